@@ -1,0 +1,35 @@
+"""Identifiers: what each looks like and how it is made from time and randomness passed in.
+
+Ids of things are `<prefix>_<26 characters>` (Crockford base 32 of a UUIDv7, RFC 9562 §5.7), so they sort
+by time and say nothing of their owner. A request id is the UUIDv7 itself.
+"""
+
+from __future__ import annotations
+
+import uuid
+from typing import NewType
+
+TenantId = NewType("TenantId", str)  # tnt_
+ApiKeyId = NewType("ApiKeyId", str)  # key_
+DocumentId = NewType("DocumentId", str)  # doc_
+SegmentId = NewType("SegmentId", str)  # seg_
+RequestId = NewType("RequestId", uuid.UUID)
+InvoiceId = NewType("InvoiceId", str)  # inv_
+
+_CROCKFORD = "0123456789abcdefghjkmnpqrstvwxyz"
+
+
+def uuid7(unix_ms: int, randomness: bytes) -> uuid.UUID:
+    """UUIDv7 of a time in milliseconds and 10 random bytes."""
+    assert len(randomness) == 10, "a UUIDv7 takes 74 random bits out of 10 bytes"
+    value = (unix_ms & 0xFFFFFFFFFFFF) << 80 | int.from_bytes(randomness, "big")
+    value = value & ~(0xF << 76) | 0x7 << 76
+    value = value & ~(0x3 << 62) | 0x2 << 62
+    return uuid.UUID(int=value)
+
+
+def prefixed(prefix: str, value: uuid.UUID) -> str:
+    """`tnt_01h…`: the id of a thing, from a UUIDv7."""
+    number = value.int
+    text = "".join(_CROCKFORD[number >> shift & 31] for shift in range(125, -1, -5))
+    return f"{prefix}_{text}"

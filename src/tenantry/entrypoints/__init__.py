@@ -1,0 +1,1 @@
+"""Where the world comes in: HTTP, command line, worker. Nothing else imports them."""
