@@ -52,7 +52,7 @@ class Event:
     """One event-stream message of a streamed answer, before framing.
 
     `type` is the `:event-type` (`chunk` for InvokeModel streams, whose `payload` is then the native
-    JSON that the wire wraps as base64 `bytes`). `output_tokens` is cumulative up to and with this event.
+    JSON that the wire wraps as base64 `bytes`). `output_tokens` is cumulative, this event included.
     """
 
     type: str
@@ -68,14 +68,16 @@ class Prepared:
     input_tokens: int  # all prompt tokens, cached or not
     max_tokens: int  # asked for, or the model's maximum where absent
     burndown: int  # output tokens count this many times against the TPM quota
+    plan: Any = field(default=None, repr=False, compare=False)  # the engine's own; hand it back
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
     """A whole generation. Exactly one of `body` and `events` is set.
 
-    For streams the last event carries usage (`metadata`, or `message_stop` with invocation metrics); its latency members
-    are placeholders that the wire overwrites through `latency_paths`.
+    For streams the last event carries usage (`metadata`, or a `chunk` with invocation metrics). Its
+    latency members are placeholders that the wire overwrites: `latency_paths` name them, inside
+    `body` or inside the payload of the last event, with what each one means.
     """
 
     usage: TokenUsage
@@ -84,6 +86,8 @@ class Answer:
     headers: Mapping[str, str] = field(default_factory=dict)  # e.g. token counts, service tier
     service_tier: str | None = None  # the tier that served, where the model has tiers
     inference_region: str | None = None  # where a cross-region profile ran
+    latency_paths: Sequence[tuple[Literal["total", "first_byte"], tuple[str, ...]]] = ()
+    logged_body: Json | None = None  # ConverseStream only: the assembled body, as the log has it
 
 
 class EmulatedError(Exception):
