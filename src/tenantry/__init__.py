@@ -1,1 +1,1 @@
-"""Tenantry: every request to Amazon Bedrock belongs to a tenant, from its first byte to its invoice."""
+"""Tenantry: every request to Amazon Bedrock belongs to a tenant, from first byte to invoice."""

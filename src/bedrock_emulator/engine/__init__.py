@@ -2,5 +2,6 @@
 
 Owns: the model catalogue, request validation with Bedrock's messages, the prompt cache, the models.
 Does not own: sockets, signatures, quotas, logs, bills, time on the wire.
-Invariants: usage counts are disjoint; the same call with the same cache state gives the same answer.
+Invariants: usage counts are disjoint; the same call with the same cache state gives the same
+answer.
 """

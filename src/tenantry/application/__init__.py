@@ -2,6 +2,6 @@
 
 Owns: the request's way, metering, ingestion, retrieval, administration.
 Does not own: wires, SQL, files, processes.
-Invariants: nothing leaves for Bedrock without a committed intent; tenant data is reached only through a
-unit of work of one tenant.
+Invariants: nothing leaves for Bedrock without a committed intent; tenant data is reached only
+through a unit of work of one tenant.
 """

@@ -19,6 +19,7 @@
     │   ├── IdempotencyInFlight, ResultNotKept 409
     │   └── IdempotencyMismatch ............. 422
     ├── Unavailable ........... 503  ledger, database, disk
+    │   └── Corrupt ............... sealed data that does not open: changed, swapped or of another key
     └── UpstreamFailed
         ├── UpstreamThrottled 429, UpstreamTimeout 408, UpstreamUnavailable 503
         ├── UpstreamRefused  (its own 4xx, passed on)
@@ -237,6 +238,12 @@ class Unavailable(TenantryError):
     ) -> None:
         super().__init__(message, **details)
         self.retry_after_ms = retry_after_ms
+
+
+class Corrupt(Unavailable):
+    """Stored data failed its integrity check and was not used."""
+
+    code = "corrupt"
 
 
 class UpstreamFailed(TenantryError):

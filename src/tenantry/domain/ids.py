@@ -1,7 +1,7 @@
 """Identifiers: what each looks like and how it is made from time and randomness passed in.
 
-Ids of things are `<prefix>_<26 characters>` (Crockford base 32 of a UUIDv7, RFC 9562 §5.7), so they sort
-by time and say nothing of their owner. A request id is the UUIDv7 itself.
+Ids of things are `<prefix>_<26 characters>` (Crockford base 32 of a UUIDv7, RFC 9562 §5.7), so they
+sort by time and say nothing of their owner. A request id is the UUIDv7 itself.
 """
 
 from __future__ import annotations

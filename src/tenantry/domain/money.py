@@ -1,7 +1,7 @@
 """Exact money: decimals that never round unless a line of an invoice says so.
 
-Every product and sum runs in a context that traps inexactness, so a rounding that nobody asked for is a
-crash in a test and never a cent in a ledger.
+Every product and sum runs in a context that traps inexactness, so a rounding that nobody asked for
+is a crash in a test and never a cent in a ledger.
 """
 
 from __future__ import annotations

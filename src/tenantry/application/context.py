@@ -1,0 +1,33 @@
+"""What a request carries besides its body: who asks, for whom, and under which idempotency key."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+from uuid import UUID
+
+from tenantry.domain.tenant import Principal
+
+
+@dataclass(frozen=True, slots=True)
+class Idempotency:
+    """`implied`: made of boto3's `amz-sdk-invocation-id`; such a call joins the one in flight."""
+
+    key: str
+    body_sha256: bytes
+    implied: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RequestContext:
+    """Made by the ingress, once a request. `groups` None: the header was absent."""
+
+    request_id: UUID
+    principal: Principal
+    user: str | None = None
+    groups: frozenset[str] = frozenset()
+    tags: Mapping[str, str] = field(default_factory=dict)
+    run_id: str | None = None
+    idempotency: Idempotency | None = None
+    wire: Literal["bedrock", "openai", "anthropic", "tenantry"] = "tenantry"

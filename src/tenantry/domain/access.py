@@ -1,0 +1,37 @@
+"""Which documents a request may see inside its own tenant.
+
+No tags on a document: everyone of the tenant. Tags: the request's groups must share one. A request
+without groups sees untagged documents only. The same rule holds for search, list, get, content,
+delete and answers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from tenantry.domain.errors import BadRequest
+
+TAGS_MAX = 32
+TAG_CHARS_MAX = 128
+
+
+def may_see(tags: frozenset[str], groups: frozenset[str]) -> bool:
+    return not tags or not tags.isdisjoint(groups)
+
+
+def tags_from(values: object, *, field: str = "access") -> frozenset[str]:
+    """Tags or groups of a request: a list of short, non-empty strings. Else BadRequest."""
+    if values is None:
+        return frozenset()
+    if isinstance(values, (str, bytes)) or not isinstance(values, Iterable):
+        raise BadRequest(f"`{field}` must be a list of strings.")
+    tags: set[str] = set()
+    for value in values:
+        if not isinstance(value, str) or not value.strip() or len(value) > TAG_CHARS_MAX:
+            raise BadRequest(
+                f"`{field}` holds strings of 1 to {TAG_CHARS_MAX} characters, nothing else."
+            )
+        tags.add(value.strip())
+        if len(tags) > TAGS_MAX:
+            raise BadRequest(f"`{field}` holds at most {TAGS_MAX} entries.")
+    return frozenset(tags)

@@ -1,0 +1,161 @@
+"""Metadata filters: a bounded tree of comparisons, evaluated in memory on opened cards.
+
+The grammar is that of Bedrock Knowledge Bases' `RetrievalFilter`: `{"equals": {"key", "value"}}`,
+`notEquals`, `greaterThan`, `greaterThanOrEquals`, `lessThan`, `lessThanOrEquals`, `in`, `notIn`,
+`startsWith`, `stringContains`, `listContains`, and `andAll` / `orAll` over two or more of them.
+Shorthand: an object whose members are no operators, such as `{"lang": "en", "year": 2026}`, asks
+for equality of each. A document without the key matches no comparison, not even a negated one.
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from tenantry.domain.document import Metadata, MetadataValue
+from tenantry.domain.errors import BadRequest
+
+DEPTH_MAX = 4
+NODES_MAX = 64
+VALUES_MAX = 100
+KEY_CHARS_MAX = 64
+TEXT_CHARS_MAX = 1_024
+
+Scalar = str | int | float | bool
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    operator: str
+    key: str
+    value: Scalar | tuple[Scalar, ...]
+
+    def matches(self, metadata: Metadata) -> bool:
+        held = metadata.get(self.key)
+        return held is not None and _OPERATORS[self.operator](held, self.value)
+
+
+@dataclass(frozen=True, slots=True)
+class AndAll:
+    parts: tuple[Filter, ...]
+
+    def matches(self, metadata: Metadata) -> bool:
+        return all(part.matches(metadata) for part in self.parts)
+
+
+@dataclass(frozen=True, slots=True)
+class OrAll:
+    parts: tuple[Filter, ...]
+
+    def matches(self, metadata: Metadata) -> bool:
+        return any(part.matches(metadata) for part in self.parts)
+
+
+Filter = Comparison | AndAll | OrAll
+
+
+def filter_from(value: object) -> Filter | None:
+    """A filter from parsed JSON; None and `{}` mean no filter. Else BadRequest."""
+    if value is None or value == {}:
+        return None
+    budget = [NODES_MAX]
+    return _node(value, 1, budget)
+
+
+def _node(value: object, depth: int, budget: list[int]) -> Filter:
+    budget[0] -= 1
+    if depth > DEPTH_MAX:
+        raise BadRequest(f"`filter` is nested deeper than {DEPTH_MAX} levels.")
+    if budget[0] < 0:
+        raise BadRequest(f"`filter` has more than {NODES_MAX} parts.")
+    if not isinstance(value, Mapping) or not value:
+        raise BadRequest("`filter` must be an object.")
+    if not any(name in _OPERATORS or name in ("andAll", "orAll") for name in value):
+        return _shorthand(value, budget)
+    if len(value) != 1:
+        raise BadRequest("`filter` takes one operator an object; join several with `andAll`.")
+    ((name, operand),) = value.items()
+    if name not in ("andAll", "orAll"):
+        return _comparison(name, operand)
+    if not isinstance(operand, list) or len(operand) < 2:
+        raise BadRequest(f"`filter.{name}` takes a list of two or more filters.")
+    parts = tuple(_node(item, depth + 1, budget) for item in operand)
+    return AndAll(parts) if name == "andAll" else OrAll(parts)
+
+
+def _shorthand(value: Mapping[Any, object], budget: list[int]) -> Filter:
+    budget[0] -= len(value)
+    if budget[0] < 0:
+        raise BadRequest(f"`filter` has more than {NODES_MAX} parts.")
+    parts = tuple(
+        _comparison("equals", {"key": key, "value": item}) for key, item in value.items()
+    )
+    return parts[0] if len(parts) == 1 else AndAll(parts)
+
+
+def _comparison(name: str, operand: object) -> Comparison:
+    if not isinstance(operand, Mapping) or set(operand) != {"key", "value"}:
+        raise BadRequest(f"`filter.{name}` takes `key` and `value`.")
+    key, value = operand["key"], operand["value"]
+    if not isinstance(key, str) or not 0 < len(key) <= KEY_CHARS_MAX:
+        raise BadRequest(f"`filter.{name}.key` has 1 to {KEY_CHARS_MAX} characters.")
+    if name in ("in", "notIn"):
+        if not isinstance(value, list) or not 0 < len(value) <= VALUES_MAX:
+            raise BadRequest(f"`filter.{name}.value` takes a list of 1 to {VALUES_MAX} values.")
+        return Comparison(name, key, tuple(_scalar(name, item) for item in value))
+    scalar = _scalar(name, value)
+    if name in _ORDERED and (isinstance(scalar, bool) or not isinstance(scalar, (int, float, str))):
+        raise BadRequest(f"`filter.{name}.value` takes a number or a string.")
+    if name in _TEXTUAL and not isinstance(scalar, str):
+        raise BadRequest(f"`filter.{name}.value` takes a string.")
+    return Comparison(name, key, scalar)
+
+
+def _scalar(name: str, value: object) -> Scalar:
+    if isinstance(value, str) and len(value) <= TEXT_CHARS_MAX:
+        return value
+    if isinstance(value, (bool, int)) or (isinstance(value, float) and math.isfinite(value)):
+        return value
+    raise BadRequest(f"`filter.{name}.value` takes a string, a finite number or a boolean.")
+
+
+def _same(held: MetadataValue, wanted: Any) -> bool:
+    """Equality that keeps `true` apart from 1, and finds a value in a list of strings."""
+    if isinstance(held, tuple):
+        return wanted in held
+    return isinstance(held, bool) == isinstance(wanted, bool) and held == wanted
+
+
+def _ordered(compare: Callable[[Any, Any], bool]) -> Callable[[MetadataValue, Any], bool]:
+    def check(held: MetadataValue, bound: Any) -> bool:
+        if isinstance(held, (bool, tuple)) or isinstance(held, str) != isinstance(bound, str):
+            return False
+        return compare(held, bound)
+
+    return check
+
+
+_ORDERED: Final = frozenset({
+    "greaterThan", "greaterThanOrEquals", "lessThan", "lessThanOrEquals",
+})
+_TEXTUAL: Final = frozenset({"startsWith", "stringContains", "listContains"})
+_OPERATORS: Final[Mapping[str, Callable[[MetadataValue, Any], bool]]] = {
+    "equals": _same,
+    "notEquals": lambda held, value: not _same(held, value),
+    "greaterThan": _ordered(operator.gt),
+    "greaterThanOrEquals": _ordered(operator.ge),
+    "lessThan": _ordered(operator.lt),
+    "lessThanOrEquals": _ordered(operator.le),
+    "in": lambda held, values: any(_same(held, value) for value in values),
+    "notIn": lambda held, values: not any(_same(held, value) for value in values),
+    "startsWith": lambda held, value: isinstance(held, str) and held.startswith(value),
+    "stringContains": lambda held, value: (
+        any(value in item for item in held)
+        if isinstance(held, tuple)
+        else isinstance(held, str) and value in held
+    ),
+    "listContains": lambda held, value: isinstance(held, tuple) and value in held,
+}

@@ -1,0 +1,55 @@
+"""Civil days and billing periods in a tenant's zone: half-open spans of UTC instants.
+
+A month is 671 to 745 hours; an anchor day past a month's end means that month's last day. The
+database computes the same spans when it admits (`billing_period` in its functions); a test
+holds them equal.
+"""
+
+from __future__ import annotations
+
+from calendar import monthrange
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """All instants t with start ≤ t < end, both in UTC."""
+
+    start: datetime
+    end: datetime
+
+    def __contains__(self, instant: datetime) -> bool:
+        return self.start <= instant < self.end
+
+    @property
+    def hours(self) -> int:
+        return int((self.end - self.start).total_seconds() // 3600)
+
+
+def civil_day(instant: datetime, zone: str) -> Span:
+    local = instant.astimezone(ZoneInfo(zone)).date()
+    return Span(_midnight(local, zone), _midnight(local + timedelta(days=1), zone))
+
+
+def billing_period(instant: datetime, zone: str, anchor_day: int) -> Span:
+    """The period of `instant`: from the anchor day of a month to that of the next."""
+    local = instant.astimezone(ZoneInfo(zone)).date()
+    start = _anchor(local.year, local.month, anchor_day)
+    if local < start:
+        start = _anchor(*_month(local.year, local.month - 1), anchor_day)
+    end = _anchor(*_month(start.year, start.month + 1), anchor_day)
+    return Span(_midnight(start, zone), _midnight(end, zone))
+
+
+def _anchor(year: int, month: int, anchor_day: int) -> date:
+    return date(year, month, min(anchor_day, monthrange(year, month)[1]))
+
+
+def _month(year: int, month: int) -> tuple[int, int]:
+    return (year + (month - 1) // 12, (month - 1) % 12 + 1)
+
+
+def _midnight(day: date, zone: str) -> datetime:
+    return datetime.combine(day, time.min, ZoneInfo(zone)).astimezone(UTC)

@@ -1,0 +1,97 @@
+"""What an attempt costs us and what its call charges the customer.
+
+Pure and exact: nothing is rounded here. A line is one token class; the charge is the list charge
+(price × markup), before allowance, tier, minimum, fee and tax.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+
+from tenantry.domain import money
+from tenantry.domain.price import STANDARD_TIER, ModelPrice, Unpriced
+from tenantry.domain.usage import TokenClass, Usage
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    token_class: TokenClass
+    quantity: int
+    unit_cost: Decimal  # USD per 1,000,000
+    cost: Decimal  # provider's, USD
+    charge: Decimal  # customer's, contract currency
+
+
+@dataclass(frozen=True, slots=True)
+class Rated:
+    lines: tuple[Line, ...]
+    cost: Decimal
+    charge: Decimal
+
+
+NOTHING = Rated((), money.ZERO, money.ZERO)
+
+
+def rate(usage: Usage, price: ModelPrice, *, tier: str, markup: Decimal) -> Rated:
+    """Rates disjoint usage at the tier that served. Raises `Unpriced`; never prices at zero."""
+    rates = price.rates(tier, usage.prompt_tokens)
+    lines = []
+    for token_class, quantity in usage.items():
+        unit = rates.get(token_class)
+        if unit is None:
+            raise Unpriced(f"{price.key}: no price for {token_class}")
+        cost = money.per_million(quantity, unit)
+        lines.append(Line(token_class, quantity, unit, cost, money.times(cost, markup)))
+    return Rated(
+        tuple(lines),
+        money.total(line.cost for line in lines),
+        money.total(line.charge for line in lines),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """The most that one call can use. `input_class` names what kind of tokens come in."""
+
+    input_tokens: int
+    output_tokens: int
+    cache_writes_5m: bool = False
+    cache_writes_1h: bool = False
+    embeds: bool = False
+    rerank_units: int = 0
+
+
+def worst_cost(bound: Bound, price: ModelPrice, *, tiers: frozenset[str]) -> Decimal:
+    """The provider's cost that no answer within `bound` can pass, in USD. Raises `Unpriced`.
+
+    The dearest of every tier that may serve (asked for, or default), every prompt-size step
+    that the bound can reach, and every input class that could apply.
+    """
+    worst = money.ZERO
+    for tier in tiers | {STANDARD_TIER}:
+        for step in price.steps(tier, bound.input_tokens):
+            if step.rates is None:
+                raise Unpriced(f"{price.key}: unpriced above {step.over_tokens} tokens")
+            worst = max(worst, _worst_at(bound, price.key, step.rates))
+    return worst
+
+
+def _worst_at(bound: Bound, key: str, rates: Mapping[TokenClass, Decimal]) -> Decimal:
+    def needed(token_class: TokenClass) -> Decimal:
+        if token_class not in rates:
+            raise Unpriced(f"{key}: no price for {token_class}")
+        return rates[token_class]
+
+    dearest = needed(TokenClass.EMBEDDING if bound.embeds else TokenClass.UNCACHED_IN)
+    if bound.cache_writes_5m or bound.cache_writes_1h:
+        dearest = max(dearest, needed(TokenClass.CACHE_READ), needed(TokenClass.CACHE_WRITE_5M))
+    if bound.cache_writes_1h:
+        dearest = max(dearest, needed(TokenClass.CACHE_WRITE_1H))
+    amounts = [money.per_million(bound.input_tokens, dearest)]
+    if bound.output_tokens:
+        amounts.append(money.per_million(bound.output_tokens, needed(TokenClass.OUT)))
+    if bound.rerank_units:
+        amounts.append(money.per_million(bound.rerank_units, needed(TokenClass.RERANK_UNITS)))
+    return money.total(amounts)

@@ -1,0 +1,63 @@
+"""A tenant, the API keys that speak for it, and the principal that a request becomes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from tenantry.domain.ids import ApiKeyId, TenantId
+from tenantry.domain.placement import Placement
+from tenantry.domain.plan import Plan
+
+
+class TenantStatus(StrEnum):
+    ACTIVE = "active"
+    SUSPENDED = "suspended"
+
+
+class Scope(StrEnum):
+    """What an API key may do. `admin` includes the others."""
+
+    INFER = "infer"
+    SEARCH = "search"
+    DOCUMENTS_WRITE = "documents:write"
+    ADMIN = "admin"
+
+
+DEFAULT_SCOPES = frozenset({Scope.INFER, Scope.SEARCH, Scope.DOCUMENTS_WRITE})
+
+
+@dataclass(frozen=True, slots=True)
+class Tenant:
+    id: TenantId
+    name: str
+    status: TenantStatus
+    plan: Plan
+    placement: Placement
+    zone: str = "UTC"  # IANA name; civil days and billing periods are of this zone
+    anchor_day: int = 1  # the day of the month on which a billing period begins
+    currency: str = "USD"
+    regions_allowed: frozenset[str] | None = None  # None = those of the placement
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """Who asks: one tenant, through one API key. Made by authentication alone.
+
+    A principal may come from a cache; status of tenant and key are decided again in the admit
+    batch.
+    """
+
+    tenant: Tenant
+    api_key_id: ApiKeyId
+    scopes: frozenset[Scope] = DEFAULT_SCOPES
+    models_allowed: frozenset[str] | None = None  # None = those of the plan
+    expires_at: datetime | None = None
+
+    @property
+    def tenant_id(self) -> TenantId:
+        return self.tenant.id
+
+    def may(self, scope: Scope) -> bool:
+        return scope in self.scopes or Scope.ADMIN in self.scopes

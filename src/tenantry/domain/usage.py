@@ -1,0 +1,69 @@
+"""What one call used, in disjoint classes that are priced one by one.
+
+Invariant: a token is counted in exactly one class. `uncached_in` never contains cache reads or
+writes, whatever the provider's own figure did.
+"""
+
+from dataclasses import dataclass, fields
+from enum import StrEnum
+
+
+class TokenClass(StrEnum):
+    """A class of usage; each value is the name of the field in `Usage` that counts it."""
+
+    UNCACHED_IN = "uncached_in"
+    CACHE_READ = "cache_read"
+    CACHE_WRITE_5M = "cache_write_5m"
+    CACHE_WRITE_1H = "cache_write_1h"
+    OUT = "out"
+    IMAGE = "image"
+    EMBEDDING = "embedding"
+    RERANK_UNITS = "rerank_units"
+    GUARDRAIL_UNITS = "guardrail_units"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Usage:
+    """Counts by class: tokens, but `image` images, `rerank_units` queries of up to 100
+    documents, `guardrail_units` billable text units of up to 1,000 characters."""
+
+    uncached_in: int = 0
+    cache_read: int = 0
+    cache_write_5m: int = 0
+    cache_write_1h: int = 0
+    out: int = 0
+    image: int = 0
+    embedding: int = 0
+    rerank_units: int = 0
+    guardrail_units: int = 0
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            count = getattr(self, field.name)
+            assert type(count) is int and count >= 0, f"{field.name} is {count!r}"
+
+    def __add__(self, other: "Usage") -> "Usage":
+        return Usage(**{name: self.count(name) + other.count(name) for name in TokenClass})
+
+    def count(self, token_class: TokenClass) -> int:
+        """The count of one class."""
+        count: int = getattr(self, token_class.value)
+        return count
+
+    def nonzero(self) -> dict[TokenClass, int]:
+        """The classes that were used, in the order of `TokenClass`."""
+        return {name: count for name in TokenClass if (count := self.count(name))}
+
+    @property
+    def prompt_tokens(self) -> int:
+        """All tokens of the prompt, cached or not: what a prompt-size step is decided by."""
+        return (
+            self.uncached_in
+            + self.cache_read
+            + self.cache_write_5m
+            + self.cache_write_1h
+            + self.embedding
+        )
+
+
+NO_USAGE = Usage()

@@ -1,0 +1,157 @@
+"""Admit, begin, settle: the durable decisions around every call (metering.md, contract 2 to 4, 11).
+
+Owns: the words that cross. An implementation commits each decision before it returns, decides
+limits and budgets of all scopes atomically and in one place for all workers, and fails closed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from typing import Literal, Protocol
+from uuid import UUID
+
+from tenantry.domain.ids import ApiKeyId, TenantId
+from tenantry.domain.rating import Rated
+from tenantry.domain.usage import NO_USAGE, Usage
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """One attempt of one call, committed before its first byte goes upstream.
+
+    The log's record finds it by `requestMetadata` tid, rid and att (`<call>:<attempt>`).
+    `pinned` holds what a true-up needs and the log does not say: service tier asked for, which
+    cache write classes the request can cause, family.
+    """
+
+    call: int  # 0, 1, … within the request
+    attempt: int  # 1, 2, … within the call
+    operation: str  # Converse, ConverseStream, InvokeModel, …
+    model: str  # catalogue id
+    price_key: str
+    account: str
+    region: str
+    deadline_ms: int  # from its commit; past it the sweeper makes it unknown
+    pinned: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Reservation:
+    """What a request asks for, over the bound of all the calls it may make."""
+
+    request_id: UUID
+    tenant_id: TenantId
+    api_key_id: ApiKeyId
+    plan_version: int
+    price_version: int
+    worst_tokens: int
+    worst_cost: Decimal  # provider's, USD
+    worst_charge: Decimal  # customer's, contract currency
+    first: Intent  # admitted directly as `dispatched`
+    user_hash: str | None = None
+    run_id: str | None = None
+    tags: Mapping[str, str] = field(default_factory=dict)
+    counts_as_request: bool = True  # against requests a day
+    paced_by_minute: bool = True  # False for uploads: no minute limits
+
+
+RefusalCode = Literal[
+    "requests_per_day",
+    "requests_per_minute",
+    "tokens_per_minute",
+    "concurrent_requests",
+    "budget",
+    "tenant_suspended",
+    "tenant_unknown",
+    "key_revoked",
+    "key_expired",
+    "larger_than_limit",
+    "stale_plan",
+    "stale_price",
+    "duplicate",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """Committed. `at` is the database's clock: price, period and day are of this instant."""
+
+    at: datetime
+    period_start: datetime
+    remaining: Mapping[str, Decimal | int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """Nothing was written. `limit` names the limit (and its scope) that refused.
+
+    `stale_plan` and `stale_price` mean: reload and ask again; they are never shown to a caller.
+    """
+
+    code: RefusalCode
+    limit: str = ""
+    retry_after_ms: int | None = None
+    resets_at: datetime | None = None
+
+
+AttemptEnd = Literal["settled", "released", "unknown"]
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptOutcome:
+    """How one attempt ended, with what it cost us. `charge` is on at most one attempt of a call.
+
+    `settled` posts usage, cost and charge (`rated.charge`, where `charged`); `released` is a
+    zero-cost row (throttled, refused, never sent); `unknown` posts nothing yet and keeps the
+    hold. `quarantined` says why usage could not be trusted: the attempt stays unknown, holds
+    its budget at the dearest class and blocks finalising.
+    """
+
+    call: int
+    attempt: int
+    end: AttemptEnd
+    usage: Usage = NO_USAGE
+    rated: Rated | None = None
+    charged: bool = True  # False: our waste (a retry that was billed too, an abandoned attempt)
+    service_tier: str = "default"
+    upstream_request_id: str | None = None
+    raw: Mapping[str, object] = field(default_factory=dict)  # numeric members, ≤ 2 KB
+    normaliser_version: int = 0
+    flags: frozenset[str] = frozenset()  # estimated, overdraft, truncated, late, trued_up …
+    quarantined: str | None = None
+    error: str | None = None  # upstream's exception name
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """Outcomes of attempts of one request. `final` ends the request and frees what it still holds.
+
+    Delivered any number of times, it posts once. After a release or write-off it becomes a
+    linked adjustment.
+    """
+
+    request_id: UUID
+    tenant_id: TenantId
+    outcomes: Sequence[AttemptOutcome]
+    final: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    at: datetime
+    posted: bool  # False: it had been posted before
+
+
+class AdmissionPort(Protocol):
+    """All methods raise `domain.errors.Unavailable` where the ledger is out of reach."""
+
+    async def admit(self, reservation: Reservation) -> Admitted | Refused: ...
+
+    async def begin(self, tenant_id: TenantId, request_id: UUID, intent: Intent) -> None:
+        """Commits the intent of a later call or attempt under the request's reservation."""
+        ...
+
+    async def settle(self, settlement: Settlement) -> Settled: ...

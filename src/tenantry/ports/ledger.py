@@ -1,0 +1,109 @@
+"""Reading the ledger, and the true-ups that the worker posts.
+
+Owns: the words. A tenant reads the customer's book only, through a unit of work of its own;
+provider cost is the operator's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, Literal, Protocol
+from uuid import UUID
+
+from tenantry.domain.ids import TenantId
+from tenantry.domain.tenant import Principal
+from tenantry.ports.admission import AttemptOutcome
+
+GroupBy = Literal["model", "day", "hour", "key", "user", "tag", "run"]
+
+
+@dataclass(frozen=True, slots=True)
+class UsageRow:
+    """Usage of one group over [start, end): token counts by class, requests, list charge."""
+
+    group: Mapping[str, str]
+    requests: int
+    tokens: Mapping[str, int]
+    charge: Decimal
+    currency: str
+
+
+@dataclass(frozen=True, slots=True)
+class OpenAttempt:
+    """An attempt that has no usage yet: `dispatched` past its deadline, or `unknown`."""
+
+    tenant_id: TenantId
+    request_id: UUID
+    call: int
+    attempt: int
+    operation: str
+    model: str
+    price_key: str
+    price_version: int
+    markup: Decimal
+    admitted_at: datetime
+    pinned: Mapping[str, Any]
+    charged: bool  # whether its true-up is the customer's: no other attempt of its call was
+
+
+@dataclass(frozen=True, slots=True)
+class InvoiceLine:
+    """One model and token class of a period; `charge` unrounded, `amount` rounded once, half up."""
+
+    model: str
+    token_class: str
+    quantity: int
+    charge: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """An invariant that does not hold; `detail` names the rows."""
+
+    invariant: str
+    detail: str
+
+
+class TenantLedger(Protocol):
+    """What one tenant sees of itself. Built for one principal; there is no other way in."""
+
+    async def usage(
+        self, principal: Principal, start: datetime, end: datetime, group_by: Sequence[GroupBy]
+    ) -> list[UsageRow]: ...
+
+    async def limits(self, principal: Principal) -> list[Mapping[str, Any]]:
+        """Each limit of plan and budgets: name, limit, used, remaining, resets_at."""
+        ...
+
+    async def invoice_lines(
+        self, principal: Principal, start: datetime, end: datetime
+    ) -> list[InvoiceLine]: ...
+
+
+class LedgerKeeper(Protocol):
+    """The worker's and the operator's side."""
+
+    async def sweep(self) -> int:
+        """Dead workers' and overdue attempts: reserved → released, dispatched → unknown. Count
+        moved.""" ...
+
+    async def open_attempts(self, limit: int) -> list[OpenAttempt]: ...
+
+    async def find_open(self, keys: Sequence[tuple[UUID, int, int]]) -> list[OpenAttempt]:
+        """Those of (request, call, attempt) that still want a true-up."""
+        ...
+
+    async def true_up(self, attempt: OpenAttempt, outcome: AttemptOutcome) -> bool:
+        """Posts an outcome from the log for an unknown attempt. False: it had ended before."""
+        ...
+
+    async def write_off(self, older_than: datetime) -> int:
+        """Ends unknown attempts admitted before an instant as our waste; returns how many."""
+        ...
+
+    async def violations(self) -> list[Violation]:
+        """`reconcile --invariants`: empty where all hold."""
+        ...
