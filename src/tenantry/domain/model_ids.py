@@ -10,6 +10,7 @@ Source: Amazon Bedrock API reference, InvokeModel `modelId` (read 2026-11).
 import re
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from typing import Final
 from urllib.parse import quote
 
@@ -18,6 +19,9 @@ MAX_MODEL_ID_CHARS: Final = 2_048  # the service model's bound on modelId
 # Prefixes of system-defined cross-region profiles; the rest of the id is the base id.
 _GEO_PREFIXES: Final = ("us-gov", "apac", "us", "eu", "jp", "au", "ca", "in")
 _GLOBAL_PREFIX: Final = "global"
+
+
+_PATHS_CACHED: Final = 1_024
 
 
 class Scope(StrEnum):
@@ -44,10 +48,6 @@ class ModelKind(StrEnum):
     ENDPOINT = "endpoint"
 
 
-class UnknownModelId(ValueError):
-    """The text is no Bedrock model identifier."""
-
-
 @dataclass(frozen=True, slots=True)
 class ModelRef:
     """A parsed identifier; `base_id` is None where only the account knows the model."""
@@ -58,7 +58,10 @@ class ModelRef:
     account: str | None
     kind: ModelKind
     resource_id: str  # the profile's, model's or deployment's own id
+    profile_prefix: str | None = None  # "us", "global", … of a cross-region profile
 
+
+_KINDS: Final = frozenset(kind.value for kind in ModelKind)
 
 # provider.model with an optional :version and an optional context suffix (…-v1:0:200k).
 _BASE_ID = re.compile(
@@ -72,25 +75,26 @@ _ARN = re.compile(
 )
 
 
-def parse_model_id(text: str) -> ModelRef:
-    """Parse a (percent-decoded) model identifier. Raises UnknownModelId."""
+def parse_model_id(text: str) -> ModelRef | None:
+    """Parse a (percent-decoded) model identifier; None if it is none."""
     if len(text) > MAX_MODEL_ID_CHARS:
-        raise UnknownModelId(f"a model id has at most {MAX_MODEL_ID_CHARS} characters")
+        return None
     if text.startswith("arn:"):
         return _parse_arn(text)
     return _parse_plain(text, region=None, account=None)
 
 
-def _parse_plain(text: str, region: str | None, account: str | None) -> ModelRef:
+def _parse_plain(text: str, region: str | None, account: str | None) -> ModelRef | None:
     prefix, _, rest = text.partition(".")
     scope = _scope_of(prefix)
-    base_id = text if scope is Scope.REGIONAL else rest
-    if _BASE_ID.fullmatch(base_id) is None or _scope_of(base_id.partition(".")[0]) is not (
-        Scope.REGIONAL
-    ):
-        raise UnknownModelId("not a Bedrock model id")
-    kind = ModelKind.FOUNDATION_MODEL if scope is Scope.REGIONAL else ModelKind.INFERENCE_PROFILE
-    return ModelRef(base_id, scope, region, account, kind, text)
+    if scope is Scope.REGIONAL:
+        if _BASE_ID.fullmatch(text) is None:
+            return None
+        return ModelRef(text, scope, region, account, ModelKind.FOUNDATION_MODEL, text)
+    nested = _scope_of(rest.partition(".")[0]) is not Scope.REGIONAL  # us.us.… is no profile
+    if nested or _BASE_ID.fullmatch(rest) is None:
+        return None
+    return ModelRef(rest, scope, region, account, ModelKind.INFERENCE_PROFILE, text, prefix)
 
 
 def _scope_of(prefix: str) -> Scope:
@@ -99,27 +103,41 @@ def _scope_of(prefix: str) -> Scope:
     return Scope.GEO if prefix in _GEO_PREFIXES else Scope.REGIONAL
 
 
-def _parse_arn(text: str) -> ModelRef:
+def _parse_arn(text: str) -> ModelRef | None:
     match = _ARN.fullmatch(text)
-    if match is None:
-        raise UnknownModelId("not the ARN of a Bedrock model")
-    try:
-        kind = ModelKind(match["kind"])
-    except ValueError as error:
-        raise UnknownModelId(f"not a kind of Bedrock model: {match['kind']}") from error
+    if match is None or match["kind"] not in _KINDS:
+        return None
+    kind = ModelKind(match["kind"])
     if (match["service"] == "sagemaker") != (kind is ModelKind.ENDPOINT):
-        raise UnknownModelId("service and kind of the ARN contradict each other")
+        return None
     resource, region, account = match["resource"], match["region"], match["account"]
     if kind in (ModelKind.FOUNDATION_MODEL, ModelKind.INFERENCE_PROFILE):
         ref = _parse_plain(resource, region, account)
-        if ref.kind is not kind:
-            raise UnknownModelId("kind and id of the ARN contradict each other")
-        return ref
+        return ref if ref is not None and ref.kind is kind else None
     return ModelRef(None, Scope.REGIONAL, region, account, kind, resource)
 
 
-def encode_model_id(model_id: str) -> str:
-    """The identifier as one path segment, encoded as botocore encodes it."""
-    if model_id in ("", ".", ".."):  # a URL parser would take the last two for dot segments
-        raise UnknownModelId("not a Bedrock model id")
-    return quote(model_id, safe="")
+class Operation(StrEnum):
+    """A call of bedrock-runtime on a model; the value is its path's last segment."""
+
+    CONVERSE = "converse"
+    CONVERSE_STREAM = "converse-stream"
+    INVOKE = "invoke"
+    INVOKE_STREAM = "invoke-with-response-stream"
+    COUNT_TOKENS = "count-tokens"
+
+    @property
+    def streams(self) -> bool:
+        """Whether the answer is an event stream."""
+        return self in (Operation.CONVERSE_STREAM, Operation.INVOKE_STREAM)
+
+
+@lru_cache(maxsize=_PATHS_CACHED)
+def upstream_path(model_id: str, operation: Operation) -> str:
+    """The raw path of a call, its model id encoded into one segment as botocore does.
+
+    Raises ValueError for what a URL parser would take for a dot segment.
+    """
+    if model_id in ("", ".", ".."):
+        raise ValueError("not a Bedrock model id")
+    return f"/model/{quote(model_id, safe='')}/{operation.value}"

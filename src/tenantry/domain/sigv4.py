@@ -213,15 +213,15 @@ def verify(
         return SignatureProblem.MALFORMED
     if abs(now - signed_at) > MAX_SKEW:
         return SignatureProblem.CLOCK_SKEW
-    canonical = canonical_request(
-        request.method,
-        request.raw_path,
-        request.raw_query,
-        request.headers,
-        authorization.signed_headers,
-        request.payload_sha256,
-    )
     try:
+        canonical = canonical_request(
+            request.method,
+            request.raw_path,
+            request.raw_query,
+            request.headers,
+            authorization.signed_headers,
+            request.payload_sha256,
+        )
         expected = signature(key, canonical, timestamp, scope.region, scope.service)
     except UnicodeEncodeError:  # lone surrogates: no client can have signed them
         return SignatureProblem.MALFORMED

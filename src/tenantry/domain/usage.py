@@ -50,9 +50,9 @@ class Usage:
         count: int = getattr(self, token_class.value)
         return count
 
-    def nonzero(self) -> dict[TokenClass, int]:
-        """The classes that were used, in the order of `TokenClass`."""
-        return {name: count for name in TokenClass if (count := self.count(name))}
+    def items(self) -> list[tuple[TokenClass, int]]:
+        """The classes that were used and their counts, in the order of `TokenClass`."""
+        return [(name, count) for name in TokenClass if (count := self.count(name))]
 
     @property
     def prompt_tokens(self) -> int:
