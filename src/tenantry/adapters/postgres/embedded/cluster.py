@@ -1,0 +1,277 @@
+"""The embedded cluster as Tenantry sees it: start, stop, status, and a DSN for each role."""
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Literal
+from urllib.parse import quote
+
+from tenantry.adapters.postgres import roles
+from tenantry.adapters.postgres.embedded import initialise, place, ports, processes
+from tenantry.adapters.postgres.embedded.account import database_account
+from tenantry.adapters.postgres.embedded.binaries import CACHE_ROOT, find_binaries
+from tenantry.adapters.postgres.embedded.secrets_file import load_or_make
+from tenantry.adapters.postgres.embedded.status import ClusterStatus, read_status
+from tenantry.adapters.postgres.errors import (
+    ClusterFailed,
+    ClusterInUse,
+    ClusterNotRunning,
+    ClusterUnsupported,
+)
+
+START_TIMEOUT_S = 120.0  # recovery after a crash replays up to max_wal_size
+STOP_TIMEOUT_S = processes.FAST_SHUTDOWN_S + 2 * processes.IMMEDIATE_SHUTDOWN_S + 5.0
+GUARDIAN_RESTARTS_MAX = 5
+DATABASE = "tenantry"
+_GUARDIAN = "tenantry.adapters.postgres.embedded.guardian"
+_POLL_S = 0.01
+_PASSWORDS = (initialise.SUPERUSER, *roles.LOGIN_ROLES)
+
+Role = Literal["superuser", "migrator", "app", "control", "operator"]
+
+
+class EmbeddedCluster:
+    """The cluster of one home. One process runs it; others may `attach` while it does.
+
+    The process that starts it owns it: PostgreSQL ends with that process, however it ends.
+    `cache_root` and `data_root` are used where we are root (the module's docstring says why).
+    """
+
+    def __init__(
+        self,
+        home: Path,
+        *,
+        bin_dir: Path | None = None,
+        cache_root: Path = CACHE_ROOT,
+        data_root: Path = place.DATA_ROOT,
+    ) -> None:
+        self._home = home.absolute()
+        self._bin_dir = bin_dir
+        self._cache_root = cache_root
+        self._data_root = data_root
+        self._guardian: subprocess.Popen[bytes] | None = None
+        self._watcher: threading.Thread | None = None
+        self._stopping = threading.Event()
+        self._place: place.Place | None = None
+        self._passwords: dict[str, str] = {}
+
+    def start(self) -> None:
+        """Bring the cluster up, make it where it is new, and wait until it answers.
+
+        Raises ClusterInUse where another Tenantry runs it, ClusterMismatch where the data is
+        not this home's or this PostgreSQL's, ClusterDiskFull, ClusterUnsupported, ClusterFailed.
+        """
+        if self._guardian is not None:
+            return
+        if not Path("/proc/self/stat").exists():
+            raise ClusterUnsupported(
+                "The embedded PostgreSQL needs Linux; set TENANTRY_DATABASE_URL instead."
+            )
+        account = database_account()
+        binaries = find_binaries(account, self._bin_dir, self._cache_root)
+        where = place.find_place(self._home, account, self._data_root)
+        self._place = where
+        lock = self._take_lock(where)
+        try:
+            processes.end_leftovers(where.uuid, account.uid, where.data)
+            self._passwords = load_or_make(where.secrets_path, _PASSWORDS)
+            password = self._passwords[initialise.SUPERUSER]
+            initialise.prepare_data(where, account, binaries, password)
+            orders = {
+                "parent_pid": os.getpid(),
+                "postgres": binaries.program("postgres"),
+                "data": str(where.data),
+                "uuid": where.uuid,
+                "uid": account.uid,
+                "gid": account.gid,
+                "port": self._last_port(where),
+                "socket_dir": str(place.socket_folder(where, account)),
+                "status_path": str(where.status_path),
+                "log_path": str(where.log_path),
+            }
+            self._stopping.clear()
+            self._spawn(orders, lock)
+        except BaseException:
+            os.close(lock)
+            raise
+        self._watcher = threading.Thread(
+            target=self._watch, args=(orders, lock), name="postgres-watch", daemon=True
+        )
+        self._watcher.start()
+        try:
+            self._await_ready()
+            self._bootstrap(where)
+        except BaseException:
+            self.stop()
+            raise
+
+    def stop(self) -> None:
+        """Shut the server down cleanly and release the cluster; nothing where it is not ours."""
+        guardian, self._guardian = self._guardian, None
+        if guardian is None:
+            return
+        self._stopping.set()
+        _dismiss(guardian)
+        if self._watcher is not None:
+            self._watcher.join(STOP_TIMEOUT_S)
+
+    def attach(self) -> None:
+        """Use the cluster that another process of this home runs.
+
+        Raises ClusterNotRunning where none does.
+        """
+        where = place.known_place(self._home)
+        running = where is not None and place.owner_is_alive(where)
+        if where is None or not running or not where.secrets_path.exists():
+            raise ClusterNotRunning(f"No Tenantry runs the database of {self._home}.")
+        self._place = where
+        self._passwords = load_or_make(where.secrets_path, _PASSWORDS)
+        self._await_ready()
+
+    def status(self) -> ClusterStatus | None:
+        """Return the guardian's last word; None where the cluster never ran or it is gone."""
+        where = self._place or place.known_place(self._home)
+        said = read_status(where.status_path) if where is not None else None
+        if said is None or said.state in ("failed", "stopped"):
+            return said
+        return said if processes.is_alive(said.guardian_pid) else None
+
+    def dsn(
+        self, role: Role, *, database: str = DATABASE, over: Literal["socket", "tcp"] = "socket"
+    ) -> str:
+        """Return the URL by which a role logs in; it holds the role's password.
+
+        The port can change when another program took it while the server restarted.
+        """
+        said = self.status()
+        if said is None or not self._passwords:
+            raise ClusterNotRunning(f"The database of {self._home} is not running.")
+        user = f"tenantry_{role}"
+        login = f"{user}:{self._passwords[user]}"
+        if over == "tcp":
+            address = f"{ports.LOOPBACK}:{said.port}"
+            return f"postgresql://{login}@{address}/{database}?sslmode=disable"
+        socket = quote(said.socket_dir, safe="")
+        return f"postgresql://{login}@/{database}?host={socket}&port={said.port}"
+
+    @property
+    def folder(self) -> Path | None:
+        """Where the cluster lies, once it is known."""
+        return self._place.folder if self._place else None
+
+    def _take_lock(self, where: place.Place) -> int:
+        """Take the lock; wait for the guardian of a Tenantry that has just ended."""
+        deadline = time.monotonic() + STOP_TIMEOUT_S
+        while True:
+            try:
+                return place.take_lock(where)
+            except ClusterInUse:
+                if place.owner_is_alive(where) or time.monotonic() > deadline:
+                    raise
+            time.sleep(_POLL_S)
+
+    def _spawn(self, orders: dict[str, object], lock: int) -> None:
+        assert self._place is not None
+        self._place.status_path.unlink(missing_ok=True)
+        with self._place.log_path.open("ab") as log:
+            self._place.log_path.chmod(0o600)
+            self._guardian = subprocess.Popen(  # noqa: S603 - our own module, no shell
+                [sys.executable, "-P", "-m", _GUARDIAN, json.dumps(orders)],
+                stdin=subprocess.PIPE,
+                stdout=log,
+                stderr=log,
+                pass_fds=(lock,),
+                start_new_session=True,
+                cwd="/",
+            )
+
+    def _watch(self, orders: dict[str, object], lock: int) -> None:
+        """Bring a killed guardian back, a bounded number of times; then close the lock."""
+        restarts = 0
+        try:
+            while (guardian := self._guardian) is not None:
+                status = guardian.wait()
+                if self._stopping.is_set() or status >= 0 or restarts >= GUARDIAN_RESTARTS_MAX:
+                    return
+                restarts += 1
+                said = self._place and read_status(self._place.status_path)
+                self._spawn({**orders, "port": said.port if said else orders["port"]}, lock)
+                if self._stopping.is_set() and self._guardian is not None:
+                    _dismiss(self._guardian)
+                    return
+        finally:
+            os.close(lock)
+
+    def _await_ready(self) -> None:
+        deadline = time.monotonic() + START_TIMEOUT_S
+        while time.monotonic() < deadline:
+            said = self.status()
+            if said is not None and said.state == "ready":
+                return
+            ended = self._guardian is not None and self._guardian.poll() is not None
+            if ended or (said is not None and said.state == "failed"):
+                break
+            time.sleep(_POLL_S)
+        assert self._place is not None
+        failed = self.status()
+        reason = failed.reason if failed else f"see {self._place.log_path}"
+        raise initialise.disk_full_or(
+            ClusterFailed(f"PostgreSQL did not start: {reason}"), self._place.folder
+        )
+
+    def _bootstrap(self, where: place.Place) -> None:
+        """Make the database and the roles where this cluster has not seen their present text."""
+        done = where.home / "postgres.bootstrapped"
+        if done.exists() and done.read_text(encoding="ascii") == roles.text_digest():
+            return
+
+        async def run() -> None:
+            maintenance = self.dsn("superuser", database="postgres")
+            await roles.ensure_database(maintenance, DATABASE)
+            await roles.bootstrap_roles(self.dsn("superuser"), self._passwords)
+
+        _in_own_loop(run)
+        done.write_text(roles.text_digest(), encoding="ascii")
+
+    @staticmethod
+    def _last_port(where: place.Place) -> int:
+        said = read_status(where.status_path)
+        return said.port if said else 0
+
+
+def _dismiss(guardian: subprocess.Popen[bytes]) -> None:
+    """Close the pipe, which tells the guardian to end, and wait for it; kill it at the last."""
+    assert guardian.stdin is not None
+    try:
+        guardian.stdin.write(b".")
+        guardian.stdin.close()
+    except BrokenPipeError:
+        pass
+    try:
+        guardian.wait(STOP_TIMEOUT_S)
+    except subprocess.TimeoutExpired:
+        guardian.kill()
+        guardian.wait()
+
+
+def _in_own_loop(work: Callable[[], object]) -> None:
+    """Run a coroutine function to its end, whether or not the caller has a running loop."""
+    failure: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            asyncio.run(work())  # type: ignore[arg-type]
+        except BaseException as reason:  # carried to the caller's thread
+            failure.append(reason)
+
+    thread = threading.Thread(target=run, name="postgres-bootstrap")
+    thread.start()
+    thread.join()
+    if failure:
+        raise failure[0]

@@ -1,0 +1,228 @@
+"""The process between Tenantry and its PostgreSQL: `python -m …guardian '<orders as JSON>'`.
+
+It starts the postmaster, starts it again when it dies, keeps its log within bounds, and shuts
+it down when Tenantry ends, however that happens:
+
+1. Tenantry asks, or its end of the pipe closes, or it is no longer our parent: fast shutdown.
+2. The guardian itself is killed: the kernel sends the postmaster SIGINT, which is the same.
+3. Both die with the machine: the next start finds the leftovers (`processes.end_leftovers`).
+
+Only the standard library is imported, so that it starts quickly and stays small.
+"""
+
+import ctypes
+import dataclasses
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+import time
+from collections import deque
+from pathlib import Path
+from types import FrameType
+
+from tenantry.adapters.postgres.embedded import ports, processes
+from tenantry.adapters.postgres.embedded.account import PROGRAM_ENVIRONMENT
+from tenantry.adapters.postgres.embedded.status import ClusterStatus, State, write_status
+
+RESTARTS_MAX = 5
+RESTART_PAUSE_S = 0.1  # doubled with each restart in a row
+STEADY_AFTER_S = 60.0  # a server up this long has its restarts forgiven
+LOG_BYTES_MAX = 8 * 1024 * 1024  # of which one older file is kept
+TAIL_LINES_MAX = 40
+_TICK_S = 0.25
+_STARTING_TICK_S = 0.01
+_READ_BYTES = 65_536
+_PR_SET_PDEATHSIG = 1  # prctl(2)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Orders:
+    """What Tenantry tells its guardian. `uid` and `gid` are PostgreSQL's."""
+
+    parent_pid: int
+    postgres: str
+    data: str
+    uuid: str
+    uid: int
+    gid: int
+    port: int
+    socket_dir: str
+    status_path: str
+    log_path: str
+
+
+class Guardian:
+    """Watches one postmaster until told to stop or out of restarts."""
+
+    def __init__(self, orders: Orders) -> None:
+        self._orders = orders
+        self._data = Path(orders.data)
+        self._port = orders.port
+        self._postmaster: subprocess.Popen[bytes] | None = None
+        self._log = BoundedLog(Path(orders.log_path))
+        self._restarts = 0
+        self._in_a_row = 0
+        self._told_to_stop = False
+
+    def run(self) -> int:
+        """Serve until the end; return the exit status."""
+        signal.signal(signal.SIGTERM, self._on_sigterm)
+        for ignored in (signal.SIGINT, signal.SIGHUP, signal.SIGPIPE):
+            signal.signal(ignored, signal.SIG_IGN)
+        while not self._must_stop(0):
+            self._launch()
+            began = time.monotonic()
+            self._attend()
+            if self._told_to_stop:
+                break
+            if time.monotonic() - began > STEADY_AFTER_S:
+                self._in_a_row = 0
+            if self._in_a_row >= RESTARTS_MAX:
+                self._say("failed", self._log.tail())
+                return 1
+            self._say("restarting", self._log.tail())
+            self._pause(RESTART_PAUSE_S * 2**self._in_a_row)
+            self._in_a_row += 1
+            self._restarts += 1
+        self._shut_down()
+        self._say("stopped", "")
+        return 0
+
+    def _launch(self) -> None:
+        orders = self._orders
+        processes.end_leftovers(orders.uuid, orders.uid, self._data)
+        self._port = ports.free_port(self._port)
+        guardian_pid = os.getpid()
+
+        def die_with_guardian() -> None:
+            # After the change of user, which would clear it, and before exec, which keeps it.
+            ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGINT)
+            if os.getppid() != guardian_pid:
+                os._exit(1)
+
+        as_root = os.geteuid() == 0
+        self._postmaster = subprocess.Popen(  # noqa: S603 - verified program, no shell
+            [
+                orders.postgres,
+                *("-D", orders.data),
+                *("-c", f"cluster_name={processes.cluster_name(orders.uuid)}"),
+                *("-c", f"port={self._port}"),
+                *("-c", f"unix_socket_directories={orders.socket_dir}"),
+            ],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            cwd=orders.data,
+            env=PROGRAM_ENVIRONMENT,
+            user=orders.uid if as_root else None,
+            group=orders.gid if as_root else None,
+            extra_groups=[] if as_root else None,
+            preexec_fn=die_with_guardian,  # safe: this process has one thread
+            start_new_session=True,
+        )
+        self._say("starting", "")
+
+    def _attend(self) -> None:
+        """Pump the log until the postmaster ends or we must."""
+        assert self._postmaster is not None
+        ready = False
+        while self._postmaster.poll() is None:
+            if self._must_stop(_TICK_S if ready else _STARTING_TICK_S):
+                return
+            if not ready and processes.is_ready(self._data, self._postmaster.pid):
+                ready = True
+                self._say("ready", "")
+        self._pump(0)
+
+    def _must_stop(self, wait_s: float) -> bool:
+        """Wait for news from either side; whether Tenantry has ended or wants us to."""
+        self._pump(wait_s)
+        if os.getppid() != self._orders.parent_pid:
+            self._told_to_stop = True
+        return self._told_to_stop
+
+    def _pump(self, wait_s: float) -> None:
+        """Wait for Tenantry's word or the server's log, and take what came."""
+        orders = [] if self._told_to_stop else [sys.stdin]
+        output = self._postmaster.stdout if self._postmaster else None
+        outputs = [] if output is None or output.closed else [output]
+        readable, _, _ = select.select([*orders, *outputs], [], [], wait_s)
+        if sys.stdin in readable:  # a byte or the end of the pipe: both mean stop
+            self._told_to_stop = True
+        if output is not None and output in readable:
+            chunk = os.read(output.fileno(), _READ_BYTES)
+            if chunk:
+                self._log.write(chunk)
+            else:
+                output.close()
+
+    def _pause(self, pause_s: float) -> None:
+        deadline = time.monotonic() + pause_s
+        while time.monotonic() < deadline and not self._must_stop(0):
+            time.sleep(_STARTING_TICK_S)
+
+    def _shut_down(self) -> None:
+        """End the postmaster: fast, then immediate; what is left after that is killed."""
+        postmaster = self._postmaster
+        stages = (
+            (signal.SIGINT, processes.FAST_SHUTDOWN_S),
+            (signal.SIGQUIT, processes.IMMEDIATE_SHUTDOWN_S),
+        )
+        for sign, patience_s in stages:
+            if postmaster is None or postmaster.poll() is not None:
+                break
+            postmaster.send_signal(sign)
+            deadline = time.monotonic() + patience_s
+            while postmaster.poll() is None and time.monotonic() < deadline:
+                self._pump(_STARTING_TICK_S)
+        processes.end_leftovers(self._orders.uuid, self._orders.uid, self._data)
+
+    def _say(self, state: State, reason: str) -> None:
+        write_status(
+            Path(self._orders.status_path),
+            ClusterStatus(
+                state=state,
+                guardian_pid=os.getpid(),
+                postmaster_pid=self._postmaster.pid if self._postmaster else 0,
+                port=self._port,
+                socket_dir=self._orders.socket_dir,
+                restarts=self._restarts,
+                reason=reason,
+            ),
+        )
+
+    def _on_sigterm(self, _signum: int, _frame: FrameType | None) -> None:
+        self._told_to_stop = True
+
+
+class BoundedLog:
+    """The server's log: at most two files of LOG_BYTES_MAX, and the last lines in memory."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._tail: deque[str] = deque(maxlen=TAIL_LINES_MAX)
+
+    def write(self, chunk: bytes) -> None:
+        self._tail.extend(chunk.decode("utf-8", "replace").splitlines())
+        try:
+            if self._path.exists() and self._path.stat().st_size > LOG_BYTES_MAX:
+                self._path.replace(self._path.with_suffix(".log.1"))
+            with self._path.open("ab") as log:
+                log.write(chunk)
+        except OSError as reason:  # a full disk must not stop the watch
+            self._tail.append(f"(the log could not be written: {reason})")
+
+    def tail(self) -> str:
+        return "\n".join(self._tail)
+
+
+def main() -> int:
+    """Entry: the orders are the one argument, standard input is Tenantry's pipe."""
+    return Guardian(Orders(**json.loads(sys.argv[1]))).run()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,122 @@
+"""The schema's history: numbered SQL files, each applied once, in order, and never edited.
+
+Each file runs in a transaction of its own as `tenantry_owner`, with time-outs, so that a
+migration that waits for a busy table gives up instead of stopping everyone behind it. One
+advisory lock lets several starts race: one applies, the others find the work done.
+"""
+
+import dataclasses
+import hashlib
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+
+from tenantry.adapters.postgres.errors import MigrationBroken, MigrationEdited, SchemaNewer
+
+MIGRATIONS_DIR = Path(__file__).parent / "migrations"
+LOCK_TIMEOUT_MS = 5_000
+STATEMENT_TIMEOUT_MS = 120_000
+RACE_TIMEOUT_MS = 300_000  # how long a start waits for another one that migrates
+_ADVISORY_LOCK = 0x74656E616E747279  # "tenantry" in ASCII
+_FILE_NAME = re.compile(r"(\d{4})_([a-z0-9_]+)\.sql")
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Migration:
+    """One file; `sha256` is of its bytes."""
+
+    number: int
+    name: str
+    sql: str
+    sha256: str
+
+
+def load_migrations(folder: Path = MIGRATIONS_DIR) -> list[Migration]:
+    """Return the migrations in order.
+
+    Raises MigrationBroken where a name is malformed or the numbers have a gap or a double.
+    """
+    found = []
+    for path in sorted(folder.glob("*.sql")):
+        name = _FILE_NAME.fullmatch(path.name)
+        if name is None:
+            raise MigrationBroken(f"{path.name} is not named NNNN_name.sql.")
+        content = path.read_bytes()
+        digest = hashlib.sha256(content).hexdigest()
+        found.append(Migration(int(name[1]), name[2], content.decode("utf-8"), digest))
+    if [each.number for each in found] != list(range(1, len(found) + 1)):
+        raise MigrationBroken()
+    return found
+
+
+async def migrate(dsn: str, *, folder: Path = MIGRATIONS_DIR) -> list[int]:
+    """Apply what is missing and return its numbers; `dsn` logs in as `tenantry_migrator`.
+
+    Raises MigrationEdited or SchemaNewer before anything is applied. Where a migration fails,
+    those before it stay applied and it leaves nothing behind.
+    """
+    migrations = load_migrations(folder)
+    connection = await asyncpg.connect(
+        dsn,
+        server_settings={
+            "application_name": "tenantry migrate",
+            "search_path": "pg_catalog, pg_temp",
+            "statement_timeout": str(RACE_TIMEOUT_MS),
+        },
+    )
+    try:
+        await connection.execute("SELECT pg_advisory_lock($1)", _ADVISORY_LOCK)
+        await connection.execute("SET ROLE tenantry_owner")
+        applied = await check_schema(connection, migrations)
+        missing = migrations[applied:]
+        for migration in missing:
+            await _apply(connection, migration)
+        return [migration.number for migration in missing]
+    finally:
+        await connection.close()  # which also gives the advisory lock back
+
+
+async def check_schema(connection: Any, migrations: Sequence[Migration]) -> int:
+    """Compare the database's record with our files; return how many of them are applied.
+
+    Raises SchemaNewer where the record holds migrations that we do not know, MigrationEdited
+    where a file differs from what was applied.
+    """
+    if await connection.fetchval("SELECT to_regclass('tenantry.schema_migrations')") is None:
+        return 0
+    rows = await connection.fetch(
+        "SELECT number, name, sha256 FROM tenantry.schema_migrations ORDER BY number"
+    )
+    if len(rows) > len(migrations):
+        unknown = rows[len(migrations)]
+        raise SchemaNewer(
+            f"The schema has migration {unknown['number']:04d}_{unknown['name']}, which this "
+            "Tenantry does not know: a newer one wrote it. Install that one, or a newer."
+        )
+    for row, migration in zip(rows, migrations, strict=False):
+        if (row["number"], row["sha256"]) != (migration.number, migration.sha256):
+            raise MigrationEdited(
+                f"Migration {migration.number:04d}_{migration.name} differs from what was "
+                f"applied as {row['number']:04d}_{row['name']}: an applied file is never "
+                "edited; put the change into a new one."
+            )
+    return len(rows)
+
+
+async def _apply(connection: Any, migration: Migration) -> None:
+    async with connection.transaction():
+        await connection.execute(
+            f"SET LOCAL lock_timeout = {LOCK_TIMEOUT_MS};"
+            f"SET LOCAL statement_timeout = {STATEMENT_TIMEOUT_MS}"
+        )
+        await connection.execute(migration.sql)
+        await connection.execute("SET LOCAL ROLE tenantry_owner")  # the file may have changed it
+        await connection.execute(
+            "INSERT INTO tenantry.schema_migrations (number, name, sha256) VALUES ($1, $2, $3)",
+            migration.number,
+            migration.name,
+            migration.sha256,
+        )
