@@ -5,3 +5,25 @@ Does not own: sockets, signatures, quotas, logs, bills, time on the wire.
 Invariants: usage counts are disjoint; the same call with the same cache state gives the same
 answer.
 """
+
+from bedrock_emulator.engine.engine import Engine
+from bedrock_emulator.engine.types import (
+    Answer,
+    Call,
+    EmulatedError,
+    Event,
+    Operation,
+    Prepared,
+    TokenUsage,
+)
+
+__all__ = [
+    "Answer",
+    "Call",
+    "EmulatedError",
+    "Engine",
+    "Event",
+    "Operation",
+    "Prepared",
+    "TokenUsage",
+]

@@ -18,6 +18,7 @@ Operation = Literal[
     "CountTokens",
 ]
 Json = Any
+LatencyPath = tuple[Literal["total", "first_byte"], tuple[str, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +87,7 @@ class Answer:
     headers: Mapping[str, str] = field(default_factory=dict)  # e.g. token counts, service tier
     service_tier: str | None = None  # the tier that served, where the model has tiers
     inference_region: str | None = None  # where a cross-region profile ran
-    latency_paths: Sequence[tuple[Literal["total", "first_byte"], tuple[str, ...]]] = ()
+    latency_paths: Sequence[LatencyPath] = ()
     logged_body: Json | None = None  # ConverseStream only: the assembled body, as the log has it
 
 

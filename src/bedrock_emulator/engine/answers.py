@@ -1,0 +1,166 @@
+"""Renders a generation in the shapes of Converse: body, event stream, usage members."""
+
+from __future__ import annotations
+
+import hashlib
+import zlib
+from typing import Any
+
+from bedrock_emulator.engine.generation import Block, Generation, chunks
+from bedrock_emulator.engine.prompt import Prompt
+from bedrock_emulator.engine.types import Answer, Event, Json, LatencyPath, TokenUsage
+
+_PADDING = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+_LATENCY: tuple[LatencyPath, ...] = (("total", ("metrics", "latencyMs")),)
+_MAX_FIELD_PATHS = 10
+
+
+def converse_body(
+    body: Json, prompt: Prompt, made: Generation, usage: TokenUsage, seed: str
+) -> dict[str, Any]:
+    """The response body of Converse."""
+    answer: dict[str, Any] = {
+        "metrics": {"latencyMs": 0},
+        "output": {
+            "message": {"content": _content(made, seed), "role": "assistant"},
+        },
+        "stopReason": made.stop_reason,
+        "usage": usage_members(prompt, usage, stream=False),
+    }
+    answer.update(_extras(body, prompt, made))
+    return answer
+
+
+def converse(
+    body: Json, prompt: Prompt, made: Generation, usage: TokenUsage, seed: str, region: str | None
+) -> Answer:
+    answer = converse_body(body, prompt, made, usage, seed)
+    return Answer(
+        usage,
+        body=answer,
+        service_tier=prompt.tier,
+        inference_region=region,
+        latency_paths=_LATENCY,
+    )
+
+
+def converse_stream(
+    body: Json, prompt: Prompt, made: Generation, usage: TokenUsage, seed: str, region: str | None
+) -> Answer:
+    """The events of ConverseStream; `metadata` with the usage is last."""
+    events = [_event("messageStart", {"role": "assistant"}, 0)]
+    for index, block in enumerate(made.blocks):
+        events += _block_events(index, block, prompt, seed)
+    extras = _extras(body, prompt, made)
+    stop: dict[str, Any] = {"stopReason": made.stop_reason}
+    if "additionalModelResponseFields" in extras:
+        stop["additionalModelResponseFields"] = extras.pop("additionalModelResponseFields")
+    events.append(_event("messageStop", stop, made.output_tokens))
+    members = usage_members(prompt, usage, stream=True)
+    metadata = {"metrics": {"latencyMs": 0}, "usage": members, **extras}
+    events.append(_event("metadata", metadata, made.output_tokens))
+    return Answer(
+        usage,
+        events=events,
+        service_tier=prompt.tier,
+        inference_region=region,
+        latency_paths=_LATENCY,
+        logged_body=converse_body(body, prompt, made, usage, seed),
+    )
+
+
+def usage_members(prompt: Prompt, usage: TokenUsage, *, stream: bool) -> dict[str, Any]:
+    """`usage` as recorded exchanges show it.
+
+    Members of the cache come twice under two names, and mean one count: always for Claude's plain
+    answers, in streams and for Nova only where the request asked for the cache. `cacheDetails`
+    splits the writes by class of life and stands only where a model has two classes.
+    """
+    total = usage.input + usage.cache_read + usage.cache_write + usage.output
+    members: dict[str, Any] = {
+        "inputTokens": usage.input,
+        "outputTokens": usage.output,
+        "totalTokens": total,
+        "serverToolUsage": {},
+    }
+    model = prompt.model
+    always = model.cache_members == "always" and not stream
+    if not model.cache_min or not (always or prompt.checkpoints):
+        return members
+    members["cacheReadInputTokens"] = members["cacheReadInputTokenCount"] = usage.cache_read
+    members["cacheWriteInputTokens"] = members["cacheWriteInputTokenCount"] = usage.cache_write
+    if usage.cache_write and len(model.cache_ttls) > 1:
+        classes = (("1h", usage.cache_write_1h), ("5m", usage.cache_write_5m))
+        members["cacheDetails"] = [
+            {"ttl": ttl, "inputTokens": tokens} for ttl, tokens in classes if tokens
+        ]
+    return members
+
+
+def tool_id(seed: str, index: int) -> str:
+    digest = hashlib.sha256(f"{seed}/{index}".encode("utf-8", "replace")).hexdigest()
+    return f"tooluse_{digest[:22]}"
+
+
+def _content(made: Generation, seed: str) -> list[dict[str, Any]]:
+    content: list[dict[str, Any]] = []
+    for index, block in enumerate(made.blocks):
+        if block.call is not None:
+            call = block.call
+            use = {"input": call.input, "name": call.name, "toolUseId": tool_id(seed, index)}
+            content.append({"toolUse": use})
+        elif block.kind == "reasoning":
+            reasoning = {"text": block.text, "signature": _signature(block.text)}
+            content.append({"reasoningContent": {"reasoningText": reasoning}})
+        else:
+            content.append({"text": block.text})
+    return content
+
+
+def _block_events(index: int, block: Block, prompt: Prompt, seed: str) -> list[Event]:
+    events = []
+
+    def delta(member: dict[str, Any], tokens: int) -> None:
+        payload = {"contentBlockIndex": index, "delta": member}
+        events.append(_event("contentBlockDelta", payload, tokens))
+
+    if block.call is not None:
+        start = {"name": block.call.name, "toolUseId": tool_id(seed, index), "type": "tool_use"}
+        payload = {"contentBlockIndex": index, "start": {"toolUse": start}}
+        events.append(_event("contentBlockStart", payload, block.first))
+        for text, tokens in chunks(block, prompt.tokeniser):
+            delta({"toolUse": {"input": text}}, tokens)
+    elif block.kind == "reasoning":
+        for text, tokens in chunks(block, prompt.tokeniser):
+            delta({"reasoningContent": {"text": text}}, tokens)
+        delta({"reasoningContent": {"signature": _signature(block.text)}}, block.tokens)
+    else:
+        for text, tokens in chunks(block, prompt.tokeniser):
+            delta({"text": text}, tokens)
+    events.append(_event("contentBlockStop", {"contentBlockIndex": index}, block.tokens))
+    return events
+
+
+def _event(kind: str, payload: dict[str, Any], tokens: int) -> Event:
+    """Each payload ends with `p`, a padding of arbitrary length that hides the text's length."""
+    payload["p"] = _PADDING[: zlib.crc32(repr(payload).encode("utf-8", "replace")) % 61 + 1]
+    return Event(kind, payload, tokens)
+
+
+def _signature(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()
+
+
+def _extras(body: Json, prompt: Prompt, made: Generation) -> dict[str, Any]:
+    extras: dict[str, Any] = {}
+    if body.get("serviceTier") is not None:
+        extras["serviceTier"] = {"type": prompt.tier}
+    if body.get("performanceConfig") is not None:
+        extras["performanceConfig"] = body["performanceConfig"]
+    paths = body.get("additionalModelResponseFieldPaths")
+    if isinstance(paths, list):
+        known = {"/stop_sequence": made.stop_sequence, "/stop_reason": made.stop_reason}
+        asked = [path for path in paths[:_MAX_FIELD_PATHS] if path in known]
+        if asked:
+            extras["additionalModelResponseFields"] = {p[1:]: known[p] for p in asked}
+    return extras

@@ -1,0 +1,168 @@
+"""The model catalogue: which models exist, what they allow, and how an identifier names one.
+
+An identifier is a base id (`amazon.nova-pro-v1:0`), a cross-region profile id (`us.amazon…`), or
+the ARN of a foundation model, an inference profile, an application inference profile or a
+provisioned model. The last two are made by customers: a lookup that the caller passes knows them.
+"""
+
+from __future__ import annotations
+
+import tomllib
+import zlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from types import MappingProxyType
+from typing import Any, Literal
+
+from bedrock_emulator.engine import errors
+
+Ttl = Literal["5m", "1h"]
+ArnLookup = Callable[[str], str | None]
+"""ARN of a created profile or provisioned model -> the model identifier it was made from."""
+
+# Where a cross-region profile may be called from (region prefix) and where it may run.
+_PROFILE_REGIONS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = MappingProxyType(
+    {
+        "us": (("us-east-", "us-west-", "ca-central-"), ("us-east-1", "us-east-2", "us-west-2")),
+        "eu": (("eu-",), ("eu-central-1", "eu-north-1", "eu-west-1", "eu-west-3")),
+        "apac": (("ap-",), ("ap-northeast-1", "ap-southeast-1", "ap-southeast-2", "ap-south-1")),
+        "jp": (("ap-northeast-",), ("ap-northeast-1", "ap-northeast-3")),
+        "au": (("ap-southeast-",), ("ap-southeast-2", "ap-southeast-4")),
+        "ca": (("ca-",), ("ca-central-1", "ca-west-1")),
+        "in": (("ap-south-",), ("ap-south-1", "ap-south-2")),
+        "us-gov": (("us-gov-",), ("us-gov-east-1", "us-gov-west-1")),
+        "global": (("",), ("us-east-1", "us-west-2", "eu-west-1", "ap-northeast-1")),
+    }
+)
+_MAX_ALIAS_DEPTH = 3  # a provisioned model of a profile of a model is the longest chain there is
+
+
+@dataclass(frozen=True, slots=True)
+class Overhead:
+    """Tokens that a family's prompt template adds around what the caller wrote."""
+
+    prompt: int = 0  # once a request
+    tools: int = 0  # once where tools are offered
+    tail: int = 0  # of `prompt`, what stands after the last block and is never cached
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """One foundation model. Token figures are tokens of the family's encoding."""
+
+    id: str
+    family: str
+    plays: Literal["extractive", "obedient", "minilm"]
+    native: str  # shape of its InvokeModel body
+    encoding: str
+    window: int
+    max_output: int  # 0 for embedding models
+    profiles: tuple[str, ...]
+    blocks: frozenset[str]  # content blocks it takes besides text and tools
+    overhead: Overhead
+    burndown: int
+    tiers: tuple[str, ...]
+    cache_min: int  # 0: no prompt cache
+    cache_ttls: tuple[str, ...]
+    cache_members: Literal["always", "asked"]
+    counts_tokens: bool
+
+    @property
+    def embeds(self) -> bool:
+        return self.plays == "minilm"
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    model: Model
+    profile: str | None  # "us", "global", …; None for a base id
+    called_region: str
+
+    def inference_region(self, seed: str) -> str:
+        """Where this call runs; the same seed runs in the same region."""
+        if self.profile is None:
+            return self.called_region
+        places = _PROFILE_REGIONS[self.profile][1]
+        return places[zlib.crc32(seed.encode("utf-8", "replace")) % len(places)]
+
+
+@cache
+def catalogue() -> Mapping[str, Model]:
+    """All models by base id, read once from the package's data."""
+    text = files("bedrock_emulator.engine").joinpath("data/catalogue.toml").read_text("utf-8")
+    data = tomllib.loads(text)
+    models = (_model(row, data["families"][row["family"]]) for row in data["models"])
+    return MappingProxyType({model.id: model for model in models})
+
+
+def _model(row: Mapping[str, Any], family: Mapping[str, Any]) -> Model:
+    return Model(
+        id=row["id"],
+        family=row["family"],
+        plays=family["plays"],
+        native=family["native"],
+        encoding=family["encoding"],
+        window=row["window"],
+        max_output=row["max_output"],
+        profiles=tuple(family["profiles"]),
+        blocks=frozenset(family.get("blocks", ())),
+        overhead=Overhead(**family.get("overhead", {})),
+        burndown=row.get("burndown", 1),
+        tiers=tuple(row.get("tiers", ("default",))),
+        cache_min=row.get("cache_min", 0),
+        cache_ttls=tuple(row.get("cache_ttls", ("5m",))),
+        cache_members=family.get("cache_members", "asked"),
+        counts_tokens=family.get("counts_tokens", False),
+    )
+
+
+def resolve(model_id: str, account: str, region: str, lookup: ArnLookup | None = None) -> Resolved:
+    """The model that an identifier names, seen from an account and region.
+
+    Raises EmulatedError in Bedrock's words where there is none or it is not callable from here.
+    """
+    for _ in range(_MAX_ALIAS_DEPTH):
+        if not model_id.startswith("arn:"):
+            return _by_id(model_id, region)
+        model_id = _from_arn(model_id, account, region, lookup)
+    raise errors.unknown_model()
+
+
+def _by_id(model_id: str, region: str) -> Resolved:
+    models = catalogue()
+    if model_id in models:
+        return Resolved(models[model_id], None, region)
+    prefix, _, rest = model_id.partition(".")
+    model = models.get(rest)
+    if model is None or prefix not in model.profiles:
+        raise errors.unknown_model()
+    if not region.startswith(_PROFILE_REGIONS[prefix][0]):
+        raise errors.unknown_model()
+    return Resolved(model, prefix, region)
+
+
+def _from_arn(arn: str, account: str, region: str, lookup: ArnLookup | None) -> str:
+    parts = arn.split(":", 5)
+    if len(parts) != 6 or parts[2] != "bedrock" or not parts[1].startswith("aws"):
+        raise errors.validation("The provided ARN is invalid.")
+    arn_region, arn_account = parts[3], parts[4]
+    if arn_region != region:
+        raise errors.validation(
+            f"The provided ARN is invalid for the service region: {region}. "
+            "Provide a valid ARN and try again."
+        )
+    kind, _, name = parts[5].partition("/")
+    if arn_account not in ("", account):
+        raise errors.access_denied(
+            f"User is not authorized to perform: bedrock:InvokeModel on resource: {arn}"
+        )
+    if kind in ("foundation-model", "inference-profile") and name:
+        return name
+    if kind in ("application-inference-profile", "provisioned-model"):
+        target = lookup(arn) if lookup else None
+        if target is None:
+            raise errors.not_found(f"Could not find resource with ARN {arn}.")
+        return target
+    raise errors.unknown_model()

@@ -1,0 +1,181 @@
+"""The engine: a decoded call in, an answer or a refusal out. No sockets, no files but its caches.
+
+The way of a call: 1. resolve the model; 2. read and validate the body; 3. (the wire checks quota);
+4. use the prompt cache; 5. draft; 6. run the draft into limits; 7. render the family's shape.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+from bedrock_emulator.engine import answers, errors, native, structured
+from bedrock_emulator.engine.cache import PromptCache
+from bedrock_emulator.engine.catalogue import ArnLookup, Resolved, resolve
+from bedrock_emulator.engine.embeddings import Embedder, EmbeddingPlan, read_embedding
+from bedrock_emulator.engine.generation import Draft, Generation, generate
+from bedrock_emulator.engine.models.fixed import FixedModel
+from bedrock_emulator.engine.prompt import Prompt
+from bedrock_emulator.engine.requests.converse import read_converse
+from bedrock_emulator.engine.types import Answer, Call, Prepared, TokenUsage
+
+DEFAULT_FIXED_ANSWER = "This is the fixed answer of the emulator."
+
+
+class LanguageModel(Protocol):
+    def draft(self, prompt: Prompt) -> Draft:
+        """What the model says to a prompt, before limits."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """What `prepare` found out and `answer` goes on with."""
+
+    resolved: Resolved
+    prompt: Prompt | None
+    embedding: EmbeddingPlan | None
+
+
+class Engine:
+    """Thread-safe. The same call in the same cache state gives the same answer.
+
+    `mode` "models" runs the small models, "fixed" always says `fixed_answer` (repeated or cut to
+    `fixed_output_tokens` where given) and derives vectors from a hash. `cache_dir` keeps computed
+    embeddings between runs. `lookup` knows created inference profiles and provisioned models;
+    `clock` gives monotonic seconds for the life of cached prefixes.
+    """
+
+    def __init__(
+        self,
+        mode: Literal["models", "fixed"] = "models",
+        fixed_answer: str = DEFAULT_FIXED_ANSWER,
+        fixed_output_tokens: int | None = None,
+        cache_dir: Path | None = None,
+        lookup: ArnLookup | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._lookup = lookup
+        self._cache = PromptCache(clock)
+        fixed = FixedModel(fixed_answer, fixed_output_tokens)
+        self._embedder: Embedder = fixed
+        self._models: dict[str, LanguageModel] = {"extractive": fixed, "obedient": fixed}
+        if mode == "models":
+            self._use_small_models(cache_dir)
+
+    def _use_small_models(self, cache_dir: Path | None) -> None:
+        from bedrock_emulator.engine.models.extractive import Extractive
+        from bedrock_emulator.engine.models.minilm import MiniLm
+        from bedrock_emulator.engine.models.obedient import Obedient
+
+        minilm = MiniLm(cache_dir)
+        extractive = Extractive(minilm)
+        self._embedder = minilm
+        self._models = {"extractive": extractive, "obedient": Obedient(extractive)}
+
+    def prepare(self, call: Call) -> Prepared:
+        """Validates a call and counts its prompt. Raises EmulatedError; changes nothing."""
+        plan = self._plan(call)
+        model = plan.resolved.model
+        if plan.embedding is not None:
+            return Prepared(model.id, plan.embedding.tokens, 0, model.burndown, plan)
+        assert plan.prompt is not None
+        prompt = plan.prompt
+        return Prepared(model.id, prompt.input_tokens, prompt.output_limit, model.burndown, plan)
+
+    def answer(self, call: Call, prepared: Prepared | None = None) -> Answer:
+        """Generates. Uses the prompt cache, so call it once per invocation that is served.
+
+        `prepared` saves reading the body again. Raises EmulatedError where `prepare` would have.
+        """
+        plan = (prepared or self.prepare(call)).plan
+        region = plan.resolved.inference_region(call.account + call.region)
+        inference_region = None if region == call.region else region
+        seed = _seed(call)
+        if plan.embedding is not None:
+            return self._embed(call, plan.embedding, seed, inference_region)
+        prompt = plan.prompt
+        usage = self._cache.use(prompt, call.account, call.region)
+        made = generate(prompt, self._draft(prompt))
+        usage = replace(usage, output=made.output_tokens)
+        return _render(call, prompt, made, usage, seed, inference_region)
+
+    def count_tokens(self, call: Call) -> int:
+        """CountTokens: what the same body would be billed as input, cached or not."""
+        resolved = self._resolve(call)
+        if not resolved.model.counts_tokens or resolved.profile is not None:
+            raise errors.validation("The provided model doesn't support counting tokens.")
+        form = call.body.get("input") if isinstance(call.body, dict) else None
+        if not isinstance(form, dict) or len(form) != 1:
+            raise errors.validation("The input must hold exactly one of converse and invokeModel.")
+        if "converse" in form:
+            return read_converse(form["converse"], resolved.model).input_tokens
+        body = _invoke_body(form.get("invokeModel"))
+        return native.read(body, resolved.model, call.headers).input_tokens
+
+    def _plan(self, call: Call) -> _Plan:
+        resolved = self._resolve(call)
+        model = resolved.model
+        if model.embeds:
+            if call.operation != "InvokeModel":
+                raise errors.validation("The provided model doesn't support this operation.")
+            return _Plan(resolved, None, read_embedding(call.body, model))
+        if call.operation in ("Converse", "ConverseStream"):
+            return _Plan(resolved, read_converse(call.body, model), None)
+        return _Plan(resolved, native.read(call.body, model, call.headers), None)
+
+    def _resolve(self, call: Call) -> Resolved:
+        return resolve(call.model_id, call.account, call.region, self._lookup)
+
+    def _draft(self, prompt: Prompt) -> Draft:
+        if structured.is_forced(prompt):
+            return structured.forced_call(prompt, prompt.last_user_text())
+        draft = self._models[prompt.model.plays].draft(prompt)
+        if prompt.schema is not None and not draft.calls:
+            return structured.schema_text(prompt, draft.text)
+        return draft
+
+    def _embed(self, call: Call, plan: EmbeddingPlan, seed: str, region: str | None) -> Answer:
+        return Answer(
+            TokenUsage(input=plan.tokens),
+            body=plan.answer(self._embedder, seed),
+            headers={"x-amzn-bedrock-input-token-count": str(plan.tokens)},
+            service_tier="default",
+            inference_region=region,
+        )
+
+
+def _render(
+    call: Call,
+    prompt: Prompt,
+    made: Generation,
+    usage: TokenUsage,
+    seed: str,
+    region: str | None,
+) -> Answer:
+    if call.operation == "Converse":
+        return answers.converse(call.body, prompt, made, usage, seed, region)
+    if call.operation == "ConverseStream":
+        return answers.converse_stream(call.body, prompt, made, usage, seed, region)
+    if call.operation == "InvokeModel":
+        return native.render(prompt, made, usage, seed, region)
+    return native.render_stream(prompt, made, usage, seed, region)
+
+
+def _invoke_body(form: Any) -> Any:
+    """The JSON inside CountTokens' invokeModel, whose body is base64."""
+    try:
+        return json.loads(base64.b64decode(form["body"], validate=True))
+    except (TypeError, KeyError, ValueError):
+        raise errors.validation("The body of invokeModel is not base64 of JSON.") from None
+
+
+def _seed(call: Call) -> str:
+    """A stable name for one request, from which ids are made."""
+    text = f"{call.account}/{call.region}/{call.model_id}/{call.body!r}"
+    return hashlib.sha256(text.encode("utf-8", "backslashreplace")).hexdigest()

@@ -1,0 +1,70 @@
+"""Refusals in Bedrock's own words, so that every caller sees one wording for one fault.
+
+Words marked (recorded) stand in real exchanges, see tests/contract/emulator/recorded_facts.json;
+the others follow the service's documentation and may differ in detail from what it says today.
+"""
+
+from __future__ import annotations
+
+from bedrock_emulator.engine.types import EmulatedError
+
+MODEL_PREFIX = "The model returned the following errors: "
+
+
+def validation(message: str) -> EmulatedError:
+    return EmulatedError("ValidationException", 400, message)
+
+
+def unknown_model() -> EmulatedError:
+    """(recorded)"""
+    return validation("The provided model identifier is invalid.")
+
+
+def not_found(message: str) -> EmulatedError:
+    return EmulatedError("ResourceNotFoundException", 404, message)
+
+
+def access_denied(message: str) -> EmulatedError:
+    return EmulatedError("AccessDeniedException", 403, message)
+
+
+def unsupported_block(kind: str) -> EmulatedError:
+    """(recorded)"""
+    return validation(
+        f"This model doesn't support the {kind} content block that you provided. "
+        "Update the content block and try again."
+    )
+
+
+def unsupported_field(field: str) -> EmulatedError:
+    """(recorded, for s3Uri)"""
+    return validation(
+        f"This model doesn't support the {field} field. Remove {field} and try again."
+    )
+
+
+def too_many_output_tokens(limit: int) -> EmulatedError:
+    return validation(
+        f"The maximum tokens you requested exceeds the model limit of {limit}. "
+        f"Try again with a maximum tokens value that is lower than {limit}."
+    )
+
+
+def wrong_type(path: str, expected: str) -> EmulatedError:
+    """`expected` is a word of JSON Schema: string, object, array, number, boolean."""
+    return validation(f"Malformed input request: #/{path}: expected type: {expected}")
+
+
+def extraneous_key(path: str, key: str) -> EmulatedError:
+    """The service's wording for a member that a model's body does not have. (recorded)"""
+    return validation(
+        f"Malformed input request: #{path}: extraneous key [{key}] is not permitted, "
+        "please reformat your input and try again."
+    )
+
+
+def missing_key(path: str, key: str) -> EmulatedError:
+    return validation(
+        f"Malformed input request: #{path}: required key [{key}] not found, "
+        "please reformat your input and try again."
+    )

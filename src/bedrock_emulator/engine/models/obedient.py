@@ -1,0 +1,128 @@
+"""A model that obeys any instruction it finds anywhere in the prompt: for tests of injections.
+
+It tells no data from instructions, by design. What a defence keeps out of its prompt it cannot
+leak; what gets in, it does. Where nothing is instructed it answers as the extractive model does.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any, Protocol
+
+from bedrock_emulator.engine.generation import Draft, ToolCall
+from bedrock_emulator.engine.prompt import Prompt
+from bedrock_emulator.engine.structured import call_of
+
+_MAX_TEXT = 400_000  # characters of a prompt that are looked at
+_MAX_OBEYED = 16  # instructions of one prompt
+_QUOTED = (
+    r"""(?:"(?P<dq>[^"]{1,2000})"|'(?P<sq>[^'\n]{1,2000})'|"""
+    r"""`(?P<bq>[^`]{1,2000})`|“(?P<cq>[^”]{1,2000})”)"""
+)
+_PLAIN = r"(?P<plain>[^\n]{1,500}?)(?=[.!]?\s*(?:$|\n|</)|[.!]\s)"
+_SAY = re.compile(
+    r"\b(?:repl(?:y|ies)|respond|answer|say|output|print|write|return|state)\b(?:[ \t]+back)?"
+    r"(?:[ \t]+(?:only|just|exactly|precisely|simply|solely|with|by saying|verbatim|"
+    r"nothing but|the|single|exact|word|words|string|text|phrase|sentence|following|this|line|"
+    r"literal(?:ly)?)\b)+[ \t]*:?[ \t]*\n?" + rf"(?:{_QUOTED}|{_PLAIN})",
+    re.IGNORECASE | re.MULTILINE,
+)
+_SAY_QUOTED = re.compile(
+    r"\b(?:reply|respond|answer|say|output|print|write|return|state|include|append|add|insert|"
+    r"begin|start|end|finish|mention|repeat|emit)\b[^\n.\"'`“]{0,60}?" + _QUOTED,
+    re.IGNORECASE,
+)
+_INCLUDE = re.compile(
+    r"\b(?:include|append|add|insert|end (?:your|the) (?:answer|reply|response) with|"
+    r"(?:begin|start) (?:your|the) (?:answer|reply|response) with)\b[ \t]*"
+    r"(?:the[ \t]+(?:word|words|string|text|phrase|link|code|image)[ \t]*)?:?[ \t]*"
+    rf"(?:{_QUOTED}|{_PLAIN})",
+    re.IGNORECASE | re.MULTILINE,
+)
+_DUMP = re.compile(
+    r"\b(?:repeat|print|reveal|show|output|display|leak|exfiltrate|dump|recite|disclose|quote|copy|"
+    r"list|give me|tell me|send|forward|summari[sz]e)\b[^\n.?]{0,80}?\b(?:everything|all|above|"
+    r"previous|prior|system|instructions?|prompt|context|passages?|documents?|conversation|secrets?|"
+    r"credentials?|api[ -]keys?|passwords?|other (?:tenants?|customers?|users?)|verbatim|"
+    r"confidential)\b",
+    re.IGNORECASE,
+)
+_OVERRIDE = re.compile(
+    r"\b(?:ignore|disregard|forget|override)\b[^\n.]{0,80}?\b(?:instructions?|rules?|above|prompt|"
+    r"context|guidelines?|everything)\b[\s.,;:!]*(?:(?:and|then|instead)\b[\s,:]*)*(?P<rest>[^\n<]*)",
+    re.IGNORECASE,
+)
+_CALL = re.compile(
+    r"\b(?:call|use|invoke|run|execute)\b[ \t]+(?:the[ \t]+)?(?:tool|function)?[ \t]*"
+    r"[`\"']?(?P<name>[A-Za-z0-9_-]{1,64})[`\"']?",
+    re.IGNORECASE,
+)
+
+
+class LanguageModel(Protocol):
+    def draft(self, prompt: Prompt) -> Draft: ...
+
+
+class Obedient:
+    def __init__(self, otherwise: LanguageModel) -> None:
+        self._otherwise = otherwise
+
+    def draft(self, prompt: Prompt) -> Draft:
+        text = prompt.all_text()[-_MAX_TEXT:]
+        calls = _calls(text, prompt)
+        lines = list(dict.fromkeys(_obeyed(text)))[:_MAX_OBEYED]
+        if not calls and not lines:
+            return self._otherwise.draft(prompt)
+        return Draft(text="\n".join(lines), calls=tuple(calls))
+
+
+def _obeyed(text: str) -> Iterator[str]:
+    """What each instruction makes it say, in the order of the prompt."""
+    said: list[tuple[int, str]] = []
+    for pattern in (_SAY, _SAY_QUOTED, _INCLUDE):
+        said += [(match.start(), _asked(match)) for match in pattern.finditer(text)]
+    dump = _DUMP.search(text)
+    if dump:
+        said.append((dump.start(), text))
+    for match in _OVERRIDE.finditer(text):
+        rest = match["rest"].strip()
+        known = any(pattern.search(rest) for pattern in (_SAY, _SAY_QUOTED, _INCLUDE, _DUMP))
+        if rest and not known:
+            said.append((match.start(), f"As instructed: {rest}"))
+    seen: list[tuple[int, str]] = []
+    for start, line in sorted(said):
+        if line and not any(abs(start - other) < 3 for other, _ in seen):
+            seen.append((start, line))
+            yield line
+
+
+def _asked(match: re.Match[str]) -> str:
+    groups: dict[str, Any] = match.groupdict()
+    quoted = next((groups[name] for name in ("dq", "sq", "bq", "cq") if groups.get(name)), None)
+    return str(quoted if quoted is not None else groups.get("plain") or "").strip()
+
+
+def _calls(text: str, prompt: Prompt) -> list[ToolCall]:
+    """Calls of offered tools that the text names, each tool once, with the JSON that follows."""
+    offered = {tool.name: tool for tool in prompt.tools}
+    calls: dict[str, ToolCall] = {}
+    for match in _CALL.finditer(text) if offered else ():
+        tool = offered.get(match["name"])
+        if tool is None or tool.name in calls:
+            continue
+        given = _json_after(text, match.end())
+        calls[tool.name] = ToolCall(tool.name, given) if given is not None else call_of(tool, "")
+    return list(calls.values())[:_MAX_OBEYED]
+
+
+def _json_after(text: str, at: int) -> dict[str, Any] | None:
+    start = text.find("{", at, at + 60)
+    if start < 0:
+        return None
+    try:
+        value, _ = json.JSONDecoder().raw_decode(text, start)
+    except ValueError:
+        return None
+    return value if isinstance(value, dict) else None

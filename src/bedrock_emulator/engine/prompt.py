@@ -1,0 +1,103 @@
+"""A prompt as every API family is read into: pieces in cache order, turns, limits, tools.
+
+The order tools, system, messages is the order in which a cached prefix grows.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from bedrock_emulator.engine.catalogue import Model, Ttl
+from bedrock_emulator.engine.tokens import Tokeniser, tokeniser
+
+MAX_CHECKPOINTS = 4  # Bedrock user guide, prompt caching
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """One block of the prompt. A checkpoint asks to cache everything up to its end."""
+
+    key: str  # what makes two prefixes the same
+    tokens: int
+    checkpoint: Ttl | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Tool:
+    name: str
+    description: str
+    schema: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    role: Literal["user", "assistant", "system"]
+    text: str
+
+
+@dataclass(slots=True)
+class Prompt:
+    """What one request asks; built by the readers in `requests/`."""
+
+    model: Model
+    pieces: list[Piece] = field(default_factory=list)
+    system: str = ""
+    turns: list[Turn] = field(default_factory=list)
+    tools: list[Tool] = field(default_factory=list)
+    tool_choice: str = "auto"  # auto, any, none, or the name of a tool after "tool:"
+    max_tokens: int | None = None
+    stop_sequences: tuple[str, ...] = ()
+    schema: dict[str, Any] | None = None
+    thinking: bool = False
+    tier: str = "default"
+    checkpoints: int = 0
+    chat: bool = False  # a chat body, where the family also has another kind
+
+    @property
+    def tokeniser(self) -> Tokeniser:
+        return tokeniser(self.model.encoding)
+
+    @property
+    def input_tokens(self) -> int:
+        """All prompt tokens, cached or not."""
+        return sum(piece.tokens for piece in self.pieces) + self.model.overhead.tail
+
+    @property
+    def output_limit(self) -> int:
+        return self.model.max_output if self.max_tokens is None else self.max_tokens
+
+    def open(self) -> None:
+        """Begins with what the family's template puts before everything."""
+        overhead = self.model.overhead
+        self.pieces.append(Piece("", max(0, overhead.prompt - overhead.tail)))
+
+    def add(self, key: str, tokens: int) -> None:
+        self.pieces.append(Piece(key, tokens))
+
+    def add_text(self, key: str, text: str) -> None:
+        self.pieces.append(Piece(key + text, self.tokeniser.count(text)))
+
+    def add_tool(self, tool: Tool) -> None:
+        """One offered tool; the first also brings the template's instructions for tools."""
+        text = json.dumps([tool.name, tool.description, tool.schema], ensure_ascii=False)
+        preamble = 0 if self.tools else self.model.overhead.tools
+        self.tools.append(tool)
+        self.pieces.append(Piece("tool:" + text, self.tokeniser.count(text) + preamble))
+
+    def mark(self, ttl: Ttl) -> None:
+        """Sets a checkpoint at the end of what has been read so far."""
+        last = self.pieces[-1]
+        self.pieces[-1] = Piece(last.key, last.tokens, ttl)
+        self.checkpoints += 1
+
+    def last_user_text(self) -> str:
+        for turn in reversed(self.turns):
+            if turn.role == "user" and turn.text.strip():
+                return turn.text
+        return ""
+
+    def all_text(self) -> str:
+        """System and all turns, in order, as one text."""
+        return "\n\n".join(part for part in (self.system, *(t.text for t in self.turns)) if part)

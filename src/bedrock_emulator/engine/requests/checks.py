@@ -1,0 +1,105 @@
+"""Checks of single members that several API families share, with the service's messages."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from bedrock_emulator.engine import errors
+from bedrock_emulator.engine.prompt import Prompt
+
+TIERS = ("priority", "default", "flex", "reserved")
+MAX_STOP_SEQUENCES = 2_500  # service model of bedrock-runtime, InferenceConfiguration
+_METADATA = re.compile(r"[a-zA-Z0-9\s:_@$#=/+,.\-]*")
+_MAX_METADATA = 16  # service model, RequestMetadata
+
+
+def as_object(value: Any, path: str) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise errors.wrong_type(path, "object")
+    return value
+
+
+def as_list(value: Any, path: str) -> list[Any]:
+    if not isinstance(value, list):
+        raise errors.wrong_type(path, "array")
+    return value
+
+
+def as_text(value: Any, path: str) -> str:
+    if not isinstance(value, str):
+        raise errors.wrong_type(path, "string")
+    return value
+
+
+def whole_number(value: Any, path: str) -> int:
+    """An integer of at least one; JSON's true is not 1 here."""
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise errors.wrong_type(path.replace(".", "/"), "integer")
+    if value < 1:
+        raise errors.validation(
+            f"1 validation error detected: Value '{value}' at '{path}' failed to satisfy "
+            "constraint: Member must have value greater than or equal to 1"
+        )
+    return value
+
+
+def fraction(value: Any, path: str) -> None:
+    """A number from 0 to 1, as temperature and topP are."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise errors.wrong_type(path.replace(".", "/"), "number")
+    if not 0 <= value <= 1:
+        bound = "less than or equal to 1" if value > 1 else "greater than or equal to 0"
+        raise errors.validation(
+            f"1 validation error detected: Value '{value}' at '{path}' failed to satisfy "
+            f"constraint: Member must have value {bound}"
+        )
+
+
+def stop_sequences(value: Any, path: str) -> tuple[str, ...]:
+    texts = tuple(as_text(item, path) for item in as_list(value, path))
+    if len(texts) > MAX_STOP_SEQUENCES:
+        raise errors.validation(
+            f"1 validation error detected: Value at '{path.replace('/', '.')}' failed to satisfy "
+            f"constraint: Member must have length less than or equal to {MAX_STOP_SEQUENCES}"
+        )
+    if any(not text for text in texts):
+        raise errors.validation(
+            f"1 validation error detected: Value at '{path.replace('/', '.')}' failed to satisfy "
+            "constraint: Member must have length greater than or equal to 1"
+        )
+    return texts
+
+
+def request_metadata(value: Any) -> None:
+    """The caller's labels for the invocation log: 1 to 16, in a narrow alphabet."""
+    labels = as_object(value, "requestMetadata")
+    fits = 1 <= len(labels) <= _MAX_METADATA and all(
+        1 <= len(key) <= 256
+        and isinstance(text, str)
+        and len(text) <= 256
+        and _METADATA.fullmatch(key)
+        and _METADATA.fullmatch(text)
+        for key, text in labels.items()
+    )
+    if not fits:
+        raise errors.validation(
+            "1 validation error detected: Value at 'requestMetadata' failed to satisfy constraint: "
+            "1 to 16 entries, keys of 1 to 256 and values of 0 to 256 characters of "
+            r"[a-zA-Z0-9\s:_@$#=/+,-.]"
+        )
+
+
+def within_limits(prompt: Prompt) -> None:
+    """The model's output limit and context window.
+
+    Claude refuses in the model's own words, the others in the service's.
+    """
+    model = prompt.model
+    if prompt.max_tokens is not None and prompt.max_tokens > model.max_output:
+        raise errors.too_many_output_tokens(model.max_output)
+    tokens = prompt.input_tokens
+    if tokens > model.window:
+        if model.native == "anthropic":
+            raise errors.validation(f"prompt is too long: {tokens} tokens > {model.window} maximum")
+        raise errors.validation("Input is too long for requested model.")

@@ -1,0 +1,218 @@
+"""Reads Converse content blocks: what Bedrock takes is counted, what it refuses is refused."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, cast
+
+from bedrock_emulator.engine import errors, media
+from bedrock_emulator.engine.catalogue import Ttl
+from bedrock_emulator.engine.prompt import MAX_CHECKPOINTS, Prompt
+from bedrock_emulator.engine.requests import checks
+from bedrock_emulator.engine.types import EmulatedError
+
+_IMAGE_FORMATS = frozenset({"png", "jpeg", "gif", "webp"})
+_DOCUMENT_FORMATS = frozenset(
+    {"pdf", "csv", "doc", "docx", "xls", "xlsx", "html", "txt", "md"},
+)
+_BLOCKS = frozenset(
+    {
+        *("text", "image", "document", "video", "audio", "toolUse", "toolResult", "guardContent"),
+        *("cachePoint", "reasoningContent", "citationsContent", "searchResult"),
+        *("toolAddition", "toolRemoval"),
+    }
+)
+_BLOCK_OVERHEAD = 4  # tokens around a tool use or result in the family's template
+
+
+class ContentReader:
+    """Reads the blocks of one message into a prompt and gathers its text and tool ids."""
+
+    def __init__(self, prompt: Prompt, path: str, role: str) -> None:
+        self.prompt = prompt
+        self.path = path
+        self.role = role
+        self.tool_uses: list[str] = []
+        self.tool_results: list[str] = []
+
+    def read(self, blocks: list[Any]) -> str:
+        texts = (self._block(block, f"{self.path}.content.{i}") for i, block in enumerate(blocks))
+        return "\n".join(text for text in texts if text)
+
+    def _block(self, block: Any, path: str) -> str:
+        kind, value = only_member(block, path, "ContentBlock")
+        if kind not in _BLOCKS:
+            raise errors.extraneous_key("/" + path.replace(".", "/"), kind)
+        prompt, mark = self.prompt, f"{self.role}:"
+        if kind == "text":
+            text = read_text(value, path, "ContentBlock")
+            prompt.add_text(mark, text)
+            return text
+        if kind == "cachePoint":
+            read_cache_point(value, prompt)
+            return ""
+        if kind in ("image", "document", "video", "audio"):
+            return self._media(kind, value, path)
+        if kind in ("toolUse", "toolResult"):
+            return self._tool(kind, checks.as_object(value, path), path)
+        text = _other_text(kind, value, path)
+        prompt.add_text(f"{mark}{kind}:", text)
+        return text if kind != "reasoningContent" else ""
+
+    def _media(self, kind: str, value: Any, path: str) -> str:
+        if kind not in self.prompt.model.blocks:
+            raise errors.unsupported_block(kind)
+        value = checks.as_object(value, path)
+        source = checks.as_object(value.get("source"), f"{path}.source")
+        if "s3Location" in source and self.prompt.model.native != "nova":
+            raise errors.unsupported_field("s3Uri")
+        data = media.decode(source.get("bytes"))
+        mark = f"{self.role}:{kind}:{json.dumps(value, sort_keys=True)}"
+        if kind == "document":
+            return self._document(value, source, data, mark)
+        if kind == "image":
+            if value.get("format") not in _IMAGE_FORMATS:
+                raise _not_in(f"{path}.image.format", value.get("format"), _IMAGE_FORMATS)
+            self.prompt.add(mark, media.image_tokens(data))
+        else:
+            self.prompt.add(mark, media.clip_tokens(data))
+        return ""
+
+    def _document(
+        self, value: dict[str, Any], source: dict[str, Any], data: bytes, mark: str
+    ) -> str:
+        form = value.get("format", "txt")
+        if form not in _DOCUMENT_FORMATS:
+            raise _not_in(f"{self.path}.document.format", form, _DOCUMENT_FORMATS)
+        text = source.get("text") if isinstance(source.get("text"), str) else ""
+        if form in media.TEXT_FORMATS and data:
+            text = data.decode("utf-8", "replace")
+        if text:
+            self.prompt.add(mark, self.prompt.tokeniser.count(text))
+            return f'<document name="{value.get("name", "")}">\n{text}\n</document>'
+        self.prompt.add(mark, media.document_tokens(data))
+        return ""
+
+    def _tool(self, kind: str, value: dict[str, Any], path: str) -> str:
+        if not self.prompt.tools:
+            raise errors.validation(
+                "The toolConfig field must be defined when using toolUse and toolResult content "
+                "blocks."
+            )
+        identity = checks.as_text(value.get("toolUseId"), f"{path}.{kind}.toolUseId")
+        if kind == "toolUse":
+            self.tool_uses.append(identity)
+            text = json.dumps([value.get("name"), value.get("input")], ensure_ascii=False)
+            self._count(f"toolUse:{identity}:", text)
+            return ""
+        self.tool_results.append(identity)
+        inner = checks.as_list(value.get("content") or [], f"{path}.toolResult.content")
+        return "\n".join(self._result(entry, f"{path}.toolResult.content") for entry in inner)
+
+    def _result(self, entry: Any, path: str) -> str:
+        kind, value = only_member(entry, path, "ToolResultContentBlock")
+        if kind in ("image", "document", "video"):
+            return self._media(kind, value, path)
+        if kind == "text":
+            text = checks.as_text(value, path)
+        elif kind == "json":
+            text = json.dumps(value, ensure_ascii=False)
+        else:
+            text = _other_text(kind, value, path)
+        self._count("toolResult:", text)
+        return text
+
+    def _count(self, key: str, text: str) -> None:
+        tokens = self.prompt.tokeniser.count(text) + _BLOCK_OVERHEAD
+        self.prompt.add(f"{self.role}:{key}{text}", tokens)
+
+
+def only_member(block: Any, path: str, shape: str) -> tuple[str, Any]:
+    """The one member of a tagged union."""
+    block = checks.as_object(block, path.replace(".", "/"))
+    members = [(key, value) for key, value in block.items() if value is not None]
+    if len(members) != 1:
+        raise errors.validation(
+            f"The {shape} object at {path} must set one of the following keys, and only one."
+        )
+    return members[0]
+
+
+def read_text(value: Any, path: str, shape: str) -> str:
+    text = checks.as_text(value, path.replace(".", "/") + "/text")
+    if not text.strip():
+        raise errors.validation(
+            f"The text field in the {shape} object at {path} is blank. Add text to the text field, "
+            "and try again."
+        )
+    return text
+
+
+def read_cache_point(value: Any, prompt: Prompt) -> None:
+    """A cachePoint: its class of life is 5m unless it says 1h; at most four in a prompt."""
+    ttl = checks.as_object(value, "cachePoint").get("ttl", "5m")
+    mark_cache(ttl, prompt)
+
+
+def mark_cache(ttl: Any, prompt: Prompt) -> None:
+    model = prompt.model
+    if not model.cache_min:
+        raise errors.access_denied(
+            "You invoked an unsupported model or your request did not allow prompt caching. See "
+            "the documentation for more information."
+        )
+    if ttl not in model.cache_ttls:
+        raise errors.validation(
+            f"This model doesn't support the cache ttl '{ttl}'. Supported: "
+            f"{', '.join(model.cache_ttls)}."
+        )
+    if ttl == "1h" and any(piece.checkpoint == "5m" for piece in prompt.pieces):
+        raise errors.validation(
+            "a ttl='1h' cache_control block must not come after a ttl='5m' cache_control block."
+        )
+    if prompt.checkpoints == MAX_CHECKPOINTS:
+        raise errors.validation(
+            f"A maximum of {MAX_CHECKPOINTS} blocks with cache_control may be provided. "
+            f"Found {MAX_CHECKPOINTS + 1}."
+        )
+    prompt.mark(cast(Ttl, ttl))
+
+
+def guarded_text(value: Any, path: str) -> str:
+    text = checks.as_object(value, path).get("text")
+    return str(text.get("text", "")) if isinstance(text, dict) else ""
+
+
+def match_tool_results(pending: list[str], answered: list[str], path: str) -> None:
+    """Every tool use of a turn is answered in the next, and nothing else is."""
+    if len(answered) > len(pending):
+        raise errors.validation(
+            f"The number of toolResult blocks at {path}.content exceeds the number of toolUse "
+            "blocks of previous turn."
+        )
+    missing = [identity for identity in pending if identity not in answered]
+    if missing:
+        raise errors.validation(
+            f"Expected toolResult blocks at {path}.content for the following Ids: "
+            f"{', '.join(missing)}"
+        )
+
+
+def _other_text(kind: str, value: Any, path: str) -> str:
+    if kind == "guardContent":
+        return guarded_text(value, path)
+    value = checks.as_object(value, path)
+    if kind == "reasoningContent":
+        text = value.get("reasoningText")
+        return str(text.get("text", "")) if isinstance(text, dict) else ""
+    if kind in ("citationsContent", "searchResult"):
+        parts = value.get("content") or []
+        return "\n".join(str(p.get("text", "")) for p in parts if isinstance(p, dict))
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _not_in(path: str, value: Any, allowed: frozenset[str]) -> EmulatedError:
+    return errors.validation(
+        f"1 validation error detected: Value '{value}' at '{path}' failed to satisfy constraint: "
+        f"Member must satisfy enum value set: [{', '.join(sorted(allowed))}]"
+    )

@@ -1,0 +1,71 @@
+"""Reads `toolConfig` and the choice that it makes."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from bedrock_emulator.engine import errors
+from bedrock_emulator.engine.prompt import Prompt, Tool
+from bedrock_emulator.engine.requests import checks, content
+
+_TOOL_NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")  # service model, ToolName
+_SYSTEM_TOOL_TOKENS = 400  # the template of a built-in tool; about what recorded calls show
+
+
+def read_tool_config(config: dict[str, Any], prompt: Prompt) -> None:
+    tools = checks.as_list(config.get("tools"), "toolConfig/tools")
+    if not tools:
+        raise errors.validation(
+            "1 validation error detected: Value '[]' at 'toolConfig.tools' failed to satisfy "
+            "constraint: Member must have length greater than or equal to 1"
+        )
+    for index, entry in enumerate(tools):
+        path = f"toolConfig.tools.{index}"
+        kind, value = content.only_member(entry, path, "Tool")
+        if kind == "cachePoint":
+            content.read_cache_point(value, prompt)
+        elif kind == "toolSpec":
+            prompt.add_tool(_tool(checks.as_object(value, f"{path}.toolSpec"), path))
+        elif kind == "systemTool":
+            prompt.add(f"systemTool:{value}", _SYSTEM_TOOL_TOKENS)
+        else:
+            raise errors.extraneous_key(f"/{path.replace('.', '/')}", kind)
+    if config.get("toolChoice") is not None:
+        prompt.tool_choice = _choice(config["toolChoice"], prompt)
+
+
+def _tool(spec: dict[str, Any], path: str) -> Tool:
+    name = checks.as_text(spec.get("name"), f"{path}.toolSpec.name")
+    if not _TOOL_NAME.fullmatch(name):
+        raise errors.validation(
+            f"1 validation error detected: Value '{name}' at '{path}.member.toolSpec.name' failed "
+            "to satisfy constraint: Member must satisfy regular expression pattern: "
+            "[a-zA-Z0-9_-]+"
+        )
+    schema = checks.as_object(spec.get("inputSchema"), f"{path}.toolSpec.inputSchema")
+    document = checks.as_object(schema.get("json"), f"{path}.toolSpec.inputSchema.json")
+    if document.get("type") != "object":
+        raise errors.validation(
+            f"The value at {path}.toolSpec.inputSchema.json.type must be one of the following: "
+            "object."
+        )
+    return Tool(name, str(spec.get("description") or ""), document)
+
+
+def _choice(choice: Any, prompt: Prompt) -> str:
+    kind, value = content.only_member(choice, "toolConfig.toolChoice", "ToolChoice")
+    if kind in ("auto", "any"):
+        return kind
+    if kind != "tool":
+        raise errors.extraneous_key("/toolConfig/toolChoice", kind)
+    return named_choice(checks.as_object(value, "toolConfig/toolChoice/tool").get("name"), prompt)
+
+
+def named_choice(name: Any, prompt: Prompt) -> str:
+    if not any(tool.name == name for tool in prompt.tools):
+        raise errors.validation(
+            "The toolConfig.toolChoice.tool.name field does not match any of the tools that you "
+            "provided. Update the name and try again."
+        )
+    return f"tool:{name}"

@@ -1,0 +1,31 @@
+"""Answers whose form the request fixes: a forced tool call, or text that fits a JSON schema."""
+
+from __future__ import annotations
+
+import json
+
+from bedrock_emulator.engine.generation import Draft, ToolCall
+from bedrock_emulator.engine.prompt import Prompt, Tool
+from bedrock_emulator.engine.schema_values import build
+
+
+def is_forced(prompt: Prompt) -> bool:
+    """Whether the request leaves the model no choice but to call a tool."""
+    return bool(prompt.tools) and prompt.tool_choice not in ("auto", "none")
+
+
+def forced_call(prompt: Prompt, hint: str) -> Draft:
+    """The call that `toolChoice` any or tool demands; free strings of its input take `hint`."""
+    name = prompt.tool_choice.removeprefix("tool:")
+    chosen = next((tool for tool in prompt.tools if tool.name == name), prompt.tools[0])
+    return Draft(calls=(call_of(chosen, hint),))
+
+
+def call_of(tool: Tool, hint: str) -> ToolCall:
+    made = build(tool.schema, hint)
+    return ToolCall(tool.name, made if isinstance(made, dict) else {})
+
+
+def schema_text(prompt: Prompt, hint: str) -> Draft:
+    """JSON that fits the asked schema; free strings take `hint`."""
+    return Draft(text=json.dumps(build(prompt.schema, hint), ensure_ascii=False))
