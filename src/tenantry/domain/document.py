@@ -1,4 +1,4 @@
-"""A document of a tenant: what was uploaded, what became of it, and what is known of it in clear."""
+"""A document of a tenant: what was uploaded, what became of it, what is known of it in clear."""
 
 from __future__ import annotations
 

@@ -90,9 +90,7 @@ def _shorthand(value: Mapping[Any, object], budget: list[int]) -> Filter:
     budget[0] -= len(value)
     if budget[0] < 0:
         raise BadRequest(f"`filter` has more than {NODES_MAX} parts.")
-    parts = tuple(
-        _comparison("equals", {"key": key, "value": item}) for key, item in value.items()
-    )
+    parts = tuple(_comparison("equals", {"key": key, "value": item}) for key, item in value.items())
     return parts[0] if len(parts) == 1 else AndAll(parts)
 
 
@@ -138,9 +136,14 @@ def _ordered(compare: Callable[[Any, Any], bool]) -> Callable[[MetadataValue, An
     return check
 
 
-_ORDERED: Final = frozenset({
-    "greaterThan", "greaterThanOrEquals", "lessThan", "lessThanOrEquals",
-})
+_ORDERED: Final = frozenset(
+    {
+        "greaterThan",
+        "greaterThanOrEquals",
+        "lessThan",
+        "lessThanOrEquals",
+    }
+)
 _TEXTUAL: Final = frozenset({"startsWith", "stringContains", "listContains"})
 _OPERATORS: Final[Mapping[str, Callable[[MetadataValue, Any], bool]]] = {
     "equals": _same,

@@ -1,0 +1,70 @@
+"""The control plane's own key: seals SigV4 secrets, and is the pepper of API-key digests.
+
+One random master in `$TENANTRY_HOME/control/key`, made once; two subkeys, so that neither use can
+weaken the other. Losing the file invalidates every API key, so it belongs in the backup.
+"""
+
+from __future__ import annotations
+
+import secrets
+from pathlib import Path
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from tenantry.adapters.keys.local_kms import check_private
+from tenantry.domain.errors import Corrupt, Unavailable
+from tenantry.ports.objects import Files
+
+KEY_BYTES = 32
+NONCE_BYTES = 12
+_MAGIC = b"TNC1"
+
+
+class ControlPlaneKey:
+    """Open it once at start with `load`. Never printable."""
+
+    __slots__ = ("_cipher", "_pepper")
+
+    def __init__(self, master: bytes) -> None:
+        assert len(master) == KEY_BYTES, "the control plane's key has 32 bytes"
+        self._cipher = AESGCM(_subkey(master, b"tenantry/control/seal/v1"))
+        self._pepper = _subkey(master, b"tenantry/control/pepper/v1")
+
+    @property
+    def pepper(self) -> bytes:
+        """32 bytes: the HMAC key of stored API-key digests."""
+        return self._pepper
+
+    def seal(self, plain: bytes, aad: bytes) -> bytes:
+        nonce = secrets.token_bytes(NONCE_BYTES)
+        return _MAGIC + nonce + self._cipher.encrypt(nonce, plain, _MAGIC + aad)
+
+    def open(self, sealed: bytes, aad: bytes) -> bytes:
+        """The plaintext; Corrupt where bytes or binding differ."""
+        head = len(_MAGIC)
+        nonce, body = sealed[head : head + NONCE_BYTES], sealed[head + NONCE_BYTES :]
+        try:
+            if sealed[:head] != _MAGIC:
+                raise ValueError("unknown format")
+            return self._cipher.decrypt(nonce, body, _MAGIC + aad)
+        except (InvalidTag, ValueError):
+            raise Corrupt("A sealed secret does not open.") from None
+
+
+def load(control_folder: Path, files: Files) -> ControlPlaneKey:
+    """The key in `<control_folder>/key`, made on the first call; safe when two start at once."""
+    path = control_folder / "key"
+    if not path.exists():
+        files.create(path, secrets.token_bytes(KEY_BYTES))
+    check_private(path)
+    master = path.read_bytes()
+    if len(master) != KEY_BYTES:
+        raise Unavailable("The control plane's key file is damaged; restore it from the backup.")
+    return ControlPlaneKey(master)
+
+
+def _subkey(master: bytes, label: bytes) -> bytes:
+    return HKDF(SHA256(), KEY_BYTES, salt=None, info=label).derive(master)

@@ -1,0 +1,97 @@
+"""A KMS for one machine: root keys as files in `<accounts>/<account>/kms`, mode 0600.
+
+Stands in for AWS KMS where there is none. Whoever reads the folder has the keys: it protects a
+stolen database, object store or backup, not a stolen machine.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import os
+import re
+import secrets
+from pathlib import Path
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from tenantry.domain.envelope import associated_data
+from tenantry.domain.errors import Corrupt, Unavailable
+from tenantry.ports.objects import Files
+
+KEY_BYTES = 32
+NONCE_BYTES = 12
+_FORMAT = 1
+_SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}")
+
+
+class LocalKms:
+    """`ports.keys.KmsKeys` over files."""
+
+    def __init__(self, accounts: Path, files: Files) -> None:
+        self._accounts = accounts
+        self._files = files
+
+    async def create(self, account: str, key_id: str) -> None:
+        key = base64.b64encode(secrets.token_bytes(KEY_BYTES)).decode()
+        body = json.dumps({"format": _FORMAT, "key_id": key_id, "enabled": True, "key": key})
+        path = self._path(account, key_id)
+        if not await asyncio.to_thread(path.exists):
+            await asyncio.to_thread(self._files.create, path, body.encode())
+
+    async def wrap(self, account: str, key_id: str, key: bytes, bound_to: bytes) -> bytes:
+        root = await asyncio.to_thread(self._read, account, key_id)
+        nonce = secrets.token_bytes(NONCE_BYTES)
+        return nonce + AESGCM(root).encrypt(nonce, key, _binding(key_id, bound_to))
+
+    async def unwrap(self, account: str, key_id: str, wrapped: bytes, bound_to: bytes) -> bytes:
+        root = await asyncio.to_thread(self._read, account, key_id)
+        nonce, sealed = wrapped[:NONCE_BYTES], wrapped[NONCE_BYTES:]
+        try:
+            return AESGCM(root).decrypt(nonce, sealed, _binding(key_id, bound_to))
+        except (InvalidTag, ValueError):
+            raise Corrupt("A wrapped key does not open under its KMS key.") from None
+
+    async def set_enabled(self, account: str, key_id: str, enabled: bool) -> None:
+        """Disable or enable a root key; what it wraps cannot be opened while it is disabled."""
+        path = self._path(account, key_id)
+        body = json.loads(await asyncio.to_thread(path.read_bytes))
+        body["enabled"] = enabled
+        await asyncio.to_thread(self._files.replace, path, json.dumps(body).encode())
+
+    def _read(self, account: str, key_id: str) -> bytes:
+        path = self._path(account, key_id)
+        try:
+            check_private(path)
+            body = json.loads(path.read_bytes())
+            key = base64.b64decode(body["key"], validate=True)
+            right = body["format"] == _FORMAT and body["key_id"] == key_id
+        except FileNotFoundError:
+            raise Unavailable("The KMS key does not exist.") from None
+        except OSError as error:
+            raise Unavailable("The KMS key cannot be read.") from error
+        except (ValueError, KeyError, TypeError):
+            raise Corrupt("The KMS key's file is damaged.") from None
+        if not right or len(key) != KEY_BYTES:
+            raise Corrupt("The KMS key's file is damaged.")
+        if body.get("enabled") is not True:
+            raise Unavailable("The KMS key is disabled.")
+        return key
+
+    def _path(self, account: str, key_id: str) -> Path:
+        if not _SAFE_NAME.fullmatch(account) or not _SAFE_NAME.fullmatch(key_id):
+            raise Unavailable("The name of a KMS key is not valid.")
+        return self._accounts / account / "kms" / f"{key_id}.json"
+
+
+def check_private(path: Path) -> None:
+    """Refuse key files that others may read or that another user owns."""
+    status = path.stat()
+    if status.st_mode & 0o077 or status.st_uid not in (os.geteuid(), 0):
+        raise Unavailable(f"The key file {path.name} is open to others; its mode must be 0600.")
+
+
+def _binding(key_id: str, bound_to: bytes) -> bytes:
+    return associated_data("tenantry/kms/v1", key_id, bound_to)

@@ -1,0 +1,76 @@
+"""Objects as files: `<accounts>/<account>/objects/<opaque tenant>/<kind>/<object id>`."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+import re
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from tenantry.domain.document import Home
+from tenantry.domain.errors import NotFound, Unavailable
+from tenantry.ports.objects import Files, ObjectEntry, ObjectKind
+
+_SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}")
+
+
+class DiskObjects:
+    """`ports.objects.Objects` in the folders of embedded accounts."""
+
+    def __init__(self, accounts: Path, files: Files) -> None:
+        self._accounts = accounts
+        self._files = files
+
+    async def put(self, home: Home, kind: ObjectKind, object_id: str, data: bytes) -> None:
+        path = self._path(home, kind, object_id)
+        if not await asyncio.to_thread(self._files.create, path, data):
+            raise Unavailable("An object of this id exists already; nothing was stored.")
+
+    async def get(self, home: Home, kind: ObjectKind, object_id: str) -> bytes:
+        path = self._path(home, kind, object_id)
+        try:
+            return await asyncio.to_thread(path.read_bytes)
+        except FileNotFoundError:
+            raise NotFound("There is no such object.") from None
+        except OSError as error:
+            raise Unavailable("The disk refused a read.") from error
+
+    async def delete(self, home: Home, kind: ObjectKind, object_id: str) -> None:
+        await asyncio.to_thread(self._files.remove, self._path(home, kind, object_id))
+
+    async def list(self, home: Home, kind: ObjectKind) -> Sequence[ObjectEntry]:
+        return await asyncio.to_thread(_entries, self._folder(home, kind))
+
+    def _path(self, home: Home, kind: ObjectKind, object_id: str) -> Path:
+        return self._folder(home, kind) / _safe(object_id)
+
+    def _folder(self, home: Home, kind: ObjectKind) -> Path:
+        # A digest of the tenant id, so that a listing of the folder names nobody.
+        tenant = hashlib.sha256(b"tenantry/objects/" + home.tenant_id.encode()).hexdigest()[:32]
+        return self._accounts / _safe(home.account) / "objects" / tenant / kind.value
+
+
+def _safe(name: str) -> str:
+    if not _SAFE_NAME.fullmatch(name):
+        raise NotFound("There is no such object.")
+    return name
+
+
+def _entries(folder: Path) -> list[ObjectEntry]:
+    now = time.time()
+    entries = []
+    try:
+        with os.scandir(folder) as found:
+            for item in found:
+                try:
+                    status = item.stat(follow_symlinks=False)
+                except FileNotFoundError:
+                    continue  # removed while listing
+                age_s = max(0.0, now - status.st_mtime)
+                entries.append(ObjectEntry(item.name, status.st_size, age_s))
+    except FileNotFoundError:
+        return []
+    return entries

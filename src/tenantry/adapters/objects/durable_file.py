@@ -1,0 +1,105 @@
+"""Files that are whole or absent, whatever dies: temporary file, fsync, rename, fsync of folder.
+
+The one place that writes files, so that a test can count what was made durable.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+
+from tenantry.domain.errors import Unavailable
+
+FOLDER_MODE = 0o700
+FILE_MODE = 0o600
+TEMPORARY_PREFIX = ".tmp-"  # left by a crash, swept with the orphans
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+@dataclass(slots=True)
+class FsyncCount:
+    files: int = 0
+    folders: int = 0
+
+
+class DurableFiles:
+    """`ports.objects.Files`. Blocking: call it from a thread where a loop is running."""
+
+    def __init__(self) -> None:
+        self.fsyncs = FsyncCount()
+
+    def create(self, path: Path, data: bytes) -> bool:
+        try:
+            temporary = self._temporary(path, data)
+            try:
+                # A link never replaces: of two that create at once, one wins and one is told so.
+                os.link(temporary, path)
+            except FileExistsError:
+                return False
+            finally:
+                temporary.unlink()
+            self._sync_folder(path.parent)
+        except OSError as error:
+            raise _unavailable(error) from error
+        return True
+
+    def replace(self, path: Path, data: bytes) -> None:
+        try:
+            self._temporary(path, data).replace(path)
+            self._sync_folder(path.parent)
+        except OSError as error:
+            raise _unavailable(error) from error
+
+    def remove(self, path: Path) -> None:
+        try:
+            path.unlink()
+            self._sync_folder(path.parent)
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise _unavailable(error) from error
+
+    def _temporary(self, path: Path, data: bytes) -> Path:
+        """The data in a durable file beside its final place."""
+        self._make_folder(path.parent)
+        temporary = path.parent / f"{TEMPORARY_PREFIX}{secrets.token_hex(12)}"
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, FILE_MODE)
+        try:
+            with os.fdopen(descriptor, "wb", buffering=0) as file:
+                view = memoryview(data)
+                while view:
+                    view = view[file.write(view) :]
+                os.fsync(file.fileno())
+                self.fsyncs.files += 1
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+        return temporary
+
+    def _make_folder(self, folder: Path) -> None:
+        """The folder and its missing parents, each known to its own parent's disk block."""
+        if folder.is_dir():
+            return
+        self._make_folder(folder.parent)
+        try:
+            folder.mkdir(mode=FOLDER_MODE)
+        except FileExistsError:
+            return
+        self._sync_folder(folder.parent)
+
+    def _sync_folder(self, folder: Path) -> None:
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(descriptor)
+            self.fsyncs.folders += 1
+        finally:
+            os.close(descriptor)
+
+
+def _unavailable(error: OSError) -> Unavailable:
+    if error.errno in _FULL:
+        return Unavailable("The disk is full; nothing was stored.")
+    return Unavailable(f"The disk refused a write: {error.strerror or 'unknown reason'}.")

@@ -1,0 +1,35 @@
+"""From an uploaded file to text, and from text to chunks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from tenantry.domain.chunk import Chunk
+
+
+@dataclass(frozen=True, slots=True)
+class Extracted:
+    """The text that passages are ranges of, and what the file turned out to be."""
+
+    text: str
+    content_type: str  # one of the supported types, without parameters
+    pages: int | None = None
+
+
+class Extractor(Protocol):
+    async def extract(self, data: bytes, content_type: str, file_name: str) -> Extracted:
+        """The text of a file; the same file always gives the same text.
+
+        Errors, all with words for the uploader: UnsupportedMedia (type unknown or not what the
+        bytes are), TooLarge (bytes, pages, text), Unreadable (empty, encrypted, damaged, a bomb, or
+        past the time and memory of a parse).
+        """
+        ...
+
+
+class Splitter(Protocol):
+    async def split(self, text: str, content_type: str) -> Sequence[Chunk]:
+        """Chunks in order, none empty, none longer than `CHUNK_CHARS_MAX`. Else TooLarge."""
+        ...

@@ -1,0 +1,62 @@
+"""Objects: sealed bytes under random names, in the tenant's account. And the files beneath them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Protocol
+
+from tenantry.domain.document import Home
+
+
+class ObjectKind(StrEnum):
+    """One folder or prefix each, so that what sweeps one kind never sees another."""
+
+    ORIGINAL = "originals"
+    SEGMENT = "segments"
+    JOB = "jobs"
+    RESULT = "results"
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectEntry:
+    object_id: str
+    size_bytes: int
+    age_s: float  # by the store's own clock
+
+
+class Objects(Protocol):
+    """Whole objects only. What is put is sealed already; the store learns size and time.
+
+    Errors: NotFound for an absent object; Unavailable for a store that is full or out of reach.
+    """
+
+    async def put(self, home: Home, kind: ObjectKind, object_id: str, data: bytes) -> None:
+        """Durable on return; an object id is written once and never again."""
+        ...
+
+    async def get(self, home: Home, kind: ObjectKind, object_id: str) -> bytes: ...
+
+    async def delete(self, home: Home, kind: ObjectKind, object_id: str) -> None:
+        """Idempotent: an absent object is no error."""
+        ...
+
+    async def list(self, home: Home, kind: ObjectKind) -> Sequence[ObjectEntry]: ...
+
+
+class Files(Protocol):
+    """The only place that writes files. Folders are made 0700, files 0600."""
+
+    def create(self, path: Path, data: bytes) -> bool:
+        """Write a new file whole and durable. False, and nothing changed, where one exists."""
+        ...
+
+    def replace(self, path: Path, data: bytes) -> None:
+        """Write a file whole and durable in place of the old one, if any."""
+        ...
+
+    def remove(self, path: Path) -> None:
+        """Durable removal; an absent file is no error."""
+        ...

@@ -1,0 +1,62 @@
+"""A tenant's searchable passages. No call can be made without the tenant's home."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from tenantry.domain.chunk import Chunk
+from tenantry.domain.document import Card, DocumentRow, Home
+from tenantry.domain.ids import DocumentId
+
+Permitted = Callable[[Card], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Embedded:
+    """A document that is ready to be searched: one vector a chunk, all of the same length."""
+
+    document_id: DocumentId
+    card: Card
+    model: str  # whose vectors these are; a partition holds one model's only
+    chunks: Sequence[Chunk]
+    vectors: Sequence[Sequence[float]]
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    document_id: DocumentId
+    title: str
+    text: str
+    score: float  # cosine, -1 to 1
+    start: int
+    end: int
+
+
+class Vectors(Protocol):
+    async def publish(self, home: Home, document: Embedded) -> bool:
+        """Durable, searchable and `ready` on return. False: the document is gone meanwhile."""
+        ...
+
+    async def search(
+        self,
+        home: Home,
+        model: str,
+        vector: Sequence[float],
+        top_k: int,
+        permitted: Permitted,
+    ) -> Sequence[Hit]:
+        """The exact top k among the passages of permitted documents, best first.
+
+        Conflict where the documents were indexed with another model or another length.
+        """
+        ...
+
+    async def cards(self, home: Home) -> Mapping[DocumentId, Card]:
+        """The cards of all `ready` documents."""
+        ...
+
+    async def remove(self, home: Home, document_id: DocumentId) -> DocumentRow | None:
+        """Gone from the next search on, anywhere; the row it had, or None for an unknown one."""
+        ...
