@@ -1,0 +1,123 @@
+"""The emulator's own bill: what each invocation generated, to the token, in `bill.jsonl`.
+
+It is the oracle that a meter is held against: written from the generation itself, whatever the
+client read of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from bedrock_emulator.engine.types import TokenUsage
+from bedrock_emulator.journal import Journal, Mode
+
+MAX_LISTED = 100_000  # records that one `GET /_emulator/bill` returns
+CLASSES = ("input", "output", "cache_read", "cache_write_5m", "cache_write_1h")
+
+
+@dataclass(frozen=True, slots=True)
+class Charge:
+    """One billed invocation. `model_id` is as called, `model` the base model behind it."""
+
+    account: str
+    region: str
+    request_id: str
+    operation: str
+    model_id: str
+    model: str
+    usage: TokenUsage
+    service_tier: str | None
+    inference_region: str | None
+    request_metadata: Mapping[str, str]
+    invocation_id: str | None  # the client's amz-sdk-invocation-id
+    error_code: str | None
+    timestamp: datetime
+
+
+class Bill:
+    """Appends charges durably and keeps totals for each account, also over restarts."""
+
+    def __init__(self, path: Path, mode: Mode) -> None:
+        self._path = path
+        self._totals: dict[str, dict[str, int]] = {}
+        for record in _records(path):
+            self._count(record["account"], record["usage"])
+        self._journal = Journal(path, mode)
+
+    def append(self, charge: Charge) -> None:
+        usage = {
+            "input": charge.usage.input,
+            "output": charge.usage.output,
+            "cache_read": charge.usage.cache_read,
+            "cache_write_5m": charge.usage.cache_write_5m,
+            "cache_write_1h": charge.usage.cache_write_1h,
+        }
+        record = {
+            "timestamp": _instant(charge.timestamp),
+            "account": charge.account,
+            "region": charge.region,
+            "request_id": charge.request_id,
+            "invocation_id": charge.invocation_id,
+            "operation": charge.operation,
+            "model_id": charge.model_id,
+            "model": charge.model,
+            "usage": usage,
+            "service_tier": charge.service_tier,
+            "inference_region": charge.inference_region,
+            "request_metadata": charge.request_metadata,
+            "error_code": charge.error_code,
+        }
+        self._journal.append(orjson.dumps(record))
+        self._count(charge.account, usage)
+
+    async def settled(self) -> None:
+        """Returns when every charge appended so far is durable."""
+        await self._journal.settled()
+
+    def read(self, account: str | None, offset: int, limit: int) -> dict[str, Any]:
+        """Records in order of billing, and the totals of all of them by account."""
+        self._journal.write()
+        chosen: list[dict[str, Any]] = []
+        more = False
+        seen = 0
+        for record in _records(self._path):
+            if account is not None and record["account"] != account:
+                continue
+            seen += 1
+            if seen <= offset:
+                continue
+            if len(chosen) >= min(limit, MAX_LISTED):
+                more = True
+                break
+            chosen.append(record)
+        totals = {name: sums for name, sums in self._totals.items() if account in (None, name)}
+        return {"records": chosen, "totals": totals, "more": more}
+
+    def close(self) -> None:
+        self._journal.close()
+
+    def _count(self, account: str, usage: Mapping[str, int]) -> None:
+        sums = self._totals.setdefault(account, dict.fromkeys(("invocations", *CLASSES), 0))
+        sums["invocations"] += 1
+        for name in CLASSES:
+            sums[name] += usage[name]
+
+
+def _records(path: Path) -> Iterator[dict[str, Any]]:
+    """Every whole record; a line that a crash cut short is not one."""
+    if not path.exists():
+        return
+    with path.open("rb") as file:
+        for line in file:
+            if line.endswith(b"\n"):
+                yield orjson.loads(line)
+
+
+def _instant(moment: datetime) -> str:
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,0 +1,207 @@
+"""The emulator's settings: built-in values, then a TOML file, then the command line.
+
+Every name in the file is checked; a name that is not known is an error, not a silence.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+from bedrock_emulator.accounts import Account, Credential, QuotaRule, user_arn
+from bedrock_emulator.faults import RuleBook
+from bedrock_emulator.invocation_log import Delivery
+
+Mode = Literal["models", "fixed"]
+DEFAULT_FIXED_ANSWER = "This is the fixed answer of the emulator."
+_ACCOUNT_ID = re.compile(r"\d{12}")
+_REGION = re.compile(r"[a-z]{2}(-[a-z]+)+-\d")
+_Value = TypeVar("_Value")
+
+
+class ConfigError(ValueError):
+    """The configuration cannot be used; the message names the setting and what is wrong."""
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    data_dir: Path = Path(".bedrock-emulator")
+    host: str = "127.0.0.1"
+    http_port: int = 8090  # 0: any free port
+    https_port: int = 8490
+    mode: Mode = "models"
+    fixed_answer: str = DEFAULT_FIXED_ANSWER
+    threads: int = 2  # that generate in mode `models`
+    token_delay_ms: int = 0  # for each output token
+    exit_with_parent: bool = False
+    delivery: Delivery = field(default_factory=Delivery)
+    accounts: tuple[Account, ...] = ()  # empty: the two default accounts, kept in accounts.json
+    rules: tuple[dict[str, Any], ...] = ()
+
+
+def load(path: Path) -> Config:
+    """Reads a TOML file; raises ConfigError."""
+    try:
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: {error}") from error
+    return parse(document, base_dir=path.parent)
+
+
+def parse(document: dict[str, Any], *, base_dir: Path) -> Config:
+    """Relative folders in the document are relative to `base_dir`."""
+    table = _Table(document, "")
+    default = Config()
+    log = table.table("log")
+    config = Config(
+        data_dir=base_dir / table.take("data_dir", str, str(default.data_dir)),
+        host=table.take("host", str, default.host),
+        http_port=table.integer("http_port", default.http_port, 0, 65_535),
+        https_port=table.integer("https_port", default.https_port, 0, 65_535),
+        mode=_mode(table.take("mode", str, default.mode)),
+        fixed_answer=table.take("fixed_answer", str, default.fixed_answer),
+        threads=table.integer("threads", default.threads, 1, 64),
+        token_delay_ms=table.integer("token_delay_ms", 0, 0, 60_000),
+        delivery=Delivery(
+            delay_s=log.integer("delay_ms", 2_000, 0, 86_400_000) / 1_000,
+            jitter_s=log.integer("jitter_ms", 2_000, 0, 86_400_000) / 1_000,
+            seed=log.integer("seed", 0, 0, 2**63),
+        ),
+        rules=tuple(item.rest() for item in table.tables("rules")),
+    )
+    accounts = tuple(_account(item, config.data_dir) for item in table.tables("accounts"))
+    log.end()
+    table.end()
+    return check(replace(config, accounts=accounts))
+
+
+def check(config: Config) -> Config:
+    """What no single setting can tell; raises ConfigError."""
+    ids = [account.id for account in config.accounts]
+    if len(set(ids)) != len(ids):
+        raise ConfigError("accounts: an id is given twice")
+    try:
+        RuleBook().add(list(config.rules))
+    except ValueError as error:
+        raise ConfigError(f"rules: {error}") from error
+    return config
+
+
+def _account(table: _Table, data_dir: Path) -> Account:
+    account_id = table.take("id", str)
+    if not _ACCOUNT_ID.fullmatch(account_id):
+        raise ConfigError(f"accounts.id: {account_id!r} does not have 12 digits")
+    name = table.take("name", str, account_id)
+    regions = tuple(table.take("regions", list, ["us-east-1", "eu-central-1"]))
+    for region in regions:
+        if not isinstance(region, str) or not _REGION.fullmatch(region):
+            raise ConfigError(f"accounts.regions: {region!r} is not a region")
+    if not regions:
+        raise ConfigError("accounts.regions: at least one region is needed")
+    credentials = tuple(
+        _credential(item, account_id, name, regions) for item in table.tables("credentials")
+    )
+    if not credentials:
+        raise ConfigError(f"accounts.credentials: account {account_id} has none")
+    account = Account(
+        id=account_id,
+        name=name,
+        regions=regions,
+        log_dir=data_dir / table.take("log_dir", str, f"logs/{account_id}"),
+        credentials=credentials,
+        quotas=tuple(_quota(item) for item in table.tables("quotas")),
+    )
+    table.end()
+    return account
+
+
+def _credential(table: _Table, account_id: str, name: str, regions: tuple[str, ...]) -> Credential:
+    credential = Credential(
+        arn=table.take("arn", str, user_arn(account_id, name)),
+        access_key_id=table.optional("access_key_id", str),
+        secret_access_key=table.optional("secret_access_key", str),
+        session_token=table.optional("session_token", str),
+        bearer_key=table.optional("bearer_key", str),
+        expires_at=table.optional("expires_at", datetime),
+        bearer_region=table.optional("bearer_region", str),
+    )
+    table.end()
+    if (credential.access_key_id is None) != (credential.secret_access_key is None):
+        raise ConfigError("credentials: access_key_id and secret_access_key belong together")
+    if credential.access_key_id is None and credential.bearer_key is None:
+        raise ConfigError("credentials: an access key or a bearer key is needed")
+    if credential.bearer_region not in (None, *regions):
+        raise ConfigError("credentials.bearer_region is not one of the account's regions")
+    if credential.expires_at is not None and credential.expires_at.tzinfo is None:
+        raise ConfigError("credentials.expires_at needs a time zone, such as Z")
+    return credential
+
+
+def _quota(table: _Table) -> QuotaRule:
+    rule = QuotaRule(
+        model=table.take("model", str, "*"),
+        region=table.take("region", str, "*"),
+        requests_per_minute=table.optional("requests_per_minute", int),
+        tokens_per_minute=table.optional("tokens_per_minute", int),
+    )
+    table.end()
+    for limit in (rule.requests_per_minute, rule.tokens_per_minute):
+        if limit is not None and limit < 0:
+            raise ConfigError("quotas: a limit must not be negative")
+    return rule
+
+
+def _mode(value: str) -> Mode:
+    if value == "models":
+        return "models"
+    if value == "fixed":
+        return "fixed"
+    raise ConfigError("mode must be 'models' or 'fixed'")
+
+
+class _Table:
+    """A TOML table that is emptied member by member, so that what is left over is a mistake."""
+
+    def __init__(self, members: dict[str, Any], name: str) -> None:
+        self._members = dict(members)
+        self._name = name
+
+    def take(self, key: str, kind: type[_Value], default: _Value | None = None) -> _Value:
+        value = self._members.pop(key, default)
+        if value is None:
+            raise ConfigError(f"{self._name}{key} is required")
+        if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
+            raise ConfigError(f"{self._name}{key} must be of type {kind.__name__}")
+        return value
+
+    def optional(self, key: str, kind: type[_Value]) -> _Value | None:
+        return self.take(key, kind) if key in self._members else None
+
+    def integer(self, key: str, default: int, low: int, high: int) -> int:
+        value = self.take(key, int, default)
+        if not low <= value <= high:
+            raise ConfigError(f"{self._name}{key} must be from {low} to {high}")
+        return value
+
+    def table(self, key: str) -> _Table:
+        return _Table(self.take(key, dict, {}), f"{self._name}{key}.")
+
+    def tables(self, key: str) -> list[_Table]:
+        items = self.take(key, list, [])
+        if not all(isinstance(item, dict) for item in items):
+            raise ConfigError(f"{self._name}{key} must be an array of tables")
+        return [_Table(item, f"{self._name}{key}.") for item in items]
+
+    def rest(self) -> dict[str, Any]:
+        return self._members
+
+    def end(self) -> None:
+        if self._members:
+            unknown = ", ".join(sorted(self._name + key for key in self._members))
+            raise ConfigError(f"unknown settings: {unknown}")

@@ -1,0 +1,278 @@
+"""Faults on demand: rules that match calls and say what goes wrong, by count or by seed.
+
+A rule is a JSON object (or a `[[rules]]` table in the configuration):
+
+    {"match": {"model": "anthropic.*", "account": "111111111111", "region": "us-*",
+               "operation": "ConverseStream", "request_metadata": {"tid": "tnt_1"}},
+     "nth": 3, "times": 1, "probability": 0.2, "seed": 7,
+     "action": {"kind": "throttle"}}
+
+Every member but `action` is optional. `nth` counts matching calls from 1; `times` bounds how often
+the rule acts (1 where `nth` is given, else without end); `probability` draws from `seed`.
+All rules that match act together; of two that would end the call, the earlier one does.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from fnmatch import fnmatchcase
+from itertools import count
+from typing import Any, Literal, get_args
+
+MAX_RULES = 1_000
+MAX_DELAY_MS = 600_000
+
+Kind = Literal[
+    "throttle",  # 429, nothing generated
+    "error",  # `status`, `code`, `message`; nothing generated
+    "slow_first_token",  # `delay_ms` before the first byte
+    "slow_tokens",  # `delay_ms` for each output token
+    "error_frame",  # a stream ends with `code` after `after_events`; other calls fail with `status`
+    "cut",  # the connection breaks: a stream after `after_events`, else in the middle of the body
+    "hang",  # nothing more comes: a stream after `after_events`, else no answer at all
+    "stop_on_hangup",  # a client that leaves stops generation and billing
+    "rubbish",  # `what`: html, not_json, truncated_json, bad_crc, or usage (with `usage`)
+]
+Billed = Literal["full", "emitted", "none"]
+Rubbish = Literal["html", "not_json", "truncated_json", "bad_crc", "usage"]
+ENDINGS = frozenset({"throttle", "error", "error_frame", "cut", "hang", "rubbish"})
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """What goes wrong. Members that a kind does not use are refused."""
+
+    kind: Kind
+    status: int = 500
+    code: str = "InternalServerException"
+    message: str | None = None  # None: what Bedrock says
+    delay_ms: int = 0
+    after_events: int | None = None  # None: half of the stream
+    for_ms: int = MAX_DELAY_MS  # how long a hang lasts
+    clean: bool = False  # a cut stream ends inside a frame but as proper HTTP
+    what: Rubbish = "not_json"
+    usage: Any = None
+    bill: Billed | None = None  # None: what the kind does by itself
+    retry_after_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    model: str = "*"
+    account: str = "*"
+    region: str = "*"
+    operation: str = "*"
+    request_metadata: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What rules look at."""
+
+    model_id: str
+    account: str
+    region: str
+    operation: str
+    request_metadata: Mapping[str, str]
+
+
+@dataclass(slots=True)
+class Rule:
+    id: int
+    action: Action
+    match: Match = field(default_factory=Match)
+    nth: int | None = None
+    times: int | None = None
+    probability: float = 1.0
+    seed: int = 0
+    matched: int = 0
+    acted: int = 0
+    _random: random.Random = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self._random = random.Random(self.seed)
+
+    def acts_on(self, subject: Subject) -> bool:
+        """Counts the call if it matches, and says whether the rule acts on it."""
+        if not _matches(self.match, subject):
+            return False
+        self.matched += 1
+        drawn = self.probability >= 1 or self._random.random() < self.probability
+        limit = self.times if self.times is not None else (1 if self.nth is not None else None)
+        if (
+            not drawn
+            or self.matched < (self.nth or 1)
+            or (limit is not None and self.acted >= limit)
+        ):
+            return False
+        self.acted += 1
+        return True
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What the rules say about one call."""
+
+    ending: Action | None = None
+    first_token_ms: int = 0
+    token_ms: int = 0
+    stop_on_hangup: bool = False
+
+
+NO_FAULT = Plan()
+
+
+class RuleBook:
+    def __init__(self, *, token_delay_ms: int = 0) -> None:
+        self._base = replace(NO_FAULT, token_ms=token_delay_ms) if token_delay_ms else NO_FAULT
+        self._rules: list[Rule] = []
+        self._ids: Iterator[int] = count(1)
+
+    def add(self, documents: Any) -> list[int]:
+        """Adds all rules or, with a ValueError that names the fault, none."""
+        if not isinstance(documents, list):
+            raise ValueError("rules must be a list")
+        if len(self._rules) + len(documents) > MAX_RULES:
+            raise ValueError(f"more than {MAX_RULES} rules")
+        parsed = [parse_rule(document, 0) for document in documents]
+        for rule in parsed:
+            rule.id = next(self._ids)
+        self._rules.extend(parsed)
+        return [rule.id for rule in parsed]
+
+    def clear(self) -> None:
+        self._rules.clear()
+
+    def list(self) -> list[dict[str, Any]]:
+        """Each rule's id and kind, and how often it matched and acted."""
+        return [
+            {"id": rule.id, "kind": rule.action.kind, "matched": rule.matched, "acted": rule.acted}
+            for rule in self._rules
+        ]
+
+    def plan(self, subject: Subject) -> Plan:
+        if not self._rules:
+            return self._base
+        plan = self._base
+        for rule in self._rules:
+            if rule.acts_on(subject):
+                plan = _with(plan, rule.action)
+        return plan
+
+
+def _with(plan: Plan, action: Action) -> Plan:
+    if action.kind in ENDINGS:
+        return plan if plan.ending is not None else replace(plan, ending=action)
+    if action.kind == "slow_first_token":
+        return replace(plan, first_token_ms=plan.first_token_ms + action.delay_ms)
+    if action.kind == "slow_tokens":
+        return replace(plan, token_ms=plan.token_ms + action.delay_ms)
+    return replace(plan, stop_on_hangup=True)
+
+
+def _matches(match: Match, subject: Subject) -> bool:
+    return (
+        fnmatchcase(subject.model_id, match.model)
+        and fnmatchcase(subject.account, match.account)
+        and fnmatchcase(subject.region, match.region)
+        and fnmatchcase(subject.operation, match.operation)
+        and all(
+            subject.request_metadata.get(key) == value
+            for key, value in match.request_metadata.items()
+        )
+    )
+
+
+# Reading rules. Every member is checked: a rule with a typo must not silently do nothing.
+
+_MEMBERS: dict[str, frozenset[str]] = {
+    "throttle": frozenset({"message", "retry_after_ms"}),
+    "error": frozenset({"status", "code", "message", "bill", "retry_after_ms"}),
+    "slow_first_token": frozenset({"delay_ms"}),
+    "slow_tokens": frozenset({"delay_ms"}),
+    "error_frame": frozenset({"status", "code", "message", "after_events", "bill"}),
+    "cut": frozenset({"after_events", "clean", "bill"}),
+    "hang": frozenset({"after_events", "for_ms", "bill"}),
+    "stop_on_hangup": frozenset(),
+    "rubbish": frozenset({"what", "usage", "bill"}),
+}
+_RANGES = {
+    "status": (400, 599),
+    "delay_ms": (0, MAX_DELAY_MS),
+    "for_ms": (0, MAX_DELAY_MS),
+    "after_events": (0, 1_000_000),
+    "retry_after_ms": (0, MAX_DELAY_MS),
+}
+
+
+def parse_rule(document: Any, rule_id: int) -> Rule:
+    """Reads one rule; raises ValueError that names the member at fault."""
+    members = _object(document, "rule")
+    _only(members, {"match", "nth", "times", "probability", "seed", "action"}, "rule")
+    probability = members.get("probability", 1.0)
+    if isinstance(probability, bool) or not isinstance(probability, int | float):
+        raise ValueError("probability must be a number")
+    if not 0 <= probability <= 1:
+        raise ValueError("probability must be between 0 and 1")
+    return Rule(
+        id=rule_id,
+        action=_parse_action(_object(members.get("action"), "action")),
+        match=_parse_match(_object(members.get("match", {}), "match")),
+        nth=_integer(members, "nth", 1, 1_000_000_000),
+        times=_integer(members, "times", 1, 1_000_000_000),
+        probability=float(probability),
+        seed=_integer(members, "seed", 0, 2**63) or 0,
+    )
+
+
+def _parse_action(members: dict[str, Any]) -> Action:
+    kind = members.get("kind")
+    if kind not in _MEMBERS:
+        raise ValueError(f"action.kind must be one of {', '.join(_MEMBERS)}")
+    _only(members, _MEMBERS[kind] | {"kind"}, f"action {kind}")
+    for name, (low, high) in _RANGES.items():
+        _integer(members, name, low, high)
+    for name in ("code", "message"):
+        if not isinstance(members.get(name, ""), str):
+            raise ValueError(f"{name} must be a string")
+    if not isinstance(members.get("clean", False), bool):
+        raise ValueError("clean must be a boolean")
+    if members.get("bill") not in (None, *get_args(Billed)):
+        raise ValueError(f"bill must be one of {', '.join(get_args(Billed))}")
+    if members.get("what", "html") not in get_args(Rubbish):
+        raise ValueError(f"what must be one of {', '.join(get_args(Rubbish))}")
+    if kind == "error_frame":
+        members = {"code": "ModelStreamErrorException", "status": 424, **members}
+    return Action(**members)
+
+
+def _parse_match(members: dict[str, Any]) -> Match:
+    _only(members, {"model", "account", "region", "operation", "request_metadata"}, "match")
+    metadata = _object(members.get("request_metadata", {}), "match.request_metadata")
+    for name, value in [*members.items(), *metadata.items()]:
+        if name != "request_metadata" and not isinstance(value, str):
+            raise ValueError(f"match.{name} must be a string")
+    return Match(**members)
+
+
+def _object(value: Any, name: str) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise ValueError(f"{name} must be an object")
+    return value
+
+
+def _only(members: dict[str, Any], known: frozenset[str] | set[str], name: str) -> None:
+    unknown = sorted(set(members) - known)
+    if unknown:
+        raise ValueError(f"{name} has unknown members: {', '.join(unknown)}")
+
+
+def _integer(members: dict[str, Any], name: str, low: int, high: int) -> int | None:
+    value = members.get(name)
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+        raise ValueError(f"{name} must be an integer from {low} to {high}")
+    return value

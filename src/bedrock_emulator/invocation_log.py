@@ -1,0 +1,210 @@
+"""Bedrock's model invocation log: gzipped JSON lines, delivered late and out of order.
+
+Keys: `[<prefix>/]AWSLogs/<account>/BedrockModelInvocationLogs/<region>/YYYY/MM/DD/HH/*.json.gz`
+under the account's log folder. A record is spooled to disk before its answer's last byte leaves, so
+neither a signal nor a crash loses it; after a crash one may be delivered twice, as S3 logs may be.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import heapq
+import os
+import random
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from bedrock_emulator.files import replace_file
+
+TICK_S = 0.2
+MAX_FILE_RECORDS = 5_000
+SEGMENT_RECORDS = 5_000  # a spool file is removed once all of so many are delivered
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """How late and how shuffled records arrive."""
+
+    delay_s: float = 2.0
+    jitter_s: float = 2.0
+    seed: int = 0
+
+
+@dataclass(slots=True)
+class _Segment:
+    """One spool file; `open_records` are not delivered yet."""
+
+    path: Path
+    file: int | None
+    records: int = 0
+    open_records: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Pending:
+    folder: Path  # where the record's file will lie
+    line: bytes
+    segment: _Segment
+
+
+class InvocationLog:
+    """Takes records, delivers them when they are due. Bodies too long for a line go beside it."""
+
+    def __init__(
+        self,
+        spool_dir: Path,
+        delivery: Delivery,
+        clock_s: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._spool_dir = spool_dir
+        self._delivery = delivery
+        self._clock_s = clock_s
+        self._random = random.Random(delivery.seed)
+        self._heap: list[tuple[float, int, _Pending]] = []
+        self._order = 0
+        self._segment: _Segment | None = None
+        self._delivering = asyncio.Lock()
+        self._task: asyncio.Task[None] | None = None
+        spool_dir.mkdir(parents=True, exist_ok=True)
+        self._recover()
+
+    def start(self) -> None:
+        self._task = asyncio.create_task(self._run())
+
+    @property
+    def pending(self) -> int:
+        return len(self._heap)
+
+    def append(self, root: Path, record: dict[str, Any]) -> None:
+        """Spools one record; `root` is the account's log folder with the key prefix, if any."""
+        folder = root / record_folder(record)
+        line = orjson.dumps(record)
+        segment = self._open_segment()
+        assert segment.file is not None
+        os.write(segment.file, orjson.dumps([str(folder), line.decode()]) + b"\n")
+        segment.records += 1
+        self._queue(folder, line, segment)
+        if segment.records >= SEGMENT_RECORDS:
+            self._seal_segment()
+
+    def _queue(self, folder: Path, line: bytes, segment: _Segment) -> None:
+        segment.open_records += 1
+        jitter_s = self._random.random() * self._delivery.jitter_s
+        due_s = self._clock_s() + self._delivery.delay_s + jitter_s
+        self._order += 1
+        heapq.heappush(self._heap, (due_s, self._order, _Pending(folder, line, segment)))
+
+    async def flush(self) -> int:
+        """Delivers everything now; returns how many records."""
+        return await self._deliver(float("inf"))
+
+    async def close(self) -> None:
+        """Delivers everything and ends."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait((self._task,))
+        await self.flush()
+        self._seal_segment()
+
+    async def _run(self) -> None:
+        while True:
+            await asyncio.sleep(TICK_S)
+            try:
+                await self._deliver(self._clock_s())
+            except OSError as error:
+                # The records stay queued and spooled; the next tick tries again.
+                print(f"invocation log: {error}", file=sys.stderr)  # noqa: T201
+
+    async def _deliver(self, until_s: float) -> int:
+        async with self._delivering:
+            due = []
+            while self._heap and self._heap[0][0] <= until_s:
+                due.append(heapq.heappop(self._heap))
+            if not due:
+                return 0
+            batch = [pending for _, _, pending in due]
+            self._random.shuffle(batch)
+            names = random.Random(self._random.random())
+            # Shielded: a cancelled delivery goes on, it must not be half counted.
+            writing = asyncio.create_task(asyncio.to_thread(_write_batch, batch, names))
+            try:
+                await asyncio.shield(writing)
+            finally:
+                await asyncio.wait((writing,))
+                if writing.exception() is None:
+                    self._delivered(batch)
+                else:
+                    for item in due:
+                        heapq.heappush(self._heap, item)
+            return len(batch)
+
+    def _delivered(self, batch: list[_Pending]) -> None:
+        if self._segment is not None and self._segment.records:
+            self._seal_segment()
+        for pending in batch:
+            pending.segment.open_records -= 1
+            _remove_if_done(pending.segment)
+
+    def _open_segment(self) -> _Segment:
+        if self._segment is None:
+            path = self._spool_dir / f"{time.time_ns():020d}-{self._order:08d}.jsonl"
+            file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL, 0o600)
+            self._segment = _Segment(path, file)
+        return self._segment
+
+    def _seal_segment(self) -> None:
+        segment, self._segment = self._segment, None
+        if segment is not None and segment.file is not None:
+            os.close(segment.file)
+            segment.file = None
+            _remove_if_done(segment)
+
+    def _recover(self) -> None:
+        """Queues what an earlier run spooled and did not deliver."""
+        for path in sorted(self._spool_dir.glob("*.jsonl")):
+            segment = _Segment(path, None)
+            with path.open("rb") as file:
+                for entry in file:
+                    if entry.endswith(b"\n"):
+                        folder, line = orjson.loads(entry)
+                        self._queue(Path(folder), line.encode(), segment)
+            _remove_if_done(segment)
+
+
+def record_folder(record: dict[str, Any]) -> Path:
+    """The folder of a record: account, region and hour, in Bedrock's key layout."""
+    day, _, clock = record["timestamp"].partition("T")
+    return Path(
+        "AWSLogs",
+        record["accountId"],
+        "BedrockModelInvocationLogs",
+        record["region"],
+        *day.split("-"),
+        clock[:2],
+    )
+
+
+def _remove_if_done(segment: _Segment) -> None:
+    if segment.file is None and segment.open_records == 0:
+        segment.path.unlink(missing_ok=True)
+
+
+def _write_batch(batch: list[_Pending], names: random.Random) -> None:
+    by_folder: dict[Path, list[bytes]] = defaultdict(list)
+    for pending in batch:
+        by_folder[pending.folder].append(pending.line)
+    for folder, lines in by_folder.items():
+        for start in range(0, len(lines), MAX_FILE_RECORDS):
+            content = b"\n".join(lines[start : start + MAX_FILE_RECORDS]) + b"\n"
+            stamp = time.strftime("%Y%m%dT%H%M%S", time.gmtime())
+            millis = time.time_ns() // 1_000_000 % 1_000
+            name = f"{stamp}{millis:03d}Z_{names.getrandbits(64):016x}.json.gz"
+            replace_file(folder / name, gzip.compress(content, 6, mtime=0), mode=0o644)

@@ -1,0 +1,111 @@
+"""Builds one record of the model invocation log, with exactly Bedrock's fields.
+
+Counts are always in it; bodies only where the switches deliver them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import orjson
+
+from bedrock_emulator.engine.types import TokenUsage
+from bedrock_emulator.log_settings import LogSettings
+
+MAX_INLINE_BYTES = 100_000  # Bedrock moves longer bodies to an object of their own
+MEDIA_BLOCKS = ("image", "video", "audio")
+
+
+@dataclass(frozen=True, slots=True)
+class Invocation:
+    """What the log says about who called what."""
+
+    account: str
+    arn: str
+    region: str
+    request_id: str
+    operation: str
+    model_id: str  # as called
+    timestamp: datetime
+    request_metadata: Mapping[str, str] = field(default_factory=dict)
+    embedding: bool = False  # the embedding switch holds instead of the text switch
+
+
+def log_record(
+    invocation: Invocation,
+    settings: LogSettings,
+    usage: TokenUsage | None,
+    *,
+    error_code: str | None = None,
+    inference_region: str | None = None,
+    request_body: Any = None,
+    response_body: Any = None,
+) -> dict[str, Any]:
+    """The record as a JSON object; `usage` is None where nothing was metered."""
+    record: dict[str, Any] = {
+        "schemaType": "ModelInvocationLog",
+        "schemaVersion": "1.0",
+        "timestamp": invocation.timestamp.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "accountId": invocation.account,
+        "identity": {"arn": invocation.arn},
+        "region": invocation.region,
+        "requestId": invocation.request_id,
+        "operation": invocation.operation,
+        "modelId": invocation.model_id,
+    }
+    if inference_region is not None:
+        record["inferenceRegion"] = inference_region
+    if error_code is not None:
+        record["errorCode"] = error_code
+    if invocation.request_metadata:
+        record["requestMetadata"] = dict(invocation.request_metadata)
+    given: dict[str, Any] = {"inputContentType": "application/json"}
+    made: dict[str, Any] = {"outputContentType": "application/json"}
+    if settings.embedding if invocation.embedding else settings.text:
+        given["inputBodyJson"] = _without_media(request_body, settings)
+        if response_body is not None:
+            made["outputBodyJson"] = _without_media(response_body, settings)
+    if usage is not None:
+        given["inputTokenCount"] = usage.input
+        given["cacheReadInputTokenCount"] = usage.cache_read
+        given["cacheWriteInputTokenCount"] = usage.cache_write
+        made["outputTokenCount"] = usage.output
+    record["input"] = given
+    if usage is not None or "outputBodyJson" in made:
+        record["output"] = made
+    return record
+
+
+def split_large_bodies(record: dict[str, Any], bucket: str, prefix: str) -> dict[str, bytes]:
+    """Replaces bodies over 100 KB by their S3 path; returns the objects by key."""
+    objects = {}
+    for side in ("input", "output"):
+        part = record.get(side, {})
+        body = part.get(f"{side}BodyJson")
+        if body is None:
+            continue
+        encoded = orjson.dumps(body)
+        if len(encoded) > MAX_INLINE_BYTES:
+            del part[f"{side}BodyJson"]
+            key = f"data/{record['requestId']}_{side}.json.gz"
+            part[f"{side}BodyS3Path"] = f"s3://{bucket}/{prefix}{key}"
+            objects[key] = encoded
+    return objects
+
+
+def _without_media(body: Any, settings: LogSettings) -> Any:
+    """A copy in which media blocks have no bytes where their switch is off."""
+    if isinstance(body, list):
+        return [_without_media(item, settings) for item in body]
+    if not isinstance(body, dict):
+        return body
+    copy = {}
+    for key, value in body.items():
+        if key in MEDIA_BLOCKS and isinstance(value, dict) and not getattr(settings, key):
+            copy[key] = {name: item for name, item in value.items() if name != "source"}
+        else:
+            copy[key] = _without_media(value, settings)
+    return copy

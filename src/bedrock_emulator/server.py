@@ -1,0 +1,179 @@
+"""Puts the emulator together, listens, and ends without losing a record."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import time
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from bedrock_emulator.account_store import resolve_accounts
+from bedrock_emulator.accounts import Account, Directory
+from bedrock_emulator.bill import Bill
+from bedrock_emulator.certificates import Certificates, ensure_certificates, server_context
+from bedrock_emulator.config import Config, ConfigError
+from bedrock_emulator.faults import RuleBook
+from bedrock_emulator.invocation_log import InvocationLog
+from bedrock_emulator.log_settings import LogSettingsStore
+from bedrock_emulator.quota import Quotas
+from bedrock_emulator.wire.app import Application
+from bedrock_emulator.wire.auth import Authenticator
+from bedrock_emulator.wire.connection import Server
+from bedrock_emulator.wire.inference import AnsweringEngine, Inference
+from bedrock_emulator.wire.meter import Books
+from bedrock_emulator.wire.own import OwnEndpoints
+from bedrock_emulator.wire.stats import Stats
+
+BACKLOG = 1_024
+SWEEP_S = 1.0
+PARENT_POLL_S = 0.2
+GRACE_S = 2.0  # for running requests when the emulator ends
+REQUEST_S = 60.0
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+class Emulator:
+    """One emulator in this process: `start`, `run_until_ended`, in a running event loop."""
+
+    def __init__(self, config: Config, engine: AnsweringEngine) -> None:
+        self._config = config
+        config.data_dir.mkdir(parents=True, exist_ok=True)
+        self._lock = _lock_data_dir(config.data_dir)
+        self.accounts = resolve_accounts(config)
+        try:
+            self._directory = Directory(self.accounts)
+        except ValueError as error:
+            raise ConfigError(f"accounts: {error}") from error
+        self._certificates = _certificates(config, self.accounts)
+        fixed = config.mode == "fixed"
+        self._executor = None if fixed else ThreadPoolExecutor(config.threads, "generation")
+        self._books = Books(
+            bill=Bill(config.data_dir / "bill.jsonl", "batched" if fixed else "durable"),
+            log=InvocationLog(config.data_dir / "log-spool", config.delivery),
+            log_settings=LogSettingsStore(config.data_dir / "logging.json"),
+        )
+        self._application = self._compose(engine)
+        self._server = Server(self._application.handle, self._application.refuse)
+        self._listeners: list[asyncio.Server] = []
+        self._ended = asyncio.Event()
+
+    def _compose(self, engine: AnsweringEngine) -> Application:
+        stats = Stats()
+        rules = RuleBook(token_delay_ms=self._config.token_delay_ms)
+        rules.add(list(self._config.rules))
+        inference = Inference(
+            engine=engine,
+            executor=self._executor,
+            rules=rules,
+            quotas=Quotas(time.monotonic_ns),
+            books=self._books,
+            stats=stats,
+            now=utc_now,
+        )
+        own = OwnEndpoints(
+            bill=self._books.bill,
+            log=self._books.log,
+            rules=rules,
+            stats=stats,
+            directory=self._directory,
+            now=utc_now,
+        )
+        return Application(
+            authenticator=Authenticator(self._directory, utc_now),
+            inference=inference,
+            log_settings=self._books.log_settings,
+            own=own,
+            stats=stats,
+        )
+
+    async def start(self) -> dict[str, Any]:
+        """Listens; returns what a client needs: addresses, CA bundle, accounts."""
+        host = self._config.host
+        http_port = await self._listen(self._config.http_port, tls=False)
+        https_port = await self._listen(self._config.https_port, tls=True)
+        self._books.log.start()
+        shown = f"[{host}]" if ":" in host else host
+        return {
+            "url": f"http://{shown}:{http_port}",
+            "https_url": f"https://{shown}:{https_port}",
+            "ca_bundle": str(self._certificates.ca_bundle.absolute()),
+            "data_dir": str(self._config.data_dir.absolute()),
+        }
+
+    async def _listen(self, port: int, *, tls: bool) -> int:
+        context = server_context(self._certificates) if tls else None
+        try:
+            listener = await asyncio.get_running_loop().create_server(
+                self._server.connection, self._config.host, port, ssl=context, backlog=BACKLOG
+            )
+        except OSError as error:
+            raise ConfigError(f"cannot listen on {self._config.host}:{port}: {error}") from error
+        self._listeners.append(listener)
+        bound: socket.socket = listener.sockets[0]
+        return int(bound.getsockname()[1])
+
+    def end(self) -> None:
+        """Asks `run_until_ended` to return; safe to call from a signal handler."""
+        self._ended.set()
+
+    async def run_until_ended(self) -> None:
+        """Serves until SIGTERM, SIGINT, or (if so configured) the parent's death; then closes."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self.end)
+        watchers = [asyncio.create_task(self._sweep())]
+        if self._config.exit_with_parent:
+            watchers.append(asyncio.create_task(self._watch_parent(os.getppid())))
+        await self._ended.wait()
+        for watcher in watchers:
+            watcher.cancel()
+        await self.close()
+
+    async def close(self) -> None:
+        """Ends running requests, then delivers every log record and syncs the bill."""
+        for listener in self._listeners:
+            listener.close()
+        await self._server.drain(GRACE_S)
+        if self._executor is not None:
+            self._executor.shutdown(wait=False, cancel_futures=True)
+        await self._books.log.close()
+        self._books.bill.close()
+        os.close(self._lock)
+
+    async def _sweep(self) -> None:
+        while True:
+            await asyncio.sleep(SWEEP_S)
+            self._server.sweep()
+
+    async def _watch_parent(self, parent: int) -> None:
+        # prctl's death signal would come when the parent's thread ends, so the parent is polled.
+        while True:
+            await asyncio.sleep(PARENT_POLL_S)
+            if os.getppid() != parent:
+                self.end()
+
+
+def _certificates(config: Config, accounts: tuple[Account, ...]) -> Certificates:
+    regions = tuple(sorted({region for account in accounts for region in account.regions}))
+    return ensure_certificates(config.data_dir / "tls", config.host, regions)
+
+
+def _lock_data_dir(data_dir: Path) -> int:
+    """Two emulators in one folder would mix their bills."""
+    import fcntl
+
+    file = os.open(data_dir / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(file)
+        raise ConfigError(f"{data_dir} is in use by another emulator") from error
+    return file

@@ -1,0 +1,261 @@
+"""An HTTP/1.1 connection on httptools: bounded, patient with nobody, one request at a time.
+
+granian was tried first: its RSGI scope gives `path` decoded, so `%2F` inside an ARN and `/` between
+segments become the same and no signature over the raw path can be verified.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+from collections import deque
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import cast
+
+import httptools
+
+from bedrock_emulator.wire.exchange import Exchange, Request
+
+Handler = Callable[[Request, Exchange], Awaitable[None]]
+Refuser = Callable[[int, str, str, Exchange], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    body_bytes: int = 25_000_000  # InvokeModel's body limit
+    discard_bytes: int = 100_000_000  # read and dropped after an oversized body, then cut
+    target_bytes: int = 16_384  # path and query
+    header_bytes: int = 65_536
+    header_count: int = 200
+    request_s: float = 60.0  # for a whole request to arrive
+    idle_s: float = 75.0  # between requests
+    stall_s: float = 60.0  # a reader that takes nothing for so long has gone
+    close_s: float = 10.0  # for the last bytes to leave
+    pipelined: int = 16
+    connections: int = 4_096
+    write_buffer_bytes: int = 262_144
+
+
+class Server:
+    """What the connections of one emulator share."""
+
+    def __init__(self, handle: Handler, refuse: Refuser, limits: Limits | None = None) -> None:
+        self.handle = handle
+        self.refuse = refuse
+        self.limits = limits or Limits()
+        self.connections: set[Connection] = set()
+        self.tasks: set[asyncio.Task[None]] = set()
+        self.loop = asyncio.get_running_loop()
+
+    def connection(self) -> Connection:
+        return Connection(self)
+
+    def sweep(self) -> None:
+        """Cuts connections that are past their deadline; called about once a second."""
+        now = self.loop.time()
+        for connection in tuple(self.connections):
+            connection.cut_if_late(now)
+
+    async def drain(self, grace_s: float) -> None:
+        """Lets running requests end, then cancels them; closes every connection."""
+        if self.tasks:
+            await asyncio.wait(tuple(self.tasks), timeout=grace_s)
+        for task in tuple(self.tasks):
+            task.cancel()
+        if self.tasks:
+            await asyncio.wait(tuple(self.tasks), timeout=grace_s)
+        for connection in tuple(self.connections):
+            connection.close()
+
+
+class Connection(asyncio.Protocol):
+    def __init__(self, server: Server) -> None:
+        self._server = server
+        self._limits = server.limits
+        self._transport: asyncio.Transport | None = None
+        self._parser = httptools.HttpRequestParser(self)
+        self._waiting: deque[tuple[Request, bool, int]] = deque()
+        self._exchange: Exchange | None = None
+        self._from_loopback = False
+        self._closing = False
+        self._deadline = server.loop.time() + self._limits.idle_s
+        self._begin()
+
+    def _begin(self) -> None:
+        self._target = b""
+        self._headers: dict[str, str] = {}
+        self._header_bytes = 0
+        self._header_count = 0
+        self._body: list[bytes] = []
+        self._body_bytes = 0
+        self._refusal = 0  # the status that a request which broke a limit will get
+
+    # asyncio.Protocol
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        # uvloop's transports are asyncio transports by behaviour, not by class.
+        self._transport = transport = cast(asyncio.Transport, transport)
+        if len(self._server.connections) >= self._limits.connections:
+            transport.abort()
+            return
+        transport.set_write_buffer_limits(high=self._limits.write_buffer_bytes)
+        peer = transport.get_extra_info("peername")
+        self._from_loopback = bool(peer) and ipaddress.ip_address(peer[0]).is_loopback
+        self._server.connections.add(self)
+
+    def data_received(self, data: bytes) -> None:
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            self._refuse_now(400, "Upgrade is not supported.")
+        except httptools.HttpParserError:
+            self._refuse_now(400, "The request is not valid HTTP.")
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._server.connections.discard(self)
+        self._waiting.clear()
+        if self._exchange is not None:
+            self._exchange.client_left()
+        self._transport = None
+
+    def pause_writing(self) -> None:
+        self._deadline = self._server.loop.time() + self._limits.stall_s
+        if self._exchange is not None:
+            self._exchange.pause_writing()
+
+    def resume_writing(self) -> None:
+        self._deadline = float("inf")
+        if self._exchange is not None:
+            self._exchange.resume_writing()
+
+    # httptools callbacks
+    def on_message_begin(self) -> None:
+        self._begin()
+        if self._exchange is None:
+            self._deadline = self._server.loop.time() + self._limits.request_s
+
+    def on_url(self, url: bytes) -> None:
+        self._target += url
+        if len(self._target) > self._limits.target_bytes:
+            self._target = b"/"
+            self._refusal = 414
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._header_bytes += len(name) + len(value)
+        self._header_count += 1
+        limits = self._limits
+        if self._header_bytes > limits.header_bytes or self._header_count > limits.header_count:
+            self._refusal = 431
+            return
+        key = name.decode("latin-1").lower()
+        text = value.decode("latin-1").strip()
+        known = self._headers.get(key)
+        self._headers[key] = text if known is None else f"{known},{text}"
+
+    def on_headers_complete(self) -> None:
+        length = self._headers.get("content-length", "0")
+        if length.isdigit() and int(length) > self._limits.body_bytes:
+            self._refusal = 413
+            if int(length) > self._limits.discard_bytes:
+                self._refuse_now(413, "")
+                return
+        expects = self._headers.get("expect", "").lower() == "100-continue"
+        if expects and self._exchange is None and self._transport is not None:
+            if self._refusal:
+                self._refuse_now(self._refusal, "")
+            else:
+                self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+    def on_body(self, body: bytes) -> None:
+        self._body_bytes += len(body)
+        if self._body_bytes > self._limits.body_bytes:
+            self._refusal = 413
+            self._body.clear()
+            if self._body_bytes > self._limits.discard_bytes:
+                self._refuse_now(413, "")
+        elif not self._refusal:
+            self._body.append(body)
+
+    def on_message_complete(self) -> None:
+        path, _, query = self._target.partition(b"?")
+        request = Request(
+            method=self._parser.get_method().decode("ascii"),
+            raw_path=path.decode("latin-1"),
+            raw_query=query.decode("latin-1"),
+            headers=self._headers,
+            body=self._body[0] if len(self._body) == 1 else b"".join(self._body),
+            from_loopback=self._from_loopback,
+            http_1_0=self._parser.get_http_version() == "1.0",
+        )
+        self._body = []
+        if len(self._waiting) >= self._limits.pipelined:
+            self._refuse_now(400, "Too many pipelined requests.")
+            return
+        self._waiting.append((request, self._parser.should_keep_alive(), self._refusal))
+        if self._exchange is None:
+            self._next()
+
+    # one request at a time
+    def _next(self) -> None:
+        if self._closing:
+            return
+        if not self._waiting or self._transport is None:
+            self._deadline = self._server.loop.time() + self._limits.idle_s
+            return
+        request, keep_alive, refusal = self._waiting.popleft()
+        self._deadline = float("inf")
+        exchange = Exchange(
+            self._transport,
+            keep_alive=keep_alive and not refusal and request.method != "HEAD",
+            chunked=not request.http_1_0,
+        )
+        self._exchange = exchange
+        if refusal:
+            self._server.refuse(refusal, *_REFUSALS[refusal], exchange)
+            self._done(exchange)
+            return
+        task = self._server.loop.create_task(self._run(request, exchange))
+        self._server.tasks.add(task)
+        task.add_done_callback(self._server.tasks.discard)
+
+    async def _run(self, request: Request, exchange: Exchange) -> None:
+        try:
+            await self._server.handle(request, exchange)
+        finally:
+            self._done(exchange)
+
+    def _done(self, exchange: Exchange) -> None:
+        self._exchange = None
+        if exchange.keep_alive and exchange.started:
+            self._next()
+        else:
+            self.close()
+
+    def _refuse_now(self, status: int, message: str) -> None:
+        """Answers a request that cannot be read to its end, and closes."""
+        if self._transport is None or self._closing:
+            return
+        if self._exchange is None:
+            exchange = Exchange(self._transport, keep_alive=False, chunked=False)
+            name, known = _REFUSALS[status]
+            self._server.refuse(status, name, message or known, exchange)
+        self.close()
+
+    def cut_if_late(self, now: float) -> None:
+        if now > self._deadline and self._transport is not None:
+            self._transport.abort()
+
+    def close(self) -> None:
+        """Closes once what was written has left, which has a limit too."""
+        if self._transport is not None and not self._closing:
+            self._closing = True
+            self._deadline = self._server.loop.time() + self._limits.close_s
+            self._transport.close()
+
+
+_REFUSALS = {
+    400: ("BadRequestException", "The request is not valid HTTP."),
+    413: ("RequestEntityTooLargeException", "The request body is larger than 25,000,000 bytes."),
+    414: ("RequestUriTooLongException", "The request target is too long."),
+    431: ("RequestHeaderFieldsTooLargeException", "The request headers are too large."),
+}

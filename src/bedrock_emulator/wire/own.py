@@ -1,0 +1,110 @@
+"""The emulator's own endpoints under `/_emulator/`, for the loopback only."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from urllib.parse import parse_qs
+
+import orjson
+
+from bedrock_emulator.accounts import Directory, new_session
+from bedrock_emulator.bill import MAX_LISTED, Bill
+from bedrock_emulator.engine.types import EmulatedError
+from bedrock_emulator.faults import RuleBook
+from bedrock_emulator.invocation_log import InvocationLog
+from bedrock_emulator.wire.answers import JSON
+from bedrock_emulator.wire.exchange import Exchange, Request
+from bedrock_emulator.wire.stats import Stats
+
+MAX_SESSION_S = 43_200  # 12 hours, the longest that STS gives
+
+
+@dataclass(frozen=True, slots=True)
+class OwnEndpoints:
+    bill: Bill
+    log: InvocationLog
+    rules: RuleBook
+    stats: Stats
+    directory: Directory
+    now: Callable[[], datetime]
+
+    async def serve(self, name: str, request: Request, exchange: Exchange) -> None:
+        """Answers with JSON; raises EmulatedError for anything refused."""
+        # A web page can make a browser call the loopback; it cannot do so without an Origin.
+        if not request.from_loopback or "origin" in request.headers:
+            raise EmulatedError("AccessDeniedException", 403, "Only for programs on this machine.")
+        endpoints: dict[tuple[str, str], Callable[[Request], Awaitable[Any]]] = {
+            ("GET", "health"): self._health,
+            ("GET", "bill"): self._bill,
+            ("GET", "stats"): self._stats,
+            ("GET", "rules"): self._list_rules,
+            ("POST", "rules"): self._add_rules,
+            ("DELETE", "rules"): self._clear_rules,
+            ("POST", "flush-logs"): self._flush,
+            ("POST", "sessions"): self._create_session,
+        }
+        endpoint = endpoints.get((request.method, name))
+        if endpoint is None:
+            raise EmulatedError(
+                "UnknownOperationException", 404, "The requested operation is not known."
+            )
+        try:
+            document = await endpoint(request)
+        except ValueError as error:
+            raise EmulatedError("ValidationException", 400, str(error)) from error
+        exchange.respond(200, {"content-type": JSON}, orjson.dumps(document))
+
+    async def _health(self, _: Request) -> Any:
+        return {"status": "ready"}
+
+    async def _bill(self, request: Request) -> Any:
+        query = parse_qs(request.raw_query)
+        account = query.get("account", [None])[-1]
+        offset = int(query.get("offset", ["0"])[-1])
+        limit = int(query.get("limit", [str(MAX_LISTED)])[-1])
+        if offset < 0 or limit < 0:
+            raise ValueError("offset and limit must not be negative")
+        return self.bill.read(account, offset, limit)
+
+    async def _stats(self, _: Request) -> Any:
+        return {**self.stats.to_document(), "log_records_pending": self.log.pending}
+
+    async def _list_rules(self, _: Request) -> Any:
+        return {"rules": self.rules.list()}
+
+    async def _add_rules(self, request: Request) -> Any:
+        return {"ids": self.rules.add(orjson.loads(request.body))}
+
+    async def _clear_rules(self, _: Request) -> Any:
+        self.rules.clear()
+        return {"rules": []}
+
+    async def _flush(self, _: Request) -> Any:
+        return {"delivered": await self.log.flush()}
+
+    async def _create_session(self, request: Request) -> Any:
+        """A stand-in for STS: temporary credentials of an account, as an assumed role has them."""
+        members = orjson.loads(request.body)
+        if not isinstance(members, dict):
+            raise ValueError("the body must be an object")
+        account = self.directory.accounts.get(str(members.get("account")))
+        if account is None:
+            raise ValueError("account must be one of the emulator's accounts")
+        duration_s = members.get("duration_s", 3_600)
+        if type(duration_s) is not int or not -MAX_SESSION_S <= duration_s <= MAX_SESSION_S:
+            raise ValueError(f"duration_s must be an integer of at most {MAX_SESSION_S}")
+        role, session = str(members.get("role", "emulated")), str(members.get("session", "session"))
+        expires_at = self.now() + timedelta(seconds=duration_s)
+        credential = new_session(account.id, role, session, expires_at)
+        self.directory.add(account, credential)
+        return {
+            "account": account.id,
+            "arn": credential.arn,
+            "access_key_id": credential.access_key_id,
+            "secret_access_key": credential.secret_access_key,
+            "session_token": credential.session_token,
+            "expires_at": expires_at.isoformat(timespec="seconds"),
+        }

@@ -1,0 +1,76 @@
+"""Finds the operation of a request on its raw path, one segment at a time.
+
+A model id is one segment, however many `%2F` it holds; only then is it decoded.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from urllib.parse import unquote
+
+from bedrock_emulator.engine.types import EmulatedError, Operation
+
+RUNTIME_OPERATIONS: dict[str, Operation] = {
+    "converse": "Converse",
+    "converse-stream": "ConverseStream",
+    "invoke": "InvokeModel",
+    "invoke-with-response-stream": "InvokeModelWithResponseStream",
+    "count-tokens": "CountTokens",
+}
+LOGGING_OPERATIONS = {
+    "GET": "GetModelInvocationLoggingConfiguration",
+    "PUT": "PutModelInvocationLoggingConfiguration",
+    "DELETE": "DeleteModelInvocationLoggingConfiguration",
+}
+MAX_MODEL_ID_CHARS = 2_048
+MAX_COUNT_TOKENS_MODEL_ID_CHARS = 256
+
+
+@dataclass(frozen=True, slots=True)
+class RuntimeRoute:
+    operation: Operation
+    model_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class LoggingRoute:
+    operation: str
+
+
+@dataclass(frozen=True, slots=True)
+class OwnRoute:
+    """One of the emulator's own endpoints, `/_emulator/<name>`."""
+
+    name: str
+
+
+Route = RuntimeRoute | LoggingRoute | OwnRoute
+
+
+def route(method: str, raw_path: str) -> Route:
+    """Raises UnknownOperationException (404), or ValidationException for an impossible model id."""
+    segments = raw_path.split("/")
+    if len(segments) == 4 and segments[1] == "model" and method == "POST":
+        operation = RUNTIME_OPERATIONS.get(segments[3])
+        if operation is not None:
+            return RuntimeRoute(operation, _model_id(segments[2], operation))
+    elif segments[1:] == ["logging", "modelinvocations"] and method in LOGGING_OPERATIONS:
+        return LoggingRoute(LOGGING_OPERATIONS[method])
+    elif len(segments) == 3 and segments[1] == "_emulator":
+        return OwnRoute(segments[2])
+    raise EmulatedError("UnknownOperationException", 404, "The requested operation is not known.")
+
+
+def _model_id(segment: str, operation: Operation) -> str:
+    try:
+        model_id = unquote(segment, errors="strict")
+    except UnicodeDecodeError as error:
+        raise _invalid_model_id() from error
+    limit = MAX_COUNT_TOKENS_MODEL_ID_CHARS if operation == "CountTokens" else MAX_MODEL_ID_CHARS
+    if not 1 <= len(model_id) <= limit or not model_id.isprintable():
+        raise _invalid_model_id()
+    return model_id
+
+
+def _invalid_model_id() -> EmulatedError:
+    return EmulatedError("ValidationException", 400, "The provided model identifier is invalid.")
