@@ -27,12 +27,20 @@ class Directory(Protocol):
         """The principal of a SigV4 access key id, and its opened secret for the signature check."""
         ...
 
+    async def refresh(self, principal: Principal) -> Principal:
+        """The same API key's principal, read anew: after a stale verdict."""
+        ...
+
     def forget(self, tenant_id: TenantId) -> None:
-        """Drops what is cached of a tenant: after a stale verdict."""
+        """Drops what is cached of a tenant."""
         ...
 
     async def prices(self, *, reload: bool = False) -> PriceEdition:
         """The edition in force now, by the database's clock."""
+        ...
+
+    async def edition(self, version: int) -> PriceEdition:
+        """A stored edition, whatever is in force now: what a true-up rates at."""
         ...
 
     async def catalogue(self) -> Catalogue: ...

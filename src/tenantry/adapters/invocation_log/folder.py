@@ -1,0 +1,61 @@
+"""The invocation log in a folder laid out as in S3:
+`AWSLogs/<account>/BedrockModelInvocationLogs/…`."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import json
+import zlib
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+FILES_MAX = 10_000  # a scan; what is left is found by the next one
+FILE_BYTES_MAX = 256 * 1024 * 1024  # unpacked; Bedrock writes files of a few MB
+_PATTERN = "AWSLogs/*/BedrockModelInvocationLogs/*/*/*/*/*/*.json.gz"
+
+
+class FolderLog:
+    """One account's log folder."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self.skipped_lines = 0
+
+    async def files(self, since: datetime) -> Sequence[str]:
+        return await asyncio.to_thread(self._list, since.timestamp())
+
+    async def records(self, name: str) -> Sequence[Mapping[str, Any]]:
+        return await asyncio.to_thread(self._read, self._root / name)
+
+    def _list(self, since_s: float) -> list[str]:
+        found = []
+        for path in self._root.glob(_PATTERN):
+            delivered_s = path.stat().st_mtime
+            if delivered_s >= since_s:
+                found.append((delivered_s, str(path.relative_to(self._root))))
+        return [name for _, name in sorted(found)[:FILES_MAX]]
+
+    def _read(self, path: Path) -> list[Mapping[str, Any]]:
+        records: list[Mapping[str, Any]] = []
+        left = FILE_BYTES_MAX
+        try:
+            with gzip.open(path, "rt", encoding="utf-8", errors="strict") as lines:
+                while left > 0 and (line := lines.readline(left)):
+                    left -= len(line)
+                    self._keep(records, line)
+        except (OSError, EOFError, zlib.error, UnicodeDecodeError):
+            self.skipped_lines += 1
+        return records
+
+    def _keep(self, records: list[Mapping[str, Any]], line: str) -> None:
+        try:
+            record = json.loads(line)
+        except ValueError:
+            record = None
+        if isinstance(record, dict):
+            records.append(record)
+        else:
+            self.skipped_lines += 1

@@ -1,0 +1,158 @@
+"""Step 3 of the request's way: may they? A reservation over every call that the request may make.
+
+Owns: turning planned calls into one reservation, and a verdict into an error. Does not own: the
+decision, which falls in the database for all workers at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from tenantry.application.context import RequestContext
+from tenantry.domain import errors, money
+from tenantry.domain.catalogue import Resolved
+from tenantry.domain.price import PriceEdition, Unpriced
+from tenantry.domain.rating import Bound, worst_cost
+from tenantry.domain.tenant import Principal
+from tenantry.ports.admission import AdmissionPort, Admitted, Intent, Refused, Reservation
+from tenantry.ports.directory import Directory
+
+STALE_TRIES = 3  # a plan or price that changes more often than this in one request is an outage
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedCall:
+    """One call that the request may make, with the most it can use."""
+
+    resolved: Resolved
+    operation: str
+    region: str
+    bound: Bound
+    deadline_ms: int
+    tiers: frozenset[str] = frozenset()
+    pinned: dict[str, Any] = field(default_factory=dict)
+
+    def intent(self, principal: Principal, call: int, attempt: int) -> Intent:
+        return Intent(
+            call=call,
+            attempt=attempt,
+            operation=self.operation,
+            model=self.resolved.model.id,
+            price_key=self.resolved.price_key,
+            account=principal.tenant.placement.account,
+            region=self.region,
+            deadline_ms=self.deadline_ms,
+            pinned=self.pinned,
+        )
+
+
+Planner = Callable[[Principal], Sequence[PlannedCall]]
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """A reservation that is committed: under which plan and prices, for which calls."""
+
+    principal: Principal
+    calls: Sequence[PlannedCall]
+    prices: PriceEdition
+    admitted: Admitted
+
+
+async def admit(
+    port: AdmissionPort,
+    directory: Directory,
+    ctx: RequestContext,
+    plan: Planner,
+    *,
+    user_hash: str | None,
+    counts_as_request: bool = True,
+    paced_by_minute: bool = True,
+) -> Admission:
+    """Reserves and commits, or raises the refusal. `plan` is asked again where a plan changed."""
+    principal, prices = ctx.principal, await directory.prices()
+    for _ in range(STALE_TRIES):
+        calls = plan(principal)
+        verdict = await port.admit(
+            _reservation(
+                ctx, principal, calls, prices, user_hash, counts_as_request, paced_by_minute
+            )
+        )
+        if isinstance(verdict, Admitted):
+            return Admission(principal, calls, prices, verdict)
+        if verdict.code == "stale_plan":
+            principal = await directory.refresh(principal)
+        elif verdict.code == "stale_price":
+            prices = await directory.prices(reload=True)
+        else:
+            raise to_error(verdict)
+    raise errors.Unavailable("plan and prices are changing")
+
+
+def _reservation(
+    ctx: RequestContext,
+    principal: Principal,
+    calls: Sequence[PlannedCall],
+    prices: PriceEdition,
+    user_hash: str | None,
+    counts_as_request: bool,
+    paced_by_minute: bool,
+) -> Reservation:
+    try:
+        worst = money.total(
+            worst_cost(call.bound, prices.of(call.resolved.price_key), tiers=call.tiers)
+            for call in calls
+        )
+    except Unpriced as problem:
+        raise errors.ModelUnpriced(str(problem)) from None
+    plan = principal.tenant.plan
+    return Reservation(
+        request_id=ctx.request_id,
+        tenant_id=principal.tenant_id,
+        api_key_id=principal.api_key_id,
+        plan_version=plan.version,
+        price_version=prices.version,
+        worst_tokens=sum(c.bound.input_tokens + c.bound.output_tokens for c in calls),
+        worst_cost=worst,
+        worst_charge=money.times(worst, plan.markup),
+        first=calls[0].intent(principal, 0, 1),
+        user_hash=user_hash,
+        run_id=ctx.run_id,
+        tags=ctx.tags,
+        counts_as_request=counts_as_request,
+        paced_by_minute=paced_by_minute,
+    )
+
+
+def to_error(refused: Refused) -> errors.TenantryError:
+    """What the caller is told. Exhaustive over `RefusalCode`."""
+    told: dict[str, Any] = {
+        "limit": refused.limit,
+        "retry_after_ms": refused.retry_after_ms,
+        "resets_at": refused.resets_at.isoformat() if refused.resets_at else None,
+    }
+    match refused.code:
+        case "requests_per_minute" | "tokens_per_minute":
+            return errors.RateLimited(f"limit {refused.limit} is reached", **told)
+        case "concurrent_requests":
+            return errors.ConcurrencyLimited(f"limit {refused.limit} is reached", **told)
+        case "requests_per_day":
+            return errors.QuotaExceeded(f"limit {refused.limit} is used up", **told)
+        case "budget":
+            return errors.BudgetExceeded(f"budget {refused.limit} is spent", **told)
+        case "larger_than_limit":
+            return errors.LargerThanLimit(f"the request is larger than {refused.limit} allows")
+        case "tenant_suspended":
+            return errors.TenantSuspended()
+        case "tenant_unknown":
+            return errors.KeyWrong()
+        case "key_revoked":
+            return errors.KeyRevoked()
+        case "key_expired":
+            return errors.KeyExpired()
+        case "duplicate":
+            return errors.Conflict("this request id was used before")
+        case "stale_plan" | "stale_price":
+            return errors.Unavailable("plan and prices are changing")

@@ -1,0 +1,113 @@
+"""A request that was admitted: its attempts, their intents, and its one settlement.
+
+Owns: that every attempt has a committed intent before it leaves, that all outcomes reach the
+ledger in one settlement, and what happens when the ledger cannot take it in time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from uuid import UUID
+
+from tenantry.application.admission import Admission, PlannedCall
+from tenantry.application.owned_tasks import OwnedTasks
+from tenantry.domain import money
+from tenantry.domain.errors import Unavailable
+from tenantry.domain.usage import NO_USAGE, Usage
+from tenantry.ports.admission import AdmissionPort, AttemptOutcome, Settlement
+
+LATE_SETTLE_TRIES = 120  # with the pauses below: about ten minutes, then the sweeper takes over
+LATE_SETTLE_PAUSE_S = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class SettleLimits:
+    settle_wait_ms: int = 5_000  # metering.md, contract 3
+
+
+class AdmittedRequest:
+    """Not safe for concurrent settlement; calls of one request may run side by side."""
+
+    def __init__(
+        self,
+        port: AdmissionPort,
+        admission: Admission,
+        request_id: UUID,
+        tasks: OwnedTasks,
+        limits: SettleLimits,
+    ) -> None:
+        self._port = port
+        self._tasks = tasks
+        self._limits = limits
+        self._outcomes: list[AttemptOutcome] = []
+        self.admission = admission
+        self.request_id = request_id
+        self.principal = admission.principal
+
+    @property
+    def outcomes(self) -> Sequence[AttemptOutcome]:
+        return self._outcomes
+
+    async def begin(self, planned: PlannedCall, call: int, attempt: int) -> None:
+        """Commits the intent of an attempt; the first one came with the admission."""
+        if call or attempt > 1:
+            await self._port.begin(
+                self.principal.tenant_id,
+                self.request_id,
+                planned.intent(self.principal, call, attempt),
+            )
+
+    def ended(self, outcome: AttemptOutcome) -> None:
+        self._outcomes.append(outcome)
+
+    @property
+    def charge(self) -> Decimal:
+        """The list charge of all that was charged, unrounded, in the contract's currency."""
+        return money.total(
+            o.rated.charge for o in self._outcomes if o.rated is not None and o.charged
+        )
+
+    @property
+    def usage(self) -> Usage:
+        """What the customer is charged for, all calls together."""
+        total = NO_USAGE
+        for outcome in self._outcomes:
+            if outcome.rated is not None and outcome.charged:
+                total = total + outcome.usage
+        return total
+
+    async def settle(self) -> None:
+        """Durable on return. Raises `Unavailable` after `settle_wait_ms`: nothing is then charged.
+
+        What the ledger could not take in time is posted later as our waste, because the caller
+        is told that the request failed.
+        """
+        settlement = self._settlement(self._outcomes)
+        try:
+            async with asyncio.timeout(self._limits.settle_wait_ms / 1_000):
+                await self._port.settle(settlement)
+        except (TimeoutError, Unavailable):
+            waste = [dataclasses.replace(o, charged=False) for o in self._outcomes]
+            self._tasks.start(self._settle_late(self._settlement(waste)), name="settle-late")
+            raise Unavailable("the ledger cannot be reached; nothing was charged") from None
+
+    def _settlement(self, outcomes: Sequence[AttemptOutcome]) -> Settlement:
+        return Settlement(
+            request_id=self.request_id,
+            tenant_id=self.principal.tenant_id,
+            outcomes=tuple(outcomes),
+            final=True,
+        )
+
+    async def _settle_late(self, settlement: Settlement) -> None:
+        for _ in range(LATE_SETTLE_TRIES):
+            await asyncio.sleep(LATE_SETTLE_PAUSE_S)
+            try:
+                await self._port.settle(settlement)
+            except Unavailable:
+                continue
+            return

@@ -1,0 +1,198 @@
+"""Embedding texts through the tenant's placement, admitted and metered like any other call.
+
+Owns: the native bodies of embedding models and their answers. A batch of texts is one
+reservation of many calls; a failure of one fails the batch, and what was used until then is
+charged.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from tenantry.application.admitted import AdmittedRequest
+from tenantry.application.calls import ChatCall, Embedded
+from tenantry.application.context import RequestContext
+from tenantry.application.gate import Gate
+from tenantry.application.model_calls import ModelCalls
+from tenantry.application.owned_tasks import OwnedTasks
+from tenantry.application.planning import PlannedChat, Planning
+from tenantry.domain.catalogue import Catalogue, Model
+from tenantry.domain.errors import BadRequest, LargerThanLimit, UpstreamRubbish
+from tenantry.domain.tenant import Principal
+
+PARALLEL_CALLS_MAX = 8  # of one request, so that one upload does not fill the connection pool
+TEXTS_MAX = 2_048  # of one request: OpenAI's own bound on `input`
+COHERE_TEXTS_MAX = 96  # of one call (Bedrock user guide, Cohere Embed)
+Purpose = Literal["document", "query"]
+Vector = Sequence[float]
+
+
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    """Texts that go upstream in one call."""
+
+    chat: ChatCall
+    count: int
+
+
+class Embeddings:
+    """One for each worker."""
+
+    def __init__(
+        self, gate: Gate, planning: Planning, calls: ModelCalls, tasks: OwnedTasks
+    ) -> None:
+        self._gate = gate
+        self._planning = planning
+        self._calls = calls
+        self._tasks = tasks
+
+    async def embed(
+        self,
+        ctx: RequestContext,
+        model: str,
+        texts: Sequence[str],
+        dimensions: int | None,
+        *,
+        purpose: Purpose = "document",
+        counts_as_request: bool = True,
+        paced_by_minute: bool = True,
+    ) -> Embedded:
+        """A request of its own: admitted, embedded, settled; in order of the texts."""
+        return await asyncio.shield(
+            self._tasks.start(
+                self._embed(
+                    ctx, model, texts, dimensions, purpose, counts_as_request, paced_by_minute
+                ),
+                name="embed",
+            )
+        )
+
+    def plan(
+        self,
+        principal: Principal,
+        catalogue: Catalogue,
+        model: str,
+        texts: Sequence[str],
+        dimensions: int | None,
+        purpose: Purpose,
+    ) -> list[PlannedChat]:
+        """The calls that embedding `texts` takes."""
+        if not 0 < len(texts) <= TEXTS_MAX:
+            raise BadRequest(f"1 to {TEXTS_MAX} texts can be embedded at once")
+        resolved = self._planning.resolve(principal, model, catalogue)
+        if resolved.model.kind != "embedding":
+            raise BadRequest(f"model {resolved.model.id} does not embed")
+        for text in texts:
+            if not text.strip():
+                raise BadRequest("a text to embed must not be empty")
+            if len(text) > resolved.model.window * 8:  # no tokeniser makes fewer of them
+                raise LargerThanLimit(f"a text is larger than {resolved.model.window} tokens")
+        batches = _batches(resolved.model, model, texts, dimensions, purpose)
+        return [self._planning.chat(principal, b.chat, catalogue, None) for b in batches]
+
+    async def run(
+        self, request: AdmittedRequest, planned: Sequence[PlannedChat], first_call: int = 0
+    ) -> list[Vector]:
+        """The vectors of planned calls of an admitted request, in order. The caller settles."""
+        slots = asyncio.Semaphore(PARALLEL_CALLS_MAX)
+
+        async def one(number: int, call: PlannedChat) -> list[Vector]:
+            async with slots:
+                if number:
+                    await request.begin(call.planned, first_call + number, 1)
+                reply = await self._calls.plain(request, first_call + number, call)
+            return _vectors(reply.document, call)
+
+        first = await one(0, planned[0])
+        work = [asyncio.ensure_future(one(n, c)) for n, c in enumerate(planned[1:], start=1)]
+        try:
+            rest = await asyncio.gather(*work)
+        except BaseException:
+            await asyncio.wait(work)  # each ends by its own time-outs; its outcome must be noted
+            raise
+        return [vector for vectors in (first, *rest) for vector in vectors]
+
+    async def _embed(
+        self,
+        ctx: RequestContext,
+        model: str,
+        texts: Sequence[str],
+        dimensions: int | None,
+        purpose: Purpose,
+        counts_as_request: bool,
+        paced_by_minute: bool,
+    ) -> Embedded:
+        catalogue = await self._planning.catalogue()
+        planned: list[PlannedChat] = []
+
+        def planner(principal: Principal) -> list[Any]:
+            planned[:] = self.plan(principal, catalogue, model, texts, dimensions, purpose)
+            return [call.planned for call in planned]
+
+        request = await self._gate.open(
+            ctx, planner, counts_as_request=counts_as_request, paced_by_minute=paced_by_minute
+        )
+        try:
+            vectors = await self.run(request, planned)
+        finally:
+            await request.settle()
+        return Embedded(
+            request_id=ctx.request_id,
+            vectors=vectors,
+            model=planned[0].planned.resolved.model.id,
+            usage=request.usage,
+            charge=request.charge,
+            currency=request.principal.tenant.currency,
+        )
+
+
+def _batches(
+    model: Model, name: str, texts: Sequence[str], dimensions: int | None, purpose: Purpose
+) -> list[_Batch]:
+    if model.family == "titan_embed":
+        return [_Batch(_call(name, _titan(text, dimensions)), 1) for text in texts]
+    if model.family == "cohere_embed":
+        step = COHERE_TEXTS_MAX
+        slices = [texts[start : start + step] for start in range(0, len(texts), step)]
+        return [
+            _Batch(_call(name, _cohere(part, dimensions, purpose)), len(part)) for part in slices
+        ]
+    raise BadRequest(f"model {model.id} cannot be used to embed texts here")
+
+
+def _call(model: str, body: Mapping[str, Any]) -> ChatCall:
+    return ChatCall("InvokeModel", model, body, {"accept": "application/json"})
+
+
+def _titan(text: str, dimensions: int | None) -> dict[str, Any]:
+    body: dict[str, Any] = {"inputText": text, "normalize": True}
+    if dimensions is not None:
+        body["dimensions"] = dimensions
+    return body
+
+
+def _cohere(texts: Sequence[str], dimensions: int | None, purpose: Purpose) -> dict[str, Any]:
+    body: dict[str, Any] = {
+        "texts": list(texts),
+        "input_type": "search_query" if purpose == "query" else "search_document",
+        "truncate": "NONE",
+        "embedding_types": ["float"],
+    }
+    if dimensions is not None:
+        body["output_dimension"] = dimensions
+    return body
+
+
+def _vectors(document: Any, call: PlannedChat) -> list[Vector]:
+    if "embedding" in document:
+        found = [document["embedding"]]
+    else:
+        embeddings = document.get("embeddings")
+        found = embeddings.get("float") if isinstance(embeddings, Mapping) else embeddings
+    wanted = len(call.body["texts"]) if "texts" in call.body else 1
+    if not isinstance(found, list) or len(found) != wanted:
+        raise UpstreamRubbish("the model's answer holds no embedding for each text")
+    return found

@@ -1,0 +1,154 @@
+"""One call to a model for one tenant: the request's way.
+
+| # | step | where | fails with |
+|---|---|---|---|
+| 1 | ingress | `entrypoints/http/` | 400, 413 |
+| 2 | who: API key → principal with one tenant | `application/authenticate.py` | 401, 403 |
+| 3 | may they: over the bound of all calls | `application/gate.py` | 402, 429 |
+| 4 | what do they know | `application/retrieval.py` | 503 |
+| 5 | prompt | `domain/prompt.py` | 400 |
+| 6 | model: signed, attributed, attempted | `application/attempts.py` | 429, 503, 424 |
+| 7 | what did it cost, durable before the last byte | `application/metering.py` | reconciled |
+| 8 | response, tagged | `entrypoints/http/` | - |
+
+Steps 4 and 5 belong to `application/answers.py`. Invariants: nothing leaves before its intent is
+committed; an answer is shown only after its settlement is; a client that leaves changes neither.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+
+from tenantry.application.admitted import AdmittedRequest
+from tenantry.application.attempts import attempts, to_error
+from tenantry.application.calls import ChatCall, Completed
+from tenantry.application.context import RequestContext
+from tenantry.application.gate import Gate
+from tenantry.application.model_calls import ModelCalls
+from tenantry.application.owned_tasks import OwnedTasks
+from tenantry.application.planning import PlannedChat, Planning
+from tenantry.application.streaming import StreamedAnswer, StreamLimits
+from tenantry.application.upstream import endpoint_of, region_for
+from tenantry.domain.errors import TenantryError
+from tenantry.domain.tenant import Principal
+from tenantry.ports.clock import Clock
+from tenantry.ports.model import Attempt, Failure, ModelPort, Operation, Upstream
+
+
+class Inference:
+    """The use cases of one worker; holds ports, no state of any request."""
+
+    def __init__(
+        self,
+        gate: Gate,
+        planning: Planning,
+        model: ModelPort,
+        tasks: OwnedTasks,
+        clock: Clock,
+        limits: StreamLimits,
+    ) -> None:
+        self._gate = gate
+        self._planning = planning
+        self._model = model
+        self._calls = ModelCalls(model, planning)
+        self._tasks = tasks
+        self._clock = clock
+        self._limits = limits
+
+    async def complete(self, ctx: RequestContext, chat: ChatCall) -> Completed:
+        """A whole answer, settled. The call survives its caller's cancellation."""
+        return await asyncio.shield(self._tasks.start(self._complete(ctx, chat), name="complete"))
+
+    async def stream(self, ctx: RequestContext, chat: ChatCall) -> StreamedAnswer:
+        """An answer under way, returned once upstream has begun to answer."""
+        answer = StreamedAnswer(ctx.request_id, chat, self._clock, self._limits)
+        self._tasks.start(self._stream(ctx, chat, answer), name="stream")
+        try:
+            await asyncio.shield(answer.started)
+        except asyncio.CancelledError:
+            answer.leave()
+            raise
+        return answer
+
+    async def count_tokens(
+        self, ctx: RequestContext, model: str, body: Mapping[str, Any]
+    ) -> Completed:
+        """Bedrock's own count: free of charge and of limits, through the tenant's placement."""
+        principal = ctx.principal
+        catalogue = await self._planning.catalogue()
+        resolved = self._planning.resolve(principal, model, catalogue)
+        region = region_for(principal, resolved)
+        placement = principal.tenant.placement
+        upstream = Upstream(
+            placement.account,
+            region,
+            endpoint_of(placement.endpoint_url, region),
+            placement.account,
+        )
+        result = await self._model.invoke(
+            Attempt(upstream, Operation.COUNT_TOKENS, resolved.upstream_id, orjson.dumps(body))
+        )
+        if isinstance(result, Failure):
+            raise to_error(result)
+        return Completed(ctx.request_id, result.body, result.headers)
+
+    async def _open(
+        self, ctx: RequestContext, chat: ChatCall
+    ) -> tuple[AdmittedRequest, PlannedChat]:
+        catalogue = await self._planning.catalogue()
+        salt = await self._planning.salt(ctx.principal)
+        planned: list[PlannedChat] = []
+
+        def planner(principal: Principal) -> list[Any]:
+            planned.append(self._planning.chat(principal, chat, catalogue, salt))
+            return [planned[-1].planned]
+
+        request = await self._gate.open(ctx, planner)
+        return request, planned[-1]
+
+    async def _complete(self, ctx: RequestContext, chat: ChatCall) -> Completed:
+        request, planned = await self._open(ctx, chat)
+        try:
+            reply = await self._calls.plain(request, 0, planned)
+        except TenantryError:
+            await request.settle()
+            raise
+        await request.settle()
+        return Completed(
+            request_id=ctx.request_id,
+            body=reply.body,
+            headers=reply.headers,
+            usage=request.usage,
+            charge=request.charge,
+            currency=request.principal.tenant.currency,
+        )
+
+    async def _stream(self, ctx: RequestContext, chat: ChatCall, answer: StreamedAnswer) -> None:
+        try:
+            request, planned = await self._open(ctx, chat)
+        except TenantryError as refusal:
+            answer.refuse(refusal)
+            return
+        leave = self._planning.departure(request.principal, ctx.request_id, 0, planned)
+        try:
+            reply, attempt = await attempts(
+                request, planned.planned, 0, self._model.stream, leave.attempt
+            )
+        except TenantryError as failure:
+            await _settle_failed(request, answer, failure)
+            return
+        await answer.run(request, planned.planned, reply, attempt)
+
+
+async def _settle_failed(
+    request: AdmittedRequest, answer: StreamedAnswer, failure: TenantryError
+) -> None:
+    try:
+        await request.settle()
+    except TenantryError as unavailable:
+        failure = unavailable
+    answer.refuse(failure)

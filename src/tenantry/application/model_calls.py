@@ -1,0 +1,56 @@
+"""A plain call of an admitted request: attempted, read, its outcome noted.
+
+Owns: from a planned call to a reply whose usage is on the request. The caller settles.
+"""
+
+from __future__ import annotations
+
+from tenantry.application import metering
+from tenantry.application.admitted import AdmittedRequest
+from tenantry.application.attempts import attempts
+from tenantry.application.calls import ChatCall
+from tenantry.application.planning import PlannedChat, Planning
+from tenantry.domain import normalise
+from tenantry.domain.errors import UpstreamRubbish
+from tenantry.ports.model import ModelPort, Reply
+
+
+class ModelCalls:
+    """One for each worker."""
+
+    def __init__(self, model: ModelPort, planning: Planning) -> None:
+        self._model = model
+        self._planning = planning
+
+    async def plain(self, request: AdmittedRequest, call: int, planned: PlannedChat) -> Reply:
+        """The reply; raises `UpstreamFailed`. Outcomes are noted either way."""
+        leave = self._planning.departure(request.principal, request.request_id, call, planned)
+        reply, attempt = await attempts(
+            request, planned.planned, call, self._model.invoke, leave.attempt
+        )
+        outcome = metering.settled(
+            _reading(reply, planned),
+            planned.planned,
+            request.admission.prices,
+            request.principal.tenant.plan.markup,
+            call=call,
+            attempt=attempt,
+            tier=metering.tier_of(reply.document, reply.headers),
+            upstream_request_id=reply.request_id,
+        )
+        request.ended(outcome)
+        if not isinstance(reply.document, dict):
+            raise UpstreamRubbish
+        return reply
+
+
+def _reading(reply: Reply, planned: PlannedChat) -> normalise.Reading:
+    family = planned.planned.resolved.model.family
+    klass = metering.write_class(planned.planned)
+    chat: ChatCall = planned.chat
+    if chat.operation == "Converse":
+        usage = reply.document.get("usage") if isinstance(reply.document, dict) else None
+        return normalise.from_converse(usage, family, klass)
+    if planned.planned.resolved.model.kind == "rerank":
+        return normalise.from_rerank(len(chat.body["documents"]))
+    return normalise.from_invoke(reply.headers, reply.document, family, klass)

@@ -1,0 +1,121 @@
+"""From what a client asked for to a planned call: model, region, tier, body, bound.
+
+Owns: every refusal that needs no database: unknown, retired or forbidden model, region, tier, size.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from tenantry.application.admission import PlannedCall
+from tenantry.application.calls import ChatCall
+from tenantry.application.metering import write_class
+from tenantry.application.upstream import (
+    Departure,
+    UpstreamRules,
+    check_metadata,
+    check_model,
+    departure,
+    region_for,
+)
+from tenantry.domain.catalogue import Catalogue, Resolved
+from tenantry.domain.chat_request import prepare_converse, prepare_native
+from tenantry.domain.errors import Forbidden
+from tenantry.domain.price import STANDARD_TIER
+from tenantry.domain.rating import Bound
+from tenantry.domain.tenant import Principal
+from tenantry.ports.clock import Clock
+from tenantry.ports.directory import Directory
+from tenantry.ports.labels import Labels
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedChat:
+    """A chat call as it will leave, and the most it can use."""
+
+    planned: PlannedCall
+    chat: ChatCall
+    body: Mapping[str, Any]
+
+
+class Planning:
+    """One for each worker."""
+
+    def __init__(
+        self, directory: Directory, labels: Labels, clock: Clock, rules: UpstreamRules
+    ) -> None:
+        self._directory = directory
+        self._labels = labels
+        self._clock = clock
+        self._rules = rules
+
+    async def catalogue(self) -> Catalogue:
+        return await self._directory.catalogue()
+
+    async def salt(self, principal: Principal) -> str | None:
+        """The tenant's salt line; None where no cache is shared."""
+        if principal.tenant.placement.kind == "pool":
+            return await self._labels.salt(principal)
+        return None
+
+    def resolve(self, principal: Principal, model: str, catalogue: Catalogue) -> Resolved:
+        """The model that is named, allowed for this principal."""
+        resolved = catalogue.resolve(
+            model,
+            principal.tenant.placement.inference_profiles,
+            today=self._clock.now().date(),
+        )
+        check_model(principal, resolved)
+        return resolved
+
+    def chat(
+        self, principal: Principal, chat: ChatCall, catalogue: Catalogue, salt: str | None
+    ) -> PlannedChat:
+        resolved = self.resolve(principal, chat.model, catalogue)
+        check_metadata(chat.request_metadata)
+        tier = chat.service_tier or STANDARD_TIER
+        if tier not in principal.tenant.plan.service_tiers_allowed | {STANDARD_TIER}:
+            raise Forbidden(f"the plan does not allow service tier {tier}")
+        prepare = prepare_converse if chat.operation.startswith("Converse") else prepare_native
+        prepared = prepare(chat.body, resolved.model, principal.tenant.plan, salt)
+        planned = self.call(principal, resolved, chat.operation, prepared.bound, tier)
+        return PlannedChat(planned, chat, prepared.body)
+
+    def call(
+        self,
+        principal: Principal,
+        resolved: Resolved,
+        operation: str,
+        bound: Bound,
+        tier: str = STANDARD_TIER,
+    ) -> PlannedCall:
+        """A planned call of a given bound, where its region is allowed."""
+        planned = PlannedCall(
+            resolved=resolved,
+            operation=operation,
+            region=region_for(principal, resolved),
+            bound=bound,
+            deadline_ms=self._rules.timeouts.total_timeout_ms + self._rules.deadline_slack_ms,
+            tiers=frozenset({tier}),
+        )
+        planned.pinned.update(
+            family=resolved.model.family, tier=tier, write_class=str(write_class(planned))
+        )
+        return planned
+
+    def departure(
+        self, principal: Principal, request_id: UUID, call: int, planned: PlannedChat
+    ) -> Departure:
+        return departure(
+            principal,
+            request_id,
+            call,
+            planned.planned.resolved,
+            planned.planned.region,
+            planned.chat,
+            planned.body,
+            self._rules,
+        )

@@ -1,0 +1,237 @@
+"""A streamed answer: read to its end whoever listens, settled before its last frame is shown.
+
+Owns: the pump between upstream and client, the frame that carries usage, the end of a broken
+stream. Invariants: the pump never waits for a client longer than `client_stall_ms`; at most
+`FRAMES_BUFFERED_MAX` frames are held; the frame that ends an answer follows its settlement.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from uuid import UUID
+
+import orjson
+
+from tenantry.application import metering
+from tenantry.application.admission import PlannedCall
+from tenantry.application.admitted import AdmittedRequest
+from tenantry.application.calls import ChatCall
+from tenantry.domain import eventstream, normalise
+from tenantry.domain.errors import TenantryError, Unavailable
+from tenantry.domain.eventstream import Frame
+from tenantry.domain.usage import NO_USAGE, Usage
+from tenantry.ports.clock import Clock
+from tenantry.ports.model import StreamEndKind, StreamReply
+
+FRAMES_BUFFERED_MAX = 256
+_METRICS = b"amazon-bedrock-invocationMetrics"
+_MESSAGE_START = b'"message_start"'
+
+
+@dataclass(frozen=True, slots=True)
+class StreamLimits:
+    drain_cap_ms: int = 600_000  # how long an answer is read after its client has gone
+    client_stall_ms: int = 60_000  # a client that reads nothing for so long has gone
+
+
+class StreamedAnswer:
+    """Implements `calls.Streamed`."""
+
+    def __init__(
+        self, request_id: UUID, chat: ChatCall, clock: Clock, limits: StreamLimits
+    ) -> None:
+        self.request_id = request_id
+        self.headers: Mapping[str, str] = {}
+        self.currency = "USD"
+        self.started: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._chat = chat
+        self._clock = clock
+        self._limits = limits
+        self._queue: asyncio.Queue[Frame | None] = asyncio.Queue(FRAMES_BUFFERED_MAX)
+        self._left_at: float | None = None
+        self._charge: Decimal | None = None
+        self._usage = NO_USAGE
+
+    @property
+    def charge(self) -> Decimal | None:
+        return self._charge
+
+    @property
+    def usage(self) -> Usage:
+        return self._usage
+
+    @property
+    async def frames(self) -> AsyncIterator[Frame]:
+        while (frame := await self._queue.get()) is not None:
+            yield frame
+
+    def leave(self) -> None:
+        """The client has gone; the answer is still read and settled. Idempotent."""
+        if self._left_at is None:
+            self._left_at = self._clock.monotonic()
+            while not self._queue.empty():
+                self._queue.get_nowait()
+
+    def refuse(self, failure: TenantryError) -> None:
+        """The answer never began; whoever waits for it is told."""
+        if not self.started.done():
+            self.started.set_exception(failure)
+            self.started.exception()  # retrieved: a caller that left must not be warned about
+
+    async def run(
+        self, request: AdmittedRequest, planned: PlannedCall, reply: StreamReply, attempt: int
+    ) -> None:
+        """Pumps, settles, ends. Never raises for what the world does."""
+        self.headers = reply.headers
+        self.currency = request.principal.tenant.currency
+        if not self.started.done():
+            self.started.set_result(None)
+        usage = _StreamUsage(self._chat, planned)
+        held: list[Frame] = []
+        try:
+            async for frame in reply:
+                last = usage.feed(frame) or frame.exception_type or frame.message_type == "error"
+                if held or last:
+                    held.append(frame)
+                else:
+                    await self._offer(frame)
+                if self._drained_enough():
+                    break
+        finally:
+            await reply.aclose()
+        self._note(request, planned, reply, attempt, usage)
+        await self._finish(request, reply, held)
+
+    def _note(
+        self,
+        request: AdmittedRequest,
+        planned: PlannedCall,
+        reply: StreamReply,
+        attempt: int,
+        usage: _StreamUsage,
+    ) -> None:
+        end = reply.end
+        if usage.complete and (end is None or end.kind is not StreamEndKind.GARBLED):
+            outcome = metering.settled(
+                usage.reading(),
+                planned,
+                request.admission.prices,
+                request.principal.tenant.plan.markup,
+                call=0,
+                attempt=attempt,
+                tier=metering.tier_of(usage.metadata, reply.headers),
+                upstream_request_id=reply.request_id,
+            )
+        else:
+            outcome = metering.unknown(
+                call=0,
+                attempt=attempt,
+                charged=self._left_at is not None,
+                estimate=usage.seen(planned),
+                upstream_request_id=reply.request_id,
+                error=(end.error_type or str(end.kind)) if end is not None else None,
+            )
+        request.ended(outcome)
+
+    async def _finish(
+        self, request: AdmittedRequest, reply: StreamReply, held: list[Frame]
+    ) -> None:
+        try:
+            await request.settle()
+        except Unavailable as failure:
+            held = [_exception("serviceUnavailableException", failure.message)]
+        else:
+            self._usage = request.usage
+            if any(outcome.rated is not None for outcome in request.outcomes):
+                self._charge = request.charge
+            if not held:
+                end = reply.end
+                timed_out = end is not None and end.kind is StreamEndKind.TIMED_OUT
+                kind = "modelTimeoutException" if timed_out else "modelStreamErrorException"
+                held = [_exception(kind, "the model's answer ended before it was complete")]
+        for frame in held:
+            await self._offer(frame)
+        await self._offer(None)
+
+    async def _offer(self, frame: Frame | None) -> None:
+        if self._left_at is not None:
+            return
+        try:
+            self._queue.put_nowait(frame)
+        except asyncio.QueueFull:
+            try:
+                async with asyncio.timeout(self._limits.client_stall_ms / 1_000):
+                    await self._queue.put(frame)
+            except TimeoutError:
+                self.leave()
+
+    def _drained_enough(self) -> bool:
+        if self._left_at is None:
+            return False
+        return (self._clock.monotonic() - self._left_at) * 1_000 >= self._limits.drain_cap_ms
+
+
+class _StreamUsage:
+    """Finds the frame that carries usage, and counts what was seen until then."""
+
+    def __init__(self, chat: ChatCall, planned: PlannedCall) -> None:
+        self._family = planned.resolved.model.family
+        self._class = metering.write_class(planned)
+        self._converse = chat.operation == "ConverseStream"
+        self._native = normalise.InvokeStreamUsage(self._family, self._class)
+        self._deltas = 0
+        self.metadata: object = None
+        self.complete = False
+
+    def feed(self, frame: Frame) -> bool:
+        """True from the frame on that carries usage."""
+        if self._converse:
+            if frame.event_type == "metadata":
+                self.metadata = _loads(frame.payload)
+                self.complete = True
+            elif frame.event_type == "contentBlockDelta":
+                self._deltas += 1
+            return self.complete
+        if frame.event_type == "chunk":
+            self._deltas += 1
+            self._feed_chunk(frame.payload)
+        return self.complete
+
+    def _feed_chunk(self, payload: bytes) -> None:
+        wrapped = _loads(payload)
+        try:
+            native = base64.b64decode(wrapped["bytes"]) if isinstance(wrapped, dict) else b""
+        except (KeyError, TypeError, binascii.Error):
+            return
+        if _METRICS in native or _MESSAGE_START in native:
+            self._native.feed(_loads(native))
+            self.complete = self.complete or _METRICS in native
+
+    def reading(self) -> normalise.Reading:
+        if self._converse:
+            usage = self.metadata.get("usage") if isinstance(self.metadata, dict) else None
+            return normalise.from_converse(usage, self._family, self._class)
+        return self._native.finish()
+
+    def seen(self, planned: PlannedCall) -> Usage:
+        """An estimate for where no log is configured: the input bound, a token for each delta."""
+        return Usage(uncached_in=planned.bound.input_tokens, out=self._deltas)
+
+
+def _loads(data: bytes) -> object:
+    try:
+        return orjson.loads(data)
+    except orjson.JSONDecodeError:
+        return None
+
+
+def _exception(kind: str, message: str) -> Frame:
+    payload = orjson.dumps({"message": message})
+    raw = eventstream.encode_exception(kind, payload)
+    (frame,) = eventstream.Decoder().feed(raw)
+    return frame

@@ -1,0 +1,242 @@
+"""The most input tokens that a request body can be, before any model has seen it.
+
+The bound is min(window, UTF-8 bytes of all text and tool JSON + 16 per message and block + the
+catalogue's bound per image and document page): no byte-level tokeniser makes more tokens than
+bytes. A kind of block without a bound is refused by name, because what cannot be bounded cannot
+be reserved.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from tenantry.domain.catalogue import Model
+from tenantry.domain.errors import BadRequest
+
+TOKENS_PER_BLOCK = 16  # what a message or block adds around its text (metering.md, contract 4)
+PAGES_MAX = 100  # pages that Bedrock reads of one document (Converse API reference, 2026-11)
+NESTING_MAX = 8  # tool results and search results inside one another
+_TEXT_FORMATS = frozenset({"txt", "md", "csv", "html"})
+_Blocks = Iterable[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class InputBound:
+    tokens: int
+    cache_writes_5m: bool = False
+    cache_writes_1h: bool = False
+
+    @property
+    def has_cache_marker(self) -> bool:
+        return self.cache_writes_5m or self.cache_writes_1h
+
+
+class _Tally:
+    """Adds up one body. `marker` notes a cache point with its time to live."""
+
+    def __init__(self, model: Model) -> None:
+        self.model = model
+        self.tokens = 0
+        self.writes_5m = False
+        self.writes_1h = False
+
+    def text(self, value: object) -> None:
+        if not isinstance(value, str):
+            raise BadRequest("text must be a string")
+        self.tokens += len(value.encode("utf-8", "surrogatepass"))
+
+    def json(self, value: object) -> None:
+        self.tokens += len(json.dumps(value, ensure_ascii=False).encode("utf-8", "surrogatepass"))
+
+    def marker(self, ttl: object) -> None:
+        if ttl == "1h":
+            self.writes_1h = True
+        elif ttl in (None, "5m"):
+            self.writes_5m = True
+        else:
+            raise BadRequest("a cache point's ttl is 5m or 1h")
+
+    def image(self) -> None:
+        if not self.model.image_tokens_max:
+            raise BadRequest(f"model {self.model.id} takes no block of kind image")
+        self.tokens += self.model.image_tokens_max
+
+    def document(self, fmt: object, source: object) -> None:
+        if not self.model.page_tokens_max:
+            raise BadRequest(f"model {self.model.id} takes no block of kind document")
+        if fmt in _TEXT_FORMATS and isinstance(source, Mapping):
+            if "text" in source:
+                return self.text(source["text"])
+            if "bytes" in source:
+                self.tokens += _decoded_length(source["bytes"])
+                return None
+        self.tokens += PAGES_MAX * self.model.page_tokens_max
+        return None
+
+    def blocks(self, blocks: object, kinds: Mapping[str, Any], depth: int = 0) -> None:
+        if depth > NESTING_MAX:
+            raise BadRequest("content is nested too deeply")
+        for block in _list_of_objects(blocks, "content"):
+            self.tokens += TOKENS_PER_BLOCK
+            for kind, value in block.items():
+                handler: Callable[[_Tally, Any, int], None] | None = kinds.get(kind)
+                if handler is None:
+                    raise BadRequest(f"content block of kind {kind[:64]} is not supported")
+                handler(self, value, depth)
+
+    def bound(self) -> InputBound:
+        tokens = min(self.model.window, self.tokens)
+        return InputBound(tokens, self.writes_5m or self.writes_1h, self.writes_1h)
+
+
+def bound_of_converse(body: Mapping[str, Any], model: Model) -> InputBound:
+    """Bound of a Converse body, or of a Nova native one, which has the same blocks."""
+    tally = _Tally(model)
+    tally.blocks(body.get("system") or [], _CONVERSE_BLOCKS)
+    for message in _list_of_objects(body.get("messages") or [], "messages"):
+        tally.tokens += TOKENS_PER_BLOCK
+        tally.blocks(message.get("content") or [], _CONVERSE_BLOCKS)
+    tools = body.get("toolConfig")
+    if tools is not None:
+        tally.json(tools)
+        for tool in _list_of_objects(_object(tools, "toolConfig").get("tools") or [], "tools"):
+            tally.tokens += TOKENS_PER_BLOCK
+            if "cachePoint" in tool:
+                tally.marker(_object(tool["cachePoint"], "cachePoint").get("ttl"))
+    for member in ("additionalModelRequestFields", "outputConfig", "promptVariables"):
+        if body.get(member) is not None:
+            tally.json(body[member])
+    return tally.bound()
+
+
+def bound_of_anthropic(body: Mapping[str, Any], model: Model) -> InputBound:
+    """Bound of an Anthropic messages body."""
+    tally = _Tally(model)
+    system = body.get("system") or []
+    _anthropic_content(tally, system, 0)
+    for message in _list_of_objects(body.get("messages") or [], "messages"):
+        tally.tokens += TOKENS_PER_BLOCK
+        _anthropic_content(tally, message.get("content") or [], 0)
+    for tool in _list_of_objects(body.get("tools") or [], "tools"):
+        tally.tokens += TOKENS_PER_BLOCK
+        tally.json(tool)
+        _anthropic_marker(tally, tool)
+    if body.get("tool_choice") is not None:
+        tally.json(body["tool_choice"])
+    return tally.bound()
+
+
+def bound_of_text_body(body: Mapping[str, Any], model: Model) -> InputBound:
+    """Bound of any other native body: every byte of it, which holds its texts."""
+    tally = _Tally(model)
+    tally.json(body)
+    messages = body.get("messages")
+    tally.tokens += TOKENS_PER_BLOCK * (1 + (len(messages) if isinstance(messages, list) else 0))
+    return tally.bound()
+
+
+def _anthropic_content(tally: _Tally, content: object, depth: int) -> None:
+    if isinstance(content, str):
+        tally.tokens += TOKENS_PER_BLOCK
+        return tally.text(content)
+    if depth > NESTING_MAX:
+        raise BadRequest("content is nested too deeply")
+    for block in _list_of_objects(content, "content"):
+        tally.tokens += TOKENS_PER_BLOCK
+        _anthropic_block(tally, block, depth)
+    return None
+
+
+def _anthropic_block(tally: _Tally, block: Mapping[str, Any], depth: int) -> None:
+    _anthropic_marker(tally, block)
+    kind = block.get("type")
+    if kind == "image":
+        return tally.image()
+    if kind == "document":
+        source = _object(block.get("source"), "source")
+        plain = source.get("type") == "text"
+        return tally.document("txt" if plain else "pdf", {"text": source.get("data", "")})
+    if kind == "tool_result":
+        return _anthropic_content(tally, block.get("content") or [], depth + 1)
+    if kind in ("text", "tool_use", "thinking", "redacted_thinking", "search_result"):
+        return tally.json(block)
+    raise BadRequest(f"content block of kind {str(kind)[:64]} is not supported")
+
+
+def _anthropic_marker(tally: _Tally, block: Mapping[str, Any]) -> None:
+    if block.get("cache_control") is not None:
+        tally.marker(_object(block["cache_control"], "cache_control").get("ttl"))
+
+
+def _text(tally: _Tally, value: object, depth: int) -> None:
+    tally.text(value)
+
+
+def _json(tally: _Tally, value: object, depth: int) -> None:
+    tally.json(value)
+
+
+def _image(tally: _Tally, value: object, depth: int) -> None:
+    tally.image()
+
+
+def _document(tally: _Tally, value: object, depth: int) -> None:
+    document = _object(value, "document")
+    tally.tokens += len(str(document.get("name", "")).encode())
+    if document.get("context") is not None:
+        tally.text(document["context"])
+    tally.document(document.get("format"), document.get("source"))
+
+
+def _tool_result(tally: _Tally, value: object, depth: int) -> None:
+    result = _object(value, "toolResult")
+    tally.text(result.get("toolUseId", ""))
+    tally.blocks(result.get("content") or [], _CONVERSE_BLOCKS, depth + 1)
+
+
+def _cache_point(tally: _Tally, value: object, depth: int) -> None:
+    tally.marker(_object(value, "cachePoint").get("ttl"))
+
+
+# Kinds whose members are all text: every byte of their JSON counts. Video and audio have no bound.
+_CONVERSE_BLOCKS: Mapping[str, Any] = {
+    "text": _text,
+    "json": _json,
+    "guardContent": _json,
+    "toolUse": _json,
+    "reasoningContent": _json,
+    "citationsContent": _json,
+    "searchResult": _json,
+    "toolAddition": _json,
+    "toolRemoval": _json,
+    "toolResult": _tool_result,
+    "image": _image,
+    "document": _document,
+    "cachePoint": _cache_point,
+}
+
+
+def _list_of_objects(value: object, name: str) -> list[Mapping[str, Any]]:
+    if not isinstance(value, list) or not all(isinstance(item, Mapping) for item in value):
+        raise BadRequest(f"{name} must be a list of objects")
+    return value
+
+
+def _object(value: object, name: str) -> Mapping[str, Any]:
+    if not isinstance(value, Mapping):
+        raise BadRequest(f"{name} must be an object")
+    return value
+
+
+def _decoded_length(value: object) -> int:
+    if not isinstance(value, str):
+        raise BadRequest("bytes must be base64 text")
+    try:
+        return len(base64.b64decode(value, validate=True))
+    except (binascii.Error, ValueError):
+        raise BadRequest("bytes must be base64 text") from None

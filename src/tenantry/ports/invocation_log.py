@@ -1,0 +1,21 @@
+"""Bedrock's model invocation log, as delivered: late, out of order, gzipped JSON lines."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, Protocol
+
+
+class InvocationLog(Protocol):
+    """One account's log. Delivery is at least once; reading a file again must be harmless."""
+
+    async def files(self, since: datetime) -> Sequence[str]:
+        """Names of files delivered since an instant, oldest first, bounded in number."""
+        ...
+
+    async def records(self, name: str) -> Sequence[Mapping[str, Any]]:
+        """The records of one file. A line that is not a record is skipped and counted by the
+        implementation; a file cut short gives what is whole.
+        """
+        ...

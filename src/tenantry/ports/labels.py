@@ -1,0 +1,17 @@
+"""Names that say nothing: keyed hashes under a tenant's own key."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from tenantry.domain.tenant import Principal
+
+
+class Labels(Protocol):
+    async def user_hash(self, principal: Principal, user: str) -> str:
+        """An end user's name as the ledger keeps it; equal within a tenant, unrelated across."""
+        ...
+
+    async def salt(self, principal: Principal) -> str:
+        """The tenant's stable line ahead of cached prompts; reveals nothing of its id."""
+        ...
