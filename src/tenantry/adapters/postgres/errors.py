@@ -55,6 +55,10 @@ class MigrationEdited(MigrationError):
     """A migration that was applied has been edited since."""
 
 
+class MigrationsMissing(MigrationError):
+    """The schema lacks migrations; run `tenantry migrate`."""
+
+
 class SchemaNewer(MigrationError):
     """The schema was written by a newer Tenantry."""
 
@@ -69,6 +73,10 @@ class NotDurable(DatabaseError):
 
 class ServerTooOld(DatabaseError):
     """The server is older than PostgreSQL 16."""
+
+
+class RoleTooStrong(DatabaseError):
+    """A database role is a superuser or bypasses row-level security."""
 
 
 class TenantMissing(DatabaseError):

@@ -61,8 +61,9 @@ def _asked(folder: Path, account: Account) -> Binaries:
         ) from reason
     found = re.search(r"(\d+)(\.\d+|devel|beta\d+|rc\d+)", asked.stdout)
     if found is None or int(found[1]) < MAJOR_MIN:
+        said = (asked.stdout or asked.stderr).strip()
         raise ClusterUnsupported(
-            f"PostgreSQL {MAJOR_MIN} or newer is needed; {folder} says: {(asked.stdout or asked.stderr).strip()}"
+            f"PostgreSQL {MAJOR_MIN} or newer is needed; the one in {folder} says: {said}"
         )
     return Binaries(folder, int(found[1]))
 

@@ -1,0 +1,183 @@
+"""Pools for each role, and pinned connections for the batchers.
+
+Every new connection proves before its first use that the server keeps what it commits, is not
+too old, and that its role cannot pass row-level security; otherwise it is closed again.
+"""
+
+import functools
+from collections.abc import Callable, Mapping
+from typing import Any, Literal, Self
+from urllib.parse import quote, urlsplit, urlunsplit
+
+import asyncpg
+
+from tenantry.adapters.postgres.errors import (
+    MigrationsMissing,
+    NotDurable,
+    RoleTooStrong,
+    ServerTooOld,
+)
+from tenantry.adapters.postgres.migrate import check_schema, load_migrations
+from tenantry.adapters.postgres.outages import outages_are_unavailable
+from tenantry.adapters.postgres.roles import derive_password
+
+PoolRole = Literal["app", "control", "operator"]
+DsnFor = Callable[[PoolRole], str]
+
+CONNECT_TIMEOUT_S = 5.0
+ACQUIRE_TIMEOUT_S = 5.0
+STATEMENT_TIMEOUT_MS: dict[PoolRole, int] = {"app": 10_000, "control": 60_000, "operator": 60_000}
+LOCK_TIMEOUT_MS = 5_000
+IDLE_IN_TRANSACTION_TIMEOUT_MS = 30_000
+# The embedded server takes 200; four workers with these and two pinned each stay under it.
+POOL_SIZE_MAX: dict[PoolRole, int] = {"app": 16, "control": 4, "operator": 2}
+VERSION_MIN = 160_000  # server_version_num
+DURABLE_SETTINGS = ("fsync", "full_page_writes", "synchronous_commit")
+# With stale statistics the planner's own choice doubled the CPU of a batch (96 to 193 µs).
+PINNED_SETTINGS = {
+    "plan_cache_mode": "force_generic_plan",
+    "enable_seqscan": "off",
+    "enable_hashjoin": "off",
+    "enable_mergejoin": "off",
+    "jit": "off",
+}
+_CLIENT_GRACE_S = 5.0  # how much later than the server the client gives up on a statement
+
+
+class Databases:
+    """The pools of one process: `app`, `control` and `operator`. Close it when done."""
+
+    def __init__(self, dsn_for: DsnFor, pools: Mapping[PoolRole, Any], application: str) -> None:
+        """Use `Databases.open`."""
+        self._dsn_for = dsn_for
+        self._pools = pools
+        self._application = application
+        self.app = pools["app"]
+        self.control = pools["control"]
+        self.operator = pools["operator"]
+
+    @classmethod
+    async def open(cls, dsn_for: DsnFor, *, application: str = "tenantry") -> Self:
+        """Connect, and refuse a server or a schema that we cannot rely on.
+
+        `dsn_for` is asked anew for each connection: an embedded server's port may change.
+        Raises NotDurable, ServerTooOld, RoleTooStrong, SchemaNewer, MigrationEdited,
+        MigrationsMissing; Unavailable where the server is out of reach.
+        """
+        pools: dict[PoolRole, Any] = {}
+        try:
+            with outages_are_unavailable():
+                for role in POOL_SIZE_MAX:
+                    pools[role] = await _open_pool(dsn_for, role, application)
+                await _check_migrated(pools["control"])
+        except BaseException:
+            for pool in pools.values():
+                pool.terminate()
+            raise
+        return cls(dsn_for, pools, application)
+
+    async def open_pinned(self, role: PoolRole) -> Any:
+        """Return a connection outside the pools, with its plans pinned, for one batcher.
+
+        Its prepared statements live as long as it does. Reconnecting is the caller's business.
+        """
+        with outages_are_unavailable():
+            connection = await _connect(
+                self._dsn_for,
+                role,
+                server_settings=_settings(role, self._application) | PINNED_SETTINGS,
+                timeout=CONNECT_TIMEOUT_S,
+                max_cached_statement_lifetime=0,  # never: a batcher has a handful of statements
+            )
+            try:
+                await prove(connection)
+            except BaseException:
+                connection.terminate()
+                raise
+        return connection
+
+    async def close(self) -> None:
+        """Wait for the connections that are out, then close them all."""
+        for pool in self._pools.values():
+            await pool.close()
+
+    def terminate(self) -> None:
+        """Close every connection at once."""
+        for pool in self._pools.values():
+            pool.terminate()
+
+
+async def _open_pool(dsn_for: DsnFor, role: PoolRole, application: str) -> Any:
+    return await asyncpg.create_pool(
+        connect=functools.partial(_connect, dsn_for, role),
+        init=prove,
+        min_size=1,
+        max_size=POOL_SIZE_MAX[role],
+        server_settings=_settings(role, application),
+        timeout=CONNECT_TIMEOUT_S,
+        command_timeout=STATEMENT_TIMEOUT_MS[role] / 1000 + _CLIENT_GRACE_S,
+    )
+
+
+async def _connect(dsn_for: DsnFor, role: PoolRole, *_given: object, **options: Any) -> Any:
+    return await asyncpg.connect(dsn_for(role), **options)
+
+
+def _settings(role: PoolRole, application: str) -> dict[str, str]:
+    settings = {
+        "application_name": f"{application} {role}",
+        "search_path": "tenantry, pg_temp",
+        "timezone": "UTC",
+        "statement_timeout": str(STATEMENT_TIMEOUT_MS[role]),
+        "lock_timeout": str(LOCK_TIMEOUT_MS),
+        "idle_in_transaction_session_timeout": str(IDLE_IN_TRANSACTION_TIMEOUT_MS),
+    }
+    if role == "operator":
+        settings["default_transaction_read_only"] = "on"
+    return settings
+
+
+async def _check_migrated(pool: Any) -> None:
+    migrations = load_migrations()
+    async with pool.acquire(timeout=ACQUIRE_TIMEOUT_S) as connection:
+        if await check_schema(connection, migrations) < len(migrations):
+            raise MigrationsMissing()
+
+
+async def prove(connection: Any) -> None:
+    """Raise NotDurable, ServerTooOld or RoleTooStrong where the connection must not be used."""
+    if connection.get_server_version().major * 10_000 < VERSION_MIN:
+        raise ServerTooOld()
+    rows = await connection.fetch(
+        "SELECT name, setting FROM pg_catalog.pg_settings WHERE name = ANY($1::text[])",
+        DURABLE_SETTINGS,
+    )
+    found = {row["name"]: row["setting"] for row in rows}
+    # remote_apply and remote_write wait for even more than `on` does, on top of the local flush.
+    wanted = {"on", "remote_apply", "remote_write"}
+    weak = [name for name in DURABLE_SETTINGS if found.get(name) not in wanted]
+    if weak:
+        raise NotDurable(
+            f"The server would lose committed money: {', '.join(weak)} must be on. Tenantry "
+            "admits nothing on such a server."
+        )
+    if await connection.fetchval(
+        "SELECT rolsuper OR rolbypassrls FROM pg_catalog.pg_roles WHERE rolname = session_user"
+    ):
+        raise RoleTooStrong()
+
+
+def derived_dsns(url: str, secret: bytes) -> DsnFor:
+    """Return how each role reaches the server of `url`, with a password derived of the secret.
+
+    `url` is TENANTRY_DATABASE_URL; its host, port, database and options hold for every role.
+    """
+    parts = urlsplit(url)
+    address = parts.netloc.rpartition("@")[2]
+
+    def dsn_for(role: PoolRole) -> str:
+        user = f"tenantry_{role}"
+        login = f"{user}:{quote(derive_password(secret, user), safe='')}"
+        return urlunsplit(parts._replace(netloc=f"{login}@{address}"))
+
+    return dsn_for

@@ -1,0 +1,37 @@
+"""What counts as the database being out of reach, named once for every caller."""
+
+import contextlib
+from collections.abc import Iterator
+
+import asyncpg
+
+from tenantry.domain.errors import Unavailable
+
+_OUTAGES = (
+    OSError,  # refused, reset, no such socket
+    TimeoutError,  # no connection in time, no answer in time
+    asyncpg.PostgresConnectionError,
+    asyncpg.OperatorInterventionError,  # shutting down, starting up, cancelled by a time-out
+    asyncpg.InsufficientResourcesError,  # disk full, too many connections
+    asyncpg.LockNotAvailableError,
+    asyncpg.ReadOnlySQLTransactionError,  # a server that has been demoted
+)
+
+# asyncpg has no class of its own for a connection that was lost, in use or back in its pool.
+_LOST = ("connection is closed", "released back to the pool")
+
+
+@contextlib.contextmanager
+def outages_are_unavailable() -> Iterator[None]:
+    """Turn every sign of an outage into `Unavailable`; what is our bug passes as it is.
+
+    After a failed commit it is unknown whether it holds: callers repeat it idempotently.
+    """
+    try:
+        yield
+    except _OUTAGES as reason:
+        raise Unavailable("The database is out of reach.") from reason
+    except asyncpg.InterfaceError as reason:
+        if any(word in str(reason) for word in _LOST):
+            raise Unavailable("The connection to the database was lost.") from reason
+        raise

@@ -1,0 +1,136 @@
+"""Two tenants behind one pool: each unit of work sees its own tenant, and only while it lasts."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import asyncpg
+import pytest
+from tests.support.postgres import Database
+
+from tenantry.adapters.postgres.connections import Databases
+from tenantry.adapters.postgres.errors import TenantMissing
+from tenantry.adapters.postgres.unit_of_work import TenantWork
+from tenantry.domain.errors import Unavailable
+from tenantry.domain.ids import TenantId
+
+ANNA = TenantId("tnt_anna")
+BERT = TenantId("tnt_bert")
+
+_TABLE = """
+SET ROLE tenantry_owner;
+CREATE TABLE tenantry.note (tenant_id text NOT NULL, body text NOT NULL);
+ALTER TABLE tenantry.note ENABLE ROW LEVEL SECURITY;
+ALTER TABLE tenantry.note FORCE ROW LEVEL SECURITY;
+CREATE POLICY own ON tenantry.note TO tenantry_app
+  USING (tenant_id = current_setting('tenantry.tenant', true))
+  WITH CHECK (tenant_id = current_setting('tenantry.tenant', true));
+GRANT SELECT, INSERT ON tenantry.note TO tenantry_app;
+"""
+_INSERT = "INSERT INTO note VALUES ($1, $2)"
+_ALL = "SELECT body FROM note ORDER BY body"
+
+
+def _run(database: Database, body: Callable[[Databases, TenantWork], Awaitable[None]]) -> None:
+    async def run() -> None:
+        owner = await asyncpg.connect(database.dsn("migrator"))
+        await owner.execute(_TABLE)
+        await owner.close()
+        databases = await Databases.open(database.dsn)
+        try:
+            await body(databases, TenantWork(databases.app))
+        finally:
+            databases.terminate()
+
+    asyncio.run(run())
+
+
+def test_each_tenant_sees_its_own_rows(database: Database) -> None:
+    async def body(_: Databases, work: TenantWork) -> None:
+        for tenant in (ANNA, BERT):
+            async with work.writing(tenant) as tx:
+                await tx.execute(_INSERT, tenant, f"of {tenant}")
+        for tenant in (ANNA, BERT):
+            async with work.reading(tenant) as tx:
+                assert [row["body"] for row in await tx.fetch(_ALL)] == [f"of {tenant}"]
+
+    _run(database, body)
+
+
+def test_a_row_of_another_tenant_cannot_be_written(database: Database) -> None:
+    async def body(_: Databases, work: TenantWork) -> None:
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            async with work.writing(ANNA) as tx:
+                await tx.execute(_INSERT, BERT, "a forgery")
+        async with work.reading(BERT) as tx:
+            assert await tx.fetch(_ALL) == []
+
+    _run(database, body)
+
+
+def test_a_reading_unit_cannot_write(database: Database) -> None:
+    async def body(_: Databases, work: TenantWork) -> None:
+        async with work.reading(ANNA) as tx:
+            assert not hasattr(tx, "execute")
+            with pytest.raises(Unavailable):  # READ ONLY, as a demoted server would say
+                await tx.fetch("INSERT INTO note VALUES ($1, 'x') RETURNING body", ANNA)
+
+    _run(database, body)
+
+
+def test_nothing_of_a_tenant_stays_on_the_connection(database: Database) -> None:
+    async def body(databases: Databases, work: TenantWork) -> None:
+        async with work.writing(ANNA) as tx:
+            await tx.execute(_INSERT, ANNA, "mine")
+            await tx.execute("SET SESSION tenantry.tenant = 'tnt_anna'")  # a careless query
+        connections = [await databases.app.acquire() for _ in range(databases.app.get_size())]
+        for connection in connections:
+            assert await connection.fetch(_ALL) == []
+            await databases.app.release(connection)
+
+    _run(database, body)
+
+
+def test_a_unit_that_fails_leaves_nothing(database: Database) -> None:
+    async def body(_: Databases, work: TenantWork) -> None:
+        with pytest.raises(TimeoutError):  # the block's own failure is not named an outage
+            async with work.writing(ANNA) as tx:
+                await tx.execute(_INSERT, ANNA, "half")
+                raise TimeoutError
+        async with work.reading(ANNA) as tx:
+            assert await tx.fetch(_ALL) == []
+
+    _run(database, body)
+
+
+def test_no_tenant_no_unit(database: Database) -> None:
+    async def body(_: Databases, work: TenantWork) -> None:
+        with pytest.raises(TenantMissing):
+            async with work.reading(TenantId("")):
+                pytest.fail("a unit of work without a tenant")
+
+    _run(database, body)
+
+
+def test_a_unit_is_of_no_use_after_its_end(database: Database) -> None:
+    async def body(_: Databases, work: TenantWork) -> None:
+        async with work.reading(ANNA) as tx:
+            kept = tx
+        with pytest.raises(AssertionError):
+            await kept.fetch(_ALL)
+
+    _run(database, body)
+
+
+def test_a_lost_connection_is_unavailable_and_the_next_unit_works(database: Database) -> None:
+    async def body(_: Databases, work: TenantWork) -> None:
+        admin = await asyncpg.connect(database.dsn("superuser"))
+        with pytest.raises(Unavailable):
+            async with work.writing(ANNA) as tx:
+                pid = await tx.fetchval("SELECT pg_backend_pid()")
+                await admin.fetchval("SELECT pg_terminate_backend($1, 5000)", pid)
+                await tx.execute(_INSERT, ANNA, "lost")
+        await admin.close()
+        async with work.reading(ANNA) as tx:
+            assert await tx.fetch(_ALL) == []
+
+    _run(database, body)
