@@ -1,0 +1,281 @@
+"""The settings, parsed once: one TOML file, then `TENANTRY_*` variables over it.
+
+Owns: every environment read and the meaning of every setting. Does not own: what is data (plans,
+prices, models, placements).
+Invariants: nothing is read at import; an unknown name, a wrong type or a figure out of its range
+is an error that names setting and source; a secret is never printable; each value knows where it
+came from.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import os
+import re
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal, get_args, get_origin, get_type_hints
+
+import msgspec
+
+PREFIX: Final = "TENANTRY_"
+CONFIG_VARIABLE: Final = "TENANTRY_CONFIG"  # the file's path; names no setting
+FILE_NAME: Final = "tenantry.toml"
+FILE_BYTES_MAX: Final = 1_000_000
+DEFAULT: Final = "default"
+
+Port = Annotated[int, msgspec.Meta(ge=0, le=65_535)]
+Millis = Annotated[int, msgspec.Meta(ge=1, le=86_400_000)]
+Count = Annotated[int, msgspec.Meta(ge=1, le=1_000_000)]
+Bytes = Annotated[int, msgspec.Meta(ge=1, le=1_000_000_000_000)]
+
+
+class SettingsError(ValueError):
+    """The settings are wrong; the message has a line for each problem."""
+
+
+def _setting(default: Any, about: str, *, secret: bool = False) -> Any:
+    return field(default=default, repr=not secret, metadata={"about": about, "secret": secret})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Every setting, in the order of `docs/reference/settings.md`. Units stand in the names."""
+
+    # Where things are
+    home: Path = _setting(Path(), "data folder; `$XDG_DATA_HOME/tenantry` by default")
+    env: str = _setting("local", "label of this deployment in logs, metrics and request metadata")
+    storage: Literal["postgres", "dynamodb"] = _setting("postgres", "where accounting rests")
+    database_url: str | None = _setting(
+        None, "a PostgreSQL of your own; none: the embedded one", secret=True
+    )
+    postgres_bin: Path | None = _setting(
+        None, "folder of the embedded PostgreSQL's binaries; none: those of the wheel"
+    )
+    objects_url: str | None = _setting(
+        None, "`s3://bucket/prefix` for sealed objects; none: the data folder"
+    )
+    queue_url: str | None = _setting(None, "SQS queue of the jobs; none: PostgreSQL")
+    kms: str = _setting("local", "`local`, or the ARN of the AWS KMS key that wraps tenant keys")
+
+    # Amazon Bedrock
+    bedrock_endpoint_url: str | None = _setting(
+        None, "of the pool's Bedrock runtime; none: Amazon's in each region"
+    )
+    bedrock_ca_bundle: Path | None = _setting(
+        None, "PEM file of the authorities trusted for it; none: the system's"
+    )
+    upstream_connect_timeout_ms: Millis = _setting(5_000, "to open a connection to Bedrock")
+    upstream_first_byte_timeout_ms: Millis = _setting(
+        300_000, "from request to first byte; Bedrock may think for minutes"
+    )
+    upstream_idle_timeout_ms: Millis = _setting(120_000, "between two chunks of a stream")
+    upstream_total_timeout_ms: Millis = _setting(900_000, "of one attempt, from first to last byte")
+    upstream_attempts_max: Annotated[int, msgspec.Meta(ge=1, le=10)] = _setting(
+        3, "attempts of one call; each is a row of the ledger"
+    )
+    upstream_connections_max: Count = _setting(512, "connections to Bedrock of one worker")
+
+    # What listens
+    http_host: str = _setting("127.0.0.1", "address of the data plane")
+    http_port: Port = _setting(8080, "data plane in clear; 0: any free port")
+    https_port: Port = _setting(8443, "data plane over TLS; 0: any free port")
+    admin_host: str = _setting("127.0.0.1", "address of admin API, console and metrics")
+    admin_port: Port = _setting(9090, "admin API, console and metrics; 0: any free port")
+    workers: Annotated[int, msgspec.Meta(ge=1, le=256)] = _setting(1, "gateway processes")
+    shutdown_grace_ms: Millis = _setting(30_000, "for requests in flight when asked to stop")
+    body_max_bytes: Bytes = _setting(25_000_000, "of a request body; Bedrock's own limit")
+    requests_in_flight_max: Count = _setting(2_048, "of one worker; more are answered 503")
+
+    # Metering
+    settle_wait_ms: Millis = _setting(5_000, "for a settlement to be durable; then 503 and unknown")
+    unknown_hold_h: Annotated[int, msgspec.Meta(ge=1, le=720)] = _setting(
+        72, "until an unknown attempt without a log record is written off"
+    )
+    unknown_estimate_after_ms: Millis = _setting(
+        900_000, "until it is settled by estimate where no invocation log is configured"
+    )
+    drain_cap_ms: Millis = _setting(600_000, "to read on when the client has left a stream")
+    admit_batch_max: Count = _setting(512, "decisions in one group commit")
+    admit_queue_max: Count = _setting(4_096, "decisions waiting in one worker; more get 503")
+    slot_lease_ms: Millis = _setting(30_000, "after which a silent holder's slot is free")
+    invocation_log_delay_ms: Millis = _setting(
+        3_600_000, "until a record missing in the invocation log is a break"
+    )
+    invocation_log_poll_ms: Millis = _setting(60_000, "between two readings of the invocation log")
+
+    # Knowledge
+    document_max_bytes: Bytes = _setting(25_000_000, "of one uploaded document")
+    segment_cache_max_bytes: Bytes = _setting(
+        268_435_456, "of opened partitions in one worker's memory"
+    )
+
+    # Idempotency and signatures
+    idempotency_keep_h: Annotated[int, msgspec.Meta(ge=1, le=168)] = _setting(
+        24, "a result under an idempotency key is kept"
+    )
+    idempotency_result_max_bytes: Bytes = _setting(1_048_576, "of a result that is kept")
+    signature_skew_ms: Millis = _setting(300_000, "between a signature's time and ours")
+
+    # For the command line
+    url: str | None = _setting(None, "of a running gateway's data plane; none: this machine's")
+    api_key: str | None = _setting(
+        None, "a tenant admin's API key, for documents, search, ask and export", secret=True
+    )
+    operator_token: str | None = _setting(
+        None, "an operator's token, for the admin API", secret=True
+    )
+
+    origins: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
+
+    def origin(self, name: str) -> str:
+        """Where a value came from: `default`, `file …` or `variable …`."""
+        return self.origins.get(name, DEFAULT)
+
+
+@dataclass(frozen=True, slots=True)
+class Described:
+    """One setting as `doctor` prints it; `value` is masked where it is secret."""
+
+    name: str
+    variable: str
+    value: str
+    origin: str
+    about: str
+
+
+def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
+    """The settings of this process. Raises `SettingsError` with every problem that was found."""
+    variables = _variables(os.environ if environ is None else environ)
+    home = _home(variables, os.environ if environ is None else environ)
+    named = variables.pop(CONFIG_VARIABLE, None)
+    path = Path(named).expanduser() if named else home / FILE_NAME
+    table = _read_file(path, required=named is not None)
+    problems: list[str] = []
+    values: dict[str, Any] = {"home": home}
+    origins: dict[str, str] = {}
+    for name, raw in table.items():
+        _take(values, origins, problems, name, raw, f"file {path}", strict=True)
+    for variable, text in variables.items():
+        name = variable.removeprefix(PREFIX).lower()
+        _take(values, origins, problems, name, text, f"variable {variable}", strict=False)
+    if problems:
+        raise SettingsError("\n".join(problems))
+    for name, value in values.items():
+        if isinstance(value, Path):
+            values[name] = value.expanduser().absolute()
+    return Settings(**values, origins=origins)
+
+
+def describe(settings: Settings) -> Iterator[Described]:
+    """Every setting with its value and where it came from; secrets are masked."""
+    for item in _fields():
+        value = getattr(settings, item.name)
+        shown = "" if value is None else str(value)
+        if item.metadata["secret"] and shown:
+            shown = masked(shown)
+        yield Described(
+            item.name,
+            variable_of(item.name),
+            shown,
+            settings.origin(item.name),
+            item.metadata["about"],
+        )
+
+
+def masked(secret: str) -> str:
+    """A secret without its secret: a database URL keeps user, host and name, nothing else stays."""
+    url = re.fullmatch(r"(postgres(?:ql)?://)(?:([^:@/?#]*)(?::[^@/?#]*)?@)?([^@?#]*)", secret)
+    if url is None:
+        return "********"
+    user = f"{url[2]}:********@" if url[2] else ""
+    return f"{url[1]}{user}{url[3]}"
+
+
+def variable_of(name: str) -> str:
+    """The variable that sets `name`."""
+    return PREFIX + name.upper()
+
+
+def setting_names() -> tuple[str, ...]:
+    return tuple(item.name for item in _fields())
+
+
+def _fields() -> list[dataclasses.Field[Any]]:
+    return [item for item in dataclasses.fields(Settings) if item.metadata]
+
+
+def _variables(environ: Mapping[str, str]) -> dict[str, str]:
+    """Tenantry's variables; an empty one counts as not set."""
+    return {
+        name: text for name, text in sorted(environ.items()) if name.startswith(PREFIX) and text
+    }
+
+
+def _home(variables: Mapping[str, str], environ: Mapping[str, str]) -> Path:
+    """Known before the file is read, because the file lies in it."""
+    if named := variables.get(variable_of("home")):
+        return Path(named).expanduser()
+    if data := environ.get("XDG_DATA_HOME"):
+        return Path(data) / "tenantry"
+    user = Path(environ["HOME"]) if environ.get("HOME") else Path.home()
+    return user / ".local" / "share" / "tenantry"
+
+
+def _read_file(path: Path, *, required: bool) -> dict[str, Any]:
+    try:
+        with path.open("rb") as file:
+            raw = file.read(FILE_BYTES_MAX + 1)
+    except FileNotFoundError:
+        if required:
+            raise SettingsError(f"{CONFIG_VARIABLE}: there is no file {path}") from None
+        return {}
+    except OSError as error:
+        raise SettingsError(f"file {path}: {error.strerror}") from None
+    if len(raw) > FILE_BYTES_MAX:
+        raise SettingsError(f"file {path}: larger than {FILE_BYTES_MAX} bytes")
+    try:
+        return tomllib.loads(raw.decode("utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"file {path}: not TOML: {error}") from None
+
+
+def _take(
+    values: dict[str, Any],
+    origins: dict[str, str],
+    problems: list[str],
+    name: str,
+    raw: object,
+    origin: str,
+    *,
+    strict: bool,
+) -> None:
+    """One value into `values`, or one line into `problems`; the raw value is never repeated."""
+    if name not in setting_names():
+        near = difflib.get_close_matches(name, setting_names(), n=1)
+        hint = f"; did you mean {near[0]}?" if near else ""
+        problems.append(f"{origin}: unknown setting {name}{hint}")
+        return
+    kind = get_type_hints(Settings, include_extras=True)[name]
+    try:
+        values[name] = msgspec.convert(raw, kind, strict=strict, dec_hook=_to_path)
+    except msgspec.ValidationError as error:
+        problems.append(f"{origin}: {name} {_reason(kind, error)}")
+        return
+    origins[name] = origin
+
+
+def _reason(kind: object, error: msgspec.ValidationError) -> str:
+    """What was expected; never the value, which may be a secret."""
+    if get_origin(kind) is Literal:
+        return f"must be one of {', '.join(get_args(kind))}"
+    return f"is wrong: {str(error).replace('`', '').replace('Expected', 'expected')}"
+
+
+def _to_path(kind: type, raw: object) -> Path:
+    if kind is not Path or not isinstance(raw, str) or not raw:
+        raise msgspec.ValidationError("Expected a path")
+    return Path(raw)

@@ -1,0 +1,1 @@
+"""What is run by hand while Tenantry is developed; nothing of it is installed."""

@@ -1,0 +1,44 @@
+"""Writes the reference of settings from the settings themselves.
+
+`python -m tools.write_settings_reference`; a test holds that the file is what this writes.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tenantry.config import CONFIG_VARIABLE, FILE_NAME, Settings, describe
+
+TARGET = Path(__file__).resolve().parent.parent / "docs" / "reference" / "settings.md"
+
+HEAD = f"""# Settings
+
+One TOML file and `TENANTRY_*` variables; a variable wins over the file, and an empty variable
+counts as not set. The file is the one that `{CONFIG_VARIABLE}` names, else `{FILE_NAME}` in the
+data folder. `tenantry doctor` prints each value, where it came from, and what is wrong. Unknown
+names, wrong types and figures out of range are errors at start. Secrets are never printed.
+
+A name says its unit: `_ms` milliseconds, `_h` hours, `_bytes` bytes, `_max` a largest number.
+
+| in the file | variable | default | what it is |
+|---|---|---|---|
+"""
+
+
+def settings_reference() -> str:
+    """The whole page."""
+    rows = [
+        f"| `{item.name}` | `{item.variable}` | {_default(item.name, item.value)} | {item.about} |"
+        for item in describe(Settings())
+    ]
+    return HEAD + "\n".join(rows) + "\n"
+
+
+def _default(name: str, value: str) -> str:
+    if name == "home":
+        return "`~/.local/share/tenantry`"
+    return f"`{value}`" if value else "none"
+
+
+if __name__ == "__main__":
+    TARGET.write_text(settings_reference(), "utf-8")
