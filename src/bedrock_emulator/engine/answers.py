@@ -6,7 +6,7 @@ import hashlib
 import zlib
 from typing import Any
 
-from bedrock_emulator.engine.generation import Block, Generation, chunks
+from bedrock_emulator.engine.generation import Block, Generation, ToolCall, chunks
 from bedrock_emulator.engine.prompt import Prompt
 from bedrock_emulator.engine.types import Answer, Event, Json, LatencyPath, TokenUsage
 
@@ -22,7 +22,7 @@ def converse_body(
     answer: dict[str, Any] = {
         "metrics": {"latencyMs": 0},
         "output": {
-            "message": {"content": _content(made, seed), "role": "assistant"},
+            "message": {"content": _content(prompt, made, seed), "role": "assistant"},
         },
         "stopReason": made.stop_reason,
         "usage": usage_members(prompt, usage, stream=False),
@@ -102,15 +102,16 @@ def tool_id(seed: str, index: int) -> str:
     return f"tooluse_{digest[:22]}"
 
 
-def _content(made: Generation, seed: str) -> list[dict[str, Any]]:
+def _content(prompt: Prompt, made: Generation, seed: str) -> list[dict[str, Any]]:
     content: list[dict[str, Any]] = []
     for index, block in enumerate(made.blocks):
         if block.call is not None:
-            call = block.call
-            use = {"input": call.input, "name": call.name, "toolUseId": tool_id(seed, index)}
+            use = {"input": block.call.input, **_tool_use(prompt, block.call, seed, index)}
             content.append({"toolUse": use})
         elif block.kind == "reasoning":
-            reasoning = {"text": block.text, "signature": _signature(block.text)}
+            reasoning = {"text": block.text}
+            if _is_claude(prompt):
+                reasoning["signature"] = _signature(block.text)
             content.append({"reasoningContent": {"reasoningText": reasoning}})
         else:
             content.append({"text": block.text})
@@ -125,15 +126,16 @@ def _block_events(index: int, block: Block, prompt: Prompt, seed: str) -> list[E
         events.append(_event("contentBlockDelta", payload, tokens))
 
     if block.call is not None:
-        start = {"name": block.call.name, "toolUseId": tool_id(seed, index), "type": "tool_use"}
-        payload = {"contentBlockIndex": index, "start": {"toolUse": start}}
+        start = {"toolUse": _tool_use(prompt, block.call, seed, index)}
+        payload = {"contentBlockIndex": index, "start": start}
         events.append(_event("contentBlockStart", payload, block.first))
         for text, tokens in chunks(block, prompt.tokeniser):
             delta({"toolUse": {"input": text}}, tokens)
     elif block.kind == "reasoning":
         for text, tokens in chunks(block, prompt.tokeniser):
             delta({"reasoningContent": {"text": text}}, tokens)
-        delta({"reasoningContent": {"signature": _signature(block.text)}}, block.tokens)
+        if _is_claude(prompt):
+            delta({"reasoningContent": {"signature": _signature(block.text)}}, block.tokens)
     else:
         for text, tokens in chunks(block, prompt.tokeniser):
             delta({"text": text}, tokens)
@@ -145,6 +147,16 @@ def _event(kind: str, payload: dict[str, Any], tokens: int) -> Event:
     """Each payload ends with `p`, a padding of arbitrary length that hides the text's length."""
     payload["p"] = _PADDING[: zlib.crc32(repr(payload).encode("utf-8", "replace")) % 61 + 1]
     return Event(kind, payload, tokens)
+
+
+def _is_claude(prompt: Prompt) -> bool:
+    """Whether the model shows Claude's extra members: types of tool uses, signed reasoning."""
+    return prompt.model.native == "anthropic"
+
+
+def _tool_use(prompt: Prompt, call: ToolCall, seed: str, index: int) -> dict[str, str]:
+    members = {"name": call.name, "toolUseId": tool_id(seed, index)}
+    return {**members, "type": "tool_use"} if _is_claude(prompt) else members
 
 
 def _signature(text: str) -> str:

@@ -44,6 +44,7 @@ class Overhead:
     """Tokens that a family's prompt template adds around what the caller wrote."""
 
     prompt: int = 0  # once a request
+    turn: int = 0  # for each message after the first
     tools: int = 0  # once where tools are offered
     tail: int = 0  # of `prompt`, what stands after the last block and is never cached
 
@@ -68,6 +69,7 @@ class Model:
     cache_ttls: tuple[str, ...]
     cache_members: Literal["always", "asked"]
     counts_tokens: bool
+    reasons: bool  # thinks aloud without being asked
 
     @property
     def embeds(self) -> bool:
@@ -115,6 +117,7 @@ def _model(row: Mapping[str, Any], family: Mapping[str, Any]) -> Model:
         cache_ttls=tuple(row.get("cache_ttls", ("5m",))),
         cache_members=family.get("cache_members", "asked"),
         counts_tokens=family.get("counts_tokens", False),
+        reasons=row.get("reasons", family.get("reasons", False)),
     )
 
 

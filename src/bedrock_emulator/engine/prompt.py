@@ -73,6 +73,11 @@ class Prompt:
         overhead = self.model.overhead
         self.pieces.append(Piece("", max(0, overhead.prompt - overhead.tail)))
 
+    def begin_turn(self, role: str) -> None:
+        """What the template puts before each message but the first."""
+        if self.turns:
+            self.pieces.append(Piece(f"turn:{role}", self.model.overhead.turn))
+
     def add(self, key: str, tokens: int) -> None:
         self.pieces.append(Piece(key, tokens))
 

@@ -42,7 +42,7 @@ class Extractive:
 
     def draft(self, prompt: Prompt) -> Draft:
         reading = read(prompt)
-        reasoning = _THINKING if prompt.thinking else ""
+        reasoning = _THINKING if prompt.thinking or prompt.model.reasons else ""
         if not reading.passages:
             return Draft(text=NO_PASSAGES, reasoning=reasoning)
         quotes = self._quotes(reading.question, reading.passages)

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 
 from bedrock_emulator.engine.prompt import Prompt
 
-MAX_PASSAGES = 64
+MAX_PASSAGES = 32
+MAX_PASSAGE = 4_000  # characters of a passage that are compared
 MAX_TEXT = 400_000  # characters of a prompt that are looked at
 _TAGS = (
     "passage|document|doc|context|source|excerpt|chunk|snippet|search_result|result|item|article"
@@ -63,7 +64,8 @@ def read(prompt: Prompt) -> Reading:
     question = _question(rest) or _question(last)
     if not passages:
         passages = _paragraphs(around, question)
-    return Reading(question, tuple(passages[:MAX_PASSAGES]))
+    kept = (Passage(p.label, p.text[:MAX_PASSAGE]) for p in passages[:MAX_PASSAGES])
+    return Reading(question, tuple(kept))
 
 
 def _marked(text: str) -> tuple[list[Passage], str]:

@@ -149,6 +149,7 @@ def _read_messages(messages: list[Any], prompt: Prompt) -> None:
         content = message.get("content")
         blocks = [{"type": "text", "text": content}] if isinstance(content, str) else content
         path = f"messages.{index}.content"
+        prompt.begin_turn(role)
         texts = [
             _read_block(_object(block, f"{path}.{i}"), f"{path}.{i}", role, prompt)
             for i, block in enumerate(_list(blocks, path))

@@ -99,7 +99,7 @@ def _read_inference(inference: Any, prompt: Prompt) -> None:
 
 
 def _read_output_config(config: Any, prompt: Prompt) -> None:
-    """A JSON schema for the answer; it comes as text, and its tokens are prompt tokens."""
+    """A JSON schema for the answer, which comes as text; Claude is billed for its tokens."""
     form = (config or {}).get("textFormat") if isinstance(config, dict | None) else None
     if not form:
         return
@@ -110,7 +110,8 @@ def _read_output_config(config: Any, prompt: Prompt) -> None:
         prompt.schema = checks.as_object(json.loads(text), "outputConfig/schema")
     except ValueError:
         raise errors.validation("The JSON schema in outputConfig is not valid JSON.") from None
-    prompt.add_text("schema:", text)
+    if prompt.model.native == "anthropic":  # the others are held to the schema by other means
+        prompt.add_text("schema:", text)
 
 
 def _read_system(blocks: list[Any], prompt: Prompt) -> None:
@@ -149,6 +150,7 @@ def _read_messages(messages: list[Any], prompt: Prompt) -> None:
                 f"The content field in the Message object at {path} is empty. Add a ContentBlock "
                 "object to the content field and try again."
             )
+        prompt.begin_turn(role)
         reader = content.ContentReader(prompt, path, role)
         text = reader.read(blocks)
         if role == "user":

@@ -67,6 +67,7 @@ def _read_message(message: dict[str, Any], index: int, prompt: Prompt) -> None:
             "please reformat your input and try again."
         )
     text = _text(message.get("content"), index)
+    prompt.begin_turn(str(role))
     prompt.add_text(f"{role}:", text)
     for call in message.get("tool_calls") or []:
         prompt.add_text("call:", json.dumps(call, ensure_ascii=False))
