@@ -1,0 +1,167 @@
+"""One attempt at a model, and what can come of it (metering.md: "we own every attempt").
+
+Owns: the words of an attempt. An implementation makes exactly one attempt per call, never
+retries, raises nothing that the world can cause, and says of every failure whether the provider
+may bill it: the application decides on retries, and on what is released or stays unknown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Protocol
+
+from tenantry.domain.eventstream import Frame
+from tenantry.domain.model_ids import Operation
+
+__all__ = [
+    "Attempt",
+    "Failure",
+    "FailureKind",
+    "ModelPort",
+    "Operation",
+    "Reply",
+    "StreamEnd",
+    "StreamEndKind",
+    "StreamReply",
+    "Timeouts",
+    "Upstream",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Upstream:
+    """The account and region that answer: a placement, resolved for one call."""
+
+    account: str  # 12 digits
+    region: str
+    endpoint_url: str  # scheme, host and port alone: https://bedrock-runtime.us-east-1.…
+    credentials_ref: str  # what the adapter's provider finds the credentials by
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """Limits of one attempt. A plain answer's first byte comes only when it is complete."""
+
+    connect_timeout_ms: int = 3_000
+    first_byte_timeout_ms: int = 300_000
+    idle_timeout_ms: int = 60_000  # between two pieces of an answer; at most first_byte
+    total_timeout_ms: int = 600_000
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """What goes upstream. `headers` are lower case, without host, date and signature."""
+
+    upstream: Upstream
+    operation: Operation
+    model_id: str  # as it goes upstream: base id, profile id or ARN
+    body: bytes
+    headers: Mapping[str, str] = field(default_factory=lambda: {"content-type": "application/json"})
+    timeouts: Timeouts = Timeouts()
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A complete answer, status 2xx. `headers` are lower case."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes  # as it came
+    document: Any  # the decoded JSON; None where the answer is of another content type
+
+    @property
+    def request_id(self) -> str | None:
+        """Bedrock's id of the call, by which its invocation log is joined."""
+        return self.headers.get("x-amzn-requestid")
+
+
+class FailureKind(StrEnum):
+    """How an attempt failed."""
+
+    THROTTLED = "throttled"  # 429
+    REFUSED = "refused"  # any other 4xx; the upstream's answer is passed on
+    FAILED = "failed"  # 5xx, and the model's own failures 408 and 424
+    TIMED_OUT = "timed_out"
+    UNREACHABLE = "unreachable"  # no connection: name, TCP, TLS, or no free connection in time
+    BROKEN = "broken"  # the connection broke after the request had begun to leave
+    RUBBISH = "rubbish"  # an answer that does not parse, or is larger than allowed
+    UNSENDABLE = "unsendable"  # the attempt itself is malformed; nothing left
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """An attempt that gave no answer. `status` and what follows exist where upstream answered."""
+
+    kind: FailureKind
+    maybe_billed: bool  # False: certainly no tokens were billed
+    message: str
+    status: int | None = None
+    error_type: str | None = None  # ThrottlingException, …
+    retry_after_ms: int | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
+
+    @property
+    def request_id(self) -> str | None:
+        """Bedrock's id of the call, where it answered."""
+        return self.headers.get("x-amzn-requestid")
+
+
+class StreamEndKind(StrEnum):
+    """How a stream ended. Anything but COMPLETE leaves its usage unknown."""
+
+    COMPLETE = "complete"  # with its usage
+    EXCEPTION = "exception"  # an exception or error frame came
+    CUT = "cut"  # the end came without usage, or within a frame
+    GARBLED = "garbled"  # bytes that are no event stream, or more of them than allowed
+    TIMED_OUT = "timed_out"
+    CLOSED = "closed"  # by us, before its end
+
+
+@dataclass(frozen=True, slots=True)
+class StreamEnd:
+    """The end of a stream; `usage_frame` is the one that carries its usage."""
+
+    kind: StreamEndKind
+    usage_frame: Frame | None = None
+    error_type: str | None = None  # of an exception frame, e.g. modelStreamErrorException
+    message: str = ""
+
+
+class StreamReply(Protocol):
+    """A stream under way. Iterating never raises for what the world does: it stops, and `end`
+    says why. Exception frames are yielded like all others. One consumer."""
+
+    @property
+    def status(self) -> int: ...
+
+    @property
+    def headers(self) -> Mapping[str, str]: ...
+
+    @property
+    def request_id(self) -> str | None: ...
+
+    @property
+    def end(self) -> StreamEnd | None:
+        """None while the stream runs."""
+        ...
+
+    def __aiter__(self) -> AsyncIterator[Frame]: ...
+
+    async def aclose(self) -> None:
+        """Give the connection back, read to its end or not. Idempotent."""
+        ...
+
+
+class ModelPort(Protocol):
+    """Bedrock, or something that speaks as it does."""
+
+    async def invoke(self, attempt: Attempt) -> Reply | Failure:
+        """One plain attempt. Not to be run within a client's cancel scope."""
+        ...
+
+    async def stream(self, attempt: Attempt) -> StreamReply | Failure:
+        """One streamed attempt, returned once its headers are there. Must be closed."""
+        ...
