@@ -20,8 +20,10 @@ class Directory(Protocol):
     """Raises `KeyWrong`, `KeyRevoked`, `KeyExpired`, `TenantSuspended` or `Unavailable`."""
 
     async def by_bearer(self, presented: str, *, fresh: bool) -> Principal:
-        """The principal of a bearer API key. `fresh` reads the database: for routes without
-        admission.""" ...
+        """The principal of a bearer API key. `fresh` reads the database: for routes that pass
+        no admission.
+        """
+        ...
 
     async def by_access_key_id(self, access_key_id: str, *, fresh: bool) -> tuple[Principal, bytes]:
         """The principal of a SigV4 access key id, and its opened secret for the signature check."""

@@ -13,6 +13,7 @@ class Purpose(StrEnum):
 
     CONTENT_HMAC = "content-hmac"
     USER_HMAC = "user-hmac"
+    PROMPT_SALT = "prompt-salt"
     SEGMENT = "segment"
     BLOB = "blob"
 

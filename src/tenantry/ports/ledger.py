@@ -14,9 +14,11 @@ from typing import Any, Literal, Protocol
 from uuid import UUID
 
 from tenantry.domain.ids import TenantId
+from tenantry.domain.invoice import UsageLine
 from tenantry.domain.tenant import Principal
 from tenantry.ports.admission import AttemptOutcome
 
+InvoiceLine = UsageLine
 GroupBy = Literal["model", "day", "hour", "key", "user", "tag", "run"]
 
 
@@ -50,16 +52,6 @@ class OpenAttempt:
 
 
 @dataclass(frozen=True, slots=True)
-class InvoiceLine:
-    """One model and token class of a period; `charge` unrounded, `amount` rounded once, half up."""
-
-    model: str
-    token_class: str
-    quantity: int
-    charge: Decimal
-
-
-@dataclass(frozen=True, slots=True)
 class Violation:
     """An invariant that does not hold; `detail` names the rows."""
 
@@ -80,15 +72,18 @@ class TenantLedger(Protocol):
 
     async def invoice_lines(
         self, principal: Principal, start: datetime, end: datetime
-    ) -> list[InvoiceLine]: ...
+    ) -> list[UsageLine]: ...
 
 
 class LedgerKeeper(Protocol):
     """The worker's and the operator's side."""
 
     async def sweep(self) -> int:
-        """Dead workers' and overdue attempts: reserved → released, dispatched → unknown. Count
-        moved.""" ...
+        """Ends dead workers' and overdue attempts: reserved → released, dispatched → unknown.
+
+        Returns how many were moved.
+        """
+        ...
 
     async def open_attempts(self, limit: int) -> list[OpenAttempt]: ...
 

@@ -1,0 +1,43 @@
+"""Keyed hashes of a tenant: of its end users for the ledger, of itself for its prompts."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+
+from tenantry.domain.document import home_of
+from tenantry.domain.errors import NotFound
+from tenantry.domain.tenant import Principal
+from tenantry.ports.keys import KeyStore, Purpose, Sealer
+
+LABELS_CACHED = 65_536  # about 10 MB
+HASH_CHARS = 32  # 128 bits: no two users of a tenant collide
+
+
+class TenantLabels:
+    """`ports.labels.Labels` over any sealer; a tenant without a key yet gets one."""
+
+    def __init__(self, sealer: Sealer, keys: KeyStore) -> None:
+        self._sealer = sealer
+        self._keys = keys
+        self._cache: OrderedDict[tuple[str, Purpose, str], str] = OrderedDict()
+
+    async def user_hash(self, principal: Principal, user: str) -> str:
+        return await self._label(principal, Purpose.USER_HMAC, user)
+
+    async def salt(self, principal: Principal) -> str:
+        return f"[{await self._label(principal, Purpose.PROMPT_SALT, '')}]"
+
+    async def _label(self, principal: Principal, purpose: Purpose, data: str) -> str:
+        key = (principal.tenant_id, purpose, data)
+        label = self._cache.get(key)
+        if label is None:
+            home = home_of(principal.tenant)
+            try:
+                digest = await self._sealer.digest(home, purpose, data.encode())
+            except NotFound:
+                await self._keys.create(home)
+                digest = await self._sealer.digest(home, purpose, data.encode())
+            label = self._cache[key] = digest.hex()[:HASH_CHARS]
+            if len(self._cache) > LABELS_CACHED:
+                self._cache.popitem(last=False)
+        return label

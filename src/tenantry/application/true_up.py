@@ -1,0 +1,123 @@
+"""What Bedrock's own log says of attempts whose answer we never saw to its end.
+
+Owns: matching log records to open attempts, rating them at the prices pinned at admission, and
+the end of those that no record ever comes for. Reading a file twice is harmless: an attempt
+ends once.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from tenantry.domain import normalise
+from tenantry.domain.price import STANDARD_TIER, Unpriced
+from tenantry.domain.rating import NOTHING, rate
+from tenantry.domain.usage import TokenClass
+from tenantry.ports.admission import AttemptOutcome
+from tenantry.ports.directory import Directory
+from tenantry.ports.invocation_log import InvocationLog
+from tenantry.ports.ledger import LedgerKeeper, OpenAttempt
+
+KEYS_PER_QUERY = 1_000
+TRUED_UP = "trued_up"
+AttemptKey = tuple[uuid.UUID, int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class LogRead:
+    """What one pass did."""
+
+    files: int
+    records: int
+    trued_up: int
+
+
+class TrueUp:
+    """One for each worker process; remembers which files it has read, within the hold's time."""
+
+    def __init__(
+        self, keeper: LedgerKeeper, directory: Directory, logs: Mapping[str, InvocationLog]
+    ) -> None:
+        self._keeper = keeper
+        self._directory = directory
+        self._logs = logs
+        self._read: dict[tuple[str, str], datetime] = {}
+
+    async def read_logs(self, now: datetime, hold: timedelta) -> LogRead:
+        """Reads every file that is new since the longest hold began, of every account."""
+        since = now - hold
+        self._read = {key: at for key, at in self._read.items() if at >= since}
+        files = records = posted = 0
+        for account, log in self._logs.items():
+            for name in await log.files(since):
+                if (account, name) in self._read:
+                    continue
+                found = await log.records(name)
+                posted += await self._post(found)
+                files += 1
+                records += len(found)
+                self._read[account, name] = now
+        return LogRead(files, records, posted)
+
+    async def _post(self, records: Sequence[Mapping[str, Any]]) -> int:
+        by_key = {key: record for record in records if (key := attempt_of(record)) is not None}
+        keys, posted = list(by_key), 0
+        for start in range(0, len(keys), KEYS_PER_QUERY):
+            open_attempts = await self._keeper.find_open(keys[start : start + KEYS_PER_QUERY])
+            for attempt in open_attempts:
+                record = by_key[attempt.request_id, attempt.call, attempt.attempt]
+                posted += await self._keeper.true_up(attempt, await self._outcome(attempt, record))
+        return posted
+
+    async def _outcome(self, attempt: OpenAttempt, record: Mapping[str, Any]) -> AttemptOutcome:
+        family = str(attempt.pinned.get("family", ""))
+        klass = TokenClass(attempt.pinned.get("write_class", TokenClass.CACHE_WRITE_5M))
+        reading = normalise.from_invocation_log(record, family, klass)
+        outcome = AttemptOutcome(
+            call=attempt.call,
+            attempt=attempt.attempt,
+            end="unknown",
+            charged=attempt.charged,
+            service_tier=str(attempt.pinned.get("tier", STANDARD_TIER)),
+            upstream_request_id=str(record.get("requestId", ""))[:128] or None,
+            raw=reading.raw,
+            normaliser_version=reading.version,
+            flags=frozenset({TRUED_UP}),
+        )
+        if isinstance(reading, normalise.Quarantined):
+            return replace(outcome, quarantined=reading.reason)
+        if not reading.usage.tokens:
+            return replace(outcome, end="released", rated=NOTHING)
+        try:
+            edition = await self._directory.edition(attempt.price_version)
+            rated = rate(
+                reading.usage,
+                edition.of(attempt.price_key),
+                tier=outcome.service_tier,
+                markup=attempt.markup,
+            )
+        except Unpriced as problem:
+            return replace(outcome, usage=reading.usage, quarantined=f"unpriced: {problem}")
+        return replace(
+            outcome,
+            end="settled",
+            usage=reading.usage,
+            rated=rated,
+            flags=outcome.flags | reading.flags,
+        )
+
+
+def attempt_of(record: Mapping[str, Any]) -> AttemptKey | None:
+    """The attempt that a log record names in its `requestMetadata`; None for calls not ours."""
+    metadata = record.get("requestMetadata")
+    if not isinstance(metadata, Mapping):
+        return None
+    try:
+        call, _, attempt = str(metadata["att"]).partition(":")
+        return uuid.UUID(str(metadata["rid"])), int(call), int(attempt)
+    except (KeyError, ValueError):
+        return None

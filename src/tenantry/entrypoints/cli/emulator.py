@@ -1,0 +1,23 @@
+"""`tenantry emulator`: the Bedrock emulator alone."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import click
+
+
+@click.command(
+    context_settings={"ignore_unknown_options": True, "help_option_names": []},
+)
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+def emulator(arguments: tuple[str, ...]) -> None:
+    """Run the Bedrock emulator alone; all options are its own (`tenantry emulator --help`).
+
+    Example: `tenantry emulator --http-port 4566`
+    """
+    ended = subprocess.run(  # noqa: S603 - our own package, no shell
+        [sys.executable, "-m", "bedrock_emulator", *arguments], check=False
+    )
+    raise click.exceptions.Exit(ended.returncode)

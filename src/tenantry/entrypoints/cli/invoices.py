@@ -1,0 +1,58 @@
+"""`tenantry invoices …`: the draft of a period."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import click
+
+from tenantry.application.invoicing import draft_invoice
+from tenantry.bootstrap import run_with_ledger
+from tenantry.domain.invoice import DraftInvoice
+from tenantry.domain.tenant import Principal
+from tenantry.entrypoints.cli.output import as_json, print_json, print_table
+from tenantry.ports.ledger import TenantLedger
+
+
+@click.group()
+def invoices() -> None:
+    """Draft a tenant's invoice.
+
+    Example: `tenantry invoices draft acme`
+    """
+
+
+@invoices.command()
+@click.argument("tenant")
+@click.option(
+    "--in", "instant", type=click.DateTime(["%Y-%m-%d"]), help="A day of the period; default: now."
+)
+@as_json
+def draft(tenant: str, instant: datetime | None, json_output: bool) -> None:
+    """Draft the invoice of a billing period; nothing is written.
+
+    Example: `tenantry invoices draft acme --json`
+    """
+
+    async def work(ledger: TenantLedger, principal: Principal) -> DraftInvoice:
+        now = datetime.now(UTC)
+        when = instant.replace(tzinfo=UTC) if instant else now
+        return await draft_invoice(ledger, principal, when, now)
+
+    invoice = run_with_ledger(tenant, work)
+    if json_output:
+        print_json({**invoice.to_json(), "sha256": invoice.sha256()})
+    else:
+        print_invoice(invoice)
+
+
+def print_invoice(invoice: DraftInvoice) -> None:
+    period = f"{invoice.period.start:%Y-%m-%d} to {invoice.period.end:%Y-%m-%d}"
+    rows: list[tuple[object, ...]] = [
+        (line.description, line.quantity, f"{line.amount:,} {invoice.currency}")
+        for line in invoice.lines
+    ]
+    rows.append(("Total", None, f"{invoice.total:,} {invoice.currency}"))
+    print_table(
+        ("line", "quantity", "amount"), rows, title=f"Draft for {invoice.tenant_name}, {period}"
+    )

@@ -1,0 +1,61 @@
+"""`tenantry models …`: list the catalogue, apply a file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from tenantry.bootstrap import run_with_control
+from tenantry.domain.catalogue import Model
+from tenantry.domain.catalogue_file import models_from_csv
+from tenantry.entrypoints.cli.output import as_json, print_json, print_table
+from tenantry.ports.control import ControlPlane
+
+
+@click.group()
+def models() -> None:
+    """Show and change the model catalogue.
+
+    Example: `tenantry models list`
+    """
+
+
+@models.command(name="list")
+@as_json
+def list_(json_output: bool) -> None:
+    """List the models that are known.
+
+    Example: `tenantry models list --json`
+    """
+
+    async def work(control: ControlPlane) -> list[Model]:
+        return await control.list_models()
+
+    found = run_with_control(work)
+    if json_output:
+        print_json(found)
+    else:
+        print_table(
+            ("id", "alias", "kind", "family", "window", "max output", "retires"),
+            (
+                (m.id, m.alias, m.kind, m.family, m.window, m.max_output, m.retires_on)
+                for m in found
+            ),
+        )
+
+
+@models.command()
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+def apply(file: Path) -> None:
+    """Add or replace the models of a CSV file.
+
+    Example: `tenantry models apply models.csv`
+    """
+    found = models_from_csv(file.read_text(encoding="utf-8").splitlines())
+
+    async def work(control: ControlPlane) -> None:
+        await control.apply_models(found)
+
+    run_with_control(work)
+    click.echo(f"{len(found)} models applied")

@@ -1,0 +1,71 @@
+"""How the command line prints: a table for people, JSON for programs."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from tenantry.domain import money
+
+as_json = click.option("--json", "json_output", is_flag=True, help="Print JSON for programs.")
+
+
+def print_json(value: object) -> None:
+    click.echo(json.dumps(value, default=_plain, ensure_ascii=False, indent=2))
+
+
+def print_table(
+    columns: Sequence[str], rows: Iterable[Sequence[object]], *, title: str | None = None
+) -> None:
+    """A table without boxes; numbers to the right."""
+    table = Table(*columns, box=None, title=title, title_justify="left", header_style="bold")
+    shown = [[_text(cell) for cell in row] for row in rows]
+    for number, column in enumerate(table.columns):
+        if shown and all(_is_number(row[number]) for row in shown):
+            column.justify = "right"
+    for row in shown:
+        table.add_row(*row)
+    Console(highlight=False, soft_wrap=False).print(table)
+
+
+def _text(cell: object) -> str:
+    if cell is None:
+        return "–"
+    if isinstance(cell, Decimal):
+        return money.plain(cell)
+    if isinstance(cell, datetime):
+        return cell.strftime("%Y-%m-%d %H:%M:%SZ")
+    if isinstance(cell, (frozenset, set)):
+        return " ".join(sorted(str(item) for item in cell)) or "–"
+    if isinstance(cell, int) and not isinstance(cell, bool):
+        return f"{cell:,}"
+    return str(cell)
+
+
+def _is_number(text: str) -> bool:
+    return text == "–" or text.replace(",", "").replace(".", "").replace("-", "").isdigit()
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Decimal):
+        return money.plain(value)
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, (frozenset, set)):
+        return sorted(value)
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {f.name: getattr(value, f.name) for f in dataclasses.fields(value)}
+    if isinstance(value, Mapping):
+        return dict(value)
+    if isinstance(value, UUID):
+        return str(value)
+    raise TypeError(type(value).__name__)

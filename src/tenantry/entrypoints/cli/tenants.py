@@ -1,0 +1,128 @@
+"""`tenantry tenants …`: create, list, show, suspend, resume."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from tenantry.bootstrap import run_with_control
+from tenantry.domain.tenant import Tenant
+from tenantry.entrypoints.cli.output import as_json, print_json, print_table
+from tenantry.ports.control import ControlPlane
+
+
+@click.group()
+def tenants() -> None:
+    """Create and manage tenants.
+
+    Example: `tenantry tenants create acme --plan pro --zone Europe/Berlin`
+    """
+
+
+@tenants.command()
+@click.argument("name")
+@click.option("--plan", required=True, help="The plan's name.")
+@click.option("--placement", help="A placement's id; default: the one of the plan's kind.")
+@click.option("--zone", default="UTC", show_default=True, help="IANA time zone of its contract.")
+@click.option("--anchor-day", type=click.IntRange(1, 31), default=1, show_default=True)
+@click.option("--currency", default="USD", show_default=True)
+@click.option("--region", "regions", multiple=True, help="Allow only this region; repeatable.")
+@as_json
+def create(name: str, plan: str, json_output: bool, regions: tuple[str, ...], **rest: Any) -> None:
+    """Create a tenant.
+
+    Example: `tenantry tenants create acme --plan pro`
+    """
+
+    async def work(control: ControlPlane) -> Tenant:
+        return await control.create_tenant(name, plan=plan, regions_allowed=regions or None, **rest)
+
+    _show(run_with_control(work), json_output)
+
+
+@tenants.command(name="list")
+@click.option("--after", help="Continue after this id.")
+@click.option("--limit", type=click.IntRange(1, 1000), default=100, show_default=True)
+@as_json
+def list_(after: str | None, limit: int, json_output: bool) -> None:
+    """List tenants.
+
+    Example: `tenantry tenants list --json`
+    """
+
+    async def work(control: ControlPlane) -> list[Tenant]:
+        return await control.list_tenants(after=after, limit=limit)
+
+    found = run_with_control(work)
+    if json_output:
+        print_json([tenant_json(tenant) for tenant in found])
+    else:
+        print_table(
+            ("id", "name", "status", "plan", "placement", "zone"),
+            ((t.id, t.name, t.status, t.plan.name, t.placement.id, t.zone) for t in found),
+        )
+
+
+@tenants.command()
+@click.argument("tenant")
+@as_json
+def show(tenant: str, json_output: bool) -> None:
+    """Show a tenant, named by id or name.
+
+    Example: `tenantry tenants show acme`
+    """
+    _show(run_with_control(lambda control: control.get_tenant(tenant)), json_output)
+
+
+@tenants.command()
+@click.argument("tenant")
+def suspend(tenant: str) -> None:
+    """Refuse all of a tenant's requests from the next one on.
+
+    Example: `tenantry tenants suspend acme`
+    """
+    _set_suspended(tenant, True)
+
+
+@tenants.command()
+@click.argument("tenant")
+def resume(tenant: str) -> None:
+    """Serve a suspended tenant again.
+
+    Example: `tenantry tenants resume acme`
+    """
+    _set_suspended(tenant, False)
+
+
+def _set_suspended(name: str, suspended: bool) -> None:
+    async def work(control: ControlPlane) -> Tenant:
+        tenant = await control.get_tenant(name)
+        await control.set_suspended(tenant.id, suspended)
+        return tenant
+
+    tenant = run_with_control(work)
+    click.echo(f"{tenant.id} ({tenant.name}) is {'suspended' if suspended else 'active'}")
+
+
+def tenant_json(tenant: Tenant) -> dict[str, Any]:
+    return {
+        "id": tenant.id,
+        "name": tenant.name,
+        "status": tenant.status,
+        "plan": tenant.plan.name,
+        "plan_version": tenant.plan.version,
+        "placement": tenant.placement.id,
+        "account": tenant.placement.account,
+        "zone": tenant.zone,
+        "anchor_day": tenant.anchor_day,
+        "currency": tenant.currency,
+        "regions_allowed": sorted(tenant.regions_allowed) if tenant.regions_allowed else None,
+    }
+
+
+def _show(tenant: Tenant, json_output: bool) -> None:
+    if json_output:
+        print_json(tenant_json(tenant))
+    else:
+        print_table(("field", "value"), tenant_json(tenant).items())

@@ -1,0 +1,60 @@
+"""`tenantry usage`: what a tenant used and is charged."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import click
+
+from tenantry.bootstrap import run_with_ledger
+from tenantry.domain.period import billing_period
+from tenantry.domain.tenant import Principal
+from tenantry.entrypoints.cli.output import as_json, print_json, print_table
+from tenantry.ports.ledger import TenantLedger, UsageRow
+
+_GROUPS = ("model", "day", "hour", "key", "user", "tag", "run")
+_INSTANT = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%SZ"])
+
+
+@click.command()
+@click.argument("tenant")
+@click.option("--from", "start", type=_INSTANT, help="UTC; default: the billing period's start.")
+@click.option("--to", "end", type=_INSTANT, help="UTC, exclusive; default: now.")
+@click.option("--by", type=click.Choice(_GROUPS), default="model", show_default=True)
+@as_json
+def usage(
+    tenant: str, start: datetime | None, end: datetime | None, by: str, json_output: bool
+) -> None:
+    """Show usage and list charge, to the token.
+
+    Example: `tenantry usage acme --by day`
+    """
+
+    async def work(ledger: TenantLedger, principal: Principal) -> list[UsageRow]:
+        now = datetime.now(UTC)
+        period = billing_period(now, principal.tenant.zone, principal.tenant.anchor_day)
+        return await ledger.usage(
+            principal,
+            start.replace(tzinfo=UTC) if start else period.start,
+            end.replace(tzinfo=UTC) if end else period.end,
+            [by],  # type: ignore[list-item]
+        )
+
+    rows = run_with_ledger(tenant, work)
+    if json_output:
+        print_json(rows)
+    else:
+        classes = sorted({name for row in rows for name in row.tokens})
+        print_table(
+            (by, "requests", *classes, "charge", "currency"),
+            (
+                (
+                    " ".join(row.group.values()),
+                    row.requests,
+                    *(row.tokens.get(name, 0) for name in classes),
+                    row.charge,
+                    row.currency,
+                )
+                for row in rows
+            ),
+        )
