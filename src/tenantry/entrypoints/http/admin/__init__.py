@@ -1,0 +1,5 @@
+"""The operator's port: health, metrics, and the control plane.
+
+Owns: the JSON of tenants, API keys, plans, models, placements, budgets and prices.
+Does not own: what they mean; never shows tenants' content.
+"""

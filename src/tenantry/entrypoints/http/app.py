@@ -1,0 +1,185 @@
+"""From a request to its answer: route, credentials, handler, and every error in its shape."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import hmac
+import logging
+import traceback
+from collections.abc import Mapping
+from uuid import UUID
+
+from tenantry.application.authenticate import BearerKey, require
+from tenantry.domain.errors import KeyMissing, KeyWrong, TenantryError, Unavailable
+from tenantry.domain.ids import uuid7
+from tenantry.domain.tenant import Principal
+from tenantry.entrypoints.http.call import Call
+from tenantry.entrypoints.http.credentials import credentials_of
+from tenantry.entrypoints.http.errors import status_response, to_response
+from tenantry.entrypoints.http.ratelimit import policy_header
+from tenantry.entrypoints.http.response import Response, StreamingResponse
+from tenantry.entrypoints.http.routes import Access, Route, RouteTable, family_of
+from tenantry.entrypoints.http.services import Services
+from tenantry.entrypoints.http.wire.exchange import Exchange
+from tenantry.entrypoints.http.wire.request import Request
+
+_log = logging.getLogger(__name__)
+
+
+class App:
+    """The application of one port."""
+
+    def __init__(self, services: Services, table: RouteTable) -> None:
+        self._services = services
+        self._table = table
+
+    async def serve(self, request: Request, exchange: Exchange) -> None:
+        """Answers one request. Never raises but for cancellation."""
+        clock = self._services.clock
+        started = clock.monotonic()
+        request_id = self._request_id()
+        match = self._table.match(request.method, request.raw_path)
+        route = match.route
+        try:
+            if route is None:
+                self._send(self._unknown(request, match.path_known, request_id), exchange)
+            else:
+                await self._serve_route(route, match.params, request, request_id, exchange)
+        except asyncio.CancelledError:
+            exchange.cut()
+            raise
+        finally:
+            label = None if route is None else f"{route.method} {route.template}"
+            elapsed = clock.monotonic() - started
+            self._services.counters.count(label, exchange.status or 499, elapsed)
+
+    def refuse(self, status: int, message: str, raw_path: str, exchange: Exchange) -> None:
+        """Answers a request that could not be read."""
+        request_id = self._request_id()
+        response = status_response(status, message, family_of(raw_path), request_id)
+        response.headers["x-tenantry-request-id"] = str(request_id)
+        self._send(response, exchange)
+
+    async def _serve_route(
+        self,
+        route: Route,
+        params: Mapping[str, str],
+        request: Request,
+        request_id: UUID,
+        exchange: Exchange,
+    ) -> None:
+        principal: Principal | None = None
+        answer: Response | StreamingResponse
+        try:
+            principal = await self._who(route, request)
+            call = Call(self._services, request, request_id, route, params, principal)
+            answer = await route.handler(call)
+        except TenantryError as error:
+            if isinstance(error, Unavailable):
+                _log.warning("unavailable at %s: %s", route.template, _where(error))
+            answer = to_response(error, route.family, request_id)
+        except Exception as error:
+            # Content could be in the message of an exception: only its kind and place are logged.
+            _log.error("unexpected at %s: %s", route.template, _where(error))
+            message = "Something unexpected went wrong."
+            answer = status_response(500, message, route.family, request_id)
+        self._tag(answer, route, principal, request_id)
+        if isinstance(answer, Response):
+            self._send(answer, exchange)
+        else:
+            await self._send_stream(answer, route, exchange)
+
+    async def _who(self, route: Route, request: Request) -> Principal | None:
+        if route.access is Access.PUBLIC:
+            return None
+        if route.access is Access.OPERATOR:
+            self._require_operator(request)
+            return None
+        principal = await self._services.authenticator.authenticate(
+            credentials_of(request),
+            now=self._services.clock.now(),
+            fresh=route.access is Access.TENANT_FRESH,
+        )
+        if route.scope is not None:
+            require(principal, route.scope)
+        return principal
+
+    def _require_operator(self, request: Request) -> None:
+        credentials = credentials_of(request)
+        if credentials is None:
+            raise KeyMissing("No operator token was given.")
+        presented = credentials.presented if isinstance(credentials, BearerKey) else ""
+        digest = hashlib.sha256(presented.encode("latin-1", "replace")).digest()
+        if not hmac.compare_digest(digest, self._services.operator_token_sha256):
+            raise KeyWrong("The operator token is not known.")
+
+    def _tag(
+        self,
+        answer: Response | StreamingResponse,
+        route: Route,
+        principal: Principal | None,
+        request_id: UUID,
+    ) -> None:
+        headers = answer.headers
+        headers["x-tenantry-request-id"] = str(request_id)
+        if principal is None:
+            return
+        headers["x-tenantry-tenant"] = principal.tenant_id
+        if route.family == "bedrock":
+            headers.setdefault("x-amzn-requestid", str(request_id))
+        elif policy := policy_header(principal.tenant.plan):
+            headers["RateLimit-Policy"] = policy
+
+    def _unknown(self, request: Request, path_known: bool, request_id: UUID) -> Response:
+        family = family_of(request.raw_path)
+        # Bedrock says 404 for a known path's other methods too.
+        status = 405 if path_known and family != "bedrock" else 404
+        message = "The method is not allowed here." if status == 405 else "There is no such route."
+        response = status_response(status, message, family, request_id)
+        response.headers["x-tenantry-request-id"] = str(request_id)
+        if status == 405:
+            response.headers["allow"] = ", ".join(self._table.methods_of(request.raw_path))
+        return response
+
+    def _send(self, response: Response, exchange: Exchange) -> None:
+        exchange.respond(response.status, response.headers, response.body)
+
+    async def _send_stream(
+        self, answer: StreamingResponse, route: Route, exchange: Exchange
+    ) -> None:
+        """Piece by piece, as fast as the client reads. When it goes, only this reader ends: the
+        answer is drained and settled by the task that owns it."""
+        reader = asyncio.current_task()
+        assert reader is not None
+
+        def left() -> None:
+            answer.leave()
+            reader.cancel()
+
+        exchange.start(200, answer.headers)
+        exchange.when_gone(left)
+        try:
+            async for chunk in answer.chunks:
+                await exchange.send(chunk)
+            exchange.finish()
+        except asyncio.CancelledError:
+            answer.leave()
+            if not exchange.gone:
+                raise
+            reader.uncancel()
+        except Exception as error:
+            _log.error("unexpected in a stream of %s: %s", route.template, _where(error))
+            answer.leave()
+            exchange.cut()
+
+    def _request_id(self) -> UUID:
+        clock = self._services.clock
+        return uuid7(int(clock.now().timestamp() * 1_000), clock.random(10))
+
+
+def _where(error: BaseException) -> str:
+    """The kind of an exception and where it was raised, without its message."""
+    frames = traceback.extract_tb(error.__traceback__)[-3:]
+    places = " < ".join(f"{frame.filename}:{frame.lineno}" for frame in reversed(frames))
+    return f"{type(error).__name__} at {places}"

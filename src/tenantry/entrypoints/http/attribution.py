@@ -1,0 +1,105 @@
+"""The headers that attribute a request inside its tenant, validated and bounded.
+
+None of them can name a tenant: that comes from the credentials alone.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping
+from typing import Final
+
+from tenantry.application.context import Idempotency
+from tenantry.domain.access import tags_from
+from tenantry.domain.errors import BadRequest
+from tenantry.entrypoints.http.wire.request import Request
+
+USER_CHARS_MAX: Final = 256
+TAGS_MAX: Final = 8
+IDEMPOTENCY_KEY_CHARS_MAX: Final = 255
+
+_TAG_KEY = re.compile(r"[A-Za-z0-9_.-]{1,64}", re.ASCII)
+_TAG_VALUE = re.compile(r"[A-Za-z0-9_.:/@+ -]{1,128}", re.ASCII)
+_RUN = re.compile(r"[A-Za-z0-9_.:/-]{1,128}", re.ASCII)
+_INVOCATION = re.compile(r"[A-Za-z0-9-]{8,64}", re.ASCII)
+
+
+def user_from(value: str | None, *, field: str = "x-tenantry-user") -> str | None:
+    """The end user as the application names them: 1 to 256 printable characters."""
+    if value is None:
+        return None
+    if not value.strip() or len(value) > USER_CHARS_MAX or not value.isprintable():
+        raise BadRequest(f"`{field}` must be 1 to {USER_CHARS_MAX} printable characters.")
+    return value.strip()
+
+
+def user_of(headers: Mapping[str, str]) -> str | None:
+    return user_from(_text(headers, "x-tenantry-user"))
+
+
+def groups_of(headers: Mapping[str, str]) -> frozenset[str]:
+    """`x-tenantry-groups: sales, legal`; absent: none, which sees untagged documents only."""
+    value = _text(headers, "x-tenantry-groups")
+    if value is None or not value.strip():
+        return frozenset()
+    return tags_from(value.split(","), field="x-tenantry-groups")
+
+
+def tags_of(headers: Mapping[str, str]) -> dict[str, str]:
+    """`x-tenantry-tags: feature=chat, team=a`, at most 8."""
+    value = headers.get("x-tenantry-tags")
+    if value is None or not value.strip():
+        return {}
+    tags: dict[str, str] = {}
+    for part in value.split(",", TAGS_MAX + 1):
+        key, _, item = (piece.strip() for piece in part.partition("="))
+        if not _TAG_KEY.fullmatch(key) or not _TAG_VALUE.fullmatch(item) or key in tags:
+            raise BadRequest("`x-tenantry-tags` takes unique `key=value` pairs, joined by commas.")
+        tags[key] = item
+    if len(tags) > TAGS_MAX:
+        raise BadRequest(f"`x-tenantry-tags` takes at most {TAGS_MAX} tags.")
+    return tags
+
+
+def run_of(headers: Mapping[str, str]) -> str | None:
+    value = headers.get("x-tenantry-run")
+    if value is not None and not _RUN.fullmatch(value):
+        raise BadRequest("`x-tenantry-run` takes 1 to 128 letters, digits and `_.:/-`.")
+    return value
+
+
+def idempotency_of(request: Request) -> Idempotency | None:
+    """`Idempotency-Key`, else boto3's `amz-sdk-invocation-id`, bound to route and body."""
+    if request.method != "POST":
+        return None
+    explicit = request.headers.get("idempotency-key")
+    if explicit is not None:
+        if not 0 < len(explicit) <= IDEMPOTENCY_KEY_CHARS_MAX or not (
+            explicit.isascii() and explicit.isprintable()
+        ):
+            raise BadRequest("`Idempotency-Key` takes 1 to 255 printable ASCII characters.")
+        return Idempotency(explicit, _digest(request), implied=False)
+    invocation = request.headers.get("amz-sdk-invocation-id")
+    if invocation is None or not _INVOCATION.fullmatch(invocation):
+        return None
+    return Idempotency(invocation, _digest(request), implied=True)
+
+
+def _digest(request: Request) -> bytes:
+    """The same body on another route is another request."""
+    digest = hashlib.sha256(request.raw_path.encode())
+    digest.update(b"\n")
+    digest.update(request.body)
+    return digest.digest()
+
+
+def _text(headers: Mapping[str, str], name: str) -> str | None:
+    """A header as UTF-8, which is how people write names into it."""
+    value = headers.get(name)
+    if value is None or value.isascii():
+        return value
+    try:
+        return value.encode("latin-1").decode()
+    except UnicodeDecodeError:
+        raise BadRequest(f"`{name}` is not valid UTF-8.") from None

@@ -1,0 +1,67 @@
+"""Answers on the Bedrock wire: upstream's own bytes, tagged."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import AsyncIterator, Mapping
+from typing import Final
+
+import orjson
+
+from tenantry.application.calls import Completed, Streamed
+from tenantry.domain import eventstream
+from tenantry.domain.eventstream import Frame
+from tenantry.entrypoints.http.charge import CHARGE_HEADER, charge_text
+from tenantry.entrypoints.http.response import Response, StreamingResponse
+
+_METRICS: Final = b"amazon-bedrock-invocationMetrics"
+# Headers of one connection, or that our own answer sets (RFC 9110 §7.6.1).
+_NOT_PASSED_ON: Final = frozenset(
+    {
+        "connection", "keep-alive", "proxy-authenticate", "te", "trailer", "transfer-encoding",
+        "upgrade", "content-length", "content-encoding", "date", "server", "set-cookie", "alt-svc",
+    }
+)  # fmt: skip
+
+
+def passed_on(headers: Mapping[str, str], content_type: str) -> dict[str, str]:
+    """Upstream's headers, without those of its connection."""
+    lowered = {name.lower(): value for name, value in headers.items()}
+    kept = {name: value for name, value in lowered.items() if name not in _NOT_PASSED_ON}
+    kept.setdefault("content-type", content_type)
+    return kept
+
+
+def from_completed(done: Completed) -> Response:
+    headers = passed_on(done.headers, "application/json")
+    if done.charge is not None:
+        headers[CHARGE_HEADER] = charge_text(done.charge, done.currency)
+    return Response(200, done.body, headers)
+
+
+def from_streamed(streamed: Streamed) -> StreamingResponse:
+    headers = passed_on(streamed.headers, eventstream.CONTENT_TYPE)
+    headers["content-type"] = eventstream.CONTENT_TYPE
+    return StreamingResponse(_frames(streamed), headers, streamed.leave)
+
+
+async def _frames(streamed: Streamed) -> AsyncIterator[bytes]:
+    """Frames as they came; the one that carries usage gets the charge as a header."""
+    async for frame in streamed.frames:
+        charge = streamed.charge
+        if charge is not None and _carries_usage(frame):
+            headers = {**frame.headers, CHARGE_HEADER: charge_text(charge, streamed.currency)}
+            yield eventstream.encode(headers, frame.payload)
+        else:
+            yield frame.raw
+
+
+def _carries_usage(frame: Frame) -> bool:
+    """`metadata` of Converse; for InvokeModel the chunk with the invocation's metrics."""
+    if frame.event_type != "chunk":
+        return frame.event_type == "metadata"
+    try:
+        return _METRICS in base64.b64decode(orjson.loads(frame.payload)["bytes"])
+    except (orjson.JSONDecodeError, KeyError, TypeError, binascii.Error):
+        return False

@@ -1,0 +1,65 @@
+"""The Bedrock runtime's routes."""
+
+from __future__ import annotations
+
+from tenantry.domain.tenant import Scope
+from tenantry.entrypoints.http.bedrock.answers import from_completed, from_streamed
+from tenantry.entrypoints.http.bedrock.requests import (
+    to_converse_call,
+    to_count_tokens,
+    to_invoke_call,
+)
+from tenantry.entrypoints.http.call import Call
+from tenantry.entrypoints.http.response import Response, StreamingResponse
+from tenantry.entrypoints.http.routes import Access, Handler, Route
+
+
+async def converse(call: Call) -> Response:
+    chat = to_converse_call(call.params["model"], call.json(), "Converse")
+    return from_completed(await call.services.inference.complete(call.context(), chat))
+
+
+async def converse_stream(call: Call) -> StreamingResponse:
+    chat = to_converse_call(call.params["model"], call.json(), "ConverseStream")
+    return from_streamed(await call.services.inference.stream(call.context(), chat))
+
+
+async def invoke(call: Call) -> Response:
+    request = call.request
+    chat = to_invoke_call(call.params["model"], request.body, request.headers, "InvokeModel")
+    return from_completed(await call.services.inference.complete(call.context(), chat))
+
+
+async def invoke_stream(call: Call) -> StreamingResponse:
+    request = call.request
+    chat = to_invoke_call(
+        call.params["model"], request.body, request.headers, "InvokeModelWithResponseStream"
+    )
+    streamed = from_streamed(await call.services.inference.stream(call.context(), chat))
+    streamed.headers.setdefault("X-Amzn-Bedrock-Content-Type", "application/json")
+    return streamed
+
+
+async def count_tokens(call: Call) -> Response:
+    model = call.params["model"]
+    body = to_count_tokens(model, call.json())
+    return from_completed(await call.services.inference.count_tokens(call.context(), model, body))
+
+
+def _route(action: str, handler: Handler, access: Access, summary: str) -> Route:
+    template = f"/model/{{model}}/{action}"
+    return Route("POST", template, "bedrock", handler, access, summary, Scope.INFER)
+
+
+ROUTES = (
+    _route("converse", converse, Access.TENANT, "Converse"),
+    _route("converse-stream", converse_stream, Access.TENANT, "ConverseStream"),
+    _route("invoke", invoke, Access.TENANT, "InvokeModel"),
+    _route(
+        "invoke-with-response-stream",
+        invoke_stream,
+        Access.TENANT,
+        "InvokeModelWithResponseStream",
+    ),
+    _route("count-tokens", count_tokens, Access.TENANT_FRESH, "CountTokens, free of charge"),
+)

@@ -1,0 +1,62 @@
+"""Request bodies: JSON in, typed out, with an error that says where it is wrong."""
+
+from __future__ import annotations
+
+from typing import Any, Final, TypeVar
+
+import msgspec
+import orjson
+
+from tenantry.domain.errors import BadRequest
+
+_NUL_ESCAPE: Final = b"\\u0000"
+T = TypeVar("T")
+
+
+def parse_object(body: bytes) -> dict[str, Any]:
+    """A JSON object. Raises `BadRequest` for anything else, NUL and lone surrogates."""
+    if not body:
+        raise BadRequest("The request body is empty; a JSON object is expected.")
+    try:
+        value = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        # orjson refuses lone surrogates, NaN, and nesting deeper than 1,024.
+        raise BadRequest(
+            f"The request body is not valid JSON: {error.msg} at line {error.lineno}, "
+            f"column {error.colno}."
+        ) from None
+    if not isinstance(value, dict):
+        raise BadRequest("The request body must be a JSON object.")
+    if _NUL_ESCAPE in body:
+        _refuse_nul(value)
+    return value
+
+
+def to(kind: type[T], value: Any) -> T:
+    """`value` as the Struct `kind`. Raises `BadRequest` that names the member."""
+    try:
+        return msgspec.convert(value, kind)
+    except msgspec.ValidationError as error:
+        raise BadRequest(_explain(str(error))) from None
+
+
+def _explain(message: str) -> str:
+    """msgspec's ``Expected `int`, got `str` - at `$.top_k` `` in a caller's words."""
+    text, _, where = message.partition(" - at `$")
+    where = where.rstrip("`").lstrip(".")
+    return f"{text} at `{where}`." if where else f"{text}."
+
+
+def _refuse_nul(value: dict[str, Any]) -> None:
+    """The escape may have been text itself (`\\\\u0000`): look at what was meant."""
+    pending: list[Any] = [value]
+    while pending:
+        item = pending.pop()
+        if isinstance(item, str):
+            if "\x00" in item:
+                raise BadRequest("The request body holds a NUL character.")
+        elif isinstance(item, dict):
+            pending.extend(item.keys())
+            pending.extend(item.values())
+        elif isinstance(item, list):
+            pending.extend(item)

@@ -1,0 +1,59 @@
+"""Counters of requests, shared by the workers of one machine.
+
+One row of unsigned 64-bit cells for each worker, written by it alone; `/metrics` adds the rows up,
+whichever worker is asked. Labels are route templates, never a tenant's words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import MutableSequence, Sequence
+from typing import Final
+
+STATUS_CLASSES: Final = ("2xx", "3xx", "4xx", "5xx")
+_PER_ROUTE: Final = len(STATUS_CLASSES) + 1  # and the microseconds that its answers took
+
+
+def cells_for(routes: int, workers: int) -> int:
+    """How many cells the board needs; one route more for what matched none."""
+    return (routes + 1) * _PER_ROUTE * workers
+
+
+class Counters:
+    """The board as one worker sees it."""
+
+    def __init__(self, board: MutableSequence[int], templates: Sequence[str], worker: int) -> None:
+        self._board = board
+        self._labels = (*templates, "none")
+        self._row_cells = len(self._labels) * _PER_ROUTE
+        self._start = worker * self._row_cells
+        self._index = {label: number for number, label in enumerate(self._labels)}
+        assert len(board) % self._row_cells == 0, "the board is of other routes"
+
+    def count(self, label: str | None, status: int, duration_s: float) -> None:
+        cell = self._start + self._index[label or "none"] * _PER_ROUTE
+        self._board[cell + min(max(status // 100 - 2, 0), 3)] += 1
+        self._board[cell + _PER_ROUTE - 1] += int(duration_s * 1_000_000)
+
+    def exposition(self) -> str:
+        """Prometheus text format 0.0.4."""
+        counts = ["# TYPE tenantry_http_requests_total counter"]
+        times = ["# TYPE tenantry_http_request_seconds_total counter"]
+        for number, label in enumerate(self._labels):
+            cell = number * _PER_ROUTE
+            sums = [
+                sum(self._board[cell + offset :: self._row_cells]) for offset in range(_PER_ROUTE)
+            ]
+            if not any(sums):
+                continue
+            method, _, path = label.partition(" ")
+            for name, count in zip(STATUS_CLASSES, sums, strict=False):
+                labels = f'method="{method}",route="{path}",status="{name}"'
+                counts.append(f"tenantry_http_requests_total{{{labels}}} {count}")
+            labels = f'method="{method}",route="{path}"'
+            times.append(f"tenantry_http_request_seconds_total{{{labels}}} {sums[-1] / 1e6:.6f}")
+        return "\n".join((*counts, *times)) + "\n"
+
+
+def local_counters(templates: Sequence[str]) -> Counters:
+    """Counters of a process that has no siblings."""
+    return Counters([0] * cells_for(len(templates), 1), templates, 0)

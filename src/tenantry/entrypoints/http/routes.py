@@ -1,0 +1,134 @@
+"""The table of routes: one line each, from which requests are dispatched, `/openapi.json` is made
+and tests are driven."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING, Literal
+from urllib.parse import unquote
+
+from tenantry.domain.tenant import Scope
+from tenantry.entrypoints.http.errors import Family
+from tenantry.entrypoints.http.response import Response, StreamingResponse
+
+if TYPE_CHECKING:
+    from tenantry.entrypoints.http.call import Call
+
+Handler = Callable[["Call"], Awaitable[Response | StreamingResponse]]
+Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
+
+
+class Access(Enum):
+    """Who may call a route."""
+
+    PUBLIC = "public"  # anyone who reaches the port
+    TENANT = "tenant"  # an API key, from a short cache: the admit batch decides again
+    TENANT_FRESH = "tenant_fresh"  # an API key, asked of the database: no admission follows
+    OPERATOR = "operator"
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    method: Method
+    template: str  # `/model/{model}/converse`; a parameter is one whole segment
+    family: Family
+    handler: Handler
+    access: Access
+    summary: str
+    scope: Scope | None = None
+    request_example: Mapping[str, object] | None = None
+
+    @property
+    def segments(self) -> tuple[str, ...]:
+        return tuple(self.template.split("/")[1:])
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """`route` None: no such route; `path_known`: it exists with another method."""
+
+    route: Route | None
+    params: Mapping[str, str]
+    path_known: bool = False
+
+
+_UNKNOWN = Match(None, {})
+
+
+class RouteTable:
+    """Dispatch by raw path: split first and decoded after, so `%2F` stays inside its segment."""
+
+    def __init__(self, routes: Sequence[Route]) -> None:
+        self.routes = tuple(routes)
+        self._fixed: dict[str, dict[str, Route]] = {}
+        self._shaped: dict[tuple[str, int], list[tuple[tuple[str, ...], dict[str, Route]]]] = {}
+        for route in routes:
+            self._add(route)
+
+    def _add(self, route: Route) -> None:
+        if "{" not in route.template:
+            by_method = self._fixed.setdefault(route.template, {})
+        else:
+            shapes = self._shaped.setdefault((route.segments[0], len(route.segments)), [])
+            skeleton = tuple("" if part[0] == "{" else part for part in route.segments)
+            by_method = next((found for known, found in shapes if known == skeleton), {})
+            if not by_method:
+                shapes.append((skeleton, by_method))
+        assert route.method not in by_method, f"{route.method} {route.template} is there twice"
+        by_method[route.method] = route
+
+    def methods_of(self, raw_path: str) -> list[str]:
+        """What a path can be called with: for `allow`."""
+        return [
+            m for m in ("GET", "POST", "PUT", "PATCH", "DELETE") if self.match(m, raw_path).route
+        ]
+
+    def match(self, method: str, raw_path: str) -> Match:
+        method = "GET" if method == "HEAD" else method
+        fixed = self._fixed.get(raw_path)
+        if fixed is not None:
+            return Match(fixed.get(method), {}, True)
+        parts = raw_path.split("/")[1:]
+        if not parts:
+            return _UNKNOWN
+        for skeleton, by_method in self._shaped.get((parts[0], len(parts)), ()):
+            if all(part if not known else part == known for known, part in zip(skeleton, parts)):
+                return self._matched(by_method.get(method), parts)
+        return _UNKNOWN
+
+    def _matched(self, route: Route | None, parts: Sequence[str]) -> Match:
+        if route is None:
+            return Match(None, {}, True)
+        names = route.segments
+        try:
+            params = {
+                name[1:-1]: unquote(part, errors="strict") if "%" in part else part
+                for name, part in zip(names, parts, strict=True)
+                if name[0] == "{"
+            }
+        except UnicodeDecodeError:
+            return _UNKNOWN
+        return Match(route, params, True)
+
+
+_FAMILIES: tuple[tuple[str, Family], ...] = (
+    ("/model/", "bedrock"),
+    ("/guardrail", "bedrock"),
+    ("/knowledgebases/", "bedrock"),
+    ("/retrieveAndGenerate", "bedrock"),
+    ("/rerank", "bedrock"),
+    ("/async-invoke", "bedrock"),
+    ("/v1/chat/", "openai"),
+    ("/v1/completions", "openai"),
+    ("/v1/responses", "openai"),
+    ("/v1/embeddings", "openai"),
+    ("/v1/models", "openai"),
+    ("/v1/messages", "anthropic"),
+)
+
+
+def family_of(raw_path: str) -> Family:
+    """Whose errors a path speaks, also where no route exists."""
+    return next((family for prefix, family in _FAMILIES if raw_path.startswith(prefix)), "tenantry")

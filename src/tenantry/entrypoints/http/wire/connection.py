@@ -1,0 +1,288 @@
+"""An HTTP/1.1 connection: bounded, one request at a time, answered in order."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from dataclasses import dataclass
+from typing import Final, Protocol, cast
+
+import httptools
+
+from tenantry.entrypoints.http.wire.exchange import Exchange
+from tenantry.entrypoints.http.wire.limits import WireLimits
+from tenantry.entrypoints.http.wire.request import Request
+
+_NEVER: Final = float("inf")
+# Headers that must not come twice: two readers could believe two different ones.
+_ONCE: Final = frozenset({"host", "authorization", "x-api-key", "content-length", "content-type"})
+
+
+class Application(Protocol):
+    """What serves the requests of a connection. `serve` must not raise."""
+
+    async def serve(self, request: Request, exchange: Exchange) -> None: ...
+
+    def refuse(self, status: int, message: str, raw_path: str, exchange: Exchange) -> None:
+        """Answers a request that could not be read."""
+        ...
+
+
+class Host(Protocol):
+    """What the connections of one listener share."""
+
+    application: Application
+    limits: WireLimits
+    loop: asyncio.AbstractEventLoop
+    connections: set[Connection]
+    tasks: set[asyncio.Task[None]]
+
+
+class _Broken(Exception):
+    """The request cannot be read to its end."""
+
+    def __init__(self, status: int, message: str) -> None:
+        self.status = status
+        self.message = message
+
+
+@dataclass(frozen=True, slots=True)
+class _Whole:
+    """A request that was read to its end and waits for its turn."""
+
+    request: Request
+    http11: bool
+    keep_alive: bool
+    refusal: _Broken | None
+
+
+class Connection(asyncio.Protocol):
+    """Reads requests and hands them on, the next when the last is answered."""
+
+    def __init__(self, host: Host) -> None:
+        self._host = host
+        self._limits = host.limits
+        self._transport: asyncio.Transport | None = None
+        self._parser = httptools.HttpRequestParser(self)
+        self._waiting: deque[_Whole] = deque()
+        self._exchange: Exchange | None = None
+        self._closing = False
+        self._deadline = host.loop.time() + host.limits.head_s
+        self._begin()
+
+    def _begin(self) -> None:
+        self._target = b""
+        self._headers: dict[str, str] = {}
+        self._items: list[tuple[str, str]] = []
+        self._header_bytes = 0
+        self._body: list[bytes] = []
+        self._body_bytes = 0
+        self._refusal: _Broken | None = None
+
+    # asyncio.Protocol
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+        if len(self._host.connections) >= self._limits.connections:
+            self._transport.abort()
+            return
+        self._transport.set_write_buffer_limits(high=self._limits.write_buffer_bytes)
+        self._host.connections.add(self)
+
+    def data_received(self, data: bytes) -> None:
+        try:
+            self._feed(data)
+        except httptools.HttpParserCallbackError as error:
+            cause = error.__context__
+            if not isinstance(cause, _Broken):
+                raise
+            self._refuse_now(cause)
+        except httptools.HttpParserError:
+            self._refuse_now(_Broken(400, "The request is not valid HTTP/1.1."))
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._transport = None
+        self._host.connections.discard(self)
+        self._waiting.clear()
+        self._body.clear()
+        if self._exchange is not None:
+            self._exchange.client_left()
+
+    def pause_writing(self) -> None:
+        self._deadline = self._host.loop.time() + self._limits.stall_s
+        if self._exchange is not None:
+            self._exchange.pause_writing()
+
+    def resume_writing(self) -> None:
+        if self._exchange is not None:
+            self._deadline = _NEVER
+            self._exchange.resume_writing()
+        elif not self._closing:
+            self._deadline = self._host.loop.time() + self._limits.idle_s
+
+    # httptools callbacks
+
+    def on_message_begin(self) -> None:
+        self._begin()
+        self._wait_at_most(self._limits.head_s)
+
+    def on_url(self, url: bytes) -> None:
+        self._target += url
+        if len(self._target) > self._limits.target_bytes:
+            raise _Broken(414, "The request target is too long.")
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._header_bytes += len(name) + len(value)
+        items = self._items
+        if (
+            self._header_bytes > self._limits.header_bytes
+            or len(items) >= self._limits.header_count
+        ):
+            raise _Broken(431, "The request headers are too large.")
+        key, text = name.decode("latin-1").lower(), value.decode("latin-1").strip()
+        items.append((key, text))
+        known = self._headers.get(key)
+        if known is None:
+            self._headers[key] = text
+        elif key in _ONCE:
+            self._refusal = _Broken(400, f"The header {key} was sent twice.")
+        else:
+            self._headers[key] = f"{known},{text}"
+
+    def on_headers_complete(self) -> None:
+        headers, limits = self._headers, self._limits
+        self._wait_at_most(limits.body_s)
+        length = headers.get("content-length", "0")
+        if not length.isdigit() or len(length) > 18 or int(length) > limits.discard_bytes:
+            raise _too_large(limits)
+        if int(length) > limits.body_bytes:
+            self._refusal = _too_large(limits)
+        if headers.get("expect", "").lower() == "100-continue" and self._exchange is None:
+            if self._refusal is not None:
+                raise self._refusal
+            assert self._transport is not None
+            self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+    def on_body(self, body: bytes) -> None:
+        self._body_bytes += len(body)
+        if self._body_bytes <= self._limits.body_bytes:
+            if self._refusal is None:
+                self._body.append(body)
+            return
+        self._body.clear()
+        self._refusal = _too_large(self._limits)
+        if self._body_bytes > self._limits.discard_bytes:
+            raise self._refusal
+
+    def on_message_complete(self) -> None:
+        path, _, query = self._target.partition(b"?")
+        request = Request(
+            self._parser.get_method().decode("ascii"),
+            path.decode("latin-1"),
+            query.decode("latin-1"),
+            self._headers,
+            self._items,
+            self._body[0] if len(self._body) == 1 else b"".join(self._body),
+        )
+        self._body = []
+        http11 = self._parser.get_http_version() == "1.1"
+        if http11 and "host" not in self._headers:
+            self._refusal = _Broken(400, "The header host is missing.")
+        keep_alive = http11 and self._parser.should_keep_alive()
+        self._waiting.append(_Whole(request, http11, keep_alive, self._refusal))
+        if self._exchange is None:
+            self._next()
+        elif self._transport is not None:
+            # Read no further than one request ahead. A hang-up is then seen a little later.
+            self._transport.pause_reading()
+
+    # one request at a time
+
+    def _feed(self, data: bytes) -> None:
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade as upgrade:
+            # An offer (Java's client offers h2c): go on as if it had not been made.
+            if self._target.startswith(b"/"):
+                self._parser = httptools.HttpRequestParser(self)
+                self._feed(data[upgrade.args[0] :])
+            else:
+                raise httptools.HttpParserError("CONNECT") from None
+
+    def _next(self) -> None:
+        transport = self._transport
+        if self._closing or transport is None:
+            return
+        if not self._waiting:
+            self._deadline = self._host.loop.time() + self._limits.idle_s
+            return
+        whole = self._waiting.popleft()
+        request, broken = whole.request, whole.refusal
+        self._deadline = _NEVER
+        exchange = Exchange(
+            transport,
+            keep_alive=whole.keep_alive and broken is None,
+            chunked=whole.http11,
+            head_only=request.method == "HEAD",
+        )
+        self._exchange = exchange
+        if broken is not None:
+            application = self._host.application
+            application.refuse(broken.status, broken.message, request.raw_path, exchange)
+            self._done(exchange)
+            return
+        task = self._host.loop.create_task(self._run(request, exchange))
+        self._host.tasks.add(task)
+        task.add_done_callback(self._host.tasks.discard)
+
+    async def _run(self, request: Request, exchange: Exchange) -> None:
+        try:
+            await self._host.application.serve(request, exchange)
+        finally:
+            self._done(exchange)
+
+    def _done(self, exchange: Exchange) -> None:
+        self._exchange = None
+        if self._transport is None:
+            return
+        if not exchange.keep_alive or not exchange.started:
+            self.close()
+            return
+        self._transport.resume_reading()
+        self._next()
+
+    def _refuse_now(self, broken: _Broken) -> None:
+        """Answers what cannot be read to its end, and closes."""
+        if self._transport is None or self._closing:
+            return
+        if self._exchange is None:
+            exchange = Exchange(self._transport, keep_alive=False, chunked=False)
+            path = self._target.partition(b"?")[0].decode("latin-1")
+            self._host.application.refuse(broken.status, broken.message, path, exchange)
+        self.close()
+
+    def _wait_at_most(self, seconds: float) -> None:
+        if self._exchange is None:
+            self._deadline = self._host.loop.time() + seconds
+
+    def cut_if_late(self, now: float) -> None:
+        if now > self._deadline and self._transport is not None:
+            self._transport.abort()
+
+    def close_if_idle(self) -> None:
+        """Before a shutdown: a connection without a request is closed, another after its answer."""
+        if self._exchange is None:
+            self.close()
+        else:
+            self._exchange.keep_alive = False
+
+    def close(self) -> None:
+        """Closes once what was written has left, which has a limit too."""
+        if self._transport is not None and not self._closing:
+            self._closing = True
+            self._deadline = self._host.loop.time() + self._limits.close_s
+            self._transport.close()
+
+
+def _too_large(limits: WireLimits) -> _Broken:
+    return _Broken(413, f"The request body is larger than {limits.body_bytes:,} bytes.")

@@ -1,0 +1,21 @@
+"""The limits of a connection."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class WireLimits:
+    body_bytes: int = 25_000_000  # Bedrock's limit for InvokeModel
+    discard_bytes: int = 100_000_000  # of an oversized body read and dropped, so that 413 is read
+    target_bytes: int = 16_384  # path and query; an encoded ARN may take 6 KB
+    header_bytes: int = 65_536
+    header_count: int = 128
+    head_s: float = 15.0  # from a request's first byte to the end of its headers
+    body_s: float = 120.0  # from there to the end of its body
+    idle_s: float = 75.0  # between requests; longer than the 60 s of a load balancer
+    stall_s: float = 60.0  # a reader that takes nothing for so long has gone
+    close_s: float = 5.0  # for the last bytes to leave
+    connections: int = 8_192  # of one worker
+    write_buffer_bytes: int = 262_144  # above it a stream waits for its reader

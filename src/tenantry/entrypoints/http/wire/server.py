@@ -1,0 +1,90 @@
+"""Listening sockets and the connections behind them, inside one worker."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import ssl
+
+from tenantry.entrypoints.http.wire.connection import Application, Connection
+from tenantry.entrypoints.http.wire.limits import WireLimits
+
+_SWEEP_S = 1.0  # how often deadlines are looked at
+_BACKLOG = 1_024
+_TLS_HANDSHAKE_S = 10.0
+
+
+class PortTaken(OSError):
+    """Another program listens there already."""
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """A listening socket; `port` 0 takes any free one. Raises `PortTaken` or `OSError`."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        # Lets a restart bind while old connections linger; a live listener still refuses it.
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+        listener.listen(_BACKLOG)
+    except OSError as error:
+        listener.close()
+        if isinstance(error, PermissionError):
+            raise OSError(f"not allowed to listen on {host}:{port}") from None
+        raise PortTaken(f"cannot listen on {host}:{port}: {error.strerror}") from None
+    listener.setblocking(False)
+    return listener
+
+
+class Server:
+    """One application on one or more sockets. Must be made inside a running loop."""
+
+    def __init__(self, application: Application, limits: WireLimits | None = None) -> None:
+        self.application = application
+        self.limits = limits or WireLimits()
+        self.loop = asyncio.get_running_loop()
+        self.connections: set[Connection] = set()
+        self.tasks: set[asyncio.Task[None]] = set()
+        self._listeners: list[asyncio.Server] = []
+        self._sweeper = self.loop.call_later(_SWEEP_S, self._sweep)
+
+    async def listen(self, listener: socket.socket, tls: ssl.SSLContext | None = None) -> None:
+        """Accepts connections of a socket made by `bind`."""
+        server = await self.loop.create_server(
+            lambda: Connection(self),
+            sock=listener,
+            ssl=tls,
+            ssl_handshake_timeout=_TLS_HANDSHAKE_S if tls else None,
+        )
+        self._listeners.append(server)
+
+    async def drain(self, grace_s: float) -> int:
+        """Accepts no more, lets running requests end for so long, closes all connections.
+
+        Returns how many requests were cut off.
+        """
+        for listener in self._listeners:
+            listener.close()
+        for connection in tuple(self.connections):
+            connection.close_if_idle()
+        if self.tasks:
+            await asyncio.wait(tuple(self.tasks), timeout=grace_s)
+        cut = tuple(self.tasks)
+        for task in cut:
+            task.cancel()
+        if cut:
+            await asyncio.wait(cut, timeout=grace_s)
+        for connection in tuple(self.connections):
+            connection.close()
+        self._sweeper.cancel()
+        for listener in self._listeners:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(listener.wait_closed(), self.limits.close_s)
+        return len(cut)
+
+    def _sweep(self) -> None:
+        now = self.loop.time()
+        for connection in tuple(self.connections):
+            connection.cut_if_late(now)
+        self._sweeper = self.loop.call_later(_SWEEP_S, self._sweep)
