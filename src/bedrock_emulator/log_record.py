@@ -79,7 +79,7 @@ def log_record(
     return record
 
 
-def split_large_bodies(record: dict[str, Any], bucket: str, prefix: str) -> dict[str, bytes]:
+def split_large_bodies(record: dict[str, Any], bucket: str, folder: str) -> dict[str, bytes]:
     """Replaces bodies over 100 KB by their S3 path; returns the objects by key."""
     objects = {}
     for side in ("input", "output"):
@@ -91,7 +91,7 @@ def split_large_bodies(record: dict[str, Any], bucket: str, prefix: str) -> dict
         if len(encoded) > MAX_INLINE_BYTES:
             del part[f"{side}BodyJson"]
             key = f"data/{record['requestId']}_{side}.json.gz"
-            part[f"{side}BodyS3Path"] = f"s3://{bucket}/{prefix}{key}"
+            part[f"{side}BodyS3Path"] = f"s3://{bucket}/{folder}/{key}"
             objects[key] = encoded
     return objects
 

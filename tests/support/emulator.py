@@ -10,14 +10,16 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 START_S = 60.0  # a cold machine loads models slowly; a broken start ends at once
 STOP_S = 20.0
+EVENTUALLY_S = 30.0
 DEFAULT_REGION = "us-east-1"
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -169,6 +171,16 @@ def start_emulator(
         if process.stdout is not None:
             process.stdout.close()
         raise
+
+
+def eventually(look: Callable[[], Result]) -> Result:
+    """What `look` returns once it is truthy; TimeoutError after EVENTUALLY_S."""
+    deadline = time.monotonic() + EVENTUALLY_S
+    while not (result := look()):
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"nothing came in {EVENTUALLY_S} s")
+        time.sleep(0.02)
+    return result
 
 
 def read_log(log_dir: Path) -> list[dict[str, Any]]:

@@ -6,6 +6,7 @@ import gzip
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from bedrock_emulator.bill import Bill, Charge
@@ -141,7 +142,7 @@ class Meter:
             root = root / settings.key_prefix
         if "inputBodyJson" in record["input"]:
             folder = record_folder(record)
-            key = "/".join(part for part in (settings.key_prefix, str(folder), "") if part)
+            key = str(Path(settings.key_prefix, folder))
             for name, content in split_large_bodies(record, settings.bucket, key).items():
                 replace_file(root / folder / name, gzip.compress(content, mtime=0))
         self._books.log.append(root, record)

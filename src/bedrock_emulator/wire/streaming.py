@@ -25,7 +25,8 @@ async def write_stream(reply: Reply, *, live: bool) -> None:
     if ending is not None and ending.kind == "rubbish" and ending.what == "html":
         await reply.settle("full", output_tokens=0)
         content_type, content = rubbish(ending, None)
-        exchange.respond(200, {"content-type": content_type}, content)
+        headers = {"content-type": content_type, "x-amzn-RequestId": reply.request_id}
+        exchange.respond(200, headers, content)
         return
     exchange.start(200, _headers(reply))
     output_tokens = 0

@@ -1,0 +1,156 @@
+"""Starting, ending, starting again."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import ssl
+import subprocess
+import sys
+import threading
+
+import pytest
+from tests.support.emulator import eventually, read_log, start_emulator
+
+NOVA = "amazon.nova-lite-v1:0"
+HELLO = [{"role": "user", "content": [{"text": "Say hello."}]}]
+
+
+def test_a_second_start_finds_accounts_bill_and_certificate(tmp_path):
+    with start_emulator(tmp_path) as emulator:
+        first = emulator.accounts
+        certificate = emulator.ca_bundle.read_bytes()
+        for account in first:
+            emulator.client(account=account).converse(modelId=NOVA, messages=HELLO)
+        bill = emulator.bill()
+    with start_emulator(tmp_path) as emulator:
+        assert emulator.accounts == first
+        assert emulator.ca_bundle.read_bytes() == certificate
+        assert emulator.bill() == bill
+        assert [total["invocations"] for total in bill["totals"].values()] == [1, 1]
+        mode = (emulator.data_dir / "accounts.json").stat().st_mode
+        assert mode & 0o777 == 0o600
+
+
+def test_configured_accounts_are_used_and_not_printed(tmp_path):
+    config = """
+    [[accounts]]
+    id = "555555555555"
+    name = "demo pool"
+    regions = ["eu-west-1"]
+    log_dir = "somewhere/logs"
+    [[accounts.credentials]]
+    access_key_id = "AKIADEMO"
+    secret_access_key = "very-secret"
+    bearer_key = "bearer-secret"
+    """
+    with start_emulator(tmp_path, config=config) as emulator:
+        [account] = emulator.accounts
+        client = emulator.client(account=account, region="eu-west-1")
+        client.converse(modelId=NOVA, messages=HELLO)
+        assert len(emulator.logged(account)) == 1
+        assert account.log_dir.is_relative_to(tmp_path)
+        assert account.bearer_key == "bearer-secret"
+
+
+@pytest.mark.parametrize(
+    ("config", "named"),
+    [
+        ("typo = 1", "typo"),
+        ("[[accounts]]\nid = '12'", "accounts.id"),
+        ("[[accounts]]\nid = '111111111111'", "credentials"),
+        ("[[rules]]\naction = {kind = 'explode'}", "action.kind"),
+        ("http_port = 70000", "http_port"),
+        ("not toml", "emulator.toml"),
+    ],
+)
+def test_a_wrong_configuration_is_named(tmp_path, config, named):
+    with pytest.raises(RuntimeError, match="ended") as caught:
+        start_emulator(tmp_path, config=config)
+    assert named in str(caught.value)
+    assert "Traceback" not in str(caught.value)
+
+
+def test_one_data_folder_has_one_emulator_and_a_taken_port_is_named(tmp_path):
+    with start_emulator(tmp_path) as emulator:
+        with pytest.raises(RuntimeError, match="in use by another emulator"):
+            start_emulator(tmp_path)
+        other = tmp_path / "other"
+        other.mkdir()
+        port = int(emulator.url.rsplit(":", 1)[1])
+        with pytest.raises(RuntimeError, match=f"cannot listen on 127.0.0.1:{port}"):
+            start_emulator(other, http_port=port)
+
+
+def test_sigterm_in_the_middle_of_a_stream_bills_it(tmp_path):
+    with start_emulator(tmp_path) as emulator:
+        emulator.rules({"action": {"kind": "hang", "after_events": 2, "bill": "full"}})
+        stream = emulator.client().converse_stream(modelId=NOVA, messages=HELLO)["stream"]
+        next(iter(stream))
+        emulator.rules({"action": {"kind": "slow_tokens", "delay_ms": 60_000}})
+        slow = threading.Thread(target=_try, args=(emulator.client(), NOVA))
+        slow.start()
+        eventually(lambda: emulator.own("GET", "stats")["requests"].get("Converse"))
+        assert emulator.stop() == 0
+        slow.join()
+        stream.close()
+        lines = (emulator.data_dir / "bill.jsonl").read_text().splitlines()
+        billed = [json.loads(line) for line in lines]
+        logged = read_log(emulator.pool.log_dir)
+        assert {record["request_id"] for record in billed} == {r["requestId"] for r in logged}
+        assert [record["usage"]["output"] > 0 for record in billed] == [True, True]
+
+
+def _try(client, model):
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    try:
+        client.converse(modelId=model, messages=HELLO)
+    except (BotoCoreError, ClientError):
+        return
+
+
+def test_it_ends_with_its_parent(tmp_path):
+    """A middle process starts the emulator and is killed."""
+    code = (
+        "import subprocess, sys, time\n"
+        "subprocess.Popen([sys.executable, '-m', 'bedrock_emulator', '--exit-with-parent',"
+        " '--mode', 'fixed', '--http-port', '0', '--https-port', '0', '--data-dir', sys.argv[1]])\n"
+        "time.sleep(600)\n"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout is not None
+        ready = json.loads(parent.stdout.readline())
+        parent.kill()
+        # The emulator holds the pipe's other end: it closes when the emulator has ended.
+        assert parent.stdout.read() == ""
+    port = int(ready["url"].rsplit(":", 1)[1])
+    with socket.socket() as probe:
+        assert probe.connect_ex(("127.0.0.1", port)) != 0
+
+
+def test_the_authority_signs_the_loopback_names(emulator):
+    context = ssl.create_default_context(cafile=str(emulator.ca_bundle))
+    port = int(emulator.https_url.rsplit(":", 1)[1])
+    for name in ("127.0.0.1", "localhost", "bedrock-runtime.us-east-1.localhost"):
+        with (
+            socket.create_connection(("127.0.0.1", port), timeout=30) as plain,
+            context.wrap_socket(plain, server_hostname=name) as secured,
+        ):
+            assert secured.version() in ("TLSv1.2", "TLSv1.3")
+    key = emulator.data_dir / "tls" / "ca.key"
+    assert key.stat().st_mode & 0o777 == 0o600
+
+
+def test_help_names_every_option():
+    shown = subprocess.run(
+        [sys.executable, "-m", "bedrock_emulator", "--help"],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "COLUMNS": "100"},
+    ).stdout
+    for option in ("--config", "--data-dir", "--http-port", "--mode", "--exit-with-parent"):
+        assert option in shown
