@@ -1,0 +1,70 @@
+"""The bill adds up, outlives a crash, and keeps accounts apart."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime
+
+import pytest
+
+from bedrock_emulator.bill import Bill, Charge
+from bedrock_emulator.engine.types import TokenUsage
+
+AT = datetime(2026, 11, 23, tzinfo=UTC)
+
+
+def charge(account: str, number: int) -> Charge:
+    return Charge(
+        account=account,
+        region="us-east-1",
+        request_id=f"{account}-{number}",
+        operation="Converse",
+        model_id="us.m",
+        model="m",
+        usage=TokenUsage(number, 2, 3, 4, 5),
+        service_tier="default",
+        inference_region=None,
+        request_metadata={},
+        invocation_id=None,
+        error_code=None,
+        timestamp=AT,
+    )
+
+
+@pytest.mark.parametrize("mode", ["durable", "batched"])
+def test_totals_by_account_also_after_a_torn_last_line(tmp_path, mode):
+    path = tmp_path / "bill.jsonl"
+
+    async def first():
+        bill = Bill(path, mode)
+        for number in range(10):
+            bill.append(charge("one", number))
+        bill.append(charge("two", 7))
+        await asyncio.gather(*(bill.settled() for _ in range(5)))
+        page = bill.read("one", 2, 3)
+        assert [r["request_id"] for r in page["records"]] == ["one-2", "one-3", "one-4"]
+        assert page["more"]
+        assert list(page["totals"]) == ["one"]
+        bill.close()
+
+    async def second():
+        bill = Bill(path, mode)
+        bill.append(charge("two", 1))
+        await bill.settled()
+        answer = bill.read(None, 0, 100)
+        assert len(answer["records"]) == 12
+        assert not answer["more"]
+        assert answer["totals"]["one"] == {
+            "invocations": 10,
+            "input": 45,
+            "output": 20,
+            "cache_read": 30,
+            "cache_write_5m": 40,
+            "cache_write_1h": 50,
+        }
+        assert answer["totals"]["two"]["input"] == 8
+        bill.close()
+
+    asyncio.run(first())
+    path.write_bytes(path.read_bytes() + b'{"account": "one", "usa')
+    asyncio.run(second())

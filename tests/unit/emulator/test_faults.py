@@ -1,0 +1,101 @@
+"""When rules act, and what several of them do together."""
+
+from __future__ import annotations
+
+import pytest
+
+from bedrock_emulator.faults import MAX_RULES, NO_FAULT, RuleBook, Subject
+
+
+def subject(**changes) -> Subject:
+    members = {
+        "model_id": "anthropic.claude-sonnet-4-5-20250929-v1:0",
+        "account": "111111111111",
+        "region": "us-east-1",
+        "operation": "Converse",
+        "request_metadata": {"tid": "a", "env": "test"},
+        **changes,
+    }
+    return Subject(**members)
+
+
+def book(*rules) -> RuleBook:
+    made = RuleBook()
+    made.add(list(rules))
+    return made
+
+
+THROTTLE = {"kind": "throttle"}
+
+
+@pytest.mark.parametrize(
+    ("match", "other"),
+    [
+        ({"model": "anthropic.*"}, {"model_id": "amazon.nova-lite-v1:0"}),
+        ({"account": "111111111111"}, {"account": "222222222222"}),
+        ({"region": "us-*"}, {"region": "eu-central-1"}),
+        ({"operation": "Converse"}, {"operation": "ConverseStream"}),
+        ({"request_metadata": {"tid": "a"}}, {"request_metadata": {"tid": "b"}}),
+        ({"request_metadata": {"tid": "a"}}, {"request_metadata": {}}),
+    ],
+)
+def test_each_member_of_a_match(match, other):
+    rules = book({"match": match, "action": THROTTLE})
+    assert rules.plan(subject(**other)) == NO_FAULT
+    assert rules.plan(subject()).ending.kind == "throttle"
+
+
+@pytest.mark.parametrize(
+    ("when", "acts"),
+    [
+        ({}, "xxxxx"),
+        ({"nth": 3}, "..x.."),
+        ({"times": 2}, "xx..."),
+        ({"nth": 2, "times": 2}, ".xx.."),
+        ({"probability": 0}, "....."),
+    ],
+)
+def test_counting(when, acts):
+    rules = book({**when, "action": THROTTLE})
+    rules_and_others = [(subject(), rules.plan(subject()).ending) for _ in range(5)]
+    assert "".join("x" if ending else "." for _, ending in rules_and_others) == acts
+
+
+def test_a_call_that_does_not_match_is_not_counted():
+    rules = book({"match": {"account": "111111111111"}, "nth": 2, "action": THROTTLE})
+    for name in ("111111111111", "222222222222", "222222222222"):
+        assert rules.plan(subject(account=name)).ending is None
+    assert rules.plan(subject()).ending is not None
+
+
+def test_a_seed_decides_alone():
+    def drawn(seed):
+        rules = book({"probability": 0.3, "seed": seed, "action": THROTTLE})
+        return [rules.plan(subject()).ending is not None for _ in range(400)]
+
+    assert drawn(1) == drawn(1)
+    assert drawn(1) != drawn(2)
+    assert 80 < sum(drawn(1)) < 160
+
+
+def test_rules_act_together_and_the_first_ending_holds():
+    rules = book(
+        {"action": {"kind": "slow_tokens", "delay_ms": 3}},
+        {"action": {"kind": "slow_first_token", "delay_ms": 20}},
+        {"action": {"kind": "slow_tokens", "delay_ms": 4}},
+        {"action": {"kind": "cut", "after_events": 2}},
+        {"action": THROTTLE},
+        {"action": {"kind": "stop_on_hangup"}},
+    )
+    plan = rules.plan(subject())
+    assert (plan.token_ms, plan.first_token_ms, plan.stop_on_hangup) == (7, 20, True)
+    assert plan.ending.kind == "cut"
+
+
+def test_the_number_of_rules_has_a_limit():
+    rules = book(*[{"action": THROTTLE}] * MAX_RULES)
+    with pytest.raises(ValueError, match="more than"):
+        rules.add([{"action": THROTTLE}])
+    rules.clear()
+    assert rules.add([{"action": THROTTLE}]) == [MAX_RULES + 1]
+    assert rules.list() == [{"id": MAX_RULES + 1, "kind": "throttle", "matched": 0, "acted": 0}]
