@@ -110,7 +110,9 @@ class Decoder:
         position = 0
         try:
             while (end := self._frame_end(data, position)) is not None:
-                frames.append(self._frame(data[position:end]))
+                frames.append(
+                    self._frame(data[position:end] if position or end < len(data) else data)
+                )
                 position = end
         except EventStreamError as error:
             self._error = error
@@ -118,7 +120,7 @@ class Decoder:
                 raise
             return frames
         if position < len(data):
-            self._buffer += data[position:] if position else data
+            self._buffer += data[position:]
         return frames
 
     def close(self) -> None:
@@ -134,6 +136,7 @@ class Decoder:
         if available_bytes < _PRELUDE_BYTES:
             self._needed_bytes = _PRELUDE_BYTES
             return None
+        total_bytes: int
         total_bytes, headers_bytes, prelude_crc = _PRELUDE.unpack_from(data, start)
         if crc32(data[start : start + 8]) != prelude_crc:
             raise ChecksumMismatch("the prelude's checksum does not match")
@@ -145,11 +148,11 @@ class Decoder:
         if available_bytes < total_bytes:
             self._needed_bytes = total_bytes
             return None
-        return start + int(total_bytes)
+        return start + total_bytes
 
     def _frame(self, raw: bytes) -> Frame:
-        body_end = len(raw) - _CRC_BYTES
-        if crc32(memoryview(raw)[:body_end]) != _U32.unpack_from(raw, body_end)[0]:
+        (crc,) = _U32.unpack_from(raw, len(raw) - _CRC_BYTES)
+        if crc32(raw[:-_CRC_BYTES]) != crc:
             raise ChecksumMismatch("the frame's checksum does not match")
         headers_end = _PRELUDE_BYTES + _LENGTHS.unpack_from(raw)[1]
         encoded = raw[_PRELUDE_BYTES:headers_end]
@@ -158,30 +161,29 @@ class Decoder:
             block = _Block(encoded)
             if len(self._blocks) < _MAX_CACHED_BLOCKS and len(encoded) <= _MAX_CACHED_BLOCK_BYTES:
                 self._blocks[encoded] = block
-        return Frame(
-            block.message_type,
-            block.event_type,
-            block.exception_type,
-            block.headers,
-            raw[headers_end:body_end],
-            raw,
-        )
+        payload = raw[headers_end:-_CRC_BYTES]
+        message_type, event_type, exception_type, headers = block.words
+        return Frame(message_type, event_type, exception_type, headers, payload, raw)
 
 
 class _Block:
     """The parsed headers of a frame; shared by all frames of a stream that have the same."""
 
-    __slots__ = ("event_type", "exception_type", "headers", "message_type")
+    __slots__ = ("words",)
 
     def __init__(self, encoded: bytes) -> None:
-        self.headers = decode_headers(encoded)
-        self.message_type = self._text(":message-type")
-        self.event_type = self._text(":event-type")
-        self.exception_type = self._text(":exception-type")
+        headers = decode_headers(encoded)
+        self.words = (
+            _text(headers, ":message-type"),
+            _text(headers, ":event-type"),
+            _text(headers, ":exception-type"),
+            headers,
+        )
 
-    def _text(self, name: str) -> str | None:
-        value = self.headers.get(name)
-        return value if isinstance(value, str) else None
+
+def _text(headers: Headers, name: str) -> str | None:
+    value = headers.get(name)
+    return value if isinstance(value, str) else None
 
 
 def decode_headers(encoded: bytes) -> dict[str, HeaderValue]:

@@ -29,6 +29,7 @@ from tenantry.domain.usage_figures import (
 )
 
 __all__ = [
+    "INVOCATION_METRICS",
     "NORMALISER_VERSION",
     "InvokeStreamUsage",
     "Normalised",

@@ -42,11 +42,15 @@ class Upstream:
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:
-    """Limits of one attempt. A plain answer's first byte comes only when it is complete."""
+    """Limits of one attempt. A plain answer's first byte comes only when it is complete.
+
+    `first_byte_timeout_ms` bounds every later wait too; `idle_timeout_ms`, where it is shorter,
+    bounds those within a stream.
+    """
 
     connect_timeout_ms: int = 3_000
     first_byte_timeout_ms: int = 300_000
-    idle_timeout_ms: int = 60_000  # between two pieces of an answer; at most first_byte
+    idle_timeout_ms: int = 60_000  # between two pieces of a stream
     total_timeout_ms: int = 600_000
 
 

@@ -144,7 +144,7 @@ def test_no_answer_in_time_may_be_billed_and_ends_the_connection(model, attempt)
     assert (failure.kind, failure.maybe_billed) == (FailureKind.TIMED_OUT, True)
 
 
-@pytest.mark.parametrize("limit", ["idle_timeout_ms", "total_timeout_ms"])
+@pytest.mark.parametrize("limit", ["first_byte_timeout_ms", "total_timeout_ms"])
 def test_a_stalled_body(model, attempt, limit):
     async def stall(exchange):
         await exchange.begin(JSON)

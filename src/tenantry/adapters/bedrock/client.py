@@ -85,9 +85,7 @@ class BedrockModel:
             )
         except (EndpointRefused, UnknownCredentials, ValueError) as error:
             raise ExchangeFailed(FailureKind.UNSENDABLE, False, str(error)) from error
-        return await open_exchange(
-            endpoint.client, endpoint.origin + path, headers, attempt.body, attempt.timeouts
-        )
+        return await open_exchange(endpoint.client, endpoint.origin + path, headers, attempt)
 
 
 async def _failure(exchange: Exchange) -> Failure:
