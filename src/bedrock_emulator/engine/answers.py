@@ -12,7 +12,6 @@ from bedrock_emulator.engine.types import Answer, Event, Json, LatencyPath, Toke
 
 _PADDING = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
 _LATENCY: tuple[LatencyPath, ...] = (("total", ("metrics", "latencyMs")),)
-_MAX_FIELD_PATHS = 10
 
 
 def converse_body(
@@ -169,10 +168,8 @@ def _extras(body: Json, prompt: Prompt, made: Generation) -> dict[str, Any]:
         extras["serviceTier"] = {"type": prompt.tier}
     if body.get("performanceConfig") is not None:
         extras["performanceConfig"] = body["performanceConfig"]
-    paths = body.get("additionalModelResponseFieldPaths")
-    if isinstance(paths, list):
-        known = {"/stop_sequence": made.stop_sequence, "/stop_reason": made.stop_reason}
-        asked = [path for path in paths[:_MAX_FIELD_PATHS] if path in known]
-        if asked:
-            extras["additionalModelResponseFields"] = {p[1:]: known[p] for p in asked}
+    known = {"/stop_sequence": made.stop_sequence, "/stop_reason": made.stop_reason}
+    asked = [path for path in prompt.field_paths if path in known]
+    if asked:
+        extras["additionalModelResponseFields"] = {path[1:]: known[path] for path in asked}
     return extras

@@ -18,6 +18,7 @@ from bedrock_emulator.engine.tokens import tokeniser
 Vectors = list[list[float]]
 _MAX_TITAN_CHARACTERS = 50_000  # Bedrock user guide, Titan Text Embeddings
 _MAX_COHERE_TEXTS = 96
+_COHERE_TYPES = ("float", "int8", "binary")
 _TITAN_MEMBERS = {
     "amazon.titan-embed-text-v2:0": {"inputText", "dimensions", "normalize", "embeddingTypes"},
     "amazon.titan-embed-image-v1": {"inputText", "inputImage", "embeddingConfig"},
@@ -148,11 +149,16 @@ def _read_cohere(body: dict[str, Any], model: Model) -> EmbeddingPlan:
         dimensions = _one_of(
             body.get("output_dimension", 1536), (256, 512, 1024, 1536), "output_dimension"
         )
-        types = tuple(body.get("embedding_types") or ("float",))
+        types = _cohere_types(body) or ("float",)
         return EmbeddingPlan(texts, dimensions, True, tokens, _cohere_by_type, types)
-    types = tuple(body.get("embedding_types") or ())
+    types = _cohere_types(body)
     render = _cohere_by_type if types else _cohere_floats
     return EmbeddingPlan(texts, 1024, True, tokens, render, types)
+
+
+def _cohere_types(body: dict[str, Any]) -> tuple[str, ...]:
+    types = checks.as_list(body.get("embedding_types") or [], "embedding_types")
+    return tuple(str(_one_of(kind, _COHERE_TYPES, "embedding_types")) for kind in types)
 
 
 def _cohere_by_type(vectors: Vectors, plan: EmbeddingPlan, seed: str) -> dict[str, Any]:
@@ -164,7 +170,7 @@ def _cohere_by_type(vectors: Vectors, plan: EmbeddingPlan, seed: str) -> dict[st
     return {
         "id": seed,
         "texts": list(plan.texts),
-        "embeddings": {kind: forms[kind] for kind in plan.types if kind in forms},
+        "embeddings": {kind: forms[kind] for kind in plan.types},
         "response_type": "embeddings_by_type",
     }
 

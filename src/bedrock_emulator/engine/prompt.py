@@ -52,6 +52,7 @@ class Prompt:
     schema: dict[str, Any] | None = None
     thinking: bool = False
     tier: str = "default"
+    field_paths: tuple[str, ...] = ()  # members of the native answer that are asked for
     checkpoints: int = 0
     chat: bool = False  # a chat body, where the family also has another kind
 

@@ -7,6 +7,7 @@ from typing import Any
 
 _MAX_DEPTH = 12
 _MAX_ITEMS = 100
+_MAX_LENGTH = 10_000
 _FORMATS = {
     "date": "2026-01-01",
     "date-time": "2026-01-01T00:00:00Z",
@@ -35,11 +36,11 @@ def _value(schema: Any, root: Mapping[str, Any], hint: str, depth: int) -> Any:
     for fixed in ("const", "default"):
         if fixed in schema:
             return schema[fixed]
-    if schema.get("enum"):
-        return schema["enum"][0]
+    if choices := _list(schema.get("enum")):
+        return choices[0]
     for union in ("anyOf", "oneOf", "allOf"):
-        if schema.get(union):
-            return _value(schema[union][0], root, hint, depth + 1)
+        if branches := _list(schema.get(union)):
+            return _value(branches[0], root, hint, depth + 1)
     return _typed(schema, root, hint, depth)
 
 
@@ -48,10 +49,12 @@ def _typed(schema: Mapping[str, Any], root: Mapping[str, Any], hint: str, depth:
     if isinstance(kind, list):
         kind = next((name for name in kind if name != "null"), "null")
     if kind == "object" or (kind is None and "properties" in schema):
-        properties = schema.get("properties") or {}
+        properties = schema.get("properties")
+        if not isinstance(properties, Mapping):
+            return {}
         return {key: _value(sub, root, hint, depth + 1) for key, sub in properties.items()}
     if kind == "array":
-        count = min(max(int(schema.get("minItems", 1)), 0), _MAX_ITEMS)
+        count = min(max(_number(schema.get("minItems"), 1), 0), _MAX_ITEMS)
         return [_value(schema.get("items"), root, hint, depth + 1) for _ in range(count)]
     if kind in ("integer", "number"):
         return _least(schema)
@@ -64,15 +67,22 @@ def _least(schema: Mapping[str, Any]) -> Any:
     if "minimum" in schema:
         return schema["minimum"]
     if "exclusiveMinimum" in schema:
-        return schema["exclusiveMinimum"] + 1
-    return min(0, schema.get("maximum", 0))
+        return _number(schema["exclusiveMinimum"], 0) + 1
+    return min(0, _number(schema.get("maximum"), 0))
 
 
 def _string(schema: Mapping[str, Any], hint: str) -> str:
     text = _FORMATS.get(str(schema.get("format")), hint)
-    least, most = int(schema.get("minLength", 0)), schema.get("maxLength")
-    text = text.ljust(least, ".")
-    return text[: int(most)] if most is not None else text
+    text = text.ljust(min(_number(schema.get("minLength"), 0), _MAX_LENGTH), ".")
+    return text[: max(0, _number(schema.get("maxLength"), _MAX_LENGTH))]
+
+
+def _number(value: Any, otherwise: int) -> int:
+    return value if isinstance(value, int) and not isinstance(value, bool) else otherwise
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
 
 
 def _resolve(reference: Any, root: Mapping[str, Any]) -> Any:

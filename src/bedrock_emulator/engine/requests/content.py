@@ -11,10 +11,8 @@ from bedrock_emulator.engine.prompt import MAX_CHECKPOINTS, Prompt
 from bedrock_emulator.engine.requests import checks
 from bedrock_emulator.engine.types import EmulatedError
 
-_IMAGE_FORMATS = frozenset({"png", "jpeg", "gif", "webp"})
-_DOCUMENT_FORMATS = frozenset(
-    {"pdf", "csv", "doc", "docx", "xls", "xlsx", "html", "txt", "md"},
-)
+_IMAGE_FORMATS = ("png", "jpeg", "gif", "webp")
+_DOCUMENT_FORMATS = ("pdf", "csv", "doc", "docx", "xls", "xlsx", "html", "txt", "md")
 _BLOCKS = frozenset(
     {
         *("text", "image", "document", "video", "audio", "toolUse", "toolResult", "guardContent"),
@@ -211,7 +209,7 @@ def _other_text(kind: str, value: Any, path: str) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
-def _not_in(path: str, value: Any, allowed: frozenset[str]) -> EmulatedError:
+def _not_in(path: str, value: Any, allowed: tuple[str, ...]) -> EmulatedError:
     return errors.validation(
         f"1 validation error detected: Value '{value}' at '{path}' failed to satisfy constraint: "
         f"Member must satisfy enum value set: [{', '.join(sorted(allowed))}]"

@@ -11,6 +11,7 @@ from bedrock_emulator.engine.prompt import Prompt, Turn
 from bedrock_emulator.engine.requests import checks, content
 from bedrock_emulator.engine.requests.tooling import read_tool_config
 
+_MAX_FIELD_PATHS = 10  # service model, ConverseRequest
 _NOVA_MEMBERS = frozenset({"schemaVersion", "messages", "system", "inferenceConfig", "toolConfig"})
 
 
@@ -78,9 +79,23 @@ def _read_settings(body: dict[str, Any], prompt: Prompt) -> None:
                 f"[{', '.join(checks.TIERS)}]"
             )
         prompt.tier = name if name in prompt.model.tiers else "default"
+    paths = body.get("additionalModelResponseFieldPaths")
+    if paths is not None:
+        prompt.field_paths = _field_paths(paths)
     fields = body.get("additionalModelRequestFields")
     if isinstance(fields, dict) and isinstance(fields.get("thinking"), dict):
         prompt.thinking = fields["thinking"].get("type") in ("enabled", "adaptive")
+
+
+def _field_paths(paths: Any) -> tuple[str, ...]:
+    name = "additionalModelResponseFieldPaths"
+    texts = tuple(checks.as_text(path, name) for path in checks.as_list(paths, name))
+    if len(texts) > _MAX_FIELD_PATHS:
+        raise errors.validation(
+            f"1 validation error detected: Value at '{name}' failed to satisfy constraint: Member "
+            f"must have length less than or equal to {_MAX_FIELD_PATHS}"
+        )
+    return texts
 
 
 def _read_inference(inference: Any, prompt: Prompt) -> None:
@@ -100,9 +115,10 @@ def _read_inference(inference: Any, prompt: Prompt) -> None:
 
 def _read_output_config(config: Any, prompt: Prompt) -> None:
     """A JSON schema for the answer, which comes as text; Claude is billed for its tokens."""
-    form = (config or {}).get("textFormat") if isinstance(config, dict | None) else None
-    if not form:
+    form = checks.as_object(config or {}, "outputConfig").get("textFormat")
+    if form is None:
         return
+    form = checks.as_object(form, "outputConfig/textFormat")
     structure = checks.as_object(form.get("structure"), "outputConfig/textFormat/structure")
     schema = checks.as_object(structure.get("jsonSchema"), "outputConfig/textFormat/structure")
     text = checks.as_text(schema.get("schema"), "outputConfig/textFormat/structure/jsonSchema")

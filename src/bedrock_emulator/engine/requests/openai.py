@@ -11,7 +11,7 @@ from bedrock_emulator.engine.prompt import Prompt, Tool, Turn
 from bedrock_emulator.engine.requests import checks
 
 _LIMITS = ("max_completion_tokens", "max_tokens")
-_ROLES = frozenset({"system", "developer", "user", "assistant", "tool"})
+_ROLES = ("system", "developer", "user", "assistant", "tool")
 
 
 def read_chat(body: dict[str, Any], model: Model) -> Prompt:
@@ -55,7 +55,8 @@ def _tool(entry: Any, index: int) -> Tool:
 
 def _choice(choice: Any) -> str:
     if isinstance(choice, dict):
-        return f"tool:{(choice.get('function') or {}).get('name', '')}"
+        function = checks.as_object(choice.get("function"), "tool_choice/function")
+        return f"tool:{function.get('name')}"
     return {"required": "any", "none": "none"}.get(str(choice), "auto")
 
 
@@ -69,7 +70,7 @@ def _read_message(message: dict[str, Any], index: int, prompt: Prompt) -> None:
     text = _text(message.get("content"), index)
     prompt.begin_turn(str(role))
     prompt.add_text(f"{role}:", text)
-    for call in message.get("tool_calls") or []:
+    for call in checks.as_list(message.get("tool_calls") or [], f"messages/{index}/tool_calls"):
         prompt.add_text("call:", json.dumps(call, ensure_ascii=False))
     if role in ("system", "developer"):
         prompt.system = "\n\n".join(part for part in (prompt.system, text) if part)

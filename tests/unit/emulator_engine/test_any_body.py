@@ -1,0 +1,151 @@
+"""No body, however wrong, brings out anything but an answer or a refusal in Bedrock's shape."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bedrock_emulator.engine import Call, EmulatedError, Engine, Operation
+
+ENGINE = Engine(mode="fixed")
+CLAUDE = "anthropic.claude-sonnet-4-5-20250929-v1:0"
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-5, 5) | st.floats() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner),
+    max_leaves=6,
+)
+TOOLS = {"tools": [{"toolSpec": {"name": "t", "inputSchema": {"json": {"type": "object"}}}}]}
+CONVERSE = {
+    "messages": [
+        {"role": "user", "content": [{"text": "a"}, {"cachePoint": {"type": "default"}}]},
+        {"role": "assistant", "content": [{"toolUse": {"toolUseId": "1", "name": "t"}}]},
+        {
+            "role": "user",
+            "content": [
+                {"toolResult": {"toolUseId": "1", "content": [{"json": {}}]}},
+                {"image": {"format": "png", "source": {"bytes": "AAAA"}}},
+                {"document": {"name": "d", "format": "txt", "source": {"bytes": "AAAA"}}},
+                {"guardContent": {"text": {"text": "g"}}},
+            ],
+        },
+    ],
+    "system": [{"text": "s"}, {"cachePoint": {"type": "default"}}],
+    "inferenceConfig": {"maxTokens": 5, "temperature": 0.5, "stopSequences": ["x"]},
+    "toolConfig": {**TOOLS, "toolChoice": {"auto": {}}},
+    "serviceTier": {"type": "flex"},
+    "requestMetadata": {"k": "v"},
+    "outputConfig": {
+        "textFormat": {"type": "json_schema", "structure": {"jsonSchema": {"schema": "{}"}}}
+    },
+    "additionalModelRequestFields": {"thinking": {"type": "enabled"}},
+    "additionalModelResponseFieldPaths": ["/stop_sequence"],
+}
+ANTHROPIC = {
+    "anthropic_version": "bedrock-2023-05-31",
+    "max_tokens": 5,
+    "messages": [
+        {
+            "role": "user",
+            "content": [
+                {"type": "text", "text": "a", "cache_control": {"type": "ephemeral"}},
+                {"type": "image", "source": {"type": "base64", "data": "AAAA"}},
+                {"type": "document", "source": {"type": "text", "data": "a"}},
+                {"type": "tool_result", "tool_use_id": "1", "content": [{"text": "b"}]},
+            ],
+        },
+    ],
+    "system": [{"type": "text", "text": "s"}],
+    "tools": [{"name": "t", "input_schema": {"type": "object"}}],
+    "tool_choice": {"type": "tool", "name": "t"},
+    "thinking": {"type": "enabled"},
+    "stop_sequences": ["x"],
+}
+CHAT = {
+    "messages": [{"role": "user", "content": [{"type": "text", "text": "a"}]}],
+    "max_completion_tokens": 5,
+    "stop": ["x"],
+    "tools": [{"type": "function", "function": {"name": "t", "parameters": {"type": "object"}}}],
+    "tool_choice": {"type": "function", "function": {"name": "t"}},
+    "response_format": {"type": "json_schema", "json_schema": {"schema": {"type": "object"}}},
+}
+TITAN = {"inputText": "a", "dimensions": 256, "normalize": True, "embeddingTypes": ["binary"]}
+COHERE = {"texts": ["a"], "input_type": "search_query", "embedding_types": ["int8"]}
+NOVA_EMBED = {"singleEmbeddingParams": {"text": {"value": "a"}, "embeddingDimension": 256}}
+BODIES: list[tuple[Operation, str, dict[str, Any]]] = [
+    ("Converse", CLAUDE, CONVERSE),
+    ("ConverseStream", "amazon.nova-lite-v1:0", CONVERSE),
+    ("InvokeModel", CLAUDE, ANTHROPIC),
+    ("InvokeModelWithResponseStream", CLAUDE, ANTHROPIC),
+    ("InvokeModel", "openai.gpt-oss-20b-1:0", CHAT),
+    ("InvokeModelWithResponseStream", "openai.gpt-oss-20b-1:0", CHAT),
+    ("InvokeModel", "meta.llama3-1-8b-instruct-v1:0", {"prompt": "a", "max_gen_len": 5}),
+    ("InvokeModel", "mistral.mistral-7b-instruct-v0:2", {"prompt": "a", "stop": ["x"]}),
+    ("InvokeModel", "amazon.titan-embed-text-v2:0", TITAN),
+    ("InvokeModel", "cohere.embed-english-v3", COHERE),
+    ("InvokeModel", "cohere.embed-v4:0", {**COHERE, "output_dimension": 256}),
+    ("InvokeModel", "amazon.nova-2-multimodal-embeddings-v1:0", NOVA_EMBED),
+    ("InvokeModel", "amazon.titan-embed-image-v1", {"inputText": "a", "embeddingConfig": {}}),
+]
+
+
+def paths(node: Any, here: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    items = node.items() if isinstance(node, dict) else enumerate(node)
+    below = [
+        path
+        for key, value in items
+        for path in (paths(value, (*here, key)) if isinstance(value, dict | list) else [])
+    ]
+    keys = node if isinstance(node, dict) else range(len(node))
+    return [*((*here, key) for key in keys), *below]
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.data())
+def test_a_body_with_one_wrong_member_is_answered_or_refused(data: st.DataObject) -> None:
+    operation, model, valid = data.draw(st.sampled_from(BODIES))
+    body = copy.deepcopy(valid)
+    path = data.draw(st.sampled_from(paths(body)))
+    node: Any = body
+    for key in path[:-1]:
+        node = node[key]
+    action = data.draw(st.sampled_from(["replace", "remove", "add"]))
+    if action == "replace":
+        node[path[-1]] = data.draw(JSON)
+    elif action == "remove":
+        del node[path[-1]]
+    elif isinstance(node, dict):
+        node[data.draw(st.text(min_size=1, max_size=8))] = data.draw(JSON)
+    run(Call(operation, model, "111122223333", "us-east-1", body))
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.sampled_from(BODIES), JSON)
+def test_a_body_that_is_nothing_at_all_is_refused(
+    shape: tuple[Operation, str, dict[str, Any]], body: Any
+) -> None:
+    run(Call(shape[0], shape[1], "111122223333", "us-east-1", body))
+    try:
+        count = Call("CountTokens", CLAUDE, "111122223333", "us-east-1", body)
+        ENGINE.count_tokens(count)
+    except EmulatedError as refusal:
+        assert 400 <= refusal.status < 500
+
+
+def test_the_untouched_bodies_are_answered() -> None:
+    for operation, model, body in BODIES:
+        if model.startswith("amazon.nova-lite"):
+            continue  # Nova refuses a second class of cache life and Claude's blocks
+        answer = ENGINE.answer(Call(operation, model, "111122223333", "us-east-1", body))
+        assert answer.body or answer.events
+
+
+def run(call: Call) -> None:
+    try:
+        answer = ENGINE.answer(call)
+    except EmulatedError as refusal:
+        assert 400 <= refusal.status < 500 and refusal.message
+    else:
+        assert (answer.body is None) != (not answer.events)
