@@ -149,7 +149,11 @@ def _leaves(members: object, path: str, depth: int) -> Iterator[tuple[str, int |
         return
     if isinstance(members, Mapping | list):
         for name, value in _entries(members):
-            yield from _leaves(value, f"{path}.{name}" if path else str(name), depth + 1)
+            inner = f"{path}.{name}" if path else str(name)
+            if type(value) is int and 0 <= value <= MAX_COUNT and len(inner) <= _MAX_RAW_NAME_CHARS:
+                yield inner, value  # nearly every member, without a generator of its own
+            else:
+                yield from _leaves(value, inner, depth + 1)
     elif isinstance(members, int) and not isinstance(members, bool):
         yield path, members if abs(members) <= MAX_COUNT else "out of range"
     elif isinstance(members, float):

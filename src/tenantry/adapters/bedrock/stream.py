@@ -11,7 +11,7 @@ from typing import Final
 import orjson
 
 from tenantry.adapters.bedrock.exchange import Exchange, ExchangeFailed
-from tenantry.domain.eventstream import Decoder, EventStreamError, Frame
+from tenantry.domain.eventstream import Decoder, EventStreamError, Frame, TruncatedStream
 from tenantry.domain.normalise import INVOCATION_METRICS
 from tenantry.ports.model import FailureKind, StreamEnd, StreamEndKind
 
@@ -72,6 +72,8 @@ class EventStreamReply:
             frames = self._decoder.feed(piece)
         except ExchangeFailed as error:
             return await self._finish(self._broken_end(_ENDS[error.kind], error.message))
+        except TruncatedStream as error:
+            return await self._finish(self._broken_end(StreamEndKind.CUT, str(error)))
         except EventStreamError as error:
             return await self._finish(self._broken_end(StreamEndKind.GARBLED, str(error)))
         for frame in frames:
