@@ -40,13 +40,13 @@ class Tokeniser:
     def count(self, text: str) -> int:
         try:
             return cast(int, self._get().count(text))
-        except UnicodeEncodeError:
+        except (UnicodeEncodeError, TypeError):  # the binding tells lone surrogates so
             raise _not_text() from None
 
     def encode(self, text: str) -> list[int]:
         try:
             return cast("list[int]", self._get().encode_ordinary(text))
-        except UnicodeEncodeError:
+        except (UnicodeEncodeError, TypeError):  # the binding tells lone surrogates so
             raise _not_text() from None
 
     def decode(self, ids: list[int]) -> str:

@@ -21,12 +21,17 @@ _QUOTED = (
     r"""(?:"(?P<dq>[^"]{1,2000})"|'(?P<sq>[^'\n]{1,2000})'|"""
     r"""`(?P<bq>[^`]{1,2000})`|“(?P<cq>[^”]{1,2000})”)"""
 )
-_PLAIN = r"(?P<plain>[^\n]{1,500}?)(?=[.!]?\s*(?:$|\n|</)|[.!]\s)"
+_PLAIN = r"(?P<plain>[^\n<]{1,500}?)(?=[.!]?\s*(?:$|\n|<)|[.!]\s)"
+# "Answer only from the passages" tells how, not what: such words begin no text to be said.
+_NOT_HOW = (
+    r"(?!(?:from|in|using|based|with|on|by|what|when|if|to|as|about|after|once|for|passages?|"
+    r"documents?|sources?|questions?|your|you|and|one|two|three|short|brief)\b)"
+)
+_VERB = r"\b(?:reply|respond|answer|say|output|print|write|return|state)\b(?:[ \t]+back)?"
 _SAY = re.compile(
-    r"\b(?:repl(?:y|ies)|respond|answer|say|output|print|write|return|state)\b(?:[ \t]+back)?"
-    r"(?:[ \t]+(?:only|just|exactly|precisely|simply|solely|with|by saying|verbatim|"
+    _VERB + r"(?:[ \t]+(?:only|just|exactly|precisely|simply|solely|with|by saying|verbatim|"
     r"nothing but|the|single|exact|word|words|string|text|phrase|sentence|following|this|line|"
-    r"literal(?:ly)?)\b)+[ \t]*:?[ \t]*\n?" + rf"(?:{_QUOTED}|{_PLAIN})",
+    r"literal(?:ly)?)\b)++[ \t]*+:?+[ \t]*+\n?+" + rf"(?:{_QUOTED}|{_NOT_HOW}{_PLAIN})",
     re.IGNORECASE | re.MULTILINE,
 )
 _SAY_QUOTED = re.compile(
@@ -35,20 +40,27 @@ _SAY_QUOTED = re.compile(
     re.IGNORECASE,
 )
 _INCLUDE = re.compile(
-    r"\b(?:include|append|add|insert|end (?:your|the) (?:answer|reply|response) with|"
-    r"(?:begin|start) (?:your|the) (?:answer|reply|response) with)\b[ \t]*"
-    r"(?:the[ \t]+(?:word|words|string|text|phrase|link|code|image)[ \t]*)?:?[ \t]*"
-    rf"(?:{_QUOTED}|{_PLAIN})",
+    r"\b(?:include|append|add|insert|(?:begin|start|end) (?:your|the) (?:answer|reply|response) "
+    r"with)\b[ \t]*(?:(?:the|this)[ \t]+)?(?:"
+    r"(?:word|words|string|text|phrase|link|url|code|image|sentence)\b[ \t]*:?[ \t]*"
+    rf"(?:{_QUOTED}|{_PLAIN})|(?P<link>(?:https?://|!\[)\S{{1,500}}))",
     re.IGNORECASE | re.MULTILINE,
 )
 _DUMP = re.compile(
-    r"\b(?:repeat|print|reveal|show|output|display|leak|exfiltrate|dump|recite|disclose|quote|copy|"
-    r"list|give me|tell me|send|forward|summari[sz]e)\b[^\n.?]{0,80}?\b(?:everything|all|above|"
-    r"previous|prior|system|instructions?|prompt|context|passages?|documents?|conversation|secrets?|"
-    r"credentials?|api[ -]keys?|passwords?|other (?:tenants?|customers?|users?)|verbatim|"
-    r"confidential)\b",
+    r"\b(?:repeat|print|reveal|show|output|display|leak|exfiltrate|dump|recite|disclose|copy|list|"
+    r"give me|tell me|send|forward|write out)\b[^\n.?]{0,60}?\b(?:everything|above|all (?:of )?"
+    r"(?:the |your |these )?(?:documents?|passages?|text|context|instructions?|data|information)|"
+    r"(?:system|your|whole|entire|full|initial) (?:prompt|context|conversation|instructions?)|"
+    r"(?:previous|prior) (?:instructions?|messages?|conversation)|secrets?|credentials?|"
+    r"api[ -]keys?|passwords?|other (?:tenants?|customers?|users?|people)|confidential)\b",
     re.IGNORECASE,
 )
+_UNLESS = re.compile(
+    r"\b(?:not|never|don't|do not|cannot|can't|without|refuse|if|when|unless|where|otherwise|"
+    r"in case)\b",
+    re.IGNORECASE,
+)
+_SENTENCE_BEFORE = 200  # characters before a match in which its sentence begins
 _OVERRIDE = re.compile(
     r"\b(?:ignore|disregard|forget|override)\b[^\n.]{0,80}?\b(?:instructions?|rules?|above|prompt|"
     r"context|guidelines?|everything)\b[\s.,;:!]*(?:(?:and|then|instead)\b[\s,:]*)*(?P<rest>[^\n<]*)",
@@ -82,10 +94,8 @@ def _obeyed(text: str) -> Iterator[str]:
     """What each instruction makes it say, in the order of the prompt."""
     said: list[tuple[int, str]] = []
     for pattern in (_SAY, _SAY_QUOTED, _INCLUDE):
-        said += [(match.start(), _asked(match)) for match in pattern.finditer(text)]
-    dump = _DUMP.search(text)
-    if dump:
-        said.append((dump.start(), text))
+        said += [(match.start(), _asked(match)) for match in _meant(pattern, text)]
+    said += [(match.start(), text) for match in _meant(_DUMP, text)][:1]
     for match in _OVERRIDE.finditer(text):
         rest = match["rest"].strip()
         known = any(pattern.search(rest) for pattern in (_SAY, _SAY_QUOTED, _INCLUDE, _DUMP))
@@ -98,10 +108,19 @@ def _obeyed(text: str) -> Iterator[str]:
             yield line
 
 
+def _meant(pattern: re.Pattern[str], text: str) -> Iterator[re.Match[str]]:
+    """Matches that no condition and no negation stands before in their sentence."""
+    for match in pattern.finditer(text):
+        before = text[max(0, match.start() - _SENTENCE_BEFORE) : match.start()]
+        if not _UNLESS.search(re.split(r"[.!?;\n>]", before)[-1]):
+            yield match
+
+
 def _asked(match: re.Match[str]) -> str:
     groups: dict[str, Any] = match.groupdict()
     quoted = next((groups[name] for name in ("dq", "sq", "bq", "cq") if groups.get(name)), None)
-    return str(quoted if quoted is not None else groups.get("plain") or "").strip()
+    plain = groups.get("plain") or groups.get("link") or ""
+    return str(quoted if quoted is not None else plain).strip()
 
 
 def _calls(text: str, prompt: Prompt) -> list[ToolCall]:
