@@ -1,6 +1,7 @@
 """The embedded cluster as Tenantry sees it: start, stop, status, and a DSN for each role."""
 
 import asyncio
+import contextlib
 import json
 import os
 import subprocess
@@ -33,6 +34,7 @@ _GUARDIAN = "tenantry.adapters.postgres.embedded.guardian"
 _POLL_S = 0.01
 _PASSWORDS = (initialise.SUPERUSER, *roles.LOGIN_ROLES)
 
+Guardian = subprocess.Popen[bytes]
 Role = Literal["superuser", "migrator", "app", "control", "operator"]
 
 
@@ -55,9 +57,10 @@ class EmbeddedCluster:
         self._bin_dir = bin_dir
         self._cache_root = cache_root
         self._data_root = data_root
-        self._guardian: subprocess.Popen[bytes] | None = None
+        self._guardian: Guardian | None = None
         self._watcher: threading.Thread | None = None
-        self._stopping = threading.Event()
+        self._turn = threading.Lock()  # of stopping and of bringing a guardian back
+        self._stopping = False
         self._place: place.Place | None = None
         self._passwords: dict[str, str] = {}
 
@@ -95,13 +98,13 @@ class EmbeddedCluster:
                 "status_path": str(where.status_path),
                 "log_path": str(where.log_path),
             }
-            self._stopping.clear()
-            self._spawn(orders, lock)
+            self._stopping = False
+            guardian = self._spawn(orders, lock)
         except BaseException:
             os.close(lock)
             raise
         self._watcher = threading.Thread(
-            target=self._watch, args=(orders, lock), name="postgres-watch", daemon=True
+            target=self._watch, args=(guardian, orders, lock), name="postgres-watch", daemon=True
         )
         self._watcher.start()
         try:
@@ -113,10 +116,11 @@ class EmbeddedCluster:
 
     def stop(self) -> None:
         """Shut the server down cleanly and release the cluster; nothing where it is not ours."""
-        guardian, self._guardian = self._guardian, None
+        with self._turn:
+            self._stopping = True
+            guardian, self._guardian = self._guardian, None
         if guardian is None:
             return
-        self._stopping.set()
         _dismiss(guardian)
         if self._watcher is not None:
             self._watcher.join(STOP_TIMEOUT_S)
@@ -127,7 +131,7 @@ class EmbeddedCluster:
         Raises ClusterNotRunning where none does.
         """
         where = place.known_place(self._home)
-        running = where is not None and place.owner_is_alive(where)
+        running = where is not None and place.is_held(where) and place.owner_is_alive(where)
         if where is None or not running or not where.secrets_path.exists():
             raise ClusterNotRunning(f"No Tenantry runs the database of {self._home}.")
         self._place = where
@@ -150,7 +154,7 @@ class EmbeddedCluster:
         The port can change when another program took it while the server restarted.
         """
         said = self.status()
-        if said is None or not self._passwords:
+        if said is None or said.state in ("failed", "stopped") or not self._passwords:
             raise ClusterNotRunning(f"The database of {self._home} is not running.")
         user = f"tenantry_{role}"
         login = f"{user}:{self._passwords[user]}"
@@ -159,6 +163,11 @@ class EmbeddedCluster:
             return f"postgresql://{login}@{address}/{database}?sslmode=disable"
         socket = quote(said.socket_dir, safe="")
         return f"postgresql://{login}@/{database}?host={socket}&port={said.port}"
+
+    @property
+    def home(self) -> Path:
+        """The data folder of Tenantry that this cluster belongs to."""
+        return self._home
 
     @property
     def folder(self) -> Path | None:
@@ -176,7 +185,7 @@ class EmbeddedCluster:
                     raise
             time.sleep(_POLL_S)
 
-    def _spawn(self, orders: dict[str, object], lock: int) -> None:
+    def _spawn(self, orders: dict[str, object], lock: int) -> Guardian:
         assert self._place is not None
         self._place.status_path.unlink(missing_ok=True)
         with self._place.log_path.open("ab") as log:
@@ -190,21 +199,21 @@ class EmbeddedCluster:
                 start_new_session=True,
                 cwd="/",
             )
+        return self._guardian
 
-    def _watch(self, orders: dict[str, object], lock: int) -> None:
+    def _watch(self, guardian: Guardian, orders: dict[str, object], lock: int) -> None:
         """Bring a killed guardian back, a bounded number of times; then close the lock."""
         restarts = 0
         try:
-            while (guardian := self._guardian) is not None:
-                status = guardian.wait()
-                if self._stopping.is_set() or status >= 0 or restarts >= GUARDIAN_RESTARTS_MAX:
-                    return
+            while guardian.wait() < 0 and restarts < GUARDIAN_RESTARTS_MAX:
+                _let_go(guardian)
+                with self._turn:
+                    if self._stopping:
+                        return
+                    said = self._place and read_status(self._place.status_path)
+                    port = said.port if said else orders["port"]
+                    guardian = self._spawn({**orders, "port": port}, lock)
                 restarts += 1
-                said = self._place and read_status(self._place.status_path)
-                self._spawn({**orders, "port": said.port if said else orders["port"]}, lock)
-                if self._stopping.is_set() and self._guardian is not None:
-                    _dismiss(self._guardian)
-                    return
         finally:
             os.close(lock)
 
@@ -215,7 +224,7 @@ class EmbeddedCluster:
             if said is not None and said.state == "ready":
                 return
             ended = self._guardian is not None and self._guardian.poll() is not None
-            if ended or (said is not None and said.state == "failed"):
+            if ended or (said is not None and said.state in ("failed", "stopped")):
                 break
             time.sleep(_POLL_S)
         assert self._place is not None
@@ -245,19 +254,24 @@ class EmbeddedCluster:
         return said.port if said else 0
 
 
-def _dismiss(guardian: subprocess.Popen[bytes]) -> None:
+def _dismiss(guardian: Guardian) -> None:
     """Close the pipe, which tells the guardian to end, and wait for it; kill it at the last."""
-    assert guardian.stdin is not None
-    try:
-        guardian.stdin.write(b".")
-        guardian.stdin.close()
-    except BrokenPipeError:
-        pass
+    _let_go(guardian)
     try:
         guardian.wait(STOP_TIMEOUT_S)
     except subprocess.TimeoutExpired:
         guardian.kill()
         guardian.wait()
+
+
+def _let_go(guardian: Guardian) -> None:
+    """Say a byte, which reaches it even where a forked child holds the pipe too, and close."""
+    assert guardian.stdin is not None
+    if guardian.stdin.closed:
+        return
+    with contextlib.suppress(BrokenPipeError):
+        guardian.stdin.write(b".")
+        guardian.stdin.close()
 
 
 def _in_own_loop(work: Callable[[], object]) -> None:

@@ -129,8 +129,23 @@ def take_lock(place: Place) -> int:
     return descriptor
 
 
+def is_held(place: Place) -> bool:
+    """Whether a process holds the cluster: its Tenantry, or a guardian that is still ending it."""
+    try:
+        descriptor = os.open(place.folder / "lock", os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
+
+
 def owner_is_alive(place: Place) -> bool:
-    """Whether the process that took the lock still lives (its guardian may outlive it a bit)."""
+    """Whether the process that holds the cluster lives (its guardian may outlive it a bit)."""
     try:
         words = (place.folder / "lock").read_text(encoding="ascii").split()
     except OSError:

@@ -82,13 +82,13 @@ def end_leftovers(uuid: str, uid: int, data: Path) -> None:
 
 def _members(uuid: str, uid: int) -> Iterable[tuple[int, bool]]:
     name = cluster_name(uuid).encode()
-    for entry in os.scandir("/proc"):
+    for entry in Path("/proc").iterdir():
         if not entry.name.isdecimal():
             continue
         try:
             if entry.stat().st_uid != uid:
                 continue
-            command = Path(entry.path, "cmdline").read_bytes()
+            command = (entry / "cmdline").read_bytes()
         except OSError:  # it ended while we looked
             continue
         if name not in command:

@@ -1,0 +1,201 @@
+"""Whose cluster it is, where it lies, and who may run it: every mismatch is a clear refusal."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.support.postgres import new_cluster, scratch_folder
+
+from tenantry.adapters.postgres.embedded import initialise, place
+from tenantry.adapters.postgres.embedded.account import Account, database_account
+from tenantry.adapters.postgres.embedded.binaries import find_binaries
+from tenantry.adapters.postgres.errors import (
+    ClusterDiskFull,
+    ClusterMismatch,
+    ClusterUnsupported,
+)
+
+ROOT = Path(__file__).parents[3]
+AS_ROOT = os.geteuid() == 0
+only_root = pytest.mark.skipif(not AS_ROOT, reason="only root runs PostgreSQL as another user")
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    with scratch_folder() as scratch:
+        yield scratch
+
+
+@pytest.fixture
+def made(folder: Path) -> place.Place:
+    """A cluster that has run once."""
+    cluster = new_cluster(folder)
+    cluster.start()
+    cluster.stop()
+    where = place.known_place(cluster.home)
+    assert where is not None
+    return where
+
+
+@only_root
+def test_root_in_a_closed_folder(folder: Path, tmp_path: Path) -> None:
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0o700)
+    cluster = new_cluster(folder, str(closed / "home"))
+    cluster.start()
+    try:
+        where = place.known_place(cluster.home)
+        assert where is not None
+        owner = where.folder.stat()
+        assert owner.st_uid == database_account().uid != 0
+        assert owner.st_mode & 0o777 == 0o700
+        assert where.folder == folder / "data" / where.uuid
+        assert json.loads((closed / "home" / "cluster").read_text())["path"] == str(where.folder)
+    finally:
+        cluster.stop()
+
+
+@only_root
+def test_the_copied_programs_are_verified_and_mended(folder: Path) -> None:
+    account = database_account()
+    first = find_binaries(account, cache_root=folder / "cache")
+    postgres = first.folder / "postgres"
+    good = postgres.read_bytes()
+    assert find_binaries(account, cache_root=folder / "cache") == first
+    postgres.write_bytes(good[:-1] + b"x")
+    assert find_binaries(account, cache_root=folder / "cache") == first
+    assert postgres.read_bytes() == good
+    assert [path.name for path in (folder / "cache").iterdir()] == [first.folder.parents[2].name]
+
+
+def _python_for_everyone() -> str | None:
+    """An interpreter of our version that an ordinary user can run."""
+    version = f"python{sys.version_info.major}.{sys.version_info.minor}"
+    for candidate in (sys.executable, shutil.which(version, path="/usr/local/bin:/usr/bin")):
+        if candidate and _can(candidate, "-c", "import sys"):
+            return candidate
+    return None
+
+
+def _can(*command: str) -> bool:
+    try:
+        return subprocess.run(command, user="nobody", cwd="/", check=False).returncode == 0
+    except OSError:
+        return False
+
+
+@only_root
+def test_an_ordinary_user(folder: Path) -> None:
+    python = _python_for_everyone()
+    packages = Path(pytest.__file__).parents[1]
+    if python is None or not _can("ls", str(packages), str(ROOT / "src")):
+        pytest.skip("an ordinary user can read neither this clone nor a Python of its version")
+    own = folder / "own"
+    own.mkdir(mode=0o700)
+    shutil.chown(own, "nobody")
+    done = subprocess.run(
+        [python, "-m", "tests.support.cluster_process", str(own)],
+        cwd=ROOT,
+        env={"PYTHONPATH": f"{ROOT}:{ROOT / 'src'}:{packages}", "PYTHONDONTWRITEBYTECODE": "1"},
+        user="nobody",
+        group="nogroup",
+        extra_groups=[],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "ready" in json.loads(done.stdout)
+    assert json.loads((own / "home" / "cluster").read_text())["path"] == "postgres"
+    with pytest.raises(ClusterMismatch):  # root does not take over a user's cluster
+        new_cluster(own).start()
+
+
+def test_a_home_that_names_another_cluster_is_refused(made: place.Place) -> None:
+    record = json.loads((made.home / "cluster").read_text())
+    (made.home / "cluster").write_text(json.dumps({**record, "uuid": "another"}))
+    with pytest.raises(ClusterMismatch, match="another"):
+        new_cluster(made.home.parent).start()
+
+
+def test_a_lost_data_folder_is_not_silently_begun_anew(made: place.Place) -> None:
+    shutil.rmtree(made.folder)
+    with pytest.raises(ClusterMismatch, match="not there"):
+        new_cluster(made.home.parent).start()
+
+
+def test_a_garbled_record_is_refused(made: place.Place) -> None:
+    (made.home / "cluster").write_text("{half")
+    with pytest.raises(ClusterMismatch, match="JSON"):
+        new_cluster(made.home.parent).start()
+
+
+@pytest.mark.parametrize(("version", "advice"), [("99", "newer"), ("9", "pg_upgrade")])
+def test_data_of_another_postgresql_is_refused(
+    made: place.Place, version: str, advice: str
+) -> None:
+    (made.data / "PG_VERSION").write_text(f"{version}\n")
+    with pytest.raises(ClusterMismatch, match=advice):
+        new_cluster(made.home.parent).start()
+
+
+def test_a_moved_home_keeps_its_cluster(made: place.Place) -> None:
+    made.home.rename(made.home.with_name("moved"))
+    cluster = new_cluster(made.home.parent, "moved")
+    cluster.start()
+    cluster.stop()
+
+
+def test_a_deep_home_still_has_a_short_socket(folder: Path) -> None:
+    deep = folder.joinpath(*["a-folder-with-a-rather-long-name"] * 4)
+    where = place.Place(deep, "0f0f0f0f-0000-4000-8000-000000000000", deep / "postgres")
+    where.folder.mkdir(parents=True)
+    account = Account(os.geteuid(), os.getegid(), switched=False)
+    found = place.socket_folder(where, account)
+    try:
+        assert len(os.fsencode(found / ".s.PGSQL.65535")) <= 107
+        found.chmod(0o755)  # another user's trap would be open too
+        with pytest.raises(ClusterMismatch, match="0700"):
+            place.socket_folder(where, account)
+    finally:
+        found.rmdir()
+
+
+def test_programs_that_are_none_are_refused(folder: Path) -> None:
+    with pytest.raises(ClusterUnsupported, match="does not run"):
+        new_cluster(folder, bin_dir=folder / "nowhere").start()
+
+
+def test_programs_of_an_old_version_are_refused(folder: Path) -> None:
+    old = folder / "postgres"
+    old.write_text("#!/bin/sh\necho 'postgres (PostgreSQL) 15.9'\n")
+    old.chmod(0o755)
+    with pytest.raises(ClusterUnsupported, match="16 or newer"):
+        new_cluster(folder, bin_dir=folder).start()
+
+
+@only_root
+def test_a_full_disk_is_named(folder: Path) -> None:
+    disk = folder / "data"
+    disk.mkdir(mode=0o711)
+    command = ["mount", "-t", "tmpfs", "-o", "size=16m,mode=0711", "tmpfs", str(disk)]
+    if subprocess.run(command, check=False, capture_output=True).returncode != 0:
+        pytest.skip("this root may not mount")
+    try:
+        with pytest.raises(ClusterDiskFull, match=r"1\d MB left"):
+            new_cluster(folder).start()
+    finally:
+        subprocess.run(["umount", str(disk)], check=True)
+
+
+def test_a_disk_that_fills_up_under_initdb_is_named(folder: Path) -> None:
+    said = initialise.ClusterFailed("could not extend file: No space left on device")
+    assert isinstance(initialise.disk_full_or(said, folder), ClusterDiskFull)
+    other = initialise.ClusterFailed("something else")
+    assert initialise.disk_full_or(other, folder) is other
