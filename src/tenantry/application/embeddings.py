@@ -187,6 +187,7 @@ def _cohere(texts: Sequence[str], dimensions: int | None, purpose: Purpose) -> d
 
 
 def _vectors(document: Any, call: PlannedChat) -> list[Vector]:
+    found: object
     if "embedding" in document:
         found = [document["embedding"]]
     else:

@@ -139,16 +139,6 @@ class Inference:
                 request, planned.planned, 0, self._model.stream, leave.attempt
             )
         except TenantryError as failure:
-            await _settle_failed(request, answer, failure)
+            answer.refuse(await request.settled_after(failure))
             return
         await answer.run(request, planned.planned, reply, attempt)
-
-
-async def _settle_failed(
-    request: AdmittedRequest, answer: StreamedAnswer, failure: TenantryError
-) -> None:
-    try:
-        await request.settle()
-    except TenantryError as unavailable:
-        failure = unavailable
-    answer.refuse(failure)

@@ -43,13 +43,20 @@ class StreamedAnswer:
     """Implements `calls.Streamed`."""
 
     def __init__(
-        self, request_id: UUID, chat: ChatCall, clock: Clock, limits: StreamLimits
+        self,
+        request_id: UUID,
+        chat: ChatCall,
+        clock: Clock,
+        limits: StreamLimits,
+        *,
+        call: int = 0,
     ) -> None:
         self.request_id = request_id
         self.headers: Mapping[str, str] = {}
         self.currency = "USD"
         self.started: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._chat = chat
+        self._call = call  # its number within the request
         self._clock = clock
         self._limits = limits
         self._queue: asyncio.Queue[Frame | None] = asyncio.Queue(FRAMES_BUFFERED_MAX)
@@ -122,14 +129,14 @@ class StreamedAnswer:
                 planned,
                 request.admission.prices,
                 request.principal.tenant.plan.markup,
-                call=0,
+                call=self._call,
                 attempt=attempt,
                 tier=metering.tier_of(usage.metadata, reply.headers),
                 upstream_request_id=reply.request_id,
             )
         else:
             outcome = metering.unknown(
-                call=0,
+                call=self._call,
                 attempt=attempt,
                 charged=self._left_at is not None,
                 estimate=usage.seen(planned),

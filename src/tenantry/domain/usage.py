@@ -65,5 +65,10 @@ class Usage:
             + self.embedding
         )
 
+    @property
+    def tokens(self) -> int:
+        """Prompt and output together: what a limit of tokens a minute counts."""
+        return self.prompt_tokens + self.out
+
 
 NO_USAGE = Usage()

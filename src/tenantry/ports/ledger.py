@@ -52,6 +52,16 @@ class OpenAttempt:
 
 
 @dataclass(frozen=True, slots=True)
+class ProviderUsage:
+    """What an attempt used by the provider's book: quantities by token class."""
+
+    request_id: UUID
+    call: int
+    attempt: int
+    quantities: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
 class Violation:
     """An invariant that does not hold; `detail` names the rows."""
 
@@ -97,6 +107,10 @@ class LedgerKeeper(Protocol):
 
     async def write_off(self, older_than: datetime) -> int:
         """Ends unknown attempts admitted before an instant as our waste; returns how many."""
+        ...
+
+    async def provider_usage(self) -> list[ProviderUsage]:
+        """Every attempt in the provider's book that has quantities; for small deployments."""
         ...
 
     async def violations(self) -> list[Violation]:

@@ -1,0 +1,72 @@
+"""A small HTTP client of the walk: what curl would do."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from pyreqwest.client import SyncClient, SyncClientBuilder
+from pyreqwest.multipart import FormBuilder, PartBuilder
+
+TIMEOUT_S = 120
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    status: int
+    headers: Mapping[str, str]
+    body: Any
+
+
+class Api:
+    """One API key at one gateway (or no key: the emulator's own endpoints)."""
+
+    def __init__(self, base_url: str, key: str | None = None) -> None:
+        self._base = base_url
+        self._key = key
+        self._client: SyncClient = (
+            SyncClientBuilder().no_proxy().timeout(timedelta(seconds=TIMEOUT_S)).build()
+        )
+
+    def get(self, path: str) -> Reply:
+        return self._finish(self._with_key(self._client.get(self._base + path)))
+
+    def delete(self, path: str) -> Reply:
+        return self._finish(self._with_key(self._client.delete(self._base + path)))
+
+    def post(self, path: str, body: Any) -> Reply:
+        return self._finish(self._with_key(self._client.post(self._base + path)).body_json(body))
+
+    def upload(self, path: str, name: str, data: bytes, media_type: str, title: str) -> Reply:
+        part = PartBuilder.from_bytes(data).file_name(name).mime(media_type)
+        form = FormBuilder().text("title", title).part("file", part)
+        return self._finish(self._with_key(self._client.post(self._base + path)).multipart(form))
+
+    @contextmanager
+    def stream(self, path: str, body: Any) -> Iterator[Iterator[bytes]]:
+        """The chunks of a streamed answer; leaving the block hangs up."""
+        request = self._with_key(self._client.post(self._base + path)).body_json(body)
+        with request.streamed_read_buffer_limit(0).build_streamed() as response:
+            yield _chunks(response)
+
+    def _with_key(self, request: Any) -> Any:
+        return request.bearer_auth(self._key) if self._key else request
+
+    def _finish(self, request: Any) -> Reply:
+        response = request.build().send()
+        text = response.text()
+        try:
+            body = json.loads(text)
+        except ValueError:
+            body = text
+        headers = {name.lower(): value for name, value in response.headers.items()}
+        return Reply(response.status, headers, body)
+
+
+def _chunks(response: Any) -> Iterator[bytes]:
+    while (chunk := response.body_reader.read_chunk()) is not None:
+        yield bytes(chunk)

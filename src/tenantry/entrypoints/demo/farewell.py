@@ -1,0 +1,48 @@
+"""How to go on: keys and lines that can be pasted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from tenantry.entrypoints.demo.acts import CHAT_MODEL
+from tenantry.entrypoints.demo.cast import Player
+from tenantry.entrypoints.demo.show import Show
+
+
+def print_how_to_go_on(show: Show, front: Mapping[str, Any], players: Mapping[str, Player]) -> None:
+    """Ready-to-paste curl, boto3 and OpenAI lines with a key that works."""
+    player = players["sqlite"]
+    show.act("It stays up; go on from here (Ctrl-C ends it)")
+    show.table(
+        ("tenant", "plan", "API key"),
+        [(p.name, f"{p.plan}, {p.placement}", p.key) for p in players.values()],
+        right=9,
+    )
+    show.say("")
+    show.say("curl")
+    show.code(
+        f"curl -s {front['http_url']}/v1/answers -H 'Authorization: Bearer {player.key}' \\\n"
+        "  -H 'Content-Type: application/json' \\\n"
+        """  -d '{"question": "How does SQLite keep a transaction atomic?"}'"""
+    )
+    show.say("")
+    show.say("boto3, unmodified (pip install boto3)")
+    show.code(
+        f"AWS_BEARER_TOKEN_BEDROCK={player.key} AWS_CA_BUNDLE={front['ca_bundle']} \\\n"
+        f"AWS_ENDPOINT_URL_BEDROCK_RUNTIME={front['https_url']} python3 -c '\n"
+        "import boto3\n"
+        'bedrock = boto3.client("bedrock-runtime", region_name="us-east-1")\n'
+        f'answer = bedrock.converse(modelId="{CHAT_MODEL}", messages=[\n'
+        '    {"role": "user", "content": [{"text": "Say hello."}]}])\n'
+        'print(answer["output"]["message"]["content"][0]["text"], answer["usage"])\''
+    )
+    show.say("")
+    show.say("OpenAI, unmodified (pip install openai)")
+    show.code(
+        f"OPENAI_API_KEY={player.key} OPENAI_BASE_URL={front['http_url']}/v1 python3 -c '\n"
+        "import openai\n"
+        "chat = openai.OpenAI().chat.completions.create(\n"
+        f'    model="{CHAT_MODEL}", messages=[{{"role": "user", "content": "Say hello."}}])\n'
+        "print(chat.choices[0].message.content, chat.usage)'"
+    )

@@ -1,0 +1,83 @@
+"""The last act: the ledger against the bill that Bedrock's emulator wrote by itself.
+
+Two programs that share no code count the same calls; they must agree on every token of every
+attempt, and neither may know one that the other does not.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from tenantry.entrypoints.demo.client import Api
+from tenantry.entrypoints.demo.show import Failed, Show, expect
+from tenantry.ports.ledger import LedgerKeeper
+
+SETTLE_S = 90.0  # unknown attempts wait for the log, which is late by design
+# the emulator's words → the ledger's
+_CLASSES: Mapping[str, tuple[str, ...]] = {
+    "input": ("uncached_in", "embedding"),
+    "output": ("out",),
+    "cache_read": ("cache_read",),
+    "cache_write_5m": ("cache_write_5m",),
+    "cache_write_1h": ("cache_write_1h",),
+}
+Counts = Mapping[str, int]
+RunKeeper = Callable[[Callable[[LedgerKeeper], Awaitable[Any]]], Any]
+
+
+def reconcile(show: Show, emulator: Api, run_keeper: RunKeeper) -> None:
+    """Waits until nothing is open, then compares attempt by attempt."""
+    show.act("6  The ledger equals the bill, to the token")
+    deadline = time.monotonic() + SETTLE_S
+    while True:
+        billed, booked = _billed(emulator), run_keeper(_booked)
+        if billed == booked or time.monotonic() > deadline:
+            break
+        time.sleep(1)
+    wrong = [key for key in billed.keys() | booked.keys() if billed.get(key) != booked.get(key)]
+    if wrong:
+        raise Failed(f"{len(wrong)} attempts differ between bill and ledger, first {wrong[0]}")
+    total = {name: sum(counts[name] for counts in billed.values()) for name in _CLASSES}
+    expect(bool(billed), "there is a bill")
+    show.table(
+        ("", "attempts", *(name.replace("_", " ") for name in total)),
+        [
+            (name, f"{len(billed):,}", *(f"{count:,}" for count in total.values()))
+            for name in ("Bedrock's bill", "Tenantry's ledger")
+        ],
+    )
+    show.checked("the difference is 0 in every class of every attempt")
+    violations = run_keeper(_violations)
+    expect(not violations, f"all invariants hold, not {violations}")
+    show.checked("every transaction sums to zero, and balances equal their replay")
+
+
+async def _violations(keeper: LedgerKeeper) -> list[Any]:
+    return list(await keeper.violations())
+
+
+async def _booked(keeper: LedgerKeeper) -> dict[str, Counts]:
+    """Token counts by `<request>/<call>:<attempt>`, of all that was billed to us."""
+    found: dict[str, Counts] = {}
+    for row in await keeper.provider_usage():
+        counts = {
+            name: sum(row.quantities.get(token_class, 0) for token_class in classes)
+            for name, classes in _CLASSES.items()
+        }
+        if any(counts.values()):
+            found[f"{row.request_id}/{row.call}:{row.attempt}"] = counts
+    return found
+
+
+def _billed(emulator: Api) -> dict[str, Counts]:
+    reply = emulator.get("/_emulator/bill")
+    expect(reply.status == 200, "the emulator shows its bill")
+    found: dict[str, Counts] = {}
+    for record in reply.body["records"]:
+        metadata = record["request_metadata"]
+        found[f"{metadata.get('rid')}/{metadata.get('att')}"] = {
+            name: int(record["usage"][name]) for name in _CLASSES
+        }
+    return found

@@ -1,0 +1,64 @@
+"""The background worker: what must happen although nobody asks.
+
+| every | does |
+|---|---|
+| `SWEEP_EVERY_S` | ends attempts of dead workers and overdue ones |
+| `invocation_log_poll_ms` | trues up unknown attempts from the invocation log |
+| `WRITE_OFF_EVERY_S` | writes off what no record came for within `unknown_hold_h` |
+
+Owns: when. Does not own: what. Several workers may run; every step is idempotent.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from typing import Any
+
+from tenantry.application.true_up import TrueUp
+from tenantry.domain.errors import Unavailable
+from tenantry.ports.clock import Clock
+from tenantry.ports.ledger import LedgerKeeper
+
+SWEEP_EVERY_S = 2.0
+WRITE_OFF_EVERY_S = 600.0
+_log = logging.getLogger(__name__)
+
+
+async def run_worker(
+    keeper: LedgerKeeper,
+    true_up: TrueUp,
+    clock: Clock,
+    *,
+    hold: timedelta,
+    log_poll_s: float,
+    stop: asyncio.Event,
+) -> None:
+    """Runs until `stop` is set; an outage of the database is waited out."""
+
+    async def read_logs() -> object:
+        return await true_up.read_logs(clock.now(), hold)
+
+    async def write_off() -> object:
+        return await keeper.write_off(clock.now() - hold)
+
+    await asyncio.gather(
+        _every(SWEEP_EVERY_S, keeper.sweep, stop),
+        _every(log_poll_s, read_logs, stop),
+        _every(WRITE_OFF_EVERY_S, write_off, stop),
+    )
+
+
+async def _every(seconds: float, step: Callable[[], Awaitable[Any]], stop: asyncio.Event) -> None:
+    while not stop.is_set():
+        try:
+            await step()
+        except Unavailable as outage:
+            _log.warning("the database is out of reach: %s", outage.message)
+        try:
+            async with asyncio.timeout(seconds):
+                await stop.wait()
+        except TimeoutError:
+            continue
