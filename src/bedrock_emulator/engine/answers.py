@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import zlib
 from typing import Any
 
 from bedrock_emulator.engine.generation import Block, Generation, ToolCall, chunks
 from bedrock_emulator.engine.prompt import Prompt
-from bedrock_emulator.engine.types import Answer, Event, Json, LatencyPath, TokenUsage
-
-_PADDING = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
-_LATENCY: tuple[LatencyPath, ...] = (("total", ("metrics", "latencyMs")),)
+from bedrock_emulator.engine.types import Answer, Event, Json, TokenUsage
 
 
 def converse_body(
@@ -39,7 +35,6 @@ def converse(
         body=answer,
         service_tier=prompt.tier,
         inference_region=region,
-        latency_paths=_LATENCY,
     )
 
 
@@ -47,24 +42,22 @@ def converse_stream(
     body: Json, prompt: Prompt, made: Generation, usage: TokenUsage, seed: str, region: str | None
 ) -> Answer:
     """The events of ConverseStream; `metadata` with the usage is last."""
-    events = [_event("messageStart", {"role": "assistant"}, 0)]
+    events = [Event("messageStart", {"role": "assistant"}, 0)]
     for index, block in enumerate(made.blocks):
         events += _block_events(index, block, prompt, seed)
     extras = _extras(body, prompt, made)
     stop: dict[str, Any] = {"stopReason": made.stop_reason}
     if "additionalModelResponseFields" in extras:
         stop["additionalModelResponseFields"] = extras.pop("additionalModelResponseFields")
-    events.append(_event("messageStop", stop, made.output_tokens))
+    events.append(Event("messageStop", stop, made.output_tokens))
     members = usage_members(prompt, usage, stream=True)
     metadata = {"metrics": {"latencyMs": 0}, "usage": members, **extras}
-    events.append(_event("metadata", metadata, made.output_tokens))
+    events.append(Event("metadata", metadata, made.output_tokens))
     return Answer(
         usage,
         events=events,
         service_tier=prompt.tier,
         inference_region=region,
-        latency_paths=_LATENCY,
-        logged_body=converse_body(body, prompt, made, usage, seed),
     )
 
 
@@ -122,12 +115,12 @@ def _block_events(index: int, block: Block, prompt: Prompt, seed: str) -> list[E
 
     def delta(member: dict[str, Any], tokens: int) -> None:
         payload = {"contentBlockIndex": index, "delta": member}
-        events.append(_event("contentBlockDelta", payload, tokens))
+        events.append(Event("contentBlockDelta", payload, tokens))
 
     if block.call is not None:
         start = {"toolUse": _tool_use(prompt, block.call, seed, index)}
         payload = {"contentBlockIndex": index, "start": start}
-        events.append(_event("contentBlockStart", payload, block.first))
+        events.append(Event("contentBlockStart", payload, block.first))
         for text, tokens in chunks(block, prompt.tokeniser):
             delta({"toolUse": {"input": text}}, tokens)
     elif block.kind == "reasoning":
@@ -138,14 +131,8 @@ def _block_events(index: int, block: Block, prompt: Prompt, seed: str) -> list[E
     else:
         for text, tokens in chunks(block, prompt.tokeniser):
             delta({"text": text}, tokens)
-    events.append(_event("contentBlockStop", {"contentBlockIndex": index}, block.tokens))
+    events.append(Event("contentBlockStop", {"contentBlockIndex": index}, block.tokens))
     return events
-
-
-def _event(kind: str, payload: dict[str, Any], tokens: int) -> Event:
-    """Each payload ends with `p`, a padding of arbitrary length that hides the text's length."""
-    payload["p"] = _PADDING[: zlib.crc32(repr(payload).encode("utf-8", "replace")) % 61 + 1]
-    return Event(kind, payload, tokens)
 
 
 def _is_claude(prompt: Prompt) -> bool:

@@ -18,7 +18,6 @@ Operation = Literal[
     "CountTokens",
 ]
 Json = Any
-LatencyPath = tuple[Literal["total", "first_byte"], tuple[str, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,9 +75,9 @@ class Prepared:
 class Answer:
     """A whole generation. Exactly one of `body` and `events` is set.
 
-    For streams the last event carries usage (`metadata`, or a `chunk` with invocation metrics). Its
-    latency members are placeholders that the wire overwrites: `latency_paths` name them, inside
-    `body` or inside the payload of the last event, with what each one means.
+    For streams the last event carries usage (`metadata`, or a `chunk` with invocation metrics).
+    Latencies (`metrics.latencyMs`, and two members of the invocation metrics) are placeholders that
+    the wire overwrites; it also pads the frames.
     """
 
     usage: TokenUsage
@@ -87,8 +86,6 @@ class Answer:
     headers: Mapping[str, str] = field(default_factory=dict)  # e.g. token counts, service tier
     service_tier: str | None = None  # the tier that served, where the model has tiers
     inference_region: str | None = None  # where a cross-region profile ran
-    latency_paths: Sequence[LatencyPath] = ()
-    logged_body: Json | None = None  # ConverseStream only: the assembled body, as the log has it
 
 
 class EmulatedError(Exception):

@@ -82,8 +82,4 @@ def render_stream(
         events=events,
         service_tier=prompt.tier,
         inference_region=region,
-        latency_paths=(
-            ("total", (_METRICS, "invocationLatency")),
-            ("first_byte", (_METRICS, "firstByteLatency")),
-        ),
     )

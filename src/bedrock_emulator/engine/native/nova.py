@@ -24,7 +24,7 @@ def _body(prompt: Prompt, made: Generation, usage: TokenUsage, seed: str) -> dic
 def _stream(prompt: Prompt, made: Generation, usage: TokenUsage, seed: str) -> Chunks:
     parts: Chunks = []
     for event in answers.converse_stream({}, prompt, made, usage, seed, None).events:
-        payload = {key: value for key, value in event.payload.items() if key != "p"}
+        payload = event.payload
         if event.type == "metadata":
             payload = {"usage": _usage(usage), "metrics": {}, "trace": {}}
         parts.append(({event.type: payload}, event.output_tokens))
