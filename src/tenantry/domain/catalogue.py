@@ -6,7 +6,7 @@ Invariant: an unknown model is `NotFound`, a retired one `ModelRetired`; neither
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from typing import Literal
@@ -48,7 +48,7 @@ class Catalogue:
         self._by_id = {model.id: model for model in models}
         self._by_alias = {m.alias: m for m in self._by_id.values() if m.alias}
 
-    def __iter__(self) -> Iterable[Model]:
+    def __iter__(self) -> Iterator[Model]:
         return iter(self._by_id.values())
 
     def resolve(self, name: str, profiles: Mapping[str, str], *, today: date) -> Resolved:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from tests.support.http_edge import Edge
+from tests.support.http_services import CONVERSE_ANSWER, converse_events
 
 
 @pytest.fixture(scope="module")
@@ -22,4 +23,6 @@ def edge(running_edge: Edge) -> Edge:
     inference.asked.clear()
     inference.streams.clear()
     inference.refusal = None
+    inference.answer = CONVERSE_ANSWER
+    inference.events = converse_events
     return running_edge

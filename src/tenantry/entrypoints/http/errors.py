@@ -126,7 +126,7 @@ def to_response(error: TenantryError, family: Family, request_id: UUID) -> Respo
 
 
 def status_response(status: int, message: str, family: Family, request_id: UUID) -> Response:
-    """The answer to what never became a request of a use case: 400, 404, 405, 413, 414, 431, 500."""
+    """The answer to what never reached a use case; `status` is one of `_BY_STATUS`."""
     code, shape = _BY_STATUS[status]
     headers = {} if family == "bedrock" else {"x-should-retry": "false"}
     return _render(family, shape, code, message, headers, request_id, {})

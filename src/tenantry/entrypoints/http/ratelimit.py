@@ -1,4 +1,4 @@
-"""`RateLimit-Policy`: the limits of a plan as draft-ietf-httpapi-ratelimit-headers-10 writes them."""
+"""`RateLimit-Policy`: a plan's limits (draft-ietf-httpapi-ratelimit-headers-10)."""
 
 from __future__ import annotations
 

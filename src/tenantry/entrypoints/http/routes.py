@@ -94,7 +94,8 @@ class RouteTable:
         if not parts:
             return _UNKNOWN
         for skeleton, by_method in self._shaped.get((parts[0], len(parts)), ()):
-            if all(part if not known else part == known for known, part in zip(skeleton, parts)):
+            pairs = zip(skeleton, parts, strict=True)
+            if all(part == known if known else part for known, part in pairs):
                 return self._matched(by_method.get(method), parts)
         return _UNKNOWN
 

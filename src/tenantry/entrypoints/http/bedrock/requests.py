@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Mapping
-from typing import Any, Final, Literal
+from collections.abc import Iterable, Mapping
+from typing import Annotated, Any, Final, Literal
+
+from msgspec import Meta, Struct
 
 from tenantry.application.calls import ChatCall
 from tenantry.domain.errors import BadRequest
 from tenantry.domain.model_ids import MAX_MODEL_ID_CHARS
 from tenantry.entrypoints.http.bedrock import metadata
-from tenantry.entrypoints.http.json_body import parse_object
+from tenantry.entrypoints.http.json_body import parse_object, to
 
 # Members of a Converse request (botocore 1.44.5, bedrock-runtime) and what each must be.
-_CONVERSE_MEMBERS: Final[Mapping[str, type | tuple[type, ...]]] = {
+_CONVERSE_MEMBERS: Final[Mapping[str, type]] = {
     "messages": list,
     "system": list,
     "inferenceConfig": dict,
@@ -28,7 +30,7 @@ _CONVERSE_MEMBERS: Final[Mapping[str, type | tuple[type, ...]]] = {
     "serviceTier": dict,
     "outputConfig": dict,
 }
-_NAMES: Final = {list: "a list", dict: "an object"}
+_NAMES: Final[Mapping[type, str]] = {list: "a list", dict: "an object", str: "a string"}
 # Said beside the body of a call, never twice.
 _TAKEN_OUT: Final = frozenset({"requestMetadata", "serviceTier"})
 # Request headers that the service model names for InvokeModel and its stream.
@@ -46,22 +48,29 @@ _COUNTED_MEMBERS: Final = frozenset(
 )
 
 
+class _InferenceConfig(Struct, forbid_unknown_fields=True):
+    maxTokens: Annotated[int, Meta(ge=1)] | None = None  # noqa: N815 - the wire's name
+    temperature: float | None = None
+    topP: float | None = None  # noqa: N815
+    stopSequences: list[str] | None = None  # noqa: N815
+
+
 def to_converse_call(
     model: str, body: dict[str, Any], operation: Literal["Converse", "ConverseStream"]
 ) -> ChatCall:
     """Raises `BadRequest` for unknown members, wrong types, and metadata keys that are ours."""
     _check_model(model)
     _check_members(body, _CONVERSE_MEMBERS)
-    for message in body.get("messages", ()):
-        if not isinstance(message, dict) or not isinstance(message.get("content"), list):
-            raise BadRequest("Each of `messages` must be an object with a list `content`.")
-    for block in body.get("system", ()):
-        if not isinstance(block, dict):
-            raise BadRequest("Each of `system` must be an object.")
+    _check_conversation(body)
+    to(_InferenceConfig, body.get("inferenceConfig") or {})
     return ChatCall(
         operation,
         model,
-        {name: value for name, value in body.items() if name not in _TAKEN_OUT},
+        {
+            name: value
+            for name, value in body.items()
+            if value is not None and name not in _TAKEN_OUT
+        },
         service_tier=metadata.service_tier(body.get("serviceTier")),
         request_metadata=metadata.request_metadata(body.get("requestMetadata")),
     )
@@ -97,15 +106,38 @@ def to_count_tokens(model: str, body: dict[str, Any]) -> dict[str, Any]:
         raise BadRequest("`input` must hold exactly one of `converse` and `invokeModel`.")
     if kind == "converse":
         _check_members(value, {name: _CONVERSE_MEMBERS[name] for name in _COUNTED_MEMBERS})
+        _check_conversation(value)
     else:
         _check_native(value)
     return body
 
 
+def _check_conversation(body: Mapping[str, Any]) -> None:
+    """Deep enough that whatever counts the blocks finds objects; Bedrock judges the rest."""
+    for message in body.get("messages") or ():
+        if not isinstance(message, dict) or not isinstance(message.get("content"), list):
+            raise BadRequest("Each of `messages` must be an object with a list `content`.")
+        _check_blocks(message["content"], "messages.content")
+    _check_blocks(body.get("system") or (), "system")
+    tools = body.get("toolConfig") or {}
+    if not isinstance(tools.get("tools") or [], list):
+        raise BadRequest("`toolConfig.tools` must be a list.")
+    _check_blocks(tools.get("tools") or (), "toolConfig.tools")
+
+
+def _check_blocks(blocks: Iterable[Any], where: str) -> None:
+    for block in blocks:
+        if not isinstance(block, dict):
+            raise BadRequest(f"Each of `{where}` must be an object.")
+        text = block.get("text", "")
+        if not isinstance(text, str):
+            raise BadRequest(f"`{where}.text` must be a string.")
+
+
 def _check_native(value: dict[str, Any]) -> None:
     _check_members(value, {"body": str})
     try:
-        native = base64.b64decode(value.get("body", ""), validate=True)
+        native = base64.b64decode(value.get("body") or "", validate=True)
     except (binascii.Error, ValueError):
         raise BadRequest("`input.invokeModel.body` must be base64.") from None
     parse_object(native)
@@ -116,7 +148,7 @@ def _check_model(model: str) -> None:
         raise BadRequest(f"The model id must be 1 to {MAX_MODEL_ID_CHARS:,} printable characters.")
 
 
-def _check_members(body: Mapping[str, Any], known: Mapping[str, type | tuple[type, ...]]) -> None:
+def _check_members(body: Mapping[str, Any], known: Mapping[str, type]) -> None:
     for name, value in body.items():
         kind = known.get(name)
         if kind is None:
@@ -124,5 +156,4 @@ def _check_members(body: Mapping[str, Any], known: Mapping[str, type | tuple[typ
                 f"Malformed input request: extraneous key [{name[:64]}] is not permitted."
             )
         if value is not None and not isinstance(value, kind):
-            expected = _NAMES.get(kind, "a string") if isinstance(kind, type) else "of another type"
-            raise BadRequest(f"Malformed input request: `{name}` must be {expected}.")
+            raise BadRequest(f"Malformed input request: `{name}` must be {_NAMES[kind]}.")

@@ -1,0 +1,92 @@
+"""Frames of ConverseStream as `chat.completion.chunk` objects. Pure, one object a stream.
+
+The chunk with `finish_reason` waits for the frame that carries usage, because the last data object
+of a stream says what it cost.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+
+from tenantry.domain.eventstream import Frame
+from tenantry.domain.usage import Usage
+from tenantry.entrypoints.http.openai.from_converse import finish_reason, tier_name, to_usage
+
+
+class ChunkMaker:
+    """Feed it frames; it gives chunks. `finished` once the frame with usage has come."""
+
+    def __init__(
+        self, *, completion_id: str, created: int, model: str, include_usage: bool
+    ) -> None:
+        self._base = {
+            "id": completion_id,
+            "object": "chat.completion.chunk",
+            "created": created,
+            "model": model,
+        }
+        self._include_usage = include_usage
+        self._finish = "stop"
+        self._tools = -1  # index of the last tool call
+        self.finished = False
+
+    def feed(self, frame: Frame, usage: Usage, charge: str | None) -> list[dict[str, Any]]:
+        """`usage` and `charge` are looked at with the last frame only."""
+        payload = orjson.loads(frame.payload)
+        match frame.event_type:
+            case "messageStart":
+                return [self._chunk({"role": "assistant", "content": ""})]
+            case "contentBlockStart":
+                return self._started(payload.get("start", {}))
+            case "contentBlockDelta":
+                return self._delta(payload.get("delta", {}))
+            case "messageStop":
+                self._finish = finish_reason(payload.get("stopReason"))
+                return []
+            case "metadata":
+                self.finished = True
+                return self._last(usage, charge, tier_name(payload.get("serviceTier")))
+            case _:
+                return []
+
+    def _started(self, start: dict[str, Any]) -> list[dict[str, Any]]:
+        use = start.get("toolUse")
+        if use is None:
+            return []
+        self._tools += 1
+        call = {
+            "index": self._tools,
+            "id": use["toolUseId"],
+            "type": "function",
+            "function": {"name": use["name"], "arguments": ""},
+        }
+        return [self._chunk({"tool_calls": [call]})]
+
+    def _delta(self, delta: dict[str, Any]) -> list[dict[str, Any]]:
+        if "text" in delta:
+            return [self._chunk({"content": delta["text"]})]
+        if "toolUse" in delta:
+            function = {"arguments": delta["toolUse"].get("input", "")}
+            call = {"index": max(self._tools, 0), "function": function}
+            return [self._chunk({"tool_calls": [call]})]
+        thought = delta.get("reasoningContent", {}).get("text")
+        return [self._chunk({"reasoning_content": thought})] if thought else []
+
+    def _last(self, usage: Usage, charge: str | None, tier: str | None) -> list[dict[str, Any]]:
+        chunks = [self._chunk({}, self._finish)]
+        if self._include_usage:
+            chunks.append({**self._base, "choices": [], "usage": to_usage(usage)})
+        if tier is not None:
+            chunks[0]["service_tier"] = tier
+        if charge is not None:
+            chunks[-1]["tenantry"] = {"charge": charge}
+        return chunks
+
+    def _chunk(self, delta: dict[str, Any], finish: str | None = None) -> dict[str, Any]:
+        choice = {"index": 0, "delta": delta, "finish_reason": finish, "logprobs": None}
+        chunk = {**self._base, "choices": [choice]}
+        if self._include_usage:
+            chunk["usage"] = None
+        return chunk

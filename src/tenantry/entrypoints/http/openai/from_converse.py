@@ -1,0 +1,92 @@
+"""Converse answers as OpenAI chat completions. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import orjson
+
+from tenantry.domain.errors import UpstreamRubbish
+from tenantry.domain.usage import Usage
+
+_FINISH: Final = {
+    "end_turn": "stop",
+    "stop_sequence": "stop",
+    "tool_use": "tool_calls",
+    "max_tokens": "length",
+    "model_context_window_exceeded": "length",
+    "guardrail_intervened": "content_filter",
+    "content_filtered": "content_filter",
+}
+
+
+def finish_reason(stop_reason: object) -> str:
+    """Malformed output and what is new to us are an ordinary end."""
+    return _FINISH.get(str(stop_reason), "stop")
+
+
+def to_usage(usage: Usage) -> dict[str, Any]:
+    """OpenAI counts cached tokens inside `prompt_tokens`."""
+    return {
+        "prompt_tokens": usage.prompt_tokens,
+        "completion_tokens": usage.out,
+        "total_tokens": usage.prompt_tokens + usage.out,
+        "prompt_tokens_details": {"cached_tokens": usage.cache_read},
+    }
+
+
+def from_converse(
+    body: bytes, usage: Usage, *, completion_id: str, created: int, model: str
+) -> dict[str, Any]:
+    """A whole `chat.completion`. Raises `UpstreamRubbish`."""
+    try:
+        answer = orjson.loads(body)
+        content = answer["output"]["message"]["content"]
+        message = _message(content)
+        reason = finish_reason(answer.get("stopReason"))
+    except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError):
+        raise UpstreamRubbish from None
+    choice = {"index": 0, "message": message, "finish_reason": reason, "logprobs": None}
+    completion = {
+        "id": completion_id,
+        "object": "chat.completion",
+        "created": created,
+        "model": model,
+        "choices": [choice],
+        "usage": to_usage(usage),
+    }
+    if tier := tier_name(answer.get("serviceTier")):
+        completion["service_tier"] = tier
+    return completion
+
+
+def tier_name(tier: object) -> str | None:
+    found = tier.get("type") if isinstance(tier, Mapping) else None
+    return found if isinstance(found, str) else None
+
+
+def _message(content: list[dict[str, Any]]) -> dict[str, Any]:
+    texts = [block["text"] for block in content if "text" in block]
+    message: dict[str, Any] = {
+        "role": "assistant",
+        "content": "".join(texts) if texts else None,
+        "refusal": None,
+    }
+    thoughts = [
+        block["reasoningContent"].get("reasoningText", {}).get("text", "")
+        for block in content
+        if "reasoningContent" in block
+    ]
+    if any(thoughts):
+        message["reasoning_content"] = "".join(thoughts)
+    calls = [_tool_call(block["toolUse"]) for block in content if "toolUse" in block]
+    if calls:
+        message["tool_calls"] = calls
+    return message
+
+
+def _tool_call(use: Mapping[str, Any]) -> dict[str, Any]:
+    arguments = orjson.dumps(use.get("input", {})).decode()
+    function = {"name": use["name"], "arguments": arguments}
+    return {"id": use["toolUseId"], "type": "function", "function": function}

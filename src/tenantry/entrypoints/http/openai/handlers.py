@@ -1,0 +1,168 @@
+"""OpenAI's routes: chat completions, embeddings, models."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator
+from typing import Any
+
+import orjson
+
+from tenantry.application.calls import ChatCall, Streamed
+from tenantry.application.upstream import check_model
+from tenantry.domain.errors import NotFound, TenantryError, UpstreamRubbish
+from tenantry.domain.tenant import Scope
+from tenantry.entrypoints.http import sse
+from tenantry.entrypoints.http.attribution import user_from
+from tenantry.entrypoints.http.bedrock.metadata import request_metadata
+from tenantry.entrypoints.http.call import Call
+from tenantry.entrypoints.http.charge import CHARGE_HEADER, charge_text
+from tenantry.entrypoints.http.errors import to_sse_error
+from tenantry.entrypoints.http.json_body import to
+from tenantry.entrypoints.http.openai import embeddings
+from tenantry.entrypoints.http.openai.chunks import ChunkMaker
+from tenantry.entrypoints.http.openai.from_converse import from_converse
+from tenantry.entrypoints.http.openai.schema import ChatRequest, EmbeddingsRequest
+from tenantry.entrypoints.http.openai.to_converse import service_tier, to_converse
+from tenantry.entrypoints.http.response import Response, StreamingResponse, json_response
+from tenantry.entrypoints.http.routes import Access, Route
+from tenantry.entrypoints.http.stream_errors import error_of
+
+_log = logging.getLogger(__name__)
+
+
+async def chat_completions(call: Call) -> Response | StreamingResponse:
+    chat = to(ChatRequest, call.json())
+    body = to_converse(chat)
+    streams = bool(chat.stream)
+    converse = ChatCall(
+        "ConverseStream" if streams else "Converse",
+        chat.model,
+        body,
+        service_tier=service_tier(chat),
+        request_metadata=request_metadata(chat.metadata),
+    )
+    ctx = call.context(user=user_from(chat.user, field="user"))
+    completion_id = f"chatcmpl-{call.request_id.hex}"
+    created = int(call.services.clock.now().timestamp())
+    if streams:
+        options = chat.stream_options
+        maker = ChunkMaker(
+            completion_id=completion_id,
+            created=created,
+            model=chat.model,
+            include_usage=bool(options and options.include_usage),
+        )
+        streamed = await call.services.inference.stream(ctx, converse)
+        return StreamingResponse(_events(streamed, maker), dict(sse.HEADERS), streamed.leave)
+    done = await call.services.inference.complete(ctx, converse)
+    response = json_response(
+        from_converse(
+            done.body, done.usage, completion_id=completion_id, created=created, model=chat.model
+        )
+    )
+    if done.charge is not None:
+        response.headers[CHARGE_HEADER] = charge_text(done.charge, done.currency)
+    return response
+
+
+async def _events(streamed: Streamed, maker: ChunkMaker) -> AsyncIterator[bytes]:
+    """Chunks, then `[DONE]`; a failure in the middle is an error object and no `[DONE]`."""
+    try:
+        async for frame in streamed.frames:
+            if (error := error_of(frame)) is not None:
+                raise error
+            charge = streamed.charge
+            text = None if charge is None else charge_text(charge, streamed.currency)
+            for chunk in maker.feed(frame, streamed.usage, text):
+                yield sse.event(chunk)
+        if not maker.finished:
+            raise UpstreamRubbish("The model's answer ended before it was complete.")
+    except TenantryError as failure:
+        yield sse.raw_event(to_sse_error(failure, "openai", streamed.request_id))
+        return
+    except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError) as failure:
+        _log.error("a frame could not be understood: %s", type(failure).__name__)
+        yield sse.raw_event(to_sse_error(UpstreamRubbish(), "openai", streamed.request_id))
+        return
+    yield sse.DONE
+
+
+async def create_embeddings(call: Call) -> Response:
+    request = to(EmbeddingsRequest, call.json())
+    texts = embeddings.texts_of(request)
+    ctx = call.context(user=user_from(request.user, field="user"))
+    done = await call.services.inference.embed(ctx, request.model, texts, request.dimensions)
+    response = json_response(embeddings.from_embedded(done, request))
+    response.headers[CHARGE_HEADER] = charge_text(done.charge, done.currency)
+    return response
+
+
+async def list_models(call: Call) -> Response:
+    return json_response({"object": "list", "data": await _models(call)})
+
+
+async def get_model(call: Call) -> Response:
+    name = call.params["model"]
+    found = next((model for model in await _models(call) if model["id"] == name), None)
+    if found is None:
+        raise NotFound(f"unknown model: {name[:200]}")
+    return json_response(found)
+
+
+async def _models(call: Call) -> list[dict[str, Any]]:
+    """The catalogue's models and aliases that this API key may call today."""
+    principal = call.principal
+    assert principal is not None
+    catalogue = await call.services.directory.catalogue()
+    today = call.services.clock.now().date()
+    models: list[dict[str, Any]] = []
+    for model in catalogue:
+        try:
+            check_model(principal, catalogue.resolve(model.id, {}, today=today))
+        except TenantryError:
+            continue
+        owner = model.id.partition(".")[0]
+        names = (model.id, model.alias) if model.alias else (model.id,)
+        models += [
+            {"id": name, "object": "model", "created": 0, "owned_by": owner} for name in names
+        ]
+    return models
+
+
+ROUTES = (
+    Route(
+        "POST",
+        "/v1/chat/completions",
+        "openai",
+        chat_completions,
+        Access.TENANT,
+        "A chat completion, plain or streamed",
+        Scope.INFER,
+    ),
+    Route(
+        "POST",
+        "/v1/embeddings",
+        "openai",
+        create_embeddings,
+        Access.TENANT,
+        "Vectors of texts",
+        Scope.INFER,
+    ),
+    Route(
+        "GET",
+        "/v1/models",
+        "openai",
+        list_models,
+        Access.TENANT_FRESH,
+        "The models that this API key may call",
+    ),
+    Route(
+        "GET",
+        "/v1/models/{model}",
+        "openai",
+        get_model,
+        Access.TENANT_FRESH,
+        "One model",
+    ),
+)

@@ -1,0 +1,164 @@
+"""An OpenAI chat request as a Converse request. Pure: no I/O, no clock."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import orjson
+
+from tenantry.domain.errors import BadRequest
+from tenantry.entrypoints.http.openai.parts import to_blocks, to_text
+from tenantry.entrypoints.http.openai.schema import ChatRequest, Message, NamedTool, ToolCall
+
+
+def to_converse(chat: ChatRequest) -> dict[str, Any]:
+    """The Converse body. Raises `BadRequest` for what Converse cannot express."""
+    _refuse_unsupported(chat)
+    system, messages = _conversation(chat.messages)
+    body: dict[str, Any] = {"messages": messages}
+    if system:
+        body["system"] = system
+    if inference := _inference(chat):
+        body["inferenceConfig"] = inference
+    if tools := _tools(chat, messages):
+        body["toolConfig"] = tools
+    if output := _output(chat):
+        body["outputConfig"] = output
+    return body
+
+
+def service_tier(chat: ChatRequest) -> str | None:
+    """`auto` leaves the choice to Bedrock, which is its default tier."""
+    return None if chat.service_tier in (None, "auto") else chat.service_tier
+
+
+def _refuse_unsupported(chat: ChatRequest) -> None:
+    refused = {
+        "n": chat.n not in (None, 1),
+        "logprobs": bool(chat.logprobs),
+        "top_logprobs": bool(chat.top_logprobs),
+        "logit_bias": bool(chat.logit_bias),
+        "presence_penalty": bool(chat.presence_penalty),
+        "frequency_penalty": bool(chat.frequency_penalty),
+        "store": bool(chat.store),
+        "modalities": chat.modalities not in (None, ["text"]),
+        "parallel_tool_calls": chat.parallel_tool_calls is False,
+        "stream_options": chat.stream_options is not None and not chat.stream,
+    }
+    for name, asked in refused.items():
+        if asked:
+            raise BadRequest(f"Unsupported value of `{name}`: this model cannot do that.")
+    if not chat.messages:
+        raise BadRequest("`messages` must not be empty.")
+
+
+def _conversation(
+    messages: Sequence[Message],
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """System blocks, and turns: Converse wants roles to alternate, so neighbours are joined."""
+    system: list[dict[str, Any]] = []
+    turns: list[dict[str, Any]] = []
+    for number, message in enumerate(messages):
+        where = f"messages[{number}]"
+        if message.role in ("system", "developer"):
+            if text := to_text(message.content, where):
+                system.append({"text": text})
+            continue
+        role = "assistant" if message.role == "assistant" else "user"
+        blocks = _blocks(message, where)
+        if not blocks:
+            raise BadRequest(f"`{where}` is empty.")
+        if turns and turns[-1]["role"] == role:
+            turns[-1]["content"] += blocks
+        else:
+            turns.append({"role": role, "content": blocks})
+    return system, turns
+
+
+def _blocks(message: Message, where: str) -> list[dict[str, Any]]:
+    if message.role == "tool":
+        if not message.tool_call_id:
+            raise BadRequest(f"`{where}.tool_call_id` is missing.")
+        text = to_text(message.content, where)
+        result = {"toolUseId": message.tool_call_id, "content": [{"text": text}]}
+        return [{"toolResult": result}]
+    blocks = to_blocks(message.content, where)
+    if message.tool_calls:
+        if message.role != "assistant":
+            raise BadRequest(f"`{where}.tool_calls` belongs to the assistant.")
+        blocks += [
+            _tool_use(call, f"{where}.tool_calls[{i}]") for i, call in enumerate(message.tool_calls)
+        ]
+    return blocks
+
+
+def _tool_use(call: ToolCall, where: str) -> dict[str, Any]:
+    try:
+        arguments = orjson.loads(call.function.arguments or "{}")
+    except orjson.JSONDecodeError:
+        arguments = None
+    if not isinstance(arguments, dict):
+        raise BadRequest(f"`{where}.function.arguments` must be a JSON object in a string.")
+    return {"toolUse": {"toolUseId": call.id, "name": call.function.name, "input": arguments}}
+
+
+def _inference(chat: ChatRequest) -> dict[str, Any]:
+    limit = chat.max_completion_tokens
+    limit = chat.max_tokens if limit is None else limit
+    if limit is not None and limit < 1:
+        raise BadRequest("`max_completion_tokens` must be at least 1.")
+    stop = [chat.stop] if isinstance(chat.stop, str) else chat.stop
+    members = {
+        "maxTokens": limit,
+        "temperature": chat.temperature,
+        "topP": chat.top_p,
+        "stopSequences": stop or None,
+    }
+    return {name: value for name, value in members.items() if value is not None}
+
+
+def _tools(chat: ChatRequest, messages: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    choice = chat.tool_choice
+    if choice == "none":
+        if any("toolUse" in block for turn in messages for block in turn["content"]):
+            raise BadRequest("`tool_choice` none is not supported after a tool was used.")
+        return {}
+    if not chat.tools:
+        if choice not in (None, "auto"):
+            raise BadRequest("`tool_choice` needs `tools`.")
+        return {}
+    config: dict[str, Any] = {"tools": [_tool(tool.function) for tool in chat.tools]}
+    if isinstance(choice, NamedTool):
+        config["toolChoice"] = {"tool": {"name": choice.function.name}}
+    elif choice is not None:
+        config["toolChoice"] = {"any": {}} if choice == "required" else {"auto": {}}
+    return config
+
+
+def _tool(function: Any) -> dict[str, Any]:
+    parameters = function.parameters or {"type": "object", "properties": {}}
+    spec: dict[str, Any] = {"name": function.name, "inputSchema": {"json": parameters}}
+    if function.description:
+        spec["description"] = function.description
+    if function.strict:
+        spec["strict"] = True
+    return {"toolSpec": spec}
+
+
+def _output(chat: ChatRequest) -> dict[str, Any]:
+    output: dict[str, Any] = {}
+    form = chat.response_format
+    if form is not None and form.type == "json_schema":
+        if form.json_schema is None or form.json_schema.schema is None:
+            raise BadRequest("`response_format.json_schema.schema` is missing.")
+        schema: dict[str, Any] = {
+            "schema": orjson.dumps(form.json_schema.schema).decode(),
+            "name": form.json_schema.name,
+        }
+        if form.json_schema.description:
+            schema["description"] = form.json_schema.description
+        output["textFormat"] = {"type": "json_schema", "structure": {"jsonSchema": schema}}
+    if chat.reasoning_effort is not None:
+        output["effort"] = chat.reasoning_effort
+    return output

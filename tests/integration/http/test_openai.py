@@ -1,0 +1,129 @@
+"""The unmodified openai SDK against the edge."""
+
+import base64
+from typing import Any
+
+import openai
+import pytest
+from tests.support.http_edge import Edge
+from tests.support.http_plain import post_json
+from tests.support.http_services import converse_events
+
+MODEL = "amazon.nova-micro-v1:0"
+MESSAGES: Any = [{"role": "user", "content": "hello"}]
+
+
+def client(edge: Edge, name: str = "acme") -> openai.OpenAI:
+    return openai.OpenAI(api_key=f"tk_{name}", base_url=f"{edge.url}/v1", timeout=20)
+
+
+def test_a_plain_completion(edge: Edge) -> None:
+    with client(edge) as sdk:
+        raw = sdk.chat.completions.with_raw_response.create(
+            model=MODEL, messages=MESSAGES, user="ann"
+        )
+    done = raw.parse()
+    assert done.choices[0].message.content == "Grüße, 世界 🌍"
+    assert done.choices[0].finish_reason == "stop"
+    assert done.usage is not None and done.usage.prompt_tokens_details is not None
+    assert (done.usage.prompt_tokens, done.usage.completion_tokens) == (1_200, 500)
+    assert done.usage.prompt_tokens_details.cached_tokens == 200
+    assert raw.headers["x-tenantry-charge"] == "0.0315 USD"
+    assert raw.headers["x-tenantry-tenant"] == "tnt_acme"
+    assert '"requests_per_minute";q=300;w=60' in raw.headers["ratelimit-policy"]
+    ctx, chat = edge.services.inference.asked[0]
+    assert (ctx.user, ctx.wire, chat.operation) == ("ann", "openai", "Converse")
+
+
+def test_a_stream_ends_with_usage_and_charge(edge: Edge) -> None:
+    with client(edge) as sdk:
+        chunks = list(
+            sdk.chat.completions.create(
+                model=MODEL,
+                messages=MESSAGES,
+                stream=True,
+                stream_options={"include_usage": True},
+            )
+        )
+    text = "".join(c.choices[0].delta.content or "" for c in chunks if c.choices)
+    assert text == "Grüße, 世界 🌍"
+    assert chunks[-2].choices[0].finish_reason == "stop"
+    assert chunks[-1].usage is not None and chunks[-1].usage.total_tokens == 1_700
+    assert chunks[-1].model_extra == {"tenantry": {"charge": "0.0315 USD"}}
+
+
+def test_without_usage_the_last_chunk_carries_the_charge(edge: Edge) -> None:
+    status, headers, body = post_json(
+        edge, "/v1/chat/completions", {"model": MODEL, "messages": MESSAGES, "stream": True}
+    )
+    events = [line for line in body.split(b"\n\n") if line]
+    assert status == 200
+    assert headers["content-type"].startswith("text/event-stream")
+    assert events[-1] == b"data: [DONE]"
+    assert b'"tenantry":{"charge":"0.0315 USD"}' in events[-2]
+    assert b'"finish_reason":"stop"' in events[-2]
+
+
+def test_tools_go_there_and_back(edge: Edge) -> None:
+    edge.services.inference.answer = {
+        "output": {
+            "message": {
+                "role": "assistant",
+                "content": [
+                    {"toolUse": {"toolUseId": "t1", "name": "weather", "input": {"city": "Bern"}}}
+                ],
+            }
+        },
+        "stopReason": "tool_use",
+    }
+    tools: Any = [{"type": "function", "function": {"name": "weather", "parameters": {}}}]
+    with client(edge) as sdk:
+        done = sdk.chat.completions.create(model=MODEL, messages=MESSAGES, tools=tools)
+    (call,) = done.choices[0].message.tool_calls or []
+    assert call.type == "function"
+    assert (call.function.name, call.function.arguments) == ("weather", '{"city":"Bern"}')
+    assert done.choices[0].finish_reason == "tool_calls"
+
+
+def test_a_failure_inside_a_stream_reaches_the_sdk_as_an_error(edge: Edge) -> None:
+    edge.services.inference.events = lambda: converse_events()[:3]
+    with client(edge) as sdk:
+        stream = sdk.chat.completions.create(model=MODEL, messages=MESSAGES, stream=True)
+        with pytest.raises(openai.APIError, match="ended before"):
+            list(stream)
+
+
+@pytest.mark.parametrize("encoding", ["float", "base64", None])
+def test_embeddings(edge: Edge, encoding: Any) -> None:
+    with client(edge, "bolt") as sdk:
+        extra = {} if encoding is None else {"encoding_format": encoding}
+        done = sdk.embeddings.create(
+            model="amazon.titan-embed-text-v2:0", input=["a", "b"], dimensions=8, **extra
+        )
+    first = done.data[0].embedding
+    if encoding == "base64":
+        assert isinstance(first, str) and len(base64.b64decode(first)) == 32
+    else:
+        assert len(first) == 8 and all(isinstance(x, float) for x in first)
+    assert done.usage.prompt_tokens == 10
+    assert edge.services.inference.asked[0][0].principal.tenant_id == "tnt_bolt"
+
+
+def test_token_arrays_are_refused(edge: Edge) -> None:
+    with client(edge) as sdk, pytest.raises(openai.BadRequestError, match="token ids"):
+        sdk.embeddings.create(model="amazon.titan-embed-text-v2:0", input=[1, 2, 3])
+
+
+def test_models(edge: Edge) -> None:
+    with client(edge) as sdk:
+        names = {model.id for model in sdk.models.list()}
+        assert {"micro", MODEL} <= names
+        assert sdk.models.retrieve(MODEL).owned_by == "amazon"
+        with pytest.raises(openai.NotFoundError):
+            sdk.models.retrieve("nothing")
+
+
+def test_the_sdk_is_told_by_a_clear_error_what_is_not_supported(edge: Edge) -> None:
+    with client(edge) as sdk, pytest.raises(openai.BadRequestError, match="`n`"):
+        sdk.chat.completions.create(model=MODEL, messages=MESSAGES, n=2)
+    assert len(edge.requests) == 1

@@ -1,0 +1,108 @@
+"""No SDK hammers: how many requests unmodified SDKs send for each kind of refusal."""
+
+from typing import Any
+
+import anthropic
+import openai
+import pytest
+from botocore.exceptions import ClientError
+from tests.support.http_edge import Edge
+
+from tenantry.domain import errors
+from tenantry.domain.errors import TenantryError
+
+MODEL = "amazon.nova-micro-v1:0"
+DEFAULT_ATTEMPTS = 3  # of boto3 1.44 and openai 3
+
+ONCE: list[tuple[TenantryError, str]] = [
+    (errors.QuotaExceeded(retry_after_ms=3_600_000), "ServiceQuotaExceededException"),
+    (errors.BudgetExceeded(), "BudgetExceeded"),
+    (errors.IdempotencyInFlight(), "ConflictException"),
+    (errors.ResultNotKept(), "ConflictException"),
+    (errors.IdempotencyMismatch(), "IdempotentParameterMismatchException"),
+    (errors.KeyWrong(), "UnrecognizedClientException"),
+    (errors.BadSignature(), "InvalidSignatureException"),
+    (errors.TenantSuspended(), "AccessDeniedException"),
+    (errors.NotFound(), "ResourceNotFoundException"),
+    (errors.ModelRetired(), "ValidationException"),
+    (errors.UpstreamTimeout(), "ModelTimeoutException"),
+    (errors.UpstreamRubbish(), "ModelErrorException"),
+]
+BRIEFLY: list[tuple[TenantryError, str]] = [
+    (errors.RateLimited(retry_after_ms=10), "ThrottlingException"),
+    (errors.ConcurrencyLimited(retry_after_ms=10), "ThrottlingException"),
+    (errors.Unavailable(retry_after_ms=10), "ServiceUnavailableException"),
+    (errors.UpstreamThrottled(retry_after_ms=10), "ThrottlingException"),
+]
+
+
+def name_of(value: Any) -> str:
+    return type(value).__name__ if isinstance(value, TenantryError) else str(value)
+
+
+def refused_by_boto3(edge: Edge, refusal: TenantryError) -> str:
+    edge.services.inference.refusal = refusal
+    client = edge.boto3()
+    with pytest.raises(ClientError) as caught:
+        client.converse(modelId=MODEL, messages=[{"role": "user", "content": [{"text": "hi"}]}])
+    code: str = caught.value.response["Error"]["Code"]
+    return code
+
+
+def refused_by_openai(edge: Edge, refusal: TenantryError) -> openai.APIStatusError:
+    edge.services.inference.refusal = refusal
+    with (
+        openai.OpenAI(api_key="tk_acme", base_url=f"{edge.url}/v1") as sdk,
+        pytest.raises(openai.APIStatusError) as caught,
+    ):
+        sdk.chat.completions.create(model=MODEL, messages=[{"role": "user", "content": "hi"}])
+    return caught.value
+
+
+@pytest.mark.parametrize(("refusal", "code"), ONCE, ids=name_of)
+def test_one_request_where_waiting_does_not_help(
+    edge: Edge, refusal: TenantryError, code: str
+) -> None:
+    assert refused_by_boto3(edge, refusal) == code
+    assert len(edge.requests) == 1
+    edge.requests.clear()
+    assert refused_by_openai(edge, refusal).code == refusal.code
+    assert len(edge.requests) == 1
+
+
+@pytest.mark.parametrize(("refusal", "code"), BRIEFLY, ids=name_of)
+def test_few_requests_where_it_does(edge: Edge, refusal: TenantryError, code: str) -> None:
+    assert refused_by_boto3(edge, refusal) == code
+    assert 1 < len(edge.requests) <= DEFAULT_ATTEMPTS
+
+
+@pytest.mark.parametrize("refusal", [errors.RateLimited(retry_after_ms=10)], ids=name_of)
+def test_openai_waits_as_told_and_gives_up(edge: Edge, refusal: TenantryError) -> None:
+    assert refused_by_openai(edge, refusal).status_code == 429
+    assert 1 < len(edge.requests) <= DEFAULT_ATTEMPTS
+
+
+def test_an_unexpected_failure_says_nothing_of_its_content(
+    edge: Edge, caplog: pytest.LogCaptureFixture
+) -> None:
+    edge.services.inference.refusal = ZeroDivisionError("the tenant's secret")
+    with (
+        openai.OpenAI(api_key="tk_acme", base_url=f"{edge.url}/v1") as sdk,
+        pytest.raises(openai.InternalServerError) as caught,
+    ):
+        sdk.chat.completions.create(model=MODEL, messages=[{"role": "user", "content": "hi"}])
+    assert "secret" not in str(caught.value)
+    assert "ZeroDivisionError" in caplog.text
+    assert "secret" not in caplog.text
+    assert len(edge.requests) == 1
+
+
+def test_anthropic_gets_its_shape_before_its_routes_exist(edge: Edge) -> None:
+    with (
+        anthropic.Anthropic(api_key="tk_acme", base_url=edge.url) as sdk,
+        pytest.raises(anthropic.NotFoundError) as caught,
+    ):
+        sdk.messages.create(model=MODEL, max_tokens=8, messages=[{"role": "user", "content": "hi"}])
+    body: Any = caught.value.body
+    assert body["error"]["type"] == "not_found_error"
+    assert len(edge.requests) == 1
