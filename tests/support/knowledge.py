@@ -114,6 +114,7 @@ def row(document_id: str, content: bytes = b"") -> DocumentRow:
 
 
 UNLIMITED = DocumentLimits(None, None)
+LEASE_S = 60.0
 
 
 @dataclasses.dataclass
@@ -148,6 +149,7 @@ class _Held:
     dimensions: int = 0
     rows: dict[DocumentId, DocumentRow] = dataclasses.field(default_factory=dict)
     segments: dict[SegmentId, NewSegment] = dataclasses.field(default_factory=dict)
+    claims: dict[DocumentId, float] = dataclasses.field(default_factory=dict)
     live: dict[DocumentId, tuple[SegmentId, int]] = dataclasses.field(default_factory=dict)
 
 
@@ -161,7 +163,7 @@ class MemoryManifest:
         return self._tenants.setdefault(tenant_id, _Held())
 
     async def insert(
-        self, tenant_id: TenantId, row: DocumentRow, limits: DocumentLimits
+        self, tenant_id: TenantId, row: DocumentRow, limits: DocumentLimits, lease_s: float
     ) -> Inserted:
         held = self._of(tenant_id)
         same = await self.by_content(tenant_id, row.content_hmac)
@@ -176,6 +178,7 @@ class MemoryManifest:
         if limits.storage_bytes_max is not None and size > limits.storage_bytes_max:
             raise QuotaExceeded("Too much storage.", limit="storage_max_mb")
         held.rows[row.id] = row
+        held.claims[row.id] = time.monotonic() + lease_s
         return Inserted(row, True)
 
     async def by_content(self, tenant_id: TenantId, content_hmac: bytes) -> DocumentRow | None:
@@ -191,9 +194,23 @@ class MemoryManifest:
         rows = sorted(self._of(tenant_id).rows.values(), key=lambda row: row.id, reverse=True)
         return [row for row in rows if after is None or row.id < after][:limit]
 
-    async def unfinished(self, tenant_id: TenantId, limit: int) -> list[DocumentRow]:
-        rows = sorted(self._of(tenant_id).rows.values(), key=lambda row: row.id)
-        return [row for row in rows if row.state is DocumentState.INDEXING][:limit]
+    async def claim(self, tenant_id: TenantId, limit: int, lease_s: float) -> list[DocumentRow]:
+        held, now = self._of(tenant_id), time.monotonic()
+        free = [
+            row
+            for row in sorted(held.rows.values(), key=lambda row: row.id)
+            if row.state is DocumentState.INDEXING and held.claims.get(row.id, 0.0) < now
+        ][:limit]
+        held.claims |= {row.id: now + lease_s for row in free}
+        return free
+
+    async def keep(self, tenant_id: TenantId, document_id: DocumentId, lease_s: float) -> bool:
+        held = self._of(tenant_id)
+        document = held.rows.get(document_id)
+        if document is None or document.state is not DocumentState.INDEXING:
+            return False
+        held.claims[document_id] = time.monotonic() + lease_s
+        return True
 
     async def generation(self, tenant_id: TenantId) -> int:
         return self._of(tenant_id).generation

@@ -1,8 +1,10 @@
-"""A chunk: a stretch of a document's extracted text that is embedded and found as one passage."""
+"""Stretches of a document's extracted text: embedded as chunks, found again as passages."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+
+from tenantry.domain.ids import DocumentId
 
 CHUNK_CHARS_MAX = 1_000  # about 250 tokens: a paragraph or two; the embedder reads up to 256
 CHUNKS_PER_DOCUMENT_MAX = 50_000
@@ -15,3 +17,15 @@ class Chunk:
     start: int
     end: int
     text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """A chunk that answers a query, and where it stands."""
+
+    document_id: DocumentId
+    title: str
+    text: str
+    score: float  # cosine, -1 to 1
+    start: int
+    end: int

@@ -60,11 +60,12 @@ class Manifest(Protocol):
     """Errors: QuotaExceeded for the plan's limits; Unavailable for a database out of reach."""
 
     async def insert(
-        self, tenant_id: TenantId, row: DocumentRow, limits: DocumentLimits
+        self, tenant_id: TenantId, row: DocumentRow, limits: DocumentLimits, lease_s: float
     ) -> Inserted:
-        """Add an `indexing` document within the limits; content already held is returned as it is.
+        """Add an `indexing` document within the limits, claimed by the caller.
 
-        A failed document of the same content starts anew with the new original.
+        Content already held is returned as it is; a failed document of the same content starts
+        anew with the new original.
         """
         ...
 
@@ -80,8 +81,12 @@ class Manifest(Protocol):
         """Newest first, those older than `after`."""
         ...
 
-    async def unfinished(self, tenant_id: TenantId, limit: int) -> Sequence[DocumentRow]:
-        """Documents in state `indexing`, oldest first."""
+    async def claim(self, tenant_id: TenantId, limit: int, lease_s: float) -> Sequence[DocumentRow]:
+        """`indexing` documents that nobody works on, oldest first; now the caller does."""
+        ...
+
+    async def keep(self, tenant_id: TenantId, document_id: DocumentId, lease_s: float) -> bool:
+        """Prolong a claim. False: the document is gone or not `indexing` any more."""
         ...
 
     async def generation(self, tenant_id: TenantId) -> int:

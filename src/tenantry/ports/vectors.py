@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from tenantry.domain.chunk import Chunk
+from tenantry.domain.chunk import Chunk, Passage
 from tenantry.domain.document import Card, DocumentRow, Home
 from tenantry.domain.ids import DocumentId
 
@@ -24,16 +24,6 @@ class Embedded:
     vectors: Sequence[Sequence[float]]
 
 
-@dataclass(frozen=True, slots=True)
-class Hit:
-    document_id: DocumentId
-    title: str
-    text: str
-    score: float  # cosine, -1 to 1
-    start: int
-    end: int
-
-
 class Vectors(Protocol):
     async def publish(self, home: Home, document: Embedded) -> bool:
         """Durable, searchable and `ready` on return. False: the document is gone meanwhile."""
@@ -46,15 +36,15 @@ class Vectors(Protocol):
         vector: Sequence[float],
         top_k: int,
         permitted: Permitted,
-    ) -> Sequence[Hit]:
+    ) -> Sequence[Passage]:
         """The exact top k among the passages of permitted documents, best first.
 
         Conflict where the documents were indexed with another model or another length.
         """
         ...
 
-    async def cards(self, home: Home) -> Mapping[DocumentId, Card]:
-        """The cards of all `ready` documents."""
+    async def cards(self, home: Home, wanted: frozenset[DocumentId]) -> Mapping[DocumentId, Card]:
+        """The cards of those wanted documents that are `ready`."""
         ...
 
     async def remove(self, home: Home, document_id: DocumentId) -> DocumentRow | None:

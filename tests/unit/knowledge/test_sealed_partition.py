@@ -24,7 +24,7 @@ def anyone(card: Card) -> bool:
 async def published(
     partitions: object, manifest: support.MemoryManifest, home: object, name: str, *texts: str
 ) -> None:
-    await manifest.insert(home.tenant_id, support.row(name), support.UNLIMITED)
+    await manifest.insert(home.tenant_id, support.row(name), support.UNLIMITED, support.LEASE_S)
     assert await partitions.publish(home, support.embedded(name, texts))
 
 
@@ -53,7 +53,7 @@ def test_each_tenant_finds_its_own_and_nothing_else(own: support.Parts) -> None:
         await published(partitions, manifest, HOME_B, "doc_2", "apples are blue")
         assert await found(partitions, HOME_A, "red apples", 1) == ["apples are red"]
         assert await found(partitions, HOME_B, "red apples", 9) == ["apples are blue"]
-        assert set(await partitions.cards(HOME_A)) == {"doc_1"}
+        assert set(await partitions.cards(HOME_A, frozenset({"doc_1", "doc_2"}))) == {"doc_1"}
         partitions.close()
 
     asyncio.run(run())
@@ -130,7 +130,7 @@ def test_search_is_exact(own: support.Parts) -> None:
         document = type(document)(
             document.document_id, document.card, document.model, document.chunks, vectors.tolist()
         )
-        await manifest.insert(A.id, support.row("doc_1"), support.UNLIMITED)
+        await manifest.insert(A.id, support.row("doc_1"), support.UNLIMITED, support.LEASE_S)
         await partitions.publish(HOME_A, document)
         stored = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float16)
         for _ in range(20):
@@ -150,7 +150,7 @@ def test_what_is_not_permitted_is_never_among_the_top(own: support.Parts) -> Non
         manifest = support.MemoryManifest()
         partitions = support.partitions(own, manifest)
         for name, access in (("doc_1", {"hr"}), ("doc_2", set())):
-            await manifest.insert(A.id, support.row(name), support.UNLIMITED)
+            await manifest.insert(A.id, support.row(name), support.UNLIMITED, support.LEASE_S)
             document = support.embedded(name, [f"apples {name}"], access=frozenset(access))
             await partitions.publish(HOME_A, document)
         vector = support.vector_of("apples doc_1")

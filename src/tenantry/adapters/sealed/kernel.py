@@ -23,7 +23,7 @@ def _kernel() -> Callable[..., Any] | None:
         from simsimd import cdist
     except ImportError:  # no wheel for this machine
         return None
-    return cdist  # type: ignore[no-any-return]
+    return cdist
 
 
 _cdist = _kernel()

@@ -21,6 +21,7 @@ from tenantry.adapters.sealed.kernel import F32, exact_scores, top_rows
 from tenantry.adapters.sealed.segment import Segment, from_document, merged
 from tenantry.adapters.sealed.segment_cache import OPEN_SEGMENTS_BYTES_MAX, SegmentCache
 from tenantry.adapters.sealed.segment_store import SegmentStore
+from tenantry.domain.chunk import Passage
 from tenantry.domain.document import Card, DocumentRow, Home
 from tenantry.domain.errors import Conflict, NotFound, Unavailable
 from tenantry.domain.ids import DocumentId, TenantId
@@ -28,7 +29,7 @@ from tenantry.ports.clock import Clock
 from tenantry.ports.keys import KeyStore
 from tenantry.ports.manifest import Manifest, Partition, SegmentRow
 from tenantry.ports.objects import Objects
-from tenantry.ports.vectors import Embedded, Hit, Permitted
+from tenantry.ports.vectors import Embedded, Permitted
 
 SEARCHES_AT_ONCE = 16  # each pins one segment at a time
 VIEWS_MAX = 4_096  # partitions whose manifest is remembered
@@ -94,23 +95,25 @@ class SealedPartitions:
         vector: Sequence[float],
         top_k: int,
         permitted: Permitted,
-    ) -> Sequence[Hit]:
+    ) -> Sequence[Passage]:
         query = unit(vector)
 
-        def scan(row: SegmentRow, segment: Segment) -> list[Hit]:
-            return best_hits(segment, row.documents, query, top_k, permitted)
+        def scan(row: SegmentRow, segment: Segment) -> list[Passage]:
+            return best_passages(segment, row.documents, query, top_k, permitted)
 
         found = await self._visit(home, scan, fits=(model, len(query)))
         hits = [hit for part in found for hit in part]
         hits.sort(key=lambda hit: (-hit.score, hit.document_id, hit.start))
         return hits[:top_k]
 
-    async def cards(self, home: Home) -> Mapping[DocumentId, Card]:
+    async def cards(self, home: Home, wanted: frozenset[DocumentId]) -> Mapping[DocumentId, Card]:
         def read(row: SegmentRow, segment: Segment) -> list[tuple[DocumentId, Card]]:
+            asked = row.documents & wanted
             pairs = zip(segment.ids, segment.cards, strict=True)
-            return [(name, card) for name, card in pairs if name in row.documents]
+            return [(name, card) for name, card in pairs if name in asked]
 
-        return {name: card for part in await self._visit(home, read) for name, card in part}
+        found = await self._visit(home, read, worth=lambda row: bool(row.documents & wanted))
+        return {name: card for part in found for name, card in part}
 
     async def remove(self, home: Home, document_id: DocumentId) -> DocumentRow | None:
         removed = await self._manifest.remove(home.tenant_id, document_id)
@@ -125,7 +128,9 @@ class SealedPartitions:
         self,
         home: Home,
         visit: Callable[[SegmentRow, Segment], T],
+        *,
         fits: tuple[str, int] | None = None,
+        worth: Callable[[SegmentRow], bool] = lambda row: True,
     ) -> list[T]:
         """What `visit` returns for each live segment, each pinned only while it is visited."""
         for _ in range(VIEW_ATTEMPTS):
@@ -133,7 +138,8 @@ class SealedPartitions:
             if fits is not None:
                 _check_fits(view, *fits)
             try:
-                return [await self._visit_one(home, row, visit) for row in view.segments]
+                rows = [row for row in view.segments if worth(row)]
+                return [await self._visit_one(home, row, visit) for row in rows]
             except NotFound:
                 if not await self._moved_on(home, view):
                     raise Unavailable("A part of the tenant's documents is missing.") from None
@@ -221,13 +227,13 @@ def unit(vector: Sequence[float]) -> F32:
     return (query / length).astype(np.float32)
 
 
-def best_hits(
+def best_passages(
     segment: Segment,
     live: frozenset[DocumentId],
     query: F32,
     top_k: int,
     permitted: Permitted,
-) -> list[Hit]:
+) -> list[Passage]:
     """The exact top k among live rows of permitted documents. Runs in a thread."""
     pairs = zip(segment.ids, segment.cards, strict=True)
     allowed = np.fromiter(
@@ -239,7 +245,7 @@ def best_hits(
     for row, score in zip(rows, scores, strict=True):
         number = int(segment.row_documents[row])
         hits.append(
-            Hit(
+            Passage(
                 document_id=segment.ids[number],
                 title=segment.cards[number].title,
                 text=segment.text(row),

@@ -1,0 +1,62 @@
+"""Finding passages: embed the query, search the tenant's partition, see what the groups may."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tenantry.application.knowledge import Knowledge
+from tenantry.domain.access import may_see
+from tenantry.domain.chunk import Passage
+from tenantry.domain.document import Card, home_of
+from tenantry.domain.errors import BadRequest, UpstreamRubbish
+from tenantry.domain.filter import Filter
+from tenantry.domain.tenant import Principal
+from tenantry.domain.upload import check_text
+
+TOP_K_MAX = 50
+TOP_K_DEFAULT = 5
+QUERY_CHARS_MAX = 8_192
+
+
+async def search(
+    deps: Knowledge,
+    principal: Principal,
+    query: str,
+    *,
+    groups: frozenset[str] = frozenset(),
+    top_k: int = TOP_K_DEFAULT,
+    where: Filter | None = None,
+    request: object | None = None,
+) -> Sequence[Passage]:
+    """The nearest passages of the principal's tenant, best first, at most `top_k`.
+
+    The query is embedded and metered, unless the tenant never had a document. BadRequest for a
+    query or `top_k` out of range; Conflict where the documents need reindexing.
+    """
+    check_query(query, top_k)
+    home = home_of(principal.tenant)
+    if await deps.manifest.generation(home.tenant_id) == 0:
+        return []
+
+    def permitted(card: Card) -> bool:
+        return may_see(card.access, groups) and (where is None or where.matches(card.metadata))
+
+    vectors = await deps.embedder.embed(principal, [query], "query", request)
+    if len(vectors) != 1:
+        raise UpstreamRubbish("The embedding model returned no vector.")
+    model = principal.tenant.plan.embedding_model
+    try:
+        return await deps.vectors.search(home, model, vectors[0], top_k, permitted)
+    except ValueError as error:
+        raise UpstreamRubbish("The embedding model returned an unusable vector.") from error
+
+
+def check_query(query: str, top_k: int) -> None:
+    """BadRequest for what cannot be searched for."""
+    if not isinstance(query, str) or not query.strip():
+        raise BadRequest("`query` must be a non-empty string.")
+    if len(query) > QUERY_CHARS_MAX:
+        raise BadRequest(f"`query` is longer than {QUERY_CHARS_MAX:,} characters.")
+    check_text(query, "query")
+    if isinstance(top_k, bool) or not isinstance(top_k, int) or not 1 <= top_k <= TOP_K_MAX:
+        raise BadRequest(f"`top_k` must be a whole number from 1 to {TOP_K_MAX}.")

@@ -1,0 +1,145 @@
+"""An upload: what a client sends, checked before anything is done with it."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from tenantry.domain.access import tags_from
+from tenantry.domain.document import Card, MetadataValue
+from tenantry.domain.errors import BadRequest, TooLarge
+
+UPLOAD_BYTES_MAX = 25 * 1024 * 1024
+READY_AT_ONCE_BYTES = 1024 * 1024  # smaller uploads answer `ready`
+TITLE_CHARS_MAX = 512
+METADATA_KEYS_MAX = 32
+METADATA_KEY_CHARS_MAX = 64
+METADATA_TEXT_CHARS_MAX = 1_024
+METADATA_LIST_MAX = 32
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+FILE_NAME_CHARS_MAX = 255
+CONTENT_TYPE_CHARS_MAX = 255
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """`card.content_type` is as declared: extraction decides what the bytes are."""
+
+    card: Card
+    data: bytes
+
+
+def upload_from_text(body: object) -> Upload:
+    """From the JSON body `{title, text, metadata, access}`. Else BadRequest, TooLarge."""
+    if not isinstance(body, Mapping):
+        raise BadRequest("The body must be a JSON object.")
+    unknown = sorted(str(key) for key in set(body) - {"title", "text", "metadata", "access"})
+    if unknown:
+        raise BadRequest(f"Unknown field `{unknown[0][:80]}`.")
+    text = body.get("text")
+    if not isinstance(text, str):
+        raise BadRequest("`text` must be a string.")
+    check_text(text, "text")
+    return upload_from_file(
+        text.encode(),
+        content_type="text/plain; charset=utf-8",
+        file_name="",
+        title=title_from(body.get("title")),
+        metadata=body.get("metadata"),
+        access=body.get("access"),
+    )
+
+
+def upload_from_file(
+    data: bytes,
+    *,
+    content_type: str,
+    file_name: str,
+    title: object = None,
+    metadata: object = None,
+    access: object = None,
+) -> Upload:
+    """From a multipart file; without a title its file name is one. Else BadRequest, TooLarge."""
+    check_size(len(data))
+    for value, name in ((content_type, "content type"), (file_name, "file name")):
+        check_text(value, name)
+    if len(file_name) > FILE_NAME_CHARS_MAX or len(content_type) > CONTENT_TYPE_CHARS_MAX:
+        raise BadRequest("The file name and the content type have at most 255 characters each.")
+    card = Card(
+        title=title_from(title if title is not None else file_name),
+        content_type=content_type,
+        file_name=file_name,
+        metadata=metadata_from(metadata),
+        access=tags_from(access),
+    )
+    return Upload(card, data)
+
+
+def check_text(text: str, name: str) -> None:
+    """NUL and lone surrogates are refused: no store and no model takes them faithfully."""
+    if "\x00" in text:
+        raise BadRequest(f"`{name}` holds a NUL character.")
+    if _SURROGATE.search(text):
+        raise BadRequest(f"`{name}` holds a lone surrogate, which is not valid Unicode.")
+
+
+def title_from(value: object) -> str:
+    """A title of 1 to 512 characters, trimmed. Else BadRequest."""
+    if not isinstance(value, str) or not value.strip():
+        raise BadRequest("`title` must be a non-empty string.")
+    check_text(value, "title")
+    title = " ".join(value.split())
+    if len(title) > TITLE_CHARS_MAX:
+        raise BadRequest(f"`title` is longer than {TITLE_CHARS_MAX} characters.")
+    return title
+
+
+def metadata_from(value: object) -> dict[str, MetadataValue]:
+    """A flat object of strings, numbers, booleans and lists of strings. Else BadRequest."""
+    if value is None:
+        return {}
+    if not isinstance(value, Mapping):
+        raise BadRequest("`metadata` must be an object.")
+    if len(value) > METADATA_KEYS_MAX:
+        raise BadRequest(f"`metadata` holds at most {METADATA_KEYS_MAX} keys.")
+    return {_metadata_key(key): _metadata_value(key, item) for key, item in value.items()}
+
+
+def check_size(size_bytes: int) -> None:
+    if size_bytes > UPLOAD_BYTES_MAX:
+        raise TooLarge(f"The document is larger than {UPLOAD_BYTES_MAX // 1024 // 1024} MB.")
+
+
+def _metadata_key(key: object) -> str:
+    if not isinstance(key, str) or not 0 < len(key) <= METADATA_KEY_CHARS_MAX:
+        raise BadRequest(f"A key of `metadata` has 1 to {METADATA_KEY_CHARS_MAX} characters.")
+    check_text(key, "metadata")
+    return key
+
+
+def _metadata_value(key: str, value: object) -> MetadataValue:
+    if isinstance(value, (bool, int)):
+        if not -(2**63) <= value < 2**63:
+            raise BadRequest(f"`metadata.{key}` does not fit 64 bits.")
+        return value
+    if isinstance(value, float) and math.isfinite(value):
+        return value
+    if isinstance(value, str):
+        return _metadata_text(key, value)
+    if isinstance(value, (list, tuple)) and len(value) <= METADATA_LIST_MAX:
+        return tuple(_metadata_text(key, item) for item in value)
+    raise BadRequest(
+        f"`metadata.{key}` must be a string, a finite number, a boolean or a short list of strings."
+    )
+
+
+def _metadata_text(key: str, value: object) -> str:
+    if not isinstance(value, str) or len(value) > METADATA_TEXT_CHARS_MAX:
+        raise BadRequest(
+            f"`metadata.{key}` holds strings of at most {METADATA_TEXT_CHARS_MAX} characters."
+        )
+    check_text(value, "metadata")
+    return value

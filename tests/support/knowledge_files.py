@@ -1,0 +1,76 @@
+"""Small real files for extraction tests: PDF, DOCX, and what attackers make of them."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+
+from docx import Document
+
+
+def pdf(*pages: str, encrypted: bool = False) -> bytes:
+    """A PDF of one line a page; `encrypted` needs a password that nobody knows."""
+    bodies = [b"<< /Type /Catalog /Pages 2 0 R >>", b""]
+    kids = []
+    for text in pages:
+        number = len(bodies) + 1
+        kids.append(f"{number} 0 R")
+        escaped = text.replace("\\", r"\\").replace("(", r"\(").replace(")", r"\)")
+        stream = f"BT /F1 24 Tf 72 700 Td ({escaped}) Tj ET".encode("latin-1")
+        bodies.append(
+            f"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 612 792] /Contents {number + 1} 0 R "
+            "/Resources << /Font << /F1 << /Type /Font /Subtype /Type1 /BaseFont /Helvetica >> "
+            ">> >> >>".encode()
+        )
+        bodies.append(b"<< /Length %d >>\nstream\n%s\nendstream" % (len(stream), stream))
+    bodies[1] = f"<< /Type /Pages /Kids [{' '.join(kids)}] /Count {len(kids)} >>".encode()
+    trailer = f"/Size {len(bodies) + 1} /Root 1 0 R"
+    if encrypted:
+        unknown = "5a" * 32
+        trailer += (
+            f" /ID [<{'00' * 16}> <{'00' * 16}>] /Encrypt << /Filter /Standard /V 1 /R 2 "
+            f"/O <{unknown}> /U <{unknown}> /P -4 >>"
+        )
+    out = io.BytesIO(b"%PDF-1.4\n")
+    out.seek(0, io.SEEK_END)
+    offsets = []
+    for number, body in enumerate(bodies, start=1):
+        offsets.append(out.tell())
+        out.write(b"%d 0 obj\n%s\nendobj\n" % (number, body))
+    start = out.tell()
+    out.write(b"xref\n0 %d\n0000000000 65535 f \n" % (len(bodies) + 1))
+    for offset in offsets:
+        out.write(b"%010d 00000 n \n" % offset)
+    out.write(f"trailer << {trailer} >>\nstartxref\n{start}\n%%EOF".encode())
+    return out.getvalue()
+
+
+def docx(*paragraphs: str, table: tuple[tuple[str, ...], ...] = ()) -> bytes:
+    document = Document()
+    for paragraph in paragraphs:
+        document.add_paragraph(paragraph)
+    if table:
+        grid = document.add_table(rows=len(table), cols=len(table[0]))
+        for row, cells in zip(grid.rows, table, strict=True):
+            for cell, text in zip(row.cells, cells, strict=True):
+                cell.text = text
+    out = io.BytesIO()
+    document.save(out)
+    return out.getvalue()
+
+
+def zip_bomb(*, megabytes: int = 64) -> bytes:
+    """An archive that passes for a DOCX and unpacks to a thousand times its size."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("[Content_Types].xml", "<Types/>")
+        archive.writestr("word/document.xml", b"\0" * (megabytes * 1024 * 1024))
+    return out.getvalue()
+
+
+def archive(**parts: str) -> bytes:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as file:
+        for name, body in parts.items():
+            file.writestr(name, body)
+    return out.getvalue()

@@ -1,0 +1,164 @@
+"""Files to text: what each type gives, and every refusal with words for its uploader."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.support import knowledge_files as files
+
+from tenantry.adapters.extraction import html, worker_client
+from tenantry.adapters.extraction.content_type import DOCX, HTML, MARKDOWN, PDF, SUPPORTED, TEXT
+from tenantry.adapters.extraction.extractor import FileExtractor
+from tenantry.adapters.extraction.splitter import chunks_of
+from tenantry.domain.chunk import CHUNK_CHARS_MAX
+from tenantry.domain.errors import (
+    BadRequest,
+    TenantryError,
+    TooLarge,
+    Unreadable,
+    UnsupportedMedia,
+)
+from tenantry.domain.upload import UPLOAD_BYTES_MAX
+from tenantry.ports.extraction import Extracted
+
+
+def extract(data: bytes, content_type: str = "", name: str = "") -> Extracted:
+    async def run() -> Extracted:
+        return await FileExtractor(wall_s=30).extract(data, content_type, name)
+
+    return asyncio.run(run())
+
+
+def test_text_keeps_every_character_and_normalises_line_ends() -> None:
+    assert extract("a\r\nb\rc\n𝒳é".encode(), TEXT).text == "a\nb\nc\n𝒳é"
+    assert extract(b"\xef\xbb\xbfabc", TEXT).text == "abc"
+    assert extract("é".encode("utf-16"), TEXT).text == "é"
+    assert extract(b"caf\xe9", "text/plain; charset=iso-8859-1").text == "café"
+
+
+def test_the_type_comes_from_declaration_then_name_then_bytes() -> None:
+    assert extract(b"# x", "application/octet-stream", "a.MD").content_type == MARKDOWN
+    assert extract(b"x", "", "").content_type == TEXT
+    assert extract(files.pdf("hello"), "", "").content_type == PDF
+    assert extract(b"<p>x", "application/xhtml+xml").content_type == HTML
+
+
+def test_html_reads_as_a_reader_sees_it() -> None:
+    source = b"""<html><head><title>no</title><style>p{}</style></head><body>
+      <h1>Head</h1><p>some <b>bold</b> text &amp; more<br>next</p><script>no()</script>
+      <ul><li>one<li>two</ul><pre>a\n  b</pre><table><tr><td>x<td>y<tr><td>z</table>"""
+    assert extract(source, HTML).text == (
+        "Head\n\nsome bold text & more\nnext\n\none\ntwo\n\na\n  b\n\nx y\nz"
+    )
+    assert extract(b'<meta charset="iso-8859-1"><p>caf\xe9', HTML).text == "café"
+
+
+def test_html_nesting_is_no_way_to_crash() -> None:
+    deep = b"<div>" * 50_000 + b"core" + b"</div>" * 50_000
+    assert html.to_text(deep, HTML) == "core"
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=300))
+def test_any_markup_is_read_or_refused(source: str) -> None:
+    try:
+        assert isinstance(html.to_text(source.encode(), HTML), str)
+    except BadRequest:
+        pass
+
+
+def test_pdf_and_docx_are_read() -> None:
+    found = extract(files.pdf("First page", "Second (page)"), PDF)
+    assert (found.text, found.pages) == ("First page\n\nSecond (page)", 2)
+    document = files.docx("One", "Two", table=(("a", "b"), ("c", "d")))
+    assert extract(document, DOCX).text == "One\nTwo\na | b\nc | d"
+
+
+REFUSED = [
+    (b"", TEXT, Unreadable, "empty"),
+    (b"  \n ", TEXT, Unreadable, "no text"),
+    (b"<p> </p>", HTML, Unreadable, "no text"),
+    (b"a\0b", TEXT, BadRequest, "NUL"),
+    (b"<p>a\0b", HTML, BadRequest, "NUL"),
+    (b"\xff\xfe\x00\xd8", TEXT, TenantryError, ""),
+    (b"caf\xe9", TEXT, Unreadable, "not valid utf-8"),
+    (b"x", "text/plain; charset=klingon", Unreadable, "charset"),
+    (b"x", "image/png", UnsupportedMedia, "image/png"),
+    (b"plain words", PDF, UnsupportedMedia, "declared as PDF"),
+    (b"plain words", DOCX, UnsupportedMedia, "declared as DOCX"),
+    (files.pdf("x"), TEXT, UnsupportedMedia, "binary"),
+    (files.docx("x"), MARKDOWN, UnsupportedMedia, "binary"),
+    (files.docx("x"), PDF, UnsupportedMedia, "declared as PDF"),
+    (files.archive(**{"a.txt": "x"}), DOCX, UnsupportedMedia, "another kind"),
+    (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + b"x" * 99, DOCX, Unreadable, "encrypted"),
+    (files.pdf("secret", encrypted=True), PDF, Unreadable, "encrypted"),
+    (b"%PDF-1.7 rubbish", PDF, Unreadable, "damaged"),
+    (files.pdf(""), PDF, Unreadable, "scan"),
+    (files.docx("x")[:-40], DOCX, Unreadable, "damaged"),
+    (files.zip_bomb(), DOCX, Unreadable, "zip bomb"),
+    (b"x" * (UPLOAD_BYTES_MAX + 1), TEXT, TooLarge, "25 MB"),
+    (b"x " * 6_000_000, TEXT, TooLarge, "characters of text"),
+]
+
+
+@pytest.mark.parametrize("number", range(len(REFUSED)))
+def test_what_cannot_be_taken_is_refused_in_words(number: int) -> None:
+    data, content_type, error, words = REFUSED[number]
+    with pytest.raises(error) as caught:
+        extract(data, content_type)
+    assert words in caught.value.message
+
+
+def test_a_parse_that_takes_too_long_is_ended() -> None:
+    async def run() -> None:
+        before = set(os.listdir("/proc"))
+        with pytest.raises(Unreadable, match="longer than"):
+            await worker_client.parse("pdf", files.pdf("x"), wall_s=0.001)
+        for entry in set(os.listdir("/proc")) - before:
+            try:
+                command = open(f"/proc/{entry}/cmdline", "rb").read()
+            except OSError:
+                continue
+            assert b"extraction.worker\0pdf" not in command or _parent(entry) != os.getpid()
+
+    asyncio.run(run())
+
+
+def _parent(pid: str) -> int:
+    with open(f"/proc/{pid}/stat") as file:
+        return int(file.read().rpartition(")")[2].split()[1])
+
+
+def test_the_worker_reads_no_environment_and_no_secret_reaches_it(monkeypatch) -> None:
+    monkeypatch.setenv("PYTHONSTARTUP", "/nonexistent")
+    monkeypatch.setenv("TENANTRY_SECRET", "canary")
+    assert extract(files.pdf("fine"), PDF).text == "fine"
+
+
+text = st.text(
+    st.one_of(st.sampled_from("ab .,\n\t#*-é𝒳👩‍👩‍👧"), st.characters(exclude_categories=["Cs"])),
+    max_size=6_000,
+)
+
+
+@given(text, st.sampled_from(SUPPORTED))
+def test_chunks_are_ranges_of_the_text_and_miss_no_word(source: str, content_type: str) -> None:
+    chunks = chunks_of(source, content_type)
+    end = 0
+    for chunk in chunks:
+        assert source[chunk.start : chunk.end] == chunk.text
+        assert 0 < len(chunk.text) <= CHUNK_CHARS_MAX
+        assert not source[end : chunk.start].strip()
+        end = chunk.end
+    assert not source[end:].strip()
+
+
+def test_long_texts_are_split_at_paragraphs_across_windows() -> None:
+    paragraph = "A sentence that says something. " * 20
+    source = "\n\n".join(f"{number}. {paragraph}" for number in range(200))
+    chunks = chunks_of(source, TEXT)
+    assert all(source[chunk.start : chunk.end] == chunk.text for chunk in chunks)
+    assert sum(chunk.text[0].isdigit() for chunk in chunks) >= 195
