@@ -28,8 +28,8 @@ from tenantry.domain.placement import Placement
 from tenantry.domain.plan import Plan
 from tenantry.domain.tenant import DEFAULT_SCOPES, Principal, Scope, Tenant, TenantStatus
 from tenantry.domain.usage import Usage
-from tenantry.entrypoints.http.metrics import local_counters
-from tenantry.entrypoints.http.ports_table import LABELS
+from tenantry.entrypoints.http.labels import LABELS
+from tenantry.entrypoints.http.metrics import Counters, local_counters
 from tenantry.entrypoints.http.services import Services
 
 OPERATOR_TOKEN = "op_" + "o" * 40
@@ -253,7 +253,7 @@ class FixedServices:
         self.inference = FixedInference()
         self.unready: TenantryError | None = None
 
-    def services(self) -> Services:
+    def services(self, counters: Counters | None = None) -> Services:
         """Must be called on the loop that will serve."""
 
         async def ready() -> None:
@@ -280,5 +280,5 @@ class FixedServices:
             ready=ready,
             drain=nothing,
             close=nothing,
-            counters=local_counters(LABELS),
+            counters=counters or local_counters(LABELS),
         )

@@ -1,0 +1,304 @@
+"""Worker processes around shared listening sockets: started, watched, ended together.
+
+The sockets are bound once, here, so that a taken port is one clear error and no worker's death
+loses a connection that waits to be accepted. Workers are spawned, not forked: nothing of this
+process (threads, pools, a supervised PostgreSQL) leaks into them. A worker ends when this process
+does, however it ends.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import multiprocessing
+import signal
+import socket
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from typing import Any, Final
+
+import uvloop
+
+from tenantry.domain.errors import TenantryError
+from tenantry.entrypoints.http.labels import LABELS
+from tenantry.entrypoints.http.metrics import Counters, cells_for
+from tenantry.entrypoints.http.services import Services
+from tenantry.entrypoints.http.tls import LocalTls, ensure_local_tls
+from tenantry.entrypoints.http.wire.server import bind
+from tenantry.entrypoints.http.worker import Listeners, serve_worker
+
+_log = logging.getLogger(__name__)
+
+WORKERS_MAX: Final = 64
+START_S: Final = 60.0  # for a worker to say that it serves
+RESTART_PAUSE_S: Final = 1.0  # before a worker that died is replaced
+END_SLACK_S: Final = 5.0  # past both drains, before a worker is killed
+
+MakeServices = Callable[[Counters], Awaitable[Services]]
+
+
+@dataclass(frozen=True, slots=True)
+class ServeSettings:
+    """Where to listen. Port 0 is any free one."""
+
+    home: Path
+    host: str = "127.0.0.1"
+    http_port: int = 8080
+    https_port: int = 8443
+    admin_host: str = "127.0.0.1"
+    admin_port: int = 9090
+    workers: int = 1
+    tls_names: tuple[str, ...] = ()
+    drain_s: float = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Addresses:
+    """Where the workers listen, with the ports that were really taken."""
+
+    http_url: str
+    https_url: str
+    admin_url: str
+    ca_bundle: Path
+
+
+class StartFailed(Exception):
+    """A worker could not start; the message is one line."""
+
+
+@dataclass(slots=True)
+class _Worker:
+    process: BaseProcess
+    pipe: Connection
+    started_by: float
+    ready: bool = False
+
+
+@dataclass(slots=True)
+class _Fleet:
+    settings: ServeSettings
+    make_services: MakeServices
+    listeners: Listeners
+    tls: LocalTls
+    board: Any  # shared memory of `Counters`
+    workers: dict[int, _Worker] = field(default_factory=dict)
+
+    def spawn(self, number: int) -> None:
+        context = multiprocessing.get_context("spawn")
+        ours, theirs = context.Pipe()
+        process = context.Process(
+            target=_worker_main,
+            args=(
+                self.settings,
+                self.make_services,
+                self.listeners,
+                self.tls,
+                self.board,
+                number,
+                theirs,
+            ),
+            name=f"tenantry-worker-{number}",
+        )
+        process.start()
+        theirs.close()
+        self.workers[number] = _Worker(process, ours, time.monotonic() + START_S)
+
+    def end(self) -> None:
+        """Asks all to drain, waits as long as that may take, kills who is left."""
+        for worker in self.workers.values():
+            worker.pipe.close()
+        deadline = time.monotonic() + 2 * self.settings.drain_s + END_SLACK_S
+        for worker in self.workers.values():
+            worker.process.join(max(0.0, deadline - time.monotonic()))
+            if worker.process.is_alive():
+                _log.error("%s did not end in time and was killed", worker.process.name)
+                worker.process.kill()
+                worker.process.join()
+
+
+def open_listeners(settings: ServeSettings) -> Listeners:
+    """Binds the three ports. Raises `PortTaken` or `OSError`, having closed what it opened."""
+    opened: list[socket.socket] = []
+    try:
+        for host, port in (
+            (settings.host, settings.http_port),
+            (settings.host, settings.https_port),
+            (settings.admin_host, settings.admin_port),
+        ):
+            opened.append(bind(host, port))
+    except OSError:
+        for listener in opened:
+            listener.close()
+        raise
+    return Listeners(*opened)
+
+
+def run(
+    settings: ServeSettings,
+    make_services: MakeServices,
+    *,
+    on_ready: Callable[[Addresses], None] | None = None,
+    stop: Callable[[], bool] = lambda: False,
+) -> None:
+    """Serves until SIGTERM, SIGINT or `stop()`. `make_services` must be picklable.
+
+    Raises `PortTaken`, `OSError` or `StartFailed`.
+    """
+    assert 1 <= settings.workers <= WORKERS_MAX, "workers are 1 to 64"
+    listeners = open_listeners(settings)
+    try:
+        tls = ensure_local_tls(settings.home, settings.tls_names, now=datetime.now(UTC))
+        cells = cells_for(len(LABELS), settings.workers)
+        board = multiprocessing.get_context("spawn").RawArray("Q", cells)
+        fleet = _Fleet(settings, make_services, listeners, tls, board)
+        with _Signals() as signals:
+            try:
+                for number in range(settings.workers):
+                    fleet.spawn(number)
+                _watch(fleet, signals, stop, on_ready)
+            finally:
+                fleet.end()
+    finally:
+        listeners.close()
+
+
+def _watch(
+    fleet: _Fleet,
+    signals: _Signals,
+    stop: Callable[[], bool],
+    on_ready: Callable[[Addresses], None] | None,
+) -> None:
+    announced = False
+    while not signals.asked and not stop():
+        pipes: dict[Any, int] = {w.pipe: n for n, w in fleet.workers.items() if not w.pipe.closed}
+        for source in wait([*pipes, signals.receiver], timeout=0.2):
+            if source in pipes:
+                _heard(fleet, pipes[source], announced)
+        late = any(not w.ready and time.monotonic() > w.started_by for w in fleet.workers.values())
+        if late and not announced:
+            raise StartFailed(f"a worker did not start within {START_S:.0f} s")
+        if not announced and all(worker.ready for worker in fleet.workers.values()):
+            announced = True
+            if on_ready is not None:
+                on_ready(_addresses(fleet))
+
+
+def _heard(fleet: _Fleet, number: int, announced: bool) -> None:
+    """A worker said that it serves, said why it cannot, or died."""
+    worker = fleet.workers[number]
+    try:
+        message = worker.pipe.recv()
+    except (EOFError, OSError):
+        message = f"{worker.process.name} ended by itself"
+    if message == "ready":
+        worker.ready = True
+        return
+    worker.pipe.close()
+    worker.process.join(END_SLACK_S)
+    if not announced:
+        raise StartFailed(str(message))
+    _log.error("%s; it is replaced", message)
+    time.sleep(RESTART_PAUSE_S)
+    fleet.spawn(number)
+
+
+def _addresses(fleet: _Fleet) -> Addresses:
+    def url(scheme: str, listener: socket.socket) -> str:
+        host, port = listener.getsockname()[:2]
+        host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, host)  # noqa: S104
+        return f"{scheme}://{host}:{port}"
+
+    sockets = fleet.listeners
+    return Addresses(
+        url("http", sockets.http),
+        url("https", sockets.https),
+        url("http", sockets.admin),
+        fleet.tls.ca_bundle,
+    )
+
+
+class _Signals:
+    """SIGTERM and SIGINT as something that `wait` can wait for."""
+
+    def __init__(self) -> None:
+        self.asked = False
+        self.receiver, self._sender = socket.socketpair()
+        self._before: dict[int, Any] = {}
+
+    def __enter__(self) -> _Signals:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            try:
+                self._before[number] = signal.signal(number, self._ask)
+            except ValueError:  # not the main thread: whoever called `run` has its own way to stop
+                break
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+        self.receiver.close()
+        self._sender.close()
+
+    def _ask(self, *_: object) -> None:
+        self.asked = True
+        self._sender.send(b"x")
+
+
+def _worker_main(
+    settings: ServeSettings,
+    make_services: MakeServices,
+    listeners: Listeners,
+    tls: LocalTls,
+    board: Any,
+    number: int,
+    pipe: Connection,
+) -> None:
+    # Ctrl-C reaches the whole group; the supervisor alone decides when workers end.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    counters = Counters(board, LABELS, number)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        try:
+            runner.run(_work(settings, make_services, listeners, tls, counters, pipe))
+        except (TenantryError, OSError) as error:
+            pipe.send(f"a worker could not start: {error}")
+            raise SystemExit(1) from None
+
+
+async def _work(
+    settings: ServeSettings,
+    make_services: MakeServices,
+    listeners: Listeners,
+    tls: LocalTls,
+    counters: Counters,
+    pipe: Connection,
+) -> None:
+    stop, started = asyncio.Event(), asyncio.Event()
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGTERM, stop.set)
+    # The other end is closed on purpose to end us, and by the kernel if the supervisor dies.
+    loop.add_reader(pipe.fileno(), stop.set)
+    services = await make_services(counters)
+    serving = asyncio.create_task(
+        serve_worker(
+            services,
+            listeners,
+            tls.context(),
+            stop,
+            started=started,
+            drain_s=settings.drain_s,
+        )
+    )
+    announce = asyncio.create_task(started.wait())
+    await asyncio.wait({serving, announce}, return_when=asyncio.FIRST_COMPLETED)
+    if not serving.done():
+        pipe.send("ready")
+    announce.cancel()
+    try:
+        await serving
+    finally:
+        loop.remove_reader(pipe.fileno())

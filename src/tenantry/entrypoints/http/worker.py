@@ -1,0 +1,66 @@
+"""One worker: both ports' applications on the listening sockets it was given."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import socket
+import ssl
+from dataclasses import dataclass
+
+from tenantry.entrypoints.http.adminplane import ADMIN_PLANE
+from tenantry.entrypoints.http.app import App
+from tenantry.entrypoints.http.dataplane import DATA_PLANE
+from tenantry.entrypoints.http.services import Services
+from tenantry.entrypoints.http.wire.limits import WireLimits
+from tenantry.entrypoints.http.wire.server import Server
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Listeners:
+    """Bound sockets; several workers accept from the same ones."""
+
+    http: socket.socket
+    https: socket.socket
+    admin: socket.socket
+
+    def close(self) -> None:
+        for listener in (self.http, self.https, self.admin):
+            listener.close()
+
+
+async def serve_worker(
+    services: Services,
+    listeners: Listeners,
+    tls: ssl.SSLContext,
+    stop: asyncio.Event,
+    *,
+    started: asyncio.Event | None = None,
+    drain_s: float = 30.0,
+    limits: WireLimits | None = None,
+) -> None:
+    """Serves until `stop`, then lets requests and owned tasks end, each at most `drain_s`.
+
+    Closes the services.
+    """
+    data = Server(App(services, DATA_PLANE), limits)
+    admin = Server(App(services, ADMIN_PLANE), limits)
+    await data.listen(listeners.http)
+    await data.listen(listeners.https, tls)
+    await admin.listen(listeners.admin)
+    gc.collect()
+    gc.freeze()  # what was made at start lives for ever: the collector need not look at it again
+    if started is not None:
+        started.set()
+    try:
+        await stop.wait()
+    finally:
+        cut = await data.drain(drain_s)
+        if cut:
+            _log.warning("%d requests were cut off after %.0f s", cut, drain_s)
+        await services.drain(drain_s)
+        await admin.drain(1.0)
+        await services.close()

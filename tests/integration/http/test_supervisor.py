@@ -1,0 +1,104 @@
+"""Worker processes on shared sockets: start, counters, replacement, and the end."""
+
+import os
+import signal
+import threading
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from tests.support.http_make import make_fixed, make_nothing
+
+from tenantry.entrypoints.http.supervisor import (
+    Addresses,
+    MakeServices,
+    ServeSettings,
+    StartFailed,
+    run,
+)
+from tenantry.entrypoints.http.wire.server import PortTaken, bind
+
+START_S = 60.0
+
+
+def settings_in(home: Path, **changes: int) -> ServeSettings:
+    ports = {"http_port": 0, "https_port": 0, "admin_port": 0} | changes
+    return ServeSettings(home, drain_s=2.0, **ports)
+
+
+@contextmanager
+def running(settings: ServeSettings, make: MakeServices = make_fixed) -> Iterator[Addresses]:
+    ready, over = threading.Event(), threading.Event()
+    found: list[Addresses] = []
+
+    def announce(addresses: Addresses) -> None:
+        found.append(addresses)
+        ready.set()
+
+    thread = threading.Thread(
+        target=run, args=(settings, make), kwargs={"on_ready": announce, "stop": over.is_set}
+    )
+    thread.start()
+    try:
+        assert ready.wait(START_S), "the workers did not start"
+        yield found[0]
+    finally:
+        over.set()
+        thread.join(START_S)
+        assert not thread.is_alive()
+
+
+def get(url: str) -> str:
+    with urllib.request.urlopen(url, timeout=20) as answer:
+        text: str = answer.read().decode()
+        return text
+
+
+def eventually(check: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + START_S
+    while not check():
+        assert time.monotonic() < deadline, "it did not come true"
+        time.sleep(0.05)
+
+
+def children() -> set[int]:
+    found = Path(f"/proc/{os.getpid()}/task").glob("*/children")
+    pids = {int(pid) for path in found for pid in path.read_text().split()}
+    return {pid for pid in pids if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()}
+
+
+def test_two_workers_share_ports_and_counters(tmp_path: Path) -> None:
+    before = children()
+    with running(settings_in(tmp_path, workers=2)) as addresses:
+        for _ in range(20):
+            assert "ok" in get(f"{addresses.admin_url}/healthz")
+        line = 'route="/healthz",status="2xx"} 20'
+        eventually(lambda: line in get(f"{addresses.admin_url}/metrics"))
+        assert len(children() - before) == 2
+        assert addresses.ca_bundle.exists()
+    assert children() <= before
+
+
+def test_a_killed_worker_is_replaced(tmp_path: Path) -> None:
+    before = children()
+    with running(settings_in(tmp_path)) as addresses:
+        (worker,) = children() - before
+        os.kill(worker, signal.SIGKILL)
+        # The listening socket outlives the worker: the next answer comes from its successor.
+        assert "ok" in get(f"{addresses.admin_url}/healthz")
+        assert worker not in children()
+
+
+def test_a_taken_port_is_one_clear_line(tmp_path: Path) -> None:
+    with bind("127.0.0.1", 0) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(PortTaken, match=f"cannot listen on 127.0.0.1:{port}: Address already"):
+            run(settings_in(tmp_path, admin_port=port), make_fixed)
+
+
+def test_a_worker_that_cannot_start_says_why(tmp_path: Path) -> None:
+    with pytest.raises(StartFailed, match="the database is gone"):
+        run(settings_in(tmp_path), make_nothing)

@@ -1,0 +1,15 @@
+"""`make_services` for worker processes: what a spawned worker can import."""
+
+from tests.support.http_services import FixedServices
+
+from tenantry.domain.errors import Unavailable
+from tenantry.entrypoints.http.metrics import Counters
+from tenantry.entrypoints.http.services import Services
+
+
+async def make_fixed(counters: Counters) -> Services:
+    return FixedServices().services(counters)
+
+
+async def make_nothing(counters: Counters) -> Services:
+    raise Unavailable("the database is gone")
