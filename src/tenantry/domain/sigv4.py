@@ -28,7 +28,9 @@ EMPTY_PAYLOAD_SHA256: Final = hashlib.sha256(b"").hexdigest()
 MAX_SKEW: Final = timedelta(minutes=5)
 MAX_AUTHORIZATION_CHARS: Final = 4_096
 MAX_SIGNED_HEADERS: Final = 64
-_CANONICAL_PATHS_CACHED: Final = 1_024
+# A caller's paths are cached before its signature is known to be good: few and short.
+_CACHED_PATHS: Final = 1_024
+_MAX_CACHED_PATH_CHARS: Final = 512
 
 _SCOPE_PART = re.compile(r"[A-Za-z0-9_-]{1,128}", re.ASCII)
 _DATE = re.compile(r"[0-9]{8}", re.ASCII)
@@ -126,9 +128,14 @@ def _parse_scope(credential: str) -> CredentialScope | None:
     return CredentialScope(parts[0], parts[1], parts[2], parts[3])
 
 
-@lru_cache(maxsize=_CANONICAL_PATHS_CACHED)
 def canonical_path(raw_path: str) -> str:
     """The raw path with dot segments and empty segments removed, percent-encoded once more."""
+    if len(raw_path) <= _MAX_CACHED_PATH_CHARS:
+        return _cached_canonical_path(raw_path)
+    return _canonical_path(raw_path)
+
+
+def _canonical_path(raw_path: str) -> str:
     segments: list[str] = []
     for segment in raw_path.split("/"):
         if segment == "..":
@@ -138,6 +145,9 @@ def canonical_path(raw_path: str) -> str:
             segments.append(segment)
     trailing = "/" if segments and raw_path.endswith("/") else ""
     return quote("/" + "/".join(segments) + trailing, safe="/~")
+
+
+_cached_canonical_path = lru_cache(maxsize=_CACHED_PATHS)(_canonical_path)
 
 
 def canonical_query(raw_query: str) -> str:

@@ -36,7 +36,7 @@ class Upstream:
 
     account: str  # 12 digits
     region: str
-    endpoint_url: str  # scheme, host and port alone: https://bedrock-runtime.us-east-1.…
+    endpoint_url: str | None  # scheme, host and port alone; None: Amazon Bedrock's of the region
     credentials_ref: str  # what the adapter's provider finds the credentials by
 
 

@@ -196,6 +196,32 @@ def test_a_kept_alive_connection_that_breaks_is_not_tried_again(model, attempt):
     assert connections == 1
 
 
+def test_a_server_that_closes_idle_connections_costs_no_attempt(model, attempt):
+    """A kept-alive connection that the server has ended is seen to be dead before it is used."""
+
+    async def run():
+        closed = asyncio.Event()
+
+        async def once(exchange):
+            await answer(exchange)
+            exchange.cut()
+            await exchange.writer.wait_closed()
+            closed.set()
+
+        async with wire_server(once) as server, model() as bedrock:
+            outcomes = []
+            for _ in range(2):
+                closed.clear()
+                outcomes.append(await bedrock.invoke(attempt(server.url)))
+                await closed.wait()
+                await asyncio.sleep(0.2)  # the client's thread sees the end; no event tells
+            return outcomes, len(server.requests)
+
+    outcomes, requests = asyncio.run(run())
+    assert all(isinstance(outcome, Reply) for outcome in outcomes)
+    assert requests == 2
+
+
 def test_a_body_that_is_cut(model, attempt):
     async def cut(exchange):
         await exchange.send(b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{")

@@ -81,6 +81,11 @@ def test_the_path_is_encoded_twice():
     assert sigv4.canonical_path(arn) == arn.replace("%", "%25")
 
 
+def test_a_long_path_is_encoded_alike():
+    raw_path = "/model/" + "x%3A0" * 400 + "/converse"
+    assert sigv4.canonical_path(raw_path) == raw_path.replace("%", "%25")
+
+
 BODY = b'{"messages":[{"role":"user","content":[{"text":"hello"}]}]}'
 RAW_PATH = "/model/us.amazon.nova-lite-v1%3A0/converse"
 QUERY = "a=1&b=2"

@@ -8,6 +8,7 @@ from tenantry.adapters.bedrock.answers import is_event_stream, to_failure, to_re
 from tenantry.adapters.bedrock.connections import Connections, EndpointRefused
 from tenantry.adapters.bedrock.credentials import CredentialsProvider, UnknownCredentials
 from tenantry.adapters.bedrock.exchange import Exchange, ExchangeFailed, open_exchange
+from tenantry.adapters.bedrock.placements import endpoint_url
 from tenantry.adapters.bedrock.sigv4 import Signer
 from tenantry.adapters.bedrock.stream import EventStreamReply
 from tenantry.domain.model_ids import upstream_path
@@ -71,7 +72,7 @@ class BedrockModel:
         upstream = attempt.upstream
         try:
             credentials = await self._credentials.credentials(upstream.credentials_ref)
-            endpoint = self._connections.endpoint(upstream.endpoint_url, attempt.timeouts)
+            endpoint = self._connections.endpoint(endpoint_url(upstream), attempt.timeouts)
             path = upstream_path(attempt.model_id, attempt.operation)
             headers = self._signer.sign(
                 method="POST",

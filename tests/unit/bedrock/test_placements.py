@@ -1,0 +1,34 @@
+"""Where calls go when a placement names no endpoint, held to botocore's own answer."""
+
+import botocore.session
+import pytest
+
+from tenantry.adapters.bedrock.connections import EndpointRefused
+from tenantry.adapters.bedrock.placements import endpoint_url
+from tenantry.ports.model import Upstream
+
+
+def upstream(region, url=None):
+    return Upstream("111111111111", region, url, "pool")
+
+
+@pytest.mark.parametrize("region", ["us-east-1", "eu-central-1", "us-gov-west-1", "ap-southeast-2"])
+def test_amazons_own_endpoints(region):
+    session = botocore.session.Session()
+    theirs = session.create_client(
+        "bedrock-runtime", region_name=region, aws_access_key_id="a", aws_secret_access_key="b"
+    )
+    assert endpoint_url(upstream(region)) == theirs.meta.endpoint_url
+    theirs.close()
+
+
+def test_an_endpoint_of_ones_own():
+    assert endpoint_url(upstream("us-east-1", "http://127.0.0.1:1")) == "http://127.0.0.1:1"
+
+
+@pytest.mark.parametrize(
+    "region", ["", "us-east-1.evil.example/", "evil.example#", "us-east-1\n", "US-EAST-1", "x"]
+)
+def test_a_region_cannot_name_another_host(region):
+    with pytest.raises(EndpointRefused):
+        endpoint_url(upstream(region))
