@@ -18,7 +18,7 @@ import orjson
 
 from tenantry.application.admitted import AdmittedRequest
 from tenantry.application.attempts import attempts
-from tenantry.application.calls import ChatCall
+from tenantry.application.calls import ChatCall, ChatOperation
 from tenantry.application.context import RequestContext
 from tenantry.application.embeddings import Embeddings
 from tenantry.application.gate import Gate
@@ -61,7 +61,7 @@ class _Question:
     model: str | None
     top_k: int
     where: Filter | None
-    operation: str  # Converse or ConverseStream
+    operation: ChatOperation  # Converse or ConverseStream
 
     def chat(self, principal: Principal, passages: Sequence[Passage]) -> ChatCall:
         prompt = answer_prompt(self.text, passages)

@@ -1,0 +1,141 @@
+"""A tenant's documents for the wires: uploads and searches, each admitted and metered.
+
+Owns: joining the knowledge use cases with reservations. Does not own: either of them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from tenantry.application import documents, ingestion
+from tenantry.application.context import RequestContext
+from tenantry.application.embeddings import Embeddings
+from tenantry.application.gate import Gate
+from tenantry.application.ingestion import Ingested
+from tenantry.application.knowledge import Knowledge
+from tenantry.application.metered_embedding import Batches, WithinRequest
+from tenantry.application.owned_tasks import OwnedTasks
+from tenantry.application.planning import PlannedChat, Planning
+from tenantry.application.retrieval import check_query, search
+from tenantry.domain.chunk import Passage
+from tenantry.domain.document import Document
+from tenantry.domain.filter import Filter
+from tenantry.domain.tenant import Principal
+from tenantry.domain.upload import Upload
+from tenantry.ports.clock import Clock
+
+
+@dataclass(frozen=True, slots=True)
+class Added:
+    """An upload that is durable, and what was charged while its client waited."""
+
+    ingested: Ingested
+    charge: Decimal
+    currency: str
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Passages, best first, and the charge of the query's embedding."""
+
+    passages: Sequence[Passage]
+    charge: Decimal
+    currency: str
+
+
+class Library:
+    """One for each worker."""
+
+    def __init__(
+        self,
+        knowledge: Knowledge,
+        gate: Gate,
+        planning: Planning,
+        embeddings: Embeddings,
+        tasks: OwnedTasks,
+        clock: Clock,
+    ) -> None:
+        self._knowledge = knowledge
+        self._gate = gate
+        self._planning = planning
+        self._embeddings = embeddings
+        self._tasks = tasks
+        self._clock = clock
+
+    async def add(self, ctx: RequestContext, upload: Upload) -> Added:
+        """Takes a document in; its first batch of chunks is the day's one request."""
+        batches = Batches(ctx, self._clock, self._embeddings)
+        ingested = await ingestion.ingest(self._knowledge, ctx.principal, upload, batches)
+        return Added(ingested, batches.charge, ctx.principal.tenant.currency)
+
+    async def page(self, ctx: RequestContext, cursor: str | None, limit: int) -> documents.Page:
+        return await documents.list_documents(
+            self._knowledge, ctx.principal, groups=ctx.groups, cursor=cursor, limit=limit
+        )
+
+    async def get(self, ctx: RequestContext, document_id: str) -> Document:
+        return await documents.get_document(
+            self._knowledge, ctx.principal, document_id, groups=ctx.groups
+        )
+
+    async def content(self, ctx: RequestContext, document_id: str) -> documents.Content:
+        return await documents.document_content(
+            self._knowledge, ctx.principal, document_id, groups=ctx.groups
+        )
+
+    async def remove(self, ctx: RequestContext, document_id: str) -> None:
+        await documents.delete_document(
+            self._knowledge, ctx.principal, document_id, groups=ctx.groups
+        )
+
+    async def search(
+        self, ctx: RequestContext, query: str, top_k: int, where: Filter | None
+    ) -> Found:
+        """One request of one embedding; settled before it is shown."""
+        check_query(query, top_k)
+        return await asyncio.shield(
+            self._tasks.start(self._search(ctx, query, top_k, where), name="search")
+        )
+
+    async def resume(self, principals: Iterable[Principal]) -> int:
+        """Takes over what dead processes left unindexed; the worker's business."""
+        return await ingestion.resume_indexing(self._knowledge, principals)
+
+    async def _search(
+        self, ctx: RequestContext, query: str, top_k: int, where: Filter | None
+    ) -> Found:
+        catalogue = await self._planning.catalogue()
+        planned: list[PlannedChat] = []
+
+        def planner(principal: Principal) -> list[Any]:
+            plan = principal.tenant.plan
+            planned[:] = self._embeddings.plan(
+                principal,
+                catalogue,
+                plan.embedding_model,
+                [query],
+                plan.embedding_dimensions,
+                "query",
+            )
+            return [call.planned for call in planned]
+
+        request = await self._gate.open(ctx, planner)
+        within = WithinRequest(request, self._embeddings, planned[0])
+        try:
+            passages = await search(
+                self._knowledge,
+                request.principal,
+                query,
+                groups=ctx.groups,
+                top_k=top_k,
+                where=where,
+                request=within,
+            )
+        finally:
+            within.release_if_unused()
+            await request.settle()
+        return Found(passages, request.charge, request.principal.tenant.currency)
