@@ -10,7 +10,9 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
+import asyncpg
 import numpy as np
+from tests.support.postgres import Database
 
 from tenantry.adapters.keys.local_keyring import LocalKeyring
 from tenantry.adapters.keys.local_kms import LocalKms
@@ -299,3 +301,16 @@ class MemoryManifest:
 def home(owner: Tenant) -> Home:
     own = owner.placement.kms_key == "own"
     return Home(owner.id, owner.placement.account, own)
+
+
+async def add_tenants(database: Database, *tenant_ids: str) -> None:
+    """Rows for tenants that tests make up, by the database's own superuser."""
+    connection = await asyncpg.connect(database.dsn("superuser"))
+    try:
+        for tenant_id in tenant_ids:
+            await connection.execute(
+                "INSERT INTO tenantry.tenant (tenant_id, name, plan) VALUES ($1, $1, 'free')",
+                tenant_id,
+            )
+    finally:
+        await connection.close()
