@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import subprocess
 import sys
+from contextlib import closing
 
 import pytest
 
@@ -80,10 +81,19 @@ def test_a_long_text_is_read_to_its_end(models, call) -> None:
 
 
 def test_vectors_are_kept_between_runs(tmp_path, monkeypatch) -> None:
-    first = MiniLm(tmp_path).embed(CAT, 384, normalize=True)
+    with closing(MiniLm(tmp_path)) as before:
+        first = before.embed(CAT, 384, normalize=True)
     fresh = MiniLm(tmp_path)
     monkeypatch.setattr(fresh, "_compute", lambda text: pytest.fail("was not kept"))
     assert fresh.embed(CAT, 384, normalize=True) == first
+    fresh.close()
+
+
+def test_a_broken_file_of_vectors_is_told_and_done_without(tmp_path, caplog) -> None:
+    (tmp_path / "minilm.sqlite").write_bytes(b"this is no database" * 100)
+    broken = MiniLm(tmp_path)
+    assert len(broken.embed(CAT, 384, normalize=True)) == 384
+    assert "embeddings are not kept" in caplog.text
 
 
 def test_another_model_file_is_not_loaded(monkeypatch) -> None:

@@ -61,6 +61,15 @@ def test_a_question_may_come_first(say) -> None:
     assert say(prompt) == f"{ANSWER} [1]"
 
 
+def test_headings_and_questions_lead_to_an_answer_and_are_not_one(say) -> None:
+    text = (
+        "# Refunds\n\n## How long do refunds take?\n\nTen working days, by bank transfer.\n\n"
+        "```\nrefund --now\n```\n\nThey are free."
+    )
+    prompt = f'<passage id="1"># Refunds</passage><passage id="2">{text}</passage>\n\n'
+    assert say(prompt + "How long do refunds take?") == "Ten working days, by bank transfer. [2]"
+
+
 def test_it_says_when_the_passages_do_not_hold_the_answer(say) -> None:
     prompt = f'<passage id="1">{WAL}</passage>\n\nWho painted the Mona Lisa?'
     assert "not in the supplied documents" in say(prompt)

@@ -25,7 +25,11 @@ _PASSAGE_WEIGHT = 0.7
 _CLOSE_SECOND = 0.93  # of the best score: a second passage as good as this is quoted too
 _READ_CLOSELY = 3  # passages whose sentences are compared; the rest are only ranked
 _MAX_SENTENCES = 48  # of a passage
-_SENTENCE_END = re.compile(r"(?<=[.!?])[\"')\]]*\s+(?=[\"'(\[A-Z0-9`<])|\n{2,}|\n(?=\s*[-*•])")
+_SENTENCE_END = re.compile(
+    r"(?<=[.!?])\s+(?=[\"'(\[A-Z0-9`<])|(?<=[.!?][\"')\]])\s+(?=[\"'(\[A-Z0-9`<])"
+)
+_ITEM = re.compile(r"[-*•] |\d{1,3}[.)] ")
+_LEAST_SPACES = 2  # a statement has three words or more
 _THINKING = "The question is compared with each passage; the nearest sentences are quoted."
 
 
@@ -34,6 +38,12 @@ class _Quote:
     score: float
     label: str
     text: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Window:
+    compared: str
+    said: str
 
 
 class Extractive:
@@ -53,14 +63,19 @@ class Extractive:
         scored = [(float(asked @ self._minilm.vector(p.text)), p) for p in passages]
         scored.sort(key=lambda pair: -pair[0])
         quotes = []
-        for near, passage in scored[:_READ_CLOSELY]:
+        for near, passage in scored:
             windows = _windows(passage.text)
-            best = max(
-                ((float(asked @ self._minilm.vector(window)), window) for window in windows),
-                key=lambda pair: pair[0],
-            )
-            score = _PASSAGE_WEIGHT * near + (1 - _PASSAGE_WEIGHT) * best[0]
-            quotes.append(_Quote(score, passage.label, best[1]))
+            if not windows:
+                continue
+            scores = [float(asked @ self._minilm.vector(window.compared)) for window in windows]
+            best = max(range(len(windows)), key=scores.__getitem__)
+            score = _PASSAGE_WEIGHT * near + (1 - _PASSAGE_WEIGHT) * scores[best]
+            quotes.append(_Quote(score, passage.label, windows[best].said))
+            if len(quotes) == _READ_CLOSELY:
+                break
+        if not quotes:  # only titles and the like: the nearest is quoted as it is
+            near, passage = scored[0]
+            quotes.append(_Quote(near, passage.label, " ".join(passage.text.split())))
         return sorted(quotes, key=lambda quote: -quote.score)
 
 
@@ -75,9 +90,42 @@ def _answer(quotes: list[_Quote]) -> str:
     return " ".join(f"{quote.text} [{quote.label}]" for quote in chosen)
 
 
-def _windows(text: str) -> list[str]:
-    """All windows of one and of two sentences, the text as it is, whitespace made plain."""
-    sentences = [" ".join(part.split()) for part in _SENTENCE_END.split(text) if part]
-    sentences = [sentence for sentence in sentences if sentence][:_MAX_SENTENCES]
-    pairs = [f"{a} {b}" for a, b in pairwise(sentences)]
-    return sentences + pairs or [text]
+def _windows(text: str) -> list[_Window]:
+    """Windows of one and of two sentences of which the last is a statement.
+
+    Headings and questions are compared with the statement that follows, for they say what it is
+    about, but are not said. A passage without any statement has no windows.
+    """
+    sentences = _sentences(text)[:_MAX_SENTENCES]
+    windows = [_Window(one, one) for one in sentences if _is_statement(one)]
+    for one, two in pairwise(sentences):
+        if _is_statement(two):
+            said = f"{one} {two}" if _is_statement(one) else two
+            windows.append(_Window(f"{one} {two}", said))
+    return windows
+
+
+def _sentences(text: str) -> list[str]:
+    """Sentences, headings and list items in order, whitespace made plain, code fences left out."""
+    blocks: list[list[str]] = [[]]
+    for line in text.splitlines():
+        line = line.strip()
+        if not line or line.startswith("```"):
+            blocks.append([])
+        elif line.startswith("#"):
+            blocks += [[line], []]
+        elif _ITEM.match(line):
+            blocks.append([line])
+        else:
+            blocks[-1].append(line)
+    joined = (" ".join(" ".join(block).split()) for block in blocks)
+    return [one for block in joined for one in _SENTENCE_END.split(block) if one]
+
+
+def _is_statement(sentence: str) -> bool:
+    """Not a heading, a question, a lead-in to a list, or a name."""
+    return (
+        not sentence.startswith("#")
+        and not sentence.endswith(("?", ":"))
+        and sentence.count(" ") >= _LEAST_SPACES
+    )

@@ -57,6 +57,11 @@ class MiniLm:
         raw = self._cached(text)
         return raw / max(float(np.linalg.norm(raw)), 1e-12) if unit else raw
 
+    def close(self) -> None:
+        """Closes the file of kept vectors."""
+        if self._store:
+            self._store.close()
+
     def _cached(self, text: str) -> Vector:
         key = hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
         with self._lock:
