@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import pytest
-from tools.write_settings_reference import TARGET, settings_reference
 
 from tenantry.config import (
     FILE_BYTES_MAX,
@@ -133,7 +132,3 @@ def test_secrets_are_never_shown(tmp_path):
 )
 def test_a_secret_is_masked(secret, shown):
     assert masked(secret) == shown
-
-
-def test_every_setting_is_documented():
-    assert TARGET.read_text("utf-8") == settings_reference()
