@@ -81,15 +81,14 @@ class Databases:
 def scratch_folder() -> Iterator[Path]:
     """A folder that PostgreSQL's user can reach too; those of killed runs are swept away."""
     base = Path(tempfile.gettempdir())
-    _sweep(base)
-    folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=base))
-    with (folder / "alive").open("w") as alive:
-        fcntl.flock(alive, fcntl.LOCK_EX)
+    with contextlib.ExitStack() as ours:
+        with _locked(base / f".{_PREFIX}{os.geteuid()}.lock"):  # nobody sweeps a folder half made
+            _sweep(base)
+            folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=base))
+            ours.callback(shutil.rmtree, folder, ignore_errors=True)
+            ours.enter_context(_locked(folder / "alive"))
         folder.chmod(0o711)
-        try:
-            yield folder
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
+        yield folder
 
 
 def new_cluster(folder: Path, home: str = "home", **options: Any) -> EmbeddedCluster:
@@ -113,10 +112,17 @@ def running_databases() -> Iterator[Databases]:
             cluster.stop()
 
 
+@contextlib.contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    with path.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
 def _sweep(base: Path) -> None:
     """Remove the folders whose test process is gone (it held a lock while it lived)."""
     for folder in base.glob(f"{_PREFIX}*"):
         with contextlib.suppress(OSError), (folder / "alive").open("r") as alive:
-            if alive.fileno() and os.fstat(alive.fileno()).st_uid == os.geteuid():
+            if os.fstat(alive.fileno()).st_uid == os.geteuid():
                 fcntl.flock(alive, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 shutil.rmtree(folder, ignore_errors=True)

@@ -5,11 +5,12 @@ from pathlib import Path
 
 import asyncpg
 import pytest
-from tests.support.postgres import Database
+from tests.support.postgres import Database, new_cluster, scratch_folder
 
-from tenantry.adapters.postgres.connections import PINNED_SETTINGS, Databases
+from tenantry.adapters.postgres.connections import PINNED_SETTINGS, Databases, derived_dsns
+from tenantry.adapters.postgres.embedded import EmbeddedCluster
 from tenantry.adapters.postgres.errors import MigrationsMissing, NotDurable, RoleTooStrong
-from tenantry.adapters.postgres.roles import LOGIN_ROLES
+from tenantry.adapters.postgres.roles import LOGIN_ROLES, bootstrap_roles, derive_password
 from tenantry.domain.errors import Unavailable
 
 
@@ -154,3 +155,27 @@ def test_no_role_is_strong(database: Database) -> None:
         }
 
     asyncio.run(run())
+
+
+def test_roles_of_an_external_server_log_in_with_derived_passwords() -> None:
+    """As `tenantry migrate` does with TENANTRY_DATABASE_URL: here a server of its own plays it."""
+    secret = bytes(range(32))
+
+    async def run(cluster: EmbeddedCluster) -> None:
+        passwords = {role: derive_password(secret, role) for role in LOGIN_ROLES}
+        await bootstrap_roles(cluster.dsn("superuser"), passwords)
+        dsn_for = derived_dsns(cluster.dsn("superuser", over="tcp"), secret)
+        for role in ("migrator", "app", "control", "operator"):
+            connection = await asyncpg.connect(dsn_for(role))
+            assert await connection.fetchval("SELECT current_user") == f"tenantry_{role}"
+            await connection.close()
+        with pytest.raises(asyncpg.InvalidPasswordError):
+            await asyncpg.connect(derived_dsns(cluster.dsn("superuser"), secret[::-1])("app"))
+
+    with scratch_folder() as folder:
+        cluster = new_cluster(folder)
+        cluster.start()
+        try:
+            asyncio.run(run(cluster))
+        finally:
+            cluster.stop()

@@ -23,6 +23,7 @@ from tenantry.adapters.postgres.roles import derive_password
 
 PoolRole = Literal["app", "control", "operator"]
 DsnFor = Callable[[PoolRole], str]
+LoginRole = Literal["migrator", "app", "control", "operator"]
 
 CONNECT_TIMEOUT_S = 5.0
 ACQUIRE_TIMEOUT_S = 5.0
@@ -167,7 +168,7 @@ async def prove(connection: Any) -> None:
         raise RoleTooStrong()
 
 
-def derived_dsns(url: str, secret: bytes) -> DsnFor:
+def derived_dsns(url: str, secret: bytes) -> Callable[[LoginRole], str]:
     """Return how each role reaches the server of `url`, with a password derived of the secret.
 
     `url` is TENANTRY_DATABASE_URL; its host, port, database and options hold for every role.
@@ -175,7 +176,7 @@ def derived_dsns(url: str, secret: bytes) -> DsnFor:
     parts = urlsplit(url)
     address = parts.netloc.rpartition("@")[2]
 
-    def dsn_for(role: PoolRole) -> str:
+    def dsn_for(role: LoginRole) -> str:
         user = f"tenantry_{role}"
         login = f"{user}:{quote(derive_password(secret, user), safe='')}"
         return urlunsplit(parts._replace(netloc=f"{login}@{address}"))
