@@ -49,8 +49,9 @@ def anchors(text: str) -> set[str]:
 
 
 def missing_paths(text: str, exists: Callable[[str], bool]) -> list[str]:
-    """Files and folders of the repository that are named in code spans and are not there."""
-    return [path for path in _PATH.findall(text) if not exists(path.rstrip("/"))]
+    """Files and folders named in code spans that are not there; NNNN stands for any number."""
+    named = [path.rstrip("/") for path in _PATH.findall(text) if "NNNN" not in path]
+    return [path for path in named if not exists(path)]
 
 
 def missing_targets(text: str, makefile: str) -> list[str]:
