@@ -27,13 +27,12 @@ Cite only numbers that were given.
 - If the passages do not hold the answer, say exactly: "{NOT_IN_DOCUMENTS}"
 - Answer in the language of the question, briefly."""
 
-# Whatever a lenient reader could take for one of our fences: `</passage>`, `< /Passage `, and the
-# same with a full-width or small less-than sign.
-_FENCE = re.compile(
-    r"[<＜﹤‹](?=[\s/\u200b-\u200f\u2060\ufeff]*(?:passages?|question)\b)", re.IGNORECASE
-)
 _CITED = re.compile(r"\[(\d{1,3}(?:\s{0,2}[,;]\s{0,2}\d{1,3}){0,9})\]")  # [1] or [1, 2]
-_ATTRIBUTE = {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;"}
+_LESS_THAN = "<＜﹤‹"  # also the full-width and small forms, which a lenient reader takes for one
+_FENCE = re.compile(
+    rf"[{_LESS_THAN}](?=[\s/\u200b-\u200f\u2060\ufeff]*(?:passages?|question)\b)", re.IGNORECASE
+)
+_ATTRIBUTE = {"&": "&amp;", ">": "&gt;", '"': "&quot;"} | dict.fromkeys(_LESS_THAN, "&lt;")
 
 
 @dataclass(frozen=True, slots=True)

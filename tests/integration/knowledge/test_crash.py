@@ -1,0 +1,105 @@
+"""`kill -9` around effects: no acknowledged document is lost, no deleted one returns."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+from pathlib import Path
+
+import asyncpg
+import pytest
+from tests.support import knowledge as support
+from tests.support.knowledge_process import TENANT, UPLOADS, Doom, knowledge
+from tests.support.postgres import Database
+
+from tenantry.adapters.sealed.sweep import sweep_orphans
+from tenantry.application import documents, ingestion, retrieval
+from tenantry.domain.document import DocumentState, Home, home_of
+from tenantry.ports.objects import ObjectKind
+
+NEVER = 1_000_000
+WHO = support.principal(support.tenant(TENANT))
+ROOT = Path(__file__).parents[3]
+# Five uploads of put, insert, put, publish; merges of put, merge, deletes; one document deleted.
+STEPS = range(1, 36, 3)
+
+
+@pytest.mark.parametrize("side", ["before", "after"])
+def test_a_kill_at_any_step_loses_nothing_acknowledged(
+    database: Database, tmp_path: Path, side: str
+) -> None:
+    async def run() -> None:
+        await support.add_tenants(database, TENANT)
+        killed = 0
+        for step in STEPS:
+            root = tmp_path / str(step)
+            lines, code = await _process(database, root, step, side)
+            killed += code == -signal.SIGKILL
+            await _verify(database, root, lines)
+        assert killed >= len(STEPS) - 3, "the kills must hit the work, not its end"
+
+    asyncio.run(run())
+
+
+async def _process(
+    database: Database, root: Path, step: int, side: str
+) -> tuple[list[list[str]], int]:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "tests.support.knowledge_process",
+        database.dsn("app"),
+        str(root),
+        str(step),
+        side,
+        stdout=asyncio.subprocess.PIPE,
+        cwd=ROOT,
+    )
+    output, _ = await process.communicate()
+    assert process.returncode is not None
+    return [line.split() for line in output.decode().splitlines()], process.returncode
+
+
+async def _verify(database: Database, root: Path, lines: list[list[str]]) -> None:
+    acknowledged = {words[1]: words[2] for words in lines if words[0] == "acknowledged"}
+    deleting = {words[1] for words in lines if words[0] == "deleting"}
+    deleted = {words[1] for words in lines if words[0] == "deleted"}
+    async with asyncpg.create_pool(database.dsn("app"), min_size=1, max_size=2) as pool:
+        deps = knowledge(root, pool, Doom(NEVER, after=False))
+        home = home_of(WHO.tenant)
+        await _expire_claims(database)
+        await ingestion.resume_indexing(deps, [WHO])
+        await deps.tasks.settle()
+        for document_id, number in acknowledged.items():
+            found = await retrieval.search(deps, WHO, f"word{number} common", top_k=1)
+            if document_id in deleted:
+                assert [p.document_id for p in found if p.document_id == document_id] == []
+            elif document_id not in deleting:
+                assert [p.document_id for p in found] == [document_id]
+                assert (await documents.document_content(deps, WHO, document_id)).data
+        await sweep_orphans(home, deps.objects, deps.manifest, age_s=0.0)
+        await _no_orphans(deps, home)
+        listed = (await documents.list_documents(deps, WHO, limit=UPLOADS + 1)).documents
+        assert all(item.status is DocumentState.READY for item in listed)
+        for item in listed:
+            await documents.delete_document(deps, WHO, item.id)
+        await _no_orphans(deps, home)
+
+
+async def _no_orphans(deps: object, home: Home) -> None:
+    stored = {
+        entry.object_id
+        for kind in (ObjectKind.ORIGINAL, ObjectKind.SEGMENT)
+        for entry in await deps.objects.list(home, kind)
+    }
+    assert stored == await deps.manifest.objects(home.tenant_id)
+
+
+async def _expire_claims(database: Database) -> None:
+    connection = await asyncpg.connect(database.dsn("superuser"))
+    await connection.execute(
+        "UPDATE tenantry.document SET claimed_until = now() - interval '1 s'"
+        " WHERE state = 'indexing'"
+    )
+    await connection.close()

@@ -1,0 +1,167 @@
+"""Knowledge of two tenants in one PostgreSQL and on one disk: rows, segments and keys apart."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import asyncpg
+import pytest
+from tests.support import knowledge as support
+from tests.support.knowledge_process import Doom, knowledge
+from tests.support.postgres import Database
+
+from tenantry.application import documents, ingestion, retrieval
+from tenantry.application.knowledge import Knowledge
+from tenantry.domain.errors import Corrupt, NotFound, Unavailable
+from tenantry.domain.upload import upload_from_text
+
+A = support.tenant("tnt_" + "a" * 26)
+B = support.tenant("tnt_" + "b" * 26)
+ALICE, BOB = support.principal(A), support.principal(B)
+TABLES = ("knowledge_partition", "segment", "document")
+
+
+@asynccontextmanager
+async def process(database: Database, root: Path) -> AsyncIterator[Knowledge]:
+    async with asyncpg.create_pool(database.dsn("app"), min_size=1, max_size=4) as pool:
+        deps = knowledge(root, pool, Doom(1_000_000, after=False))
+        yield deps
+        deps.vectors.close()
+
+
+async def upload(deps: Knowledge, who: object, title: str, text: str) -> str:
+    done = await ingestion.ingest(deps, who, upload_from_text({"title": title, "text": text}))
+    return done.document.id
+
+
+async def texts(deps: Knowledge, who: object, query: str) -> list[str]:
+    return [passage.text for passage in await retrieval.search(deps, who, query, top_k=9)]
+
+
+def test_two_processes_see_one_truth_and_two_tenants_see_two(
+    database: Database, tmp_path: Path
+) -> None:
+    async def run() -> None:
+        await support.add_tenants(database, A.id, B.id)
+        async with process(database, tmp_path) as here, process(database, tmp_path) as there:
+            mine = await upload(here, ALICE, "A", "apples are red")
+            theirs = await upload(there, BOB, "B", "apples are blue")
+            assert await texts(there, ALICE, "apples") == ["apples are red"]
+            assert await texts(here, BOB, "apples") == ["apples are blue"]
+            await upload(there, ALICE, "A2", "apples are ripe")
+            assert len(await texts(here, ALICE, "apples")) == 2
+            for call in (
+                documents.get_document,
+                documents.document_content,
+                documents.delete_document,
+            ):
+                with pytest.raises(NotFound):
+                    await call(here, ALICE, theirs)
+            await documents.delete_document(here, ALICE, mine)
+            assert await texts(there, ALICE, "apples") == ["apples are ripe"]
+            assert await texts(there, BOB, "apples") == ["apples are blue"]
+
+    asyncio.run(run())
+
+
+def test_segments_and_rows_moved_between_tenants_fail_closed(
+    database: Database, tmp_path: Path
+) -> None:
+    async def run() -> None:
+        await support.add_tenants(database, A.id, B.id)
+        async with process(database, tmp_path) as deps:
+            await upload(deps, ALICE, "A", "secret of a")
+            await upload(deps, BOB, "B", "secret of b")
+        one, two = _segments(tmp_path)
+        kept = one.read_bytes(), two.read_bytes()
+        one.write_bytes(kept[1])
+        two.write_bytes(kept[0])
+        async with process(database, tmp_path) as deps:
+            for who in (ALICE, BOB):
+                with pytest.raises(Corrupt):
+                    await texts(deps, who, "secret")
+        one.write_bytes(kept[0])
+        two.write_bytes(kept[1])
+        await _steal_rows(database)
+        async with process(database, tmp_path) as deps:
+            for stolen in (texts(deps, BOB, "secret"), documents.list_documents(deps, BOB)):
+                with pytest.raises((Corrupt, Unavailable)):
+                    await stolen
+
+    asyncio.run(run())
+
+
+def _segments(root: Path) -> list[Path]:
+    return sorted(root.glob("accounts/*/objects/*/segments/*"))
+
+
+async def _steal_rows(database: Database) -> None:
+    """What someone with the database, but without keys, might do: A's rows become B's."""
+    connection = await asyncpg.connect(database.dsn("superuser"))
+    async with connection.transaction():
+        await connection.execute("SET LOCAL session_replication_role = replica")
+        for table in TABLES:
+            await connection.execute(f"DELETE FROM tenantry.{table} WHERE tenant_id = $1", B.id)
+            await connection.execute(
+                f"UPDATE tenantry.{table} SET tenant_id = $1 WHERE tenant_id = $2", B.id, A.id
+            )
+    await connection.close()
+
+
+def test_row_policies_hide_what_a_forgotten_filter_would_show(
+    database: Database, tmp_path: Path
+) -> None:
+    async def run() -> None:
+        await support.add_tenants(database, A.id, B.id)
+        async with process(database, tmp_path) as deps:
+            await upload(deps, ALICE, "A", "apples")
+            await upload(deps, BOB, "B", "pears")
+        connection = await asyncpg.connect(database.dsn("app"))
+        for table in TABLES:
+            assert await connection.fetch(f"SELECT * FROM tenantry.{table}") == []
+            async with connection.transaction():
+                await connection.execute("SELECT set_config('tenantry.tenant', $1, true)", A.id)
+                rows = await connection.fetch(f"SELECT tenant_id FROM tenantry.{table}")
+                assert {row["tenant_id"] for row in rows} == {A.id}
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            async with connection.transaction():
+                await connection.execute("SELECT set_config('tenantry.tenant', $1, true)", A.id)
+                await connection.execute(
+                    "UPDATE tenantry.document SET tenant_id = $1 WHERE tenant_id = $2", B.id, A.id
+                )
+        await connection.close()
+
+    asyncio.run(run())
+
+
+def test_no_word_of_a_document_is_in_the_database(database: Database, tmp_path: Path) -> None:
+    async def run() -> None:
+        await support.add_tenants(database, A.id)
+        async with process(database, tmp_path) as deps:
+            body = {"title": "Canary title", "text": "canary text", "metadata": {"canary": "value"}}
+            await ingestion.ingest(deps, ALICE, upload_from_text({**body, "access": ["canaries"]}))
+        connection = await asyncpg.connect(database.dsn("superuser"))
+        for table in TABLES:
+            rows = await connection.fetch(f"SELECT t::text AS line FROM tenantry.{table} t")
+            assert rows and not any("canar" in row["line"].lower() for row in rows)
+        await connection.close()
+
+    asyncio.run(run())
+
+
+def test_an_upload_is_four_fsyncs_of_two_objects(database: Database, tmp_path: Path) -> None:
+    """Object and folder, for the original and for the segment: each before the commit it serves."""
+
+    async def run() -> None:
+        await support.add_tenants(database, A.id)
+        async with process(database, tmp_path) as deps:
+            await upload(deps, ALICE, "A", "first, which also makes folders and keys")
+            counted = deps.objects._part._files.fsyncs
+            files, folders = counted.files, counted.folders
+            await upload(deps, ALICE, "A", "second")
+            assert (counted.files - files, counted.folders - folders) == (2, 2)
+
+    asyncio.run(run())

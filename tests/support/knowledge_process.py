@@ -1,0 +1,111 @@
+"""One process that uploads and deletes, and is killed before or after its n-th effect on the world.
+
+    python -m tests.support.knowledge_process <dsn> <root> <effect> before|after
+
+Writes `acknowledged <document id>`, `deleting <id>` and `deleted <id>` lines, each flushed at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+from tests.support import knowledge as support
+
+from tenantry.adapters.extraction.extractor import FileExtractor
+from tenantry.adapters.extraction.splitter import SemanticSplitter
+from tenantry.adapters.postgres.manifest import PostgresManifest
+from tenantry.adapters.postgres.unit_of_work import TenantWork
+from tenantry.application import documents, ingestion
+from tenantry.application.knowledge import Knowledge, OwnedTasks
+from tenantry.domain.upload import upload_from_text
+
+TENANT = "tnt_" + "k" * 26
+UPLOADS = 5
+_EFFECTS = frozenset({"put", "delete", "insert", "publish", "remove", "merge", "create", "replace"})
+
+
+class Doom:
+    """Kills this process, as the kernel would, around effect number `at`."""
+
+    def __init__(self, at: int, *, after: bool) -> None:
+        self.left = at
+        self.after = after
+
+    def wrap(self, part: object) -> Any:
+        return _Doomed(part, self)
+
+    def strike(self) -> None:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+class _Doomed:
+    def __init__(self, part: object, doom: Doom) -> None:
+        self._part = part
+        self._doom = doom
+
+    def __getattr__(self, name: str) -> Any:
+        method = getattr(self._part, name)
+        if name not in _EFFECTS:
+            return method
+
+        async def doomed(*given: Any, **named: Any) -> Any:
+            self._doom.left -= 1
+            if self._doom.left == 0 and not self._doom.after:
+                self._doom.strike()
+            result = await method(*given, **named)
+            if self._doom.left == 0:
+                self._doom.strike()
+            return result
+
+        return doomed
+
+
+def knowledge(root: Path, pool: Any, doom: Doom) -> Knowledge:
+    own = support.parts(root)
+    manifest = doom.wrap(PostgresManifest(TenantWork(pool)))
+    own.objects = doom.wrap(own.objects)
+    return Knowledge(
+        manifest=manifest,
+        objects=own.objects,
+        keys=own.keys,
+        sealer=own.sealer,
+        vectors=support.partitions(own, manifest, segments_max=2),
+        extractor=FileExtractor(),
+        splitter=SemanticSplitter(),
+        embedder=support.WordEmbedder(),
+        clock=own.clock,
+        tasks=OwnedTasks(),
+    )
+
+
+async def main(dsn: str, root: Path, doom: Doom) -> None:
+    def say(*words: str) -> None:
+        sys.stdout.write(" ".join(words) + "\n")
+        sys.stdout.flush()
+
+    who = support.principal(support.tenant(TENANT))
+    async with asyncpg.create_pool(dsn, min_size=1, max_size=2) as pool:
+        deps = knowledge(root, pool, doom)
+        for number in range(UPLOADS):
+            upload = upload_from_text({"title": f"T{number}", "text": f"word{number} common"})
+            done = await ingestion.ingest(deps, who, upload)
+            say("acknowledged", done.document.id, str(number))
+        say("deleting", done.document.id)
+        await documents.delete_document(deps, who, done.document.id)
+        say("deleted", done.document.id)
+
+
+if __name__ == "__main__":
+    asyncio.run(
+        main(
+            sys.argv[1],
+            Path(sys.argv[2]),
+            Doom(int(sys.argv[3]), after=sys.argv[4] == "after"),
+        )
+    )
