@@ -113,9 +113,9 @@ def test_a_destroyed_key_is_gone_for_good(tmp_path: Path) -> None:
         with pytest.raises(NotFound):
             await key(own, A)
         assert await key(own, B)
-        assert not list(tmp_path.glob("accounts/*/keys/tnt_a/*"))
 
     asyncio.run(run())
+    assert not list(tmp_path.glob("accounts/*/keys/tnt_a/*"))
 
 
 def test_the_cache_is_bounded_and_zeroed() -> None:
