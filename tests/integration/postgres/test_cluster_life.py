@@ -16,9 +16,10 @@ import asyncpg
 import pytest
 from tests.support.postgres import new_cluster, scratch_folder
 
-from tenantry.adapters.postgres.embedded import ClusterStatus, EmbeddedCluster, place, processes
+from tenantry.adapters.postgres.embedded import ClusterStatus, EmbeddedCluster, place
 from tenantry.adapters.postgres.embedded.account import database_account
 from tenantry.adapters.postgres.errors import ClusterInUse, ClusterNotRunning
+from tenantry.adapters.postgres.guardian import processes
 
 ROOT = Path(__file__).parents[3]
 PATIENCE_S = 60.0

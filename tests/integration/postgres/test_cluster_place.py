@@ -130,6 +130,33 @@ def test_a_lost_data_folder_is_not_silently_begun_anew(made: place.Place) -> Non
         new_cluster(made.home.parent).start()
 
 
+def test_lost_passwords_are_not_replaced_by_wrong_ones(made: place.Place) -> None:
+    (made.home / "postgres.secrets").unlink()
+    with pytest.raises(ClusterMismatch, match="passwords"):
+        new_cluster(made.home.parent).start()
+    assert not (made.home / "postgres.secrets").exists()
+
+
+def test_half_a_cluster_of_a_killed_start_is_removed(made: place.Place) -> None:
+    (made.folder / "data.0f0f").mkdir()
+    (made.folder / "password.0f0f").write_text("secret")
+    cluster = new_cluster(made.home.parent)
+    cluster.start()
+    cluster.stop()
+    assert not list(made.folder.glob("*.0f0f"))
+
+
+@only_root
+def test_a_strict_umask_does_not_lock_the_database_user_out(folder: Path) -> None:
+    umask = os.umask(0o077)
+    try:
+        cluster = new_cluster(folder, cache_root=folder / "deep" / "cache")
+        cluster.start()
+        cluster.stop()
+    finally:
+        os.umask(umask)
+
+
 def test_a_garbled_record_is_refused(made: place.Place) -> None:
     (made.home / "cluster").write_text("{half")
     with pytest.raises(ClusterMismatch, match="JSON"):

@@ -10,6 +10,6 @@ Invariants
 """
 
 from tenantry.adapters.postgres.embedded.cluster import EmbeddedCluster
-from tenantry.adapters.postgres.embedded.status import ClusterStatus
+from tenantry.adapters.postgres.guardian.status import ClusterStatus
 
 __all__ = ["ClusterStatus", "EmbeddedCluster"]

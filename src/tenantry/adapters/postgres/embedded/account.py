@@ -8,11 +8,12 @@ import os
 import pwd
 import shutil
 import subprocess
+from pathlib import Path
 
 from tenantry.adapters.postgres.errors import ClusterUnsupported
+from tenantry.adapters.postgres.guardian import processes
 
 SYSTEM_USER = "tenantry"
-PROGRAM_ENVIRONMENT = {"LC_ALL": "C", "TZ": "UTC", "PATH": os.defpath}
 _ADMIN_PATH = "/usr/sbin:/sbin:/usr/local/sbin:/usr/bin:/bin"
 _USERADD_TIMEOUT_S = 30
 
@@ -50,11 +51,20 @@ def run_as(
         timeout=timeout_s,
         check=False,
         cwd="/",
-        env=PROGRAM_ENVIRONMENT,
+        env=processes.PROGRAM_ENVIRONMENT,
         user=account.uid if account.switched else None,
         group=account.gid if account.switched else None,
         extra_groups=[] if account.switched else None,
     )
+
+
+def make_passable(folder: Path, mode: int) -> None:
+    """Make a folder that the account may pass through, whatever our umask says."""
+    if folder.is_dir():
+        return
+    make_passable(folder.parent, mode)
+    folder.mkdir(exist_ok=True)
+    folder.chmod(mode)
 
 
 def _lookup() -> pwd.struct_passwd | None:

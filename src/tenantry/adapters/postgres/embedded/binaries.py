@@ -14,7 +14,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from tenantry.adapters.postgres.embedded.account import Account, run_as
+from tenantry.adapters.postgres.embedded.account import Account, make_passable, run_as
 from tenantry.adapters.postgres.errors import ClusterMismatch, ClusterUnsupported
 
 CACHE_ROOT = Path("/var/cache/tenantry")
@@ -87,7 +87,7 @@ def _cached(wheel: Path, cache_root: Path) -> Path:
     place = cache_root / f"pg-{digest[:16]}"
     if _is_whole(place, digest):
         return place
-    cache_root.mkdir(mode=0o755, parents=True, exist_ok=True)
+    make_passable(cache_root, 0o755)
     fresh = Path(tempfile.mkdtemp(prefix=".fresh-", dir=cache_root))
     try:
         for source in sources:

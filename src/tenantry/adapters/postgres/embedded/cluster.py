@@ -14,23 +14,26 @@ from typing import Literal
 from urllib.parse import quote
 
 from tenantry.adapters.postgres import roles
-from tenantry.adapters.postgres.embedded import initialise, place, ports, processes
+from tenantry.adapters.postgres.embedded import initialise, place
 from tenantry.adapters.postgres.embedded.account import database_account
 from tenantry.adapters.postgres.embedded.binaries import CACHE_ROOT, find_binaries
 from tenantry.adapters.postgres.embedded.secrets_file import load_or_make
-from tenantry.adapters.postgres.embedded.status import ClusterStatus, read_status
 from tenantry.adapters.postgres.errors import (
     ClusterFailed,
     ClusterInUse,
+    ClusterMismatch,
     ClusterNotRunning,
     ClusterUnsupported,
 )
+from tenantry.adapters.postgres.guardian import ports, processes
+from tenantry.adapters.postgres.guardian.status import ClusterStatus, read_status
 
 START_TIMEOUT_S = 120.0  # recovery after a crash replays up to max_wal_size
 STOP_TIMEOUT_S = processes.FAST_SHUTDOWN_S + 2 * processes.IMMEDIATE_SHUTDOWN_S + 5.0
 GUARDIAN_RESTARTS_MAX = 5
 DATABASE = "tenantry"
-_GUARDIAN = "tenantry.adapters.postgres.embedded.guardian"
+_GUARDIAN = "tenantry.adapters.postgres.guardian"
+_SOURCE_ROOT = str(Path(__file__).parents[4])  # where `tenantry` is imported from, absolute
 _POLL_S = 0.01
 _PASSWORDS = (initialise.SUPERUSER, *roles.LOGIN_ROLES)
 
@@ -83,6 +86,11 @@ class EmbeddedCluster:
         lock = self._take_lock(where)
         try:
             processes.end_leftovers(where.uuid, account.uid, where.data)
+            if where.data.exists() and not where.secrets_path.exists():
+                raise ClusterMismatch(
+                    f"{where.secrets_path}, with the passwords of the database in "
+                    f"{where.folder}, is gone. Restore it."
+                )
             self._passwords = load_or_make(where.secrets_path, _PASSWORDS)
             password = self._passwords[initialise.SUPERUSER]
             initialise.prepare_data(where, account, binaries, password)
@@ -198,6 +206,7 @@ class EmbeddedCluster:
                 pass_fds=(lock,),
                 start_new_session=True,
                 cwd="/",
+                env={**os.environ, "PYTHONPATH": _SOURCE_ROOT},  # it needs nothing but us
             )
         return self._guardian
 

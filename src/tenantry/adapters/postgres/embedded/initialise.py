@@ -24,6 +24,7 @@ def prepare_data(place: Place, account: Account, binaries: Binaries, password: s
     """
     check_disk(place.folder)
     try:
+        _remove_halves(place.folder)
         if place.data.exists():
             _check_version(place.data, binaries)
         else:
@@ -49,6 +50,14 @@ def disk_full_or(otherwise: ClusterFailed, folder: Path) -> ClusterFailed | Clus
     if _DISK_FULL in str(otherwise):
         return ClusterDiskFull(f"The disk of {folder} is full: {otherwise}")
     return otherwise
+
+
+def _remove_halves(folder: Path) -> None:
+    """Remove what an initdb that was killed left; we hold the cluster's lock."""
+    for half in folder.glob("data.*"):
+        shutil.rmtree(half)
+    for half in folder.glob("password.*"):
+        half.unlink()
 
 
 def _check_version(data: Path, binaries: Binaries) -> None:

@@ -16,9 +16,9 @@ import uuid as uuids
 from pathlib import Path
 from typing import Any
 
-from tenantry.adapters.postgres.embedded import processes
-from tenantry.adapters.postgres.embedded.account import Account
+from tenantry.adapters.postgres.embedded.account import Account, make_passable
 from tenantry.adapters.postgres.errors import ClusterInUse, ClusterMismatch
+from tenantry.adapters.postgres.guardian import processes
 
 DATA_ROOT = Path("/var/lib/tenantry")
 _SOCKET_PATH_BYTES_MAX = 107  # sun_path of unix(7), less its closing zero
@@ -172,7 +172,7 @@ def _name_cluster(home: Path, account: Account, data_root: Path) -> dict[str, An
 
 def _make_folder(place: Place, account: Account) -> None:
     if account.switched:
-        place.folder.parent.mkdir(mode=0o711, parents=True, exist_ok=True)
+        make_passable(place.folder.parent, 0o711)
     place.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     if account.switched:
         os.chown(place.folder, account.uid, account.gid)

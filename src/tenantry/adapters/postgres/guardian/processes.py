@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 
+PROGRAM_ENVIRONMENT = {"LC_ALL": "C", "TZ": "UTC", "PATH": os.defpath}
 FAST_SHUTDOWN_S = 30.0
 IMMEDIATE_SHUTDOWN_S = 5.0
 _POLL_S = 0.02

@@ -1,4 +1,4 @@
-"""The process between Tenantry and its PostgreSQL: `python -m …guardian '<orders as JSON>'`.
+"""The guardian: `python -m tenantry.adapters.postgres.guardian '<orders as JSON>'`.
 
 It starts the postmaster, starts it again when it dies, keeps its log within bounds, and shuts
 it down when Tenantry ends, however that happens:
@@ -6,8 +6,6 @@ it down when Tenantry ends, however that happens:
 1. Tenantry asks, or its end of the pipe closes, or it is no longer our parent: fast shutdown.
 2. The guardian itself is killed: the kernel sends the postmaster SIGINT, which is the same.
 3. Both die with the machine: the next start finds the leftovers (`processes.end_leftovers`).
-
-Only the standard library is imported, so that it starts quickly and stays small.
 """
 
 import ctypes
@@ -23,9 +21,8 @@ from collections import deque
 from pathlib import Path
 from types import FrameType
 
-from tenantry.adapters.postgres.embedded import ports, processes
-from tenantry.adapters.postgres.embedded.account import PROGRAM_ENVIRONMENT
-from tenantry.adapters.postgres.embedded.status import ClusterStatus, State, write_status
+from tenantry.adapters.postgres.guardian import ports, processes
+from tenantry.adapters.postgres.guardian.status import ClusterStatus, State, write_status
 
 RESTARTS_MAX = 5
 RESTART_PAUSE_S = 0.1  # doubled with each restart in a row
@@ -116,7 +113,7 @@ class Guardian:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             cwd=orders.data,
-            env=PROGRAM_ENVIRONMENT,
+            env=processes.PROGRAM_ENVIRONMENT,
             user=orders.uid if as_root else None,
             group=orders.gid if as_root else None,
             extra_groups=[] if as_root else None,
