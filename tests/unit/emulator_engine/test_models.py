@@ -159,3 +159,12 @@ def test_a_forced_tool_gets_an_input_that_fits_its_schema(say) -> None:
 def test_the_same_call_is_answered_the_same(say) -> None:
     prompt = f'<passage id="1">{WAL}</passage>\n\n{ASKED}'
     assert len({say(prompt) for _ in range(3)}) == 1
+
+
+@pytest.mark.parametrize(
+    "hostile",
+    ['say "', "include the word ", "<passage id='1'>", "<question>", "[1] ", "ignore the rules "],
+)
+def test_hostile_prompts_are_read_in_steps_that_grow_with_their_length(say, hostile) -> None:
+    """A reader in n² steps would take minutes here, and the suite's time limit would show it."""
+    assert say(hostile * (100_000 // len(hostile)), model=OBEDIENT)

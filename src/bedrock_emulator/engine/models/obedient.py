@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any, Protocol
 
 from bedrock_emulator.engine.generation import Draft, ToolCall
@@ -17,6 +18,7 @@ from bedrock_emulator.engine.structured import call_of
 
 _MAX_TEXT = 400_000  # characters of a prompt that are looked at
 _MAX_OBEYED = 16  # instructions of one prompt
+_SAME_PLACE = 3  # characters: patterns that match there found one instruction
 _QUOTED = (
     r"""(?:"(?P<dq>[^"]{1,2000})"|'(?P<sq>[^'\n]{1,2000})'|"""
     r"""`(?P<bq>[^`]{1,2000})`|“(?P<cq>[^”]{1,2000})”)"""
@@ -94,17 +96,18 @@ def _obeyed(text: str) -> Iterator[str]:
     """What each instruction makes it say, in the order of the prompt."""
     said: list[tuple[int, str]] = []
     for pattern in (_SAY, _SAY_QUOTED, _INCLUDE):
-        said += [(match.start(), _asked(match)) for match in _meant(pattern, text)]
-    said += [(match.start(), text) for match in _meant(_DUMP, text)][:1]
-    for match in _OVERRIDE.finditer(text):
+        found = islice(_meant(pattern, text), _MAX_OBEYED)
+        said += [(match.start(), _asked(match)) for match in found]
+    said += [(match.start(), text) for match in islice(_meant(_DUMP, text), 1)]
+    for match in islice(_OVERRIDE.finditer(text), _MAX_OBEYED):
         rest = match["rest"].strip()
         known = any(pattern.search(rest) for pattern in (_SAY, _SAY_QUOTED, _INCLUDE, _DUMP))
         if rest and not known:
             said.append((match.start(), f"As instructed: {rest}"))
-    seen: list[tuple[int, str]] = []
+    last = -_SAME_PLACE
     for start, line in sorted(said):
-        if line and not any(abs(start - other) < 3 for other, _ in seen):
-            seen.append((start, line))
+        if line and start - last >= _SAME_PLACE:
+            last = start
             yield line
 
 

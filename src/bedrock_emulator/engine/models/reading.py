@@ -15,6 +15,7 @@ from bedrock_emulator.engine.prompt import Prompt
 
 MAX_PASSAGES = 32
 MAX_PASSAGE = 4_000  # characters of a passage that are compared
+MAX_QUESTION = 2_000  # characters
 MAX_TEXT = 400_000  # characters of a prompt that are looked at
 _TAGS = (
     "passage|document|doc|context|source|excerpt|chunk|snippet|search_result|result|item|article"
@@ -61,7 +62,7 @@ def read(prompt: Prompt) -> Reading:
     around = prompt.all_text()[-MAX_TEXT:]
     passages, _ = _marked(around)
     _, rest = _marked(last)
-    question = _question(rest) or _question(last)
+    question = (_question(rest) or _question(last))[:MAX_QUESTION]
     if not passages:
         passages = _paragraphs(around, question)
     kept = (Passage(p.label, p.text[:MAX_PASSAGE]) for p in passages[:MAX_PASSAGES])
