@@ -15,6 +15,12 @@ from typing import Any
 from uuid import UUID
 
 import orjson
+from tests.support.http_tenant_services import (
+    FixedAnswers,
+    MemoryControl,
+    MemoryLedger,
+    MemoryLibrary,
+)
 
 from tenantry.application.authenticate import Authenticator
 from tenantry.application.calls import ChatCall, Completed, Embedded
@@ -26,6 +32,7 @@ from tenantry.domain.eventstream import Frame
 from tenantry.domain.ids import ApiKeyId, TenantId
 from tenantry.domain.placement import Placement
 from tenantry.domain.plan import Plan
+from tenantry.domain.price import PriceEdition, edition_from_csv
 from tenantry.domain.tenant import DEFAULT_SCOPES, Principal, Scope, Tenant, TenantStatus
 from tenantry.domain.usage import Usage
 from tenantry.entrypoints.http.labels import LABELS
@@ -46,6 +53,12 @@ CATALOGUE = Catalogue(
             "amazon.titan-embed-text-v2:0", "titan_embed", "embedding", 8_192, 0, "titan-embed-v2"
         ),
     ]
+)
+PRICES = edition_from_csv(
+    ["model,tier,over_tokens,class,usd_per_million", "nova-micro,default,0,out,0.14"],
+    version=1,
+    effective_from=datetime(2026, 1, 1, tzinfo=UTC),
+    source="test",
 )
 
 
@@ -93,6 +106,7 @@ class MemoryDirectory:
         suspended.trouble = TenantSuspended()
         self.keys.append(suspended)
         self.fresh_reads = 0
+        self.forgotten: list[str] = []
 
     def add(self, name: str, trouble: TenantryError) -> None:
         key = key_of(name)
@@ -118,6 +132,12 @@ class MemoryDirectory:
 
     async def catalogue(self) -> Catalogue:
         return CATALOGUE
+
+    async def prices(self, *, reload: bool = False) -> PriceEdition:
+        return PRICES
+
+    def forget(self, tenant_id: TenantId) -> None:
+        self.forgotten.append(tenant_id)
 
 
 CONVERSE_ANSWER = {
@@ -251,6 +271,9 @@ class FixedServices:
     def __init__(self) -> None:
         self.directory = MemoryDirectory()
         self.inference = FixedInference()
+        self.library = MemoryLibrary()
+        self.answers = FixedAnswers()
+        self.control = MemoryControl([tenant("acme"), tenant("bolt")], PLACEMENT)
         self.unready: TenantryError | None = None
 
     def services(self, counters: Counters | None = None) -> Services:
@@ -264,17 +287,16 @@ class FixedServices:
             return None
 
         directory: Any = self.directory
-        unused: Any = None
+        control: Any = self.control
         return Services(
             authenticator=Authenticator(directory),
             directory=directory,
             inference=self.inference,
-            documents=unused,
-            answers=unused,
-            ledger=unused,
-            invoices=unused,
-            control=unused,
-            reports=unused,
+            embeddings=self.inference,
+            library=self.library,
+            answers=self.answers,
+            ledger=MemoryLedger(),
+            control=control,
             clock=SystemClock(),
             operator_token_sha256=hashlib.sha256(OPERATOR_TOKEN.encode()).digest(),
             ready=ready,

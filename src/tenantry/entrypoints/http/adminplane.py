@@ -2,7 +2,38 @@
 
 from __future__ import annotations
 
-from tenantry.entrypoints.http.admin import health
-from tenantry.entrypoints.http.routes import RouteTable
+from typing import Final
 
-ADMIN_PLANE = RouteTable((*health.ROUTES,))
+from tenantry.entrypoints.http.admin import accounting, control, health
+from tenantry.entrypoints.http.openapi import route_for
+from tenantry.entrypoints.http.routes import Access, Handler, Method, Route, RouteTable
+
+
+def _admin(method: Method, path: str, handler: Handler, summary: str) -> Route:
+    return Route(method, f"/admin/v1{path}", "tenantry", handler, Access.OPERATOR, summary)
+
+
+_ROUTES: Final = (
+    *health.ROUTES,
+    _admin("GET", "/tenants", control.list_tenants, "Tenants"),
+    _admin("POST", "/tenants", control.create_tenant, "Create a tenant"),
+    _admin("GET", "/tenants/{tenant}", control.get_tenant, "One tenant, by id or name"),
+    _admin("POST", "/tenants/{tenant}/suspend", control.suspend_tenant, "Suspend a tenant"),
+    _admin("POST", "/tenants/{tenant}/resume", control.resume_tenant, "Resume a tenant"),
+    _admin("GET", "/keys", control.list_keys, "A tenant's API keys, without secrets"),
+    _admin("POST", "/keys", control.create_key, "Create an API key; its secrets are shown once"),
+    _admin("DELETE", "/keys/{key}", control.revoke_key, "Revoke an API key"),
+    _admin("GET", "/plans", control.list_plans, "Plans"),
+    _admin("POST", "/plans", control.apply_plans, "Apply plans; what changed gets a version"),
+    _admin("GET", "/models", control.list_models, "The model catalogue"),
+    _admin("POST", "/models", control.apply_models, "Apply models to the catalogue"),
+    _admin("POST", "/placements", control.apply_placement, "Apply a placement"),
+    _admin("GET", "/budgets", control.list_budgets, "A tenant's budgets"),
+    _admin("POST", "/budgets", control.set_budget, "Set a budget"),
+    _admin("GET", "/prices", control.show_prices, "The price edition in force"),
+    _admin("POST", "/prices", control.import_prices, "Import a price edition"),
+    _admin("GET", "/usage", accounting.usage, "A tenant's usage"),
+    _admin("GET", "/invoices", accounting.invoices, "A tenant's invoices"),
+    _admin("GET", "/invoices/{number}", accounting.invoice, "One invoice of a tenant"),
+)
+ADMIN_PLANE: Final = RouteTable((*_ROUTES, route_for("Tenantry control plane", _ROUTES)))

@@ -101,8 +101,8 @@ class App:
             now=self._services.clock.now(),
             fresh=route.access is Access.TENANT_FRESH,
         )
-        if route.scope is not None:
-            require(principal, route.scope)
+        for scope in route.scopes:
+            require(principal, scope)
         return principal
 
     def _require_operator(self, request: Request) -> None:

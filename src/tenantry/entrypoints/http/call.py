@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl
 from uuid import UUID
@@ -30,7 +30,11 @@ class Call:
     route: Route
     params: Mapping[str, str]
     principal: Principal | None = None
-    extra_headers: dict[str, str] = field(default_factory=dict)
+
+    def tenant(self) -> Principal:
+        """Who asks, on a tenant's route."""
+        assert self.principal is not None, "the route is not a tenant's"
+        return self.principal
 
     def json(self) -> dict[str, Any]:
         """The body as a JSON object. Raises `BadRequest`."""
@@ -61,11 +65,10 @@ class Call:
 
     def context(self, *, user: str | None = None) -> RequestContext:
         """The context of the use cases; `user` is the body's, the header goes before it."""
-        assert self.principal is not None, "the route is not a tenant's"
         headers = self.request.headers
         return RequestContext(
             self.request_id,
-            self.principal,
+            self.tenant(),
             user=attribution.user_of(headers) or user,
             groups=attribution.groups_of(headers),
             tags=attribution.tags_of(headers),

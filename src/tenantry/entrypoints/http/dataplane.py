@@ -2,8 +2,20 @@
 
 from __future__ import annotations
 
-from tenantry.entrypoints.http.bedrock import handlers as bedrock
-from tenantry.entrypoints.http.openai import handlers as openai
-from tenantry.entrypoints.http.routes import RouteTable
+from typing import Final
 
-DATA_PLANE = RouteTable((*bedrock.ROUTES, *openai.ROUTES))
+from tenantry.entrypoints.http.bedrock import handlers as bedrock
+from tenantry.entrypoints.http.knowledge import documents, questions
+from tenantry.entrypoints.http.openai import handlers as openai
+from tenantry.entrypoints.http.openapi import route_for
+from tenantry.entrypoints.http.routes import RouteTable
+from tenantry.entrypoints.http.tenant import handlers as tenant
+
+_ROUTES: Final = (
+    *bedrock.ROUTES,
+    *openai.ROUTES,
+    *documents.ROUTES,
+    *questions.ROUTES,
+    *tenant.ROUTES,
+)
+DATA_PLANE: Final = RouteTable((*_ROUTES, route_for("Tenantry data plane", _ROUTES)))

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any
 
 import orjson
+
+from tenantry.domain.money import plain
 
 
 @dataclass(slots=True)
@@ -26,5 +29,19 @@ class StreamingResponse:
 
 
 def json_response(value: Any, status: int = 200) -> Response:
-    """`value` as JSON. Decimals must have become strings before: money is never a float."""
-    return Response(status, orjson.dumps(value), {"content-type": "application/json"})
+    """`value` as JSON: decimals as exact strings, instants in UTC, sets as sorted lists."""
+    return Response(status, to_json(value), {"content-type": "application/json"})
+
+
+def to_json(value: Any) -> bytes:
+    return orjson.dumps(value, default=_plain, option=orjson.OPT_UTC_Z)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Decimal):
+        return plain(value)
+    if isinstance(value, (set, frozenset)):
+        return sorted(value)
+    if isinstance(value, Mapping):
+        return dict(value)
+    raise TypeError(f"{type(value).__name__} has no JSON form")

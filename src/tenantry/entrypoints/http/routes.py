@@ -37,8 +37,7 @@ class Route:
     handler: Handler
     access: Access
     summary: str
-    scope: Scope | None = None
-    request_example: Mapping[str, object] | None = None
+    scopes: tuple[Scope, ...] = ()  # all of them
 
     @property
     def segments(self) -> tuple[str, ...]:

@@ -8,17 +8,17 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from decimal import Decimal
 from typing import Any, Protocol
-from uuid import UUID
 
+from tenantry.application.answers import Answer
 from tenantry.application.authenticate import Authenticator
 from tenantry.application.calls import ChatCall, Completed, Embedded, Streamed
 from tenantry.application.context import RequestContext
+from tenantry.application.documents import Content, Page
+from tenantry.application.library import Added, Found
 from tenantry.domain.document import Document
-from tenantry.domain.tenant import Principal
-from tenantry.domain.usage import Usage
+from tenantry.domain.filter import Filter
+from tenantry.domain.upload import Upload
 from tenantry.entrypoints.http.metrics import Counters
 from tenantry.ports.clock import Clock
 from tenantry.ports.control import ControlPlane
@@ -37,63 +37,21 @@ class Inference(Protocol):
         self, ctx: RequestContext, model: str, body: Mapping[str, Any], /
     ) -> Completed: ...
 
+
+class Embeddings(Protocol):
+    """Vectors of texts."""
+
     async def embed(
         self, ctx: RequestContext, model: str, texts: Sequence[str], dimensions: int | None, /
     ) -> Embedded: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Upload:
-    """A document as it came over the wire. `data` is the original, byte for byte."""
-
-    data: bytes
-    content_type: str
-    file_name: str
-    title: str | None
-    metadata: Mapping[str, Any]
-    access: frozenset[str]
-
-
-@dataclass(frozen=True, slots=True)
-class Content:
-    """An original, opened."""
-
-    data: bytes
-    content_type: str
-    file_name: str
-
-
-@dataclass(frozen=True, slots=True)
-class Passage:
-    """A passage that was found; `start` and `end` are characters of the document's text."""
-
-    document_id: str
-    title: str
-    text: str
-    score: float
-    start: int
-    end: int
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """What a search found, and what its query embedding cost."""
-
-    passages: Sequence[Passage]
-    charge: Decimal | None
-    currency: str
-
-
-class Documents(Protocol):
+class Library(Protocol):
     """The tenant's documents. Another tenant's, and what `ctx.groups` may not see: `NotFound`."""
 
-    async def add(self, ctx: RequestContext, upload: Upload, /) -> tuple[Document, Decimal]:
-        """The document once original and manifest are durable, and the charge so far."""
-        ...
+    async def add(self, ctx: RequestContext, upload: Upload, /) -> Added: ...
 
-    async def list(
-        self, ctx: RequestContext, after: str | None, limit: int, /
-    ) -> Sequence[Document]: ...
+    async def page(self, ctx: RequestContext, cursor: str | None, limit: int, /) -> Page: ...
 
     async def get(self, ctx: RequestContext, document_id: str, /) -> Document: ...
 
@@ -102,30 +60,8 @@ class Documents(Protocol):
     async def remove(self, ctx: RequestContext, document_id: str, /) -> None: ...
 
     async def search(
-        self, ctx: RequestContext, query: str, top_k: int, where: object, /
+        self, ctx: RequestContext, query: str, top_k: int, where: Filter | None, /
     ) -> Found: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Citation:
-    """Where an answer stands: `[number]` in its text names it."""
-
-    number: int
-    document_id: str
-    title: str
-    text: str
-    start: int
-    end: int
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    answer: str
-    citations: Sequence[Citation]
-    usage: Usage
-    charge: Decimal
-    currency: str
-    request_id: UUID
 
 
 class AnswerStream(Protocol):
@@ -144,36 +80,24 @@ class Answers(Protocol):
     """Answers from the tenant's documents."""
 
     async def answer(
-        self, ctx: RequestContext, question: str, model: str | None, top_k: int, where: object, /
+        self,
+        ctx: RequestContext,
+        question: str,
+        model: str | None,
+        top_k: int,
+        where: Filter | None,
+        /,
     ) -> Answer: ...
 
     async def stream(
-        self, ctx: RequestContext, question: str, model: str | None, top_k: int, where: object, /
+        self,
+        ctx: RequestContext,
+        question: str,
+        model: str | None,
+        top_k: int,
+        where: Filter | None,
+        /,
     ) -> AnswerStream: ...
-
-
-class Invoices(Protocol):
-    """The tenant's invoices as JSON-ready objects; amounts are strings."""
-
-    async def list(self, principal: Principal, /) -> Sequence[Mapping[str, Any]]: ...
-
-    async def get(self, principal: Principal, number: str, /) -> Mapping[str, Any]: ...
-
-
-class OperatorReports(Protocol):
-    """What an operator reads across tenants: accounting, never content."""
-
-    async def usage(
-        self, tenant: str | None, start: datetime, end: datetime, group_by: Sequence[str], /
-    ) -> Sequence[Mapping[str, Any]]: ...
-
-    async def invoices(
-        self, tenant: str | None, after: str | None, limit: int, /
-    ) -> Sequence[Mapping[str, Any]]: ...
-
-    async def prices(self) -> Mapping[str, Any]: ...
-
-    async def placements(self) -> Sequence[Mapping[str, Any]]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,12 +107,11 @@ class Services:
     authenticator: Authenticator
     directory: Directory
     inference: Inference
-    documents: Documents
+    embeddings: Embeddings
+    library: Library
     answers: Answers
     ledger: TenantLedger
-    invoices: Invoices
     control: ControlPlane
-    reports: OperatorReports
     clock: Clock
     operator_token_sha256: bytes
     ready: Callable[[], Awaitable[None]]

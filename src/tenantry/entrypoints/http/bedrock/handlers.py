@@ -48,7 +48,7 @@ async def count_tokens(call: Call) -> Response:
 
 def _route(action: str, handler: Handler, access: Access, summary: str) -> Route:
     template = f"/model/{{model}}/{action}"
-    return Route("POST", template, "bedrock", handler, access, summary, Scope.INFER)
+    return Route("POST", template, "bedrock", handler, access, summary, (Scope.INFER,))
 
 
 ROUTES = (

@@ -92,7 +92,7 @@ async def create_embeddings(call: Call) -> Response:
     request = to(EmbeddingsRequest, call.json())
     texts = embeddings.texts_of(request)
     ctx = call.context(user=user_from(request.user, field="user"))
-    done = await call.services.inference.embed(ctx, request.model, texts, request.dimensions)
+    done = await call.services.embeddings.embed(ctx, request.model, texts, request.dimensions)
     response = json_response(embeddings.from_embedded(done, request))
     response.headers[CHARGE_HEADER] = charge_text(done.charge, done.currency)
     return response
@@ -112,8 +112,7 @@ async def get_model(call: Call) -> Response:
 
 async def _models(call: Call) -> list[dict[str, Any]]:
     """The catalogue's models and aliases that this API key may call today."""
-    principal = call.principal
-    assert principal is not None
+    principal = call.tenant()
     catalogue = await call.services.directory.catalogue()
     today = call.services.clock.now().date()
     models: list[dict[str, Any]] = []
@@ -138,7 +137,7 @@ ROUTES = (
         chat_completions,
         Access.TENANT,
         "A chat completion, plain or streamed",
-        Scope.INFER,
+        (Scope.INFER,),
     ),
     Route(
         "POST",
@@ -147,7 +146,7 @@ ROUTES = (
         create_embeddings,
         Access.TENANT,
         "Vectors of texts",
-        Scope.INFER,
+        (Scope.INFER,),
     ),
     Route(
         "GET",

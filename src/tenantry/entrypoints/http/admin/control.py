@@ -1,0 +1,237 @@
+"""Tenants, API keys, plans, models, placements, budgets and prices, for an operator."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from decimal import Decimal, InvalidOperation
+from typing import TypeVar
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+from tenantry.domain.catalogue import Model
+from tenantry.domain.errors import BadRequest
+from tenantry.domain.placement import Placement
+from tenantry.domain.price import edition_from_csv
+from tenantry.entrypoints.http.admin import schema, views
+from tenantry.entrypoints.http.call import Call
+from tenantry.entrypoints.http.json_body import to
+from tenantry.entrypoints.http.response import Response, json_response
+from tenantry.ports.control import Budget
+
+PAGE_MAX = 100
+NAME_CHARS_MAX = 128
+T = TypeVar("T")
+
+
+def page_of(query: dict[str, str]) -> tuple[str | None, int]:
+    """`cursor` and `limit` of a list. Raises `BadRequest`."""
+    text = query.get("limit", str(PAGE_MAX))
+    if not text.isascii() or not text.isdigit() or not 1 <= int(text[:9]) <= PAGE_MAX:
+        raise BadRequest(f"`limit` must be a whole number from 1 to {PAGE_MAX}.")
+    return query.get("cursor"), int(text)
+
+
+async def list_tenants(call: Call) -> Response:
+    cursor, limit = page_of(call.query("cursor", "limit"))
+    # One more than asked for tells whether there is a next page.
+    found = await call.services.control.list_tenants(after=cursor, limit=limit + 1)
+    data = [views.from_tenant(tenant) for tenant in found[:limit]]
+    more = data[-1]["id"] if len(found) > limit else None
+    return json_response({"data": data, "next_cursor": more})
+
+
+async def create_tenant(call: Call) -> Response:
+    asked = to(schema.NewTenant, call.json())
+    _check_name(asked.name)
+    _check_zone(asked.zone)
+    if not 1 <= asked.anchor_day <= 31:
+        raise BadRequest("`anchor_day` must be 1 to 31.")
+    if len(asked.currency) != 3 or not asked.currency.isascii() or not asked.currency.isupper():
+        raise BadRequest("`currency` must be an ISO 4217 code such as USD.")
+    tenant = await call.services.control.create_tenant(
+        asked.name,
+        plan=asked.plan,
+        placement=asked.placement,
+        zone=asked.zone,
+        anchor_day=asked.anchor_day,
+        currency=asked.currency,
+        regions_allowed=asked.regions_allowed,
+    )
+    return json_response(views.from_tenant(tenant), 201)
+
+
+async def get_tenant(call: Call) -> Response:
+    tenant = await call.services.control.get_tenant(call.params["tenant"])
+    return json_response(views.from_tenant(tenant))
+
+
+async def suspend_tenant(call: Call) -> Response:
+    return await _set_suspended(call, True)
+
+
+async def resume_tenant(call: Call) -> Response:
+    return await _set_suspended(call, False)
+
+
+async def _set_suspended(call: Call, suspended: bool) -> Response:
+    control = call.services.control
+    tenant = await control.get_tenant(call.params["tenant"])
+    await control.set_suspended(tenant.id, suspended)
+    call.services.directory.forget(tenant.id)
+    return json_response(views.from_tenant(await control.get_tenant(tenant.id)))
+
+
+async def list_keys(call: Call) -> Response:
+    tenant = await call.services.control.get_tenant(_required(call.query("tenant"), "tenant"))
+    rows = await call.services.control.list_keys(tenant.id)
+    return json_response({"data": [views.from_key_row(row) for row in rows], "next_cursor": None})
+
+
+async def create_key(call: Call) -> Response:
+    """The only answer that ever holds the key's secrets."""
+    asked = to(schema.NewKeyRequest, call.json())
+    if asked.name:
+        _check_name(asked.name)
+    expires_at = asked.expires_at
+    if expires_at is not None and expires_at.tzinfo is None:
+        raise BadRequest("`expires_at` needs a zone, such as Z.")
+    tenant = await call.services.control.get_tenant(asked.tenant)
+    key = await call.services.control.create_key(
+        tenant.id,
+        name=asked.name,
+        scopes=None if asked.scopes is None else frozenset(asked.scopes),
+        models_allowed=None if asked.models_allowed is None else frozenset(asked.models_allowed),
+        expires_at=expires_at,
+    )
+    response = json_response(views.from_new_key(key), 201)
+    response.headers["cache-control"] = "no-store"
+    return response
+
+
+async def revoke_key(call: Call) -> Response:
+    tenant = await call.services.control.get_tenant(_required(call.query("tenant"), "tenant"))
+    await call.services.control.revoke_key(tenant.id, call.params["key"])
+    call.services.directory.forget(tenant.id)
+    return Response(204)
+
+
+async def list_plans(call: Call) -> Response:
+    plans = await call.services.control.list_plans()
+    return json_response({"data": [views.from_plan(plan) for plan in plans], "next_cursor": None})
+
+
+async def apply_plans(call: Call) -> Response:
+    asked = to(schema.PlansRequest, call.json())
+    try:
+        plans = await call.services.control.apply_plans(asked.plans)
+    except ValueError as error:  # PlanError: its message names plan and field
+        raise BadRequest(str(error)) from None
+    return json_response({"data": [views.from_plan(plan) for plan in plans], "next_cursor": None})
+
+
+async def list_models(call: Call) -> Response:
+    catalogue = await call.services.directory.catalogue()
+    data = [views.from_model(model) for model in catalogue]
+    return json_response({"data": data, "next_cursor": None})
+
+
+async def apply_models(call: Call) -> Response:
+    asked = to(schema.ModelsRequest, call.json())
+    models = [to(Model, row) for row in asked.models]
+    await call.services.control.apply_models(models)
+    data = [views.from_model(model) for model in models]
+    return json_response({"data": data, "next_cursor": None})
+
+
+async def apply_placement(call: Call) -> Response:
+    asked = to(schema.PlacementRequest, call.json())
+    if len(asked.account) != 12 or not asked.account.isdigit():
+        raise BadRequest("`account` must be 12 digits.")
+    placement = Placement(
+        asked.id,
+        asked.kind,
+        asked.account,
+        asked.region,
+        frozenset(asked.regions),
+        asked.endpoint_url,
+        asked.inference_profiles,
+        asked.kms_key,
+    )
+    await call.services.control.apply_placement(placement)
+    return json_response(msgspec.to_builtins(asked), 201)
+
+
+async def list_budgets(call: Call) -> Response:
+    tenant = await call.services.control.get_tenant(_required(call.query("tenant"), "tenant"))
+    rows = await call.services.control.list_budgets(tenant.id)
+    return json_response({"data": [dict(row) for row in rows], "next_cursor": None})
+
+
+async def set_budget(call: Call) -> Response:
+    asked = to(schema.BudgetRequest, call.json())
+    tenant = await call.services.control.get_tenant(asked.tenant)
+    if asked.scope_id is None and asked.scope != "tenant":
+        raise BadRequest(f"`scope_id` is missing: which {asked.scope}?")
+    limit = _converted(lambda: Decimal(asked.limit))
+    if not limit.is_finite() or limit < 0:
+        raise BadRequest("`limit` must be a decimal in quotes, not negative.")
+    budget = Budget(
+        tenant.id,
+        asked.scope,
+        asked.scope_id or tenant.id,
+        asked.period,
+        asked.basis,
+        limit,
+        asked.hard,
+    )
+    await call.services.control.set_budget(budget)
+    return json_response(msgspec.to_builtins(asked), 201)
+
+
+async def show_prices(call: Call) -> Response:
+    return json_response(views.from_edition(await call.services.directory.prices(reload=True)))
+
+
+async def import_prices(call: Call) -> Response:
+    asked = to(schema.PricesRequest, call.json())
+    if asked.effective_from.tzinfo is None:
+        raise BadRequest("`effective_from` needs a zone, such as Z.")
+    effective_from = asked.effective_from.astimezone(UTC)
+    lines = asked.csv.splitlines()
+    edition = _converted(
+        lambda: edition_from_csv(
+            lines, version=0, effective_from=effective_from, source=asked.source
+        )
+    )
+    stored = await call.services.control.import_prices(edition)
+    return json_response(views.from_edition(stored), 201)
+
+
+def _converted(make: Callable[[], T]) -> T:
+    """What is wrong with a value, as the caller's error."""
+    try:
+        return make()
+    except (ValueError, InvalidOperation) as error:
+        detail = str(error) if type(error) is not InvalidOperation else "not a decimal number"
+        raise BadRequest(f"{detail}.") from None
+
+
+def _required(query: dict[str, str], name: str) -> str:
+    value = query.get(name)
+    if not value:
+        raise BadRequest(f"The query parameter `{name}` is missing.")
+    return value
+
+
+def _check_name(name: str) -> None:
+    if not name.strip() or len(name) > NAME_CHARS_MAX or not name.isprintable():
+        raise BadRequest(f"`name` must be 1 to {NAME_CHARS_MAX} printable characters.")
+
+
+def _check_zone(zone: str) -> None:
+    try:
+        datetime.now(ZoneInfo(zone))
+    except (KeyError, ValueError, OSError):  # ZoneInfoNotFoundError is a KeyError
+        raise BadRequest("`zone` must be an IANA zone such as Europe/Zurich.") from None

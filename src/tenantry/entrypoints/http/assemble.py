@@ -1,0 +1,36 @@
+"""From the composition root's gateway to the services of one worker."""
+
+from __future__ import annotations
+
+import contextlib
+
+from tenantry import bootstrap
+from tenantry.config import Settings
+from tenantry.entrypoints.http.metrics import Counters
+from tenantry.entrypoints.http.services import Services
+
+
+async def make_services(config: Settings, counters: Counters) -> Services:
+    """Opens what a worker needs; `Services.close` closes it."""
+    stack = contextlib.AsyncExitStack()
+    gateway = await stack.enter_async_context(bootstrap.gateway(config))
+
+    async def drain(seconds: float) -> None:
+        await gateway.drain(int(seconds * 1_000))
+
+    return Services(
+        authenticator=gateway.authenticator,
+        directory=gateway.directory,
+        inference=gateway.inference,
+        embeddings=gateway.embeddings,
+        library=gateway.library,
+        answers=gateway.answers,
+        ledger=gateway.ledger,
+        control=gateway.control,
+        clock=gateway.clock,
+        operator_token_sha256=gateway.operator_token_sha256,
+        ready=gateway.ready,
+        drain=drain,
+        close=stack.aclose,
+        counters=counters,
+    )

@@ -1,0 +1,117 @@
+"""`/v1/documents`."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+from urllib.parse import quote
+
+import orjson
+
+from tenantry.application.documents import PAGE_DEFAULT
+from tenantry.domain.errors import BadRequest, UnsupportedMedia
+from tenantry.domain.tenant import Scope
+from tenantry.domain.upload import Upload, upload_from_file, upload_from_text
+from tenantry.entrypoints.http.call import Call
+from tenantry.entrypoints.http.charge import CHARGE_HEADER, charge_text
+from tenantry.entrypoints.http.knowledge.multipart_body import Form, parse_form
+from tenantry.entrypoints.http.knowledge.views import from_document
+from tenantry.entrypoints.http.response import Response, json_response
+from tenantry.entrypoints.http.routes import Access, Route
+
+_FIELDS = frozenset({"title", "metadata", "access"})
+_MEDIA_TYPE = re.compile(r"[\w!#$&^.+-]+/[\w!#$&^.+-]+(;[ -~]*)?", re.ASCII)
+
+
+async def add(call: Call) -> Response:
+    """201 for a new document, 200 where the same upload was there already."""
+    upload = _upload(call)
+    added = await call.services.library.add(call.context(), upload)
+    document = from_document(added.ingested.document)
+    response = json_response(document, 201 if added.ingested.created else 200)
+    response.headers["location"] = f"/v1/documents/{document['id']}"
+    if added.charge:
+        response.headers[CHARGE_HEADER] = charge_text(added.charge, added.currency)
+    return response
+
+
+def _upload(call: Call) -> Upload:
+    declared = call.request.headers.get("content-type", "application/json")
+    media_type = declared.partition(";")[0].strip().lower()
+    if media_type == "multipart/form-data":
+        return _from_form(parse_form(call.request.body, declared))
+    if media_type == "application/json":
+        return upload_from_text(call.json())
+    raise UnsupportedMedia("Send a document as multipart/form-data or as application/json.")
+
+
+def _from_form(form: Form) -> Upload:
+    unknown = sorted(form.fields.keys() - _FIELDS)
+    if unknown:
+        raise BadRequest(f"Unknown field `{unknown[0][:80]}`.")
+    assert form.data is not None, "parse_form found a file"
+    metadata = form.one("metadata")
+    access: Any = form.fields.get("access")
+    if access is not None and len(access) == 1 and access[0].lstrip().startswith("["):
+        access = _json("access", access[0])
+    return upload_from_file(
+        form.data,
+        content_type=form.content_type,
+        file_name=form.file_name,
+        title=form.one("title"),
+        metadata=None if metadata is None else _json("metadata", metadata),
+        access=access,
+    )
+
+
+def _json(name: str, text: str) -> Any:
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError:
+        raise BadRequest(f"The field `{name}` is not valid JSON.") from None
+
+
+async def page(call: Call) -> Response:
+    query = call.query("cursor", "limit")
+    limit = query.get("limit", str(PAGE_DEFAULT))
+    if not limit.isascii() or not limit.isdigit() or len(limit) > 9:
+        raise BadRequest("`limit` must be a whole number.")
+    found = await call.services.library.page(call.context(), query.get("cursor"), int(limit))
+    data = [from_document(document) for document in found.documents]
+    return json_response({"data": data, "next_cursor": found.next_cursor})
+
+
+async def get(call: Call) -> Response:
+    document = await call.services.library.get(call.context(), call.params["id"])
+    return json_response(from_document(document))
+
+
+async def content(call: Call) -> Response:
+    """The original. Always a download: it is a tenant's own HTML that must not run anywhere."""
+    found = await call.services.library.content(call.context(), call.params["id"])
+    name = found.card.file_name or "document"
+    declared = found.card.content_type
+    headers = {
+        "content-type": declared if _MEDIA_TYPE.fullmatch(declared) else "application/octet-stream",
+        "content-disposition": f"attachment; filename*=UTF-8''{quote(name, safe='')}",
+        "x-content-type-options": "nosniff",
+    }
+    return Response(200, found.data, headers)
+
+
+async def remove(call: Call) -> Response:
+    await call.services.library.remove(call.context(), call.params["id"])
+    return Response(204)
+
+
+_READ = (Scope.SEARCH,)
+_WRITE = (Scope.DOCUMENTS_WRITE,)
+_FRESH = Access.TENANT_FRESH
+_ONE = "/v1/documents/{id}"
+ROUTES = (
+    Route("POST", "/v1/documents", "tenantry", add, _FRESH, "Add a document", _WRITE),
+    Route("GET", "/v1/documents", "tenantry", page, _FRESH, "Documents, newest first", _READ),
+    Route("GET", _ONE, "tenantry", get, _FRESH, "One document", _READ),
+    Route("DELETE", _ONE, "tenantry", remove, _FRESH, "Delete a document", _WRITE),
+    Route("GET", f"{_ONE}/content", "tenantry", content, _FRESH, "A document as uploaded", _READ),
+)

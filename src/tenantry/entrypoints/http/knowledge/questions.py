@@ -1,0 +1,101 @@
+"""`/v1/search` and `/v1/answers`."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+from uuid import UUID
+
+from msgspec import Struct
+
+from tenantry.application.retrieval import TOP_K_DEFAULT
+from tenantry.domain.errors import TenantryError, UpstreamRubbish
+from tenantry.domain.filter import filter_from
+from tenantry.domain.tenant import Scope
+from tenantry.entrypoints.http import sse
+from tenantry.entrypoints.http.call import Call
+from tenantry.entrypoints.http.charge import CHARGE_HEADER, charge_text
+from tenantry.entrypoints.http.errors import to_sse_error
+from tenantry.entrypoints.http.json_body import to
+from tenantry.entrypoints.http.knowledge.views import from_answer, from_passage
+from tenantry.entrypoints.http.response import Response, StreamingResponse, json_response
+from tenantry.entrypoints.http.routes import Access, Route
+from tenantry.entrypoints.http.services import AnswerStream
+
+
+class _Search(Struct, forbid_unknown_fields=True):
+    query: str
+    top_k: int = TOP_K_DEFAULT
+    filter: Any = None
+
+
+class _Question(Struct, forbid_unknown_fields=True):
+    question: str
+    model: str | None = None
+    top_k: int = TOP_K_DEFAULT
+    filter: Any = None
+    stream: bool = False
+
+
+async def search(call: Call) -> Response:
+    asked = to(_Search, call.json())
+    found = await call.services.library.search(
+        call.context(), asked.query, asked.top_k, filter_from(asked.filter)
+    )
+    response = json_response({"passages": [from_passage(passage) for passage in found.passages]})
+    if found.charge:
+        response.headers[CHARGE_HEADER] = charge_text(found.charge, found.currency)
+    return response
+
+
+async def answer(call: Call) -> Response | StreamingResponse:
+    asked = to(_Question, call.json())
+    where = filter_from(asked.filter)
+    answers, ctx = call.services.answers, call.context()
+    if asked.stream:
+        stream = await answers.stream(ctx, asked.question, asked.model, asked.top_k, where)
+        events = _events(stream, call.request_id)
+        return StreamingResponse(events, dict(sse.HEADERS), stream.leave)
+    done = await answers.answer(ctx, asked.question, asked.model, asked.top_k, where)
+    response = json_response(from_answer(done))
+    response.headers[CHARGE_HEADER] = charge_text(done.charge, done.currency)
+    return response
+
+
+async def _events(stream: AnswerStream, request_id: UUID) -> AsyncIterator[bytes]:
+    """`{"text"}` objects, then the whole answer with citations and charge, then `[DONE]`."""
+    try:
+        async for text in stream.texts:
+            if text:
+                yield sse.event({"text": text})
+        result = stream.result
+        if result is None:
+            raise UpstreamRubbish("The model's answer ended before it was complete.")
+    except TenantryError as failure:
+        yield sse.raw_event(to_sse_error(failure, "tenantry", request_id))
+        return
+    charge = charge_text(result.charge, result.currency)
+    yield sse.event({**from_answer(result), "tenantry": {"charge": charge}})
+    yield sse.DONE
+
+
+ROUTES = (
+    Route(
+        "POST",
+        "/v1/search",
+        "tenantry",
+        search,
+        Access.TENANT,
+        "Passages of the tenant's documents",
+        (Scope.SEARCH,),
+    ),
+    Route(
+        "POST",
+        "/v1/answers",
+        "tenantry",
+        answer,
+        Access.TENANT,
+        "An answer from the tenant's documents, with citations",
+        (Scope.INFER, Scope.SEARCH),
+    ),
+)

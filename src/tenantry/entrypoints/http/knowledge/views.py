@@ -1,0 +1,66 @@
+"""The JSON of documents, passages and answers. Pure."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tenantry.application.answers import Answer
+from tenantry.domain.chunk import Passage
+from tenantry.domain.document import Document
+from tenantry.domain.money import plain
+from tenantry.domain.usage import Usage
+
+
+def from_document(document: Document) -> dict[str, Any]:
+    card = document.card
+    return {
+        "id": document.id,
+        "status": str(document.status),
+        "title": card.title,
+        "file_name": card.file_name,
+        "content_type": card.content_type,
+        "metadata": dict(card.metadata),
+        "access": sorted(card.access),
+        "size_bytes": document.size_bytes,
+        "passages": document.passages,
+        "created_at": document.created_at,
+        "updated_at": document.updated_at,
+        "failure": document.failure,
+    }
+
+
+def from_passage(passage: Passage) -> dict[str, Any]:
+    return {
+        "document_id": passage.document_id,
+        "title": passage.title,
+        "text": passage.text,
+        "score": passage.score,
+        "start": passage.start,
+        "end": passage.end,
+    }
+
+
+def from_usage(usage: Usage) -> dict[str, int]:
+    """Counts by class, as `/v1/usage` has them."""
+    return {str(name): count for name, count in usage.items()}
+
+
+def from_answer(answer: Answer) -> dict[str, Any]:
+    return {
+        "answer": answer.answer,
+        "citations": [
+            {
+                "number": citation.number,
+                "document_id": citation.document_id,
+                "title": citation.title,
+                "text": citation.text,
+                "start": citation.start,
+                "end": citation.end,
+            }
+            for citation in answer.citations
+        ],
+        "usage": from_usage(answer.usage),
+        "charge": plain(answer.charge),
+        "currency": answer.currency,
+        "request_id": str(answer.request_id),
+    }

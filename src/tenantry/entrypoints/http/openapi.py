@@ -1,0 +1,77 @@
+"""`/openapi.json`, made from the table of routes (OpenAPI 3.1)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from importlib.metadata import version
+from typing import Any, Final
+
+from tenantry.entrypoints.http.call import Call
+from tenantry.entrypoints.http.response import Response, json_response
+from tenantry.entrypoints.http.routes import Access, Route
+
+_TAGS: Final = {
+    "bedrock": "Bedrock runtime",
+    "openai": "OpenAI",
+    "anthropic": "Anthropic",
+    "tenantry": "Tenantry",
+}
+_SCHEMES: Final = {
+    "bearer": {"type": "http", "scheme": "bearer"},
+    "apiKey": {"type": "apiKey", "in": "header", "name": "x-api-key"},
+    "sigv4": {
+        "type": "apiKey",
+        "in": "header",
+        "name": "Authorization",
+        "description": "AWS Signature Version 4, service `bedrock`.",
+    },
+}
+
+
+def document(title: str, routes: Iterable[Route]) -> dict[str, Any]:
+    """The description of one port."""
+    paths: dict[str, dict[str, Any]] = {}
+    for route in routes:
+        paths.setdefault(route.template, {})[route.method.lower()] = _operation(route)
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": title, "version": version("tenantry")},
+        "paths": paths,
+        "components": {"securitySchemes": _SCHEMES},
+    }
+
+
+def route_for(title: str, routes: tuple[Route, ...]) -> Route:
+    """The route that describes `routes` and itself."""
+
+    async def openapi(call: Call) -> Response:
+        return json_response(document(title, (*routes, itself)))
+
+    itself = Route("GET", "/openapi.json", "tenantry", openapi, Access.PUBLIC, "This description")
+    return itself
+
+
+def _operation(route: Route) -> dict[str, Any]:
+    operation: dict[str, Any] = {
+        "operationId": f"{route.handler.__module__.rpartition('.')[2]}_{route.handler.__name__}",
+        "summary": route.summary,
+        "tags": [_TAGS[route.family]],
+        "parameters": [
+            {"name": part[1:-1], "in": "path", "required": True, "schema": {"type": "string"}}
+            for part in route.segments
+            if part.startswith("{")
+        ],
+        "responses": {
+            "2XX": {"description": "Done"},
+            "4XX": {"description": "Refused, in the shape of the API called"},
+        },
+    }
+    if route.method == "POST":
+        operation["requestBody"] = {"content": {"application/json": {"schema": {"type": "object"}}}}
+    if route.access is Access.OPERATOR:
+        operation["security"] = [{"bearer": []}]
+    elif route.access is not Access.PUBLIC:
+        operation["security"] = [{name: []} for name in _SCHEMES]
+    if route.scopes:
+        operation["description"] = "Scopes: " + ", ".join(f"`{s}`" for s in route.scopes)
+    return operation

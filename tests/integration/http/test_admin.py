@@ -1,0 +1,133 @@
+"""The operator's port."""
+
+from typing import Any
+
+import orjson
+import pytest
+from tests.support.http_edge import Edge
+from tests.support.http_plain import Reply, post_json, send
+from tests.support.http_services import OPERATOR_TOKEN
+
+from tenantry.domain.errors import Unavailable
+from tenantry.entrypoints.http.adminplane import ADMIN_PLANE
+from tenantry.entrypoints.http.routes import Access
+
+OPERATOR_ROUTES = [route for route in ADMIN_PLANE.routes if route.access is Access.OPERATOR]
+
+
+def get(edge: Edge, path: str) -> Any:
+    status, _, body = send(edge, "GET", f"/admin/v1{path}", key=OPERATOR_TOKEN, admin=True)
+    assert status == 200, body
+    return orjson.loads(body)
+
+
+def post(edge: Edge, path: str, value: Any) -> Reply:
+    return post_json(edge, f"/admin/v1{path}", value, key=OPERATOR_TOKEN, admin=True)
+
+
+@pytest.mark.parametrize("route", OPERATOR_ROUTES, ids=lambda r: f"{r.method} {r.template}")
+@pytest.mark.parametrize("key", [None, "", "tk_acme", OPERATOR_TOKEN[:-1], "é"])
+def test_only_the_operators_token_opens_the_control_plane(
+    edge: Edge, route: Any, key: str | None
+) -> None:
+    path = route.template.replace("{tenant}", "acme").replace("{key}", "k").replace("{number}", "1")
+    status, _, body = send(edge, route.method, path, key=key, admin=True)
+    assert (status, orjson.loads(body)["status"]) == (401, 401)
+
+
+def test_the_data_plane_has_no_admin_routes(edge: Edge) -> None:
+    assert send(edge, "GET", "/admin/v1/tenants", key=OPERATOR_TOKEN)[0] == 404
+    assert send(edge, "GET", "/metrics", key=None)[0] == 404
+
+
+def test_a_tenant_and_its_key(edge: Edge) -> None:
+    status, _, body = post(edge, "/tenants", {"name": "nova", "plan": "free", "zone": "Asia/Tokyo"})
+    assert (status, orjson.loads(body)["zone"]) == (201, "Asia/Tokyo")
+    status, headers, body = post(edge, "/keys", {"tenant": "nova", "scopes": ["infer"]})
+    key = orjson.loads(body)
+    assert (status, key["key"], headers["cache-control"]) == (201, "tk_secret", "no-store")
+    (listed,) = get(edge, "/keys?tenant=nova")["data"]
+    assert listed["scopes"] == ["infer"]
+    assert "secret" not in str(listed)
+    path = f"/admin/v1/keys/{key['id']}?tenant=nova"
+    assert send(edge, "DELETE", path, key=OPERATOR_TOKEN, admin=True)[0] == 204
+    assert get(edge, "/keys?tenant=nova")["data"][0]["revoked_at"] is not None
+    assert "tnt_nova" in edge.services.directory.forgotten
+    assert get(edge, "/keys?tenant=acme")["data"] == []
+
+
+def test_suspend_and_resume(edge: Edge) -> None:
+    assert orjson.loads(post(edge, "/tenants/bolt/suspend", {})[2])["status"] == "suspended"
+    assert orjson.loads(post(edge, "/tenants/bolt/resume", {})[2])["status"] == "active"
+    assert post(edge, "/tenants/nobody/suspend", {})[0] == 404
+
+
+def test_lists_have_pages(edge: Edge) -> None:
+    first = get(edge, "/tenants?limit=1")
+    second = get(edge, f"/tenants?limit=1&cursor={first['next_cursor']}")
+    assert first["data"][0]["name"] == "acme"
+    assert second["data"][0]["name"] == "bolt"
+
+
+def test_plans_budgets_prices_models_placements(edge: Edge) -> None:
+    plan = {"requests_per_day": 100, "markup": "4"}
+    assert post(edge, "/plans", {"plans": {"tiny": plan}})[0] == 200
+    assert "tiny" in {plan["name"] for plan in get(edge, "/plans")["data"]}
+    budget = {"tenant": "acme", "scope": "tenant", "period": "month", "limit": "5.00"}
+    assert post(edge, "/budgets", budget)[0] == 201
+    assert get(edge, "/budgets?tenant=acme")["data"][0]["limit"] == "5"
+    assert get(edge, "/budgets?tenant=bolt")["data"] == []
+    prices = get(edge, "/prices")
+    assert prices["prices"][0]["usd_per_million"] == "0.14"
+    csv = "model,tier,over_tokens,class,usd_per_million\nx,default,0,out,1\n"
+    edition = {"csv": csv, "effective_from": "2026-12-01T00:00:00Z", "source": "test"}
+    assert orjson.loads(post(edge, "/prices", edition)[2])["version"] == 7
+    models = get(edge, "/models")["data"]
+    assert post(edge, "/models", {"models": models})[0] == 200
+    placement = {"id": "p", "kind": "silo", "account": "2" * 12, "region": "eu-west-1"}
+    assert post(edge, "/placements", placement)[0] == 201
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/tenants", {"name": "", "plan": "free"}),
+        ("/tenants", {"name": "x", "plan": "free", "zone": "../../etc/passwd"}),
+        ("/tenants", {"name": "x", "plan": "free", "anchor_day": 32}),
+        ("/tenants", {"name": "x", "plan": "free", "currency": "dollars"}),
+        ("/tenants", {"name": "x", "plan": "free", "nonsense": 1}),
+        ("/plans", {"plans": {"p": {"markup": 1.5}}}),
+        ("/plans", {"plans": {"p": {"nonsense": 1}}}),
+        ("/keys", {"tenant": "acme", "scopes": ["root"]}),
+        ("/keys", {"tenant": "acme", "expires_at": "2026-12-01T00:00:00"}),
+        ("/budgets", {"tenant": "acme", "scope": "run", "period": "day", "limit": "1"}),
+        ("/budgets", {"tenant": "acme", "scope": "tenant", "period": "day", "limit": "NaN"}),
+        ("/budgets", {"tenant": "acme", "scope": "tenant", "period": "day", "limit": "x"}),
+        ("/budgets", {"tenant": "acme", "scope": "tenant", "period": "day", "limit": 1}),
+        ("/prices", {"csv": "x", "effective_from": "2026-12-01T00:00:00Z", "source": "s"}),
+        ("/models", {"models": [{"id": "x"}]}),
+        ("/placements", {"id": "p", "kind": "silo", "account": "1", "region": "r"}),
+    ],
+)
+def test_what_makes_no_sense_is_refused(edge: Edge, path: str, body: Any) -> None:
+    status, _, answer = post(edge, path, body)
+    assert (status, orjson.loads(answer)["code"]) == (400, "bad_request"), answer
+
+
+def test_usage_and_invoices_of_a_tenant(edge: Edge) -> None:
+    assert get(edge, "/usage?tenant=acme&group_by=key")["data"][0]["charge"] == "4"
+    number = get(edge, "/invoices?tenant=bolt")["data"][0]["number"]
+    assert get(edge, f"/invoices/{number}?tenant=bolt")["tenant"]["name"] == "bolt"
+
+
+def test_health_readiness_and_metrics(edge: Edge) -> None:
+    assert send(edge, "GET", "/healthz", key=None, admin=True)[0] == 200
+    assert send(edge, "GET", "/readyz", key=None, admin=True)[0] == 200
+    edge.services.unready = Unavailable()
+    try:
+        status, _, body = send(edge, "GET", "/readyz", key=None, admin=True)
+    finally:
+        edge.services.unready = None
+    assert (status, orjson.loads(body)["code"]) == (503, "unavailable")
+    text = send(edge, "GET", "/metrics", key=None, admin=True)[2].decode()
+    assert 'tenantry_http_requests_total{method="GET",route="/readyz",status="5xx"} 1' in text

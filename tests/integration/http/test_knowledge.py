@@ -1,0 +1,168 @@
+"""Documents, search and answers over HTTP: two tenants, both kinds of upload."""
+
+from typing import Any
+
+import orjson
+import pytest
+from tests.support.http_edge import Edge
+from tests.support.http_plain import post_json, send
+
+BOUNDARY = "----a b"
+
+
+def multipart(*parts: tuple[str, str | None, str | None, bytes]) -> tuple[bytes, dict[str, str]]:
+    body = b""
+    for name, filename, content_type, data in parts:
+        head = f'--{BOUNDARY}\r\ncontent-disposition: form-data; name="{name}"'
+        if filename is not None:
+            head += f'; filename="{filename}"'
+        if content_type is not None:
+            head += f"\r\ncontent-type: {content_type}"
+        body += head.encode() + b"\r\n\r\n" + data + b"\r\n"
+    body += f"--{BOUNDARY}--\r\n".encode()
+    return body, {"content-type": f'multipart/form-data; boundary="{BOUNDARY}"'}
+
+
+def added(edge: Edge, text: str, key: str = "tk_acme", **more: Any) -> dict[str, Any]:
+    status, _, body = post_json(
+        edge, "/v1/documents", {"title": "T", "text": text, **more}, key=key
+    )
+    assert status == 201, body
+    found: dict[str, Any] = orjson.loads(body)
+    return found
+
+
+def test_a_document_from_json_to_deletion(edge: Edge) -> None:
+    made = added(edge, "the lifecycle text", metadata={"lang": "en"})
+    path = f"/v1/documents/{made['id']}"
+    assert made["status"] == "ready"
+    assert orjson.loads(send(edge, "GET", path)[2]) == made
+    status, headers, body = send(edge, "GET", f"{path}/content")
+    assert (status, body) == (200, b"the lifecycle text")
+    assert headers["content-disposition"].startswith("attachment")
+    assert headers["x-content-type-options"] == "nosniff"
+    assert send(edge, "DELETE", path)[0] == 204
+    assert send(edge, "GET", path)[0] == 404
+
+
+def test_the_same_upload_again_is_the_same_document(edge: Edge) -> None:
+    made = added(edge, "twice the same")
+    status, headers, body = post_json(
+        edge, "/v1/documents", {"title": "T", "text": "twice the same"}
+    )
+    assert (status, orjson.loads(body)["id"]) == (200, made["id"])
+    assert "x-tenantry-charge" not in headers
+
+
+def test_a_multipart_upload_keeps_its_bytes(edge: Edge) -> None:
+    data = bytes(range(256)) * 10 + b"\r\n--" + BOUNDARY.encode()[:-1] + b"\r\n"
+    body, headers = multipart(
+        ("title", None, None, "Größe".encode()),
+        ("metadata", None, None, b'{"year": 2026}'),
+        ("access", None, None, b"sales"),
+        ("access", None, None, b"legal"),
+        ("file", "report.pdf", "application/pdf", data),
+    )
+    status, answered, raw = send(edge, "POST", "/v1/documents", body, headers=headers)
+    made = orjson.loads(raw)
+    assert status == 201, made
+    assert answered["x-tenantry-charge"] == "0.000001 USD"
+    assert (made["title"], made["file_name"]) == ("Größe", "report.pdf")
+    assert (made["metadata"], made["access"]) == ({"year": 2026}, ["legal", "sales"])
+    path = f"/v1/documents/{made['id']}/content"
+    assert send(edge, "GET", path)[0] == 404, "no groups: untagged documents only"
+    seen = send(edge, "GET", path, headers={"x-tenantry-groups": "legal, other"})
+    assert (seen[0], seen[2]) == (200, data)
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        [("title", None, None, b"no file")],
+        [("file", "a.txt", None, b"1"), ("file", "b.txt", None, b"2")],
+        [("file", "a.txt", None, b"1"), ("nonsense", None, None, b"x")],
+        [("file", "a.txt", None, b"1"), ("title", None, None, b"\xff\xfe")],
+        [("file", "a.txt", None, b"1"), ("metadata", None, None, b"{")],
+        [("file", "a.txt", None, b"1"), ("title", None, None, b"x" * 70_000)],
+        [("file", "a.txt", None, b"1"), *[("access", None, None, b"x")] * 100],
+    ],
+)
+def test_malformed_multipart_is_refused(edge: Edge, parts: Any) -> None:
+    body, headers = multipart(*parts)
+    assert send(edge, "POST", "/v1/documents", body, headers=headers)[0] == 400
+
+
+def test_a_cut_multipart_body_is_refused(edge: Edge) -> None:
+    body, headers = multipart(("file", "a.txt", None, b"1" * 100))
+    assert send(edge, "POST", "/v1/documents", body[:-20], headers=headers)[0] == 400
+    without = {"content-type": "multipart/form-data"}
+    assert send(edge, "POST", "/v1/documents", body, headers=without)[0] == 400
+    other = {"content-type": "text/plain"}
+    assert send(edge, "POST", "/v1/documents", body, headers=other)[0] == 415
+
+
+def test_pages_and_their_limits(edge: Edge) -> None:
+    for number in range(3):
+        added(edge, f"page {number}", key="tk_bolt")
+    first = orjson.loads(send(edge, "GET", "/v1/documents?limit=2", key="tk_bolt")[2])
+    rest = orjson.loads(
+        send(edge, "GET", f"/v1/documents?cursor={first['next_cursor']}", key="tk_bolt")[2]
+    )
+    assert (len(first["data"]), len(rest["data"]), rest["next_cursor"]) == (2, 1, None)
+    for query in ("limit=x", "limit=-1", "nonsense=1", "limit=1&limit=2", "cursor=%00", "%"):
+        assert send(edge, "GET", f"/v1/documents?{query}")[0] == 400, query
+
+
+def test_another_tenants_document_is_not_there(edge: Edge) -> None:
+    made = added(edge, "acme alone")
+    for method, path in (("GET", ""), ("GET", "/content"), ("DELETE", "")):
+        status, _, body = send(edge, method, f"/v1/documents/{made['id']}{path}", key="tk_bolt")
+        assert (status, orjson.loads(body)["code"]) == (404, "not_found")
+
+
+def test_search_finds_in_the_keys_own_tenant_whatever_a_header_says(edge: Edge) -> None:
+    added(edge, "needle of acme", metadata={"lang": "en"})
+    query = {"query": "needle", "filter": {"lang": "en"}}
+    status, headers, body = post_json(edge, "/v1/search", query)
+    (passage,) = orjson.loads(body)["passages"]
+    assert (status, passage["text"]) == (200, "needle of acme")
+    assert passage.keys() == {"document_id", "title", "text", "score", "start", "end"}
+    assert headers["x-tenantry-charge"] == "0.00001 USD"
+    other = post_json(
+        edge, "/v1/search", query, key="tk_bolt", headers={"x-tenantry-tenant": "tnt_acme"}
+    )
+    assert orjson.loads(other[2]) == {"passages": []}
+    assert other[1]["x-tenantry-tenant"] == "tnt_bolt"
+
+
+def test_an_answer_with_its_citations_and_charge(edge: Edge) -> None:
+    status, headers, body = post_json(edge, "/v1/answers", {"question": "does it?"})
+    answer = orjson.loads(body)
+    assert (status, answer["answer"], answer["charge"]) == (200, "It holds [1].", "0.0315")
+    assert answer["citations"][0]["number"] == 1
+    assert answer["usage"] == {"uncached_in": 1_000, "out": 500, "embedding": 5}
+    assert headers["x-tenantry-charge"] == "0.0315 USD"
+
+
+def test_a_streamed_answer_ends_with_the_whole(edge: Edge) -> None:
+    status, _, body = post_json(edge, "/v1/answers", {"question": "q", "stream": True})
+    events = [line.removeprefix(b"data: ") for line in body.split(b"\n\n") if line]
+    assert (status, events[-1]) == (200, b"[DONE]")
+    last = orjson.loads(events[-2])
+    assert (last["answer"], last["tenantry"]) == ("It holds [1].", {"charge": "0.0315 USD"})
+    assert "".join(orjson.loads(event)["text"] for event in events[:-2]).split() == [
+        "It",
+        "holds",
+        "[1].",
+    ]
+
+
+def test_a_broken_answer_ends_with_an_error_and_no_done(edge: Edge) -> None:
+    edge.services.answers.breaks = True
+    try:
+        _, _, body = post_json(edge, "/v1/answers", {"question": "q", "stream": True})
+    finally:
+        edge.services.answers.breaks = False
+    assert b"[DONE]" not in body
+    last = orjson.loads(body.split(b"\n\n")[-2].removeprefix(b"data: "))
+    assert (last["code"], last["status"]) == ("upstream_timeout", 408)

@@ -1,0 +1,65 @@
+"""What tenants see of themselves, and the description of the ports."""
+
+import orjson
+import pytest
+from tests.support.http_edge import Edge
+from tests.support.http_plain import send
+
+
+def test_usage_is_the_keys_own_tenants(edge: Edge) -> None:
+    edge.services.directory.fresh_reads = 0
+    path = "/v1/usage?from=2026-11-01T00:00:00Z&to=2026-11-02T00:00:00%2B01:00&group_by=model,day"
+    status, headers, body = send(edge, "GET", path)
+    usage = orjson.loads(body)
+    assert (status, usage["from"], usage["to"]) == (
+        200, "2026-11-01T00:00:00Z", "2026-11-01T23:00:00Z",
+    )  # fmt: skip
+    (row,) = usage["data"]
+    assert (row["model"], row["day"], row["charge"]) == ("some-model", "some-day", "4")
+    assert edge.services.directory.fresh_reads == 1
+    assert "cost" not in body.decode() and "markup" not in body.decode()
+    assert headers["x-tenantry-tenant"] == "tnt_acme"
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "from=yesterday",
+        "from=2026-11-02&to=2026-11-01",
+        "from=2020-01-01&to=2026-01-01",
+        "group_by=secret",
+        "group_by=model,model",
+        "from=0001-01-01T00:00:00%2B14:00",
+        "tenant=tnt_bolt",
+    ],
+)
+def test_a_query_that_makes_no_sense_is_refused(edge: Edge, query: str) -> None:
+    status, _, body = send(edge, "GET", f"/v1/usage?{query}")
+    assert (status, orjson.loads(body)["code"]) == (400, "bad_request")
+
+
+def test_limits_are_exact(edge: Edge) -> None:
+    status, _, body = send(edge, "GET", "/v1/limits")
+    assert (status, orjson.loads(body)["data"][0]["remaining"]) == (200, "4.9685")
+
+
+def test_invoices_are_drafts_by_period(edge: Edge) -> None:
+    listed = orjson.loads(send(edge, "GET", "/v1/invoices")[2])["data"]
+    assert [invoice["status"] for invoice in listed] == ["draft", "draft"]
+    number = listed[0]["number"]
+    invoice = orjson.loads(send(edge, "GET", f"/v1/invoices/{number}")[2])
+    assert invoice["lines"][0]["amount"] == "0.03"
+    assert len(invoice["sha256"]) == 64
+    for wrong in ("draft-2999-01-01", "draft-2026-01-02", "7", "draft-x", "draft-20260101"):
+        assert send(edge, "GET", f"/v1/invoices/{wrong}")[0] == 404
+
+
+@pytest.mark.parametrize("admin", [False, True])
+def test_each_port_describes_itself(edge: Edge, admin: bool) -> None:
+    status, _, body = send(edge, "GET", "/openapi.json", key=None, admin=admin)
+    described = orjson.loads(body)
+    assert (status, described["openapi"]) == (200, "3.1.0")
+    assert ("/admin/v1/tenants" in described["paths"]) == admin
+    assert ("/model/{model}/converse" in described["paths"]) != admin
+    names = [op["operationId"] for path in described["paths"].values() for op in path.values()]
+    assert len(names) == len(set(names))

@@ -1,0 +1,277 @@
+"""Documents, answers, ledger and control plane in memory, for tests of the HTTP edge."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+from tenantry.application.answers import Answer
+from tenantry.application.context import RequestContext
+from tenantry.application.documents import Content, Page
+from tenantry.application.ingestion import Ingested
+from tenantry.application.library import Added, Found
+from tenantry.domain.access import may_see
+from tenantry.domain.chunk import Passage
+from tenantry.domain.document import Document, DocumentState
+from tenantry.domain.errors import NotFound, UpstreamTimeout
+from tenantry.domain.filter import Filter
+from tenantry.domain.ids import ApiKeyId, DocumentId, TenantId
+from tenantry.domain.placement import Placement
+from tenantry.domain.plan import Plan, plan_from
+from tenantry.domain.price import PriceEdition
+from tenantry.domain.prompt import Citation
+from tenantry.domain.tenant import DEFAULT_SCOPES, Principal, Scope, Tenant, TenantStatus
+from tenantry.domain.upload import Upload
+from tenantry.domain.usage import Usage
+from tenantry.ports.control import Budget, KeyRow, NewKey
+from tenantry.ports.ledger import GroupBy, InvoiceLine, UsageRow
+
+NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
+CHARGE = Decimal("0.0315")
+
+
+class MemoryLibrary:
+    """Documents by tenant; a search finds the documents that hold the query's words."""
+
+    def __init__(self) -> None:
+        self.held: dict[str, dict[str, tuple[Document, bytes]]] = {}
+
+    def _of(self, ctx: RequestContext) -> dict[str, tuple[Document, bytes]]:
+        return self.held.setdefault(ctx.principal.tenant_id, {})
+
+    def _seen(self, ctx: RequestContext, document_id: str) -> tuple[Document, bytes]:
+        found = self._of(ctx).get(document_id)
+        if found is None or not may_see(found[0].card.access, ctx.groups):
+            raise NotFound("There is no such document.")
+        return found
+
+    async def add(self, ctx: RequestContext, upload: Upload) -> Added:
+        number = sum(len(held) for held in self.held.values())
+        document = Document(
+            DocumentId(f"doc_{number:026d}"),
+            DocumentState.READY,
+            upload.card,
+            len(upload.data),
+            1,
+            NOW,
+            NOW,
+        )
+        same = next((d for d, data in self._of(ctx).values() if data == upload.data), None)
+        if same is not None:
+            return Added(Ingested(same, False), Decimal(0), "USD")
+        self._of(ctx)[document.id] = (document, upload.data)
+        return Added(Ingested(document, True), Decimal("0.000001"), "USD")
+
+    async def page(self, ctx: RequestContext, cursor: str | None, limit: int) -> Page:
+        ids = sorted(self._of(ctx), reverse=True)
+        rest = [d for d in ids if cursor is None or d < cursor]
+        visible = [
+            self._of(ctx)[d][0]
+            for d in rest
+            if may_see(self._of(ctx)[d][0].card.access, ctx.groups)
+        ]
+        more = visible[limit - 1].id if len(visible) > limit else None
+        return Page(visible[:limit], more)
+
+    async def get(self, ctx: RequestContext, document_id: str) -> Document:
+        return self._seen(ctx, document_id)[0]
+
+    async def content(self, ctx: RequestContext, document_id: str) -> Content:
+        document, data = self._seen(ctx, document_id)
+        return Content(document.card, data)
+
+    async def remove(self, ctx: RequestContext, document_id: str) -> None:
+        self._seen(ctx, document_id)
+        del self._of(ctx)[document_id]
+
+    async def search(
+        self, ctx: RequestContext, query: str, top_k: int, where: Filter | None
+    ) -> Found:
+        passages = [
+            Passage(d.id, d.card.title, data.decode("utf-8", "replace"), 0.9, 0, len(data))
+            for d, data in self._of(ctx).values()
+            if may_see(d.card.access, ctx.groups)
+            and (where is None or where.matches(d.card.metadata))
+            and query.encode() in data
+        ]
+        return Found(passages[:top_k], Decimal("0.00001"), "USD")
+
+
+class FixedAnswerStream:
+    def __init__(self, whole: Answer, breaks: bool) -> None:
+        self.result: Answer | None = None
+        self._whole = whole
+        self._breaks = breaks
+        self.left = False
+
+    @property
+    async def texts(self) -> AsyncIterator[str]:
+        for word in self._whole.answer.split(" "):
+            yield f"{word} "
+            if self._breaks:
+                raise UpstreamTimeout
+        self.result = self._whole
+
+    def leave(self) -> None:
+        self.left = True
+
+
+class FixedAnswers:
+    def __init__(self) -> None:
+        self.breaks = False
+
+    async def answer(
+        self,
+        ctx: RequestContext,
+        question: str,
+        model: str | None,
+        top_k: int,
+        where: Filter | None,
+    ) -> Answer:
+        citation = Citation(1, DocumentId("doc_x"), "Title", "passage", 0, 7)
+        usage = Usage(uncached_in=1_000, out=500, embedding=5)
+        return Answer("It holds [1].", [citation], usage, CHARGE, "USD", ctx.request_id)
+
+    async def stream(
+        self,
+        ctx: RequestContext,
+        question: str,
+        model: str | None,
+        top_k: int,
+        where: Filter | None,
+    ) -> FixedAnswerStream:
+        whole = await self.answer(ctx, question, model, top_k, where)
+        return FixedAnswerStream(whole, self.breaks)
+
+
+class MemoryLedger:
+    """Each tenant's charge is its name's length, so that two tenants differ."""
+
+    async def usage(
+        self, principal: Principal, start: datetime, end: datetime, group_by: Sequence[GroupBy]
+    ) -> list[UsageRow]:
+        group = {name: f"some-{name}" for name in group_by}
+        charge = Decimal(len(principal.tenant.name))
+        return [UsageRow(group, 3, {"uncached_in": 1_000, "out": 500}, charge, "USD")]
+
+    async def limits(self, principal: Principal) -> list[Mapping[str, Any]]:
+        return [
+            {
+                "name": "monthly_budget",
+                "limit": Decimal("5.00"),
+                "used": CHARGE,
+                "remaining": Decimal("4.9685"),
+                "resets_at": NOW,
+            }
+        ]
+
+    async def invoice_lines(
+        self, principal: Principal, start: datetime, end: datetime
+    ) -> list[InvoiceLine]:
+        return [InvoiceLine("amazon.nova-micro-v1:0", "out", 500, CHARGE)]
+
+
+class MemoryControl:
+    def __init__(self, tenants: Sequence[Tenant], placement: Placement) -> None:
+        self.tenants = {tenant.id: tenant for tenant in tenants}
+        self.placement = placement
+        self.plans = {"free": Plan("free")}
+        self.keys: list[tuple[str, KeyRow]] = []
+        self.budgets: list[Budget] = []
+        self.applied: list[Any] = []
+
+    async def create_tenant(
+        self,
+        name: str,
+        *,
+        plan: str,
+        placement: str | None = None,
+        zone: str = "UTC",
+        anchor_day: int = 1,
+        currency: str = "USD",
+        regions_allowed: Sequence[str] | None = None,
+    ) -> Tenant:
+        if plan not in self.plans:
+            raise NotFound("There is no such plan.")
+        made = Tenant(
+            TenantId(f"tnt_{name}"),
+            name,
+            TenantStatus.ACTIVE,
+            self.plans[plan],
+            self.placement,
+            zone,
+            anchor_day,
+            currency,
+        )
+        self.tenants[made.id] = made
+        return made
+
+    async def get_tenant(self, tenant: str) -> Tenant:
+        for known in self.tenants.values():
+            if tenant in (known.id, known.name):
+                return known
+        raise NotFound("There is no such tenant.")
+
+    async def list_tenants(self, *, after: str | None = None, limit: int = 100) -> list[Tenant]:
+        ids = sorted(i for i in self.tenants if after is None or i > after)
+        return [self.tenants[i] for i in ids[:limit]]
+
+    async def set_suspended(self, tenant_id: TenantId, suspended: bool) -> None:
+        status = TenantStatus.SUSPENDED if suspended else TenantStatus.ACTIVE
+        self.tenants[tenant_id] = replace(self.tenants[tenant_id], status=status)
+
+    async def create_key(
+        self,
+        tenant_id: TenantId,
+        *,
+        name: str = "",
+        scopes: frozenset[Scope] | None = None,
+        models_allowed: frozenset[str] | None = None,
+        expires_at: datetime | None = None,
+    ) -> NewKey:
+        key = ApiKeyId(f"key_{len(self.keys)}")
+        row = KeyRow(
+            key, name, "cret", scopes or DEFAULT_SCOPES, models_allowed, NOW, expires_at, None
+        )
+        self.keys.append((tenant_id, row))
+        return NewKey(key, "tk_secret", "AKIASECRET", "very-secret")
+
+    async def list_keys(self, tenant_id: TenantId) -> list[KeyRow]:
+        return [row for owner, row in self.keys if owner == tenant_id]
+
+    async def revoke_key(self, tenant_id: TenantId, api_key_id: str) -> None:
+        for number, (owner, row) in enumerate(self.keys):
+            if owner == tenant_id and row.id == api_key_id:
+                self.keys[number] = (owner, replace(row, revoked_at=NOW))
+                return
+        raise NotFound("There is no such key.")
+
+    async def apply_plans(self, plans: Mapping[str, Mapping[str, Any]]) -> list[Plan]:
+        made = [plan_from(name, table) for name, table in plans.items()]
+        self.plans |= {plan.name: plan for plan in made}
+        return made
+
+    async def list_plans(self) -> list[Plan]:
+        return list(self.plans.values())
+
+    async def apply_models(self, models: Sequence[Any]) -> None:
+        self.applied += models
+
+    async def import_prices(self, edition: PriceEdition) -> PriceEdition:
+        return replace(edition, version=7)
+
+    async def apply_placement(self, placement: Placement) -> None:
+        self.applied.append(placement)
+
+    async def set_budget(self, budget: Budget) -> None:
+        self.budgets.append(budget)
+
+    async def list_budgets(self, tenant_id: TenantId) -> list[Mapping[str, Any]]:
+        return [
+            {"scope": b.scope, "scope_id": b.scope_id, "limit": b.limit, "period": b.period}
+            for b in self.budgets
+            if b.tenant_id == tenant_id
+        ]
