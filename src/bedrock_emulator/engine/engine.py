@@ -10,7 +10,8 @@ import base64
 import hashlib
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -20,6 +21,7 @@ from bedrock_emulator.engine.cache import PromptCache
 from bedrock_emulator.engine.catalogue import ArnLookup, Resolved, resolve
 from bedrock_emulator.engine.embeddings import Embedder, EmbeddingPlan, read_embedding
 from bedrock_emulator.engine.generation import Draft, Generation, generate
+from bedrock_emulator.engine.models import reading
 from bedrock_emulator.engine.models.fixed import FixedModel
 from bedrock_emulator.engine.prompt import Prompt
 from bedrock_emulator.engine.requests.converse import read_converse
@@ -38,6 +40,7 @@ class _Plan:
     """What `prepare` found out and `answer` goes on with."""
 
     resolved: Resolved
+    seed: str  # a stable name of the request, from which ids are made
     prompt: Prompt | None
     embedding: EmbeddingPlan | None
 
@@ -80,7 +83,8 @@ class Engine:
 
     def prepare(self, call: Call) -> Prepared:
         """Validates a call and counts its prompt. Raises EmulatedError; changes nothing."""
-        plan = self._plan(call)
+        with _bounded_depth():
+            plan = self._plan(call)
         model = plan.resolved.model
         if plan.embedding is not None:
             return Prepared(model.id, plan.embedding.tokens, 0, model.burndown, plan)
@@ -94,9 +98,9 @@ class Engine:
         `prepared` saves reading the body again. Raises EmulatedError where `prepare` would have.
         """
         plan = (prepared or self.prepare(call)).plan
-        region = plan.resolved.inference_region(call.account + call.region)
+        seed = plan.seed
+        region = plan.resolved.inference_region(seed)
         inference_region = None if region == call.region else region
-        seed = _seed(call)
         if plan.embedding is not None:
             return self._embed(call, plan.embedding, seed, inference_region)
         prompt = plan.prompt
@@ -113,28 +117,29 @@ class Engine:
         form = call.body.get("input") if isinstance(call.body, dict) else None
         if not isinstance(form, dict) or len(form) != 1:
             raise errors.validation("The input must hold exactly one of converse and invokeModel.")
-        if "converse" in form:
-            return read_converse(form["converse"], resolved.model).input_tokens
-        body = _invoke_body(form.get("invokeModel"))
-        return native.read(body, resolved.model, call.headers).input_tokens
+        with _bounded_depth():
+            if "converse" in form:
+                return read_converse(form["converse"], resolved.model).input_tokens
+            body = _invoke_body(form.get("invokeModel"))
+            return native.read(body, resolved.model, call.headers).input_tokens
 
     def _plan(self, call: Call) -> _Plan:
         resolved = self._resolve(call)
-        model = resolved.model
+        model, seed = resolved.model, _seed(call)
         if model.embeds:
             if call.operation != "InvokeModel":
                 raise errors.validation("The provided model doesn't support this operation.")
-            return _Plan(resolved, None, read_embedding(call.body, model))
+            return _Plan(resolved, seed, None, read_embedding(call.body, model))
         if call.operation in ("Converse", "ConverseStream"):
-            return _Plan(resolved, read_converse(call.body, model), None)
-        return _Plan(resolved, native.read(call.body, model, call.headers), None)
+            return _Plan(resolved, seed, read_converse(call.body, model), None)
+        return _Plan(resolved, seed, native.read(call.body, model, call.headers), None)
 
     def _resolve(self, call: Call) -> Resolved:
         return resolve(call.model_id, call.account, call.region, self._lookup)
 
     def _draft(self, prompt: Prompt) -> Draft:
         if structured.is_forced(prompt):
-            return structured.forced_call(prompt, prompt.last_user_text())
+            return structured.forced_call(prompt, reading.read(prompt).question)
         draft = self._models[prompt.model.plays].draft(prompt)
         if prompt.schema is not None and not draft.calls:
             return structured.schema_text(prompt, draft.text)
@@ -148,6 +153,15 @@ class Engine:
             service_tier="default",
             inference_region=region,
         )
+
+
+@contextmanager
+def _bounded_depth() -> Iterator[None]:
+    """Refuses what is nested deeper than the interpreter can follow."""
+    try:
+        yield
+    except RecursionError:
+        raise errors.validation("Malformed input request: nested too deeply.") from None
 
 
 def _render(
@@ -176,6 +190,5 @@ def _invoke_body(form: Any) -> Any:
 
 
 def _seed(call: Call) -> str:
-    """A stable name for one request, from which ids are made."""
     text = f"{call.account}/{call.region}/{call.model_id}/{call.body!r}"
     return hashlib.sha256(text.encode("utf-8", "backslashreplace")).hexdigest()

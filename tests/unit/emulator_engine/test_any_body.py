@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 from typing import Any
 
@@ -132,6 +133,22 @@ def test_a_body_that_is_nothing_at_all_is_refused(
         ENGINE.count_tokens(count)
     except EmulatedError as refusal:
         assert 400 <= refusal.status < 500
+
+
+def test_a_body_nested_too_deeply_is_refused() -> None:
+    deep: Any = {}
+    for _ in range(5_000):
+        deep = {"a": deep}
+    tool = {"toolSpec": {"name": "t", "inputSchema": {"json": {"type": "object", "x": deep}}}}
+    body = {
+        "messages": [{"role": "user", "content": [{"text": "a"}]}],
+        "toolConfig": {"tools": [tool]},
+    }
+    for nested in (deep, body, CONVERSE | {"additionalModelRequestFields": deep}):
+        run(Call("Converse", CLAUDE, "111122223333", "us-east-1", nested))
+        counted = {"input": {"converse": nested}}
+        with contextlib.suppress(EmulatedError):
+            ENGINE.count_tokens(Call("CountTokens", CLAUDE, "111122223333", "us-east-1", counted))
 
 
 def test_the_untouched_bodies_are_answered() -> None:
