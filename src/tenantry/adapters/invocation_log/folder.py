@@ -14,14 +14,16 @@ from typing import Any
 
 FILES_MAX = 10_000  # a scan; what is left is found by the next one
 FILE_BYTES_MAX = 256 * 1024 * 1024  # unpacked; Bedrock writes files of a few MB
+OF_EACH_ACCOUNT = "*/log/"
 _PATTERN = "AWSLogs/*/BedrockModelInvocationLogs/*/*/*/*/*/*.json.gz"
 
 
 class FolderLog:
-    """One account's log folder."""
+    """The log under a folder, or under each account's own folder `<accounts>/<account>/log`."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, *, each: str = "") -> None:
         self._root = root
+        self._pattern = each + _PATTERN
         self.skipped_lines = 0
 
     async def files(self, since: datetime) -> Sequence[str]:
@@ -32,7 +34,7 @@ class FolderLog:
 
     def _list(self, since_s: float) -> list[str]:
         found = []
-        for path in self._root.glob(_PATTERN):
+        for path in self._root.glob(self._pattern):
             delivered_s = path.stat().st_mtime
             if delivered_s >= since_s:
                 found.append((delivered_s, str(path.relative_to(self._root))))

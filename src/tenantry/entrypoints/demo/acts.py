@@ -9,8 +9,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from tenantry.adapters.shipped import corpus, corpus_bytes, corpus_questions
+from tenantry.entrypoints.api_client import Api, Reply
 from tenantry.entrypoints.demo.cast import TRIAL_REQUESTS, Player
-from tenantry.entrypoints.demo.client import Api, Reply
 from tenantry.entrypoints.demo.show import Failed, Show, expect
 
 CHAT_MODEL = "amazon.nova-micro-v1:0"
@@ -174,7 +174,8 @@ def statements(walk: Walk) -> None:
     for role, player in walk.players.items():
         invoices = walk.api(role).get("/v1/invoices")
         expect(invoices.status == 200, f"{player.name} reads its invoices: {invoices.body}")
-        draft = invoices.body["data"][0]
+        number = invoices.body["data"][0]["number"]
+        draft = walk.api(role).get(f"/v1/invoices/{number}").body
         leaked = [word for word in ("cost", "markup") if word in str(draft).lower()]
         expect(not leaked, f"an invoice shows no {leaked}")
         walk.show.say(f"draft invoice of {player.name}, {draft['period']['start'][:10]} on")
@@ -233,7 +234,7 @@ def _states(api: Api) -> set[str]:
     path = "/v1/documents?limit=100"
     cursor: str | None = ""
     while cursor is not None:
-        reply = api.get(path + (f"&after={cursor}" if cursor else ""))
+        reply = api.get(path + (f"&cursor={cursor}" if cursor else ""))
         expect(reply.status == 200, f"documents can be listed: {reply.body}")
         states |= {str(row["status"]) for row in reply.body["data"]}
         cursor = reply.body.get("next_cursor")
@@ -245,7 +246,7 @@ def _usage_row(player: Player, row: Mapping[str, Any]) -> tuple[str, ...]:
     incoming = sum(n for name, n in tokens.items() if name != "out")
     return (
         player.name,
-        str(row["group"]["model"]),
+        str(row["model"]),
         f"{row['requests']:,}",
         f"{incoming:,}",
         f"{tokens.get('out', 0):,}",

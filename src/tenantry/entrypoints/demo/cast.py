@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from tenantry.adapters import shipped
 from tenantry.domain.errors import NotFound
 from tenantry.domain.placement import Placement
 from tenantry.domain.tenant import DEFAULT_SCOPES, Scope, Tenant
@@ -51,6 +52,8 @@ async def assign(control: ControlPlane, home: Path, endpoint_url: str) -> dict[s
                 kms_key="own" if kind == "silo" else "shared",
             )
         )
+    await control.apply_models(shipped.emulator_models())
+    await _with_emulator_prices(control)
     known = _known(home)
     return {
         role: await _player(control, name, plan, known.get(name))
@@ -71,6 +74,15 @@ async def spare_key(control: ControlPlane, player: Player) -> Player:
     return await _with_key(control, await control.get_tenant(player.id))
 
 
+async def _with_emulator_prices(control: ControlPlane) -> None:
+    """Bedrock's prices and those that the emulator's own models have, as one edition."""
+    now, own = await control.current_prices(), shipped.emulator_prices()
+    if not own.models.keys() <= now.models.keys():
+        await control.import_prices(
+            replace(now, models={**now.models, **own.models}, source=f"{now.source} + emulator")
+        )
+
+
 def players_json(players: Mapping[str, Player]) -> list[dict[str, str]]:
     return [asdict(player) for player in players.values()]
 
@@ -87,7 +99,8 @@ async def _player(control: ControlPlane, name: str, plan: str, known: Player | N
     try:
         tenant = await control.get_tenant(name)
     except NotFound:
-        tenant = await control.create_tenant(name, plan=plan)
+        placement = "silo" if plan == "enterprise" else "pool"
+        tenant = await control.create_tenant(name, plan=plan, placement=placement)
         known = None
     if known is not None and known.id == tenant.id:
         return known

@@ -10,7 +10,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-from tenantry.entrypoints.demo.client import Api
+from tenantry.entrypoints.api_client import Api
 from tenantry.entrypoints.demo.show import Failed, Show, expect
 from tenantry.ports.ledger import LedgerKeeper
 

@@ -14,9 +14,9 @@ from typing import Any
 
 from tenantry.adapters.shipped import plan_tables
 from tenantry.bootstrap import run_with_control, run_with_keeper, settings
+from tenantry.entrypoints.api_client import Api
 from tenantry.entrypoints.demo import acts, farewell, oracle
 from tenantry.entrypoints.demo.cast import Player, assign, players_json, spare_key, trial
-from tenantry.entrypoints.demo.client import Api
 from tenantry.entrypoints.demo.show import Failed, Show
 from tenantry.entrypoints.demo.stage import emulator, gateway
 from tenantry.ports.control import Budget, ControlPlane

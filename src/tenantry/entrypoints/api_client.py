@@ -1,4 +1,4 @@
-"""A small HTTP client of the walk: what curl would do."""
+"""A small HTTP client for the command line and the demo: what curl would do."""
 
 from __future__ import annotations
 

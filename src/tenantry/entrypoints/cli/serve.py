@@ -1,0 +1,97 @@
+"""`tenantry serve`: PostgreSQL where it is ours, gateway workers, the background worker."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import click
+
+from tenantry import bootstrap
+from tenantry.config import Settings
+from tenantry.entrypoints.http.assemble import make_services
+from tenantry.entrypoints.http.supervisor import Addresses, ServeSettings, run
+
+_PORT = click.IntRange(0, 65_535)
+WORKER_STOP_S = 30.0
+
+
+@click.command()
+@click.option("--http-port", type=_PORT, help="Data plane; 0: any free port.")
+@click.option("--https-port", type=_PORT, help="Data plane over TLS; 0: any free port.")
+@click.option("--admin-port", type=_PORT, help="Admin API and metrics; 0: any free port.")
+@click.option("--workers", type=click.IntRange(1, 64), help="Gateway processes.")
+@click.option("--exit-with-parent", is_flag=True, help="End when the parent process ends.")
+@click.option("--ready-json", is_flag=True, help="Print the addresses as one JSON line.")
+def serve(exit_with_parent: bool, ready_json: bool, **given: int | None) -> None:
+    """Serve tenants until SIGTERM or Ctrl-C.
+
+    Example: `tenantry serve --http-port 8080 --workers 2`
+    """
+    overrides: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+    config = dataclasses.replace(bootstrap.settings(), **overrides)
+    parent = os.getppid() if exit_with_parent else None
+
+    def ready(addresses: Addresses) -> None:
+        _announce(config, addresses, ready_json)
+
+    with bootstrap.database(config), _background_worker():
+        run(
+            _serve_settings(config),
+            functools.partial(make_services, config),
+            on_ready=ready,
+            stop=lambda: parent is not None and os.getppid() != parent,
+        )
+
+
+def _serve_settings(config: Settings) -> ServeSettings:
+    return ServeSettings(
+        home=config.home,
+        host=config.http_host,
+        http_port=config.http_port,
+        https_port=config.https_port,
+        admin_host=config.admin_host,
+        admin_port=config.admin_port,
+        workers=config.workers,
+        drain_s=config.shutdown_grace_ms / 1_000,
+    )
+
+
+def _announce(config: Settings, addresses: Addresses, ready_json: bool) -> None:
+    if ready_json:
+        line = {
+            "http_url": addresses.http_url,
+            "https_url": addresses.https_url,
+            "admin_url": addresses.admin_url,
+            "ca_bundle": str(addresses.ca_bundle),
+            "operator_token": bootstrap.operator_token(config),
+        }
+        click.echo(json.dumps(line))
+        return
+    click.echo(f"data plane   {addresses.http_url}  {addresses.https_url}")
+    click.echo(f"admin port   {addresses.admin_url}")
+    click.echo(f"CA bundle    {addresses.ca_bundle}")
+
+
+@contextmanager
+def _background_worker() -> Iterator[None]:
+    """`tenantry worker` beside the gateway; it ends with this process."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tenantry.entrypoints.cli.main", "worker", "--exit-with-parent"]
+    )
+    try:
+        yield
+    finally:
+        process.terminate()
+        try:
+            process.wait(WORKER_STOP_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
