@@ -14,6 +14,7 @@ from tests.support import knowledge as support
 
 from tenantry.adapters.sealed import kernel
 from tenantry.adapters.sealed.frames import Binding, open_planes, seal_planes
+from tenantry.adapters.sealed.sealer import TenantSealer
 from tenantry.adapters.sealed.segment import from_document, from_planes, merged, to_planes
 from tenantry.domain import envelope
 from tenantry.domain.envelope import (
@@ -103,6 +104,16 @@ def test_frames_cannot_change_places() -> None:
         open_planes(cipher, BINDING, sealed[:head] + second + first)
 
 
+def test_plane_frame_and_header_are_bound_beside_the_nonce() -> None:
+    bindings = {
+        BINDING.frame(header, plane, number)
+        for header in (b"a", b"b")
+        for plane in (1, 2)
+        for number in (0, 1)
+    }
+    assert len(bindings) == 8
+
+
 def test_nonces_differ_by_plane_and_frame() -> None:
     nonces = {frame_nonce(plane, frame) for plane in range(8) for frame in range(64)}
     assert len(nonces) == 8 * 64
@@ -183,6 +194,28 @@ def test_blobs_open_for_their_tenant_kind_and_name_only(tmp_path: Path) -> None:
             for purpose in (Purpose.CONTENT_HMAC, Purpose.USER_HMAC)
         }
         assert len(digests) == 4
+
+    asyncio.run(run())
+
+
+def test_blobs_are_bound_even_where_two_tenants_share_a_key(tmp_path: Path) -> None:
+    """The binding is a wall of its own, not only a consequence of the tenants' keys."""
+
+    class OneKey:
+        async def version(self, home: object) -> int:
+            return 1
+
+        async def subkey(self, *_: object) -> bytes:
+            return bytes(32)
+
+    async def run() -> None:
+        sealer = TenantSealer(OneKey())
+        a, b = support.home(support.tenant("tnt_a")), support.home(support.tenant("tnt_b"))
+        sealed = await sealer.seal(a, "jobs", "one", b"plain")
+        assert await sealer.open(a, "jobs", "one", sealed) == b"plain"
+        for home, kind, name in ((b, "jobs", "one"), (a, "results", "one"), (a, "jobs", "two")):
+            with pytest.raises(Corrupt):
+                await sealer.open(home, kind, name, sealed)
 
     asyncio.run(run())
 

@@ -14,7 +14,8 @@ from tenantry.domain.document import Home
 from tenantry.domain.errors import NotFound, Unavailable
 from tenantry.ports.objects import Files, ObjectEntry, ObjectKind
 
-_SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}")
+# What a crash left half written may be named too, so that the sweep can delete it.
+_SAFE_NAME = re.compile(r"(?:\.tmp-)?[A-Za-z0-9][A-Za-z0-9_-]{0,127}")
 
 
 class DiskObjects:

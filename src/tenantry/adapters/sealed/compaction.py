@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from tenantry.ports.manifest import SegmentRow
 
 SEGMENTS_MAX = 16  # more are merged; measured: compact at 16 to 32, 64 cost a query nothing
-MERGED_ROWS_MAX = 65_536  # 128 MB of 16-bit vectors at 1,024 dimensions
+MERGED_ROWS_MAX = 16_384  # 32 MB of 16-bit vectors at 1,024 dimensions
 
 
 def choose(segments: Sequence[SegmentRow], segments_max: int = SEGMENTS_MAX) -> list[SegmentRow]:

@@ -31,7 +31,7 @@ from tenantry.ports.manifest import Manifest, Partition, SegmentRow
 from tenantry.ports.objects import Objects
 from tenantry.ports.vectors import Embedded, Permitted
 
-SEARCHES_AT_ONCE = 16  # each pins one segment at a time
+SEARCHES_AT_ONCE = 4  # each pins one segment at a time; two threads do the work
 VIEWS_MAX = 4_096  # partitions whose manifest is remembered
 VIEW_ATTEMPTS = 3  # a merge elsewhere may take a segment away between view and read
 
@@ -57,6 +57,7 @@ class SealedPartitions:
         self._cache = SegmentCache(bytes_max=open_bytes_max)
         self._views: OrderedDict[TenantId, Partition] = OrderedDict()
         self._searches = asyncio.Semaphore(SEARCHES_AT_ONCE)
+        self._merging = asyncio.Lock()  # one merge at a time: it holds all its sources open
 
     def close(self) -> None:
         """Zero everything that is open and end the threads."""
@@ -176,10 +177,11 @@ class SealedPartitions:
     async def _compact(self, home: Home) -> None:
         """Merge on write. It is never owed to the caller: a failure leaves it to the next write."""
         try:
-            view = await self._view(home)
-            sources = choose(view.segments, self._segments_max)
-            if sources:
-                await self._merge(home, view, sources)
+            async with self._merging:
+                view = await self._view(home)
+                sources = choose(view.segments, self._segments_max)
+                if sources:
+                    await self._merge(home, view, sources)
         except (Unavailable, NotFound):
             return
 

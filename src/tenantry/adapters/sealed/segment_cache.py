@@ -23,6 +23,7 @@ CacheKey = tuple[str, str]  # tenant id, segment id
 class _Entry:
     task: asyncio.Future[Segment]
     pins: int = 0
+    size_bytes: int = 0  # once open, and as long as the cache holds it
 
     @property
     def segment(self) -> Segment | None:
@@ -35,11 +36,11 @@ class SegmentCache:
     def __init__(self, *, bytes_max: int = OPEN_SEGMENTS_BYTES_MAX) -> None:
         self._bytes_max = bytes_max
         self._entries: OrderedDict[CacheKey, _Entry] = OrderedDict()
+        self._size_bytes = 0
 
     @property
     def size_bytes(self) -> int:
-        opened = (entry.segment for entry in self._entries.values())
-        return sum(segment.size_bytes for segment in opened if segment is not None)
+        return self._size_bytes
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -51,8 +52,7 @@ class SegmentCache:
         """The open segment, opened once however many ask at once, kept while the block runs."""
         entry = self._entries.get(key)
         if entry is None:
-            entry = self._entries[key] = _Entry(asyncio.ensure_future(opener()))
-            entry.task.add_done_callback(_notice)
+            entry = self._add(key, asyncio.ensure_future(opener()))
         entry.pins += 1
         self._entries.move_to_end(key)
         try:
@@ -62,40 +62,52 @@ class SegmentCache:
             yield segment
         finally:
             entry.pins -= 1
-            failed = entry.task.done() and entry.segment is None
-            if failed and self._entries.get(key) is entry:
-                del self._entries[key]
             if self._entries.get(key) is not entry:
-                self._wipe(entry)
+                _wipe(entry)
             self._evict()
 
     def drop(self, tenant_id: str, keep: frozenset[str] = frozenset()) -> None:
         """Forget a tenant's segments but those to keep."""
         for key in [key for key in self._entries if key[0] == tenant_id and key[1] not in keep]:
-            self._wipe(self._entries.pop(key))
+            self._remove(key)
 
     def clear(self) -> None:
         for key in list(self._entries):
-            self._wipe(self._entries.pop(key))
+            self._remove(key)
+
+    def _add(self, key: CacheKey, task: asyncio.Future[Segment]) -> _Entry:
+        entry = self._entries[key] = _Entry(task)
+
+        def opened(done: asyncio.Future[Segment]) -> None:
+            # Asking for the exception marks it as seen: whoever waits raises it.
+            failed = done.cancelled() or done.exception() is not None
+            if self._entries.get(key) is not entry:
+                _wipe(entry)  # dropped while it was being opened
+            elif failed:
+                del self._entries[key]
+            else:
+                entry.size_bytes = done.result().size_bytes
+                self._size_bytes += entry.size_bytes
+
+        task.add_done_callback(opened)
+        return entry
 
     def _evict(self) -> None:
-        size = self.size_bytes
+        if self._size_bytes <= self._bytes_max:
+            return
         for key, entry in list(self._entries.items()):
-            if size <= self._bytes_max:
-                return
-            if entry.pins == 0 and entry.segment is not None:
-                size -= entry.segment.size_bytes
-                self._wipe(self._entries.pop(key))
+            if entry.pins == 0 and entry.size_bytes:
+                self._remove(key)
+                if self._size_bytes <= self._bytes_max:
+                    return
 
-    def _wipe(self, entry: _Entry) -> None:
-        """Zero now, or when the last pin goes."""
-        if entry.pins == 0:
-            entry.task.cancel()
-            if entry.segment is not None:
-                entry.segment.wipe()
+    def _remove(self, key: CacheKey) -> None:
+        entry = self._entries.pop(key)
+        self._size_bytes -= entry.size_bytes
+        _wipe(entry)
 
 
-def _notice(task: asyncio.Future[Segment]) -> None:
-    """Mark a failure as seen: whoever still waits raises it, and nobody may wait any more."""
-    if not task.cancelled():
-        task.exception()
+def _wipe(entry: _Entry) -> None:
+    """Zero now, or when the last pin goes; what is still opening is zeroed when it is open."""
+    if entry.pins == 0 and entry.segment is not None:
+        entry.segment.wipe()
