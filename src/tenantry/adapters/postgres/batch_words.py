@@ -1,0 +1,128 @@
+"""Between the words of `ports.admission` and the composite types of `gate_batch`. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, get_args
+
+import orjson
+
+from tenantry.domain import money
+from tenantry.ports.admission import (
+    Admitted,
+    AttemptOutcome,
+    Intent,
+    RefusalCode,
+    Refused,
+    Reservation,
+    Settled,
+    Settlement,
+)
+
+Row = tuple[Any, ...]
+_REFUSALS = frozenset(get_args(RefusalCode))
+_REMAINING = {
+    "requests_left_day": "requests_per_day",
+    "requests_left_minute": "requests_per_minute",
+    "tokens_left_minute": "tokens_per_minute",
+    "budget_left": "budget",
+}
+
+
+def to_reservation_row(reservation: Reservation) -> Row:
+    """`tenantry.reservation_in`."""
+    return (
+        reservation.request_id,
+        reservation.tenant_id,
+        reservation.api_key_id,
+        reservation.plan_version,
+        reservation.price_version,
+        reservation.worst_tokens,
+        reservation.worst_cost,
+        reservation.worst_charge,
+        reservation.user_hash,
+        reservation.run_id,
+        _json(reservation.tags),
+        reservation.counts_as_request,
+        reservation.paced_by_minute,
+        to_intent_row(reservation.first),
+    )
+
+
+def to_intent_row(intent: Intent) -> Row:
+    """`tenantry.intent_in`."""
+    return (
+        intent.call,
+        intent.attempt,
+        intent.operation,
+        intent.model,
+        intent.price_key,
+        intent.account,
+        intent.region,
+        intent.deadline_ms,
+        _json(intent.pinned),
+    )
+
+
+def to_settlement_row(settlement: Settlement) -> Row:
+    """`tenantry.settlement_in`."""
+    return (
+        settlement.tenant_id,
+        settlement.request_id,
+        settlement.final,
+        [_to_outcome_row(outcome) for outcome in settlement.outcomes],
+    )
+
+
+def _to_outcome_row(outcome: AttemptOutcome) -> Row:
+    rated = outcome.rated if outcome.end == "settled" else None
+    doubtful = outcome.end == "unknown" or outcome.quarantined is not None
+    estimate = {str(name): count for name, count in outcome.usage.items()} if doubtful else {}
+    return (
+        outcome.call,
+        outcome.attempt,
+        outcome.end,
+        outcome.charged,
+        outcome.usage.tokens,
+        rated.cost if rated else money.ZERO,
+        rated.charge if rated else money.ZERO,
+        outcome.service_tier,
+        outcome.upstream_request_id,
+        _json(outcome.raw),
+        outcome.normaliser_version,
+        sorted(outcome.flags),
+        outcome.quarantined,
+        outcome.error,
+        _json(estimate),
+        [
+            (line.token_class.value, line.quantity, line.unit_cost, line.cost, line.charge)
+            for line in (rated.lines if rated else ())
+        ],
+    )
+
+
+def from_admission_verdict(row: Mapping[str, Any]) -> Admitted | Refused:
+    """What `gate_admit` decided of one reservation."""
+    code = row["code"]
+    if code == "admitted":
+        left = {name: row[column] for column, name in _REMAINING.items()}
+        return Admitted(
+            at=row["at"],
+            period_start=row["period_start"],
+            remaining={name: amount for name, amount in left.items() if amount is not None},
+        )
+    assert code in _REFUSALS, f"gate_admit answered {code!r}"
+    return Refused(
+        code=code,
+        limit=row["limit_name"],
+        retry_after_ms=row["retry_after_ms"],
+        resets_at=row["resets_at"],
+    )
+
+
+def from_settlement_verdict(row: Mapping[str, Any]) -> Settled:
+    return Settled(at=row["at"], posted=row["yes"])
+
+
+def _json(value: Mapping[str, object]) -> str:
+    return orjson.dumps(dict(value)).decode() if value else "{}"

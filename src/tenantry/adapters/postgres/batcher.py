@@ -1,0 +1,264 @@
+"""One connection and one prepared call a worker: everything that waits shares a commit.
+
+Owns: the pinned connection, the worker's lease on its boot id, the queue, what an outage means
+for each that waits. Does not own: any decision (they fall in `gate_batch`).
+
+    caller ──▶ queue ──▶ batch: what waits when the last call returns ──▶ gate_batch ──▶ futures
+
+Invariants
+- A caller is answered after the commit, or told `Unavailable`.
+- A request is in a batch at most once; a second item of it waits for the next one.
+- Where it is unknown whether a commit holds, settlements are sent again (they post once) and
+  reservations and intents are given back by a settlement of our own. If we die first, the sweep
+  finds them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections import deque
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+from uuid import UUID
+
+from tenantry.adapters.postgres import batch_words
+from tenantry.adapters.postgres.outages import outages_are_unavailable
+from tenantry.domain.errors import Unavailable
+from tenantry.ports.admission import Settlement
+
+BATCH_MAX = 256  # items; more gains nothing (measured) and lengthens the wait of the first
+QUEUE_MAX = 8_192  # items; what does not fit is refused at once
+CALL_TIMEOUT_S = 3.0  # a call takes milliseconds; longer is an outage
+RECONNECT_FIRST_S = 0.05
+RECONNECT_MAX_S = 2.0
+SETTLE_RETRY_S = 4.0  # how long a settlement outlives an outage; under settle_wait_ms (5,000)
+CLOSE_WAIT_S = 5.0
+
+_CALL = "SELECT * FROM tenantry.gate_batch($1, $2, $3, $4)"
+_LEASE = "SELECT pg_catalog.pg_advisory_lock($1)"
+_log = logging.getLogger(__name__)
+
+Kind = Literal["settle", "begin", "admit"]
+_ANSWERS: dict[str, Kind] = {"settled": "settle", "begun": "begin"}  # all else answers `admit`
+
+
+@dataclass(slots=True, eq=False)
+class _Waiting:
+    """One item of a batch. `undo` is what gives it back where nobody learns that it holds."""
+
+    kind: Kind
+    key: UUID
+    row: batch_words.Row
+    future: asyncio.Future[Any] | None  # None: our own
+    undo: Settlement | None
+    give_up_at: float
+
+    @property
+    def abandoned(self) -> bool:
+        return self.future is not None and self.future.done()
+
+
+class Batcher:
+    """`open_connection` opens a pinned session as `tenantry_app`; `boot_id` names this worker."""
+
+    def __init__(self, open_connection: Callable[[], Awaitable[Any]], boot_id: int) -> None:
+        self.boot_id = boot_id
+        self._open = open_connection
+        self._queue: deque[_Waiting] = deque()
+        self._wake = asyncio.Event()
+        self._connection: Any = None
+        self._lease: Any = None
+        self._call: Any = None
+        self._task: asyncio.Task[None] | None = None
+        self._closing = False
+
+    async def start(self) -> None:
+        """Connects, and begins to serve. Raises `Unavailable` where the database is away."""
+        await self._connect()
+        self._task = asyncio.create_task(self._run(), name="admission-batcher")
+
+    async def close(self) -> None:
+        """Sends what waits, for a bounded time, and ends both sessions."""
+        self._closing = True
+        self._wake.set()
+        if self._task is not None:
+            _, late = await asyncio.wait([self._task], timeout=CLOSE_WAIT_S)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+        self._fail_all(Unavailable("The worker is closing."))
+        self._disconnect()
+
+    async def submit(
+        self, kind: Kind, key: UUID, row: batch_words.Row, undo: Settlement | None = None
+    ) -> Any:
+        """The verdict on one item, committed. Raises `Unavailable`."""
+        up = self._connection is not None and not self._closing
+        if self._task is None or not (up or (kind == "settle" and not self._closing)):
+            raise Unavailable("The ledger is out of reach.")
+        if len(self._queue) >= QUEUE_MAX:
+            raise Unavailable("Too much waits for the ledger.")
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Any] = loop.create_future()
+        give_up_at = loop.time() + SETTLE_RETRY_S
+        self._queue.append(_Waiting(kind, key, row, future, undo, give_up_at))
+        self._wake.set()
+        return await future
+
+    async def _run(self) -> None:
+        pause_s = RECONNECT_FIRST_S
+        while self._queue or not self._closing:
+            try:
+                if not self._connected():
+                    await self._connect()
+                pause_s = RECONNECT_FIRST_S
+                await self._serve()
+            except Exception as problem:
+                # Whatever it is, nobody may wait for a batcher that has stopped.
+                _log.warning("admission waits for the database: %r", problem.__cause__ or problem)
+                outage = Unavailable("The ledger is out of reach.")
+                self._disconnect()
+                self._fail_all(outage, but_settlements=not self._closing)
+                await asyncio.sleep(pause_s)
+                pause_s = min(pause_s * 2, RECONNECT_MAX_S)
+
+    async def _serve(self) -> None:
+        """Batch after batch, until the connection fails or we close."""
+        while self._connected():
+            batch = self._take()
+            if batch:
+                await self._send(batch)
+            elif self._closing:
+                return
+            else:
+                self._wake.clear()
+                await self._wake.wait()
+
+    def _take(self) -> list[_Waiting]:
+        """The next batch: at most BATCH_MAX, each request once, in the order of arrival."""
+        batch: list[_Waiting] = []
+        again: list[_Waiting] = []
+        keys: set[UUID] = set()
+        while self._queue and len(batch) < BATCH_MAX:
+            item = self._queue.popleft()
+            if item.abandoned:
+                continue
+            if item.key in keys:
+                again.append(item)
+                continue
+            keys.add(item.key)
+            batch.append(item)
+        self._queue.extendleft(reversed(again))
+        return batch
+
+    async def _send(self, batch: list[_Waiting]) -> None:
+        by_kind: dict[Kind, list[_Waiting]] = {"settle": [], "begin": [], "admit": []}
+        for item in batch:
+            by_kind[item.kind].append(item)
+        try:
+            with outages_are_unavailable():
+                rows = await self._call.fetch(
+                    self.boot_id,
+                    *([item.row for item in items] for items in by_kind.values()),
+                    timeout=CALL_TIMEOUT_S,
+                )
+        except Unavailable as outage:
+            self._unknown(batch, outage)
+            raise
+        except Exception as problem:
+            # Not an outage: one item cannot be understood, and the commit holds none of them.
+            if len(batch) == 1:
+                self._reject(batch[0], problem)
+                return
+            for item in batch:
+                await self._send([item])
+            return
+        for row in rows:
+            kind = _ANSWERS.get(row["code"], "admit")
+            self._answer(by_kind[kind][row["place"] - 1], row)
+
+    def _answer(self, item: _Waiting, row: Any) -> None:
+        if item.future is None:
+            return
+        if not item.future.done():
+            item.future.set_result(row)
+        elif item.kind == "begin" or row["code"] == "admitted":
+            self._give_back(item)  # the caller left while we committed
+
+    def _reject(self, item: _Waiting, problem: Exception) -> None:
+        if item.future is None:
+            _log.error("a settlement of our own was refused", exc_info=problem)
+        elif not item.future.done():
+            item.future.set_exception(problem)
+
+    def _unknown(self, batch: list[_Waiting], outage: Unavailable) -> None:
+        """After a call that broke: nobody knows whether its commit holds."""
+        for item in reversed(batch):
+            if item.kind == "settle":
+                self._queue.appendleft(item)
+            else:
+                if item.future is not None and not item.future.done():
+                    item.future.set_exception(_copy(outage))
+                self._give_back(item)
+
+    def _give_back(self, item: _Waiting) -> None:
+        if item.undo is not None:
+            row = batch_words.to_settlement_row(item.undo)
+            self._queue.append(_Waiting("settle", item.key, row, None, None, 0.0))
+            self._wake.set()
+
+    def _fail_all(self, outage: Unavailable, *, but_settlements: bool = False) -> None:
+        """Answers what waits; settlements of callers may outlive a short outage, ours all."""
+        now = asyncio.get_running_loop().time()
+        kept: deque[_Waiting] = deque()
+        for item in self._queue:
+            patient = item.future is None or item.give_up_at > now
+            if but_settlements and item.kind == "settle" and patient and not item.abandoned:
+                kept.append(item)
+            elif item.future is not None and not item.future.done():
+                item.future.set_exception(_copy(outage))
+        while len(kept) > QUEUE_MAX:
+            kept.pop()  # the sweep finds what these would have given back
+        self._queue = kept
+
+    def _connected(self) -> bool:
+        return (
+            self._connection is not None
+            and not self._connection.is_closed()
+            and not self._lease.is_closed()
+        )
+
+    async def _connect(self) -> None:
+        """Both sessions: the lease first, so that no sweep takes us for dead."""
+        self._disconnect()
+        try:
+            with outages_are_unavailable():
+                self._lease = await self._open()
+                self._lease.add_termination_listener(lambda _: self._wake.set())
+                await self._lease.execute(
+                    "SELECT pg_catalog.set_config('idle_session_timeout', '0', false)"
+                )
+                await self._lease.fetchval(_LEASE, self.boot_id, timeout=CALL_TIMEOUT_S)
+                connection = await self._open()
+                connection.add_termination_listener(lambda _: self._wake.set())
+                self._call = await connection.prepare(_CALL)
+                self._connection = connection
+        except BaseException:
+            self._disconnect()
+            raise
+
+    def _disconnect(self) -> None:
+        connection, lease = self._connection, self._lease
+        self._connection = self._lease = self._call = None
+        for session in (connection, lease):
+            if session is not None:
+                with contextlib.suppress(Exception):
+                    session.terminate()
+
+
+def _copy(outage: Unavailable) -> Unavailable:
+    """Each waiter gets an exception of its own: tracebacks are mutable."""
+    return Unavailable(outage.message, retry_after_ms=outage.retry_after_ms)

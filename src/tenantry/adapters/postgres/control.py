@@ -1,0 +1,276 @@
+"""`ports.control.ControlPlane`: tenants, API keys, placements and budgets, as tenantry_control."""
+
+from __future__ import annotations
+
+import zoneinfo
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from datetime import datetime
+from typing import Any
+
+import asyncpg
+import orjson
+
+from tenantry.adapters.postgres import api_keys, principals
+from tenantry.adapters.postgres.connections import ACQUIRE_TIMEOUT_S
+from tenantry.adapters.postgres.control_catalogues import ControlCatalogues
+from tenantry.adapters.postgres.outages import outages_are_unavailable
+from tenantry.adapters.postgres.statements import statements
+from tenantry.domain.catalogue import Model
+from tenantry.domain.errors import BadRequest, Conflict, NotFound
+from tenantry.domain.ids import ApiKeyId, TenantId, prefixed, uuid7
+from tenantry.domain.placement import Placement
+from tenantry.domain.plan import Plan
+from tenantry.domain.price import PriceEdition
+from tenantry.domain.tenant import DEFAULT_SCOPES, Scope, Tenant
+from tenantry.ports.clock import Clock
+from tenantry.ports.control import Budget, KeyRow, NewKey
+
+Seal = Callable[[bytes, bytes], bytes]  # (secret, AAD) → sealed
+HINT_CHARS = 4
+PAGE_MAX = 1_000
+
+
+class PostgresControl:
+    """`pepper` and `seal` are those that the directory hashes and opens with."""
+
+    def __init__(self, control_pool: Any, *, pepper: bytes, seal: Seal, clock: Clock) -> None:
+        assert len(pepper) >= 32, "the pepper must have at least 32 bytes"
+        self._pool = control_pool
+        self._pepper = pepper
+        self._seal = seal
+        self._clock = clock
+        self._sql = statements("sql/control.sql")
+        self._catalogues = ControlCatalogues(self._sql)
+
+    async def create_tenant(
+        self,
+        name: str,
+        *,
+        plan: str,
+        placement: str | None = None,
+        zone: str = "UTC",
+        anchor_day: int = 1,
+        currency: str = "USD",
+        regions_allowed: Sequence[str] | None = None,
+    ) -> Tenant:
+        """Raises `Conflict` where the name is taken, `BadRequest` where a value cannot be."""
+        tenant_id = TenantId(self._new_id("tnt"))
+        _check_contract(name, zone, anchor_day, currency)
+        async with self._transaction() as connection:
+            plans = {p.name: p for p in await self._catalogues.plans(connection)}
+            if plan not in plans:
+                raise BadRequest(f"There is no plan {plan}.")
+            await self._check_placement(connection, plans[plan], placement)
+            try:
+                await connection.execute(
+                    self._sql["insert_tenant"],
+                    tenant_id,
+                    name,
+                    plan,
+                    placement,
+                    zone,
+                    anchor_day,
+                    currency,
+                    None if regions_allowed is None else list(regions_allowed),
+                )
+            except asyncpg.UniqueViolationError:
+                raise Conflict(f"There is a tenant named {name}.") from None
+            return await self._tenant(connection, tenant_id)
+
+    async def get_tenant(self, tenant: str) -> Tenant:
+        async with self._transaction() as connection:
+            return await self._tenant(connection, tenant)
+
+    async def list_tenants(self, *, after: str | None = None, limit: int = 100) -> list[Tenant]:
+        async with self._transaction() as connection:
+            rows = await connection.fetch(
+                self._sql["tenants"], None, after or "", min(limit, PAGE_MAX)
+            )
+        return [principals.to_tenant(row) for row in rows]
+
+    async def set_suspended(self, tenant_id: TenantId, suspended: bool) -> None:
+        status = "suspended" if suspended else "active"
+        await self._change("set_status", tenant_id, status)
+
+    async def create_key(
+        self,
+        tenant_id: TenantId,
+        *,
+        name: str = "",
+        scopes: frozenset[Scope] | None = None,
+        models_allowed: frozenset[str] | None = None,
+        expires_at: datetime | None = None,
+    ) -> NewKey:
+        api_key_id = ApiKeyId(self._new_id("key"))
+        secrets = api_keys.make_secrets(self._clock.random(api_keys.RANDOM_BYTES))
+        sealed = self._seal(
+            secrets.secret_access_key.encode(), api_keys.secret_aad(tenant_id, api_key_id)
+        )
+        async with self._transaction() as connection:
+            await self._tenant(connection, tenant_id)
+            await connection.execute(
+                self._sql["insert_key"],
+                tenant_id,
+                api_key_id,
+                name,
+                secrets.bearer[-HINT_CHARS:],
+                api_keys.bearer_hmac(self._pepper, secrets.bearer),
+                secrets.access_key_id,
+                sealed,
+                sorted(DEFAULT_SCOPES if scopes is None else scopes),
+                None if models_allowed is None else sorted(models_allowed),
+                expires_at,
+            )
+        return NewKey(api_key_id, secrets.bearer, secrets.access_key_id, secrets.secret_access_key)
+
+    async def list_keys(self, tenant_id: TenantId) -> list[KeyRow]:
+        async with self._transaction() as connection:
+            rows = await connection.fetch(self._sql["keys"], tenant_id)
+        return [_to_key_row(row) for row in rows]
+
+    async def revoke_key(self, tenant_id: TenantId, api_key_id: str) -> None:
+        await self._change("revoke_key", tenant_id, api_key_id)
+
+    async def apply_plans(self, plans: Mapping[str, Mapping[str, Any]]) -> list[Plan]:
+        """Raises `PlanError` before anything is written."""
+        async with self._transaction() as connection:
+            return await self._catalogues.apply_plans(connection, plans)
+
+    async def list_plans(self) -> list[Plan]:
+        async with self._transaction() as connection:
+            return await self._catalogues.plans(connection)
+
+    async def list_models(self) -> list[Model]:
+        async with self._transaction() as connection:
+            return await self._catalogues.models(connection)
+
+    async def current_prices(self) -> PriceEdition:
+        """Raises `NotFound` where no edition has begun."""
+        async with self._transaction() as connection:
+            return await self._catalogues.current_prices(connection)
+
+    async def list_placements(self) -> list[str]:
+        """The ids of all placements."""
+        async with self._transaction() as connection:
+            rows = await connection.fetch(self._sql["placements"])
+        return [row["placement_id"] for row in rows]
+
+    async def apply_models(self, models: Sequence[Model]) -> None:
+        async with self._transaction() as connection:
+            await self._catalogues.apply_models(connection, models)
+
+    async def import_prices(self, edition: PriceEdition) -> PriceEdition:
+        async with self._transaction() as connection:
+            return await self._catalogues.import_prices(connection, edition)
+
+    async def apply_placement(self, placement: Placement) -> None:
+        definition = orjson.dumps(principals.from_placement(placement)).decode()
+        async with self._transaction() as connection:
+            await connection.execute(
+                self._sql["upsert_placement"], placement.id, placement.kind, definition
+            )
+
+    async def set_budget(self, budget: Budget) -> None:
+        async with self._transaction() as connection:
+            found = await connection.fetchval(
+                self._sql["set_budget"],
+                budget.tenant_id,
+                _subject(budget),
+                budget.period,
+                budget.basis,
+                budget.limit,
+                budget.hard,
+            )
+        if not found:
+            raise NotFound("There is no such tenant.")
+
+    async def list_budgets(self, tenant_id: TenantId) -> list[Mapping[str, Any]]:
+        async with self._transaction() as connection:
+            rows = await connection.fetch(self._sql["budgets"], tenant_id)
+        return [_to_budget(row) for row in rows]
+
+    async def _check_placement(self, connection: Any, plan: Plan, placement: str | None) -> None:
+        if placement is None:
+            if plan.placement == "silo":
+                raise BadRequest(f"Plan {plan.name} needs a silo placement; name it.")
+            return
+        row = await connection.fetchrow(self._sql["placement"], placement)
+        if row is None:
+            raise BadRequest(f"There is no placement {placement}.")
+        if row["kind"] != plan.placement:
+            raise BadRequest(f"Plan {plan.name} needs a {plan.placement} placement.")
+
+    async def _tenant(self, connection: Any, tenant: str) -> Tenant:
+        row = await connection.fetchrow(self._sql["tenants"], tenant, "", 1)
+        if row is None:
+            raise NotFound(f"There is no tenant {tenant[:200]}.")
+        return principals.to_tenant(row)
+
+    async def _change(self, name: str, *values: object) -> None:
+        async with self._transaction() as connection:
+            tag = await connection.execute(self._sql[name], *values)
+        if tag == "UPDATE 0":
+            raise NotFound()
+
+    @asynccontextmanager
+    async def _transaction(self) -> AsyncIterator[Any]:
+        with outages_are_unavailable():
+            async with (
+                self._pool.acquire(timeout=ACQUIRE_TIMEOUT_S) as connection,
+                connection.transaction(),
+            ):
+                yield connection
+
+    def _new_id(self, prefix: str) -> str:
+        unix_ms = int(self._clock.now().timestamp() * 1000)
+        return prefixed(prefix, uuid7(unix_ms, self._clock.random(10)))
+
+
+def _check_contract(name: str, zone: str, anchor_day: int, currency: str) -> None:
+    if not name.strip() or "\x00" in name:
+        raise BadRequest("A tenant needs a name.")
+    if zone not in zoneinfo.available_timezones():
+        raise BadRequest(f"{zone} is not an IANA time zone.")
+    if not 1 <= anchor_day <= 31:
+        raise BadRequest("The anchor day must be 1 to 31.")
+    if len(currency) != 3 or not currency.isascii() or not currency.isupper():
+        raise BadRequest("The currency must be an ISO 4217 code.")
+
+
+def _subject(budget: Budget) -> str:
+    if budget.scope == "tenant":
+        return "tenant"
+    if not budget.scope_id:
+        raise BadRequest(f"A budget of a {budget.scope} must say which.")
+    return f"{budget.scope}:{budget.scope_id}"
+
+
+def _to_key_row(row: Any) -> KeyRow:
+    allowed = row["models_allowed"]
+    return KeyRow(
+        id=ApiKeyId(row["api_key_id"]),
+        name=row["name"],
+        hint=row["hint"],
+        scopes=frozenset(Scope(scope) for scope in row["scopes"]),
+        models_allowed=None if allowed is None else frozenset(allowed),
+        created_at=row["created_at"],
+        expires_at=row["expires_at"],
+        revoked_at=row["revoked_at"],
+    )
+
+
+def _to_budget(row: Any) -> dict[str, Any]:
+    scope, _, scope_id = row["subject"].partition(":")
+    return {
+        "scope": scope,
+        "scope_id": scope_id,
+        "period": row["period"],
+        "basis": row["basis"],
+        "limit": row["amount"],
+        "hard": row["hard"],
+        "settled": row["settled"],
+        "reserved": row["reserved"],
+        "remaining": max(row["amount"] - row["settled"] - row["reserved"], 0),
+        "resets_at": row["resets_at"],
+    }

@@ -1,0 +1,84 @@
+"""Plans, models and prices as control writes them: versions that never change once written."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import orjson
+
+from tenantry.adapters.postgres import catalogues
+from tenantry.domain.catalogue import Model
+from tenantry.domain.errors import NotFound
+from tenantry.domain.plan import Plan, plan_from, plan_to_json
+from tenantry.domain.price import PriceEdition, edition_to_rows
+
+
+class ControlCatalogues:
+    """Each method runs inside the caller's transaction."""
+
+    def __init__(self, sql: Mapping[str, str]) -> None:
+        self._sql = sql
+
+    async def plans(self, connection: Any) -> list[Plan]:
+        rows = await connection.fetch(self._sql["plans"])
+        return [
+            plan_from(row["name"], json.loads(row["definition"]), version=row["version"])
+            for row in rows
+        ]
+
+    async def apply_plans(
+        self, connection: Any, tables: Mapping[str, Mapping[str, Any]]
+    ) -> list[Plan]:
+        given = [plan_from(name, table) for name, table in tables.items()]
+        await connection.execute(self._sql["lock_catalogues"])
+        present = {plan.name: plan for plan in await self.plans(connection)}
+        applied = []
+        for plan in given:
+            old = present.get(plan.name)
+            if old is not None and replace(plan, version=old.version) == old:
+                applied.append(old)
+                continue
+            new = replace(plan, version=old.version + 1 if old else 1)
+            await connection.execute(self._sql["supersede_plan"], new.name)
+            definition = orjson.dumps(plan_to_json(new)).decode()
+            await connection.execute(self._sql["insert_plan"], new.name, new.version, definition)
+            applied.append(new)
+        return applied
+
+    async def models(self, connection: Any) -> list[Model]:
+        rows = await connection.fetch(self._sql["models"])
+        return [catalogues.to_model(json.loads(row["definition"])) for row in rows]
+
+    async def current_prices(self, connection: Any) -> PriceEdition:
+        edition = await connection.fetchrow(self._sql["edition_in_force"])
+        if edition is None:
+            raise NotFound("There is no price book in force.")
+        prices = await connection.fetch(self._sql["edition_prices"], edition["version"])
+        return catalogues.to_edition(edition, prices)
+
+    async def apply_models(self, connection: Any, models: Sequence[Model]) -> None:
+        await connection.execute(self._sql["lock_catalogues"])
+        for model in models:
+            definition = orjson.dumps(catalogues.from_model(model)).decode()
+            await connection.execute(self._sql["upsert_model"], model.id, definition)
+
+    async def import_prices(self, connection: Any, edition: PriceEdition) -> PriceEdition:
+        """The same edition twice in a row is one edition."""
+        await connection.execute(self._sql["lock_catalogues"])
+        latest = await connection.fetchrow(self._sql["latest_edition"])
+        if latest is not None:
+            prices = await connection.fetch(self._sql["edition_prices"], latest["version"])
+            stored = catalogues.to_edition(latest, prices)
+            if replace(edition, version=stored.version) == stored:
+                return stored
+        new = replace(edition, version=latest["version"] + 1 if latest else 1)
+        await connection.execute(
+            self._sql["insert_edition"], new.version, new.effective_from, new.source
+        )
+        rows = edition_to_rows(new)
+        columns = [[row[place] for row in rows] for place in range(5)]
+        await connection.execute(self._sql["insert_prices"], new.version, *columns)
+        return new

@@ -1,0 +1,180 @@
+"""`ports.directory.Directory`: who asks, out of PostgreSQL, through a small cache.
+
+What is cached may be old for CACHE_TTL_S: status, plan and prices are decided again in the admit
+batch, and routes without admission ask with `fresh`. Only keys that are good are cached.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from tenantry.adapters.postgres import api_keys, catalogues, principals
+from tenantry.adapters.postgres.connections import ACQUIRE_TIMEOUT_S
+from tenantry.adapters.postgres.outages import outages_are_unavailable
+from tenantry.adapters.postgres.statements import statements
+from tenantry.domain.catalogue import Catalogue
+from tenantry.domain.errors import (
+    KeyExpired,
+    KeyRevoked,
+    KeyWrong,
+    NotFound,
+    TenantSuspended,
+    Unavailable,
+)
+from tenantry.domain.ids import TenantId
+from tenantry.domain.price import PriceEdition
+from tenantry.domain.tenant import Principal
+from tenantry.ports.clock import Clock
+
+CACHE_TTL_S = 30.0
+CACHED_KEYS_MAX = 10_000
+CACHED_EDITIONS_MAX = 8
+ACCESS_KEY_ID_CHARS_MAX = 128
+OpenSealed = Callable[[bytes, bytes], bytes]  # (sealed, AAD) → secret
+# By bearer's HMAC, by access key id, or by tenant and API key id.
+_Lookup = tuple[bytes | None, str | None, str | None, str | None]
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class _Known:
+    principal: Principal
+    secret: bytes | None  # opened only for SigV4
+    loaded_at: float
+
+
+class PostgresDirectory:
+    """One for each worker. `pepper` keys the hash of bearers; `open_sealed` opens secrets."""
+
+    def __init__(
+        self, app_pool: Any, *, pepper: bytes, open_sealed: OpenSealed, clock: Clock
+    ) -> None:
+        assert len(pepper) >= 32, "the pepper must have at least 32 bytes"
+        self._pool = app_pool
+        self._pepper = pepper
+        self._open_sealed = open_sealed
+        self._clock = clock
+        self._sql = statements("sql/directory.sql")
+        self._cache: OrderedDict[bytes | str, _Known] = OrderedDict()
+        self._editions: OrderedDict[int, PriceEdition] = OrderedDict()
+        self._in_force: PriceEdition | None = None
+        self._catalogue: tuple[float, Catalogue] | None = None
+        self._loading = asyncio.Lock()  # of prices and catalogue: many ask, one reads
+
+    async def by_bearer(self, presented: str, *, fresh: bool) -> Principal:
+        digest = api_keys.bearer_hmac(self._pepper, presented)
+        known = None if fresh else self._cached(digest)
+        if known is None:
+            row = await self._authenticate((digest, None, None, None))
+            if not hmac.compare_digest(row["bearer_hmac"], digest):
+                raise KeyWrong()
+            known = self._keep(digest, row, secret=None)
+        return known.principal
+
+    async def by_access_key_id(self, access_key_id: str, *, fresh: bool) -> tuple[Principal, bytes]:
+        if len(access_key_id) > ACCESS_KEY_ID_CHARS_MAX or "\x00" in access_key_id:
+            raise KeyWrong()
+        known = None if fresh else self._cached(access_key_id)
+        if known is None or known.secret is None:
+            row = await self._authenticate((None, access_key_id, None, None))
+            aad = api_keys.secret_aad(row["tenant_id"], row["api_key_id"])
+            secret = self._open_sealed(row["secret_sealed"], aad)
+            known = self._keep(access_key_id, row, secret=secret)
+        assert known.secret is not None
+        return known.principal, known.secret
+
+    async def refresh(self, principal: Principal) -> Principal:
+        self.forget(principal.tenant_id)
+        row = await self._authenticate((None, None, principal.tenant_id, principal.api_key_id))
+        return principals.to_principal(row)
+
+    def forget(self, tenant_id: TenantId) -> None:
+        for key in [k for k, v in self._cache.items() if v.principal.tenant_id == tenant_id]:
+            del self._cache[key]
+
+    async def prices(self, *, reload: bool = False) -> PriceEdition:
+        if self._in_force is None or reload:
+            async with self._loading:
+                if self._in_force is None or reload:
+                    row = await self._fetchrow("edition_in_force")
+                    if row is None:
+                        raise Unavailable("There is no price book in force.")
+                    self._in_force = await self._load(row)
+        return self._in_force
+
+    async def edition(self, version: int) -> PriceEdition:
+        if version in self._editions:
+            return self._editions[version]
+        row = await self._fetchrow("edition", version)
+        if row is None:
+            raise NotFound(f"There is no price edition {version}.")
+        return await self._load(row)
+
+    async def catalogue(self) -> Catalogue:
+        now = self._clock.monotonic()
+        if self._catalogue is None or now - self._catalogue[0] > CACHE_TTL_S:
+            rows = await self._fetch("models")
+            self._catalogue = (now, catalogues.to_catalogue(rows))
+        return self._catalogue[1]
+
+    async def check_active(self, tenant_id: TenantId, api_key_id: str, at: datetime) -> None:
+        row = await self._fetchrow("check_active", tenant_id, api_key_id)
+        if row is None or not row["known"]:
+            raise KeyWrong()
+        _judge(row)
+
+    async def _load(self, row: Any) -> PriceEdition:
+        version: int = row["version"]
+        if version not in self._editions:
+            prices = await self._fetch("prices", version)
+            self._editions[version] = catalogues.to_edition(row, prices)
+            while len(self._editions) > CACHED_EDITIONS_MAX:
+                self._editions.popitem(last=False)
+        return self._editions[version]
+
+    async def _authenticate(self, lookup: _Lookup) -> Any:
+        row = await self._fetchrow("authenticate", *lookup)
+        if row is None:
+            raise KeyWrong()
+        _judge(row)
+        return row
+
+    def _cached(self, key: bytes | str) -> _Known | None:
+        known = self._cache.get(key)
+        if known is None or self._clock.monotonic() - known.loaded_at > CACHE_TTL_S:
+            return None
+        self._cache.move_to_end(key)
+        return known
+
+    def _keep(self, key: bytes | str, row: Any, *, secret: bytes | None) -> _Known:
+        known = _Known(principals.to_principal(row), secret, self._clock.monotonic())
+        self._cache[key] = known
+        self._cache.move_to_end(key)
+        while len(self._cache) > CACHED_KEYS_MAX:
+            self._cache.popitem(last=False)
+        return known
+
+    async def _fetch(self, name: str, *values: object) -> list[Any]:
+        with outages_are_unavailable():
+            async with self._pool.acquire(timeout=ACQUIRE_TIMEOUT_S) as connection:
+                rows: list[Any] = await connection.fetch(self._sql[name], *values)
+        return rows
+
+    async def _fetchrow(self, name: str, *values: object) -> Any:
+        rows = await self._fetch(name, *values)
+        return rows[0] if rows else None
+
+
+def _judge(row: Any) -> None:
+    """What is wrong with a key that is known; by the database's clock."""
+    if row["revoked_at"] is not None and row["revoked_at"] <= row["at"]:
+        raise KeyRevoked()
+    if row["expires_at"] is not None and row["expires_at"] <= row["at"]:
+        raise KeyExpired()
+    if row["status"] != "active":
+        raise TenantSuspended()

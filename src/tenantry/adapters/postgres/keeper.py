@@ -1,0 +1,102 @@
+"""`ports.ledger.LedgerKeeper`: sweeping, true-ups, write-offs and the invariants."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from tenantry.adapters.postgres import batch_words
+from tenantry.adapters.postgres.connections import ACQUIRE_TIMEOUT_S
+from tenantry.adapters.postgres.outages import outages_are_unavailable
+from tenantry.adapters.postgres.statements import statements
+from tenantry.domain.ids import TenantId
+from tenantry.ports.admission import AttemptOutcome, Settlement
+from tenantry.ports.ledger import OpenAttempt, ProviderUsage, Violation
+
+SWEEP_MAX = 1_000  # requests in one commit
+WRITE_OFF_MAX = 1_000
+ROUNDS_MAX = 100  # of either in one call; what is left comes with the next
+UNKNOWN_HOLD_H = 72  # metering.md, contract 3
+SWEEP_GRACE_S = 60  # the sweep comes every few seconds
+
+
+class PostgresLedgerKeeper:
+    """Acts through `control_pool`, reads the invariants through `operator_pool`."""
+
+    def __init__(
+        self, control_pool: Any, operator_pool: Any, *, unknown_hold_h: int = UNKNOWN_HOLD_H
+    ) -> None:
+        self._control = control_pool
+        self._operator = operator_pool
+        self._unknown_hold_h = unknown_hold_h
+        self._sql = statements("sql/keeper.sql")
+
+    async def sweep(self) -> int:
+        return await self._in_rounds("sweep", SWEEP_MAX, SWEEP_MAX)
+
+    async def open_attempts(self, limit: int) -> list[OpenAttempt]:
+        rows = await self._fetch(self._control, "open_attempts", limit)
+        return [_to_open_attempt(row) for row in rows]
+
+    async def find_open(self, keys: Sequence[tuple[UUID, int, int]]) -> list[OpenAttempt]:
+        columns = [[key[place] for key in keys] for place in range(3)]
+        rows = await self._fetch(self._control, "find_open", *columns)
+        return [_to_open_attempt(row) for row in rows]
+
+    async def true_up(self, attempt: OpenAttempt, outcome: AttemptOutcome) -> bool:
+        settlement = Settlement(attempt.request_id, attempt.tenant_id, (outcome,), final=False)
+        row = batch_words.to_settlement_row(settlement)
+        posted = (await self._fetch(self._control, "post", [row]))[0][0]
+        return bool(posted[0])
+
+    async def write_off(self, older_than: datetime) -> int:
+        return await self._in_rounds("write_off", WRITE_OFF_MAX, older_than, WRITE_OFF_MAX)
+
+    async def provider_usage(self) -> list[ProviderUsage]:
+        rows = await self._fetch(self._operator, "provider_usage")
+        return [
+            ProviderUsage(
+                row["request_id"], row["call"], row["attempt"], json.loads(row["quantities"])
+            )
+            for row in rows
+        ]
+
+    async def violations(self) -> list[Violation]:
+        rows = await self._fetch(self._operator, "violations", self._unknown_hold_h, SWEEP_GRACE_S)
+        return [Violation(row["invariant"], row["detail"]) for row in rows]
+
+    async def _in_rounds(self, name: str, full: int, *values: object) -> int:
+        moved = 0
+        for _ in range(ROUNDS_MAX):
+            count: int = (await self._fetch(self._control, name, *values))[0][0]
+            moved += count
+            if count < full:
+                break
+        return moved
+
+    async def _fetch(self, pool: Any, name: str, *values: object) -> list[Any]:
+        with outages_are_unavailable():
+            async with pool.acquire(timeout=ACQUIRE_TIMEOUT_S) as connection:
+                rows: list[Any] = await connection.fetch(self._sql[name], *values)
+        return rows
+
+
+def _to_open_attempt(row: Any) -> OpenAttempt:
+    return OpenAttempt(
+        tenant_id=TenantId(row["tenant_id"]),
+        request_id=row["request_id"],
+        call=row["call"],
+        attempt=row["attempt"],
+        operation=row["operation"],
+        model=row["model"],
+        price_key=row["price_key"],
+        price_version=row["price_version"],
+        markup=Decimal(row["markup"]),
+        admitted_at=row["admitted_at"],
+        pinned=json.loads(row["pinned"]),
+        charged=row["charged"],
+    )

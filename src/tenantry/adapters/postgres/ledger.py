@@ -1,0 +1,114 @@
+"""`ports.ledger.TenantLedger`: a tenant's own usage, limits and invoice lines."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from tenantry.adapters.postgres.statements import statements
+from tenantry.adapters.postgres.unit_of_work import TenantWork
+from tenantry.domain.ids import TenantId
+from tenantry.domain.tenant import Principal
+from tenantry.ports.ledger import GroupBy, InvoiceLine, UsageRow
+
+WINDOW_SLOTS = 11  # of the minute limits: 6 s each, migrations/0006_calendar.sql
+
+
+class PostgresTenantLedger:
+    def __init__(self, work: TenantWork) -> None:
+        self._work = work
+        self._sql = statements("sql/ledger.sql")
+
+    async def usage(
+        self, principal: Principal, start: datetime, end: datetime, group_by: Sequence[GroupBy]
+    ) -> list[UsageRow]:
+        """Groups in order of their values; days and hours are of the tenant's zone."""
+        zone = principal.tenant.zone
+        rows = await self._fetch(principal.tenant_id, "usage", start, end, list(group_by), zone)
+        return to_usage_rows(rows, group_by, zone)
+
+    async def limits(self, principal: Principal) -> list[Mapping[str, Any]]:
+        counters = await self._fetch(principal.tenant_id, "counters")
+        budgets = await self._fetch(principal.tenant_id, "budgets", principal.api_key_id)
+        limits = [limit for row in counters for limit in _plan_limits(row)]
+        return limits + [_budget_limit(row) for row in budgets if row["amount"] is not None]
+
+    async def invoice_lines(
+        self, principal: Principal, start: datetime, end: datetime
+    ) -> list[InvoiceLine]:
+        rows = await self._fetch(principal.tenant_id, "invoice_lines", start, end)
+        return [
+            InvoiceLine(row["model"], row["token_class"], row["quantity"], row["charge"])
+            for row in rows
+        ]
+
+    async def _fetch(self, tenant_id: TenantId, name: str, *values: object) -> list[Any]:
+        async with self._work.reading(tenant_id) as unit:
+            return await unit.fetch(self._sql[name], tenant_id, *values)
+
+
+def to_usage_rows(rows: Sequence[Any], group_by: Sequence[str], zone: str) -> list[UsageRow]:
+    """Folds the rows of one group (its total, then its classes) into one."""
+    result: list[UsageRow] = []
+    tokens: dict[str, int] = {}
+    for row in rows:
+        if row["is_total"]:
+            tokens = {}
+            group = {name: _shown(row[name], zone) for name in group_by}
+            result.append(UsageRow(group, row["requests"], tokens, row["charge"], row["currency"]))
+        else:
+            tokens[row["token_class"]] = row["quantity"]
+    return result
+
+
+def _shown(value: Any, zone: str) -> str:
+    if isinstance(value, datetime):
+        return value.astimezone(ZoneInfo(zone)).isoformat(timespec="minutes")
+    return str(value)
+
+
+def _plan_limits(row: Any) -> list[dict[str, Any]]:
+    used = {
+        "requests_per_day": row["day_requests"],
+        "requests_per_minute": _in_window(row, "request_slots"),
+        "tokens_per_minute": _in_window(row, "token_slots"),
+        "concurrent_requests": row["in_flight"],
+    }
+    return [
+        {
+            "name": name,
+            "limit": row[name],
+            "used": count,
+            "remaining": max(row[name] - count, 0),
+            "resets_at": row["day_end"] if name == "requests_per_day" else None,
+        }
+        for name, count in used.items()
+        if row[name] is not None
+    ]
+
+
+def _in_window(row: Any, slots: str) -> int:
+    oldest = row["now_slot"] - WINDOW_SLOTS + 1
+    newest = row["latest_slot"]
+    return sum(
+        row[slots][slot % WINDOW_SLOTS]
+        for slot in range(max(oldest, newest - WINDOW_SLOTS + 1), newest + 1)
+    )
+
+
+def _budget_limit(row: Any) -> dict[str, Any]:
+    used = row["settled"] + row["reserved"]
+    name = "monthly_budget" if row["subject"] == "plan" else f"budget {row['subject']}"
+    return {
+        "name": name,
+        "period": row["period"],
+        "limit": row["amount"],
+        "hard": row["hard"],
+        "used": used,
+        "settled": row["settled"],
+        "reserved": row["reserved"],
+        "remaining": max(row["amount"] - used, 0),
+        "resets_at": row["resets_at"],
+    }

@@ -1,0 +1,166 @@
+-- The state of admission: counters, balances of budgets, open requests and their intents, and the
+-- attempts that have ended.
+--
+-- The lock: whoever changes any of these rows of a tenant holds the tenant's `counter` row.
+-- The tables that every request writes carry no foreign keys: each check would lock the parent row
+-- of a hot tenant, and only the gate's functions write here.
+
+-- Minute limits are kept in 11 slots of 6 s (functions in 0006): no 60 s, wherever they begin, see
+-- more than the limit; what was used comes back after 60 to 66 s.
+CREATE TABLE tenantry.counter (
+  tenant_id       text COLLATE "C" PRIMARY KEY REFERENCES tenantry.tenant,
+  day             date        NOT NULL,
+  day_start       timestamptz NOT NULL,
+  day_end         timestamptz NOT NULL,
+  day_requests    bigint      NOT NULL DEFAULT 0,
+  period_start    timestamptz NOT NULL,
+  period_end      timestamptz NOT NULL,
+  in_flight       bigint      NOT NULL DEFAULT 0,
+  latest_slot     bigint      NOT NULL DEFAULT 0,  -- 6 s slots since 1970
+  request_slots   bigint[]    NOT NULL DEFAULT array_fill(0::bigint, ARRAY[11]),
+  token_slots     bigint[]    NOT NULL DEFAULT array_fill(0::bigint, ARRAY[11])
+) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 50000);
+COMMENT ON TABLE tenantry.counter IS
+  'Requests of the day and minute, tokens of the minute, requests in flight; the lock of a tenant.';
+
+-- One row per budget and period: `settled` is the sum of the ledger, `reserved` that of the open
+-- requests, both over what was admitted in [period_start, period_end) for the subject. The key
+-- leads to the rows whose period has not ended, however many have.
+CREATE TABLE tenantry.budget_use (
+  tenant_id    text COLLATE "C" NOT NULL REFERENCES tenantry.tenant,
+  subject      text COLLATE "C" NOT NULL,  -- as in budget, or `plan`
+  period       text        NOT NULL,
+  basis        text        NOT NULL,
+  period_start timestamptz NOT NULL,
+  period_end   timestamptz NOT NULL,
+  settled      numeric     NOT NULL DEFAULT 0,
+  reserved     numeric     NOT NULL DEFAULT 0 CHECK (reserved >= 0),
+  PRIMARY KEY (tenant_id, subject, period_end, period, basis)
+) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 50000);
+COMMENT ON TABLE tenantry.budget_use IS 'What each budget has settled and reserved, by period.';
+
+-- A request that is not over: what it still holds, and who it is for.
+CREATE TABLE tenantry.open_request (
+  tenant_id     text COLLATE "C" NOT NULL,
+  request_id    uuid        NOT NULL,
+  boot_id       bigint      NOT NULL,  -- of the worker; it holds an advisory lock while it lives
+  admitted_at   timestamptz NOT NULL,
+  day           date        NOT NULL,
+  period_start  timestamptz NOT NULL,
+  api_key_id    text        NOT NULL,
+  user_hash     text,
+  run_id        text,
+  tags          jsonb       NOT NULL,
+  plan_version  integer     NOT NULL,
+  price_version integer     NOT NULL,
+  worst_tokens  bigint      NOT NULL,
+  used_tokens   bigint      NOT NULL DEFAULT 0,
+  held_cost     numeric     NOT NULL CHECK (held_cost >= 0),
+  held_charge   numeric     NOT NULL CHECK (held_charge >= 0),
+  open_attempts integer     NOT NULL DEFAULT 1,
+  has_slot      boolean     NOT NULL DEFAULT true,   -- of concurrent_requests
+  final         boolean     NOT NULL DEFAULT false,  -- nothing more will begin
+  counted       boolean     NOT NULL,                -- as a request of its day
+  paced         boolean     NOT NULL,                -- by the minute limits
+  flags         text[]      NOT NULL DEFAULT '{}',
+  PRIMARY KEY (tenant_id, request_id)
+) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 50000);
+COMMENT ON TABLE tenantry.open_request IS 'Requests admitted and not over, with what they hold.';
+
+CREATE TABLE tenantry.intent (
+  tenant_id   text COLLATE "C" NOT NULL,
+  request_id  uuid        NOT NULL,
+  call        smallint    NOT NULL,
+  attempt     smallint    NOT NULL,
+  state       text        NOT NULL DEFAULT 'dispatched'
+                          CHECK (state IN ('reserved', 'dispatched', 'unknown')),
+  began_at    timestamptz NOT NULL,
+  deadline_at timestamptz NOT NULL,
+  unknown_at  timestamptz,
+  operation   text        NOT NULL,
+  model       text        NOT NULL,
+  price_key   text        NOT NULL,
+  account     text        NOT NULL,
+  region      text        NOT NULL,
+  pinned      jsonb       NOT NULL,
+  charged     boolean     NOT NULL DEFAULT true,  -- whether its usage is the customer's
+  estimate    jsonb       NOT NULL DEFAULT '{}',  -- of an unknown one: what was seen, by class
+  quarantined text,
+  error       text,
+  PRIMARY KEY (tenant_id, request_id, call, attempt)
+) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 50000);
+COMMENT ON TABLE tenantry.intent IS
+  'Attempts that may be on their way or whose end is unknown; committed before the first byte.';
+
+-- One row for each attempt that has ended: the unique transition of metering.md, contract 3.
+CREATE TABLE tenantry.attempt (
+  tenant_id           text COLLATE "C" NOT NULL,
+  request_id          uuid        NOT NULL,
+  call                smallint    NOT NULL,
+  attempt             smallint    NOT NULL,
+  ending              text        NOT NULL CHECK (ending IN ('settled', 'released', 'written_off')),
+  charged             boolean     NOT NULL,
+  admitted_at         timestamptz NOT NULL,
+  began_at            timestamptz NOT NULL,
+  ended_at            timestamptz NOT NULL,
+  day                 date        NOT NULL,
+  period_start        timestamptz NOT NULL,
+  api_key_id          text        NOT NULL,
+  user_hash           text,
+  run_id              text,
+  tags                jsonb       NOT NULL,
+  plan_version        integer     NOT NULL,
+  price_version       integer     NOT NULL,
+  operation           text        NOT NULL,
+  model               text        NOT NULL,
+  price_key           text        NOT NULL,
+  account             text        NOT NULL,
+  region              text        NOT NULL,
+  service_tier        text        NOT NULL,
+  upstream_request_id text,
+  tokens              bigint      NOT NULL,
+  raw                 jsonb       NOT NULL,
+  normaliser_version  integer     NOT NULL,
+  flags               text[]      NOT NULL,
+  error               text,
+  PRIMARY KEY (tenant_id, request_id, call, attempt)
+);
+COMMENT ON TABLE tenantry.attempt IS 'Attempts that have ended, each exactly once.';
+
+-- What arrived after an attempt had been released or written off: at most once.
+CREATE TABLE tenantry.adjustment (
+  tenant_id  text COLLATE "C" NOT NULL,
+  request_id uuid        NOT NULL,
+  call       smallint    NOT NULL,
+  attempt    smallint    NOT NULL,
+  posted_at  timestamptz NOT NULL,
+  PRIMARY KEY (tenant_id, request_id, call, attempt),
+  FOREIGN KEY (tenant_id, request_id, call, attempt) REFERENCES tenantry.attempt
+);
+COMMENT ON TABLE tenantry.adjustment IS 'Attempts whose usage came after they had ended.';
+
+GRANT SELECT ON tenantry.counter, tenantry.budget_use TO tenantry_app;
+GRANT SELECT ON tenantry.counter, tenantry.budget_use, tenantry.open_request, tenantry.intent,
+  tenantry.attempt, tenantry.adjustment
+  TO tenantry_gate, tenantry_control, tenantry_operator;
+GRANT INSERT, UPDATE ON tenantry.counter, tenantry.budget_use TO tenantry_gate;
+GRANT INSERT, UPDATE, DELETE ON tenantry.open_request, tenantry.intent TO tenantry_gate;
+GRANT INSERT ON tenantry.attempt, tenantry.adjustment TO tenantry_gate;
+
+DO $$
+DECLARE
+  table_name text;
+BEGIN
+  FOREACH table_name IN ARRAY ARRAY[
+    'counter', 'budget_use', 'open_request', 'intent', 'attempt', 'adjustment'
+  ] LOOP
+    EXECUTE format('ALTER TABLE tenantry.%I ENABLE ROW LEVEL SECURITY', table_name);
+    EXECUTE format('ALTER TABLE tenantry.%I FORCE ROW LEVEL SECURITY', table_name);
+    EXECUTE format('CREATE POLICY own_tenant ON tenantry.%I TO tenantry_app '
+      'USING (tenant_id = current_setting(''tenantry.tenant'', true))', table_name);
+    EXECUTE format('CREATE POLICY accounting ON tenantry.%I TO tenantry_gate '
+      'USING (true) WITH CHECK (true)', table_name);
+    EXECUTE format('CREATE POLICY reading ON tenantry.%I FOR SELECT '
+      'TO tenantry_control, tenantry_operator USING (true)', table_name);
+  END LOOP;
+END $$;

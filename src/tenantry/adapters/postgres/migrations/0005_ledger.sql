@@ -1,0 +1,132 @@
+-- The ledger: two books of transfers, append-only. A transfer moves one amount from the account
+-- that is credited to the one that is debited, so a book is double entry by its shape; the views
+-- show both legs. One transaction = the lines of one attempt with one kind.
+--
+-- A line is one token class. `unit_price` is for 1,000,000 units of `quantity`; nothing is rounded.
+-- admitted_at stands early in the keys, so that they serve a tenant's reports over time as well;
+-- that an attempt posts once is held by tenantry.attempt and tenantry.adjustment.
+
+CREATE TABLE tenantry.charge_entry (
+  tenant_id     text COLLATE "C" NOT NULL,
+  admitted_at   timestamptz NOT NULL,
+  request_id    uuid        NOT NULL,
+  call          smallint    NOT NULL,
+  attempt       smallint    NOT NULL,
+  kind          text        NOT NULL CHECK (kind IN ('usage', 'adjustment', 'reversal')),
+  token_class   text        NOT NULL,
+  debit         text        NOT NULL DEFAULT 'receivable_unbilled',
+  credit        text        NOT NULL DEFAULT 'revenue_usage',
+  amount        numeric     NOT NULL,
+  currency      text        NOT NULL,
+  quantity      bigint      NOT NULL,
+  unit_price    numeric     NOT NULL,
+  posted_at     timestamptz NOT NULL,
+  day           date        NOT NULL,  -- the civil day of admission in the tenant's zone
+  period_start  timestamptz NOT NULL,
+  price_version integer     NOT NULL,
+  plan_version  integer     NOT NULL,
+  model         text        NOT NULL,
+  api_key_id    text        NOT NULL,
+  user_hash     text,
+  run_id        text,
+  tags          jsonb       NOT NULL,
+  flags         text[]      NOT NULL,
+  PRIMARY KEY (tenant_id, admitted_at, request_id, call, attempt, kind, token_class)
+);
+COMMENT ON TABLE tenantry.charge_entry IS
+  'The customer''s book: list charges in the contract''s currency.';
+
+CREATE TABLE tenantry.cost_entry (
+  tenant_id     text COLLATE "C" NOT NULL,
+  admitted_at   timestamptz NOT NULL,
+  request_id    uuid        NOT NULL,
+  call          smallint    NOT NULL,
+  attempt       smallint    NOT NULL,
+  kind          text        NOT NULL CHECK (kind IN ('usage', 'adjustment', 'reversal')),
+  token_class   text        NOT NULL,
+  debit         text        NOT NULL,  -- cost_of_sales, or waste where the customer does not pay
+  credit        text        NOT NULL DEFAULT 'payable_provider',
+  amount        numeric     NOT NULL,
+  currency      text        NOT NULL DEFAULT 'USD',
+  quantity      bigint      NOT NULL,
+  unit_price    numeric     NOT NULL,
+  posted_at     timestamptz NOT NULL,
+  day           date        NOT NULL,
+  period_start  timestamptz NOT NULL,
+  price_version integer     NOT NULL,
+  plan_version  integer     NOT NULL,
+  model         text        NOT NULL,
+  account       text        NOT NULL,
+  region        text        NOT NULL,
+  service_tier  text        NOT NULL,
+  api_key_id    text        NOT NULL,
+  user_hash     text,
+  run_id        text,
+  tags          jsonb       NOT NULL,
+  flags         text[]      NOT NULL,
+  PRIMARY KEY (tenant_id, admitted_at, request_id, call, attempt, kind, token_class)
+);
+COMMENT ON TABLE tenantry.cost_entry IS
+  'The provider''s book: what each attempt costs us, in USD. No tenant reads it.';
+
+-- Nobody but the owner could change a posted row, for want of a grant; and it cannot by accident.
+CREATE FUNCTION tenantry.refuse_change() RETURNS trigger LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+  RAISE EXCEPTION '% is append-only: post a linked reversal', TG_TABLE_NAME
+    USING ERRCODE = 'integrity_constraint_violation';
+END $$;
+
+CREATE VIEW tenantry.customer_ledger WITH (security_invoker = true) AS
+SELECT tenant_id, admitted_at, request_id, call, attempt, kind, token_class, amount, currency,
+       quantity, unit_price, posted_at, day, period_start, price_version, plan_version, model,
+       api_key_id, user_hash, run_id, tags, flags
+FROM tenantry.charge_entry;
+COMMENT ON VIEW tenantry.customer_ledger IS 'The customer''s book as a tenant sees its own part.';
+
+CREATE VIEW tenantry.ledger_entries WITH (security_invoker = true) AS
+SELECT e.tenant_id, e.book, e.currency, e.request_id, e.call, e.attempt, e.kind, e.token_class,
+       leg.account, leg.amount, e.admitted_at, e.posted_at, e.period_start
+FROM (
+  SELECT 'charge' AS book, tenant_id, currency, request_id, call, attempt, kind, token_class,
+         debit, credit, amount, admitted_at, posted_at, period_start
+  FROM tenantry.charge_entry
+  UNION ALL
+  SELECT 'cost', tenant_id, currency, request_id, call, attempt, kind, token_class,
+         debit, credit, amount, admitted_at, posted_at, period_start
+  FROM tenantry.cost_entry
+) e
+CROSS JOIN LATERAL (VALUES (e.debit, e.amount), (e.credit, -e.amount)) AS leg (account, amount);
+COMMENT ON VIEW tenantry.ledger_entries IS 'Both legs of every transfer of both books.';
+
+GRANT SELECT, INSERT ON tenantry.charge_entry, tenantry.cost_entry TO tenantry_gate;
+GRANT SELECT ON tenantry.charge_entry, tenantry.cost_entry, tenantry.ledger_entries
+  TO tenantry_control, tenantry_operator;
+GRANT SELECT ON tenantry.customer_ledger TO tenantry_app, tenantry_control, tenantry_operator;
+-- security_invoker asks for the base table's columns; the accounts are not among them.
+GRANT SELECT (tenant_id, admitted_at, request_id, call, attempt, kind, token_class, amount,
+              currency, quantity, unit_price, posted_at, day, period_start, price_version,
+              plan_version, model, api_key_id, user_hash, run_id, tags, flags)
+  ON tenantry.charge_entry TO tenantry_app;
+
+DO $$
+DECLARE
+  table_name text;
+BEGIN
+  FOREACH table_name IN ARRAY ARRAY['charge_entry', 'cost_entry'] LOOP
+    EXECUTE format('ALTER TABLE tenantry.%I ENABLE ROW LEVEL SECURITY', table_name);
+    EXECUTE format('ALTER TABLE tenantry.%I FORCE ROW LEVEL SECURITY', table_name);
+    EXECUTE format('CREATE POLICY accounting ON tenantry.%I TO tenantry_gate '
+      'USING (true) WITH CHECK (true)', table_name);
+    EXECUTE format('CREATE POLICY reading ON tenantry.%I FOR SELECT '
+      'TO tenantry_control, tenantry_operator USING (true)', table_name);
+    EXECUTE format('CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE '
+      'ON tenantry.%I EXECUTE FUNCTION tenantry.refuse_change()', table_name);
+  END LOOP;
+  FOREACH table_name IN ARRAY ARRAY['attempt', 'adjustment'] LOOP
+    EXECUTE format('CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE '
+      'ON tenantry.%I EXECUTE FUNCTION tenantry.refuse_change()', table_name);
+  END LOOP;
+  CREATE POLICY own_tenant ON tenantry.charge_entry FOR SELECT TO tenantry_app
+    USING (tenant_id = current_setting('tenantry.tenant', true));
+END $$;

@@ -1,0 +1,137 @@
+-- Pure functions of the gate: civil days, billing periods, and the slots of the minute limits.
+-- Days and periods equal domain/period.py; a property test holds them together.
+
+SET LOCAL ROLE tenantry_owner;
+GRANT CREATE ON SCHEMA tenantry TO tenantry_gate;
+SET LOCAL ROLE tenantry_gate;
+
+-- The first instant of a civil day. Where midnight comes twice (clocks go back over it) it is the
+-- first one; PostgreSQL alone would take the second. Where it never comes, the jump itself.
+CREATE FUNCTION tenantry.midnight(p_day date, p_zone text) RETURNS timestamptz
+LANGUAGE plpgsql STABLE STRICT SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+  late  constant timestamptz := p_day::timestamp AT TIME ZONE p_zone;
+  eve   constant timestamptz := late - interval '6 hours';
+  early constant timestamptz := late - (
+    (eve AT TIME ZONE p_zone) - (eve AT TIME ZONE 'UTC')
+    - ((late AT TIME ZONE p_zone) - (late AT TIME ZONE 'UTC')));
+BEGIN
+  IF early < late AND (early AT TIME ZONE p_zone) = p_day::timestamp THEN
+    RETURN early;
+  END IF;
+  RETURN late;
+END $$;
+
+-- The anchor day of a month, or that month's last day where it is shorter.
+CREATE FUNCTION tenantry.anchor(p_month date, p_anchor_day integer) RETURNS date
+LANGUAGE sql IMMUTABLE STRICT SET search_path = pg_catalog, pg_temp AS $$
+  SELECT least(p_month + (p_anchor_day - 1), (p_month + interval '1 month')::date - 1)
+$$;
+
+CREATE FUNCTION tenantry.civil_day(
+  p_at timestamptz, p_zone text, OUT day date, OUT day_start timestamptz, OUT day_end timestamptz
+) LANGUAGE plpgsql STABLE STRICT SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+  day := (p_at AT TIME ZONE p_zone)::date;
+  day_start := tenantry.midnight(day, p_zone);
+  day_end := tenantry.midnight(day + 1, p_zone);
+END $$;
+
+CREATE FUNCTION tenantry.billing_period(
+  p_at timestamptz, p_zone text, p_anchor_day integer,
+  OUT period_start timestamptz, OUT period_end timestamptz
+) LANGUAGE plpgsql STABLE STRICT SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+  today constant date := (p_at AT TIME ZONE p_zone)::date;
+  month date := date_trunc('month', today::timestamp)::date;
+BEGIN
+  IF today < tenantry.anchor(month, p_anchor_day) THEN
+    month := (month - interval '1 month')::date;
+  END IF;
+  period_start := tenantry.midnight(tenantry.anchor(month, p_anchor_day), p_zone);
+  period_end := tenantry.midnight(
+    tenantry.anchor((month + interval '1 month')::date, p_anchor_day), p_zone);
+END $$;
+
+-- The period of a budget: `day`, `month` (the contract's billing period) or `total`.
+CREATE FUNCTION tenantry.budget_period(
+  p_period text, p_at timestamptz, p_zone text, p_anchor_day integer,
+  OUT period_start timestamptz, OUT period_end timestamptz
+) LANGUAGE plpgsql STABLE STRICT SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+  CASE p_period
+    WHEN 'day' THEN
+      SELECT d.day_start, d.day_end INTO period_start, period_end
+      FROM tenantry.civil_day(p_at, p_zone) d;
+    WHEN 'month' THEN
+      SELECT b.period_start, b.period_end INTO period_start, period_end
+      FROM tenantry.billing_period(p_at, p_zone, p_anchor_day) b;
+    WHEN 'total' THEN
+      period_start := '-infinity';
+      period_end := 'infinity';
+  END CASE;
+END $$;
+
+-- The 6 s slot of an instant. 11 slots cover at least 60 s whatever the instant.
+CREATE FUNCTION tenantry.slot_of(p_at timestamptz) RETURNS bigint
+LANGUAGE sql STABLE STRICT AS $$
+  SELECT floor(extract(epoch FROM p_at) / 6)::bigint
+$$;
+
+-- The window moved on to the slot p_now: what has left it is zero.
+CREATE FUNCTION tenantry.slots_at(p_slots bigint[], p_latest bigint, p_now bigint)
+RETURNS bigint[] LANGUAGE plpgsql IMMUTABLE STRICT SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+  FOR slot IN greatest(p_latest + 1, p_now - 10) .. p_now LOOP
+    p_slots[slot % 11 + 1] := 0;
+  END LOOP;
+  RETURN p_slots;
+END $$;
+
+CREATE FUNCTION tenantry.slots_sum(p_slots bigint[]) RETURNS bigint
+LANGUAGE plpgsql IMMUTABLE STRICT SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+  amount bigint;
+  total  bigint := 0;
+BEGIN
+  FOREACH amount IN ARRAY p_slots LOOP
+    total := total + amount;
+  END LOOP;
+  RETURN total;
+END $$;
+
+-- Gives amounts back to the slots they were taken from, as far as those are still in the window.
+CREATE FUNCTION tenantry.slots_back(
+  p_slots bigint[], p_latest bigint, p_taken_in bigint[], p_amounts bigint[]
+) RETURNS bigint[] LANGUAGE plpgsql IMMUTABLE STRICT SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+  place integer;
+BEGIN
+  FOR i IN 1 .. cardinality(p_taken_in) LOOP
+    IF p_taken_in[i] > p_latest - 11 AND p_taken_in[i] <= p_latest THEN
+      place := p_taken_in[i] % 11 + 1;
+      p_slots[place] := greatest(p_slots[place] - p_amounts[i], 0);
+    END IF;
+  END LOOP;
+  RETURN p_slots;
+END $$;
+
+-- Milliseconds until `p_need` of what is in the window has left it, at most a minute.
+CREATE FUNCTION tenantry.slots_wait_ms(
+  p_slots bigint[], p_latest bigint, p_need bigint, p_at timestamptz
+) RETURNS integer LANGUAGE plpgsql STABLE STRICT SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+  freed bigint := 0;
+BEGIN
+  FOR slot IN p_latest - 10 .. p_latest LOOP
+    freed := freed + p_slots[slot % 11 + 1];
+    IF freed >= p_need THEN
+      RETURN least(greatest(
+        ceil(((slot + 11) * 6 - extract(epoch FROM p_at)) * 1000), 1), 60000)::integer;
+    END IF;
+  END LOOP;
+  RETURN 60000;
+END $$;
+
+SET LOCAL ROLE tenantry_owner;
+REVOKE CREATE ON SCHEMA tenantry FROM tenantry_gate;

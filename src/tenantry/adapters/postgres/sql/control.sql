@@ -1,0 +1,110 @@
+-- The control plane's statements, run as tenantry_control in transactions of their own.
+
+-- name: lock_catalogues
+-- Plans, prices and models take the next version: one writer at a time.
+SELECT pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtext('tenantry.catalogues'));
+
+-- name: insert_tenant
+INSERT INTO tenantry.tenant
+  (tenant_id, name, plan, placement_id, zone, anchor_day, currency, regions_allowed)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8);
+
+-- name: tenants
+-- $1 an id or name, or NULL for all; $2 the id after which the page begins; $3 its length.
+SELECT t.tenant_id, t.name AS tenant_name, t.status, t.zone, t.anchor_day, t.currency,
+       t.regions_allowed, p.name AS plan, p.version AS plan_version,
+       p.definition AS plan_definition, l.placement_id, l.definition AS placement_definition
+FROM tenantry.tenant t
+JOIN tenantry.plan p ON p.name = t.plan AND p.superseded_at IS NULL
+LEFT JOIN LATERAL (
+  SELECT * FROM tenantry.placement x
+  WHERE x.placement_id = t.placement_id
+     OR (t.placement_id IS NULL AND x.kind = 'pool' AND p.placement_kind = 'pool')
+  ORDER BY x.placement_id LIMIT 1
+) l ON true
+WHERE ($1::text IS NULL OR t.tenant_id = $1 OR t.name = $1) AND t.tenant_id > $2
+ORDER BY t.tenant_id LIMIT $3;
+
+-- name: set_status
+UPDATE tenantry.tenant SET status = $2 WHERE tenant_id = $1;
+
+-- name: insert_key
+INSERT INTO tenantry.api_key (tenant_id, api_key_id, name, hint, bearer_hmac, access_key_id,
+  secret_sealed, scopes, models_allowed, expires_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10);
+
+-- name: keys
+SELECT api_key_id, name, hint, scopes, models_allowed, created_at, expires_at, revoked_at
+FROM tenantry.api_key WHERE tenant_id = $1 ORDER BY api_key_id;
+
+-- name: revoke_key
+-- A second time keeps the first instant.
+UPDATE tenantry.api_key SET revoked_at = coalesce(revoked_at, clock_timestamp())
+WHERE tenant_id = $1 AND api_key_id = $2;
+
+-- name: plans
+SELECT name, version, definition FROM tenantry.plan WHERE superseded_at IS NULL ORDER BY name;
+
+-- name: supersede_plan
+UPDATE tenantry.plan SET superseded_at = clock_timestamp()
+WHERE name = $1 AND superseded_at IS NULL;
+
+-- name: insert_plan
+INSERT INTO tenantry.plan (name, version, definition) VALUES ($1, $2, $3);
+
+-- name: placement
+SELECT placement_id, kind FROM tenantry.placement WHERE placement_id = $1;
+
+-- name: upsert_placement
+INSERT INTO tenantry.placement (placement_id, kind, definition) VALUES ($1, $2, $3)
+ON CONFLICT (placement_id)
+  DO UPDATE SET kind = excluded.kind, definition = excluded.definition,
+                applied_at = clock_timestamp();
+
+-- name: upsert_model
+INSERT INTO tenantry.model AS m (model_id, version, definition)
+VALUES ($1, (SELECT coalesce(max(version), 0) + 1 FROM tenantry.model), $2)
+ON CONFLICT (model_id)
+  DO UPDATE SET version = excluded.version, definition = excluded.definition,
+                applied_at = clock_timestamp()
+  WHERE m.definition <> excluded.definition;
+
+-- name: models
+SELECT definition FROM tenantry.model ORDER BY model_id;
+
+-- name: edition_in_force
+SELECT version, effective_from, source FROM tenantry.price_edition
+WHERE effective_from <= clock_timestamp()
+ORDER BY effective_from DESC, version DESC LIMIT 1;
+
+-- name: latest_edition
+SELECT version, effective_from, source FROM tenantry.price_edition
+ORDER BY version DESC LIMIT 1;
+
+-- name: edition_prices
+SELECT model, tier, over_tokens, token_class, usd_per_million
+FROM tenantry.price WHERE version = $1
+ORDER BY model, tier, over_tokens, token_class;
+
+-- name: insert_edition
+INSERT INTO tenantry.price_edition (version, effective_from, source) VALUES ($1, $2, $3);
+
+-- name: insert_prices
+INSERT INTO tenantry.price (version, model, tier, over_tokens, token_class, usd_per_million)
+SELECT $1, p.* FROM unnest($2::text[], $3::text[], $4::bigint[], $5::text[], $6::numeric[]) AS p;
+
+-- name: set_budget
+SELECT tenantry.set_budget($1, $2, $3, $4, $5, $6);
+
+-- name: budgets
+SELECT b.subject, b.period, b.basis, b.amount, b.hard, coalesce(u.settled, 0) AS settled,
+       coalesce(u.reserved, 0) AS reserved, nullif(u.period_end, 'infinity') AS resets_at
+FROM tenantry.budget b
+LEFT JOIN tenantry.budget_use u
+  ON u.tenant_id = b.tenant_id AND u.subject = b.subject AND u.period = b.period
+ AND u.basis = b.basis AND u.period_start <= clock_timestamp()
+ AND u.period_end > clock_timestamp()
+WHERE b.tenant_id = $1 ORDER BY b.subject, b.period, b.basis;
+
+-- name: placements
+SELECT placement_id, definition FROM tenantry.placement ORDER BY placement_id;

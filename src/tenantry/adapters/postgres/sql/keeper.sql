@@ -1,0 +1,133 @@
+-- The worker's and the operator's side of the ledger, across tenants: as tenantry_control where it
+-- acts, as tenantry_operator where it only reads.
+
+-- name: sweep
+SELECT tenantry.sweep($1);
+
+-- name: post
+SELECT tenantry.post($1);
+
+-- name: write_off
+SELECT count(*) FROM tenantry.write_off($1, $2);
+
+-- name: open_attempts
+-- The oldest unknown attempts, at most $1.
+SELECT i.tenant_id, i.request_id, i.call, i.attempt, i.operation, i.model, i.price_key,
+       r.price_version, p.definition ->> 'markup' AS markup, r.admitted_at, i.pinned, i.estimate,
+       i.charged AND NOT EXISTS (
+         SELECT FROM tenantry.attempt a
+         WHERE a.tenant_id = i.tenant_id AND a.request_id = i.request_id AND a.call = i.call
+           AND a.charged) AS charged
+FROM tenantry.intent i
+JOIN tenantry.open_request r ON r.tenant_id = i.tenant_id AND r.request_id = i.request_id
+JOIN tenantry.tenant t ON t.tenant_id = i.tenant_id
+JOIN tenantry.plan p ON p.name = t.plan AND p.version = r.plan_version
+WHERE i.state = 'unknown'
+ORDER BY i.began_at LIMIT $1;
+
+-- name: find_open
+-- Of the attempts ($1, $2, $3), those that want what a log says: the unknown ones, and those that
+-- were released or written off, for which it becomes an adjustment and our waste.
+SELECT x.*, p.definition ->> 'markup' AS markup
+FROM (
+  SELECT i.tenant_id, i.request_id, i.call, i.attempt, i.operation, i.model, i.price_key,
+         r.price_version, r.plan_version, r.admitted_at, i.pinned, i.estimate,
+         i.charged AND NOT EXISTS (
+           SELECT FROM tenantry.attempt a
+           WHERE a.tenant_id = i.tenant_id AND a.request_id = i.request_id
+             AND a.call = i.call AND a.charged) AS charged
+  FROM unnest($1::uuid[], $2::smallint[], $3::smallint[]) AS k (request_id, call, attempt)
+  JOIN tenantry.intent i
+    ON i.request_id = k.request_id AND i.call = k.call AND i.attempt = k.attempt
+  JOIN tenantry.open_request r ON r.tenant_id = i.tenant_id AND r.request_id = i.request_id
+  WHERE i.state = 'unknown'
+  UNION ALL
+  SELECT a.tenant_id, a.request_id, a.call, a.attempt, a.operation, a.model, a.price_key,
+         a.price_version, a.plan_version, a.admitted_at, '{}', '{}', false
+  FROM unnest($1::uuid[], $2::smallint[], $3::smallint[]) AS k (request_id, call, attempt)
+  JOIN tenantry.attempt a
+    ON a.request_id = k.request_id AND a.call = k.call AND a.attempt = k.attempt
+  WHERE a.ending IN ('released', 'written_off') AND NOT EXISTS (
+    SELECT FROM tenantry.adjustment j
+    WHERE j.tenant_id = a.tenant_id AND j.request_id = a.request_id AND j.call = a.call
+      AND j.attempt = a.attempt)
+) x
+JOIN tenantry.tenant t ON t.tenant_id = x.tenant_id
+JOIN tenantry.plan p ON p.name = t.plan AND p.version = x.plan_version;
+
+-- name: provider_usage
+SELECT request_id, call, attempt, jsonb_object_agg(token_class, quantity) AS quantities
+FROM (
+  SELECT request_id, call, attempt, token_class, sum(quantity)::bigint AS quantity
+  FROM tenantry.cost_entry GROUP BY request_id, call, attempt, token_class
+) x
+GROUP BY request_id, call, attempt ORDER BY request_id, call, attempt;
+
+-- name: violations
+-- metering.md, contract 12, in one snapshot. $1: how long an unknown attempt may be held, in
+-- hours. $2: how much later than its deadline the sweep may find an attempt, in seconds.
+SELECT 'transaction_sums_to_zero' AS invariant,
+       format('%s %s %s/%s:%s %s %s', tenant_id, request_id, call, attempt, kind, book,
+              sum(amount)) AS detail
+FROM tenantry.ledger_entries
+GROUP BY tenant_id, request_id, call, attempt, kind, book, currency
+HAVING sum(amount) <> 0
+UNION ALL
+SELECT 'nothing_past_its_deadline',
+       format('%s %s/%s:%s %s', tenant_id, request_id, call, attempt, state)
+FROM tenantry.intent
+WHERE state <> 'unknown' AND deadline_at < clock_timestamp() - $2::integer * interval '1 second'
+UNION ALL
+SELECT 'no_unknown_past_its_hold',
+       format('%s %s/%s:%s', tenant_id, request_id, call, attempt)
+FROM tenantry.intent
+WHERE state = 'unknown' AND quarantined IS NULL
+  AND began_at < clock_timestamp() - $1::integer * interval '1 hour'
+UNION ALL
+SELECT 'balances_equal_replay',
+       format('%s %s %s %s from %s: settled %s, replay %s; reserved %s, replay %s', u.tenant_id,
+              u.subject, u.period, u.basis, u.period_start, u.settled, r.settled, u.reserved,
+              r.reserved)
+FROM tenantry.budget_use u
+CROSS JOIN LATERAL tenantry.budget_replay(
+  u.tenant_id, u.subject, u.basis, u.period_start, u.period_end) r
+WHERE u.settled <> r.settled OR u.reserved <> r.reserved
+UNION ALL
+SELECT 'slots_equal_open_requests',
+       format('%s counts %s, open %s', c.tenant_id, c.in_flight, o.open)
+FROM tenantry.counter c
+CROSS JOIN LATERAL (
+  SELECT count(*) AS open FROM tenantry.open_request r
+  WHERE r.tenant_id = c.tenant_id AND r.has_slot
+) o
+WHERE c.in_flight <> o.open
+UNION ALL
+SELECT 'open_attempts_equal_intents',
+       format('%s %s counts %s, intents %s', r.tenant_id, r.request_id, r.open_attempts, i.open)
+FROM tenantry.open_request r
+CROSS JOIN LATERAL (
+  SELECT count(*) AS open FROM tenantry.intent i
+  WHERE i.tenant_id = r.tenant_id AND i.request_id = r.request_id
+) i
+WHERE r.open_attempts <> i.open
+UNION ALL
+SELECT 'every_entry_has_its_attempt', format('%s %s/%s:%s', tenant_id, request_id, call, attempt)
+FROM tenantry.cost_entry e
+WHERE NOT EXISTS (
+  SELECT FROM tenantry.attempt a
+  WHERE a.tenant_id = e.tenant_id AND a.request_id = e.request_id AND a.call = e.call
+    AND a.attempt = e.attempt)
+UNION ALL
+SELECT 'a_call_is_charged_once', format('%s %s/%s', tenant_id, request_id, call)
+FROM tenantry.charge_entry WHERE kind <> 'reversal'
+GROUP BY tenant_id, request_id, call HAVING count(DISTINCT attempt) > 1
+UNION ALL
+SELECT 'every_charge_has_its_cost',
+       format('%s %s/%s:%s %s', h.tenant_id, h.request_id, h.call, h.attempt, h.token_class)
+FROM tenantry.charge_entry h
+LEFT JOIN tenantry.cost_entry e
+  ON e.tenant_id = h.tenant_id AND e.admitted_at = h.admitted_at
+ AND e.request_id = h.request_id AND e.call = h.call AND e.attempt = h.attempt
+ AND e.kind = h.kind AND e.token_class = h.token_class
+WHERE e.quantity IS DISTINCT FROM h.quantity
+LIMIT 1000;
