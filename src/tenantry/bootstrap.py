@@ -37,7 +37,7 @@ from tenantry.adapters.postgres.control import PostgresControl
 from tenantry.adapters.postgres.directory import PostgresDirectory
 from tenantry.adapters.postgres.embedded import EmbeddedCluster
 from tenantry.adapters.postgres.errors import ClusterNotRunning
-from tenantry.adapters.postgres.keeper import PostgresKeeper
+from tenantry.adapters.postgres.keeper import PostgresLedgerKeeper
 from tenantry.adapters.postgres.ledger import PostgresTenantLedger
 from tenantry.adapters.postgres.manifest import PostgresManifest
 from tenantry.adapters.postgres.migrate import migrate
@@ -184,7 +184,9 @@ def run_with_control(work: Callable[[ControlPlane], Awaitable[T]]) -> T:
 
 def run_with_keeper(work: Callable[[LedgerKeeper], Awaitable[T]]) -> T:
     """Runs one piece of work of the ledger's keeper."""
-    return _run(lambda _, databases: work(PostgresKeeper(databases)))
+    return _run(
+        lambda _, databases: work(PostgresLedgerKeeper(databases.control, databases.operator))
+    )
 
 
 def run_with_ledger(tenant: str, work: Callable[[TenantLedger, Principal], Awaitable[T]]) -> T:
@@ -306,7 +308,7 @@ async def gateway(config: Settings) -> AsyncIterator[Gateway]:
                 gate, planning, embeddings, calls, model, knowledge, tasks, clock, limits
             ),
             ledger=PostgresTenantLedger(TenantWork(databases.app)),
-            keeper=PostgresKeeper(databases),
+            keeper=PostgresLedgerKeeper(databases.control, databases.operator),
             control=_control(config, databases),
             clock=clock,
             tasks=tasks,
@@ -350,7 +352,7 @@ async def background(config: Settings) -> AsyncIterator[tuple[LedgerKeeper, True
     try:
         clock = SystemClock()
         key = control_plane.load(config.home / "control", DurableFiles())
-        keeper = PostgresKeeper(databases)
+        keeper = PostgresLedgerKeeper(databases.control, databases.operator)
         directory = PostgresDirectory(
             databases.app, pepper=key.pepper, open_sealed=key.open, clock=clock
         )
