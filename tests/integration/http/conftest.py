@@ -23,6 +23,7 @@ def edge(running_edge: Edge) -> Edge:
     inference.asked.clear()
     inference.streams.clear()
     inference.refusal = None
+    running_edge.call(inference.gate.set)
     inference.answer = CONVERSE_ANSWER
     inference.events = converse_events
     return running_edge

@@ -22,17 +22,23 @@ from tenantry.entrypoints.http.response import Response, StreamingResponse
 from tenantry.entrypoints.http.routes import Access, Route, RouteTable, family_of
 from tenantry.entrypoints.http.services import Services
 from tenantry.entrypoints.http.wire.exchange import Exchange
+from tenantry.entrypoints.http.wire.limits import WireLimits
 from tenantry.entrypoints.http.wire.request import Request
 
+_REQUESTS_MAX = WireLimits().requests
 _log = logging.getLogger(__name__)
 
 
 class App:
     """The application of one port."""
 
-    def __init__(self, services: Services, table: RouteTable) -> None:
+    def __init__(
+        self, services: Services, table: RouteTable, requests_max: int = _REQUESTS_MAX
+    ) -> None:
         self._services = services
         self._table = table
+        self._requests_max = requests_max
+        self._running = 0
 
     async def serve(self, request: Request, exchange: Exchange) -> None:
         """Answers one request. Never raises but for cancellation."""
@@ -41,8 +47,12 @@ class App:
         request_id = self._request_id()
         match = self._table.match(request.method, request.raw_path)
         route = match.route
+        self._running += 1
         try:
-            if route is None:
+            if self._running > self._requests_max:
+                busy = Unavailable("Too many requests at once.")
+                self._send(to_response(busy, family_of(request.raw_path), request_id), exchange)
+            elif route is None:
                 self._send(self._unknown(request, match.path_known, request_id), exchange)
             else:
                 await self._serve_route(route, match.params, request, request_id, exchange)
@@ -50,6 +60,7 @@ class App:
             exchange.cut()
             raise
         finally:
+            self._running -= 1
             label = None if route is None else f"{route.method} {route.template}"
             elapsed = clock.monotonic() - started
             self._services.counters.count(label, exchange.status or 499, elapsed)

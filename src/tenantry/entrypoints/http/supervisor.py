@@ -29,12 +29,13 @@ from tenantry.entrypoints.http.labels import LABELS
 from tenantry.entrypoints.http.metrics import Counters, cells_for
 from tenantry.entrypoints.http.services import Services
 from tenantry.entrypoints.http.tls import LocalTls, ensure_local_tls
+from tenantry.entrypoints.http.wire.limits import WireLimits
 from tenantry.entrypoints.http.wire.server import bind
 from tenantry.entrypoints.http.worker import Listeners, serve_worker
 
 _log = logging.getLogger(__name__)
 
-WORKERS_MAX: Final = 64
+WORKERS_MAX: Final = 256
 START_S: Final = 60.0  # for a worker to say that it serves
 RESTART_PAUSE_S: Final = 1.0  # before a worker that died is replaced
 END_SLACK_S: Final = 5.0  # past both drains, before a worker is killed
@@ -55,6 +56,7 @@ class ServeSettings:
     workers: int = 1
     tls_names: tuple[str, ...] = ()
     drain_s: float = 30.0
+    limits: WireLimits = field(default_factory=WireLimits)
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +151,7 @@ def run(
 
     Raises `PortTaken`, `OSError` or `StartFailed`.
     """
-    assert 1 <= settings.workers <= WORKERS_MAX, "workers are 1 to 64"
+    assert 1 <= settings.workers <= WORKERS_MAX, f"workers are 1 to {WORKERS_MAX}"
     listeners = open_listeners(settings)
     try:
         tls = ensure_local_tls(settings.home, settings.tls_names, now=datetime.now(UTC))
@@ -291,6 +293,7 @@ async def _work(
             stop,
             started=started,
             drain_s=settings.drain_s,
+            limits=settings.limits,
         )
     )
     announce = asyncio.create_task(started.wait())

@@ -16,6 +16,7 @@ from tenantry.entrypoints.http.services import Services
 from tenantry.entrypoints.http.wire.limits import WireLimits
 from tenantry.entrypoints.http.wire.server import Server
 
+_DEFAULT_LIMITS = WireLimits()
 _log = logging.getLogger(__name__)
 
 
@@ -40,14 +41,14 @@ async def serve_worker(
     *,
     started: asyncio.Event | None = None,
     drain_s: float = 30.0,
-    limits: WireLimits | None = None,
+    limits: WireLimits = _DEFAULT_LIMITS,
 ) -> None:
     """Serves until `stop`, then lets requests and owned tasks end, each at most `drain_s`.
 
     Closes the services.
     """
-    data = Server(App(services, DATA_PLANE), limits)
-    admin = Server(App(services, ADMIN_PLANE), limits)
+    data = Server(App(services, DATA_PLANE, limits.requests), limits)
+    admin = Server(App(services, ADMIN_PLANE, limits.requests), limits)
     await data.listen(listeners.http)
     await data.listen(listeners.https, tls)
     await admin.listen(listeners.admin)

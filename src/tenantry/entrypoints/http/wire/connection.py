@@ -16,6 +16,7 @@ from tenantry.entrypoints.http.wire.request import Request
 _NEVER: Final = float("inf")
 # Headers that must not come twice: two readers could believe two different ones.
 _ONCE: Final = frozenset({"host", "authorization", "x-api-key", "content-length", "content-type"})
+_OF_AN_OFFER: Final = frozenset({"connection", "upgrade", "http2-settings"})
 
 
 class Application(Protocol):
@@ -175,6 +176,8 @@ class Connection(asyncio.Protocol):
             raise self._refusal
 
     def on_message_complete(self) -> None:
+        if self._parser.should_upgrade():
+            return  # `_feed` reads it again
         path, _, query = self._target.partition(b"?")
         request = Request(
             self._parser.get_method().decode("ascii"),
@@ -199,15 +202,30 @@ class Connection(asyncio.Protocol):
     # one request at a time
 
     def _feed(self, data: bytes) -> None:
-        try:
-            self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade as upgrade:
-            # An offer (Java's client offers h2c): go on as if it had not been made.
-            if self._target.startswith(b"/"):
-                self._parser = httptools.HttpRequestParser(self)
-                self._feed(data[upgrade.args[0] :])
-            else:
-                raise httptools.HttpParserError("CONNECT") from None
+        while data:
+            try:
+                self._parser.feed_data(data)
+                return
+            except httptools.HttpParserUpgrade as upgrade:
+                data = data[upgrade.args[0] :]
+            if not self._target.startswith(b"/"):  # CONNECT
+                self._refuse_now(_Broken(400, "This is no proxy."))
+                return
+            # The parser takes an offer (Java's client offers h2c) for accepted and skips the body:
+            # read the request once more, as if the offer had not been made.
+            head = self._head_without_offer()
+            self._parser = httptools.HttpRequestParser(self)
+            self._parser.feed_data(head)
+
+    def _head_without_offer(self) -> bytes:
+        tokens = {token.strip() for token in self._headers.get("connection", "").lower().split(",")}
+        lines = [
+            self._parser.get_method() + b" " + self._target + b" HTTP/1.1",
+            *(f"{k}: {v}".encode("latin-1") for k, v in self._items if k not in _OF_AN_OFFER),
+        ]
+        if "close" in tokens:
+            lines.append(b"connection: close")
+        return b"\r\n".join((*lines, b"", b""))
 
     def _next(self) -> None:
         transport = self._transport

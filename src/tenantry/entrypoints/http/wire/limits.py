@@ -17,5 +17,6 @@ class WireLimits:
     idle_s: float = 75.0  # between requests; longer than the 60 s of a load balancer
     stall_s: float = 60.0  # a reader that takes nothing for so long has gone
     close_s: float = 5.0  # for the last bytes to leave
-    connections: int = 8_192  # of one worker
+    connections: int = 8_192  # of one listener's worker; more are cut
+    requests: int = 2_048  # in flight in one worker; more are answered 503
     write_buffer_bytes: int = 262_144  # above it a stream waits for its reader

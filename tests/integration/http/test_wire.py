@@ -1,0 +1,217 @@
+"""HTTP/1.1 as bytes: framing, limits, deadlines, hang-ups."""
+
+import asyncio
+import socket
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.support.http_edge import Edge
+from tests.support.http_services import converse_events
+
+from tenantry.domain.eventstream import Decoder
+from tenantry.entrypoints.http.wire.limits import WireLimits
+
+BODY = b'{"messages":[{"role":"user","content":[{"text":"hi"}]}]}'
+HEAD = b"authorization: Bearer tk_acme\r\nhost: x\r\n"
+CONVERSE = b"/model/amazon.nova-micro-v1%3A0/converse"
+LIMITS = WireLimits(
+    body_bytes=100_000,
+    discard_bytes=400_000,
+    head_s=0.4,
+    body_s=0.6,
+    idle_s=1.5,
+    stall_s=0.5,
+    write_buffer_bytes=65_536,
+)
+
+
+@pytest.fixture(scope="module")
+def running_edge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Edge]:
+    """An edge with limits that a test can reach."""
+    home: Path = tmp_path_factory.mktemp("home")
+    with Edge(home, LIMITS) as edge:
+        yield edge
+
+
+def connect(edge: Edge) -> socket.socket:
+    client = socket.create_connection(("127.0.0.1", edge.port), timeout=20)
+    client.settimeout(20)
+    return client
+
+
+def converse(body: bytes = BODY, more: bytes = b"", stream: bool = False) -> bytes:
+    path = CONVERSE + (b"-stream" if stream else b"")
+    length = b"content-length: %d\r\n" % len(body)
+    return b"POST " + path + b" HTTP/1.1\r\n" + HEAD + length + more + b"\r\n" + body
+
+
+def read_all(client: socket.socket) -> bytes:
+    """All bytes until the server closes."""
+    data = b""
+    while piece := client.recv(65_536):
+        data += piece
+    return data
+
+
+def talk(edge: Edge, data: bytes) -> bytes:
+    with connect(edge) as client:
+        client.sendall(data)
+        return read_all(client)
+
+
+CLOSE = b"connection: close\r\n"
+
+
+def test_pipelined_requests_are_answered_in_order(edge: Edge) -> None:
+    first = converse() * 3
+    second = b"GET /nowhere HTTP/1.1\r\nhost: x\r\n\r\n"
+    answers = talk(edge, first + second + converse(more=CLOSE))
+    lines = [line for line in answers.split(b"\r\n") if b"HTTP/1.1 " in line]
+    statuses = [line.rpartition(b"HTTP/1.1 ")[2][:3] for line in lines]
+    assert statuses == [b"200", b"200", b"200", b"404", b"200"]
+
+
+def test_a_request_byte_by_byte(edge: Edge) -> None:
+    with connect(edge) as client:
+        for byte in converse(more=CLOSE):
+            client.sendall(bytes((byte,)))
+        assert read_all(client).startswith(b"HTTP/1.1 200 OK\r\n")
+
+
+def test_a_chunked_request_body(edge: Edge) -> None:
+    chunks = b"".join(b"%x\r\n%b\r\n" % (len(part), part) for part in (BODY[:7], BODY[7:]))
+    request = b"POST " + CONVERSE + b" HTTP/1.1\r\n" + HEAD + CLOSE
+    answer = talk(edge, request + b"transfer-encoding: chunked\r\n\r\n" + chunks + b"0\r\n\r\n")
+    assert answer.startswith(b"HTTP/1.1 200")
+
+
+def test_http_1_0_gets_a_stream_without_chunks(edge: Edge) -> None:
+    request = converse(stream=True).replace(b"HTTP/1.1", b"HTTP/1.0")
+    head, _, body = talk(edge, request).partition(b"\r\n\r\n")
+    assert b"transfer-encoding" not in head
+    assert len(Decoder().feed(body)) == len(converse_events())
+
+
+def test_head_is_answered_without_a_body(edge: Edge) -> None:
+    answer = talk(edge, b"HEAD /openapi.json HTTP/1.1\r\nhost: x\r\n" + CLOSE + b"\r\n")
+    head, _, body = answer.partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 200") and body == b""
+
+
+def test_an_offer_to_upgrade_is_passed_over(edge: Edge) -> None:
+    offer = b"connection: upgrade, http2-settings\r\nupgrade: h2c\r\nhttp2-settings: AAA\r\n"
+    answer = talk(edge, converse(more=offer) + converse(more=CLOSE))
+    assert answer.count(b"HTTP/1.1 200") == 2
+
+
+def test_expect_continue(edge: Edge) -> None:
+    with connect(edge) as client:
+        whole = converse(more=b"expect: 100-continue\r\n" + CLOSE)
+        client.sendall(whole[: -len(BODY)])
+        assert client.recv(100) == b"HTTP/1.1 100 Continue\r\n\r\n"
+        client.sendall(BODY)
+        assert read_all(client).startswith(b"HTTP/1.1 200")
+
+
+@pytest.mark.parametrize(
+    ("request_bytes", "status"),
+    [
+        (b"nonsense\r\n\r\n", b"400"),
+        (b"GET / HTTP/1.1\r\n\r\n", b"400"),  # no host
+        (converse(more=b"host: y\r\n"), b"400"),
+        (converse(more=b"authorization: Bearer tk_bolt\r\n"), b"400"),
+        (converse(more=b"content-length: 3\r\n"), b"400"),
+        (converse(more=b"transfer-encoding: chunked\r\n"), b"400"),
+        (b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: -1\r\n\r\n", b"400"),
+        (b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 9" + b"9" * 30 + b"\r\n\r\n", b"4"),
+        (b"CONNECT x:1 HTTP/1.1\r\nhost: x\r\n\r\n", b"400"),
+        (converse(more=b"bad header: x\r\n"), b"400"),
+        (converse(more=b"x: a\r\n b\r\n"), b"400"),  # folded
+        (b"GET /" + b"a" * 20_000 + b" HTTP/1.1\r\nhost: x\r\n\r\n", b"414"),
+        (converse(more=b"x: " + b"a" * 70_000 + b"\r\n"), b"431"),
+        (converse(more=b"x: a\r\n" * 200), b"431"),
+    ],
+)
+def test_what_is_not_to_be_read_is_refused_and_closed(
+    edge: Edge, request_bytes: bytes, status: bytes
+) -> None:
+    assert talk(edge, request_bytes).startswith(b"HTTP/1.1 " + status)
+    assert edge.services.inference.asked == []
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+def test_a_body_over_the_limit_is_read_away_and_refused(edge: Edge, chunked: bool) -> None:
+    body = b"x" * (LIMITS.body_bytes + 1)
+    if chunked:
+        framing = b"transfer-encoding: chunked\r\n\r\n%x\r\n%b\r\n0\r\n\r\n" % (len(body), body)
+    else:
+        framing = b"content-length: %d\r\n\r\n%b" % (len(body), body)
+    answer = talk(edge, b"POST " + CONVERSE + b" HTTP/1.1\r\n" + HEAD + framing)
+    assert answer.startswith(b"HTTP/1.1 413")
+    assert b"RequestEntityTooLargeException" in answer
+
+
+def test_a_far_larger_body_is_not_even_read(edge: Edge) -> None:
+    request = b"POST " + CONVERSE + b" HTTP/1.1\r\n" + HEAD + b"content-length: 999999999\r\n\r\n"
+    assert talk(edge, request).startswith(b"HTTP/1.1 413")
+
+
+@pytest.mark.parametrize("sent", [b"", b"POST / HT", converse()[:-3], converse() * 2])
+def test_who_sends_nothing_more_is_cut(edge: Edge, sent: bytes) -> None:
+    with connect(edge) as client:
+        client.sendall(sent)
+        data = read_all(client)  # ends because the server closes; else the socket times out
+    assert data.count(b"HTTP/1.1 200") == sent.count(BODY)
+
+
+def test_a_hang_up_is_told_at_once_and_ends_only_the_reader(edge: Edge) -> None:
+    inference = edge.services.inference
+    edge.call(inference.gate.clear)  # the stream stops after its first frame
+    with connect(edge) as client:
+        client.sendall(converse(stream=True))
+        received = b""
+        while b"messageStart" not in received:
+            received += client.recv(65_536)
+    (stream,) = inference.streams
+    edge.run(asyncio.wait_for(stream.left.wait(), 10))
+
+    async def no_request_left() -> None:
+        while edge.data_server.tasks:
+            await asyncio.sleep(0.01)
+
+    edge.run(asyncio.wait_for(no_request_left(), 10))
+
+
+def test_a_slow_reader_holds_the_stream_back_and_is_cut(edge: Edge) -> None:
+    many = [("contentBlockDelta", {"delta": {"text": "x" * 10_000}})] * 2_000
+    edge.services.inference.events = lambda: many
+    with connect(edge) as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+        client.sendall(converse(stream=True))
+        time.sleep(0.1)
+        (stream,) = edge.services.inference.streams
+        edge.run(asyncio.wait_for(stream.left.wait(), 10))
+        assert stream.charge is None, "it was not read to its end"
+
+
+def test_a_value_cannot_write_headers_of_its_own(edge: Edge) -> None:
+    from tests.support import http_services
+
+    before = dict(http_services.UPSTREAM_HEADERS)
+    http_services.UPSTREAM_HEADERS["x-upstream"] = "a\r\nset-cookie: b=c\r\n\r\n<html>"
+    try:
+        head = talk(edge, converse(more=CLOSE)).partition(b"\r\n\r\n")[0]
+    finally:
+        http_services.UPSTREAM_HEADERS.clear()
+        http_services.UPSTREAM_HEADERS.update(before)
+    assert b"x-upstream: a set-cookie: b=c <html>" in head
+    assert b"\r\nset-cookie" not in head
+
+
+def test_a_long_body_comes_whole(edge: Edge) -> None:
+    edge.services.inference.answer = {"text": "y" * 300_000}
+    head, _, body = talk(edge, converse(more=CLOSE)).partition(b"\r\n\r\n")
+    assert b"content-length: %d" % len(body) in head
+    assert len(body) > 300_000
