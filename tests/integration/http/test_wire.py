@@ -3,7 +3,7 @@
 import asyncio
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -59,6 +59,13 @@ def talk(edge: Edge, data: bytes) -> bytes:
     with connect(edge) as client:
         client.sendall(data)
         return read_all(client)
+
+
+def eventually(check: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 20
+    while not check():
+        assert time.monotonic() < deadline, "it did not come true"
+        time.sleep(0.01)
 
 
 CLOSE = b"connection: close\r\n"
@@ -177,11 +184,7 @@ def test_a_hang_up_is_told_at_once_and_ends_only_the_reader(edge: Edge) -> None:
     (stream,) = inference.streams
     edge.run(asyncio.wait_for(stream.left.wait(), 10))
 
-    async def no_request_left() -> None:
-        while edge.data_server.tasks:
-            await asyncio.sleep(0.01)
-
-    edge.run(asyncio.wait_for(no_request_left(), 10))
+    eventually(lambda: not edge.data_server.tasks)
 
 
 def test_a_slow_reader_holds_the_stream_back_and_is_cut(edge: Edge) -> None:
@@ -190,7 +193,7 @@ def test_a_slow_reader_holds_the_stream_back_and_is_cut(edge: Edge) -> None:
     with connect(edge) as client:
         client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
         client.sendall(converse(stream=True))
-        time.sleep(0.1)
+        eventually(lambda: bool(edge.services.inference.streams))
         (stream,) = edge.services.inference.streams
         edge.run(asyncio.wait_for(stream.left.wait(), 10))
         assert stream.charge is None, "it was not read to its end"
