@@ -3,27 +3,25 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Final
 
 from tenantry.application.authenticate import BearerKey, Credentials, Signed
-from tenantry.domain.errors import BadSignature
+from tenantry.domain.errors import KeyWrong
 from tenantry.domain.sigv4 import ALGORITHM, SignedRequest
 from tenantry.entrypoints.http.wire.request import Request
 
-_BEARER: Final = "bearer "
-
 
 def credentials_of(request: Request) -> Credentials | None:
-    """Bearer key, `x-api-key` or SigV4; None where there are none. Raises `BadSignature`."""
+    """Bearer key, `x-api-key` or SigV4; None where there are none. Raises `KeyWrong`."""
     authorization = request.headers.get("authorization")
     if authorization is None:
         key = request.headers.get("x-api-key")
         return None if key is None else BearerKey(key)
-    if authorization[: len(_BEARER)].lower() == _BEARER:
-        return BearerKey(authorization[len(_BEARER) :].strip())
-    if authorization.startswith(ALGORITHM):
+    scheme, _, rest = authorization.partition(" ")
+    if scheme.lower() == "bearer":
+        return BearerKey(rest.strip())
+    if scheme == ALGORITHM:
         return Signed(authorization, signed_request(request))
-    raise BadSignature("The authorization header is neither a bearer key nor AWS4-HMAC-SHA256.")
+    raise KeyWrong("The authorization header is neither a bearer key nor AWS4-HMAC-SHA256.")
 
 
 def signed_request(request: Request) -> SignedRequest:
