@@ -90,7 +90,11 @@ async def _run(config: Config) -> int:
     from bedrock_emulator.engine.engine import Engine
     from bedrock_emulator.server import Emulator
 
-    engine = Engine(mode=config.mode, fixed_answer=config.fixed_answer)
+    engine = Engine(
+        mode=config.mode,
+        fixed_answer=config.fixed_answer,
+        cache_dir=config.data_dir / "embeddings" if config.mode == "models" else None,
+    )
     emulator = Emulator(config, engine)
     ready = await emulator.start()
     if not config.accounts:

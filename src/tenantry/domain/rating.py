@@ -6,7 +6,7 @@ Pure and exact: nothing is rounded here. A line is one token class; the charge i
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -84,14 +84,21 @@ def _worst_at(bound: Bound, key: str, rates: Mapping[TokenClass, Decimal]) -> De
             raise Unpriced(f"{key}: no price for {token_class}")
         return rates[token_class]
 
-    dearest = needed(TokenClass.EMBEDDING if bound.embeds else TokenClass.UNCACHED_IN)
-    if bound.cache_writes_5m or bound.cache_writes_1h:
-        dearest = max(dearest, needed(TokenClass.CACHE_READ), needed(TokenClass.CACHE_WRITE_5M))
-    if bound.cache_writes_1h:
-        dearest = max(dearest, needed(TokenClass.CACHE_WRITE_1H))
-    amounts = [money.per_million(bound.input_tokens, dearest)]
+    amounts = []
+    if bound.input_tokens:
+        amounts.append(money.per_million(bound.input_tokens, _dearest_input(bound, needed)))
     if bound.output_tokens:
         amounts.append(money.per_million(bound.output_tokens, needed(TokenClass.OUT)))
     if bound.rerank_units:
         amounts.append(money.per_million(bound.rerank_units, needed(TokenClass.RERANK_UNITS)))
     return money.total(amounts)
+
+
+def _dearest_input(bound: Bound, needed: Callable[[TokenClass], Decimal]) -> Decimal:
+    """The price of the dearest class that a token of the prompt could be."""
+    dearest = needed(TokenClass.EMBEDDING if bound.embeds else TokenClass.UNCACHED_IN)
+    if bound.cache_writes_5m or bound.cache_writes_1h:
+        dearest = max(dearest, needed(TokenClass.CACHE_READ), needed(TokenClass.CACHE_WRITE_5M))
+    if bound.cache_writes_1h:
+        dearest = max(dearest, needed(TokenClass.CACHE_WRITE_1H))
+    return dearest

@@ -16,6 +16,7 @@ from rich.table import Table
 
 from tenantry.domain import money
 
+PIPE_COLUMNS = 240  # where nobody's terminal sets a width
 as_json = click.option("--json", "json_output", is_flag=True, help="Print JSON for programs.")
 
 
@@ -27,14 +28,19 @@ def print_table(
     columns: Sequence[str], rows: Iterable[Sequence[object]], *, title: str | None = None
 ) -> None:
     """A table without boxes; numbers to the right."""
-    table = Table(*columns, box=None, title=title, title_justify="left", header_style="bold")
+    table = Table(box=None, title=title, title_justify="left", header_style="bold", pad_edge=False)
+    for column in columns:
+        table.add_column(column, overflow="fold")
     shown = [[_text(cell) for cell in row] for row in rows]
     for number, column in enumerate(table.columns):
         if shown and all(_is_number(row[number]) for row in shown):
             column.justify = "right"
     for row in shown:
         table.add_row(*row)
-    Console(highlight=False, soft_wrap=False).print(table)
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console = Console(highlight=False, width=PIPE_COLUMNS)
+    console.print(table)
 
 
 def _text(cell: object) -> str:

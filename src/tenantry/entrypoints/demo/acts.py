@@ -136,7 +136,7 @@ def hang_up(walk: Walk, player: Player) -> None:
     expect(walk.emulator.post("/_emulator/rules", [rule]).status < 300, "the emulator slows down")
     api = Api(walk.gateway_url, player.key)
     before = _charged(api)
-    body = _converse(f"Reply with exactly: {HANGUP_WORDS}", max_tokens=400)
+    body = _converse(f'Reply with exactly "{HANGUP_WORDS.strip()}"', max_tokens=400)
     with api.stream("/model/emulator.obedient-v1/converse-stream", body) as chunks:
         seen = len(next(chunks))
     rid_bill = _wait_billed(walk, player, "ConverseStream")

@@ -21,7 +21,7 @@ from tenantry.entrypoints.demo.show import Failed, Show
 from tenantry.entrypoints.demo.stage import emulator, gateway
 from tenantry.ports.control import Budget, ControlPlane
 
-TINY_BUDGET = Decimal("0.0005")  # USD of charge: two or three short answers
+TINY_BUDGET = Decimal("0.00004")  # USD of charge: two or three short answers
 
 
 def run(*, check: bool) -> int:
