@@ -50,7 +50,7 @@ class _Segment:
 
 @dataclass(frozen=True, slots=True)
 class _Pending:
-    folder: Path  # where the record's file will lie
+    folder: str  # where the record's file will lie
     line: bytes
     segment: _Segment
 
@@ -85,17 +85,17 @@ class InvocationLog:
 
     def append(self, root: Path, record: dict[str, Any]) -> None:
         """Spools one record; `root` is the account's log folder with the key prefix, if any."""
-        folder = root / record_folder(record)
+        folder = f"{root}/{record_folder(record)}"
         line = orjson.dumps(record)
         segment = self._open_segment()
         assert segment.file is not None
-        os.write(segment.file, orjson.dumps([str(folder), line.decode()]) + b"\n")
+        os.write(segment.file, orjson.dumps([folder, line.decode()]) + b"\n")
         segment.records += 1
         self._queue(folder, line, segment)
         if segment.records >= SEGMENT_RECORDS:
             self._seal_segment()
 
-    def _queue(self, folder: Path, line: bytes, segment: _Segment) -> None:
+    def _queue(self, folder: str, line: bytes, segment: _Segment) -> None:
         segment.open_records += 1
         jitter_s = self._random.random() * self._delivery.jitter_s
         due_s = self._clock_s() + self._delivery.delay_s + jitter_s
@@ -175,20 +175,16 @@ class InvocationLog:
                 for entry in file:
                     if entry.endswith(b"\n"):
                         folder, line = orjson.loads(entry)
-                        self._queue(Path(folder), line.encode(), segment)
+                        self._queue(folder, line.encode(), segment)
             _remove_if_done(segment)
 
 
-def record_folder(record: dict[str, Any]) -> Path:
+def record_folder(record: dict[str, Any]) -> str:
     """The folder of a record: account, region and hour, in Bedrock's key layout."""
     day, _, clock = record["timestamp"].partition("T")
-    return Path(
-        "AWSLogs",
-        record["accountId"],
-        "BedrockModelInvocationLogs",
-        record["region"],
-        *day.split("-"),
-        clock[:2],
+    return (
+        f"AWSLogs/{record['accountId']}/BedrockModelInvocationLogs/{record['region']}/"
+        f"{day.replace('-', '/')}/{clock[:2]}"
     )
 
 
@@ -198,7 +194,7 @@ def _remove_if_done(segment: _Segment) -> None:
 
 
 def _write_batch(batch: list[_Pending], names: random.Random) -> None:
-    by_folder: dict[Path, list[bytes]] = defaultdict(list)
+    by_folder: dict[str, list[bytes]] = defaultdict(list)
     for pending in batch:
         by_folder[pending.folder].append(pending.line)
     for folder, lines in by_folder.items():
@@ -207,4 +203,4 @@ def _write_batch(batch: list[_Pending], names: random.Random) -> None:
             stamp = time.strftime("%Y%m%dT%H%M%S", time.gmtime())
             millis = time.time_ns() // 1_000_000 % 1_000
             name = f"{stamp}{millis:03d}Z_{names.getrandbits(64):016x}.json.gz"
-            replace_file(folder / name, gzip.compress(content, 6, mtime=0), mode=0o644)
+            replace_file(Path(folder, name), gzip.compress(content, 6, mtime=0), mode=0o644)

@@ -48,7 +48,7 @@ def log_record(
     record: dict[str, Any] = {
         "schemaType": "ModelInvocationLog",
         "schemaVersion": "1.0",
-        "timestamp": invocation.timestamp.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "timestamp": invocation.timestamp.isoformat(timespec="seconds").replace("+00:00", "Z"),
         "accountId": invocation.account,
         "identity": {"arn": invocation.arn},
         "region": invocation.region,

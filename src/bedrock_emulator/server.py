@@ -45,6 +45,8 @@ class Emulator:
 
     def __init__(self, config: Config, engine: AnsweringEngine) -> None:
         self._config = config
+        # Now, not when it is first looked at: a parent that dies in between would never be missed.
+        self._parent = os.getppid()
         config.data_dir.mkdir(parents=True, exist_ok=True)
         self._lock = _lock_data_dir(config.data_dir)
         self.accounts = resolve_accounts(config)
@@ -131,7 +133,7 @@ class Emulator:
             loop.add_signal_handler(number, self.end)
         watchers = [asyncio.create_task(self._sweep())]
         if self._config.exit_with_parent:
-            watchers.append(asyncio.create_task(self._watch_parent(os.getppid())))
+            watchers.append(asyncio.create_task(self._watch_parent()))
         await self._ended.wait()
         for watcher in watchers:
             watcher.cancel()
@@ -153,11 +155,11 @@ class Emulator:
             await asyncio.sleep(SWEEP_S)
             self._server.sweep()
 
-    async def _watch_parent(self, parent: int) -> None:
+    async def _watch_parent(self) -> None:
         # prctl's death signal would come when the parent's thread ends, so the parent is polled.
         while True:
             await asyncio.sleep(PARENT_POLL_S)
-            if os.getppid() != parent:
+            if os.getppid() != self._parent:
                 self.end()
 
 

@@ -66,7 +66,7 @@ def frame(event_type: str, payload: Any, padding: int) -> bytes:
     """One event as a frame; a `chunk` carries its native JSON as base64."""
     if event_type == "chunk":
         payload = {"bytes": b64encode(orjson.dumps(payload)).decode()}
-    if padding:
+    if padding and "p" not in payload:
         payload = {**payload, "p": PADDING[:padding]}
     return eventstream.event(event_type, orjson.dumps(payload))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from email.utils import formatdate
@@ -118,7 +119,7 @@ class Exchange:
             self._writable = None
 
     def _head(self, status: int, headers: Headers, framing: str) -> bytes:
-        lines = [_status_line(status), f"date: {_http_date()}\r\n", framing]
+        lines = [_status_line(status), f"date: {_http_date(int(time.time()))}\r\n", framing]
         lines += [f"{name}: {value}\r\n" for name, value in headers.items()]
         if not self.keep_alive:
             lines.append("connection: close\r\n")
@@ -135,5 +136,6 @@ def _status_line(status: int) -> str:
     return f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\n"
 
 
-def _http_date() -> str:
-    return formatdate(usegmt=True)
+@lru_cache(maxsize=2)
+def _http_date(now_s: int) -> str:
+    return formatdate(now_s, usegmt=True)

@@ -6,6 +6,7 @@ A model id is one segment, however many `%2F` it holds; only then is it decoded.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from urllib.parse import unquote
 
 from bedrock_emulator.engine.types import EmulatedError, Operation
@@ -47,6 +48,7 @@ class OwnRoute:
 Route = RuntimeRoute | LoggingRoute | OwnRoute
 
 
+@lru_cache(maxsize=1_024)
 def route(method: str, raw_path: str) -> Route:
     """Raises UnknownOperationException (404), or ValidationException for an impossible model id."""
     segments = raw_path.split("/")

@@ -102,7 +102,7 @@ class Verifier:
         text = "\n".join(
             (
                 ALGORITHM,
-                signed_at.strftime(_AMZ_DATE),
+                _amz_date(signed_at),
                 authorization.scope,
                 hashlib.sha256(canonical).hexdigest(),
             )
@@ -205,10 +205,15 @@ def _parse_amz_date(text: str) -> datetime:
     return datetime.strptime(text, _AMZ_DATE).replace(tzinfo=UTC)
 
 
+@lru_cache(maxsize=16)
+def _amz_date(moment: datetime) -> str:
+    return moment.strftime(_AMZ_DATE)
+
+
 def _check_scope(authorization: Authorization, signed_at: datetime) -> None:
     if authorization.service != SERVICE:
         raise invalid(f"Credential should be scoped to correct service: '{SERVICE}'.")
-    day = signed_at.strftime("%Y%m%d")
+    day = _amz_date(signed_at)[:8]
     if authorization.date != day:
         raise invalid(
             "Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date "
@@ -217,15 +222,16 @@ def _check_scope(authorization: Authorization, signed_at: datetime) -> None:
 
 
 def _check_time(signed_at: datetime, now: datetime) -> None:
+    if abs(now - signed_at) <= MAX_SKEW:
+        return
     sent, here = signed_at.strftime(_AMZ_DATE), now.strftime(_AMZ_DATE)
     if signed_at < now - MAX_SKEW:
         limit = (now - MAX_SKEW).strftime(_AMZ_DATE)
         raise invalid(f"Signature expired: {sent} is now earlier than {limit} ({here} - 5 min.)")
-    if signed_at > now + MAX_SKEW:
-        limit = (now + MAX_SKEW).strftime(_AMZ_DATE)
-        raise invalid(
-            f"Signature not yet current: {sent} is still later than {limit} ({here} + 5 min.)"
-        )
+    limit = (now + MAX_SKEW).strftime(_AMZ_DATE)
+    raise invalid(
+        f"Signature not yet current: {sent} is still later than {limit} ({here} + 5 min.)"
+    )
 
 
 def invalid(message: str) -> EmulatedError:

@@ -7,13 +7,13 @@ import errno
 from datetime import UTC, datetime
 
 import pytest
+from tests.support.emulator import read_log
 
 from bedrock_emulator import invocation_log
 from bedrock_emulator.engine.types import TokenUsage
 from bedrock_emulator.invocation_log import Delivery, InvocationLog
 from bedrock_emulator.log_record import Invocation, log_record
 from bedrock_emulator.log_settings import LogSettings
-from tests.support.emulator import read_log
 
 AT = datetime(2026, 11, 23, 23, 59, 59, 900_000, tzinfo=UTC)
 
