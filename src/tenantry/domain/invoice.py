@@ -36,7 +36,8 @@ class InvoiceLine:
     model: str | None
     token_class: str | None
     quantity: int
-    amount: Decimal  # rounded once, half up
+    charge: Decimal  # as the ledger sums it, unrounded
+    amount: Decimal  # the charge rounded once, half up
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +53,8 @@ class DraftInvoice:
 
     @property
     def total(self) -> Decimal:
-        return money.total(line.amount for line in self.lines)
+        amounts = money.total(line.amount for line in self.lines)
+        return money.to_currency(amounts, self.currency)
 
     def to_json(self) -> dict[str, Any]:
         """What a tenant sees; holds no provider cost and no markup."""
@@ -65,7 +67,7 @@ class DraftInvoice:
             "period": {"start": _instant(self.period.start), "end": _instant(self.period.end)},
             "watermark": _instant(self.watermark),
             "lines": [_line_json(line) for line in self.lines],
-            "total": money.plain(self.total),
+            "total": format(self.total, "f"),
         }
 
     def sha256(self) -> str:
@@ -82,7 +84,11 @@ def draft(
     lines = []
     if tenant.plan.monthly_fee:
         fee = money.to_currency(tenant.plan.monthly_fee, tenant.currency)
-        lines.append(InvoiceLine("fee", f"Plan {tenant.plan.name}", None, None, 1, fee))
+        lines.append(
+            InvoiceLine(
+                "fee", f"Plan {tenant.plan.name}", None, None, 1, tenant.plan.monthly_fee, fee
+            )
+        )
     for row in sorted(usage, key=lambda line: (line.model, line.token_class)):
         lines.append(
             InvoiceLine(
@@ -91,6 +97,7 @@ def draft(
                 row.model,
                 row.token_class,
                 row.quantity,
+                row.charge,
                 money.to_currency(row.charge, tenant.currency),
             )
         )
@@ -130,5 +137,6 @@ def _line_json(line: InvoiceLine) -> dict[str, Any]:
         "model": line.model,
         "token_class": line.token_class,
         "quantity": line.quantity,
-        "amount": money.plain(line.amount),
+        "charge": money.plain(line.charge),
+        "amount": format(line.amount, "f"),
     }

@@ -49,10 +49,12 @@ def draft(tenant: str, instant: datetime | None, json_output: bool) -> None:
 def print_invoice(invoice: DraftInvoice) -> None:
     period = f"{invoice.period.start:%Y-%m-%d} to {invoice.period.end:%Y-%m-%d}"
     rows: list[tuple[object, ...]] = [
-        (line.description, line.quantity, f"{line.amount:,} {invoice.currency}")
+        (line.description, line.quantity, line.charge, f"{line.amount:,} {invoice.currency}")
         for line in invoice.lines
     ]
-    rows.append(("Total", None, f"{invoice.total:,} {invoice.currency}"))
+    rows.append(("Total", None, None, f"{invoice.total:,} {invoice.currency}"))
     print_table(
-        ("line", "quantity", "amount"), rows, title=f"Draft for {invoice.tenant_name}, {period}"
+        ("line", "quantity", "list charge", "amount"),
+        rows,
+        title=f"Draft for {invoice.tenant_name}, {period}",
     )

@@ -32,9 +32,9 @@ def print_table(
     for column in columns:
         table.add_column(column, overflow="fold")
     shown = [[_text(cell) for cell in row] for row in rows]
-    for number, column in enumerate(table.columns):
+    for number, drawn in enumerate(table.columns):
         if shown and all(_is_number(row[number]) for row in shown):
-            column.justify = "right"
+            drawn.justify = "right"
     for row in shown:
         table.add_row(*row)
     console = Console(highlight=False)

@@ -6,6 +6,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 from tenantry.adapters.shipped import corpus, corpus_bytes, corpus_questions
@@ -16,7 +17,7 @@ from tenantry.entrypoints.demo.show import Failed, Show, expect
 CHAT_MODEL = "amazon.nova-micro-v1:0"
 READY_S = 300.0  # the largest document of the demo is indexed long before
 MIDNIGHT_MARGIN_S = 120  # the day's hundred must fall into one day
-QUESTIONS_SHOWN = 1
+QUESTIONS_SHOWN = 2
 HANGUP_WORDS = "the quick brown fox jumps over the lazy dog " * 12
 
 
@@ -83,6 +84,12 @@ def isolation(walk: Walk, ids: Mapping[str, str]) -> None:
     strangers = {str(p["title"]) for p in reply.body["passages"]} - titles
     expect(not strangers, f"no foreign passage is found, not {strangers}")
     name = walk.players["sqlite"].name
+    walk.show.say(f"{name}: {foreign.question}")
+    answer = walk.api("sqlite").post("/v1/answers", {"question": foreign.question})
+    expect(answer.status == 200, f"the question is answered: {answer.body}")
+    cited = {str(citation["title"]) for citation in answer.body["citations"]}
+    expect(cited <= titles, f"no foreign passage is cited, not {cited - titles}")
+    walk.show.quote(_shortened(answer.body["answer"]))
     walk.show.checked(f"{name} asks a PostgreSQL question and gets no foreign passage")
     for path in (f"/v1/documents/{ids['postgresql']}", f"/v1/documents/{ids['sqlite']}/content"):
         reply = walk.api("python").get(path)
@@ -180,12 +187,17 @@ def statements(walk: Walk) -> None:
         expect(not leaked, f"an invoice shows no {leaked}")
         walk.show.say(f"draft invoice of {player.name}, {draft['period']['start'][:10]} on")
         walk.show.table(
-            ("", "quantity", "amount"),
+            ("", "quantity", "list charge", "amount"),
             [
-                (line["description"], f"{line['quantity']:,}", f"{line['amount']}")
+                (
+                    line["description"],
+                    f"{line['quantity']:,}",
+                    line["charge"],
+                    f"{Decimal(line['amount']):,}",
+                )
                 for line in draft["lines"]
             ]
-            + [("Total", "", f"{draft['total']} {draft['currency']}")],
+            + [("Total", "", "", f"{Decimal(draft['total']):,} {draft['currency']}")],
         )
 
 

@@ -42,7 +42,7 @@ def reconcile(show: Show, emulator: Api, run_keeper: RunKeeper) -> None:
     total = {name: sum(counts[name] for counts in billed.values()) for name in _CLASSES}
     expect(bool(billed), "there is a bill")
     show.table(
-        ("", "attempts", *(name.replace("_", " ") for name in total)),
+        ("", "attempts", "in", "out", "read", "write 5m", "write 1h"),
         [
             (name, f"{len(billed):,}", *(f"{count:,}" for count in total.values()))
             for name in ("Bedrock's bill", "Tenantry's ledger")
