@@ -1,0 +1,88 @@
+"""Bedrock requests as calls: whatever comes is understood or refused."""
+
+from typing import Any
+
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tenantry.domain.errors import BadRequest
+from tenantry.entrypoints.http.bedrock.metadata import CLIENT_KEYS_MAX, OUR_KEYS, request_metadata
+from tenantry.entrypoints.http.bedrock.requests import (
+    to_converse_call,
+    to_count_tokens,
+    to_invoke_call,
+)
+
+json_values = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**53), 2**53)
+    | st.floats(allow_nan=False)
+    | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=6), inner),
+    max_leaves=8,
+)
+CONVERSE_MEMBERS = [
+    "messages", "system", "inferenceConfig", "toolConfig", "guardrailConfig", "serviceTier",
+    "additionalModelRequestFields", "promptVariables", "additionalModelResponseFieldPaths",
+    "requestMetadata", "performanceConfig", "outputConfig",
+]  # fmt: skip
+
+
+def test_tier_and_metadata_are_taken_out_and_nulls_are_absent() -> None:
+    body = {
+        "messages": [{"role": "user", "content": [{"text": "hi"}]}],
+        "system": None,
+        "serviceTier": {"type": "flex"},
+        "requestMetadata": {"team": "a"},
+    }
+    call = to_converse_call("m", body, "Converse")
+    assert call.body == {"messages": body["messages"]}
+    assert (call.service_tier, call.request_metadata) == ("flex", {"team": "a"})
+
+
+@given(st.dictionaries(st.sampled_from([*CONVERSE_MEMBERS, "x"]), json_values))
+def test_any_converse_body(body: dict[str, Any]) -> None:
+    try:
+        call = to_converse_call("m", body, "ConverseStream")
+    except BadRequest:
+        return
+    assert "x" not in call.body
+    assert not {"serviceTier", "requestMetadata"} & call.body.keys()
+
+
+@given(json_values, st.sampled_from(["converse", "invokeModel", "x"]))
+def test_any_count_tokens_body(value: Any, kind: str) -> None:
+    for body in ({"input": value}, {"input": {kind: value}}, {"input": {kind: {"body": value}}}):
+        try:
+            assert to_count_tokens("m", body) == body
+        except BadRequest:
+            continue
+
+
+@given(st.binary(max_size=30) | json_values.map(orjson.dumps), st.text(max_size=30))
+def test_any_invoke_body_and_metadata(body: bytes, metadata: str) -> None:
+    headers = {"x-amzn-bedrock-request-metadata": metadata, "x-tenantry-tenant": "tnt_b"}
+    try:
+        call = to_invoke_call("m", body, headers, "InvokeModel")
+    except BadRequest:
+        return
+    assert call.headers == {}
+
+
+@given(st.dictionaries(st.text(max_size=5), st.text(max_size=5), max_size=16))
+def test_metadata_is_the_clients_own_or_refused(value: dict[str, str]) -> None:
+    try:
+        held = request_metadata(value)
+    except BadRequest:
+        return
+    assert held == value
+    assert len(held) <= CLIENT_KEYS_MAX and not OUR_KEYS & held.keys()
+
+
+@pytest.mark.parametrize("model", ["", "a\nb", "a\x00", "x" * 2_049])
+def test_a_model_id_that_is_none(model: str) -> None:
+    with pytest.raises(BadRequest):
+        to_converse_call(model, {}, "Converse")

@@ -1,0 +1,51 @@
+"""Dispatch by raw path."""
+
+import string
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tenantry.entrypoints.http.adminplane import ADMIN_PLANE
+from tenantry.entrypoints.http.dataplane import DATA_PLANE
+from tenantry.entrypoints.http.routes import Access, family_of
+
+ARN = "arn%3Aaws%3Abedrock%3Aus-east-1%3A111111111111%3Ainference-profile%2Fus.x"
+
+
+def test_a_slash_inside_a_segment_stays_inside() -> None:
+    match = DATA_PLANE.match("POST", f"/model/{ARN}/converse")
+    assert match.route is not None and match.route.template == "/model/{model}/converse"
+    model = "arn:aws:bedrock:us-east-1:111111111111:inference-profile/us.x"
+    assert match.params == {"model": model}
+
+
+def test_every_route_is_found_and_speaks_its_paths_family() -> None:
+    for table in (DATA_PLANE, ADMIN_PLANE):
+        for route in table.routes:
+            path = "/".join(
+                "" if not p else "x" if p[0] == "{" else p for p in ("", *route.segments)
+            )
+            assert table.match(route.method, path).route is route
+            assert family_of(path) == route.family
+
+
+def test_no_tenants_route_is_public_and_no_read_is_stale() -> None:
+    for route in DATA_PLANE.routes:
+        assert route.access is not Access.OPERATOR
+        if route.template != "/openapi.json":
+            assert route.access is not Access.PUBLIC
+        if route.method == "GET" and route.access is not Access.PUBLIC:
+            assert route.access is Access.TENANT_FRESH, f"{route.template} passes no admission"
+
+
+def test_the_control_plane_is_the_operators_alone() -> None:
+    for route in ADMIN_PLANE.routes:
+        public = route.template in ("/healthz", "/readyz", "/metrics", "/openapi.json")
+        assert route.access is (Access.PUBLIC if public else Access.OPERATOR)
+
+
+@given(st.text(string.printable, max_size=40), st.sampled_from(["GET", "POST", "HEAD", "X"]))
+def test_any_path_has_an_answer(path: str, method: str) -> None:
+    DATA_PLANE.match(method, path)
+    DATA_PLANE.match(method, f"/model/{path}/converse")
+    assert family_of(path)
