@@ -1,0 +1,104 @@
+"""Raw HTTP: limits, pipelining, chunked bodies, what is not HTTP."""
+
+from __future__ import annotations
+
+import json
+import socket
+from contextlib import closing
+
+import pytest
+
+HELLO = json.dumps({"messages": [{"role": "user", "content": [{"text": "hi"}]}]}).encode()
+PATH = "/model/amazon.nova-lite-v1%3A0/converse"
+
+
+def connect(emulator):
+    host, port = emulator.url.removeprefix("http://").split(":")
+    return closing(socket.create_connection((host, int(port)), timeout=30))
+
+
+def head(emulator, extra="", path=PATH, version="1.1"):
+    return (
+        f"POST {path} HTTP/{version}\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+        f"Authorization: Bearer {emulator.pool.bearer_key}\r\n{extra}\r\n"
+    ).encode()
+
+
+def everything(connection) -> bytes:
+    parts = []
+    while part := connection.recv(65_536):
+        parts.append(part)
+    return b"".join(parts)
+
+
+def statuses(data: bytes) -> list[str]:
+    return [part[:3].decode() for part in data.split(b"HTTP/1.1 ")[1:]]
+
+
+def test_pipelined_requests_are_answered_in_order(emulator):
+    one = head(emulator, f"Content-Length: {len(HELLO)}\r\n") + HELLO
+    last = head(emulator, "Content-Length: 2\r\nConnection: close\r\n", PATH + "x") + b"{}"
+    with connect(emulator) as connection:
+        connection.sendall(one + one + last)
+        assert statuses(everything(connection)) == ["200", "200", "404"]
+
+
+def test_chunked_and_byte_by_byte(emulator):
+    chunks = b"".join(b"1\r\n%c\r\n" % byte for byte in HELLO) + b"0\r\n\r\n"
+    with connect(emulator) as connection:
+        connection.sendall(head(emulator, "Transfer-Encoding: chunked\r\nConnection: close\r\n"))
+        for start in range(0, len(chunks), 7):
+            connection.sendall(chunks[start : start + 7])
+        assert statuses(everything(connection)) == ["200"]
+
+
+def test_expect_continue(emulator):
+    extra = f"Content-Length: {len(HELLO)}\r\nExpect: 100-continue\r\nConnection: close\r\n"
+    with connect(emulator) as connection:
+        connection.sendall(head(emulator, extra))
+        assert connection.recv(100).startswith(b"HTTP/1.1 100 ")
+        connection.sendall(HELLO)
+        assert statuses(everything(connection)) == ["200"]
+
+
+def test_a_stream_to_http_1_0_has_no_chunks(emulator):
+    extra = f"Content-Length: {len(HELLO)}\r\n"
+    with connect(emulator) as connection:
+        connection.sendall(head(emulator, extra, PATH + "-stream", "1.0") + HELLO)
+        data = everything(connection)
+    assert b"transfer-encoding" not in data.lower()
+    assert data.split(b"\r\n\r\n", 1)[1][:1] == b"\0"
+
+
+@pytest.mark.parametrize("announced", [True, False])
+def test_a_body_over_25_million_bytes(emulator, announced):
+    size = 25_000_001
+    framing = f"Content-Length: {size}\r\n" if announced else "Transfer-Encoding: chunked\r\n"
+    with connect(emulator) as connection:
+        connection.sendall(head(emulator, framing))
+        body = b" " * size
+        connection.sendall(body if announced else b"%x\r\n%b\r\n0\r\n\r\n" % (size, body))
+        data = everything(connection)
+    assert statuses(data) == ["413"]
+    assert b"RequestEntityTooLargeException" in data
+
+
+@pytest.mark.parametrize(
+    ("request_text", "status"),
+    [
+        (b"nonsense\r\n\r\n", "400"),
+        (b"POST / HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nxx", "400"),
+        (
+            b"POST / HTTP/1.1\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+            "400",
+        ),
+        (b"GET /" + b"a" * 20_000 + b" HTTP/1.1\r\nHost: h\r\n\r\n", "414"),
+        (b"GET / HTTP/1.1\r\n" + b"A: b\r\n" * 300 + b"\r\n", "431"),
+        (b"POST / HTTP/1.1\r\nContent-Length: 999999999999\r\n\r\n", "413"),
+    ],
+)
+def test_what_is_not_read_to_its_end(emulator, request_text, status):
+    with connect(emulator) as connection:
+        connection.sendall(request_text)
+        assert statuses(everything(connection)) == [status]
+    assert emulator.own("GET", "health") == {"status": "ready"}
