@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import argparse
+import json
+import os
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from bedrock_emulator.config import Config, ConfigError, load
+from bedrock_emulator.config import Config, ConfigError, load, parse
 
+# A JSON list in the words of `[[accounts]]`, for credentials that belong in no file.
+ACCOUNTS_VARIABLE = "BEDROCK_EMULATOR_ACCOUNTS"
 EPILOG = """\
 example:
   python -m bedrock_emulator --data-dir /tmp/bedrock --http-port 0 --https-port 0
@@ -67,13 +71,22 @@ def _bounded(text: str, highest: int) -> int:
 
 
 def _config(options: argparse.Namespace) -> Config:
-    config = Config() if options.config is None else load(options.config)
+    config = Config() if options.config is None else load(options.config, options.data_dir)
     given: dict[str, Any] = {
         name: value
         for name, value in vars(options).items()
         if name != "config" and value is not None
     }
-    return replace(config, **given)
+    config = replace(config, **given)
+    accounts = os.environ.get(ACCOUNTS_VARIABLE)
+    if config.accounts or not accounts:
+        return config
+    try:
+        document = {"accounts": json.loads(accounts)}
+    except ValueError as error:
+        raise ConfigError(f"{ACCOUNTS_VARIABLE}: {error}") from error
+    parsed = parse(document, base_dir=Path(), data_dir=config.data_dir)
+    return replace(config, accounts=parsed.accounts)
 
 
 def _serve(config: Config) -> int:

@@ -92,4 +92,4 @@ def _read(path: Path, config: Config) -> tuple[Account, ...]:
         raise ConfigError(f"{path}: {error}") from error
     if not isinstance(document, dict) or set(document) != {"accounts"}:
         raise ConfigError(f"{path}: not a list of accounts")
-    return parse(document, base_dir=config.data_dir).accounts
+    return parse(document, base_dir=Path(), data_dir=config.data_dir).accounts

@@ -43,24 +43,25 @@ class Config:
     rules: tuple[dict[str, Any], ...] = ()
 
 
-def load(path: Path) -> Config:
-    """Reads a TOML file; raises ConfigError."""
+def load(path: Path, data_dir: Path | None = None) -> Config:
+    """Reads a TOML file; `data_dir` replaces the file's. Raises ConfigError."""
     try:
         document = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: {error}") from error
-    return parse(document, base_dir=path.parent)
+    return parse(document, base_dir=path.parent, data_dir=data_dir)
 
 
-def parse(document: dict[str, Any], *, base_dir: Path) -> Config:
-    """Relative folders in the document are relative to `base_dir`."""
+def parse(document: dict[str, Any], *, base_dir: Path, data_dir: Path | None = None) -> Config:
+    """`data_dir` in the document is relative to `base_dir`, log folders to the data folder."""
     table = _Table(document, "")
     default = Config()
+    named_dir = base_dir / table.take("data_dir", str, str(default.data_dir))
     log = table.table("log")
     config = Config(
-        data_dir=base_dir / table.take("data_dir", str, str(default.data_dir)),
+        data_dir=named_dir if data_dir is None else data_dir,
         host=table.take("host", str, default.host),
         http_port=table.integer("http_port", default.http_port, 0, 65_535),
         https_port=table.integer("https_port", default.https_port, 0, 65_535),

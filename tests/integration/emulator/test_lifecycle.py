@@ -54,6 +54,23 @@ def test_configured_accounts_are_used_and_not_printed(tmp_path):
         assert account.bearer_key == "bearer-secret"
 
 
+def test_accounts_from_the_environment(tmp_path):
+    accounts = [
+        {"id": "666666666666", "credentials": [{"bearer_key": "b"}]},
+        {
+            "id": "777777777777",
+            "credentials": [{"access_key_id": "AKIA7", "secret_access_key": "s"}],
+        },
+    ]
+    env = {"BEDROCK_EMULATOR_ACCOUNTS": json.dumps(accounts)}
+    with start_emulator(tmp_path, env=env) as emulator:
+        first, second = emulator.accounts
+        emulator.client(account=second).converse(modelId=NOVA, messages=HELLO)
+        assert len(emulator.logged(second)) == 1
+        assert emulator.logged(first) == []
+        assert first.log_dir.is_relative_to(emulator.data_dir)
+
+
 @pytest.mark.parametrize(
     ("config", "named"),
     [
