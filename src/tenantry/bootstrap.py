@@ -37,6 +37,7 @@ from tenantry.adapters.postgres.control import PostgresControl
 from tenantry.adapters.postgres.directory import PostgresDirectory
 from tenantry.adapters.postgres.embedded import EmbeddedCluster
 from tenantry.adapters.postgres.errors import ClusterNotRunning
+from tenantry.adapters.postgres.idempotency import PostgresIdempotency
 from tenantry.adapters.postgres.keeper import PostgresLedgerKeeper
 from tenantry.adapters.postgres.ledger import PostgresTenantLedger
 from tenantry.adapters.postgres.manifest import PostgresManifest
@@ -49,6 +50,7 @@ from tenantry.application.answers import Answers
 from tenantry.application.authenticate import Authenticator
 from tenantry.application.embeddings import Embeddings
 from tenantry.application.gate import Gate
+from tenantry.application.idempotency import Idempotent
 from tenantry.application.inference import Inference
 from tenantry.application.knowledge import Knowledge
 from tenantry.application.knowledge import OwnedTasks as IndexingTasks
@@ -232,6 +234,7 @@ class Gateway:
     embeddings: Embeddings
     library: Library
     answers: Answers
+    idempotent: Idempotent
     ledger: TenantLedger
     keeper: LedgerKeeper
     control: ControlPlane
@@ -307,6 +310,7 @@ async def gateway(config: Settings) -> AsyncIterator[Gateway]:
             answers=Answers(
                 gate, planning, embeddings, calls, model, knowledge, tasks, clock, limits
             ),
+            idempotent=Idempotent(PostgresIdempotency(databases.app), sealer, keyring, tasks),
             ledger=PostgresTenantLedger(TenantWork(databases.app)),
             keeper=PostgresLedgerKeeper(databases.control, databases.operator),
             control=_control(config, databases),

@@ -21,6 +21,7 @@ from tests.support.http_tenant_services import (
     MemoryLedger,
     MemoryLibrary,
 )
+from tests.support.idempotency import MemoryIdempotency, idempotent_over
 
 from tenantry.application.authenticate import Authenticator
 from tenantry.application.calls import ChatCall, Completed, Embedded
@@ -38,6 +39,7 @@ from tenantry.domain.usage import Usage
 from tenantry.entrypoints.http.labels import LABELS
 from tenantry.entrypoints.http.metrics import Counters, local_counters
 from tenantry.entrypoints.http.services import Services
+from tenantry.ports.idempotency import IdempotencyStore
 
 OPERATOR_TOKEN = "op_" + "o" * 40
 CHARGE = Decimal("0.0315")
@@ -275,6 +277,7 @@ class FixedServices:
         self.answers = FixedAnswers()
         self.control = MemoryControl([tenant("acme"), tenant("bolt")], PLACEMENT)
         self.unready: TenantryError | None = None
+        self.idempotency: IdempotencyStore = MemoryIdempotency()
 
     def services(self, counters: Counters | None = None) -> Services:
         """Must be called on the loop that will serve."""
@@ -296,6 +299,7 @@ class FixedServices:
             library=self.library,
             answers=self.answers,
             ledger=MemoryLedger(),
+            idempotent=idempotent_over(self.idempotency),
             control=control,
             clock=SystemClock(),
             operator_token_sha256=hashlib.sha256(OPERATOR_TOKEN.encode()).digest(),

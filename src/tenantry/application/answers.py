@@ -129,6 +129,7 @@ class Answers:
             self._clock,
             self._limits,
             call=_CHAT_CALL,
+            recorded=ctx.idempotency is not None,
         )
         self._tasks.start(self._stream(ctx, asked, streamed, found), name="answer-stream")
         try:

@@ -12,11 +12,23 @@ from tenantry.domain.tenant import Principal
 
 @dataclass(frozen=True, slots=True)
 class Idempotency:
-    """`implied`: made of boto3's `amz-sdk-invocation-id`; such a call joins the one in flight."""
+    """`implied`: made of boto3's `amz-sdk-invocation-id`; such a call joins the one in flight.
+
+    `body_sha256` is of the body and of all else that decides the answer. `resent`: the client
+    says that it sent this before.
+    """
 
     key: str
     body_sha256: bytes
     implied: bool
+    resent: bool = False
+
+
+@dataclass(slots=True)
+class Progress:
+    """How far a request came; written by the use cases, read by whoever must know it."""
+
+    admitted: bool = False  # from here on a model may have been asked
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,3 +43,4 @@ class RequestContext:
     run_id: str | None = None
     idempotency: Idempotency | None = None
     wire: Literal["bedrock", "openai", "anthropic", "tenantry"] = "tenantry"
+    progress: Progress = field(default_factory=Progress)

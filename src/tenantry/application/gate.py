@@ -52,4 +52,5 @@ class Gate:
             counts_as_request=counts_as_request,
             paced_by_minute=paced_by_minute,
         )
+        ctx.progress.admitted = True
         return AdmittedRequest(self._port, admission, ctx.request_id, self._tasks, self._limits)

@@ -65,7 +65,13 @@ class Inference:
 
     async def stream(self, ctx: RequestContext, chat: ChatCall) -> StreamedAnswer:
         """An answer under way, returned once upstream has begun to answer."""
-        answer = StreamedAnswer(ctx.request_id, chat, self._clock, self._limits)
+        answer = StreamedAnswer(
+            ctx.request_id,
+            chat,
+            self._clock,
+            self._limits,
+            recorded=ctx.idempotency is not None,
+        )
         self._tasks.start(self._stream(ctx, chat, answer), name="stream")
         try:
             await asyncio.shield(answer.started)

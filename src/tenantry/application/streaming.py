@@ -50,6 +50,7 @@ class StreamedAnswer:
         limits: StreamLimits,
         *,
         call: int = 0,
+        recorded: bool = False,
     ) -> None:
         self.request_id = request_id
         self.headers: Mapping[str, str] = {}
@@ -57,6 +58,7 @@ class StreamedAnswer:
         self.started: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._chat = chat
         self._call = call  # its number within the request
+        self._recorded = recorded  # read to its end even when its client has gone
         self._clock = clock
         self._limits = limits
         self._queue: asyncio.Queue[Frame | None] = asyncio.Queue(FRAMES_BUFFERED_MAX)
@@ -81,8 +83,15 @@ class StreamedAnswer:
         """The client has gone; the answer is still read and settled. Idempotent."""
         if self._left_at is None:
             self._left_at = self._clock.monotonic()
-            while not self._queue.empty():
-                self._queue.get_nowait()
+            if not self._recorded:
+                self._end_early()
+
+    def _end_early(self) -> None:
+        """Nobody reads any more, and whoever still does is told so."""
+        self._recorded = False
+        while not self._queue.empty():
+            self._queue.get_nowait()
+        self._queue.put_nowait(None)
 
     def refuse(self, failure: TenantryError) -> None:
         """The answer never began; whoever waits for it is told."""
@@ -166,7 +175,7 @@ class StreamedAnswer:
         await self._offer(None)
 
     async def _offer(self, frame: Frame | None) -> None:
-        if self._left_at is not None:
+        if self._left_at is not None and not self._recorded:
             return
         try:
             self._queue.put_nowait(frame)
@@ -176,6 +185,7 @@ class StreamedAnswer:
                     await self._queue.put(frame)
             except TimeoutError:
                 self.leave()
+                self._end_early()
 
     def _drained_enough(self) -> bool:
         if self._left_at is None:

@@ -16,6 +16,7 @@ class Purpose(StrEnum):
     PROMPT_SALT = "prompt-salt"
     SEGMENT = "segment"
     BLOB = "blob"
+    IDEMPOTENCY_HMAC = "idempotency-hmac"
 
 
 class KeyStore(Protocol):

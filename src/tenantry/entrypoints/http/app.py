@@ -8,6 +8,7 @@ import hmac
 import logging
 import traceback
 from collections.abc import Mapping
+from functools import partial
 from uuid import UUID
 
 from tenantry.application.authenticate import BearerKey, require
@@ -17,6 +18,7 @@ from tenantry.domain.tenant import Principal
 from tenantry.entrypoints.http.call import Call
 from tenantry.entrypoints.http.credentials import credentials_of
 from tenantry.entrypoints.http.errors import status_response, to_response
+from tenantry.entrypoints.http.once import answer_once, key_of
 from tenantry.entrypoints.http.ratelimit import policy_header
 from tenantry.entrypoints.http.response import Response, StreamingResponse
 from tenantry.entrypoints.http.routes import Access, Route, RouteTable, family_of
@@ -85,23 +87,34 @@ class App:
         try:
             principal = await self._who(route, request)
             call = Call(self._services, request, request_id, route, params, principal)
-            answer = await route.handler(call)
-        except TenantryError as error:
-            if isinstance(error, Unavailable):
-                _log.warning("unavailable at %s: %s", route.template, _where(error))
-            answer = to_response(error, route.family, request_id)
+            call.idempotency = key_of(call)
+            if call.idempotency is None:
+                answer = await route.handler(call)
+            else:
+                refusal = partial(self._refusal, route=route, request_id=request_id)
+                again = partial(self._who, route, request, fresh=True)
+                answer, request_id = await answer_once(call, refusal, again)
         except Exception as error:
-            # Content could be in the message of an exception: only its kind and place are logged.
-            _log.error("unexpected at %s: %s", route.template, _where(error))
-            message = "Something unexpected went wrong."
-            answer = status_response(500, message, route.family, request_id)
+            answer = self._refusal(error, route=route, request_id=request_id)
         self._tag(answer, route, principal, request_id)
         if isinstance(answer, Response):
             self._send(answer, exchange)
         else:
             await self._send_stream(answer, route, exchange)
 
-    async def _who(self, route: Route, request: Request) -> Principal | None:
+    def _refusal(self, error: Exception, *, route: Route, request_id: UUID) -> Response:
+        if isinstance(error, TenantryError):
+            if isinstance(error, Unavailable):
+                _log.warning("unavailable at %s: %s", route.template, _where(error))
+            return to_response(error, route.family, request_id)
+        # Content could be in the message of an exception: only its kind and place are logged.
+        _log.error("unexpected at %s: %s", route.template, _where(error))
+        message = "Something unexpected went wrong."
+        return status_response(500, message, route.family, request_id)
+
+    async def _who(
+        self, route: Route, request: Request, *, fresh: bool = False
+    ) -> Principal | None:
         if route.access is Access.PUBLIC:
             return None
         if route.access is Access.OPERATOR:
@@ -110,7 +123,7 @@ class App:
         principal = await self._services.authenticator.authenticate(
             credentials_of(request),
             now=self._services.clock.now(),
-            fresh=route.access is Access.TENANT_FRESH,
+            fresh=fresh or route.access is Access.TENANT_FRESH,
         )
         for scope in route.scopes:
             require(principal, scope)

@@ -26,6 +26,7 @@ async def make_services(config: Settings, counters: Counters) -> Services:
         library=gateway.library,
         answers=gateway.answers,
         ledger=gateway.ledger,
+        idempotent=gateway.idempotent,
         control=gateway.control,
         clock=gateway.clock,
         operator_token_sha256=gateway.operator_token_sha256,

@@ -13,16 +13,19 @@ from typing import Final
 from tenantry.application.context import Idempotency
 from tenantry.domain.access import tags_from
 from tenantry.domain.errors import BadRequest
+from tenantry.entrypoints.http.errors import Family
 from tenantry.entrypoints.http.wire.request import Request
 
 USER_CHARS_MAX: Final = 256
 TAGS_MAX: Final = 8
-IDEMPOTENCY_KEY_CHARS_MAX: Final = 255
 
 _TAG_KEY = re.compile(r"[A-Za-z0-9_.-]{1,64}", re.ASCII)
 _TAG_VALUE = re.compile(r"[A-Za-z0-9_.:/@+ -]{1,128}", re.ASCII)
 _RUN = re.compile(r"[A-Za-z0-9_.:/-]{1,128}", re.ASCII)
+_IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,255}", re.ASCII)
 _INVOCATION = re.compile(r"[A-Za-z0-9-]{8,64}", re.ASCII)
+_ATTEMPT = re.compile(r"attempt=([0-9]{1,4})(?![0-9])", re.ASCII)
+_DECIDING = ("x-tenantry-", "x-amzn-bedrock-")
 
 
 def user_from(value: str | None, *, field: str = "x-tenantry-user") -> str | None:
@@ -69,27 +72,31 @@ def run_of(headers: Mapping[str, str]) -> str | None:
     return value
 
 
-def idempotency_of(request: Request) -> Idempotency | None:
-    """`Idempotency-Key`, else boto3's `amz-sdk-invocation-id`, bound to route and body."""
+def idempotency_of(request: Request, family: Family) -> Idempotency | None:
+    """`Idempotency-Key`; on the Bedrock wire else the SDK's own `amz-sdk-invocation-id`."""
     if request.method != "POST":
         return None
-    explicit = request.headers.get("idempotency-key")
-    if explicit is not None:
-        if not 0 < len(explicit) <= IDEMPOTENCY_KEY_CHARS_MAX or not (
-            explicit.isascii() and explicit.isprintable()
-        ):
-            raise BadRequest("`Idempotency-Key` takes 1 to 255 printable ASCII characters.")
-        return Idempotency(explicit, _digest(request), implied=False)
-    invocation = request.headers.get("amz-sdk-invocation-id")
-    if invocation is None or not _INVOCATION.fullmatch(invocation):
+    headers = request.headers
+    given = headers.get("idempotency-key")
+    if given is not None:
+        if not _IDEMPOTENCY_KEY.fullmatch(given):
+            raise BadRequest("`Idempotency-Key` takes 1 to 255 visible ASCII characters.")
+        return Idempotency(given, _digest(request), implied=False)
+    invocation = headers.get("amz-sdk-invocation-id")
+    if family != "bedrock" or invocation is None or not _INVOCATION.fullmatch(invocation):
         return None
-    return Idempotency(invocation, _digest(request), implied=True)
+    attempt = _ATTEMPT.match(headers.get("amz-sdk-request", ""))
+    resent = attempt is not None and int(attempt[1]) > 1
+    return Idempotency(invocation, _digest(request), implied=True, resent=resent)
 
 
 def _digest(request: Request) -> bytes:
-    """The same body on another route is another request."""
-    digest = hashlib.sha256(request.raw_path.encode())
-    digest.update(b"\n")
+    """Of the body and all else that decides the answer: the same body on another route, for other
+    groups or with another guardrail is another request."""
+    told = sorted(item for item in request.header_items if item[0].startswith(_DECIDING))
+    lines = [request.raw_path, request.raw_query, *(f"{name}:{value}" for name, value in told)]
+    digest = hashlib.sha256("\n".join(lines).encode("latin-1", "replace"))
+    digest.update(b"\n\n")
     digest.update(request.body)
     return digest.digest()
 

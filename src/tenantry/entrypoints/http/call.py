@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl
 from uuid import UUID
 
-from tenantry.application.context import RequestContext
+from tenantry.application.context import Idempotency, Progress, RequestContext
 from tenantry.domain.errors import BadRequest
 from tenantry.domain.tenant import Principal
 from tenantry.entrypoints.http import attribution
@@ -30,6 +30,8 @@ class Call:
     route: Route
     params: Mapping[str, str]
     principal: Principal | None = None
+    idempotency: Idempotency | None = None
+    progress: Progress = field(default_factory=Progress)
 
     def tenant(self) -> Principal:
         """Who asks, on a tenant's route."""
@@ -73,6 +75,7 @@ class Call:
             groups=attribution.groups_of(headers),
             tags=attribution.tags_of(headers),
             run_id=attribution.run_of(headers),
-            idempotency=attribution.idempotency_of(self.request),
+            idempotency=self.idempotency,
             wire=self.route.family,
+            progress=self.progress,
         )

@@ -15,6 +15,7 @@ from tenantry.application.authenticate import Authenticator
 from tenantry.application.calls import ChatCall, Completed, Embedded, Streamed
 from tenantry.application.context import RequestContext
 from tenantry.application.documents import Content, Page
+from tenantry.application.idempotency import Idempotent
 from tenantry.application.library import Added, Found
 from tenantry.domain.document import Document
 from tenantry.domain.filter import Filter
@@ -111,6 +112,7 @@ class Services:
     library: Library
     answers: Answers
     ledger: TenantLedger
+    idempotent: Idempotent
     control: ControlPlane
     clock: Clock
     operator_token_sha256: bytes

@@ -1,0 +1,79 @@
+"""POST routes under an idempotency key: run once, answered as often as asked."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Final
+from uuid import UUID
+
+from tenantry.application.context import Idempotency
+from tenantry.application.idempotency import Made, Whole
+from tenantry.application.recording import Flow
+from tenantry.domain.errors import UpstreamThrottled
+from tenantry.entrypoints.http.attribution import idempotency_of
+from tenantry.entrypoints.http.call import Call
+from tenantry.entrypoints.http.response import Response, StreamingResponse
+
+REPLAYED_HEADER: Final = "idempotent-replayed"
+_PIECE_BYTES: Final = 65_536  # of a replayed stream, so that a slow client holds no more of it
+
+
+def key_of(call: Call) -> Idempotency | None:
+    """The key under which to answer, if any. Raises `BadRequest`."""
+    return None if call.principal is None else idempotency_of(call.request, call.route.family)
+
+
+async def answer_once(
+    call: Call,
+    refusal: Callable[[Exception], Response],
+    authenticate_again: Callable[[], Awaitable[object]],
+) -> tuple[Response | StreamingResponse, UUID]:
+    """The answer, and the id of the request that made it.
+
+    A replay passes no admission, which would have looked at tenant and API key again, so it
+    authenticates afresh.
+    """
+    assert call.principal is not None and call.idempotency is not None, "nothing to run once"
+
+    async def make() -> Made:
+        try:
+            answer = await call.route.handler(call)
+        except Exception as error:
+            return Made(_to_whole(refusal(error)), _spent(call, error))
+        if isinstance(answer, Response):
+            return Made(_to_whole(answer), spent=True)
+        return Made(Flow(answer.headers, answer.chunks, answer.leave), spent=True)
+
+    done = await call.services.idempotent.run(
+        call.principal, call.request_id, call.idempotency, make
+    )
+    if done.replayed:
+        await authenticate_again()
+    answer = _from(done.answer)
+    if done.replayed:
+        answer.headers[REPLAYED_HEADER] = "true"
+    return answer, done.request_id
+
+
+def _spent(call: Call, error: Exception) -> bool:
+    """Whether a failed run may have cost anything. A throttled model billed nothing, and its
+    refusal asks for the same request again."""
+    return call.progress.admitted and not isinstance(error, UpstreamThrottled)
+
+
+def _to_whole(response: Response) -> Whole:
+    return Whole(response.status, dict(response.headers), response.body)
+
+
+def _from(answer: Whole | Flow) -> Response | StreamingResponse:
+    headers = dict(answer.headers)
+    if isinstance(answer, Flow):
+        return StreamingResponse(answer.chunks, headers, answer.leave)
+    if answer.streamed:
+        return StreamingResponse(_pieces(answer.body), headers, lambda: None)
+    return Response(answer.status, answer.body, headers)
+
+
+async def _pieces(body: bytes) -> AsyncIterator[bytes]:
+    for start in range(0, len(body), _PIECE_BYTES):
+        yield body[start : start + _PIECE_BYTES]
