@@ -74,9 +74,6 @@ class Settings:
     )
     upstream_idle_timeout_ms: Millis = _setting(120_000, "between two chunks of a stream")
     upstream_total_timeout_ms: Millis = _setting(900_000, "of one attempt, from first to last byte")
-    upstream_attempts_max: Annotated[int, msgspec.Meta(ge=1, le=10)] = _setting(
-        3, "attempts of one call; each is a row of the ledger"
-    )
     upstream_connections_max: Count = _setting(512, "connections to Bedrock of one worker")
 
     # What listens
@@ -87,8 +84,6 @@ class Settings:
     admin_port: Port = _setting(9090, "admin API, console and metrics; 0: any free port")
     workers: Annotated[int, msgspec.Meta(ge=1, le=256)] = _setting(1, "gateway processes")
     shutdown_grace_ms: Millis = _setting(30_000, "for requests in flight when asked to stop")
-    body_max_bytes: Bytes = _setting(25_000_000, "of a request body; Bedrock's own limit")
-    requests_in_flight_max: Count = _setting(2_048, "of one worker; more are answered 503")
 
     # Metering
     settle_wait_ms: Millis = _setting(5_000, "for a settlement to be durable; then 503 and unknown")
@@ -99,16 +94,9 @@ class Settings:
         900_000, "until it is settled by estimate where no invocation log is configured"
     )
     drain_cap_ms: Millis = _setting(600_000, "to read on when the client has left a stream")
-    admit_batch_max: Count = _setting(512, "decisions in one group commit")
-    admit_queue_max: Count = _setting(4_096, "decisions waiting in one worker; more get 503")
-    slot_lease_ms: Millis = _setting(30_000, "after which a silent holder's slot is free")
-    invocation_log_delay_ms: Millis = _setting(
-        3_600_000, "until a record missing in the invocation log is a break"
-    )
     invocation_log_poll_ms: Millis = _setting(60_000, "between two readings of the invocation log")
 
     # Knowledge
-    document_max_bytes: Bytes = _setting(25_000_000, "of one uploaded document")
     segment_cache_max_bytes: Bytes = _setting(
         268_435_456, "of opened partitions in one worker's memory"
     )
@@ -118,7 +106,6 @@ class Settings:
         24, "a result under an idempotency key is kept"
     )
     idempotency_result_max_bytes: Bytes = _setting(1_048_576, "of a result that is kept")
-    signature_skew_ms: Millis = _setting(300_000, "between a signature's time and ours")
 
     # For the command line
     url: str | None = _setting(None, "of a running gateway's data plane; none: this machine's")

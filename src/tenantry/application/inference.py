@@ -32,11 +32,11 @@ from tenantry.application.model_calls import ModelCalls
 from tenantry.application.owned_tasks import OwnedTasks
 from tenantry.application.planning import PlannedChat, Planning
 from tenantry.application.streaming import StreamedAnswer, StreamLimits
-from tenantry.application.upstream import endpoint_of, region_for
+from tenantry.application.upstream import region_for
 from tenantry.domain.errors import TenantryError
 from tenantry.domain.tenant import Principal
 from tenantry.ports.clock import Clock
-from tenantry.ports.model import Attempt, Failure, ModelPort, Operation, Upstream
+from tenantry.ports.model import Attempt, Failure, ModelPort, Operation
 
 
 class Inference:
@@ -88,15 +88,10 @@ class Inference:
         catalogue = await self._planning.catalogue()
         resolved = self._planning.resolve(principal, model, catalogue)
         region = region_for(principal, resolved)
-        placement = principal.tenant.placement
-        upstream = Upstream(
-            placement.account,
-            region,
-            endpoint_of(placement.endpoint_url, region),
-            placement.account,
-        )
+        upstream = self._planning.upstream(principal, region)
+        # Bedrock counts by base id alone and refuses profiles here.
         result = await self._model.invoke(
-            Attempt(upstream, Operation.COUNT_TOKENS, resolved.upstream_id, orjson.dumps(body))
+            Attempt(upstream, Operation.COUNT_TOKENS, resolved.model.id, orjson.dumps(body))
         )
         if isinstance(result, Failure):
             raise to_error(result)

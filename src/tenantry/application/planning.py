@@ -20,6 +20,7 @@ from tenantry.application.upstream import (
     check_model,
     departure,
     region_for,
+    upstream_of,
 )
 from tenantry.domain.catalogue import Catalogue, Resolved
 from tenantry.domain.chat_request import prepare_converse, prepare_native
@@ -30,6 +31,7 @@ from tenantry.domain.tenant import Principal
 from tenantry.ports.clock import Clock
 from tenantry.ports.directory import Directory
 from tenantry.ports.labels import Labels
+from tenantry.ports.model import Upstream
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +107,9 @@ class Planning:
             family=resolved.model.family, tier=tier, write_class=str(write_class(planned))
         )
         return planned
+
+    def upstream(self, principal: Principal, region: str) -> Upstream:
+        return upstream_of(principal, region, self._rules)
 
     def departure(
         self, principal: Principal, request_id: UUID, call: int, planned: PlannedChat

@@ -38,6 +38,7 @@ class UpstreamRules:
     """What is the same for all calls of a deployment."""
 
     env: str = "local"
+    endpoint_url: str | None = None  # where a placement names none; None: Amazon Bedrock's own
     timeouts: Timeouts = field(default_factory=Timeouts)
     deadline_slack_ms: int = 60_000  # past the total time-out the sweeper may take an intent
 
@@ -79,6 +80,13 @@ def region_for(principal: Principal, resolved: Resolved) -> str:
             if prefix not in allowed:
                 raise RegionNotAllowed(f"profile {prefix} runs outside of the allowed regions")
     return region
+
+
+def upstream_of(principal: Principal, region: str, rules: UpstreamRules) -> Upstream:
+    """The tenant's account in one region; its credentials are found by the account's number."""
+    placement = principal.tenant.placement
+    endpoint = placement.endpoint_url or rules.endpoint_url
+    return Upstream(placement.account, region, endpoint, placement.account)
 
 
 def check_metadata(metadata: Mapping[str, str]) -> None:
@@ -141,14 +149,8 @@ def departure(
         else:
             body = {**body, "serviceTier": {"type": chat.service_tier}}
     ours = {"tid": principal.tenant_id, "rid": str(request_id), "env": rules.env}
-    placement = principal.tenant.placement
     return Departure(
-        upstream=Upstream(
-            placement.account,
-            region,
-            endpoint_of(placement.endpoint_url, region),
-            placement.account,
-        ),
+        upstream=upstream_of(principal, region, rules),
         operation=operation,
         model_id=resolved.upstream_id,
         body=body,
@@ -158,8 +160,3 @@ def departure(
         in_header=native,
         call=call,
     )
-
-
-def endpoint_of(configured: str | None, region: str) -> str:
-    """The configured endpoint, or Amazon Bedrock's own of that region."""
-    return configured or f"https://bedrock-runtime.{region}.amazonaws.com"

@@ -14,6 +14,7 @@ from typing import Any
 
 from tenantry.adapters.shipped import plan_tables
 from tenantry.bootstrap import run_with_control, run_with_keeper, settings
+from tenantry.domain.ids import TenantId
 from tenantry.entrypoints.api_client import Api
 from tenantry.entrypoints.demo import acts, farewell, oracle
 from tenantry.entrypoints.demo.cast import Player, assign, players_json, spare_key, trial
@@ -76,11 +77,9 @@ def _limits(walk: acts.Walk) -> None:
     tenant = run_with_control(lambda control: trial(control, name, plan))
 
     async def with_tiny_budget(control: ControlPlane) -> Player:
-        player = await spare_key(control, tenant)
-        key_id = (await control.list_keys(player.id))[-1].id  # type: ignore[arg-type]
-        await control.set_budget(
-            Budget(tenant.id, "api_key", key_id, "day", "charge", TINY_BUDGET)  # type: ignore[arg-type]
-        )
+        player, tenant_id = await spare_key(control, tenant), TenantId(tenant.id)
+        key_id = (await control.list_keys(tenant_id))[-1].id
+        await control.set_budget(Budget(tenant_id, "api_key", key_id, "day", "charge", TINY_BUDGET))
         return player
 
     used = acts.budget(walk, run_with_control(with_tiny_budget))

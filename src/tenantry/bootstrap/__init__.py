@@ -1,0 +1,25 @@
+"""The composition root: the only package that knows every adapter.
+
+Owns: which implementation stands behind each port, for each kind of process.
+Does not own: any logic.
+"""
+
+from tenantry.bootstrap.background import background
+from tenantry.bootstrap.commands import run_with_control, run_with_keeper, run_with_ledger
+from tenantry.bootstrap.database import attach, attached_or_started, database
+from tenantry.bootstrap.deployment import operator_token, settings
+from tenantry.bootstrap.gateway import Gateway, gateway
+
+__all__ = [
+    "Gateway",
+    "attach",
+    "attached_or_started",
+    "background",
+    "database",
+    "gateway",
+    "operator_token",
+    "run_with_control",
+    "run_with_keeper",
+    "run_with_ledger",
+    "settings",
+]

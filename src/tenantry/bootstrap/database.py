@@ -1,0 +1,96 @@
+"""The database: started where it is ours, migrated, seeded, or attached to."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Iterator
+
+from tenantry.adapters import shipped
+from tenantry.adapters.postgres.connections import Databases, DsnFor, derived_dsns
+from tenantry.adapters.postgres.embedded import EmbeddedCluster
+from tenantry.adapters.postgres.errors import ClusterNotRunning
+from tenantry.adapters.postgres.migrate import migrate
+from tenantry.bootstrap.deployment import control_of, secret_of
+from tenantry.config import Settings
+from tenantry.domain.errors import NotFound
+from tenantry.domain.placement import Placement
+
+DEFAULT_POOL = Placement(
+    id="pool",
+    kind="pool",
+    account="000000000000",
+    region="us-east-1",
+    regions=frozenset({"us-east-1"}),
+)
+
+
+@contextlib.contextmanager
+def database(config: Settings) -> Iterator[DsnFor]:
+    """The database for as long as the block runs: started where it is ours, migrated, seeded."""
+    cluster = None
+    if config.database_url is None:
+        cluster = EmbeddedCluster(config.home, bin_dir=config.postgres_bin)
+        cluster.start()
+    try:
+        asyncio.run(migrate(_migrator_dsn(config, cluster)))
+        dsn_for = _dsn_for(config, cluster)
+        asyncio.run(_seed(config, dsn_for))
+        yield dsn_for
+    finally:
+        if cluster is not None:
+            cluster.stop()
+
+
+def attach(config: Settings) -> DsnFor:
+    """The database that another process of this home runs. Raises `ClusterNotRunning`."""
+    cluster = None
+    if config.database_url is None:
+        cluster = EmbeddedCluster(config.home, bin_dir=config.postgres_bin)
+        cluster.attach()
+    return _dsn_for(config, cluster)
+
+
+@contextlib.contextmanager
+def attached_or_started(config: Settings) -> Iterator[DsnFor]:
+    """The running database, or one of our own for a single command."""
+    try:
+        running = attach(config)
+    except ClusterNotRunning:
+        with database(config) as started:
+            yield started
+    else:
+        yield running
+
+
+def _dsn_for(config: Settings, cluster: EmbeddedCluster | None) -> DsnFor:
+    if cluster is not None:
+        return cluster.dsn
+    assert config.database_url is not None
+    return derived_dsns(config.database_url, secret_of(config, "database-secret"))
+
+
+def _migrator_dsn(config: Settings, cluster: EmbeddedCluster | None) -> str:
+    if cluster is not None:
+        return cluster.dsn("migrator")
+    assert config.database_url is not None
+    return config.database_url
+
+
+async def _seed(config: Settings, dsn_for: DsnFor) -> None:
+    """Plans, models, prices and a pool placement, where there are none yet."""
+    databases = await Databases.open(dsn_for)
+    try:
+        control = control_of(config, databases)
+        if not await control.list_models():
+            await control.apply_models(shipped.bedrock_models())
+        if not await control.list_plans():
+            await control.apply_plans(shipped.plan_tables())
+        try:
+            await control.current_prices()
+        except NotFound:
+            await control.import_prices(shipped.bedrock_prices())
+        if not await control.list_placements():
+            await control.apply_placement(DEFAULT_POOL)
+    finally:
+        await databases.close()

@@ -1,0 +1,47 @@
+"""Settings, secrets and the control plane of this deployment."""
+
+from __future__ import annotations
+
+import secrets
+
+from tenantry.adapters.clock import SystemClock
+from tenantry.adapters.keys import control_plane
+from tenantry.adapters.objects.durable_file import DurableFiles
+from tenantry.adapters.postgres.connections import Databases
+from tenantry.adapters.postgres.control import PostgresControl
+from tenantry.config import Settings, SettingsError, load_settings, variable_of
+
+SECRET_BYTES = 32
+
+
+def settings() -> Settings:
+    """The settings of this process. Raises `SettingsError`, also for what is not there yet."""
+    config = load_settings()
+    asked = {
+        "storage": config.storage != "postgres",
+        "kms": config.kms != "local",
+        "objects_url": config.objects_url is not None,
+        "queue_url": config.queue_url is not None,
+    }
+    for name, unavailable in asked.items():
+        if unavailable:
+            raise SettingsError(f"{variable_of(name)} asks for what this version does not have")
+    return config
+
+
+def secret_of(config: Settings, name: str) -> bytes:
+    """A random secret of this deployment in `<home>/control/<name>`, made once, mode 600."""
+    path = config.home / "control" / name
+    if not path.exists():
+        DurableFiles().create(path, secrets.token_hex(SECRET_BYTES).encode())
+    return path.read_bytes()
+
+
+def operator_token(config: Settings) -> str:
+    """The operator's token: of the settings, else made once and kept in the home."""
+    return config.operator_token or secret_of(config, "operator-token").decode()
+
+
+def control_of(config: Settings, databases: Databases) -> PostgresControl:
+    key = control_plane.load(config.home / "control", DurableFiles())
+    return PostgresControl(databases.control, pepper=key.pepper, seal=key.seal, clock=SystemClock())

@@ -1,0 +1,208 @@
+"""What one gateway worker serves with."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import functools
+import hashlib
+import json
+import secrets
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+from tenantry.adapters.bedrock.client import BedrockModel
+from tenantry.adapters.bedrock.connections import Connections
+from tenantry.adapters.bedrock.credentials import Credentials, StaticCredentials
+from tenantry.adapters.clock import SystemClock
+from tenantry.adapters.extraction.extractor import FileExtractor
+from tenantry.adapters.extraction.splitter import SemanticSplitter
+from tenantry.adapters.keys import control_plane
+from tenantry.adapters.keys.labels import TenantLabels
+from tenantry.adapters.keys.local_keyring import LocalKeyring
+from tenantry.adapters.keys.local_kms import LocalKms
+from tenantry.adapters.objects.disk import DiskObjects
+from tenantry.adapters.objects.durable_file import DurableFiles
+from tenantry.adapters.postgres.admission import PostgresAdmission
+from tenantry.adapters.postgres.batcher import Batcher
+from tenantry.adapters.postgres.connections import Databases
+from tenantry.adapters.postgres.directory import PostgresDirectory
+from tenantry.adapters.postgres.idempotency import PostgresIdempotency
+from tenantry.adapters.postgres.keeper import PostgresLedgerKeeper
+from tenantry.adapters.postgres.ledger import PostgresTenantLedger
+from tenantry.adapters.postgres.manifest import PostgresManifest, PostgresUnfinished
+from tenantry.adapters.postgres.unit_of_work import TenantWork
+from tenantry.adapters.sealed.partitions import SealedPartitions
+from tenantry.adapters.sealed.sealer import TenantSealer
+from tenantry.application.admitted import SettleLimits
+from tenantry.application.answers import Answers
+from tenantry.application.authenticate import Authenticator
+from tenantry.application.embeddings import Embeddings
+from tenantry.application.gate import Gate
+from tenantry.application.idempotency import Idempotent
+from tenantry.application.inference import Inference
+from tenantry.application.knowledge import Knowledge
+from tenantry.application.knowledge import OwnedTasks as IndexingTasks
+from tenantry.application.library import Library
+from tenantry.application.metered_embedding import MeteredEmbedder
+from tenantry.application.model_calls import ModelCalls
+from tenantry.application.owned_tasks import OwnedTasks
+from tenantry.application.planning import Planning
+from tenantry.application.streaming import StreamLimits
+from tenantry.application.tending import tend
+from tenantry.application.upstream import UpstreamRules
+from tenantry.bootstrap.database import attach
+from tenantry.bootstrap.deployment import control_of, operator_token
+from tenantry.config import Settings
+from tenantry.ports.control import ControlPlane
+from tenantry.ports.ledger import LedgerKeeper, TenantLedger
+from tenantry.ports.model import Timeouts
+
+DRAIN_MS = 30_000
+BOOT_ID_BITS = 31  # an advisory lock names it
+
+
+@dataclass(frozen=True, slots=True)
+class Gateway:
+    """The use cases of one gateway worker, ready to serve."""
+
+    authenticator: Authenticator
+    directory: PostgresDirectory
+    inference: Inference
+    embeddings: Embeddings
+    library: Library
+    answers: Answers
+    idempotent: Idempotent
+    ledger: TenantLedger
+    keeper: LedgerKeeper
+    control: ControlPlane
+    clock: SystemClock
+    tasks: OwnedTasks
+    databases: Databases
+    operator_token_sha256: bytes
+
+    async def ready(self) -> None:
+        """Raises `Unavailable` while the database is out of reach."""
+        await self.directory.prices(reload=True)
+
+    async def drain(self, timeout_ms: int = DRAIN_MS) -> int:
+        return await self.tasks.drain(timeout_ms)
+
+
+@contextlib.asynccontextmanager
+async def gateway(config: Settings) -> AsyncIterator[Gateway]:
+    """Opens everything a worker holds; closes it in reverse."""
+    async with contextlib.AsyncExitStack() as stack:
+        databases = await Databases.open(attach(config), application="tenantry gateway")
+        stack.push_async_callback(databases.close)
+        files, clock, tasks = DurableFiles(), SystemClock(), OwnedTasks()
+        key = control_plane.load(config.home / "control", files)
+        accounts = config.home / "accounts"
+        keyring = LocalKeyring(accounts, files, LocalKms(accounts, files), clock.monotonic)
+        stack.callback(keyring.close)
+        sealer = TenantSealer(keyring)
+        labels = TenantLabels(sealer, keyring)
+        directory = PostgresDirectory(
+            databases.app, pepper=key.pepper, open_sealed=key.open, clock=clock
+        )
+        batcher = Batcher(
+            functools.partial(databases.open_pinned, "app"), secrets.randbits(BOOT_ID_BITS)
+        )
+        await batcher.start()
+        stack.push_async_callback(batcher.close)
+        admission = PostgresAdmission(batcher)
+        model = _model(config, clock)
+        stack.push_async_callback(model.close)
+        rules = UpstreamRules(
+            env=config.env, endpoint_url=config.bedrock_endpoint_url, timeouts=_timeouts(config)
+        )
+        gate = Gate(admission, directory, labels, tasks, SettleLimits(config.settle_wait_ms))
+        planning = Planning(directory, labels, clock, rules)
+        calls = ModelCalls(model, planning)
+        limits = StreamLimits(drain_cap_ms=config.drain_cap_ms)
+        embeddings = Embeddings(gate, planning, calls, tasks)
+        knowledge = _knowledge(config, databases, keyring, sealer, embeddings, clock, stack)
+        control = control_of(config, databases)
+        tending = tend(knowledge, PostgresUnfinished(databases.control), control)
+        stack.push_async_callback(_cancelled, asyncio.create_task(tending, name="tending"))
+        yield Gateway(
+            authenticator=Authenticator(directory),
+            directory=directory,
+            inference=Inference(gate, planning, model, tasks, clock, limits),
+            embeddings=embeddings,
+            library=Library(knowledge, gate, planning, embeddings, tasks, clock),
+            answers=Answers(
+                gate, planning, embeddings, calls, model, knowledge, tasks, clock, limits
+            ),
+            idempotent=Idempotent(PostgresIdempotency(databases.app), sealer, keyring, tasks),
+            ledger=PostgresTenantLedger(TenantWork(databases.app)),
+            keeper=PostgresLedgerKeeper(databases.control, databases.operator),
+            control=control,
+            clock=clock,
+            tasks=tasks,
+            databases=databases,
+            operator_token_sha256=hashlib.sha256(operator_token(config).encode()).digest(),
+        )
+
+
+async def _cancelled(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task
+
+
+def _knowledge(
+    config: Settings,
+    databases: Databases,
+    keyring: LocalKeyring,
+    sealer: TenantSealer,
+    embeddings: Embeddings,
+    clock: SystemClock,
+    stack: contextlib.AsyncExitStack,
+) -> Knowledge:
+    """Sealed partitions over the data folder; what it opens is closed by the stack."""
+    objects = DiskObjects(config.home / "accounts", DurableFiles())
+    manifest = PostgresManifest(TenantWork(databases.app))
+    partitions = SealedPartitions(
+        manifest, objects, keyring, clock, open_bytes_max=config.segment_cache_max_bytes
+    )
+    stack.callback(partitions.close)
+    indexing = IndexingTasks()
+    stack.push_async_callback(indexing.close)
+    return Knowledge(
+        manifest=manifest,
+        objects=objects,
+        keys=keyring,
+        sealer=sealer,
+        vectors=partitions,
+        extractor=FileExtractor(),
+        splitter=SemanticSplitter(),
+        embedder=MeteredEmbedder(embeddings, clock),
+        clock=clock,
+        tasks=indexing,
+    )
+
+
+def _timeouts(config: Settings) -> Timeouts:
+    return Timeouts(
+        connect_timeout_ms=config.upstream_connect_timeout_ms,
+        first_byte_timeout_ms=config.upstream_first_byte_timeout_ms,
+        idle_timeout_ms=config.upstream_idle_timeout_ms,
+        total_timeout_ms=config.upstream_total_timeout_ms,
+    )
+
+
+def _model(config: Settings, clock: SystemClock) -> BedrockModel:
+    bundle = config.bedrock_ca_bundle
+    connections = Connections(
+        ca_pem=bundle.read_bytes() if bundle else None,
+        max_connections=config.upstream_connections_max,
+    )
+    return BedrockModel(_credentials(config), clock, connections)
+
+
+def _credentials(config: Settings) -> StaticCredentials:
+    """`<home>/control/credentials.json`: account → access key, mode 600."""
+    path = config.home / "control" / "credentials.json"
+    table = json.loads(path.read_bytes()) if path.exists() else {}
+    return StaticCredentials({account: Credentials(**entry) for account, entry in table.items()})
