@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 from tests.support.postgres import Database, Databases, running_databases
+from tests.support.stack import Stack, running_stack
 
 
 @pytest.fixture(scope="session")
@@ -27,3 +28,26 @@ def module_database(databases: Databases) -> Iterator[Database]:
     fresh = databases.create()
     yield fresh
     databases.drop(fresh)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """All tests that share the stack run in one worker, so that it is started once."""
+    for item in items:
+        if "stack" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.xdist_group("stack"))
+
+
+@pytest.fixture(scope="session")
+def running() -> Iterator[Stack]:
+    """The whole product as processes, in front of an emulator with fixed answers."""
+    with running_stack() as started:
+        yield started
+
+
+@pytest.fixture
+def stack(running: Stack) -> Iterator[Stack]:
+    """The shared product with no faults: each test makes its own tenants and kills nothing."""
+    running.emulator.clear_rules()
+    yield running
+    running.emulator.clear_rules()

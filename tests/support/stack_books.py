@@ -1,0 +1,120 @@
+"""Two programs that share no code count the same calls: the emulator's bill and the ledger."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+import asyncpg
+from tests.support.emulator import Emulator
+
+SETTLE_S = 60.0
+BILL_PAGE = 1_000
+# The emulator's words → the ledger's.
+_CLASSES: Mapping[str, tuple[str, ...]] = {
+    "input": ("uncached_in", "embedding"),
+    "output": ("out",),
+    "cache_read": ("cache_read",),
+    "cache_write_5m": ("cache_write_5m",),
+    "cache_write_1h": ("cache_write_1h",),
+}
+_BOOKED = """
+SELECT request_id::text || '/' || call || ':' || attempt AS attempt, token_class,
+       sum(quantity)::bigint AS quantity
+FROM tenantry.cost_entry WHERE tenant_id = ANY ($1::text[])
+GROUP BY request_id, call, attempt, token_class
+"""
+_OPEN = "SELECT request_id::text FROM tenantry.open_request WHERE tenant_id = ANY ($1::text[])"
+Counts = Mapping[str, int]
+
+
+class HasId(Protocol):
+    @property
+    def id(self) -> str: ...
+
+
+class Books:
+    """Bill, ledger, and what is open, each of the tenants named."""
+
+    emulator: Emulator
+
+    def bill(self, *tenants: HasId) -> dict[str, Counts]:
+        """Token counts by `<request>/<call>:<attempt>`, as the emulator billed them."""
+        ids = {tenant.id for tenant in tenants}
+        found: dict[str, Counts] = {}
+        for record in self.bill_records():
+            metadata = record["request_metadata"]
+            if metadata.get("tid") in ids:
+                key = f"{metadata['rid']}/{metadata['att']}"
+                assert key not in found, f"attempt {key} was billed twice"
+                found[key] = {name: int(record["usage"][name]) for name in _CLASSES}
+        return found
+
+    def bill_records(self) -> list[dict[str, Any]]:
+        records: list[dict[str, Any]] = []
+        while True:
+            page = self.emulator.own("GET", f"bill?offset={len(records)}&limit={BILL_PAGE}")
+            records += page["records"]
+            if not page["more"]:
+                return records
+
+    def ledger(self, *tenants: HasId) -> dict[str, Counts]:
+        """The same of the provider's book, attempts without tokens left out."""
+        raw: dict[str, dict[str, int]] = {}
+        for row in self.rows(_BOOKED, [tenant.id for tenant in tenants]):
+            raw.setdefault(row["attempt"], {})[row["token_class"]] = row["quantity"]
+        return {
+            attempt: {
+                name: sum(classes.get(word, 0) for word in words)
+                for name, words in _CLASSES.items()
+            }
+            for attempt, classes in raw.items()
+            if any(classes.values())
+        }
+
+    def open_requests(self, *tenants: HasId) -> list[str]:
+        """The requests that hold a reservation."""
+        return [row[0] for row in self.rows(_OPEN, [tenant.id for tenant in tenants])]
+
+    def wait_settled(self, *tenants: HasId) -> None:
+        """Returns once no request is open and ledger and bill agree, after the log was read.
+
+        Raises AssertionError with what differs.
+        """
+        deadline = time.monotonic() + SETTLE_S
+        while True:
+            self.emulator.own("POST", "flush-logs")
+            still_open = self.open_requests(*tenants)
+            billed, booked = self.bill(*tenants), self.ledger(*tenants)
+            if not still_open and billed == booked:
+                return
+            if time.monotonic() > deadline:
+                break
+            time.sleep(0.1)
+        assert not still_open, f"still open: {still_open}"
+        assert booked == billed
+
+    def ledger_equals_bill(self, *tenants: HasId) -> bool:
+        """Attempt by attempt and class by class, as it stands now."""
+        return self.bill(*tenants) == self.ledger(*tenants)
+
+    def violations(self) -> list[Any]:
+        """What `reconcile --invariants` would say."""
+        found: list[Any] = self.keeper(lambda keeper: keeper.violations())  # type: ignore[attr-defined]
+        return found
+
+    def rows(self, query: str, *values: object) -> list[Any]:
+        """Rows of the database, read as the superuser."""
+
+        async def read() -> list[Any]:
+            dsn = self.cluster().dsn("superuser")  # type: ignore[attr-defined]
+            connection = await asyncpg.connect(dsn)
+            try:
+                found: list[Any] = await connection.fetch(query, *values)
+                return found
+            finally:
+                await connection.close()
+
+        return asyncio.run(read())
