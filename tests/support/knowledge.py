@@ -108,6 +108,7 @@ def row(document_id: str, content: bytes = b"") -> DocumentRow:
         DocumentState.INDEXING,
         digest,
         f"obj_{document_id}",
+        ApiKeyId("key_test"),
         100,
         0,
         now,

@@ -45,7 +45,7 @@ from tenantry.domain.errors import (
 )
 from tenantry.domain.ids import DocumentId, prefixed, uuid7
 from tenantry.domain.original import pack_original
-from tenantry.domain.tenant import Principal
+from tenantry.domain.tenant import Principal, Tenant
 from tenantry.domain.upload import READY_AT_ONCE_BYTES, Upload
 from tenantry.ports.embedding import EMBED_BATCH
 from tenantry.ports.keys import Purpose
@@ -53,7 +53,6 @@ from tenantry.ports.objects import ObjectKind
 from tenantry.ports.vectors import Embedded
 
 LEASE_S = 60.0  # a claim lasts this long; a batch of 64 is embedded in far less
-RESUME_EVERY_S = 30.0  # how often a process should call `resume_indexing`
 RESUME_DOCUMENTS_MAX = 16  # taken over a tenant and call
 BACKGROUND_ATTEMPTS = 5
 BACKGROUND_PAUSE_S = 2.0  # before the second attempt; doubled each time
@@ -114,20 +113,21 @@ async def ingest(
     return Ingested(document_of(ready, card), created=True)
 
 
-async def resume_indexing(deps: Knowledge, principals: Iterable[Principal]) -> int:
-    """Take over documents whose indexer died; one principal a tenant, for whom it is metered.
+async def resume_indexing(deps: Knowledge, tenants: Iterable[Tenant]) -> int:
+    """Take over documents whose indexer died, metered to the API key that uploaded them.
 
-    Returns how many were started. Call it at start and every `RESUME_EVERY_S`.
+    Returns how many were started. `application/tending.py` calls it again and again.
     """
     started = 0
-    for principal in principals:
-        home = home_of(principal.tenant)
+    for tenant in tenants:
+        home = home_of(tenant)
         if deps.tasks.full():
             break
         rows = await deps.manifest.claim(home.tenant_id, RESUME_DOCUMENTS_MAX, LEASE_S)
         for row in rows:
             if deps.tasks.full():
                 break  # the claim runs out, and another call takes it up
+            principal = Principal(tenant, row.api_key_id)
             deps.tasks.start(_resume(deps, principal, home, row), name=f"resume {row.id}")
             started += 1
     return started
@@ -153,6 +153,7 @@ async def _register(
         content_hmac=digest,
         original_id=original_id,
         original_bytes=size_bytes,
+        api_key_id=principal.api_key_id,
         passages=0,
         created_at=now,
         updated_at=now,

@@ -6,7 +6,7 @@ Owns: joining the knowledge use cases with reservations. Does not own: either of
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -100,10 +100,6 @@ class Library:
         return await asyncio.shield(
             self._tasks.start(self._search(ctx, query, top_k, where), name="search")
         )
-
-    async def resume(self, principals: Iterable[Principal]) -> int:
-        """Takes over what dead processes left unindexed; the worker's business."""
-        return await ingestion.resume_indexing(self._knowledge, principals)
 
     async def _search(
         self, ctx: RequestContext, query: str, top_k: int, where: Filter | None

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
-from tenantry.domain.ids import DocumentId, TenantId
+from tenantry.domain.ids import ApiKeyId, DocumentId, TenantId
 from tenantry.domain.tenant import Tenant
 
 MetadataValue = str | int | float | bool | tuple[str, ...]
@@ -53,6 +53,7 @@ class DocumentRow:
     state: DocumentState
     content_hmac: bytes  # 32 bytes, under a subkey of the tenant key
     original_id: str  # the object that holds card and original, sealed
+    api_key_id: ApiKeyId  # whose upload it was: embedding is metered to it
     original_bytes: int
     passages: int
     created_at: datetime

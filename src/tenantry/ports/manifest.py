@@ -119,3 +119,11 @@ class Manifest(Protocol):
     async def objects(self, tenant_id: TenantId) -> frozenset[str]:
         """Names of all originals and segments that the manifest names: the rest are orphans."""
         ...
+
+
+class Unfinished(Protocol):
+    """Across tenants, by the control plane: ids alone."""
+
+    async def tenants(self, limit: int) -> Sequence[TenantId]:
+        """Tenants with `indexing` documents that nobody works on."""
+        ...

@@ -13,8 +13,8 @@ from tests.support import knowledge as support
 from tests.support.knowledge_process import TENANT, UPLOADS, Doom, knowledge
 from tests.support.postgres import Database
 
-from tenantry.adapters.sealed.sweep import sweep_orphans
 from tenantry.application import documents, ingestion, retrieval
+from tenantry.application.tending import sweep_orphans
 from tenantry.domain.document import DocumentState, Home, home_of
 from tenantry.ports.objects import ObjectKind
 
@@ -69,7 +69,7 @@ async def _verify(database: Database, root: Path, lines: list[list[str]]) -> Non
         deps = knowledge(root, pool, Doom(NEVER, after=False))
         home = home_of(WHO.tenant)
         await _expire_claims(database)
-        await ingestion.resume_indexing(deps, [WHO])
+        await ingestion.resume_indexing(deps, [WHO.tenant])
         await deps.tasks.settle()
         for document_id, number in acknowledged.items():
             found = await retrieval.search(deps, WHO, f"word{number} common", top_k=1)

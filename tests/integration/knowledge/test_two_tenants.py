@@ -13,10 +13,13 @@ from tests.support import knowledge as support
 from tests.support.knowledge_process import Doom, knowledge
 from tests.support.postgres import Database
 
-from tenantry.application import documents, ingestion, retrieval
+from tenantry.adapters.postgres.manifest import PostgresUnfinished
+from tenantry.application import documents, ingestion, retrieval, tending
 from tenantry.application.knowledge import Knowledge
+from tenantry.domain.document import DocumentState, home_of
 from tenantry.domain.errors import Corrupt, NotFound, Unavailable
 from tenantry.domain.upload import upload_from_text
+from tenantry.ports.objects import ObjectKind
 
 A = support.tenant("tnt_" + "a" * 26)
 B = support.tenant("tnt_" + "b" * 26)
@@ -163,5 +166,51 @@ def test_an_upload_is_four_fsyncs_of_two_objects(database: Database, tmp_path: P
             files, folders = counted.files, counted.folders
             await upload(deps, ALICE, "A", "second")
             assert (counted.files - files, counted.folders - folders) == (2, 2)
+
+    asyncio.run(run())
+
+
+class TwoTenants:
+    """As much of the control plane as tending asks for."""
+
+    async def get_tenant(self, tenant: str) -> object:
+        return {A.id: A, B.id: B}[tenant]
+
+    async def list_tenants(self, *, after: str | None = None, limit: int = 100) -> list[object]:
+        return [tenant for tenant in (A, B) if after is None or tenant.id > after][:1]
+
+
+def test_tending_finishes_and_sweeps_for_every_tenant_and_sees_ids_alone(
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    large = "\n\n".join(f"Paragraph {n} of word{n}. " + "x" * 900 for n in range(1_200))
+
+    async def run() -> None:
+        await support.add_tenants(database, A.id, B.id)
+        monkeypatch.setattr(ingestion, "LEASE_S", 0.0)
+        async with process(database, tmp_path) as deps:
+            for who in (ALICE, BOB):
+                assert await upload(deps, who, "Large", large)
+            await deps.tasks.close()  # what a kill leaves: two documents, `indexing`
+        monkeypatch.setattr(ingestion, "LEASE_S", 60.0)
+        control = await asyncpg.create_pool(database.dsn("control"), min_size=1, max_size=2)
+        async with control, process(database, tmp_path) as deps:
+            await deps.objects.put(home_of(B), ObjectKind.ORIGINAL, "orphan", b"x")
+            unfinished = PostgresUnfinished(control)
+            assert set(await unfinished.tenants(9)) == {A.id, B.id}
+            assert await tending.resume(deps, unfinished, TwoTenants()) == 2
+            await deps.tasks.settle()
+            assert await unfinished.tenants(9) == []
+            for who in (ALICE, BOB):
+                (shown,) = (await documents.list_documents(deps, who)).documents
+                assert shown.status is DocumentState.READY
+            assert await tending.sweep(deps, TwoTenants()) == 0  # too young by an hour
+            assert (
+                await tending.sweep_orphans(home_of(B), deps.objects, deps.manifest, age_s=0.0) == 1
+            )
+            for columns in ("*", "document_id", "content_hmac"):
+                with pytest.raises(asyncpg.InsufficientPrivilegeError):
+                    await control.fetch(f"SELECT {columns} FROM tenantry.document")
+            assert await control.fetch("SELECT tenant_id FROM tenantry.document") == []
 
     asyncio.run(run())

@@ -237,11 +237,11 @@ def test_another_process_finishes_what_a_dead_one_began(played, monkeypatch) -> 
         await started.wait()
         await world.deps.tasks.close()
         following = world.again()
-        assert await ingestion.resume_indexing(following.deps, [ALICE, BOB]) == 1
+        assert await ingestion.resume_indexing(following.deps, [A, B]) == 1
         await following.deps.tasks.settle()
         shown = await documents.get_document(following.deps, ALICE, taken.document.id)
         assert shown.status is DocumentState.READY
-        assert await ingestion.resume_indexing(following.deps, [ALICE, BOB]) == 0
+        assert await ingestion.resume_indexing(following.deps, [A, B]) == 0
         following.partitions.close()
 
     played(scene)

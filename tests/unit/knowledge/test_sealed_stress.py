@@ -10,7 +10,7 @@ import pytest
 from tests.support import knowledge as support
 
 from tenantry.adapters.sealed.segment_cache import SegmentCache
-from tenantry.adapters.sealed.sweep import sweep_orphans
+from tenantry.application.tending import sweep_orphans
 from tenantry.ports.objects import ObjectKind
 
 TENANTS = [support.tenant("tnt_a"), support.tenant("tnt_b", silo=True)]

@@ -1,7 +1,7 @@
 """The manifest of documents and segments in PostgreSQL: `ports.manifest.Manifest`.
 
 Every writer locks the tenant's partition row first, so that limits are decided on what is
-committed and a generation names one state only. The statements are in `manifest.sql`.
+committed and a generation names one state only. The statements are in `sql/manifest.sql`.
 """
 
 from __future__ import annotations
@@ -9,18 +9,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from tenantry.adapters.postgres.connections import ACQUIRE_TIMEOUT_S
+from tenantry.adapters.postgres.outages import outages_are_unavailable
 from tenantry.adapters.postgres.statements import statements
 from tenantry.adapters.postgres.unit_of_work import TenantWork, TenantWriter
 from tenantry.domain.document import DocumentLimits, DocumentRow, DocumentState
 from tenantry.domain.errors import Conflict, QuotaExceeded
-from tenantry.domain.ids import DocumentId, SegmentId, TenantId
+from tenantry.domain.ids import ApiKeyId, DocumentId, SegmentId, TenantId
 from tenantry.ports.manifest import Inserted, NewSegment, Partition, Removed, SegmentRow
 
 
 class PostgresManifest:
     def __init__(self, work: TenantWork) -> None:
         self._work = work
-        self._sql = statements("manifest.sql")
+        self._sql = statements("sql/manifest.sql")
 
     async def insert(
         self, tenant_id: TenantId, row: DocumentRow, limits: DocumentLimits, lease_s: float
@@ -43,6 +45,7 @@ class PostgresManifest:
                 row.content_hmac,
                 row.original_id,
                 row.original_bytes,
+                row.api_key_id,
                 lease_s,
             )
         return Inserted(_row(stored), created=True)
@@ -176,6 +179,21 @@ class PostgresManifest:
         )
 
 
+class PostgresUnfinished:
+    """`ports.manifest.Unfinished`, over the control plane's pool."""
+
+    def __init__(self, control_pool: Any) -> None:
+        self._pool = control_pool
+
+    async def tenants(self, limit: int) -> Sequence[TenantId]:
+        with outages_are_unavailable():
+            async with self._pool.acquire(timeout=ACQUIRE_TIMEOUT_S) as connection:
+                rows = await connection.fetch(
+                    statements("sql/manifest.sql")["unfinished_tenants"], limit
+                )
+        return [TenantId(row["tenant_id"]) for row in rows]
+
+
 def _row(row: Any) -> DocumentRow:
     return DocumentRow(
         id=DocumentId(row["document_id"]),
@@ -183,6 +201,7 @@ def _row(row: Any) -> DocumentRow:
         content_hmac=row["content_hmac"],
         original_id=row["original_id"],
         original_bytes=row["original_bytes"],
+        api_key_id=ApiKeyId(row["api_key_id"]),
         passages=row["passages"],
         created_at=row["created_at"],
         updated_at=row["updated_at"],

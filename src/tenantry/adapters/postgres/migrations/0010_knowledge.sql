@@ -32,6 +32,7 @@ CREATE TABLE tenantry.document (
   content_hmac   bytea       NOT NULL CHECK (octet_length(content_hmac) = 32),
   original_id    text        NOT NULL,
   original_bytes bigint      NOT NULL CHECK (original_bytes >= 0),
+  api_key_id     text COLLATE "C" NOT NULL,
   passages       int         NOT NULL DEFAULT 0 CHECK (passages >= 0),
   segment_id     text COLLATE "C",
   failure        text,
@@ -47,11 +48,13 @@ CREATE TABLE tenantry.document (
 );
 COMMENT ON TABLE tenantry.document IS
   'A row of a segment counts only while its document names that segment here.';
+COMMENT ON COLUMN tenantry.document.api_key_id IS
+  'Whose upload it was: embedding is metered to it, whichever process finishes the document.';
 CREATE INDEX document_segment ON tenantry.document (tenant_id, segment_id);
 CREATE INDEX document_unfinished ON tenantry.document (tenant_id, document_id)
   WHERE state = 'indexing';
 
--- No role but the tenant's own data plane: what a tenant knows is nobody's accounting.
+-- The tenant's own data plane, and nobody's accounting.
 DO $$
 DECLARE
   table_name text;
@@ -68,3 +71,8 @@ END $$;
 GRANT SELECT, INSERT, UPDATE ON tenantry.knowledge_partition TO tenantry_app;
 GRANT SELECT, INSERT, DELETE ON tenantry.segment TO tenantry_app;
 GRANT SELECT, INSERT, UPDATE, DELETE ON tenantry.document TO tenantry_app;
+
+-- The control plane may see whose documents are unfinished, so that it can have them finished.
+CREATE POLICY unfinished ON tenantry.document FOR SELECT TO tenantry_control
+  USING (state = 'indexing');
+GRANT SELECT (tenant_id, state, claimed_until) ON tenantry.document TO tenantry_control;

@@ -1,4 +1,4 @@
--- The manifest's statements. `$1` is always the tenant: in every statement as well as in the row
+-- The manifest's statements. `$1` is the tenant, but for the control plane's one: in every statement as well as in the row
 -- policy, which is the wall behind a filter that someone forgets.
 
 -- name: open_partition
@@ -64,6 +64,12 @@ WHERE tenant_id = $1 AND document_id IN (
 )
 RETURNING *;
 
+-- name: unfinished_tenants
+-- The one statement of the control plane: whose documents nobody works on.
+SELECT DISTINCT tenant_id FROM tenantry.document
+WHERE state = 'indexing' AND claimed_until < clock_timestamp()
+LIMIT $1;
+
 -- name: keep
 UPDATE tenantry.document
 SET claimed_until = clock_timestamp() + make_interval(secs => $3)
@@ -71,8 +77,9 @@ WHERE tenant_id = $1 AND document_id = $2 AND state = 'indexing';
 
 -- name: insert_document
 INSERT INTO tenantry.document
-  (tenant_id, document_id, state, content_hmac, original_id, original_bytes, claimed_until)
-VALUES ($1, $2, 'indexing', $3, $4, $5, clock_timestamp() + make_interval(secs => $6))
+  (tenant_id, document_id, state, content_hmac, original_id, original_bytes, api_key_id,
+   claimed_until)
+VALUES ($1, $2, 'indexing', $3, $4, $5, $6, clock_timestamp() + make_interval(secs => $7))
 RETURNING *;
 
 -- name: ready_document
