@@ -56,6 +56,8 @@ def test_html_reads_as_a_reader_sees_it() -> None:
     assert extract(source, HTML).text == (
         "Head\n\nsome bold text & more\nnext\n\none\ntwo\n\na\n  b\n\nx y\nz"
     )
+    menus = b"<nav>menu</nav><div role=navigation>more</div><div role=main>text</div>"
+    assert extract(menus, HTML).text == "text"
     assert extract(b'<meta charset="iso-8859-1"><p>caf\xe9', HTML).text == "café"
 
 

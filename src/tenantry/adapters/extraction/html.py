@@ -1,4 +1,4 @@
-"""HTML to text: what a reader sees, a blank line between blocks, `pre` as it stands."""
+"""HTML to text: the content without navigation, blank lines between blocks, `pre` as it is."""
 
 from __future__ import annotations
 
@@ -14,12 +14,15 @@ _META_CHARSET = re.compile(
     rb"""<meta[^>]{0,200}charset\s*=\s*["']?\s*([a-zA-Z0-9_-]{1,40})""", re.I
 )
 _META_WITHIN_BYTES = 1_024  # HTML standard, "prescan a byte stream"
-_UNSEEN = frozenset({"script", "style", "noscript", "template", "head", "svg", "iframe", "object"})
+_UNSEEN = frozenset(
+    {"script", "style", "noscript", "template", "head", "svg", "iframe", "object", "nav", "button"}
+)
+_UNSEEN_ROLES = frozenset({"navigation", "search"})  # how older generators mark what `nav` says
 _BLOCKS = frozenset(
     {
         *("address", "article", "aside", "blockquote", "body", "details", "dialog", "div", "dl"),
         *("fieldset", "figcaption", "figure", "footer", "form", "h1", "h2", "h3", "h4", "h5"),
-        *("h6", "header", "hr", "html", "main", "nav", "ol", "p", "pre", "section", "summary"),
+        *("h6", "header", "hr", "html", "main", "ol", "p", "pre", "section", "summary"),
         *("table", "tbody", "thead", "tfoot", "ul"),
     }
 )
@@ -89,7 +92,7 @@ def _read(body: LexborNode) -> str:
             else:
                 writer.words(text)
             continue
-        if name in _UNSEEN:
+        if name in _UNSEEN or (name == "div" and node.attributes.get("role") in _UNSEEN_ROLES):
             continue
         _separate(writer, name)
         if name == "pre":
