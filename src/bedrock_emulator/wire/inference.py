@@ -13,6 +13,7 @@ from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Protocol, TypeVar
 
 import orjson
@@ -38,7 +39,7 @@ class AnsweringEngine(Protocol):
     """What the wire needs of an engine."""
 
     def prepare(self, call: Call) -> Prepared: ...
-    def answer(self, call: Call) -> Answer: ...
+    def answer(self, call: Call, prepared: Prepared) -> Answer: ...
     def count_tokens(self, call: Call) -> int: ...
 
 
@@ -113,7 +114,7 @@ class Inference:
         meter.reservation = self.quotas.reserve(
             principal.account, call.region, call.model_id, prepared
         )
-        return await self._run(self.engine.answer, call)
+        return await self._run(partial(self.engine.answer, prepared=prepared), call)
 
     async def _count_tokens(
         self, call: Call, plan: Plan, exchange: Exchange, request_id: str
