@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, Final, TypeVar
 
 import msgspec
@@ -9,7 +10,10 @@ import orjson
 
 from tenantry.domain.errors import BadRequest
 
+VALUES_MAX: Final = 250_000  # 25 MB of `[],` would become half a gigabyte of objects
 _NUL_ESCAPE: Final = b"\\u0000"
+# An open end matches too, so that no text is looked at twice.
+_STRING: Final = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)
 T = TypeVar("T")
 
 
@@ -17,6 +21,8 @@ def parse_object(body: bytes) -> dict[str, Any]:
     """A JSON object. Raises `BadRequest` for anything else, NUL and lone surrogates."""
     if not body:
         raise BadRequest("The request body is empty; a JSON object is expected.")
+    if _values(body) > VALUES_MAX and _values(_STRING.sub(b"", body)) > VALUES_MAX:
+        raise BadRequest(f"The request body holds more than {VALUES_MAX:,} JSON values.")
     try:
         value = orjson.loads(body)
     except orjson.JSONDecodeError as error:
@@ -38,6 +44,11 @@ def to(kind: type[T], value: Any) -> T:
         return msgspec.convert(value, kind)
     except msgspec.ValidationError as error:
         raise BadRequest(_explain(str(error))) from None
+
+
+def _values(body: bytes) -> int:
+    """An upper bound of the values in a JSON text; punctuation inside strings counts too."""
+    return 1 + body.count(b"[") + body.count(b"{") + body.count(b",")
 
 
 def _explain(message: str) -> str:

@@ -1,0 +1,73 @@
+"""JSON bodies: typed, bounded, and clear about what is wrong."""
+
+from typing import Any
+
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec import Struct
+
+from tenantry.domain.errors import BadRequest
+from tenantry.entrypoints.http.json_body import VALUES_MAX, parse_object, to
+
+
+class Asked(Struct, forbid_unknown_fields=True):
+    query: str
+    top_k: int = 5
+    parts: list[str] = []
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ({"query": 1}, "Expected `str`, got `int` at `query`."),
+        ({"query": "x", "top_k": True}, "Expected `int`, got `bool` at `top_k`."),
+        ({"query": "x", "parts": ["a", 1]}, "Expected `str`, got `int` at `parts[1]`."),
+        ({"query": "x", "other": 1}, "Object contains unknown field `other`."),
+        ({}, "Object missing required field `query`."),
+    ],
+)
+def test_an_error_names_the_member(value: Any, message: str) -> None:
+    with pytest.raises(BadRequest) as caught:
+        to(Asked, value)
+    assert caught.value.message == message
+
+
+def test_an_error_names_the_place() -> None:
+    with pytest.raises(BadRequest, match="line 2, column 7"):
+        parse_object(b'{\n  "a" 1}')
+
+
+@pytest.mark.parametrize("piece", [b"[]", b"{}", b'"ab"', b"[1,2]", b'{"a":"b"}'])
+def test_bodies_that_would_fill_memory_are_not_parsed(piece: bytes) -> None:
+    with pytest.raises(BadRequest, match="JSON values"):
+        parse_object(b'{"a":[' + piece + (b"," + piece) * VALUES_MAX + b"]}")
+
+
+@pytest.mark.parametrize("rubbish", [b'"\\', b'\\"', b'",', b"[", b'{"a":'])
+def test_rubbish_is_refused_without_looking_twice(rubbish: bytes) -> None:
+    with pytest.raises(BadRequest):
+        parse_object(b"{" + rubbish * 2_000_000 + b",[" * VALUES_MAX)
+
+
+def test_punctuation_inside_a_text_is_text() -> None:
+    text = 'a,[{"\\,' * VALUES_MAX
+    assert parse_object(orjson.dumps({"text": text})) == {"text": text}
+
+
+def test_an_escaped_backslash_is_no_nul() -> None:
+    assert parse_object(rb'{"a": "\\u0000"}') == {"a": "\\u0000"}
+    for body in (rb'{"a": "\u0000"}', rb'{"\u0000": 1}', rb'{"a": [{"b": "\\\u0000"}]}'):
+        with pytest.raises(BadRequest, match="NUL"):
+            parse_object(body)
+
+
+@given(st.text())
+def test_texts_come_through(text: str) -> None:
+    body = orjson.dumps({"a": text})
+    if "\x00" in text:
+        with pytest.raises(BadRequest):
+            parse_object(body)
+    else:
+        assert parse_object(body) == {"a": text}
