@@ -304,6 +304,7 @@ def test_a_missing_scope(edge: Edge, route: Route) -> None:
     key = "tk_acme-infer" if route.scope != "infer" else "tk_acme-search"
     reply = post(edge, route, orjson.dumps(route.good), key=key)
     assert route.scope in check(route, reply, (403, "AccessDeniedException"), 403)
+    assert reply[1]["x-tenantry-tenant"] == "tnt_acme"
 
 
 @every_route

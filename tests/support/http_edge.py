@@ -58,7 +58,7 @@ class Edge:
         self._stop = asyncio.Event()
         services = self.services.services()
         data, admin = (
-            _Counting(App(services, DATA_PLANE), self.requests),
+            _Counting(App(services, DATA_PLANE, self._limits.requests), self.requests),
             App(services, ADMIN_PLANE),
         )
         plain, secure, private = (bind("127.0.0.1", 0) for _ in range(3))

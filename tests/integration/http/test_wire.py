@@ -23,6 +23,7 @@ LIMITS = WireLimits(
     body_s=0.6,
     idle_s=1.5,
     stall_s=0.5,
+    requests=3,
     write_buffer_bytes=65_536,
 )
 
@@ -218,3 +219,21 @@ def test_a_long_body_comes_whole(edge: Edge) -> None:
     head, _, body = talk(edge, converse(more=CLOSE)).partition(b"\r\n\r\n")
     assert b"content-length: %d" % len(body) in head
     assert len(body) > 300_000
+
+
+def test_more_requests_at_once_than_a_worker_takes(edge: Edge) -> None:
+    inference = edge.services.inference
+    edge.call(inference.gate.clear)
+    held = [connect(edge) for _ in range(LIMITS.requests)]
+    try:
+        for client in held:
+            client.sendall(converse(stream=True))
+        eventually(lambda: len(inference.streams) == LIMITS.requests)
+        answer = talk(edge, converse(more=CLOSE))
+        assert answer.startswith(b"HTTP/1.1 503")
+        assert b"ServiceUnavailableException" in answer
+    finally:
+        for client in held:
+            client.close()
+    eventually(lambda: not edge.data_server.tasks)
+    assert talk(edge, converse(more=CLOSE)).startswith(b"HTTP/1.1 200")

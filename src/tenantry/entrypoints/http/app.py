@@ -52,8 +52,7 @@ class App:
         self._running += 1
         try:
             if self._running > self._requests_max:
-                busy = Unavailable("Too many requests at once.")
-                self._send(to_response(busy, family_of(request.raw_path), request_id), exchange)
+                self._send(self._busy(request, request_id), exchange)
             elif route is None:
                 self._send(self._unknown(request, match.path_known, request_id), exchange)
             else:
@@ -86,13 +85,14 @@ class App:
         answer: Response | StreamingResponse
         try:
             principal = await self._who(route, request)
+            _require_scopes(route, principal)
             call = Call(self._services, request, request_id, route, params, principal)
             call.idempotency = key_of(call)
             if call.idempotency is None:
                 answer = await route.handler(call)
             else:
                 refusal = partial(self._refusal, route=route, request_id=request_id)
-                again = partial(self._who, route, request, fresh=True)
+                again = partial(self._who_again, route, request)
                 answer, request_id = await answer_once(call, refusal, again)
         except Exception as error:
             answer = self._refusal(error, route=route, request_id=request_id)
@@ -120,14 +120,14 @@ class App:
         if route.access is Access.OPERATOR:
             self._require_operator(request)
             return None
-        principal = await self._services.authenticator.authenticate(
+        return await self._services.authenticator.authenticate(
             credentials_of(request),
             now=self._services.clock.now(),
             fresh=fresh or route.access is Access.TENANT_FRESH,
         )
-        for scope in route.scopes:
-            require(principal, scope)
-        return principal
+
+    async def _who_again(self, route: Route, request: Request) -> None:
+        _require_scopes(route, await self._who(route, request, fresh=True))
 
     def _require_operator(self, request: Request) -> None:
         credentials = credentials_of(request)
@@ -161,9 +161,15 @@ class App:
         status = 405 if path_known and family != "bedrock" else 404
         message = "The method is not allowed here." if status == 405 else "There is no such route."
         response = status_response(status, message, family, request_id)
-        response.headers["x-tenantry-request-id"] = str(request_id)
         if status == 405:
             response.headers["allow"] = ", ".join(self._table.methods_of(request.raw_path))
+        response.headers["x-tenantry-request-id"] = str(request_id)
+        return response
+
+    def _busy(self, request: Request, request_id: UUID) -> Response:
+        busy = Unavailable("Too many requests at once.")
+        response = to_response(busy, family_of(request.raw_path), request_id)
+        response.headers["x-tenantry-request-id"] = str(request_id)
         return response
 
     def _send(self, response: Response, exchange: Exchange) -> None:
@@ -200,6 +206,12 @@ class App:
     def _request_id(self) -> UUID:
         clock = self._services.clock
         return uuid7(int(clock.now().timestamp() * 1_000), clock.random(10))
+
+
+def _require_scopes(route: Route, principal: Principal | None) -> None:
+    if principal is not None:
+        for scope in route.scopes:
+            require(principal, scope)
 
 
 def _where(error: BaseException) -> str:

@@ -212,8 +212,8 @@ def _heard(fleet: _Fleet, number: int, announced: bool) -> None:
 def _addresses(fleet: _Fleet) -> Addresses:
     def url(scheme: str, listener: socket.socket) -> str:
         host, port = listener.getsockname()[:2]
-        host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, host)  # noqa: S104
-        return f"{scheme}://{host}:{port}"
+        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104
+        return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
 
     sockets = fleet.listeners
     return Addresses(

@@ -1,0 +1,69 @@
+"""Headers that attribute a request inside its tenant."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tenantry.domain.errors import BadRequest
+from tenantry.entrypoints.http import attribution
+from tenantry.entrypoints.http.wire.request import Request
+
+
+def request(body: bytes = b"{}", path: str = "/v1/search", **headers: str) -> Request:
+    lowered = {name.replace("_", "-"): value for name, value in headers.items()}
+    return Request("POST", path, "", lowered, list(lowered.items()), body)
+
+
+def test_what_people_write() -> None:
+    headers = {
+        "x-tenantry-user": "Zoë".encode().decode("latin-1"),
+        "x-tenantry-groups": "sales, legal",
+        "x-tenantry-tags": "feature=chat, team=a b",
+        "x-tenantry-run": "run/1",
+    }
+    assert attribution.user_of(headers) == "Zoë"
+    assert attribution.groups_of(headers) == {"sales", "legal"}
+    assert attribution.tags_of(headers) == {"feature": "chat", "team": "a b"}
+    assert attribution.run_of(headers) == "run/1"
+    assert attribution.groups_of({}) == frozenset()
+
+
+@given(st.text(st.characters(max_codepoint=255), max_size=40))
+def test_any_value_is_taken_or_refused(value: str) -> None:
+    for read, name in (
+        (attribution.user_of, "x-tenantry-user"),
+        (attribution.groups_of, "x-tenantry-groups"),
+        (attribution.tags_of, "x-tenantry-tags"),
+        (attribution.run_of, "x-tenantry-run"),
+    ):
+        try:
+            read({name: value})
+        except BadRequest:
+            continue
+
+
+def test_a_key_is_bound_to_route_and_body() -> None:
+    first = attribution.idempotency_of(request(idempotency_key="k"), "bedrock")
+    other_body = attribution.idempotency_of(request(b"{ }", idempotency_key="k"), "bedrock")
+    other_path = attribution.idempotency_of(
+        request(path="/v1/answers", idempotency_key="k"), "bedrock"
+    )
+    assert first is not None and other_body is not None and other_path is not None
+    assert len({first.body_sha256, other_body.body_sha256, other_path.body_sha256}) == 3
+    assert not first.implied
+
+
+def test_boto3s_invocation_id_implies_a_key_and_an_own_key_goes_before_it() -> None:
+    invocation = "0a1b2c3d-0000-4000-8000-000000000001"
+    implied = attribution.idempotency_of(request(amz_sdk_invocation_id=invocation), "bedrock")
+    assert implied is not None and implied.implied and implied.key == invocation
+    own = attribution.idempotency_of(
+        request(amz_sdk_invocation_id=invocation, idempotency_key="mine"), "bedrock"
+    )
+    assert own is not None and (own.key, own.implied) == ("mine", False)
+
+
+@pytest.mark.parametrize("key", ["", "x" * 256, "é", "a\tb"])
+def test_a_key_that_cannot_be(key: str) -> None:
+    with pytest.raises(BadRequest):
+        attribution.idempotency_of(request(idempotency_key=key), "bedrock")
