@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any, get_args
 
 import orjson
 
 from tenantry.domain import money
+from tenantry.domain.rating import Line
 from tenantry.ports.admission import (
     Admitted,
     AttemptOutcome,
@@ -76,6 +78,7 @@ def to_settlement_row(settlement: Settlement) -> Row:
 
 def _to_outcome_row(outcome: AttemptOutcome) -> Row:
     rated = outcome.rated if outcome.end == "settled" else None
+    lines = rated.lines if rated else ()
     doubtful = outcome.end == "unknown" or outcome.quarantined is not None
     estimate = {str(name): count for name, count in outcome.usage.items()} if doubtful else {}
     return (
@@ -94,11 +97,18 @@ def _to_outcome_row(outcome: AttemptOutcome) -> Row:
         outcome.quarantined,
         outcome.error,
         _json(estimate),
-        [
-            (line.token_class.value, line.quantity, line.unit_cost, line.cost, line.charge)
-            for line in (rated.lines if rated else ())
-        ],
+        [line.token_class.value for line in lines],
+        [line.quantity for line in lines],
+        [line.unit_cost for line in lines],
+        [line.cost for line in lines],
+        [_unit_price(line) for line in lines],
+        [line.charge for line in lines],
     )
+
+
+def _unit_price(line: Line) -> Decimal:
+    """The customer's price for 1,000,000, as `unit_cost` is the provider's."""
+    return money.EXACT.divide(line.charge.scaleb(6, money.EXACT), Decimal(line.quantity))
 
 
 def from_admission_verdict(row: Mapping[str, Any]) -> Admitted | Refused:

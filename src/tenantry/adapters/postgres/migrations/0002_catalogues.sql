@@ -9,12 +9,18 @@ CREATE TABLE tenantry.plan (
   definition          jsonb       NOT NULL,
   applied_at          timestamptz NOT NULL DEFAULT clock_timestamp(),
   superseded_at       timestamptz,
-  requests_per_day    bigint  GENERATED ALWAYS AS ((definition ->> 'requests_per_day')::bigint) STORED,
-  requests_per_minute bigint  GENERATED ALWAYS AS ((definition ->> 'requests_per_minute')::bigint) STORED,
-  tokens_per_minute   bigint  GENERATED ALWAYS AS ((definition ->> 'tokens_per_minute')::bigint) STORED,
-  concurrent_requests bigint  GENERATED ALWAYS AS ((definition ->> 'concurrent_requests')::bigint) STORED,
-  monthly_budget      numeric GENERATED ALWAYS AS ((definition ->> 'monthly_budget')::numeric) STORED,
-  budget_hard         boolean GENERATED ALWAYS AS ((definition ->> 'budget_hard')::boolean) STORED,
+  requests_per_day    bigint
+    GENERATED ALWAYS AS ((definition ->> 'requests_per_day')::bigint) STORED,
+  requests_per_minute bigint
+    GENERATED ALWAYS AS ((definition ->> 'requests_per_minute')::bigint) STORED,
+  tokens_per_minute   bigint
+    GENERATED ALWAYS AS ((definition ->> 'tokens_per_minute')::bigint) STORED,
+  concurrent_requests bigint
+    GENERATED ALWAYS AS ((definition ->> 'concurrent_requests')::bigint) STORED,
+  monthly_budget      numeric
+    GENERATED ALWAYS AS ((definition ->> 'monthly_budget')::numeric) STORED,
+  budget_hard         boolean
+    GENERATED ALWAYS AS ((definition ->> 'budget_hard')::boolean) STORED,
   placement_kind      text    GENERATED ALWAYS AS (definition ->> 'placement') STORED,
   PRIMARY KEY (name, version)
 );

@@ -29,10 +29,12 @@ COMMENT ON TABLE tenantry.counter IS
 CREATE TABLE tenantry.budget_use (
   tenant_id    text COLLATE "C" NOT NULL REFERENCES tenantry.tenant,
   subject      text COLLATE "C" NOT NULL,  -- as in budget, or `plan`
-  period       text        NOT NULL,
-  basis        text        NOT NULL,
+  period       text COLLATE "C" NOT NULL,
+  basis        text COLLATE "C" NOT NULL,
   period_start timestamptz NOT NULL,
   period_end   timestamptz NOT NULL,
+  amount       numeric,  -- the limit; NULL for `plan`, whose limit is the plan's
+  hard         boolean,
   settled      numeric     NOT NULL DEFAULT 0,
   reserved     numeric     NOT NULL DEFAULT 0 CHECK (reserved >= 0),
   PRIMARY KEY (tenant_id, subject, period_end, period, basis)

@@ -1,10 +1,11 @@
--- The ledger: two books of transfers, append-only. A transfer moves one amount from the account
--- that is credited to the one that is debited, so a book is double entry by its shape; the views
--- show both legs. One transaction = the lines of one attempt with one kind.
+-- The ledger: two books of transfers, append-only. A row is one posting: all that one attempt used,
+-- as a transfer of `amount` from the account that is credited to the one that is debited. So a book
+-- is double entry by its shape; the view `ledger_entries` shows both legs.
 --
--- A line is one token class. `unit_price` is for 1,000,000 units of `quantity`; nothing is rounded.
--- admitted_at stands early in the keys, so that they serve a tenant's reports over time as well;
--- that an attempt posts once is held by tenantry.attempt and tenantry.adjustment.
+-- The four arrays are the posting's lines, one for each token class; the views `customer_ledger`
+-- and `provider_ledger` show a line as a row. A unit price is for 1,000,000 units of quantity, and
+-- nothing is rounded. admitted_at stands early in the keys, so that they serve reports over time as
+-- well; that an attempt posts once is held by tenantry.attempt and tenantry.adjustment.
 
 CREATE TABLE tenantry.charge_entry (
   tenant_id     text COLLATE "C" NOT NULL,
@@ -12,14 +13,15 @@ CREATE TABLE tenantry.charge_entry (
   request_id    uuid        NOT NULL,
   call          smallint    NOT NULL,
   attempt       smallint    NOT NULL,
-  kind          text        NOT NULL CHECK (kind IN ('usage', 'adjustment', 'reversal')),
-  token_class   text        NOT NULL,
-  debit         text        NOT NULL DEFAULT 'receivable_unbilled',
-  credit        text        NOT NULL DEFAULT 'revenue_usage',
+  kind          text COLLATE "C" NOT NULL CHECK (kind IN ('usage', 'adjustment', 'reversal')),
+  debit         text        NOT NULL,
+  credit        text        NOT NULL,
   amount        numeric     NOT NULL,
   currency      text        NOT NULL,
-  quantity      bigint      NOT NULL,
-  unit_price    numeric     NOT NULL,
+  token_classes text[]      NOT NULL,
+  quantities    bigint[]    NOT NULL,
+  unit_prices   numeric[]   NOT NULL,
+  amounts       numeric[]   NOT NULL,
   posted_at     timestamptz NOT NULL,
   day           date        NOT NULL,  -- the civil day of admission in the tenant's zone
   period_start  timestamptz NOT NULL,
@@ -31,7 +33,7 @@ CREATE TABLE tenantry.charge_entry (
   run_id        text,
   tags          jsonb       NOT NULL,
   flags         text[]      NOT NULL,
-  PRIMARY KEY (tenant_id, admitted_at, request_id, call, attempt, kind, token_class)
+  PRIMARY KEY (tenant_id, admitted_at, request_id, call, attempt, kind)
 );
 COMMENT ON TABLE tenantry.charge_entry IS
   'The customer''s book: list charges in the contract''s currency.';
@@ -42,14 +44,14 @@ CREATE TABLE tenantry.cost_entry (
   request_id    uuid        NOT NULL,
   call          smallint    NOT NULL,
   attempt       smallint    NOT NULL,
-  kind          text        NOT NULL CHECK (kind IN ('usage', 'adjustment', 'reversal')),
-  token_class   text        NOT NULL,
+  kind          text COLLATE "C" NOT NULL CHECK (kind IN ('usage', 'adjustment', 'reversal')),
   debit         text        NOT NULL,  -- cost_of_sales, or waste where the customer does not pay
-  credit        text        NOT NULL DEFAULT 'payable_provider',
-  amount        numeric     NOT NULL,
-  currency      text        NOT NULL DEFAULT 'USD',
-  quantity      bigint      NOT NULL,
-  unit_price    numeric     NOT NULL,
+  credit        text        NOT NULL,
+  amount        numeric     NOT NULL,  -- USD
+  token_classes text[]      NOT NULL,
+  quantities    bigint[]    NOT NULL,
+  unit_prices   numeric[]   NOT NULL,
+  amounts       numeric[]   NOT NULL,
   posted_at     timestamptz NOT NULL,
   day           date        NOT NULL,
   period_start  timestamptz NOT NULL,
@@ -64,7 +66,7 @@ CREATE TABLE tenantry.cost_entry (
   run_id        text,
   tags          jsonb       NOT NULL,
   flags         text[]      NOT NULL,
-  PRIMARY KEY (tenant_id, admitted_at, request_id, call, attempt, kind, token_class)
+  PRIMARY KEY (tenant_id, admitted_at, request_id, call, attempt, kind)
 );
 COMMENT ON TABLE tenantry.cost_entry IS
   'The provider''s book: what each attempt costs us, in USD. No tenant reads it.';
@@ -78,35 +80,49 @@ BEGIN
 END $$;
 
 CREATE VIEW tenantry.customer_ledger WITH (security_invoker = true) AS
-SELECT tenant_id, admitted_at, request_id, call, attempt, kind, token_class, amount, currency,
-       quantity, unit_price, posted_at, day, period_start, price_version, plan_version, model,
-       api_key_id, user_hash, run_id, tags, flags
-FROM tenantry.charge_entry;
-COMMENT ON VIEW tenantry.customer_ledger IS 'The customer''s book as a tenant sees its own part.';
+SELECT e.tenant_id, e.admitted_at, e.request_id, e.call, e.attempt, e.kind, l.token_class,
+       l.amount, e.currency, l.quantity, l.unit_price, e.posted_at, e.day, e.period_start,
+       e.price_version, e.plan_version, e.model, e.api_key_id, e.user_hash, e.run_id, e.tags,
+       e.flags
+FROM tenantry.charge_entry e
+CROSS JOIN LATERAL unnest(e.token_classes, e.quantities, e.unit_prices, e.amounts)
+  AS l (token_class, quantity, unit_price, amount);
+COMMENT ON VIEW tenantry.customer_ledger IS 'The customer''s book, line by line, to its tenant.';
+
+CREATE VIEW tenantry.provider_ledger WITH (security_invoker = true) AS
+SELECT e.tenant_id, e.admitted_at, e.request_id, e.call, e.attempt, e.kind, l.token_class,
+       l.amount, 'USD' AS currency, l.quantity, l.unit_price, e.debit, e.posted_at, e.day,
+       e.period_start, e.price_version, e.plan_version, e.model, e.account, e.region,
+       e.service_tier, e.api_key_id, e.user_hash, e.run_id, e.tags, e.flags
+FROM tenantry.cost_entry e
+CROSS JOIN LATERAL unnest(e.token_classes, e.quantities, e.unit_prices, e.amounts)
+  AS l (token_class, quantity, unit_price, amount);
+COMMENT ON VIEW tenantry.provider_ledger IS 'The provider''s book, line by line.';
 
 CREATE VIEW tenantry.ledger_entries WITH (security_invoker = true) AS
-SELECT e.tenant_id, e.book, e.currency, e.request_id, e.call, e.attempt, e.kind, e.token_class,
+SELECT e.tenant_id, e.book, e.currency, e.request_id, e.call, e.attempt, e.kind,
        leg.account, leg.amount, e.admitted_at, e.posted_at, e.period_start
 FROM (
-  SELECT 'charge' AS book, tenant_id, currency, request_id, call, attempt, kind, token_class,
+  SELECT 'charge' AS book, tenant_id, currency, request_id, call, attempt, kind,
          debit, credit, amount, admitted_at, posted_at, period_start
   FROM tenantry.charge_entry
   UNION ALL
-  SELECT 'cost', tenant_id, currency, request_id, call, attempt, kind, token_class,
+  SELECT 'cost', tenant_id, 'USD', request_id, call, attempt, kind,
          debit, credit, amount, admitted_at, posted_at, period_start
   FROM tenantry.cost_entry
 ) e
 CROSS JOIN LATERAL (VALUES (e.debit, e.amount), (e.credit, -e.amount)) AS leg (account, amount);
-COMMENT ON VIEW tenantry.ledger_entries IS 'Both legs of every transfer of both books.';
+COMMENT ON VIEW tenantry.ledger_entries IS 'Both legs of every posting of both books.';
 
 GRANT SELECT, INSERT ON tenantry.charge_entry, tenantry.cost_entry TO tenantry_gate;
-GRANT SELECT ON tenantry.charge_entry, tenantry.cost_entry, tenantry.ledger_entries
+GRANT SELECT ON tenantry.charge_entry, tenantry.cost_entry, tenantry.provider_ledger,
+  tenantry.ledger_entries
   TO tenantry_control, tenantry_operator;
 GRANT SELECT ON tenantry.customer_ledger TO tenantry_app, tenantry_control, tenantry_operator;
 -- security_invoker asks for the base table's columns; the accounts are not among them.
-GRANT SELECT (tenant_id, admitted_at, request_id, call, attempt, kind, token_class, amount,
-              currency, quantity, unit_price, posted_at, day, period_start, price_version,
-              plan_version, model, api_key_id, user_hash, run_id, tags, flags)
+GRANT SELECT (tenant_id, admitted_at, request_id, call, attempt, kind, amount, currency,
+              token_classes, quantities, unit_prices, amounts, posted_at, day, period_start,
+              price_version, plan_version, model, api_key_id, user_hash, run_id, tags, flags)
   ON tenantry.charge_entry TO tenantry_app;
 
 DO $$

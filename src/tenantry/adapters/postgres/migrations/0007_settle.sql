@@ -1,16 +1,15 @@
 -- Settlement: attempts end, both books are posted, holds and slots are freed.
--- The functions here are the gate's own and nobody else may call them; 0008 and 0009 have the doors.
+-- The functions here are the gate's own, nobody else may call them; 0008 and 0009 have the doors.
 -- Their callers hold the lock of every tenant concerned.
 
 -- What crosses from the workers, one array of each a call.
-CREATE TYPE tenantry.line_in AS (
-  token_class text, quantity bigint, unit_cost numeric, cost numeric, charge numeric
-);
 CREATE TYPE tenantry.outcome_in AS (
   call smallint, attempt smallint, ending text, charged boolean, tokens bigint,
   cost numeric, charge numeric, service_tier text, upstream_request_id text, raw jsonb,
-  normaliser_version integer, flags text[], quarantined text, error text,
-  estimate jsonb, lines tenantry.line_in[]
+  normaliser_version integer, flags text[], quarantined text, error text, estimate jsonb,
+  -- the lines, one for each token class
+  token_classes text[], quantities bigint[], unit_costs numeric[], costs numeric[],
+  unit_prices numeric[], charges numeric[]
 );
 CREATE TYPE tenantry.settlement_in AS (
   tenant_id text, request_id uuid, final boolean, outcomes tenantry.outcome_in[]
@@ -30,7 +29,7 @@ CREATE TYPE tenantry.ended AS (
   ord bigint, ended boolean, tokens bigint, cost numeric, charge numeric
 );
 
-GRANT USAGE ON TYPE tenantry.line_in, tenantry.outcome_in, tenantry.settlement_in
+GRANT USAGE ON TYPE tenantry.outcome_in, tenantry.settlement_in
   TO tenantry_app, tenantry_gate, tenantry_control;
 GRANT USAGE ON TYPE tenantry.move, tenantry.freed, tenantry.ended TO tenantry_gate;
 
@@ -44,23 +43,26 @@ RETURNS text[] LANGUAGE sql IMMUTABLE AS $$
                'run:' || p_run_id]
 $$;
 
+-- The rows are found once, by key, and changed by place: the tenant's lock keeps them there.
 CREATE FUNCTION tenantry.apply_moves(p_moves tenantry.move[]) RETURNS void
 LANGUAGE plpgsql AS $$
 BEGIN
   UPDATE tenantry.budget_use u
   SET settled = u.settled + m.settled, reserved = u.reserved + m.reserved
   FROM (
-    SELECT b.tenant_id, b.subject, b.period_end, b.period, b.basis,
+    SELECT b.place,
            sum(CASE b.basis WHEN 'charge' THEN m.charge ELSE m.cost END) AS settled,
            sum(CASE b.basis WHEN 'charge' THEN m.held_charge ELSE m.held_cost END) AS reserved
     FROM unnest(p_moves) m
-    JOIN tenantry.budget_use b
-      ON b.tenant_id = m.tenant_id AND b.subject = ANY (m.subjects)
-     AND b.period_end > m.admitted_at AND b.period_start <= m.admitted_at
-    GROUP BY b.tenant_id, b.subject, b.period_end, b.period, b.basis
+    CROSS JOIN LATERAL (
+      SELECT b.ctid AS place, b.basis FROM tenantry.budget_use b
+      WHERE b.tenant_id = m.tenant_id AND b.subject = ANY (m.subjects)
+        AND b.period_end > m.admitted_at AND b.period_start <= m.admitted_at
+      OFFSET 0  -- by index, whatever the statistics say
+    ) b
+    GROUP BY b.place
   ) m
-  WHERE u.tenant_id = m.tenant_id AND u.subject = m.subject AND u.period_end = m.period_end
-    AND u.period = m.period AND u.basis = m.basis;
+  WHERE u.ctid = m.place;
 END $$;
 
 CREATE FUNCTION tenantry.apply_freed(p_freed tenantry.freed[]) RETURNS void
@@ -85,13 +87,10 @@ CREATE FUNCTION tenantry.passes_limit(
     SELECT FROM tenantry.budget_use u
     JOIN tenantry.tenant t ON t.tenant_id = u.tenant_id
     JOIN tenantry.plan p ON p.name = t.plan AND p.superseded_at IS NULL
-    LEFT JOIN tenantry.budget b
-      ON b.tenant_id = u.tenant_id AND b.subject = u.subject AND b.period = u.period
-     AND b.basis = u.basis
     WHERE u.tenant_id = p_tenant_id AND u.subject = ANY (p_subjects)
       AND u.period_end > p_admitted_at AND u.period_start <= p_admitted_at
       AND u.settled + u.reserved + CASE u.basis WHEN 'charge' THEN p_charge ELSE p_cost END
-        > CASE u.subject WHEN 'plan' THEN p.monthly_budget ELSE b.amount END
+        > CASE u.subject WHEN 'plan' THEN p.monthly_budget ELSE u.amount END
   )
 $$;
 
@@ -101,71 +100,80 @@ CREATE FUNCTION tenantry.end_attempts(p_at timestamptz, p_settlements tenantry.s
 RETURNS SETOF tenantry.ended LANGUAGE plpgsql AS $$
 BEGIN
   RETURN QUERY
-  WITH outcome AS MATERIALIZED (
-    SELECT s.ord, s.tenant_id, s.request_id, o.*,
+  WITH met AS MATERIALIZED (  -- each outcome with its intent and its request, by index
+    SELECT s.ord, o.*, i.place, i.state, i.began_at, i.operation, i.model, i.price_key,
+           i.account, i.region, r.tenant_id, r.request_id, r.admitted_at, r.day, r.period_start,
+           r.api_key_id, r.user_hash, r.run_id, r.tags, r.plan_version, r.price_version,
+           r.held_cost, r.held_charge, r.flags AS request_flags,
            (o.ending = 'unknown' OR o.quarantined IS NOT NULL) AS doubtful
     FROM unnest(p_settlements) WITH ORDINALITY
-           AS s (tenant_id, request_id, final, outcomes, ord),
-         unnest(s.outcomes) AS o
+           AS s (tenant_id, request_id, final, outcomes, ord)
+    CROSS JOIN LATERAL unnest(s.outcomes) AS o
+    CROSS JOIN LATERAL (
+      SELECT i.ctid AS place, i.* FROM tenantry.intent i
+      WHERE i.tenant_id = s.tenant_id AND i.request_id = s.request_id
+        AND i.call = o.call AND i.attempt = o.attempt
+      OFFSET 0
+    ) i
+    CROSS JOIN LATERAL (
+      SELECT r.* FROM tenantry.open_request r
+      WHERE r.tenant_id = s.tenant_id AND r.request_id = s.request_id
+      OFFSET 0
+    ) r
   ), doubted AS (
     UPDATE tenantry.intent i
     SET state = 'unknown', unknown_at = coalesce(i.unknown_at, p_at),
-        quarantined = coalesce(o.quarantined, i.quarantined), error = coalesce(o.error, i.error),
-        charged = o.charged, estimate = o.estimate
-    FROM outcome o
-    WHERE o.doubtful AND i.tenant_id = o.tenant_id AND i.request_id = o.request_id
-      AND i.call = o.call AND i.attempt = o.attempt
-      AND (i.state <> 'unknown' OR i.quarantined IS DISTINCT FROM o.quarantined)
-    RETURNING o.ord
-  ), ended AS (
-    DELETE FROM tenantry.intent i USING outcome o
-    WHERE NOT o.doubtful AND i.tenant_id = o.tenant_id AND i.request_id = o.request_id
-      AND i.call = o.call AND i.attempt = o.attempt
-    RETURNING o.ord, o.ending, o.charged, o.tokens, o.cost, o.charge, o.service_tier,
-      o.upstream_request_id, o.raw, o.normaliser_version, o.error, o.lines,
-      CASE i.state WHEN 'unknown' THEN o.flags || '{late}'::text[] ELSE o.flags END AS flags,
-      i.tenant_id, i.request_id, i.call, i.attempt, i.began_at, i.operation, i.model,
-      i.price_key, i.account, i.region
-  ), sized AS (
-    SELECT e.*, sum(e.cost) OVER w AS all_cost,
-           sum(e.charge) FILTER (WHERE e.charged) OVER w AS all_charge
-    FROM ended e WINDOW w AS (PARTITION BY e.ord)
+        quarantined = coalesce(m.quarantined, i.quarantined), error = coalesce(m.error, i.error),
+        charged = m.charged, estimate = m.estimate
+    FROM met m
+    WHERE i.ctid = m.place AND m.doubtful
+      AND (i.state <> 'unknown' OR i.quarantined IS DISTINCT FROM m.quarantined)
+    RETURNING m.ord
+  ), gone AS (
+    DELETE FROM tenantry.intent i USING met m WHERE i.ctid = m.place AND NOT m.doubtful
   ), posting AS MATERIALIZED (
-    SELECT e.*, r.admitted_at, r.day, r.period_start, r.api_key_id, r.user_hash, r.run_id,
-           r.tags, r.plan_version, r.price_version, t.currency,
-           CASE WHEN e.all_cost <= r.held_cost AND coalesce(e.all_charge, 0) <= r.held_charge
-             THEN r.flags || e.flags
-             ELSE r.flags || e.flags || tenantry.excess_flags(
-               e.tenant_id, tenantry.subjects(r.api_key_id, r.user_hash, r.run_id),
-               r.admitted_at, greatest(coalesce(e.all_charge, 0) - r.held_charge, 0),
-               greatest(e.all_cost - r.held_cost, 0))
-           END AS all_flags
-    FROM sized e
-    JOIN tenantry.open_request r ON r.tenant_id = e.tenant_id AND r.request_id = e.request_id
-    JOIN tenantry.tenant t ON t.tenant_id = e.tenant_id
+    SELECT m.*, t.currency,
+           m.request_flags || m.flags
+           || CASE m.state WHEN 'unknown' THEN '{late}'::text[] ELSE '{}' END
+           || CASE WHEN sum(m.cost) OVER w <= m.held_cost
+                    AND coalesce(sum(m.charge) FILTER (WHERE m.charged) OVER w, 0)
+                        <= m.held_charge
+                THEN '{}'
+                ELSE tenantry.excess_flags(
+                  m.tenant_id, tenantry.subjects(m.api_key_id, m.user_hash, m.run_id),
+                  m.admitted_at,
+                  coalesce(sum(m.charge) FILTER (WHERE m.charged) OVER w, 0) - m.held_charge,
+                  sum(m.cost) OVER w - m.held_cost)
+              END AS all_flags
+    FROM met m
+    CROSS JOIN LATERAL (
+      SELECT t.currency FROM tenantry.tenant t WHERE t.tenant_id = m.tenant_id OFFSET 0
+    ) t
+    WHERE NOT m.doubtful
+    WINDOW w AS (PARTITION BY m.ord)
   ), attempts AS (
     INSERT INTO tenantry.attempt
-    SELECT tenant_id, request_id, call, attempt, ending, charged AND cardinality(lines) > 0,
-           admitted_at, began_at, p_at, day, period_start, api_key_id, user_hash, run_id, tags,
-           plan_version, price_version, operation, model, price_key, account, region,
-           service_tier, upstream_request_id, tokens, raw, normaliser_version, all_flags, error
+    SELECT tenant_id, request_id, call, attempt, ending,
+           charged AND cardinality(token_classes) > 0, admitted_at, began_at, p_at, day,
+           period_start, api_key_id, user_hash, run_id, tags, plan_version, price_version,
+           operation, model, price_key, account, region, service_tier, upstream_request_id,
+           tokens, raw, normaliser_version, all_flags, error
     FROM posting
   ), costs AS (
     INSERT INTO tenantry.cost_entry
-    SELECT p.tenant_id, p.admitted_at, p.request_id, p.call, p.attempt, 'usage', l.token_class,
-           CASE WHEN p.charged THEN 'cost_of_sales' ELSE 'waste' END, 'payable_provider',
-           l.cost, 'USD', l.quantity, l.unit_cost, p_at, p.day, p.period_start,
-           p.price_version, p.plan_version, p.model, p.account, p.region, p.service_tier,
-           p.api_key_id, p.user_hash, p.run_id, p.tags, p.all_flags
-    FROM posting p, unnest(p.lines) l
+    SELECT tenant_id, admitted_at, request_id, call, attempt, 'usage',
+           CASE WHEN charged THEN 'cost_of_sales' ELSE 'waste' END, 'payable_provider', cost,
+           token_classes, quantities, unit_costs, posting.costs, p_at, day, period_start,
+           price_version, plan_version, model, account, region, service_tier, api_key_id,
+           user_hash, run_id, tags, all_flags
+    FROM posting WHERE cardinality(token_classes) > 0
   ), charges AS (
     INSERT INTO tenantry.charge_entry
-    SELECT p.tenant_id, p.admitted_at, p.request_id, p.call, p.attempt, 'usage', l.token_class,
-           'receivable_unbilled', 'revenue_usage', l.charge, p.currency, l.quantity,
-           trim_scale(l.charge * 1000000 / l.quantity), p_at, p.day, p.period_start,
-           p.price_version, p.plan_version, p.model, p.api_key_id, p.user_hash, p.run_id,
-           p.tags, p.all_flags
-    FROM posting p, unnest(p.lines) l WHERE p.charged
+    SELECT tenant_id, admitted_at, request_id, call, attempt, 'usage', 'receivable_unbilled',
+           'revenue_usage', charge, currency, token_classes, quantities, unit_prices,
+           posting.charges, p_at, day, period_start, price_version, plan_version, model,
+           api_key_id, user_hash, run_id, tags, all_flags
+    FROM posting WHERE charged AND cardinality(token_classes) > 0
   )
   SELECT p.ord, true, p.tokens, p.cost, CASE WHEN p.charged THEN p.charge ELSE 0 END
   FROM posting p
@@ -190,42 +198,47 @@ DECLARE
   posted bigint[];
 BEGIN
   WITH late AS (
-    SELECT s.ord, o.charged AS pays, o.cost, o.charge, o.service_tier AS tier, o.lines, a.*,
-           t.currency, tenantry.subjects(a.api_key_id, a.user_hash, a.run_id) AS subjects
-    FROM unnest(p_settlements) WITH ORDINALITY AS s (tenant_id, request_id, final, outcomes, ord),
-         unnest(s.outcomes) AS o,
-         tenantry.attempt a, tenantry.tenant t
-    WHERE o.ending = 'settled' AND o.quarantined IS NULL AND cardinality(o.lines) > 0
-      AND a.tenant_id = s.tenant_id AND a.request_id = s.request_id
-      AND a.call = o.call AND a.attempt = o.attempt
-      AND a.ending IN ('released', 'written_off') AND t.tenant_id = a.tenant_id
+    SELECT s.ord, o.charged AS pays, o.cost, o.charge, o.service_tier AS tier, o.token_classes,
+           o.quantities, o.unit_costs, o.costs, o.unit_prices, o.charges, a.*,
+           tenantry.subjects(a.api_key_id, a.user_hash, a.run_id) AS subjects
+    FROM unnest(p_settlements) WITH ORDINALITY AS s (tenant_id, request_id, final, outcomes, ord)
+    CROSS JOIN LATERAL unnest(s.outcomes) AS o
+    CROSS JOIN LATERAL (
+      SELECT a.* FROM tenantry.attempt a
+      WHERE a.tenant_id = s.tenant_id AND a.request_id = s.request_id
+        AND a.call = o.call AND a.attempt = o.attempt
+      OFFSET 0
+    ) a
+    WHERE o.ending = 'settled' AND o.quarantined IS NULL AND cardinality(o.token_classes) > 0
+      AND a.ending IN ('released', 'written_off')
   ), once AS (
     INSERT INTO tenantry.adjustment
     SELECT tenant_id, request_id, call, attempt, p_at FROM late
     ON CONFLICT DO NOTHING
     RETURNING tenant_id, request_id, call, attempt
   ), posting AS MATERIALIZED (
-    SELECT l.*, CASE WHEN tenantry.passes_limit(l.tenant_id, l.subjects, l.admitted_at,
-                            CASE WHEN l.pays THEN l.charge ELSE 0 END, l.cost)
-                THEN l.flags || '{late,overdraft}'::text[] ELSE l.flags || '{late}'::text[]
-                END AS all_flags
-    FROM late l JOIN once USING (tenant_id, request_id, call, attempt)
+    SELECT l.*, t.currency, l.flags || CASE
+             WHEN tenantry.passes_limit(l.tenant_id, l.subjects, l.admitted_at,
+                    CASE WHEN l.pays THEN l.charge ELSE 0 END, l.cost)
+             THEN '{late,overdraft}'::text[] ELSE '{late}' END AS all_flags
+    FROM late l
+    JOIN once USING (tenant_id, request_id, call, attempt)
+    JOIN tenantry.tenant t USING (tenant_id)
   ), costs AS (
     INSERT INTO tenantry.cost_entry
-    SELECT p.tenant_id, p.admitted_at, p.request_id, p.call, p.attempt, 'adjustment',
-           l.token_class, CASE WHEN p.pays THEN 'cost_of_sales' ELSE 'waste' END,
-           'payable_provider', l.cost, 'USD', l.quantity, l.unit_cost, p_at, p.day,
-           p.period_start, p.price_version, p.plan_version, p.model, p.account, p.region, p.tier,
-           p.api_key_id, p.user_hash, p.run_id, p.tags, p.all_flags
-    FROM posting p, unnest(p.lines) l
+    SELECT tenant_id, admitted_at, request_id, call, attempt, 'adjustment',
+           CASE WHEN pays THEN 'cost_of_sales' ELSE 'waste' END, 'payable_provider', cost,
+           token_classes, quantities, unit_costs, posting.costs, p_at, day, period_start,
+           price_version, plan_version, model, account, region, tier, api_key_id, user_hash,
+           run_id, tags, all_flags
+    FROM posting
   ), charges AS (
     INSERT INTO tenantry.charge_entry
-    SELECT p.tenant_id, p.admitted_at, p.request_id, p.call, p.attempt, 'adjustment',
-           l.token_class, 'receivable_unbilled', 'revenue_usage', l.charge, p.currency,
-           l.quantity, trim_scale(l.charge * 1000000 / l.quantity), p_at, p.day, p.period_start,
-           p.price_version, p.plan_version, p.model, p.api_key_id, p.user_hash, p.run_id,
-           p.tags, p.all_flags
-    FROM posting p, unnest(p.lines) l WHERE p.pays
+    SELECT tenant_id, admitted_at, request_id, call, attempt, 'adjustment',
+           'receivable_unbilled', 'revenue_usage', charge, currency, token_classes, quantities,
+           unit_prices, posting.charges, p_at, day, period_start, price_version, plan_version,
+           model, api_key_id, user_hash, run_id, tags, all_flags
+    FROM posting WHERE pays
   )
   SELECT array_agg(ord),
          array_agg(ROW(tenant_id, subjects, admitted_at,
@@ -267,12 +280,17 @@ BEGIN
     END IF;
   END LOOP;
 
-  WITH gone AS (
-    DELETE FROM tenantry.open_request r
-    USING unnest(p_settlements) WITH ORDINALITY AS s (tenant_id, request_id, final, outcomes, ord)
-    WHERE r.tenant_id = s.tenant_id AND r.request_id = s.request_id
-      AND (s.final OR r.final) AND r.open_attempts = ended[s.ord]
-    RETURNING s.ord, r.*
+  WITH over AS MATERIALIZED (
+    SELECT s.ord, r.*
+    FROM unnest(p_settlements) WITH ORDINALITY AS s (tenant_id, request_id, final, outcomes, ord)
+    CROSS JOIN LATERAL (
+      SELECT r.ctid AS place, r.* FROM tenantry.open_request r
+      WHERE r.tenant_id = s.tenant_id AND r.request_id = s.request_id
+      OFFSET 0
+    ) r
+    WHERE (s.final OR r.final) AND r.open_attempts = ended[s.ord]
+  ), gone AS (
+    DELETE FROM tenantry.open_request r USING over WHERE r.ctid = over.place
   )
   SELECT array_agg(ROW(tenant_id, tenantry.subjects(api_key_id, user_hash, run_id), admitted_at,
            charges[ord], costs[ord], -held_charge, -held_cost)::tenantry.move),
@@ -280,23 +298,29 @@ BEGIN
            CASE WHEN paced THEN greatest(worst_tokens - used_tokens - tokens[ord], 0) ELSE 0 END
            )::tenantry.freed),
          count(*)
-  INTO moves, freed, closed FROM gone;
+  INTO moves, freed, closed FROM over;
 
   IF closed < settlements THEN
-    WITH kept AS (
-      UPDATE tenantry.open_request r
-      SET open_attempts = o.open_attempts - ended[s.ord],
-          used_tokens = o.used_tokens + tokens[s.ord],
-          held_cost = greatest(o.held_cost - costs[s.ord], 0),
-          held_charge = greatest(o.held_charge - charges[s.ord], 0),
-          final = o.final OR s.final,
-          has_slot = o.has_slot AND NOT s.final
+    WITH shrinking AS MATERIALIZED (
+      SELECT s.ord, s.final AS ends, r.*
       FROM unnest(p_settlements) WITH ORDINALITY
              AS s (tenant_id, request_id, final, outcomes, ord)
-      JOIN tenantry.open_request o
-        ON o.tenant_id = s.tenant_id AND o.request_id = s.request_id
-      WHERE r.tenant_id = o.tenant_id AND r.request_id = o.request_id
-      RETURNING s.ord, r.*, o.held_cost - r.held_cost AS freed_cost,
+      CROSS JOIN LATERAL (
+        SELECT r.ctid AS place, r.* FROM tenantry.open_request r
+        WHERE r.tenant_id = s.tenant_id AND r.request_id = s.request_id
+        OFFSET 0
+      ) r
+    ), kept AS (
+      UPDATE tenantry.open_request r
+      SET open_attempts = o.open_attempts - ended[o.ord],
+          used_tokens = o.used_tokens + tokens[o.ord],
+          held_cost = greatest(o.held_cost - costs[o.ord], 0),
+          held_charge = greatest(o.held_charge - charges[o.ord], 0),
+          final = o.final OR o.ends,
+          has_slot = o.has_slot AND NOT o.ends
+      FROM shrinking o
+      WHERE r.ctid = o.place
+      RETURNING o.ord, r.*, o.held_cost - r.held_cost AS freed_cost,
                 o.held_charge - r.held_charge AS freed_charge,
                 (o.has_slot AND NOT r.has_slot)::integer AS freed_slot
     )

@@ -98,15 +98,16 @@ BEGIN
   IF NOT FOUND THEN
     RETURN false;
   END IF;
-  INSERT INTO tenantry.budget_use
-    (tenant_id, subject, period, basis, period_start, period_end, settled, reserved)
+  INSERT INTO tenantry.budget_use (tenant_id, subject, period, basis, period_start, period_end,
+    amount, hard, settled, reserved)
   SELECT t.tenant_id, p_subject, p_period, p_basis, s.period_start, s.period_end,
-         r.settled, r.reserved
+         p_amount, p_hard, r.settled, r.reserved
   FROM tenantry.tenant t,
        tenantry.budget_period(p_period, at, t.zone, t.anchor_day) s,
        tenantry.budget_replay(t.tenant_id, p_subject, p_basis, s.period_start, s.period_end) r
   WHERE t.tenant_id = p_tenant_id
-  ON CONFLICT DO NOTHING;
+  ON CONFLICT (tenant_id, subject, period_end, period, basis)
+    DO UPDATE SET amount = excluded.amount, hard = excluded.hard;
   RETURN true;
 END $$;
 COMMENT ON FUNCTION tenantry.set_budget IS
@@ -163,7 +164,7 @@ BEGIN
   INTO old FROM (
     SELECT i.tenant_id, i.request_id, array_agg(ROW(i.call, i.attempt, 'written_off', false, 0,
              0, 0, 'default', NULL, '{}', 0, '{}', NULL, i.error,
-             '{}', '{}')::tenantry.outcome_in)
+             '{}', '{}', '{}', '{}', '{}', '{}', '{}')::tenantry.outcome_in)
              AS outcomes
     FROM (
       SELECT * FROM tenantry.intent
@@ -208,7 +209,8 @@ BEGIN
     SELECT o.tenant_id, o.request_id, coalesce(array_agg(ROW(i.call, i.attempt,
              CASE i.state WHEN 'reserved' THEN 'released' ELSE 'unknown' END, true, 0, 0, 0,
              'default', NULL, '{}', 0, '{}', NULL, 'worker gone or deadline passed', '{}',
-             '{}')::tenantry.outcome_in) FILTER (WHERE i.call IS NOT NULL), '{}') AS outcomes
+             '{}', '{}', '{}', '{}', '{}', '{}')::tenantry.outcome_in)
+             FILTER (WHERE i.call IS NOT NULL), '{}') AS outcomes
     FROM tenantry.open_request o
     LEFT JOIN tenantry.intent i
       ON i.tenant_id = o.tenant_id AND i.request_id = o.request_id AND i.state <> 'unknown'

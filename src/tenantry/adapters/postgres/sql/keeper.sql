@@ -59,7 +59,7 @@ JOIN tenantry.plan p ON p.name = t.plan AND p.version = x.plan_version;
 SELECT request_id, call, attempt, jsonb_object_agg(token_class, quantity) AS quantities
 FROM (
   SELECT request_id, call, attempt, token_class, sum(quantity)::bigint AS quantity
-  FROM tenantry.cost_entry GROUP BY request_id, call, attempt, token_class
+  FROM tenantry.provider_ledger GROUP BY request_id, call, attempt, token_class
 ) x
 GROUP BY request_id, call, attempt ORDER BY request_id, call, attempt;
 
@@ -123,11 +123,24 @@ FROM tenantry.charge_entry WHERE kind <> 'reversal'
 GROUP BY tenant_id, request_id, call HAVING count(DISTINCT attempt) > 1
 UNION ALL
 SELECT 'every_charge_has_its_cost',
-       format('%s %s/%s:%s %s', h.tenant_id, h.request_id, h.call, h.attempt, h.token_class)
+       format('%s %s/%s:%s', h.tenant_id, h.request_id, h.call, h.attempt)
 FROM tenantry.charge_entry h
 LEFT JOIN tenantry.cost_entry e
   ON e.tenant_id = h.tenant_id AND e.admitted_at = h.admitted_at
  AND e.request_id = h.request_id AND e.call = h.call AND e.attempt = h.attempt
- AND e.kind = h.kind AND e.token_class = h.token_class
-WHERE e.quantity IS DISTINCT FROM h.quantity
+ AND e.kind = h.kind
+WHERE e.token_classes IS DISTINCT FROM h.token_classes
+   OR e.quantities IS DISTINCT FROM h.quantities
+UNION ALL
+SELECT 'lines_add_up', format('%s %s/%s:%s %s', x.tenant_id, x.request_id, x.call, x.attempt, x.book)
+FROM (
+  SELECT 'charge' AS book, tenant_id, request_id, call, attempt, amount, amounts, token_classes,
+         quantities FROM tenantry.charge_entry
+  UNION ALL
+  SELECT 'cost', tenant_id, request_id, call, attempt, amount, amounts, token_classes,
+         quantities FROM tenantry.cost_entry
+) x
+WHERE x.amount <> (SELECT coalesce(sum(a), 0) FROM unnest(x.amounts) a)
+   OR cardinality(x.token_classes) <> cardinality(x.amounts)
+   OR cardinality(x.quantities) <> cardinality(x.amounts)
 LIMIT 1000;

@@ -45,14 +45,11 @@ WHERE t.tenant_id = $1;
 -- The plan's budget, the tenant's, and those of the API key $2.
 SELECT u.subject, u.period, u.basis, u.settled, u.reserved,
        nullif(u.period_end, 'infinity') AS resets_at,
-       CASE u.subject WHEN 'plan' THEN p.monthly_budget ELSE b.amount END AS amount,
-       CASE u.subject WHEN 'plan' THEN p.budget_hard ELSE b.hard END AS hard
+       CASE u.subject WHEN 'plan' THEN p.monthly_budget ELSE u.amount END AS amount,
+       CASE u.subject WHEN 'plan' THEN p.budget_hard ELSE u.hard END AS hard
 FROM tenantry.budget_use u
 JOIN tenantry.tenant t ON t.tenant_id = u.tenant_id
 JOIN tenantry.plan p ON p.name = t.plan AND p.superseded_at IS NULL
-LEFT JOIN tenantry.budget b
-  ON b.tenant_id = u.tenant_id AND b.subject = u.subject AND b.period = u.period
- AND b.basis = u.basis
 WHERE u.tenant_id = $1 AND u.subject IN ('plan', 'tenant', 'api_key:' || $2::text)
   AND u.basis = 'charge'  -- a guard in provider cost is the operator's, and no tenant's to see
   AND u.period_start <= clock_timestamp() AND u.period_end > clock_timestamp()

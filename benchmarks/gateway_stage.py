@@ -1,0 +1,178 @@
+"""The stage of the gateway's benchmark: emulator, one worker, PostgreSQL, tenants with keys."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.processes import children, cpu_s, peak_rss_mb, started, tree_cpu_s
+from tenantry.adapters.postgres.guardian.status import read_status
+from tenantry.bootstrap import run_with_control, run_with_keeper
+from tenantry.domain.placement import Placement
+from tenantry.ports.control import ControlPlane
+from tenantry.ports.ledger import LedgerKeeper
+
+ACCOUNT = "111111111111"
+REGION = "us-east-1"
+TENANTS = 20
+PLAN = "bench"
+# Every limit is there to be decided, and none bites.
+LIMITS = {
+    "requests_per_day": 1_000_000_000,
+    "requests_per_minute": 1_000_000_000,
+    "tokens_per_minute": 1_000_000_000_000,
+    "concurrent_requests": 100_000,
+    "monthly_budget": "1000000000",
+    "markup": "3",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """Where everything listens, and the processes behind it."""
+
+    folder: Path  # for what the load needs
+    disk: Path  # the database's
+    gateway_url: str
+    emulator_url: str
+    emulator_key: str
+    keys: tuple[str, ...]
+    worker_pid: int
+    background_pid: int
+    postmaster_pid: int
+    emulator_pid: int
+
+    def cpu_s(self) -> dict[str, float]:
+        """Processor time so far, by part."""
+        return {
+            "gateway_worker": cpu_s(self.worker_pid),
+            "postgresql": tree_cpu_s(self.postmaster_pid),
+            "background_worker": cpu_s(self.background_pid),
+            "emulator": cpu_s(self.emulator_pid),
+        }
+
+    def worker_peak_rss_mb(self) -> float:
+        return peak_rss_mb(self.worker_pid)
+
+    def violations(self) -> int:
+        """How many invariants of the ledger do not hold after the load."""
+
+        async def ask(keeper: LedgerKeeper) -> int:
+            return len(await keeper.violations())
+
+        return run_with_keeper(ask)
+
+
+@contextmanager
+def stage(fixed_answer: str) -> Iterator[Stage]:
+    """Everything in a temporary folder, gone afterwards."""
+    with _home() as home, tempfile.TemporaryDirectory(prefix="tenantry-bench-") as made:
+        folder = Path(made)
+        emulator_key = secrets.token_urlsafe(24)
+        config = _emulator_config(home, emulator_key, fixed_answer)
+        listen = ["--http-port", "0", "--https-port", "0", "--exit-with-parent"]
+        emulator_arguments = ["--config", str(config), *listen]
+        serve = ["serve", "--workers", "1", "--admin-port", "0", "--ready-json", *listen]
+        with (
+            started("bedrock_emulator", emulator_arguments, folder / "emulator.log") as emulator,
+            started("tenantry.entrypoints.cli.main", serve, folder / "serve.log") as gateway,
+        ):
+            emulator_url = emulator.ready["url"]
+            keys = run_with_control(lambda control: _tenants(control, emulator_url))
+            status = read_status(home / "postgres.status")
+            assert status is not None
+            disk = home / _cluster(home)["path"]
+            (worker,) = children(gateway.pid, "spawn_main", "--multiprocessing-fork")
+            (background,) = children(gateway.pid, "\0worker\0")
+            yield Stage(
+                folder,
+                disk,
+                gateway.ready["http_url"],
+                emulator_url,
+                emulator_key,
+                keys,
+                worker,
+                background,
+                status.postmaster_pid,
+                emulator.pid,
+            )
+
+
+@contextmanager
+def _home() -> Iterator[Path]:
+    """A data folder for this process and those it starts; its cluster goes with it."""
+    before = {name: text for name, text in os.environ.items() if name.startswith("TENANTRY_")}
+    for name in before:
+        del os.environ[name]
+    home = Path(tempfile.mkdtemp(prefix="tenantry-bench-home-"))
+    os.environ["TENANTRY_HOME"] = str(home)
+    try:
+        yield home
+    finally:
+        if (home / "cluster").exists():
+            shutil.rmtree(home / _cluster(home)["path"], ignore_errors=True)
+        shutil.rmtree(home, ignore_errors=True)
+        del os.environ["TENANTRY_HOME"]
+        os.environ.update(before)
+
+
+def _cluster(home: Path) -> dict[str, str]:
+    """Where the home's database lies: not in the home where it runs as root."""
+    record: dict[str, str] = json.loads((home / "cluster").read_text(encoding="utf-8"))
+    return record
+
+
+def _emulator_config(home: Path, bearer_key: str, fixed_answer: str) -> Path:
+    """The emulator's settings, and the same credentials for the gateway (both mode 600)."""
+    signing = {
+        "access_key_id": f"AKIA{secrets.token_hex(8).upper()}",
+        "secret_access_key": secrets.token_urlsafe(30),
+    }
+    (home / "control").mkdir(mode=0o700)
+    _write_private(home / "control" / "credentials.json", json.dumps({ACCOUNT: signing}))
+    lines = [  # JSON strings are TOML strings
+        f"data_dir = {json.dumps(str(home / 'emulator'))}",
+        'mode = "fixed"',
+        f"fixed_answer = {json.dumps(fixed_answer)}",
+        "[[accounts]]",
+        f'id = "{ACCOUNT}"',
+        f'regions = ["{REGION}"]',
+        f"log_dir = {json.dumps(str(home / 'accounts' / ACCOUNT / 'log'))}",
+        "[[accounts.credentials]]",
+        *(f"{name} = {json.dumps(value)}" for name, value in signing.items()),
+        f"bearer_key = {json.dumps(bearer_key)}",
+    ]
+    return _write_private(home / "emulator.toml", "\n".join(lines))
+
+
+def _write_private(path: Path, text: str) -> Path:
+    path.touch(mode=0o600)
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+async def _tenants(control: ControlPlane, emulator_url: str) -> tuple[str, ...]:
+    """Tenants on one plan in the emulator's account; returns an API key of each."""
+    await control.apply_placement(
+        Placement(
+            id="pool",
+            kind="pool",
+            account=ACCOUNT,
+            region=REGION,
+            regions=frozenset({REGION}),
+            endpoint_url=emulator_url,
+        )
+    )
+    await control.apply_plans({PLAN: LIMITS})
+    keys = []
+    for number in range(TENANTS):
+        tenant = await control.create_tenant(f"bench-{number}", plan=PLAN)
+        keys.append((await control.create_key(tenant.id)).bearer)
+    return tuple(keys)
