@@ -25,7 +25,7 @@ from tenantry.ports.keys import Purpose
 
 
 @dataclass(slots=True)
-class _Row:
+class Row:
     claim: Claim
     state: str = "running"
     sealed: bytes = b""
@@ -35,8 +35,11 @@ class MemoryIdempotency:
     """Leases and expiry are told, not waited for: `die` and `forget`."""
 
     def __init__(self) -> None:
-        self._rows: dict[UsedKey, _Row] = {}
+        self._rows: dict[UsedKey, Row] = {}
         self._forgot = False
+
+    def rows(self) -> list[Row]:
+        return list(self._rows.values())
 
     def die(self) -> None:
         """The worker that runs things has gone, and its leases have run out."""
@@ -53,7 +56,7 @@ class MemoryIdempotency:
         if row is None and claim.resent and self._forgot:
             return Lost(None)
         if row is None or row.state == "free":
-            self._rows[claim.key] = _Row(claim)
+            self._rows[claim.key] = Row(claim)
             return Claimed()
         if row.state == "kept":
             return KeptAnswer(row.claim.body_hmac, row.claim.request_id, row.sealed)
@@ -72,7 +75,7 @@ class MemoryIdempotency:
         return None
 
     def _note(self, claim: Claim, state: str, sealed: bytes = b"") -> None:
-        row = self._rows.setdefault(claim.key, _Row(claim))
+        row = self._rows.setdefault(claim.key, Row(claim))
         if row.claim.request_id == claim.request_id and row.state == "running":
             row.state, row.sealed = state, sealed
 
