@@ -57,6 +57,7 @@ def started(module: str, arguments: Sequence[str], log: Path) -> Iterator[Starte
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+        process.stdout.close()
 
 
 def children(pid: int, *words: str) -> list[int]:
