@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from functools import lru_cache
 from typing import TYPE_CHECKING, Literal
 from urllib.parse import unquote
 
@@ -53,6 +54,7 @@ class Match:
     path_known: bool = False
 
 
+_SEGMENTS_CACHED = 1_024  # model ids, mostly
 _UNKNOWN = Match(None, {})
 
 
@@ -104,13 +106,18 @@ class RouteTable:
         names = route.segments
         try:
             params = {
-                name[1:-1]: unquote(part, errors="strict") if "%" in part else part
+                name[1:-1]: _decoded(part) if "%" in part else part
                 for name, part in zip(names, parts, strict=True)
                 if name[0] == "{"
             }
         except UnicodeDecodeError:
             return _UNKNOWN
         return Match(route, params, True)
+
+
+@lru_cache(maxsize=_SEGMENTS_CACHED)
+def _decoded(segment: str) -> str:
+    return unquote(segment, errors="strict")
 
 
 _FAMILIES: tuple[tuple[str, Family], ...] = (
