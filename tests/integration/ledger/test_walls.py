@@ -1,0 +1,235 @@
+"""Who may see and write what, tried as each role with plain SQL (architecture.md, decision 1)."""
+
+import asyncio
+import re
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import pytest
+from tests.support.ledger import World, in_world, open_world
+from tests.support.postgres import Database
+
+from tenantry.domain.usage import Usage
+
+USED = Usage(uncached_in=1_000, out=500)
+DEFINERS = Path(__file__).parents[3] / "docs" / "reference" / "definer-functions.md"
+# The only tables that belong to no tenant.
+GLOBAL_TABLES = {"schema_migrations", "plan", "model", "price_edition", "price", "placement"}
+TENANT_TABLES = [
+    "tenant",
+    "api_key",
+    "budget",
+    "counter",
+    "budget_use",
+    "open_request",
+    "intent",
+    "attempt",
+    "adjustment",
+    "charge_entry",
+    "cost_entry",
+]
+READABLE_BY_APP = {"tenant", "budget", "counter", "budget_use", "customer_ledger"}
+
+
+async def _both_have_some(world: World) -> None:
+    for who in (world.anna, world.bert):
+        await world.settle(await world.admitted(who), world.outcome(USED))
+        await world.admitted(who)
+
+
+def _as(role: Any) -> Callable[[Database], Awaitable[Any]]:
+    async def connect(database: Database) -> Any:
+        return await asyncpg.connect(
+            database.dsn(role), server_settings={"search_path": "tenantry"}
+        )
+
+    return connect
+
+
+@pytest.mark.parametrize("name", sorted(READABLE_BY_APP))
+def test_the_app_sees_its_own_tenant_alone(database: Database, name: str) -> None:
+    async def body(world: World) -> None:
+        if name == "budget":
+            for who in (world.anna, world.bert):
+                await world.as_superuser(
+                    "INSERT INTO tenantry.budget VALUES ($1, 'user:x', 'day', 'charge', 1, true)",
+                    who.tenant_id,
+                )
+        await _both_have_some(world)
+        async with world.work.reading(world.anna.tenant_id) as unit:
+            seen = {row[0] for row in await unit.fetch(f"SELECT tenant_id FROM {name}")}
+        assert seen == {world.anna.tenant_id}
+        outside = await world.databases.app.fetch(f"SELECT tenant_id FROM {name}")
+        assert outside == [], "no unit of work, no rows"
+
+    in_world(database, body)
+
+
+def test_the_app_cannot_read_what_is_not_a_tenants(database: Database) -> None:
+    async def body(world: World) -> None:
+        await _both_have_some(world)
+        forbidden = [*set(TENANT_TABLES) - READABLE_BY_APP - {"charge_entry"}]
+        forbidden += ["ledger_entries", "provider_ledger"]
+        async with world.databases.app.acquire() as connection:
+            for name in forbidden:
+                with pytest.raises(asyncpg.InsufficientPrivilegeError):
+                    await connection.fetch(f"SELECT * FROM {name}")
+            with pytest.raises(asyncpg.InsufficientPrivilegeError):
+                await connection.fetch("SELECT debit FROM charge_entry")
+
+    in_world(database, body)
+
+
+def test_the_app_writes_no_row_of_accounting(database: Database) -> None:
+    async def body(world: World) -> None:
+        await _both_have_some(world)
+        tenant_id = world.anna.tenant_id
+        for name in TENANT_TABLES:
+            for statement in (
+                f"DELETE FROM {name}",
+                f"UPDATE {name} SET tenant_id = tenant_id",
+                f"INSERT INTO {name} (tenant_id) VALUES ('{tenant_id}')",
+            ):
+                with pytest.raises(asyncpg.InsufficientPrivilegeError):
+                    async with world.work.writing(tenant_id) as unit:
+                        await unit.execute(statement)
+
+    in_world(database, body)
+
+
+@pytest.mark.parametrize("role", ["control", "operator"])
+def test_nobody_changes_or_removes_what_is_posted(database: Database, role: str) -> None:
+    async def body(world: World) -> None:
+        await _both_have_some(world)
+        connection = await _as(role)(database)
+        for name in ("charge_entry", "cost_entry", "attempt", "adjustment"):
+            for statement in (
+                f"DELETE FROM {name}",
+                f"UPDATE {name} SET flags = '{{}}'",
+                f"TRUNCATE {name}",
+            ):
+                with pytest.raises(
+                    (asyncpg.InsufficientPrivilegeError, asyncpg.UndefinedColumnError)
+                ):
+                    await connection.execute(statement)
+        await connection.close()
+        # Not even who has every right can do it by accident.
+        for statement in ("DELETE FROM tenantry.charge_entry", "TRUNCATE tenantry.cost_entry"):
+            with pytest.raises(asyncpg.IntegrityConstraintViolationError):
+                await world.as_superuser(statement)
+
+    in_world(database, body)
+
+
+def test_the_operator_reads_accounts_and_no_secret(database: Database) -> None:
+    async def body(world: World) -> None:
+        await _both_have_some(world)
+        seen = {row[0] for row in await world.fetch("SELECT tenant_id FROM cost_entry")}
+        assert seen == {world.anna.tenant_id, world.bert.tenant_id}
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            await world.fetch("SELECT * FROM api_key")
+
+    in_world(database, body)
+
+
+def test_the_gate_has_rights_on_accounting_only(database: Database) -> None:
+    async def body(world: World) -> None:
+        rows = await world.fetch(
+            "SELECT c.relname FROM pg_class c WHERE c.relnamespace = 'tenantry'::regnamespace"
+            " AND c.relkind IN ('r', 'p', 'v') AND has_any_column_privilege("
+            " 'tenantry_gate', c.oid, 'SELECT, INSERT, UPDATE')"
+        )
+        reached = {row[0] for row in rows}
+        assert reached == (set(TENANT_TABLES) | GLOBAL_TABLES) - {"schema_migrations"}
+
+    in_world(database, body)
+
+
+def test_every_tenant_table_is_walled(module_database: Database) -> None:
+    """Each table leads with tenant_id and has forced row security, or is on the named list."""
+
+    async def check() -> None:
+        connection = await asyncpg.connect(module_database.dsn("superuser"))
+        tables = await connection.fetch(
+            "SELECT c.oid, c.relname, c.relrowsecurity AND c.relforcerowsecurity AS walled,"
+            " c.relispartition, (SELECT a.attname FROM pg_index i JOIN pg_attribute a"
+            "   ON a.attrelid = c.oid AND a.attnum = i.indkey[0]"
+            "   WHERE i.indrelid = c.oid AND i.indisprimary) AS leads"
+            " FROM pg_class c WHERE c.relnamespace = 'tenantry'::regnamespace"
+            " AND c.relkind IN ('r', 'p')"
+        )
+        names = {row["relname"] for row in tables}
+        assert names >= set(TENANT_TABLES) | GLOBAL_TABLES
+        for row in tables:
+            if row["relname"] in GLOBAL_TABLES:
+                continue
+            columns = await connection.fetchval(
+                "SELECT array_agg(attname::text) FROM pg_attribute"
+                " WHERE attrelid = $1 AND attnum > 0",
+                row["oid"],
+            )
+            if "tenant_id" not in columns:
+                continue  # tests/architecture holds the list of those
+            assert row["walled"], row["relname"]
+            assert row["leads"] == "tenant_id", row["relname"]
+        foreign = await connection.fetch(
+            "SELECT k.conname, a.attname FROM pg_constraint k JOIN pg_attribute a"
+            " ON a.attrelid = k.conrelid AND a.attnum = k.conkey[1]"
+            " JOIN pg_class t ON t.oid = k.confrelid"
+            " WHERE k.contype = 'f' AND k.connamespace = 'tenantry'::regnamespace"
+            " AND t.relname <> ALL ($1)",
+            list(GLOBAL_TABLES),
+        )
+        assert foreign
+        assert {row["attname"] for row in foreign} == {"tenant_id"}
+        await connection.close()
+
+    asyncio.run(check())
+
+
+def test_the_documented_definer_functions_are_all_there_are(module_database: Database) -> None:
+    documented = set(re.findall(r"^\| `(\w+)` \|", DEFINERS.read_text("utf-8"), re.M))
+
+    async def check() -> None:
+        connection = await asyncpg.connect(module_database.dsn("superuser"))
+        rows = await connection.fetch(
+            "SELECT p.proname, r.rolname AS owner, p.proconfig,"
+            " obj_description(p.oid, 'pg_proc') AS why,"
+            " has_function_privilege('public', p.oid, 'EXECUTE') AS open"
+            " FROM pg_proc p JOIN pg_roles r ON r.oid = p.proowner"
+            " WHERE p.prosecdef AND p.pronamespace = 'tenantry'::regnamespace"
+        )
+        assert {row["proname"] for row in rows} == documented
+        for row in rows:
+            assert row["owner"] == "tenantry_gate", row["proname"]
+            assert not row["open"], f"PUBLIC may execute {row['proname']}"
+            assert row["why"], f"{row['proname']} does not say why it crosses tenants"
+            path = [setting for setting in row["proconfig"] if setting.startswith("search_path=")]
+            assert path == ["search_path=pg_catalog, tenantry, pg_temp"], row["proname"]
+        open_ones = await connection.fetch(
+            "SELECT proname FROM pg_proc WHERE pronamespace = 'tenantry'::regnamespace"
+            " AND has_function_privilege('public', oid, 'EXECUTE')"
+        )
+        assert open_ones == []
+        await connection.close()
+
+    asyncio.run(check())
+
+
+def test_the_app_cannot_call_the_gates_own_functions(database: Database) -> None:
+    async def body() -> None:
+        async with open_world(database) as world:
+            for call in (
+                "gate_settle(now(), '{}')",
+                "lock_tenants('{}')",
+                "apply_moves('{}')",
+                "post('{}')",
+                "write_off(now(), 1)",
+                "set_budget('x', 'tenant', 'day', 'charge', 1, true)",
+            ):
+                with pytest.raises(asyncpg.InsufficientPrivilegeError):
+                    await world.databases.app.fetch(f"SELECT tenantry.{call}")
+
+    asyncio.run(body())
