@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 import urllib.request
@@ -64,10 +66,18 @@ def eventually(check: Callable[[], bool]) -> None:
         time.sleep(0.05)
 
 
-def children() -> set[int]:
-    found = Path(f"/proc/{os.getpid()}/task").glob("*/children")
+def children(parent: int | None = None) -> set[int]:
+    """The workers of a process, this one by default."""
+    found = Path(f"/proc/{parent or os.getpid()}/task").glob("*/children")
     pids = {int(pid) for path in found for pid in path.read_text().split()}
-    return {pid for pid in pids if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()}
+    return {pid for pid in pids if is_worker(pid)}
+
+
+def is_worker(pid: int) -> bool:
+    try:
+        return b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    except FileNotFoundError:
+        return False
 
 
 def test_two_workers_share_ports_and_counters(tmp_path: Path) -> None:
@@ -90,6 +100,24 @@ def test_a_killed_worker_is_replaced(tmp_path: Path) -> None:
         # The listening socket outlives the worker: the next answer comes from its successor.
         assert "ok" in get(f"{addresses.admin_url}/healthz")
         assert worker not in children()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_workers_end_with_their_supervisor(tmp_path: Path, number: signal.Signals) -> None:
+    command = [sys.executable, "-m", "tests.support.http_supervised", str(tmp_path)]
+    root = Path(__file__).parents[3]
+    with subprocess.Popen(command, cwd=root, stdout=subprocess.PIPE, text=True) as supervisor:
+        assert supervisor.stdout is not None
+        url = supervisor.stdout.readline().strip()
+        assert "ok" in get(f"{url}/healthz")
+        workers = children(supervisor.pid)
+        assert len(workers) == 1
+        supervisor.send_signal(number)
+        status = supervisor.wait(START_S)
+    assert status == (-signal.SIGKILL if number is signal.SIGKILL else 0)
+    eventually(lambda: not any(is_worker(pid) for pid in workers))
+    with pytest.raises(OSError):
+        get(f"{url}/healthz")
 
 
 def test_a_taken_port_is_one_clear_line(tmp_path: Path) -> None:
