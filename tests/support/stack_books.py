@@ -23,7 +23,7 @@ _CLASSES: Mapping[str, tuple[str, ...]] = {
 _BOOKED = """
 SELECT request_id::text || '/' || call || ':' || attempt AS attempt, token_class,
        sum(quantity)::bigint AS quantity
-FROM tenantry.cost_entry WHERE tenant_id = ANY ($1::text[])
+FROM tenantry.provider_ledger WHERE tenant_id = ANY ($1::text[])
 GROUP BY request_id, call, attempt, token_class
 """
 _OPEN = "SELECT request_id::text FROM tenantry.open_request WHERE tenant_id = ANY ($1::text[])"

@@ -72,6 +72,11 @@ class AdmittedRequest:
         )
 
     @property
+    def priced(self) -> bool:
+        """Whether any outcome has a price: what is not known yet is not said to be 0."""
+        return any(outcome.rated is not None for outcome in self._outcomes)
+
+    @property
     def usage(self) -> Usage:
         """What the customer is charged for, all calls together."""
         total = NO_USAGE

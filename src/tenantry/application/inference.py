@@ -124,7 +124,7 @@ class Inference:
             body=reply.body,
             headers=reply.headers,
             usage=request.usage,
-            charge=request.charge,
+            charge=request.charge if request.priced else None,
             currency=request.principal.tenant.currency,
         )
 

@@ -147,7 +147,8 @@ class StreamedAnswer:
             outcome = metering.unknown(
                 call=self._call,
                 attempt=attempt,
-                charged=self._left_at is not None,
+                # What its client left before we stopped reading; a failure is never a customer's.
+                charged=end is not None and end.kind is StreamEndKind.CLOSED,
                 estimate=usage.seen(planned),
                 upstream_request_id=reply.request_id,
                 error=(end.error_type or str(end.kind)) if end is not None else None,
@@ -163,8 +164,7 @@ class StreamedAnswer:
             held = [_exception("serviceUnavailableException", failure.message)]
         else:
             self._usage = request.usage
-            if any(outcome.rated is not None for outcome in request.outcomes):
-                self._charge = request.charge
+            self._charge = request.charge if request.priced else None
             if not held:
                 end = reply.end
                 timed_out = end is not None and end.kind is StreamEndKind.TIMED_OUT

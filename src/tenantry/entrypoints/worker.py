@@ -42,7 +42,10 @@ async def run_worker(
         return await true_up.read_logs(clock.now(), hold)
 
     async def write_off() -> object:
-        return await keeper.write_off(clock.now() - hold)
+        ended = await keeper.write_off(clock.now() - hold)
+        if ended:
+            _log.warning("alert: %d attempts were written off: no log record in %s", ended, hold)
+        return ended
 
     await asyncio.gather(
         _every(SWEEP_EVERY_S, keeper.sweep, stop),

@@ -1,0 +1,22 @@
+"""The product at synthetic prices, shared by the metering contract's cases and by bad input."""
+
+from collections.abc import Iterator
+
+import pytest
+from tests.support.metered import MeteredStack
+from tests.support.postgres import scratch_folder
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """All tests that share it run in one worker."""
+    for item in items:
+        if "metered" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.xdist_group("metered"))
+
+
+@pytest.fixture(scope="session")
+def metered() -> Iterator[MeteredStack]:
+    """Each test makes its own tenants, rules for those alone, and leaves nothing open."""
+    with scratch_folder() as folder, MeteredStack(folder) as started:
+        yield started
