@@ -9,6 +9,8 @@ from tenantry.entrypoints.demo.acts import CHAT_MODEL
 from tenantry.entrypoints.demo.cast import Player
 from tenantry.entrypoints.demo.show import Show
 
+_QUESTION = "What is the maximum size of a VARCHAR?"
+
 
 def print_how_to_go_on(show: Show, front: Mapping[str, Any], players: Mapping[str, Player]) -> None:
     """Ready-to-paste curl, boto3 and OpenAI lines with a key that works."""
@@ -20,17 +22,22 @@ def print_how_to_go_on(show: Show, front: Mapping[str, Any], players: Mapping[st
         right=9,
     )
     show.say("")
+    show.say(f"{player.name}'s key, for the lines below")
+    show.code(f"export TENANTRY_KEY={player.key}")
+    show.say("")
     show.say("curl")
     show.code(
-        f"curl -s {front['http_url']}/v1/answers -H 'Authorization: Bearer {player.key}' \\\n"
-        "  -H 'Content-Type: application/json' \\\n"
-        """  -d '{"question": "How does SQLite keep a transaction atomic?"}'"""
+        f"curl -s {front['http_url']}/v1/answers \\\n"
+        '  -H "Authorization: Bearer $TENANTRY_KEY" -H "Content-Type: application/json" \\\n'
+        f"""  -d '{{"question": "{_QUESTION}"}}'"""
     )
     show.say("")
     show.say("boto3, unmodified (pip install boto3)")
     show.code(
-        f"AWS_BEARER_TOKEN_BEDROCK={player.key} AWS_CA_BUNDLE={front['ca_bundle']} \\\n"
-        f"AWS_ENDPOINT_URL_BEDROCK_RUNTIME={front['https_url']} python3 -c '\n"
+        "export AWS_BEARER_TOKEN_BEDROCK=$TENANTRY_KEY\n"
+        f"export AWS_CA_BUNDLE={front['ca_bundle']}\n"
+        f"export AWS_ENDPOINT_URL_BEDROCK_RUNTIME={front['https_url']}\n"
+        "python3 -c '\n"
         "import boto3\n"
         'bedrock = boto3.client("bedrock-runtime", region_name="us-east-1")\n'
         f'answer = bedrock.converse(modelId="{CHAT_MODEL}", messages=[\n'
@@ -40,7 +47,9 @@ def print_how_to_go_on(show: Show, front: Mapping[str, Any], players: Mapping[st
     show.say("")
     show.say("OpenAI, unmodified (pip install openai)")
     show.code(
-        f"OPENAI_API_KEY={player.key} OPENAI_BASE_URL={front['http_url']}/v1 python3 -c '\n"
+        "export OPENAI_API_KEY=$TENANTRY_KEY\n"
+        f"export OPENAI_BASE_URL={front['http_url']}/v1\n"
+        "python3 -c '\n"
         "import openai\n"
         "chat = openai.OpenAI().chat.completions.create(\n"
         f'    model="{CHAT_MODEL}", messages=[{{"role": "user", "content": "Say hello."}}])\n'
