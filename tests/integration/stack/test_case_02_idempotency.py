@@ -105,7 +105,7 @@ def test_case_02_what_was_refused_or_throttled_is_not_kept(metered: MeteredStack
 
 def test_case_02_the_model_s_refusal_is_kept(metered: MeteredStack) -> None:
     anna = metered.tenant()
-    metered.rule(anna, "error", status=400, type="ValidationException", times=1)
+    metered.rule(anna, "error", status=400, code="ValidationException", times=1)
     first = converse(metered, anna, "k")
     again = converse(metered, anna, "k")
     assert (first[0], again[0], again[2]) == (400, 400, first[2])
