@@ -23,6 +23,7 @@ LIMITS = WireLimits(
     body_s=0.6,
     idle_s=1.5,
     stall_s=0.5,
+    close_s=0.5,
     requests=3,
     write_buffer_bytes=65_536,
 )
@@ -219,6 +220,24 @@ def test_a_long_body_comes_whole(edge: Edge) -> None:
     head, _, body = talk(edge, converse(more=CLOSE)).partition(b"\r\n\r\n")
     assert b"content-length: %d" % len(body) in head
     assert len(body) > 300_000
+
+
+@pytest.mark.parametrize("more", [CLOSE, b""])
+def test_a_slow_reader_that_takes_its_part_gets_the_whole(edge: Edge, more: bytes) -> None:
+    edge.services.inference.answer = {"text": "~" * 8_000_000}
+    received = b""
+    with connect(edge) as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65_536)
+        client.sendall(converse(more=more))
+        started = time.monotonic()
+        while time.monotonic() < started + 3:  # longer than every deadline of this edge
+            received += client.recv(65_536)
+            time.sleep(0.05)
+        while not received.endswith(b'"}'):
+            piece = client.recv(1_000_000)
+            assert piece, "it was cut"
+            received += piece
+    assert received.count(b"~") == 8_000_000
 
 
 def test_more_requests_at_once_than_a_worker_takes(edge: Edge) -> None:

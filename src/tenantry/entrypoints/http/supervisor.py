@@ -154,7 +154,7 @@ def run(
     assert 1 <= settings.workers <= WORKERS_MAX, f"workers are 1 to {WORKERS_MAX}"
     listeners = open_listeners(settings)
     try:
-        tls = ensure_local_tls(settings.home, settings.tls_names, now=datetime.now(UTC))
+        tls = ensure_local_tls(settings.home, _tls_names(settings), now=datetime.now(UTC))
         cells = cells_for(len(LABELS), settings.workers)
         board = multiprocessing.get_context("spawn").RawArray("Q", cells)
         fleet = _Fleet(settings, make_services, listeners, tls, board)
@@ -167,6 +167,12 @@ def run(
                 fleet.end()
     finally:
         listeners.close()
+
+
+def _tls_names(settings: ServeSettings) -> tuple[str, ...]:
+    """A wildcard address is no name that a client could use."""
+    wildcard = settings.host in ("0.0.0.0", "::")  # noqa: S104
+    return settings.tls_names if wildcard else (*settings.tls_names, settings.host)
 
 
 def _watch(

@@ -69,6 +69,7 @@ class Connection(asyncio.Protocol):
         self._exchange: Exchange | None = None
         self._closing = False
         self._deadline = host.loop.time() + host.limits.head_s
+        self._unsent_bytes = 0  # when the deadline was set
         self._begin()
 
     def _begin(self) -> None:
@@ -110,7 +111,7 @@ class Connection(asyncio.Protocol):
             self._exchange.client_left()
 
     def pause_writing(self) -> None:
-        self._deadline = self._host.loop.time() + self._limits.stall_s
+        self._set_deadline(self._limits.stall_s)
         if self._exchange is not None:
             self._exchange.pause_writing()
 
@@ -119,7 +120,7 @@ class Connection(asyncio.Protocol):
             self._deadline = _NEVER
             self._exchange.resume_writing()
         elif not self._closing:
-            self._deadline = self._host.loop.time() + self._limits.idle_s
+            self._set_deadline(self._limits.idle_s)
 
     # httptools callbacks
 
@@ -232,7 +233,7 @@ class Connection(asyncio.Protocol):
         if self._closing or transport is None:
             return
         if not self._waiting:
-            self._deadline = self._host.loop.time() + self._limits.idle_s
+            self._set_deadline(self._limits.idle_s)
             return
         whole = self._waiting.popleft()
         request, broken = whole.request, whole.refusal
@@ -281,10 +282,21 @@ class Connection(asyncio.Protocol):
 
     def _wait_at_most(self, seconds: float) -> None:
         if self._exchange is None:
-            self._deadline = self._host.loop.time() + seconds
+            self._set_deadline(seconds)
+
+    def _set_deadline(self, seconds: float) -> None:
+        self._deadline = self._host.loop.time() + seconds
+        if self._transport is not None:
+            self._unsent_bytes = self._transport.get_write_buffer_size()
 
     def cut_if_late(self, now: float) -> None:
-        if now > self._deadline and self._transport is not None:
+        """Past its deadline a connection ends, unless its reader is slow but takes its part."""
+        if now <= self._deadline or self._transport is None:
+            return
+        taken = self._unsent_bytes - self._transport.get_write_buffer_size()
+        if taken >= self._limits.stall_bytes:
+            self._set_deadline(self._limits.stall_s)
+        else:
             self._transport.abort()
 
     def close_if_idle(self) -> None:
@@ -298,7 +310,7 @@ class Connection(asyncio.Protocol):
         """Closes once what was written has left, which has a limit too."""
         if self._transport is not None and not self._closing:
             self._closing = True
-            self._deadline = self._host.loop.time() + self._limits.close_s
+            self._set_deadline(self._limits.close_s)
             self._transport.close()
 
 

@@ -15,7 +15,8 @@ class WireLimits:
     head_s: float = 15.0  # from a request's first byte to the end of its headers
     body_s: float = 120.0  # from there to the end of its body
     idle_s: float = 75.0  # between requests; longer than the 60 s of a load balancer
-    stall_s: float = 60.0  # a reader that takes nothing for so long has gone
+    stall_s: float = 60.0  # a reader that takes less than `stall_bytes` in so long has gone
+    stall_bytes: int = 16_384
     close_s: float = 5.0  # for the last bytes to leave
     connections: int = 8_192  # of one listener's worker; more are cut
     requests: int = 2_048  # in flight in one worker; more are answered 503
