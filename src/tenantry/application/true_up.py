@@ -23,6 +23,7 @@ from tenantry.ports.invocation_log import InvocationLog
 from tenantry.ports.ledger import LedgerKeeper, OpenAttempt
 
 KEYS_PER_QUERY = 1_000
+NUMBER_MAX = 32_767  # of a call or an attempt, as the ledger keeps them
 TRUED_UP = "trued_up"
 AttemptKey = tuple[uuid.UUID, int, int]
 
@@ -37,7 +38,7 @@ class LogRead:
 
 
 class TrueUp:
-    """One for each worker process; remembers which files it has read, within the hold's time."""
+    """One for each worker process; remembers, for the hold's time, which files it is done with."""
 
     def __init__(
         self, keeper: LedgerKeeper, directory: Directory, logs: Mapping[str, InvocationLog]
@@ -57,21 +58,27 @@ class TrueUp:
                 if (account, name) in self._read:
                     continue
                 found = await log.records(name)
-                posted += await self._post(found)
+                count, early = await self._post(found)
+                posted += count
                 files += 1
                 records += len(found)
-                self._read[account, name] = now
+                if not early:
+                    self._read[account, name] = now
         return LogRead(files, records, posted)
 
-    async def _post(self, records: Sequence[Mapping[str, Any]]) -> int:
+    async def _post(self, records: Sequence[Mapping[str, Any]]) -> tuple[int, bool]:
+        """How many were trued up, and whether a record came before its attempt was in doubt:
+        of a worker that died, and that the sweep has not yet found."""
         by_key = {key: record for record in records if (key := attempt_of(record)) is not None}
-        keys, posted = list(by_key), 0
+        keys, posted, early = list(by_key), 0, False
         for start in range(0, len(keys), KEYS_PER_QUERY):
-            open_attempts = await self._keeper.find_open(keys[start : start + KEYS_PER_QUERY])
-            for attempt in open_attempts:
+            some = keys[start : start + KEYS_PER_QUERY]
+            # Asked first: what is no longer under way has ended, or is found open.
+            early = bool(await self._keeper.under_way(some)) or early
+            for attempt in await self._keeper.find_open(some):
                 record = by_key[attempt.request_id, attempt.call, attempt.attempt]
                 posted += await self._keeper.true_up(attempt, await self._outcome(attempt, record))
-        return posted
+        return posted, early
 
     async def _outcome(self, attempt: OpenAttempt, record: Mapping[str, Any]) -> AttemptOutcome:
         family = str(attempt.pinned.get("family", ""))
@@ -118,6 +125,8 @@ def attempt_of(record: Mapping[str, Any]) -> AttemptKey | None:
         return None
     try:
         call, _, attempt = str(metadata["att"]).partition(":")
-        return uuid.UUID(str(metadata["rid"])), int(call), int(attempt)
+        key = uuid.UUID(str(metadata["rid"])), int(call), int(attempt)
     except (KeyError, ValueError):
         return None
+    # Others may call from the same account and write what they like.
+    return key if min(key[1:]) >= 0 and max(key[1:]) <= NUMBER_MAX else None

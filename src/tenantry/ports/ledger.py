@@ -101,6 +101,12 @@ class LedgerKeeper(Protocol):
         """Those of (request, call, attempt) that still want a true-up."""
         ...
 
+    async def under_way(self, keys: Sequence[tuple[UUID, int, int]]) -> list[tuple[UUID, int, int]]:
+        """Those of (request, call, attempt) that a worker has, or had until it died: they may
+        yet end by themselves, or come to want a true-up.
+        """
+        ...
+
     async def true_up(self, attempt: OpenAttempt, outcome: AttemptOutcome) -> bool:
         """Posts an outcome from the log for an unknown attempt. False: it had ended before."""
         ...

@@ -23,6 +23,8 @@ ROUNDS_MAX = 100  # of either in one call; what is left comes with the next
 UNKNOWN_HOLD_H = 72  # metering.md, contract 3
 SWEEP_GRACE_S = 60  # the sweep comes every few seconds
 
+AttemptKey = tuple[UUID, int, int]  # request, call, attempt
+
 
 class PostgresLedgerKeeper:
     """Acts through `control_pool`, reads the invariants through `operator_pool`."""
@@ -42,10 +44,13 @@ class PostgresLedgerKeeper:
         rows = await self._fetch(self._control, "open_attempts", limit)
         return [_to_open_attempt(row) for row in rows]
 
-    async def find_open(self, keys: Sequence[tuple[UUID, int, int]]) -> list[OpenAttempt]:
-        columns = [[key[place] for key in keys] for place in range(3)]
-        rows = await self._fetch(self._control, "find_open", *columns)
+    async def find_open(self, keys: Sequence[AttemptKey]) -> list[OpenAttempt]:
+        rows = await self._fetch(self._control, "find_open", *_columns(keys))
         return [_to_open_attempt(row) for row in rows]
+
+    async def under_way(self, keys: Sequence[AttemptKey]) -> list[AttemptKey]:
+        rows = await self._fetch(self._control, "under_way", *_columns(keys))
+        return [(row["request_id"], row["call"], row["attempt"]) for row in rows]
 
     async def true_up(self, attempt: OpenAttempt, outcome: AttemptOutcome) -> bool:
         settlement = Settlement(attempt.request_id, attempt.tenant_id, (outcome,), final=False)
@@ -83,6 +88,10 @@ class PostgresLedgerKeeper:
             async with pool.acquire(timeout=ACQUIRE_TIMEOUT_S) as connection:
                 rows: list[Any] = await connection.fetch(self._sql[name], *values)
         return rows
+
+
+def _columns(keys: Sequence[AttemptKey]) -> list[list[Any]]:
+    return [[key[place] for key in keys] for place in range(3)]
 
 
 def _to_open_attempt(row: Any) -> OpenAttempt:

@@ -55,6 +55,13 @@ FROM (
 JOIN tenantry.tenant t ON t.tenant_id = x.tenant_id
 JOIN tenantry.plan p ON p.name = t.plan AND p.version = x.plan_version;
 
+-- name: under_way
+SELECT i.request_id, i.call, i.attempt
+FROM unnest($1::uuid[], $2::smallint[], $3::smallint[]) AS k (request_id, call, attempt)
+JOIN tenantry.intent i
+  ON i.request_id = k.request_id AND i.call = k.call AND i.attempt = k.attempt
+WHERE i.state <> 'unknown';
+
 -- name: provider_usage
 SELECT request_id, call, attempt, jsonb_object_agg(token_class, quantity) AS quantities
 FROM (

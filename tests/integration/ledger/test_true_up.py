@@ -1,0 +1,118 @@
+"""The invocation log against attempts whose end nobody saw, whichever of the two comes first."""
+
+import gzip
+import json
+import uuid
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.support.ledger import World, in_world, intent
+from tests.support.postgres import Database
+
+from tenantry.adapters.invocation_log.folder import FolderLog
+from tenantry.application.true_up import TrueUp, attempt_of
+from tenantry.ports.admission import AttemptOutcome, Reservation
+
+HOLD = timedelta(hours=72)
+COST = (1_000 * 3 + 500 * 15) / 10**6  # of the record below, in dollars
+
+
+def record(request_id: object, att: str = "0:1") -> dict[str, Any]:
+    """What Bedrock logs of a call with 1,000 tokens in and 500 out."""
+    return {
+        "schemaType": "ModelInvocationLog",
+        "requestId": str(uuid.uuid4()),
+        "requestMetadata": {"rid": str(request_id), "att": att},
+        "input": {"inputTokenCount": 1_000},
+        "output": {"outputTokenCount": 500},
+    }
+
+
+def deliver(root: Path, *records: dict[str, Any]) -> None:
+    folder = root / "AWSLogs/111111111111/BedrockModelInvocationLogs/us-east-1/2026/11/23/00"
+    folder.mkdir(parents=True, exist_ok=True)
+    lines = "\n".join(json.dumps(one) for one in records)
+    (folder / f"{uuid.uuid4()}.json.gz").write_bytes(gzip.compress(lines.encode()))
+
+
+def true_up(world: World, root: Path) -> TrueUp:
+    return TrueUp(world.keeper, world.directory, {"pool": FolderLog(root)})
+
+
+async def read(reader: TrueUp) -> int:
+    return (await reader.read_logs(datetime.now(UTC), HOLD)).trued_up
+
+
+async def forget(world: World, reservation: Reservation) -> None:
+    """Its worker saw no end of it: the attempt is unknown."""
+    await world.settle(reservation, AttemptOutcome(0, 1, "unknown"))
+
+
+def test_a_record_that_comes_before_its_attempt_is_in_doubt_is_not_lost(
+    database: Database, tmp_path: Path
+) -> None:
+    async def body(world: World) -> None:
+        mine, other = await world.admitted(), await world.admitted(world.bert)
+        reader = true_up(world, tmp_path)
+        deliver(tmp_path, record(mine.request_id), record(uuid.uuid4()))
+        assert await read(reader) == 0  # the worker may still settle it
+        await forget(world, mine)
+        assert await read(reader) == 1
+        assert float((await world.sums())[0]) == COST
+        assert await read(reader) == 0  # the file is done with
+        assert await world.sums(world.bert) == (0, 0)
+        assert await world.in_flight(world.bert) == 1
+        await forget(world, other)
+
+    in_world(database, body)
+
+
+def test_an_attempt_that_its_worker_settles_is_not_posted_again(
+    database: Database, tmp_path: Path
+) -> None:
+    async def body(world: World) -> None:
+        mine = await world.admitted()
+        reader = true_up(world, tmp_path)
+        deliver(tmp_path, record(mine.request_id))
+        assert await read(reader) == 0
+        await world.settle(mine, AttemptOutcome(0, 1, "released", charged=False))
+        await world.settle(await world.admitted(world.bert), AttemptOutcome(0, 1, "unknown"))
+        # Released, and yet billed: an adjustment, our waste.
+        assert await read(reader) == 1
+        cost, charge = await world.sums()
+        assert (float(cost), charge) == (COST, 0)
+        assert await world.sums(world.bert) == (0, 0)
+
+    in_world(database, body)
+
+
+def test_each_attempt_of_a_request_is_judged_by_itself(database: Database, tmp_path: Path) -> None:
+    async def body(world: World) -> None:
+        mine = await world.admitted()
+        await world.admission.begin(world.anna.tenant_id, mine.request_id, intent(attempt=2))
+        reader = true_up(world, tmp_path)
+        deliver(tmp_path, record(mine.request_id), record(mine.request_id, "0:2"))
+        await world.settle(mine, AttemptOutcome(0, 1, "unknown", charged=False), final=False)
+        assert await read(reader) == 1  # the second is still under way
+        await world.settle(mine, AttemptOutcome(0, 2, "unknown"))
+        assert await read(reader) == 1
+        cost, charge = await world.sums()
+        assert (float(cost), float(charge)) == (2 * COST, 3 * COST)  # one is our waste
+
+    in_world(database, body)
+
+
+@pytest.mark.parametrize("att", ["0:99999", "-1:1", "0", "0:1:2", "a:b", "", "99999999999:1"])
+def test_a_stranger_in_the_account_cannot_stop_the_reading(
+    database: Database, tmp_path: Path, att: str
+) -> None:
+    async def body(world: World) -> None:
+        mine = await world.admitted()
+        await forget(world, mine)
+        deliver(tmp_path, record(mine.request_id, att), record(mine.request_id))
+        assert await read(true_up(world, tmp_path)) == 1
+
+    assert attempt_of(record(uuid.uuid4(), att)) is None
+    in_world(database, body)
