@@ -310,7 +310,8 @@ class Connection(asyncio.Protocol):
         """Closes once what was written has left, which has a limit too."""
         if self._transport is not None and not self._closing:
             self._closing = True
-            self._set_deadline(self._limits.close_s)
+            unsent = self._transport.get_write_buffer_size()
+            self._set_deadline(self._limits.stall_s if unsent else self._limits.close_s)
             self._transport.close()
 
 

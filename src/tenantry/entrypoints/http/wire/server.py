@@ -13,6 +13,9 @@ from tenantry.entrypoints.http.wire.limits import WireLimits
 _SWEEP_S = 1.0  # how often deadlines are looked at
 _BACKLOG = 1_024
 _TLS_HANDSHAKE_S = 10.0
+# What the kernel may hold unsent of a connection (megabytes by default): so a reader's progress is
+# seen, and a stream waits for its reader rather than for a buffer.
+_UNSENT_BYTES = 131_072
 
 
 class PortTaken(OSError):
@@ -26,6 +29,8 @@ def bind(host: str, port: int) -> socket.socket:
     try:
         # Lets a restart bind while old connections linger; a live listener still refuses it.
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if hasattr(socket, "TCP_NOTSENT_LOWAT"):  # Linux, macOS; accepted sockets inherit it
+            listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, _UNSENT_BYTES)
         listener.bind((host, port))
         listener.listen(_BACKLOG)
     except OSError as error:
