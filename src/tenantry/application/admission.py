@@ -134,6 +134,10 @@ def to_error(refused: Refused) -> errors.TenantryError:
         "resets_at": refused.resets_at.isoformat() if refused.resets_at else None,
     }
     match refused.code:
+        case "requests_per_minute" | "tokens_per_minute" | "concurrent_requests" if (
+            refused.retry_after_ms is None
+        ):
+            return errors.LargerThanLimit(f"limit {refused.limit} is 0: waiting does not help")
         case "requests_per_minute" | "tokens_per_minute":
             return errors.RateLimited(f"limit {refused.limit} is reached", **told)
         case "concurrent_requests":

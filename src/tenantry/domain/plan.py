@@ -59,6 +59,8 @@ _LIMITS = (
 )
 _MONEY = ("monthly_budget", "soft_alert_at", "markup", "monthly_fee", "minimum")
 _SETS = ("models_allowed", "regions_allowed", "service_tiers_allowed")
+# What a client may ask Bedrock for (Converse API reference, `serviceTier`, 2026-11).
+_SERVICE_TIERS = frozenset({"default", "flex", "priority", "reserved"})
 _FIELDS = {f.name for f in dataclasses.fields(Plan)}
 
 
@@ -119,6 +121,8 @@ def _check(plan: Plan) -> None:
         raise PlanError(f"plan {plan.name}: placement must be pool or silo")
     if plan.kms_key not in ("shared", "own"):
         raise PlanError(f"plan {plan.name}: kms_key must be shared or own")
+    if unknown := plan.service_tiers_allowed - _SERVICE_TIERS:
+        raise PlanError(f"plan {plan.name}: service_tiers_allowed names no tier {min(unknown)!r}")
     if not 1 <= plan.max_tokens_default <= plan.max_tokens_ceiling:
         raise PlanError(f"plan {plan.name}: max_tokens_default must be 1 to max_tokens_ceiling")
     if plan.fair_queue_weight < 1:
