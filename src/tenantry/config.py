@@ -105,7 +105,9 @@ class Settings:
     idempotency_keep_h: Annotated[int, msgspec.Meta(ge=1, le=168)] = _setting(
         24, "a result under an idempotency key is kept"
     )
-    idempotency_result_max_bytes: Bytes = _setting(1_048_576, "of a result that is kept")
+    idempotency_result_max_bytes: Annotated[int, msgspec.Meta(ge=1, le=16_777_216)] = _setting(
+        1_048_576, "of a result that is kept"
+    )
 
     # For the command line
     url: str | None = _setting(None, "of a running gateway's data plane; none: this machine's")

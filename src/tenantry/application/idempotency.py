@@ -120,11 +120,18 @@ class Idempotent:
     """One for each worker."""
 
     def __init__(
-        self, store: IdempotencyStore, sealer: Sealer, keys: KeyStore, tasks: OwnedTasks
+        self,
+        store: IdempotencyStore,
+        sealer: Sealer,
+        keys: KeyStore,
+        tasks: OwnedTasks,
+        *,
+        answer_bytes_max: int = ANSWER_BYTES_MAX,
     ) -> None:
         self._store = store
         self._sealer = sealer
         self._keys = keys
+        self._answer_bytes_max = answer_bytes_max
         self._tasks = tasks
         self._runs: dict[UsedKey, _Run] = {}
         self._joined = 0
@@ -255,7 +262,7 @@ class Idempotent:
                     assert_never(found)
 
     async def _record(self, run: _Run, source: Flow, answer: asyncio.Future[Answered]) -> _Ending:
-        recording = Recording(source, self._recorded)
+        recording = Recording(source, self._recorded, self._answer_bytes_max)
         _give(answer, Answered(recording.flow, run.claim.request_id, replayed=False))
         ending: _Ending = ResultNotKept()
 
@@ -271,7 +278,7 @@ class Idempotent:
         return ending
 
     async def _keep(self, run: _Run, answer: Whole) -> _Ending:
-        if len(answer.body) > ANSWER_BYTES_MAX:
+        if len(answer.body) > self._answer_bytes_max:
             await self._noted(self._store.lose(run.claim))
             return ResultNotKept()
         kept = _Kept(answer, run.claim.request_id)

@@ -1,7 +1,7 @@
 """A streamed answer on its way to a client, written down as it passes.
 
 Owns: how much of it is held. Invariants: what fits is read to its end whoever listens; at most
-`ANSWER_BYTES_MAX` of one answer and `RECORDED_BYTES_MAX` of all answers of a worker are held; past
+its limit of one answer and `RECORDED_BYTES_MAX` of all answers of a worker are held; past
 them the answer still reaches its client, at the client's pace, and is not kept.
 """
 
@@ -37,9 +37,10 @@ class RecordedBytes:
 class Recording:
     """One flow, from its source to one client."""
 
-    def __init__(self, source: Flow, total: RecordedBytes) -> None:
+    def __init__(self, source: Flow, total: RecordedBytes, limit: int) -> None:
         self._source = source
         self._total = total
+        self._limit = limit  # bytes of an answer that is kept
         self._size = 0
         self._kept: list[bytes] | None = []
         self._ahead: deque[bytes] = deque()
@@ -99,7 +100,7 @@ class Recording:
         self._size += len(chunk)
         self._total.held += len(chunk)
         self._kept.append(chunk)
-        if self._size > ANSWER_BYTES_MAX or self._total.held > RECORDED_BYTES_MAX:
+        if self._size > self._limit or self._total.held > RECORDED_BYTES_MAX:
             self._forget()
 
     def _forget(self) -> None:

@@ -134,7 +134,13 @@ async def gateway(config: Settings) -> AsyncIterator[Gateway]:
             answers=Answers(
                 gate, planning, embeddings, calls, model, knowledge, tasks, clock, limits
             ),
-            idempotent=Idempotent(PostgresIdempotency(databases.app), sealer, keyring, tasks),
+            idempotent=Idempotent(
+                PostgresIdempotency(databases.app, given_kept_s=config.idempotency_keep_h * 3_600),
+                sealer,
+                keyring,
+                tasks,
+                answer_bytes_max=config.idempotency_result_max_bytes,
+            ),
             ledger=PostgresTenantLedger(TenantWork(databases.app)),
             keeper=PostgresLedgerKeeper(databases.control, databases.operator),
             control=control,

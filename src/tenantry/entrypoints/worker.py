@@ -4,6 +4,7 @@
 |---|---|
 | `SWEEP_EVERY_S` | ends attempts of dead workers and overdue ones |
 | `invocation_log_poll_ms` | trues up unknown attempts from the invocation log |
+| `SWEEP_KEYS_EVERY_S` | deletes idempotency keys that have expired, with their answers |
 | `WRITE_OFF_EVERY_S` | writes off what no record came for within `unknown_hold_h` |
 
 Owns: when. Does not own: what. Several workers may run; every step is idempotent.
@@ -20,9 +21,13 @@ from typing import Any
 from tenantry.application.true_up import TrueUp
 from tenantry.domain.errors import Unavailable
 from tenantry.ports.clock import Clock
+from tenantry.ports.idempotency import ExpiredKeys
 from tenantry.ports.ledger import LedgerKeeper
 
 SWEEP_EVERY_S = 2.0
+SWEEP_KEYS_EVERY_S = 10.0
+SWEEP_KEYS_MAX = 2_000  # in one statement
+SWEEP_KEYS_ROUNDS = 10  # then the rest waits: 2,000 a second are kept up with
 WRITE_OFF_EVERY_S = 600.0
 _log = logging.getLogger(__name__)
 
@@ -35,6 +40,7 @@ async def run_worker(
     hold: timedelta,
     log_poll_s: float,
     stop: asyncio.Event,
+    expired_keys: ExpiredKeys | None = None,
 ) -> None:
     """Runs until `stop` is set; an outage of the database is waited out."""
 
@@ -47,8 +53,15 @@ async def run_worker(
             _log.warning("alert: %d attempts were written off: no log record in %s", ended, hold)
         return ended
 
+    async def sweep_keys() -> object:
+        for _ in range(SWEEP_KEYS_ROUNDS):
+            if expired_keys is None or await expired_keys.sweep(SWEEP_KEYS_MAX) < SWEEP_KEYS_MAX:
+                break
+        return None
+
     await asyncio.gather(
         _every(SWEEP_EVERY_S, keeper.sweep, stop),
+        _every(SWEEP_KEYS_EVERY_S, sweep_keys, stop),
         _every(log_poll_s, read_logs, stop),
         _every(WRITE_OFF_EVERY_S, write_off, stop),
     )

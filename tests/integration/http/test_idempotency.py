@@ -40,7 +40,9 @@ def test_the_same_bytes_come_again(edge: Edge, path: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "route", [route for route in DATA_PLANE.routes if route.method == "POST"], ids=str
+    "route",
+    [route for route in DATA_PLANE.routes if route.method == "POST"],
+    ids=lambda route: route.template,
 )
 def test_every_post_looks_at_its_key(edge: Edge, route: Any) -> None:
     path = route.template.replace("{", "").replace("}", "")

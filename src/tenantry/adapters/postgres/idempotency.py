@@ -30,13 +30,9 @@ from tenantry.ports.idempotency import (
     Running,
 )
 
-_GROUP_MAX: Final = 64  # with answers of 1 MiB at most 64 MiB in one statement
+_GROUP_MAX: Final = 64  # answers of 1 MiB are then 64 MiB in one statement
 _WAITING_MAX: Final = 10_000
 _LEASE: Final = timedelta(seconds=LEASE_S)
-_KEPT: Final[dict[KeyKind, timedelta]] = {
-    "given": timedelta(seconds=GIVEN_KEPT_S),
-    "implied": timedelta(seconds=IMPLIED_KEPT_S),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +45,10 @@ class _Note:
 class _Lane:
     """One kind of key: the implied ones must not wait for the disk behind the given ones."""
 
-    def __init__(self, pool: Any, kind: KeyKind) -> None:
+    def __init__(self, pool: Any, kind: KeyKind, kept_s: int) -> None:
         self._pool = pool
         self._kind = kind
+        self._kept = timedelta(seconds=kept_s)
         self._sql = statements("sql/idempotency.sql")
         self.claims = Grouped(self._claim, group_max=_GROUP_MAX, waiting_max=_WAITING_MAX)
         self.notes = Grouped(self._note, group_max=_GROUP_MAX, waiting_max=_WAITING_MAX)
@@ -79,17 +76,17 @@ class _Lane:
                     [claim.request_id for claim in claims],
                     *more,
                     _LEASE,
-                    _KEPT[self._kind],
+                    self._kept,
                 )
 
 
 class PostgresIdempotency:
     """For one worker, over its `app` pool."""
 
-    def __init__(self, app_pool: Any) -> None:
+    def __init__(self, app_pool: Any, *, given_kept_s: int = GIVEN_KEPT_S) -> None:
         self._lanes: dict[KeyKind, _Lane] = {
-            "given": _Lane(app_pool, "given"),
-            "implied": _Lane(app_pool, "implied"),
+            "given": _Lane(app_pool, "given", given_kept_s),
+            "implied": _Lane(app_pool, "implied", IMPLIED_KEPT_S),
         }
 
     async def claim(self, claim: Claim) -> ClaimResult:

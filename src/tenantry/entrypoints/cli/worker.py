@@ -33,12 +33,13 @@ async def _work(config: Settings, parent: int | None) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    async with bootstrap.background(config) as (keeper, true_up, clock):
+    async with bootstrap.background(config) as (keeper, true_up, expired_keys, clock):
         watch = asyncio.create_task(_watch(parent, stop))
         await run_worker(
             keeper,
             true_up,
             clock,
+            expired_keys=expired_keys,
             hold=timedelta(hours=config.unknown_hold_h),
             log_poll_s=config.invocation_log_poll_ms / 1_000,
             stop=stop,

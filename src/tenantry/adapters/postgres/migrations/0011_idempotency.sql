@@ -14,7 +14,7 @@ CREATE TABLE tenantry.idempotency (
   state       text        NOT NULL CHECK (state IN ('running', 'kept', 'lost', 'free')),
   lease_until timestamptz NOT NULL,  -- past it a `running` worker is dead
   expires_at  timestamptz NOT NULL,
-  sealed      bytea       CHECK (octet_length(sealed) < 1200000),
+  sealed      bytea,
   PRIMARY KEY (tenant_id, kind, api_key_id, key_hmac),
   CHECK ((state = 'kept') = (sealed IS NOT NULL))
 ) PARTITION BY LIST (kind);
