@@ -54,11 +54,13 @@ async def usage_of(call: Call, principal: Principal, query: dict[str, str]) -> R
 async def invoices_of(
     ledger: TenantLedger, clock: Clock, principal: Principal
 ) -> list[dict[str, Any]]:
-    """The drafts of the running period and of the one before."""
+    """The draft of the running period, and of the one before where it was used at all."""
     now = clock.now()
     running = period_now(principal.tenant, now)
     before = running.start - timedelta(seconds=1)
     drafts = [await draft_invoice(ledger, principal, at, now) for at in (now, before)]
+    if not any(line.kind == "usage" for line in drafts[1].lines):
+        drafts.pop()
     return [
         {
             "number": number_of(draft),
