@@ -212,7 +212,7 @@ def new_boot_id() -> int:
 
 @contextlib.asynccontextmanager
 async def open_world(
-    database: Database, *, zone: str = "UTC", **limits: Any
+    database: Database, *, zone: str = "UTC", anchor_day: int = 1, **limits: Any
 ) -> AsyncIterator[World]:
     """A world on a fresh database."""
     databases = await Databases.open(database.dsn)
@@ -226,7 +226,9 @@ async def open_world(
         prices = await control.import_prices(synthetic_prices())
         keys, principals = {}, {}
         for name in ("anna", "bert"):
-            tenant = await control.create_tenant(name, plan="standard", zone=zone)
+            tenant = await control.create_tenant(
+                name, plan="standard", zone=zone, anchor_day=anchor_day
+            )
             keys[name] = await control.create_key(tenant.id)
             principals[name] = await directory.by_bearer(keys[name].bearer, fresh=True)
         await batcher.start()

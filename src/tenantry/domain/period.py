@@ -29,18 +29,26 @@ class Span:
 
 
 def civil_day(instant: datetime, zone: str) -> Span:
-    local = instant.astimezone(ZoneInfo(zone)).date()
+    local = _day(instant, zone)
     return Span(_midnight(local, zone), _midnight(local + timedelta(days=1), zone))
 
 
 def billing_period(instant: datetime, zone: str, anchor_day: int) -> Span:
     """The period of `instant`: from the anchor day of a month to that of the next."""
-    local = instant.astimezone(ZoneInfo(zone)).date()
+    local = _day(instant, zone)
     start = _anchor(local.year, local.month, anchor_day)
     if local < start:
         start = _anchor(*_month(local.year, local.month - 1), anchor_day)
     end = _anchor(*_month(start.year, start.month + 1), anchor_day)
     return Span(_midnight(start, zone), _midnight(end, zone))
+
+
+def _day(instant: datetime, zone: str) -> date:
+    """The day whose span holds an instant. Where clocks go back over midnight, the date that
+    they show is yesterday's once more; the day that has begun goes on."""
+    shown = instant.astimezone(ZoneInfo(zone)).date()
+    tomorrow = shown + timedelta(days=1)
+    return tomorrow if instant >= _midnight(tomorrow, zone) else shown
 
 
 def _anchor(year: int, month: int, anchor_day: int) -> date:

@@ -77,7 +77,7 @@ class PostgresDirectory:
         return known.principal
 
     async def by_access_key_id(self, access_key_id: str, *, fresh: bool) -> tuple[Principal, bytes]:
-        if len(access_key_id) > ACCESS_KEY_ID_CHARS_MAX or "\x00" in access_key_id:
+        if len(access_key_id) > ACCESS_KEY_ID_CHARS_MAX or not access_key_id.isalnum():
             raise KeyWrong()
         known = None if fresh else self._cached(access_key_id)
         if known is None or known.secret is None:

@@ -28,11 +28,21 @@ LANGUAGE sql IMMUTABLE STRICT SET search_path = pg_catalog, pg_temp AS $$
   SELECT least(p_month + (p_anchor_day - 1), (p_month + interval '1 month')::date - 1)
 $$;
 
+-- The day whose span holds an instant. Where clocks go back over midnight, the date that they show
+-- is yesterday's once more; the day that has begun goes on.
+CREATE FUNCTION tenantry.day_of(p_at timestamptz, p_zone text) RETURNS date
+LANGUAGE plpgsql STABLE STRICT SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+  shown constant date := (p_at AT TIME ZONE p_zone)::date;
+BEGIN
+  RETURN CASE WHEN p_at >= tenantry.midnight(shown + 1, p_zone) THEN shown + 1 ELSE shown END;
+END $$;
+
 CREATE FUNCTION tenantry.civil_day(
   p_at timestamptz, p_zone text, OUT day date, OUT day_start timestamptz, OUT day_end timestamptz
 ) LANGUAGE plpgsql STABLE STRICT SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-  day := (p_at AT TIME ZONE p_zone)::date;
+  day := tenantry.day_of(p_at, p_zone);
   day_start := tenantry.midnight(day, p_zone);
   day_end := tenantry.midnight(day + 1, p_zone);
 END $$;
@@ -42,7 +52,7 @@ CREATE FUNCTION tenantry.billing_period(
   OUT period_start timestamptz, OUT period_end timestamptz
 ) LANGUAGE plpgsql STABLE STRICT SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-  today constant date := (p_at AT TIME ZONE p_zone)::date;
+  today constant date := tenantry.day_of(p_at, p_zone);
   month date := date_trunc('month', today::timestamp)::date;
 BEGIN
   IF today < tenantry.anchor(month, p_anchor_day) THEN

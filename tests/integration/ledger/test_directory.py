@@ -1,0 +1,187 @@
+"""Who asks: API keys, their cache, and what the control plane does to them."""
+
+import dataclasses
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+
+import pytest
+from tests.support.ledger import POOL, World, in_world, synthetic_prices
+from tests.support.postgres import Database
+
+from tenantry.domain.catalogue import Model
+from tenantry.domain.errors import (
+    BadRequest,
+    Conflict,
+    KeyExpired,
+    KeyRevoked,
+    KeyWrong,
+    NotFound,
+    TenantSuspended,
+    Unavailable,
+)
+from tenantry.domain.placement import Placement
+from tenantry.domain.tenant import Scope
+
+
+def test_a_key_is_its_tenants(database: Database) -> None:
+    async def body(world: World) -> None:
+        for name, principal in (("anna", world.anna), ("bert", world.bert)):
+            key = world.keys[name]
+            assert key.bearer.startswith("tk_")
+            assert len(key.access_key_id) == 20
+            assert len(key.secret_access_key) == 40
+            for fresh in (True, False, False):
+                assert await world.directory.by_bearer(key.bearer, fresh=fresh) == principal
+                found, secret = await world.directory.by_access_key_id(
+                    key.access_key_id, fresh=fresh
+                )
+                assert (found, secret) == (principal, key.secret_access_key.encode())
+        assert world.anna.tenant.placement == POOL
+
+    in_world(database, body)
+
+
+@pytest.mark.parametrize("presented", ["", "tk_", "tk_" + "A" * 43, "\x00", "\udcff", "x" * 5_000])
+def test_a_wrong_key_is_wrong(database: Database, presented: str) -> None:
+    async def body(world: World) -> None:
+        with pytest.raises(KeyWrong):
+            await world.directory.by_bearer(presented, fresh=False)
+        with pytest.raises(KeyWrong):
+            await world.directory.by_access_key_id(presented, fresh=False)
+
+    in_world(database, body)
+
+
+def test_no_secret_lies_in_the_database(database: Database) -> None:
+    async def body(world: World) -> None:
+        rows = await world.databases.control.fetch("SELECT * FROM api_key")
+        stored = b" ".join(
+            value if isinstance(value, bytes) else str(value).encode()
+            for row in rows
+            for column, value in row.items()
+            if column != "secret_sealed"  # sealed by who made the world
+        )
+        for key in world.keys.values():
+            assert key.bearer.encode() not in stored
+            assert key.secret_access_key.encode() not in stored
+            assert key.bearer not in repr(rows)
+
+    in_world(database, body)
+
+
+def test_what_is_wrong_with_a_key_is_told(database: Database) -> None:
+    async def body(world: World) -> None:
+        tenant_id = world.anna.tenant_id
+        old = datetime.now(UTC) - timedelta(seconds=1)
+        expired = await world.control.create_key(tenant_id, expires_at=old)
+        with pytest.raises(KeyExpired):
+            await world.directory.by_bearer(expired.bearer, fresh=False)
+        key = await world.control.create_key(
+            tenant_id, name="spare", scopes=frozenset({Scope.INFER}), models_allowed=frozenset("m")
+        )
+        principal = await world.directory.by_bearer(key.bearer, fresh=False)
+        assert principal.scopes == {Scope.INFER}
+        assert principal.models_allowed == {"m"}
+        with pytest.raises(NotFound):
+            await world.control.revoke_key(world.bert.tenant_id, key.id)
+        await world.control.revoke_key(tenant_id, key.id)
+        with pytest.raises(KeyRevoked):
+            await world.directory.by_bearer(key.bearer, fresh=True)
+        with pytest.raises(KeyRevoked):
+            await world.directory.check_active(tenant_id, key.id, datetime.now(UTC))
+        with pytest.raises(KeyWrong):
+            await world.directory.check_active(world.bert.tenant_id, key.id, datetime.now(UTC))
+        shown = {row.id: row for row in await world.control.list_keys(tenant_id)}
+        assert shown[key.id].revoked_at is not None
+        assert shown[key.id].hint == key.bearer[-4:]
+        await world.control.set_suspended(tenant_id, True)
+        with pytest.raises(TenantSuspended):
+            await world.directory.by_bearer(world.keys["anna"].bearer, fresh=True)
+        await world.directory.by_bearer(world.keys["bert"].bearer, fresh=True)
+        await world.control.set_suspended(tenant_id, False)
+        await world.directory.check_active(tenant_id, world.anna.api_key_id, datetime.now(UTC))
+
+    in_world(database, body)
+
+
+def test_a_silo_is_nobodys_default(database: Database) -> None:
+    async def body(world: World) -> None:
+        silo = Placement(
+            "acme", "silo", "222222222222", "eu-west-1", inference_profiles={"arn:x": "m"}
+        )
+        await world.control.apply_placement(silo)
+        await world.control.apply_plans({"enterprise": {"placement": "silo"}})
+        for placement in (None, "pool", "nowhere"):
+            with pytest.raises(BadRequest):
+                await world.control.create_tenant("acme", plan="enterprise", placement=placement)
+        tenant = await world.control.create_tenant("acme", plan="enterprise", placement="acme")
+        assert tenant.placement == silo
+        assert (await world.directory.refresh(world.anna)).tenant.placement == POOL
+        # A plan that becomes a silo's leaves its tenants without a place, and never in another's.
+        await world.control.apply_plans({"standard": {"placement": "silo"}})
+        with pytest.raises(Unavailable):
+            await world.directory.refresh(world.anna)
+
+    in_world(database, body)
+
+
+def test_tenants_by_id_and_name_in_pages(database: Database) -> None:
+    async def body(world: World) -> None:
+        anna, bert = world.anna.tenant, world.bert.tenant
+        assert await world.control.get_tenant("anna") == anna
+        assert await world.control.get_tenant(bert.id) == bert
+        assert await world.control.list_tenants(limit=1) == [anna]
+        assert await world.control.list_tenants(after=anna.id) == [bert]
+        with pytest.raises(NotFound):
+            await world.control.get_tenant("carla")
+        with pytest.raises(Conflict):
+            await world.control.create_tenant("anna", plan="standard")
+        for wrong in (
+            {"plan": "none"},
+            {"zone": "Mars/Base"},
+            {"anchor_day": 0},
+            {"currency": "x"},
+        ):
+            with pytest.raises(BadRequest):
+                await world.control.create_tenant("carla", **{"plan": "standard", **wrong})  # type: ignore[arg-type]
+
+    in_world(database, body)
+
+
+def test_plans_are_versions(database: Database) -> None:
+    async def body(world: World) -> None:
+        [plan] = await world.control.list_plans()
+        [same] = await world.control.apply_plans({"standard": {"markup": "3.00"}})
+        assert same.version == plan.version
+        changed, new = await world.control.apply_plans(
+            {"standard": {"markup": "4"}, "other": {"models_allowed": ["b", "a"]}}
+        )
+        assert (changed.version, new.version) == (plan.version + 1, 1)
+        assert {p.name: p for p in await world.control.list_plans()} == {
+            "standard": changed,
+            "other": new,
+        }
+
+    in_world(database, body)
+
+
+def test_prices_and_models_come_back_as_they_went_in(database: Database) -> None:
+    async def body(world: World) -> None:
+        edition = synthetic_prices(Decimal("1.5"))
+        stored = await world.control.import_prices(edition)
+        assert stored == dataclasses.replace(edition, version=world.prices.version + 1)
+        assert await world.control.import_prices(edition) == stored, "twice is once"
+        assert await world.directory.prices(reload=True) == stored
+        assert await world.directory.edition(world.prices.version) == world.prices
+        with pytest.raises(NotFound):
+            await world.directory.edition(99)
+
+        model = Model(
+            "m.v1", "nova", "chat", 300_000, 5_000, "m", alias="m", retires_on=date(2099, 1, 1)
+        )
+        await world.control.apply_models([model])
+        catalogue = await world.directory.catalogue()
+        assert catalogue.resolve("m", {}, today=date(2026, 1, 1)).model == model
+        assert await world.control.list_models() == [model]
+
+    in_world(database, body)
