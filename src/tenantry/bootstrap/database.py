@@ -11,6 +11,7 @@ from tenantry.adapters.postgres.connections import Databases, DsnFor, derived_ds
 from tenantry.adapters.postgres.embedded import EmbeddedCluster
 from tenantry.adapters.postgres.errors import ClusterNotRunning
 from tenantry.adapters.postgres.migrate import migrate
+from tenantry.adapters.postgres.roles import LOGIN_ROLES, bootstrap_roles, derive_password
 from tenantry.bootstrap.deployment import control_of, secret_of
 from tenantry.config import Settings
 from tenantry.domain.errors import NotFound
@@ -33,7 +34,7 @@ def database(config: Settings) -> Iterator[DsnFor]:
         cluster = EmbeddedCluster(config.home, bin_dir=config.postgres_bin)
         cluster.start()
     try:
-        asyncio.run(migrate(_migrator_dsn(config, cluster)))
+        asyncio.run(_migrate(config, cluster))
         dsn_for = _dsn_for(config, cluster)
         asyncio.run(_seed(config, dsn_for))
         yield dsn_for
@@ -70,11 +71,16 @@ def _dsn_for(config: Settings, cluster: EmbeddedCluster | None) -> DsnFor:
     return derived_dsns(config.database_url, secret_of(config, "database-secret"))
 
 
-def _migrator_dsn(config: Settings, cluster: EmbeddedCluster | None) -> str:
+async def _migrate(config: Settings, cluster: EmbeddedCluster | None) -> None:
+    """The schema up to date; on a server of the operator's own the roles first."""
     if cluster is not None:
-        return cluster.dsn("migrator")
+        await migrate(cluster.dsn("migrator"))
+        return
     assert config.database_url is not None
-    return config.database_url
+    secret = secret_of(config, "database-secret")
+    passwords = {role: derive_password(secret, role) for role in LOGIN_ROLES}
+    await bootstrap_roles(config.database_url, passwords)
+    await migrate(derived_dsns(config.database_url, secret)("migrator"))
 
 
 async def _seed(config: Settings, dsn_for: DsnFor) -> None:
