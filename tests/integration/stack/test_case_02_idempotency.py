@@ -1,14 +1,19 @@
 """Case 2 over the wire: an Idempotency-Key with another body, or still in flight."""
 
+import http.client
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from typing import Any
+from urllib.parse import urlsplit
 
 import openai
+import orjson
 import pytest
 from tests.support.metered import CLAUDE, MeteredStack, Posted
 from tests.support.stack import Tenant, wait_until
 from tests.support.stack_clients import Reply, converse_path
+
+from tenantry.domain.eventstream import Decoder
 
 CHARGE = Decimal("0.0315")  # 1,000 in, 500 out
 RUNNING = "SELECT 1 FROM tenantry.idempotency WHERE tenant_id = $1 AND state = 'running'"
@@ -64,6 +69,24 @@ def test_case_02_in_flight(metered: MeteredStack) -> None:
     once(metered.wait_posted(anna, 1))
     assert metered.dispatched(anna) == 1
     assert metered.posted(bert).attempts == []
+
+
+def test_case_02_a_stream_that_was_left_is_there_in_full(metered: MeteredStack) -> None:
+    anna = metered.tenant()
+    metered.rule(anna, "slow_tokens", delay_ms=2)
+    ask = metered.ask(CLAUDE, 1_000, 500)
+    path = converse_path(ask.pop("modelId"), True)
+    headers = {"authorization": f"Bearer {anna.key.bearer}", "idempotency-key": "k"}
+    connection = http.client.HTTPConnection(urlsplit(metered.url).netloc, timeout=30)
+    connection.request("POST", path, orjson.dumps(ask), headers)
+    assert connection.getresponse().read(200)
+    connection.close()
+    once(metered.wait_posted(anna, 1))
+    wait_until(lambda: not metered.rows(RUNNING, anna.id), "the end of the run")
+    status, _, body = converse(metered, anna, "k", stream=True)
+    assert status == 200
+    assert Decoder().feed(body)[-1].event_type == "metadata"
+    once(metered.posted(anna))
 
 
 def test_case_02_through_openai(metered: MeteredStack) -> None:
