@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, time
+from zoneinfo import ZoneInfo
 
 import click
 
@@ -25,10 +26,13 @@ def invoices() -> None:
 @invoices.command()
 @click.argument("tenant")
 @click.option(
-    "--in", "instant", type=click.DateTime(["%Y-%m-%d"]), help="A day of the period; default: now."
+    "--in",
+    "day",
+    type=click.DateTime(["%Y-%m-%d"]),
+    help="A day of the period, in the tenant's zone; default: today.",
 )
 @as_json
-def draft(tenant: str, instant: datetime | None, json_output: bool) -> None:
+def draft(tenant: str, day: datetime | None, json_output: bool) -> None:
     """Draft the invoice of a billing period; nothing is written.
 
     Example: `tenantry invoices draft acme --json`
@@ -36,14 +40,20 @@ def draft(tenant: str, instant: datetime | None, json_output: bool) -> None:
 
     async def work(ledger: TenantLedger, principal: Principal) -> DraftInvoice:
         now = datetime.now(UTC)
-        when = instant.replace(tzinfo=UTC) if instant else now
-        return await draft_invoice(ledger, principal, when, now)
+        return await draft_invoice(ledger, principal, _instant(day, principal) or now, now)
 
     invoice = run_with_ledger(tenant, work)
     if json_output:
         print_json({**invoice.to_json(), "sha256": invoice.sha256()})
     else:
         print_invoice(invoice)
+
+
+def _instant(day: datetime | None, principal: Principal) -> datetime | None:
+    """Noon of a civil day of the tenant: no zone has its midnight there."""
+    if day is None:
+        return None
+    return datetime.combine(day, time(12), ZoneInfo(principal.tenant.zone)).astimezone(UTC)
 
 
 def print_invoice(invoice: DraftInvoice) -> None:

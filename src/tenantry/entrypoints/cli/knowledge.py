@@ -8,6 +8,7 @@ from __future__ import annotations
 import mimetypes
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import click
 
@@ -74,7 +75,7 @@ def remove(document_id: str) -> None:
 
     Example: `tenantry documents remove doc_01h…`
     """
-    _done(_api().delete(f"/v1/documents/{document_id}"))
+    _done(_api().delete(f"/v1/documents/{quote(document_id, safe='')}"))
     click.echo(f"{document_id} is removed")
 
 

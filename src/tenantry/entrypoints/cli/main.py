@@ -8,8 +8,6 @@ from collections.abc import Mapping
 
 import click
 
-from tenantry.domain.errors import TenantryError
-
 # command → module of this package that defines it under the same name; heavy imports stay there
 _COMMANDS: Mapping[str, str] = {
     "ask": "knowledge",
@@ -57,19 +55,33 @@ def cli() -> None:
 
 def main() -> None:
     """The console script. Expected failures are one line on stderr, never a traceback."""
+    sys.exit(_run())
+
+
+def _run() -> int:
     try:
-        cli.main(standalone_mode=False)
-    except click.exceptions.Exit as end:
-        sys.exit(end.exit_code)
+        # Where it is not standalone, click returns the status of an `Exit` instead of raising it.
+        status = cli.main(standalone_mode=False)
+        return status if isinstance(status, int) else 0
     except click.UsageError as wrong:
         wrong.show()
-        sys.exit(2)
+        return 2
     except click.Abort:
-        sys.exit(1)
-    except (click.ClickException, TenantryError, OSError, ValueError) as failure:
-        message = getattr(failure, "message", None) or str(failure)
-        click.echo(f"tenantry: {message}", err=True)
-        sys.exit(1)
+        return 1
+    except click.ClickException as refused:
+        return _failed(refused.format_message())
+    except Exception as failure:
+        from tenantry.bootstrap.failures import told  # brings every adapter along
+
+        message = told(failure)
+        if message is None:
+            raise
+        return _failed(message)
+
+
+def _failed(message: str) -> int:
+    click.echo(f"tenantry: {message}", err=True)
+    return 1
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ import json
 import secrets
 import subprocess
 import sys
-import time
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -112,13 +112,15 @@ def _process(arguments: Sequence[str], log: Path) -> Iterator[Mapping[str, Any]]
 def _ready(process: subprocess.Popen[str], log: Path) -> Mapping[str, Any]:
     """The first JSON line of a process. It says why where it ends instead."""
     assert process.stdout is not None
-    deadline = time.monotonic() + START_S
-    while time.monotonic() < deadline:
-        line = process.stdout.readline()
-        if not line:
-            break
-        if line.startswith("{"):
-            ready: Mapping[str, Any] = json.loads(line)
-            return ready
+    too_late = threading.Timer(START_S, process.kill)  # a read of a pipe has no time-out
+    too_late.daemon = True
+    too_late.start()
+    try:
+        for line in process.stdout:
+            if line.startswith("{"):
+                ready: Mapping[str, Any] = json.loads(line)
+                return ready
+    finally:
+        too_late.cancel()
     said = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
     raise Failed(said[-1] if said else "a part of the demo did not start")

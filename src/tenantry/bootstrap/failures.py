@@ -1,0 +1,33 @@
+"""What the world does to a command, named once for the command line.
+
+Owns: which exceptions are a person's to read and act upon. Whatever is not named here is a fault
+of ours and keeps its traceback.
+"""
+
+from __future__ import annotations
+
+import asyncpg
+from pyreqwest.exceptions import PyreqwestError
+
+from tenantry.adapters.postgres.errors import DatabaseError
+from tenantry.domain.errors import TenantryError
+from tenantry.domain.price import Unpriced
+
+
+def told(failure: BaseException) -> str | None:
+    """One line that says what went wrong; None where it is a fault of ours."""
+    match failure:
+        case TenantryError():
+            return _line(failure.message)
+        case PyreqwestError():
+            return f"the gateway is out of reach: {_line(str(failure))}"
+        case asyncpg.PostgresError() | asyncpg.InterfaceError():
+            return f"the database refused: {_line(str(failure))}"
+        case DatabaseError() | Unpriced() | OSError() | ValueError():
+            return _line(str(failure)) or type(failure).__name__
+        case _:
+            return None
+
+
+def _line(text: str) -> str:
+    return "; ".join(line.strip() for line in text.splitlines() if line.strip())

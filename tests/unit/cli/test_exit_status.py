@@ -1,0 +1,126 @@
+"""0 done, 1 refused or failed with one clear line on stderr, 2 wrong usage."""
+
+from __future__ import annotations
+
+import socket
+import sys
+from pathlib import Path
+
+import pytest
+
+from tenantry.bootstrap.failures import told
+from tenantry.domain.errors import NotFound
+from tenantry.entrypoints.cli.main import main
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    for name in ("TENANTRY_API_KEY", "TENANTRY_URL", "TENANTRY_DATABASE_URL"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("TENANTRY_HOME", str(tmp_path))
+    return tmp_path
+
+
+def status_of(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
+    monkeypatch.setattr(sys, "argv", ["tenantry", *arguments])
+    with pytest.raises(SystemExit) as end:
+        main()
+    assert isinstance(end.value.code, int)
+    return end.value.code
+
+
+def closed_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port: int = free.getsockname()[1]
+        return port
+
+
+@pytest.mark.parametrize("arguments", [["--version"], ["--help"], ["tenants", "create", "--help"]])
+def test_what_is_done_exits_0(
+    arguments: list[str], home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert status_of(monkeypatch, *arguments) == 0
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["no-such-command"],
+        ["tenants", "create"],
+        ["tenants", "create", "acme", "--plan", "pro", "--anchor-day", "32"],
+        ["budgets", "set", "acme", "--limit", "NaN"],
+        ["plans", "apply", "/no/such/file.toml"],
+    ],
+)
+def test_wrong_usage_exits_2(
+    arguments: list[str], home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert status_of(monkeypatch, *arguments) == 2
+
+
+def test_a_refusal_is_one_line_and_1(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert status_of(monkeypatch, "documents", "list") == 1
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err.count("\n") == 1
+    assert "TENANTRY_API_KEY" in said.err
+
+
+def test_a_gateway_that_is_away_is_one_line_and_1(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("TENANTRY_API_KEY", "tk_x")
+    monkeypatch.setenv("TENANTRY_URL", f"http://127.0.0.1:{closed_port()}")
+    assert status_of(monkeypatch, "search", "anything") == 1
+    said = capsys.readouterr().err
+    assert said.startswith("tenantry: the gateway is out of reach")
+    assert said.count("\n") == 1
+
+
+def test_a_database_that_is_away_is_one_line_and_1(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    url = f"postgresql://nobody:secret@127.0.0.1:{closed_port()}/none"
+    monkeypatch.setenv("TENANTRY_DATABASE_URL", url)
+    assert status_of(monkeypatch, "tenants", "list") == 1
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert "secret" not in said
+
+
+def test_settings_that_are_wrong_in_two_ways_are_still_one_line(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("TENANTRY_HTTP_PORT", "never")
+    monkeypatch.setenv("TENANTRY_WORKERS", "many")
+    assert status_of(monkeypatch, "doctor") == 1
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert "http_port" in said
+    assert "workers" in said
+
+
+def test_a_file_that_is_no_price_book_is_one_line_and_1(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = home / "prices.csv"
+    file.write_bytes(b"model,price\nx,\xff\n")
+    assert status_of(monkeypatch, "prices", "import", str(file)) == 1
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_a_command_that_ends_with_a_status_of_its_own_keeps_it(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The demo's failed check and the emulator's exit status are the command's."""
+    assert status_of(monkeypatch, "emulator", "--no-such-option") == 2
+
+
+def test_faults_of_ours_keep_their_traceback() -> None:
+    assert told(AssertionError("ours")) is None
+    assert told(KeyError("ours")) is None
+    assert told(NotFound("no tenant acme")) == "no tenant acme"
