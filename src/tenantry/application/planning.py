@@ -14,6 +14,7 @@ from tenantry.application.admission import PlannedCall
 from tenantry.application.calls import ChatCall
 from tenantry.application.metering import write_class
 from tenantry.application.upstream import (
+    LATENCY_HEADER,
     Departure,
     UpstreamRules,
     check_metadata,
@@ -24,7 +25,7 @@ from tenantry.application.upstream import (
 )
 from tenantry.domain.catalogue import Catalogue, Resolved
 from tenantry.domain.chat_request import prepare_converse, prepare_native
-from tenantry.domain.errors import Forbidden
+from tenantry.domain.errors import Forbidden, ModelUnpriced
 from tenantry.domain.price import STANDARD_TIER
 from tenantry.domain.rating import Bound
 from tenantry.domain.tenant import Principal
@@ -81,6 +82,8 @@ class Planning:
         tier = chat.service_tier or STANDARD_TIER
         if tier not in principal.tenant.plan.service_tiers_allowed | {STANDARD_TIER}:
             raise Forbidden(f"the plan does not allow service tier {tier}")
+        if chat.headers.get(LATENCY_HEADER, "standard") != "standard":
+            raise ModelUnpriced("optimised latency has no price")
         prepare = prepare_converse if chat.operation.startswith("Converse") else prepare_native
         prepared = prepare(chat.body, resolved.model, principal.tenant.plan, salt)
         planned = self.call(principal, resolved, chat.operation, prepared.bound, tier)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -21,6 +22,9 @@ from tenantry.domain.errors import BadRequest
 TOKENS_PER_BLOCK = 16  # what a message or block adds around its text (metering.md, contract 4)
 PAGES_MAX = 100  # pages that Bedrock reads of one document (Converse API reference, 2026-11)
 NESTING_MAX = 8  # tool results and search results inside one another
+# In JSON that `json.dumps` made; in a text its quotes would stand escaped.
+_MARKER = re.compile(r'(?<!\\)"(?:cache_control|cachePoint)": \{')
+_ONE_HOUR = '"ttl": "1h"'
 _TEXT_FORMATS = frozenset({"txt", "md", "csv", "html"})
 _Blocks = Iterable[Any]
 
@@ -51,7 +55,14 @@ class _Tally:
         self.tokens += len(value.encode("utf-8", "surrogatepass"))
 
     def json(self, value: object) -> None:
-        self.tokens += len(json.dumps(value, ensure_ascii=False).encode("utf-8", "surrogatepass"))
+        try:
+            text = json.dumps(value, ensure_ascii=False)
+        except RecursionError:
+            raise BadRequest("content is nested too deeply") from None
+        self.tokens += len(text.encode("utf-8", "surrogatepass"))
+        if _MARKER.search(text):  # a cache marker where none is looked for: inside a tool, say
+            self.writes_5m = True
+            self.writes_1h = self.writes_1h or _ONE_HOUR in text
 
     def marker(self, ttl: object) -> None:
         if ttl == "1h":
@@ -117,6 +128,7 @@ def bound_of_converse(body: Mapping[str, Any], model: Model) -> InputBound:
 def bound_of_anthropic(body: Mapping[str, Any], model: Model) -> InputBound:
     """Bound of an Anthropic messages body."""
     tally = _Tally(model)
+    _anthropic_marker(tally, body)  # of the whole body: the provider places the marks
     system = body.get("system") or []
     _anthropic_content(tally, system, 0)
     for message in _list_of_objects(body.get("messages") or [], "messages"):
@@ -132,12 +144,30 @@ def bound_of_anthropic(body: Mapping[str, Any], model: Model) -> InputBound:
 
 
 def bound_of_text_body(body: Mapping[str, Any], model: Model) -> InputBound:
-    """Bound of any other native body: every byte of it, which holds its texts."""
+    """Bound of any other native body: every byte of it, which holds its texts, and its images."""
     tally = _Tally(model)
     tally.json(body)
+    tally.tokens += TOKENS_PER_BLOCK
     messages = body.get("messages")
-    tally.tokens += TOKENS_PER_BLOCK * (1 + (len(messages) if isinstance(messages, list) else 0))
+    for message in _list_of_objects(messages, "messages") if messages is not None else ():
+        tally.tokens += TOKENS_PER_BLOCK
+        content = message.get("content")
+        for block in _list_of_objects(content, "content") if isinstance(content, list) else ():
+            tally.tokens += TOKENS_PER_BLOCK
+            _text_body_block(tally, block)
+    images = body.get("images")
+    for _ in images if isinstance(images, list) else ():
+        tally.image()
     return tally.bound()
+
+
+def _text_body_block(tally: _Tally, block: Mapping[str, Any]) -> None:
+    kind = block.get("type")
+    if kind in ("image_url", "image"):
+        return tally.image()
+    if kind not in ("text", "refusal"):
+        raise BadRequest(f"content block of kind {str(kind)[:64]} is not supported")
+    return None
 
 
 def _anthropic_content(tally: _Tally, content: object, depth: int) -> None:

@@ -18,9 +18,10 @@ from tenantry.domain.bound import (
     bound_of_text_body,
 )
 from tenantry.domain.catalogue import Model
-from tenantry.domain.errors import BadRequest, LargerThanLimit
+from tenantry.domain.errors import BadRequest, LargerThanLimit, ModelUnpriced
 from tenantry.domain.plan import Plan
 from tenantry.domain.rating import Bound
+from tenantry.domain.usage_figures import GROSS_FAMILIES
 
 Body = Mapping[str, Any]
 
@@ -35,6 +36,14 @@ _LIMIT_MEMBER: Mapping[str, tuple[str, ...]] = {
     "deepseek": ("max_tokens",),
 }
 _CONVERSE_LIMIT = ("inferenceConfig", "maxTokens")
+# All the names that a limit has anywhere; a second one beside the first would escape the bound.
+_LIMIT_NAMES = frozenset(
+    {"max_tokens", "max_completion_tokens", "max_gen_len", "max_new_tokens", "maxTokens"}
+    | {"max_output_tokens", "max_tokens_to_sample", "maxTokenCount"}
+)
+_MANY_ANSWERS = ("n", "best_of", "num_generations", "numResults")  # each would multiply the output
+_TIER_MEMBERS = ("service_tier", "serviceTier")
+_PLAIN_TIERS = (None, "auto", "default")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +59,11 @@ def prepare_converse(body: Body, model: Model, plan: Plan, salt: str | None) -> 
     """`salt` is the tenant's stable line, or None outside the pool."""
     if model.kind != "chat":
         raise BadRequest(f"model {model.id} does not converse")
+    _refuse_dearer(body)
+    fields = body.get("additionalModelRequestFields")
+    if isinstance(fields, Mapping):
+        _refuse_second_limit(fields, None)
+        _refuse_dearer(fields)
     prepared = dict(body)
     if plan.preamble:
         prepared["system"] = [{"text": plan.preamble}, *_system(prepared)]
@@ -57,7 +71,7 @@ def prepare_converse(body: Body, model: Model, plan: Plan, salt: str | None) -> 
         prepared = _salted_converse(prepared, salt)
     limit = _output_limit(prepared, _CONVERSE_LIMIT, plan, model)
     prepared = _with(prepared, _CONVERSE_LIMIT, limit)
-    return _prepared(prepared, bound_of_converse(prepared, model), limit)
+    return _prepared(prepared, bound_of_converse(prepared, model), limit, model)
 
 
 def prepare_native(body: Body, model: Model, plan: Plan, salt: str | None) -> Prepared:
@@ -69,18 +83,20 @@ def prepare_native(body: Body, model: Model, plan: Plan, salt: str | None) -> Pr
     member = _LIMIT_MEMBER.get(model.family)
     if member is None:
         raise BadRequest(f"model {model.id} is served through Converse only")
-    if model.family == "openai" and "max_tokens" in body:
+    if member == ("max_completion_tokens",) and body.get("max_tokens") is not None:
         member = ("max_tokens",)
+    _refuse_second_limit(body, member)
+    _refuse_dearer(body)
     bound_of = _BOUND_OF.get(model.family, bound_of_text_body)
     prepared = dict(body)
     if plan.preamble:
         prepared = _native_system(prepared, model, plan.preamble)
     if salt is not None and bound_of(prepared, model).has_cache_marker:
         prepared = _native_system(prepared, model, salt)
-        prepared = _salted_tools(prepared, "tools", "description", salt)
+        prepared = _salted_native_tools(prepared, model, salt)
     limit = _output_limit(prepared, member, plan, model)
     prepared = _with(prepared, member, limit)
-    return _prepared(prepared, bound_of(prepared, model), limit)
+    return _prepared(prepared, bound_of(prepared, model), limit, model)
 
 
 _BOUND_OF: Mapping[str, Callable[[Body, Model], InputBound]] = {
@@ -89,7 +105,7 @@ _BOUND_OF: Mapping[str, Callable[[Body, Model], InputBound]] = {
 }
 
 
-def _prepared(body: Body, bound: InputBound, limit: int) -> Prepared:
+def _prepared(body: Body, bound: InputBound, limit: int, model: Model) -> Prepared:
     return Prepared(
         body,
         Bound(
@@ -97,6 +113,7 @@ def _prepared(body: Body, bound: InputBound, limit: int) -> Prepared:
             output_tokens=limit,
             cache_writes_5m=bound.cache_writes_5m,
             cache_writes_1h=bound.cache_writes_1h,
+            caches_unasked=model.family in GROSS_FAMILIES,
         ),
         limit,
     )
@@ -112,9 +129,9 @@ def _embedding(body: Body, model: Model) -> Prepared:
 
 def _rerank(body: Body, model: Model) -> Prepared:
     documents = body.get("documents")
-    if not isinstance(documents, list):
-        raise BadRequest("documents must be a list")
-    units = -(-max(1, len(documents)) // 100)  # a query is up to 100 chunks (AWS price page)
+    if not isinstance(documents, list) or not documents:
+        raise BadRequest("documents must be a list that is not empty")
+    units = -(-len(documents) // 100)  # a query is up to 100 chunks (AWS price page)
     return Prepared(body, Bound(0, 0, rerank_units=units), 0)
 
 
@@ -151,31 +168,70 @@ def _system(body: Body) -> list[Any]:
     return system
 
 
+def _refuse_second_limit(body: Body, member: tuple[str, ...] | None) -> None:
+    """A limit under another name than `member`, or more than one answer."""
+    inner = body.get("inferenceConfig")
+    for part in (body, inner if isinstance(inner, Mapping) else {}):
+        for name in _LIMIT_NAMES & part.keys():
+            if part[name] is not None and (member is None or name != member[-1]):
+                wanted = ".".join(member or _CONVERSE_LIMIT)
+                raise BadRequest(f"{name} is not supported here: the limit is {wanted}")
+    for name in _MANY_ANSWERS:
+        if body.get(name) not in (None, 1):
+            raise BadRequest(f"{name} other than 1 is not supported")
+
+
+def _refuse_dearer(body: Body) -> None:
+    """What is priced otherwise and said where no price is looked for."""
+    for name in _TIER_MEMBERS:
+        if body.get(name) not in _PLAIN_TIERS:
+            raise BadRequest(f"{name} is not taken from here")
+    performance = body.get("performanceConfig")
+    if isinstance(performance, Mapping) and performance.get("latency") not in (None, "standard"):
+        raise ModelUnpriced("optimised latency has no price")
+
+
 def _salted_converse(body: Body, salt: str) -> dict[str, Any]:
     salted = {**body, "system": [{"text": salt}, *_system(body)]}
     tools = salted.get("toolConfig")
     if isinstance(tools, Mapping):
-        salted["toolConfig"] = {**tools, "tools": _salted_list(tools.get("tools"), salt)}
+        salted["toolConfig"] = {**tools, "tools": _salted_specs(tools.get("tools"), salt)}
     return salted
 
 
-def _salted_list(tools: object, salt: str) -> Any:
-    """Tools come before the system prompt in a cached prefix: the first of them is salted too."""
-    if not isinstance(tools, list) or not tools or not isinstance(tools[0], Mapping):
+def _salted_specs(tools: object, salt: str) -> Any:
+    """Tools come before the system prompt in a cached prefix: the first that says anything is
+    salted too."""
+    if not isinstance(tools, list):
         return tools
-    spec = tools[0].get("toolSpec")
-    if not isinstance(spec, Mapping):
-        return tools
-    described = {**spec, "description": f"{salt}\n{spec.get('description', '')}".strip()}
-    return [{**tools[0], "toolSpec": described}, *tools[1:]]
+    for place, tool in enumerate(tools):
+        spec = tool.get("toolSpec") if isinstance(tool, Mapping) else None
+        if isinstance(spec, Mapping):
+            salted = {**tool, "toolSpec": _described(spec, salt)}
+            return [*tools[:place], salted, *tools[place + 1 :]]
+    return tools
 
 
-def _salted_tools(body: Body, member: str, field: str, salt: str) -> dict[str, Any]:
-    tools = body.get(member)
-    if not isinstance(tools, list) or not tools or not isinstance(tools[0], Mapping):
+def _salted_native_tools(body: Body, model: Model, salt: str) -> dict[str, Any]:
+    if model.family == "nova":  # blocks and tools as in Converse
+        config = body.get("toolConfig")
+        if not isinstance(config, Mapping):
+            return dict(body)
+        tools = _salted_specs(config.get("tools"), salt)
+        return {**body, "toolConfig": {**config, "tools": tools}}
+    tools = body.get("tools")
+    if not isinstance(tools, list):
         return dict(body)
-    first = {**tools[0], field: f"{salt}\n{tools[0].get(field, '')}".strip()}
-    return {**body, member: [first, *tools[1:]]}
+    for place, tool in enumerate(tools):
+        # Anthropic's own tools, which have a type, take no description and say nothing.
+        if isinstance(tool, Mapping) and tool.get("type") in (None, "custom"):
+            described = _described(tool, salt)
+            return {**body, "tools": [*tools[:place], described, *tools[place + 1 :]]}
+    return dict(body)
+
+
+def _described(tool: Mapping[str, Any], salt: str) -> dict[str, Any]:
+    return {**tool, "description": f"{salt}\n{tool.get('description') or ''}".strip()}
 
 
 def _native_system(body: Body, model: Model, line: str) -> dict[str, Any]:

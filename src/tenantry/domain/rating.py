@@ -31,6 +31,7 @@ class Rated:
     charge: Decimal
 
 
+_UNASKED = (TokenClass.CACHE_READ, TokenClass.CACHE_WRITE_5M)
 NOTHING = Rated((), money.ZERO, money.ZERO)
 
 
@@ -53,12 +54,16 @@ def rate(usage: Usage, price: ModelPrice, *, tier: str, markup: Decimal) -> Rate
 
 @dataclass(frozen=True, slots=True)
 class Bound:
-    """The most that one call can use. `input_class` names what kind of tokens come in."""
+    """The most that one call can use.
+
+    `caches_unasked`: the provider may read and write its cache without any marker.
+    """
 
     input_tokens: int
     output_tokens: int
     cache_writes_5m: bool = False
     cache_writes_1h: bool = False
+    caches_unasked: bool = False
     embeds: bool = False
     rerank_units: int = 0
 
@@ -86,7 +91,10 @@ def _worst_at(bound: Bound, key: str, rates: Mapping[TokenClass, Decimal]) -> De
 
     amounts = []
     if bound.input_tokens:
-        amounts.append(money.per_million(bound.input_tokens, _dearest_input(bound, needed)))
+        dearest = _dearest_input(bound, needed)
+        if bound.caches_unasked:  # models differ in which classes they have
+            dearest = max(dearest, *(rates.get(name, money.ZERO) for name in _UNASKED))
+        amounts.append(money.per_million(bound.input_tokens, dearest))
     if bound.output_tokens:
         amounts.append(money.per_million(bound.output_tokens, needed(TokenClass.OUT)))
     if bound.rerank_units:

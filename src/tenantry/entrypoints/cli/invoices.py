@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, time
+from datetime import UTC, date, datetime, time
 from zoneinfo import ZoneInfo
 
 import click
@@ -49,7 +49,7 @@ def draft(tenant: str, day: datetime | None, json_output: bool) -> None:
         print_invoice(invoice)
 
 
-def _instant(day: datetime | None, principal: Principal) -> datetime | None:
+def _instant(day: date | None, principal: Principal) -> datetime | None:
     """Noon of a civil day of the tenant: no zone has its midnight there."""
     if day is None:
         return None
