@@ -16,7 +16,7 @@ from uuid import UUID
 from tenantry.application.admission import Admission, PlannedCall
 from tenantry.application.owned_tasks import OwnedTasks
 from tenantry.domain import money
-from tenantry.domain.errors import TenantryError, Unavailable
+from tenantry.domain.errors import Unavailable
 from tenantry.domain.usage import NO_USAGE, Usage
 from tenantry.ports.admission import AdmissionPort, AttemptOutcome, Settlement
 
@@ -99,14 +99,6 @@ class AdmittedRequest:
             waste = [dataclasses.replace(o, charged=False) for o in self._outcomes]
             self._tasks.start(self._settle_late(self._settlement(waste)), name="settle-late")
             raise Unavailable("the ledger cannot be reached; nothing was charged") from None
-
-    async def settled_after(self, failure: TenantryError) -> TenantryError:
-        """Settles a request that failed; returns what its caller is told."""
-        try:
-            await self.settle()
-        except Unavailable as unavailable:
-            return unavailable
-        return failure
 
     def _settlement(self, outcomes: Sequence[AttemptOutcome]) -> Settlement:
         return Settlement(

@@ -32,6 +32,7 @@ from tenantry.application.streaming import StreamedAnswer, StreamLimits
 from tenantry.domain import errors
 from tenantry.domain.catalogue import Catalogue
 from tenantry.domain.chunk import CHUNK_CHARS_MAX, Passage
+from tenantry.domain.eventstream import Frame
 from tenantry.domain.filter import Filter
 from tenantry.domain.ids import DocumentId
 from tenantry.domain.prompt import Citation, answer_prompt, citations_in
@@ -182,16 +183,18 @@ class Answers:
         self, ctx: RequestContext, request: AdmittedRequest, embed: PlannedChat, asked: _Question
     ) -> list[Passage]:
         within = WithinRequest(request, self._embeddings, embed)
-        found = await search(
-            self._knowledge,
-            request.principal,
-            asked.text,
-            groups=ctx.groups,
-            top_k=asked.top_k,
-            where=asked.where,
-            request=within,
-        )
-        within.release_if_unused()
+        try:
+            found = await search(
+                self._knowledge,
+                request.principal,
+                asked.text,
+                groups=ctx.groups,
+                top_k=asked.top_k,
+                where=asked.where,
+                request=within,
+            )
+        finally:
+            within.release_if_unused()
         return list(found)
 
     async def _fitting(
@@ -236,23 +239,22 @@ class Answers:
         streamed: StreamedAnswer,
         found: list[Passage],
     ) -> None:
-        try:
+        with streamed.told():
             request, embed, reserved = await self._open(ctx, asked)
-        except errors.TenantryError as refusal:
-            streamed.refuse(refusal)
-            return
-        try:
-            found[:] = await self._retrieve(ctx, request, embed, asked)
-            chat = await self._fitting(request, asked, reserved, found)
-            await request.begin(chat.planned, _CHAT_CALL, 1)
-            leave = self._planning.departure(request.principal, ctx.request_id, _CHAT_CALL, chat)
-            reply, attempt = await attempts(
-                request, chat.planned, _CHAT_CALL, self._model.stream, leave.attempt
-            )
-        except errors.TenantryError as failure:
-            streamed.refuse(await request.settled_after(failure))
-            return
-        await streamed.run(request, chat.planned, reply, attempt)
+            try:
+                found[:] = await self._retrieve(ctx, request, embed, asked)
+                chat = await self._fitting(request, asked, reserved, found)
+                await request.begin(chat.planned, _CHAT_CALL, 1)
+                leave = self._planning.departure(
+                    request.principal, ctx.request_id, _CHAT_CALL, chat
+                )
+                reply, attempt = await attempts(
+                    request, chat.planned, _CHAT_CALL, self._model.stream, leave.attempt
+                )
+            except BaseException:
+                await request.settle()
+                raise
+            await streamed.run(request, chat.planned, reply, attempt)
 
 
 class AnswerStream:
@@ -271,7 +273,7 @@ class AnswerStream:
             if frame.exception_type is not None:
                 raise _broken(frame.exception_type)
             if frame.event_type == "contentBlockDelta":
-                text = orjson.loads(frame.payload).get("delta", {}).get("text", "")
+                text = _delta_of(frame)
                 parts.append(text)
                 yield text
         answer = "".join(parts)
@@ -310,6 +312,17 @@ def _full_passages(count: int) -> list[Passage]:
         )
         for _ in range(count)
     ]
+
+
+def _delta_of(frame: Frame) -> str:
+    """The text of a delta; none where it is of another kind (reasoning, a citation)."""
+    try:
+        text = orjson.loads(frame.payload)["delta"].get("text", "")
+    except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError):
+        raise errors.UpstreamRubbish from None
+    if not isinstance(text, str):
+        raise errors.UpstreamRubbish
+    return text
 
 
 def _text_of(document: Any) -> str:

@@ -8,6 +8,7 @@ charged.
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -97,23 +98,30 @@ class Embeddings:
         self, request: AdmittedRequest, planned: Sequence[PlannedChat], first_call: int = 0
     ) -> list[Vector]:
         """The vectors of planned calls of an admitted request, in order. The caller settles."""
-        slots = asyncio.Semaphore(PARALLEL_CALLS_MAX)
+        found: list[list[Vector]] = [[] for _ in planned]
+        left = deque(enumerate(planned))
 
-        async def one(number: int, call: PlannedChat) -> list[Vector]:
-            async with slots:
-                if number:
-                    await request.begin(call.planned, first_call + number, 1)
-                reply = await self._calls.plain(request, first_call + number, call)
-            return _vectors(reply.document, call)
+        async def some() -> None:
+            try:
+                while left:
+                    number, call = left.popleft()
+                    found[number] = await self._one(request, call, first_call + number)
+            except BaseException:
+                left.clear()  # one failure fails them all: no further call is paid for
+                raise
 
-        first = await one(0, planned[0])
-        work = [asyncio.ensure_future(one(n, c)) for n, c in enumerate(planned[1:], start=1)]
+        work = [asyncio.ensure_future(some()) for _ in range(min(len(left), PARALLEL_CALLS_MAX))]
         try:
-            rest = await asyncio.gather(*work)
+            await asyncio.gather(*work)
         except BaseException:
             await asyncio.wait(work)  # each ends by its own time-outs; its outcome must be noted
             raise
-        return [vector for vectors in (first, *rest) for vector in vectors]
+        return [vector for vectors in found for vector in vectors]
+
+    async def _one(self, request: AdmittedRequest, call: PlannedChat, number: int) -> list[Vector]:
+        await request.begin(call.planned, number, 1)
+        reply = await self._calls.plain(request, number, call)
+        return _vectors(reply.document, call)
 
     async def _embed(
         self,

@@ -33,7 +33,6 @@ from tenantry.application.owned_tasks import OwnedTasks
 from tenantry.application.planning import PlannedChat, Planning
 from tenantry.application.streaming import StreamedAnswer, StreamLimits
 from tenantry.application.upstream import region_for
-from tenantry.domain.errors import TenantryError
 from tenantry.domain.tenant import Principal
 from tenantry.ports.clock import Clock
 from tenantry.ports.model import Attempt, Failure, ModelPort, Operation
@@ -84,6 +83,12 @@ class Inference:
         self, ctx: RequestContext, model: str, body: Mapping[str, Any]
     ) -> Completed:
         """Bedrock's own count: free of charge and of limits, through the tenant's placement."""
+        work = self._count_tokens(ctx, model, body)
+        return await asyncio.shield(self._tasks.start(work, name="count-tokens"))
+
+    async def _count_tokens(
+        self, ctx: RequestContext, model: str, body: Mapping[str, Any]
+    ) -> Completed:
         principal = ctx.principal
         catalogue = await self._planning.catalogue()
         resolved = self._planning.resolve(principal, model, catalogue)
@@ -115,10 +120,8 @@ class Inference:
         request, planned = await self._open(ctx, chat)
         try:
             reply = await self._calls.plain(request, 0, planned)
-        except TenantryError:
+        finally:
             await request.settle()
-            raise
-        await request.settle()
         return Completed(
             request_id=ctx.request_id,
             body=reply.body,
@@ -129,17 +132,14 @@ class Inference:
         )
 
     async def _stream(self, ctx: RequestContext, chat: ChatCall, answer: StreamedAnswer) -> None:
-        try:
+        with answer.told():
             request, planned = await self._open(ctx, chat)
-        except TenantryError as refusal:
-            answer.refuse(refusal)
-            return
-        leave = self._planning.departure(request.principal, ctx.request_id, 0, planned)
-        try:
-            reply, attempt = await attempts(
-                request, planned.planned, 0, self._model.stream, leave.attempt
-            )
-        except TenantryError as failure:
-            answer.refuse(await request.settled_after(failure))
-            return
-        await answer.run(request, planned.planned, reply, attempt)
+            try:
+                leave = self._planning.departure(request.principal, ctx.request_id, 0, planned)
+                reply, attempt = await attempts(
+                    request, planned.planned, 0, self._model.stream, leave.attempt
+                )
+            except BaseException:
+                await request.settle()
+                raise
+            await answer.run(request, planned.planned, reply, attempt)

@@ -5,6 +5,8 @@ Owns: from a planned call to a reply whose usage is on the request. The caller s
 
 from __future__ import annotations
 
+import dataclasses
+
 from tenantry.application import metering
 from tenantry.application.admitted import AdmittedRequest
 from tenantry.application.attempts import attempts
@@ -38,9 +40,11 @@ class ModelCalls:
             tier=metering.tier_of(reply.document, reply.headers),
             upstream_request_id=reply.request_id,
         )
-        request.ended(outcome)
         if not isinstance(reply.document, dict):
+            # Whatever it cost, nobody gets this answer: it is our waste.
+            request.ended(dataclasses.replace(outcome, charged=False))
             raise UpstreamRubbish
+        request.ended(outcome)
         return reply
 
 

@@ -11,7 +11,7 @@ import logging
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
-from tenantry.domain.errors import Unavailable
+from tenantry.domain.errors import TenantryError, Unavailable
 
 OWNED_TASKS_MAX = 10_000  # a worker's calls under way, read or abandoned
 _log = logging.getLogger(__name__)
@@ -46,5 +46,9 @@ class OwnedTasks:
 
     def _ended(self, task: asyncio.Task[Any]) -> None:
         self._tasks.discard(task)
-        if not task.cancelled() and (failure := task.exception()) is not None:
+        if task.cancelled() or (failure := task.exception()) is None:
+            return
+        if isinstance(failure, TenantryError):  # told to whoever waits
             _log.debug("owned task %s ended with %s", task.get_name(), type(failure).__name__)
+        else:
+            _log.error("owned task %s failed", task.get_name(), exc_info=failure)

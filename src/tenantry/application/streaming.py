@@ -2,7 +2,7 @@
 
 Owns: the pump between upstream and client, the frame that carries usage, the end of a broken
 stream. Invariants: the pump never waits for a client longer than `client_stall_ms`; at most
-`FRAMES_BUFFERED_MAX` frames are held; the frame that ends an answer follows its settlement.
+`FRAMES_BUFFERED_MAX` frames wait for it; the frame that ends an answer follows its settlement.
 """
 
 from __future__ import annotations
@@ -10,7 +10,8 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
-from collections.abc import AsyncIterator, Mapping
+import contextlib
+from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from uuid import UUID
@@ -29,7 +30,8 @@ from tenantry.ports.clock import Clock
 from tenantry.ports.model import StreamEndKind, StreamReply
 
 FRAMES_BUFFERED_MAX = 256
-_METRICS = b"amazon-bedrock-invocationMetrics"
+FRAMES_HELD_MAX = 64  # from the one with usage on, which is Bedrock's last; what follows is noise
+_METRICS = normalise.INVOCATION_METRICS.encode()
 _MESSAGE_START = b'"message_start"'
 
 
@@ -86,42 +88,68 @@ class StreamedAnswer:
             if not self._recorded:
                 self._end_early()
 
-    def _end_early(self) -> None:
+    def _end_early(self, last: Frame | None = None) -> None:
         """Nobody reads any more, and whoever still does is told so."""
         self._recorded = False
         while not self._queue.empty():
             self._queue.get_nowait()
+        if last is not None:
+            self._queue.put_nowait(last)
         self._queue.put_nowait(None)
 
-    def refuse(self, failure: TenantryError) -> None:
-        """The answer never began; whoever waits for it is told."""
+    @contextlib.contextmanager
+    def told(self) -> Iterator[None]:
+        """Whatever ends the work within, whoever waits for the answer is told and never hangs."""
+        try:
+            yield
+        except TenantryError as refusal:
+            self._break_off(refusal)
+        except BaseException:
+            self._break_off(TenantryError())
+            raise
+
+    def _break_off(self, failure: TenantryError) -> None:
         if not self.started.done():
             self.started.set_exception(failure)
             self.started.exception()  # retrieved: a caller that left must not be warned about
+            return
+        kind = "internalServerException"
+        if isinstance(failure, Unavailable):
+            kind = "serviceUnavailableException"
+        self._end_early(_exception(kind, failure.message))
 
     async def run(
         self, request: AdmittedRequest, planned: PlannedCall, reply: StreamReply, attempt: int
     ) -> None:
-        """Pumps, settles, ends. Never raises for what the world does."""
+        """Pumps, settles, ends. Raises nothing that the world can cause."""
         self.headers = reply.headers
         self.currency = request.principal.tenant.currency
         if not self.started.done():
             self.started.set_result(None)
         usage = _StreamUsage(self._chat, planned)
+        try:
+            held = await self._pump(reply, usage)
+            self._note(request, planned, reply, attempt, usage, failed=bool(held))
+        except BaseException:
+            await request.settle()  # an attempt that is not noted is left to the sweeper
+            raise
+        await self._finish(request, reply, held)
+
+    async def _pump(self, reply: StreamReply, usage: _StreamUsage) -> list[Frame]:
+        """Reads the stream to its end; returns the frames that must wait for the settlement."""
         held: list[Frame] = []
         try:
             async for frame in reply:
                 last = usage.feed(frame) or frame.exception_type or frame.message_type == "error"
-                if held or last:
-                    held.append(frame)
-                else:
+                if not held and not last:
                     await self._offer(frame)
+                elif len(held) < FRAMES_HELD_MAX:
+                    held.append(frame)
                 if self._drained_enough():
                     break
         finally:
             await reply.aclose()
-        self._note(request, planned, reply, attempt, usage)
-        await self._finish(request, reply, held)
+        return held
 
     def _note(
         self,
@@ -130,6 +158,8 @@ class StreamedAnswer:
         reply: StreamReply,
         attempt: int,
         usage: _StreamUsage,
+        *,
+        failed: bool,
     ) -> None:
         end = reply.end
         if usage.complete and (end is None or end.kind is not StreamEndKind.GARBLED):
@@ -148,7 +178,7 @@ class StreamedAnswer:
                 call=self._call,
                 attempt=attempt,
                 # What its client left before we stopped reading; a failure is never a customer's.
-                charged=end is not None and end.kind is StreamEndKind.CLOSED,
+                charged=end is not None and end.kind is StreamEndKind.CLOSED and not failed,
                 estimate=usage.seen(planned),
                 upstream_request_id=reply.request_id,
                 error=(end.error_type or str(end.kind)) if end is not None else None,
@@ -225,9 +255,11 @@ class _StreamUsage:
             native = base64.b64decode(wrapped["bytes"]) if isinstance(wrapped, dict) else b""
         except (KeyError, TypeError, binascii.Error):
             return
-        if _METRICS in native or _MESSAGE_START in native:
-            self._native.feed(_loads(native))
-            self.complete = self.complete or _METRICS in native
+        if _METRICS in native or _MESSAGE_START in native:  # a model may also just say so
+            document = _loads(native)
+            self._native.feed(document)
+            if isinstance(document, dict) and normalise.INVOCATION_METRICS in document:
+                self.complete = True
 
     def reading(self) -> normalise.Reading:
         if self._converse:
