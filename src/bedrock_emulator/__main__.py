@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import argparse
-import json
-import os
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from bedrock_emulator.config import Config, ConfigError, load, parse
+from bedrock_emulator.config import (
+    MAX_FIXED_OUTPUT_TOKENS,
+    Config,
+    ConfigError,
+    load,
+    with_environment,
+)
 
-# A JSON list in the words of `[[accounts]]`, for credentials that belong in no file.
-ACCOUNTS_VARIABLE = "BEDROCK_EMULATOR_ACCOUNTS"
 EPILOG = """\
 example:
   python -m bedrock_emulator --data-dir /tmp/bedrock --http-port 0 --https-port 0
@@ -49,6 +51,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--https-port", type=_port, metavar="PORT", help="0: any free (8490)")
     parser.add_argument("--mode", choices=("models", "fixed"), help="fixed: one answer, fast")
     parser.add_argument("--fixed-answer", metavar="TEXT", help="what mode fixed answers")
+    parser.add_argument(
+        "--fixed-output-tokens",
+        type=_output_tokens,
+        metavar="N",
+        help="as long as that",
+    )
     parser.add_argument("--token-delay-ms", type=_delay, metavar="MS", help="per output token (0)")
     parser.add_argument(
         "--exit-with-parent", action="store_true", default=None, help="end when the parent ends"
@@ -57,16 +65,20 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _port(text: str) -> int:
-    return _bounded(text, 65_535)
+    return _bounded(text, 0, 65_535)
 
 
 def _delay(text: str) -> int:
-    return _bounded(text, 60_000)
+    return _bounded(text, 0, 60_000)
 
 
-def _bounded(text: str, highest: int) -> int:
-    if not text.isdecimal() or int(text) > highest:
-        raise argparse.ArgumentTypeError(f"must be from 0 to {highest}")
+def _output_tokens(text: str) -> int:
+    return _bounded(text, 1, MAX_FIXED_OUTPUT_TOKENS)
+
+
+def _bounded(text: str, lowest: int, highest: int) -> int:
+    if not text.isdecimal() or not lowest <= int(text) <= highest:
+        raise argparse.ArgumentTypeError(f"must be from {lowest} to {highest}")
     return int(text)
 
 
@@ -77,16 +89,7 @@ def _config(options: argparse.Namespace) -> Config:
         for name, value in vars(options).items()
         if name != "config" and value is not None
     }
-    config = replace(config, **given)
-    accounts = os.environ.get(ACCOUNTS_VARIABLE)
-    if config.accounts or not accounts:
-        return config
-    try:
-        document = {"accounts": json.loads(accounts)}
-    except ValueError as error:
-        raise ConfigError(f"{ACCOUNTS_VARIABLE}: {error}") from error
-    parsed = parse(document, base_dir=Path(), data_dir=config.data_dir)
-    return replace(config, accounts=parsed.accounts)
+    return with_environment(replace(config, **given))
 
 
 def _serve(config: Config) -> int:
@@ -106,6 +109,7 @@ async def _run(config: Config) -> int:
     engine = Engine(
         mode=config.mode,
         fixed_answer=config.fixed_answer,
+        fixed_output_tokens=config.fixed_output_tokens,
         cache_dir=config.data_dir / "embeddings" if config.mode == "models" else None,
     )
     emulator = Emulator(config, engine)

@@ -1,10 +1,13 @@
 """The emulator's settings: built-in values, then a TOML file, then the command line.
 
+Accounts may come from the environment too, which is read nowhere else.
 Every name in the file is checked; a name that is not known is an error, not a silence.
 """
 
 from __future__ import annotations
 
+import json
+import os
 import re
 import tomllib
 from dataclasses import dataclass, field, replace
@@ -18,6 +21,9 @@ from bedrock_emulator.invocation_log import Delivery
 
 Mode = Literal["models", "fixed"]
 DEFAULT_FIXED_ANSWER = "This is the fixed answer of the emulator."
+MAX_FIXED_OUTPUT_TOKENS = 131_072
+# A JSON list in the words of `[[accounts]]`, for credentials that belong in no file.
+ACCOUNTS_VARIABLE = "BEDROCK_EMULATOR_ACCOUNTS"
 _ACCOUNT_ID = re.compile(r"\d{12}")
 _REGION = re.compile(r"[a-z]{2}(-[a-z]+)+-\d")
 _Value = TypeVar("_Value")
@@ -35,6 +41,7 @@ class Config:
     https_port: int = 8490
     mode: Mode = "models"
     fixed_answer: str = DEFAULT_FIXED_ANSWER
+    fixed_output_tokens: int | None = None  # None: as many as the fixed answer has
     threads: int = 2  # that generate in mode `models`
     token_delay_ms: int = 0  # for each output token
     exit_with_parent: bool = False
@@ -67,6 +74,9 @@ def parse(document: dict[str, Any], *, base_dir: Path, data_dir: Path | None = N
         https_port=table.integer("https_port", default.https_port, 0, 65_535),
         mode=_mode(table.take("mode", str, default.mode)),
         fixed_answer=table.take("fixed_answer", str, default.fixed_answer),
+        fixed_output_tokens=table.optional_integer(
+            "fixed_output_tokens", 1, MAX_FIXED_OUTPUT_TOKENS
+        ),
         threads=table.integer("threads", default.threads, 1, 64),
         token_delay_ms=table.integer("token_delay_ms", 0, 0, 60_000),
         delivery=Delivery(
@@ -80,6 +90,19 @@ def parse(document: dict[str, Any], *, base_dir: Path, data_dir: Path | None = N
     log.end()
     table.end()
     return check(replace(config, accounts=accounts))
+
+
+def with_environment(config: Config) -> Config:
+    """Adds the environment's accounts where nothing else named any; raises ConfigError."""
+    accounts = os.environ.get(ACCOUNTS_VARIABLE)
+    if config.accounts or not accounts:
+        return config
+    try:
+        document = {"accounts": json.loads(accounts)}
+    except ValueError as error:
+        raise ConfigError(f"{ACCOUNTS_VARIABLE}: {error}") from error
+    parsed = parse(document, base_dir=Path(), data_dir=config.data_dir)
+    return replace(config, accounts=parsed.accounts)
 
 
 def check(config: Config) -> Config:
@@ -189,6 +212,9 @@ class _Table:
         if not low <= value <= high:
             raise ConfigError(f"{self._name}{key} must be from {low} to {high}")
         return value
+
+    def optional_integer(self, key: str, low: int, high: int) -> int | None:
+        return self.integer(key, low, low, high) if key in self._members else None
 
     def table(self, key: str) -> _Table:
         return _Table(self.take(key, dict, {}), f"{self._name}{key}.")

@@ -9,7 +9,8 @@ A rule is a JSON object (or a `[[rules]]` table in the configuration):
 
 Every member but `action` is optional. `nth` counts matching calls from 1; `times` bounds how often
 the rule acts (1 where `nth` is given, else without end); `probability` draws from `seed`.
-All rules that match act together; of two that would end the call, the earlier one does.
+All rules that match act together; of two that would end the call or set its usage, the earlier
+one does.
 """
 
 from __future__ import annotations
@@ -21,8 +22,11 @@ from fnmatch import fnmatchcase
 from itertools import count
 from typing import Any, Literal, get_args
 
+from bedrock_emulator.engine.types import TokenUsage
+
 MAX_RULES = 1_000
 MAX_DELAY_MS = 600_000
+MAX_TOKENS = 10_000_000_000  # of one class in a ruled usage
 
 Kind = Literal[
     "throttle",  # 429, nothing generated
@@ -34,9 +38,11 @@ Kind = Literal[
     "hang",  # nothing more comes: a stream after `after_events`, else no answer at all
     "stop_on_hangup",  # a client that leaves stops generation and billing
     "rubbish",  # `what`: html, not_json, truncated_json, bad_crc, or usage (with `usage`)
+    "usage",  # the call's true usage is `tokens`, whatever was generated
 ]
 Billed = Literal["full", "emitted", "none"]
 Rubbish = Literal["html", "not_json", "truncated_json", "bad_crc", "usage"]
+USAGE_CLASSES = ("input", "output", "cache_read", "cache_write_5m", "cache_write_1h")
 ENDINGS = frozenset({"throttle", "error", "error_frame", "cut", "hang", "rubbish"})
 
 
@@ -56,6 +62,7 @@ class Action:
     usage: Any = None
     bill: Billed | None = None  # None: what the kind does by itself
     retry_after_ms: int | None = None
+    tokens: TokenUsage | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +126,7 @@ class Plan:
     first_token_ms: int = 0
     token_ms: int = 0
     stop_on_hangup: bool = False
+    usage: TokenUsage | None = None  # None: what was generated
 
 
 NO_FAULT = Plan()
@@ -169,6 +177,8 @@ def _with(plan: Plan, action: Action) -> Plan:
         return replace(plan, first_token_ms=plan.first_token_ms + action.delay_ms)
     if action.kind == "slow_tokens":
         return replace(plan, token_ms=plan.token_ms + action.delay_ms)
+    if action.kind == "usage":
+        return plan if plan.usage is not None else replace(plan, usage=action.tokens)
     return replace(plan, stop_on_hangup=True)
 
 
@@ -197,6 +207,7 @@ _MEMBERS: dict[str, frozenset[str]] = {
     "hang": frozenset({"after_events", "for_ms", "bill"}),
     "stop_on_hangup": frozenset(),
     "rubbish": frozenset({"what", "usage", "bill"}),
+    "usage": frozenset(USAGE_CLASSES),
 }
 _RANGES = {
     "status": (400, 599),
@@ -232,6 +243,8 @@ def _parse_action(members: dict[str, Any]) -> Action:
     if kind not in _MEMBERS:
         raise ValueError(f"action.kind must be one of {', '.join(_MEMBERS)}")
     _only(members, _MEMBERS[kind] | {"kind"}, f"action {kind}")
+    if kind == "usage":
+        return _usage_action(members)
     for name, (low, high) in _RANGES.items():
         _integer(members, name, low, high)
     for name in ("code", "message"):
@@ -246,6 +259,14 @@ def _parse_action(members: dict[str, Any]) -> Action:
     if kind == "error_frame":
         members = {"code": "ModelStreamErrorException", "status": 424, **members}
     return Action(**members)
+
+
+def _usage_action(members: dict[str, Any]) -> Action:
+    """Classes that are left out are 0, so that a rule says the whole usage of its call."""
+    if len(members) == 1:
+        raise ValueError(f"action usage needs one of {', '.join(USAGE_CLASSES)}")
+    counts = {name: _integer(members, name, 0, MAX_TOKENS) or 0 for name in USAGE_CLASSES}
+    return Action("usage", tokens=TokenUsage(**counts))
 
 
 def _parse_match(members: dict[str, Any]) -> Match:

@@ -17,6 +17,7 @@ MONEY_USE_CASES = ("metering", "invoicing", "economics", "reconcil")
 # Who else may read the environment, and why.
 ENVIRONMENT = {
     "src/tenantry/config.py": "parses the settings, once",
+    "src/bedrock_emulator/config.py": "takes accounts whose secrets belong in no file",
     "src/tenantry/adapters/postgres/embedded/cluster.py": "hands its own to its child, unread",
 }
 

@@ -66,9 +66,10 @@ def usage_members(prompt: Prompt, usage: TokenUsage, *, stream: bool) -> dict[st
 
     Members of the cache come twice under two names, and mean one count: always for Claude's plain
     answers, in streams and for Nova only where the request asked for the cache. `cacheDetails`
-    splits the writes by class of life and stands only where a model has two classes.
+    splits the writes by class of life and stands only where a model has two classes. Counts that
+    are not zero are reported by every model.
     """
-    total = usage.input + usage.cache_read + usage.cache_write + usage.output
+    total = usage.input + usage.cached + usage.output
     members: dict[str, Any] = {
         "inputTokens": usage.input,
         "outputTokens": usage.output,
@@ -77,11 +78,12 @@ def usage_members(prompt: Prompt, usage: TokenUsage, *, stream: bool) -> dict[st
     }
     model = prompt.model
     always = model.cache_members == "always" and not stream
-    if not model.cache_min or not (always or prompt.checkpoints):
+    asked = model.cache_min and (always or prompt.checkpoints)
+    if not asked and not usage.cached:
         return members
     members["cacheReadInputTokens"] = members["cacheReadInputTokenCount"] = usage.cache_read
     members["cacheWriteInputTokens"] = members["cacheWriteInputTokenCount"] = usage.cache_write
-    if usage.cache_write and len(model.cache_ttls) > 1:
+    if usage.cache_write and (len(model.cache_ttls) > 1 or usage.cache_write_1h):
         classes = (("1h", usage.cache_write_1h), ("5m", usage.cache_write_5m))
         members["cacheDetails"] = [
             {"ttl": ttl, "inputTokens": tokens} for ttl, tokens in classes if tokens

@@ -92,22 +92,31 @@ class Engine:
         prompt = plan.prompt
         return Prepared(model.id, prompt.input_tokens, prompt.output_limit, model.burndown, plan)
 
-    def answer(self, call: Call, prepared: Prepared | None = None) -> Answer:
+    def answer(
+        self, call: Call, prepared: Prepared | None = None, usage: TokenUsage | None = None
+    ) -> Answer:
         """Generates. Uses the prompt cache, so call it once per invocation that is served.
 
-        `prepared` saves reading the body again. Raises EmulatedError where `prepare` would have.
+        `prepared` saves reading the body again; `usage` is taken as the call's in place of what
+        was counted. Raises EmulatedError where `prepare` would have.
         """
         plan = (prepared or self.prepare(call)).plan
         seed = plan.seed
         region = plan.resolved.inference_region(seed)
         inference_region = None if region == call.region else region
         if plan.embedding is not None:
-            return self._embed(call, plan.embedding, seed, inference_region)
+            embedding = plan.embedding
+            if usage is not None:  # of which an embedding has input alone
+                embedding = replace(embedding, tokens=usage.input)
+            return self._embed(call, embedding, seed, inference_region)
         prompt = plan.prompt
-        usage = self._cache.use(prompt, call.account, call.region)
+        counted = self._cache.use(prompt, call.account, call.region)
         made = generate(prompt, self._draft(prompt))
-        usage = replace(usage, output=made.output_tokens)
-        return _render(call, prompt, made, usage, seed, inference_region)
+        if usage is None:
+            usage = replace(counted, output=made.output_tokens)
+            return _render(call, prompt, made, usage, seed, inference_region)
+        answer = _render(call, prompt, made, usage, seed, inference_region)
+        return _paced_by(usage.output, made.output_tokens, answer)
 
     def count_tokens(self, call: Call) -> int:
         """CountTokens: what the same body would be billed as input, cached or not."""
@@ -179,6 +188,15 @@ def _render(
     if call.operation == "InvokeModel":
         return native.render(prompt, made, usage, seed, region)
     return native.render_stream(prompt, made, usage, seed, region)
+
+
+def _paced_by(output: int, made: int, answer: Answer) -> Answer:
+    """Spreads `output` tokens over the events of a stream that has made another number."""
+    events = [
+        replace(event, output_tokens=event.output_tokens * output // max(1, made))
+        for event in answer.events
+    ]
+    return replace(answer, events=events)
 
 
 def _invoke_body(form: Any) -> Any:

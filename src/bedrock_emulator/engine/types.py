@@ -46,6 +46,11 @@ class TokenUsage:
     def cache_write(self) -> int:
         return self.cache_write_5m + self.cache_write_1h
 
+    @property
+    def cached(self) -> int:
+        """Prompt tokens that the cache had a part in."""
+        return self.cache_read + self.cache_write
+
 
 @dataclass(frozen=True, slots=True)
 class Event:

@@ -18,7 +18,7 @@ from typing import Protocol, TypeVar
 
 import orjson
 
-from bedrock_emulator.engine.types import Answer, Call, EmulatedError, Prepared
+from bedrock_emulator.engine.types import Answer, Call, EmulatedError, Prepared, TokenUsage
 from bedrock_emulator.faults import Action, Plan, RuleBook, Subject
 from bedrock_emulator.quota import Quotas
 from bedrock_emulator.wire import answers
@@ -39,7 +39,7 @@ class AnsweringEngine(Protocol):
     """What the wire needs of an engine."""
 
     def prepare(self, call: Call) -> Prepared: ...
-    def answer(self, call: Call, prepared: Prepared) -> Answer: ...
+    def answer(self, call: Call, prepared: Prepared, usage: TokenUsage | None) -> Answer: ...
     def count_tokens(self, call: Call) -> int: ...
 
 
@@ -114,7 +114,8 @@ class Inference:
         meter.reservation = self.quotas.reserve(
             principal.account, call.region, call.model_id, prepared
         )
-        return await self._run(partial(self.engine.answer, prepared=prepared), call)
+        answer = partial(self.engine.answer, prepared=prepared, usage=plan.usage)
+        return await self._run(answer, call)
 
     async def _count_tokens(
         self, call: Call, plan: Plan, exchange: Exchange, request_id: str

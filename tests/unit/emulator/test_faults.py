@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from bedrock_emulator.engine.types import TokenUsage
 from bedrock_emulator.faults import MAX_RULES, NO_FAULT, RuleBook, Subject
 
 
@@ -90,6 +91,26 @@ def test_rules_act_together_and_the_first_ending_holds():
     plan = rules.plan(subject())
     assert (plan.token_ms, plan.first_token_ms, plan.stop_on_hangup) == (7, 20, True)
     assert plan.ending.kind == "cut"
+
+
+def test_the_first_usage_holds_and_classes_left_out_are_none():
+    rules = book(
+        {"action": {"kind": "usage", "input": 45, "output": 511, "cache_write_1h": 7}},
+        {"action": {"kind": "usage", "input": 1}},
+        {"action": THROTTLE},
+    )
+    plan = rules.plan(subject())
+    assert plan.usage == TokenUsage(input=45, output=511, cache_write_1h=7)
+    assert plan.ending.kind == "throttle"
+
+
+@pytest.mark.parametrize(
+    "members",
+    [{}, {"input": -1}, {"output": 1.5}, {"input": True}, {"tokens": 3}, {"bill": "none"}],
+)
+def test_a_usage_that_cannot_be_is_refused(members):
+    with pytest.raises(ValueError, match=r"usage|input|output"):
+        book({"action": {"kind": "usage", **members}})
 
 
 def test_the_number_of_rules_has_a_limit():

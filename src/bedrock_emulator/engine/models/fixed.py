@@ -45,7 +45,7 @@ def _sized(answer: str, tokens: int, encoding: str) -> str:
     encoder = tokeniser(encoding)
     text = answer or "ok"
     while encoder.count(text) < tokens:
-        text = f"{text} {answer or 'ok'}"
+        text = f"{text} {text}"
     text = encoder.decode(encoder.encode(text)[:tokens])
     while encoder.count(text) < tokens:
         text += " ok"

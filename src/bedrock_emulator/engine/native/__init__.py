@@ -51,7 +51,7 @@ def render(
         "x-amzn-bedrock-input-token-count": usage.input,
         "x-amzn-bedrock-output-token-count": usage.output,
     }
-    if prompt.model.cache_min:
+    if prompt.model.cache_min or usage.cached:
         counts["x-amzn-bedrock-cache-read-input-token-count"] = usage.cache_read
         counts["x-amzn-bedrock-cache-write-input-token-count"] = usage.cache_write
     headers = {name: str(count) for name, count in counts.items()}
@@ -72,7 +72,7 @@ def render_stream(
         "invocationLatency": 0,
         "firstByteLatency": 0,
     }
-    if prompt.model.cache_min:
+    if prompt.model.cache_min or usage.cached:
         metrics["cacheReadInputTokenCount"] = usage.cache_read
         metrics["cacheWriteInputTokenCount"] = usage.cache_write
     last = events[-1]

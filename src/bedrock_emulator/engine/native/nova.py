@@ -35,7 +35,7 @@ def _usage(usage: TokenUsage) -> dict[str, int]:
     return {
         "inputTokens": usage.input,
         "outputTokens": usage.output,
-        "totalTokens": usage.input + usage.cache_read + usage.cache_write + usage.output,
+        "totalTokens": usage.input + usage.cached + usage.output,
         "cacheReadInputTokenCount": usage.cache_read,
         "cacheWriteInputTokenCount": usage.cache_write,
     }

@@ -58,7 +58,7 @@ def _call(block: Block, seed: str, index: int) -> dict[str, Any]:
 
 
 def _usage(usage: TokenUsage) -> dict[str, int]:
-    prompt_tokens = usage.input + usage.cache_read + usage.cache_write
+    prompt_tokens = usage.input + usage.cached
     return {
         "prompt_tokens": prompt_tokens,
         "completion_tokens": usage.output,
