@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 import asyncpg
 
+from tenantry.adapters.postgres.errors import ClusterNotRunning
 from tenantry.domain.errors import Unavailable
 
 _OUTAGES = (
@@ -15,6 +16,7 @@ _OUTAGES = (
     asyncpg.InsufficientResourcesError,  # disk full, too many connections
     asyncpg.LockNotAvailableError,
     asyncpg.ReadOnlySQLTransactionError,  # a server that has been demoted
+    ClusterNotRunning,  # the embedded server, between a death and its next start
 )
 
 # asyncpg has no class of its own for a connection that was lost, in use or back in its pool.

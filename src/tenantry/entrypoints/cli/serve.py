@@ -6,21 +6,17 @@ import dataclasses
 import functools
 import json
 import os
-import subprocess
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import click
 
 from tenantry import bootstrap
 from tenantry.config import Settings
+from tenantry.entrypoints.cli.background_process import BackgroundProcess
 from tenantry.entrypoints.http.assemble import make_services
 from tenantry.entrypoints.http.supervisor import Addresses, ServeSettings, run
 
 _PORT = click.IntRange(0, 65_535)
-WORKER_STOP_S = 30.0
 
 
 @click.command()
@@ -42,7 +38,7 @@ def serve(exit_with_parent: bool, ready_json: bool, **given: int | None) -> None
     def ready(addresses: Addresses) -> None:
         _announce(config, addresses, ready_json)
 
-    with bootstrap.database(config), _background_worker():
+    with bootstrap.database(config), BackgroundProcess():
         run(
             _serve_settings(config),
             functools.partial(make_services, config),
@@ -78,20 +74,3 @@ def _announce(config: Settings, addresses: Addresses, ready_json: bool) -> None:
     click.echo(f"data plane   {addresses.http_url}  {addresses.https_url}")
     click.echo(f"admin port   {addresses.admin_url}")
     click.echo(f"CA bundle    {addresses.ca_bundle}")
-
-
-@contextmanager
-def _background_worker() -> Iterator[None]:
-    """`tenantry worker` beside the gateway; it ends with this process."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "tenantry.entrypoints.cli.main", "worker", "--exit-with-parent"]
-    )
-    try:
-        yield
-    finally:
-        process.terminate()
-        try:
-            process.wait(WORKER_STOP_S)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()

@@ -63,6 +63,7 @@ async def serve_worker(
     try:
         await stop.wait()
     finally:
+        admin.stop_listening()  # whoever starts after us, while we drain, needs the port
         cut = await data.drain(drain_s)
         if cut:
             _log.warning("%d requests were cut off after %.0f s", cut, drain_s)

@@ -64,13 +64,17 @@ class Server:
         )
         self._listeners.append(server)
 
+    def stop_listening(self) -> None:
+        """Accepts no more; the connections that are open stay so. Idempotent."""
+        for listener in self._listeners:
+            listener.close()
+
     async def drain(self, grace_s: float) -> int:
         """Accepts no more, lets running requests end for so long, closes all connections.
 
         Returns how many requests were cut off.
         """
-        for listener in self._listeners:
-            listener.close()
+        self.stop_listening()
         for connection in tuple(self.connections):
             connection.close_if_idle()
         if self.tasks:

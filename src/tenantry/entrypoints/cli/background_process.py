@@ -1,0 +1,65 @@
+"""`tenantry worker` as a process beside the gateway: started again where it dies."""
+
+from __future__ import annotations
+
+import logging
+import subprocess
+import sys
+import threading
+from types import TracebackType
+from typing import Final, Self
+
+RESTART_PAUSE_S: Final = 1.0  # before one that ended is replaced
+STOP_S: Final = 30.0  # then it is killed
+_COMMAND: Final = ("-m", "tenantry.entrypoints.cli.main", "worker", "--exit-with-parent")
+_log = logging.getLogger(__name__)
+
+
+class BackgroundProcess:
+    """Runs for as long as the block does; without it nothing sweeps and nothing is trued up."""
+
+    def __init__(self) -> None:
+        self._stop = threading.Event()
+        self._turn = threading.Lock()  # of starting and of ending
+        self._process: subprocess.Popen[bytes] | None = None
+        self._watcher = threading.Thread(target=self._watch, name="worker-watch", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._start()
+        self._watcher.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        with self._turn:
+            self._stop.set()
+            process = self._process
+        assert process is not None, "it was started"
+        process.terminate()
+        try:
+            process.wait(STOP_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+        self._watcher.join()
+
+    def _start(self) -> subprocess.Popen[bytes] | None:
+        """The process; None where the block has ended."""
+        with self._turn:
+            if self._stop.is_set():
+                return None
+            self._process = subprocess.Popen([sys.executable, *_COMMAND])  # noqa: S603 - our own
+            return self._process
+
+    def _watch(self) -> None:
+        process = self._process
+        while process is not None:
+            status = process.wait()
+            # Ctrl-C reaches it too: the pause lets the block end first.
+            if self._stop.wait(RESTART_PAUSE_S):
+                return
+            _log.error("the background worker ended with status %d; it is replaced", status)
+            process = self._start()
