@@ -47,6 +47,9 @@ MODEL = "amazon.nova-micro-v1:0"
 ALL_SCOPES = DEFAULT_SCOPES | {Scope.ADMIN}
 # Faster than a product needs to be, so that a test need not wait.
 SETTINGS: Mapping[str, object] = {
+    "http_port": 0,
+    "https_port": 0,
+    "admin_port": 0,
     "invocation_log_poll_ms": 300,
     "shutdown_grace_ms": 2_000,
     "upstream_connect_timeout_ms": 2_000,
@@ -176,11 +179,21 @@ class Stack(Clients, Books, Processes):
     # -- the processes ----------------------------------------------------------------------
 
     def restart(self, **settings: object) -> None:
-        """Starts `tenantry serve` again on other free ports, with these settings changed."""
+        """Starts `tenantry serve` again, on other free ports, with these settings changed."""
         self.end_serve()
         self.settings = {**self.settings, **settings}
         self._launch()
         self._await_ready()
+
+    def revive(self) -> None:
+        """Waits until what was killed is back; starts it again where nothing else would."""
+        gave_up = self.database_status().state == "failed"  # it was killed too often, too fast
+        if gave_up or self.serve.poll() is not None:
+            self.restart()
+        # In this order: a gateway is ready where it reaches its database.
+        wait_until(lambda: self.database_status().state == "ready", "PostgreSQL is back", 60)
+        wait_until(self.is_ready, "a gateway worker is ready", 60)
+        wait_until(self.background_workers, "the background worker is back", 60)
 
     def end_serve(self) -> int | None:
         """SIGTERM where it still runs, and its end; returns the exit status."""
@@ -201,7 +214,6 @@ class Stack(Clients, Books, Processes):
         given = {f"TENANTRY_{name.upper()}": str(value) for name, value in self.settings.items()}
         command = [sys.executable, "-m", "tenantry.entrypoints.cli.main", "serve"]
         command += ["--exit-with-parent", "--ready-json"]
-        command += ["--http-port", "0", "--https-port", "0", "--admin-port", "0"]
         with (self.home / "serve.stderr").open("ab") as errors:
             self.serve = subprocess.Popen(
                 command,

@@ -29,8 +29,13 @@ class Processes:
         """The pids of the gateway's worker processes."""
         return [pid for pid, command in _children(self.serve.pid) if b"spawn_main" in command]
 
+    def background_workers(self) -> list[int]:
+        """One, or none while it is being replaced."""
+        return [pid for pid, command in _children(self.serve.pid) if b"\0worker\0" in command]
+
     def background_worker(self) -> int:
-        return next(pid for pid, command in _children(self.serve.pid) if b"\0worker\0" in command)
+        (worker,) = self.background_workers()
+        return worker
 
     def database_status(self) -> ClusterStatus:
         status = read_status(self.home / "postgres.status")

@@ -1,0 +1,29 @@
+"""A stack that tests may kill, apart from the shared one: whole again before each test."""
+
+from collections.abc import Iterator
+
+import pytest
+from tests.support.stack import Stack, running_stack
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """All tests that kill run in one worker, so that what they kill is started once."""
+    for item in items:
+        if "doomed" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.xdist_group("crash"))
+
+
+@pytest.fixture(scope="session")
+def mortal() -> Iterator[Stack]:
+    with running_stack() as started:
+        yield started
+
+
+@pytest.fixture
+def doomed(mortal: Stack) -> Iterator[Stack]:
+    """The stack to kill, up and without faults at the test's begin."""
+    mortal.emulator.clear_rules()
+    mortal.revive()
+    yield mortal
+    mortal.emulator.clear_rules()
