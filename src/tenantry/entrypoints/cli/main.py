@@ -15,6 +15,7 @@ _COMMANDS: Mapping[str, str] = {
     "demo": "demo_command",
     "doctor": "doctor",
     "documents": "knowledge",
+    "economics": "economics",
     "emulator": "emulator",
     "invoices": "invoices",
     "keys": "keys",

@@ -1,0 +1,128 @@
+"""What a month of a product costs and earns: from the reference case to an honest one.
+
+Pure and exact. The reference case is the one that articles print: one blended token price, no
+fees, no waste. The honest one has separate input and output prices, prompts of retrieval's
+size, fixed floors, payment fees and waste. Markup is not margin: 2×, 3× and 5× are margins of
+50, 66.7 and 80 %.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import ROUND_HALF_UP, Context, Decimal
+
+from tenantry.domain import money
+
+_CENT = Decimal("0.01")
+_TENTH = Decimal("0.1")
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """A month. Prices are USD for 1,000,000 tokens; fees and waste are fractions of 1."""
+
+    customers: int
+    queries_per_customer: int = 100
+    tokens_in: int = 500
+    tokens_out: int = 500
+    price_in: Decimal = Decimal(3)
+    price_out: Decimal = Decimal(3)
+    revenue_per_customer: Decimal = Decimal(50)
+    fixed_cost: Decimal = Decimal(28)  # vector store 20, compute 5, API 3
+    payment_fee_rate: Decimal = money.ZERO
+    payment_fee_each: Decimal = money.ZERO
+    waste_rate: Decimal = money.ZERO  # of model cost: retries, abandoned answers, write-offs
+    monthly_churn: Decimal = money.ZERO
+    acquisition_cost: Decimal = money.ZERO  # of one customer
+
+
+@dataclass(frozen=True, slots=True)
+class Economics:
+    """The month's figures in USD, unrounded; shares in per cent."""
+
+    model_cost: Decimal
+    waste: Decimal
+    fixed_cost: Decimal
+    fees: Decimal
+    revenue: Decimal
+    lifetime_value: Decimal | None  # of one customer; None without churn
+    payback_months: Decimal | None  # None where a customer never pays back
+
+    @property
+    def total_cost(self) -> Decimal:
+        return money.total((self.model_cost, self.waste, self.fixed_cost, self.fees))
+
+    @property
+    def contribution(self) -> Decimal:
+        """Revenue without what each query causes."""
+        return self.revenue - self.model_cost - self.waste - self.fees
+
+    @property
+    def profit(self) -> Decimal:
+        return self.revenue - self.total_cost
+
+    @property
+    def margin_percent(self) -> Decimal | None:
+        """To a tenth, half up; None without revenue."""
+        if not self.revenue:
+            return None
+        return shown(self.profit * 100 / self.revenue, _TENTH)
+
+
+# The honest case: a mid-sized model, prompts with passages in them, a small deployment's floors.
+HONEST = Scenario(
+    customers=10,
+    tokens_in=4_500,
+    tokens_out=500,
+    price_in=Decimal(3),
+    price_out=Decimal(15),
+    fixed_cost=Decimal(95),
+    payment_fee_rate=Decimal("0.029"),
+    payment_fee_each=Decimal("0.30"),
+    waste_rate=Decimal("0.03"),
+    monthly_churn=Decimal("0.03"),
+    acquisition_cost=Decimal(200),
+)
+
+
+def economics(scenario: Scenario) -> Economics:
+    """The figures of one scenario."""
+    queries = scenario.customers * scenario.queries_per_customer
+    model_cost = money.total(
+        (
+            money.per_million(queries * scenario.tokens_in, scenario.price_in),
+            money.per_million(queries * scenario.tokens_out, scenario.price_out),
+        )
+    )
+    revenue = money.times(Decimal(scenario.customers), scenario.revenue_per_customer)
+    fees = money.total(
+        (
+            money.times(revenue, scenario.payment_fee_rate),
+            money.times(Decimal(scenario.customers), scenario.payment_fee_each),
+        )
+    )
+    waste = money.times(model_cost, scenario.waste_rate)
+    each = _each(revenue - model_cost - waste - fees, scenario.customers)
+    return Economics(
+        model_cost,
+        waste,
+        scenario.fixed_cost,
+        fees,
+        revenue,
+        lifetime_value=each / scenario.monthly_churn if scenario.monthly_churn else None,
+        payback_months=scenario.acquisition_cost / each if each > 0 else None,
+    )
+
+
+def margin_of_markup(markup: Decimal) -> Decimal:
+    """The margin, in per cent to a tenth, that a markup is: 3× is 66.7."""
+    return shown((markup - 1) * 100 / markup, _TENTH)
+
+
+def shown(amount: Decimal, step: Decimal = _CENT) -> Decimal:
+    """Rounded half up for a report."""
+    return amount.quantize(step, rounding=ROUND_HALF_UP, context=Context(prec=60))
+
+
+def _each(contribution: Decimal, customers: int) -> Decimal:
+    return contribution / customers if customers else money.ZERO
