@@ -26,6 +26,8 @@ LIMITS = WireLimits(
     close_s=0.5,
     requests=3,
     write_buffer_bytes=65_536,
+    held_bytes=150_000,
+    small_body_bytes=1_000,
 )
 
 
@@ -165,6 +167,43 @@ def test_a_body_over_the_limit_is_read_away_and_refused(edge: Edge, chunked: boo
 def test_a_far_larger_body_is_not_even_read(edge: Edge) -> None:
     request = b"POST " + CONVERSE + b" HTTP/1.1\r\n" + HEAD + b"content-length: 999999999\r\n\r\n"
     assert talk(edge, request).startswith(b"HTTP/1.1 413")
+
+
+def chunked(body: bytes, trailer: bytes = b"", coding: bytes = b"chunked") -> bytes:
+    head = b"POST " + CONVERSE + b" HTTP/1.1\r\n" + HEAD + CLOSE
+    framing = b"transfer-encoding: " + coding + b"\r\n\r\n"
+    return head + framing + b"%x\r\n%b\r\n0\r\n%b\r\n" % (len(body), body, trailer)
+
+
+def test_a_trailer_is_no_header(edge: Edge) -> None:
+    """Whoever stands before us sets and strips headers: it looks for them in the head."""
+    trailer = b"x-tenantry-groups: board\r\nauthorization: Bearer tk_bolt\r\n"
+    assert talk(edge, chunked(BODY, trailer)).startswith(b"HTTP/1.1 200")
+    ((ctx, _),) = edge.services.inference.asked
+    assert ctx.groups == frozenset()
+    assert ctx.principal.tenant.name == "acme"
+
+
+@pytest.mark.parametrize("coding", [b"gzip, chunked", b"chunked, chunked", b"identity"])
+def test_a_transfer_coding_that_is_not_decoded_is_refused(edge: Edge, coding: bytes) -> None:
+    assert talk(edge, chunked(BODY, coding=coding)).startswith(b"HTTP/1.1 400")
+    assert edge.services.inference.asked == []
+
+
+def test_large_bodies_of_all_callers_together_are_bounded(edge: Edge) -> None:
+    """They are read before anybody knows who sends them. Small ones are always taken."""
+    server = edge.data_server
+    large = b'{"x":"' + b"y" * 90_000 + b'"}'
+    with connect(edge) as holder:
+        holder.sendall(converse(large)[:-1])
+        eventually(lambda: server.held_bytes > 80_000)
+        refused = talk(edge, converse(large))
+        assert refused.startswith(b"HTTP/1.1 503")
+        assert b"ServiceUnavailableException" in refused
+        assert talk(edge, converse(more=CLOSE)).startswith(b"HTTP/1.1 200")
+    eventually(lambda: server.held_bytes == 0)
+    assert talk(edge, converse(large, more=CLOSE)).startswith(b"HTTP/1.1 400")  # read, judged
+    eventually(lambda: server.held_bytes == 0)
 
 
 @pytest.mark.parametrize("sent", [b"", b"POST / HT", converse()[:-3], converse() * 2])

@@ -140,7 +140,7 @@ def test_a_new_kind_of_error_takes_the_shape_of_its_parent() -> None:
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-@pytest.mark.parametrize("status", [400, 404, 405, 413, 414, 431, 500])
+@pytest.mark.parametrize("status", [400, 404, 405, 413, 414, 431, 500, 503])
 def test_what_never_became_a_request_has_a_shape_too(status: int, family: Family) -> None:
     response = status_response(status, "why", family, REQUEST_ID)
     assert response.status == status

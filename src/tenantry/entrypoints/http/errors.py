@@ -109,6 +109,7 @@ _BY_STATUS: Final[Mapping[int, tuple[str, Shape]]] = {
     414: ("target_too_long", Shape(414, "ValidationException", 414, *_INVALID)),
     431: ("headers_too_large", Shape(431, "ValidationException", 431, *_INVALID)),
     500: ("internal", _INTERNAL),
+    503: ("unavailable", _AWAY),
 }
 
 
@@ -128,7 +129,7 @@ def to_response(error: TenantryError, family: Family, request_id: UUID) -> Respo
 def status_response(status: int, message: str, family: Family, request_id: UUID) -> Response:
     """The answer to what never reached a use case; `status` is one of `_BY_STATUS`."""
     code, shape = _BY_STATUS[status]
-    headers = {} if family == "bedrock" else {"x-should-retry": "false"}
+    headers = {} if family == "bedrock" or shape.retry else {"x-should-retry": "false"}
     return _render(family, shape, code, message, headers, request_id, {})
 
 

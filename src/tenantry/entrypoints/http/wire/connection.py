@@ -37,6 +37,7 @@ class Host(Protocol):
     loop: asyncio.AbstractEventLoop
     connections: set[Connection]
     tasks: set[asyncio.Task[None]]
+    held_bytes: int  # of bodies that are read or being read, until they are answered
 
 
 class _Broken(Exception):
@@ -55,6 +56,7 @@ class _Whole:
     http11: bool
     keep_alive: bool
     refusal: _Broken | None
+    held_bytes: int
 
 
 class Connection(asyncio.Protocol):
@@ -70,6 +72,8 @@ class Connection(asyncio.Protocol):
         self._closing = False
         self._deadline = host.loop.time() + host.limits.head_s
         self._unsent_bytes = 0  # when the deadline was set
+        self._held_bytes = 0  # of the body that is being read
+        self._running_bytes = 0  # of the body whose request is being answered
         self._begin()
 
     def _begin(self) -> None:
@@ -79,6 +83,7 @@ class Connection(asyncio.Protocol):
         self._header_bytes = 0
         self._body: list[bytes] = []
         self._body_bytes = 0
+        self._in_head = True
         self._refusal: _Broken | None = None
 
     # asyncio.Protocol
@@ -105,8 +110,9 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._transport = None
         self._host.connections.discard(self)
+        self._host.held_bytes -= sum(whole.held_bytes for whole in self._waiting)
         self._waiting.clear()
-        self._body.clear()
+        self._drop_body()
         if self._exchange is not None:
             self._exchange.client_left()
 
@@ -141,6 +147,8 @@ class Connection(asyncio.Protocol):
             or len(items) >= self._limits.header_count
         ):
             raise _Broken(431, "The request headers are too large.")
+        if not self._in_head:
+            return  # a trailer is no header (RFC 9110 §6.5.1): whoever stands before us strips those
         key, text = name.decode("latin-1").lower(), value.decode("latin-1").strip()
         items.append((key, text))
         known = self._headers.get(key)
@@ -153,7 +161,11 @@ class Connection(asyncio.Protocol):
 
     def on_headers_complete(self) -> None:
         headers, limits = self._headers, self._limits
+        self._in_head = False
         self._wait_at_most(limits.body_s)
+        coding = headers.get("transfer-encoding", "chunked").lower()
+        if coding != "chunked":  # what was coded before it was chunked, nobody here decodes
+            raise _Broken(400, "The only transfer-encoding that is read is chunked.")
         length = headers.get("content-length", "0")
         if not length.isdigit() or len(length) > 18 or int(length) > limits.discard_bytes:
             raise _too_large(limits)
@@ -169,12 +181,28 @@ class Connection(asyncio.Protocol):
         self._body_bytes += len(body)
         if self._body_bytes <= self._limits.body_bytes:
             if self._refusal is None:
-                self._body.append(body)
+                self._keep(body)
             return
-        self._body.clear()
+        self._drop_body()
         self._refusal = _too_large(self._limits)
         if self._body_bytes > self._limits.discard_bytes:
             raise self._refusal
+
+    def _keep(self, body: bytes) -> None:
+        """Holds a piece of the body, unless all bodies together are too much to hold."""
+        self._body.append(body)
+        if self._body_bytes <= self._limits.small_body_bytes:
+            return
+        self._held_bytes += len(body)
+        self._host.held_bytes += len(body)
+        if self._host.held_bytes > self._limits.held_bytes:
+            self._drop_body()
+            self._refusal = _Broken(503, "Too many large requests at once.")
+
+    def _drop_body(self) -> None:
+        self._body.clear()
+        self._host.held_bytes -= self._held_bytes
+        self._held_bytes = 0
 
     def on_message_complete(self) -> None:
         if self._parser.should_upgrade():
@@ -189,11 +217,12 @@ class Connection(asyncio.Protocol):
             self._body[0] if len(self._body) == 1 else b"".join(self._body),
         )
         self._body = []
+        held_bytes, self._held_bytes = self._held_bytes, 0
         http11 = self._parser.get_http_version() == "1.1"
         if http11 and "host" not in self._headers:
             self._refusal = _Broken(400, "The header host is missing.")
         keep_alive = http11 and self._parser.should_keep_alive()
-        self._waiting.append(_Whole(request, http11, keep_alive, self._refusal))
+        self._waiting.append(_Whole(request, http11, keep_alive, self._refusal, held_bytes))
         if self._exchange is None:
             self._next()
         elif self._transport is not None:
@@ -237,6 +266,7 @@ class Connection(asyncio.Protocol):
             return
         whole = self._waiting.popleft()
         request, broken = whole.request, whole.refusal
+        self._running_bytes = whole.held_bytes
         self._deadline = _NEVER
         exchange = Exchange(
             transport,
@@ -262,6 +292,8 @@ class Connection(asyncio.Protocol):
 
     def _done(self, exchange: Exchange) -> None:
         self._exchange = None
+        self._host.held_bytes -= self._running_bytes
+        self._running_bytes = 0
         if self._transport is None:
             return
         if not exchange.keep_alive or not exchange.started:

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 class WireLimits:
     body_bytes: int = 25_000_000  # Bedrock's limit for InvokeModel
     discard_bytes: int = 100_000_000  # of an oversized body read and dropped, so that 413 is read
+    held_bytes: int = 536_870_912  # of all large bodies in one worker, before anybody is known
+    small_body_bytes: int = 65_536  # up to here a body is not among them: no upload stops a chat
     target_bytes: int = 16_384  # path and query; an encoded ARN may take 6 KB
     header_bytes: int = 65_536
     header_count: int = 128

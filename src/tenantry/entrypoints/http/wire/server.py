@@ -51,6 +51,7 @@ class Server:
         self.loop = asyncio.get_running_loop()
         self.connections: set[Connection] = set()
         self.tasks: set[asyncio.Task[None]] = set()
+        self.held_bytes = 0
         self._listeners: list[asyncio.Server] = []
         self._sweeper = self.loop.call_later(_SWEEP_S, self._sweep)
 
