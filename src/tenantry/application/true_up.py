@@ -7,6 +7,7 @@ ends once.
 
 from __future__ import annotations
 
+import re
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -23,6 +24,8 @@ from tenantry.ports.invocation_log import InvocationLog
 from tenantry.ports.ledger import LedgerKeeper, OpenAttempt
 
 KEYS_PER_QUERY = 1_000
+NUMBER_MAX = 32_767  # of a call, of an attempt: as the ledger keeps them
+_ATTEMPT = re.compile(r"([0-9]{1,5}):([0-9]{1,5})", re.ASCII)
 NUMBER_MAX = 32_767  # of a call or an attempt, as the ledger keeps them
 TRUED_UP = "trued_up"
 AttemptKey = tuple[uuid.UUID, int, int]
@@ -77,6 +80,8 @@ class TrueUp:
             early = bool(await self._keeper.under_way(some)) or early
             for attempt in await self._keeper.find_open(some):
                 record = by_key[attempt.request_id, attempt.call, attempt.attempt]
+                if _tenant_of(record) != attempt.tenant_id:
+                    continue  # whoever may write into an account's log names no other's request
                 posted += await self._keeper.true_up(attempt, await self._outcome(attempt, record))
         return posted, early
 
@@ -123,10 +128,14 @@ def attempt_of(record: Mapping[str, Any]) -> AttemptKey | None:
     metadata = record.get("requestMetadata")
     if not isinstance(metadata, Mapping):
         return None
-    try:
-        call, _, attempt = str(metadata["att"]).partition(":")
-        key = uuid.UUID(str(metadata["rid"])), int(call), int(attempt)
-    except (KeyError, ValueError):
+    numbers = _ATTEMPT.fullmatch(str(metadata.get("att")))
+    if numbers is None or max(call := int(numbers[1]), attempt := int(numbers[2])) > NUMBER_MAX:
         return None
-    # Others may call from the same account and write what they like.
-    return key if min(key[1:]) >= 0 and max(key[1:]) <= NUMBER_MAX else None
+    try:
+        return uuid.UUID(str(metadata.get("rid"))), call, attempt
+    except ValueError:
+        return None
+
+
+def _tenant_of(record: Mapping[str, Any]) -> object:
+    return record["requestMetadata"].get("tid")

@@ -7,7 +7,8 @@
 | `SWEEP_KEYS_EVERY_S` | deletes idempotency keys that have expired, with their answers |
 | `WRITE_OFF_EVERY_S` | writes off what no record came for within `unknown_hold_h` |
 
-Owns: when. Does not own: what. Several workers may run; every step is idempotent.
+Owns: when. Does not own: what. A failed round is logged and the next one tries again. Several
+workers may run; every step is idempotent.
 """
 
 from __future__ import annotations
@@ -73,6 +74,9 @@ async def _every(seconds: float, step: Callable[[], Awaitable[Any]], stop: async
             await step()
         except Unavailable as outage:
             _log.warning("the database is out of reach: %s", outage.message)
+        except Exception:
+            # A fault of ours in one round must end neither the later ones nor the other steps.
+            _log.exception("a round of background work failed")
         try:
             async with asyncio.timeout(seconds):
                 await stop.wait()

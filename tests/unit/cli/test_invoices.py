@@ -1,7 +1,7 @@
 """The day that `--in` names is a day of the tenant, not of UTC."""
 
 from dataclasses import replace
-from datetime import datetime
+from datetime import date
 
 import pytest
 from tests.support.core import principal
@@ -15,7 +15,7 @@ from tenantry.entrypoints.cli.invoices import _instant
 def test_a_day_is_in_the_period_that_holds_it_for_the_tenant(zone: str, anchor_day: int) -> None:
     someone = principal()
     someone = replace(someone, tenant=replace(someone.tenant, zone=zone))
-    first, last = datetime(2026, 12, anchor_day), datetime(2026, 11, 30)
+    first, last = date(2026, 12, anchor_day), date(2026, 11, 30)
     start = _instant(first, someone)
     assert start is not None
     period = billing_period(start, zone, anchor_day)
