@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from msgspec import Struct
 
 from tenantry.domain.errors import BadRequest
-from tenantry.entrypoints.http.json_body import VALUES_MAX, parse_object, to
+from tenantry.entrypoints.http.json_body import NESTING_MAX, VALUES_MAX, parse_object, to
 
 
 class Asked(Struct, forbid_unknown_fields=True):
@@ -43,6 +43,19 @@ def test_an_error_names_the_place() -> None:
 def test_bodies_that_would_fill_memory_are_not_parsed(piece: bytes) -> None:
     with pytest.raises(BadRequest, match="JSON values"):
         parse_object(b'{"a":[' + piece + (b"," + piece) * VALUES_MAX + b"]}")
+
+
+@pytest.mark.parametrize("pair", [(b'{"a":', b"}"), (b"[", b"]")])
+def test_what_is_read_can_be_written_again(pair: tuple[bytes, bytes]) -> None:
+    """The object itself is a level; a request was admitted before it could not be passed on."""
+
+    def nested(levels: int) -> bytes:
+        return b'{"x":' + pair[0] * (levels - 1) + b"1" + pair[1] * (levels - 1) + b"}"
+
+    assert orjson.dumps(parse_object(nested(NESTING_MAX))) == nested(NESTING_MAX)
+    for levels in (NESTING_MAX + 1, 260, 1_000):
+        with pytest.raises(BadRequest, match="nested deeper"):
+            parse_object(nested(levels))
 
 
 @pytest.mark.parametrize("rubbish", [b'"\\', b'\\"', b'",', b"[", b'{"a":'])

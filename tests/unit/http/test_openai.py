@@ -120,6 +120,16 @@ def test_no_tool_is_to_be_used() -> None:
         converse(messages=used, tools=tools, tool_choice="none")
 
 
+def test_arguments_in_a_text_are_nested_no_deeper_than_a_body() -> None:
+    deep = '{"a":' * 300 + "1" + "}" * 300
+    used = [
+        {"role": "user", "content": "x"},
+        {"role": "assistant", "tool_calls": [call("t", "look", deep)]},
+    ]
+    with pytest.raises(BadRequest, match="nested deeper"):
+        converse(messages=used)
+
+
 def test_structured_output() -> None:
     schema = {"type": "object", "properties": {"a": {"type": "integer"}}}
     form = {"type": "json_schema", "json_schema": {"name": "A", "schema": schema, "strict": True}}

@@ -11,6 +11,8 @@ import orjson
 from tenantry.domain.errors import BadRequest
 
 VALUES_MAX: Final = 250_000  # 25 MB of `[],` would become half a gigabyte of objects
+# orjson reads 1,024 levels and writes 254; upstream's request wraps what was read in a few more.
+NESTING_MAX: Final = 128
 _NUL_ESCAPE: Final = b"\\u0000"
 # An open end matches too, so that no text is looked at twice.
 _STRING: Final = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)
@@ -18,7 +20,8 @@ T = TypeVar("T")
 
 
 def parse_object(body: bytes) -> dict[str, Any]:
-    """A JSON object. Raises `BadRequest` for anything else, NUL and lone surrogates."""
+    """A JSON object. Raises `BadRequest` for anything else, for NUL, lone surrogates and more
+    than `VALUES_MAX` values or `NESTING_MAX` levels."""
     if not body:
         raise BadRequest("The request body is empty; a JSON object is expected.")
     if len(body) > VALUES_MAX and _holds_too_many(body):
@@ -35,7 +38,25 @@ def parse_object(body: bytes) -> dict[str, Any]:
         raise BadRequest("The request body must be a JSON object.")
     if _NUL_ESCAPE in body:
         _refuse_nul(value)
+    if body.count(b"[") + body.count(b"{") > NESTING_MAX:
+        check_nesting(value)
     return value
+
+
+def check_nesting(value: Any) -> None:
+    """Raises `BadRequest` for more than `NESTING_MAX` levels, which nobody could pass on."""
+    level = [value]
+    for _ in range(NESTING_MAX):
+        level = [
+            inner
+            for item in level
+            if isinstance(item, (dict, list))
+            for inner in (item.values() if isinstance(item, dict) else item)
+        ]
+        if not level:
+            return
+    if any(isinstance(item, (dict, list)) for item in level):
+        raise BadRequest(f"JSON is nested deeper than {NESTING_MAX} levels.")
 
 
 def to(kind: type[T], value: Any) -> T:

@@ -8,6 +8,7 @@ from typing import Any
 import orjson
 
 from tenantry.domain.errors import BadRequest
+from tenantry.entrypoints.http.json_body import check_nesting
 from tenantry.entrypoints.http.openai.parts import to_blocks, to_text
 from tenantry.entrypoints.http.openai.schema import ChatRequest, Message, NamedTool, ToolCall
 
@@ -100,6 +101,7 @@ def _tool_use(call: ToolCall, where: str) -> dict[str, Any]:
         arguments = None
     if not isinstance(arguments, dict):
         raise BadRequest(f"`{where}.function.arguments` must be a JSON object in a string.")
+    check_nesting(arguments)
     return {"toolUse": {"toolUseId": call.id, "name": call.function.name, "input": arguments}}
 
 

@@ -148,7 +148,7 @@ class Connection(asyncio.Protocol):
         ):
             raise _Broken(431, "The request headers are too large.")
         if not self._in_head:
-            return  # a trailer is no header (RFC 9110 §6.5.1): whoever stands before us strips those
+            return  # a trailer (RFC 9110 §6.5.1): who stands before us strips headers, not these
         key, text = name.decode("latin-1").lower(), value.decode("latin-1").strip()
         items.append((key, text))
         known = self._headers.get(key)
