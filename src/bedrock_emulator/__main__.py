@@ -103,15 +103,19 @@ async def _run(config: Config) -> int:
     import orjson
 
     from bedrock_emulator.account_store import to_document
+    from bedrock_emulator.engine.catalogue import ArnLookup
     from bedrock_emulator.engine.engine import Engine
     from bedrock_emulator.server import Emulator
 
-    engine = Engine(
-        mode=config.mode,
-        fixed_answer=config.fixed_answer,
-        fixed_output_tokens=config.fixed_output_tokens,
-        cache_dir=config.data_dir / "embeddings" if config.mode == "models" else None,
-    )
+    def engine(lookup: ArnLookup) -> Engine:
+        return Engine(
+            mode=config.mode,
+            fixed_answer=config.fixed_answer,
+            fixed_output_tokens=config.fixed_output_tokens,
+            cache_dir=config.data_dir / "embeddings" if config.mode == "models" else None,
+            lookup=lookup,
+        )
+
     emulator = Emulator(config, engine)
     ready = await emulator.start()
     if not config.accounts:

@@ -65,6 +65,10 @@ def to_document(account: Account) -> dict[str, Any]:
             )
             for quota in account.quotas
         ],
+        "provisioned": [
+            {"id": bought.id, "model": bought.model, "region": bought.region}
+            for bought in account.provisioned
+        ],
     }
 
 

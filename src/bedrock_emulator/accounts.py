@@ -45,6 +45,18 @@ class QuotaRule:
 
 
 @dataclass(frozen=True, slots=True)
+class ProvisionedModel:
+    """Bought throughput: an ARN of the account's own for a model, apart from on-demand quotas."""
+
+    id: str  # 12 lower-case letters and digits
+    model: str  # base model id
+    region: str
+
+    def arn(self, account_id: str) -> str:
+        return f"arn:aws:bedrock:{self.region}:{account_id}:provisioned-model/{self.id}"
+
+
+@dataclass(frozen=True, slots=True)
 class Account:
     id: str  # 12 digits
     name: str
@@ -52,6 +64,7 @@ class Account:
     log_dir: Path
     credentials: tuple[Credential, ...]
     quotas: tuple[QuotaRule, ...] = ()
+    provisioned: tuple[ProvisionedModel, ...] = ()
 
 
 class Directory:

@@ -15,7 +15,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from bedrock_emulator.accounts import Account, Credential, QuotaRule, user_arn
+from bedrock_emulator.accounts import Account, Credential, ProvisionedModel, QuotaRule, user_arn
+from bedrock_emulator.engine.catalogue import catalogue
 from bedrock_emulator.faults import RuleBook
 from bedrock_emulator.invocation_log import Delivery
 
@@ -25,6 +26,7 @@ MAX_FIXED_OUTPUT_TOKENS = 131_072
 # A JSON list in the words of `[[accounts]]`, for credentials that belong in no file.
 ACCOUNTS_VARIABLE = "BEDROCK_EMULATOR_ACCOUNTS"
 _ACCOUNT_ID = re.compile(r"\d{12}")
+_PROVISIONED_ID = re.compile(r"[a-z0-9]{12}")
 _REGION = re.compile(r"[a-z]{2}(-[a-z]+)+-\d")
 _Value = TypeVar("_Value")
 
@@ -140,7 +142,10 @@ def _account(table: _Table, data_dir: Path) -> Account:
         log_dir=data_dir / table.take("log_dir", str, f"logs/{account_id}"),
         credentials=credentials,
         quotas=tuple(_quota(item) for item in table.tables("quotas")),
+        provisioned=tuple(_provisioned(item, regions) for item in table.tables("provisioned")),
     )
+    if len({bought.id for bought in account.provisioned}) != len(account.provisioned):
+        raise ConfigError("accounts.provisioned: an id is given twice")
     table.end()
     return account
 
@@ -179,6 +184,22 @@ def _quota(table: _Table) -> QuotaRule:
         if limit is not None and limit < 0:
             raise ConfigError("quotas: a limit must not be negative")
     return rule
+
+
+def _provisioned(table: _Table, regions: tuple[str, ...]) -> ProvisionedModel:
+    bought = ProvisionedModel(
+        id=table.take("id", str),
+        model=table.take("model", str),
+        region=table.take("region", str, regions[0]),
+    )
+    table.end()
+    if not _PROVISIONED_ID.fullmatch(bought.id):
+        raise ConfigError("provisioned.id must have 12 lower-case letters and digits")
+    if bought.model not in catalogue():
+        raise ConfigError(f"provisioned.model: {bought.model!r} is no model of the catalogue")
+    if bought.region not in regions:
+        raise ConfigError("provisioned.region is not one of the account's regions")
+    return bought
 
 
 def _mode(value: str) -> Mode:

@@ -2,13 +2,13 @@
 
 At the start a call takes its prompt (cached or not) and its `max_tokens`; at the end that is
 replaced by uncached input + cache writes + output x burndown. Cross-region profiles have lines of
-their own. The counters refill steadily, a full minute's worth being the most that they hold.
+their own; provisioned throughput is bought and takes nothing of them. The counters refill steadily,
+a full minute's worth being the most that they hold.
 All arithmetic is exact: a counter is kept in units of 1 / (nanoseconds a minute).
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -18,7 +18,6 @@ from bedrock_emulator.engine.types import EmulatedError, Prepared, TokenUsage
 
 NS_PER_MINUTE = 60_000_000_000
 MAX_COUNTERS = 100_000  # (account, region, model, scope) lines that have been called
-_CROSS_REGION = re.compile(r"(?:^|/)(?:us|eu|apac|jp|au|ca|in|us-gov|global)\.[^/]+$")
 
 
 class _Counter:
@@ -74,10 +73,10 @@ class Quotas:
     ) -> Reservation:
         """Takes one request and the call's tokens, or raises ThrottlingException (429)."""
         rule = _rule(account, region, model_id, prepared.model)
-        if rule is None:
+        if rule is None or ":provisioned-model/" in model_id:
             return Reservation(None, 0, prepared.burndown)
         now_ns = self._clock_ns()
-        key = (account.id, region, prepared.model, _CROSS_REGION.search(model_id) is not None)
+        key = (account.id, region, prepared.model, prepared.cross_region)
         amount = prepared.input_tokens + prepared.max_tokens
         requests = self._counter((*key, "requests"), rule.requests_per_minute, now_ns)
         tokens = self._counter((*key, "tokens"), rule.tokens_per_minute, now_ns)

@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,13 +18,16 @@ from bedrock_emulator.accounts import Account, Directory
 from bedrock_emulator.bill import Bill
 from bedrock_emulator.certificates import Certificates, ensure_certificates, server_context
 from bedrock_emulator.config import Config, ConfigError
+from bedrock_emulator.engine.catalogue import ArnLookup
 from bedrock_emulator.faults import RuleBook
+from bedrock_emulator.inference_profiles import InferenceProfiles
 from bedrock_emulator.invocation_log import InvocationLog
 from bedrock_emulator.log_settings import LogSettingsStore
 from bedrock_emulator.quota import Quotas
 from bedrock_emulator.wire.app import Application
 from bedrock_emulator.wire.auth import Authenticator
 from bedrock_emulator.wire.connection import Server
+from bedrock_emulator.wire.control import ControlPlane
 from bedrock_emulator.wire.inference import AnsweringEngine, Inference
 from bedrock_emulator.wire.meter import Books
 from bedrock_emulator.wire.own import OwnEndpoints
@@ -41,9 +45,12 @@ def utc_now() -> datetime:
 
 
 class Emulator:
-    """One emulator in this process: `start`, `run_until_ended`, in a running event loop."""
+    """One emulator in this process: `start`, `run_until_ended`, in a running event loop.
 
-    def __init__(self, config: Config, engine: AnsweringEngine) -> None:
+    `make_engine` is given what knows the ARNs of created profiles and provisioned models.
+    """
+
+    def __init__(self, config: Config, make_engine: Callable[[ArnLookup], AnsweringEngine]) -> None:
         self._config = config
         # Now, not when it is first looked at: a parent that dies in between would never be missed.
         self._parent = os.getppid()
@@ -62,10 +69,19 @@ class Emulator:
             log=InvocationLog(config.data_dir / "log-spool", config.delivery),
             log_settings=LogSettingsStore(config.data_dir / "logging.json"),
         )
-        self._application = self._compose(engine)
+        self._profiles = InferenceProfiles(config.data_dir / "inference-profiles", utc_now)
+        self._application = self._compose(make_engine(self._lookup()))
         self._server = Server(self._application.handle, self._application.refuse)
         self._listeners: list[asyncio.Server] = []
         self._ended = asyncio.Event()
+
+    def _lookup(self) -> ArnLookup:
+        provisioned = {
+            bought.arn(account.id): bought.model
+            for account in self.accounts
+            for bought in account.provisioned
+        }
+        return lambda arn: provisioned.get(arn) or self._profiles.target(arn)
 
     def _compose(self, engine: AnsweringEngine) -> Application:
         stats = Stats()
@@ -91,7 +107,7 @@ class Emulator:
         return Application(
             authenticator=Authenticator(self._directory, utc_now),
             inference=inference,
-            log_settings=self._books.log_settings,
+            control=ControlPlane(self._books.log_settings, self._profiles),
             own=own,
             stats=stats,
         )

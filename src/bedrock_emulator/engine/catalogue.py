@@ -82,11 +82,14 @@ class Resolved:
     profile: str | None  # "us", "global", …; None for a base id
     called_region: str
 
+    @property
+    def places(self) -> tuple[str, ...]:
+        """The regions in which a call may run."""
+        return (self.called_region,) if self.profile is None else _PROFILE_REGIONS[self.profile][1]
+
     def inference_region(self, seed: str) -> str:
         """Where this call runs; the same seed runs in the same region."""
-        if self.profile is None:
-            return self.called_region
-        places = _PROFILE_REGIONS[self.profile][1]
+        places = self.places
         return places[zlib.crc32(seed.encode("utf-8", "replace")) % len(places)]
 
 
@@ -121,6 +124,19 @@ def _model(row: Mapping[str, Any], family: Mapping[str, Any]) -> Model:
     )
 
 
+@cache
+def system_profiles(region: str) -> Mapping[str, Resolved]:
+    """The cross-region profiles that a region may call, by id."""
+    return MappingProxyType(
+        {
+            f"{profile}.{model.id}": Resolved(model, profile, region)
+            for model in catalogue().values()
+            for profile in model.profiles
+            if region.startswith(_PROFILE_REGIONS[profile][0])
+        }
+    )
+
+
 def resolve(model_id: str, account: str, region: str, lookup: ArnLookup | None = None) -> Resolved:
     """The model that an identifier names, seen from an account and region.
 
@@ -152,10 +168,7 @@ def _from_arn(arn: str, account: str, region: str, lookup: ArnLookup | None) -> 
         raise errors.validation("The provided ARN is invalid.")
     arn_region, arn_account = parts[3], parts[4]
     if arn_region != region:
-        raise errors.validation(
-            f"The provided ARN is invalid for the service region: {region}. "
-            "Provide a valid ARN and try again."
-        )
+        raise errors.wrong_region(region)
     kind, _, name = parts[5].partition("/")
     if arn_account not in ("", account):
         raise errors.access_denied(

@@ -85,12 +85,12 @@ class Engine:
         """Validates a call and counts its prompt. Raises EmulatedError; changes nothing."""
         with _bounded_depth():
             plan = self._plan(call)
-        model = plan.resolved.model
+        model, across = plan.resolved.model, plan.resolved.profile is not None
         if plan.embedding is not None:
-            return Prepared(model.id, plan.embedding.tokens, 0, model.burndown, plan)
+            return Prepared(model.id, plan.embedding.tokens, 0, model.burndown, plan, across)
         assert plan.prompt is not None
-        prompt = plan.prompt
-        return Prepared(model.id, prompt.input_tokens, prompt.output_limit, model.burndown, plan)
+        tokens, most = plan.prompt.input_tokens, plan.prompt.output_limit
+        return Prepared(model.id, tokens, most, model.burndown, plan, across)
 
     def answer(
         self, call: Call, prepared: Prepared | None = None, usage: TokenUsage | None = None

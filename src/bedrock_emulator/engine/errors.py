@@ -20,6 +20,13 @@ def unknown_model() -> EmulatedError:
     return validation("The provided model identifier is invalid.")
 
 
+def wrong_region(region: str) -> EmulatedError:
+    return validation(
+        f"The provided ARN is invalid for the service region: {region}. "
+        "Provide a valid ARN and try again."
+    )
+
+
 def not_found(message: str) -> EmulatedError:
     return EmulatedError("ResourceNotFoundException", 404, message)
 

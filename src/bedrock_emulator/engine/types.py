@@ -74,6 +74,7 @@ class Prepared:
     max_tokens: int  # asked for, or the model's maximum where absent
     burndown: int  # output tokens count this many times against the TPM quota
     plan: Any = field(default=None, repr=False, compare=False)  # the engine's own; hand it back
+    cross_region: bool = False  # called through a cross-region profile, by whatever name
 
 
 @dataclass(frozen=True, slots=True)

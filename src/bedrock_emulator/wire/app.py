@@ -7,16 +7,14 @@ import traceback
 import uuid
 from dataclasses import dataclass
 
-import orjson
-
 from bedrock_emulator.engine.types import EmulatedError
-from bedrock_emulator.log_settings import LogSettingsStore, from_document
 from bedrock_emulator.wire import answers
-from bedrock_emulator.wire.auth import Authenticator, Principal
+from bedrock_emulator.wire.auth import Authenticator
+from bedrock_emulator.wire.control import ControlPlane
 from bedrock_emulator.wire.exchange import Exchange, Request
 from bedrock_emulator.wire.inference import Inference
 from bedrock_emulator.wire.own import OwnEndpoints
-from bedrock_emulator.wire.routes import LoggingRoute, OwnRoute, route
+from bedrock_emulator.wire.routes import ControlRoute, OwnRoute, route
 from bedrock_emulator.wire.stats import Stats
 
 MAX_IN_FLIGHT = 4_096
@@ -26,7 +24,7 @@ MAX_IN_FLIGHT = 4_096
 class Application:
     authenticator: Authenticator
     inference: Inference
-    log_settings: LogSettingsStore
+    control: ControlPlane
     own: OwnEndpoints
     stats: Stats
     in_flight: int = 0
@@ -69,26 +67,7 @@ class Application:
             return
         self.stats.count(found.operation, request.headers.get("amz-sdk-invocation-id"))
         principal = self.authenticator.authenticate(request)
-        if isinstance(found, LoggingRoute):
-            self._serve_logging(request, exchange, principal, request_id)
+        if isinstance(found, ControlRoute):
+            self.control.serve(found, principal, request, exchange, request_id)
         else:
             await self.inference.serve(found, principal, request, exchange, request_id)
-
-    def _serve_logging(
-        self, request: Request, exchange: Exchange, principal: Principal, request_id: str
-    ) -> None:
-        account, region = principal.account.id, principal.region
-        document: object = {}
-        if request.method == "GET":
-            settings = self.log_settings.get(account, region)
-            document = {} if settings is None else {"loggingConfig": settings.to_document()}
-        elif request.method == "DELETE":
-            self.log_settings.put(account, region, None)
-        else:
-            try:
-                body = orjson.loads(request.body)
-            except orjson.JSONDecodeError as error:
-                raise EmulatedError("SerializationException", 400, str(error)) from error
-            self.log_settings.put(account, region, from_document(body))
-        headers = {"content-type": answers.JSON, "x-amzn-RequestId": request_id}
-        exchange.respond(200, headers, orjson.dumps(document))

@@ -18,11 +18,17 @@ RUNTIME_OPERATIONS: dict[str, Operation] = {
     "invoke-with-response-stream": "InvokeModelWithResponseStream",
     "count-tokens": "CountTokens",
 }
-LOGGING_OPERATIONS = {
-    "GET": "GetModelInvocationLoggingConfiguration",
-    "PUT": "PutModelInvocationLoggingConfiguration",
-    "DELETE": "DeleteModelInvocationLoggingConfiguration",
+CONTROL_OPERATIONS = {
+    ("GET", "logging/modelinvocations"): "GetModelInvocationLoggingConfiguration",
+    ("PUT", "logging/modelinvocations"): "PutModelInvocationLoggingConfiguration",
+    ("DELETE", "logging/modelinvocations"): "DeleteModelInvocationLoggingConfiguration",
+    ("POST", "inference-profiles"): "CreateInferenceProfile",
+    ("GET", "inference-profiles"): "ListInferenceProfiles",
+    ("POST", "tagResource"): "TagResource",
+    ("POST", "untagResource"): "UntagResource",
+    ("POST", "listTagsForResource"): "ListTagsForResource",
 }
+PROFILE_OPERATIONS = {"GET": "GetInferenceProfile", "DELETE": "DeleteInferenceProfile"}
 MAX_MODEL_ID_CHARS = 2_048
 MAX_COUNT_TOKENS_MODEL_ID_CHARS = 256
 
@@ -34,8 +40,9 @@ class RuntimeRoute:
 
 
 @dataclass(frozen=True, slots=True)
-class LoggingRoute:
+class ControlRoute:
     operation: str
+    identifier: str = ""  # what the path names, decoded
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +52,7 @@ class OwnRoute:
     name: str
 
 
-Route = RuntimeRoute | LoggingRoute | OwnRoute
+Route = RuntimeRoute | ControlRoute | OwnRoute
 
 
 @lru_cache(maxsize=1_024)
@@ -56,8 +63,11 @@ def route(method: str, raw_path: str) -> Route:
         operation = RUNTIME_OPERATIONS.get(segments[3])
         if operation is not None:
             return RuntimeRoute(operation, _model_id(segments[2], operation))
-    elif segments[1:] == ["logging", "modelinvocations"] and method in LOGGING_OPERATIONS:
-        return LoggingRoute(LOGGING_OPERATIONS[method])
+    elif (method, raw_path[1:]) in CONTROL_OPERATIONS:
+        return ControlRoute(CONTROL_OPERATIONS[method, raw_path[1:]])
+    elif segments[1:2] == ["inference-profiles"] and len(segments) == 3:
+        if segments[2] and method in PROFILE_OPERATIONS:
+            return ControlRoute(PROFILE_OPERATIONS[method], unquote(segments[2]))
     elif len(segments) == 3 and segments[1] == "_emulator":
         return OwnRoute(segments[2])
     raise EmulatedError("UnknownOperationException", 404, "The requested operation is not known.")

@@ -27,8 +27,8 @@ def account(account_id: str, *rules: QuotaRule) -> Account:
     return Account(account_id, account_id, ("us-east-1",), Path("logs"), (), rules)
 
 
-def prepared(input_tokens=100, max_tokens=400, burndown=5) -> Prepared:
-    return Prepared(CLAUDE, input_tokens, max_tokens, burndown)
+def prepared(input_tokens=100, max_tokens=400, burndown=5, *, across=False) -> Prepared:
+    return Prepared(CLAUDE, input_tokens, max_tokens, burndown, cross_region=across)
 
 
 def admitted(quotas, of, call, region="us-east-1", model_id=CLAUDE) -> bool:
@@ -90,13 +90,23 @@ def test_accounts_regions_and_profiles_have_counters_of_their_own():
     quotas = Quotas(Clock())
     one, two = (account(name, QuotaRule(requests_per_minute=1)) for name in "12")
     profile = f"us.{CLAUDE}"
-    arn = f"arn:aws:bedrock:us-east-1:1:inference-profile/{profile}"
+    arn = "arn:aws:bedrock:us-east-1:1:application-inference-profile/abc"
     for of in (one, two):
         assert admitted(quotas, of, prepared())
         assert not admitted(quotas, of, prepared())
         assert admitted(quotas, of, prepared(), region="eu-central-1")
-        assert admitted(quotas, of, prepared(), model_id=profile)
+        assert admitted(quotas, of, prepared(across=True), model_id=profile)
+        assert not admitted(quotas, of, prepared(across=True), model_id=arn)
         assert not admitted(quotas, of, prepared(), model_id=arn)
+
+
+def test_provisioned_throughput_takes_nothing_of_the_on_demand_quota():
+    quotas = Quotas(Clock())
+    pool = account("1", QuotaRule(requests_per_minute=1, tokens_per_minute=500))
+    bought = "arn:aws:bedrock:us-east-1:1:provisioned-model/abcdefghijkl"
+    assert all(admitted(quotas, pool, prepared(), model_id=bought) for _ in range(10))
+    assert admitted(quotas, pool, prepared())
+    assert not admitted(quotas, pool, prepared())
 
 
 def test_the_first_matching_rule_holds():
