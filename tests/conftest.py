@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
+from _pytest.nodeid import NodeId
 from hypothesis import HealthCheck, settings
 from tests.support.postgres import Database, Databases, running_databases
 from tests.support.stack import Stack, running_stack
@@ -41,6 +42,28 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "stack" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.xdist_group("stack"))
+
+
+class _NamesGroups:
+    """Writes each test's xdist group into its id, where the scheduler looks for it.
+
+    pytest-xdist 3.8 writes it into `_nodeid`, which pytest 9.2 does not read any more.
+    """
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_modifyitems(
+        self, config: pytest.Config, items: list[pytest.Item]
+    ) -> None:
+        for item in items:
+            groups = sorted({str(mark.args[0]) for mark in item.iter_markers("xdist_group")})
+            suffix = "@" + "_".join(groups)
+            if groups and not item.nodeid.endswith(suffix):
+                item._id = NodeId.parse(item.nodeid + suffix)  # type: ignore[attr-defined]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if config.getoption("loadgroup", default=False):  # in a worker of `--dist loadgroup`
+        config.pluginmanager.register(_NamesGroups(), "names-groups")
 
 
 @pytest.fixture(scope="session")

@@ -6,6 +6,8 @@ import pytest
 from tests.support.metered import MeteredStack
 from tests.support.postgres import scratch_folder
 
+pytest.register_assert_rewrite("tests.integration.bad_input", "tests.support.refusals")
+
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

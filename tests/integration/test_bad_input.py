@@ -1,5 +1,6 @@
 """Bad input: every line for every API family gets a clear error in the shape of the API called,
-and nothing is half done."""
+and nothing is half done. What the edge alone decides stands here; what takes the whole product is
+in `bad_input/` and comes in with its tests."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -8,6 +9,10 @@ from typing import Any
 
 import orjson
 import pytest
+from tests.integration.bad_input.documents import *  # noqa: F403
+from tests.integration.bad_input.keys import *  # noqa: F403
+from tests.integration.bad_input.models import *  # noqa: F403
+from tests.integration.bad_input.upstream import *  # noqa: F403
 from tests.support.http_edge import Edge
 from tests.support.http_plain import Reply, send
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import date
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,8 @@ TITAN = "amazon.titan-embed-text-v2:0"
 UNTIERED = "amazon.nova-lite-v1:0"  # the emulator serves it at the default tier alone
 TEN = "amazon.nova-pro-v1:0"  # 10 $ per 1M tokens, in and out
 UNCACHED = "amazon.nova-premier-v1:0"  # no price for a cache class
+RETIRED = {"chat": "amazon.nova-old-v1:0", "embedding": "amazon.titan-embed-old"}
+UNPRICED = {"chat": "amazon.nova-new-v1:0", "embedding": "amazon.titan-embed-new"}
 WINDOW = 10_000  # of UNTIERED in our catalogue: the bound of a prompt that fills it
 DRAIN_CAP_MS = 6_000
 FIRST_BYTE_TIMEOUT_MS = 4_000
@@ -57,7 +60,10 @@ class Posted:
 
 
 class MeteredStack(Stack):
-    """See the module. Rules of the emulator are made for one tenant's calls alone."""
+    """See the module. Rules of the emulator are made for one tenant's calls alone.
+
+    The catalogue is set before the first request, because workers keep it for a while.
+    """
 
     def __init__(self, folder: Path, **settings: object) -> None:
         timing = {
@@ -180,7 +186,17 @@ async def _reprice(control: PostgresControl) -> None:
     )
     await control.import_prices(replace(now, models={**now.models, **own.models}, source="test"))
     models = {model.id: model for model in await control.list_models()}
-    await control.apply_models([replace(models[UNTIERED], window=WINDOW)])
+    small = replace(models[UNTIERED], window=WINDOW)
+    kinds = {"chat": models[NOVA], "embedding": models[TITAN]}
+    gone = [
+        replace(model, id=RETIRED[kind], alias=None, retires_on=date(2026, 1, 1))
+        for kind, model in kinds.items()
+    ]
+    new = [
+        replace(model, id=UNPRICED[kind], alias=None, price_key="nobody-knows")
+        for kind, model in kinds.items()
+    ]
+    await control.apply_models([small, *gone, *new])
 
 
 _ATTEMPTS = """
