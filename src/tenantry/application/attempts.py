@@ -45,7 +45,7 @@ async def attempts(
     while True:
         if number > 1:
             await request.begin(planned, call, number)
-        result = await send(make(number))
+        result = await send(_made(make, request, call, number))
         if not isinstance(result, Failure):
             return result, number
         request.ended(metering.failed(result, call=call, attempt=number))
@@ -54,6 +54,17 @@ async def attempts(
             raise to_error(result)
         await asyncio.sleep(_pause_ms(result, number) / 1_000)
         number += 1
+
+
+def _made(
+    make: Callable[[int], Attempt], request: AdmittedRequest, call: int, number: int
+) -> Attempt:
+    """What leaves. Where it cannot even be written, its intent is no doubt: nothing has left."""
+    try:
+        return make(number)
+    except BaseException:
+        request.ended(metering.never_left(call=call, attempt=number))
+        raise
 
 
 def _again(failure: Failure, attempts_made: int, maybe_billed: int) -> bool:

@@ -91,6 +91,13 @@ def failed(failure: Failure, *, call: int, attempt: int) -> AttemptOutcome:
     )
 
 
+def never_left(*, call: int, attempt: int) -> AttemptOutcome:
+    """The outcome of an attempt that a fault of ours ended before its first byte."""
+    return AttemptOutcome(
+        call=call, attempt=attempt, end="released", charged=False, error="never left"
+    )
+
+
 def unknown(
     *,
     call: int,

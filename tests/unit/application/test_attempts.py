@@ -60,6 +60,17 @@ def test_one_answer_is_one_reservation_and_one_settlement() -> None:
     assert worker.admission.begun == []  # the first intent came with the reservation
 
 
+def test_an_attempt_that_cannot_be_written_gives_its_hold_back() -> None:
+    deep: dict[str, Any] = {}
+    for _ in range(300):  # more than orjson writes; the edge refuses it before
+        deep = {"a": deep}
+    worker = core(converse_reply())
+    with pytest.raises(TypeError):
+        ask(worker, replace(CHAT, body={**BODY, "additionalModelRequestFields": deep}))
+    assert ends(worker.admission.outcomes) == [(1, "released", False)]
+    assert worker.model.attempts == []
+
+
 def test_case_07_a_timed_out_attempt_was_billed_and_the_second_answers() -> None:
     worker = core(failure(FailureKind.TIMED_OUT, True), converse_reply())
     done = ask(worker)
