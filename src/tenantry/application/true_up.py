@@ -26,7 +26,6 @@ from tenantry.ports.ledger import LedgerKeeper, OpenAttempt
 KEYS_PER_QUERY = 1_000
 NUMBER_MAX = 32_767  # of a call, of an attempt: as the ledger keeps them
 _ATTEMPT = re.compile(r"([0-9]{1,5}):([0-9]{1,5})", re.ASCII)
-NUMBER_MAX = 32_767  # of a call or an attempt, as the ledger keeps them
 TRUED_UP = "trued_up"
 AttemptKey = tuple[uuid.UUID, int, int]
 

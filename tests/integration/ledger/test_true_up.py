@@ -12,19 +12,20 @@ from tests.support.ledger import World, in_world, intent
 from tests.support.postgres import Database
 
 from tenantry.adapters.invocation_log.folder import FolderLog
-from tenantry.application.true_up import TrueUp, attempt_of
+from tenantry.application.true_up import TrueUp
 from tenantry.ports.admission import AttemptOutcome, Reservation
 
 HOLD = timedelta(hours=72)
 COST = (1_000 * 3 + 500 * 15) / 10**6  # of the record below, in dollars
 
 
-def record(request_id: object, att: str = "0:1") -> dict[str, Any]:
+def record(mine: Reservation, att: str = "0:1", **metadata: str) -> dict[str, Any]:
     """What Bedrock logs of a call with 1,000 tokens in and 500 out."""
+    ours = {"rid": str(mine.request_id), "tid": mine.tenant_id, "att": att, **metadata}
     return {
         "schemaType": "ModelInvocationLog",
         "requestId": str(uuid.uuid4()),
-        "requestMetadata": {"rid": str(request_id), "att": att},
+        "requestMetadata": ours,
         "input": {"inputTokenCount": 1_000},
         "output": {"outputTokenCount": 500},
     }
@@ -56,7 +57,7 @@ def test_a_record_that_comes_before_its_attempt_is_in_doubt_is_not_lost(
     async def body(world: World) -> None:
         mine, other = await world.admitted(), await world.admitted(world.bert)
         reader = true_up(world, tmp_path)
-        deliver(tmp_path, record(mine.request_id), record(uuid.uuid4()))
+        deliver(tmp_path, record(mine), record(mine, rid=str(uuid.uuid4())))
         assert await read(reader) == 0  # the worker may still settle it
         await forget(world, mine)
         assert await read(reader) == 1
@@ -75,7 +76,7 @@ def test_an_attempt_that_its_worker_settles_is_not_posted_again(
     async def body(world: World) -> None:
         mine = await world.admitted()
         reader = true_up(world, tmp_path)
-        deliver(tmp_path, record(mine.request_id))
+        deliver(tmp_path, record(mine))
         assert await read(reader) == 0
         await world.settle(mine, AttemptOutcome(0, 1, "released", charged=False))
         await world.settle(await world.admitted(world.bert), AttemptOutcome(0, 1, "unknown"))
@@ -93,7 +94,7 @@ def test_each_attempt_of_a_request_is_judged_by_itself(database: Database, tmp_p
         mine = await world.admitted()
         await world.admission.begin(world.anna.tenant_id, mine.request_id, intent(attempt=2))
         reader = true_up(world, tmp_path)
-        deliver(tmp_path, record(mine.request_id), record(mine.request_id, "0:2"))
+        deliver(tmp_path, record(mine), record(mine, "0:2"))
         await world.settle(mine, AttemptOutcome(0, 1, "unknown", charged=False), final=False)
         assert await read(reader) == 1  # the second is still under way
         await world.settle(mine, AttemptOutcome(0, 2, "unknown"))
@@ -104,15 +105,25 @@ def test_each_attempt_of_a_request_is_judged_by_itself(database: Database, tmp_p
     in_world(database, body)
 
 
-@pytest.mark.parametrize("att", ["0:99999", "-1:1", "0", "0:1:2", "a:b", "", "99999999999:1"])
+@pytest.mark.parametrize(
+    "metadata",
+    [
+        *({"att": att} for att in ("0:99999", "-1:1", "0", "0:1:2", "a:b", "", "99999999999:1")),
+        {"rid": "none"},
+        {"tid": "tnt_of_another"},
+    ],
+    ids=str,
+)
 def test_a_stranger_in_the_account_cannot_stop_the_reading(
-    database: Database, tmp_path: Path, att: str
+    database: Database, tmp_path: Path, metadata: dict[str, str]
 ) -> None:
     async def body(world: World) -> None:
         mine = await world.admitted()
         await forget(world, mine)
-        deliver(tmp_path, record(mine.request_id, att), record(mine.request_id))
-        assert await read(true_up(world, tmp_path)) == 1
+        reader = true_up(world, tmp_path)
+        deliver(tmp_path, record(mine, **metadata))
+        assert await read(reader) == 0
+        deliver(tmp_path, record(mine))
+        assert await read(reader) == 1
 
-    assert attempt_of(record(uuid.uuid4(), att)) is None
     in_world(database, body)
