@@ -107,9 +107,8 @@ class Verifier:
                 hashlib.sha256(canonical).hexdigest(),
             )
         )
-        expected = hmac.new(
-            self._signing_key(authorization, secret_access_key), text.encode(), hashlib.sha256
-        ).hexdigest()
+        key = self._signing_key(authorization, secret_access_key)
+        expected = hmac.digest(key, text.encode(), "sha256").hex()
         if not hmac.compare_digest(expected.encode(), authorization.signature.encode()):
             raise invalid(
                 "The request signature we calculated does not match the signature you provided. "
@@ -124,7 +123,7 @@ class Verifier:
         if key is None:
             key = ("AWS4" + secret_access_key).encode()
             for part in (authorization.date, authorization.region, SERVICE, TERMINATOR):
-                key = hmac.new(key, part.encode(), hashlib.sha256).digest()
+                key = hmac.digest(key, part.encode(), "sha256")
             self._keys[name] = key
             if len(self._keys) > MAX_CACHED_KEYS:
                 self._keys.popitem(last=False)
@@ -149,13 +148,18 @@ def canonical_request(
     return "\n".join(
         (
             method,
-            quote(_without_dot_segments(raw_path), safe="/~"),
+            _canonical_path(raw_path),
             _canonical_query(raw_query),
             "".join(header_lines),
             ";".join(signed_headers),
             hashlib.sha256(body).hexdigest(),
         )
     ).encode()
+
+
+@lru_cache(maxsize=1_024)  # paths are few: a model and an operation
+def _canonical_path(raw_path: str) -> str:
+    return quote(_without_dot_segments(raw_path), safe="/~")
 
 
 def _without_dot_segments(raw_path: str) -> str:
