@@ -11,14 +11,22 @@ pytest.register_assert_rewrite("tests.integration.bad_input", "tests.support.ref
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """All tests that share it run in one worker."""
+    """All tests that share one run in one worker."""
     for item in items:
-        if "metered" in getattr(item, "fixturenames", ()):
-            item.add_marker(pytest.mark.xdist_group("metered"))
+        for shared in ("metered", "fragile"):
+            if shared in getattr(item, "fixturenames", ()):
+                item.add_marker(pytest.mark.xdist_group(shared))
 
 
 @pytest.fixture(scope="session")
 def metered() -> Iterator[MeteredStack]:
     """Each test makes its own tenants, rules for those alone, and leaves nothing open."""
+    with scratch_folder() as folder, MeteredStack(folder) as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def fragile() -> Iterator[MeteredStack]:
+    """One of its own for tests that take something away from it, and give it back."""
     with scratch_folder() as folder, MeteredStack(folder) as started:
         yield started

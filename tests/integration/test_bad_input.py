@@ -12,6 +12,7 @@ import pytest
 from tests.integration.bad_input.documents import *  # noqa: F403
 from tests.integration.bad_input.keys import *  # noqa: F403
 from tests.integration.bad_input.models import *  # noqa: F403
+from tests.integration.bad_input.outages import *  # noqa: F403
 from tests.integration.bad_input.upstream import *  # noqa: F403
 from tests.support.http_edge import Edge
 from tests.support.http_plain import Reply, send
