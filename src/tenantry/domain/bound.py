@@ -2,8 +2,9 @@
 
 The bound is min(window, UTF-8 bytes of all text and tool JSON + 16 per message and block + the
 catalogue's bound per image and document page): no byte-level tokeniser makes more tokens than
-bytes. A kind of block without a bound is refused by name, because what cannot be bounded cannot
-be reserved.
+bytes. What a family's template says unasked, most of all where tools are offered, is added. A kind
+of block or tool without a bound is refused by name, because what cannot be bounded cannot be
+reserved.
 """
 
 from __future__ import annotations
@@ -20,6 +21,14 @@ from tenantry.domain.catalogue import Model
 from tenantry.domain.errors import BadRequest
 
 TOKENS_PER_BLOCK = 16  # what a message or block adds around its text (metering.md, contract 4)
+# Instructions that a template adds once where tools are offered: 346 to 530 tokens for Claude, 400
+# for Nova (recorded exchanges; Anthropic, "Tool use with Claude", pricing, 2026-11).
+TOOLS_TEMPLATE_TOKENS = 1_024
+OWN_TOOL_TOKENS = 1_024  # a tool that Anthropic defines: at most 735, computer use (same page)
+# What a template puts before any prompt where blocks do not cover it: 67 for gpt-oss (recorded).
+_PROMPT_TEMPLATE_TOKENS: Mapping[str, int] = {"openai": 96}
+# Anthropic's own tools that the client runs. Those that run at the provider loop there, unbounded.
+_OWN_TOOLS = ("bash_", "text_editor_", "computer_", "memory_")
 PAGES_MAX = 100  # pages that Bedrock reads of one document (Converse API reference, 2026-11)
 NESTING_MAX = 8  # tool results and search results inside one another
 # In JSON that `json.dumps` made; in a text its quotes would stand escaped.
@@ -45,7 +54,7 @@ class _Tally:
 
     def __init__(self, model: Model) -> None:
         self.model = model
-        self.tokens = 0
+        self.tokens = _PROMPT_TEMPLATE_TOKENS.get(model.family, 0)
         self.writes_5m = False
         self.writes_1h = False
 
@@ -71,6 +80,19 @@ class _Tally:
             self.writes_5m = True
         else:
             raise BadRequest("a cache point's ttl is 5m or 1h")
+
+    def tools(self, tools: object) -> None:
+        """What offering tools costs besides their JSON, which the caller counts."""
+        offered = _list_of_objects(tools, "tools")
+        if offered:
+            self.tokens += TOOLS_TEMPLATE_TOKENS + TOKENS_PER_BLOCK * len(offered)
+        for tool in offered:
+            kind = tool.get("type")
+            if kind in (None, "custom", "function"):
+                continue
+            if not isinstance(kind, str) or not kind.startswith(_OWN_TOOLS):
+                raise BadRequest(f"a tool of type {str(kind)[:64]} has no bound")
+            self.tokens += OWN_TOOL_TOKENS
 
     def image(self) -> None:
         if not self.model.image_tokens_max:
@@ -115,10 +137,16 @@ def bound_of_converse(body: Mapping[str, Any], model: Model) -> InputBound:
     tools = body.get("toolConfig")
     if tools is not None:
         tally.json(tools)
-        for tool in _list_of_objects(_object(tools, "toolConfig").get("tools") or [], "tools"):
-            tally.tokens += TOKENS_PER_BLOCK
+        offered = _object(tools, "toolConfig").get("tools") or []
+        tally.tools(offered)
+        for tool in offered:
+            if "systemTool" in tool:  # runs at the provider, and is billed besides its tokens
+                raise BadRequest("a tool of kind systemTool has no bound")
             if "cachePoint" in tool:
                 tally.marker(_object(tool["cachePoint"], "cachePoint").get("ttl"))
+    fields = body.get("additionalModelRequestFields")
+    if isinstance(fields, Mapping):  # where Converse takes Anthropic's own tools
+        tally.tools(fields.get("tools") or [])
     for member in ("additionalModelRequestFields", "outputConfig", "promptVariables"):
         if body.get(member) is not None:
             tally.json(body[member])
@@ -134,8 +162,9 @@ def bound_of_anthropic(body: Mapping[str, Any], model: Model) -> InputBound:
     for message in _list_of_objects(body.get("messages") or [], "messages"):
         tally.tokens += TOKENS_PER_BLOCK
         _anthropic_content(tally, message.get("content") or [], 0)
-    for tool in _list_of_objects(body.get("tools") or [], "tools"):
-        tally.tokens += TOKENS_PER_BLOCK
+    tools = body.get("tools") or []
+    tally.tools(tools)
+    for tool in tools:
         tally.json(tool)
         _anthropic_marker(tally, tool)
     if body.get("tool_choice") is not None:
@@ -148,6 +177,7 @@ def bound_of_text_body(body: Mapping[str, Any], model: Model) -> InputBound:
     tally = _Tally(model)
     tally.json(body)
     tally.tokens += TOKENS_PER_BLOCK
+    tally.tools(body.get("tools") or [])
     messages = body.get("messages")
     for message in _list_of_objects(messages, "messages") if messages is not None else ():
         tally.tokens += TOKENS_PER_BLOCK

@@ -16,6 +16,7 @@ from tests.support.tokens import token_count
 from tenantry.domain.bound import (
     NESTING_MAX,
     PAGES_MAX,
+    InputBound,
     bound_of_anthropic,
     bound_of_converse,
     bound_of_text_body,
@@ -65,6 +66,52 @@ def test_every_block_and_message_adds_its_own(texts: list[str]) -> None:
     assert bound_of_converse(many, replace(CLAUDE, window=10**9)).tokens == (
         of_text + 32 * len(texts)
     )
+
+
+TINY = {"name": "f", "inputSchema": {"json": {"type": "object"}}}
+FUNCTION = {"type": "function", "function": {"name": "f"}}
+
+
+@pytest.mark.parametrize(
+    "bound",
+    [
+        bound_of_converse(
+            {**user({"text": "a"}), "toolConfig": {"tools": [{"toolSpec": TINY}]}}, NOVA
+        ),
+        bound_of_anthropic({**user(), "tools": [{"name": "f", "input_schema": {}}]}, CLAUDE),
+        bound_of_text_body({"messages": [], "tools": [FUNCTION]}, GPT),
+        bound_of_converse({"additionalModelRequestFields": {"tools": [{"name": "f"}]}}, CLAUDE),
+    ],
+)
+def test_offering_a_tool_brings_the_templates_instructions(bound: InputBound) -> None:
+    """Recorded: 901 tokens for a Nova call with one small tool, of which the body shows 304."""
+    assert bound.tokens > 901
+
+
+def test_a_template_without_blocks_is_bounded_too() -> None:
+    """Recorded: gpt-oss says 67 tokens before the first word."""
+    assert bound_of_converse(user({"text": "a"}), GPT).tokens > 67 + 1
+
+
+def test_anthropics_own_tools_add_theirs_where_the_client_runs_them() -> None:
+    def tokens(*tools: Any) -> int:
+        return bound_of_anthropic({**user(), "tools": list(tools)}, CLAUDE).tokens
+
+    custom = {"type": "custom", "name": "computer_20250124"}
+    assert tokens({"type": "computer_20250124", "name": "x"}) >= tokens(custom) + 735
+
+
+@pytest.mark.parametrize("kind", ["web_search_20250305", "code_execution_20250522", 7])
+def test_a_tool_that_the_provider_runs_has_no_bound(kind: object) -> None:
+    """Its results come back as input tokens of the same call, and it is billed by use."""
+    own = {"tools": [{"type": kind, "name": "x"}]}
+    with pytest.raises(BadRequest, match="has no bound"):
+        bound_of_anthropic({**user(), **own}, CLAUDE)
+    with pytest.raises(BadRequest, match="has no bound"):
+        bound_of_converse({**user(), "additionalModelRequestFields": own}, CLAUDE)
+    with pytest.raises(BadRequest, match="systemTool has no bound"):
+        tools = [{"systemTool": {"name": "nova_grounding"}}]
+        bound_of_converse({**user(), "toolConfig": {"tools": tools}}, NOVA)
 
 
 def test_the_window_ends_every_bound() -> None:
