@@ -36,6 +36,7 @@ from tenantry.adapters.postgres.connections import Databases
 from tenantry.adapters.postgres.control import PostgresControl
 from tenantry.adapters.postgres.embedded import EmbeddedCluster
 from tenantry.adapters.postgres.embedded.place import known_place
+from tenantry.adapters.postgres.guardian.processes import is_alive
 from tenantry.adapters.postgres.keeper import PostgresLedgerKeeper
 from tenantry.domain.placement import Placement
 from tenantry.domain.tenant import DEFAULT_SCOPES, Scope
@@ -187,13 +188,18 @@ class Stack(Clients, Books, Processes):
 
     def revive(self) -> None:
         """Waits until what was killed is back; starts it again where nothing else would."""
-        gave_up = self.database_status().state == "failed"  # it was killed too often, too fast
-        if gave_up or self.serve.poll() is not None:
+        if self.serve.poll() is not None:
             self.restart()
         # In this order: a gateway is ready where it reaches its database.
-        wait_until(lambda: self.database_status().state == "ready", "PostgreSQL is back", 60)
+        wait_until(self._database_is_back, "PostgreSQL is back", 60)
         wait_until(self.is_ready, "a gateway worker is ready", 60)
         wait_until(self.background_workers, "the background worker is back", 60)
+
+    def _database_is_back(self) -> bool:
+        status = self.database_status()
+        if status.state == "failed":  # killed too often in a minute: its guardian has given up
+            self.restart()
+        return status.state == "ready" and is_alive(status.postmaster_pid)
 
     def end_serve(self) -> int | None:
         """SIGTERM where it still runs, and its end; returns the exit status."""

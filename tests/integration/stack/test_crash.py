@@ -2,6 +2,7 @@
 
 import contextlib
 import http.client
+import random
 import threading
 from collections.abc import Callable
 from urllib.parse import urlsplit
@@ -53,6 +54,25 @@ def test_a_crash_loses_nothing_that_was_acknowledged(doomed: Stack, victim: str)
     _assert_kept(doomed, anna, load.seen)
     assert _content(doomed, bert, kept) == _TEXT
     assert doomed.ledger(bert) == before
+    assert doomed.violations() == []
+    assert _in_flight(doomed) == 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(3))
+def test_crash_after_crash_loses_nothing(doomed: Stack, seed: int) -> None:
+    anna, bert = doomed.tenants()
+    victims = random.Random(seed).choices(list(CRASHES), k=6)
+    with Load(doomed, anna) as load, Load(doomed, bert) as other:
+        for victim in victims:
+            load.wait_for_more(8)
+            CRASHES[victim](doomed)
+            doomed.revive()
+        load.wait_for_more(8)
+        other.wait_for_more(8)
+    doomed.wait_accounted(anna, bert)
+    _assert_kept(doomed, anna, load.seen)
+    _assert_kept(doomed, bert, other.seen)
     assert doomed.violations() == []
     assert _in_flight(doomed) == 0
 
