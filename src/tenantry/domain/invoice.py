@@ -89,7 +89,7 @@ def draft(
                 "fee", f"Plan {tenant.plan.name}", None, None, 1, tenant.plan.monthly_fee, fee
             )
         )
-    for row in sorted(usage, key=lambda line: (line.model, line.token_class)):
+    for row in sorted(usage, key=lambda u: (u.model, u.token_class, u.quantity, u.charge)):
         lines.append(
             InvoiceLine(
                 "usage",

@@ -21,8 +21,13 @@ EXACT = Context(prec=120, traps=[Inexact, InvalidOperation, DivisionByZero, Over
 ZERO = Decimal(0)
 _MILLION = 6  # prices are quoted for 10**6 tokens
 
-# ISO 4217 minor units of currencies that do not have two.
-_EXPONENTS = {"JPY": 0, "KRW": 0, "VND": 0, "CLP": 0, "ISK": 0, "KWD": 3, "BHD": 3, "OMR": 3}
+# Currencies of ISO 4217 whose minor unit is not a hundredth (list one, 2026-01-01).
+_EXPONENTS = {
+    **dict.fromkeys(("BIF", "CLP", "DJF", "GNF", "ISK", "JPY", "KMF", "KRW", "PYG"), 0),
+    **dict.fromkeys(("RWF", "UGX", "UYI", "VND", "VUV", "XAF", "XOF", "XPF"), 0),
+    **dict.fromkeys(("BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"), 3),
+    **dict.fromkeys(("CLF", "UYW"), 4),
+}
 
 
 def times(left: Decimal, right: Decimal) -> Decimal:

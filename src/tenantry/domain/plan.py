@@ -6,6 +6,7 @@ Every limit is `None` (unlimited), `0` (blocks all) or a positive number (meteri
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
@@ -57,34 +58,52 @@ _LIMITS = (
     "documents_max",
     "storage_max_mb",
 )
-_MONEY = ("monthly_budget", "soft_alert_at", "markup", "monthly_fee", "minimum")
-_SETS = ("models_allowed", "regions_allowed", "service_tiers_allowed")
-# What a client may ask Bedrock for (Converse API reference, `serviceTier`, 2026-11).
-_SERVICE_TIERS = frozenset({"default", "flex", "priority", "reserved"})
-_FIELDS = {f.name for f in dataclasses.fields(Plan)}
+_COUNTS = ("max_tokens_ceiling", "max_tokens_default", "fair_queue_weight", "embedding_dimensions")
+_OPTIONAL_MONEY = ("monthly_budget", "soft_alert_at")
+_MONEY = ("markup", "monthly_fee", "minimum")
+_OPTIONAL_SETS = ("models_allowed", "regions_allowed")
+_FLAGS = ("budget_hard", "clamp_output")
+_TEXTS = ("default_model", "embedding_model", "preamble")
+_FIELDS = {f.name for f in dataclasses.fields(Plan)} - {"name", "version"}
+_TIERS = frozenset({"default", "flex", "priority", "reserved"})  # Bedrock's, on demand
+_GUARDRAIL = re.compile(r"[A-Za-z0-9:/.-]{1,2048}:(?:DRAFT|[0-9]{1,8})", re.ASCII)
+COUNT_MAX = 10**12  # of any limit: what a 64-bit column holds many times over
+MONEY_DIGITS_MAX = 12  # before and after the point: products of them stay exact
+TEXT_CHARS_MAX = 20_000
 
 
 def plan_from(name: str, table: Mapping[str, Any], *, version: int = 1) -> Plan:
-    """A plan from one TOML table or JSON object. Money is a string or an integer, never a float."""
-    unknown = set(table) - _FIELDS
+    """A plan from one TOML table or JSON object. Money is a string or an integer, never a float.
+
+    Raises `PlanError` for anything that is not exactly a plan: what is misread here would be a
+    limit that does not hold.
+    """
+    unknown = table.keys() - _FIELDS
     if unknown:
         raise PlanError(f"plan {name}: unknown field {sorted(unknown)[0]}")
-    values: dict[str, Any] = {**table, "name": name, "version": version}
-    for key in _LIMITS:
-        value = values.get(key)
-        if value is not None and (isinstance(value, bool) or not isinstance(value, int)):
-            raise PlanError(f"plan {name}: {key} must be a whole number")
-        if value is not None and value < 0:
-            raise PlanError(f"plan {name}: {key} must not be negative")
-    for key in _MONEY:
-        if values.get(key) is not None:
-            values[key] = _money(name, key, values[key])
-    for key in _SETS:
-        if values.get(key) is not None:
-            values[key] = frozenset(str(item) for item in values[key])
-    plan = Plan(**values)
+    values: dict[str, Any] = {key: _value(name, key, value) for key, value in table.items()}
+    plan = Plan(name=name, version=version, **values)
     _check(plan)
     return plan
+
+
+def _value(name: str, key: str, value: object) -> object:
+    optional = key in _LIMITS or key in _OPTIONAL_MONEY or key in _OPTIONAL_SETS
+    if value is None and (optional or key == "guardrail"):
+        return None
+    if key in _LIMITS or key in _COUNTS:
+        return _count(name, key, value)
+    if key in _MONEY or key in _OPTIONAL_MONEY:
+        return _money(name, key, value)
+    if key in _OPTIONAL_SETS or key == "service_tiers_allowed":
+        return _set(name, key, value)
+    if key in _FLAGS and not isinstance(value, bool):
+        raise PlanError(f"plan {name}: {key} must be true or false")
+    if key in _TEXTS and (not isinstance(value, str) or len(value) > TEXT_CHARS_MAX):
+        raise PlanError(f"plan {name}: {key} must be a text of at most {TEXT_CHARS_MAX} characters")
+    if key == "overage" and not isinstance(value, Mapping):
+        raise PlanError(f"plan {name}: overage must be a table")
+    return value
 
 
 def plan_to_json(plan: Plan) -> dict[str, Any]:
@@ -104,6 +123,16 @@ def plan_to_json(plan: Plan) -> dict[str, Any]:
     return result
 
 
+def _count(name: str, key: str, value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise PlanError(f"plan {name}: {key} must be a whole number")
+    if value < 0:
+        raise PlanError(f"plan {name}: {key} must not be negative")
+    if value > COUNT_MAX:
+        raise PlanError(f"plan {name}: {key} is larger than {COUNT_MAX}; leave it out: unlimited")
+    return value
+
+
 def _money(name: str, key: str, value: object) -> Decimal:
     if isinstance(value, bool) or not isinstance(value, (int, str, Decimal)):
         raise PlanError(f"plan {name}: {key} must be a decimal in quotes or a whole number")
@@ -113,7 +142,20 @@ def _money(name: str, key: str, value: object) -> Decimal:
         raise PlanError(f"plan {name}: {key} is not a decimal number") from None
     if not amount.is_finite() or amount < 0:
         raise PlanError(f"plan {name}: {key} must be finite and not negative")
+    exponent = amount.as_tuple().exponent
+    assert isinstance(exponent, int), "a finite number has an exponent"
+    if exponent < -MONEY_DIGITS_MAX or amount.adjusted() >= MONEY_DIGITS_MAX:
+        raise PlanError(f"plan {name}: {key} has more than {MONEY_DIGITS_MAX} digits on a side")
     return amount
+
+
+def _set(name: str, key: str, value: object) -> frozenset[str]:
+    """A list of texts; a single text would be a set of its letters."""
+    if not isinstance(value, (list, tuple, frozenset)):
+        raise PlanError(f"plan {name}: {key} must be a list")
+    if not all(isinstance(item, str) and item for item in value):
+        raise PlanError(f"plan {name}: {key} must be a list of texts")
+    return frozenset(value)
 
 
 def _check(plan: Plan) -> None:
@@ -121,11 +163,17 @@ def _check(plan: Plan) -> None:
         raise PlanError(f"plan {plan.name}: placement must be pool or silo")
     if plan.kms_key not in ("shared", "own"):
         raise PlanError(f"plan {plan.name}: kms_key must be shared or own")
-    if unknown := plan.service_tiers_allowed - _SERVICE_TIERS:
-        raise PlanError(f"plan {plan.name}: service_tiers_allowed names no tier {min(unknown)!r}")
     if not 1 <= plan.max_tokens_default <= plan.max_tokens_ceiling:
         raise PlanError(f"plan {plan.name}: max_tokens_default must be 1 to max_tokens_ceiling")
     if plan.fair_queue_weight < 1:
         raise PlanError(f"plan {plan.name}: fair_queue_weight must be at least 1")
     if plan.embedding_dimensions not in (256, 512, 1024):
         raise PlanError(f"plan {plan.name}: embedding_dimensions must be 256, 512 or 1024")
+    unknown = plan.service_tiers_allowed - _TIERS
+    if unknown:
+        raise PlanError(f"plan {plan.name}: there is no service tier {sorted(unknown)[0]}")
+    guardrail = plan.guardrail
+    if guardrail is not None and not (
+        isinstance(guardrail, str) and _GUARDRAIL.fullmatch(guardrail)
+    ):
+        raise PlanError(f"plan {plan.name}: guardrail must be <id>:<version>")

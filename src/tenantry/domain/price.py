@@ -8,15 +8,23 @@ figure.
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
+from typing import TypeAlias
 
 from tenantry.domain.usage import TokenClass
 
 STANDARD_TIER = "default"
 COLUMNS = ("model", "tier", "over_tokens", "class", "usd_per_million")
+# Digits enough for any price, few enough that no product of one leaves the exact context.
+_PRICE = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,12})?", re.ASCII)
+_COUNT = re.compile(r"[0-9]{1,9}", re.ASCII)
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/-]{0,255}", re.ASCII)
+_CLASSES = frozenset(token_class.value for token_class in TokenClass)
+_Table: TypeAlias = dict[str, dict[str, dict[int, dict[str, Decimal | None]]]]
 
 
 class PriceError(ValueError):
@@ -80,11 +88,8 @@ def edition_from_csv(
 
     A price of `-` says that the class has none; class `*` with `-` that a whole step has none.
     """
-    table: dict[str, dict[str, dict[int, dict[TokenClass, Decimal] | None]]] = {}
-    reader = csv.DictReader(line for line in lines if not line.startswith("#"))
-    if tuple(reader.fieldnames or ()) != COLUMNS:
-        raise PriceError(f"columns must be {','.join(COLUMNS)}")
-    for number, row in enumerate(reader, start=2):
+    table: _Table = {}
+    for number, row in _rows(lines):
         _add(table, number, row)
     models = {
         key: ModelPrice(key, {tier: _steps(key, tier, steps) for tier, steps in tiers.items()})
@@ -109,43 +114,58 @@ def edition_to_rows(edition: PriceEdition) -> list[tuple[str, str, int, str, Dec
     return rows
 
 
-def _add(
-    table: dict[str, dict[str, dict[int, dict[TokenClass, Decimal] | None]]],
-    number: int,
-    row: Mapping[str, str],
-) -> None:
+def _rows(lines: Iterable[str]) -> Iterator[tuple[int, Sequence[str]]]:
+    """Rows with the numbers of their lines; empty lines and comments are passed over."""
+    number = 0
+
+    def data() -> Iterator[str]:
+        nonlocal number
+        for number, line in enumerate(lines, start=1):  # noqa: B007 - told to the outer function
+            if line.strip() and not line.startswith("#"):
+                yield line
+
+    reader = csv.reader(data(), strict=True)
     try:
-        over = int(row["over_tokens"])
-    except (TypeError, ValueError):
-        raise PriceError(f"line {number}: over_tokens must be a whole number") from None
-    steps = table.setdefault(row["model"], {}).setdefault(row["tier"] or STANDARD_TIER, {})
-    name, price = row["class"], row["usd_per_million"]
-    if name == "*":
-        if price != "-":
-            raise PriceError(f"line {number}: class * can only be unpriced (-)")
-        steps[over] = None
-        return
-    try:
-        token_class = TokenClass(name)
-    except ValueError:
-        raise PriceError(f"line {number}: unknown class {name}") from None
-    rates = steps.setdefault(over, {})
-    if rates is None or token_class in rates:
-        raise PriceError(f"line {number}: {row['model']} {name} is given twice")
-    if price == "-":
-        return
-    try:
-        amount = Decimal(price)
-    except InvalidOperation:
-        raise PriceError(f"line {number}: {price} is not a decimal number") from None
-    if not amount.is_finite() or amount < 0:
-        raise PriceError(f"line {number}: a price is finite and not negative")
-    rates[token_class] = amount
+        if tuple(next(reader, ())) != COLUMNS:
+            raise PriceError(f"columns must be {','.join(COLUMNS)}")
+        for row in reader:
+            if len(row) != len(COLUMNS):
+                raise PriceError(f"line {number}: {len(COLUMNS)} columns are expected")
+            yield number, row
+    except csv.Error as error:
+        raise PriceError(f"line {number}: {error}") from None
+
+
+def _add(table: _Table, number: int, row: Sequence[str]) -> None:
+    model, tier, over, name, price = row
+    for text in (model, tier or STANDARD_TIER):
+        if not _NAME.fullmatch(text):
+            raise PriceError(f"line {number}: {text[:80]!r} names no model or tier")
+    if not _COUNT.fullmatch(over):
+        raise PriceError(f"line {number}: over_tokens must be a whole number")
+    steps = table.setdefault(model, {}).setdefault(tier or STANDARD_TIER, {})
+    rates = steps.setdefault(int(over), {})
+    if name in rates or (rates and "*" in (name, *rates)):
+        raise PriceError(f"line {number}: {model} {name} is given twice")
+    if name == "*" and price != "-":
+        raise PriceError(f"line {number}: class * can only be unpriced (-)")
+    if name != "*" and name not in _CLASSES:
+        raise PriceError(f"line {number}: unknown class {name[:80]}")
+    if price != "-" and not _PRICE.fullmatch(price):
+        raise PriceError(f"line {number}: {price[:80]} is not a plain decimal number")
+    rates[name] = None if price == "-" else Decimal(price)
 
 
 def _steps(
-    key: str, tier: str, steps: Mapping[int, Mapping[TokenClass, Decimal] | None]
+    key: str, tier: str, steps: Mapping[int, Mapping[str, Decimal | None]]
 ) -> tuple[Step, ...]:
+    """A step whose classes are all without a price is one whose figures are not known."""
     if 0 not in steps:
         raise PriceError(f"{key}: tier {tier} has no prices over 0 tokens")
-    return tuple(Step(over, steps[over]) for over in sorted(steps))
+    found = []
+    for over in sorted(steps):
+        rates = {
+            TokenClass(name): price for name, price in steps[over].items() if price is not None
+        }
+        found.append(Step(over, rates or None))
+    return tuple(found)

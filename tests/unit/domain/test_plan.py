@@ -1,0 +1,125 @@
+"""A plan is read exactly, or refused by plan and field."""
+
+from __future__ import annotations
+
+import json
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tenantry.domain.plan import COUNT_MAX, PlanError, plan_from, plan_to_json
+
+LIMITS = (
+    "requests_per_day",
+    "requests_per_minute",
+    "tokens_per_minute",
+    "concurrent_requests",
+    "documents_max",
+    "storage_max_mb",
+)
+MONEY = ("monthly_budget", "soft_alert_at", "markup", "monthly_fee", "minimum")
+
+
+@pytest.mark.parametrize("limit", LIMITS)
+def test_case_30_absent_is_unlimited_and_0_blocks_all(limit: str) -> None:
+    assert getattr(plan_from("p", {}), limit) is None
+    assert getattr(plan_from("p", {limit: None}), limit) is None
+    assert getattr(plan_from("p", {limit: 0}), limit) == 0
+
+
+def test_case_30_a_tier_that_does_not_exist_is_an_error_at_load() -> None:
+    with pytest.raises(PlanError, match="turbo"):
+        plan_from("p", {"service_tiers_allowed": ["default", "turbo"]})
+
+
+@pytest.mark.parametrize("limit", LIMITS)
+@pytest.mark.parametrize("value", [-1, 1.0, "5", True, COUNT_MAX + 1, [], {}])
+def test_limits_are_whole_numbers(limit: str, value: Any) -> None:
+    with pytest.raises(PlanError, match=limit):
+        plan_from("p", {limit: value})
+
+
+@pytest.mark.parametrize("field", MONEY)
+@pytest.mark.parametrize("value", [0.1, 5.0, "NaN", "Infinity", "-1", -1, True, "five", [], {}])
+def test_money_is_never_a_float(field: str, value: Any) -> None:
+    with pytest.raises(PlanError, match=field):
+        plan_from("p", {field: value})
+
+
+@pytest.mark.parametrize("value", ["0." + "1" * 13, "1" + "0" * 12, "1E+12", "1E-13"])
+def test_money_has_digits_that_stay_exact(value: str) -> None:
+    with pytest.raises(PlanError, match="markup"):
+        plan_from("p", {"markup": value})
+
+
+@pytest.mark.parametrize(("value", "amount"), [("0.10", "0.1"), (5, "5"), (Decimal("1.5"), "1.5")])
+def test_money_is_exact(value: Any, amount: str) -> None:
+    assert plan_from("p", {"monthly_fee": value}).monthly_fee == Decimal(amount)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("unheard_of", 1),
+        ("name", "other"),
+        ("version", 7),
+        ("placement", "cloud"),
+        ("placement", None),
+        ("kms_key", "mine"),
+        ("markup", None),
+        ("monthly_fee", None),
+        ("models_allowed", "nova"),
+        ("models_allowed", [1]),
+        ("models_allowed", [""]),
+        ("regions_allowed", "us-east-1"),
+        ("service_tiers_allowed", None),
+        ("budget_hard", "yes"),
+        ("clamp_output", 1),
+        ("preamble", 5),
+        ("preamble", None),
+        ("default_model", ["x"]),
+        ("max_tokens_ceiling", "8192"),
+        ("max_tokens_ceiling", 0),
+        ("max_tokens_default", 0),
+        ("max_tokens_default", 100_000),
+        ("fair_queue_weight", 0),
+        ("fair_queue_weight", None),
+        ("embedding_dimensions", 300),
+        ("overage", []),
+        ("guardrail", "no-version"),
+        ("guardrail", 5),
+    ],
+)
+def test_what_is_no_plan_is_refused_by_name(field: str, value: Any) -> None:
+    with pytest.raises(PlanError, match=r"plan gold: "):
+        plan_from("gold", {field: value})
+
+
+def test_an_empty_list_allows_nothing() -> None:
+    assert plan_from("p", {"models_allowed": []}).models_allowed == frozenset()
+
+
+PLANS = st.fixed_dictionaries(
+    {},
+    optional={
+        **{name: st.none() | st.integers(0, 10**9) for name in LIMITS},
+        **{name: st.decimals(0, 10**6, places=6).map(str) for name in MONEY},
+        "budget_hard": st.booleans(),
+        "placement": st.sampled_from(["pool", "silo"]),
+        "models_allowed": st.none() | st.lists(st.text(min_size=1)),
+        "service_tiers_allowed": st.lists(st.sampled_from(["default", "flex", "priority"])),
+        "preamble": st.text(max_size=50),
+        "guardrail": st.sampled_from([None, "gr123:1", "gr123:DRAFT"]),
+        "overage": st.dictionaries(st.text(), st.text()),
+    },
+)
+
+
+@given(PLANS)
+def test_what_is_stored_is_the_plan(table: dict[str, Any]) -> None:
+    plan = plan_from("p", table, version=3)
+    stored = json.loads(json.dumps(plan_to_json(plan)))
+    assert plan_from("p", stored, version=3) == plan
