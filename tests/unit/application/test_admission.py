@@ -1,0 +1,131 @@
+"""From planned calls to one reservation, and from a verdict to what the caller is told."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import get_args
+
+import pytest
+from tests.support.core import PRICES, edition, plan, principal, rows
+from tests.support.scripted import Core, context, converse_reply, core
+from tests.support.skipping import run
+
+from tenantry.application.admission import STALE_TRIES, to_error
+from tenantry.application.calls import ChatCall
+from tenantry.domain import errors
+from tenantry.domain.tenant import Principal
+from tenantry.ports.admission import RefusalCode, Refused
+
+ACME = principal("acme")
+BODY = {"messages": [{"role": "user", "content": [{"text": "hello"}]}]}
+CHAT = ChatCall("Converse", "claude", BODY)
+
+
+def ask(worker: Core, who: Principal = ACME, chat: ChatCall = CHAT) -> None:
+    run(worker.inference.complete(context(who, user="ann", tags={"f": "chat"}, run_id="r1"), chat))
+
+
+def test_a_reservation_says_all_that_is_decided_by() -> None:
+    worker = core(converse_reply())
+    ask(worker)
+    (made,) = worker.admission.reservations
+    assert (made.tenant_id, made.api_key_id) == ("tnt_acme", "key_acme")
+    assert made.user_hash == "hash of ann of tnt_acme"
+    assert (made.run_id, made.tags) == ("r1", {"f": "chat"})
+    assert (made.plan_version, made.price_version) == (1, 1)
+    assert made.worst_tokens == len("hello") + 32 + 2_048
+    assert made.worst_cost == Decimal("0.030831")  # 37 tokens in, 2,048 out
+    assert made.worst_charge == Decimal("0.092493")
+    assert (made.first.call, made.first.attempt) == (0, 1)
+    assert made.first.pinned["tier"] == "default"
+    assert made.first.deadline_ms > 600_000  # the sweeper never takes what may still answer
+
+
+def test_a_plan_that_changed_is_planned_anew() -> None:
+    worker = core(converse_reply())
+    newer = replace(ACME.tenant.plan, version=2, max_tokens_default=7)
+    worker.directory.principals = [replace(ACME, tenant=replace(ACME.tenant, plan=newer))]
+    worker.admission.verdicts = [Refused("stale_plan")]
+    ask(worker)
+    (made,) = worker.admission.reservations
+    assert (made.plan_version, made.worst_tokens) == (2, len("hello") + 32 + 7)
+    assert b'"maxTokens":7' in worker.model.attempts[0].body
+
+
+def test_prices_that_changed_are_read_anew() -> None:
+    worker = core(converse_reply())
+    worker.admission.verdicts = [Refused("stale_price")]
+    ask(worker)
+    assert len(worker.admission.reservations) == 1
+
+
+@pytest.mark.parametrize("code", ["stale_plan", "stale_price"])
+def test_what_changes_for_ever_is_an_outage(code: RefusalCode) -> None:
+    worker = core()
+    worker.directory.principals = [ACME] * STALE_TRIES
+    worker.admission.verdicts = [Refused(code)] * STALE_TRIES
+    with pytest.raises(errors.Unavailable):
+        ask(worker)
+    assert worker.admission.reservations == []
+
+
+@pytest.mark.parametrize(
+    ("code", "told"),
+    [
+        ("requests_per_day", errors.QuotaExceeded),
+        ("requests_per_minute", errors.RateLimited),
+        ("tokens_per_minute", errors.RateLimited),
+        ("concurrent_requests", errors.ConcurrencyLimited),
+        ("budget", errors.BudgetExceeded),
+        ("tenant_suspended", errors.TenantSuspended),
+        ("tenant_unknown", errors.KeyWrong),
+        ("key_revoked", errors.KeyRevoked),
+        ("key_expired", errors.KeyExpired),
+        ("larger_than_limit", errors.LargerThanLimit),
+        ("duplicate", errors.Conflict),
+    ],
+)
+def test_a_refusal_asks_no_model_and_names_its_limit(
+    code: RefusalCode, told: type[errors.TenantryError]
+) -> None:
+    worker = core()
+    at = datetime(2026, 12, 1, tzinfo=UTC)
+    worker.admission.verdicts = [Refused(code, "the limit", 250, at)]
+    with pytest.raises(told) as refusal:
+        ask(worker)
+    assert worker.model.attempts == []
+    assert worker.admission.settlements == []
+    if isinstance(refusal.value, errors.Limited):
+        assert (refusal.value.limit, refusal.value.retry_after_ms) == ("the limit", 250)
+        assert refusal.value.resets_at == "2026-12-01T00:00:00+00:00"
+
+
+def test_every_verdict_has_words() -> None:
+    for code in get_args(RefusalCode):
+        assert isinstance(to_error(Refused(code)), errors.TenantryError)
+
+
+def test_case_14_what_has_no_price_reserves_nothing() -> None:
+    worker = core()
+    worker.directory.edition_in_force = edition(rows("nova", {"uncached_in": "1", "out": "1"}))
+    with pytest.raises(errors.ModelUnpriced, match="claude"):
+        ask(worker)
+    marked = {**BODY, "system": [{"text": "s"}, {"cachePoint": {"type": "default"}}]}
+    with pytest.raises(errors.ModelUnpriced, match="cache"):
+        ask(worker, chat=ChatCall("Converse", "amazon.nova-test-v1:0", marked))
+    geo = ChatCall("Converse", "us.anthropic.claude-test-v1:0", BODY)
+    worker.directory.edition_in_force = PRICES
+    with pytest.raises(errors.ModelUnpriced, match=r"us\.claude"):
+        ask(worker, chat=geo)
+    assert worker.admission.reservations == []
+
+
+def test_the_salt_is_the_pools_alone() -> None:
+    marked = {**BODY, "system": [{"text": "s"}, {"cachePoint": {"type": "default"}}]}
+    chat = ChatCall("Converse", "claude", marked)
+    for kind, salted in (("pool", True), ("silo", False)):
+        worker = core(converse_reply())
+        ask(worker, principal("acme", plan(), kind=kind), chat)
+        assert (b"salt of tnt_acme" in worker.model.attempts[0].body) == salted

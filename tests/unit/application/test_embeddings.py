@@ -1,0 +1,132 @@
+"""A batch of texts: one reservation, a call for each, none paid for in vain."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from typing import Any
+
+import orjson
+import pytest
+from tests.support.core import TITAN, principal
+from tests.support.scripted import Core, context, core, reply
+from tests.support.skipping import run
+
+from tenantry.application.calls import Embedded
+from tenantry.application.embeddings import PARALLEL_CALLS_MAX, TEXTS_MAX
+from tenantry.domain import errors
+from tenantry.ports.model import Attempt, Failure, FailureKind
+
+ACME = principal("acme")
+
+
+def vector_of(text: str) -> list[float]:
+    return [float(len(text)), 1.0]
+
+
+async def embedding(attempt: Attempt) -> Any:
+    text = orjson.loads(attempt.body)["inputText"]
+    await asyncio.sleep(len(text) % 7 / 10)  # they end in another order than they began
+    return reply({"embedding": vector_of(text), "inputTextTokenCount": 3})
+
+
+def embed(worker: Core, texts: list[str], **more: Any) -> Embedded:
+    return run(worker.embeddings.embed(context(ACME), TITAN.id, texts, 512, **more))
+
+
+def test_vectors_come_in_the_order_of_their_texts() -> None:
+    texts = ["x" * number for number in range(1, 40)]
+    worker = core(*[embedding] * len(texts))
+    done = embed(worker, texts)
+    assert list(done.vectors) == [vector_of(text) for text in texts]
+    assert done.usage.embedding == 3 * len(texts)
+    assert len(worker.admission.reservations) == 1
+    assert sorted(o.call for o in worker.admission.outcomes) == list(range(len(texts)))
+    assert sorted(i.call for i in worker.admission.begun) == list(range(1, len(texts)))
+    assert {orjson.loads(a.body)["dimensions"] for a in worker.model.attempts} == {512}
+
+
+def test_calls_at_once_are_bounded() -> None:
+    at_once = most = 0
+
+    async def counted(attempt: Attempt) -> Any:
+        nonlocal at_once, most
+        at_once += 1
+        most = max(most, at_once)
+        answer = await embedding(attempt)
+        at_once -= 1
+        return answer
+
+    embed(core(*[counted] * 50), ["text"] * 50)
+    assert most == PARALLEL_CALLS_MAX
+
+
+def test_one_failure_fails_all_and_buys_no_further_call() -> None:
+    refused = Failure(FailureKind.REFUSED, False, "too long", 400, "ValidationException")
+    worker = core(embedding, refused, *[embedding] * 98)
+    with pytest.raises(errors.UpstreamRefused):
+        embed(worker, ["text"] * 100)
+    assert len(worker.model.attempts) <= PARALLEL_CALLS_MAX
+    outcomes = worker.admission.outcomes
+    assert len(outcomes) == len(worker.model.attempts)  # each that left has its row
+    assert sum(o.end == "released" for o in outcomes) == 1
+
+
+def test_a_batch_that_nobody_counts_is_reserved_as_such() -> None:
+    worker = core(embedding)
+    embed(worker, ["a"], counts_as_request=False, paced_by_minute=False)
+    (made,) = worker.admission.reservations
+    assert (made.counts_as_request, made.paced_by_minute) == (False, False)
+
+
+@pytest.mark.parametrize(
+    ("texts", "told"),
+    [
+        ([], errors.BadRequest),
+        (["x"] * (TEXTS_MAX + 1), errors.BadRequest),
+        (["x", "  "], errors.BadRequest),
+        (["x" * (TITAN.window * 8 + 1)], errors.LargerThanLimit),
+    ],
+)
+def test_what_cannot_be_embedded_reserves_nothing(
+    texts: list[str], told: type[errors.TenantryError]
+) -> None:
+    worker = core()
+    with pytest.raises(told):
+        embed(worker, texts)
+    assert worker.admission.reservations == []
+
+
+def test_a_chat_model_does_not_embed() -> None:
+    worker = core()
+    with pytest.raises(errors.BadRequest, match="embed"):
+        run(worker.embeddings.embed(context(ACME), "claude", ["x"], None))
+    assert worker.admission.reservations == []
+
+
+@pytest.mark.parametrize(
+    "document", [{}, {"embeddings": []}, {"embeddings": {"float": 5}}, {"embeddings": None}]
+)
+def test_an_answer_without_vectors_is_rubbish_and_settled(document: dict[str, Any]) -> None:
+    worker = core(reply({**document, "inputTextTokenCount": 3}))
+    with pytest.raises(errors.UpstreamRubbish):
+        embed(worker, ["x"])
+    assert len(worker.admission.outcomes) == 1
+
+
+def test_cohere_takes_many_texts_in_one_call() -> None:
+    cohere = replace(TITAN, id="cohere.embed-test-v3", family="cohere_embed")
+
+    async def answer(attempt: Attempt) -> Any:
+        texts = orjson.loads(attempt.body)["texts"]
+        headers = {"x-amzn-bedrock-input-token-count": str(len(texts))}
+        return reply({"embeddings": {"float": [vector_of(t) for t in texts]}}, headers)
+
+    worker = core(answer, answer)
+    worker.directory.found = type(worker.directory.found)([cohere])
+    texts = ["x" * number for number in range(1, 100)]
+    done = run(worker.embeddings.embed(context(ACME), cohere.id, texts, None, purpose="query"))
+    assert list(done.vectors) == [vector_of(text) for text in texts]
+    bodies = [orjson.loads(attempt.body) for attempt in worker.model.attempts]
+    assert sorted(len(body["texts"]) for body in bodies) == [3, 96]
+    assert {body["input_type"] for body in bodies} == {"search_query"}
