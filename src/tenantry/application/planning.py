@@ -14,6 +14,7 @@ from tenantry.application.admission import PlannedCall
 from tenantry.application.calls import ChatCall
 from tenantry.application.metering import write_class
 from tenantry.application.upstream import (
+    GUARDRAIL_HEADER,
     LATENCY_HEADER,
     Departure,
     UpstreamRules,
@@ -82,8 +83,7 @@ class Planning:
         tier = chat.service_tier or STANDARD_TIER
         if tier not in principal.tenant.plan.service_tiers_allowed | {STANDARD_TIER}:
             raise Forbidden(f"the plan does not allow service tier {tier}")
-        if chat.headers.get(LATENCY_HEADER, "standard") != "standard":
-            raise ModelUnpriced("optimised latency has no price")
+        _refuse_unpriced(principal, chat)
         prepare = prepare_converse if chat.operation.startswith("Converse") else prepare_native
         prepared = prepare(chat.body, resolved.model, principal.tenant.plan, salt)
         planned = self.call(principal, resolved, chat.operation, prepared.bound, tier)
@@ -127,3 +127,13 @@ class Planning:
             planned.body,
             self._rules,
         )
+
+
+def _refuse_unpriced(principal: Principal, chat: ChatCall) -> None:
+    """What would be billed by something else than tokens, and what a plan asks for in vain."""
+    if chat.headers.get(LATENCY_HEADER, "standard") != "standard":
+        raise ModelUnpriced("optimised latency has no price")
+    named = GUARDRAIL_HEADER in chat.headers or chat.body.get("guardrailConfig") is not None
+    if named or principal.tenant.plan.guardrail is not None:
+        # Units of text, for each policy of a guardrail that any tenant of the account could name.
+        raise ModelUnpriced("a guardrail has no price")

@@ -224,11 +224,13 @@ def test_a_refusal_of_bedrock_is_passed_on_and_costs_nothing(
         stack.boto3(anna, how).converse(
             modelId=CLAUDE,
             messages=[{"role": "user", "content": [{"text": "a"}]}],
-            guardrailConfig={"guardrailIdentifier": "nosuchguard", "guardrailVersion": "1"},
+            toolConfig={
+                "tools": [{"toolSpec": {"name": "f", "inputSchema": {"json": {"type": "array"}}}}]
+            },
         )
     error = refused.value.response["Error"]
     assert error["Code"] == "ValidationException"
-    assert "guardrail" in error["Message"]
+    assert "inputSchema" in error["Message"]
     assert stack.ledger(anna) == {}
 
 
