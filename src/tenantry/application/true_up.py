@@ -17,17 +17,19 @@ from typing import Any
 from tenantry.domain import normalise
 from tenantry.domain.price import STANDARD_TIER, Unpriced
 from tenantry.domain.rating import NOTHING, rate
-from tenantry.domain.usage import TokenClass
+from tenantry.domain.usage import TokenClass, Usage
 from tenantry.ports.admission import AttemptOutcome
 from tenantry.ports.directory import Directory
 from tenantry.ports.invocation_log import InvocationLog
-from tenantry.ports.ledger import LedgerKeeper, OpenAttempt
+from tenantry.ports.ledger import AttemptKey, LedgerKeeper, OpenAttempt
 
 KEYS_PER_QUERY = 1_000
 NUMBER_MAX = 32_767  # of a call, of an attempt: as the ledger keeps them
 _ATTEMPT = re.compile(r"([0-9]{1,5}):([0-9]{1,5})", re.ASCII)
 TRUED_UP = "trued_up"
-AttemptKey = tuple[uuid.UUID, int, int]
+ESTIMATED = "estimated"
+TENANT_CHARS_MAX = 64  # an id of ours has 30
+ESTIMATES_MAX = 1_000  # a pass; what is left comes with the next
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +70,34 @@ class TrueUp:
                     self._read[account, name] = now
         return LogRead(files, records, posted)
 
+    async def settle_by_estimate(self, now: datetime, after: timedelta) -> int:
+        """Ends what is unknown for so long in accounts that no log covers: input counted, output
+        seen, flagged `estimated`. Returns how many.
+        """
+        ended = 0
+        for attempt in await self._keeper.open_attempts(ESTIMATES_MAX):
+            seen = attempt.estimate and not attempt.quarantined
+            fresh = attempt.admitted_at > now - after
+            if not seen or fresh or await self._covered(attempt.account):
+                continue  # nothing seen is never settled at nothing: it is written off
+            usage = Usage(**attempt.estimate)
+            outcome = AttemptOutcome(
+                call=attempt.call,
+                attempt=attempt.attempt,
+                end="unknown",
+                charged=attempt.charged,
+                service_tier=str(attempt.pinned.get("tier", STANDARD_TIER)),
+                flags=frozenset({ESTIMATED}),
+            )
+            ended += await self._keeper.true_up(attempt, await self._rated(attempt, outcome, usage))
+        return ended
+
+    async def _covered(self, account: str) -> bool:
+        for log in self._logs.values():
+            if await log.covers(account):
+                return True
+        return False
+
     async def _post(self, records: Sequence[Mapping[str, Any]]) -> tuple[int, bool]:
         """How many were trued up, and whether a record came before its attempt was in doubt:
         of a worker that died, and that the sweep has not yet found."""
@@ -78,9 +108,9 @@ class TrueUp:
             # Asked first: what is no longer under way has ended, or is found open.
             early = bool(await self._keeper.under_way(some)) or early
             for attempt in await self._keeper.find_open(some):
-                record = by_key[attempt.request_id, attempt.call, attempt.attempt]
-                if _tenant_of(record) != attempt.tenant_id:
-                    continue  # whoever may write into an account's log names no other's request
+                record = by_key[
+                    attempt.tenant_id, attempt.request_id, attempt.call, attempt.attempt
+                ]
                 posted += await self._keeper.true_up(attempt, await self._outcome(attempt, record))
         return posted, early
 
@@ -103,23 +133,24 @@ class TrueUp:
             return replace(outcome, quarantined=reading.reason)
         if not reading.usage.tokens:
             return replace(outcome, end="released", rated=NOTHING)
+        outcome = replace(outcome, flags=outcome.flags | reading.flags)
+        return await self._rated(attempt, outcome, reading.usage)
+
+    async def _rated(
+        self, attempt: OpenAttempt, outcome: AttemptOutcome, usage: Usage
+    ) -> AttemptOutcome:
+        """Settled at the prices pinned at admission; quarantined where one is missing."""
         try:
             edition = await self._directory.edition(attempt.price_version)
             rated = rate(
-                reading.usage,
+                usage,
                 edition.of(attempt.price_key),
                 tier=outcome.service_tier,
                 markup=attempt.markup,
             )
         except Unpriced as problem:
-            return replace(outcome, usage=reading.usage, quarantined=f"unpriced: {problem}")
-        return replace(
-            outcome,
-            end="settled",
-            usage=reading.usage,
-            rated=rated,
-            flags=outcome.flags | reading.flags,
-        )
+            return replace(outcome, usage=usage, quarantined=f"unpriced: {problem}")
+        return replace(outcome, end="settled", usage=usage, rated=rated)
 
 
 def attempt_of(record: Mapping[str, Any]) -> AttemptKey | None:
@@ -130,11 +161,10 @@ def attempt_of(record: Mapping[str, Any]) -> AttemptKey | None:
     numbers = _ATTEMPT.fullmatch(str(metadata.get("att")))
     if numbers is None or max(call := int(numbers[1]), attempt := int(numbers[2])) > NUMBER_MAX:
         return None
+    tenant = metadata.get("tid")
+    if not isinstance(tenant, str) or len(tenant) > TENANT_CHARS_MAX or not tenant.isprintable():
+        return None
     try:
-        return uuid.UUID(str(metadata.get("rid"))), call, attempt
+        return tenant, uuid.UUID(str(metadata.get("rid"))), call, attempt
     except ValueError:
         return None
-
-
-def _tenant_of(record: Mapping[str, Any]) -> object:
-    return record["requestMetadata"].get("tid")

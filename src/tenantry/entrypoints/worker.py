@@ -5,6 +5,7 @@
 | `SWEEP_EVERY_S` | ends attempts of dead workers and overdue ones |
 | `invocation_log_poll_ms` | trues up unknown attempts from the invocation log |
 | `SWEEP_KEYS_EVERY_S` | deletes idempotency keys that have expired, with their answers |
+| `ESTIMATE_EVERY_S` | settles by estimate what no log can tell of |
 | `WRITE_OFF_EVERY_S` | writes off what no record came for within `unknown_hold_h` |
 
 Owns: when. Does not own: what. A failed round is logged and the next one tries again. Several
@@ -29,6 +30,7 @@ SWEEP_EVERY_S = 2.0
 SWEEP_KEYS_EVERY_S = 10.0
 SWEEP_KEYS_MAX = 2_000  # in one statement
 SWEEP_KEYS_ROUNDS = 10  # then the rest waits: 2,000 a second are kept up with
+ESTIMATE_EVERY_S = 30.0
 WRITE_OFF_EVERY_S = 600.0
 _log = logging.getLogger(__name__)
 
@@ -39,6 +41,7 @@ async def run_worker(
     clock: Clock,
     *,
     hold: timedelta,
+    estimate_after: timedelta,
     log_poll_s: float,
     stop: asyncio.Event,
     expired_keys: ExpiredKeys | None = None,
@@ -47,6 +50,9 @@ async def run_worker(
 
     async def read_logs() -> object:
         return await true_up.read_logs(clock.now(), hold)
+
+    async def settle_by_estimate() -> object:
+        return await true_up.settle_by_estimate(clock.now(), estimate_after)
 
     async def write_off() -> object:
         ended = await keeper.write_off(clock.now() - hold)
@@ -64,6 +70,7 @@ async def run_worker(
         _every(SWEEP_EVERY_S, keeper.sweep, stop),
         _every(SWEEP_KEYS_EVERY_S, sweep_keys, stop),
         _every(log_poll_s, read_logs, stop),
+        _every(ESTIMATE_EVERY_S, settle_by_estimate, stop),
         _every(WRITE_OFF_EVERY_S, write_off, stop),
     )
 

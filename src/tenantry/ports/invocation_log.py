@@ -10,6 +10,10 @@ from typing import Any, Protocol
 class InvocationLog(Protocol):
     """One account's log. Delivery is at least once; reading a file again must be harmless."""
 
+    async def covers(self, account: str) -> bool:
+        """Whether calls of an account are logged here: what is unknown of it can be waited for."""
+        ...
+
     async def files(self, since: datetime) -> Sequence[str]:
         """Names of files delivered since an instant, oldest first, bounded in number."""
         ...

@@ -7,7 +7,7 @@ provider cost is the operator's.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, Literal, Protocol
@@ -18,7 +18,7 @@ from tenantry.domain.invoice import UsageLine
 from tenantry.domain.tenant import Principal
 from tenantry.ports.admission import AttemptOutcome
 
-InvoiceLine = UsageLine
+AttemptKey = tuple[str, UUID, int, int]  # tenant, request, call, attempt
 GroupBy = Literal["model", "day", "hour", "key", "user", "tag", "run"]
 
 
@@ -49,6 +49,9 @@ class OpenAttempt:
     admitted_at: datetime
     pinned: Mapping[str, Any]
     charged: bool  # whether its true-up is the customer's: no other attempt of its call was
+    quarantined: str | None = None  # why its usage could not be trusted
+    account: str = ""  # whose invocation log may name it
+    estimate: Mapping[str, int] = field(default_factory=dict)  # by token class: what was seen
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,12 +100,12 @@ class LedgerKeeper(Protocol):
 
     async def open_attempts(self, limit: int) -> list[OpenAttempt]: ...
 
-    async def find_open(self, keys: Sequence[tuple[UUID, int, int]]) -> list[OpenAttempt]:
-        """Those of (request, call, attempt) that still want a true-up."""
+    async def find_open(self, keys: Sequence[AttemptKey]) -> list[OpenAttempt]:
+        """Those of them that still want a true-up."""
         ...
 
-    async def under_way(self, keys: Sequence[tuple[UUID, int, int]]) -> list[tuple[UUID, int, int]]:
-        """Those of (request, call, attempt) that a worker has, or had until it died: they may
+    async def under_way(self, keys: Sequence[AttemptKey]) -> list[AttemptKey]:
+        """Those of them that a worker has, or had until it died: they may
         yet end by themselves, or come to want a true-up.
         """
         ...

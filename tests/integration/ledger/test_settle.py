@@ -70,7 +70,9 @@ def test_case_07_a_billed_retry_is_two_costs_and_one_charge(database: Database) 
         await world.settle(reservation, world.outcome(USED, attempt=2))
         assert await world.sums() == (COST, CHARGE)
         assert await world.in_flight() == 0, "an unknown attempt keeps its hold, not its slot"
-        [waiting] = await world.keeper.find_open([(reservation.request_id, 0, 1)])
+        [waiting] = await world.keeper.find_open(
+            [(reservation.tenant_id, reservation.request_id, 0, 1)]
+        )
         assert not waiting.charged, "the customer pays for one answer"
         late = world.outcome(USED, charged=waiting.charged)
         assert await world.keeper.true_up(waiting, late)

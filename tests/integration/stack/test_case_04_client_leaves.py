@@ -139,7 +139,15 @@ def write_off(metered: MeteredStack, now: datetime) -> None:
         nothing: dict[str, InvocationLog] = {}
         true_up = TrueUp(keeper, None, nothing)  # type: ignore[arg-type]
         worker = asyncio.create_task(
-            run_worker(keeper, true_up, _Moved(now), hold=HOLD, log_poll_s=60, stop=stop)
+            run_worker(
+                keeper,
+                true_up,
+                _Moved(now),
+                hold=HOLD,
+                estimate_after=HOLD,
+                log_poll_s=60,
+                stop=stop,
+            )
         )
         await asyncio.sleep(0.5)
         stop.set()

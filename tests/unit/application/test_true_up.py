@@ -20,7 +20,7 @@ from tenantry.ports.admission import AttemptOutcome
 from tenantry.ports.ledger import OpenAttempt, ProviderUsage, Violation
 
 HOLD = timedelta(hours=72)
-Key = tuple[uuid.UUID, int, int]
+Key = tuple[str, uuid.UUID, int, int]
 RID = uuid.UUID(int=7)
 
 
@@ -50,7 +50,11 @@ class Files:
 
     def __init__(self, **files: Sequence[Mapping[str, Any]]) -> None:
         self.content = files
+        self.accounts = {"111111111111"}
         self.reads: list[str] = []
+
+    async def covers(self, account: str) -> bool:
+        return account in self.accounts
 
     async def files(self, since: datetime) -> Sequence[str]:
         return sorted(self.content)
@@ -64,12 +68,12 @@ class Keeper:
     """Open attempts by key; a true-up ends one once."""
 
     def __init__(self, *attempts: OpenAttempt) -> None:
-        self.open = {(a.request_id, a.call, a.attempt): a for a in attempts}
+        self.open = {(a.tenant_id, a.request_id, a.call, a.attempt): a for a in attempts}
         self.running: set[Key] = set()
         self.posted: list[tuple[OpenAttempt, AttemptOutcome]] = []
 
     async def find_open(self, keys: Sequence[Key]) -> list[OpenAttempt]:
-        for _, call, attempt in keys:
+        for _, _, call, attempt in keys:
             assert 0 <= call <= NUMBER_MAX  # a database refuses what is larger
             assert 0 <= attempt <= NUMBER_MAX
         return [self.open[key] for key in keys if key in self.open and key not in self.running]
@@ -78,7 +82,7 @@ class Keeper:
         return [key for key in keys if key in self.running]
 
     async def true_up(self, attempt: OpenAttempt, outcome: AttemptOutcome) -> bool:
-        key = (attempt.request_id, attempt.call, attempt.attempt)
+        key = (attempt.tenant_id, attempt.request_id, attempt.call, attempt.attempt)
         if self.open.get(key) is not attempt:
             return False
         if outcome.end != "unknown":
@@ -118,6 +122,30 @@ def test_case_05_a_late_record_settles_what_was_unknown_once() -> None:
     assert "trued_up" in outcome.flags
 
 
+def test_what_no_log_covers_is_settled_by_estimate() -> None:
+    late, early = NOW - timedelta(minutes=15), NOW - timedelta(minutes=14)
+    seen = {"uncached_in": 45, "out": 20}
+    logged = open_attempt(
+        rid=uuid.UUID(int=1), account="111111111111", admitted_at=late, estimate=seen
+    )
+    silent = open_attempt(
+        rid=uuid.UUID(int=2), account="222222222222", admitted_at=late, estimate=seen
+    )
+    fresh = open_attempt(
+        rid=uuid.UUID(int=3), account="222222222222", admitted_at=early, estimate=seen
+    )
+    unseen = open_attempt(rid=uuid.UUID(int=4), account="222222222222", admitted_at=late)
+    keeper = Keeper(logged, silent, fresh, unseen)
+    true_up = TrueUp(keeper, MemoryDirectory(), {"pool": Files()})
+    assert asyncio.run(true_up.settle_by_estimate(NOW, timedelta(minutes=15))) == 1
+    ((attempt, outcome),) = keeper.posted
+    assert attempt is silent
+    assert (outcome.end, outcome.flags) == ("settled", frozenset({"estimated"}))
+    assert outcome.rated is not None
+    assert outcome.rated.cost == Decimal("0.000435")  # 45 in at 3, 20 out at 15 a million
+    assert asyncio.run(true_up.settle_by_estimate(NOW, timedelta(minutes=15))) == 0
+
+
 def test_records_doubled_within_a_file_settle_once() -> None:
     keeper = Keeper(open_attempt())
     assert read(keeper, Files(a=[record(), record(), record()])).trued_up == 1
@@ -127,7 +155,9 @@ def test_files_are_read_once_but_early_records_again() -> None:
     async def walk() -> None:
         keeper, log = Keeper(open_attempt()), Files(a=[record()], b=[])
         true_up = TrueUp(keeper, MemoryDirectory(), {"pool": log})
-        keeper.running = {(RID, 0, 1)}  # its worker has died, and no sweep has found it yet
+        keeper.running = {
+            ("tnt_acme", RID, 0, 1)
+        }  # its worker has died, and no sweep has found it yet
         assert (await true_up.read_logs(NOW, HOLD)).trued_up == 0
         keeper.running = set()
         assert (await true_up.read_logs(NOW, HOLD)).trued_up == 1
@@ -141,7 +171,7 @@ def test_a_record_of_another_tenant_ends_nothing() -> None:
     keeper = Keeper(open_attempt("tnt_acme"))
     for tenant in ("tnt_bolt", "", None):
         assert read(keeper, Files(a=[record(tenant)])).trued_up == 0  # type: ignore[arg-type]
-    assert list(keeper.open) == [(RID, 0, 1)]
+    assert list(keeper.open) == [("tnt_acme", RID, 0, 1)]
 
 
 @pytest.mark.parametrize(
@@ -173,7 +203,7 @@ def test_records_that_are_not_ours_disturb_nothing(strange: dict[str, Any]) -> N
 def test_no_record_raises(metadata: dict[str, Any], att: str) -> None:
     for strange in ({"requestMetadata": metadata}, record(att=att)):
         key = attempt_of(strange)
-        assert key is None or (0 <= key[1] <= NUMBER_MAX and 0 <= key[2] <= NUMBER_MAX)
+        assert key is None or (0 <= key[2] <= NUMBER_MAX and 0 <= key[3] <= NUMBER_MAX)
 
 
 @pytest.mark.parametrize(

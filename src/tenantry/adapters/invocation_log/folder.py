@@ -23,8 +23,13 @@ class FolderLog:
 
     def __init__(self, root: Path, *, each: str = "") -> None:
         self._root = root
+        self._of_each_account = bool(each)
         self._pattern = each + _PATTERN
         self.skipped_lines = 0
+
+    async def covers(self, account: str) -> bool:
+        folder = self._root / account / "log" if self._of_each_account else self._root
+        return await asyncio.to_thread(folder.is_dir)
 
     async def files(self, since: datetime) -> Sequence[str]:
         return await asyncio.to_thread(self._list, since.timestamp())

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
-from uuid import UUID
 
 from tenantry.adapters.postgres import batch_words
 from tenantry.adapters.postgres.connections import ACQUIRE_TIMEOUT_S
@@ -15,15 +14,13 @@ from tenantry.adapters.postgres.outages import outages_are_unavailable
 from tenantry.adapters.postgres.statements import statements
 from tenantry.domain.ids import TenantId
 from tenantry.ports.admission import AttemptOutcome, Settlement
-from tenantry.ports.ledger import OpenAttempt, ProviderUsage, Violation
+from tenantry.ports.ledger import AttemptKey, OpenAttempt, ProviderUsage, Violation
 
 SWEEP_MAX = 1_000  # requests in one commit
 WRITE_OFF_MAX = 1_000
 ROUNDS_MAX = 100  # of either in one call; what is left comes with the next
 UNKNOWN_HOLD_H = 72  # metering.md, contract 3
 SWEEP_GRACE_S = 60  # the sweep comes every few seconds
-
-AttemptKey = tuple[UUID, int, int]  # request, call, attempt
 
 
 class PostgresLedgerKeeper:
@@ -50,7 +47,7 @@ class PostgresLedgerKeeper:
 
     async def under_way(self, keys: Sequence[AttemptKey]) -> list[AttemptKey]:
         rows = await self._fetch(self._control, "under_way", *_columns(keys))
-        return [(row["request_id"], row["call"], row["attempt"]) for row in rows]
+        return [(row["tenant_id"], row["request_id"], row["call"], row["attempt"]) for row in rows]
 
     async def true_up(self, attempt: OpenAttempt, outcome: AttemptOutcome) -> bool:
         settlement = Settlement(attempt.request_id, attempt.tenant_id, (outcome,), final=False)
@@ -91,7 +88,7 @@ class PostgresLedgerKeeper:
 
 
 def _columns(keys: Sequence[AttemptKey]) -> list[list[Any]]:
-    return [[key[place] for key in keys] for place in range(3)]
+    return [[key[place] for key in keys] for place in range(4)]
 
 
 def _to_open_attempt(row: Any) -> OpenAttempt:
@@ -108,4 +105,7 @@ def _to_open_attempt(row: Any) -> OpenAttempt:
         admitted_at=row["admitted_at"],
         pinned=json.loads(row["pinned"]),
         charged=row["charged"],
+        account=row["account"],
+        quarantined=row["quarantined"],
+        estimate=json.loads(row["estimate"]),
     )

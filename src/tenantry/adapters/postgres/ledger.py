@@ -10,8 +10,9 @@ from zoneinfo import ZoneInfo
 from tenantry.adapters.postgres.statements import statements
 from tenantry.adapters.postgres.unit_of_work import TenantWork
 from tenantry.domain.ids import TenantId
+from tenantry.domain.invoice import UsageLine
 from tenantry.domain.tenant import Principal
-from tenantry.ports.ledger import GroupBy, InvoiceLine, UsageRow
+from tenantry.ports.ledger import GroupBy, UsageRow
 
 WINDOW_SLOTS = 11  # of the minute limits: 6 s each, migrations/0006_calendar.sql
 
@@ -37,10 +38,10 @@ class PostgresTenantLedger:
 
     async def invoice_lines(
         self, principal: Principal, start: datetime, end: datetime
-    ) -> list[InvoiceLine]:
+    ) -> list[UsageLine]:
         rows = await self._fetch(principal.tenant_id, "invoice_lines", start, end)
         return [
-            InvoiceLine(row["model"], row["token_class"], row["quantity"], row["charge"])
+            UsageLine(row["model"], row["token_class"], row["quantity"], row["charge"])
             for row in rows
         ]
 

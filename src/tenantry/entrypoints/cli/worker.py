@@ -41,6 +41,7 @@ async def _work(config: Settings, parent: int | None) -> None:
             clock,
             expired_keys=expired_keys,
             hold=timedelta(hours=config.unknown_hold_h),
+            estimate_after=timedelta(milliseconds=config.unknown_estimate_after_ms),
             log_poll_s=config.invocation_log_poll_ms / 1_000,
             stop=stop,
         )

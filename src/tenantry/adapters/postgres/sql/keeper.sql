@@ -13,8 +13,8 @@ SELECT count(*) FROM tenantry.write_off($1, $2);
 -- name: open_attempts
 -- The oldest unknown attempts, at most $1.
 SELECT i.tenant_id, i.request_id, i.call, i.attempt, i.operation, i.model, i.price_key,
-       r.price_version, p.definition ->> 'markup' AS markup, r.admitted_at, i.pinned, i.estimate,
-       i.charged AND NOT EXISTS (
+       r.price_version, p.definition ->> 'markup' AS markup, r.admitted_at, i.pinned, i.estimate, i.account,
+       i.quarantined, i.charged AND NOT EXISTS (
          SELECT FROM tenantry.attempt a
          WHERE a.tenant_id = i.tenant_id AND a.request_id = i.request_id AND a.call = i.call
            AND a.charged) AS charged
@@ -26,27 +26,32 @@ WHERE i.state = 'unknown'
 ORDER BY i.began_at LIMIT $1;
 
 -- name: find_open
--- Of the attempts ($1, $2, $3), those that want what a log says: the unknown ones, and those that
+-- Of the attempts ($1, $2, $3, $4), those that want what a log says: the unknown ones, and those that
 -- were released or written off, for which it becomes an adjustment and our waste.
 SELECT x.*, p.definition ->> 'markup' AS markup
 FROM (
   SELECT i.tenant_id, i.request_id, i.call, i.attempt, i.operation, i.model, i.price_key,
-         r.price_version, r.plan_version, r.admitted_at, i.pinned, i.estimate,
-         i.charged AND NOT EXISTS (
+         r.price_version, r.plan_version, r.admitted_at, i.pinned, i.estimate, i.account,
+         i.quarantined, i.charged AND NOT EXISTS (
            SELECT FROM tenantry.attempt a
            WHERE a.tenant_id = i.tenant_id AND a.request_id = i.request_id
              AND a.call = i.call AND a.charged) AS charged
-  FROM unnest($1::uuid[], $2::smallint[], $3::smallint[]) AS k (request_id, call, attempt)
+  FROM unnest($1::text[], $2::uuid[], $3::smallint[], $4::smallint[])
+    AS k (tenant_id, request_id, call, attempt)
   JOIN tenantry.intent i
-    ON i.request_id = k.request_id AND i.call = k.call AND i.attempt = k.attempt
+    ON i.tenant_id = k.tenant_id AND i.request_id = k.request_id
+   AND i.call = k.call AND i.attempt = k.attempt
   JOIN tenantry.open_request r ON r.tenant_id = i.tenant_id AND r.request_id = i.request_id
   WHERE i.state = 'unknown'
   UNION ALL
   SELECT a.tenant_id, a.request_id, a.call, a.attempt, a.operation, a.model, a.price_key,
-         a.price_version, a.plan_version, a.admitted_at, '{}', '{}', false
-  FROM unnest($1::uuid[], $2::smallint[], $3::smallint[]) AS k (request_id, call, attempt)
+         a.price_version, a.plan_version, a.admitted_at, '{}', '{}', a.account,
+         NULL, false
+  FROM unnest($1::text[], $2::uuid[], $3::smallint[], $4::smallint[])
+    AS k (tenant_id, request_id, call, attempt)
   JOIN tenantry.attempt a
-    ON a.request_id = k.request_id AND a.call = k.call AND a.attempt = k.attempt
+    ON a.tenant_id = k.tenant_id AND a.request_id = k.request_id
+   AND a.call = k.call AND a.attempt = k.attempt
   WHERE a.ending IN ('released', 'written_off') AND NOT EXISTS (
     SELECT FROM tenantry.adjustment j
     WHERE j.tenant_id = a.tenant_id AND j.request_id = a.request_id AND j.call = a.call
@@ -56,10 +61,12 @@ JOIN tenantry.tenant t ON t.tenant_id = x.tenant_id
 JOIN tenantry.plan p ON p.name = t.plan AND p.version = x.plan_version;
 
 -- name: under_way
-SELECT i.request_id, i.call, i.attempt
-FROM unnest($1::uuid[], $2::smallint[], $3::smallint[]) AS k (request_id, call, attempt)
+SELECT i.tenant_id, i.request_id, i.call, i.attempt
+FROM unnest($1::text[], $2::uuid[], $3::smallint[], $4::smallint[])
+    AS k (tenant_id, request_id, call, attempt)
 JOIN tenantry.intent i
-  ON i.request_id = k.request_id AND i.call = k.call AND i.attempt = k.attempt
+  ON i.tenant_id = k.tenant_id AND i.request_id = k.request_id
+   AND i.call = k.call AND i.attempt = k.attempt
 WHERE i.state <> 'unknown';
 
 -- name: provider_usage
