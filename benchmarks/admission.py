@@ -110,7 +110,7 @@ async def load(world: World, principals: list[Principal], in_flight: int, second
                 Settlement(reservation.request_id, who.tenant_id, (outcome,), final=True)
             )
 
-    server = backend_pids(world)
+    server = world.batcher.server_pid
     before, cpu = server_cpu_s(server), time.process_time()
     started = time.perf_counter()
     await asyncio.gather(*(caller(seed) for seed in range(in_flight)))
@@ -118,18 +118,10 @@ async def load(world: World, principals: list[Principal], in_flight: int, second
     return Run(len(waits), passed, waits, time.process_time() - cpu, server_cpu_s(server) - before)
 
 
-def backend_pids(world: World) -> list[int]:
-    connection = world.batcher._connection
-    return [connection.get_server_pid()]
-
-
-def server_cpu_s(pids: list[int]) -> float:
+def server_cpu_s(pid: int) -> float:
     ticks = os.sysconf("SC_CLK_TCK")
-    total = 0
-    for pid in pids:
-        fields = Path(f"/proc/{pid}/stat").read_text().rsplit(") ", 1)[1].split()
-        total += int(fields[11]) + int(fields[12])
-    return total / ticks
+    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(") ", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / ticks  # user and system time
 
 
 async def measure(database: Database, seconds: float) -> dict[str, Any]:

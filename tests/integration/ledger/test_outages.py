@@ -233,7 +233,7 @@ async def _admit(world: World) -> object:
 
 
 async def _refused_at_once(world: World) -> bool:
-    if world.batcher._connection is not None:
+    if world.batcher.up:
         return False
     with pytest.raises(Unavailable):
         async with asyncio.timeout(0.2):

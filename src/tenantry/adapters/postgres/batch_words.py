@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Any, get_args
+from uuid import UUID
 
 import orjson
 
 from tenantry.domain import money
+from tenantry.domain.ids import TenantId
 from tenantry.domain.rating import Line
 from tenantry.ports.admission import (
     Admitted,
@@ -47,12 +49,16 @@ def to_reservation_row(reservation: Reservation) -> Row:
         _json(reservation.tags),
         reservation.counts_as_request,
         reservation.paced_by_minute,
-        to_intent_row(reservation.first),
+        *_to_intent_columns(reservation.first),
     )
 
 
-def to_intent_row(intent: Intent) -> Row:
-    """`tenantry.intent_in`."""
+def to_begin_row(tenant_id: TenantId, request_id: UUID, intent: Intent) -> Row:
+    """`tenantry.begin_in`."""
+    return (tenant_id, request_id, *_to_intent_columns(intent))
+
+
+def _to_intent_columns(intent: Intent) -> Row:
     return (
         intent.call,
         intent.attempt,
@@ -97,13 +103,18 @@ def _to_outcome_row(outcome: AttemptOutcome) -> Row:
         outcome.quarantined,
         outcome.error,
         _json(estimate),
-        [line.token_class.value for line in lines],
-        [line.quantity for line in lines],
-        [line.unit_cost for line in lines],
-        [line.cost for line in lines],
-        [_unit_price(line) for line in lines],
-        [line.charge for line in lines],
+        _array(line.token_class.value for line in lines),
+        _array(line.quantity for line in lines),
+        _array(line.unit_cost for line in lines),
+        _array(line.cost for line in lines),
+        _array(_unit_price(line) for line in lines),
+        _array(line.charge for line in lines),
     )
+
+
+def _array(values: Iterable[str | int | Decimal]) -> str:
+    """PostgreSQL's text of an array; the values are numbers and names of token classes."""
+    return "{" + ",".join(map(str, values)) + "}"
 
 
 def _unit_price(line: Line) -> Decimal:

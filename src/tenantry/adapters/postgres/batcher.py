@@ -1,9 +1,9 @@
 """One connection and one prepared call a worker: everything that waits shares a commit.
 
-Owns: the pinned connection, the worker's lease on its boot id, the queue, what an outage means
-for each that waits. Does not own: any decision (they fall in `gate_batch`).
-
     caller ──▶ queue ──▶ batch: what waits when the last call returns ──▶ gate_batch ──▶ futures
+
+Owns: the pinned connection, the queue, what an outage means for each that waits. Does not own: any
+decision (they fall in `gate_batch`).
 
 Invariants
 - A caller is answered after the commit, or told `Unavailable`.
@@ -16,7 +16,6 @@ Invariants
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 from collections import deque
 from collections.abc import Awaitable, Callable
@@ -24,10 +23,13 @@ from dataclasses import dataclass
 from typing import Any, Literal
 from uuid import UUID
 
+import asyncpg
+
 from tenantry.adapters.postgres import batch_words
 from tenantry.adapters.postgres.outages import outages_are_unavailable
 from tenantry.domain.errors import Unavailable
-from tenantry.ports.admission import Settlement
+from tenantry.domain.ids import TenantId
+from tenantry.ports.admission import AttemptOutcome, Intent, Settlement
 
 BATCH_MAX = 256  # items; more gains nothing (measured) and lengthens the wait of the first
 QUEUE_MAX = 8_192  # items; what does not fit is refused at once
@@ -38,22 +40,37 @@ SETTLE_RETRY_S = 4.0  # how long a settlement outlives an outage; under settle_w
 CLOSE_WAIT_S = 5.0
 
 _CALL = "SELECT * FROM tenantry.gate_batch($1, $2, $3, $4)"
-_LEASE = "SELECT pg_catalog.pg_advisory_lock($1)"
+_LEASE = "SELECT pg_catalog.pg_advisory_lock_shared($1)"
+_KEEP_IDLE = "SET idle_session_timeout = 0"
 _log = logging.getLogger(__name__)
 
 Kind = Literal["settle", "begin", "admit"]
 _ANSWERS: dict[str, Kind] = {"settled": "settle", "begun": "begin"}  # all else answers `admit`
 
 
+@dataclass(frozen=True, slots=True)
+class Undo:
+    """How a reservation or intent is given back where nobody learns that it holds."""
+
+    tenant_id: TenantId
+    intent: Intent
+    final: bool
+
+    def settlement(self, request_id: UUID) -> Settlement:
+        """The attempt as never sent."""
+        outcome = AttemptOutcome(self.intent.call, self.intent.attempt, "released", charged=False)
+        return Settlement(request_id, self.tenant_id, (outcome,), self.final)
+
+
 @dataclass(slots=True, eq=False)
 class _Waiting:
-    """One item of a batch. `undo` is what gives it back where nobody learns that it holds."""
+    """One item of a batch."""
 
     kind: Kind
     key: UUID
     row: batch_words.Row
     future: asyncio.Future[Any] | None  # None: our own
-    undo: Settlement | None
+    undo: Undo | None
     give_up_at: float
 
     @property
@@ -62,7 +79,12 @@ class _Waiting:
 
 
 class Batcher:
-    """`open_connection` opens a pinned session as `tenantry_app`; `boot_id` names this worker."""
+    """`open_connection` opens a pinned session as `tenantry_app`; `boot_id` names this worker.
+
+    The session holds an advisory lock on the boot id: while it lives, or its last call still runs
+    in the server, no sweep takes the worker for dead. The lock is shared, so that a session that
+    takes over need not wait for the one that was lost.
+    """
 
     def __init__(self, open_connection: Callable[[], Awaitable[Any]], boot_id: int) -> None:
         self.boot_id = boot_id
@@ -70,7 +92,6 @@ class Batcher:
         self._queue: deque[_Waiting] = deque()
         self._wake = asyncio.Event()
         self._connection: Any = None
-        self._lease: Any = None
         self._call: Any = None
         self._task: asyncio.Task[None] | None = None
         self._closing = False
@@ -80,8 +101,19 @@ class Batcher:
         await self._connect()
         self._task = asyncio.create_task(self._run(), name="admission-batcher")
 
+    @property
+    def up(self) -> bool:
+        """Whether there is a connection; without one, all but settlements are refused at once."""
+        return self._connection is not None and not self._closing
+
+    @property
+    def server_pid(self) -> int:
+        """The process that serves us, for measurements."""
+        pid: int = self._connection.get_server_pid()
+        return pid
+
     async def close(self) -> None:
-        """Sends what waits, for a bounded time, and ends both sessions."""
+        """Sends what waits, for a bounded time, and ends the session."""
         self._closing = True
         self._wake.set()
         if self._task is not None:
@@ -93,11 +125,11 @@ class Batcher:
         self._disconnect()
 
     async def submit(
-        self, kind: Kind, key: UUID, row: batch_words.Row, undo: Settlement | None = None
+        self, kind: Kind, key: UUID, row: batch_words.Row, undo: Undo | None = None
     ) -> Any:
         """The verdict on one item, committed. Raises `Unavailable`."""
-        up = self._connection is not None and not self._closing
-        if self._task is None or not (up or (kind == "settle" and not self._closing)):
+        patient = kind == "settle" and self._task is not None and not self._closing
+        if not (self.up or patient):
             raise Unavailable("The ledger is out of reach.")
         if len(self._queue) >= QUEUE_MAX:
             raise Unavailable("Too much waits for the ledger.")
@@ -165,20 +197,30 @@ class Batcher:
                     *([item.row for item in items] for items in by_kind.values()),
                     timeout=CALL_TIMEOUT_S,
                 )
-        except Unavailable as outage:
-            self._unknown(batch, outage)
-            raise
-        except Exception as problem:
-            # Not an outage: one item cannot be understood, and the commit holds none of them.
+        except asyncpg.PostgresError as problem:
+            # An item cannot be understood, and the commit holds none of them. Whatever else goes
+            # wrong, nobody knows.
             if len(batch) == 1:
                 self._reject(batch[0], problem)
                 return
-            for item in batch:
-                await self._send([item])
+            await self._send_singly(batch)
             return
+        except Exception as problem:
+            outage = Unavailable("The ledger is out of reach.")
+            self._unknown(batch, outage)
+            raise outage from problem
         for row in rows:
             kind = _ANSWERS.get(row["code"], "admit")
             self._answer(by_kind[kind][row["place"] - 1], row)
+
+    async def _send_singly(self, batch: list[_Waiting]) -> None:
+        """Each by itself, so that one that cannot be understood holds up no other."""
+        for sent, item in enumerate(batch, start=1):
+            try:
+                await self._send([item])
+            except Unavailable:
+                self._queue.extendleft(reversed(batch[sent:]))  # not sent: whoever waits is told
+                raise
 
     def _answer(self, item: _Waiting, row: Any) -> None:
         if item.future is None:
@@ -206,7 +248,7 @@ class Batcher:
 
     def _give_back(self, item: _Waiting) -> None:
         if item.undo is not None:
-            row = batch_words.to_settlement_row(item.undo)
+            row = batch_words.to_settlement_row(item.undo.settlement(item.key))
             self._queue.append(_Waiting("settle", item.key, row, None, None, 0.0))
             self._wake.set()
 
@@ -225,38 +267,26 @@ class Batcher:
         self._queue = kept
 
     def _connected(self) -> bool:
-        return (
-            self._connection is not None
-            and not self._connection.is_closed()
-            and not self._lease.is_closed()
-        )
+        return self._connection is not None and not self._connection.is_closed()
 
     async def _connect(self) -> None:
-        """Both sessions: the lease first, so that no sweep takes us for dead."""
         self._disconnect()
-        try:
-            with outages_are_unavailable():
-                self._lease = await self._open()
-                self._lease.add_termination_listener(lambda _: self._wake.set())
-                await self._lease.execute(
-                    "SELECT pg_catalog.set_config('idle_session_timeout', '0', false)"
-                )
-                await self._lease.fetchval(_LEASE, self.boot_id, timeout=CALL_TIMEOUT_S)
-                connection = await self._open()
-                connection.add_termination_listener(lambda _: self._wake.set())
+        with outages_are_unavailable():
+            connection = await self._open()
+            try:
+                await connection.execute(_KEEP_IDLE)
+                await connection.fetchval(_LEASE, self.boot_id, timeout=CALL_TIMEOUT_S)
                 self._call = await connection.prepare(_CALL)
-                self._connection = connection
-        except BaseException:
-            self._disconnect()
-            raise
+            except BaseException:
+                connection.terminate()
+                raise
+        connection.add_termination_listener(lambda _: self._wake.set())
+        self._connection = connection
 
     def _disconnect(self) -> None:
-        connection, lease = self._connection, self._lease
-        self._connection = self._lease = self._call = None
-        for session in (connection, lease):
-            if session is not None:
-                with contextlib.suppress(Exception):
-                    session.terminate()
+        connection, self._connection, self._call = self._connection, None, None
+        if connection is not None:
+            connection.terminate()
 
 
 def _copy(outage: Unavailable) -> Unavailable:

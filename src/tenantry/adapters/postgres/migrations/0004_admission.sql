@@ -17,6 +17,8 @@ CREATE TABLE tenantry.counter (
   period_end      timestamptz NOT NULL,
   in_flight       bigint      NOT NULL DEFAULT 0,
   latest_slot     bigint      NOT NULL DEFAULT 0,  -- 6 s slots since 1970
+  requests_minute bigint      NOT NULL DEFAULT 0,  -- the sums of the two arrays
+  tokens_minute   bigint      NOT NULL DEFAULT 0,
   request_slots   bigint[]    NOT NULL DEFAULT array_fill(0::bigint, ARRAY[11]),
   token_slots     bigint[]    NOT NULL DEFAULT array_fill(0::bigint, ARRAY[11])
 ) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 50000);
@@ -53,6 +55,7 @@ CREATE TABLE tenantry.open_request (
   user_hash     text,
   run_id        text,
   tags          jsonb       NOT NULL,
+  currency      text        NOT NULL,
   plan_version  integer     NOT NULL,
   price_version integer     NOT NULL,
   worst_tokens  bigint      NOT NULL,

@@ -1,7 +1,7 @@
--- Pure functions of the gate: civil days, billing periods, and the slots of the minute limits.
--- Days and periods equal domain/period.py; a property test holds them together.
+-- The gate's calendar: civil days, billing periods, the slots of the minute limits, and the lock of
+-- a tenant, which moves it on to the present day and period. Days and periods equal those of
+-- domain/period.py; a property test holds them together.
 
-SET LOCAL ROLE tenantry_owner;
 GRANT CREATE ON SCHEMA tenantry TO tenantry_gate;
 SET LOCAL ROLE tenantry_gate;
 
@@ -82,7 +82,9 @@ BEGIN
   END CASE;
 END $$;
 
--- The 6 s slot of an instant. 11 slots cover at least 60 s whatever the instant.
+-- The 6 s slot of an instant. 11 slots cover at least 60 s whatever the instant. The slot functions
+-- set no search path of their own (it takes longer than they do): only the gate's functions call
+-- them, and those have theirs pinned.
 CREATE FUNCTION tenantry.slot_of(p_at timestamptz) RETURNS bigint
 LANGUAGE sql STABLE STRICT AS $$
   SELECT floor(extract(epoch FROM p_at) / 6)::bigint
@@ -90,7 +92,7 @@ $$;
 
 -- The window moved on to the slot p_now: what has left it is zero.
 CREATE FUNCTION tenantry.slots_at(p_slots bigint[], p_latest bigint, p_now bigint)
-RETURNS bigint[] LANGUAGE plpgsql IMMUTABLE STRICT SET search_path = pg_catalog, pg_temp AS $$
+RETURNS bigint[] LANGUAGE plpgsql IMMUTABLE STRICT AS $$
 BEGIN
   FOR slot IN greatest(p_latest + 1, p_now - 10) .. p_now LOOP
     p_slots[slot % 11 + 1] := 0;
@@ -99,7 +101,7 @@ BEGIN
 END $$;
 
 CREATE FUNCTION tenantry.slots_sum(p_slots bigint[]) RETURNS bigint
-LANGUAGE plpgsql IMMUTABLE STRICT SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql IMMUTABLE STRICT AS $$
 DECLARE
   amount bigint;
   total  bigint := 0;
@@ -113,7 +115,7 @@ END $$;
 -- Gives amounts back to the slots they were taken from, as far as those are still in the window.
 CREATE FUNCTION tenantry.slots_back(
   p_slots bigint[], p_latest bigint, p_taken_in bigint[], p_amounts bigint[]
-) RETURNS bigint[] LANGUAGE plpgsql IMMUTABLE STRICT SET search_path = pg_catalog, pg_temp AS $$
+) RETURNS bigint[] LANGUAGE plpgsql IMMUTABLE STRICT AS $$
 DECLARE
   place integer;
 BEGIN
@@ -129,7 +131,7 @@ END $$;
 -- Milliseconds until `p_need` of what is in the window has left it, at most a minute.
 CREATE FUNCTION tenantry.slots_wait_ms(
   p_slots bigint[], p_latest bigint, p_need bigint, p_at timestamptz
-) RETURNS integer LANGUAGE plpgsql STABLE STRICT SET search_path = pg_catalog, pg_temp AS $$
+) RETURNS integer LANGUAGE plpgsql STABLE STRICT AS $$
 DECLARE
   freed bigint := 0;
 BEGIN
@@ -141,6 +143,55 @@ BEGIN
     END IF;
   END LOOP;
   RETURN 60000;
+END $$;
+
+-- Moves tenants on to the day and period of p_at, and opens the balances that these begin with.
+-- The calendar is asked here and nowhere on the way of a request.
+CREATE FUNCTION tenantry.roll_over(p_at timestamptz, p_tenants text[]) RETURNS void
+LANGUAGE plpgsql AS $$
+BEGIN
+  UPDATE tenantry.counter c
+  SET day = d.day, day_start = d.day_start, day_end = d.day_end,
+      day_requests = CASE c.day WHEN d.day THEN c.day_requests ELSE 0 END,
+      period_start = m.period_start, period_end = m.period_end
+  FROM tenantry.tenant t, tenantry.civil_day(p_at, t.zone) d,
+       tenantry.billing_period(p_at, t.zone, t.anchor_day) m
+  WHERE c.tenant_id = ANY (p_tenants) AND t.tenant_id = c.tenant_id
+    AND (c.day_end <= p_at OR c.period_end <= p_at);
+
+  INSERT INTO tenantry.budget_use
+    (tenant_id, subject, period, basis, period_start, period_end, amount, hard)
+  SELECT b.tenant_id, b.subject, b.period, b.basis, s.period_start, s.period_end, b.amount, b.hard
+  FROM tenantry.tenant t
+  CROSS JOIN LATERAL (
+    SELECT t.tenant_id, 'plan' AS subject, 'month' AS period, 'charge' AS basis,
+           NULL::numeric AS amount, NULL::boolean AS hard
+    UNION ALL
+    SELECT b.tenant_id, b.subject, b.period, b.basis, b.amount, b.hard FROM tenantry.budget b
+    WHERE b.tenant_id = t.tenant_id
+  ) b
+  CROSS JOIN LATERAL tenantry.budget_period(b.period, p_at, t.zone, t.anchor_day) s
+  WHERE t.tenant_id = ANY (p_tenants)
+  ON CONFLICT DO NOTHING;
+END $$;
+
+-- Locks the tenants, in their order, so that no two batches can wait for each other in a ring;
+-- a statement of its own, so that the next one's snapshot sees what the lock waited for.
+CREATE FUNCTION tenantry.lock_tenants(p_tenants text[]) RETURNS timestamptz
+LANGUAGE plpgsql AS $$
+DECLARE
+  at        timestamptz;
+  next_roll timestamptz;
+BEGIN
+  SELECT min(least(l.day_end, l.period_end)) INTO next_roll FROM (
+    SELECT c.day_end, c.period_end FROM tenantry.counter c
+    WHERE c.tenant_id = ANY (p_tenants) ORDER BY c.tenant_id FOR NO KEY UPDATE
+  ) l;
+  at := clock_timestamp();
+  IF next_roll <= at THEN
+    PERFORM tenantry.roll_over(at, p_tenants);
+  END IF;
+  RETURN at;
 END $$;
 
 SET LOCAL ROLE tenantry_owner;

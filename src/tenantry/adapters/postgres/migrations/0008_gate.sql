@@ -1,16 +1,16 @@
 -- The gate's door for workers: one call for everything that waits, one commit for all of it.
 
-CREATE TYPE tenantry.intent_in AS (
-  call smallint, attempt smallint, operation text, model text, price_key text, account text,
-  region text, deadline_ms integer, pinned jsonb
-);
 CREATE TYPE tenantry.begin_in AS (
-  tenant_id text, request_id uuid, intent tenantry.intent_in
+  tenant_id text, request_id uuid, call smallint, attempt smallint, operation text, model text,
+  price_key text, account text, region text, deadline_ms integer, pinned jsonb
 );
+-- A reservation with the intent of its first attempt.
 CREATE TYPE tenantry.reservation_in AS (
   request_id uuid, tenant_id text, api_key_id text, plan_version integer, price_version integer,
   worst_tokens bigint, worst_cost numeric, worst_charge numeric, user_hash text, run_id text,
-  tags jsonb, counts_as_request boolean, paced_by_minute boolean, first tenantry.intent_in
+  tags jsonb, counts_as_request boolean, paced_by_minute boolean,
+  call smallint, attempt smallint, operation text, model text, price_key text, account text,
+  region text, deadline_ms integer, pinned jsonb
 );
 -- The answers: (`settled`, place, posted), (`begun`, place, found), (`admitted` or a refusal, …).
 CREATE TYPE tenantry.verdict AS (
@@ -20,60 +20,11 @@ CREATE TYPE tenantry.verdict AS (
   budget_left numeric
 );
 
-GRANT USAGE ON TYPE tenantry.intent_in, tenantry.begin_in, tenantry.reservation_in,
-  tenantry.verdict TO tenantry_app, tenantry_gate;
+GRANT USAGE ON TYPE tenantry.begin_in, tenantry.reservation_in, tenantry.verdict
+  TO tenantry_app, tenantry_gate;
 
 GRANT CREATE ON SCHEMA tenantry TO tenantry_gate;
 SET LOCAL ROLE tenantry_gate;
-
--- Moves tenants on to the day and period of p_at, and opens the balances that these begin with.
--- The calendar is asked here and nowhere on the way of a request.
-CREATE FUNCTION tenantry.roll_over(p_at timestamptz, p_tenants text[]) RETURNS void
-LANGUAGE plpgsql AS $$
-BEGIN
-  UPDATE tenantry.counter c
-  SET day = d.day, day_start = d.day_start, day_end = d.day_end,
-      day_requests = CASE c.day WHEN d.day THEN c.day_requests ELSE 0 END,
-      period_start = m.period_start, period_end = m.period_end
-  FROM tenantry.tenant t, tenantry.civil_day(p_at, t.zone) d,
-       tenantry.billing_period(p_at, t.zone, t.anchor_day) m
-  WHERE c.tenant_id = ANY (p_tenants) AND t.tenant_id = c.tenant_id
-    AND (c.day_end <= p_at OR c.period_end <= p_at);
-
-  INSERT INTO tenantry.budget_use
-    (tenant_id, subject, period, basis, period_start, period_end, amount, hard)
-  SELECT b.tenant_id, b.subject, b.period, b.basis, s.period_start, s.period_end, b.amount, b.hard
-  FROM tenantry.tenant t
-  CROSS JOIN LATERAL (
-    SELECT t.tenant_id, 'plan' AS subject, 'month' AS period, 'charge' AS basis,
-           NULL::numeric AS amount, NULL::boolean AS hard
-    UNION ALL
-    SELECT b.tenant_id, b.subject, b.period, b.basis, b.amount, b.hard FROM tenantry.budget b
-    WHERE b.tenant_id = t.tenant_id
-  ) b
-  CROSS JOIN LATERAL tenantry.budget_period(b.period, p_at, t.zone, t.anchor_day) s
-  WHERE t.tenant_id = ANY (p_tenants)
-  ON CONFLICT DO NOTHING;
-END $$;
-
--- Locks the tenants, in their order, so that no two batches can wait for each other in a ring;
--- a statement of its own, so that the next one's snapshot sees what the lock waited for.
-CREATE FUNCTION tenantry.lock_tenants(p_tenants text[]) RETURNS timestamptz
-LANGUAGE plpgsql AS $$
-DECLARE
-  at        timestamptz;
-  next_roll timestamptz;
-BEGIN
-  SELECT min(least(l.day_end, l.period_end)) INTO next_roll FROM (
-    SELECT c.day_end, c.period_end FROM tenantry.counter c
-    WHERE c.tenant_id = ANY (p_tenants) ORDER BY c.tenant_id FOR NO KEY UPDATE
-  ) l;
-  at := clock_timestamp();
-  IF next_roll <= at THEN
-    PERFORM tenantry.roll_over(at, p_tenants);
-  END IF;
-  RETURN at;
-END $$;
 
 -- Commits the intents of later calls and attempts; true where the request is open.
 CREATE FUNCTION tenantry.gate_begin(p_at timestamptz, p_begins tenantry.begin_in[])
@@ -83,10 +34,13 @@ DECLARE
   r record;
 BEGIN
   FOR r IN
-    SELECT b.ord, b.tenant_id, b.request_id, (b.intent).*
-    FROM unnest(p_begins) WITH ORDINALITY AS b (tenant_id, request_id, intent, ord)
-    JOIN tenantry.open_request o
-      ON o.tenant_id = b.tenant_id AND o.request_id = b.request_id
+    SELECT b.*
+    FROM unnest(p_begins) WITH ORDINALITY AS b (tenant_id, request_id, call, attempt, operation,
+           model, price_key, account, region, deadline_ms, pinned, ord)
+    CROSS JOIN LATERAL (
+      SELECT FROM tenantry.open_request o
+      WHERE o.tenant_id = b.tenant_id AND o.request_id = b.request_id OFFSET 0
+    ) o
   LOOP
     INSERT INTO tenantry.intent (tenant_id, request_id, call, attempt, began_at, deadline_at,
       operation, model, price_key, account, region, pinned)
@@ -139,7 +93,8 @@ CREATE FUNCTION tenantry.admission_facts(
   FROM unnest(p_reservations) WITH ORDINALITY AS a (
          request_id, tenant_id, api_key_id, plan_version, price_version, worst_tokens,
          worst_cost, worst_charge, user_hash, run_id, tags, counts_as_request,
-         paced_by_minute, first, ord)
+         paced_by_minute, call, attempt, operation, model, price_key, account, region,
+         deadline_ms, pinned, ord)
   LEFT JOIN LATERAL (
     SELECT t.status, t.plan FROM tenantry.tenant t WHERE t.tenant_id = a.tenant_id OFFSET 0
   ) t ON true
@@ -191,8 +146,8 @@ DECLARE
   slot            integer;
   window_requests   bigint[];
   window_tokens     bigint[];
-  requests_minute bigint;
-  tokens_minute   bigint;
+  now_requests    bigint;
+  now_tokens      bigint;
   now_day    bigint;
   now_in_flight       bigint;
   reserved_on     text[];     -- budgets, and what this batch has reserved on each
@@ -211,10 +166,16 @@ BEGIN
     IF fresh THEN
       tenant := r.counter;
       window_slot := greatest(tenant.latest_slot, now_slot);
-      window_requests := tenantry.slots_at(tenant.request_slots, tenant.latest_slot, window_slot);
-      window_tokens := tenantry.slots_at(tenant.token_slots, tenant.latest_slot, window_slot);
-      requests_minute := tenantry.slots_sum(window_requests);
-      tokens_minute := tenantry.slots_sum(window_tokens);
+      window_requests := tenant.request_slots;
+      window_tokens := tenant.token_slots;
+      now_requests := tenant.requests_minute;
+      now_tokens := tenant.tokens_minute;
+      IF tenant.latest_slot < now_slot THEN
+        window_requests := tenantry.slots_at(window_requests, tenant.latest_slot, now_slot);
+        window_tokens := tenantry.slots_at(window_tokens, tenant.latest_slot, now_slot);
+        now_requests := tenantry.slots_sum(window_requests);
+        now_tokens := tenantry.slots_sum(window_tokens);
+      END IF;
       slot := window_slot % 11 + 1;
       now_day := tenant.day_requests;
       now_in_flight := tenant.in_flight;
@@ -237,18 +198,18 @@ BEGIN
     ELSIF r.counts AND now_day >= r.requests_per_day THEN
       code := 'requests_per_day';
       resets_at := tenant.day_end;
-    ELSIF r.paced AND requests_minute >= r.requests_per_minute THEN
+    ELSIF r.paced AND now_requests >= r.requests_per_minute THEN
       code := 'requests_per_minute';
       IF r.requests_per_minute > 0 THEN
         retry_after_ms := tenantry.slots_wait_ms(
-          window_requests, window_slot, requests_minute + 1 - r.requests_per_minute, p_at);
+          window_requests, window_slot, now_requests + 1 - r.requests_per_minute, p_at);
       END IF;
     ELSIF r.paced AND (r.tokens_per_minute = 0
-        OR tokens_minute + r.worst_tokens > r.tokens_per_minute) THEN
+        OR now_tokens + r.worst_tokens > r.tokens_per_minute) THEN
       code := 'tokens_per_minute';
       IF r.tokens_per_minute > 0 THEN
         retry_after_ms := tenantry.slots_wait_ms(window_tokens, window_slot,
-          tokens_minute + r.worst_tokens - r.tokens_per_minute, p_at);
+          now_tokens + r.worst_tokens - r.tokens_per_minute, p_at);
       END IF;
     ELSIF now_in_flight >= r.concurrent_requests THEN
       code := 'concurrent_requests';
@@ -289,8 +250,8 @@ BEGIN
       IF r.paced THEN
         window_requests[slot] := window_requests[slot] + 1;
         window_tokens[slot] := window_tokens[slot] + r.worst_tokens;
-        requests_minute := requests_minute + 1;
-        tokens_minute := tokens_minute + r.worst_tokens;
+        now_requests := now_requests + 1;
+        now_tokens := now_tokens + r.worst_tokens;
       END IF;
       IF r.more THEN
         FOR i IN 1 .. coalesce(cardinality(r.rooms), 0) LOOP
@@ -307,11 +268,12 @@ BEGIN
       limit_name := coalesce(limit_name, code);
     END IF;
     RETURN NEXT (code, r.ord, NULL, p_at, tenant.period_start, limit_name, retry_after_ms,
-      resets_at, r.requests_per_day - now_day, r.requests_per_minute - requests_minute,
-      r.tokens_per_minute - tokens_minute, budget_left)::tenantry.verdict;
+      resets_at, r.requests_per_day - now_day, r.requests_per_minute - now_requests,
+      r.tokens_per_minute - now_tokens, budget_left)::tenantry.verdict;
     IF fresh AND changed THEN
       UPDATE tenantry.counter c
       SET day_requests = now_day, in_flight = now_in_flight, latest_slot = window_slot,
+          requests_minute = now_requests, tokens_minute = now_tokens,
           request_slots = window_requests, token_slots = window_tokens
       WHERE c.tenant_id = r.tenant_id;
     END IF;
@@ -330,31 +292,34 @@ DECLARE
   moves tenantry.move[];
 BEGIN
   WITH picked AS MATERIALIZED (
-    SELECT a.*, p_over_soft[a.ord] AS over_soft, c.day, c.period_start
+    SELECT a.*, p_over_soft[a.ord] AS over_soft, c.day, c.period_start, t.currency
     FROM unnest(p_reservations) WITH ORDINALITY AS a (
            request_id, tenant_id, api_key_id, plan_version, price_version, worst_tokens,
            worst_cost, worst_charge, user_hash, run_id, tags, counts_as_request,
-           paced_by_minute, first, ord)
+           paced_by_minute, call, attempt, operation, model, price_key, account, region,
+           deadline_ms, pinned, ord)
     CROSS JOIN LATERAL (
       SELECT c.day, c.period_start FROM tenantry.counter c WHERE c.tenant_id = a.tenant_id OFFSET 0
     ) c
+    CROSS JOIN LATERAL (
+      SELECT t.currency FROM tenantry.tenant t WHERE t.tenant_id = a.tenant_id OFFSET 0
+    ) t
     WHERE p_admitted[a.ord]
   ), requests AS (
     INSERT INTO tenantry.open_request (tenant_id, request_id, boot_id, admitted_at, day,
-      period_start, api_key_id, user_hash, run_id, tags, plan_version, price_version,
+      period_start, api_key_id, user_hash, run_id, tags, currency, plan_version, price_version,
       worst_tokens, held_cost, held_charge, counted, paced, flags)
     SELECT a.tenant_id, a.request_id, p_boot_id, p_at, a.day, a.period_start, a.api_key_id,
-           a.user_hash, a.run_id, a.tags, a.plan_version, a.price_version, a.worst_tokens,
-           a.worst_cost, a.worst_charge, a.counts_as_request, a.paced_by_minute,
+           a.user_hash, a.run_id, a.tags, a.currency, a.plan_version, a.price_version,
+           a.worst_tokens, a.worst_cost, a.worst_charge, a.counts_as_request, a.paced_by_minute,
            CASE WHEN a.over_soft THEN '{over_soft_budget}'::text[] ELSE '{}' END
     FROM picked a
   ), intents AS (
     INSERT INTO tenantry.intent (tenant_id, request_id, call, attempt, began_at, deadline_at,
       operation, model, price_key, account, region, pinned)
-    SELECT a.tenant_id, a.request_id, (a.first).call, (a.first).attempt, p_at,
-           p_at + (a.first).deadline_ms * interval '1 millisecond', (a.first).operation,
-           (a.first).model, (a.first).price_key, (a.first).account, (a.first).region,
-           (a.first).pinned
+    SELECT a.tenant_id, a.request_id, a.call, a.attempt, p_at,
+           p_at + a.deadline_ms * interval '1 millisecond', a.operation, a.model, a.price_key,
+           a.account, a.region, a.pinned
     FROM picked a
   )
   SELECT array_agg(ROW(a.tenant_id, tenantry.subjects(a.api_key_id, a.user_hash, a.run_id),
