@@ -1,0 +1,258 @@
+"""One reservation for a query's embedding and its answer; what does not fit is left out."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any, cast
+
+import orjson
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests.support.core import CLAUDE, TITAN, plan, principal
+from tests.support.scripted import (
+    Core,
+    Script,
+    ScriptedStream,
+    context,
+    converse_reply,
+    core,
+    delta,
+    event,
+    metadata,
+    reply,
+)
+from tests.support.skipping import run
+
+from tenantry.application.answers import Answer, Answers
+from tenantry.application.knowledge import Knowledge
+from tenantry.application.metered_embedding import MeteredEmbedder
+from tenantry.domain import errors
+from tenantry.domain.bound import bound_of_converse
+from tenantry.domain.chunk import CHUNK_CHARS_MAX, Passage
+from tenantry.domain.document import Home
+from tenantry.domain.ids import DocumentId, TenantId
+from tenantry.domain.prompt import NOT_IN_DOCUMENTS
+
+PLAN = plan(default_model="claude", embedding_model=TITAN.id, max_tokens_default=100)
+ACME = principal("acme", PLAN)
+EMBEDDED = reply({"embedding": [1.0, 0.0], "inputTextTokenCount": 4})
+OUTAGE = errors.Unavailable("the objects are out of reach")
+
+
+def passage(text: str, title: str = "Guide") -> Passage:
+    return Passage(DocumentId("doc_1"), title, text, 0.9, 0, len(text))
+
+
+@dataclass
+class Shelf:
+    """Manifest and vectors of tenants: as much of them as a search asks for."""
+
+    passages: dict[str, Sequence[Passage]] = field(default_factory=dict)
+    trouble: BaseException | None = None
+    no_manifest: BaseException | None = None
+
+    async def generation(self, tenant_id: TenantId) -> int:
+        if self.no_manifest is not None:
+            raise self.no_manifest
+        return int(tenant_id in self.passages)
+
+    async def search(
+        self, home: Home, model: str, vector: Sequence[float], top_k: int, permitted: object
+    ) -> Sequence[Passage]:
+        if self.trouble is not None:
+            raise self.trouble
+        return self.passages[home.tenant_id][:top_k]
+
+
+def answers(shelf: Shelf, *script: Script) -> tuple[Core, Answers]:
+    worker = core(*script)
+    none = cast(Any, None)  # what a search never asks
+    knowledge = Knowledge(
+        manifest=cast(Any, shelf),
+        objects=none,
+        keys=none,
+        sealer=none,
+        vectors=cast(Any, shelf),
+        extractor=none,
+        splitter=none,
+        embedder=MeteredEmbedder(worker.embeddings, worker.clock),
+        clock=worker.clock,
+        tasks=none,
+    )
+    return worker, Answers(
+        worker.gate,
+        worker.planning,
+        worker.embeddings,
+        worker.calls,
+        worker.model,
+        knowledge,
+        worker.tasks,
+        worker.clock,
+        worker.limits,
+    )
+
+
+def ask(made: Answers, top_k: int = 3, who: Any = ACME) -> Answer:
+    return run(made.answer(context(who), "What is a tenant?", None, top_k, None))
+
+
+def rows(worker: Core) -> list[tuple[int, int, str]]:
+    return [(o.call, o.attempt, o.end) for o in worker.admission.outcomes]
+
+
+def test_an_answer_is_one_reservation_of_two_calls() -> None:
+    shelf = Shelf({"tnt_acme": [passage("A tenant rents."), passage("It pays.")]})
+    worker, made = answers(shelf, EMBEDDED, converse_reply("It rents [1]. It pays [2] [7]."))
+    answer = ask(made)
+    assert [citation.number for citation in answer.citations] == [1, 2]
+    assert len(worker.admission.reservations) == 1
+    assert rows(worker) == [(0, 1, "settled"), (1, 1, "settled")]
+    assert [(i.call, i.attempt) for i in worker.admission.begun] == [(1, 1)]
+    embedding = Decimal("0.02") * 4 * 3 / 10**6
+    assert answer.charge == Decimal("0.0315") + embedding
+    assert answer.usage.embedding == 4
+
+
+def test_a_tenant_sees_its_own_passages_alone() -> None:
+    shelf = Shelf({"tnt_acme": [passage("acme's secret")], "tnt_bolt": [passage("bolt's secret")]})
+    for name, other in (("acme", "bolt"), ("bolt", "acme")):
+        worker, made = answers(shelf, EMBEDDED, converse_reply())
+        ask(made, who=principal(name, PLAN))
+        sent = worker.model.attempts[1].body.decode()
+        assert f"{name}'s secret" in sent
+        assert f"{other}'s secret" not in sent
+
+
+TEXTS = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=CHUNK_CHARS_MAX)
+WIDE = st.sampled_from(["𝄞" * CHUNK_CHARS_MAX, "<passage " * 111, "x" * CHUNK_CHARS_MAX])
+TITLES = st.text(st.characters(exclude_categories=["Cs"]), max_size=300)
+
+
+@settings(max_examples=40)
+@given(st.lists(st.builds(passage, TEXTS | WIDE, TITLES), max_size=5), st.integers(1, 5))
+def test_what_leaves_is_never_more_than_was_reserved(found: list[Passage], top_k: int) -> None:
+    worker, made = answers(Shelf({"tnt_acme": found}), EMBEDDED, converse_reply("no citation"))
+    ask(made, top_k)
+    (reserved,) = worker.admission.reservations
+    embedding, chat = (orjson.loads(attempt.body) for attempt in worker.model.attempts)
+    of_query = len(orjson.dumps(embedding))
+    limit = chat["inferenceConfig"]["maxTokens"]
+    assert bound_of_converse(chat, CLAUDE).tokens + limit + of_query <= reserved.worst_tokens
+
+
+def test_passages_that_do_not_fit_are_left_out_from_the_worst_on() -> None:
+    wide = "𝄞" * CHUNK_CHARS_MAX  # four bytes a character; three are reserved
+    found = [passage("best " + wide[:-5]), passage("good " + wide[:-5]), passage("last")]
+    worker, made = answers(Shelf({"tnt_acme": found}), EMBEDDED, converse_reply("[1] [2] [3]"))
+    answer = ask(made, top_k=3)
+    sent = worker.model.attempts[1].body.decode()
+    assert "best" in sent
+    assert [c.number for c in answer.citations] == list(range(1, len(answer.citations) + 1))
+    assert len(answer.citations) == sent.count("</passage>")
+
+
+def test_without_documents_nothing_is_embedded_and_the_call_is_released() -> None:
+    worker, made = answers(Shelf(), converse_reply(NOT_IN_DOCUMENTS))
+    answer = ask(made)
+    assert rows(worker) == [(0, 1, "released"), (1, 1, "settled")]
+    assert answer.charge == Decimal("0.0315")
+    assert answer.citations == []
+
+
+@pytest.mark.parametrize(
+    ("shelf", "script", "told", "left"),
+    [
+        (Shelf(no_manifest=OUTAGE), [], errors.Unavailable, [(0, 1, "released")]),
+        (Shelf({"tnt_acme": []}, OUTAGE), [EMBEDDED], errors.Unavailable, [(0, 1, "settled")]),
+        (Shelf(no_manifest=RuntimeError("ours")), [], RuntimeError, [(0, 1, "released")]),
+        (
+            Shelf({"tnt_acme": []}),
+            [EMBEDDED, reply({"output": {}, "usage": {"inputTokens": 1, "outputTokens": 1}})],
+            errors.UpstreamRubbish,
+            [(0, 1, "settled"), (1, 1, "settled")],
+        ),
+    ],
+)
+def test_whatever_ends_it_all_is_settled(
+    shelf: Shelf, script: list[Script], told: type[Exception], left: list[tuple[int, int, str]]
+) -> None:
+    worker, made = answers(shelf, *script)
+    with pytest.raises(told):
+        ask(made)
+    assert rows(worker) == left
+
+
+def streamed(shelf: Shelf, *script: Script) -> tuple[Core, list[str], Answer | None]:
+    async def walk() -> tuple[Core, list[str], Answer | None]:
+        worker, made = answers(shelf, *script)
+        stream = await made.stream(context(ACME), "What is a tenant?", None, 3, None)
+        texts = [text async for text in stream.texts]
+        await worker.tasks.drain(60_000)
+        return worker, texts, stream.result
+
+    return run(walk())
+
+
+def test_a_streamed_answer_cites_and_is_settled_before_its_end() -> None:
+    stream = ScriptedStream([delta("It rents "), delta("[1]."), metadata()])
+    worker, texts, result = streamed(Shelf({"tnt_acme": [passage("rents")]}), EMBEDDED, stream)
+    assert texts == ["It rents ", "[1]."]
+    assert result is not None
+    assert (result.answer, [c.number for c in result.citations]) == ("It rents [1].", [1])
+    assert result.charge > Decimal("0.0315")
+    assert rows(worker) == [(0, 1, "settled"), (1, 1, "settled")]
+
+
+@pytest.mark.parametrize(
+    "payload", [{}, {"delta": None}, {"delta": {"text": 5}}, {"delta": "text"}]
+)
+def test_a_delta_that_cannot_be_read_is_rubbish(payload: dict[str, Any]) -> None:
+    stream = ScriptedStream([event("contentBlockDelta", payload), metadata()])
+    with pytest.raises(errors.UpstreamRubbish):
+        streamed(Shelf({"tnt_acme": []}), EMBEDDED, stream)
+
+
+@pytest.mark.parametrize(
+    ("shelf", "told", "left"),
+    [
+        (Shelf(no_manifest=OUTAGE), errors.Unavailable, [(0, 1, "released")]),
+        (Shelf(no_manifest=RuntimeError("ours")), errors.TenantryError, [(0, 1, "released")]),
+        (Shelf({"tnt_acme": []}, OUTAGE), errors.Unavailable, [(0, 1, "settled")]),
+    ],
+)
+def test_a_stream_that_never_begins_says_so_and_is_settled(
+    shelf: Shelf, told: type[Exception], left: list[tuple[int, int, str]]
+) -> None:
+    async def walk() -> Core:
+        worker, made = answers(shelf, EMBEDDED)
+        with pytest.raises(told):
+            await made.stream(context(ACME), "What is a tenant?", None, 3, None)
+        await worker.tasks.drain(60_000)
+        return worker
+
+    assert rows(run(walk())) == left
+
+
+def test_a_client_that_leaves_cancels_nothing() -> None:
+    async def walk() -> Core:
+        arrived, answered = asyncio.Event(), asyncio.Event()
+
+        async def slow(_: Any) -> Any:
+            arrived.set()
+            await answered.wait()
+            return converse_reply()
+
+        worker, made = answers(Shelf({"tnt_acme": []}), EMBEDDED, slow)
+        client = asyncio.create_task(made.answer(context(ACME), "What?", None, 3, None))
+        await arrived.wait()
+        client.cancel()
+        await asyncio.gather(client, return_exceptions=True)
+        answered.set()
+        await worker.tasks.drain(60_000)
+        return worker
+
+    assert rows(run(walk())) == [(0, 1, "settled"), (1, 1, "settled")]
