@@ -8,10 +8,12 @@ import os
 import selectors
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -20,6 +22,7 @@ STOP_S = 20.0
 EVENTUALLY_S = 30.0
 DEFAULT_REGION = "us-east-1"
 Result = TypeVar("Result")
+_making = threading.Lock()  # boto3 sessions make one client at a time
 
 
 @dataclass(frozen=True)
@@ -47,6 +50,7 @@ class Emulator:
         self.data_dir = Path(ready["data_dir"])
         document = json.loads((self.data_dir / "accounts.json").read_text())
         self.accounts = [_account(account) for account in document["accounts"]]
+        self._clients: dict[Hashable, Any] = {}
 
     @property
     def pool(self) -> EmulatedAccount:
@@ -64,21 +68,33 @@ class Emulator:
         region: str = DEFAULT_REGION,
         **config: Any,
     ) -> Any:
-        """An unmodified boto3 client that signs with the account's access key."""
-        import boto3
+        """An unmodified boto3 client that signs with the account's access key.
+
+        Clients are safe to share and slow to make, so that equal ones are one.
+        """
         from botocore.config import Config
 
         account = account or self.pool
         settings = {"retries": {"total_max_attempts": 1}, "signature_version": "v4", **config}
-        return boto3.Session().client(
-            service,
-            region_name=region,
-            endpoint_url=self.url,
-            aws_access_key_id=account.access_key_id,
-            aws_secret_access_key=account.secret_access_key,
-            aws_session_token=account.session_token,
-            config=Config(**settings),
+        return self.kept(
+            (service, account, region, repr(sorted(settings.items()))),
+            lambda: _session().client(
+                service,
+                region_name=region,
+                endpoint_url=self.url,
+                aws_access_key_id=account.access_key_id,
+                aws_secret_access_key=account.secret_access_key,
+                aws_session_token=account.session_token,
+                config=Config(**settings),
+            ),
         )
+
+    def kept(self, name: Hashable, make: Callable[[], Any]) -> Any:
+        """The client of that name, made once and closed with the emulator."""
+        with _making:
+            if name not in self._clients:
+                self._clients[name] = make()
+            return self._clients[name]
 
     def own(self, method: str, path: str, body: Any = None) -> Any:
         """Calls `/_emulator/<path>` and returns the decoded answer."""
@@ -112,6 +128,8 @@ class Emulator:
 
     def stop(self) -> int:
         """SIGTERM; returns the exit status."""
+        while self._clients:
+            self._clients.popitem()[1].close()
         if self.process.poll() is None:
             self.process.terminate()
         try:
@@ -128,6 +146,14 @@ class Emulator:
 
     def __exit__(self, *_: object) -> None:
         self.stop()
+
+
+@cache
+def _session() -> Any:
+    """One for all clients: it reads botocore's service models once."""
+    import boto3
+
+    return boto3.Session()
 
 
 def start_emulator(

@@ -1,4 +1,4 @@
-"""Emulators that several tests of one module share."""
+"""The emulator that the tests of one worker share."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -6,12 +6,14 @@ from pathlib import Path
 import pytest
 from tests.support.emulator import Emulator, start_emulator
 
+ANSWER = " ".join(f"word{number}" for number in range(60))  # long enough to break off
 
-@pytest.fixture(scope="module")
+
+@pytest.fixture(scope="session")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
     """An emulator in fixed mode; tests tell their calls apart by request id or metadata."""
     folder: Path = tmp_path_factory.mktemp("emulator")
-    with start_emulator(folder) as emulator:
+    with start_emulator(folder, fixed_answer=ANSWER) as emulator:
         yield emulator
 
 

@@ -9,18 +9,11 @@ from contextlib import closing
 import pytest
 from botocore.eventstream import ChecksumMismatch
 from botocore.exceptions import ClientError, EventStreamError, ReadTimeoutError
-from tests.support.emulator import eventually, start_emulator
+from tests.support.emulator import eventually
 
 NOVA = "amazon.nova-lite-v1:0"
 CLAUDE = "anthropic.claude-sonnet-4-5-20250929-v1:0"
 HELLO = [{"role": "user", "content": [{"text": "Say hello."}]}]
-ANSWER = " ".join(f"word{number}" for number in range(60))
-
-
-@pytest.fixture(scope="module")
-def shared(tmp_path_factory):
-    with start_emulator(tmp_path_factory.mktemp("faults"), fixed_answer=ANSWER) as emulator:
-        yield emulator
 
 
 @pytest.fixture

@@ -31,12 +31,15 @@ def client(request, emulator, account, monkeypatch):
     if request.param == "sigv4-http":
         return emulator.client(account=account)
     monkeypatch.setenv("AWS_BEARER_TOKEN_BEDROCK", account.bearer_key)
-    return boto3.Session().client(
-        "bedrock-runtime",
-        region_name="us-east-1",
-        endpoint_url=emulator.https_url,
-        verify=str(emulator.ca_bundle),
-        config=Config(retries={"total_max_attempts": 1}),
+    return emulator.kept(
+        f"bearer of {account.id}",
+        lambda: boto3.Session().client(
+            "bedrock-runtime",
+            region_name="us-east-1",
+            endpoint_url=emulator.https_url,
+            verify=str(emulator.ca_bundle),
+            config=Config(retries={"total_max_attempts": 1}),
+        ),
     )
 
 
