@@ -19,6 +19,7 @@ from tenantry.ports.admission import AttemptOutcome
 from tenantry.ports.model import Failure
 
 TIER_HEADER = "x-amzn-bedrock-service-tier"
+ERROR_CHARS_MAX = 256
 TRUNCATED = "truncated"  # the client left before the end
 
 
@@ -87,7 +88,7 @@ def failed(failure: Failure, *, call: int, attempt: int) -> AttemptOutcome:
         end="unknown" if failure.maybe_billed else "released",
         charged=False,
         upstream_request_id=failure.request_id,
-        error=failure.error_type or str(failure.kind),
+        error=_named(failure.error_type or str(failure.kind)),
     )
 
 
@@ -115,6 +116,11 @@ def unknown(
         usage=estimate,
         charged=charged,
         upstream_request_id=upstream_request_id,
-        error=error,
+        error=None if error is None else _named(error),
         flags=frozenset({TRUNCATED}) if charged else frozenset(),
     )
+
+
+def _named(error: str) -> str:
+    """Upstream's word for a failure, as a store can take it: it may be rubbish."""
+    return (error if error.isprintable() else ascii(error))[:ERROR_CHARS_MAX]

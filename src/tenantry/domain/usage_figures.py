@@ -140,7 +140,7 @@ def numeric_members(members: object) -> RawMembers:
         left_bytes -= len(name.encode(errors="replace")) + len(str(value)) + 8
         if left_bytes < 0:
             break
-        kept[name] = value
+        kept[name if name.isprintable() else ascii(name)] = value  # no store takes a NUL
     return kept
 
 

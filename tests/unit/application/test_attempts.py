@@ -20,13 +20,16 @@ from tests.support.scripted import (
     metadata,
     reply,
     throttled,
+    usage,
 )
 from tests.support.skipping import run
 
+from tenantry.application.admission import to_error
 from tenantry.application.attempts import FAILED_ATTEMPTS_MAX, THROTTLED_ATTEMPTS_MAX
 from tenantry.application.calls import ChatCall, Completed
+from tenantry.application.owned_tasks import OwnedTasks
 from tenantry.domain import errors
-from tenantry.ports.admission import AttemptOutcome
+from tenantry.ports.admission import AttemptOutcome, Refused
 from tenantry.ports.model import Attempt, Failure, FailureKind
 
 ACME = principal("acme")
@@ -214,6 +217,20 @@ def test_an_answer_that_nobody_can_read_is_our_waste(document: Any) -> None:
     assert outcome.rated.cost > 0
 
 
+def test_rubbish_never_becomes_a_row_that_no_store_takes() -> None:
+    named = Failure(FailureKind.FAILED, True, "it failed", 424, "a\x00b" + "x" * 5_000)
+    worker = core(named, named)
+    with pytest.raises(errors.UpstreamFailed):
+        ask(worker)
+    counted = {**usage(), "a\x00b": 7}
+    other = core(reply({"output": {}, "usage": counted}))
+    ask(other)
+    for outcome in (*worker.admission.outcomes, *other.admission.outcomes):
+        assert len(outcome.error or "") <= 256
+        assert (outcome.error or "").isprintable()
+        assert all(name.isprintable() for name in outcome.raw)
+
+
 @pytest.mark.parametrize(
     "counts", [None, {}, {"inputTokens": -1, "outputTokens": 1}, {"inputTokens": "1e9"}]
 )
@@ -273,6 +290,30 @@ def test_latency_that_has_no_price_is_refused() -> None:
     with pytest.raises(errors.ModelUnpriced):
         ask(worker, ChatCall("InvokeModel", "claude", NATIVE, headers))
     assert worker.admission.reservations == []
+
+
+@pytest.mark.parametrize(
+    ("limit", "told"),
+    [("tenant day cost", "guard"), ("plan month charge", "plan month charge")],
+)
+def test_a_guard_in_provider_cost_is_not_told(limit: str, told: str) -> None:
+    refusal = to_error(Refused("budget", limit, None, None))
+    assert isinstance(refusal, errors.BudgetExceeded)
+    assert (refusal.limit, refusal.message) == (told, f"budget {told} is spent")
+
+
+def test_a_fault_is_logged_without_what_it_says(caplog: pytest.LogCaptureFixture) -> None:
+    async def fail() -> None:
+        raise ValueError("the patient's name")
+
+    async def walk() -> None:
+        tasks = OwnedTasks()
+        with pytest.raises(ValueError, match="patient"):
+            await tasks.start(fail(), name="complete")
+
+    run(walk())
+    assert "owned task complete: ValueError at " in caplog.text
+    assert "patient" not in caplog.text
 
 
 def test_a_ledger_that_is_away_shows_nothing_and_gets_our_waste_later() -> None:
