@@ -84,5 +84,6 @@ def test_case_30_the_command_line_says_what_is_wrong(metered: MeteredStack, tmp_
         env={"TENANTRY_HOME": str(metered.home), "PATH": "/usr/bin:/bin", "HOME": str(tmp_path)},
     )
     assert done.returncode == 1, done.stderr
-    assert "service_tiers_allowed" in done.stderr
+    assert "tier" in done.stderr
+    assert "gold" in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
