@@ -19,6 +19,7 @@ from tenantry.domain.tenant import Principal
 from tenantry.ports.admission import AdmissionPort, Admitted, Intent, Refused, Reservation
 from tenantry.ports.directory import Directory
 
+_COST = " cost"  # ends the name of a budget whose basis is the provider's cost
 STALE_TRIES = 3  # a plan or price that changes more often than this in one request is an outage
 
 
@@ -128,8 +129,11 @@ def _reservation(
 
 def to_error(refused: Refused) -> errors.TenantryError:
     """What the caller is told. Exhaustive over `RefusalCode`."""
+    limit = refused.limit
+    if limit is not None and limit.endswith(_COST):
+        limit = "guard"  # an operator's, in provider cost: no tenant learns whose or of what
     told: dict[str, Any] = {
-        "limit": refused.limit,
+        "limit": limit,
         "retry_after_ms": refused.retry_after_ms,
         "resets_at": refused.resets_at.isoformat() if refused.resets_at else None,
     }
@@ -145,7 +149,7 @@ def to_error(refused: Refused) -> errors.TenantryError:
         case "requests_per_day":
             return errors.QuotaExceeded(f"limit {refused.limit} is used up", **told)
         case "budget":
-            return errors.BudgetExceeded(f"budget {refused.limit} is spent", **told)
+            return errors.BudgetExceeded(f"budget {limit} is spent", **told)
         case "larger_than_limit":
             return errors.LargerThanLimit(f"the request is larger than {refused.limit} allows")
         case "tenant_suspended":

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import traceback
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
 from tenantry.domain.errors import TenantryError, Unavailable
 
 OWNED_TASKS_MAX = 10_000  # a worker's calls under way, read or abandoned
+PLACES_LOGGED = 5  # of the calls that led to a failure
 _log = logging.getLogger(__name__)
 T = TypeVar("T")
 
@@ -51,4 +53,7 @@ class OwnedTasks:
         if isinstance(failure, TenantryError):  # told to whoever waits
             _log.debug("owned task %s ended with %s", task.get_name(), type(failure).__name__)
         else:
-            _log.error("owned task %s failed", task.get_name(), exc_info=failure)
+            # Content could be in the message of an exception: only its kind and place are logged.
+            places = reversed(traceback.extract_tb(failure.__traceback__)[-PLACES_LOGGED:])
+            where = " < ".join(f"{place.filename}:{place.lineno}" for place in places)
+            _log.error("owned task %s: %s at %s", task.get_name(), type(failure).__name__, where)
