@@ -55,6 +55,9 @@ docs: $(VENV)/.dev ## check that docs name what exists and every link resolves
 bench-%: $(VENV)/.dev ## run a benchmark: bench-gateway, bench-admission, ...
 	@$(BIN)/python -m benchmarks.$(subst -,_,$*)
 
+conformance-aws: $(VENV)/.dev ## the conformance suite against Bedrock itself, where there are AWS credentials
+	@$(BIN)/python -m tests.conformance
+
 check-lock: ## locks hold names, markers and hashes only
 	@! grep -nE '://|^--|^-e|^\.|file:' locks/*.txt
 
