@@ -19,7 +19,7 @@
     │   ├── IdempotencyInFlight, ResultNotKept 409
     │   └── IdempotencyMismatch ............. 422
     ├── Unavailable ........... 503  ledger, database, disk
-    │   └── Corrupt ............... sealed data that does not open: changed, swapped or of another key
+    │   └── Corrupt ............... sealed data that does not open: changed, swapped or foreign
     └── UpstreamFailed
         ├── UpstreamThrottled 429, UpstreamTimeout 408, UpstreamUnavailable 503
         ├── UpstreamRefused  (its own 4xx, passed on)
