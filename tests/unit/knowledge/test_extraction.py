@@ -35,6 +35,22 @@ def extract(data: bytes, content_type: str = "", name: str = "") -> Extracted:
     return asyncio.run(run())
 
 
+def test_html_that_is_nested_for_ever_ends_with_its_process() -> None:
+    """Its time grows with the square of its depth: hours, in a thread that nobody can stop."""
+
+    async def run() -> None:
+        with pytest.raises(Unreadable, match="takes longer"):
+            await FileExtractor(wall_s=2).extract(b"<div>" * 300_000 + b"x", HTML, "")
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("declared", [f"{HTML}; charset=windows-1252", f"{HTML}; charset=\x00\n"])
+def test_html_is_read_by_its_declared_charset(declared: str) -> None:
+    text = extract(b"<p>caf\xe9" if "1252" in declared else "<p>caf\u00e9".encode(), declared).text
+    assert text == "caf\u00e9"
+
+
 def test_text_keeps_every_character_and_normalises_line_ends() -> None:
     assert extract("a\r\nb\rc\n𝒳é".encode(), TEXT).text == "a\nb\nc\n𝒳é"
     assert extract(b"\xef\xbb\xbfabc", TEXT).text == "abc"

@@ -1,11 +1,14 @@
-"""Text of any supported file: plain types in a thread, PDF and DOCX in a process of their own."""
+"""Text of any supported file: plain text in a thread, all that is parsed in a process of its own.
+
+HTML too: its tree builder is quadratic in nesting, so that one page of a megabyte takes minutes.
+"""
 
 from __future__ import annotations
 
 import asyncio
 
 from tenantry.adapters.extraction import content_type as types
-from tenantry.adapters.extraction import html, plain, worker_client
+from tenantry.adapters.extraction import plain, worker_client
 from tenantry.adapters.extraction.worker_limits import (
     TEXT_CHARS_MAX,
     WALL_S_MAX,
@@ -14,6 +17,8 @@ from tenantry.adapters.extraction.worker_limits import (
 from tenantry.domain.errors import TooLarge, Unreadable
 from tenantry.domain.upload import check_size
 from tenantry.ports.extraction import Extracted
+
+_PARSED = {types.PDF: "pdf", types.DOCX: "docx", types.HTML: "html"}
 
 
 class FileExtractor:
@@ -29,12 +34,11 @@ class FileExtractor:
         check_size(len(data))
         kind = types.resolve(data, content_type, file_name)
         pages = None
-        if kind in (types.PDF, types.DOCX):
+        if kind in _PARSED:
             async with self._workers:
-                name = "pdf" if kind == types.PDF else "docx"
-                text, pages = await worker_client.parse(name, data, wall_s=self._wall_s)
-        elif kind == types.HTML:
-            text = await asyncio.to_thread(html.to_text, data, content_type)
+                text, pages = await worker_client.parse(
+                    _PARSED[kind], data, content_type, wall_s=self._wall_s
+                )
         else:
             text = await asyncio.to_thread(plain.decode, data, content_type)
         if len(text) > TEXT_CHARS_MAX:

@@ -1,4 +1,4 @@
-"""One parse in one process: `python -m tenantry.adapters.extraction.worker pdf|docx`.
+"""One parse in one process: `python -m tenantry.adapters.extraction.worker pdf|docx|html TYPE`.
 
 Reads the file from stdin; writes one line of JSON, `{"pages"}` or `{"code", "message"}`, and after
 a `{"pages"}` line the text in UTF-8. It has no environment, writes no files and leaves no core.
@@ -21,7 +21,7 @@ def main() -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     text, pages = "", None
     try:
-        text, pages = _parse(sys.argv[1], sys.stdin.buffer.read())
+        text, pages = _parse(sys.argv[1], sys.stdin.buffer.read(), sys.argv[2])
         line: dict[str, object] = {"pages": pages}
     except TenantryError as error:
         line = {"code": error.code, "message": error.message}
@@ -32,11 +32,15 @@ def main() -> None:
     out.flush()
 
 
-def _parse(kind: str, data: bytes) -> tuple[str, int | None]:
+def _parse(kind: str, data: bytes, declared: str) -> tuple[str, int | None]:
     if kind == "pdf":
         from tenantry.adapters.extraction import pdf
 
         return pdf.to_text(data)
+    if kind == "html":
+        from tenantry.adapters.extraction import html
+
+        return html.to_text(data, declared), None
     from tenantry.adapters.extraction import docx
 
     return docx.to_text(data), None

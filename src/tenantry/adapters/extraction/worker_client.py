@@ -14,8 +14,13 @@ _MODULE = "tenantry.adapters.extraction.worker"
 _REFUSALS = {error.code: error for error in (Unreadable, TooLarge, UnsupportedMedia)}
 
 
-async def parse(kind: str, data: bytes, *, wall_s: float = WALL_S_MAX) -> tuple[str, int | None]:
-    """The text and page count of a PDF or DOCX. Unreadable, TooLarge, UnsupportedMedia."""
+async def parse(
+    kind: str, data: bytes, declared: str = "", *, wall_s: float = WALL_S_MAX
+) -> tuple[str, int | None]:
+    """The text and page count of a `pdf`, `docx` or `html`, whose charset `declared` may name.
+
+    Raises Unreadable, TooLarge, UnsupportedMedia.
+    """
     try:
         process = await asyncio.create_subprocess_exec(
             sys.executable,
@@ -23,6 +28,7 @@ async def parse(kind: str, data: bytes, *, wall_s: float = WALL_S_MAX) -> tuple[
             "-m",
             _MODULE,
             kind,
+            declared if declared.isprintable() else "",
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.DEVNULL,
