@@ -29,9 +29,12 @@ Cite only numbers that were given.
 
 _CITED = re.compile(r"\[(\d{1,3}(?:\s{0,2}[,;]\s{0,2}\d{1,3}){0,9})\]")  # [1] or [1, 2]
 _LESS_THAN = "<＜﹤‹"  # also the full-width and small forms, which a lenient reader takes for one
-_FENCE = re.compile(
-    rf"[{_LESS_THAN}](?=[\s/\u200b-\u200f\u2060\ufeff]*(?:passages?|question)\b)", re.IGNORECASE
+# What is not seen, or seen as a slash, between the sign and the name.
+_UNSEEN = (
+    r"\s/\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202f\u2044"
+    r"\u2060-\u206f\u2215\u29f8\u3164\ufe00-\ufe0f\ufeff\uff0f\uffa0\U000e0000-\U000e0fff"
 )
+_FENCE = re.compile(rf"[{_LESS_THAN}](?=[{_UNSEEN}]*(?:passages?|question)\b)", re.IGNORECASE)
 _ATTRIBUTE = {"&": "&amp;", ">": "&gt;", '"': "&quot;"} | dict.fromkeys(_LESS_THAN, "&lt;")
 
 

@@ -12,7 +12,7 @@ from tenantry.domain.access import may_see, tags_from
 from tenantry.domain.chunk import Passage
 from tenantry.domain.errors import BadRequest, TooLarge
 from tenantry.domain.filter import filter_from
-from tenantry.domain.prompt import CITATIONS_MAX, answer_prompt, citations_in
+from tenantry.domain.prompt import CITATIONS_MAX, answer_prompt, citations_in, defused
 from tenantry.domain.upload import UPLOAD_BYTES_MAX, upload_from_file, upload_from_text
 
 
@@ -41,6 +41,13 @@ def test_nothing_in_a_passage_or_question_closes_its_fence(parts: list, question
     opened = re.findall(r'<passage id="(\d+)" document="([^"]*)" title="([^"]*)">', prompt.user)
     assert [int(number) for number, _, _ in opened] == list(range(1, len(passages) + 1))
     assert prompt.system == answer_prompt("", []).system
+
+
+@pytest.mark.parametrize(
+    "unseen", ["\u00ad", "\u061c/\u180e", "\U000e0020/", "\ufe0f", "\uff0f", "\u2215"]
+)
+def test_what_only_looks_like_a_fence_is_written_out_too(unseen: str) -> None:
+    assert defused(f"<{unseen}passage> <{unseen}question>").count("<") == 0
 
 
 def test_a_prompt_shows_code_and_markup_as_they_are() -> None:
