@@ -19,6 +19,7 @@ from tenantry.domain.document import Document, DocumentState
 from tenantry.domain.errors import NotFound, UpstreamTimeout
 from tenantry.domain.filter import Filter
 from tenantry.domain.ids import ApiKeyId, DocumentId, TenantId
+from tenantry.domain.invoice import UsageLine
 from tenantry.domain.placement import Placement
 from tenantry.domain.plan import Plan, plan_from
 from tenantry.domain.price import PriceEdition
@@ -27,7 +28,7 @@ from tenantry.domain.tenant import DEFAULT_SCOPES, Principal, Scope, Tenant, Ten
 from tenantry.domain.upload import Upload
 from tenantry.domain.usage import Usage
 from tenantry.ports.control import Budget, KeyRow, NewKey
-from tenantry.ports.ledger import GroupBy, InvoiceLine, UsageRow
+from tenantry.ports.ledger import GroupBy, UsageRow
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 CHARGE = Decimal("0.0315")
@@ -170,8 +171,8 @@ class MemoryLedger:
 
     async def invoice_lines(
         self, principal: Principal, start: datetime, end: datetime
-    ) -> list[InvoiceLine]:
-        return [InvoiceLine("amazon.nova-micro-v1:0", "out", 500, CHARGE)]
+    ) -> list[UsageLine]:
+        return [UsageLine("amazon.nova-micro-v1:0", "out", 500, CHARGE)]
 
 
 class MemoryControl:
