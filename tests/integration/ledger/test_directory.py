@@ -20,6 +20,7 @@ from tenantry.domain.errors import (
     Unavailable,
 )
 from tenantry.domain.placement import Placement
+from tenantry.domain.price import PriceError
 from tenantry.domain.tenant import Scope
 
 
@@ -161,6 +162,16 @@ def test_plans_are_versions(database: Database) -> None:
             "standard": changed,
             "other": new,
         }
+
+    in_world(database, body)
+
+
+def test_prices_that_could_not_be_read_again_are_not_stored(database: Database) -> None:
+    async def body(world: World) -> None:
+        endless = Decimal("1.1") ** 20  # more digits than a price book's row may have
+        with pytest.raises(PriceError):
+            await world.control.import_prices(synthetic_prices(endless))
+        assert await world.directory.prices(reload=True) == world.prices
 
     in_world(database, body)
 

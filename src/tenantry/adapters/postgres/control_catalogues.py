@@ -15,6 +15,8 @@ from tenantry.domain.errors import NotFound
 from tenantry.domain.plan import Plan, plan_from, plan_to_json
 from tenantry.domain.price import PriceEdition, edition_to_rows
 
+_UNSTORED = {"version": 0, "source": ""}
+
 
 class ControlCatalogues:
     """Each method runs inside the caller's transaction."""
@@ -66,7 +68,10 @@ class ControlCatalogues:
             await connection.execute(self._sql["upsert_model"], model.id, definition)
 
     async def import_prices(self, connection: Any, edition: PriceEdition) -> PriceEdition:
-        """The same edition twice in a row is one edition."""
+        """The same edition twice in a row is one edition. Raises `PriceError` for what could not
+        be read again: every request reads the edition in force, and the next import this one."""
+        rows = edition_to_rows(edition)
+        catalogues.to_edition({**_UNSTORED, "effective_from": edition.effective_from}, rows)
         await connection.execute(self._sql["lock_catalogues"])
         latest = await connection.fetchrow(self._sql["latest_edition"])
         if latest is not None:
@@ -78,7 +83,6 @@ class ControlCatalogues:
         await connection.execute(
             self._sql["insert_edition"], new.version, new.effective_from, new.source
         )
-        rows = edition_to_rows(new)
         columns = [[row[place] for row in rows] for place in range(5)]
         await connection.execute(self._sql["insert_prices"], new.version, *columns)
         return new
