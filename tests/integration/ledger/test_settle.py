@@ -1,9 +1,11 @@
 """Settlement: each attempt ends once, both books are posted, holds fall free (metering.md)."""
 
 import asyncio
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
+import asyncpg
 import pytest
 from tests.support.ledger import World, in_world, intent
 from tests.support.postgres import Database
@@ -201,6 +203,23 @@ def test_more_than_was_reserved_is_posted_and_flagged(database: Database) -> Non
         assert flags[world.bert.tenant_id] == {"over_reserved"}
         assert flags[world.anna.tenant_id] == {"over_reserved", "overdraft"}
         assert await world.budget("tenant") == (2 * COST, 0)
+
+    in_world(database, body)
+
+
+@pytest.mark.parametrize("book", ["cost", "charge"])
+def test_usage_is_never_a_credit(database: Database, book: str) -> None:
+    """Whatever a worker says: its door to the gate takes amounts, not prices."""
+
+    async def body(world: World) -> None:
+        admitted = await world.admitted()
+        honest = world.outcome(USED)
+        assert honest.rated is not None
+        credit = replace(honest, rated=replace(honest.rated, **{book: Decimal(-1_000)}))
+        with pytest.raises(asyncpg.CheckViolationError):
+            await world.settle(admitted, credit)
+        assert await world.sums() == (0, 0)
+        assert (await world.settle(admitted, honest)).posted
 
     in_world(database, body)
 

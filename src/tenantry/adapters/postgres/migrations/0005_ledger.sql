@@ -16,7 +16,7 @@ CREATE TABLE tenantry.charge_entry (
   kind          text COLLATE "C" NOT NULL CHECK (kind IN ('usage', 'adjustment', 'reversal')),
   debit         text        NOT NULL,
   credit        text        NOT NULL,
-  amount        numeric     NOT NULL,
+  amount        numeric     NOT NULL CHECK (amount >= 0 OR kind <> 'usage'),  -- no worker credits
   currency      text        NOT NULL,
   token_classes text[]      NOT NULL,
   quantities    bigint[]    NOT NULL,
@@ -47,7 +47,7 @@ CREATE TABLE tenantry.cost_entry (
   kind          text COLLATE "C" NOT NULL CHECK (kind IN ('usage', 'adjustment', 'reversal')),
   debit         text        NOT NULL,  -- cost_of_sales, or waste where the customer does not pay
   credit        text        NOT NULL,
-  amount        numeric     NOT NULL,  -- USD
+  amount        numeric     NOT NULL CHECK (amount >= 0 OR kind <> 'usage'),  -- USD
   token_classes text[]      NOT NULL,
   quantities    bigint[]    NOT NULL,
   unit_prices   numeric[]   NOT NULL,
