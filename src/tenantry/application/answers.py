@@ -51,7 +51,7 @@ class Answer:
     answer: str
     citations: Sequence[Citation]
     usage: Usage
-    charge: Decimal
+    charge: Decimal | None  # None: not known yet, and never shown as 0
     currency: str
     request_id: UUID
 
@@ -227,7 +227,7 @@ class Answers:
             text,
             citations_in(text, passages),
             request.usage,
-            request.charge,
+            request.charge if request.priced else None,
             request.principal.tenant.currency,
             ctx.request_id,
         )
@@ -281,7 +281,7 @@ class AnswerStream:
             answer,
             citations_in(answer, self._passages),
             self._streamed.usage,
-            self._streamed.charge or Decimal(0),
+            self._streamed.charge,
             self._streamed.currency,
             self._streamed.request_id,
         )

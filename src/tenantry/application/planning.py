@@ -59,11 +59,9 @@ class Planning:
     async def catalogue(self) -> Catalogue:
         return await self._directory.catalogue()
 
-    async def salt(self, principal: Principal) -> str | None:
-        """The tenant's salt line; None where no cache is shared."""
-        if principal.tenant.placement.kind == "pool":
-            return await self._labels.salt(principal)
-        return None
+    async def salt(self, principal: Principal) -> str:
+        """The tenant's salt line; `chat` uses it where a cache is shared."""
+        return await self._labels.salt(principal)
 
     def resolve(self, principal: Principal, model: str, catalogue: Catalogue) -> Resolved:
         """The model that is named, allowed for this principal."""
@@ -85,7 +83,9 @@ class Planning:
             raise Forbidden(f"the plan does not allow service tier {tier}")
         _refuse_unpriced(principal, chat)
         prepare = prepare_converse if chat.operation.startswith("Converse") else prepare_native
-        prepared = prepare(chat.body, resolved.model, principal.tenant.plan, salt)
+        shared = principal.tenant.placement.kind == "pool"
+        plan = principal.tenant.plan
+        prepared = prepare(chat.body, resolved.model, plan, salt if shared else None)
         planned = self.call(principal, resolved, chat.operation, prepared.bound, tier)
         return PlannedChat(planned, chat, prepared.body)
 

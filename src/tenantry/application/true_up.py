@@ -7,6 +7,7 @@ ends once.
 
 from __future__ import annotations
 
+import logging
 import re
 import uuid
 from collections.abc import Mapping, Sequence
@@ -23,6 +24,7 @@ from tenantry.ports.directory import Directory
 from tenantry.ports.invocation_log import InvocationLog
 from tenantry.ports.ledger import AttemptKey, LedgerKeeper, OpenAttempt
 
+_log = logging.getLogger(__name__)
 KEYS_PER_QUERY = 1_000
 NUMBER_MAX = 32_767  # of a call, of an attempt: as the ledger keeps them
 _ATTEMPT = re.compile(r"([0-9]{1,5}):([0-9]{1,5})", re.ASCII)
@@ -50,24 +52,27 @@ class TrueUp:
         self._keeper = keeper
         self._directory = directory
         self._logs = logs
-        self._read: dict[tuple[str, str], datetime] = {}
+        self._read: dict[str, dict[str, datetime]] = {account: {} for account in logs}
 
     async def read_logs(self, now: datetime, hold: timedelta) -> LogRead:
         """Reads every file that is new since the longest hold began, of every account."""
         since = now - hold
-        self._read = {key: at for key, at in self._read.items() if at >= since}
         files = records = posted = 0
         for account, log in self._logs.items():
-            for name in await log.files(since):
-                if (account, name) in self._read:
+            done = {name: at for name, at in self._read[account].items() if at >= since}
+            self._read[account] = done
+            for name in await log.files(since, done):
+                try:
+                    found = await log.records(name)
+                except OSError as problem:
+                    _log.warning("log file %s cannot be read now: %s", name, problem.strerror)
                     continue
-                found = await log.records(name)
                 count, early = await self._post(found)
                 posted += count
                 files += 1
                 records += len(found)
                 if not early:
-                    self._read[account, name] = now
+                    done[name] = now
         return LogRead(files, records, posted)
 
     async def settle_by_estimate(self, now: datetime, after: timedelta) -> int:

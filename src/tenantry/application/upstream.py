@@ -16,7 +16,6 @@ import orjson
 from tenantry.application.calls import ChatCall
 from tenantry.domain.catalogue import Resolved
 from tenantry.domain.errors import BadRequest, ModelNotAllowed, NotFound, RegionNotAllowed
-from tenantry.domain.model_ids import Scope as RegionScope
 from tenantry.domain.model_ids import parse_model_id
 from tenantry.domain.tenant import Principal
 from tenantry.ports.model import Attempt, Operation, Timeouts, Upstream
@@ -77,10 +76,9 @@ def region_for(principal: Principal, resolved: Resolved) -> str:
             continue
         if region not in allowed:
             raise RegionNotAllowed(f"region {region} is not allowed for this tenant")
-        if reference is not None and reference.scope is not RegionScope.REGIONAL:
-            prefix = reference.profile_prefix or str(reference.scope)
-            if prefix not in allowed:
-                raise RegionNotAllowed(f"profile {prefix} runs outside of the allowed regions")
+        prefix = resolved.profile_prefix
+        if prefix is not None and prefix not in allowed:
+            raise RegionNotAllowed(f"profile {prefix} runs outside of the allowed regions")
     return region
 
 

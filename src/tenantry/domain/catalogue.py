@@ -39,6 +39,12 @@ class Resolved:
     upstream_id: str  # as it goes to Bedrock
     price_key: str  # of the geo profile where one was named, else of the model
 
+    @property
+    def profile_prefix(self) -> str | None:
+        """`eu`, `global`, … where the call runs across regions, also behind a profile's ARN."""
+        own = self.model.price_key
+        return None if self.price_key == own else self.price_key.removesuffix(f".{own}")
+
 
 class Catalogue:
     """Immutable; a change makes a new one with a new `version`."""

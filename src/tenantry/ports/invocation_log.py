@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -14,12 +14,15 @@ class InvocationLog(Protocol):
         """Whether calls of an account are logged here: what is unknown of it can be waited for."""
         ...
 
-    async def files(self, since: datetime) -> Sequence[str]:
-        """Names of files delivered since an instant, oldest first, bounded in number."""
+    async def files(self, since: datetime, done: Container[str]) -> Sequence[str]:
+        """Names of files delivered since an instant and not in `done`: oldest first, bounded in
+        number, so that a listing goes on where the one before ended.
+        """
         ...
 
     async def records(self, name: str) -> Sequence[Mapping[str, Any]]:
         """The records of one file. A line that is not a record is skipped and counted by the
-        implementation; a file cut short gives what is whole.
+        implementation; a file cut short gives what is whole. Raises `OSError` where the file
+        cannot be read now.
         """
         ...

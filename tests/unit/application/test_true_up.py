@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -56,8 +56,8 @@ class Files:
     async def covers(self, account: str) -> bool:
         return account in self.accounts
 
-    async def files(self, since: datetime) -> Sequence[str]:
-        return sorted(self.content)
+    async def files(self, since: datetime, done: Container[str]) -> Sequence[str]:
+        return sorted(name for name in self.content if name not in done)
 
     async def records(self, name: str) -> Sequence[Mapping[str, Any]]:
         self.reads.append(name)

@@ -7,7 +7,7 @@ import asyncio
 import gzip
 import json
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -31,18 +31,18 @@ class FolderLog:
         folder = self._root / account / "log" if self._of_each_account else self._root
         return await asyncio.to_thread(folder.is_dir)
 
-    async def files(self, since: datetime) -> Sequence[str]:
-        return await asyncio.to_thread(self._list, since.timestamp())
+    async def files(self, since: datetime, done: Container[str]) -> Sequence[str]:
+        return await asyncio.to_thread(self._list, since.timestamp(), done)
 
     async def records(self, name: str) -> Sequence[Mapping[str, Any]]:
         return await asyncio.to_thread(self._read, self._root / name)
 
-    def _list(self, since_s: float) -> list[str]:
+    def _list(self, since_s: float, done: Container[str]) -> list[str]:
         found = []
         for path in self._root.glob(self._pattern):
-            delivered_s = path.stat().st_mtime
-            if delivered_s >= since_s:
-                found.append((delivered_s, str(path.relative_to(self._root))))
+            name = str(path.relative_to(self._root))
+            if name not in done and (delivered_s := path.stat().st_mtime) >= since_s:
+                found.append((delivered_s, name))
         return [name for _, name in sorted(found)[:FILES_MAX]]
 
     def _read(self, path: Path) -> list[Mapping[str, Any]]:
@@ -53,7 +53,7 @@ class FolderLog:
                 while left > 0 and (line := lines.readline(left)):
                     left -= len(line)
                     self._keep(records, line)
-        except (OSError, EOFError, zlib.error, UnicodeDecodeError):
+        except (gzip.BadGzipFile, EOFError, zlib.error, UnicodeDecodeError):
             self.skipped_lines += 1
         return records
 

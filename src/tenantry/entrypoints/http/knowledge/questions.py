@@ -58,7 +58,8 @@ async def answer(call: Call) -> Response | StreamingResponse:
         return StreamingResponse(events, dict(sse.HEADERS), stream.leave)
     done = await answers.answer(ctx, asked.question, asked.model, asked.top_k, where)
     response = json_response(from_answer(done))
-    response.headers[CHARGE_HEADER] = charge_text(done.charge, done.currency)
+    if done.charge is not None:
+        response.headers[CHARGE_HEADER] = charge_text(done.charge, done.currency)
     return response
 
 
@@ -74,8 +75,10 @@ async def _events(stream: AnswerStream, request_id: UUID) -> AsyncIterator[bytes
     except TenantryError as failure:
         yield sse.raw_event(to_sse_error(failure, "tenantry", request_id))
         return
-    charge = charge_text(result.charge, result.currency)
-    yield sse.event({**from_answer(result), "tenantry": {"charge": charge}})
+    last = from_answer(result)
+    if result.charge is not None:
+        last["tenantry"] = {"charge": charge_text(result.charge, result.currency)}
+    yield sse.event(last)
     yield sse.DONE
 
 

@@ -60,7 +60,7 @@ def from_answer(answer: Answer) -> dict[str, Any]:
             for citation in answer.citations
         ],
         "usage": from_usage(answer.usage),
-        "charge": plain(answer.charge),
+        "charge": None if answer.charge is None else plain(answer.charge),
         "currency": answer.currency,
         "request_id": str(answer.request_id),
     }
