@@ -1,7 +1,7 @@
 """What Tenantry adds to a chat request before it leaves, and the most that it can then use.
 
 Faithful to what the client sent, but for: `maxTokens` where it is absent, the plan's preamble,
-and in the pool one stable salt line where the request has a cache marker, so that cached
+and in the pool one stable salt line where a prefix may be cached, so that cached
 prefixes are never shared between tenants. Pure: bodies in, bodies out, nothing mutated.
 """
 
@@ -67,7 +67,7 @@ def prepare_converse(body: Body, model: Model, plan: Plan, salt: str | None) -> 
     prepared = dict(body)
     if plan.preamble:
         prepared["system"] = [{"text": plan.preamble}, *_system(prepared)]
-    if salt is not None and bound_of_converse(prepared, model).has_cache_marker:
+    if salt is not None and _may_cache(bound_of_converse(prepared, model), model):
         prepared = _salted_converse(prepared, salt)
     limit = _output_limit(prepared, _CONVERSE_LIMIT, plan, model)
     prepared = _with(prepared, _CONVERSE_LIMIT, limit)
@@ -91,7 +91,7 @@ def prepare_native(body: Body, model: Model, plan: Plan, salt: str | None) -> Pr
     prepared = dict(body)
     if plan.preamble:
         prepared = _native_system(prepared, model, plan.preamble)
-    if salt is not None and bound_of(prepared, model).has_cache_marker:
+    if salt is not None and _may_cache(bound_of(prepared, model), model):
         prepared = _native_system(prepared, model, salt)
         prepared = _salted_native_tools(prepared, model, salt)
     limit = _output_limit(prepared, member, plan, model)
@@ -103,6 +103,11 @@ _BOUND_OF: Mapping[str, Callable[[Body, Model], InputBound]] = {
     "anthropic": bound_of_anthropic,
     "nova": bound_of_converse,
 }
+
+
+def _may_cache(bound: InputBound, model: Model) -> bool:
+    """Whether a prefix may be kept and shared: marked, or kept by the provider unasked."""
+    return bound.has_cache_marker or model.family in GROSS_FAMILIES
 
 
 def _prepared(body: Body, bound: InputBound, limit: int, model: Model) -> Prepared:

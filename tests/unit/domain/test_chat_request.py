@@ -175,6 +175,13 @@ def test_no_salt_without_a_marker_and_none_outside_the_pool() -> None:
     assert prepare_converse(marked, CLAUDE, PLAN, None).body["system"] == marked["system"]
 
 
+def test_a_family_that_caches_unasked_is_salted_in_the_pool_without_a_marker() -> None:
+    assert prepare_converse(ASK, GPT, PLAN, SALT).body["system"] == [{"text": SALT}]
+    assert "system" not in prepare_converse(ASK, GPT, PLAN, None).body
+    native = prepare_native(NATIVE, GPT, PLAN, SALT).body
+    assert native["messages"][0] == {"role": "system", "content": SALT}
+
+
 def test_a_marked_request_of_the_pool_begins_with_its_salt() -> None:
     marked = {**ASK, "system": [{"text": "s"}, POINT]}
     polite = plan(preamble="Be polite.")
