@@ -67,11 +67,12 @@ def prepare_converse(body: Body, model: Model, plan: Plan, salt: str | None) -> 
     prepared = dict(body)
     if plan.preamble:
         prepared["system"] = [{"text": plan.preamble}, *_system(prepared)]
-    if salt is not None and _may_cache(bound_of_converse(prepared, model), model):
+    bound = bound_of_converse(prepared, model)
+    if salt is not None and _may_cache(bound, model):
         prepared = _salted_converse(prepared, salt)
+        bound = bound_of_converse(prepared, model)
     limit = _output_limit(prepared, _CONVERSE_LIMIT, plan, model)
-    prepared = _with(prepared, _CONVERSE_LIMIT, limit)
-    return _prepared(prepared, bound_of_converse(prepared, model), limit, model)
+    return _prepared(_with(prepared, _CONVERSE_LIMIT, limit), bound, limit, model)
 
 
 def prepare_native(body: Body, model: Model, plan: Plan, salt: str | None) -> Prepared:
@@ -91,12 +92,16 @@ def prepare_native(body: Body, model: Model, plan: Plan, salt: str | None) -> Pr
     prepared = dict(body)
     if plan.preamble:
         prepared = _native_system(prepared, model, plan.preamble)
-    if salt is not None and _may_cache(bound_of(prepared, model), model):
+    bound = bound_of(prepared, model)
+    if salt is not None and _may_cache(bound, model):
         prepared = _native_system(prepared, model, salt)
         prepared = _salted_native_tools(prepared, model, salt)
+        bound = bound_of(prepared, model)
     limit = _output_limit(prepared, member, plan, model)
-    prepared = _with(prepared, member, limit)
-    return _prepared(prepared, bound_of(prepared, model), limit, model)
+    limited = _with(prepared, member, limit)
+    if bound_of is bound_of_text_body:  # which counts every byte, the limit's own too
+        bound = bound_of(limited, model)
+    return _prepared(limited, bound, limit, model)
 
 
 _BOUND_OF: Mapping[str, Callable[[Body, Model], InputBound]] = {
