@@ -253,6 +253,54 @@ def test_remaining_says_what_is_left(database: Database) -> None:
     in_world(database, body)
 
 
+def test_a_batch_of_two_tenants_in_any_order(database: Database) -> None:
+    """Each is judged after those before it, and what is written is each tenant's own."""
+
+    async def body(world: World) -> None:
+        one = Decimal("0.0315")
+        await world.plan(monthly_budget=one * 3)
+        for who, amount, hard in ((world.anna, one, True), (world.bert, one, False)):
+            await world.control.set_budget(
+                Budget(who.tenant_id, "user", "carol", "day", "charge", amount, hard)
+            )
+        asked = [
+            world.reservation(world.bert, user_hash="carol"),
+            world.reservation(plan_version=0),
+            world.reservation(user_hash="carol"),
+            world.reservation(world.bert, user_hash="carol"),
+            world.reservation(user_hash="carol"),
+            world.reservation(),
+        ]
+        said = await asyncio.gather(*(world.admission.admit(each) for each in asked))
+        assert [getattr(each, "code", "admitted") for each in said] == [
+            "admitted",
+            "stale_plan",
+            "admitted",
+            "admitted",
+            "budget",
+            "admitted",
+        ]
+        for who in (world.anna, world.bert):
+            assert await world.in_flight(who) == 2
+            assert await world.budget("plan", who) == (0, one * 2)
+        assert await world.budget("user:carol", world.anna) == (0, one)
+        assert await world.budget("user:carol", world.bert) == (0, one * 2)
+        rows = await world.fetch(
+            "SELECT request_id, tenant_id, flags FROM open_request ORDER BY request_id"
+        )
+        assert [tuple(row) for row in rows] == sorted(
+            (asked[at].request_id, who.tenant_id, flags)
+            for at, who, flags in (
+                (0, world.bert, []),
+                (2, world.anna, []),
+                (3, world.bert, ["over_soft_budget"]),
+                (5, world.anna, []),
+            )
+        )
+
+    in_world(database, body)
+
+
 def test_a_batch_with_one_item_that_cannot_be_understood(database: Database) -> None:
     """The others of its batch are admitted all the same."""
 

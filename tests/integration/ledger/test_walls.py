@@ -224,7 +224,7 @@ def test_the_app_cannot_call_the_gates_own_functions(database: Database) -> None
             for call in (
                 "gate_settle(now(), '{}')",
                 "lock_tenants('{}')",
-                "apply_moves('{}')",
+                "apply_moves('{}', '{}')",
                 "post('{}')",
                 "write_off(now(), 1)",
                 "set_budget('x', 'tenant', 'day', 'charge', 1, true)",

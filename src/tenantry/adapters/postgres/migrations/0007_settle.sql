@@ -44,31 +44,29 @@ RETURNS text[] LANGUAGE sql IMMUTABLE AS $$
                'run:' || p_run_id]
 $$;
 
--- The rows are found once, by key, and changed by place: the tenant's lock keeps them there.
-CREATE FUNCTION tenantry.apply_moves(p_moves tenantry.move[]) RETURNS void
-LANGUAGE plpgsql AS $$
+-- Balances and counters follow. Each row is found once, by key, and changed by place: the tenant's
+-- lock keeps it there.
+CREATE FUNCTION tenantry.apply_moves(p_moves tenantry.move[], p_freed tenantry.freed[])
+RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
-  UPDATE tenantry.budget_use u
-  SET settled = u.settled + m.settled, reserved = u.reserved + m.reserved
-  FROM (
-    SELECT b.place,
-           sum(CASE b.basis WHEN 'charge' THEN m.charge ELSE m.cost END) AS settled,
-           sum(CASE b.basis WHEN 'charge' THEN m.held_charge ELSE m.held_cost END) AS reserved
-    FROM unnest(p_moves) m
-    CROSS JOIN LATERAL (
-      SELECT b.ctid AS place, b.basis FROM tenantry.budget_use b
-      WHERE b.tenant_id = m.tenant_id AND b.subject = ANY (m.subjects)
-        AND b.period_end > m.admitted_at AND b.period_start <= m.admitted_at
-      OFFSET 0  -- by index, whatever the statistics say
-    ) b
-    GROUP BY b.place
-  ) m
-  WHERE u.ctid = m.place;
-END $$;
-
-CREATE FUNCTION tenantry.apply_freed(p_freed tenantry.freed[]) RETURNS void
-LANGUAGE plpgsql AS $$
-BEGIN
+  WITH balances AS (
+    UPDATE tenantry.budget_use u
+    SET settled = u.settled + m.settled, reserved = u.reserved + m.reserved
+    FROM (
+      SELECT b.place,
+             sum(CASE b.basis WHEN 'charge' THEN m.charge ELSE m.cost END) AS settled,
+             sum(CASE b.basis WHEN 'charge' THEN m.held_charge ELSE m.held_cost END) AS reserved
+      FROM unnest(p_moves) m
+      CROSS JOIN LATERAL (
+        SELECT b.ctid AS place, b.basis FROM tenantry.budget_use b
+        WHERE b.tenant_id = m.tenant_id AND b.subject = ANY (m.subjects)
+          AND b.period_end > m.admitted_at AND b.period_start <= m.admitted_at
+        OFFSET 0  -- by index, whatever the statistics say
+      ) b
+      GROUP BY b.place
+    ) m
+    WHERE u.ctid = m.place
+  )
   UPDATE tenantry.counter c
   SET in_flight = c.in_flight - f.slots,
       token_slots = f.token_slots,
@@ -289,7 +287,7 @@ BEGIN
          array_agg(ROW(tenant_id, subjects, admitted_at,
            CASE WHEN pays THEN charge ELSE 0 END, cost, 0, 0)::tenantry.move)
   INTO posted, moves FROM posting;
-  PERFORM tenantry.apply_moves(moves);
+  PERFORM tenantry.apply_moves(moves, '{}');
   RETURN posted;
 END $$;
 
@@ -357,8 +355,7 @@ BEGIN
     SELECT s.moves, s.freed INTO ended.moves, ended.freed
     FROM tenantry.shrink_requests(p_settlements, ended.staying, ended.moves, ended.freed) s;
   END IF;
-  PERFORM tenantry.apply_moves(ended.moves);
-  PERFORM tenantry.apply_freed(ended.freed);
+  PERFORM tenantry.apply_moves(ended.moves, ended.freed);
   FOREACH place IN ARRAY coalesce(ended.posted, '{}') LOOP
     result[place] := true;
   END LOOP;

@@ -20,8 +20,19 @@ CREATE TYPE tenantry.verdict AS (
   budget_left numeric
 );
 
+-- What a reservation that is admitted takes over from its tenant.
+CREATE TYPE tenantry.picked AS (
+  day date, period_start timestamptz, currency text, over_soft boolean  -- a soft budget is passed
+);
+-- What a tenant's counter has come to, and where its row lies.
+CREATE TYPE tenantry.counted AS (
+  place tid, day_requests bigint, in_flight bigint, latest_slot bigint, requests_minute bigint,
+  tokens_minute bigint, request_slots bigint[], token_slots bigint[]
+);
+
 GRANT USAGE ON TYPE tenantry.begin_in, tenantry.reservation_in, tenantry.verdict
   TO tenantry_app, tenantry_gate;
+GRANT USAGE ON TYPE tenantry.picked, tenantry.counted TO tenantry_gate;
 
 GRANT CREATE ON SCHEMA tenantry TO tenantry_gate;
 SET LOCAL ROLE tenantry_gate;
@@ -59,17 +70,18 @@ END $$;
 
 -- What admission knows of each reservation before it decides, by tenant and input order. OFFSET 0:
 -- each row is found by its index, whatever the statistics say. A budget's room is what it would
--- have left after this reservation alone; NULL where it has no limit.
+-- have left after this reservation alone; NULL where it has no limit. Places are those of the rows
+-- in their tables: the tenant's lock keeps them there, so that nobody looks for them twice.
 CREATE FUNCTION tenantry.admission_facts(
   p_at timestamptz, p_reservations tenantry.reservation_in[]
 ) RETURNS TABLE (
-  ord bigint, tenant_id text, more boolean, refusal text, worst_tokens bigint,
-  counts boolean, paced boolean, requests_per_day bigint, requests_per_minute bigint,
-  tokens_per_minute bigint, concurrent_requests bigint, counter tenantry.counter,
-  budgets text[], rooms numeric[], worsts numeric[], hard boolean[], ends timestamptz[]
+  ord bigint, tenant_id text, refusal text, worst_tokens bigint, counts boolean, paced boolean,
+  currency text, requests_per_day bigint, requests_per_minute bigint, tokens_per_minute bigint,
+  concurrent_requests bigint, counter tenantry.counter, counter_place tid,
+  budgets text[], places tid[], rooms numeric[], worsts numeric[], hard boolean[],
+  ends timestamptz[]
 ) LANGUAGE sql STABLE AS $$
   SELECT a.ord, a.tenant_id,
-         lead(a.tenant_id) OVER (ORDER BY a.tenant_id COLLATE "C", a.ord) = a.tenant_id,
          CASE
            WHEN t.status IS NULL THEN 'tenant_unknown'
            WHEN t.status <> 'active' THEN 'tenant_suspended'
@@ -87,19 +99,21 @@ CREATE FUNCTION tenantry.admission_facts(
            WHEN a.paced_by_minute AND p.tokens_per_minute > 0
              AND a.worst_tokens > p.tokens_per_minute THEN 'larger_than_limit'
          END,
-         a.worst_tokens, a.counts_as_request, a.paced_by_minute, p.requests_per_day,
-         p.requests_per_minute, p.tokens_per_minute, p.concurrent_requests, c.counter,
-         b.budgets, b.rooms, b.worsts, b.hard, b.ends
+         a.worst_tokens, a.counts_as_request, a.paced_by_minute, t.currency, p.requests_per_day,
+         p.requests_per_minute, p.tokens_per_minute, p.concurrent_requests, c.counter, c.place,
+         b.budgets, b.places, b.rooms, b.worsts, b.hard, b.ends
   FROM unnest(p_reservations) WITH ORDINALITY AS a (
          request_id, tenant_id, api_key_id, plan_version, price_version, worst_tokens,
          worst_cost, worst_charge, user_hash, run_id, tags, counts_as_request,
          paced_by_minute, call, attempt, operation, model, price_key, account, region,
          deadline_ms, pinned, ord)
   LEFT JOIN LATERAL (
-    SELECT t.status, t.plan FROM tenantry.tenant t WHERE t.tenant_id = a.tenant_id OFFSET 0
+    SELECT t.status, t.plan, t.currency FROM tenantry.tenant t
+    WHERE t.tenant_id = a.tenant_id OFFSET 0
   ) t ON true
   LEFT JOIN LATERAL (
-    SELECT c AS counter FROM tenantry.counter c WHERE c.tenant_id = a.tenant_id OFFSET 0
+    SELECT c AS counter, c.ctid AS place FROM tenantry.counter c
+    WHERE c.tenant_id = a.tenant_id OFFSET 0
   ) c ON true
   LEFT JOIN LATERAL (
     SELECT p.* FROM tenantry.plan p WHERE p.name = t.plan AND p.superseded_at IS NULL OFFSET 0
@@ -110,12 +124,13 @@ CREATE FUNCTION tenantry.admission_facts(
   ) k ON true
   CROSS JOIN LATERAL (
     SELECT array_agg(u.subject || ' ' || u.period || ' ' || u.basis) AS budgets,
+           array_agg(u.place) AS places,
            array_agg(CASE WHEN u.amount = 0 THEN -1
                           ELSE u.amount - u.settled - u.reserved - u.worst END) AS rooms,
            array_agg(u.worst) AS worsts, array_agg(u.hard) AS hard,
            array_agg(u.period_end) AS ends
     FROM (
-      SELECT u.subject, u.period, u.basis, u.settled, u.reserved, u.period_end,
+      SELECT u.ctid AS place, u.subject, u.period, u.basis, u.settled, u.reserved, u.period_end,
              CASE u.subject WHEN 'plan' THEN p.monthly_budget ELSE u.amount END AS amount,
              CASE u.subject WHEN 'plan' THEN p.budget_hard ELSE u.hard END AS hard,
              CASE u.basis WHEN 'charge' THEN a.worst_charge ELSE a.worst_cost END AS worst
@@ -135,23 +150,24 @@ CREATE FUNCTION tenantry.gate_admit(
   p_at timestamptz, p_boot_id bigint, p_reservations tenantry.reservation_in[]
 ) RETURNS SETOF tenantry.verdict LANGUAGE plpgsql AS $$
 DECLARE
-  now_slot  constant bigint := tenantry.slot_of(p_at);
-  admitted  boolean[] := array_fill(false, ARRAY[cardinality(p_reservations)]);
-  over_soft boolean[] := admitted;  -- a soft budget is passed
-  any_admitted    boolean := false;
-  fresh           boolean := true;  -- the next reservation is of another tenant
+  now_slot        constant bigint := tenantry.slot_of(p_at);
+  -- As p_reservations; NULL for what is not admitted.
+  picked          tenantry.picked[] := array_fill(
+    NULL::tenantry.picked, ARRAY[cardinality(p_reservations)]);
   tenant          tenantry.counter;
-  changed         boolean := false;
+  taken           boolean;  -- something of this tenant was admitted
   window_slot     bigint;
   slot            integer;
-  window_requests   bigint[];
-  window_tokens     bigint[];
+  window_requests bigint[];
+  window_tokens   bigint[];
   now_requests    bigint;
   now_tokens      bigint;
-  now_day    bigint;
-  now_in_flight       bigint;
-  reserved_on     text[];     -- budgets, and what this batch has reserved on each
-  reserved        numeric[];
+  now_day         bigint;
+  now_in_flight   bigint;
+  counters        tenantry.counted[] := '{}';
+  budgets         tid[] := '{}';
+  reserved        numeric[] := '{}';  -- by this batch, on each of the budgets
+  budgets_before  integer;            -- those of other tenants
   place           integer;
   room            numeric;
   code            text;
@@ -163,8 +179,10 @@ DECLARE
   r               record;
 BEGIN
   FOR r IN SELECT * FROM tenantry.admission_facts(p_at, p_reservations) LOOP
-    IF fresh THEN
+    IF tenant.tenant_id IS DISTINCT FROM r.tenant_id THEN
       tenant := r.counter;
+      taken := false;
+      budgets_before := cardinality(budgets);
       window_slot := greatest(tenant.latest_slot, now_slot);
       window_requests := tenant.request_slots;
       window_tokens := tenant.token_slots;
@@ -179,11 +197,7 @@ BEGIN
       slot := window_slot % 11 + 1;
       now_day := tenant.day_requests;
       now_in_flight := tenant.in_flight;
-      reserved_on := '{}';
-      reserved := '{}';
-      changed := false;
     END IF;
-    fresh := r.more IS NOT TRUE;
     code := r.refusal;
     limit_name := code;
     retry_after_ms := NULL;
@@ -220,9 +234,9 @@ BEGIN
       FOR i IN 1 .. coalesce(cardinality(r.rooms), 0) LOOP
         room := r.rooms[i];
         CONTINUE WHEN room IS NULL;
-        place := array_position(reserved_on, r.budgets[i]);
-        IF place IS NOT NULL THEN
-          room := room - reserved[place];
+        IF taken THEN
+          place := array_position(budgets, r.places[i], budgets_before + 1);
+          room := room - coalesce(reserved[place], 0);
         END IF;
         budget_left := least(budget_left, greatest(room, 0));
         IF room < 0 THEN
@@ -239,10 +253,7 @@ BEGIN
 
     IF code IS NULL THEN
       code := 'admitted';
-      changed := true;
-      any_admitted := true;
-      admitted[r.ord] := true;
-      over_soft[r.ord] := soft;
+      picked[r.ord] := (tenant.day, tenant.period_start, r.currency, soft)::tenantry.picked;
       now_in_flight := now_in_flight + 1;
       IF r.counts THEN
         now_day := now_day + 1;
@@ -253,58 +264,45 @@ BEGIN
         now_requests := now_requests + 1;
         now_tokens := now_tokens + r.worst_tokens;
       END IF;
-      IF r.more THEN
-        FOR i IN 1 .. coalesce(cardinality(r.rooms), 0) LOOP
-          place := array_position(reserved_on, r.budgets[i]);
-          IF place IS NULL THEN
-            reserved_on := reserved_on || r.budgets[i];
-            reserved := reserved || r.worsts[i];
-          ELSE
-            reserved[place] := reserved[place] + r.worsts[i];
-          END IF;
-        END LOOP;
-      END IF;
+      FOR i IN 1 .. coalesce(cardinality(r.places), 0) LOOP
+        place := NULL;
+        IF taken THEN
+          place := array_position(budgets, r.places[i], budgets_before + 1);
+        END IF;
+        place := coalesce(place, cardinality(budgets) + 1);
+        budgets[place] := r.places[i];
+        reserved[place] := coalesce(reserved[place], 0) + r.worsts[i];
+      END LOOP;
+      counters[cardinality(counters) + CASE WHEN taken THEN 0 ELSE 1 END] := (r.counter_place,
+        now_day, now_in_flight, window_slot, now_requests, now_tokens, window_requests,
+        window_tokens)::tenantry.counted;
+      taken := true;
     ELSE
       limit_name := coalesce(limit_name, code);
     END IF;
     RETURN NEXT (code, r.ord, NULL, p_at, tenant.period_start, limit_name, retry_after_ms,
       resets_at, r.requests_per_day - now_day, r.requests_per_minute - now_requests,
       r.tokens_per_minute - now_tokens, budget_left)::tenantry.verdict;
-    IF fresh AND changed THEN
-      UPDATE tenantry.counter c
-      SET day_requests = now_day, in_flight = now_in_flight, latest_slot = window_slot,
-          requests_minute = now_requests, tokens_minute = now_tokens,
-          request_slots = window_requests, token_slots = window_tokens
-      WHERE c.tenant_id = r.tenant_id;
-    END IF;
   END LOOP;
-  IF any_admitted THEN
-    PERFORM tenantry.write_admitted(p_at, p_boot_id, p_reservations, admitted, over_soft);
+  IF cardinality(counters) > 0 THEN
+    PERFORM tenantry.write_admitted(
+      p_at, p_boot_id, p_reservations, picked, counters, budgets, reserved);
   END IF;
 END $$;
 
--- The rows of admitted reservations: request, first intent, and what their budgets now hold.
+-- Writes the admitted: request and first intent, and what counters and budgets have come to.
 CREATE FUNCTION tenantry.write_admitted(
   p_at timestamptz, p_boot_id bigint, p_reservations tenantry.reservation_in[],
-  p_admitted boolean[], p_over_soft boolean[]
+  p_picked tenantry.picked[], p_counters tenantry.counted[], p_budgets tid[], p_reserved numeric[]
 ) RETURNS void LANGUAGE plpgsql AS $$
-DECLARE
-  moves tenantry.move[];
 BEGIN
-  WITH picked AS MATERIALIZED (
-    SELECT a.*, p_over_soft[a.ord] AS over_soft, c.day, c.period_start, t.currency
-    FROM unnest(p_reservations) WITH ORDINALITY AS a (
-           request_id, tenant_id, api_key_id, plan_version, price_version, worst_tokens,
-           worst_cost, worst_charge, user_hash, run_id, tags, counts_as_request,
-           paced_by_minute, call, attempt, operation, model, price_key, account, region,
-           deadline_ms, pinned, ord)
-    CROSS JOIN LATERAL (
-      SELECT c.day, c.period_start FROM tenantry.counter c WHERE c.tenant_id = a.tenant_id OFFSET 0
-    ) c
-    CROSS JOIN LATERAL (
-      SELECT t.currency FROM tenantry.tenant t WHERE t.tenant_id = a.tenant_id OFFSET 0
-    ) t
-    WHERE p_admitted[a.ord]
+  WITH admitted AS MATERIALIZED (
+    SELECT * FROM ROWS FROM (unnest(p_reservations), unnest(p_picked)) AS a (
+             request_id, tenant_id, api_key_id, plan_version, price_version, worst_tokens,
+             worst_cost, worst_charge, user_hash, run_id, tags, counts_as_request,
+             paced_by_minute, call, attempt, operation, model, price_key, account, region,
+             deadline_ms, pinned, day, period_start, currency, over_soft)
+    WHERE a.day IS NOT NULL
   ), requests AS (
     INSERT INTO tenantry.open_request (tenant_id, request_id, boot_id, admitted_at, day,
       period_start, api_key_id, user_hash, run_id, tags, currency, plan_version, price_version,
@@ -313,19 +311,25 @@ BEGIN
            a.user_hash, a.run_id, a.tags, a.currency, a.plan_version, a.price_version,
            a.worst_tokens, a.worst_cost, a.worst_charge, a.counts_as_request, a.paced_by_minute,
            CASE WHEN a.over_soft THEN '{over_soft_budget}'::text[] ELSE '{}' END
-    FROM picked a
+    FROM admitted a
   ), intents AS (
     INSERT INTO tenantry.intent (tenant_id, request_id, call, attempt, began_at, deadline_at,
       operation, model, price_key, account, region, pinned)
     SELECT a.tenant_id, a.request_id, a.call, a.attempt, p_at,
            p_at + a.deadline_ms * interval '1 millisecond', a.operation, a.model, a.price_key,
            a.account, a.region, a.pinned
-    FROM picked a
+    FROM admitted a
+  ), counters AS (
+    UPDATE tenantry.counter c
+    SET day_requests = n.day_requests, in_flight = n.in_flight, latest_slot = n.latest_slot,
+        requests_minute = n.requests_minute, tokens_minute = n.tokens_minute,
+        request_slots = n.request_slots, token_slots = n.token_slots
+    FROM unnest(p_counters) n
+    WHERE c.ctid = n.place
   )
-  SELECT array_agg(ROW(a.tenant_id, tenantry.subjects(a.api_key_id, a.user_hash, a.run_id),
-           p_at, 0, 0, a.worst_charge, a.worst_cost)::tenantry.move)
-  INTO moves FROM picked a;
-  PERFORM tenantry.apply_moves(moves);
+  UPDATE tenantry.budget_use u SET reserved = u.reserved + b.reserved
+  FROM unnest(p_budgets, p_reserved) AS b (place, reserved)
+  WHERE u.ctid = b.place;
 END $$;
 
 -- Everything that waits on one worker, decided and written in one commit. Settlements come first,
@@ -342,11 +346,20 @@ SET enable_hashjoin = off
 SET enable_mergejoin = off
 AS $$
 DECLARE
-  at constant timestamptz := tenantry.lock_tenants(ARRAY(
-    SELECT s.tenant_id FROM unnest(p_settlements) s
-    UNION ALL SELECT b.tenant_id FROM unnest(p_begins) b
-    UNION ALL SELECT a.tenant_id FROM unnest(p_reservations) a));
+  tenants text[] := '{}';
+  at      timestamptz;
 BEGIN
+  -- In plain steps: a statement that gathers them would cost the start of an executor.
+  FOR i IN 1 .. cardinality(p_settlements) LOOP
+    tenants[i] := (p_settlements[i]).tenant_id;
+  END LOOP;
+  FOR i IN 1 .. cardinality(p_begins) LOOP
+    tenants := tenants || (p_begins[i]).tenant_id;
+  END LOOP;
+  FOR i IN 1 .. cardinality(p_reservations) LOOP
+    tenants := tenants || (p_reservations[i]).tenant_id;
+  END LOOP;
+  at := tenantry.lock_tenants(tenants);
   IF cardinality(p_settlements) > 0 THEN
     RETURN QUERY SELECT 'settled', s.ord, s.posted, at, NULL::timestamptz, NULL, NULL::integer,
       NULL::timestamptz, NULL::bigint, NULL::bigint, NULL::bigint, NULL::numeric
