@@ -9,12 +9,11 @@ import dataclasses
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any, Literal
 
-
-class PlanError(ValueError):
-    """A plan's definition is wrong; the message names plan and field."""
+from tenantry.domain.overage import overage_from
+from tenantry.domain.plan_values import PlanError, count_of, money_of, texts_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +45,7 @@ class Plan:
     clamp_output: bool = False
     preamble: str = ""
     guardrail: str | None = None  # `<id>:<version>`, mandatory on every call of the plan
-    overage: Mapping[str, Any] = field(default_factory=dict)
+    overage: Mapping[str, Any] = field(default_factory=dict)  # as `domain/overage.py` reads it
     minimum: Decimal = Decimal(0)
 
 
@@ -67,8 +66,6 @@ _TEXTS = ("default_model", "embedding_model", "preamble")
 _FIELDS = {f.name for f in dataclasses.fields(Plan)} - {"name", "version"}
 _TIERS = frozenset({"default", "flex", "priority", "reserved"})  # Bedrock's, on demand
 _GUARDRAIL = re.compile(r"[A-Za-z0-9:/.-]{1,2048}:(?:DRAFT|[0-9]{1,8})", re.ASCII)
-COUNT_MAX = 10**12  # of any limit: what a 64-bit column holds many times over
-MONEY_DIGITS_MAX = 12  # before and after the point: products of them stay exact
 TEXT_CHARS_MAX = 20_000
 
 
@@ -92,17 +89,17 @@ def _value(name: str, key: str, value: object) -> object:
     if value is None and (optional or key == "guardrail"):
         return None
     if key in _LIMITS or key in _COUNTS:
-        return _count(name, key, value)
+        return count_of(name, key, value)
     if key in _MONEY or key in _OPTIONAL_MONEY:
-        return _money(name, key, value)
+        return money_of(name, key, value)
     if key in _OPTIONAL_SETS or key == "service_tiers_allowed":
-        return _set(name, key, value)
+        return texts_of(name, key, value)
     if key in _FLAGS and not isinstance(value, bool):
         raise PlanError(f"plan {name}: {key} must be true or false")
     if key in _TEXTS and (not isinstance(value, str) or len(value) > TEXT_CHARS_MAX):
         raise PlanError(f"plan {name}: {key} must be a text of at most {TEXT_CHARS_MAX} characters")
-    if key == "overage" and not isinstance(value, Mapping):
-        raise PlanError(f"plan {name}: overage must be a table")
+    if key == "overage":
+        overage_from(name, value)
     return value
 
 
@@ -121,41 +118,6 @@ def plan_to_json(plan: Plan) -> dict[str, Any]:
             value = dict(value)
         result[item.name] = value
     return result
-
-
-def _count(name: str, key: str, value: object) -> int:
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise PlanError(f"plan {name}: {key} must be a whole number")
-    if value < 0:
-        raise PlanError(f"plan {name}: {key} must not be negative")
-    if value > COUNT_MAX:
-        raise PlanError(f"plan {name}: {key} is larger than {COUNT_MAX}; leave it out: unlimited")
-    return value
-
-
-def _money(name: str, key: str, value: object) -> Decimal:
-    if isinstance(value, bool) or not isinstance(value, (int, str, Decimal)):
-        raise PlanError(f"plan {name}: {key} must be a decimal in quotes or a whole number")
-    try:
-        amount = Decimal(value)
-    except InvalidOperation:
-        raise PlanError(f"plan {name}: {key} is not a decimal number") from None
-    if not amount.is_finite() or amount < 0:
-        raise PlanError(f"plan {name}: {key} must be finite and not negative")
-    exponent = amount.as_tuple().exponent
-    assert isinstance(exponent, int), "a finite number has an exponent"
-    if exponent < -MONEY_DIGITS_MAX or amount.adjusted() >= MONEY_DIGITS_MAX:
-        raise PlanError(f"plan {name}: {key} has more than {MONEY_DIGITS_MAX} digits on a side")
-    return amount
-
-
-def _set(name: str, key: str, value: object) -> frozenset[str]:
-    """A list of texts; a single text would be a set of its letters."""
-    if not isinstance(value, (list, tuple, frozenset)):
-        raise PlanError(f"plan {name}: {key} must be a list")
-    if not all(isinstance(item, str) and item for item in value):
-        raise PlanError(f"plan {name}: {key} must be a list of texts")
-    return frozenset(value)
 
 
 def _check(plan: Plan) -> None:

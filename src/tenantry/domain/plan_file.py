@@ -8,7 +8,8 @@ from __future__ import annotations
 import tomllib
 from typing import Any
 
-from tenantry.domain.plan import PlanError, plan_from
+from tenantry.domain.plan import plan_from
+from tenantry.domain.plan_values import PlanError
 
 
 def plan_tables_from_toml(text: str) -> dict[str, dict[str, Any]]:

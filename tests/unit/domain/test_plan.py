@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tenantry.domain.plan import COUNT_MAX, PlanError, plan_from, plan_to_json
+from tenantry.domain.plan import plan_from, plan_to_json
+from tenantry.domain.plan_values import COUNT_MAX, PlanError
 
 LIMITS = (
     "requests_per_day",
@@ -113,7 +114,14 @@ PLANS = st.fixed_dictionaries(
         "service_tiers_allowed": st.lists(st.sampled_from(["default", "flex", "priority"])),
         "preamble": st.text(max_size=50),
         "guardrail": st.sampled_from([None, "gr123:1", "gr123:DRAFT"]),
-        "overage": st.dictionaries(st.text(), st.text()),
+        "overage": st.just({})
+        | st.fixed_dictionaries(
+            {
+                "mode": st.sampled_from(["graduated", "volume"]),
+                "steps": st.just([{"up_to": 10, "per_million": "1.50"}, {"per_million": 2}]),
+            },
+            optional={"included": st.integers(0, 10**9)},
+        ),
     },
 )
 

@@ -1,0 +1,48 @@
+"""How single values of a plan are read: strictly, and refused by the name of plan and field."""
+
+from __future__ import annotations
+
+from decimal import Decimal, InvalidOperation
+
+
+class PlanError(ValueError):
+    """A plan's definition is wrong; the message names plan and field."""
+
+
+COUNT_MAX = 10**12  # of any limit: what a 64-bit column holds many times over
+MONEY_DIGITS_MAX = 12  # before and after the point: products of them stay exact
+
+
+def count_of(name: str, key: str, value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise PlanError(f"plan {name}: {key} must be a whole number")
+    if value < 0:
+        raise PlanError(f"plan {name}: {key} must not be negative")
+    if value > COUNT_MAX:
+        raise PlanError(f"plan {name}: {key} is larger than {COUNT_MAX}; leave it out: unlimited")
+    return value
+
+
+def money_of(name: str, key: str, value: object) -> Decimal:
+    if isinstance(value, bool) or not isinstance(value, (int, str, Decimal)):
+        raise PlanError(f"plan {name}: {key} must be a decimal in quotes or a whole number")
+    try:
+        amount = Decimal(value)
+    except InvalidOperation:
+        raise PlanError(f"plan {name}: {key} is not a decimal number") from None
+    if not amount.is_finite() or amount < 0:
+        raise PlanError(f"plan {name}: {key} must be finite and not negative")
+    exponent = amount.as_tuple().exponent
+    assert isinstance(exponent, int), "a finite number has an exponent"
+    if exponent < -MONEY_DIGITS_MAX or amount.adjusted() >= MONEY_DIGITS_MAX:
+        raise PlanError(f"plan {name}: {key} has more than {MONEY_DIGITS_MAX} digits on a side")
+    return amount
+
+
+def texts_of(name: str, key: str, value: object) -> frozenset[str]:
+    """A list of texts; a single text would be a set of its letters."""
+    if not isinstance(value, (list, tuple, frozenset)):
+        raise PlanError(f"plan {name}: {key} must be a list")
+    if not all(isinstance(item, str) and item for item in value):
+        raise PlanError(f"plan {name}: {key} must be a list of texts")
+    return frozenset(value)
