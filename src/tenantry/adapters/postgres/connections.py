@@ -40,6 +40,7 @@ PINNED_SETTINGS = {
     "enable_seqscan": "off",
     "enable_hashjoin": "off",
     "enable_mergejoin": "off",
+    "enable_bitmapscan": "off",
     "jit": "off",
 }
 _CLIENT_GRACE_S = 5.0  # how much later than the server the client gives up on a statement

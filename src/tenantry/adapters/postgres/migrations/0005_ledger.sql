@@ -13,7 +13,7 @@ CREATE TABLE tenantry.charge_entry (
   request_id    uuid        NOT NULL,
   call          smallint    NOT NULL,
   attempt       smallint    NOT NULL,
-  kind          text COLLATE "C" NOT NULL CHECK (kind IN ('usage', 'adjustment', 'reversal')),
+  kind          tenantry.entry_kind NOT NULL,
   debit         text        NOT NULL,
   credit        text        NOT NULL,
   amount        numeric     NOT NULL CHECK (amount >= 0 OR kind <> 'usage'),  -- no worker credits
@@ -44,7 +44,7 @@ CREATE TABLE tenantry.cost_entry (
   request_id    uuid        NOT NULL,
   call          smallint    NOT NULL,
   attempt       smallint    NOT NULL,
-  kind          text COLLATE "C" NOT NULL CHECK (kind IN ('usage', 'adjustment', 'reversal')),
+  kind          tenantry.entry_kind NOT NULL,
   debit         text        NOT NULL,  -- cost_of_sales, or waste where the customer does not pay
   credit        text        NOT NULL,
   amount        numeric     NOT NULL CHECK (amount >= 0 OR kind <> 'usage'),  -- USD
