@@ -13,6 +13,14 @@ settings.register_profile("untimed", deadline=None, suppress_health_check=[Healt
 settings.load_profile("untimed")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--usage-seed",
+        type=int,
+        help="Judge the detector of unusual usage on the 200 tenants of this seed too.",
+    )
+
+
 @pytest.fixture(scope="session")
 def databases() -> Iterator[Databases]:
     """The worker's own PostgreSQL, started when the first test asks for it."""
