@@ -93,7 +93,7 @@ def draft(
         lines.append(
             InvoiceLine(
                 "usage",
-                f"{row.model}: {_CLASS_WORDS.get(row.token_class, row.token_class)}",
+                words_of(row.model, row.token_class),
                 row.model,
                 row.token_class,
                 row.quantity,
@@ -111,6 +111,11 @@ def draft(
         watermark,
         tuple(lines),
     )
+
+
+def words_of(model: str, token_class: str) -> str:
+    """How a line of usage is called."""
+    return f"{model}: {_CLASS_WORDS.get(token_class, token_class)}"
 
 
 _CLASS_WORDS: Mapping[str, str] = {

@@ -1,0 +1,200 @@
+"""From a contract and a period's usage to what is due: pure, and rounded once a line.
+
+1. Fees, pro-rated by civil days: charged ahead for the period; a change credits what is left of
+   the old fee and charges what is left of the new one.
+2. Usage: by list charge, or, where the terms have an overage, tokens by included quantity and
+   steps. List charges of another currency are converted at the rate of the period's first day.
+3. Subtotal: 1 and 2. A line lifts it to the minimum.
+4. Tax on all lines, rounded once; then the prepaid credit, as far as it reaches.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from enum import StrEnum
+from fractions import Fraction
+
+from tenantry.domain import money
+from tenantry.domain.contract import Contract, ContractError, ExchangeRate, Terms
+from tenantry.domain.invoice import UsageLine, words_of
+from tenantry.domain.overage import COUNTED, Overage
+from tenantry.domain.period import Span
+from tenantry.domain.proration import Days, civil_days, part_of, to_currency
+
+
+class LineKind(StrEnum):
+    FEE = "fee"
+    USAGE = "usage"
+    INCLUDED = "included"
+    OVERAGE = "overage"
+    MINIMUM = "minimum"
+
+
+@dataclass(frozen=True, slots=True)
+class StatementLine:
+    kind: LineKind
+    description: str
+    exact: Fraction  # in the contract's currency
+    amount: Decimal  # the exact sum rounded once, half up
+    quantity: int = 1
+    per_million: Decimal | None = None  # an overage's price
+    model: str | None = None
+    token_class: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """What a period comes to, in the contract's currency.
+
+    Invariants: subtotal + true_up is the sum of the lines; with tax it is the total; less the
+    credit it is due. `charges + adjustment` is what is invoiced before tax.
+    """
+
+    currency: str
+    lines: tuple[StatementLine, ...]
+    subtotal: Decimal  # without the line that lifts it to the minimum
+    true_up: Decimal  # that line
+    tax: Decimal
+    total: Decimal
+    credit: Decimal  # of the prepaid credit, used up by this statement
+    due: Decimal  # negative where fees were credited: the customer's
+    charges: Decimal  # list charges of the usage, unrounded: what the ledger already holds
+    rate: ExchangeRate | None  # what converted them
+
+    @property
+    def adjustment(self) -> Decimal:
+        """What the ledger's list charges lack, or have too much, of the sum before tax."""
+        return money.total((self.subtotal, self.true_up, -self.charges))
+
+
+def statement(contract: Contract, period: Span, usage: Sequence[UsageLine]) -> Statement:
+    """The lines and sums of one billing period.
+
+    `usage` is what the ledger holds of the period, by model and token class; its order does not
+    matter. Raises `ContractError`.
+    """
+    days = civil_days(period, contract.zone)
+    in_force = contract.in_force(days)
+    terms = in_force[0][0]
+    covered = Days(in_force[0][1].start, in_force[-1][1].end)
+    rate = contract.usage_rate(days.start)
+    usage = sorted(
+        (_converted(row, rate) for row in usage),
+        key=lambda row: (row.model, row.token_class, row.quantity, row.charge),
+    )
+    lines = [*_fees(contract, in_force, days)]
+    if terms.overage is None:
+        lines += _listed(usage, contract.currency)
+    else:
+        included = int(part_of(terms.overage.included, covered, days))
+        lines += _listed((r for r in usage if r.token_class not in COUNTED), contract.currency)
+        lines += _tiered(usage, terms.overage, included, contract.currency)
+    subtotal = _sum(lines, contract.currency)
+    lines += _minimum(terms, part_of(terms.minimum, covered, days), subtotal, contract.currency)
+    net = _sum(lines, contract.currency)
+    tax = to_currency(Fraction(net) * Fraction(contract.tax_rate), contract.currency)
+    total = money.total((net, tax))
+    credit = money.to_currency(min(contract.prepaid, max(total, money.ZERO)), contract.currency)
+    return Statement(
+        currency=contract.currency,
+        lines=tuple(lines),
+        subtotal=subtotal,
+        true_up=money.total((net, -subtotal)),
+        tax=tax,
+        total=total,
+        credit=credit,
+        due=money.total((total, -credit)),
+        charges=money.total(row.charge for row in usage),
+        rate=rate,
+    )
+
+
+def _sum(lines: Iterable[StatementLine], currency: str) -> Decimal:
+    """Of amounts in whole minor units: shown with all of their digits, also where it is 0."""
+    return money.to_currency(money.total(line.amount for line in lines), currency)
+
+
+def _converted(row: UsageLine, rate: ExchangeRate | None) -> UsageLine:
+    charge = row.charge if rate is None else money.times(row.charge, rate.rate)
+    return UsageLine(row.model, row.token_class, row.quantity, charge)
+
+
+def _fees(
+    contract: Contract, in_force: Sequence[tuple[Terms, Days]], period: Days
+) -> Iterator[StatementLine]:
+    charged: Terms | None = None
+    for terms, days in in_force:
+        left = Days(days.start, period.end)
+        if charged is None or charged.fee != terms.fee:
+            if charged is not None:
+                yield from _fee(charged, left, period, -1, contract.currency)
+            yield from _fee(terms, left, period, 1, contract.currency)
+        charged = terms
+    last, end = in_force[-1][0], in_force[-1][1].end
+    if end < period.end:
+        yield from _fee(last, Days(end, period.end), period, -1, contract.currency)
+
+
+def _fee(
+    terms: Terms, days: Days, period: Days, sign: int, currency: str
+) -> Iterator[StatementLine]:
+    """The fee for some days, or, with sign -1, what is given back of it."""
+    if not terms.fee:
+        return
+    words = f"Plan {terms.plan}"
+    if days != period:
+        words += f", {days.count} of {period.count} days from {days.start}"
+    if sign < 0:
+        words += ", credited"
+    yield _line(LineKind.FEE, words, sign * part_of(terms.fee, days, period), currency)
+
+
+def _listed(usage: Iterable[UsageLine], currency: str) -> Iterator[StatementLine]:
+    for row in usage:
+        words = words_of(row.model, row.token_class)
+        line = _line(LineKind.USAGE, words, Fraction(row.charge), currency, quantity=row.quantity)
+        yield replace(line, model=row.model, token_class=row.token_class)
+
+
+def _tiered(
+    usage: Iterable[UsageLine], overage: Overage, included: int, currency: str
+) -> Iterator[StatementLine]:
+    used = sum(row.quantity for row in usage if row.token_class in COUNTED)
+    if used < 0:
+        raise ContractError(f"a period's usage of {used} tokens has no price")
+    if free := min(used, included):
+        words = f"Included tokens, {free:,} of {included:,}"
+        yield _line(LineKind.INCLUDED, words, Fraction(0), currency, quantity=free)
+    for portion in overage.tiers.portions(used - free):
+        words = f"Tokens beyond {included + portion.after:,}"
+        yield _line(
+            LineKind.OVERAGE,
+            words,
+            Fraction(portion.amount),
+            currency,
+            quantity=portion.quantity,
+            per_million=portion.per_million,
+        )
+
+
+def _minimum(
+    terms: Terms, minimum: Fraction, subtotal: Decimal, currency: str
+) -> Iterator[StatementLine]:
+    lacking = minimum - Fraction(subtotal)
+    if lacking > 0:
+        yield _line(LineKind.MINIMUM, f"Up to the minimum of plan {terms.plan}", lacking, currency)
+
+
+def _line(
+    kind: LineKind,
+    description: str,
+    exact: Fraction,
+    currency: str,
+    *,
+    quantity: int = 1,
+    per_million: Decimal | None = None,
+) -> StatementLine:
+    amount = to_currency(exact, currency)
+    return StatementLine(kind, description, exact, amount, quantity, per_million)
