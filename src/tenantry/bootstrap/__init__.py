@@ -5,7 +5,12 @@ Does not own: any logic.
 """
 
 from tenantry.bootstrap.background import background
-from tenantry.bootstrap.commands import run_with_control, run_with_keeper, run_with_ledger
+from tenantry.bootstrap.commands import (
+    run_with_control,
+    run_with_keeper,
+    run_with_ledger,
+    run_with_sides,
+)
 from tenantry.bootstrap.database import attach, attached_or_started, database
 from tenantry.bootstrap.deployment import operator_token, settings
 from tenantry.bootstrap.gateway import Gateway, gateway
@@ -21,5 +26,6 @@ __all__ = [
     "run_with_control",
     "run_with_keeper",
     "run_with_ledger",
+    "run_with_sides",
     "settings",
 ]

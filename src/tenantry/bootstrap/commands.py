@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import TypeVar
 
+from tenantry.adapters.clock import SystemClock
+from tenantry.adapters.invocation_log.folder import ANYWHERE, OF_EACH_ACCOUNT, FolderLog
+from tenantry.adapters.keys import control_plane
+from tenantry.adapters.objects.durable_file import DurableFiles
 from tenantry.adapters.postgres.connections import Databases, DsnFor
+from tenantry.adapters.postgres.directory import PostgresDirectory
 from tenantry.adapters.postgres.keeper import PostgresLedgerKeeper
 from tenantry.adapters.postgres.ledger import PostgresTenantLedger
 from tenantry.adapters.postgres.unit_of_work import TenantWork
+from tenantry.adapters.sorting import DiskSorter
+from tenantry.application.reconcile import Sides
 from tenantry.bootstrap.database import attached_or_started
 from tenantry.bootstrap.deployment import control_of, settings
 from tenantry.config import Settings
@@ -31,6 +39,23 @@ def run_with_keeper(work: Callable[[LedgerKeeper], Awaitable[T]]) -> T:
     return _run(
         lambda _, databases: work(PostgresLedgerKeeper(databases.control, databases.operator))
     )
+
+
+def run_with_sides(logs: Path | None, work: Callable[[Sides], Awaitable[T]]) -> T:
+    """Runs one reconciliation; `logs` is any folder of a log, None: the accounts' own folders."""
+
+    async def one(config: Settings, databases: Databases) -> T:
+        key = control_plane.load(config.home / "control", DurableFiles())
+        directory = PostgresDirectory(
+            databases.app, pepper=key.pepper, open_sealed=key.open, clock=SystemClock()
+        )
+        own = FolderLog(config.home / "accounts", each=OF_EACH_ACCOUNT)
+        log = own if logs is None else FolderLog(logs, each=ANYWHERE)
+        keeper = PostgresLedgerKeeper(databases.control, databases.operator)
+        with DiskSorter() as sorter:
+            return await work(Sides(keeper, directory, (log,), sorter))
+
+    return _run(one)
 
 
 def run_with_ledger(tenant: str, work: Callable[[TenantLedger, Principal], Awaitable[T]]) -> T:

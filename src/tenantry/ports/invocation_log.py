@@ -26,3 +26,12 @@ class InvocationLog(Protocol):
         cannot be read now.
         """
         ...
+
+
+class CountingLog(InvocationLog, Protocol):
+    """A log that says what it passed over: a report must not look more complete than it is."""
+
+    @property
+    def skipped_lines(self) -> int:
+        """Lines that were not records, and files cut short, so far."""
+        ...

@@ -6,7 +6,7 @@ provider cost is the operator's.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -15,6 +15,7 @@ from uuid import UUID
 
 from tenantry.domain.ids import TenantId
 from tenantry.domain.invoice import UsageLine
+from tenantry.domain.reconciliation import Booked
 from tenantry.domain.tenant import Principal
 from tenantry.ports.admission import AttemptOutcome
 
@@ -124,4 +125,18 @@ class LedgerKeeper(Protocol):
 
     async def violations(self) -> list[Violation]:
         """`reconcile --invariants`: empty where all hold."""
+        ...
+
+
+class ProviderBook(Protocol):
+    """The provider's side of the ledger, across tenants, in one snapshot."""
+
+    def booked(self, start: datetime, end: datetime) -> AsyncIterator[Sequence[Booked]]:
+        """Every attempt that was admitted in [start, end), ended or open, in batches, in ascending
+        order of `Booked.key`.
+        """
+        ...
+
+    async def inference_profiles(self) -> Mapping[str, str]:
+        """The model of each application inference profile, by ARN, of all placements."""
         ...

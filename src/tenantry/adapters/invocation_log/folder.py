@@ -15,6 +15,7 @@ from typing import Any
 FILES_MAX = 10_000  # a scan; what is left is found by the next one
 FILE_BYTES_MAX = 256 * 1024 * 1024  # unpacked; Bedrock writes files of a few MB
 OF_EACH_ACCOUNT = "*/log/"
+ANYWHERE = "**/"  # a log, or many, however deep under the folder
 _PATTERN = "AWSLogs/*/BedrockModelInvocationLogs/*/*/*/*/*/*.json.gz"
 
 

@@ -1,9 +1,10 @@
-"""`ports.ledger.LedgerKeeper`: sweeping, true-ups, write-offs and the invariants."""
+"""`ports.ledger.LedgerKeeper` and `ProviderBook`: sweeping, true-ups, write-offs, reconciling."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -12,7 +13,9 @@ from tenantry.adapters.postgres import batch_words
 from tenantry.adapters.postgres.connections import ACQUIRE_TIMEOUT_S
 from tenantry.adapters.postgres.outages import outages_are_unavailable
 from tenantry.adapters.postgres.statements import statements
+from tenantry.domain import money
 from tenantry.domain.ids import TenantId
+from tenantry.domain.reconciliation import Booked
 from tenantry.ports.admission import AttemptOutcome, Settlement
 from tenantry.ports.ledger import AttemptKey, OpenAttempt, ProviderUsage, Violation
 
@@ -21,6 +24,8 @@ WRITE_OFF_MAX = 1_000
 ROUNDS_MAX = 100  # of either in one call; what is left comes with the next
 UNKNOWN_HOLD_H = 72  # metering.md, contract 3
 SWEEP_GRACE_S = 60  # the sweep comes every few seconds
+BOOK_ROWS = 2_000  # of the provider's book in one batch
+BOOK_TIMEOUT_S = 600  # for a batch of it: the first one waits until all is sorted
 
 
 class PostgresLedgerKeeper:
@@ -67,6 +72,26 @@ class PostgresLedgerKeeper:
             for row in rows
         ]
 
+    async def booked(self, start: datetime, end: datetime) -> AsyncIterator[Sequence[Booked]]:
+        with outages_are_unavailable():
+            async with (
+                self._operator.acquire(timeout=ACQUIRE_TIMEOUT_S) as connection,
+                connection.transaction(isolation="repeatable_read", readonly=True),
+            ):
+                await connection.execute(f"SET LOCAL statement_timeout = '{BOOK_TIMEOUT_S}s'")
+                cursor = await connection.cursor(self._sql["booked"], start, end)
+                last: Booked | None = None  # its postings may go on in the next batch
+                while rows := await cursor.fetch(BOOK_ROWS, timeout=BOOK_TIMEOUT_S):
+                    batch = _to_booked(last, rows)
+                    last = batch.pop()
+                    yield batch
+                if last is not None:
+                    yield [last]
+
+    async def inference_profiles(self) -> Mapping[str, str]:
+        rows = await self._fetch(self._operator, "inference_profiles")
+        return {row["arn"]: row["model"] for row in rows}
+
     async def violations(self) -> list[Violation]:
         rows = await self._fetch(self._operator, "violations", self._unknown_hold_h, SWEEP_GRACE_S)
         return [Violation(row["invariant"], row["detail"]) for row in rows]
@@ -109,3 +134,39 @@ def _to_open_attempt(row: Any) -> OpenAttempt:
         quarantined=row["quarantined"],
         estimate=json.loads(row["estimate"]),
     )
+
+
+def _to_booked(first: Booked | None, rows: Sequence[Any]) -> list[Booked]:
+    """Rows of one posting each as attempts with all of theirs; `first` is of the rows before."""
+    found = [] if first is None else [first]
+    for row in rows:
+        booked = Booked(
+            tenant_id=row["tenant_id"],
+            request_id=row["request_id"],
+            call=row["call"],
+            attempt=row["attempt"],
+            state=row["state"],
+            model=row["model"],
+            price_key=row["price_key"],
+            price_version=row["price_version"],
+            service_tier=row["service_tier"],
+            admitted_at=row["admitted_at"],
+            last_at=row["last_at"],
+            cost=row["amount"] or money.ZERO,
+            quantities=dict(zip(row["token_classes"] or (), row["quantities"] or (), strict=True)),
+            upstream_request_id=row["upstream_request_id"],
+            note=row["note"],
+        )
+        if found and found[-1].key == booked.key:
+            found[-1] = _with(found[-1], booked)
+        else:
+            found.append(booked)
+    return found
+
+
+def _with(booked: Booked, further: Booked) -> Booked:
+    quantities = dict(booked.quantities)
+    for name, quantity in further.quantities.items():
+        quantities[name] = quantities.get(name, 0) + quantity
+    cost = money.total((booked.cost, further.cost))
+    return replace(booked, cost=cost, quantities=quantities)

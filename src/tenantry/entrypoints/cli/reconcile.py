@@ -1,23 +1,87 @@
-"""`tenantry reconcile`: does the ledger hold what it promises?"""
+"""`tenantry reconcile`: does the ledger hold what it promises, and what the provider logged?"""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
 import click
 
-from tenantry.bootstrap import run_with_keeper
+from tenantry.application.reconcile import LOG_DELAY, Report, Sides
+from tenantry.application.reconcile import reconcile as reconcile_logs
+from tenantry.bootstrap import run_with_keeper, run_with_sides
+from tenantry.domain import money
+from tenantry.domain.reconciliation import Break, BreakKind
 from tenantry.entrypoints.cli.output import as_json, print_json, print_table
 from tenantry.ports.ledger import LedgerKeeper, Violation
 
+SHOWN_MAX = 20  # breaks of each kind in the table; JSON has more
+_INSTANT = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%SZ"])
+_ADVICE: Mapping[BreakKind, str] = {
+    BreakKind.MISSING_IN_LOG: "is the log complete? else ask the provider by upstream id",
+    BreakKind.UNATTRIBUTED: "who else calls with this account's credentials?",
+    BreakKind.DOUBLED: "one upstream id: delivered twice; two: the call was made twice",
+    BreakKind.TOKEN_DIFFERENCE: "compare the attempt's raw usage with the record",
+    BreakKind.MISPRICED: "post a reversal, and the entry that is right",
+    BreakKind.MODEL_ABSENT: "add the model to catalogue and prices",
+    BreakKind.UNKNOWN: "is `tenantry worker` reading this log?",
+}
+
 
 @click.command()
-@click.option("--invariants", is_flag=True, required=True, help="Check the ledger's invariants.")
+@click.option("--invariants", is_flag=True, help="Check the ledger's invariants instead.")
+@click.option(
+    "--logs",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Folder with invocation logs at any depth; default: the accounts' own.",
+)
+@click.option("--from", "start", type=_INSTANT, help="UTC; default: the month's first day.")
+@click.option("--to", "end", type=_INSTANT, help="UTC, exclusive; default: now.")
+@click.option(
+    "--log-delay-s",
+    type=click.IntRange(0, 7 * 86_400),
+    default=int(LOG_DELAY.total_seconds()),
+    help="Seconds that a record may still be on its way; default: 3600.",
+)
 @as_json
-def reconcile(invariants: bool, json_output: bool) -> None:
-    """Check that the ledger's invariants hold; exit 1 where one does not.
+def reconcile(
+    invariants: bool,
+    logs: Path | None,
+    start: datetime | None,
+    end: datetime | None,
+    log_delay_s: int,
+    json_output: bool,
+) -> None:
+    """Hold the ledger against the invocation log, request by request; exit 1 on a break.
 
-    Example: `tenantry reconcile --invariants`
+    Example: `tenantry reconcile --logs ./logs --from 2026-11-01 --to 2026-12-01`
     """
+    if invariants and (logs or start or end):
+        raise click.UsageError("--invariants takes neither --logs nor a period")
+    if invariants:
+        _check_invariants(json_output)
+        return
+    now = datetime.now(UTC)
+    until = end.replace(tzinfo=UTC) if end else now
+    since = start.replace(tzinfo=UTC) if start else _month_of(until)
+    if since >= until:
+        raise click.UsageError("--from must be before --to")
 
+    async def work(sides: Sides) -> Report:
+        return await reconcile_logs(sides, since, until, now, timedelta(seconds=log_delay_s))
+
+    report = run_with_sides(logs, work)
+    if json_output:
+        print_json(_to_json(report))
+    else:
+        _print(report)
+    if report.break_count:
+        raise click.ClickException(f"{report.break_count:,} breaks between ledger and log")
+
+
+def _check_invariants(json_output: bool) -> None:
     async def work(keeper: LedgerKeeper) -> list[Violation]:
         return await keeper.violations()
 
@@ -30,3 +94,61 @@ def reconcile(invariants: bool, json_output: bool) -> None:
         raise click.ClickException(f"{len(found)} invariants are violated")
     if not json_output:
         click.echo("all invariants hold")
+
+
+def _month_of(until: datetime) -> datetime:
+    """The first instant of the month that ends with `until`, or holds it."""
+    last = until - timedelta(microseconds=1)
+    return last.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+
+
+def _to_json(report: Report) -> dict[str, Any]:
+    return {
+        "from": report.start,
+        "to": report.end,
+        "log": report.log,
+        **{name: getattr(report.tally, name) for name in report.tally.__slots__},
+        "break_count": report.break_count,
+        "by_kind": {str(kind): figures for kind, figures in report.by_kind.items()},
+        "breaks": report.breaks,
+    }
+
+
+def _print(report: Report) -> None:
+    tally, log = report.tally, report.log
+    click.echo(
+        f"{report.start:%Y-%m-%d %H:%M:%SZ} to {report.end:%Y-%m-%d %H:%M:%SZ}, by admission"
+    )
+    click.echo(
+        f"log: {log.files:,} files, {log.records:,} records, {log.unreadable:,} lines unreadable"
+    )
+    click.echo(
+        f"{tally.matched:,} matched, {tally.nothing_used:,} used nothing, {tally.under_way:,} under"
+        f" way, {tally.not_yet_delivered:,} not yet delivered, {report.break_count:,} breaks"
+    )
+    for kind, figures in report.by_kind.items():
+        click.echo()
+        unpriced = f", {figures.unpriced:,} without a price" if figures.unpriced else ""
+        of_kind = [found for found in report.breaks if found.kind is kind][:SHOWN_MAX]
+        print_table(
+            ("id", "tenant", "upstream id", "model", "at", "ledger $", "log $", "detail"),
+            _rows(of_kind),
+            title=f"{kind}: {figures.count:,}, log less ledger"
+            f" {money.plain(figures.difference_usd)} USD{unpriced} ({_ADVICE[kind]})",
+        )
+        if figures.count > len(of_kind):
+            click.echo(f"… and {figures.count - len(of_kind):,} more; --json lists them")
+
+
+def _rows(breaks: Iterable[Break]) -> Iterable[tuple[object, ...]]:
+    for found in breaks:
+        yield (
+            found.id,
+            found.tenant_id,
+            found.upstream_request_id,
+            found.model,
+            found.at,
+            found.ledger_usd,
+            found.log_usd,
+            found.detail,
+        )

@@ -77,6 +77,33 @@ FROM (
 ) x
 GROUP BY request_id, call, attempt ORDER BY request_id, call, attempt;
 
+-- name: booked
+-- Attempts admitted in [$1, $2), ended or open, each with what was posted for it: a row a posting, in
+-- the order of their keys.
+SELECT x.*, e.token_classes, e.quantities, e.amount
+FROM (
+  SELECT a.tenant_id, a.request_id, a.call, a.attempt, a.ending AS state, a.model, a.price_key,
+         a.price_version, a.service_tier, a.admitted_at, a.ended_at AS last_at,
+         a.upstream_request_id, a.error AS note
+  FROM tenantry.attempt a
+  WHERE a.admitted_at >= $1 AND a.admitted_at < $2
+  UNION ALL
+  SELECT i.tenant_id, i.request_id, i.call, i.attempt, i.state, i.model, i.price_key,
+         r.price_version, coalesce(i.pinned ->> 'tier', 'default'), r.admitted_at, i.began_at,
+         NULL, coalesce(i.quarantined, i.error)
+  FROM tenantry.intent i
+  JOIN tenantry.open_request r ON r.tenant_id = i.tenant_id AND r.request_id = i.request_id
+  WHERE r.admitted_at >= $1 AND r.admitted_at < $2
+) x
+LEFT JOIN tenantry.cost_entry e
+  ON e.tenant_id = x.tenant_id AND e.admitted_at = x.admitted_at
+ AND e.request_id = x.request_id AND e.call = x.call AND e.attempt = x.attempt
+ORDER BY x.tenant_id, x.request_id, x.call, x.attempt;
+
+-- name: inference_profiles
+SELECT p.key AS arn, p.value AS model
+FROM tenantry.placement, jsonb_each_text(definition -> 'inference_profiles') p;
+
 -- name: violations
 -- metering.md, contract 12, in one snapshot. $1: how long an unknown attempt may be held, in
 -- hours. $2: how much later than its deadline the sweep may find an attempt, in seconds.
