@@ -163,6 +163,8 @@ class Batcher:
             batch = self._take()
             if batch:
                 await self._send(batch)
+                # Who was just answered may ask for more at once: into the next batch with it.
+                await asyncio.sleep(0)
             elif self._closing:
                 return
             else:
