@@ -1,5 +1,6 @@
 """Fixtures of the whole project."""
 
+import resource
 from collections.abc import Iterator
 
 import pytest
@@ -11,6 +12,14 @@ from tests.support.stack import Stack, running_stack
 # Properties are not timed: what runs beside a test must not fail it.
 settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("untimed")
+
+
+def pytest_configure() -> None:
+    """A test may hold a thousand connections; many systems begin with 1,024 open files."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = 65_536 if hard == resource.RLIM_INFINITY else min(hard, 65_536)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import resource
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
@@ -17,6 +18,7 @@ from bedrock_emulator.config import (
     with_environment,
 )
 
+OPEN_FILES = 65_536
 EPILOG = """\
 example:
   python -m bedrock_emulator --data-dir /tmp/bedrock --http-port 0 --https-port 0
@@ -92,7 +94,16 @@ def _config(options: argparse.Namespace) -> Config:
     return with_environment(replace(config, **given))
 
 
+def _allow_many_connections() -> None:
+    """Many systems start a process with 1,024 open files, and allow it to ask for more."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, OPEN_FILES)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
 def _serve(config: Config) -> int:
+    _allow_many_connections()
     # Late, so that --help and wrong settings answer at once.
     import uvloop
 

@@ -15,6 +15,7 @@ _OUTAGES = (
     asyncpg.OperatorInterventionError,  # shutting down, starting up, cancelled by a time-out
     asyncpg.InsufficientResourcesError,  # disk full, too many connections
     asyncpg.LockNotAvailableError,
+    asyncpg.InternalClientError,  # the connection was lost between two steps of one statement
     asyncpg.ReadOnlySQLTransactionError,  # a server that has been demoted
     ClusterNotRunning,  # the embedded server, between a death and its next start
 )

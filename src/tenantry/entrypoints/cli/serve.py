@@ -6,6 +6,7 @@ import dataclasses
 import functools
 import json
 import os
+import resource
 from typing import Any
 
 import click
@@ -17,6 +18,7 @@ from tenantry.entrypoints.http.assemble import make_services
 from tenantry.entrypoints.http.supervisor import Addresses, ServeSettings, run
 
 _PORT = click.IntRange(0, 65_535)
+OPEN_FILES = 65_536  # connections to clients and to Bedrock, and what they read
 
 
 @click.command()
@@ -35,6 +37,8 @@ def serve(exit_with_parent: bool, ready_json: bool, **given: int | None) -> None
     config = dataclasses.replace(bootstrap.settings(), **overrides)
     parent = os.getppid() if exit_with_parent else None
 
+    _allow_many_connections()
+
     def ready(addresses: Addresses) -> None:
         _announce(config, addresses, ready_json)
 
@@ -45,6 +49,14 @@ def serve(exit_with_parent: bool, ready_json: bool, **given: int | None) -> None
             on_ready=ready,
             stop=lambda: parent is not None and os.getppid() != parent,
         )
+
+
+def _allow_many_connections() -> None:
+    """Many systems start a process with 1,024 open files, and allow it to ask for more."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, OPEN_FILES)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _serve_settings(config: Settings) -> ServeSettings:
