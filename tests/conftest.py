@@ -14,7 +14,7 @@ settings.register_profile("untimed", deadline=None, suppress_health_check=[Healt
 settings.load_profile("untimed")
 
 
-def pytest_configure() -> None:
+def _allow_many_connections() -> None:
     """A test may hold a thousand connections; many systems begin with 1,024 open files."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = 65_536 if hard == resource.RLIM_INFINITY else min(hard, 65_536)
@@ -79,6 +79,7 @@ class _NamesGroups:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    _allow_many_connections()
     if config.getoption("loadgroup", default=False):  # in a worker of `--dist loadgroup`
         config.pluginmanager.register(_NamesGroups(), "names-groups")
 
