@@ -11,7 +11,18 @@ import pytest
 
 from tenantry.entrypoints.cli.main import cli
 
-READS = {"list", "show", "search", "ask", "usage", "draft", "reconcile", "doctor", "economics"}
+READS = {
+    "list",
+    "show",
+    "search",
+    "ask",
+    "usage",
+    "draft",
+    "reconcile",
+    "doctor",
+    "economics",
+    "advise",
+}
 
 
 def leaves(command: click.Command, *path: str) -> Iterator[tuple[tuple[str, ...], click.Command]]:

@@ -10,6 +10,7 @@ import click
 
 # command → module of this package that defines it under the same name; heavy imports stay there
 _COMMANDS: Mapping[str, str] = {
+    "advise": "advise",
     "alerts": "alerts",
     "ask": "knowledge",
     "budgets": "budgets",
