@@ -45,6 +45,10 @@ LISTED_MAX: Final = 10_000  # breaks of each kind; all are counted, and so is th
 _UPSTREAM_ID_CHARS_MAX = 128
 _MODELS_CACHED = 4_096  # model ids as called
 _SEPARATOR = "\x1f"  # sorts before whatever an id may contain
+_COUNTS: Final[Mapping[str, tuple[str, ...]]] = {
+    "input": ("inputTokenCount", "cacheReadInputTokenCount", "cacheWriteInputTokenCount"),
+    "output": ("outputTokenCount",),
+}
 _HOUR = re.compile(r"/([0-9]{4})/([0-9]{2})/([0-9]{2})/([0-9]{2})/[^/]+$", re.ASCII)
 
 
@@ -219,7 +223,7 @@ class _Reader:
         called = self._resolve(model_id)
         named = attempt_of(record)
         key = stranger_key(upstream_id) if named is None else attempt_key(*named)
-        reading = normalise.from_invocation_log(record, called.family)
+        reading = normalise.from_invocation_log(_counts_of(record), called.family)
         figures, note = "", ""
         if isinstance(reading, normalise.Quarantined):
             note = _word(reading.reason, _UPSTREAM_ID_CHARS_MAX) or "its usage cannot be read"
@@ -228,6 +232,17 @@ class _Reader:
         when = "" if at is None else at.isoformat()
         fields = (key, when, upstream_id, model_id, called.model, called.price_key, figures, note)
         return _SEPARATOR.join(fields)
+
+
+def _counts_of(record: Mapping[str, Any]) -> dict[str, object]:
+    """Of a record, what its usage is read from: it may hold a prompt and its answer."""
+    counts: dict[str, object] = {"errorCode": record.get("errorCode")}
+    for side, names in _COUNTS.items():
+        inner = record.get(side)
+        if isinstance(inner, dict):
+            inner = {name: inner[name] for name in names if name in inner}
+        counts[side] = inner
+    return counts
 
 
 def _from_line(line: str) -> Logged:

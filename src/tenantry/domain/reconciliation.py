@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
+from typing import TypeAlias
 from uuid import UUID
 
 from tenantry.domain import money
@@ -22,13 +23,8 @@ from tenantry.domain.usage import NO_USAGE, TokenClass, Usage
 
 _COST_ONLY = Decimal(1)  # a markup, where only the provider's side is asked for
 _UNDER_WAY = frozenset({"reserved", "dispatched"})
-# What the invocation log counts, each figure with the classes that it is the sum of.
-_COUNTED: Mapping[str, tuple[TokenClass, ...]] = {
-    "in": (TokenClass.UNCACHED_IN, TokenClass.EMBEDDING),
-    "read": (TokenClass.CACHE_READ,),
-    "write": (TokenClass.CACHE_WRITE_5M, TokenClass.CACHE_WRITE_1H),
-    "out": (TokenClass.OUT,),
-}
+_COUNTED = ("in", "read", "write", "out")  # what the invocation log counts
+_Figures: TypeAlias = tuple[int, int, int, int]
 
 
 class BreakKind(StrEnum):
@@ -200,17 +196,18 @@ class Reconciliation:
             return None
         if booked.state == "unknown":
             return self._unknown(booked, record, edition)
-        expected = _booked_cost(booked, record, edition)
         if record is None:
-            return self._unlogged(booked, expected)
-        if record.usage is None and _nothing(booked):
+            return self._unlogged(booked, edition)
+        figures = _booked_figures(booked)
+        if record.usage is None and not any(figures):
             self.tally.matched += 1  # a model whose records have no counts
             return None
-        log_usd = _log_cost(record, booked, edition)
-        if record.usage is None or _figures(record.usage) != _booked_figures(booked):
+        if record.usage is None or _figures(record.usage) != figures:
+            log_usd = _log_cost(record, booked, edition)
             detail = record.note or _difference(booked, record)
             return _found(BreakKind.TOKEN_DIFFERENCE, booked, record, log_usd, detail)
-        if record.price_key is None or (expected is None and not _nothing(booked)):
+        expected = _booked_cost(booked, record, edition)
+        if record.price_key is None or (expected is None and any(figures)):
             detail = f"{record.model_id} has no price in edition {edition.version}"
             return _found(BreakKind.MODEL_ABSENT, booked, record, None, detail)
         if expected != booked.cost:
@@ -230,8 +227,9 @@ class Reconciliation:
         log_usd = None if record is None else _log_cost(record, booked, edition)
         return _found(BreakKind.UNKNOWN, booked, record, log_usd, booked.note or told)
 
-    def _unlogged(self, booked: Booked, expected: Decimal | None) -> Break | None:
-        if _nothing(booked) and booked.state != "written_off":
+    def _unlogged(self, booked: Booked, edition: PriceEdition) -> Break | None:
+        if not any(_booked_figures(booked)) and booked.state != "written_off":
+            expected = _booked_cost(booked, None, edition)
             if expected != booked.cost:
                 return _found(BreakKind.MISPRICED, booked, None, expected, "not in the log by kind")
             self.tally.nothing_used += 1
@@ -292,19 +290,25 @@ def _plain_id(named: str) -> str:
     return f"{request}/{int(call)}:{int(attempt)}"
 
 
-def _figures(usage: Usage) -> tuple[int, ...]:
-    return tuple(sum(usage.count(of) for of in classes) for classes in _COUNTED.values())
-
-
-def _booked_figures(booked: Booked) -> tuple[int, ...]:
-    return tuple(
-        sum(booked.quantities.get(of.value, 0) for of in classes) for classes in _COUNTED.values()
+def _figures(usage: Usage) -> _Figures:
+    """What the log counts of a usage."""
+    return (
+        usage.uncached_in + usage.embedding,
+        usage.cache_read,
+        usage.cache_write_5m + usage.cache_write_1h,
+        usage.out,
     )
 
 
-def _nothing(booked: Booked) -> bool:
-    """Whether nothing of it is what the log counts."""
-    return not any(_booked_figures(booked))
+def _booked_figures(booked: Booked) -> _Figures:
+    """The same of what was booked; all zero where the log counts nothing of it."""
+    of = booked.quantities.get
+    return (
+        of("uncached_in", 0) + of("embedding", 0),
+        of("cache_read", 0),
+        of("cache_write_5m", 0) + of("cache_write_1h", 0),
+        of("out", 0),
+    )
 
 
 def _difference(booked: Booked, record: Logged) -> str:
