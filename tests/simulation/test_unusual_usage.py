@@ -12,7 +12,10 @@ import pytest
 from tests.support.usage_scores import Score, scored
 from tests.support.usage_simulation import DAYS, EVENTS, SHAPES, TENANTS, tenants
 
-from tenantry.domain.anomaly import alerts_of, ewma_alerts
+from tenantry.domain.anomaly import alerts_of, ewma_alerts, series_of
+from tenantry.domain.anomaly.baseline import compared
+from tenantry.domain.anomaly.cohort import WIDTHS
+from tenantry.domain.anomaly.robust import median, spread
 
 _log = logging.getLogger(__name__)
 
@@ -71,3 +74,14 @@ def test_a_detector_that_says_nothing_or_everything_is_bad() -> None:
     assert loud.false_a_month > FALSE_A_MONTH_MAX
     assert loud.precision < PRECISION_MIN
     assert Score().recall == 0
+
+
+@pytest.mark.parametrize("hours", sorted(WIDTHS))
+def test_the_cohort_is_as_wide_as_its_tenants(hours: int) -> None:
+    """Of tenants that count enough requests for their own spread to show."""
+    seen = [
+        spread([window.residual for window in compared(series_of(tenant.rows), hours)])
+        for tenant in tenants(1, FEW_TENANTS)
+        if tenant.shape != "sparse"
+    ]
+    assert median(seen) == pytest.approx(WIDTHS[hours], rel=0.15)

@@ -21,14 +21,16 @@ from tenantry.domain.anomaly.robust import median, spread
 WEEKS = 4
 # A residual takes a week of noise from both sides: now, and the median of three weeks.
 BASELINE_NOISE = 1.25
-SOFTENING = 0.5  # requests added to both sides of a ratio, so that 0 has a logarithm
+SOFTENING = 0.5  # requests
+UNKNOWN_REQUEST = 1_000  # tokens of a request where a tenant has shown none at this hour
 
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """One window that ends with hour `at` of the series. `normal` is in tokens."""
+    """The window of `hours` hours that ends with index `at` of a series, in tokens."""
 
     at: int
+    hours: int
     used: int
     normal: float
     score: float
@@ -47,34 +49,55 @@ def usual(values: Sequence[int]) -> float:
     return median(kept)
 
 
-def judged(series: Series, hours: int, prior: CohortPrior) -> Iterator[Judged]:
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """A window beside the same window of past weeks; `expected` is in requests."""
+
+    at: int
+    used: int
+    normal: float
+    expected: float
+    residual: float
+
+
+def compared(series: Series, hours: int) -> Iterator[Compared]:
     """Every window of `hours` hours from the second week on, in order; looks only back."""
     tokens, requests = sums_of(series.tokens, hours), sums_of(series.requests, hours)
-    residuals: list[float] = []
-    middle = width = 0.0
     for at in range(WEEK_H + hours - 1, len(series)):
         past = range(at - WEEK_H, max(hours - 2, at - WEEKS * WEEK_H - 1), -WEEK_H)
         normal = usual([tokens[then] for then in past])
         expected = usual([requests[then] for then in past])
-        per_request = _tokens_per_request(tokens[at], requests[at], normal, expected)
-        soft = SOFTENING * per_request
-        residual = math.log((tokens[at] + soft) / (normal + soft))
-        if (series.start + at) % DAY_H == 0:
+        ratio = log_ratio(tokens[at], normal, expected)
+        yield Compared(at, tokens[at], normal, expected, ratio)
+
+
+def log_ratio(used: int, normal: float, expected: float) -> float:
+    """Half a request of the usual size is added to both sides: 0 has no logarithm."""
+    soft = SOFTENING * (normal / expected if expected and normal else UNKNOWN_REQUEST)
+    return math.log((used + soft) / (normal + soft))
+
+
+def judged(series: Series, hours: int, prior: CohortPrior) -> Iterator[Judged]:
+    """Every window that `compared` gives, with its score."""
+    residuals: list[float] = []
+    middle = width = 0.0
+    for window in compared(series, hours):
+        if (series.start + window.at) % DAY_H == 0:
             # A drop is no reason to find the way back unusual: the middle never goes below 0.
             middle = max(0.0, median(residuals[-WEEK_H:]))
             width = spread(residuals[-WEEKS * WEEK_H :])
-        counting = BASELINE_NOISE / math.sqrt(expected + 1)
         known = len(residuals) / (WEEKS * WEEK_H)
+        least = max(counting(window.expected), prior.width(hours, known))
         yield Judged(
-            at,
-            tokens[at],
-            normal * math.exp(middle),
-            (residual - middle) / max(width, counting, prior.width(hours, known)),
+            window.at,
+            hours,
+            window.used,
+            window.normal * math.exp(middle),
+            (window.residual - middle) / max(width, least),
         )
-        residuals.append(residual)
+        residuals.append(window.residual)
 
 
-def _tokens_per_request(used: int, requests: int, normal: float, expected: float) -> float:
-    if expected and normal:
-        return normal / expected
-    return max(1.0, used / max(1, requests))
+def counting(expected: float) -> float:
+    """The spread that counting `expected` requests gives by itself."""
+    return BASELINE_NOISE / math.sqrt(expected + 1)

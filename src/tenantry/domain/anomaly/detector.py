@@ -39,7 +39,6 @@ class Alert:
 @dataclass(frozen=True, slots=True)
 class _Finding:
     kind: Kind
-    hours: int
     window: Judged
 
 
@@ -54,10 +53,10 @@ def alerts_of(
     found = (
         finding
         for finding in _findings(series, settings, prior)
-        if not muted(planned, series.start + finding.window.at, finding.hours)
+        if not muted(planned, series.start + finding.window.at, finding.window.hours)
         and _matters(series, finding, settings)
     )
-    in_order = sorted(found, key=lambda finding: (finding.window.at, finding.hours))
+    in_order = sorted(found, key=lambda finding: (finding.window.at, finding.window.hours))
     return [
         Alert(series.start + finding.window.at, finding.kind, finding.window.excess)
         for finding in _news(in_order, settings)
@@ -67,17 +66,17 @@ def alerts_of(
 def _findings(series: Series, settings: Settings, prior: CohortPrior) -> Iterator[_Finding]:
     for kind, hours in WINDOWS.items():
         for window in newcomers(series, hours, prior, settings.scores[hours]):
-            yield _Finding(kind, hours, window)
+            yield _Finding(kind, window)
         for window in judged(series, hours, prior):
             if window.score >= settings.scores[hours]:
-                yield _Finding(kind, hours, window)
+                yield _Finding(kind, window)
     for window in leaks(series, prior):
-        yield _Finding(Kind.LEAK, DAY_H, window)
+        yield _Finding(Kind.LEAK, window)
 
 
 def _matters(series: Series, finding: _Finding, settings: Settings) -> bool:
     window = finding.window
-    charge = series.charge_of(window.at, finding.hours)
+    charge = series.charge_of(window.at, window.hours)
     return settings.floor.passed(window.excess, window.used, charge)
 
 

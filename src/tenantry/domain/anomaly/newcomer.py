@@ -23,6 +23,6 @@ def newcomers(series: Series, hours: int, prior: CohortPrior, score_min: float) 
             width = max(prior.width(hours, 0.0), 1.0 / math.sqrt(most + 1))
             score = math.log((tokens[at] + 1) / highest) / width
             if score >= score_min:
-                yield Judged(at, tokens[at], float(highest), score)
+                yield Judged(at, hours, tokens[at], float(highest), score)
                 continue  # a runaway is not the new normal
         highest, most = max(highest, tokens[at]), max(most, requests[at])
