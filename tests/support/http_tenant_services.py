@@ -19,7 +19,6 @@ from tenantry.domain.document import Document, DocumentState
 from tenantry.domain.errors import NotFound, UpstreamTimeout
 from tenantry.domain.filter import Filter
 from tenantry.domain.ids import ApiKeyId, DocumentId, TenantId
-from tenantry.domain.invoice import UsageLine
 from tenantry.domain.placement import Placement
 from tenantry.domain.plan import Plan, plan_from
 from tenantry.domain.price import PriceEdition
@@ -27,6 +26,7 @@ from tenantry.domain.prompt import Citation
 from tenantry.domain.tenant import DEFAULT_SCOPES, Principal, Scope, Tenant, TenantStatus
 from tenantry.domain.upload import Upload
 from tenantry.domain.usage import Usage
+from tenantry.domain.usage_line import UsageLine
 from tenantry.ports.control import Budget, KeyRow, NewKey
 from tenantry.ports.ledger import GroupBy, UsageRow
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from tenantry.domain.invoice import DraftInvoice, UsageLine, draft
+from tenantry.domain.invoice import DraftInvoice, draft
 from tenantry.domain.period import billing_period
 from tenantry.domain.tenant import Principal
+from tenantry.domain.usage_line import UsageLine
 from tenantry.ports.ledger import TenantLedger
 
 

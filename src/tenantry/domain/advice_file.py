@@ -8,7 +8,6 @@ Columns: `tenant`, `month` (`2026-11`), `provider_cost_usd`; and as wanted `fore
 from __future__ import annotations
 
 import csv
-import io
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -79,7 +78,7 @@ def _standing(tenant: str, rows: Mapping[int, _Row], last: int) -> Standing:
 
 
 def _rows(text: str) -> dict[str, dict[int, _Row]]:
-    reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
+    reader = csv.DictReader(text.splitlines(keepends=True), strict=True)
     tenants: dict[str, dict[int, _Row]] = {}
     try:
         _check_columns(list(reader.fieldnames or ()))

@@ -18,10 +18,10 @@ from fractions import Fraction
 
 from tenantry.domain import money
 from tenantry.domain.contract import Contract, ContractError, ExchangeRate, Terms
-from tenantry.domain.invoice import UsageLine, words_of
 from tenantry.domain.overage import COUNTED, Overage
 from tenantry.domain.period import Span
 from tenantry.domain.proration import Days, civil_days, part_of, to_currency
+from tenantry.domain.usage_line import UsageLine, words_of
 
 
 class LineKind(StrEnum):

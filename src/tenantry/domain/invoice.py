@@ -8,35 +8,29 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
 from tenantry.domain import money
+from tenantry.domain.billing import StatementLine, statement
+from tenantry.domain.contract import Contract, terms_of
 from tenantry.domain.period import Span
+from tenantry.domain.proration import civil_days
 from tenantry.domain.tenant import Tenant
-
-
-@dataclass(frozen=True, slots=True)
-class UsageLine:
-    """What the ledger holds of one model and token class in a period."""
-
-    model: str
-    token_class: str
-    quantity: int
-    charge: Decimal  # unrounded
+from tenantry.domain.usage_line import UsageLine
 
 
 @dataclass(frozen=True, slots=True)
 class InvoiceLine:
-    kind: str  # usage | fee
+    kind: str  # a `LineKind`
     description: str
     model: str | None
     token_class: str | None
     quantity: int
-    charge: Decimal  # as the ledger sums it, unrounded
+    charge: Decimal  # unrounded; of usage, as the ledger sums it
     amount: Decimal  # the charge rounded once, half up
 
 
@@ -80,27 +74,15 @@ class DraftInvoice:
 def draft(
     tenant: Tenant, period: Span, watermark: datetime, usage: Sequence[UsageLine]
 ) -> DraftInvoice:
-    """The plan's fee, then a line for each model and token class, in a stable order."""
-    lines = []
-    if tenant.plan.monthly_fee:
-        fee = money.to_currency(tenant.plan.monthly_fee, tenant.currency)
-        lines.append(
-            InvoiceLine(
-                "fee", f"Plan {tenant.plan.name}", None, None, 1, tenant.plan.monthly_fee, fee
-            )
-        )
-    for row in sorted(usage, key=lambda u: (u.model, u.token_class, u.quantity, u.charge)):
-        lines.append(
-            InvoiceLine(
-                "usage",
-                words_of(row.model, row.token_class),
-                row.model,
-                row.token_class,
-                row.quantity,
-                row.charge,
-                money.to_currency(row.charge, tenant.currency),
-            )
-        )
+    """The lines of a period under the tenant's plan as it stands, in a stable order.
+
+    Before tax and credit, which a contract has and a plan has not.
+    """
+    terms = terms_of(tenant.plan, civil_days(period, tenant.zone).start)
+    contract = Contract(
+        tenant.zone, (terms,), currency=tenant.currency, usage_currency=tenant.currency
+    )
+    lines = tuple(map(_invoice_line, statement(contract, period, usage).lines))
     return DraftInvoice(
         tenant.id,
         tenant.name,
@@ -109,26 +91,21 @@ def draft(
         tenant.zone,
         period,
         watermark,
-        tuple(lines),
+        lines,
     )
 
 
-def words_of(model: str, token_class: str) -> str:
-    """How a line of usage is called."""
-    return f"{model}: {_CLASS_WORDS.get(token_class, token_class)}"
-
-
-_CLASS_WORDS: Mapping[str, str] = {
-    "uncached_in": "input tokens",
-    "cache_read": "input tokens read from cache",
-    "cache_write_5m": "input tokens written to cache (5 minutes)",
-    "cache_write_1h": "input tokens written to cache (1 hour)",
-    "out": "output tokens",
-    "image": "images",
-    "embedding": "embedded tokens",
-    "rerank_units": "rerank queries",
-    "guardrail_units": "guardrail text units",
-}
+def _invoice_line(line: StatementLine) -> InvoiceLine:
+    exact = line.exact  # under one plan for the whole period it is always a decimal
+    return InvoiceLine(
+        line.kind,
+        line.description,
+        line.model,
+        line.token_class,
+        line.quantity,
+        money.EXACT.divide(Decimal(exact.numerator), Decimal(exact.denominator)),
+        line.amount,
+    )
 
 
 def _instant(value: datetime) -> str:

@@ -14,9 +14,9 @@ from typing import Any, Literal, Protocol
 from uuid import UUID
 
 from tenantry.domain.ids import TenantId
-from tenantry.domain.invoice import UsageLine
 from tenantry.domain.reconciliation import Booked
 from tenantry.domain.tenant import Principal
+from tenantry.domain.usage_line import UsageLine
 from tenantry.ports.admission import AttemptOutcome
 
 AttemptKey = tuple[str, UUID, int, int]  # tenant, request, call, attempt

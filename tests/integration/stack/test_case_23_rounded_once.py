@@ -7,8 +7,9 @@ import pytest
 from tests.support.metered import TITAN, MeteredStack, text_of
 
 from tenantry.domain import money
-from tenantry.domain.invoice import UsageLine, draft
+from tenantry.domain.invoice import draft
 from tenantry.domain.period import Span
+from tenantry.domain.usage_line import UsageLine
 
 CALLS, TOKENS, EACH = 100, 137, Decimal("0.0001644")  # 137 × $.40 per 1M × 3
 

@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 
 from tenantry.domain.billing import LineKind, Statement, statement
 from tenantry.domain.contract import Contract, ContractError, ExchangeRate, Terms, terms_of
-from tenantry.domain.invoice import UsageLine
 from tenantry.domain.overage import Overage
 from tenantry.domain.period import billing_period
 from tenantry.domain.plan import plan_from
 from tenantry.domain.tiers import Step, Tiers
+from tenantry.domain.usage_line import UsageLine
 
 NOVEMBER = billing_period(datetime(2026, 11, 23, tzinfo=UTC), "UTC", 1)
 FIRST = date(2026, 1, 1)

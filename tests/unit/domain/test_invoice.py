@@ -10,9 +10,10 @@ from decimal import Decimal
 import pytest
 from tests.support.core import plan, principal
 
-from tenantry.domain.invoice import UsageLine, draft
+from tenantry.domain.invoice import draft
 from tenantry.domain.period import billing_period
 from tenantry.domain.tenant import Tenant
+from tenantry.domain.usage_line import UsageLine
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 PERIOD = billing_period(NOW, "UTC", 1)
@@ -73,3 +74,19 @@ def test_a_tenant_reads_nothing_of_our_cost() -> None:
     text = str(draft(tenant("50"), PERIOD, NOW, LINES).to_json()).lower()
     assert "cost" not in text
     assert "markup" not in text
+
+
+def test_a_plans_overage_and_minimum_take_the_place_of_its_list_charge() -> None:
+    terms = {"mode": "volume", "included": 100, "steps": [{"per_million": "2000"}]}
+    of = replace(principal().tenant, plan=plan(monthly_fee="1", minimum="2", overage=terms))
+    made = draft(of, PERIOD, NOW, [*LINES, UsageLine("a", "image", 2, Decimal("0.0849"))])
+    assert [(line.kind, line.quantity, format(line.amount, "f")) for line in made.lines] == [
+        ("fee", 1, "1.00"),
+        ("usage", 2, "0.08"),
+        ("included", 100, "0.00"),
+        ("overage", 64, "0.13"),  # 100 + 50 + 7 + 7 − 100 at 2,000 a million
+        ("minimum", 1, "0.79"),
+    ]
+    shown = made.to_json()
+    assert shown["total"] == "2.00"
+    assert shown["lines"][3]["charge"] == "0.128"

@@ -10,8 +10,8 @@ from zoneinfo import ZoneInfo
 from tenantry.adapters.postgres.statements import statements
 from tenantry.adapters.postgres.unit_of_work import TenantWork
 from tenantry.domain.ids import TenantId
-from tenantry.domain.invoice import UsageLine
 from tenantry.domain.tenant import Principal
+from tenantry.domain.usage_line import UsageLine
 from tenantry.ports.ledger import GroupBy, UsageRow
 
 WINDOW_SLOTS = 11  # of the minute limits: 6 s each, migrations/0006_calendar.sql

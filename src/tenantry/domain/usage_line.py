@@ -1,0 +1,35 @@
+"""A period's usage of one model and token class: what bills are made of, and how it is called."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class UsageLine:
+    """What the ledger holds of one model and token class in a period."""
+
+    model: str
+    token_class: str
+    quantity: int
+    charge: Decimal  # unrounded
+
+
+def words_of(model: str, token_class: str) -> str:
+    """How a line of usage is called."""
+    return f"{model}: {_CLASS_WORDS.get(token_class, token_class)}"
+
+
+_CLASS_WORDS: Mapping[str, str] = {
+    "uncached_in": "input tokens",
+    "cache_read": "input tokens read from cache",
+    "cache_write_5m": "input tokens written to cache (5 minutes)",
+    "cache_write_1h": "input tokens written to cache (1 hour)",
+    "out": "output tokens",
+    "image": "images",
+    "embedding": "embedded tokens",
+    "rerank_units": "rerank queries",
+    "guardrail_units": "guardrail text units",
+}
