@@ -17,6 +17,7 @@ import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -66,6 +67,9 @@ def reconcile(traffic: Traffic, *options: str) -> tuple[int, dict[str, Any], str
     """Exit status, report and what was said, of the command itself."""
     command = [sys.executable, "-m", "tenantry.entrypoints.cli.main", "reconcile", "--json"]
     environment = {k: v for k, v in os.environ.items() if not k.startswith("TENANTRY_")}
+    if "--from" not in options:  # the default, the month so far, ends within a test once a month
+        yesterday = datetime.now(UTC) - timedelta(days=1)
+        options = (*options, "--from", f"{yesterday:%Y-%m-%d}")
     done = subprocess.run(
         [*command, *options],
         capture_output=True,

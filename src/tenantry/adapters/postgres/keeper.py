@@ -32,11 +32,17 @@ class PostgresLedgerKeeper:
     """Acts through `control_pool`, reads the invariants through `operator_pool`."""
 
     def __init__(
-        self, control_pool: Any, operator_pool: Any, *, unknown_hold_h: int = UNKNOWN_HOLD_H
+        self,
+        control_pool: Any,
+        operator_pool: Any,
+        *,
+        unknown_hold_h: int = UNKNOWN_HOLD_H,
+        book_rows: int = BOOK_ROWS,
     ) -> None:
         self._control = control_pool
         self._operator = operator_pool
         self._unknown_hold_h = unknown_hold_h
+        self._book_rows = book_rows
         self._sql = statements("sql/keeper.sql")
 
     async def sweep(self) -> int:
@@ -81,7 +87,7 @@ class PostgresLedgerKeeper:
                 await connection.execute(f"SET LOCAL statement_timeout = '{BOOK_TIMEOUT_S}s'")
                 cursor = await connection.cursor(self._sql["booked"], start, end)
                 last: Booked | None = None  # its postings may go on in the next batch
-                while rows := await cursor.fetch(BOOK_ROWS, timeout=BOOK_TIMEOUT_S):
+                while rows := await cursor.fetch(self._book_rows, timeout=BOOK_TIMEOUT_S):
                     batch = _to_booked(last, rows)
                     last = batch.pop()
                     yield batch

@@ -65,7 +65,7 @@ def reconcile(
         return
     now = datetime.now(UTC)
     until = end.replace(tzinfo=UTC) if end else now
-    since = start.replace(tzinfo=UTC) if start else _month_of(until)
+    since = start.replace(tzinfo=UTC) if start else month_of(until)
     if since >= until:
         raise click.UsageError("--from must be before --to")
 
@@ -96,7 +96,7 @@ def _check_invariants(json_output: bool) -> None:
         click.echo("all invariants hold")
 
 
-def _month_of(until: datetime) -> datetime:
+def month_of(until: datetime) -> datetime:
     """The first instant of the month that ends with `until`, or holds it."""
     last = until - timedelta(microseconds=1)
     return last.replace(day=1, hour=0, minute=0, second=0, microsecond=0)

@@ -1,0 +1,198 @@
+"""The provider's book as it is posted, held against a log as it is delivered."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import uuid
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.support.ledger import MODEL, World, in_world, intent
+from tests.support.postgres import Database
+
+from tenantry.adapters.invocation_log.folder import ANYWHERE, FolderLog
+from tenantry.adapters.postgres.keeper import PostgresLedgerKeeper
+from tenantry.adapters.sorting import DiskSorter
+from tenantry.application.reconcile import Report, Sides, reconcile
+from tenantry.domain.catalogue import Model
+from tenantry.domain.reconciliation import Booked, BreakKind
+from tenantry.domain.usage import Usage
+from tenantry.ports.admission import AttemptOutcome, Reservation
+
+USED = Usage(uncached_in=1_000, out=500)
+COST = Decimal("0.0105")
+DAY = timedelta(days=1)
+HOUR = timedelta(hours=1)
+
+
+def record(mine: Reservation, att: str = "0:1", **members: Any) -> dict[str, Any]:
+    """What Bedrock logs of a call with 1,000 tokens in and 500 out."""
+    return {
+        "timestamp": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "requestId": str(uuid.uuid4()),
+        "modelId": MODEL,
+        "requestMetadata": {"rid": str(mine.request_id), "tid": mine.tenant_id, "att": att},
+        "input": {"inputTokenCount": 1_000},
+        "output": {"outputTokenCount": 500},
+        **members,
+    }
+
+
+def deliver(root: Path, *records: Any, account: str = "111111111111") -> None:
+    hour = datetime.now(UTC).strftime("%Y/%m/%d/%H")
+    folder = root / f"AWSLogs/{account}/BedrockModelInvocationLogs/us-east-1/{hour}"
+    folder.mkdir(parents=True, exist_ok=True)
+    lines = "\n".join(one if isinstance(one, str) else json.dumps(one) for one in records)
+    (folder / f"{uuid.uuid4()}.json.gz").write_bytes(gzip.compress(lines.encode()))
+
+
+async def held(world: World, root: Path, *, log_delay: timedelta = timedelta()) -> Report:
+    model = Model(MODEL, "anthropic", "chat", 100_000, 10_000, price_key=MODEL)
+    await world.control.apply_models([model])
+    now = datetime.now(UTC)
+    keeper = PostgresLedgerKeeper(world.databases.control, world.databases.operator, book_rows=2)
+    with DiskSorter(run_chars_max=500) as sorter:
+        log = FolderLog(root, each=ANYWHERE)
+        sides = Sides(keeper, world.directory, (log,), sorter)
+        return await reconcile(sides, now - DAY, now + DAY, now, log_delay)
+
+
+def kinds(report: Report) -> list[tuple[BreakKind, str | None]]:
+    return [(found.kind, found.tenant_id) for found in report.breaks]
+
+
+async def booked(world: World, rows: int) -> list[Booked]:
+    keeper = PostgresLedgerKeeper(world.databases.control, world.databases.operator, book_rows=rows)
+    now = datetime.now(UTC)
+    batches: Sequence[Sequence[Booked]] = [b async for b in keeper.booked(now - DAY, now + DAY)]
+    return [one for batch in batches for one in batch]
+
+
+@pytest.mark.parametrize("rows", [1, 2, 3, 1_000])
+def test_every_attempt_comes_once_and_in_order(database: Database, rows: int) -> None:
+    async def body(world: World) -> None:
+        for who in (world.anna, world.bert, world.anna):
+            mine = await world.admitted(who)
+            await world.admission.begin(who.tenant_id, mine.request_id, intent(attempt=2))
+            failed = AttemptOutcome(0, 1, "released", charged=False)
+            await world.settle(mine, failed, final=False)
+            await world.settle(mine, world.outcome(USED, attempt=2))
+        lost = await world.admitted(world.bert)
+        await world.settle(lost, AttemptOutcome(0, 1, "unknown"))
+        found = await booked(world, rows)
+        assert [one.key for one in found] == sorted({one.key for one in found})
+        assert sorted((one.state, one.cost) for one in found) == [
+            *[("released", Decimal(0))] * 3,
+            *[("settled", COST)] * 3,
+            ("unknown", Decimal(0)),
+        ]
+        assert {one.tenant_id for one in found} == {world.anna.tenant_id, world.bert.tenant_id}
+
+    in_world(database, body)
+
+
+@pytest.mark.parametrize("rows", [1, 2, 1_000])
+def test_what_came_late_is_part_of_its_attempt(database: Database, rows: int) -> None:
+    async def body(world: World) -> None:
+        mine, other = await world.admitted(), await world.admitted(world.bert)
+        await world.settle(mine, AttemptOutcome(0, 1, "released", charged=False))
+        await world.settle(mine, world.outcome(USED, charged=False))
+        await world.settle(other, world.outcome(USED))
+        found = {one.tenant_id: one for one in await booked(world, rows)}
+        late = found[mine.tenant_id]
+        assert (late.state, late.cost) == ("released", COST)
+        assert late.quantities == {"uncached_in": 1_000, "out": 500}
+        assert len(found) == 2
+
+    in_world(database, body)
+
+
+def test_two_tenants_and_every_kind_of_break(database: Database, tmp_path: Path) -> None:
+    async def body(world: World) -> None:
+        plain = [await world.admitted(who) for who in (world.anna, world.bert) * 3]
+        for one in plain:
+            await world.settle(one, world.outcome(USED))
+        missing, doubled, more, absent, *fine = plain
+        lost = await world.admitted(world.bert)
+        await world.settle(lost, AttemptOutcome(0, 1, "unknown"))
+        under_way = await world.admitted()
+        strangers = [record(missing, att="0:9"), {**record(missing), "requestMetadata": None}]
+        deliver(tmp_path / "a", *(record(one) for one in (*fine, under_way)), *strangers)
+        deliver(
+            tmp_path / "deep/er",
+            record(doubled),
+            record(more, output={"outputTokenCount": 501}),
+            record(absent, modelId="nobody.knows-it-v1:0"),
+            account="222222222222",
+        )
+        deliver(tmp_path / "a", record(doubled))
+        report = await held(world, tmp_path)
+        anna, bert = world.anna.tenant_id, world.bert.tenant_id
+        assert sorted(kinds(report), key=str) == sorted(
+            [
+                (BreakKind.MISSING_IN_LOG, anna),
+                (BreakKind.DOUBLED, bert),
+                (BreakKind.TOKEN_DIFFERENCE, anna),
+                (BreakKind.MODEL_ABSENT, bert),
+                (BreakKind.UNKNOWN, bert),
+                (BreakKind.UNATTRIBUTED, anna),
+                (BreakKind.UNATTRIBUTED, None),
+            ],
+            key=str,
+        )
+        assert (report.tally.matched, report.tally.under_way) == (3, 1)
+        assert (report.log.files, report.log.unreadable) == (3, 0)
+        assert report.by_kind[BreakKind.UNATTRIBUTED].difference_usd == 2 * COST
+        assert report.by_kind[BreakKind.MODEL_ABSENT].unpriced == 1
+        patient = await held(world, tmp_path, log_delay=HOUR)
+        assert patient.tally.not_yet_delivered == 2  # the missing one, and the unknown one
+        await world.settle(under_way, world.outcome(USED))
+
+    in_world(database, body)
+
+
+def test_rubbish_in_a_log_is_counted_and_hides_nothing(database: Database, tmp_path: Path) -> None:
+    async def body(world: World) -> None:
+        mine, other = await world.admitted(), await world.admitted(world.bert)
+        await world.settle(mine, world.outcome(USED))
+        await world.settle(other, world.outcome(USED))
+        unreadable = [
+            "{not json",
+            "[]",
+            {},
+            record(mine, requestId=7),
+            record(mine, requestId="two\nlines"),
+            record(mine, modelId="tab\tand\x1fseparator"),
+            record(mine, modelId=None),
+        ]
+        strange = [
+            record(mine, input=[], output="x"),
+            record(other, input={"inputTokenCount": -1}, timestamp="yesterday"),
+        ]
+        deliver(tmp_path, *unreadable, *strange)
+        report = await held(world, tmp_path)
+        assert report.log.unreadable == len(unreadable)
+        assert kinds(report) == [
+            (BreakKind.TOKEN_DIFFERENCE, who) for who in sorted((mine.tenant_id, other.tenant_id))
+        ]
+        assert {found.difference_usd for found in report.breaks} == {None}
+
+    in_world(database, body)
+
+
+def test_a_file_that_cannot_be_read_is_no_answer(database: Database, tmp_path: Path) -> None:
+    deliver(tmp_path, {})
+    [file] = tmp_path.rglob("*.json.gz")
+    file.unlink()
+    file.mkdir()
+
+    async def body(world: World) -> None:
+        with pytest.raises(OSError, match="directory"):
+            await held(world, tmp_path)
+
+    in_world(database, body)
