@@ -183,7 +183,7 @@ def _minimum(
     terms: Terms, minimum: Fraction, subtotal: Decimal, currency: str
 ) -> Iterator[StatementLine]:
     lacking = minimum - Fraction(subtotal)
-    if lacking > 0:
+    if minimum and lacking > 0:  # without a minimum a sum below zero is the customer's
         yield _line(LineKind.MINIMUM, f"Up to the minimum of plan {terms.plan}", lacking, currency)
 
 

@@ -76,6 +76,7 @@ def test_it_is_cleared_by_three_months_below(after: tuple[str | int, ...], asks:
 def test_what_was_asked_before_the_first_month_is_remembered() -> None:
     assert spend_asks(Standing(months(4000, 4000, 4000), asked=True))
     assert not spend_asks(Standing(months(3000, 3000, 3000), asked=True))
+    assert spend_asks(Standing(months(3000, 3000), asked=True)), "two months clear nothing"
 
 
 @pytest.mark.parametrize(

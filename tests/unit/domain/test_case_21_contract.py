@@ -85,6 +85,37 @@ def test_case_21_nothing_is_0_with_its_digits_and_never_below() -> None:
     assert reversed_.adjustment == Decimal("0.001")
 
 
+def test_case_21_a_sum_below_zero_uses_up_no_credit() -> None:
+    agreed = contract(
+        Terms(FIRST, "free", Decimal(0)), tax_rate=Decimal("0.1"), prepaid=Decimal(20)
+    )
+    made = statement(agreed, NOVEMBER, [UsageLine("m", "out", -1, Decimal(-5))])
+    assert (made.tax, made.credit, made.due) == (Decimal("-0.50"), 0, Decimal("-5.50"))
+
+
+def test_case_21_a_line_of_an_overage_says_where_it_begins() -> None:
+    tiers = Tiers("graduated", (Step(1_000_000, Decimal(10)), Step(None, Decimal(8))))
+    made = statement(
+        contract(Terms(FIRST, "p", Decimal(0), Overage(5_000_000, tiers))), NOVEMBER, USAGE
+    )
+    assert [(line.description, line.per_million) for line in made.lines] == [
+        ("Included tokens, 5,000,000 of 5,000,000", None),
+        ("Tokens beyond 5,000,000", Decimal(10)),
+        ("Tokens beyond 6,000,000", Decimal(8)),
+    ]
+
+
+def test_case_21_an_upgrade_raises_no_allowance_of_its_own_period() -> None:
+    tiers = Tiers("volume", (Step(None, Decimal(1)),))
+    bigger = Terms(date(2026, 11, 30), "big", Decimal(99), Overage(50_000_000, tiers))
+    agreed = contract(terms_of(PLAN, FIRST), bigger)
+    assert amounts(statement(agreed, NOVEMBER, USAGE)) == amounts(
+        statement(contract(), NOVEMBER, USAGE)
+    )
+    december = billing_period(datetime(2026, 12, 5, tzinfo=UTC), "UTC", 1)
+    assert amounts(statement(agreed, december, USAGE)) == [("fee", "99.00"), ("included", "0.00")]
+
+
 def test_case_21_a_minimum_that_is_reached_adds_no_line() -> None:
     heavy = [UsageLine("nova", "out", 13_500_000, Decimal(1))]
     made = statement(contract(), NOVEMBER, heavy)
@@ -157,6 +188,7 @@ def test_the_rate_is_the_latest_on_the_periods_first_day() -> None:
         ({"terms": (terms_of(PLAN, FIRST),) * 2}, "in the order of their days"),
         ({"ends": FIRST}, "before its last terms start"),
         ({"tax_rate": Decimal("8.25")}, "a tax rate is a fraction"),
+        ({"tax_rate": Decimal(1)}, "a tax rate is a fraction"),
         ({"tax_rate": Decimal("NaN")}, "a tax rate is a fraction"),
         ({"prepaid": Decimal(-1)}, "not negative"),
         ({"prepaid": Decimal("0.005")}, "0.005 is no amount in USD"),
