@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 from tenantry.adapters import shipped
 from tenantry.adapters.postgres.connections import Databases, DsnFor, derived_dsns
@@ -26,8 +27,16 @@ DEFAULT_POOL = Placement(
 )
 
 
+@dataclass(frozen=True, slots=True)
+class RunningDatabase:
+    """How to reach it, and why it ended for good (an embedded one that kept dying), else None."""
+
+    dsn_for: DsnFor
+    failure: Callable[[], str | None]
+
+
 @contextlib.contextmanager
-def database(config: Settings) -> Iterator[DsnFor]:
+def database(config: Settings) -> Iterator[RunningDatabase]:
     """The database for as long as the block runs: started where it is ours, migrated, seeded."""
     cluster = None
     if config.database_url is None:
@@ -37,7 +46,7 @@ def database(config: Settings) -> Iterator[DsnFor]:
         asyncio.run(_migrate(config, cluster))
         dsn_for = _dsn_for(config, cluster)
         asyncio.run(_seed(config, dsn_for))
-        yield dsn_for
+        yield RunningDatabase(dsn_for, lambda: _failure(cluster))
     finally:
         if cluster is not None:
             cluster.stop()
@@ -59,9 +68,14 @@ def attached_or_started(config: Settings) -> Iterator[DsnFor]:
         running = attach(config)
     except ClusterNotRunning:
         with database(config) as started:
-            yield started
+            yield started.dsn_for
     else:
         yield running
+
+
+def _failure(cluster: EmbeddedCluster | None) -> str | None:
+    status = cluster.status() if cluster is not None else None
+    return status.reason if status is not None and status.state == "failed" else None
 
 
 def _dsn_for(config: Settings, cluster: EmbeddedCluster | None) -> DsnFor:

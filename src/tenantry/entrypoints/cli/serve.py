@@ -42,13 +42,17 @@ def serve(exit_with_parent: bool, ready_json: bool, **given: int | None) -> None
     def ready(addresses: Addresses) -> None:
         _announce(config, addresses, ready_json)
 
-    with bootstrap.database(config), BackgroundProcess():
-        run(
-            _serve_settings(config),
-            functools.partial(make_services, config),
-            on_ready=ready,
-            stop=lambda: parent is not None and os.getppid() != parent,
-        )
+    with bootstrap.database(config) as database, BackgroundProcess():
+
+        def must_stop() -> bool:
+            orphaned = parent is not None and os.getppid() != parent
+            return orphaned or database.failure() is not None
+
+        make = functools.partial(make_services, config)
+        run(_serve_settings(config), make, on_ready=ready, stop=must_stop)
+        if (reason := database.failure()) is not None:
+            said = reason.strip().splitlines()[-1:] or ["nothing"]
+            raise click.ClickException(f"PostgreSQL kept ending and was given up: {said[0]}")
 
 
 def _allow_many_connections() -> None:
