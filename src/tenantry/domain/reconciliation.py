@@ -155,8 +155,11 @@ class Reconciliation:
             if found is not None:
                 yield found
         for surplus in self._rest(key):
+            assert first is not None
             if ours:
-                yield _doubled(surplus, _log_cost(surplus, booked, edition), booked)
+                log_usd = _log_cost(surplus, booked, edition)
+                doubled = _doubled(surplus, first, log_usd)
+                yield replace(doubled, at=booked.admitted_at, model=booked.model)
 
     def finish(self) -> Iterator[Break]:
         """The records behind the last attempt."""
@@ -184,7 +187,8 @@ class Reconciliation:
                 yield _unattributed(first, _log_cost(first, None, self._terms.current))
             for surplus in self._rest(key):
                 if self._in_period(surplus):
-                    yield _doubled(surplus, _log_cost(surplus, None, self._terms.current), None)
+                    log_usd = _log_cost(surplus, None, self._terms.current)
+                    yield _doubled(surplus, first, log_usd)
 
     def _in_period(self, record: Logged) -> bool:
         """A record without a time is never left out."""
@@ -275,12 +279,11 @@ def _unattributed(record: Logged, log_usd: Decimal | None) -> Break:
     )
 
 
-def _doubled(record: Logged, log_usd: Decimal | None, booked: Booked | None) -> Break:
+def _doubled(record: Logged, first: Logged, log_usd: Decimal | None) -> Break:
     """A further record is worth its whole cost: the ledger has the attempt once."""
-    found = replace(
-        _unattributed(record, log_usd), kind=BreakKind.DOUBLED, detail="one record too many"
-    )
-    return found if booked is None else replace(found, at=booked.admitted_at, model=booked.model)
+    same = record.upstream_request_id == first.upstream_request_id
+    detail = "delivered again" if same else f"besides {first.upstream_request_id}"
+    return replace(_unattributed(record, log_usd), kind=BreakKind.DOUBLED, detail=detail)
 
 
 def _plain_id(named: str) -> str:

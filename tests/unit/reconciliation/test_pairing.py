@@ -154,6 +154,13 @@ def test_each_further_record_is_doubled_at_its_whole_cost() -> None:
     assert tally.matched == 1
 
 
+def test_a_record_that_came_twice_is_told_from_a_call_that_was_made_twice() -> None:
+    mine = booked()
+    assert only([mine], [logged(mine), logged(mine)]).detail == "delivered again"
+    found = only([mine], [logged(mine), logged(mine, upstream_request_id="up-other")])
+    assert (found.upstream_request_id, found.detail) == ("up-other", "besides up-1")
+
+
 def test_other_counts_are_a_difference_in_tokens() -> None:
     mine = booked()
     found = only([mine], [logged(mine, usage=Usage(uncached_in=1_000, out=501))])
