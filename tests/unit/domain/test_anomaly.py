@@ -34,9 +34,9 @@ def office(weeks: int) -> list[int]:
     return [DAY_SHAPE[at % 24] * (1 if at // 24 % 7 < 5 else 0) for at in range(weeks * WEEK_H)]
 
 
-def used(requests: Sequence[int], price: Decimal = USD) -> Series:
+def used(requests: Sequence[int], start: int = START) -> Series:
     return series_of(
-        UsageHour(START + at, count * 1_000, count, count * 1_000 * price)
+        UsageHour(start + at, count * 1_000, count, count * 1_000 * USD)
         for at, count in enumerate(requests)
     )
 
@@ -81,6 +81,16 @@ def test_three_times_the_use_for_two_days_is_told() -> None:
 def test_a_leak_is_told_as_one() -> None:
     requests = [int(r * 1.06 ** max(0, (at - 1008) / 24)) for at, r in enumerate(steady(8))]
     assert Kind.LEAK in {kind for _, kind in kinds(used(requests))}
+
+
+def test_a_leak_looks_only_back_and_counts_days_from_midnight() -> None:
+    requests = [int(r * 1.06 ** max(0, (at - 1008) / 24)) for at, r in enumerate(steady(8))]
+    start = START + 5
+    whole = alerts_of(used(requests, start))
+    assert {alert.hour % 24 for alert in whole if alert.kind is Kind.LEAK} == {23}
+    for end in (1100, 1200, 1300):
+        known = alerts_of(used(requests[:end], start))
+        assert known == [alert for alert in whole if alert.hour < start + end]
 
 
 def test_growth_that_was_always_there_is_none() -> None:
