@@ -22,7 +22,7 @@ _INSTANT = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%SZ"])
 _ADVICE: Mapping[BreakKind, str] = {
     BreakKind.MISSING_IN_LOG: "is the log complete? else ask the provider by upstream id",
     BreakKind.UNATTRIBUTED: "who else calls with this account's credentials?",
-    BreakKind.DOUBLED: "delivered again: harmless; besides another: the call was made twice",
+    BreakKind.DOUBLED: "delivered again: billed once, look; besides another: called twice",
     BreakKind.TOKEN_DIFFERENCE: "compare the attempt's raw usage with the record",
     BreakKind.MISPRICED: "post a reversal, and the entry that is right",
     BreakKind.MODEL_ABSENT: "add the model to catalogue and prices",
