@@ -4,7 +4,9 @@
 and drives them with wrk over twenty tenants. Every request is admitted and settled durably.
 
 1. Saturation: closed loops of 64 connections; CPU time of each process from /proc, by request.
-2. Added latency: 4 connections, straight to the emulator and through the gateway by turns.
+2. Added latency: 4 connections, straight to the emulator and through the gateway by turns, with a
+   model that takes no time, where four closed loops keep both cores busy, and with one that takes
+   50 ms, where every step also waits for a core to wake.
 3. The same for other routes, as figures without a bar.
 
 Load generator, emulator and PostgreSQL share this machine's cores with the gateway, so requests a
@@ -31,6 +33,7 @@ QUESTION = "What does a tenant owe for a month in which it asked nothing at all?
 ANSWER = "It owes the fee of its plan, and no charge for tokens that it did not use. " * 36
 SATURATING = 64
 FEW = 4
+MODEL_MS = 50  # the upstream time at which other gateways' added latency is published
 WARM_S = 3
 
 CPU_BAR_US = 500.0
@@ -64,15 +67,19 @@ def measure(at: Stage, rounds: int, seconds: int) -> dict[str, Any]:
     for load in loads.values():
         run(load, connections=SATURATING, seconds=WARM_S, folder=at.folder)
     by_load: dict[str, list[dict[str, float]]] = {name: [] for name in loads}
-    added: list[dict[str, float]] = []
+    added: dict[int, list[dict[str, float]]] = {0: [], MODEL_MS: []}
     for number in range(rounds):
         for name, load in loads.items():
             by_load[name].append(_saturated(at, load, seconds))
-        added.append(_added(at, loads["converse"], seconds, gateway_first=number % 2 == 1))
-        print(f"round {number + 1}: {by_load['converse'][-1]} {added[-1]}", flush=True)
+        for model_ms, rows in added.items():
+            with at.model_takes(model_ms):
+                rows.append(_added(at, loads["converse"], seconds, gateway_first=number % 2 == 1))
+        last = {ms: rows[-1] for ms, rows in added.items()}
+        print(f"round {number + 1}: {by_load['converse'][-1]} {last}", flush=True)
     return {
         "saturated": {name: _medians(rows) for name, rows in by_load.items()},
-        "four_connections": _medians(added),
+        "four_connections": _medians(added[0]),
+        f"four_connections_{MODEL_MS}_ms_model": _medians(added[MODEL_MS]),
         "rss_mb_worker": round(at.worker_peak_rss_mb(), 1),
         "tenants": len(at.keys),
         "ledger_violations": at.violations(),

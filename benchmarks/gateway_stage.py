@@ -16,6 +16,7 @@ from benchmarks.processes import children, cpu_s, peak_rss_mb, started, tree_cpu
 from tenantry.adapters.postgres.guardian.status import read_status
 from tenantry.bootstrap import run_with_control, run_with_keeper
 from tenantry.domain.placement import Placement
+from tenantry.entrypoints.api_client import Api
 from tenantry.ports.control import ControlPlane
 from tenantry.ports.ledger import LedgerKeeper
 
@@ -60,6 +61,18 @@ class Stage:
 
     def worker_peak_rss_mb(self) -> float:
         return peak_rss_mb(self.worker_pid)
+
+    @contextmanager
+    def model_takes(self, milliseconds: int) -> Iterator[None]:
+        """The emulator's first byte comes so much later, for as long as the block runs."""
+        emulator = Api(self.emulator_url)
+        if milliseconds:
+            rule = {"action": {"kind": "slow_first_token", "delay_ms": milliseconds}}
+            assert emulator.post("/_emulator/rules", [rule]).status < 300, "no rule was added"
+        try:
+            yield
+        finally:
+            emulator.delete("/_emulator/rules")
 
     def violations(self) -> int:
         """How many invariants of the ledger do not hold after the load."""
