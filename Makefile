@@ -67,7 +67,7 @@ lock: $(UV) ## resolve the locks anew
 	  --extra emulator pyproject.toml -o locks/runtime.txt
 	@env -u PIP_FIND_LINKS -u PIP_EXTRA_INDEX_URL $(UV) pip compile --quiet --universal --python-version 3.11 \
 	  --generate-hashes --no-header --no-annotate --no-emit-index-url --no-emit-find-links --only-binary :all: \
-	  --extra emulator --group dev -c locks/runtime.txt pyproject.toml -o locks/dev.txt
+	  --all-extras --group dev -c locks/runtime.txt pyproject.toml -o locks/dev.txt
 
 clean: ## remove the environments, never the data
 	@rm -rf $(VENV) $(BOOT)
