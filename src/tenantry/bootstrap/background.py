@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncIterator
+from datetime import timedelta
 
 from tenantry.adapters.clock import SystemClock
 from tenantry.adapters.invocation_log.folder import OF_EACH_ACCOUNT, FolderLog
@@ -13,18 +14,15 @@ from tenantry.adapters.postgres.connections import Databases
 from tenantry.adapters.postgres.directory import PostgresDirectory
 from tenantry.adapters.postgres.idempotency import PostgresExpiredKeys
 from tenantry.adapters.postgres.keeper import PostgresLedgerKeeper
+from tenantry.application.rounds import Round, idempotency_round, ledger_rounds
 from tenantry.application.true_up import TrueUp
 from tenantry.bootstrap.database import attach
 from tenantry.config import Settings
-from tenantry.ports.idempotency import ExpiredKeys
-from tenantry.ports.ledger import LedgerKeeper
 
 
 @contextlib.asynccontextmanager
-async def background(
-    config: Settings,
-) -> AsyncIterator[tuple[LedgerKeeper, TrueUp, ExpiredKeys, SystemClock]]:
-    """What the background worker works with."""
+async def background(config: Settings) -> AsyncIterator[list[Round]]:
+    """The rounds of the background worker, over connections of its own."""
     databases = await Databases.open(attach(config), application="tenantry worker")
     try:
         clock = SystemClock()
@@ -34,7 +32,16 @@ async def background(
             databases.app, pepper=key.pepper, open_sealed=key.open, clock=clock
         )
         logs = {"embedded": FolderLog(config.home / "accounts", each=OF_EACH_ACCOUNT)}
-        expired_keys = PostgresExpiredKeys(databases.control)
-        yield keeper, TrueUp(keeper, directory, logs), expired_keys, clock
+        yield [
+            *ledger_rounds(
+                keeper,
+                TrueUp(keeper, directory, logs),
+                clock,
+                hold=timedelta(hours=config.unknown_hold_h),
+                estimate_after=timedelta(milliseconds=config.unknown_estimate_after_ms),
+                log_poll_s=config.invocation_log_poll_ms / 1_000,
+            ),
+            idempotency_round(PostgresExpiredKeys(databases.control)),
+        ]
     finally:
         await databases.close()

@@ -12,6 +12,7 @@ from tests.support.metered import CLAUDE, MeteredStack, Posted
 from tests.support.stack import Tenant, wait_until
 
 from tenantry.adapters.postgres.keeper import PostgresLedgerKeeper
+from tenantry.application.rounds import ledger_rounds
 from tenantry.application.true_up import TrueUp
 from tenantry.entrypoints.worker import run_worker
 from tenantry.ports.invocation_log import InvocationLog
@@ -138,17 +139,10 @@ def write_off(metered: MeteredStack, now: datetime) -> None:
         stop = asyncio.Event()
         nothing: dict[str, InvocationLog] = {}
         true_up = TrueUp(keeper, None, nothing)  # type: ignore[arg-type]
-        worker = asyncio.create_task(
-            run_worker(
-                keeper,
-                true_up,
-                _Moved(now),
-                hold=HOLD,
-                estimate_after=HOLD,
-                log_poll_s=60,
-                stop=stop,
-            )
+        rounds = ledger_rounds(
+            keeper, true_up, _Moved(now), hold=HOLD, estimate_after=HOLD, log_poll_s=60
         )
+        worker = asyncio.create_task(run_worker(rounds, stop))
         await asyncio.sleep(0.5)
         stop.set()
         await worker

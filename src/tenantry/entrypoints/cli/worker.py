@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import os
 import signal
-from datetime import timedelta
 
 import click
 
@@ -33,18 +32,9 @@ async def _work(config: Settings, parent: int | None) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    async with bootstrap.background(config) as (keeper, true_up, expired_keys, clock):
+    async with bootstrap.background(config) as rounds:
         watch = asyncio.create_task(_watch(parent, stop))
-        await run_worker(
-            keeper,
-            true_up,
-            clock,
-            expired_keys=expired_keys,
-            hold=timedelta(hours=config.unknown_hold_h),
-            estimate_after=timedelta(milliseconds=config.unknown_estimate_after_ms),
-            log_poll_s=config.invocation_log_poll_ms / 1_000,
-            stop=stop,
-        )
+        await run_worker(rounds, stop)
         watch.cancel()
 
 

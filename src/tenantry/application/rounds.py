@@ -1,0 +1,84 @@
+"""Rounds of background work: what there is to do, and how long to wait before doing it again.
+
+| every | the ledger's rounds |
+|---|---|
+| `SWEEP_EVERY_S` | end attempts of dead workers and overdue ones |
+| `log_poll_s` | true up unknown attempts from the invocation log |
+| `ESTIMATE_EVERY_S` | settle by estimate what no log can tell of |
+| `WRITE_OFF_EVERY_S` | write off what no record came for within the hold |
+| `SWEEP_KEYS_EVERY_S` | delete idempotency keys that have expired, with their answers |
+
+Every round is idempotent and may run in several processes at once.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import timedelta
+
+from tenantry.application.true_up import TrueUp
+from tenantry.ports.clock import Clock
+from tenantry.ports.idempotency import ExpiredKeys
+from tenantry.ports.ledger import LedgerKeeper
+
+SWEEP_EVERY_S = 2.0
+SWEEP_KEYS_EVERY_S = 10.0
+SWEEP_KEYS_MAX = 2_000  # in one statement
+SWEEP_KEYS_ROUNDS = 10  # then the rest waits: 2,000 a second are kept up with
+ESTIMATE_EVERY_S = 30.0
+WRITE_OFF_EVERY_S = 600.0
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """One piece of background work and the pause after it."""
+
+    name: str
+    every_s: float
+    work: Callable[[], Awaitable[object]]
+
+
+def ledger_rounds(
+    keeper: LedgerKeeper,
+    true_up: TrueUp,
+    clock: Clock,
+    *,
+    hold: timedelta,
+    estimate_after: timedelta,
+    log_poll_s: float,
+) -> list[Round]:
+    """What ends attempts that nobody waits for any more."""
+
+    async def read_logs() -> object:
+        return await true_up.read_logs(clock.now(), hold)
+
+    async def settle_by_estimate() -> object:
+        return await true_up.settle_by_estimate(clock.now(), estimate_after)
+
+    async def write_off() -> object:
+        ended = await keeper.write_off(clock.now() - hold)
+        if ended:
+            _log.warning("alert: %d attempts were written off: no log record in %s", ended, hold)
+        return ended
+
+    return [
+        Round("sweep", SWEEP_EVERY_S, keeper.sweep),
+        Round("read-logs", log_poll_s, read_logs),
+        Round("estimate", ESTIMATE_EVERY_S, settle_by_estimate),
+        Round("write-off", WRITE_OFF_EVERY_S, write_off),
+    ]
+
+
+def idempotency_round(expired_keys: ExpiredKeys) -> Round:
+    """What keeps the table of idempotency keys small."""
+
+    async def sweep_keys() -> object:
+        for _ in range(SWEEP_KEYS_ROUNDS):
+            if await expired_keys.sweep(SWEEP_KEYS_MAX) < SWEEP_KEYS_MAX:
+                break
+        return None
+
+    return Round("sweep-keys", SWEEP_KEYS_EVERY_S, sweep_keys)
