@@ -80,6 +80,9 @@ class Settings:
     http_host: str = _setting("127.0.0.1", "address of the data plane")
     http_port: Port = _setting(8080, "data plane in clear; 0: any free port")
     https_port: Port = _setting(8443, "data plane over TLS; 0: any free port")
+    tls_names: str = _setting(
+        "", "further names and addresses of the TLS certificate, with spaces between"
+    )
     admin_host: str = _setting("127.0.0.1", "address of admin API, console and metrics")
     admin_port: Port = _setting(9090, "admin API, console and metrics; 0: any free port")
     workers: Annotated[int, msgspec.Meta(ge=1, le=256)] = _setting(1, "gateway processes")

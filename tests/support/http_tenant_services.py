@@ -264,6 +264,9 @@ class MemoryControl:
     async def import_prices(self, edition: PriceEdition) -> PriceEdition:
         return replace(edition, version=7)
 
+    async def list_placements(self) -> list[Placement]:
+        return [each for each in self.applied if isinstance(each, Placement)]
+
     async def apply_placement(self, placement: Placement) -> None:
         self.applied.append(placement)
 

@@ -111,6 +111,7 @@ def test_a_silo_is_nobodys_default(database: Database) -> None:
             "acme", "silo", "222222222222", "eu-west-1", inference_profiles={"arn:x": "m"}
         )
         await world.control.apply_placement(silo)
+        assert silo in await world.control.list_placements()
         await world.control.apply_plans({"enterprise": {"placement": "silo"}})
         for placement in (None, "pool", "nowhere"):
             with pytest.raises(BadRequest):

@@ -13,6 +13,7 @@ from tenantry.config import (
     setting_names,
     variable_of,
 )
+from tenantry.entrypoints.cli.serve import _serve_settings
 
 SECRETS = {"database_url", "api_key", "operator_token"}
 
@@ -46,6 +47,11 @@ def test_a_variable_wins_over_the_file_and_the_file_over_the_default(tmp_path):
     assert settings.origin("http_port") == "variable TENANTRY_HTTP_PORT"
     assert settings.origin("workers") == f"file {tmp_path / 'tenantry.toml'}"
     assert settings.origin("admin_port") == "default"
+
+
+def test_a_certificate_can_have_several_names(tmp_path):
+    settings = load_settings(with_file(tmp_path, 'tls_names = "gateway.internal  10.0.0.7"\n'))
+    assert _serve_settings(settings).tls_names == ("gateway.internal", "10.0.0.7")
 
 
 def test_the_file_can_lie_anywhere(tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import zoneinfo
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -150,11 +151,13 @@ class PostgresControl:
         async with self._transaction() as connection:
             return await self._catalogues.current_prices(connection)
 
-    async def list_placements(self) -> list[str]:
-        """The ids of all placements."""
+    async def list_placements(self) -> list[Placement]:
         async with self._transaction() as connection:
             rows = await connection.fetch(self._sql["placements"])
-        return [row["placement_id"] for row in rows]
+        return [
+            principals.to_placement(row["placement_id"], json.loads(row["definition"]))
+            for row in rows
+        ]
 
     async def apply_models(self, models: Sequence[Model]) -> None:
         async with self._transaction() as connection:

@@ -72,6 +72,7 @@ def _serve_settings(config: Settings) -> ServeSettings:
         admin_host=config.admin_host,
         admin_port=config.admin_port,
         workers=config.workers,
+        tls_names=tuple(config.tls_names.split()),
         drain_s=config.shutdown_grace_ms / 1_000,
     )
 

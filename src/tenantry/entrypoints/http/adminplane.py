@@ -27,6 +27,7 @@ _ROUTES: Final = (
     _admin("POST", "/plans", control.apply_plans, "Apply plans; what changed gets a version"),
     _admin("GET", "/models", control.list_models, "The model catalogue"),
     _admin("POST", "/models", control.apply_models, "Apply models to the catalogue"),
+    _admin("GET", "/placements", control.list_placements, "Placements"),
     _admin("POST", "/placements", control.apply_placement, "Apply a placement"),
     _admin("GET", "/budgets", control.list_budgets, "A tenant's budgets"),
     _admin("POST", "/budgets", control.set_budget, "Set a budget"),

@@ -145,6 +145,12 @@ async def apply_models(call: Call) -> Response:
     return json_response({"data": data, "next_cursor": None})
 
 
+async def list_placements(call: Call) -> Response:
+    placements = await call.services.control.list_placements()
+    data = [views.from_placement(placement) for placement in placements]
+    return json_response({"data": data, "next_cursor": None})
+
+
 async def apply_placement(call: Call) -> Response:
     asked = to(schema.PlacementRequest, call.json())
     if len(asked.account) != 12 or not asked.account.isdigit():

@@ -6,6 +6,7 @@ import dataclasses
 from typing import Any
 
 from tenantry.domain.catalogue import Model
+from tenantry.domain.placement import Placement
 from tenantry.domain.plan import Plan, plan_to_json
 from tenantry.domain.price import PriceEdition, edition_to_rows
 from tenantry.domain.tenant import Tenant
@@ -58,6 +59,10 @@ def from_plan(plan: Plan) -> dict[str, Any]:
 
 def from_model(model: Model) -> dict[str, Any]:
     return dataclasses.asdict(model)
+
+
+def from_placement(placement: Placement) -> dict[str, Any]:
+    return {**dataclasses.asdict(placement), "regions": sorted(placement.regions)}
 
 
 def from_edition(edition: PriceEdition) -> dict[str, Any]:
