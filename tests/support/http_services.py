@@ -22,6 +22,7 @@ from tests.support.http_tenant_services import (
     MemoryLibrary,
 )
 from tests.support.idempotency import MemoryIdempotency, idempotent_over
+from tests.support.operator_keys import operator_once_in_memory
 
 from tenantry.application.authenticate import Authenticator
 from tenantry.application.calls import ChatCall, Completed, Embedded
@@ -300,6 +301,7 @@ class FixedServices:
             answers=self.answers,
             ledger=MemoryLedger(),
             idempotent=idempotent_over(self.idempotency),
+            operator_once=operator_once_in_memory(),
             control=control,
             clock=SystemClock(),
             operator_token_sha256=hashlib.sha256(OPERATOR_TOKEN.encode()).digest(),

@@ -31,6 +31,7 @@ from tenantry.adapters.postgres.idempotency import PostgresIdempotency
 from tenantry.adapters.postgres.keeper import PostgresLedgerKeeper
 from tenantry.adapters.postgres.ledger import PostgresTenantLedger
 from tenantry.adapters.postgres.manifest import PostgresManifest, PostgresUnfinished
+from tenantry.adapters.postgres.operator_keys import PostgresOperatorKeys
 from tenantry.adapters.postgres.unit_of_work import TenantWork
 from tenantry.adapters.sealed.partitions import SealedPartitions
 from tenantry.adapters.sealed.sealer import TenantSealer
@@ -46,6 +47,7 @@ from tenantry.application.knowledge import OwnedTasks as IndexingTasks
 from tenantry.application.library import Library
 from tenantry.application.metered_embedding import MeteredEmbedder
 from tenantry.application.model_calls import ModelCalls
+from tenantry.application.operator_once import OperatorOnce
 from tenantry.application.owned_tasks import OwnedTasks
 from tenantry.application.planning import Planning
 from tenantry.application.streaming import StreamLimits
@@ -73,6 +75,7 @@ class Gateway:
     library: Library
     answers: Answers
     idempotent: Idempotent
+    operator_once: OperatorOnce
     ledger: TenantLedger
     keeper: LedgerKeeper
     control: ControlPlane
@@ -140,6 +143,12 @@ async def gateway(config: Settings) -> AsyncIterator[Gateway]:
                 keyring,
                 tasks,
                 answer_bytes_max=config.idempotency_result_max_bytes,
+            ),
+            operator_once=OperatorOnce(
+                PostgresOperatorKeys(databases.control),
+                pepper=key.pepper,
+                seal=key.seal,
+                open_sealed=key.open,
             ),
             ledger=PostgresTenantLedger(TenantWork(databases.app)),
             keeper=PostgresLedgerKeeper(databases.control, databases.operator),

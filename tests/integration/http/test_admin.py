@@ -133,3 +133,24 @@ def test_health_readiness_and_metrics(edge: Edge) -> None:
     assert (status, orjson.loads(body)["code"]) == (503, "unavailable")
     text = send(edge, "GET", "/metrics", key=None, admin=True)[2].decode()
     assert 'tenantry_http_requests_total{method="GET",route="/readyz",status="5xx"} 1' in text
+
+
+def test_a_key_created_twice_under_one_idempotency_key_is_one_key(edge: Edge) -> None:
+    def create(idempotency_key: str, name: str) -> Reply:
+        return post_json(
+            edge,
+            "/admin/v1/keys",
+            {"tenant": "acme", "name": name},
+            key=OPERATOR_TOKEN,
+            admin=True,
+            headers={"idempotency-key": idempotency_key},
+        )
+
+    before = len(get(edge, "/keys?tenant=acme")["data"])
+    status, headers, body = create("once", "a")
+    assert (status, "idempotent-replayed" in headers) == (201, False)
+    status, headers, again = create("once", "a")
+    assert (status, headers["idempotent-replayed"], again) == (201, "true", body)
+    assert len(get(edge, "/keys?tenant=acme")["data"]) == before + 1
+    assert create("once", "b")[0] == 422
+    assert create("\t", "a")[0] == 400

@@ -72,7 +72,7 @@ def test_the_app_cannot_read_what_is_not_a_tenants(database: Database) -> None:
     async def body(world: World) -> None:
         await _both_have_some(world)
         forbidden = [*set(TENANT_TABLES) - READABLE_BY_APP - {"charge_entry"}]
-        forbidden += [*CONTROL_TABLES, "ledger_entries", "provider_ledger"]
+        forbidden += [*CONTROL_TABLES, "operator_key", "ledger_entries", "provider_ledger"]
         async with world.databases.app.acquire() as connection:
             for name in forbidden:
                 with pytest.raises(asyncpg.InsufficientPrivilegeError):

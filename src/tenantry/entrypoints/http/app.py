@@ -18,7 +18,7 @@ from tenantry.domain.tenant import Principal
 from tenantry.entrypoints.http.call import Call
 from tenantry.entrypoints.http.credentials import credentials_of
 from tenantry.entrypoints.http.errors import status_response, to_response
-from tenantry.entrypoints.http.once import answer_once, key_of
+from tenantry.entrypoints.http.once import answer_once, answer_operator_once, key_of
 from tenantry.entrypoints.http.ratelimit import policy_header
 from tenantry.entrypoints.http.response import Response, StreamingResponse
 from tenantry.entrypoints.http.routes import Access, Route, RouteTable, family_of
@@ -90,6 +90,8 @@ class App:
             call.idempotency = key_of(call)
             if call.idempotency is None:
                 answer = await route.handler(call)
+            elif principal is None:
+                answer = await answer_operator_once(call)
             else:
                 refusal = partial(self._refusal, route=route, request_id=request_id)
                 again = partial(self._who_again, route, request)

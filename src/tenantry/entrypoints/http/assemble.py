@@ -27,6 +27,7 @@ async def make_services(config: Settings, counters: Counters) -> Services:
         answers=gateway.answers,
         ledger=gateway.ledger,
         idempotent=gateway.idempotent,
+        operator_once=gateway.operator_once,
         control=gateway.control,
         clock=gateway.clock,
         operator_token_sha256=gateway.operator_token_sha256,

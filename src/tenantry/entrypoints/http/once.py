@@ -13,6 +13,7 @@ from tenantry.domain.errors import UpstreamThrottled
 from tenantry.entrypoints.http.attribution import idempotency_of
 from tenantry.entrypoints.http.call import Call
 from tenantry.entrypoints.http.response import Response, StreamingResponse
+from tenantry.entrypoints.http.routes import Access
 
 REPLAYED_HEADER: Final = "idempotent-replayed"
 _PIECE_BYTES: Final = 65_536  # of a replayed stream, so that a slow client holds no more of it
@@ -20,7 +21,27 @@ _PIECE_BYTES: Final = 65_536  # of a replayed stream, so that a slow client hold
 
 def key_of(call: Call) -> Idempotency | None:
     """The key under which to answer, if any. Raises `BadRequest`."""
-    return None if call.principal is None else idempotency_of(call.request, call.route.family)
+    if call.route.access is Access.PUBLIC:
+        return None
+    return idempotency_of(call.request, call.route.family)
+
+
+async def answer_operator_once(call: Call) -> Response:
+    """The answer of the control plane under the call's key."""
+    assert call.idempotency is not None, "nothing to run once"
+
+    async def make() -> Whole:
+        answer = await call.route.handler(call)
+        assert isinstance(answer, Response), "the control plane streams nothing"
+        return _to_whole(answer)
+
+    done, replayed = await call.services.operator_once.run(
+        call.idempotency.key, call.idempotency.body_sha256, call.request_id, make
+    )
+    answer = Response(done.status, done.body, dict(done.headers))
+    if replayed:
+        answer.headers[REPLAYED_HEADER] = "true"
+    return answer
 
 
 async def answer_once(

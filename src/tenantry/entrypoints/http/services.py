@@ -17,6 +17,7 @@ from tenantry.application.context import RequestContext
 from tenantry.application.documents import Content, Page
 from tenantry.application.idempotency import Idempotent
 from tenantry.application.library import Added, Found
+from tenantry.application.operator_once import OperatorOnce
 from tenantry.domain.document import Document
 from tenantry.domain.filter import Filter
 from tenantry.domain.upload import Upload
@@ -113,6 +114,7 @@ class Services:
     answers: Answers
     ledger: TenantLedger
     idempotent: Idempotent
+    operator_once: OperatorOnce
     control: ControlPlane
     clock: Clock
     operator_token_sha256: bytes
