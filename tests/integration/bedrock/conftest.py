@@ -1,10 +1,12 @@
 """A model adapter with the credentials of two accounts, closed after the test's loop has run."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 
 import pytest
+import uvloop
 
 from tenantry.adapters.bedrock.client import BedrockModel
 from tenantry.adapters.bedrock.connections import Connections
@@ -27,6 +29,18 @@ class FixedClock:
 
     def random(self, count):
         return bytes(count)
+
+
+@pytest.fixture(params=["asyncio", "uvloop"])
+def loop(request, monkeypatch):
+    """The gateway runs on uvloop, whose transports are no classes of asyncio's."""
+    if request.param == "uvloop":
+
+        def run(main):
+            with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+                return runner.run(main)
+
+        monkeypatch.setattr(asyncio, "run", run)
 
 
 @asynccontextmanager

@@ -10,6 +10,8 @@ from tests.support.wire_server import wire_server
 from tenantry.domain import eventstream
 from tenantry.ports.model import Failure, FailureKind, Operation, StreamEndKind
 
+pytestmark = pytest.mark.usefixtures("loop")
+
 HEADERS = {"Content-Type": eventstream.CONTENT_TYPE, "x-amzn-RequestId": "req-1"}
 START = eventstream.encode_event("messageStart", b'{"role":"assistant"}')
 DELTA = eventstream.encode_event("contentBlockDelta", b'{"delta":{"text":"hi"}}')

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Final
 
 from tenantry.adapters.bedrock.answers import is_event_stream, to_failure, to_reply
+from tenantry.adapters.bedrock.connection import ExchangeFailed
 from tenantry.adapters.bedrock.connections import Connections, EndpointRefused
 from tenantry.adapters.bedrock.credentials import CredentialsProvider, UnknownCredentials
-from tenantry.adapters.bedrock.exchange import Exchange, ExchangeFailed, open_exchange
+from tenantry.adapters.bedrock.exchange import Exchange, open_exchange
 from tenantry.adapters.bedrock.placements import endpoint_url
 from tenantry.adapters.bedrock.sigv4 import Signer
 from tenantry.adapters.bedrock.stream import EventStreamReply
@@ -40,7 +41,7 @@ class BedrockModel:
                     return await _failure(exchange)
                 body = await exchange.read_all(MAX_REPLY_BYTES)
             finally:
-                await exchange.close()
+                exchange.close()
         except ExchangeFailed as error:
             return Failure(error.kind, error.maybe_billed, error.message)
         return to_reply(exchange.status, exchange.headers, body)
@@ -62,17 +63,17 @@ class BedrockModel:
             return EventStreamReply(exchange, MAX_STREAM_BYTES)
         finally:
             if not ours:
-                await exchange.close()
+                exchange.close()
 
     async def close(self) -> None:
         """End all connections."""
-        await self._connections.close()
+        self._connections.close()
 
     async def _open(self, attempt: Attempt) -> Exchange:
         upstream = attempt.upstream
         try:
             credentials = await self._credentials.credentials(upstream.credentials_ref)
-            endpoint = self._connections.endpoint(endpoint_url(upstream), attempt.timeouts)
+            endpoint = self._connections.endpoint(endpoint_url(upstream))
             path = upstream_path(attempt.model_id, attempt.operation)
             headers = self._signer.sign(
                 method="POST",
@@ -86,7 +87,7 @@ class BedrockModel:
             )
         except (EndpointRefused, UnknownCredentials, ValueError) as error:
             raise ExchangeFailed(FailureKind.UNSENDABLE, False, str(error)) from error
-        return await open_exchange(endpoint.client, endpoint.origin + path, headers, attempt)
+        return await open_exchange(endpoint, path, headers, attempt)
 
 
 async def _failure(exchange: Exchange) -> Failure:

@@ -1,23 +1,17 @@
-"""HTTP clients, one per endpoint, each a bounded pool of kept-alive connections."""
+"""The endpoints of one worker, each with its pool of kept-alive connections."""
 
 from __future__ import annotations
 
-import asyncio
 import re
+import ssl
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Final
 from urllib.parse import urlsplit
 
-from pyreqwest.client import Client, ClientBuilder
+from tenantry.adapters.bedrock.pool import Pool
 
-from tenantry.ports.model import Timeouts
-
-MAX_ENDPOINTS: Final = 512  # accounts × regions × settings that one worker may talk to
+MAX_ENDPOINTS: Final = 512  # accounts × regions that one worker may talk to
 MAX_CONNECTIONS: Final = 1_024  # at once, per endpoint; streams hold theirs to the end
-# Idle connections are given up before the other side does it; a load balancer waits 60 s.
-POOL_IDLE_TIMEOUT_S: Final = 30
-USER_AGENT: Final = "tenantry"
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 _CERTIFICATE = re.compile(rb"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
 
@@ -30,71 +24,61 @@ class EndpointRefused(ValueError):
 class Endpoint:
     """An endpoint ready to be called; `host` is what the Host header will say, and is signed."""
 
-    origin: str
     host: str
-    client: Client
+    pool: Pool
 
 
 class Connections:
-    """The clients of one worker. Closing it ends every connection."""
+    """The pools of one worker. No proxy is taken from the environment: what is signed for one host
+    goes to that host."""
 
     def __init__(
         self, *, ca_pem: bytes | None = None, max_connections: int = MAX_CONNECTIONS
     ) -> None:
-        self._certificates = _CERTIFICATE.findall(ca_pem) if ca_pem else []
-        if ca_pem and not self._certificates:
+        self._ca_pem = ca_pem
+        if ca_pem and not _CERTIFICATE.search(ca_pem):
             raise ValueError("the CA bundle holds no PEM certificate")
         self._max_connections = max_connections
-        self._endpoints: dict[tuple[str, int, int], Endpoint] = {}
+        self._tls: ssl.SSLContext | None = None
+        self._endpoints: dict[str, Endpoint] = {}
 
-    def endpoint(self, url: str, timeouts: Timeouts) -> Endpoint:
-        """The endpoint of a URL, with its pool. Raises EndpointRefused.
-
-        A client's limits up to the headers are fixed when it is built, so each pair of them has
-        its own pool; there are as many pairs as operators set.
-        """
-        key = (url, timeouts.connect_timeout_ms, timeouts.first_byte_timeout_ms)
-        found = self._endpoints.get(key)
+    def endpoint(self, url: str) -> Endpoint:
+        """The endpoint of a URL, with its pool. Raises EndpointRefused."""
+        found = self._endpoints.get(url)
         if found is None:
             if len(self._endpoints) >= MAX_ENDPOINTS:
                 raise EndpointRefused(f"more than {MAX_ENDPOINTS} endpoints")
-            origin, host = _parse(url)
-            found = Endpoint(origin, host, self._build(timeouts))
-            self._endpoints[key] = found
+            found = self._open(url)
+            self._endpoints[url] = found
         return found
 
-    def _build(self, timeouts: Timeouts) -> Client:
-        connect_timeout = timedelta(milliseconds=timeouts.connect_timeout_ms)
-        builder = (
-            ClientBuilder()
-            .no_proxy()
-            .follow_redirects(False)
-            .referer(False)
-            .error_for_status(False)
-            .gzip(False)
-            .brotli(False)
-            .zstd(False)
-            .deflate(False)
-            .http1_only()
-            .user_agent(USER_AGENT)
-            .max_connections(self._max_connections)
-            .pool_timeout(connect_timeout)
-            .connect_timeout(connect_timeout)
-            .read_timeout(timedelta(milliseconds=timeouts.first_byte_timeout_ms))
-            .pool_idle_timeout(timedelta(seconds=POOL_IDLE_TIMEOUT_S))
-        )
-        for certificate in self._certificates:
-            builder = builder.add_root_certificate_pem(certificate)
-        return builder.build()
+    def _open(self, url: str) -> Endpoint:
+        scheme, name, port = _parse(url)
+        host = f"[{name}]" if ":" in name else name
+        if port != _DEFAULT_PORTS[scheme]:
+            host = f"{host}:{port}"
+        tls = self._context() if scheme == "https" else None
+        return Endpoint(host, Pool(name, port, tls, self._max_connections))
 
-    async def close(self) -> None:
-        """End all connections; exchanges under way fail."""
+    def _context(self) -> ssl.SSLContext:
+        """Of the system's authorities and those of the bundle; TLS 1.2 and later."""
+        if self._tls is None:
+            self._tls = ssl.create_default_context()
+            self._tls.minimum_version = ssl.TLSVersion.TLSv1_2
+            self._tls.set_alpn_protocols(["http/1.1"])
+            for certificate in _CERTIFICATE.findall(self._ca_pem or b""):
+                self._tls.load_verify_locations(cadata=certificate.decode("ascii"))
+        return self._tls
+
+    def close(self) -> None:
+        """End all connections that are idle; exchanges under way end theirs."""
         endpoints, self._endpoints = list(self._endpoints.values()), {}
-        await asyncio.gather(*(endpoint.client.close() for endpoint in endpoints))
+        for endpoint in endpoints:
+            endpoint.pool.close()
 
 
-def _parse(url: str) -> tuple[str, str]:
-    """Origin and Host header of an endpoint URL; a default port is left out, as HTTP does."""
+def _parse(url: str) -> tuple[str, str, int]:
+    """Scheme, host and port of an endpoint URL."""
     parts = urlsplit(url)
     try:
         port = parts.port
@@ -105,7 +89,4 @@ def _parse(url: str) -> tuple[str, str]:
         raise EndpointRefused(f"malformed endpoint URL {url!r}")
     if parts.path not in ("", "/"):
         raise EndpointRefused(f"the endpoint URL {url!r} has a path")
-    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
-    if port is not None and port != _DEFAULT_PORTS[parts.scheme]:
-        host = f"{host}:{port}"
-    return f"{parts.scheme}://{host}", host
+    return parts.scheme, parts.hostname, _DEFAULT_PORTS[parts.scheme] if port is None else port

@@ -10,7 +10,8 @@ from typing import Final
 
 import orjson
 
-from tenantry.adapters.bedrock.exchange import Exchange, ExchangeFailed
+from tenantry.adapters.bedrock.connection import ExchangeFailed
+from tenantry.adapters.bedrock.exchange import Exchange
 from tenantry.domain.eventstream import Decoder, EventStreamError, Frame, TruncatedStream
 from tenantry.domain.normalise import INVOCATION_METRICS
 from tenantry.ports.model import FailureKind, StreamEnd, StreamEndKind
@@ -56,7 +57,7 @@ class EventStreamReply:
         if self.end is None:
             self.end = StreamEnd(StreamEndKind.CLOSED, message="closed before its end")
         self._ready.clear()
-        await self._exchange.close()
+        self._exchange.close()
 
     async def _pull(self) -> None:
         """Read one piece; what it completes is ready, or the stream has an end."""
@@ -87,7 +88,7 @@ class EventStreamReply:
 
     async def _finish(self, end: StreamEnd) -> None:
         self.end = end
-        await self._exchange.close()
+        self._exchange.close()
 
     def _regular_end(self) -> StreamEnd:
         if self._exception is not None:

@@ -1,0 +1,102 @@
+"""The kept-alive connections of one endpoint: bounded, newest first."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import ssl
+from typing import Final
+
+from tenantry.adapters.bedrock.connection import Connection, ExchangeFailed
+from tenantry.ports.model import FailureKind
+
+# Idle connections are given up before the other side does it; a load balancer waits 60 s.
+IDLE_S_MAX: Final = 30
+KEEPALIVE_AFTER_S: Final = 60  # a model may think for minutes; a NAT forgets silence after 350 s
+
+
+class Pool:
+    """Hands out connections, each to one exchange at a time."""
+
+    def __init__(
+        self, host: str, port: int, tls: ssl.SSLContext | None, connections_max: int
+    ) -> None:
+        self._host = host
+        self._port = port
+        self._tls = tls
+        self._slots = asyncio.Semaphore(connections_max)
+        self._idle: list[Connection] = []  # the longest idle first
+        self._closed = False
+
+    async def acquire(self, connect_s: float) -> Connection:
+        """A usable connection. Raises `ExchangeFailed`, and nothing was sent then."""
+        await self._take_slot(connect_s)
+        try:
+            if self._closed:
+                raise ExchangeFailed(FailureKind.UNREACHABLE, False, "the client was closed")
+            self._drop_stale()
+            while self._idle:
+                connection = self._idle.pop()
+                if connection.usable:
+                    return connection
+            return await self._connect(connect_s)
+        except BaseException:
+            self._slots.release()
+            raise
+
+    def give_back(self, connection: Connection) -> None:
+        """After its exchange, whatever came of that."""
+        self._slots.release()
+        if connection.release():
+            if self._closed:
+                connection.abort()
+            else:
+                self._idle.append(connection)
+                self._drop_stale()
+
+    def close(self) -> None:
+        """Ends idle connections; those in use end with their exchange."""
+        self._closed = True
+        for connection in self._idle:
+            connection.abort()
+        self._idle.clear()
+
+    async def _take_slot(self, wait_s: float) -> None:
+        if not self._slots.locked():
+            await self._slots.acquire()
+            return
+        try:
+            async with asyncio.timeout(wait_s):
+                await self._slots.acquire()
+        except TimeoutError:
+            message = "no connection was free in time"
+            raise ExchangeFailed(FailureKind.UNREACHABLE, False, message) from None
+
+    async def _connect(self, connect_s: float) -> Connection:
+        loop = asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout(connect_s):
+                transport, connection = await loop.create_connection(
+                    Connection, self._host, self._port, ssl=self._tls
+                )
+        except TimeoutError as error:
+            message = "no connection in time"
+            raise ExchangeFailed(FailureKind.UNREACHABLE, False, message) from error
+        except (OSError, ssl.SSLError, ValueError) as error:
+            raise ExchangeFailed(FailureKind.UNREACHABLE, False, str(error)) from error
+        _keep_alive(transport.get_extra_info("socket"))
+        return connection
+
+    def _drop_stale(self) -> None:
+        before = asyncio.get_running_loop().time() - IDLE_S_MAX
+        while self._idle and self._idle[0].idle_since < before:
+            self._idle.pop(0).abort()
+
+
+def _keep_alive(connected: socket.socket | None) -> None:
+    if connected is None:
+        return
+    connected.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    with contextlib.suppress(AttributeError, OSError):  # not every system names the interval so
+        connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, KEEPALIVE_AFTER_S)
