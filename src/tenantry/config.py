@@ -112,6 +112,38 @@ class Settings:
         1_048_576, "of a result that is kept"
     )
 
+    # Notices to the outside
+    webhook_url: str | None = _setting(
+        None, "where notices are posted, signed; none: nowhere", secret=True
+    )
+    webhook_secret: str | None = _setting(None, "signs them: `whsec_…`", secret=True)
+    webhook_secret_previous: str | None = _setting(
+        None, "signs them too, while receivers change over", secret=True
+    )
+    smtp_url: str | None = _setting(
+        None,
+        "hands alerts in: `smtps://user:password@host`, `smtp+starttls://…`, `smtp://…`",
+        secret=True,
+    )
+    alert_email_from: str | None = _setting(None, "sender of the alerts")
+    alert_email_to: str | None = _setting(None, "receivers of the alerts, with commas between")
+    outside_ca_bundle: Path | None = _setting(
+        None, "PEM file of authorities trusted for webhooks and mail beside the system's"
+    )
+    stripe_api_key: str | None = _setting(
+        None, "pushes invoices of linked tenants to Stripe; none: nowhere", secret=True
+    )
+    stripe_api_url: str | None = _setting(None, "of Stripe's API; none: Stripe's own")
+    stripe_collection: Literal["charge_automatically", "send_invoice"] = _setting(
+        "send_invoice", "how Stripe collects an invoice"
+    )
+    stripe_days_due: Annotated[int, msgspec.Meta(ge=1, le=365)] = _setting(
+        30, "days until an invoice that Stripe sends is due"
+    )
+    notice_keep_days: Annotated[int, msgspec.Meta(ge=30, le=3_650)] = _setting(
+        400, "days a notice is kept, and told from a repetition"
+    )
+
     # For the command line
     url: str | None = _setting(None, "of a running gateway's data plane; none: this machine's")
     api_key: str | None = _setting(

@@ -11,25 +11,37 @@ from tenantry.adapters.invocation_log.folder import OF_EACH_ACCOUNT, FolderLog
 from tenantry.adapters.keys import control_plane
 from tenantry.adapters.objects.durable_file import DurableFiles
 from tenantry.adapters.postgres.connections import Databases
+from tenantry.adapters.postgres.deliveries import PostgresDeliveries
 from tenantry.adapters.postgres.directory import PostgresDirectory
 from tenantry.adapters.postgres.idempotency import PostgresExpiredKeys
 from tenantry.adapters.postgres.keeper import PostgresLedgerKeeper
+from tenantry.application.delivery import delivery_rounds
 from tenantry.application.rounds import Round, idempotency_round, ledger_rounds
 from tenantry.application.true_up import TrueUp
 from tenantry.bootstrap.database import attach
+from tenantry.bootstrap.outside import outside_of
 from tenantry.config import Settings
 
 
 @contextlib.asynccontextmanager
 async def background(config: Settings) -> AsyncIterator[list[Round]]:
     """The rounds of the background worker, over connections of its own."""
-    databases = await Databases.open(attach(config), application="tenantry worker")
-    try:
+    async with contextlib.AsyncExitStack() as held:
+        databases = await Databases.open(attach(config), application="tenantry worker")
+        held.push_async_callback(databases.close)
         clock = SystemClock()
         key = control_plane.load(config.home / "control", DurableFiles())
         keeper = PostgresLedgerKeeper(databases.control, databases.operator)
         directory = PostgresDirectory(
             databases.app, pepper=key.pepper, open_sealed=key.open, clock=clock
+        )
+        outside = await held.enter_async_context(
+            delivery_rounds(
+                PostgresDeliveries(databases.control),
+                await held.enter_async_context(outside_of(config, databases, key, clock)),
+                clock,
+                keep=timedelta(days=config.notice_keep_days),
+            )
         )
         logs = {"embedded": FolderLog(config.home / "accounts", each=OF_EACH_ACCOUNT)}
         yield [
@@ -41,7 +53,6 @@ async def background(config: Settings) -> AsyncIterator[list[Round]]:
                 estimate_after=timedelta(milliseconds=config.unknown_estimate_after_ms),
                 log_poll_s=config.invocation_log_poll_ms / 1_000,
             ),
+            *outside,
             idempotency_round(PostgresExpiredKeys(databases.control)),
         ]
-    finally:
-        await databases.close()

@@ -9,6 +9,7 @@ from tenantry.adapters.keys import control_plane
 from tenantry.adapters.objects.durable_file import DurableFiles
 from tenantry.adapters.postgres.connections import Databases
 from tenantry.adapters.postgres.control import PostgresControl
+from tenantry.bootstrap.outside import outside_problems
 from tenantry.config import Settings, SettingsError, load_settings, variable_of
 
 SECRET_BYTES = 32
@@ -26,6 +27,8 @@ def settings() -> Settings:
     for name, unavailable in asked.items():
         if unavailable:
             raise SettingsError(f"{variable_of(name)} asks for what this version does not have")
+    if problems := outside_problems(config):
+        raise SettingsError("\n".join(problems))
     return config
 
 

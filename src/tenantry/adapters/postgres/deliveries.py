@@ -1,0 +1,127 @@
+"""`ports.delivery.Deliveries` and `NoticeDesk` in PostgreSQL, over a `control` pool."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+
+from tenantry.adapters.postgres.connections import ACQUIRE_TIMEOUT_S
+from tenantry.adapters.postgres.outages import outages_are_unavailable
+from tenantry.adapters.postgres.statements import statements
+from tenantry.domain.errors import BadRequest
+from tenantry.domain.ids import TenantId
+from tenantry.ports.delivery import Delivery, Listed, Route, StripeLink
+
+
+class PostgresDeliveries:
+    def __init__(self, control_pool: Any) -> None:
+        self._pool = control_pool
+        self._sql = statements("sql/outbox.sql")
+
+    async def route(
+        self, routes: Sequence[Route], tenants_hear: str, now: datetime, limit: int
+    ) -> int:
+        rows = await self._fetch(
+            "route",
+            limit,
+            now,
+            [route.sink for route in routes],
+            [route.kinds for route in routes],
+            [route.linked for route in routes],
+            tenants_hear,
+        )
+        count: int = rows[0][0]
+        return count
+
+    async def due(self, now: datetime, limit: int) -> list[str]:
+        return [row["sink"] for row in await self._fetch("due", now, limit)]
+
+    async def claim(self, sink: str, now: datetime, until: datetime, limit: int) -> list[Delivery]:
+        return [_to_delivery(row) for row in await self._fetch("claim", sink, now, until, limit)]
+
+    async def delivered(self, delivery: Delivery, now: datetime) -> bool:
+        return await self._change("end_delivery", *_key(delivery), "delivered", now, None)
+
+    async def postpone(self, delivery: Delivery, next_at: datetime, error: str) -> bool:
+        return await self._change("postpone", *_key(delivery), next_at, _storable(error))
+
+    async def bury(self, delivery: Delivery, now: datetime, error: str) -> bool:
+        return await self._change("end_delivery", *_key(delivery), "dead", now, _storable(error))
+
+    async def purge(self, before: datetime, limit: int) -> int:
+        return await self._execute("purge", before, limit)
+
+    async def listed(self, state: str | None, limit: int) -> list[Listed]:
+        return [Listed(**row) for row in await self._fetch("listed", state, limit)]
+
+    async def retry(self, notice_id: UUID, sink: str | None, now: datetime) -> int:
+        return await self._execute("retry", notice_id, sink, now)
+
+    async def send(self, notice_id: UUID, sink: str, now: datetime) -> bool:
+        return await self._change("send", notice_id, sink, now)
+
+    async def counts(self) -> Mapping[str, int]:
+        return dict((await self._fetch("counts"))[0])
+
+    async def link_stripe(self, tenant_id: TenantId, customer_id: str) -> None:
+        """Raises `BadRequest` where it is no customer's id, or another tenant's."""
+        try:
+            await self._execute("link_stripe", tenant_id, customer_id)
+        except asyncpg.CheckViolationError:
+            raise BadRequest("A customer of Stripe has an id such as cus_Q5p1xYz.") from None
+        except asyncpg.UniqueViolationError:
+            raise BadRequest(f"{customer_id} is another tenant's customer at Stripe.") from None
+
+    async def unlink_stripe(self, tenant_id: TenantId) -> bool:
+        return await self._change("unlink_stripe", tenant_id)
+
+    async def stripe_links(self) -> list[StripeLink]:
+        rows = await self._fetch("stripe_links")
+        return [StripeLink(*row.values()) for row in rows]
+
+    async def _change(self, name: str, *values: object) -> bool:
+        return await self._execute(name, *values) > 0
+
+    async def _execute(self, name: str, *values: object) -> int:
+        with outages_are_unavailable():
+            async with self._pool.acquire(timeout=ACQUIRE_TIMEOUT_S) as connection:
+                tag: str = await connection.execute(self._sql[name], *values)
+        return int(tag.rpartition(" ")[2])
+
+    async def _fetch(self, name: str, *values: object) -> list[Any]:
+        with outages_are_unavailable():
+            async with self._pool.acquire(timeout=ACQUIRE_TIMEOUT_S) as connection:
+                rows: list[Any] = await connection.fetch(self._sql[name], *values)
+        return rows
+
+
+def _key(delivery: Delivery) -> tuple[object, ...]:
+    return delivery.tenant_id, delivery.notice_id, delivery.sink, delivery.lease
+
+
+def _storable(error: str) -> str:
+    """PostgreSQL takes neither NUL nor half a surrogate pair."""
+    return error.replace("\x00", "").encode("utf-8", "replace").decode("utf-8")
+
+
+def _to_delivery(row: Any) -> Delivery:
+    return Delivery(
+        tenant_id=TenantId(row["tenant_id"]),
+        notice_id=row["notice_id"],
+        sink=row["sink"],
+        kind=row["kind"],
+        body=json.loads(row["body"], parse_float=Decimal),
+        created_at=row["created_at"],
+        attempts=row["attempts"],
+        since=row["since"],
+        lease=row["lease"],
+        customer_id=row["customer_id"],
+        waits=row["waits"],
+        superseded=row["superseded"],
+    )

@@ -1,0 +1,193 @@
+"""Stripe's wire through its SDK: the few requests we make, all of them bounded and blocking."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any, Final
+
+from tenantry.adapters.stripe.items import Item, StripeInvoice
+from tenantry.ports.delivery import DeliveryFailed
+
+CONNECT_TIMEOUT_S: Final = 5
+READ_TIMEOUT_S: Final = 15
+WORK_MAX_S: Final = 60.0  # of one attempt; what is not done then goes on with the next
+INVOICES_MAX: Final = 2_000  # of one customer that are looked through
+NUMBER: Final = "tenantry_invoice"  # names of our metadata
+KEY: Final = "tenantry_item"
+LEFT_OVER: Final = "tenantry_left_over_units"
+_QUOTED: Final = str.maketrans({"\\": "\\\\", '"': '\\"'})
+
+
+class _Missing(DeliveryFailed):
+    """Stripe has no such thing."""
+
+
+class StripeAccount:
+    """One account of Stripe's. Raises `DeliveryFailed` for whatever goes wrong there."""
+
+    def __init__(self, api_key: str, url: str | None) -> None:
+        try:
+            import stripe  # an extra, and slow to import
+        except ImportError:
+            raise ValueError(
+                "stripe_api_key needs the extra: pip install tenantry[stripe]"
+            ) from None
+        self._sdk = stripe
+        client = stripe.RequestsClient(timeout=(CONNECT_TIMEOUT_S, READ_TIMEOUT_S))
+        self._stripe = stripe.StripeClient(
+            api_key,
+            http_client=client,
+            max_network_retries=0,  # the outbox repeats, after it has asked
+            base_addresses={"api": url} if url else None,
+        )
+
+    def session(self) -> Session:
+        return Session(self._sdk, self._stripe, time.monotonic() + WORK_MAX_S)
+
+
+class Session:
+    """The requests of one attempt."""
+
+    def __init__(self, sdk: Any, client: Any, deadline: float) -> None:
+        self._sdk = sdk
+        self._v1 = client.v1
+        self._deadline = deadline
+
+    def find(self, number: str, customer: str | None, since: datetime | None) -> Any | None:
+        """The invoice that is ours of that number. Raises `DeliveryFailed` where there are two.
+
+        By search, over all customers, which lags behind by a minute or more; and by the list of
+        the customer's invoices since then, which does not lag.
+        """
+        query = f'metadata["{NUMBER}"]:"{number.translate(_QUOTED)}"'
+        asked = {"query": query, "limit": 10}
+        found = [each.id for each in self._call(lambda: self._v1.invoices.search(asked)).data]
+        if customer is not None:
+            params: dict[str, Any] = {"customer": customer, "limit": 100}
+            if since is not None:
+                params["created"] = {"gte": int(since.timestamp())}
+            for each in self._all(lambda: self._v1.invoices.list(params), INVOICES_MAX):
+                if _metadata(each).get(NUMBER) == number and each.id not in found:
+                    found.append(each.id)
+        there = [each for key in found if (each := self._retrieved(key)) is not None]
+        if len(there) > 1:
+            raise DeliveryFailed(f"Stripe has {len(there)} invoices for {number}", final=True)
+        return there[0] if there else None
+
+    def _retrieved(self, invoice_id: str) -> Any | None:
+        """As it is now; None where it is deleted, which the search may not know yet."""
+        try:
+            invoice = self._call(lambda: self._v1.invoices.retrieve(invoice_id))
+        except _Missing:
+            return None
+        return None if getattr(invoice, "deleted", False) else invoice
+
+    def create(self, invoice: StripeInvoice, customer: str, terms: Mapping[str, Any]) -> Any:
+        """A draft that Stripe does nothing with by itself."""
+        metadata = {NUMBER: invoice.number}
+        if invoice.left_over:
+            metadata[LEFT_OVER] = str(invoice.left_over)
+        params = {
+            "customer": customer,
+            "currency": invoice.currency,
+            "auto_advance": False,
+            "pending_invoice_items_behavior": "exclude",
+            "discounts": "",
+            "description": f"Invoice {invoice.number}",
+            "metadata": metadata,
+            **terms,
+        }
+        return self._make(self._v1.invoices.create, params, f"{invoice.number}/invoice")
+
+    def items(self, invoice_id: str, limit: int) -> dict[str, int]:
+        """Key and amount of the items that a draft has; those of others under their own ids."""
+        params = {"invoice": invoice_id, "limit": 100}
+        found = self._all(lambda: self._v1.invoice_items.list(params), limit)
+        return {_metadata(each).get(KEY) or each.id: each.amount for each in found}
+
+    def add(self, invoice_id: str, customer: str, invoice: StripeInvoice, item: Item) -> None:
+        params = {
+            "customer": customer,
+            "invoice": invoice_id,
+            "amount": item.amount,
+            "currency": invoice.currency,
+            "description": item.description,
+            "discountable": False,
+            "metadata": {NUMBER: invoice.number, KEY: item.key},
+        }
+        self._make(self._v1.invoice_items.create, params, f"{invoice.number}/{item.key}")
+
+    def finalise(self, invoice_id: str, number: str) -> None:
+        """From here on Stripe collects it."""
+        self._make(
+            lambda params, options: self._v1.invoices.finalize_invoice(invoice_id, params, options),
+            {"auto_advance": True},
+            f"{number}/finalise",
+        )
+
+    def total(self, invoice_id: str) -> int:
+        total: int = self._call(lambda: self._v1.invoices.retrieve(invoice_id)).total
+        return total
+
+    def delete_draft(self, invoice_id: str) -> None:
+        self._call(lambda: self._v1.invoices.delete(invoice_id))
+
+    def void(self, invoice_id: str, number: str) -> None:
+        self._make(
+            lambda params, options: self._v1.invoices.void_invoice(invoice_id, params, options),
+            {},
+            f"{number}/void",
+        )
+
+    def _make(self, call: Callable[[Any, Any], Any], params: object, key: str) -> Any:
+        return self._call(lambda: call(params, {"idempotency_key": f"tenantry/{key}"}))
+
+    def _all(self, listed: Callable[[], Any], limit: int) -> Iterator[Any]:
+        """Everything that is listed, page by page. Raises `DeliveryFailed` past the limit."""
+        pages = self._call(listed).auto_paging_iter()
+        for _ in range(limit + 1):
+            each = self._call(lambda: next(pages, None))
+            if each is None:
+                return
+            yield each
+        raise DeliveryFailed(f"Stripe lists more than {limit}", final=True)
+
+    def _call(self, call: Callable[[], Any]) -> Any:
+        if time.monotonic() > self._deadline:
+            raise DeliveryFailed("Stripe was slow; what is missing goes on with the next attempt")
+        with _told(self._sdk):
+            return call()
+
+
+def _metadata(thing: Any) -> dict[str, str]:
+    return dict(thing.metadata or {})
+
+
+@contextmanager
+def _told(sdk: Any) -> Iterator[None]:
+    """Stripe's refusals as ours. What it calls an invalid request stays invalid; all else passes:
+    a wrong API key is replaced, an idempotency key is forgotten after a day, a limit ends.
+    """
+    try:
+        yield
+    except sdk.IdempotencyError as error:
+        raise DeliveryFailed(f"Stripe: {_words(error)}") from None
+    except sdk.InvalidRequestError as error:
+        if error.http_status == 404:
+            raise _Missing(f"Stripe refused: {_words(error)}", final=True) from None
+        again = error.http_status == 409 or error.code == "lock_timeout"
+        raise DeliveryFailed(f"Stripe refused: {_words(error)}", final=not again) from None
+    except sdk.StripeError as error:
+        raise DeliveryFailed(f"Stripe: {_words(error)}") from None
+
+
+def _words(error: Any) -> str:
+    """Its message without what could be part of an API key."""
+    if error.http_status in (401, 403):
+        return f"the API key was refused ({error.http_status})"
+    if error.http_status is None:
+        return f"out of reach ({type(error).__name__})"
+    return f"{error.http_status} {error.code or ''} {error.user_message or ''}".strip()[:400]

@@ -1,0 +1,123 @@
+"""An invoice as items in Stripe's units: exact, and refused where Stripe could not hold it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from decimal import Decimal, InvalidOperation
+from typing import Any, Final
+
+from tenantry.domain import money
+
+ITEMS_MAX: Final = 250  # of one invoice (docs.stripe.com/invoicing/line-items, 2026-11)
+DESCRIPTION_CHARACTERS_MAX: Final = 500
+# docs.stripe.com/currencies, 2026-11. ISK and UGX have no decimals and are sent as if they had two.
+_ZERO: Final = frozenset(
+    {
+        *("BIF", "CLP", "DJF", "GNF", "JPY", "KMF", "KRW", "MGA"),
+        *("PYG", "RWF", "VND", "VUV", "XAF", "XOF", "XPF"),
+    }
+)
+_THREE: Final = frozenset(("BHD", "JOD", "KWD", "OMR", "TND"))
+_HUNDREDS: Final = frozenset(("ISK", "UGX"))
+
+
+class BadInvoice(ValueError):
+    """The invoice cannot be one of Stripe's; the message says which line and why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """`amount` is in Stripe's units and may be negative."""
+
+    key: str  # names it within its invoice, for ever
+    description: str
+    amount: int
+
+
+@dataclass(frozen=True, slots=True)
+class StripeInvoice:
+    """`total` is the sum of the items. `left_over` is what Stripe cannot collect because it takes
+    three-decimal currencies in steps of ten: 0 to 9 thousandths, never more than is owed.
+    """
+
+    number: str
+    currency: str  # lower case, as Stripe writes it
+    items: tuple[Item, ...]
+    total: int
+    left_over: int = 0
+
+
+def to_stripe(invoice: Mapping[str, Any]) -> StripeInvoice:
+    """Raises `BadInvoice`; also where lines, tax and credit do not add up to what is due."""
+    try:
+        number, currency = str(invoice["number"]), str(invoice["currency"]).upper()
+        lines: Sequence[Mapping[str, Any]] = invoice["lines"]
+        items = [
+            Item(f"line-{place}", str(line["description"]), _units(line["amount"], currency))
+            for place, line in enumerate(lines, 1)
+        ]
+        tax = invoice.get("tax") or {}
+        true_up = _units(invoice.get("true_up") or 0, currency)
+        tax_amount = _units(tax.get("amount") or 0, currency)
+        credit = _units(invoice.get("credit") or 0, currency)
+        total, due = _units(invoice["total"], currency), _units(invoice["due"], currency)
+    except (KeyError, TypeError, AttributeError) as wrong:
+        raise BadInvoice(f"the notice holds no invoice: {type(wrong).__name__} {wrong}") from None
+    # The true-up may be one of the lines or stand beside them.
+    if true_up and sum(item.amount for item in items) + tax_amount != total:
+        items.append(Item("true-up", "Minimum charge", true_up))
+    if tax_amount:
+        items.append(Item("tax", str(tax.get("label") or "Tax"), tax_amount))
+    if sum(item.amount for item in items) != total:
+        raise BadInvoice("its lines and tax do not add up to its total")
+    if credit:
+        items.append(Item("credit", "Credit", -credit))
+    if total - credit != due:
+        raise BadInvoice("its total less its credit is not what is due")
+    if due < 0:
+        raise BadInvoice("it is owed by us: pay it out, Stripe collects nothing of it")
+    told = tuple(replace(i, description=i.description[:DESCRIPTION_CHARACTERS_MAX]) for i in items)
+    whole = StripeInvoice(number, currency.lower(), _at_most(told), due)
+    return _in_tens(whole) if currency in _THREE else whole
+
+
+def _units(amount: object, currency: str) -> int:
+    """An amount in Stripe's units, exactly. Raises `BadInvoice`."""
+    if isinstance(amount, float) or not isinstance(amount, str | int | Decimal):
+        raise BadInvoice("an amount is not a decimal")
+    exponent = 0 if currency in _ZERO else 3 if currency in _THREE else 2
+    try:
+        value = Decimal(amount)
+        units = value.scaleb(exponent, context=money.EXACT)
+    except InvalidOperation:
+        raise BadInvoice("an amount is not a decimal") from None
+    step = 100 if currency in _HUNDREDS else 1
+    if not units.is_finite() or units % step or abs(units) >= 10**12:
+        raise BadInvoice(f"Stripe cannot hold {value} {currency}")
+    return int(units)
+
+
+def _at_most(items: tuple[Item, ...]) -> tuple[Item, ...]:
+    """The items, the last of them together as one where Stripe would not take so many."""
+    if len(items) <= ITEMS_MAX:
+        return items
+    kept, rest = items[: ITEMS_MAX - 1], items[ITEMS_MAX - 1 :]
+    amount = sum(item.amount for item in rest)
+    return (*kept, Item("further", f"{len(rest)} further lines", amount))
+
+
+def _in_tens(invoice: StripeInvoice) -> StripeInvoice:
+    """Every amount a multiple of ten. What is due is cut to one; the items are cut down, and the
+    tens that are then missing go to those that lost most, the first of equals first.
+    """
+    left_over = invoice.total % 10
+    total = invoice.total - left_over
+    items = [replace(item, amount=item.amount - item.amount % 10) for item in invoice.items]
+    lost = [item.amount % 10 for item in invoice.items]
+    missing = (total - sum(item.amount for item in items)) // 10
+    order = sorted(range(len(items)), key=lambda place: -lost[place])
+    for place in order[:missing]:
+        items[place] = replace(items[place], amount=items[place].amount + 10)
+    assert sum(item.amount for item in items) == total
+    return replace(invoice, items=tuple(items), total=total, left_over=left_over)

@@ -1,0 +1,119 @@
+"""Pushes finalised invoices to Stripe, and takes back voided ones."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from typing import Any, Final, Literal
+
+from tenantry.adapters.stripe.account import Session, StripeAccount
+from tenantry.adapters.stripe.items import ITEMS_MAX, BadInvoice, StripeInvoice, to_stripe
+from tenantry.ports.delivery import Delivery, DeliveryFailed
+
+THREADS: Final = 8
+# An invoice is at Stripe after its notice was written, give or take what two clocks differ.
+CLOCKS_DIFFER: Final = timedelta(days=1)
+Collection = Literal["charge_automatically", "send_invoice"]
+
+
+class StripeSink:
+    def __init__(self, account: StripeAccount, *, collection: Collection, days_due: int) -> None:
+        self._account = account
+        self._terms: dict[str, Any] = {"collection_method": collection}
+        if collection == "send_invoice":
+            self._terms["days_until_due"] = days_due
+        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="stripe")
+
+    async def deliver(self, delivery: Delivery) -> None:
+        loop = asyncio.get_running_loop()
+        await loop.run_in_executor(self._threads, self._deliver, delivery)
+
+    def close(self) -> None:
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    def _deliver(self, delivery: Delivery) -> None:
+        session = self._account.session()
+        match delivery.kind:
+            case "invoice.finalised" if delivery.superseded:
+                take_back(session, delivery)  # voided before it was pushed, or while it was
+            case "invoice.finalised":
+                push(session, delivery, self._terms)
+            case "invoice.voided":
+                if delivery.waits:
+                    raise DeliveryFailed("waits until the invoice's own delivery has ended")
+                take_back(session, delivery)
+            case "credit_note.issued":
+                number = str(delivery.body.get("number", ""))[:100]
+                raise DeliveryFailed(f"issue credit note {number} at Stripe by hand", final=True)
+            case _:
+                raise DeliveryFailed(f"Stripe takes no {delivery.kind}", final=True)
+
+
+def push(session: Session, delivery: Delivery, terms: Mapping[str, Any]) -> None:
+    """One invoice at Stripe, finalised once. Idempotent for ever: each attempt asks what is there
+    and makes what is missing.
+    """
+    customer = delivery.customer_id
+    if customer is None:
+        raise DeliveryFailed("the tenant is no customer at Stripe any more", final=True)
+    try:
+        invoice = to_stripe(delivery.body)
+    except BadInvoice as wrong:
+        raise DeliveryFailed(f"not pushed: {wrong}", final=True) from None
+    if not invoice.items:
+        return  # nothing was used, nothing is owed
+    remote = session.find(invoice.number, customer, delivery.created_at - CLOCKS_DIFFER)
+    if remote is None:
+        remote = session.create(invoice, customer, terms)
+    _check_same(remote, invoice, customer)
+    if remote.status != "draft":
+        return
+    _fill(session, remote.id, customer, invoice)
+    total = session.total(remote.id)
+    if total != invoice.total:
+        raise DeliveryFailed(
+            f"Stripe's draft {remote.id} says {total}, not {invoice.total}: look at it there",
+            final=True,
+        )
+    session.finalise(remote.id, invoice.number)
+
+
+def take_back(session: Session, delivery: Delivery) -> None:
+    """No invoice of that number that Stripe would collect. Idempotent."""
+    number = delivery.body.get("number")
+    if not isinstance(number, str):
+        raise DeliveryFailed("the notice holds no invoice's number", final=True)
+    remote = session.find(number, delivery.customer_id, None)
+    if remote is None or remote.status == "void":
+        return
+    match remote.status:
+        case "draft":
+            session.delete_draft(remote.id)
+        case "open" | "uncollectible":
+            session.void(remote.id, number)
+        case _ if not remote.total:
+            return  # nothing was collected
+        case _:
+            raise DeliveryFailed(
+                f"Stripe's {remote.id} is {remote.status}: refund it there", final=True
+            )
+
+
+def _check_same(remote: Any, invoice: StripeInvoice, customer: str) -> None:
+    if remote.customer != customer:
+        raise DeliveryFailed(
+            f"Stripe has {invoice.number} for another customer, {remote.customer}", final=True
+        )
+    if remote.status not in ("draft", "void") and remote.total != invoice.total:
+        raise DeliveryFailed(
+            f"Stripe's {remote.id} says {remote.total}, not {invoice.total}", final=True
+        )
+
+
+def _fill(session: Session, invoice_id: str, customer: str, invoice: StripeInvoice) -> None:
+    there = session.items(invoice_id, ITEMS_MAX)
+    for item in invoice.items:
+        if item.key not in there:
+            session.add(invoice_id, customer, invoice, item)

@@ -1,0 +1,107 @@
+"""The operator's endpoint, and those of tenants."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Final
+
+from pyreqwest.client import Client
+
+from tenantry.adapters.webhook.sending import Gone, build_client, post
+from tenantry.adapters.webhook.signing import message, signed
+from tenantry.domain.webhook import BadEndpoint, is_public, tenant_url
+from tenantry.ports.clock import Clock
+from tenantry.ports.delivery import Delivery, DeliveryFailed
+from tenantry.ports.endpoints import Endpoints
+
+RESOLVE_TIMEOUT_S: Final = 10
+Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
+
+
+class OperatorWebhook:
+    """One URL of the operator's, who may name any host."""
+
+    def __init__(
+        self, url: str, secrets: Sequence[str], clock: Clock, *, ca_pem: bytes | None = None
+    ) -> None:
+        self._url = url
+        self._secrets = tuple(secrets)
+        self._clock = clock
+        self._ca_pem = ca_pem
+        self._client: Client | None = None
+
+    async def deliver(self, delivery: Delivery) -> None:
+        body = message(delivery)
+        headers = signed(delivery, body, self._secrets, self._clock.now())
+        if self._client is None:
+            self._client = build_client(self._ca_pem)
+        await post(self._client, self._url, headers, body)
+
+    async def close(self) -> None:
+        if self._client is not None:
+            await self._client.close()
+
+
+class TenantEndpoints:
+    """Endpoints that tenants name, and so perhaps an attacker: https alone, to an address that is
+    nobody's own network, and connected to that address and no other.
+    """
+
+    def __init__(
+        self,
+        endpoints: Endpoints,
+        clock: Clock,
+        *,
+        ca_pem: bytes | None = None,
+        resolve: Resolve | None = None,
+        allowed: Callable[[str], bool] = is_public,
+    ) -> None:
+        self._endpoints = endpoints
+        self._clock = clock
+        self._ca_pem = ca_pem
+        self._resolve = resolve or addresses
+        self._allowed = allowed
+
+    async def deliver(self, delivery: Delivery) -> None:
+        endpoint_id = delivery.sink.partition(":")[2]
+        endpoint = await self._endpoints.get(delivery.tenant_id, endpoint_id)
+        if endpoint is None or endpoint.disabled_at is not None:
+            raise DeliveryFailed("the endpoint is removed or disabled", final=True)
+        body = message(delivery)
+        headers = signed(delivery, body, endpoint.secrets, self._clock.now())
+        client = build_client(self._ca_pem, await self._checked(endpoint.url))
+        try:
+            await post(client, endpoint.url, headers, body)
+        except Gone as gone:
+            await self._endpoints.disable(delivery.tenant_id, endpoint_id, gone.message)
+            raise
+        finally:
+            await client.close()
+
+    async def _checked(self, url: str) -> tuple[str, str, int]:
+        """Name, address and port. One address that is not allowed condemns them all: whoever owns
+        the name could have it asked again until the other one comes.
+        """
+        try:
+            host, port = tenant_url(url)
+        except BadEndpoint as wrong:
+            raise DeliveryFailed(str(wrong), final=True) from None
+        found = await self._resolve(host, port)
+        if not found:
+            raise DeliveryFailed("the host's name is not known")
+        if not all(self._allowed(address) for address in found):
+            raise DeliveryFailed("the host's address is not a public one")
+        return host, found[0], port
+
+
+async def addresses(host: str, port: int) -> Sequence[str]:
+    """The addresses of a name, as the system resolves it; none where it is unknown."""
+    loop = asyncio.get_running_loop()
+    try:
+        async with asyncio.timeout(RESOLVE_TIMEOUT_S):
+            found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError, TimeoutError):
+        return ()
+    return list(dict.fromkeys(str(entry[4][0]) for entry in found))

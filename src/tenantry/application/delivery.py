@@ -1,0 +1,207 @@
+"""Delivers notices to the outside: routes, leases, sends, marks, gives up.
+
+1. `route` chooses the sinks of new notices.
+2. `deliver` starts a lane for each sink with something due and no lane of its own.
+3. A lane leases a batch, sends its notices beside each other, and ends each: delivered, postponed,
+   or dead. Then it ends itself; the next round starts it again.
+
+Owns: when, how many at once, and when it is given up. Does not own: how a sink is spoken to.
+Invariants: a sink that is slow holds its own lane alone; a worker that dies leaves leases that
+pass, so a notice may arrive twice, never not at all; nothing is held in memory but the batches of
+the lanes that run.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import functools
+import logging
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
+
+from tenantry.application.rounds import Round
+from tenantry.domain.backoff import ATTEMPTS_MAX, next_attempt
+from tenantry.domain.errors import Unavailable
+from tenantry.ports.clock import Clock
+from tenantry.ports.delivery import Deliveries, Delivery, DeliveryFailed, Route, Sink
+
+DELIVER_EVERY_S = 1.0
+PURGE_EVERY_S = 600.0
+ROUTE_MAX = 500  # notices in one commit
+ROUTE_ROUNDS = 10  # then the rest waits for the next round: 5,000 a second are kept up with
+BATCH_MAX = 8  # notices under way to one sink, in one worker
+LANES_MAX = 32
+LEASE: Final = timedelta(seconds=120)
+ATTEMPT_MAX_S: Final = 90.0  # shorter than the lease, so that a live worker marks in time
+CLOSE_GRACE_S = 5.0
+PURGE_MAX = 1_000
+PURGE_ROUNDS = 20
+# Regular expressions over kinds. Whatever is not business as usual is an alert: a new kind of it
+# reaches who is on call without a change here.
+EVERYTHING: Final = "."
+ALERTS: Final = r"^(?!(invoice|credit_note|job)\.)"
+FOR_STRIPE: Final = r"^(invoice\.(finalised|voided)|credit_note\.issued)$"
+# Their bodies hold no provider cost and no markup.
+TENANTS_HEAR: Final = r"^(budget|invoice|credit_note|job)\."
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Outside:
+    """The sinks that are set up, by the word before the colon of a sink's name; what each hears of;
+    and what tenants' own endpoints hear of.
+    """
+
+    sinks: Mapping[str, Sink]
+    routes: Sequence[Route]
+    tenants_hear: str = TENANTS_HEAR
+
+    def sink(self, name: str) -> Sink | None:
+        return self.sinks.get(name.partition(":")[0])
+
+
+class Deliverer:
+    """The lanes of one worker."""
+
+    def __init__(self, deliveries: Deliveries, outside: Outside, clock: Clock) -> None:
+        self._deliveries = deliveries
+        self._outside = outside
+        self._clock = clock
+        self._lanes: dict[str, asyncio.Task[None]] = {}
+        self._closing = False
+
+    async def route(self) -> int:
+        """Chooses the sinks of what is new; returns how many notices there were."""
+        routed = 0
+        for _ in range(ROUTE_ROUNDS):
+            now = self._clock.now()
+            count = await self._deliveries.route(
+                self._outside.routes, self._outside.tenants_hear, now, ROUTE_MAX
+            )
+            routed += count
+            if count < ROUTE_MAX:
+                break
+        return routed
+
+    async def deliver(self) -> None:
+        """Starts the lanes that have something to do; waits for none of them."""
+        await self.route()
+        for sink in await self._deliveries.due(self._clock.now(), 2 * LANES_MAX):
+            if sink in self._lanes or len(self._lanes) >= LANES_MAX:
+                continue
+            if self._outside.sink(sink) is None:
+                continue  # was set up once; its deliveries wait until it is again
+            lane = asyncio.create_task(self._lane(sink), name=f"deliver to {sink}")
+            self._lanes[sink] = lane
+            lane.add_done_callback(functools.partial(self._ended, sink))
+
+    async def idle(self) -> None:
+        """Waits for the lanes that run now."""
+        while self._lanes:
+            await asyncio.wait(set(self._lanes.values()))
+
+    async def close(self) -> None:
+        """Lets what is under way end, for a while; what does not is delivered by another worker
+        when its lease has passed.
+        """
+        self._closing = True
+        if self._lanes:
+            await asyncio.wait(set(self._lanes.values()), timeout=CLOSE_GRACE_S)
+        late = set(self._lanes.values())
+        for lane in late:
+            lane.cancel()
+        if late:
+            await asyncio.wait(late)
+
+    async def purge(self, keep: timedelta) -> int:
+        """Deletes notices older than `keep`; returns how many."""
+        deleted = 0
+        for _ in range(PURGE_ROUNDS):
+            count = await self._deliveries.purge(self._clock.now() - keep, PURGE_MAX)
+            deleted += count
+            if count < PURGE_MAX:
+                break
+        return deleted
+
+    def _ended(self, sink: str, _: asyncio.Task[None]) -> None:
+        del self._lanes[sink]
+
+    async def _lane(self, sink: str) -> None:
+        try:
+            while not self._closing:
+                now = self._clock.now()
+                batch = await self._deliveries.claim(sink, now, now + LEASE, BATCH_MAX)
+                attempts = (self._attempt(delivery) for delivery in batch)
+                # All of them end before the first failure is told: none runs on unwatched.
+                for ended in await asyncio.gather(*attempts, return_exceptions=True):
+                    if ended is not None:
+                        raise ended
+                if len(batch) < BATCH_MAX:
+                    return
+        except Unavailable as outage:
+            _log.warning("deliver to %s: the database is out of reach: %s", sink, outage.message)
+        except Exception:
+            # A fault of ours ends this lane; the next round starts another one.
+            _log.exception("a lane of deliveries failed: %s", sink)
+
+    async def _attempt(self, delivery: Delivery) -> None:
+        if delivery.attempts > ATTEMPTS_MAX:
+            await self._bury(delivery, "every attempt ended with its worker")
+            return
+        sink = self._outside.sink(delivery.sink)
+        assert sink is not None, "a lane has a sink"
+        try:
+            async with asyncio.timeout(ATTEMPT_MAX_S):
+                await sink.deliver(delivery)
+        except DeliveryFailed as failure:
+            await self._failed(delivery, failure.message, final=failure.final)
+        except TimeoutError:
+            await self._failed(delivery, f"took longer than {ATTEMPT_MAX_S:.0f} s", final=False)
+        except Exception as fault:
+            # A notice that a sink cannot even read must not end the lane of all the others.
+            _log.exception("a delivery to %s failed by a fault of ours", delivery.sink)
+            await self._failed(delivery, f"fault: {type(fault).__name__}", final=False)
+        else:
+            await self._deliveries.delivered(delivery, self._clock.now())
+
+    async def _failed(self, delivery: Delivery, error: str, *, final: bool) -> None:
+        now = self._clock.now()
+        chance = int.from_bytes(self._clock.random(4), "big") / 2**32
+        again = None if final else next_attempt(delivery.attempts, delivery.since, now, chance)
+        if again is None:
+            await self._bury(delivery, error)
+        else:
+            await self._deliveries.postpone(delivery, again, error)
+
+    async def _bury(self, delivery: Delivery, error: str) -> None:
+        _log.error(
+            "alert: notice %s (%s) is dead at %s after %d attempts: %s",
+            delivery.notice_id,
+            delivery.kind,
+            delivery.sink,
+            delivery.attempts,
+            error,
+        )
+        await self._deliveries.bury(delivery, self._clock.now(), error)
+
+
+@contextlib.asynccontextmanager
+async def delivery_rounds(
+    deliveries: Deliveries, outside: Outside, clock: Clock, *, keep: timedelta
+) -> AsyncIterator[list[Round]]:
+    """The rounds that deliver and clear up; at the end of the block what is under way is left."""
+    deliverer = Deliverer(deliveries, outside, clock)
+
+    async def purge() -> object:
+        return await deliverer.purge(keep)
+
+    try:
+        yield [
+            Round("deliver", DELIVER_EVERY_S, deliverer.deliver),
+            Round("purge-notices", PURGE_EVERY_S, purge),
+        ]
+    finally:
+        await deliverer.close()

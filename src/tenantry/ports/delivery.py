@@ -1,0 +1,145 @@
+"""Delivery of notices: what is on its way to whom, and what a sink is.
+
+Owns: the words. At least once: a sink may get the same notice again, always under the same id.
+Order is not promised.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol
+from uuid import UUID
+
+from tenantry.domain.ids import TenantId
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """Which notices a sink hears of: kinds that match `kinds`, a regular expression; with
+    `linked`, only those of tenants that are customers at Stripe.
+    """
+
+    sink: str
+    kinds: str
+    linked: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One notice leased to one worker for one sink. `attempts` counts this one."""
+
+    tenant_id: TenantId
+    notice_id: UUID
+    sink: str
+    kind: str
+    body: Mapping[str, Any]
+    created_at: datetime  # of the notice
+    attempts: int
+    since: datetime
+    lease: UUID
+    customer_id: str | None = None  # at Stripe
+    waits: bool = False  # a void, while its invoice is still on the way to this sink
+    superseded: bool = False  # an invoice that has been voided since
+
+
+class DeliveryFailed(Exception):
+    """The sink did not take the notice. `final`: no repetition can help. The message is kept and
+    shown to operators: no secret, no body of an answer.
+    """
+
+    def __init__(self, message: str, *, final: bool = False) -> None:
+        super().__init__(message)
+        self.message = message
+        self.final = final
+
+
+class Sink(Protocol):
+    async def deliver(self, delivery: Delivery) -> None:
+        """Returns when the sink has the notice; raises `DeliveryFailed`. Bounded in time."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A notice and one of its deliveries. `state`: pending, delivered, dead, new, no sink."""
+
+    notice_id: UUID
+    tenant_id: TenantId
+    kind: str
+    created_at: datetime
+    sink: str | None
+    state: str
+    attempts: int
+    next_at: datetime | None
+    last_error: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class StripeLink:
+    tenant_id: TenantId
+    name: str
+    customer_id: str
+    linked_at: datetime
+
+
+class Deliveries(Protocol):
+    """The state of every delivery. Instants are the caller's clock; all raise `Unavailable`."""
+
+    async def route(
+        self, routes: Sequence[Route], tenants_hear: str, now: datetime, limit: int
+    ) -> int:
+        """Chooses the sinks of up to `limit` new notices; returns how many were new. Kinds that
+        match `tenants_hear` also go to the tenant's own endpoints.
+        """
+        ...
+
+    async def due(self, now: datetime, limit: int) -> list[str]:
+        """Sinks with something to deliver."""
+        ...
+
+    async def claim(
+        self, sink: str, now: datetime, until: datetime, limit: int
+    ) -> list[Delivery]: ...
+
+    async def delivered(self, delivery: Delivery, now: datetime) -> bool:
+        """False: the lease had passed to another attempt, which will end it."""
+        ...
+
+    async def postpone(self, delivery: Delivery, next_at: datetime, error: str) -> bool: ...
+
+    async def bury(self, delivery: Delivery, now: datetime, error: str) -> bool:
+        """Ends it as dead: nobody tries again unasked."""
+        ...
+
+    async def purge(self, before: datetime, limit: int) -> int:
+        """Deletes up to `limit` notices older than that and owed to nobody, with their
+        deliveries; returns how many."""
+        ...
+
+
+class NoticeDesk(Protocol):
+    """What an operator sees and does."""
+
+    async def listed(self, state: str | None, limit: int) -> list[Listed]:
+        """The newest first."""
+        ...
+
+    async def retry(self, notice_id: UUID, sink: str | None, now: datetime) -> int:
+        """Begins dead deliveries anew; returns how many."""
+        ...
+
+    async def send(self, notice_id: UUID, sink: str, now: datetime) -> bool:
+        """To a sink that it was not routed to, or where it is dead. False: nothing to do."""
+        ...
+
+    async def counts(self) -> Mapping[str, int]:
+        """How many deliveries are `dead` and `pending`."""
+        ...
+
+    async def link_stripe(self, tenant_id: TenantId, customer_id: str) -> None: ...
+
+    async def unlink_stripe(self, tenant_id: TenantId) -> bool: ...
+
+    async def stripe_links(self) -> list[StripeLink]: ...
