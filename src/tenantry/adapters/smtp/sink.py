@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import smtplib
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -18,6 +19,7 @@ THREADS: Final = 8  # of its own: a slow server holds up nobody else's
 LINES_MAX: Final = 200
 LINE_CHARACTERS_MAX: Final = 500
 SUBJECT_CHARACTERS_MAX: Final = 120
+_ADDRESS: Final = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]+@[A-Za-z0-9.-]+")
 _TO_SPACES = dict.fromkeys((*range(32), 127, 0x85, 0x2028, 0x2029), " ")
 
 
@@ -66,10 +68,9 @@ class MailSink:
 
 def address(given: str) -> Address:
     """Raises `ValueError` where it is no address, or holds what could begin another header."""
-    parsed = Address(addr_spec=given)
-    if not parsed.domain or given.translate(_TO_SPACES) != given or not given.isascii():
+    if not _ADDRESS.fullmatch(given):
         raise ValueError("is no mail address")
-    return parsed
+    return Address(addr_spec=given)
 
 
 def subject(delivery: Delivery, env: str) -> str:

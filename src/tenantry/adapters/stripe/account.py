@@ -163,7 +163,7 @@ class Session:
 
 
 def _metadata(thing: Any) -> dict[str, str]:
-    return dict(thing.metadata or {})
+    return {} if thing.metadata is None else dict(thing.metadata.to_dict())
 
 
 @contextmanager

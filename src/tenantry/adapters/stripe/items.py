@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal, InvalidOperation
@@ -9,6 +10,8 @@ from typing import Any, Final
 
 from tenantry.domain import money
 
+_NUMBER: Final = re.compile(r"[!-~]{1,100}")  # goes into idempotency keys, which end at 255
+_CURRENCY: Final = re.compile(r"[A-Z]{3}")
 ITEMS_MAX: Final = 250  # of one invoice (docs.stripe.com/invoicing/line-items, 2026-11)
 DESCRIPTION_CHARACTERS_MAX: Final = 500
 # docs.stripe.com/currencies, 2026-11. ISK and UGX have no decimals and are sent as if they had two.
@@ -51,7 +54,9 @@ class StripeInvoice:
 def to_stripe(invoice: Mapping[str, Any]) -> StripeInvoice:
     """Raises `BadInvoice`; also where lines, tax and credit do not add up to what is due."""
     try:
-        number, currency = str(invoice["number"]), str(invoice["currency"]).upper()
+        number, currency = invoice["number"], invoice["currency"]
+        if not _NUMBER.fullmatch(number) or not _CURRENCY.fullmatch(currency):
+            raise BadInvoice("its number or its currency is none")
         lines: Sequence[Mapping[str, Any]] = invoice["lines"]
         items = [
             Item(f"line-{place}", str(line["description"]), _units(line["amount"], currency))
