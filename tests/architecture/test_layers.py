@@ -19,6 +19,7 @@ MODULES = (
     "tenantry/adapters/__init__.py",
     "tenantry/adapters/disk/__init__.py",
     "tenantry/adapters/cloud/__init__.py",
+    "tenantry/adapters/stripe/__init__.py",
     "tenantry/application/__init__.py",
     "tenantry/ports/__init__.py",
     "tenantry/domain/__init__.py",
@@ -39,6 +40,8 @@ PLANTED = [
     ("settings-at-the-edge", "tenantry/application/__init__.py", "import tenantry.config"),
     ("pure-domain", "tenantry/domain/__init__.py", "import orjson"),
     ("pure-domain", "tenantry/ports/__init__.py", "import numpy"),
+    ("stripe-in-one-place", "tenantry/adapters/disk/__init__.py", "def f():\n    import stripe"),
+    ("stripe-in-one-place", "tenantry/application/__init__.py", "from stripe import Invoice"),
     ("no-sdk-on-the-way", "bedrock_emulator/__init__.py", "import botocore.eventstream"),
 ]
 

@@ -6,7 +6,10 @@ Does not own: any logic.
 
 from tenantry.bootstrap.background import background
 from tenantry.bootstrap.commands import (
+    delivery_counts,
     run_with_control,
+    run_with_desk,
+    run_with_endpoints,
     run_with_keeper,
     run_with_ledger,
     run_with_sides,
@@ -21,9 +24,12 @@ __all__ = [
     "attached_or_started",
     "background",
     "database",
+    "delivery_counts",
     "gateway",
     "operator_token",
     "run_with_control",
+    "run_with_desk",
+    "run_with_endpoints",
     "run_with_keeper",
     "run_with_ledger",
     "run_with_sides",

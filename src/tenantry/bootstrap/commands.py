@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import TypeVar
 
@@ -12,18 +12,24 @@ from tenantry.adapters.invocation_log.folder import ANYWHERE, OF_EACH_ACCOUNT, F
 from tenantry.adapters.keys import control_plane
 from tenantry.adapters.objects.durable_file import DurableFiles
 from tenantry.adapters.postgres.connections import Databases, DsnFor
+from tenantry.adapters.postgres.deliveries import PostgresDeliveries
 from tenantry.adapters.postgres.directory import PostgresDirectory
+from tenantry.adapters.postgres.endpoints import PostgresEndpoints
+from tenantry.adapters.postgres.errors import DatabaseError
 from tenantry.adapters.postgres.keeper import PostgresLedgerKeeper
 from tenantry.adapters.postgres.ledger import PostgresTenantLedger
 from tenantry.adapters.postgres.unit_of_work import TenantWork
 from tenantry.adapters.sorting import DiskSorter
 from tenantry.application.reconcile import Sides
-from tenantry.bootstrap.database import attached_or_started
+from tenantry.bootstrap.database import attach, attached_or_started
 from tenantry.bootstrap.deployment import control_of, settings
 from tenantry.config import Settings
+from tenantry.domain.errors import Unavailable
 from tenantry.domain.ids import ApiKeyId
 from tenantry.domain.tenant import DEFAULT_SCOPES, Principal
 from tenantry.ports.control import ControlPlane
+from tenantry.ports.delivery import NoticeDesk
+from tenantry.ports.endpoints import Endpoints
 from tenantry.ports.ledger import LedgerKeeper, TenantLedger
 
 T = TypeVar("T")
@@ -39,6 +45,44 @@ def run_with_keeper(work: Callable[[LedgerKeeper], Awaitable[T]]) -> T:
     return _run(
         lambda _, databases: work(PostgresLedgerKeeper(databases.control, databases.operator))
     )
+
+
+def run_with_desk(work: Callable[[ControlPlane, NoticeDesk], Awaitable[T]]) -> T:
+    """Runs one piece of work on notices and their deliveries."""
+    return _run(
+        lambda config, databases: work(
+            control_of(config, databases), PostgresDeliveries(databases.control)
+        )
+    )
+
+
+def run_with_endpoints(work: Callable[[ControlPlane, Endpoints], Awaitable[T]]) -> T:
+    """Runs one piece of work on tenants' webhook endpoints."""
+
+    async def one(config: Settings, databases: Databases) -> T:
+        key = control_plane.load(config.home / "control", DurableFiles())
+        endpoints = PostgresEndpoints(
+            databases.control, seal=key.seal, open_sealed=key.open, clock=SystemClock()
+        )
+        return await work(control_of(config, databases), endpoints)
+
+    return _run(one)
+
+
+def delivery_counts(config: Settings) -> Mapping[str, int] | None:
+    """How many deliveries are dead and pending; None where no database runs that knows."""
+
+    async def main(dsn_for: DsnFor) -> Mapping[str, int]:
+        databases = await Databases.open(dsn_for, application="tenantry cli")
+        try:
+            return await PostgresDeliveries(databases.control).counts()
+        finally:
+            await databases.close()
+
+    try:
+        return asyncio.run(main(attach(config)))
+    except (DatabaseError, Unavailable):
+        return None
 
 
 def run_with_sides(logs: Path | None, work: Callable[[Sides], Awaitable[T]]) -> T:

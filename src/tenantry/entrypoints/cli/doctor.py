@@ -44,6 +44,12 @@ def _facts(config: Settings) -> tuple[dict[str, Any], list[str]]:
     problems: list[str] = []
     if config.storage != "postgres":
         problems.append(f"storage {config.storage} is not available in this version")
+    counts = bootstrap.delivery_counts(config)
+    if counts is not None:
+        facts["deliveries"] = f"{counts['pending']} pending, {counts['dead']} dead"
+        if counts["dead"]:
+            told = f"{counts['dead']} deliveries of notices are dead"
+            problems.append(f"{told}: tenantry notices list --dead")
     if config.database_url is not None:
         facts["database"] = "your own server (TENANTRY_DATABASE_URL)"
         return facts, problems

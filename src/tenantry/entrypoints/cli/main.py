@@ -23,13 +23,16 @@ _COMMANDS: Mapping[str, str] = {
     "keys": "keys",
     "migrate": "migrate",
     "models": "models",
+    "notices": "notices",
     "plans": "plans",
     "prices": "prices",
     "reconcile": "reconcile",
     "search": "knowledge",
     "serve": "serve",
+    "stripe": "stripe",
     "tenants": "tenants",
     "usage": "usage",
+    "webhooks": "webhooks",
     "worker": "worker",
 }
 

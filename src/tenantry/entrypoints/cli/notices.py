@@ -1,0 +1,78 @@
+"""`tenantry notices …`: what the outside was told, and what could not be delivered."""
+
+from __future__ import annotations
+
+import dataclasses
+from datetime import UTC, datetime
+from uuid import UUID
+
+import click
+
+from tenantry.bootstrap import run_with_desk
+from tenantry.entrypoints.cli.output import as_json, print_json, print_table
+from tenantry.ports.control import ControlPlane
+from tenantry.ports.delivery import Listed, NoticeDesk
+
+_COLUMNS = ("notice", "tenant", "kind", "time", "sink", "state", "attempts", "next", "last error")
+
+
+@click.group()
+def notices() -> None:
+    """See what the outside was told, and send again what is dead.
+
+    Example: `tenantry notices list --dead`
+    """
+
+
+@notices.command(name="list")
+@click.option("--dead", is_flag=True, help="Only what was given up.")
+@click.option("--limit", type=click.IntRange(1, 10_000), default=100, show_default=True)
+@as_json
+def list_(dead: bool, limit: int, json_output: bool) -> None:
+    """List notices and their deliveries, the newest first.
+
+    Example: `tenantry notices list --dead`
+    """
+
+    async def work(_: ControlPlane, desk: NoticeDesk) -> list[Listed]:
+        return await desk.listed("dead" if dead else None, limit)
+
+    rows = run_with_desk(work)
+    if json_output:
+        print_json([dataclasses.asdict(row) for row in rows])
+    else:
+        print_table(_COLUMNS, (dataclasses.astuple(row) for row in rows))
+
+
+@notices.command()
+@click.argument("notice", type=click.UUID)
+@click.option("--sink", help="Only to this one; else to all where it is dead.")
+def retry(notice: UUID, sink: str | None) -> None:
+    """Begin dead deliveries of a notice anew, under the same id.
+
+    Example: `tenantry notices retry 0b8e6f0c-1f0e-4f6e-9a53-3d1d5f1f9f5b`
+    """
+
+    async def work(_: ControlPlane, desk: NoticeDesk) -> int:
+        return await desk.retry(notice, sink, datetime.now(UTC))
+
+    if not run_with_desk(work):
+        raise click.ClickException(f"nothing of {notice} is dead")
+    click.echo(f"{notice} is on its way again")
+
+
+@notices.command()
+@click.argument("notice", type=click.UUID)
+@click.argument("sink", type=click.Choice(["webhook", "mail", "stripe"]))
+def send(notice: UUID, sink: str) -> None:
+    """Send a notice to a sink that did not hear of it, such as an invoice of a tenant linked since.
+
+    Example: `tenantry notices send 0b8e6f0c-1f0e-4f6e-9a53-3d1d5f1f9f5b stripe`
+    """
+
+    async def work(_: ControlPlane, desk: NoticeDesk) -> bool:
+        return await desk.send(notice, sink, datetime.now(UTC))
+
+    if not run_with_desk(work):
+        raise click.ClickException(f"there is no notice {notice}, or {sink} has it")
+    click.echo(f"{notice} is on its way to {sink}")

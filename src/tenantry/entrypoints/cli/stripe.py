@@ -1,0 +1,72 @@
+"""`tenantry stripe …`: whose invoices Stripe collects."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import click
+
+from tenantry.bootstrap import run_with_desk
+from tenantry.entrypoints.cli.output import as_json, print_json, print_table
+from tenantry.ports.control import ControlPlane
+from tenantry.ports.delivery import NoticeDesk, StripeLink
+
+
+@click.group()
+def stripe() -> None:
+    """Say whose invoices Stripe collects.
+
+    Example: `tenantry stripe link acme cus_Q5p1xYz`
+    """
+
+
+@stripe.command()
+@click.argument("tenant")
+@click.argument("customer")
+def link(tenant: str, customer: str) -> None:
+    """Have a tenant's invoices pushed to its customer at Stripe, from the next one on.
+
+    Example: `tenantry stripe link acme cus_Q5p1xYz`
+    """
+
+    async def work(control: ControlPlane, desk: NoticeDesk) -> None:
+        await desk.link_stripe((await control.get_tenant(tenant)).id, customer)
+
+    run_with_desk(work)
+    click.echo(f"{tenant} is {customer} at Stripe")
+
+
+@stripe.command()
+@click.argument("tenant")
+def unlink(tenant: str) -> None:
+    """Push a tenant's invoices no more.
+
+    Example: `tenantry stripe unlink acme`
+    """
+
+    async def work(control: ControlPlane, desk: NoticeDesk) -> bool:
+        return await desk.unlink_stripe((await control.get_tenant(tenant)).id)
+
+    if not run_with_desk(work):
+        raise click.ClickException(f"{tenant} is no customer at Stripe")
+    click.echo(f"{tenant} is no customer at Stripe any more")
+
+
+@stripe.command(name="list")
+@as_json
+def list_(json_output: bool) -> None:
+    """List who is a customer at Stripe.
+
+    Example: `tenantry stripe list`
+    """
+
+    async def work(_: ControlPlane, desk: NoticeDesk) -> list[StripeLink]:
+        return await desk.stripe_links()
+
+    rows = [dataclasses.asdict(row) for row in run_with_desk(work)]
+    if json_output:
+        print_json(rows)
+    elif rows:
+        print_table(tuple(rows[0]), (tuple(row.values()) for row in rows))
+    else:
+        click.echo("nobody is a customer at Stripe")
