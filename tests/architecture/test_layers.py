@@ -72,12 +72,14 @@ def test_every_contract_is_kept():
 
 @pytest.fixture
 def skeleton(tmp_path: Path) -> Path:
-    """A house of the same rooms with nothing in them."""
+    """A house of the same rooms with nothing in them but what a contract must find."""
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
     for module in MODULES:
         path = tmp_path / "src" / module
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("")
+    # What a contract protects must be imported somewhere.
+    (tmp_path / "src/tenantry/adapters/stripe/__init__.py").write_text("import stripe\n")
     return tmp_path
 
 

@@ -30,7 +30,8 @@ TENANT_TABLES = [
     "charge_entry",
     "cost_entry",
 ]
-CONTROL_TABLES = ["notice"]  # neither app nor gate reaches them
+# Neither app nor gate reaches them.
+CONTROL_TABLES = ["notice", "delivery", "webhook_endpoint", "stripe_customer"]
 READABLE_BY_APP = {"tenant", "budget", "counter", "budget_use", "customer_ledger"}
 
 
