@@ -6,7 +6,8 @@
    or dead. Then it ends itself; the next round starts it again.
 
 Owns: when, how many at once, and when it is given up. Does not own: how a sink is spoken to.
-Invariants: a sink that is slow holds its own lane alone; a worker that dies leaves leases that
+Invariants: a sink that is slow holds its own lane alone, and no number of tenants' endpoints holds
+up the operator's sinks; a worker that dies leaves leases that
 pass, so a notice may arrive twice, never not at all; nothing is held in memory but the batches of
 the lanes that run.
 """
@@ -19,7 +20,7 @@ import functools
 import logging
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 from tenantry.application.rounds import Round
@@ -33,7 +34,9 @@ PURGE_EVERY_S = 600.0
 ROUTE_MAX = 500  # notices in one commit
 ROUTE_ROUNDS = 10  # then the rest waits for the next round: 5,000 a second are kept up with
 BATCH_MAX = 8  # notices under way to one sink, in one worker
-LANES_MAX = 32
+LANES_MAX = 32  # of tenants' endpoints, in one worker; the operator's few sinks have their own
+DUE_MAX = 10_000  # names of sinks
+REST: Final = timedelta(seconds=30)  # of a tenant's endpoint that took nothing: others' turn
 LEASE: Final = timedelta(seconds=120)
 ATTEMPT_MAX_S: Final = 90.0  # shorter than the lease, so that a live worker marks in time
 CLOSE_GRACE_S = 5.0
@@ -71,6 +74,7 @@ class Deliverer:
         self._outside = outside
         self._clock = clock
         self._lanes: dict[str, asyncio.Task[None]] = {}
+        self._resting: dict[str, datetime] = {}
         self._closing = False
 
     async def route(self) -> int:
@@ -89,11 +93,15 @@ class Deliverer:
     async def deliver(self) -> None:
         """Starts the lanes that have something to do; waits for none of them."""
         await self.route()
-        for sink in await self._deliveries.due(self._clock.now(), 2 * LANES_MAX):
-            if sink in self._lanes or len(self._lanes) >= LANES_MAX:
+        now = self._clock.now()
+        self._resting = {sink: end for sink, end in self._resting.items() if end > now}
+        for sink in await self._deliveries.due(now, DUE_MAX):
+            if sink in self._lanes or sink in self._resting:
                 continue
             if self._outside.sink(sink) is None:
                 continue  # was set up once; its deliveries wait until it is again
+            if _is_tenants(sink) and sum(map(_is_tenants, self._lanes)) >= LANES_MAX:
+                continue
             lane = asyncio.create_task(self._lane(sink), name=f"deliver to {sink}")
             self._lanes[sink] = lane
             lane.add_done_callback(functools.partial(self._ended, sink))
@@ -135,10 +143,14 @@ class Deliverer:
                 now = self._clock.now()
                 batch = await self._deliveries.claim(sink, now, now + LEASE, BATCH_MAX)
                 attempts = (self._attempt(delivery) for delivery in batch)
-                # All of them end before the first failure is told: none runs on unwatched.
-                for ended in await asyncio.gather(*attempts, return_exceptions=True):
-                    if ended is not None:
-                        raise ended
+                # All of them end before the first fault is told: none runs on unwatched.
+                ended = await asyncio.gather(*attempts, return_exceptions=True)
+                for fault in ended:
+                    if isinstance(fault, BaseException):
+                        raise fault
+                if _is_tenants(sink) and not any(ended):
+                    self._resting[sink] = self._clock.now() + REST
+                    return
                 if len(batch) < BATCH_MAX:
                     return
         except Unavailable as outage:
@@ -147,10 +159,11 @@ class Deliverer:
             # A fault of ours ends this lane; the next round starts another one.
             _log.exception("a lane of deliveries failed: %s", sink)
 
-    async def _attempt(self, delivery: Delivery) -> None:
+    async def _attempt(self, delivery: Delivery) -> bool:
+        """Whether the sink took it."""
         if delivery.attempts > ATTEMPTS_MAX:
             await self._bury(delivery, "every attempt ended with its worker")
-            return
+            return False
         sink = self._outside.sink(delivery.sink)
         assert sink is not None, "a lane has a sink"
         try:
@@ -166,6 +179,8 @@ class Deliverer:
             await self._failed(delivery, f"fault: {type(fault).__name__}", final=False)
         else:
             await self._deliveries.delivered(delivery, self._clock.now())
+            return True
+        return False
 
     async def _failed(self, delivery: Delivery, error: str, *, final: bool) -> None:
         now = self._clock.now()
@@ -186,6 +201,11 @@ class Deliverer:
             error,
         )
         await self._deliveries.bury(delivery, self._clock.now(), error)
+
+
+def _is_tenants(sink: str) -> bool:
+    """Whether a sink is one of the many that tenants name."""
+    return ":" in sink
 
 
 @contextlib.asynccontextmanager

@@ -50,8 +50,9 @@ class DeliveryFailed(Exception):
     """
 
     def __init__(self, message: str, *, final: bool = False) -> None:
-        super().__init__(message)
-        self.message = message
+        # No NUL and no half of a surrogate pair: neither a log nor PostgreSQL takes them.
+        self.message = message.replace("\x00", "").encode("utf-8", "replace").decode("utf-8")
+        super().__init__(self.message)
         self.final = final
 
 

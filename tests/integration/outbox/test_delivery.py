@@ -317,6 +317,50 @@ def test_a_hundred_thousand_notices_are_not_loaded_at_once(database: Database) -
     in_world(database, body)
 
 
+def test_no_number_of_tenants_endpoints_holds_up_the_operators_sinks(database: Database) -> None:
+    class Stuck:
+        def __init__(self) -> None:
+            self.got = 0
+            self.free = asyncio.Event()
+
+        async def deliver(self, _: Delivery) -> None:
+            self.got += 1
+            await self.free.wait()
+            raise DeliveryFailed("slow")
+
+    async def body(world: World) -> None:
+        clock, stuck, mail, other = StillClock(), Stuck(), Recorder(), Recorder()
+        names = [f"slow:n{number}" for number in range(LANES_MAX)]
+        routes = [Route(name, EVERYTHING) for name in names]
+        set_up = outside(
+            *routes,
+            Route("mail", EVERYTHING),
+            Route("well:one", "^late"),
+            slow=stuck,
+            mail=mail,
+            well=other,
+        )
+        worker = deliverer(world, set_up, clock)
+        for _ in range(2 * BATCH_MAX):
+            await enqueue(world)
+        await worker.deliver()
+        await until(lambda: stuck.got == LANES_MAX * BATCH_MAX)
+        await enqueue(world, "late.one")
+        await worker.deliver()
+        await until(lambda: len(mail.got) == 2 * BATCH_MAX + 1)
+        assert other.got == [], "every lane of tenants is taken"
+        stuck.free.set()
+        await worker.idle()
+        await run_rounds(worker)
+        assert len(other.got) == 1, "those that took nothing rest, and it is another's turn"
+        assert stuck.got == LANES_MAX * BATCH_MAX
+        clock.pass_by(seconds=30)
+        await run_rounds(worker)
+        assert stuck.got > LANES_MAX * BATCH_MAX
+
+    in_world(database, body)
+
+
 def test_lanes_are_bounded(database: Database) -> None:
     class Waiting:
         def __init__(self) -> None:

@@ -49,10 +49,10 @@ class PostgresDeliveries:
         return await self._change("end_delivery", *_key(delivery), "delivered", now, None)
 
     async def postpone(self, delivery: Delivery, next_at: datetime, error: str) -> bool:
-        return await self._change("postpone", *_key(delivery), next_at, _storable(error))
+        return await self._change("postpone", *_key(delivery), next_at, error)
 
     async def bury(self, delivery: Delivery, now: datetime, error: str) -> bool:
-        return await self._change("end_delivery", *_key(delivery), "dead", now, _storable(error))
+        return await self._change("end_delivery", *_key(delivery), "dead", now, error)
 
     async def purge(self, before: datetime, limit: int) -> int:
         return await self._execute("purge", before, limit)
@@ -103,11 +103,6 @@ class PostgresDeliveries:
 
 def _key(delivery: Delivery) -> tuple[object, ...]:
     return delivery.tenant_id, delivery.notice_id, delivery.sink, delivery.lease
-
-
-def _storable(error: str) -> str:
-    """PostgreSQL takes neither NUL nor half a surrogate pair."""
-    return error.replace("\x00", "").encode("utf-8", "replace").decode("utf-8")
 
 
 def _to_delivery(row: Any) -> Delivery:

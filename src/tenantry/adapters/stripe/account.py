@@ -65,7 +65,7 @@ class Session:
         query = f'metadata["{NUMBER}"]:"{number.translate(_QUOTED)}"'
         asked = {"query": query, "limit": 10}
         found = [each.id for each in self._call(lambda: self._v1.invoices.search(asked)).data]
-        if customer is not None:
+        if customer is not None and (since is not None or not found):
             params: dict[str, Any] = {"customer": customer, "limit": 100}
             if since is not None:
                 params["created"] = {"gte": int(since.timestamp())}

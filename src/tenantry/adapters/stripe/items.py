@@ -51,11 +51,16 @@ class StripeInvoice:
     left_over: int = 0
 
 
+def is_number(number: object) -> bool:
+    """Whether an invoice's number can name it at Stripe."""
+    return isinstance(number, str) and _NUMBER.fullmatch(number) is not None
+
+
 def to_stripe(invoice: Mapping[str, Any]) -> StripeInvoice:
     """Raises `BadInvoice`; also where lines, tax and credit do not add up to what is due."""
     try:
         number, currency = invoice["number"], invoice["currency"]
-        if not _NUMBER.fullmatch(number) or not _CURRENCY.fullmatch(currency):
+        if not is_number(number) or not _CURRENCY.fullmatch(currency):
             raise BadInvoice("its number or its currency is none")
         lines: Sequence[Mapping[str, Any]] = invoice["lines"]
         items = [

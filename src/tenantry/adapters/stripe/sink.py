@@ -9,7 +9,13 @@ from datetime import timedelta
 from typing import Any, Final, Literal
 
 from tenantry.adapters.stripe.account import Session, StripeAccount
-from tenantry.adapters.stripe.items import ITEMS_MAX, BadInvoice, StripeInvoice, to_stripe
+from tenantry.adapters.stripe.items import (
+    ITEMS_MAX,
+    BadInvoice,
+    StripeInvoice,
+    is_number,
+    to_stripe,
+)
 from tenantry.ports.delivery import Delivery, DeliveryFailed
 
 THREADS: Final = 8
@@ -83,7 +89,7 @@ def push(session: Session, delivery: Delivery, terms: Mapping[str, Any]) -> None
 def take_back(session: Session, delivery: Delivery) -> None:
     """No invoice of that number that Stripe would collect. Idempotent."""
     number = delivery.body.get("number")
-    if not isinstance(number, str):
+    if not isinstance(number, str) or not is_number(number):
         raise DeliveryFailed("the notice holds no invoice's number", final=True)
     remote = session.find(number, delivery.customer_id, None)
     if remote is None or remote.status == "void":
