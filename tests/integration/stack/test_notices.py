@@ -1,0 +1,77 @@
+"""Notices, endpoints and Stripe's customers from the command line, beside a running product."""
+
+import json
+from typing import Any
+
+from click.testing import CliRunner
+from tests.support.stack import Stack, wait_until
+
+from tenantry.adapters.postgres import outbox
+from tenantry.adapters.postgres.connections import Databases
+from tenantry.domain.ids import TenantId
+from tenantry.entrypoints.cli.main import cli
+from tenantry.ports.outbox import Notice
+
+
+def tenantry(stack: Stack, *words: str) -> Any:
+    """What a command prints, as JSON where asked; a refusal is its one line."""
+    done = CliRunner().invoke(cli, words, env={"TENANTRY_HOME": str(stack.home)})
+    if done.exit_code == 0:
+        return json.loads(done.stdout) if "--json" in words else done.stdout
+    return f"{done.output}{done.exception}"
+
+
+def enqueue(stack: Stack, tenant_id: str, kind: str) -> None:
+    async def write(databases: Databases) -> None:
+        async with databases.control.acquire() as connection, connection.transaction():
+            assert await outbox.enqueue(
+                connection, Notice(TenantId(tenant_id), kind, "once", {"number": "INV-1"})
+            )
+
+    stack.in_databases(write)
+
+
+def of(stack: Stack, tenant_id: str) -> list[dict[str, Any]]:
+    return [
+        row for row in tenantry(stack, "notices", "list", "--json") if row["tenant_id"] == tenant_id
+    ]
+
+
+def test_notices_endpoints_and_customers_from_the_command_line(stack: Stack) -> None:
+    anna, bert = stack.tenants()
+    customer = f"cus_{anna.id}"
+    made = tenantry(stack, "webhooks", "add", anna.name, "https://no.such.invalid/x", "--json")
+    assert made["secret"].startswith("whsec_")
+    turned = tenantry(stack, "webhooks", "rotate", anna.name, made["id"], "--json")
+    assert turned["secret"] != made["secret"]
+    [shown] = tenantry(stack, "webhooks", "list", anna.name, "--json")
+    assert (shown["id"], shown["secrets"]) == (made["id"], 2)
+    assert made["secret"] not in str(shown)
+    assert "There is no such endpoint" in tenantry(
+        stack, "webhooks", "remove", bert.name, made["id"]
+    )
+    tenantry(stack, "stripe", "link", anna.name, customer)
+    assert "another tenant's" in tenantry(stack, "stripe", "link", bert.name, customer)
+    assert customer in [row["customer_id"] for row in tenantry(stack, "stripe", "list", "--json")]
+
+    enqueue(stack, anna.id, "invoice.finalised")
+    enqueue(stack, bert.id, "invoice.finalised")
+    rows = wait_until(
+        lambda: [row for row in of(stack, anna.id) if row["last_error"]], "an attempt"
+    )
+    [row] = rows
+    assert (row["sink"], row["state"]) == (f"endpoint:{made['id']}", "pending")
+    assert row["last_error"] == "the host's name is not known"
+    assert [row["state"] for row in of(stack, bert.id)] == ["no sink"]
+
+    notice = row["notice_id"]
+    assert "nothing of" in tenantry(stack, "notices", "retry", notice)
+    tenantry(stack, "notices", "send", notice, "mail")
+    assert "has it" in tenantry(stack, "notices", "send", notice, "mail")
+    assert {row["sink"] for row in of(stack, anna.id)} == {row["sink"], "mail"}
+    tenantry(stack, "webhooks", "forget", anna.name, made["id"])
+    tenantry(stack, "webhooks", "remove", anna.name, made["id"])
+    assert {row["sink"] for row in of(stack, anna.id)} == {"mail"}
+    assert "no customer" in tenantry(stack, "stripe", "unlink", anna.name)
+    facts = tenantry(stack, "doctor", "--json")["facts"]
+    assert facts["deliveries"].endswith("0 dead")
