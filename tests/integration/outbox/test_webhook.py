@@ -271,7 +271,13 @@ def test_figures_pass_as_they_are(database: Database) -> None:
         async with receiving() as receiver:
             webhook = OperatorWebhook(receiver.url, [SECRET], clock)
             worker = deliverer(world, outside(ALL, webhook=webhook), clock)
-            figures = {"share": 0.1, "tokens": 12345678901234567, "amount": "0.10", "none": None}
+            figures = {
+                "share": 0.1,
+                "tokens": 12345678901234567,
+                "wide": 1e22,
+                "amount": "0.10",
+                "none": None,
+            }
             await enqueue(world, body=figures)
             await run_rounds(worker)
             assert json.loads(receiver.posts[0].body)["data"] == figures
