@@ -10,12 +10,15 @@ from tenantry.adapters.clock import SystemClock
 from tenantry.adapters.invocation_log.folder import OF_EACH_ACCOUNT, FolderLog
 from tenantry.adapters.keys import control_plane
 from tenantry.adapters.objects.durable_file import DurableFiles
+from tenantry.adapters.postgres.alerts import PostgresAlerts
 from tenantry.adapters.postgres.connections import Databases
 from tenantry.adapters.postgres.deliveries import PostgresDeliveries
 from tenantry.adapters.postgres.directory import PostgresDirectory
 from tenantry.adapters.postgres.idempotency import PostgresExpiredKeys
 from tenantry.adapters.postgres.keeper import PostgresLedgerKeeper
 from tenantry.application.delivery import delivery_rounds
+from tenantry.adapters.postgres.usage_hours import PostgresUsageHours
+from tenantry.application.alert_rounds import alert_rounds
 from tenantry.application.rounds import Round, idempotency_round, ledger_rounds
 from tenantry.application.true_up import TrueUp
 from tenantry.bootstrap.database import attach
@@ -43,6 +46,7 @@ async def background(config: Settings) -> AsyncIterator[list[Round]]:
                 keep=timedelta(days=config.notice_keep_days),
             )
         )
+        alerts = PostgresAlerts(databases.control, clock)
         logs = {"embedded": FolderLog(config.home / "accounts", each=OF_EACH_ACCOUNT)}
         yield [
             *ledger_rounds(
@@ -55,4 +59,5 @@ async def background(config: Settings) -> AsyncIterator[list[Round]]:
             ),
             *outside,
             idempotency_round(PostgresExpiredKeys(databases.control)),
+            *alert_rounds(alerts, alerts, PostgresUsageHours(databases.control), clock),
         ]

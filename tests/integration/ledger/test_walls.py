@@ -32,6 +32,7 @@ TENANT_TABLES = [
 ]
 # Neither app nor gate reaches them.
 CONTROL_TABLES = ["notice", "delivery", "webhook_endpoint", "stripe_customer"]
+CONTROL_TABLES += ["alert", "alert_mute", "watched_hour", "usage_watch"]
 READABLE_BY_APP = {"tenant", "budget", "counter", "budget_use", "customer_ledger"}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -12,13 +13,16 @@ from typing import Any
 from tenantry.adapters.postgres import batch_words
 from tenantry.adapters.postgres.connections import ACQUIRE_TIMEOUT_S
 from tenantry.adapters.postgres.outages import outages_are_unavailable
+from tenantry.adapters.postgres.outbox import enqueue
 from tenantry.adapters.postgres.statements import statements
 from tenantry.domain import money
 from tenantry.domain.ids import TenantId
 from tenantry.domain.reconciliation import Booked
 from tenantry.ports.admission import AttemptOutcome, Settlement
 from tenantry.ports.ledger import AttemptKey, OpenAttempt, ProviderUsage, Violation
+from tenantry.ports.outbox import PLATFORM, Notice
 
+WRITTEN_OFF = "platform.written_off"
 SWEEP_MAX = 1_000  # requests in one commit
 WRITE_OFF_MAX = 1_000
 ROUNDS_MAX = 100  # of either in one call; what is left comes with the next
@@ -67,7 +71,20 @@ class PostgresLedgerKeeper:
         return bool(posted[0])
 
     async def write_off(self, older_than: datetime) -> int:
-        return await self._in_rounds("write_off", WRITE_OFF_MAX, older_than, WRITE_OFF_MAX)
+        ended = 0
+        for _ in range(ROUNDS_MAX):
+            with outages_are_unavailable():
+                async with (
+                    self._control.acquire(timeout=ACQUIRE_TIMEOUT_S) as connection,
+                    connection.transaction(),
+                ):
+                    rows = await connection.fetch(self._sql["write_off"], older_than, WRITE_OFF_MAX)
+                    if rows:
+                        await enqueue(connection, _written_off(rows))
+            ended += len(rows)
+            if len(rows) < WRITE_OFF_MAX:
+                break
+        return ended
 
     async def provider_usage(self) -> list[ProviderUsage]:
         rows = await self._fetch(self._operator, "provider_usage")
@@ -116,6 +133,14 @@ class PostgresLedgerKeeper:
             async with pool.acquire(timeout=ACQUIRE_TIMEOUT_S) as connection:
                 rows: list[Any] = await connection.fetch(self._sql[name], *values)
         return rows
+
+
+def _written_off(rows: Sequence[Any]) -> Notice:
+    """Of attempts that were written off in one transaction; each is once, so the first names it."""
+    first = rows[0]
+    once_key = f"{first['tenant_id']} {first['request_id']}/{first['call']}:{first['attempt']}"
+    tenants = Counter(row["tenant_id"] for row in rows)
+    return Notice(PLATFORM, WRITTEN_OFF, once_key, {"attempts": len(rows), "tenants": tenants})
 
 
 def _columns(keys: Sequence[AttemptKey]) -> list[list[Any]]:

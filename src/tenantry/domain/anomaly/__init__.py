@@ -11,7 +11,10 @@ reminder; every series has a bounded length.
 from tenantry.domain.anomaly.cohort import CohortPrior
 from tenantry.domain.anomaly.detector import Alert, Kind, alerts_of
 from tenantry.domain.anomaly.ewma import ewma_alerts
+from tenantry.domain.anomaly.facts import FactSeries, HourFacts, facts_of
+from tenantry.domain.anomaly.finding import Finding, Unit
 from tenantry.domain.anomaly.hours import (
+    HOUR_S,
     BadHours,
     Series,
     UsageHour,
@@ -22,23 +25,31 @@ from tenantry.domain.anomaly.hours import (
 from tenantry.domain.anomaly.planned import PlannedEvent
 from tenantry.domain.anomaly.rows import LINE_CHARACTERS_MAX, instant_hour, series_by_tenant
 from tenantry.domain.anomaly.settings import Floor, Settings
+from tenantry.domain.anomaly.unusual import unusual
 
 __all__ = [
+    "HOUR_S",
     "LINE_CHARACTERS_MAX",
     "Alert",
     "BadHours",
     "CohortPrior",
+    "FactSeries",
+    "Finding",
     "Floor",
+    "HourFacts",
     "Kind",
     "PlannedEvent",
     "Series",
     "Settings",
+    "Unit",
     "UsageHour",
     "alerts_of",
     "ewma_alerts",
+    "facts_of",
     "hour_of",
     "instant_hour",
     "instant_of",
     "series_by_tenant",
     "series_of",
+    "unusual",
 ]

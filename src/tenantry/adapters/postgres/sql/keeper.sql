@@ -8,7 +8,8 @@ SELECT tenantry.sweep($1);
 SELECT tenantry.post($1);
 
 -- name: write_off
-SELECT count(*) FROM tenantry.write_off($1, $2);
+SELECT tenant_id, request_id, call, attempt FROM tenantry.write_off($1, $2)
+ORDER BY tenant_id, request_id, call, attempt;
 
 -- name: open_attempts
 -- The oldest unknown attempts, at most $1.

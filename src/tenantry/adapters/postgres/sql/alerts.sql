@@ -1,0 +1,123 @@
+-- Alerts: raised by the worker, read and acknowledged by operators; all as tenantry_control.
+
+-- name: moved_tenants
+-- Tenants after $1 whose balances may have moved: who admitted something since the 6 s slot of $2, or
+-- has something in flight. $3: a page.
+SELECT tenant_id FROM tenantry.counter
+WHERE tenant_id > $1 AND ($4 OR in_flight > 0
+  OR latest_slot >= floor(extract(epoch FROM clock_timestamp() - $2::interval) / 6)::bigint)
+ORDER BY tenant_id LIMIT $3;
+
+-- name: crossed
+-- What the tenants of $1 have settled of budgets and what was not told yet: a row an alert. A
+-- period that ended lately is looked at too, because settlements come late. $2: how lately, $3: a page,
+-- $4: the shares in per cent.
+SELECT u.tenant_id, u.subject, u.period, u.basis, u.starts_at, u.ends_at, u.amount, u.hard,
+       u.settled, u.reserved, u.currency, x.percent, x.soft_alert_at
+FROM (
+  SELECT u.tenant_id, u.subject, u.period, u.basis, u.settled, u.reserved, t.currency,
+         CASE WHEN isfinite(u.period_start) THEN u.period_start END AS starts_at,
+         CASE WHEN isfinite(u.period_end) THEN u.period_end END AS ends_at,
+         CASE u.subject WHEN 'plan' THEN p.monthly_budget ELSE u.amount END AS amount,
+         coalesce(CASE u.subject WHEN 'plan' THEN p.budget_hard ELSE u.hard END, true) AS hard,
+         CASE u.subject WHEN 'plan' THEN (p.definition ->> 'soft_alert_at')::numeric END AS soft,
+         u.period || ' ' || u.basis || ' ' || CASE WHEN isfinite(u.period_start)
+           THEN to_char(u.period_start AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')
+           ELSE 'ever' END AS key
+  FROM tenantry.budget_use u
+  JOIN tenantry.tenant t ON t.tenant_id = u.tenant_id
+  JOIN tenantry.plan p ON p.name = t.plan AND p.superseded_at IS NULL
+  WHERE u.tenant_id = ANY ($1::text[]) AND u.settled > 0
+    AND u.period_end > clock_timestamp() - $2::interval
+) u
+CROSS JOIN LATERAL (
+  SELECT percent, NULL::numeric AS soft_alert_at, 'budget.threshold' AS kind,
+         u.key || ' ' || percent AS once_key
+  FROM unnest($4::integer[]) AS percent
+  WHERE u.amount > 0 AND u.settled * 100 >= u.amount * percent
+  UNION ALL
+  SELECT NULL, u.soft, 'budget.soft_alert', u.key WHERE u.soft > 0 AND u.settled >= u.soft
+) x
+WHERE NOT EXISTS (
+  SELECT FROM tenantry.alert a
+  WHERE a.tenant_id = u.tenant_id AND a.kind = x.kind AND a.subject = u.subject
+    AND a.once_key = x.once_key)
+ORDER BY u.tenant_id, u.subject, u.period, u.basis, u.starts_at, x.percent NULLS LAST LIMIT $3;
+
+-- name: insert_alert
+-- True where it was not there before.
+INSERT INTO tenantry.alert (tenant_id, alert_id, kind, subject, once_key, severity, starts_at,
+  ends_at, observed, expected, unit, excess_tokens, excess_charge, currency, detail)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
+ON CONFLICT (tenant_id, kind, subject, once_key) DO NOTHING RETURNING true;
+
+-- name: due
+-- Tenants after $2 with hours before $1 that nobody has judged. $3: a page.
+SELECT t.tenant_id FROM tenantry.tenant t
+LEFT JOIN tenantry.usage_watch w ON w.tenant_id = t.tenant_id
+WHERE t.tenant_id > $2 AND (w.judged_through IS NULL OR w.judged_through < $1)
+ORDER BY t.tenant_id LIMIT $3;
+
+-- name: begin_watch
+INSERT INTO tenantry.usage_watch (tenant_id)
+SELECT tenant_id FROM tenantry.tenant WHERE tenant_id = $1
+ON CONFLICT DO NOTHING;
+
+-- name: lock_watch
+-- Nothing where another worker holds it, or has judged as far as $2.
+SELECT w.judged_through, t.status, t.currency
+FROM tenantry.usage_watch w
+JOIN tenantry.tenant t ON t.tenant_id = w.tenant_id
+WHERE w.tenant_id = $1 AND (w.judged_through IS NULL OR w.judged_through < $2)
+FOR NO KEY UPDATE OF w SKIP LOCKED;
+
+-- name: end_watch
+UPDATE tenantry.usage_watch SET judged_through = $2 WHERE tenant_id = $1;
+
+-- name: told_lately
+SELECT kind, ends_at FROM tenantry.alert
+WHERE tenant_id = $1 AND kind LIKE 'usage.%' AND ends_at >= $2;
+
+-- name: planned
+SELECT starts_at, ends_at FROM tenantry.alert_mute WHERE tenant_id = $1 AND ends_at >= $2
+ORDER BY starts_at LIMIT 10000;
+
+-- name: budget_uses
+-- The balances of $1 whose period runs, at most 1,000: the plan's first, then the tenant's.
+SELECT u.tenant_id, u.subject, u.period, u.basis, u.settled, u.reserved, t.currency,
+       CASE WHEN isfinite(u.period_start) THEN u.period_start END AS starts_at,
+       CASE WHEN isfinite(u.period_end) THEN u.period_end END AS ends_at,
+       CASE u.subject WHEN 'plan' THEN p.monthly_budget ELSE u.amount END AS amount,
+       coalesce(CASE u.subject WHEN 'plan' THEN p.budget_hard ELSE u.hard END, true) AS hard
+FROM tenantry.budget_use u
+JOIN tenantry.tenant t ON t.tenant_id = u.tenant_id
+JOIN tenantry.plan p ON p.name = t.plan AND p.superseded_at IS NULL
+WHERE u.tenant_id = $1 AND u.period_start <= clock_timestamp() AND u.period_end > clock_timestamp()
+ORDER BY u.subject <> 'plan', u.subject <> 'tenant', u.subject, u.period, u.basis LIMIT 1000;
+
+-- name: alerts
+-- Newest first. $1 tenant, $2 raised at or after, $3 whether acknowledged: NULL for any. $4: ids before
+-- this one, $5: a page, $6: one id.
+SELECT * FROM tenantry.alert
+WHERE ($1::text IS NULL OR tenant_id = $1) AND ($2::timestamptz IS NULL OR raised_at >= $2)
+  AND ($3::boolean IS NULL OR (acknowledged_at IS NOT NULL) = $3)
+  AND ($4::text IS NULL OR alert_id < $4) AND ($6::text IS NULL OR alert_id = $6)
+ORDER BY alert_id DESC LIMIT $5;
+
+-- name: acknowledge
+UPDATE tenantry.alert SET acknowledged_at = coalesce(acknowledged_at, clock_timestamp())
+WHERE alert_id = $1 RETURNING *;
+
+-- name: mute
+INSERT INTO tenantry.alert_mute (tenant_id, mute_id, starts_at, ends_at, reason)
+VALUES ($1, $2, $3, $4, $5) RETURNING *;
+
+-- name: mutes
+SELECT * FROM tenantry.alert_mute WHERE tenant_id = $1 ORDER BY starts_at DESC, mute_id LIMIT 1000;
+
+-- name: unmute
+DELETE FROM tenantry.alert_mute WHERE tenant_id = $1 AND mute_id = $2;
+
+-- name: counts
+SELECT kind, severity, count(*) AS raised FROM tenantry.alert GROUP BY kind, severity
+ORDER BY kind, severity;

@@ -1,0 +1,190 @@
+"""Watches every tenant's hours: what is unusual, and which budget its month will pass.
+
+1. An hour is judged when it has been over for `SETTLING`: an attempt takes up to 15 minutes.
+2. A tenant at a time, and each up to an hour once: its progress moves in the transaction that
+   raises its alerts, so a worker that dies, or a second one, tells nothing twice.
+3. Settlements that come late change hours; for `LATE_H` they are judged again, and what they show
+   is told unless the same episode was.
+4. A deployment that starts with a past is told of its last day, not of all its history.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from decimal import ROUND_HALF_UP, Context, Decimal
+
+from tenantry.application.pacing import outlook_of, past_of_use
+from tenantry.domain import money
+from tenantry.domain.alert import OF_TENANT, BudgetUse, NewAlert, Severity, pace_alert
+from tenantry.domain.anomaly import (
+    HOUR_S,
+    FactSeries,
+    Finding,
+    Settings,
+    facts_of,
+    hour_of,
+    instant_of,
+    unusual,
+)
+from tenantry.domain.ids import TenantId
+from tenantry.ports.alerts import UsageHours, UsageWatch, Watched
+
+SETTLING = timedelta(minutes=20)
+WEEK_H = 168
+HISTORY_H = 12 * WEEK_H
+LATE_H = 75
+FIRST_H = 24
+STALE_H = 7 * 24  # what a worker that was away for longer finds is no news any more
+TENANTS_PAGE = 200
+PAGES_MAX = 10_000
+CRITICAL_TIMES = 5  # normal
+FIGURE_DECIMALS = 4  # of statistics
+CHARGE_DECIMALS = 6  # of an excess, which is an estimate
+_ROUNDED = Context(prec=120, rounding=ROUND_HALF_UP)
+_log = logging.getLogger(__name__)
+
+
+def last_final(now: datetime) -> datetime:
+    """Hours before it are over and have settled, but for what comes late."""
+    return instant_of(int((now - SETTLING).timestamp()) // HOUR_S)
+
+
+async def watch_usage(
+    watch: UsageWatch, hours: UsageHours, now: datetime, settings: Settings | None = None
+) -> int:
+    """One round over all tenants with hours that were not judged. Returns how many alerts were
+    raised. A tenant whose hours cannot be judged is logged and does not stop the others.
+    """
+    through, after, raised = last_final(now), "", 0
+    for _ in range(PAGES_MAX):
+        page = await watch.due(through, after, TENANTS_PAGE)
+        for tenant_id in page:
+            raised += await _watch_tenant(watch, hours, tenant_id, now, settings or Settings())
+        if not page:
+            break
+        after = page[-1]
+    return raised
+
+
+async def _watch_tenant(
+    watch: UsageWatch,
+    hours: UsageHours,
+    tenant_id: TenantId,
+    now: datetime,
+    settings: Settings,
+) -> int:
+    through = last_final(now)
+    end = hour_of(through)
+    facts = await hours.hours(tenant_id, instant_of(first_hour(end)), through)
+    series = facts_of(facts, end)
+
+    def judge(watched: Watched) -> Sequence[NewAlert]:
+        return [
+            *usage_alerts(watched, series, end, settings),
+            *pace_alerts(watched.budgets, series, now),
+        ]
+
+    return await watch.judged(tenant_id, through, judge)
+
+
+def first_hour(end: int) -> int:
+    """Where a history begins: it moves by whole weeks, so that the same hours are judged alike."""
+    return (end - HISTORY_H) // WEEK_H * WEEK_H
+
+
+def usage_alerts(
+    watched: Watched, series: FactSeries, end: int, settings: Settings
+) -> list[NewAlert]:
+    """What is unusual in a tenant's hours before `end` and was not told."""
+    if watched.judged_through is None:
+        since = end - FIRST_H
+    else:
+        since = max(watched.judged_through - LATE_H, end - STALE_H)
+    found = unusual(series, since, settings, planned=watched.planned)
+    told = list(watched.told)
+    alerts = []
+    for finding in found:
+        kind = f"usage.{finding.kind}"
+        if finding.kind == "silence" and not watched.active:
+            continue  # who is suspended cannot ask
+        if _was_told(told, kind, finding.hour, settings.cool_down_h):
+            continue
+        told.append((kind, finding.hour))
+        alerts.append(_to_alert(watched, series, kind, finding))
+    return alerts
+
+
+def pace_alerts(budgets: Sequence[BudgetUse], series: FactSeries, now: datetime) -> list[NewAlert]:
+    """The budgets of a month that are forecast to pass their limit and have not passed it."""
+    alerts = []
+    months = [use for use in budgets if use.period == "month" and use.limit]
+    past = past_of_use(series) if months else None
+    for use in months:
+        assert past is not None and use.limit is not None
+        found = outlook_of(use, budgets, past, now).forecast
+        if found is None or found.passes_at is None or use.settled >= use.limit:
+            continue
+        if (
+            found.based_on == "weeks"
+        ):  # of a tenant's first days too little is known to wake someone
+            alerts.append(pace_alert(use, found.expected, found.low, found.high, found.passes_at))
+    return alerts
+
+
+_VOLUME = frozenset({"usage.spike", "usage.surge", "usage.step"})
+
+
+def _was_told(told: Sequence[tuple[str, int]], kind: str, hour: int, cool_down_h: int) -> bool:
+    """Whether an alert of the same kind of episode was raised near that hour, on either side: a
+    late settlement can move where an episode seems to begin.
+    """
+    same = _VOLUME if kind in _VOLUME else frozenset({kind})
+    return any(known in same and abs(hour - at) <= cool_down_h for known, at in told)
+
+
+def _to_alert(watched: Watched, series: FactSeries, kind: str, finding: Finding) -> NewAlert:
+    starts_at = instant_of(finding.hour + 1 - finding.hours)
+    return NewAlert(
+        tenant_id=watched.tenant_id,
+        kind=kind,
+        subject=OF_TENANT,
+        once_key=f"{instant_of(finding.hour):%Y-%m-%dT%H}",
+        severity=_severity(finding),
+        starts_at=starts_at,
+        ends_at=instant_of(finding.hour + 1),
+        observed=_figure(finding.observed),
+        expected=_figure(finding.expected),
+        unit=str(finding.unit),
+        currency=watched.currency,
+        excess_tokens=finding.excess_tokens,
+        excess_charge=_excess_charge(series, finding),
+        detail={"hours": finding.hours},
+    )
+
+
+def _severity(finding: Finding) -> Severity:
+    runaway = finding.excess_tokens is not None and finding.kind != "cache_hits"
+    if runaway and finding.observed >= CRITICAL_TIMES * finding.expected:
+        return Severity.CRITICAL
+    return Severity.WARNING
+
+
+def _figure(value: float) -> Decimal:
+    exponent = Decimal(1).scaleb(-FIGURE_DECIMALS)
+    return Decimal(value).quantize(exponent, context=_ROUNDED)
+
+
+def _excess_charge(series: FactSeries, finding: Finding) -> Decimal | None:
+    """The excess tokens' share of what the window was charged; None where it is no usage."""
+    if finding.excess_tokens is None or finding.kind == "cache_hits":
+        return None
+    at = finding.hour - series.start
+    used = sum(series.usage.tokens[max(0, at + 1 - finding.hours) : at + 1])
+    if not used:
+        return None
+    charge = series.usage.charge_of(at, finding.hours)
+    share = money.times(charge, Decimal(finding.excess_tokens))
+    exponent = Decimal(1).scaleb(-CHARGE_DECIMALS)
+    return _ROUNDED.divide(share, Decimal(used)).quantize(exponent, context=_ROUNDED)

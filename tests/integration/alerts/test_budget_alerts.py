@@ -1,0 +1,229 @@
+"""Budgets at 50, 80 and 100 %: each once per tenant, period, budget and threshold."""
+
+import asyncio
+import json
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from tests.support.ledger import World, in_world, open_world
+from tests.support.postgres import Database
+
+from tenantry.adapters.clock import SystemClock
+from tenantry.adapters.postgres.alerts import PostgresAlerts
+from tenantry.application import budget_alerts
+from tenantry.application.budget_alerts import alert_budgets
+from tenantry.domain.tenant import Principal
+from tenantry.domain.usage import Usage
+from tenantry.ports.control import Budget
+
+USED = Usage(uncached_in=1_000, out=500)  # cost .0105, charge .0315
+CHARGE = Decimal("0.0315")
+
+
+def alerts_in(world: World) -> PostgresAlerts:
+    return PostgresAlerts(world.databases.control, SystemClock())
+
+
+async def round_of(world: World, *, all_of_them: bool = False) -> int:
+    return await alert_budgets(alerts_in(world), all_of_them=all_of_them)
+
+
+async def budget(world: World, limit: str, who: Principal | None = None, **changes: Any) -> None:
+    who = who or world.anna
+    values: dict[str, Any] = {
+        "tenant_id": who.tenant_id,
+        "scope": "tenant",
+        "scope_id": who.tenant_id,
+        "period": "month",
+        "basis": "charge",
+        "limit": Decimal(limit),
+        "hard": False,
+    }
+    await world.control.set_budget(Budget(**{**values, **changes}))
+
+
+async def spend(world: World, times: int = 1, who: Principal | None = None, **of: Any) -> None:
+    for _ in range(times):
+        await world.settle(await world.admitted(who, **of), world.outcome(USED))
+
+
+async def told(world: World, who: Principal | None = None) -> list[tuple[str, int]]:
+    """(subject, per cent) in the order they were raised."""
+    rows = await alerts_in(world).alerts(tenant_id=(who or world.anna).tenant_id)
+    return [(row.subject, row.detail.get("threshold_percent", 0)) for row in reversed(rows)]
+
+
+async def notices(world: World) -> list[Any]:
+    return await world.fetch(
+        "SELECT tenant_id, kind, once_key, body FROM notice ORDER BY created_at"
+    )
+
+
+def test_each_share_is_told_once_on_its_way(database: Database) -> None:
+    async def body(world: World) -> None:
+        await budget(world, "0.315")  # ten requests
+        seen = []
+        for _ in range(12):
+            await spend(world)
+            seen.append(await round_of(world))
+            assert await round_of(world) == 0
+        assert seen == [0, 0, 0, 0, 1, 0, 0, 1, 0, 1, 0, 0]
+        assert await told(world) == [("tenant", 50), ("tenant", 80), ("tenant", 100)]
+        assert await told(world, world.bert) == []
+        rows = await notices(world)
+        assert [row["kind"] for row in rows] == ["budget.threshold"] * 3
+        assert {row["tenant_id"] for row in rows} == {world.anna.tenant_id}
+        last = json.loads(rows[-1]["body"])
+        assert last["tenant"] == world.anna.tenant_id
+        assert (last["observed"], last["expected"], last["unit"]) == ("0.315", "0.315", "USD")
+        assert (last["threshold_percent"], last["severity"], last["period"], last["hard"]) == (
+            100, "critical", "month", False,
+        )  # fmt: skip
+
+    in_world(database, body)
+
+
+def test_a_jump_tells_all_that_it_passes(database: Database) -> None:
+    async def body(world: World) -> None:
+        await budget(world, "0.01")
+        await spend(world)
+        assert await round_of(world) == 3
+        assert await told(world) == [("tenant", 50), ("tenant", 80), ("tenant", 100)]
+
+    in_world(database, body)
+
+
+def test_many_workers_and_a_restart_tell_no_more(database: Database) -> None:
+    async def body(world: World) -> None:
+        await budget(world, "0.04")
+        await spend(world)  # 78 %
+        several = [round_of(world, all_of_them=True) for _ in range(4)]
+        assert sum(await asyncio.gather(*several)) == 1
+        await spend(world)
+        several = [round_of(world) for _ in range(4)]
+        assert sum(await asyncio.gather(*several)) == 2
+        assert len(await notices(world)) == 3
+
+    in_world(database, body)
+
+
+def test_a_worker_that_dies_before_its_commit_has_told_nothing(database: Database) -> None:
+    async def body(world: World) -> None:
+        await budget(world, "0.04")
+        await spend(world)
+        dying = alerts_in(world)
+        await world.as_superuser("REVOKE INSERT ON tenantry.notice FROM tenantry_control")
+        with pytest.raises(Exception, match="permission denied"):
+            await alert_budgets(dying, all_of_them=True)
+        assert await told(world) == []
+        await world.as_superuser("GRANT INSERT ON tenantry.notice TO tenantry_control")
+        assert await round_of(world) == 1
+        assert len(await notices(world)) == 1
+
+    in_world(database, body)
+
+
+def test_a_raised_limit_tells_nothing_again_and_a_lowered_one_what_is_due(
+    database: Database,
+) -> None:
+    async def body(world: World) -> None:
+        await budget(world, "0.06")
+        await spend(world)
+        assert await round_of(world) == 1
+        await budget(world, "6")
+        assert await round_of(world) == 0
+        await spend(world, 2)
+        await budget(world, "0.1")  # 94.5 %: 50 has been told
+        assert await round_of(world) == 1
+        assert await told(world) == [("tenant", 50), ("tenant", 80)]
+
+    in_world(database, body)
+
+
+def test_every_subject_period_and_basis_has_its_own(database: Database) -> None:
+    async def body(world: World) -> None:
+        key = world.anna.api_key_id
+        await budget(world, "0.06", scope="api_key", scope_id=key, period="day")
+        await budget(world, "0.06", scope="user", scope_id="hash", period="total")
+        await budget(world, "0.02", scope="run", scope_id="loop", basis="cost", period="total")
+        await budget(world, "0.06", scope="run", scope_id="other")
+        await spend(world, user_hash="hash", run_id="loop")
+        assert await round_of(world) == 3
+        subjects = [(f"api_key:{key}", 50), ("run:loop", 50), ("user:hash", 50)]
+        assert sorted(await told(world)) == subjects
+        rows = await notices(world)
+        # A guard in provider cost is the operator's: no receiver of the tenant's gets it.
+        cost = [row for row in rows if '"cost"' in row["body"]]
+        assert [row["tenant_id"] for row in cost] == [""]
+        assert json.loads(cost[0]["body"])["tenant"] == world.anna.tenant_id
+        assert json.loads(cost[0]["body"])["starts_at"] is None
+
+    in_world(database, body)
+
+
+def test_the_plans_budget_and_its_soft_alert(database: Database) -> None:
+    async def body(world: World) -> None:
+        await spend(world)
+        await spend(world, who=world.bert)
+        assert await round_of(world) == 2 + 2  # 50 % and the soft alert, of each tenant
+        kinds = [row["kind"] for row in await notices(world)]
+        assert sorted(kinds) == ["budget.soft_alert"] * 2 + ["budget.threshold"] * 2
+        # A plan with another limit is another share of the same budget and period.
+        await world.plan(monthly_budget="0.0316", budget_hard=False)
+        assert await round_of(world, all_of_them=True) == 2
+        assert await told(world) == [("plan", 50), ("plan", 0), ("plan", 80)]
+
+    limits = {"monthly_budget": "0.06", "soft_alert_at": "0.03", "budget_hard": False}
+    in_world(database, body, **limits)
+
+
+def test_the_next_period_begins_anew(database: Database) -> None:
+    async def body() -> None:
+        async with open_world(database) as world:  # whose ledger is not moved, so it has no replay
+            await budget(world, "0.04", period="day")
+            await spend(world)
+            assert await round_of(world) == 1
+            await world.as_superuser(
+                "UPDATE tenantry.budget_use SET period_start = period_start - interval '1 day',"
+                " period_end = period_end - interval '1 day' WHERE period = 'day'"
+            )
+            await world.as_superuser(
+                "UPDATE tenantry.counter SET day_end = day_start, day = day - 1"
+            )
+            await spend(world)
+            assert await round_of(world) == 1  # of the day that has ended: it settled late
+            starts = {row.starts_at for row in await alerts_in(world).alerts()}
+            assert len(starts) == 2
+
+    asyncio.run(body())
+
+
+def test_no_limit_and_a_limit_of_nothing_have_no_shares(database: Database) -> None:
+    async def body(world: World) -> None:
+        await budget(world, "0", scope="run", scope_id="blocked")
+        await spend(world)
+        assert await round_of(world, all_of_them=True) == 0
+
+    in_world(database, body)
+
+
+def test_who_did_not_move_is_not_looked_at(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def body(world: World) -> None:
+        monkeypatch.setattr(budget_alerts, "TENANTS_PAGE", 1)
+        monkeypatch.setattr(budget_alerts, "ALERTS_PAGE", 1)
+        for who in (world.anna, world.bert):
+            await budget(world, "0.01", who)
+            await spend(world, who=who)
+        await world.as_superuser(
+            "UPDATE tenantry.counter SET latest_slot = latest_slot - 1000 WHERE tenant_id = $1",
+            world.anna.tenant_id,
+        )
+        assert await round_of(world) == 3
+        assert await told(world) == []
+        assert await round_of(world, all_of_them=True) == 3
+        assert len(await told(world)) == 3
+
+    in_world(database, body)
