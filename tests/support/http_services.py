@@ -15,6 +15,7 @@ from typing import Any
 from uuid import UUID
 
 import orjson
+from tests.support.http_alerts import MemoryAlerts, fixed_outlooks
 from tests.support.http_tenant_services import (
     FixedAnswers,
     MemoryControl,
@@ -277,6 +278,7 @@ class FixedServices:
         self.library = MemoryLibrary()
         self.answers = FixedAnswers()
         self.control = MemoryControl([tenant("acme"), tenant("bolt")], PLACEMENT)
+        self.alerts = MemoryAlerts()
         self.unready: TenantryError | None = None
         self.idempotency: IdempotencyStore = MemoryIdempotency()
 
@@ -303,6 +305,8 @@ class FixedServices:
             idempotent=idempotent_over(self.idempotency),
             operator_once=operator_once_in_memory(),
             control=control,
+            alerts=self.alerts,
+            outlooks=fixed_outlooks,
             clock=SystemClock(),
             operator_token_sha256=hashlib.sha256(OPERATOR_TOKEN.encode()).digest(),
             ready=ready,

@@ -13,7 +13,8 @@ from tests.support.ledger import World
 from tenantry.adapters.clock import SystemClock
 from tenantry.adapters.postgres.alerts import PostgresAlerts
 from tenantry.adapters.postgres.usage_hours import PostgresUsageHours
-from tenantry.application.usage_watch import SETTLING, watch_usage
+from tenantry.application.final_hours import SETTLING
+from tenantry.application.usage_watch import watch_usage
 from tenantry.domain.ids import TenantId
 from tenantry.domain.tenant import Principal
 

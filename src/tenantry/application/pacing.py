@@ -8,9 +8,12 @@ from datetime import datetime
 from decimal import Decimal
 from fractions import Fraction
 
+from tenantry.application.final_hours import first_hour, last_final
 from tenantry.domain.alert import BudgetUse
-from tenantry.domain.anomaly import FactSeries
+from tenantry.domain.anomaly import FactSeries, facts_of, hour_of, instant_of
+from tenantry.domain.ids import TenantId
 from tenantry.domain.pacing import Forecast, Past, forecast, past_of
+from tenantry.ports.alerts import AlertBook, UsageHours
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,3 +69,15 @@ def _spent_by_tenant(use: BudgetUse, budgets: Sequence[BudgetUse], past: Past) -
     assert use.starts_at is not None
     first = max(past.start, int(use.starts_at.timestamp()) // 3600)
     return past.of(first, past.end) if first < past.end else Fraction(Decimal(0))
+
+
+async def outlooks(
+    book: AlertBook, hours: UsageHours, tenant_id: TenantId, now: datetime
+) -> list[Outlook]:
+    """The outlook of each of a tenant's budgets whose period runs, the plan's first."""
+    uses = await book.budget_uses(tenant_id)
+    through = last_final(now)
+    end = hour_of(through)
+    facts = await hours.hours(tenant_id, instant_of(first_hour(end)), through)
+    past = past_of_use(facts_of(facts, end))
+    return [outlook_of(use, uses, past, now) for use in uses]

@@ -1,6 +1,6 @@
 """Watches every tenant's hours: what is unusual, and which budget its month will pass.
 
-1. An hour is judged when it has been over for `SETTLING`: an attempt takes up to 15 minutes.
+1. An hour is judged when it is final (`final_hours.py`).
 2. A tenant at a time, and each up to an hour once: its progress moves in the transaction that
    raises its alerts, so a worker that dies, or a second one, tells nothing twice.
 3. Settlements that come late change hours; for `LATE_H` they are judged again, and what they show
@@ -10,16 +10,15 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from decimal import ROUND_HALF_UP, Context, Decimal
 
+from tenantry.application.final_hours import first_hour, last_final
 from tenantry.application.pacing import outlook_of, past_of_use
 from tenantry.domain import money
 from tenantry.domain.alert import OF_TENANT, BudgetUse, NewAlert, Severity, pace_alert
 from tenantry.domain.anomaly import (
-    HOUR_S,
     FactSeries,
     Finding,
     Settings,
@@ -31,9 +30,6 @@ from tenantry.domain.anomaly import (
 from tenantry.domain.ids import TenantId
 from tenantry.ports.alerts import UsageHours, UsageWatch, Watched
 
-SETTLING = timedelta(minutes=20)
-WEEK_H = 168
-HISTORY_H = 12 * WEEK_H
 LATE_H = 75
 FIRST_H = 24
 STALE_H = 7 * 24  # what a worker that was away for longer finds is no news any more
@@ -43,19 +39,13 @@ CRITICAL_TIMES = 5  # normal
 FIGURE_DECIMALS = 4  # of statistics
 CHARGE_DECIMALS = 6  # of an excess, which is an estimate
 _ROUNDED = Context(prec=120, rounding=ROUND_HALF_UP)
-_log = logging.getLogger(__name__)
-
-
-def last_final(now: datetime) -> datetime:
-    """Hours before it are over and have settled, but for what comes late."""
-    return instant_of(int((now - SETTLING).timestamp()) // HOUR_S)
 
 
 async def watch_usage(
     watch: UsageWatch, hours: UsageHours, now: datetime, settings: Settings | None = None
 ) -> int:
     """One round over all tenants with hours that were not judged. Returns how many alerts were
-    raised. A tenant whose hours cannot be judged is logged and does not stop the others.
+    raised.
     """
     through, after, raised = last_final(now), "", 0
     for _ in range(PAGES_MAX):
@@ -87,11 +77,6 @@ async def _watch_tenant(
         ]
 
     return await watch.judged(tenant_id, through, judge)
-
-
-def first_hour(end: int) -> int:
-    """Where a history begins: it moves by whole weeks, so that the same hours are judged alike."""
-    return (end - HISTORY_H) // WEEK_H * WEEK_H
 
 
 def usage_alerts(

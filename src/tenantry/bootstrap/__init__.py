@@ -7,11 +7,13 @@ Does not own: any logic.
 from tenantry.bootstrap.background import background
 from tenantry.bootstrap.commands import (
     delivery_counts,
+    run_with_alerts,
     run_with_control,
     run_with_desk,
     run_with_endpoints,
     run_with_keeper,
     run_with_ledger,
+    run_with_outlooks,
     run_with_sides,
 )
 from tenantry.bootstrap.database import attach, attached_or_started, database
@@ -27,11 +29,13 @@ __all__ = [
     "delivery_counts",
     "gateway",
     "operator_token",
+    "run_with_alerts",
     "run_with_control",
     "run_with_desk",
     "run_with_endpoints",
     "run_with_keeper",
     "run_with_ledger",
+    "run_with_outlooks",
     "run_with_sides",
     "settings",
 ]

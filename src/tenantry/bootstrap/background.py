@@ -16,9 +16,9 @@ from tenantry.adapters.postgres.deliveries import PostgresDeliveries
 from tenantry.adapters.postgres.directory import PostgresDirectory
 from tenantry.adapters.postgres.idempotency import PostgresExpiredKeys
 from tenantry.adapters.postgres.keeper import PostgresLedgerKeeper
-from tenantry.application.delivery import delivery_rounds
 from tenantry.adapters.postgres.usage_hours import PostgresUsageHours
 from tenantry.application.alert_rounds import alert_rounds
+from tenantry.application.delivery import delivery_rounds
 from tenantry.application.rounds import Round, idempotency_round, ledger_rounds
 from tenantry.application.true_up import TrueUp
 from tenantry.bootstrap.database import attach

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -11,6 +11,7 @@ from tenantry.adapters.clock import SystemClock
 from tenantry.adapters.invocation_log.folder import ANYWHERE, OF_EACH_ACCOUNT, FolderLog
 from tenantry.adapters.keys import control_plane
 from tenantry.adapters.objects.durable_file import DurableFiles
+from tenantry.adapters.postgres.alerts import PostgresAlerts
 from tenantry.adapters.postgres.connections import Databases, DsnFor
 from tenantry.adapters.postgres.deliveries import PostgresDeliveries
 from tenantry.adapters.postgres.directory import PostgresDirectory
@@ -19,14 +20,17 @@ from tenantry.adapters.postgres.errors import DatabaseError
 from tenantry.adapters.postgres.keeper import PostgresLedgerKeeper
 from tenantry.adapters.postgres.ledger import PostgresTenantLedger
 from tenantry.adapters.postgres.unit_of_work import TenantWork
+from tenantry.adapters.postgres.usage_hours import PostgresUsageHours
 from tenantry.adapters.sorting import DiskSorter
+from tenantry.application.pacing import Outlook, outlooks
 from tenantry.application.reconcile import Sides
 from tenantry.bootstrap.database import attach, attached_or_started
 from tenantry.bootstrap.deployment import control_of, settings
 from tenantry.config import Settings
 from tenantry.domain.errors import Unavailable
 from tenantry.domain.ids import ApiKeyId
-from tenantry.domain.tenant import DEFAULT_SCOPES, Principal
+from tenantry.domain.tenant import DEFAULT_SCOPES, Principal, Tenant
+from tenantry.ports.alerts import AlertBook
 from tenantry.ports.control import ControlPlane
 from tenantry.ports.delivery import NoticeDesk
 from tenantry.ports.endpoints import Endpoints
@@ -45,6 +49,30 @@ def run_with_keeper(work: Callable[[LedgerKeeper], Awaitable[T]]) -> T:
     return _run(
         lambda _, databases: work(PostgresLedgerKeeper(databases.control, databases.operator))
     )
+
+
+def run_with_alerts(work: Callable[[ControlPlane, AlertBook], Awaitable[T]]) -> T:
+    """Runs one piece of work on alerts."""
+    return _run(
+        lambda config, databases: work(
+            control_of(config, databases), PostgresAlerts(databases.control, SystemClock())
+        )
+    )
+
+
+def run_with_outlooks(
+    tenant: str, work: Callable[[ControlPlane, Tenant, Sequence[Outlook]], Awaitable[T]]
+) -> T:
+    """Runs one piece of work on a tenant's budgets and where they will end."""
+
+    async def one(config: Settings, databases: Databases) -> T:
+        clock, control = SystemClock(), control_of(config, databases)
+        found = await control.get_tenant(tenant)
+        book = PostgresAlerts(databases.control, clock)
+        hours = PostgresUsageHours(databases.control)
+        return await work(control, found, await outlooks(book, hours, found.id, clock.now()))
+
+    return _run(one)
 
 
 def run_with_desk(work: Callable[[ControlPlane, NoticeDesk], Awaitable[T]]) -> T:

@@ -24,6 +24,7 @@ from tenantry.adapters.keys.local_kms import LocalKms
 from tenantry.adapters.objects.disk import DiskObjects
 from tenantry.adapters.objects.durable_file import DurableFiles
 from tenantry.adapters.postgres.admission import PostgresAdmission
+from tenantry.adapters.postgres.alerts import PostgresAlerts
 from tenantry.adapters.postgres.batcher import Batcher
 from tenantry.adapters.postgres.connections import Databases
 from tenantry.adapters.postgres.directory import PostgresDirectory
@@ -33,6 +34,7 @@ from tenantry.adapters.postgres.ledger import PostgresTenantLedger
 from tenantry.adapters.postgres.manifest import PostgresManifest, PostgresUnfinished
 from tenantry.adapters.postgres.operator_keys import PostgresOperatorKeys
 from tenantry.adapters.postgres.unit_of_work import TenantWork
+from tenantry.adapters.postgres.usage_hours import PostgresUsageHours
 from tenantry.adapters.sealed.partitions import SealedPartitions
 from tenantry.adapters.sealed.sealer import TenantSealer
 from tenantry.application.admitted import SettleLimits
@@ -49,6 +51,7 @@ from tenantry.application.metered_embedding import MeteredEmbedder
 from tenantry.application.model_calls import ModelCalls
 from tenantry.application.operator_once import OperatorOnce
 from tenantry.application.owned_tasks import OwnedTasks
+from tenantry.application.pacing import Outlook, outlooks
 from tenantry.application.planning import Planning
 from tenantry.application.streaming import StreamLimits
 from tenantry.application.tending import tend
@@ -56,6 +59,8 @@ from tenantry.application.upstream import UpstreamRules
 from tenantry.bootstrap.database import attach
 from tenantry.bootstrap.deployment import control_of, operator_token
 from tenantry.config import Settings
+from tenantry.domain.ids import TenantId
+from tenantry.ports.alerts import AlertBook, UsageHours
 from tenantry.ports.control import ControlPlane
 from tenantry.ports.ledger import LedgerKeeper, TenantLedger
 from tenantry.ports.model import Timeouts
@@ -79,6 +84,8 @@ class Gateway:
     ledger: TenantLedger
     keeper: LedgerKeeper
     control: ControlPlane
+    alerts: AlertBook
+    hours: UsageHours
     clock: SystemClock
     tasks: OwnedTasks
     databases: Databases
@@ -87,6 +94,9 @@ class Gateway:
     async def ready(self) -> None:
         """Raises `Unavailable` while the database is out of reach."""
         await self.directory.prices(reload=True)
+
+    async def outlooks(self, tenant_id: TenantId) -> list[Outlook]:
+        return await outlooks(self.alerts, self.hours, tenant_id, self.clock.now())
 
     async def drain(self, timeout_ms: int = DRAIN_MS) -> int:
         return await self.tasks.drain(timeout_ms)
@@ -153,6 +163,8 @@ async def gateway(config: Settings) -> AsyncIterator[Gateway]:
             ledger=PostgresTenantLedger(TenantWork(databases.app)),
             keeper=PostgresLedgerKeeper(databases.control, databases.operator),
             control=control,
+            alerts=PostgresAlerts(databases.control, clock),
+            hours=PostgresUsageHours(databases.control),
             clock=clock,
             tasks=tasks,
             databases=databases,

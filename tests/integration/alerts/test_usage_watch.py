@@ -20,7 +20,7 @@ from tests.support.watched import (
     when_final,
 )
 
-from tenantry.application.usage_watch import last_final
+from tenantry.application.final_hours import last_final
 from tenantry.domain.tenant import Principal
 from tenantry.domain.usage import Usage
 from tenantry.ports.admission import AttemptOutcome

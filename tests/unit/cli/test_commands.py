@@ -13,6 +13,7 @@ from tenantry.entrypoints.cli.main import cli
 
 READS = {
     "list",
+    "mutes",
     "show",
     "search",
     "ask",

@@ -1,13 +1,18 @@
-"""`tenantry alerts …`: hear of unusual usage."""
+"""`tenantry alerts …`: hear of budgets and of unusual usage."""
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
+from typing import Any
 
 import click
 
+from tenantry.bootstrap import run_with_alerts
+from tenantry.domain.alert import Alert as StoredAlert
 from tenantry.domain.anomaly import (
     LINE_CHARACTERS_MAX,
     Alert,
@@ -21,16 +26,121 @@ from tenantry.domain.anomaly import (
     series_by_tenant,
 )
 from tenantry.entrypoints.cli.output import as_json, print_json, print_table
+from tenantry.ports.alerts import AlertBook, Mute
+from tenantry.ports.control import ControlPlane
 
 _COLUMNS = ("tenant", "hour_utc", "kind", "excess")
+_ALERT_COLUMNS = (
+    "raised at", "tenant", "kind", "subject", "severity", "state", "observed", "expected", "unit",
+    "excess tokens", "excess charge", "about", "id",
+)  # fmt: skip
+_TOLD = ("threshold_percent", "period", "basis", "hours", "forecast", "passes_on")
+INSTANT = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%SZ"])
 
 
 @click.group()
 def alerts() -> None:
-    """Hear of unusual usage.
+    """Hear of budgets and of unusual usage.
 
-    Example: `tenantry alerts replay hours.csv`
+    Example: `tenantry alerts list --tenant acme`
     """
+
+
+@alerts.command(name="list")
+@click.option("--tenant", help="Of one tenant, by id or name.")
+@click.option("--since", type=INSTANT, help="Raised at this instant (UTC) or later.")
+@click.option("--state", type=click.Choice(["open", "acknowledged"]))
+@click.option("--limit", type=click.IntRange(1, 1_000), default=100, show_default=True)
+@as_json
+def list_(
+    tenant: str | None, since: datetime | None, state: str | None, limit: int, json_output: bool
+) -> None:
+    """List alerts, newest first.
+
+    Example: `tenantry alerts list --tenant acme --since 2026-11-01`
+    """
+
+    async def work(control: ControlPlane, book: AlertBook) -> list[StoredAlert]:
+        tenant_id = None if tenant is None else (await control.get_tenant(tenant)).id
+        return await book.alerts(tenant_id=tenant_id, since=_utc(since), state=state, limit=limit)
+
+    found = run_with_alerts(work)
+    if json_output:
+        print_json({"alerts": [_to_json(alert) for alert in found]})
+    else:
+        print_table(_ALERT_COLUMNS, [_alert_row(alert) for alert in found])
+
+
+@alerts.command()
+@click.argument("alert_id", metavar="ID")
+def acknowledge(alert_id: str) -> None:
+    """Say that someone has seen to an alert.
+
+    Example: `tenantry alerts acknowledge alr_01m8j3ws0yfcbvgzkr1q2h3s4t`
+    """
+
+    async def work(_: ControlPlane, book: AlertBook) -> StoredAlert:
+        return await book.acknowledge(alert_id)
+
+    click.echo(f"{run_with_alerts(work).id} is acknowledged")
+
+
+@alerts.command()
+@click.argument("tenant")
+@click.option("--from", "start", type=INSTANT, required=True, help="UTC.")
+@click.option("--to", "end", type=INSTANT, required=True, help="UTC, exclusive.")
+@click.option("--reason", required=True, help="What was announced.")
+def mute(tenant: str, start: datetime, end: datetime, reason: str) -> None:
+    """Announce use of a tenant: unusual usage is not told in these hours. Budgets are.
+
+    Example: `tenantry alerts mute acme --from 2026-12-01 --to 2026-12-02 --reason launch`
+    """
+    if start >= end:
+        raise click.UsageError("--from must be before --to")
+    if not reason.strip() or not reason.isprintable():
+        raise click.BadParameter("must be a printable text", param_hint="--reason")
+
+    async def work(control: ControlPlane, book: AlertBook) -> Mute:
+        owner = await control.get_tenant(tenant)
+        return await book.mute(owner.id, start.replace(tzinfo=UTC), end.replace(tzinfo=UTC), reason)
+
+    click.echo(f"{tenant} is muted, {run_with_alerts(work).id}")
+
+
+@alerts.command()
+@click.argument("tenant")
+@as_json
+def mutes(tenant: str, json_output: bool) -> None:
+    """List what was announced of a tenant.
+
+    Example: `tenantry alerts mutes acme`
+    """
+
+    async def work(control: ControlPlane, book: AlertBook) -> list[Mute]:
+        return await book.mutes((await control.get_tenant(tenant)).id)
+
+    found = run_with_alerts(work)
+    if json_output:
+        print_json({"mutes": found})
+    else:
+        rows = [(m.id, m.starts_at, m.ends_at, m.reason) for m in found]
+        print_table(("id", "from", "to", "reason"), rows)
+
+
+@alerts.command()
+@click.argument("tenant")
+@click.argument("mute_id", metavar="ID")
+def unmute(tenant: str, mute_id: str) -> None:
+    """Take an announcement back.
+
+    Example: `tenantry alerts unmute acme mut_01m8j3ws0yfcbvgzkr1q2h3s4t`
+    """
+
+    async def work(control: ControlPlane, book: AlertBook) -> None:
+        await book.unmute((await control.get_tenant(tenant)).id, mute_id)
+
+    run_with_alerts(work)
+    click.echo(f"{mute_id} is taken back")
 
 
 @alerts.command()
@@ -86,6 +196,27 @@ def replay(
         print_json({"alerts": [dict(zip(_COLUMNS, _row(*pair), strict=True)) for pair in found]})
     else:
         print_table(_COLUMNS, [_row(*pair) for pair in found])
+
+
+def _utc(at: datetime | None) -> datetime | None:
+    return None if at is None else at.replace(tzinfo=UTC)
+
+
+def _to_json(alert: StoredAlert) -> dict[str, Any]:
+    return {
+        "state": alert.state,
+        **{f.name: getattr(alert, f.name) for f in dataclasses.fields(alert)},
+    }
+
+
+def _alert_row(alert: StoredAlert) -> tuple[object, ...]:
+    detail = alert.detail
+    about = ", ".join(f"{name} {detail[name]}" for name in _TOLD if detail.get(name) is not None)
+    return (
+        alert.raised_at, alert.tenant_id, alert.kind, alert.subject, str(alert.severity),
+        alert.state, alert.observed, alert.expected, alert.unit, alert.excess_tokens,
+        alert.excess_charge, about, alert.id,
+    )  # fmt: skip
 
 
 def _lines(file: Path) -> Iterator[str]:

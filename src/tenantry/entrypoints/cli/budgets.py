@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
 import click
 
-from tenantry.bootstrap import run_with_control
+from tenantry.application.pacing import Outlook
+from tenantry.bootstrap import run_with_control, run_with_outlooks
+from tenantry.domain.tenant import Tenant
 from tenantry.entrypoints.cli.output import as_json, print_json, print_table
 from tenantry.ports.control import Budget, ControlPlane
 
@@ -57,21 +59,65 @@ def set_(tenant: str, limit: str, api_key: str | None, period: Any, basis: Any, 
 @click.argument("tenant")
 @as_json
 def show(tenant: str, json_output: bool) -> None:
-    """Show a tenant's budgets and what is left of them.
+    """Show a tenant's budgets, what is left of them, and where their periods will end.
 
     Example: `tenantry budgets show acme`
     """
 
-    async def work(control: ControlPlane) -> list[Mapping[str, Any]]:
-        return await control.list_budgets((await control.get_tenant(tenant)).id)
+    async def work(
+        control: ControlPlane, found: Tenant, outlooks: Sequence[Outlook]
+    ) -> list[dict[str, Any]]:
+        by_key = {_key(outlook): outlook for outlook in outlooks}
+        rows = [_plan_row(o) for o in outlooks if o.use.subject == "plan"]
+        for budget in await control.list_budgets(found.id):
+            rows.append({**budget, **_forecast(by_key.get(_key_of(budget)))})
+        return rows
 
-    rows = run_with_control(work)
+    rows = run_with_outlooks(tenant, work)
     if json_output:
         print_json(rows)
     elif rows:
         print_table(tuple(rows[0]), (tuple(row.values()) for row in rows))
     else:
-        click.echo("no budgets but the plan's")
+        click.echo("no budget but the plan's, whose period begins with the next request")
+
+
+def _plan_row(outlook: Outlook) -> dict[str, Any]:
+    use = outlook.use
+    left = None if use.limit is None else max(use.limit - use.settled - use.reserved, Decimal(0))
+    return {
+        "scope": "plan",
+        "scope_id": "",
+        "period": use.period,
+        "basis": use.basis,
+        "limit": use.limit,
+        "hard": use.hard,
+        "settled": use.settled,
+        "reserved": use.reserved,
+        "remaining": left,
+        "resets_at": use.ends_at,
+        **_forecast(outlook),
+    }
+
+
+def _forecast(outlook: Outlook | None) -> dict[str, Any]:
+    found = None if outlook is None else outlook.forecast
+    return {
+        "forecast": None if found is None else found.expected,
+        "low": None if found is None else found.low,
+        "high": None if found is None else found.high,
+        "passes_at": None if found is None else found.passes_at,
+    }
+
+
+def _key(outlook: Outlook) -> tuple[str, str, str]:
+    return outlook.use.subject, outlook.use.period, outlook.use.basis
+
+
+def _key_of(budget: Mapping[str, Any]) -> tuple[str, str, str]:
+    scope, scope_id = budget["scope"], budget["scope_id"]
+    subject = f"{scope}:{scope_id}" if scope_id else scope
+    return subject, budget["period"], budget["basis"]
 
 
 def _amount(text: str) -> Decimal:

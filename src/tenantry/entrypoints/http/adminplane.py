@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from tenantry.entrypoints.http.admin import accounting, control, health
+from tenantry.entrypoints.http.admin import accounting, alerts, control, health
 from tenantry.entrypoints.http.openapi import route_for
 from tenantry.entrypoints.http.routes import Access, Handler, Method, Route, RouteTable
 
@@ -31,6 +31,12 @@ _ROUTES: Final = (
     _admin("POST", "/placements", control.apply_placement, "Apply a placement"),
     _admin("GET", "/budgets", control.list_budgets, "A tenant's budgets"),
     _admin("POST", "/budgets", control.set_budget, "Set a budget"),
+    _admin("GET", "/budgets/forecast", alerts.list_outlooks, "Where a tenant's budgets will end"),
+    _admin("GET", "/alerts", alerts.list_alerts, "Alerts, newest first"),
+    _admin("POST", "/alerts/{alert}/acknowledge", alerts.acknowledge, "Acknowledge an alert"),
+    _admin("GET", "/mutes", alerts.list_mutes, "A tenant's announced use"),
+    _admin("POST", "/mutes", alerts.mute, "Announce use, which is then not told"),
+    _admin("DELETE", "/mutes/{mute}", alerts.unmute, "Take an announcement back"),
     _admin("GET", "/prices", control.show_prices, "The price edition in force"),
     _admin("POST", "/prices", control.import_prices, "Import a price edition"),
     _admin("GET", "/usage", accounting.usage, "A tenant's usage"),

@@ -29,6 +29,8 @@ async def make_services(config: Settings, counters: Counters) -> Services:
         idempotent=gateway.idempotent,
         operator_once=gateway.operator_once,
         control=gateway.control,
+        alerts=gateway.alerts,
+        outlooks=gateway.outlooks,
         clock=gateway.clock,
         operator_token_sha256=gateway.operator_token_sha256,
         ready=gateway.ready,

@@ -6,7 +6,7 @@ whichever worker is asked. Labels are route templates, never a tenant's words.
 
 from __future__ import annotations
 
-from collections.abc import MutableSequence, Sequence
+from collections.abc import Mapping, MutableSequence, Sequence
 from typing import Final
 
 STATUS_CLASSES: Final = ("2xx", "3xx", "4xx", "5xx")
@@ -52,6 +52,14 @@ class Counters:
             labels = f'method="{method}",route="{path}"'
             times.append(f"tenantry_http_request_seconds_total{{{labels}}} {sums[-1] / 1e6:.6f}")
         return "\n".join((*counts, *times)) + "\n"
+
+
+def alerts_exposition(raised: Mapping[tuple[str, str], int]) -> str:
+    """Alerts by kind and severity, as the database counts them for all processes."""
+    lines = ["# TYPE tenantry_alerts_total counter"]
+    for (kind, severity), count in sorted(raised.items()):
+        lines.append(f'tenantry_alerts_total{{kind="{kind}",severity="{severity}"}} {count}')
+    return "\n".join(lines) + "\n"
 
 
 def local_counters(templates: Sequence[str]) -> Counters:

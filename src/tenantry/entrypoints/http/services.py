@@ -18,10 +18,13 @@ from tenantry.application.documents import Content, Page
 from tenantry.application.idempotency import Idempotent
 from tenantry.application.library import Added, Found
 from tenantry.application.operator_once import OperatorOnce
+from tenantry.application.pacing import Outlook
 from tenantry.domain.document import Document
 from tenantry.domain.filter import Filter
+from tenantry.domain.ids import TenantId
 from tenantry.domain.upload import Upload
 from tenantry.entrypoints.http.metrics import Counters
+from tenantry.ports.alerts import AlertBook
 from tenantry.ports.clock import Clock
 from tenantry.ports.control import ControlPlane
 from tenantry.ports.directory import Directory
@@ -116,6 +119,8 @@ class Services:
     idempotent: Idempotent
     operator_once: OperatorOnce
     control: ControlPlane
+    alerts: AlertBook
+    outlooks: Callable[[TenantId], Awaitable[Sequence[Outlook]]]
     clock: Clock
     operator_token_sha256: bytes
     ready: Callable[[], Awaitable[None]]

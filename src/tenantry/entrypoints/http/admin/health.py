@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from tenantry.domain.errors import TenantryError
+from tenantry.domain.errors import TenantryError, Unavailable
 from tenantry.entrypoints.http.call import Call
+from tenantry.entrypoints.http.metrics import alerts_exposition
 from tenantry.entrypoints.http.response import Response, json_response
 from tenantry.entrypoints.http.routes import Access, Route
 
@@ -23,7 +24,12 @@ async def readyz(call: Call) -> Response:
 
 
 async def metrics(call: Call) -> Response:
+    """Counts of requests, and of alerts; without the latter while the database is out of reach."""
     text = call.services.counters.exposition()
+    try:
+        text += alerts_exposition(await call.services.alerts.counts())
+    except Unavailable:
+        text += "# alerts are not counted: the database is out of reach\n"
     return Response(200, text.encode(), {"content-type": "text/plain; version=0.0.4"})
 
 

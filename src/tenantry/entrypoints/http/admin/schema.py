@@ -38,6 +38,13 @@ class BudgetRequest(Struct, forbid_unknown_fields=True):
     hard: bool = True
 
 
+class MuteRequest(Struct, forbid_unknown_fields=True):
+    tenant: str
+    starts_at: datetime
+    ends_at: datetime
+    reason: str
+
+
 class PlansRequest(Struct, forbid_unknown_fields=True):
     plans: dict[str, dict[str, Any]]
 

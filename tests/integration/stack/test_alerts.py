@@ -1,0 +1,55 @@
+"""From a tenant's call to the operator's alert, by the running worker, and on the command line."""
+
+import json
+from decimal import Decimal
+from typing import Any
+
+from click.testing import CliRunner
+from tests.support.stack import MODEL, Stack, wait_until
+from tests.support.stack_clients import converse_body
+
+from tenantry.entrypoints.cli.main import cli
+
+
+def run(stack: Stack, *words: str) -> Any:
+    result = CliRunner().invoke(cli, list(words), env={"TENANTRY_HOME": str(stack.home)})
+    assert result.exit_code == 0, result.output
+    return json.loads(result.output) if "--json" in words else result.output
+
+
+def alerts_of(stack: Stack, name: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = run(stack, "alerts", "list", "--tenant", name, "--json")["alerts"]
+    return found
+
+
+def test_a_call_that_spends_a_budget_is_told(stack: Stack) -> None:
+    plan = {"monthly_budget": "0.000001", "budget_hard": False}
+    anna, bert = stack.tenants(plan)
+    stack.boto3(anna).converse(modelId=MODEL, **converse_body())
+    stack.wait_settled(anna)
+    told = wait_until(lambda: alerts_of(stack, anna.name), "an alert")
+    assert [a["detail"]["threshold_percent"] for a in told] == [100, 80, 50]
+    assert alerts_of(stack, bert.name) == []
+    (row,) = run(stack, "budgets", "show", anna.name, "--json")
+    assert row["scope"] == "plan"
+    assert Decimal(row["settled"]) == Decimal(told[0]["observed"])
+    run(stack, "alerts", "acknowledge", told[0]["id"])
+    states = {a["id"]: a["state"] for a in alerts_of(stack, anna.name)}
+    assert sorted(states.values()) == ["acknowledged", "open", "open"]
+    assert states[told[0]["id"]] == "acknowledged"
+    assert "budget.threshold" in run(stack, "alerts", "list", "--tenant", anna.name)
+
+
+def test_use_is_announced_by_command(stack: Stack) -> None:
+    anna, bert = stack.tenants()
+    span = ("--from", "2026-12-01", "--to", "2026-12-02T06:00:00Z")
+    run(stack, "alerts", "mute", anna.name, *span, "--reason", "launch")
+    (muted,) = run(stack, "alerts", "mutes", anna.name, "--json")["mutes"]
+    assert (muted["tenant_id"], muted["reason"]) == (anna.id, "launch")
+    assert muted["starts_at"] == "2026-12-01T00:00:00+00:00"
+    assert run(stack, "alerts", "mutes", bert.name, "--json")["mutes"] == []
+    run(stack, "alerts", "unmute", anna.name, muted["id"])
+    assert run(stack, "alerts", "mutes", anna.name, "--json")["mutes"] == []
+    backwards = ["alerts", "mute", anna.name, "--from", "2026-12-02", "--to", "2026-12-01"]
+    refused = CliRunner().invoke(cli, [*backwards, "--reason", "x"])
+    assert refused.exit_code == 2
