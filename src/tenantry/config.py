@@ -30,6 +30,7 @@ DEFAULT: Final = "default"
 Port = Annotated[int, msgspec.Meta(ge=0, le=65_535)]
 Millis = Annotated[int, msgspec.Meta(ge=1, le=86_400_000)]
 Count = Annotated[int, msgspec.Meta(ge=1, le=1_000_000)]
+Amount = Annotated[str, msgspec.Meta(pattern=r"^[0-9]{1,12}(\.[0-9]{1,12})?$")]
 Bytes = Annotated[int, msgspec.Meta(ge=1, le=1_000_000_000_000)]
 
 
@@ -98,6 +99,14 @@ class Settings:
     )
     drain_cap_ms: Millis = _setting(600_000, "to read on when the client has left a stream")
     invocation_log_poll_ms: Millis = _setting(60_000, "between two readings of the invocation log")
+
+    # Alerts
+    alert_floor_tokens: Annotated[int, msgspec.Meta(ge=0, le=10**15)] = _setting(
+        250_000, "over normal, below which unusual usage is not told"
+    )
+    alert_floor_charge: Amount = _setting(
+        "0.05", "of that excess, in the contract's currency, below which it is not told either"
+    )
 
     # Knowledge
     segment_cache_max_bytes: Bytes = _setting(

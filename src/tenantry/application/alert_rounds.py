@@ -14,6 +14,7 @@ from functools import partial
 from tenantry.application.budget_alerts import alert_budgets
 from tenantry.application.rounds import Round
 from tenantry.application.usage_watch import watch_usage
+from tenantry.domain.anomaly import Floor, Settings
 from tenantry.ports.alerts import BudgetAlerts, UsageHours, UsageWatch
 from tenantry.ports.clock import Clock
 
@@ -23,12 +24,12 @@ WATCH_EVERY_S = 60.0
 
 
 def alert_rounds(
-    budgets: BudgetAlerts, watch: UsageWatch, hours: UsageHours, clock: Clock
+    budgets: BudgetAlerts, watch: UsageWatch, hours: UsageHours, clock: Clock, floor: Floor
 ) -> list[Round]:
     """What tells an operator of money before the bill does."""
 
     async def watch_all() -> object:
-        return await watch_usage(watch, hours, clock.now())
+        return await watch_usage(watch, hours, clock.now(), Settings(floor))
 
     moved = partial(alert_budgets, budgets, all_of_them=False)
     every = partial(alert_budgets, budgets, all_of_them=True)

@@ -10,6 +10,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from datetime import datetime
 from decimal import ROUND_HALF_UP, Context, Decimal
@@ -27,6 +28,7 @@ from tenantry.domain.anomaly import (
     instant_of,
     unusual,
 )
+from tenantry.domain.errors import Unavailable
 from tenantry.domain.ids import TenantId
 from tenantry.ports.alerts import UsageHours, UsageWatch, Watched
 
@@ -38,6 +40,7 @@ PAGES_MAX = 10_000
 CRITICAL_TIMES = 5  # normal
 FIGURE_DECIMALS = 4  # of statistics
 CHARGE_DECIMALS = 6  # of an excess, which is an estimate
+_log = logging.getLogger(__name__)
 _ROUNDED = Context(prec=120, rounding=ROUND_HALF_UP)
 
 
@@ -45,13 +48,19 @@ async def watch_usage(
     watch: UsageWatch, hours: UsageHours, now: datetime, settings: Settings | None = None
 ) -> int:
     """One round over all tenants with hours that were not judged. Returns how many alerts were
-    raised.
+    raised. A tenant whose hours cannot be judged is logged, and tried again with the next round.
     """
     through, after, raised = last_final(now), "", 0
     for _ in range(PAGES_MAX):
         page = await watch.due(through, after, TENANTS_PAGE)
         for tenant_id in page:
-            raised += await _watch_tenant(watch, hours, tenant_id, now, settings or Settings())
+            try:
+                raised += await _watch_tenant(watch, hours, tenant_id, now, settings or Settings())
+            except Unavailable:
+                raise
+            except Exception:
+                # A fault of ours with one tenant's hours must not silence all the others.
+                _log.exception("the hours of %s were not judged", tenant_id)
         if not page:
             break
         after = page[-1]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import AsyncIterator
 from datetime import timedelta
+from decimal import Decimal
 
 from tenantry.adapters.clock import SystemClock
 from tenantry.adapters.invocation_log.folder import OF_EACH_ACCOUNT, FolderLog
@@ -24,6 +25,11 @@ from tenantry.application.true_up import TrueUp
 from tenantry.bootstrap.database import attach
 from tenantry.bootstrap.outside import outside_of
 from tenantry.config import Settings
+from tenantry.domain.anomaly import Floor
+
+
+def _floor(config: Settings) -> Floor:
+    return Floor(config.alert_floor_tokens, charge=Decimal(config.alert_floor_charge))
 
 
 @contextlib.asynccontextmanager
@@ -59,5 +65,7 @@ async def background(config: Settings) -> AsyncIterator[list[Round]]:
             ),
             *outside,
             idempotency_round(PostgresExpiredKeys(databases.control)),
-            *alert_rounds(alerts, alerts, PostgresUsageHours(databases.control), clock),
+            *alert_rounds(
+                alerts, alerts, PostgresUsageHours(databases.control), clock, _floor(config)
+            ),
         ]

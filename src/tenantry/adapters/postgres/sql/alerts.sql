@@ -28,7 +28,7 @@ FROM (
   JOIN tenantry.tenant t ON t.tenant_id = u.tenant_id
   JOIN tenantry.plan p ON p.name = t.plan AND p.superseded_at IS NULL
   WHERE u.tenant_id = ANY ($1::text[]) AND u.settled > 0
-    AND u.period_end > clock_timestamp() - $2::interval
+    AND u.period_end > now() - $2::interval  -- stable, so that the key serves it
 ) u
 CROSS JOIN LATERAL (
   SELECT percent, NULL::numeric AS soft_alert_at, 'budget.threshold' AS kind,
