@@ -18,7 +18,7 @@ _log = logging.getLogger(__name__)
 
 SEEDS = (1, 2, 3, 4, 5)
 TENANTS = 100
-FEW_TENANTS = 30
+FEW_TENANTS = 20
 RECALL_MIN = 0.80
 PRECISION_MIN = 0.70
 FALSE_A_MONTH_MAX = 0.05
