@@ -46,6 +46,7 @@ class MemoryAlerts:
         self.stored = [alert(number, "acme", kind) for number, kind in enumerate(kinds)]
         self.stored.append(alert(3, "bolt", "usage.silence"))
         self.muted: list[Mute] = []
+        self.outage: Exception | None = None
 
     async def alerts(
         self,
@@ -93,7 +94,12 @@ class MemoryAlerts:
     async def budget_uses(self, tenant_id: TenantId) -> list[BudgetUse]:
         return []
 
+    async def now(self) -> datetime:
+        return NOW
+
     async def counts(self) -> Mapping[tuple[str, str], int]:
+        if self.outage is not None:
+            raise self.outage
         return {("usage.spike", "warning"): 1}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -18,6 +19,7 @@ from tenantry.application.usage_watch import watch_usage
 from tenantry.domain.ids import TenantId
 from tenantry.domain.tenant import Principal
 
+MARGIN = timedelta(seconds=30)  # longer than a test takes
 TOKEN_CHARGE = Decimal("0.000009")
 _COLUMNS = (
     "requests",
@@ -31,7 +33,14 @@ _COLUMNS = (
 
 
 def this_hour() -> datetime:
-    return datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
+    """The hour in which the ledger posts now; one that is about to end is waited out."""
+    now = datetime.now(UTC)
+    hour = now.replace(minute=0, second=0, microsecond=0)
+    left = hour + timedelta(hours=1) - now
+    if left > MARGIN:
+        return hour
+    time.sleep(left.total_seconds() + 0.1)
+    return hour + timedelta(hours=1)
 
 
 def when_final(hour: datetime) -> datetime:

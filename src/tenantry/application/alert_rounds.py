@@ -16,7 +16,6 @@ from tenantry.application.rounds import Round
 from tenantry.application.usage_watch import watch_usage
 from tenantry.domain.anomaly import Floor, Settings
 from tenantry.ports.alerts import BudgetAlerts, UsageHours, UsageWatch
-from tenantry.ports.clock import Clock
 
 BUDGETS_EVERY_S = 5.0
 ALL_BUDGETS_EVERY_S = 600.0
@@ -24,12 +23,12 @@ WATCH_EVERY_S = 60.0
 
 
 def alert_rounds(
-    budgets: BudgetAlerts, watch: UsageWatch, hours: UsageHours, clock: Clock, floor: Floor
+    budgets: BudgetAlerts, watch: UsageWatch, hours: UsageHours, floor: Floor
 ) -> list[Round]:
     """What tells an operator of money before the bill does."""
 
     async def watch_all() -> object:
-        return await watch_usage(watch, hours, clock.now(), Settings(floor))
+        return await watch_usage(watch, hours, await watch.now(), Settings(floor))
 
     moved = partial(alert_budgets, budgets, all_of_them=False)
     every = partial(alert_budgets, budgets, all_of_them=True)

@@ -71,10 +71,9 @@ def _spent_by_tenant(use: BudgetUse, budgets: Sequence[BudgetUse], past: Past) -
     return past.of(first, past.end) if first < past.end else Fraction(Decimal(0))
 
 
-async def outlooks(
-    book: AlertBook, hours: UsageHours, tenant_id: TenantId, now: datetime
-) -> list[Outlook]:
+async def outlooks(book: AlertBook, hours: UsageHours, tenant_id: TenantId) -> list[Outlook]:
     """The outlook of each of a tenant's budgets whose period runs, the plan's first."""
+    now = await book.now()
     uses = await book.budget_uses(tenant_id)
     through = last_final(now)
     end = hour_of(through)

@@ -65,7 +65,5 @@ async def background(config: Settings) -> AsyncIterator[list[Round]]:
             ),
             *outside,
             idempotency_round(PostgresExpiredKeys(databases.control)),
-            *alert_rounds(
-                alerts, alerts, PostgresUsageHours(databases.control), clock, _floor(config)
-            ),
+            *alert_rounds(alerts, alerts, PostgresUsageHours(databases.control), _floor(config)),
         ]

@@ -70,7 +70,7 @@ def run_with_outlooks(
         found = await control.get_tenant(tenant)
         book = PostgresAlerts(databases.control, clock)
         hours = PostgresUsageHours(databases.control)
-        return await work(control, found, await outlooks(book, hours, found.id, clock.now()))
+        return await work(control, found, await outlooks(book, hours, found.id))
 
     return _run(one)
 

@@ -96,7 +96,7 @@ class Gateway:
         await self.directory.prices(reload=True)
 
     async def outlooks(self, tenant_id: TenantId) -> list[Outlook]:
-        return await outlooks(self.alerts, self.hours, tenant_id, self.clock.now())
+        return await outlooks(self.alerts, self.hours, tenant_id)
 
     async def drain(self, timeout_ms: int = DRAIN_MS) -> int:
         return await self.tasks.drain(timeout_ms)

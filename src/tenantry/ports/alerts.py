@@ -68,6 +68,12 @@ class UsageHours(Protocol):
 class UsageWatch(Protocol):
     """Who is judged when, so that each hour is judged once."""
 
+    async def now(self) -> datetime:
+        """The database's time, by which requests are admitted: a worker's own clock may be wrong,
+        and an hour that is not over looks silent.
+        """
+        ...
+
     async def due(self, through: datetime, after: str, limit: int) -> list[TenantId]:
         """Tenants by id after one, of which hours before `through` have not been judged."""
         ...
@@ -83,6 +89,10 @@ class UsageWatch(Protocol):
 
 class AlertBook(Protocol):
     """What an operator does with alerts."""
+
+    async def now(self) -> datetime:
+        """The database's time."""
+        ...
 
     async def alerts(
         self,

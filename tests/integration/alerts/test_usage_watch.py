@@ -20,10 +20,14 @@ from tests.support.watched import (
     when_final,
 )
 
+from tenantry.application.alert_rounds import alert_rounds
 from tenantry.application.final_hours import last_final
+from tenantry.application.pacing import outlooks
+from tenantry.domain.anomaly import Floor
 from tenantry.domain.tenant import Principal
 from tenantry.domain.usage import Usage
 from tenantry.ports.admission import AttemptOutcome
+from tenantry.ports.control import Budget
 
 USED = Usage(uncached_in=600, cache_read=300, cache_write_5m=100, out=500)
 RUNAWAY = Usage(uncached_in=1_200_000)  # charge 10.8, as 12 ordinary hours
@@ -203,3 +207,52 @@ def test_an_hour_is_final_twenty_minutes_after_its_end() -> None:
     hour = this_hour()
     assert last_final(when_final(hour)) == hour + timedelta(hours=1)
     assert last_final(when_final(hour) - timedelta(seconds=1)) == hour
+
+
+def test_the_hour_is_that_of_the_database(database: Database) -> None:
+    """A worker whose clock runs ahead judges nothing that is not over."""
+
+    async def body(world: World) -> None:
+        await past(world, world.anna, flat())
+        rounds = alert_rounds(alerts_in(world), alerts_in(world), hours_in(world), Floor())
+        (watching,) = [each for each in rounds if each.name == "usage-watch"]
+        await watching.work()
+        rows = await world.fetch("SELECT judged_through FROM usage_watch")
+        now = await alerts_in(world).now()
+        assert {row["judged_through"] for row in rows} <= {last_final(now), this_hour()}
+        assert await told(world, world.anna) == []
+
+    in_world(database, body)
+
+
+def test_a_budget_goes_on_as_its_tenant_does(database: Database) -> None:
+    async def body(world: World) -> None:
+        key = world.anna.api_key_id
+        for scope, scope_id, period in (
+            ("tenant", world.anna.tenant_id, "month"),
+            ("api_key", key, "month"),
+            ("tenant", world.anna.tenant_id, "total"),
+        ):
+            await world.control.set_budget(
+                Budget(world.anna.tenant_id, scope, scope_id, period, "charge", Decimal(5), False)
+            )
+        await past(world, world.anna, flat())
+        await spend(world, world.anna)
+        found = {
+            (o.use.subject, o.use.period): o
+            for o in await outlooks(alerts_in(world), hours_in(world), world.anna.tenant_id)
+        }
+        spent = (await world.sums(world.anna))[1]
+        assert {o.use.settled for o in found.values()} == {spent}
+        whole = found["tenant", "month"].forecast
+        assert whole is not None
+        assert whole.expected >= spent
+        for same in (("plan", "month"), (f"api_key:{key}", "month")):
+            other = found[same].forecast
+            assert other is not None
+            assert other.expected == whole.expected
+        assert found["tenant", "total"].forecast is None
+        others = await outlooks(alerts_in(world), hours_in(world), world.bert.tenant_id)
+        assert [(o.use.subject, o.use.settled, o.forecast) for o in others] == [("plan", 0, None)]
+
+    in_world(database, body)

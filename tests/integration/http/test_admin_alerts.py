@@ -9,6 +9,8 @@ from tests.support.http_edge import Edge
 from tests.support.http_plain import Reply, post_json, send
 from tests.support.http_services import OPERATOR_TOKEN
 
+from tenantry.domain.errors import Unavailable
+
 MUTE = {
     "tenant": "acme",
     "starts_at": "2026-12-01T00:00:00Z",
@@ -122,3 +124,7 @@ def test_unknown_tenants_and_alerts_are_404(edge: Edge) -> None:
 def test_alerts_are_counted_for_prometheus(edge: Edge) -> None:
     text = send(edge, "GET", "/metrics", key=None, admin=True)[2].decode()
     assert 'tenantry_alerts_total{kind="usage.spike",severity="warning"} 1' in text
+    edge.services.alerts.outage = Unavailable()
+    status, _, body = send(edge, "GET", "/metrics", key=None, admin=True)
+    assert (status, b"tenantry_alerts_total" in body) == (200, False)
+    assert b"tenantry_http_requests_total" in body

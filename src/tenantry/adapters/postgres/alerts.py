@@ -61,6 +61,11 @@ class PostgresAlerts:
             )
             return await self._raise(connection, [_to_crossed(row) for row in rows])
 
+    async def now(self) -> datetime:
+        async with self._transaction() as connection:
+            at: datetime = await connection.fetchval(self._sql["now"])
+        return at
+
     async def due(self, through: datetime, after: str, limit: int) -> list[TenantId]:
         async with self._transaction() as connection:
             rows = await connection.fetch(self._sql["due"], through, after, limit)
