@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -13,6 +14,7 @@ from tenantry.adapters.clock import SystemClock
 from tenantry.adapters.postgres.alerts import PostgresAlerts
 from tenantry.application import budget_alerts
 from tenantry.application.budget_alerts import alert_budgets
+from tenantry.domain.errors import NotFound
 from tenantry.domain.tenant import Principal
 from tenantry.domain.usage import Usage
 from tenantry.ports.control import Budget
@@ -225,5 +227,33 @@ def test_who_did_not_move_is_not_looked_at(
         assert await told(world) == []
         assert await round_of(world, all_of_them=True) == 3
         assert len(await told(world)) == 3
+
+    in_world(database, body)
+
+
+def test_alerts_are_listed_as_they_were_raised(database: Database) -> None:
+    """Also where many are raised within a millisecond of the clock that names them."""
+
+    class Stopped(SystemClock):
+        def now(self) -> datetime:
+            return datetime(2026, 11, 1, tzinfo=UTC)
+
+    async def body(world: World) -> None:
+        for name in "abcdefgh":
+            await budget(world, "0.01", scope="run", scope_id=name)
+            await spend(world, run_id=name)
+        stopped = PostgresAlerts(world.databases.control, Stopped())
+        assert await alert_budgets(stopped, all_of_them=True) == 24
+        expected = [(f"run:{name}", share) for name in "abcdefgh" for share in (50, 80, 100)]
+        assert await told(world) == expected
+        first = await stopped.alerts(limit=10)
+        rest = await stopped.alerts(before=first[-1].id, limit=100)
+        assert len({alert.id for alert in (*first, *rest)}) == 24
+        assert await stopped.alerts(state="acknowledged") == []
+        seen = await stopped.acknowledge(first[0].id)
+        assert await stopped.acknowledge(first[0].id) == seen
+        assert await stopped.alerts(state="acknowledged") == [seen]
+        with pytest.raises(NotFound):
+            await stopped.acknowledge("alr_nothing")
 
     in_world(database, body)

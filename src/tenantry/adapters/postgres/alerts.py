@@ -45,6 +45,7 @@ class PostgresAlerts:
     def __init__(self, control_pool: Any, clock: Clock) -> None:
         self._pool = control_pool
         self._clock = clock
+        self._last_ms = 0
         self._sql = statements("sql/alerts.sql")
 
     async def moved_tenants(self, after: str, limit: int, *, all_of_them: bool) -> list[TenantId]:
@@ -190,8 +191,9 @@ class PostgresAlerts:
                 yield connection
 
     def _new_id(self, prefix: str) -> str:
-        unix_ms = int(self._clock.now().timestamp() * 1000)
-        return prefixed(prefix, uuid7(unix_ms, self._clock.random(10)))
+        """Later than the one before, also within a millisecond: lists are in the order of ids."""
+        self._last_ms = max(self._last_ms + 1, int(self._clock.now().timestamp() * 1000))
+        return prefixed(prefix, uuid7(self._last_ms, self._clock.random(10)))
 
 
 def _to_notice(alert_id: str, alert: NewAlert) -> Notice:
