@@ -159,7 +159,23 @@ def body_of(alert_id: str, alert: NewAlert) -> dict[str, Any]:
         "excess_charge": None if excess is None else money.plain(excess),
         "currency": alert.currency,
         **alert.detail,
+        "summary": summary_of(alert),
     }
+
+
+def summary_of(alert: NewAlert) -> str:
+    """One line for people: the end of a mail's subject."""
+    detail, whose = alert.detail, f"{alert.tenant_id} {alert.subject}"
+    of = f"{money.plain(alert.observed)} of {money.plain(alert.expected)} {alert.unit}"
+    if alert.kind == THRESHOLD:
+        return f"{whose}: {detail['threshold_percent']} % of a {detail['period']}'s budget, {of}"
+    if alert.kind == SOFT_ALERT:
+        return f"{whose}: {of} of a {detail['period']}"
+    if alert.kind == PACE:
+        return f"{whose}: will pass its budget on {detail['passes_on']}, {of} spent"
+    seen, known = money.plain(alert.observed), money.plain(alert.expected)
+    unit = alert.unit.replace("_", " ")
+    return f"{alert.tenant_id}: {alert.kind}, {seen} {unit} in {detail['hours']} h, usual {known}"
 
 
 def _of_budget(

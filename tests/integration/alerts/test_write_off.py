@@ -23,6 +23,7 @@ def test_what_is_written_off_is_told_once_and_by_tenant(database: Database) -> N
         assert json.loads(notice["body"]) == {
             "attempts": 3,
             "tenants": {world.anna.tenant_id: 2, world.bert.tenant_id: 1},
+            "summary": "3 attempts were written off: no log record came",
         }
 
     in_world(database, body)

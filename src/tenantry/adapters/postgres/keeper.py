@@ -140,7 +140,9 @@ def _written_off(rows: Sequence[Any]) -> Notice:
     first = rows[0]
     once_key = f"{first['tenant_id']} {first['request_id']}/{first['call']}:{first['attempt']}"
     tenants = Counter(row["tenant_id"] for row in rows)
-    return Notice(PLATFORM, WRITTEN_OFF, once_key, {"attempts": len(rows), "tenants": tenants})
+    summary = f"{len(rows)} attempts were written off: no log record came"
+    body = {"attempts": len(rows), "tenants": tenants, "summary": summary}
+    return Notice(PLATFORM, WRITTEN_OFF, once_key, body)
 
 
 def _columns(keys: Sequence[AttemptKey]) -> list[list[Any]]:
