@@ -53,6 +53,7 @@ from tenantry.application.operator_once import OperatorOnce
 from tenantry.application.owned_tasks import OwnedTasks
 from tenantry.application.pacing import Outlook, outlooks
 from tenantry.application.planning import Planning
+from tenantry.application.refused_budgets import TellingAdmission
 from tenantry.application.streaming import StreamLimits
 from tenantry.application.tending import tend
 from tenantry.application.upstream import UpstreamRules
@@ -123,13 +124,15 @@ async def gateway(config: Settings) -> AsyncIterator[Gateway]:
         )
         await batcher.start()
         stack.push_async_callback(batcher.close)
-        admission = PostgresAdmission(batcher)
         model = _model(config, clock)
         stack.push_async_callback(model.close)
         rules = UpstreamRules(
             env=config.env, endpoint_url=config.bedrock_endpoint_url, timeouts=_timeouts(config)
         )
-        gate = Gate(admission, directory, labels, tasks, SettleLimits(config.settle_wait_ms))
+        telling = TellingAdmission(
+            PostgresAdmission(batcher), PostgresAlerts(databases.control, clock), tasks, clock
+        )
+        gate = Gate(telling, directory, labels, tasks, SettleLimits(config.settle_wait_ms))
         planning = Planning(directory, labels, clock, rules)
         calls = ModelCalls(model, planning)
         limits = StreamLimits(drain_cap_ms=config.drain_cap_ms)

@@ -21,6 +21,7 @@ THRESHOLDS: Final = (50, 80, 100)  # per cent of a budget's limit that is settle
 THRESHOLD: Final = "budget.threshold"
 SOFT_ALERT: Final = "budget.soft_alert"
 PACE: Final = "budget.pace"
+REFUSED: Final = "budget.refused"
 OF_TENANT: Final = "tenant"  # the subject of an alert on all of a tenant's usage
 
 
@@ -126,6 +127,12 @@ def soft_alert(use: BudgetUse, at: Decimal) -> NewAlert:
     return _of_budget(use, SOFT_ALERT, use.key, Severity.WARNING, at, detail)
 
 
+def refused_alert(use: BudgetUse) -> NewAlert:
+    """A hard budget has refused a request that might have passed it."""
+    limit = money.ZERO if use.limit is None else use.limit
+    return _of_budget(use, REFUSED, use.key, Severity.CRITICAL, limit, _detail(use))
+
+
 def pace_alert(
     use: BudgetUse, forecast: Decimal, low: Decimal, high: Decimal, passes_at: datetime
 ) -> NewAlert:
@@ -171,6 +178,8 @@ def summary_of(alert: NewAlert) -> str:
         return f"{whose}: {detail['threshold_percent']} % of a {detail['period']}'s budget, {of}"
     if alert.kind == SOFT_ALERT:
         return f"{whose}: {of} of a {detail['period']}"
+    if alert.kind == REFUSED:
+        return f"{whose}: a {detail['period']}'s budget refuses requests, {of} spent"
     if alert.kind == PACE:
         return f"{whose}: will pass its budget on {detail['passes_on']}, {of} spent"
     seen, known = money.plain(alert.observed), money.plain(alert.expected)

@@ -53,6 +53,16 @@ class BudgetAlerts(Protocol):
         ...
 
 
+class RefusedBudgets(Protocol):
+    """What a gateway tells of."""
+
+    async def raise_refused(self, tenant_id: TenantId, budget: str) -> bool:
+        """A hard budget, `<subject> <period> <basis>`, has refused a request in its running period.
+        False: that was told, or there is no such budget.
+        """
+        ...
+
+
 class UsageHours(Protocol):
     """The ledger by hour of admission: the one place where alerts read usage."""
 

@@ -14,9 +14,13 @@ from tenantry.adapters.clock import SystemClock
 from tenantry.adapters.postgres.alerts import PostgresAlerts
 from tenantry.application import budget_alerts
 from tenantry.application.budget_alerts import alert_budgets
-from tenantry.domain.errors import NotFound
+from tenantry.application.owned_tasks import OwnedTasks
+from tenantry.application.refused_budgets import TellingAdmission
+from tenantry.domain.errors import NotFound, Unavailable
+from tenantry.domain.ids import TenantId
 from tenantry.domain.tenant import Principal
 from tenantry.domain.usage import Usage
+from tenantry.ports.admission import Admitted, Refused
 from tenantry.ports.control import Budget
 
 USED = Usage(uncached_in=1_000, out=500)  # cost .0105, charge .0315
@@ -258,5 +262,53 @@ def test_alerts_are_listed_as_they_were_raised(database: Database) -> None:
         assert await stopped.alerts(state="acknowledged") == [seen]
         with pytest.raises(NotFound):
             await stopped.acknowledge("alr_nothing")
+
+    in_world(database, body)
+
+
+def test_a_hard_budget_that_refuses_is_told_once_a_period(database: Database) -> None:
+    async def body(world: World) -> None:
+        await budget(world, "0.05", hard=True)
+        await budget(world, "0.5", basis="cost", hard=True)
+        tasks = OwnedTasks()
+        gate = TellingAdmission(world.admission, alerts_in(world), tasks, SystemClock())
+        again = TellingAdmission(world.admission, alerts_in(world), tasks, SystemClock())
+        await spend(world)  # .0315: the next might take .0315 more
+        for port in (gate, gate, again):
+            verdict = await port.admit(world.reservation())
+            assert isinstance(verdict, Refused)
+        await tasks.drain(10_000)
+        (row,) = await alerts_in(world).alerts()
+        assert (row.kind, row.subject, row.observed, row.expected) == (
+            "budget.refused", "tenant", CHARGE, Decimal("0.05"),
+        )  # fmt: skip
+        assert (row.tenant_id, row.severity) == (world.anna.tenant_id, "critical")
+        assert isinstance(await gate.admit(world.reservation(world.bert)), Admitted)
+        await tasks.drain(10_000)
+        assert len(await notices(world)) == 1
+        assert not await alerts_in(world).raise_refused(world.bert.tenant_id, "tenant month charge")
+
+    in_world(database, body)
+
+
+def test_a_refusal_that_could_not_be_told_is_told_with_the_next(database: Database) -> None:
+    class Out:
+        def __init__(self) -> None:
+            self.asked = 0
+
+        async def raise_refused(self, tenant_id: TenantId, budget: str) -> bool:
+            self.asked += 1
+            if self.asked == 1:
+                raise Unavailable()
+            return True
+
+    async def body(world: World) -> None:
+        await budget(world, "0.01", hard=True)
+        out, tasks = Out(), OwnedTasks()
+        gate = TellingAdmission(world.admission, out, tasks, SystemClock())
+        for asked in (1, 2, 2):
+            assert isinstance(await gate.admit(world.reservation()), Refused)
+            await tasks.drain(10_000)
+            assert out.asked == asked
 
     in_world(database, body)

@@ -6,7 +6,7 @@ from typing import Any
 
 from click.testing import CliRunner
 from tests.support.stack import MODEL, Stack, wait_until
-from tests.support.stack_clients import converse_body
+from tests.support.stack_clients import converse_body, converse_path
 
 from tenantry.entrypoints.cli.main import cli
 
@@ -38,6 +38,16 @@ def test_a_call_that_spends_a_budget_is_told(stack: Stack) -> None:
     assert sorted(states.values()) == ["acknowledged", "open", "open"]
     assert states[told[0]["id"]] == "acknowledged"
     assert "budget.threshold" in run(stack, "alerts", "list", "--tenant", anna.name)
+
+
+def test_a_call_that_a_budget_refuses_is_told(stack: Stack) -> None:
+    anna, bert = stack.tenants({"monthly_budget": "0.000001"})
+    for _ in range(2):
+        status, _, _ = stack.http("POST", converse_path(MODEL), converse_body(), tenant=anna)
+        assert status == 402
+    (told,) = wait_until(lambda: alerts_of(stack, anna.name), "an alert")
+    assert (told["kind"], told["subject"], told["observed"]) == ("budget.refused", "plan", "0")
+    assert alerts_of(stack, bert.name) == []
 
 
 def test_use_is_announced_by_command(stack: Stack) -> None:

@@ -21,6 +21,7 @@ from tenantry.domain.alert import (
     NewAlert,
     Severity,
     body_of,
+    refused_alert,
     soft_alert,
     threshold_alert,
 )
@@ -62,6 +63,12 @@ class PostgresAlerts:
             )
             return await self._raise(connection, [_to_crossed(row) for row in rows])
 
+    async def raise_refused(self, tenant_id: TenantId, budget: str) -> bool:
+        async with self._transaction() as connection:
+            rows = await connection.fetch(self._sql["budget_uses"], tenant_id, budget)
+            alerts = [refused_alert(_to_budget_use(row)) for row in rows]
+            return await self._raise(connection, alerts) > 0
+
     async def now(self) -> datetime:
         async with self._transaction() as connection:
             at: datetime = await connection.fetchval(self._sql["now"])
@@ -82,7 +89,7 @@ class PostgresAlerts:
                 return 0
             told = await connection.fetch(self._sql["told_lately"], tenant_id, through - TOLD)
             planned = await connection.fetch(self._sql["planned"], tenant_id, through - HISTORY)
-            budgets = await connection.fetch(self._sql["budget_uses"], tenant_id)
+            budgets = await connection.fetch(self._sql["budget_uses"], tenant_id, None)
             before = row["judged_through"]
             watched = Watched(
                 tenant_id=tenant_id,
@@ -144,7 +151,7 @@ class PostgresAlerts:
 
     async def budget_uses(self, tenant_id: TenantId) -> list[BudgetUse]:
         async with self._transaction() as connection:
-            rows = await connection.fetch(self._sql["budget_uses"], tenant_id)
+            rows = await connection.fetch(self._sql["budget_uses"], tenant_id, None)
         return [_to_budget_use(row) for row in rows]
 
     async def counts(self) -> Mapping[tuple[str, str], int]:

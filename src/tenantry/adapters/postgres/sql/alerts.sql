@@ -86,7 +86,8 @@ SELECT starts_at, ends_at FROM tenantry.alert_mute WHERE tenant_id = $1 AND ends
 ORDER BY starts_at LIMIT 10000;
 
 -- name: budget_uses
--- The balances of $1 whose period runs, at most 1,000: the plan's first, then the tenant's.
+-- The balances of $1 whose period runs, at most 1,000: the plan's first, then the tenant's. $2: one of
+-- them by the name that a refusal has, or NULL.
 SELECT u.tenant_id, u.subject, u.period, u.basis, u.settled, u.reserved, t.currency,
        CASE WHEN isfinite(u.period_start) THEN u.period_start END AS starts_at,
        CASE WHEN isfinite(u.period_end) THEN u.period_end END AS ends_at,
@@ -96,6 +97,7 @@ FROM tenantry.budget_use u
 JOIN tenantry.tenant t ON t.tenant_id = u.tenant_id
 JOIN tenantry.plan p ON p.name = t.plan AND p.superseded_at IS NULL
 WHERE u.tenant_id = $1 AND u.period_start <= clock_timestamp() AND u.period_end > clock_timestamp()
+  AND ($2::text IS NULL OR u.subject || ' ' || u.period || ' ' || u.basis = $2)
 ORDER BY u.subject <> 'plan', u.subject <> 'tenant', u.subject, u.period, u.basis LIMIT 1000;
 
 -- name: alerts
