@@ -14,7 +14,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from tests.support.stack import Stack, Tenant, wait_until
+from tests.support.stack import REGIONS, Stack, Tenant, wait_until
 from tests.support.stack_books import HasId
 
 from tenantry.adapters.postgres.control import PostgresControl
@@ -27,6 +27,7 @@ TITAN = "amazon.titan-embed-text-v2:0"
 UNTIERED = "amazon.nova-lite-v1:0"  # the emulator serves it at the default tier alone
 TEN = "amazon.nova-pro-v1:0"  # 10 $ per 1M tokens, in and out
 UNCACHED = "amazon.nova-premier-v1:0"  # no price for a cache class
+REGIONAL = "amazon.nova-2-lite-v1:0"  # 1 $ per 1M tokens, and 2 $ in the second region
 RETIRED = {"chat": "amazon.nova-old-v1:0", "embedding": "amazon.titan-embed-old"}
 UNPRICED = {"chat": "amazon.nova-new-v1:0", "embedding": "amazon.titan-embed-new"}
 WINDOW = 10_000  # of UNTIERED in our catalogue: the bound of a prompt that fills it
@@ -176,6 +177,8 @@ def price_lines() -> list[str]:
     lines += [f"{TEN},default,0,uncached_in,10", f"{TEN},default,0,out,10"]
     lines += [f"{UNCACHED},default,0,uncached_in,3", f"{UNCACHED},default,0,out,15"]
     lines += [f"{UNCACHED},default,0,cache_write_5m,-", f"{TITAN},default,0,embedding,0.40"]
+    for key, price in ((REGIONAL, 1), (f"{REGIONAL}@{REGIONS[1]}", 2)):
+        lines += [f"{key},default,0,uncached_in,{price}", f"{key},default,0,out,{price}"]
     return lines
 
 

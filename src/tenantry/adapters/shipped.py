@@ -13,6 +13,7 @@ from importlib.resources import files
 from importlib.resources.abc import Traversable
 from typing import Any, Final
 
+from tenantry.domain.billing_name import billing_names_from_csv
 from tenantry.domain.catalogue import Model
 from tenantry.domain.catalogue_file import models_from_csv
 from tenantry.domain.plan_file import plan_tables_from_toml
@@ -80,6 +81,11 @@ def bedrock_models() -> list[Model]:
 def emulator_models() -> list[Model]:
     """The models that exist in the emulator alone."""
     return models_from_csv(_lines("emulator.csv"))
+
+
+def billing_names() -> dict[str, str]:
+    """What AWS calls the models on its price list and bill: catalogue ids by name."""
+    return billing_names_from_csv(_lines("billing_names.csv"))
 
 
 def plan_tables() -> dict[str, dict[str, Any]]:

@@ -35,13 +35,17 @@ class PlannedCall:
     tiers: frozenset[str] = frozenset()
     pinned: dict[str, Any] = field(default_factory=dict)
 
-    def intent(self, principal: Principal, call: int, attempt: int) -> Intent:
+    def price_key(self, prices: PriceEdition) -> str:
+        """What it is priced by: the provider bills the region that the call goes to."""
+        return prices.key_in(self.resolved.price_key, self.region)
+
+    def intent(self, principal: Principal, prices: PriceEdition, call: int, attempt: int) -> Intent:
         return Intent(
             call=call,
             attempt=attempt,
             operation=self.operation,
             model=self.resolved.model.id,
-            price_key=self.resolved.price_key,
+            price_key=self.price_key(prices),
             account=principal.tenant.placement.account,
             region=self.region,
             deadline_ms=self.deadline_ms,
@@ -103,7 +107,7 @@ def _reservation(
 ) -> Reservation:
     try:
         worst = money.total(
-            worst_cost(call.bound, prices.of(call.resolved.price_key), tiers=call.tiers)
+            worst_cost(call.bound, prices.of(call.price_key(prices)), tiers=call.tiers)
             for call in calls
         )
     except Unpriced as problem:
@@ -118,7 +122,7 @@ def _reservation(
         worst_tokens=sum(c.bound.input_tokens + c.bound.output_tokens for c in calls),
         worst_cost=worst,
         worst_charge=money.times(worst, plan.markup),
-        first=calls[0].intent(principal, 0, 1),
+        first=calls[0].intent(principal, prices, 0, 1),
         user_hash=user_hash,
         run_id=ctx.run_id,
         tags=ctx.tags,

@@ -58,7 +58,7 @@ class AdmittedRequest:
             await self._port.begin(
                 self.principal.tenant_id,
                 self.request_id,
-                planned.intent(self.principal, call, attempt),
+                planned.intent(self.principal, self.admission.prices, call, attempt),
             )
 
     def ended(self, outcome: AttemptOutcome) -> None:

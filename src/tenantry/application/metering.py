@@ -59,7 +59,7 @@ def settled(
         usage = reading.usage
         flags = flags | reading.flags
         try:
-            price = prices.of(planned.resolved.price_key)
+            price = prices.of(planned.price_key(prices))
             rated = rate(usage, price, tier=tier, markup=markup)
         except Unpriced as problem:
             reason = f"unpriced: {problem}"

@@ -12,6 +12,7 @@ from datetime import date
 from typing import Literal
 
 from tenantry.domain.errors import ModelRetired, NotFound
+from tenantry.domain.model_ids import ModelKind as IdKind
 from tenantry.domain.model_ids import parse_model_id
 
 ModelKind = Literal["chat", "embedding", "rerank"]
@@ -37,13 +38,13 @@ class Model:
 class Resolved:
     model: Model
     upstream_id: str  # as it goes to Bedrock
-    price_key: str  # of the geo profile where one was named, else of the model
+    price_key: str  # of the profile or provisioned model that was named, else of the model
 
     @property
     def profile_prefix(self) -> str | None:
         """`eu`, `global`, … where the call runs across regions, also behind a profile's ARN."""
-        own = self.model.price_key
-        return None if self.price_key == own else self.price_key.removesuffix(f".{own}")
+        behind = f".{self.model.price_key}"
+        return self.price_key.removesuffix(behind) if self.price_key.endswith(behind) else None
 
 
 class Catalogue:
@@ -60,15 +61,19 @@ class Catalogue:
     def resolve(self, name: str, profiles: Mapping[str, str], *, today: date) -> Resolved:
         """What a caller named, as one model. Raises `NotFound` or `ModelRetired`.
 
-        `profiles` are the placement's application inference profiles by ARN; a profile of another
-        account is as unknown as a model that never was.
+        `profiles` are the placement's application inference profiles and provisioned models by
+        ARN; one of another account is as unknown as a model that never was. A profile has the price
+        of what it stands for. Provisioned throughput is paid by the hour, so that its tokens never
+        have their model's price: they have that of the ARN, or none.
         """
         model = self._by_id.get(name) or self._by_alias.get(name)
         if model is not None:
             return self._usable(model, model.id, model.price_key, today)
         if name in profiles:
             inner = self.resolve(profiles[name], {}, today=today)
-            return self._usable(inner.model, name, inner.price_key, today)
+            named = parse_model_id(name)
+            hourly = named is not None and named.kind is IdKind.PROVISIONED_MODEL
+            return self._usable(inner.model, name, name if hourly else inner.price_key, today)
         reference = parse_model_id(name)
         if reference is None or reference.base_id is None:
             raise NotFound(f"unknown model: {name[:200]}")

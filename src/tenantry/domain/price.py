@@ -1,5 +1,9 @@
 """The price book: dated editions of what a provider asks, by model, tier, prompt size and class.
 
+A key is the catalogue's price key of a model, with a profile's prefix where one is called
+(`us.…`, `global.…`), or a provisioned model's ARN; `<key>@<region>` holds in that region alone and
+goes before the key without one, which holds in every other.
+
 Owns: looking a price up. Does not own: markup (a plan's) nor arithmetic (`rating`).
 Invariant: what has no price is refused by name; nothing is ever priced at zero for want of a
 figure.
@@ -18,12 +22,15 @@ from typing import TypeAlias
 from tenantry.domain.usage import TokenClass
 
 STANDARD_TIER = "default"
+UNPRICED = "-"  # as a price: the class has none
+WHOLE_STEP = "*"  # as a class, with `-`: the step's figures are not known
 COLUMNS = ("model", "tier", "over_tokens", "class", "usd_per_million")
 # Digits enough for any price, few enough that no product of one leaves the exact context.
 _PRICE = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,12})?", re.ASCII)
 _COUNT = re.compile(r"[0-9]{1,9}", re.ASCII)
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/-]{0,255}", re.ASCII)
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/-]{0,255}(?:@[a-z0-9-]{1,32})?", re.ASCII)
 _CLASSES = frozenset(token_class.value for token_class in TokenClass)
+Row: TypeAlias = tuple[str, str, int, str, Decimal | None]  # model, tier, over_tokens, class, price
 _Table: TypeAlias = dict[str, dict[str, dict[int, dict[str, Decimal | None]]]]
 
 
@@ -80,6 +87,11 @@ class PriceEdition:
         except KeyError:
             raise Unpriced(f"{key}: no price in edition {self.version}") from None
 
+    def key_in(self, key: str, region: str) -> str:
+        """The key that a call in a region is priced by: the region's own where the book has one."""
+        own = f"{key}@{region}"
+        return own if own in self.models else key
+
 
 def edition_from_csv(
     lines: Iterable[str], *, version: int, effective_from: datetime, source: str
@@ -88,9 +100,25 @@ def edition_from_csv(
 
     A price of `-` says that the class has none; class `*` with `-` that a whole step has none.
     """
+    return edition_from_cells(
+        ((f"line {number}", row) for number, row in _rows(lines)),
+        version=version,
+        effective_from=effective_from,
+        source=source,
+    )
+
+
+def edition_from_cells(
+    rows: Iterable[tuple[str, Sequence[str]]],
+    *,
+    version: int,
+    effective_from: datetime,
+    source: str,
+) -> PriceEdition:
+    """As `edition_from_csv`, of cells as text, each row with the place that an error names."""
     table: _Table = {}
-    for number, row in _rows(lines):
-        _add(table, number, row)
+    for place, row in rows:
+        _add(table, place, row)
     models = {
         key: ModelPrice(key, {tier: _steps(key, tier, steps) for tier, steps in tiers.items()})
         for key, tiers in table.items()
@@ -98,14 +126,14 @@ def edition_from_csv(
     return PriceEdition(version, effective_from, source, models)
 
 
-def edition_to_rows(edition: PriceEdition) -> list[tuple[str, str, int, str, Decimal | None]]:
+def edition_to_rows(edition: PriceEdition) -> list[Row]:
     """Rows as `edition_from_csv` reads them, in a stable order: what is stored and compared."""
-    rows: list[tuple[str, str, int, str, Decimal | None]] = []
+    rows: list[Row] = []
     for key in sorted(edition.models):
         for tier, steps in sorted(edition.models[key].tiers.items()):
             for step in steps:
                 if step.rates is None:
-                    rows.append((key, tier, step.over_tokens, "*", None))
+                    rows.append((key, tier, step.over_tokens, WHOLE_STEP, None))
                     continue
                 rows += [
                     (key, tier, step.over_tokens, str(cls), price)
@@ -136,24 +164,24 @@ def _rows(lines: Iterable[str]) -> Iterator[tuple[int, Sequence[str]]]:
         raise PriceError(f"line {number}: {error}") from None
 
 
-def _add(table: _Table, number: int, row: Sequence[str]) -> None:
+def _add(table: _Table, place: str, row: Sequence[str]) -> None:
     model, tier, over, name, price = row
     for text in (model, tier or STANDARD_TIER):
         if not _NAME.fullmatch(text):
-            raise PriceError(f"line {number}: {text[:80]!r} names no model or tier")
+            raise PriceError(f"{place}: {text[:80]!r} names no model or tier")
     if not _COUNT.fullmatch(over):
-        raise PriceError(f"line {number}: over_tokens must be a whole number")
+        raise PriceError(f"{place}: over_tokens must be a whole number")
     steps = table.setdefault(model, {}).setdefault(tier or STANDARD_TIER, {})
     rates = steps.setdefault(int(over), {})
-    if name in rates or (rates and "*" in (name, *rates)):
-        raise PriceError(f"line {number}: {model} {name} is given twice")
-    if name == "*" and price != "-":
-        raise PriceError(f"line {number}: class * can only be unpriced (-)")
-    if name != "*" and name not in _CLASSES:
-        raise PriceError(f"line {number}: unknown class {name[:80]}")
-    if price != "-" and not _PRICE.fullmatch(price):
-        raise PriceError(f"line {number}: {price[:80]} is not a plain decimal number")
-    rates[name] = None if price == "-" else Decimal(price)
+    if name in rates or (rates and WHOLE_STEP in (name, *rates)):
+        raise PriceError(f"{place}: {model} {name} is given twice")
+    if name == WHOLE_STEP and price != UNPRICED:
+        raise PriceError(f"{place}: class * can only be unpriced (-)")
+    if name != WHOLE_STEP and name not in _CLASSES:
+        raise PriceError(f"{place}: unknown class {name[:80]}")
+    if price != UNPRICED and not _PRICE.fullmatch(price):
+        raise PriceError(f"{place}: {price[:80]} is not a plain decimal number")
+    rates[name] = None if price == UNPRICED else Decimal(price)
 
 
 def _steps(

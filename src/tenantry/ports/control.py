@@ -43,6 +43,16 @@ class KeyRow:
 
 
 @dataclass(frozen=True, slots=True)
+class EditionRow:
+    """An edition of the price book without its prices. Backdated: imported after it began."""
+
+    version: int
+    effective_from: datetime
+    source: str
+    imported_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Budget:
     """A cap of one scope. `limit` 0 blocks all; `hard` False admits and alerts."""
 
@@ -106,6 +116,18 @@ class ControlPlane(Protocol):
 
     async def import_prices(self, edition: PriceEdition) -> PriceEdition:
         """Stores an edition under the next version. An edition is never changed."""
+        ...
+
+    async def import_editions(self, editions: Sequence[PriceEdition]) -> list[PriceEdition]:
+        """`import_prices` of all of them, or of none."""
+        ...
+
+    async def list_editions(self) -> list[EditionRow]:
+        """Every edition, in the order in which they begin, then of their versions."""
+        ...
+
+    async def price_edition(self, version: int) -> PriceEdition:
+        """Raises `NotFound`."""
         ...
 
     async def list_placements(self) -> list[Placement]: ...

@@ -80,8 +80,11 @@ def test_plans_budgets_prices_models_placements(edge: Edge) -> None:
     prices = get(edge, "/prices")
     assert prices["prices"][0]["usd_per_million"] == "0.14"
     csv = "model,tier,over_tokens,class,usd_per_million\nx,default,0,out,1\n"
-    edition = {"csv": csv, "effective_from": "2026-12-01T00:00:00Z", "source": "test"}
+    edition = {"csv": csv, "effective_from": "2126-12-01T00:00:00Z", "source": "test"}
     assert orjson.loads(post(edge, "/prices", edition)[2])["version"] == 7
+    past = {**edition, "effective_from": "2020-01-01T00:00:00Z"}
+    assert post(edge, "/prices", past)[0] == 400
+    assert post(edge, "/prices", {**past, "backdated": True})[0] == 201
     models = get(edge, "/models")["data"]
     assert post(edge, "/models", {"models": models})[0] == 200
     placement = {"id": "p", "kind": "silo", "account": "2" * 12, "region": "eu-west-1"}

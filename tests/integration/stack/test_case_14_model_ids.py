@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-from tests.support.metered import CLAUDE, NOVA, UNCACHED, MeteredStack
-from tests.support.stack import ACCOUNTS
+from tests.support.metered import CLAUDE, NOVA, REGIONAL, UNCACHED, MeteredStack
+from tests.support.stack import ACCOUNTS, REGIONS
 from tests.support.stack_clients import converse_path
 
 COST = Decimal("0.0105")
@@ -35,6 +35,17 @@ def test_case_14_a_geo_profile_has_prices_of_its_own(metered: MeteredStack) -> N
         metered.boto3(anna).converse(**{**ask, "modelId": model})
     posted = metered.posted(anna)
     assert posted.cost == 2 * Decimal("0.00385"), "1.10 in and 5.50 out"
+    metered.agree(anna, bert)
+
+
+def test_case_14_a_region_has_prices_of_its_own(metered: MeteredStack) -> None:
+    """The provider bills the region that is called; the ARN names it."""
+    anna, bert = metered.tenants()
+    ask = metered.ask(REGIONAL, 1_000, 500)
+    for region in REGIONS:
+        arn = f"arn:aws:bedrock:{region}::foundation-model/{REGIONAL}"
+        metered.boto3(anna).converse(**{**ask, "modelId": arn})
+    assert metered.posted(anna).cost == Decimal("0.0015") + Decimal("0.0030")
     metered.agree(anna, bert)
 
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.support.core import ACCOUNT, CLAUDE, NOVA
 
-from tenantry.domain.catalogue import Catalogue, Resolved
+from tenantry.domain.catalogue import Catalogue, Model, Resolved
 from tenantry.domain.errors import ModelRetired, NotFound
 
 TODAY = date(2026, 11, 23)
@@ -80,3 +80,23 @@ def test_no_name_raises_anything_else(name: str) -> None:
     except (NotFound, ModelRetired):
         return
     assert name in (CLAUDE.id, NOVA.id, NEXT.id, "claude")
+
+
+PROVISIONED = "arn:aws:bedrock:us-east-1:111111111111:provisioned-model/abc123def456"
+APPLICATION = "arn:aws:bedrock:us-east-1:111111111111:application-inference-profile/xyz123"
+
+
+def test_a_profile_has_its_models_price_and_bought_hours_their_own() -> None:
+    model = Model("amazon.nova-pro-v1:0", "nova", "chat", 10, 10, "pro")
+    profiles = {PROVISIONED: model.id, APPLICATION: f"us.{model.id}"}
+    catalogue = Catalogue([model])
+    today = date(2026, 11, 1)
+    profile = catalogue.resolve(APPLICATION, profiles, today=today)
+    assert (profile.upstream_id, profile.price_key) == (APPLICATION, "us.pro")
+    assert profile.profile_prefix == "us"
+    bought = catalogue.resolve(PROVISIONED, profiles, today=today)
+    assert (bought.model, bought.upstream_id) == (model, PROVISIONED)
+    assert bought.price_key == PROVISIONED, "never its model's price by the token"
+    assert bought.profile_prefix is None
+    with pytest.raises(NotFound):
+        catalogue.resolve(PROVISIONED, {}, today=today)

@@ -52,6 +52,12 @@ def test_every_field_is_named_with_its_unit():
     assert named == FIELDS
 
 
+def test_the_example_sets_every_field():
+    text = (ROOT / "src/tenantry/data/plans_example.toml").read_text()
+    [table] = plan_tables_from_toml(text).values()
+    assert sorted(table) == sorted(FIELDS)
+
+
 def test_every_field_is_documented():
     text = (ROOT / "docs/reference/plans.md").read_text()
     assert re.findall(r"^\| `(\w+)` \|", text, re.MULTILINE) == FIELDS

@@ -25,7 +25,7 @@ from tenantry.domain.plan import Plan
 from tenantry.domain.price import PriceEdition
 from tenantry.domain.tenant import DEFAULT_SCOPES, Scope, Tenant
 from tenantry.ports.clock import Clock
-from tenantry.ports.control import Budget, KeyRow, NewKey
+from tenantry.ports.control import Budget, EditionRow, KeyRow, NewKey
 
 Seal = Callable[[bytes, bytes], bytes]  # (secret, AAD) → sealed
 HINT_CHARS = 4
@@ -166,6 +166,18 @@ class PostgresControl:
     async def import_prices(self, edition: PriceEdition) -> PriceEdition:
         async with self._transaction() as connection:
             return await self._catalogues.import_prices(connection, edition)
+
+    async def import_editions(self, editions: Sequence[PriceEdition]) -> list[PriceEdition]:
+        async with self._transaction() as connection:
+            return [await self._catalogues.import_prices(connection, one) for one in editions]
+
+    async def list_editions(self) -> list[EditionRow]:
+        async with self._transaction() as connection:
+            return await self._catalogues.editions(connection)
+
+    async def price_edition(self, version: int) -> PriceEdition:
+        async with self._transaction() as connection:
+            return await self._catalogues.price_edition(connection, version)
 
     async def apply_placement(self, placement: Placement) -> None:
         definition = orjson.dumps(principals.from_placement(placement)).decode()

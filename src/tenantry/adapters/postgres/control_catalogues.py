@@ -14,6 +14,7 @@ from tenantry.domain.catalogue import Model
 from tenantry.domain.errors import NotFound
 from tenantry.domain.plan import Plan, plan_from, plan_to_json
 from tenantry.domain.price import PriceEdition, edition_to_rows
+from tenantry.ports.control import EditionRow
 
 _UNSTORED = {"version": 0, "source": ""}
 
@@ -59,6 +60,17 @@ class ControlCatalogues:
         if edition is None:
             raise NotFound("There is no price book in force.")
         prices = await connection.fetch(self._sql["edition_prices"], edition["version"])
+        return catalogues.to_edition(edition, prices)
+
+    async def editions(self, connection: Any) -> list[EditionRow]:
+        rows = await connection.fetch(self._sql["editions"])
+        return [EditionRow(**row) for row in rows]
+
+    async def price_edition(self, connection: Any, version: int) -> PriceEdition:
+        edition = await connection.fetchrow(self._sql["edition"], version)
+        if edition is None:
+            raise NotFound(f"There is no price edition {version}.")
+        prices = await connection.fetch(self._sql["edition_prices"], version)
         return catalogues.to_edition(edition, prices)
 
     async def apply_models(self, connection: Any, models: Sequence[Model]) -> None:

@@ -81,6 +81,13 @@ ORDER BY effective_from DESC, version DESC LIMIT 1;
 SELECT version, effective_from, source FROM tenantry.price_edition
 ORDER BY version DESC LIMIT 1;
 
+-- name: editions
+SELECT version, effective_from, source, imported_at FROM tenantry.price_edition
+ORDER BY effective_from, version;
+
+-- name: edition
+SELECT version, effective_from, source FROM tenantry.price_edition WHERE version = $1;
+
 -- name: edition_prices
 SELECT model, tier, over_tokens, token_class, usd_per_million
 FROM tenantry.price WHERE version = $1

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
+from tenantry.application.price_import import refuse_past
 from tenantry.domain.catalogue import Model
 from tenantry.domain.errors import BadRequest
 from tenantry.domain.placement import Placement
@@ -205,6 +206,7 @@ async def import_prices(call: Call) -> Response:
     if asked.effective_from.tzinfo is None:
         raise BadRequest("`effective_from` needs a zone, such as Z.")
     effective_from = asked.effective_from.astimezone(UTC)
+    _converted(lambda: refuse_past(effective_from, datetime.now(UTC), backdated=asked.backdated))
     lines = asked.csv.splitlines()
     edition = _converted(
         lambda: edition_from_csv(

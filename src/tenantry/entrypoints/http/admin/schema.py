@@ -68,3 +68,4 @@ class PricesRequest(Struct, forbid_unknown_fields=True):
     csv: str
     effective_from: datetime
     source: str
+    backdated: bool = False
