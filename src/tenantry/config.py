@@ -98,6 +98,11 @@ class Settings:
         900_000, "until it is settled by estimate where no invocation log is configured"
     )
     drain_cap_ms: Millis = _setting(600_000, "to read on when the client has left a stream")
+    invocation_log_url: str | None = _setting(
+        None,
+        "`s3://bucket/prefix` of the invocation logs of accounts whose placement names none; none:"
+        " the accounts' folders",
+    )
     invocation_log_poll_ms: Millis = _setting(60_000, "between two readings of the invocation log")
 
     # Alerts

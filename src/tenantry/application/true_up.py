@@ -31,6 +31,8 @@ _ATTEMPT = re.compile(r"([0-9]{1,5}):([0-9]{1,5})", re.ASCII)
 TRUED_UP = "trued_up"
 ESTIMATED = "estimated"
 TENANT_CHARS_MAX = 64  # an id of ours has 30
+SCANS_MAX = 100
+FEW_FILES = 1_000  # of one scan: then there are no more than those that must be read again
 ESTIMATES_MAX = 1_000  # a pass; what is left comes with the next
 
 
@@ -52,20 +54,26 @@ class TrueUp:
         self._keeper = keeper
         self._directory = directory
         self._logs = logs
-        self._read: dict[str, dict[str, datetime]] = {account: {} for account in logs}
+        self._read: dict[str, dict[str, datetime]] = {}
 
     async def read_logs(self, now: datetime, hold: timedelta) -> LogRead:
         """Reads every file that is new since the longest hold began, of every account."""
         since = now - hold
         files = records = posted = 0
-        for account, log in self._logs.items():
-            done = {name: at for name, at in self._read[account].items() if at >= since}
+        for account, log in tuple(self._logs.items()):
+            known = self._read.get(account, {})
+            done = {name: at for name, at in known.items() if at >= since}
             self._read[account] = done
-            for name in await log.files(since, done):
+            try:
+                names = await log.files(since, done)
+            except OSError as problem:
+                _log.warning("the log of %s cannot be reached now: %s", account, problem)
+                continue
+            for name in names:
                 try:
                     found = await log.records(name)
                 except OSError as problem:
-                    _log.warning("log file %s cannot be read now: %s", name, problem.strerror)
+                    _log.warning("log file %s cannot be read now: %s", name, problem)
                     continue
                 count, early = await self._post(found)
                 posted += count
@@ -73,6 +81,17 @@ class TrueUp:
                 records += len(found)
                 if not early:
                     done[name] = now
+        return LogRead(files, records, posted)
+
+    async def read_all(self, now: datetime, hold: timedelta) -> LogRead:
+        """`read_logs` again and again, until no file is new: for logs of any length."""
+        files = records = posted = 0
+        for _ in range(SCANS_MAX):
+            read = await self.read_logs(now, hold)
+            files, records = files + read.files, records + read.records
+            posted += read.trued_up
+            if read.files < FEW_FILES:
+                break
         return LogRead(files, records, posted)
 
     async def settle_by_estimate(self, now: datetime, after: timedelta) -> int:
@@ -98,8 +117,13 @@ class TrueUp:
         return ended
 
     async def _covered(self, account: str) -> bool:
-        for log in self._logs.values():
-            if await log.covers(account):
+        """A log that cannot be asked covers everything: an outage is no reason to guess."""
+        for log in tuple(self._logs.values()):
+            try:
+                if await log.covers(account):
+                    return True
+            except OSError as problem:
+                _log.warning("a log cannot be reached now: %s", problem)
                 return True
         return False
 

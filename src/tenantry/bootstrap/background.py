@@ -8,7 +8,6 @@ from datetime import timedelta
 from decimal import Decimal
 
 from tenantry.adapters.clock import SystemClock
-from tenantry.adapters.invocation_log.folder import OF_EACH_ACCOUNT, FolderLog
 from tenantry.adapters.keys import control_plane
 from tenantry.adapters.objects.durable_file import DurableFiles
 from tenantry.adapters.postgres.alerts import PostgresAlerts
@@ -23,6 +22,7 @@ from tenantry.application.delivery import delivery_rounds
 from tenantry.application.rounds import Round, idempotency_round, ledger_rounds
 from tenantry.application.true_up import TrueUp
 from tenantry.bootstrap.database import attach
+from tenantry.bootstrap.invocation_logs import LogSources
 from tenantry.bootstrap.outside import outside_of
 from tenantry.config import Settings
 from tenantry.domain.anomaly import Floor
@@ -53,8 +53,10 @@ async def background(config: Settings) -> AsyncIterator[list[Round]]:
             )
         )
         alerts = PostgresAlerts(databases.control, clock)
-        logs = {"embedded": FolderLog(config.home / "accounts", each=OF_EACH_ACCOUNT)}
+        logs = LogSources(config, keeper)
+        await logs.refresh()
         yield [
+            logs.round(),
             *ledger_rounds(
                 keeper,
                 TrueUp(keeper, directory, logs),

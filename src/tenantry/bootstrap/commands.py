@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from pathlib import Path
+from datetime import datetime
 from typing import TypeVar
 
 from tenantry.adapters.clock import SystemClock
-from tenantry.adapters.invocation_log.folder import ANYWHERE, OF_EACH_ACCOUNT, FolderLog
 from tenantry.adapters.keys import control_plane
 from tenantry.adapters.objects.durable_file import DurableFiles
 from tenantry.adapters.postgres.alerts import PostgresAlerts
@@ -24,8 +23,10 @@ from tenantry.adapters.postgres.usage_hours import PostgresUsageHours
 from tenantry.adapters.sorting import DiskSorter
 from tenantry.application.pacing import Outlook, outlooks
 from tenantry.application.reconcile import Sides
+from tenantry.application.true_up import TrueUp
 from tenantry.bootstrap.database import attach, attached_or_started
 from tenantry.bootstrap.deployment import control_of, settings
+from tenantry.bootstrap.invocation_logs import LogSources, logs_at
 from tenantry.config import Settings
 from tenantry.domain.errors import Unavailable
 from tenantry.domain.ids import ApiKeyId
@@ -34,6 +35,7 @@ from tenantry.ports.alerts import AlertBook
 from tenantry.ports.control import ControlPlane
 from tenantry.ports.delivery import NoticeDesk
 from tenantry.ports.endpoints import Endpoints
+from tenantry.ports.invocation_log import CountingLog
 from tenantry.ports.ledger import LedgerKeeper, TenantLedger
 
 T = TypeVar("T")
@@ -113,19 +115,37 @@ def delivery_counts(config: Settings) -> Mapping[str, int] | None:
         return None
 
 
-def run_with_sides(logs: Path | None, work: Callable[[Sides], Awaitable[T]]) -> T:
-    """Runs one reconciliation; `logs` is any folder of a log, None: the accounts' own folders."""
+def run_with_sides(
+    places: Sequence[str],
+    period: tuple[datetime, datetime],
+    work: Callable[[Sides, TrueUp], Awaitable[T]],
+) -> T:
+    """Runs one reconciliation of a period, which may post what the same logs say first.
+
+    `places` are folders, files or `s3://bucket/prefix`; none: where the worker reads.
+    """
 
     async def one(config: Settings, databases: Databases) -> T:
         key = control_plane.load(config.home / "control", DurableFiles())
         directory = PostgresDirectory(
             databases.app, pepper=key.pepper, open_sealed=key.open, clock=SystemClock()
         )
-        own = FolderLog(config.home / "accounts", each=OF_EACH_ACCOUNT)
-        log = own if logs is None else FolderLog(logs, each=ANYWHERE)
         keeper = PostgresLedgerKeeper(databases.control, databases.operator)
+        read: list[CountingLog] = []
+        posted: list[
+            CountingLog
+        ] = []  # each counts what it passes over, so each is read by one alone
+        for logs in (read, posted):
+            if places:
+                logs += logs_at(places, period)
+            else:
+                sources = LogSources(config, keeper)
+                await sources.refresh()
+                logs += sources.values()
+        named = {f"log {number}": log for number, log in enumerate(posted, 1)}
         with DiskSorter() as sorter:
-            return await work(Sides(keeper, directory, (log,), sorter))
+            sides = Sides(keeper, directory, read, sorter)
+            return await work(sides, TrueUp(keeper, directory, named))
 
     return _run(one)
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import secrets
 
+from tenantry.adapters.bedrock.credentials import Credentials
 from tenantry.adapters.clock import SystemClock
 from tenantry.adapters.keys import control_plane
 from tenantry.adapters.objects.durable_file import DurableFiles
@@ -48,3 +50,10 @@ def operator_token(config: Settings) -> str:
 def control_of(config: Settings, databases: Databases) -> PostgresControl:
     key = control_plane.load(config.home / "control", DurableFiles())
     return PostgresControl(databases.control, pepper=key.pepper, seal=key.seal, clock=SystemClock())
+
+
+def credentials_of(config: Settings) -> dict[str, Credentials]:
+    """`<home>/control/credentials.json`: account → access key, mode 600."""
+    path = config.home / "control" / "credentials.json"
+    table = json.loads(path.read_bytes()) if path.exists() else {}
+    return {account: Credentials(**entry) for account, entry in table.items()}

@@ -6,14 +6,13 @@ import asyncio
 import contextlib
 import functools
 import hashlib
-import json
 import secrets
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 from tenantry.adapters.bedrock.client import BedrockModel
 from tenantry.adapters.bedrock.connections import Connections
-from tenantry.adapters.bedrock.credentials import Credentials, StaticCredentials
+from tenantry.adapters.bedrock.credentials import StaticCredentials
 from tenantry.adapters.clock import SystemClock
 from tenantry.adapters.extraction.extractor import FileExtractor
 from tenantry.adapters.extraction.splitter import SemanticSplitter
@@ -58,7 +57,7 @@ from tenantry.application.streaming import StreamLimits
 from tenantry.application.tending import tend
 from tenantry.application.upstream import UpstreamRules
 from tenantry.bootstrap.database import attach
-from tenantry.bootstrap.deployment import control_of, operator_token
+from tenantry.bootstrap.deployment import control_of, credentials_of, operator_token
 from tenantry.config import Settings
 from tenantry.domain.ids import TenantId
 from tenantry.ports.alerts import AlertBook, UsageHours
@@ -228,11 +227,4 @@ def _model(config: Settings, clock: SystemClock) -> BedrockModel:
         ca_pem=bundle.read_bytes() if bundle else None,
         max_connections=config.upstream_connections_max,
     )
-    return BedrockModel(_credentials(config), clock, connections)
-
-
-def _credentials(config: Settings) -> StaticCredentials:
-    """`<home>/control/credentials.json`: account → access key, mode 600."""
-    path = config.home / "control" / "credentials.json"
-    table = json.loads(path.read_bytes()) if path.exists() else {}
-    return StaticCredentials({account: Credentials(**entry) for account, entry in table.items()})
+    return BedrockModel(StaticCredentials(credentials_of(config)), clock, connections)

@@ -2,19 +2,31 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
 PlacementKind = Literal["pool", "silo"]
+_S3 = re.compile(r"s3://(?P<bucket>[a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(?:/(?P<prefix>.*))?")
+
+
+def s3_location(url: str) -> tuple[str, str]:
+    """Bucket and prefix of `s3://bucket/prefix`. Raises `ValueError`."""
+    found = _S3.fullmatch(url)
+    if found is None or not url.isprintable():
+        raise ValueError(f"{url[:200]!r} is no S3 location: s3://bucket/prefix")
+    return found["bucket"], (found["prefix"] or "").strip("/")
 
 
 @dataclass(frozen=True, slots=True)
 class Placement:
     """Data, not code: account, regions, how the account's credentials are found, extra profiles.
 
-    `endpoint_url` is None for Amazon Bedrock itself. `inference_profiles` maps an application
-    inference profile's ARN to the catalogue's model id.
+    `endpoint_url` is None for Amazon Bedrock itself. `inference_profiles` maps the ARN of an
+    application inference profile or provisioned model to the catalogue's model id.
+    `invocation_log` is where the account's log is delivered, `s3://bucket/prefix`; None: where the
+    settings say, or in the account's own folder.
     """
 
     id: str
@@ -25,3 +37,4 @@ class Placement:
     endpoint_url: str | None = None
     inference_profiles: Mapping[str, str] = field(default_factory=dict)
     kms_key: Literal["shared", "own"] = "shared"
+    invocation_log: str | None = None

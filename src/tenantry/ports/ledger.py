@@ -73,6 +73,15 @@ class Violation:
     detail: str
 
 
+@dataclass(frozen=True, slots=True)
+class LogLocation:
+    """Where an account's invocation log is delivered: `s3://bucket/prefix` in a region."""
+
+    account: str
+    region: str
+    url: str
+
+
 class TenantLedger(Protocol):
     """What one tenant sees of itself. Built for one principal; there is no other way in."""
 

@@ -1,4 +1,4 @@
-"""`tenantry prices …` as a person meets it: shown first, stored with --yes, compared, shown again."""
+"""`tenantry prices …` as a person meets it: shown first, stored with --yes, then compared."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ from tenantry.entrypoints.cli.reconcile import month_of, reconcile
         ["--invariants", "--from", "2026-11-01"],
         ["--invariants", "--logs", "."],
         ["--from", "2026-11-02", "--to", "2026-11-02"],
-        ["--logs", "no-such-folder"],
+        ["--invariants", "--true-up"],
         ["--log-delay-s", "-1"],
     ],
 )

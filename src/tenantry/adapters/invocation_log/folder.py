@@ -4,16 +4,14 @@
 from __future__ import annotations
 
 import asyncio
-import gzip
-import json
-import zlib
 from collections.abc import Container, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from tenantry.adapters.invocation_log.lines import records_of
+
 FILES_MAX = 10_000  # a scan; what is left is found by the next one
-FILE_BYTES_MAX = 256 * 1024 * 1024  # unpacked; Bedrock writes files of a few MB
 OF_EACH_ACCOUNT = "*/log/"
 ANYWHERE = "**/"  # a log, or many, however deep under the folder
 _PATTERN = "AWSLogs/*/BedrockModelInvocationLogs/*/*/*/*/*/*.json.gz"
@@ -47,23 +45,6 @@ class FolderLog:
         return [name for _, name in sorted(found)[:FILES_MAX]]
 
     def _read(self, path: Path) -> list[Mapping[str, Any]]:
-        records: list[Mapping[str, Any]] = []
-        left = FILE_BYTES_MAX
-        try:
-            with gzip.open(path, "rt", encoding="utf-8", errors="strict") as lines:
-                while left > 0 and (line := lines.readline(left)):
-                    left -= len(line)
-                    self._keep(records, line)
-        except (gzip.BadGzipFile, EOFError, zlib.error, UnicodeDecodeError):
-            self.skipped_lines += 1
+        records, skipped = records_of(path)
+        self.skipped_lines += skipped
         return records
-
-    def _keep(self, records: list[Mapping[str, Any]], line: str) -> None:
-        try:
-            record = json.loads(line)
-        except ValueError:
-            record = None
-        if isinstance(record, dict):
-            records.append(record)
-        else:
-            self.skipped_lines += 1

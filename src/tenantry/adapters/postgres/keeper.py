@@ -19,7 +19,13 @@ from tenantry.domain import money
 from tenantry.domain.ids import TenantId
 from tenantry.domain.reconciliation import Booked
 from tenantry.ports.admission import AttemptOutcome, Settlement
-from tenantry.ports.ledger import AttemptKey, OpenAttempt, ProviderUsage, Violation
+from tenantry.ports.ledger import (
+    AttemptKey,
+    LogLocation,
+    OpenAttempt,
+    ProviderUsage,
+    Violation,
+)
 from tenantry.ports.outbox import PLATFORM, Notice
 
 WRITTEN_OFF = "platform.written_off"
@@ -114,6 +120,11 @@ class PostgresLedgerKeeper:
     async def inference_profiles(self) -> Mapping[str, str]:
         rows = await self._fetch(self._operator, "inference_profiles")
         return {row["arn"]: row["model"] for row in rows}
+
+    async def log_locations(self) -> list[LogLocation]:
+        """Of the placements that name one, by account."""
+        rows = await self._fetch(self._operator, "log_locations")
+        return [LogLocation(row["account"], row["region"], row["url"]) for row in rows]
 
     async def violations(self) -> list[Violation]:
         rows = await self._fetch(self._operator, "violations", self._unknown_hold_h, SWEEP_GRACE_S)

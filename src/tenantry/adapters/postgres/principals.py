@@ -59,6 +59,7 @@ def from_placement(placement: Placement) -> dict[str, Any]:
         "endpoint_url": placement.endpoint_url,
         "inference_profiles": dict(placement.inference_profiles),
         "kms_key": placement.kms_key,
+        "invocation_log": placement.invocation_log,
     }
 
 

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import click
 
 from tenantry.application.reconcile import LOG_DELAY, Report, Sides
 from tenantry.application.reconcile import reconcile as reconcile_logs
+from tenantry.application.true_up import TrueUp
 from tenantry.bootstrap import run_with_keeper, run_with_sides
 from tenantry.domain import money
 from tenantry.domain.reconciliation import Break, BreakKind
 from tenantry.entrypoints.cli.output import as_json, print_json, print_table
 from tenantry.ports.ledger import LedgerKeeper, Violation
 
+EPOCH = datetime.fromtimestamp(0, UTC)
 SHOWN_MAX = 20  # breaks of each kind in the table; JSON has more
 _INSTANT = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%SZ"])
 _ADVICE: Mapping[BreakKind, str] = {
@@ -34,9 +35,11 @@ _ADVICE: Mapping[BreakKind, str] = {
 @click.option("--invariants", is_flag=True, help="Check the ledger's invariants instead.")
 @click.option(
     "--logs",
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="Folder with invocation logs at any depth; default: the accounts' own.",
+    multiple=True,
+    help="Invocation logs: a folder (at any depth), a file, or s3://bucket/prefix; repeatable;"
+    " default: where the worker reads them.",
 )
+@click.option("--true-up", is_flag=True, help="First post what the logs say of unknown attempts.")
 @click.option("--from", "start", type=_INSTANT, help="UTC; default: the month's first day.")
 @click.option("--to", "end", type=_INSTANT, help="UTC, exclusive; default: now.")
 @click.option(
@@ -48,7 +51,8 @@ _ADVICE: Mapping[BreakKind, str] = {
 @as_json
 def reconcile(
     invariants: bool,
-    logs: Path | None,
+    logs: tuple[str, ...],
+    true_up: bool,
     start: datetime | None,
     end: datetime | None,
     log_delay_s: int,
@@ -58,8 +62,8 @@ def reconcile(
 
     Example: `tenantry reconcile --logs ./logs --from 2026-11-01 --to 2026-12-01`
     """
-    if invariants and (logs or start or end):
-        raise click.UsageError("--invariants takes neither --logs nor a period")
+    if invariants and (logs or start or end or true_up):
+        raise click.UsageError("--invariants takes neither --logs nor --true-up nor a period")
     if invariants:
         _check_invariants(json_output)
         return
@@ -69,13 +73,17 @@ def reconcile(
     if since >= until:
         raise click.UsageError("--from must be before --to")
 
-    async def work(sides: Sides) -> Report:
-        return await reconcile_logs(sides, since, until, now, timedelta(seconds=log_delay_s))
+    async def work(sides: Sides, posting: TrueUp) -> tuple[int | None, Report]:
+        read = await posting.read_all(now, now - EPOCH) if true_up else None
+        report = await reconcile_logs(sides, since, until, now, timedelta(seconds=log_delay_s))
+        return None if read is None else read.trued_up, report
 
-    report = run_with_sides(logs, work)
+    trued_up, report = run_with_sides(logs, (since, until), work)
     if json_output:
-        print_json(_to_json(report))
+        print_json({**_to_json(report), **({} if trued_up is None else {"trued_up": trued_up})})
     else:
+        if trued_up is not None:
+            click.echo(f"{trued_up:,} unknown attempts were settled from the logs")
         _print(report)
     if report.break_count:
         raise click.ClickException(f"{report.break_count:,} breaks between ledger and log")

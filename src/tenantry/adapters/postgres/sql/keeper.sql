@@ -105,6 +105,15 @@ ORDER BY x.tenant_id, x.request_id, x.call, x.attempt;
 SELECT p.key AS arn, p.value AS model
 FROM tenantry.placement, jsonb_each_text(definition -> 'inference_profiles') p;
 
+-- name: log_locations
+-- Where each account's invocation log is delivered, and the region of its bucket.
+SELECT DISTINCT ON (definition ->> 'account')
+       definition ->> 'account' AS account, definition ->> 'region' AS region,
+       definition ->> 'invocation_log' AS url
+FROM tenantry.placement
+WHERE definition ->> 'invocation_log' IS NOT NULL
+ORDER BY definition ->> 'account', placement_id;
+
 -- name: violations
 -- metering.md, contract 12, in one snapshot. $1: how long an unknown attempt may be held, in
 -- hours. $2: how much later than its deadline the sweep may find an attempt, in seconds.

@@ -13,7 +13,7 @@ import msgspec
 from tenantry.application.price_import import refuse_past
 from tenantry.domain.catalogue import Model
 from tenantry.domain.errors import BadRequest
-from tenantry.domain.placement import Placement
+from tenantry.domain.placement import Placement, s3_location
 from tenantry.domain.price import edition_from_csv
 from tenantry.entrypoints.http.admin import schema, views
 from tenantry.entrypoints.http.call import Call
@@ -156,6 +156,8 @@ async def apply_placement(call: Call) -> Response:
     asked = to(schema.PlacementRequest, call.json())
     if len(asked.account) != 12 or not asked.account.isdigit():
         raise BadRequest("`account` must be 12 digits.")
+    if (log := asked.invocation_log) is not None:
+        _converted(lambda: s3_location(log))
     placement = Placement(
         asked.id,
         asked.kind,
@@ -165,6 +167,7 @@ async def apply_placement(call: Call) -> Response:
         asked.endpoint_url,
         asked.inference_profiles,
         asked.kms_key,
+        asked.invocation_log,
     )
     await call.services.control.apply_placement(placement)
     return json_response(msgspec.to_builtins(asked), 201)

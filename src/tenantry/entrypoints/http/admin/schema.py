@@ -62,6 +62,7 @@ class PlacementRequest(Struct, forbid_unknown_fields=True):
     endpoint_url: str | None = None
     inference_profiles: dict[str, str] = {}
     kms_key: Literal["shared", "own"] = "shared"
+    invocation_log: str | None = None
 
 
 class PricesRequest(Struct, forbid_unknown_fields=True):

@@ -1,0 +1,107 @@
+"""The log where Bedrock delivers it, in a bucket, or in files that were brought from there.
+
+Keys: `[<prefix>/]AWSLogs/<account>/BedrockModelInvocationLogs/<region>/YYYY/MM/DD/HH/….json.gz`.
+Where they begin right under the source, only the days that can matter are listed; else everything
+is. Bodies that were too long for a line lie beside the files (`…/data/…`) and are not read: the
+counts are in the record.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Container, Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from tenantry.adapters.invocation_log.lines import records_of
+from tenantry.ports.record_files import FileEntry, RecordFiles
+
+FILES_MAX = 10_000  # a scan; what is left is found by the next one
+DELIVERY_MAX = timedelta(days=1)  # from a call to the file that holds its record, at most
+_LOGS = "AWSLogs"
+_OF_BEDROCK = "BedrockModelInvocationLogs"
+_NAME = re.compile(
+    rf"(?:^|.*/){_LOGS}/[0-9]{{12}}/{_OF_BEDROCK}/[a-z0-9-]+/[0-9]{{4}}(?:/[0-9]{{2}}){{3}}"
+    r"/[^/]+\.json(?:\.gz)?$",
+    re.ASCII,
+)
+_FILE = re.compile(r"[^/]+\.jsonl?(?:\.gz)?$", re.ASCII)
+
+
+class StoredLog:
+    """`accounts`: those that are said to be logged here; of others the bucket itself is asked.
+
+    `period`: of which days the records matter; none: those delivered since an instant.
+    """
+
+    def __init__(
+        self,
+        files: RecordFiles,
+        *,
+        accounts: frozenset[str] = frozenset(),
+        period: tuple[datetime, datetime] | None = None,
+    ) -> None:
+        self._files = files
+        self._accounts = accounts
+        self._period = period
+        self._found: dict[str, bool] = {}
+        self.skipped_lines = 0
+
+    async def covers(self, account: str) -> bool:
+        if account in self._accounts:
+            return True
+        if not self._found.get(account):  # once there is a log, it stays one
+            folder = f"{_LOGS}/{account}/{_OF_BEDROCK}"
+            first = await asyncio.to_thread(lambda: next(self._files.entries(folder), None))
+            self._found[account] = first is not None
+        return self._found[account]
+
+    async def files(self, since: datetime, done: Container[str]) -> Sequence[str]:
+        return await asyncio.to_thread(self._list, since, done)
+
+    async def records(self, name: str) -> Sequence[Mapping[str, Any]]:
+        return await asyncio.to_thread(self._read, name)
+
+    def _list(self, since: datetime, done: Container[str]) -> list[str]:
+        found = [
+            (entry.delivered_at, entry.name)
+            for entry in self._entries(since)
+            if entry.name not in done and entry.delivered_at >= since
+        ]
+        return [name for _, name in sorted(found)[:FILES_MAX]]
+
+    def _entries(self, since: datetime) -> Iterator[FileEntry]:
+        accounts = self._files.folders(_LOGS)
+        if not accounts:
+            yield from (entry for entry in self._files.entries() if self._is_log(entry.name))
+            return
+        first, last = self._days(since)
+        for account in accounts:
+            logs = f"{_LOGS}/{account}/{_OF_BEDROCK}"
+            for region in self._files.folders(logs):
+                folder = f"{logs}/{region}"
+                for entry in self._files.entries(folder, after=f"{folder}/{first}"):
+                    if entry.name > f"{folder}/{last}":
+                        break
+                    if self._is_log(entry.name):
+                        yield entry
+
+    def _is_log(self, name: str) -> bool:
+        """A file of the log's own layout; of a single file any name of JSON lines."""
+        return _NAME.match(name) is not None or ("/" not in name and _FILE.match(name) is not None)
+
+    def _days(self, since: datetime) -> tuple[str, str]:
+        """The first and the last day of the keys that can matter; `:` sorts after every digit."""
+        start, last = since, "9999"
+        if self._period is not None:
+            start = max(since, self._period[0])
+            last = f"{self._period[1] + DELIVERY_MAX:%Y/%m/%d}"
+        begin = start - DELIVERY_MAX if start > datetime.fromtimestamp(0, UTC) else start
+        return f"{begin:%Y/%m/%d}", f"{last}:"
+
+    def _read(self, name: str) -> list[Mapping[str, Any]]:
+        with self._files.local(name) as path:
+            records, skipped = records_of(path)
+        self.skipped_lines += skipped
+        return records
