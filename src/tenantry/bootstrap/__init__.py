@@ -6,8 +6,10 @@ Does not own: any logic.
 
 from tenantry.bootstrap.background import background
 from tenantry.bootstrap.commands import (
+    BillAsked,
     delivery_counts,
     run_with_alerts,
+    run_with_bill,
     run_with_control,
     run_with_desk,
     run_with_endpoints,
@@ -21,6 +23,7 @@ from tenantry.bootstrap.deployment import operator_token, settings
 from tenantry.bootstrap.gateway import Gateway, gateway
 
 __all__ = [
+    "BillAsked",
     "Gateway",
     "attach",
     "attached_or_started",
@@ -30,6 +33,7 @@ __all__ = [
     "gateway",
     "operator_token",
     "run_with_alerts",
+    "run_with_bill",
     "run_with_control",
     "run_with_desk",
     "run_with_endpoints",

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import TypeVar
 
+from tenantry.adapters import shipped
 from tenantry.adapters.clock import SystemClock
+from tenantry.adapters.cloud_bill.export import CurExport
 from tenantry.adapters.keys import control_plane
 from tenantry.adapters.objects.durable_file import DurableFiles
 from tenantry.adapters.postgres.alerts import PostgresAlerts
 from tenantry.adapters.postgres.connections import Databases, DsnFor
+from tenantry.adapters.postgres.cost_book import PostgresCostBook
 from tenantry.adapters.postgres.deliveries import PostgresDeliveries
 from tenantry.adapters.postgres.directory import PostgresDirectory
 from tenantry.adapters.postgres.endpoints import PostgresEndpoints
@@ -23,11 +28,14 @@ from tenantry.adapters.postgres.usage_hours import PostgresUsageHours
 from tenantry.adapters.sorting import DiskSorter
 from tenantry.application.pacing import Outlook, outlooks
 from tenantry.application.reconcile import Sides
+from tenantry.application.reconcile_bill import TENANT_TAG, BillSides
 from tenantry.application.true_up import TrueUp
 from tenantry.bootstrap.database import attach, attached_or_started
 from tenantry.bootstrap.deployment import control_of, settings
-from tenantry.bootstrap.invocation_logs import LogSources, logs_at
+from tenantry.bootstrap.invocation_logs import LogSources, logs_at, record_files
 from tenantry.config import Settings
+from tenantry.domain.billing_name import BillingNames, billing_names_from_csv
+from tenantry.domain.catalogue import Catalogue
 from tenantry.domain.errors import Unavailable
 from tenantry.domain.ids import ApiKeyId
 from tenantry.domain.tenant import DEFAULT_SCOPES, Principal, Tenant
@@ -146,6 +154,34 @@ def run_with_sides(
         with DiskSorter() as sorter:
             sides = Sides(keeper, directory, read, sorter)
             return await work(sides, TrueUp(keeper, directory, named))
+
+    return _run(one)
+
+
+@dataclass(frozen=True, slots=True)
+class BillAsked:
+    """Where bills lie, and how their names are read."""
+
+    places: Sequence[str]
+    ignore: Sequence[str] = ()
+    names: Path | None = None
+    tenant_tag: str = TENANT_TAG
+
+
+def run_with_bill(asked: BillAsked, work: Callable[[BillSides], Awaitable[T]]) -> T:
+    """Runs one reconciliation with the provider's bill."""
+
+    async def one(config: Settings, databases: Databases) -> T:
+        catalogue = Catalogue(await control_of(config, databases).list_models())
+        names = shipped.billing_names()
+        if asked.names is not None:
+            names |= billing_names_from_csv(asked.names.read_text("utf-8").splitlines())
+        exports = [CurExport(record_files(place)) for place in asked.places]
+        book = PostgresCostBook(databases.operator)
+        with DiskSorter() as sorter:
+            named = BillingNames(names, catalogue)
+            sides = BillSides(book, exports, named, sorter, asked.ignore, asked.tenant_tag)
+            return await work(sides)
 
     return _run(one)
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 from tests.support.stack import Stack, running_stack
+from tests.support.traffic import Traffic, running_traffic
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -32,3 +33,10 @@ def doomed(mortal: Stack) -> Iterator[Stack]:
         mortal.restart()  # its guardian gives up, and with it `serve`, after five in a row
     yield mortal
     mortal.emulator.clear_rules()
+
+
+@pytest.fixture(scope="session")
+def traffic() -> Iterator[Traffic]:
+    """For the tests of one worker (`xdist_group("case_34")`), which leave it as it is."""
+    with running_traffic() as started:
+        yield started

@@ -10,76 +10,20 @@ import asyncio
 import contextlib
 import gzip
 import json
-import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import asyncpg
 import pytest
-from tests.support.stack import MODEL, Stack, Tenant, running_stack
-from tests.support.stack_clients import converse_body, converse_path
+from tests.support.traffic import CALLS, REQUESTS, Traffic, reconcile
 
-REQUESTS = 500  # of each of two tenants
 DROPPED, DOUBLED = REQUESTS * 2 * 5 // 1_000, REQUESTS * 2 * 2 // 1_000
-CLIENTS = 8
-pytestmark = pytest.mark.xdist_group("case_34")  # one stack and its traffic for both
+pytestmark = pytest.mark.xdist_group("case_34")  # one stack and its traffic for all
 OTHER_MODEL = "amazon.nova-unheard-of-v1:0"
 Record = dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Traffic:
-    stack: Stack
-    anna: Tenant
-    bert: Tenant
-
-    @property
-    def log(self) -> Path:
-        return self.stack.home / "accounts"
-
-
-@pytest.fixture(scope="module")
-def traffic() -> Iterator[Traffic]:
-    with running_stack() as stack:
-        anna, bert = stack.tenant(placement="pool"), stack.tenant(placement="silo")
-
-        def ask(number: int) -> int:
-            tenant = (anna, bert)[number % 2]
-            text = "Hello. " * (1 + number % 7)
-            body = converse_body(text, max_tokens=1 + number % 50)
-            return stack.http("POST", converse_path(MODEL), body, tenant=tenant)[0]
-
-        with ThreadPoolExecutor(CLIENTS) as clients:
-            assert set(clients.map(ask, range(2 * REQUESTS))) == {200}
-        stack.wait_settled(anna, bert)
-        yield Traffic(stack, anna, bert)
-
-
-def reconcile(traffic: Traffic, *options: str) -> tuple[int, dict[str, Any], str]:
-    """Exit status, report and what was said, of the command itself."""
-    command = [sys.executable, "-m", "tenantry.entrypoints.cli.main", "reconcile", "--json"]
-    environment = {k: v for k, v in os.environ.items() if not k.startswith("TENANTRY_")}
-    if "--from" not in options:  # the default, the month so far, ends within a test once a month
-        yesterday = datetime.now(UTC) - timedelta(days=1)
-        options = (*options, "--from", f"{yesterday:%Y-%m-%d}")
-    done = subprocess.run(
-        [*command, *options],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-        env={**environment, "TENANTRY_HOME": str(traffic.stack.home)},
-    )
-    assert done.stdout, done.stderr
-    return done.returncode, json.loads(done.stdout), done.stderr
 
 
 def log_files(root: Path) -> dict[Path, list[Record]]:
@@ -111,8 +55,8 @@ def test_case_34_the_clean_copy_has_no_break(traffic: Traffic, tmp_path: Path) -
     for options in ((), ("--logs", str(copied(traffic, tmp_path)))):
         status, report, said = reconcile(traffic, "--log-delay-s", "0", *options)
         assert (status, report["breaks"], said) == (0, [], "")
-        assert (report["matched"], report["break_count"]) == (2 * REQUESTS, 0)
-        assert report["log"]["records"] == 2 * REQUESTS
+        assert (report["matched"], report["break_count"]) == (CALLS, 0)
+        assert report["log"]["records"] == CALLS
         assert report["log"]["unreadable"] == 0
 
 

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import click
 
 from tenantry.application.reconcile import LOG_DELAY, Report, Sides
 from tenantry.application.reconcile import reconcile as reconcile_logs
+from tenantry.application.reconcile_bill import TENANT_TAG, reconcile_bill, whole_days
 from tenantry.application.true_up import TrueUp
-from tenantry.bootstrap import run_with_keeper, run_with_sides
+from tenantry.bootstrap import BillAsked, run_with_bill, run_with_keeper, run_with_sides
 from tenantry.domain import money
 from tenantry.domain.reconciliation import Break, BreakKind
 from tenantry.entrypoints.cli.output import as_json, print_json, print_table
+from tenantry.entrypoints.cli.reconcile_bill import bill_to_json, print_bill
 from tenantry.ports.ledger import LedgerKeeper, Violation
 
 EPOCH = datetime.fromtimestamp(0, UTC)
@@ -40,6 +43,26 @@ _ADVICE: Mapping[BreakKind, str] = {
     " default: where the worker reads them.",
 )
 @click.option("--true-up", is_flag=True, help="First post what the logs say of unknown attempts.")
+@click.option(
+    "--bill",
+    "bills",
+    multiple=True,
+    help="A Cost and Usage Report (CUR 2.0; CSV or Parquet): a folder, a file, or"
+    " s3://bucket/prefix; repeatable. Alone it is held against the ledger without the logs.",
+)
+@click.option(
+    "--ignore", multiple=True, help="Of a bill: a usage type (or pattern) that nobody need know."
+)
+@click.option(
+    "--names",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="CSV `name,model`: more of AWS's names for models.",
+)
+@click.option(
+    "--tenant-tag",
+    default=TENANT_TAG,
+    help=f"Of a bill: the tag that names the tenant; default: {TENANT_TAG}.",
+)
 @click.option("--from", "start", type=_INSTANT, help="UTC; default: the month's first day.")
 @click.option("--to", "end", type=_INSTANT, help="UTC, exclusive; default: now.")
 @click.option(
@@ -53,40 +76,74 @@ def reconcile(
     invariants: bool,
     logs: tuple[str, ...],
     true_up: bool,
+    bills: tuple[str, ...],
+    ignore: tuple[str, ...],
+    names: Path | None,
+    tenant_tag: str,
     start: datetime | None,
     end: datetime | None,
     log_delay_s: int,
     json_output: bool,
 ) -> None:
-    """Hold the ledger against the invocation log, request by request; exit 1 on a break.
+    """Hold the ledger against the invocation log, request by request, or the provider's bill.
+
+    Exit status 1 on a break.
 
     Example: `tenantry reconcile --logs ./logs --from 2026-11-01 --to 2026-12-01`
     """
-    if invariants and (logs or start or end or true_up):
-        raise click.UsageError("--invariants takes neither --logs nor --true-up nor a period")
+    if invariants and (logs or start or end or true_up or bills):
+        raise click.UsageError("--invariants takes no --logs, --true-up, --bill and no period")
     if invariants:
         _check_invariants(json_output)
         return
     now = datetime.now(UTC)
-    until = end.replace(tzinfo=UTC) if end else now
+    until = end.replace(tzinfo=UTC) if end else _midnight(now) if bills else now
     since = start.replace(tzinfo=UTC) if start else month_of(until)
     if since >= until:
         raise click.UsageError("--from must be before --to")
+    days = whole_days(since, until)
+    if bills and days is None:
+        raise click.UsageError("with --bill the period is of whole days (UTC)")
+    told: dict[str, Any] = {}
+    breaks = 0
+    if logs or true_up or not bills:
+        delay = timedelta(seconds=log_delay_s)
+        trued_up, report = _of_logs(logs, true_up, (since, until), now, delay)
+        told |= {**_to_json(report), **({} if trued_up is None else {"trued_up": trued_up})}
+        breaks += report.break_count
+        if not json_output:
+            if trued_up is not None:
+                click.echo(f"{trued_up:,} unknown attempts were settled from the logs")
+            _print(report)
+    if bills and days is not None:
+        asked = BillAsked(bills, ignore, names, tenant_tag)
+        bill = run_with_bill(asked, lambda sides: reconcile_bill(sides, *days))
+        told["bill"] = bill_to_json(bill)
+        breaks += bill.break_count
+        if not json_output:
+            print_bill(bill)
+    if json_output:
+        print_json(told)
+    if breaks:
+        sides = "ledger and bill" if bills else "ledger and log"
+        raise click.ClickException(f"{breaks:,} breaks between {sides}")
+
+
+def _of_logs(
+    logs: tuple[str, ...],
+    true_up: bool,
+    period: tuple[datetime, datetime],
+    now: datetime,
+    log_delay: timedelta,
+) -> tuple[int | None, Report]:
+    """How many attempts were trued up, where that was asked for, and what does not agree."""
 
     async def work(sides: Sides, posting: TrueUp) -> tuple[int | None, Report]:
         read = await posting.read_all(now, now - EPOCH) if true_up else None
-        report = await reconcile_logs(sides, since, until, now, timedelta(seconds=log_delay_s))
+        report = await reconcile_logs(sides, *period, now, log_delay)
         return None if read is None else read.trued_up, report
 
-    trued_up, report = run_with_sides(logs, (since, until), work)
-    if json_output:
-        print_json({**_to_json(report), **({} if trued_up is None else {"trued_up": trued_up})})
-    else:
-        if trued_up is not None:
-            click.echo(f"{trued_up:,} unknown attempts were settled from the logs")
-        _print(report)
-    if report.break_count:
-        raise click.ClickException(f"{report.break_count:,} breaks between ledger and log")
+    return run_with_sides(logs, period, work)
 
 
 def _check_invariants(json_output: bool) -> None:
@@ -102,6 +159,10 @@ def _check_invariants(json_output: bool) -> None:
         raise click.ClickException(f"{len(found)} invariants are violated")
     if not json_output:
         click.echo("all invariants hold")
+
+
+def _midnight(now: datetime) -> datetime:
+    return now.replace(hour=0, minute=0, second=0, microsecond=0)
 
 
 def month_of(until: datetime) -> datetime:

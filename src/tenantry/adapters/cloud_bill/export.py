@@ -1,0 +1,106 @@
+"""CUR 2.0 exports in CSV (gzipped or not) and Parquet.
+
+Keys: `…/data/BILLING_PERIOD=YYYY-MM/<name>-00001.csv.gz`, or with a folder for each delivery below
+the period where the export keeps old ones. Rows of a month are delivered again and again: each
+delivery replaces the one before, so that only the newest is read. Files without a period in their
+path are all read.
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import re
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import date
+from pathlib import Path
+from typing import IO, Any, Final
+
+from tenantry.domain.bill import OPTIONAL, REQUIRED, BillError
+from tenantry.ports.record_files import RecordFiles
+
+FILES_MAX: Final = 100_000
+BATCH_ROWS: Final = 8_192  # of Parquet in memory
+CELL_CHARS_MAX: Final = 1_000_000  # a map of tags, at most
+_COLUMNS: Final = (*REQUIRED, *OPTIONAL)
+_DATA = re.compile(r"\.(?:csv|csv\.gz|parquet|snappy\.parquet)$", re.IGNORECASE)
+_PERIOD = re.compile(r"(?:^|/)BILLING_PERIOD=(?P<month>[0-9]{4}-[0-9]{2})/(?P<rest>.*)$", re.ASCII)
+
+
+class CurExport:
+    def __init__(self, source: RecordFiles) -> None:
+        self._source = source
+        self.files = 0
+
+    def rows(self, start: date, end: date) -> Iterator[Mapping[str, Any]]:
+        for name in self._names(start, end):
+            self.files += 1
+            with self._source.local(name) as path:
+                try:
+                    yield from _parquet(path) if name.endswith("parquet") else _csv(path)
+                except (BillError, csv.Error, UnicodeDecodeError, EOFError, zlib.error) as problem:
+                    raise BillError(f"{name}: {problem}") from None
+
+    def _names(self, start: date, end: date) -> list[str]:
+        """Of each month the newest delivery's, of what has no month all, in order."""
+        plain, by_month = list[str](), dict[str, dict[str, list[str]]]()
+        for number, entry in enumerate(self._source.entries()):
+            if number >= FILES_MAX:
+                raise BillError(f"{self._source.where} has more than {FILES_MAX:,} files")
+            if _DATA.search(entry.name) is None:
+                continue
+            found = _PERIOD.search(entry.name)
+            if found is None:
+                plain.append(entry.name)
+            elif start.strftime("%Y-%m") <= found["month"] <= end.strftime("%Y-%m"):
+                delivery = entry.name.rpartition("/")[0]
+                by_month.setdefault(found["month"], {}).setdefault(delivery, []).append(entry.name)
+        newest = [name for found in by_month.values() for name in found[max(found)]]
+        if not plain and not newest:
+            raise BillError(f"{self._source.where} has no file of a bill for these days")
+        return plain + newest
+
+
+def _csv(path: Path) -> Iterator[Mapping[str, Any]]:
+    csv.field_size_limit(CELL_CHARS_MAX)
+    with _opened(path) as lines:
+        reader = csv.reader(lines)
+        header = next(reader, [])
+        _check(header)
+        places = [(name, header.index(name)) for name in _COLUMNS if name in header]
+        for row in reader:
+            if len(row) != len(header):
+                raise BillError(f"line {reader.line_num}: {len(header)} cells are expected")
+            yield {name: row[place] for name, place in places}
+
+
+def _opened(path: Path) -> IO[str]:
+    with path.open("rb") as file:
+        packed = file.read(2) == b"\x1f\x8b"
+    if packed:
+        return gzip.open(path, "rt", encoding="utf-8-sig", newline="")
+    return path.open(encoding="utf-8-sig", newline="")
+
+
+def _parquet(path: Path) -> Iterator[Mapping[str, Any]]:
+    """Needs the extra `archive`."""
+    try:
+        import pyarrow as arrow  # type: ignore[import-untyped]
+        import pyarrow.parquet as parquet  # type: ignore[import-untyped]
+    except ImportError:
+        raise BillError("Parquet needs pyarrow: install tenantry[archive]") from None
+    try:
+        with parquet.ParquetFile(path) as file:
+            present = file.schema_arrow.names
+            _check(present)
+            columns = [name for name in _COLUMNS if name in present]
+            for batch in file.iter_batches(batch_size=BATCH_ROWS, columns=columns):
+                yield from batch.to_pylist()
+    except arrow.ArrowException as problem:
+        raise BillError(str(problem)) from None
+
+
+def _check(present: Sequence[str]) -> None:
+    if missing := [name for name in REQUIRED if name not in present]:
+        raise BillError(f"no column {', '.join(missing)}; is it an export of CUR 2.0?")

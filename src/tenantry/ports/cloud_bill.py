@@ -1,0 +1,55 @@
+"""The provider's bill as exported, and the ledger's costs in the bill's own grain."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from typing import Any, Protocol
+
+LATE_S = 900  # of the end of a day: what runs then may be billed in the next
+
+
+@dataclass(frozen=True, slots=True)
+class DayCost:
+    """What one tenant's attempts of one day used of one class, by the day (UTC) they were sent."""
+
+    day: date
+    account: str
+    region: str
+    tenant_id: str
+    model: str
+    price_key: str
+    service_tier: str
+    token_class: str
+    quantity: int
+    cost: Decimal
+    late_quantity: int
+    late_cost: Decimal
+
+
+class CostBook(Protocol):
+    """The provider's side of the ledger, across tenants."""
+
+    def day_costs(self, start: date, end: date) -> AsyncIterator[Sequence[DayCost]]:
+        """Of attempts sent on the days [start, end), in one snapshot."""
+        ...
+
+    async def tenant_names(self) -> Mapping[str, str]:
+        """The id of each tenant by its id and by its name."""
+        ...
+
+
+class BillExport(Protocol):
+    """Files of one Cost and Usage Report. Blocking."""
+
+    def rows(self, start: date, end: date) -> Iterator[Mapping[str, Any]]:
+        """Rows of files that may hold the days [start, end), by column name; of each billing period
+        the newest delivery alone. Raises `BillError`, `OSError`."""
+        ...
+
+    @property
+    def files(self) -> int:
+        """How many were read so far."""
+        ...

@@ -1,0 +1,62 @@
+"""Of a report's files the newest delivery of each month is read, row by row, in either format."""
+
+from __future__ import annotations
+
+import gzip
+from datetime import date
+from pathlib import Path
+
+import pytest
+from tests.support.cur import as_csv, other_lines, write_parquet
+
+from tenantry.adapters.cloud_bill.export import CurExport
+from tenantry.adapters.record_files.local import LocalFiles
+from tenantry.domain.bill import BillError, bill_line
+
+DAYS = (date(2026, 11, 1), date(2026, 12, 1))
+LINES = other_lines("2026-11-03", "111111111111")
+
+
+def export(root: Path) -> CurExport:
+    return CurExport(LocalFiles(root))
+
+
+def test_both_formats_say_the_same(tmp_path: Path) -> None:
+    (tmp_path / "a.csv.gz").write_bytes(as_csv(LINES))
+    (tmp_path / "b.csv").write_bytes(gzip.decompress(as_csv(LINES)))
+    write_parquet(tmp_path / "c.snappy.parquet", LINES)
+    (tmp_path / "Manifest.json").write_text("{}")
+    found = export(tmp_path)
+    read = [bill_line(row) for row in found.rows(*DAYS)]
+    assert found.files == 3
+    assert read[: len(LINES)] == read[len(LINES) : -len(LINES)] == read[-len(LINES) :]
+
+
+def test_the_newest_delivery_of_the_months_that_matter(tmp_path: Path) -> None:
+    for month, delivery in (("2026-11", "20261105T"), ("2026-11", "20261106T"), ("2026-09", "x")):
+        folder = tmp_path / f"data/BILLING_PERIOD={month}" / delivery
+        folder.mkdir(parents=True)
+        for number in (1, 2):
+            (folder / f"cur-0000{number}.csv.gz").write_bytes(as_csv(LINES[:number]))
+    found = export(tmp_path)
+    assert len(list(found.rows(*DAYS))) == 3
+    assert found.files == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("x.txt", b"nothing", "has no file of a bill"),
+        ("x.csv", b"a,b\n1,2\n", "x.csv: no column line_item_line_item_type"),
+        ("x.csv", b"", "x.csv: no column"),
+        ("x.csv.gz", as_csv(LINES)[:100], "x.csv.gz: "),
+        ("x.csv", gzip.decompress(as_csv(LINES)) + b'"short"\n', "cells are expected"),
+        ("x.parquet", b"PAR1 not really", "x.parquet: "),
+    ],
+)
+def test_what_is_no_bill_says_where(
+    tmp_path: Path, name: str, content: bytes, message: str
+) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(BillError, match=message):
+        list(export(tmp_path).rows(*DAYS))
