@@ -6,7 +6,7 @@ Most calls are small, as they come; a few are large, so that a bill of them has 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -68,11 +68,13 @@ def running_traffic() -> Iterator[Traffic]:
         yield Traffic(stack, anna, bert)
 
 
-def reconcile(traffic: Traffic, *options: str) -> tuple[int, dict[str, Any], str]:
+def reconcile(
+    traffic: Traffic, *options: str, environment: Mapping[str, str] | None = None
+) -> tuple[int, dict[str, Any], str]:
     """Exit status, report and what was said, of the command itself."""
     if "--from" not in options:  # the default, the month so far, ends within a test once a month
         yesterday = datetime.now(UTC) - timedelta(days=1)
         options = (*options, "--from", f"{yesterday:%Y-%m-%d}")
-    done = tenantry(traffic.stack.home, "reconcile", "--json", *options)
+    done = tenantry(traffic.stack.home, "reconcile", "--json", *options, environment=environment)
     assert done.stdout, done.stderr
     return done.returncode, json.loads(done.stdout), done.stderr

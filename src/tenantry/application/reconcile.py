@@ -43,6 +43,7 @@ EDGE: Final = timedelta(hours=24)  # how much later than its admission a call ma
 FILES_MAX: Final = 1_000_000
 LISTED_MAX: Final = 10_000  # breaks of each kind; all are counted, and so is their money
 _UPSTREAM_ID_CHARS_MAX = 128
+_REGION_CHARS_MAX = 32
 _MODELS_CACHED = 4_096  # model ids as called
 _SEPARATOR = "\x1f"  # sorts before whatever an id may contain
 _COUNTS: Final[Mapping[str, tuple[str, ...]]] = {
@@ -230,8 +231,9 @@ class _Reader:
         else:
             figures = " ".join(f"{of}={count}" for of, count in reading.usage.items()) or "-"
         when = "" if at is None else at.isoformat()
-        fields = (key, when, upstream_id, model_id, called.model, called.price_key, figures, note)
-        return _SEPARATOR.join(fields)
+        region = _word(record.get("region"), _REGION_CHARS_MAX)
+        named_by = (upstream_id, model_id, called.model, called.price_key)
+        return _SEPARATOR.join((key, when, *named_by, figures, note, region))
 
 
 def _counts_of(record: Mapping[str, Any]) -> dict[str, object]:
@@ -246,7 +248,8 @@ def _counts_of(record: Mapping[str, Any]) -> dict[str, object]:
 
 
 def _from_line(line: str) -> Logged:
-    key, when, upstream_id, model_id, model, price_key, figures, note = line.split(_SEPARATOR)
+    cells = line.split(_SEPARATOR)
+    key, when, upstream_id, model_id, model, price_key, figures, note, region = cells
     counts = {}
     for figure in figures.split() if figures != "-" else ():
         name, _, count = figure.partition("=")
@@ -260,6 +263,7 @@ def _from_line(line: str) -> Logged:
         price_key=price_key or None,
         usage=Usage(**counts) if figures else None,
         note=note,
+        region=region,
     )
 
 

@@ -90,6 +90,12 @@ class Logged:
     price_key: str | None
     usage: Usage | None
     note: str = ""
+    region: str = ""
+
+    def key_in(self, edition: PriceEdition) -> str:
+        """What an edition prices it by, in its region."""
+        assert self.price_key is not None, "a model that is not known has no key"
+        return edition.key_in(self.price_key, self.region)
 
 
 @dataclass(frozen=True, slots=True)
@@ -326,7 +332,7 @@ def _booked_cost(booked: Booked, record: Logged | None, edition: PriceEdition) -
     """What the booked quantities cost, at the price of the model that answered by the log."""
     key = booked.price_key
     if record is not None and record.price_key is not None and record.model != booked.model:
-        key = record.price_key
+        key = record.key_in(edition)
     if min(booked.quantities.values(), default=0) < 0:
         return None
     return _priced(Usage(**booked.quantities), key, booked.service_tier, edition)
@@ -339,7 +345,7 @@ def _log_cost(record: Logged, booked: Booked | None, edition: PriceEdition) -> D
     if record.usage is None or record.price_key is None:
         return None
     if booked is None:
-        return _priced(record.usage, record.price_key, STANDARD_TIER, edition)
+        return _priced(record.usage, record.key_in(edition), STANDARD_TIER, edition)
     same = record.model == booked.model
     usage = record.usage
     if usage.cache_write_5m and booked.quantities.get(TokenClass.CACHE_WRITE_1H.value, 0) > 0:
@@ -347,7 +353,7 @@ def _log_cost(record: Logged, booked: Booked | None, edition: PriceEdition) -> D
         fits = 0 <= short <= usage.cache_write_5m
         short = short if fits else 0
         usage = replace(usage, cache_write_5m=short, cache_write_1h=usage.cache_write_5m - short)
-    key = booked.price_key if same else record.price_key
+    key = booked.price_key if same else record.key_in(edition)
     return _priced(usage, key, booked.service_tier, edition)
 
 

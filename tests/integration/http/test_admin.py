@@ -112,6 +112,16 @@ def test_plans_budgets_prices_models_placements(edge: Edge) -> None:
         ("/prices", {"csv": "x", "effective_from": "2026-12-01T00:00:00Z", "source": "s"}),
         ("/models", {"models": [{"id": "x"}]}),
         ("/placements", {"id": "p", "kind": "silo", "account": "1", "region": "r"}),
+        (
+            "/placements",
+            {
+                "id": "p",
+                "kind": "silo",
+                "account": "2" * 12,
+                "region": "r",
+                "invocation_log": "https://bucket",
+            },
+        ),
     ],
 )
 def test_what_makes_no_sense_is_refused(edge: Edge, path: str, body: Any) -> None:

@@ -18,6 +18,7 @@ from typing import Any
 
 import asyncpg
 import pytest
+from tests.support.s3_server import s3_server
 from tests.support.traffic import CALLS, REQUESTS, Traffic, reconcile
 
 DROPPED, DOUBLED = REQUESTS * 2 * 5 // 1_000, REQUESTS * 2 * 2 // 1_000
@@ -58,6 +59,19 @@ def test_case_34_the_clean_copy_has_no_break(traffic: Traffic, tmp_path: Path) -
         assert (report["matched"], report["break_count"]) == (CALLS, 0)
         assert report["log"]["records"] == CALLS
         assert report["log"]["unreadable"] == 0
+
+
+def test_case_34_the_log_in_a_bucket_has_no_break(traffic: Traffic) -> None:
+    with s3_server() as server:
+        for account in traffic.log.iterdir():
+            for path in (account / "log").rglob("*.json.gz"):
+                name = path.relative_to(account / "log").as_posix()
+                server.objects[f"logs/deep/down/{name}"] = path.read_bytes()
+        options = ("--log-delay-s", "0", "--logs", "s3://logs/deep/down", "--true-up")
+        status, report, said = reconcile(traffic, *options, environment=server.environment())
+    assert (status, report["breaks"], said) == (0, [], "")
+    assert (report["matched"], report["log"]["files"]) == (CALLS, len(server.objects))
+    assert report["trued_up"] == 0, "nothing was unknown"
 
 
 def test_case_34_every_planted_break_is_found_by_id(traffic: Traffic, tmp_path: Path) -> None:

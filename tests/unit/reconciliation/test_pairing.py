@@ -280,3 +280,19 @@ def test_each_break_is_found_once_by_its_id(
     found, tally = held(ledger, log)
     assert sorted((one.kind, one.id) for one in found) == sorted(expected)
     assert tally.matched == sum(kind in (None, BreakKind.DOUBLED) for kind in planted)
+
+
+def test_a_stranger_is_priced_in_its_region() -> None:
+    lines = [
+        "model,tier,over_tokens,class,usd_per_million",
+        *(f"{key},default,0,{of},{price}" for key, price in (("nova", 3), ("nova@eu-west-1", 4))
+          for of in ("uncached_in", "out")),
+    ]  # fmt: skip
+    edition = edition_from_csv(lines, version=2, effective_from=START, source="test")
+    terms = replace(TERMS, current=edition)
+    usage = Usage(uncached_in=1_000_000)
+    found = []
+    for region in ("eu-west-1", "us-east-1"):
+        stranger = logged(booked(), key=stranger_key("x"), region=region, usage=usage)
+        found += list(Reconciliation(iter([stranger]), terms).finish())
+    assert [one.log_usd for one in found] == [4, 3]
