@@ -134,11 +134,17 @@ def test_which_accounts_are_covered(bucket: S3Server) -> None:
 
 def test_one_file_and_lines_that_are_none(tmp_path: Path) -> None:
     file = tmp_path / "brought.jsonl"
-    file.write_text(json.dumps(record()) + "\nnot json\n[1]\n")
+    half = json.dumps({**record(), "input": {"inputBodyJson": "\ud83d"}})
+    file.write_bytes(f"{json.dumps(record())}\nnot json\n[1]\n{half}\n".encode() + b"\xff\n")
     log = StoredLog(LocalFiles(file))
     [name] = asyncio.run(log.files(EPOCH, set()))
-    assert len(asyncio.run(log.records(name))) == 1
-    assert log.skipped_lines == 2
+    assert len(asyncio.run(log.records(name))) == 2, "a body may hold half a character"
+    assert log.skipped_lines == 3
+    packed_file = tmp_path / "cut.json.gz"
+    packed_file.write_bytes(packed(record())[:-10])
+    cut = StoredLog(LocalFiles(packed_file))
+    assert asyncio.run(cut.records("cut.json.gz")) == []
+    assert cut.skipped_lines == 1
     assert asyncio.run(log.files(EPOCH, {name})) == []
 
 

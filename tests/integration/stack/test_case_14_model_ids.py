@@ -1,5 +1,6 @@
 """Case 14 over the wire: an ARN is its model; what is unknown or unpriced never leaves."""
 
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -8,6 +9,8 @@ from botocore.exceptions import ClientError
 from tests.support.metered import CLAUDE, NOVA, REGIONAL, UNCACHED, MeteredStack
 from tests.support.stack import ACCOUNTS, REGIONS
 from tests.support.stack_clients import converse_path
+
+from tenantry.adapters.postgres.control import PostgresControl
 
 COST = Decimal("0.0105")
 
@@ -46,6 +49,24 @@ def test_case_14_a_region_has_prices_of_its_own(metered: MeteredStack) -> None:
         arn = f"arn:aws:bedrock:{region}::foundation-model/{REGIONAL}"
         metered.boto3(anna).converse(**{**ask, "modelId": arn})
     assert metered.posted(anna).cost == Decimal("0.0015") + Decimal("0.0030")
+    metered.agree(anna, bert)
+
+
+def test_case_14_bought_hours_have_no_price_by_the_token(metered: MeteredStack) -> None:
+    """A provisioned model is known by its placement; without a row of its ARN it is refused."""
+    arn = f"arn:aws:bedrock:us-east-1:{ACCOUNTS['pool']}:provisioned-model/abc123def456"
+
+    async def provide(control: PostgresControl) -> None:
+        [pool] = [one for one in await control.list_placements() if one.id == "pool"]
+        await control.apply_placement(replace(pool, inference_profiles={arn: NOVA}))
+
+    metered.control(provide)
+    anna, bert = metered.tenants()
+    body = metered.prompt(NOVA, 50)
+    status, headers, answer = metered.http("POST", converse_path(arn), body, tenant=anna)
+    assert (status, headers["x-amzn-errortype"]) == (400, "ValidationException")
+    assert b"provisioned-model/abc123def456: no price" in answer
+    assert_untouched(metered, anna)
     metered.agree(anna, bert)
 
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import gzip
+import io
 import json
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Any
+
+import orjson
 
 FILE_BYTES_MAX = 256 * 1024 * 1024  # unpacked; Bedrock writes files of a few MB
 _GZIP = b"\x1f\x8b"
@@ -29,22 +32,28 @@ def records_of(path: Path) -> tuple[list[Mapping[str, Any]], int]:
                     skipped += 1
                 else:
                     records.append(record)
-    except (gzip.BadGzipFile, EOFError, zlib.error, UnicodeDecodeError):
+    except (gzip.BadGzipFile, EOFError, zlib.error):
         skipped += 1
     return records, skipped
 
 
-def _opened(path: Path) -> IO[str]:
+def _opened(path: Path) -> IO[bytes]:
     with path.open("rb") as file:
         packed = file.read(2) == _GZIP
-    if packed:
-        return gzip.open(path, "rt", encoding="utf-8", errors="strict")
-    return path.open(encoding="utf-8", errors="strict")
+    return io.BufferedReader(gzip.GzipFile(path)) if packed else path.open("rb")
 
 
-def _record(line: str) -> Mapping[str, Any] | None:
+def _record(line: bytes) -> Mapping[str, Any] | None:
     try:
-        record = json.loads(line)
+        record = orjson.loads(line)
     except ValueError:
-        return None
+        record = _of_what_a_client_sent(line)
     return record if isinstance(record, dict) else None
+
+
+def _of_what_a_client_sent(line: bytes) -> object:
+    """A body may hold half of a surrogate pair, which is escaped JSON and no Unicode."""
+    try:
+        return json.loads(line)
+    except ValueError:  # UnicodeDecodeError is one
+        return None
