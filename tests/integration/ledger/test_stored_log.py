@@ -27,6 +27,7 @@ from tenantry.adapters.record_files.s3 import S3Files
 from tenantry.application.true_up import TrueUp
 from tenantry.bootstrap.invocation_logs import EMBEDDED, LogSources
 from tenantry.config import load_settings
+from tenantry.domain.usage import Usage
 from tenantry.ports.admission import AttemptOutcome, Reservation
 
 NOW = datetime.now(UTC)
@@ -95,7 +96,8 @@ def test_an_outage_of_one_log_stops_no_other_and_guesses_nothing(
 ) -> None:
     async def body(world: World) -> None:
         mine = await world.admitted()
-        await world.settle(mine, AttemptOutcome(0, 1, "unknown"))
+        seen = Usage(uncached_in=10, out=5)
+        await world.settle(mine, AttemptOutcome(0, 1, "unknown", usage=seen))
         file = tmp_path / key(NOW)
         file.parent.mkdir(parents=True)
         file.write_bytes(packed(record(mine)))

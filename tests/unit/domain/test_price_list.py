@@ -5,7 +5,14 @@ from __future__ import annotations
 from decimal import Decimal
 
 import pytest
-from tests.support.price_list import BEDROCK, FOUNDATION_MODELS, Offered, offer_csv, offer_json
+from tests.support.price_list import (
+    BEDROCK,
+    FOUNDATION_MODELS,
+    Offered,
+    marketplace,
+    offer_csv,
+    offer_json,
+)
 
 from tenantry.adapters.shipped import bedrock_models, bedrock_prices, billing_names
 from tenantry.domain.billing_name import BillingNames, billing_names_from_csv
@@ -86,6 +93,23 @@ def test_a_long_context_needs_its_step() -> None:
     offer = offer_from_json(offer_json("AmazonBedrockFoundationModels", FOUNDATION_MODELS))
     with pytest.raises(UnknownNames, match="long context"):
         listed(offer, over_of=long_steps(None))
+
+
+def test_what_is_said_of_a_geo_profile_goes_before_what_is_implied() -> None:
+    product = "Claude Sonnet 4.6"
+    rows = (
+        marketplace("InputTokenCount_Geo", "3.3", product),
+        marketplace("InputTokenCount", "3", product),
+        marketplace("OutputTokenCount", "15", product),
+    )
+    found = prices(listed(offer_from_json(offer_json("AmazonBedrockFoundationModels", rows))))
+    model = "anthropic.claude-sonnet-4-6"
+    assert found == {
+        (model, "default", 0, "uncached_in"): "3",
+        (f"us.{model}", "default", 0, "uncached_in"): "3.3",
+        (model, "default", 0, "out"): "15",
+        (f"us.{model}", "default", 0, "out"): "15",
+    }
 
 
 def test_two_prices_for_one_thing_stop_it() -> None:

@@ -36,10 +36,15 @@ def test_the_newest_delivery_of_the_months_that_matter(tmp_path: Path) -> None:
     for month, delivery in (("2026-11", "20261105T"), ("2026-11", "20261106T"), ("2026-09", "x")):
         folder = tmp_path / f"data/BILLING_PERIOD={month}" / delivery
         folder.mkdir(parents=True)
+        lines = LINES if delivery == "20261106T" else LINES[:1]
         for number in (1, 2):
-            (folder / f"cur-0000{number}.csv.gz").write_bytes(as_csv(LINES[:number]))
+            (folder / f"cur-0000{number}.csv.gz").write_bytes(as_csv(lines[-number:]))
     found = export(tmp_path)
-    assert len(list(found.rows(*DAYS))) == 3
+    assert [row["identity_line_item_id"] for row in found.rows(*DAYS)] == [
+        "other4",
+        "other3",
+        "other4",
+    ]
     assert found.files == 2
 
 
