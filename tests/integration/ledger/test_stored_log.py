@@ -104,7 +104,8 @@ def test_an_outage_of_one_log_stops_no_other_and_guesses_nothing(
         bucket.fails = True
         away, here = StoredLog(S3Files("s3://logs")), StoredLog(LocalFiles(tmp_path))
         reader = TrueUp(world.keeper, world.directory, {"away": away, "here": here})
-        assert await reader.settle_by_estimate(NOW + HOLD, timedelta(0)) == 0
+        alone = TrueUp(world.keeper, world.directory, {"away": away})
+        assert await alone.settle_by_estimate(NOW + HOLD, timedelta(0)) == 0
         assert (await reader.read_logs(NOW, HOLD)).trued_up == 1
 
     in_world(database, body)
