@@ -136,7 +136,7 @@ def as_csv(lines: Iterable[Line]) -> bytes:
     for line in lines:
         maps = {name: json.dumps(line[name]) for name in ("product", "tags")}
         writer.writerow({**line, **maps})
-    return gzip.compress(out.getvalue().encode())
+    return gzip.compress(out.getvalue().encode(), mtime=0)
 
 
 def write_parquet(path: Path, lines: Iterable[Line]) -> None:

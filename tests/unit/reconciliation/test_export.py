@@ -58,6 +58,7 @@ def test_the_newest_delivery_of_the_months_that_matter(tmp_path: Path) -> None:
         ("x.csv", gzip.decompress(as_csv(LINES)) + b'"short"\n', "cells are expected"),
         ("x.parquet", b"PAR1 not really", "x.parquet: "),
     ],
+    ids=["no bill", "other columns", "empty", "cut short", "short row", "no parquet"],
 )
 def test_what_is_no_bill_says_where(
     tmp_path: Path, name: str, content: bytes, message: str
