@@ -18,7 +18,7 @@ from tests.support.cur import Line, as_csv, lines_of, other_lines, write_parquet
 from tests.support.s3_server import s3_server
 from tests.support.stack import ACCOUNTS
 from tests.support.stack_command import tenantry
-from tests.support.traffic import Traffic, reconcile
+from tests.support.traffic import CALLS, Traffic, reconcile
 
 pytestmark = pytest.mark.xdist_group("case_34")
 TOMORROW = datetime.now(UTC) + timedelta(days=1)
@@ -194,7 +194,12 @@ def test_case_34_a_day_that_is_not_billed_yet_is_no_break(
     traffic: Traffic, bill: list[Line], tmp_path: Path
 ) -> None:
     early = other_lines("2026-11-02", ACCOUNTS["pool"])
-    status, report, _ = held(traffic, tmp_path, early)
+    file = tmp_path / "early.csv.gz"
+    file.write_bytes(as_csv(early))
+    both = ("--bill", str(file), "--logs", str(traffic.log), "--log-delay-s", "0", *TO)
+    status, of_both, _ = reconcile(traffic, *both)
+    assert of_both["matched"] == CALLS, "bill and log can be asked at once"
+    report = of_both["bill"]
     assert (status, report["break_count"], report["lines"]) == (0, 0, 0)
     assert report["not_yet_billed"] >= 4
     assert Decimal(report["not_yet_billed_usd"]) > 2
