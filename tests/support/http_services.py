@@ -197,6 +197,7 @@ class FixedStream:
         self.request_id = request_id
         self.headers = {"x-amzn-requestid": "up-1", "content-type": eventstream.CONTENT_TYPE}
         self.currency = "USD"
+        self.max_tokens: int | None = None
         self.left = asyncio.Event()
         self.charge: Decimal | None = None
         self.usage = USAGE

@@ -106,6 +106,7 @@ class FixedAnswerStream:
         self.result: Answer | None = None
         self._whole = whole
         self._breaks = breaks
+        self.max_tokens: int | None = None
         self.left = False
 
     @property

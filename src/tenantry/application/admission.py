@@ -7,12 +7,14 @@ decision, which falls in the database for all workers at once.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
 from typing import Any
 
 from tenantry.application.context import RequestContext
 from tenantry.domain import errors, money
 from tenantry.domain.catalogue import Resolved
+from tenantry.domain.clamp import largest_output
 from tenantry.domain.price import PriceEdition, Unpriced
 from tenantry.domain.rating import Bound, worst_cost
 from tenantry.domain.tenant import Principal
@@ -20,12 +22,19 @@ from tenantry.ports.admission import AdmissionPort, Admitted, Intent, Refused, R
 from tenantry.ports.directory import Directory
 
 _COST = " cost"  # ends the name of a budget whose basis is the provider's cost
+# The plan's budget and those of four scopes by three periods and two bases can each be the next to
+# refuse: 25 turns, and a few for what others take meanwhile.
+CLAMP_TRIES = 32
 STALE_TRIES = 3  # a plan or price that changes more often than this in one request is an outage
 
 
 @dataclass(frozen=True, slots=True)
 class PlannedCall:
-    """One call that the request may make, with the most it can use."""
+    """One call that the request may make, with the most it can use.
+
+    `output_least`: what its output may be lowered to where a budget has too little left; None: it
+    may not be lowered.
+    """
 
     resolved: Resolved
     operation: str
@@ -34,6 +43,7 @@ class PlannedCall:
     deadline_ms: int
     tiers: frozenset[str] = frozenset()
     pinned: dict[str, Any] = field(default_factory=dict)
+    output_least: int | None = None
 
     def price_key(self, prices: PriceEdition) -> str:
         """What it is priced by: the provider bills the region that the call goes to."""
@@ -53,7 +63,8 @@ class PlannedCall:
         )
 
 
-Planner = Callable[[Principal], Sequence[PlannedCall]]
+# What to plan for whom, with at most so many output tokens (None: as many as were asked for).
+Planner = Callable[[Principal, int | None], Sequence[PlannedCall]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,24 +87,71 @@ async def admit(
     counts_as_request: bool = True,
     paced_by_minute: bool = True,
 ) -> Admission:
-    """Reserves and commits, or raises the refusal. `plan` is asked again where a plan changed."""
+    """Reserves and commits, or raises the refusal.
+
+    `plan` is asked again where a plan changed, and where a budget has too little left but enough
+    for a shorter answer. Several budgets may bite in turn, each time for less.
+    """
     principal, prices = ctx.principal, await directory.prices()
-    for _ in range(STALE_TRIES):
-        calls = plan(principal)
-        verdict = await port.admit(
-            _reservation(
-                ctx, principal, calls, prices, user_hash, counts_as_request, paced_by_minute
-            )
+    most: int | None = None
+    stale = clamped = 0
+    while True:
+        calls = plan(principal, most)
+        reservation = _reservation(
+            ctx, principal, calls, prices, user_hash, counts_as_request, paced_by_minute
         )
+        verdict = await port.admit(reservation)
         if isinstance(verdict, Admitted):
             return Admission(principal, calls, prices, verdict)
+        if verdict.code == "budget":
+            most = _most_left(calls, prices, principal, verdict)
+            clamped += 1
+            if most is None or clamped > CLAMP_TRIES:
+                raise to_error(verdict)
+            continue
         if verdict.code == "stale_plan":
             principal = await directory.refresh(principal)
         elif verdict.code == "stale_price":
             prices = await directory.prices(reload=True)
         else:
             raise to_error(verdict)
-    raise errors.Unavailable("plan and prices are changing")
+        most = None
+        stale += 1
+        if stale == STALE_TRIES:
+            raise errors.Unavailable("plan and prices are changing")
+
+
+def _most_left(
+    calls: Sequence[PlannedCall], prices: PriceEdition, principal: Principal, refused: Refused
+) -> int | None:
+    """The most output that what the refusing budget had left would hold, less than was planned."""
+    left = refused.budget_left
+    places = [place for place, call in enumerate(calls) if call.output_least is not None]
+    if left is None or len(places) != 1:  # two answers would have to share what is left
+        return None
+    place = places[0]
+    planned, least = calls[place], calls[place].output_least
+    assert least is not None
+    in_cost = refused.limit.endswith(_COST)
+
+    def fits(output_tokens: int) -> bool:
+        bound = replace(planned.bound, output_tokens=output_tokens)
+        lowered = [*calls[:place], replace(planned, bound=bound), *calls[place + 1 :]]
+        cost, charge = _worst(lowered, prices, principal)
+        return (cost if in_cost else charge) <= left
+
+    return largest_output(fits, least=least, most=planned.bound.output_tokens - 1)
+
+
+def _worst(
+    calls: Sequence[PlannedCall], prices: PriceEdition, principal: Principal
+) -> tuple[Decimal, Decimal]:
+    """The most that calls can cost, and that they can charge."""
+    cost = money.total(
+        worst_cost(call.bound, prices.of(call.price_key(prices)), tiers=call.tiers)
+        for call in calls
+    )
+    return cost, money.times(cost, principal.tenant.plan.markup)
 
 
 def _reservation(
@@ -106,10 +164,7 @@ def _reservation(
     paced_by_minute: bool,
 ) -> Reservation:
     try:
-        worst = money.total(
-            worst_cost(call.bound, prices.of(call.price_key(prices)), tiers=call.tiers)
-            for call in calls
-        )
+        worst, charge = _worst(calls, prices, principal)
     except Unpriced as problem:
         raise errors.ModelUnpriced(str(problem)) from None
     plan = principal.tenant.plan
@@ -121,7 +176,7 @@ def _reservation(
         price_version=prices.version,
         worst_tokens=sum(c.bound.input_tokens + c.bound.output_tokens for c in calls),
         worst_cost=worst,
-        worst_charge=money.times(worst, plan.markup),
+        worst_charge=charge,
         first=calls[0].intent(principal, prices, 0, 1),
         user_hash=user_hash,
         run_id=ctx.run_id,

@@ -31,6 +31,7 @@ from tenantry.application.retrieval import check_query, search
 from tenantry.application.streaming import StreamedAnswer, StreamLimits
 from tenantry.domain import errors
 from tenantry.domain.catalogue import Catalogue
+from tenantry.domain.chat_request import Clamp
 from tenantry.domain.chunk import CHUNK_CHARS_MAX, Passage
 from tenantry.domain.eventstream import Frame
 from tenantry.domain.filter import Filter
@@ -54,6 +55,7 @@ class Answer:
     charge: Decimal | None  # None: not known yet, and never shown as 0
     currency: str
     request_id: UUID
+    max_tokens: int | None = None  # the model's output limit, where it was lowered
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,10 +149,11 @@ class Answers:
         catalogue = await self._planning.catalogue()
         planned: list[PlannedChat] = []
 
-        def planner(principal: Principal) -> list[Any]:
+        def planner(principal: Principal, most: int | None) -> list[Any]:
+            clamp, full = ctx.clamp(principal, most), _full_passages(asked.top_k)
             planned[:] = [
                 self._embedding(principal, catalogue, asked),
-                self._chat(principal, catalogue, asked, _full_passages(asked.top_k)),
+                self._chat(principal, catalogue, asked, full, clamp),
             ]
             return [call.planned for call in planned]
 
@@ -176,8 +179,10 @@ class Answers:
         catalogue: Catalogue,
         asked: _Question,
         passages: Sequence[Passage],
+        clamp: Clamp,
     ) -> PlannedChat:
-        return self._planning.chat(principal, asked.chat(principal, passages), catalogue, None)
+        chat = asked.chat(principal, passages)
+        return self._planning.chat(principal, chat, catalogue, None, clamp)
 
     async def _retrieve(
         self, ctx: RequestContext, request: AdmittedRequest, embed: PlannedChat, asked: _Question
@@ -207,8 +212,9 @@ class Answers:
         """The chat with as many passages, best first, as the reservation holds."""
         catalogue = await self._planning.catalogue()
         room = reserved.planned.bound.input_tokens
+        clamp = Clamp(reserved.max_tokens is not None, reserved.max_tokens)
         while True:
-            chat = self._chat(request.principal, catalogue, asked, passages)
+            chat = self._chat(request.principal, catalogue, asked, passages, clamp)
             if chat.planned.bound.input_tokens <= room or not passages:
                 return chat
             passages.pop()
@@ -230,6 +236,7 @@ class Answers:
             request.charge if request.priced else None,
             request.principal.tenant.currency,
             ctx.request_id,
+            chat.max_tokens,
         )
 
     async def _stream(
@@ -241,6 +248,7 @@ class Answers:
     ) -> None:
         with streamed.told():
             request, embed, reserved = await self._open(ctx, asked)
+            streamed.max_tokens = reserved.max_tokens
             try:
                 found[:] = await self._retrieve(ctx, request, embed, asked)
                 chat = await self._fitting(request, asked, reserved, found)
@@ -264,6 +272,7 @@ class AnswerStream:
         self._streamed = streamed
         self._passages = passages
         self.result: Answer | None = None
+        self.max_tokens = streamed.max_tokens
 
     @property
     async def texts(self) -> AsyncIterator[str]:
@@ -284,6 +293,7 @@ class AnswerStream:
             self._streamed.charge,
             self._streamed.currency,
             self._streamed.request_id,
+            self.max_tokens,
         )
 
     def leave(self) -> None:

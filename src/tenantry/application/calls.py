@@ -43,6 +43,7 @@ class Completed:
     usage: Usage = NO_USAGE
     charge: Decimal | None = None  # None: nothing was charged (count-tokens)
     currency: str = "USD"
+    max_tokens: int | None = None  # the output limit that went upstream, where it was lowered
 
 
 class Streamed(Protocol):
@@ -57,6 +58,7 @@ class Streamed(Protocol):
     request_id: UUID
     headers: Mapping[str, str]
     currency: str
+    max_tokens: int | None  # the output limit that went upstream, where it was lowered
 
     @property
     def frames(self) -> AsyncIterator[Frame]: ...

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 from uuid import UUID
 
+from tenantry.domain.chat_request import Clamp
 from tenantry.domain.tenant import Principal
 
 
@@ -44,3 +45,7 @@ class RequestContext:
     idempotency: Idempotency | None = None
     wire: Literal["bedrock", "openai", "anthropic", "tenantry"] = "tenantry"
     progress: Progress = field(default_factory=Progress)
+
+    def clamp(self, principal: Principal, most: int | None) -> Clamp:
+        """How far the plan lets an answer of this request be shortened."""
+        return Clamp(principal.tenant.plan.clamps(in_run=self.run_id is not None), most)

@@ -136,7 +136,7 @@ class Embeddings:
         catalogue = await self._planning.catalogue()
         planned: list[PlannedChat] = []
 
-        def planner(principal: Principal) -> list[Any]:
+        def planner(principal: Principal, most: int | None) -> list[Any]:
             planned[:] = self.plan(principal, catalogue, model, texts, dimensions, purpose)
             return [call.planned for call in planned]
 

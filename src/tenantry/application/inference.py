@@ -109,8 +109,9 @@ class Inference:
         salt = await self._planning.salt(ctx.principal)
         planned: list[PlannedChat] = []
 
-        def planner(principal: Principal) -> list[Any]:
-            planned.append(self._planning.chat(principal, chat, catalogue, salt))
+        def planner(principal: Principal, most: int | None) -> list[Any]:
+            clamp = ctx.clamp(principal, most)
+            planned.append(self._planning.chat(principal, chat, catalogue, salt, clamp))
             return [planned[-1].planned]
 
         request = await self._gate.open(ctx, planner)
@@ -129,11 +130,13 @@ class Inference:
             usage=request.usage,
             charge=request.charge if request.priced else None,
             currency=request.principal.tenant.currency,
+            max_tokens=planned.max_tokens,
         )
 
     async def _stream(self, ctx: RequestContext, chat: ChatCall, answer: StreamedAnswer) -> None:
         with answer.told():
             request, planned = await self._open(ctx, chat)
+            answer.max_tokens = planned.max_tokens
             try:
                 leave = self._planning.departure(request.principal, ctx.request_id, 0, planned)
                 reply, attempt = await attempts(

@@ -107,7 +107,7 @@ class Library:
         catalogue = await self._planning.catalogue()
         planned: list[PlannedChat] = []
 
-        def planner(principal: Principal) -> list[Any]:
+        def planner(principal: Principal, most: int | None) -> list[Any]:
             plan = principal.tenant.plan
             planned[:] = self._embeddings.plan(
                 principal,

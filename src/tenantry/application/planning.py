@@ -6,7 +6,7 @@ Owns: every refusal that needs no database: unknown, retired or forbidden model,
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
 
@@ -25,7 +25,7 @@ from tenantry.application.upstream import (
     upstream_of,
 )
 from tenantry.domain.catalogue import Catalogue, Resolved
-from tenantry.domain.chat_request import prepare_converse, prepare_native
+from tenantry.domain.chat_request import AS_ASKED, Clamp, prepare_converse, prepare_native
 from tenantry.domain.errors import Forbidden, ModelUnpriced
 from tenantry.domain.price import STANDARD_TIER
 from tenantry.domain.rating import Bound
@@ -43,6 +43,7 @@ class PlannedChat:
     planned: PlannedCall
     chat: ChatCall
     body: Mapping[str, Any]
+    max_tokens: int | None = None  # the output limit, where it was lowered
 
 
 class Planning:
@@ -74,7 +75,12 @@ class Planning:
         return resolved
 
     def chat(
-        self, principal: Principal, chat: ChatCall, catalogue: Catalogue, salt: str | None
+        self,
+        principal: Principal,
+        chat: ChatCall,
+        catalogue: Catalogue,
+        salt: str | None,
+        clamp: Clamp = AS_ASKED,
     ) -> PlannedChat:
         resolved = self.resolve(principal, chat.model, catalogue)
         check_metadata(chat.request_metadata)
@@ -85,9 +91,10 @@ class Planning:
         prepare = prepare_converse if chat.operation.startswith("Converse") else prepare_native
         shared = principal.tenant.placement.kind == "pool"
         plan = principal.tenant.plan
-        prepared = prepare(chat.body, resolved.model, plan, salt if shared else None)
+        prepared = prepare(chat.body, resolved.model, plan, salt if shared else None, clamp)
         planned = self.call(principal, resolved, chat.operation, prepared.bound, tier)
-        return PlannedChat(planned, chat, prepared.body)
+        planned = replace(planned, output_least=prepared.least)
+        return PlannedChat(planned, chat, prepared.body, prepared.lowered_to)
 
     def call(
         self,

@@ -57,6 +57,7 @@ class StreamedAnswer:
         self.request_id = request_id
         self.headers: Mapping[str, str] = {}
         self.currency = "USD"
+        self.max_tokens: int | None = None
         self.started: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._chat = chat
         self._call = call  # its number within the request

@@ -1,7 +1,7 @@
 """What Tenantry adds to a chat request before it leaves, and the most that it can then use.
 
-Faithful to what the client sent, but for: `maxTokens` where it is absent, the plan's preamble,
-and in the pool one stable salt line where a prefix may be cached, so that cached
+Faithful to what the client sent, but for: `maxTokens` where it is absent or may be lowered, the
+plan's preamble, and in the pool one stable salt line where a prefix may be cached, so that cached
 prefixes are never shared between tenants. Pure: bodies in, bodies out, nothing mutated.
 """
 
@@ -42,20 +42,50 @@ _LIMIT_NAMES = frozenset(
     | {"max_output_tokens", "max_tokens_to_sample", "maxTokenCount"}
 )
 _MANY_ANSWERS = ("n", "best_of", "num_generations", "numResults")  # each would multiply the output
+# No answer is worth its prompt with fewer tokens than these (metering.md, contract 4).
+OUTPUT_TOKENS_MIN = 256
+_THINKING = ("thinking", "reasoning_config")  # Anthropic's member, and Converse's older name of it
 _TIER_MEMBERS = ("service_tier", "serviceTier")
 _PLAIN_TIERS = (None, "auto", "default")
 
 
 @dataclass(frozen=True, slots=True)
+class Clamp:
+    """How far a request's output limit may be lowered: to `most`, where budgets have no more left.
+
+    `allowed` False: it leaves as it came, or is refused.
+    """
+
+    allowed: bool = False
+    most: int | None = None
+
+
+AS_ASKED = Clamp()
+
+
+@dataclass(frozen=True, slots=True)
 class Prepared:
-    """A body ready to be signed, and its bound."""
+    """A body ready to be signed, and its bound.
+
+    `max_tokens` is the output limit that leaves, `asked` what it was before it was lowered; `least`
+    is what it may be lowered to, None where it may not.
+    """
 
     body: Body
     bound: Bound
     max_tokens: int
+    asked: int = 0
+    least: int | None = None
+
+    @property
+    def lowered_to(self) -> int | None:
+        """The output limit, where it is less than what was asked for."""
+        return self.max_tokens if self.max_tokens < self.asked else None
 
 
-def prepare_converse(body: Body, model: Model, plan: Plan, salt: str | None) -> Prepared:
+def prepare_converse(
+    body: Body, model: Model, plan: Plan, salt: str | None, clamp: Clamp = AS_ASKED
+) -> Prepared:
     """`salt` is the tenant's stable line, or None outside the pool."""
     if model.kind != "chat":
         raise BadRequest(f"model {model.id} does not converse")
@@ -71,11 +101,13 @@ def prepare_converse(body: Body, model: Model, plan: Plan, salt: str | None) -> 
     if salt is not None and _may_cache(bound, model):
         prepared = _salted_converse(prepared, salt)
         bound = bound_of_converse(prepared, model)
-    limit = _output_limit(prepared, _CONVERSE_LIMIT, plan, model)
-    return _prepared(_with(prepared, _CONVERSE_LIMIT, limit), bound, limit, model)
+    limit = _output_limit(prepared, _CONVERSE_LIMIT, plan, model, clamp)
+    return _prepared(_with(prepared, _CONVERSE_LIMIT, limit.leaves), bound, limit, model)
 
 
-def prepare_native(body: Body, model: Model, plan: Plan, salt: str | None) -> Prepared:
+def prepare_native(
+    body: Body, model: Model, plan: Plan, salt: str | None, clamp: Clamp = AS_ASKED
+) -> Prepared:
     """A body of InvokeModel, in the model family's own shape."""
     if model.kind == "embedding":
         return _embedding(body, model)
@@ -97,8 +129,8 @@ def prepare_native(body: Body, model: Model, plan: Plan, salt: str | None) -> Pr
         prepared = _native_system(prepared, model, salt)
         prepared = _salted_native_tools(prepared, model, salt)
         bound = bound_of(prepared, model)
-    limit = _output_limit(prepared, member, plan, model)
-    limited = _with(prepared, member, limit)
+    limit = _output_limit(prepared, member, plan, model, clamp)
+    limited = _with(prepared, member, limit.leaves)
     if bound_of is bound_of_text_body:  # which counts every byte, the limit's own too
         bound = bound_of(limited, model)
     return _prepared(limited, bound, limit, model)
@@ -115,17 +147,19 @@ def _may_cache(bound: InputBound, model: Model) -> bool:
     return bound.has_cache_marker or model.family in GROSS_FAMILIES
 
 
-def _prepared(body: Body, bound: InputBound, limit: int, model: Model) -> Prepared:
+def _prepared(body: Body, bound: InputBound, limit: _Limit, model: Model) -> Prepared:
     return Prepared(
         body,
         Bound(
             input_tokens=bound.tokens,
-            output_tokens=limit,
+            output_tokens=limit.leaves,
             cache_writes_5m=bound.cache_writes_5m,
             cache_writes_1h=bound.cache_writes_1h,
             caches_unasked=model.family in GROSS_FAMILIES,
         ),
-        limit,
+        limit.leaves,
+        limit.asked,
+        limit.least,
     )
 
 
@@ -145,23 +179,56 @@ def _rerank(body: Body, model: Model) -> Prepared:
     return Prepared(body, Bound(0, 0, rerank_units=units), 0)
 
 
-def _output_limit(body: Body, member: tuple[str, ...], plan: Plan, model: Model) -> int:
+@dataclass(frozen=True, slots=True)
+class _Limit:
+    """See `Prepared`."""
+
+    leaves: int
+    asked: int
+    least: int | None
+
+
+def _output_limit(
+    body: Body, member: tuple[str, ...], plan: Plan, model: Model, clamp: Clamp
+) -> _Limit:
+    asked = _asked_limit(body, member)
+    ceiling = plan.max_tokens_ceiling
+    if asked is None:
+        asked = min(plan.max_tokens_default, model.max_output)
+    elif asked > ceiling and not clamp.allowed:
+        raise LargerThanLimit(
+            f"{member[-1]} is {asked}; the plan's max_tokens_ceiling is {ceiling}"
+        )
+    if not clamp.allowed:
+        return _Limit(asked, asked, None)
+    least = min(asked, ceiling, max(OUTPUT_TOKENS_MIN, _thinking_tokens(body) + 1))
+    most = ceiling if clamp.most is None else max(clamp.most, least)
+    return _Limit(min(asked, ceiling, most), asked, least)
+
+
+def _asked_limit(body: Body, member: tuple[str, ...]) -> int | None:
     value: object = body
     for name in member:
         if not isinstance(value, Mapping):
             raise BadRequest(f"{member[0]} must be an object")
         value = value.get(name)
         if value is None:
-            return min(plan.max_tokens_default, model.max_output)
+            return None
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
         raise BadRequest(f"{member[-1]} must be a whole number of at least 1")
-    if value > plan.max_tokens_ceiling:
-        if plan.clamp_output:
-            return plan.max_tokens_ceiling
-        raise LargerThanLimit(
-            f"{member[-1]} is {value}; the plan's max_tokens_ceiling is {plan.max_tokens_ceiling}"
-        )
     return value
+
+
+def _thinking_tokens(body: Body) -> int:
+    """What a request sets aside for thinking: Anthropic refuses an output limit that is no more."""
+    fields = body.get("additionalModelRequestFields")
+    for part in (body, fields if isinstance(fields, Mapping) else {}):
+        for name in _THINKING:
+            thinking = part.get(name)
+            tokens = thinking.get("budget_tokens") if isinstance(thinking, Mapping) else None
+            if isinstance(tokens, int) and tokens > 0:
+                return tokens
+    return 0
 
 
 def _with(body: Body, member: tuple[str, ...], value: int) -> dict[str, Any]:

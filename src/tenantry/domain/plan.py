@@ -42,11 +42,17 @@ class Plan:
     embedding_dimensions: int = 512
     regions_allowed: frozenset[str] | None = None
     service_tiers_allowed: frozenset[str] = frozenset({"default"})
-    clamp_output: bool = False
+    # Whether `maxTokens` is lowered to the ceiling and to what budgets have left; None: for
+    # requests of a run, whose caller asks for as much as there is and goes on with what comes.
+    clamp_output: bool | None = None
     preamble: str = ""
     guardrail: str | None = None  # `<id>:<version>`, mandatory on every call of the plan
     overage: Mapping[str, Any] = field(default_factory=dict)  # as `domain/overage.py` reads it
     minimum: Decimal = Decimal(0)
+
+    def clamps(self, *, in_run: bool) -> bool:
+        """Whether a request of such a kind is lowered rather than refused."""
+        return in_run if self.clamp_output is None else self.clamp_output
 
 
 _LIMITS = (
@@ -86,7 +92,7 @@ def plan_from(name: str, table: Mapping[str, Any], *, version: int = 1) -> Plan:
 
 def _value(name: str, key: str, value: object) -> object:
     optional = key in _LIMITS or key in _OPTIONAL_MONEY or key in _OPTIONAL_SETS
-    if value is None and (optional or key == "guardrail"):
+    if value is None and (optional or key in ("guardrail", "clamp_output")):
         return None
     if key in _LIMITS or key in _COUNTS:
         return count_of(name, key, value)

@@ -88,13 +88,16 @@ class Admitted:
 class Refused:
     """Nothing was written. `limit` names the limit (and its scope) that refused.
 
-    `stale_plan` and `stale_price` mean: reload and ask again; they are never shown to a caller.
+    A budget is named `<subject> <period> <basis>`, and `budget_left` is what it had left, in its
+    basis, before this reservation. `stale_plan` and `stale_price` mean: reload and ask again; they
+    are never shown to a caller.
     """
 
     code: RefusalCode
     limit: str = ""
     retry_after_ms: int | None = None
     resets_at: datetime | None = None
+    budget_left: Decimal | None = None
 
 
 AttemptEnd = Literal["settled", "released", "unknown"]

@@ -12,7 +12,7 @@ from tests.support.core import PRICES, edition, plan, principal, rows
 from tests.support.scripted import Core, context, converse_reply, core
 from tests.support.skipping import run
 
-from tenantry.application.admission import STALE_TRIES, to_error
+from tenantry.application.admission import CLAMP_TRIES, STALE_TRIES, to_error
 from tenantry.application.calls import ChatCall
 from tenantry.domain import errors
 from tenantry.domain.tenant import Principal
@@ -100,6 +100,81 @@ def test_a_refusal_asks_no_model_and_names_its_limit(
     if isinstance(refusal.value, errors.Limited):
         assert (refusal.value.limit, refusal.value.retry_after_ms) == ("the limit", 250)
         assert refusal.value.resets_at == "2026-12-01T00:00:00+00:00"
+
+
+IN_RUN = {"user": "ann", "run_id": "r1"}
+
+
+def short(left: str, limit: str = "run:r1 total charge") -> Refused:
+    return Refused("budget", limit, budget_left=Decimal(left))
+
+
+@pytest.mark.parametrize(
+    ("refusals", "leaves"),
+    [
+        # 37 tokens in at 3 $ and the output at 15 $ per million, charged three times.
+        ([short("0.092492")], 2_047),
+        ([short("0.02")], 437),
+        ([short("0.02"), short("0.005", "tenant month cost")], 325),  # each in its own basis
+        ([short("0.02"), short("0.019"), short("0.018"), short("0.017")], 370),
+        ([short("0.011853")], 256),
+    ],
+)
+def test_an_answer_of_a_run_is_shortened_to_what_is_left(
+    refusals: list[Refused], leaves: int
+) -> None:
+    worker = core(converse_reply())
+    worker.admission.verdicts = list(refusals)
+    done = run(worker.inference.complete(context(ACME, **IN_RUN), CHAT))
+    (made,) = worker.admission.reservations
+    assert done.max_tokens == leaves
+    assert made.worst_tokens == len("hello") + 32 + leaves
+    assert made.worst_cost == (37 * 3 + leaves * 15) * Decimal("0.000001")
+    assert made.worst_charge == 3 * made.worst_cost <= refusals[0].budget_left
+    assert f'"maxTokens":{leaves}'.encode() in worker.model.attempts[0].body
+
+
+@pytest.mark.parametrize("left", ["0", "0.011852"])
+def test_too_little_for_256_tokens_is_refused(left: str) -> None:
+    worker = core()
+    worker.admission.verdicts = [short(left)]
+    with pytest.raises(errors.BudgetExceeded):
+        run(worker.inference.complete(context(ACME, **IN_RUN), CHAT))
+    assert worker.admission.reservations == worker.model.attempts == []
+
+
+def test_what_asked_for_less_than_256_tokens_is_not_shortened() -> None:
+    worker = core()
+    worker.admission.verdicts = [short("0.001")]
+    chat = replace(CHAT, body={**BODY, "inferenceConfig": {"maxTokens": 100}})
+    with pytest.raises(errors.BudgetExceeded):
+        run(worker.inference.complete(context(ACME, **IN_RUN), chat))
+
+
+def test_a_budget_that_says_more_than_it_has_cannot_hold_a_request_for_ever() -> None:
+    worker = core()
+    worker.admission.verdicts = [short("1")] * (CLAMP_TRIES + 1_000)
+    with pytest.raises(errors.BudgetExceeded):
+        run(worker.inference.complete(context(ACME, **IN_RUN), CHAT))
+    assert len(worker.admission.verdicts) == 999, "once as asked, and so often shortened"
+
+
+@pytest.mark.parametrize(
+    ("clamp_output", "run_id", "lowered"),
+    [(None, "r1", True), (None, None, False), (True, None, True), (False, "r1", False)],
+)
+def test_the_plan_says_whose_answers_are_shortened(
+    clamp_output: bool | None, run_id: str | None, lowered: bool
+) -> None:
+    worker = core(converse_reply())
+    worker.admission.verdicts = [short("0.02")]
+    who = principal("acme", plan(clamp_output=clamp_output))
+    asking = worker.inference.complete(context(who, run_id=run_id), CHAT)
+    if lowered:
+        assert run(asking).max_tokens == 437
+    else:
+        with pytest.raises(errors.BudgetExceeded):
+            run(asking)
 
 
 def test_every_verdict_has_words() -> None:

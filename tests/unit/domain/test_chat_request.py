@@ -11,12 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.support.core import CLAUDE, GPT, NOVA, RERANK, TITAN, plan
 
-from tenantry.domain.chat_request import prepare_converse, prepare_native
+from tenantry.domain.chat_request import Clamp, prepare_converse, prepare_native
 from tenantry.domain.errors import BadRequest, LargerThanLimit, ModelUnpriced
 
 SALT = "[0123456789abcdef]"
 PLAN = plan(max_tokens_ceiling=1_000, max_tokens_default=300)
-CLAMPING = plan(max_tokens_ceiling=1_000, max_tokens_default=300, clamp_output=True)
+CLAMPING = Clamp(allowed=True)
 POINT = {"cachePoint": {"type": "default"}}
 EPHEMERAL = {"cache_control": {"type": "ephemeral"}}
 ASK = {"messages": [{"role": "user", "content": [{"text": "hello"}]}]}
@@ -60,9 +60,71 @@ def test_the_ceiling_refuses_or_clamps_as_the_plan_says() -> None:
     body = {**ASK, "inferenceConfig": {"maxTokens": 1_001}}
     with pytest.raises(LargerThanLimit, match="max_tokens_ceiling is 1000"):
         prepare_converse(body, CLAUDE, PLAN, None)
-    assert prepare_converse(body, CLAUDE, CLAMPING, None).max_tokens == 1_000
+    clamped = prepare_converse(body, CLAUDE, PLAN, None, CLAMPING)
+    assert (clamped.max_tokens, clamped.lowered_to, clamped.asked) == (1_000, 1_000, 1_001)
     at_ceiling = {**ASK, "inferenceConfig": {"maxTokens": 1_000}}
     assert prepare_converse(at_ceiling, CLAUDE, PLAN, None).max_tokens == 1_000
+
+
+NATIVE_LIMITS = [
+    (CLAUDE, "max_tokens"),
+    (GPT, "max_completion_tokens"),
+    (LLAMA, "max_gen_len"),
+    (QWEN, "max_completion_tokens"),
+    (DEEPSEEK, "max_tokens"),
+]
+
+
+@pytest.mark.parametrize(
+    ("asked", "most", "leaves"),
+    [
+        (900, 500, 500),
+        (900, None, 900),
+        (900, 1_000, 900),  # never above what was asked for
+        (5_000, 400, 400),
+        (5_000, 5_000, 1_000),  # nor above the plan's ceiling
+        (900, 1, 256),  # nor below what an answer is worth
+        (100, 1, 100),  # or was asked for
+        (None, 280, 280),
+    ],
+)
+def test_what_budgets_have_left_is_what_leaves(
+    asked: int | None, most: int | None, leaves: int
+) -> None:
+    body = {**ASK, "inferenceConfig": {"maxTokens": asked, "topP": 0.5}}
+    prepared = prepare_converse(body, CLAUDE, PLAN, None, Clamp(True, most))
+    assert prepared.body["inferenceConfig"] == {"maxTokens": leaves, "topP": 0.5}
+    assert (prepared.bound.output_tokens, prepared.max_tokens) == (leaves, leaves)
+    wanted = 300 if asked is None else asked
+    assert prepared.lowered_to == (leaves if leaves < wanted else None)
+    assert prepared.least == min(256, wanted)
+    for model, member in NATIVE_LIMITS:
+        own = prepare_native({**NATIVE, member: asked}, model, PLAN, None, Clamp(True, most))
+        assert (own.body[member], own.bound.output_tokens) == (leaves, leaves)
+
+
+def test_a_lowered_limit_never_raises_the_bound_of_the_input() -> None:
+    full = prepare_native({**NATIVE, "max_completion_tokens": 1_000}, GPT, PLAN, None, CLAMPING)
+    less = prepare_native(
+        {**NATIVE, "max_completion_tokens": 1_000}, GPT, PLAN, None, Clamp(True, 300)
+    )
+    assert less.bound.input_tokens <= full.bound.input_tokens
+
+
+def test_what_is_set_aside_for_thinking_is_kept_and_one_more() -> None:
+    thinking = {"thinking": {"type": "enabled", "budget_tokens": 600}}
+    ask = {**ASK, "inferenceConfig": {"maxTokens": 900}, "additionalModelRequestFields": thinking}
+    assert prepare_converse(ask, CLAUDE, PLAN, None, Clamp(True, 256)).max_tokens == 601
+    own = prepare_native(
+        {**NATIVE, **thinking, "max_tokens": 900}, CLAUDE, PLAN, None, Clamp(True, 256)
+    )
+    assert own.max_tokens == 601
+
+
+def test_nothing_is_lowered_where_the_plan_does_not_let_it() -> None:
+    body = {**ASK, "inferenceConfig": {"maxTokens": 900}}
+    kept = prepare_converse(body, CLAUDE, PLAN, None, Clamp(False, 300))
+    assert (kept.max_tokens, kept.least, kept.lowered_to) == (900, None, None)
 
 
 @pytest.mark.parametrize(

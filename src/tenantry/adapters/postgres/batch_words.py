@@ -138,6 +138,7 @@ def from_admission_verdict(row: Mapping[str, Any]) -> Admitted | Refused:
         limit=row["limit_name"],
         retry_after_ms=row["retry_after_ms"],
         resets_at=row["resets_at"],
+        budget_left=row["budget_left"] if code == "budget" else None,
     )
 
 

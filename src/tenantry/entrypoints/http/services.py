@@ -72,6 +72,8 @@ class Library(Protocol):
 class AnswerStream(Protocol):
     """An answer under way: texts first; `result` is set when they have ended."""
 
+    max_tokens: int | None  # the model's output limit, where it was lowered
+
     @property
     def texts(self) -> AsyncIterator[str]: ...
 

@@ -12,7 +12,7 @@ import orjson
 from tenantry.application.calls import Completed, Streamed
 from tenantry.domain import eventstream
 from tenantry.domain.eventstream import Frame
-from tenantry.entrypoints.http.charge import CHARGE_HEADER, charge_text
+from tenantry.entrypoints.http.charge import CHARGE_HEADER, charge_text, max_tokens_headers
 from tenantry.entrypoints.http.response import Response, StreamingResponse
 
 _METRICS: Final = b"amazon-bedrock-invocationMetrics"
@@ -34,7 +34,7 @@ def passed_on(headers: Mapping[str, str], content_type: str) -> dict[str, str]:
 
 
 def from_completed(done: Completed) -> Response:
-    headers = passed_on(done.headers, "application/json")
+    headers = passed_on(done.headers, "application/json") | max_tokens_headers(done.max_tokens)
     if done.charge is not None:
         headers[CHARGE_HEADER] = charge_text(done.charge, done.currency)
     return Response(200, done.body, headers)
@@ -43,6 +43,7 @@ def from_completed(done: Completed) -> Response:
 def from_streamed(streamed: Streamed) -> StreamingResponse:
     headers = passed_on(streamed.headers, eventstream.CONTENT_TYPE)
     headers["content-type"] = eventstream.CONTENT_TYPE
+    headers |= max_tokens_headers(streamed.max_tokens)
     return StreamingResponse(_frames(streamed), headers, streamed.leave)
 
 

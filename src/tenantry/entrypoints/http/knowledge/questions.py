@@ -14,7 +14,7 @@ from tenantry.domain.filter import filter_from
 from tenantry.domain.tenant import Scope
 from tenantry.entrypoints.http import sse
 from tenantry.entrypoints.http.call import Call
-from tenantry.entrypoints.http.charge import CHARGE_HEADER, charge_text
+from tenantry.entrypoints.http.charge import CHARGE_HEADER, charge_text, max_tokens_headers
 from tenantry.entrypoints.http.errors import to_sse_error
 from tenantry.entrypoints.http.json_body import to
 from tenantry.entrypoints.http.knowledge.views import from_answer, from_passage
@@ -55,9 +55,11 @@ async def answer(call: Call) -> Response | StreamingResponse:
     if asked.stream:
         stream = await answers.stream(ctx, asked.question, asked.model, asked.top_k, where)
         events = _events(stream, call.request_id)
-        return StreamingResponse(events, dict(sse.HEADERS), stream.leave)
+        headers = dict(sse.HEADERS) | max_tokens_headers(stream.max_tokens)
+        return StreamingResponse(events, headers, stream.leave)
     done = await answers.answer(ctx, asked.question, asked.model, asked.top_k, where)
     response = json_response(from_answer(done))
+    response.headers |= max_tokens_headers(done.max_tokens)
     if done.charge is not None:
         response.headers[CHARGE_HEADER] = charge_text(done.charge, done.currency)
     return response

@@ -16,7 +16,7 @@ from tenantry.entrypoints.http import sse
 from tenantry.entrypoints.http.attribution import user_from
 from tenantry.entrypoints.http.bedrock.metadata import request_metadata
 from tenantry.entrypoints.http.call import Call
-from tenantry.entrypoints.http.charge import CHARGE_HEADER, charge_text
+from tenantry.entrypoints.http.charge import CHARGE_HEADER, charge_text, max_tokens_headers
 from tenantry.entrypoints.http.errors import to_sse_error
 from tenantry.entrypoints.http.json_body import to
 from tenantry.entrypoints.http.openai import embeddings
@@ -54,13 +54,15 @@ async def chat_completions(call: Call) -> Response | StreamingResponse:
             include_usage=bool(options and options.include_usage),
         )
         streamed = await call.services.inference.stream(ctx, converse)
-        return StreamingResponse(_events(streamed, maker), dict(sse.HEADERS), streamed.leave)
+        headers = dict(sse.HEADERS) | max_tokens_headers(streamed.max_tokens)
+        return StreamingResponse(_events(streamed, maker), headers, streamed.leave)
     done = await call.services.inference.complete(ctx, converse)
     response = json_response(
         from_converse(
             done.body, done.usage, completion_id=completion_id, created=created, model=chat.model
         )
     )
+    response.headers |= max_tokens_headers(done.max_tokens)
     if done.charge is not None:
         response.headers[CHARGE_HEADER] = charge_text(done.charge, done.currency)
     return response

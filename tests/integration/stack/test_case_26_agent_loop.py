@@ -1,0 +1,64 @@
+"""Case 26 over the wire: an agent's loop whose context grows runs up to its cap, to the cent."""
+
+from decimal import Decimal
+
+from tests.support.metered import CLAUDE, MeteredStack
+from tests.support.stack import Tenant
+from tests.support.stack_clients import Reply, converse_path
+
+from tenantry.ports.control import Budget
+
+RUN, CAP = "agent/26", Decimal("0.25")
+CALLS, OUT = 10, 300
+AROUND = 32  # the bound of one message and one block
+
+
+def test_case_26_ten_calls_run_and_the_eleventh_is_refused(metered: MeteredStack) -> None:
+    anna, bert = metered.tenants({"clamp_output": False})
+    for who in (anna, bert):
+        run = Budget(who.id, "run", RUN, "total", "cost", CAP)
+        metered.control(lambda control, run=run: control.set_budget(run))
+    spent = Decimal(0)
+    for k in range(1, CALLS + 1):
+        answer = _call(metered, anna, k)
+        assert answer[0] == 200, answer[2]
+        cost = (_input(k) * 3 + OUT * 15) * Decimal("0.000001")
+        assert answer[1]["x-tenantry-charge"].split()[0] == f"{3 * cost.normalize():f}"
+        spent += cost
+    assert spent == Decimal("0.2400")
+    before = metered.dispatched(anna)
+    refused = _call(metered, anna, CALLS + 1)
+    assert (refused[0], refused[1]["x-amzn-errortype"]) == (402, "BudgetExceeded")
+    assert metered.dispatched(anna) == before == CALLS, "nothing was sent for it"
+
+    posted = metered.posted(anna)
+    assert (posted.cost, posted.charge) == (spent, 3 * spent)
+    (row,) = metered.control(lambda control: control.list_budgets(anna.id))
+    assert (row["scope"], row["scope_id"], row["settled"], row["reserved"]) == (
+        "run", RUN, spent, 0,
+    )  # fmt: skip
+    # The run is the sum of its calls, and the tenant that of its runs: each counted once.
+    for query in ("group_by=run", "group_by=key"):
+        (usage,) = metered.api(anna).get(f"/v1/usage?{query}").body["data"]
+        assert (usage["requests"], Decimal(usage["charge"])) == (CALLS, 3 * spent), query
+    # Another tenant's run of the same name has spent nothing.
+    assert _call(metered, bert, 1)[0] == 200
+    metered.agree(anna, bert)
+
+
+def _input(k: int) -> int:
+    return 1_000 + 1_000 * k
+
+
+def _call(metered: MeteredStack, who: Tenant, k: int) -> Reply:
+    """Whose reservation is exactly what it uses: the text's bytes are as many as its tokens."""
+    metered.rule(who, "usage", times=1, input=_input(k), output=OUT)
+    body = {
+        "messages": [{"role": "user", "content": [{"text": "x" * (_input(k) - AROUND)}]}],
+        "inferenceConfig": {"maxTokens": OUT},
+    }
+    reply = metered.http(
+        "POST", converse_path(CLAUDE), body, tenant=who, headers={"x-tenantry-run": RUN}
+    )
+    metered.emulator.clear_rules()
+    return reply
