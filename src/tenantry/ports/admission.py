@@ -88,9 +88,10 @@ class Admitted:
 class Refused:
     """Nothing was written. `limit` names the limit (and its scope) that refused.
 
-    A budget is named `<subject> <period> <basis>`, and `budget_left` is what it had left, in its
-    basis, before this reservation. `stale_plan` and `stale_price` mean: reload and ask again; they
-    are never shown to a caller.
+    `stale_plan` and `stale_price` mean: reload and ask again; they are never shown to a caller.
+    `budget_left`, with the code `budget` alone: what the budget that `limit` names (`<subject>
+    <period> <basis>`) had left before this reservation, never below 0, in that budget's own
+    basis: the customer's charge in the contract's currency, or the provider's cost in USD.
     """
 
     code: RefusalCode

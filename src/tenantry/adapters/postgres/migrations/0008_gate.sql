@@ -125,7 +125,7 @@ CREATE FUNCTION tenantry.admission_facts(
   CROSS JOIN LATERAL (
     SELECT array_agg(u.subject || ' ' || u.period || ' ' || u.basis) AS budgets,
            array_agg(u.place) AS places,
-           array_agg(CASE WHEN u.amount = 0 THEN -1 - u.worst
+           array_agg(CASE WHEN u.amount = 0 THEN -1 - u.worst  -- blocks what costs nothing too
                           ELSE u.amount - u.settled - u.reserved - u.worst END) AS rooms,
            array_agg(u.worst) AS worsts, array_agg(u.hard) AS hard,
            array_agg(u.period_end) AS ends
@@ -243,7 +243,7 @@ BEGIN
           IF r.hard[i] IS NOT FALSE THEN
             code := 'budget';
             limit_name := r.budgets[i];
-            budget_left := greatest(room + r.worsts[i], 0);  -- before this reservation
+            budget_left := greatest(room + r.worsts[i], 0);
             resets_at := nullif(r.ends[i], 'infinity');
             EXIT;
           END IF;
