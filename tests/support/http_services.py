@@ -19,6 +19,7 @@ from tests.support.http_alerts import MemoryAlerts, fixed_outlooks
 from tests.support.http_tenant_services import (
     FixedAnswers,
     MemoryControl,
+    MemoryLabels,
     MemoryLedger,
     MemoryLibrary,
 )
@@ -277,6 +278,7 @@ class FixedServices:
         self.directory = MemoryDirectory()
         self.inference = FixedInference()
         self.library = MemoryLibrary()
+        self.ledger = MemoryLedger()
         self.answers = FixedAnswers()
         self.control = MemoryControl([tenant("acme"), tenant("bolt")], PLACEMENT)
         self.alerts = MemoryAlerts()
@@ -295,6 +297,7 @@ class FixedServices:
 
         directory: Any = self.directory
         control: Any = self.control
+        tenant_admin: Any = None  # what it does is the database's: tests/integration/stack
         return Services(
             authenticator=Authenticator(directory),
             directory=directory,
@@ -302,7 +305,9 @@ class FixedServices:
             embeddings=self.inference,
             library=self.library,
             answers=self.answers,
-            ledger=MemoryLedger(),
+            ledger=self.ledger,
+            labels=MemoryLabels(),
+            tenant_admin=tenant_admin,
             idempotent=idempotent_over(self.idempotency),
             operator_once=operator_once_in_memory(),
             control=control,

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
+from hashlib import sha256
 from typing import Any
 
 from tenantry.application.answers import Answer
@@ -14,6 +15,7 @@ from tenantry.application.documents import Content, Page
 from tenantry.application.ingestion import Ingested
 from tenantry.application.library import Added, Found
 from tenantry.domain.access import may_see
+from tenantry.domain.budget import BudgetKey
 from tenantry.domain.chunk import Passage
 from tenantry.domain.document import Document, DocumentState
 from tenantry.domain.errors import NotFound, UpstreamTimeout
@@ -152,14 +154,28 @@ class FixedAnswers:
 class MemoryLedger:
     """Each tenant's charge is its name's length, so that two tenants differ."""
 
+    def __init__(self) -> None:
+        self.asked: list[tuple[str | None, str | None]] = []  # user's hash and run
+
     async def usage(
-        self, principal: Principal, start: datetime, end: datetime, group_by: Sequence[GroupBy]
+        self,
+        principal: Principal,
+        start: datetime,
+        end: datetime,
+        group_by: Sequence[GroupBy],
+        *,
+        user_hash: str | None = None,
+        run_id: str | None = None,
     ) -> list[UsageRow]:
+        self.asked.append((user_hash, run_id))
         group = {name: f"some-{name}" for name in group_by}
         charge = Decimal(len(principal.tenant.name))
         return [UsageRow(group, 3, {"uncached_in": 1_000, "out": 500}, charge, "USD")]
 
-    async def limits(self, principal: Principal) -> list[Mapping[str, Any]]:
+    async def limits(
+        self, principal: Principal, *, user_hash: str | None = None, run_id: str | None = None
+    ) -> list[Mapping[str, Any]]:
+        self.asked.append((user_hash, run_id))
         return [
             {
                 "name": "monthly_budget",
@@ -274,9 +290,30 @@ class MemoryControl:
     async def set_budget(self, budget: Budget) -> None:
         self.budgets.append(budget)
 
+    async def remove_budget(self, tenant_id: TenantId, key: BudgetKey) -> None:
+        kept = [b for b in self.budgets if (b.tenant_id, _key_of(b)) != (tenant_id, key)]
+        if len(kept) == len(self.budgets):
+            raise NotFound("There is no such budget.")
+        self.budgets = kept
+
     async def list_budgets(self, tenant_id: TenantId) -> list[Mapping[str, Any]]:
         return [
             {"scope": b.scope, "scope_id": b.scope_id, "limit": b.limit, "period": b.period}
             for b in self.budgets
             if b.tenant_id == tenant_id
         ]
+
+
+def _key_of(budget: Budget) -> BudgetKey:
+    subject = "tenant" if budget.scope == "tenant" else f"{budget.scope}:{budget.scope_id}"
+    return BudgetKey(subject, budget.period, budget.basis)
+
+
+class MemoryLabels:
+    """A hash of tenant and name, in the form of the real one."""
+
+    async def user_hash(self, principal: Principal, user: str) -> str:
+        return sha256(f"{principal.tenant_id} {user}".encode()).hexdigest()[:32]
+
+    async def salt(self, principal: Principal) -> str:
+        return "[salt]"

@@ -13,6 +13,9 @@ from tenantry.adapters import shipped
 from tenantry.adapters.clock import SystemClock
 from tenantry.adapters.cloud_bill.export import CurExport
 from tenantry.adapters.keys import control_plane
+from tenantry.adapters.keys.labels import TenantLabels
+from tenantry.adapters.keys.local_keyring import LocalKeyring
+from tenantry.adapters.keys.local_kms import LocalKms
 from tenantry.adapters.objects.durable_file import DurableFiles
 from tenantry.adapters.postgres.alerts import PostgresAlerts
 from tenantry.adapters.postgres.connections import Databases, DsnFor
@@ -25,6 +28,7 @@ from tenantry.adapters.postgres.keeper import PostgresLedgerKeeper
 from tenantry.adapters.postgres.ledger import PostgresTenantLedger
 from tenantry.adapters.postgres.unit_of_work import TenantWork
 from tenantry.adapters.postgres.usage_hours import PostgresUsageHours
+from tenantry.adapters.sealed.sealer import TenantSealer
 from tenantry.adapters.sorting import DiskSorter
 from tenantry.application.pacing import Outlook, outlooks
 from tenantry.application.reconcile import Sides
@@ -44,6 +48,7 @@ from tenantry.ports.control import ControlPlane
 from tenantry.ports.delivery import NoticeDesk
 from tenantry.ports.endpoints import Endpoints
 from tenantry.ports.invocation_log import CountingLog
+from tenantry.ports.labels import Labels
 from tenantry.ports.ledger import LedgerKeeper, TenantLedger
 
 T = TypeVar("T")
@@ -52,6 +57,21 @@ T = TypeVar("T")
 def run_with_control(work: Callable[[ControlPlane], Awaitable[T]]) -> T:
     """Runs one piece of work of the control plane."""
     return _run(lambda config, databases: work(control_of(config, databases)))
+
+
+def run_with_labels(work: Callable[[ControlPlane, Labels], Awaitable[T]]) -> T:
+    """Runs one piece of work of the control plane that names end users."""
+
+    async def one(config: Settings, databases: Databases) -> T:
+        files, accounts = DurableFiles(), config.home / "accounts"
+        keyring = LocalKeyring(accounts, files, LocalKms(accounts, files), SystemClock().monotonic)
+        try:
+            labels = TenantLabels(TenantSealer(keyring), keyring)
+            return await work(control_of(config, databases), labels)
+        finally:
+            keyring.close()
+
+    return _run(one)
 
 
 def run_with_keeper(work: Callable[[LedgerKeeper], Awaitable[T]]) -> T:

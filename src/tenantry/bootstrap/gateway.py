@@ -32,6 +32,7 @@ from tenantry.adapters.postgres.keeper import PostgresLedgerKeeper
 from tenantry.adapters.postgres.ledger import PostgresTenantLedger
 from tenantry.adapters.postgres.manifest import PostgresManifest, PostgresUnfinished
 from tenantry.adapters.postgres.operator_keys import PostgresOperatorKeys
+from tenantry.adapters.postgres.tenant_admin import PostgresTenantAdmin
 from tenantry.adapters.postgres.unit_of_work import TenantWork
 from tenantry.adapters.postgres.usage_hours import PostgresUsageHours
 from tenantry.adapters.sealed.partitions import SealedPartitions
@@ -62,8 +63,10 @@ from tenantry.config import Settings
 from tenantry.domain.ids import TenantId
 from tenantry.ports.alerts import AlertBook, UsageHours
 from tenantry.ports.control import ControlPlane
+from tenantry.ports.labels import Labels
 from tenantry.ports.ledger import LedgerKeeper, TenantLedger
 from tenantry.ports.model import Timeouts
+from tenantry.ports.tenant_admin import TenantAdmin
 
 DRAIN_MS = 30_000
 BOOT_ID_BITS = 31  # an advisory lock names it
@@ -82,6 +85,8 @@ class Gateway:
     idempotent: Idempotent
     operator_once: OperatorOnce
     ledger: TenantLedger
+    labels: Labels
+    tenant_admin: TenantAdmin
     keeper: LedgerKeeper
     control: ControlPlane
     alerts: AlertBook
@@ -163,6 +168,10 @@ async def gateway(config: Settings) -> AsyncIterator[Gateway]:
                 open_sealed=key.open,
             ),
             ledger=PostgresTenantLedger(TenantWork(databases.app)),
+            labels=labels,
+            tenant_admin=PostgresTenantAdmin(
+                TenantWork(databases.app), pepper=key.pepper, seal=key.seal, clock=clock
+            ),
             keeper=PostgresLedgerKeeper(databases.control, databases.operator),
             control=control,
             alerts=PostgresAlerts(databases.control, clock),

@@ -10,8 +10,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
+from tenantry.domain.budget import Basis, BudgetKey, Period
+from tenantry.domain.budget import Scope as BudgetScope
 from tenantry.domain.catalogue import Model
 from tenantry.domain.ids import ApiKeyId, TenantId
 from tenantry.domain.placement import Placement
@@ -57,10 +59,10 @@ class Budget:
     """A cap of one scope. `limit` 0 blocks all; `hard` False admits and alerts."""
 
     tenant_id: TenantId
-    scope: Literal["tenant", "api_key", "user", "run"]
+    scope: BudgetScope
     scope_id: str  # the tenant's id, a key id, a user hash, a run id
-    period: Literal["day", "month", "total"]
-    basis: Literal["charge", "cost"]
+    period: Period
+    basis: Basis
     limit: Decimal
     hard: bool = True
 
@@ -134,6 +136,14 @@ class ControlPlane(Protocol):
 
     async def apply_placement(self, placement: Placement) -> None: ...
 
-    async def set_budget(self, budget: Budget) -> None: ...
+    async def set_budget(self, budget: Budget) -> None:
+        """Sets or replaces it; what its present period has spent and holds already counts."""
+        ...
 
-    async def list_budgets(self, tenant_id: TenantId) -> list[Mapping[str, Any]]: ...
+    async def remove_budget(self, tenant_id: TenantId, key: BudgetKey) -> None:
+        """Holds from the next request on. Raises `NotFound`."""
+        ...
+
+    async def list_budgets(self, tenant_id: TenantId) -> list[Mapping[str, Any]]:
+        """The plan's own and all that were set, with what is settled, reserved and left."""
+        ...

@@ -86,11 +86,24 @@ class TenantLedger(Protocol):
     """What one tenant sees of itself. Built for one principal; there is no other way in."""
 
     async def usage(
-        self, principal: Principal, start: datetime, end: datetime, group_by: Sequence[GroupBy]
-    ) -> list[UsageRow]: ...
+        self,
+        principal: Principal,
+        start: datetime,
+        end: datetime,
+        group_by: Sequence[GroupBy],
+        *,
+        user_hash: str | None = None,
+        run_id: str | None = None,
+    ) -> list[UsageRow]:
+        """By group; of one user or run alone where they are named."""
+        ...
 
-    async def limits(self, principal: Principal) -> list[Mapping[str, Any]]:
-        """Each limit of plan and budgets: name, limit, used, remaining, resets_at."""
+    async def limits(
+        self, principal: Principal, *, user_hash: str | None = None, run_id: str | None = None
+    ) -> list[Mapping[str, Any]]:
+        """Each limit of plan and budgets: name, limit, used, remaining, resets_at. The budgets are
+        those that a request of this API key, user and run counts against; an admin's are all.
+        """
         ...
 
     async def invoice_lines(

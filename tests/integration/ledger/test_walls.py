@@ -11,6 +11,7 @@ import pytest
 from tests.support.ledger import World, in_world, open_world
 from tests.support.postgres import Database
 
+from tenantry.domain.tenant import Scope
 from tenantry.domain.usage import Usage
 
 USED = Usage(uncached_in=1_000, out=500)
@@ -81,6 +82,48 @@ def test_the_app_cannot_read_what_is_not_a_tenants(database: Database) -> None:
                     await connection.fetch(f"SELECT * FROM {name}")
             with pytest.raises(asyncpg.InsufficientPrivilegeError):
                 await connection.fetch("SELECT debit FROM charge_entry")
+
+    in_world(database, body)
+
+
+def test_the_app_sees_of_keys_what_is_no_secret(database: Database) -> None:
+    async def body(world: World) -> None:
+        async with world.work.reading(world.anna.tenant_id) as unit:
+            seen = await unit.fetch("SELECT tenant_id, api_key_id, scopes FROM api_key")
+            assert [row["api_key_id"] for row in seen] == [world.anna.api_key_id]
+        for secret in ("bearer_hmac", "access_key_id", "secret_sealed"):
+            with pytest.raises(asyncpg.InsufficientPrivilegeError):
+                async with world.work.reading(world.anna.tenant_id) as unit:
+                    await unit.fetch(f"SELECT {secret} FROM api_key")
+        assert await world.databases.app.fetch("SELECT api_key_id FROM api_key") == []
+
+    in_world(database, body)
+
+
+def test_what_an_admin_may_do_is_done_to_its_own_tenant_alone(database: Database) -> None:
+    """The functions take no tenant: outside of a unit of work they know none."""
+
+    async def body(world: World) -> None:
+        calls = {
+            "place_own_budget('tenant', 'day', 1, true)": "unknown_tenant",
+            "remove_own_budget('tenant', 'day')": "unknown",
+            f"revoke_own_key('{world.anna.api_key_id}', '{world.anna.api_key_id}')": "not_admin",
+        }
+        for call, answer in calls.items():
+            assert await world.databases.app.fetchval(f"SELECT {call}") == answer
+        for door in (
+            "place_budget($1, 'tenant', 'day', 'cost', 1, true)",
+            "put_budget($1, 'tenant', 'day', 'cost', 1, true, 'tenant')",
+            "remove_budget($1, 'tenant', 'day', 'cost')",
+            "admin_key($1, 'x')",
+        ):
+            with pytest.raises(asyncpg.InsufficientPrivilegeError):
+                await world.databases.app.fetchval(f"SELECT {door}", world.anna.tenant_id)
+        bert = await world.control.create_key(world.bert.tenant_id, scopes=frozenset({Scope.ADMIN}))
+        async with world.work.writing(world.anna.tenant_id) as unit:
+            for which in (bert.id, world.anna.api_key_id):
+                found = await unit.fetchval("SELECT revoke_own_key($1, $2)", bert.id, which)
+                assert found == "not_admin", "another tenant's admin"
 
     in_world(database, body)
 

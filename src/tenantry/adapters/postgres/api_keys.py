@@ -12,6 +12,7 @@ BEARER_PREFIX = "tk_"
 BEARER_BYTES = 32
 ACCESS_KEY_ID_CHARS = 20  # as AWS's own, so that every SDK takes it
 SECRET_CHARS = 40
+HINT_CHARS = 4  # of a bearer, shown in lists
 _ID_BYTES = ACCESS_KEY_ID_CHARS - 2  # 5 bits of each
 _SECRET_BYTES = SECRET_CHARS * 3 // 4
 RANDOM_BYTES = BEARER_BYTES + _ID_BYTES + _SECRET_BYTES  # what `make_secrets` needs

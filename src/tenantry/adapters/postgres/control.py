@@ -12,11 +12,14 @@ from typing import Any
 import asyncpg
 import orjson
 
-from tenantry.adapters.postgres import api_keys, principals
+from tenantry.adapters.postgres import api_keys, budget_answers, principals
+from tenantry.adapters.postgres.budget_rows import to_budget
 from tenantry.adapters.postgres.connections import ACQUIRE_TIMEOUT_S
 from tenantry.adapters.postgres.control_catalogues import ControlCatalogues
+from tenantry.adapters.postgres.key_rows import to_key_row
 from tenantry.adapters.postgres.outages import outages_are_unavailable
 from tenantry.adapters.postgres.statements import statements
+from tenantry.domain.budget import BudgetKey
 from tenantry.domain.catalogue import Model
 from tenantry.domain.errors import BadRequest, Conflict, NotFound
 from tenantry.domain.ids import ApiKeyId, TenantId, prefixed, uuid7
@@ -28,7 +31,6 @@ from tenantry.ports.clock import Clock
 from tenantry.ports.control import Budget, EditionRow, KeyRow, NewKey
 
 Seal = Callable[[bytes, bytes], bytes]  # (secret, AAD) → sealed
-HINT_CHARS = 4
 PAGE_MAX = 1_000
 
 
@@ -115,7 +117,7 @@ class PostgresControl:
                 tenant_id,
                 api_key_id,
                 name,
-                secrets.bearer[-HINT_CHARS:],
+                secrets.bearer[-api_keys.HINT_CHARS :],
                 api_keys.bearer_hmac(self._pepper, secrets.bearer),
                 secrets.access_key_id,
                 sealed,
@@ -128,7 +130,7 @@ class PostgresControl:
     async def list_keys(self, tenant_id: TenantId) -> list[KeyRow]:
         async with self._transaction() as connection:
             rows = await connection.fetch(self._sql["keys"], tenant_id)
-        return [_to_key_row(row) for row in rows]
+        return [to_key_row(row) for row in rows]
 
     async def revoke_key(self, tenant_id: TenantId, api_key_id: str) -> None:
         await self._change("revoke_key", tenant_id, api_key_id)
@@ -187,23 +189,22 @@ class PostgresControl:
             )
 
     async def set_budget(self, budget: Budget) -> None:
+        values = (budget.period, budget.basis, budget.limit, budget.hard)
         async with self._transaction() as connection:
-            found = await connection.fetchval(
-                self._sql["set_budget"],
-                budget.tenant_id,
-                _subject(budget),
-                budget.period,
-                budget.basis,
-                budget.limit,
-                budget.hard,
+            answer = await connection.fetchval(
+                self._sql["set_budget"], budget.tenant_id, _subject(budget), *values
             )
-        if not found:
-            raise NotFound("There is no such tenant.")
+        budget_answers.raise_unless("set", answer)
+
+    async def remove_budget(self, tenant_id: TenantId, key: BudgetKey) -> None:
+        async with self._transaction() as connection:
+            answer = await connection.fetchval(self._sql["remove_budget"], tenant_id, *key)
+        budget_answers.raise_unless("removed", answer)
 
     async def list_budgets(self, tenant_id: TenantId) -> list[Mapping[str, Any]]:
         async with self._transaction() as connection:
             rows = await connection.fetch(self._sql["budgets"], tenant_id)
-        return [_to_budget(row) for row in rows]
+        return [to_budget(row) for row in rows]
 
     async def _check_placement(self, connection: Any, plan: Plan, placement: str | None) -> None:
         if placement is None:
@@ -259,33 +260,3 @@ def _subject(budget: Budget) -> str:
     if not budget.scope_id:
         raise BadRequest(f"A budget of a {budget.scope} must say which.")
     return f"{budget.scope}:{budget.scope_id}"
-
-
-def _to_key_row(row: Any) -> KeyRow:
-    allowed = row["models_allowed"]
-    return KeyRow(
-        id=ApiKeyId(row["api_key_id"]),
-        name=row["name"],
-        hint=row["hint"],
-        scopes=frozenset(Scope(scope) for scope in row["scopes"]),
-        models_allowed=None if allowed is None else frozenset(allowed),
-        created_at=row["created_at"],
-        expires_at=row["expires_at"],
-        revoked_at=row["revoked_at"],
-    )
-
-
-def _to_budget(row: Any) -> dict[str, Any]:
-    scope, _, scope_id = row["subject"].partition(":")
-    return {
-        "scope": scope,
-        "scope_id": scope_id,
-        "period": row["period"],
-        "basis": row["basis"],
-        "limit": row["amount"],
-        "hard": row["hard"],
-        "settled": row["settled"],
-        "reserved": row["reserved"],
-        "remaining": max(row["amount"] - row["settled"] - row["reserved"], 0),
-        "resets_at": row["resets_at"],
-    }

@@ -7,13 +7,15 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from tenantry.adapters.postgres.budget_rows import to_limit
 from tenantry.adapters.postgres.statements import statements
 from tenantry.adapters.postgres.unit_of_work import TenantWork
 from tenantry.domain.ids import TenantId
-from tenantry.domain.tenant import Principal
+from tenantry.domain.tenant import Principal, Scope
 from tenantry.domain.usage_line import UsageLine
 from tenantry.ports.ledger import GroupBy, UsageRow
 
+LIMIT_BUDGETS_MAX = 1_000  # among an admin's limits; `/v1/budgets` has pages
 WINDOW_SLOTS = 11  # of the minute limits: 6 s each, migrations/0006_calendar.sql
 
 
@@ -23,18 +25,31 @@ class PostgresTenantLedger:
         self._sql = statements("sql/ledger.sql")
 
     async def usage(
-        self, principal: Principal, start: datetime, end: datetime, group_by: Sequence[GroupBy]
+        self,
+        principal: Principal,
+        start: datetime,
+        end: datetime,
+        group_by: Sequence[GroupBy],
+        *,
+        user_hash: str | None = None,
+        run_id: str | None = None,
     ) -> list[UsageRow]:
         """Groups in order of their values; days and hours are of the tenant's zone."""
         zone = principal.tenant.zone
-        rows = await self._fetch(principal.tenant_id, "usage", start, end, list(group_by), zone)
+        told = (start, end, list(group_by), zone, user_hash, run_id)
+        rows = await self._fetch(principal.tenant_id, "usage", *told)
         return to_usage_rows(rows, group_by, zone)
 
-    async def limits(self, principal: Principal) -> list[Mapping[str, Any]]:
+    async def limits(
+        self, principal: Principal, *, user_hash: str | None = None, run_id: str | None = None
+    ) -> list[Mapping[str, Any]]:
         counters = await self._fetch(principal.tenant_id, "counters")
-        budgets = await self._fetch(principal.tenant_id, "budgets", principal.api_key_id)
+        subjects = None if principal.may(Scope.ADMIN) else _subjects(principal, user_hash, run_id)
+        budgets = await self._fetch(
+            principal.tenant_id, "budgets", subjects, "", "", LIMIT_BUDGETS_MAX
+        )
         limits = [limit for row in counters for limit in _plan_limits(row)]
-        return limits + [_budget_limit(row) for row in budgets if row["amount"] is not None]
+        return limits + [to_limit(row) for row in budgets]
 
     async def invoice_lines(
         self, principal: Principal, start: datetime, end: datetime
@@ -99,17 +114,9 @@ def _in_window(row: Any, slots: str) -> int:
     )
 
 
-def _budget_limit(row: Any) -> dict[str, Any]:
-    used = row["settled"] + row["reserved"]
-    name = "monthly_budget" if row["subject"] == "plan" else f"budget {row['subject']}"
-    return {
-        "name": name,
-        "period": row["period"],
-        "limit": row["amount"],
-        "hard": row["hard"],
-        "used": used,
-        "settled": row["settled"],
-        "reserved": row["reserved"],
-        "remaining": max(row["amount"] - used, 0),
-        "resets_at": row["resets_at"],
-    }
+def _subjects(principal: Principal, user_hash: str | None, run_id: str | None) -> list[str]:
+    """Whose budgets a request of this API key would count against."""
+    subjects = ["tenant", f"api_key:{principal.api_key_id}"]
+    subjects += [f"user:{user_hash}"] if user_hash is not None else []
+    subjects += [f"run:{run_id}"] if run_id is not None else []
+    return subjects

@@ -1,23 +1,68 @@
-"""`tenantry budgets …`: caps of a tenant or of one of its API keys."""
+"""`tenantry budgets …`: caps of a tenant, an API key, an end user or an agent's run."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from decimal import Decimal, InvalidOperation
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal
+from typing import Any, TypeVar
 
 import click
 
+from tenantry.application.budgets import budget_subject
 from tenantry.application.pacing import Outlook
-from tenantry.bootstrap import run_with_control, run_with_outlooks
+from tenantry.bootstrap import run_with_labels, run_with_outlooks
+from tenantry.domain.budget import (
+    BASES,
+    PERIODS,
+    Basis,
+    BudgetError,
+    BudgetKey,
+    Period,
+    Scope,
+    limit_from,
+)
 from tenantry.domain.tenant import Tenant
 from tenantry.entrypoints.cli.output import as_json, print_json, print_table
 from tenantry.ports.control import Budget, ControlPlane
+from tenantry.ports.labels import Labels
+
+_SHOWN = (
+    "scope",
+    "scope_id",
+    "period",
+    "basis",
+    "limit",
+    "currency",
+    "hard",
+    "settled",
+    "reserved",
+    "remaining",
+    "resets_at",
+    "set_by",
+    "forecast",
+    "low",
+    "high",
+    "passes_at",
+)
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def _whose(command: F) -> F:
+    """Options that name a budget; without the first three it is the whole tenant's."""
+    for option in (
+        click.option("--basis", type=click.Choice(BASES), default="charge", show_default=True),
+        click.option("--period", type=click.Choice(PERIODS), default="month", show_default=True),
+        click.option("--run", help="Of this run, as `x-tenantry-run` names it."),
+        click.option("--user", help="Of this end user, as `x-tenantry-user` names it."),
+        click.option("--api-key", help="Of this API key, key_…"),
+    ):
+        command = option(command)
+    return command
 
 
 @click.group()
 def budgets() -> None:
-    """Set and show budgets.
+    """Set, show and remove budgets.
 
     Example: `tenantry budgets set acme --limit 25 --period month`
     """
@@ -26,33 +71,36 @@ def budgets() -> None:
 @budgets.command(name="set")
 @click.argument("tenant")
 @click.option("--limit", required=True, help="In the contract's currency; 0 blocks all.")
-@click.option("--api-key", help="Cap this API key instead of the whole tenant.")
-@click.option("--period", type=click.Choice(["day", "month", "total"]), default="month")
-@click.option("--basis", type=click.Choice(["charge", "cost"]), default="charge")
+@_whose
 @click.option("--soft", is_flag=True, help="Admit and alert instead of refusing.")
-def set_(tenant: str, limit: str, api_key: str | None, period: Any, basis: Any, soft: bool) -> None:
-    """Set a budget; it holds from the next request on.
+def set_(
+    tenant: str,
+    limit: str,
+    api_key: str | None,
+    user: str | None,
+    run: str | None,
+    period: Period,
+    basis: Basis,
+    soft: bool,
+) -> None:
+    """Set a budget, or change it; it holds from the next request on.
 
-    Example: `tenantry budgets set acme --limit 25 --period month`
+    A budget of basis cost is a guard in what the provider asks, USD; no tenant sees it.
+
+    Example: `tenantry budgets set acme --limit 0.25 --run nightly-report --period total`
     """
     amount = _amount(limit)
+    scope, scope_id = _scope(api_key, user, run)
 
-    async def work(control: ControlPlane) -> None:
+    async def work(control: ControlPlane, labels: Labels) -> str:
         owner = await control.get_tenant(tenant)
-        await control.set_budget(
-            Budget(
-                tenant_id=owner.id,
-                scope="api_key" if api_key else "tenant",
-                scope_id=api_key or owner.id,
-                period=period,
-                basis=basis,
-                limit=amount,
-                hard=not soft,
-            )
-        )
+        key = await _key(labels, owner, scope, scope_id, period, basis)
+        of = Budget(owner.id, scope, key.scope[1], period, basis, amount, not soft)
+        await control.set_budget(of)
+        return key.subject
 
-    run_with_control(work)
-    click.echo(f"budget of {api_key or tenant} is {limit} a {period}")
+    subject = run_with_labels(work)
+    click.echo(f"budget {subject} of {tenant} is {limit} a {period}, in {basis}")
 
 
 @budgets.command()
@@ -67,37 +115,64 @@ def show(tenant: str, json_output: bool) -> None:
     async def work(
         control: ControlPlane, found: Tenant, outlooks: Sequence[Outlook]
     ) -> list[dict[str, Any]]:
-        by_key = {_key(outlook): outlook for outlook in outlooks}
-        rows = [_plan_row(o) for o in outlooks if o.use.subject == "plan"]
-        for budget in await control.list_budgets(found.id):
-            rows.append({**budget, **_forecast(by_key.get(_key_of(budget)))})
-        return rows
+        by_key = {_key_of_use(outlook): outlook for outlook in outlooks}
+        return [
+            {**budget, **_forecast(by_key.get(_key_of(budget)))}
+            for budget in await control.list_budgets(found.id)
+        ]
 
     rows = run_with_outlooks(tenant, work)
     if json_output:
         print_json(rows)
     elif rows:
-        print_table(tuple(rows[0]), (tuple(row.values()) for row in rows))
+        print_table(_SHOWN, ([row[name] for name in _SHOWN] for row in rows))
     else:
-        click.echo("no budget but the plan's, whose period begins with the next request")
+        click.echo("no budgets")
 
 
-def _plan_row(outlook: Outlook) -> dict[str, Any]:
-    use = outlook.use
-    left = None if use.limit is None else max(use.limit - use.settled - use.reserved, Decimal(0))
-    return {
-        "scope": "plan",
-        "scope_id": "",
-        "period": use.period,
-        "basis": use.basis,
-        "limit": use.limit,
-        "hard": use.hard,
-        "settled": use.settled,
-        "reserved": use.reserved,
-        "remaining": left,
-        "resets_at": use.ends_at,
-        **_forecast(outlook),
-    }
+@budgets.command()
+@click.argument("tenant")
+@_whose
+def remove(
+    tenant: str,
+    api_key: str | None,
+    user: str | None,
+    run: str | None,
+    period: Period,
+    basis: Basis,
+) -> None:
+    """Remove a budget; from the next request on it caps nothing.
+
+    Example: `tenantry budgets remove acme --run nightly-report --period total`
+    """
+    scope, scope_id = _scope(api_key, user, run)
+
+    async def work(control: ControlPlane, labels: Labels) -> str:
+        owner = await control.get_tenant(tenant)
+        key = await _key(labels, owner, scope, scope_id, period, basis)
+        await control.remove_budget(owner.id, key)
+        return key.subject
+
+    click.echo(f"budget {run_with_labels(work)} of {tenant} is removed")
+
+
+def _scope(api_key: str | None, user: str | None, run: str | None) -> tuple[Scope, str | None]:
+    given: list[tuple[Scope, str | None]] = [("api_key", api_key), ("user", user), ("run", run)]
+    named = [(scope, scope_id) for scope, scope_id in given if scope_id is not None]
+    if len(named) > 1:
+        raise click.UsageError("name one of --api-key, --user and --run")
+    return named[0] if named else ("tenant", None)
+
+
+async def _key(
+    labels: Labels,
+    owner: Tenant,
+    scope: Scope,
+    scope_id: str | None,
+    period: Period,
+    basis: Basis,
+) -> BudgetKey:
+    return BudgetKey(await budget_subject(labels, owner, scope, scope_id), period, basis)
 
 
 def _forecast(outlook: Outlook | None) -> dict[str, Any]:
@@ -110,21 +185,18 @@ def _forecast(outlook: Outlook | None) -> dict[str, Any]:
     }
 
 
-def _key(outlook: Outlook) -> tuple[str, str, str]:
-    return outlook.use.subject, outlook.use.period, outlook.use.basis
+def _key_of_use(outlook: Outlook) -> BudgetKey:
+    return BudgetKey(outlook.use.subject, outlook.use.period, outlook.use.basis)
 
 
-def _key_of(budget: Mapping[str, Any]) -> tuple[str, str, str]:
+def _key_of(budget: Mapping[str, Any]) -> BudgetKey:
     scope, scope_id = budget["scope"], budget["scope_id"]
     subject = f"{scope}:{scope_id}" if scope_id else scope
-    return subject, budget["period"], budget["basis"]
+    return BudgetKey(subject, budget["period"], budget["basis"])
 
 
 def _amount(text: str) -> Decimal:
     try:
-        amount = Decimal(text)
-    except InvalidOperation:
-        amount = Decimal(-1)
-    if not amount.is_finite() or amount < 0:
-        raise click.BadParameter("must be a decimal number of at least 0", param_hint="--limit")
-    return amount
+        return limit_from(text)
+    except BudgetError as error:
+        raise click.BadParameter(str(error), param_hint="--limit") from None

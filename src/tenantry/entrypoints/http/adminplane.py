@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from tenantry.entrypoints.http.admin import accounting, alerts, control, health
+from tenantry.entrypoints.http.admin import accounting, alerts, budgets, control, health
 from tenantry.entrypoints.http.openapi import route_for
 from tenantry.entrypoints.http.routes import Access, Handler, Method, Route, RouteTable
 
@@ -29,8 +29,9 @@ _ROUTES: Final = (
     _admin("POST", "/models", control.apply_models, "Apply models to the catalogue"),
     _admin("GET", "/placements", control.list_placements, "Placements"),
     _admin("POST", "/placements", control.apply_placement, "Apply a placement"),
-    _admin("GET", "/budgets", control.list_budgets, "A tenant's budgets"),
-    _admin("POST", "/budgets", control.set_budget, "Set a budget"),
+    _admin("GET", "/budgets", budgets.list_budgets, "A tenant's budgets and what is left"),
+    _admin("POST", "/budgets", budgets.set_budget, "Set a budget"),
+    _admin("DELETE", "/budgets/{budget}", budgets.remove_budget, "Remove a budget"),
     _admin("GET", "/budgets/forecast", alerts.list_outlooks, "Where a tenant's budgets will end"),
     _admin("GET", "/alerts", alerts.list_alerts, "Alerts, newest first"),
     _admin("POST", "/alerts/{alert}/acknowledge", alerts.acknowledge, "Acknowledge an alert"),

@@ -26,6 +26,8 @@ async def make_services(config: Settings, counters: Counters) -> Services:
         library=gateway.library,
         answers=gateway.answers,
         ledger=gateway.ledger,
+        labels=gateway.labels,
+        tenant_admin=gateway.tenant_admin,
         idempotent=gateway.idempotent,
         operator_once=gateway.operator_once,
         control=gateway.control,

@@ -12,29 +12,20 @@ from typing import Final
 
 from tenantry.application.context import Idempotency
 from tenantry.domain.access import tags_from
+from tenantry.domain.budget import RUN_WORDS, is_run
+from tenantry.domain.end_user import user_from
 from tenantry.domain.errors import BadRequest
 from tenantry.entrypoints.http.errors import Family
 from tenantry.entrypoints.http.wire.request import Request
 
-USER_CHARS_MAX: Final = 256
 TAGS_MAX: Final = 8
 
 _TAG_KEY = re.compile(r"[A-Za-z0-9_.-]{1,64}", re.ASCII)
 _TAG_VALUE = re.compile(r"[A-Za-z0-9_.:/@+ -]{1,128}", re.ASCII)
-_RUN = re.compile(r"[A-Za-z0-9_.:/-]{1,128}", re.ASCII)
 _IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,255}", re.ASCII)
 _INVOCATION = re.compile(r"[A-Za-z0-9-]{8,64}", re.ASCII)
 _ATTEMPT = re.compile(r"attempt=([0-9]{1,4})(?![0-9])", re.ASCII)
 _DECIDING = ("x-tenantry-", "x-amzn-bedrock-")
-
-
-def user_from(value: str | None, *, field: str = "x-tenantry-user") -> str | None:
-    """The end user as the application names them: 1 to 256 printable characters."""
-    if value is None:
-        return None
-    if not value.strip() or len(value) > USER_CHARS_MAX or not value.isprintable():
-        raise BadRequest(f"`{field}` must be 1 to {USER_CHARS_MAX} printable characters.")
-    return value.strip()
 
 
 def user_of(headers: Mapping[str, str]) -> str | None:
@@ -67,8 +58,8 @@ def tags_of(headers: Mapping[str, str]) -> dict[str, str]:
 
 def run_of(headers: Mapping[str, str]) -> str | None:
     value = headers.get("x-tenantry-run")
-    if value is not None and not _RUN.fullmatch(value):
-        raise BadRequest("`x-tenantry-run` takes 1 to 128 letters, digits and `_.:/-`.")
+    if value is not None and not is_run(value):
+        raise BadRequest(f"`x-tenantry-run` takes {RUN_WORDS}.")
     return value
 
 

@@ -9,6 +9,7 @@ from tenantry.entrypoints.http.knowledge import documents, questions
 from tenantry.entrypoints.http.openai import handlers as openai
 from tenantry.entrypoints.http.openapi import route_for
 from tenantry.entrypoints.http.routes import RouteTable
+from tenantry.entrypoints.http.tenant import budgets, keys
 from tenantry.entrypoints.http.tenant import handlers as tenant
 
 _ROUTES: Final = (
@@ -17,5 +18,7 @@ _ROUTES: Final = (
     *documents.ROUTES,
     *questions.ROUTES,
     *tenant.ROUTES,
+    *budgets.ROUTES,
+    *keys.ROUTES,
 )
 DATA_PLANE: Final = RouteTable((*_ROUTES, route_for("Tenantry data plane", _ROUTES)))

@@ -28,7 +28,9 @@ from tenantry.ports.alerts import AlertBook
 from tenantry.ports.clock import Clock
 from tenantry.ports.control import ControlPlane
 from tenantry.ports.directory import Directory
+from tenantry.ports.labels import Labels
 from tenantry.ports.ledger import TenantLedger
+from tenantry.ports.tenant_admin import TenantAdmin
 
 
 class Inference(Protocol):
@@ -118,6 +120,8 @@ class Services:
     library: Library
     answers: Answers
     ledger: TenantLedger
+    labels: Labels
+    tenant_admin: TenantAdmin
     idempotent: Idempotent
     operator_once: OperatorOnce
     control: ControlPlane

@@ -18,7 +18,9 @@ FROM (
   SELECT u.tenant_id, u.subject, u.period, u.basis, u.settled, u.reserved, t.currency,
          CASE WHEN isfinite(u.period_start) THEN u.period_start END AS starts_at,
          CASE WHEN isfinite(u.period_end) THEN u.period_end END AS ends_at,
-         CASE u.subject WHEN 'plan' THEN p.monthly_budget ELSE u.amount END AS amount,
+         -- A soft alert's amount, which admission takes for a soft budget, has no shares.
+         CASE u.subject WHEN 'plan' THEN (p.definition ->> 'monthly_budget')::numeric
+           ELSE u.amount END AS amount,
          coalesce(CASE u.subject WHEN 'plan' THEN p.budget_hard ELSE u.hard END, true) AS hard,
          CASE u.subject WHEN 'plan' THEN (p.definition ->> 'soft_alert_at')::numeric END AS soft,
          u.period || ' ' || u.basis || ' ' || CASE WHEN isfinite(u.period_start)

@@ -2,7 +2,7 @@
 -- as it is in the row policy, which is the wall behind a filter that someone forgets.
 
 -- name: usage
--- $2, $3: [start, end). $4: what to group by. One row per group with its totals (token_class
+-- $2, $3: [start, end). $4: what to group by. $6, $7: of one user or run alone. One row per group with its totals (token_class
 -- NULL), one per group and class. A request with several tags counts under each of them.
 SELECT grouping(e.token_class) = 1 AS is_total, e.token_class,
        CASE WHEN 'model' = ANY ($4::text[]) THEN e.model END AS model,
@@ -24,6 +24,7 @@ CROSS JOIN LATERAL (
   SELECT NULL WHERE 'tag' <> ALL ($4)
 ) t
 WHERE e.tenant_id = $1 AND e.admitted_at >= $2 AND e.admitted_at < $3
+  AND ($6::text IS NULL OR e.user_hash = $6) AND ($7::text IS NULL OR e.run_id = $7)
 GROUP BY GROUPING SETS (
   (3, 4, 5, 6, 7, 8, t.tag, e.currency),
   (3, 4, 5, 6, 7, 8, t.tag, e.currency, e.token_class)
@@ -42,18 +43,28 @@ JOIN tenantry.counter c ON c.tenant_id = t.tenant_id
 WHERE t.tenant_id = $1;
 
 -- name: budgets
--- The plan's budget, the tenant's, and those of the API key $2.
-SELECT u.subject, u.period, u.basis, u.settled, u.reserved,
-       nullif(u.period_end, 'infinity') AS resets_at,
-       CASE u.subject WHEN 'plan' THEN p.monthly_budget ELSE u.amount END AS amount,
-       CASE u.subject WHEN 'plan' THEN p.budget_hard ELSE u.hard END AS hard
-FROM tenantry.budget_use u
-JOIN tenantry.tenant t ON t.tenant_id = u.tenant_id
+-- The plan's budget and those of the subjects $2 (NULL: all), after ($3, $4), at most $5. A guard in
+-- provider cost is the operator's, and no tenant's to see.
+SELECT b.subject, b.period, b.basis, b.amount, b.hard, b.set_by, u.settled, u.reserved,
+       t.zone, t.anchor_day, t.currency, clock_timestamp() AS at
+FROM tenantry.tenant t
 JOIN tenantry.plan p ON p.name = t.plan AND p.superseded_at IS NULL
-WHERE u.tenant_id = $1 AND u.subject IN ('plan', 'tenant', 'api_key:' || $2::text)
-  AND u.basis = 'charge'  -- a guard in provider cost is the operator's, and no tenant's to see
-  AND u.period_start <= clock_timestamp() AND u.period_end > clock_timestamp()
-ORDER BY u.subject, u.period;
+CROSS JOIN LATERAL (
+  SELECT 'plan' COLLATE "C" AS subject, 'month' AS period, 'charge' AS basis,
+         p.monthly_budget AS amount, p.budget_hard AS hard, 'plan' AS set_by
+  WHERE p.monthly_budget IS NOT NULL
+  UNION ALL
+  SELECT b.subject, b.period, b.basis, b.amount, b.hard, b.set_by FROM tenantry.budget b
+  WHERE b.tenant_id = t.tenant_id
+) b
+LEFT JOIN tenantry.budget_use u
+  ON u.tenant_id = t.tenant_id AND u.subject = b.subject AND u.period = b.period
+ AND u.basis = b.basis AND u.period_start <= clock_timestamp()
+ AND u.period_end > clock_timestamp()
+WHERE t.tenant_id = $1
+  AND b.basis = 'charge' AND ($2::text[] IS NULL OR b.subject = ANY ($2) OR b.subject = 'plan')
+  AND (b.subject, b.period COLLATE "C") > ($3::text, $4::text)
+ORDER BY b.subject, b.period COLLATE "C" LIMIT $5;
 
 -- name: invoice_lines
 SELECT model, token_class, sum(quantity)::bigint AS quantity, sum(amount) AS charge

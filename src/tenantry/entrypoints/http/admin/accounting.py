@@ -7,7 +7,12 @@ from tenantry.domain.ids import ApiKeyId
 from tenantry.domain.tenant import Principal
 from tenantry.entrypoints.http.call import Call
 from tenantry.entrypoints.http.response import Response, json_response
-from tenantry.entrypoints.http.tenant.handlers import invoice_of, invoices_of, usage_of
+from tenantry.entrypoints.http.tenant.handlers import (
+    USAGE_QUERY,
+    invoice_of,
+    invoices_of,
+    usage_of,
+)
 
 
 async def _as_tenant(call: Call, query: dict[str, str]) -> Principal:
@@ -20,7 +25,7 @@ async def _as_tenant(call: Call, query: dict[str, str]) -> Principal:
 
 
 async def usage(call: Call) -> Response:
-    query = call.query("tenant", "from", "to", "group_by")
+    query = call.query("tenant", *USAGE_QUERY)
     return await usage_of(call, await _as_tenant(call, query), query)
 
 

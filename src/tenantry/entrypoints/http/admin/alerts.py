@@ -9,9 +9,9 @@ from tenantry.domain.alert import Alert
 from tenantry.domain.errors import BadRequest
 from tenantry.domain.ids import TenantId
 from tenantry.entrypoints.http.admin import schema
-from tenantry.entrypoints.http.admin.control import page_of
 from tenantry.entrypoints.http.call import Call
 from tenantry.entrypoints.http.json_body import to
+from tenantry.entrypoints.http.paging import page_of
 from tenantry.entrypoints.http.response import Response, json_response
 from tenantry.entrypoints.http.time_query import instant_of
 from tenantry.ports.alerts import Mute

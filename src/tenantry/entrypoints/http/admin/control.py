@@ -1,10 +1,10 @@
-"""Tenants, API keys, plans, models, placements, budgets and prices, for an operator."""
+"""Tenants, API keys, plans, models, placements and prices, for an operator."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime
-from decimal import Decimal, InvalidOperation
+from decimal import InvalidOperation
 from typing import TypeVar
 from zoneinfo import ZoneInfo
 
@@ -18,20 +18,12 @@ from tenantry.domain.price import edition_from_csv
 from tenantry.entrypoints.http.admin import schema, views
 from tenantry.entrypoints.http.call import Call
 from tenantry.entrypoints.http.json_body import to
+from tenantry.entrypoints.http.key_views import from_key_row, from_new_key
+from tenantry.entrypoints.http.paging import page_of, required
 from tenantry.entrypoints.http.response import Response, json_response
-from tenantry.ports.control import Budget
+from tenantry.entrypoints.http.tenant.keys import check_name
 
-PAGE_MAX = 100
-NAME_CHARS_MAX = 128
 T = TypeVar("T")
-
-
-def page_of(query: dict[str, str]) -> tuple[str | None, int]:
-    """`cursor` and `limit` of a list. Raises `BadRequest`."""
-    text = query.get("limit", str(PAGE_MAX))
-    if not text.isascii() or not text.isdigit() or not 1 <= int(text[:9]) <= PAGE_MAX:
-        raise BadRequest(f"`limit` must be a whole number from 1 to {PAGE_MAX}.")
-    return query.get("cursor"), int(text)
 
 
 async def list_tenants(call: Call) -> Response:
@@ -45,7 +37,7 @@ async def list_tenants(call: Call) -> Response:
 
 async def create_tenant(call: Call) -> Response:
     asked = to(schema.NewTenant, call.json())
-    _check_name(asked.name)
+    check_name(asked.name)
     _check_zone(asked.zone)
     if not 1 <= asked.anchor_day <= 31:
         raise BadRequest("`anchor_day` must be 1 to 31.")
@@ -85,16 +77,16 @@ async def _set_suspended(call: Call, suspended: bool) -> Response:
 
 
 async def list_keys(call: Call) -> Response:
-    tenant = await call.services.control.get_tenant(_required(call.query("tenant"), "tenant"))
+    tenant = await call.services.control.get_tenant(required(call.query("tenant"), "tenant"))
     rows = await call.services.control.list_keys(tenant.id)
-    return json_response({"data": [views.from_key_row(row) for row in rows], "next_cursor": None})
+    return json_response({"data": [from_key_row(row) for row in rows], "next_cursor": None})
 
 
 async def create_key(call: Call) -> Response:
     """The only answer that ever holds the key's secrets."""
     asked = to(schema.NewKeyRequest, call.json())
     if asked.name:
-        _check_name(asked.name)
+        check_name(asked.name)
     expires_at = asked.expires_at
     if expires_at is not None and expires_at.tzinfo is None:
         raise BadRequest("`expires_at` needs a zone, such as Z.")
@@ -106,13 +98,13 @@ async def create_key(call: Call) -> Response:
         models_allowed=None if asked.models_allowed is None else frozenset(asked.models_allowed),
         expires_at=expires_at,
     )
-    response = json_response(views.from_new_key(key), 201)
+    response = json_response(from_new_key(key), 201)
     response.headers["cache-control"] = "no-store"
     return response
 
 
 async def revoke_key(call: Call) -> Response:
-    tenant = await call.services.control.get_tenant(_required(call.query("tenant"), "tenant"))
+    tenant = await call.services.control.get_tenant(required(call.query("tenant"), "tenant"))
     await call.services.control.revoke_key(tenant.id, call.params["key"])
     call.services.directory.forget(tenant.id)
     return Response(204)
@@ -173,33 +165,6 @@ async def apply_placement(call: Call) -> Response:
     return json_response(msgspec.to_builtins(asked), 201)
 
 
-async def list_budgets(call: Call) -> Response:
-    tenant = await call.services.control.get_tenant(_required(call.query("tenant"), "tenant"))
-    rows = await call.services.control.list_budgets(tenant.id)
-    return json_response({"data": [dict(row) for row in rows], "next_cursor": None})
-
-
-async def set_budget(call: Call) -> Response:
-    asked = to(schema.BudgetRequest, call.json())
-    tenant = await call.services.control.get_tenant(asked.tenant)
-    if asked.scope_id is None and asked.scope != "tenant":
-        raise BadRequest(f"`scope_id` is missing: which {asked.scope}?")
-    limit = _converted(lambda: Decimal(asked.limit))
-    if not limit.is_finite() or limit < 0:
-        raise BadRequest("`limit` must be a decimal in quotes, not negative.")
-    budget = Budget(
-        tenant.id,
-        asked.scope,
-        asked.scope_id or tenant.id,
-        asked.period,
-        asked.basis,
-        limit,
-        asked.hard,
-    )
-    await call.services.control.set_budget(budget)
-    return json_response(msgspec.to_builtins(asked), 201)
-
-
 async def show_prices(call: Call) -> Response:
     return json_response(views.from_edition(await call.services.directory.prices(reload=True)))
 
@@ -227,18 +192,6 @@ def _converted(make: Callable[[], T]) -> T:
     except (ValueError, InvalidOperation) as error:
         detail = str(error) if type(error) is not InvalidOperation else "not a decimal number"
         raise BadRequest(f"{detail}.") from None
-
-
-def _required(query: dict[str, str], name: str) -> str:
-    value = query.get(name)
-    if not value:
-        raise BadRequest(f"The query parameter `{name}` is missing.")
-    return value
-
-
-def _check_name(name: str) -> None:
-    if not name.strip() or len(name) > NAME_CHARS_MAX or not name.isprintable():
-        raise BadRequest(f"`name` must be 1 to {NAME_CHARS_MAX} printable characters.")
 
 
 def _check_zone(zone: str) -> None:

@@ -7,6 +7,8 @@ from typing import Any, Literal
 
 from msgspec import Struct
 
+from tenantry.domain.budget import Basis, Period
+from tenantry.domain.budget import Scope as BudgetScope
 from tenantry.domain.tenant import Scope
 
 
@@ -30,11 +32,13 @@ class NewKeyRequest(Struct, forbid_unknown_fields=True):
 
 class BudgetRequest(Struct, forbid_unknown_fields=True):
     tenant: str
-    scope: Literal["tenant", "api_key", "user", "run"]
-    period: Literal["day", "month", "total"]
+    scope: BudgetScope
+    period: Period
     limit: str
     scope_id: str | None = None  # the tenant itself where absent
-    basis: Literal["charge", "cost"] = "charge"
+    user_hash: str | None = None  # in place of a user's name
+    basis: Basis = "charge"
+    currency: str | None = None  # the contract's, of a basis charge
     hard: bool = True
 
 

@@ -1,4 +1,4 @@
-"""The JSON of the control plane. Pure; holds no secret but a key's, once, when it is made."""
+"""The JSON of the control plane. Pure; holds no secret."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from tenantry.domain.placement import Placement
 from tenantry.domain.plan import Plan, plan_to_json
 from tenantry.domain.price import PriceEdition, edition_to_rows
 from tenantry.domain.tenant import Tenant
-from tenantry.ports.control import KeyRow, NewKey
 
 
 def from_tenant(tenant: Tenant) -> dict[str, Any]:
@@ -27,29 +26,6 @@ def from_tenant(tenant: Tenant) -> dict[str, Any]:
         "anchor_day": tenant.anchor_day,
         "currency": tenant.currency,
         "regions_allowed": None if regions is None else sorted(regions),
-    }
-
-
-def from_new_key(key: NewKey) -> dict[str, Any]:
-    return {
-        "id": key.id,
-        "key": key.bearer,
-        "access_key_id": key.access_key_id,
-        "secret_access_key": key.secret_access_key,
-    }
-
-
-def from_key_row(row: KeyRow) -> dict[str, Any]:
-    models = row.models_allowed
-    return {
-        "id": row.id,
-        "name": row.name,
-        "hint": row.hint,
-        "scopes": sorted(row.scopes),
-        "models_allowed": None if models is None else sorted(models),
-        "created_at": row.created_at,
-        "expires_at": row.expires_at,
-        "revoked_at": row.revoked_at,
     }
 
 

@@ -10,10 +10,10 @@ import orjson
 
 from tenantry.application.calls import ChatCall, Streamed
 from tenantry.application.upstream import check_model
+from tenantry.domain.end_user import user_from
 from tenantry.domain.errors import NotFound, TenantryError, UpstreamRubbish
 from tenantry.domain.tenant import Scope
 from tenantry.entrypoints.http import sse
-from tenantry.entrypoints.http.attribution import user_from
 from tenantry.entrypoints.http.bedrock.metadata import request_metadata
 from tenantry.entrypoints.http.call import Call
 from tenantry.entrypoints.http.charge import CHARGE_HEADER, charge_text, max_tokens_headers

@@ -7,6 +7,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from tenantry.application.invoicing import draft_invoice
+from tenantry.domain.end_user import user_from
 from tenantry.domain.errors import NotFound
 from tenantry.domain.invoice import DraftInvoice
 from tenantry.domain.period import Span, billing_period
@@ -19,6 +20,7 @@ from tenantry.ports.clock import Clock
 from tenantry.ports.ledger import TenantLedger, UsageRow
 
 _DRAFT = "draft-"
+USAGE_QUERY = ("from", "to", "group_by", "user", "run")
 
 
 def period_now(tenant: Tenant, now: datetime) -> Span:
@@ -36,10 +38,19 @@ def from_usage_row(row: UsageRow) -> dict[str, Any]:
 
 
 async def usage_of(call: Call, principal: Principal, query: dict[str, str]) -> Response:
-    """Usage of one tenant; without `from` and `to`, of its running billing period."""
+    """Usage of one tenant; without `from` and `to`, of its running billing period. `user` is the
+    end user as requests name them."""
     span = span_of(query, period_now(principal.tenant, call.services.clock.now()))
     groups = groups_of(query)
-    rows = await call.services.ledger.usage(principal, span.start, span.end, groups)
+    user, run = user_from(query.get("user"), field="user"), query.get("run")
+    rows = await call.services.ledger.usage(
+        principal,
+        span.start,
+        span.end,
+        groups,
+        user_hash=None if user is None else await call.services.labels.user_hash(principal, user),
+        run_id=run,
+    )
     return json_response(
         {
             "from": span.start,
@@ -92,11 +103,16 @@ async def invoice_of(
 
 
 async def usage(call: Call) -> Response:
-    return await usage_of(call, call.tenant(), call.query("from", "to", "group_by"))
+    return await usage_of(call, call.tenant(), call.query(*USAGE_QUERY))
 
 
 async def limits(call: Call) -> Response:
-    found = await call.services.ledger.limits(call.tenant())
+    principal, ctx = call.tenant(), call.context()
+    call.query()
+    user_hash = None
+    if ctx.user is not None:
+        user_hash = await call.services.labels.user_hash(principal, ctx.user)
+    found = await call.services.ledger.limits(principal, user_hash=user_hash, run_id=ctx.run_id)
     return json_response({"data": [dict(limit) for limit in found]})
 
 

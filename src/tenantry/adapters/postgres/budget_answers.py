@@ -1,0 +1,36 @@
+"""What the gate's functions for budgets and a tenant's own keys answer, as errors."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from tenantry.domain.errors import (
+    BadRequest,
+    Conflict,
+    Forbidden,
+    ModelNotAllowed,
+    NotFound,
+    ScopeMissing,
+    TenantryError,
+)
+
+# By the words of migrations/0016_budgets.sql.
+_ERRORS: Final[Mapping[str, tuple[type[TenantryError], str]]] = {
+    "unknown_tenant": (NotFound, "There is no such tenant."),
+    "unknown_api_key": (NotFound, "There is no such API key."),
+    "unknown": (NotFound, "There is no such thing."),
+    "operators": (Forbidden, "The operator has set this budget; only the operator changes it."),
+    "too_many": (Conflict, "There are 10,000 already; remove what has ended."),
+    "not_admin": (ScopeMissing, "The API key is no admin's any more."),
+    "models": (ModelNotAllowed, "An API key can allow no more models than the one that makes it."),
+    "expired": (BadRequest, "`expires_at` must lie in the future."),
+    "last_admin": (Conflict, "It is the last API key of an admin; make another one first."),
+}
+
+
+def raise_unless(done: str, answer: str) -> None:
+    """Raises what an answer other than `done` means."""
+    if answer != done:
+        kind, message = _ERRORS[answer]
+        raise kind(message)

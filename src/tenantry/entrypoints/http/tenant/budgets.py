@@ -1,0 +1,102 @@
+"""`/v1/budgets`: what an admin of a tenant caps, in the customer's charge."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Final, Literal
+
+from msgspec import Struct
+
+from tenantry.application.budgets import budget_subject
+from tenantry.domain.budget import BudgetError, BudgetKey, Period, key_from_id, limit_from
+from tenantry.domain.budget import Scope as BudgetScope
+from tenantry.domain.errors import BadRequest, NotFound
+from tenantry.domain.tenant import Scope, Tenant
+from tenantry.entrypoints.http.call import Call
+from tenantry.entrypoints.http.json_body import to
+from tenantry.entrypoints.http.paging import page_of
+from tenantry.entrypoints.http.response import Response, json_response
+from tenantry.entrypoints.http.routes import Access, Route
+
+
+class _NewBudget(Struct, forbid_unknown_fields=True):
+    scope: BudgetScope
+    period: Period
+    limit: str
+    scope_id: str | None = None  # the tenant itself where absent
+    user_hash: str | None = None  # in place of a user's name
+    basis: Literal["charge"] = "charge"
+    currency: str | None = None  # the contract's
+    hard: bool = True
+
+
+async def index(call: Call) -> Response:
+    cursor, limit = page_of(call.query("cursor", "limit"))
+    after = None if cursor is None else _key(cursor, BadRequest("`cursor` is not of this list."))
+    # One more than asked for tells whether there is a next page; the plan's own has no id.
+    found = await call.services.tenant_admin.budgets(call.tenant(), after=after, limit=limit + 1)
+    data = [dict(budget) for budget in found[:limit]]
+    more = _last_key(data[-1]).id if len(found) > limit else None
+    return json_response({"data": data, "next_cursor": more})
+
+
+async def place(call: Call) -> Response:
+    """Sets or replaces one; 201 with what is settled and reserved of it already."""
+    asked = to(_NewBudget, call.json())
+    principal = call.tenant()
+    check_currency(asked.currency, principal.tenant)
+    amount = to_limit(asked.limit)
+    subject = await budget_subject(
+        call.services.labels,
+        principal.tenant,
+        asked.scope,
+        asked.scope_id,
+        user_hash=asked.user_hash,
+    )
+    key = BudgetKey(subject, asked.period, asked.basis)
+    made = await call.services.tenant_admin.set_budget(principal, key, amount, asked.hard)
+    return json_response(dict(made), 201)
+
+
+async def remove(call: Call) -> Response:
+    key = _key(call.params["budget"], NotFound("There is no such budget."))
+    if key.basis != "charge":  # a guard of the operator's: no tenant learns whether it is there
+        raise NotFound("There is no such budget.")
+    await call.services.tenant_admin.remove_budget(call.tenant(), key)
+    return Response(204)
+
+
+def to_limit(text: str) -> Decimal:
+    """Raises `BadRequest`."""
+    try:
+        return limit_from(text)
+    except BudgetError as error:
+        raise BadRequest(f"`limit`: {error}.") from None
+
+
+def check_currency(currency: str | None, tenant: Tenant) -> None:
+    """Raises `BadRequest` for another one than the contract's: nothing is converted."""
+    if currency is not None and currency != tenant.currency:
+        raise BadRequest(f"`currency` must be that of the contract, {tenant.currency}.")
+
+
+def _key(text: str, problem: BadRequest | NotFound) -> BudgetKey:
+    key = key_from_id(text)
+    if key is None:
+        raise problem
+    return key
+
+
+def _last_key(budget: dict[str, object]) -> BudgetKey:
+    scope, which = str(budget["scope"]), str(budget["scope_id"])
+    subject = f"{scope}:{which}" if which else scope
+    return BudgetKey(subject, str(budget["period"]), str(budget["basis"]))
+
+
+_ADMIN: Final = (Scope.ADMIN,)
+_FRESH: Final = Access.TENANT_FRESH
+ROUTES: Final = (
+    Route("GET", "/v1/budgets", "tenantry", index, _FRESH, "Budgets and what is left", _ADMIN),
+    Route("POST", "/v1/budgets", "tenantry", place, _FRESH, "Set a budget", _ADMIN),
+    Route("DELETE", "/v1/budgets/{budget}", "tenantry", remove, _FRESH, "Remove a budget", _ADMIN),
+)

@@ -1,0 +1,110 @@
+"""`/v1/keys`: a tenant's own API keys, for its admins."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Final
+
+from msgspec import Struct
+
+from tenantry.domain.errors import BadRequest, ModelRetired, NotFound
+from tenantry.domain.tenant import DEFAULT_SCOPES, Principal, Scope
+from tenantry.entrypoints.http.call import Call
+from tenantry.entrypoints.http.json_body import to
+from tenantry.entrypoints.http.key_views import from_key_row, from_new_key
+from tenantry.entrypoints.http.paging import page_of
+from tenantry.entrypoints.http.response import Response, json_response
+from tenantry.entrypoints.http.routes import Access, Route
+
+NAME_CHARS_MAX: Final = 128
+MODELS_MAX: Final = 100
+_ID_CHARS_MAX: Final = 64
+
+
+class _NewKey(Struct, forbid_unknown_fields=True):
+    name: str = ""
+    scopes: list[Scope] | None = None
+    models_allowed: list[str] | None = None
+    expires_at: datetime | None = None
+
+
+async def index(call: Call) -> Response:
+    cursor, limit = page_of(call.query("cursor", "limit"))
+    found = await call.services.tenant_admin.keys(call.tenant(), after=cursor, limit=limit + 1)
+    data = [from_key_row(row) for row in found[:limit]]
+    more = data[-1]["id"] if len(found) > limit else None
+    return json_response({"data": data, "next_cursor": more})
+
+
+async def create(call: Call) -> Response:
+    """The only answer that ever holds the key's secrets."""
+    asked = to(_NewKey, call.json())
+    principal = call.tenant()
+    if asked.name:
+        check_name(asked.name)
+    if asked.expires_at is not None and asked.expires_at.tzinfo is None:
+        raise BadRequest("`expires_at` needs a zone, such as Z.")
+    scopes = DEFAULT_SCOPES if asked.scopes is None else frozenset(asked.scopes)
+    if not scopes:
+        raise BadRequest("`scopes` must not be empty: such a key could do nothing.")
+    made = await call.services.tenant_admin.create_key(
+        principal,
+        name=asked.name,
+        scopes=scopes,
+        models_allowed=await _models(call, principal, asked.models_allowed),
+        expires_at=asked.expires_at,
+    )
+    response = json_response(from_new_key(made), 201)
+    response.headers["cache-control"] = "no-store"
+    return response
+
+
+async def revoke(call: Call) -> Response:
+    """From the next request on; a second time changes nothing."""
+    principal, api_key_id = call.tenant(), call.params["key"]
+    if len(api_key_id) > _ID_CHARS_MAX or "\x00" in api_key_id:
+        raise NotFound("There is no such API key.")
+    await call.services.tenant_admin.revoke_key(principal, api_key_id)
+    call.services.directory.forget(principal.tenant_id)
+    return Response(204)
+
+
+def check_name(name: str) -> None:
+    if not name.strip() or len(name) > NAME_CHARS_MAX or not name.isprintable():
+        raise BadRequest(f"`name` must be 1 to {NAME_CHARS_MAX} printable characters.")
+
+
+async def _models(
+    call: Call, principal: Principal, names: Sequence[str] | None
+) -> frozenset[str] | None:
+    """Names that the catalogue knows: of another one the key could call nothing."""
+    if names is None:
+        return None
+    if not 0 < len(names) <= MODELS_MAX:
+        raise BadRequest(f"`models_allowed` takes 1 to {MODELS_MAX} names; absent: all.")
+    catalogue = await call.services.directory.catalogue()
+    profiles = principal.tenant.placement.inference_profiles
+    for name in names:
+        try:
+            catalogue.resolve(name, profiles, today=call.services.clock.now().date())
+        except (NotFound, ModelRetired) as problem:
+            raise BadRequest(f"`models_allowed`: {problem.message}") from None
+    return frozenset(names)
+
+
+_ADMIN: Final = (Scope.ADMIN,)
+_FRESH: Final = Access.TENANT_FRESH
+ROUTES: Final = (
+    Route("GET", "/v1/keys", "tenantry", index, _FRESH, "API keys, without secrets", _ADMIN),
+    Route(
+        "POST",
+        "/v1/keys",
+        "tenantry",
+        create,
+        _FRESH,
+        "Create an API key; its secrets are shown once",
+        _ADMIN,
+    ),
+    Route("DELETE", "/v1/keys/{key}", "tenantry", revoke, _FRESH, "Revoke an API key", _ADMIN),
+)
