@@ -18,14 +18,17 @@ from tenantry.adapters.postgres.idempotency import PostgresExpiredKeys
 from tenantry.adapters.postgres.keeper import PostgresLedgerKeeper
 from tenantry.adapters.postgres.usage_hours import PostgresUsageHours
 from tenantry.application.alert_rounds import alert_rounds
+from tenantry.application.clock_watch import CHECK_EVERY_S
 from tenantry.application.delivery import delivery_rounds
 from tenantry.application.rounds import Round, idempotency_round, ledger_rounds
 from tenantry.application.true_up import TrueUp
 from tenantry.bootstrap.database import attach
+from tenantry.bootstrap.deployment import clock_watch
 from tenantry.bootstrap.invocation_logs import LogSources
 from tenantry.bootstrap.outside import outside_of
 from tenantry.config import Settings
 from tenantry.domain.anomaly import Floor
+from tenantry.ports.clock import Clock
 
 
 def _floor(config: Settings) -> Floor:
@@ -33,12 +36,15 @@ def _floor(config: Settings) -> Floor:
 
 
 @contextlib.asynccontextmanager
-async def background(config: Settings) -> AsyncIterator[list[Round]]:
-    """The rounds of the background worker, over connections of its own."""
+async def background(config: Settings, machine: Clock | None = None) -> AsyncIterator[list[Round]]:
+    """The rounds of the background worker, over connections of its own. `machine`: its clock,
+    before it is held to the database's.
+    """
     async with contextlib.AsyncExitStack() as held:
         databases = await Databases.open(attach(config), application="tenantry worker")
         held.push_async_callback(databases.close)
-        clock = SystemClock()
+        clock, watch = clock_watch(databases, machine or SystemClock(), "worker")
+        await watch.check()
         key = control_plane.load(config.home / "control", DurableFiles())
         keeper = PostgresLedgerKeeper(databases.control, databases.operator)
         directory = PostgresDirectory(
@@ -66,6 +72,7 @@ async def background(config: Settings) -> AsyncIterator[list[Round]]:
                 log_poll_s=config.invocation_log_poll_ms / 1_000,
             ),
             *outside,
+            Round("clock", CHECK_EVERY_S, watch.check),
             idempotency_round(PostgresExpiredKeys(databases.control)),
             *alert_rounds(alerts, alerts, PostgresUsageHours(databases.control), _floor(config)),
         ]

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import json
 import secrets
+import socket
 
 from tenantry.adapters.bedrock.credentials import Credentials
 from tenantry.adapters.clock import SystemClock
 from tenantry.adapters.keys import control_plane
 from tenantry.adapters.objects.durable_file import DurableFiles
+from tenantry.adapters.postgres.clock import PostgresTime
 from tenantry.adapters.postgres.connections import Databases
 from tenantry.adapters.postgres.control import PostgresControl
+from tenantry.application.clock_watch import CheckedClock, ClockWatch
 from tenantry.bootstrap.outside import outside_problems
 from tenantry.config import Settings, SettingsError, load_settings, variable_of
+from tenantry.ports.clock import Clock
 
 SECRET_BYTES = 32
 
@@ -57,3 +61,10 @@ def credentials_of(config: Settings) -> dict[str, Credentials]:
     path = config.home / "control" / "credentials.json"
     table = json.loads(path.read_bytes()) if path.exists() else {}
     return {account: Credentials(**entry) for account, entry in table.items()}
+
+
+def clock_watch(databases: Databases, machine: Clock, runs: str) -> tuple[CheckedClock, ClockWatch]:
+    """The clock of a process that `runs` here, and what holds it to the database's."""
+    clock = CheckedClock(machine)
+    worker = f"{socket.gethostname()}/{runs}"
+    return clock, ClockWatch(clock, machine, PostgresTime(databases.control), worker)

@@ -58,10 +58,16 @@ from tenantry.application.streaming import StreamLimits
 from tenantry.application.tending import tend
 from tenantry.application.upstream import UpstreamRules
 from tenantry.bootstrap.database import attach
-from tenantry.bootstrap.deployment import control_of, credentials_of, operator_token
+from tenantry.bootstrap.deployment import (
+    clock_watch,
+    control_of,
+    credentials_of,
+    operator_token,
+)
 from tenantry.config import Settings
 from tenantry.domain.ids import TenantId
 from tenantry.ports.alerts import AlertBook, UsageHours
+from tenantry.ports.clock import Clock
 from tenantry.ports.control import ControlPlane
 from tenantry.ports.labels import Labels
 from tenantry.ports.ledger import LedgerKeeper, TenantLedger
@@ -91,7 +97,7 @@ class Gateway:
     control: ControlPlane
     alerts: AlertBook
     hours: UsageHours
-    clock: SystemClock
+    clock: Clock
     tasks: OwnedTasks
     databases: Databases
     operator_token_sha256: bytes
@@ -108,12 +114,17 @@ class Gateway:
 
 
 @contextlib.asynccontextmanager
-async def gateway(config: Settings) -> AsyncIterator[Gateway]:
-    """Opens everything a worker holds; closes it in reverse."""
+async def gateway(config: Settings, machine: Clock | None = None) -> AsyncIterator[Gateway]:
+    """Opens everything a worker holds; closes it in reverse. `machine`: its clock, before it is
+    held to the database's.
+    """
     async with contextlib.AsyncExitStack() as stack:
         databases = await Databases.open(attach(config), application="tenantry gateway")
         stack.push_async_callback(databases.close)
-        files, clock, tasks = DurableFiles(), SystemClock(), OwnedTasks()
+        files, tasks = DurableFiles(), OwnedTasks()
+        clock, watch = clock_watch(databases, machine or SystemClock(), "gateway")
+        await watch.check()
+        stack.push_async_callback(_cancelled, asyncio.create_task(watch.keep(), name="clock"))
         key = control_plane.load(config.home / "control", files)
         accounts = config.home / "accounts"
         keyring = LocalKeyring(accounts, files, LocalKms(accounts, files), clock.monotonic)
@@ -195,7 +206,7 @@ def _knowledge(
     keyring: LocalKeyring,
     sealer: TenantSealer,
     embeddings: Embeddings,
-    clock: SystemClock,
+    clock: Clock,
     stack: contextlib.AsyncExitStack,
 ) -> Knowledge:
     """Sealed partitions over the data folder; what it opens is closed by the stack."""
@@ -230,7 +241,7 @@ def _timeouts(config: Settings) -> Timeouts:
     )
 
 
-def _model(config: Settings, clock: SystemClock) -> BedrockModel:
+def _model(config: Settings, clock: Clock) -> BedrockModel:
     bundle = config.bedrock_ca_bundle
     connections = Connections(
         ca_pem=bundle.read_bytes() if bundle else None,

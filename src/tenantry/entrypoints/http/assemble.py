@@ -8,12 +8,15 @@ from tenantry import bootstrap
 from tenantry.config import Settings
 from tenantry.entrypoints.http.metrics import Counters
 from tenantry.entrypoints.http.services import Services
+from tenantry.ports.clock import Clock
 
 
-async def make_services(config: Settings, counters: Counters) -> Services:
-    """Opens what a worker needs; `Services.close` closes it."""
+async def make_services(
+    config: Settings, counters: Counters, machine: Clock | None = None
+) -> Services:
+    """Opens what a worker needs; `Services.close` closes it. `machine`: its clock."""
     stack = contextlib.AsyncExitStack()
-    gateway = await stack.enter_async_context(bootstrap.gateway(config))
+    gateway = await stack.enter_async_context(bootstrap.gateway(config, machine))
 
     async def drain(seconds: float) -> None:
         await gateway.drain(int(seconds * 1_000))

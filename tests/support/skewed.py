@@ -1,0 +1,82 @@
+"""A gateway worker in this process whose machine believes in another time, over a running stack."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any, Self
+
+from tests.support.stack_clients import Clients
+
+from tenantry.adapters.clock import SystemClock
+from tenantry.config import load_settings
+from tenantry.entrypoints.http.app import App
+from tenantry.entrypoints.http.assemble import make_services
+from tenantry.entrypoints.http.dataplane import DATA_PLANE
+from tenantry.entrypoints.http.labels import LABELS
+from tenantry.entrypoints.http.metrics import local_counters
+from tenantry.entrypoints.http.wire.limits import WireLimits
+from tenantry.entrypoints.http.wire.server import Server, bind
+
+START_S = 60.0
+
+
+class SkewedClock(SystemClock):
+    """This machine's clock, so much ahead."""
+
+    def __init__(self, ahead: timedelta) -> None:
+        self._ahead = ahead
+
+    def now(self) -> datetime:
+        return super().now() + self._ahead
+
+
+class SkewedGateway(Clients):
+    """Its data plane listens on `url`; everything else is the stack's own."""
+
+    def __init__(self, home: Path, ahead: timedelta) -> None:
+        self._home = home
+        self._machine = SkewedClock(ahead)
+        self._loop = asyncio.new_event_loop()
+        self._started = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._trouble: BaseException | None = None
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        assert self._started.wait(START_S), "the gateway did not start"
+        if self._trouble is not None:
+            raise self._trouble
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._loop.call_soon_threadsafe(self._stop.set)
+        self._thread.join(START_S)
+
+    def _run(self) -> None:
+        asyncio.set_event_loop(self._loop)
+        try:
+            self._loop.run_until_complete(self._serve())
+        except BaseException as trouble:
+            self._trouble = trouble
+        finally:
+            self._started.set()
+            self._loop.close()
+
+    async def _serve(self) -> None:
+        self._stop = asyncio.Event()
+        config = load_settings({"TENANTRY_HOME": str(self._home)})
+        services: Any = await make_services(config, local_counters(LABELS), self._machine)
+        try:
+            limits = WireLimits()
+            server = Server(App(services, DATA_PLANE), limits)
+            listener = bind("127.0.0.1", 0)
+            await server.listen(listener)
+            self.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+            self._started.set()
+            await self._stop.wait()
+            await server.drain(5)
+        finally:
+            await services.close()
