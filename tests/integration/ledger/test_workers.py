@@ -143,6 +143,38 @@ def test_case_32_the_holder_dies_and_its_slots_fall_free(database: Database) -> 
     in_world(database, body)
 
 
+def test_slots_are_leases_of_each_worker_alone(database: Database) -> None:
+    """Of two workers at the limit one dies: its slots are had again, the other's stay taken."""
+
+    async def body(world: World) -> None:
+        await world.plan(concurrent_requests=4)
+        async with worker(spec_of(world, 2)) as living, worker(spec_of(world, 2)) as dying:
+            assert len(await admitted_by(living)) == len(await admitted_by(dying)) == 2
+            assert (await world.refused()).code == "concurrent_requests"
+            assert await world.keeper.sweep() == 0, "both live"
+            dying.send_signal(signal.SIGKILL)
+            await dying.wait()
+            moved = 0
+            for _ in range(200):
+                moved += await world.keeper.sweep()
+                if moved == 2:
+                    break
+                await asyncio.sleep(0.05)
+            assert moved == 2
+            assert await world.in_flight() == 2
+            mine = [await world.admitted() for _ in range(2)]
+            assert (await world.refused()).code == "concurrent_requests"
+            await settle(living)
+            assert await world.in_flight() == 2
+            assert await world.keeper.sweep() == 0
+            for reservation in mine:
+                await world.settle(reservation, world.outcome(USED))
+        assert await world.in_flight() == 0
+        assert await world.keeper.write_off(datetime.now(UTC) + timedelta(hours=1)) == 2
+
+    in_world(database, body)
+
+
 def test_case_06_killed_in_the_middle_of_settling(database: Database) -> None:
     """Whatever the moment, each attempt ends once, with totals as without the crash."""
 

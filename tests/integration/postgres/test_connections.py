@@ -7,7 +7,12 @@ import asyncpg
 import pytest
 from tests.support.postgres import Database, new_cluster, scratch_folder
 
-from tenantry.adapters.postgres.connections import PINNED_SETTINGS, Databases, derived_dsns
+from tenantry.adapters.postgres.connections import (
+    KEEPALIVE_SETTINGS,
+    PINNED_SETTINGS,
+    Databases,
+    derived_dsns,
+)
 from tenantry.adapters.postgres.embedded import EmbeddedCluster
 from tenantry.adapters.postgres.errors import MigrationsMissing, NotDurable, RoleTooStrong
 from tenantry.adapters.postgres.roles import LOGIN_ROLES, bootstrap_roles, derive_password
@@ -39,6 +44,25 @@ def test_a_superuser_is_refused(database: Database) -> None:
     async def run() -> None:
         with pytest.raises(RoleTooStrong):
             await Databases.open(lambda _role: database.dsn("superuser"))
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("role", ["app", "control", "operator"])
+def test_a_host_that_vanishes_is_noticed(database: Database, role: str) -> None:
+    """Its sessions end with the keepalives: what they held, such as slots, falls free."""
+
+    async def run() -> None:
+        databases = await Databases.open(database.dsn)
+        try:
+            pool = getattr(databases, role)
+            for connection in (pool, await databases.open_pinned("app")):
+                over_tcp = await connection.fetchval("SELECT inet_client_addr() IS NOT NULL")
+                for name, value in KEEPALIVE_SETTINGS.items():
+                    # Over a local socket there is nothing to keep alive: the kernel tells at once.
+                    assert await connection.fetchval(f"SHOW {name}") == (value if over_tcp else "0")
+        finally:
+            databases.terminate()
 
     asyncio.run(run())
 

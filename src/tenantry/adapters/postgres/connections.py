@@ -43,6 +43,13 @@ PINNED_SETTINGS = {
     "enable_bitmapscan": "off",
     "jit": "off",
 }
+# How soon the server notices a client whose host has vanished without a word: after a minute. Until
+# then its session keeps the lease of its slots.
+KEEPALIVE_SETTINGS = {
+    "tcp_keepalives_idle": "30",  # s
+    "tcp_keepalives_interval": "10",  # s
+    "tcp_keepalives_count": "3",
+}
 _CLIENT_GRACE_S = 5.0  # how much later than the server the client gives up on a statement
 
 
@@ -134,6 +141,7 @@ def _settings(role: PoolRole, application: str) -> dict[str, str]:
         "lock_timeout": str(LOCK_TIMEOUT_MS),
         "idle_in_transaction_session_timeout": str(IDLE_IN_TRANSACTION_TIMEOUT_MS),
     }
+    settings |= KEEPALIVE_SETTINGS
     if role == "operator":
         settings["default_transaction_read_only"] = "on"
     return settings
