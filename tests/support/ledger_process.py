@@ -37,6 +37,8 @@ def spec_of(world: Any, count: int, **changes: Any) -> str:
             "worst_charge": "0.0315",
             "quantity": 700,  # output tokens
             "unit_cost": "15",
+            "user_hash": None,
+            "run_id": None,
             **changes,
         }
     )
@@ -61,6 +63,8 @@ async def run(spec: dict[str, Any]) -> None:
         Decimal(spec["worst_cost"]),
         Decimal(spec["worst_charge"]),
         intent(),
+        user_hash=spec["user_hash"],
+        run_id=spec["run_id"],
     )
     asked = [replace(template, request_id=new_request_id()) for _ in range(spec["count"])]
     verdicts = await asyncio.gather(*(admission.admit(each) for each in asked))

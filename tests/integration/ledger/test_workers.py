@@ -12,6 +12,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import pytest
 from tests.support.ledger import World, in_world, intent, new_boot_id
 from tests.support.ledger_process import spec_of
 from tests.support.postgres import Database
@@ -61,24 +62,43 @@ async def settle(process: asyncio.subprocess.Process) -> None:
     assert await process.stdout.readline() == b"settled\n"
 
 
-def test_case_03_a_cap_holds_over_four_processes(database: Database) -> None:
+CAPPED = {
+    "tenant": ("tenant", {}),
+    "run": ("run:r-1", {"run_id": "r-1"}),
+    "user": ("user:0f", {"user_hash": "0f"}),
+}
+
+
+@pytest.mark.parametrize("scope", CAPPED)
+def test_case_03_a_cap_holds_over_four_processes(database: Database, scope: Any) -> None:
+    subject, whose = CAPPED[scope]
+
     async def body(world: World) -> None:
+        scope_id = subject.partition(":")[2]
         await world.control.set_budget(
-            Budget(world.anna.tenant_id, "tenant", "", "month", "cost", Decimal(5))
+            Budget(world.anna.tenant_id, scope, scope_id, "month", "cost", Decimal(5))
         )
         spec = spec_of(
-            world, 250, worst_cost="0.10", worst_charge="0.30", quantity=10_000, unit_cost="4"
+            world,
+            250,
+            worst_cost="0.10",
+            worst_charge="0.30",
+            quantity=10_000,
+            unit_cost="4",
+            **whose,
         )
         async with contextlib.AsyncExitStack() as stack:
             workers = [await stack.enter_async_context(worker(spec)) for _ in range(4)]
             admitted = [await admitted_by(process) for process in workers]
             assert sum(map(len, admitted)) == 50
-            assert await world.budget("tenant") == (0, Decimal("5.00"))
+            assert await world.budget(subject) == (0, Decimal("5.00"))
+            if whose:  # nobody else's cap
+                await world.settle(await world.admitted(run_id="r-2", user_hash="1f"))
             for process in workers:
                 await settle(process)
-            assert await world.budget("tenant") == (Decimal("2.00"), 0)
+            assert await world.budget(subject) == (Decimal("2.00"), 0)
             assert await world.sums() == (Decimal("2.00"), Decimal("6.00"))
-            more = spec_of(world, 40, worst_cost="0.10", worst_charge="0.30")
+            more = spec_of(world, 40, worst_cost="0.10", worst_charge="0.30", **whose)
             later = await stack.enter_async_context(worker(more))
             assert len(await admitted_by(later)) == 30, "3.00 are free"
             await settle(later)
