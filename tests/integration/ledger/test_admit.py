@@ -151,6 +151,23 @@ def test_a_soft_budget_admits_and_marks(database: Database) -> None:
     in_world(database, body)
 
 
+def test_a_plan_that_only_alerts_has_a_soft_budget(database: Database) -> None:
+    async def body(world: World) -> None:
+        await world.plan(soft_alert_at="0.04")
+        for _ in range(2):
+            await world.settle(await world.admitted(), world.outcome(USED))
+        rows = await world.fetch("SELECT flags FROM charge_entry ORDER BY admitted_at")
+        assert ["over_soft_budget" in row["flags"] for row in rows] == [False, True]
+        (limit,) = await world.ledger.limits(world.anna)
+        assert (limit["name"], limit["limit"], limit["hard"]) == (
+            "monthly_budget", Decimal("0.04"), False,
+        )  # fmt: skip
+        await world.plan(soft_alert_at="0.04", monthly_budget="0.05")
+        assert (await world.refused()).limit == "plan month charge", "a hard one goes before it"
+
+    in_world(database, body)
+
+
 def test_a_budget_counts_what_was_spent_before_it_was_set(database: Database) -> None:
     async def body(world: World) -> None:
         await world.settle(await world.admitted(user_hash="alice"), world.outcome(USED))

@@ -1,10 +1,14 @@
 """Case 26 over the wire: an agent's loop whose context grows runs up to its cap, to the cent."""
 
 from decimal import Decimal
+from typing import Any
 
+import openai
+import pytest
+from botocore.exceptions import ClientError
 from tests.support.metered import CLAUDE, MeteredStack
 from tests.support.stack import Tenant
-from tests.support.stack_clients import Reply, converse_path
+from tests.support.stack_clients import Reply, converse_body, converse_path
 
 from tenantry.ports.control import Budget
 
@@ -43,6 +47,48 @@ def test_case_26_ten_calls_run_and_the_eleventh_is_refused(metered: MeteredStack
         assert (usage["requests"], Decimal(usage["charge"])) == (CALLS, 3 * spent), query
     # Another tenant's run of the same name has spent nothing.
     assert _call(metered, bert, 1)[0] == 200
+    metered.agree(anna, bert)
+
+
+def test_case_26_no_sdk_sends_a_refused_call_again(metered: MeteredStack) -> None:
+    """With each SDK's own retries: one request for a 402, and the run named as the how-to says."""
+    anna, bert = metered.tenants()
+    run = Budget(anna.id, "run", RUN, "total", "charge", Decimal("0.0001"))
+    metered.control(lambda control: control.set_budget(run))
+    sent: list[object] = []
+
+    def name_run(request: Any, **_: object) -> None:
+        request.headers["x-tenantry-run"] = RUN
+
+    for how in ("sigv4", "bearer"):
+        sdk = metered.boto3(anna, how, retries={})  # type: ignore[arg-type]
+        sdk.meta.events.register("before-sign.bedrock-runtime.*", name_run)
+        sdk.meta.events.register("before-send.bedrock-runtime.*", lambda **_: sent.append(1))
+        for call in (sdk.converse, sdk.converse_stream):
+            with pytest.raises(ClientError) as refused:
+                call(modelId=CLAUDE, **converse_body(max_tokens=100))
+            assert refused.value.response["Error"]["Code"] == "BudgetExceeded"
+            assert refused.value.response["ResponseMetadata"]["HTTPStatusCode"] == 402
+    assert len(sent) == 4
+
+    hooks = {"request": [sent.append]}
+    with openai.OpenAI(
+        api_key=anna.key.bearer,
+        base_url=f"{metered.url}/v1",
+        default_headers={"x-tenantry-run": RUN},
+        http_client=openai.DefaultHttpxClient(event_hooks=hooks),
+    ) as client:
+        for stream in (False, True):
+            with pytest.raises(openai.APIStatusError) as told:
+                client.chat.completions.create(
+                    model=CLAUDE,
+                    messages=[{"role": "user", "content": "hi"}],
+                    max_completion_tokens=100,
+                    stream=stream,
+                )
+            assert told.value.status_code == 402
+    assert len(sent) == 6
+    assert metered.posted(anna).attempts == []
     metered.agree(anna, bert)
 
 

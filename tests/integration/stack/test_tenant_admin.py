@@ -167,16 +167,18 @@ def test_the_command_line_names_users_and_runs_as_requests_do(metered: MeteredSt
     assert ask(metered, anna, x_tenantry_user="eve")[0] == 200, "a soft one admits"
     (usage,) = call(metered, anna, "GET", "/v1/usage?group_by=user&user=eve")[1]["data"]
     assert usage["user"] == shown["scope_id"]
-    flags = metered.posted(anna).flags
-    assert "over_soft_budget" in flags
+    assert "over_soft_budget" in metered.posted(anna).flags
+    for user, rows in (("eve", 1), ("mallory", 0)):
+        status, said = _tenantry(metered, anna.name, "--user", user, "--json", command="usage")
+        assert (status, len(json.loads(said))) == (0, rows)
     assert _tenantry(metered, "remove", anna.name, "--user", "eve")[0] == 0
     assert _tenantry(metered, "remove", anna.name, "--user", "eve")[0] == 1
     metered.agree(anna)
 
 
-def _tenantry(metered: MeteredStack, *arguments: str) -> tuple[int, str]:
+def _tenantry(metered: MeteredStack, *arguments: str, command: str = "budgets") -> tuple[int, str]:
     done = subprocess.run(
-        [sys.executable, "-m", "tenantry.entrypoints.cli.main", "budgets", *arguments],
+        [sys.executable, "-m", "tenantry.entrypoints.cli.main", command, *arguments],
         capture_output=True,
         text=True,
         check=False,

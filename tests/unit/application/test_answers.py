@@ -36,6 +36,7 @@ from tenantry.domain.chunk import CHUNK_CHARS_MAX, Passage
 from tenantry.domain.document import Home
 from tenantry.domain.ids import DocumentId, TenantId
 from tenantry.domain.prompt import NOT_IN_DOCUMENTS
+from tenantry.ports.admission import Refused
 
 PLAN = plan(default_model="claude", embedding_model=TITAN.id, max_tokens_default=100)
 ACME = principal("acme", PLAN)
@@ -115,6 +116,38 @@ def test_an_answer_is_one_reservation_of_two_calls() -> None:
     embedding = Decimal("0.02") * 4 * 3 / 10**6
     assert answer.charge == Decimal("0.0315") + embedding
     assert answer.usage.embedding == 4
+
+
+LONG = principal("acme", plan(default_model="claude", embedding_model=TITAN.id, clamp_output=True))
+
+
+@pytest.mark.parametrize("streams", [False, True])
+def test_an_answer_is_shortened_as_any_other_and_stays_so_with_its_passages(streams: bool) -> None:
+    """What is left is left for the model, after the embedding and the passages in full."""
+    shelf = Shelf({"tnt_acme": [passage("rents")]})
+    last = ScriptedStream([delta("It rents [1]."), metadata()]) if streams else converse_reply("x")
+    worker, made = answers(shelf, EMBEDDED, last)
+    probe, asked = answers(shelf, EMBEDDED, converse_reply("x"))
+    ask(asked, who=LONG)
+    (full,) = probe.admission.reservations
+    left = full.worst_charge - Decimal("0.0450")  # 1,000 tokens of 2,048 less, at 45 $ per million
+    worker.admission.verdicts = [Refused("budget", "tenant month charge", budget_left=left)]
+
+    async def walk() -> int | None:
+        ctx = context(LONG)
+        if not streams:
+            return (await made.answer(ctx, "What is a tenant?", None, 3, None)).max_tokens
+        stream = await made.stream(ctx, "What is a tenant?", None, 3, None)
+        async for _ in stream.texts:
+            pass
+        assert stream.result is not None
+        assert stream.result.max_tokens == stream.max_tokens
+        return stream.max_tokens
+
+    assert run(walk()) == 1_048
+    (reserved,) = worker.admission.reservations
+    assert reserved.worst_charge == left
+    assert orjson.loads(worker.model.attempts[1].body)["inferenceConfig"]["maxTokens"] == 1_048
 
 
 def test_a_tenant_sees_its_own_passages_alone() -> None:

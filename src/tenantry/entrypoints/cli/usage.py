@@ -6,10 +6,14 @@ from datetime import UTC, datetime
 
 import click
 
-from tenantry.bootstrap import run_with_ledger
+from tenantry.application.budgets import user_hash_of
+from tenantry.bootstrap import run_with_labels, run_with_ledger
+from tenantry.domain.end_user import user_from
 from tenantry.domain.period import billing_period
 from tenantry.domain.tenant import Principal
 from tenantry.entrypoints.cli.output import as_json, print_json, print_table
+from tenantry.ports.control import ControlPlane
+from tenantry.ports.labels import Labels
 from tenantry.ports.ledger import TenantLedger, UsageRow
 
 _GROUPS = ("model", "day", "hour", "key", "user", "tag", "run")
@@ -21,14 +25,23 @@ _INSTANT = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%SZ"])
 @click.option("--from", "start", type=_INSTANT, help="UTC; default: the billing period's start.")
 @click.option("--to", "end", type=_INSTANT, help="UTC, exclusive; default: now.")
 @click.option("--by", type=click.Choice(_GROUPS), default="model", show_default=True)
+@click.option("--user", help="Of this end user alone, as `x-tenantry-user` names it.")
+@click.option("--run", help="Of this run alone, as `x-tenantry-run` names it.")
 @as_json
 def usage(
-    tenant: str, start: datetime | None, end: datetime | None, by: str, json_output: bool
+    tenant: str,
+    start: datetime | None,
+    end: datetime | None,
+    by: str,
+    user: str | None,
+    run: str | None,
+    json_output: bool,
 ) -> None:
     """Show usage and list charge, to the token.
 
     Example: `tenantry usage acme --by day`
     """
+    user_hash = None if user is None else _user_hash(tenant, user)
 
     async def work(ledger: TenantLedger, principal: Principal) -> list[UsageRow]:
         now = datetime.now(UTC)
@@ -38,6 +51,8 @@ def usage(
             start.replace(tzinfo=UTC) if start else period.start,
             end.replace(tzinfo=UTC) if end else period.end,
             [by],  # type: ignore[list-item]
+            user_hash=user_hash,
+            run_id=run,
         )
 
     rows = run_with_ledger(tenant, work)
@@ -58,3 +73,12 @@ def usage(
                 for row in rows
             ),
         )
+
+
+def _user_hash(tenant: str, user: str) -> str:
+    async def work(control: ControlPlane, labels: Labels) -> str:
+        named = user_from(user, field="--user")
+        assert named is not None
+        return await user_hash_of(labels, await control.get_tenant(tenant), named)
+
+    return run_with_labels(work)
