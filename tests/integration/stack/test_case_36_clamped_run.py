@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from typing import Any
 from urllib.parse import quote
@@ -80,6 +81,58 @@ def test_case_36_a_short_answer_is_not_lowered_below_what_was_asked(metered: Met
         reply = _ask(metered, anna, WIRES["converse"][0], body)
         assert reply[0] == status, reply[2]
         assert "x-tenantry-max-tokens" not in reply[1]
+    metered.agree(anna, bert)
+
+
+def test_case_36_the_tightest_of_several_budgets_shortens(metered: MeteredStack) -> None:
+    """Each bites in turn, in its own basis; the plan clamps for all, with or without a run."""
+    anna, bert = metered.tenants({**PLAN, "clamp_output": True, "monthly_budget": "2"})
+    key = anna.key.id
+    caps: list[tuple[Any, str, Any, Any, str]] = [
+        ("tenant", "", "day", "charge", "1.5"),
+        ("api_key", key, "day", "cost", "0.4"),
+        ("api_key", key, "total", "charge", "0.9"),
+        ("run", "r36", "total", "cost", "0.2"),
+        ("run", "r36", "day", "charge", "0.45"),
+    ]
+    for scope, scope_id, period, basis, limit in caps:
+        cap = Budget(anna.id, scope, scope_id, period, basis, Decimal(limit))
+        metered.control(lambda control, cap=cap: control.set_budget(cap))
+    path, body = WIRES["converse-stream"]
+    most = int((Decimal("0.45") / 3 - BOUND * IN_PRICE) / OUT_PRICE)  # the run's, in charge
+    assert _ask(metered, anna, path, body)[1]["x-tenantry-max-tokens"] == str(most)
+    spent = metered.posted(anna).cost
+    left = min(Decimal("0.9") / 3 - spent, Decimal("0.4") - spent)  # the API key's
+    most = int((left - BOUND * IN_PRICE) / OUT_PRICE)
+    answer = metered.http("POST", path, body, tenant=anna)
+    assert answer[1]["x-tenantry-max-tokens"] == str(most)
+    metered.agree(anna, bert)
+
+
+def test_case_36_calls_at_once_never_pass_the_cap(metered: MeteredStack) -> None:
+    anna, bert = metered.tenants(PLAN)
+    cap = Budget(anna.id, "run", "r36", "total", "cost", CAP)
+    metered.control(lambda control: control.set_budget(cap))
+    path, body = WIRES["converse"]
+
+    def until_refused(_: int) -> int:
+        for calls in range(100):
+            if (status := _ask(metered, anna, path, body)[0]) == 402:
+                return calls
+            assert status == 200
+        raise AssertionError("the run never ends")
+
+    with ThreadPoolExecutor(8) as threads:
+        answered = sum(threads.map(until_refused, range(8)))
+    posted = metered.posted(anna)
+    assert answered == len(posted.attempts) == metered.dispatched(anna) > 0
+    assert posted.cost <= CAP
+    # What is refused while others hold the rest may find room once they have settled.
+    while _ask(metered, anna, path, body)[0] == 200:
+        pass
+    posted = metered.posted(anna)
+    assert CAP - (BOUND * IN_PRICE + 256 * OUT_PRICE) < posted.cost <= CAP
+    assert not {"overdraft", "over_reserved"} & posted.flags
     metered.agree(anna, bert)
 
 

@@ -137,6 +137,35 @@ def test_what_an_operator_set_is_not_a_tenants_to_change(metered: MeteredStack) 
     assert metered.http("DELETE", gone, admin=True)[0] == 404
 
 
+def test_an_application_sees_the_budgets_that_its_own_calls_count_against(
+    metered: MeteredStack,
+) -> None:
+    anna, _ = metered.tenants({"monthly_budget": "50"})
+    app, other = (
+        Keyed(call(metered, anna, "POST", "/v1/keys", {"scopes": ["infer"]})[1]) for _ in "12"
+    )
+    for scope, scope_id in (
+        ("tenant", None), ("api_key", app.key.id), ("api_key", other.key.id), ("user", "eve"),
+        ("user", "bob"), ("run", "r1"), ("run", "r2"),
+    ):  # fmt: skip
+        body = {"scope": scope, "scope_id": scope_id, "period": "day", "limit": "1"}
+        assert call(metered, anna, "POST", "/v1/budgets", body)[0] == 201
+    guard = Budget(anna.id, "tenant", anna.id, "day", "cost", Decimal(1))
+    metered.control(lambda control: control.set_budget(guard))
+
+    def seen(who: Any, **headers: str) -> set[str]:
+        data = call(metered, who, "GET", "/v1/limits", **headers)[1]["data"]
+        return {limit["name"].partition(":")[0] for limit in data} | {
+            limit["name"] for limit in data if "run" in limit["name"] or "key" in limit["name"]
+        }
+
+    own = {"monthly_budget", "budget tenant", "budget api_key", f"budget api_key:{app.key.id}"}
+    assert seen(app) == own
+    assert seen(app, x_tenantry_run="r1") == own | {"budget run", "budget run:r1"}
+    assert seen(app, x_tenantry_user="eve", x_tenantry_run="r3") == own | {"budget user"}
+    assert len(call(metered, anna, "GET", "/v1/limits")[1]["data"]) == 8
+
+
 def test_budgets_have_pages_in_their_order(metered: MeteredStack) -> None:
     anna, _ = metered.tenants({"monthly_budget": "50"})
     for n in range(3):
