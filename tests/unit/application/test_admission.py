@@ -134,6 +134,19 @@ def test_an_answer_of_a_run_is_shortened_to_what_is_left(
     assert f'"maxTokens":{leaves}'.encode() in worker.model.attempts[0].body
 
 
+def test_what_is_asked_for_again_is_less_each_time() -> None:
+    worker = core(converse_reply())
+    worker.admission.verdicts = [short("1"), short("1")]  # what others held came free meanwhile
+    assert run(worker.inference.complete(context(ACME, **IN_RUN), CHAT)).max_tokens == 2_046
+
+
+def test_prices_that_changed_meanwhile_are_asked_with_in_full() -> None:
+    worker = core(converse_reply())
+    worker.admission.verdicts = [short("0.02"), Refused("stale_price")]
+    assert run(worker.inference.complete(context(ACME, **IN_RUN), CHAT)).max_tokens is None
+    assert worker.admission.reservations[0].worst_cost == Decimal("0.030831")
+
+
 @pytest.mark.parametrize("left", ["0", "0.011852"])
 def test_too_little_for_256_tokens_is_refused(left: str) -> None:
     worker = core()
