@@ -83,12 +83,14 @@ class ClockWatch:
 
     async def _tell(self, skew: timedelta, at: datetime) -> None:
         ahead_s = round(skew.total_seconds())
-        day = at.astimezone(UTC).date().isoformat()
-        notice = Notice(
-            PLATFORM,
-            SKEW_NOTICE,
-            f"{day} {self._worker}",
-            {"worker": self._worker, "ahead_s": ahead_s, "at": at.astimezone(UTC).isoformat()},
-        )
-        if await self._database.report(notice):
-            _log.warning("alert: the clock of %s is %+d s off", self._worker, ahead_s)
+        at = at.astimezone(UTC)
+        summary = f"the clock of {self._worker} is {ahead_s:+d} s off"
+        body = {
+            "summary": summary,
+            "worker": self._worker,
+            "ahead_s": ahead_s,
+            "at": at.isoformat(),
+        }
+        once_key = f"{at.date().isoformat()} {self._worker}"
+        if await self._database.report(Notice(PLATFORM, SKEW_NOTICE, once_key, body)):
+            _log.warning("alert: %s", summary)

@@ -122,9 +122,7 @@ async def gateway(config: Settings, machine: Clock | None = None) -> AsyncIterat
         databases = await Databases.open(attach(config), application="tenantry gateway")
         stack.push_async_callback(databases.close)
         files, tasks = DurableFiles(), OwnedTasks()
-        clock, watch = clock_watch(databases, machine or SystemClock(), "gateway")
-        await watch.check()
-        stack.push_async_callback(_cancelled, asyncio.create_task(watch.keep(), name="clock"))
+        clock = await _checked(databases, machine or SystemClock(), stack)
         key = control_plane.load(config.home / "control", files)
         accounts = config.home / "accounts"
         keyring = LocalKeyring(accounts, files, LocalKms(accounts, files), clock.monotonic)
@@ -165,13 +163,7 @@ async def gateway(config: Settings, machine: Clock | None = None) -> AsyncIterat
             answers=Answers(
                 gate, planning, embeddings, calls, model, knowledge, tasks, clock, limits
             ),
-            idempotent=Idempotent(
-                PostgresIdempotency(databases.app, given_kept_s=config.idempotency_keep_h * 3_600),
-                sealer,
-                keyring,
-                tasks,
-                answer_bytes_max=config.idempotency_result_max_bytes,
-            ),
+            idempotent=_idempotent(config, databases, keyring, sealer, tasks),
             operator_once=OperatorOnce(
                 PostgresOperatorKeys(databases.control),
                 pepper=key.pepper,
@@ -192,6 +184,30 @@ async def gateway(config: Settings, machine: Clock | None = None) -> AsyncIterat
             databases=databases,
             operator_token_sha256=hashlib.sha256(operator_token(config).encode()).digest(),
         )
+
+
+async def _checked(databases: Databases, machine: Clock, stack: contextlib.AsyncExitStack) -> Clock:
+    """The worker's clock, held to the database's until the stack ends."""
+    clock, watch = clock_watch(databases, machine, "gateway")
+    await watch.check()
+    stack.push_async_callback(_cancelled, asyncio.create_task(watch.keep(), name="clock"))
+    return clock
+
+
+def _idempotent(
+    config: Settings,
+    databases: Databases,
+    keyring: LocalKeyring,
+    sealer: TenantSealer,
+    tasks: OwnedTasks,
+) -> Idempotent:
+    return Idempotent(
+        PostgresIdempotency(databases.app, given_kept_s=config.idempotency_keep_h * 3_600),
+        sealer,
+        keyring,
+        tasks,
+        answer_bytes_max=config.idempotency_result_max_bytes,
+    )
 
 
 async def _cancelled(task: asyncio.Task[None]) -> None:
