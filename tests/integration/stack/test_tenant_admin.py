@@ -246,6 +246,28 @@ def test_a_budget_that_is_none_is_refused_on_both_ports(
     assert call(metered, anna, "GET", "/v1/budgets")[1]["data"] == []
 
 
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("/admin/v1/budgets/bud_x", 400),  # whose?
+        ("/admin/v1/budgets/bud_x?tenant=nobody", 404),
+        ("/admin/v1/budgets/bud_x?tenant={tenant}", 404),
+        ("/admin/v1/budgets/{budget}?tenant={tenant}", 404),  # none was set
+        ("/admin/v1/budgets/{budget}?tenant={tenant}&x=1", 400),
+        ("/v1/budgets/bud_x", 404),
+        ("/v1/budgets/%00", 404),
+        ("/v1/budgets/{budget}", 404),
+    ],
+)
+def test_a_budget_that_is_not_there_cannot_be_removed(
+    metered: MeteredStack, admins: tuple[Tenant, Tenant], path: str, status: int
+) -> None:
+    path = path.format(tenant=admins[0].id, budget=BudgetKey("run:r", "day", "charge").id)
+    admin = path.startswith("/admin")
+    reply = metered.http("DELETE", path, tenant=None if admin else admins[0], admin=admin)
+    assert reply[0] == status, reply[2]
+
+
 def test_a_guard_in_cost_is_no_tenants_to_set(
     metered: MeteredStack, admins: tuple[Tenant, Tenant]
 ) -> None:
