@@ -110,7 +110,18 @@ class Settings:
         250_000, "over normal, below which unusual usage is not told"
     )
     alert_floor_charge: Amount = _setting(
-        "0.05", "of that excess, in the contract's currency, below which it is not told either"
+        "0.05", "of that excess, in USD of list charge, below which it is not told either"
+    )
+
+    # Invoices
+    invoice_issuer: Path | None = _setting(
+        None, "TOML file of who issues invoices; none: drafts only"
+    )
+    invoice_run: Literal["off", "review", "automatic"] = _setting(
+        "review", "what the worker does with a period that is over: draft for review, or finalise"
+    )
+    invoice_after_h: Annotated[int, msgspec.Meta(ge=0, le=720)] = _setting(
+        1, "after its end a period is invoiced by the worker"
     )
 
     # Knowledge

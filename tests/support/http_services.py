@@ -16,6 +16,7 @@ from uuid import UUID
 
 import orjson
 from tests.support.http_alerts import MemoryAlerts, fixed_outlooks
+from tests.support.http_billing import memory_billing
 from tests.support.http_tenant_services import (
     FixedAnswers,
     MemoryControl,
@@ -308,6 +309,7 @@ class FixedServices:
             ledger=self.ledger,
             labels=MemoryLabels(),
             tenant_admin=tenant_admin,
+            billing=memory_billing(),
             idempotent=idempotent_over(self.idempotency),
             operator_once=operator_once_in_memory(),
             control=control,

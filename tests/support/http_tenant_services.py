@@ -28,7 +28,6 @@ from tenantry.domain.prompt import Citation
 from tenantry.domain.tenant import DEFAULT_SCOPES, Principal, Scope, Tenant, TenantStatus
 from tenantry.domain.upload import Upload
 from tenantry.domain.usage import Usage
-from tenantry.domain.usage_line import UsageLine
 from tenantry.ports.control import Budget, KeyRow, NewKey
 from tenantry.ports.ledger import GroupBy, UsageRow
 
@@ -185,11 +184,6 @@ class MemoryLedger:
                 "resets_at": NOW,
             }
         ]
-
-    async def invoice_lines(
-        self, principal: Principal, start: datetime, end: datetime
-    ) -> list[UsageLine]:
-        return [UsageLine("amazon.nova-micro-v1:0", "out", 500, CHARGE)]
 
 
 class MemoryControl:

@@ -76,7 +76,7 @@ class Stack(Clients, Books, Processes):
         self, folder: Path, *, mode: str = "fixed", log_delay_ms: int = 200, **settings: object
     ) -> None:
         self.home = folder / "home"
-        self.settings = {**SETTINGS, **settings}
+        self.settings = {**SETTINGS, "invoice_issuer": self.home / "issuer.toml", **settings}
         self._numbers = itertools.count(1)
         self._write_credentials()
         self._launch()  # while it starts, so does the emulator
@@ -242,6 +242,8 @@ class Stack(Clients, Books, Processes):
             account: {"access_key_id": f"AKIA{kind.upper()}", "secret_access_key": f"{kind}-secret"}
             for kind, account in ACCOUNTS.items()
         }
+        self.home.mkdir(mode=0o700, parents=True)
+        (self.home / "issuer.toml").write_text('name = "Lumen"\naddress = ["500 Howard St"]\n')
         folder = self.home / "control"
         folder.mkdir(mode=0o700, parents=True)
         path = folder / "credentials.json"

@@ -66,7 +66,7 @@ class AdmittedRequest:
 
     @property
     def charge(self) -> Decimal:
-        """The list charge of all that was charged, unrounded, in the contract's currency."""
+        """The list charge of all that was charged, unrounded, in USD."""
         return money.total(
             o.rated.charge for o in self._outcomes if o.rated is not None and o.charged
         )

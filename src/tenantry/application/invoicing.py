@@ -1,22 +1,286 @@
-"""The draft of a tenant's invoice for the billing period of an instant."""
+"""The life of an invoice: a draft, a final document, a void, a credit note, a regeneration.
+
+Owns: which contract, usage and late usage a document is made from. Does not own: the arithmetic
+(`domain/billing.py`), nor that a document is final exactly once (`ports/billing.py`).
+"""
 
 from __future__ import annotations
 
-from datetime import datetime
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
 
-from tenantry.domain.invoice import DraftInvoice, draft
-from tenantry.domain.period import billing_period
-from tenantry.domain.tenant import Principal
-from tenantry.domain.usage_line import UsageLine
-from tenantry.ports.ledger import TenantLedger
+from tenantry.domain import money
+from tenantry.domain.agreement import Agreement
+from tenantry.domain.billing import LineKind, Statement, statement
+from tenantry.domain.contract import LIST_CURRENCY, Contract, ContractError
+from tenantry.domain.credit_note import credit_note
+from tenantry.domain.errors import BadRequest, Conflict
+from tenantry.domain.ids import TenantId, prefixed, uuid7
+from tenantry.domain.invoice import Document, Made, canonical, content_sha256, document
+from tenantry.domain.late_usage import late_of
+from tenantry.domain.party import Issuer, Party, issuer_from
+from tenantry.domain.period import Span, billing_period
+from tenantry.domain.postings import credit_note_transfers, invoice_transfers
+from tenantry.domain.proration import civil_days
+from tenantry.domain.tenant import Tenant
+from tenantry.ports.billing import (
+    Compose,
+    Composed,
+    Credited,
+    Finalised,
+    InvoiceBook,
+    Issue,
+    Reading,
+    Stored,
+    TenantInvoices,
+)
+from tenantry.ports.clock import Clock
+
+
+@dataclass(frozen=True, slots=True)
+class Regenerated:
+    """What the ledger says today of a document that is final: the same bytes, or a fault."""
+
+    stored_sha256: str
+    document: bytes
+    same: bool
 
 
 async def draft_invoice(
-    ledger: TenantLedger, principal: Principal, instant: datetime, watermark: datetime
-) -> DraftInvoice:
-    """Reads the customer's book of that period; writes nothing."""
-    tenant = principal.tenant
+    invoices: TenantInvoices,
+    tenant: Tenant,
+    instant: datetime,
+    watermark: datetime,
+    issuer: Issuer | None,
+) -> Document:
+    """The draft of the billing period of an instant; writes nothing. Raises `Conflict` where the
+    contract cannot be invoiced as it stands."""
     period = billing_period(instant, tenant.zone, tenant.anchor_day)
-    rows = await ledger.invoice_lines(principal, period.start, period.end)
-    usage = [UsageLine(r.model, r.token_class, r.quantity, r.charge) for r in rows]
-    return draft(tenant, period, watermark, usage)
+    return draft_from(await invoices.read(tenant.id, period, watermark), issuer)
+
+
+def draft_from(reading: Reading, issuer: Issuer | None) -> Document:
+    agreement = reading.agreement or _without_contract(reading)
+    return document(_made(reading, agreement, _stated(reading, agreement), issuer))
+
+
+async def finalise_invoice(
+    book: InvoiceBook,
+    clock: Clock,
+    issuer: Issuer | None,
+    tenant_id: TenantId,
+    period: Span,
+    *,
+    approved_sha256: str | None = None,
+) -> Finalised:
+    """Makes the invoice of a period final, or closes a period of nothing.
+
+    Where the period's draft is under review, or a hash is given, the content must still be what was
+    approved. Idempotent: a second call raises `Conflict` and writes nothing.
+    """
+    stored = await book.draft(tenant_id, period)
+    approved = approved_sha256 or (stored.content_sha256 if stored else None)
+    return await book.finalise(
+        tenant_id, period, composer(issuer, approved), lambda at: _new_id(clock, at)
+    )
+
+
+def composer(issuer: Issuer | None, approved_sha256: str | None = None) -> Compose:
+    """What makes a final document out of a reading. Pure; raises `Conflict`."""
+
+    def compose(reading: Reading, issue: Issue) -> Composed | None:
+        agreement = reading.agreement or _without_contract(reading)
+        if _is_after_its_end(reading, agreement):
+            return None
+        stated = _stated(reading, agreement)
+        if not stated.lines and not reading.usage:
+            return None
+        _check_parties(reading, issuer)
+        made = _made(reading, agreement, stated, issuer)
+        body = document(replace(made, number=issue.number, issued_at=issue.issued_at))
+        content = content_sha256(body)
+        if approved_sha256 not in (None, content):
+            raise Conflict(
+                f"The draft of {body['period']['label']} has changed since it was approved: its "
+                f"hash is {content} now; review it again."
+            )
+        late = [line for each in reading.earlier for line in each.late]
+        charges = money.total(line.charge for line in (*reading.usage, *late))
+        return Composed(
+            document=body,
+            content_sha256=content,
+            transfers=invoice_transfers(stated, charges),
+            total=stated.total,
+            credit=stated.credit,
+            due=stated.due,
+            due_at=issue.issued_at + timedelta(days=agreement.payment_days),
+            contract_version=agreement.version,
+        )
+
+    return compose
+
+
+async def store_for_review(
+    book: InvoiceBook, issuer: Issuer | None, tenant_id: TenantId, period: Span
+) -> Document | None:
+    """Stores the draft of a period that is over, with its hash, for a person to approve; None: of
+    nothing. Raises `Conflict`, as finalising does."""
+    watermark = await book.close_ledger(tenant_id, period)
+    reading = await book.read(tenant_id, period, watermark)
+    if _is_after_its_end(reading, reading.agreement or _without_contract(reading)):
+        return None
+    made = draft_from(reading, issuer)
+    if not made["lines"] and not reading.usage:
+        return None
+    _check_parties(reading, issuer)
+    await book.store_draft(tenant_id, period, made, content_sha256(made))
+    return made
+
+
+async def void_invoice(book: InvoiceBook, tenant_id: TenantId, number: str, reason: str) -> bool:
+    """The document keeps its number; its usage can be invoiced again. False: it was void."""
+    if not reason.strip() or len(reason) > 500:
+        raise BadRequest("A void needs a reason of at most 500 characters.")
+    return await book.void(tenant_id, number, reason)
+
+
+async def issue_credit_note(
+    book: InvoiceBook,
+    clock: Clock,
+    issuer: Issuer | None,
+    tenant_id: TenantId,
+    number: str,
+    *,
+    net: Decimal | None,
+    reason: str,
+) -> Finalised:
+    """Gives back `net` before tax of a final invoice, with its share of the tax; None: the rest."""
+    if not reason.strip() or len(reason) > 200:
+        raise BadRequest("A credit note needs a reason of at most 200 characters.")
+    if issuer is None:
+        raise Conflict(NO_ISSUER)
+    of = await book.document(tenant_id, number)
+    if of.kind != "invoice" or of.status != "final":
+        raise Conflict(f"{number} is no final invoice.")
+    body = json.loads(of.document)
+    by = issuer
+
+    def compose(credited: Credited, issue: Issue) -> Composed:
+        try:
+            note, net_back, tax_back = credit_note(
+                body, by, issue.number, issue.issued_at, credited.net, credited.tax, net, reason
+            )
+        except ValueError as refused:
+            raise Conflict(f"{refused}.") from None
+        total = money.total((net_back, tax_back))
+        return Composed(
+            document=note,
+            content_sha256=content_sha256(note),
+            transfers=credit_note_transfers(net_back, tax_back, of.currency),
+            total=-total,
+            credit=money.to_currency(money.ZERO, of.currency),
+            due=-total,
+            due_at=issue.issued_at,
+            contract_version=of.contract_version,
+        )
+
+    return await book.issue_credit_note(tenant_id, of, compose, lambda at: _new_id(clock, at))
+
+
+async def regenerate(invoices: TenantInvoices, tenant_id: TenantId, stored: Stored) -> Regenerated:
+    """Makes a final invoice again from ledger, contract and rates of then. Its bytes must not
+    differ, whatever has been posted or changed since. A credit note is what was asked for, not a
+    function of the ledger: it equals itself."""
+    if stored.kind != "invoice":
+        return Regenerated(stored.sha256, stored.document, same=True)
+    reading = await invoices.read(tenant_id, stored.period, stored.watermark, stored.issued_at)
+    agreement = reading.agreement or _without_contract(reading)
+    issuer = issuer_from(json.loads(stored.document)["issuer"])
+    made = _made(reading, agreement, _stated(reading, agreement), issuer)
+    again = canonical(document(replace(made, number=stored.number, issued_at=stored.issued_at)))
+    return Regenerated(stored.sha256, again, same=again == stored.document)
+
+
+def shown(stored: Stored) -> dict[str, Any]:
+    """A final document as it stands now: the bytes' content, and whether it is void by now."""
+    body: dict[str, Any] = json.loads(stored.document)
+    body["status"] = stored.status
+    body["sha256"] = stored.sha256
+    if stored.status == "void":
+        body["voided_at"], body["void_reason"] = stored.voided_at, stored.void_reason
+    return body
+
+
+NO_ISSUER = "No issuer is set: name its TOML file in the setting invoice_issuer."
+
+
+def _check_parties(reading: Reading, issuer: Issuer | None) -> None:
+    if issuer is None:
+        raise Conflict(NO_ISSUER)
+    if reading.agreement is None or not reading.agreement.customer.address:
+        raise Conflict(
+            f"{reading.tenant_name} has no contract with a billing address yet: "
+            f"tenantry tenants contract {reading.tenant_name} --address …"
+        )
+
+
+def _is_after_its_end(reading: Reading, agreement: Agreement) -> bool:
+    """A period after the contract's end in which nothing was used."""
+    ends_on = agreement.ends_on
+    if ends_on is None or reading.usage or reading.earlier:
+        return False
+    return ends_on <= civil_days(reading.period, reading.zone).start
+
+
+def _without_contract(reading: Reading) -> Agreement:
+    return Agreement(Party(reading.tenant_name))
+
+
+def _stated(reading: Reading, agreement: Agreement) -> Statement:
+    ends_on = agreement.ends_on  # versions of plans go on for others after it
+    try:
+        contract = Contract(
+            reading.zone,
+            tuple(terms for terms in reading.terms if ends_on is None or terms.starts < ends_on),
+            currency=agreement.currency,
+            ends=agreement.ends_on,
+            tax_rate=agreement.tax_rate,
+            prepaid=reading.prepaid,
+            usage_currency=LIST_CURRENCY,
+            rates=reading.rates,
+        )
+        late = late_of(contract, reading.earlier)
+        return statement(contract, reading.period, reading.usage, late)
+    except ContractError as problem:
+        words = str(problem)
+        raise Conflict(f"{words[:1].upper()}{words[1:]}.") from None
+
+
+def _made(reading: Reading, agreement: Agreement, stated: Statement, issuer: Issuer | None) -> Made:
+    return Made(
+        tenant_id=reading.tenant_id,
+        agreement=agreement,
+        zone=reading.zone,
+        period=reading.period,
+        statement=stated,
+        watermark=reading.watermark,
+        issuer=issuer,
+        price_versions=reading.price_versions,
+        plan_versions=reading.plan_versions,
+        references=_references(reading, stated),
+    )
+
+
+def _references(reading: Reading, stated: Statement) -> Mapping[str, Any]:
+    """Of an invoice: the earlier periods that it adjusts."""
+    if not any(line.kind is LineKind.ADJUSTMENT for line in stated.lines):
+        return {}
+    return {"adjusts": [each.period.start.isoformat() for each in reading.earlier]}
+
+
+def _new_id(clock: Clock, at: datetime) -> str:
+    return prefixed("inv", uuid7(int(at.timestamp() * 1_000), clock.random(10)))

@@ -5,12 +5,15 @@ Does not own: any logic.
 """
 
 from tenantry.bootstrap.background import background
+from tenantry.bootstrap.billing import issuer_of
 from tenantry.bootstrap.commands import (
     BillAsked,
     delivery_counts,
     run_with_alerts,
     run_with_bill,
+    run_with_billing,
     run_with_control,
+    run_with_corrections,
     run_with_desk,
     run_with_endpoints,
     run_with_keeper,
@@ -32,10 +35,13 @@ __all__ = [
     "database",
     "delivery_counts",
     "gateway",
+    "issuer_of",
     "operator_token",
     "run_with_alerts",
     "run_with_bill",
+    "run_with_billing",
     "run_with_control",
+    "run_with_corrections",
     "run_with_desk",
     "run_with_endpoints",
     "run_with_keeper",

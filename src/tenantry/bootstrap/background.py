@@ -20,8 +20,10 @@ from tenantry.adapters.postgres.usage_hours import PostgresUsageHours
 from tenantry.application.alert_rounds import alert_rounds
 from tenantry.application.clock_watch import CHECK_EVERY_S
 from tenantry.application.delivery import delivery_rounds
+from tenantry.application.invoice_run import billing_rounds
 from tenantry.application.rounds import Round, idempotency_round, ledger_rounds
 from tenantry.application.true_up import TrueUp
+from tenantry.bootstrap.billing import billing_of, issuer_or_none
 from tenantry.bootstrap.database import attach
 from tenantry.bootstrap.deployment import clock_watch
 from tenantry.bootstrap.invocation_logs import LogSources
@@ -61,6 +63,7 @@ async def background(config: Settings, machine: Clock | None = None) -> AsyncIte
         alerts = PostgresAlerts(databases.control, clock)
         logs = LogSources(config, keeper)
         await logs.refresh()
+        billing = billing_of(databases, issuer_or_none(config))
         yield [
             logs.round(),
             *ledger_rounds(
@@ -72,6 +75,14 @@ async def background(config: Settings, machine: Clock | None = None) -> AsyncIte
                 log_poll_s=config.invocation_log_poll_ms / 1_000,
             ),
             *outside,
+            *billing_rounds(
+                billing.book,
+                billing.contracts,
+                clock,
+                billing.issuer,
+                mode=config.invoice_run,
+                after_s=config.invoice_after_h * 3_600,
+            ),
             Round("clock", CHECK_EVERY_S, watch.check),
             idempotency_round(PostgresExpiredKeys(databases.control)),
             *alert_rounds(alerts, alerts, PostgresUsageHours(databases.control), _floor(config)),

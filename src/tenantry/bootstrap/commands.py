@@ -19,6 +19,7 @@ from tenantry.adapters.keys.local_kms import LocalKms
 from tenantry.adapters.objects.durable_file import DurableFiles
 from tenantry.adapters.postgres.alerts import PostgresAlerts
 from tenantry.adapters.postgres.connections import Databases, DsnFor
+from tenantry.adapters.postgres.corrections import PostgresCorrections
 from tenantry.adapters.postgres.cost_book import PostgresCostBook
 from tenantry.adapters.postgres.deliveries import PostgresDeliveries
 from tenantry.adapters.postgres.directory import PostgresDirectory
@@ -30,10 +31,12 @@ from tenantry.adapters.postgres.unit_of_work import TenantWork
 from tenantry.adapters.postgres.usage_hours import PostgresUsageHours
 from tenantry.adapters.sealed.sealer import TenantSealer
 from tenantry.adapters.sorting import DiskSorter
+from tenantry.application.billing import Billing
 from tenantry.application.pacing import Outlook, outlooks
 from tenantry.application.reconcile import Sides
 from tenantry.application.reconcile_bill import TENANT_TAG, BillSides
 from tenantry.application.true_up import TrueUp
+from tenantry.bootstrap.billing import billing_of, issuer_of
 from tenantry.bootstrap.database import attach, attached_or_started
 from tenantry.bootstrap.deployment import control_of, settings
 from tenantry.bootstrap.invocation_logs import LogSources, logs_at, record_files
@@ -45,7 +48,9 @@ from tenantry.domain.ids import ApiKeyId
 from tenantry.domain.tenant import DEFAULT_SCOPES, Principal, Tenant
 from tenantry.ports.alerts import AlertBook
 from tenantry.ports.control import ControlPlane
+from tenantry.ports.corrections import Corrections
 from tenantry.ports.delivery import NoticeDesk
+from tenantry.ports.directory import Directory
 from tenantry.ports.endpoints import Endpoints
 from tenantry.ports.invocation_log import CountingLog
 from tenantry.ports.labels import Labels
@@ -70,6 +75,32 @@ def run_with_labels(work: Callable[[ControlPlane, Labels], Awaitable[T]]) -> T:
             return await work(control_of(config, databases), labels)
         finally:
             keyring.close()
+
+    return _run(one)
+
+
+def run_with_billing(work: Callable[[ControlPlane, Billing], Awaitable[T]]) -> T:
+    """Runs one piece of work on contracts and invoices. Raises `SettingsError`."""
+
+    async def one(config: Settings, databases: Databases) -> T:
+        billing = billing_of(databases, issuer_of(config))
+        return await work(control_of(config, databases), billing)
+
+    return _run(one)
+
+
+def run_with_corrections(
+    work: Callable[[ControlPlane, Corrections, Directory], Awaitable[T]],
+) -> T:
+    """Runs one correction of prices."""
+
+    async def one(config: Settings, databases: Databases) -> T:
+        key = control_plane.load(config.home / "control", DurableFiles())
+        directory = PostgresDirectory(
+            databases.app, pepper=key.pepper, open_sealed=key.open, clock=SystemClock()
+        )
+        corrections = PostgresCorrections(databases.control)
+        return await work(control_of(config, databases), corrections, directory)
 
     return _run(one)
 

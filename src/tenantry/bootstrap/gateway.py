@@ -40,6 +40,7 @@ from tenantry.adapters.sealed.sealer import TenantSealer
 from tenantry.application.admitted import SettleLimits
 from tenantry.application.answers import Answers
 from tenantry.application.authenticate import Authenticator
+from tenantry.application.billing import Billing
 from tenantry.application.embeddings import Embeddings
 from tenantry.application.gate import Gate
 from tenantry.application.idempotency import Idempotent
@@ -57,6 +58,7 @@ from tenantry.application.refused_budgets import TellingAdmission
 from tenantry.application.streaming import StreamLimits
 from tenantry.application.tending import tend
 from tenantry.application.upstream import UpstreamRules
+from tenantry.bootstrap.billing import billing_of, issuer_or_none
 from tenantry.bootstrap.database import attach
 from tenantry.bootstrap.deployment import (
     clock_watch,
@@ -93,6 +95,7 @@ class Gateway:
     ledger: TenantLedger
     labels: Labels
     tenant_admin: TenantAdmin
+    billing: Billing
     keeper: LedgerKeeper
     control: ControlPlane
     alerts: AlertBook
@@ -152,8 +155,7 @@ async def gateway(config: Settings, machine: Clock | None = None) -> AsyncIterat
         embeddings = Embeddings(gate, planning, calls, tasks)
         knowledge = _knowledge(config, databases, keyring, sealer, embeddings, clock, stack)
         control = control_of(config, databases)
-        tending = tend(knowledge, PostgresUnfinished(databases.control), control)
-        stack.push_async_callback(_cancelled, asyncio.create_task(tending, name="tending"))
+        _start_tending(knowledge, databases, control, stack)
         yield Gateway(
             authenticator=Authenticator(directory),
             directory=directory,
@@ -175,6 +177,7 @@ async def gateway(config: Settings, machine: Clock | None = None) -> AsyncIterat
             tenant_admin=PostgresTenantAdmin(
                 TenantWork(databases.app), pepper=key.pepper, seal=key.seal, clock=clock
             ),
+            billing=billing_of(databases, issuer_or_none(config)),
             keeper=PostgresLedgerKeeper(databases.control, databases.operator),
             control=control,
             alerts=PostgresAlerts(databases.control, clock),
@@ -208,6 +211,16 @@ def _idempotent(
         tasks,
         answer_bytes_max=config.idempotency_result_max_bytes,
     )
+
+
+def _start_tending(
+    knowledge: Knowledge,
+    databases: Databases,
+    control: ControlPlane,
+    stack: contextlib.AsyncExitStack,
+) -> None:
+    tending = tend(knowledge, PostgresUnfinished(databases.control), control)
+    stack.push_async_callback(_cancelled, asyncio.create_task(tending, name="tending"))
 
 
 async def _cancelled(task: asyncio.Task[None]) -> None:

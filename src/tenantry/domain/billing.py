@@ -5,7 +5,9 @@
 2. Usage: by list charge, or, where the terms have an overage, tokens by included quantity and
    steps. List charges of another currency are converted at the rate of the period's first day.
 3. Subtotal: 1 and 2. A line lifts it to the minimum.
-4. Tax on all lines, rounded once; then the prepaid credit, as far as it reaches.
+4. Adjustments of earlier periods, at those periods' own prices: they neither fill this period's
+   minimum nor use up its included tokens.
+5. Tax on all lines, rounded once; then the prepaid credit, as far as it reaches.
 """
 
 from __future__ import annotations
@@ -30,6 +32,8 @@ class LineKind(StrEnum):
     INCLUDED = "included"
     OVERAGE = "overage"
     MINIMUM = "minimum"
+    ADJUSTMENT = "adjustment"  # of an earlier period
+    CREDIT = "credit"  # of a credit note
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +43,7 @@ class StatementLine:
     exact: Fraction  # in the contract's currency
     amount: Decimal  # the exact sum rounded once, half up
     quantity: int = 1
-    per_million: Decimal | None = None  # an overage's price
+    per_million: Decimal | None = None  # what 1,000,000 units cost
     model: str | None = None
     token_class: str | None = None
 
@@ -62,18 +66,37 @@ class Statement:
     due: Decimal  # negative where fees were credited: the customer's
     charges: Decimal  # list charges of the usage, unrounded: what the ledger already holds
     rate: ExchangeRate | None  # what converted them
+    terms: Terms  # whose allowance, steps and minimum the period has
+    late_charges: Decimal = money.ZERO  # list charges of earlier periods' usage, unrounded
 
     @property
     def adjustment(self) -> Decimal:
         """What the ledger's list charges lack, or have too much, of the sum before tax."""
-        return money.total((self.subtotal, self.true_up, -self.charges))
+        return money.total((self.subtotal, self.true_up, -self.charges, -self.late_charges))
+
+    def of(self, kind: LineKind) -> Decimal:
+        """What the lines of a kind come to."""
+        return money.total(line.amount for line in self.lines if line.kind is kind)
 
 
-def statement(contract: Contract, period: Span, usage: Sequence[UsageLine]) -> Statement:
+@dataclass(frozen=True, slots=True)
+class Late:
+    """What an earlier period still owes: its lines, and the list charges that they stand for."""
+
+    lines: tuple[StatementLine, ...] = ()
+    charges: Decimal = money.ZERO  # converted, unrounded
+
+
+NOTHING_LATE = Late()
+
+
+def statement(
+    contract: Contract, period: Span, usage: Sequence[UsageLine], late: Late = NOTHING_LATE
+) -> Statement:
     """The lines and sums of one billing period.
 
-    `usage` is what the ledger holds of the period, by model and token class; its order does not
-    matter. Raises `ContractError`.
+    `usage` is what the ledger holds of the period, by model, token class and price; its order
+    does not matter. Raises `ContractError`.
     """
     days = civil_days(period, contract.zone)
     in_force = contract.in_force(days)
@@ -82,7 +105,9 @@ def statement(contract: Contract, period: Span, usage: Sequence[UsageLine]) -> S
     rate = contract.usage_rate(days.start)
     usage = sorted(
         (_converted(row, rate) for row in usage),
-        key=lambda row: (row.model, row.token_class, row.quantity, row.charge),
+        key=lambda row: (
+            (row.model, row.token_class, row.unit_price or money.ZERO, row.quantity, row.charge)
+        ),
     )
     lines = [*_fees(contract, in_force, days)]
     if terms.overage is None:
@@ -91,8 +116,12 @@ def statement(contract: Contract, period: Span, usage: Sequence[UsageLine]) -> S
         included = int(part_of(terms.overage.included, covered, days))
         lines += _listed((r for r in usage if r.token_class not in COUNTED), contract.currency)
         lines += _tiered(usage, terms.overage, included, contract.currency)
+    before = _sum(lines, contract.currency)
+    minimum = part_of(terms.minimum, covered, days)
+    true_up = [*_minimum(terms, minimum, before, contract.currency)]
+    lines += late.lines
     subtotal = _sum(lines, contract.currency)
-    lines += _minimum(terms, part_of(terms.minimum, covered, days), subtotal, contract.currency)
+    lines += true_up
     net = _sum(lines, contract.currency)
     tax = to_currency(Fraction(net) * Fraction(contract.tax_rate), contract.currency)
     total = money.total((net, tax))
@@ -108,6 +137,8 @@ def statement(contract: Contract, period: Span, usage: Sequence[UsageLine]) -> S
         due=money.total((total, -credit)),
         charges=money.total(row.charge for row in usage),
         rate=rate,
+        terms=terms,
+        late_charges=late.charges,
     )
 
 
@@ -117,8 +148,11 @@ def _sum(lines: Iterable[StatementLine], currency: str) -> Decimal:
 
 
 def _converted(row: UsageLine, rate: ExchangeRate | None) -> UsageLine:
-    charge = row.charge if rate is None else money.times(row.charge, rate.rate)
-    return UsageLine(row.model, row.token_class, row.quantity, charge)
+    if rate is None:
+        return row
+    price = row.unit_price
+    price = None if price is None else money.times(price, rate.rate)
+    return replace(row, charge=money.times(row.charge, rate.rate), unit_price=price)
 
 
 def _fees(
@@ -155,7 +189,9 @@ def _listed(usage: Iterable[UsageLine], currency: str) -> Iterator[StatementLine
     for row in usage:
         words = words_of(row.model, row.token_class)
         line = _line(LineKind.USAGE, words, Fraction(row.charge), currency, quantity=row.quantity)
-        yield replace(line, model=row.model, token_class=row.token_class)
+        yield replace(
+            line, model=row.model, token_class=row.token_class, per_million=row.unit_price
+        )
 
 
 def _tiered(

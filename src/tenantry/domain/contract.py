@@ -13,9 +13,13 @@ from datetime import date
 from decimal import Decimal
 
 from tenantry.domain import money
+from tenantry.domain.agreement import check_currency
 from tenantry.domain.overage import Overage, overage_from
 from tenantry.domain.plan import Plan
 from tenantry.domain.proration import Days
+
+LIST_CURRENCY = "USD"  # of list charges: provider prices are in USD
+RATE_DIGITS_MAX = 12  # products with list charges stay exact
 
 
 class ContractError(ValueError):
@@ -49,6 +53,20 @@ class ExchangeRate:
     rate: Decimal
     source: str  # who says so: what an auditor looks up
 
+    def check(self) -> None:
+        """Raises `ContractError` for what cannot be a rate."""
+        check_currency(self.base)
+        check_currency(self.quote)
+        if self.base != LIST_CURRENCY or self.quote == self.base:
+            raise ContractError(f"a rate is from {LIST_CURRENCY} to another currency")
+        if not (self.rate.is_finite() and self.rate > 0):
+            raise ContractError("an exchange rate is more than 0")
+        exponent = self.rate.as_tuple().exponent
+        if not isinstance(exponent, int) or exponent < -RATE_DIGITS_MAX:
+            raise ContractError(f"an exchange rate has at most {RATE_DIGITS_MAX} decimals")
+        if not self.source.strip() or len(self.source) > 200:
+            raise ContractError("an exchange rate names its source in at most 200 characters")
+
 
 @dataclass(frozen=True, slots=True)
 class Contract:
@@ -64,7 +82,7 @@ class Contract:
     ends: date | None = None  # the first civil day that is no longer under contract
     tax_rate: Decimal = money.ZERO  # a fraction: 8.25 % is 0.0825
     prepaid: Decimal = money.ZERO
-    usage_currency: str = "USD"
+    usage_currency: str = LIST_CURRENCY
     rates: tuple[ExchangeRate, ...] = ()
 
     def __post_init__(self) -> None:

@@ -1,124 +1,181 @@
-"""A draft invoice: a pure function of ledger lines, period and plan.
+"""An invoice as a document: canonical JSON, its bytes and its hash. Pure, and rounded nowhere.
 
-Each line is rounded once, half up, to the currency's minor unit; nothing else is ever rounded.
-The draft's hash is over its canonical JSON (sorted keys, no white space, decimals as plain text).
+The shape is docs/reference/invoices.md. It is what a customer sees: no provider cost, no markup.
+Canonical: sorted keys, no white space, UTF-8, decimals as plain text. Two hashes: that of the whole
+document, and that of its content, which leaves out what only finalising knows (number, status,
+instants); a reviewer approves the content.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import Any
+from fractions import Fraction
+from typing import Any, Literal
+from zoneinfo import ZoneInfo
 
 from tenantry.domain import money
-from tenantry.domain.billing import StatementLine, statement
-from tenantry.domain.contract import Contract, terms_of
+from tenantry.domain.agreement import Agreement
+from tenantry.domain.billing import Statement, StatementLine
+from tenantry.domain.contract import ExchangeRate
+from tenantry.domain.party import Issuer, issuer_to_json, party_to_json
 from tenantry.domain.period import Span
-from tenantry.domain.proration import civil_days
-from tenantry.domain.tenant import Tenant
-from tenantry.domain.usage_line import UsageLine
+
+Kind = Literal["invoice", "credit_note"]
+Document = dict[str, Any]
+NOT_CONTENT = frozenset({"number", "status", "issued_at", "due_at", "watermark"})
+DRAFT = "draft-"
+_HEAD = (
+    "number", "kind", "status", "issued_at", "due_at", "period", "currency", "total", "credit",
+    "due",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
-class InvoiceLine:
-    kind: str  # a `LineKind`
-    description: str
-    model: str | None
-    token_class: str | None
-    quantity: int
-    charge: Decimal  # unrounded; of usage, as the ledger sums it
-    amount: Decimal  # the charge rounded once, half up
+class Made:
+    """What a document is made from. `issued_at` None: a draft."""
 
-
-@dataclass(frozen=True, slots=True)
-class DraftInvoice:
     tenant_id: str
-    tenant_name: str
-    plan: str
-    currency: str
+    agreement: Agreement
     zone: str
     period: Span
+    statement: Statement
     watermark: datetime  # the ledger was read up to here
-    lines: tuple[InvoiceLine, ...]
-
-    @property
-    def total(self) -> Decimal:
-        amounts = money.total(line.amount for line in self.lines)
-        return money.to_currency(amounts, self.currency)
-
-    def to_json(self) -> dict[str, Any]:
-        """What a tenant sees; holds no provider cost and no markup."""
-        return {
-            "status": "draft",
-            "tenant": {"id": self.tenant_id, "name": self.tenant_name},
-            "plan": self.plan,
-            "currency": self.currency,
-            "zone": self.zone,
-            "period": {"start": _instant(self.period.start), "end": _instant(self.period.end)},
-            "watermark": _instant(self.watermark),
-            "lines": [_line_json(line) for line in self.lines],
-            "total": format(self.total, "f"),
-        }
-
-    def sha256(self) -> str:
-        """Over the canonical JSON without its watermark: equal ledgers give equal hashes."""
-        body = {key: value for key, value in self.to_json().items() if key != "watermark"}
-        canonical = json.dumps(body, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-        return hashlib.sha256(canonical.encode()).hexdigest()
+    issuer: Issuer | None = None
+    price_versions: Sequence[int] = ()
+    plan_versions: Sequence[Mapping[str, Any]] = ()  # plan, version, from
+    references: Mapping[str, Any] = field(default_factory=dict)
+    kind: Kind = "invoice"
+    number: str | None = None
+    issued_at: datetime | None = None
 
 
-def draft(
-    tenant: Tenant, period: Span, watermark: datetime, usage: Sequence[UsageLine]
-) -> DraftInvoice:
-    """The lines of a period under the tenant's plan as it stands, in a stable order.
-
-    Before tax and credit, which a contract has and a plan has not.
-    """
-    terms = terms_of(tenant.plan, civil_days(period, tenant.zone).start)
-    contract = Contract(
-        tenant.zone, (terms,), currency=tenant.currency, usage_currency=tenant.currency
-    )
-    lines = tuple(map(_invoice_line, statement(contract, period, usage).lines))
-    return DraftInvoice(
-        tenant.id,
-        tenant.name,
-        tenant.plan.name,
-        tenant.currency,
-        tenant.zone,
-        period,
-        watermark,
-        lines,
-    )
-
-
-def _invoice_line(line: StatementLine) -> InvoiceLine:
-    exact = line.exact  # under one plan for the whole period it is always a decimal
-    return InvoiceLine(
-        line.kind,
-        line.description,
-        line.model,
-        line.token_class,
-        line.quantity,
-        money.EXACT.divide(Decimal(exact.numerator), Decimal(exact.denominator)),
-        line.amount,
-    )
-
-
-def _instant(value: datetime) -> str:
-    return value.strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def _line_json(line: InvoiceLine) -> dict[str, Any]:
+def document(made: Made) -> Document:
+    """The members in the order of the reference; `canonical` sorts them."""
+    statement, agreement, issued_at = made.statement, made.agreement, made.issued_at
+    due_at = issued_at + timedelta(days=agreement.payment_days) if issued_at else None
     return {
-        "kind": line.kind,
+        "number": made.number or draft_number(made.period, made.zone),
+        "kind": made.kind,
+        "status": "draft" if issued_at is None else "final",
+        "issued_at": instant(issued_at),
+        "due_at": instant(due_at),
+        "issuer": None if made.issuer is None else issuer_to_json(made.issuer),
+        "customer": {"tenant_id": made.tenant_id, **party_to_json(agreement.customer)},
+        "currency": statement.currency,
+        "zone": made.zone,
+        "period": period_json(made.period, made.zone),
+        "plan": statement.terms.plan,
+        "lines": [_line_json(line) for line in statement.lines],
+        "subtotal": text(statement.subtotal),
+        "true_up": text(statement.true_up),
+        "tax": {
+            "rate": money.plain(agreement.tax_rate),
+            "label": agreement.tax_label,
+            "amount": text(statement.tax),
+        },
+        "total": text(statement.total),
+        "credit": text(statement.credit),
+        "due": text(statement.due),
+        "exchange_rate": None if statement.rate is None else rate_json(statement.rate),
+        "references": dict(made.references),
+        "price_versions": sorted(set(made.price_versions)),
+        "plan_versions": [dict(version) for version in made.plan_versions],
+        "watermark": instant(made.watermark),
+    }
+
+
+def canonical(body: Mapping[str, Any]) -> bytes:
+    return json.dumps(body, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def sha256(body: Mapping[str, Any]) -> str:
+    """Of the canonical bytes: what is stored beside a final document."""
+    return hashlib.sha256(canonical(body)).hexdigest()
+
+
+def content_sha256(body: Mapping[str, Any]) -> str:
+    """Equal ledgers, contracts and issuers give equal hashes, whenever they are read."""
+    return sha256({key: value for key, value in body.items() if key not in NOT_CONTENT})
+
+
+def head(body: Mapping[str, Any]) -> Document:
+    """What a list shows of a document."""
+    return {name: body[name] for name in _HEAD}
+
+
+def draft_number(period: Span, zone: str) -> str:
+    """A draft has no number yet: it is named by the civil day on which its period begins."""
+    return f"{DRAFT}{period.start.astimezone(ZoneInfo(zone)).date().isoformat()}"
+
+
+def number_of(series: str, count: int) -> str:
+    """`INV-2026-000041`."""
+    return f"{series}-{count:06}"
+
+
+def series_of(kind: Kind, issued_at: datetime) -> str:
+    """Numbers run within a calendar year (UTC) and a kind."""
+    prefix = "INV" if kind == "invoice" else "CN"
+    return f"{prefix}-{issued_at.astimezone(UTC).year}"
+
+
+def instant(value: datetime | None) -> str | None:
+    """RFC 3339 in UTC with microseconds, so that a watermark is exact."""
+    if value is None:
+        return None
+    return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ").replace(".000000Z", "Z")
+
+
+def text(amount: Decimal) -> str:
+    """An amount in whole minor units, with all of its digits."""
+    return format(amount, "f")
+
+
+def rate_json(rate: ExchangeRate) -> dict[str, str]:
+    return {
+        "day": rate.day.isoformat(),
+        "base": rate.base,
+        "quote": rate.quote,
+        "rate": money.plain(rate.rate),
+        "source": rate.source,
+    }
+
+
+def period_json(period: Span, zone: str) -> dict[str, Any]:
+    first = period.start.astimezone(ZoneInfo(zone)).date()
+    last = (period.end - timedelta(microseconds=1)).astimezone(ZoneInfo(zone)).date()
+    return {
+        "start": instant(period.start),
+        "end": instant(period.end),
+        "label": f"{first.isoformat()} to {last.isoformat()}",
+    }
+
+
+def _line_json(line: StatementLine) -> dict[str, Any]:
+    price = line.per_million
+    return {
+        "kind": str(line.kind),
         "description": line.description,
         "model": line.model,
         "token_class": line.token_class,
         "quantity": line.quantity,
-        "charge": money.plain(line.charge),
-        "amount": format(line.amount, "f"),
+        "unit_price": None if price is None else money.plain(price),
+        "charge": money.plain(_finite(line.exact, line.amount)),
+        "amount": text(line.amount),
     }
+
+
+def _finite(exact: Fraction, amount: Decimal) -> Decimal:
+    """The exact sum; of a fee for 20 of 30 days, which no decimal writes, what it is rounded to."""
+    rest = exact.denominator
+    for prime in (2, 5):
+        while rest % prime == 0:
+            rest //= prime
+    if rest != 1:
+        return amount
+    return money.EXACT.divide(Decimal(exact.numerator), Decimal(exact.denominator))

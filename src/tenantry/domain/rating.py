@@ -21,7 +21,7 @@ class Line:
     quantity: int
     unit_cost: Decimal  # USD per 1,000,000
     cost: Decimal  # provider's, USD
-    charge: Decimal  # customer's, contract currency
+    charge: Decimal  # customer's list charge, USD
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,12 +9,13 @@ from decimal import Decimal
 
 @dataclass(frozen=True, slots=True)
 class UsageLine:
-    """What the ledger holds of one model and token class in a period."""
+    """What the ledger holds of one model, token class and price in a period."""
 
     model: str
     token_class: str
     quantity: int
     charge: Decimal  # unrounded
+    unit_price: Decimal | None = None  # list charge of 1,000,000 units, where all have the same
 
 
 def words_of(model: str, token_class: str) -> str:

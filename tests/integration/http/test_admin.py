@@ -111,6 +111,17 @@ def test_plans_budgets_prices_models_placements(edge: Edge) -> None:
         ("/budgets", {"tenant": "acme", "scope": "tenant", "period": "day", "limit": 1}),
         ("/prices", {"csv": "x", "effective_from": "2026-12-01T00:00:00Z", "source": "s"}),
         ("/models", {"models": [{"id": "x"}]}),
+        ("/contracts", {"tenant": "acme", "tax_rate": "8.25"}),
+        ("/contracts", {"tenant": "acme", "address": ["x"] * 9}),
+        ("/contracts", {"tenant": "acme", "ends_on": "soon"}),
+        ("/contracts", {"tenant": "acme", "zone": "UTC"}),
+        ("/contracts/plans", {"tenant": "acme", "plan": "free", "at": "2999-01-01T00:00:00"}),
+        ("/contracts/credits", {"tenant": "acme", "amount": "ten"}),
+        ("/exchange-rates", {"quote": "EUR", "rate": "0", "day": "2026-01-01", "source": "x"}),
+        ("/exchange-rates", {"quote": "EUR", "rate": "1", "day": "today", "source": "x"}),
+        ("/exchange-rates", {"quote": "USD", "rate": "1", "day": "2026-01-01", "source": "x"}),
+        ("/invoices/finalise", {"tenant": "acme", "day": 7}),
+        ("/invoices/INV-2026-000007/void", {}),
         ("/placements", {"id": "p", "kind": "silo", "account": "1", "region": "r"}),
         (
             "/placements",
@@ -132,7 +143,11 @@ def test_what_makes_no_sense_is_refused(edge: Edge, path: str, body: Any) -> Non
 def test_usage_and_invoices_of_a_tenant(edge: Edge) -> None:
     assert get(edge, "/usage?tenant=acme&group_by=key")["data"][0]["charge"] == "4"
     number = get(edge, "/invoices?tenant=bolt")["data"][0]["number"]
-    assert get(edge, f"/invoices/{number}?tenant=bolt")["tenant"]["name"] == "bolt"
+    assert get(edge, f"/invoices/{number}?tenant=bolt")["customer"]["name"] == "bolt"
+    final = get(edge, "/invoices?tenant=acme")["data"][-1]
+    assert get(edge, f"/invoices/{final['number']}")["sha256"] == final["sha256"]
+    status, _, _ = send(edge, "GET", "/admin/v1/invoices/INV-1", key=OPERATOR_TOKEN, admin=True)
+    assert status == 404
 
 
 def test_health_readiness_and_metrics(edge: Edge) -> None:

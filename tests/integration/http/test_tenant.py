@@ -45,11 +45,13 @@ def test_limits_are_exact(edge: Edge) -> None:
 
 def test_invoices_are_drafts_by_period(edge: Edge) -> None:
     listed = orjson.loads(send(edge, "GET", "/v1/invoices")[2])["data"]
-    assert [invoice["status"] for invoice in listed] == ["draft", "draft"]
+    assert [invoice["status"] for invoice in listed] == ["draft", "draft", "final"]
     number = listed[0]["number"]
     invoice = orjson.loads(send(edge, "GET", f"/v1/invoices/{number}")[2])
     assert invoice["lines"][0]["amount"] == "0.03"
     assert len(invoice["sha256"]) == 64
+    final = orjson.loads(send(edge, "GET", f"/v1/invoices/{listed[2]['number']}")[2])
+    assert (final["sha256"], final["status"]) == (listed[2]["sha256"], "final")
     for wrong in ("draft-2999-01-01", "draft-2026-01-02", "7", "draft-x", "draft-20260101"):
         assert send(edge, "GET", f"/v1/invoices/{wrong}")[0] == 404
 
@@ -63,3 +65,10 @@ def test_each_port_describes_itself(edge: Edge, admin: bool) -> None:
     assert ("/model/{model}/converse" in described["paths"]) != admin
     names = [op["operationId"] for path in described["paths"].values() for op in path.values()]
     assert len(names) == len(set(names))
+
+
+def test_another_tenants_invoice_is_not_there(edge: Edge) -> None:
+    number = orjson.loads(send(edge, "GET", "/v1/invoices")[2])["data"][2]["number"]
+    assert send(edge, "GET", f"/v1/invoices/{number}")[0] == 200
+    assert send(edge, "GET", f"/v1/invoices/{number}", key="tk_bolt")[0] == 404
+    assert send(edge, "GET", f"/v1/invoices/{number}?tenant=tnt_acme", key="tk_bolt")[0] == 400

@@ -8,6 +8,7 @@ from typing import Any
 
 import asyncpg
 import pytest
+from tests.support.billing import both_invoiced
 from tests.support.ledger import World, in_world, open_world
 from tests.support.postgres import Database
 
@@ -18,6 +19,7 @@ USED = Usage(uncached_in=1_000, out=500)
 DEFINERS = Path(__file__).parents[3] / "docs" / "reference" / "definer-functions.md"
 # The only tables that belong to no tenant.
 GLOBAL_TABLES = {"schema_migrations", "plan", "model", "price_edition", "price", "placement"}
+GLOBAL_TABLES |= {"exchange_rate", "invoice_series"}
 TENANT_TABLES = [
     "tenant",
     "api_key",
@@ -30,11 +32,22 @@ TENANT_TABLES = [
     "adjustment",
     "charge_entry",
     "cost_entry",
+    "contract",
+    "plan_change",
+    "billing_account",
+    "invoice",
+    "invoice_usage",
+    "billing_entry",
+    "invoice_draft",
+    "invoice_run",
 ]
 # Neither app nor gate reaches them.
 CONTROL_TABLES = ["notice", "delivery", "webhook_endpoint", "stripe_customer"]
 CONTROL_TABLES += ["alert", "alert_mute", "watched_hour", "usage_watch"]
-READABLE_BY_APP = {"tenant", "budget", "counter", "budget_use", "customer_ledger"}
+READABLE_BY_APP = {"tenant", "budget", "counter", "budget_use", "customer_ledger", "contract"}
+READABLE_BY_APP |= {"plan_change", "plan_terms", "billing_account", "invoice", "invoice_usage"}
+READABLE_BY_APP |= {"billing_entry", "invoice_run"}
+INVOICED = {"contract", "invoice", "invoice_usage", "billing_entry", "invoice_run"}
 
 
 async def _both_have_some(world: World) -> None:
@@ -62,6 +75,8 @@ def test_the_app_sees_its_own_tenant_alone(database: Database, name: str) -> Non
                     who.tenant_id,
                 )
         await _both_have_some(world)
+        if name in INVOICED:
+            await both_invoiced(world)
         async with world.work.reading(world.anna.tenant_id) as unit:
             seen = {row[0] for row in await unit.fetch(f"SELECT tenant_id FROM {name}")}
         assert seen == {world.anna.tenant_id}
@@ -150,7 +165,9 @@ def test_nobody_changes_or_removes_what_is_posted(database: Database, role: str)
     async def body(world: World) -> None:
         await _both_have_some(world)
         connection = await _as(role)(database)
-        for name in ("charge_entry", "cost_entry", "attempt", "adjustment"):
+        await both_invoiced(world)
+        kept = ("charge_entry", "cost_entry", "attempt", "adjustment", "invoice")
+        for name in (*kept, "invoice_usage", "billing_entry", "contract", "exchange_rate"):
             for statement in (
                 f"DELETE FROM {name}",
                 f"UPDATE {name} SET flags = '{{}}'",
@@ -162,7 +179,14 @@ def test_nobody_changes_or_removes_what_is_posted(database: Database, role: str)
                     await connection.execute(statement)
         await connection.close()
         # Not even who has every right can do it by accident.
-        for statement in ("DELETE FROM tenantry.charge_entry", "TRUNCATE tenantry.cost_entry"):
+        for statement in (
+            "DELETE FROM tenantry.charge_entry",
+            "TRUNCATE tenantry.cost_entry",
+            "DELETE FROM tenantry.invoice",
+            "UPDATE tenantry.billing_entry SET amount = 0",
+            "DELETE FROM tenantry.invoice_usage",
+            "UPDATE tenantry.contract SET tax_rate = 0",
+        ):
             with pytest.raises(asyncpg.IntegrityConstraintViolationError):
                 await world.as_superuser(statement)
 
@@ -274,6 +298,11 @@ def test_the_app_cannot_call_the_gates_own_functions(database: Database) -> None
                 "post('{}')",
                 "write_off(now(), 1)",
                 "set_budget('x', 'tenant', 'day', 'charge', 1, true)",
+                "finalise('{}', '', '[]', '[]')",
+                "void_invoice('x', 'INV-2026-000001', 'no')",
+                "post_credit('x', '{}', '')",
+                "close_period('x', now(), now())",
+                "next_number('INV')",
             ):
                 with pytest.raises(asyncpg.InsufficientPrivilegeError):
                     await world.databases.app.fetch(f"SELECT tenantry.{call}")

@@ -1,15 +1,15 @@
 """Case 23 over the wire: calls too small for a cent each are a line that is rounded once."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import date
 from decimal import Decimal
 
 import pytest
 from tests.support.metered import TITAN, MeteredStack, text_of
 
+from tenantry.adapters.postgres.contracts import PostgresContracts
+from tenantry.adapters.postgres.control import PostgresControl
 from tenantry.domain import money
-from tenantry.domain.invoice import draft
-from tenantry.domain.period import Span
-from tenantry.domain.usage_line import UsageLine
+from tenantry.domain.contract import ExchangeRate
 
 CALLS, TOKENS, EACH = 100, 137, Decimal("0.0001644")  # 137 × $.40 per 1M × 3
 
@@ -34,18 +34,33 @@ def test_case_23_a_line_is_the_exact_sum_of_its_calls(metered: MeteredStack) -> 
     metered.agree(anna, bert)
 
 
-@pytest.mark.parametrize(
-    ("currency", "shown"), [("USD", "16.44"), ("JPY", "16"), ("KWD", "16.440")]
-)
+@pytest.mark.parametrize(("currency", "shown"), [("JPY", "2466"), ("KWD", "4.932")])
 def test_case_23_to_the_currencys_minor_unit(
     metered: MeteredStack, currency: str, shown: str
 ) -> None:
-    tenant = metered.tenant(currency=currency)
-    charge = money.total([EACH] * 100_000)
-    assert charge == Decimal("16.44")
-    now = datetime.now(UTC)
-    owner = metered.control(lambda control: control.get_tenant(tenant.id))
-    usage = [UsageLine(TITAN, "embedding", 100_000 * TOKENS, charge)]
-    invoice = draft(owner, Span(now - timedelta(days=30), now), now, usage)
-    assert invoice.to_json()["total"] == shown
-    assert money.to_currency(EACH, currency) == 0
+    """A tenant's invoices are in its contract's currency; its list charges stay in USD."""
+    tenant = metered.tenant({"monthly_fee": "0"}, currency=currency)
+    with metered.openai(tenant) as sdk:
+        probe = sdk.embeddings.create(model=TITAN, input=text_of(100)).usage.prompt_tokens
+        answer = sdk.embeddings.with_raw_response.create(
+            model=TITAN, input=[text_of(100 + TOKENS - probe)] * CALLS
+        )
+    assert answer.headers["x-tenantry-charge"] == f"{money.plain(EACH * CALLS)} USD"
+    api = metered.api(tenant)
+    [draft] = api.get("/v1/invoices").body["data"]
+    assert f"No rate from USD to {currency} is known" in draft["trouble"]
+    assert api.get(f"/v1/invoices/{draft['number']}").status == 409
+    exact = EACH * CALLS + probe * Decimal("0.0000012")
+    rate = {"JPY": Decimal(150), "KWD": Decimal("0.3")}[currency]
+
+    async def add(control: PostgresControl) -> None:
+        contracts = PostgresContracts(control._pool)
+        known = ExchangeRate(date(2020, 1, 1), "USD", currency, rate, "central bank")
+        await contracts.add_rate(known)
+
+    metered.control(add)
+    [draft] = api.get("/v1/invoices").body["data"]
+    expected = money.to_currency(money.times(exact, rate), currency)
+    assert (draft["currency"], draft["total"]) == (currency, format(expected, "f"))
+    assert money.to_currency(money.times(Decimal("16.44"), rate), currency) == Decimal(shown)
+    assert money.to_currency(money.times(EACH, rate), currency) == 0

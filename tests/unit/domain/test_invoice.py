@@ -1,92 +1,193 @@
-"""A draft is a function of the ledger alone: rounded once a line, the same to the last bit."""
+"""A document is a function of ledger, contract and issuer: the same to the last bit."""
 
 from __future__ import annotations
 
+import json
 import random
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
+from pathlib import Path
+from typing import Any
 
 import pytest
-from tests.support.core import plan, principal
 
-from tenantry.domain.invoice import draft
+from tenantry.domain.agreement import Agreement, AgreementError
+from tenantry.domain.billing import statement
+from tenantry.domain.contract import Contract, ExchangeRate, Terms, terms_of
+from tenantry.domain.invoice import (
+    Made,
+    canonical,
+    content_sha256,
+    document,
+    number_of,
+    series_of,
+    sha256,
+)
+from tenantry.domain.party import Issuer, Party, PartyError, issuer_from_toml
 from tenantry.domain.period import billing_period
-from tenantry.domain.tenant import Tenant
+from tenantry.domain.plan import plan_from
 from tenantry.domain.usage_line import UsageLine
 
-NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
-PERIOD = billing_period(NOW, "UTC", 1)
+EXAMPLE = Path(__file__).parents[2] / "support" / "invoice_example.json"
+NOW = datetime(2026, 12, 1, 6, 0, 12, 345678, tzinfo=UTC)
+PERIOD = billing_period(datetime(2026, 11, 23, tzinfo=UTC), "America/New_York", 1)
+ISSUER = Issuer(
+    Party("Lumen Notes, Inc.", ("500 Howard St", "San Francisco, CA 94105", "USA"),
+          "US 84-1234567", "billing@lumen.example"),
+    ("Wire to First Bank, ABA 026009593, account 1234567890", "Quote the invoice number"),
+)  # fmt: skip
+AGREEMENT = Agreement(
+    Party("Acme Corporation", ("1 Main Street", "New York, NY 10001", "USA"),
+          "US 12-3456789", "ap@acme.example"),
+    tax_rate=Decimal("0.08875"),
+    tax_label="NY sales tax 8.875 %",
+    payment_days=30,
+    version=2,
+)  # fmt: skip
+HAIKU, NOVA = "anthropic.claude-haiku-4-5-20251001-v1:0", "amazon.nova-micro-v1:0"
 LINES = [
-    UsageLine("m", "uncached_in", 100, Decimal("0.0049999")),
-    UsageLine("m", "out", 50, Decimal("0.005")),
-    UsageLine("a", "out", 7, Decimal("1.234567891")),
-    UsageLine("a", "out", 7, Decimal("-1.234567891")),  # its reversal
+    UsageLine(HAIKU, "uncached_in", 18_400_311, Decimal("73.601244"), Decimal(4)),
+    UsageLine(HAIKU, "out", 2_210_457, Decimal("44.20914"), Decimal(20)),
+    UsageLine(HAIKU, "cache_read", 5_000_000, Decimal(2), Decimal("0.4")),
+    UsageLine(NOVA, "uncached_in", 1_000_001, Decimal("0.14000014"), Decimal("0.14")),
+    UsageLine(NOVA, "out", 300_003, Decimal("0.16800168"), Decimal("0.56")),
 ]
+PRO, SCALE = (
+    plan_from("pro", {"monthly_fee": "50"}, version=3),
+    plan_from("scale", {"monthly_fee": "299"}, version=1),
+)
 
 
-def tenant(fee: str = "0", currency: str = "USD") -> Tenant:
-    return replace(principal().tenant, plan=plan(monthly_fee=fee), currency=currency)
+def contract(agreement: Agreement = AGREEMENT, **fields: Any) -> Contract:
+    terms = (terms_of(PRO, date(2026, 3, 1)), terms_of(SCALE, date(2026, 11, 11)))
+    given = {
+        "currency": agreement.currency,
+        "tax_rate": agreement.tax_rate,
+        "prepaid": Decimal(100),
+        **fields,
+    }
+    return Contract("America/New_York", given.pop("terms", terms), **given)
 
 
-def test_each_line_is_rounded_once_and_the_total_is_what_they_show() -> None:
-    made = draft(tenant("50"), PERIOD, NOW, LINES)
-    assert [format(line.amount, "f") for line in made.lines] == [
-        "50.00", "-1.23", "1.23", "0.01", "0.00",
-    ]  # fmt: skip
-    assert made.total == Decimal("50.01")
-    assert sum(line.charge for line in made.lines) == 50 + sum(line.charge for line in LINES)
+def made(lines: list[UsageLine] = LINES, **changes: Any) -> Made:
+    agreement = changes.pop("agreement", AGREEMENT)
+    of = statement(changes.pop("contract", contract(agreement)), PERIOD, lines)
+    values: dict[str, Any] = {
+        "tenant_id": "tnt_01kb3v8f9d5e6s7r8q9p0n1m2k",
+        "agreement": agreement,
+        "zone": "America/New_York",
+        "period": PERIOD,
+        "statement": of,
+        "watermark": NOW,
+        "issuer": ISSUER,
+        "price_versions": [7, 8],
+        "plan_versions": [
+            {"plan": "pro", "version": 3, "from": "2026-03-01"},
+            {"plan": "scale", "version": 1, "from": "2026-11-11"},
+        ],
+        "number": "INV-2026-000041",
+        "issued_at": NOW,
+    }
+    return Made(**{**values, **changes})
+
+
+def test_the_example_that_others_build_on_is_what_is_made() -> None:
+    assert json.loads(EXAMPLE.read_text("utf-8")) == document(made())
+
+
+def test_each_line_is_its_quantity_at_its_price_rounded_once() -> None:
+    shown = document(made())
+    for line in shown["lines"]:
+        if line["unit_price"] is not None:
+            price = Decimal(line["unit_price"]) * line["quantity"] / 1_000_000
+            assert price == Decimal(line["charge"])
+            assert abs(price - Decimal(line["amount"])) <= Decimal("0.005")
+    amounts = sum(Decimal(line["amount"]) for line in shown["lines"])
+    assert amounts == Decimal(shown["subtotal"]) + Decimal(shown["true_up"])
+    assert Decimal(shown["due"]) == amounts + Decimal(shown["tax"]["amount"]) - 100
 
 
 @pytest.mark.parametrize(
-    ("currency", "amounts"), [("JPY", ["0", "2"]), ("KWD", ["0.005", "1.500"])]
+    ("currency", "amounts", "total"),
+    [("JPY", ["0", "15"], "15"), ("KWD", ["0.050", "15.000"], "15.050")],
 )
-def test_case_23_lines_have_their_currencys_decimals(currency: str, amounts: list[str]) -> None:
+def test_case_23_a_document_has_its_currencys_decimals(
+    currency: str, amounts: list[str], total: str
+) -> None:
     lines = [UsageLine("m", "out", 1, Decimal("0.005")), UsageLine("n", "out", 1, Decimal("1.5"))]
-    made = draft(tenant(currency=currency), PERIOD, NOW, lines)
-    assert [format(line.amount, "f") for line in made.lines] == amounts
+    rate = ExchangeRate(date(2026, 11, 1), "USD", currency, Decimal(10), "central bank")
+    agreed = Agreement(Party("Acme"), currency=currency)
+    terms = (Terms(date(2026, 1, 1), "p", Decimal(0)),)
+    of = contract(agreed, terms=terms, rates=(rate,), prepaid=Decimal(0))
+    shown = document(made(lines, agreement=agreed, contract=of))
+    assert [line["amount"] for line in shown["lines"]] == amounts
+    assert shown["total"] == total
+    assert shown["exchange_rate"]["rate"] == "10"
 
 
-def test_case_19_the_same_ledger_has_the_same_hash_in_any_order_at_any_time() -> None:
-    first = draft(tenant("50"), PERIOD, NOW, LINES)
+def test_case_19_equal_ledgers_have_equal_hashes_in_any_order_at_any_time() -> None:
+    first = document(made())
     for seed in range(20):
         shuffled = random.Random(seed).sample(LINES, len(LINES))
-        later = draft(tenant("50.00"), PERIOD, datetime(2027, 1, 1, tzinfo=UTC), shuffled)
-        assert later.sha256() == first.sha256()
+        assert sha256(document(made(shuffled))) == sha256(first)
+        draft = document(
+            made(shuffled, number=None, issued_at=None, watermark=datetime(2027, 1, 1, tzinfo=UTC))
+        )
+        assert (draft["status"], draft["number"]) == ("draft", "draft-2026-11-01")
+        assert content_sha256(draft) == content_sha256(first)
 
 
 @pytest.mark.parametrize(
-    "change", [{"quantity": 101}, {"charge": Decimal("0.005")}, {"model": "n"}]
+    "change", [{"quantity": 101}, {"charge": Decimal("0.006")}, {"model": "n"}]
 )
-def test_another_ledger_has_another_hash(change: dict[str, object]) -> None:
-    first = draft(tenant(), PERIOD, NOW, LINES)
-    other = draft(tenant(), PERIOD, NOW, [replace(LINES[0], **change), *LINES[1:]])  # type: ignore[arg-type]
-    assert other.sha256() != first.sha256()
-
-
-def test_two_tenants_never_share_a_hash() -> None:
-    mine = draft(tenant(), PERIOD, NOW, LINES)
-    other = draft(replace(tenant(), id=principal("bolt").tenant_id), PERIOD, NOW, LINES)
-    assert mine.sha256() != other.sha256()
+def test_another_ledger_has_another_hash(change: dict[str, Any]) -> None:
+    first = document(made())
+    other = document(made([replace(LINES[0], **change), *LINES[1:]]))
+    assert content_sha256(other) != content_sha256(first)
+    assert content_sha256(document(made(tenant_id="tnt_other"))) != content_sha256(first)
 
 
 def test_a_tenant_reads_nothing_of_our_cost() -> None:
-    text = str(draft(tenant("50"), PERIOD, NOW, LINES).to_json()).lower()
+    text = canonical(document(made())).decode().lower()
     assert "cost" not in text
     assert "markup" not in text
 
 
-def test_a_plans_overage_and_minimum_take_the_place_of_its_list_charge() -> None:
-    terms = {"mode": "volume", "included": 100, "steps": [{"per_million": "2000"}]}
-    of = replace(principal().tenant, plan=plan(monthly_fee="1", minimum="2", overage=terms))
-    made = draft(of, PERIOD, NOW, [*LINES, UsageLine("a", "image", 2, Decimal("0.0849"))])
-    assert [(line.kind, line.quantity, format(line.amount, "f")) for line in made.lines] == [
-        ("fee", 1, "1.00"),
-        ("usage", 2, "0.08"),
-        ("included", 100, "0.00"),
-        ("overage", 64, "0.13"),  # 100 + 50 + 7 + 7 − 100 at 2,000 a million
-        ("minimum", 1, "0.79"),
-    ]
-    shown = made.to_json()
-    assert shown["total"] == "2.00"
-    assert shown["lines"][3]["charge"] == "0.128"
+def test_numbers_run_in_a_series_a_year() -> None:
+    assert number_of(series_of("invoice", NOW), 41) == "INV-2026-000041"
+    assert number_of(series_of("credit_note", NOW), 1_234_567) == "CN-2026-1234567"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("name =", "not TOML"),
+        ('name = "A"', "address has no lines"),
+        ('address = ["x"]', "name is missing"),
+        ('name = "A"\naddress = "x"', "must be a list"),
+        ('name = "A"\naddress = ["x", ""]', "a line of address is missing"),
+        ('name = "A"\naddress = ["x"]\nemail = "nobody"', "not an e-mail"),
+        ('name = "A"\naddress = ["x"]\nphone = "1"', "unknown field phone"),
+        ('name = "A"\naddress = ["x"]\npayment = ["a\\nb"]', "printable"),
+    ],
+)
+def test_an_issuer_that_cannot_stand_on_an_invoice_is_refused(text: str, message: str) -> None:
+    with pytest.raises(PartyError, match=message):
+        issuer_from_toml(text)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"currency": "usd"},
+        {"tax_rate": Decimal("8.25")},
+        {"tax_rate": Decimal("NaN")},
+        {"tax_rate": Decimal("0.00000001")},
+        {"payment_days": -1},
+        {"tax_label": " "},
+    ],
+)
+def test_an_agreement_that_cannot_be_is_refused(fields: dict[str, Any]) -> None:
+    with pytest.raises(AgreementError):
+        Agreement(Party("Acme"), **fields)

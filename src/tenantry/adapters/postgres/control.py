@@ -21,6 +21,7 @@ from tenantry.adapters.postgres.outages import outages_are_unavailable
 from tenantry.adapters.postgres.statements import statements
 from tenantry.domain.budget import BudgetKey
 from tenantry.domain.catalogue import Model
+from tenantry.domain.contract import LIST_CURRENCY
 from tenantry.domain.errors import BadRequest, Conflict, NotFound
 from tenantry.domain.ids import ApiKeyId, TenantId, prefixed, uuid7
 from tenantry.domain.placement import Placement
@@ -74,11 +75,13 @@ class PostgresControl:
                     placement,
                     zone,
                     anchor_day,
-                    currency,
+                    LIST_CURRENCY,
                     None if regions_allowed is None else list(regions_allowed),
                 )
             except asyncpg.UniqueViolationError:
                 raise Conflict(f"There is a tenant named {name}.") from None
+            if currency != LIST_CURRENCY:
+                await connection.execute(self._sql["first_contract"], tenant_id, name, currency)
             return await self._tenant(connection, tenant_id)
 
     async def get_tenant(self, tenant: str) -> Tenant:

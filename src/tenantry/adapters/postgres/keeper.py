@@ -17,6 +17,7 @@ from tenantry.adapters.postgres.outbox import enqueue
 from tenantry.adapters.postgres.statements import statements
 from tenantry.domain import money
 from tenantry.domain.ids import TenantId
+from tenantry.domain.postings import PREPAID
 from tenantry.domain.reconciliation import Booked
 from tenantry.ports.admission import AttemptOutcome, Settlement
 from tenantry.ports.ledger import (
@@ -53,7 +54,7 @@ class PostgresLedgerKeeper:
         self._operator = operator_pool
         self._unknown_hold_h = unknown_hold_h
         self._book_rows = book_rows
-        self._sql = statements("sql/keeper.sql")
+        self._sql = {**statements("sql/keeper.sql"), **statements("sql/billing_invariants.sql")}
 
     async def sweep(self) -> int:
         return await self._in_rounds("sweep", SWEEP_MAX, SWEEP_MAX)
@@ -128,6 +129,7 @@ class PostgresLedgerKeeper:
 
     async def violations(self) -> list[Violation]:
         rows = await self._fetch(self._operator, "violations", self._unknown_hold_h, SWEEP_GRACE_S)
+        rows += await self._fetch(self._operator, "billing_violations", PREPAID)
         return [Violation(row["invariant"], row["detail"]) for row in rows]
 
     async def _in_rounds(self, name: str, full: int, *values: object) -> int:

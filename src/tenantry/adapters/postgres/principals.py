@@ -29,6 +29,7 @@ def to_tenant(row: Mapping[str, Any]) -> Tenant:
         anchor_day=row["anchor_day"],
         currency=row["currency"],
         regions_allowed=_frozen(row["regions_allowed"]),
+        invoice_currency=row.get("invoice_currency") or row["currency"],
     )
 
 

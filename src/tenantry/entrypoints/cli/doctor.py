@@ -8,7 +8,7 @@ import click
 
 from tenantry import bootstrap
 from tenantry.adapters.postgres.embedded import EmbeddedCluster
-from tenantry.config import Settings, describe
+from tenantry.config import Settings, SettingsError, describe
 from tenantry.entrypoints.cli.output import as_json, print_json, print_table
 
 
@@ -50,6 +50,12 @@ def _facts(config: Settings) -> tuple[dict[str, Any], list[str]]:
         if counts["dead"]:
             told = f"{counts['dead']} deliveries of notices are dead"
             problems.append(f"{told}: tenantry notices list --dead")
+    try:
+        issuer = bootstrap.issuer_of(config)
+    except SettingsError as problem:
+        problems.append(str(problem))
+    else:
+        facts["issuer of invoices"] = "none: drafts only" if issuer is None else issuer.party.name
     if config.database_url is not None:
         facts["database"] = "your own server (TENANTRY_DATABASE_URL)"
         return facts, problems

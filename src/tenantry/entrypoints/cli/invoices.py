@@ -1,23 +1,51 @@
-"""`tenantry invoices …`: the draft of a period."""
+"""`tenantry invoices …`: draft, finalise, void, credit, show, export."""
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, time
-from zoneinfo import ZoneInfo
+from collections.abc import Mapping
+from datetime import UTC, date, datetime
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+from typing import Any
 
 import click
 
-from tenantry.application.invoicing import draft_invoice
-from tenantry.bootstrap import run_with_ledger
-from tenantry.domain.invoice import DraftInvoice
-from tenantry.domain.tenant import Principal
+from tenantry import bootstrap
+from tenantry.adapters.clock import SystemClock
+from tenantry.application.billing import Billing
+from tenantry.application.invoice_lists import get_invoice, list_invoices, noon
+from tenantry.application.invoice_run import Mode, RunTally, run_due
+from tenantry.application.invoicing import (
+    Regenerated,
+    draft_invoice,
+    finalise_invoice,
+    issue_credit_note,
+    regenerate,
+    store_for_review,
+    void_invoice,
+)
+from tenantry.bootstrap import run_with_billing
+from tenantry.domain.invoice import DRAFT, Document, content_sha256
+from tenantry.domain.period import Span, billing_period
+from tenantry.domain.tenant import Tenant
+from tenantry.entrypoints.cli.invoice_export import FORMATS, exported
 from tenantry.entrypoints.cli.output import as_json, print_json, print_table
-from tenantry.ports.ledger import TenantLedger
+from tenantry.ports.billing import Finalised
+from tenantry.ports.control import ControlPlane
+
+LIST_MAX = 1_000
+_OUTCOMES = ("final", "review", "nothing", "trouble")
+_IN = click.option(
+    "--in",
+    "day",
+    type=click.DateTime(["%Y-%m-%d"]),
+    help="A day of the period, in the tenant's zone.",
+)
 
 
 @click.group()
 def invoices() -> None:
-    """Draft a tenant's invoice.
+    """Draft, finalise, void, credit, show and export invoices.
 
     Example: `tenantry invoices draft acme`
     """
@@ -25,46 +53,306 @@ def invoices() -> None:
 
 @invoices.command()
 @click.argument("tenant")
-@click.option(
-    "--in",
-    "day",
-    type=click.DateTime(["%Y-%m-%d"]),
-    help="A day of the period, in the tenant's zone; default: today.",
-)
+@_IN
+@click.option("--store", is_flag=True, help="Store it for review; the period must be over.")
 @as_json
-def draft(tenant: str, day: datetime | None, json_output: bool) -> None:
-    """Draft the invoice of a billing period; nothing is written.
+def draft(tenant: str, day: datetime | None, store: bool, json_output: bool) -> None:
+    """Draft the invoice of a billing period, by default the running one; nothing is final by it.
 
     Example: `tenantry invoices draft acme --json`
     """
 
-    async def work(ledger: TenantLedger, principal: Principal) -> DraftInvoice:
-        now = datetime.now(UTC)
-        return await draft_invoice(ledger, principal, _instant(day, principal) or now, now)
+    async def work(control: ControlPlane, billing: Billing) -> Document | None:
+        found = await control.get_tenant(tenant)
+        if store:
+            period = await _period(billing, found, day)
+            return await store_for_review(billing.book, billing.issuer, found.id, period)
+        now = await billing.book.now()
+        instant = _instant(day, found) or now
+        return await draft_invoice(billing.invoices, found, instant, now, billing.issuer)
 
-    invoice = run_with_ledger(tenant, work)
-    if json_output:
-        print_json({**invoice.to_json(), "sha256": invoice.sha256()})
+    made = run_with_billing(work)
+    if made is None:
+        click.echo("nothing was used and nothing is owed")
+    elif json_output:
+        print_json({**made, "sha256": content_sha256(made)})
     else:
-        print_invoice(invoice)
+        print_invoice(made)
+        if store:
+            click.echo(f"stored for review; approve it with --sha256 {content_sha256(made)}")
 
 
-def _instant(day: date | None, principal: Principal) -> datetime | None:
-    """Noon of a civil day of the tenant: no zone has its midnight there."""
-    if day is None:
-        return None
-    return datetime.combine(day, time(12), ZoneInfo(principal.tenant.zone)).astimezone(UTC)
+@invoices.command(name="list")
+@click.argument("tenant")
+@as_json
+def list_(tenant: str, json_output: bool) -> None:
+    """List a tenant's invoices: drafts of open periods, then final ones, newest first.
+
+    Example: `tenantry invoices list acme`
+    """
+
+    async def work(control: ControlPlane, billing: Billing) -> list[Mapping[str, Any]]:
+        found = await control.get_tenant(tenant)
+        now = await billing.book.now()
+        return await list_invoices(billing.invoices, found, now, billing.issuer, limit=LIST_MAX)
+
+    rows = run_with_billing(work)
+    if json_output:
+        print_json(rows)
+    else:
+        print_table(
+            ("number", "kind", "status", "period", "total", "due", "currency", "trouble"),
+            (
+                (
+                    row["number"],
+                    row["kind"],
+                    row["status"],
+                    row["period"]["label"],
+                    *(row.get(name) for name in ("total", "due", "currency", "trouble")),
+                )
+                for row in rows
+            ),
+        )
 
 
-def print_invoice(invoice: DraftInvoice) -> None:
-    period = f"{invoice.period.start:%Y-%m-%d} to {invoice.period.end:%Y-%m-%d}"
+@invoices.command()
+@click.argument("number")
+@click.option("--tenant", help="Whose; needed for a draft.")
+@as_json
+def show(number: str, tenant: str | None, json_output: bool) -> None:
+    """Show one invoice by its number.
+
+    Example: `tenantry invoices show INV-2026-000041`
+    """
+    if number.startswith(DRAFT) and tenant is None:
+        raise click.UsageError("a draft is shown of a --tenant")
+    body, _ = _document(number, tenant)
+    if json_output:
+        print_json(body)
+    else:
+        print_invoice(body)
+
+
+@invoices.command()
+@click.argument("tenant")
+@_IN
+@click.option("--sha256", help="The hash of the draft that was approved.")
+@as_json
+def finalise(tenant: str, day: datetime | None, sha256: str | None, json_output: bool) -> None:
+    """Make the invoice of a period final, by default of the oldest that is not closed.
+
+    Example: `tenantry invoices finalise acme --in 2026-11-30`
+    """
+
+    async def work(control: ControlPlane, billing: Billing) -> Finalised:
+        found = await control.get_tenant(tenant)
+        period = await _period(billing, found, day)
+        return await finalise_invoice(
+            billing.book, SystemClock(), billing.issuer, found.id, period, approved_sha256=sha256
+        )
+
+    done = run_with_billing(work)
+    if json_output:
+        print_json({**done.document, "number": done.number, "sha256": done.sha256})
+    elif done.number is None:
+        click.echo("closed: nothing was used and nothing is owed")
+    else:
+        click.echo(f"{done.number} is final: {done.document['due']} {done.document['currency']}")
+
+
+@invoices.command()
+@click.argument("number")
+@click.option("--reason", required=True, help="Kept with it.")
+def void(number: str, reason: str) -> None:
+    """Void a final invoice or credit note; it keeps its number, its usage is free again.
+
+    Example: `tenantry invoices void INV-2026-000041 --reason "wrong address"`
+    """
+
+    async def work(_: ControlPlane, billing: Billing) -> bool:
+        return await void_invoice(billing.book, await billing.book.owner(number), number, reason)
+
+    changed = run_with_billing(work)
+    click.echo(f"{number} is void" if changed else f"{number} was void before")
+
+
+@invoices.command()
+@click.argument("number")
+@click.option("--amount", help="Before tax, in the invoice's currency; default: all that is left.")
+@click.option("--reason", required=True, help="Stands on the credit note.")
+@as_json
+def credit(number: str, amount: str | None, reason: str, json_output: bool) -> None:
+    """Issue a credit note for a final invoice, with its share of the tax.
+
+    Example: `tenantry invoices credit INV-2026-000041 --amount 20.00 --reason "outage"`
+    """
+    try:
+        net = None if amount is None else Decimal(amount)
+    except InvalidOperation:
+        raise click.UsageError("--amount must be a decimal") from None
+
+    async def work(_: ControlPlane, billing: Billing) -> Finalised:
+        owner = await billing.book.owner(number)
+        return await issue_credit_note(
+            billing.book, SystemClock(), billing.issuer, owner, number, net=net, reason=reason
+        )
+
+    done = run_with_billing(work)
+    if json_output:
+        print_json({**done.document, "sha256": done.sha256})
+    else:
+        due = done.document["due"]
+        click.echo(f"{done.number} credits {number}: {due} {done.document['currency']}")
+
+
+@invoices.command()
+@click.argument("number")
+@click.option("--tenant", help="Whose; needed for a draft.")
+@click.option("--format", "form", type=click.Choice(sorted(FORMATS)), default="json")
+@click.option("--output", "-o", type=click.Path(dir_okay=False, path_type=Path), help="A file.")
+def export(number: str, tenant: str | None, form: str, output: Path | None) -> None:
+    """Write an invoice to a file or to standard output; JSON of a final one is its exact bytes.
+
+    Example: `tenantry invoices export INV-2026-000041 --format csv -o november.csv`
+    """
+    if number.startswith(DRAFT) and tenant is None:
+        raise click.UsageError("a draft is exported of a --tenant")
+    body, exact = _document(number, tenant)
+    content = exported(form, body, exact)
+    if output is None:
+        click.echo(content, nl=False)
+    else:
+        output.write_bytes(content)
+
+
+@invoices.command()
+@click.argument("number")
+@as_json
+def verify(number: str, json_output: bool) -> None:
+    """Make a final invoice again from the ledger; exit 1 where a single byte differs.
+
+    Example: `tenantry invoices verify INV-2026-000041`
+    """
+
+    async def work(_: ControlPlane, billing: Billing) -> Regenerated:
+        owner = await billing.book.owner(number)
+        stored = await billing.book.document(owner, number)
+        return await regenerate(billing.book, owner, stored)
+
+    again = run_with_billing(work)
+    if json_output:
+        print_json({"number": number, "sha256": again.stored_sha256, "same": again.same})
+    if not again.same:
+        raise click.ClickException(f"{number} does not come out again as it was finalised")
+    if not json_output:
+        click.echo(f"{number} comes out the same: {again.stored_sha256}")
+
+
+@invoices.command()
+@click.option("--review", is_flag=True, help="Store drafts for review and finalise none.")
+@as_json
+def run(review: bool, json_output: bool) -> None:
+    """Invoice every tenant whose period is over, now; the worker does it by itself.
+
+    Example: `tenantry invoices run`
+    """
+    if bootstrap.issuer_of(bootstrap.settings()) is None:
+        raise click.ClickException("no issuer is set: name its TOML file in invoice_issuer")
+
+    mode: Mode = "review" if review else "automatic"
+
+    async def work(_: ControlPlane, billing: Billing) -> RunTally:
+        return await run_due(billing.book, SystemClock(), billing.issuer, mode=mode, again_s=0)
+
+    tally = run_with_billing(work)
+    if json_output:
+        print_json(tally)
+    else:
+        click.echo(
+            f"{tally.final} final, {tally.review} for review, {tally.nothing} with nothing to "
+            f"invoice, {tally.trouble} in trouble"
+        )
+    if tally.trouble:
+        raise click.ClickException("see `tenantry invoices runs --outcome trouble`")
+
+
+@invoices.command()
+@click.option("--tenant", help="Of this one alone.")
+@click.option("--outcome", type=click.Choice(_OUTCOMES), help="These alone.")
+@as_json
+def runs(tenant: str | None, outcome: str | None, json_output: bool) -> None:
+    """Show what came of the periods that were due, and why one could not be invoiced.
+
+    Example: `tenantry invoices runs --outcome trouble`
+    """
+
+    async def work(control: ControlPlane, billing: Billing) -> list[Mapping[str, Any]]:
+        of = None if tenant is None else (await control.get_tenant(tenant)).id
+        return await billing.book.runs(of, outcome, LIST_MAX)  # type: ignore[arg-type]
+
+    rows = run_with_billing(work)
+    if json_output:
+        print_json(rows)
+    else:
+        names = ("name", "period_start", "outcome", "detail", "tried_at")
+        print_table(
+            ("tenant", "period from", "outcome", "detail", "tried"),
+            (tuple(row[name] for name in names) for row in rows),
+        )
+
+
+def _document(number: str, tenant: str | None) -> tuple[Document, bytes | None]:
+    """A document as it stands now, and a final one's exact bytes."""
+
+    async def work(control: ControlPlane, billing: Billing) -> tuple[Document, bytes | None]:
+        name = tenant or await billing.book.owner(number)
+        found = await control.get_tenant(name)
+        now = await billing.book.now()
+        body = await get_invoice(billing.invoices, found, number, now, billing.issuer)
+        if number.startswith(DRAFT):
+            return body, None
+        return body, (await billing.invoices.document(found.id, number)).document
+
+    return run_with_billing(work)
+
+
+async def _period(billing: Billing, tenant: Tenant, day: date | None) -> Span:
+    instant = _instant(day, tenant)
+    if instant is None:
+        return await billing.book.next_period(tenant.id)
+    return billing_period(instant, tenant.zone, tenant.anchor_day)
+
+
+def _instant(day: date | None, tenant: Tenant) -> datetime | None:
+    """Noon of a civil day of the tenant."""
+    return None if day is None else noon(day, tenant.zone).astimezone(UTC)
+
+
+def print_invoice(body: Mapping[str, Any]) -> None:
+    currency = body["currency"]
     rows: list[tuple[object, ...]] = [
-        (line.description, line.quantity, line.charge, f"{line.amount:,} {invoice.currency}")
-        for line in invoice.lines
+        (
+            line["description"],
+            line["quantity"],
+            line["unit_price"],
+            line["charge"],
+            f"{Decimal(line['amount']):,} {currency}",
+        )
+        for line in body["lines"]
     ]
-    rows.append(("Total", None, None, f"{invoice.total:,} {invoice.currency}"))
+    tax = body["tax"]
+    sums = [("Subtotal", body["subtotal"]), ("Up to the minimum", body["true_up"])]
+    sums += [(tax["label"], tax["amount"]), ("Total", body["total"])]
+    sums += [("Prepaid credit", body["credit"]), ("Due", body["due"])]
+    shown = {"Subtotal", "Total", "Due"}
+    rows += [
+        (name, None, None, None, f"{Decimal(amount):,} {currency}")
+        for name, amount in sums
+        if name in shown or Decimal(amount)
+    ]
     print_table(
-        ("line", "quantity", "list charge", "amount"),
+        ("line", "quantity", "per 1,000,000", "charge", "amount"),
         rows,
-        title=f"Draft for {invoice.tenant_name}, {period}",
+        title=f"{body['number']} ({body['status']}) for {body['customer']['name']}, "
+        f"{body['period']['label']}",
     )

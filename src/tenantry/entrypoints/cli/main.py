@@ -26,6 +26,7 @@ _COMMANDS: Mapping[str, str] = {
     "notices": "notices",
     "plans": "plans",
     "prices": "prices",
+    "rates": "rates",
     "reconcile": "reconcile",
     "search": "knowledge",
     "serve": "serve",

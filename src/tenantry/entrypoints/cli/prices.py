@@ -21,6 +21,7 @@ from tenantry.domain.catalogue import Catalogue
 from tenantry.domain.errors import NotFound
 from tenantry.domain.price import COLUMNS, PriceEdition, edition_to_rows
 from tenantry.domain.price_change import PriceChange, price_changes
+from tenantry.entrypoints.cli import corrections
 from tenantry.entrypoints.cli.output import as_json, print_json, print_table
 from tenantry.entrypoints.cli.price_files import OfferOptions, Read, read_price_files
 from tenantry.ports.control import ControlPlane, EditionRow
@@ -295,3 +296,6 @@ def _plain(row: EditionRow) -> dict[str, object]:
 def _is_backdated(row: EditionRow) -> bool:
     """Seeded editions begin before the database was made; that is no correction of anything."""
     return row.version > 1 and row.imported_at > row.effective_from + CLOCKS_APART
+
+
+prices.add_command(corrections.correct)

@@ -1,4 +1,4 @@
-"""`tenantry tenants …`: create, list, show, suspend, resume."""
+"""`tenantry tenants …`: create, list, show, suspend, resume, and what is agreed with them."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import click
 
 from tenantry.bootstrap import run_with_control
 from tenantry.domain.tenant import Tenant
+from tenantry.entrypoints.cli import contracts
 from tenantry.entrypoints.cli.output import as_json, print_json, print_table
 from tenantry.ports.control import ControlPlane
 
@@ -20,13 +21,17 @@ def tenants() -> None:
     """
 
 
+for _command in (contracts.contract, contracts.plan, contracts.credit):
+    tenants.add_command(_command)
+
+
 @tenants.command()
 @click.argument("name")
 @click.option("--plan", required=True, help="The plan's name.")
 @click.option("--placement", help="A placement's id; default: the one of the plan's kind.")
 @click.option("--zone", default="UTC", show_default=True, help="IANA time zone of its contract.")
 @click.option("--anchor-day", type=click.IntRange(1, 31), default=1, show_default=True)
-@click.option("--currency", default="USD", show_default=True)
+@click.option("--currency", default="USD", show_default=True, help="Of its invoices.")
 @click.option("--region", "regions", multiple=True, help="Allow only this region; repeatable.")
 @as_json
 def create(name: str, plan: str, json_output: bool, regions: tuple[str, ...], **rest: Any) -> None:
@@ -116,7 +121,7 @@ def tenant_json(tenant: Tenant) -> dict[str, Any]:
         "account": tenant.placement.account,
         "zone": tenant.zone,
         "anchor_day": tenant.anchor_day,
-        "currency": tenant.currency,
+        "currency": tenant.invoice_currency,
         "regions_allowed": sorted(tenant.regions_allowed) if tenant.regions_allowed else None,
     }
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from tenantry.entrypoints.http.admin import accounting, alerts, budgets, control, health
+from tenantry.entrypoints.http.admin import accounting, alerts, billing, budgets, control, health
 from tenantry.entrypoints.http.openapi import route_for
 from tenantry.entrypoints.http.routes import Access, Handler, Method, Route, RouteTable
 
@@ -43,5 +43,19 @@ _ROUTES: Final = (
     _admin("GET", "/usage", accounting.usage, "A tenant's usage"),
     _admin("GET", "/invoices", accounting.invoices, "A tenant's invoices"),
     _admin("GET", "/invoices/{number}", accounting.invoice, "One invoice of a tenant"),
+    _admin("POST", "/invoices/review", billing.review, "Store a period's draft for review"),
+    _admin("POST", "/invoices/finalise", billing.finalise, "Make a period's invoice final"),
+    _admin("POST", "/invoices/{number}/void", billing.void, "Void a final invoice"),
+    _admin("POST", "/invoices/{number}/credit", billing.credit_note, "Issue a credit note"),
+    _admin("GET", "/invoices/{number}/verify", billing.verify, "Make an invoice again, compare"),
+    _admin("GET", "/invoice-runs", billing.runs, "What came of the periods that were due"),
+    _admin("GET", "/contracts", billing.contracts, "Versions of a tenant's contract"),
+    _admin("POST", "/contracts", billing.set_contract, "Enter a contract's next version"),
+    _admin("GET", "/contracts/plans", billing.plan_changes, "A tenant's changes of plan"),
+    _admin("POST", "/contracts/plans", billing.change_plan, "Change a tenant's plan, now or later"),
+    _admin("GET", "/contracts/credits", billing.credits, "A tenant's prepaid credit, by entry"),
+    _admin("POST", "/contracts/credits", billing.grant_credit, "Grant a prepaid credit"),
+    _admin("GET", "/exchange-rates", billing.rates, "Dated exchange rates"),
+    _admin("POST", "/exchange-rates", billing.add_rate, "Add an exchange rate"),
 )
 ADMIN_PLANE: Final = RouteTable((*_ROUTES, route_for("Tenantry control plane", _ROUTES)))

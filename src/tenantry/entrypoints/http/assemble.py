@@ -31,6 +31,7 @@ async def make_services(
         ledger=gateway.ledger,
         labels=gateway.labels,
         tenant_admin=gateway.tenant_admin,
+        billing=gateway.billing,
         idempotent=gateway.idempotent,
         operator_once=gateway.operator_once,
         control=gateway.control,

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 from tenantry.application.answers import Answer
 from tenantry.application.authenticate import Authenticator
+from tenantry.application.billing import Billing
 from tenantry.application.calls import ChatCall, Completed, Embedded, Streamed
 from tenantry.application.context import RequestContext
 from tenantry.application.documents import Content, Page
@@ -122,6 +123,7 @@ class Services:
     ledger: TenantLedger
     labels: Labels
     tenant_admin: TenantAdmin
+    billing: Billing
     idempotent: Idempotent
     operator_once: OperatorOnce
     control: ControlPlane

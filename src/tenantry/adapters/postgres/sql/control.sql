@@ -12,7 +12,10 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8);
 -- name: tenants
 -- $1 an id or name, or NULL for all; $2 the id after which the page begins; $3 its length.
 SELECT t.tenant_id, t.name AS tenant_name, t.status, t.zone, t.anchor_day, t.currency,
-       t.regions_allowed, p.name AS plan, p.version AS plan_version,
+       t.regions_allowed, (
+         SELECT c.currency FROM tenantry.contract c WHERE c.tenant_id = t.tenant_id
+         ORDER BY c.version DESC LIMIT 1
+       ) AS invoice_currency, p.name AS plan, p.version AS plan_version,
        p.definition AS plan_definition, l.placement_id, l.definition AS placement_definition
 FROM tenantry.tenant t
 JOIN tenantry.plan p ON p.name = t.plan AND p.superseded_at IS NULL
@@ -24,6 +27,12 @@ LEFT JOIN LATERAL (
 ) l ON true
 WHERE ($1::text IS NULL OR t.tenant_id = $1 OR t.name = $1) AND t.tenant_id > $2
 ORDER BY t.tenant_id LIMIT $3;
+
+-- name: first_contract
+-- Of a tenant whose invoices are in a currency other than that of list charges.
+INSERT INTO tenantry.contract
+  (tenant_id, version, legal_name, address, currency, tax_rate, tax_label, payment_days)
+VALUES ($1, 1, $2, '{}', $3, 0, 'Tax', 30);
 
 -- name: set_status
 UPDATE tenantry.tenant SET status = $2 WHERE tenant_id = $1;

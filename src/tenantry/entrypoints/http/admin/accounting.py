@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from tenantry.domain.errors import BadRequest
 from tenantry.domain.ids import ApiKeyId
-from tenantry.domain.tenant import Principal
+from tenantry.domain.invoice import DRAFT
+from tenantry.domain.tenant import Principal, Tenant
 from tenantry.entrypoints.http.call import Call
-from tenantry.entrypoints.http.response import Response, json_response
+from tenantry.entrypoints.http.response import Response
 from tenantry.entrypoints.http.tenant.handlers import (
     USAGE_QUERY,
     invoice_of,
@@ -15,28 +16,29 @@ from tenantry.entrypoints.http.tenant.handlers import (
 )
 
 
-async def _as_tenant(call: Call, query: dict[str, str]) -> Principal:
-    """The tenant's own view of its ledger: a principal without any scope."""
+async def tenant_of(call: Call, query: dict[str, str]) -> Tenant:
+    """The tenant that the query names, by id or name."""
     name = query.pop("tenant", "")
     if not name:
         raise BadRequest("The query parameter `tenant` is missing.")
-    tenant = await call.services.control.get_tenant(name)
-    return Principal(tenant, ApiKeyId(""), frozenset())
+    return await call.services.control.get_tenant(name)
 
 
 async def usage(call: Call) -> Response:
+    """The tenant's own view of its ledger: a principal without any scope."""
     query = call.query("tenant", *USAGE_QUERY)
-    return await usage_of(call, await _as_tenant(call, query), query)
+    tenant = await tenant_of(call, query)
+    return await usage_of(call, Principal(tenant, ApiKeyId(""), frozenset()), query)
 
 
 async def invoices(call: Call) -> Response:
-    principal = await _as_tenant(call, call.query("tenant"))
-    data = await invoices_of(call.services.ledger, call.services.clock, principal)
-    return json_response({"data": data, "next_cursor": None})
+    query = call.query("tenant", "cursor", "limit")
+    return await invoices_of(call, await tenant_of(call, query), query)
 
 
 async def invoice(call: Call) -> Response:
-    principal = await _as_tenant(call, call.query("tenant"))
-    services = call.services
-    found = await invoice_of(services.ledger, services.clock, principal, call.params["number"])
-    return json_response(found)
+    """By its number alone, or a draft of the tenant that is named."""
+    query, number = call.query("tenant"), call.params["number"]
+    if not query and not number.startswith(DRAFT):
+        query = {"tenant": await call.services.billing.book.owner(number)}
+    return await invoice_of(call, await tenant_of(call, query), number)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, Literal
 
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 
 from tenantry.domain.budget import Basis, Period
 from tenantry.domain.budget import Scope as BudgetScope
@@ -74,3 +74,61 @@ class PricesRequest(Struct, forbid_unknown_fields=True):
     effective_from: datetime
     source: str
     backdated: bool = False
+
+
+class ContractRequest(Struct, forbid_unknown_fields=True):
+    tenant: str
+    legal_name: str | UnsetType = UNSET
+    address: list[str] | UnsetType = UNSET
+    tax_id: str | UnsetType | None = UNSET
+    email: str | UnsetType | None = UNSET
+    currency: str | UnsetType = UNSET
+    tax_rate: str | UnsetType = UNSET  # a fraction
+    tax_label: str | UnsetType = UNSET
+    payment_days: int | UnsetType = UNSET
+    ends_on: str | UnsetType | None = UNSET  # the first civil day without a contract
+
+    def changes(self) -> dict[str, Any]:
+        """What the body names, without the tenant."""
+        named = {name: getattr(self, name) for name in self.__struct_fields__ if name != "tenant"}
+        return {name: value for name, value in named.items() if value is not UNSET}
+
+
+class PlanChangeRequest(Struct, forbid_unknown_fields=True):
+    tenant: str
+    plan: str
+    at: datetime | None = None  # now where absent
+
+
+class CreditRequest(Struct, forbid_unknown_fields=True):
+    tenant: str
+    amount: str
+    note: str = ""
+
+
+class RateRequest(Struct, forbid_unknown_fields=True):
+    quote: str
+    rate: str
+    day: str
+    source: str
+    base: str = "USD"
+
+
+class FinaliseRequest(Struct, forbid_unknown_fields=True):
+    tenant: str
+    day: str | None = None  # of the period; absent: the next to be invoiced
+    sha256: str | None = None  # of the draft that was approved
+
+
+class ReviewRequest(Struct, forbid_unknown_fields=True):
+    tenant: str
+    day: str | None = None
+
+
+class VoidRequest(Struct, forbid_unknown_fields=True):
+    reason: str
+
+
+class CreditNoteRequest(Struct, forbid_unknown_fields=True):
+    reason: str
+    amount: str | None = None  # before tax; absent: all that is left

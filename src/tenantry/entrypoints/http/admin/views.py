@@ -24,7 +24,7 @@ def from_tenant(tenant: Tenant) -> dict[str, Any]:
         "placement_kind": tenant.placement.kind,
         "zone": tenant.zone,
         "anchor_day": tenant.anchor_day,
-        "currency": tenant.currency,
+        "currency": tenant.invoice_currency,
         "regions_allowed": None if regions is None else sorted(regions),
     }
 

@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime, timedelta
+from datetime import datetime
 from typing import Any
-from zoneinfo import ZoneInfo
 
-from tenantry.application.invoicing import draft_invoice
+from tenantry.application.invoice_lists import get_invoice, list_invoices
 from tenantry.domain.end_user import user_from
-from tenantry.domain.errors import NotFound
-from tenantry.domain.invoice import DraftInvoice
 from tenantry.domain.period import Span, billing_period
 from tenantry.domain.tenant import Principal, Tenant
 from tenantry.entrypoints.http.call import Call
+from tenantry.entrypoints.http.paging import page_of
 from tenantry.entrypoints.http.response import Response, json_response
 from tenantry.entrypoints.http.routes import Access, Route
 from tenantry.entrypoints.http.time_query import groups_of, span_of
-from tenantry.ports.clock import Clock
-from tenantry.ports.ledger import TenantLedger, UsageRow
+from tenantry.ports.ledger import UsageRow
 
-_DRAFT = "draft-"
 USAGE_QUERY = ("from", "to", "group_by", "user", "run")
 
 
@@ -62,46 +58,6 @@ async def usage_of(call: Call, principal: Principal, query: dict[str, str]) -> R
     )
 
 
-async def invoices_of(
-    ledger: TenantLedger, clock: Clock, principal: Principal
-) -> list[dict[str, Any]]:
-    """The draft of the running period, and of the one before where it was used at all."""
-    now = clock.now()
-    running = period_now(principal.tenant, now)
-    before = running.start - timedelta(seconds=1)
-    drafts = [await draft_invoice(ledger, principal, at, now) for at in (now, before)]
-    if not any(line.kind == "usage" for line in drafts[1].lines):
-        drafts.pop()
-    return [
-        {
-            "number": number_of(draft),
-            **{k: v for k, v in draft.to_json().items() if k != "lines"},
-        }
-        for draft in drafts
-    ]
-
-
-def number_of(draft: DraftInvoice) -> str:
-    """A draft has no number yet: it is named by the civil day on which its period begins."""
-    return f"{_DRAFT}{draft.period.start.astimezone(ZoneInfo(draft.zone)).date().isoformat()}"
-
-
-async def invoice_of(
-    ledger: TenantLedger, clock: Clock, principal: Principal, number: str
-) -> dict[str, Any]:
-    """One invoice with its lines. Raises `NotFound`."""
-    now = clock.now()
-    try:
-        day = date.fromisoformat(number.removeprefix(_DRAFT))
-        start = datetime(day.year, day.month, day.day, tzinfo=ZoneInfo(principal.tenant.zone))
-        draft = await draft_invoice(ledger, principal, start, now)
-    except (ValueError, OverflowError):
-        raise NotFound("There is no such invoice.") from None
-    if number != number_of(draft) or draft.period.start > now:
-        raise NotFound("There is no such invoice.")
-    return {"number": number, **draft.to_json(), "sha256": draft.sha256()}
-
-
 async def usage(call: Call) -> Response:
     return await usage_of(call, call.tenant(), call.query(*USAGE_QUERY))
 
@@ -116,16 +72,38 @@ async def limits(call: Call) -> Response:
     return json_response({"data": [dict(limit) for limit in found]})
 
 
+async def invoices_of(call: Call, tenant: Tenant, query: dict[str, str]) -> Response:
+    """A page of one tenant's invoices; drafts stand on the first."""
+    before, limit = page_of(query)
+    billing = call.services.billing
+    data = await list_invoices(
+        billing.invoices,
+        tenant,
+        call.services.clock.now(),
+        billing.issuer,
+        before=before,
+        limit=limit + 1,  # one more than asked for tells whether there is a next page
+    )
+    finals = [row for row in data if row["status"] != "draft"]
+    if len(finals) > limit:
+        data = data[:-1]
+    more = finals[limit - 1]["number"] if len(finals) > limit else None
+    return json_response({"data": data, "next_cursor": more})
+
+
+async def invoice_of(call: Call, tenant: Tenant, number: str) -> Response:
+    billing, clock = call.services.billing, call.services.clock
+    found = await get_invoice(billing.invoices, tenant, number, clock.now(), billing.issuer)
+    return json_response(found)
+
+
 async def invoices(call: Call) -> Response:
-    call.query()
-    data = await invoices_of(call.services.ledger, call.services.clock, call.tenant())
-    return json_response({"data": data, "next_cursor": None})
+    return await invoices_of(call, call.tenant().tenant, call.query("cursor", "limit"))
 
 
 async def invoice(call: Call) -> Response:
-    services = call.services
-    number = call.params["number"]
-    return json_response(await invoice_of(services.ledger, services.clock, call.tenant(), number))
+    call.query()
+    return await invoice_of(call, call.tenant().tenant, call.params["number"])
 
 
 _FRESH = Access.TENANT_FRESH

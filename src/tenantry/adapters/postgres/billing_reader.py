@@ -1,0 +1,177 @@
+"""Reads what invoices are made from: as a tenant inside its unit of work, or as control."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from tenantry.adapters.postgres.statements import statements
+from tenantry.domain.agreement import Agreement
+from tenantry.domain.contract import LIST_CURRENCY, ExchangeRate, Terms, terms_of
+from tenantry.domain.errors import NotFound
+from tenantry.domain.ids import TenantId
+from tenantry.domain.late_usage import EarlierPeriod
+from tenantry.domain.party import Party
+from tenantry.domain.period import Span
+from tenantry.domain.plan import plan_from
+from tenantry.domain.usage_line import UsageLine
+from tenantry.ports.billing import Reading, Stored
+
+Fetch = Callable[..., Awaitable[list[Any]]]  # (statement, *values)
+# Ordinary usage settles within days: what is unknown is written off after 72 h. Looked through for
+# it is a year and more, so that whatever comes by another way is found as well.
+LATE_DAYS = 400
+EVER = datetime(9999, 1, 1, tzinfo=UTC)  # later than any row: the state of now
+
+
+class BillingReader:
+    """Statements over one connection; `fetch` runs them."""
+
+    def __init__(self, fetch: Fetch) -> None:
+        self._fetch = fetch
+        self._sql = statements("sql/billing.sql")
+
+    async def read(
+        self, tenant_id: TenantId, period: Span, watermark: datetime, as_of: datetime | None
+    ) -> Reading:
+        then = as_of or EVER
+        facts = await self._one("facts", tenant_id, then)
+        agreement = to_agreement(facts) if facts["version"] is not None else None
+        currency = agreement.currency if agreement else LIST_CURRENCY
+        rates: list[Any] = []
+        if currency != LIST_CURRENCY:
+            rates = await self._fetch(self._sql["rates"], currency, then)
+        [credit] = await self._fetch(self._sql["prepaid"], tenant_id, currency, then)
+        terms = await self._fetch(self._sql["terms"], tenant_id, then)
+        usage = await self._fetch(
+            self._sql["usage"], tenant_id, period.start, period.end, watermark, then
+        )
+        return Reading(
+            tenant_id=tenant_id,
+            tenant_name=facts["name"],
+            zone=facts["zone"],
+            anchor_day=facts["anchor_day"],
+            agreement=agreement,
+            terms=to_terms(terms, facts["zone"]),
+            plan_versions=tuple(_plan_versions(terms, facts["zone"], period)),
+            rates=tuple(to_rate(row) for row in rates),
+            prepaid=credit["left_over"],
+            period=period,
+            watermark=watermark,
+            usage=[to_usage_line(row) for row in usage],
+            price_versions=sorted({v for row in usage for v in row["price_versions"] or ()}),
+            earlier=await self._earlier(tenant_id, period, watermark, then),
+        )
+
+    async def _earlier(
+        self, tenant_id: TenantId, period: Span, watermark: datetime, then: datetime
+    ) -> list[EarlierPeriod]:
+        """Earlier periods that have more in the ledger than invoices hold of them."""
+        spans = await self._fetch(
+            self._sql["late_periods"], tenant_id, period.start, watermark, LATE_DAYS, then
+        )
+        found = []
+        for row in spans:
+            span = Span(row["period_start"], row["period_end"])
+            late = await self._fetch(
+                self._sql["usage"], tenant_id, span.start, span.end, watermark, then
+            )
+            if late:
+                held = await self._fetch(self._sql["invoiced_usage"], tenant_id, span.start, then)
+                found.append(
+                    EarlierPeriod(
+                        span,
+                        [to_usage_line(each) for each in held],
+                        [to_usage_line(each) for each in late],
+                    )
+                )
+        return found
+
+    async def documents(
+        self, tenant_id: TenantId, before: str | None, limit: int
+    ) -> list[Mapping[str, Any]]:
+        rows = await self._fetch(self._sql["documents"], tenant_id, before, limit)
+        return [dict(row) for row in rows]
+
+    async def document(self, tenant_id: TenantId, number: str) -> Stored:
+        row = await self._one("document", tenant_id, number, missing="There is no such invoice.")
+        return Stored(
+            invoice_id=row["invoice_id"],
+            number=row["number"],
+            kind=row["kind"],
+            status=row["status"],
+            issued_at=row["issued_at"],
+            period=Span(row["period_start"], row["period_end"]),
+            watermark=row["watermark"],
+            document=row["document"],
+            sha256=row["sha256"],
+            currency=row["currency"],
+            voided_at=row["voided_at"],
+            void_reason=row["void_reason"],
+            credits_number=row["credits_number"],
+            contract_version=row["contract_version"],
+        )
+
+    async def next_period(self, tenant_id: TenantId) -> Span:
+        facts = await self._one("facts", tenant_id, EVER)
+        return Span(facts["period_start"], facts["period_end"])
+
+    async def _one(self, name: str, *values: object, missing: str = "") -> Any:
+        rows = await self._fetch(self._sql[name], *values)
+        if not rows:
+            raise NotFound(missing or "There is no such tenant.")
+        return rows[0]
+
+
+def to_agreement(row: Any) -> Agreement:
+    return Agreement(
+        Party(row["legal_name"], tuple(row["address"]), row["tax_id"], row["email"]),
+        row["currency"],
+        row["tax_rate"],
+        row["tax_label"],
+        row["payment_days"],
+        row["ends_on"],
+        row["version"],
+    )
+
+
+def to_terms(rows: Sequence[Any], zone: str) -> tuple[Terms, ...]:
+    """One a civil day: of several on a day the last holds for all of it."""
+    by_day: dict[Any, Terms] = {}
+    for row in rows:
+        plan = plan_from(row["plan"], json.loads(row["definition"]), version=row["version"])
+        day = _day(row["effective_at"], zone)
+        by_day[day] = terms_of(plan, day)
+    return tuple(by_day[day] for day in sorted(by_day))
+
+
+def to_rate(row: Any) -> ExchangeRate:
+    return ExchangeRate(row["day"], row["base"], row["quote"], row["rate"], row["source"])
+
+
+def to_usage_line(row: Any) -> UsageLine:
+    return UsageLine(
+        row["model"], row["token_class"], row["quantity"], row["charge"], row["unit_price"]
+    )
+
+
+def _plan_versions(rows: Sequence[Any], zone: str, period: Span) -> list[dict[str, Any]]:
+    """Those that hold within the period: the last that began before it, and those that follow."""
+    begun = [row for row in rows if row["effective_at"] < period.end]
+    earlier = [row for row in begun if row["effective_at"] <= period.start]
+    rest = [row for row in begun if row["effective_at"] > period.start]
+    return [
+        {
+            "plan": row["plan"],
+            "version": row["version"],
+            "from": _day(row["effective_at"], zone).isoformat(),
+        }
+        for row in (*earlier[-1:], *rest)
+    ]
+
+
+def _day(at: datetime, zone: str) -> Any:
+    return at.astimezone(ZoneInfo(zone)).date()

@@ -1,0 +1,172 @@
+"""`ports.billing.Contracts`: entries that are added, as tenantry_control."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from tenantry.adapters.postgres.billing_reader import EVER, to_agreement, to_rate
+from tenantry.adapters.postgres.connections import ACQUIRE_TIMEOUT_S
+from tenantry.adapters.postgres.invoice_book import refusals_are_conflicts, to_entry
+from tenantry.adapters.postgres.outages import outages_are_unavailable
+from tenantry.adapters.postgres.statements import statements
+from tenantry.domain import money
+from tenantry.domain.agreement import Agreement
+from tenantry.domain.contract import LIST_CURRENCY, ExchangeRate
+from tenantry.domain.errors import BadRequest, Conflict, NotFound
+from tenantry.domain.ids import TenantId
+from tenantry.domain.postings import grant_transfer
+
+PAGE_MAX = 1_000
+
+
+class PostgresContracts:
+    def __init__(self, control_pool: Any) -> None:
+        self._pool = control_pool
+        self._sql = {**statements("sql/control.sql"), **statements("sql/billing.sql")}
+
+    async def set_contract(self, tenant_id: TenantId, agreement: Agreement) -> Agreement:
+        async with self._transaction() as connection:
+            present = await self._present(connection, tenant_id)
+            if present is not None and replace(agreement, version=present.version) == present:
+                return present
+            await self._check(connection, tenant_id, present, agreement)
+            version = present.version + 1 if present else 1
+            customer = agreement.customer
+            await connection.execute(
+                self._sql["insert_contract"],
+                tenant_id,
+                version,
+                customer.name,
+                list(customer.address),
+                customer.tax_id,
+                customer.email,
+                agreement.currency,
+                agreement.tax_rate,
+                agreement.tax_label,
+                agreement.payment_days,
+                agreement.ends_on,
+            )
+            return replace(agreement, version=version)
+
+    async def contracts(self, tenant_id: TenantId, limit: int = 100) -> list[Mapping[str, Any]]:
+        async with self._transaction() as connection:
+            rows = await self._run(connection, "contracts", tenant_id, min(limit, PAGE_MAX))
+        return [{**to_agreement(row).to_json(), "entered_at": row["entered_at"]} for row in rows]
+
+    async def change_plan(self, tenant_id: TenantId, plan: str, at: datetime | None) -> datetime:
+        async with self._transaction() as connection:
+            await self._run(connection, "lock_plans")
+            await self._check_plan(connection, tenant_id, plan)
+            [now] = await self._run(connection, "now")
+            if at is not None and at <= now["at"]:
+                raise BadRequest("A plan changes now or later; the past is corrected by credit.")
+            if at is None:
+                [row] = await self._run(connection, "plan_now", tenant_id, plan)
+            else:
+                [row] = await self._run(connection, "plan_later", tenant_id, plan, at)
+            effective_at: datetime = row["effective_at"]
+            return effective_at
+
+    async def plan_changes(self, tenant_id: TenantId, limit: int = 100) -> list[Mapping[str, Any]]:
+        async with self._transaction() as connection:
+            rows = await self._run(connection, "plan_changes", tenant_id, min(limit, PAGE_MAX))
+        return [dict(row) for row in rows]
+
+    async def apply_plan_changes(self, limit: int) -> int:
+        async with self._transaction() as connection:
+            await self._run(connection, "lock_plans")
+            [row] = await self._run(connection, "apply_plan_changes", limit)
+            return int(row["entries"])
+
+    async def grant_credit(self, tenant_id: TenantId, amount: Decimal, note: str) -> Decimal:
+        async with self._transaction() as connection:
+            present = await self._present(connection, tenant_id)
+            currency = present.currency if present else LIST_CURRENCY
+            if not amount.is_finite() or not amount:
+                raise BadRequest("A credit is an amount other than 0.")
+            if money.to_currency(amount, currency) != amount:
+                raise BadRequest(f"{money.plain(amount)} is no amount in {currency}.")
+            entry = json.dumps(to_entry(grant_transfer(amount, currency)))
+            [row] = await self._run(connection, "post_credit", tenant_id, entry, note)
+            left_over: Decimal = row["left_over"]
+            return left_over
+
+    async def credits(self, tenant_id: TenantId, limit: int = 100) -> list[Mapping[str, Any]]:
+        async with self._transaction() as connection:
+            rows = await self._run(connection, "credits", tenant_id, min(limit, PAGE_MAX))
+        return [dict(row) for row in rows]
+
+    async def add_rate(self, rate: ExchangeRate) -> None:
+        async with self._transaction() as connection:
+            values = (rate.base, rate.quote, rate.day, rate.rate, rate.source)
+            if await self._run(connection, "insert_rate", *values):
+                return
+            [row] = await self._run(connection, "rate", rate.base, rate.quote, rate.day)
+        if (row["rate"], row["source"]) != (rate.rate, rate.source):
+            raise Conflict(
+                f"The rate of {rate.day} from {rate.base} to {rate.quote} is "
+                f"{money.plain(row['rate'])} by {row['source']}; a rate is never changed."
+            )
+
+    async def rates(self, limit: int = PAGE_MAX) -> list[ExchangeRate]:
+        async with self._transaction() as connection:
+            rows = await self._run(connection, "all_rates", min(limit, PAGE_MAX))
+        return [to_rate(row) for row in rows]
+
+    async def _present(self, connection: Any, tenant_id: TenantId) -> Agreement | None:
+        """The contract in force, under the lock of the tenant's invoicing."""
+        rows = await self._run(connection, "lock_billing", tenant_id)
+        if not rows or rows[0]["period_start"] is None:
+            raise NotFound("There is no such tenant.")
+        [row] = await self._run(connection, "facts", tenant_id, EVER)
+        return None if row["version"] is None else to_agreement(row)
+
+    async def _check(
+        self, connection: Any, tenant_id: TenantId, present: Agreement | None, new: Agreement
+    ) -> None:
+        currency = present.currency if present else LIST_CURRENCY
+        if new.currency != currency:
+            if (await self._run(connection, "has_invoices", tenant_id))[0]["yes"]:
+                raise Conflict(f"Invoices are in {currency}; a currency stays once one is final.")
+            [credit] = await self._run(connection, "prepaid", tenant_id, currency, EVER)
+            if credit["left_over"]:
+                raise Conflict(f"There is a credit in {currency}; take it back first.")
+        [closed] = await self._run(connection, "last_closed", tenant_id)
+        invoiced_to = closed["at"]
+        if new.ends_on and invoiced_to and new.ends_on < invoiced_to.date():
+            raise Conflict(f"The contract is invoiced up to {invoiced_to.date()}.")
+
+    async def _check_plan(self, connection: Any, tenant_id: TenantId, plan: str) -> None:
+        tenants = await self._run(connection, "tenants", tenant_id, "", 1)
+        if not tenants:
+            raise NotFound("There is no such tenant.")
+        plans = {row["name"]: json.loads(row["definition"]) for row in
+                 await self._run(connection, "plans")}  # fmt: skip
+        if plan not in plans:
+            raise BadRequest(f"There is no plan {plan[:200]}.")
+        placement = tenants[0]["placement_definition"]
+        kind = json.loads(placement)["kind"] if placement else "nowhere"
+        if plans[plan]["placement"] != kind:
+            raise BadRequest(
+                f"Plan {plan} needs a {plans[plan]['placement']} placement and the tenant is in "
+                f"the {kind}: its documents would have to move first."
+            )
+
+    async def _run(self, connection: Any, name: str, *values: object) -> list[Any]:
+        rows: list[Any] = await connection.fetch(self._sql[name], *values)
+        return rows
+
+    @asynccontextmanager
+    async def _transaction(self) -> AsyncIterator[Any]:
+        with outages_are_unavailable(), refusals_are_conflicts():
+            async with (
+                self._pool.acquire(timeout=ACQUIRE_TIMEOUT_S) as connection,
+                connection.transaction(),
+            ):
+                yield connection

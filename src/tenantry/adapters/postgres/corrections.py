@@ -1,0 +1,85 @@
+"""`ports.corrections.Corrections`, as tenantry_control."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from tenantry.adapters.postgres.connections import ACQUIRE_TIMEOUT_S
+from tenantry.adapters.postgres.outages import outages_are_unavailable
+from tenantry.adapters.postgres.statements import statements
+from tenantry.domain import money
+from tenantry.domain.ids import TenantId
+from tenantry.ports.corrections import Fix, Rated
+
+_FIRST = (datetime(1, 1, 1, tzinfo=UTC), UUID(int=0))
+
+
+class PostgresCorrections:
+    def __init__(self, control_pool: Any) -> None:
+        self._pool = control_pool
+        self._sql = statements("sql/billing.sql")
+
+    async def correctable(
+        self,
+        tenant_id: TenantId,
+        start: datetime,
+        end: datetime,
+        version: int,
+        model: str | None,
+        after: Rated | None,
+        limit: int,
+    ) -> list[Rated]:
+        place = _FIRST if after is None else (after.admitted_at, after.request_id)
+        rows = await self._fetch(
+            "correctable", tenant_id, start, end, version, model, *place, limit
+        )
+        return [
+            Rated(
+                row["admitted_at"],
+                row["request_id"],
+                row["call"],
+                row["attempt"],
+                row["price_key"],
+                row["service_tier"],
+                row["token_classes"],
+                row["quantities"],
+                row["unit_costs"],
+                row["costs"],
+                row["unit_prices"] or [],
+                row["charges"] or [],
+            )
+            for row in rows
+        ]
+
+    async def correct(self, tenant_id: TenantId, fixes: Sequence[Fix]) -> int:
+        body = json.dumps([_to_row(fix) for fix in fixes])
+        count: int = (await self._fetch("correct", tenant_id, body))[0][0]
+        return count
+
+    async def _fetch(self, name: str, *values: object) -> list[Any]:
+        with outages_are_unavailable():
+            async with self._pool.acquire(timeout=ACQUIRE_TIMEOUT_S) as connection:
+                rows: list[Any] = await connection.fetch(self._sql[name], *values)
+        return rows
+
+
+def _to_row(fix: Fix) -> dict[str, Any]:
+    def texts(amounts: Sequence[Decimal]) -> list[str]:
+        return [money.plain(amount) for amount in amounts]
+
+    return {
+        "request_id": str(fix.of.request_id),
+        "admitted_at": fix.of.admitted_at.isoformat(),
+        "call": fix.of.call,
+        "attempt": fix.of.attempt,
+        "price_version": fix.price_version,
+        "unit_costs": texts(fix.unit_costs),
+        "costs": texts(fix.costs),
+        "unit_prices": texts(fix.unit_prices),
+        "charges": texts(fix.charges),
+    }

@@ -1,0 +1,312 @@
+-- What invoices are made from, and what is kept of them. $1 is the tenant wherever there is one; the
+-- statements of the first part run as tenantry_app inside its unit of work as well as for control.
+
+-- name: facts
+-- The tenant, and the latest version of its contract that was entered before $2.
+SELECT t.tenant_id, t.name, t.zone, t.anchor_day, c.version, c.legal_name, c.address, c.tax_id,
+       c.email, c.currency, c.tax_rate, c.tax_label, c.payment_days, c.ends_on,
+       a.period_start, a.period_end
+FROM tenantry.tenant t
+JOIN tenantry.billing_account a ON a.tenant_id = t.tenant_id
+LEFT JOIN LATERAL (
+  SELECT * FROM tenantry.contract c WHERE c.tenant_id = t.tenant_id AND c.entered_at < $2
+  ORDER BY c.version DESC LIMIT 1
+) c ON true
+WHERE t.tenant_id = $1;
+
+-- name: terms
+SELECT plan, version, definition, effective_at FROM tenantry.plan_terms
+WHERE tenant_id = $1 AND entered_at < $2 ORDER BY effective_at, entered_at, version;
+
+-- name: rates
+SELECT day, base, quote, rate, source FROM tenantry.exchange_rate
+WHERE base = 'USD' AND quote = $1 AND entered_at < $2 ORDER BY day;
+
+-- name: prepaid
+-- What is left of the credit in the currency $2, by what was posted before $3.
+SELECT coalesce(sum(CASE 'prepaid_credit' WHEN credit THEN amount WHEN debit THEN -amount
+         ELSE 0 END), 0) AS left_over
+FROM tenantry.billing_entry
+WHERE tenant_id = $1 AND currency = $2 AND posted_at < $3
+  AND kind IN ('credit_granted', 'credit_used', 'credit_returned');
+
+-- name: usage
+-- Usage admitted in [$2, $3) and posted up to $4, less what invoices hold of it that were live at $5
+-- ('infinity': now); by model, class and price.
+SELECT x.model, x.token_class, x.unit_price, sum(x.quantity)::bigint AS quantity,
+       sum(x.charge) AS charge,
+       array_agg(DISTINCT x.price_version) FILTER (WHERE x.price_version IS NOT NULL)
+         AS price_versions
+FROM (
+  SELECT e.model, e.token_class, e.unit_price, e.quantity, e.amount AS charge, e.price_version
+  FROM tenantry.customer_ledger e
+  WHERE e.tenant_id = $1 AND e.admitted_at >= $2 AND e.admitted_at < $3 AND e.posted_at <= $4
+  UNION ALL
+  SELECT u.model, u.token_class, u.unit_price, -u.quantity, -u.charge, NULL
+  FROM tenantry.invoice_usage u
+  JOIN tenantry.invoice i ON i.tenant_id = u.tenant_id AND i.invoice_id = u.invoice_id
+  WHERE u.tenant_id = $1 AND u.period_start = $2 AND i.issued_at < $5
+    AND (i.voided_at IS NULL OR i.voided_at >= $5)
+) x
+GROUP BY x.model, x.token_class, x.unit_price
+HAVING sum(x.quantity) <> 0 OR sum(x.charge) <> 0
+ORDER BY x.model, x.token_class, x.unit_price;
+
+-- name: invoiced_usage
+-- What invoices that were live at $3 hold of the period from $2.
+SELECT u.model, u.token_class, u.unit_price, sum(u.quantity)::bigint AS quantity,
+       sum(u.charge) AS charge, NULL::integer[] AS price_versions
+FROM tenantry.invoice_usage u
+JOIN tenantry.invoice i ON i.tenant_id = u.tenant_id AND i.invoice_id = u.invoice_id
+WHERE u.tenant_id = $1 AND u.period_start = $2 AND i.issued_at < $3
+  AND (i.voided_at IS NULL OR i.voided_at >= $3)
+GROUP BY u.model, u.token_class, u.unit_price
+HAVING sum(u.quantity) <> 0 OR sum(u.charge) <> 0
+ORDER BY u.model, u.token_class, u.unit_price;
+
+-- name: late_periods
+-- Closed periods before $2 to which something was posted up to $3 after they had been read, or of
+-- which a void invoice has given something back. Ordinary usage settles within days of its period;
+-- $4 days are looked through for it, adjustments and reversals without a bound.
+WITH closed AS (
+  SELECT i.period_start, i.period_end, i.watermark FROM tenantry.invoice i
+  WHERE i.tenant_id = $1 AND i.kind = 'invoice' AND i.period_start < $2 AND i.issued_at < $5
+    AND (i.voided_at IS NULL OR i.voided_at >= $5)
+  UNION ALL
+  SELECT r.period_start, r.period_end, r.watermark FROM tenantry.invoice_run r
+  WHERE r.tenant_id = $1 AND r.outcome = 'nothing' AND r.period_start < $2
+), late AS (
+  SELECT e.admitted_at, e.posted_at FROM tenantry.charge_entry e
+  WHERE e.tenant_id = $1 AND e.kind <> 'usage' AND e.admitted_at < $2 AND e.posted_at <= $3
+  UNION ALL
+  SELECT e.admitted_at, e.posted_at FROM tenantry.charge_entry e
+  WHERE e.tenant_id = $1 AND e.kind = 'usage' AND e.admitted_at < $2
+    AND e.admitted_at >= $2::timestamptz - $4::integer * interval '1 day' AND e.posted_at <= $3
+)
+SELECT c.period_start, c.period_end FROM closed c
+WHERE EXISTS (
+  SELECT FROM late l WHERE l.admitted_at >= c.period_start AND l.admitted_at < c.period_end
+    AND l.posted_at > c.watermark
+) OR EXISTS (
+  SELECT FROM tenantry.invoice_usage u
+  JOIN tenantry.invoice i ON i.tenant_id = u.tenant_id AND i.invoice_id = u.invoice_id
+  WHERE u.tenant_id = $1 AND u.period_start = c.period_start AND i.status = 'void'
+)
+ORDER BY c.period_start;
+
+-- name: documents
+-- $2: the number before which the page begins, or NULL; $3: its length. Newest first.
+SELECT number, kind, status, issued_at, due_at, period_start, period_end, currency, total, credit,
+       due, credits_number, encode(sha256, 'hex') AS sha256, voided_at, void_reason
+FROM tenantry.invoice
+WHERE tenant_id = $1 AND ($2::text IS NULL OR issued_at < (
+  SELECT b.issued_at FROM tenantry.invoice b WHERE b.tenant_id = $1 AND b.number = $2))
+ORDER BY issued_at DESC, number DESC LIMIT $3;
+
+-- name: document
+SELECT invoice_id, number, kind, status, issued_at, period_start, period_end, watermark, document,
+       encode(sha256, 'hex') AS sha256, voided_at, void_reason, credits_number, currency,
+       contract_version
+FROM tenantry.invoice WHERE tenant_id = $1 AND number = $2;
+
+-- name: credited
+-- What live credit notes have given back of the invoice $2, before and with tax.
+SELECT coalesce(sum(-e.amount) FILTER (WHERE e.kind = 'invoiced'), 0) AS net,
+       coalesce(sum(-e.amount) FILTER (WHERE e.kind = 'tax'), 0) AS tax
+FROM tenantry.invoice i
+JOIN tenantry.billing_entry e
+  ON e.tenant_id = i.tenant_id AND e.posting_id = i.posting_id
+WHERE i.tenant_id = $1 AND i.credits_number = $2 AND i.status = 'final';
+
+-- name: period_closing
+SELECT * FROM tenantry.period_closing($1, $2, $3);
+
+-- name: lock_billing
+SELECT * FROM tenantry.lock_billing($1);
+
+-- name: live
+-- The number of the live invoice of a period.
+SELECT number FROM tenantry.invoice
+WHERE tenant_id = $1 AND period_start = $2 AND kind = 'invoice' AND status = 'final';
+
+-- name: pending_plan
+SELECT plan, effective_at FROM tenantry.plan_change
+WHERE tenant_id = $1 AND applied_at IS NULL AND effective_at < $2;
+
+-- name: next_number
+SELECT * FROM tenantry.next_number($1);
+
+-- name: finalise
+SELECT tenantry.finalise($1, $2, $3, $4);
+
+-- name: close_period
+SELECT tenantry.close_period($1, $2, $3);
+
+-- name: void_invoice
+SELECT tenantry.void_invoice($1, $2, $3);
+
+-- name: post_credit
+SELECT tenantry.post_credit($1, $2, $3) AS left_over;
+
+-- name: store_draft
+INSERT INTO tenantry.invoice_draft AS d
+  (tenant_id, period_start, period_end, document, content_sha256)
+VALUES ($1, $2, $3, $4, $5)
+ON CONFLICT (tenant_id, period_start)
+  DO UPDATE SET period_end = excluded.period_end, document = excluded.document,
+                content_sha256 = excluded.content_sha256, stored_at = clock_timestamp();
+
+-- name: draft
+SELECT content_sha256, document, stored_at FROM tenantry.invoice_draft
+WHERE tenant_id = $1 AND period_start = $2;
+
+-- name: drop_draft
+DELETE FROM tenantry.invoice_draft WHERE tenant_id = $1 AND period_start = $2;
+
+-- name: record_run
+-- What is closed stays so, whatever a slower worker met.
+INSERT INTO tenantry.invoice_run AS r
+  (tenant_id, period_start, period_end, outcome, detail, watermark)
+VALUES ($1, $2, $3, $4, $5, $6)
+ON CONFLICT (tenant_id, period_start)
+  DO UPDATE SET outcome = excluded.outcome, detail = excluded.detail,
+                watermark = excluded.watermark, tried_at = clock_timestamp()
+  WHERE r.outcome NOT IN ('final', 'nothing') OR excluded.outcome IN ('final', 'nothing');
+
+-- name: due
+-- Tenants whose next period has ended, and that have not been tried for it since $3.
+SELECT a.tenant_id, a.period_start, a.period_end, r.outcome
+FROM tenantry.billing_account a
+LEFT JOIN tenantry.invoice_run r
+  ON r.tenant_id = a.tenant_id AND r.period_start = a.period_start
+WHERE a.period_end <= clock_timestamp() - $4::integer * interval '1 second'
+  AND a.tenant_id > $1 AND (r.tried_at IS NULL OR r.tried_at < $3)
+  AND ($5 OR r.outcome IS DISTINCT FROM 'review')
+ORDER BY a.tenant_id LIMIT $2;
+
+-- name: runs
+-- What came of the periods that were due; $1 a tenant or NULL, $2 an outcome or NULL.
+SELECT r.tenant_id, t.name, r.period_start, r.period_end, r.outcome, r.detail, r.tried_at
+FROM tenantry.invoice_run r
+JOIN tenantry.tenant t ON t.tenant_id = r.tenant_id
+WHERE ($1::text IS NULL OR r.tenant_id = $1) AND ($2::text IS NULL OR r.outcome = $2)
+ORDER BY r.period_start DESC, r.tenant_id LIMIT $3;
+
+-- name: tenant_of
+-- Whose document a number is; an operator asks.
+SELECT tenant_id FROM tenantry.invoice WHERE number = $1;
+
+-- name: now
+SELECT clock_timestamp() AS at;
+
+-- name: insert_contract
+INSERT INTO tenantry.contract (tenant_id, version, legal_name, address, tax_id, email, currency,
+  tax_rate, tax_label, payment_days, ends_on)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11);
+
+-- name: contracts
+SELECT version, legal_name, address, tax_id, email, currency, tax_rate, tax_label, payment_days,
+       ends_on, entered_at
+FROM tenantry.contract WHERE tenant_id = $1 ORDER BY version DESC LIMIT $2;
+
+-- name: has_invoices
+SELECT EXISTS (SELECT FROM tenantry.invoice WHERE tenant_id = $1) AS yes;
+
+-- name: last_closed
+-- The end of the latest period that has been invoiced, or NULL.
+SELECT max(period_end) AS at FROM tenantry.invoice
+WHERE tenant_id = $1 AND kind = 'invoice' AND status = 'final';
+
+-- name: credits
+SELECT kind, CASE 'prepaid_credit' WHEN credit THEN amount ELSE -amount END AS amount, currency,
+       note, posted_at, (SELECT i.number FROM tenantry.invoice i
+         WHERE i.tenant_id = e.tenant_id AND i.invoice_id = e.invoice_id) AS number
+FROM tenantry.billing_entry e
+WHERE tenant_id = $1 AND kind IN ('credit_granted', 'credit_used', 'credit_returned')
+ORDER BY posted_at DESC LIMIT $2;
+
+-- name: insert_rate
+INSERT INTO tenantry.exchange_rate (base, quote, day, rate, source) VALUES ($1, $2, $3, $4, $5)
+ON CONFLICT (base, quote, day) DO NOTHING RETURNING true AS yes;
+
+-- name: rate
+SELECT rate, source FROM tenantry.exchange_rate WHERE base = $1 AND quote = $2 AND day = $3;
+
+-- name: all_rates
+SELECT day, base, quote, rate, source FROM tenantry.exchange_rate
+ORDER BY quote, day DESC LIMIT $1;
+
+-- name: plan_now
+-- A change at once: billed and admitted by from this instant on.
+WITH change AS (
+  INSERT INTO tenantry.plan_change (tenant_id, effective_at, plan, applied_at)
+  SELECT $1, c.at, $2, c.at FROM clock_timestamp() AS c (at)
+  RETURNING tenant_id, plan, effective_at
+), changed AS (
+  UPDATE tenantry.tenant t SET plan = c.plan FROM change c WHERE t.tenant_id = c.tenant_id
+)
+SELECT effective_at FROM change;
+
+-- name: plan_later
+INSERT INTO tenantry.plan_change (tenant_id, effective_at, plan) VALUES ($1, $3, $2)
+RETURNING effective_at;
+
+-- name: plan_changes
+SELECT plan, effective_at, entered_at, applied_at FROM tenantry.plan_change
+WHERE tenant_id = $1 ORDER BY effective_at DESC, entered_at DESC LIMIT $2;
+
+-- name: apply_plan_changes
+-- Applies what is due, at most $1 entries; of several for one tenant the latest stays, unless a
+-- later one was applied before.
+WITH due AS (
+  SELECT c.tenant_id, c.effective_at, c.entered_at, c.plan FROM tenantry.plan_change c
+  WHERE c.applied_at IS NULL AND c.effective_at <= clock_timestamp()
+  ORDER BY c.effective_at, c.entered_at LIMIT $1
+), applied AS (
+  UPDATE tenantry.plan_change c SET applied_at = clock_timestamp()
+  FROM due d
+  WHERE c.tenant_id = d.tenant_id AND c.effective_at = d.effective_at
+    AND c.entered_at = d.entered_at
+), latest AS (
+  SELECT DISTINCT ON (d.tenant_id) d.tenant_id, d.plan, d.effective_at FROM due d
+  ORDER BY d.tenant_id, d.effective_at DESC, d.entered_at DESC
+), changed AS (
+  UPDATE tenantry.tenant t SET plan = l.plan FROM latest l
+  WHERE t.tenant_id = l.tenant_id AND NOT EXISTS (
+    SELECT FROM tenantry.plan_change x
+    WHERE x.tenant_id = l.tenant_id AND x.applied_at IS NOT NULL
+      AND x.effective_at > l.effective_at)
+  RETURNING t.tenant_id
+)
+SELECT (SELECT count(*) FROM due) AS entries, count(*) AS tenants FROM changed;
+
+-- name: lock_plans
+-- Changes of plans come one after the other.
+SELECT pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtext('tenantry.plans'));
+
+-- name: correctable
+-- Usage of a tenant that was admitted in [$2, $3), rated by the edition $4, of the model $5 or any,
+-- and neither adjusted nor corrected yet; after ($6, $7), at most $8 rows in the order of time.
+SELECT c.admitted_at, c.request_id, c.call, c.attempt, a.price_key, c.service_tier, c.model,
+       c.token_classes, c.quantities, c.unit_prices AS unit_costs, c.amounts AS costs,
+       h.unit_prices, h.amounts AS charges
+FROM tenantry.cost_entry c
+JOIN tenantry.attempt a
+  ON a.tenant_id = c.tenant_id AND a.request_id = c.request_id AND a.call = c.call
+ AND a.attempt = c.attempt
+LEFT JOIN tenantry.charge_entry h
+  ON h.tenant_id = c.tenant_id AND h.admitted_at = c.admitted_at
+ AND h.request_id = c.request_id AND h.call = c.call AND h.attempt = c.attempt
+ AND h.kind = c.kind
+WHERE c.tenant_id = $1 AND c.admitted_at >= $2 AND c.admitted_at < $3 AND c.price_version = $4
+  AND ($5::text IS NULL OR c.model = $5) AND c.kind = 'usage' AND c.token_classes <> '{}'
+  AND (c.admitted_at, c.request_id) > ($6::timestamptz, $7::uuid)
+  AND NOT EXISTS (
+    SELECT FROM tenantry.cost_entry x
+    WHERE x.tenant_id = c.tenant_id AND x.admitted_at = c.admitted_at
+      AND x.request_id = c.request_id AND x.call = c.call AND x.attempt = c.attempt
+      AND x.kind <> 'usage')
+ORDER BY c.admitted_at, c.request_id, c.call, c.attempt LIMIT $8;
+
+-- name: correct
+SELECT tenantry.correct($1, $2);

@@ -1,0 +1,89 @@
+-- The invariants of the billing book, read by tenantry_operator in one snapshot.
+
+-- name: billing_violations
+-- metering.md, contract 12: entries sum to 0, and charges + adjustments = invoiced + unbilled.
+-- $1: a prepaid credit is an account of this name.
+WITH live AS (
+  SELECT i.* FROM tenantry.invoice i WHERE i.status = 'final'
+), held AS (  -- what live invoices hold of the ledger, by period
+  SELECT u.tenant_id, u.period_start, u.model, u.token_class, u.unit_price,
+         sum(u.quantity) AS quantity, sum(u.charge) AS charge
+  FROM tenantry.invoice_usage u
+  JOIN live i ON i.tenant_id = u.tenant_id AND i.invoice_id = u.invoice_id
+  GROUP BY u.tenant_id, u.period_start, u.model, u.token_class, u.unit_price
+), closed AS (  -- periods with a live invoice, and up to when they were looked at
+  SELECT i.tenant_id, i.period_start, i.period_end,
+         (SELECT max(x.watermark) FROM live x WHERE x.tenant_id = i.tenant_id
+            AND x.kind = 'invoice' AND x.period_start >= i.period_start) AS watermark
+  FROM live i WHERE i.kind = 'invoice'
+), posted AS (  -- what the ledger holds of them
+  SELECT c.tenant_id, c.period_start, e.model, e.token_class, e.unit_price,
+         sum(e.quantity) AS quantity, sum(e.amount) AS charge
+  FROM closed c
+  JOIN tenantry.customer_ledger e
+    ON e.tenant_id = c.tenant_id AND e.admitted_at >= c.period_start
+   AND e.admitted_at < c.period_end AND e.posted_at <= c.watermark
+  GROUP BY c.tenant_id, c.period_start, e.model, e.token_class, e.unit_price
+), series AS (
+  SELECT s.series, s.last, count(i.number) AS numbers, count(DISTINCT i.series_number) AS apart,
+         coalesce(max(i.series_number), 0) AS greatest
+  FROM tenantry.invoice_series s
+  LEFT JOIN tenantry.invoice i ON i.series = s.series
+  GROUP BY s.series, s.last
+)
+SELECT 'transaction_sums_to_zero' AS invariant,
+       format('%s posting %s %s %s', tenant_id, posting_id, currency, sum(amount)) AS detail
+FROM tenantry.billing_ledger
+GROUP BY tenant_id, posting_id, currency HAVING sum(amount) <> 0
+UNION ALL
+-- The billing book takes out of `receivable_unbilled` what live invoices hold, and nothing else.
+SELECT 'charges_and_adjustments_equal_invoiced_and_unbilled',
+       format('%s %s: the billing book moves %s, live invoices hold %s', x.tenant_id, x.currency,
+              x.moved, x.held)
+FROM (
+  SELECT b.tenant_id, b.currency, b.moved,
+         CASE b.currency WHEN 'USD' THEN coalesce(
+           (SELECT sum(h.charge) FROM held h WHERE h.tenant_id = b.tenant_id), 0) ELSE 0 END
+           AS held
+  FROM (
+    SELECT tenant_id, currency, sum(amount) AS moved FROM tenantry.billing_ledger
+    WHERE account = 'receivable_unbilled' GROUP BY tenant_id, currency
+  ) b
+) x
+WHERE x.moved + x.held <> 0
+UNION ALL
+SELECT 'usage_is_invoiced_once',
+       format('%s from %s, %s %s at %s: the ledger has %s for %s, invoices %s for %s',
+              coalesce(p.tenant_id, h.tenant_id), coalesce(p.period_start, h.period_start),
+              coalesce(p.model, h.model), coalesce(p.token_class, h.token_class),
+              coalesce(p.unit_price, h.unit_price), p.quantity, p.charge, h.quantity, h.charge)
+FROM posted p
+FULL JOIN (
+  SELECT h.* FROM held h
+  JOIN closed c ON c.tenant_id = h.tenant_id AND c.period_start = h.period_start
+) h ON h.tenant_id = p.tenant_id AND h.period_start = p.period_start AND h.model = p.model
+   AND h.token_class = p.token_class AND h.unit_price = p.unit_price
+WHERE coalesce(p.quantity, 0) <> coalesce(h.quantity, 0)
+   OR coalesce(p.charge, 0) <> coalesce(h.charge, 0)
+UNION ALL
+SELECT 'what_is_due_is_receivable',
+       format('%s %s: postings %s, documents %s', x.tenant_id, x.currency, x.posted, x.due)
+FROM (
+  SELECT i.tenant_id, i.currency, sum(i.due) FILTER (WHERE i.status = 'final') AS due,
+         (SELECT sum(b.amount) FROM tenantry.billing_ledger b WHERE b.tenant_id = i.tenant_id
+            AND b.currency = i.currency AND b.account = 'receivable') AS posted
+  FROM tenantry.invoice i GROUP BY i.tenant_id, i.currency
+) x
+WHERE coalesce(x.posted, 0) <> coalesce(x.due, 0)
+UNION ALL
+SELECT 'numbers_have_no_gap',
+       format('%s: last %s, %s documents up to %s', series, last, numbers, greatest)
+FROM series WHERE last <> numbers OR last <> apart OR last <> greatest
+UNION ALL
+SELECT 'a_document_is_what_was_hashed', format('%s %s', tenant_id, number)
+FROM tenantry.invoice WHERE sha256 <> pg_catalog.sha256(document)
+UNION ALL
+SELECT 'a_credit_is_not_overdrawn', format('%s %s %s', tenant_id, currency, -sum(amount))
+FROM tenantry.billing_ledger WHERE account = $1
+GROUP BY tenant_id, currency HAVING sum(amount) > 0
+LIMIT 1000;

@@ -1,0 +1,78 @@
+"""Amending a contract: what is named changes, all else stays, and the result is a new version."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date
+from decimal import Decimal, InvalidOperation
+from typing import Any, cast
+
+from tenantry.domain.agreement import Agreement, AgreementError
+from tenantry.domain.errors import BadRequest
+from tenantry.domain.party import Party, PartyError
+from tenantry.domain.tenant import Tenant
+from tenantry.ports.billing import Contracts
+
+FIELDS = (
+    "legal_name",
+    "address",
+    "tax_id",
+    "email",
+    "currency",
+    "tax_rate",
+    "tax_label",
+    "payment_days",
+    "ends_on",
+)
+
+
+async def amend(contracts: Contracts, tenant: Tenant, changes: Mapping[str, Any]) -> Agreement:
+    """`changes` by the names of `FIELDS`; texts for money and days. The first version begins with
+    the tenant's name and currency. Raises `BadRequest`, `Conflict`."""
+    assert not changes.keys() - set(FIELDS), "a field that a contract does not have"
+    versions = await contracts.contracts(tenant.id, 1)
+    present = _flat(versions[0]) if versions else _first(tenant)
+    return await contracts.set_contract(tenant.id, agreement_from({**present, **changes}))
+
+
+def agreement_from(fields: Mapping[str, Any]) -> Agreement:
+    """Raises `BadRequest` that names the field."""
+    try:
+        ends_on = fields["ends_on"]
+        return Agreement(
+            Party(
+                fields["legal_name"], tuple(fields["address"]), fields["tax_id"], fields["email"]
+            ),
+            fields["currency"],
+            Decimal(fields["tax_rate"]),
+            fields["tax_label"],
+            fields["payment_days"],
+            None if ends_on is None else date.fromisoformat(ends_on),
+        )
+    except InvalidOperation:
+        raise BadRequest("tax_rate must be a decimal in quotes.") from None
+    except (AgreementError, PartyError) as problem:
+        raise BadRequest(f"{problem}.") from None
+    except ValueError:
+        raise BadRequest("ends_on must be a civil day such as 2026-12-31.") from None
+
+
+def _first(tenant: Tenant) -> dict[str, Any]:
+    return {
+        "legal_name": tenant.name,
+        "address": [],
+        "tax_id": None,
+        "email": None,
+        "currency": tenant.invoice_currency,
+        "tax_rate": "0",
+        "tax_label": "Tax",
+        "payment_days": 30,
+        "ends_on": None,
+    }
+
+
+def _flat(version: Mapping[str, Any]) -> dict[str, Any]:
+    customer = cast(Mapping[str, Any], version["customer"])
+    flat = {name: version[name] for name in FIELDS if name in version}
+    return {**flat, **{k: v for k, v in customer.items() if k != "name"},
+            "legal_name": customer["name"]}  # fmt: skip

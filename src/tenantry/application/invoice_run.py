@@ -1,0 +1,161 @@
+"""The monthly run: every tenant's period that is due is drafted, and finalised or put to review.
+
+Restartable anywhere: what is due is read from the database, each tenant's invoice is one commit,
+and a period that is closed is not due any more. One tenant's trouble is recorded with its reason
+and stops no other; it is tried again every `AGAIN_S`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Literal
+
+from tenantry.application.invoicing import (
+    NO_ISSUER,
+    finalise_invoice,
+    store_for_review,
+)
+from tenantry.application.rounds import Round
+from tenantry.domain.errors import TenantryError, Unavailable
+from tenantry.domain.invoice import content_sha256
+from tenantry.domain.party import Issuer
+from tenantry.ports.billing import Contracts, DuePeriod, InvoiceBook, Outcome
+from tenantry.ports.clock import Clock
+
+Mode = Literal["off", "review", "automatic"]
+
+RUN_EVERY_S = 60.0
+PLANS_EVERY_S = 1.0
+PLAN_CHANGES_MAX = 1_000  # in one commit
+AGAIN_S = 3_600  # after a trouble
+PAGE = 100  # tenants in one reading
+AT_ONCE = 2  # tenants; each has a connection of its own
+PASSES_MAX = 240  # periods that one tenant may be behind
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class RunTally:
+    """How many periods came to what."""
+
+    final: int = 0
+    review: int = 0
+    nothing: int = 0
+    trouble: int = 0
+
+
+async def run_due(
+    book: InvoiceBook,
+    clock: Clock,
+    issuer: Issuer | None,
+    *,
+    mode: Mode,
+    after_s: int = 0,
+    again_s: int = AGAIN_S,
+) -> RunTally:
+    """One round over all tenants, in pages. `after_s`: how long after its end a period is due."""
+    counts: Counter[Outcome] = Counter()
+    if mode == "off":
+        return RunTally()
+    if issuer is None:
+        _log.warning("no invoice is made: %s", NO_ISSUER)
+        return RunTally()
+    tried_before = await book.now() - timedelta(seconds=again_s)
+    for _ in range(PASSES_MAX):
+        found = await _pass(book, clock, issuer, mode, after_s, tried_before)
+        counts.update(found)
+        if not any(outcome in ("final", "nothing") for outcome in found):
+            break  # nobody has moved on to a further period
+    return RunTally(counts["final"], counts["review"], counts["nothing"], counts["trouble"])
+
+
+async def _pass(
+    book: InvoiceBook,
+    clock: Clock,
+    issuer: Issuer,
+    mode: Mode,
+    after_s: int,
+    tried_before: datetime,
+) -> list[Outcome]:
+    outcomes: list[Outcome] = []
+    slots = asyncio.Semaphore(AT_ONCE)
+
+    async def one(due: DuePeriod) -> None:
+        async with slots:
+            outcomes.append(await _one(book, clock, issuer, mode, due))
+
+    after = ""
+    while page := await _due(book, after, tried_before, after_s, mode):
+        try:
+            async with asyncio.TaskGroup() as running:
+                for due in page:
+                    running.create_task(one(due))
+        except* Unavailable as outages:
+            raise Unavailable("The database is out of reach.") from outages
+        after = page[-1].tenant_id
+    return outcomes
+
+
+async def _due(
+    book: InvoiceBook, after: str, tried_before: datetime, after_s: int, mode: Mode
+) -> Sequence[DuePeriod]:
+    return await book.due(
+        after,
+        PAGE,
+        tried_before=tried_before,
+        grace_s=after_s,
+        again_in_review=mode == "automatic",
+    )
+
+
+async def _one(
+    book: InvoiceBook, clock: Clock, issuer: Issuer, mode: Mode, due: DuePeriod
+) -> Outcome:
+    """One tenant's period. An outage ends the round; whatever else happens is this tenant's."""
+    try:
+        if mode == "review":
+            drafted = await store_for_review(book, issuer, due.tenant_id, due.period)
+            if drafted is not None:
+                await book.record_run(due, "review", content_sha256(drafted))
+                return "review"
+        done = await finalise_invoice(book, clock, issuer, due.tenant_id, due.period)
+        return "nothing" if done.number is None else "final"
+    except Unavailable:
+        raise
+    except TenantryError as refusal:
+        await book.record_run(due, "trouble", refusal.message)
+    except Exception as fault:
+        _log.exception("the invoice of %s failed", due.tenant_id)
+        await book.record_run(due, "trouble", f"a fault of Tenantry: {type(fault).__name__}")
+    return "trouble"
+
+
+def billing_rounds(
+    book: InvoiceBook,
+    contracts: Contracts,
+    clock: Clock,
+    issuer: Issuer | None,
+    *,
+    mode: Mode,
+    after_s: int,
+) -> list[Round]:
+    """Changes of plan at their time, and the monthly run."""
+
+    async def apply_plans() -> object:
+        return await contracts.apply_plan_changes(PLAN_CHANGES_MAX)
+
+    async def invoice() -> object:
+        tally = await run_due(book, clock, issuer, mode=mode, after_s=after_s)
+        if tally.trouble:
+            _log.warning("alert: %d invoices could not be made", tally.trouble)
+        return tally
+
+    return [
+        Round("plan-changes", PLANS_EVERY_S, apply_plans),
+        Round("invoices", RUN_EVERY_S, invoice),
+    ]

@@ -1,0 +1,108 @@
+"""What settles after its period was invoiced: lines of the next invoice, at the period's own price.
+
+By list, a late event costs its list charge. Under an overage it costs what the steps ask for the
+tokens after those already invoiced, and included tokens that are left stay included. A minimum
+that was charged covers it as far as it reaches: nobody pays for the same usage twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from fractions import Fraction
+
+from tenantry.domain import money
+from tenantry.domain.billing import Late, LineKind, Statement, StatementLine, statement
+from tenantry.domain.contract import Contract
+from tenantry.domain.overage import COUNTED
+from tenantry.domain.period import Span
+from tenantry.domain.proration import civil_days, to_currency
+from tenantry.domain.usage_line import UsageLine, words_of
+
+
+@dataclass(frozen=True, slots=True)
+class EarlierPeriod:
+    """`invoiced`: what earlier invoices hold of it; `late`: what the ledger holds beyond that."""
+
+    period: Span
+    invoiced: Sequence[UsageLine]
+    late: Sequence[UsageLine]
+
+
+def late_of(contract: Contract, earlier: Sequence[EarlierPeriod]) -> Late:
+    """Raises `ContractError`."""
+    lines: list[StatementLine] = []
+    charges = money.ZERO
+    for each in earlier:
+        if not each.late:
+            continue
+        before = statement(contract, each.period, each.invoiced)
+        after = statement(contract, each.period, [*each.invoiced, *each.late])
+        charges = money.total((charges, after.charges, -before.charges))
+        words = _words(each.period, contract.zone)
+        found = [*_listed(contract, each, tiered=after.terms.overage is not None, words=words)]
+        if after.terms.overage is not None:
+            steps = _exact(after.lines, LineKind.OVERAGE) - _exact(before.lines, LineKind.OVERAGE)
+            tokens = sum(row.quantity for row in each.late if row.token_class in COUNTED)
+            found.append(_line(f"Tokens{words}", steps, contract.currency, quantity=tokens))
+        if covered := _covered(found, before, after):
+            words = f"Covered by the minimum{words}"
+            found.append(_line(words, Fraction(covered), contract.currency))
+        lines += found
+    return Late(tuple(lines), charges)
+
+
+def _covered(lines: Sequence[StatementLine], before: Statement, after: Statement) -> Decimal:
+    """What the period's minimum takes of the lines: it was paid up to it, or is now short of it."""
+    owed = money.total(line.amount for line in lines)
+    if owed > 0:
+        return -min(owed, before.true_up)
+    return min(-owed, after.true_up)
+
+
+def _listed(
+    contract: Contract, each: EarlierPeriod, *, tiered: bool, words: str
+) -> Iterator[StatementLine]:
+    rate = contract.usage_rate(civil_days(each.period, contract.zone).start)
+    times = Decimal(1) if rate is None else rate.rate
+    rows = [row for row in each.late if not (tiered and row.token_class in COUNTED)]
+    for row in sorted(rows, key=lambda r: (r.model, r.token_class, r.unit_price or money.ZERO)):
+        price = None if row.unit_price is None else money.times(row.unit_price, times)
+        yield _line(
+            f"{words_of(row.model, row.token_class)}{words}",
+            Fraction(money.times(row.charge, times)),
+            contract.currency,
+            quantity=row.quantity,
+            row=row,
+            per_million=price,
+        )
+
+
+def _line(
+    description: str,
+    exact: Fraction,
+    currency: str,
+    *,
+    quantity: int = 1,
+    row: UsageLine | None = None,
+    per_million: Decimal | None = None,
+) -> StatementLine:
+    return StatementLine(
+        LineKind.ADJUSTMENT,
+        description,
+        exact,
+        to_currency(exact, currency),
+        quantity,
+        per_million,
+        None if row is None else row.model,
+        None if row is None else row.token_class,
+    )
+
+
+def _exact(lines: Sequence[StatementLine], kind: LineKind) -> Fraction:
+    return sum((line.exact for line in lines if line.kind is kind), Fraction(0))
+
+
+def _words(period: Span, zone: str) -> str:
+    return f", settled late, of the period from {civil_days(period, zone).start.isoformat()}"

@@ -1,0 +1,120 @@
+"""`tenantry tenants contract|plan|credit`: what a tenant has agreed to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+import click
+
+from tenantry.application.agreements import amend
+from tenantry.application.billing import Billing
+from tenantry.bootstrap import run_with_billing
+from tenantry.domain import money
+from tenantry.entrypoints.cli.output import as_json, print_json, print_table
+from tenantry.ports.control import ControlPlane
+
+INSTANT = click.DateTime(["%Y-%m-%dT%H:%M:%SZ", "%Y-%m-%d"])
+
+
+@click.command()
+@click.argument("tenant")
+@click.option("--legal-name", help="Whom the invoice is to.")
+@click.option("--address", multiple=True, help="A line of the address; repeat in order.")
+@click.option("--tax-id")
+@click.option("--email")
+@click.option("--currency", help="Of the invoices; stays once one is final.")
+@click.option("--tax-rate", help="A fraction: 0.0825 is 8.25 %.")
+@click.option("--tax-label", help="As it stands on the invoice.")
+@click.option("--payment-days", type=click.IntRange(0, 365), help="From issue to due.")
+@click.option("--ends-on", type=click.DateTime(["%Y-%m-%d"]), help="First day without a contract.")
+@as_json
+def contract(tenant: str, json_output: bool, ends_on: datetime | None, **given: Any) -> None:
+    """Enter a contract's next version, or show it where nothing is named.
+
+    Example: `tenantry tenants contract acme --legal-name "Acme Corp." --address "1 Main St"`
+    """
+    changes = {name: value for name, value in given.items() if value not in (None, ())}
+    if ends_on is not None:
+        changes["ends_on"] = ends_on.date().isoformat()
+    if "address" in changes:
+        changes["address"] = list(changes["address"])
+
+    async def work(control: ControlPlane, billing: Billing) -> list[Mapping[str, Any]]:
+        found = await control.get_tenant(tenant)
+        if changes:
+            await amend(billing.contracts, found, changes)
+        return await billing.contracts.contracts(found.id)
+
+    versions = run_with_billing(work)
+    if json_output:
+        print_json(versions)
+    elif not versions:
+        click.echo(f"{tenant} has no contract yet")
+    else:
+        now = versions[0]
+        rows = {**now, **now["customer"], "address": ", ".join(now["customer"]["address"])}
+        del rows["customer"]
+        print_table(("field", "value"), rows.items())
+
+
+@click.command()
+@click.argument("tenant")
+@click.argument("new_plan", metavar="[PLAN]", required=False)
+@click.option("--at", type=INSTANT, help="UTC; from this instant on. Default: now.")
+@as_json
+def plan(tenant: str, new_plan: str | None, at: datetime | None, json_output: bool) -> None:
+    """Change a tenant's plan, now or at an instant; without PLAN, show its changes.
+
+    Example: `tenantry tenants plan acme scale --at 2026-12-01T05:00:00Z`
+    """
+    if new_plan is None and at is not None:
+        raise click.UsageError("--at belongs to a plan")
+
+    async def work(control: ControlPlane, billing: Billing) -> list[Mapping[str, Any]]:
+        found = await control.get_tenant(tenant)
+        if new_plan is not None:
+            when = None if at is None else at.replace(tzinfo=UTC)
+            await billing.contracts.change_plan(found.id, new_plan, when)
+        return await billing.contracts.plan_changes(found.id)
+
+    changes = run_with_billing(work)
+    if json_output:
+        print_json(changes)
+    else:
+        names = ("plan", "effective_at", "applied_at", "entered_at")
+        print_table(names, (tuple(row[name] for name in names) for row in changes))
+
+
+@click.command()
+@click.argument("tenant")
+@click.argument("amount", required=False)
+@click.option("--note", default="", help="Why; kept with the entry.")
+@as_json
+def credit(tenant: str, amount: str | None, note: str, json_output: bool) -> None:
+    """Grant a prepaid credit in the contract's currency; without AMOUNT, show its entries.
+
+    Example: `tenantry tenants credit acme 500.00 --note "paid ahead, PO 4711"`
+    """
+    try:
+        granted = None if amount is None else Decimal(amount)
+    except InvalidOperation:
+        raise click.UsageError("AMOUNT must be a decimal") from None
+
+    async def work(control: ControlPlane, billing: Billing) -> list[Mapping[str, Any]]:
+        found = await control.get_tenant(tenant)
+        if granted is not None:
+            await billing.contracts.grant_credit(found.id, granted, note)
+        return await billing.contracts.credits(found.id)
+
+    entries = run_with_billing(work)
+    if json_output:
+        print_json(entries)
+        return
+    names = ("posted_at", "kind", "number", "amount", "currency", "note")
+    print_table(names, (tuple(row[name] for name in names) for row in entries))
+    for currency in sorted({row["currency"] for row in entries}):
+        left = money.total(row["amount"] for row in entries if row["currency"] == currency)
+        click.echo(f"left: {money.plain(left)} {currency}")

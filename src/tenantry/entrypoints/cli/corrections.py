@@ -1,0 +1,65 @@
+"""`tenantry prices correct`: a back-dated fix, by reversal and new entries."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import click
+
+from tenantry.application.corrections import Corrected, correct_prices
+from tenantry.bootstrap import run_with_corrections
+from tenantry.domain import money
+from tenantry.entrypoints.cli.output import as_json, print_json
+from tenantry.ports.control import ControlPlane
+from tenantry.ports.corrections import Corrections
+from tenantry.ports.directory import Directory
+
+INSTANT = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%SZ"])
+
+
+@click.command()
+@click.argument("tenant")
+@click.option("--from", "start", type=INSTANT, required=True, help="UTC, by admission.")
+@click.option("--to", "end", type=INSTANT, required=True, help="UTC, exclusive.")
+@click.option("--wrong", type=click.IntRange(1), required=True, help="The edition that rated it.")
+@click.option(
+    "--right", type=click.IntRange(1), required=True, help="The edition that should have."
+)
+@click.option("--model", help="Of this model alone.")
+@as_json
+def correct(
+    tenant: str,
+    start: datetime,
+    end: datetime,
+    wrong: int,
+    right: int,
+    model: str | None,
+    json_output: bool,
+) -> None:
+    """Reverse a tenant's usage of one price edition, and post it anew by another.
+
+    Example: `tenantry prices correct acme --from 2026-11-01 --to 2026-12-01 --wrong 7 --right 8`
+    """
+
+    async def work(
+        control: ControlPlane, corrections: Corrections, directory: Directory
+    ) -> Corrected:
+        found = await control.get_tenant(tenant)
+        return await correct_prices(
+            corrections,
+            found.id,
+            start.replace(tzinfo=UTC),
+            end.replace(tzinfo=UTC),
+            wrong=wrong,
+            right=await directory.edition(right),
+            model=model,
+        )
+
+    done = run_with_corrections(work)
+    if json_output:
+        print_json(done)
+    else:
+        click.echo(
+            f"{done.attempts:,} attempts corrected: cost {money.plain(done.cost)}, "
+            f"charge {money.plain(done.charge)} USD"
+        )

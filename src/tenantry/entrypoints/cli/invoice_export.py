@@ -1,0 +1,52 @@
+"""The formats of `tenantry invoices export`: each turns a document into the bytes of a file."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable, Mapping
+
+from tenantry.domain.invoice import Document, canonical
+
+_COLUMNS = (
+    "kind",
+    "description",
+    "model",
+    "token_class",
+    "quantity",
+    "unit_price",
+    "charge",
+    "amount",
+)
+
+
+def exported(form: str, body: Document, exact: bytes | None) -> bytes:
+    """`exact`: a final document's own bytes, which its hash is of."""
+    if form == "json":
+        return exact if exact is not None else canonical(body)
+    return FORMATS[form](body)
+
+
+def _csv(body: Document) -> bytes:
+    """A row a line of the invoice, then tax and credit, so that the amounts sum to what is
+    due."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\r\n")
+    writer.writerow(("invoice", "status", "period_start", "period_end", "currency", *_COLUMNS))
+    period = body["period"]
+    head = (body["number"], body["status"], period["start"], period["end"], body["currency"])
+    for line in body["lines"]:
+        writer.writerow((*head, *(line[name] for name in _COLUMNS)))
+    tax = body["tax"]
+    rest = (("tax", tax["label"], tax["amount"]), ("prepaid", "Prepaid credit", _minus(body)))
+    for kind, words, amount in rest:
+        writer.writerow((*head, kind, words, "", "", 1, "", amount, amount))
+    return out.getvalue().encode("utf-8")
+
+
+def _minus(body: Document) -> str:
+    credit: str = body["credit"]
+    return credit if not credit.strip("0.") else f"-{credit}"
+
+
+FORMATS: Mapping[str, Callable[[Document], bytes]] = {"csv": _csv, "json": canonical}

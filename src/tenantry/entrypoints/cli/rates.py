@@ -1,0 +1,67 @@
+"""`tenantry rates …`: dated exchange rates with their source."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from decimal import Decimal, InvalidOperation
+
+import click
+
+from tenantry.application.billing import Billing
+from tenantry.bootstrap import run_with_billing
+from tenantry.domain.contract import LIST_CURRENCY, ExchangeRate
+from tenantry.domain.invoice import rate_json
+from tenantry.entrypoints.cli.output import as_json, print_json, print_table
+from tenantry.ports.control import ControlPlane
+
+
+@click.group()
+def rates() -> None:
+    """Add and list exchange rates: what turns list charges in USD into a contract's currency.
+
+    Example: `tenantry rates list`
+    """
+
+
+@rates.command()
+@click.argument("quote")
+@click.argument("rate")
+@click.option("--day", type=click.DateTime(["%Y-%m-%d"]), required=True, help="From this day on.")
+@click.option("--source", required=True, help="Who says so; stands on the invoice.")
+def add(quote: str, rate: str, day: datetime, source: str) -> None:
+    """Add a rate: 1 USD is RATE units of QUOTE. What is entered is never changed.
+
+    Example: `tenantry rates add EUR 0.9213 --day 2026-11-01 --source "ECB reference rate"`
+    """
+    try:
+        entered = ExchangeRate(day.date(), LIST_CURRENCY, quote, Decimal(rate), source)
+    except InvalidOperation:
+        raise click.UsageError("RATE must be a decimal") from None
+    entered.check()
+
+    async def work(_: ControlPlane, billing: Billing) -> None:
+        await billing.contracts.add_rate(entered)
+
+    run_with_billing(work)
+    click.echo(f"from {entered.day} on 1 {LIST_CURRENCY} is {rate} {quote} ({source})")
+
+
+@rates.command(name="list")
+@as_json
+def list_(json_output: bool) -> None:
+    """List the exchange rates, newest first within a currency.
+
+    Example: `tenantry rates list`
+    """
+
+    async def work(_: ControlPlane, billing: Billing) -> list[ExchangeRate]:
+        return await billing.contracts.rates()
+
+    found = run_with_billing(work)
+    if json_output:
+        print_json([rate_json(rate) for rate in found])
+    else:
+        print_table(
+            ("day", "from", "to", "rate", "source"),
+            ((str(r.day), r.base, r.quote, r.rate, r.source) for r in found),
+        )

@@ -1,0 +1,252 @@
+"""What invoices are made from, and the life of one: draft, final, void, credited.
+
+Owns: the words. Composing a document is the caller's, a pure function that the implementation asks
+in the middle of its transaction, when number and instant of issue are known; whatever it raises
+rolls everything back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, Literal, Protocol
+
+from tenantry.domain.agreement import Agreement
+from tenantry.domain.contract import ExchangeRate, Terms
+from tenantry.domain.ids import TenantId
+from tenantry.domain.late_usage import EarlierPeriod
+from tenantry.domain.period import Span
+from tenantry.domain.postings import Transfer
+from tenantry.domain.usage_line import UsageLine
+
+Outcome = Literal["final", "review", "nothing", "trouble"]
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """All that a document of one period is a function of."""
+
+    tenant_id: TenantId
+    tenant_name: str
+    zone: str
+    anchor_day: int
+    agreement: Agreement | None  # None: no contract was entered
+    terms: tuple[Terms, ...]
+    plan_versions: tuple[Mapping[str, Any], ...]  # plan, version, from: those of the period
+    rates: tuple[ExchangeRate, ...]
+    prepaid: Decimal
+    period: Span
+    watermark: datetime
+    usage: Sequence[UsageLine]  # list charges, in USD
+    price_versions: Sequence[int]
+    earlier: Sequence[EarlierPeriod]
+
+
+@dataclass(frozen=True, slots=True)
+class Issue:
+    """What only finalising knows."""
+
+    number: str
+    issued_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Composed:
+    """A document to be made final, with what it takes from the ledger and posts."""
+
+    document: Mapping[str, Any]
+    content_sha256: str
+    transfers: Sequence[Transfer]
+    total: Decimal
+    credit: Decimal
+    due: Decimal
+    due_at: datetime
+    contract_version: int
+
+
+Compose = Callable[[Reading, Issue], Composed | None]  # None: nothing was used, nothing is owed
+
+
+@dataclass(frozen=True, slots=True)
+class Finalised:
+    """`number` None: the period was closed without an invoice."""
+
+    number: str | None
+    document: Mapping[str, Any]
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A document that is final: `status` says whether it is void by now, the bytes never change."""
+
+    invoice_id: str
+    number: str
+    kind: str
+    status: str
+    issued_at: datetime
+    period: Span
+    watermark: datetime
+    document: bytes
+    sha256: str
+    currency: str
+    voided_at: datetime | None
+    void_reason: str | None
+    credits_number: str | None
+    contract_version: int
+
+
+@dataclass(frozen=True, slots=True)
+class StoredDraft:
+    content_sha256: str
+    document: bytes
+    stored_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class DuePeriod:
+    tenant_id: TenantId
+    period: Span
+    outcome: Outcome | None  # of the last try
+
+
+@dataclass(frozen=True, slots=True)
+class Credited:
+    """What live credit notes have given back of an invoice."""
+
+    net: Decimal
+    tax: Decimal
+
+
+class TenantInvoices(Protocol):
+    """What one tenant sees of its own invoices; another tenant's are not there."""
+
+    async def read(
+        self, tenant_id: TenantId, period: Span, watermark: datetime, as_of: datetime | None = None
+    ) -> Reading:
+        """`as_of`: with the contract, the rates and the invoices of then; None: of now."""
+        ...
+
+    async def documents(
+        self, tenant_id: TenantId, *, before: str | None = None, limit: int = 100
+    ) -> list[Mapping[str, Any]]:
+        """Heads of final and void documents, newest first."""
+        ...
+
+    async def document(self, tenant_id: TenantId, number: str) -> Stored:
+        """Raises `NotFound`, also for another tenant's."""
+        ...
+
+    async def next_period(self, tenant_id: TenantId) -> Span:
+        """The oldest period that is not closed."""
+        ...
+
+
+class InvoiceBook(TenantInvoices, Protocol):
+    """The operator's side. Everything it writes is written once, however often it is tried."""
+
+    async def close_ledger(self, tenant_id: TenantId, period: Span) -> datetime:
+        """The watermark up to which a period's ledger is complete. Raises `Conflict` while it can
+        still grow: not over, or requests open or in doubt, which are named."""
+        ...
+
+    async def finalise(
+        self,
+        tenant_id: TenantId,
+        period: Span,
+        compose: Compose,
+        make_id: Callable[[datetime], str],
+    ) -> Finalised:
+        """Raises `Conflict`: not over, requests open or in doubt, an earlier period not closed, or
+        final already."""
+        ...
+
+    async def issue_credit_note(
+        self,
+        tenant_id: TenantId,
+        of: Stored,
+        compose: Callable[[Credited, Issue], Composed],
+        make_id: Callable[[datetime], str],
+    ) -> Finalised: ...
+
+    async def void(self, tenant_id: TenantId, number: str, reason: str) -> bool:
+        """False: it was void before. Raises `NotFound`; `Conflict` where it has credit notes."""
+        ...
+
+    async def store_draft(
+        self, tenant_id: TenantId, period: Span, document: Mapping[str, Any], sha256: str
+    ) -> None: ...
+
+    async def draft(self, tenant_id: TenantId, period: Span) -> StoredDraft | None: ...
+
+    async def owner(self, number: str) -> TenantId:
+        """Whose document a number is. Raises `NotFound`."""
+        ...
+
+    async def due(
+        self,
+        after: str,
+        limit: int,
+        *,
+        tried_before: datetime,
+        grace_s: int,
+        again_in_review: bool,
+    ) -> list[DuePeriod]:
+        """Tenants after an id whose next period has ended and was not tried since."""
+        ...
+
+    async def record_run(
+        self,
+        due: DuePeriod,
+        outcome: Outcome,
+        detail: str,
+        watermark: datetime | None = None,
+    ) -> None: ...
+
+    async def runs(
+        self, tenant_id: TenantId | None, outcome: Outcome | None, limit: int
+    ) -> list[Mapping[str, Any]]: ...
+
+    async def now(self) -> datetime:
+        """By the database's clock."""
+        ...
+
+
+class Contracts(Protocol):
+    """Entering contracts, changes of plan, exchange rates and credit: added, never edited."""
+
+    async def set_contract(self, tenant_id: TenantId, agreement: Agreement) -> Agreement:
+        """The next version, or the present one where nothing changed. Raises `Conflict` where the
+        currency would change after an invoice, or while credit is left."""
+        ...
+
+    async def contracts(self, tenant_id: TenantId, limit: int = 100) -> list[Mapping[str, Any]]:
+        """Versions, newest first."""
+        ...
+
+    async def change_plan(self, tenant_id: TenantId, plan: str, at: datetime | None) -> datetime:
+        """From an instant on, None: from now. Returns the instant. Raises `NotFound`,
+        `BadRequest`."""
+        ...
+
+    async def plan_changes(
+        self, tenant_id: TenantId, limit: int = 100
+    ) -> list[Mapping[str, Any]]: ...
+
+    async def apply_plan_changes(self, limit: int) -> int:
+        """Applies what is due; returns how many entries."""
+        ...
+
+    async def grant_credit(self, tenant_id: TenantId, amount: Decimal, note: str) -> Decimal:
+        """Returns what is left then. A negative amount takes back what is not used yet."""
+        ...
+
+    async def credits(self, tenant_id: TenantId, limit: int = 100) -> list[Mapping[str, Any]]: ...
+
+    async def add_rate(self, rate: ExchangeRate) -> None:
+        """Raises `Conflict` where that day has another."""
+        ...
+
+    async def rates(self, limit: int = 1_000) -> list[ExchangeRate]: ...
