@@ -49,7 +49,7 @@ class Reservation:
     price_version: int
     worst_tokens: int
     worst_cost: Decimal  # provider's, USD
-    worst_charge: Decimal  # customer's list charge, USD
+    worst_charge: Decimal  # customer's, contract currency
     first: Intent  # admitted directly as `dispatched`
     user_hash: str | None = None
     run_id: str | None = None

@@ -1,12 +1,19 @@
 """The day that `--in` names is a day of the tenant, not of UTC."""
 
+import csv
+import io
+import json
 from dataclasses import replace
 from datetime import date
+from decimal import Decimal
+from pathlib import Path
 
 import pytest
 from tests.support.core import principal
 
+from tenantry.domain.invoice import canonical
 from tenantry.domain.period import billing_period
+from tenantry.entrypoints.cli.invoice_export import exported
 from tenantry.entrypoints.cli.invoices import _instant
 
 
@@ -27,3 +34,17 @@ def test_a_day_is_in_the_period_that_holds_it_for_the_tenant(zone: str, anchor_d
 
 def test_no_day_is_now() -> None:
     assert _instant(None, principal().tenant) is None
+
+
+def test_an_export_is_the_exact_bytes_or_rows_that_sum_to_what_is_due() -> None:
+    example = Path(__file__).parents[2] / "support" / "invoice_example.json"
+    body = json.loads(example.read_text("utf-8"))
+    assert exported("json", body, b"the bytes that were hashed") == b"the bytes that were hashed"
+    assert exported("json", body, None) == canonical(body)
+    rows = list(csv.DictReader(io.StringIO(exported("csv", body, None).decode())))
+    assert len(rows) == len(body["lines"]) + 2
+    assert sum(Decimal(row["amount"]) for row in rows) == Decimal(body["due"])
+    assert {row["currency"] for row in rows} == {"USD"}
+    assert [row["kind"] for row in rows[-2:]] == ["tax", "prepaid"]
+    without = exported("csv", {**body, "credit": "0.00"}, None).decode()
+    assert ",-0.00" not in without
