@@ -144,10 +144,15 @@ def billing_rounds(
     mode: Mode,
     after_s: int,
 ) -> list[Round]:
-    """Changes of plan at their time, and the monthly run."""
+    """Changes of plan at their time, and, where there is an issuer, the monthly run."""
 
     async def apply_plans() -> object:
         return await contracts.apply_plan_changes(PLAN_CHANGES_MAX)
+
+    plans = Round("plan-changes", PLANS_EVERY_S, apply_plans)
+    if issuer is None:
+        _log.info("invoices are drafts only: %s", NO_ISSUER)
+        return [plans]
 
     async def invoice() -> object:
         tally = await run_due(book, clock, issuer, mode=mode, after_s=after_s)
@@ -155,7 +160,4 @@ def billing_rounds(
             _log.warning("alert: %d invoices could not be made", tally.trouble)
         return tally
 
-    return [
-        Round("plan-changes", PLANS_EVERY_S, apply_plans),
-        Round("invoices", RUN_EVERY_S, invoice),
-    ]
+    return [plans, Round("invoices", RUN_EVERY_S, invoice)]

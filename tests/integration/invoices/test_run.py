@@ -108,6 +108,15 @@ def test_off_and_without_an_issuer_nothing_happens(database: Database) -> None:
             after_s=0,
         )
         assert [each.name for each in rounds] == ["plan-changes", "invoices"]
+        bare = billing_rounds(
+            house.billing.book,
+            house.billing.contracts,
+            SystemClock(),
+            None,
+            mode="review",
+            after_s=0,
+        )
+        assert [each.name for each in bare] == ["plan-changes"]
         for each in rounds:
             await each.work()
         assert len(await house.numbers()) == 1

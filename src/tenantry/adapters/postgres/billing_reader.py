@@ -21,9 +21,10 @@ from tenantry.domain.usage_line import UsageLine
 from tenantry.ports.billing import Reading, Stored
 
 Fetch = Callable[..., Awaitable[list[Any]]]  # (statement, *values)
-# Ordinary usage settles within days: what is unknown is written off after 72 h. Looked through for
-# it is a year and more, so that whatever comes by another way is found as well.
-LATE_DAYS = 400
+# A period is closed when none of its requests is open, so only adjustments and reversals can come
+# late; for what came by another way the two periods before are looked through, and the invariants
+# find the rest.
+LATE_DAYS = 62
 EVER = datetime(9999, 1, 1, tzinfo=UTC)  # later than any row: the state of now
 
 

@@ -66,8 +66,8 @@ ORDER BY u.model, u.token_class, u.unit_price;
 
 -- name: late_periods
 -- Closed periods before $2 to which something was posted up to $3 after they had been read, or of
--- which a void invoice has given something back. Ordinary usage settles within days of its period;
--- $4 days are looked through for it, adjustments and reversals without a bound.
+-- which a void invoice has given something back. Adjustments and reversals are looked for without a
+-- bound, by their own index; usage within $4 days.
 WITH closed AS (
   SELECT i.period_start, i.period_end, i.watermark FROM tenantry.invoice i
   WHERE i.tenant_id = $1 AND i.kind = 'invoice' AND i.period_start < $2 AND i.issued_at < $5

@@ -1,0 +1,57 @@
+"""What an attempt's lines should have been by another edition: same markup, other cost."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from decimal import Decimal
+from uuid import UUID
+
+import pytest
+from tests.support.core import edition, rows
+
+from tenantry.application.corrections import fix_of
+from tenantry.domain.errors import Conflict
+from tenantry.ports.corrections import Rated
+
+RIGHT = edition(rows("m", {"uncached_in": "4", "out": "20"}), version=9)
+RATED = Rated(
+    datetime(2026, 11, 3, tzinfo=UTC),
+    UUID(int=7),
+    0,
+    1,
+    "m",
+    "default",
+    ["uncached_in", "out"],
+    [1_000_000, 500],
+    [Decimal(3), Decimal(15)],
+    [Decimal(3), Decimal("0.0075")],
+    [Decimal(9), Decimal("37.5")],  # markup 3 in, 2.5 out
+    [Decimal(9), Decimal("0.01875")],
+)
+
+
+def test_each_class_keeps_its_markup() -> None:
+    fix = fix_of(RATED, RIGHT)
+    assert (fix.price_version, fix.changes) == (9, True)
+    assert (list(fix.unit_costs), list(fix.costs)) == ([4, 20], [4, Decimal("0.01")])
+    assert list(fix.unit_prices) == [12, 50]
+    assert list(fix.charges) == [12, Decimal("0.025")]
+
+
+def test_what_the_customer_did_not_pay_stays_so() -> None:
+    fix = fix_of(replace(RATED, unit_prices=[], charges=[]), RIGHT)
+    assert (list(fix.unit_costs), list(fix.unit_prices), list(fix.charges)) == ([4, 20], [], [])
+
+
+def test_the_same_prices_change_nothing() -> None:
+    same = edition(rows("m", {"uncached_in": "3", "out": "15"}), version=9)
+    assert not fix_of(RATED, same).changes
+
+
+def test_without_a_price_or_a_markup_nothing_is_corrected() -> None:
+    with pytest.raises(Conflict, match="edition 9 cannot correct it"):
+        fix_of(RATED, edition(rows("m", {"uncached_in": "4"}), version=9))
+    free = replace(RATED, unit_costs=[Decimal(0), Decimal(15)])
+    with pytest.raises(Conflict, match="no markup to keep"):
+        fix_of(free, RIGHT)
