@@ -124,6 +124,14 @@ class Settings:
         1, "after its end a period is invoiced by the worker"
     )
 
+    # Invoices
+    invoice_fonts: Path | None = _setting(
+        None, "folder of fonts for scripts that those shipped do not draw, such as Chinese"
+    )
+    shared_costs: Path | None = _setting(
+        None, "TOML file of what a month costs beside tokens, for margin reports"
+    )
+
     # Knowledge
     segment_cache_max_bytes: Bytes = _setting(
         268_435_456, "of opened partitions in one worker's memory"

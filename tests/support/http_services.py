@@ -23,6 +23,7 @@ from tests.support.http_tenant_services import (
     MemoryLabels,
     MemoryLedger,
     MemoryLibrary,
+    MemoryMarginBooks,
 )
 from tests.support.idempotency import MemoryIdempotency, idempotent_over
 from tests.support.operator_keys import operator_once_in_memory
@@ -30,6 +31,7 @@ from tests.support.operator_keys import operator_once_in_memory
 from tenantry.application.authenticate import Authenticator
 from tenantry.application.calls import ChatCall, Completed, Embedded
 from tenantry.application.context import RequestContext
+from tenantry.bootstrap.papers import Papers
 from tenantry.domain import eventstream
 from tenantry.domain.catalogue import Catalogue, Model
 from tenantry.domain.errors import KeyWrong, NotFound, TenantryError, TenantSuspended
@@ -38,6 +40,7 @@ from tenantry.domain.ids import ApiKeyId, TenantId
 from tenantry.domain.placement import Placement
 from tenantry.domain.plan import Plan
 from tenantry.domain.price import PriceEdition, edition_from_csv
+from tenantry.domain.shared_costs import SharedCosts
 from tenantry.domain.tenant import DEFAULT_SCOPES, Principal, Scope, Tenant, TenantStatus
 from tenantry.domain.usage import Usage
 from tenantry.entrypoints.http.labels import LABELS
@@ -310,6 +313,9 @@ class FixedServices:
             labels=MemoryLabels(),
             tenant_admin=tenant_admin,
             billing=memory_billing(),
+            papers=Papers(),
+            margin_books=MemoryMarginBooks(),
+            shared_costs=SharedCosts(),
             idempotent=idempotent_over(self.idempotency),
             operator_once=operator_once_in_memory(),
             control=control,

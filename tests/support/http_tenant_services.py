@@ -21,11 +21,13 @@ from tenantry.domain.document import Document, DocumentState
 from tenantry.domain.errors import NotFound, UpstreamTimeout
 from tenantry.domain.filter import Filter
 from tenantry.domain.ids import ApiKeyId, DocumentId, TenantId
+from tenantry.domain.margin import Books, MarginBy
 from tenantry.domain.placement import Placement
 from tenantry.domain.plan import Plan, plan_from
 from tenantry.domain.price import PriceEdition
 from tenantry.domain.prompt import Citation
 from tenantry.domain.tenant import DEFAULT_SCOPES, Principal, Scope, Tenant, TenantStatus
+from tenantry.domain.tenant_months import TenantMonth
 from tenantry.domain.upload import Upload
 from tenantry.domain.usage import Usage
 from tenantry.ports.control import Budget, KeyRow, NewKey
@@ -184,6 +186,19 @@ class MemoryLedger:
                 "resets_at": NOW,
             }
         ]
+
+
+class MemoryMarginBooks:
+    """Both books of two groups, whatever is asked."""
+
+    async def books(
+        self, start: datetime, end: datetime, by: MarginBy, tag: str
+    ) -> tuple[list[Books], int]:
+        earned = Books("acme", {"USD": Decimal("0.0315")}, cost=Decimal("0.0105"), requests=1)
+        return [earned, Books("bolt", retries=Decimal("0.001"), requests=1)], 1
+
+    async def months(self, start: datetime, end: datetime) -> list[TenantMonth]:
+        return []
 
 
 class MemoryControl:

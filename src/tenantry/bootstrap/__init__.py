@@ -19,12 +19,14 @@ from tenantry.bootstrap.commands import (
     run_with_keeper,
     run_with_labels,
     run_with_ledger,
+    run_with_margin_books,
     run_with_outlooks,
     run_with_sides,
 )
 from tenantry.bootstrap.database import attach, attached_or_started, database
 from tenantry.bootstrap.deployment import operator_token, settings
 from tenantry.bootstrap.gateway import Gateway, gateway
+from tenantry.bootstrap.papers import papers
 
 __all__ = [
     "BillAsked",
@@ -37,6 +39,7 @@ __all__ = [
     "gateway",
     "issuer_of",
     "operator_token",
+    "papers",
     "run_with_alerts",
     "run_with_bill",
     "run_with_billing",
@@ -47,6 +50,7 @@ __all__ = [
     "run_with_keeper",
     "run_with_labels",
     "run_with_ledger",
+    "run_with_margin_books",
     "run_with_outlooks",
     "run_with_sides",
     "settings",

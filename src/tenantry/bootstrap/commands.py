@@ -27,6 +27,7 @@ from tenantry.adapters.postgres.endpoints import PostgresEndpoints
 from tenantry.adapters.postgres.errors import DatabaseError
 from tenantry.adapters.postgres.keeper import PostgresLedgerKeeper
 from tenantry.adapters.postgres.ledger import PostgresTenantLedger
+from tenantry.adapters.postgres.margin import PostgresMarginBooks
 from tenantry.adapters.postgres.unit_of_work import TenantWork
 from tenantry.adapters.postgres.usage_hours import PostgresUsageHours
 from tenantry.adapters.sealed.sealer import TenantSealer
@@ -55,6 +56,7 @@ from tenantry.ports.endpoints import Endpoints
 from tenantry.ports.invocation_log import CountingLog
 from tenantry.ports.labels import Labels
 from tenantry.ports.ledger import LedgerKeeper, TenantLedger
+from tenantry.ports.margin import MarginBooks
 
 T = TypeVar("T")
 
@@ -172,6 +174,11 @@ def delivery_counts(config: Settings) -> Mapping[str, int] | None:
         return asyncio.run(main(attach(config)))
     except (DatabaseError, Unavailable):
         return None
+
+
+def run_with_margin_books(work: Callable[[MarginBooks], Awaitable[T]]) -> T:
+    """Runs one of the operator's reports over both books."""
+    return _run(lambda _, databases: work(PostgresMarginBooks(databases.operator)))
 
 
 def run_with_sides(

@@ -17,6 +17,7 @@ from tenantry.adapters.clock import SystemClock
 from tenantry.adapters.extraction.extractor import FileExtractor
 from tenantry.adapters.extraction.splitter import SemanticSplitter
 from tenantry.adapters.keys import control_plane
+from tenantry.adapters.keys.control_plane import ControlPlaneKey
 from tenantry.adapters.keys.labels import TenantLabels
 from tenantry.adapters.keys.local_keyring import LocalKeyring
 from tenantry.adapters.keys.local_kms import LocalKms
@@ -31,6 +32,7 @@ from tenantry.adapters.postgres.idempotency import PostgresIdempotency
 from tenantry.adapters.postgres.keeper import PostgresLedgerKeeper
 from tenantry.adapters.postgres.ledger import PostgresTenantLedger
 from tenantry.adapters.postgres.manifest import PostgresManifest, PostgresUnfinished
+from tenantry.adapters.postgres.margin import PostgresMarginBooks
 from tenantry.adapters.postgres.operator_keys import PostgresOperatorKeys
 from tenantry.adapters.postgres.tenant_admin import PostgresTenantAdmin
 from tenantry.adapters.postgres.unit_of_work import TenantWork
@@ -66,14 +68,19 @@ from tenantry.bootstrap.deployment import (
     credentials_of,
     operator_token,
 )
+from tenantry.bootstrap.papers import Papers
+from tenantry.bootstrap.shared_costs import shared_costs
 from tenantry.config import Settings
 from tenantry.domain.ids import TenantId
+from tenantry.domain.shared_costs import SharedCosts
 from tenantry.ports.alerts import AlertBook, UsageHours
 from tenantry.ports.clock import Clock
 from tenantry.ports.control import ControlPlane
 from tenantry.ports.labels import Labels
 from tenantry.ports.ledger import LedgerKeeper, TenantLedger
+from tenantry.ports.margin import MarginBooks
 from tenantry.ports.model import Timeouts
+from tenantry.ports.papers import InvoicePapers
 from tenantry.ports.tenant_admin import TenantAdmin
 
 DRAIN_MS = 30_000
@@ -96,6 +103,9 @@ class Gateway:
     labels: Labels
     tenant_admin: TenantAdmin
     billing: Billing
+    papers: InvoicePapers
+    margin_books: MarginBooks
+    shared_costs: SharedCosts
     keeper: LedgerKeeper
     control: ControlPlane
     alerts: AlertBook
@@ -166,18 +176,16 @@ async def gateway(config: Settings, machine: Clock | None = None) -> AsyncIterat
                 gate, planning, embeddings, calls, model, knowledge, tasks, clock, limits
             ),
             idempotent=_idempotent(config, databases, keyring, sealer, tasks),
-            operator_once=OperatorOnce(
-                PostgresOperatorKeys(databases.control),
-                pepper=key.pepper,
-                seal=key.seal,
-                open_sealed=key.open,
-            ),
+            operator_once=_operator_once(databases, key),
             ledger=PostgresTenantLedger(TenantWork(databases.app)),
             labels=labels,
             tenant_admin=PostgresTenantAdmin(
                 TenantWork(databases.app), pepper=key.pepper, seal=key.seal, clock=clock
             ),
             billing=billing_of(databases, issuer_or_none(config)),
+            papers=Papers(config.invoice_fonts),
+            margin_books=PostgresMarginBooks(databases.operator),
+            shared_costs=shared_costs(config.shared_costs),
             keeper=PostgresLedgerKeeper(databases.control, databases.operator),
             control=control,
             alerts=PostgresAlerts(databases.control, clock),
@@ -221,6 +229,11 @@ def _start_tending(
 ) -> None:
     tending = tend(knowledge, PostgresUnfinished(databases.control), control)
     stack.push_async_callback(_cancelled, asyncio.create_task(tending, name="tending"))
+
+
+def _operator_once(databases: Databases, key: ControlPlaneKey) -> OperatorOnce:
+    keys = PostgresOperatorKeys(databases.control)
+    return OperatorOnce(keys, pepper=key.pepper, seal=key.seal, open_sealed=key.open)
 
 
 async def _cancelled(task: asyncio.Task[None]) -> None:

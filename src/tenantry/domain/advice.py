@@ -57,8 +57,8 @@ class Standing:
     forecast: Decimal | None = None
     contribution: Decimal | None = None  # of the last closed month; None: unknown, holds nothing
     compliance: bool = False
-    quota_share: Decimal = money.ZERO  # the largest, over models and regions
-    throttles_caused: Decimal = money.ZERO  # share of others' requests that it had throttled
+    quota_share: Decimal | None = None  # the largest, over models and regions; None: unknown
+    throttles_caused: Decimal | None = None  # share of others' requests that it had throttled
     floor: Decimal = FLOOR_USD
     asked: bool = False  # whether spend asked for a silo before the first of the months
 
@@ -131,8 +131,8 @@ def _reasons(standing: Standing) -> list[Reason]:
     asking = {
         Reason.COMPLIANCE: standing.compliance,
         Reason.SPEND: spend_asks(standing),
-        Reason.QUOTA: standing.quota_share >= QUOTA_SHARE,
-        Reason.THROTTLES: standing.throttles_caused > THROTTLES_SHARE,
+        Reason.QUOTA: (standing.quota_share or money.ZERO) >= QUOTA_SHARE,
+        Reason.THROTTLES: (standing.throttles_caused or money.ZERO) > THROTTLES_SHARE,
     }
     return [reason for reason, asks in asking.items() if asks]
 
@@ -186,8 +186,11 @@ def _other_lever(standing: Standing) -> str:
 def _usd(amount: Decimal) -> str:
     """To the cent, or in full where that would round a figure onto its limit."""
     cents = money.to_currency(amount, "USD")
-    return f"{cents if cents == amount else amount:,f} USD"
+    shown = cents if cents == amount else Decimal(money.plain(amount))
+    return f"{shown:,f} USD"
 
 
-def _percent(share: Decimal) -> str:
+def _percent(share: Decimal | None) -> str:
+    if share is None:
+        return "an unknown share"
     return f"{money.plain(money.times(share, Decimal(100)))} %"

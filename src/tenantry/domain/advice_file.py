@@ -151,8 +151,8 @@ def _figure(cells: Mapping[str, str], name: str, where: str) -> Decimal | None:
     return Decimal(text)
 
 
-def _share(cells: Mapping[str, str], name: str, where: str) -> Decimal:
-    share = _figure(cells, name, where) or money.ZERO
-    if not 0 <= share <= 1:
+def _share(cells: Mapping[str, str], name: str, where: str) -> Decimal | None:
+    share = _figure(cells, name, where)
+    if share is not None and not 0 <= share <= 1:
         raise AdviceFileError(f"{where}: {name} is a fraction of 1")
     return share

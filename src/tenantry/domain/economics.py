@@ -34,6 +34,30 @@ class Scenario:
     waste_rate: Decimal = money.ZERO  # of model cost: retries, abandoned answers, write-offs
     monthly_churn: Decimal = money.ZERO
     acquisition_cost: Decimal = money.ZERO  # of one customer
+    markup: Decimal = money.ZERO  # charged on what models cost, beside the revenue above
+
+    @property
+    def model_cost_each(self) -> Decimal:
+        """Of the average customer."""
+        queries = self.queries_per_customer
+        return money.total(
+            (
+                money.per_million(queries * self.tokens_in, self.price_in),
+                money.per_million(queries * self.tokens_out, self.price_out),
+            )
+        )
+
+    @property
+    def contribution_of_use(self) -> Decimal:
+        """What the average customer's use brings, less what it costs: may be below zero."""
+        kept = money.times(self.markup, 1 - self.payment_fee_rate)
+        return money.times(self.model_cost_each, kept - 1 - self.waste_rate)
+
+    @property
+    def contribution_of_customer(self) -> Decimal:
+        """What a customer brings that uses nothing."""
+        kept = money.times(self.revenue_per_customer, 1 - self.payment_fee_rate)
+        return money.total((kept, -self.payment_fee_each))
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,18 +111,18 @@ HONEST = Scenario(
 
 def economics(scenario: Scenario) -> Economics:
     """The figures of one scenario."""
-    queries = scenario.customers * scenario.queries_per_customer
-    model_cost = money.total(
+    customers = Decimal(scenario.customers)
+    model_cost = money.times(customers, scenario.model_cost_each)
+    revenue = money.total(
         (
-            money.per_million(queries * scenario.tokens_in, scenario.price_in),
-            money.per_million(queries * scenario.tokens_out, scenario.price_out),
+            money.times(customers, scenario.revenue_per_customer),
+            money.times(model_cost, scenario.markup),
         )
     )
-    revenue = money.times(Decimal(scenario.customers), scenario.revenue_per_customer)
     fees = money.total(
         (
             money.times(revenue, scenario.payment_fee_rate),
-            money.times(Decimal(scenario.customers), scenario.payment_fee_each),
+            money.times(customers, scenario.payment_fee_each),
         )
     )
     waste = money.times(model_cost, scenario.waste_rate)

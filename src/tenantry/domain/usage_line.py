@@ -20,7 +20,12 @@ class UsageLine:
 
 def words_of(model: str, token_class: str) -> str:
     """How a line of usage is called."""
-    return f"{model}: {_CLASS_WORDS.get(token_class, token_class)}"
+    return f"{model}: {class_words(token_class)}"
+
+
+def class_words(token_class: str) -> str:
+    """How a token class is called; one of another edition by its own name."""
+    return _CLASS_WORDS.get(token_class, token_class)
 
 
 _CLASS_WORDS: Mapping[str, str] = {

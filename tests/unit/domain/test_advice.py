@@ -125,8 +125,8 @@ def test_it_shows_its_evidence_and_the_other_lever() -> None:
         "compliance: not required",
         "spend: last closed months 5,100.00 USD, 5,200.00 USD, 4,999.999 USD;"
         " 2 reached 5,000.00 USD; forecast 5,050.00 USD",
-        "quota: 0 % of a regional quota, from 30 % on asks for a silo",
-        "throttles: 0 % of others' requests, over 1 % asks for a silo",
+        "quota: an unknown share of a regional quota, from 30 % on asks for a silo",
+        "throttles: an unknown share of others' requests, over 1 % asks for a silo",
         "floor: 73.00 USD a month, over 5 % of a contribution of 1,000.00 USD",
     )
     assert made.other_lever == (

@@ -47,7 +47,7 @@ def test_what_else_is_known_is_that_of_the_last_month() -> None:
     )
     _, standings = standings_from_csv(text)
     acme = Standing(
-        (Decimal(1), Decimal(2)), Decimal("3.5"), Decimal(-4), True, Decimal("0.5"), Decimal(0)
+        (Decimal(1), Decimal(2)), Decimal("3.5"), Decimal(-4), True, Decimal("0.5"), None
     )
     assert standings["acme"] == acme
     assert standings["bert"] == Standing((Decimal(1), Decimal(0)), compliance=True)

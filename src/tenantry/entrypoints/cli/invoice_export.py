@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import csv
+import functools
 import io
 from collections.abc import Callable, Mapping
 
+from tenantry.application.invoice_file import FileFormat, invoice_file
+from tenantry.bootstrap import papers
 from tenantry.domain.invoice import Document, canonical
 
 _COLUMNS = (
@@ -49,4 +53,12 @@ def _minus(body: Document) -> str:
     return credit if not credit.strip("0.") else f"-{credit}"
 
 
-FORMATS: Mapping[str, Callable[[Document], bytes]] = {"csv": _csv, "json": canonical}
+def _file(file_format: FileFormat, body: Document) -> bytes:
+    return asyncio.run(invoice_file(papers(), body, file_format)).body
+
+
+FORMATS: Mapping[str, Callable[[Document], bytes]] = {
+    "csv": _csv,
+    "json": canonical,
+    **{form.value: functools.partial(_file, form) for form in FileFormat},
+}

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from typing import Final
 
-from tenantry.entrypoints.http.admin import accounting, alerts, billing, budgets, control, health
+from tenantry.entrypoints.http.admin import (
+    accounting,
+    alerts,
+    billing,
+    budgets,
+    control,
+    economics,
+    health,
+)
 from tenantry.entrypoints.http.openapi import route_for
 from tenantry.entrypoints.http.routes import Access, Handler, Method, Route, RouteTable
 
@@ -41,6 +49,7 @@ _ROUTES: Final = (
     _admin("GET", "/prices", control.show_prices, "The price edition in force"),
     _admin("POST", "/prices", control.import_prices, "Import a price edition"),
     _admin("GET", "/usage", accounting.usage, "A tenant's usage"),
+    _admin("GET", "/economics", economics.economics, "Margin by tenant, model or tag"),
     _admin("GET", "/invoices", accounting.invoices, "A tenant's invoices"),
     _admin("GET", "/invoices/{number}", accounting.invoice, "One invoice of a tenant"),
     _admin("POST", "/invoices/review", billing.review, "Store a period's draft for review"),

@@ -23,6 +23,7 @@ from tenantry.application.pacing import Outlook
 from tenantry.domain.document import Document
 from tenantry.domain.filter import Filter
 from tenantry.domain.ids import TenantId
+from tenantry.domain.shared_costs import SharedCosts
 from tenantry.domain.upload import Upload
 from tenantry.entrypoints.http.metrics import Counters
 from tenantry.ports.alerts import AlertBook
@@ -31,6 +32,8 @@ from tenantry.ports.control import ControlPlane
 from tenantry.ports.directory import Directory
 from tenantry.ports.labels import Labels
 from tenantry.ports.ledger import TenantLedger
+from tenantry.ports.margin import MarginBooks
+from tenantry.ports.papers import InvoicePapers
 from tenantry.ports.tenant_admin import TenantAdmin
 
 
@@ -124,6 +127,9 @@ class Services:
     labels: Labels
     tenant_admin: TenantAdmin
     billing: Billing
+    papers: InvoicePapers
+    margin_books: MarginBooks
+    shared_costs: SharedCosts
     idempotent: Idempotent
     operator_once: OperatorOnce
     control: ControlPlane

@@ -13,6 +13,7 @@ from tenantry.entrypoints.http.call import Call
 from tenantry.entrypoints.http.paging import page_of
 from tenantry.entrypoints.http.response import Response, json_response
 from tenantry.entrypoints.http.routes import Access, Route
+from tenantry.entrypoints.http.tenant.invoice_answer import invoice_answer
 from tenantry.entrypoints.http.time_query import groups_of, span_of
 from tenantry.ports.ledger import UsageRow
 
@@ -94,7 +95,7 @@ async def invoices_of(call: Call, tenant: Tenant, query: dict[str, str]) -> Resp
 async def invoice_of(call: Call, tenant: Tenant, number: str) -> Response:
     billing, clock = call.services.billing, call.services.clock
     found = await get_invoice(billing.invoices, tenant, number, clock.now(), billing.issuer)
-    return json_response(found)
+    return await invoice_answer(call, found)
 
 
 async def invoices(call: Call) -> Response:

@@ -1,0 +1,62 @@
+"""FOCUS rows as CSV, and as Parquet where pyarrow is installed (extra `archive`)."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from datetime import datetime
+from decimal import Decimal
+from typing import Final
+
+from tenantry.domain.errors import BadRequest
+from tenantry.domain.focus import COLUMNS, DECIMALS, INSTANTS, VERSION, Row
+
+ROWS_MAX: Final = 1_000_000
+# Parquet's decimal has a fixed scale: 38 digits, of which these stand after the point.
+PARQUET_DIGITS: Final = 38
+PARQUET_DECIMALS: Final = 18
+
+
+def focus_csv(rows: Sequence[Row]) -> bytes:
+    """UTF-8 with a header; null is an empty cell, and every text is quoted, also an empty one."""
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, COLUMNS, quoting=csv.QUOTE_MINIMAL, lineterminator="\r\n")
+    writer.writeheader()
+    writer.writerows({name: row[name] or "" for name in COLUMNS} for row in rows[:ROWS_MAX])
+    return text.getvalue().encode()
+
+
+def focus_parquet(rows: Sequence[Row]) -> bytes:
+    """Typed columns, zstd. Raises `BadRequest` where pyarrow is missing or a figure is too long."""
+    try:
+        import pyarrow as pa  # type: ignore[import-untyped]
+        import pyarrow.parquet as pq  # type: ignore[import-untyped]
+    except ImportError:
+        raise BadRequest("Parquet needs pyarrow: install tenantry[archive].") from None
+    kinds = {
+        **dict.fromkeys(COLUMNS, pa.string()),
+        **dict.fromkeys(DECIMALS, pa.decimal128(PARQUET_DIGITS, PARQUET_DECIMALS)),
+        **dict.fromkeys(INSTANTS, pa.timestamp("us", tz="UTC")),
+    }
+    schema = pa.schema(
+        [(name, kinds[name]) for name in COLUMNS], metadata={"FocusVersion": VERSION}
+    )
+    columns = [_column(name, [row[name] for row in rows[:ROWS_MAX]]) for name in COLUMNS]
+    try:
+        arrays = [
+            pa.array(column, kinds[name]) for name, column in zip(COLUMNS, columns, strict=True)
+        ]
+    except pa.ArrowInvalid:
+        raise BadRequest(f"A figure has over {PARQUET_DECIMALS} decimals: take CSV.") from None
+    sink = pa.BufferOutputStream()
+    pq.write_table(pa.table(arrays, schema=schema), sink, compression="zstd")
+    return bytes(sink.getvalue().to_pybytes())
+
+
+def _column(name: str, cells: Sequence[str | None]) -> list[object]:
+    if name in DECIMALS:
+        return [None if cell is None else Decimal(cell) for cell in cells]
+    if name in INSTANTS:
+        return [None if cell is None else datetime.fromisoformat(cell) for cell in cells]
+    return list(cells)

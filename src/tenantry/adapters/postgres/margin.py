@@ -1,0 +1,109 @@
+"""`ports.margin.MarginBooks`: both books over a span, read as tenantry_operator in one snapshot."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from tenantry.adapters.postgres.connections import ACQUIRE_TIMEOUT_S
+from tenantry.adapters.postgres.outages import outages_are_unavailable
+from tenantry.adapters.postgres.statements import statements
+from tenantry.domain import money
+from tenantry.domain.margin import NO_TAG, PLANS, Books, MarginBy
+from tenantry.domain.tenant_months import TenantMonth
+from tenantry.domain.usage import TokenClass
+
+# What is counted in tokens; images, queries and text units are not.
+TOKEN_CLASSES = [
+    TokenClass.UNCACHED_IN.value,
+    TokenClass.CACHE_READ.value,
+    TokenClass.CACHE_WRITE_5M.value,
+    TokenClass.CACHE_WRITE_1H.value,
+    TokenClass.OUT.value,
+    TokenClass.EMBEDDING.value,
+]
+REPORT_TIMEOUT_S = 300  # it reads every entry of the span
+
+
+class PostgresMarginBooks:
+    def __init__(self, operator_pool: Any) -> None:
+        self._pool = operator_pool
+        self._sql = statements("sql/margin.sql")
+
+    async def books(
+        self, start: datetime, end: datetime, by: MarginBy, tag: str
+    ) -> tuple[Sequence[Books], int]:
+        asked = (start, end, by.value, tag)
+        names = {"": NO_TAG}
+        async with self._snapshot() as connection:
+            costs = await self._rows(connection, "costs", *asked, TOKEN_CLASSES)
+            charges = await self._rows(connection, "charges", *asked)
+            payers = await self._rows(connection, "payers", start, end)
+            invoiced = await self._rows(connection, "invoiced", start, end)
+            found = _folded(costs, charges)
+            _add_invoiced(found, invoiced, by)
+            if by is MarginBy.TENANT:
+                rows = await self._rows(connection, "names", list(found))
+                names = {row["tenant_id"]: row["name"] for row in rows}
+        books = [replace(each, name=names.get(key, key)) for key, each in found.items()]
+        return books, payers[0]["count"]
+
+    async def months(self, start: datetime, end: datetime) -> Sequence[TenantMonth]:
+        async with self._snapshot() as connection:
+            rows = await self._rows(connection, "months", start, end)
+        return [
+            TenantMonth(
+                row["tenant_id"],
+                row["tenant"],
+                row["month"].date(),
+                row["cost"],
+                row["charges"],
+                row["currency"],
+                row["silo"],
+            )
+            for row in rows
+        ]
+
+    @contextlib.asynccontextmanager
+    async def _snapshot(self) -> AsyncIterator[Any]:
+        with outages_are_unavailable():
+            async with (
+                self._pool.acquire(timeout=ACQUIRE_TIMEOUT_S) as connection,
+                connection.transaction(isolation="repeatable_read", readonly=True),
+            ):
+                yield connection
+
+    async def _rows(self, connection: Any, name: str, *values: object) -> list[Any]:
+        rows: list[Any] = await connection.fetch(self._sql[name], *values, timeout=REPORT_TIMEOUT_S)
+        return rows
+
+
+def _add_invoiced(found: dict[str, Books], rows: Sequence[Any], by: MarginBy) -> None:
+    """To its tenant; of all together in a group of its own where groups are no tenants."""
+    for row in rows:
+        key = row["tenant_id"] if by is MarginBy.TENANT else PLANS
+        known = found.get(key, Books(key))
+        amount = money.total((known.invoiced.get(row["currency"], money.ZERO), row["amount"]))
+        found[key] = replace(known, invoiced={**known.invoiced, row["currency"]: amount})
+
+
+def _folded(costs: Sequence[Any], charges: Sequence[Any]) -> dict[str, Books]:
+    found = {
+        row["name"]: Books(
+            row["name"],
+            cost=row["cost"] or money.ZERO,
+            retries=row["retries"] or money.ZERO,
+            abandoned=row["abandoned"] or money.ZERO,
+            requests=row["requests"],
+            tokens=row["tokens"],
+        )
+        for row in costs
+    }
+    for row in charges:
+        known = found.get(row["name"], Books(row["name"]))
+        by_currency = {**known.charges, row["currency"]: row["charge"]}
+        found[row["name"]] = replace(known, charges=by_currency)
+    return found

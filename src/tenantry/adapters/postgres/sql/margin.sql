@@ -1,0 +1,80 @@
+-- The operator's view over both books; no other role can run these.
+
+-- name: costs
+-- The provider's book of what was admitted in [$1, $2), by tenant, model or the tag $4 ($3 says
+-- which). Waste beside an attempt that the customer paid for is a retry; other waste nobody pays.
+-- A request is counted once a group, and an attempt without usage not at all.
+SELECT g.name, sum(c.amount) FILTER (WHERE w.paid IS NULL) AS cost,
+       sum(c.amount) FILTER (WHERE w.paid) AS retries,
+       sum(c.amount) FILTER (WHERE NOT w.paid) AS abandoned,
+       count(DISTINCT (c.tenant_id, c.request_id)) AS requests, sum(t.tokens)::bigint AS tokens
+FROM tenantry.cost_entry c
+CROSS JOIN LATERAL (
+  SELECT CASE $3::text WHEN 'tenant' THEN c.tenant_id WHEN 'model' THEN c.model
+                       ELSE coalesce(c.tags ->> $4::text, '') END AS name
+) g
+CROSS JOIN LATERAL (
+  SELECT CASE WHEN c.debit = 'waste' THEN EXISTS (
+    SELECT FROM tenantry.charge_entry e
+    WHERE e.tenant_id = c.tenant_id AND e.admitted_at = c.admitted_at
+      AND e.request_id = c.request_id AND e.call = c.call
+  ) END AS paid
+) w
+CROSS JOIN LATERAL (
+  SELECT coalesce(sum(u.quantity), 0) AS tokens
+  FROM unnest(c.token_classes, c.quantities) AS u (token_class, quantity)
+  WHERE u.token_class = ANY ($5::text[])
+) t
+WHERE c.admitted_at >= $1 AND c.admitted_at < $2 AND c.token_classes <> '{}'
+GROUP BY g.name;
+
+-- name: charges
+SELECT g.name, e.currency, sum(e.amount) AS charge
+FROM tenantry.charge_entry e
+CROSS JOIN LATERAL (
+  SELECT CASE $3::text WHEN 'tenant' THEN e.tenant_id WHEN 'model' THEN e.model
+                       ELSE coalesce(e.tags ->> $4::text, '') END AS name
+) g
+WHERE e.admitted_at >= $1 AND e.admitted_at < $2
+GROUP BY g.name, e.currency;
+
+-- name: invoiced
+-- What invoices of periods that begin in [$1, $2) brought beyond list charges, by tenant: fees,
+-- allowances, overage, minimums, rounding, credit notes; a void takes it back.
+SELECT tenant_id, currency,
+       sum(CASE WHEN starts_with(credit, 'revenue_') THEN amount ELSE -amount END) AS amount
+FROM tenantry.billing_entry
+WHERE period_start >= $1 AND period_start < $2
+  AND (starts_with(credit, 'revenue_') OR starts_with(debit, 'revenue_'))
+GROUP BY tenant_id, currency;
+
+-- name: payers
+SELECT count(*) FROM (
+  SELECT FROM tenantry.charge_entry
+  WHERE admitted_at >= $1 AND admitted_at < $2
+  GROUP BY tenant_id HAVING sum(amount) > 0
+) paying;
+
+-- name: names
+SELECT tenant_id, name FROM tenantry.tenant WHERE tenant_id = ANY ($1::text[]);
+
+-- name: months
+SELECT b.tenant_id, t.name AS tenant, b.month, sum(b.cost) AS cost, sum(b.charge) AS charges,
+       CASE WHEN count(DISTINCT b.currency) > 1 THEN ''
+            ELSE coalesce(max(b.currency), 'USD') END AS currency,
+       EXISTS (
+         SELECT FROM tenantry.placement p
+         WHERE p.placement_id = t.placement_id AND p.kind = 'silo'
+       ) AS silo
+FROM (
+  SELECT tenant_id, date_trunc('month', admitted_at, 'UTC') AS month, sum(amount) AS cost,
+         0 AS charge, NULL AS currency
+  FROM tenantry.cost_entry
+  WHERE admitted_at >= $1 AND admitted_at < $2 AND token_classes <> '{}' GROUP BY 1, 2
+  UNION ALL
+  SELECT tenant_id, date_trunc('month', admitted_at, 'UTC'), 0, sum(amount), currency
+  FROM tenantry.charge_entry WHERE admitted_at >= $1 AND admitted_at < $2 GROUP BY 1, 2, currency
+) b
+JOIN tenantry.tenant t ON t.tenant_id = b.tenant_id
+GROUP BY b.tenant_id, t.name, t.placement_id, b.month
+ORDER BY b.tenant_id, b.month;

@@ -1,0 +1,281 @@
+"""An invoice as rows of FOCUS 1.2, the FinOps Open Cost and Usage Specification.
+
+Owns: which of the specification's columns there are, and what stands in each for each line. Pure.
+
+A row for each line, one for tax, one for the prepaid credit that was used. Invariants: BilledCost
+sums to what is due; a unit price times its quantity is ContractedCost and ListCost to the digit;
+null is None, never an empty text. The customer's list price is the price agreed for its plan, so
+list and contracted figures are the same; they are exact, where BilledCost is rounded as the
+invoice rounds. Columns for what does not exist here (sub-accounts, regions, commitment discounts,
+capacity reservations, resources) are left out, as the specification wants.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Context, Decimal, Inexact, InvalidOperation
+from typing import Any
+
+from tenantry.domain import money
+from tenantry.domain.invoice_parties import customer_of, issuer_of, tax_words
+from tenantry.domain.usage_line import class_words
+
+VERSION = "1.2"
+Row = dict[str, str | None]
+
+DECIMALS = (
+    "BilledCost",
+    "ConsumedQuantity",
+    "ContractedCost",
+    "ContractedUnitPrice",
+    "EffectiveCost",
+    "ListCost",
+    "ListUnitPrice",
+    "PricingQuantity",
+)
+INSTANTS = ("BillingPeriodEnd", "BillingPeriodStart", "ChargePeriodEnd", "ChargePeriodStart")
+COLUMNS = (
+    "BilledCost",
+    "BillingAccountId",
+    "BillingAccountName",
+    "BillingAccountType",
+    "BillingCurrency",
+    "BillingPeriodEnd",
+    "BillingPeriodStart",
+    "ChargeCategory",
+    "ChargeClass",
+    "ChargeDescription",
+    "ChargeFrequency",
+    "ChargePeriodEnd",
+    "ChargePeriodStart",
+    "ConsumedQuantity",
+    "ConsumedUnit",
+    "ContractedCost",
+    "ContractedUnitPrice",
+    "EffectiveCost",
+    "InvoiceId",
+    "InvoiceIssuerName",
+    "ListCost",
+    "ListUnitPrice",
+    "PricingCategory",
+    "PricingQuantity",
+    "PricingUnit",
+    "ProviderName",
+    "PublisherName",
+    "ServiceCategory",
+    "ServiceName",
+    "ServiceSubcategory",
+    "SkuId",
+    "SkuMeter",
+    "SkuPriceId",
+    "Tags",
+    "x_InvoiceStatus",
+    "x_LineKind",
+    "x_Model",
+    "x_Plan",
+    "x_TokenClass",
+    "x_Zone",
+)
+SERVICE_CATEGORY = "AI and Machine Learning"
+SERVICE_SUBCATEGORY = "Generative AI"
+SERVICE_NAME = "Model inference"
+_USAGE = frozenset({"usage", "included", "overage"})
+_UNITS = {"image": "Images", "rerank_units": "Queries", "guardrail_units": "Text Units"}
+_DIGITS = Context(prec=36, traps=[Inexact, InvalidOperation])  # of an extended decimal
+
+
+class FocusError(ValueError):
+    """The invoice has no FOCUS rows; the message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Priced:
+    """Quantity, unit and unit price whose product is the exact cost."""
+
+    quantity: Decimal
+    unit: str
+    price: Decimal
+
+
+def focus_rows(invoice: Mapping[str, Any]) -> list[Row]:
+    """The rows of a draft or final invoice or credit note. Raises `FocusError`."""
+    if invoice["status"] == "void":
+        raise FocusError("a void invoice bills nothing")
+    rows = [*_lines(invoice), *_tax(invoice), *_credit(invoice)]
+    billed = money.total(Decimal(row["BilledCost"] or "") for row in rows)
+    due = Decimal(invoice.get("due", invoice["total"]))
+    if billed != due:
+        raise FocusError(f"its rows come to {billed}, and {due} is due")
+    return rows
+
+
+def _lines(invoice: Mapping[str, Any]) -> Iterator[Row]:
+    common = _common(invoice)
+    for line in invoice["lines"]:
+        row = {**common, **_line(invoice, line)}
+        if invoice.get("kind") == "credit_note":
+            row["ChargeClass"] = "Correction"
+        yield row
+
+
+def _line(invoice: Mapping[str, Any], line: Mapping[str, Any]) -> Row:
+    kind = line["kind"]
+    amount = Decimal(line["amount"])
+    shown: Row = {
+        "BilledCost": _decimal(amount),
+        "EffectiveCost": _decimal(amount),
+        "ChargeDescription": str(line["description"]),
+        "x_LineKind": str(kind),
+        "x_Model": line.get("model"),
+        "x_TokenClass": line.get("token_class"),
+        "Tags": _tags(line),
+    }
+    if kind in _USAGE:
+        unit = _UNITS.get(line.get("token_class") or "", "Tokens")
+        cost = Decimal(line["charge"])
+        shown |= _priced(_price_of(line, cost, unit), cost) | _sku(*_usage_sku(invoice, line))
+        shown |= {
+            "ChargeCategory": "Usage",
+            "ChargeFrequency": "Usage-Based",
+            "ConsumedQuantity": _decimal(Decimal(line["quantity"])),
+            "ConsumedUnit": unit,
+        }
+    elif kind == "fee":
+        times = Decimal(-1 if amount < 0 else 1)
+        sku = f"plan/{invoice.get('plan') or 'fee'}"
+        shown |= _priced(_Priced(times, "Units", abs(amount)), amount) | _sku(sku, "Plan fee")
+        shown |= {"ChargeCategory": "Purchase", "ChargeFrequency": "Recurring"}
+    else:
+        corrects = "Correction" if kind == "adjustment" else None
+        category = "Credit" if kind == "credit" else "Adjustment"
+        shown |= {"ChargeCategory": category, "ChargeFrequency": "One-Time"}
+        shown |= {"ChargeClass": corrects, **_costs(amount)}
+    return shown
+
+
+def _price_of(line: Mapping[str, Any], cost: Decimal, unit: str) -> _Priced:
+    """The line's unit price where it is the one that was charged; else what the cost comes to.
+
+    Where a price changed within the period, and the quotient has no end, the line is one unit.
+    """
+    millions = money.EXACT.scaleb(Decimal(line["quantity"]), -6)
+    known = line.get("unit_price")
+    if known is not None and money.times(Decimal(known), millions) == cost:
+        return _Priced(millions, f"1000000 {unit}", Decimal(known))
+    try:
+        price = _DIGITS.divide(cost, millions) if millions else None
+    except Inexact:
+        price = None
+    if price is not None and price >= 0:
+        return _Priced(millions, f"1000000 {unit}", price)
+    return _Priced(Decimal(-1 if cost < 0 else 1), "Units", abs(cost))
+
+
+def _priced(priced: _Priced, cost: Decimal) -> Row:
+    price = _decimal(priced.price)
+    return {
+        **_costs(cost),
+        "PricingCategory": "Standard",
+        "PricingQuantity": _decimal(priced.quantity),
+        "PricingUnit": priced.unit,
+        "ContractedUnitPrice": price,
+        "ListUnitPrice": price,
+    }
+
+
+def _costs(cost: Decimal) -> Row:
+    return {"ContractedCost": _decimal(cost), "ListCost": _decimal(cost)}
+
+
+def _usage_sku(invoice: Mapping[str, Any], line: Mapping[str, Any]) -> tuple[str, str]:
+    if line.get("model"):
+        token_class = line.get("token_class") or line["kind"]
+        return f"{line['model']}/{token_class}", class_words(token_class).capitalize()
+    return f"plan/{invoice.get('plan') or 'plan'}/{line['kind']}", str(line["kind"]).capitalize()
+
+
+def _sku(sku: str, meter: str) -> Row:
+    return {"SkuId": sku, "SkuPriceId": sku, "SkuMeter": meter}
+
+
+def _tags(line: Mapping[str, Any]) -> str | None:
+    """A JSON object of texts; lines that carry no tags have null."""
+    tags = line.get("tags")
+    if not tags:
+        return None
+    texts = {str(name): str(value) for name, value in tags.items()}
+    return json.dumps(texts, sort_keys=True, ensure_ascii=False)
+
+
+def _tax(invoice: Mapping[str, Any]) -> Iterator[Row]:
+    tax = invoice.get("tax")
+    if tax is None or not Decimal(tax["rate"]):
+        return
+    base = money.total(Decimal(row["ContractedCost"] or "") for row in _lines(invoice))
+    correction = "Correction" if invoice.get("kind") == "credit_note" else None
+    yield {
+        **_common(invoice),
+        "BilledCost": _decimal(Decimal(tax["amount"])),
+        "EffectiveCost": _decimal(Decimal(tax["amount"])),
+        **_costs(money.times(base, Decimal(tax["rate"]))),
+        "ChargeCategory": "Tax",
+        "ChargeClass": correction,
+        "ChargeFrequency": "Recurring",
+        "ChargeDescription": tax_words(tax),
+        "x_LineKind": "tax",
+    }
+
+
+def _credit(invoice: Mapping[str, Any]) -> Iterator[Row]:
+    used = -Decimal(invoice.get("credit") or 0)
+    if used:
+        yield {
+            **_common(invoice),
+            "BilledCost": _decimal(used),
+            "EffectiveCost": _decimal(used),
+            **_costs(used),
+            "ChargeCategory": "Credit",
+            "ChargeFrequency": "One-Time",
+            "ChargeDescription": "Prepaid credit used",
+            "x_LineKind": "credit",
+        }
+
+
+def _common(invoice: Mapping[str, Any]) -> Row:
+    """What every row of an invoice has; the other columns begin as null."""
+    customer, issuer = customer_of(invoice), issuer_of(invoice)
+    start, end = (_instant(invoice["period"][name]) for name in ("start", "end"))
+    row: Row = dict.fromkeys(COLUMNS)
+    return row | {
+        "BillingAccountId": customer["tenant_id"],
+        "BillingAccountName": customer["name"],
+        "BillingAccountType": "Tenant",
+        "BillingCurrency": invoice["currency"],
+        "BillingPeriodStart": start,
+        "BillingPeriodEnd": end,
+        "ChargePeriodStart": start,
+        "ChargePeriodEnd": end,
+        "InvoiceId": invoice.get("number"),
+        "InvoiceIssuerName": issuer["name"],
+        "ProviderName": issuer["name"],
+        "PublisherName": issuer["name"],
+        "ServiceCategory": SERVICE_CATEGORY,
+        "ServiceSubcategory": SERVICE_SUBCATEGORY,
+        "ServiceName": SERVICE_NAME,
+        "x_InvoiceStatus": invoice["status"],
+        "x_Plan": invoice.get("plan"),
+        "x_Zone": invoice["zone"],
+    }
+
+
+def _decimal(amount: Decimal) -> str:
+    """With a point always: readers that guess types take a column without one for integers."""
+    text = money.plain(amount)
+    return text if "." in text else f"{text}.0"
+
+
+def _instant(text: str) -> str:
+    return datetime.fromisoformat(text).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,0 +1,30 @@
+"""Who an invoice is from and to, and how its tax is called, as its canonical JSON says."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
+
+from tenantry.domain import money
+
+NO_ISSUER = "Issuer not named"  # shown where a deployment has not said who sells
+
+
+def issuer_of(invoice: Mapping[str, Any]) -> Mapping[str, Any]:
+    """With a name always."""
+    issuer = invoice.get("issuer") or {}
+    return {**issuer, "name": issuer.get("name") or NO_ISSUER}
+
+
+def customer_of(invoice: Mapping[str, Any]) -> Mapping[str, Any]:
+    """With `tenant_id` and `name` always."""
+    customer = invoice["customer"]
+    return {**customer, "name": customer.get("name") or customer["tenant_id"]}
+
+
+def tax_words(tax: Mapping[str, Any]) -> str:
+    """`MWST 8.1 %`: label and rate, which some labels hold already."""
+    label = str(tax.get("label") or "Tax")
+    percent = money.plain(Decimal(tax["rate"]).scaleb(2))
+    return label if "%" in label else f"{label} {percent} %"

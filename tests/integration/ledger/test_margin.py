@@ -1,0 +1,120 @@
+"""Margin from the two books of a real ledger: by tenant, model and tag, waste by its kind."""
+
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+import asyncpg
+import pytest
+from tests.support.ledger import World, in_world, intent
+from tests.support.postgres import Database
+
+from tenantry.adapters.postgres.margin import PostgresMarginBooks
+from tenantry.application.advising import advice_from_ledger
+from tenantry.application.margin import margin_of
+from tenantry.domain.advice import Reason, Verdict
+from tenantry.domain.margin import MarginBy, MarginReport
+from tenantry.domain.shared_costs import SharedCosts, shared_costs_from_toml
+from tenantry.domain.usage import Usage
+
+ALL = (datetime(2020, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC))
+USED = Usage(uncached_in=1_000, out=500)  # cost .0105, charge .0315
+COST, CHARGE = Decimal("0.0105"), Decimal("0.0315")
+
+
+async def spend(world: World) -> None:
+    """anna: one call with a retry beside it, one plain; bert: one, and one that nobody pays."""
+    made = await world.admitted(tags={"feature": "chat"})
+    lost = world.outcome(USED, charged=False)
+    await world.settle(made, lost, final=False)
+    await world.admission.begin(made.tenant_id, made.request_id, intent(attempt=2))
+    await world.settle(made, world.outcome(USED, attempt=2))
+    plain = await world.admitted(tags={"feature": "search"})
+    await world.settle(plain, world.outcome(USED))
+    other = await world.admitted(world.bert, tags={"team": "red"})
+    await world.settle(other, world.outcome(USED))
+    abandoned = await world.admitted(world.bert)
+    await world.settle(abandoned, world.outcome(USED, charged=False))
+
+
+async def told(world: World, by: MarginBy, costs: SharedCosts | None = None) -> MarginReport:
+    books = PostgresMarginBooks(world.databases.operator)
+    return await margin_of(books, *ALL, by, costs or SharedCosts())
+
+
+def test_margin_by_tenant_model_and_tag(database: Database) -> None:
+    async def body(world: World) -> None:
+        await spend(world)
+        report = await told(world, MarginBy.TENANT)
+        anna, bert = report.rows
+        assert (anna.name, anna.requests, anna.tokens) == ("anna", 2, 4_500)
+        assert (anna.revenue, anna.provider_cost) == (2 * CHARGE, 2 * COST)
+        assert (anna.retries, anna.abandoned) == (COST, 0)
+        assert (bert.revenue, bert.provider_cost) == (CHARGE, COST)
+        assert (bert.retries, bert.abandoned) == (0, COST)
+        assert report.payers == 2
+        assert report.total.contribution == 3 * CHARGE - 5 * COST
+
+        [model] = (await told(world, MarginBy.MODEL)).rows
+        assert (model.revenue, model.waste) == (3 * CHARGE, 2 * COST)
+
+        tags = {row.name: row for row in (await told(world, MarginBy.TAG)).rows}
+        assert {name: row.revenue for name, row in tags.items()} == {
+            "chat": CHARGE, "search": CHARGE, "(none)": CHARGE,
+        }  # fmt: skip
+        assert tags["chat"].retries == COST and tags["(none)"].abandoned == COST
+
+    in_world(database, body)
+
+
+def test_shared_costs_are_divided_by_their_key(database: Database) -> None:
+    async def body(world: World) -> None:
+        await spend(world)
+        costs = shared_costs_from_toml(
+            '[[shared]]\nname = "db"\nusd = "0.01"\nallocate_by = "revenue"'
+        )
+        report = await told(world, MarginBy.TENANT, costs)
+        assert [row.shared for row in report.rows] == [Decimal("0.006667"), Decimal("0.003333")]
+        assert report.total.shared == Decimal("0.01")
+
+    in_world(database, body)
+
+
+def test_a_span_holds_what_was_admitted_in_it(database: Database) -> None:
+    async def body(world: World) -> None:
+        await spend(world)
+        books = PostgresMarginBooks(world.databases.operator)
+        none = await margin_of(books, ALL[0], datetime(2021, 1, 1, tzinfo=UTC), MarginBy.TENANT,
+                               SharedCosts())  # fmt: skip
+        assert (none.rows, none.payers) == ((), 0)
+        months = await books.months(*ALL)
+        assert [(m.tenant, m.cost, m.charges, m.silo) for m in months] == [
+            ("anna", 3 * COST, 2 * CHARGE, False),
+            ("bert", 2 * COST, CHARGE, False),
+        ]
+
+    in_world(database, body)
+
+
+def test_no_tenants_connection_reads_it(database: Database) -> None:
+    async def body(world: World) -> None:
+        await spend(world)
+        for statement in ("SELECT amount FROM cost_entry", "SELECT debit FROM charge_entry"):
+            with pytest.raises(asyncpg.InsufficientPrivilegeError):
+                await world.databases.app.fetch(statement)
+
+    in_world(database, body)
+
+
+def test_advice_from_the_ledgers_own_months(database: Database) -> None:
+    async def body(world: World) -> None:
+        await spend(world)
+        books = PostgresMarginBooks(world.databases.operator)
+        next_month = datetime.now(UTC).replace(day=28) + timedelta(days=4)
+        closed, advice = await advice_from_ledger(books, next_month, ("bert",), SharedCosts())
+        assert closed == f"{datetime.now(UTC):%Y-%m}"
+        anna, bert = advice["anna"][0], advice["bert"][0]
+        assert (anna.verdict, bert.reasons) == (Verdict.POOL, (Reason.COMPLIANCE,))
+        assert bert.verdict is Verdict.HOLD  # the floor is over what bert contributes
+        assert any("0.0315 USD" in line for line in anna.evidence)  # three attempts of .0105
+
+    in_world(database, body)

@@ -1,0 +1,162 @@
+"""Invoices as their canonical JSON: one that adds up, and what can be done to it."""
+
+import copy
+import json
+from collections.abc import Callable, Mapping
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+MODEL = "anthropic.claude-sonnet-4-5-20250929-v1:0"
+
+
+def _usage(token_class: str, quantity: int, price: str, charge: str, amount: str) -> dict[str, Any]:
+    return {
+        "kind": "usage", "description": f"{MODEL}: {token_class}", "model": MODEL,
+        "token_class": token_class, "quantity": str(quantity), "unit_price": price,
+        "charge": charge, "amount": amount,
+    }  # fmt: skip
+
+
+def _other(kind: str, description: str, amount: str) -> dict[str, Any]:
+    return {
+        "kind": kind, "description": description, "model": None, "token_class": None,
+        "quantity": "1", "unit_price": None, "charge": amount, "amount": amount,
+    }  # fmt: skip
+
+
+_LINES = [
+    _other("fee", "Plan pro", "99.00"),
+    _usage("uncached_in", 123_456_789, "9", "1111.111101", "1111.11"),
+    _usage("cache_write_5m", 4_356_789, "11.25", "49.01387625", "49.01"),
+    _usage("out", 23_456_789, "45", "1055.555505", "1055.56"),
+    _other("adjustment", "Correction of October", "-12.50"),
+    _other("minimum", "Up to the minimum of plan pro", "97.82"),
+]
+
+
+def an_invoice(**changes: Any) -> dict[str, Any]:
+    """Final, of 2,400.00 with 8.1 % tax, a minimum and a prepaid credit."""
+    return copy.deepcopy(
+        {
+            "number": "INV-2026-000042",
+            "kind": "invoice",
+            "status": "final",
+            "issued_at": "2026-12-01T08:15:00Z",
+            "due_at": "2026-12-31T08:15:00Z",
+            "issuer": {
+                "name": "Nimbus Softworks AG",
+                "address": ["Bahnhofstrasse 12", "8001 Zürich"],
+                "tax_id": "CHE-123.456.789",
+                "email": "billing@nimbus.example",
+                "payment": ["IBAN CH93 0076 2011 6238 5295 7"],
+            },
+            "customer": {
+                "tenant_id": "tnt_01jdxyzabcdefghjkmnpqrst00",
+                "name": "Αθήνα Καφές & Кафе Søhne",
+                "address": ["Οδός Ερμού 45", "105 63 Αθήνα"],
+                "tax_id": "EL094019245",
+                "email": "ap@athena.example",
+            },
+            "currency": "USD",
+            "zone": "Europe/Zurich",
+            "period": {
+                "start": "2026-10-31T23:00:00Z", "end": "2026-11-30T23:00:00Z", "label": "2026-11",
+            },
+            "plan": "pro",
+            "lines": _LINES,
+            "subtotal": "2302.18",
+            "true_up": "97.82",
+            "tax": {"rate": "0.081", "label": "MWST", "amount": "194.40"},
+            "total": "2594.40",
+            "credit": "200.00",
+            "due": "2394.40",
+            "exchange_rate": None,
+            "references": {},
+            "price_versions": [1],
+            "plan_versions": [3],
+            "watermark": "2026-12-01T08:15:00Z",
+            **changes,
+        }
+    )  # fmt: skip
+
+
+def of_many_models(models: int) -> dict[str, Any]:
+    """A draft with five lines for each model."""
+    lines = [
+        _usage(token_class, 7_000_000, "3.75", "26.25", "26.25") | {"model": f"vendor.model-{n}"}
+        for n in range(models)
+        for token_class in ("uncached_in", "cache_read", "cache_write_5m", "cache_write_1h", "out")
+    ]
+    total = format(Decimal("26.25") * len(lines), "f")
+    return an_invoice(
+        number=None, status="draft", issued_at=None, due_at=None, lines=lines, subtotal=total,
+        true_up="0.00", tax=None, total=total, credit="0.00", due=total,
+    )  # fmt: skip
+
+
+def a_credit_note() -> dict[str, Any]:
+    return an_invoice(
+        number="CN-2026-000003", kind="credit_note",
+        references={"invoice": "INV-2026-000042", "reason": "Outage"},
+        lines=[_other("credit", "Outage on 12 November", "-100.00")],
+        subtotal="-100.00", true_up="0.00", total="-108.10", credit="0.00", due="-108.10",
+        tax={"rate": "0.081", "label": "MWST", "amount": "-8.10"},
+    )  # fmt: skip
+
+
+def in_yen() -> dict[str, Any]:
+    return an_invoice(
+        currency="JPY", zone="Asia/Tokyo",
+        period={"start": "2026-10-31T15:00:00Z", "end": "2026-11-30T15:00:00Z", "label": "2026-11"},
+        lines=[_usage("out", 1_500_000, "6806.25", "10209.375", "10209")],
+        subtotal="10209", true_up="0", tax={"rate": "0.1", "label": "Tax", "amount": "1021"},
+        total="11230", credit="0", due="11230",
+        exchange_rate={"base": "USD", "quote": "JPY", "rate": "151.25", "day": "2026-11-01"},
+    )  # fmt: skip
+
+
+AN_OVERAGE = {
+    "kind": "overage", "description": "Tokens beyond 5,000,000", "model": None,
+    "token_class": None, "quantity": "6000000", "unit_price": "6", "charge": "36",
+    "amount": "36.00",
+}  # fmt: skip
+
+
+def with_plan_lines() -> dict[str, Any]:
+    included = {
+        **AN_OVERAGE, "kind": "included", "description": "Included tokens", "quantity": "5000000",
+        "unit_price": None, "charge": "0", "amount": "0.00",
+    }  # fmt: skip
+    credited = {**an_invoice()["lines"][0], "description": "Plan a, credited", "amount": "-66.00"}
+    return an_invoice(
+        lines=[credited, included, AN_OVERAGE], subtotal="-30.00", true_up="0.00", tax=None,
+        total="-30.00", credit="0.00", due="-30.00",
+    )  # fmt: skip
+
+
+def with_two_prices() -> dict[str, Any]:
+    """A price changed within the period: no unit price, and a quotient without an end."""
+    line = an_invoice()["lines"][1] | {
+        "unit_price": None, "quantity": "3000000", "charge": "10", "amount": "10.00",
+        "tags": {"feature": "chat"},
+    }  # fmt: skip
+    return an_invoice(lines=[line], true_up="0.00", tax=None, credit="0.00", due="10.00")
+
+
+def the_example() -> dict[str, Any]:
+    """The example of the reference, as it was made from a statement."""
+    file = Path(__file__).parent / "invoice_example.json"
+    found: dict[str, Any] = json.loads(file.read_text("utf-8"))
+    return found
+
+
+INVOICES: Mapping[str, Callable[[], dict[str, Any]]] = {
+    "plain": an_invoice,
+    "many lines": lambda: of_many_models(5),
+    "credit note": a_credit_note,
+    "yen": in_yen,
+    "plan lines": with_plan_lines,
+    "two prices": with_two_prices,
+    "example": the_example,
+}

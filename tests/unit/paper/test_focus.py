@@ -1,0 +1,142 @@
+"""The FOCUS export against the column rules of the specification, version 1.2.
+
+`focus_1_2.csv` is those rules as a table, written down from `specification/columns/*.md` and
+`specification/attributes/*.md` of FinOps-Open-Cost-and-Usage-Spec/FOCUS_Spec at tag v1.2; the rules
+between columns are below it, each with the name of the column whose page has it.
+"""
+
+import csv
+import io
+import json
+import re
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+from tests.support.invoices import INVOICES, a_credit_note, an_invoice, with_two_prices
+
+from tenantry.adapters.export.focus_files import focus_csv, focus_parquet
+from tenantry.domain.errors import BadRequest
+from tenantry.domain.focus import COLUMNS, FocusError, Row, focus_rows
+
+RULES = list(csv.DictReader((Path(__file__).parent / "focus_1_2.csv").open(encoding="utf-8")))
+MANDATORY = {rule["column"] for rule in RULES if rule["level"] == "Mandatory"}
+_FORMATS = {
+    "Decimal": r"-?\d+(\.\d+)?",  # NumericFormat: no plus, comma, exponent or unit
+    "DateTime": r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ",  # DateTimeFormat
+    "Currency": r"[A-Z]{3}",  # CurrencyFormat: ISO 4217
+    "Unit": r"(\d+ )?[A-Z][A-Za-z ]*s",  # UnitFormat: "1000 Tokens"
+    "String": r"\S(.*\S)?",
+    "JSON": r"\{.*\}",
+}
+
+
+@pytest.fixture(params=INVOICES.values(), ids=INVOICES.keys())
+def invoice(request: pytest.FixtureRequest) -> dict[str, Any]:
+    made: dict[str, Any] = request.param()
+    return made
+
+
+def exported(invoice: dict[str, Any]) -> list[Row]:
+    """The rows as a reader of the file has them."""
+    read = csv.DictReader(io.StringIO(focus_csv(focus_rows(invoice)).decode()))
+    return [{name: cell or None for name, cell in row.items()} for row in read]
+
+
+def test_the_columns_are_the_specifications(invoice: dict[str, Any]) -> None:
+    rows = exported(invoice)
+    assert tuple(rows[0]) == COLUMNS
+    known = {rule["column"] for rule in RULES}
+    assert {name for name in COLUMNS if not name.startswith("x_")} == known >= MANDATORY
+
+
+def test_every_cell_keeps_its_columns_rule(invoice: dict[str, Any]) -> None:
+    for row in exported(invoice):
+        for rule in RULES:
+            cell = row[rule["column"]]
+            if cell is None:
+                assert rule["nullable"] == "yes", rule["column"]
+                continue
+            assert re.fullmatch(_FORMATS[rule["type"]], cell), (rule["column"], cell)
+            if rule["allowed"]:
+                assert cell in rule["allowed"].split("|"), (rule["column"], cell)
+            if rule["type"] == "JSON":
+                assert all(isinstance(value, str) for value in json.loads(cell).values())
+
+
+def test_every_row_keeps_the_rules_between_columns(invoice: dict[str, Any]) -> None:
+    for row in exported(invoice):
+        category, correction = row["ChargeCategory"], row["ChargeClass"] == "Correction"
+        priced = ("ContractedUnitPrice", "ListUnitPrice", "PricingCategory", "PricingQuantity")
+        sku = ("SkuId", "SkuPriceId")
+        if category == "Tax":
+            assert all(row[name] is None for name in (*priced, *sku))
+        if category in ("Usage", "Purchase") and not correction:
+            assert all(row[name] is not None for name in (*priced, *sku))
+        if category != "Usage":
+            assert row["ConsumedQuantity"] is None
+        elif not correction:
+            assert row["ConsumedQuantity"] is not None
+        assert (row["ConsumedUnit"] is None) == (row["ConsumedQuantity"] is None)
+        assert (row["PricingUnit"] is None) == (row["PricingQuantity"] is None)
+        assert (row["SkuMeter"] is None) == (row["SkuId"] is None)
+        assert (row["BillingAccountType"] is None) == (row["BillingAccountId"] is None)
+        assert not (category == "Purchase" and row["ChargeFrequency"] == "Usage-Based")
+        assert str(row["ChargePeriodStart"]) < str(row["ChargePeriodEnd"])
+        for cost, price in (
+            ("ContractedCost", "ContractedUnitPrice"),
+            ("ListCost", "ListUnitPrice"),
+        ):
+            if row[price] is not None and not correction:
+                assert Decimal(row[price] or "") >= 0
+                quantity = Decimal(row["PricingQuantity"] or "")
+                assert Decimal(row[price] or "") * quantity == Decimal(row[cost] or "")
+            if category in ("Credit", "Adjustment"):  # of charges unrelated to others
+                assert row[cost] == row["BilledCost"]
+
+
+def test_billed_cost_sums_to_what_is_payable(invoice: dict[str, Any]) -> None:
+    billed = sum(Decimal(row["BilledCost"] or "") for row in exported(invoice))
+    assert billed == Decimal(invoice["due"])
+
+
+def test_lines_become_the_charges_that_they_are() -> None:
+    rows = exported(an_invoice())
+    shown = [(row["x_LineKind"], row["ChargeCategory"], row["ChargeClass"]) for row in rows]
+    assert shown == [
+        ("fee", "Purchase", None), ("usage", "Usage", None), ("usage", "Usage", None),
+        ("usage", "Usage", None), ("adjustment", "Adjustment", "Correction"),
+        ("minimum", "Adjustment", None), ("tax", "Tax", None), ("credit", "Credit", None),
+    ]  # fmt: skip
+    usage = rows[1]
+    assert (usage["PricingQuantity"], usage["PricingUnit"]) == ("123.456789", "1000000 Tokens")
+    assert (usage["ListUnitPrice"], usage["ConsumedQuantity"]) == ("9.0", "123456789.0")
+    assert (usage["ContractedCost"], usage["BilledCost"]) == ("1111.111101", "1111.11")
+    assert {row["ChargeClass"] for row in exported(a_credit_note())} == {"Correction"}
+    assert exported(with_two_prices())[0]["Tags"] == '{"feature": "chat"}'
+
+
+def test_what_bills_nothing_or_does_not_add_up_is_refused() -> None:
+    with pytest.raises(FocusError, match="void"):
+        focus_rows(an_invoice(status="void"))
+    with pytest.raises(FocusError, match="is due"):
+        focus_rows(an_invoice(due="2394.41"))
+
+
+def test_parquet_holds_the_same_rows(invoice: dict[str, Any], tmp_path: Path) -> None:
+    file = tmp_path / "focus.parquet"
+    file.write_bytes(focus_parquet(focus_rows(invoice)))
+    table = pq.read_table(file)
+    assert table.schema.metadata[b"FocusVersion"] == b"1.2"
+    billed = sum(Decimal(value) for value in table["BilledCost"].to_pylist())
+    assert (table.num_rows, billed) == (len(focus_rows(invoice)), Decimal(invoice["due"]))
+    assert table["ChargeClass"].to_pylist() == [r["ChargeClass"] for r in focus_rows(invoice)]
+
+
+def test_parquet_refuses_a_figure_that_it_would_cut() -> None:
+    rows = focus_rows(with_two_prices())
+    rows[0]["ListCost"] = "0.0000000000000000001"
+    with pytest.raises(BadRequest, match="decimals"):
+        focus_parquet(rows)
