@@ -114,6 +114,7 @@ async def _run(config: Config) -> int:
     import orjson
 
     from bedrock_emulator.account_store import to_document
+    from bedrock_emulator.accounts import guardrails_of
     from bedrock_emulator.engine.catalogue import ArnLookup
     from bedrock_emulator.engine.engine import Engine
     from bedrock_emulator.server import Emulator
@@ -125,6 +126,7 @@ async def _run(config: Config) -> int:
             fixed_output_tokens=config.fixed_output_tokens,
             cache_dir=config.data_dir / "embeddings" if config.mode == "models" else None,
             lookup=lookup,
+            guardrails=guardrails_of(config.accounts),
         )
 
     emulator = Emulator(config, engine)

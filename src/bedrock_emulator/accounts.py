@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
+from bedrock_emulator.engine.guardrail import Guardrail, GuardrailLookup
+
 DEFAULT_REGIONS = ("us-east-1", "eu-central-1")
 POOL_ACCOUNT = "111111111111"
 SILO_ACCOUNT = "222222222222"
@@ -65,6 +67,17 @@ class Account:
     credentials: tuple[Credential, ...]
     quotas: tuple[QuotaRule, ...] = ()
     provisioned: tuple[ProvisionedModel, ...] = ()
+    guardrails: tuple[Guardrail, ...] = ()
+
+
+def guardrails_of(accounts: tuple[Account, ...]) -> GuardrailLookup:
+    """Finds the accounts' guardrails by account, id and version."""
+    known = {
+        (account.id, guardrail.id, guardrail.version): guardrail
+        for account in accounts
+        for guardrail in account.guardrails
+    }
+    return lambda *names: known.get(names)
 
 
 class Directory:

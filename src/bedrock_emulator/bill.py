@@ -32,6 +32,7 @@ class Charge:
     model_id: str
     model: str
     usage: TokenUsage
+    guardrail: Mapping[str, int]  # units by member of a guardrail's usage
     service_tier: str | None
     inference_region: str | None
     request_metadata: Mapping[str, str]
@@ -47,7 +48,7 @@ class Bill:
         self._path = path
         self._totals: dict[str, dict[str, int]] = {}
         for record in _records(path):
-            self._count(record["account"], record["usage"])
+            self._count(record["account"], record["usage"], record.get("guardrail", {}))
         self._journal = Journal(path, mode)
 
     def append(self, charge: Charge) -> None:
@@ -68,13 +69,14 @@ class Bill:
             "model_id": charge.model_id,
             "model": charge.model,
             "usage": usage,
+            "guardrail": {name: units for name, units in charge.guardrail.items() if units},
             "service_tier": charge.service_tier,
             "inference_region": charge.inference_region,
             "request_metadata": charge.request_metadata,
             "error_code": charge.error_code,
         }
         self._journal.append(orjson.dumps(record))
-        self._count(charge.account, usage)
+        self._count(charge.account, usage, charge.guardrail)
 
     async def settled(self) -> None:
         """Returns when every charge appended so far is durable."""
@@ -102,11 +104,13 @@ class Bill:
     def close(self) -> None:
         self._journal.close()
 
-    def _count(self, account: str, usage: Mapping[str, int]) -> None:
+    def _count(self, account: str, usage: Mapping[str, int], guardrail: Mapping[str, int]) -> None:
         sums = self._totals.setdefault(account, dict.fromkeys(("invocations", *CLASSES), 0))
         sums["invocations"] += 1
         for name in CLASSES:
             sums[name] += usage[name]
+        for name, units in guardrail.items():
+            sums[name] = sums.get(name, 0) + units
 
 
 def _records(path: Path) -> Iterator[dict[str, Any]]:

@@ -17,7 +17,9 @@ from typing import Any, Literal, TypeVar
 
 from bedrock_emulator.accounts import Account, Credential, ProvisionedModel, QuotaRule, user_arn
 from bedrock_emulator.engine.catalogue import catalogue
+from bedrock_emulator.engine.guardrail import Guardrail
 from bedrock_emulator.faults import RuleBook
+from bedrock_emulator.guardrail_settings import guardrail_from
 from bedrock_emulator.invocation_log import Delivery
 
 Mode = Literal["models", "fixed"]
@@ -143,7 +145,10 @@ def _account(table: _Table, data_dir: Path) -> Account:
         credentials=credentials,
         quotas=tuple(_quota(item) for item in table.tables("quotas")),
         provisioned=tuple(_provisioned(item, regions) for item in table.tables("provisioned")),
+        guardrails=tuple(_guardrail(item.rest()) for item in table.tables("guardrails")),
     )
+    if len({(g.id, g.version) for g in account.guardrails}) != len(account.guardrails):
+        raise ConfigError("accounts.guardrails: an id and version is given twice")
     if len({bought.id for bought in account.provisioned}) != len(account.provisioned):
         raise ConfigError("accounts.provisioned: an id is given twice")
     table.end()
@@ -200,6 +205,13 @@ def _provisioned(table: _Table, regions: tuple[str, ...]) -> ProvisionedModel:
     if bought.region not in regions:
         raise ConfigError("provisioned.region is not one of the account's regions")
     return bought
+
+
+def _guardrail(members: dict[str, Any]) -> Guardrail:
+    try:
+        return guardrail_from(members)
+    except ValueError as error:
+        raise ConfigError(f"guardrails: {error}") from error
 
 
 def _mode(value: str) -> Mode:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from bedrock_emulator.account_store import resolve_accounts
-from bedrock_emulator.accounts import Account, Directory
+from bedrock_emulator.accounts import Account, Directory, guardrails_of
 from bedrock_emulator.bill import Bill
 from bedrock_emulator.certificates import Certificates, ensure_certificates, server_context
 from bedrock_emulator.config import Config, ConfigError
@@ -28,6 +28,7 @@ from bedrock_emulator.wire.app import Application
 from bedrock_emulator.wire.auth import Authenticator
 from bedrock_emulator.wire.connection import Server
 from bedrock_emulator.wire.control import ControlPlane
+from bedrock_emulator.wire.guardrails import Guardrails
 from bedrock_emulator.wire.inference import AnsweringEngine, Inference
 from bedrock_emulator.wire.meter import Books
 from bedrock_emulator.wire.own import OwnEndpoints
@@ -107,6 +108,7 @@ class Emulator:
         return Application(
             authenticator=Authenticator(self._directory, utc_now),
             inference=inference,
+            guardrails=Guardrails(guardrails_of(self.accounts), rules, self._books.bill, utc_now),
             control=ControlPlane(self._books.log_settings, self._profiles),
             own=own,
             stats=stats,

@@ -18,9 +18,20 @@ from typing import Any, Literal, Protocol
 
 from bedrock_emulator.engine import answers, errors, native, structured
 from bedrock_emulator.engine.cache import PromptCache
-from bedrock_emulator.engine.catalogue import ArnLookup, Resolved, resolve
+from bedrock_emulator.engine.catalogue import ArnLookup, Model, Resolved, resolve
 from bedrock_emulator.engine.embeddings import Embedder, EmbeddingPlan, read_embedding
 from bedrock_emulator.engine.generation import Draft, Generation, generate
+from bedrock_emulator.engine.guarding import (
+    ID_HEADER,
+    NATIVE_CONFIG,
+    Guarding,
+    blocked_prompt,
+    guarded_generation,
+    guarding_of,
+    masked_body,
+    shown,
+)
+from bedrock_emulator.engine.guardrail import GuardrailLookup
 from bedrock_emulator.engine.models import reading
 from bedrock_emulator.engine.models.fixed import FixedModel
 from bedrock_emulator.engine.prompt import Prompt
@@ -43,6 +54,7 @@ class _Plan:
     seed: str  # a stable name of the request, from which ids are made
     prompt: Prompt | None
     embedding: EmbeddingPlan | None
+    guarding: Guarding | None = None
 
 
 class Engine:
@@ -50,7 +62,8 @@ class Engine:
 
     `mode` "models" runs the small models, "fixed" always says `fixed_answer` (repeated or cut to
     `fixed_output_tokens` where given) and derives vectors from a hash. `cache_dir` keeps computed
-    embeddings between runs. `lookup` knows created inference profiles and provisioned models;
+    embeddings between runs. `lookup` knows created inference profiles and provisioned models,
+    `guardrails` the accounts' guardrails;
     `clock` gives monotonic seconds for the life of cached prefixes.
     """
 
@@ -61,9 +74,11 @@ class Engine:
         fixed_output_tokens: int | None = None,
         cache_dir: Path | None = None,
         lookup: ArnLookup | None = None,
+        guardrails: GuardrailLookup | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._lookup = lookup
+        self._guardrails = guardrails
         self._cache = PromptCache(clock)
         fixed = FixedModel(fixed_answer, fixed_output_tokens)
         self._embedder: Embedder = fixed
@@ -109,14 +124,23 @@ class Engine:
             if usage is not None:  # of which an embedding has input alone
                 embedding = replace(embedding, tokens=usage.input)
             return self._embed(call, embedding, seed, inference_region)
-        prompt = plan.prompt
+        prompt, guarding = plan.prompt, plan.guarding
+        native = call.operation.startswith("Invoke")
+        if guarding is not None and guarding.prompt.blocked:
+            made = blocked_prompt(guarding, prompt, native=native)
+            answer = _render(call, prompt, made, TokenUsage(), seed, inference_region)
+            return shown(answer, guarding, None, (), call)
         counted = self._cache.use(prompt, call.account, call.region)
         made = generate(prompt, self._draft(prompt))
-        if usage is None:
-            usage = replace(counted, output=made.output_tokens)
-            return _render(call, prompt, made, usage, seed, inference_region)
-        answer = _render(call, prompt, made, usage, seed, inference_region)
-        return _paced_by(usage.output, made.output_tokens, answer)
+        texts = [block.text for block in made.blocks if block.kind == "text"]
+        found = None
+        if guarding is not None:
+            made, found = guarded_generation(guarding, prompt, made, native=native)
+        used = replace(counted, output=made.output_tokens) if usage is None else usage
+        answer = _render(call, prompt, made, used, seed, inference_region)
+        if usage is not None:
+            answer = _paced_by(usage.output, made.output_tokens, answer)
+        return answer if guarding is None else shown(answer, guarding, found, texts, call)
 
     def count_tokens(self, call: Call) -> int:
         """CountTokens: what the same body would be billed as input, cached or not."""
@@ -138,10 +162,21 @@ class Engine:
         if model.embeds:
             if call.operation != "InvokeModel":
                 raise errors.validation("The provided model doesn't support this operation.")
+            if ID_HEADER in call.headers:
+                raise errors.validation("The provided model doesn't support guardrails.")
             return _Plan(resolved, seed, None, read_embedding(call.body, model))
+        prompt = self._read(call, call.body, model)
+        guarding = guarding_of(call, prompt, self._guardrails)
+        if guarding is not None and guarding.prompt.masked and not guarding.prompt.blocked:
+            prompt = self._read(call, masked_body(call.body, guarding.guardrail), model)
+        return _Plan(resolved, seed, prompt, None, guarding)
+
+    def _read(self, call: Call, body: Any, model: Model) -> Prompt:
         if call.operation in ("Converse", "ConverseStream"):
-            return _Plan(resolved, seed, read_converse(call.body, model), None)
-        return _Plan(resolved, seed, native.read(call.body, model, call.headers), None)
+            return read_converse(body, model)
+        if isinstance(body, dict):  # beside the family's own members
+            body = {key: value for key, value in body.items() if key != NATIVE_CONFIG}
+        return native.read(body, model, call.headers)
 
     def _resolve(self, call: Call) -> Resolved:
         return resolve(call.model_id, call.account, call.region, self._lookup)

@@ -14,7 +14,7 @@ from typing import Any, Literal
 from bedrock_emulator.engine.prompt import Prompt
 from bedrock_emulator.engine.tokens import Tokeniser
 
-StopReason = Literal["end_turn", "tool_use", "max_tokens", "stop_sequence"]
+StopReason = Literal["end_turn", "tool_use", "max_tokens", "stop_sequence", "guardrail_intervened"]
 TOKENS_PER_CHUNK = 4  # of a stream; recorded streams carry one to six tokens an event
 TOOL_CALL_TOKENS = 12  # template around a call, besides its name and input
 

@@ -92,6 +92,7 @@ class Answer:
     headers: Mapping[str, str] = field(default_factory=dict)  # e.g. token counts, service tier
     service_tier: str | None = None  # the tier that served, where the model has tiers
     inference_region: str | None = None  # where a cross-region profile ran
+    guardrail: Mapping[str, int] = field(default_factory=dict)  # units by member of its usage
 
 
 class EmulatedError(Exception):

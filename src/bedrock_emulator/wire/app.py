@@ -12,9 +12,10 @@ from bedrock_emulator.wire import answers
 from bedrock_emulator.wire.auth import Authenticator
 from bedrock_emulator.wire.control import ControlPlane
 from bedrock_emulator.wire.exchange import Exchange, Request
+from bedrock_emulator.wire.guardrails import Guardrails
 from bedrock_emulator.wire.inference import Inference
 from bedrock_emulator.wire.own import OwnEndpoints
-from bedrock_emulator.wire.routes import ControlRoute, OwnRoute, route
+from bedrock_emulator.wire.routes import ControlRoute, GuardrailRoute, OwnRoute, route
 from bedrock_emulator.wire.stats import Stats
 
 MAX_IN_FLIGHT = 4_096
@@ -25,6 +26,7 @@ class Application:
     authenticator: Authenticator
     inference: Inference
     control: ControlPlane
+    guardrails: Guardrails
     own: OwnEndpoints
     stats: Stats
     in_flight: int = 0
@@ -69,5 +71,7 @@ class Application:
         principal = self.authenticator.authenticate(request)
         if isinstance(found, ControlRoute):
             self.control.serve(found, principal, request, exchange, request_id)
+        elif isinstance(found, GuardrailRoute):
+            await self.guardrails.serve(found, principal, request, exchange, request_id)
         else:
             await self.inference.serve(found, principal, request, exchange, request_id)

@@ -84,6 +84,7 @@ class Meter:
                 model_id=call.model_id,
                 model=self.prepared.model if self.prepared else call.model_id,
                 usage=usage,
+                guardrail=answer.guardrail,
                 service_tier=answer.service_tier,
                 inference_region=answer.inference_region,
                 request_metadata=self._metadata,

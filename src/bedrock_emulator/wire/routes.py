@@ -46,13 +46,22 @@ class ControlRoute:
 
 
 @dataclass(frozen=True, slots=True)
+class GuardrailRoute:
+    """ApplyGuardrail on what the path names, decoded."""
+
+    identifier: str
+    version: str
+    operation: str = "ApplyGuardrail"
+
+
+@dataclass(frozen=True, slots=True)
 class OwnRoute:
     """One of the emulator's own endpoints, `/_emulator/<name>`."""
 
     name: str
 
 
-Route = RuntimeRoute | ControlRoute | OwnRoute
+Route = RuntimeRoute | ControlRoute | GuardrailRoute | OwnRoute
 
 
 @lru_cache(maxsize=1_024)
@@ -63,6 +72,9 @@ def route(method: str, raw_path: str) -> Route:
         operation = RUNTIME_OPERATIONS.get(segments[3])
         if operation is not None:
             return RuntimeRoute(operation, _model_id(segments[2], operation))
+    elif len(segments) == 6 and segments[1::2] == ["guardrail", "version", "apply"]:
+        if method == "POST" and segments[2] and segments[4]:
+            return GuardrailRoute(unquote(segments[2]), unquote(segments[4]))
     elif (method, raw_path[1:]) in CONTROL_OPERATIONS:
         return ControlRoute(CONTROL_OPERATIONS[method, raw_path[1:]])
     elif segments[1:2] == ["inference-profiles"] and len(segments) == 3:

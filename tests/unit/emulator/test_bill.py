@@ -22,6 +22,7 @@ def charge(account: str, number: int) -> Charge:
         model_id="us.m",
         model="m",
         usage=TokenUsage(number, 2, 3, 4, 5),
+        guardrail={"topicPolicyUnits": 2},
         service_tier="default",
         inference_region=None,
         request_metadata={},
@@ -61,6 +62,7 @@ def test_totals_by_account_also_after_a_torn_last_line(tmp_path, mode):
             "cache_read": 30,
             "cache_write_5m": 40,
             "cache_write_1h": 50,
+            "topicPolicyUnits": 20,
         }
         assert answer["totals"]["two"]["input"] == 8
         bill.close()

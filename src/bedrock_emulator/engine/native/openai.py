@@ -16,6 +16,7 @@ _FINISH = {
     "stop_sequence": "stop",
     "max_tokens": "length",
     "tool_use": "tool_calls",
+    "guardrail_intervened": "stop",
 }
 
 

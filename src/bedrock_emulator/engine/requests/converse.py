@@ -65,10 +65,6 @@ def _read_prompt(body: dict[str, Any], prompt: Prompt) -> Prompt:
 def _read_settings(body: dict[str, Any], prompt: Prompt) -> None:
     if body.get("requestMetadata") is not None:
         checks.request_metadata(body["requestMetadata"])
-    if body.get("guardrailConfig") is not None:
-        raise errors.validation(
-            "The guardrail identifier or version provided in the request does not exist."
-        )
     tier = body.get("serviceTier")
     if tier is not None:
         name = checks.as_object(tier, "serviceTier").get("type")

@@ -1,0 +1,113 @@
+"""ApplyGuardrail: a guardrail by itself, billed by its units and by nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import orjson
+
+from bedrock_emulator.bill import Bill, Charge
+from bedrock_emulator.engine import errors
+from bedrock_emulator.engine.guarding import find, looked_of
+from bedrock_emulator.engine.guardrail import Assessment, Guardrail, GuardrailLookup, assess
+from bedrock_emulator.engine.types import TokenUsage
+from bedrock_emulator.faults import RuleBook, Subject
+from bedrock_emulator.wire import answers
+from bedrock_emulator.wire.auth import Principal
+from bedrock_emulator.wire.exchange import Exchange, Request
+from bedrock_emulator.wire.inference import refuse_by_rule
+from bedrock_emulator.wire.routes import GuardrailRoute
+
+OPERATION = "ApplyGuardrail"
+MAX_BLOCKS = 1_000
+_SIDES = {"INPUT": "input", "OUTPUT": "output"}
+
+
+@dataclass(frozen=True, slots=True)
+class Guardrails:
+    lookup: GuardrailLookup
+    rules: RuleBook
+    bill: Bill
+    now: Callable[[], datetime]
+
+    async def serve(
+        self,
+        route: GuardrailRoute,
+        principal: Principal,
+        request: Request,
+        exchange: Exchange,
+        request_id: str,
+    ) -> None:
+        """Answers the call; raises EmulatedError for a refusal."""
+        account, region = principal.account.id, principal.region
+        name = f"{route.identifier}:{route.version}"
+        plan = self.rules.plan(Subject(name, account, region, OPERATION, {}))
+        source, blocks = _read(request)
+        guardrail = find(self.lookup, account, region, route.identifier, route.version)
+        if guardrail is None:
+            raise errors.not_found("The guardrail identifier or version does not exist.")
+        refuse_by_rule(plan.ending, streamed=False)
+        side = "input" if source == "INPUT" else "output"
+        found = assess(guardrail, side, looked_of(blocks))  # type: ignore[arg-type]
+        self.bill.append(
+            Charge(
+                account=account,
+                region=region,
+                request_id=request_id,
+                operation=OPERATION,
+                model_id=name,
+                model="",
+                usage=TokenUsage(),
+                guardrail=found.usage,
+                service_tier=None,
+                inference_region=None,
+                request_metadata={},
+                invocation_id=request.headers.get("amz-sdk-invocation-id"),
+                error_code=None,
+                timestamp=self.now(),
+            )
+        )
+        await self.bill.settled()
+        headers = {"content-type": answers.JSON, "x-amzn-RequestId": request_id}
+        exchange.respond(200, headers, orjson.dumps(_answer(guardrail, source, found)))
+
+
+def _read(request: Request) -> tuple[str, list[dict[str, Any]]]:
+    try:
+        body = orjson.loads(request.body)
+    except orjson.JSONDecodeError as error:
+        raise errors.validation("The request is not valid JSON.") from error
+    if not isinstance(body, dict) or body.get("source") not in _SIDES:
+        raise errors.validation("The source must be INPUT or OUTPUT.")
+    content = body.get("content")
+    if not isinstance(content, list) or not 0 < len(content) <= MAX_BLOCKS:
+        raise errors.validation(f"The content must have 1 to {MAX_BLOCKS:,} blocks.")
+    for block in content:
+        if not isinstance(block, dict) or len(block) != 1 or not block.keys() <= {"text", "image"}:
+            raise errors.validation("A block must hold exactly one of text and image.")
+        text = block.get("text")
+        if text is not None and not (isinstance(text, dict) and isinstance(text.get("text"), str)):
+            raise errors.wrong_type("content/text/text", "string")
+    return body["source"], content
+
+
+def _answer(guardrail: Guardrail, source: str, found: Assessment) -> dict[str, Any]:
+    texts: list[str] = []
+    if found.blocked:
+        blocked = guardrail.blocked_input if source == "INPUT" else guardrail.blocked_output
+        texts = [blocked]
+    elif found.masked:
+        texts = list(found.texts)
+    answer: dict[str, Any] = {
+        "usage": dict(found.usage),
+        "action": "GUARDRAIL_INTERVENED" if found.intervened else "NONE",
+        "outputs": [{"text": text} for text in texts],
+        "assessments": [dict(found.document)],
+        "guardrailCoverage": found.document["invocationMetrics"]["guardrailCoverage"],
+    }
+    if found.intervened:
+        answer["actionReason"] = "Guardrail blocked." if found.blocked else "Guardrail masked."
+    return answer
