@@ -263,6 +263,12 @@ class FixedInference:
         self._note(ctx, model)
         return Completed(ctx.request_id, b'{"inputTokens":7}', UPSTREAM_HEADERS)
 
+    async def apply(
+        self, ctx: RequestContext, identifier: str, version: str, body: Mapping[str, Any]
+    ) -> Completed:
+        self._note(ctx, (identifier, version))
+        return Completed(ctx.request_id, b'{"action":"NONE"}', UPSTREAM_HEADERS)
+
     async def embed(
         self, ctx: RequestContext, model: str, texts: Sequence[str], dimensions: int | None
     ) -> Embedded:
@@ -306,6 +312,7 @@ class FixedServices:
             authenticator=Authenticator(directory),
             directory=directory,
             inference=self.inference,
+            guardrails=self.inference,
             embeddings=self.inference,
             library=self.library,
             answers=self.answers,

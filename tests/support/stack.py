@@ -55,6 +55,31 @@ SETTINGS: Mapping[str, object] = {
     "shutdown_grace_ms": 2_000,
     "upstream_connect_timeout_ms": 2_000,
 }
+# One that bills by three policies and has two that are free, and one that looks for other things in
+# prompts than in answers.
+STRICT, DIVIDED = "gr1strict", "gr2divided"
+BLOCKED_INPUT, BLOCKED_OUTPUT = "No such question, please.", "No such answer, sorry."
+GUARDRAILS = f"""
+[[accounts.guardrails]]
+id = "{STRICT}"
+version = "1"
+blocked_input = "{BLOCKED_INPUT}"
+blocked_output = "{BLOCKED_OUTPUT}"
+topics = {{ Investment = ["stocks", "bonds"] }}
+content = {{ VIOLENCE = ["bomb"] }}
+words = ["darn"]
+pii = {{ EMAIL = {{ pattern = '[a-z]+@[a-z]+[.][a-z]+', action = "ANONYMIZE" }} }}
+regexes = {{ order = {{ pattern = 'ORD-[0-9]+' }} }}
+
+[[accounts.guardrails]]
+id = "{DIVIDED}"
+version = "2"
+blocked_output = "{BLOCKED_OUTPUT}"
+topics = {{ Investment = ["stocks"] }}
+content = {{ MISCONDUCT = ["ok", "emulator"] }}
+input = ["topics"]
+output = ["content"]
+"""
 Result = TypeVar("Result")
 
 
@@ -259,6 +284,7 @@ class Stack(Clients, Books, Processes):
             lines += [f"regions = {json.dumps(REGIONS)}", f"log_dir = {json.dumps(str(log_dir))}"]
             lines += ["[[accounts.credentials]]"]
             lines += [f"{k} = {json.dumps(v)}" for k, v in self.credentials[account].items()]
+            lines += [GUARDRAILS]
         return "\n".join(lines)
 
     async def _set_stage(self, control: PostgresControl) -> None:

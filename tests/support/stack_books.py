@@ -22,6 +22,13 @@ _CLASSES: Mapping[str, tuple[str, ...]] = {
     "cache_write_5m": ("cache_write_5m",),
     "cache_write_1h": ("cache_write_1h",),
 }
+_UNITS: Mapping[str, tuple[str, ...]] = {  # of guardrails; the bill's free ones are nowhere booked
+    "topicPolicyUnits": ("guardrail_topic",),
+    "contentPolicyUnits": ("guardrail_content",),
+    "contentPolicyImageUnits": ("guardrail_image",),
+    "sensitiveInformationPolicyUnits": ("guardrail_pii",),
+    "contextualGroundingPolicyUnits": ("guardrail_grounding",),
+}
 _BOOKED = """
 SELECT request_id::text || '/' || call || ':' || attempt AS attempt, token_class,
        sum(quantity)::bigint AS quantity
@@ -56,7 +63,7 @@ class Books:
             if metadata.get("tid") in ids:
                 key = f"{metadata['rid']}/{metadata['att']}"
                 assert key not in found, f"attempt {key} was billed twice"
-                found[key] = {name: int(record["usage"][name]) for name in _CLASSES}
+                found[key] = counts_of(record)
         return found
 
     def bill_records(self) -> list[dict[str, Any]]:
@@ -75,7 +82,7 @@ class Books:
         return {
             attempt: {
                 name: sum(classes.get(word, 0) for word in words)
-                for name, words in _CLASSES.items()
+                for name, words in {**_CLASSES, **_UNITS}.items()
             }
             for attempt, classes in raw.items()
             if any(classes.values())
@@ -152,3 +159,9 @@ class Books:
                 await connection.close()
 
         return asyncio.run(read())
+
+
+def counts_of(record: Mapping[str, Any]) -> Counts:
+    """What one line of the bill counts: tokens, and units of guardrails."""
+    tokens = {name: int(record["usage"][name]) for name in _CLASSES}
+    return {**tokens, **{name: int(record["guardrail"].get(name, 0)) for name in _UNITS}}

@@ -44,6 +44,12 @@ class PlannedCall:
     tiers: frozenset[str] = frozenset()
     pinned: dict[str, Any] = field(default_factory=dict)
     output_least: int | None = None
+    hides_trace: bool = False  # a guardrail's trace is asked for by us and not by the client
+
+    @property
+    def guarded(self) -> bool:
+        """Whether a guardrail looks at the call, so that its answer must tell units."""
+        return self.bound.guardrail_units > 0
 
     def price_key(self, prices: PriceEdition) -> str:
         """What it is priced by: the provider bills the region that the call goes to."""
@@ -148,7 +154,12 @@ def _worst(
 ) -> tuple[Decimal, Decimal]:
     """The most that calls can cost, and that they can charge."""
     cost = money.total(
-        worst_cost(call.bound, prices.of(call.price_key(prices)), tiers=call.tiers)
+        worst_cost(
+            call.bound,
+            prices.of(call.price_key(prices)),
+            tiers=call.tiers,
+            guardrails=prices.guardrails,
+        )
         for call in calls
     )
     return cost, money.times(cost, principal.tenant.plan.markup)

@@ -60,7 +60,7 @@ def settled(
         flags = flags | reading.flags
         try:
             price = prices.of(planned.price_key(prices))
-            rated = rate(usage, price, tier=tier, markup=markup)
+            rated = rate(usage, price, tier=tier, markup=markup, guardrails=prices.guardrails)
         except Unpriced as problem:
             reason = f"unpriced: {problem}"
     else:

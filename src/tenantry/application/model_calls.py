@@ -11,9 +11,11 @@ from tenantry.application import metering
 from tenantry.application.admitted import AdmittedRequest
 from tenantry.application.attempts import attempts
 from tenantry.application.calls import ChatCall
+from tenantry.application.guarding import usages_in, without_trace
 from tenantry.application.planning import PlannedChat, Planning
 from tenantry.domain import normalise
 from tenantry.domain.errors import UpstreamRubbish
+from tenantry.domain.guardrail_usage import with_guardrail
 from tenantry.ports.model import ModelPort, Reply
 
 
@@ -27,6 +29,7 @@ class ModelCalls:
     async def plain(self, request: AdmittedRequest, call: int, planned: PlannedChat) -> Reply:
         """The reply; raises `UpstreamFailed`. Outcomes are noted either way."""
         leave = self._planning.departure(request.principal, request.request_id, call, planned)
+        chat = planned.chat
         reply, attempt = await attempts(
             request, planned.planned, call, self._model.invoke, leave.attempt
         )
@@ -45,10 +48,17 @@ class ModelCalls:
             request.ended(dataclasses.replace(outcome, charged=False))
             raise UpstreamRubbish
         request.ended(outcome)
-        return reply
+        return without_trace(reply, chat.operation) if planned.planned.hides_trace else reply
 
 
 def _reading(reply: Reply, planned: PlannedChat) -> normalise.Reading:
+    reading = _model_reading(reply, planned)
+    if not planned.planned.guarded:
+        return reading
+    return with_guardrail(reading, usages_in(reply.document, planned.chat.operation))
+
+
+def _model_reading(reply: Reply, planned: PlannedChat) -> normalise.Reading:
     family = planned.planned.resolved.model.family
     klass = metering.write_class(planned.planned)
     chat: ChatCall = planned.chat

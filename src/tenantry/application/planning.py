@@ -12,9 +12,9 @@ from uuid import UUID
 
 from tenantry.application.admission import PlannedCall
 from tenantry.application.calls import ChatCall
+from tenantry.application.guarding import bounded, guard
 from tenantry.application.metering import write_class
 from tenantry.application.upstream import (
-    GUARDRAIL_HEADER,
     LATENCY_HEADER,
     Departure,
     UpstreamRules,
@@ -87,13 +87,17 @@ class Planning:
         tier = chat.service_tier or STANDARD_TIER
         if tier not in principal.tenant.plan.service_tiers_allowed | {STANDARD_TIER}:
             raise Forbidden(f"the plan does not allow service tier {tier}")
-        _refuse_unpriced(principal, chat)
+        _refuse_unpriced(chat)
+        plan = principal.tenant.plan
+        guarded = guard(plan, chat, resolved.model)
+        chat = guarded.chat
         prepare = prepare_converse if chat.operation.startswith("Converse") else prepare_native
         shared = principal.tenant.placement.kind == "pool"
-        plan = principal.tenant.plan
         prepared = prepare(chat.body, resolved.model, plan, salt if shared else None, clamp)
         planned = self.call(principal, resolved, chat.operation, prepared.bound, tier)
         planned = replace(planned, output_least=prepared.least)
+        if guarded.guardrail is not None:
+            planned = bounded(planned, prepared, hides_trace=not guarded.shows_trace)
         return PlannedChat(planned, chat, prepared.body, prepared.lowered_to)
 
     def call(
@@ -136,11 +140,7 @@ class Planning:
         )
 
 
-def _refuse_unpriced(principal: Principal, chat: ChatCall) -> None:
-    """What would be billed by something else than tokens, and what a plan asks for in vain."""
+def _refuse_unpriced(chat: ChatCall) -> None:
+    """What would be billed by something else than tokens."""
     if chat.headers.get(LATENCY_HEADER, "standard") != "standard":
         raise ModelUnpriced("optimised latency has no price")
-    named = GUARDRAIL_HEADER in chat.headers or chat.body.get("guardrailConfig") is not None
-    if named or principal.tenant.plan.guardrail is not None:
-        # Units of text, for each policy of a guardrail that any tenant of the account could name.
-        raise ModelUnpriced("a guardrail has no price")

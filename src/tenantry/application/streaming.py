@@ -22,9 +22,16 @@ from tenantry.application import metering
 from tenantry.application.admission import PlannedCall
 from tenantry.application.admitted import AdmittedRequest
 from tenantry.application.calls import ChatCall
-from tenantry.domain import eventstream, normalise
+from tenantry.application.guarding import frame_without_trace
+from tenantry.domain import eventstream, guardrail, normalise
 from tenantry.domain.errors import TenantryError, Unavailable
 from tenantry.domain.eventstream import Frame
+from tenantry.domain.guardrail_usage import (
+    NATIVE_TRACE,
+    usages_in_converse,
+    usages_in_native,
+    with_guardrail,
+)
 from tenantry.domain.usage import NO_USAGE, Usage
 from tenantry.ports.clock import Clock
 from tenantry.ports.model import StreamEndKind, StreamReply
@@ -32,6 +39,7 @@ from tenantry.ports.model import StreamEndKind, StreamReply
 FRAMES_BUFFERED_MAX = 256
 FRAMES_HELD_MAX = 64  # from the one with usage on, which is Bedrock's last; what follows is noise
 _METRICS = normalise.INVOCATION_METRICS.encode()
+_TRACE = NATIVE_TRACE.encode()
 _MESSAGE_START = b'"message_start"'
 
 
@@ -142,6 +150,8 @@ class StreamedAnswer:
         try:
             async for frame in reply:
                 last = usage.feed(frame) or frame.exception_type or frame.message_type == "error"
+                if usage.hides_trace:
+                    frame = frame_without_trace(frame)
                 if not held and not last:
                     await self._offer(frame)
                 elif len(held) < FRAMES_HELD_MAX:
@@ -232,6 +242,9 @@ class _StreamUsage:
         self._class = metering.write_class(planned)
         self._converse = chat.operation == "ConverseStream"
         self._native = normalise.InvokeStreamUsage(self._family, self._class)
+        self._guarded = planned.guarded
+        self._guardrail: list[object] = []  # usage of each assessment in native chunks
+        self.hides_trace = planned.hides_trace
         self._deltas = 0
         self.metadata: object = None
         self.complete = False
@@ -256,21 +269,26 @@ class _StreamUsage:
             native = base64.b64decode(wrapped["bytes"]) if isinstance(wrapped, dict) else b""
         except (KeyError, TypeError, binascii.Error):
             return
-        if _METRICS in native or _MESSAGE_START in native:  # a model may also just say so
+        traced = self._guarded and _TRACE in native
+        if _METRICS in native or _MESSAGE_START in native or traced:  # a model may just say so too
             document = _loads(native)
             self._native.feed(document)
+            self._guardrail += usages_in_native(document) if traced else ()
             if isinstance(document, dict) and normalise.INVOCATION_METRICS in document:
                 self.complete = True
 
     def reading(self) -> normalise.Reading:
+        reading, units = self._native.finish(), self._guardrail
         if self._converse:
-            usage = self.metadata.get("usage") if isinstance(self.metadata, dict) else None
-            return normalise.from_converse(usage, self._family, self._class)
-        return self._native.finish()
+            metadata = self.metadata if isinstance(self.metadata, dict) else {}
+            reading = normalise.from_converse(metadata.get("usage"), self._family, self._class)
+            units = usages_in_converse(metadata.get("trace"))
+        return with_guardrail(reading, units) if self._guarded else reading
 
     def seen(self, planned: PlannedCall) -> Usage:
         """An estimate for where no log is configured: the input bound, a token for each delta."""
-        return Usage(uncached_in=planned.bound.input_tokens, out=self._deltas)
+        tokens = Usage(uncached_in=planned.bound.input_tokens, out=self._deltas)
+        return tokens + guardrail.estimated(planned.pinned, self._deltas)
 
 
 def _loads(data: bytes) -> object:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from tenantry.domain import normalise
+from tenantry.domain import guardrail, normalise
 from tenantry.domain.price import STANDARD_TIER, Unpriced
 from tenantry.domain.rating import NOTHING, rate
 from tenantry.domain.usage import TokenClass, Usage
@@ -160,10 +160,13 @@ class TrueUp:
         )
         if isinstance(reading, normalise.Quarantined):
             return replace(outcome, quarantined=reading.reason)
-        if not reading.usage.tokens:
+        usage, flags = reading.usage, outcome.flags | reading.flags
+        if normalise.FAILED not in reading.flags:
+            units = guardrail.estimated(attempt.pinned, usage.out)
+            usage, flags = usage + units, flags | ({ESTIMATED} if units.items() else set())
+        if not usage.items():
             return replace(outcome, end="released", rated=NOTHING)
-        outcome = replace(outcome, flags=outcome.flags | reading.flags)
-        return await self._rated(attempt, outcome, reading.usage)
+        return await self._rated(attempt, replace(outcome, flags=flags), usage)
 
     async def _rated(
         self, attempt: OpenAttempt, outcome: AttemptOutcome, usage: Usage
@@ -176,6 +179,7 @@ class TrueUp:
                 edition.of(attempt.price_key),
                 tier=outcome.service_tier,
                 markup=attempt.markup,
+                guardrails=edition.guardrails,
             )
         except Unpriced as problem:
             return replace(outcome, usage=usage, quarantined=f"unpriced: {problem}")

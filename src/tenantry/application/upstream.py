@@ -20,7 +20,6 @@ from tenantry.domain.model_ids import parse_model_id
 from tenantry.domain.tenant import Principal
 from tenantry.ports.model import Attempt, Operation, Timeouts, Upstream
 
-GUARDRAIL_HEADER = "x-amzn-bedrock-guardrailidentifier"
 LATENCY_HEADER = "x-amzn-bedrock-performanceconfig-latency"
 METADATA_HEADER = "x-amzn-bedrock-request-metadata"
 CLIENT_METADATA_MAX = 12  # Bedrock takes 16, four are ours

@@ -45,6 +45,7 @@ from tenantry.application.authenticate import Authenticator
 from tenantry.application.billing import Billing
 from tenantry.application.embeddings import Embeddings
 from tenantry.application.gate import Gate
+from tenantry.application.guardrails import Guardrails
 from tenantry.application.idempotency import Idempotent
 from tenantry.application.inference import Inference
 from tenantry.application.knowledge import Knowledge
@@ -94,6 +95,7 @@ class Gateway:
     authenticator: Authenticator
     directory: PostgresDirectory
     inference: Inference
+    guardrails: Guardrails
     embeddings: Embeddings
     library: Library
     answers: Answers
@@ -170,6 +172,7 @@ async def gateway(config: Settings, machine: Clock | None = None) -> AsyncIterat
             authenticator=Authenticator(directory),
             directory=directory,
             inference=Inference(gate, planning, model, tasks, clock, limits),
+            guardrails=Guardrails(gate, planning, model, tasks),
             embeddings=embeddings,
             library=Library(knowledge, gate, planning, embeddings, tasks, clock),
             answers=Answers(

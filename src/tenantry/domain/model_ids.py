@@ -125,6 +125,7 @@ class Operation(StrEnum):
     INVOKE = "invoke"
     INVOKE_STREAM = "invoke-with-response-stream"
     COUNT_TOKENS = "count-tokens"
+    APPLY_GUARDRAIL = "apply"  # on `<id>:<version>` of a guardrail in place of a model
 
     @property
     def streams(self) -> bool:
@@ -140,4 +141,7 @@ def upstream_path(model_id: str, operation: Operation) -> str:
     """
     if model_id in ("", ".", ".."):
         raise ValueError("not a Bedrock model id")
+    if operation is Operation.APPLY_GUARDRAIL:
+        identifier, _, version = model_id.rpartition(":")
+        return f"/guardrail/{quote(identifier, safe='')}/version/{quote(version, safe='')}/apply"
     return f"/model/{quote(model_id, safe='')}/{operation.value}"

@@ -29,13 +29,13 @@ from tenantry.domain.usage_figures import (
 )
 
 __all__ = [
+    "FAILED",
     "INVOCATION_METRICS",
     "NORMALISER_VERSION",
     "InvokeStreamUsage",
     "Normalised",
     "Quarantined",
     "from_converse",
-    "from_guardrail",
     "from_invocation_log",
     "from_invoke",
     "from_rerank",
@@ -44,6 +44,7 @@ __all__ = [
 Report: TypeAlias = Mapping[str, object]
 Reading: TypeAlias = Normalised | Quarantined
 
+FAILED: Final = "failed"  # a record of a call that used nothing
 INVOCATION_METRICS: Final = "amazon-bedrock-invocationMetrics"
 DOCUMENTS_PER_RERANK_UNIT: Final = 100  # Bedrock bills a query per 100 document chunks
 _MAX_CACHE_DETAILS: Final = 16
@@ -52,15 +53,6 @@ _TTL_CLASSES: Final[Mapping[object, TokenClass]] = {
     "1h": TokenClass.CACHE_WRITE_1H,
 }
 _HEADER_PREFIX: Final = "x-amzn-bedrock-"
-# Policies that Bedrock bills by text unit; word filters and `…FreeUnits` cost nothing.
-_GUARDRAIL_MEMBERS: Final = (
-    "topicPolicyUnits",
-    "contentPolicyUnits",
-    "contentPolicyImageUnits",
-    "sensitiveInformationPolicyUnits",
-    "contextualGroundingPolicyUnits",
-    "automatedReasoningPolicyUnits",
-)
 
 
 def from_converse(
@@ -93,17 +85,6 @@ def from_invoke(
     return _read({"headers": metering, "body": kept}, read)
 
 
-def from_guardrail(usage: object) -> Reading:
-    """The `usage` of a guardrail's assessment: all its billable units as one sum."""
-    return _read(
-        usage,
-        lambda report: (
-            Usage(guardrail_units=sum(count(report, n, default=0) for n in _GUARDRAIL_MEMBERS)),
-            frozenset(),
-        ),
-    )
-
-
 def from_rerank(documents: int) -> Normalised:
     """A rerank query over `documents` chunks; its answer reports no usage."""
     assert documents > 0, "a rerank query has documents"
@@ -122,7 +103,7 @@ def from_invocation_log(
     def read(report: Report) -> tuple[Usage, frozenset[str]]:
         sent, received = _inner(report, "input"), _inner(report, "output")
         if report.get("errorCode") is not None and sent.get("inputTokenCount") is None:
-            return NO_USAGE, frozenset({"failed"})
+            return NO_USAGE, frozenset({FAILED})
         embeds = _embeds(family)
         figures = Figures(
             input=count(sent, "inputTokenCount"),

@@ -18,18 +18,14 @@ from dataclasses import dataclass
 
 from tenantry.domain.plan_values import PlanError, count_of, money_of
 from tenantry.domain.tiers import Step, Tiers
-from tenantry.domain.usage import TokenClass
+from tenantry.domain.usage import GUARDRAIL_CLASSES, TokenClass
 
 STEPS_MAX = 50  # of a plan: each can be a line of an invoice
 _FIELDS = frozenset({"mode", "included", "steps"})
 _STEP_FIELDS = frozenset({"up_to", "per_million"})
 
 # The classes that count tokens; images, rerank queries and guardrail units keep their list charge.
-COUNTED = frozenset(TokenClass) - {
-    TokenClass.IMAGE,
-    TokenClass.RERANK_UNITS,
-    TokenClass.GUARDRAIL_UNITS,
-}
+COUNTED = frozenset(TokenClass) - {TokenClass.IMAGE, TokenClass.RERANK_UNITS} - GUARDRAIL_CLASSES
 
 
 @dataclass(frozen=True, slots=True)

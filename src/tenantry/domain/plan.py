@@ -47,6 +47,7 @@ class Plan:
     clamp_output: bool | None = None
     preamble: str = ""
     guardrail: str | None = None  # `<id>:<version>`, mandatory on every call of the plan
+    guardrails_allowed: frozenset[str] | None = None  # where none is mandatory; None: any
     overage: Mapping[str, Any] = field(default_factory=dict)  # as `domain/overage.py` reads it
     minimum: Decimal = Decimal(0)
 
@@ -66,7 +67,7 @@ _LIMITS = (
 _COUNTS = ("max_tokens_ceiling", "max_tokens_default", "fair_queue_weight", "embedding_dimensions")
 _OPTIONAL_MONEY = ("monthly_budget", "soft_alert_at")
 _MONEY = ("markup", "monthly_fee", "minimum")
-_OPTIONAL_SETS = ("models_allowed", "regions_allowed")
+_OPTIONAL_SETS = ("models_allowed", "regions_allowed", "guardrails_allowed")
 _FLAGS = ("budget_hard", "clamp_output")
 _TEXTS = ("default_model", "embedding_model", "preamble")
 _FIELDS = {f.name for f in dataclasses.fields(Plan)} - {"name", "version"}
@@ -145,3 +146,6 @@ def _check(plan: Plan) -> None:
         isinstance(guardrail, str) and _GUARDRAIL.fullmatch(guardrail)
     ):
         raise PlanError(f"plan {plan.name}: guardrail must be <id>:<version>")
+    for allowed in plan.guardrails_allowed or ():
+        if not _GUARDRAIL.fullmatch(allowed):
+            raise PlanError(f"plan {plan.name}: guardrails_allowed must hold <id>:<version>")

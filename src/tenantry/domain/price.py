@@ -24,6 +24,7 @@ from tenantry.domain.usage import TokenClass
 STANDARD_TIER = "default"
 UNPRICED = "-"  # as a price: the class has none
 WHOLE_STEP = "*"  # as a class, with `-`: the step's figures are not known
+GUARDRAILS = "amazon.bedrock-guardrails"  # the price key of guardrail units, whatever the model
 COLUMNS = ("model", "tier", "over_tokens", "class", "usd_per_million")
 # Digits enough for any price, few enough that no product of one leaves the exact context.
 _PRICE = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,12})?", re.ASCII)
@@ -91,6 +92,11 @@ class PriceEdition:
         """The key that a call in a region is priced by: the region's own where the book has one."""
         own = f"{key}@{region}"
         return own if own in self.models else key
+
+    @property
+    def guardrails(self) -> ModelPrice | None:
+        """The prices of guardrail units, which no model's own rows hold; None: there are none."""
+        return self.models.get(GUARDRAILS)
 
 
 def edition_from_csv(

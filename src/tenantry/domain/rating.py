@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from tenantry.domain import money
-from tenantry.domain.price import STANDARD_TIER, ModelPrice, Unpriced
-from tenantry.domain.usage import TokenClass, Usage
+from tenantry.domain.price import GUARDRAILS, STANDARD_TIER, ModelPrice, Unpriced
+from tenantry.domain.usage import GUARDRAIL_CLASSES, TokenClass, Usage
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,13 +35,26 @@ _UNASKED = (TokenClass.CACHE_READ, TokenClass.CACHE_WRITE_5M)
 NOTHING = Rated((), money.ZERO, money.ZERO)
 
 
-def rate(usage: Usage, price: ModelPrice, *, tier: str, markup: Decimal) -> Rated:
-    """Rates disjoint usage at the tier that served. Raises `Unpriced`; never prices at zero."""
+def rate(
+    usage: Usage,
+    price: ModelPrice,
+    *,
+    tier: str,
+    markup: Decimal,
+    guardrails: ModelPrice | None = None,
+) -> Rated:
+    """Rates disjoint usage at the tier that served. Raises `Unpriced`; never prices at zero.
+
+    `guardrails` prices guardrail units: neither the model nor its tier changes them.
+    """
     rates = price.rates(tier, usage.prompt_tokens)
     lines = []
     for token_class, quantity in usage.items():
-        unit = rates.get(token_class)
-        if unit is None:
+        if token_class in GUARDRAIL_CLASSES:
+            unit = _unit_price(guardrails, token_class)
+        elif token_class in rates:
+            unit = rates[token_class]
+        else:
             raise Unpriced(f"{price.key}: no price for {token_class}")
         cost = money.per_million(quantity, unit)
         lines.append(Line(token_class, quantity, unit, cost, money.times(cost, markup)))
@@ -66,13 +79,22 @@ class Bound:
     caches_unasked: bool = False
     embeds: bool = False
     rerank_units: int = 0
+    guardrail_units: int = 0  # texts of 1,000 characters, prompt and answer together
+    guardrail_images: int = 0
 
 
-def worst_cost(bound: Bound, price: ModelPrice, *, tiers: frozenset[str]) -> Decimal:
+def worst_cost(
+    bound: Bound,
+    price: ModelPrice,
+    *,
+    tiers: frozenset[str],
+    guardrails: ModelPrice | None = None,
+) -> Decimal:
     """The provider's cost that no answer within `bound` can pass, in USD. Raises `Unpriced`.
 
     The dearest of every tier that may serve (asked for, or default), every prompt-size step
-    that the bound can reach, and every input class that could apply.
+    that the bound can reach, and every input class that could apply; and a guardrail's units
+    under every policy that bills text, since which policies it has is known to Bedrock alone.
     """
     worst = money.ZERO
     for tier in tiers | {STANDARD_TIER}:
@@ -80,7 +102,25 @@ def worst_cost(bound: Bound, price: ModelPrice, *, tiers: frozenset[str]) -> Dec
             if step.rates is None:
                 raise Unpriced(f"{price.key}: unpriced above {step.over_tokens} tokens")
             worst = max(worst, _worst_at(bound, price.key, step.rates))
-    return worst
+    return money.total((worst, _worst_guardrail(bound, guardrails)))
+
+
+def _worst_guardrail(bound: Bound, guardrails: ModelPrice | None) -> Decimal:
+    images = bound.guardrail_images
+    counts = dict.fromkeys(GUARDRAIL_CLASSES, bound.guardrail_units)
+    counts[TokenClass.GUARDRAIL_IMAGE] = images
+    return money.total(
+        money.per_million(count, _unit_price(guardrails, token_class))
+        for token_class, count in counts.items()
+        if count
+    )
+
+
+def _unit_price(guardrails: ModelPrice | None, token_class: TokenClass) -> Decimal:
+    rates = {} if guardrails is None else guardrails.rates(STANDARD_TIER, 0)
+    if token_class not in rates:
+        raise Unpriced(f"{GUARDRAILS}: no price for {token_class}")
+    return rates[token_class]
 
 
 def _worst_at(bound: Bound, key: str, rates: Mapping[TokenClass, Decimal]) -> Decimal:

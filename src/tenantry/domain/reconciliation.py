@@ -19,11 +19,12 @@ from uuid import UUID
 from tenantry.domain import money
 from tenantry.domain.price import STANDARD_TIER, PriceEdition, Unpriced
 from tenantry.domain.rating import rate
-from tenantry.domain.usage import NO_USAGE, TokenClass, Usage
+from tenantry.domain.usage import GUARDRAIL_CLASSES, NO_USAGE, TokenClass, Usage
 
 _COST_ONLY = Decimal(1)  # a markup, where only the provider's side is asked for
 _UNDER_WAY = frozenset({"reserved", "dispatched"})
 _COUNTED = ("in", "read", "write", "out")  # what the invocation log counts
+_UNLOGGED = frozenset(token_class.value for token_class in GUARDRAIL_CLASSES)
 _Figures: TypeAlias = tuple[int, int, int, int]
 
 
@@ -353,6 +354,8 @@ def _log_cost(record: Logged, booked: Booked | None, edition: PriceEdition) -> D
         fits = 0 <= short <= usage.cache_write_5m
         short = short if fits else 0
         usage = replace(usage, cache_write_5m=short, cache_write_1h=usage.cache_write_5m - short)
+    units = {name: n for name, n in booked.quantities.items() if name in _UNLOGGED and n > 0}
+    usage = replace(usage, **units)
     key = booked.price_key if same else record.key_in(edition)
     return _priced(usage, key, booked.service_tier, edition)
 
@@ -361,6 +364,12 @@ def _priced(usage: Usage, key: str, tier: str, edition: PriceEdition) -> Decimal
     if usage == NO_USAGE:
         return money.ZERO
     try:
-        return rate(usage, edition.of(key), tier=tier, markup=_COST_ONLY).cost
+        return rate(
+            usage,
+            edition.of(key),
+            tier=tier,
+            markup=_COST_ONLY,
+            guardrails=edition.guardrails,
+        ).cost
     except Unpriced:
         return None

@@ -19,18 +19,30 @@ class TokenClass(StrEnum):
     IMAGE = "image"
     EMBEDDING = "embedding"
     RERANK_UNITS = "rerank_units"
-    GUARDRAIL_UNITS = "guardrail_units"
+    GUARDRAIL_TOPIC = "guardrail_topic"
+    GUARDRAIL_CONTENT = "guardrail_content"
+    GUARDRAIL_IMAGE = "guardrail_image"
+    GUARDRAIL_PII = "guardrail_pii"
+    GUARDRAIL_GROUNDING = "guardrail_grounding"
+    GUARDRAIL_REASONING = "guardrail_reasoning"
 
 
 # Each class with its field's name: every request walks over them several times, and a walk over
 # the enumeration itself takes five times as long.
 _FIELDS = tuple((token_class, token_class.value) for token_class in TokenClass)
 
+# What a guardrail is billed by, a class for each policy, since each has a price of its own. They
+# are units of text of up to 1,000 characters, or images.
+GUARDRAIL_CLASSES = frozenset(
+    token_class for token_class in TokenClass if token_class.value.startswith("guardrail_")
+)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Usage:
     """Counts by class: tokens, but `image` images, `rerank_units` queries of up to 100
-    documents, `guardrail_units` billable text units of up to 1,000 characters."""
+    documents, `guardrail_…` billable units of one policy: texts of up to 1,000 characters, or
+    images."""
 
     uncached_in: int = 0
     cache_read: int = 0
@@ -40,7 +52,12 @@ class Usage:
     image: int = 0
     embedding: int = 0
     rerank_units: int = 0
-    guardrail_units: int = 0
+    guardrail_topic: int = 0
+    guardrail_content: int = 0
+    guardrail_image: int = 0
+    guardrail_pii: int = 0
+    guardrail_grounding: int = 0
+    guardrail_reasoning: int = 0
 
     def __post_init__(self) -> None:
         for _, name in _FIELDS:

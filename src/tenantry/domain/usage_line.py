@@ -37,5 +37,10 @@ _CLASS_WORDS: Mapping[str, str] = {
     "image": "images",
     "embedding": "embedded tokens",
     "rerank_units": "rerank queries",
-    "guardrail_units": "guardrail text units",
+    "guardrail_topic": "guardrail text units, denied topics",
+    "guardrail_content": "guardrail text units, content filters",
+    "guardrail_image": "guardrail images, content filters",
+    "guardrail_pii": "guardrail text units, sensitive information",
+    "guardrail_grounding": "guardrail text units, contextual grounding",
+    "guardrail_reasoning": "guardrail text units, automated reasoning",
 }

@@ -262,28 +262,6 @@ def test_case_29_asked_for_priority_and_served_default() -> None:
     assert refused.admission.reservations == []
 
 
-@pytest.mark.parametrize(
-    "asked",
-    [
-        replace(CHAT, body={**BODY, "guardrailConfig": {"guardrailIdentifier": "g"}}),
-        replace(CHAT, headers={"x-amzn-bedrock-guardrailidentifier": "g"}),
-    ],
-)
-def test_a_guardrail_that_nobody_meters_is_refused(asked: ChatCall) -> None:
-    worker = core(converse_reply())
-    with pytest.raises(errors.ModelUnpriced, match="guardrail"):
-        ask(worker, asked)
-    assert worker.model.attempts == [] and worker.admission.reservations == []
-
-
-def test_a_plans_guardrail_is_never_left_out_in_silence() -> None:
-    worker = core(converse_reply())
-    guarded = principal("acme", plan(guardrail="gr1:1"))
-    with pytest.raises(errors.ModelUnpriced, match="guardrail"):
-        run(worker.inference.complete(context(guarded), CHAT))
-    assert worker.model.attempts == []
-
-
 def test_latency_that_has_no_price_is_refused() -> None:
     headers = {"x-amzn-bedrock-performanceconfig-latency": "optimized"}
     worker = core()

@@ -121,13 +121,21 @@ def test_no_text_makes_the_parser_raise(text):
     parse_model_id("arn:aws:bedrock:" + text)
 
 
-@pytest.mark.parametrize("operation", Operation)
+@pytest.mark.parametrize(
+    "operation", [operation for operation in Operation if operation.value != "apply"]
+)
 def test_a_path_holds_any_id_in_one_segment(operation):
     arn = f"arn:aws:bedrock:us-east-1:{ACCOUNT}:application-inference-profile/otnfa2ysixqd"
     path = upstream_path(arn, operation)
     _, model, segment, last = path.split("/")
     assert (model, unquote(segment), last) == ("model", arn, operation.value)
     assert upstream_path("x:0", Operation.CONVERSE) == "/model/x%3A0/converse"
+
+
+def test_a_guardrails_path_has_its_version_apart():
+    arn = f"arn:aws:bedrock:us-east-1:{ACCOUNT}:guardrail/gr1"
+    path = upstream_path(f"{arn}:DRAFT", Operation.APPLY_GUARDRAIL)
+    assert path == f"/guardrail/{arn.replace(':', '%3A').replace('/', '%2F')}/version/DRAFT/apply"
 
 
 @pytest.mark.parametrize("model_id", ["", ".", ".."])

@@ -164,7 +164,6 @@ def test_no_report_makes_it_raise(report, family):
         normalise.from_converse(report, family),
         normalise.from_invoke({}, report, family),
         normalise.from_invocation_log(report, family),
-        normalise.from_guardrail(report),
         stream_of(family, report),
     ]
     for reading in readings:

@@ -181,19 +181,6 @@ def test_the_log_of_embeddings_and_failures():
     )
 
 
-def test_guardrail_units_leave_out_what_is_free():
-    usage = {
-        "topicPolicyUnits": 1,
-        "contentPolicyUnits": 2,
-        "sensitiveInformationPolicyUnits": 3,
-        "sensitiveInformationPolicyFreeUnits": 50,
-        "wordPolicyUnits": 60,
-        "automatedReasoningPolicies": 70,
-    }
-    assert usage_of(normalise.from_guardrail(usage)) == Usage(guardrail_units=6)
-    assert "range" in reason_of(normalise.from_guardrail({"topicPolicyUnits": -1}))
-
-
 @pytest.mark.parametrize(("documents", "units"), [(1, 1), (100, 1), (101, 2), (1_000, 10)])
 def test_rerank_queries_are_billed_by_the_hundred(documents, units):
     assert normalise.from_rerank(documents).usage == Usage(rerank_units=units)

@@ -17,8 +17,8 @@ def test_items_leaves_out_what_was_not_used():
 
 
 def test_sums_by_class():
-    total = Usage(uncached_in=1, out=2) + Usage(out=3, guardrail_units=4)
-    assert total == Usage(uncached_in=1, out=5, guardrail_units=4)
+    total = Usage(uncached_in=1, out=2) + Usage(out=3, guardrail_topic=4)
+    assert total == Usage(uncached_in=1, out=5, guardrail_topic=4)
 
 
 def test_prompt_tokens_are_all_that_went_in():

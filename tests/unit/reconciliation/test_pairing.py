@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tenantry.domain.price import PriceEdition, edition_from_csv
+from tenantry.domain.price import GUARDRAILS, PriceEdition, edition_from_csv
 from tenantry.domain.reconciliation import (
     Booked,
     Break,
@@ -35,7 +35,7 @@ PRICES = edition_from_csv(
         *(f"nova,{tier},0,out,{price}" for tier, price in (("default", 15), ("flex", 5))),
         "nova,default,0,cache_write_5m,3.75",
         "nova,default,0,cache_write_1h,6",
-        "nova,default,0,guardrail_units,150",
+        f"{GUARDRAILS},default,0,guardrail_topic,150",
         "pro,default,0,uncached_in,30",
         "pro,default,0,out,150",
     ],
@@ -122,7 +122,7 @@ def test_a_record_may_take_its_time() -> None:
     "state, quantities, cost",
     [
         ("released", {}, Decimal(0)),
-        ("settled", {"guardrail_units": 10}, Decimal("0.0015")),  # guardrails are not logged
+        ("settled", {"guardrail_topic": 10}, Decimal("0.0015")),  # guardrails are not logged
     ],
 )
 def test_nothing_that_the_log_counts_needs_no_record(

@@ -23,6 +23,13 @@ _CLASSES: Mapping[str, tuple[str, ...]] = {
     "cache_write_5m": ("cache_write_5m",),
     "cache_write_1h": ("cache_write_1h",),
 }
+_UNITS: Mapping[str, tuple[str, ...]] = {  # of guardrails; the bill's free ones are nowhere booked
+    "topicPolicyUnits": ("guardrail_topic",),
+    "contentPolicyUnits": ("guardrail_content",),
+    "contentPolicyImageUnits": ("guardrail_image",),
+    "sensitiveInformationPolicyUnits": ("guardrail_pii",),
+    "contextualGroundingPolicyUnits": ("guardrail_grounding",),
+}
 Counts = Mapping[str, int]
 RunKeeper = Callable[[Callable[[LedgerKeeper], Awaitable[Any]]], Any]
 
@@ -64,7 +71,7 @@ async def _booked(keeper: LedgerKeeper) -> dict[str, Counts]:
     for row in await keeper.provider_usage():
         counts = {
             name: sum(row.quantities.get(token_class, 0) for token_class in classes)
-            for name, classes in _CLASSES.items()
+            for name, classes in {**_CLASSES, **_UNITS}.items()
         }
         if any(counts.values()):
             found[f"{row.request_id}/{row.call}:{row.attempt}"] = counts
@@ -78,6 +85,7 @@ def _billed(emulator: Api) -> dict[str, Counts]:
     for record in reply.body["records"]:
         metadata = record["request_metadata"]
         found[f"{metadata.get('rid')}/{metadata.get('att')}"] = {
-            name: int(record["usage"][name]) for name in _CLASSES
+            **{name: int(record["usage"][name]) for name in _CLASSES},
+            **{name: int(record["guardrail"].get(name, 0)) for name in _UNITS},
         }
     return found

@@ -25,6 +25,7 @@ async def make_services(
         authenticator=gateway.authenticator,
         directory=gateway.directory,
         inference=gateway.inference,
+        guardrails=gateway.guardrails,
         embeddings=gateway.embeddings,
         library=gateway.library,
         answers=gateway.answers,

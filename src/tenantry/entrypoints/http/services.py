@@ -49,6 +49,14 @@ class Inference(Protocol):
     ) -> Completed: ...
 
 
+class Guardrails(Protocol):
+    """Texts and images judged by a guardrail, without a model."""
+
+    async def apply(
+        self, ctx: RequestContext, identifier: str, version: str, body: Mapping[str, Any], /
+    ) -> Completed: ...
+
+
 class Embeddings(Protocol):
     """Vectors of texts."""
 
@@ -120,6 +128,7 @@ class Services:
     authenticator: Authenticator
     directory: Directory
     inference: Inference
+    guardrails: Guardrails
     embeddings: Embeddings
     library: Library
     answers: Answers

@@ -5,6 +5,7 @@ from __future__ import annotations
 from tenantry.domain.tenant import Scope
 from tenantry.entrypoints.http.bedrock.answers import from_completed, from_streamed
 from tenantry.entrypoints.http.bedrock.requests import (
+    to_apply_guardrail,
     to_converse_call,
     to_count_tokens,
     to_invoke_call,
@@ -46,6 +47,13 @@ async def count_tokens(call: Call) -> Response:
     return from_completed(await call.services.inference.count_tokens(call.context(), model, body))
 
 
+async def apply_guardrail(call: Call) -> Response:
+    body = to_apply_guardrail(call.json())
+    identifier, version = call.params["id"], call.params["version"]
+    done = await call.services.guardrails.apply(call.context(), identifier, version, body)
+    return from_completed(done)
+
+
 def _route(action: str, handler: Handler, access: Access, summary: str) -> Route:
     template = f"/model/{{model}}/{action}"
     return Route("POST", template, "bedrock", handler, access, summary, (Scope.INFER,))
@@ -60,6 +68,15 @@ ROUTES = (
         invoke_stream,
         Access.TENANT,
         "InvokeModelWithResponseStream",
+    ),
+    Route(
+        "POST",
+        "/guardrail/{id}/version/{version}/apply",
+        "bedrock",
+        apply_guardrail,
+        Access.TENANT,
+        "ApplyGuardrail",
+        (Scope.INFER,),
     ),
     _route("count-tokens", count_tokens, Access.TENANT_FRESH, "CountTokens, free of charge"),
 )

@@ -112,6 +112,20 @@ def to_count_tokens(model: str, body: dict[str, Any]) -> dict[str, Any]:
     return body
 
 
+def to_apply_guardrail(body: dict[str, Any]) -> dict[str, Any]:
+    """An ApplyGuardrail body, checked. Raises `BadRequest`."""
+    _check_members(body, {"source": str, "content": list, "outputScope": str})
+    if body.get("source") not in ("INPUT", "OUTPUT"):
+        raise BadRequest("`source` must be INPUT or OUTPUT.")
+    content = body.get("content")
+    if not content:
+        raise BadRequest("`content` must be a list that is not empty.")
+    for block in content:
+        if not isinstance(block, dict) or len(block) != 1 or not block.keys() <= {"text", "image"}:
+            raise BadRequest("Each of `content` must hold exactly one of `text` and `image`.")
+    return body
+
+
 def _check_conversation(body: Mapping[str, Any]) -> None:
     """Deep enough that whatever counts the blocks finds objects; Bedrock judges the rest."""
     for message in body.get("messages") or ():
