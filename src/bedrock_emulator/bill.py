@@ -39,6 +39,8 @@ class Charge:
     invocation_id: str | None  # the client's amz-sdk-invocation-id
     error_code: str | None
     timestamp: datetime
+    job_arn: str | None = None  # of a batch job, with its record
+    record_id: str | None = None
 
 
 class Bill:
@@ -75,6 +77,8 @@ class Bill:
             "request_metadata": charge.request_metadata,
             "error_code": charge.error_code,
         }
+        if charge.job_arn is not None:
+            record |= {"job_arn": charge.job_arn, "record_id": charge.record_id}
         self._journal.append(orjson.dumps(record))
         self._count(charge.account, usage, charge.guardrail)
 
@@ -100,6 +104,11 @@ class Bill:
             chosen.append(record)
         totals = {name: sums for name, sums in self._totals.items() if account in (None, name)}
         return {"records": chosen, "totals": totals, "more": more}
+
+    def of_job(self, job_arn: str) -> list[dict[str, Any]]:
+        """What a batch job has been billed."""
+        self._journal.write()
+        return [record for record in _records(self._path) if record.get("job_arn") == job_arn]
 
     def close(self) -> None:
         self._journal.close()

@@ -49,6 +49,8 @@ class Config:
     threads: int = 2  # that generate in mode `models`
     token_delay_ms: int = 0  # for each output token
     exit_with_parent: bool = False
+    s3_dir: Path | None = None  # a folder for each bucket; None: `s3` in the data folder
+    batch_delay_ms: int = 0  # from a batch job's submission to its start
     delivery: Delivery = field(default_factory=Delivery)
     accounts: tuple[Account, ...] = ()  # empty: the two default accounts, kept in accounts.json
     rules: tuple[dict[str, Any], ...] = ()
@@ -83,6 +85,8 @@ def parse(document: dict[str, Any], *, base_dir: Path, data_dir: Path | None = N
         ),
         threads=table.integer("threads", default.threads, 1, 64),
         token_delay_ms=table.integer("token_delay_ms", 0, 0, 60_000),
+        s3_dir=_optional_path(table, "s3_dir", base_dir),
+        batch_delay_ms=table.integer("batch_delay_ms", 0, 0, 86_400_000),
         delivery=Delivery(
             delay_s=log.integer("delay_ms", 2_000, 0, 86_400_000) / 1_000,
             jitter_s=log.integer("jitter_ms", 2_000, 0, 86_400_000) / 1_000,
@@ -212,6 +216,11 @@ def _guardrail(members: dict[str, Any]) -> Guardrail:
         return guardrail_from(members)
     except ValueError as error:
         raise ConfigError(f"guardrails: {error}") from error
+
+
+def _optional_path(table: _Table, key: str, base_dir: Path) -> Path | None:
+    named = table.optional(key, str)
+    return None if named is None else base_dir / named
 
 
 def _mode(value: str) -> Mode:

@@ -15,6 +15,8 @@ from typing import Any
 
 from bedrock_emulator.account_store import resolve_accounts
 from bedrock_emulator.accounts import Account, Directory, guardrails_of
+from bedrock_emulator.batch_jobs import BatchJobs
+from bedrock_emulator.batch_runner import BatchRunner, Buckets, RunningJobs
 from bedrock_emulator.bill import Bill
 from bedrock_emulator.certificates import Certificates, ensure_certificates, server_context
 from bedrock_emulator.config import Config, ConfigError
@@ -26,6 +28,7 @@ from bedrock_emulator.log_settings import LogSettingsStore
 from bedrock_emulator.quota import Quotas
 from bedrock_emulator.wire.app import Application
 from bedrock_emulator.wire.auth import Authenticator
+from bedrock_emulator.wire.batch_requests import BatchRequests
 from bedrock_emulator.wire.connection import Server
 from bedrock_emulator.wire.control import ControlPlane
 from bedrock_emulator.wire.guardrails import Guardrails
@@ -97,6 +100,7 @@ class Emulator:
             stats=stats,
             now=utc_now,
         )
+        batches = self._batches(engine)
         own = OwnEndpoints(
             bill=self._books.bill,
             log=self._books.log,
@@ -104,15 +108,25 @@ class Emulator:
             stats=stats,
             directory=self._directory,
             now=utc_now,
+            start_batches=self._jobs.start_all,
         )
         return Application(
             authenticator=Authenticator(self._directory, utc_now),
             inference=inference,
             guardrails=Guardrails(guardrails_of(self.accounts), rules, self._books.bill, utc_now),
-            control=ControlPlane(self._books.log_settings, self._profiles),
+            control=ControlPlane(self._books.log_settings, self._profiles, batches),
             own=own,
             stats=stats,
         )
+
+    def _batches(self, engine: AnsweringEngine) -> BatchRequests:
+        jobs = BatchJobs(self._config.data_dir / "batch-jobs", utc_now)
+        buckets = Buckets(self._config.s3_dir or self._config.data_dir / "s3")
+        delay_s = self._config.batch_delay_ms / 1_000
+        self._jobs = RunningJobs(
+            BatchRunner(jobs, buckets, engine, self._executor, self._books.bill, utc_now, delay_s)
+        )
+        return BatchRequests(jobs, self._jobs, buckets, self._lookup())
 
     async def start(self) -> dict[str, Any]:
         """Listens; returns what a client needs: addresses, CA bundle, accounts."""
@@ -120,6 +134,7 @@ class Emulator:
         http_port = await self._listen(self._config.http_port, tls=False)
         https_port = await self._listen(self._config.https_port, tls=True)
         self._books.log.start()
+        self._jobs.resume()
         shown = f"[{host}]" if ":" in host else host
         return {
             "url": f"http://{shown}:{http_port}",
@@ -162,6 +177,7 @@ class Emulator:
         for listener in self._listeners:
             listener.close()
         await self._server.drain(GRACE_S)
+        await self._jobs.close()
         if self._executor is not None:
             self._executor.shutdown(wait=False, cancel_futures=True)
         await self._books.log.close()

@@ -14,6 +14,7 @@ from bedrock_emulator.inference_profiles import KIND, InferenceProfile, Inferenc
 from bedrock_emulator.log_settings import LogSettingsStore, from_document
 from bedrock_emulator.wire import answers, profile_requests
 from bedrock_emulator.wire.auth import Principal
+from bedrock_emulator.wire.batch_requests import BatchRequests
 from bedrock_emulator.wire.exchange import Exchange, Request
 from bedrock_emulator.wire.routes import ControlRoute
 
@@ -26,12 +27,14 @@ class ControlCall:
     region: str
     identifier: str
     request: Request
+    caller: str = ""  # its ARN
 
 
 @dataclass(frozen=True, slots=True)
 class ControlPlane:
     log_settings: LogSettingsStore
     profiles: InferenceProfiles
+    batches: BatchRequests
 
     def serve(
         self,
@@ -50,11 +53,16 @@ class ControlPlane:
             "GetInferenceProfile": self._get_profile,
             "ListInferenceProfiles": self._list_profiles,
             "DeleteInferenceProfile": self._delete_profile,
+            "CreateModelInvocationJob": self._create_job,
+            "GetModelInvocationJob": self._get_job,
+            "ListModelInvocationJobs": self._list_jobs,
+            "StopModelInvocationJob": self._stop_job,
             "TagResource": self._tag,
             "UntagResource": self._untag,
             "ListTagsForResource": self._list_tags,
         }
-        call = ControlCall(principal.account.id, principal.region, route.identifier, request)
+        account, region = principal.account.id, principal.region
+        call = ControlCall(account, region, route.identifier, request, principal.arn)
         document = operations[route.operation](call)
         status = 201 if route.operation == "CreateInferenceProfile" else 200
         headers = {"content-type": answers.JSON, "x-amzn-RequestId": request_id}
@@ -106,6 +114,19 @@ class ControlPlane:
             raise errors.validation("A system-defined inference profile cannot be deleted.")
         self.profiles.delete(call.account, call.region, self._find(call, kind, name).id)
         return {}
+
+    def _create_job(self, call: ControlCall) -> Any:
+        document = profile_requests.json_object(call.request.body)
+        return self.batches.create(call.account, call.region, call.caller, document)
+
+    def _get_job(self, call: ControlCall) -> Any:
+        return self.batches.get(call.account, call.region, call.identifier)
+
+    def _list_jobs(self, call: ControlCall) -> Any:
+        return self.batches.list(call.account, call.region)
+
+    def _stop_job(self, call: ControlCall) -> Any:
+        return self.batches.stop(call.account, call.region, call.identifier)
 
     def _tag(self, call: ControlCall) -> Any:
         document, profile = self._tagged(call)

@@ -30,6 +30,7 @@ class OwnEndpoints:
     stats: Stats
     directory: Directory
     now: Callable[[], datetime]
+    start_batches: Callable[[], int]
 
     async def serve(self, name: str, request: Request, exchange: Exchange) -> None:
         """Answers with JSON; raises EmulatedError for anything refused."""
@@ -44,6 +45,7 @@ class OwnEndpoints:
             ("POST", "rules"): self._add_rules,
             ("DELETE", "rules"): self._clear_rules,
             ("POST", "flush-logs"): self._flush,
+            ("POST", "start-batches"): self._start_batches,
             ("POST", "sessions"): self._create_session,
         }
         endpoint = endpoints.get((request.method, name))
@@ -84,6 +86,9 @@ class OwnEndpoints:
 
     async def _flush(self, _: Request) -> Any:
         return {"delivered": await self.log.flush()}
+
+    async def _start_batches(self, _: Request) -> Any:
+        return {"under_way": self.start_batches()}
 
     async def _create_session(self, request: Request) -> Any:
         """A stand-in for STS: temporary credentials of an account, as an assumed role has them."""

@@ -24,6 +24,8 @@ CONTROL_OPERATIONS = {
     ("DELETE", "logging/modelinvocations"): "DeleteModelInvocationLoggingConfiguration",
     ("POST", "inference-profiles"): "CreateInferenceProfile",
     ("GET", "inference-profiles"): "ListInferenceProfiles",
+    ("POST", "model-invocation-job"): "CreateModelInvocationJob",
+    ("GET", "model-invocation-jobs"): "ListModelInvocationJobs",
     ("POST", "tagResource"): "TagResource",
     ("POST", "untagResource"): "UntagResource",
     ("POST", "listTagsForResource"): "ListTagsForResource",
@@ -72,6 +74,11 @@ def route(method: str, raw_path: str) -> Route:
         operation = RUNTIME_OPERATIONS.get(segments[3])
         if operation is not None:
             return RuntimeRoute(operation, _model_id(segments[2], operation))
+    elif segments[1:2] == ["model-invocation-job"] and segments[2:] and segments[2]:
+        if len(segments) == 3 and method == "GET":
+            return ControlRoute("GetModelInvocationJob", unquote(segments[2]))
+        if segments[3:] == ["stop"] and method == "POST":
+            return ControlRoute("StopModelInvocationJob", unquote(segments[2]))
     elif len(segments) == 6 and segments[1::2] == ["guardrail", "version", "apply"]:
         if method == "POST" and segments[2] and segments[4]:
             return GuardrailRoute(unquote(segments[2]), unquote(segments[4]))
