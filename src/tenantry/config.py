@@ -69,6 +69,9 @@ class Settings:
     bedrock_ca_bundle: Path | None = _setting(
         None, "PEM file of the authorities trusted for it; none: the system's"
     )
+    s3_folder: Path | None = _setting(
+        None, "a folder for each bucket of batches in place of Amazon S3: the emulator's `s3_dir`"
+    )
     upstream_connect_timeout_ms: Millis = _setting(5_000, "to open a connection to Bedrock")
     upstream_first_byte_timeout_ms: Millis = _setting(
         300_000, "from request to first byte; Bedrock may think for minutes"

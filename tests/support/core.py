@@ -58,6 +58,7 @@ PRICES = edition(
         *rows("titan", {"embedding": "0.02"}),
         *rows("rerank", {"rerank_units": "2000"}),
         *rows("claude", {name: str(float(p) * 1.75) for name, p in SYNTHETIC.items()}, "priority"),
+        *rows("claude", {name: str(float(p) * 0.5) for name, p in SYNTHETIC.items()}, "batch"),
     ]
 )
 

@@ -55,6 +55,7 @@ SETTINGS: Mapping[str, object] = {
     "shutdown_grace_ms": 2_000,
     "upstream_connect_timeout_ms": 2_000,
 }
+BATCH_DELAY_MS = 1_500  # before a batch job starts: time to ask for it in vain
 # One that bills by three policies and has two that are free, and one that looks for other things in
 # prompts than in answers.
 STRICT, DIVIDED = "gr1strict", "gr2divided"
@@ -101,7 +102,8 @@ class Stack(Clients, Books, Processes):
         self, folder: Path, *, mode: str = "fixed", log_delay_ms: int = 200, **settings: object
     ) -> None:
         self.home = folder / "home"
-        self.settings = {**SETTINGS, "invoice_issuer": self.home / "issuer.toml", **settings}
+        paths = {"invoice_issuer": self.home / "issuer.toml", "s3_folder": self.home / "s3"}
+        self.settings = {**SETTINGS, **paths, **settings}
         self._numbers = itertools.count(1)
         self._write_credentials()
         self._launch()  # while it starts, so does the emulator
@@ -277,7 +279,8 @@ class Stack(Clients, Books, Processes):
 
     def _emulator_config(self, log_delay_ms: int) -> str:
         """TOML; JSON strings are TOML strings."""
-        lines = ["[log]", f"delay_ms = {log_delay_ms}", f"jitter_ms = {log_delay_ms}"]
+        lines = [f's3_dir = "{self.home / "s3"}"', f"batch_delay_ms = {BATCH_DELAY_MS}"]
+        lines += ["[log]", f"delay_ms = {log_delay_ms}", f"jitter_ms = {log_delay_ms}"]
         for kind, account in ACCOUNTS.items():
             log_dir = self.home / "accounts" / account / "log"
             lines += ["[[accounts]]", f'id = "{account}"', f'name = "{kind}"']
@@ -298,6 +301,8 @@ class Stack(Clients, Books, Processes):
                     regions=frozenset(REGIONS),
                     endpoint_url=self.emulator.url,
                     kms_key="own" if kind == "silo" else "shared",
+                    batch_s3_uri=f"s3://{kind}-batches/jobs",
+                    batch_role_arn=f"arn:aws:iam::{account}:role/batches",
                 )
             )
         await control.apply_models(shipped.emulator_models())

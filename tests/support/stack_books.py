@@ -61,7 +61,9 @@ class Books:
         for record in self.bill_records():
             metadata = record["request_metadata"]
             if metadata.get("tid") in ids:
-                key = f"{metadata['rid']}/{metadata['att']}"
+                record_id = record.get("record_id")  # of a batch, which calls nobody by name
+                attempt = metadata["att"] if record_id is None else f"{int(record_id[1:])}:1"
+                key = f"{metadata['rid']}/{attempt}"
                 assert key not in found, f"attempt {key} was billed twice"
                 found[key] = counts_of(record)
         return found

@@ -6,6 +6,7 @@
 | `log_poll_s` | true up unknown attempts from the invocation log |
 | `ESTIMATE_EVERY_S` | settle by estimate what no log can tell of |
 | `WRITE_OFF_EVERY_S` | write off what no record came for within the hold |
+| `BATCHES_EVERY_S` | ask for batch jobs, and settle the records of those that have ended |
 | `SWEEP_KEYS_EVERY_S` | delete idempotency keys that have expired, with their answers |
 
 Every round is idempotent and may run in several processes at once.
@@ -18,12 +19,14 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import timedelta
 
+from tenantry.application.batch_settling import BatchPorts, settle_batches
 from tenantry.application.true_up import TrueUp
 from tenantry.ports.clock import Clock
 from tenantry.ports.idempotency import ExpiredKeys
 from tenantry.ports.ledger import LedgerKeeper
 
 SWEEP_EVERY_S = 2.0
+BATCHES_EVERY_S = 30.0
 SWEEP_KEYS_EVERY_S = 10.0
 SWEEP_KEYS_MAX = 2_000  # in one statement
 SWEEP_KEYS_ROUNDS = 10  # then the rest waits: 2,000 a second are kept up with
@@ -70,6 +73,15 @@ def ledger_rounds(
         Round("estimate", ESTIMATE_EVERY_S, settle_by_estimate),
         Round("write-off", WRITE_OFF_EVERY_S, write_off),
     ]
+
+
+def batch_round(ports: BatchPorts) -> Round:
+    """What ends batch jobs."""
+
+    async def settle() -> object:
+        return await settle_batches(ports)
+
+    return Round("batches", BATCHES_EVERY_S, settle)
 
 
 def idempotency_round(expired_keys: ExpiredKeys) -> Round:

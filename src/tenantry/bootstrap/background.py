@@ -11,6 +11,7 @@ from tenantry.adapters.clock import SystemClock
 from tenantry.adapters.keys import control_plane
 from tenantry.adapters.objects.durable_file import DurableFiles
 from tenantry.adapters.postgres.alerts import PostgresAlerts
+from tenantry.adapters.postgres.batches import PostgresBatchBook
 from tenantry.adapters.postgres.connections import Databases
 from tenantry.adapters.postgres.deliveries import PostgresDeliveries
 from tenantry.adapters.postgres.directory import PostgresDirectory
@@ -18,16 +19,18 @@ from tenantry.adapters.postgres.idempotency import PostgresExpiredKeys
 from tenantry.adapters.postgres.keeper import PostgresLedgerKeeper
 from tenantry.adapters.postgres.usage_hours import PostgresUsageHours
 from tenantry.application.alert_rounds import alert_rounds
+from tenantry.application.batch_settling import BatchPorts
 from tenantry.application.clock_watch import CHECK_EVERY_S
 from tenantry.application.delivery import delivery_rounds
 from tenantry.application.invoice_run import billing_rounds
-from tenantry.application.rounds import Round, idempotency_round, ledger_rounds
+from tenantry.application.rounds import Round, batch_round, idempotency_round, ledger_rounds
 from tenantry.application.true_up import TrueUp
 from tenantry.bootstrap.billing import billing_of, issuer_or_none
 from tenantry.bootstrap.database import attach
 from tenantry.bootstrap.deployment import clock_watch
 from tenantry.bootstrap.invocation_logs import LogSources
 from tenantry.bootstrap.outside import outside_of
+from tenantry.bootstrap.upstream import buckets_of, model_of
 from tenantry.config import Settings
 from tenantry.domain.anomaly import Floor
 from tenantry.ports.clock import Clock
@@ -47,6 +50,8 @@ async def background(config: Settings, machine: Clock | None = None) -> AsyncIte
         held.push_async_callback(databases.close)
         clock, watch = clock_watch(databases, machine or SystemClock(), "worker")
         await watch.check()
+        model = model_of(config, clock)
+        held.push_async_callback(model.close)
         key = control_plane.load(config.home / "control", DurableFiles())
         keeper = PostgresLedgerKeeper(databases.control, databases.operator)
         directory = PostgresDirectory(
@@ -86,4 +91,13 @@ async def background(config: Settings, machine: Clock | None = None) -> AsyncIte
             Round("clock", CHECK_EVERY_S, watch.check),
             idempotency_round(PostgresExpiredKeys(databases.control)),
             *alert_rounds(alerts, alerts, PostgresUsageHours(databases.control), _floor(config)),
+            batch_round(
+                BatchPorts(
+                    PostgresBatchBook(databases.control),
+                    keeper,
+                    buckets_of(config),
+                    directory,
+                    model,
+                )
+            ),
         ]

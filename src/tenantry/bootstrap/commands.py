@@ -18,6 +18,7 @@ from tenantry.adapters.keys.local_keyring import LocalKeyring
 from tenantry.adapters.keys.local_kms import LocalKms
 from tenantry.adapters.objects.durable_file import DurableFiles
 from tenantry.adapters.postgres.alerts import PostgresAlerts
+from tenantry.adapters.postgres.batches import PostgresBatchBook
 from tenantry.adapters.postgres.connections import Databases, DsnFor
 from tenantry.adapters.postgres.corrections import PostgresCorrections
 from tenantry.adapters.postgres.cost_book import PostgresCostBook
@@ -40,6 +41,7 @@ from tenantry.application.true_up import TrueUp
 from tenantry.bootstrap.billing import billing_of, issuer_of
 from tenantry.bootstrap.database import attach, attached_or_started
 from tenantry.bootstrap.deployment import control_of, settings
+from tenantry.bootstrap.gateway import Gateway, gateway
 from tenantry.bootstrap.invocation_logs import LogSources, logs_at, record_files
 from tenantry.config import Settings
 from tenantry.domain.billing_name import BillingNames, billing_names_from_csv
@@ -48,6 +50,7 @@ from tenantry.domain.errors import Unavailable
 from tenantry.domain.ids import ApiKeyId
 from tenantry.domain.tenant import DEFAULT_SCOPES, Principal, Tenant
 from tenantry.ports.alerts import AlertBook
+from tenantry.ports.batch import BatchBook
 from tenantry.ports.control import ControlPlane
 from tenantry.ports.corrections import Corrections
 from tenantry.ports.delivery import NoticeDesk
@@ -242,6 +245,26 @@ def run_with_bill(asked: BillAsked, work: Callable[[BillSides], Awaitable[T]]) -
             return await work(sides)
 
     return _run(one)
+
+
+def run_with_gateway(work: Callable[[Gateway], Awaitable[T]]) -> T:
+    """Runs one use case of the data plane in this process, with what a gateway worker holds."""
+    config = settings()
+
+    async def main() -> T:
+        async with gateway(config) as opened:
+            try:
+                return await work(opened)
+            finally:
+                await opened.drain()
+
+    with attached_or_started(config):
+        return asyncio.run(main())
+
+
+def run_with_batches(work: Callable[[BatchBook], Awaitable[T]]) -> T:
+    """Reads batch jobs with an operator's rights."""
+    return _run(lambda _, databases: work(PostgresBatchBook(databases.control)))
 
 
 def run_with_ledger(tenant: str, work: Callable[[TenantLedger, Principal], Awaitable[T]]) -> T:

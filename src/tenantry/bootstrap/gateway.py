@@ -10,9 +10,6 @@ import secrets
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
-from tenantry.adapters.bedrock.client import BedrockModel
-from tenantry.adapters.bedrock.connections import Connections
-from tenantry.adapters.bedrock.credentials import StaticCredentials
 from tenantry.adapters.clock import SystemClock
 from tenantry.adapters.extraction.extractor import FileExtractor
 from tenantry.adapters.extraction.splitter import SemanticSplitter
@@ -26,6 +23,7 @@ from tenantry.adapters.objects.durable_file import DurableFiles
 from tenantry.adapters.postgres.admission import PostgresAdmission
 from tenantry.adapters.postgres.alerts import PostgresAlerts
 from tenantry.adapters.postgres.batcher import Batcher
+from tenantry.adapters.postgres.batches import PostgresBatchNotes
 from tenantry.adapters.postgres.connections import Databases
 from tenantry.adapters.postgres.directory import PostgresDirectory
 from tenantry.adapters.postgres.idempotency import PostgresIdempotency
@@ -42,6 +40,7 @@ from tenantry.adapters.sealed.sealer import TenantSealer
 from tenantry.application.admitted import SettleLimits
 from tenantry.application.answers import Answers
 from tenantry.application.authenticate import Authenticator
+from tenantry.application.batches import Batches
 from tenantry.application.billing import Billing
 from tenantry.application.embeddings import Embeddings
 from tenantry.application.gate import Gate
@@ -63,14 +62,10 @@ from tenantry.application.tending import tend
 from tenantry.application.upstream import UpstreamRules
 from tenantry.bootstrap.billing import billing_of, issuer_or_none
 from tenantry.bootstrap.database import attach
-from tenantry.bootstrap.deployment import (
-    clock_watch,
-    control_of,
-    credentials_of,
-    operator_token,
-)
+from tenantry.bootstrap.deployment import clock_watch, control_of, operator_token
 from tenantry.bootstrap.papers import Papers
 from tenantry.bootstrap.shared_costs import shared_costs
+from tenantry.bootstrap.upstream import buckets_of, model_of, timeouts_of
 from tenantry.config import Settings
 from tenantry.domain.ids import TenantId
 from tenantry.domain.shared_costs import SharedCosts
@@ -80,7 +75,7 @@ from tenantry.ports.control import ControlPlane
 from tenantry.ports.labels import Labels
 from tenantry.ports.ledger import LedgerKeeper, TenantLedger
 from tenantry.ports.margin import MarginBooks
-from tenantry.ports.model import Timeouts
+from tenantry.ports.model import ModelPort
 from tenantry.ports.papers import InvoicePapers
 from tenantry.ports.tenant_admin import TenantAdmin
 
@@ -96,6 +91,7 @@ class Gateway:
     directory: PostgresDirectory
     inference: Inference
     guardrails: Guardrails
+    batches: Batches
     embeddings: Embeddings
     library: Library
     answers: Answers
@@ -152,10 +148,10 @@ async def gateway(config: Settings, machine: Clock | None = None) -> AsyncIterat
         )
         await batcher.start()
         stack.push_async_callback(batcher.close)
-        model = _model(config, clock)
+        model = model_of(config, clock)
         stack.push_async_callback(model.close)
         rules = UpstreamRules(
-            env=config.env, endpoint_url=config.bedrock_endpoint_url, timeouts=_timeouts(config)
+            env=config.env, endpoint_url=config.bedrock_endpoint_url, timeouts=timeouts_of(config)
         )
         telling = TellingAdmission(
             PostgresAdmission(batcher), PostgresAlerts(databases.control, clock), tasks, clock
@@ -173,6 +169,7 @@ async def gateway(config: Settings, machine: Clock | None = None) -> AsyncIterat
             directory=directory,
             inference=Inference(gate, planning, model, tasks, clock, limits),
             guardrails=Guardrails(gate, planning, model, tasks),
+            batches=_batches(config, databases, gate, planning, model, tasks),
             embeddings=embeddings,
             library=Library(knowledge, gate, planning, embeddings, tasks, clock),
             answers=Answers(
@@ -245,6 +242,18 @@ async def _cancelled(task: asyncio.Task[None]) -> None:
         await task
 
 
+def _batches(
+    config: Settings,
+    databases: Databases,
+    gate: Gate,
+    planning: Planning,
+    model: ModelPort,
+    tasks: OwnedTasks,
+) -> Batches:
+    notes = PostgresBatchNotes(TenantWork(databases.app))
+    return Batches(gate, planning, model, notes, buckets_of(config), tasks, config.env)
+
+
 def _knowledge(
     config: Settings,
     databases: Databases,
@@ -275,21 +284,3 @@ def _knowledge(
         clock=clock,
         tasks=indexing,
     )
-
-
-def _timeouts(config: Settings) -> Timeouts:
-    return Timeouts(
-        connect_timeout_ms=config.upstream_connect_timeout_ms,
-        first_byte_timeout_ms=config.upstream_first_byte_timeout_ms,
-        idle_timeout_ms=config.upstream_idle_timeout_ms,
-        total_timeout_ms=config.upstream_total_timeout_ms,
-    )
-
-
-def _model(config: Settings, clock: Clock) -> BedrockModel:
-    bundle = config.bedrock_ca_bundle
-    connections = Connections(
-        ca_pem=bundle.read_bytes() if bundle else None,
-        max_connections=config.upstream_connections_max,
-    )
-    return BedrockModel(StaticCredentials(credentials_of(config)), clock, connections)

@@ -126,11 +126,22 @@ class Operation(StrEnum):
     INVOKE_STREAM = "invoke-with-response-stream"
     COUNT_TOKENS = "count-tokens"
     APPLY_GUARDRAIL = "apply"  # on `<id>:<version>` of a guardrail in place of a model
+    CREATE_BATCH = "model-invocation-job"  # of the control plane, which names no model in its path
+    GET_BATCH = "model-invocation-job/"  # on a job's ARN in place of a model
 
     @property
     def streams(self) -> bool:
         """Whether the answer is an event stream."""
         return self in (Operation.CONVERSE_STREAM, Operation.INVOKE_STREAM)
+
+    @property
+    def control_plane(self) -> bool:
+        """Whether it is answered by the host of `bedrock`, not of `bedrock-runtime`."""
+        return self in (Operation.CREATE_BATCH, Operation.GET_BATCH)
+
+    @property
+    def method(self) -> str:
+        return "GET" if self is Operation.GET_BATCH else "POST"
 
 
 @lru_cache(maxsize=_PATHS_CACHED)
@@ -141,6 +152,10 @@ def upstream_path(model_id: str, operation: Operation) -> str:
     """
     if model_id in ("", ".", ".."):
         raise ValueError("not a Bedrock model id")
+    if operation is Operation.CREATE_BATCH:
+        return f"/{operation.value}"
+    if operation is Operation.GET_BATCH:
+        return f"/{operation.value}{quote(model_id, safe='')}"
     if operation is Operation.APPLY_GUARDRAIL:
         identifier, _, version = model_id.rpartition(":")
         return f"/guardrail/{quote(identifier, safe='')}/version/{quote(version, safe='')}/apply"

@@ -27,6 +27,8 @@ class Placement:
     application inference profile or provisioned model to the catalogue's model id.
     `invocation_log` is where the account's log is delivered, `s3://bucket/prefix`; None: where the
     settings say, or in the account's own folder.
+    Batches need a bucket of the account, `batch_s3_uri`, and the role under which Bedrock reads and
+    writes it.
     """
 
     id: str
@@ -38,3 +40,5 @@ class Placement:
     inference_profiles: Mapping[str, str] = field(default_factory=dict)
     kms_key: Literal["shared", "own"] = "shared"
     invocation_log: str | None = None
+    batch_s3_uri: str | None = None  # s3://<bucket>/<prefix>
+    batch_role_arn: str | None = None

@@ -24,6 +24,7 @@ from tenantry.domain.usage import TokenClass
 STANDARD_TIER = "default"
 UNPRICED = "-"  # as a price: the class has none
 WHOLE_STEP = "*"  # as a class, with `-`: the step's figures are not known
+BATCH_TIER = "batch"  # of batch inference, never of a call
 GUARDRAILS = "amazon.bedrock-guardrails"  # the price key of guardrail units, whatever the model
 COLUMNS = ("model", "tier", "over_tokens", "class", "usd_per_million")
 # Digits enough for any price, few enough that no product of one leaves the exact context.

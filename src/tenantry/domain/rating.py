@@ -11,7 +11,13 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from tenantry.domain import money
-from tenantry.domain.price import GUARDRAILS, STANDARD_TIER, ModelPrice, Unpriced
+from tenantry.domain.price import (
+    BATCH_TIER,
+    GUARDRAILS,
+    STANDARD_TIER,
+    ModelPrice,
+    Unpriced,
+)
 from tenantry.domain.usage import GUARDRAIL_CLASSES, TokenClass, Usage
 
 
@@ -97,7 +103,8 @@ def worst_cost(
     under every policy that bills text, since which policies it has is known to Bedrock alone.
     """
     worst = money.ZERO
-    for tier in tiers | {STANDARD_TIER}:
+    # A batch is served as a batch; every other tier may be served as default.
+    for tier in tiers if BATCH_TIER in tiers else tiers | {STANDARD_TIER}:
         for step in price.steps(tier, bound.input_tokens):
             if step.rates is None:
                 raise Unpriced(f"{price.key}: unpriced above {step.over_tokens} tokens")

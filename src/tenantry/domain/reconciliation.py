@@ -17,7 +17,7 @@ from typing import TypeAlias
 from uuid import UUID
 
 from tenantry.domain import money
-from tenantry.domain.price import STANDARD_TIER, PriceEdition, Unpriced
+from tenantry.domain.price import BATCH_TIER, STANDARD_TIER, PriceEdition, Unpriced
 from tenantry.domain.rating import rate
 from tenantry.domain.usage import GUARDRAIL_CLASSES, NO_USAGE, TokenClass, Usage
 
@@ -202,7 +202,8 @@ class Reconciliation:
         return record.at is None or self._terms.start <= record.at < self._terms.end
 
     def _judge(self, booked: Booked, record: Logged | None, edition: PriceEdition) -> Break | None:
-        if booked.state in _UNDER_WAY:
+        batch = booked.service_tier == BATCH_TIER  # which runs for hours
+        if booked.state in _UNDER_WAY or (batch and booked.state == "unknown"):
             self.tally.under_way += 1
             return None
         if booked.state == "unknown":
@@ -239,7 +240,9 @@ class Reconciliation:
         return _found(BreakKind.UNKNOWN, booked, record, log_usd, booked.note or told)
 
     def _unlogged(self, booked: Booked, edition: PriceEdition) -> Break | None:
-        if not any(_booked_figures(booked)) and booked.state != "written_off":
+        # Batch inference is in no log, as guardrails and rerank queries are not.
+        unlogged = booked.service_tier == BATCH_TIER or not any(_booked_figures(booked))
+        if unlogged and booked.state != "written_off":
             expected = _booked_cost(booked, None, edition)
             if expected != booked.cost:
                 return _found(BreakKind.MISPRICED, booked, None, expected, "not in the log by kind")

@@ -122,7 +122,8 @@ def test_no_text_makes_the_parser_raise(text):
 
 
 @pytest.mark.parametrize(
-    "operation", [operation for operation in Operation if operation.value != "apply"]
+    "operation",
+    [one for one in Operation if one is not Operation.APPLY_GUARDRAIL and not one.control_plane],
 )
 def test_a_path_holds_any_id_in_one_segment(operation):
     arn = f"arn:aws:bedrock:us-east-1:{ACCOUNT}:application-inference-profile/otnfa2ysixqd"
@@ -136,6 +137,14 @@ def test_a_guardrails_path_has_its_version_apart():
     arn = f"arn:aws:bedrock:us-east-1:{ACCOUNT}:guardrail/gr1"
     path = upstream_path(f"{arn}:DRAFT", Operation.APPLY_GUARDRAIL)
     assert path == f"/guardrail/{arn.replace(':', '%3A').replace('/', '%2F')}/version/DRAFT/apply"
+
+
+def test_a_jobs_path_is_the_control_planes():
+    arn = f"arn:aws:bedrock:us-east-1:{ACCOUNT}:model-invocation-job/abc"
+    quoted = arn.replace(":", "%3A").replace("/", "%2F")
+    assert upstream_path(arn, Operation.GET_BATCH) == f"/model-invocation-job/{quoted}"
+    assert upstream_path("job", Operation.CREATE_BATCH) == "/model-invocation-job"
+    assert (Operation.GET_BATCH.method, Operation.CREATE_BATCH.method) == ("GET", "POST")
 
 
 @pytest.mark.parametrize("model_id", ["", ".", ".."])

@@ -5,7 +5,7 @@ import pytest
 
 from tenantry.adapters.bedrock.connections import EndpointRefused
 from tenantry.adapters.bedrock.placements import endpoint_url
-from tenantry.ports.model import Upstream
+from tenantry.ports.model import Operation, Upstream
 
 
 def upstream(region, url=None):
@@ -18,12 +18,24 @@ def test_amazons_own_endpoints(region):
     theirs = session.create_client(
         "bedrock-runtime", region_name=region, aws_access_key_id="a", aws_secret_access_key="b"
     )
-    assert endpoint_url(upstream(region)) == theirs.meta.endpoint_url
+    assert endpoint_url(upstream(region), Operation.CONVERSE) == theirs.meta.endpoint_url
+    theirs.close()
+
+
+def test_the_control_plane_has_a_host_of_its_own():
+    session = botocore.session.Session()
+    theirs = session.create_client(
+        "bedrock", region_name="us-east-1", aws_access_key_id="a", aws_secret_access_key="b"
+    )
+    assert endpoint_url(upstream("us-east-1"), Operation.GET_BATCH) == theirs.meta.endpoint_url
     theirs.close()
 
 
 def test_an_endpoint_of_ones_own():
-    assert endpoint_url(upstream("us-east-1", "http://127.0.0.1:1")) == "http://127.0.0.1:1"
+    assert (
+        endpoint_url(upstream("us-east-1", "http://127.0.0.1:1"), Operation.CONVERSE)
+        == "http://127.0.0.1:1"
+    )
 
 
 @pytest.mark.parametrize(
@@ -31,4 +43,4 @@ def test_an_endpoint_of_ones_own():
 )
 def test_a_region_cannot_name_another_host(region):
     with pytest.raises(EndpointRefused):
-        endpoint_url(upstream(region))
+        endpoint_url(upstream(region), Operation.CONVERSE)

@@ -73,10 +73,10 @@ class BedrockModel:
         upstream = attempt.upstream
         try:
             credentials = await self._credentials.credentials(upstream.credentials_ref)
-            endpoint = self._connections.endpoint(endpoint_url(upstream))
+            endpoint = self._connections.endpoint(endpoint_url(upstream, attempt.operation))
             path = upstream_path(attempt.model_id, attempt.operation)
             headers = self._signer.sign(
-                method="POST",
+                method=attempt.operation.method,
                 host=endpoint.host,
                 raw_path=path,
                 headers=attempt.headers,

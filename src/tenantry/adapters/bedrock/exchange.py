@@ -56,8 +56,8 @@ class Exchange:
 async def open_exchange(
     endpoint: Endpoint, path: str, headers: Mapping[str, str], attempt: Attempt
 ) -> Exchange:
-    """Send a POST once and wait for the response's headers. Raises ExchangeFailed."""
-    request = _request(endpoint.host, path, headers, attempt.body)
+    """Send a request once and wait for the response's headers. Raises ExchangeFailed."""
+    request = _request(endpoint.host, path, headers, attempt)
     waits = _waits(attempt.timeouts, streams=attempt.operation.streams)
     connection = await endpoint.pool.acquire(attempt.timeouts.connect_timeout_ms / 1_000)
     try:
@@ -75,11 +75,12 @@ def _waits(timeouts: Timeouts, *, streams: bool) -> Waits:
     return Waits(head_ms / 1_000, piece_ms / 1_000, timeouts.total_timeout_ms / 1_000)
 
 
-def _request(host: str, path: str, headers: Mapping[str, str], body: bytes) -> bytes:
-    """The bytes of a POST. A line break in a value would let whoever chose it write headers."""
+def _request(host: str, path: str, headers: Mapping[str, str], attempt: Attempt) -> bytes:
+    """The bytes of a request. A line break in a value would let whoever chose it write headers."""
     for name, value in headers.items():
         if not (_NAME.fullmatch(name) and _VALUE.fullmatch(value)):
             raise ExchangeFailed(FailureKind.UNSENDABLE, False, f"header {name!r} cannot be sent")
-    sent = {"host": host, **_OURS, **headers, "content-length": str(len(body))}
+    sent = {"host": host, **_OURS, **headers, "content-length": str(len(attempt.body))}
     lines = "".join([f"{name}: {value}\r\n" for name, value in sent.items()])
-    return f"POST {path} HTTP/1.1\r\n{lines}\r\n".encode("latin-1") + body
+    head = f"{attempt.operation.method} {path} HTTP/1.1\r\n{lines}\r\n"
+    return head.encode("latin-1") + attempt.body

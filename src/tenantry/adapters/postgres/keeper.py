@@ -72,7 +72,11 @@ class PostgresLedgerKeeper:
         return [(row["tenant_id"], row["request_id"], row["call"], row["attempt"]) for row in rows]
 
     async def true_up(self, attempt: OpenAttempt, outcome: AttemptOutcome) -> bool:
-        settlement = Settlement(attempt.request_id, attempt.tenant_id, (outcome,), final=False)
+        return await self.post(
+            Settlement(attempt.request_id, attempt.tenant_id, (outcome,), final=False)
+        )
+
+    async def post(self, settlement: Settlement) -> bool:
         row = batch_words.to_settlement_row(settlement)
         posted = (await self._fetch(self._control, "post", [row]))[0][0]
         return bool(posted[0])

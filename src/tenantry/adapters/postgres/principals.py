@@ -61,6 +61,8 @@ def from_placement(placement: Placement) -> dict[str, Any]:
         "inference_profiles": dict(placement.inference_profiles),
         "kms_key": placement.kms_key,
         "invocation_log": placement.invocation_log,
+        "batch_s3_uri": placement.batch_s3_uri,
+        "batch_role_arn": placement.batch_role_arn,
     }
 
 

@@ -160,6 +160,8 @@ async def apply_placement(call: Call) -> Response:
         asked.inference_profiles,
         asked.kms_key,
         asked.invocation_log,
+        asked.batch_s3_uri,
+        asked.batch_role_arn,
     )
     await call.services.control.apply_placement(placement)
     return json_response(msgspec.to_builtins(asked), 201)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from msgspec import UNSET, Struct, UnsetType
+from msgspec import UNSET, Meta, Struct, UnsetType
 
+from tenantry.domain.batch import BUCKET_PATTERN, ROLE_PATTERN
 from tenantry.domain.budget import Basis, Period
 from tenantry.domain.budget import Scope as BudgetScope
 from tenantry.domain.tenant import Scope
@@ -67,6 +68,8 @@ class PlacementRequest(Struct, forbid_unknown_fields=True):
     inference_profiles: dict[str, str] = {}
     kms_key: Literal["shared", "own"] = "shared"
     invocation_log: str | None = None
+    batch_s3_uri: Annotated[str, Meta(pattern=BUCKET_PATTERN)] | None = None
+    batch_role_arn: Annotated[str, Meta(pattern=ROLE_PATTERN)] | None = None
 
 
 class PricesRequest(Struct, forbid_unknown_fields=True):

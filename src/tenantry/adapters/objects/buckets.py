@@ -1,0 +1,77 @@
+"""Objects by `s3://` URI: Amazon S3, or a folder for each bucket where one stands for it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from tenantry.domain.errors import NotFound, Unavailable
+from tenantry.ports.model import Upstream
+
+STORES_MAX: Final = 512  # buckets that one process may talk to
+MAX_OBJECT_BYTES: Final = 512 * 1024 * 1024
+
+
+class UriBuckets:
+    """`ports.batch.Buckets`. `credentials` by account; `folder` stands for S3 where it is given."""
+
+    def __init__(self, credentials: Mapping[str, Mapping[str, str]], folder: Path | None) -> None:
+        self._credentials = credentials
+        self._folder = folder
+        self._stores: dict[tuple[str, str, str], Any] = {}
+
+    async def put(self, upstream: Upstream, uri: str, data: bytes) -> None:
+        import obstore  # large, and needed by batches alone
+
+        store, key = self._at(upstream, uri)
+        await self._tried(obstore.put_async(store, key, data))
+
+    async def get(self, upstream: Upstream, uri: str) -> bytes:
+        import obstore
+
+        store, key = self._at(upstream, uri)
+        found = await self._tried(obstore.get_async(store, key))
+        if found.meta["size"] > MAX_OBJECT_BYTES:
+            raise Unavailable(f"An object is larger than {MAX_OBJECT_BYTES:,} bytes.")
+        return bytes(await self._tried(found.bytes_async()))
+
+    async def delete(self, upstream: Upstream, uri: str) -> None:
+        import obstore
+
+        store, key = self._at(upstream, uri)
+        try:
+            await self._tried(obstore.delete_async(store, key))
+        except NotFound:
+            return
+
+    async def _tried(self, work: Any) -> Any:
+        from obstore.exceptions import BaseError
+        from obstore.exceptions import NotFoundError as Absent
+
+        try:
+            return await work
+        except (Absent, FileNotFoundError):
+            raise NotFound("There is no such object.") from None
+        except (BaseError, OSError) as error:
+            raise Unavailable("The bucket cannot be reached.") from error
+
+    def _at(self, upstream: Upstream, uri: str) -> tuple[Any, str]:
+        bucket, _, key = uri.removeprefix("s3://").partition("/")
+        assert uri.startswith("s3://") and bucket and key, f"{uri!r} is no object of a bucket"
+        where = (upstream.account, upstream.region, bucket)
+        if where not in self._stores:
+            if len(self._stores) >= STORES_MAX:
+                self._stores.clear()
+            self._stores[where] = self._open(upstream, bucket)
+        return self._stores[where], key
+
+    def _open(self, upstream: Upstream, bucket: str) -> Any:
+        from obstore.store import LocalStore, S3Store
+
+        if self._folder is not None:
+            return LocalStore(self._folder / bucket, mkdir=True)
+        entry = self._credentials.get(upstream.credentials_ref)
+        if entry is None:
+            raise Unavailable("There are no credentials for the account of the bucket.")
+        return S3Store(bucket, region=upstream.region, **entry)  # type: ignore[arg-type]

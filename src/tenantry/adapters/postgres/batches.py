@@ -1,0 +1,83 @@
+"""Batch jobs in PostgreSQL: a tenant's own, and all of them for the worker."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import orjson
+
+from tenantry.adapters.postgres.connections import ACQUIRE_TIMEOUT_S
+from tenantry.adapters.postgres.outages import outages_are_unavailable
+from tenantry.adapters.postgres.statements import statements
+from tenantry.adapters.postgres.unit_of_work import TenantWork
+from tenantry.domain.ids import TenantId
+from tenantry.ports.batch import BatchJob, BatchState
+from tenantry.ports.model import Upstream
+
+_OWN_COLUMNS = ("tenant_id", "request_id", "state", "job_arn", "message", "created_at")
+
+
+class PostgresBatchNotes:
+    """`ports.batch.BatchNotes`."""
+
+    def __init__(self, work: TenantWork) -> None:
+        self._work = work
+        self._sql = statements("sql/batches.sql")
+
+    async def plan(self, job: BatchJob) -> None:
+        async with self._work.writing(job.tenant_id) as unit:
+            await unit.execute(self._sql["plan"], job.tenant_id, job.request_id, _definition(job))
+
+    async def advance(
+        self, job: BatchJob, to: BatchState, *, job_arn: str | None = None, message: str = ""
+    ) -> bool:
+        async with self._work.writing(job.tenant_id) as unit:
+            values = _advance_values(job, to, job_arn, message)
+            return await unit.fetchval(self._sql["advance"], *values) is not None
+
+
+class PostgresBatchBook:
+    """`ports.batch.BatchBook`, as `control`."""
+
+    def __init__(self, control_pool: Any) -> None:
+        self._pool = control_pool
+        self._sql = statements("sql/batches.sql")
+
+    async def open_jobs(self, limit: int) -> Sequence[tuple[BatchJob, int]]:
+        rows = await self._fetch("open_jobs", limit)
+        return [(_to_job(row), row["age_s"]) for row in rows]
+
+    async def listed(self, tenant_id: TenantId, limit: int) -> Sequence[BatchJob]:
+        return [_to_job(row) for row in await self._fetch("listed", tenant_id, limit)]
+
+    async def advance(
+        self, job: BatchJob, to: BatchState, *, job_arn: str | None = None, message: str = ""
+    ) -> bool:
+        return bool(await self._fetch("advance", *_advance_values(job, to, job_arn, message)))
+
+    async def _fetch(self, name: str, *values: object) -> list[Any]:
+        with outages_are_unavailable():
+            async with self._pool.acquire(timeout=ACQUIRE_TIMEOUT_S) as connection:
+                rows: list[Any] = await connection.fetch(self._sql[name], *values)
+        return rows
+
+
+def _advance_values(
+    job: BatchJob, to: BatchState, job_arn: str | None, message: str
+) -> tuple[object, ...]:
+    return job.tenant_id, job.request_id, job.state, to, job_arn, message
+
+
+def _definition(job: BatchJob) -> str:
+    document = dataclasses.asdict(job)
+    for name in _OWN_COLUMNS:
+        del document[name]
+    return orjson.dumps(document).decode()
+
+
+def _to_job(row: Mapping[str, Any]) -> BatchJob:
+    definition = orjson.loads(row["definition"])
+    upstream = Upstream(**definition.pop("upstream"))
+    return BatchJob(upstream=upstream, **definition, **{name: row[name] for name in _OWN_COLUMNS})

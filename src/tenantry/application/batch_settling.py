@@ -1,0 +1,190 @@
+"""How batches end: asked for by a round, read from their output, each record settled once.
+
+Owns: the way of a job from a note to its end, whoever took it in and whatever died since. A record
+that was answered is rated at the batch tier by the prices pinned at its admission; one that failed,
+or was never reached, is a row of zero. Invariants: a record is posted once, because an attempt ends
+once; a job is over only when every record has an end; output that does not account for every
+record that Bedrock says it processed gives nothing back.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from tenantry.application import batch_job
+from tenantry.domain.batch import Answered, Failed, read_record, records_uri
+from tenantry.domain.errors import NotFound, Unavailable
+from tenantry.domain.normalise import Quarantined
+from tenantry.domain.price import BATCH_TIER, Unpriced
+from tenantry.domain.rating import rate
+from tenantry.domain.usage import TokenClass
+from tenantry.ports.admission import AttemptOutcome, Settlement
+from tenantry.ports.batch import BatchBook, BatchJob, BatchLedger, Buckets
+from tenantry.ports.directory import Directory
+from tenantry.ports.ledger import OpenAttempt
+from tenantry.ports.model import Failure, FailureKind, ModelPort
+
+JOBS_MAX = 100  # of one round; the rest comes with the next
+PLANNED_MAX_S = 900  # what takes longer to be taken in has been left by its worker
+SUBMITTING_MIN_S = 60  # before that its own worker may still be asking
+RECORDS_A_POSTING = 500
+ENDED = frozenset({"Completed", "PartiallyCompleted", "Failed", "Stopped", "Expired"})
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class BatchPorts:
+    book: BatchBook
+    ledger: BatchLedger
+    buckets: Buckets
+    directory: Directory
+    model: ModelPort
+
+
+async def settle_batches(ports: BatchPorts) -> int:
+    """One round over the jobs that have not ended; returns how many ended. Idempotent."""
+    ended = 0
+    for job, age_s in await ports.book.open_jobs(JOBS_MAX):
+        try:
+            ended += await _advance(ports, job, age_s)
+        except Unavailable:
+            raise
+        except Exception:  # of one job, which must not hold back the others
+            _log.exception("batch %s cannot be advanced", job.request_id)
+    return ended
+
+
+async def _advance(ports: BatchPorts, job: BatchJob, age_s: int) -> bool:
+    if job.state == "planned":
+        if age_s < PLANNED_MAX_S or not await ports.book.advance(job, "refused", message="left"):
+            return False
+        await _give_back(ports, job, "never left", range(job.records))
+        return True
+    if job.state == "submitting":
+        return age_s >= SUBMITTING_MIN_S and await _submit(ports, job)
+    reply = await batch_job.ask(ports.model, job)
+    if isinstance(reply, Failure):
+        _log.warning("batch %s: its job cannot be asked for: %s", job.request_id, reply.message)
+        return False
+    document = reply.document if isinstance(reply.document, dict) else {}
+    if document.get("status") not in ENDED:
+        return False
+    return await _settle(ports, job, document)
+
+
+async def _submit(ports: BatchPorts, job: BatchJob) -> bool:
+    result = await batch_job.create(ports.model, job)
+    if isinstance(result, Failure):
+        if result.kind is not FailureKind.REFUSED:
+            return False
+        await _give_back(ports, job, result.error_type or "refused", range(job.records))
+        await _forget_input(ports, job)
+        return await ports.book.advance(job, "refused", message=result.message[:500])
+    arn = batch_job.arn_of(result)
+    if arn is not None:
+        await ports.book.advance(job, "running", job_arn=arn)
+    return False
+
+
+async def _settle(ports: BatchPorts, job: BatchJob, document: dict[str, Any]) -> bool:
+    assert job.job_arn is not None, "a job that runs has an ARN"
+    try:
+        uri = records_uri(job.output_uri, job.job_arn, job.input_uri)
+        output = await ports.buckets.get(job.upstream, uri)
+    except NotFound:
+        output = b""
+    lines = [line for line in output.split(b"\n") if line.strip()]
+    seen: set[int] = set()
+    for first in range(0, len(lines), RECORDS_A_POSTING):
+        seen |= await _post(ports, job, lines[first : first + RECORDS_A_POSTING])
+    processed = document.get("processedRecordCount") or 0
+    if processed > len(seen):
+        _log.warning(
+            "alert: batch %s processed %s records, and its output tells of %d",
+            job.request_id,
+            processed,
+            len(seen),
+        )
+        return False
+    missing = [call for call in range(job.records) if call not in seen]
+    await _give_back(ports, job, str(document["status"]), missing)
+    await _forget_input(ports, job)
+    message = f"{document['status']}: {len(seen)} of {job.records} records"
+    return await ports.book.advance(job, "settled", message=message)
+
+
+async def _post(ports: BatchPorts, job: BatchJob, lines: Sequence[bytes]) -> set[int]:
+    """Posts what the lines say of records; returns which records they are."""
+    # Family and write class are pinned, and the same for all records of one model.
+    told: dict[int, bytes] = {}
+    for line in lines:
+        found = read_record(line, job.operation, "", TokenClass.CACHE_WRITE_5M)
+        if found is not None and found.call < job.records:
+            told.setdefault(found.call, line)
+    attempts = {a.call: a for a in await ports.ledger.find_open(_keys(job, list(told)))}
+    outcomes = []
+    for call, attempt in attempts.items():
+        family = str(attempt.pinned.get("family", ""))
+        klass = TokenClass(attempt.pinned.get("write_class", TokenClass.CACHE_WRITE_5M))
+        record = read_record(told[call], job.operation, family, klass)
+        assert record is not None, "it was read a moment ago"
+        outcomes.append(await _outcome(ports.directory, attempt, record))
+    await _posted(ports, job, outcomes)
+    return set(told)
+
+
+async def _outcome(
+    directory: Directory, attempt: OpenAttempt, record: Answered | Failed
+) -> AttemptOutcome:
+    outcome = AttemptOutcome(
+        attempt.call,
+        attempt.attempt,
+        "released",
+        charged=attempt.charged,
+        service_tier=BATCH_TIER,
+    )
+    if isinstance(record, Failed):
+        return replace(outcome, charged=False, error=record.code)
+    reading = record.reading
+    outcome = replace(outcome, raw=reading.raw, normaliser_version=reading.version)
+    if isinstance(reading, Quarantined):
+        return replace(outcome, end="unknown", quarantined=reading.reason)
+    outcome = replace(outcome, usage=reading.usage, flags=reading.flags)
+    try:
+        edition = await directory.edition(attempt.price_version)
+        price = edition.of(attempt.price_key)
+        rated = rate(reading.usage, price, tier=BATCH_TIER, markup=attempt.markup)
+    except Unpriced as problem:
+        return replace(outcome, end="unknown", quarantined=f"unpriced: {problem}")
+    return replace(outcome, end="settled", rated=rated)
+
+
+async def _give_back(ports: BatchPorts, job: BatchJob, why: str, calls: Sequence[int]) -> None:
+    """Rows of zero for records that used nothing."""
+    for first in range(0, len(calls), RECORDS_A_POSTING):
+        some = calls[first : first + RECORDS_A_POSTING]
+        found = await ports.ledger.find_open(_keys(job, some))
+        outcomes = [
+            AttemptOutcome(
+                a.call, a.attempt, "released", charged=False, service_tier=BATCH_TIER, error=why
+            )
+            for a in found
+        ]
+        await _posted(ports, job, outcomes)
+
+
+async def _posted(ports: BatchPorts, job: BatchJob, outcomes: Sequence[AttemptOutcome]) -> None:
+    if outcomes:
+        settlement = Settlement(job.request_id, job.tenant_id, tuple(outcomes), final=False)
+        await ports.ledger.post(settlement)
+
+
+async def _forget_input(ports: BatchPorts, job: BatchJob) -> None:
+    await ports.buckets.delete(job.upstream, job.input_uri)
+
+
+def _keys(job: BatchJob, calls: Sequence[int]) -> list[tuple[str, Any, int, int]]:
+    return [(job.tenant_id, job.request_id, call, 1) for call in calls]

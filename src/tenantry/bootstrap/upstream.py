@@ -1,0 +1,42 @@
+"""What reaches Amazon: the model, and the buckets of batches."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from tenantry.adapters.bedrock.client import BedrockModel
+from tenantry.adapters.bedrock.connections import Connections
+from tenantry.adapters.bedrock.credentials import StaticCredentials
+from tenantry.adapters.objects.buckets import UriBuckets
+from tenantry.bootstrap.deployment import credentials_of
+from tenantry.config import Settings
+from tenantry.ports.clock import Clock
+from tenantry.ports.model import Timeouts
+
+
+def timeouts_of(config: Settings) -> Timeouts:
+    return Timeouts(
+        connect_timeout_ms=config.upstream_connect_timeout_ms,
+        first_byte_timeout_ms=config.upstream_first_byte_timeout_ms,
+        idle_timeout_ms=config.upstream_idle_timeout_ms,
+        total_timeout_ms=config.upstream_total_timeout_ms,
+    )
+
+
+def model_of(config: Settings, clock: Clock) -> BedrockModel:
+    """To be closed by who asked for it."""
+    bundle = config.bedrock_ca_bundle
+    connections = Connections(
+        ca_pem=bundle.read_bytes() if bundle else None,
+        max_connections=config.upstream_connections_max,
+    )
+    return BedrockModel(StaticCredentials(credentials_of(config)), clock, connections)
+
+
+def buckets_of(config: Settings) -> UriBuckets:
+    """With the credentials that call the models; an account without any has no bucket."""
+    keys = {
+        account: {name: value for name, value in dataclasses.asdict(found).items() if value}
+        for account, found in credentials_of(config).items()
+    }
+    return UriBuckets(keys, config.s3_folder)

@@ -1,0 +1,237 @@
+"""Every way in which a batch job can end, or be left: each record ends once, or is still held."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
+from typing import Any
+
+import orjson
+import pytest
+from tests.support.scripted import NOW, MemoryDirectory
+
+from tenantry.application.batch_settling import (
+    PLANNED_MAX_S,
+    SUBMITTING_MIN_S,
+    BatchPorts,
+    settle_batches,
+)
+from tenantry.domain.batch import record_id
+from tenantry.domain.errors import NotFound, Unavailable
+from tenantry.domain.ids import TenantId
+from tenantry.ports.admission import AttemptOutcome, Settlement
+from tenantry.ports.batch import BatchJob, BatchState
+from tenantry.ports.ledger import AttemptKey, OpenAttempt
+from tenantry.ports.model import Attempt, Failure, FailureKind, Operation, Reply, Upstream
+
+ARN = "arn:aws:bedrock:us-east-1:111111111111:model-invocation-job/abc123abc123"
+RID = uuid.UUID(int=7)
+JOB = BatchJob(
+    tenant_id=TenantId("tnt_acme"),
+    request_id=RID,
+    state="running",
+    upstream=Upstream("111111111111", "us-east-1", None, "111111111111"),
+    operation="Converse",
+    model="claude",
+    upstream_id="claude",
+    records=4,
+    input_uri="s3://b/x/records.jsonl",
+    output_uri="s3://b/x/",
+    role_arn="arn:aws:iam::111111111111:role/r",
+    env="local",
+    job_arn=ARN,
+)
+OUTPUT = "s3://b/x/abc123abc123/records.jsonl.out"
+# The price book of the scripted directory: 3 in and 15 out by default; a batch has half.
+PINNED = {"family": "anthropic", "tier": "batch", "write_class": "cache_write_5m"}
+
+
+def answered(call: int, uncached_in: int = 1_000, out: int = 500) -> bytes:
+    usage = {"inputTokens": uncached_in, "outputTokens": out, "totalTokens": uncached_in + out}
+    return json.dumps({"recordId": record_id(call), "modelOutput": {"usage": usage}}).encode()
+
+
+def failed(call: int) -> bytes:
+    error = {"errorCode": 400, "errorMessage": "no"}
+    return json.dumps({"recordId": record_id(call), "error": error}).encode()
+
+
+@dataclass
+class World:
+    """The ports of a round in memory; `asked` is what Bedrock was asked."""
+
+    job: BatchJob = JOB
+    age_s: int = 0
+    status: Mapping[str, Any] | Failure = field(default_factory=dict)
+    created: Mapping[str, Any] | Failure = field(default_factory=dict)
+    objects: dict[str, bytes] = field(default_factory=dict)
+    ends: dict[int, AttemptOutcome] = field(default_factory=dict)
+    quarantined: set[int] = field(default_factory=set)
+    asked: list[Operation] = field(default_factory=list)
+    begun: int = 4
+
+    async def open_jobs(self, limit: int) -> Sequence[tuple[BatchJob, int]]:
+        open_ = self.job.state in ("planned", "submitting", "running")
+        return [(self.job, self.age_s)] if open_ else []
+
+    async def listed(self, tenant_id: TenantId, limit: int) -> Sequence[BatchJob]:
+        return [self.job]
+
+    async def advance(
+        self, job: BatchJob, to: BatchState, *, job_arn: str | None = None, message: str = ""
+    ) -> bool:
+        if self.job.state != job.state:
+            return False
+        arn = job_arn or self.job.job_arn
+        self.job = replace(self.job, state=to, job_arn=arn, message=message)
+        return True
+
+    async def find_open(self, keys: Sequence[AttemptKey]) -> list[OpenAttempt]:
+        return [
+            OpenAttempt(
+                tenant_id=TenantId(tenant), request_id=rid, call=call, attempt=attempt,
+                operation="Converse", model="claude", price_key="claude", price_version=1,
+                markup=Decimal(3), admitted_at=NOW, pinned=PINNED, charged=True,
+            )
+            for tenant, rid, call, attempt in keys
+            if call not in self.ends and call < self.begun
+        ]  # fmt: skip
+
+    async def post(self, settlement: Settlement) -> bool:
+        assert (settlement.tenant_id, settlement.request_id) == ("tnt_acme", RID)
+        for outcome in settlement.outcomes:
+            assert outcome.call not in self.ends, "a record ends once"
+            if outcome.quarantined is None:
+                self.ends[outcome.call] = outcome
+            else:
+                self.quarantined.add(outcome.call)
+        return True
+
+    async def put(self, upstream: Upstream, uri: str, data: bytes) -> None:
+        self.objects[uri] = data
+
+    async def get(self, upstream: Upstream, uri: str) -> bytes:
+        if uri not in self.objects:
+            raise NotFound
+        return self.objects[uri]
+
+    async def delete(self, upstream: Upstream, uri: str) -> None:
+        self.objects.pop(uri, None)
+
+    async def invoke(self, attempt: Attempt) -> Reply | Failure:
+        self.asked.append(attempt.operation)
+        said = self.created if attempt.operation is Operation.CREATE_BATCH else self.status
+        return said if isinstance(said, Failure) else Reply(200, {}, orjson.dumps(said), said)
+
+    def round(self) -> int:
+        directory: Any = MemoryDirectory()
+        ports: Any = BatchPorts(self, self, self, directory, self)  # type: ignore[arg-type]
+        return asyncio.run(settle_batches(ports))
+
+    def endings(self) -> dict[int, str]:
+        return {call: outcome.end for call, outcome in sorted(self.ends.items())}
+
+
+def completed(processed: int) -> dict[str, Any]:
+    return {"status": "Completed", "processedRecordCount": processed}
+
+
+def test_answers_are_paid_at_half_and_failures_are_not() -> None:
+    world = World(status=completed(4))
+    lines = [answered(0), failed(1), answered(2), b"rubbish", answered(3), answered(0)]
+    world.objects = {OUTPUT: b"\n".join(lines), JOB.input_uri: b"..."}
+    assert world.round() == 1
+    assert world.endings() == {0: "settled", 1: "released", 2: "settled", 3: "settled"}
+    rated = world.ends[0].rated
+    assert rated is not None and rated.cost == Decimal("0.00525")
+    assert rated.charge == 3 * rated.cost
+    assert (world.ends[0].service_tier, world.ends[1].error) == ("batch", "400")
+    assert world.job.state == "settled"
+    assert list(world.objects) == [OUTPUT]  # the input is not kept
+    assert world.round() == 0
+
+
+@pytest.mark.parametrize(
+    "status", ["Submitted", "Validating", "Scheduled", "InProgress", "Stopping"]
+)
+def test_a_job_under_way_is_left_alone(status: str) -> None:
+    world = World(status={"status": status}, objects={OUTPUT: answered(0)})
+    assert world.round() == 0
+    assert (world.ends, world.job.state) == ({}, "running")
+
+
+def test_what_was_never_reached_is_given_back() -> None:
+    for status, processed in (("Stopped", 1), ("Expired", 1), ("PartiallyCompleted", 1)):
+        world = World(status={"status": status, "processedRecordCount": processed})
+        world.objects = {OUTPUT: answered(2)}
+        assert world.round() == 1
+        assert world.endings() == {0: "released", 1: "released", 2: "settled", 3: "released"}
+    world = World(status={"status": "Failed"})
+    assert world.round() == 1
+    assert set(world.endings().values()) == {"released"} and world.job.state == "settled"
+
+
+def test_output_that_hides_records_gives_nothing_back() -> None:
+    world = World(status=completed(4), objects={OUTPUT: answered(0) + b"\n" + answered(9)})
+    assert world.round() == 0
+    assert world.endings() == {0: "settled"}  # what is there is paid
+    world.objects[OUTPUT] = b"\n".join(map(answered, range(4)))
+    assert world.round() == 1
+    assert set(world.endings().values()) == {"settled"}
+
+
+def test_usage_that_cannot_be_trusted_is_quarantined() -> None:
+    world = World(status=completed(4))
+    rubbish = json.dumps({"recordId": record_id(1), "modelOutput": {"usage": {"inputTokens": -1}}})
+    world.objects = {OUTPUT: b"\n".join([answered(0), rubbish.encode(), answered(2), answered(3)])}
+    assert world.round() == 1
+    assert world.quarantined == {1} and 1 not in world.ends
+
+
+def test_a_batch_that_its_worker_left_is_given_back() -> None:
+    world = World(job=replace(JOB, state="planned", job_arn=None), begun=2)
+    assert world.round() == 0 and world.ends == {}
+    world.age_s = PLANNED_MAX_S
+    assert world.round() == 1
+    assert world.endings() == {0: "released", 1: "released"}
+    assert world.job.state == "refused" and world.asked == []
+
+
+def test_a_job_that_may_not_have_been_made_is_made_again() -> None:
+    submitting = replace(JOB, state="submitting", job_arn=None)
+    world = World(job=submitting, created={"jobArn": ARN})
+    assert world.round() == 0 and world.asked == []  # its own worker may still be asking
+    world.age_s = SUBMITTING_MIN_S
+    assert world.round() == 0
+    assert (world.job.state, world.job.job_arn) == ("running", ARN)
+    again = World(job=submitting, age_s=SUBMITTING_MIN_S, created=_failure(FailureKind.TIMED_OUT))
+    assert again.round() == 0 and again.job.state == "submitting" and again.ends == {}
+    refused = World(job=submitting, age_s=SUBMITTING_MIN_S, created=_failure(FailureKind.REFUSED))
+    assert refused.round() == 1
+    assert refused.job.state == "refused" and set(refused.endings().values()) == {"released"}
+
+
+def test_what_cannot_be_asked_is_asked_again() -> None:
+    world = World(status=_failure(FailureKind.THROTTLED), objects={OUTPUT: answered(0)})
+    assert world.round() == 0 and world.ends == {}
+
+
+def test_an_outage_ends_the_round_and_a_fault_of_one_job_does_not() -> None:
+    world = World(status=completed(4))
+
+    async def away(upstream: Upstream, uri: str) -> bytes:
+        raise Unavailable
+
+    world.get = away  # type: ignore[method-assign]
+    with pytest.raises(Unavailable):
+        world.round()
+    odd = World(status={"status": "Completed", "processedRecordCount": "many"})
+    assert odd.round() == 0 and odd.job.state == "running"
+
+
+def _failure(kind: FailureKind) -> Failure:
+    return Failure(kind, False, "no", 400, "ValidationException")
