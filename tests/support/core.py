@@ -10,8 +10,9 @@ from tenantry.domain.catalogue import Model
 from tenantry.domain.ids import ApiKeyId, TenantId
 from tenantry.domain.placement import Placement
 from tenantry.domain.plan import Plan, plan_from
-from tenantry.domain.price import PriceEdition, edition_from_csv
+from tenantry.domain.price import GUARDRAILS, PriceEdition, edition_from_csv
 from tenantry.domain.tenant import Principal, Tenant, TenantStatus
+from tenantry.domain.usage import GUARDRAIL_CLASSES
 
 ACCOUNT = "111111111111"
 CLAUDE = Model(
@@ -57,6 +58,7 @@ PRICES = edition(
         *rows("gpt", SYNTHETIC),
         *rows("titan", {"embedding": "0.02"}),
         *rows("rerank", {"rerank_units": "2000"}),
+        *rows(GUARDRAILS, dict.fromkeys(sorted(GUARDRAIL_CLASSES), "100")),
         *rows("claude", {name: str(float(p) * 1.75) for name, p in SYNTHETIC.items()}, "priority"),
         *rows("claude", {name: str(float(p) * 0.5) for name, p in SYNTHETIC.items()}, "batch"),
     ]

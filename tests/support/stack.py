@@ -58,7 +58,7 @@ SETTINGS: Mapping[str, object] = {
 BATCH_DELAY_MS = 1_500  # before a batch job starts: time to ask for it in vain
 # One that bills by three policies and has two that are free, and one that looks for other things in
 # prompts than in answers.
-STRICT, DIVIDED = "gr1strict", "gr2divided"
+STRICT, DIVIDED, PRIVATE = "gr1strict", "gr2divided", "gr3private"
 BLOCKED_INPUT, BLOCKED_OUTPUT = "No such question, please.", "No such answer, sorry."
 GUARDRAILS = f"""
 [[accounts.guardrails]]
@@ -80,6 +80,11 @@ topics = {{ Investment = ["stocks"] }}
 content = {{ MISCONDUCT = ["ok", "emulator"] }}
 input = ["topics"]
 output = ["content"]
+
+[[accounts.guardrails]]
+id = "{PRIVATE}"
+version = "1"
+pii = {{ EMAIL = '[a-z]+@[a-z]+[.][a-z]+' }}
 """
 Result = TypeVar("Result")
 

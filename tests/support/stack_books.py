@@ -35,6 +35,12 @@ SELECT request_id::text || '/' || call || ':' || attempt AS attempt, token_class
 FROM tenantry.provider_ledger WHERE tenant_id = ANY ($1::text[])
 GROUP BY request_id, call, attempt, token_class
 """
+# What carries no metadata is found by the provider's own id of it.
+_UPSTREAM = """
+SELECT upstream_request_id, request_id::text || '/' || call || ':' || attempt
+FROM tenantry.attempt WHERE tenant_id = ANY ($1::text[])
+  AND operation IN ('ApplyGuardrail', 'CachedAnswer') AND upstream_request_id IS NOT NULL
+"""
 _OPEN = "SELECT request_id::text FROM tenantry.open_request WHERE tenant_id = ANY ($1::text[])"
 _INTENTS = """
 SELECT request_id::text || '/' || call || ':' || attempt AS attempt, state
@@ -58,7 +64,11 @@ class Books:
         """Token counts by `<request>/<call>:<attempt>`, as the emulator billed them."""
         ids = {tenant.id for tenant in tenants}
         found: dict[str, Counts] = {}
+        unnamed = {row[0]: row[1] for row in self.rows(_UPSTREAM, list(ids))}
         for record in self.bill_records():
+            if record["request_id"] in unnamed:
+                found[unnamed[record["request_id"]]] = counts_of(record)
+                continue
             metadata = record["request_metadata"]
             if metadata.get("tid") in ids:
                 record_id = record.get("record_id")  # of a batch, which calls nobody by name
@@ -77,18 +87,18 @@ class Books:
                 return records
 
     def ledger(self, *tenants: HasId) -> dict[str, Counts]:
-        """The same of the provider's book, attempts without tokens left out."""
+        """The same of the provider's book, attempts that used nothing of the provider left out."""
         raw: dict[str, dict[str, int]] = {}
         for row in self.rows(_BOOKED, [tenant.id for tenant in tenants]):
             raw.setdefault(row["attempt"], {})[row["token_class"]] = row["quantity"]
-        return {
+        counted = {
             attempt: {
                 name: sum(classes.get(word, 0) for word in words)
                 for name, words in {**_CLASSES, **_UNITS}.items()
             }
             for attempt, classes in raw.items()
-            if any(classes.values())
         }
+        return {attempt: counts for attempt, counts in counted.items() if any(counts.values())}
 
     def open_requests(self, *tenants: HasId) -> list[str]:
         """The requests that hold a reservation."""

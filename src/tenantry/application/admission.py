@@ -44,6 +44,7 @@ class PlannedCall:
     tiers: frozenset[str] = frozenset()
     pinned: dict[str, Any] = field(default_factory=dict)
     output_least: int | None = None
+    price: Decimal = money.ZERO  # charged whatever it costs: the plan's price of a cached answer
     hides_trace: bool = False  # a guardrail's trace is asked for by us and not by the client
 
     @property
@@ -162,7 +163,8 @@ def _worst(
         )
         for call in calls
     )
-    return cost, money.times(cost, principal.tenant.plan.markup)
+    by_markup = money.times(cost, principal.tenant.plan.markup)
+    return cost, money.total((by_markup, *(call.price for call in calls)))
 
 
 def _reservation(

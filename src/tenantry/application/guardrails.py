@@ -16,6 +16,7 @@ import orjson
 
 from tenantry.application import metering
 from tenantry.application.admission import PlannedCall
+from tenantry.application.admitted import AdmittedRequest
 from tenantry.application.attempts import attempts
 from tenantry.application.calls import Completed
 from tenantry.application.context import RequestContext
@@ -35,9 +36,34 @@ from tenantry.domain.guardrail_usage import from_guardrail
 from tenantry.domain.price import STANDARD_TIER
 from tenantry.domain.rating import Bound
 from tenantry.domain.tenant import Principal
-from tenantry.ports.model import Attempt, ModelPort, Operation
+from tenantry.ports.admission import AttemptOutcome
+from tenantry.ports.model import Attempt, ModelPort, Operation, Reply, Upstream
 
 OPERATION = "ApplyGuardrail"
+
+
+def attempt_of(upstream: Upstream, guardrail: Guardrail, body: Mapping[str, Any]) -> Attempt:
+    """ApplyGuardrail as it leaves."""
+    name = f"{guardrail.identifier}:{guardrail.version}"
+    return Attempt(upstream, Operation.APPLY_GUARDRAIL, name, orjson.dumps(body))
+
+
+def outcome_of(
+    reply: Reply, request: AdmittedRequest, *, call: int, attempt: int
+) -> AttemptOutcome:
+    """What an answer of ApplyGuardrail has cost."""
+    document = reply.document if isinstance(reply.document, dict) else {}
+    planned = dataclasses.replace(request.admission.calls[call], resolved=RESOLVED)
+    return metering.settled(
+        from_guardrail(document.get("usage")),
+        planned,
+        request.admission.prices,
+        request.principal.tenant.plan.markup,
+        call=call,
+        attempt=attempt,
+        tier=STANDARD_TIER,
+        upstream_request_id=reply.request_id,
+    )
 
 
 class Guardrails:
@@ -66,27 +92,13 @@ class Guardrails:
         request = await self._gate.open(ctx, planner)
         (planned,) = request.admission.calls
         upstream = self._planning.upstream(request.principal, planned.region)
-        sent = Attempt(
-            upstream,
-            Operation.APPLY_GUARDRAIL,
-            f"{guardrail.identifier}:{guardrail.version}",
-            orjson.dumps(body),
-        )
+        sent = attempt_of(upstream, guardrail, body)
         try:
             reply, attempt = await attempts(
                 request, planned, 0, self._model.invoke, lambda number: sent
             )
             document = reply.document if isinstance(reply.document, dict) else {}
-            outcome = metering.settled(
-                from_guardrail(document.get("usage")),
-                planned,
-                request.admission.prices,
-                request.principal.tenant.plan.markup,
-                call=0,
-                attempt=attempt,
-                tier=STANDARD_TIER,
-                upstream_request_id=reply.request_id,
-            )
+            outcome = outcome_of(reply, request, call=0, attempt=attempt)
             if not document:
                 outcome = dataclasses.replace(outcome, charged=False)
             request.ended(outcome)

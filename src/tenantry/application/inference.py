@@ -25,6 +25,7 @@ import orjson
 
 from tenantry.application.admitted import AdmittedRequest
 from tenantry.application.attempts import attempts, to_error
+from tenantry.application.cached_answers import CachedAnswers
 from tenantry.application.calls import ChatCall, Completed
 from tenantry.application.context import RequestContext
 from tenantry.application.gate import Gate
@@ -49,6 +50,7 @@ class Inference:
         tasks: OwnedTasks,
         clock: Clock,
         limits: StreamLimits,
+        cached: CachedAnswers | None = None,
     ) -> None:
         self._gate = gate
         self._planning = planning
@@ -57,10 +59,13 @@ class Inference:
         self._tasks = tasks
         self._clock = clock
         self._limits = limits
+        self._cached = cached
 
     async def complete(self, ctx: RequestContext, chat: ChatCall) -> Completed:
         """A whole answer, settled. The call survives its caller's cancellation."""
-        return await asyncio.shield(self._tasks.start(self._complete(ctx, chat), name="complete"))
+        caches = self._cached is not None and ctx.principal.tenant.plan.answer_cache_ttl_s
+        complete = self._cached.complete if self._cached and caches else self._complete
+        return await asyncio.shield(self._tasks.start(complete(ctx, chat), name="complete"))
 
     async def stream(self, ctx: RequestContext, chat: ChatCall) -> StreamedAnswer:
         """An answer under way, returned once upstream has begun to answer."""

@@ -7,6 +7,7 @@
 | `ESTIMATE_EVERY_S` | settle by estimate what no log can tell of |
 | `WRITE_OFF_EVERY_S` | write off what no record came for within the hold |
 | `BATCHES_EVERY_S` | ask for batch jobs, and settle the records of those that have ended |
+| `SWEEP_ANSWERS_EVERY_S` | delete answers of the cache that have expired |
 | `SWEEP_KEYS_EVERY_S` | delete idempotency keys that have expired, with their answers |
 
 Every round is idempotent and may run in several processes at once.
@@ -19,14 +20,18 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import timedelta
 
+from tenantry.application.answer_store import sweep_answers
 from tenantry.application.batch_settling import BatchPorts, settle_batches
 from tenantry.application.true_up import TrueUp
+from tenantry.ports.answer_cache import ExpiredAnswers
 from tenantry.ports.clock import Clock
 from tenantry.ports.idempotency import ExpiredKeys
 from tenantry.ports.ledger import LedgerKeeper
+from tenantry.ports.objects import Objects
 
 SWEEP_EVERY_S = 2.0
 BATCHES_EVERY_S = 30.0
+SWEEP_ANSWERS_EVERY_S = 20.0
 SWEEP_KEYS_EVERY_S = 10.0
 SWEEP_KEYS_MAX = 2_000  # in one statement
 SWEEP_KEYS_ROUNDS = 10  # then the rest waits: 2,000 a second are kept up with
@@ -82,6 +87,15 @@ def batch_round(ports: BatchPorts) -> Round:
         return await settle_batches(ports)
 
     return Round("batches", BATCHES_EVERY_S, settle)
+
+
+def answers_round(expired: ExpiredAnswers, objects: Objects) -> Round:
+    """What deletes answers whose time is over."""
+
+    async def sweep() -> object:
+        return await sweep_answers(expired, objects)
+
+    return Round("sweep-answers", SWEEP_ANSWERS_EVERY_S, sweep)
 
 
 def idempotency_round(expired_keys: ExpiredKeys) -> Round:

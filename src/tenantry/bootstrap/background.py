@@ -9,8 +9,10 @@ from decimal import Decimal
 
 from tenantry.adapters.clock import SystemClock
 from tenantry.adapters.keys import control_plane
+from tenantry.adapters.objects.disk import DiskObjects
 from tenantry.adapters.objects.durable_file import DurableFiles
 from tenantry.adapters.postgres.alerts import PostgresAlerts
+from tenantry.adapters.postgres.answers import PostgresExpiredAnswers
 from tenantry.adapters.postgres.batches import PostgresBatchBook
 from tenantry.adapters.postgres.connections import Databases
 from tenantry.adapters.postgres.deliveries import PostgresDeliveries
@@ -23,7 +25,13 @@ from tenantry.application.batch_settling import BatchPorts
 from tenantry.application.clock_watch import CHECK_EVERY_S
 from tenantry.application.delivery import delivery_rounds
 from tenantry.application.invoice_run import billing_rounds
-from tenantry.application.rounds import Round, batch_round, idempotency_round, ledger_rounds
+from tenantry.application.rounds import (
+    Round,
+    answers_round,
+    batch_round,
+    idempotency_round,
+    ledger_rounds,
+)
 from tenantry.application.true_up import TrueUp
 from tenantry.bootstrap.billing import billing_of, issuer_or_none
 from tenantry.bootstrap.database import attach
@@ -91,6 +99,10 @@ async def background(config: Settings, machine: Clock | None = None) -> AsyncIte
             Round("clock", CHECK_EVERY_S, watch.check),
             idempotency_round(PostgresExpiredKeys(databases.control)),
             *alert_rounds(alerts, alerts, PostgresUsageHours(databases.control), _floor(config)),
+            answers_round(
+                PostgresExpiredAnswers(databases.control),
+                DiskObjects(config.home / "accounts", DurableFiles()),
+            ),
             batch_round(
                 BatchPorts(
                     PostgresBatchBook(databases.control),

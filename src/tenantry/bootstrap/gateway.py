@@ -22,6 +22,7 @@ from tenantry.adapters.objects.disk import DiskObjects
 from tenantry.adapters.objects.durable_file import DurableFiles
 from tenantry.adapters.postgres.admission import PostgresAdmission
 from tenantry.adapters.postgres.alerts import PostgresAlerts
+from tenantry.adapters.postgres.answers import PostgresAnswerIndex
 from tenantry.adapters.postgres.batcher import Batcher
 from tenantry.adapters.postgres.batches import PostgresBatchNotes
 from tenantry.adapters.postgres.connections import Databases
@@ -38,10 +39,12 @@ from tenantry.adapters.postgres.usage_hours import PostgresUsageHours
 from tenantry.adapters.sealed.partitions import SealedPartitions
 from tenantry.adapters.sealed.sealer import TenantSealer
 from tenantry.application.admitted import SettleLimits
+from tenantry.application.answer_store import AnswerStore
 from tenantry.application.answers import Answers
 from tenantry.application.authenticate import Authenticator
 from tenantry.application.batches import Batches
 from tenantry.application.billing import Billing
+from tenantry.application.cached_answers import CachedAnswers
 from tenantry.application.embeddings import Embeddings
 from tenantry.application.gate import Gate
 from tenantry.application.guardrails import Guardrails
@@ -159,6 +162,8 @@ async def gateway(config: Settings, machine: Clock | None = None) -> AsyncIterat
         gate = Gate(telling, directory, labels, tasks, SettleLimits(config.settle_wait_ms))
         planning = Planning(directory, labels, clock, rules)
         calls = ModelCalls(model, planning)
+        store = _answers(config, databases, sealer, clock)
+        cached = CachedAnswers(gate, planning, model, calls, store)
         limits = StreamLimits(drain_cap_ms=config.drain_cap_ms)
         embeddings = Embeddings(gate, planning, calls, tasks)
         knowledge = _knowledge(config, databases, keyring, sealer, embeddings, clock, stack)
@@ -167,7 +172,7 @@ async def gateway(config: Settings, machine: Clock | None = None) -> AsyncIterat
         yield Gateway(
             authenticator=Authenticator(directory),
             directory=directory,
-            inference=Inference(gate, planning, model, tasks, clock, limits),
+            inference=Inference(gate, planning, model, tasks, clock, limits, cached),
             guardrails=Guardrails(gate, planning, model, tasks),
             batches=_batches(config, databases, gate, planning, model, tasks),
             embeddings=embeddings,
@@ -240,6 +245,13 @@ async def _cancelled(task: asyncio.Task[None]) -> None:
     task.cancel()
     with contextlib.suppress(asyncio.CancelledError):
         await task
+
+
+def _answers(
+    config: Settings, databases: Databases, sealer: TenantSealer, clock: SystemClock
+) -> AnswerStore:
+    objects = DiskObjects(config.home / "accounts", DurableFiles())
+    return AnswerStore(PostgresAnswerIndex(TenantWork(databases.app)), objects, sealer, clock)
 
 
 def _batches(

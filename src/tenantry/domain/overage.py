@@ -25,7 +25,11 @@ _FIELDS = frozenset({"mode", "included", "steps"})
 _STEP_FIELDS = frozenset({"up_to", "per_million"})
 
 # The classes that count tokens; images, rerank queries and guardrail units keep their list charge.
-COUNTED = frozenset(TokenClass) - {TokenClass.IMAGE, TokenClass.RERANK_UNITS} - GUARDRAIL_CLASSES
+COUNTED = (
+    frozenset(TokenClass)
+    - {TokenClass.IMAGE, TokenClass.RERANK_UNITS, TokenClass.CACHE_HIT}
+    - GUARDRAIL_CLASSES
+)
 
 
 @dataclass(frozen=True, slots=True)

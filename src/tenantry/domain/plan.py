@@ -48,6 +48,8 @@ class Plan:
     preamble: str = ""
     guardrail: str | None = None  # `<id>:<version>`, mandatory on every call of the plan
     guardrails_allowed: frozenset[str] | None = None  # where none is mandatory; None: any
+    answer_cache_ttl_s: int | None = None  # how long an answer may be given again; None: never
+    cache_hit_price: Decimal = Decimal(0)  # what such an answer is charged, contract currency
     overage: Mapping[str, Any] = field(default_factory=dict)  # as `domain/overage.py` reads it
     minimum: Decimal = Decimal(0)
 
@@ -63,10 +65,11 @@ _LIMITS = (
     "concurrent_requests",
     "documents_max",
     "storage_max_mb",
+    "answer_cache_ttl_s",
 )
 _COUNTS = ("max_tokens_ceiling", "max_tokens_default", "fair_queue_weight", "embedding_dimensions")
 _OPTIONAL_MONEY = ("monthly_budget", "soft_alert_at")
-_MONEY = ("markup", "monthly_fee", "minimum")
+_MONEY = ("markup", "monthly_fee", "minimum", "cache_hit_price")
 _OPTIONAL_SETS = ("models_allowed", "regions_allowed", "guardrails_allowed")
 _FLAGS = ("budget_hard", "clamp_output")
 _TEXTS = ("default_model", "embedding_model", "preamble")
@@ -74,6 +77,7 @@ _FIELDS = {f.name for f in dataclasses.fields(Plan)} - {"name", "version"}
 _TIERS = frozenset({"default", "flex", "priority", "reserved"})  # Bedrock's, on demand
 _GUARDRAIL = re.compile(r"[A-Za-z0-9:/.-]{1,2048}:(?:DRAFT|[0-9]{1,8})", re.ASCII)
 TEXT_CHARS_MAX = 20_000
+ANSWER_CACHE_TTL_MAX_S = 7 * 86_400
 
 
 def plan_from(name: str, table: Mapping[str, Any], *, version: int = 1) -> Plan:
@@ -141,6 +145,10 @@ def _check(plan: Plan) -> None:
     unknown = plan.service_tiers_allowed - _TIERS
     if unknown:
         raise PlanError(f"plan {plan.name}: there is no service tier {sorted(unknown)[0]}")
+    if not 1 <= (plan.answer_cache_ttl_s or 1) <= ANSWER_CACHE_TTL_MAX_S:
+        raise PlanError(
+            f"plan {plan.name}: answer_cache_ttl_s must be at most {ANSWER_CACHE_TTL_MAX_S}"
+        )
     guardrail = plan.guardrail
     if guardrail is not None and not (
         isinstance(guardrail, str) and _GUARDRAIL.fullmatch(guardrail)

@@ -19,7 +19,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import TypeAlias
 
-from tenantry.domain.usage import TokenClass
+from tenantry.domain.usage import PRICED_CLASSES, TokenClass
 
 STANDARD_TIER = "default"
 UNPRICED = "-"  # as a price: the class has none
@@ -31,7 +31,7 @@ COLUMNS = ("model", "tier", "over_tokens", "class", "usd_per_million")
 _PRICE = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,12})?", re.ASCII)
 _COUNT = re.compile(r"[0-9]{1,9}", re.ASCII)
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/-]{0,255}(?:@[a-z0-9-]{1,32})?", re.ASCII)
-_CLASSES = frozenset(token_class.value for token_class in TokenClass)
+_CLASSES = frozenset(token_class.value for token_class in PRICED_CLASSES)
 Row: TypeAlias = tuple[str, str, int, str, Decimal | None]  # model, tier, over_tokens, class, price
 _Table: TypeAlias = dict[str, dict[str, dict[int, dict[str, Decimal | None]]]]
 

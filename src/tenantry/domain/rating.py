@@ -56,7 +56,9 @@ def rate(
     rates = price.rates(tier, usage.prompt_tokens)
     lines = []
     for token_class, quantity in usage.items():
-        if token_class in GUARDRAIL_CLASSES:
+        if token_class is TokenClass.CACHE_HIT:
+            unit = money.ZERO  # no provider was asked; what a hit is worth is the plan's to say
+        elif token_class in GUARDRAIL_CLASSES:
             unit = _unit_price(guardrails, token_class)
         elif token_class in rates:
             unit = rates[token_class]
@@ -69,6 +71,12 @@ def rate(
         money.total(line.cost for line in lines),
         money.total(line.charge for line in lines),
     )
+
+
+def with_hit(rated: Rated, price: Decimal) -> Rated:
+    """A rated answer from our own cache, charged the plan's price for it."""
+    hit = Line(TokenClass.CACHE_HIT, 1, money.ZERO, money.ZERO, price)
+    return Rated((hit, *rated.lines), rated.cost, money.total((rated.charge, price)))
 
 
 @dataclass(frozen=True, slots=True)

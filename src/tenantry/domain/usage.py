@@ -19,6 +19,7 @@ class TokenClass(StrEnum):
     IMAGE = "image"
     EMBEDDING = "embedding"
     RERANK_UNITS = "rerank_units"
+    CACHE_HIT = "cache_hit"
     GUARDRAIL_TOPIC = "guardrail_topic"
     GUARDRAIL_CONTENT = "guardrail_content"
     GUARDRAIL_IMAGE = "guardrail_image"
@@ -31,6 +32,8 @@ class TokenClass(StrEnum):
 # the enumeration itself takes five times as long.
 _FIELDS = tuple((token_class, token_class.value) for token_class in TokenClass)
 
+# What a provider asks a price for: an answer from our own cache asks no provider.
+PRICED_CLASSES = frozenset(TokenClass) - {TokenClass.CACHE_HIT}
 # What a guardrail is billed by, a class for each policy, since each has a price of its own. They
 # are units of text of up to 1,000 characters, or images.
 GUARDRAIL_CLASSES = frozenset(
@@ -41,8 +44,8 @@ GUARDRAIL_CLASSES = frozenset(
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Usage:
     """Counts by class: tokens, but `image` images, `rerank_units` queries of up to 100
-    documents, `guardrail_…` billable units of one policy: texts of up to 1,000 characters, or
-    images."""
+    documents, `cache_hit` answers from our own cache, `guardrail_…` billable units of one policy:
+    texts of up to 1,000 characters, or images."""
 
     uncached_in: int = 0
     cache_read: int = 0
@@ -52,6 +55,7 @@ class Usage:
     image: int = 0
     embedding: int = 0
     rerank_units: int = 0
+    cache_hit: int = 0
     guardrail_topic: int = 0
     guardrail_content: int = 0
     guardrail_image: int = 0

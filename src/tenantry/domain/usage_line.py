@@ -37,6 +37,7 @@ _CLASS_WORDS: Mapping[str, str] = {
     "image": "images",
     "embedding": "embedded tokens",
     "rerank_units": "rerank queries",
+    "cache_hit": "answers from the cache",
     "guardrail_topic": "guardrail text units, denied topics",
     "guardrail_content": "guardrail text units, content filters",
     "guardrail_image": "guardrail images, content filters",

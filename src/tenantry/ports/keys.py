@@ -17,6 +17,7 @@ class Purpose(StrEnum):
     SEGMENT = "segment"
     BLOB = "blob"
     IDEMPOTENCY_HMAC = "idempotency-hmac"
+    ANSWER_HMAC = "answer-hmac"
 
 
 class KeyStore(Protocol):

@@ -18,6 +18,7 @@ class ObjectKind(StrEnum):
     SEGMENT = "segments"
     JOB = "jobs"
     RESULT = "results"
+    ANSWER = "answers"
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from tenantry.domain.price import (
     edition_from_csv,
     edition_to_rows,
 )
-from tenantry.domain.usage import TokenClass
+from tenantry.domain.usage import PRICED_CLASSES, TokenClass
 
 STEPS = [
     "sonnet,default,0,uncached_in,3",
@@ -133,7 +133,7 @@ BOOKS = st.dictionaries(
         st.sampled_from(["flex", "priority"]),
         st.dictionaries(
             st.integers(1, 10**6),
-            st.dictionaries(st.sampled_from(sorted(TokenClass)), AMOUNTS, min_size=1),
+            st.dictionaries(st.sampled_from(sorted(PRICED_CLASSES)), AMOUNTS, min_size=1),
             max_size=2,
         ),
     ),

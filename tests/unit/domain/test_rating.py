@@ -13,7 +13,7 @@ from tests.support.core import PRICES, SYNTHETIC, edition, rows
 from tenantry.domain import money, normalise
 from tenantry.domain.price import ModelPrice, Unpriced
 from tenantry.domain.rating import Bound, rate, worst_cost
-from tenantry.domain.usage import TokenClass, Usage
+from tenantry.domain.usage import PRICED_CLASSES, TokenClass, Usage
 
 CLAUDE = PRICES.of("claude")
 ONE = Decimal(1)
@@ -78,7 +78,7 @@ def test_a_step_is_decided_by_the_whole_prompt_cached_or_not() -> None:
     assert rate(over, price, tier="default", markup=ONE).cost > once * Decimal("1.99")
 
 
-@pytest.mark.parametrize("name", [n for n in TokenClass if n not in SYNTHETIC])
+@pytest.mark.parametrize("name", sorted(PRICED_CLASSES - SYNTHETIC.keys()))
 def test_a_class_without_a_price_is_never_free(name: TokenClass) -> None:
     with pytest.raises(Unpriced, match=name):
         cost(Usage(**{name.value: 1}))

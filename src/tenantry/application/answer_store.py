@@ -1,0 +1,120 @@
+"""Answers that may be given again: named, sealed, bounded, and gone when their time is over.
+
+Owns: what makes two requests equal, what may be kept, and where. Does not own: what a hit costs
+(`application/cached_answers.py`). Invariants: a name is an HMAC under a subkey of one tenant, so no
+tenant meets another's answer; an answer is kept only after its settlement; whatever goes wrong here
+is a miss, never a failure of the request.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from tenantry.application.context import RequestContext
+from tenantry.application.planning import PlannedChat
+from tenantry.domain.document import home_of
+from tenantry.domain.errors import Corrupt, NotFound, Unavailable
+from tenantry.domain.tenant import Principal
+from tenantry.ports.answer_cache import AnswerIndex, ExpiredAnswers, StoredAnswer
+from tenantry.ports.clock import Clock
+from tenantry.ports.keys import Purpose, Sealer
+from tenantry.ports.objects import ObjectKind, Objects
+
+ANSWERS_MAX: Final = 1_000  # of a tenant
+ANSWER_BYTES_MAX: Final = 262_144
+EXPIRED_MAX: Final = 500  # of one sweep; the rest comes with the next
+_KIND: Final = "answer"
+_OPERATIONS: Final = frozenset({"Converse", "InvokeModel"})
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerStore:
+    """One for each worker."""
+
+    index: AnswerIndex
+    objects: Objects
+    sealer: Sealer
+    clock: Clock
+
+    async def name(self, ctx: RequestContext, planned: PlannedChat) -> bytes | None:
+        """The name of the request's answer; None where it can have none.
+
+        Equal are requests of one tenant with the same model, body (with all that the plan adds to
+        it), headers, tier, end user and groups.
+        """
+        chat, call = planned.chat, planned.planned
+        native_guarded = call.guarded and chat.operation != "Converse"
+        if chat.operation not in _OPERATIONS or native_guarded:
+            return None
+        request = {
+            "operation": chat.operation,
+            "model": call.resolved.upstream_id,
+            "region": call.region,
+            "body": planned.body,
+            "headers": dict(chat.headers),
+            "tier": chat.service_tier,
+            "user": ctx.user,
+            "groups": sorted(ctx.groups or ()),
+            "shows_trace": not call.hides_trace,
+        }
+        canonical = json.dumps(request, sort_keys=True, ensure_ascii=True).encode()
+        try:
+            home = home_of(ctx.principal.tenant)
+            return await self.sealer.digest(home, Purpose.ANSWER_HMAC, canonical)
+        except (NotFound, Corrupt, Unavailable):
+            return None
+
+    async def find(self, principal: Principal, name: bytes) -> bytes | None:
+        """The answer's body, or None."""
+        home = home_of(principal.tenant)
+        try:
+            object_id = await self.index.find(principal.tenant_id, name)
+            if object_id is None:
+                return None
+            sealed = await self.objects.get(home, ObjectKind.ANSWER, object_id)
+            return await self.sealer.open(home, _KIND, object_id, sealed)
+        except (NotFound, Corrupt, Unavailable) as problem:
+            _log.warning("a kept answer could not be read: %s", problem.code)
+            return None
+
+    async def keep(self, principal: Principal, name: bytes, body: bytes) -> None:
+        """Keeps an answer for the plan's time; at most `ANSWERS_MAX` of a tenant."""
+        ttl_s = principal.tenant.plan.answer_cache_ttl_s
+        if not ttl_s or len(body) > ANSWER_BYTES_MAX or not _whole(body):
+            return
+        home = home_of(principal.tenant)
+        object_id = self.clock.random(16).hex()
+        try:
+            sealed = await self.sealer.seal(home, _KIND, object_id, body)
+            # The entry first: one without its object is a miss, an object without one an orphan.
+            if await self.index.keep(StoredAnswer(home, name, object_id), ttl_s, ANSWERS_MAX):
+                await self.objects.put(home, ObjectKind.ANSWER, object_id, sealed)
+        except (NotFound, Corrupt, Unavailable) as problem:
+            _log.warning("an answer could not be kept: %s", problem.code)
+
+
+async def sweep_answers(expired: ExpiredAnswers, objects: Objects) -> int:
+    """Deletes what has expired, object first, so that no entry is lost before its object."""
+    found = await expired.expired(EXPIRED_MAX)
+    for answer in found:
+        await objects.delete(answer.home, ObjectKind.ANSWER, answer.object_id)
+        await expired.forget(answer)
+    return len(found)
+
+
+def _whole(body: bytes) -> bool:
+    """Not an answer that a guardrail has replaced or changed."""
+    try:
+        document = json.loads(body)
+    except ValueError:
+        return False
+    return isinstance(document, Mapping) and not _intervened(document)
+
+
+def _intervened(document: Mapping[str, Any]) -> bool:
+    return document.get("stopReason") == "guardrail_intervened"
