@@ -107,6 +107,7 @@ class Settings:
         " the accounts' folders",
     )
     invocation_log_poll_ms: Millis = _setting(60_000, "between two readings of the invocation log")
+    batch_poll_ms: Millis = _setting(30_000, "between two looks at batch jobs that have not ended")
 
     # Alerts
     alert_floor_tokens: Annotated[int, msgspec.Meta(ge=0, le=10**15)] = _setting(

@@ -50,7 +50,7 @@ class PlannedCall:
     @property
     def guarded(self) -> bool:
         """Whether a guardrail looks at the call, so that its answer must tell units."""
-        return self.bound.guardrail_units > 0
+        return self.bound.guards_output
 
     def price_key(self, prices: PriceEdition) -> str:
         """What it is priced by: the provider bills the region that the call goes to."""

@@ -28,7 +28,6 @@ from tenantry.domain.guardrail import (
     Guardrail,
     guardrail_of,
     looked_at,
-    output_units,
     pinned,
     planned_guardrail,
 )
@@ -97,9 +96,11 @@ def check_allowed(plan: Plan, guardrail: Guardrail | None) -> None:
 def bounded(planned: PlannedCall, prepared: Prepared, *, hides_trace: bool) -> PlannedCall:
     """The same call with the most that its guardrail can be billed."""
     looked = looked_at(prepared.body)
-    units = looked.units + output_units(prepared.max_tokens)
     bound = dataclasses.replace(
-        planned.bound, guardrail_units=units, guardrail_images=looked.images
+        planned.bound,
+        guardrail_units=looked.units,
+        guardrail_images=looked.images,
+        guards_output=True,
     )
     return dataclasses.replace(
         planned,

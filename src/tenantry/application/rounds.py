@@ -6,7 +6,7 @@
 | `log_poll_s` | true up unknown attempts from the invocation log |
 | `ESTIMATE_EVERY_S` | settle by estimate what no log can tell of |
 | `WRITE_OFF_EVERY_S` | write off what no record came for within the hold |
-| `BATCHES_EVERY_S` | ask for batch jobs, and settle the records of those that have ended |
+| `batch_poll_ms` | ask for batch jobs, and settle the records of those that have ended |
 | `SWEEP_ANSWERS_EVERY_S` | delete answers of the cache that have expired |
 | `SWEEP_KEYS_EVERY_S` | delete idempotency keys that have expired, with their answers |
 
@@ -30,7 +30,6 @@ from tenantry.ports.ledger import LedgerKeeper
 from tenantry.ports.objects import Objects
 
 SWEEP_EVERY_S = 2.0
-BATCHES_EVERY_S = 30.0
 SWEEP_ANSWERS_EVERY_S = 20.0
 SWEEP_KEYS_EVERY_S = 10.0
 SWEEP_KEYS_MAX = 2_000  # in one statement
@@ -80,13 +79,13 @@ def ledger_rounds(
     ]
 
 
-def batch_round(ports: BatchPorts) -> Round:
+def batch_round(ports: BatchPorts, poll_s: float) -> Round:
     """What ends batch jobs."""
 
     async def settle() -> object:
         return await settle_batches(ports)
 
-    return Round("batches", BATCHES_EVERY_S, settle)
+    return Round("batches", poll_s, settle)
 
 
 def answers_round(expired: ExpiredAnswers, objects: Objects) -> Round:

@@ -110,6 +110,7 @@ async def background(config: Settings, machine: Clock | None = None) -> AsyncIte
                     buckets_of(config),
                     directory,
                     model,
-                )
+                ),
+                config.batch_poll_ms / 1_000,
             ),
         ]

@@ -62,13 +62,12 @@ from tenantry.application.planning import Planning
 from tenantry.application.refused_budgets import TellingAdmission
 from tenantry.application.streaming import StreamLimits
 from tenantry.application.tending import tend
-from tenantry.application.upstream import UpstreamRules
 from tenantry.bootstrap.billing import billing_of, issuer_or_none
 from tenantry.bootstrap.database import attach
 from tenantry.bootstrap.deployment import clock_watch, control_of, operator_token
 from tenantry.bootstrap.papers import Papers
 from tenantry.bootstrap.shared_costs import shared_costs
-from tenantry.bootstrap.upstream import buckets_of, model_of, timeouts_of
+from tenantry.bootstrap.upstream import buckets_of, model_of, rules_of
 from tenantry.config import Settings
 from tenantry.domain.ids import TenantId
 from tenantry.domain.shared_costs import SharedCosts
@@ -153,17 +152,13 @@ async def gateway(config: Settings, machine: Clock | None = None) -> AsyncIterat
         stack.push_async_callback(batcher.close)
         model = model_of(config, clock)
         stack.push_async_callback(model.close)
-        rules = UpstreamRules(
-            env=config.env, endpoint_url=config.bedrock_endpoint_url, timeouts=timeouts_of(config)
-        )
         telling = TellingAdmission(
             PostgresAdmission(batcher), PostgresAlerts(databases.control, clock), tasks, clock
         )
         gate = Gate(telling, directory, labels, tasks, SettleLimits(config.settle_wait_ms))
-        planning = Planning(directory, labels, clock, rules)
+        planning = Planning(directory, labels, clock, rules_of(config))
         calls = ModelCalls(model, planning)
-        store = _answers(config, databases, sealer, clock)
-        cached = CachedAnswers(gate, planning, model, calls, store)
+        cached = _cached(config, databases, sealer, clock, gate, planning, model, calls)
         limits = StreamLimits(drain_cap_ms=config.drain_cap_ms)
         embeddings = Embeddings(gate, planning, calls, tasks)
         knowledge = _knowledge(config, databases, keyring, sealer, embeddings, clock, stack)
@@ -247,11 +242,20 @@ async def _cancelled(task: asyncio.Task[None]) -> None:
         await task
 
 
-def _answers(
-    config: Settings, databases: Databases, sealer: TenantSealer, clock: SystemClock
-) -> AnswerStore:
+def _cached(
+    config: Settings,
+    databases: Databases,
+    sealer: TenantSealer,
+    clock: Clock,
+    gate: Gate,
+    planning: Planning,
+    model: ModelPort,
+    calls: ModelCalls,
+) -> CachedAnswers:
     objects = DiskObjects(config.home / "accounts", DurableFiles())
-    return AnswerStore(PostgresAnswerIndex(TenantWork(databases.app)), objects, sealer, clock)
+    index = PostgresAnswerIndex(TenantWork(databases.app))
+    store = AnswerStore(index, objects, sealer, clock)
+    return CachedAnswers(gate, planning, model, calls, store)
 
 
 def _batches(

@@ -8,18 +8,22 @@ from tenantry.adapters.bedrock.client import BedrockModel
 from tenantry.adapters.bedrock.connections import Connections
 from tenantry.adapters.bedrock.credentials import StaticCredentials
 from tenantry.adapters.objects.buckets import UriBuckets
+from tenantry.application.upstream import UpstreamRules
 from tenantry.bootstrap.deployment import credentials_of
 from tenantry.config import Settings
 from tenantry.ports.clock import Clock
 from tenantry.ports.model import Timeouts
 
 
-def timeouts_of(config: Settings) -> Timeouts:
-    return Timeouts(
+def rules_of(config: Settings) -> UpstreamRules:
+    timeouts = Timeouts(
         connect_timeout_ms=config.upstream_connect_timeout_ms,
         first_byte_timeout_ms=config.upstream_first_byte_timeout_ms,
         idle_timeout_ms=config.upstream_idle_timeout_ms,
         total_timeout_ms=config.upstream_total_timeout_ms,
+    )
+    return UpstreamRules(
+        env=config.env, endpoint_url=config.bedrock_endpoint_url, timeouts=timeouts
     )
 
 

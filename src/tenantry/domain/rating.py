@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from tenantry.domain import money
+from tenantry.domain.guardrail import output_units
 from tenantry.domain.price import (
     BATCH_TIER,
     GUARDRAILS,
@@ -93,8 +94,9 @@ class Bound:
     caches_unasked: bool = False
     embeds: bool = False
     rerank_units: int = 0
-    guardrail_units: int = 0  # texts of 1,000 characters, prompt and answer together
+    guardrail_units: int = 0  # texts of 1,000 characters, without the answer's
     guardrail_images: int = 0
+    guards_output: bool = False  # a guardrail looks at the answer too
 
 
 def worst_cost(
@@ -121,9 +123,10 @@ def worst_cost(
 
 
 def _worst_guardrail(bound: Bound, guardrails: ModelPrice | None) -> Decimal:
-    images = bound.guardrail_images
-    counts = dict.fromkeys(GUARDRAIL_CLASSES, bound.guardrail_units)
-    counts[TokenClass.GUARDRAIL_IMAGE] = images
+    units = bound.guardrail_units
+    units += output_units(bound.output_tokens) if bound.guards_output else 0
+    counts = dict.fromkeys(GUARDRAIL_CLASSES, units)
+    counts[TokenClass.GUARDRAIL_IMAGE] = bound.guardrail_images
     return money.total(
         money.per_million(count, _unit_price(guardrails, token_class))
         for token_class, count in counts.items()

@@ -95,7 +95,8 @@ def submit(stack: MeteredStack, tenant: Tenant, file: Path) -> dict[str, Any]:
     return answer
 
 
-def wait_completed(stack: MeteredStack, job_arn: str) -> None:
+def run_to_the_end(stack: MeteredStack, job_arn: str) -> None:
+    stack.emulator.own("POST", "start-batches")
     client = stack.emulator.client("bedrock")
 
     def completed() -> bool:
@@ -117,7 +118,7 @@ def test_case_28_batch_polled_and_restarted(
     for _ in range(5):
         assert one_round(metered) == 0
     assert metered.posted(anna).attempts == []
-    wait_completed(metered, done["job_arn"])
+    run_to_the_end(metered, done["job_arn"])
 
     die_after_one_posting(metered, monkeypatch)
     assert 0 < len(metered.rows(_POSTED, anna.id)) < 993

@@ -171,6 +171,10 @@ def test_the_worst_case_has_every_policy_once() -> None:
     worst = worst_cost(bound, prices.of("m"), tiers=frozenset(), guardrails=prices.guardrails)
     text = Decimal("0.00015") * 2 + Decimal("0.0001") * 2 + Decimal("0.00017")
     assert worst == Decimal("0.000105") + 3 * text + 2 * Decimal("0.00075")
+    long = replace(bound, output_tokens=1_000, guards_output=True)
+    more = worst_cost(long, prices.of("m"), tiers=frozenset(), guardrails=prices.guardrails)
+    # 1,000 tokens can be 16,000 characters: 16 units beside the prompt's 3.
+    assert more == Decimal("0.01503") + 19 * text + 2 * Decimal("0.00075")
 
 
 def test_all_texts_are_looked_at_and_no_bytes() -> None:
