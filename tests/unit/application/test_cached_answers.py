@@ -16,6 +16,7 @@ from tenantry.application.cached_answers import CachedAnswers
 from tenantry.application.calls import ChatCall, Completed
 from tenantry.domain.errors import Corrupt, NotFound, Unavailable
 from tenantry.domain.usage import Usage
+from tenantry.ports.admission import Refused
 from tenantry.ports.model import Failure, FailureKind, Operation
 
 BODY = {"messages": [{"role": "user", "content": [{"text": "hello"}]}]}
@@ -162,6 +163,18 @@ def test_what_differs_is_another_request() -> None:
         ask(worker, shelf, **change)
         assert len(worker.model.attempts) == 1, change
     assert len(shelf.kept) == 1 + len(differing)
+
+
+def test_an_answer_that_a_budget_made_shorter_is_not_kept() -> None:
+    shelf = Shelf()
+    short = Refused("budget", "tenant month charge", budget_left=Decimal("0.6"))
+    worker = core(converse_reply())
+    worker.admission.verdicts = [short]
+    clamping = principal("acme", plan(**CACHING, clamp_output=True, max_tokens_default=60_000,
+                                      max_tokens_ceiling=60_000))  # fmt: skip
+    done = ask(worker, shelf, clamping)
+    assert done.max_tokens is not None and done.max_tokens < 60_000
+    assert shelf.kept == {}
 
 
 def test_what_is_not_kept() -> None:
