@@ -140,6 +140,36 @@ def test_every_scope_has_its_own_budget(database: Database) -> None:
     in_world(database, body)
 
 
+def test_a_refused_budget_says_what_it_had_left(database: Database) -> None:
+    async def body(world: World) -> None:
+        async def cap(scope: str, basis: str, amount: str) -> None:
+            await world.control.set_budget(
+                Budget(world.anna.tenant_id, scope, "run-1", "total", basis, Decimal(amount))  # type: ignore[arg-type]
+            )
+
+        await cap("run", "cost", "0.025")
+        await world.plan(monthly_budget="1", concurrent_requests=3)
+        spent = await world.admitted(run_id="run-1")
+        await world.settle(spent, world.outcome(Usage(uncached_in=1_000)))
+        batch = [world.reservation(run_id="run-1") for _ in range(3)]
+        verdicts = await asyncio.gather(*(world.admission.admit(each) for each in batch))
+        assert [isinstance(v, Admitted) for v in verdicts] == [True, True, False]
+        refused = verdicts[-1]
+        assert isinstance(refused, Refused)
+        assert (refused.limit, refused.budget_left) == ("run:run-1 total cost", Decimal("0.001"))
+
+        await cap("run", "cost", "0.01")
+        refused = await world.refused(run_id="run-1")
+        assert refused.budget_left == 0, "it was lowered under what it had reserved"
+        await cap("run", "charge", "0")
+        refused = await world.refused(run_id="run-1", worst_cost=Decimal(0))
+        assert (refused.limit, refused.budget_left) == ("run:run-1 total charge", Decimal(0))
+        await world.admitted()
+        assert (await world.refused()).budget_left is None, "no budget refused"
+
+    in_world(database, body)
+
+
 def test_a_soft_budget_admits_and_marks(database: Database) -> None:
     async def body(world: World) -> None:
         await world.plan(monthly_budget="0.04", budget_hard=False)
