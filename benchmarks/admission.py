@@ -32,7 +32,7 @@ from tenantry.ports.admission import Admitted, AttemptOutcome, Reservation, Sett
 from tenantry.ports.control import Budget
 
 TENANTS = 100
-IN_FLIGHT = (16, 64, 256)
+IN_FLIGHT = (1, 4, 16, 64, 256)
 BAR_IN_FLIGHT = 64
 BAR_PER_S = 12_000
 USED = Usage(uncached_in=1_000, out=500)
@@ -96,6 +96,7 @@ async def load(world: World, principals: list[Principal], in_flight: int, second
                 new_request_id(),
                 who.tenant_id,
                 who.api_key_id,
+                who.tenant.plan.name,
                 who.tenant.plan.version,
                 world.prices.version,
                 1_500,

@@ -52,30 +52,21 @@ DAYS = 30
 BASE_ID = "synthetic.bench-v1:0"
 _STRIDE = 7_919  # a prime: the log's order is not the ledger's
 
-_ATTEMPTS = """
-INSERT INTO tenantry.attempt
-  (tenant_id, request_id, call, attempt, ending, charged, admitted_at, began_at, ended_at, day,
-   period_start, api_key_id, tags, plan_version, price_version, operation, model, price_key,
-   account, region, service_tier, upstream_request_id, tokens, raw, normaliser_version, flags)
-SELECT 'tnt_' || lpad((n % $2::bigint)::text, 4, '0'), lpad(to_hex(n), 32, '0')::uuid,
-       0, 1, 'settled', true, at, at, at, at::date, $3, 'key_bench', '{}', 1, $4, 'Converse',
-       $6, $7, '111111111111', 'us-east-1', 'default', 'up-' || n, 1100, '{}', 1, '{}'
-FROM (SELECT n, $3::timestamptz + n * ($5::interval / $1::bigint) AS at
-      FROM generate_series(0, $1::bigint - 1) n) x
-"""
 _COSTS = """
 INSERT INTO tenantry.cost_entry
   (tenant_id, admitted_at, request_id, call, attempt, kind, debit, credit, amount, token_classes,
-   quantities, unit_prices, amounts, posted_at, day, period_start, price_version, plan_version,
-   model, account, region, service_tier, api_key_id, tags, flags)
-SELECT tenant_id, admitted_at, request_id, 0, 1, 'usage', 'cost_of_sales', 'payable_provider',
-       0.000003 * sent + 0.000015 * made, '{uncached_in,out}', ARRAY[sent, made], '{3,15}',
-       ARRAY[0.000003 * sent, 0.000015 * made], ended_at, day, period_start, price_version,
-       plan_version, model, account, region, service_tier, api_key_id, tags, flags
-FROM (
-  SELECT *, 1000 + n % 500 AS sent, 100 + n % 50 AS made
-  FROM (SELECT *, substr(upstream_request_id, 4)::bigint AS n FROM tenantry.attempt) a
-) x
+   quantities, unit_prices, amounts, posted_at, day, period_start, price_version, plan,
+   plan_version, model, account, region, service_tier, api_key_id, tags, flags, ending, charged,
+   began_at, operation, price_key, upstream_request_id, tokens, raw, normaliser_version)
+SELECT 'tnt_' || lpad((n % $2::bigint)::text, 4, '0'), at, lpad(to_hex(n), 32, '0')::uuid, 0, 1,
+       'usage', 'cost_of_sales', 'payable_provider', 0.000003 * sent + 0.000015 * made,
+       '{uncached_in,out}', ARRAY[sent, made], '{3,15}',
+       ARRAY[0.000003 * sent, 0.000015 * made], at, at::date, $3, $4, 'standard', 1, $6,
+       '111111111111', 'us-east-1', 'default', 'key_bench', '{}', '{}', 'settled', true, at,
+       'Converse', $7, 'up-' || n, sent + made, '{}', 1
+FROM (SELECT n, 1000 + n % 500 AS sent, 100 + n % 50 AS made,
+             $3::timestamptz + n * ($5::interval / $1::bigint) AS at
+      FROM generate_series(0, $1::bigint - 1) n) x
 """
 
 
@@ -115,9 +106,8 @@ async def fill(database: Database, lines: int) -> None:
     try:
         span = timedelta(days=DAYS)
         given = (lines, TENANTS, START, version, span, BASE_ID, MODEL)
-        await connection.execute(_ATTEMPTS, *given)
-        await connection.execute(_COSTS)
-        await connection.execute("VACUUM ANALYZE tenantry.attempt, tenantry.cost_entry")
+        await connection.execute(_COSTS, *given)
+        await connection.execute("VACUUM ANALYZE tenantry.cost_entry")
     finally:
         await connection.close()
 

@@ -108,6 +108,7 @@ class World:
             "request_id": new_request_id(),
             "tenant_id": who.tenant_id,
             "api_key_id": who.api_key_id,
+            "plan": who.tenant.plan.name,
             "plan_version": who.tenant.plan.version,
             "price_version": self.prices.version,
             "worst_tokens": 1_500,

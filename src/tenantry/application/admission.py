@@ -185,6 +185,7 @@ def _reservation(
         request_id=ctx.request_id,
         tenant_id=principal.tenant_id,
         api_key_id=principal.api_key_id,
+        plan=plan.name,
         plan_version=plan.version,
         price_version=prices.version,
         worst_tokens=sum(c.bound.input_tokens + c.bound.output_tokens for c in calls),

@@ -9,6 +9,7 @@
 | `batch_poll_ms` | ask for batch jobs, and settle the records of those that have ended |
 | `SWEEP_ANSWERS_EVERY_S` | delete answers of the cache that have expired |
 | `SWEEP_KEYS_EVERY_S` | delete idempotency keys that have expired, with their answers |
+| `PARTITIONS_EVERY_S` | make the ledger's partitions of the months to come |
 
 Every round is idempotent and may run in several processes at once.
 """
@@ -36,6 +37,7 @@ SWEEP_KEYS_MAX = 2_000  # in one statement
 SWEEP_KEYS_ROUNDS = 10  # then the rest waits: 2,000 a second are kept up with
 ESTIMATE_EVERY_S = 30.0
 WRITE_OFF_EVERY_S = 600.0
+PARTITIONS_EVERY_S = 3_600.0
 _log = logging.getLogger(__name__)
 
 
@@ -107,3 +109,8 @@ def idempotency_round(expired_keys: ExpiredKeys) -> Round:
         return None
 
     return Round("sweep-keys", SWEEP_KEYS_EVERY_S, sweep_keys)
+
+
+def partitions_round(extend: Callable[[], Awaitable[int]]) -> Round:
+    """What gives every month's ledger a place of its own before the month begins."""
+    return Round("partitions", PARTITIONS_EVERY_S, extend)

@@ -19,6 +19,7 @@ from tenantry.adapters.postgres.deliveries import PostgresDeliveries
 from tenantry.adapters.postgres.directory import PostgresDirectory
 from tenantry.adapters.postgres.idempotency import PostgresExpiredKeys
 from tenantry.adapters.postgres.keeper import PostgresLedgerKeeper
+from tenantry.adapters.postgres.partitions import extend
 from tenantry.adapters.postgres.usage_hours import PostgresUsageHours
 from tenantry.application.alert_rounds import alert_rounds
 from tenantry.application.batch_settling import BatchPorts
@@ -31,6 +32,7 @@ from tenantry.application.rounds import (
     batch_round,
     idempotency_round,
     ledger_rounds,
+    partitions_round,
 )
 from tenantry.application.true_up import TrueUp
 from tenantry.bootstrap.billing import billing_of, issuer_or_none
@@ -54,7 +56,8 @@ async def background(config: Settings, machine: Clock | None = None) -> AsyncIte
     before it is held to the database's.
     """
     async with contextlib.AsyncExitStack() as held:
-        databases = await Databases.open(attach(config), application="tenantry worker")
+        dsn_for = attach(config)
+        databases = await Databases.open(dsn_for, application="tenantry worker")
         held.push_async_callback(databases.close)
         clock, watch = clock_watch(databases, machine or SystemClock(), "worker")
         await watch.check()
@@ -113,4 +116,5 @@ async def background(config: Settings, machine: Clock | None = None) -> AsyncIte
                 ),
                 config.batch_poll_ms / 1_000,
             ),
+            partitions_round(lambda: extend(dsn_for("migrator"))),
         ]

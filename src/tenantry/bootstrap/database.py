@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from tenantry.adapters import shipped
-from tenantry.adapters.postgres.connections import Databases, DsnFor, derived_dsns
+from tenantry.adapters.postgres.connections import Databases, DsnFor, LoginDsnFor, derived_dsns
 from tenantry.adapters.postgres.embedded import EmbeddedCluster
 from tenantry.adapters.postgres.errors import ClusterNotRunning
 from tenantry.adapters.postgres.migrate import migrate
@@ -52,7 +52,7 @@ def database(config: Settings) -> Iterator[RunningDatabase]:
             cluster.stop()
 
 
-def attach(config: Settings) -> DsnFor:
+def attach(config: Settings) -> LoginDsnFor:
     """The database that another process of this home runs. Raises `ClusterNotRunning`."""
     cluster = None
     if config.database_url is None:
@@ -78,7 +78,7 @@ def _failure(cluster: EmbeddedCluster | None) -> str | None:
     return status.reason if status is not None and status.state == "failed" else None
 
 
-def _dsn_for(config: Settings, cluster: EmbeddedCluster | None) -> DsnFor:
+def _dsn_for(config: Settings, cluster: EmbeddedCluster | None) -> LoginDsnFor:
     if cluster is not None:
         return cluster.dsn
     assert config.database_url is not None

@@ -45,12 +45,13 @@ class Reservation:
     request_id: UUID
     tenant_id: TenantId
     api_key_id: ApiKeyId
+    plan: str  # with its version, what a true-up goes by wherever the tenant is by then
     plan_version: int
     price_version: int
     worst_tokens: int
     worst_cost: Decimal  # provider's, USD
     worst_charge: Decimal  # customer's, contract currency
-    first: Intent  # admitted directly as `dispatched`
+    first: Intent  # call 0, attempt 1; admitted directly as `dispatched`
     user_hash: str | None = None
     run_id: str | None = None
     tags: Mapping[str, str] = field(default_factory=dict)

@@ -46,13 +46,15 @@ class OpenAttempt:
     model: str
     price_key: str
     price_version: int
-    markup: Decimal
+    markup: Decimal  # of the plan it was admitted under
     admitted_at: datetime
     pinned: Mapping[str, Any]
     charged: bool  # whether its true-up is the customer's: no other attempt of its call was
     quarantined: str | None = None  # why its usage could not be trusted
     account: str = ""  # whose invocation log may name it
     estimate: Mapping[str, int] = field(default_factory=dict)  # by token class: what was seen
+    plan: str = ""
+    plan_version: int = 0
 
 
 @dataclass(frozen=True, slots=True)

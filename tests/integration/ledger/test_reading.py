@@ -144,13 +144,16 @@ def test_the_providers_book_by_attempt(database: Database) -> None:
     [
         ("UPDATE tenantry.budget_use SET settled = settled + 1", "balances_equal_replay"),
         ("UPDATE tenantry.counter SET in_flight = 7", "slots_equal_open_requests"),
-        ("DELETE FROM tenantry.intent", "open_attempts_equal_intents"),
-        ("UPDATE tenantry.intent SET deadline_at = '2020-01-01'", "nothing_past_its_deadline"),
+        ("UPDATE tenantry.open_request SET state = NULL", "open_attempts_equal_intents"),
         (
-            "UPDATE tenantry.intent SET state = 'unknown', began_at = '2020-01-01'",
+            "UPDATE tenantry.open_request SET deadline_at = '2020-01-01'",
+            "nothing_past_its_deadline",
+        ),
+        (
+            "UPDATE tenantry.open_request SET state = 'unknown', admitted_at = '2020-01-01'",
             "no_unknown_past_its_hold",
         ),
-        ("DELETE FROM tenantry.attempt", "every_entry_has_its_attempt"),
+        ("UPDATE tenantry.cost_entry SET kind = 'adjustment'", "every_entry_has_its_attempt"),
         ("DELETE FROM tenantry.cost_entry", "every_charge_has_its_cost"),
         ("UPDATE tenantry.cost_entry SET amount = amount + 1", "lines_add_up"),
         (
@@ -169,9 +172,8 @@ def test_damage_is_found(database: Database, damage: str, invariant: str) -> Non
         assert invariant in {each.invariant for each in await world.keeper.violations()}
         # The world's end holds the invariants, so it begins anew.
         await world.as_superuser(
-            "SET session_replication_role = replica; TRUNCATE tenantry.attempt,"
-            " tenantry.adjustment, tenantry.intent, tenantry.open_request, tenantry.charge_entry,"
-            " tenantry.cost_entry; UPDATE tenantry.counter SET in_flight = 0;"
+            "SET session_replication_role = replica; TRUNCATE tenantry.open_request,"
+            " tenantry.later_intent, tenantry.charge_entry, tenantry.cost_entry; UPDATE tenantry.counter SET in_flight = 0;"
             " UPDATE tenantry.budget_use SET settled = 0, reserved = 0"
         )
 

@@ -111,7 +111,7 @@ def test_case_05_without_a_log_for_72_hours_it_is_written_off(
     )
     assert (adjusted.cost, adjusted.waste, adjusted.charge) == (COST, COST, 0)
     assert metered.rows(
-        "SELECT DISTINCT kind FROM tenantry.cost_entry WHERE tenant_id = $1", anna.id
+        "SELECT DISTINCT kind FROM tenantry.ledger_entries WHERE tenant_id = $1", anna.id
     ) == [("adjustment",)]
     metered.agree(anna, bert)
 

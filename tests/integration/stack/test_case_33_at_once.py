@@ -30,8 +30,8 @@ def test_case_33_more_than_a_megabyte_in_one_settlement(metered: MeteredStack) -
     assert len(answer.data) == TEXTS
     assert len(metered.posted(anna).attempts) == TEXTS
     size = metered.rows(
-        "SELECT sum(pg_column_size(a)) + (SELECT sum(pg_column_size(c)) FROM tenantry.cost_entry c"
-        " WHERE tenant_id = $1) FROM tenantry.attempt a WHERE tenant_id = $1",
+        "SELECT sum(pg_column_size(a)) + (SELECT sum(pg_column_size(c)) FROM tenantry.charge_entry"
+        " c WHERE tenant_id = $1) FROM tenantry.cost_entry a WHERE tenant_id = $1",
         anna.id,
     )[0][0]
     assert size > 1_000_000

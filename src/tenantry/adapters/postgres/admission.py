@@ -27,17 +27,17 @@ class PostgresAdmission:
     async def admit(self, reservation: Reservation) -> Admitted | Refused:
         row = batch_words.to_reservation_row(reservation)
         undo = Undo(reservation.tenant_id, reservation.first, final=True)
-        verdict = await self._batcher.submit("admit", reservation.request_id, row, undo)
-        return batch_words.from_admission_verdict(verdict)
+        at, verdict = await self._batcher.submit("admit", reservation.request_id, [row], undo)
+        return batch_words.from_admission_verdict(at, verdict)
 
     async def begin(self, tenant_id: TenantId, request_id: UUID, intent: Intent) -> None:
         row = batch_words.to_begin_row(tenant_id, request_id, intent)
         undo = Undo(tenant_id, intent, final=False)
-        verdict = await self._batcher.submit("begin", request_id, row, undo)
-        if not verdict["yes"]:
+        _, is_open = await self._batcher.submit("begin", request_id, [row], undo)
+        if not is_open:
             raise Unavailable("The reservation is gone: the sweep ended it.")
 
     async def settle(self, settlement: Settlement) -> Settled:
-        row = batch_words.to_settlement_row(settlement)
-        verdict = await self._batcher.submit("settle", settlement.request_id, row)
-        return batch_words.from_settlement_verdict(verdict)
+        rows = batch_words.to_outcome_rows(settlement)
+        at, posted = await self._batcher.submit("settle", settlement.request_id, rows)
+        return Settled(at, posted)

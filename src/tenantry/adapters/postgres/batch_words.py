@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from decimal import Decimal
 from typing import Any, get_args
 from uuid import UUID
@@ -19,49 +20,49 @@ from tenantry.ports.admission import (
     RefusalCode,
     Refused,
     Reservation,
-    Settled,
     Settlement,
 )
 
 Row = tuple[Any, ...]
+_NO_OUTCOME: Row = (None,) * 21
 _REFUSALS = frozenset(get_args(RefusalCode))
 _REMAINING = {
     "requests_left_day": "requests_per_day",
     "requests_left_minute": "requests_per_minute",
     "tokens_left_minute": "tokens_per_minute",
-    "budget_left": "budget",
 }
 
 
 def to_reservation_row(reservation: Reservation) -> Row:
     """`tenantry.reservation_in`."""
+    first = reservation.first
+    assert (first.call, first.attempt) == (0, 1), "it shares the request's row"
     return (
         reservation.request_id,
         reservation.tenant_id,
         reservation.api_key_id,
+        reservation.plan,
         reservation.plan_version,
         reservation.price_version,
         reservation.worst_tokens,
-        reservation.worst_cost,
-        reservation.worst_charge,
+        str(reservation.worst_cost),
+        str(reservation.worst_charge),
         reservation.user_hash,
         reservation.run_id,
         _json(reservation.tags),
         reservation.counts_as_request,
         reservation.paced_by_minute,
-        *_to_intent_columns(reservation.first),
+        *_to_intent_columns(first),
     )
 
 
 def to_begin_row(tenant_id: TenantId, request_id: UUID, intent: Intent) -> Row:
     """`tenantry.begin_in`."""
-    return (tenant_id, request_id, *_to_intent_columns(intent))
+    return (tenant_id, request_id, intent.call, intent.attempt, *_to_intent_columns(intent))
 
 
 def _to_intent_columns(intent: Intent) -> Row:
     return (
-        intent.call,
-        intent.attempt,
         intent.operation,
         intent.model,
         intent.price_key,
@@ -72,17 +73,25 @@ def _to_intent_columns(intent: Intent) -> Row:
     )
 
 
-def to_settlement_row(settlement: Settlement) -> Row:
-    """`tenantry.settlement_in`."""
-    return (
+def to_outcome_rows(settlement: Settlement) -> list[Row]:
+    """`tenantry.outcome_in` but for its place: one settlement's attempts."""
+    head = (
+        len(settlement.outcomes) == 1,
         settlement.tenant_id,
         settlement.request_id,
         settlement.final,
-        [_to_outcome_row(outcome) for outcome in settlement.outcomes],
     )
+    if not settlement.outcomes:
+        return [head + _NO_OUTCOME]
+    return [head + _to_outcome_columns(outcome) for outcome in settlement.outcomes]
 
 
-def _to_outcome_row(outcome: AttemptOutcome) -> Row:
+def placed(settlements: Iterable[Sequence[Row]]) -> list[Row]:
+    """All rows of a call, each with the place of its settlement in front."""
+    return [(place, *row) for place, rows in enumerate(settlements, start=1) for row in rows]
+
+
+def _to_outcome_columns(outcome: AttemptOutcome) -> Row:
     rated = outcome.rated if outcome.end == "settled" else None
     lines = rated.lines if rated else ()
     doubtful = outcome.end == "unknown" or outcome.quarantined is not None
@@ -93,8 +102,8 @@ def _to_outcome_row(outcome: AttemptOutcome) -> Row:
         outcome.end,
         outcome.charged,
         outcome.usage.tokens,
-        rated.cost if rated else money.ZERO,
-        rated.charge if rated else money.ZERO,
+        str(rated.cost) if rated else "0",
+        str(rated.charge) if rated else "0",
         outcome.service_tier,
         outcome.upstream_request_id,
         _json(outcome.raw),
@@ -122,28 +131,23 @@ def _unit_price(line: Line) -> Decimal:
     return money.EXACT.divide(line.charge.scaleb(6, money.EXACT), Decimal(line.quantity))
 
 
-def from_admission_verdict(row: Mapping[str, Any]) -> Admitted | Refused:
-    """What `gate_admit` decided of one reservation."""
+def from_admission_verdict(at: datetime, row: Mapping[str, Any]) -> Admitted | Refused:
+    """What `gate_admit` decided of one reservation, at its instant."""
     code = row["code"]
     if code == "admitted":
         left = {name: row[column] for column, name in _REMAINING.items()}
-        return Admitted(
-            at=row["at"],
-            period_start=row["period_start"],
-            remaining={name: amount for name, amount in left.items() if amount is not None},
-        )
+        remaining = {name: amount for name, amount in left.items() if amount is not None}
+        if (budget := row["budget_left"]) is not None:
+            remaining["budget"] = Decimal(budget)
+        return Admitted(at, row["period_start"], remaining)
     assert code in _REFUSALS, f"gate_admit answered {code!r}"
     return Refused(
         code=code,
         limit=row["limit_name"],
         retry_after_ms=row["retry_after_ms"],
         resets_at=row["resets_at"],
-        budget_left=row["budget_left"] if code == "budget" else None,
+        budget_left=Decimal(row["budget_left"]) if code == "budget" else None,
     )
-
-
-def from_settlement_verdict(row: Mapping[str, Any]) -> Settled:
-    return Settled(at=row["at"], posted=row["yes"])
 
 
 def _json(value: Mapping[str, object]) -> str:

@@ -18,8 +18,9 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID
 
@@ -39,13 +40,12 @@ RECONNECT_MAX_S = 2.0
 SETTLE_RETRY_S = 4.0  # how long a settlement outlives an outage; under settle_wait_ms (5,000)
 CLOSE_WAIT_S = 5.0
 
-_CALL = "SELECT * FROM tenantry.gate_batch($1, $2, $3, $4)"
+_CALL = "SELECT at, settled, begun, verdicts FROM tenantry.gate_batch($1, $2, $3, $4)"
 _LEASE = "SELECT pg_catalog.pg_advisory_lock_shared($1)"
 _KEEP_IDLE = "SET idle_session_timeout = 0"
 _log = logging.getLogger(__name__)
 
 Kind = Literal["settle", "begin", "admit"]
-_ANSWERS: dict[str, Kind] = {"settled": "settle", "begun": "begin"}  # all else answers `admit`
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,7 @@ class _Waiting:
 
     kind: Kind
     key: UUID
-    row: batch_words.Row
+    rows: Sequence[batch_words.Row]
     future: asyncio.Future[Any] | None  # None: our own
     undo: Undo | None
     give_up_at: float
@@ -125,18 +125,22 @@ class Batcher:
         self._disconnect()
 
     async def submit(
-        self, kind: Kind, key: UUID, row: batch_words.Row, undo: Undo | None = None
-    ) -> Any:
-        """The verdict on one item, committed. Raises `Unavailable`."""
+        self,
+        kind: Kind,
+        key: UUID,
+        rows: Sequence[batch_words.Row],
+        undo: Undo | None = None,
+    ) -> tuple[datetime, Any]:
+        """When one item was decided and how, committed. Raises `Unavailable`."""
         patient = kind == "settle" and self._task is not None and not self._closing
         if not (self.up or patient):
             raise Unavailable("The ledger is out of reach.")
         if len(self._queue) >= QUEUE_MAX:
             raise Unavailable("Too much waits for the ledger.")
         loop = asyncio.get_running_loop()
-        future: asyncio.Future[Any] = loop.create_future()
+        future: asyncio.Future[tuple[datetime, Any]] = loop.create_future()
         give_up_at = loop.time() + SETTLE_RETRY_S
-        self._queue.append(_Waiting(kind, key, row, future, undo, give_up_at))
+        self._queue.append(_Waiting(kind, key, rows, future, undo, give_up_at))
         self._wake.set()
         return await future
 
@@ -189,14 +193,16 @@ class Batcher:
         return batch
 
     async def _send(self, batch: list[_Waiting]) -> None:
-        by_kind: dict[Kind, list[_Waiting]] = {"settle": [], "begin": [], "admit": []}
-        for item in batch:
-            by_kind[item.kind].append(item)
+        settles = [item for item in batch if item.kind == "settle"]
+        begins = [item for item in batch if item.kind == "begin"]
+        admits = [item for item in batch if item.kind == "admit"]
         try:
             with outages_are_unavailable():
-                rows = await self._call.fetch(
+                said = await self._call.fetchrow(
                     self.boot_id,
-                    *([item.row for item in items] for items in by_kind.values()),
+                    batch_words.placed(item.rows for item in settles),
+                    [item.rows[0] for item in begins],
+                    [item.rows[0] for item in admits],
                     timeout=CALL_TIMEOUT_S,
                 )
         except asyncpg.PostgresError as problem:
@@ -211,9 +217,10 @@ class Batcher:
             outage = Unavailable("The ledger is out of reach.")
             self._unknown(batch, outage)
             raise outage from problem
-        for row in rows:
-            kind = _ANSWERS.get(row["code"], "admit")
-            self._answer(by_kind[kind][row["place"] - 1], row)
+        at, *answers = said
+        for items, values in zip((settles, begins, admits), answers, strict=True):
+            for item, value in zip(items, values or (), strict=True):
+                self._answer(item, at, value)
 
     async def _send_singly(self, batch: list[_Waiting]) -> None:
         """Each by itself, so that one that cannot be understood holds up no other."""
@@ -224,12 +231,12 @@ class Batcher:
                 self._queue.extendleft(reversed(batch[sent:]))  # not sent: whoever waits is told
                 raise
 
-    def _answer(self, item: _Waiting, row: Any) -> None:
+    def _answer(self, item: _Waiting, at: datetime, value: Any) -> None:
         if item.future is None:
             return
         if not item.future.done():
-            item.future.set_result(row)
-        elif item.kind == "begin" or row["code"] == "admitted":
+            item.future.set_result((at, value))
+        elif item.kind == "begin" or (item.kind == "admit" and value["code"] == "admitted"):
             self._give_back(item)  # the caller left while we committed
 
     def _reject(self, item: _Waiting, problem: Exception) -> None:
@@ -250,8 +257,8 @@ class Batcher:
 
     def _give_back(self, item: _Waiting) -> None:
         if item.undo is not None:
-            row = batch_words.to_settlement_row(item.undo.settlement(item.key))
-            self._queue.append(_Waiting("settle", item.key, row, None, None, 0.0))
+            rows = batch_words.to_outcome_rows(item.undo.settlement(item.key))
+            self._queue.append(_Waiting("settle", item.key, rows, None, None, 0.0))
             self._wake.set()
 
     def _fail_all(self, outage: Unavailable, *, but_settlements: bool = False) -> None:

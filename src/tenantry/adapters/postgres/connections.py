@@ -24,6 +24,7 @@ from tenantry.adapters.postgres.roles import derive_password
 PoolRole = Literal["app", "control", "operator"]
 DsnFor = Callable[[PoolRole], str]
 LoginRole = Literal["migrator", "app", "control", "operator"]
+LoginDsnFor = Callable[[LoginRole], str]
 
 CONNECT_TIMEOUT_S = 5.0
 ACQUIRE_TIMEOUT_S = 5.0
@@ -177,7 +178,7 @@ async def prove(connection: Any) -> None:
         raise RoleTooStrong()
 
 
-def derived_dsns(url: str, secret: bytes) -> Callable[[LoginRole], str]:
+def derived_dsns(url: str, secret: bytes) -> LoginDsnFor:
     """Return how each role reaches the server of `url`, with a password derived of the secret.
 
     `url` is TENANTRY_DATABASE_URL; its host, port, database and options hold for every role.

@@ -77,8 +77,8 @@ class PostgresLedgerKeeper:
         )
 
     async def post(self, settlement: Settlement) -> bool:
-        row = batch_words.to_settlement_row(settlement)
-        posted = (await self._fetch(self._control, "post", [row]))[0][0]
+        rows = batch_words.placed([batch_words.to_outcome_rows(settlement)])
+        posted = (await self._fetch(self._control, "post", rows))[0][0]
         return bool(posted[0])
 
     async def write_off(self, older_than: datetime) -> int:
@@ -176,6 +176,8 @@ def _to_open_attempt(row: Any) -> OpenAttempt:
         model=row["model"],
         price_key=row["price_key"],
         price_version=row["price_version"],
+        plan=row["plan"],
+        plan_version=row["plan_version"],
         markup=Decimal(row["markup"]),
         admitted_at=row["admitted_at"],
         pinned=json.loads(row["pinned"]),

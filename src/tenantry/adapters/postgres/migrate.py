@@ -15,12 +15,14 @@ from typing import Any
 import asyncpg
 
 from tenantry.adapters.postgres.errors import MigrationBroken, MigrationEdited, SchemaNewer
+from tenantry.adapters.postgres.partitions import ensure_partitions
 
 MIGRATIONS_DIR = Path(__file__).parent / "migrations"
 LOCK_TIMEOUT_MS = 5_000
 STATEMENT_TIMEOUT_MS = 120_000
 RACE_TIMEOUT_MS = 300_000  # how long a start waits for another one that migrates
 _ADVISORY_LOCK = 0x74656E616E747279  # "tenantry" in ASCII
+_HAS_LEDGER = "SELECT to_regclass('tenantry.charge_entry') IS NOT NULL"
 _FILE_NAME = re.compile(r"(\d{4})_([a-z0-9_]+)\.sql")
 
 
@@ -55,6 +57,8 @@ def load_migrations(folder: Path = MIGRATIONS_DIR) -> list[Migration]:
 async def migrate(dsn: str, *, folder: Path = MIGRATIONS_DIR) -> list[int]:
     """Apply what is missing and return its numbers; `dsn` logs in as `tenantry_migrator`.
 
+    The ledger's next months get their partitions with it.
+
     Raises MigrationEdited or SchemaNewer before anything is applied. Where a migration fails,
     those before it stay applied and it leaves nothing behind.
     """
@@ -74,6 +78,8 @@ async def migrate(dsn: str, *, folder: Path = MIGRATIONS_DIR) -> list[int]:
         missing = migrations[applied:]
         for migration in missing:
             await _apply(connection, migration)
+        if await connection.fetchval(_HAS_LEDGER):
+            await ensure_partitions(connection)
         return [migration.number for migration in missing]
     finally:
         await connection.close()  # which also gives the advisory lock back

@@ -1,5 +1,4 @@
--- The state of admission: counters, balances of budgets, open requests and their intents, and the
--- attempts that have ended.
+-- The state of admission: counters, balances of budgets, open requests and their intents.
 --
 -- The lock: whoever changes any of these rows of a tenant holds the tenant's `counter` row.
 -- The tables that every request writes carry no foreign keys: each check would lock the parent row
@@ -53,7 +52,8 @@ CREATE TABLE tenantry.budget_use (
 ) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 50000);
 COMMENT ON TABLE tenantry.budget_use IS 'What each budget has settled and reserved, by period.';
 
--- A request that is not over: what it still holds, and who it is for.
+-- A request that is not over: what it still holds, who it is for, and its first attempt (call 0,
+-- attempt 1), which most requests have alone: a row of its own would cost as much as the request.
 CREATE TABLE tenantry.open_request (
   tenant_id     text COLLATE "C" NOT NULL,
   request_id    uuid        NOT NULL,
@@ -66,6 +66,7 @@ CREATE TABLE tenantry.open_request (
   run_id        text,
   tags          jsonb       NOT NULL,
   currency      text        NOT NULL,
+  plan          text        NOT NULL,
   plan_version  integer     NOT NULL,
   price_version integer     NOT NULL,
   worst_tokens  bigint      NOT NULL,
@@ -78,11 +79,26 @@ CREATE TABLE tenantry.open_request (
   counted       boolean     NOT NULL,                -- as a request of its day
   paced         boolean     NOT NULL,                -- by the minute limits
   flags         text[]      NOT NULL DEFAULT '{}',
+  -- The first attempt; as in later_intent.
+  state         tenantry.attempt_state DEFAULT 'dispatched',  -- NULL: it has ended
+  deadline_at   timestamptz NOT NULL,
+  unknown_at    timestamptz,
+  operation     text        NOT NULL,
+  model         text        NOT NULL,
+  price_key     text        NOT NULL,
+  account       text        NOT NULL,
+  region        text        NOT NULL,
+  pinned        jsonb       NOT NULL,
+  charged       boolean     NOT NULL DEFAULT true,
+  estimate      jsonb       NOT NULL DEFAULT '{}',
+  quarantined   text,
+  error         text,
   PRIMARY KEY (tenant_id, request_id)
 ) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 50000);
-COMMENT ON TABLE tenantry.open_request IS 'Requests admitted and not over, with what they hold.';
+COMMENT ON TABLE tenantry.open_request IS
+  'Requests admitted and not over, with what they hold and their first attempts.';
 
-CREATE TABLE tenantry.intent (
+CREATE TABLE tenantry.later_intent (
   tenant_id   text COLLATE "C" NOT NULL,
   request_id  uuid        NOT NULL,
   call        smallint    NOT NULL,
@@ -103,70 +119,33 @@ CREATE TABLE tenantry.intent (
   error       text,
   PRIMARY KEY (tenant_id, request_id, call, attempt)
 ) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 50000);
-COMMENT ON TABLE tenantry.intent IS
+COMMENT ON TABLE tenantry.later_intent IS 'Open attempts but the first of each request.';
+
+CREATE VIEW tenantry.intent WITH (security_invoker = true) AS
+SELECT tenant_id, request_id, 0::smallint AS call, 1::smallint AS attempt, state,
+       admitted_at AS began_at, deadline_at, unknown_at, operation, model, price_key, account,
+       region, pinned, charged, estimate, quarantined, error
+FROM tenantry.open_request WHERE state IS NOT NULL
+UNION ALL
+SELECT tenant_id, request_id, call, attempt, state, began_at, deadline_at, unknown_at,
+       operation, model, price_key, account, region, pinned, charged, estimate, quarantined, error
+FROM tenantry.later_intent;
+COMMENT ON VIEW tenantry.intent IS
   'Attempts that may be on their way or whose end is unknown; committed before the first byte.';
 
--- One row for each attempt that has ended: the unique transition of metering.md, contract 3.
-CREATE TABLE tenantry.attempt (
-  tenant_id           text COLLATE "C" NOT NULL,
-  request_id          uuid        NOT NULL,
-  call                smallint    NOT NULL,
-  attempt             smallint    NOT NULL,
-  ending              tenantry.attempt_ending NOT NULL,
-  charged             boolean     NOT NULL,
-  admitted_at         timestamptz NOT NULL,
-  began_at            timestamptz NOT NULL,
-  ended_at            timestamptz NOT NULL,
-  day                 date        NOT NULL,
-  period_start        timestamptz NOT NULL,
-  api_key_id          text        NOT NULL,
-  user_hash           text,
-  run_id              text,
-  tags                jsonb       NOT NULL,
-  plan_version        integer     NOT NULL,
-  price_version       integer     NOT NULL,
-  operation           text        NOT NULL,
-  model               text        NOT NULL,
-  price_key           text        NOT NULL,
-  account             text        NOT NULL,
-  region              text        NOT NULL,
-  service_tier        text        NOT NULL,
-  upstream_request_id text,
-  tokens              bigint      NOT NULL,
-  raw                 jsonb       NOT NULL,
-  normaliser_version  integer     NOT NULL,
-  flags               text[]      NOT NULL,
-  error               text,
-  PRIMARY KEY (tenant_id, request_id, call, attempt)
-);
-COMMENT ON TABLE tenantry.attempt IS 'Attempts that have ended, each exactly once.';
-
--- What arrived after an attempt had been released or written off: at most once.
-CREATE TABLE tenantry.adjustment (
-  tenant_id  text COLLATE "C" NOT NULL,
-  request_id uuid        NOT NULL,
-  call       smallint    NOT NULL,
-  attempt    smallint    NOT NULL,
-  posted_at  timestamptz NOT NULL,
-  PRIMARY KEY (tenant_id, request_id, call, attempt),
-  FOREIGN KEY (tenant_id, request_id, call, attempt) REFERENCES tenantry.attempt
-);
-COMMENT ON TABLE tenantry.adjustment IS 'Attempts whose usage came after they had ended.';
-
 GRANT SELECT ON tenantry.counter, tenantry.budget_use TO tenantry_app;
-GRANT SELECT ON tenantry.counter, tenantry.budget_use, tenantry.open_request, tenantry.intent,
-  tenantry.attempt, tenantry.adjustment
+GRANT SELECT ON tenantry.counter, tenantry.budget_use, tenantry.open_request,
+  tenantry.later_intent, tenantry.intent
   TO tenantry_gate, tenantry_control, tenantry_operator;
 GRANT INSERT, UPDATE ON tenantry.counter, tenantry.budget_use TO tenantry_gate;
-GRANT INSERT, UPDATE, DELETE ON tenantry.open_request, tenantry.intent TO tenantry_gate;
-GRANT INSERT ON tenantry.attempt, tenantry.adjustment TO tenantry_gate;
+GRANT INSERT, UPDATE, DELETE ON tenantry.open_request, tenantry.later_intent TO tenantry_gate;
 
 DO $$
 DECLARE
   table_name text;
 BEGIN
   FOREACH table_name IN ARRAY ARRAY[
-    'counter', 'budget_use', 'open_request', 'intent', 'attempt', 'adjustment'
+    'counter', 'budget_use', 'open_request', 'later_intent'
   ] LOOP
     EXECUTE format('ALTER TABLE tenantry.%I ENABLE ROW LEVEL SECURITY', table_name);
     EXECUTE format('ALTER TABLE tenantry.%I FORCE ROW LEVEL SECURITY', table_name);

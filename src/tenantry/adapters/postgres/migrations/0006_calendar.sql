@@ -1,6 +1,16 @@
--- The gate's calendar: civil days, billing periods, the slots of the minute limits, and the lock of
--- a tenant, which moves it on to the present day and period. Days and periods equal those of
+-- The gate's calendar: civil days, billing periods, the slots of the minute limits, the lock of a
+-- tenant, which moves it on to the present day and period, and what moves its balances. Days and periods equal those of
 -- domain/period.py; a property test holds them together.
+
+-- What a settlement does to balances and counters. Amounts and holds are added, so a release is
+-- negative; slots and tokens are given back.
+CREATE TYPE tenantry.move AS (
+  tenant_id text, subjects text[], admitted_at timestamptz,
+  charge numeric, cost numeric, held_charge numeric, held_cost numeric,
+  slots bigint, tokens bigint
+);
+
+GRANT USAGE ON TYPE tenantry.move TO tenantry_gate;
 
 GRANT CREATE ON SCHEMA tenantry TO tenantry_gate;
 SET LOCAL ROLE tenantry_gate;
@@ -193,6 +203,74 @@ BEGIN
   END IF;
   RETURN at;
 END $$;
+
+-- Whose budgets a request counts against; a NULL matches nothing.
+CREATE FUNCTION tenantry.subjects(p_api_key_id text, p_user_hash text, p_run_id text)
+RETURNS text[] LANGUAGE sql IMMUTABLE AS $$
+  SELECT ARRAY['plan', 'tenant', 'api_key:' || p_api_key_id, 'user:' || p_user_hash,
+               'run:' || p_run_id]
+$$;
+
+-- Balances and counters follow. Each row is found once, by key, and changed by place: the tenant's
+-- lock keeps it there.
+CREATE FUNCTION tenantry.apply_moves(p_moves tenantry.move[])
+RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+  WITH balances AS (
+    UPDATE tenantry.budget_use u
+    SET settled = u.settled + m.settled, reserved = u.reserved + m.reserved
+    FROM (
+      SELECT b.place,
+             sum(CASE b.basis WHEN 'charge' THEN m.charge ELSE m.cost END) AS settled,
+             sum(CASE b.basis WHEN 'charge' THEN m.held_charge ELSE m.held_cost END) AS reserved
+      FROM unnest(p_moves) m
+      CROSS JOIN LATERAL (
+        SELECT b.ctid AS place, b.basis FROM tenantry.budget_use b
+        WHERE b.tenant_id = m.tenant_id AND b.subject = ANY (m.subjects)
+          AND b.period_end > m.admitted_at AND b.period_start <= m.admitted_at
+        OFFSET 0  -- by index, whatever the statistics say
+      ) b
+      GROUP BY b.place
+    ) m
+    WHERE u.ctid = m.place
+  )
+  UPDATE tenantry.counter c
+  SET in_flight = c.in_flight - f.slots,
+      token_slots = f.token_slots,
+      tokens_minute = CASE WHEN f.tokens > 0 THEN tenantry.slots_sum(f.token_slots)
+                           ELSE c.tokens_minute END
+  FROM (
+    SELECT g.slots, g.tokens, c.place,
+           CASE WHEN g.tokens > 0
+             THEN tenantry.slots_back(c.token_slots, c.latest_slot, g.taken_in, g.amounts)
+             ELSE c.token_slots END AS token_slots
+    FROM (
+      SELECT tenant_id, sum(slots)::bigint AS slots, sum(tokens) AS tokens,
+             array_agg(tenantry.slot_of(admitted_at)) AS taken_in, array_agg(tokens) AS amounts
+      FROM unnest(p_moves) GROUP BY tenant_id
+    ) g
+    CROSS JOIN LATERAL (
+      SELECT c.ctid AS place, c.token_slots, c.latest_slot FROM tenantry.counter c
+      WHERE c.tenant_id = g.tenant_id OFFSET 0
+    ) c
+  ) f
+  WHERE c.ctid = f.place;
+END $$;
+
+-- Whether an amount that was not held takes a budget past its limit.
+CREATE FUNCTION tenantry.passes_limit(
+  p_tenant_id text, p_subjects text[], p_admitted_at timestamptz, p_charge numeric, p_cost numeric
+) RETURNS boolean LANGUAGE sql STABLE AS $$
+  SELECT EXISTS (
+    SELECT FROM tenantry.budget_use u
+    JOIN tenantry.tenant t ON t.tenant_id = u.tenant_id
+    JOIN tenantry.plan p ON p.name = t.plan AND p.superseded_at IS NULL
+    WHERE u.tenant_id = p_tenant_id AND u.subject = ANY (p_subjects)
+      AND u.period_end > p_admitted_at AND u.period_start <= p_admitted_at
+      AND u.settled + u.reserved + CASE u.basis WHEN 'charge' THEN p_charge ELSE p_cost END
+        > CASE u.subject WHEN 'plan' THEN p.monthly_budget ELSE u.amount END
+  )
+$$;
 
 SET LOCAL ROLE tenantry_owner;
 REVOKE CREATE ON SCHEMA tenantry FROM tenantry_gate;

@@ -6,18 +6,17 @@ CREATE TYPE tenantry.begin_in AS (
 );
 -- A reservation with the intent of its first attempt.
 CREATE TYPE tenantry.reservation_in AS (
-  request_id uuid, tenant_id text, api_key_id text, plan_version integer, price_version integer,
-  worst_tokens bigint, worst_cost numeric, worst_charge numeric, user_hash text, run_id text,
-  tags jsonb, counts_as_request boolean, paced_by_minute boolean,
-  call smallint, attempt smallint, operation text, model text, price_key text, account text,
-  region text, deadline_ms integer, pinned jsonb
+  request_id uuid, tenant_id text, api_key_id text, plan text, plan_version integer,
+  price_version integer, worst_tokens bigint, worst_cost text, worst_charge text, user_hash text,
+  run_id text, tags jsonb, counts_as_request boolean, paced_by_minute boolean,
+  operation text, model text, price_key text, account text, region text, deadline_ms integer,
+  pinned jsonb
 );
--- The answers: (`settled`, place, posted), (`begun`, place, found), (`admitted` or a refusal, …).
+-- What was decided of a reservation: `admitted`, or the refusal's code.
 CREATE TYPE tenantry.verdict AS (
-  code text, place bigint, yes boolean, at timestamptz, period_start timestamptz,
-  limit_name text, retry_after_ms integer, resets_at timestamptz,
-  requests_left_day bigint, requests_left_minute bigint, tokens_left_minute bigint,
-  budget_left numeric
+  code text, period_start timestamptz, limit_name text, retry_after_ms integer,
+  resets_at timestamptz, requests_left_day bigint, requests_left_minute bigint,
+  tokens_left_minute bigint, budget_left text
 );
 
 -- What a reservation that is admitted takes over from its tenant.
@@ -53,8 +52,10 @@ BEGIN
       WHERE o.tenant_id = b.tenant_id AND o.request_id = b.request_id OFFSET 0
     ) o
   LOOP
-    INSERT INTO tenantry.intent (tenant_id, request_id, call, attempt, began_at, deadline_at,
-      operation, model, price_key, account, region, pinned)
+    found_open[r.ord] := true;
+    CONTINUE WHEN r.call = 0 AND r.attempt = 1;  -- it came with the reservation
+    INSERT INTO tenantry.later_intent (tenant_id, request_id, call, attempt, began_at,
+      deadline_at, operation, model, price_key, account, region, pinned)
     VALUES (r.tenant_id, r.request_id, r.call, r.attempt, p_at,
       p_at + r.deadline_ms * interval '1 millisecond', r.operation, r.model, r.price_key,
       r.account, r.region, r.pinned)
@@ -63,7 +64,6 @@ BEGIN
       UPDATE tenantry.open_request o SET open_attempts = o.open_attempts + 1
       WHERE o.tenant_id = r.tenant_id AND o.request_id = r.request_id;
     END IF;
-    found_open[r.ord] := true;
   END LOOP;
   RETURN found_open;
 END $$;
@@ -87,14 +87,16 @@ CREATE FUNCTION tenantry.admission_facts(
            WHEN t.status <> 'active' THEN 'tenant_suspended'
            WHEN k.api_key_id IS NULL OR k.revoked_at <= p_at THEN 'key_revoked'
            WHEN k.expires_at <= p_at THEN 'key_expired'
-           WHEN p.version IS DISTINCT FROM a.plan_version THEN 'stale_plan'
+           WHEN (p.name, p.version) IS DISTINCT FROM (a.plan, a.plan_version) THEN 'stale_plan'
            WHEN a.price_version IS DISTINCT FROM (
              SELECT e.version FROM tenantry.price_edition e WHERE e.effective_from <= p_at
              ORDER BY e.effective_from DESC, e.version DESC LIMIT 1) THEN 'stale_price'
            WHEN EXISTS (SELECT FROM tenantry.open_request o
                         WHERE o.tenant_id = a.tenant_id AND o.request_id = a.request_id OFFSET 0)
-             OR EXISTS (SELECT FROM tenantry.attempt o
-                        WHERE o.tenant_id = a.tenant_id AND o.request_id = a.request_id OFFSET 0)
+             OR EXISTS (SELECT FROM tenantry.cost_entry o
+                        WHERE o.tenant_id = a.tenant_id AND o.request_id = a.request_id
+                          AND o.admitted_at > p_at - interval '31 days' AND o.admitted_at <= p_at
+                        OFFSET 0)
              THEN 'duplicate'
            WHEN a.paced_by_minute AND p.tokens_per_minute > 0
              AND a.worst_tokens > p.tokens_per_minute THEN 'larger_than_limit'
@@ -103,10 +105,9 @@ CREATE FUNCTION tenantry.admission_facts(
          p.requests_per_minute, p.tokens_per_minute, p.concurrent_requests, c.counter, c.place,
          b.budgets, b.places, b.rooms, b.worsts, b.hard, b.ends
   FROM unnest(p_reservations) WITH ORDINALITY AS a (
-         request_id, tenant_id, api_key_id, plan_version, price_version, worst_tokens,
+         request_id, tenant_id, api_key_id, plan, plan_version, price_version, worst_tokens,
          worst_cost, worst_charge, user_hash, run_id, tags, counts_as_request,
-         paced_by_minute, call, attempt, operation, model, price_key, account, region,
-         deadline_ms, pinned, ord)
+         paced_by_minute, operation, model, price_key, account, region, deadline_ms, pinned, ord)
   LEFT JOIN LATERAL (
     SELECT t.status, t.plan, t.currency FROM tenantry.tenant t
     WHERE t.tenant_id = a.tenant_id OFFSET 0
@@ -133,7 +134,8 @@ CREATE FUNCTION tenantry.admission_facts(
       SELECT u.ctid AS place, u.subject, u.period, u.basis, u.settled, u.reserved, u.period_end,
              CASE u.subject WHEN 'plan' THEN p.monthly_budget ELSE u.amount END AS amount,
              CASE u.subject WHEN 'plan' THEN p.budget_hard ELSE u.hard END AS hard,
-             CASE u.basis WHEN 'charge' THEN a.worst_charge ELSE a.worst_cost END AS worst
+             CASE u.basis WHEN 'charge' THEN a.worst_charge::numeric
+                          ELSE a.worst_cost::numeric END AS worst
       FROM tenantry.budget_use u
       WHERE u.tenant_id = a.tenant_id
         AND u.subject = ANY (tenantry.subjects(a.api_key_id, a.user_hash, a.run_id))
@@ -148,8 +150,10 @@ $$;
 -- the tenant at hand has used is in plain variables: fields of a record cost ten times as much.
 CREATE FUNCTION tenantry.gate_admit(
   p_at timestamptz, p_boot_id bigint, p_reservations tenantry.reservation_in[]
-) RETURNS SETOF tenantry.verdict LANGUAGE plpgsql AS $$
+) RETURNS tenantry.verdict[] LANGUAGE plpgsql AS $$
 DECLARE
+  verdicts        tenantry.verdict[] := array_fill(
+    NULL::tenantry.verdict, ARRAY[cardinality(p_reservations)]);
   now_slot        constant bigint := tenantry.slot_of(p_at);
   -- As p_reservations; NULL for what is not admitted.
   picked          tenantry.picked[] := array_fill(
@@ -281,14 +285,15 @@ BEGIN
     ELSE
       limit_name := coalesce(limit_name, code);
     END IF;
-    RETURN NEXT (code, r.ord, NULL, p_at, tenant.period_start, limit_name, retry_after_ms,
-      resets_at, r.requests_per_day - now_day, r.requests_per_minute - now_requests,
+    verdicts[r.ord] := (code, tenant.period_start, limit_name, retry_after_ms, resets_at,
+      r.requests_per_day - now_day, r.requests_per_minute - now_requests,
       r.tokens_per_minute - now_tokens, budget_left)::tenantry.verdict;
   END LOOP;
   IF cardinality(counters) > 0 THEN
     PERFORM tenantry.write_admitted(
       p_at, p_boot_id, p_reservations, picked, counters, budgets, reserved);
   END IF;
+  RETURN verdicts;
 END $$;
 
 -- Writes the admitted: request and first intent, and what counters and budgets have come to.
@@ -297,29 +302,24 @@ CREATE FUNCTION tenantry.write_admitted(
   p_picked tenantry.picked[], p_counters tenantry.counted[], p_budgets tid[], p_reserved numeric[]
 ) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
-  WITH admitted AS MATERIALIZED (
-    SELECT * FROM ROWS FROM (unnest(p_reservations), unnest(p_picked)) AS a (
-             request_id, tenant_id, api_key_id, plan_version, price_version, worst_tokens,
-             worst_cost, worst_charge, user_hash, run_id, tags, counts_as_request,
-             paced_by_minute, call, attempt, operation, model, price_key, account, region,
-             deadline_ms, pinned, day, period_start, currency, over_soft)
-    WHERE a.day IS NOT NULL
-  ), requests AS (
+  WITH requests AS (
     INSERT INTO tenantry.open_request (tenant_id, request_id, boot_id, admitted_at, day,
-      period_start, api_key_id, user_hash, run_id, tags, currency, plan_version, price_version,
-      worst_tokens, held_cost, held_charge, counted, paced, flags)
-    SELECT a.tenant_id, a.request_id, p_boot_id, p_at, a.day, a.period_start, a.api_key_id,
-           a.user_hash, a.run_id, a.tags, a.currency, a.plan_version, a.price_version,
-           a.worst_tokens, a.worst_cost, a.worst_charge, a.counts_as_request, a.paced_by_minute,
-           CASE WHEN a.over_soft THEN '{over_soft_budget}'::text[] ELSE '{}' END
-    FROM admitted a
-  ), intents AS (
-    INSERT INTO tenantry.intent (tenant_id, request_id, call, attempt, began_at, deadline_at,
+      period_start, api_key_id, user_hash, run_id, tags, currency, plan, plan_version,
+      price_version, worst_tokens, held_cost, held_charge, counted, paced, flags, deadline_at,
       operation, model, price_key, account, region, pinned)
-    SELECT a.tenant_id, a.request_id, a.call, a.attempt, p_at,
+    SELECT a.tenant_id, a.request_id, p_boot_id, p_at, a.day, a.period_start, a.api_key_id,
+           a.user_hash, a.run_id, a.tags, a.currency, a.plan, a.plan_version, a.price_version,
+           a.worst_tokens, a.worst_cost::numeric, a.worst_charge::numeric, a.counts_as_request,
+           a.paced_by_minute,
+           CASE WHEN a.over_soft THEN '{over_soft_budget}'::text[] ELSE '{}' END,
            p_at + a.deadline_ms * interval '1 millisecond', a.operation, a.model, a.price_key,
            a.account, a.region, a.pinned
-    FROM admitted a
+    FROM ROWS FROM (unnest(p_reservations), unnest(p_picked)) AS a (
+           request_id, tenant_id, api_key_id, plan, plan_version, price_version, worst_tokens,
+           worst_cost, worst_charge, user_hash, run_id, tags, counts_as_request,
+           paced_by_minute, operation, model, price_key, account, region, deadline_ms, pinned,
+           day, period_start, currency, over_soft)
+    WHERE a.day IS NOT NULL
   ), counters AS (
     UPDATE tenantry.counter c
     SET day_requests = n.day_requests, in_flight = n.in_flight, latest_slot = n.latest_slot,
@@ -334,12 +334,13 @@ BEGIN
 END $$;
 
 -- Everything that waits on one worker, decided and written in one commit. Settlements come first,
--- so that what they free can be had at once; each array answers in `place` of its own order.
+-- so that what they free can be had at once; each array answers in its own order: whether a
+-- settlement posted anything, whether a begun attempt's request is open, and the verdicts.
 CREATE FUNCTION tenantry.gate_batch(
-  p_boot_id bigint, p_settlements tenantry.settlement_in[], p_begins tenantry.begin_in[],
-  p_reservations tenantry.reservation_in[]
-) RETURNS SETOF tenantry.verdict
-LANGUAGE plpgsql SECURITY DEFINER
+  p_boot_id bigint, p_outcomes tenantry.outcome_in[], p_begins tenantry.begin_in[],
+  p_reservations tenantry.reservation_in[],
+  OUT at timestamptz, OUT settled boolean[], OUT begun boolean[], OUT verdicts tenantry.verdict[]
+) LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, tenantry, pg_temp
 SET plan_cache_mode = force_generic_plan
 SET enable_seqscan = off
@@ -348,31 +349,26 @@ SET enable_mergejoin = off
 AS $$
 DECLARE
   tenants text[] := '{}';
-  at      timestamptz;
 BEGIN
   -- In plain steps: a statement that gathers them would cost the start of an executor.
-  FOR i IN 1 .. cardinality(p_settlements) LOOP
-    tenants[i] := (p_settlements[i]).tenant_id;
+  FOR i IN 1 .. cardinality(p_outcomes) LOOP
+    tenants[i] := p_outcomes[i].tenant_id;
   END LOOP;
   FOR i IN 1 .. cardinality(p_begins) LOOP
-    tenants := tenants || (p_begins[i]).tenant_id;
+    tenants := tenants || p_begins[i].tenant_id;
   END LOOP;
   FOR i IN 1 .. cardinality(p_reservations) LOOP
-    tenants := tenants || (p_reservations[i]).tenant_id;
+    tenants := tenants || p_reservations[i].tenant_id;
   END LOOP;
   at := tenantry.lock_tenants(tenants);
-  IF cardinality(p_settlements) > 0 THEN
-    RETURN QUERY SELECT 'settled', s.ord, s.posted, at, NULL::timestamptz, NULL, NULL::integer,
-      NULL::timestamptz, NULL::bigint, NULL::bigint, NULL::bigint, NULL::numeric
-    FROM unnest(tenantry.gate_settle(at, p_settlements)) WITH ORDINALITY AS s (posted, ord);
+  IF cardinality(p_outcomes) > 0 THEN
+    settled := tenantry.gate_settle(at, p_outcomes);
   END IF;
   IF cardinality(p_begins) > 0 THEN
-    RETURN QUERY SELECT 'begun', b.ord, b.known, at, NULL::timestamptz, NULL, NULL::integer,
-      NULL::timestamptz, NULL::bigint, NULL::bigint, NULL::bigint, NULL::numeric
-    FROM unnest(tenantry.gate_begin(at, p_begins)) WITH ORDINALITY AS b (known, ord);
+    begun := tenantry.gate_begin(at, p_begins);
   END IF;
   IF cardinality(p_reservations) > 0 THEN
-    RETURN QUERY SELECT * FROM tenantry.gate_admit(at, p_boot_id, p_reservations);
+    verdicts := tenantry.gate_admit(at, p_boot_id, p_reservations);
   END IF;
 END $$;
 COMMENT ON FUNCTION tenantry.gate_batch IS

@@ -133,22 +133,32 @@ GRANT EXECUTE ON FUNCTION tenantry.open_accounts TO tenantry_owner;
 
 -- Posts outcomes that the invocation log or an operator brings, as a worker would have settled
 -- them; returns by settlement whether anything was posted.
-CREATE FUNCTION tenantry.post(p_settlements tenantry.settlement_in[]) RETURNS boolean[]
+CREATE FUNCTION tenantry.post(p_outcomes tenantry.outcome_in[]) RETURNS boolean[]
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, tenantry, pg_temp
 SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
 DECLARE
   at constant timestamptz := tenantry.lock_tenants(
-    ARRAY(SELECT s.tenant_id FROM unnest(p_settlements) s));
+    ARRAY(SELECT o.tenant_id FROM unnest(p_outcomes) o));
 BEGIN
-  IF cardinality(p_settlements) = 0 THEN
+  IF cardinality(p_outcomes) = 0 THEN
     RETURN '{}';
   END IF;
-  RETURN tenantry.gate_settle(at, p_settlements);
+  RETURN tenantry.gate_settle(at, p_outcomes);
 END $$;
 COMMENT ON FUNCTION tenantry.post IS
   'Crosses tenants because one log file holds the requests of many; posts each at most once.';
 GRANT EXECUTE ON FUNCTION tenantry.post TO tenantry_control;
+
+-- The outcome of an attempt that nothing is posted for.
+CREATE FUNCTION tenantry.given_up(
+  p_place integer, p_alone boolean, p_tenant_id text, p_request_id uuid, p_final boolean,
+  p_call smallint, p_attempt smallint, p_ending text, p_charged boolean, p_error text
+) RETURNS tenantry.outcome_in LANGUAGE sql IMMUTABLE AS $$
+  SELECT (p_place, p_alone, p_tenant_id, p_request_id, p_final, p_call, p_attempt, p_ending,
+    p_charged, 0, 0, 0, 'default', NULL, '{}', 0, '{}', NULL, p_error, '{}', '{}', '{}', '{}',
+    '{}', '{}', '{}')::tenantry.outcome_in
+$$;
 
 -- Ends unknown attempts that began before an instant as our waste: nothing is charged, their hold
 -- falls free, and what the log still brings becomes an adjustment. Returns what was written off.
@@ -158,27 +168,24 @@ LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, tenantry, pg_temp
 SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
 DECLARE
-  old tenantry.settlement_in[];
+  old tenantry.outcome_in[];
 BEGIN
-  SELECT array_agg(ROW(x.tenant_id, x.request_id, false, x.outcomes)::tenantry.settlement_in)
+  SELECT array_agg(tenantry.given_up(x.place::integer, x.alone, x.tenant_id, x.request_id, false,
+           x.call, x.attempt, 'written_off', false, x.error) ORDER BY x.place)
   INTO old FROM (
-    SELECT i.tenant_id, i.request_id, array_agg(ROW(i.call, i.attempt, 'written_off', false, 0,
-             0, 0, 'default', NULL, '{}', 0, '{}', NULL, i.error,
-             '{}', '{}', '{}', '{}', '{}', '{}', '{}')::tenantry.outcome_in)
-             AS outcomes
+    SELECT i.*, dense_rank() OVER (ORDER BY i.tenant_id, i.request_id) AS place,
+           count(*) OVER (PARTITION BY i.tenant_id, i.request_id) = 1 AS alone
     FROM (
       SELECT * FROM tenantry.intent
       WHERE state = 'unknown' AND quarantined IS NULL AND began_at < p_before
       ORDER BY began_at LIMIT p_max
     ) i
-    GROUP BY i.tenant_id, i.request_id
   ) x;
   IF old IS NULL THEN
     RETURN;
   END IF;
   PERFORM tenantry.post(old);
-  RETURN QUERY SELECT s.tenant_id, s.request_id, o.call, o.attempt
-    FROM unnest(old) s, unnest(s.outcomes) o;
+  RETURN QUERY SELECT o.tenant_id, o.request_id, o.call, o.attempt FROM unnest(old) o;
 END $$;
 COMMENT ON FUNCTION tenantry.write_off IS
   'Crosses tenants because age decides; ends attempts that nobody can account for.';
@@ -194,36 +201,33 @@ SET search_path = pg_catalog, tenantry, pg_temp
 SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
 DECLARE
   dead      bigint[];
-  abandoned tenantry.settlement_in[];
+  abandoned tenantry.outcome_in[];
   at        timestamptz;
-  moved     integer := 0;
 BEGIN
   WITH boots AS MATERIALIZED (
     SELECT DISTINCT o.boot_id FROM tenantry.open_request o WHERE NOT o.final
   )
   SELECT array_agg(boot_id) INTO dead FROM boots WHERE pg_try_advisory_xact_lock(boot_id);
 
-  SELECT array_agg(ROW(x.tenant_id, x.request_id, true, x.outcomes)::tenantry.settlement_in),
-         sum(greatest(cardinality(x.outcomes), 1))
-  INTO abandoned, moved FROM (
-    SELECT o.tenant_id, o.request_id, coalesce(array_agg(ROW(i.call, i.attempt,
-             CASE i.state WHEN 'reserved' THEN 'released' ELSE 'unknown' END, true, 0, 0, 0,
-             'default', NULL, '{}', 0, '{}', NULL, 'worker gone or deadline passed', '{}',
-             '{}', '{}', '{}', '{}', '{}', '{}')::tenantry.outcome_in)
-             FILTER (WHERE i.call IS NOT NULL), '{}') AS outcomes
+  SELECT array_agg(tenantry.given_up(x.place::integer, x.alone, x.tenant_id, x.request_id, true,
+           x.call, x.attempt, CASE x.state WHEN 'reserved' THEN 'released' ELSE 'unknown' END,
+           true, 'worker gone or deadline passed') ORDER BY x.place)
+  INTO abandoned FROM (
+    SELECT o.tenant_id, o.request_id, i.call, i.attempt, i.state,
+           count(*) OVER (PARTITION BY o.tenant_id, o.request_id) = 1 AS alone,
+           dense_rank() OVER (ORDER BY o.admitted_at, o.tenant_id, o.request_id) AS place
     FROM tenantry.open_request o
     LEFT JOIN tenantry.intent i
       ON i.tenant_id = o.tenant_id AND i.request_id = o.request_id AND i.state <> 'unknown'
     WHERE (NOT o.final AND o.boot_id = ANY (dead)) OR i.deadline_at < clock_timestamp()
-    GROUP BY o.tenant_id, o.request_id
-    ORDER BY min(o.admitted_at) LIMIT p_max
-  ) x;
+  ) x
+  WHERE x.place <= p_max;
   IF abandoned IS NULL THEN
     RETURN 0;
   END IF;
-  at := tenantry.lock_tenants(ARRAY(SELECT s.tenant_id FROM unnest(abandoned) s));
+  at := tenantry.lock_tenants(ARRAY(SELECT o.tenant_id FROM unnest(abandoned) o));
   PERFORM tenantry.gate_settle(at, abandoned);
-  RETURN moved;
+  RETURN cardinality(abandoned);
 END $$;
 COMMENT ON FUNCTION tenantry.sweep IS
   'Crosses tenants because a dead worker served many; moves states, posts nothing.';

@@ -14,15 +14,15 @@ ORDER BY tenant_id, request_id, call, attempt;
 -- name: open_attempts
 -- The oldest unknown attempts, at most $1.
 SELECT i.tenant_id, i.request_id, i.call, i.attempt, i.operation, i.model, i.price_key,
-       r.price_version, p.definition ->> 'markup' AS markup, r.admitted_at, i.pinned, i.estimate, i.account,
-       i.quarantined, i.charged AND NOT EXISTS (
-         SELECT FROM tenantry.attempt a
+       r.price_version, r.plan, r.plan_version, p.definition ->> 'markup' AS markup,
+       r.admitted_at, i.pinned, i.estimate, i.account, i.quarantined,
+       i.charged AND NOT EXISTS (
+         SELECT FROM tenantry.cost_entry a
          WHERE a.tenant_id = i.tenant_id AND a.request_id = i.request_id AND a.call = i.call
-           AND a.charged) AS charged
+           AND a.admitted_at = r.admitted_at AND a.charged) AS charged
 FROM tenantry.intent i
 JOIN tenantry.open_request r ON r.tenant_id = i.tenant_id AND r.request_id = i.request_id
-JOIN tenantry.tenant t ON t.tenant_id = i.tenant_id
-JOIN tenantry.plan p ON p.name = t.plan AND p.version = r.plan_version
+JOIN tenantry.plan p ON p.name = r.plan AND p.version = r.plan_version
 WHERE i.state = 'unknown'
 ORDER BY i.began_at LIMIT $1;
 
@@ -32,11 +32,11 @@ ORDER BY i.began_at LIMIT $1;
 SELECT x.*, p.definition ->> 'markup' AS markup
 FROM (
   SELECT i.tenant_id, i.request_id, i.call, i.attempt, i.operation, i.model, i.price_key,
-         r.price_version, r.plan_version, r.admitted_at, i.pinned, i.estimate, i.account,
+         r.price_version, r.plan, r.plan_version, r.admitted_at, i.pinned, i.estimate, i.account,
          i.quarantined, i.charged AND NOT EXISTS (
-           SELECT FROM tenantry.attempt a
-           WHERE a.tenant_id = i.tenant_id AND a.request_id = i.request_id
-             AND a.call = i.call AND a.charged) AS charged
+           SELECT FROM tenantry.cost_entry a
+           WHERE a.tenant_id = i.tenant_id AND a.request_id = i.request_id AND a.call = i.call
+             AND a.admitted_at = r.admitted_at AND a.charged) AS charged
   FROM unnest($1::text[], $2::uuid[], $3::smallint[], $4::smallint[])
     AS k (tenant_id, request_id, call, attempt)
   JOIN tenantry.intent i
@@ -46,7 +46,7 @@ FROM (
   WHERE i.state = 'unknown'
   UNION ALL
   SELECT a.tenant_id, a.request_id, a.call, a.attempt, a.operation, a.model, a.price_key,
-         a.price_version, a.plan_version, a.admitted_at, '{}', '{}', a.account,
+         a.price_version, a.plan, a.plan_version, a.admitted_at, '{}', '{}', a.account,
          NULL, false
   FROM unnest($1::text[], $2::uuid[], $3::smallint[], $4::smallint[])
     AS k (tenant_id, request_id, call, attempt)
@@ -54,12 +54,11 @@ FROM (
     ON a.tenant_id = k.tenant_id AND a.request_id = k.request_id
    AND a.call = k.call AND a.attempt = k.attempt
   WHERE a.ending IN ('released', 'written_off') AND NOT EXISTS (
-    SELECT FROM tenantry.adjustment j
+    SELECT FROM tenantry.cost_entry j
     WHERE j.tenant_id = a.tenant_id AND j.request_id = a.request_id AND j.call = a.call
-      AND j.attempt = a.attempt)
+      AND j.attempt = a.attempt AND j.kind = 'adjustment' AND j.admitted_at = a.admitted_at)
 ) x
-JOIN tenantry.tenant t ON t.tenant_id = x.tenant_id
-JOIN tenantry.plan p ON p.name = t.plan AND p.version = x.plan_version;
+JOIN tenantry.plan p ON p.name = x.plan AND p.version = x.plan_version;
 
 -- name: under_way
 SELECT i.tenant_id, i.request_id, i.call, i.attempt
@@ -80,26 +79,20 @@ GROUP BY request_id, call, attempt ORDER BY request_id, call, attempt;
 
 -- name: booked
 -- Attempts admitted in [$1, $2), ended or open, each with what was posted for it: a row a posting, in
--- the order of their keys.
-SELECT x.*, e.token_classes, e.quantities, e.amount
-FROM (
-  SELECT a.tenant_id, a.request_id, a.call, a.attempt, a.ending AS state, a.model, a.price_key,
-         a.price_version, a.service_tier, a.admitted_at, a.ended_at AS last_at,
-         a.upstream_request_id, a.error AS note
-  FROM tenantry.attempt a
-  WHERE a.admitted_at >= $1 AND a.admitted_at < $2
-  UNION ALL
-  SELECT i.tenant_id, i.request_id, i.call, i.attempt, i.state, i.model, i.price_key,
-         r.price_version, coalesce(i.pinned ->> 'tier', 'default'), r.admitted_at, i.began_at,
-         NULL, coalesce(i.quarantined, i.error)
-  FROM tenantry.intent i
-  JOIN tenantry.open_request r ON r.tenant_id = i.tenant_id AND r.request_id = i.request_id
-  WHERE r.admitted_at >= $1 AND r.admitted_at < $2
-) x
-LEFT JOIN tenantry.cost_entry e
-  ON e.tenant_id = x.tenant_id AND e.admitted_at = x.admitted_at
- AND e.request_id = x.request_id AND e.call = x.call AND e.attempt = x.attempt
-ORDER BY x.tenant_id, x.request_id, x.call, x.attempt;
+-- the order of their keys, the end of an attempt before what came later.
+SELECT tenant_id, request_id, call, attempt, kind, ending AS state, model, price_key,
+       price_version, service_tier, admitted_at, posted_at AS last_at, upstream_request_id,
+       error AS note, token_classes, quantities, amount
+FROM tenantry.cost_entry
+WHERE admitted_at >= $1 AND admitted_at < $2
+UNION ALL
+SELECT i.tenant_id, i.request_id, i.call, i.attempt, 'usage', i.state, i.model, i.price_key,
+       r.price_version, coalesce(i.pinned ->> 'tier', 'default'), r.admitted_at, i.began_at,
+       NULL, coalesce(i.quarantined, i.error), NULL, NULL, NULL
+FROM tenantry.intent i
+JOIN tenantry.open_request r ON r.tenant_id = i.tenant_id AND r.request_id = i.request_id
+WHERE r.admitted_at >= $1 AND r.admitted_at < $2
+ORDER BY tenant_id, request_id, call, attempt, kind DESC;
 
 -- name: inference_profiles
 SELECT p.key AS arn, p.value AS model
@@ -164,10 +157,10 @@ WHERE r.open_attempts <> i.open
 UNION ALL
 SELECT 'every_entry_has_its_attempt', format('%s %s/%s:%s', tenant_id, request_id, call, attempt)
 FROM tenantry.cost_entry e
-WHERE NOT EXISTS (
+WHERE e.kind <> 'usage' AND NOT EXISTS (
   SELECT FROM tenantry.attempt a
   WHERE a.tenant_id = e.tenant_id AND a.request_id = e.request_id AND a.call = e.call
-    AND a.attempt = e.attempt)
+    AND a.attempt = e.attempt AND a.admitted_at = e.admitted_at)
 UNION ALL
 SELECT 'a_call_is_charged_once', format('%s %s/%s', tenant_id, request_id, call)
 FROM tenantry.charge_entry WHERE kind <> 'reversal'
@@ -180,8 +173,9 @@ LEFT JOIN tenantry.cost_entry e
   ON e.tenant_id = h.tenant_id AND e.admitted_at = h.admitted_at
  AND e.request_id = h.request_id AND e.call = h.call AND e.attempt = h.attempt
  AND e.kind = h.kind
-WHERE e.token_classes IS DISTINCT FROM h.token_classes
-   OR e.quantities IS DISTINCT FROM h.quantities
+WHERE h.kind <> 'reversal'  -- of the customer's book alone
+  AND (e.token_classes IS DISTINCT FROM h.token_classes
+       OR e.quantities IS DISTINCT FROM h.quantities)
 UNION ALL
 SELECT 'lines_add_up', format('%s %s/%s:%s %s', x.tenant_id, x.request_id, x.call, x.attempt, x.book)
 FROM (
