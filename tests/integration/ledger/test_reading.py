@@ -173,7 +173,8 @@ def test_damage_is_found(database: Database, damage: str, invariant: str) -> Non
         # The world's end holds the invariants, so it begins anew.
         await world.as_superuser(
             "SET session_replication_role = replica; TRUNCATE tenantry.open_request,"
-            " tenantry.later_intent, tenantry.charge_entry, tenantry.cost_entry; UPDATE tenantry.counter SET in_flight = 0;"
+            " tenantry.later_intent, tenantry.charge_entry, tenantry.cost_entry;"
+            " UPDATE tenantry.counter SET in_flight = 0;"
             " UPDATE tenantry.budget_use SET settled = 0, reserved = 0"
         )
 
