@@ -16,6 +16,7 @@ Invariants
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
@@ -33,6 +34,8 @@ from tenantry.domain.ids import TenantId
 from tenantry.ports.admission import AttemptOutcome, Intent, Settlement
 
 BATCH_MAX = 256  # items; more gains nothing (measured) and lengthens the wait of the first
+HALVED_MIN = 32  # items; of fewer, two calls cost more than taking turns gains
+UNEVEN_MAX = 4  # where less waits than one part in so many, what was answered may join it
 QUEUE_MAX = 8_192  # items; what does not fit is refused at once
 CALL_TIMEOUT_S = 3.0  # a call takes milliseconds; longer is an outage
 RECONNECT_FIRST_S = 0.05
@@ -162,25 +165,38 @@ class Batcher:
                 pause_s = min(pause_s * 2, RECONNECT_MAX_S)
 
     async def _serve(self) -> None:
-        """Batch after batch, until the connection fails or we close."""
+        """Batch after batch, until the connection fails or we close.
+
+        Two halves of what is under way take turns: while the server works on one, the callers of
+        the other get their answers and go on.
+        """
+        loop = asyncio.get_running_loop()
+        size = BATCH_MAX
         while self._connected():
-            batch = self._take()
+            batch = self._take(size)
             if batch:
-                await self._send(batch)
+                answer = await self._send(batch)
+                if len(self._queue) * UNEVEN_MAX >= len(batch):
+                    loop.call_soon(answer)  # once what waits by now has been sent
+                    size = BATCH_MAX
+                    continue
+                answer()
                 # Who was just answered may ask for more at once: into the next batch with it.
                 await asyncio.sleep(0)
+                waiting = len(self._queue)
+                size = (waiting + 1) // 2 if waiting >= HALVED_MIN else BATCH_MAX
             elif self._closing:
                 return
             else:
                 self._wake.clear()
                 await self._wake.wait()
 
-    def _take(self) -> list[_Waiting]:
+    def _take(self, size: int) -> list[_Waiting]:
         """The next batch: at most BATCH_MAX, each request once, in the order of arrival."""
         batch: list[_Waiting] = []
         again: list[_Waiting] = []
         keys: set[UUID] = set()
-        while self._queue and len(batch) < BATCH_MAX:
+        while self._queue and len(batch) < min(size, BATCH_MAX):
             item = self._queue.popleft()
             if item.abandoned:
                 continue
@@ -192,13 +208,14 @@ class Batcher:
         self._queue.extendleft(reversed(again))
         return batch
 
-    async def _send(self, batch: list[_Waiting]) -> None:
+    async def _send(self, batch: list[_Waiting]) -> Callable[[], None]:
+        """Commits a batch; returns what gives each its answer."""
         settles = [item for item in batch if item.kind == "settle"]
         begins = [item for item in batch if item.kind == "begin"]
         admits = [item for item in batch if item.kind == "admit"]
         try:
             with outages_are_unavailable():
-                said = await self._call.fetchrow(
+                [said] = await self._call.fetch(
                     self.boot_id,
                     batch_words.placed(item.rows for item in settles),
                     [item.rows[0] for item in begins],
@@ -209,16 +226,18 @@ class Batcher:
             # An item cannot be understood, and the commit holds none of them. Whatever else goes
             # wrong, nobody knows.
             if len(batch) == 1:
-                self._reject(batch[0], problem)
-                return
+                return functools.partial(self._reject, batch[0], problem)
             await self._send_singly(batch)
-            return
+            return _nothing
         except Exception as problem:
             outage = Unavailable("The ledger is out of reach.")
             self._unknown(batch, outage)
             raise outage from problem
+        return functools.partial(self._answer_all, (settles, begins, admits), said)
+
+    def _answer_all(self, asked: Sequence[list[_Waiting]], said: Any) -> None:
         at, *answers = said
-        for items, values in zip((settles, begins, admits), answers, strict=True):
+        for items, values in zip(asked, answers, strict=True):
             for item, value in zip(items, values or (), strict=True):
                 self._answer(item, at, value)
 
@@ -226,7 +245,7 @@ class Batcher:
         """Each by itself, so that one that cannot be understood holds up no other."""
         for sent, item in enumerate(batch, start=1):
             try:
-                await self._send([item])
+                (await self._send([item]))()
             except Unavailable:
                 self._queue.extendleft(reversed(batch[sent:]))  # not sent: whoever waits is told
                 raise
@@ -296,6 +315,10 @@ class Batcher:
         connection, self._connection, self._call = self._connection, None, None
         if connection is not None:
             connection.terminate()
+
+
+def _nothing() -> None:
+    """All have been answered."""
 
 
 def _copy(outage: Unavailable) -> Unavailable:
