@@ -30,6 +30,7 @@ _REMAINING = {
     "requests_left_day": "requests_per_day",
     "requests_left_minute": "requests_per_minute",
     "tokens_left_minute": "tokens_per_minute",
+    "budget_left": "budget",
 }
 
 
@@ -137,8 +138,6 @@ def from_admission_verdict(at: datetime, row: Mapping[str, Any]) -> Admitted | R
     if code == "admitted":
         left = {name: row[column] for column, name in _REMAINING.items()}
         remaining = {name: amount for name, amount in left.items() if amount is not None}
-        if (budget := row["budget_left"]) is not None:
-            remaining["budget"] = Decimal(budget)
         return Admitted(at, row["period_start"], remaining)
     assert code in _REFUSALS, f"gate_admit answered {code!r}"
     return Refused(
@@ -146,7 +145,7 @@ def from_admission_verdict(at: datetime, row: Mapping[str, Any]) -> Admitted | R
         limit=row["limit_name"],
         retry_after_ms=row["retry_after_ms"],
         resets_at=row["resets_at"],
-        budget_left=Decimal(row["budget_left"]) if code == "budget" else None,
+        budget_left=row["budget_left"] if code == "budget" else None,
     )
 
 

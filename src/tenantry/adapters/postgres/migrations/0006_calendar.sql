@@ -185,21 +185,44 @@ BEGIN
   ON CONFLICT DO NOTHING;
 END $$;
 
+-- Moves the minute's windows of tenants on to the slot p_now.
+CREATE FUNCTION tenantry.move_windows(p_now bigint, p_tenants text[]) RETURNS void
+LANGUAGE plpgsql AS $$
+BEGIN
+  UPDATE tenantry.counter c
+  SET latest_slot = p_now,
+      requests_minute = tenantry.slots_sum(m.requests), request_slots = m.requests,
+      tokens_minute = tenantry.slots_sum(m.tokens), token_slots = m.tokens
+  FROM (
+    SELECT x.tenant_id, tenantry.slots_at(x.request_slots, x.latest_slot, p_now) AS requests,
+           tenantry.slots_at(x.token_slots, x.latest_slot, p_now) AS tokens
+    FROM tenantry.counter x
+    WHERE x.tenant_id = ANY (p_tenants) AND x.latest_slot < p_now
+    OFFSET 0
+  ) m
+  WHERE c.tenant_id = m.tenant_id;
+END $$;
+
 -- Locks the tenants, in their order, so that no two batches can wait for each other in a ring;
--- a statement of its own, so that the next one's snapshot sees what the lock waited for.
+-- a statement of its own, so that the next one's snapshot sees what the lock waited for. What time
+-- has done to their counters is done on return.
 CREATE FUNCTION tenantry.lock_tenants(p_tenants text[]) RETURNS timestamptz
 LANGUAGE plpgsql AS $$
 DECLARE
   at        timestamptz;
   next_roll timestamptz;
+  oldest    bigint;
 BEGIN
-  SELECT min(least(l.day_end, l.period_end)) INTO next_roll FROM (
-    SELECT c.day_end, c.period_end FROM tenantry.counter c
+  SELECT min(least(l.day_end, l.period_end)), min(l.latest_slot) INTO next_roll, oldest FROM (
+    SELECT c.day_end, c.period_end, c.latest_slot FROM tenantry.counter c
     WHERE c.tenant_id = ANY (p_tenants) ORDER BY c.tenant_id FOR NO KEY UPDATE
   ) l;
   at := clock_timestamp();
   IF next_roll <= at THEN
     PERFORM tenantry.roll_over(at, p_tenants);
+  END IF;
+  IF oldest < tenantry.slot_of(at) THEN
+    PERFORM tenantry.move_windows(tenantry.slot_of(at), p_tenants);
   END IF;
   RETURN at;
 END $$;

@@ -16,22 +16,26 @@ CREATE TYPE tenantry.reservation_in AS (
 CREATE TYPE tenantry.verdict AS (
   code text, period_start timestamptz, limit_name text, retry_after_ms integer,
   resets_at timestamptz, requests_left_day bigint, requests_left_minute bigint,
-  tokens_left_minute bigint, budget_left text
+  tokens_left_minute bigint, budget_left numeric
 );
 
+-- A budget that a reservation counts against. `room` is what it would have left after this
+-- reservation alone; NULL where it has no limit.
+CREATE TYPE tenantry.tested AS (
+  name text, place tid, room numeric, worst numeric, hard boolean, ends timestamptz
+);
 -- What a reservation that is admitted takes over from its tenant.
 CREATE TYPE tenantry.picked AS (
   day date, period_start timestamptz, currency text, over_soft boolean  -- a soft budget is passed
 );
--- What a tenant's counter has come to, and where its row lies.
+-- What is admitted of one tenant, and where its counter lies.
 CREATE TYPE tenantry.counted AS (
-  place tid, day_requests bigint, in_flight bigint, latest_slot bigint, requests_minute bigint,
-  tokens_minute bigint, request_slots bigint[], token_slots bigint[]
+  place tid, day_requests bigint, in_flight bigint, requests_minute bigint, tokens_minute bigint
 );
 
 GRANT USAGE ON TYPE tenantry.begin_in, tenantry.reservation_in, tenantry.verdict
   TO tenantry_app, tenantry_gate;
-GRANT USAGE ON TYPE tenantry.picked, tenantry.counted TO tenantry_gate;
+GRANT USAGE ON TYPE tenantry.tested, tenantry.picked, tenantry.counted TO tenantry_gate;
 
 GRANT CREATE ON SCHEMA tenantry TO tenantry_gate;
 SET LOCAL ROLE tenantry_gate;
@@ -69,17 +73,16 @@ BEGIN
 END $$;
 
 -- What admission knows of each reservation before it decides, by tenant and input order. OFFSET 0:
--- each row is found by its index, whatever the statistics say. A budget's room is what it would
--- have left after this reservation alone; NULL where it has no limit. Places are those of the rows
--- in their tables: the tenant's lock keeps them there, so that nobody looks for them twice.
+-- each row is found by its index, whatever the statistics say. Places are those of the rows in
+-- their tables: the tenant's lock keeps them there, so that nobody looks for them twice.
 CREATE FUNCTION tenantry.admission_facts(
   p_at timestamptz, p_reservations tenantry.reservation_in[]
 ) RETURNS TABLE (
   ord bigint, tenant_id text, refusal text, worst_tokens bigint, counts boolean, paced boolean,
   currency text, requests_per_day bigint, requests_per_minute bigint, tokens_per_minute bigint,
-  concurrent_requests bigint, counter tenantry.counter, counter_place tid,
-  budgets text[], places tid[], rooms numeric[], worsts numeric[], hard boolean[],
-  ends timestamptz[]
+  concurrent_requests bigint, counter_place tid, day date, period_start timestamptz,
+  day_requests bigint, in_flight bigint, requests_minute bigint, tokens_minute bigint,
+  budgets tenantry.tested[], places tid[], worsts numeric[], least_room numeric
 ) LANGUAGE sql STABLE AS $$
   SELECT a.ord, a.tenant_id,
          CASE
@@ -102,8 +105,9 @@ CREATE FUNCTION tenantry.admission_facts(
              AND a.worst_tokens > p.tokens_per_minute THEN 'larger_than_limit'
          END,
          a.worst_tokens, a.counts_as_request, a.paced_by_minute, t.currency, p.requests_per_day,
-         p.requests_per_minute, p.tokens_per_minute, p.concurrent_requests, c.counter, c.place,
-         b.budgets, b.places, b.rooms, b.worsts, b.hard, b.ends
+         p.requests_per_minute, p.tokens_per_minute, p.concurrent_requests, c.place, c.day,
+         c.period_start, c.day_requests, c.in_flight, c.requests_minute, c.tokens_minute,
+         b.budgets, b.places, b.worsts, b.least_room
   FROM unnest(p_reservations) WITH ORDINALITY AS a (
          request_id, tenant_id, api_key_id, plan, plan_version, price_version, worst_tokens,
          worst_cost, worst_charge, user_hash, run_id, tags, counts_as_request,
@@ -113,7 +117,7 @@ CREATE FUNCTION tenantry.admission_facts(
     WHERE t.tenant_id = a.tenant_id OFFSET 0
   ) t ON true
   LEFT JOIN LATERAL (
-    SELECT c AS counter, c.ctid AS place FROM tenantry.counter c
+    SELECT c.*, c.ctid AS place FROM tenantry.counter c
     WHERE c.tenant_id = a.tenant_id OFFSET 0
   ) c ON true
   LEFT JOIN LATERAL (
@@ -124,171 +128,185 @@ CREATE FUNCTION tenantry.admission_facts(
     WHERE k.tenant_id = a.tenant_id AND k.api_key_id = a.api_key_id OFFSET 0
   ) k ON true
   CROSS JOIN LATERAL (
-    SELECT array_agg(u.subject || ' ' || u.period || ' ' || u.basis) AS budgets,
-           array_agg(u.place) AS places,
-           array_agg(CASE WHEN u.amount = 0 THEN -1 - u.worst  -- blocks what costs nothing too
-                          ELSE u.amount - u.settled - u.reserved - u.worst END) AS rooms,
-           array_agg(u.worst) AS worsts, array_agg(u.hard) AS hard,
-           array_agg(u.period_end) AS ends
+    SELECT array_agg((u.subject || ' ' || u.period || ' ' || u.basis, u.place, u.room, u.worst,
+             u.hard, u.period_end)::tenantry.tested) AS budgets,
+           array_agg(u.place) AS places, array_agg(u.worst) AS worsts, min(u.room) AS least_room
     FROM (
-      SELECT u.ctid AS place, u.subject, u.period, u.basis, u.settled, u.reserved, u.period_end,
-             CASE u.subject WHEN 'plan' THEN p.monthly_budget ELSE u.amount END AS amount,
-             CASE u.subject WHEN 'plan' THEN p.budget_hard ELSE u.hard END AS hard,
-             CASE u.basis WHEN 'charge' THEN a.worst_charge::numeric
-                          ELSE a.worst_cost::numeric END AS worst
-      FROM tenantry.budget_use u
-      WHERE u.tenant_id = a.tenant_id
-        AND u.subject = ANY (tenantry.subjects(a.api_key_id, a.user_hash, a.run_id))
-        AND u.period_end > p_at AND u.period_start <= p_at
-      OFFSET 0
+      SELECT u.*, CASE WHEN u.amount = 0 THEN -1 - u.worst  -- blocks what costs nothing too
+                       ELSE u.amount - u.settled - u.reserved - u.worst END AS room
+      FROM (
+        SELECT u.ctid AS place, u.subject, u.period, u.basis, u.settled, u.reserved, u.period_end,
+               CASE u.subject WHEN 'plan' THEN p.monthly_budget ELSE u.amount END AS amount,
+               CASE u.subject WHEN 'plan' THEN p.budget_hard ELSE u.hard END AS hard,
+               CASE u.basis WHEN 'charge' THEN a.worst_charge::numeric
+                            ELSE a.worst_cost::numeric END AS worst
+        FROM tenantry.budget_use u
+        WHERE u.tenant_id = a.tenant_id
+          AND u.subject = ANY (tenantry.subjects(a.api_key_id, a.user_hash, a.run_id))
+          AND u.period_end > p_at AND u.period_start <= p_at
+        OFFSET 0
+      ) u
     ) u
   ) b
   ORDER BY a.tenant_id COLLATE "C", a.ord
 $$;
 
--- Decides reservations in input order within each tenant, and writes those that are admitted. What
--- the tenant at hand has used is in plain variables: fields of a record cost ten times as much.
+-- The refusal of the first budget that has not enough left after what p_reserved takes of p_taken;
+-- else no code, and what the tightest would have left: less than 0 is past a soft one.
+CREATE FUNCTION tenantry.test_budgets(
+  p_tested tenantry.tested[], p_taken tid[], p_reserved numeric[]
+) RETURNS tenantry.verdict LANGUAGE plpgsql AS $$
+DECLARE
+  b       tenantry.tested;
+  room    numeric;
+  verdict tenantry.verdict;
+BEGIN
+  FOREACH b IN ARRAY coalesce(p_tested, '{}') LOOP
+    room := b.room - coalesce(p_reserved[array_position(p_taken, b.place)], 0);
+    verdict.budget_left := least(verdict.budget_left, room);
+    IF room < 0 AND b.hard IS NOT FALSE THEN
+      verdict.code := 'budget';
+      verdict.limit_name := b.name;
+      verdict.resets_at := nullif(b.ends, 'infinity');
+      verdict.budget_left := greatest(room + b.worst, 0);
+      EXIT;
+    END IF;
+  END LOOP;
+  RETURN verdict;
+END $$;
+
+-- What to say of any other refusal: the limit's name, and when to come again.
+CREATE FUNCTION tenantry.refuse(
+  p_code text, p_tenant_id text, p_at timestamptz, p_requests_over bigint, p_tokens_over bigint,
+  p_limit bigint
+) RETURNS tenantry.verdict LANGUAGE plpgsql STABLE AS $$
+DECLARE
+  c       tenantry.counter;
+  refusal tenantry.verdict;
+BEGIN
+  SELECT x.* INTO c FROM tenantry.counter x WHERE x.tenant_id = p_tenant_id;
+  refusal.code := p_code;
+  refusal.limit_name := CASE p_code WHEN 'larger_than_limit' THEN 'tokens_per_minute'
+                                    ELSE p_code END;
+  refusal.period_start := c.period_start;
+  IF p_code = 'requests_per_day' THEN
+    refusal.resets_at := c.day_end;
+  ELSIF p_limit > 0 THEN  -- where it is 0, waiting does not help
+    refusal.retry_after_ms := CASE p_code
+      WHEN 'requests_per_minute' THEN
+        tenantry.slots_wait_ms(c.request_slots, c.latest_slot, p_requests_over, p_at)
+      WHEN 'tokens_per_minute' THEN
+        tenantry.slots_wait_ms(c.token_slots, c.latest_slot, p_tokens_over, p_at)
+      WHEN 'concurrent_requests' THEN 1000  -- nobody knows when a slot falls free
+    END;
+  END IF;
+  RETURN refusal;
+END $$;
+
+-- Decides reservations in input order within each tenant, and writes those that are admitted. A
+-- statement here costs as much as a row of a set: what nearly all reservations do not need, such as
+-- a budget's name, is looked up where it is.
 CREATE FUNCTION tenantry.gate_admit(
   p_at timestamptz, p_boot_id bigint, p_reservations tenantry.reservation_in[]
 ) RETURNS tenantry.verdict[] LANGUAGE plpgsql AS $$
 DECLARE
-  verdicts        tenantry.verdict[] := array_fill(
+  verdicts   tenantry.verdict[] := array_fill(
     NULL::tenantry.verdict, ARRAY[cardinality(p_reservations)]);
-  now_slot        constant bigint := tenantry.slot_of(p_at);
-  -- As p_reservations; NULL for what is not admitted.
-  picked          tenantry.picked[] := array_fill(
+  -- The reservation at hand, as in admission_facts.
+  ord integer; of_tenant text; code text; worst_tokens bigint; counts boolean; paced boolean;
+  currency text; day_limit bigint; minute_limit bigint; token_limit bigint; slot_limit bigint;
+  counter_place tid; day date; period_start timestamptz; day_requests bigint; in_flight bigint;
+  requests_minute bigint; tokens_minute bigint; tested tenantry.tested[]; places tid[];
+  worsts numeric[]; least_room numeric;
+  -- Its tenant, and what was admitted of it in this batch.
+  tenant     text;
+  home       tid;
+  days       bigint := 0;  -- requests that count against the day
+  slots      bigint := 0;
+  requests   bigint := 0;  -- those that are paced, and their tokens
+  tokens     bigint := 0;
+  -- What is to be written.
+  picked     tenantry.picked[] := array_fill(  -- as p_reservations; NULL for what is not admitted
     NULL::tenantry.picked, ARRAY[cardinality(p_reservations)]);
-  tenant          tenantry.counter;
-  taken           boolean;  -- something of this tenant was admitted
-  window_slot     bigint;
-  slot            integer;
-  window_requests bigint[];
-  window_tokens   bigint[];
-  now_requests    bigint;
-  now_tokens      bigint;
-  now_day         bigint;
-  now_in_flight   bigint;
-  counters        tenantry.counted[] := '{}';
-  budgets         tid[] := '{}';
-  reserved        numeric[] := '{}';  -- by this batch, on each of the budgets
-  budgets_before  integer;            -- those of other tenants
-  place           integer;
-  room            numeric;
-  code            text;
-  limit_name      text;
-  retry_after_ms  integer;
-  resets_at       timestamptz;
-  budget_left     numeric;
-  soft            boolean;
-  r               record;
+  counters   tenantry.counted[] := '{}';
+  budgets    tid[] := '{}';
+  reserved   numeric[] := '{}';  -- on each of the budgets
+  of_others  integer := 0;       -- those of other tenants
+  refusal    tenantry.verdict;
 BEGIN
-  FOR r IN SELECT * FROM tenantry.admission_facts(p_at, p_reservations) LOOP
-    IF tenant.tenant_id IS DISTINCT FROM r.tenant_id THEN
-      tenant := r.counter;
-      taken := false;
-      budgets_before := cardinality(budgets);
-      window_slot := greatest(tenant.latest_slot, now_slot);
-      window_requests := tenant.request_slots;
-      window_tokens := tenant.token_slots;
-      now_requests := tenant.requests_minute;
-      now_tokens := tenant.tokens_minute;
-      IF tenant.latest_slot < now_slot THEN
-        window_requests := tenantry.slots_at(window_requests, tenant.latest_slot, now_slot);
-        window_tokens := tenantry.slots_at(window_tokens, tenant.latest_slot, now_slot);
-        now_requests := tenantry.slots_sum(window_requests);
-        now_tokens := tenantry.slots_sum(window_tokens);
+  FOR ord, of_tenant, code, worst_tokens, counts, paced, currency, day_limit, minute_limit,
+      token_limit, slot_limit, counter_place, day, period_start, day_requests, in_flight,
+      requests_minute, tokens_minute, tested, places, worsts, least_room IN
+    SELECT * FROM tenantry.admission_facts(p_at, p_reservations)
+  LOOP
+    IF of_tenant <> tenant THEN
+      IF slots > 0 THEN
+        counters := counters || (home, days, slots, requests, tokens)::tenantry.counted;
+        of_others := cardinality(budgets);
+        days := 0;
+        slots := 0;
+        requests := 0;
+        tokens := 0;
       END IF;
-      slot := window_slot % 11 + 1;
-      now_day := tenant.day_requests;
-      now_in_flight := tenant.in_flight;
     END IF;
-    code := r.refusal;
-    limit_name := code;
-    retry_after_ms := NULL;
-    resets_at := NULL;
-    budget_left := NULL;
-    soft := false;
-
-    IF code IS NOT NULL THEN
-      IF code = 'larger_than_limit' THEN
-        limit_name := 'tokens_per_minute';
-      END IF;
-    ELSIF r.counts AND now_day >= r.requests_per_day THEN
-      code := 'requests_per_day';
-      resets_at := tenant.day_end;
-    ELSIF r.paced AND now_requests >= r.requests_per_minute THEN
-      code := 'requests_per_minute';
-      IF r.requests_per_minute > 0 THEN
-        retry_after_ms := tenantry.slots_wait_ms(
-          window_requests, window_slot, now_requests + 1 - r.requests_per_minute, p_at);
-      END IF;
-    ELSIF r.paced AND (r.tokens_per_minute = 0
-        OR now_tokens + r.worst_tokens > r.tokens_per_minute) THEN
-      code := 'tokens_per_minute';
-      IF r.tokens_per_minute > 0 THEN
-        retry_after_ms := tenantry.slots_wait_ms(window_tokens, window_slot,
-          now_tokens + r.worst_tokens - r.tokens_per_minute, p_at);
-      END IF;
-    ELSIF now_in_flight >= r.concurrent_requests THEN
-      code := 'concurrent_requests';
-      IF r.concurrent_requests > 0 THEN
-        retry_after_ms := 1000;  -- nobody knows when a slot falls free
-      END IF;
-    ELSE
-      FOR i IN 1 .. coalesce(cardinality(r.rooms), 0) LOOP
-        room := r.rooms[i];
-        CONTINUE WHEN room IS NULL;
-        IF taken THEN
-          place := array_position(budgets, r.places[i], budgets_before + 1);
-          room := room - coalesce(reserved[place], 0);
-        END IF;
-        budget_left := least(budget_left, greatest(room, 0));
-        IF room < 0 THEN
-          IF r.hard[i] IS NOT FALSE THEN
-            code := 'budget';
-            limit_name := r.budgets[i];
-            budget_left := greatest(room + r.worsts[i], 0);
-            resets_at := nullif(r.ends[i], 'infinity');
-            EXIT;
-          END IF;
-          soft := true;
-        END IF;
-      END LOOP;
+    tenant := of_tenant;
+    home := counter_place;
+    IF code IS NULL THEN
+      code := CASE
+        WHEN counts AND day_requests + days >= day_limit THEN 'requests_per_day'
+        WHEN paced AND requests_minute + requests >= minute_limit THEN 'requests_per_minute'
+        WHEN paced AND (token_limit = 0 OR tokens_minute + tokens + worst_tokens > token_limit)
+          THEN 'tokens_per_minute'
+        WHEN in_flight + slots >= slot_limit THEN 'concurrent_requests'
+      END;
+    END IF;
+    IF code IS NULL AND (slots > 0 OR least_room < 0) THEN
+      refusal := tenantry.test_budgets(
+        tested, budgets[of_others + 1 :], reserved[of_others + 1 :]);
+      code := refusal.code;
+      least_room := refusal.budget_left;
     END IF;
 
     IF code IS NULL THEN
-      code := 'admitted';
-      picked[r.ord] := (tenant.day, tenant.period_start, r.currency, soft)::tenantry.picked;
-      now_in_flight := now_in_flight + 1;
-      IF r.counts THEN
-        now_day := now_day + 1;
+      picked[ord] := (day, period_start, currency, least_room < 0)::tenantry.picked;
+      days := days + counts::integer;
+      IF paced THEN
+        requests := requests + 1;
+        tokens := tokens + worst_tokens;
       END IF;
-      IF r.paced THEN
-        window_requests[slot] := window_requests[slot] + 1;
-        window_tokens[slot] := window_tokens[slot] + r.worst_tokens;
-        now_requests := now_requests + 1;
-        now_tokens := now_tokens + r.worst_tokens;
+      IF slots = 0 THEN
+        budgets := budgets || places;
+        reserved := reserved || worsts;
+      ELSE
+        FOR i IN 1 .. coalesce(cardinality(places), 0) LOOP
+          DECLARE
+            at integer := coalesce(array_position(budgets, places[i], of_others + 1),
+                                   cardinality(budgets) + 1);
+          BEGIN
+            budgets[at] := places[i];
+            reserved[at] := coalesce(reserved[at], 0) + worsts[i];
+          END;
+        END LOOP;
       END IF;
-      FOR i IN 1 .. coalesce(cardinality(r.places), 0) LOOP
-        place := NULL;
-        IF taken THEN
-          place := array_position(budgets, r.places[i], budgets_before + 1);
-        END IF;
-        place := coalesce(place, cardinality(budgets) + 1);
-        budgets[place] := r.places[i];
-        reserved[place] := coalesce(reserved[place], 0) + r.worsts[i];
-      END LOOP;
-      counters[cardinality(counters) + CASE WHEN taken THEN 0 ELSE 1 END] := (r.counter_place,
-        now_day, now_in_flight, window_slot, now_requests, now_tokens, window_requests,
-        window_tokens)::tenantry.counted;
-      taken := true;
+      slots := slots + 1;
+      verdicts[ord] := ('admitted', period_start, NULL, NULL, NULL,
+        day_limit - day_requests - days, minute_limit - requests_minute - requests,
+        token_limit - tokens_minute - tokens,
+        CASE WHEN least_room < 0 THEN 0 ELSE least_room END)::tenantry.verdict;
     ELSE
-      limit_name := coalesce(limit_name, code);
+      IF code <> 'budget' THEN
+        refusal := tenantry.refuse(code, tenant, p_at,
+          requests_minute + requests + 1 - minute_limit,
+          tokens_minute + tokens + worst_tokens - token_limit,
+          CASE code WHEN 'requests_per_minute' THEN minute_limit
+                    WHEN 'tokens_per_minute' THEN token_limit ELSE slot_limit END);
+      END IF;
+      verdicts[ord] := refusal;
     END IF;
-    verdicts[r.ord] := (code, tenant.period_start, limit_name, retry_after_ms, resets_at,
-      r.requests_per_day - now_day, r.requests_per_minute - now_requests,
-      r.tokens_per_minute - now_tokens, budget_left)::tenantry.verdict;
   END LOOP;
+  IF slots > 0 THEN
+    counters := counters || (home, days, slots, requests, tokens)::tenantry.counted;
+  END IF;
   IF cardinality(counters) > 0 THEN
     PERFORM tenantry.write_admitted(
       p_at, p_boot_id, p_reservations, picked, counters, budgets, reserved);
@@ -322,9 +340,13 @@ BEGIN
     WHERE a.day IS NOT NULL
   ), counters AS (
     UPDATE tenantry.counter c
-    SET day_requests = n.day_requests, in_flight = n.in_flight, latest_slot = n.latest_slot,
-        requests_minute = n.requests_minute, tokens_minute = n.tokens_minute,
-        request_slots = n.request_slots, token_slots = n.token_slots
+    SET day_requests = c.day_requests + n.day_requests, in_flight = c.in_flight + n.in_flight,
+        requests_minute = c.requests_minute + n.requests_minute,
+        tokens_minute = c.tokens_minute + n.tokens_minute,
+        request_slots[c.latest_slot % 11 + 1] =
+          c.request_slots[c.latest_slot % 11 + 1] + n.requests_minute,
+        token_slots[c.latest_slot % 11 + 1] =
+          c.token_slots[c.latest_slot % 11 + 1] + n.tokens_minute
     FROM unnest(p_counters) n
     WHERE c.ctid = n.place
   )
@@ -342,25 +364,12 @@ CREATE FUNCTION tenantry.gate_batch(
   OUT at timestamptz, OUT settled boolean[], OUT begun boolean[], OUT verdicts tenantry.verdict[]
 ) LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, tenantry, pg_temp
-SET plan_cache_mode = force_generic_plan
-SET enable_seqscan = off
-SET enable_hashjoin = off
-SET enable_mergejoin = off
 AS $$
-DECLARE
-  tenants text[] := '{}';
 BEGIN
-  -- In plain steps: a statement that gathers them would cost the start of an executor.
-  FOR i IN 1 .. cardinality(p_outcomes) LOOP
-    tenants[i] := p_outcomes[i].tenant_id;
-  END LOOP;
-  FOR i IN 1 .. cardinality(p_begins) LOOP
-    tenants := tenants || p_begins[i].tenant_id;
-  END LOOP;
-  FOR i IN 1 .. cardinality(p_reservations) LOOP
-    tenants := tenants || p_reservations[i].tenant_id;
-  END LOOP;
-  at := tenantry.lock_tenants(tenants);
+  at := tenantry.lock_tenants(ARRAY(
+    SELECT tenant_id FROM unnest(p_outcomes)
+    UNION ALL SELECT tenant_id FROM unnest(p_begins)
+    UNION ALL SELECT tenant_id FROM unnest(p_reservations)));
   IF cardinality(p_outcomes) > 0 THEN
     settled := tenantry.gate_settle(at, p_outcomes);
   END IF;
