@@ -18,7 +18,12 @@ from tenantry.application.owned_tasks import OwnedTasks
 from tenantry.domain import money
 from tenantry.domain.errors import Unavailable
 from tenantry.domain.usage import NO_USAGE, Usage
-from tenantry.ports.admission import AdmissionPort, AttemptOutcome, Settlement
+from tenantry.ports.admission import (
+    UNDELIVERED,
+    AdmissionPort,
+    AttemptOutcome,
+    Settlement,
+)
 
 LATE_SETTLE_TRIES = 120  # with the pauses below: about ten minutes, then the sweeper takes over
 LATE_SETTLE_PAUSE_S = 5.0
@@ -89,14 +94,14 @@ class AdmittedRequest:
         """Durable on return. Raises `Unavailable` after `settle_wait_ms`: nothing is then charged.
 
         What the ledger could not take in time is posted later as our waste, because the caller
-        is told that the request failed.
+        is told that the request failed; a charge that it did take, unheard, is reversed.
         """
         settlement = self._settlement(self._outcomes)
         try:
             async with asyncio.timeout(self._limits.settle_wait_ms / 1_000):
                 await self._port.settle(settlement)
         except (TimeoutError, Unavailable):
-            waste = [dataclasses.replace(o, charged=False) for o in self._outcomes]
+            waste = [_undelivered(outcome) for outcome in self._outcomes]
             self._tasks.start(self._settle_late(self._settlement(waste)), name="settle-late")
             raise Unavailable("the ledger cannot be reached; nothing was charged") from None
 
@@ -116,3 +121,7 @@ class AdmittedRequest:
             except Unavailable:
                 continue
             return
+
+
+def _undelivered(outcome: AttemptOutcome) -> AttemptOutcome:
+    return dataclasses.replace(outcome, charged=False, flags=outcome.flags | {UNDELIVERED})

@@ -102,6 +102,10 @@ class Refused:
     budget_left: Decimal | None = None
 
 
+# A flag of an outcome whose caller was told 503: with `charged` False it also takes a charge back
+# that an earlier delivery, whose commit nobody knew of, did post.
+UNDELIVERED = "undelivered"
+
 AttemptEnd = Literal["settled", "released", "unknown"]
 
 
@@ -135,7 +139,7 @@ class Settlement:
     """Outcomes of attempts of one request. `final` ends the request and frees what it still holds.
 
     Delivered any number of times, it posts once. After a release or write-off it becomes a
-    linked adjustment.
+    linked adjustment; `undelivered` after a charge, a linked reversal of that charge.
     """
 
     request_id: UUID

@@ -12,7 +12,7 @@ from tests.support.postgres import Database
 
 from tenantry.domain.errors import Unavailable
 from tenantry.domain.usage import Usage
-from tenantry.ports.admission import AttemptOutcome
+from tenantry.ports.admission import UNDELIVERED, AttemptOutcome
 from tenantry.ports.control import Budget
 
 USED = Usage(uncached_in=1_000, out=500)
@@ -164,6 +164,42 @@ def test_case_32_a_settlement_after_write_off_is_a_linked_adjustment(database: D
         [row] = await world.fetch("SELECT kind, flags FROM charge_entry")
         assert row["kind"] == "adjustment"
         assert "overdraft" not in row["flags"]
+
+    in_world(database, body)
+
+
+def test_a_charge_whose_answer_was_never_delivered_is_reversed(database: Database) -> None:
+    """Contract 3: the commit held, nobody heard of it, and the caller was told 503."""
+
+    async def body(world: World) -> None:
+        kept = await world.admitted()
+        await world.settle(kept, world.outcome(USED))
+        lost = await world.admitted(user_hash="alice")
+        await world.settle(lost, world.outcome(USED))
+        late = world.outcome(USED, charged=False, flags=frozenset({UNDELIVERED}))
+        for posted in (True, False):
+            assert (await world.settle(lost, late)).posted is posted
+        assert await world.sums() == (2 * COST, CHARGE)
+        assert await world.budget() == (CHARGE, 0)
+        lines = await world.fetch(
+            "SELECT kind, token_class, quantity, amount, flags FROM customer_ledger"
+            " WHERE request_id = $1 ORDER BY 1, 2",
+            lost.request_id,
+        )
+        assert [tuple(line)[:4] for line in lines] == [
+            ("reversal", "out", -500, Decimal("-0.0225")),
+            ("reversal", "uncached_in", -1_000, Decimal("-0.009")),
+            ("usage", "out", 500, Decimal("0.0225")),
+            ("usage", "uncached_in", 1_000, Decimal("0.009")),
+        ]
+        assert "undelivered" in lines[0]["flags"]
+        # A charge that was delivered stands, whoever says otherwise without the flag.
+        assert not (await world.settle(kept, world.outcome(USED, charged=False))).posted
+        # Where nothing had been committed, it is our waste from the first.
+        unheard = await world.admitted()
+        assert (await world.settle(unheard, late)).posted
+        assert await world.sums() == (3 * COST, CHARGE)
+        assert await world.sums(world.bert) == (0, 0)
 
     in_world(database, body)
 

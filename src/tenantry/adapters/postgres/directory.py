@@ -27,7 +27,7 @@ from tenantry.domain.errors import (
     TenantSuspended,
     Unavailable,
 )
-from tenantry.domain.ids import TenantId
+from tenantry.domain.ids import ApiKeyId, TenantId
 from tenantry.domain.price import PriceEdition
 from tenantry.domain.tenant import Principal
 from tenantry.ports.clock import Clock
@@ -37,8 +37,7 @@ CACHED_KEYS_MAX = 10_000
 CACHED_EDITIONS_MAX = 8
 ACCESS_KEY_ID_CHARS_MAX = 128
 OpenSealed = Callable[[bytes, bytes], bytes]  # (sealed, AAD) → secret
-# By bearer's HMAC, by access key id, or by tenant and API key id.
-_Lookup = tuple[bytes | None, str | None, str | None, str | None]
+_Lookup = bytes | str  # a bearer's HMAC or an access key id
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -60,7 +59,8 @@ class PostgresDirectory:
         self._open_sealed = open_sealed
         self._clock = clock
         self._sql = statements("sql/directory.sql")
-        self._cache: OrderedDict[bytes | str, _Known] = OrderedDict()
+        self._cache: OrderedDict[_Lookup, _Known] = OrderedDict()
+        self._presented: OrderedDict[ApiKeyId, _Lookup] = OrderedDict()
         self._editions: OrderedDict[int, PriceEdition] = OrderedDict()
         self._in_force: PriceEdition | None = None
         self._catalogue: tuple[float, Catalogue] | None = None
@@ -70,7 +70,7 @@ class PostgresDirectory:
         digest = api_keys.bearer_hmac(self._pepper, presented)
         known = None if fresh else self._cached(digest)
         if known is None:
-            row = await self._authenticate((digest, None, None, None))
+            row = await self._authenticate(digest)
             if not hmac.compare_digest(row["bearer_hmac"], digest):
                 raise KeyWrong()
             known = self._keep(digest, row, secret=None)
@@ -81,7 +81,7 @@ class PostgresDirectory:
             raise KeyWrong()
         known = None if fresh else self._cached(access_key_id)
         if known is None or known.secret is None:
-            row = await self._authenticate((None, access_key_id, None, None))
+            row = await self._authenticate(access_key_id)
             aad = api_keys.secret_aad(row["tenant_id"], row["api_key_id"])
             secret = self._open_sealed(row["secret_sealed"], aad)
             known = self._keep(access_key_id, row, secret=secret)
@@ -90,8 +90,10 @@ class PostgresDirectory:
 
     async def refresh(self, principal: Principal) -> Principal:
         self.forget(principal.tenant_id)
-        row = await self._authenticate((None, None, principal.tenant_id, principal.api_key_id))
-        return principals.to_principal(row)
+        presented = self._presented.get(principal.api_key_id)
+        if presented is None:
+            raise Unavailable("Too many keys were presented since this one.")
+        return principals.to_principal(await self._authenticate(presented))
 
     def forget(self, tenant_id: TenantId) -> None:
         for key in [k for k, v in self._cache.items() if v.principal.tenant_id == tenant_id]:
@@ -137,26 +139,26 @@ class PostgresDirectory:
                 self._editions.popitem(last=False)
         return self._editions[version]
 
-    async def _authenticate(self, lookup: _Lookup) -> Any:
+    async def _authenticate(self, presented: _Lookup) -> Any:
+        by_bearer = isinstance(presented, bytes)
+        lookup = (presented, None) if by_bearer else (None, presented)
         row = await self._fetchrow("authenticate", *lookup)
         if row is None:
             raise KeyWrong()
         _judge(row)
         return row
 
-    def _cached(self, key: bytes | str) -> _Known | None:
+    def _cached(self, key: _Lookup) -> _Known | None:
         known = self._cache.get(key)
         if known is None or self._clock.monotonic() - known.loaded_at > CACHE_TTL_S:
             return None
         self._cache.move_to_end(key)
         return known
 
-    def _keep(self, key: bytes | str, row: Any, *, secret: bytes | None) -> _Known:
+    def _keep(self, key: _Lookup, row: Any, *, secret: bytes | None) -> _Known:
         known = _Known(principals.to_principal(row), secret, self._clock.monotonic())
-        self._cache[key] = known
-        self._cache.move_to_end(key)
-        while len(self._cache) > CACHED_KEYS_MAX:
-            self._cache.popitem(last=False)
+        _put(self._cache, key, known)
+        _put(self._presented, known.principal.api_key_id, key)
         return known
 
     async def _fetch(self, name: str, *values: object) -> list[Any]:
@@ -168,6 +170,13 @@ class PostgresDirectory:
     async def _fetchrow(self, name: str, *values: object) -> Any:
         rows = await self._fetch(name, *values)
         return rows[0] if rows else None
+
+
+def _put(cache: OrderedDict[Any, Any], key: object, value: object) -> None:
+    cache[key] = value
+    cache.move_to_end(key)
+    while len(cache) > CACHED_KEYS_MAX:
+        cache.popitem(last=False)
 
 
 def _judge(row: Any) -> None:

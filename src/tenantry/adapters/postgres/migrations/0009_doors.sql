@@ -4,11 +4,10 @@
 GRANT CREATE ON SCHEMA tenantry TO tenantry_gate;
 SET LOCAL ROLE tenantry_gate;
 
--- One API key with its tenant, plan in force and placement; by bearer, access key id or own id,
--- the others NULL. No row: the key is not known. What is wrong with it, the caller judges by `at`.
-CREATE FUNCTION tenantry.authenticate(
-  p_bearer_hmac bytea, p_access_key_id text, p_tenant_id text, p_api_key_id text
-)
+-- One API key with its tenant, plan in force and placement; by bearer or access key id, the other
+-- NULL: by what its holder presents, and by no id that anybody could name. No row: the key is not
+-- known. What is wrong with it, the caller judges by `at`.
+CREATE FUNCTION tenantry.authenticate(p_bearer_hmac bytea, p_access_key_id text)
 RETURNS TABLE (
   at timestamptz, tenant_id text, tenant_name text, status text, zone text, anchor_day integer,
   currency text, regions_allowed text[], plan text, plan_version integer, plan_definition jsonb,
@@ -25,8 +24,6 @@ SET search_path = pg_catalog, tenantry, pg_temp AS $$
     SELECT * FROM tenantry.api_key WHERE bearer_hmac = p_bearer_hmac
     UNION ALL
     SELECT * FROM tenantry.api_key WHERE access_key_id = p_access_key_id
-    UNION ALL
-    SELECT * FROM tenantry.api_key WHERE tenant_id = p_tenant_id AND api_key_id = p_api_key_id
   ) k
   JOIN tenantry.tenant t ON t.tenant_id = k.tenant_id
   JOIN tenantry.plan p ON p.name = t.plan AND p.superseded_at IS NULL
@@ -231,7 +228,7 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION tenantry.sweep IS
   'Crosses tenants because a dead worker served many; moves states, posts nothing.';
-GRANT EXECUTE ON FUNCTION tenantry.sweep TO tenantry_app, tenantry_control;
+GRANT EXECUTE ON FUNCTION tenantry.sweep TO tenantry_control;
 
 SET LOCAL ROLE tenantry_owner;
 REVOKE CREATE ON SCHEMA tenantry FROM tenantry_gate;

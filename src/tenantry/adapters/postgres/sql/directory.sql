@@ -2,7 +2,7 @@
 -- work: the gate's functions answer for the one key presented, all else here belongs to no tenant.
 
 -- name: authenticate
-SELECT * FROM tenantry.authenticate($1, $2, $3, $4);
+SELECT * FROM tenantry.authenticate($1, $2);
 
 -- name: check_active
 SELECT * FROM tenantry.check_active($1, $2);
