@@ -29,7 +29,7 @@ from tenantry.application.attempts import FAILED_ATTEMPTS_MAX, THROTTLED_ATTEMPT
 from tenantry.application.calls import ChatCall, Completed
 from tenantry.application.owned_tasks import OwnedTasks
 from tenantry.domain import errors
-from tenantry.ports.admission import AttemptOutcome, Refused
+from tenantry.ports.admission import UNDELIVERED, AttemptOutcome, Refused
 from tenantry.ports.model import Attempt, Failure, FailureKind
 
 ACME = principal("acme")
@@ -303,7 +303,9 @@ def test_a_ledger_that_is_away_shows_nothing_and_gets_our_waste_later() -> None:
         await worker.tasks.drain(60_000)
         return worker
 
-    assert ends(run(walk()).admission.outcomes) == [(1, "settled", False)]
+    outcomes = run(walk()).admission.outcomes
+    assert ends(outcomes) == [(1, "settled", False)]
+    assert UNDELIVERED in outcomes[0].flags, "a charge that was committed unheard is taken back"
 
 
 def test_a_ledger_that_hangs_is_waited_for_no_longer_than_said() -> None:
