@@ -8,14 +8,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.support.ledger import World, in_world, intent
+from tests.support.ledger import MARKUP, World, in_world, intent
 from tests.support.postgres import Database
 
 from tenantry.adapters.invocation_log.folder import FolderLog
 from tenantry.application.true_up import TrueUp
+from tenantry.domain.usage import Usage
 from tenantry.ports.admission import AttemptOutcome, Reservation
 
 HOLD = timedelta(hours=72)
+USED = Usage(uncached_in=1_000, out=500)
 COST = (1_000 * 3 + 500 * 15) / 10**6  # of the record below, in dollars
 
 
@@ -125,5 +127,29 @@ def test_a_stranger_in_the_account_cannot_stop_the_reading(
         assert await read(reader) == 0
         deliver(tmp_path, record(mine))
         assert await read(reader) == 1
+
+    in_world(database, body)
+
+
+def test_a_tenant_that_changed_plans_is_trued_up_at_the_old_one(database: Database) -> None:
+    async def body(world: World) -> None:
+        admitted = await world.admitted()
+        doubt = AttemptOutcome(0, 1, "unknown", charged=True)
+        await world.settle(admitted, doubt)
+        await world.control.apply_plans({"dearer": {"markup": "5"}})
+        await world.as_superuser(
+            "UPDATE tenantry.tenant SET plan = 'dearer' WHERE tenant_id = $1",
+            world.anna.tenant_id,
+        )
+        refused = await world.refused()
+        assert refused.code == "stale_plan", "although both plans have a version 1"
+        [waiting] = await world.keeper.open_attempts(10)
+        assert (waiting.plan, waiting.plan_version, waiting.markup) == ("standard", 1, MARKUP)
+        key = (admitted.tenant_id, admitted.request_id, 0, 1)
+        assert await world.keeper.find_open([key]) == [waiting]
+        assert await world.keeper.true_up(waiting, world.outcome(USED))
+        for book in ("charge_entry", "cost_entry"):
+            [row] = await world.fetch(f"SELECT plan, plan_version FROM {book}")
+            assert tuple(row) == ("standard", 1)
 
     in_world(database, body)

@@ -234,50 +234,40 @@ RETURNS text[] LANGUAGE sql IMMUTABLE AS $$
                'run:' || p_run_id]
 $$;
 
--- Balances and counters follow. Each row is found once, by key, and changed by place: the tenant's
--- lock keeps it there.
+-- Balances and counters follow. A budget's row is found once, by key, and changed by place, for
+-- several moves may concern it; the tenant's lock keeps it there.
 CREATE FUNCTION tenantry.apply_moves(p_moves tenantry.move[])
 RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
-  WITH balances AS (
-    UPDATE tenantry.budget_use u
-    SET settled = u.settled + m.settled, reserved = u.reserved + m.reserved
-    FROM (
-      SELECT b.place,
-             sum(CASE b.basis WHEN 'charge' THEN m.charge ELSE m.cost END) AS settled,
-             sum(CASE b.basis WHEN 'charge' THEN m.held_charge ELSE m.held_cost END) AS reserved
-      FROM unnest(p_moves) m
-      CROSS JOIN LATERAL (
-        SELECT b.ctid AS place, b.basis FROM tenantry.budget_use b
-        WHERE b.tenant_id = m.tenant_id AND b.subject = ANY (m.subjects)
-          AND b.period_end > m.admitted_at AND b.period_start <= m.admitted_at
-        OFFSET 0  -- by index, whatever the statistics say
-      ) b
-      GROUP BY b.place
-    ) m
-    WHERE u.ctid = m.place
-  )
+  UPDATE tenantry.budget_use u
+  SET settled = u.settled + m.settled, reserved = u.reserved + m.reserved
+  FROM (
+    SELECT b.place,
+           sum(CASE b.basis WHEN 'charge' THEN m.charge ELSE m.cost END) AS settled,
+           sum(CASE b.basis WHEN 'charge' THEN m.held_charge ELSE m.held_cost END) AS reserved
+    FROM unnest(p_moves) m
+    CROSS JOIN LATERAL (
+      SELECT b.ctid AS place, b.basis FROM tenantry.budget_use b
+      WHERE b.tenant_id = m.tenant_id AND b.subject = ANY (m.subjects)
+        AND b.period_end > m.admitted_at AND b.period_start <= m.admitted_at
+      OFFSET 0  -- by index, whatever the statistics say
+    ) b
+    GROUP BY b.place
+  ) m
+  WHERE u.ctid = m.place;
+
   UPDATE tenantry.counter c
   SET in_flight = c.in_flight - f.slots,
-      token_slots = f.token_slots,
-      tokens_minute = CASE WHEN f.tokens > 0 THEN tenantry.slots_sum(f.token_slots)
-                           ELSE c.tokens_minute END
+      token_slots = CASE WHEN f.tokens = 0 THEN c.token_slots ELSE
+        tenantry.slots_back(c.token_slots, c.latest_slot, f.taken_in, f.amounts) END,
+      tokens_minute = CASE WHEN f.tokens = 0 THEN c.tokens_minute ELSE tenantry.slots_sum(
+        tenantry.slots_back(c.token_slots, c.latest_slot, f.taken_in, f.amounts)) END
   FROM (
-    SELECT g.slots, g.tokens, c.place,
-           CASE WHEN g.tokens > 0
-             THEN tenantry.slots_back(c.token_slots, c.latest_slot, g.taken_in, g.amounts)
-             ELSE c.token_slots END AS token_slots
-    FROM (
-      SELECT tenant_id, sum(slots)::bigint AS slots, sum(tokens) AS tokens,
-             array_agg(tenantry.slot_of(admitted_at)) AS taken_in, array_agg(tokens) AS amounts
-      FROM unnest(p_moves) GROUP BY tenant_id
-    ) g
-    CROSS JOIN LATERAL (
-      SELECT c.ctid AS place, c.token_slots, c.latest_slot FROM tenantry.counter c
-      WHERE c.tenant_id = g.tenant_id OFFSET 0
-    ) c
+    SELECT tenant_id, sum(slots)::bigint AS slots, sum(tokens) AS tokens,
+           array_agg(tenantry.slot_of(admitted_at)) AS taken_in, array_agg(tokens) AS amounts
+    FROM unnest(p_moves) GROUP BY tenant_id
   ) f
-  WHERE c.ctid = f.place;
+  WHERE c.tenant_id = f.tenant_id;
 END $$;
 
 -- Whether an amount that was not held takes a budget past its limit.
