@@ -4,7 +4,8 @@
 --
 -- The four arrays are the posting's lines, one for each token class; the views `customer_ledger`
 -- and `provider_ledger` show a line as a row. A unit price is for 1,000,000 units of quantity, and
--- nothing is rounded. Both books are partitioned by the month of admission.
+-- nothing is rounded. That usage is never a credit is held by the door that workers post through
+-- (0007): a CHECK would be parsed and compiled anew by every statement. Both books are partitioned by the month of admission.
 
 -- admitted_at stands early in the key, which so serves reports over time as well.
 CREATE TABLE tenantry.charge_entry (
@@ -16,7 +17,7 @@ CREATE TABLE tenantry.charge_entry (
   kind          tenantry.entry_kind NOT NULL,
   debit         text        NOT NULL,
   credit        text        NOT NULL,
-  amount        numeric     NOT NULL CHECK (amount >= 0 OR kind <> 'usage'),  -- no worker credits
+  amount        numeric     NOT NULL,
   currency      text        NOT NULL,
   token_classes text[]      NOT NULL,
   quantities    bigint[]    NOT NULL,
@@ -52,7 +53,7 @@ CREATE TABLE tenantry.cost_entry (
   kind                tenantry.entry_kind NOT NULL,
   debit               text        NOT NULL,  -- cost_of_sales, or waste where nobody pays us
   credit              text        NOT NULL,
-  amount              numeric     NOT NULL CHECK (amount >= 0 OR kind <> 'usage'),  -- USD
+  amount              numeric     NOT NULL,  -- USD
   token_classes       text[]      NOT NULL,
   quantities          bigint[]    NOT NULL,
   unit_prices         numeric[]   NOT NULL,

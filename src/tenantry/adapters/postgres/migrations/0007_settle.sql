@@ -38,7 +38,8 @@ BEGIN
 END $$;
 
 -- The way of nearly all settlements, one statement for all of them: the only attempt of a request
--- ends, and the request with it. Returns which settlements it took, and what follows for balances
+-- ends, and the request with it. `held`, here and in end_attempt: usage is never a credit, whatever
+-- a worker says. Returns which settlements it took, and what follows for balances
 -- and counters.
 CREATE FUNCTION tenantry.settle_whole(
   p_at timestamptz, p_outcomes tenantry.outcome_in[],
@@ -58,7 +59,8 @@ BEGIN
       CASE WHEN r.paced THEN greatest(r.worst_tokens - r.used_tokens - o.tokens, 0) ELSE 0 END
         AS unused_tokens,
       o.ending, o.charged, o.charged AND o.token_classes <> '{}' AS pays, o.tokens,
-      o.cost::numeric AS cost, CASE WHEN o.charged THEN o.charge::numeric ELSE 0 END AS charge,
+      o.cost::tenantry.held AS cost,
+      CASE WHEN o.charged THEN o.charge ELSE '0' END::tenantry.held AS charge,
       o.service_tier, o.upstream_request_id, o.raw, o.normaliser_version, o.error,
       o.token_classes::text[] AS classes, o.quantities::bigint[] AS counts, o.unit_costs,
       o.costs, o.unit_prices, o.charges,
@@ -125,8 +127,8 @@ BEGIN
   END IF;
   PERFORM tenantry.post_entry(
     (r.tenant_id, r.admitted_at, r.request_id, o.call, o.attempt, 'usage',
-     CASE WHEN o.charged THEN 'cost_of_sales' ELSE 'waste' END, 'payable_provider', o.cost,
-     o.token_classes, o.quantities, o.unit_costs, o.costs, p_at, r.day, r.period_start,
+     CASE WHEN o.charged THEN 'cost_of_sales' ELSE 'waste' END, 'payable_provider',
+     o.cost::tenantry.held, o.token_classes, o.quantities, o.unit_costs, o.costs, p_at, r.day, r.period_start,
      r.price_version, r.plan, r.plan_version, i.model, i.account, i.region, o.service_tier,
      r.api_key_id, r.user_hash, r.run_id, r.tags,
      r.flags || o.flags || CASE i.state WHEN 'unknown' THEN '{late}'::text[] ELSE '{}' END
@@ -134,7 +136,7 @@ BEGIN
      o.ending, o.charged AND o.token_classes <> '{}', i.began_at, i.operation, i.price_key,
      o.upstream_request_id, o.tokens, o.raw, o.normaliser_version, o.error
     )::tenantry.cost_entry,
-    r.currency, o.charge::numeric, o.unit_prices::numeric[], o.charges::numeric[]);
+    r.currency, o.charge::tenantry.held, o.unit_prices::numeric[], o.charges::numeric[]);
 END $$;
 
 -- An attempt becomes unknown and keeps its hold; false where it was, and for the same reason.
