@@ -243,13 +243,19 @@ def test_more_than_was_reserved_is_posted_and_flagged(database: Database) -> Non
     in_world(database, body)
 
 
+@pytest.mark.parametrize("attempt", [1, 2])
 @pytest.mark.parametrize("book", ["cost", "charge"])
-def test_usage_is_never_a_credit(database: Database, book: str) -> None:
+def test_usage_is_never_a_credit(database: Database, book: str, attempt: int) -> None:
     """Whatever a worker says: its door to the gate takes amounts, not prices."""
 
     async def body(world: World) -> None:
         admitted = await world.admitted()
-        honest = world.outcome(USED)
+        if attempt > 1:
+            await world.settle(admitted, released(0, 1), final=False)
+            await world.admission.begin(
+                admitted.tenant_id, admitted.request_id, intent(attempt=attempt)
+            )
+        honest = world.outcome(USED, attempt=attempt)
         assert honest.rated is not None
         credit = replace(honest, rated=replace(honest.rated, **{book: Decimal(-1_000)}))
         with pytest.raises(asyncpg.CheckViolationError):

@@ -43,7 +43,7 @@ RECONNECT_MAX_S = 2.0
 SETTLE_RETRY_S = 4.0  # how long a settlement outlives an outage; under settle_wait_ms (5,000)
 CLOSE_WAIT_S = 5.0
 
-_CALL = "SELECT at, settled, begun, verdicts FROM tenantry.gate_batch($1, $2, $3, $4)"
+_CALL = "SELECT tenantry.gate_batch($1, $2, $3, $4)"
 _LEASE = "SELECT pg_catalog.pg_advisory_lock_shared($1)"
 _KEEP_IDLE = "SET idle_session_timeout = 0"
 _log = logging.getLogger(__name__)
@@ -215,7 +215,7 @@ class Batcher:
         admits = [item for item in batch if item.kind == "admit"]
         try:
             with outages_are_unavailable():
-                [said] = await self._call.fetch(
+                [[said]] = await self._call.fetch(
                     self.boot_id,
                     batch_words.placed(item.rows for item in settles),
                     [item.rows[0] for item in begins],

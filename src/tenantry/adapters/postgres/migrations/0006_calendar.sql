@@ -235,9 +235,10 @@ RETURNS text[] LANGUAGE sql IMMUTABLE AS $$
 $$;
 
 -- Balances and counters follow. A budget's row is found once, by key, and changed by place, for
--- several moves may concern it; the tenant's lock keeps it there.
+-- several moves may concern it; the tenant's lock keeps it there. (It returns a number so that it can
+-- be called by assignment: PERFORM would start an executor of its own.)
 CREATE FUNCTION tenantry.apply_moves(p_moves tenantry.move[])
-RETURNS void LANGUAGE plpgsql AS $$
+RETURNS integer LANGUAGE plpgsql AS $$
 BEGIN
   UPDATE tenantry.budget_use u
   SET settled = u.settled + m.settled, reserved = u.reserved + m.reserved
@@ -268,6 +269,7 @@ BEGIN
     FROM unnest(p_moves) GROUP BY tenant_id
   ) f
   WHERE c.tenant_id = f.tenant_id;
+  RETURN cardinality(p_moves);
 END $$;
 
 -- Whether an amount that was not held takes a budget past its limit.

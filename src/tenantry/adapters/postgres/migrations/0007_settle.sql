@@ -323,8 +323,9 @@ CREATE FUNCTION tenantry.gate_settle(
 DECLARE
   rows   constant integer := cardinality(p_outcomes);
   result boolean[] := array_fill(false, ARRAY[p_outcomes[rows].place]);
-  whole  integer[];
+  whole  record;
   moves  tenantry.move[];
+  moved  integer;
   late   tenantry.outcome_in[] := '{}';
   first  integer := 1;
   last   integer;
@@ -333,11 +334,12 @@ DECLARE
   o      tenantry.outcome_in;
   move   tenantry.move;
 BEGIN
-  SELECT w.places, w.moves INTO whole, moves FROM tenantry.settle_whole(p_at, p_outcomes) w;
-  FOREACH place IN ARRAY coalesce(whole, '{}') LOOP
+  whole := tenantry.settle_whole(p_at, p_outcomes);
+  moves := whole.moves;
+  FOREACH place IN ARRAY coalesce(whole.places, '{}') LOOP
     result[place] := true;
   END LOOP;
-  IF coalesce(cardinality(whole), 0) < cardinality(result) THEN
+  IF coalesce(cardinality(whole.places), 0) < cardinality(result) THEN
     WHILE first <= rows LOOP
       place := p_outcomes[first].place;
       last := first;
@@ -357,13 +359,13 @@ BEGIN
       first := last + 1;
     END LOOP;
   END IF;
-  PERFORM tenantry.apply_moves(moves);
+  moved := tenantry.apply_moves(moves);
 
   FOREACH o IN ARRAY late LOOP
     move := tenantry.adjust_late(p_at, o);
     IF move.tenant_id IS NOT NULL THEN
       result[o.place] := true;
-      PERFORM tenantry.apply_moves(ARRAY[move]);
+      moved := tenantry.apply_moves(ARRAY[move]);
     END IF;
   END LOOP;
   RETURN result;

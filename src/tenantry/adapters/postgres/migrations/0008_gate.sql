@@ -19,6 +19,11 @@ CREATE TYPE tenantry.verdict AS (
   tokens_left_minute bigint, budget_left numeric
 );
 
+-- The answers of one call, each array in the order of what was asked.
+CREATE TYPE tenantry.answers AS (
+  at timestamptz, settled boolean[], begun boolean[], verdicts tenantry.verdict[]
+);
+
 -- A budget that a reservation counts against. `room` is what it would have left after this
 -- reservation alone; NULL where it has no limit.
 CREATE TYPE tenantry.tested AS (
@@ -33,7 +38,8 @@ CREATE TYPE tenantry.counted AS (
   place tid, day_requests bigint, in_flight bigint, requests_minute bigint, tokens_minute bigint
 );
 
-GRANT USAGE ON TYPE tenantry.begin_in, tenantry.reservation_in, tenantry.verdict
+GRANT USAGE ON TYPE tenantry.begin_in, tenantry.reservation_in, tenantry.verdict,
+  tenantry.answers
   TO tenantry_app, tenantry_gate;
 GRANT USAGE ON TYPE tenantry.tested, tenantry.picked, tenantry.counted TO tenantry_gate;
 
@@ -233,6 +239,7 @@ DECLARE
   reserved   numeric[] := '{}';  -- on each of the budgets
   of_others  integer := 0;       -- those of other tenants
   refusal    tenantry.verdict;
+  written    integer;
 BEGIN
   FOR ord, of_tenant, code, worst_tokens, counts, paced, currency, day_limit, minute_limit,
       token_limit, slot_limit, counter_place, day, period_start, day_requests, in_flight,
@@ -308,7 +315,7 @@ BEGIN
     counters := counters || (home, days, slots, requests, tokens)::tenantry.counted;
   END IF;
   IF cardinality(counters) > 0 THEN
-    PERFORM tenantry.write_admitted(
+    written := tenantry.write_admitted(
       p_at, p_boot_id, p_reservations, picked, counters, budgets, reserved);
   END IF;
   RETURN verdicts;
@@ -318,7 +325,7 @@ END $$;
 CREATE FUNCTION tenantry.write_admitted(
   p_at timestamptz, p_boot_id bigint, p_reservations tenantry.reservation_in[],
   p_picked tenantry.picked[], p_counters tenantry.counted[], p_budgets tid[], p_reserved numeric[]
-) RETURNS void LANGUAGE plpgsql AS $$
+) RETURNS integer LANGUAGE plpgsql AS $$
 BEGIN
   WITH requests AS (
     INSERT INTO tenantry.open_request (tenant_id, request_id, boot_id, admitted_at, day,
@@ -353,6 +360,7 @@ BEGIN
   UPDATE tenantry.budget_use u SET reserved = u.reserved + b.reserved
   FROM unnest(p_budgets, p_reserved) AS b (place, reserved)
   WHERE u.ctid = b.place;
+  RETURN cardinality(p_counters);
 END $$;
 
 -- Everything that waits on one worker, decided and written in one commit. Settlements come first,
@@ -360,16 +368,18 @@ END $$;
 -- settlement posted anything, whether a begun attempt's request is open, and the verdicts.
 CREATE FUNCTION tenantry.gate_batch(
   p_boot_id bigint, p_outcomes tenantry.outcome_in[], p_begins tenantry.begin_in[],
-  p_reservations tenantry.reservation_in[],
-  OUT at timestamptz, OUT settled boolean[], OUT begun boolean[], OUT verdicts tenantry.verdict[]
-) LANGUAGE plpgsql SECURITY DEFINER
-SET search_path = pg_catalog, tenantry, pg_temp
-AS $$
-BEGIN
-  at := tenantry.lock_tenants(ARRAY(
+  p_reservations tenantry.reservation_in[]
+) RETURNS tenantry.answers LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, tenantry, pg_temp AS $$
+DECLARE
+  at       constant timestamptz := tenantry.lock_tenants(ARRAY(
     SELECT tenant_id FROM unnest(p_outcomes)
     UNION ALL SELECT tenant_id FROM unnest(p_begins)
     UNION ALL SELECT tenant_id FROM unnest(p_reservations)));
+  settled  boolean[];
+  begun    boolean[];
+  verdicts tenantry.verdict[];
+BEGIN
   IF cardinality(p_outcomes) > 0 THEN
     settled := tenantry.gate_settle(at, p_outcomes);
   END IF;
@@ -379,6 +389,7 @@ BEGIN
   IF cardinality(p_reservations) > 0 THEN
     verdicts := tenantry.gate_admit(at, p_boot_id, p_reservations);
   END IF;
+  RETURN (at, settled, begun, verdicts)::tenantry.answers;
 END $$;
 COMMENT ON FUNCTION tenantry.gate_batch IS
   'Crosses tenants because one commit carries the requests of many; returns verdicts alone.';
