@@ -26,12 +26,12 @@ from tenantry.ports.admission import (
 Row = tuple[Any, ...]
 _NO_OUTCOME: Row = (None,) * 21
 _REFUSALS = frozenset(get_args(RefusalCode))
-_REMAINING = {
-    "requests_left_day": "requests_per_day",
-    "requests_left_minute": "requests_per_minute",
-    "tokens_left_minute": "tokens_per_minute",
-    "budget_left": "budget",
-}
+_REMAINING = (
+    ("requests_left_day", "requests_per_day"),
+    ("requests_left_minute", "requests_per_minute"),
+    ("tokens_left_minute", "tokens_per_minute"),
+    ("budget_left", "budget"),
+)
 
 
 def to_reservation_row(reservation: Reservation) -> Row:
@@ -113,18 +113,18 @@ def _to_outcome_columns(outcome: AttemptOutcome) -> Row:
         outcome.quarantined,
         outcome.error,
         _json(estimate),
-        _array(line.token_class.value for line in lines),
-        _array(line.quantity for line in lines),
-        _array(line.unit_cost for line in lines),
-        _array(line.cost for line in lines),
-        _array(_unit_price(line) for line in lines),
-        _array(line.charge for line in lines),
+        _array([line.token_class for line in lines]),
+        _array([str(line.quantity) for line in lines]),
+        _array([str(line.unit_cost) for line in lines]),
+        _array([str(line.cost) for line in lines]),
+        _array([str(_unit_price(line)) for line in lines]),
+        _array([str(line.charge) for line in lines]),
     )
 
 
-def _array(values: Iterable[str | int | Decimal]) -> str:
+def _array(values: Sequence[str]) -> str:
     """PostgreSQL's text of an array; the values are numbers and names of token classes."""
-    return "{" + ",".join(map(str, values)) + "}"
+    return "{" + ",".join(values) + "}"
 
 
 def _unit_price(line: Line) -> Decimal:
@@ -136,8 +136,10 @@ def from_admission_verdict(at: datetime, row: Mapping[str, Any]) -> Admitted | R
     """What `gate_admit` decided of one reservation, at its instant."""
     code = row["code"]
     if code == "admitted":
-        left = {name: row[column] for column, name in _REMAINING.items()}
-        remaining = {name: amount for name, amount in left.items() if amount is not None}
+        remaining = {}
+        for column, name in _REMAINING:
+            if (left := row[column]) is not None:
+                remaining[name] = left
         return Admitted(at, row["period_start"], remaining)
     assert code in _REFUSALS, f"gate_admit answered {code!r}"
     return Refused(
