@@ -21,7 +21,7 @@ REPORT_EVERY_S = 1.1  # a backend that ends a transaction reports, but not twice
 _WAL_FLUSHES = """
 SELECT coalesce(sum(i.fsyncs), 0)::bigint
 FROM pg_stat_activity a CROSS JOIN LATERAL pg_stat_get_backend_io(a.pid) i
-WHERE i.object = 'wal' AND a.query LIKE 'SELECT * FROM tenantry.gate_batch%'
+WHERE i.object = 'wal' AND a.query LIKE 'SELECT tenantry.gate_batch%'
 """
 _BACKENDS = """
 SELECT pid FROM pg_stat_activity
