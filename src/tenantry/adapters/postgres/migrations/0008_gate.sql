@@ -104,7 +104,8 @@ CREATE FUNCTION tenantry.admission_facts(
                         WHERE o.tenant_id = a.tenant_id AND o.request_id = a.request_id OFFSET 0)
              OR EXISTS (SELECT FROM tenantry.cost_entry o
                         WHERE o.tenant_id = a.tenant_id AND o.request_id = a.request_id
-                          AND o.admitted_at > p_at - interval '31 days' AND o.admitted_at <= p_at
+                          AND o.admitted_at > p_at - interval '31 days'
+                          AND o.admitted_at < p_at + interval '1 day'  -- a clock may step back
                         OFFSET 0)
              THEN 'duplicate'
            WHEN a.paced_by_minute AND p.tokens_per_minute > 0

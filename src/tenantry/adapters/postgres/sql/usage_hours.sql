@@ -19,9 +19,9 @@ WHERE tenant_id = $1;
 DELETE FROM tenantry.watched_hour WHERE tenant_id = $1 AND hour < $2;
 
 -- name: sum_hours
--- Sums the hours of [$2, $3) anew. A throttled attempt used nothing, so no book has it; request ids
--- begin with the time they were made at, so those of these hours lie in [$4, $5) by the gateway's
--- clock, however wrong it may be.
+-- Sums the hours of [$2, $3) anew. A throttled attempt used nothing, so no line tells of it. The key
+-- of the provider's book leads by request, and ids begin with the time they were made at, so those of
+-- these hours lie in [$4, $5) by the gateway's clock, however wrong it may be.
 INSERT INTO tenantry.watched_hour AS w (tenant_id, hour, requests, tokens, input_tokens,
   cache_read_tokens, throttled, charge, cost)
 SELECT $1, coalesce(x.hour, y.hour, z.hour), coalesce(x.requests, 0), coalesce(x.tokens, 0),
@@ -45,7 +45,8 @@ FROM (
 FULL JOIN (
   SELECT date_trunc('hour', admitted_at, 'UTC') AS hour, greatest(sum(amount), 0) AS cost
   FROM tenantry.provider_ledger
-  WHERE tenant_id = $1 AND admitted_at >= $2 AND admitted_at < $3
+  WHERE tenant_id = $1 AND request_id >= $4::uuid AND request_id < $5::uuid
+    AND admitted_at >= $2 AND admitted_at < $3
   GROUP BY 1
 ) y ON y.hour = x.hour
 FULL JOIN (
