@@ -173,7 +173,7 @@ LEFT JOIN tenantry.cost_entry e
   ON e.tenant_id = h.tenant_id AND e.admitted_at = h.admitted_at
  AND e.request_id = h.request_id AND e.call = h.call AND e.attempt = h.attempt
  AND e.kind = h.kind
-WHERE h.kind <> 'reversal'  -- of the customer's book alone
+WHERE NOT (h.kind = 'reversal' AND 'undelivered' = ANY (h.flags))  -- of this book alone
   AND (e.token_classes IS DISTINCT FROM h.token_classes
        OR e.quantities IS DISTINCT FROM h.quantities)
 UNION ALL
