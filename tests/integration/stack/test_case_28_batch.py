@@ -30,7 +30,8 @@ ONE = Decimal("0.0000675") + Decimal("0.000075")
 _POSTED = """
 SELECT request_id, call, attempt, count(*) AS times, sum(amount) AS amount,
        min(service_tier) AS tier
-FROM tenantry.cost_entry WHERE tenant_id = $1 GROUP BY request_id, call, attempt
+FROM tenantry.cost_entry WHERE tenant_id = $1 AND token_classes <> '{}'
+GROUP BY request_id, call, attempt
 """
 _ENDINGS = "SELECT ending, count(*) FROM tenantry.attempt WHERE tenant_id = $1 GROUP BY ending"
 
