@@ -109,6 +109,14 @@ class Settings:
     invocation_log_poll_ms: Millis = _setting(60_000, "between two readings of the invocation log")
     batch_poll_ms: Millis = _setting(30_000, "between two looks at batch jobs that have not ended")
 
+    # The ledger's archive
+    archive_folder: Path | None = _setting(
+        None, "where archived months of the ledger lie; none: `archive` in the data folder"
+    )
+    archive_after_months: Annotated[int, msgspec.Meta(ge=0, le=120)] = _setting(
+        0, "the worker archives a month that ended so many months ago; 0: none by itself"
+    )
+
     # Alerts
     alert_floor_tokens: Annotated[int, msgspec.Meta(ge=0, le=10**15)] = _setting(
         250_000, "over normal, below which unusual usage is not told"

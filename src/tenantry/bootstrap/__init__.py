@@ -4,6 +4,7 @@ Owns: which implementation stands behind each port, for each kind of process.
 Does not own: any logic.
 """
 
+from tenantry.bootstrap.archive import run_with_archive
 from tenantry.bootstrap.background import background
 from tenantry.bootstrap.billing import issuer_of
 from tenantry.bootstrap.commands import (
@@ -43,6 +44,7 @@ __all__ = [
     "operator_token",
     "papers",
     "run_with_alerts",
+    "run_with_archive",
     "run_with_batches",
     "run_with_bill",
     "run_with_billing",

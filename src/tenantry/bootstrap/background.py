@@ -20,12 +20,15 @@ from tenantry.adapters.postgres.directory import PostgresDirectory
 from tenantry.adapters.postgres.idempotency import PostgresExpiredKeys
 from tenantry.adapters.postgres.keeper import PostgresLedgerKeeper
 from tenantry.adapters.postgres.partitions import extend
+from tenantry.adapters.postgres.rollups import PostgresRollups
 from tenantry.adapters.postgres.usage_hours import PostgresUsageHours
 from tenantry.application.alert_rounds import alert_rounds
+from tenantry.application.archiving import archive_round
 from tenantry.application.batch_settling import BatchPorts
 from tenantry.application.clock_watch import CHECK_EVERY_S
 from tenantry.application.delivery import delivery_rounds
 from tenantry.application.invoice_run import billing_rounds
+from tenantry.application.rolling_up import rollups_round
 from tenantry.application.rounds import (
     Round,
     answers_round,
@@ -35,6 +38,7 @@ from tenantry.application.rounds import (
     partitions_round,
 )
 from tenantry.application.true_up import TrueUp
+from tenantry.bootstrap.archive import archive_of
 from tenantry.bootstrap.billing import billing_of, issuer_or_none
 from tenantry.bootstrap.database import attach
 from tenantry.bootstrap.deployment import clock_watch
@@ -117,4 +121,6 @@ async def background(config: Settings, machine: Clock | None = None) -> AsyncIte
                 config.batch_poll_ms / 1_000,
             ),
             partitions_round(lambda: extend(dsn_for("migrator"))),
+            rollups_round(PostgresRollups(databases.control)),
+            archive_round(archive_of(config, databases, dsn_for), config.archive_after_months),
         ]

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from tenantry.adapters import shipped
-from tenantry.adapters.postgres.connections import Databases, DsnFor, LoginDsnFor, derived_dsns
+from tenantry.adapters.postgres.connections import Databases, LoginDsnFor, derived_dsns
 from tenantry.adapters.postgres.embedded import EmbeddedCluster
 from tenantry.adapters.postgres.errors import ClusterNotRunning
 from tenantry.adapters.postgres.migrate import migrate
@@ -31,7 +31,7 @@ DEFAULT_POOL = Placement(
 class RunningDatabase:
     """How to reach it, and why it ended for good (an embedded one that kept dying), else None."""
 
-    dsn_for: DsnFor
+    dsn_for: LoginDsnFor
     failure: Callable[[], str | None]
 
 
@@ -62,7 +62,7 @@ def attach(config: Settings) -> LoginDsnFor:
 
 
 @contextlib.contextmanager
-def attached_or_started(config: Settings) -> Iterator[DsnFor]:
+def attached_or_started(config: Settings) -> Iterator[LoginDsnFor]:
     """The running database, or one of our own for a single command."""
     try:
         running = attach(config)
@@ -97,7 +97,7 @@ async def _migrate(config: Settings, cluster: EmbeddedCluster | None) -> None:
     await migrate(derived_dsns(config.database_url, secret)("migrator"))
 
 
-async def _seed(config: Settings, dsn_for: DsnFor) -> None:
+async def _seed(config: Settings, dsn_for: LoginDsnFor) -> None:
     """Plans, models, prices and a pool placement, where there are none yet."""
     databases = await Databases.open(dsn_for)
     try:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Protocol
+from typing import BinaryIO, Protocol
 
 from tenantry.domain.document import Home
 
@@ -56,6 +57,12 @@ class Files(Protocol):
 
     def replace(self, path: Path, data: bytes) -> None:
         """Write a file whole and durable in place of the old one, if any."""
+        ...
+
+    def stream(self, path: Path) -> AbstractContextManager[BinaryIO]:
+        """A file to write piece by piece: whole and durable under its name, in place of the old
+        one, once the block has ended; nothing changes where it raises.
+        """
         ...
 
     def remove(self, path: Path) -> None:

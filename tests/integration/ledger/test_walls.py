@@ -20,6 +20,7 @@ DEFINERS = Path(__file__).parents[3] / "docs" / "reference" / "definer-functions
 # The only tables that belong to no tenant.
 GLOBAL_TABLES = {"schema_migrations", "plan", "model", "price_edition", "price", "placement"}
 GLOBAL_TABLES |= {"exchange_rate", "invoice_series"}
+GLOBAL_TABLES |= {"rollup", "ledger_archive"}
 TENANT_TABLES = [
     "tenant",
     "api_key",
@@ -30,6 +31,11 @@ TENANT_TABLES = [
     "later_intent",
     "charge_entry",
     "cost_entry",
+    "charge_hour",
+    "charge_hour_detail",
+    "cost_hour_detail",
+    "late_hour",
+    "carry_forward",
     "contract",
     "plan_change",
     "billing_account",
@@ -46,6 +52,14 @@ READABLE_BY_APP = {"tenant", "budget", "counter", "budget_use", "customer_ledger
 READABLE_BY_APP |= {"plan_change", "plan_terms", "billing_account", "invoice", "invoice_usage"}
 READABLE_BY_APP |= {"billing_entry", "invoice_run"}
 INVOICED = {"contract", "invoice", "invoice_usage", "billing_entry", "invoice_run"}
+READABLE_BY_APP |= {"charge_line", "charge_hour", "charge_hour_detail", "late_hour"}
+_HOUR = "'2020-01-01T00:00Z', 1, '2020-01-01', 'USD', 'm'"
+_PLANTED = {  # what no request writes by itself
+    "budget": "VALUES ($1, 'user:x', 'day', 'charge', 1, true)",
+    "charge_hour": f"VALUES ($1, {_HOUR}, 1, 'out', 3, 1, 1, 1, 1, 1, now())",
+    "charge_hour_detail": f"VALUES ($1, {_HOUR}, 'k', '', '', '{{}}', 'out', 1, 1, 1, 1, 1)",
+    "late_hour": "VALUES ($1, '2020-01-01T00:00Z')",
+}
 
 
 async def _both_have_some(world: World) -> None:
@@ -66,11 +80,10 @@ def _as(role: Any) -> Callable[[Database], Awaitable[Any]]:
 @pytest.mark.parametrize("name", sorted(READABLE_BY_APP))
 def test_the_app_sees_its_own_tenant_alone(database: Database, name: str) -> None:
     async def body(world: World) -> None:
-        if name == "budget":
+        if name in _PLANTED:
             for who in (world.anna, world.bert):
                 await world.as_superuser(
-                    "INSERT INTO tenantry.budget VALUES ($1, 'user:x', 'day', 'charge', 1, true)",
-                    who.tenant_id,
+                    f"INSERT INTO tenantry.{name} {_PLANTED[name]}", who.tenant_id
                 )
         await _both_have_some(world)
         if name in INVOICED:

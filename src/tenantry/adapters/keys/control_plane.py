@@ -1,7 +1,7 @@
 """The control plane's own key: seals SigV4 secrets, and is the pepper of API-key digests.
 
-One random master in `$TENANTRY_HOME/control/key`, made once; two subkeys, so that neither use can
-weaken the other. Losing the file invalidates every API key, so it belongs in the backup.
+One random master in `$TENANTRY_HOME/control/key`, made once; a subkey for each use, so that none
+can weaken another. Losing the file invalidates every API key, so it belongs in the backup.
 """
 
 from __future__ import annotations
@@ -9,7 +9,8 @@ from __future__ import annotations
 import secrets
 from pathlib import Path
 
-from cryptography.exceptions import InvalidTag
+from cryptography.exceptions import InvalidSignature, InvalidTag
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
@@ -23,15 +24,39 @@ NONCE_BYTES = 12
 _MAGIC = b"TNC1"
 
 
+class ArchiveSigner:
+    """`ports.archive.Signer`: Ed25519, so that who holds the public key alone can verify."""
+
+    __slots__ = ("_key",)
+
+    def __init__(self, seed: bytes) -> None:
+        self._key = Ed25519PrivateKey.from_private_bytes(seed)
+
+    @property
+    def public_key(self) -> bytes:
+        return self._key.public_key().public_bytes_raw()
+
+    def sign(self, content: bytes) -> bytes:
+        return self._key.sign(content)
+
+    def verifies(self, content: bytes, signature: bytes) -> bool:
+        try:
+            self._key.public_key().verify(signature, content)
+        except InvalidSignature:
+            return False
+        return True
+
+
 class ControlPlaneKey:
     """Open it once at start with `load`. Never printable."""
 
-    __slots__ = ("_cipher", "_pepper")
+    __slots__ = ("_cipher", "_pepper", "archive_signer")
 
     def __init__(self, master: bytes) -> None:
         assert len(master) == KEY_BYTES, "the control plane's key has 32 bytes"
         self._cipher = AESGCM(_subkey(master, b"tenantry/control/seal/v1"))
         self._pepper = _subkey(master, b"tenantry/control/pepper/v1")
+        self.archive_signer = ArchiveSigner(_subkey(master, b"tenantry/control/archive/v1"))
 
     @property
     def pepper(self) -> bytes:

@@ -5,11 +5,14 @@ The one place that writes files, so that a test can count what was made durable.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import secrets
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from tenantry.domain.errors import Unavailable
 
@@ -49,6 +52,26 @@ class DurableFiles:
     def replace(self, path: Path, data: bytes) -> None:
         try:
             self._temporary(path, data).replace(path)
+            self._sync_folder(path.parent)
+        except OSError as error:
+            raise _unavailable(error) from error
+
+    @contextlib.contextmanager
+    def stream(self, path: Path) -> Iterator[BinaryIO]:
+        try:
+            self._make_folder(path.parent)
+            temporary = path.parent / f"{TEMPORARY_PREFIX}{secrets.token_hex(12)}"
+            descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, FILE_MODE)
+            try:
+                with os.fdopen(descriptor, "wb") as file:
+                    yield file
+                    file.flush()
+                    os.fsync(file.fileno())
+                    self.fsyncs.files += 1
+                temporary.replace(path)
+            except BaseException:
+                temporary.unlink(missing_ok=True)
+                raise
             self._sync_folder(path.parent)
         except OSError as error:
             raise _unavailable(error) from error

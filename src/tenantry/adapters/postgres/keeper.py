@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
@@ -35,6 +36,8 @@ WRITE_OFF_MAX = 1_000
 ROUNDS_MAX = 100  # of either in one call; what is left comes with the next
 UNKNOWN_HOLD_H = 72  # metering.md, contract 3
 SWEEP_GRACE_S = 60  # the sweep comes every few seconds
+ROLLUP_HOURS = (72, 48)  # the latest, and some of all: what is held against the roll-ups
+ARCHIVED_MONTHS = 6  # of all: what is held against what stands for them
 BOOK_ROWS = 2_000  # of the provider's book in one batch
 BOOK_TIMEOUT_S = 600  # for a batch of it: the first one waits until all is sorted
 
@@ -54,7 +57,11 @@ class PostgresLedgerKeeper:
         self._operator = operator_pool
         self._unknown_hold_h = unknown_hold_h
         self._book_rows = book_rows
-        self._sql = {**statements("sql/keeper.sql"), **statements("sql/billing_invariants.sql")}
+        self._sql = {
+            **statements("sql/keeper.sql"),
+            **statements("sql/billing_invariants.sql"),
+            **statements("sql/rollup_invariants.sql"),
+        }
 
     async def sweep(self) -> int:
         return await self._in_rounds("sweep", SWEEP_MAX, SWEEP_MAX)
@@ -107,20 +114,15 @@ class PostgresLedgerKeeper:
         ]
 
     async def booked(self, start: datetime, end: datetime) -> AsyncIterator[Sequence[Booked]]:
-        with outages_are_unavailable():
-            async with (
-                self._operator.acquire(timeout=ACQUIRE_TIMEOUT_S) as connection,
-                connection.transaction(isolation="repeatable_read", readonly=True),
-            ):
-                await connection.execute(f"SET LOCAL statement_timeout = '{BOOK_TIMEOUT_S}s'")
-                cursor = await connection.cursor(self._sql["booked"], start, end)
-                last: Booked | None = None  # its postings may go on in the next batch
-                while rows := await cursor.fetch(self._book_rows, timeout=BOOK_TIMEOUT_S):
-                    batch = _to_booked(last, rows)
-                    last = batch.pop()
-                    yield batch
-                if last is not None:
-                    yield [last]
+        async with self._snapshot() as connection:
+            cursor = await connection.cursor(self._sql["booked"], start, end)
+            last: Booked | None = None  # its postings may go on in the next batch
+            while rows := await cursor.fetch(self._book_rows, timeout=BOOK_TIMEOUT_S):
+                batch = _to_booked(last, rows)
+                last = batch.pop()
+                yield batch
+            if last is not None:
+                yield [last]
 
     async def inference_profiles(self) -> Mapping[str, str]:
         rows = await self._fetch(self._operator, "inference_profiles")
@@ -132,9 +134,31 @@ class PostgresLedgerKeeper:
         return [LogLocation(row["account"], row["region"], row["url"]) for row in rows]
 
     async def violations(self) -> list[Violation]:
-        rows = await self._fetch(self._operator, "violations", self._unknown_hold_h, SWEEP_GRACE_S)
-        rows += await self._fetch(self._operator, "billing_violations", PREPAID)
+        asked: Mapping[str, Sequence[object]] = {
+            "violations": (self._unknown_hold_h, SWEEP_GRACE_S),
+            "billing_violations": (PREPAID,),
+            "rollup_violations": ROLLUP_HOURS,
+            "archive_violations": (ARCHIVED_MONTHS,),
+        }
+        rows = []
+        async with self._snapshot() as connection:
+            there = await connection.fetchrow(self._sql["what_there_is"])
+            for name, values in asked.items():
+                if there[name]:
+                    statement = self._sql[name]
+                    rows += await connection.fetch(statement, *values, timeout=BOOK_TIMEOUT_S)
         return [Violation(row["invariant"], row["detail"]) for row in rows]
+
+    @asynccontextmanager
+    async def _snapshot(self) -> AsyncIterator[Any]:
+        """One state of all tables, for as long as the books are large."""
+        with outages_are_unavailable():
+            async with (
+                self._operator.acquire(timeout=ACQUIRE_TIMEOUT_S) as connection,
+                connection.transaction(isolation="repeatable_read", readonly=True),
+            ):
+                await connection.execute(f"SET LOCAL statement_timeout = '{BOOK_TIMEOUT_S}s'")
+                yield connection
 
     async def _in_rounds(self, name: str, full: int, *values: object) -> int:
         moved = 0

@@ -7,22 +7,26 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import asyncpg
+
 from tenantry.adapters.postgres.budget_rows import to_limit
 from tenantry.adapters.postgres.statements import statements
 from tenantry.adapters.postgres.unit_of_work import TenantWork
+from tenantry.domain.errors import BadRequest
 from tenantry.domain.ids import TenantId
 from tenantry.domain.tenant import Principal, Scope
 from tenantry.domain.usage_line import UsageLine
 from tenantry.ports.ledger import GroupBy, UsageRow
 
 LIMIT_BUDGETS_MAX = 1_000  # among an admin's limits; `/v1/budgets` has pages
+_IN_DETAIL = frozenset({"key", "user", "tag", "run"})  # what the small roll-up does not tell
 WINDOW_SLOTS = 11  # of the minute limits: 6 s each, migrations/0006_calendar.sql
 
 
 class PostgresTenantLedger:
     def __init__(self, work: TenantWork) -> None:
         self._work = work
-        self._sql = statements("sql/ledger.sql")
+        self._sql = {**statements("sql/ledger.sql"), **statements("sql/usage.sql")}
 
     async def usage(
         self,
@@ -35,9 +39,12 @@ class PostgresTenantLedger:
         run_id: str | None = None,
     ) -> list[UsageRow]:
         """Groups in order of their values; days and hours are of the tenant's zone."""
-        zone = principal.tenant.zone
-        told = (start, end, list(group_by), zone, user_hash, run_id)
-        rows = await self._fetch(principal.tenant_id, "usage", *told)
+        zone, tenant_id = principal.tenant.zone, principal.tenant_id
+        given = (start, end, list(group_by), zone)
+        if _IN_DETAIL.isdisjoint(group_by) and user_hash is None and run_id is None:
+            rows = await self._fetch(tenant_id, "usage", *given)
+        else:
+            rows = await self._fetch(tenant_id, "usage_in_detail", *given, user_hash, run_id)
         return to_usage_rows(rows, group_by, zone)
 
     async def limits(
@@ -61,8 +68,12 @@ class PostgresTenantLedger:
         ]
 
     async def _fetch(self, tenant_id: TenantId, name: str, *values: object) -> list[Any]:
-        async with self._work.reading(tenant_id) as unit:
-            return await unit.fetch(self._sql[name], tenant_id, *values)
+        try:
+            async with self._work.reading(tenant_id) as unit:
+                return await unit.fetch(self._sql[name], tenant_id, *values)
+        except asyncpg.ObjectNotInPrerequisiteStateError as refused:  # of an archived month
+            words = str(refused)
+            raise BadRequest(f"{words[:1].upper()}{words[1:]}.") from None
 
 
 def to_usage_rows(rows: Sequence[Any], group_by: Sequence[str], zone: str) -> list[UsageRow]:

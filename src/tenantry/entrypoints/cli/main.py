@@ -22,6 +22,7 @@ _COMMANDS: Mapping[str, str] = {
     "emulator": "emulator",
     "invoices": "invoices",
     "keys": "keys",
+    "ledger": "ledger",
     "migrate": "migrate",
     "models": "models",
     "notices": "notices",

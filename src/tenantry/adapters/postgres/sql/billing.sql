@@ -39,8 +39,7 @@ SELECT x.model, x.token_class, x.unit_price, sum(x.quantity)::bigint AS quantity
          AS price_versions
 FROM (
   SELECT e.model, e.token_class, e.unit_price, e.quantity, e.amount AS charge, e.price_version
-  FROM tenantry.customer_ledger e
-  WHERE e.tenant_id = $1 AND e.admitted_at >= $2 AND e.admitted_at < $3 AND e.posted_at <= $4
+  FROM tenantry.charged_usage($1, $2, $3, $4, NULL) e
   UNION ALL
   SELECT u.model, u.token_class, u.unit_price, -u.quantity, -u.charge, NULL
   FROM tenantry.invoice_usage u
@@ -79,13 +78,21 @@ WITH closed AS (
   SELECT e.admitted_at, e.posted_at FROM tenantry.charge_entry e
   WHERE e.tenant_id = $1 AND e.kind <> 'usage' AND e.admitted_at < $2 AND e.posted_at <= $3
   UNION ALL
+  SELECT h.hour, h.last_posted_at FROM tenantry.charge_hour h
+  WHERE h.tenant_id = $1 AND h.hour < $2
+    AND h.hour >= $2::timestamptz - $4::integer * interval '1 day'
+  UNION ALL
+  SELECT l.hour, 'infinity' FROM tenantry.late_hour l WHERE l.tenant_id = $1 AND l.hour < $2
+  UNION ALL
   SELECT e.admitted_at, e.posted_at FROM tenantry.charge_entry e
-  WHERE e.tenant_id = $1 AND e.kind = 'usage' AND e.admitted_at < $2
-    AND e.admitted_at >= $2::timestamptz - $4::integer * interval '1 day' AND e.posted_at <= $3
+  WHERE e.tenant_id = $1 AND e.kind = 'usage' AND e.admitted_at < $2 AND e.posted_at <= $3
+    AND e.admitted_at >= $2::timestamptz - $4::integer * interval '1 day'
+    AND e.admitted_at >= (SELECT r.through FROM tenantry.rollup r)
 )
 SELECT c.period_start, c.period_end FROM closed c
 WHERE EXISTS (
-  SELECT FROM late l WHERE l.admitted_at >= c.period_start AND l.admitted_at < c.period_end
+  SELECT FROM late l
+  WHERE l.admitted_at > c.period_start - interval '1 hour' AND l.admitted_at < c.period_end
     AND l.posted_at > c.watermark
 ) OR EXISTS (
   SELECT FROM tenantry.invoice_usage u

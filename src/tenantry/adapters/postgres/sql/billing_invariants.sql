@@ -20,9 +20,8 @@ WITH live AS (
   SELECT c.tenant_id, c.period_start, e.model, e.token_class, e.unit_price,
          sum(e.quantity) AS quantity, sum(e.amount) AS charge
   FROM closed c
-  JOIN tenantry.customer_ledger e
-    ON e.tenant_id = c.tenant_id AND e.admitted_at >= c.period_start
-   AND e.admitted_at < c.period_end AND e.posted_at <= c.watermark
+  CROSS JOIN LATERAL tenantry.charged_usage(
+    c.tenant_id, c.period_start, c.period_end, c.watermark, NULL) e
   GROUP BY c.tenant_id, c.period_start, e.model, e.token_class, e.unit_price
 ), series AS (
   SELECT s.series, s.last, count(i.number) AS numbers, count(DISTINCT i.series_number) AS apart,

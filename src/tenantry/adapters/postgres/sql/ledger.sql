@@ -1,36 +1,6 @@
 -- What a tenant reads of itself, run inside its unit of work. $1 is the tenant in every statement,
 -- as it is in the row policy, which is the wall behind a filter that someone forgets.
 
--- name: usage
--- $2, $3: [start, end). $4: what to group by. $6, $7: of one user or run alone. One row per group with its totals (token_class
--- NULL), one per group and class. A request with several tags counts under each of them.
-SELECT grouping(e.token_class) = 1 AS is_total, e.token_class,
-       CASE WHEN 'model' = ANY ($4::text[]) THEN e.model END AS model,
-       CASE WHEN 'day' = ANY ($4) THEN e.day END AS day,
-       CASE WHEN 'hour' = ANY ($4) THEN date_trunc('hour', e.admitted_at, $5) END AS hour,
-       CASE WHEN 'key' = ANY ($4) THEN e.api_key_id END AS key,
-       CASE WHEN 'user' = ANY ($4) THEN coalesce(e.user_hash, '') END AS "user",
-       CASE WHEN 'run' = ANY ($4) THEN coalesce(e.run_id, '') END AS run,
-       t.tag, e.currency,
-       count(DISTINCT e.request_id) AS requests, sum(e.quantity)::bigint AS quantity,
-       sum(e.amount) AS charge
-FROM tenantry.customer_ledger e
-CROSS JOIN LATERAL (
-  SELECT x.key || '=' || x.value AS tag FROM jsonb_each_text(e.tags) x
-  WHERE 'tag' = ANY ($4)
-  UNION ALL
-  SELECT '' WHERE 'tag' = ANY ($4) AND e.tags = '{}'
-  UNION ALL
-  SELECT NULL WHERE 'tag' <> ALL ($4)
-) t
-WHERE e.tenant_id = $1 AND e.admitted_at >= $2 AND e.admitted_at < $3
-  AND ($6::text IS NULL OR e.user_hash = $6) AND ($7::text IS NULL OR e.run_id = $7)
-GROUP BY GROUPING SETS (
-  (3, 4, 5, 6, 7, 8, t.tag, e.currency),
-  (3, 4, 5, 6, 7, 8, t.tag, e.currency, e.token_class)
-)
-ORDER BY 3, 4, 5, 6, 7, 8, t.tag, e.currency, is_total DESC, e.token_class;
-
 -- name: counters
 -- What the counters say now; of a day or minute that has passed they say nothing.
 SELECT p.requests_per_day, p.requests_per_minute, p.tokens_per_minute, p.concurrent_requests,
@@ -65,9 +35,3 @@ WHERE t.tenant_id = $1
   AND b.basis = 'charge' AND ($2::text[] IS NULL OR b.subject = ANY ($2) OR b.subject = 'plan')
   AND (b.subject, b.period COLLATE "C") > ($3::text, $4::text)
 ORDER BY b.subject, b.period COLLATE "C" LIMIT $5;
-
--- name: invoice_lines
-SELECT model, token_class, sum(quantity)::bigint AS quantity, sum(amount) AS charge
-FROM tenantry.customer_ledger
-WHERE tenant_id = $1 AND admitted_at >= $2 AND admitted_at < $3
-GROUP BY model, token_class ORDER BY model, token_class;

@@ -1,0 +1,1 @@
+"""Archived months of the ledger as files."""

@@ -1,0 +1,150 @@
+"""`ports.archive.LedgerMonths`: months are read as control, and dropped as the owner."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from datetime import date, datetime
+from typing import Any
+
+import asyncpg
+
+from tenantry.adapters.postgres.connections import ACQUIRE_TIMEOUT_S
+from tenantry.adapters.postgres.outages import outages_are_unavailable
+from tenantry.adapters.postgres.statements import statements
+from tenantry.domain.archive import Book, BookSum
+from tenantry.domain.errors import Conflict
+from tenantry.ports.archive import Archived, Carried, Row
+
+BATCH_ROWS = 5_000
+READ_TIMEOUT_S = 3_600  # of a statement: the first rows of a month come when it is sorted
+REPLACE_TIMEOUT_S = 600
+# At the end admission waits for what we wait for, as where a partition is made.
+LOCK_TIMEOUT_MS = 250
+CONNECT_TIMEOUT_S = 5.0
+
+
+class PostgresLedgerMonths:
+    """`migrator_dsn` tells how `tenantry_migrator` logs in, who alone acts as the owner; asked anew
+    each time, since an embedded server's port may change.
+    """
+
+    def __init__(self, control_pool: Any, migrator_dsn: Callable[[], str]) -> None:
+        self._pool = control_pool
+        self._migrator_dsn = migrator_dsn
+        self._sql = statements("sql/archive.sql")
+
+    async def oldest(self) -> date | None:
+        month: date | None = (await self._fetch("oldest"))[0]["month"]
+        return month
+
+    async def obstacles(self, month: date) -> list[str]:
+        return [row["reason"] for row in await self._fetch("obstacles", month)]
+
+    @asynccontextmanager
+    async def reading(self, month: date) -> AsyncIterator[_Reader]:
+        with outages_are_unavailable():
+            async with (
+                self._pool.acquire(timeout=ACQUIRE_TIMEOUT_S) as connection,
+                connection.transaction(isolation="repeatable_read", readonly=True),
+            ):
+                await connection.execute(
+                    f"SET LOCAL statement_timeout = '{READ_TIMEOUT_S}s';"
+                    # While a batch is compressed or a file read back, it waits for us.
+                    "SET LOCAL idle_in_transaction_session_timeout = 0"
+                )
+                yield _Reader(connection, month)
+
+    async def replace(
+        self, month: date, manifest: str, manifest_sha256: bytes, entries: Sequence[Carried]
+    ) -> None:
+        told = [
+            {
+                **each.total.to_json(),
+                "content": each.content.decode(),
+                "signature": each.signature.hex(),
+            }
+            for each in entries
+        ]
+        values = (month, manifest, manifest_sha256, json.dumps(told))
+        with outages_are_unavailable():
+            connection = await asyncpg.connect(
+                self._migrator_dsn(),
+                timeout=CONNECT_TIMEOUT_S,
+                server_settings={
+                    "application_name": "tenantry archive",
+                    "search_path": "pg_catalog, pg_temp",
+                    "lock_timeout": str(LOCK_TIMEOUT_MS),
+                    "statement_timeout": f"{REPLACE_TIMEOUT_S}s",
+                },
+            )
+            try:
+                await connection.execute("SET ROLE tenantry_owner")
+                async with connection.transaction():
+                    await connection.fetch(self._sql["replace"], *values, timeout=REPLACE_TIMEOUT_S)
+            except asyncpg.LockNotAvailableError:
+                raise Conflict(f"{month:%Y-%m}: the ledger is busy; run it again.") from None
+            except asyncpg.ObjectNotInPrerequisiteStateError as refused:
+                raise Conflict(f"{month:%Y-%m} is not archived: {refused}.") from None
+            finally:
+                await connection.close()
+
+    async def archived(self) -> list[Archived]:
+        return [
+            Archived(row["month"], row["manifest"], row["manifest_sha256"], row["archived_at"])
+            for row in await self._fetch("archived")
+        ]
+
+    async def carried(self, month: date) -> list[Carried]:
+        found = []
+        for row in await self._fetch("carried", month):
+            told = json.loads(row["content"])
+            total = BookSum(
+                row["tenant_id"],
+                row["book"],
+                row["currency"],
+                row["entries"],
+                row["amount"],
+                told["quantities"],
+                told["accounts"],
+            )
+            found.append(Carried(total, row["content"].encode(), row["signature"]))
+        return found
+
+    async def now(self) -> datetime:
+        at: datetime = (await self._fetch("now"))[0]["at"]
+        return at
+
+    async def _fetch(self, name: str, *values: object) -> list[Any]:
+        with outages_are_unavailable():
+            async with self._pool.acquire(timeout=ACQUIRE_TIMEOUT_S) as connection:
+                rows: list[Any] = await connection.fetch(self._sql[name], *values)
+        return rows
+
+
+class _Reader:
+    def __init__(self, connection: Any, month: date) -> None:
+        self._connection = connection
+        self._month = month
+        self._sql = statements("sql/archive.sql")
+
+    async def sums(self) -> list[BookSum]:
+        rows = await self._connection.fetch(self._sql["sums"], self._month, timeout=READ_TIMEOUT_S)
+        return [
+            BookSum(
+                row["tenant_id"],
+                row["book"],
+                row["currency"],
+                row["entries"],
+                row["amount"],
+                json.loads(row["quantities"]),
+                json.loads(row["accounts"]),
+            )
+            for row in rows
+        ]
+
+    async def rows(self, book: Book) -> AsyncIterator[Sequence[Row]]:
+        cursor = await self._connection.cursor(self._sql[f"{book}_rows"], self._month)
+        while rows := await cursor.fetch(BATCH_ROWS, timeout=READ_TIMEOUT_S):
+            yield [dict(row) for row in rows]

@@ -1,0 +1,84 @@
+"""`ports.rollups.Rollups`: each step is one transaction with one snapshot of the ledger.
+
+A step that dies leaves nothing behind. Of two workers one does a step: they meet at the row that
+says how far the ledger is rolled up, and the later one gives up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from datetime import datetime, timedelta
+from typing import Any
+
+import asyncpg
+
+from tenantry.adapters.postgres.connections import ACQUIRE_TIMEOUT_S
+from tenantry.adapters.postgres.outages import outages_are_unavailable
+from tenantry.adapters.postgres.statements import statements
+
+STATEMENT_TIMEOUT_S = 600  # of an hour in which everyone was busy
+_TABLES = ("charges", "charge_details", "cost_details")
+_MET = (asyncpg.SerializationError, asyncpg.UniqueViolationError)  # another worker, at the same
+
+
+class PostgresRollups:
+    def __init__(self, control_pool: Any) -> None:
+        self._pool = control_pool
+        self._sql = statements("sql/rollups.sql")
+
+    async def advance(self, hours: int) -> bool:
+        with suppress(*_MET):
+            async with self._step() as connection:
+                [next_hours] = await self._run(connection, "next_hours", hours)
+                since, until = next_hours["since"], next_hours["until"]
+                if since >= until:
+                    return False
+                await self._fill(connection, since, until, None)
+                await self._run(connection, "advance", until)
+                return True
+        return False
+
+    async def renew(self, hours: int) -> int:
+        done = 0
+        while done < hours and await self._renew():
+            done += 1
+        return done
+
+    async def _renew(self) -> bool:
+        """The oldest hour that has marks, if any."""
+        with suppress(*_MET):
+            async with self._step() as connection:
+                [next_hours] = await self._run(connection, "next_hours", 0)
+                late = await self._run(connection, "late_hours", next_hours["since"], 1)
+                for row in late:
+                    hour, tenants = row["hour"], row["tenants"]
+                    until = hour + timedelta(hours=1)
+                    for table in _TABLES:
+                        await self._run(connection, f"forget_{table}", hour, until, tenants)
+                    await self._fill(connection, hour, until, tenants)
+                return bool(late)
+        return False
+
+    async def _fill(
+        self, connection: Any, since: datetime, until: datetime, tenants: list[str] | None
+    ) -> None:
+        for table in _TABLES:
+            await self._run(connection, table, since, until, tenants)
+        await self._run(connection, "forget_marks", since, until, tenants)
+
+    async def _run(self, connection: Any, name: str, *values: object) -> list[Any]:
+        rows: list[Any] = await connection.fetch(
+            self._sql[name], *values, timeout=STATEMENT_TIMEOUT_S
+        )
+        return rows
+
+    @asynccontextmanager
+    async def _step(self) -> AsyncIterator[Any]:
+        with outages_are_unavailable():
+            async with (
+                self._pool.acquire(timeout=ACQUIRE_TIMEOUT_S) as connection,
+                connection.transaction(isolation="repeatable_read"),
+            ):
+                await connection.execute(f"SET LOCAL statement_timeout = '{STATEMENT_TIMEOUT_S}s'")
+                yield connection

@@ -1,0 +1,54 @@
+-- Archiving: reads as tenantry_control; what drops a month runs as the owner.
+
+-- name: oldest
+-- The oldest month that has a partition.
+SELECT min(to_date(right(c.relname::text, 7), 'YYYY_MM')) AS month
+FROM pg_catalog.pg_inherits i
+JOIN pg_catalog.pg_class c ON c.oid = i.inhrelid
+WHERE i.inhparent = 'tenantry.charge_entry'::regclass
+  AND c.relname::text ~ '^charge_entry_[0-9]{4}_[0-9]{2}$';
+
+-- name: obstacles
+SELECT o AS reason FROM tenantry.archive_obstacles($1) o;
+
+-- name: sums
+SELECT * FROM tenantry.month_sums($1)
+ORDER BY tenant_id COLLATE "C", book COLLATE "C", currency COLLATE "C";
+
+-- name: archived
+SELECT month, manifest, manifest_sha256, archived_at FROM tenantry.ledger_archive ORDER BY month;
+
+-- name: carried
+SELECT tenant_id, book, currency, entries, amount, content, signature
+FROM tenantry.carry_forward WHERE month = $1
+ORDER BY tenant_id COLLATE "C", book COLLATE "C", currency COLLATE "C";
+
+-- name: now
+SELECT clock_timestamp() AS at;
+
+-- name: replace
+SELECT tenantry.drop_archived_month($1, $2, $3, $4);
+
+-- name: charge_rows
+-- The rows of a month as they lie in the files; $1: its first day. Numerics as text, digit by digit.
+SELECT tenant_id, admitted_at, request_id::text AS request_id, call, attempt, kind, debit, credit,
+       amount::text AS amount, currency, token_classes, quantities, unit_prices::text[] AS
+       unit_prices, amounts::text[] AS amounts, posted_at, day, period_start, price_version, plan,
+       plan_version, model, api_key_id, user_hash, run_id, tags::text AS tags, flags
+FROM tenantry.charge_entry
+WHERE admitted_at >= $1::date::timestamp AT TIME ZONE 'UTC'
+  AND admitted_at < ($1::date + interval '1 month') AT TIME ZONE 'UTC'
+ORDER BY tenant_id, admitted_at, request_id, call, attempt, kind;
+
+-- name: cost_rows
+-- The rows of a month as they lie in the files; $1: its first day. Numerics as text, digit by digit.
+SELECT tenant_id, admitted_at, request_id::text AS request_id, call, attempt, kind, debit, credit,
+       amount::text AS amount, token_classes, quantities, unit_prices::text[] AS unit_prices,
+       amounts::text[] AS amounts, posted_at, day, period_start, price_version, plan,
+       plan_version, model, api_key_id, user_hash, run_id, tags::text AS tags, flags, account,
+       region, service_tier, ending, charged, began_at, operation, price_key, upstream_request_id,
+       tokens, raw::text AS raw, normaliser_version, error
+FROM tenantry.cost_entry
+WHERE admitted_at >= $1::date::timestamp AT TIME ZONE 'UTC'
+  AND admitted_at < ($1::date + interval '1 month') AT TIME ZONE 'UTC'
+ORDER BY tenant_id, admitted_at, request_id, call, attempt, kind;
