@@ -55,6 +55,7 @@ class Posting:
     quantities: dict[str, int]
     price: Decimal
     zone: str
+    pays: bool = True  # False: it is our waste, and the customer's book has none of it
 
     @property
     def day(self) -> Any:
@@ -91,9 +92,11 @@ class Posting:
 
 async def post(connection: Any, postings: Iterable[Posting]) -> None:
     for each in postings:
-        values = each.values("receivable_unbilled", "revenue_usage")
-        await connection.execute(_CHARGE, *values)
-        await connection.execute(_COST, *each.values("cost_of_sales", "payable_provider"))
+        if each.pays:
+            values = each.values("receivable_unbilled", "revenue_usage")
+            await connection.execute(_CHARGE, *values)
+        debit = "cost_of_sales" if each.pays else "waste"
+        await connection.execute(_COST, *each.values(debit, "payable_provider"))
 
 
 def a_posting(draw: random.Random, tenant_id: str, at: datetime, **changes: Any) -> Posting:

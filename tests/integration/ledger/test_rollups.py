@@ -4,6 +4,7 @@ import asyncio
 import random
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -13,9 +14,11 @@ from tests.support.ledger import World, open_world
 from tests.support.postgres import Database
 from tests.support.postings import Posting, a_further_one, a_posting, audited, post
 
+from tenantry.adapters.postgres.margin import PostgresMarginBooks
 from tenantry.adapters.postgres.rollups import PostgresRollups
 from tenantry.application.rolling_up import roll_up
 from tenantry.domain.errors import Unavailable
+from tenantry.domain.margin import MarginBy
 from tenantry.domain.usage import Usage
 
 HOUR = timedelta(hours=1)
@@ -194,6 +197,49 @@ def test_a_step_that_dies_leaves_nothing_and_is_done_again(database: Database, t
         await roll_up(rollups)
         await held(world, postings, draw)
         assert await rollup_violations(world) == []
+
+    in_past(database, body, "UTC")
+
+
+def test_margin_is_told_alike_from_roll_ups_and_from_the_ledger(database: Database) -> None:
+    async def body(world: World, rollups: PostgresRollups, connection: Any) -> None:
+        draw = random.Random(13)
+        tenants = [world.anna.tenant_id, world.bert.tenant_id]
+        postings = [a_posting(draw, draw.choice(tenants), an_instant(draw)) for _ in range(50)]
+        # Waste beside what was charged, and waste alone; further calls of one request.
+        postings += [replace(each, kind="adjustment", pays=False) for each in postings[:9]]
+        postings += [
+            a_posting(draw, draw.choice(tenants), an_instant(draw), pays=False) for _ in range(9)
+        ]
+        further = [a_further_one(draw, each) for each in postings[20:30]]
+        await post(connection, postings)
+        books = PostgresMarginBooks(world.databases.operator)
+        spans = [
+            (hour_ago(BACK + 2), datetime.now(UTC)),
+            (hour_ago(20) + timedelta(minutes=7), hour_ago(3) + timedelta(minutes=40)),
+        ]
+
+        async def told() -> list[Any]:
+            found: list[Any] = [await books.months(*spans[0])]
+            for start, end in spans:
+                for by in MarginBy:
+                    groups, payers = await books.books(start, end, by, "feature")
+                    found.append((sorted(groups, key=lambda each: each.name), payers))
+            return found
+
+        before = await told()
+        assert any(each.retries and each.abandoned for each in before[1][0])
+        await rollups.advance(20)
+        assert await told() == before
+        await roll_up(rollups)
+        assert await told() == before
+        await post(connection, further)  # late: marked hours
+        late = await told()
+        assert late != before
+        await roll_up(rollups)
+        assert await told() == late
+        await world.as_superuser("UPDATE tenantry.rollup SET through = $1", hour_ago(BACK + 5))
+        assert await told() == late  # as the ledger alone says
 
     in_past(database, body, "UTC")
 

@@ -7,12 +7,10 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-import asyncpg
-
 from tenantry.adapters.postgres.budget_rows import to_limit
+from tenantry.adapters.postgres.outages import archived_is_refused
 from tenantry.adapters.postgres.statements import statements
 from tenantry.adapters.postgres.unit_of_work import TenantWork
-from tenantry.domain.errors import BadRequest
 from tenantry.domain.ids import TenantId
 from tenantry.domain.tenant import Principal, Scope
 from tenantry.domain.usage_line import UsageLine
@@ -68,12 +66,9 @@ class PostgresTenantLedger:
         ]
 
     async def _fetch(self, tenant_id: TenantId, name: str, *values: object) -> list[Any]:
-        try:
+        with archived_is_refused():
             async with self._work.reading(tenant_id) as unit:
                 return await unit.fetch(self._sql[name], tenant_id, *values)
-        except asyncpg.ObjectNotInPrerequisiteStateError as refused:  # of an archived month
-            words = str(refused)
-            raise BadRequest(f"{words[:1].upper()}{words[1:]}.") from None
 
 
 def to_usage_rows(rows: Sequence[Any], group_by: Sequence[str], zone: str) -> list[UsageRow]:

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from tenantry.adapters.postgres.connections import ACQUIRE_TIMEOUT_S
-from tenantry.adapters.postgres.outages import outages_are_unavailable
+from tenantry.adapters.postgres.outages import archived_is_refused, outages_are_unavailable
 from tenantry.adapters.postgres.statements import statements
 from tenantry.domain import money
 from tenantry.domain.margin import NO_TAG, PLANS, Books, MarginBy
@@ -69,7 +69,7 @@ class PostgresMarginBooks:
 
     @contextlib.asynccontextmanager
     async def _snapshot(self) -> AsyncIterator[Any]:
-        with outages_are_unavailable():
+        with outages_are_unavailable(), archived_is_refused():
             async with (
                 self._pool.acquire(timeout=ACQUIRE_TIMEOUT_S) as connection,
                 connection.transaction(isolation="repeatable_read", readonly=True),

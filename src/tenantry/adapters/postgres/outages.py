@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import asyncpg
 
 from tenantry.adapters.postgres.errors import ClusterNotRunning
-from tenantry.domain.errors import Unavailable
+from tenantry.domain.errors import BadRequest, Unavailable
 
 _OUTAGES = (
     OSError,  # refused, reset, no such socket
@@ -38,3 +38,13 @@ def outages_are_unavailable() -> Iterator[None]:
         if any(word in str(reason) for word in _LOST):
             raise Unavailable("The connection to the database was lost.") from reason
         raise
+
+
+@contextlib.contextmanager
+def archived_is_refused() -> Iterator[None]:
+    """What needs rows that lie in the archive is refused in the database's words."""
+    try:
+        yield
+    except asyncpg.ObjectNotInPrerequisiteStateError as refused:
+        words = str(refused)
+        raise BadRequest(f"{words[:1].upper()}{words[1:]}.") from None

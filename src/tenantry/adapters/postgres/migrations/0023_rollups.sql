@@ -57,6 +57,7 @@ CREATE TABLE tenantry.cost_hour_detail (
   line        integer     NOT NULL,
   day         date        NOT NULL,
   debit       text        NOT NULL,  -- cost_of_sales or waste
+  retried     boolean,  -- of waste: whether another attempt of its call was charged
   model       text        NOT NULL,
   api_key_id  text        NOT NULL,
   user_hash   text        NOT NULL,
@@ -65,6 +66,8 @@ CREATE TABLE tenantry.cost_hour_detail (
   token_class text        NOT NULL,
   quantity    bigint      NOT NULL,
   amount      numeric     NOT NULL,  -- USD
+  requests    bigint      NOT NULL,
+  model_requests bigint   NOT NULL,
   entries     bigint      NOT NULL,
   PRIMARY KEY (tenant_id, hour, line)
 );
@@ -160,13 +163,27 @@ COMMENT ON VIEW tenantry.charge_line IS
   'The customer''s book line by line, with what counts requests.';
 
 CREATE VIEW tenantry.cost_line WITH (security_invoker = true) AS
-SELECT e.tenant_id, e.admitted_at, e.posted_at, e.day, e.debit, e.model, e.api_key_id,
-       coalesce(e.user_hash, '') AS user_hash, coalesce(e.run_id, '') AS run_id, e.tags,
-       l.token_class, l.unit_price, l.quantity, l.amount, (l.place = 1)::integer AS entries
-FROM tenantry.cost_entry e
+SELECT e.tenant_id, e.admitted_at, e.posted_at, e.day, e.debit, e.retried, e.model, e.api_key_id,
+       e.user_hash, e.run_id, e.tags, l.token_class, l.unit_price, l.quantity, l.amount,
+       (l.place = 1 AND e.in_request = 1)::integer AS requests,
+       (l.place = 1 AND e.in_model = 1)::integer AS model_requests,
+       (l.place = 1)::integer AS entries
+FROM (
+  SELECT x.tenant_id, x.admitted_at, x.posted_at, x.day, x.debit, x.model, x.api_key_id,
+         coalesce(x.user_hash, '') AS user_hash, coalesce(x.run_id, '') AS run_id, x.tags,
+         x.token_classes, x.unit_prices, x.quantities, x.amounts,
+         CASE WHEN x.debit = 'waste' THEN EXISTS (
+           SELECT FROM tenantry.charge_entry h
+           WHERE h.tenant_id = x.tenant_id AND h.admitted_at = x.admitted_at
+             AND h.request_id = x.request_id AND h.call = x.call) END AS retried,
+         row_number() OVER (PARTITION BY x.tenant_id, x.admitted_at, x.request_id
+           ORDER BY x.model, x.call, x.attempt, x.kind) AS in_request,
+         row_number() OVER (PARTITION BY x.tenant_id, x.admitted_at, x.request_id, x.model
+           ORDER BY x.call, x.attempt, x.kind) AS in_model
+  FROM tenantry.cost_entry x WHERE x.token_classes <> '{}'
+) e
 CROSS JOIN LATERAL unnest(e.token_classes, e.unit_prices, e.quantities, e.amounts)
-  WITH ORDINALITY AS l (token_class, unit_price, quantity, amount, place)
-WHERE e.token_classes <> '{}';
+  WITH ORDINALITY AS l (token_class, unit_price, quantity, amount, place);
 COMMENT ON VIEW tenantry.cost_line IS 'The provider''s book line by line, as it is rolled up.';
 GRANT SELECT ON tenantry.charge_line TO tenantry_app, tenantry_control, tenantry_operator;
 GRANT SELECT ON tenantry.cost_line TO tenantry_control, tenantry_operator;

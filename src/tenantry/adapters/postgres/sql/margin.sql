@@ -4,38 +4,27 @@
 -- The provider's book of what was admitted in [$1, $2), by tenant, model or the tag $4 ($3 says
 -- which). Waste beside an attempt that the customer paid for is a retry; other waste nobody pays.
 -- A request is counted once a group, and an attempt without usage not at all.
-SELECT g.name, sum(c.amount) FILTER (WHERE w.paid IS NULL) AS cost,
-       sum(c.amount) FILTER (WHERE w.paid) AS retries,
-       sum(c.amount) FILTER (WHERE NOT w.paid) AS abandoned,
-       count(DISTINCT (c.tenant_id, c.request_id)) AS requests, sum(t.tokens)::bigint AS tokens
-FROM tenantry.cost_entry c
+SELECT g.name, sum(c.amount) FILTER (WHERE c.retried IS NULL) AS cost,
+       sum(c.amount) FILTER (WHERE c.retried) AS retries,
+       sum(c.amount) FILTER (WHERE NOT c.retried) AS abandoned,
+       sum(CASE $3::text WHEN 'model' THEN c.model_requests ELSE c.requests END)::bigint
+         AS requests,
+       coalesce(sum(c.quantity) FILTER (WHERE c.token_class = ANY ($5::text[])), 0)::bigint
+         AS tokens
+FROM tenantry.cost_between($1, $2) c
 CROSS JOIN LATERAL (
   SELECT CASE $3::text WHEN 'tenant' THEN c.tenant_id WHEN 'model' THEN c.model
                        ELSE coalesce(c.tags ->> $4::text, '') END AS name
 ) g
-CROSS JOIN LATERAL (
-  SELECT CASE WHEN c.debit = 'waste' THEN EXISTS (
-    SELECT FROM tenantry.charge_entry e
-    WHERE e.tenant_id = c.tenant_id AND e.admitted_at = c.admitted_at
-      AND e.request_id = c.request_id AND e.call = c.call
-  ) END AS paid
-) w
-CROSS JOIN LATERAL (
-  SELECT coalesce(sum(u.quantity), 0) AS tokens
-  FROM unnest(c.token_classes, c.quantities) AS u (token_class, quantity)
-  WHERE u.token_class = ANY ($5::text[])
-) t
-WHERE c.admitted_at >= $1 AND c.admitted_at < $2 AND c.token_classes <> '{}'
 GROUP BY g.name;
 
 -- name: charges
 SELECT g.name, e.currency, sum(e.amount) AS charge
-FROM tenantry.charge_entry e
+FROM tenantry.charge_between($1, $2) e
 CROSS JOIN LATERAL (
   SELECT CASE $3::text WHEN 'tenant' THEN e.tenant_id WHEN 'model' THEN e.model
                        ELSE coalesce(e.tags ->> $4::text, '') END AS name
 ) g
-WHERE e.admitted_at >= $1 AND e.admitted_at < $2
 GROUP BY g.name, e.currency;
 
 -- name: invoiced
@@ -50,8 +39,7 @@ GROUP BY tenant_id, currency;
 
 -- name: payers
 SELECT count(*) FROM (
-  SELECT FROM tenantry.charge_entry
-  WHERE admitted_at >= $1 AND admitted_at < $2
+  SELECT FROM tenantry.charge_between($1, $2)
   GROUP BY tenant_id HAVING sum(amount) > 0
 ) paying;
 
@@ -67,13 +55,12 @@ SELECT b.tenant_id, t.name AS tenant, b.month, sum(b.cost) AS cost, sum(b.charge
          WHERE p.placement_id = t.placement_id AND p.kind = 'silo'
        ) AS silo
 FROM (
-  SELECT tenant_id, date_trunc('month', admitted_at, 'UTC') AS month, sum(amount) AS cost,
-         0 AS charge, NULL AS currency
-  FROM tenantry.cost_entry
-  WHERE admitted_at >= $1 AND admitted_at < $2 AND token_classes <> '{}' GROUP BY 1, 2
+  SELECT tenant_id, date_trunc('month', at, 'UTC') AS month, sum(amount) AS cost, 0 AS charge,
+         NULL AS currency
+  FROM tenantry.cost_between($1, $2) GROUP BY 1, 2
   UNION ALL
-  SELECT tenant_id, date_trunc('month', admitted_at, 'UTC'), 0, sum(amount), currency
-  FROM tenantry.charge_entry WHERE admitted_at >= $1 AND admitted_at < $2 GROUP BY 1, 2, currency
+  SELECT tenant_id, date_trunc('month', at, 'UTC'), 0, sum(amount), currency
+  FROM tenantry.charge_between($1, $2) GROUP BY 1, 2, currency
 ) b
 JOIN tenantry.tenant t ON t.tenant_id = b.tenant_id
 GROUP BY b.tenant_id, t.name, t.placement_id, b.month

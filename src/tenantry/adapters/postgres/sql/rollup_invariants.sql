@@ -60,13 +60,15 @@ WITH hours AS MATERIALIZED (
          quantity, amount, requests, model_requests, entries
   FROM asked JOIN tenantry.charge_hour_detail USING (tenant_id, hour)
 ), cost_replay AS (
-  SELECT tenant_id, hour, day, debit, model, api_key_id, user_hash, run_id, tags, token_class,
-         sum(quantity) AS quantity, sum(amount) AS amount, sum(entries) AS entries
+  SELECT tenant_id, hour, day, debit, retried, model, api_key_id, user_hash, run_id, tags,
+         token_class, sum(quantity) AS quantity, sum(amount) AS amount, sum(requests) AS requests,
+         sum(model_requests) AS model_requests, sum(entries) AS entries
   FROM costs
-  GROUP BY tenant_id, hour, day, debit, model, api_key_id, user_hash, run_id, tags, token_class
+  GROUP BY tenant_id, hour, day, debit, retried, model, api_key_id, user_hash, run_id, tags,
+           token_class
 ), cost_rolled AS (
-  SELECT tenant_id, hour, day, debit, model, api_key_id, user_hash, run_id, tags, token_class,
-         quantity, amount, entries
+  SELECT tenant_id, hour, day, debit, retried, model, api_key_id, user_hash, run_id, tags,
+         token_class, quantity, amount, requests, model_requests, entries
   FROM asked JOIN tenantry.cost_hour_detail USING (tenant_id, hour)
 )
 SELECT 'roll_ups_equal_replay' AS invariant,

@@ -46,19 +46,22 @@ FROM (
 ) x;
 
 -- name: cost_details
-INSERT INTO tenantry.cost_hour_detail (tenant_id, hour, line, day, debit, model, api_key_id,
-  user_hash, run_id, tags, token_class, quantity, amount, entries)
+INSERT INTO tenantry.cost_hour_detail (tenant_id, hour, line, day, debit, retried, model,
+  api_key_id, user_hash, run_id, tags, token_class, quantity, amount, requests, model_requests,
+  entries)
 SELECT x.tenant_id, x.hour, row_number() OVER (PARTITION BY x.tenant_id, x.hour), x.day, x.debit,
-       x.model, x.api_key_id, x.user_hash, x.run_id, x.tags, x.token_class, x.quantity, x.amount,
-       x.entries
+       x.retried, x.model, x.api_key_id, x.user_hash, x.run_id, x.tags, x.token_class,
+       x.quantity, x.amount, x.requests, x.model_requests, x.entries
 FROM (
-  SELECT tenant_id, date_trunc('hour', admitted_at, 'UTC') AS hour, day, debit, model,
+  SELECT tenant_id, date_trunc('hour', admitted_at, 'UTC') AS hour, day, debit, retried, model,
          api_key_id, user_hash, run_id, tags, token_class, sum(quantity)::bigint AS quantity,
-         sum(amount) AS amount, sum(entries) AS entries
+         sum(amount) AS amount, sum(requests) AS requests, sum(model_requests) AS model_requests,
+         sum(entries) AS entries
   FROM tenantry.cost_line
   WHERE admitted_at >= $1 AND admitted_at < $2
     AND ($3::text[] IS NULL OR tenant_id = ANY ($3))
-  GROUP BY tenant_id, 2, day, debit, model, api_key_id, user_hash, run_id, tags, token_class
+  GROUP BY tenant_id, 2, day, debit, retried, model, api_key_id, user_hash, run_id, tags,
+           token_class
 ) x;
 
 -- name: advance
