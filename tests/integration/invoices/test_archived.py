@@ -1,0 +1,86 @@
+"""Months leave the database only when every period in them is final, and invoices hold after it."""
+
+import asyncio
+from dataclasses import replace
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+from random import Random
+
+import asyncpg
+import pytest
+from tests.support.archiving import archive_in, month_ago, rolled_up, with_partitions
+from tests.support.billing import House, months_ago, period_of
+from tests.support.ledger import World, in_world, open_world
+from tests.support.postgres import Database
+from tests.support.postings import a_posting, post
+
+from tenantry.application.archiving import archive_month, verify_archives
+from tenantry.domain.errors import Conflict
+from tenantry.domain.usage import Usage
+
+LAST = month_ago(1)
+USED = Usage(uncached_in=1_000_000, out=500_000)  # charge 31.5
+
+
+def test_a_month_goes_when_its_periods_are_final(database: Database, tmp_path: Path) -> None:
+    async def body(world: World) -> None:
+        house, archive = House.of(world), archive_in(world, tmp_path)
+        await with_partitions(world, LAST)
+        for who in (world.anna, world.bert):
+            await house.contract(who)
+            await house.since(who, months_ago(1, day=1))
+            await house.used(who, USED, months_ago(1))
+        await rolled_up(world)
+        period = period_of(world.anna, months_ago(1))
+        await house.finalise(world.anna, period)
+        with pytest.raises(Conflict, match=f"1 tenants have a period.*{world.bert.tenant_id}"):
+            await archive_month(archive, LAST)
+        bert = await house.finalise(world.bert, period)
+
+        done = await archive_month(archive, LAST)
+        assert done.rows == 4
+        assert await world.fetch("SELECT FROM charge_entry") == []
+        [row] = await world.ledger.usage(world.bert, period.start, period.end, [])
+        assert row.charge == Decimal("31.5")
+        assert bert.number is not None
+        stored = await house.billing.invoices.document(world.bert.tenant_id, bert.number)
+        reading = await house.billing.book.read(
+            world.bert.tenant_id, period, stored.watermark, as_of=stored.issued_at
+        )
+        assert sum(line.charge for line in reading.usage) == Decimal("31.5")
+        # A void gives the usage back, and it can be invoiced again without a row in the ledger.
+        await house.billing.book.void(world.bert.tenant_id, bert.number, "wrong address")
+        again = await house.finalise(world.bert, period)
+        assert again.document["lines"] == bert.document["lines"]
+        assert len(await verify_archives(archive)) == 1
+
+    in_world(database, body)
+
+
+def test_an_adjustment_that_is_not_invoiced_keeps_its_month(
+    database: Database, tmp_path: Path
+) -> None:
+    async def body() -> None:
+        async with open_world(database) as world:  # whose balances know nothing of these postings
+            await keeps_its_month(world)
+
+    async def keeps_its_month(world: World) -> None:
+        house, archive = House.of(world), archive_in(world, tmp_path)
+        await with_partitions(world, LAST)
+        connection = await asyncpg.connect(world.database.dsn("superuser"))
+        at = months_ago(1)
+        first = a_posting(Random(1), world.anna.tenant_id, at, posted_at=at, call=0)
+        await post(connection, [first])
+        await house.contract(world.anna)
+        await house.since(world.anna, months_ago(1, day=1))
+        await rolled_up(world)
+        await house.finalise(world.anna, period_of(world.anna, at))
+        late = replace(first, kind="adjustment", posted_at=datetime.now(UTC))
+        await post(connection, [late])
+        await connection.close()
+        await rolled_up(world)
+        with pytest.raises(Conflict, match="adjustments of the month that are not invoiced"):
+            await archive_month(archive, LAST)
+
+    asyncio.run(body())
