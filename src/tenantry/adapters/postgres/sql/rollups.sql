@@ -3,8 +3,9 @@
 
 -- name: next_hours
 -- What is to be rolled up next, at most $1 hours of it; an hour waits for 10 minutes after its end.
--- The first time it is all that there was before the first tenant.
-SELECT r.through AS since, least(
+-- The first time it is all that there was before the first tenant, from an instant that a driver can
+-- tell.
+SELECT greatest(r.through, '0001-01-02 00:00:00+00') AS since, least(
   date_trunc('hour', clock_timestamp() - interval '10 minutes', 'UTC'),
   CASE r.through WHEN '-infinity'
     THEN (SELECT date_trunc('hour', min(t.created_at), 'UTC') FROM tenantry.tenant t)
