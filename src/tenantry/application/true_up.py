@@ -151,7 +151,8 @@ class TrueUp:
             call=attempt.call,
             attempt=attempt.attempt,
             end="unknown",
-            charged=attempt.charged,
+            # What failed upstream was nobody's answer, whether or not its worker lived to see it.
+            charged=attempt.charged and record.get("errorCode") is None,
             service_tier=str(attempt.pinned.get("tier", STANDARD_TIER)),
             upstream_request_id=str(record.get("requestId", ""))[:128] or None,
             raw=reading.raw,

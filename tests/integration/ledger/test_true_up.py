@@ -11,12 +11,15 @@ import pytest
 from tests.support.ledger import MARKUP, World, in_world, intent
 from tests.support.postgres import Database
 
+from tenantry.adapters import shipped
 from tenantry.adapters.invocation_log.folder import FolderLog
 from tenantry.application.true_up import TrueUp
+from tenantry.domain.price import COLUMNS, edition_from_csv
 from tenantry.domain.usage import Usage
 from tenantry.ports.admission import AttemptOutcome, Reservation
 
 HOLD = timedelta(hours=72)
+TITAN = "amazon.titan-embed-text-v2:0"
 USED = Usage(uncached_in=1_000, out=500)
 COST = (1_000 * 3 + 500 * 15) / 10**6  # of the record below, in dollars
 
@@ -103,6 +106,53 @@ def test_each_attempt_of_a_request_is_judged_by_itself(database: Database, tmp_p
         assert await read(reader) == 1
         cost, charge = await world.sums()
         assert (float(cost), float(charge)) == (2 * COST, 3 * COST)  # one is our waste
+
+    in_world(database, body)
+
+
+def test_of_two_attempts_that_a_worker_left_behind_one_is_charged(
+    database: Database, tmp_path: Path
+) -> None:
+    """Both are unknown and could be the customer's; one file tells of both."""
+
+    async def body(world: World) -> None:
+        mine, other = await world.admitted(), await world.admitted(world.bert)
+        await world.admission.begin(world.anna.tenant_id, mine.request_id, intent(attempt=2))
+        gone = [AttemptOutcome(0, attempt, "unknown") for attempt in (1, 2)]
+        await world.settle(mine, *gone)
+        await forget(world, other)
+        deliver(tmp_path, record(mine), record(mine, "0:2"), record(other))
+        assert await read(true_up(world, tmp_path)) == 3
+        cost, charge = await world.sums()
+        assert (float(cost), float(charge)) == (2 * COST, 3 * COST)
+        cost, charge = await world.sums(world.bert)
+        assert (float(cost), float(charge)) == (COST, 3 * COST)
+
+    in_world(database, body)
+
+
+def test_what_comes_for_an_embedding_that_was_given_up_has_its_cost(
+    database: Database, tmp_path: Path
+) -> None:
+    """Its log has no output, and its input is priced as an embedding's."""
+
+    async def body(world: World) -> None:
+        await world.control.apply_models(shipped.bedrock_models())
+        prices = await world.control.import_prices(
+            edition_from_csv(
+                [",".join(COLUMNS), f"{TITAN},default,0,embedding,0.40"],
+                version=1,
+                effective_from=datetime(2026, 1, 1, tzinfo=UTC),
+                source="test",
+            )
+        )
+        first = intent(operation="InvokeModel", model=TITAN, price_key=TITAN)
+        mine = await world.admitted(price_version=prices.version, first=first)
+        await world.settle(mine, AttemptOutcome(0, 1, "released", charged=False))
+        deliver(tmp_path, {**record(mine), "output": {}})
+        assert await read(true_up(world, tmp_path)) == 1
+        cost, charge = await world.sums()
+        assert (float(cost), charge) == (1_000 * 0.40 / 10**6, 0)
 
     in_world(database, body)
 

@@ -241,6 +241,16 @@ def test_waste_stays_waste() -> None:
     assert (outcome.end, outcome.charged) == ("settled", False)
 
 
+def test_what_failed_upstream_is_nobodys_answer() -> None:
+    """Its worker died, so that only the log tells that it failed, and after how much."""
+    keeper = Keeper(open_attempt())
+    read(keeper, Files(a=[record(errorCode="ModelStreamErrorException")]))
+    ((_, outcome),) = keeper.posted
+    assert (outcome.end, outcome.charged) == ("settled", False)
+    assert outcome.rated is not None
+    assert outcome.rated.cost == Decimal("0.0078")
+
+
 def test_the_classes_are_those_pinned_at_admission() -> None:
     pinned = {"family": "anthropic", "tier": "priority", "write_class": "cache_write_1h"}
     keeper = Keeper(open_attempt(pinned=pinned))
