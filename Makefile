@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 UV := $(BOOT)/bin/uv
 export TENANTRY_HOME ?= $(CURDIR)/.tenantry
 
-.PHONY: help demo test test-all lint types contracts docs conformance-aws check-lock lock clean
+.PHONY: help demo test test-all mutation lint types contracts docs conformance-aws check-lock lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z%-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z%-]+):.*## /\1\t/' | expand -t 20
@@ -40,8 +40,12 @@ demo: $(VENV)/.runtime ## three tenants, real documents, real wire; CHECK=1 veri
 test: $(VENV)/.dev ## every test that belongs in a ten-minute run
 	@$(BIN)/python -m pytest tests -n 2 --dist loadgroup -m "not slow"
 
-test-all: $(VENV)/.dev ## also the slow suites
+test-all: $(VENV)/.dev ## also the slow suites, and mutation testing
 	@$(BIN)/python -m pytest tests -n 2 --dist loadgroup
+	@$(MAKE) --no-print-directory mutation
+
+mutation: $(VENV)/.dev ## plant errors into the code of money; MUTATION_MINUTES=30 at most
+	@$(BIN)/python -m tools.mutation
 
 lint: $(VENV)/.dev check-lock ## format, lint, types, import contracts
 	@$(BIN)/ruff format --check src tests benchmarks

@@ -28,6 +28,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         type=int,
         help="Judge the detector of unusual usage on the 200 tenants of this seed too.",
     )
+    parser.addoption("--seed", type=int, help="Play this seed alone of the simulation of money.")
 
 
 @pytest.fixture(scope="session")

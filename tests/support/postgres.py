@@ -46,6 +46,9 @@ class Databases:
         self._numbers = itertools.count(1)
         self._runner = asyncio.Runner()
         self._runner.run(migrate(cluster.dsn("migrator")))
+        mutant = os.environ.get("TENANTRY_TEST_SQL")  # an error that a test of tests plants
+        if mutant is not None:
+            self._runner.run(_execute(cluster.dsn("superuser"), Path(mutant).read_text("utf-8")))
         self._admin: Any = self._runner.run(
             asyncpg.connect(cluster.dsn("superuser", database="postgres"))
         )
@@ -74,7 +77,21 @@ class Databases:
 
     async def _execute(self, *statements: str) -> None:
         for statement in statements:
-            await self._admin.execute(statement)
+            try:
+                await self._admin.execute(statement)
+            except (OSError, asyncpg.InterfaceError, asyncpg.PostgresConnectionError):
+                # A test has killed the server, and waited until it was back.
+                dsn = self._cluster.dsn("superuser", database="postgres")
+                self._admin = await asyncpg.connect(dsn)
+                await self._admin.execute(statement)
+
+
+async def _execute(dsn: str, statements: str) -> None:
+    connection = await asyncpg.connect(dsn)
+    try:
+        await connection.execute(statements)
+    finally:
+        await connection.close()
 
 
 @contextlib.contextmanager
