@@ -107,6 +107,38 @@ def test_case_08_throttled_four_times_then_answered(database: Database) -> None:
     in_world(database, body)
 
 
+def test_a_settlement_moves_the_budgets_of_its_own_subjects_alone(database: Database) -> None:
+    async def body(world: World) -> None:
+        tenant = world.anna.tenant_id
+        for user in ("ada", "bob"):
+            await world.control.set_budget(
+                Budget(tenant, "user", user, "month", "charge", Decimal(9))
+            )
+        await world.settle(await world.admitted(user_hash="ada"), world.outcome(USED))
+        assert await world.budget("user:ada") == (CHARGE, 0)
+        assert await world.budget("user:bob") == (0, 0)
+
+    in_world(database, body)
+
+
+def test_a_request_stays_open_while_one_of_its_attempts_is(database: Database) -> None:
+    async def body(world: World) -> None:
+        reservation = await world.admitted()
+        await world.admission.begin(
+            reservation.tenant_id, reservation.request_id, intent(attempt=2)
+        )
+        await world.settle(reservation, world.outcome(USED, charged=False))
+        still = await world.fetch("SELECT attempt, state FROM intent")
+        assert [tuple(row) for row in still] == [(2, "dispatched")]
+        assert await world.budget() == (0, CHARGE)
+        await world.settle(reservation, world.outcome(USED, attempt=2))
+        assert await world.fetch("SELECT FROM intent") == []
+        assert await world.sums() == (2 * COST, CHARGE)
+        assert await world.budget() == (CHARGE, 0)
+
+    in_world(database, body)
+
+
 def test_outcomes_of_all_attempts_in_one_settlement(database: Database) -> None:
     async def body(world: World) -> None:
         reservation = await world.admitted(worst_cost=3 * COST, worst_charge=3 * CHARGE)
