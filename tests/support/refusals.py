@@ -178,7 +178,8 @@ def upstream_requests(metered: MeteredStack) -> int:
 NO_TRACE = (0, 0, 0, 0, 0)
 _TRACES = """
 SELECT (SELECT count(*) FROM tenantry.open_request WHERE tenant_id = $1),
-       (SELECT count(*) FROM tenantry.cost_entry WHERE tenant_id = $1),
+       (SELECT count(*) FROM tenantry.cost_entry
+        WHERE tenant_id = $1 AND token_classes <> '{}'),
        (SELECT count(*) FROM tenantry.charge_entry WHERE tenant_id = $1),
        (SELECT count(*) FROM tenantry.document WHERE tenant_id = $1),
        (SELECT count(*) FROM tenantry.segment WHERE tenant_id = $1)

@@ -44,6 +44,10 @@ def last_month(stack: Stack, tenant: Tenant) -> None:
                 f" WHERE tenant_id = '{tenant.id}';"
                 f"UPDATE tenantry.cost_entry SET admitted_at = '{at}', posted_at = '{at}'"
                 f" WHERE tenant_id = '{tenant.id}';"
+                # What the ledger's own trigger would have marked for the roll-up.
+                f"INSERT INTO tenantry.late_hour (tenant_id, hour) VALUES"
+                f" ('{tenant.id}', date_trunc('hour', timestamptz '{at}', 'UTC'))"
+                " ON CONFLICT DO NOTHING;"
                 f"UPDATE tenantry.budget_use SET settled = 0 WHERE tenant_id = '{tenant.id}';"
                 f"UPDATE tenantry.plan_change SET effective_at = '{period.start}',"
                 f" entered_at = '{period.start}' WHERE tenant_id = '{tenant.id}';"
