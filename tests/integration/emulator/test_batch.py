@@ -28,7 +28,9 @@ def records(count, wrong=()):
 def submit(emulator: Emulator, key: str, content: str, **members):
     path = emulator.data_dir / "s3" / BUCKET / key
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(content)
+    whole = path.with_suffix(".written")  # an object is there whole or not: a job may be reading
+    whole.write_text(content)
+    whole.replace(path)
     asked = {
         "jobName": "a-job",
         "roleArn": ROLE,

@@ -62,7 +62,9 @@ def test_notices_endpoints_and_customers_from_the_command_line(stack: Stack) -> 
     [row] = rows
     assert (row["sink"], row["state"]) == (f"endpoint:{made['id']}", "pending")
     assert row["last_error"] == "the host's name is not known"
-    assert [row["state"] for row in of(stack, bert.id)] == ["no sink"]
+    wait_until(
+        lambda: [row["state"] for row in of(stack, bert.id)] == ["no sink"], "a notice for nobody"
+    )
 
     notice = row["notice_id"]
     assert "nothing of" in tenantry(stack, "notices", "retry", notice)
