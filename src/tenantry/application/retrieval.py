@@ -12,6 +12,7 @@ from tenantry.domain.errors import BadRequest, UpstreamRubbish
 from tenantry.domain.filter import Filter
 from tenantry.domain.tenant import Principal
 from tenantry.domain.upload import check_text
+from tenantry.ports.vectors import Query
 
 TOP_K_MAX = 50
 TOP_K_DEFAULT = 5
@@ -46,7 +47,7 @@ async def search(
         raise UpstreamRubbish("The embedding model returned no vector.")
     model = principal.tenant.plan.embedding_model
     try:
-        return await deps.vectors.search(home, model, vectors[0], top_k, permitted)
+        return await deps.vectors.search(home, model, Query(vectors[0], query), top_k, permitted)
     except ValueError as error:
         raise UpstreamRubbish("The embedding model returned an unusable vector.") from error
 

@@ -24,6 +24,14 @@ class Embedded:
     vectors: Sequence[Sequence[float]]
 
 
+@dataclass(frozen=True, slots=True)
+class Query:
+    """What is looked for: its vector, and its words for an engine that also reads those."""
+
+    vector: Sequence[float]
+    text: str = ""
+
+
 class Vectors(Protocol):
     async def publish(self, home: Home, document: Embedded) -> bool:
         """Durable, searchable and `ready` on return. False: the document is gone meanwhile."""
@@ -33,7 +41,7 @@ class Vectors(Protocol):
         self,
         home: Home,
         model: str,
-        vector: Sequence[float],
+        query: Query,
         top_k: int,
         permitted: Permitted,
     ) -> Sequence[Passage]:

@@ -12,6 +12,7 @@ from tests.support import knowledge as support
 from tenantry.domain.document import Card
 from tenantry.domain.errors import Conflict, Corrupt, Unavailable
 from tenantry.ports.objects import ObjectKind
+from tenantry.ports.vectors import Query
 
 A, B = support.tenant("tnt_a"), support.tenant("tnt_b", silo=True)
 HOME_A, HOME_B = support.home(A), support.home(B)
@@ -30,7 +31,7 @@ async def published(
 
 async def found(partitions: object, home: object, text: str, top_k: int = 5) -> list[str]:
     vector = support.vector_of(text)
-    hits = await partitions.search(home, support.MODEL, vector, top_k, anyone)
+    hits = await partitions.search(home, support.MODEL, Query(vector), top_k, anyone)
     return [hit.text for hit in hits]
 
 
@@ -66,7 +67,7 @@ def test_a_hit_says_where_it_stands(own: support.Parts) -> None:
         partitions = support.partitions(own, manifest)
         await published(partitions, manifest, HOME_A, "doc_1", "über alles", "pears grow")
         vector = support.vector_of("pears grow")
-        (hit,) = await partitions.search(HOME_A, support.MODEL, vector, 1, anyone)
+        (hit,) = await partitions.search(HOME_A, support.MODEL, Query(vector), 1, anyone)
         assert (hit.document_id, hit.title) == ("doc_1", "Title of doc_1")
         assert (hit.start, hit.end, hit.text) == (11, 21, "pears grow")
         assert hit.score == pytest.approx(1.0, abs=1e-3)
@@ -137,7 +138,7 @@ def test_search_is_exact(own: support.Parts) -> None:
             query = centre + 0.05 * rng.standard_normal(64)
             unit = (query / np.linalg.norm(query)).astype(np.float32).astype(np.float64)
             truth = np.sort(stored.astype(np.float64) @ unit)[::-1][:10]
-            hits = await partitions.search(HOME_A, support.MODEL, query.tolist(), 10, anyone)
+            hits = await partitions.search(HOME_A, support.MODEL, Query(query.tolist()), 10, anyone)
             assert [hit.score for hit in hits] == pytest.approx(truth.tolist(), abs=1e-12)
         partitions.close()
 
@@ -155,7 +156,7 @@ def test_what_is_not_permitted_is_never_among_the_top(own: support.Parts) -> Non
             await partitions.publish(HOME_A, document)
         vector = support.vector_of("apples doc_1")
         hits = await partitions.search(
-            HOME_A, support.MODEL, vector, 5, lambda card: not card.access
+            HOME_A, support.MODEL, Query(vector), 5, lambda card: not card.access
         )
         assert [hit.document_id for hit in hits] == ["doc_2"]
         partitions.close()
@@ -170,9 +171,9 @@ def test_another_model_or_length_is_refused_not_compared(own: support.Parts) -> 
         partitions = support.partitions(own, manifest)
         await published(partitions, manifest, HOME_A, "doc_1", "apples")
         with pytest.raises(Conflict):
-            await partitions.search(HOME_A, "another", support.vector_of("x"), 1, anyone)
+            await partitions.search(HOME_A, "another", Query(support.vector_of("x")), 1, anyone)
         with pytest.raises(Conflict):
-            await partitions.search(HOME_A, support.MODEL, [1.0, 2.0], 1, anyone)
+            await partitions.search(HOME_A, support.MODEL, Query([1.0, 2.0]), 1, anyone)
         partitions.close()
 
     asyncio.run(run())

@@ -12,6 +12,7 @@ from tests.support import knowledge as support
 from tenantry.adapters.sealed.segment_cache import SegmentCache
 from tenantry.application.tending import sweep_orphans
 from tenantry.ports.objects import ObjectKind
+from tenantry.ports.vectors import Query
 
 TENANTS = [support.tenant("tnt_a"), support.tenant("tnt_b", silo=True)]
 
@@ -81,7 +82,7 @@ async def _search(rng: random.Random, process, home, live: set[str], model: Mode
     gone_before, leaving_before = set(model.gone), set(model.leaving)
     wanted = rng.choice(sorted(live)) if live else "doc_none"
     vector = support.vector_of(f"of {home.tenant_id} {wanted} part0")
-    hits = await process.search(home, support.MODEL, vector, 50, lambda card: True)
+    hits = await process.search(home, support.MODEL, Query(vector), 50, lambda card: True)
     for hit in hits:
         assert hit.text.startswith(f"of {home.tenant_id} {hit.document_id} part")
     assert not gone_before & {hit.document_id for hit in hits}

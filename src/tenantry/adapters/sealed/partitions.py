@@ -29,7 +29,7 @@ from tenantry.ports.clock import Clock
 from tenantry.ports.keys import KeyStore
 from tenantry.ports.manifest import Manifest, Partition, SegmentRow
 from tenantry.ports.objects import Objects
-from tenantry.ports.vectors import Embedded, Permitted
+from tenantry.ports.vectors import Embedded, Permitted, Query
 
 SEARCHES_AT_ONCE = 4  # each pins one segment at a time; two threads do the work
 VIEWS_MAX = 4_096  # partitions whose manifest is remembered
@@ -93,16 +93,16 @@ class SealedPartitions:
         self,
         home: Home,
         model: str,
-        vector: Sequence[float],
+        query: Query,
         top_k: int,
         permitted: Permitted,
     ) -> Sequence[Passage]:
-        query = unit(vector)
+        vector = unit(query.vector)
 
         def scan(row: SegmentRow, segment: Segment) -> list[Passage]:
-            return best_passages(segment, row.documents, query, top_k, permitted)
+            return best_passages(segment, row.documents, vector, top_k, permitted)
 
-        found = await self._visit(home, scan, fits=(model, len(query)))
+        found = await self._visit(home, scan, fits=(model, len(vector)))
         hits = [hit for part in found for hit in part]
         hits.sort(key=lambda hit: (-hit.score, hit.document_id, hit.start))
         return hits[:top_k]
