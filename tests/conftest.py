@@ -7,7 +7,10 @@ import pytest
 from _pytest.nodeid import NodeId
 from hypothesis import HealthCheck, settings
 from tests.support.postgres import Database, Databases, running_databases
+from tests.support.scratch import prefer_memory
 from tests.support.stack import Stack, running_stack
+
+prefer_memory()
 
 # Properties are not timed: what runs beside a test must not fail it.
 settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
