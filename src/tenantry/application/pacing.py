@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from decimal import Decimal
 from fractions import Fraction
 
 from tenantry.application.final_hours import first_hour, last_final
@@ -45,6 +44,8 @@ def outlook_of(
     share = _share(use, budgets, past[use.basis])
     if share is None:
         return Outlook(use, None)
+    # The past is in USD, the budget in its limit's currency.
+    share *= Fraction(use.rate)
     found = forecast(
         past[use.basis], now, use.ends_at, spent=use.settled, limit=use.limit, share=share
     )
@@ -68,7 +69,7 @@ def _spent_by_tenant(use: BudgetUse, budgets: Sequence[BudgetUse], past: Past) -
             return Fraction(other.settled)
     assert use.starts_at is not None
     first = max(past.start, int(use.starts_at.timestamp()) // 3600)
-    return past.of(first, past.end) if first < past.end else Fraction(Decimal(0))
+    return past.of(first, past.end) * Fraction(use.rate) if first < past.end else Fraction(0)
 
 
 async def outlooks(book: AlertBook, hours: UsageHours, tenant_id: TenantId) -> list[Outlook]:

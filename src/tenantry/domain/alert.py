@@ -87,6 +87,8 @@ class Alert:
 class BudgetUse:
     """A budget in one of its periods. `limit` None: it has none; `starts_at` None: it has no end.
 
+    Money is in the limit's currency: that of the contract, where the basis is the charge.
+
     `share` is that of what the tenant's subject settled, of `settled` alone: what is reserved for
     the worst case mostly comes back.
     """
@@ -102,6 +104,7 @@ class BudgetUse:
     settled: Decimal
     reserved: Decimal
     currency: str  # of the contract; cost is in USD
+    rate: Decimal = Decimal(1)  # what 1 USD of list charge is in the limit's currency
 
     @property
     def unit(self) -> str:

@@ -24,7 +24,7 @@ class Plan:
     requests_per_minute: int | None = None
     tokens_per_minute: int | None = None
     concurrent_requests: int | None = None
-    monthly_budget: Decimal | None = None  # customer's list charge, USD
+    monthly_budget: Decimal | None = None  # of list charges, in the contract's currency
     budget_hard: bool = True  # a soft budget admits and alerts
     soft_alert_at: Decimal | None = None
     max_tokens_ceiling: int = 8_192

@@ -37,7 +37,7 @@ class Tenant:
     placement: Placement
     zone: str = "UTC"  # IANA name; civil days and billing periods are of this zone
     anchor_day: int = 1  # the day of the month on which a billing period begins
-    currency: str = "USD"  # of list charges and budgets: that of provider prices
+    currency: str = "USD"  # of list charges: that of provider prices
     regions_allowed: frozenset[str] | None = None  # None = those of the placement
     invoice_currency: str = "USD"  # the contract's; the control plane alone reads it
 

@@ -24,6 +24,10 @@ class TenantAdmin(Protocol):
         """In order of their subjects; the plan's own among them."""
         ...
 
+    async def currency(self, principal: Principal) -> str:
+        """That of the contract: limits in the customer's charge are in it."""
+        ...
+
     async def set_budget(
         self, principal: Principal, key: BudgetKey, amount: Decimal, hard: bool
     ) -> Mapping[str, Any]:

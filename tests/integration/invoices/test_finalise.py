@@ -17,7 +17,7 @@ from tenantry.adapters.clock import SystemClock
 from tenantry.application.invoice_lists import get_invoice, list_invoices
 from tenantry.application.invoicing import finalise_invoice, regenerate, store_for_review
 from tenantry.domain.contract import ExchangeRate
-from tenantry.domain.errors import Conflict, NotFound
+from tenantry.domain.errors import BadRequest, Conflict, NotFound
 from tenantry.domain.party import Issuer
 from tenantry.domain.usage import Usage
 from tenantry.ports.admission import AttemptOutcome
@@ -160,6 +160,10 @@ def test_without_issuer_contract_address_or_rate_nothing_is_final(database: Data
         bare = replace(agreement, customer=replace(agreement.customer, address=()))
         await contracts.set_contract(anna.tenant_id, bare)
         await refused("no contract with a billing address")
+        with pytest.raises(BadRequest, match="No rate from USD to EUR is known"):
+            await house.contract(anna, currency="EUR")
+        late = ExchangeRate(date(2999, 1, 1), "USD", "EUR", Decimal(2), "ECB")
+        await contracts.add_rate(late)
         await house.contract(anna, currency="EUR")
         assert await troubles() == [True, True]
         await refused("No rate from USD to EUR is known")
@@ -186,10 +190,10 @@ def test_case_23_invoices_in_currencies_of_other_decimals(database: Database) ->
         for who, (currency, (rate, total)) in zip(
             (world.anna, world.bert), given.items(), strict=True
         ):
-            await house.contract(who, currency=currency)
-            await house.since(who, months_ago(1, day=1))
             known = ExchangeRate(date(2020, 1, 1), "USD", currency, Decimal(rate), "central bank")
             await house.billing.contracts.add_rate(known)
+            await house.contract(who, currency=currency)
+            await house.since(who, months_ago(1, day=1))
             await house.used(who, Usage(uncached_in=1_826_667), LAST)  # at 9 a million
             done = await house.finalise(who, period_of(who, LAST))
             assert done.document["total"] == total
@@ -211,10 +215,10 @@ def test_case_19_an_invoice_comes_out_the_same_after_all_has_changed(database: D
 
     async def body(world: World) -> None:
         house, anna = House.of(world), world.anna
-        await house.contract(anna, tax_rate=Decimal("0.0825"), currency="EUR")
         await house.billing.contracts.add_rate(
             ExchangeRate(date(2020, 1, 1), "USD", "EUR", Decimal("0.9"), "ECB")
         )
+        await house.contract(anna, tax_rate=Decimal("0.0825"), currency="EUR")
         await house.billing.contracts.grant_credit(anna.tenant_id, Decimal(5), "ahead")
         await house.since(anna, months_ago(2, day=1))
         before = months_ago(2)

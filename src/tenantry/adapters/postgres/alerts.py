@@ -231,6 +231,7 @@ def _to_budget_use(row: Any) -> BudgetUse:
         settled=row["settled"],
         reserved=row["reserved"],
         currency=row["currency"],
+        rate=row["rate"],
     )
 
 

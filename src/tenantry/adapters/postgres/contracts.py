@@ -137,6 +137,13 @@ class PostgresContracts:
             [credit] = await self._run(connection, "prepaid", tenant_id, currency, EVER)
             if credit["left_over"]:
                 raise Conflict(f"There is a credit in {currency}; take it back first.")
+            if new.currency != LIST_CURRENCY and not await self._run(
+                connection, "any_rate", LIST_CURRENCY, new.currency
+            ):
+                raise BadRequest(
+                    f"No rate from {LIST_CURRENCY} to {new.currency} is known, and budgets need "
+                    f"one: add it first (`tenantry rates add {new.currency} …`)."
+                )
         [closed] = await self._run(connection, "last_closed", tenant_id)
         invoiced_to = closed["at"]
         if new.ends_on and invoiced_to and new.ends_on < invoiced_to.date():

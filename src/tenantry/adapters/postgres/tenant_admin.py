@@ -40,6 +40,11 @@ class PostgresTenantAdmin:
         async with self._work.reading(principal.tenant_id) as unit:
             return await self._listed(unit, None, subject, period, limit)
 
+    async def currency(self, principal: Principal) -> str:
+        async with self._work.reading(principal.tenant_id) as unit:
+            currency: str = await unit.fetchval(self._sql["currency"], unit.tenant_id)
+        return currency
+
     async def set_budget(
         self, principal: Principal, key: BudgetKey, amount: Decimal, hard: bool
     ) -> Mapping[str, Any]:

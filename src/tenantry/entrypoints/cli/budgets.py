@@ -70,7 +70,7 @@ def budgets() -> None:
 
 @budgets.command(name="set")
 @click.argument("tenant")
-@click.option("--limit", required=True, help="In USD, as list charges are; 0 blocks all.")
+@click.option("--limit", required=True, help="In the contract's currency; 0 blocks all.")
 @_whose
 @click.option("--soft", is_flag=True, help="Admit and alert instead of refusing.")
 def set_(

@@ -13,9 +13,11 @@ ORDER BY tenant_id LIMIT $3;
 -- period that ended lately is looked at too, because settlements come late. $2: how lately, $3: a page,
 -- $4: the shares in per cent.
 SELECT u.tenant_id, u.subject, u.period, u.basis, u.starts_at, u.ends_at, u.amount, u.hard,
-       u.settled, u.reserved, u.currency, x.percent, x.soft_alert_at
+       u.settled, u.reserved, u.rate, u.currency, x.percent, x.soft_alert_at
 FROM (
-  SELECT u.tenant_id, u.subject, u.period, u.basis, u.settled, u.reserved, t.currency,
+  SELECT u.tenant_id, u.subject, u.period, u.basis, u.rate, u.settled * u.rate AS settled,
+         u.reserved * u.rate AS reserved,
+         tenantry.contract_currency(u.tenant_id) AS currency,
          CASE WHEN isfinite(u.period_start) THEN u.period_start END AS starts_at,
          CASE WHEN isfinite(u.period_end) THEN u.period_end END AS ends_at,
          -- A soft alert's amount, which admission takes for a soft budget, has no shares.
@@ -90,7 +92,8 @@ ORDER BY starts_at LIMIT 10000;
 -- name: budget_uses
 -- The balances of $1 whose period runs, at most 1,000: the plan's first, then the tenant's. $2: one of
 -- them by the name that a refusal has, or NULL.
-SELECT u.tenant_id, u.subject, u.period, u.basis, u.settled, u.reserved, t.currency,
+SELECT u.tenant_id, u.subject, u.period, u.basis, u.rate, u.settled * u.rate AS settled,
+       u.reserved * u.rate AS reserved, tenantry.contract_currency(u.tenant_id) AS currency,
        CASE WHEN isfinite(u.period_start) THEN u.period_start END AS starts_at,
        CASE WHEN isfinite(u.period_end) THEN u.period_end END AS ends_at,
        CASE u.subject WHEN 'plan' THEN p.monthly_budget ELSE u.amount END AS amount,

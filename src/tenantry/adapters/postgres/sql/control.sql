@@ -117,8 +117,9 @@ SELECT tenantry.remove_budget($1, $2, $3, $4);
 
 -- name: budgets
 -- The plan's budget and all that were set, with what is settled and reserved of their periods.
-SELECT b.subject, b.period, b.basis, b.amount, b.hard, b.set_by, u.settled, u.reserved,
-       t.zone, t.anchor_day, t.currency, clock_timestamp() AS at
+SELECT b.subject, b.period, b.basis, b.amount, b.hard, b.set_by, u.settled * u.rate AS settled,
+       u.reserved * u.rate AS reserved, t.zone, t.anchor_day,
+       tenantry.contract_currency(t.tenant_id) AS currency, clock_timestamp() AS at
 FROM tenantry.tenant t
 JOIN tenantry.plan p ON p.name = t.plan AND p.superseded_at IS NULL
 CROSS JOIN LATERAL (

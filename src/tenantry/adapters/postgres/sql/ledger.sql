@@ -15,8 +15,9 @@ WHERE t.tenant_id = $1;
 -- name: budgets
 -- The plan's budget and those of the subjects $2 (NULL: all), after ($3, $4), at most $5. A guard in
 -- provider cost is the operator's, and no tenant's to see.
-SELECT b.subject, b.period, b.basis, b.amount, b.hard, b.set_by, u.settled, u.reserved,
-       t.zone, t.anchor_day, t.currency, clock_timestamp() AS at
+SELECT b.subject, b.period, b.basis, b.amount, b.hard, b.set_by, u.settled * u.rate AS settled,
+       u.reserved * u.rate AS reserved, t.zone, t.anchor_day,
+       tenantry.contract_currency(t.tenant_id) AS currency, clock_timestamp() AS at
 FROM tenantry.tenant t
 JOIN tenantry.plan p ON p.name = t.plan AND p.superseded_at IS NULL
 CROSS JOIN LATERAL (

@@ -1,6 +1,9 @@
 -- What a tenant's admin reads and changes, run inside a unit of work of its tenant ($1, where a
 -- statement takes it); the functions know the tenant by the unit of work alone.
 
+-- name: currency
+SELECT tenantry.contract_currency($1);
+
 -- name: set_budget
 SELECT tenantry.place_own_budget($1, $2, $3, $4);
 

@@ -28,7 +28,7 @@ async def set_budget(call: Call) -> Response:
     control = call.services.control
     tenant = await control.get_tenant(asked.tenant)
     if asked.basis == "charge":
-        check_currency(asked.currency, tenant)
+        check_currency(asked.currency, tenant.invoice_currency)
     amount = to_limit(asked.limit)
     subject = await budget_subject(
         call.services.labels, tenant, asked.scope, asked.scope_id, user_hash=asked.user_hash

@@ -11,7 +11,7 @@ from tenantry.application.budgets import budget_subject
 from tenantry.domain.budget import BudgetError, BudgetKey, Period, key_from_id, limit_from
 from tenantry.domain.budget import Scope as BudgetScope
 from tenantry.domain.errors import BadRequest, NotFound
-from tenantry.domain.tenant import Scope, Tenant
+from tenantry.domain.tenant import Scope
 from tenantry.entrypoints.http.call import Call
 from tenantry.entrypoints.http.json_body import to
 from tenantry.entrypoints.http.paging import page_of
@@ -44,7 +44,8 @@ async def place(call: Call) -> Response:
     """Sets or replaces one; 201 with what is settled and reserved of it already."""
     asked = to(_NewBudget, call.json())
     principal = call.tenant()
-    check_currency(asked.currency, principal.tenant)
+    if asked.currency is not None:
+        check_currency(asked.currency, await call.services.tenant_admin.currency(principal))
     amount = to_limit(asked.limit)
     subject = await budget_subject(
         call.services.labels,
@@ -74,10 +75,10 @@ def to_limit(text: str) -> Decimal:
         raise BadRequest(f"`limit`: {error}.") from None
 
 
-def check_currency(currency: str | None, tenant: Tenant) -> None:
-    """Raises `BadRequest` for another one than the contract's: nothing is converted."""
-    if currency is not None and currency != tenant.currency:
-        raise BadRequest(f"`currency` must be that of the contract, {tenant.currency}.")
+def check_currency(currency: str | None, contract: str) -> None:
+    """Raises `BadRequest` for another one than the contract's: a limit means what it says."""
+    if currency is not None and currency != contract:
+        raise BadRequest(f"`currency` must be that of the contract, {contract}.")
 
 
 def _key(text: str, problem: BadRequest | NotFound) -> BudgetKey:
