@@ -13,7 +13,7 @@ import tempfile
 from pathlib import Path
 
 MEMORY = Path("/dev/shm")
-ROOM_BYTES_MIN = 6 * 2**30  # the whole suite in two workers takes less than half of it
+ROOM_BYTES_MIN = 3 * 2**30  # the whole suite takes less than a gigabyte in two workers
 
 
 def prefer_memory() -> None:

@@ -2,11 +2,12 @@
 
 import asyncio
 import json
-from datetime import timedelta
+from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
 
 import pytest
+from tests.support.billing import House
 from tests.support.ledger import World, in_world, intent
 from tests.support.postgres import Database
 from tests.support.watched import (
@@ -24,6 +25,7 @@ from tenantry.application.alert_rounds import alert_rounds
 from tenantry.application.final_hours import last_final
 from tenantry.application.pacing import outlooks
 from tenantry.domain.anomaly import Floor
+from tenantry.domain.contract import ExchangeRate
 from tenantry.domain.tenant import Principal
 from tenantry.domain.usage import Usage
 from tenantry.ports.admission import AttemptOutcome
@@ -252,6 +254,17 @@ def test_a_budget_goes_on_as_its_tenant_does(database: Database) -> None:
             assert other is not None
             assert other.expected == whole.expected
         assert found["tenant", "total"].forecast is None
+        house = House.of(world)
+        await house.billing.contracts.add_rate(
+            ExchangeRate(date(2020, 1, 1), "USD", "JPY", Decimal(150), "central bank")
+        )
+        await house.contract(world.anna, currency="JPY")
+        in_yen = await outlooks(alerts_in(world), hours_in(world), world.anna.tenant_id)
+        for o in in_yen:
+            was = found[o.use.subject, o.use.period].forecast
+            assert (o.forecast is None) == (was is None)
+            if was is not None and o.forecast is not None:
+                assert abs(o.forecast.expected - was.expected * 150) <= Decimal("0.01")
         others = await outlooks(alerts_in(world), hours_in(world), world.bert.tenant_id)
         assert [(o.use.subject, o.use.settled, o.forecast) for o in others] == [("plan", 0, None)]
 
