@@ -253,3 +253,26 @@ CREATE TRIGGER convert_at_rate AFTER INSERT ON tenantry.exchange_rate
   FOR EACH ROW EXECUTE FUNCTION tenantry.convert_at_rate();
 CREATE TRIGGER convert_by_contract AFTER INSERT ON tenantry.contract
   FOR EACH ROW EXECUTE FUNCTION tenantry.convert_by_contract();
+
+-- The plan's budget and all that were set, with what is settled and reserved of the running period,
+-- in the limit's currency. A period whose first request is yet to come has no balance yet.
+CREATE VIEW tenantry.budget_now WITH (security_invoker = true) AS
+SELECT t.tenant_id, b.subject, b.period, b.basis, b.amount, b.hard, b.set_by,
+       u.settled * u.rate AS settled, u.reserved * u.rate AS reserved, t.zone, t.anchor_day,
+       tenantry.contract_currency(t.tenant_id) AS currency, clock_timestamp() AS at
+FROM tenantry.tenant t
+JOIN tenantry.plan p ON p.name = t.plan AND p.superseded_at IS NULL
+CROSS JOIN LATERAL (
+  SELECT 'plan' COLLATE "C" AS subject, 'month' AS period, 'charge' AS basis,
+         p.monthly_budget AS amount, p.budget_hard AS hard, 'plan' AS set_by
+  WHERE p.monthly_budget IS NOT NULL
+  UNION ALL
+  SELECT b.subject, b.period, b.basis, b.amount, b.hard, b.set_by FROM tenantry.budget b
+  WHERE b.tenant_id = t.tenant_id
+) b
+LEFT JOIN tenantry.budget_use u
+  ON u.tenant_id = t.tenant_id AND u.subject = b.subject AND u.period = b.period
+ AND u.basis = b.basis AND u.period_start <= clock_timestamp()
+ AND u.period_end > clock_timestamp();
+COMMENT ON VIEW tenantry.budget_now IS 'Budgets and what is left of them, as they are told.';
+GRANT SELECT ON tenantry.budget_now TO tenantry_app, tenantry_control;

@@ -116,26 +116,7 @@ SELECT tenantry.place_budget($1, $2, $3, $4, $5, $6);
 SELECT tenantry.remove_budget($1, $2, $3, $4);
 
 -- name: budgets
--- The plan's budget and all that were set, with what is settled and reserved of their periods.
-SELECT b.subject, b.period, b.basis, b.amount, b.hard, b.set_by, u.settled * u.rate AS settled,
-       u.reserved * u.rate AS reserved, t.zone, t.anchor_day,
-       tenantry.contract_currency(t.tenant_id) AS currency, clock_timestamp() AS at
-FROM tenantry.tenant t
-JOIN tenantry.plan p ON p.name = t.plan AND p.superseded_at IS NULL
-CROSS JOIN LATERAL (
-  SELECT 'plan' COLLATE "C" AS subject, 'month' AS period, 'charge' AS basis,
-         p.monthly_budget AS amount, p.budget_hard AS hard, 'plan' AS set_by
-  WHERE p.monthly_budget IS NOT NULL
-  UNION ALL
-  SELECT b.subject, b.period, b.basis, b.amount, b.hard, b.set_by FROM tenantry.budget b
-  WHERE b.tenant_id = t.tenant_id
-) b
-LEFT JOIN tenantry.budget_use u
-  ON u.tenant_id = t.tenant_id AND u.subject = b.subject AND u.period = b.period
- AND u.basis = b.basis AND u.period_start <= clock_timestamp()
- AND u.period_end > clock_timestamp()
-WHERE t.tenant_id = $1
-ORDER BY b.subject, b.period, b.basis;
+SELECT * FROM tenantry.budget_now WHERE tenant_id = $1 ORDER BY subject, period, basis;
 
 -- name: placements
 SELECT placement_id, definition FROM tenantry.placement ORDER BY placement_id;

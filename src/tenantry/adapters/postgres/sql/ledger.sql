@@ -15,24 +15,8 @@ WHERE t.tenant_id = $1;
 -- name: budgets
 -- The plan's budget and those of the subjects $2 (NULL: all), after ($3, $4), at most $5. A guard in
 -- provider cost is the operator's, and no tenant's to see.
-SELECT b.subject, b.period, b.basis, b.amount, b.hard, b.set_by, u.settled * u.rate AS settled,
-       u.reserved * u.rate AS reserved, t.zone, t.anchor_day,
-       tenantry.contract_currency(t.tenant_id) AS currency, clock_timestamp() AS at
-FROM tenantry.tenant t
-JOIN tenantry.plan p ON p.name = t.plan AND p.superseded_at IS NULL
-CROSS JOIN LATERAL (
-  SELECT 'plan' COLLATE "C" AS subject, 'month' AS period, 'charge' AS basis,
-         p.monthly_budget AS amount, p.budget_hard AS hard, 'plan' AS set_by
-  WHERE p.monthly_budget IS NOT NULL
-  UNION ALL
-  SELECT b.subject, b.period, b.basis, b.amount, b.hard, b.set_by FROM tenantry.budget b
-  WHERE b.tenant_id = t.tenant_id
-) b
-LEFT JOIN tenantry.budget_use u
-  ON u.tenant_id = t.tenant_id AND u.subject = b.subject AND u.period = b.period
- AND u.basis = b.basis AND u.period_start <= clock_timestamp()
- AND u.period_end > clock_timestamp()
-WHERE t.tenant_id = $1
+SELECT * FROM tenantry.budget_now b
+WHERE b.tenant_id = $1
   AND b.basis = 'charge' AND ($2::text[] IS NULL OR b.subject = ANY ($2) OR b.subject = 'plan')
   AND (b.subject, b.period COLLATE "C") > ($3::text, $4::text)
 ORDER BY b.subject, b.period COLLATE "C" LIMIT $5;
