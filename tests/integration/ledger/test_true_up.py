@@ -4,6 +4,7 @@ import gzip
 import json
 import uuid
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -153,6 +154,37 @@ def test_what_comes_for_an_embedding_that_was_given_up_has_its_cost(
         assert await read(true_up(world, tmp_path)) == 1
         cost, charge = await world.sums()
         assert (float(cost), charge) == (1_000 * 0.40 / 10**6, 0)
+
+    in_world(database, body)
+
+
+@pytest.mark.parametrize("end", ["released", "written_off", "retried"])
+def test_what_comes_for_an_attempt_that_was_given_up_is_priced_as_it_was_asked_for(
+    database: Database, tmp_path: Path, end: str
+) -> None:
+    """The log tells neither tier nor for how long a prefix was cached: the intent did."""
+
+    async def body(world: World) -> None:
+        pinned = {"tier": "priority", "write_class": "cache_write_1h", "family": "anthropic"}
+        mine = await world.admitted(first=intent(pinned=pinned))
+        if end == "released":
+            await world.settle(mine, AttemptOutcome(0, 1, "released", charged=False))
+        elif end == "written_off":
+            await forget(world, mine)
+            assert await world.keeper.write_off(datetime.now(UTC)) == 1
+        else:  # the request went on with another attempt
+            await world.admission.begin(mine.tenant_id, mine.request_id, intent(attempt=2))
+            await world.settle(
+                mine, AttemptOutcome(0, 1, "released", charged=False),
+                world.outcome(USED, attempt=2),
+            )  # fmt: skip
+        before = await world.sums()
+        written = {"inputTokenCount": 0, "cacheWriteInputTokenCount": 1_000}
+        deliver(tmp_path, {**record(mine), "input": written, "output": {"outputTokenCount": 0}})
+        assert await read(true_up(world, tmp_path)) == 1
+        cost, charge = await world.sums()
+        assert cost - before[0] == Decimal("0.0105")  # 1,000 at 6 x 1.75 a million
+        assert charge == before[1], "our waste"
 
     in_world(database, body)
 

@@ -48,7 +48,8 @@ FROM (
   SELECT a.tenant_id, a.request_id, a.call, a.attempt, a.operation, a.model, a.price_key,
          a.price_version, a.plan, a.plan_version, a.admitted_at,
          coalesce((SELECT jsonb_build_object('family', m.definition ->> 'family')
-                   FROM tenantry.model m WHERE m.model_id = a.model), '{}'), '{}', a.account,
+                   FROM tenantry.model m WHERE m.model_id = a.model), '{}')
+           || coalesce(a.raw -> 'pinned', '{}'), '{}', a.account,
          NULL, false
   FROM unnest($1::text[], $2::uuid[], $3::smallint[], $4::smallint[])
     AS k (tenant_id, request_id, call, attempt)
