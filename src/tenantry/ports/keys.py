@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 
 from tenantry.domain.document import Home
+
+SHARED_KMS_KEY = "shared"  # the id of an account's key that wraps the keys of all its tenants
 
 
 class Purpose(StrEnum):
@@ -48,6 +52,17 @@ class KeyStore(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Retirement:
+    """What became of a root key that is never to be used again.
+
+    `deletion_at` is when its store will have deleted it; None where nothing is left to delete.
+    """
+
+    disabled: bool
+    deletion_at: datetime | None
+
+
 class KmsKeys(Protocol):
     """Root keys of one account: they wrap and unwrap, and never leave their store."""
 
@@ -59,6 +74,14 @@ class KmsKeys(Protocol):
 
     async def unwrap(self, account: str, key_id: str, wrapped: bytes, bound_to: bytes) -> bytes:
         """Corrupt where key or binding differ; Unavailable where the root key is disabled."""
+        ...
+
+    async def retire(self, account: str, key_id: str) -> Retirement:
+        """Disable a tenant's own root key for good, then delete it as soon as its store allows.
+
+        Idempotent; a key that never was is retired already. Conflict for the shared key, which
+        other tenants need.
+        """
         ...
 
 

@@ -17,8 +17,8 @@ from tenantry.adapters.keys import control_plane
 from tenantry.adapters.keys.key_cache import KeyCache
 from tenantry.adapters.keys.local_keyring import LocalKeyring, kms_key_of
 from tenantry.adapters.objects.durable_file import DurableFiles
-from tenantry.domain.errors import Corrupt, NotFound, Unavailable
-from tenantry.ports.keys import Purpose
+from tenantry.domain.errors import Conflict, Corrupt, NotFound, Unavailable
+from tenantry.ports.keys import Purpose, Retirement
 
 A, B = support.home(support.tenant("tnt_a")), support.home(support.tenant("tnt_b"))
 SILO = support.home(support.tenant("tnt_c", silo=True))
@@ -116,6 +116,29 @@ def test_a_destroyed_key_is_gone_for_good(tmp_path: Path) -> None:
 
     asyncio.run(run())
     assert not list(tmp_path.glob("accounts/*/keys/tnt_a/*"))
+
+
+def test_a_retired_kms_key_is_gone_at_once_and_for_good(tmp_path: Path) -> None:
+    async def run() -> None:
+        own = support.parts(tmp_path)
+        await own.keys.create(SILO)
+        await own.keys.create(A)
+        path = tmp_path / "accounts" / support.SILO / "kms" / "own-tnt_c.json"
+        secret = json.loads(path.read_text())["key"]
+        for _ in range(2):
+            found = await own.kms.retire(SILO.account, kms_key_of(SILO))
+            assert found == Retirement(disabled=True, deletion_at=None)
+        assert secret not in path.read_text()
+        await own.kms.create(SILO.account, kms_key_of(SILO))  # takes nobody's name again
+        with pytest.raises(Conflict, match="retired"):
+            await own.kms.set_enabled(SILO.account, kms_key_of(SILO), True)
+        with pytest.raises(Unavailable, match="retired"):
+            await key(support.parts(tmp_path), SILO)
+        with pytest.raises(Conflict, match="other tenants"):
+            await own.kms.retire(A.account, kms_key_of(A))
+        assert await key(own, A)
+
+    asyncio.run(run())
 
 
 def test_the_cache_is_bounded_and_zeroed() -> None:

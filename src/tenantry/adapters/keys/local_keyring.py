@@ -17,11 +17,10 @@ from tenantry.adapters.keys.key_cache import CACHED_KEY_TTL_S, CACHED_KEYS_MAX, 
 from tenantry.domain.document import Home
 from tenantry.domain.envelope import associated_data
 from tenantry.domain.errors import Corrupt, NotFound, Unavailable
-from tenantry.ports.keys import KmsKeys, Purpose
+from tenantry.ports.keys import SHARED_KMS_KEY, KmsKeys, Purpose
 from tenantry.ports.objects import Files
 
 KEY_BYTES = 32
-SHARED_KMS_KEY = "shared"
 _FORMAT = 1
 _FIRST_VERSION = 1
 _SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}")

@@ -18,7 +18,8 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from tenantry.domain.envelope import associated_data
-from tenantry.domain.errors import Corrupt, Unavailable
+from tenantry.domain.errors import Conflict, Corrupt, Unavailable
+from tenantry.ports.keys import SHARED_KMS_KEY, Retirement
 from tenantry.ports.objects import Files
 
 KEY_BYTES = 32
@@ -54,10 +55,21 @@ class LocalKms:
         except (InvalidTag, ValueError):
             raise Corrupt("A wrapped key does not open under its KMS key.") from None
 
+    async def retire(self, account: str, key_id: str) -> Retirement:
+        """The key itself is gone at once; an entry stays, so that no other takes its name."""
+        if key_id == SHARED_KMS_KEY:
+            raise Conflict("The shared KMS key cannot be retired: other tenants need it.")
+        path = self._path(account, key_id)
+        body = json.dumps({"format": _FORMAT, "key_id": key_id, "enabled": False, "key": None})
+        await asyncio.to_thread(self._files.replace, path, body.encode())
+        return Retirement(disabled=True, deletion_at=None)
+
     async def set_enabled(self, account: str, key_id: str, enabled: bool) -> None:
         """Disable or enable a root key; what it wraps cannot be opened while it is disabled."""
         path = self._path(account, key_id)
         body = json.loads(await asyncio.to_thread(path.read_bytes))
+        if body["key"] is None:
+            raise Conflict("The KMS key is retired for good.")
         body["enabled"] = enabled
         await asyncio.to_thread(self._files.replace, path, json.dumps(body).encode())
 
@@ -66,6 +78,8 @@ class LocalKms:
         try:
             check_private(path)
             body = json.loads(path.read_bytes())
+            if body["key"] is None:
+                raise Unavailable("The KMS key is disabled: it was retired for good.")
             key = base64.b64decode(body["key"], validate=True)
             right = body["format"] == _FORMAT and body["key_id"] == key_id
         except FileNotFoundError:
