@@ -60,7 +60,24 @@ class Settings:
         None, "`s3://bucket/prefix` for sealed objects; none: the data folder"
     )
     queue_url: str | None = _setting(None, "SQS queue of the jobs; none: PostgreSQL")
-    kms: str = _setting("local", "`local`, or the ARN of the AWS KMS key that wraps tenant keys")
+
+    # Keys
+    kms: str = _setting(
+        "local", "`local`, or the ARN of the AWS KMS key or alias that wraps tenant keys"
+    )
+    kms_endpoint_url: str | None = _setting(None, "of AWS KMS; none: Amazon's in the key's region")
+    kms_deletion_days: Annotated[int, msgspec.Meta(ge=7, le=30)] = _setting(
+        30, "AWS KMS waits before it deletes a tenant's own key that was retired"
+    )
+    key_store_url: str | None = _setting(
+        None, "`s3://bucket/prefix` for wrapped tenant keys; none: the accounts' folders"
+    )
+    key_cache_ttl_s: Annotated[int, msgspec.Meta(ge=1, le=3_600)] = _setting(
+        300, "a worker may use a tenant key after its KMS key was disabled, or it was rotated"
+    )
+    key_cache_uses_max: Count = _setting(
+        10_000, "uses of an opened tenant key, before the KMS is asked again"
+    )
 
     # Amazon Bedrock
     bedrock_endpoint_url: str | None = _setting(

@@ -93,6 +93,9 @@ class MemoryKeys:
         label = f"{home.tenant_id}/{version}/{purpose}/".encode() + context
         return hmac.new(b"a test's root key", label, hashlib.sha256).digest()
 
+    async def check(self, home: Home) -> None:
+        return None
+
     async def forget(self, home: Home) -> None:
         return None
 

@@ -20,6 +20,7 @@ from tenantry.bootstrap.commands import (
     run_with_endpoints,
     run_with_gateway,
     run_with_keeper,
+    run_with_keys,
     run_with_labels,
     run_with_ledger,
     run_with_margin_books,
@@ -29,6 +30,7 @@ from tenantry.bootstrap.commands import (
 from tenantry.bootstrap.database import attach, attached_or_started, database
 from tenantry.bootstrap.deployment import operator_token, settings
 from tenantry.bootstrap.gateway import Gateway, gateway
+from tenantry.bootstrap.keys import key_facts
 from tenantry.bootstrap.papers import papers
 
 __all__ = [
@@ -41,6 +43,7 @@ __all__ = [
     "delivery_counts",
     "gateway",
     "issuer_of",
+    "key_facts",
     "operator_token",
     "papers",
     "run_with_alerts",
@@ -54,6 +57,7 @@ __all__ = [
     "run_with_endpoints",
     "run_with_gateway",
     "run_with_keeper",
+    "run_with_keys",
     "run_with_labels",
     "run_with_ledger",
     "run_with_margin_books",

@@ -14,8 +14,6 @@ from tenantry.adapters.clock import SystemClock
 from tenantry.adapters.cloud_bill.export import CurExport
 from tenantry.adapters.keys import control_plane
 from tenantry.adapters.keys.labels import TenantLabels
-from tenantry.adapters.keys.local_keyring import LocalKeyring
-from tenantry.adapters.keys.local_kms import LocalKms
 from tenantry.adapters.objects.durable_file import DurableFiles
 from tenantry.adapters.postgres.alerts import PostgresAlerts
 from tenantry.adapters.postgres.batches import PostgresBatchBook
@@ -43,6 +41,7 @@ from tenantry.bootstrap.database import attach, attached_or_started
 from tenantry.bootstrap.deployment import control_of, settings
 from tenantry.bootstrap.gateway import Gateway, gateway
 from tenantry.bootstrap.invocation_logs import LogSources, logs_at, record_files
+from tenantry.bootstrap.keys import keyring_of
 from tenantry.config import Settings
 from tenantry.domain.billing_name import BillingNames, billing_names_from_csv
 from tenantry.domain.catalogue import Catalogue
@@ -57,6 +56,7 @@ from tenantry.ports.delivery import NoticeDesk
 from tenantry.ports.directory import Directory
 from tenantry.ports.endpoints import Endpoints
 from tenantry.ports.invocation_log import CountingLog
+from tenantry.ports.keys import KeyRotation
 from tenantry.ports.labels import Labels
 from tenantry.ports.ledger import LedgerKeeper, TenantLedger
 from tenantry.ports.margin import MarginBooks
@@ -73,13 +73,19 @@ def run_with_labels(work: Callable[[ControlPlane, Labels], Awaitable[T]]) -> T:
     """Runs one piece of work of the control plane that names end users."""
 
     async def one(config: Settings, databases: Databases) -> T:
-        files, accounts = DurableFiles(), config.home / "accounts"
-        keyring = LocalKeyring(accounts, files, LocalKms(accounts, files), SystemClock().monotonic)
-        try:
+        with keyring_of(config, SystemClock()) as keyring:
             labels = TenantLabels(TenantSealer(keyring), keyring)
             return await work(control_of(config, databases), labels)
-        finally:
-            keyring.close()
+
+    return _run(one)
+
+
+def run_with_keys(work: Callable[[ControlPlane, KeyRotation], Awaitable[T]]) -> T:
+    """Runs one piece of work on tenant keys."""
+
+    async def one(config: Settings, databases: Databases) -> T:
+        with keyring_of(config, SystemClock()) as keyring:
+            return await work(control_of(config, databases), keyring)
 
     return _run(one)
 

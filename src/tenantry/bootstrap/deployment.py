@@ -14,6 +14,7 @@ from tenantry.adapters.postgres.clock import PostgresTime
 from tenantry.adapters.postgres.connections import Databases
 from tenantry.adapters.postgres.control import PostgresControl
 from tenantry.application.clock_watch import CheckedClock, ClockWatch
+from tenantry.bootstrap.key_settings import key_problems
 from tenantry.bootstrap.outside import outside_problems
 from tenantry.config import Settings, SettingsError, load_settings, variable_of
 from tenantry.ports.clock import Clock
@@ -26,14 +27,13 @@ def settings() -> Settings:
     config = load_settings()
     asked = {
         "storage": config.storage != "postgres",
-        "kms": config.kms != "local",
         "objects_url": config.objects_url is not None,
         "queue_url": config.queue_url is not None,
     }
     for name, unavailable in asked.items():
         if unavailable:
             raise SettingsError(f"{variable_of(name)} asks for what this version does not have")
-    if problems := outside_problems(config):
+    if problems := [*key_problems(config), *outside_problems(config)]:
         raise SettingsError("\n".join(problems))
     return config
 

@@ -15,9 +15,8 @@ from tenantry.adapters.extraction.extractor import FileExtractor
 from tenantry.adapters.extraction.splitter import SemanticSplitter
 from tenantry.adapters.keys import control_plane
 from tenantry.adapters.keys.control_plane import ControlPlaneKey
+from tenantry.adapters.keys.keyring import Keyring
 from tenantry.adapters.keys.labels import TenantLabels
-from tenantry.adapters.keys.local_keyring import LocalKeyring
-from tenantry.adapters.keys.local_kms import LocalKms
 from tenantry.adapters.objects.disk import DiskObjects
 from tenantry.adapters.objects.durable_file import DurableFiles
 from tenantry.adapters.postgres.admission import PostgresAdmission
@@ -65,6 +64,7 @@ from tenantry.application.tending import tend
 from tenantry.bootstrap.billing import billing_of, issuer_or_none
 from tenantry.bootstrap.database import attach
 from tenantry.bootstrap.deployment import clock_watch, control_of, operator_token
+from tenantry.bootstrap.keys import keyring_of
 from tenantry.bootstrap.papers import Papers
 from tenantry.bootstrap.shared_costs import shared_costs
 from tenantry.bootstrap.upstream import buckets_of, model_of, rules_of
@@ -137,9 +137,7 @@ async def gateway(config: Settings, machine: Clock | None = None) -> AsyncIterat
         files, tasks = DurableFiles(), OwnedTasks()
         clock = await _checked(databases, machine or SystemClock(), stack)
         key = control_plane.load(config.home / "control", files)
-        accounts = config.home / "accounts"
-        keyring = LocalKeyring(accounts, files, LocalKms(accounts, files), clock.monotonic)
-        stack.callback(keyring.close)
+        keyring = stack.enter_context(keyring_of(config, clock))
         sealer = TenantSealer(keyring)
         labels = TenantLabels(sealer, keyring)
         directory = PostgresDirectory(
@@ -208,7 +206,7 @@ async def _checked(databases: Databases, machine: Clock, stack: contextlib.Async
 def _idempotent(
     config: Settings,
     databases: Databases,
-    keyring: LocalKeyring,
+    keyring: Keyring,
     sealer: TenantSealer,
     tasks: OwnedTasks,
 ) -> Idempotent:
@@ -273,7 +271,7 @@ def _batches(
 def _knowledge(
     config: Settings,
     databases: Databases,
-    keyring: LocalKeyring,
+    keyring: Keyring,
     sealer: TenantSealer,
     embeddings: Embeddings,
     clock: Clock,
@@ -286,6 +284,8 @@ def _knowledge(
         manifest, objects, keyring, clock, open_bytes_max=config.segment_cache_max_bytes
     )
     stack.callback(partitions.close)
+    keyring.on_loss(partitions.forget)
+    stack.push_async_callback(_cancelled, asyncio.create_task(keyring.keep(), name="keys"))
     indexing = IndexingTasks()
     stack.push_async_callback(indexing.close)
     return Knowledge(

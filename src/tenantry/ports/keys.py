@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 
 from tenantry.domain.document import Home
+from tenantry.domain.ids import TenantId
 
-SHARED_KMS_KEY = "shared"  # the id of an account's key that wraps the keys of all its tenants
+SHARED_KMS_KEY = "shared"  # the id of the KMS key that wraps the keys of all its tenants
 
 
 class Purpose(StrEnum):
@@ -43,12 +45,62 @@ class KeyStore(Protocol):
         """32 bytes by HKDF-SHA-256 of the tenant key, labelled with purpose and context."""
         ...
 
+    async def check(self, home: Home) -> None:
+        """Returns where every version of the tenant key could be opened lately, or can be now.
+
+        To be asked before content is read that was opened earlier: it raises as `subkey` does once
+        a KMS key has been disabled for as long as the cache holds a key.
+        """
+        ...
+
     async def forget(self, home: Home) -> None:
         """Drop the tenant key from the cache and zero its slot."""
         ...
 
     async def destroy(self, home: Home) -> None:
         """Delete every copy of the wrapped key: what it sealed can never be opened again."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class KeyName:
+    """Which tenant key: what its wrapped form is bound to."""
+
+    tenant_id: TenantId
+    version: int
+    kms_key: str  # `shared`, or `own-<tenant>`
+
+
+@dataclass(frozen=True, slots=True)
+class WrappedKey:
+    """A tenant key as it rests. `arn`: of the AWS KMS key that opens it; None: a local one."""
+
+    name: KeyName
+    arn: str | None
+    wrapped: bytes = field(repr=False)
+
+
+class KeyRotation(Protocol):
+    """What an operator does with tenant keys. No content is read or written."""
+
+    async def rotate(self, home: Home) -> int:
+        """A new version for all that is sealed from now on; older ones still open what they sealed.
+
+        Returns its number. Other workers use it once their cache has run out. Of two rotations at
+        once one makes the version and both return it.
+        """
+        ...
+
+    async def rewrap(self, home: Home) -> int:
+        """Wrap every version by the KMS key that is now the tenant's. Returns how many were moved.
+
+        Idempotent, and whole between any two steps: each version opens under the KMS key that its
+        wrapped form names.
+        """
+        ...
+
+    async def versions(self, home: Home) -> Sequence[WrappedKey]:
+        """Every version, oldest first."""
         ...
 
 
@@ -70,10 +122,12 @@ class KmsKeys(Protocol):
         """Make a root key where there is none under this id."""
         ...
 
-    async def wrap(self, account: str, key_id: str, key: bytes, bound_to: bytes) -> bytes: ...
+    async def wrap(self, account: str, name: KeyName, key: bytes) -> WrappedKey:
+        """Wrap a tenant key by the root key that `name` says, bound to all of the name."""
+        ...
 
-    async def unwrap(self, account: str, key_id: str, wrapped: bytes, bound_to: bytes) -> bytes:
-        """Corrupt where key or binding differ; Unavailable where the root key is disabled."""
+    async def unwrap(self, account: str, wrapped: WrappedKey) -> bytes:
+        """Corrupt where key or name differ; Unavailable where the root key is disabled."""
         ...
 
     async def retire(self, account: str, key_id: str) -> Retirement:
@@ -95,5 +149,8 @@ class Sealer(Protocol):
         ...
 
     async def digest(self, home: Home, purpose: Purpose, data: bytes) -> bytes:
-        """HMAC-SHA-256 under a subkey of the tenant: finds equal content, reveals none."""
+        """HMAC-SHA-256 under a subkey of the tenant: finds equal content, reveals none.
+
+        Always of the tenant key's first version, so that rotation changes no digest.
+        """
         ...

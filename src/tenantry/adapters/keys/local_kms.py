@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from tenantry.domain.envelope import associated_data
 from tenantry.domain.errors import Conflict, Corrupt, Unavailable
-from tenantry.ports.keys import SHARED_KMS_KEY, Retirement
+from tenantry.ports.keys import SHARED_KMS_KEY, KeyName, Retirement, WrappedKey
 from tenantry.ports.objects import Files
 
 KEY_BYTES = 32
@@ -42,16 +42,16 @@ class LocalKms:
         if not await asyncio.to_thread(path.exists):
             await asyncio.to_thread(self._files.create, path, body.encode())
 
-    async def wrap(self, account: str, key_id: str, key: bytes, bound_to: bytes) -> bytes:
-        root = await asyncio.to_thread(self._read, account, key_id)
+    async def wrap(self, account: str, name: KeyName, key: bytes) -> WrappedKey:
+        root = await asyncio.to_thread(self._read, account, name.kms_key)
         nonce = secrets.token_bytes(NONCE_BYTES)
-        return nonce + AESGCM(root).encrypt(nonce, key, _binding(key_id, bound_to))
+        return WrappedKey(name, None, nonce + AESGCM(root).encrypt(nonce, key, _binding(name)))
 
-    async def unwrap(self, account: str, key_id: str, wrapped: bytes, bound_to: bytes) -> bytes:
-        root = await asyncio.to_thread(self._read, account, key_id)
-        nonce, sealed = wrapped[:NONCE_BYTES], wrapped[NONCE_BYTES:]
+    async def unwrap(self, account: str, wrapped: WrappedKey) -> bytes:
+        root = await asyncio.to_thread(self._read, account, wrapped.name.kms_key)
+        nonce, sealed = wrapped.wrapped[:NONCE_BYTES], wrapped.wrapped[NONCE_BYTES:]
         try:
-            return AESGCM(root).decrypt(nonce, sealed, _binding(key_id, bound_to))
+            return AESGCM(root).decrypt(nonce, sealed, _binding(wrapped.name))
         except (InvalidTag, ValueError):
             raise Corrupt("A wrapped key does not open under its KMS key.") from None
 
@@ -63,6 +63,10 @@ class LocalKms:
         body = json.dumps({"format": _FORMAT, "key_id": key_id, "enabled": False, "key": None})
         await asyncio.to_thread(self._files.replace, path, body.encode())
         return Retirement(disabled=True, deletion_at=None)
+
+    async def holds(self, account: str, key_id: str) -> bool:
+        """Whether there is, or was, a root key of this id."""
+        return await asyncio.to_thread(self._path(account, key_id).exists)
 
     async def set_enabled(self, account: str, key_id: str, enabled: bool) -> None:
         """Disable or enable a root key; what it wraps cannot be opened while it is disabled."""
@@ -107,5 +111,6 @@ def check_private(path: Path) -> None:
         raise Unavailable(f"The key file {path.name} is open to others; its mode must be 0600.")
 
 
-def _binding(key_id: str, bound_to: bytes) -> bytes:
-    return associated_data("tenantry/kms/v1", key_id, bound_to)
+def _binding(name: KeyName) -> bytes:
+    key = associated_data("tenantry/tenant-key/v1", name.tenant_id, name.kms_key, name.version)
+    return associated_data("tenantry/kms/v1", name.kms_key, key)

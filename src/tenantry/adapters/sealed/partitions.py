@@ -52,6 +52,7 @@ class SealedPartitions:
         segments_max: int = SEGMENTS_MAX,
     ) -> None:
         self._manifest = manifest
+        self._keys = keys
         self._store = SegmentStore(objects, keys, clock)
         self._segments_max = segments_max
         self._cache = SegmentCache(bytes_max=open_bytes_max)
@@ -139,6 +140,8 @@ class SealedPartitions:
             if fits is not None:
                 _check_fits(view, *fits)
             try:
+                if view.segments:  # what is open must not outlive its KMS key
+                    await self._keys.check(home)
                 rows = [row for row in view.segments if worth(row)]
                 return [await self._visit_one(home, row, visit) for row in rows]
             except NotFound:

@@ -44,6 +44,9 @@ def _facts(config: Settings) -> tuple[dict[str, Any], list[str]]:
     problems: list[str] = []
     if config.storage != "postgres":
         problems.append(f"storage {config.storage} is not available in this version")
+    keys, wrong = bootstrap.key_facts(config)
+    facts |= keys
+    problems += wrong
     counts = bootstrap.delivery_counts(config)
     if counts is not None:
         facts["deliveries"] = f"{counts['pending']} pending, {counts['dead']} dead"

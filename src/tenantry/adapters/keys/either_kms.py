@@ -1,0 +1,40 @@
+"""The KMS of the settings for what is new, and for what rests the one that wrapped it.
+
+So a deployment moves from the local keyring to AWS KMS and back while it serves: old wrapped keys
+open where they were wrapped until they are wrapped anew.
+"""
+
+from __future__ import annotations
+
+from tenantry.adapters.keys.aws_kms import AwsKms
+from tenantry.adapters.keys.local_kms import LocalKms
+from tenantry.ports.keys import KeyName, KmsKeys, Retirement, WrappedKey
+
+
+class EitherKms:
+    """`ports.keys.KmsKeys`."""
+
+    def __init__(self, local: LocalKms, aws: AwsKms, *, uses_aws: bool) -> None:
+        self._local = local
+        self._aws = aws
+        self._uses_aws = uses_aws
+        self._current: KmsKeys = aws if uses_aws else local
+
+    async def create(self, account: str, key_id: str) -> None:
+        await self._current.create(account, key_id)
+
+    async def wrap(self, account: str, name: KeyName, key: bytes) -> WrappedKey:
+        return await self._current.wrap(account, name, key)
+
+    async def unwrap(self, account: str, wrapped: WrappedKey) -> bytes:
+        kms: KmsKeys = self._local if wrapped.arn is None else self._aws
+        return await kms.unwrap(account, wrapped)
+
+    async def retire(self, account: str, key_id: str) -> Retirement:
+        """Also a local key that the tenant had before it moved to AWS KMS."""
+        if self._uses_aws and await self._local.holds(account, key_id):
+            await self._local.retire(account, key_id)
+        return await self._current.retire(account, key_id)
+
+    def close(self) -> None:
+        self._aws.close()

@@ -1,0 +1,266 @@
+"""Tenant keys: made, opened into a bounded cache, rotated, wrapped anew, forgotten, destroyed.
+
+A key that was opened may be used for the cache's time and number of uses; then the KMS is asked
+again, so that a disabled KMS key stops its tenants within that time. What was opened with a key
+elsewhere must not outlive that: `check` renews the permission or refuses, and `keep` tells those
+who hold open content (`on_loss`) when it is lost, even where nobody asks.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import logging
+import secrets
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from tenantry.adapters.keys.key_cache import (
+    CACHED_KEY_TTL_S,
+    CACHED_KEY_USES_MAX,
+    CACHED_KEYS_MAX,
+    KeyCache,
+)
+from tenantry.adapters.keys.wrapped_key import kms_key_of, pack, unpack
+from tenantry.domain.document import Home
+from tenantry.domain.envelope import associated_data
+from tenantry.domain.errors import Conflict, Corrupt, NotFound, TenantryError, Unavailable
+from tenantry.domain.ids import TenantId
+from tenantry.ports.key_files import KeyFiles
+from tenantry.ports.keys import KeyName, KmsKeys, Purpose, WrappedKey
+
+KEY_BYTES = 32
+VERSIONS_MAX = 1_000  # of a tenant key: a rotation a day for almost three years
+KEEP_EVERY_S = 15.0
+IDLE_MAX_S = 3_600.0  # unasked for so long, open content is closed rather than permitted again
+RENEWED_AT_ONCE = 8
+_REWRAP_ATTEMPTS = 3
+_FIRST_VERSION = 1
+_log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class _Held:
+    """A tenant whose content may be open somewhere in this process."""
+
+    home: Home
+    asked_at: float
+
+
+class Keyring:
+    """`ports.keys.KeyStore` and `ports.keys.KeyRotation` over key files and a KMS."""
+
+    def __init__(
+        self,
+        files: KeyFiles,
+        kms: KmsKeys,
+        monotonic: Callable[[], float],
+        *,
+        cached_keys_max: int = CACHED_KEYS_MAX,
+        cached_key_ttl_s: float = CACHED_KEY_TTL_S,
+        cached_key_uses_max: int = CACHED_KEY_USES_MAX,
+    ) -> None:
+        self._files = files
+        self._kms = kms
+        self._monotonic = monotonic
+        self._count_max = cached_keys_max
+        self._ttl_s = cached_key_ttl_s
+        self._cache = KeyCache(
+            monotonic,
+            count_max=cached_keys_max,
+            ttl_s=cached_key_ttl_s,
+            uses_max=cached_key_uses_max,
+        )
+        self._opening: dict[tuple[TenantId, int], asyncio.Task[bytes]] = {}
+        self._known: OrderedDict[TenantId, tuple[float, Sequence[int]]] = OrderedDict()
+        self._held: OrderedDict[TenantId, _Held] = OrderedDict()
+        self._on_loss: list[Callable[[TenantId], None]] = []
+
+    def on_loss(self, told: Callable[[TenantId], None]) -> None:
+        """`told` is called with each tenant whose open content must be dropped and zeroed now."""
+        self._on_loss.append(told)
+
+    async def create(self, home: Home) -> None:
+        if not await self._versions(home):
+            await self._make(home, _FIRST_VERSION)
+
+    async def version(self, home: Home) -> int:
+        return (await self._some_versions(home))[-1]
+
+    async def subkey(self, home: Home, version: int, purpose: Purpose, context: bytes) -> bytes:
+        key: bytes | bytearray | None = self._cache.get(home.tenant_id, version)
+        if key is None:
+            key = await self._open(home, version)
+        info = associated_data("tenantry/subkey/v1", purpose.value, context)
+        return HKDF(SHA256(), KEY_BYTES, salt=None, info=info).derive(key)
+
+    async def check(self, home: Home) -> None:
+        self._held[home.tenant_id] = _Held(home, self._monotonic())
+        self._held.move_to_end(home.tenant_id)
+        while len(self._held) > self._count_max:
+            self._lose(next(iter(self._held)))
+        try:
+            await self._permit(home)
+        except TenantryError:
+            self._lose(home.tenant_id)
+            raise
+
+    async def forget(self, home: Home) -> None:
+        self._lose(home.tenant_id)
+
+    async def destroy(self, home: Home) -> None:
+        self._lose(home.tenant_id)
+        await self._files.remove(home)
+        self._lose(home.tenant_id)  # what was being opened meanwhile
+
+    async def rotate(self, home: Home) -> int:
+        versions = await self._files.versions(home)
+        version = versions[-1] + 1 if versions else _FIRST_VERSION
+        if version > VERSIONS_MAX:
+            raise Conflict(f"A tenant key has at most {VERSIONS_MAX:,} versions.")
+        await self._make(home, version)
+        return version
+
+    async def rewrap(self, home: Home) -> int:
+        await self._kms.create(home.account, kms_key_of(home))
+        versions = await self._files.versions(home)
+        if not versions:
+            raise NotFound("The tenant has no key yet.")
+        return sum([await self._rewrap(home, version) for version in versions])
+
+    async def versions(self, home: Home) -> Sequence[WrappedKey]:
+        versions = await self._files.versions(home)
+        return [unpack(home, each, await self._files.read(home, each)) for each in versions]
+
+    async def keep(self) -> None:
+        """Runs until it is cancelled: see `renew`."""
+        while True:
+            await asyncio.sleep(KEEP_EVERY_S)
+            await self.renew(ahead_s=min(2 * KEEP_EVERY_S, self._ttl_s / 2))
+
+    async def renew(self, *, ahead_s: float = 0.0) -> None:
+        """Zero keys whose time is over, and ask anew for tenants whose content may be open.
+
+        Those that are refused, or that nobody asked for in `IDLE_MAX_S`, are lost. What ends within
+        `ahead_s` is asked for early, so that a short outage of the KMS goes unnoticed.
+        """
+        self._cache.expire()
+        now, gate = self._monotonic(), asyncio.Semaphore(RENEWED_AT_ONCE)
+
+        async def one(held: _Held) -> None:
+            async with gate:
+                try:
+                    await self._permit(held.home, for_s=ahead_s)
+                except TenantryError as problem:
+                    if not self._permitted(held.home):
+                        _log.warning("a tenant's open content is dropped: %s", problem.message)
+                        self._lose(held.home.tenant_id)
+
+        for held in [held for held in self._held.values() if now - held.asked_at > IDLE_MAX_S]:
+            self._lose(held.home.tenant_id)
+        await asyncio.gather(*(one(held) for held in list(self._held.values())))
+
+    def close(self) -> None:
+        """Zero every cached key."""
+        for task in self._opening.values():
+            task.cancel()
+        self._cache.clear()
+
+    async def _permit(self, home: Home, *, for_s: float = 0.0) -> None:
+        """Every version, because each may be wrapped by a KMS key of its own."""
+        for version in await self._some_versions(home):
+            if not self._cache.holds(home.tenant_id, version, for_s=for_s):
+                await self._open(home, version)
+
+    def _permitted(self, home: Home) -> bool:
+        known = self._known.get(home.tenant_id)
+        versions = known[1] if known else (_FIRST_VERSION,)
+        return all(self._cache.holds(home.tenant_id, version) for version in versions)
+
+    def _lose(self, tenant_id: TenantId) -> None:
+        self._held.pop(tenant_id, None)
+        self._known.pop(tenant_id, None)
+        for name in [name for name in self._opening if name[0] == tenant_id]:
+            del self._opening[name]  # who waits for it has it once; the cache does not
+        self._cache.forget(tenant_id)
+        for told in self._on_loss:
+            told(tenant_id)
+
+    async def _some_versions(self, home: Home) -> Sequence[int]:
+        versions = await self._versions(home)
+        if not versions:
+            raise NotFound("The tenant has no key: it was never made, or it was shredded.")
+        return versions
+
+    async def _versions(self, home: Home) -> Sequence[int]:
+        """As of at most the cache's time ago: so soon every worker seals with a new version."""
+        known = self._known.get(home.tenant_id)
+        if known is not None and self._monotonic() < known[0]:
+            self._known.move_to_end(home.tenant_id)
+            return known[1]
+        asked_at = self._monotonic()
+        versions = await self._files.versions(home)
+        self._known.pop(home.tenant_id, None)
+        if versions:
+            self._known[home.tenant_id] = (asked_at + self._ttl_s, versions)
+            while len(self._known) > self._count_max:
+                self._known.popitem(last=False)
+        return versions
+
+    async def _make(self, home: Home, version: int) -> None:
+        """A version that opens; of two that make it at once the first wins."""
+        await self._kms.create(home.account, kms_key_of(home))
+        key = secrets.token_bytes(KEY_BYTES)
+        wrapped = await self._wrapped(home, version, key)
+        await self._files.create(home, version, pack(wrapped))
+        self._known.pop(home.tenant_id, None)
+
+    async def _wrapped(self, home: Home, version: int, key: bytes) -> WrappedKey:
+        """Opened once before anything depends on it: a KMS key may wrap for us and not unwrap."""
+        name = KeyName(home.tenant_id, version, kms_key_of(home))
+        wrapped = await self._kms.wrap(home.account, name, key)
+        if not hmac.compare_digest(await self._kms.unwrap(home.account, wrapped), key):
+            raise Corrupt("A tenant key does not open under the KMS key that wrapped it.")
+        return wrapped
+
+    async def _rewrap(self, home: Home, version: int) -> bool:
+        for _ in range(_REWRAP_ATTEMPTS):
+            old = await self._files.read(home, version)
+            held = unpack(home, version, old)
+            key = await self._kms.unwrap(home.account, held)
+            moved = await self._wrapped(home, version, key)
+            if (moved.name, moved.arn) == (held.name, held.arn):
+                return False
+            if await self._files.replace(home, version, old, pack(moved)):
+                return True
+        raise Unavailable("The tenant's key changes while it is wrapped anew; run it again.")
+
+    async def _open(self, home: Home, version: int) -> bytes:
+        """The key out of the KMS, once however many ask at once; into the cache too."""
+        name = (home.tenant_id, version)
+        task = self._opening.get(name)
+        if task is None:
+            task = self._opening[name] = asyncio.create_task(self._opened(home, version))
+            task.add_done_callback(lambda done: self._ended(name, done))
+        # Shielded: one caller that goes away must not fail the others that wait.
+        return await asyncio.shield(task)
+
+    def _ended(self, name: tuple[TenantId, int], task: asyncio.Task[bytes]) -> None:
+        if self._opening.get(name) is task:
+            del self._opening[name]
+        if not task.cancelled():
+            task.exception()  # whoever waits raises it; it may be nobody by now
+
+    async def _opened(self, home: Home, version: int) -> bytes:
+        opened_at = self._monotonic()
+        wrapped = unpack(home, version, await self._files.read(home, version))
+        key = await self._kms.unwrap(home.account, wrapped)
+        if len(key) != KEY_BYTES:
+            raise Corrupt("A tenant key has the wrong length.")
+        if self._opening.get((home.tenant_id, version)) is asyncio.current_task():
+            self._cache.put(home.tenant_id, version, key, opened_at=opened_at)
+        return key

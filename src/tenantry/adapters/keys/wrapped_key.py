@@ -1,0 +1,48 @@
+"""How a wrapped tenant key is written down, and what it is bound to.
+
+Format 1 is of a key of this machine, format 2 names the AWS KMS key that opens it. Tenant and
+version stand in the file for a person's eyes; what counts is where the file lies.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+
+from tenantry.domain.document import Home
+from tenantry.domain.errors import Corrupt
+from tenantry.ports.keys import SHARED_KMS_KEY, KeyName, WrappedKey
+
+_LOCAL, _AWS = 1, 2
+
+
+def kms_key_of(home: Home) -> str:
+    """The id of the root key that wraps a tenant's key."""
+    return f"own-{home.tenant_id}" if home.own_kms_key else SHARED_KMS_KEY
+
+
+def pack(key: WrappedKey) -> bytes:
+    body = {
+        "format": _LOCAL if key.arn is None else _AWS,
+        "tenant": key.name.tenant_id,
+        "version": key.name.version,
+        "kms_key": key.name.kms_key,
+        **({} if key.arn is None else {"kms_arn": key.arn}),
+        "wrapped": base64.b64encode(key.wrapped).decode(),
+    }
+    return json.dumps(body).encode()
+
+
+def unpack(home: Home, version: int, data: bytes) -> WrappedKey:
+    """The key of exactly this tenant and version, whatever the file says. Else Corrupt."""
+    try:
+        body = json.loads(data)
+        kms_key, arn = body["kms_key"], body.get("kms_arn")
+        wrapped = base64.b64decode(body["wrapped"], validate=True)
+        form = body["format"]
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise Corrupt("A wrapped tenant key is damaged.") from None
+    known = (form, type(arn)) in ((_LOCAL, type(None)), (_AWS, str))
+    if not known or not isinstance(kms_key, str):
+        raise Corrupt("A wrapped tenant key has an unknown format.")
+    return WrappedKey(KeyName(home.tenant_id, version, kms_key), arn, wrapped)
