@@ -20,6 +20,8 @@ MODULES = (
     "tenantry/adapters/disk/__init__.py",
     "tenantry/adapters/cloud/__init__.py",
     "tenantry/adapters/stripe/__init__.py",
+    "tenantry/adapters/keys/__init__.py",
+    "tenantry/adapters/keys/aws_kms.py",
     "tenantry/application/__init__.py",
     "tenantry/ports/__init__.py",
     "tenantry/domain/__init__.py",
@@ -42,7 +44,9 @@ PLANTED = [
     ("pure-domain", "tenantry/ports/__init__.py", "import numpy"),
     ("stripe-in-one-place", "tenantry/adapters/disk/__init__.py", "def f():\n    import stripe"),
     ("stripe-in-one-place", "tenantry/application/__init__.py", "from stripe import Invoice"),
-    ("no-sdk-on-the-way", "bedrock_emulator/__init__.py", "import botocore.eventstream"),
+    ("aws-in-one-place", "bedrock_emulator/__init__.py", "import botocore.eventstream"),
+    ("aws-in-one-place", "tenantry/adapters/keys/__init__.py", "def f():\n    import boto3"),
+    ("no-sdk-on-the-way", "tenantry/entrypoints/__init__.py", "import openai"),
 ]
 
 
@@ -80,6 +84,8 @@ def skeleton(tmp_path: Path) -> Path:
         path.write_text("")
     # What a contract protects must be imported somewhere.
     (tmp_path / "src/tenantry/adapters/stripe/__init__.py").write_text("import stripe\n")
+    aws = tmp_path / "src/tenantry/adapters/keys/aws_kms.py"
+    aws.write_text("import boto3\nimport botocore\n")
     return tmp_path
 
 

@@ -58,10 +58,10 @@ class AwsServer:
 
 
 @contextlib.contextmanager
-def aws_server() -> Iterator[AwsServer]:
+def aws_server(account: str = ACCOUNT) -> Iterator[AwsServer]:
     port = _free_port()
     binary = Path(sysconfig.get_path("scripts"), "roto-server")
-    command = [str(binary), "--ephemeral", "--port", str(port), "--account-id", ACCOUNT]
+    command = [str(binary), "--ephemeral", "--port", str(port), "--account-id", account]
     with subprocess.Popen(
         command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL
     ) as process:

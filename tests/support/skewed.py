@@ -1,4 +1,4 @@
-"""A gateway worker in this process whose machine believes in another time, over a running stack."""
+"""A gateway worker in this process with a clock of its own, over a running stack."""
 
 from __future__ import annotations
 
@@ -33,12 +33,33 @@ class SkewedClock(SystemClock):
         return super().now() + self._ahead
 
 
+class SteppedClock(SystemClock):
+    """This machine's clock, for which time passes when a test says so too."""
+
+    def __init__(self) -> None:
+        self._ahead_s = 0.0
+
+    def monotonic(self) -> float:
+        return super().monotonic() + self._ahead_s
+
+    def step(self, seconds: float) -> None:
+        self._ahead_s += seconds
+
+
 class SkewedGateway(Clients):
     """Its data plane listens on `url`; everything else is the stack's own."""
 
-    def __init__(self, home: Path, ahead: timedelta) -> None:
+    def __init__(
+        self,
+        home: Path,
+        ahead: timedelta = timedelta(),
+        *,
+        machine: SystemClock | None = None,
+        **settings: object,
+    ) -> None:
         self._home = home
-        self._machine = SkewedClock(ahead)
+        self._machine = machine or SkewedClock(ahead)
+        self._settings = settings
         self._loop = asyncio.new_event_loop()
         self._started = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
@@ -67,7 +88,8 @@ class SkewedGateway(Clients):
 
     async def _serve(self) -> None:
         self._stop = asyncio.Event()
-        config = load_settings({"TENANTRY_HOME": str(self._home)})
+        given = {f"TENANTRY_{name.upper()}": str(value) for name, value in self._settings.items()}
+        config = load_settings({"TENANTRY_HOME": str(self._home), **given})
         services: Any = await make_services(config, local_counters(LABELS), self._machine)
         try:
             limits = WireLimits()

@@ -38,6 +38,7 @@ async def search(
     home = home_of(principal.tenant)
     if await deps.manifest.generation(home.tenant_id) == 0:
         return []
+    await deps.keys.check(home)  # before anything is charged for what could not be read
 
     def permitted(card: Card) -> bool:
         return may_see(card.access, groups) and (where is None or where.matches(card.metadata))

@@ -273,16 +273,16 @@ def test_from_this_machine_to_aws_kms_and_back(tmp_path: Path, aws: AwsServer) -
 
 
 def test_files_of_keys_say_nothing_that_opens_them(tmp_path: Path) -> None:
-    async def run() -> None:
+    async def run() -> list[bytes]:
         worker = Worker(tmp_path)
         await worker.keys.create(A)
         await worker.keys.rotate(A)
-        opened = [bytes(await worker.keys._open(A, version)) for version in (1, 2)]
-        assert opened[0] != opened[1]
-        for path in tmp_path.glob("accounts/*/keys/tnt_a/*.json"):
-            body = json.loads(path.read_text())
-            assert set(body) == {"format", "tenant", "version", "kms_key", "wrapped"}
-            assert not any(key.hex() in path.read_text() for key in opened)
         assert repr((await worker.keys.versions(A))[0]).count("wrapped") == 0
+        return [await worker.keys._open(A, version) for version in (1, 2)]
 
-    asyncio.run(run())
+    opened = asyncio.run(run())
+    assert opened[0] != opened[1]
+    for path in tmp_path.glob("accounts/*/keys/tnt_a/*.json"):
+        body = json.loads(path.read_text())
+        assert set(body) == {"format", "tenant", "version", "kms_key", "wrapped"}
+        assert not any(key.hex() in path.read_text() for key in opened)

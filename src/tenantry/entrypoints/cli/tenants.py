@@ -8,7 +8,7 @@ import click
 
 from tenantry.bootstrap import run_with_control
 from tenantry.domain.tenant import Tenant
-from tenantry.entrypoints.cli import contracts
+from tenantry.entrypoints.cli import contracts, tenant_keys
 from tenantry.entrypoints.cli.output import as_json, print_json, print_table
 from tenantry.ports.control import ControlPlane
 
@@ -22,6 +22,8 @@ def tenants() -> None:
 
 
 for _command in (contracts.contract, contracts.plan, contracts.credit):
+    tenants.add_command(_command)
+for _command in (tenant_keys.key, tenant_keys.rotate_key):
     tenants.add_command(_command)
 
 

@@ -1,0 +1,96 @@
+"""`tenantry tenants key|rotate-key`: which KMS key wraps a tenant's key, and new versions of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+from tenantry.application.key_rotation import KeyState, rotate_keys
+from tenantry.bootstrap import run_with_keys
+from tenantry.domain.document import home_of
+from tenantry.entrypoints.cli.output import as_json, print_json, print_table
+from tenantry.ports.control import ControlPlane
+from tenantry.ports.keys import KeyRotation
+
+
+@click.command()
+@click.argument("tenant")
+@as_json
+def key(tenant: str, json_output: bool) -> None:
+    """Show the versions of a tenant's key, and the KMS key that wraps each.
+
+    Example: `tenantry tenants key acme`
+    """
+
+    async def work(control: ControlPlane, keys: KeyRotation) -> KeyState:
+        found = await control.get_tenant(tenant)
+        return KeyState(found, await keys.versions(home_of(found)))
+
+    state = run_with_keys(work)
+    if json_output:
+        print_json(_json(state))
+    else:
+        rows = [tuple(row.values()) for row in _versions(state)]
+        print_table(("version", "KMS key", "ARN"), rows)
+
+
+@click.command(name="rotate-key")
+@click.argument("tenant", required=False)
+@click.option("--all", "everyone", is_flag=True, help="Of every tenant that has a key.")
+@click.option(
+    "--rewrap",
+    is_flag=True,
+    help="Make no new version: move all to the KMS key that is now theirs.",
+)
+@as_json
+def rotate_key(tenant: str | None, everyone: bool, rewrap: bool, json_output: bool) -> None:
+    """Give a tenant a new key for all that is sealed from now on; what is sealed stays readable.
+
+    Running workers use it once their cache of keys has run out (`key_cache_ttl_s`).
+
+    Example: `tenantry tenants rotate-key acme`
+    """
+    if (tenant is None) == (not everyone):
+        raise click.UsageError("name a tenant, or --all")
+
+    def told(state: KeyState) -> None:
+        if not json_output:
+            click.echo(_line(state, rewrap))
+
+    async def work(control: ControlPlane, keys: KeyRotation) -> Sequence[KeyState]:
+        return await rotate_keys(control, keys, tenant, rewrap=rewrap, told=told)
+
+    states = run_with_keys(work)
+    if json_output:
+        print_json([_json(state) for state in states])
+    failed = sum(state.problem is not None for state in states)
+    if failed:
+        raise click.ClickException(f"{failed} of {len(states)} tenants' keys are as they were")
+
+
+def _line(state: KeyState, rewrap: bool) -> str:
+    who = f"{state.tenant.id} ({state.tenant.name})"
+    if state.problem is not None:
+        return f"{who}: {state.problem}"
+    if rewrap:
+        return f"{who}: moved {state.moved} of {len(state.versions)} versions"
+    return f"{who}: version {state.versions[-1].name.version} seals what is new"
+
+
+def _json(state: KeyState) -> dict[str, Any]:
+    return {
+        "tenant": state.tenant.id,
+        "name": state.tenant.name,
+        "versions": _versions(state),
+        "moved": state.moved,
+        "problem": state.problem,
+    }
+
+
+def _versions(state: KeyState) -> list[dict[str, Any]]:
+    return [
+        {"version": each.name.version, "kms_key": each.name.kms_key, "arn": each.arn}
+        for each in state.versions
+    ]
