@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
+import logging
 import socket
 import threading
 from collections.abc import Iterator
@@ -49,6 +51,19 @@ def test_the_encryption_context_names_tenant_key_and_version(aws: AwsServer) -> 
         less = {name: value for name, value in context.items() if name != dropped}
         with pytest.raises(client.exceptions.InvalidCiphertextException):
             client.decrypt(CiphertextBlob=wrapped.wrapped, EncryptionContext=less)
+
+
+def test_no_log_holds_a_key(aws: AwsServer, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    kms = kms_at(aws.url, aws.kms_key())
+
+    async def run() -> None:
+        assert await kms.unwrap(ACCOUNT, await kms.wrap(ACCOUNT, NAME, KEY)) == KEY
+
+    asyncio.run(run())
+    kms.close()
+    for shown in (base64.b64encode(KEY).decode(), KEY.hex(), repr(KEY)[2:-1]):
+        assert shown not in caplog.text
 
 
 def test_an_alias_wraps_and_what_rests_names_the_key_itself(aws: AwsServer) -> None:

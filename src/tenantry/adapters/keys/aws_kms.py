@@ -192,6 +192,8 @@ class AwsKms:
             retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
             max_pool_connections=THREADS,
         )
+        # At DEBUG botocore writes whole requests and answers down, and with them tenant keys.
+        logging.getLogger("botocore").setLevel(logging.INFO)
         session = boto3.Session(region_name=arn.region, **(given or {}))
         return session.client("kms", endpoint_url=self._endpoint_url, config=config)
 

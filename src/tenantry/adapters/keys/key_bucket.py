@@ -1,4 +1,4 @@
-"""Wrapped tenant keys under a prefix of an S3 bucket: `<account>/<tenant>/<version>.json`.
+"""Wrapped tenant keys under a prefix of an S3 bucket: `<account>/keys/<tenant>/<version>.json`.
 
 A bucket that keeps versions of what is deleted is refused: a shred would leave copies in it. The
 answer to a write says whether it does. Credentials come by AWS's usual chain and an endpoint of
@@ -129,7 +129,7 @@ class KeyBucket:
 
 def _folder(home: Home) -> str:
     check_names(home)
-    return f"{home.account}/{home.tenant_id}"
+    return f"{home.account}/keys/{home.tenant_id}"
 
 
 def _path(home: Home, version: int) -> str:

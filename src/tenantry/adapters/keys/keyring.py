@@ -140,7 +140,10 @@ class Keyring:
         """Runs until it is cancelled: see `renew`."""
         while True:
             await asyncio.sleep(KEEP_EVERY_S)
-            await self.renew(ahead_s=min(2 * KEEP_EVERY_S, self._ttl_s / 2))
+            try:
+                await self.renew(ahead_s=min(2 * KEEP_EVERY_S, self._ttl_s / 2))
+            except Exception:
+                _log.exception("a round over opened tenant keys failed; the next one goes on")
 
     async def renew(self, *, ahead_s: float = 0.0) -> None:
         """Zero keys whose time is over, and ask anew for tenants whose content may be open.
