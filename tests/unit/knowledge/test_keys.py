@@ -118,6 +118,31 @@ def test_a_destroyed_key_is_gone_for_good(tmp_path: Path) -> None:
     assert not list(tmp_path.glob("accounts/*/keys/tnt_a/*"))
 
 
+def test_keys_of_the_first_release_open(tmp_path: Path) -> None:
+    """Files as version 0.1 wrote them, and the subkey that it derived."""
+    files = {
+        f"{support.POOL}/kms/own-tnt_golden.json": {
+            "format": 1,
+            "key_id": "own-tnt_golden",
+            "enabled": True,
+            "key": "97ueIGQoxMXXp7GUNWXWDCbXrcPeGEHui85UbrdTC7A=",
+        },
+        f"{support.POOL}/keys/tnt_golden/1.json": {
+            "format": 1,
+            "tenant": "tnt_golden",
+            "version": 1,
+            "kms_key": "own-tnt_golden",
+            "wrapped": "sqBU65NV1KbBSKGq58FpQklEHY/o65kvHp80U9xbDrIjQtpXsaaQhQVrn4vDsi6R"
+            "heD5ojnnf0RI1wxx",
+        },
+    }
+    for name, body in files.items():
+        DurableFiles().create(tmp_path / "accounts" / name, json.dumps(body).encode())
+    golden = type(A)("tnt_golden", support.POOL, own_kms_key=True)
+    subkey = asyncio.run(key(support.parts(tmp_path), golden, b"x"))
+    assert subkey.hex() == "5ab73c56b8aeac81a3e0fd41d052ea09030474b0fb56030c9edb4e28084763d2"
+
+
 def test_a_retired_kms_key_is_gone_at_once_and_for_good(tmp_path: Path) -> None:
     async def run() -> None:
         own = support.parts(tmp_path)
