@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections.abc import Coroutine
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from tests.support.stack_clients import Clients
 
@@ -21,6 +22,8 @@ from tenantry.entrypoints.http.wire.limits import WireLimits
 from tenantry.entrypoints.http.wire.server import Server, bind
 
 START_S = 60.0
+
+T = TypeVar("T")
 
 
 class SkewedClock(SystemClock):
@@ -76,6 +79,10 @@ class SkewedGateway(Clients):
         self._loop.call_soon_threadsafe(self._stop.set)
         self._thread.join(START_S)
 
+    def call(self, work: Coroutine[Any, Any, T]) -> T:
+        """Runs a piece of work on the gateway's loop."""
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(START_S)
+
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)
         try:
@@ -91,6 +98,7 @@ class SkewedGateway(Clients):
         given = {f"TENANTRY_{name.upper()}": str(value) for name, value in self._settings.items()}
         config = load_settings({"TENANTRY_HOME": str(self._home), **given})
         services: Any = await make_services(config, local_counters(LABELS), self._machine)
+        self.services = services
         try:
             limits = WireLimits()
             server = Server(App(services, DATA_PLANE), limits)

@@ -102,6 +102,24 @@ def statuses(replies: dict[str, Reply]) -> set[int]:
     return {status for status, _, _ in replies.values()}
 
 
+def test_what_is_open_is_zeroed_though_nobody_asks(stack: Stack) -> None:
+    clock, kms = SteppedClock(), LocalKms(stack.home / "accounts", DurableFiles())
+    with SkewedGateway(stack.home, machine=clock) as gateway:
+        anna, bert = (Customer(gateway, stack.tenant(placement="silo")) for _ in range(2))
+        assert {anna.search()[0], bert.search()[0]} == {200}
+        knowledge = gateway.services.library._knowledge
+        both = knowledge.vectors.open_bytes
+        asyncio.run(kms.set_enabled(anna.tenant.account, f"own-{anna.tenant.id}", False))
+        clock.step(TTL_S)
+        gateway.call(knowledge.keys.renew())  # as the task does that the worker runs
+        assert 0 < knowledge.vectors.open_bytes < both
+        assert "keys" in gateway.call(names_of_tasks())
+
+
+async def names_of_tasks() -> set[str]:
+    return {task.get_name() for task in asyncio.all_tasks()}
+
+
 def test_a_disabled_key_stops_its_tenant_within_the_stated_time(stack: Stack, place: Place) -> None:
     clock = SteppedClock()
     with SkewedGateway(stack.home, machine=clock, **place.settings) as gateway:
