@@ -7,6 +7,7 @@ one's own by `AWS_ENDPOINT_URL`, as everywhere with AWS.
 
 from __future__ import annotations
 
+import logging
 import re
 import secrets
 from collections.abc import Awaitable, Sequence
@@ -24,6 +25,7 @@ RETRY_TIMEOUT_S: Final = 20
 KEY_FILE_BYTES_MAX: Final = 65_536
 _KEEPS = "The key store's bucket keeps versions, in which a shredded key would live on."
 _REMOVE_ROUNDS = 3  # a rotation may have added a version meanwhile
+_log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -111,10 +113,16 @@ class KeyBucket:
             raise Unavailable(_KEEPS)
 
     def _store(self) -> Any:
+        if self._opened is None:
+            self._opened = self._open()
+        return self._opened
+
+    def _open(self) -> Any:
+        from obstore.exceptions import BaseError
         from obstore.store import S3Store
 
-        if self._opened is None:
-            self._opened = S3Store(
+        try:
+            return S3Store(
                 self._bucket,
                 prefix=self._prefix or None,
                 # Clear HTTP only where an operator's own endpoint says so; Amazon's is https.
@@ -124,7 +132,8 @@ class KeyBucket:
                     "retry_timeout": timedelta(seconds=RETRY_TIMEOUT_S),
                 },
             )
-        return self._opened
+        except BaseError as error:
+            raise _unreachable(error) from None
 
 
 def _folder(home: Home) -> str:
@@ -149,6 +158,11 @@ async def _tried(work: Awaitable[T]) -> T:
             raise Unavailable("The key store's bucket does not exist.") from None
         raise NotFound(NO_KEY) from None
     except (BaseError, OSError) as error:
-        first = str(error).partition("\n")[0]
-        told = re.sub(r"https?://[^ ]+", "…", first)[:200]  # a URL may carry a signature
-        raise Unavailable(f"The key store's bucket is out of reach: {told}") from None
+        raise _unreachable(error) from None
+
+
+def _unreachable(error: Exception) -> Unavailable:
+    """The provider's own words are for the operator, without a URL that may carry a signature."""
+    first = str(error).partition("\n")[0]
+    _log.warning("the key store is out of reach: %s", re.sub(r"https?://[^ ]+", "…", first)[:300])
+    return Unavailable("The key store's bucket is out of reach.")
