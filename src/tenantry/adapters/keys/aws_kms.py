@@ -38,7 +38,7 @@ _PENDING: Final = frozenset({"PendingDeletion", "PendingReplicaDeletion"})
 _CORRUPT: Final = frozenset({"InvalidCiphertextException", "IncorrectKeyException"})
 _TOLD: Final[Mapping[str, str]] = {
     "DisabledException": "The KMS key is disabled.",
-    "KMSInvalidStateException": "The KMS key cannot be used: it is about to be deleted, or not ready.",
+    "KMSInvalidStateException": "The KMS key is about to be deleted, or is not ready.",
     "NotFoundException": "The KMS key does not exist.",
     "AccessDeniedException": "AWS KMS does not let us use the KMS key.",
     "UnrecognizedClientException": "AWS KMS refused our credentials.",

@@ -33,7 +33,7 @@ from tenantry.ports.vectors import Embedded, Permitted, Query
 
 SEARCHES_AT_ONCE = 4  # each pins one segment at a time; two threads do the work
 VIEWS_MAX = 4_096  # partitions whose manifest is remembered
-VIEW_ATTEMPTS = 3  # a merge elsewhere may take a segment away between view and read
+VIEW_ATTEMPTS = 8  # a merge elsewhere may take a segment away between view and read
 
 T = TypeVar("T")
 
