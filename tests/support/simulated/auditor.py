@@ -175,11 +175,8 @@ class _Audit:
             yield "is settled from a log that has no record of it"
             return
         tier = sending.tier if from_log else bill["service_tier"] or "default"
-        writes = sending.writes
-        if row["kind"] == "adjustment":  # what an attempt asked for is not kept beyond its end
-            tier, writes = "default", "cache_write_5m"
         log = self.logged.get(attempt) if from_log else None
-        usage = usage_of(bill, log, writes, embeds=sending.embeds)
+        usage = usage_of(bill, log, sending.writes, embeds=sending.embeds)
         prices = self._prices(row["price_version"])
         if prices is None:
             return  # that its edition was not in force, `_belongs` says

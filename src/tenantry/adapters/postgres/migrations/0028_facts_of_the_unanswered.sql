@@ -95,5 +95,52 @@ BEGIN
     r.currency, o.charge::tenantry.held, o.unit_prices::numeric[], o.charges::numeric[]);
 END $$;
 
+-- As in 0007, with what the log's reader says of what it posts.
+CREATE OR REPLACE FUNCTION tenantry.adjust_late(p_at timestamptz, o tenantry.outcome_in)
+RETURNS tenantry.move LANGUAGE plpgsql AS $$
+DECLARE
+  e        tenantry.cost_entry;
+  subjects text[];
+  charge   numeric;
+  currency text;
+BEGIN
+  SELECT x.* INTO e FROM tenantry.cost_entry x
+  WHERE x.tenant_id = o.tenant_id AND x.request_id = o.request_id AND x.call = o.call
+    AND x.attempt = o.attempt
+  ORDER BY x.kind = 'adjustment' DESC LIMIT 1;
+  IF e.ending = 'settled' AND e.charged AND NOT o.charged AND 'undelivered' = ANY (o.flags) THEN
+    RETURN tenantry.reverse_charge(p_at, e);
+  END IF;
+  IF e.kind IS DISTINCT FROM 'usage' OR e.ending = 'settled' OR o.ending <> 'settled'
+     OR o.quarantined IS NOT NULL OR o.token_classes = '{}' THEN
+    RETURN NULL;
+  END IF;
+
+  subjects := tenantry.subjects(e.api_key_id, e.user_hash, e.run_id);
+  charge := CASE WHEN o.charged THEN o.charge::numeric ELSE 0 END;
+  currency := (SELECT t.currency FROM tenantry.tenant t WHERE t.tenant_id = e.tenant_id);
+  e.flags := e.flags || o.flags || CASE
+    WHEN tenantry.passes_limit(e.tenant_id, subjects, e.admitted_at, charge, o.cost::numeric)
+    THEN '{late,overdraft}'::text[] ELSE '{late}' END;
+  e.kind := 'adjustment';
+  e.ending := 'settled';
+  e.charged := o.charged;
+  e.debit := CASE WHEN o.charged THEN 'cost_of_sales' ELSE 'waste' END;
+  e.amount := o.cost::numeric;
+  e.token_classes := o.token_classes::text[];
+  e.quantities := o.quantities::bigint[];
+  e.unit_prices := o.unit_costs::numeric[];
+  e.amounts := o.costs::numeric[];
+  e.posted_at := p_at;
+  e.service_tier := o.service_tier;
+  e.upstream_request_id := coalesce(o.upstream_request_id, e.upstream_request_id);
+  e.tokens := o.tokens;
+  e.raw := o.raw;
+  e.normaliser_version := o.normaliser_version;
+  PERFORM tenantry.post_entry(
+    e, currency, charge, o.unit_prices::numeric[], o.charges::numeric[]);
+  RETURN (e.tenant_id, subjects, e.admitted_at, charge, e.amount, 0, 0, 0, 0)::tenantry.move;
+END $$;
+
 SET LOCAL ROLE tenantry_owner;
 REVOKE CREATE ON SCHEMA tenantry FROM tenantry_gate;
