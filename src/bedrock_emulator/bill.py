@@ -41,6 +41,7 @@ class Charge:
     timestamp: datetime
     job_arn: str | None = None  # of a batch job, with its record
     record_id: str | None = None
+    search_units: int = 0  # queries of a reranking model
 
 
 class Bill:
@@ -50,7 +51,7 @@ class Bill:
         self._path = path
         self._totals: dict[str, dict[str, int]] = {}
         for record in _records(path):
-            self._count(record["account"], record["usage"], record.get("guardrail", {}))
+            self._count(record["account"], record["usage"], _units(record))
         self._journal = Journal(path, mode)
 
     def append(self, charge: Charge) -> None:
@@ -61,7 +62,7 @@ class Bill:
             "cache_write_5m": charge.usage.cache_write_5m,
             "cache_write_1h": charge.usage.cache_write_1h,
         }
-        record = {
+        record: dict[str, Any] = {
             "timestamp": _instant(charge.timestamp),
             "account": charge.account,
             "region": charge.region,
@@ -77,10 +78,12 @@ class Bill:
             "request_metadata": charge.request_metadata,
             "error_code": charge.error_code,
         }
+        if charge.search_units:
+            record["search_units"] = charge.search_units
         if charge.job_arn is not None:
             record |= {"job_arn": charge.job_arn, "record_id": charge.record_id}
         self._journal.append(orjson.dumps(record))
-        self._count(charge.account, usage, charge.guardrail)
+        self._count(charge.account, usage, _units(record))
 
     async def settled(self) -> None:
         """Returns when every charge appended so far is durable."""
@@ -113,13 +116,13 @@ class Bill:
     def close(self) -> None:
         self._journal.close()
 
-    def _count(self, account: str, usage: Mapping[str, int], guardrail: Mapping[str, int]) -> None:
+    def _count(self, account: str, usage: Mapping[str, int], units: Mapping[str, int]) -> None:
         sums = self._totals.setdefault(account, dict.fromkeys(("invocations", *CLASSES), 0))
         sums["invocations"] += 1
         for name in CLASSES:
             sums[name] += usage[name]
-        for name, units in guardrail.items():
-            sums[name] = sums.get(name, 0) + units
+        for name, count in units.items():
+            sums[name] = sums.get(name, 0) + count
 
 
 def _records(path: Path) -> Iterator[dict[str, Any]]:
@@ -130,6 +133,14 @@ def _records(path: Path) -> Iterator[dict[str, Any]]:
         for line in file:
             if line.endswith(b"\n"):
                 yield orjson.loads(line)
+
+
+def _units(record: Mapping[str, Any]) -> Mapping[str, int]:
+    """What a record bills beside tokens."""
+    units: dict[str, int] = dict(record.get("guardrail", {}))
+    if "search_units" in record:
+        units["search_units"] = record["search_units"]
+    return units
 
 
 def _instant(moment: datetime) -> str:

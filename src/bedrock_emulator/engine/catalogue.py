@@ -55,11 +55,11 @@ class Model:
 
     id: str
     family: str
-    plays: Literal["extractive", "obedient", "minilm"]
+    plays: Literal["extractive", "obedient", "minilm", "reranker"]
     native: str  # shape of its InvokeModel body
     encoding: str
     window: int
-    max_output: int  # 0 for embedding models
+    max_output: int  # 0 for embedding and reranking models
     profiles: tuple[str, ...]
     blocks: frozenset[str]  # content blocks it takes besides text and tools
     overhead: Overhead
@@ -74,6 +74,10 @@ class Model:
     @property
     def embeds(self) -> bool:
         return self.plays == "minilm"
+
+    @property
+    def reranks(self) -> bool:
+        return self.plays == "reranker"
 
 
 @dataclass(frozen=True, slots=True)

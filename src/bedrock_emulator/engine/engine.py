@@ -36,6 +36,7 @@ from bedrock_emulator.engine.models import reading
 from bedrock_emulator.engine.models.fixed import FixedModel
 from bedrock_emulator.engine.prompt import Prompt
 from bedrock_emulator.engine.requests.converse import read_converse
+from bedrock_emulator.engine.reranking import Reranker, RerankPlan, read_native, read_operation
 from bedrock_emulator.engine.types import Answer, Call, Prepared, TokenUsage
 
 DEFAULT_FIXED_ANSWER = "This is the fixed answer of the emulator."
@@ -55,6 +56,7 @@ class _Plan:
     prompt: Prompt | None
     embedding: EmbeddingPlan | None
     guarding: Guarding | None = None
+    reranking: RerankPlan | None = None
 
 
 class Engine:
@@ -82,18 +84,21 @@ class Engine:
         self._cache = PromptCache(clock)
         fixed = FixedModel(fixed_answer, fixed_output_tokens)
         self._embedder: Embedder = fixed
+        self._reranker: Reranker = fixed
         self._models: dict[str, LanguageModel] = {"extractive": fixed, "obedient": fixed}
         if mode == "models":
             self._use_small_models(cache_dir)
 
     def _use_small_models(self, cache_dir: Path | None) -> None:
         from bedrock_emulator.engine.models.extractive import Extractive
+        from bedrock_emulator.engine.models.maxsim import MaxSim
         from bedrock_emulator.engine.models.minilm import MiniLm
         from bedrock_emulator.engine.models.obedient import Obedient
 
         minilm = MiniLm(cache_dir)
         extractive = Extractive(minilm)
         self._embedder = minilm
+        self._reranker = MaxSim(minilm)
         self._models = {"extractive": extractive, "obedient": Obedient(extractive)}
 
     def prepare(self, call: Call) -> Prepared:
@@ -103,6 +108,8 @@ class Engine:
         model, across = plan.resolved.model, plan.resolved.profile is not None
         if plan.embedding is not None:
             return Prepared(model.id, plan.embedding.tokens, 0, model.burndown, plan, across)
+        if plan.reranking is not None:
+            return Prepared(model.id, 0, 0, model.burndown, plan, across)
         assert plan.prompt is not None
         tokens, most = plan.prompt.input_tokens, plan.prompt.output_limit
         return Prepared(model.id, tokens, most, model.burndown, plan, across)
@@ -124,6 +131,8 @@ class Engine:
             if usage is not None:  # of which an embedding has input alone
                 embedding = replace(embedding, tokens=usage.input)
             return self._embed(call, embedding, seed, inference_region)
+        if plan.reranking is not None:
+            return self._rerank(plan.reranking)
         prompt, guarding = plan.prompt, plan.guarding
         native = call.operation.startswith("Invoke")
         if guarding is not None and guarding.prompt.blocked:
@@ -165,6 +174,8 @@ class Engine:
             if ID_HEADER in call.headers:
                 raise errors.validation("The provided model doesn't support guardrails.")
             return _Plan(resolved, seed, None, read_embedding(call.body, model))
+        if model.reranks or call.operation == "Rerank":
+            return _Plan(resolved, seed, None, None, reranking=_read_rerank(call, model))
         prompt = self._read(call, call.body, model)
         guarding = guarding_of(call, prompt, self._guardrails)
         if guarding is not None and guarding.prompt.masked and not guarding.prompt.blocked:
@@ -197,6 +208,24 @@ class Engine:
             service_tier="default",
             inference_region=region,
         )
+
+    def _rerank(self, plan: RerankPlan) -> Answer:
+        return Answer(
+            TokenUsage(),
+            body=plan.answer(self._reranker),
+            search_units=plan.search_units,
+            service_tier="default",
+        )
+
+
+def _read_rerank(call: Call, model: Model) -> RerankPlan:
+    if not model.reranks or call.operation not in ("InvokeModel", "Rerank"):
+        raise errors.validation("The provided model doesn't support this operation.")
+    if ID_HEADER in call.headers:
+        raise errors.validation("The provided model doesn't support guardrails.")
+    return (
+        read_operation(call.body) if call.operation == "Rerank" else read_native(call.body, model)
+    )
 
 
 @contextmanager

@@ -16,6 +16,7 @@ Operation = Literal[
     "InvokeModel",
     "InvokeModelWithResponseStream",
     "CountTokens",
+    "Rerank",
 ]
 Json = Any
 
@@ -93,6 +94,7 @@ class Answer:
     service_tier: str | None = None  # the tier that served, where the model has tiers
     inference_region: str | None = None  # where a cross-region profile ran
     guardrail: Mapping[str, int] = field(default_factory=dict)  # units by member of its usage
+    search_units: int = 0  # queries of a reranking model
 
 
 class EmulatedError(Exception):

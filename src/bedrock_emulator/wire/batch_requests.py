@@ -35,7 +35,8 @@ class BatchRequests:
     def create(self, account: str, region: str, caller: str, document: Mapping[str, Any]) -> Any:
         wanted = self._wanted(document)
         resolved = resolve(wanted.model_id, account, region, self.lookup)
-        if resolved.model.embeds and wanted.operation == "Converse":
+        model = resolved.model
+        if model.reranks or (model.embeds and wanted.operation == "Converse"):
             raise errors.validation("The provided model doesn't support this operation.")
         before = len(self.jobs.all_of(account, region))
         job = self.jobs.create(account, region, caller, wanted)

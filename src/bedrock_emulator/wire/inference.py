@@ -18,6 +18,7 @@ from typing import Protocol, TypeVar
 
 import orjson
 
+from bedrock_emulator.engine.reranking import model_of
 from bedrock_emulator.engine.types import Answer, Call, EmulatedError, Prepared, TokenUsage
 from bedrock_emulator.faults import Action, Plan, RuleBook, Subject
 from bedrock_emulator.quota import Quotas
@@ -66,7 +67,7 @@ class Inference:
         body = json_body(request, route.operation)
         call = Call(
             operation=route.operation,
-            model_id=route.model_id,
+            model_id=route.model_id or model_of(body),
             account=principal.account.id,
             region=principal.region,
             body=body,

@@ -85,6 +85,7 @@ class Meter:
                 model=self.prepared.model if self.prepared else call.model_id,
                 usage=usage,
                 guardrail=answer.guardrail,
+                search_units=answer.search_units,
                 service_tier=answer.service_tier,
                 inference_region=answer.inference_region,
                 request_metadata=self._metadata,
@@ -112,6 +113,8 @@ class Meter:
         response_body: Callable[[], Any] | None = None,
     ) -> None:
         call = self._call
+        if call.operation == "Rerank":  # the log holds calls of bedrock-runtime alone
+            return
         settings = self._books.log_settings.get(call.account, call.region)
         if settings is None or settings.bucket is None:
             return

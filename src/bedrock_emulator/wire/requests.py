@@ -45,6 +45,8 @@ def request_metadata(
             metadata = orjson.loads(header)
         except orjson.JSONDecodeError as error:
             raise _invalid("requestMetadata must be a JSON object of strings") from error
+    elif operation == "Rerank":  # which has no such member
+        return _NO_METADATA
     else:
         metadata = body.get("requestMetadata")
         if metadata is None:

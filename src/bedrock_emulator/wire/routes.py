@@ -31,6 +31,7 @@ CONTROL_OPERATIONS = {
     ("POST", "listTagsForResource"): "ListTagsForResource",
 }
 PROFILE_OPERATIONS = {"GET": "GetInferenceProfile", "DELETE": "DeleteInferenceProfile"}
+RERANK = "/rerank"  # of bedrock-agent-runtime; its body names the model
 MAX_MODEL_ID_CHARS = 2_048
 MAX_COUNT_TOKENS_MODEL_ID_CHARS = 256
 
@@ -38,7 +39,7 @@ MAX_COUNT_TOKENS_MODEL_ID_CHARS = 256
 @dataclass(frozen=True, slots=True)
 class RuntimeRoute:
     operation: Operation
-    model_id: str
+    model_id: str  # "" where the body names it
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +75,8 @@ def route(method: str, raw_path: str) -> Route:
         operation = RUNTIME_OPERATIONS.get(segments[3])
         if operation is not None:
             return RuntimeRoute(operation, _model_id(segments[2], operation))
+    elif raw_path == RERANK and method == "POST":
+        return RuntimeRoute("Rerank", "")
     elif segments[1:2] == ["model-invocation-job"] and segments[2:] and segments[2]:
         if len(segments) == 3 and method == "GET":
             return ControlRoute("GetModelInvocationJob", unquote(segments[2]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 
 from bedrock_emulator.engine.generation import Draft
@@ -33,6 +34,14 @@ class FixedModel:
     def embed(self, text: str, dimensions: int, *, normalize: bool) -> list[float]:
         del normalize  # a unit vector either way
         return list(_vector(text, dimensions))
+
+    def scores(self, query: str, documents: Sequence[str]) -> list[float]:
+        """The share of the query's words that a document has."""
+        wanted = set(query.lower().split())
+        return [
+            len(wanted & set(document.lower().split())) / max(1, len(wanted))
+            for document in documents
+        ]
 
 
 @lru_cache(maxsize=_CACHED_VECTORS)

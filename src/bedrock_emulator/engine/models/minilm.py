@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 DIMENSIONS = 384
 MODEL_SHA256 = "8199be6f699a395f99f89df973f9dc5285fbcfcdb2ae1a4e1201dab014f3d2a6"
 _WINDOW = 254  # word pieces of a pass, without [CLS] and [SEP]; the model was trained on 256
+_PIECES_MAX = 1_016  # four passes: what a reranker reads of a document
 _CACHED_VECTORS = 20_000  # 1.5 KB each
 _READ_BYTES = 1 << 20
 
@@ -57,6 +58,18 @@ class MiniLm:
         raw = self._cached(text)
         return raw / max(float(np.linalg.norm(raw)), 1e-12) if unit else raw
 
+    def word_pieces(self, text: str) -> Vector:
+        """A unit vector for each word piece of a text in its context, at most `_PIECES_MAX`."""
+        import numpy as np
+
+        self._load()
+        pieces = self._tokenizer.encode(text, add_special_tokens=False).ids[:_PIECES_MAX]
+        windows = [pieces[i : i + _WINDOW] for i in range(0, len(pieces), _WINDOW)] or [[]]
+        rows = np.concatenate([self._hidden(window)[1:-1] for window in windows])
+        lengths = np.linalg.norm(rows, axis=1, keepdims=True)
+        unit: Vector = rows / np.maximum(lengths, np.float32(1e-12))
+        return unit
+
     def close(self) -> None:
         """Closes the file of kept vectors."""
         if self._store:
@@ -90,18 +103,25 @@ class MiniLm:
         total = np.zeros(DIMENSIONS, dtype=np.float32)
         count = 0
         for window in windows:
-            ids = np.array([[self._cls, *window, self._sep]], dtype=np.int64)
-            feeds = {
-                "input_ids": ids,
-                "attention_mask": np.ones_like(ids),
-                "token_type_ids": np.zeros_like(ids),
-            }
-            wanted = {name: feeds[name] for name in self._inputs}
-            hidden = self._session.run(None, wanted)[0][0]
+            hidden = self._hidden(window)
             total += hidden.sum(axis=0)
             count += len(hidden)
         mean: Vector = total / np.float32(count)
         return mean
+
+    def _hidden(self, window: list[int]) -> Vector:
+        """The model's last layer over a pass of word pieces, [CLS] and [SEP] around them."""
+        import numpy as np
+
+        ids = np.array([[self._cls, *window, self._sep]], dtype=np.int64)
+        feeds = {
+            "input_ids": ids,
+            "attention_mask": np.ones_like(ids),
+            "token_type_ids": np.zeros_like(ids),
+        }
+        wanted = {name: feeds[name] for name in self._inputs}
+        hidden: Vector = self._session.run(None, wanted)[0][0]
+        return hidden
 
     def _load(self) -> None:
         with self._lock:
