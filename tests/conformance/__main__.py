@@ -1,7 +1,8 @@
 """`make conformance-aws`: the suite against Amazon Bedrock, with the credentials boto3 finds.
 
 The same assertions hold against the emulator in every `make test`. The account needs access to the
-models that `test_wire.py` names; the log is looked at where it is delivered to S3.
+models that `test_wire.py` and `test_rerank.py` name; the log is looked at where it is delivered to
+S3.
 """
 
 from __future__ import annotations

@@ -9,6 +9,7 @@ from typing import Any
 
 import orjson
 import pytest
+from tests.integration.bad_input.agent import AGENT_ROUTES
 from tests.integration.bad_input.documents import *  # noqa: F403
 from tests.integration.bad_input.keys import *  # noqa: F403
 from tests.integration.bad_input.models import *  # noqa: F403
@@ -175,6 +176,7 @@ ROUTES = [
         scope="search",
     ),
 ]
+ROUTES += [Route(**one) for one in AGENT_ROUTES]
 METADATA_ROUTES = [route for route in ROUTES if route.metadata]
 WRONG = [(route, wrong) for route in ROUTES for wrong in route.wrong]
 STRICT = [route for route in ROUTES if route.strict]

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import boto3
 from botocore.config import Config
@@ -78,11 +78,17 @@ class Edge:
         await data_server.drain(5)
         await admin_server.drain(5)
 
-    def boto3(self, name: str = "acme", *, retries: dict[str, Any] | None = None) -> Any:
+    def boto3(
+        self,
+        name: str = "acme",
+        *,
+        retries: dict[str, Any] | None = None,
+        service: Literal["bedrock-runtime", "bedrock-agent-runtime"] = "bedrock-runtime",
+    ) -> Any:
         """An unmodified client that signs with SigV4, over plain http."""
         key = key_of(name)
         return boto3.client(
-            "bedrock-runtime",
+            service,
             region_name="us-east-1",
             endpoint_url=self.url,
             aws_access_key_id=key.access_key_id,

@@ -19,6 +19,8 @@ from tests.support.http_alerts import MemoryAlerts, fixed_outlooks
 from tests.support.http_billing import memory_billing
 from tests.support.http_tenant_services import (
     FixedAnswers,
+    FixedConversations,
+    FixedReranker,
     MemoryControl,
     MemoryLabels,
     MemoryLedger,
@@ -290,6 +292,8 @@ class FixedServices:
         self.library = MemoryLibrary()
         self.ledger = MemoryLedger()
         self.answers = FixedAnswers()
+        self.conversations = FixedConversations(self.answers)
+        self.reranker = FixedReranker()
         self.control = MemoryControl([tenant("acme"), tenant("bolt")], PLACEMENT)
         self.alerts = MemoryAlerts()
         self.unready: TenantryError | None = None
@@ -316,6 +320,8 @@ class FixedServices:
             embeddings=self.inference,
             library=self.library,
             answers=self.answers,
+            conversations=self.conversations,
+            reranker=self.reranker,
             ledger=self.ledger,
             labels=MemoryLabels(),
             tenant_admin=tenant_admin,

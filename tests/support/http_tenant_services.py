@@ -10,10 +10,13 @@ from hashlib import sha256
 from typing import Any
 
 from tenantry.application.answers import Answer
+from tenantry.application.asking import Search
 from tenantry.application.context import RequestContext
+from tenantry.application.conversing import TurnCall
 from tenantry.application.documents import Content, Page
 from tenantry.application.ingestion import Ingested
 from tenantry.application.library import Added, Found
+from tenantry.application.reranking import RerankCall, Reranked
 from tenantry.domain.access import may_see
 from tenantry.domain.budget import BudgetKey
 from tenantry.domain.chunk import Passage
@@ -26,6 +29,7 @@ from tenantry.domain.placement import Placement
 from tenantry.domain.plan import Plan, plan_from
 from tenantry.domain.price import PriceEdition
 from tenantry.domain.prompt import Citation
+from tenantry.domain.rerank import Ranked, RankedPage
 from tenantry.domain.tenant import DEFAULT_SCOPES, Principal, Scope, Tenant, TenantStatus
 from tenantry.domain.tenant_months import TenantMonth
 from tenantry.domain.upload import Upload
@@ -103,6 +107,10 @@ class MemoryLibrary:
         ]
         return Found(passages[:top_k], Decimal("0.00001"), "USD")
 
+    async def find(self, ctx: RequestContext, asked: Search) -> Found:
+        asked.check()
+        return await self.search(ctx, asked.query, asked.top_k, asked.where)
+
 
 class FixedAnswerStream:
     def __init__(self, whole: Answer, breaks: bool) -> None:
@@ -119,6 +127,13 @@ class FixedAnswerStream:
             if self._breaks:
                 raise UpstreamTimeout
         self.result = self._whole
+
+    @property
+    def passages(self) -> Sequence[Passage]:
+        return self._whole.passages
+
+    async def told(self) -> None:
+        return None
 
     def leave(self) -> None:
         self.left = True
@@ -138,7 +153,9 @@ class FixedAnswers:
     ) -> Answer:
         citation = Citation(1, DocumentId("doc_x"), "Title", "passage", 0, 7)
         usage = Usage(uncached_in=1_000, out=500, embedding=5)
-        return Answer("It holds [1].", [citation], usage, CHARGE, "USD", ctx.request_id)
+        passage = Passage(DocumentId("doc_x"), "Title", "passage", 0.9, 0, 7, {"lang": "en"})
+        text, request_id = "It holds [1].", ctx.request_id
+        return Answer(text, [citation], usage, CHARGE, "USD", request_id, passages=[passage])
 
     async def stream(
         self,
@@ -150,6 +167,32 @@ class FixedAnswers:
     ) -> FixedAnswerStream:
         whole = await self.answer(ctx, question, model, top_k, where)
         return FixedAnswerStream(whole, self.breaks)
+
+
+class FixedConversations:
+    """Every turn is a session's first."""
+
+    def __init__(self, answers: FixedAnswers) -> None:
+        self._answers = answers
+
+    async def answer(self, ctx: RequestContext, call: TurnCall) -> tuple[str, Answer]:
+        call.search.check()
+        search = call.search
+        asked = (ctx, search.query, call.model, search.top_k, search.where)
+        return "ses_1", await self._answers.answer(*asked)
+
+    async def stream(self, ctx: RequestContext, call: TurnCall) -> tuple[str, FixedAnswerStream]:
+        session_id, whole = await self.answer(ctx, call)
+        return session_id, FixedAnswerStream(whole, self._answers.breaks)
+
+
+class FixedReranker:
+    """The last document is the best."""
+
+    async def rerank(self, ctx: RequestContext, call: RerankCall) -> Reranked:
+        places = reversed(range(len(call.sources)))
+        results = [Ranked(place, place / len(call.sources)) for place in places]
+        return Reranked(RankedPage(results[: call.most]), Decimal("0.003"), "USD")
 
 
 class MemoryLedger:

@@ -28,8 +28,17 @@ UNTIERED = "amazon.nova-lite-v1:0"  # the emulator serves it at the default tier
 TEN = "amazon.nova-pro-v1:0"  # 10 $ per 1M tokens, in and out
 UNCACHED = "amazon.nova-premier-v1:0"  # no price for a cache class
 REGIONAL = "amazon.nova-2-lite-v1:0"  # 1 $ per 1M tokens, and 2 $ in the second region
-RETIRED = {"chat": "amazon.nova-old-v1:0", "embedding": "amazon.titan-embed-old"}
-UNPRICED = {"chat": "amazon.nova-new-v1:0", "embedding": "amazon.titan-embed-new"}
+RERANK = "amazon.rerank-v1:0"
+RETIRED = {
+    "chat": "amazon.nova-old-v1:0",
+    "embedding": "amazon.titan-embed-old",
+    "rerank": "amazon.rerank-old",
+}
+UNPRICED = {
+    "chat": "amazon.nova-new-v1:0",
+    "embedding": "amazon.titan-embed-new",
+    "rerank": "amazon.rerank-new",
+}
 WINDOW = 10_000  # of UNTIERED in our catalogue: the bound of a prompt that fills it
 DRAIN_CAP_MS = 6_000
 FIRST_BYTE_TIMEOUT_MS = 4_000
@@ -190,7 +199,7 @@ async def _reprice(control: PostgresControl) -> None:
     await control.import_prices(replace(now, models={**now.models, **own.models}, source="test"))
     models = {model.id: model for model in await control.list_models()}
     small = replace(models[UNTIERED], window=WINDOW)
-    kinds = {"chat": models[NOVA], "embedding": models[TITAN]}
+    kinds = {"chat": models[NOVA], "embedding": models[TITAN], "rerank": models[RERANK]}
     gone = [
         replace(model, id=RETIRED[kind], alias=None, retires_on=date(2026, 1, 1))
         for kind, model in kinds.items()

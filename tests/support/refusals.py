@@ -7,14 +7,15 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import orjson
-from tests.support.metered import NOVA, TITAN, MeteredStack
+from tests.support.metered import NOVA, RERANK, TITAN, MeteredStack
 from tests.support.stack import Tenant
 from tests.support.stack_clients import Reply
 
+from tenantry.domain.knowledge_base import knowledge_base_of
 from tenantry.entrypoints.http.errors import Family
 
 Body = dict[str, Any]
-DEFAULT: dict[str, str] = {"chat": NOVA, "embedding": TITAN}
+DEFAULT: dict[str, str] = {"chat": NOVA, "embedding": TITAN, "rerank": RERANK}
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +26,7 @@ class Ask:
     family: Family
     path: str
     body: Callable[[str, str], Body]  # of model and text
-    kind: Literal["chat", "embedding"] = "chat"
+    kind: Literal["chat", "embedding", "rerank"] = "chat"
     names_model: bool = True  # False: the plan does
     dispatched: bool = True  # False: free of charge and of admission
 
@@ -40,8 +41,11 @@ class Ask:
     ) -> Reply:
         name = model or DEFAULT[self.kind]
         path = self.path.replace("{model}", name.replace(":", "%3A").replace("/", "%2F"))
-        body = self.body(name, text)
-        return metered.http("POST", path, body, tenant=tenant, headers=headers)
+        base = knowledge_base_of(tenant.id) if tenant else "0" * 10  # type: ignore[arg-type]
+        body = orjson.dumps(self.body(name, text)).replace(b"{base}", base.encode())
+        sent = {"content-type": "application/json", **(headers or {})}
+        path = path.replace("{base}", base)
+        return metered.http("POST", path, body, tenant=tenant, headers=sent)
 
     def __str__(self) -> str:
         return self.name
@@ -59,6 +63,25 @@ def _native(model: str, text: str) -> Body:
 def _chat(model: str, text: str) -> Body:
     message = {"role": "user", "content": text}
     return {"model": model, "messages": [message], "max_tokens": 8}
+
+
+def _generated(model: str, text: str) -> Body:
+    base = {"knowledgeBaseId": "{base}", "modelArn": model}
+    configuration = {"type": "KNOWLEDGE_BASE", "knowledgeBaseConfiguration": base}
+    return {"input": {"text": text}, "retrieveAndGenerateConfiguration": configuration}
+
+
+def _reranked(model: str, text: str) -> Body:
+    document = {"type": "TEXT", "textDocument": {"text": text}}
+    inner = {"modelConfiguration": {"modelArn": model}}
+    return {
+        "queries": [{"type": "TEXT", "textQuery": {"text": text}}],
+        "sources": [{"type": "INLINE", "inlineDocumentSource": document}],
+        "rerankingConfiguration": {
+            "type": "BEDROCK_RERANKING_MODEL",
+            "bedrockRerankingConfiguration": inner,
+        },
+    }
 
 
 def _counted(model: str, text: str) -> Body:
@@ -113,6 +136,17 @@ ASKS = (
         "/v1/answers",
         lambda model, text: {"question": text, "model": model, "stream": True},
     ),
+    Ask(
+        "retrieve",
+        "bedrock",
+        "/knowledgebases/{base}/retrieve",
+        lambda model, text: {"retrievalQuery": {"text": text}},
+        "embedding",
+        names_model=False,
+    ),
+    Ask("generate", "bedrock", "/retrieveAndGenerate", _generated),
+    Ask("generate-stream", "bedrock", "/retrieveAndGenerateStream", _generated),
+    Ask("rerank", "bedrock", "/rerank", _reranked, "rerank"),
 )
 PAID = tuple(ask for ask in ASKS if ask.dispatched)
 
@@ -175,12 +209,13 @@ def upstream_requests(metered: MeteredStack) -> int:
     return sum(count for route, count in seen.items() if not route.startswith("/_emulator"))
 
 
-NO_TRACE = (0, 0, 0, 0, 0)
+NO_TRACE = (0, 0, 0, 0, 0, 0)
 _TRACES = """
 SELECT (SELECT count(*) FROM tenantry.open_request WHERE tenant_id = $1),
        (SELECT count(*) FROM tenantry.cost_entry
         WHERE tenant_id = $1 AND token_classes <> '{}'),
        (SELECT count(*) FROM tenantry.charge_entry WHERE tenant_id = $1),
        (SELECT count(*) FROM tenantry.document WHERE tenant_id = $1),
-       (SELECT count(*) FROM tenantry.segment WHERE tenant_id = $1)
+       (SELECT count(*) FROM tenantry.segment WHERE tenant_id = $1),
+       (SELECT count(*) FROM tenantry.session WHERE tenant_id = $1 AND expires_at > now())
 """

@@ -22,12 +22,14 @@ _CLASSES: Mapping[str, tuple[str, ...]] = {
     "cache_write_5m": ("cache_write_5m",),
     "cache_write_1h": ("cache_write_1h",),
 }
-_UNITS: Mapping[str, tuple[str, ...]] = {  # of guardrails; the bill's free ones are nowhere booked
+# Of guardrails, whose free ones are nowhere booked, and of reranking models.
+_UNITS: Mapping[str, tuple[str, ...]] = {
     "topicPolicyUnits": ("guardrail_topic",),
     "contentPolicyUnits": ("guardrail_content",),
     "contentPolicyImageUnits": ("guardrail_image",),
     "sensitiveInformationPolicyUnits": ("guardrail_pii",),
     "contextualGroundingPolicyUnits": ("guardrail_grounding",),
+    "searchUnits": ("rerank_units",),
 }
 _BOOKED = """
 SELECT request_id::text || '/' || call || ':' || attempt AS attempt, token_class,
@@ -39,7 +41,7 @@ GROUP BY request_id, call, attempt, token_class
 _UPSTREAM = """
 SELECT upstream_request_id, request_id::text || '/' || call || ':' || attempt
 FROM tenantry.attempt WHERE tenant_id = ANY ($1::text[])
-  AND operation IN ('ApplyGuardrail', 'CachedAnswer') AND upstream_request_id IS NOT NULL
+  AND operation IN ('ApplyGuardrail', 'CachedAnswer', 'Rerank') AND upstream_request_id IS NOT NULL
 """
 _OPEN = "SELECT request_id::text FROM tenantry.open_request WHERE tenant_id = ANY ($1::text[])"
 _INTENTS = """
@@ -174,6 +176,7 @@ class Books:
 
 
 def counts_of(record: Mapping[str, Any]) -> Counts:
-    """What one line of the bill counts: tokens, and units of guardrails."""
+    """What one line of the bill counts: tokens, and units of guardrails and reranking."""
     tokens = {name: int(record["usage"][name]) for name in _CLASSES}
-    return {**tokens, **{name: int(record["guardrail"].get(name, 0)) for name in _UNITS}}
+    units = {**record["guardrail"], "searchUnits": record.get("search_units", 0)}
+    return {**tokens, **{name: int(units.get(name, 0)) for name in _UNITS}}

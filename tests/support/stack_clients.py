@@ -32,9 +32,13 @@ class Clients:
     ca_bundle: Path
 
     def boto3(
-        self, tenant: HasKey, how: Literal["sigv4", "bearer"] = "sigv4", **config: Any
+        self,
+        tenant: HasKey,
+        how: Literal["sigv4", "bearer"] = "sigv4",
+        service: Literal["bedrock-runtime", "bedrock-agent-runtime"] = "bedrock-runtime",
+        **config: Any,
     ) -> Any:
-        """boto3's `bedrock-runtime`: SigV4 in clear, or the bearer key over TLS.
+        """boto3's client of a service: SigV4 in clear, or the bearer key over TLS.
 
         `config` is botocore's; by default nothing is sent twice.
         """
@@ -45,7 +49,7 @@ class Clients:
         settings = {"retries": {"total_max_attempts": 1}, "read_timeout": TIMEOUT_S, **config}
         if how == "sigv4":
             return boto3.Session().client(
-                "bedrock-runtime",
+                service,
                 region_name="us-east-1",
                 endpoint_url=self.url,
                 aws_access_key_id=tenant.key.access_key_id,
@@ -55,7 +59,7 @@ class Clients:
         own = botocore.session.get_session()
         own.register_component("token_provider", _Bearer(tenant.key.bearer))
         return boto3.Session(botocore_session=own).client(
-            "bedrock-runtime",
+            service,
             region_name="us-east-1",
             endpoint_url=self.https_url,
             verify=str(self.ca_bundle),

@@ -1,42 +1,39 @@
-"""Answers from a tenant's documents: steps 3 to 7 for one request of two calls.
+"""Answers from a tenant's documents: steps 3 to 7 for one request of several calls.
 
-One reservation covers the query's embedding (call 0) and the model (call 1), over `top_k`
-passages of full size; the passages that then go into the prompt are as many as fit into what
-was reserved.
+One reservation covers the query's embedding, a reranking where that was asked for, and the model,
+over `top_k` passages of full size; the passages that then go into the prompt are as many as fit
+into what was reserved.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-import orjson
-
+from tenantry.application.admission import PlannedCall
 from tenantry.application.admitted import AdmittedRequest
+from tenantry.application.asking import Question, plain_question
 from tenantry.application.attempts import attempts
 from tenantry.application.calls import ChatCall, ChatOperation
 from tenantry.application.context import RequestContext
-from tenantry.application.embeddings import Embeddings
+from tenantry.application.finding import Finder, PlannedSearch, calls_of
 from tenantry.application.gate import Gate
-from tenantry.application.knowledge import Knowledge
-from tenantry.application.metered_embedding import WithinRequest
+from tenantry.application.hearing import Heard, stop_reason_of, text_of_delta
 from tenantry.application.model_calls import ModelCalls
 from tenantry.application.owned_tasks import OwnedTasks
 from tenantry.application.planning import PlannedChat, Planning
-from tenantry.application.retrieval import check_query, search
 from tenantry.application.streaming import StreamedAnswer, StreamLimits
 from tenantry.domain import errors
 from tenantry.domain.catalogue import Catalogue
 from tenantry.domain.chat_request import Clamp
 from tenantry.domain.chunk import CHUNK_CHARS_MAX, Passage
-from tenantry.domain.eventstream import Frame
 from tenantry.domain.filter import Filter
 from tenantry.domain.ids import DocumentId
-from tenantry.domain.prompt import Citation, answer_prompt, citations_in
+from tenantry.domain.prompt import Citation, citations_in
 from tenantry.domain.tenant import Principal
 from tenantry.domain.usage import Usage
 from tenantry.ports.clock import Clock
@@ -44,7 +41,8 @@ from tenantry.ports.model import ModelPort
 
 # What a passage is reserved at: its text at three bytes a character, its fence and title.
 PASSAGE_TITLE_CHARS_RESERVED = 120
-_EMBED_CALL, _CHAT_CALL = 0, 1
+# Told once, within the work that owns the answer: its whole text, or None where there is none.
+Then = Callable[[str | None], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,24 +54,8 @@ class Answer:
     currency: str
     request_id: UUID
     max_tokens: int | None = None  # the model's output limit, where it was lowered
-
-
-@dataclass(frozen=True, slots=True)
-class _Question:
-    text: str
-    model: str | None
-    top_k: int
-    where: Filter | None
-    operation: ChatOperation  # Converse or ConverseStream
-
-    def chat(self, principal: Principal, passages: Sequence[Passage]) -> ChatCall:
-        prompt = answer_prompt(self.text, passages)
-        body = {
-            "system": [{"text": prompt.system}],
-            "messages": [{"role": "user", "content": [{"text": prompt.user}]}],
-        }
-        model = self.model or principal.tenant.plan.default_model
-        return ChatCall(self.operation, model, body)
+    passages: Sequence[Passage] = ()  # what the model was given, by the numbers that it cites
+    stop_reason: str = ""  # Converse's
 
 
 class Answers:
@@ -83,20 +65,18 @@ class Answers:
         self,
         gate: Gate,
         planning: Planning,
-        embeddings: Embeddings,
+        finder: Finder,
         calls: ModelCalls,
         model: ModelPort,
-        knowledge: Knowledge,
         tasks: OwnedTasks,
         clock: Clock,
         limits: StreamLimits,
     ) -> None:
         self._gate = gate
         self._planning = planning
-        self._embeddings = embeddings
+        self._finder = finder
         self._calls = calls
         self._model = model
-        self._knowledge = knowledge
         self._tasks = tasks
         self._clock = clock
         self._limits = limits
@@ -110,8 +90,11 @@ class Answers:
         where: Filter | None,
     ) -> Answer:
         """A whole answer, settled; says so where the documents do not hold it."""
-        check_query(question, top_k)
-        asked = _Question(question, model, top_k, where, "Converse")
+        return await self.ask(ctx, plain_question(question, model, top_k, where))
+
+    async def ask(self, ctx: RequestContext, asked: Question) -> Answer:
+        """The same for any prompt."""
+        asked.search.check()
         return await asyncio.shield(self._tasks.start(self._answer(ctx, asked), name="answer"))
 
     async def stream(
@@ -123,109 +106,79 @@ class Answers:
         where: Filter | None,
     ) -> AnswerStream:
         """An answer under way, once the model has begun to answer."""
-        check_query(question, top_k)
-        asked = _Question(question, model, top_k, where, "ConverseStream")
+        return await self.ask_stream(ctx, plain_question(question, model, top_k, where))
+
+    async def ask_stream(
+        self, ctx: RequestContext, asked: Question, then: Then | None = None
+    ) -> AnswerStream:
+        """The same for any prompt. `then` is told whether or not anybody listens, after the
+        settlement; `AnswerStream.told` waits for it."""
+        asked.search.check()
         found: list[Passage] = []
         streamed = StreamedAnswer(
             ctx.request_id,
-            asked.chat(ctx.principal, ()),
+            _chat(ctx.principal, asked, "ConverseStream", ()),
             self._clock,
             self._limits,
-            call=_CHAT_CALL,
+            call=calls_of(asked.search),
             recorded=ctx.idempotency is not None,
         )
-        self._tasks.start(self._stream(ctx, asked, streamed, found), name="answer-stream")
+        work = self._tasks.start(
+            self._stream_then(ctx, asked, streamed, found, then), name="answer-stream"
+        )
         try:
             await asyncio.shield(streamed.started)
         except asyncio.CancelledError:
             streamed.leave()
             raise
-        return AnswerStream(streamed, found)
+        return AnswerStream(streamed, found, work)
 
     async def _open(
-        self, ctx: RequestContext, asked: _Question
-    ) -> tuple[AdmittedRequest, PlannedChat, PlannedChat]:
-        """Admits both calls; returns the plans of embedding and chat."""
+        self, ctx: RequestContext, asked: Question, operation: ChatOperation
+    ) -> tuple[AdmittedRequest, PlannedSearch, PlannedChat]:
+        """Admits all calls; returns the plans of search and chat."""
         catalogue = await self._planning.catalogue()
-        planned: list[PlannedChat] = []
+        full = _full_passages(asked.search.top_k)
+        planned: list[tuple[PlannedSearch, PlannedChat]] = []
 
-        def planner(principal: Principal, most: int | None) -> list[Any]:
-            clamp, full = ctx.clamp(principal, most), _full_passages(asked.top_k)
-            planned[:] = [
-                self._embedding(principal, catalogue, asked),
-                self._chat(principal, catalogue, asked, full, clamp),
-            ]
-            return [call.planned for call in planned]
+        def planner(principal: Principal, most: int | None) -> list[PlannedCall]:
+            finding = self._finder.plan(principal, catalogue, asked.search)
+            chat = _chat(principal, asked, operation, full)
+            clamp = ctx.clamp(principal, most)
+            answering = self._planning.chat(principal, chat, catalogue, None, clamp)
+            planned[:] = [(finding, answering)]
+            return [*finding.calls, answering.planned]
 
         request = await self._gate.open(ctx, planner)
-        return request, planned[0], planned[1]
-
-    def _embedding(
-        self, principal: Principal, catalogue: Catalogue, asked: _Question
-    ) -> PlannedChat:
-        plan = principal.tenant.plan
-        return self._embeddings.plan(
-            principal,
-            catalogue,
-            plan.embedding_model,
-            [asked.text],
-            plan.embedding_dimensions,
-            "query",
-        )[0]
-
-    def _chat(
-        self,
-        principal: Principal,
-        catalogue: Catalogue,
-        asked: _Question,
-        passages: Sequence[Passage],
-        clamp: Clamp,
-    ) -> PlannedChat:
-        chat = asked.chat(principal, passages)
-        return self._planning.chat(principal, chat, catalogue, None, clamp)
-
-    async def _retrieve(
-        self, ctx: RequestContext, request: AdmittedRequest, embed: PlannedChat, asked: _Question
-    ) -> list[Passage]:
-        within = WithinRequest(request, self._embeddings, embed)
-        try:
-            found = await search(
-                self._knowledge,
-                request.principal,
-                asked.text,
-                groups=ctx.groups,
-                top_k=asked.top_k,
-                where=asked.where,
-                request=within,
-            )
-        finally:
-            within.release_if_unused()
-        return list(found)
+        return request, *planned[0]
 
     async def _fitting(
         self,
         request: AdmittedRequest,
-        asked: _Question,
+        asked: Question,
         reserved: PlannedChat,
         passages: list[Passage],
     ) -> PlannedChat:
         """The chat with as many passages, best first, as the reservation holds."""
-        catalogue = await self._planning.catalogue()
+        catalogue: Catalogue = await self._planning.catalogue()
         room = reserved.planned.bound.input_tokens
         clamp = Clamp(reserved.max_tokens is not None, reserved.max_tokens)
+        operation = reserved.chat.operation
         while True:
-            chat = self._chat(request.principal, catalogue, asked, passages, clamp)
+            asked_now = _chat(request.principal, asked, operation, passages)
+            chat = self._planning.chat(request.principal, asked_now, catalogue, None, clamp)
             if chat.planned.bound.input_tokens <= room or not passages:
                 return chat
             passages.pop()
 
-    async def _answer(self, ctx: RequestContext, asked: _Question) -> Answer:
-        request, embed, reserved = await self._open(ctx, asked)
+    async def _answer(self, ctx: RequestContext, asked: Question) -> Answer:
+        request, finding, reserved = await self._open(ctx, asked, "Converse")
+        number = calls_of(asked.search)
         try:
-            passages = await self._retrieve(ctx, request, embed, asked)
+            passages = await self._finder.find(ctx, request, finding, asked.search)
             chat = await self._fitting(request, asked, reserved, passages)
-            await request.begin(chat.planned, _CHAT_CALL, 1)
-            reply = await self._calls.plain(request, _CHAT_CALL, chat)
+            await request.begin(chat.planned, number, 1)
+            reply = await self._calls.plain(request, number, chat)
         finally:
             await request.settle()
         text = _text_of(reply.document)
@@ -237,40 +190,71 @@ class Answers:
             request.principal.tenant.currency,
             ctx.request_id,
             chat.max_tokens,
+            passages,
+            str(reply.document.get("stopReason", "")),
         )
+
+    async def _stream_then(
+        self,
+        ctx: RequestContext,
+        asked: Question,
+        streamed: StreamedAnswer,
+        found: list[Passage],
+        then: Then | None,
+    ) -> None:
+        text: str | None = None
+        try:
+            text = await self._stream(ctx, asked, streamed, found)
+        finally:
+            if then is not None:
+                await then(text)
 
     async def _stream(
         self,
         ctx: RequestContext,
-        asked: _Question,
+        asked: Question,
         streamed: StreamedAnswer,
         found: list[Passage],
-    ) -> None:
+    ) -> str | None:
+        """The whole text, where the model came to its end, nobody intervened, and it is settled."""
+        heard: Heard | None = None
         with streamed.told():
-            request, embed, reserved = await self._open(ctx, asked)
+            request, finding, reserved = await self._open(ctx, asked, "ConverseStream")
             streamed.max_tokens = reserved.max_tokens
+            number = calls_of(asked.search)
             try:
-                found[:] = await self._retrieve(ctx, request, embed, asked)
+                found[:] = await self._finder.find(ctx, request, finding, asked.search)
                 chat = await self._fitting(request, asked, reserved, found)
-                await request.begin(chat.planned, _CHAT_CALL, 1)
-                leave = self._planning.departure(
-                    request.principal, ctx.request_id, _CHAT_CALL, chat
-                )
+                await request.begin(chat.planned, number, 1)
+                leave = self._planning.departure(request.principal, ctx.request_id, number, chat)
                 reply, attempt = await attempts(
-                    request, chat.planned, _CHAT_CALL, self._model.stream, leave.attempt
+                    request, chat.planned, number, self._model.stream, leave.attempt
                 )
             except BaseException:
                 await request.settle()
                 raise
-            await streamed.run(request, chat.planned, reply, attempt)
+            heard = Heard(reply)
+            await streamed.run(request, chat.planned, heard, attempt)
+        whole = heard.whole if heard is not None and streamed.settled else None
+        return None if whole is None or whole[1] == "guardrail_intervened" else whole[0]
+
+
+def _chat(
+    principal: Principal, asked: Question, operation: ChatOperation, passages: Sequence[Passage]
+) -> ChatCall:
+    model = asked.model or principal.tenant.plan.default_model
+    return ChatCall(operation, model, asked.compose(passages))
 
 
 class AnswerStream:
     """Texts as the model writes them; `result` is set when they have ended."""
 
-    def __init__(self, streamed: StreamedAnswer, passages: Sequence[Passage]) -> None:
+    def __init__(
+        self, streamed: StreamedAnswer, passages: Sequence[Passage], work: asyncio.Task[None]
+    ) -> None:
         self._streamed = streamed
-        self._passages = passages
+        self._work = work
+        self.passages = passages
         self.result: Answer | None = None
         self.max_tokens = streamed.max_tokens
 
@@ -278,23 +262,32 @@ class AnswerStream:
     async def texts(self) -> AsyncIterator[str]:
         """Raises `UpstreamFailed` or `Unavailable` where the answer breaks off."""
         parts: list[str] = []
+        stop_reason = ""
         async for frame in self._streamed.frames:
             if frame.exception_type is not None:
                 raise _broken(frame.exception_type)
             if frame.event_type == "contentBlockDelta":
-                text = _delta_of(frame)
+                text = text_of_delta(frame)
                 parts.append(text)
                 yield text
+            elif frame.event_type == "messageStop":
+                stop_reason = stop_reason_of(frame)
         answer = "".join(parts)
         self.result = Answer(
             answer,
-            citations_in(answer, self._passages),
+            citations_in(answer, self.passages),
             self._streamed.usage,
             self._streamed.charge,
             self._streamed.currency,
             self._streamed.request_id,
             self.max_tokens,
+            self.passages,
+            stop_reason,
         )
+
+    async def told(self) -> None:
+        """Returns once `then` has been told, whatever became of the answer."""
+        await asyncio.wait([self._work])
 
     def leave(self) -> None:
         self._streamed.leave()
@@ -322,17 +315,6 @@ def _full_passages(count: int) -> list[Passage]:
         )
         for _ in range(count)
     ]
-
-
-def _delta_of(frame: Frame) -> str:
-    """The text of a delta; none where it is of another kind (reasoning, a citation)."""
-    try:
-        text = orjson.loads(frame.payload)["delta"].get("text", "")
-    except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError):
-        raise errors.UpstreamRubbish from None
-    if not isinstance(text, str):
-        raise errors.UpstreamRubbish
-    return text
 
 
 def _text_of(document: Any) -> str:

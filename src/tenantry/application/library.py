@@ -9,18 +9,19 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any
 
 from tenantry.application import documents, ingestion
+from tenantry.application.admission import PlannedCall
+from tenantry.application.asking import Search
 from tenantry.application.context import RequestContext
 from tenantry.application.embeddings import Embeddings
+from tenantry.application.finding import Finder, PlannedSearch
 from tenantry.application.gate import Gate
 from tenantry.application.ingestion import Ingested
 from tenantry.application.knowledge import Knowledge
-from tenantry.application.metered_embedding import Batches, WithinRequest
+from tenantry.application.metered_embedding import Batches
 from tenantry.application.owned_tasks import OwnedTasks
-from tenantry.application.planning import PlannedChat, Planning
-from tenantry.application.retrieval import check_query, search
+from tenantry.application.planning import Planning
 from tenantry.domain.chunk import Passage
 from tenantry.domain.document import Document
 from tenantry.domain.filter import Filter
@@ -40,7 +41,7 @@ class Added:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """Passages, best first, and the charge of the query's embedding."""
+    """Passages, best first, and the charge of finding them."""
 
     passages: Sequence[Passage]
     charge: Decimal
@@ -56,6 +57,7 @@ class Library:
         gate: Gate,
         planning: Planning,
         embeddings: Embeddings,
+        finder: Finder,
         tasks: OwnedTasks,
         clock: Clock,
     ) -> None:
@@ -63,6 +65,7 @@ class Library:
         self._gate = gate
         self._planning = planning
         self._embeddings = embeddings
+        self._finder = finder
         self._tasks = tasks
         self._clock = clock
 
@@ -96,42 +99,25 @@ class Library:
         self, ctx: RequestContext, query: str, top_k: int, where: Filter | None
     ) -> Found:
         """One request of one embedding; settled before it is shown."""
-        check_query(query, top_k)
-        return await asyncio.shield(
-            self._tasks.start(self._search(ctx, query, top_k, where), name="search")
-        )
+        return await self.find(ctx, Search(query, top_k, where))
 
-    async def _search(
-        self, ctx: RequestContext, query: str, top_k: int, where: Filter | None
-    ) -> Found:
+    async def find(self, ctx: RequestContext, asked: Search) -> Found:
+        """One request of an embedding and, where asked for, a reranking; settled before it is
+        shown."""
+        asked.check()
+        return await asyncio.shield(self._tasks.start(self._find(ctx, asked), name="search"))
+
+    async def _find(self, ctx: RequestContext, asked: Search) -> Found:
         catalogue = await self._planning.catalogue()
-        planned: list[PlannedChat] = []
+        planned: list[PlannedSearch] = []
 
-        def planner(principal: Principal, most: int | None) -> list[Any]:
-            plan = principal.tenant.plan
-            planned[:] = self._embeddings.plan(
-                principal,
-                catalogue,
-                plan.embedding_model,
-                [query],
-                plan.embedding_dimensions,
-                "query",
-            )
-            return [call.planned for call in planned]
+        def planner(principal: Principal, most: int | None) -> list[PlannedCall]:
+            planned[:] = [self._finder.plan(principal, catalogue, asked)]
+            return planned[0].calls
 
         request = await self._gate.open(ctx, planner)
-        within = WithinRequest(request, self._embeddings, planned[0])
         try:
-            passages = await search(
-                self._knowledge,
-                request.principal,
-                query,
-                groups=ctx.groups,
-                top_k=top_k,
-                where=where,
-                request=within,
-            )
+            passages = await self._finder.find(ctx, request, planned[0], asked)
         finally:
-            within.release_if_unused()
             await request.settle()
         return Found(passages, request.charge, request.principal.tenant.currency)

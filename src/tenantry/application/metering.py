@@ -7,6 +7,7 @@ zero and never the customer's by guess: it stays unknown, holds its budget and b
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from decimal import Decimal
 
@@ -78,6 +79,11 @@ def settled(
         flags=flags,
         quarantined=reason,
     )
+
+
+def wasted(outcome: AttemptOutcome) -> AttemptOutcome:
+    """The same outcome of an answer that nobody gets: paid by us, never by the customer."""
+    return dataclasses.replace(outcome, charged=False)
 
 
 def failed(failure: Failure, *, call: int, attempt: int) -> AttemptOutcome:

@@ -5,8 +5,6 @@ Owns: from a planned call to a reply whose usage is on the request. The caller s
 
 from __future__ import annotations
 
-import dataclasses
-
 from tenantry.application import metering
 from tenantry.application.admitted import AdmittedRequest
 from tenantry.application.attempts import attempts
@@ -45,7 +43,7 @@ class ModelCalls:
         )
         if not isinstance(reply.document, dict):
             # Whatever it cost, nobody gets this answer: it is our waste.
-            request.ended(dataclasses.replace(outcome, charged=False))
+            request.ended(metering.wasted(outcome))
             raise UpstreamRubbish
         request.ended(outcome)
         return without_trace(reply, chat.operation) if planned.planned.hides_trace else reply

@@ -120,6 +120,8 @@ class Planning:
         planned.pinned.update(
             family=resolved.model.family, tier=tier, write_class=str(write_class(planned))
         )
+        if bound.rerank_units:  # which no log tells
+            planned.pinned["rerank_units"] = bound.rerank_units
         return planned
 
     def upstream(self, principal: Principal, region: str) -> Upstream:

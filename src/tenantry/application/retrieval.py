@@ -28,13 +28,16 @@ async def search(
     top_k: int = TOP_K_DEFAULT,
     where: Filter | None = None,
     request: object | None = None,
+    most: int = TOP_K_MAX,
+    by_words: bool = True,
 ) -> Sequence[Passage]:
     """The nearest passages of the principal's tenant, best first, at most `top_k`.
 
     The query is embedded and metered, unless the tenant never had a document. BadRequest for a
-    query or `top_k` out of range; Conflict where the documents need reindexing.
+    query or `top_k` out of range (`most`); Conflict where the documents need reindexing.
+    `by_words` False: by the vector alone, also where an engine could read the query's words.
     """
-    check_query(query, top_k)
+    check_query(query, top_k, most)
     home = home_of(principal.tenant)
     if await deps.manifest.generation(home.tenant_id) == 0:
         return []
@@ -47,18 +50,19 @@ async def search(
     if len(vectors) != 1:
         raise UpstreamRubbish("The embedding model returned no vector.")
     model = principal.tenant.plan.embedding_model
+    asked = Query(vectors[0], query if by_words else "")
     try:
-        return await deps.vectors.search(home, model, Query(vectors[0], query), top_k, permitted)
+        return await deps.vectors.search(home, model, asked, top_k, permitted)
     except ValueError as error:
         raise UpstreamRubbish("The embedding model returned an unusable vector.") from error
 
 
-def check_query(query: str, top_k: int) -> None:
+def check_query(query: str, top_k: int, most: int = TOP_K_MAX) -> None:
     """BadRequest for what cannot be searched for."""
     if not isinstance(query, str) or not query.strip():
         raise BadRequest("`query` must be a non-empty string.")
     if len(query) > QUERY_CHARS_MAX:
         raise BadRequest(f"`query` is longer than {QUERY_CHARS_MAX:,} characters.")
     check_text(query, "query")
-    if isinstance(top_k, bool) or not isinstance(top_k, int) or not 1 <= top_k <= TOP_K_MAX:
-        raise BadRequest(f"`top_k` must be a whole number from 1 to {TOP_K_MAX}.")
+    if isinstance(top_k, bool) or not isinstance(top_k, int) or not 1 <= top_k <= most:
+        raise BadRequest(f"`top_k` must be a whole number from 1 to {most}.")

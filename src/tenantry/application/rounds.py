@@ -8,6 +8,7 @@
 | `WRITE_OFF_EVERY_S` | write off what no record came for within the hold |
 | `batch_poll_ms` | ask for batch jobs, and settle the records of those that have ended |
 | `SWEEP_ANSWERS_EVERY_S` | delete answers of the cache that have expired |
+| `SWEEP_SESSIONS_EVERY_S` | delete sessions that have expired, with what was said in them |
 | `SWEEP_KEYS_EVERY_S` | delete idempotency keys that have expired, with their answers |
 | `PARTITIONS_EVERY_S` | make the ledger's partitions of the months to come |
 
@@ -23,15 +24,18 @@ from datetime import timedelta
 
 from tenantry.application.answer_store import sweep_answers
 from tenantry.application.batch_settling import BatchPorts, settle_batches
+from tenantry.application.sessions import sweep_sessions
 from tenantry.application.true_up import TrueUp
 from tenantry.ports.answer_cache import ExpiredAnswers
 from tenantry.ports.clock import Clock
 from tenantry.ports.idempotency import ExpiredKeys
 from tenantry.ports.ledger import LedgerKeeper
 from tenantry.ports.objects import Objects
+from tenantry.ports.sessions import ExpiredSessions
 
 SWEEP_EVERY_S = 2.0
 SWEEP_ANSWERS_EVERY_S = 20.0
+SWEEP_SESSIONS_EVERY_S = 60.0
 SWEEP_KEYS_EVERY_S = 10.0
 SWEEP_KEYS_MAX = 2_000  # in one statement
 SWEEP_KEYS_ROUNDS = 10  # then the rest waits: 2,000 a second are kept up with
@@ -97,6 +101,15 @@ def answers_round(expired: ExpiredAnswers, objects: Objects) -> Round:
         return await sweep_answers(expired, objects)
 
     return Round("sweep-answers", SWEEP_ANSWERS_EVERY_S, sweep)
+
+
+def sessions_round(expired: ExpiredSessions, objects: Objects) -> Round:
+    """What ends conversations whose time is over."""
+
+    async def sweep() -> object:
+        return await sweep_sessions(expired, objects)
+
+    return Round("sweep-sessions", SWEEP_SESSIONS_EVERY_S, sweep)
 
 
 def idempotency_round(expired_keys: ExpiredKeys) -> Round:

@@ -66,6 +66,7 @@ class StreamedAnswer:
         self.headers: Mapping[str, str] = {}
         self.currency = "USD"
         self.max_tokens: int | None = None
+        self.settled = False
         self.started: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._chat = chat
         self._call = call  # its number within the request
@@ -204,6 +205,7 @@ class StreamedAnswer:
         except Unavailable as failure:
             held = [_exception("serviceUnavailableException", failure.message)]
         else:
+            self.settled = True
             self._usage = request.usage
             self._charge = request.charge if request.priced else None
             if not held:

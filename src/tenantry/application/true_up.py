@@ -146,7 +146,11 @@ class TrueUp:
     async def _outcome(self, attempt: OpenAttempt, record: Mapping[str, Any]) -> AttemptOutcome:
         family = str(attempt.pinned.get("family", ""))
         klass = TokenClass(attempt.pinned.get("write_class", TokenClass.CACHE_WRITE_5M))
-        reading = normalise.from_invocation_log(record, family, klass)
+        units = attempt.pinned.get("rerank_units")
+        if isinstance(units, int) and record.get("errorCode") is None:
+            reading: normalise.Reading = normalise.from_rerank_units(units)
+        else:
+            reading = normalise.from_invocation_log(record, family, klass)
         outcome = AttemptOutcome(
             call=attempt.call,
             attempt=attempt.attempt,
@@ -163,8 +167,8 @@ class TrueUp:
             return replace(outcome, quarantined=reading.reason)
         usage, flags = reading.usage, outcome.flags | reading.flags
         if normalise.FAILED not in reading.flags:
-            units = guardrail.estimated(attempt.pinned, usage.out)
-            usage, flags = usage + units, flags | ({ESTIMATED} if units.items() else set())
+            looked = guardrail.estimated(attempt.pinned, usage.out)
+            usage, flags = usage + looked, flags | ({ESTIMATED} if looked.items() else set())
         if not usage.items():
             return replace(outcome, end="released", rated=NOTHING)
         return await self._rated(attempt, replace(outcome, flags=flags), usage)

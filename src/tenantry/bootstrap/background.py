@@ -21,6 +21,7 @@ from tenantry.adapters.postgres.idempotency import PostgresExpiredKeys
 from tenantry.adapters.postgres.keeper import PostgresLedgerKeeper
 from tenantry.adapters.postgres.partitions import extend
 from tenantry.adapters.postgres.rollups import PostgresRollups
+from tenantry.adapters.postgres.sessions import PostgresExpiredSessions
 from tenantry.adapters.postgres.usage_hours import PostgresUsageHours
 from tenantry.application.alert_rounds import alert_rounds
 from tenantry.application.archiving import archive_round
@@ -36,6 +37,7 @@ from tenantry.application.rounds import (
     idempotency_round,
     ledger_rounds,
     partitions_round,
+    sessions_round,
 )
 from tenantry.application.true_up import TrueUp
 from tenantry.bootstrap.archive import archive_of
@@ -68,6 +70,7 @@ async def background(config: Settings, machine: Clock | None = None) -> AsyncIte
         model = model_of(config, clock)
         held.push_async_callback(model.close)
         key = control_plane.load(config.home / "control", DurableFiles())
+        objects = DiskObjects(config.home / "accounts", DurableFiles())
         keeper = PostgresLedgerKeeper(databases.control, databases.operator)
         directory = PostgresDirectory(
             databases.app, pepper=key.pepper, open_sealed=key.open, clock=clock
@@ -106,10 +109,8 @@ async def background(config: Settings, machine: Clock | None = None) -> AsyncIte
             Round("clock", CHECK_EVERY_S, watch.check),
             idempotency_round(PostgresExpiredKeys(databases.control)),
             *alert_rounds(alerts, alerts, PostgresUsageHours(databases.control), _floor(config)),
-            answers_round(
-                PostgresExpiredAnswers(databases.control),
-                DiskObjects(config.home / "accounts", DurableFiles()),
-            ),
+            answers_round(PostgresExpiredAnswers(databases.control), objects),
+            sessions_round(PostgresExpiredSessions(databases.control), objects),
             batch_round(
                 BatchPorts(
                     PostgresBatchBook(databases.control),

@@ -44,6 +44,7 @@ from tenantry.application.authenticate import Authenticator
 from tenantry.application.batches import Batches
 from tenantry.application.billing import Billing
 from tenantry.application.cached_answers import CachedAnswers
+from tenantry.application.conversing import Conversations
 from tenantry.application.embeddings import Embeddings
 from tenantry.application.gate import Gate
 from tenantry.application.guardrails import Guardrails
@@ -59,8 +60,9 @@ from tenantry.application.owned_tasks import OwnedTasks
 from tenantry.application.pacing import Outlook, outlooks
 from tenantry.application.planning import Planning
 from tenantry.application.refused_budgets import TellingAdmission
-from tenantry.application.streaming import StreamLimits
+from tenantry.application.reranking import Reranker
 from tenantry.application.tending import tend
+from tenantry.bootstrap.asking import asking_of, limits_of
 from tenantry.bootstrap.billing import billing_of, issuer_or_none
 from tenantry.bootstrap.database import attach
 from tenantry.bootstrap.deployment import clock_watch, control_of, operator_token
@@ -97,6 +99,8 @@ class Gateway:
     embeddings: Embeddings
     library: Library
     answers: Answers
+    conversations: Conversations
+    reranker: Reranker
     idempotent: Idempotent
     operator_once: OperatorOnce
     ledger: TenantLedger
@@ -157,22 +161,24 @@ async def gateway(config: Settings, machine: Clock | None = None) -> AsyncIterat
         planning = Planning(directory, labels, clock, rules_of(config))
         calls = ModelCalls(model, planning)
         cached = _cached(config, databases, sealer, clock, gate, planning, model, calls)
-        limits = StreamLimits(drain_cap_ms=config.drain_cap_ms)
         embeddings = Embeddings(gate, planning, calls, tasks)
         knowledge = _knowledge(config, databases, keyring, sealer, embeddings, clock, stack)
+        asking = asking_of(
+            config, databases, knowledge, gate, planning, embeddings, calls, model, tasks, labels
+        )
         control = control_of(config, databases)
         _start_tending(knowledge, databases, control, stack)
         yield Gateway(
             authenticator=Authenticator(directory),
             directory=directory,
-            inference=Inference(gate, planning, model, tasks, clock, limits, cached),
+            inference=Inference(gate, planning, model, tasks, clock, limits_of(config), cached),
             guardrails=Guardrails(gate, planning, model, tasks),
             batches=_batches(config, databases, gate, planning, model, tasks),
             embeddings=embeddings,
-            library=Library(knowledge, gate, planning, embeddings, tasks, clock),
-            answers=Answers(
-                gate, planning, embeddings, calls, model, knowledge, tasks, clock, limits
-            ),
+            library=asking.library,
+            answers=asking.answers,
+            conversations=asking.conversations,
+            reranker=asking.reranker,
             idempotent=_idempotent(config, databases, keyring, sealer, tasks),
             operator_once=_operator_once(databases, key),
             ledger=PostgresTenantLedger(TenantWork(databases.app)),

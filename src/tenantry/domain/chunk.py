@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from tenantry.domain.document import Metadata
 from tenantry.domain.ids import DocumentId
 
 CHUNK_CHARS_MAX = 1_000  # about 250 tokens: a paragraph or two; the embedder reads up to 256
@@ -29,3 +30,4 @@ class Passage:
     score: float  # cosine, -1 to 1
     start: int
     end: int
+    metadata: Metadata = field(default_factory=dict)  # of its document

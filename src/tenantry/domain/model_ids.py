@@ -118,7 +118,7 @@ def _parse_arn(text: str) -> ModelRef | None:
 
 
 class Operation(StrEnum):
-    """A call of bedrock-runtime on a model; the value is its path's last segment."""
+    """A call of Bedrock on a model; the value is its path's last segment."""
 
     CONVERSE = "converse"
     CONVERSE_STREAM = "converse-stream"
@@ -128,6 +128,7 @@ class Operation(StrEnum):
     APPLY_GUARDRAIL = "apply"  # on `<id>:<version>` of a guardrail in place of a model
     CREATE_BATCH = "model-invocation-job"  # of the control plane, which names no model in its path
     GET_BATCH = "model-invocation-job/"  # on a job's ARN in place of a model
+    RERANK = "rerank"  # of bedrock-agent-runtime, whose body names the model
 
     @property
     def streams(self) -> bool:
@@ -135,9 +136,11 @@ class Operation(StrEnum):
         return self in (Operation.CONVERSE_STREAM, Operation.INVOKE_STREAM)
 
     @property
-    def control_plane(self) -> bool:
-        """Whether it is answered by the host of `bedrock`, not of `bedrock-runtime`."""
-        return self in (Operation.CREATE_BATCH, Operation.GET_BATCH)
+    def service(self) -> str:
+        """Whose host answers it; all three sign as `bedrock`."""
+        if self in (Operation.CREATE_BATCH, Operation.GET_BATCH):
+            return "bedrock"
+        return "bedrock-agent-runtime" if self is Operation.RERANK else "bedrock-runtime"
 
     @property
     def method(self) -> str:
@@ -152,7 +155,7 @@ def upstream_path(model_id: str, operation: Operation) -> str:
     """
     if model_id in ("", ".", ".."):
         raise ValueError("not a Bedrock model id")
-    if operation is Operation.CREATE_BATCH:
+    if operation in (Operation.CREATE_BATCH, Operation.RERANK):
         return f"/{operation.value}"
     if operation is Operation.GET_BATCH:
         return f"/{operation.value}{quote(model_id, safe='')}"

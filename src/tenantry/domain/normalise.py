@@ -39,6 +39,7 @@ __all__ = [
     "from_invocation_log",
     "from_invoke",
     "from_rerank",
+    "from_rerank_units",
 ]
 
 Report: TypeAlias = Mapping[str, object]
@@ -90,6 +91,11 @@ def from_rerank(documents: int) -> Normalised:
     assert documents > 0, "a rerank query has documents"
     units = -(-documents // DOCUMENTS_PER_RERANK_UNIT)
     return Normalised(Usage(rerank_units=units), {"documents": documents})
+
+
+def from_rerank_units(units: int) -> Normalised:
+    """A rerank query that a log shows as done: what it was planned as is what it is billed."""
+    return Normalised(Usage(rerank_units=units), {"units": units})
 
 
 def from_invocation_log(

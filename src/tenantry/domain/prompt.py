@@ -60,13 +60,21 @@ class Citation:
 
 def answer_prompt(question: str, passages: Sequence[Passage]) -> Prompt:
     """Passages are numbered from 1 in the order given."""
-    fenced = "\n".join(
+    return Prompt(RULES, f"{fenced(passages)}\n\n{fenced_question(question)}")
+
+
+def fenced(passages: Sequence[Passage]) -> str:
+    """Passages as data, numbered from 1."""
+    given = "\n".join(
         f'<passage id="{number}" document="{_attribute(passage.document_id)}" '
         f'title="{_attribute(passage.title)}">\n{defused(passage.text)}\n</passage>'
         for number, passage in enumerate(passages, start=1)
     )
-    given = fenced or "(No passage of the documents matches the question.)"
-    return Prompt(RULES, f"{given}\n\n<question>\n{defused(question)}\n</question>")
+    return given or "(No passage of the documents matches the question.)"
+
+
+def fenced_question(question: str) -> str:
+    return f"<question>\n{defused(question)}\n</question>"
 
 
 def defused(text: str) -> str:

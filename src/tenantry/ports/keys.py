@@ -24,6 +24,7 @@ class Purpose(StrEnum):
     BLOB = "blob"
     IDEMPOTENCY_HMAC = "idempotency-hmac"
     ANSWER_HMAC = "answer-hmac"
+    SESSION_HMAC = "session-hmac"
 
 
 class KeyStore(Protocol):

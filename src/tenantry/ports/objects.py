@@ -20,6 +20,7 @@ class ObjectKind(StrEnum):
     JOB = "jobs"
     RESULT = "results"
     ANSWER = "answers"
+    SESSION = "sessions"
 
 
 @dataclass(frozen=True, slots=True)

@@ -89,6 +89,7 @@ def test_a_key_without_the_scope(metered: MeteredStack, ask: Ask) -> None:
         "search": Scope.SEARCH,
         "answers": Scope.SEARCH,
         "answers-stream": Scope.SEARCH,
+        "retrieve": Scope.SEARCH,
     }.get(ask.name, Scope.INFER)
     tenant = metered.tenant(scopes=frozenset(Scope) - {needed, Scope.ADMIN})
     assert needed in refused(ask.family, ask.send(metered, tenant, _counting(ask)), DENIED)

@@ -32,8 +32,12 @@ def paid_asks_but(*names: str) -> pytest.MarkDecorator:
 
 
 NATIVE = ("invoke", "invoke-stream")  # takes models of every kind
-EMBED = ("embeddings", "documents", "search")
-UNKNOWN = {"chat": "no.such-model-v1:0", "embedding": "no.such-embed-v1:0"}
+EMBED = ("embeddings", "documents", "search", "retrieve")
+UNKNOWN = {
+    "chat": "no.such-model-v1:0",
+    "embedding": "no.such-embed-v1:0",
+    "rerank": "no.such-rerank-v1:0",
+}
 
 
 def visitor(metered: MeteredStack, ask: Ask, model: str, **options: Any) -> Tenant:
@@ -72,7 +76,7 @@ def test_an_unpriced_model(metered: MeteredStack, ask: Ask) -> None:
 
 @paid_asks_but(*NATIVE)
 def test_a_model_of_another_kind(metered: MeteredStack, ask: Ask) -> None:
-    model = {"chat": TITAN, "embedding": NOVA}[ask.kind]
+    model = {"chat": TITAN, "embedding": NOVA, "rerank": NOVA}[ask.kind]
     tenant = visitor(metered, ask, model)
     check(metered, ask, tenant, model, INVALID)
 
@@ -104,13 +108,13 @@ def test_a_region_that_is_not_allowed(metered: MeteredStack, ask: Ask) -> None:
     assert "us-east-1" in check(metered, ask, tenant, model, DENIED)
 
 
-@paid_asks_but(*EMBED)
+@paid_asks_but(*EMBED, "rerank")
 def test_a_profile_that_runs_elsewhere(metered: MeteredStack, ask: Ask) -> None:
     tenant = metered.tenant(regions_allowed=["us-east-1"])
     assert "us" in check(metered, ask, tenant, f"us.{NOVA}", DENIED)
 
 
-@paid_asks_but("documents")  # minute limits do not pace uploads
+@paid_asks_but("documents", "rerank")  # minute limits do not pace uploads; queries have no tokens
 def test_more_than_a_limit_ever_holds(metered: MeteredStack, ask: Ask) -> None:
     """The limit is named, and nobody waits for what cannot come."""
     tenant = metered.tenant({"tokens_per_minute": 3})
@@ -118,7 +122,7 @@ def test_more_than_a_limit_ever_holds(metered: MeteredStack, ask: Ask) -> None:
     assert "tokens_per_minute" in message
 
 
-@paid_asks_but("documents")  # is split into chunks that fit
+@paid_asks_but("documents", "rerank")  # are split into what fits; are cut by the model
 def test_a_prompt_past_the_window(metered: MeteredStack, ask: Ask) -> None:
     """Bedrock judges it, where we do not: its refusal is passed on, at no cost."""
     tenant = metered.tenant()
@@ -131,7 +135,9 @@ def test_a_prompt_past_the_window(metered: MeteredStack, ask: Ask) -> None:
     assert metered.violations() == []
 
 
-@paid_asks_but(*EMBED, "answers", "answers-stream")  # they name no output limit
+@paid_asks_but(
+    *EMBED, "answers", "answers-stream", "generate", "generate-stream", "rerank"
+)  # they name no output limit
 def test_more_tokens_than_the_plan_allows(metered: MeteredStack, ask: Ask) -> None:
     tenant = metered.tenant({"max_tokens_ceiling": 4, "max_tokens_default": 4})
     message = check(metered, ask, tenant, NOVA, INVALID)

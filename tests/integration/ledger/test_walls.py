@@ -52,12 +52,14 @@ READABLE_BY_APP = {"tenant", "budget", "counter", "budget_use", "customer_ledger
 READABLE_BY_APP |= {"plan_change", "plan_terms", "billing_account", "invoice", "invoice_usage"}
 READABLE_BY_APP |= {"billing_entry", "invoice_run"}
 INVOICED = {"contract", "invoice", "invoice_usage", "billing_entry", "invoice_run"}
-READABLE_BY_APP |= {"charge_line", "charge_hour", "charge_hour_detail", "late_hour"}
+READABLE_BY_APP |= {"session", "charge_line", "charge_hour", "charge_hour_detail", "late_hour"}
 _HOUR = "'2020-01-01T00:00Z', 1, '2020-01-01', 'USD', 'm'"
 _PLANTED = {  # what no request writes by itself
     "budget": "VALUES ($1, 'user:x', 'day', 'charge', 1, true)",
     "charge_hour": f"VALUES ($1, {_HOUR}, 1, 'out', 3, 1, 1, 1, 1, 1, now())",
     "charge_hour_detail": f"VALUES ($1, {_HOUR}, 'k', '', '', '{{}}', 'out', 1, 1, 1, 1, 1)",
+    "session": "VALUES ($1, 'ses_1', NULL, decode(repeat('00', 32), 'hex'), '1', NULL, 0, 0, '{}',"
+    " NULL, NULL, now() + interval '1 hour')",
     "late_hour": "VALUES ($1, '2020-01-01T00:00Z')",
 }
 

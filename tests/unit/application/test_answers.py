@@ -28,8 +28,10 @@ from tests.support.scripted import (
 from tests.support.skipping import run
 
 from tenantry.application.answers import Answer, Answers
+from tenantry.application.finding import Finder
 from tenantry.application.knowledge import Knowledge
 from tenantry.application.metered_embedding import MeteredEmbedder
+from tenantry.application.reranking import Reranker
 from tenantry.domain import errors
 from tenantry.domain.bound import bound_of_converse
 from tenantry.domain.chunk import CHUNK_CHARS_MAX, Passage
@@ -50,7 +52,7 @@ def passage(text: str, title: str = "Guide") -> Passage:
 
 @dataclass
 class Shelf:
-    """Manifest and vectors of tenants: as much of them as a search asks for."""
+    """Manifest, keys and vectors of tenants: as much of them as a search asks for."""
 
     passages: dict[str, Sequence[Passage]] = field(default_factory=dict)
     trouble: BaseException | None = None
@@ -60,6 +62,9 @@ class Shelf:
         if self.no_manifest is not None:
             raise self.no_manifest
         return int(tenant_id in self.passages)
+
+    async def check(self, home: Home) -> None:
+        """Its tenant key opens."""
 
     async def search(
         self, home: Home, model: str, vector: Sequence[float], top_k: int, permitted: object
@@ -75,7 +80,7 @@ def answers(shelf: Shelf, *script: Script) -> tuple[Core, Answers]:
     knowledge = Knowledge(
         manifest=cast(Any, shelf),
         objects=none,
-        keys=none,
+        keys=cast(Any, shelf),
         sealer=none,
         vectors=cast(Any, shelf),
         extractor=none,
@@ -87,10 +92,13 @@ def answers(shelf: Shelf, *script: Script) -> tuple[Core, Answers]:
     return worker, Answers(
         worker.gate,
         worker.planning,
-        worker.embeddings,
+        Finder(
+            knowledge,
+            worker.embeddings,
+            Reranker(worker.gate, worker.planning, worker.model, worker.tasks),
+        ),
         worker.calls,
         worker.model,
-        knowledge,
         worker.tasks,
         worker.clock,
         worker.limits,

@@ -22,12 +22,17 @@ def test_amazons_own_endpoints(region):
     theirs.close()
 
 
-def test_the_control_plane_has_a_host_of_its_own():
+@pytest.mark.parametrize(
+    ("service", "operation"),
+    [("bedrock", Operation.GET_BATCH), ("bedrock-agent-runtime", Operation.RERANK)],
+)
+@pytest.mark.parametrize("region", ["us-east-1", "eu-central-1"])
+def test_other_services_have_hosts_of_their_own(service, operation, region):
     session = botocore.session.Session()
     theirs = session.create_client(
-        "bedrock", region_name="us-east-1", aws_access_key_id="a", aws_secret_access_key="b"
+        service, region_name=region, aws_access_key_id="a", aws_secret_access_key="b"
     )
-    assert endpoint_url(upstream("us-east-1"), Operation.GET_BATCH) == theirs.meta.endpoint_url
+    assert endpoint_url(upstream(region), operation) == theirs.meta.endpoint_url
     theirs.close()
 
 

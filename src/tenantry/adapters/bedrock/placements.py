@@ -13,13 +13,12 @@ _REGION = re.compile(r"[a-z]{2,4}(?:-[a-z]{1,12}){1,3}-[0-9]{1,2}", re.ASCII)
 def endpoint_url(upstream: Upstream, operation: Operation) -> str:
     """The URL to call. Raises EndpointRefused for what cannot be a region's name.
 
-    Hosts: botocore 1.44.5's endpoint rules for bedrock-runtime and bedrock, without FIPS and dual
-    stack.
+    Hosts: botocore 1.44.5's endpoint rules for bedrock-runtime, bedrock-agent-runtime and bedrock,
+    without FIPS and dual stack.
     """
     if upstream.endpoint_url is not None:
         return upstream.endpoint_url
     if _REGION.fullmatch(upstream.region) is None:
         raise EndpointRefused(f"{upstream.region!r} is no region")
     suffix = "amazonaws.com.cn" if upstream.region.startswith("cn-") else "amazonaws.com"
-    service = "bedrock" if operation.control_plane else "bedrock-runtime"
-    return f"https://{service}.{upstream.region}.{suffix}"
+    return f"https://{operation.service}.{upstream.region}.{suffix}"

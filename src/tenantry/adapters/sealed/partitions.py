@@ -257,6 +257,7 @@ def best_passages(
                 score=float(np.clip(score, -1.0, 1.0)),
                 start=int(segment.starts[row]),
                 end=int(segment.ends[row]),
+                metadata=segment.cards[number].metadata,
             )
         )
     return hits

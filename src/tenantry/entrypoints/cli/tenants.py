@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from tenantry.bootstrap import run_with_control
+from tenantry.domain.knowledge_base import knowledge_base_of
 from tenantry.domain.tenant import Tenant
 from tenantry.entrypoints.cli import contracts, tenant_keys
 from tenantry.entrypoints.cli.output import as_json, print_json, print_table
@@ -121,6 +122,7 @@ def tenant_json(tenant: Tenant) -> dict[str, Any]:
         "plan_version": tenant.plan.version,
         "placement": tenant.placement.id,
         "account": tenant.placement.account,
+        "knowledge_base_id": knowledge_base_of(tenant.id),
         "zone": tenant.zone,
         "anchor_day": tenant.anchor_day,
         "currency": tenant.invoice_currency,

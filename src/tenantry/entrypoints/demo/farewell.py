@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from tenantry.domain.ids import TenantId
+from tenantry.domain.knowledge_base import knowledge_base_of
 from tenantry.entrypoints.demo.acts import CHAT_MODEL
 from tenantry.entrypoints.demo.cast import Player
 from tenantry.entrypoints.demo.show import Show
@@ -43,6 +45,21 @@ def print_how_to_go_on(show: Show, front: Mapping[str, Any], players: Mapping[st
         f'answer = bedrock.converse(modelId="{CHAT_MODEL}", messages=[\n'
         '    {"role": "user", "content": [{"text": "Say hello."}]}])\n'
         'print(answer["output"]["message"]["content"][0]["text"], answer["usage"])\''
+    )
+    show.say("")
+    show.say("boto3 on its documents: a knowledge base of Bedrock's")
+    show.code(
+        "python3 -c '\n"
+        "import boto3\n"
+        "from botocore.config import Config\n"
+        'agent = boto3.client("bedrock-agent-runtime", region_name="us-east-1",\n'
+        f'    endpoint_url="{front["https_url"]}", config=Config(signature_version="bearer"))\n'
+        f'base = {{"knowledgeBaseId": "{knowledge_base_of(TenantId(player.id))}", '
+        f'"modelArn": "{CHAT_MODEL}"}}\n'
+        f'answer = agent.retrieve_and_generate(input={{"text": "{_QUESTION}"}},\n'
+        "    retrieveAndGenerateConfiguration={\n"
+        '        "type": "KNOWLEDGE_BASE", "knowledgeBaseConfiguration": base})\n'
+        'print(answer["output"]["text"], answer["citations"], answer["sessionId"])\''
     )
     show.say("")
     show.say("OpenAI, unmodified (pip install openai)")

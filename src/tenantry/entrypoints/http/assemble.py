@@ -29,6 +29,8 @@ async def make_services(
         embeddings=gateway.embeddings,
         library=gateway.library,
         answers=gateway.answers,
+        conversations=gateway.conversations,
+        reranker=gateway.reranker,
         ledger=gateway.ledger,
         labels=gateway.labels,
         tenant_admin=gateway.tenant_admin,

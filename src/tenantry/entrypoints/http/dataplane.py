@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from tenantry.entrypoints.http.bedrock import handlers as bedrock
+from tenantry.entrypoints.http.bedrock_agent import handlers as bedrock_agent
 from tenantry.entrypoints.http.knowledge import documents, questions
 from tenantry.entrypoints.http.openai import handlers as openai
 from tenantry.entrypoints.http.openapi import route_for
@@ -14,6 +15,7 @@ from tenantry.entrypoints.http.tenant import handlers as tenant
 
 _ROUTES: Final = (
     *bedrock.ROUTES,
+    *bedrock_agent.ROUTES,
     *openai.ROUTES,
     *documents.ROUTES,
     *questions.ROUTES,

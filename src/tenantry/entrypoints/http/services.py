@@ -11,15 +11,19 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from tenantry.application.answers import Answer
+from tenantry.application.asking import Search
 from tenantry.application.authenticate import Authenticator
 from tenantry.application.billing import Billing
 from tenantry.application.calls import ChatCall, Completed, Embedded, Streamed
 from tenantry.application.context import RequestContext
+from tenantry.application.conversing import TurnCall
 from tenantry.application.documents import Content, Page
 from tenantry.application.idempotency import Idempotent
 from tenantry.application.library import Added, Found
 from tenantry.application.operator_once import OperatorOnce
 from tenantry.application.pacing import Outlook
+from tenantry.application.reranking import RerankCall, Reranked
+from tenantry.domain.chunk import Passage
 from tenantry.domain.document import Document
 from tenantry.domain.filter import Filter
 from tenantry.domain.ids import TenantId
@@ -82,17 +86,22 @@ class Library(Protocol):
         self, ctx: RequestContext, query: str, top_k: int, where: Filter | None, /
     ) -> Found: ...
 
+    async def find(self, ctx: RequestContext, asked: Search, /) -> Found: ...
+
 
 class AnswerStream(Protocol):
     """An answer under way: texts first; `result` is set when they have ended."""
 
     max_tokens: int | None  # the model's output limit, where it was lowered
+    passages: Sequence[Passage]  # what the model was given
 
     @property
     def texts(self) -> AsyncIterator[str]: ...
 
     @property
     def result(self) -> Answer | None: ...
+
+    async def told(self) -> None: ...
 
     def leave(self) -> None: ...
 
@@ -121,6 +130,20 @@ class Answers(Protocol):
     ) -> AnswerStream: ...
 
 
+class Conversations(Protocol):
+    """Answers within sessions: the session's id, and the answer."""
+
+    async def answer(self, ctx: RequestContext, call: TurnCall, /) -> tuple[str, Answer]: ...
+
+    async def stream(self, ctx: RequestContext, call: TurnCall, /) -> tuple[str, AnswerStream]: ...
+
+
+class Reranker(Protocol):
+    """Documents by their relevance to a query."""
+
+    async def rerank(self, ctx: RequestContext, call: RerankCall, /) -> Reranked: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Services:
     """What one worker serves with. `ready` raises `TenantryError` while something is missing."""
@@ -132,6 +155,8 @@ class Services:
     embeddings: Embeddings
     library: Library
     answers: Answers
+    conversations: Conversations
+    reranker: Reranker
     ledger: TenantLedger
     labels: Labels
     tenant_admin: TenantAdmin

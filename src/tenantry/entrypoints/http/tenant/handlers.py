@@ -7,6 +7,7 @@ from typing import Any
 
 from tenantry.application.invoice_lists import get_invoice, list_invoices
 from tenantry.domain.end_user import user_from
+from tenantry.domain.knowledge_base import knowledge_base_of
 from tenantry.domain.period import Span, billing_period
 from tenantry.domain.tenant import Principal, Tenant
 from tenantry.entrypoints.http.call import Call
@@ -70,7 +71,12 @@ async def limits(call: Call) -> Response:
     if ctx.user is not None:
         user_hash = await call.services.labels.user_hash(principal, ctx.user)
     found = await call.services.ledger.limits(principal, user_hash=user_hash, run_id=ctx.run_id)
-    return json_response({"data": [dict(limit) for limit in found]})
+    return json_response(
+        {
+            "data": [dict(limit) for limit in found],
+            "knowledge_base_id": knowledge_base_of(principal.tenant_id),
+        }
+    )
 
 
 async def invoices_of(call: Call, tenant: Tenant, query: dict[str, str]) -> Response:

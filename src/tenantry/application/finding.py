@@ -1,0 +1,92 @@
+"""The calls that finding passages takes, within a request: embed the query, search, rerank.
+
+Owns: their numbers (0 embeds; 1 reranks, where that was asked for) and that one which was not
+needed is not paid for. The caller admits and settles.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tenantry.application.admission import PlannedCall
+from tenantry.application.admitted import AdmittedRequest
+from tenantry.application.asking import Search
+from tenantry.application.context import RequestContext
+from tenantry.application.embeddings import Embeddings
+from tenantry.application.knowledge import Knowledge
+from tenantry.application.metered_embedding import WithinRequest
+from tenantry.application.planning import PlannedChat
+from tenantry.application.reranking import Reranker
+from tenantry.application.retrieval import search
+from tenantry.domain.catalogue import Catalogue
+from tenantry.domain.chunk import Passage
+from tenantry.domain.tenant import Principal
+
+_RERANK_CALL = 1
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedSearch:
+    """The planned calls of a search; those of a request that goes on are numbered after them."""
+
+    embed: PlannedChat
+    rerank: PlannedCall | None
+
+    @property
+    def calls(self) -> list[PlannedCall]:
+        return [self.embed.planned, *([self.rerank] if self.rerank else [])]
+
+
+def calls_of(asked: Search) -> int:
+    """How many calls a search plans."""
+    return 1 if asked.reranking is None else 2
+
+
+class Finder:
+    """One for each worker."""
+
+    def __init__(self, knowledge: Knowledge, embeddings: Embeddings, reranker: Reranker) -> None:
+        self._knowledge = knowledge
+        self._embeddings = embeddings
+        self._reranker = reranker
+
+    def plan(self, principal: Principal, catalogue: Catalogue, asked: Search) -> PlannedSearch:
+        plan = principal.tenant.plan
+        (embed,) = self._embeddings.plan(
+            principal,
+            catalogue,
+            plan.embedding_model,
+            [asked.query],
+            plan.embedding_dimensions,
+            "query",
+        )
+        wanted = asked.reranking
+        if wanted is None:
+            return PlannedSearch(embed, None)
+        rerank = self._reranker.plan(principal, catalogue, wanted.model, asked.top_k)
+        return PlannedSearch(embed, rerank)
+
+    async def find(
+        self, ctx: RequestContext, request: AdmittedRequest, planned: PlannedSearch, asked: Search
+    ) -> list[Passage]:
+        """Passages, best first. Raises what `retrieval.search` and `Reranker.run` raise."""
+        within = WithinRequest(request, self._embeddings, planned.embed)
+        try:
+            found = await search(
+                self._knowledge,
+                request.principal,
+                asked.query,
+                groups=ctx.groups,
+                top_k=asked.top_k,
+                where=asked.where,
+                request=within,
+                most=asked.most,
+                by_words=asked.by_words,
+            )
+        finally:
+            within.release_if_unused()
+        if not found or planned.rerank is None or asked.reranking is None:
+            return list(found)
+        return await self._reranker.best(
+            request, planned.rerank, _RERANK_CALL, asked.query, found, asked.reranking
+        )

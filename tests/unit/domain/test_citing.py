@@ -1,0 +1,68 @@
+"""Numbers come out of an answer and stand beside it, however the text is cut."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tenantry.domain.citing import Cited, Citing
+
+
+def cited(*pieces: str, count: int = 3) -> tuple[str, list[Cited]]:
+    citing = Citing(count)
+    parts = [part for piece in pieces for part in citing.feed(piece)] + citing.finish()
+    text = "".join(part for part in parts if isinstance(part, str))
+    return text, [part for part in parts if isinstance(part, Cited)]
+
+
+@pytest.mark.parametrize(
+    ("answer", "text", "parts"),
+    [
+        ("It rents [1]. It pays. [2]", "It rents. It pays.", [("It rents", 1), ("It pays.", 2)]),
+        (
+            "It rents. [1] It pays [2, 3].",
+            "It rents. It pays.",
+            [("It rents.", 1), ("It pays", 2, 3)],
+        ),
+        ("Both [1][2] [1].", "Both.", [("Both", 1, 2)]),
+        ("[1] Before it.", " Before it.", [("Before it.", 1)]),
+        ("No number [7] of ours [2024] [a] [", "No number [7] of ours [2024] [a] [", []),
+        ("One of them [1; 9].", "One of them.", [("One of them", 1)]),
+        ("", "", []),
+        ("[1]", "", []),
+    ],
+)
+def test_parts_and_their_numbers(answer: str, text: str, parts: list[tuple[object, ...]]) -> None:
+    said, found = cited(answer)
+    assert said == text
+    assert [(one.text, *one.numbers) for one in found] == parts
+    for one in found:
+        assert said[one.start : one.end] == one.text
+
+
+words = st.lists(
+    st.sampled_from(["a", "é", " ", "  ", "\n", ".", "[1]", "[2", "]", "[", "[1, 2]", " [3]", "9,"])
+)
+
+
+@settings(max_examples=200)
+@given(words, st.data())
+def test_it_does_not_matter_how_the_text_is_cut(parts: list[str], data: st.DataObject) -> None:
+    answer = "".join(parts)
+    whole_text, whole = cited(answer)
+    pieces, rest = [], answer
+    while rest:
+        size = data.draw(st.integers(1, len(rest)))
+        pieces.append(rest[:size])
+        rest = rest[size:]
+    text, found = cited(*pieces)
+    assert text == whole_text
+    assert found == whole
+    for one in found:
+        assert text[one.start : one.end] == one.text
+        assert set(one.numbers) <= {1, 2, 3}
+
+
+def test_little_is_held_back() -> None:
+    citing = Citing(1)
+    assert citing.feed("[" + "1" * 200) == ["[" + "1" * 200]
+    assert citing.feed(" " * 40) == [" " * 24]
