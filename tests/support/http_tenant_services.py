@@ -10,7 +10,7 @@ from hashlib import sha256
 from typing import Any
 
 from tenantry.application.answers import Answer
-from tenantry.application.asking import Search
+from tenantry.application.asking import Question, Search
 from tenantry.application.context import RequestContext
 from tenantry.application.conversing import TurnCall
 from tenantry.application.documents import Content, Page
@@ -157,16 +157,13 @@ class FixedAnswers:
         text, request_id = "It holds [1].", ctx.request_id
         return Answer(text, [citation], usage, CHARGE, "USD", request_id, passages=[passage])
 
-    async def stream(
-        self,
-        ctx: RequestContext,
-        question: str,
-        model: str | None,
-        top_k: int,
-        where: Filter | None,
-    ) -> FixedAnswerStream:
-        whole = await self.answer(ctx, question, model, top_k, where)
-        return FixedAnswerStream(whole, self.breaks)
+    async def ask(self, ctx: RequestContext, asked: Question) -> Answer:
+        search = asked.search
+        search.check()
+        return await self.answer(ctx, search.query, asked.model, search.top_k, search.where)
+
+    async def ask_stream(self, ctx: RequestContext, asked: Question) -> FixedAnswerStream:
+        return FixedAnswerStream(await self.ask(ctx, asked), self.breaks)
 
 
 class FixedConversations:

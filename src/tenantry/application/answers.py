@@ -16,7 +16,7 @@ from uuid import UUID
 
 from tenantry.application.admission import PlannedCall
 from tenantry.application.admitted import AdmittedRequest
-from tenantry.application.asking import Question, plain_question
+from tenantry.application.asking import Question
 from tenantry.application.attempts import attempts
 from tenantry.application.calls import ChatCall, ChatOperation
 from tenantry.application.context import RequestContext
@@ -31,7 +31,6 @@ from tenantry.domain import errors
 from tenantry.domain.catalogue import Catalogue
 from tenantry.domain.chat_request import Clamp
 from tenantry.domain.chunk import CHUNK_CHARS_MAX, Passage
-from tenantry.domain.filter import Filter
 from tenantry.domain.ids import DocumentId
 from tenantry.domain.prompt import Citation, citations_in
 from tenantry.domain.tenant import Principal
@@ -81,38 +80,16 @@ class Answers:
         self._clock = clock
         self._limits = limits
 
-    async def answer(
-        self,
-        ctx: RequestContext,
-        question: str,
-        model: str | None,
-        top_k: int,
-        where: Filter | None,
-    ) -> Answer:
-        """A whole answer, settled; says so where the documents do not hold it."""
-        return await self.ask(ctx, plain_question(question, model, top_k, where))
-
     async def ask(self, ctx: RequestContext, asked: Question) -> Answer:
-        """The same for any prompt."""
+        """A whole answer, settled."""
         asked.search.check()
         return await asyncio.shield(self._tasks.start(self._answer(ctx, asked), name="answer"))
-
-    async def stream(
-        self,
-        ctx: RequestContext,
-        question: str,
-        model: str | None,
-        top_k: int,
-        where: Filter | None,
-    ) -> AnswerStream:
-        """An answer under way, once the model has begun to answer."""
-        return await self.ask_stream(ctx, plain_question(question, model, top_k, where))
 
     async def ask_stream(
         self, ctx: RequestContext, asked: Question, then: Then | None = None
     ) -> AnswerStream:
-        """The same for any prompt. `then` is told whether or not anybody listens, after the
-        settlement; `AnswerStream.told` waits for it."""
+        """An answer under way, once the model has begun to answer. `then` is told whether or not
+        anybody listens, after the settlement; `AnswerStream.told` waits for it."""
         asked.search.check()
         found: list[Passage] = []
         streamed = StreamedAnswer(

@@ -41,7 +41,13 @@ class Question:
     compose: Compose
 
 
-def plain_question(query: str, model: str | None, top_k: int, where: Filter | None) -> Question:
+def plain_question(
+    query: str,
+    model: str | None,
+    top_k: int,
+    where: Filter | None,
+    reranking: Reranking | None = None,
+) -> Question:
     """One that is answered under our own rules, with citations by number."""
 
     def compose(passages: Sequence[Passage]) -> Mapping[str, Any]:
@@ -51,4 +57,4 @@ def plain_question(query: str, model: str | None, top_k: int, where: Filter | No
             "messages": [{"role": "user", "content": [{"text": prompt.user}]}],
         }
 
-    return Question(Search(query, top_k, where), model, compose)
+    return Question(Search(query, top_k, where, reranking), model, compose)

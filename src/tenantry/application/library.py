@@ -24,7 +24,6 @@ from tenantry.application.owned_tasks import OwnedTasks
 from tenantry.application.planning import Planning
 from tenantry.domain.chunk import Passage
 from tenantry.domain.document import Document
-from tenantry.domain.filter import Filter
 from tenantry.domain.tenant import Principal
 from tenantry.domain.upload import Upload
 from tenantry.ports.clock import Clock
@@ -94,12 +93,6 @@ class Library:
         await documents.delete_document(
             self._knowledge, ctx.principal, document_id, groups=ctx.groups
         )
-
-    async def search(
-        self, ctx: RequestContext, query: str, top_k: int, where: Filter | None
-    ) -> Found:
-        """One request of one embedding; settled before it is shown."""
-        return await self.find(ctx, Search(query, top_k, where))
 
     async def find(self, ctx: RequestContext, asked: Search) -> Found:
         """One request of an embedding and, where asked for, a reranking; settled before it is

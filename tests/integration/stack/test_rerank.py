@@ -16,6 +16,7 @@ from tests.support.stack_agent import (
     both_ways,
     charge_of,
     reranked,
+    with_documents,
 )
 from tests.support.stack_command import tenantry
 
@@ -110,3 +111,24 @@ def test_queries_are_reconciled(stack: Stack, anna: Tenant) -> None:
     report = json.loads(done.stdout)
     assert [one for one in report["breaks"] if one["tenant_id"] == anna.id] == []
     assert report["matched"] > 0
+
+
+def test_search_and_answers_rerank_when_asked(stack: Stack) -> None:
+    anna, _ = with_documents(stack)
+    rerank = {"model": "amazon-rerank", "keep": 1}
+    body = {"query": "trains to Oslo", "rerank": rerank}
+    status, headers, found = stack.http("POST", "/v1/search", body, tenant=anna)
+    assert status == 200, found
+    [passage] = json.loads(found)["passages"]
+    assert passage["title"] == "Trains"
+    query = Decimal("0.003")
+    assert query < Decimal(headers["x-tenantry-charge"].removesuffix(" USD")) < 2 * query
+    for more in ({}, {"stream": True}):
+        asked = {"question": "trains to Oslo", "rerank": rerank, **more}
+        status, _, answer = stack.http("POST", "/v1/answers", asked, tenant=anna)
+        assert status == 200, answer
+    stack.wait_settled(anna)
+    units = [counts["searchUnits"] for counts in stack.ledger(anna).values()]
+    assert sorted(units)[-4:] == [0, 1, 1, 1]
+    body = {"query": "trains", "rerank": {"model": "nova-micro"}}
+    assert stack.http("POST", "/v1/search", body, tenant=anna)[0] == 400

@@ -28,6 +28,7 @@ from tests.support.scripted import (
 from tests.support.skipping import run
 
 from tenantry.application.answers import Answer, Answers
+from tenantry.application.asking import plain_question
 from tenantry.application.finding import Finder
 from tenantry.application.knowledge import Knowledge
 from tenantry.application.metered_embedding import MeteredEmbedder
@@ -43,6 +44,7 @@ from tenantry.ports.admission import Refused
 PLAN = plan(default_model="claude", embedding_model=TITAN.id, max_tokens_default=100)
 ACME = principal("acme", PLAN)
 EMBEDDED = reply({"embedding": [1.0, 0.0], "inputTextTokenCount": 4})
+WHAT = plain_question("What is a tenant?", None, 3, None)
 OUTAGE = errors.Unavailable("the objects are out of reach")
 
 
@@ -106,7 +108,7 @@ def answers(shelf: Shelf, *script: Script) -> tuple[Core, Answers]:
 
 
 def ask(made: Answers, top_k: int = 3, who: Any = ACME) -> Answer:
-    return run(made.answer(context(who), "What is a tenant?", None, top_k, None))
+    return run(made.ask(context(who), plain_question("What is a tenant?", None, top_k, None)))
 
 
 def rows(worker: Core) -> list[tuple[int, int, str]]:
@@ -144,8 +146,8 @@ def test_an_answer_is_shortened_as_any_other_and_stays_so_with_its_passages(stre
     async def walk() -> int | None:
         ctx = context(LONG)
         if not streams:
-            return (await made.answer(ctx, "What is a tenant?", None, 3, None)).max_tokens
-        stream = await made.stream(ctx, "What is a tenant?", None, 3, None)
+            return (await made.ask(ctx, WHAT)).max_tokens
+        stream = await made.ask_stream(ctx, WHAT)
         async for _ in stream.texts:
             pass
         assert stream.result is not None
@@ -230,7 +232,7 @@ def test_whatever_ends_it_all_is_settled(
 def streamed(shelf: Shelf, *script: Script) -> tuple[Core, list[str], Answer | None]:
     async def walk() -> tuple[Core, list[str], Answer | None]:
         worker, made = answers(shelf, *script)
-        stream = await made.stream(context(ACME), "What is a tenant?", None, 3, None)
+        stream = await made.ask_stream(context(ACME), WHAT)
         texts = [text async for text in stream.texts]
         await worker.tasks.drain(60_000)
         return worker, texts, stream.result
@@ -271,7 +273,7 @@ def test_a_stream_that_never_begins_says_so_and_is_settled(
     async def walk() -> Core:
         worker, made = answers(shelf, EMBEDDED)
         with pytest.raises(told):
-            await made.stream(context(ACME), "What is a tenant?", None, 3, None)
+            await made.ask_stream(context(ACME), WHAT)
         await worker.tasks.drain(60_000)
         return worker
 
@@ -288,7 +290,7 @@ def test_a_client_that_leaves_cancels_nothing() -> None:
             return converse_reply()
 
         worker, made = answers(Shelf({"tnt_acme": []}), EMBEDDED, slow)
-        client = asyncio.create_task(made.answer(context(ACME), "What?", None, 3, None))
+        client = asyncio.create_task(made.ask(context(ACME), WHAT))
         await arrived.wait()
         client.cancel()
         await asyncio.gather(client, return_exceptions=True)

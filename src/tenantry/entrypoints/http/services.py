@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from tenantry.application.answers import Answer
-from tenantry.application.asking import Search
+from tenantry.application.asking import Question, Search
 from tenantry.application.authenticate import Authenticator
 from tenantry.application.billing import Billing
 from tenantry.application.calls import ChatCall, Completed, Embedded, Streamed
@@ -25,7 +25,6 @@ from tenantry.application.pacing import Outlook
 from tenantry.application.reranking import RerankCall, Reranked
 from tenantry.domain.chunk import Passage
 from tenantry.domain.document import Document
-from tenantry.domain.filter import Filter
 from tenantry.domain.ids import TenantId
 from tenantry.domain.shared_costs import SharedCosts
 from tenantry.domain.upload import Upload
@@ -82,10 +81,6 @@ class Library(Protocol):
 
     async def remove(self, ctx: RequestContext, document_id: str, /) -> None: ...
 
-    async def search(
-        self, ctx: RequestContext, query: str, top_k: int, where: Filter | None, /
-    ) -> Found: ...
-
     async def find(self, ctx: RequestContext, asked: Search, /) -> Found: ...
 
 
@@ -109,25 +104,9 @@ class AnswerStream(Protocol):
 class Answers(Protocol):
     """Answers from the tenant's documents."""
 
-    async def answer(
-        self,
-        ctx: RequestContext,
-        question: str,
-        model: str | None,
-        top_k: int,
-        where: Filter | None,
-        /,
-    ) -> Answer: ...
+    async def ask(self, ctx: RequestContext, asked: Question, /) -> Answer: ...
 
-    async def stream(
-        self,
-        ctx: RequestContext,
-        question: str,
-        model: str | None,
-        top_k: int,
-        where: Filter | None,
-        /,
-    ) -> AnswerStream: ...
+    async def ask_stream(self, ctx: RequestContext, asked: Question, /) -> AnswerStream: ...
 
 
 class Conversations(Protocol):

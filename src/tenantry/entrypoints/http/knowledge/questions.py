@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import Annotated, Any
 from uuid import UUID
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
-from tenantry.application.retrieval import TOP_K_DEFAULT
+from tenantry.application.asking import Search, plain_question
+from tenantry.application.retrieval import TOP_K_DEFAULT, TOP_K_MAX
 from tenantry.domain.errors import TenantryError, UpstreamRubbish
 from tenantry.domain.filter import filter_from
+from tenantry.domain.model_ids import MAX_MODEL_ID_CHARS
+from tenantry.domain.rerank import Reranking
 from tenantry.domain.tenant import Scope
 from tenantry.entrypoints.http import sse
 from tenantry.entrypoints.http.call import Call
@@ -23,10 +26,16 @@ from tenantry.entrypoints.http.routes import Access, Route
 from tenantry.entrypoints.http.services import AnswerStream
 
 
+class _Rerank(Struct, forbid_unknown_fields=True):
+    model: Annotated[str, Meta(min_length=1, max_length=MAX_MODEL_ID_CHARS)]
+    keep: Annotated[int, Meta(ge=1, le=TOP_K_MAX)] | None = None
+
+
 class _Search(Struct, forbid_unknown_fields=True):
     query: str
     top_k: int = TOP_K_DEFAULT
     filter: Any = None
+    rerank: _Rerank | None = None
 
 
 class _Question(Struct, forbid_unknown_fields=True):
@@ -34,14 +43,15 @@ class _Question(Struct, forbid_unknown_fields=True):
     model: str | None = None
     top_k: int = TOP_K_DEFAULT
     filter: Any = None
+    rerank: _Rerank | None = None
     stream: bool = False
 
 
 async def search(call: Call) -> Response:
     asked = to(_Search, call.json())
-    found = await call.services.library.search(
-        call.context(), asked.query, asked.top_k, filter_from(asked.filter)
-    )
+    where, reranking = filter_from(asked.filter), _reranking(asked.rerank)
+    wanted = Search(asked.query, asked.top_k, where, reranking)
+    found = await call.services.library.find(call.context(), wanted)
     response = json_response({"passages": [from_passage(passage) for passage in found.passages]})
     if found.charge:
         response.headers[CHARGE_HEADER] = charge_text(found.charge, found.currency)
@@ -50,19 +60,24 @@ async def search(call: Call) -> Response:
 
 async def answer(call: Call) -> Response | StreamingResponse:
     asked = to(_Question, call.json())
-    where = filter_from(asked.filter)
+    where, reranking = filter_from(asked.filter), _reranking(asked.rerank)
+    question = plain_question(asked.question, asked.model, asked.top_k, where, reranking)
     answers, ctx = call.services.answers, call.context()
     if asked.stream:
-        stream = await answers.stream(ctx, asked.question, asked.model, asked.top_k, where)
+        stream = await answers.ask_stream(ctx, question)
         events = _events(stream, call.request_id)
         headers = dict(sse.HEADERS) | max_tokens_headers(stream.max_tokens)
         return StreamingResponse(events, headers, stream.leave)
-    done = await answers.answer(ctx, asked.question, asked.model, asked.top_k, where)
+    done = await answers.ask(ctx, question)
     response = json_response(from_answer(done))
     response.headers |= max_tokens_headers(done.max_tokens)
     if done.charge is not None:
         response.headers[CHARGE_HEADER] = charge_text(done.charge, done.currency)
     return response
+
+
+def _reranking(given: _Rerank | None) -> Reranking | None:
+    return None if given is None else Reranking(given.model, given.keep)
 
 
 async def _events(stream: AnswerStream, request_id: UUID) -> AsyncIterator[bytes]:
