@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 import pytest
-from tests.integration.bad_input.agent import AGENT_ROUTES
+from tests.integration.bad_input.agent import AGENT_ROUTES, WRONG_RERANKING
 from tests.integration.bad_input.documents import *  # noqa: F403
 from tests.integration.bad_input.keys import *  # noqa: F403
 from tests.integration.bad_input.models import *  # noqa: F403
@@ -165,30 +165,14 @@ ROUTES = [
         "/v1/search",
         {"query": "hi"},
         "query",
-        (
-            {"query": 1},
-            {"top_k": "5"},
-            {"top_k": True},
-            {"filter": "x"},
-            {"filter": {"equals": 1}},
-            {"rerank": "amazon-rerank"},
-            {"rerank": {"model": ""}},
-            {"rerank": {"model": "amazon-rerank", "keep": 0}},
-        ),
+        ({"query": 1}, {"top_k": "5"}, {"top_k": True}, {"filter": "x"}, *WRONG_RERANKING),
         scope="search",
     ),
     Route(
         "/v1/answers",
         {"question": "hi"},
         "question",
-        (
-            {"question": 1},
-            {"top_k": 1.5},
-            {"model": 1},
-            {"stream": "yes"},
-            {"filter": [1]},
-            {"rerank": {"keep": 1}},
-        ),
+        ({"question": 1}, {"top_k": 1.5}, {"model": 1}, {"stream": "yes"}, *WRONG_RERANKING),
         scope="search",
     ),
 ]

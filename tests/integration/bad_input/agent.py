@@ -7,6 +7,15 @@ from tenantry.domain.ids import TenantId
 from tenantry.domain.knowledge_base import knowledge_base_of
 
 MODEL = "amazon.nova-micro-v1:0"
+# Of our own routes, and filters that are none.
+WRONG_RERANKING: tuple[Mapping[str, Any], ...] = (
+    {"filter": [1]},
+    {"filter": {"equals": 1}},
+    {"rerank": "amazon-rerank"},
+    {"rerank": {"keep": 1}},
+    {"rerank": {"model": ""}},
+    {"rerank": {"model": "amazon-rerank", "keep": 0}},
+)
 BASE = knowledge_base_of(TenantId("tnt_acme"))
 SEARCHED: tuple[Mapping[str, Any], ...] = (
     {"numberOfResults": 0},
