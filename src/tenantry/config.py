@@ -165,6 +165,15 @@ class Settings:
     segment_cache_max_bytes: Bytes = _setting(
         268_435_456, "of opened partitions in one worker's memory"
     )
+    vectors: Literal["sealed", "pgvector"] = _setting(
+        "sealed", "where passages are searched: sealed partitions, or an engine with clear vectors"
+    )
+    pgvector_url: str | None = _setting(
+        None, "PostgreSQL with pgvector, by a role that may set it up; none: our own", secret=True
+    )
+    pgvector_index: Literal["none", "hnsw"] = _setting(
+        "none", "`hnsw`: approximate search in pgvector; none: exact"
+    )
 
     # Idempotency and signatures
     idempotency_keep_h: Annotated[int, msgspec.Meta(ge=1, le=168)] = _setting(

@@ -27,7 +27,7 @@ from tenantry.domain.ids import ApiKeyId, DocumentId, SegmentId, TenantId
 from tenantry.domain.placement import Placement
 from tenantry.domain.plan import Plan
 from tenantry.domain.tenant import Principal, Tenant, TenantStatus
-from tenantry.ports.manifest import Inserted, NewSegment, Partition, Removed, SegmentRow
+from tenantry.ports.manifest import Inserted, Live, NewSegment, Partition, Removed, SegmentRow
 from tenantry.ports.vectors import Embedded
 
 DIMENSIONS = 256
@@ -235,6 +235,19 @@ class MemoryManifest:
                 )
             )
         return Partition(held.generation, held.model, tuple(segments))
+
+    async def live(
+        self,
+        tenant_id: TenantId,
+        segments: Sequence[SegmentId] = (),
+        documents: Sequence[DocumentId] = (),
+    ) -> Live:
+        held = self._of(tenant_id)
+        found: dict[SegmentId, frozenset[DocumentId]] = {}
+        for document_id, (segment, _) in held.live.items():
+            if segment in segments or document_id in documents:
+                found[segment] = found.get(segment, frozenset()) | {document_id}
+        return Live(held.generation, held.model, held.dimensions, found)
 
     async def publish(
         self, tenant_id: TenantId, segment: NewSegment, document_id: DocumentId

@@ -4,6 +4,7 @@
 |---|---|
 | `RESUME_EVERY_S` | takes over documents whose indexer died |
 | `SWEEP_EVERY_S` | deletes objects that a crash left without a commit that names them |
+| `SWEEP_EVERY_S` | the same of what rests in a vector engine |
 
 Owns: when, and for which tenants. Several processes may tend at once: claims and ages keep them
 from harm.
@@ -40,8 +41,12 @@ async def tend(knowledge: Knowledge, unfinished: Unfinished, control: ControlPla
     async def sweep_all() -> object:
         return await sweep(knowledge, control)
 
+    async def sweep_engine() -> object:
+        return await sweep_vectors(knowledge, control)
+
     async with asyncio.TaskGroup() as rounds:
         rounds.create_task(_every(RESUME_EVERY_S, resume_all))
+        rounds.create_task(_every(SWEEP_EVERY_S, sweep_engine))
         rounds.create_task(_every(SWEEP_EVERY_S, sweep_all))
 
 
@@ -62,6 +67,16 @@ async def sweep(knowledge: Knowledge, control: ControlPlane) -> int:
     while page := await control.list_tenants(after=after, limit=_TENANTS_PAGE):
         for tenant in page:
             deleted += await sweep_orphans(home_of(tenant), knowledge.objects, knowledge.manifest)
+        after = page[-1].id
+    return deleted
+
+
+async def sweep_vectors(knowledge: Knowledge, control: ControlPlane) -> int:
+    """One round over all tenants, apart from that of objects: an engine may be down."""
+    deleted, after = 0, None
+    while page := await control.list_tenants(after=after, limit=_TENANTS_PAGE):
+        for tenant in page:
+            deleted += await knowledge.vectors.sweep(home_of(tenant), ORPHAN_AGE_S)
         after = page[-1].id
     return deleted
 

@@ -32,6 +32,7 @@ from tenantry.bootstrap.deployment import operator_token, settings
 from tenantry.bootstrap.gateway import Gateway, gateway
 from tenantry.bootstrap.keys import key_facts
 from tenantry.bootstrap.papers import papers
+from tenantry.bootstrap.vectors import vectors_fact
 
 __all__ = [
     "BillAsked",
@@ -64,4 +65,5 @@ __all__ = [
     "run_with_outlooks",
     "run_with_sides",
     "settings",
+    "vectors_fact",
 ]

@@ -14,6 +14,7 @@ from tenantry.adapters.postgres.errors import ClusterNotRunning
 from tenantry.adapters.postgres.migrate import migrate
 from tenantry.adapters.postgres.roles import LOGIN_ROLES, bootstrap_roles, derive_password
 from tenantry.bootstrap.deployment import control_of, secret_of
+from tenantry.bootstrap.vectors import prepare_vectors
 from tenantry.config import Settings
 from tenantry.domain.errors import NotFound
 from tenantry.domain.placement import Placement
@@ -44,6 +45,7 @@ def database(config: Settings) -> Iterator[RunningDatabase]:
         cluster.start()
     try:
         asyncio.run(_migrate(config, cluster))
+        asyncio.run(prepare_vectors(config, cluster))
         dsn_for = _dsn_for(config, cluster)
         asyncio.run(_seed(config, dsn_for))
         yield RunningDatabase(dsn_for, lambda: _failure(cluster))

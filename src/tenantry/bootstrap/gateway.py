@@ -24,7 +24,7 @@ from tenantry.adapters.postgres.alerts import PostgresAlerts
 from tenantry.adapters.postgres.answers import PostgresAnswerIndex
 from tenantry.adapters.postgres.batcher import Batcher
 from tenantry.adapters.postgres.batches import PostgresBatchNotes
-from tenantry.adapters.postgres.connections import Databases
+from tenantry.adapters.postgres.connections import Databases, LoginDsnFor
 from tenantry.adapters.postgres.directory import PostgresDirectory
 from tenantry.adapters.postgres.idempotency import PostgresIdempotency
 from tenantry.adapters.postgres.keeper import PostgresLedgerKeeper
@@ -35,7 +35,6 @@ from tenantry.adapters.postgres.operator_keys import PostgresOperatorKeys
 from tenantry.adapters.postgres.tenant_admin import PostgresTenantAdmin
 from tenantry.adapters.postgres.unit_of_work import TenantWork
 from tenantry.adapters.postgres.usage_hours import PostgresUsageHours
-from tenantry.adapters.sealed.partitions import SealedPartitions
 from tenantry.adapters.sealed.sealer import TenantSealer
 from tenantry.application.admitted import SettleLimits
 from tenantry.application.answer_store import AnswerStore
@@ -70,6 +69,7 @@ from tenantry.bootstrap.keys import keyring_of
 from tenantry.bootstrap.papers import Papers
 from tenantry.bootstrap.shared_costs import shared_costs
 from tenantry.bootstrap.upstream import buckets_of, model_of, rules_of
+from tenantry.bootstrap.vectors import vectors_of
 from tenantry.config import Settings
 from tenantry.domain.ids import TenantId
 from tenantry.domain.shared_costs import SharedCosts
@@ -136,7 +136,8 @@ async def gateway(config: Settings, machine: Clock | None = None) -> AsyncIterat
     held to the database's.
     """
     async with contextlib.AsyncExitStack() as stack:
-        databases = await Databases.open(attach(config), application="tenantry gateway")
+        dsn_for = attach(config)
+        databases = await Databases.open(dsn_for, application="tenantry gateway")
         stack.push_async_callback(databases.close)
         files, tasks = DurableFiles(), OwnedTasks()
         clock = await _checked(databases, machine or SystemClock(), stack)
@@ -162,7 +163,8 @@ async def gateway(config: Settings, machine: Clock | None = None) -> AsyncIterat
         calls = ModelCalls(model, planning)
         cached = _cached(config, databases, sealer, clock, gate, planning, model, calls)
         embeddings = Embeddings(gate, planning, calls, tasks)
-        knowledge = _knowledge(config, databases, keyring, sealer, embeddings, clock, stack)
+        at = (dsn_for, databases)
+        knowledge = await _knowledge(config, at, keyring, sealer, embeddings, clock, stack)
         asking = asking_of(
             config, databases, knowledge, gate, planning, embeddings, calls, model, tasks, labels
         )
@@ -274,23 +276,20 @@ def _batches(
     return Batches(gate, planning, model, notes, buckets_of(config), tasks, config.env)
 
 
-def _knowledge(
+async def _knowledge(
     config: Settings,
-    databases: Databases,
+    at: tuple[LoginDsnFor, Databases],
     keyring: Keyring,
     sealer: TenantSealer,
     embeddings: Embeddings,
     clock: Clock,
     stack: contextlib.AsyncExitStack,
 ) -> Knowledge:
-    """Sealed partitions over the data folder; what it opens is closed by the stack."""
+    """Documents over the data folder and a vector engine; what it opens is closed by the stack."""
+    dsn_for, databases = at
     objects = DiskObjects(config.home / "accounts", DurableFiles())
     manifest = PostgresManifest(TenantWork(databases.app))
-    partitions = SealedPartitions(
-        manifest, objects, keyring, clock, open_bytes_max=config.segment_cache_max_bytes
-    )
-    stack.callback(partitions.close)
-    keyring.on_loss(partitions.forget)
+    vectors = await vectors_of(config, dsn_for, manifest, keyring, sealer, clock, stack)
     stack.push_async_callback(_cancelled, asyncio.create_task(keyring.keep(), name="keys"))
     indexing = IndexingTasks()
     stack.push_async_callback(indexing.close)
@@ -299,7 +298,7 @@ def _knowledge(
         objects=objects,
         keys=keyring,
         sealer=sealer,
-        vectors=partitions,
+        vectors=vectors,
         extractor=FileExtractor(),
         splitter=SemanticSplitter(),
         embedder=MeteredEmbedder(embeddings, clock),

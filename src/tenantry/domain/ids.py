@@ -33,3 +33,11 @@ def prefixed(prefix: str, value: uuid.UUID) -> str:
     number = value.int
     text = "".join(_CROCKFORD[number >> shift & 31] for shift in range(125, -1, -5))
     return f"{prefix}_{text}"
+
+
+def unix_ms_of(name: str) -> int:
+    """When an id that `prefixed` made was made, by the clock of its maker."""
+    number = 0
+    for char in name.rpartition("_")[2]:
+        number = number << 5 | _CROCKFORD.index(char)
+    return number >> 80

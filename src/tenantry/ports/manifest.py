@@ -6,7 +6,7 @@ their document to that segment, so that a delete is one commit and a search fail
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -32,6 +32,16 @@ class Partition:
     generation: int  # grows with every change of what is live
     model: str  # whose vectors these are; empty where nothing was ever published
     segments: tuple[SegmentRow, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Live:
+    """What a partition is pinned to, and those of the asked segments that are live."""
+
+    generation: int
+    model: str
+    dimensions: int
+    documents: Mapping[SegmentId, frozenset[DocumentId]]  # the live ones of each
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +104,18 @@ class Manifest(Protocol):
         ...
 
     async def partition(self, tenant_id: TenantId) -> Partition: ...
+
+    async def live(
+        self,
+        tenant_id: TenantId,
+        segments: Sequence[SegmentId] = (),
+        documents: Sequence[DocumentId] = (),
+    ) -> Live:
+        """Of these segments, and of those of these documents, what is live at this moment.
+
+        Costs what is asked for, however large the partition is.
+        """
+        ...
 
     async def publish(
         self, tenant_id: TenantId, segment: NewSegment, document_id: DocumentId

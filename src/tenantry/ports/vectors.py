@@ -58,3 +58,17 @@ class Vectors(Protocol):
     async def remove(self, home: Home, document_id: DocumentId) -> DocumentRow | None:
         """Gone from the next search on, anywhere; the row it had, or None for an unknown one."""
         ...
+
+    async def sweep(self, home: Home, age_s: float) -> int:
+        """Delete what was written so long ago and no document names; returns how much.
+
+        What rests as an object is swept with the objects, and not here.
+        """
+        ...
+
+    async def drop(self, home: Home) -> None:
+        """Delete all passages and vectors of the tenant, and forget what is open. Idempotent.
+
+        The manifest stays: what it still names is missing from then on, and a search says so.
+        """
+        ...

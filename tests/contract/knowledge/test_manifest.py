@@ -174,6 +174,23 @@ def test_a_merge_moves_what_is_still_live(played) -> None:
     played(scene)
 
 
+def test_what_is_live_is_known_of_what_is_asked_for_alone(played) -> None:
+    async def scene(manifest: Manifest) -> None:
+        assert (await manifest.live(A, ["seg_doc_1"], ["doc_1"])).generation == 0
+        for number in range(3):
+            await add(manifest, A, f"doc_{number}")
+        live = await manifest.live(A)
+        assert (live.model, live.dimensions, live.documents) == ("m", 8, {})
+        assert live.generation == await manifest.generation(A)
+        live = await manifest.live(A, ["seg_doc_1", "seg_gone"], ["doc_2", "doc_gone"])
+        assert live.documents == {"seg_doc_1": {"doc_1"}, "seg_doc_2": {"doc_2"}}
+        assert (await manifest.live(B, ["seg_doc_1"], ["doc_2"])).documents == {}
+        await manifest.remove(A, "doc_1")
+        assert (await manifest.live(A, ["seg_doc_1"], ["doc_1"])).documents == {}
+
+    played(scene)
+
+
 def test_lists_are_newest_first_and_continue(played) -> None:
     async def scene(manifest: Manifest) -> None:
         for number in range(5):

@@ -8,6 +8,7 @@ DatabaseError
 │   ├── MigrationEdited     ├── SchemaNewer       └── MigrationBroken
 ├── NotDurable
 ├── ServerTooOld
+├── PgvectorMissing
 └── TenantMissing
 """
 
@@ -73,6 +74,10 @@ class NotDurable(DatabaseError):
 
 class ServerTooOld(DatabaseError):
     """The server is older than PostgreSQL 16."""
+
+
+class PgvectorMissing(DatabaseError):
+    """The server has no extension `vector`; install pgvector, or have its owner create it."""
 
 
 class RoleTooStrong(DatabaseError):

@@ -16,7 +16,7 @@ from tenantry.adapters.postgres.unit_of_work import TenantWork, TenantWriter
 from tenantry.domain.document import DocumentLimits, DocumentRow, DocumentState
 from tenantry.domain.errors import Conflict, QuotaExceeded
 from tenantry.domain.ids import ApiKeyId, DocumentId, SegmentId, TenantId
-from tenantry.ports.manifest import Inserted, NewSegment, Partition, Removed, SegmentRow
+from tenantry.ports.manifest import Inserted, Live, NewSegment, Partition, Removed, SegmentRow
 
 
 class PostgresManifest:
@@ -84,6 +84,23 @@ class PostgresManifest:
             return Partition(0, "", ())
         segments = tuple(_segment(row) for row in rows if row["segment_id"] is not None)
         return Partition(rows[0]["current"], rows[0]["model"], segments)
+
+    async def live(
+        self,
+        tenant_id: TenantId,
+        segments: Sequence[SegmentId] = (),
+        documents: Sequence[DocumentId] = (),
+    ) -> Live:
+        async with self._work.reading(tenant_id) as unit:
+            rows = await unit.fetch(self._sql["live"], tenant_id, list(segments), list(documents))
+        if not rows:
+            return Live(0, "", 0, {})
+        found: dict[SegmentId, frozenset[DocumentId]] = {}
+        for row in rows:
+            if row["segment_id"] is not None:
+                segment = SegmentId(row["segment_id"])
+                found[segment] = found.get(segment, frozenset()) | {DocumentId(row["document_id"])}
+        return Live(rows[0]["generation"], rows[0]["model"], rows[0]["dimensions"], found)
 
     async def publish(
         self, tenant_id: TenantId, segment: NewSegment, document_id: DocumentId

@@ -126,6 +126,14 @@ class SealedPartitions:
         await self._compact(home)
         return removed.row
 
+    async def sweep(self, home: Home, age_s: float) -> int:
+        """Nothing: segments are objects, and orphans are swept with them."""
+        return 0
+
+    async def drop(self, home: Home) -> None:
+        self.forget(home.tenant_id)
+        await self._store.delete_all(home)
+
     async def _visit(
         self,
         home: Home,

@@ -65,3 +65,7 @@ class SegmentStore:
 
     async def delete(self, home: Home, segment_id: SegmentId) -> None:
         await self._objects.delete(home, ObjectKind.SEGMENT, segment_id)
+
+    async def delete_all(self, home: Home) -> None:
+        for entry in await self._objects.list(home, ObjectKind.SEGMENT):
+            await self._objects.delete(home, ObjectKind.SEGMENT, entry.object_id)

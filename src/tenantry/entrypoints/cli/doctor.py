@@ -40,7 +40,10 @@ def doctor(json_output: bool) -> None:
 
 
 def _facts(config: Settings) -> tuple[dict[str, Any], list[str]]:
-    facts: dict[str, Any] = {"home": str(config.home)}
+    facts: dict[str, Any] = {
+        "home": str(config.home),
+        "passages": bootstrap.vectors_fact(config),
+    }
     problems: list[str] = []
     if config.storage != "postgres":
         problems.append(f"storage {config.storage} is not available in this version")

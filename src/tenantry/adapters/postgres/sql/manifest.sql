@@ -27,6 +27,15 @@ LEFT JOIN LATERAL (
 WHERE p.tenant_id = $1
 ORDER BY s.created_at, s.segment_id;
 
+-- name: live
+-- One row a live document of the segments ($2) or documents ($3) that are asked for, or one of nulls.
+SELECT p.generation, p.model, p.dimensions, d.segment_id, d.document_id
+FROM tenantry.knowledge_partition p
+LEFT JOIN tenantry.document d
+  ON d.tenant_id = p.tenant_id AND d.segment_id IS NOT NULL
+  AND (d.segment_id = ANY ($2::text[]) OR d.document_id = ANY ($3::text[]))
+WHERE p.tenant_id = $1;
+
 -- name: advance
 UPDATE tenantry.knowledge_partition SET generation = generation + 1 WHERE tenant_id = $1;
 

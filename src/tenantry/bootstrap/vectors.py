@@ -1,0 +1,88 @@
+"""The vector engine that the settings name, and what is wrong with those settings."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import assert_never
+
+from tenantry.adapters.keys.keyring import Keyring
+from tenantry.adapters.objects.disk import DiskObjects
+from tenantry.adapters.objects.durable_file import DurableFiles
+from tenantry.adapters.postgres.connections import LoginDsnFor
+from tenantry.adapters.postgres.embedded import EmbeddedCluster
+from tenantry.adapters.postgres.pgvector import open_pgvector, prepare_pgvector
+from tenantry.adapters.postgres.statements import statements
+from tenantry.adapters.postgres.unit_of_work import TenantWork
+from tenantry.adapters.sealed.partitions import SealedPartitions
+from tenantry.adapters.vectors.engine import Engine
+from tenantry.adapters.vectors.partitions import EnginePartitions
+from tenantry.adapters.vectors.pgvector import Pgvector
+from tenantry.bootstrap.deployment import secret_of
+from tenantry.config import Settings
+from tenantry.ports.clock import Clock
+from tenantry.ports.keys import Sealer
+from tenantry.ports.manifest import Manifest
+from tenantry.ports.vectors import Vectors
+
+IN_CLEAR = "embeddings lie there in clear, and text can be recovered from them"
+_SECRET = "database-secret"  # noqa: S105 - a file's name
+
+
+async def vectors_of(
+    config: Settings,
+    dsn_for: LoginDsnFor,
+    manifest: Manifest,
+    keyring: Keyring,
+    sealer: Sealer,
+    clock: Clock,
+    stack: contextlib.AsyncExitStack,
+) -> Vectors:
+    """Sealed partitions over the data folder, or the engine; closed by the stack."""
+    if config.vectors == "sealed":
+        sealed = SealedPartitions(
+            manifest,
+            DiskObjects(config.home / "accounts", DurableFiles()),
+            keyring,
+            clock,
+            open_bytes_max=config.segment_cache_max_bytes,
+        )
+        stack.callback(sealed.close)
+        keyring.on_loss(sealed.forget)
+        return sealed
+    partitions = EnginePartitions(await _engine(config, dsn_for), manifest, sealer, clock)
+    stack.push_async_callback(partitions.close)
+    keyring.on_loss(partitions.forget)
+    return partitions
+
+
+async def prepare_vectors(config: Settings, cluster: EmbeddedCluster | None) -> None:
+    """What an engine needs before the first worker starts: pgvector its schema and role."""
+    if config.vectors != "pgvector":
+        return
+    url = config.pgvector_url or config.database_url
+    if url is None:
+        assert cluster is not None
+        url = cluster.dsn("superuser")
+    await prepare_pgvector(url, secret_of(config, _SECRET))
+
+
+def vectors_fact(config: Settings) -> str:
+    """What `doctor` says of where passages are searched."""
+    if config.vectors == "sealed":
+        return "sealed partitions: vectors are sealed too"
+    exact = "" if config.pgvector_index == "none" else ", approximately"
+    return f"{config.vectors}{exact}: {IN_CLEAR}"
+
+
+async def _engine(config: Settings, dsn_for: LoginDsnFor) -> Engine:
+    assert config.vectors != "sealed"
+    if config.vectors == "pgvector":
+        pool = await open_pgvector(
+            lambda: config.pgvector_url or dsn_for("app"),
+            secret_of(config, _SECRET),
+            "tenantry gateway",
+        )
+        sql = statements("sql/pgvector.sql")
+        indexed = config.pgvector_index == "hnsw"
+        return Pgvector(TenantWork(pool), sql, pool.close, indexed=indexed)
+    assert_never(config.vectors)
