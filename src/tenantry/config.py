@@ -165,7 +165,7 @@ class Settings:
     segment_cache_max_bytes: Bytes = _setting(
         268_435_456, "of opened partitions in one worker's memory"
     )
-    vectors: Literal["sealed", "pgvector"] = _setting(
+    vectors: Literal["sealed", "pgvector", "opensearch", "pinecone"] = _setting(
         "sealed", "where passages are searched: sealed partitions, or an engine with clear vectors"
     )
     pgvector_url: str | None = _setting(
@@ -174,6 +174,11 @@ class Settings:
     pgvector_index: Literal["none", "hnsw"] = _setting(
         "none", "`hnsw`: approximate search in pgvector; none: exact"
     )
+    opensearch_url: str | None = _setting(
+        None, "`https://user:password@host:port` of OpenSearch", secret=True
+    )
+    pinecone_host: str | None = _setting(None, "of the Pinecone index, as its console shows it")
+    pinecone_api_key: str | None = _setting(None, "for the Pinecone index", secret=True)
 
     # Idempotency and signatures
     idempotency_keep_h: Annotated[int, msgspec.Meta(ge=1, le=168)] = _setting(
@@ -199,7 +204,8 @@ class Settings:
     alert_email_from: str | None = _setting(None, "sender of the alerts")
     alert_email_to: str | None = _setting(None, "receivers of the alerts, with commas between")
     outside_ca_bundle: Path | None = _setting(
-        None, "PEM file of authorities trusted for webhooks and mail beside the system's"
+        None,
+        "PEM file of authorities trusted for webhooks, mail and OpenSearch beside the system's",
     )
     stripe_api_key: str | None = _setting(
         None, "pushes invoices of linked tenants to Stripe; none: nowhere", secret=True

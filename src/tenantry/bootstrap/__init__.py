@@ -32,7 +32,7 @@ from tenantry.bootstrap.deployment import operator_token, settings
 from tenantry.bootstrap.gateway import Gateway, gateway
 from tenantry.bootstrap.keys import key_facts
 from tenantry.bootstrap.papers import papers
-from tenantry.bootstrap.vectors import vectors_fact
+from tenantry.bootstrap.vector_settings import vectors_fact
 
 __all__ = [
     "BillAsked",

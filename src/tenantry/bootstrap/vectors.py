@@ -1,4 +1,4 @@
-"""The vector engine that the settings name, and what is wrong with those settings."""
+"""The vector engine that the settings name."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from tenantry.adapters.postgres.pgvector import open_pgvector, prepare_pgvector
 from tenantry.adapters.postgres.statements import statements
 from tenantry.adapters.postgres.unit_of_work import TenantWork
 from tenantry.adapters.sealed.partitions import SealedPartitions
+from tenantry.adapters.vectors import opensearch, pinecone
 from tenantry.adapters.vectors.engine import Engine
 from tenantry.adapters.vectors.partitions import EnginePartitions
 from tenantry.adapters.vectors.pgvector import Pgvector
@@ -24,7 +25,6 @@ from tenantry.ports.keys import Sealer
 from tenantry.ports.manifest import Manifest
 from tenantry.ports.vectors import Vectors
 
-IN_CLEAR = "embeddings lie there in clear, and text can be recovered from them"
 _SECRET = "database-secret"  # noqa: S105 - a file's name
 
 
@@ -66,14 +66,6 @@ async def prepare_vectors(config: Settings, cluster: EmbeddedCluster | None) -> 
     await prepare_pgvector(url, secret_of(config, _SECRET))
 
 
-def vectors_fact(config: Settings) -> str:
-    """What `doctor` says of where passages are searched."""
-    if config.vectors == "sealed":
-        return "sealed partitions: vectors are sealed too"
-    exact = "" if config.pgvector_index == "none" else ", approximately"
-    return f"{config.vectors}{exact}: {IN_CLEAR}"
-
-
 async def _engine(config: Settings, dsn_for: LoginDsnFor) -> Engine:
     assert config.vectors != "sealed"
     if config.vectors == "pgvector":
@@ -85,4 +77,10 @@ async def _engine(config: Settings, dsn_for: LoginDsnFor) -> Engine:
         sql = statements("sql/pgvector.sql")
         indexed = config.pgvector_index == "hnsw"
         return Pgvector(TenantWork(pool), sql, pool.close, indexed=indexed)
+    if config.vectors == "opensearch":
+        url = config.opensearch_url or ""
+        return opensearch.OpenSearch(opensearch.connect(url, config.outside_ca_bundle))
+    if config.vectors == "pinecone":
+        host, api_key = config.pinecone_host or "", config.pinecone_api_key or ""
+        return pinecone.Pinecone(pinecone.connect(host, api_key))
     assert_never(config.vectors)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from tests.support import engines
+from tests.support.opensearch_stand_in import OpenSearchStandIn, opensearch_stand_in
+from tests.support.pinecone_stand_in import PineconeStandIn, pinecone_stand_in
 from tests.support.postgres import Database
 
 Played = Callable[[Callable[[engines.Scene], object]], None]
@@ -19,6 +21,18 @@ def pgvector_database(module_database: Database) -> Database:
     return module_database
 
 
+@pytest.fixture(scope="module")
+def opensearch_server() -> Iterator[OpenSearchStandIn]:
+    with opensearch_stand_in() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def pinecone_server() -> Iterator[PineconeStandIn]:
+    with pinecone_stand_in() as running:
+        yield running
+
+
 @pytest.fixture
 def engine_opener(request: pytest.FixtureRequest) -> Callable[[str], engines.OpenEngine | None]:
     """How a process opens the engine of this name; None for sealed partitions."""
@@ -26,6 +40,12 @@ def engine_opener(request: pytest.FixtureRequest) -> Callable[[str], engines.Ope
     def opener(name: str) -> engines.OpenEngine | None:
         if name == "sealed":
             return None
+        if name == "opensearch":
+            server: OpenSearchStandIn = request.getfixturevalue("opensearch_server")
+            return lambda: engines.opensearch_at(server.url)
+        if name == "pinecone":
+            held: PineconeStandIn = request.getfixturevalue("pinecone_server")
+            return lambda: engines.pinecone_at(held.url)
         database = request.getfixturevalue("pgvector_database")
         return lambda: engines.pgvector_at(database, indexed=name == "pgvector-hnsw")
 
@@ -50,6 +70,8 @@ def played(
 
 
 @pytest.fixture
-def down(engine: str) -> engines.OpenEngine:
+def down(engine: str, monkeypatch: pytest.MonkeyPatch) -> engines.OpenEngine:
     """Opens an engine whose server is not there."""
+    if engine == "pinecone":  # its client tries four times, and no setting of it says how fast
+        monkeypatch.setattr("pinecone._internal.http_client._compute_backoff", lambda *_: 0.0)
     return lambda: engines.engine_down(engine)

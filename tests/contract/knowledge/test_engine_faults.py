@@ -188,10 +188,11 @@ def test_many_documents_are_named_in_bounded_parts(played, monkeypatch) -> None:
             return await real(self, vector, limit, segments)
 
         monkeypatch.setattr(type(engine.space(world.anna)), "search", counted)
-        monkeypatch.setattr("tenantry.adapters.vectors.partitions.SEGMENTS_PER_CALL", 8)
-        for number in range(40):
+        monkeypatch.setattr("tenantry.adapters.vectors.partitions.SEGMENTS_PER_CALL", 4)
+        monkeypatch.setattr("tenantry.adapters.vectors.partitions.FIRST_HITS_MIN", 8)
+        for number in range(16):
             await world.add(world.anna, f"doc_{number}", "apples", access=frozenset({"hr"}))
-        for number in range(40, 60):
+        for number in range(16, 26):
             await world.add(world.anna, f"doc_{number}", f"stones {number}")
         query = Query(support.vector_of("apples"))
         hits = await vectors.search(
@@ -199,7 +200,7 @@ def test_many_documents_are_named_in_bounded_parts(played, monkeypatch) -> None:
         )
         assert len(hits) == 4
         assert all(hit.text.startswith("stones") for hit in hits)
-        assert asked == [0, 8, 8, 4]
+        assert asked == [0, 4, 4, 2]
         assert SEGMENTS_PER_CALL >= 100
         await vectors.close()
 

@@ -185,8 +185,9 @@ def test_vectors_of_no_use_are_refused_and_leave_nothing(played) -> None:
 def test_the_best_are_the_best(played, engine: str) -> None:
     async def scene(world: Scene) -> None:
         rng = np.random.default_rng(7)
-        centre = rng.standard_normal(32)
-        vectors = (centre + 0.3 * rng.standard_normal((300, 32))).astype(np.float32)
+        centre = rng.standard_normal(support.DIMENSIONS)
+        noise = rng.standard_normal((300, support.DIMENSIONS))
+        vectors = (centre + 0.3 * noise).astype(np.float32)
         document = dataclasses.replace(
             support.embedded("doc_1", [f"passage {n}" for n in range(300)]),
             vectors=vectors.tolist(),
@@ -195,7 +196,7 @@ def test_the_best_are_the_best(played, engine: str) -> None:
         unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
         recalled = 0
         for _ in range(8):
-            query = centre + 0.3 * rng.standard_normal(32)
+            query = centre + 0.3 * rng.standard_normal(support.DIMENSIONS)
             truth = np.argsort(unit @ (query / np.linalg.norm(query)))[::-1][:10]
             hits = await world.vectors.search(
                 world.anna, support.MODEL, Query(query.tolist()), 10, anyone

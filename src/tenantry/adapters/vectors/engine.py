@@ -3,7 +3,7 @@
 An engine has one door, `space`, and it takes a home: no method of a space names a tenant, and none
 takes a filter in the engine's own language. Errors of a space: Unavailable for an engine that is
 out of reach, refuses, or has lost the space; Corrupt where it answers for another tenant; Conflict
-where it cannot hold vectors of this length.
+where it cannot hold vectors of this length, TooLarge where a passage does not fit.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from itertools import islice
 from typing import Protocol, TypeVar
 
 from tenantry.domain.document import Home
-from tenantry.domain.errors import Unavailable
+from tenantry.domain.errors import Corrupt, Unavailable
 from tenantry.domain.ids import SegmentId
 
 ROWS_PER_PUT = 64  # about 1.3 MB as JSON at 1,024 dimensions; Pinecone takes 2 MB
@@ -26,7 +26,7 @@ CALL_TIMEOUT_S = 10.0
 SETTLE_TIMEOUT_S = 60.0  # until what was put must be found
 _THREADS = 16  # calls at once of one process to an engine whose client blocks
 _SCOPE = re.compile(r"[a-z0-9][a-z0-9_]{0,47}")
-_ROW_ID = re.compile(r"(seg_[0-9a-hjkmnp-tv-z]{26})_([0-9]{1,6})")
+_ROW_ID = re.compile(r"([0-9]{1,6})_(seg_[0-9a-hjkmnp-tv-z]{26})")
 
 T = TypeVar("T")
 Items = TypeVar("Items")
@@ -40,13 +40,14 @@ class RowId:
     number: int
 
     def __str__(self) -> str:
-        return f"{self.segment_id}_{self.number}"
+        # The number first: `0_` is then the prefix of exactly one row of each segment.
+        return f"{self.number}_{self.segment_id}"
 
 
 def row_id_from(text: str) -> RowId | None:
     """None for an id that is none of ours."""
     found = _ROW_ID.fullmatch(text)
-    return RowId(SegmentId(found[1]), int(found[2])) if found else None
+    return RowId(SegmentId(found[2]), int(found[1])) if found else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,3 +137,16 @@ class Blocking:
 
     def close(self) -> None:
         self._threads.shutdown(wait=True, cancel_futures=True)
+
+
+def misaddressed() -> Corrupt:
+    return Corrupt("The vector engine answered with another tenant's row.")
+
+
+def garbled() -> Unavailable:
+    return Unavailable("The vector engine's answer could not be understood.")
+
+
+def refused(engine: str, status: object) -> Unavailable:
+    """Without the engine's own words, which may repeat what was sent."""
+    return Unavailable(f"The vector engine {engine} is out of reach or refuses ({status}).")

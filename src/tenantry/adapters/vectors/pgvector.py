@@ -14,9 +14,9 @@ from typing import Any, Protocol
 
 import asyncpg
 
-from tenantry.adapters.vectors.engine import Hit, Row, RowId, scope_of
+from tenantry.adapters.vectors.engine import Hit, Row, RowId, misaddressed, scope_of
 from tenantry.domain.document import Home
-from tenantry.domain.errors import Corrupt, Unavailable
+from tenantry.domain.errors import Unavailable
 from tenantry.domain.ids import SegmentId, TenantId
 
 INDEXED_DIMENSIONS_MAX = 4_000  # pgvector 0.8: of an HNSW index over `halfvec`
@@ -172,7 +172,7 @@ class PartitionSpace:
 
     def _hit(self, row: Any) -> Hit:
         if row["tenant_id"] != self._tenant_id:
-            raise Corrupt("The vector engine answered with another tenant's row.")
+            raise misaddressed()
         row_id = RowId(SegmentId(row["segment_id"]), row["row_number"])
         return Hit(row_id, row["sealed"], float(row["score"]))
 

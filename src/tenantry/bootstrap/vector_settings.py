@@ -1,0 +1,61 @@
+"""What is said of the vector engine that the settings name, and what is wrong with them."""
+
+from __future__ import annotations
+
+import importlib.util
+from urllib.parse import urlsplit
+
+from tenantry.config import Settings, variable_of
+
+IN_CLEAR = "embeddings lie there in clear, and text can be recovered from them"
+
+_LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+# Of each engine: the settings it cannot do without, and the module of its client.
+_NEEDS: dict[str, tuple[tuple[str, ...], str | None]] = {
+    "sealed": ((), None),
+    "pgvector": ((), None),
+    "opensearch": (("opensearch_url",), "opensearchpy"),
+    "pinecone": (("pinecone_host", "pinecone_api_key"), "pinecone"),
+}
+
+
+def vectors_problems(config: Settings) -> list[str]:
+    """One line for each setting that the engine could not work with; none repeats a secret."""
+    needs, module = _NEEDS[config.vectors]
+    problems = [
+        f"{variable_of('vectors')}={config.vectors} needs {variable_of(name)}"
+        for name in needs
+        if getattr(config, name) is None
+    ]
+    for name in (name for name in needs if name.endswith("_url")):
+        if wrong := _wrong_url(getattr(config, name)):
+            problems.append(f"{variable_of(name)} {wrong}")
+    if module and importlib.util.find_spec(module) is None:
+        problems.append(
+            f"{variable_of('vectors')}={config.vectors} needs: pip install"
+            f" tenantry[{config.vectors}]"
+        )
+    return problems
+
+
+def vectors_fact(config: Settings) -> str:
+    """What `doctor` says of where passages are searched."""
+    if config.vectors == "sealed":
+        return "sealed partitions: vectors are sealed too"
+    return f"{config.vectors}: {IN_CLEAR}"
+
+
+def _wrong_url(url: str | None) -> str | None:
+    if url is None:
+        return None
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        host = None
+    if not host or parts.scheme not in ("https", "http"):
+        return "must be https:// or http:// and a host"
+    if parts.scheme == "http" and host not in _LOOPBACK:
+        return "must be https://: texts are sealed, vectors and passwords are not"
+    return None
