@@ -12,7 +12,7 @@ from typing import NewType
 TenantId = NewType("TenantId", str)  # tnt_
 ApiKeyId = NewType("ApiKeyId", str)  # key_
 DocumentId = NewType("DocumentId", str)  # doc_
-SegmentId = NewType("SegmentId", str)  # seg_
+SegmentId = NewType("SegmentId", str)  # seg_; where it rests in another engine, its name
 RequestId = NewType("RequestId", uuid.UUID)
 InvoiceId = NewType("InvoiceId", str)  # inv_
 
@@ -33,6 +33,11 @@ def prefixed(prefix: str, value: uuid.UUID) -> str:
     number = value.int
     text = "".join(_CROCKFORD[number >> shift & 31] for shift in range(125, -1, -5))
     return f"{prefix}_{text}"
+
+
+def prefix_of(name: str) -> str:
+    """`tnt` of `tnt_01h…`."""
+    return name.rpartition("_")[0]
 
 
 def unix_ms_of(name: str) -> int:

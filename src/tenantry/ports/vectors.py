@@ -33,6 +33,12 @@ class Query:
 
 
 class Vectors(Protocol):
+    def pinned(self, model: str) -> str:
+        """What the manifest pins for a model's vectors in this engine: its id, or that behind the
+        engine's own name in small letters and a slash.
+        """
+        ...
+
     async def publish(self, home: Home, document: Embedded) -> bool:
         """Durable, searchable and `ready` on return. False: the document is gone meanwhile."""
         ...

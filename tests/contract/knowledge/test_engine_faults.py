@@ -159,6 +159,10 @@ def test_documents_of_one_engine_are_refused_in_another_not_missed(played) -> No
         await world.add(world.anna, "doc_1", "apples")
         with pytest.raises(Conflict):
             await searched(sealed, world.anna, "apples")
+        assert await sealed.cards(world.anna, ids("doc_1")) == {}
+        await world.insert(world.anna, "doc_4")
+        with pytest.raises(Conflict):
+            await sealed.publish(world.anna, support.embedded("doc_4", ["plums"]))
         await world.insert(world.bert, "doc_2")
         assert await sealed.publish(world.bert, support.embedded("doc_2", ["pears"]))
         with pytest.raises(Conflict):

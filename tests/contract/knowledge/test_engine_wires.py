@@ -75,7 +75,7 @@ def test_pinecone_holds_vectors_and_ids_and_nothing_to_read(tmp_path) -> None:
         for records in server.namespaces.values():
             ((row_id, record),) = records.items()
             assert set(record.metadata) == {"segment", "sealed"}
-            assert re.fullmatch(r"0_seg_[0-9a-z]{26}", row_id)
+            assert re.fullmatch(r"0_pinecone_[0-9a-z]{26}", row_id)
             assert not [word for word in WORDS if word in row_id + json.dumps(record.metadata)]
 
     on_pinecone(tmp_path, scene)
@@ -132,7 +132,7 @@ def test_opensearch_makes_no_index_of_its_own_where_one_was_dropped(tmp_path) ->
     async def scene(world: Scene, server: OpenSearchStandIn) -> None:
         engine = await world.open_engine()
         space = engine.space(world.anna)
-        segment = SegmentId("seg_" + "0" * 26)
+        segment = SegmentId("opensearch_" + "0" * 26)
         await space.put([Row(RowId(segment, 0), [1.0, 0.0], b"x")])
         server.indexes.clear()
         with pytest.raises(Unavailable):

@@ -24,7 +24,7 @@ from tenantry.adapters.sealed.segment_store import SegmentStore
 from tenantry.domain.chunk import Passage
 from tenantry.domain.document import Card, DocumentRow, Home
 from tenantry.domain.errors import Conflict, NotFound, Unavailable
-from tenantry.domain.ids import DocumentId, TenantId
+from tenantry.domain.ids import DocumentId, TenantId, prefix_of
 from tenantry.ports.clock import Clock
 from tenantry.ports.keys import KeyStore
 from tenantry.ports.manifest import Manifest, Partition, SegmentRow
@@ -74,6 +74,9 @@ class SealedPartitions:
     def open_bytes(self) -> int:
         return self._cache.size_bytes
 
+    def pinned(self, model: str) -> str:
+        return model
+
     async def publish(self, home: Home, document: Embedded) -> bool:
         generation = await self._manifest.generation(home.tenant_id) + 1
         segment = await self._store.run(lambda: from_document(document))
@@ -114,7 +117,9 @@ class SealedPartitions:
             pairs = zip(segment.ids, segment.cards, strict=True)
             return [(name, card) for name, card in pairs if name in asked]
 
-        found = await self._visit(home, read, worth=lambda row: bool(row.documents & wanted))
+        found = await self._visit(
+            home, read, worth=lambda row: _is_ours(row) and bool(row.documents & wanted)
+        )
         return {name: card for part in found for name, card in part}
 
     async def remove(self, home: Home, document_id: DocumentId) -> DocumentRow | None:
@@ -229,6 +234,11 @@ def _check_fits(view: Partition, model: str, dimensions: int) -> None:
         view.segments and view.model != model
     ):
         raise Conflict("The documents were indexed with another embedding model: reindex them.")
+
+
+def _is_ours(row: SegmentRow) -> bool:
+    """False for what rests in another vector engine; its cards are in the originals."""
+    return prefix_of(row.id) == "seg"
 
 
 def unit(vector: Sequence[float]) -> F32:

@@ -26,7 +26,7 @@ CALL_TIMEOUT_S = 10.0
 SETTLE_TIMEOUT_S = 60.0  # until what was put must be found
 _THREADS = 16  # calls at once of one process to an engine whose client blocks
 _SCOPE = re.compile(r"[a-z0-9][a-z0-9_]{0,47}")
-_ROW_ID = re.compile(r"([0-9]{1,6})_(seg_[0-9a-hjkmnp-tv-z]{26})")
+_ROW_ID = re.compile(r"([0-9]{1,6})_([a-z]{1,16}_[0-9a-hjkmnp-tv-z]{26})")
 
 T = TypeVar("T")
 Items = TypeVar("Items")

@@ -28,7 +28,14 @@ from tenantry.adapters.vectors.passages import Opened, open_passage, seal_passag
 from tenantry.domain.chunk import Passage
 from tenantry.domain.document import Card, DocumentRow, Home
 from tenantry.domain.errors import Conflict, Corrupt, Unavailable
-from tenantry.domain.ids import DocumentId, SegmentId, TenantId, prefixed, unix_ms_of, uuid7
+from tenantry.domain.ids import (
+    DocumentId,
+    SegmentId,
+    TenantId,
+    prefixed,
+    unix_ms_of,
+    uuid7,
+)
 from tenantry.ports.clock import Clock
 from tenantry.ports.keys import Sealer
 from tenantry.ports.manifest import Live, Manifest, NewSegment, SegmentRow
@@ -58,14 +65,17 @@ class EnginePartitions:
         """Drop what is open of one tenant, as after a shred."""
         self._cards.drop(tenant_id)
 
+    def pinned(self, model: str) -> str:
+        """So that no document is searched in an engine in which it does not rest."""
+        return f"{self._engine.name}/{model}"
+
     async def publish(self, home: Home, document: Embedded) -> bool:
         vectors = unit_rows(document.vectors)
         if len(vectors) != len(document.chunks):
             raise ValueError("there must be one vector a chunk")
         live = await self._manifest.live(home.tenant_id)
         dimensions = int(vectors.shape[1])
-        if not await self._fits(home, live, document.model, dimensions):
-            raise _reindex()
+        await self._check_fits(home, live, document.model, dimensions)
         segment_id = self._new_segment()
         space = self._engine.space(home)
         size_bytes = vectors.nbytes
@@ -82,7 +92,7 @@ class EnginePartitions:
         row = NewSegment(
             segment_id,
             live.generation + 1,
-            self._pinned(document.model),
+            self.pinned(document.model),
             dimensions,
             len(vectors),
             size_bytes,
@@ -107,10 +117,8 @@ class EnginePartitions:
     ) -> Sequence[Passage]:
         vector = unit_rows([query.vector])[0].tolist()
         live = await self._manifest.live(home.tenant_id)
-        if live.generation == 0:
+        if not await self._check_fits(home, live, model, len(vector)):
             return []
-        if not await self._fits(home, live, model, len(vector)):
-            raise _reindex()
         space = self._engine.space(home)
         limit = max(FIRST_HITS_MIN, OVERSAMPLING * top_k)
         for _ in range(SEARCH_ATTEMPTS):
@@ -273,21 +281,23 @@ class EnginePartitions:
         except Unavailable as refusal:
             _log.warning("vectors are deleted later: %s", refusal.message)
 
-    async def _fits(self, home: Home, live: Live, model: str, dimensions: int) -> bool:
-        if (live.model, live.dimensions) == (self._pinned(model), dimensions):
+    async def _check_fits(self, home: Home, live: Live, model: str, dimensions: int) -> bool:
+        """Conflict where something else is pinned and searched. False: nothing is searched."""
+        if (live.model, live.dimensions) == (self.pinned(model), dimensions):
             return True
-        return not (await self._manifest.partition(home.tenant_id)).segments
-
-    def _pinned(self, model: str) -> str:
-        """What the manifest pins: vectors of one model in one engine, and never in two."""
-        return f"{self._engine.name}/{model}"
+        if (await self._manifest.partition(home.tenant_id)).segments:
+            raise Conflict(
+                "The documents were indexed with another embedding model or rest in another vector"
+                " engine: reindex them."
+            )
+        return False
 
     def _is_ours(self, live: Live) -> bool:
-        return live.model.startswith(f"{self._engine.name}/")
+        return live.model.startswith(self.pinned(""))
 
     def _new_segment(self) -> SegmentId:
         unix_ms = int(self._clock.now().timestamp() * 1_000)
-        return SegmentId(prefixed("seg", uuid7(unix_ms, self._clock.random(10))))
+        return SegmentId(prefixed(self._engine.name, uuid7(unix_ms, self._clock.random(10))))
 
 
 def _best(passages: list[Passage], top_k: int) -> list[Passage]:
@@ -302,13 +312,6 @@ def _passage(opened: Opened, score: float) -> Passage:
         score=max(-1.0, min(1.0, score)),
         start=opened.chunk.start,
         end=opened.chunk.end,
-    )
-
-
-def _reindex() -> Conflict:
-    return Conflict(
-        "The documents were indexed with another embedding model or rest in another vector engine:"
-        " reindex them."
     )
 
 
