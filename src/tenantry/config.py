@@ -165,7 +165,7 @@ class Settings:
     segment_cache_max_bytes: Bytes = _setting(
         268_435_456, "of opened partitions in one worker's memory"
     )
-    vectors: Literal["sealed", "pgvector", "opensearch", "pinecone"] = _setting(
+    vectors: Literal["sealed", "pgvector", "opensearch", "pinecone", "weaviate"] = _setting(
         "sealed", "where passages are searched: sealed partitions, or an engine with clear vectors"
     )
     pgvector_url: str | None = _setting(
@@ -179,6 +179,9 @@ class Settings:
     )
     pinecone_host: str | None = _setting(None, "of the Pinecone index, as its console shows it")
     pinecone_api_key: str | None = _setting(None, "for the Pinecone index", secret=True)
+    weaviate_url: str | None = _setting(None, "`https://host:port` of Weaviate's REST API")
+    weaviate_grpc_url: str | None = _setting(None, "`https://host:port` of Weaviate's gRPC API")
+    weaviate_api_key: str | None = _setting(None, "for Weaviate; none: anonymous", secret=True)
 
     # Idempotency and signatures
     idempotency_keep_h: Annotated[int, msgspec.Meta(ge=1, le=168)] = _setting(

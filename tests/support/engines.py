@@ -11,13 +11,13 @@ from typing import Any
 
 import asyncpg
 from tests.support import knowledge as support
-from tests.support import pinecone_stand_in
+from tests.support import pinecone_stand_in, weaviate_stand_in
 from tests.support.postgres import Database
 
 from tenantry.adapters.postgres.pgvector import open_pgvector, prepare_pgvector
 from tenantry.adapters.postgres.statements import statements
 from tenantry.adapters.postgres.unit_of_work import TenantWork
-from tenantry.adapters.vectors import opensearch, pinecone
+from tenantry.adapters.vectors import opensearch, pinecone, weaviate
 from tenantry.adapters.vectors.engine import Engine
 from tenantry.adapters.vectors.partitions import EnginePartitions
 from tenantry.adapters.vectors.pgvector import Pgvector
@@ -27,8 +27,8 @@ from tenantry.domain.ids import DocumentId
 from tenantry.ports.vectors import Embedded, Query, Vectors
 
 SECRET = b"a secret of the deployment, in tests"
-ENGINES = ("sealed", "pgvector", "pgvector-hnsw", "opensearch", "pinecone")
-EXACT = ("sealed", "pgvector", "opensearch")
+ENGINES = ("sealed", "pgvector", "pgvector-hnsw", "opensearch", "pinecone", "weaviate")
+EXACT = ("sealed", "pgvector", "opensearch", "weaviate")
 OUTSIDE = tuple(name for name in ENGINES if name != "sealed")
 _numbers = itertools.count(1)
 
@@ -117,6 +117,10 @@ async def pinecone_at(url: str) -> Engine:
     return pinecone.Pinecone(pinecone.connect(url, pinecone_stand_in.API_KEY))
 
 
+async def weaviate_at(url: str, grpc_url: str) -> Engine:
+    return weaviate.Weaviate(weaviate.connect(url, grpc_url, weaviate_stand_in.API_KEY))
+
+
 async def engine_down(name: str) -> Engine:
     """The engine of this name, of which nothing answers."""
     nothing = "127.0.0.1:1"
@@ -124,6 +128,8 @@ async def engine_down(name: str) -> Engine:
         return await opensearch_at(f"http://{nothing}")
     if name == "pinecone":
         return await pinecone_at(f"http://{nothing}")
+    if name == "weaviate":
+        return await weaviate_at(f"http://{nothing}", "http://127.0.0.1:2")
     dsn = f"postgresql://tenantry_app@{nothing}/nothing?sslmode=disable"
     pool = await open_pgvector(lambda: dsn, SECRET, "tenantry tests")
     sql = statements("sql/pgvector.sql")

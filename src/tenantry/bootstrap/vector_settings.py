@@ -17,6 +17,7 @@ _NEEDS: dict[str, tuple[tuple[str, ...], str | None]] = {
     "pgvector": ((), None),
     "opensearch": (("opensearch_url",), "opensearchpy"),
     "pinecone": (("pinecone_host", "pinecone_api_key"), "pinecone"),
+    "weaviate": (("weaviate_url", "weaviate_grpc_url"), "weaviate"),
 }
 
 

@@ -14,7 +14,7 @@ from tenantry.adapters.postgres.pgvector import open_pgvector, prepare_pgvector
 from tenantry.adapters.postgres.statements import statements
 from tenantry.adapters.postgres.unit_of_work import TenantWork
 from tenantry.adapters.sealed.partitions import SealedPartitions
-from tenantry.adapters.vectors import opensearch, pinecone
+from tenantry.adapters.vectors import opensearch, pinecone, weaviate
 from tenantry.adapters.vectors.engine import Engine
 from tenantry.adapters.vectors.partitions import EnginePartitions
 from tenantry.adapters.vectors.pgvector import Pgvector
@@ -83,4 +83,7 @@ async def _engine(config: Settings, dsn_for: LoginDsnFor) -> Engine:
     if config.vectors == "pinecone":
         host, api_key = config.pinecone_host or "", config.pinecone_api_key or ""
         return pinecone.Pinecone(pinecone.connect(host, api_key))
+    if config.vectors == "weaviate":
+        url, grpc_url = config.weaviate_url or "", config.weaviate_grpc_url or ""
+        return weaviate.Weaviate(weaviate.connect(url, grpc_url, config.weaviate_api_key))
     assert_never(config.vectors)

@@ -11,6 +11,7 @@ from tests.support import engines
 from tests.support.opensearch_stand_in import OpenSearchStandIn, opensearch_stand_in
 from tests.support.pinecone_stand_in import PineconeStandIn, pinecone_stand_in
 from tests.support.postgres import Database
+from tests.support.weaviate_stand_in import WeaviateStandIn, weaviate_stand_in
 
 Played = Callable[[Callable[[engines.Scene], object]], None]
 
@@ -33,6 +34,12 @@ def pinecone_server() -> Iterator[PineconeStandIn]:
         yield running
 
 
+@pytest.fixture(scope="module")
+def weaviate_server() -> Iterator[WeaviateStandIn]:
+    with weaviate_stand_in() as running:
+        yield running
+
+
 @pytest.fixture
 def engine_opener(request: pytest.FixtureRequest) -> Callable[[str], engines.OpenEngine | None]:
     """How a process opens the engine of this name; None for sealed partitions."""
@@ -46,6 +53,9 @@ def engine_opener(request: pytest.FixtureRequest) -> Callable[[str], engines.Ope
         if name == "pinecone":
             held: PineconeStandIn = request.getfixturevalue("pinecone_server")
             return lambda: engines.pinecone_at(held.url)
+        if name == "weaviate":
+            kept: WeaviateStandIn = request.getfixturevalue("weaviate_server")
+            return lambda: engines.weaviate_at(kept.url, kept.grpc_url)
         database = request.getfixturevalue("pgvector_database")
         return lambda: engines.pgvector_at(database, indexed=name == "pgvector-hnsw")
 

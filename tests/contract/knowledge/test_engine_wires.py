@@ -6,21 +6,25 @@ import asyncio
 import dataclasses
 import json
 import re
+import threading
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
-from tests.support import engines, pinecone_stand_in
+from tests.support import engines, pinecone_stand_in, weaviate_stand_in
 from tests.support import knowledge as support
 from tests.support.engines import Scene
 from tests.support.opensearch_stand_in import OpenSearchStandIn, opensearch_stand_in
 from tests.support.pinecone_stand_in import PineconeStandIn
+from tests.support.weaviate_stand_in import WeaviateStandIn
+from weaviate.exceptions import WeaviateQueryError
 
-from tenantry.adapters.vectors import opensearch, pinecone
-from tenantry.adapters.vectors.engine import Row, RowId
+from tenantry.adapters.vectors import opensearch, pinecone, weaviate
+from tenantry.adapters.vectors.engine import Blocking, Row, RowId
 from tenantry.domain.document import Home
 from tenantry.domain.errors import Conflict, Corrupt, TooLarge, Unavailable
 from tenantry.domain.ids import SegmentId
+from tenantry.ports.vectors import Query
 
 WORDS = ("secret", "Title", "doc_1", "text/plain", "salary")
 
@@ -43,6 +47,19 @@ def on_pinecone(root: Path, scene: Callable[[Scene, PineconeStandIn], Awaitable[
 
         async def main() -> None:
             opener = lambda: engines.pinecone_at(server.url)  # noqa: E731
+            async with engines.scene_of(root, opener) as world:
+                await world.add(world.anna, "doc_1", "the secret of anna", access={"salary"})
+                await world.add(world.bert, "doc_1", "the secret of bert", access={"salary"})
+                await scene(world, server)
+
+        asyncio.run(main())
+
+
+def on_weaviate(root: Path, scene: Callable[[Scene, WeaviateStandIn], Awaitable[None]]) -> None:
+    with weaviate_stand_in.weaviate_stand_in() as server:
+
+        async def main() -> None:
+            opener = lambda: engines.weaviate_at(server.url, server.grpc_url)  # noqa: E731
             async with engines.scene_of(root, opener) as world:
                 await world.add(world.anna, "doc_1", "the secret of anna", access={"salary"})
                 await world.add(world.bert, "doc_1", "the secret of bert", access={"salary"})
@@ -79,6 +96,97 @@ def test_pinecone_holds_vectors_and_ids_and_nothing_to_read(tmp_path) -> None:
             assert not [word for word in WORDS if word in row_id + json.dumps(record.metadata)]
 
     on_pinecone(tmp_path, scene)
+
+
+def test_weaviate_holds_vectors_and_ids_and_nothing_to_read(tmp_path) -> None:
+    async def scene(world: Scene, server: WeaviateStandIn) -> None:
+        tenants = {world.anna.tenant_id, world.bert.tenant_id}
+        (collection,) = server.collections.values()
+        assert set(collection.tenants) == tenants
+        assert server.named == tenants
+        for rows in collection.tenants.values():
+            (row,) = rows.values()
+            assert set(row.properties) == {"row", "segment", "sealed"}
+        assert not [word for word in WORDS if word in weaviate_stand_in.readable(server)]
+        assert collection.schema["multiTenancyConfig"]["enabled"]
+
+    on_weaviate(tmp_path, scene)
+
+
+def test_a_weaviate_that_answers_from_every_tenant_is_not_believed(tmp_path) -> None:
+    async def scene(world: Scene, server: WeaviateStandIn) -> None:
+        server.misrouted = True
+        with pytest.raises(Corrupt):
+            await world.found(world.anna, "the secret of bert")
+        server.misrouted = False
+        (collection,) = server.collections.values()
+        own = collection.tenants[world.anna.tenant_id]
+        (theirs,) = collection.tenants[world.bert.tenant_id].values()
+        (name,) = own
+        own[name].properties["sealed"] = theirs.properties["sealed"]
+        with pytest.raises(Corrupt):
+            await world.found(world.anna, "secret")
+        own[name].properties["row"] = theirs.properties["row"]
+        with pytest.raises(Corrupt):
+            await world.found(world.anna, "secret")
+
+    on_weaviate(tmp_path, scene)
+
+
+def test_weaviate_refuses_who_names_no_tenant(tmp_path) -> None:
+    async def scene(world: Scene, server: WeaviateStandIn) -> None:
+        client = weaviate.connect(server.url, server.grpc_url, weaviate_stand_in.API_KEY)
+        client.connect()
+        collection = client.collections.get(f"Tenantry_{support.DIMENSIONS}")
+        for whole in (collection, collection.with_tenant("tnt_nobody")):
+            with pytest.raises(WeaviateQueryError):
+                whole.query.near_vector(near_vector=support.vector_of("secret"), limit=9)
+        client.close()
+
+    on_weaviate(tmp_path, scene)
+
+
+def test_weaviate_that_refuses_is_unavailable_and_then_usable_again(tmp_path) -> None:
+    async def scene(world: Scene, server: WeaviateStandIn) -> None:
+        server.broken = True
+        with pytest.raises(Unavailable):
+            await world.found(world.anna, "secret")
+        server.broken = False
+        assert await world.found(world.anna, "secret") == ["the secret of anna"]
+        stranger = world.over(
+            weaviate.Weaviate(weaviate.connect(server.url, server.grpc_url, "another key"))
+        )
+        with pytest.raises(Unavailable):
+            await stranger.search(
+                world.anna, support.MODEL, Query(support.vector_of("x")), 1, engines.anyone
+            )
+        await stranger.close()
+
+    on_weaviate(tmp_path, scene)
+
+
+def test_weaviate_deletes_large_documents_in_rounds(tmp_path) -> None:
+    async def scene(world: Scene, server: WeaviateStandIn) -> None:
+        await world.add(world.anna, "doc_2", *[f"pears {n}" for n in range(8)])
+        (collection,) = server.collections.values()
+        assert len(collection.tenants[world.anna.tenant_id]) == 9
+        await world.vectors.remove(world.anna, "doc_2")
+        assert len(collection.tenants[world.anna.tenant_id]) == 1
+
+    on_weaviate(tmp_path, scene)
+
+
+def test_a_client_that_repeats_itself_is_not_waited_for_without_end(monkeypatch) -> None:
+    monkeypatch.setattr("tenantry.adapters.vectors.engine.CALL_DEADLINE_S", 0.05)
+
+    async def main() -> None:
+        blocking, ended = Blocking("slow"), threading.Event()
+        with pytest.raises(Unavailable):
+            await blocking.run(ended.wait)
+        ended.set()
+        blocking.close()
+
+    asyncio.run(main())
 
 
 def test_an_opensearch_that_answers_from_every_index_is_not_believed(tmp_path) -> None:
@@ -221,6 +329,7 @@ def test_an_id_that_could_mean_more_than_one_tenant_makes_no_space(tmp_path, ten
     for engine in (
         opensearch.OpenSearch(opensearch.connect("http://127.0.0.1:1")),
         pinecone.Pinecone(pinecone.connect("http://127.0.0.1:1", "key")),
+        weaviate.Weaviate(weaviate.connect("http://127.0.0.1:1", "http://127.0.0.1:2", "key")),
     ):
         with pytest.raises(Unavailable):
             engine.space(home)

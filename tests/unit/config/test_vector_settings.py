@@ -15,6 +15,8 @@ GOOD = {
     "opensearch_url": "https://user:hidden@search.example.com:9200",
     "pinecone_host": "https://passages-hidden.svc.pinecone.io",
     "pinecone_api_key": "pcsk_hidden",
+    "weaviate_url": "https://weaviate.example.com",
+    "weaviate_grpc_url": "https://grpc.example.com:443",
 }
 
 

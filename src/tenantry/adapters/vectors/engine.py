@@ -22,7 +22,8 @@ from tenantry.domain.ids import SegmentId
 
 ROWS_PER_PUT = 64  # about 1.3 MB as JSON at 1,024 dimensions; Pinecone takes 2 MB
 SEGMENTS_PER_CALL = 500  # named in one search or deletion
-CALL_TIMEOUT_S = 10.0
+CALL_TIMEOUT_S = 10.0  # what a client is told
+CALL_DEADLINE_S = 30.0  # with the client's own repetitions, of which some take a minute
 SETTLE_TIMEOUT_S = 60.0  # until what was put must be found
 _THREADS = 16  # calls at once of one process to an engine whose client blocks
 _SCOPE = re.compile(r"[a-z0-9][a-z0-9_]{0,47}")
@@ -130,10 +131,16 @@ class Blocking:
     """Runs a client that blocks, in threads of its own."""
 
     def __init__(self, name: str) -> None:
+        self._name = name
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix=name)
 
     async def run(self, work: Callable[[], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+        """Unavailable at the deadline; what the thread does after it counts for nothing."""
+        try:
+            async with asyncio.timeout(CALL_DEADLINE_S):
+                return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+        except TimeoutError:
+            raise refused(self._name, "timed out") from None
 
     def close(self) -> None:
         self._threads.shutdown(wait=True, cancel_futures=True)
