@@ -9,7 +9,7 @@ from typing import Any
 
 from tests.support import knowledge as support
 
-from tenantry.adapters.vectors.engine import Engine, Hit, Space
+from tenantry.adapters.vectors.engine import Engine, Hit, Room
 from tenantry.domain.document import Home
 from tenantry.domain.errors import Unavailable
 
@@ -32,42 +32,42 @@ class DyingManifest:
 
 
 class _Around:
-    """An engine whose spaces pass through `space_of`."""
+    """An engine whose rooms pass through `changed`."""
 
     def __init__(self, engine: Engine) -> None:
         self.name, self.exact, self._engine = engine.name, engine.exact, engine
 
-    def space(self, home: Home) -> Any:
-        return self.changed(self._engine.space(home))
+    def room(self, home: Home) -> Any:
+        return self.changed(self._engine.room(home))
 
-    def changed(self, space: Space) -> Any:
-        return space
+    def changed(self, room: Room) -> Any:
+        return room
 
     async def close(self) -> None:
         await self._engine.close()
 
 
 class Misrouted(_Around):
-    """Looks into the other tenant's space, whoever asks."""
+    """Looks into the other tenant's room, whoever asks."""
 
     def __init__(self, engine: Engine, victim: Home) -> None:
         super().__init__(engine)
         self._victim = victim
 
-    def space(self, home: Home) -> Any:
-        return self._engine.space(self._victim)
+    def room(self, home: Home) -> Any:
+        return self._engine.room(self._victim)
 
 
 class Swapping(_Around):
     """Puts what belongs to one row of the tenant under another's id."""
 
-    def changed(self, space: Space) -> Any:
+    def changed(self, room: Room) -> Any:
         class Swapped:
             def __getattr__(self, name: str) -> Any:
-                return getattr(space, name)
+                return getattr(room, name)
 
             async def search(self, *given: Any) -> Sequence[Hit]:
-                hits = list(await space.search(*given))
+                hits = list(await room.search(*given))
                 turned = [*hits[1:], *hits[:1]]
                 pairs = zip(hits, turned, strict=True)
                 return [dataclasses.replace(a, sealed=b.sealed) for a, b in pairs]
@@ -82,15 +82,15 @@ class Publishing(_Around):
         super().__init__(engine)
         self._work: Any = work
 
-    def changed(self, space: Space) -> Any:
+    def changed(self, room: Room) -> Any:
         outer = self
 
         class Slow:
             def __getattr__(self, name: str) -> Any:
-                return getattr(space, name)
+                return getattr(room, name)
 
             async def search(self, *given: Any) -> Sequence[Hit]:
-                hits = await space.search(*given)
+                hits = await room.search(*given)
                 work, outer._work = outer._work, None
                 if work is not None:
                     await work()
@@ -104,17 +104,17 @@ class Undeleting(_Around):
 
     refuses = True
 
-    def changed(self, space: Space) -> Any:
+    def changed(self, room: Room) -> Any:
         outer = self
 
         class Kept:
             def __getattr__(self, name: str) -> Any:
-                return getattr(space, name)
+                return getattr(room, name)
 
             async def delete(self, segments: Sequence[Any]) -> None:
                 await asyncio.sleep(0)
                 if outer.refuses:
                     raise Unavailable("The engine takes no deletion.")
-                await space.delete(segments)
+                await room.delete(segments)
 
         return Kept()

@@ -112,9 +112,9 @@ def test_a_partition_is_reached_through_its_parent_alone(database, tmp_path) -> 
     walled(database, tmp_path, scene)
 
 
-def test_spaces_are_opened_and_dropped_for_the_unit_s_tenant_alone(database, tmp_path) -> None:
+def test_rooms_are_opened_and_dropped_for_the_unit_s_tenant_alone(database, tmp_path) -> None:
     async def scene(world: Scene, role: Any, superuser: Any) -> None:
-        doors = ("open_space(NULL)", "empty_space()", "close_space()")
+        doors = ("open_room(NULL)", "empty_room()", "close_room()")
         for door in doors:
             with pytest.raises(asyncpg.RaiseError):
                 await role.fetch(f"SELECT tenantry_vectors.{door}")

@@ -90,7 +90,7 @@ BEGIN
   RETURN 'passage_' || tenant;
 END $$;
 
-CREATE OR REPLACE FUNCTION tenantry_vectors.open_space(indexed_dimensions int) RETURNS void
+CREATE OR REPLACE FUNCTION tenantry_vectors.open_room(indexed_dimensions int) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
   partition_name constant text := tenantry_vectors.own_partition();
@@ -117,10 +117,10 @@ BEGIN
       indexed_dimensions);
   END IF;
 END $$;
-COMMENT ON FUNCTION tenantry_vectors.open_space(int) IS
+COMMENT ON FUNCTION tenantry_vectors.open_room(int) IS
   'Makes the partition of the tenant of the unit of work: its caller may make no table.';
 
-CREATE OR REPLACE FUNCTION tenantry_vectors.empty_space() RETURNS void
+CREATE OR REPLACE FUNCTION tenantry_vectors.empty_room() RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
   partition_name constant text := tenantry_vectors.own_partition();
@@ -129,10 +129,10 @@ BEGIN
     EXECUTE format('TRUNCATE tenantry_vectors.%I', partition_name);
   END IF;
 END $$;
-COMMENT ON FUNCTION tenantry_vectors.empty_space() IS
+COMMENT ON FUNCTION tenantry_vectors.empty_room() IS
   'Takes the files of one tenant''s partition away, and locks no other tenant''s.';
 
-CREATE OR REPLACE FUNCTION tenantry_vectors.close_space() RETURNS boolean
+CREATE OR REPLACE FUNCTION tenantry_vectors.close_room() RETURNS boolean
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
   partition_name constant text := tenantry_vectors.own_partition();
@@ -144,9 +144,9 @@ BEGIN
 EXCEPTION WHEN lock_not_available THEN
   RETURN false;
 END $$;
-COMMENT ON FUNCTION tenantry_vectors.close_space() IS
+COMMENT ON FUNCTION tenantry_vectors.close_room() IS
   'Drops the partition of the tenant of the unit of work. False: busy; ask again.';
 
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA tenantry_vectors FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION tenantry_vectors.open_space(int), tenantry_vectors.empty_space(),
-  tenantry_vectors.close_space() TO tenantry_vectors;
+GRANT EXECUTE ON FUNCTION tenantry_vectors.open_room(int), tenantry_vectors.empty_room(),
+  tenantry_vectors.close_room() TO tenantry_vectors;

@@ -1,8 +1,8 @@
 """What a vector engine must be able to do, and the rows it holds.
 
-An engine has one door, `space`, and it takes a home: no method of a space names a tenant, and none
-takes a filter in the engine's own language. Errors of a space: Unavailable for an engine that is
-out of reach, refuses, or has lost the space; Corrupt where it answers for another tenant; Conflict
+An engine has one door, `room`, and it takes a home: no method of a room names a tenant, and none
+takes a filter in the engine's own language. Errors of a room: Unavailable for an engine that is
+out of reach, refuses, or has lost the room; Corrupt where it answers for another tenant; Conflict
 where it cannot hold vectors of this length, TooLarge where a passage does not fit.
 """
 
@@ -65,8 +65,8 @@ class Hit:
     score: float  # cosine
 
 
-class Space(Protocol):
-    """One tenant's rows in an engine. A space that holds nothing need not exist there."""
+class Room(Protocol):
+    """One tenant's rows in an engine. A room that holds nothing need not exist there."""
 
     async def put(self, rows: Sequence[Row]) -> None:
         """Durable on return; the same row again replaces it. At most `ROWS_PER_PUT`."""
@@ -98,7 +98,7 @@ class Space(Protocol):
         ...
 
     async def drop(self) -> None:
-        """The whole space. Idempotent."""
+        """The whole room. Idempotent."""
         ...
 
 
@@ -108,7 +108,7 @@ class Engine(Protocol):
     name: str
     exact: bool  # a search misses nothing, so that a short answer is a loss
 
-    def space(self, home: Home) -> Space: ...
+    def room(self, home: Home) -> Room: ...
 
     async def close(self) -> None: ...
 
@@ -116,7 +116,7 @@ class Engine(Protocol):
 def scope_of(home: Home) -> str:
     """The tenant's id, if it can stand in a name or address and mean nothing but this tenant."""
     if not _SCOPE.fullmatch(home.tenant_id):
-        raise Unavailable("The tenant's id cannot name a space of the vector engine.")
+        raise Unavailable("The tenant's id cannot name a room of the vector engine.")
     return home.tenant_id
 
 

@@ -73,16 +73,16 @@ class OpenSearch:
         self._client = client
         self._blocking = Blocking(self.name)
 
-    def space(self, home: Home) -> AliasSpace:
-        return AliasSpace(self._client, self._blocking, scope_of(home))
+    def room(self, home: Home) -> AliasRoom:
+        return AliasRoom(self._client, self._blocking, scope_of(home))
 
     async def close(self) -> None:
         self._blocking.close()
         self._client.close()
 
 
-class AliasSpace:
-    """`Space`: one tenant's alias. Nothing but putting it up and down names its index."""
+class AliasRoom:
+    """`Room`: one tenant's alias. Nothing but putting it up and down names its index."""
 
     def __init__(self, client: Any, blocking: Blocking, tenant: str) -> None:
         self._client = client

@@ -19,9 +19,9 @@ from tenantry.adapters.vectors.engine import (
     SEGMENTS_PER_CALL,
     Engine,
     Hit,
+    Room,
     Row,
     RowId,
-    Space,
     in_parts,
 )
 from tenantry.adapters.vectors.passages import Opened, open_passage, seal_passage, unit_rows
@@ -77,7 +77,7 @@ class EnginePartitions:
         dimensions = int(vectors.shape[1])
         await self._check_fits(home, live, document.model, dimensions)
         segment_id = self._new_segment()
-        space = self._engine.space(home)
+        room = self._engine.room(home)
         size_bytes = vectors.nbytes
         for numbers in in_parts(range(len(vectors)), ROWS_PER_PUT):
             rows = []
@@ -87,8 +87,8 @@ class EnginePartitions:
                 sealed = await seal_passage(self._sealer, home, row_id, passage)
                 size_bytes += len(sealed)
                 rows.append(Row(row_id, vectors[number].tolist(), sealed))
-            await space.put(rows)
-        await space.settle(segment_id, len(vectors))
+            await room.put(rows)
+        await room.settle(segment_id, len(vectors))
         row = NewSegment(
             segment_id,
             live.generation + 1,
@@ -100,11 +100,11 @@ class EnginePartitions:
         try:
             published = await self._manifest.publish(home.tenant_id, row, document.document_id)
         except Conflict:
-            await self._deleted_later(space, [segment_id])
+            await self._deleted_later(room, [segment_id])
             raise
         # Any other error leaves the commit unknown: the rows stay, true orphans are swept.
         if not published:
-            await self._deleted_later(space, [segment_id])
+            await self._deleted_later(room, [segment_id])
         return published
 
     async def search(
@@ -119,10 +119,10 @@ class EnginePartitions:
         live = await self._manifest.live(home.tenant_id)
         if not await self._check_fits(home, live, model, len(vector)):
             return []
-        space = self._engine.space(home)
+        room = self._engine.room(home)
         limit = max(FIRST_HITS_MIN, OVERSAMPLING * top_k)
         for _ in range(SEARCH_ATTEMPTS):
-            hits = await space.search(vector, limit)
+            hits = await room.search(vector, limit)
             shown, found = await self._shown(home, hits, permitted)
             if len(hits) < limit:  # the engine says that there are no more
                 if await self._is_whole(home, found, live.generation):
@@ -131,7 +131,7 @@ class EnginePartitions:
                 continue
             if len(shown) >= top_k:
                 return _best(shown, top_k)
-            return await self._search_permitted(home, space, vector, top_k, permitted)
+            return await self._search_permitted(home, room, vector, top_k, permitted)
         raise _too_fast()
 
     async def cards(self, home: Home, wanted: frozenset[DocumentId]) -> Mapping[DocumentId, Card]:
@@ -145,12 +145,12 @@ class EnginePartitions:
         removed = await self._manifest.remove(home.tenant_id, document_id)
         if removed is None:
             return None
-        await self._deleted_later(self._engine.space(home), removed.segments)
+        await self._deleted_later(self._engine.room(home), removed.segments)
         return removed.row
 
     async def sweep(self, home: Home, age_s: float) -> int:
-        space = self._engine.space(home)
-        stored = await space.segments()
+        room = self._engine.room(home)
+        stored = await room.segments()
         # Read after the engine: what was named in between is then known.
         named = await self._manifest.objects(home.tenant_id) if stored else frozenset()
         now_s = self._clock.now().timestamp()
@@ -160,17 +160,17 @@ class EnginePartitions:
             if item not in named and now_s - unix_ms_of(item) / 1_000 >= age_s
         ]
         for part in in_parts(orphans, SEGMENTS_PER_CALL):
-            await space.delete(part)
+            await room.delete(part)
         return len(orphans)
 
     async def drop(self, home: Home) -> None:
         self.forget(home.tenant_id)
-        await self._engine.space(home).drop()
+        await self._engine.room(home).drop()
 
     async def _search_permitted(
         self,
         home: Home,
-        space: Space,
+        room: Room,
         vector: Sequence[float],
         top_k: int,
         permitted: Permitted,
@@ -181,7 +181,7 @@ class EnginePartitions:
             shown: list[Passage] = []
             complete = True
             for part in in_parts(rows, SEGMENTS_PER_CALL):
-                hits = await space.search(vector, top_k, [row.id for row in part])
+                hits = await room.search(vector, top_k, [row.id for row in part])
                 some, found = await self._shown(home, hits, permitted)
                 shown += some
                 complete = complete and sum(found.values()) == len(hits)
@@ -251,11 +251,11 @@ class EnginePartitions:
     ) -> dict[DocumentId, Card]:
         """Cards out of the first row of each segment. Unavailable where one is missing."""
         cards, missing = self._cards.known(home.tenant_id, rows)
-        space = self._engine.space(home)
+        room = self._engine.room(home)
         for part in in_parts(sorted(missing.items()), ROWS_PER_PUT):
             ids = [RowId(segment_id, 0) for _, segment_id in part]
             held = {}
-            for hit in await space.fetch(ids, dimensions):
+            for hit in await room.fetch(ids, dimensions):
                 opened = await open_passage(self._sealer, home, hit.id, hit.sealed)
                 held[hit.id.segment_id] = opened
             for name, segment_id in part:
@@ -274,10 +274,10 @@ class EnginePartitions:
         if live.documents:
             raise _lost()
 
-    async def _deleted_later(self, space: Space, segments: Sequence[SegmentId]) -> None:
+    async def _deleted_later(self, room: Room, segments: Sequence[SegmentId]) -> None:
         """They are not live any more; what the engine cannot delete now, the sweep does."""
         try:
-            await space.delete(segments)
+            await room.delete(segments)
         except Unavailable as refusal:
             _log.warning("vectors are deleted later: %s", refusal.message)
 

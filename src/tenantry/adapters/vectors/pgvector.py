@@ -23,7 +23,7 @@ INDEXED_DIMENSIONS_MAX = 4_000  # pgvector 0.8: of an HNSW index over `halfvec`
 EF_SEARCH_MIN, EF_SEARCH_MAX = 40, 1_000  # pgvector's default, and its limit
 DROP_ATTEMPTS = 20
 DROP_PAUSE_S = 0.1
-_OPENED_MAX = 10_000  # spaces that are known to be there
+_OPENED_MAX = 10_000  # rooms that are known to be there
 
 
 class Reading(Protocol):
@@ -65,8 +65,8 @@ class Pgvector:
         self._close = close
         self._opened: dict[tuple[str, int], None] = {}
 
-    def space(self, home: Home) -> PartitionSpace:
-        return PartitionSpace(
+    def room(self, home: Home) -> PartitionRoom:
+        return PartitionRoom(
             self._work, self._sql, self._opened, TenantId(scope_of(home)), indexed=not self.exact
         )
 
@@ -74,8 +74,8 @@ class Pgvector:
         await self._close()
 
 
-class PartitionSpace:
-    """`Space`: one tenant's partition."""
+class PartitionRoom:
+    """`Room`: one tenant's partition."""
 
     def __init__(
         self,
@@ -151,17 +151,17 @@ class PartitionSpace:
         for key in [key for key in self._opened if key[0] == self._tenant_id]:
             self._opened.pop(key, None)
         async with self._work.writing(self._tenant_id) as unit:
-            await unit.fetchval(self._sql["empty_space"])
+            await unit.fetchval(self._sql["empty_room"])
         for _ in range(DROP_ATTEMPTS):
             async with self._work.writing(self._tenant_id) as unit:
-                if await unit.fetchval(self._sql["close_space"]):
+                if await unit.fetchval(self._sql["close_room"]):
                     return
             await asyncio.sleep(DROP_PAUSE_S)
         raise Unavailable("The tenant's vectors are deleted; their empty partition is in use.")
 
     async def _open(self, dimensions: int) -> None:
         async with self._work.writing(self._tenant_id) as unit:
-            await unit.fetchval(self._sql["open_space"], dimensions if self._indexed else None)
+            await unit.fetchval(self._sql["open_room"], dimensions if self._indexed else None)
         while len(self._opened) >= _OPENED_MAX:
             self._opened.pop(next(iter(self._opened)))
         self._opened[self._tenant_id, dimensions] = None

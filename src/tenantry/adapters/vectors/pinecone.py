@@ -57,16 +57,16 @@ class Pinecone:
         self._index = index
         self._blocking = Blocking(self.name)
 
-    def space(self, home: Home) -> NamespaceSpace:
-        return NamespaceSpace(self._index, self._blocking, scope_of(home))
+    def room(self, home: Home) -> NamespaceRoom:
+        return NamespaceRoom(self._index, self._blocking, scope_of(home))
 
     async def close(self) -> None:
         self._blocking.close()
         self._index.close()
 
 
-class NamespaceSpace:
-    """`Space`: one tenant's namespace, which is never the default one."""
+class NamespaceRoom:
+    """`Room`: one tenant's namespace, which is never the default one."""
 
     def __init__(self, index: Any, blocking: Blocking, namespace: str) -> None:
         self._index = index

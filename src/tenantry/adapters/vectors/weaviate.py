@@ -72,8 +72,8 @@ class Weaviate:
         self._blocking = Blocking(self.name)
         self._connecting = threading.Lock()
 
-    def space(self, home: Home) -> TenantSpace:
-        return TenantSpace(self._connected, self._blocking, scope_of(home))
+    def room(self, home: Home) -> TenantRoom:
+        return TenantRoom(self._connected, self._blocking, scope_of(home))
 
     async def close(self) -> None:
         self._blocking.close()
@@ -86,8 +86,8 @@ class Weaviate:
         return self._client
 
 
-class TenantSpace:
-    """`Space`: one tenant of each collection. Rows are only ever reached through `with_tenant`."""
+class TenantRoom:
+    """`Room`: one tenant of each collection. Rows are only ever reached through `with_tenant`."""
 
     def __init__(self, client: Callable[[], Any], blocking: Blocking, tenant: str) -> None:
         self._client = client

@@ -1,14 +1,14 @@
 -- The statements of the vector engine `pgvector`. `$1` is the tenant, in every statement as well as in the row
 -- policy: with a value the planner sees one partition, and the policy is the wall behind a forgotten filter.
 
--- name: open_space
-SELECT tenantry_vectors.open_space($1);
+-- name: open_room
+SELECT tenantry_vectors.open_room($1);
 
--- name: empty_space
-SELECT tenantry_vectors.empty_space();
+-- name: empty_room
+SELECT tenantry_vectors.empty_room();
 
--- name: close_space
-SELECT tenantry_vectors.close_space();
+-- name: close_room
+SELECT tenantry_vectors.close_room();
 
 -- name: put
 INSERT INTO tenantry_vectors.passage

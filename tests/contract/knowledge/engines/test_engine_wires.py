@@ -239,12 +239,12 @@ def test_pinecone_that_refuses_is_unavailable(tmp_path) -> None:
 def test_opensearch_makes_no_index_of_its_own_where_one_was_dropped(tmp_path) -> None:
     async def scene(world: Scene, server: OpenSearchStandIn) -> None:
         engine = await world.open_engine()
-        space = engine.space(world.anna)
+        room = engine.room(world.anna)
         segment = SegmentId("opensearch_" + "0" * 26)
-        await space.put([Row(RowId(segment, 0), [1.0, 0.0], b"x")])
+        await room.put([Row(RowId(segment, 0), [1.0, 0.0], b"x")])
         server.indexes.clear()
         with pytest.raises(Unavailable):
-            await space.put([Row(RowId(segment, 1), [1.0, 0.0], b"x")])
+            await room.put([Row(RowId(segment, 1), [1.0, 0.0], b"x")])
         assert server.indexes == {}
         await engine.close()
 
@@ -258,7 +258,7 @@ def test_segments_are_listed_page_by_page(tmp_path, monkeypatch) -> None:
         for number in range(2, 9):
             await world.add(world.anna, f"doc_{number}", f"apples {number}")
         engine = await world.open_engine()
-        stored = await engine.space(world.anna).segments()
+        stored = await engine.room(world.anna).segments()
         named = await world.manifest.partition(world.anna.tenant_id)
         assert sorted(stored) == sorted(row.id for row in named.segments)
         await engine.close()
@@ -323,7 +323,7 @@ def test_pinecone_gets_requests_and_metadata_of_bounded_size(tmp_path) -> None:
     "tenant",
     ["", "*", "a,b", "tnt_a*", "_all", "-x", "A", "a/b", "../a", "__default__", "é", "a\n"],
 )
-def test_an_id_that_could_mean_more_than_one_tenant_makes_no_space(tmp_path, tenant: str) -> None:
+def test_an_id_that_could_mean_more_than_one_tenant_makes_no_room(tmp_path, tenant: str) -> None:
     home = dataclasses.replace(support.home(support.tenant("tnt_a")), tenant_id=tenant)
     assert isinstance(home, Home)
     for engine in (
@@ -332,5 +332,5 @@ def test_an_id_that_could_mean_more_than_one_tenant_makes_no_space(tmp_path, ten
         weaviate.Weaviate(weaviate.connect("http://127.0.0.1:1", "http://127.0.0.1:2", "key")),
     ):
         with pytest.raises(Unavailable):
-            engine.space(home)
+            engine.room(home)
         asyncio.run(engine.close())

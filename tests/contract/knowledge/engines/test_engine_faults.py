@@ -52,14 +52,14 @@ def test_an_engine_that_has_lost_rows_gives_no_shorter_answer(played) -> None:
         await world.add(world.anna, "doc_2", "pears")
         (segment,) = (await world.manifest.live(world.anna.tenant_id, (), ["doc_1"])).documents
         engine = await world.open_engine()
-        space = engine.space(world.anna)
-        await space.delete([segment])
+        room = engine.room(world.anna)
+        await room.delete([segment])
         if engine.exact:
             with pytest.raises(Unavailable):
                 await world.found(world.anna, "apples")
         with pytest.raises(Unavailable):
             await world.vectors.cards(world.anna, ids("doc_1", "doc_2"))
-        await space.drop()
+        await room.drop()
         with pytest.raises(Unavailable):
             await world.found(world.anna, "apples")
         await engine.close()
@@ -185,13 +185,13 @@ def test_many_documents_are_named_in_bounded_parts(played, monkeypatch) -> None:
         asked: list[int] = []
         engine = await world.open_engine()
         vectors = world.over(engine)
-        real = type(engine.space(world.anna)).search
+        real = type(engine.room(world.anna)).search
 
         async def counted(self, vector, limit, segments=None):
             asked.append(len(segments or ()))
             return await real(self, vector, limit, segments)
 
-        monkeypatch.setattr(type(engine.space(world.anna)), "search", counted)
+        monkeypatch.setattr(type(engine.room(world.anna)), "search", counted)
         monkeypatch.setattr("tenantry.adapters.vectors.partitions.SEGMENTS_PER_CALL", 4)
         monkeypatch.setattr("tenantry.adapters.vectors.partitions.FIRST_HITS_MIN", 8)
         for number in range(16):
