@@ -77,7 +77,9 @@ class Scene:
 
     def over(self, engine: Any, manifest: Any = None) -> EnginePartitions:
         """The same world through another engine object or manifest."""
-        return EnginePartitions(engine, manifest or self.manifest, self.own.sealer, self.own.clock)
+        return EnginePartitions(
+            engine, manifest or self.manifest, self.own.keys, self.own.sealer, self.own.clock
+        )
 
 
 @contextlib.asynccontextmanager
@@ -96,7 +98,7 @@ async def scene_of(root: Path, open_engine: OpenEngine | None) -> AsyncIterator[
         finally:
             sealed.close()
         return
-    vectors = EnginePartitions(await open_engine(), manifest, own.sealer, own.clock)
+    vectors = EnginePartitions(await open_engine(), manifest, own.keys, own.sealer, own.clock)
     try:
         yield Scene(own, manifest, vectors, anna, bert, open_engine)
     finally:

@@ -49,7 +49,7 @@ async def vectors_of(
         stack.callback(sealed.close)
         keyring.on_loss(sealed.forget)
         return sealed
-    partitions = EnginePartitions(await _engine(config, dsn_for), manifest, sealer, clock)
+    partitions = EnginePartitions(await _engine(config, dsn_for), manifest, keyring, sealer, clock)
     stack.push_async_callback(partitions.close)
     keyring.on_loss(partitions.forget)
     return partitions

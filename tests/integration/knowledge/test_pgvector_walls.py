@@ -245,7 +245,7 @@ def test_a_document_s_whole_way_with_the_manifest_in_postgresql(database, tmp_pa
             deps = knowledge(tmp_path, pool, Doom(1_000_000, after=False))
             deps.vectors.close()
             engine = await engines.pgvector_at(database)
-            vectors = EnginePartitions(engine, deps.manifest, deps.sealer, deps.clock)
+            vectors = EnginePartitions(engine, deps.manifest, deps.keys, deps.sealer, deps.clock)
             deps = dataclasses.replace(deps, vectors=vectors)
             sent = {"title": "A", "text": "apples are red", "access": ["hr"]}
             mine = await ingestion.ingest(deps, alice, upload_from_text(sent))

@@ -37,7 +37,7 @@ from tenantry.domain.ids import (
     uuid7,
 )
 from tenantry.ports.clock import Clock
-from tenantry.ports.keys import Sealer
+from tenantry.ports.keys import KeyStore, Sealer
 from tenantry.ports.manifest import Live, Manifest, NewSegment, SegmentRow
 from tenantry.ports.vectors import Embedded, Permitted, Query
 
@@ -50,9 +50,12 @@ _log = logging.getLogger(__name__)
 class EnginePartitions:
     """`ports.vectors.Vectors` over any engine. One instance a process; lives on one event loop."""
 
-    def __init__(self, engine: Engine, manifest: Manifest, sealer: Sealer, clock: Clock) -> None:
+    def __init__(
+        self, engine: Engine, manifest: Manifest, keys: KeyStore, sealer: Sealer, clock: Clock
+    ) -> None:
         self._engine = engine
         self._manifest = manifest
+        self._keys = keys
         self._sealer = sealer
         self._clock = clock
         self._cards = CardCache()
@@ -251,6 +254,8 @@ class EnginePartitions:
     ) -> dict[DocumentId, Card]:
         """Cards out of the first row of each segment. Unavailable where one is missing."""
         cards, missing = self._cards.known(home.tenant_id, rows)
+        if cards:  # what is open must not outlive its KMS key
+            await self._keys.check(home)
         room = self._engine.room(home)
         for part in in_parts(sorted(missing.items()), ROWS_PER_PUT):
             ids = [RowId(segment_id, 0) for _, segment_id in part]

@@ -10,7 +10,7 @@ from tests.support import knowledge as support
 from tests.support.engines import OUTSIDE, Scene, anyone, ids
 
 from tenantry.adapters.vectors.engine import SEGMENTS_PER_CALL
-from tenantry.domain.errors import Conflict, Corrupt, Unavailable
+from tenantry.domain.errors import Conflict, Corrupt, NotFound, Unavailable
 from tenantry.ports.vectors import Query, Vectors
 
 pytestmark = pytest.mark.parametrize("engine", OUTSIDE)
@@ -234,6 +234,28 @@ def test_an_engine_that_is_down_is_unavailable_and_never_empty(played, down) -> 
         )  # without a document there is nothing to ask the engine
         await vectors.close()
         assert await world.found(world.anna, "apples") == []
+
+    played(scene)
+
+
+def test_open_cards_do_not_outlive_the_tenant_s_key(played, monkeypatch) -> None:
+    async def scene(world: Scene) -> None:
+        await world.add(world.anna, "doc_1", "apples")
+        assert set(await world.vectors.cards(world.anna, ids("doc_1"))) == {"doc_1"}
+
+        async def disabled(home: object) -> None:
+            raise Unavailable("The KMS key is disabled.")
+
+        monkeypatch.setattr(world.own.keys, "check", disabled)
+        with pytest.raises(Unavailable):
+            await world.vectors.cards(world.anna, ids("doc_1"))
+        monkeypatch.undo()
+        world.vectors.forget(world.anna.tenant_id)
+        await world.own.keys.destroy(world.anna)
+        with pytest.raises((NotFound, Unavailable)):
+            await world.vectors.cards(world.anna, ids("doc_1"))
+        with pytest.raises((NotFound, Unavailable)):
+            await world.found(world.anna, "apples")
 
     played(scene)
 
