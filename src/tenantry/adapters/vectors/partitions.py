@@ -43,6 +43,8 @@ from tenantry.ports.vectors import Embedded, Permitted, Query
 
 FIRST_HITS_MIN = 32  # asked for before the engine is told which documents may be seen
 OVERSAMPLING = 4  # times the wanted passages
+CLAIM_S = 60.0  # the claim on a document is prolonged by this much
+CLAIM_EVERY_S = 20.0  # while its rows are written, which takes an engine minutes for a large one
 SEARCH_ATTEMPTS = 3  # documents may go between the engine's answer and the manifest's
 _log = logging.getLogger(__name__)
 
@@ -81,7 +83,7 @@ class EnginePartitions:
         await self._check_fits(home, live, document.model, dimensions)
         segment_id = self._new_segment()
         room = self._engine.room(home)
-        size_bytes = vectors.nbytes
+        size_bytes, claimed_at = vectors.nbytes, self._clock.monotonic()
         for numbers in in_parts(range(len(vectors)), ROWS_PER_PUT):
             rows = []
             for number in numbers:
@@ -91,6 +93,9 @@ class EnginePartitions:
                 size_bytes += len(sealed)
                 rows.append(Row(row_id, vectors[number].tolist(), sealed))
             await room.put(rows)
+            if self._clock.monotonic() - claimed_at >= CLAIM_EVERY_S:
+                await self._manifest.keep(home.tenant_id, document.document_id, CLAIM_S)
+                claimed_at = self._clock.monotonic()
         await room.settle(segment_id, len(vectors))
         row = NewSegment(
             segment_id,

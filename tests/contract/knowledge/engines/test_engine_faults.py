@@ -260,6 +260,25 @@ def test_open_cards_do_not_outlive_the_tenant_s_key(played, monkeypatch) -> None
     played(scene)
 
 
+def test_a_large_document_stays_claimed_while_it_is_written(played, monkeypatch) -> None:
+    monkeypatch.setattr("tenantry.adapters.vectors.partitions.CLAIM_EVERY_S", 0.0)
+
+    async def scene(world: Scene) -> None:
+        kept: list[str] = []
+        keep = world.manifest.keep
+
+        async def noted(tenant_id: str, document_id: str, lease_s: float) -> bool:
+            kept.append(document_id)
+            return await keep(tenant_id, document_id, lease_s)
+
+        monkeypatch.setattr(world.manifest, "keep", noted)
+        await world.add(world.anna, "doc_1", *[f"apples {n}" for n in range(130)])
+        assert kept == ["doc_1"] * 3
+        assert len(await world.hits(world.anna, "apples 7", 50)) == 50
+
+    played(scene)
+
+
 def test_a_search_that_is_given_up_leaves_the_engine_usable(played) -> None:
     async def scene(world: Scene) -> None:
         await world.add(world.anna, "doc_1", "apples")
