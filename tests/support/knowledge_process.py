@@ -96,9 +96,11 @@ async def main(dsn: str, root: Path, doom: Doom) -> None:
             upload = upload_from_text({"title": f"T{number}", "text": f"word{number} common"})
             done = await ingestion.ingest(deps, who, upload)
             say("acknowledged", done.document.id, str(number))
+            await deps.vectors.settle()  # so that effects come in one order
         say("deleting", done.document.id)
         await documents.delete_document(deps, who, done.document.id)
         say("deleted", done.document.id)
+        await deps.vectors.settle()
 
 
 if __name__ == "__main__":

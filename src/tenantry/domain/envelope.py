@@ -3,7 +3,7 @@
 Two layouts, both versioned by their first bytes (`docs/reference/sealed-format.md`):
 
     blob      magic, version, key version, salt | ciphertext and tag
-    segment   magic, version, key version, plane table | frames, each with its tag
+    segment   magic, version, key version, plane table | planes in frames, each with its tag
 
 Integers are big-endian. Associated data is an injective encoding of its fields, so that no two
 different bindings ever authenticate the same bytes.
@@ -12,32 +12,36 @@ different bindings ever authenticate the same bytes.
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 
 from tenantry.domain.errors import Corrupt
 
 BLOB_MAGIC = b"TNB1"
-SEGMENT_MAGIC = b"TNS1"
+SEGMENT_MAGIC = b"TNS2"
+RETIRED_SEGMENT_MAGICS = (b"TNS1",)  # one plane of 16-bit vectors; never released
 SALT_BYTES = 32
 TAG_BYTES = 16  # AES-GCM, NIST SP 800-38D §5.2.1.2
-FRAME_PLAIN_BYTES = 4 * 1024 * 1024
+FRAME_BYTES_MAX = 4 * 1024 * 1024
 PLANES_MAX = 16
-FRAMES_PER_PLANE_MAX = 65_536  # 256 GiB a plane
+FRAMES_PER_PLANE_MAX = 2**24  # of 16 KiB: 256 GiB a plane
 _BLOB_HEADER = struct.Struct(f">4sI{SALT_BYTES}s")
 _SEGMENT_HEADER = struct.Struct(">4sIH")
-_PLANE = struct.Struct(">HQ")
+_PLANE = struct.Struct(">HIQ")
 
 BLOB_HEADER_BYTES = _BLOB_HEADER.size
+SEGMENT_START_BYTES = _SEGMENT_HEADER.size + PLANES_MAX * _PLANE.size  # holds any header
 
 
 class Plane(IntEnum):
     """What a part of a segment holds. A later format adds planes, it never renumbers them."""
 
-    VECTORS_F16 = 1  # rows × dimensions, little-endian IEEE 754 binary16, unit length
-    CATALOGUE = 2  # msgpack: the documents and where each row begins and ends
-    TEXTS = 3  # the passages, UTF-8, one after the other
+    # 1 and 3 were format 1's vectors and texts.
+    CATALOGUE = 2  # msgpack: the documents' cards, and what a scan needs to know of each row
+    VECTORS_HIGH = 4  # rows × dimensions, int8: held open and scanned
+    VECTORS_LOW = 5  # the same, the lower 8 bits: opened for candidates alone
+    PASSAGES = 6  # of each row: start, end (u4 each, little-endian), UTF-8 text
+    KEYWORDS = 7  # an index of the words, where the segment has one
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,16 +66,23 @@ def unpack_blob(sealed: bytes) -> BlobHeader:
 
 @dataclass(frozen=True, slots=True)
 class PlaneEntry:
-    """One plane's place in a segment: its number and how many plaintext bytes its frames hold."""
+    """One plane's place in a segment: how many plaintext bytes it holds, in frames of what size."""
 
     plane: int
     plain_bytes: int
+    frame_bytes: int  # plaintext of each frame but the last, which may be shorter
 
     @property
-    def frame_sizes(self) -> Sequence[int]:
-        """Plaintext bytes of each frame: full ones, then the rest. An empty plane has none."""
-        full, rest = divmod(self.plain_bytes, FRAME_PLAIN_BYTES)
-        return [FRAME_PLAIN_BYTES] * full + ([rest] if rest else [])
+    def frames(self) -> int:
+        return -(-self.plain_bytes // self.frame_bytes)
+
+    @property
+    def sealed_bytes(self) -> int:
+        return self.plain_bytes + TAG_BYTES * self.frames
+
+    def frame_plain(self, number: int) -> int:
+        """Plaintext bytes of one frame."""
+        return min(self.frame_bytes, self.plain_bytes - number * self.frame_bytes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,41 +90,64 @@ class SegmentHeader:
     key_version: int
     planes: tuple[PlaneEntry, ...]
 
+    @property
+    def packed_bytes(self) -> int:
+        return _SEGMENT_HEADER.size + len(self.planes) * _PLANE.size
+
+    @property
+    def sealed_bytes(self) -> int:
+        """The length of the whole segment, exactly."""
+        return self.packed_bytes + sum(entry.sealed_bytes for entry in self.planes)
+
     def pack(self) -> bytes:
         assert len(self.planes) <= PLANES_MAX, "too many planes for one segment"
         head = _SEGMENT_HEADER.pack(SEGMENT_MAGIC, self.key_version, len(self.planes))
-        return head + b"".join(_PLANE.pack(item.plane, item.plain_bytes) for item in self.planes)
+        return head + b"".join(
+            _PLANE.pack(item.plane, item.frame_bytes, item.plain_bytes) for item in self.planes
+        )
+
+    def offset(self, plane: int) -> tuple[PlaneEntry, int]:
+        """A plane's entry, and where its first frame begins. Corrupt where there is none."""
+        offset = self.packed_bytes
+        for entry in self.planes:
+            if entry.plane == plane:
+                return entry, offset
+            offset += entry.sealed_bytes
+        raise Corrupt("A sealed segment lacks a plane.")
 
 
-def unpack_segment(sealed: bytes) -> tuple[SegmentHeader, int]:
-    """The header of a segment and the offset of its first frame. Else Corrupt.
-
-    Checks that the file's length is exactly what its plane table promises.
+def unpack_segment(start: bytes, size_bytes: int) -> SegmentHeader:
+    """The header of a segment of `size_bytes`, from its first bytes (`SEGMENT_START_BYTES` are
+    enough for any). Corrupt where the whole is not exactly as long as its plane table promises.
     """
-    if len(sealed) < _SEGMENT_HEADER.size:
+    if len(start) < _SEGMENT_HEADER.size:
         raise Corrupt("A sealed segment is cut short.")
-    magic, key_version, count = _SEGMENT_HEADER.unpack_from(sealed)
+    magic, key_version, count = _SEGMENT_HEADER.unpack_from(start)
+    if magic in RETIRED_SEGMENT_MAGICS:
+        raise Corrupt(
+            "A segment is of a format that this version does not read any more; "
+            "delete its documents and upload them again."
+        )
     if magic != SEGMENT_MAGIC:
         raise Corrupt("Not a sealed segment of a known format.")
-    offset = _SEGMENT_HEADER.size
-    if count > PLANES_MAX or len(sealed) < offset + count * _PLANE.size:
+    if count > PLANES_MAX or len(start) < _SEGMENT_HEADER.size + count * _PLANE.size:
         raise Corrupt("A sealed segment is cut short.")
     planes = []
-    for _ in range(count):
-        entry = PlaneEntry(*_PLANE.unpack_from(sealed, offset))
-        if entry.plain_bytes > FRAMES_PER_PLANE_MAX * FRAME_PLAIN_BYTES:
+    for number in range(count):
+        plane, frame_bytes, plain_bytes = _PLANE.unpack_from(
+            start, _SEGMENT_HEADER.size + number * _PLANE.size
+        )
+        if not 0 < frame_bytes <= FRAME_BYTES_MAX:
             raise Corrupt("A sealed segment has an impossible size.")
-        planes.append(entry)
-        offset += _PLANE.size
+        planes.append(PlaneEntry(plane, plain_bytes, frame_bytes))
+        if planes[-1].frames > FRAMES_PER_PLANE_MAX:
+            raise Corrupt("A sealed segment has an impossible size.")
     if len({entry.plane for entry in planes}) != count:
         raise Corrupt("A sealed segment names a plane twice.")
-    body = sum(
-        entry.plain_bytes + TAG_BYTES * -(-entry.plain_bytes // FRAME_PLAIN_BYTES)
-        for entry in planes
-    )
-    if len(sealed) != offset + body:
+    header = SegmentHeader(key_version, tuple(planes))
+    if header.sealed_bytes != size_bytes:
         raise Corrupt("A sealed segment is not as long as its header says.")
-    return SegmentHeader(key_version, tuple(planes)), offset
+    return header
 
 
 def frame_nonce(plane: int, frame: int) -> bytes:

@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import BinaryIO, NamedTuple, Protocol
 
 from tenantry.domain.document import Home
 
@@ -30,8 +30,14 @@ class ObjectEntry:
     age_s: float  # by the store's own clock
 
 
+class Range(NamedTuple):
+    start: int
+    length: int
+
+
 class Objects(Protocol):
-    """Whole objects only. What is put is sealed already; the store learns size and time.
+    """Written whole, read whole or by ranges. What is put is sealed already; the store learns
+    size and time.
 
     Errors: NotFound for an absent object; Unavailable for a store that is full or out of reach.
     """
@@ -41,6 +47,16 @@ class Objects(Protocol):
         ...
 
     async def get(self, home: Home, kind: ObjectKind, object_id: str) -> bytes: ...
+
+    def get_ranges(
+        self, home: Home, kind: ObjectKind, object_id: str, ranges: Sequence[Range]
+    ) -> Sequence[bytes]:
+        """The bytes of each range, fewer where the object ends before.
+
+        Blocking: a search calls it from the thread that scans, where a change of thread for each
+        range would cost more than the range.
+        """
+        ...
 
     async def delete(self, home: Home, kind: ObjectKind, object_id: str) -> None:
         """Idempotent: an absent object is no error."""

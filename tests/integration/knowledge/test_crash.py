@@ -78,12 +78,14 @@ async def _verify(database: Database, root: Path, lines: list[list[str]]) -> Non
             elif document_id not in deleting:
                 assert [p.document_id for p in found] == [document_id]
                 assert (await documents.document_content(deps, WHO, document_id)).data
+        await deps.vectors.settle()
         await sweep_orphans(home, deps.objects, deps.manifest, age_s=0.0)
         await _no_orphans(deps, home)
         listed = (await documents.list_documents(deps, WHO, limit=UPLOADS + 1)).documents
         assert all(item.status is DocumentState.READY for item in listed)
         for item in listed:
             await documents.delete_document(deps, WHO, item.id)
+        await deps.vectors.settle()
         await _no_orphans(deps, home)
 
 

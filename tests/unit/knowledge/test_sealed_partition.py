@@ -8,7 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from tests.support import knowledge as support
+from tests.support.vectors import values
 
+from tenantry.adapters.sealed.kernel import split
 from tenantry.domain.document import Card
 from tenantry.domain.errors import Conflict, Corrupt, Unavailable
 from tenantry.ports.objects import ObjectKind
@@ -88,6 +90,7 @@ def test_a_removed_document_is_gone_for_every_process(own: support.Parts) -> Non
         assert await here.remove(HOME_A, "doc_1") is not None
         assert await here.remove(HOME_A, "doc_1") is None
         assert await found(there, HOME_A, "apples") == ["apples are ripe"]
+        await here.settle()
         assert len(await own.objects.list(HOME_A, ObjectKind.SEGMENT)) == 1
         here.close()
         there.close()
@@ -106,6 +109,7 @@ def test_many_small_segments_become_few_and_nothing_is_lost(own: support.Parts) 
             )
             if number % 5 == 0:
                 await partitions.remove(HOME_A, f"doc_{number:02}")
+        await partitions.settle()
         view = await manifest.partition(HOME_A.tenant_id)
         assert len(view.segments) <= 4
         for number in range(23):
@@ -133,11 +137,11 @@ def test_search_is_exact(own: support.Parts) -> None:
         )
         await manifest.insert(A.id, support.row("doc_1"), support.UNLIMITED, support.LEASE_S)
         await partitions.publish(HOME_A, document)
-        stored = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float16)
+        stored = values(split(vectors))
         for _ in range(20):
             query = centre + 0.05 * rng.standard_normal(64)
             unit = (query / np.linalg.norm(query)).astype(np.float32).astype(np.float64)
-            truth = np.sort(stored.astype(np.float64) @ unit)[::-1][:10]
+            truth = np.sort(stored @ unit)[::-1][:10]
             hits = await partitions.search(HOME_A, support.MODEL, Query(query.tolist()), 10, anyone)
             assert [hit.score for hit in hits] == pytest.approx(truth.tolist(), abs=1e-12)
         partitions.close()
@@ -215,15 +219,15 @@ def test_open_memory_is_bounded_and_zeroed(own: support.Parts) -> None:
     async def run() -> None:
         await _keys(own)
         manifest = support.MemoryManifest()
-        partitions = support.partitions(own, manifest, open_bytes_max=4_000)
+        partitions = support.partitions(own, manifest, open_bytes_max=12_000)
         for number in range(6):
             await published(partitions, manifest, HOME_A, f"doc_{number}", f"word{number}")
         for number in range(6):
             assert await found(partitions, HOME_A, f"word{number}", 1) == [f"word{number}"]
-            assert partitions.open_bytes <= 4_000
+            assert partitions.open_bytes <= 12_000
         held = [entry.segment for entry in partitions._cache._entries.values()]
         partitions.close()
-        assert held and all(not item.vectors.any() and not any(item.texts) for item in held)
+        assert held and all(not item.high.any() and not item.catalogue.cards.any() for item in held)
 
     asyncio.run(run())
 

@@ -41,6 +41,8 @@ def test_under_concurrency_nothing_is_lost_torn_or_foreign(tmp_path: Path, seed:
             for n in range(6)
         ]
         await asyncio.gather(*workers)
+        for process in processes:
+            await process.settle()
         for owner in TENANTS:
             home = support.home(owner)
             for process in processes:
@@ -91,26 +93,32 @@ async def _search(rng: random.Random, process, home, live: set[str], model: Mode
 
 
 def test_a_pinned_segment_is_not_wiped_and_a_dropped_one_is(tmp_path: Path) -> None:
-    from tenantry.adapters.sealed.segment import from_document
-
     async def run() -> None:
+        own, manifest = support.parts(tmp_path), support.MemoryManifest()
+        home = support.home(TENANTS[0])
+        await own.keys.create(home)
+        process = support.partitions(own, manifest)
+        await manifest.insert(TENANTS[0].id, support.row("doc_1"), support.UNLIMITED, 60.0)
+        await process.publish(home, support.embedded("doc_1", ["words"]))
+        (row,) = (await manifest.partition(TENANTS[0].id)).segments
         cache = SegmentCache(bytes_max=1)
 
         async def opener() -> object:
-            return from_document(support.embedded("doc_1", ["words"]))
+            return await process._store.open(home, row)
 
-        async with cache.pinned(("tnt_a", "seg_1"), opener) as segment:
+        async with cache.pinned({("tnt_a", "seg_1"): opener}) as (segment,):
             cache.drop("tnt_a")
-            assert segment.text(0) == "words" and segment.vectors.any()
-        assert not segment.vectors.any() and not any(segment.texts)
+            assert segment.passages([0]) == [(0, 5, "words")] and segment.high.any()
+        assert not segment.high.any() and not segment.catalogue.cards.any()
         assert (len(cache), cache.size_bytes) == (0, 0)
+        process.close()
 
         async def broken() -> object:
             raise ValueError("no")
 
         for _ in range(2):
             with pytest.raises(ValueError, match="no"):
-                async with cache.pinned(("tnt_a", "seg_2"), broken):
+                async with cache.pinned({("tnt_a", "seg_2"): broken}):
                     raise AssertionError
         await asyncio.sleep(0)
         assert len(cache) == 0

@@ -1,41 +1,52 @@
 """A tenant's sealed partition: publish, search and remove over immutable segments.
 
 1. The manifest's generation says, in one cheap query, whether the view at hand is still the truth:
-   what another process publishes or removes holds for the next search here.
-2. Segments are opened one at a time into the bounded cache and scanned in a thread.
+   what another process publishes or removes holds for the next search here. Where all segments of
+   that view are open, they are searched while the query runs, and the result counts if it is.
+2. Segments are opened into the bounded cache and searched together, in one thread.
 3. Rows of documents that the manifest no longer maps to the segment are never scored.
+4. Merges and deletions come later, in tasks of their own (`upkeep.py`).
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import AsyncExitStack
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from typing import TypeVar
 
 import numpy as np
 
+from tenantry.adapters.sealed.certified import best
 from tenantry.adapters.sealed.compaction import SEGMENTS_MAX, choose
-from tenantry.adapters.sealed.kernel import F32, exact_scores, top_rows
-from tenantry.adapters.sealed.segment import Segment, from_document, merged
-from tenantry.adapters.sealed.segment_cache import OPEN_SEGMENTS_BYTES_MAX, SegmentCache
+from tenantry.adapters.sealed.kernel import F32
+from tenantry.adapters.sealed.open_segment import OpenSegment
+from tenantry.adapters.sealed.segment import from_document, merged
+from tenantry.adapters.sealed.segment_cache import (
+    OPEN_SEGMENTS_BYTES_MAX,
+    CacheKey,
+    Opener,
+    SegmentCache,
+)
 from tenantry.adapters.sealed.segment_store import SegmentStore
+from tenantry.adapters.sealed.upkeep import REPLACED_GRACE_S, Upkeep
 from tenantry.domain.chunk import Passage
 from tenantry.domain.document import Card, DocumentRow, Home
 from tenantry.domain.errors import Conflict, NotFound, Unavailable
-from tenantry.domain.ids import DocumentId, TenantId, prefix_of
+from tenantry.domain.ids import DocumentId, SegmentId, TenantId
 from tenantry.ports.clock import Clock
 from tenantry.ports.keys import KeyStore
 from tenantry.ports.manifest import Manifest, Partition, SegmentRow
 from tenantry.ports.objects import Objects
 from tenantry.ports.vectors import Embedded, Permitted, Query
 
-SEARCHES_AT_ONCE = 4  # each pins one segment at a time; two threads do the work
+SEARCHES_AT_ONCE = 4  # each pins what it searches; two threads do the work
 VIEWS_MAX = 4_096  # partitions whose manifest is remembered
-VIEW_ATTEMPTS = 8  # a merge elsewhere may take a segment away between view and read
+VIEW_ATTEMPTS = 3  # a sweep of orphans may take a segment away between view and read
+_ROW_BYTES = 16  # beside its high plane, in memory
 
 T = TypeVar("T")
+Opened = Sequence[tuple[SegmentRow, OpenSegment]]
 
 
 class SealedPartitions:
@@ -50,20 +61,25 @@ class SealedPartitions:
         *,
         open_bytes_max: int = OPEN_SEGMENTS_BYTES_MAX,
         segments_max: int = SEGMENTS_MAX,
+        grace_s: float = REPLACED_GRACE_S,
     ) -> None:
         self._manifest = manifest
-        self._keys = keys
         self._store = SegmentStore(objects, keys, clock)
         self._segments_max = segments_max
         self._cache = SegmentCache(bytes_max=open_bytes_max)
         self._views: OrderedDict[TenantId, Partition] = OrderedDict()
         self._searches = asyncio.Semaphore(SEARCHES_AT_ONCE)
-        self._merging = asyncio.Lock()  # one merge at a time: it holds all its sources open
+        self._upkeep = Upkeep(self._compact, self._store.delete, clock.monotonic, grace_s)
 
     def close(self) -> None:
-        """Zero everything that is open and end the threads."""
+        """Zero everything that is open and end the tasks and threads."""
+        self._upkeep.close()
         self._store.close()
         self._cache.clear()
+
+    async def settle(self) -> None:
+        """Wait until nothing is left to merge, and delete what was replaced."""
+        await self._upkeep.settle()
 
     def forget(self, tenant_id: TenantId) -> None:
         """Zero what is open of one tenant, as after a shred."""
@@ -74,12 +90,9 @@ class SealedPartitions:
     def open_bytes(self) -> int:
         return self._cache.size_bytes
 
-    def pinned(self, model: str) -> str:
-        return model
-
     async def publish(self, home: Home, document: Embedded) -> bool:
         generation = await self._manifest.generation(home.tenant_id) + 1
-        segment = await self._store.run(lambda: from_document(document))
+        segment = await self._store.build(lambda: from_document(document))
         row = await self._store.write(home, segment, document.model, generation)
         try:
             live = await self._manifest.publish(home.tenant_id, row, document.document_id)
@@ -90,7 +103,7 @@ class SealedPartitions:
         if not live:
             await self._store.delete(home, row.id)
             return False
-        await self._compact(home)
+        self._upkeep.compact_soon(home)
         return True
 
     async def search(
@@ -102,78 +115,134 @@ class SealedPartitions:
         permitted: Permitted,
     ) -> Sequence[Passage]:
         vector = unit(query.vector)
+        hits: list[Passage] = []
 
-        def scan(row: SegmentRow, segment: Segment) -> list[Passage]:
-            return best_passages(segment, row.documents, vector, top_k, permitted)
+        def look(group: Opened) -> list[Passage]:
+            floor = hits[top_k - 1].score if len(hits) >= top_k else -np.inf
+            return best_passages(group, vector, top_k, permitted, floor)
 
-        found = await self._visit(home, scan, fits=(model, len(vector)))
-        hits = [hit for part in found for hit in part]
-        hits.sort(key=lambda hit: (-hit.score, hit.document_id, hit.start))
-        return hits[:top_k]
+        def merge(found: list[Passage]) -> None:
+            hits.extend(found)
+            hits.sort(key=lambda hit: (-hit.score, hit.document_id, hit.start))
+            del hits[top_k:]
+
+        await self._visit(home, look, merge, hits.clear, fits=(model, len(vector)))
+        return hits
 
     async def cards(self, home: Home, wanted: frozenset[DocumentId]) -> Mapping[DocumentId, Card]:
-        def read(row: SegmentRow, segment: Segment) -> list[tuple[DocumentId, Card]]:
-            asked = row.documents & wanted
-            pairs = zip(segment.ids, segment.cards, strict=True)
-            return [(name, card) for name, card in pairs if name in asked]
+        cards: dict[DocumentId, Card] = {}
 
-        found = await self._visit(
-            home, read, worth=lambda row: _is_ours(row) and bool(row.documents & wanted)
-        )
-        return {name: card for part in found for name, card in part}
+        def read(group: Opened) -> dict[DocumentId, Card]:
+            return {
+                name: segment.card(number)
+                for row, segment in group
+                for number, name in enumerate(segment.ids)
+                if name in wanted and name in row.documents
+            }
+
+        def asked(row: SegmentRow) -> bool:
+            return not wanted.isdisjoint(row.documents)
+
+        await self._visit(home, read, cards.update, cards.clear, worth=asked)
+        return cards
 
     async def remove(self, home: Home, document_id: DocumentId) -> DocumentRow | None:
         removed = await self._manifest.remove(home.tenant_id, document_id)
         if removed is None:
             return None
-        for segment_id in removed.segments:
-            await self._store.delete(home, segment_id)
-        await self._compact(home)
+        self._upkeep.delete_later(home, removed.segments)
+        self._upkeep.compact_soon(home)
         return removed.row
-
-    async def sweep(self, home: Home, age_s: float) -> int:
-        """Nothing: segments are objects, and orphans are swept with them."""
-        return 0
-
-    async def drop(self, home: Home) -> None:
-        self.forget(home.tenant_id)
-        await self._store.delete_all(home)
 
     async def _visit(
         self,
         home: Home,
-        visit: Callable[[SegmentRow, Segment], T],
+        visit: Callable[[Opened], T],
+        merge: Callable[[T], None],
+        anew: Callable[[], None],
         *,
         fits: tuple[str, int] | None = None,
         worth: Callable[[SegmentRow], bool] = lambda row: True,
-    ) -> list[T]:
-        """What `visit` returns for each live segment, each pinned only while it is visited."""
-        for _ in range(VIEW_ATTEMPTS):
-            view = await self._view(home)
+    ) -> None:
+        """Merge what `visit` returns of all live segments that are worth it, group by group;
+        `anew` before what was merged is found again in another view.
+        """
+
+        async def over(view: Partition) -> None:
+            anew()
             if fits is not None:
                 _check_fits(view, *fits)
+            for group in self._groups([row for row in view.segments if worth(row)]):
+                merge(await self._visit_group(home, group, visit))
+
+        if await self._held_ahead(home, over):
+            return
+        for _ in range(VIEW_ATTEMPTS):
+            view = await self._view(home)
             try:
-                if view.segments:  # what is open must not outlive its KMS key
-                    await self._keys.check(home)
-                rows = [row for row in view.segments if worth(row)]
-                return [await self._visit_one(home, row, visit) for row in rows]
+                await over(view)
             except NotFound:
                 if not await self._moved_on(home, view):
                     raise Unavailable("A part of the tenant's documents is missing.") from None
+            else:
+                return
         raise Unavailable("The tenant's documents change faster than they can be read.")
 
-    async def _visit_one(
-        self, home: Home, row: SegmentRow, visit: Callable[[SegmentRow, Segment], T]
-    ) -> T:
-        async with (
-            self._searches,
-            self._cache.pinned((home.tenant_id, row.id), self._opener(home, row)) as segment,
-        ):
-            # Shielded: a caller that goes away must not unpin what its thread still reads.
-            return await _finish(self._store.run(lambda: visit(row, segment)))
+    async def _held_ahead(self, home: Home, over: Callable[[Partition], Awaitable[None]]) -> bool:
+        """Work on the view at hand while the manifest is asked whether it still holds. False:
+        it does not, or not everything is open.
+        """
+        view = self._views.get(home.tenant_id)
+        if view is None or not self._cache.holds(_keys(home, view.segments)):
+            return False
+        asked = asyncio.ensure_future(self._manifest.generation(home.tenant_id))
+        try:
+            try:
+                await over(view)
+            except (NotFound, Conflict):
+                # Perhaps only because the view is old: whoever asks anew will see.
+                return False
+            return await asked == view.generation
+        finally:
+            await _ended(asked)
 
-    def _opener(self, home: Home, row: SegmentRow) -> Callable[[], Awaitable[Segment]]:
-        return lambda: self._store.read(home, row)
+    async def _visit_group(
+        self, home: Home, rows: Sequence[SegmentRow], visit: Callable[[Opened], T]
+    ) -> T:
+        openers = [self._opener(home, row) for row in rows]
+        wanted = dict(zip(_keys(home, rows), openers, strict=True))
+        async with self._searches, self._cache.pinned(wanted) as segments:
+            await self._check_keys(home, segments)
+            group = list(zip(rows, segments, strict=True))
+            # Shielded: a caller that goes away must not unpin what its thread still reads.
+            return await _finish(self._store.search(lambda: visit(group)))
+
+    async def _check_keys(self, home: Home, segments: Sequence[OpenSegment]) -> None:
+        """What is open may be used only as long as the tenant's key may."""
+        try:
+            for version in {segment.sealed.header.key_version for segment in segments}:
+                await self._store.check_key(home, version)
+        except (NotFound, Unavailable):
+            self.forget(home.tenant_id)
+            raise
+
+    def _groups(self, rows: Sequence[SegmentRow]) -> Iterator[Sequence[SegmentRow]]:
+        """Segments to open at once: of a partition that is larger than its share, not all."""
+        share = self._cache.bytes_max // SEARCHES_AT_ONCE
+        group: list[SegmentRow] = []
+        size = 0
+        for row in rows:
+            weighs = row.rows * (row.dimensions + _ROW_BYTES)
+            if group and size + weighs > share:
+                yield group
+                group, size = [], 0
+            group.append(row)
+            size += weighs
+        if group:
+            yield group
+
+    def _opener(self, home: Home, row: SegmentRow) -> Opener:
+        return lambda: self._store.open(home, row)
 
     async def _view(self, home: Home) -> Partition:
         generation = await self._manifest.generation(home.tenant_id)
@@ -191,32 +260,33 @@ class SealedPartitions:
         return await self._manifest.generation(home.tenant_id) != view.generation
 
     async def _compact(self, home: Home) -> None:
-        """Merge on write. It is never owed to the caller: a failure leaves it to the next write."""
-        try:
-            async with self._merging:
-                view = await self._view(home)
-                sources = choose(view.segments, self._segments_max)
-                if sources:
-                    await self._merge(home, view, sources)
-        except (Unavailable, NotFound):
-            return
+        """Merge until there is nothing to merge. Never owed to a caller."""
+        while True:
+            view = await self._manifest.partition(home.tenant_id)
+            sources = [row for row in choose(view.segments, self._segments_max) if row.documents]
+            if not sources or not await self._merge(home, view, sources):
+                return
 
-    async def _merge(self, home: Home, view: Partition, sources: Sequence[SegmentRow]) -> None:
-        async with AsyncExitStack() as pins:
-            opened = [
-                (
-                    await pins.enter_async_context(
-                        self._cache.pinned((home.tenant_id, row.id), self._opener(home, row))
-                    ),
-                    row.documents,
-                )
-                for row in sources
-            ]
-            segment = await _finish(self._store.run(lambda: merged(opened)))
-        row = await self._store.write(home, segment, view.model, view.generation + 1)
-        gone = await self._manifest.merge(home.tenant_id, [item.id for item in sources], row)
-        for segment_id in [item.id for item in sources] if gone else [row.id]:
-            await self._store.delete(home, segment_id)
+    async def _merge(self, home: Home, view: Partition, sources: Sequence[SegmentRow]) -> bool:
+        whole = [(await self._store.load(home, row), row.documents) for row in sources]
+        seed = self._store.seed()
+        segment = await _finish(self._store.merge(lambda: merged(whole, seed)))
+        try:
+            row = await self._store.write(home, segment, view.model, view.generation + 1)
+        finally:
+            for part in (segment, *(source for source, _ in whole)):
+                part.wipe()
+        names: list[SegmentId] = [item.id for item in sources]
+        done = await self._manifest.merge(home.tenant_id, names, row)
+        if done:
+            self._upkeep.delete_later(home, names)
+        else:
+            await self._store.delete(home, row.id)
+        return done
+
+
+def _keys(home: Home, rows: Sequence[SegmentRow]) -> list[CacheKey]:
+    return [(home.tenant_id, row.id) for row in rows]
 
 
 async def _finish(work: Awaitable[T]) -> T:
@@ -229,16 +299,20 @@ async def _finish(work: Awaitable[T]) -> T:
         raise
 
 
+async def _ended(task: asyncio.Future[T]) -> None:
+    """Not left running; its result or error is no longer of interest."""
+    if not task.done():
+        task.cancel()
+        await asyncio.wait([task])
+    if not task.cancelled():
+        task.exception()
+
+
 def _check_fits(view: Partition, model: str, dimensions: int) -> None:
     if any(row.dimensions != dimensions for row in view.segments) or (
         view.segments and view.model != model
     ):
         raise Conflict("The documents were indexed with another embedding model: reindex them.")
-
-
-def _is_ours(row: SegmentRow) -> bool:
-    """False for what rests in another vector engine; its cards are in the originals."""
-    return prefix_of(row.id) == "seg"
 
 
 def unit(vector: Sequence[float]) -> F32:
@@ -251,31 +325,26 @@ def unit(vector: Sequence[float]) -> F32:
 
 
 def best_passages(
-    segment: Segment,
-    live: frozenset[DocumentId],
-    query: F32,
-    top_k: int,
-    permitted: Permitted,
+    group: Opened, query: F32, top_k: int, permitted: Permitted, floor: float = -np.inf
 ) -> list[Passage]:
     """The exact top k among live rows of permitted documents. Runs in a thread."""
-    pairs = zip(segment.ids, segment.cards, strict=True)
-    allowed = np.fromiter(
-        (name in live and permitted(card) for name, card in pairs), bool, len(segment.ids)
-    )
-    rows = top_rows(query, segment.vectors, allowed[segment.row_documents], top_k)
-    scores = exact_scores(query, segment.vectors, np.array(rows, dtype=np.intp))
-    hits = []
-    for row, score in zip(rows, scores, strict=True):
-        number = int(segment.row_documents[row])
-        hits.append(
-            Passage(
-                document_id=segment.ids[number],
-                title=segment.cards[number].title,
-                text=segment.text(row),
-                score=float(np.clip(score, -1.0, 1.0)),
-                start=int(segment.starts[row]),
-                end=int(segment.ends[row]),
-                metadata=segment.cards[number].metadata,
+    segments = [(segment, row.documents) for row, segment in group]
+    hits = best(segments, query, top_k, permitted, floor)
+    passages: list[Passage] = []
+    for place in sorted({hit.segment for hit in hits}):
+        segment = segments[place][0]
+        mine = [hit for hit in hits if hit.segment == place]
+        places = segment.passages([hit.row for hit in mine])
+        for hit, (start, end, text) in zip(mine, places, strict=True):
+            number = int(segment.catalogue.documents[hit.row])
+            passages.append(
+                Passage(
+                    document_id=segment.ids[number],
+                    title=segment.card(number).title,
+                    text=text,
+                    score=float(np.clip(hit.score, -1.0, 1.0)),
+                    start=start,
+                    end=end,
+                )
             )
-        )
-    return hits
+    return passages

@@ -8,25 +8,26 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from tenantry.adapters.sealed.segment import Segment
+from tenantry.adapters.sealed.open_segment import OpenSegment
 
 OPEN_SEGMENTS_BYTES_MAX = 64 * 1024 * 1024  # a gateway worker stays under 200 MB in all
 
 CacheKey = tuple[str, str]  # tenant id, segment id
+Opener = Callable[[], Awaitable[OpenSegment]]
 
 
 @dataclass(slots=True, eq=False)
 class _Entry:
-    task: asyncio.Future[Segment]
+    task: asyncio.Future[OpenSegment]
     pins: int = 0
     size_bytes: int = 0  # once open, and as long as the cache holds it
 
     @property
-    def segment(self) -> Segment | None:
+    def segment(self) -> OpenSegment | None:
         if not self.task.done() or self.task.cancelled() or self.task.exception() is not None:
             return None
         return self.task.result()
@@ -42,28 +43,43 @@ class SegmentCache:
     def size_bytes(self) -> int:
         return self._size_bytes
 
+    @property
+    def bytes_max(self) -> int:
+        return self._bytes_max
+
     def __len__(self) -> int:
         return len(self._entries)
 
+    def holds(self, keys: Iterable[CacheKey]) -> bool:
+        """Whether all of these are open already."""
+        entries = self._entries
+        return all(key in entries and entries[key].size_bytes for key in keys)
+
     @asynccontextmanager
-    async def pinned(
-        self, key: CacheKey, opener: Callable[[], Awaitable[Segment]]
-    ) -> AsyncIterator[Segment]:
-        """The open segment, opened once however many ask at once, kept while the block runs."""
-        entry = self._entries.get(key)
-        if entry is None:
-            entry = self._add(key, asyncio.ensure_future(opener()))
-        entry.pins += 1
-        self._entries.move_to_end(key)
+    async def pinned(self, wanted: Mapping[CacheKey, Opener]) -> AsyncIterator[list[OpenSegment]]:
+        """The open segments, each opened once however many ask at once, kept while the block
+        runs.
+        """
+        held: list[tuple[CacheKey, _Entry]] = []
         try:
-            # Shielded: one caller that goes away must not fail the others that wait.
-            segment = await asyncio.shield(entry.task)
+            for key, opener in wanted.items():
+                entry = self._entries.get(key)
+                if entry is None:
+                    entry = self._add(key, asyncio.ensure_future(opener()))
+                entry.pins += 1
+                held.append((key, entry))
+                self._entries.move_to_end(key)
+            for _, entry in held:
+                if not entry.task.done():
+                    # Shielded: one caller that goes away must not fail the others that wait.
+                    await asyncio.shield(entry.task)
             self._evict()
-            yield segment
+            yield [entry.task.result() for _, entry in held]
         finally:
-            entry.pins -= 1
-            if self._entries.get(key) is not entry:
-                _wipe(entry)
+            for key, entry in held:
+                entry.pins -= 1
+                if self._entries.get(key) is not entry:
+                    _wipe(entry)
             self._evict()
 
     def drop(self, tenant_id: str, keep: frozenset[str] = frozenset()) -> None:
@@ -75,10 +91,10 @@ class SegmentCache:
         for key in list(self._entries):
             self._remove(key)
 
-    def _add(self, key: CacheKey, task: asyncio.Future[Segment]) -> _Entry:
+    def _add(self, key: CacheKey, task: asyncio.Future[OpenSegment]) -> _Entry:
         entry = self._entries[key] = _Entry(task)
 
-        def opened(done: asyncio.Future[Segment]) -> None:
+        def opened(done: asyncio.Future[OpenSegment]) -> None:
             # Asking for the exception marks it as seen: whoever waits raises it.
             failed = done.cancelled() or done.exception() is not None
             if self._entries.get(key) is not entry:

@@ -4,25 +4,36 @@ from __future__ import annotations
 
 import asyncio
 import base64
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
-from tenantry.adapters.sealed.frames import Binding, open_planes, seal_planes, segment_cipher
+from tenantry.adapters.sealed.frames import (
+    Binding,
+    SealedPlanes,
+    frame_bytes_of,
+    read_header,
+    seal_planes,
+    segment_cipher,
+)
+from tenantry.adapters.sealed.open_segment import OpenSegment, opened
 from tenantry.adapters.sealed.segment import Segment, from_planes, to_planes
 from tenantry.domain.document import Home
-from tenantry.domain.envelope import unpack_segment
 from tenantry.domain.errors import Corrupt
 from tenantry.domain.ids import SegmentId
 from tenantry.ports.clock import Clock
-from tenantry.ports.keys import KeyStore
+from tenantry.ports.keys import KeyStore, Purpose
 from tenantry.ports.manifest import NewSegment, SegmentRow
-from tenantry.ports.objects import ObjectKind, Objects
+from tenantry.ports.objects import ObjectKind, Objects, Range
 
-THREADS = 2  # scans and ciphers release the GIL
+SEARCH_THREADS = 2  # scans, reads and ciphers release the GIL
+BUILD_THREADS = 1
+MERGE_THREADS = 1
 _ID_BYTES = 20  # random, so that no segment id and with it no segment key ever comes twice
+_SEED_BYTES = 8
 
 T = TypeVar("T")
+Opened = TypeVar("Opened", Segment, OpenSegment)
 
 
 class SegmentStore:
@@ -30,14 +41,29 @@ class SegmentStore:
         self._objects = objects
         self._keys = keys
         self._clock = clock
-        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="sealed")
+        # A pool each: neither uploads nor merges keep a search from a thread.
+        self._searching = ThreadPoolExecutor(SEARCH_THREADS, thread_name_prefix="sealed-search")
+        self._building = ThreadPoolExecutor(BUILD_THREADS, thread_name_prefix="sealed-build")
+        self._merging = ThreadPoolExecutor(MERGE_THREADS, thread_name_prefix="sealed-merge")
 
-    async def run(self, work: Callable[[], T]) -> T:
-        """Work that would hold up the loop: ciphers, scans, merges."""
-        return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+    async def search(self, work: Callable[[], T]) -> T:
+        """Work that a search waits for."""
+        return await asyncio.get_running_loop().run_in_executor(self._searching, work)
+
+    async def build(self, work: Callable[[], T]) -> T:
+        """Work that an upload waits for."""
+        return await asyncio.get_running_loop().run_in_executor(self._building, work)
+
+    async def merge(self, work: Callable[[], T]) -> T:
+        """Work that nobody waits for."""
+        return await asyncio.get_running_loop().run_in_executor(self._merging, work)
 
     def close(self) -> None:
-        self._threads.shutdown(wait=True)
+        for pool in (self._merging, self._building, self._searching):
+            pool.shutdown(wait=True, cancel_futures=True)
+
+    def seed(self) -> int:
+        return int.from_bytes(self._clock.random(_SEED_BYTES))
 
     async def write(self, home: Home, segment: Segment, model: str, generation: int) -> NewSegment:
         """Seal and store; durable on return, live only once the manifest names it."""
@@ -46,26 +72,51 @@ class SegmentStore:
         version = await self._keys.version(home)
         cipher = await segment_cipher(self._keys, home, segment_id, version)
         binding = Binding(home.tenant_id, segment_id, generation)
-        sealed = await self.run(lambda: seal_planes(cipher, binding, version, to_planes(segment)))
+
+        def seal() -> bytes:
+            def frame_bytes(plane: int) -> int:
+                return frame_bytes_of(plane, segment.dimensions)
+
+            return seal_planes(cipher, binding, version, to_planes(segment), frame_bytes)
+
+        sealed = await self.build(seal)
         await self._objects.put(home, ObjectKind.SEGMENT, segment_id, sealed)
         return NewSegment(
             segment_id, generation, model, segment.dimensions, segment.rows, len(sealed)
         )
 
-    async def read(self, home: Home, row: SegmentRow) -> Segment:
-        """Corrupt where the object is not exactly what the manifest's row says."""
-        sealed = await self._objects.get(home, ObjectKind.SEGMENT, row.id)
-        header, _ = unpack_segment(sealed)
+    async def open(self, home: Home, row: SegmentRow) -> OpenSegment:
+        """What a search needs. Corrupt where the object is not what the manifest's row says."""
+        sealed = await self._sealed(home, row)
+        return await self.search(lambda: _checked(opened(sealed), row))
+
+    async def load(self, home: Home, row: SegmentRow) -> Segment:
+        """All of a segment, for a merge."""
+        sealed = await self._sealed(home, row)
+
+        def whole() -> Segment:
+            planes = {entry.plane: sealed.whole(entry.plane) for entry in sealed.header.planes}
+            return _checked(from_planes(planes), row)
+
+        return await self.merge(whole)
+
+    async def _sealed(self, home: Home, row: SegmentRow) -> SealedPlanes:
+        def read(ranges: Sequence[Range]) -> Sequence[bytes]:
+            return self._objects.get_ranges(home, ObjectKind.SEGMENT, row.id, ranges)
+
+        header = await self.search(lambda: read_header(read, row.size_bytes))
         cipher = await segment_cipher(self._keys, home, row.id, header.key_version)
-        binding = Binding(home.tenant_id, row.id, row.generation)
-        segment = await self.run(lambda: from_planes(open_planes(cipher, binding, sealed)))
-        if segment.rows != row.rows or segment.dimensions != row.dimensions:
-            raise Corrupt("A segment is not what the manifest says.")
-        return segment
+        return SealedPlanes(cipher, Binding(home.tenant_id, row.id, row.generation), header, read)
+
+    async def check_key(self, home: Home, key_version: int) -> None:
+        """Unavailable or NotFound once the tenant's key may not be used any more."""
+        await self._keys.subkey(home, key_version, Purpose.SEGMENT, b"")
 
     async def delete(self, home: Home, segment_id: SegmentId) -> None:
         await self._objects.delete(home, ObjectKind.SEGMENT, segment_id)
 
-    async def delete_all(self, home: Home) -> None:
-        for entry in await self._objects.list(home, ObjectKind.SEGMENT):
-            await self._objects.delete(home, ObjectKind.SEGMENT, entry.object_id)
+
+def _checked(segment: Opened, row: SegmentRow) -> Opened:
+    if segment.rows != row.rows or segment.dimensions != row.dimensions:
+        raise Corrupt("A segment is not what the manifest says.")
+    return segment

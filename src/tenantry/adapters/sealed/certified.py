@@ -1,0 +1,221 @@
+"""The exact top k of a partition, found by a scan of 8 of its 16 bits.
+
+1. Scan: high plane times high part of the query. What either lacks is bounded by its length
+   (Cauchy-Schwarz), so that each row's score is known within a bound of its own.
+2. The best guesses are scored exactly; the k-th best of them is a score that k rows reach.
+3. Whatever could still reach it, by its bound, is a candidate. Candidates are bounded again with
+   the whole query, which costs no reading, and what is left is scored exactly.
+
+Nothing outside the candidates can be among the top k, so the result equals brute force over the
+stored values. Only permitted rows of live documents count in any step; a card is asked for once,
+and only where a row of its document matters.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from tenantry.adapters.sealed.kernel import F32, F64, dots, split
+from tenantry.adapters.sealed.open_segment import OpenSegment, Rows
+from tenantry.domain.ids import DocumentId
+from tenantry.ports.vectors import Permitted
+
+_SLACK = 1.0001  # rows and query have length 1 but for rounding
+_ROUNDING = 4e-6  # of float32 sums and products near 1
+_BATCH_ROWS = 256  # scored before the bound is taken anew
+_GATHER_ROWS = 4_096  # copied at once
+
+Live = Sequence[tuple[OpenSegment, frozenset[DocumentId]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    segment: int  # place in the sequence that was searched
+    row: int
+    score: float  # cosine over the stored values
+
+
+@dataclass(slots=True)
+class _Looked:
+    """A query, cut into the same two planes as rows are, and what the cuts leave of it."""
+
+    whole: F32
+    high: npt.NDArray[np.int8]
+    low: npt.NDArray[np.int8]
+    scale: float
+    beyond_high: float  # length of the query without its high part
+    beyond_both: float
+
+
+@dataclass(slots=True)
+class _Scanned:
+    """All rows of all segments, in one numbering."""
+
+    live: Live
+    permitted: Permitted
+    floor: float  # what is less is of no interest
+    firsts: Rows  # of each segment its first row
+    first_documents: Rows
+    rough: F32  # -inf for rows of documents that are gone
+    residual: F32
+    verdicts: npt.NDArray[np.int8]  # of each document: 1 permitted, 0 not, -1 not asked yet
+    scored: dict[int, float] = field(default_factory=dict)
+
+    def grouped(self, rows: Rows) -> list[tuple[int, npt.NDArray[np.bool_] | slice, Rows]]:
+        """Rows by segment: its place, which of the rows are its own, and their own numbers."""
+        if len(self.live) == 1:
+            return [(0, slice(None), rows)]
+        places = np.searchsorted(self.firsts, rows, side="right") - 1
+        return [
+            (int(place), places == place, rows[places == place] - self.firsts[place])
+            for place in np.unique(places)
+        ]
+
+    def allowed(self, rows: Rows) -> Rows:
+        """Those whose documents are permitted."""
+        documents = np.empty(len(rows), np.intp)
+        for place, mine, own in self.grouped(rows):
+            catalogue = self.live[place][0].catalogue
+            documents[mine] = catalogue.documents[own] + self.first_documents[place]
+        verdicts = self.verdicts[documents]
+        if (verdicts < 0).any():
+            for document in np.unique(documents[verdicts < 0]).tolist():
+                place = int(np.searchsorted(self.first_documents, document, side="right")) - 1
+                card = self.live[place][0].card(document - int(self.first_documents[place]))
+                self.verdicts[document] = self.permitted(card)
+            verdicts = self.verdicts[documents]
+        kept: Rows = rows[verdicts == 1]
+        return kept
+
+
+def best(
+    live: Live, query: F32, top_k: int, permitted: Permitted, floor: float = -np.inf
+) -> list[Hit]:
+    """The exact top k, best first, but for those under `floor`, which `top_k` rows elsewhere
+    reach. `query` has length 1. Runs in a thread; reads frames.
+    """
+    if not live:
+        return []
+    looked = _looked(query)
+    found = _scan(live, looked, permitted, floor)
+    leaders = _leaders(found, top_k)
+    _score(found, leaders, looked)
+    _score_in_turn(found, looked, *_candidates(found, looked, leaders, top_k), top_k)
+    first = sorted(found.scored.items(), key=lambda item: (-item[1], item[0]))[:top_k]
+    hits = []
+    for row, score in first:
+        place = int(np.searchsorted(found.firsts, row, side="right")) - 1
+        hits.append(Hit(place, row - int(found.firsts[place]), score))
+    return hits
+
+
+def _looked(query: F32) -> _Looked:
+    cut = split(query.reshape(1, -1))
+    scale = float(cut.scale[0])
+    high, low = cut.high[0], cut.low[0]
+    kept = (high.astype(np.float64) * 256 + low) * scale
+    beyond_both = float(np.linalg.norm(query.astype(np.float64) - kept))
+    return _Looked(query, high, low, scale, float(cut.residual[0]) + beyond_both, beyond_both)
+
+
+def _scan(live: Live, looked: _Looked, permitted: Permitted, floor: float) -> _Scanned:
+    rough, sizes, documents = [], [], []
+    factor = np.float32(looked.scale * 65_536)
+    for segment, names in live:
+        scores = dots(looked.high, segment.high).astype(np.float32)
+        scores *= segment.catalogue.scale
+        scores *= factor
+        alive = segment.alive(names)
+        if alive is not None:
+            scores[~alive] = -np.inf
+        rough.append(scores)
+        sizes.append(segment.rows)
+        documents.append(len(segment.ids))
+    one = len(live) == 1
+    residuals = [segment.catalogue.residual for segment, _ in live]
+    return _Scanned(
+        live=live,
+        permitted=permitted,
+        floor=floor,
+        firsts=np.cumsum([0, *sizes[:-1]]),
+        first_documents=np.cumsum([0, *documents[:-1]]),
+        rough=rough[0] if one else np.concatenate(rough),
+        residual=residuals[0] if one else np.concatenate(residuals),
+        verdicts=np.full(sum(documents), -1, np.int8),
+    )
+
+
+def _leaders(found: _Scanned, top_k: int) -> Rows:
+    """The permitted rows that look best, some more than `top_k` where there are so many."""
+    rough, rows = found.rough, len(found.rough)
+    wanted = 2 * top_k + 8
+    count = wanted
+    while True:
+        if count >= rows:
+            chosen = np.arange(rows)
+        else:
+            chosen = np.argpartition(rough, rows - count)[rows - count :]
+        allowed = found.allowed(chosen[rough[chosen] > -np.inf])
+        if len(allowed) >= top_k or count >= rows:
+            break
+        count *= 8
+    if len(allowed) > wanted:
+        allowed = allowed[np.argpartition(rough[allowed], -wanted)[-wanted:]]
+    return allowed
+
+
+def _candidates(found: _Scanned, looked: _Looked, leaders: Rows, top_k: int) -> tuple[Rows, F64]:
+    """Permitted rows, but the leaders, that may reach the k-th best score, and the most that each
+    can reach; the likeliest first.
+    """
+    floor = _kth(found, top_k)
+    lost = looked.beyond_high
+    upper = found.residual * np.float32((1 + lost) * _SLACK)
+    upper += found.rough
+    rows = np.flatnonzero(upper >= floor - lost * _SLACK - _ROUNDING)
+    rows = rows[found.rough[rows] > -np.inf]
+    rows = found.allowed(np.setdiff1d(rows, leaders, assume_unique=True))
+    starts = range(0, len(rows), _GATHER_ROWS)
+    parts = [_bounded(found, looked, rows[start : start + _GATHER_ROWS]) for start in starts]
+    most = np.concatenate(parts) if parts else np.zeros(0)
+    order = np.argsort(-most)
+    order = order[most[order] >= floor]
+    return rows[order], most[order]
+
+
+def _bounded(found: _Scanned, looked: _Looked, rows: Rows) -> F64:
+    """The most that rows can score, now that the whole query is known to the high plane."""
+    upper = found.rough[rows].astype(np.float64)
+    for place, mine, own in found.grouped(rows):
+        segment = found.live[place][0]
+        rest = dots(looked.low, segment.high[own]).astype(np.float64)
+        upper[mine] += rest * segment.catalogue.scale[own] * (looked.scale * 256)
+    lost = looked.beyond_both
+    return upper + found.residual[rows] * ((1 + lost) * _SLACK) + (lost * _SLACK + _ROUNDING)
+
+
+def _score_in_turn(found: _Scanned, looked: _Looked, rows: Rows, most: F64, top_k: int) -> None:
+    """Candidates in batches; the k-th best grows with each and may spare what follows."""
+    for start in range(0, len(rows), _BATCH_ROWS):
+        floor = _kth(found, top_k)
+        if most[start] < floor:
+            return
+        batch = slice(start, start + _BATCH_ROWS)
+        _score(found, rows[batch][most[batch] >= floor], looked)
+
+
+def _score(found: _Scanned, rows: Rows, looked: _Looked) -> None:
+    for place, mine, own in found.grouped(rows):
+        scores = found.live[place][0].scores(own, looked.whole)
+        found.scored.update(zip(rows[mine].tolist(), scores.tolist(), strict=True))
+
+
+def _kth(found: _Scanned, top_k: int) -> float:
+    """A score that `top_k` rows reach, or -inf where there are not so many yet."""
+    scores = found.scored.values()
+    kth = sorted(scores, reverse=True)[top_k - 1] if len(scores) >= top_k else -np.inf
+    return max(kth, found.floor)

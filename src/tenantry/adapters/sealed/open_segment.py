@@ -1,0 +1,121 @@
+"""What stays in memory of a segment that is searched: the high plane and the catalogue.
+
+The low plane, passages and whatever else a segment holds rest sealed, and are opened by frames.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from tenantry.adapters.sealed.catalogue import Catalogue, unpack_catalogue
+from tenantry.adapters.sealed.frames import SealedPlanes
+from tenantry.adapters.sealed.kernel import F32, F64, I8, exact
+from tenantry.adapters.sealed.memory import room, zero
+from tenantry.adapters.sealed.segment import from_record
+from tenantry.domain.document import Card
+from tenantry.domain.envelope import Plane
+from tenantry.domain.errors import Corrupt
+from tenantry.domain.ids import DocumentId
+
+_ID_BYTES = 96  # what a document's id weighs in memory
+_SELF_BYTES = 4_096  # objects, arrays and the cipher
+
+Rows = npt.NDArray[np.intp]
+Alive = npt.NDArray[np.bool_]
+
+
+class OpenSegment:
+    """Every method but `card` blocks where it reads what is sealed: call it from a thread."""
+
+    __slots__ = ("_alive", "_memory", "catalogue", "high", "sealed")
+
+    def __init__(self, sealed: SealedPlanes, catalogue: memoryview, high: memoryview) -> None:
+        self.sealed = sealed
+        self.catalogue: Catalogue = unpack_catalogue(catalogue)
+        self._memory = (catalogue, high)
+        self._alive: tuple[frozenset[DocumentId], Alive | None] | None = None
+        shape = (self.catalogue.rows, self.catalogue.dimensions)
+        low, _ = sealed.header.offset(Plane.VECTORS_LOW)
+        passages, _ = sealed.header.offset(Plane.PASSAGES)
+        right = (
+            len(high) == low.plain_bytes == shape[0] * shape[1]
+            and low.frame_bytes % shape[1] == 0
+            and passages.plain_bytes == int(self.catalogue.record_ends[-1])
+        )
+        if not right:
+            raise Corrupt("A segment's planes do not fit together.")
+        self.high: I8 = np.frombuffer(high, np.int8).reshape(shape)
+
+    @property
+    def rows(self) -> int:
+        return self.catalogue.rows
+
+    @property
+    def dimensions(self) -> int:
+        return self.catalogue.dimensions
+
+    @property
+    def ids(self) -> tuple[DocumentId, ...]:
+        return self.catalogue.ids
+
+    @property
+    def size_bytes(self) -> int:
+        held = sum(len(memory) for memory in self._memory)
+        return held + _ID_BYTES * len(self.ids) + _SELF_BYTES
+
+    def card(self, number: int) -> Card:
+        return self.catalogue.card(number)
+
+    def alive(self, live: frozenset[DocumentId]) -> Alive | None:
+        """Which rows are of these documents; None where all are. Kept for the same set."""
+        known = self._alive
+        if known is None or known[0] is not live:
+            known = self._alive = (live, self._mask(live))
+        return known[1]
+
+    def _mask(self, live: frozenset[DocumentId]) -> Alive | None:
+        documents = np.fromiter((name in live for name in self.ids), bool, len(self.ids))
+        return None if documents.all() else documents[self.catalogue.documents]
+
+    def scores(self, rows: Rows, query: F32) -> F64:
+        """The exact scores of some rows over the stored 16-bit values."""
+        low = self._low(rows)
+        return exact(query, self.high[rows], low, self.catalogue.scale[rows])
+
+    def _low(self, rows: Rows) -> I8:
+        entry, _ = self.sealed.header.offset(Plane.VECTORS_LOW)
+        rows_a_frame = entry.frame_bytes // self.dimensions
+        frames = rows // rows_a_frame
+        opened = self.sealed.some(Plane.VECTORS_LOW, frames.tolist())
+        matrix = np.frombuffer(opened.memory, np.int8).reshape(-1, self.dimensions)
+        numbers = np.fromiter(opened.places, np.intp, len(opened.places))
+        places = np.searchsorted(numbers, frames) * rows_a_frame + rows % rows_a_frame
+        low: I8 = matrix[places]
+        return low
+
+    def passages(self, rows: Sequence[int]) -> list[tuple[int, int, str]]:
+        """Of each row where it stands in the extracted text, and its text."""
+        entry, _ = self.sealed.header.offset(Plane.PASSAGES)
+        places = [self.catalogue.record(row) for row in rows]
+        frames = {
+            number
+            for start, end in places
+            for number in range(start // entry.frame_bytes, -(-end // entry.frame_bytes))
+        }
+        opened = self.sealed.some(Plane.PASSAGES, frames)
+        return [from_record(opened.at(start, end)) for start, end in places]
+
+    def wipe(self) -> None:
+        for memory in self._memory:
+            zero(memory)
+        self._alive = None
+
+
+def opened(sealed: SealedPlanes) -> OpenSegment:
+    """Open what a search needs of a segment. Blocking; Corrupt where anything does not fit."""
+    catalogue = sealed.whole(Plane.CATALOGUE, room)
+    high = sealed.whole(Plane.VECTORS_HIGH, room)
+    return OpenSegment(sealed, catalogue, high)
