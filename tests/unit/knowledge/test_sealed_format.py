@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.support import knowledge as support
+from tests.support.segments import BINDING, CIPHER, at_rest
 
 from tenantry.adapters.sealed.frames import (
     Binding,
     SealedPlanes,
-    read_header,
     seal_planes,
 )
 from tenantry.adapters.sealed.open_segment import opened
@@ -27,26 +25,6 @@ from tenantry.domain.envelope import (
     unpack_segment,
 )
 from tenantry.domain.errors import Corrupt
-from tenantry.ports.objects import Range
-
-BINDING = Binding("tnt_a", "seg_1", 7)
-CIPHER = AESGCM(bytes(32))
-
-
-def at_rest(
-    sealed: bytes,
-    *,
-    cipher: AESGCM = CIPHER,
-    binding: Binding = BINDING,
-    size_bytes: int | None = None,
-) -> SealedPlanes:
-    """A sealed segment as a reader meets it; the manifest says that it has `size_bytes`."""
-
-    def read(ranges: Sequence[Range]) -> list[bytes]:
-        return [sealed[start : start + length] for start, length in ranges]
-
-    header = read_header(read, len(sealed) if size_bytes is None else size_bytes)
-    return SealedPlanes(cipher, binding, header, read)
 
 
 def sealed_of(segment: Segment) -> bytes:

@@ -11,6 +11,7 @@ from tests.support import knowledge as support
 
 from tenantry.adapters.sealed.segment_cache import SegmentCache
 from tenantry.application.tending import sweep_orphans
+from tenantry.domain.errors import Unavailable
 from tenantry.ports.objects import ObjectKind
 from tenantry.ports.vectors import Query
 
@@ -136,5 +137,76 @@ def test_half_written_files_are_swept(tmp_path: Path) -> None:
         assert await sweep_orphans(home, own.objects, manifest) == 0
         assert await sweep_orphans(home, own.objects, manifest, age_s=0.0) == 2
         assert await own.objects.list(home, ObjectKind.ORIGINAL) == []
+
+    asyncio.run(run())
+
+
+class _Restless:
+    """A manifest that has changed by the time that its answer is read."""
+
+    def __init__(self, manifest: support.MemoryManifest, change) -> None:
+        self._manifest = manifest
+        self._change = change
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._manifest, name)
+
+    async def partition(self, tenant_id: str) -> object:
+        view = await self._manifest.partition(tenant_id)
+        await self._change()
+        return view
+
+
+def test_a_search_is_answered_however_fast_its_tenant_writes(tmp_path: Path) -> None:
+    async def run() -> None:
+        own, manifest = support.parts(tmp_path), support.MemoryManifest()
+        owner, names = TENANTS[0], iter(range(1_000))
+        home = support.home(owner)
+        await own.keys.create(home)
+        writer = support.partitions(own, manifest, segments_max=2)
+
+        async def publish() -> str:
+            name = f"doc_{next(names)}"
+            await manifest.insert(owner.id, support.row(name), support.UNLIMITED, 60.0)
+            assert await writer.publish(home, support.embedded(name, ["words"]))
+            return name
+
+        kept = await publish()
+        leaving = [await publish() for _ in range(5)]
+
+        async def change() -> None:
+            leaving.append(await publish())
+            await writer.remove(home, leaving.pop(0))
+            await asyncio.wait([writer._upkeep._merger])  # what was merged is replaced
+
+        reader = support.partitions(own, _Restless(manifest, change), open_bytes_max=1)
+        for _ in range(8):
+            vector = support.vector_of("words")
+            hits = await reader.search(home, support.MODEL, Query(vector), 50, lambda card: True)
+            assert kept in {hit.document_id for hit in hits}
+        await writer.settle()
+        stored = {item.object_id for item in await own.objects.list(home, ObjectKind.SEGMENT)}
+        assert stored <= await manifest.objects(owner.id)
+        for process in (reader, writer):
+            process.close()
+
+    asyncio.run(run())
+
+
+def test_what_is_open_serves_only_as_long_as_the_tenant_key(tmp_path: Path) -> None:
+    async def run() -> None:
+        own, manifest = support.parts(tmp_path), support.MemoryManifest()
+        home = support.home(TENANTS[0])
+        await own.keys.create(home)
+        process = support.partitions(own, manifest)
+        await manifest.insert(TENANTS[0].id, support.row("doc_1"), support.UNLIMITED, 60.0)
+        await process.publish(home, support.embedded("doc_1", ["words"]))
+        query = Query(support.vector_of("words"))
+        assert len(await process.search(home, support.MODEL, query, 5, lambda card: True)) == 1
+        await own.keys.destroy(home)
+        with pytest.raises(Unavailable):
+            await process.search(home, support.MODEL, query, 5, lambda card: True)
+        assert process.open_bytes == 0
+        process.close()
 
     asyncio.run(run())
