@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import hashlib
 import os
 import re
@@ -14,6 +15,7 @@ from tenantry.domain.document import Home
 from tenantry.domain.errors import NotFound, Unavailable
 from tenantry.ports.objects import Files, ObjectEntry, ObjectKind, Range
 
+FOLDERS_CACHED = 4_096  # names, not files
 # What a crash left half written may be named too, so that the sweep can delete it.
 _SAFE_NAME = re.compile(r"(?:\.tmp-)?[A-Za-z0-9][A-Za-z0-9_-]{0,127}")
 
@@ -24,6 +26,7 @@ class DiskObjects:
     def __init__(self, accounts: Path, files: Files) -> None:
         self._accounts = accounts
         self._files = files
+        self._ranged_folder = functools.lru_cache(FOLDERS_CACHED)(self._folder_name)
 
     async def put(self, home: Home, kind: ObjectKind, object_id: str, data: bytes) -> None:
         path = self._path(home, kind, object_id)
@@ -42,9 +45,8 @@ class DiskObjects:
     def get_ranges(
         self, home: Home, kind: ObjectKind, object_id: str, ranges: Sequence[Range]
     ) -> Sequence[bytes]:
-        path = self._path(home, kind, object_id)
         try:
-            file = os.open(path, os.O_RDONLY)
+            file = os.open(f"{self._ranged_folder(home, kind)}/{_safe(object_id)}", os.O_RDONLY)
             try:
                 _read_ahead(file, ranges)
                 return [_read(file, item) for item in ranges]
@@ -63,6 +65,9 @@ class DiskObjects:
 
     def _path(self, home: Home, kind: ObjectKind, object_id: str) -> Path:
         return self._folder(home, kind) / _safe(object_id)
+
+    def _folder_name(self, home: Home, kind: ObjectKind) -> str:
+        return str(self._folder(home, kind))
 
     def _folder(self, home: Home, kind: ObjectKind) -> Path:
         # A digest of the tenant id, so that a listing of the folder names nobody.

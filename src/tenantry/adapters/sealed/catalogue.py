@@ -65,15 +65,18 @@ class Catalogue:
         return len(self.documents)
 
     def card(self, number: int) -> Card:
-        return from_encoded(self.encoded_card(number))
+        return from_encoded(self._encoded(number))
 
     def encoded_card(self, number: int) -> bytes:
-        start = int(self.card_ends[number - 1]) if number else 0
-        return self.cards[start : int(self.card_ends[number])].tobytes()
+        return bytes(self._encoded(number))
+
+    def _encoded(self, number: int) -> memoryview:
+        start = self.card_ends.item(number - 1) if number else 0
+        return self.cards.data[start : self.card_ends.item(number)]
 
     def record(self, row: int) -> tuple[int, int]:
         """Where a row's passage begins and ends in its plane."""
-        return int(self.record_ends[row - 1]) if row else 0, int(self.record_ends[row])
+        return self.record_ends.item(row - 1) if row else 0, self.record_ends.item(row)
 
     def pack(self) -> bytes:
         return _encoder.encode(
@@ -150,7 +153,7 @@ def to_encoded(card: Card) -> bytes:
     )
 
 
-def from_encoded(encoded: bytes) -> Card:
+def from_encoded(encoded: bytes | memoryview) -> Card:
     """Corrupt for bytes that are no card."""
     try:
         entry = _card_decoder.decode(encoded)

@@ -13,19 +13,21 @@ and only where a row of its document matters.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 
-from tenantry.adapters.sealed.kernel import F32, F64, dots, split
+from tenantry.adapters.sealed.kernel import F32, F64, LARGEST, dots
 from tenantry.adapters.sealed.open_segment import OpenSegment, Rows
 from tenantry.domain.ids import DocumentId
 from tenantry.ports.vectors import Permitted
 
 _SLACK = 1.0001  # rows and query have length 1 but for rounding
 _ROUNDING = 4e-6  # of float32 sums and products near 1
+_LOWEST = 4.0  # further down than any score and its bound
 _BATCH_ROWS = 256  # scored before the bound is taken anew
 _GATHER_ROWS = 4_096  # copied at once
 
@@ -114,12 +116,17 @@ def best(
 
 
 def _looked(query: F32) -> _Looked:
-    cut = split(query.reshape(1, -1))
-    scale = float(cut.scale[0])
-    high, low = cut.high[0], cut.low[0]
-    kept = (high.astype(np.float64) * 256 + low) * scale
-    beyond_both = float(np.linalg.norm(query.astype(np.float64) - kept))
-    return _Looked(query, high, low, scale, float(cut.residual[0]) + beyond_both, beyond_both)
+    scale = float(max(query.max(), -query.min())) / LARGEST
+    whole = np.rint(query.astype(np.float64) / scale).astype(np.int16)
+    high = ((whole + np.int16(128)) >> 8).astype(np.int8)
+    low = (whole & 255).astype(np.uint8).view(np.int8)
+    beyond_both = _length(query.astype(np.float64) - whole.astype(np.float64) * scale)
+    beyond_high = _length(low.astype(np.float64) * scale) + beyond_both
+    return _Looked(query, high, low, scale, beyond_high, beyond_both)
+
+
+def _length(vector: F64) -> float:
+    return math.sqrt(float(vector @ vector))
 
 
 def _scan(live: Live, looked: _Looked, permitted: Permitted, floor: float) -> _Scanned:
@@ -152,7 +159,7 @@ def _scan(live: Live, looked: _Looked, permitted: Permitted, floor: float) -> _S
 def _leaders(found: _Scanned, top_k: int) -> Rows:
     """The permitted rows that look best, some more than `top_k` where there are so many."""
     rough, rows = found.rough, len(found.rough)
-    wanted = 2 * top_k + 8
+    wanted = top_k + top_k // 2 + 4
     count = wanted
     while True:
         if count >= rows:
@@ -176,9 +183,9 @@ def _candidates(found: _Scanned, looked: _Looked, leaders: Rows, top_k: int) -> 
     lost = looked.beyond_high
     upper = found.residual * np.float32((1 + lost) * _SLACK)
     upper += found.rough
-    rows = np.flatnonzero(upper >= floor - lost * _SLACK - _ROUNDING)
-    rows = rows[found.rough[rows] > -np.inf]
-    rows = found.allowed(np.setdiff1d(rows, leaders, assume_unique=True))
+    upper[leaders] = -np.inf
+    least = max(floor - lost * _SLACK - _ROUNDING, -_LOWEST)  # no row that is gone gets in
+    rows = found.allowed(np.flatnonzero(upper >= least))
     starts = range(0, len(rows), _GATHER_ROWS)
     parts = [_bounded(found, looked, rows[start : start + _GATHER_ROWS]) for start in starts]
     most = np.concatenate(parts) if parts else np.zeros(0)

@@ -21,7 +21,7 @@ def choose(segments: Sequence[SegmentRow], segments_max: int = SEGMENTS_MAX) -> 
     if wasteful:
         return _within(wasteful)
     small = sorted(
-        (row for row in segments if row.live_rows * 2 <= MERGED_ROWS_MAX),
+        (row for row in segments if mergeable(row.live_rows)),
         key=lambda row: row.live_rows,
     )
     if len(small) <= segments_max:
@@ -33,6 +33,11 @@ def choose(segments: Sequence[SegmentRow], segments_max: int = SEGMENTS_MAX) -> 
         chosen.append(row)
         rows += row.live_rows
     return chosen
+
+
+def mergeable(rows: int) -> bool:
+    """Whether a segment of so many rows may be merged with others."""
+    return rows * 2 <= MERGED_ROWS_MAX
 
 
 def _within(candidates: Sequence[SegmentRow]) -> list[SegmentRow]:

@@ -102,6 +102,15 @@ def read_header(read: ReadRanges, size_bytes: int) -> SegmentHeader:
 
 
 @dataclass(frozen=True, slots=True)
+class _Place:
+    """Where a plane lies, and what its frames are bound to."""
+
+    entry: PlaneEntry
+    offset: int
+    bound_to: Callable[[int], bytes]
+
+
+@dataclass(frozen=True, slots=True)
 class OpenFrames:
     """Some frames of a plane, one after the other: all but a plane's last are of full size."""
 
@@ -122,7 +131,7 @@ class SealedPlanes:
     All methods block, and raise Corrupt for any difference, NotFound where the object is gone.
     """
 
-    __slots__ = ("_bindings", "_cipher", "_read", "header")
+    __slots__ = ("_cipher", "_planes", "_read", "header")
 
     def __init__(
         self, cipher: AESGCM, binding: Binding, header: SegmentHeader, read: ReadRanges
@@ -131,24 +140,37 @@ class SealedPlanes:
         self._cipher = cipher
         self._read = read
         packed = header.pack()
-        self._bindings = {
-            entry.plane: binding.frames(packed, entry.plane) for entry in header.planes
+        self._planes = {
+            entry.plane: _Place(
+                entry, header.offset(entry.plane)[1], binding.frames(packed, entry.plane)
+            )
+            for entry in header.planes
         }
+
+    def entry(self, plane: int) -> PlaneEntry:
+        return self._place(plane).entry
+
+    def _place(self, plane: int) -> _Place:
+        found = self._planes.get(plane)
+        if found is None:
+            raise Corrupt("A sealed segment lacks a plane.")
+        return found
 
     def whole(self, plane: int, make: Callable[[int], memoryview] | None = None) -> memoryview:
         """All of a plane, in memory that `make` gives or in a new bytearray."""
-        entry, _ = self.header.offset(plane)
-        size = entry.plain_bytes
+        place = self._place(plane)
+        entry, size = place.entry, place.entry.plain_bytes
         target = memoryview(bytearray(size)) if make is None else make(size)
         step = max(1, READ_BYTES_MAX // (entry.frame_bytes + TAG_BYTES))
         for first in range(0, entry.frames, step):
             last = min(first + step, entry.frames)
-            self._open(entry, [(first, last)], target[first * entry.frame_bytes :])
+            self._open(place, [(first, last)], target[first * entry.frame_bytes :])
         return target
 
     def some(self, plane: int, frames: Iterable[int]) -> OpenFrames:
         """Chosen frames of a plane; neighbours are read at once."""
-        entry, _ = self.header.offset(plane)
+        place = self._place(plane)
+        entry = place.entry
         numbers = sorted(set(frames))
         if numbers and not 0 <= numbers[0] <= numbers[-1] < entry.frames:
             raise Corrupt("A segment's catalogue points beyond its planes.")
@@ -159,20 +181,17 @@ class SealedPlanes:
             else:
                 runs.append((number, number + 1))
         memory = memoryview(bytearray(sum(entry.frame_plain(number) for number in numbers)))
-        self._open(entry, runs, memory)
-        places = {number: place for place, number in enumerate(numbers)}
+        self._open(place, runs, memory)
+        places = {number: at for at, number in enumerate(numbers)}
         return OpenFrames(entry.frame_bytes, places, memory)
 
-    def _open(self, entry: PlaneEntry, runs: Sequence[tuple[int, int]], target: memoryview) -> None:
+    def _open(self, place: _Place, runs: Sequence[tuple[int, int]], target: memoryview) -> None:
         """Runs of frames into memory, one after the other."""
-        _, offset = self.header.offset(entry.plane)
+        entry, offset, bound_to = place.entry, place.offset, place.bound_to
         sealed_frame = entry.frame_bytes + TAG_BYTES
-        ranges = []
-        for first, last in runs:
-            start = offset + first * sealed_frame
-            end = offset + min(last * sealed_frame, entry.sealed_bytes)
-            ranges.append(Range(start, end - start))
-        bound_to = self._bindings[entry.plane]
+        whole = entry.sealed_bytes
+        bounds = [(first * sealed_frame, min(last * sealed_frame, whole)) for first, last in runs]
+        ranges = [Range(offset + start, end - start) for start, end in bounds]
         position = 0
         for (first, last), wanted, sealed in zip(runs, ranges, self._read(ranges), strict=True):
             if len(sealed) != wanted.length:

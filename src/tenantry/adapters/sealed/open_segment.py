@@ -38,8 +38,7 @@ class OpenSegment:
         self._memory = (catalogue, high)
         self._alive: tuple[frozenset[DocumentId], Alive | None] | None = None
         shape = (self.catalogue.rows, self.catalogue.dimensions)
-        low, _ = sealed.header.offset(Plane.VECTORS_LOW)
-        passages, _ = sealed.header.offset(Plane.PASSAGES)
+        low, passages = sealed.entry(Plane.VECTORS_LOW), sealed.entry(Plane.PASSAGES)
         right = (
             len(high) == low.plain_bytes == shape[0] * shape[1]
             and low.frame_bytes % shape[1] == 0
@@ -86,8 +85,7 @@ class OpenSegment:
         return exact(query, self.high[rows], low, self.catalogue.scale[rows])
 
     def _low(self, rows: Rows) -> I8:
-        entry, _ = self.sealed.header.offset(Plane.VECTORS_LOW)
-        rows_a_frame = entry.frame_bytes // self.dimensions
+        rows_a_frame = self.sealed.entry(Plane.VECTORS_LOW).frame_bytes // self.dimensions
         frames = rows // rows_a_frame
         opened = self.sealed.some(Plane.VECTORS_LOW, frames.tolist())
         matrix = np.frombuffer(opened.memory, np.int8).reshape(-1, self.dimensions)
@@ -98,12 +96,12 @@ class OpenSegment:
 
     def passages(self, rows: Sequence[int]) -> list[tuple[int, int, str]]:
         """Of each row where it stands in the extracted text, and its text."""
-        entry, _ = self.sealed.header.offset(Plane.PASSAGES)
+        frame_bytes = self.sealed.entry(Plane.PASSAGES).frame_bytes
         places = [self.catalogue.record(row) for row in rows]
         frames = {
             number
             for start, end in places
-            for number in range(start // entry.frame_bytes, -(-end // entry.frame_bytes))
+            for number in range(start // frame_bytes, -(-end // frame_bytes))
         }
         opened = self.sealed.some(Plane.PASSAGES, frames)
         return [from_record(opened.at(start, end)) for start, end in places]

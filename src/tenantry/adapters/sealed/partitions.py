@@ -18,10 +18,10 @@ from typing import TypeVar
 import numpy as np
 
 from tenantry.adapters.sealed.certified import best
-from tenantry.adapters.sealed.compaction import SEGMENTS_MAX, choose
+from tenantry.adapters.sealed.compaction import SEGMENTS_MAX, choose, mergeable
 from tenantry.adapters.sealed.kernel import F32
 from tenantry.adapters.sealed.open_segment import OpenSegment
-from tenantry.adapters.sealed.segment import from_document, merged
+from tenantry.adapters.sealed.segment import Segment, from_document, merged
 from tenantry.adapters.sealed.segment_cache import (
     OPEN_SEGMENTS_BYTES_MAX,
     CacheKey,
@@ -92,7 +92,7 @@ class SealedPartitions:
 
     async def publish(self, home: Home, document: Embedded) -> bool:
         generation = await self._manifest.generation(home.tenant_id) + 1
-        segment = await self._store.build(lambda: from_document(document))
+        segment = await self._store.build(lambda: _laid_out(document, self._store.seed()))
         row = await self._store.write(home, segment, document.model, generation)
         try:
             live = await self._manifest.publish(home.tenant_id, row, document.document_id)
@@ -306,6 +306,14 @@ async def _ended(task: asyncio.Future[T]) -> None:
         await asyncio.wait([task])
     if not task.cancelled():
         task.exception()
+
+
+def _laid_out(document: Embedded, seed: int) -> Segment:
+    """A document's segment; neighbours together where it is too large to be merged ever."""
+    segment = from_document(document)
+    if mergeable(segment.rows):
+        return segment
+    return merged([(segment, frozenset(segment.ids))], seed)
 
 
 def _check_fits(view: Partition, model: str, dimensions: int) -> None:
