@@ -7,10 +7,11 @@ import os
 import secrets
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from benchmarks.processes import children, cpu_s, peak_rss_mb, started, tree_cpu_s
 from tenantry.adapters.postgres.guardian.status import read_status
@@ -39,12 +40,14 @@ LIMITS = {
 class Stage:
     """Where everything listens, and the processes behind it."""
 
+    home: Path
     folder: Path  # for what the load needs
     disk: Path  # the database's
     gateway_url: str
     emulator_url: str
     emulator_key: str
-    keys: tuple[str, ...]
+    tenants: tuple[str, ...]
+    keys: tuple[str, ...]  # one of each
     worker_pid: int
     background_pid: int
     postmaster_pid: int
@@ -84,9 +87,18 @@ class Stage:
 
 
 @contextmanager
-def stage(fixed_answer: str) -> Iterator[Stage]:
-    """Everything in a temporary folder, gone afterwards."""
-    with _home() as home, tempfile.TemporaryDirectory(prefix="tenantry-bench-") as made:
+def stage(
+    fixed_answer: str,
+    *,
+    tenants: int = TENANTS,
+    plan: Mapping[str, Any] = LIMITS,
+    settings: Mapping[str, str] | None = None,
+) -> Iterator[Stage]:
+    """Everything in a temporary folder, gone afterwards. `settings`: variables of the gateway."""
+    with (
+        _home(settings or {}) as home,
+        tempfile.TemporaryDirectory(prefix="tenantry-bench-") as made,
+    ):
         folder = Path(made)
         emulator_key = secrets.token_urlsafe(24)
         config = _emulator_config(home, emulator_key, fixed_answer)
@@ -98,19 +110,21 @@ def stage(fixed_answer: str) -> Iterator[Stage]:
             started("tenantry.entrypoints.cli.main", serve, folder / "serve.log") as gateway,
         ):
             emulator_url = emulator.ready["url"]
-            keys = run_with_control(lambda control: _tenants(control, emulator_url))
+            made = run_with_control(lambda control: _tenants(control, emulator_url, tenants, plan))
             status = read_status(home / "postgres.status")
             assert status is not None
             disk = home / _cluster(home)["path"]
             (worker,) = children(gateway.pid, "spawn_main", "--multiprocessing-fork")
             (background,) = children(gateway.pid, "\0worker\0")
             yield Stage(
+                home,
                 folder,
                 disk,
                 gateway.ready["http_url"],
                 emulator_url,
                 emulator_key,
-                keys,
+                tuple(tenant for tenant, _ in made),
+                tuple(key for _, key in made),
                 worker,
                 background,
                 status.postmaster_pid,
@@ -119,20 +133,21 @@ def stage(fixed_answer: str) -> Iterator[Stage]:
 
 
 @contextmanager
-def _home() -> Iterator[Path]:
+def _home(settings: Mapping[str, str]) -> Iterator[Path]:
     """A data folder for this process and those it starts; its cluster goes with it."""
     before = {name: text for name, text in os.environ.items() if name.startswith("TENANTRY_")}
     for name in before:
         del os.environ[name]
     home = Path(tempfile.mkdtemp(prefix="tenantry-bench-home-"))
-    os.environ["TENANTRY_HOME"] = str(home)
+    os.environ |= {"TENANTRY_HOME": str(home), **settings}
     try:
         yield home
     finally:
         if (home / "cluster").exists():
             shutil.rmtree(home / _cluster(home)["path"], ignore_errors=True)
         shutil.rmtree(home, ignore_errors=True)
-        del os.environ["TENANTRY_HOME"]
+        for name in ("TENANTRY_HOME", *settings):
+            del os.environ[name]
         os.environ.update(before)
 
 
@@ -171,8 +186,10 @@ def _write_private(path: Path, text: str) -> Path:
     return path
 
 
-async def _tenants(control: ControlPlane, emulator_url: str) -> tuple[str, ...]:
-    """Tenants on one plan in the emulator's account; returns an API key of each."""
+async def _tenants(
+    control: ControlPlane, emulator_url: str, count: int, plan: Mapping[str, Any]
+) -> list[tuple[str, str]]:
+    """Tenants on one plan in the emulator's account, and an API key of each."""
     await control.apply_placement(
         Placement(
             id="pool",
@@ -183,9 +200,9 @@ async def _tenants(control: ControlPlane, emulator_url: str) -> tuple[str, ...]:
             endpoint_url=emulator_url,
         )
     )
-    await control.apply_plans({PLAN: LIMITS})
-    keys = []
-    for number in range(TENANTS):
+    await control.apply_plans({PLAN: dict(plan)})
+    made = []
+    for number in range(count):
         tenant = await control.create_tenant(f"bench-{number}", plan=PLAN)
-        keys.append((await control.create_key(tenant.id)).bearer)
-    return tuple(keys)
+        made.append((str(tenant.id), (await control.create_key(tenant.id)).bearer))
+    return made
