@@ -65,6 +65,9 @@ class OpenSegment:
         held = sum(len(memory) for memory in self._memory)
         return held + _ID_BYTES * len(self.ids) + _SELF_BYTES
 
+    def has(self, plane: int) -> bool:
+        return any(entry.plane == plane for entry in self.sealed.header.planes)
+
     def card(self, number: int) -> Card:
         return self.catalogue.card(number)
 
@@ -92,6 +95,7 @@ class OpenSegment:
         numbers = np.fromiter(opened.places, np.intp, len(opened.places))
         places = np.searchsorted(numbers, frames) * rows_a_frame + rows % rows_a_frame
         low: I8 = matrix[places]
+        zero(opened.memory)
         return low
 
     def passages(self, rows: Sequence[int]) -> list[tuple[int, int, str]]:
@@ -104,7 +108,9 @@ class OpenSegment:
             for number in range(start // frame_bytes, -(-end // frame_bytes))
         }
         opened = self.sealed.some(Plane.PASSAGES, frames)
-        return [from_record(opened.at(start, end)) for start, end in places]
+        found = [from_record(opened.at(start, end)) for start, end in places]
+        zero(opened.memory)
+        return found
 
     def wipe(self) -> None:
         for memory in self._memory:

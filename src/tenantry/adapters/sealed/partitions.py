@@ -93,7 +93,10 @@ class SealedPartitions:
     async def publish(self, home: Home, document: Embedded) -> bool:
         generation = await self._manifest.generation(home.tenant_id) + 1
         segment = await self._store.build(lambda: _laid_out(document, self._store.seed()))
-        row = await self._store.write(home, segment, document.model, generation)
+        try:
+            row = await self._store.write(home, segment, document.model, generation)
+        finally:
+            segment.wipe()
         try:
             live = await self._manifest.publish(home.tenant_id, row, document.document_id)
         except Conflict:
@@ -260,12 +263,11 @@ class SealedPartitions:
         return await self._manifest.generation(home.tenant_id) != view.generation
 
     async def _compact(self, home: Home) -> None:
-        """Merge until there is nothing to merge. Never owed to a caller."""
-        while True:
-            view = await self._manifest.partition(home.tenant_id)
-            sources = [row for row in choose(view.segments, self._segments_max) if row.documents]
-            if not sources or not await self._merge(home, view, sources):
-                return
+        """One merge, if there is any to do; the next one waits until other tenants had theirs."""
+        view = await self._manifest.partition(home.tenant_id)
+        sources = [row for row in choose(view.segments, self._segments_max) if row.documents]
+        if sources and await self._merge(home, view, sources):
+            self._upkeep.compact_soon(home)
 
     async def _merge(self, home: Home, view: Partition, sources: Sequence[SegmentRow]) -> bool:
         whole = [(await self._store.load(home, row), row.documents) for row in sources]
