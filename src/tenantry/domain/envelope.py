@@ -38,8 +38,8 @@ class Plane(IntEnum):
 
     # 1 and 3 were format 1's vectors and texts.
     CATALOGUE = 2  # msgpack: the documents' cards, and what a scan needs to know of each row
-    VECTORS_HIGH = 4  # rows × dimensions, int8: held open and scanned
-    VECTORS_LOW = 5  # the same, the lower 8 bits: opened for candidates alone
+    VECTORS_HIGH = 4  # rows × dimensions, the upper 8 bits and 128: held open and scanned
+    VECTORS_LOW = 5  # the same, the lower 8 bits, signed: opened for candidates alone
     PASSAGES = 6  # of each row: start, end (u4 each, little-endian), UTF-8 text
     KEYWORDS = 7  # an index of the words, where the segment has one
 

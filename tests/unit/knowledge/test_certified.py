@@ -233,11 +233,17 @@ def test_products_are_whole_numbers_to_the_last(monkeypatch: pytest.MonkeyPatch)
     for dimensions in (1, 31, 64, 1_024, 4_096):
         rows = numbers.integers(-128, 128, (50, dimensions), dtype=np.int8)
         rows[0], rows[1] = -128, 127
-        expected = rows.astype(np.int64) @ rows[0].astype(np.int64)
-        assert kernel.dots(rows[0], rows).tolist() == expected.tolist()
-    with monkeypatch.context() as patch:
-        patch.setattr(kernel, "_cdist", None)
-        assert kernel.dots(rows[0], rows) == pytest.approx(expected, rel=1e-6)
+        for query in rows[:3]:
+            expected = rows.astype(np.int64) @ query.astype(np.int64)
+            open_rows = kernel.biased(rows)
+            assert kernel.unbiased(open_rows).tolist() == rows.tolist()
+            sums = kernel.offsets(open_rows)
+            parts = [open_rows[:7], open_rows[7:8], open_rows[8:]]
+            assert kernel.dots(query, parts, sums).tolist() == expected.tolist()
+            with monkeypatch.context() as patch:
+                patch.setattr(kernel, "_cdist", None)
+                assert kernel.offsets(open_rows).tolist() == sums.tolist()
+                assert kernel.dots(query, parts, sums).tolist() == expected.tolist()
 
 
 def test_an_open_segment_reads_frames_of_candidates_alone() -> None:

@@ -14,8 +14,11 @@ and only where a row of its document matters.
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -60,38 +63,50 @@ class _Scanned:
     live: Live
     permitted: Permitted
     floor: float  # what is less is of no interest
-    firsts: Rows  # of each segment its first row
-    first_documents: Rows
+    firsts: list[int]  # of each segment its first row
+    first_documents: list[int]
     rough: F32  # -inf for rows of documents that are gone
     residual: F32
     verdicts: npt.NDArray[np.int8]  # of each document: 1 permitted, 0 not, -1 not asked yet
     scored: dict[int, float] = field(default_factory=dict)
 
-    def grouped(self, rows: Rows) -> list[tuple[int, npt.NDArray[np.bool_] | slice, Rows]]:
+    def grouped(self, rows: Rows) -> list[tuple[int, Any, Rows]]:
         """Rows by segment: its place, which of the rows are its own, and their own numbers."""
         if len(self.live) == 1:
             return [(0, slice(None), rows)]
         places = np.searchsorted(self.firsts, rows, side="right") - 1
-        return [
-            (int(place), places == place, rows[places == place] - self.firsts[place])
-            for place in np.unique(places)
-        ]
+        groups = []
+        for place in set(places.tolist()):
+            mine = places == place
+            groups.append((place, mine, rows[mine] - self.firsts[place]))
+        return groups
 
-    def allowed(self, rows: Rows) -> Rows:
-        """Those whose documents are permitted."""
+    def documents(self, rows: Rows) -> Rows:
+        """The document of each row, in one numbering of all segments' documents."""
         documents = np.empty(len(rows), np.intp)
         for place, mine, own in self.grouped(rows):
             catalogue = self.live[place][0].catalogue
-            documents[mine] = catalogue.documents[own] + self.first_documents[place]
+            documents[mine] = catalogue.documents[own]
+            documents[mine] += self.first_documents[place]
+        return documents
+
+    def unrefused(self, rows: Rows) -> Rows:
+        """Those whose documents are permitted, as far as it is known yet."""
+        kept: Rows = rows[self.verdicts[self.documents(rows)] != 0]
+        return kept
+
+    def allowed(self, rows: Rows) -> npt.NDArray[np.bool_]:
+        """Which documents are permitted: each that is not known yet is asked for."""
+        documents = self.documents(rows)
         verdicts = self.verdicts[documents]
         if (verdicts < 0).any():
-            for document in np.unique(documents[verdicts < 0]).tolist():
-                place = int(np.searchsorted(self.first_documents, document, side="right")) - 1
-                card = self.live[place][0].card(document - int(self.first_documents[place]))
+            for document in set(documents[verdicts < 0].tolist()):
+                place = bisect_right(self.first_documents, document) - 1
+                card = self.live[place][0].card(document - self.first_documents[place])
                 self.verdicts[document] = self.permitted(card)
             verdicts = self.verdicts[documents]
-        kept: Rows = rows[verdicts == 1]
-        return kept
+        permitted: npt.NDArray[np.bool_] = verdicts == 1
+        return permitted
 
 
 def best(
@@ -110,8 +125,8 @@ def best(
     first = sorted(found.scored.items(), key=lambda item: (-item[1], item[0]))[:top_k]
     hits = []
     for row, score in first:
-        place = int(np.searchsorted(found.firsts, row, side="right")) - 1
-        hits.append(Hit(place, row - int(found.firsts[place]), score))
+        place = bisect_right(found.firsts, row) - 1
+        hits.append(Hit(place, row - found.firsts[place], score))
     return hits
 
 
@@ -130,30 +145,33 @@ def _length(vector: F64) -> float:
 
 
 def _scan(live: Live, looked: _Looked, permitted: Permitted, floor: float) -> _Scanned:
-    rough, sizes, documents = [], [], []
-    factor = np.float32(looked.scale * 65_536)
-    for segment, names in live:
-        scores = dots(looked.high, segment.high).astype(np.float32)
-        scores *= segment.catalogue.scale
-        scores *= factor
+    segments = [segment for segment, _ in live]
+    scale = _joined([segment.catalogue.scale for segment in segments])
+    parts = [segment.high for segment in segments]
+    products = dots(looked.high, parts, _joined([segment.offsets for segment in segments]))
+    products *= scale
+    products *= looked.scale * 65_536
+    rough: F32 = products.astype(np.float32)
+    firsts = [0, *accumulate(segment.rows for segment in segments)]
+    for (segment, names), first in zip(live, firsts, strict=False):
         alive = segment.alive(names)
         if alive is not None:
-            scores[~alive] = -np.inf
-        rough.append(scores)
-        sizes.append(segment.rows)
-        documents.append(len(segment.ids))
-    one = len(live) == 1
-    residuals = [segment.catalogue.residual for segment, _ in live]
+            rough[first : first + segment.rows][~alive] = -np.inf
+    first_documents = [0, *accumulate(len(segment.ids) for segment in segments)]
     return _Scanned(
         live=live,
         permitted=permitted,
         floor=floor,
-        firsts=np.cumsum([0, *sizes[:-1]]),
-        first_documents=np.cumsum([0, *documents[:-1]]),
-        rough=rough[0] if one else np.concatenate(rough),
-        residual=residuals[0] if one else np.concatenate(residuals),
-        verdicts=np.full(sum(documents), -1, np.int8),
+        firsts=firsts[:-1],
+        first_documents=first_documents[:-1],
+        rough=rough,
+        residual=_joined([segment.catalogue.residual for segment in segments]),
+        verdicts=np.full(first_documents[-1], -1, np.int8),
     )
+
+
+def _joined(arrays: Sequence[npt.NDArray[Any]]) -> npt.NDArray[Any]:
+    return arrays[0] if len(arrays) == 1 else np.concatenate(arrays)
 
 
 def _leaders(found: _Scanned, top_k: int) -> Rows:
@@ -166,7 +184,8 @@ def _leaders(found: _Scanned, top_k: int) -> Rows:
             chosen = np.arange(rows)
         else:
             chosen = np.argpartition(rough, rows - count)[rows - count :]
-        allowed = found.allowed(chosen[rough[chosen] > -np.inf])
+        chosen = chosen[rough[chosen] > -np.inf]
+        allowed = chosen[found.allowed(chosen)]
         if len(allowed) >= top_k or count >= rows:
             break
         count *= 8
@@ -185,12 +204,15 @@ def _candidates(found: _Scanned, looked: _Looked, leaders: Rows, top_k: int) -> 
     upper += found.rough
     upper[leaders] = -np.inf
     least = max(floor - lost * _SLACK - _ROUNDING, -_LOWEST)  # no row that is gone gets in
-    rows = found.allowed(np.flatnonzero(upper >= least))
+    rows = found.unrefused(np.flatnonzero(upper >= least))
     starts = range(0, len(rows), _GATHER_ROWS)
     parts = [_bounded(found, looked, rows[start : start + _GATHER_ROWS]) for start in starts]
     most = np.concatenate(parts) if parts else np.zeros(0)
+    reaching = most >= floor
+    rows, most = rows[reaching], most[reaching]
+    allowed = found.allowed(rows)
+    rows, most = rows[allowed], most[allowed]
     order = np.argsort(-most)
-    order = order[most[order] >= floor]
     return rows[order], most[order]
 
 
@@ -199,7 +221,7 @@ def _bounded(found: _Scanned, looked: _Looked, rows: Rows) -> F64:
     upper = found.rough[rows].astype(np.float64)
     for place, mine, own in found.grouped(rows):
         segment = found.live[place][0]
-        rest = dots(looked.low, segment.high[own]).astype(np.float64)
+        rest = dots(looked.low, [segment.high[own]], segment.offsets[own])
         upper[mine] += rest * segment.catalogue.scale[own] * (looked.scale * 256)
     lost = looked.beyond_both
     return upper + found.residual[rows] * ((1 + lost) * _SLACK) + (lost * _SLACK + _ROUNDING)

@@ -8,7 +8,7 @@ own scale. Of unit rows of 1,024 numbers that loses at most what binary16 loses,
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,10 +16,12 @@ import numpy as np
 import numpy.typing as npt
 
 I8 = npt.NDArray[np.int8]
+U8 = npt.NDArray[np.uint8]
 I32 = npt.NDArray[np.int32]
 F32 = npt.NDArray[np.float32]
 F64 = npt.NDArray[np.float64]
 
+_BIAS = 128  # of a high plane at rest and open: products of unsigned numbers are a third faster
 LARGEST = 127 * 256 + 127  # of a 16-bit number whose upper half fits 8 bits
 _BLOCK_BYTES = 1024 * 1024  # of float32: what is worked on stays in a core's cache
 _TINY, _HUGE = 1e-30, 1e30  # beyond these float32 loses digits or overflows on the way
@@ -88,17 +90,50 @@ def _split_block(rows: F32, planes: Planes, at: slice) -> None:
     planes.residual[at] = length * np.float32(1 + 1e-5)
 
 
-def dots(query: I8, rows: I8) -> I32 | F32:
-    """The product of one row of whole numbers with many, without any rounding that matters."""
-    if _cdist is not None:
-        found = _cdist(query.reshape(1, -1), rows, "dot", out_dtype="int32")
-        return np.asarray(found).reshape(-1)
-    wide = query.astype(np.float32)
+def biased(rows: I8) -> U8:
+    """Numbers of -128 to 127 as 0 to 255."""
+    return rows.view(np.uint8) ^ np.uint8(_BIAS)
+
+
+def unbiased(rows: U8) -> I8:
+    return (rows ^ np.uint8(_BIAS)).view(np.int8)
+
+
+def offsets(rows: U8) -> I32:
+    """What the bias adds to a product with each row: 128 times the sum of its numbers."""
+    if _cdist is None:
+        sums = rows.sum(axis=1, dtype=np.int64)
+        return (sums * _BIAS).astype(np.int32)
+    ones = np.ones((1, rows.shape[1]), np.uint8)
+    sums = np.asarray(_cdist(ones, rows, "dot")).reshape(-1)
+    return (sums * _BIAS).astype(np.int32)
+
+
+def dots(query: I8, parts: Sequence[U8], row_offsets: I32) -> F64:
+    """The products of a row of whole numbers with the biased rows of all parts, exactly."""
+    found = np.empty(len(row_offsets))
+    multiply = _numpy_dots if _cdist is None else _kernel_dots
+    unsigned = biased(query).reshape(1, -1)
+    start = 0
+    for rows in parts:
+        multiply(unsigned, rows, found[start : start + len(rows)])
+        start += len(rows)
+    found -= row_offsets
+    found += _BIAS * (_BIAS * len(query) - int(unsigned.sum(dtype=np.int64)))
+    return found
+
+
+def _kernel_dots(query: U8, rows: U8, out: F64) -> None:
+    assert _cdist is not None, "there is no kernel on this machine"
+    _cdist(query, rows, "dot", out=out.reshape(1, -1))
+
+
+def _numpy_dots(query: U8, rows: U8, out: F64) -> None:
+    wide = query[0].astype(np.float64)
     step = max(1, _BLOCK_BYTES // (4 * rows.shape[1]))
-    parts = [
-        rows[start : start + step].astype(np.float32) @ wide for start in range(0, len(rows), step)
-    ]
-    return np.concatenate(parts) if parts else np.zeros(0, np.float32)
+    for start in range(0, len(rows), step):
+        at = slice(start, start + step)
+        np.matmul(rows[at].astype(np.float64), wide, out=out[at])
 
 
 def crossed(rows: I8, others: I8) -> F32:

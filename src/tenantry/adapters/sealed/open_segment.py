@@ -12,7 +12,16 @@ import numpy.typing as npt
 
 from tenantry.adapters.sealed.catalogue import Catalogue, unpack_catalogue
 from tenantry.adapters.sealed.frames import SealedPlanes
-from tenantry.adapters.sealed.kernel import F32, F64, I8, exact
+from tenantry.adapters.sealed.kernel import (
+    F32,
+    F64,
+    I8,
+    I32,
+    U8,
+    exact,
+    offsets,
+    unbiased,
+)
 from tenantry.adapters.sealed.memory import room, zero
 from tenantry.adapters.sealed.segment import from_record
 from tenantry.domain.document import Card
@@ -30,7 +39,7 @@ Alive = npt.NDArray[np.bool_]
 class OpenSegment:
     """Every method but `card` blocks where it reads what is sealed: call it from a thread."""
 
-    __slots__ = ("_alive", "_memory", "catalogue", "high", "sealed")
+    __slots__ = ("_alive", "_memory", "catalogue", "high", "offsets", "sealed")
 
     def __init__(self, sealed: SealedPlanes, catalogue: memoryview, high: memoryview) -> None:
         self.sealed = sealed
@@ -46,7 +55,8 @@ class OpenSegment:
         )
         if not right:
             raise Corrupt("A segment's planes do not fit together.")
-        self.high: I8 = np.frombuffer(high, np.int8).reshape(shape)
+        self.high: U8 = np.frombuffer(high, np.uint8).reshape(shape)  # biased
+        self.offsets: I32 = offsets(self.high)
 
     @property
     def rows(self) -> int:
@@ -62,7 +72,7 @@ class OpenSegment:
 
     @property
     def size_bytes(self) -> int:
-        held = sum(len(memory) for memory in self._memory)
+        held = sum(len(memory) for memory in self._memory) + self.offsets.nbytes
         return held + _ID_BYTES * len(self.ids) + _SELF_BYTES
 
     def has(self, plane: int) -> bool:
@@ -85,16 +95,14 @@ class OpenSegment:
     def scores(self, rows: Rows, query: F32) -> F64:
         """The exact scores of some rows over the stored 16-bit values."""
         low = self._low(rows)
-        return exact(query, self.high[rows], low, self.catalogue.scale[rows])
+        return exact(query, unbiased(self.high[rows]), low, self.catalogue.scale[rows])
 
     def _low(self, rows: Rows) -> I8:
         rows_a_frame = self.sealed.entry(Plane.VECTORS_LOW).frame_bytes // self.dimensions
-        frames = rows // rows_a_frame
-        opened = self.sealed.some(Plane.VECTORS_LOW, frames.tolist())
+        places = [divmod(row, rows_a_frame) for row in rows.tolist()]
+        opened = self.sealed.some(Plane.VECTORS_LOW, [frame for frame, _ in places])
         matrix = np.frombuffer(opened.memory, np.int8).reshape(-1, self.dimensions)
-        numbers = np.fromiter(opened.places, np.intp, len(opened.places))
-        places = np.searchsorted(numbers, frames) * rows_a_frame + rows % rows_a_frame
-        low: I8 = matrix[places]
+        low: I8 = matrix[[opened.places[frame] * rows_a_frame + row for frame, row in places]]
         zero(opened.memory)
         return low
 

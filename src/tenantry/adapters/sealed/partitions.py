@@ -43,7 +43,7 @@ from tenantry.ports.vectors import Embedded, Permitted, Query
 SEARCHES_AT_ONCE = 4  # each pins what it searches; two threads do the work
 VIEWS_MAX = 4_096  # partitions whose manifest is remembered
 VIEW_ATTEMPTS = 3  # a sweep of orphans may take a segment away between view and read
-_ROW_BYTES = 16  # beside its high plane, in memory
+_ROW_BYTES = 20  # beside its high plane, in memory
 
 T = TypeVar("T")
 Opened = Sequence[tuple[SegmentRow, OpenSegment]]
@@ -352,7 +352,7 @@ def best_passages(
                     document_id=segment.ids[number],
                     title=segment.card(number).title,
                     text=text,
-                    score=float(np.clip(hit.score, -1.0, 1.0)),
+                    score=max(-1.0, min(1.0, hit.score)),
                     start=start,
                     end=end,
                 )

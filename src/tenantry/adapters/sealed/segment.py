@@ -17,7 +17,7 @@ from tenantry.adapters.sealed.catalogue import (
     to_encoded,
     unpack_catalogue,
 )
-from tenantry.adapters.sealed.kernel import Planes, split
+from tenantry.adapters.sealed.kernel import Planes, biased, split, unbiased
 from tenantry.adapters.sealed.layout import nearby_order
 from tenantry.adapters.sealed.memory import zero
 from tenantry.domain.document import Card
@@ -166,7 +166,7 @@ def to_planes(segment: Segment) -> dict[int, Any]:
     """What is sealed: the inverse of `from_planes`. First what is read when a segment is opened."""
     return {
         Plane.CATALOGUE: segment.catalogue.pack(),
-        Plane.VECTORS_HIGH: little_bytes(segment.vectors.high),
+        Plane.VECTORS_HIGH: little_bytes(biased(segment.vectors.high)),
         Plane.VECTORS_LOW: little_bytes(segment.vectors.low),
         Plane.PASSAGES: segment.passages,
         **segment.more,
@@ -179,7 +179,7 @@ def from_planes(planes: Mapping[int, memoryview]) -> Segment:
     shape = (catalogue.rows, catalogue.dimensions)
     try:
         vectors = Planes(
-            np.frombuffer(planes[Plane.VECTORS_HIGH], np.int8).reshape(shape),
+            unbiased(np.frombuffer(planes[Plane.VECTORS_HIGH], np.uint8).reshape(shape)),
             np.frombuffer(planes[Plane.VECTORS_LOW], np.int8).reshape(shape),
             catalogue.scale,
             catalogue.residual,
