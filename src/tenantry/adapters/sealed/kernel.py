@@ -103,10 +103,11 @@ def offsets(rows: U8) -> I32:
     """What the bias adds to a product with each row: 128 times the sum of its numbers."""
     if _cdist is None:
         sums = rows.sum(axis=1, dtype=np.int64)
-        return (sums * _BIAS).astype(np.int32)
-    ones = np.ones((1, rows.shape[1]), np.uint8)
-    sums = np.asarray(_cdist(ones, rows, "dot")).reshape(-1)
-    return (sums * _BIAS).astype(np.int32)
+    else:
+        ones = np.ones((1, rows.shape[1]), np.uint8)
+        sums = np.asarray(_cdist(ones, rows, "dot")).reshape(-1)
+    biases: I32 = (sums * _BIAS).astype(np.int32)
+    return biases
 
 
 def dots(query: I8, parts: Sequence[U8], row_offsets: I32) -> F64:
