@@ -33,7 +33,7 @@ from benchmarks.processes import NotStarted
 from benchmarks.result import Bar, result_line
 from benchmarks.retrieval_data import Clustered
 from benchmarks.retrieval_fill import DIMENSIONS, ROWS
-from benchmarks.retrieval_world import ACCOUNT, World, open_world, quantiles
+from benchmarks.retrieval_world import ACCOUNT, TOP_K, World, open_world, quantiles
 from benchmarks.wrk import Load, LoadFailed, require_wrk, run
 from tenantry.bootstrap import attach
 from tenantry.config import load_settings
@@ -60,11 +60,20 @@ def main_full() -> int:
             return 1
         with stage("", tenants=tenants, plan=PLAN, settings=SETTINGS) as at:
             figures, bars = measured(at)
+            missing = None
+            try:
+                figures["http"] = _http(at)
+                print(figures["http"], flush=True)
+                bars["http_p99_ms_4c"] = Bar(figures["http"]["p99_ms"], HTTP_BAR_MS)
+            except LoadFailed as failure:  # what took so long to measure is told all the same
+                missing = failure
     except (LoadFailed, NotStarted) as failure:
         print(f"bench-retrieval: {failure}", file=sys.stderr)
         return 1
+    if missing:
+        print(f"bench-retrieval: not measured over HTTP: {missing}", file=sys.stderr)
     print(result_line("retrieval-full", figures, bars))
-    return 0
+    return 1 if missing else 0
 
 
 def _has_room(tenants: int) -> bool:
@@ -87,15 +96,12 @@ def measured(at: Stage) -> tuple[dict[str, Any], dict[str, Bar]]:
         found = uvloop.run(part(at))
         print(found, flush=True)
         figures |= found
-    figures["http"] = _http(at)
-    print(figures["http"], flush=True)
     return figures, {
         "rss_gb_all_hot": Bar(figures["rss_gb_all_hot"], RSS_BAR_GB),
         "hot_p50_ms": Bar(figures["hot"]["p50_ms"], HOT_P50_BAR_MS),
         "hot_p99_ms": Bar(figures["hot"]["p99_ms"], HOT_P99_BAR_MS),
         "cold_p99_ms_2gib": Bar(figures["cold_2gib"]["p99_ms"], COLD_BAR_MS),
         "recall_10m": Bar(figures["recall_stored"], 1.0, "at least"),
-        "http_p99_ms_4c": Bar(figures["http"]["p99_ms"], HTTP_BAR_MS),
     }
 
 
@@ -168,13 +174,14 @@ async def _segments(world: World, home: Home) -> list[str]:
 
 
 def _http(at: Stage) -> dict[str, Any]:
-    body = {"query": "What is written on the matter?", "top_k": 5}
+    body = {"query": "What is written on the matter?", "top_k": TOP_K}
     first = []
     for key in at.keys:  # so that every partition is open before the figure
         begun = time.perf_counter()
         reply = Api(at.gateway_url, key).post("/v1/search", body)
         first.append((time.perf_counter() - begun) * 1_000)
-        assert reply.status == 200 and len(reply.json()["passages"]) == 5, "a search failed"
+        if reply.status != 200 or len(reply.body["passages"]) != TOP_K:
+            raise LoadFailed(f"a search was answered by {reply.status}: {reply.body}")
     headers = [
         {"Authorization": f"Bearer {at.keys[number]}", "Content-Type": "application/json"}
         for number in _zipf(len(at.keys), HTTP_KEYS)

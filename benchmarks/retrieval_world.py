@@ -75,9 +75,9 @@ class World:
             rows += len(document.chunks)
         return rows
 
-    def forget_file_pages(self, home: Home, sizes: Iterable[str]) -> None:
+    def forget_file_pages(self, home: Home, names: Iterable[str]) -> None:
         """Let the kernel drop what it keeps of these segments: the next read is the disk's."""
-        for name in sizes:
+        for name in names:
             path = self.objects._path(home, ObjectKind.SEGMENT, name)
             file = os.open(path, os.O_RDONLY)
             try:
@@ -88,13 +88,14 @@ class World:
     async def truth(self, home: Home, queries: F32) -> list[list[float]]:
         """The best scores by brute force over the stored 16-bit values of live rows."""
         view = await self.manifest.partition(home.tenant_id)
+        units = np.array([unit(query) for query in queries.tolist()], dtype=np.float64)
         parts = []
         for row in view.segments:
             segment = await self.partitions._store.load(home, row)
             documents = np.array([name in row.documents for name in segment.ids])
-            parts.append(values(segment.vectors)[documents[segment.catalogue.documents]])
-        units = np.array([unit(query) for query in queries.tolist()], dtype=np.float64)
-        scores = np.concatenate([part @ units.T for part in parts])
+            live = documents[segment.catalogue.documents]
+            parts.append(values(segment.vectors)[live] @ units.T)
+        scores = np.concatenate(parts)
         found: list[list[float]] = (-np.sort(-scores, axis=0)[:TOP_K].T).tolist()
         return found
 
