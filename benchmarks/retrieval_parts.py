@@ -148,24 +148,29 @@ async def _by_turns(
         "sealed": [],
         "sealed_alone": [],
         "pgvector_exact": [],
+        "pgvector_exact_tuned": [],
         "qdrant_edge_exact": [],
     }
-    ratios: dict[str, list[float]] = {"pgvector": [], "qdrant": [], "qdrant_whole": []}
+    ratios: dict[str, list[float]] = {"pgvector": [], "tuned": [], "qdrant": [], "qdrant_whole": []}
     few = queries[:PG_QUERIES]
     for _ in range(rounds):
         sealed = await world.times_ms(home, queries)
         scanned, _found = await timed(alone, queries.tolist())
         pgvector, _found = await timed(peers.pgvector.search, list(peers.units(few)))
+        tuned, _found = await timed(peers.pgvector.tuned, list(peers.units(few)))
         qdrant, _found = await timed(peers.qdrant.exact, peers.units(queries).tolist())
-        for name, found in zip(times, (sealed, scanned, pgvector, qdrant), strict=True):
+        seen = sealed, scanned, pgvector, tuned, qdrant
+        for name, found in zip(times, seen, strict=True):
             times[name] += found
         median = statistics.median
         ratios["pgvector"].append(median(pgvector) / median(sealed))
+        ratios["tuned"].append(median(tuned) / median(sealed))
         ratios["qdrant"].append(median(qdrant) / median(scanned))
         ratios["qdrant_whole"].append(median(qdrant) / median(sealed))
     figures: dict[str, Any] = {name: quantiles(found) for name, found in times.items()}
     return figures | {
         "speedup_vs_pgvector_exact": round(statistics.median(ratios["pgvector"]), 2),
+        "speedup_vs_pgvector_exact_tuned": round(statistics.median(ratios["tuned"]), 2),
         "speedup_vs_qdrant_edge_exact": round(statistics.median(ratios["qdrant"]), 2),
         "speedup_vs_qdrant_edge_exact_with_manifest": round(
             statistics.median(ratios["qdrant_whole"]), 2

@@ -32,7 +32,7 @@ from tenantry.adapters.sealed.segment_store import SegmentStore
 from tenantry.adapters.sealed.upkeep import REPLACED_GRACE_S, Upkeep
 from tenantry.domain.chunk import Passage
 from tenantry.domain.document import Card, DocumentRow, Home
-from tenantry.domain.errors import Conflict, NotFound, Unavailable
+from tenantry.domain.errors import Conflict, NotFound, TenantryError, Unavailable
 from tenantry.domain.ids import DocumentId, SegmentId, TenantId
 from tenantry.ports.clock import Clock
 from tenantry.ports.keys import KeyStore
@@ -64,6 +64,7 @@ class SealedPartitions:
         grace_s: float = REPLACED_GRACE_S,
     ) -> None:
         self._manifest = manifest
+        self._keys = keys
         self._store = SegmentStore(objects, keys, clock)
         self._segments_max = segments_max
         self._cache = SegmentCache(bytes_max=open_bytes_max)
@@ -175,6 +176,8 @@ class SealedPartitions:
             anew()
             if fits is not None:
                 _check_fits(view, *fits)
+            if view.segments:
+                await self._check_key(home)
             for group in self._groups([row for row in view.segments if worth(row)]):
                 merge(await self._visit_group(home, group, visit))
 
@@ -209,25 +212,23 @@ class SealedPartitions:
         finally:
             await _ended(asked)
 
+    async def _check_key(self, home: Home) -> None:
+        """What is open must not outlive its KMS key."""
+        try:
+            await self._keys.check(home)
+        except TenantryError:
+            self.forget(home.tenant_id)
+            raise
+
     async def _visit_group(
         self, home: Home, rows: Sequence[SegmentRow], visit: Callable[[Opened], T]
     ) -> T:
         openers = [self._opener(home, row) for row in rows]
         wanted = dict(zip(_keys(home, rows), openers, strict=True))
         async with self._searches, self._cache.pinned(wanted) as segments:
-            await self._check_keys(home, segments)
             group = list(zip(rows, segments, strict=True))
             # Shielded: a caller that goes away must not unpin what its thread still reads.
             return await _finish(self._store.search(lambda: visit(group)))
-
-    async def _check_keys(self, home: Home, segments: Sequence[OpenSegment]) -> None:
-        """What is open may be used only as long as the tenant's key may."""
-        try:
-            for version in {segment.sealed.header.key_version for segment in segments}:
-                await self._store.check_key(home, version)
-        except (NotFound, Unavailable):
-            self.forget(home.tenant_id)
-            raise
 
     def _groups(self, rows: Sequence[SegmentRow]) -> Iterator[Sequence[SegmentRow]]:
         """Segments to open at once: of a partition that is larger than its share, not all."""

@@ -22,7 +22,7 @@ from tenantry.domain.document import Home
 from tenantry.domain.errors import Corrupt
 from tenantry.domain.ids import SegmentId
 from tenantry.ports.clock import Clock
-from tenantry.ports.keys import KeyStore, Purpose
+from tenantry.ports.keys import KeyStore
 from tenantry.ports.manifest import NewSegment, SegmentRow
 from tenantry.ports.objects import ObjectKind, Objects, Range
 
@@ -107,10 +107,6 @@ class SegmentStore:
         header = await self.search(lambda: read_header(read, row.size_bytes))
         cipher = await segment_cipher(self._keys, home, row.id, header.key_version)
         return SealedPlanes(cipher, Binding(home.tenant_id, row.id, row.generation), header, read)
-
-    async def check_key(self, home: Home, key_version: int) -> None:
-        """Unavailable or NotFound once the tenant's key may not be used any more."""
-        await self._keys.subkey(home, key_version, Purpose.SEGMENT, b"")
 
     async def delete(self, home: Home, segment_id: SegmentId) -> None:
         await self._objects.delete(home, ObjectKind.SEGMENT, segment_id)
