@@ -1,8 +1,7 @@
 """A tenant's sealed partition: publish, search and remove over immutable segments.
 
 1. The manifest's generation says, in one cheap query, whether the view at hand is still the truth:
-   what another process publishes or removes holds for the next search here. Where all segments of
-   that view are open, they are searched while the query runs, and the result counts if it is.
+   what another process publishes or removes holds for the next search here.
 2. Segments are opened into the bounded cache and searched together, in one thread.
 3. Rows of documents that the manifest no longer maps to the segment are never scored.
 4. Merges and deletions come later, in tasks of their own (`upkeep.py`).
@@ -181,8 +180,6 @@ class SealedPartitions:
             for group in self._groups([row for row in view.segments if worth(row)]):
                 merge(await self._visit_group(home, group, visit))
 
-        if await self._held_ahead(home, over):
-            return
         for _ in range(VIEW_ATTEMPTS):
             view = await self._view(home)
             try:
@@ -193,24 +190,6 @@ class SealedPartitions:
             else:
                 return
         raise Unavailable("The tenant's documents change faster than they can be read.")
-
-    async def _held_ahead(self, home: Home, over: Callable[[Partition], Awaitable[None]]) -> bool:
-        """Work on the view at hand while the manifest is asked whether it still holds. False:
-        it does not, or not everything is open.
-        """
-        view = self._views.get(home.tenant_id)
-        if view is None or not self._cache.holds(_keys(home, view.segments)):
-            return False
-        asked = asyncio.ensure_future(self._manifest.generation(home.tenant_id))
-        try:
-            try:
-                await over(view)
-            except (NotFound, Conflict):
-                # Perhaps only because the view is old: whoever asks anew will see.
-                return False
-            return await asked == view.generation
-        finally:
-            await _ended(asked)
 
     async def _check_key(self, home: Home) -> None:
         """What is open must not outlive its KMS key."""
@@ -300,15 +279,6 @@ async def _finish(work: Awaitable[T]) -> T:
     except asyncio.CancelledError:
         await asyncio.wait([task])
         raise
-
-
-async def _ended(task: asyncio.Future[T]) -> None:
-    """Not left running; its result or error is no longer of interest."""
-    if not task.done():
-        task.cancel()
-        await asyncio.wait([task])
-    if not task.cancelled():
-        task.exception()
 
 
 def _laid_out(document: Embedded, seed: int) -> Segment:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -49,11 +49,6 @@ class SegmentCache:
 
     def __len__(self) -> int:
         return len(self._entries)
-
-    def holds(self, keys: Iterable[CacheKey]) -> bool:
-        """Whether all of these are open already."""
-        entries = self._entries
-        return all(key in entries and entries[key].size_bytes for key in keys)
 
     @asynccontextmanager
     async def pinned(self, wanted: Mapping[CacheKey, Opener]) -> AsyncIterator[list[OpenSegment]]:
