@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -242,6 +243,59 @@ def test_a_missing_segment_fails_closed(own: support.Parts) -> None:
             path.unlink()
         with pytest.raises(Unavailable):
             await found(partitions, HOME_A, "apples")
+        partitions.close()
+
+    asyncio.run(run())
+
+
+def test_a_partition_larger_than_the_cache_is_searched_exactly(own: support.Parts) -> None:
+    async def run() -> None:
+        await _keys(own)
+        manifest = support.MemoryManifest()
+        # A quarter of this holds one of eight segments at most.
+        partitions = support.partitions(own, manifest, open_bytes_max=80_000, segments_max=50)
+        rng = np.random.default_rng(11)
+        vectors = rng.standard_normal((8, 90, support.DIMENSIONS)).astype(np.float32)
+        for number, rows in enumerate(vectors):
+            name = f"doc_{number}"
+            document = support.embedded(name, [f"{name} passage {row}" for row in range(90)])
+            document = dataclasses.replace(document, vectors=rows.tolist())
+            await manifest.insert(A.id, support.row(name), support.UNLIMITED, support.LEASE_S)
+            assert await partitions.publish(HOME_A, document)
+        stored = values(split(vectors.reshape(-1, support.DIMENSIONS)))
+        for _ in range(10):
+            query = rng.standard_normal(support.DIMENSIONS)
+            looked_for = (query / np.linalg.norm(query)).astype(np.float32).astype(np.float64)
+            truth = np.sort(stored @ looked_for)[::-1][:7]
+            hits = await partitions.search(HOME_A, support.MODEL, Query(query.tolist()), 7, anyone)
+            assert [hit.score for hit in hits] == pytest.approx(truth.tolist(), abs=1e-12)
+            assert partitions.open_bytes <= 80_000
+        partitions.close()
+
+    asyncio.run(run())
+
+
+def test_an_upload_does_not_wait_for_merges_and_survives_a_failed_one(own: support.Parts) -> None:
+    async def run() -> None:
+        await _keys(own)
+        manifest = support.MemoryManifest()
+        partitions = support.partitions(own, manifest, segments_max=2)
+        for number in range(2):
+            await published(partitions, manifest, HOME_A, f"doc_{number}", f"word{number}")
+        (first, *_) = sorted((own.root / "accounts").glob("*/objects/*/segments/*"))
+        whole = first.read_bytes()
+        first.write_bytes(whole[:-1])
+        await published(partitions, manifest, HOME_A, "doc_2", "word2")
+        assert len((await manifest.partition(A.id)).segments) == 3
+        await partitions.settle()
+        assert len((await manifest.partition(A.id)).segments) == 3
+        first.write_bytes(whole)
+        await published(partitions, manifest, HOME_A, "doc_3", "word3")
+        assert len((await manifest.partition(A.id)).segments) == 4
+        await partitions.settle()
+        assert len((await manifest.partition(A.id)).segments) <= 2
+        for number in range(4):
+            assert await found(partitions, HOME_A, f"word{number}", 1) == [f"word{number}"]
         partitions.close()
 
     asyncio.run(run())
