@@ -25,6 +25,7 @@ import numpy.typing as npt
 
 from tenantry.adapters.sealed.kernel import F32, F64, LARGEST, dots
 from tenantry.adapters.sealed.open_segment import OpenSegment, Rows
+from tenantry.domain.document import Card
 from tenantry.domain.ids import DocumentId
 from tenantry.ports.vectors import Permitted
 
@@ -42,6 +43,8 @@ class Hit:
     segment: int  # place in the sequence that was searched
     row: int
     score: float  # cosine over the stored values
+    document: int  # place in its segment
+    card: Card
 
 
 @dataclass(slots=True)
@@ -69,6 +72,7 @@ class _Scanned:
     residual: F32
     verdicts: npt.NDArray[np.int8]  # of each document: 1 permitted, 0 not, -1 not asked yet
     scored: dict[int, float] = field(default_factory=dict)
+    cards: dict[int, Card] = field(default_factory=dict)  # of permitted ones that were asked for
 
     def grouped(self, rows: Rows) -> list[tuple[int, Any, Rows]]:
         """Rows by segment: its place, which of the rows are its own, and their own numbers."""
@@ -90,20 +94,16 @@ class _Scanned:
             documents[mine] += self.first_documents[place]
         return documents
 
-    def unrefused(self, rows: Rows) -> Rows:
-        """Those whose documents are permitted, as far as it is known yet."""
-        kept: Rows = rows[self.verdicts[self.documents(rows)] != 0]
-        return kept
-
-    def allowed(self, rows: Rows) -> npt.NDArray[np.bool_]:
+    def allowed(self, documents: Rows) -> npt.NDArray[np.bool_]:
         """Which documents are permitted: each that is not known yet is asked for."""
-        documents = self.documents(rows)
         verdicts = self.verdicts[documents]
         if (verdicts < 0).any():
             for document in set(documents[verdicts < 0].tolist()):
                 place = bisect_right(self.first_documents, document) - 1
                 card = self.live[place][0].card(document - self.first_documents[place])
-                self.verdicts[document] = self.permitted(card)
+                self.verdicts[document] = allowed = self.permitted(card)
+                if allowed:
+                    self.cards[document] = card
             verdicts = self.verdicts[documents]
         permitted: npt.NDArray[np.bool_] = verdicts == 1
         return permitted
@@ -123,11 +123,15 @@ def best(
     _score(found, leaders, looked)
     _score_in_turn(found, looked, *_candidates(found, looked, leaders, top_k), top_k)
     first = sorted(found.scored.items(), key=lambda item: (-item[1], item[0]))[:top_k]
-    hits = []
-    for row, score in first:
-        place = bisect_right(found.firsts, row) - 1
-        hits.append(Hit(place, row - found.firsts[place], score))
-    return hits
+    return [_hit(found, row, score) for row, score in first]
+
+
+def _hit(found: _Scanned, row: int, score: float) -> Hit:
+    place = bisect_right(found.firsts, row) - 1
+    own = row - found.firsts[place]
+    document = int(found.live[place][0].catalogue.documents[own])
+    card = found.cards[document + found.first_documents[place]]
+    return Hit(place, own, score, document, card)
 
 
 def _looked(query: F32) -> _Looked:
@@ -185,7 +189,7 @@ def _leaders(found: _Scanned, top_k: int) -> Rows:
         else:
             chosen = np.argpartition(rough, rows - count)[rows - count :]
         chosen = chosen[rough[chosen] > -np.inf]
-        allowed = chosen[found.allowed(chosen)]
+        allowed = chosen[found.allowed(found.documents(chosen))]
         if len(allowed) >= top_k or count >= rows:
             break
         count *= 8
@@ -204,13 +208,16 @@ def _candidates(found: _Scanned, looked: _Looked, leaders: Rows, top_k: int) -> 
     upper += found.rough
     upper[leaders] = -np.inf
     least = max(floor - lost * _SLACK - _ROUNDING, -_LOWEST)  # no row that is gone gets in
-    rows = found.unrefused(np.flatnonzero(upper >= least))
+    rows = np.flatnonzero(upper >= least)
+    documents = found.documents(rows)
+    unrefused = found.verdicts[documents] != 0
+    rows, documents = rows[unrefused], documents[unrefused]
     starts = range(0, len(rows), _GATHER_ROWS)
     parts = [_bounded(found, looked, rows[start : start + _GATHER_ROWS]) for start in starts]
     most = np.concatenate(parts) if parts else np.zeros(0)
     reaching = most >= floor
     rows, most = rows[reaching], most[reaching]
-    allowed = found.allowed(rows)
+    allowed = found.allowed(documents[reaching])
     rows, most = rows[allowed], most[allowed]
     order = np.argsort(-most)
     return rows[order], most[order]

@@ -317,11 +317,10 @@ def best_passages(
         mine = [hit for hit in hits if hit.segment == place]
         places = segment.passages([hit.row for hit in mine])
         for hit, (start, end, text) in zip(mine, places, strict=True):
-            number = int(segment.catalogue.documents[hit.row])
             passages.append(
                 Passage(
-                    document_id=segment.ids[number],
-                    title=segment.card(number).title,
+                    document_id=segment.ids[hit.document],
+                    title=hit.card.title,
                     text=text,
                     score=max(-1.0, min(1.0, hit.score)),
                     start=start,
