@@ -32,7 +32,7 @@ from tenantry.adapters.sealed.upkeep import REPLACED_GRACE_S, Upkeep
 from tenantry.domain.chunk import Passage
 from tenantry.domain.document import Card, DocumentRow, Home
 from tenantry.domain.errors import Conflict, NotFound, TenantryError, Unavailable
-from tenantry.domain.ids import DocumentId, SegmentId, TenantId
+from tenantry.domain.ids import DocumentId, SegmentId, TenantId, prefix_of
 from tenantry.ports.clock import Clock
 from tenantry.ports.keys import KeyStore
 from tenantry.ports.manifest import Manifest, Partition, SegmentRow
@@ -90,6 +90,9 @@ class SealedPartitions:
     def open_bytes(self) -> int:
         return self._cache.size_bytes
 
+    def pinned(self, model: str) -> str:
+        return model
+
     async def publish(self, home: Home, document: Embedded) -> bool:
         generation = await self._manifest.generation(home.tenant_id) + 1
         segment = await self._store.build(lambda: _laid_out(document, self._store.seed()))
@@ -144,7 +147,7 @@ class SealedPartitions:
             }
 
         def asked(row: SegmentRow) -> bool:
-            return not wanted.isdisjoint(row.documents)
+            return _is_ours(row) and not wanted.isdisjoint(row.documents)
 
         await self._visit(home, read, cards.update, cards.clear, worth=asked)
         return cards
@@ -156,6 +159,14 @@ class SealedPartitions:
         self._upkeep.delete_later(home, removed.segments)
         self._upkeep.compact_soon(home)
         return removed.row
+
+    async def sweep(self, home: Home, age_s: float) -> int:
+        """Nothing: segments are objects, and orphans are swept with them."""
+        return 0
+
+    async def drop(self, home: Home) -> None:
+        self.forget(home.tenant_id)
+        await self._store.delete_all(home)
 
     async def _visit(
         self,
@@ -245,7 +256,8 @@ class SealedPartitions:
     async def _compact(self, home: Home) -> None:
         """One merge, if there is any to do; the next one waits until other tenants had theirs."""
         view = await self._manifest.partition(home.tenant_id)
-        sources = [row for row in choose(view.segments, self._segments_max) if row.documents]
+        ours = [row for row in view.segments if _is_ours(row) and row.documents]
+        sources = choose(ours, self._segments_max)
         if sources and await self._merge(home, view, sources):
             self._upkeep.compact_soon(home)
 
@@ -296,6 +308,11 @@ def _check_fits(view: Partition, model: str, dimensions: int) -> None:
         raise Conflict("The documents were indexed with another embedding model: reindex them.")
 
 
+def _is_ours(row: SegmentRow) -> bool:
+    """False for what rests in another vector engine; its cards are in the originals."""
+    return prefix_of(row.id) == "seg"
+
+
 def unit(vector: Sequence[float]) -> F32:
     """The query scaled to length 1. ValueError for zeros or what is not finite."""
     query = np.asarray(vector, dtype=np.float64)
@@ -325,6 +342,7 @@ def best_passages(
                     score=max(-1.0, min(1.0, hit.score)),
                     start=start,
                     end=end,
+                    metadata=hit.card.metadata,
                 )
             )
     return passages

@@ -108,6 +108,10 @@ class SegmentStore:
         cipher = await segment_cipher(self._keys, home, row.id, header.key_version)
         return SealedPlanes(cipher, Binding(home.tenant_id, row.id, row.generation), header, read)
 
+    async def delete_all(self, home: Home) -> None:
+        for entry in await self._objects.list(home, ObjectKind.SEGMENT):
+            await self._objects.delete(home, ObjectKind.SEGMENT, entry.object_id)
+
     async def delete(self, home: Home, segment_id: SegmentId) -> None:
         await self._objects.delete(home, ObjectKind.SEGMENT, segment_id)
 
