@@ -1,0 +1,1 @@
+"""Questions with known answers, made by `tools.ground_truth`: what reads and scores them."""
