@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tenantry.application.knowledge import Knowledge
-from tenantry.domain.access import may_see
+from tenantry.domain.access import Permission
 from tenantry.domain.chunk import Passage
-from tenantry.domain.document import Card, home_of
+from tenantry.domain.document import home_of
 from tenantry.domain.errors import BadRequest, UpstreamRubbish
 from tenantry.domain.filter import Filter
 from tenantry.domain.tenant import Principal
@@ -31,7 +31,7 @@ async def search(
     most: int = TOP_K_MAX,
     by_words: bool = True,
 ) -> Sequence[Passage]:
-    """The nearest passages of the principal's tenant, best first, at most `top_k`.
+    """The best passages of the principal's tenant by meaning and words, at most `top_k`.
 
     The query is embedded and metered, unless the tenant never had a document. BadRequest for a
     query or `top_k` out of range (`most`); Conflict where the documents need reindexing.
@@ -43,14 +43,12 @@ async def search(
         return []
     await deps.keys.check(home)  # before anything is charged for what could not be read
 
-    def permitted(card: Card) -> bool:
-        return may_see(card.access, groups) and (where is None or where.matches(card.metadata))
-
     vectors = await deps.embedder.embed(principal, [query], "query", request)
     if len(vectors) != 1:
         raise UpstreamRubbish("The embedding model returned no vector.")
     model = principal.tenant.plan.embedding_model
     asked = Query(vectors[0], query if by_words else "")
+    permitted = Permission(groups, where)
     try:
         return await deps.vectors.search(home, model, asked, top_k, permitted)
     except ValueError as error:

@@ -8,8 +8,11 @@ delete and answers.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 
+from tenantry.domain.document import Card
 from tenantry.domain.errors import BadRequest
+from tenantry.domain.filter import Filter
 
 TAGS_MAX = 32
 TAG_CHARS_MAX = 128
@@ -17,6 +20,20 @@ TAG_CHARS_MAX = 128
 
 def may_see(tags: frozenset[str], groups: frozenset[str]) -> bool:
     return not tags or not tags.isdisjoint(groups)
+
+
+@dataclass(frozen=True, slots=True)
+class Permission:
+    """Which documents a request's groups and its filter let it find: `ports.vectors.Permitted`."""
+
+    groups: frozenset[str]
+    where: Filter | None = None
+
+    def __call__(self, card: Card) -> bool:
+        return self.sees(card.access) and (self.where is None or self.where.matches(card.metadata))
+
+    def sees(self, tags: frozenset[str]) -> bool:
+        return may_see(tags, self.groups)
 
 
 def tags_from(values: object, *, field: str = "access") -> frozenset[str]:

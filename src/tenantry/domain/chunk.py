@@ -27,7 +27,7 @@ class Passage:
     document_id: DocumentId
     title: str
     text: str
-    score: float  # cosine, -1 to 1
+    score: float  # cosine of query and passage, -1 to 1; what orders passages may count more
     start: int
     end: int
     metadata: Metadata = field(default_factory=dict)  # of its document

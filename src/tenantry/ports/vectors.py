@@ -10,7 +10,7 @@ from tenantry.domain.chunk import Chunk, Passage
 from tenantry.domain.document import Card, DocumentRow, Home
 from tenantry.domain.ids import DocumentId
 
-Permitted = Callable[[Card], bool]
+Permitted = Callable[[Card], bool]  # `domain.access.Permission`, or any other rule
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +53,8 @@ class Vectors(Protocol):
     ) -> Sequence[Passage]:
         """The exact top k among the passages of permitted documents, best first.
 
+        Where the query has words and the engine reads them, by both (`domain/fusion.py`); what is
+        not permitted moves nothing. `Passage.score` is the cosine either way.
         Conflict where the documents were indexed with another model or another length.
         """
         ...

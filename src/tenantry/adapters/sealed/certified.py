@@ -7,8 +7,9 @@
    the whole query, which costs no reading, and what is left is scored exactly.
 
 Nothing outside the candidates can be among the top k, so the result equals brute force over the
-stored values. Only permitted rows of live documents count in any step; a card is asked for once,
-and only where a row of its document matters.
+stored values. What a query's words add to a row (`keyword_search.py`) is known before the scan and
+is part of every score and bound, so the order by both is as exact. Only permitted rows of live
+documents count in any step; a card is asked for once, and only where a row of its document matters.
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ _BATCH_ROWS = 256  # scored before the bound is taken anew
 _GATHER_ROWS = 4_096  # copied at once
 
 Live = Sequence[tuple[OpenSegment, frozenset[DocumentId]]]
+Added = Sequence[F64 | None]  # for each segment what is added to each row's cosine; None: nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +45,7 @@ class Hit:
     segment: int  # place in the sequence that was searched
     row: int
     score: float  # cosine over the stored values
+    rank: float  # the same with what was added: what hits are ordered by
     document: int  # place in its segment
     card: Card
 
@@ -64,6 +67,7 @@ class _Scanned:
     """All rows of all segments, in one numbering."""
 
     live: Live
+    added: Added
     permitted: Permitted
     floor: float  # what is less is of no interest
     firsts: list[int]  # of each segment its first row
@@ -71,7 +75,8 @@ class _Scanned:
     rough: F32  # -inf for rows of documents that are gone
     residual: F32
     verdicts: npt.NDArray[np.int8]  # of each document: 1 permitted, 0 not, -1 not asked yet
-    scored: dict[int, float] = field(default_factory=dict)
+    scored: dict[int, float] = field(default_factory=dict)  # with what was added
+    cosines: dict[int, float] = field(default_factory=dict)
     cards: dict[int, Card] = field(default_factory=dict)  # of permitted ones that were asked for
 
     def grouped(self, rows: Rows) -> list[tuple[int, Any, Rows]]:
@@ -110,28 +115,33 @@ class _Scanned:
 
 
 def best(
-    live: Live, query: F32, top_k: int, permitted: Permitted, floor: float = -np.inf
+    live: Live,
+    query: F32,
+    top_k: int,
+    permitted: Permitted,
+    floor: float = -np.inf,
+    added: Added | None = None,
 ) -> list[Hit]:
-    """The exact top k, best first, but for those under `floor`, which `top_k` rows elsewhere
-    reach. `query` has length 1. Runs in a thread; reads frames.
+    """The exact top k, best first, but for those whose rank is under `floor`, which `top_k` rows
+    elsewhere reach. `query` has length 1. Runs in a thread; reads frames.
     """
     if not live:
         return []
     looked = _looked(query)
-    found = _scan(live, looked, permitted, floor)
+    found = _scan(live, looked, permitted, floor, added)
     leaders = _leaders(found, top_k)
     _score(found, leaders, looked)
     _score_in_turn(found, looked, *_candidates(found, looked, leaders, top_k), top_k)
     first = sorted(found.scored.items(), key=lambda item: (-item[1], item[0]))[:top_k]
-    return [_hit(found, row, score) for row, score in first]
+    return [_hit(found, row, rank) for row, rank in first]
 
 
-def _hit(found: _Scanned, row: int, score: float) -> Hit:
+def _hit(found: _Scanned, row: int, rank: float) -> Hit:
     place = bisect_right(found.firsts, row) - 1
     own = row - found.firsts[place]
     document = int(found.live[place][0].catalogue.documents[own])
     card = found.cards[document + found.first_documents[place]]
-    return Hit(place, own, score, document, card)
+    return Hit(place, own, found.cosines[row], rank, document, card)
 
 
 def _looked(query: F32) -> _Looked:
@@ -148,7 +158,14 @@ def _length(vector: F64) -> float:
     return math.sqrt(float(vector @ vector))
 
 
-def _scan(live: Live, looked: _Looked, permitted: Permitted, floor: float) -> _Scanned:
+def _scan(
+    live: Live,
+    looked: _Looked,
+    permitted: Permitted,
+    floor: float,
+    added: Added | None = None,
+) -> _Scanned:
+    added = added or [None] * len(live)
     segments = [segment for segment, _ in live]
     scale = _joined([segment.catalogue.scale for segment in segments])
     parts = [segment.high for segment in segments]
@@ -157,13 +174,16 @@ def _scan(live: Live, looked: _Looked, permitted: Permitted, floor: float) -> _S
     products *= looked.scale * 65_536
     rough: F32 = products.astype(np.float32)
     firsts = [0, *accumulate(segment.rows for segment in segments)]
-    for (segment, names), first in zip(live, firsts, strict=False):
+    for (segment, names), more, first in zip(live, added, firsts, strict=False):
+        if more is not None:
+            rough[first : first + segment.rows] += more
         alive = segment.alive(names)
         if alive is not None:
             rough[first : first + segment.rows][~alive] = -np.inf
     first_documents = [0, *accumulate(len(segment.ids) for segment in segments)]
     return _Scanned(
         live=live,
+        added=added,
         permitted=permitted,
         floor=floor,
         firsts=firsts[:-1],
@@ -246,12 +266,16 @@ def _score_in_turn(found: _Scanned, looked: _Looked, rows: Rows, most: F64, top_
 
 def _score(found: _Scanned, rows: Rows, looked: _Looked) -> None:
     for place, mine, own in found.grouped(rows):
-        scores = found.live[place][0].scores(own, looked.whole)
-        found.scored.update(zip(rows[mine].tolist(), scores.tolist(), strict=True))
+        cosines = found.live[place][0].scores(own, looked.whole)
+        more = found.added[place]
+        ranks = cosines if more is None else cosines + more[own]
+        numbers = rows[mine].tolist()
+        found.cosines.update(zip(numbers, cosines.tolist(), strict=True))
+        found.scored.update(zip(numbers, ranks.tolist(), strict=True))
 
 
 def _kth(found: _Scanned, top_k: int) -> float:
-    """A score that `top_k` rows reach, or -inf where there are not so many yet."""
+    """A rank that `top_k` rows reach, or -inf where there are not so many yet."""
     scores = found.scored.values()
     kth = sorted(scores, reverse=True)[top_k - 1] if len(scores) >= top_k else -np.inf
     return max(kth, found.floor)

@@ -1,6 +1,6 @@
 """What stays in memory of a segment that is searched: the high plane and the catalogue.
 
-The low plane, passages and whatever else a segment holds rest sealed, and are opened by frames.
+The keywords stay as well. The low plane and the passages rest sealed, and are opened by frames.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from tenantry.adapters.sealed.kernel import (
     offsets,
     unbiased,
 )
+from tenantry.adapters.sealed.keywords import Keywords
 from tenantry.adapters.sealed.memory import room, zero
 from tenantry.adapters.sealed.segment import from_record
 from tenantry.domain.document import Card
@@ -29,7 +30,7 @@ from tenantry.domain.envelope import Plane
 from tenantry.domain.errors import Corrupt
 from tenantry.domain.ids import DocumentId
 
-_ID_BYTES = 96  # what a document's id weighs in memory
+_ID_BYTES = 104  # what a document's id and the number of its tags weigh in memory
 _SELF_BYTES = 4_096  # objects, arrays and the cipher
 
 Rows = npt.NDArray[np.intp]
@@ -39,13 +40,20 @@ Alive = npt.NDArray[np.bool_]
 class OpenSegment:
     """Every method but `card` blocks where it reads what is sealed: call it from a thread."""
 
-    __slots__ = ("_alive", "_memory", "catalogue", "high", "offsets", "sealed")
+    __slots__ = ("_alive", "_memory", "_tags", "catalogue", "high", "keywords", "offsets", "sealed")
 
-    def __init__(self, sealed: SealedPlanes, catalogue: memoryview, high: memoryview) -> None:
+    def __init__(
+        self,
+        sealed: SealedPlanes,
+        catalogue: memoryview,
+        high: memoryview,
+        keywords: memoryview | None = None,
+    ) -> None:
         self.sealed = sealed
         self.catalogue: Catalogue = unpack_catalogue(catalogue)
-        self._memory = (catalogue, high)
+        self._memory = (catalogue, high) if keywords is None else (catalogue, high, keywords)
         self._alive: tuple[frozenset[DocumentId], Alive | None] | None = None
+        self._tags: tuple[Sequence[frozenset[str]], Rows] | None = None
         shape = (self.catalogue.rows, self.catalogue.dimensions)
         low, passages = sealed.entry(Plane.VECTORS_LOW), sealed.entry(Plane.PASSAGES)
         right = (
@@ -57,6 +65,7 @@ class OpenSegment:
             raise Corrupt("A segment's planes do not fit together.")
         self.high: U8 = np.frombuffer(high, np.uint8).reshape(shape)  # biased
         self.offsets: I32 = offsets(self.high)
+        self.keywords = None if keywords is None else Keywords(keywords, shape[0])
 
     @property
     def rows(self) -> int:
@@ -80,6 +89,17 @@ class OpenSegment:
 
     def card(self, number: int) -> Card:
         return self.catalogue.card(number)
+
+    def tags(self) -> tuple[Sequence[frozenset[str]], Rows]:
+        """The different sets of access tags, and which of them each document has. Kept."""
+        if self._tags is None:
+            numbers: dict[frozenset[str], int] = {}
+            which = [
+                numbers.setdefault(self.card(number).access, len(numbers))
+                for number in range(len(self.ids))
+            ]
+            self._tags = (tuple(numbers), np.array(which, dtype=np.intp))
+        return self._tags
 
     def alive(self, live: frozenset[DocumentId]) -> Alive | None:
         """Which rows are of these documents; None where all are. Kept for the same set."""
@@ -124,10 +144,13 @@ class OpenSegment:
         for memory in self._memory:
             zero(memory)
         self._alive = None
+        self._tags = None
 
 
 def opened(sealed: SealedPlanes) -> OpenSegment:
     """Open what a search needs of a segment. Blocking; Corrupt where anything does not fit."""
     catalogue = sealed.whole(Plane.CATALOGUE, room)
     high = sealed.whole(Plane.VECTORS_HIGH, room)
-    return OpenSegment(sealed, catalogue, high)
+    planes = {entry.plane for entry in sealed.header.planes}
+    words = sealed.whole(Plane.KEYWORDS, room) if Plane.KEYWORDS in planes else None
+    return OpenSegment(sealed, catalogue, high, words)

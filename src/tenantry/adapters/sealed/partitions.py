@@ -16,9 +16,10 @@ from typing import TypeVar
 
 import numpy as np
 
-from tenantry.adapters.sealed.certified import best
+from tenantry.adapters.sealed.certified import Added, best
 from tenantry.adapters.sealed.compaction import SEGMENTS_MAX, choose, mergeable
 from tenantry.adapters.sealed.kernel import F32
+from tenantry.adapters.sealed.keyword_search import Heard
 from tenantry.adapters.sealed.open_segment import OpenSegment
 from tenantry.adapters.sealed.segment import Segment, from_document, merged
 from tenantry.adapters.sealed.segment_cache import (
@@ -42,10 +43,11 @@ from tenantry.ports.vectors import Embedded, Permitted, Query
 SEARCHES_AT_ONCE = 4  # each pins what it searches; two threads do the work
 VIEWS_MAX = 4_096  # partitions whose manifest is remembered
 VIEW_ATTEMPTS = 3  # a sweep of orphans may take a segment away between view and read
-_ROW_BYTES = 20  # beside its high plane, in memory
+_ROW_BYTES = 260  # beside its high plane, in memory: mostly the words of an ordinary passage
 
 T = TypeVar("T")
 Opened = Sequence[tuple[SegmentRow, OpenSegment]]
+Ranked = tuple[float, Passage]  # by the sum of both scores
 
 
 class SealedPartitions:
@@ -121,19 +123,25 @@ class SealedPartitions:
         permitted: Permitted,
     ) -> Sequence[Passage]:
         vector = unit(query.vector)
-        hits: list[Passage] = []
+        heard = Heard(query.text, permitted)
+        hits: list[Ranked] = []
 
-        def look(group: Opened) -> list[Passage]:
-            floor = hits[top_k - 1].score if len(hits) >= top_k else -np.inf
-            return best_passages(group, vector, top_k, permitted, floor)
+        def look(group: Opened) -> list[Ranked]:
+            floor = hits[top_k - 1][0] if len(hits) >= top_k else -np.inf
+            return ranked_passages(group, vector, top_k, permitted, floor, heard.added(group))
 
-        def merge(found: list[Passage]) -> None:
+        def merge(found: list[Ranked]) -> None:
             hits.extend(found)
-            hits.sort(key=lambda hit: (-hit.score, hit.document_id, hit.start))
+            hits.sort(key=lambda hit: (-hit[0], hit[1].document_id, hit[1].start))
             del hits[top_k:]
 
-        await self._visit(home, look, merge, hits.clear, fits=(model, len(vector)))
-        return hits
+        def anew() -> None:
+            hits.clear()
+            heard.clear()
+
+        first = heard.listen if heard.words else None
+        await self._visit(home, look, merge, anew, fits=(model, len(vector)), first=first)
+        return [passage for _, passage in hits]
 
     async def cards(self, home: Home, wanted: frozenset[DocumentId]) -> Mapping[DocumentId, Card]:
         cards: dict[DocumentId, Card] = {}
@@ -177,9 +185,11 @@ class SealedPartitions:
         *,
         fits: tuple[str, int] | None = None,
         worth: Callable[[SegmentRow], bool] = lambda row: True,
+        first: Callable[[Opened], None] | None = None,
     ) -> None:
         """Merge what `visit` returns of all live segments that are worth it, group by group;
-        `anew` before what was merged is found again in another view.
+        `anew` before what was merged is found again in another view. Where there are several
+        groups, `first` is shown all of them before `visit` is shown any.
         """
 
         async def over(view: Partition) -> None:
@@ -188,7 +198,11 @@ class SealedPartitions:
                 _check_fits(view, *fits)
             if view.segments:
                 await self._check_key(home)
-            for group in self._groups([row for row in view.segments if worth(row)]):
+            groups = list(self._groups([row for row in view.segments if worth(row)]))
+            if first is not None and len(groups) > 1:
+                for group in groups:
+                    await self._visit_group(home, group, first)
+            for group in groups:
                 merge(await self._visit_group(home, group, visit))
 
         for _ in range(VIEW_ATTEMPTS):
@@ -322,27 +336,36 @@ def unit(vector: Sequence[float]) -> F32:
     return (query / length).astype(np.float32)
 
 
-def best_passages(
-    group: Opened, query: F32, top_k: int, permitted: Permitted, floor: float = -np.inf
-) -> list[Passage]:
+def best_passages(group: Opened, query: F32, top_k: int, permitted: Permitted) -> list[Passage]:
+    """Those nearest to the query, by segment. Runs in a thread."""
+    return [passage for _, passage in ranked_passages(group, query, top_k, permitted)]
+
+
+def ranked_passages(
+    group: Opened,
+    query: F32,
+    top_k: int,
+    permitted: Permitted,
+    floor: float = -np.inf,
+    added: Added | None = None,
+) -> list[Ranked]:
     """The exact top k among live rows of permitted documents. Runs in a thread."""
     segments = [(segment, row.documents) for row, segment in group]
-    hits = best(segments, query, top_k, permitted, floor)
-    passages: list[Passage] = []
+    hits = best(segments, query, top_k, permitted, floor, added)
+    passages: list[Ranked] = []
     for place in sorted({hit.segment for hit in hits}):
         segment = segments[place][0]
         mine = [hit for hit in hits if hit.segment == place]
         places = segment.passages([hit.row for hit in mine])
         for hit, (start, end, text) in zip(mine, places, strict=True):
-            passages.append(
-                Passage(
-                    document_id=segment.ids[hit.document],
-                    title=hit.card.title,
-                    text=text,
-                    score=max(-1.0, min(1.0, hit.score)),
-                    start=start,
-                    end=end,
-                    metadata=hit.card.metadata,
-                )
+            passage = Passage(
+                document_id=segment.ids[hit.document],
+                title=hit.card.title,
+                text=text,
+                score=max(-1.0, min(1.0, hit.score)),
+                start=start,
+                end=end,
+                metadata=hit.card.metadata,
             )
+            passages.append((hit.rank, passage))
     return passages

@@ -18,6 +18,8 @@ from tenantry.adapters.sealed.catalogue import (
     unpack_catalogue,
 )
 from tenantry.adapters.sealed.kernel import Planes, biased, split, unbiased
+from tenantry.adapters.sealed.keyword_building import built, merged_rows
+from tenantry.adapters.sealed.keywords import Keywords
 from tenantry.adapters.sealed.layout import nearby_order
 from tenantry.adapters.sealed.memory import zero
 from tenantry.domain.document import Card
@@ -37,7 +39,7 @@ class Segment:
     catalogue: Catalogue
     vectors: Planes
     passages: bytearray  # a record of each row: start, end, UTF-8 text
-    more: dict[int, bytes] = field(default_factory=dict)  # further planes, by number
+    more: dict[int, bytearray] = field(default_factory=dict)  # further planes, by number
 
     @property
     def rows(self) -> int:
@@ -63,7 +65,8 @@ class Segment:
         return bytes(self.passages[start:end])
 
     def wipe(self) -> None:
-        zero(memoryview(self.passages))
+        for memory in (self.passages, *self.more.values()):
+            zero(memoryview(memory))
         for plane in (self.vectors.high, self.vectors.low, self.catalogue.cards):
             if plane.flags.writeable:
                 plane[:] = 0
@@ -94,6 +97,7 @@ def from_document(document: Embedded) -> Segment:
         np.zeros(len(records), dtype="<u4"),
         vectors,
         records,
+        built(chunk.text for chunk in document.chunks),
     )
 
 
@@ -124,6 +128,7 @@ def merged(sources: Sequence[tuple[Segment, frozenset[DocumentId]]], seed: int) 
     )
     records = [segment.record(int(row)) for segment, rows in pairs for row in rows]
     order = nearby_order(vectors.high, vectors.scale, seed)
+    words = merged_rows([(_keywords(segment), rows) for segment, rows in pairs], order)
     return _segment(
         ids,
         cards,
@@ -135,7 +140,16 @@ def merged(sources: Sequence[tuple[Segment, frozenset[DocumentId]]], seed: int) 
             vectors.residual[order],
         ),
         [records[row] for row in order],
+        words,
     )
+
+
+def _keywords(segment: Segment) -> Keywords:
+    """The segment's own index, or one made now for a segment that has none."""
+    held = segment.more.get(Plane.KEYWORDS)
+    if held is not None:
+        return Keywords(held, segment.rows)
+    return built(segment.text(row) for row in range(segment.rows))
 
 
 def _segment(
@@ -144,6 +158,7 @@ def _segment(
     documents: npt.NDArray[np.uint32],
     vectors: Planes,
     records: Sequence[bytes],
+    words: Keywords,
 ) -> Segment:
     encoded, card_ends = joined_cards(cards)
     ends = np.cumsum([len(record) for record in records], dtype=np.uint64)
@@ -159,7 +174,8 @@ def _segment(
         scale=vectors.scale,
         residual=vectors.residual,
     )
-    return Segment(catalogue, vectors, bytearray().join(records))
+    more = {int(Plane.KEYWORDS): words.plane()}
+    return Segment(catalogue, vectors, bytearray().join(records), more)
 
 
 def to_planes(segment: Segment) -> dict[int, Any]:
@@ -189,6 +205,9 @@ def from_planes(planes: Mapping[int, memoryview]) -> Segment:
     passages = planes[Plane.PASSAGES]
     if int(catalogue.record_ends[-1]) != len(passages):
         raise Corrupt("A segment's planes do not fit together.")
-    more = {plane: bytes(data) for plane, data in planes.items() if plane not in _OWN}
-    whole = passages.obj if isinstance(passages.obj, bytearray) else bytearray(passages)
-    return Segment(catalogue, vectors, whole, more)
+    more = {plane: _owned(data) for plane, data in planes.items() if plane not in _OWN}
+    return Segment(catalogue, vectors, _owned(passages), more)
+
+
+def _owned(memory: memoryview) -> bytearray:
+    return memory.obj if isinstance(memory.obj, bytearray) else bytearray(memory)

@@ -1,0 +1,87 @@
+"""What a query's words add to each row of a partition, before its vectors are scanned.
+
+BM25 needs to know how many permitted passages hold a word before it can weigh one, so all segments
+are heard first. Permitted is what a request's groups, and its filter where it has one, let it see,
+and what is live: nothing else is counted, so no word of a hidden passage moves an order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from tenantry.adapters.sealed.keyword_scores import F64, bonuses
+from tenantry.adapters.sealed.keyword_words import fingerprint, query_words
+from tenantry.adapters.sealed.keywords import Matches
+from tenantry.adapters.sealed.open_segment import OpenSegment
+from tenantry.domain.access import Permission
+from tenantry.domain.ids import DocumentId, SegmentId
+from tenantry.ports.manifest import SegmentRow
+from tenantry.ports.vectors import Permitted
+
+Opened = Sequence[tuple[SegmentRow, OpenSegment]]
+Bools = npt.NDArray[np.bool_]
+_NONE = np.zeros(0, dtype=np.int64)
+
+
+class Heard:
+    """One search's words. Its methods run in threads, one after the other."""
+
+    def __init__(self, text: str, permitted: Permitted) -> None:
+        self.words = query_words(text)
+        self._prints = np.array([fingerprint(word) for word in self.words], dtype=np.uint64)
+        self._permitted = permitted
+        self._matches: dict[SegmentId, tuple[Matches, int]] = {}
+        self._added: dict[SegmentId, F64 | None] | None = None
+
+    def clear(self) -> None:
+        """Before the segments of another view are heard."""
+        self._matches.clear()
+        self._added = None
+
+    def listen(self, group: Opened) -> None:
+        """Hear some of the partition's segments."""
+        for row, segment in group:
+            self._matches[row.id] = (self._match(row, segment), segment.rows)
+
+    def added(self, group: Opened) -> list[F64 | None]:
+        """What each segment's rows get. All others must have been heard, or be none."""
+        if not self.words:
+            return [None] * len(group)
+        if self._added is None:
+            if not self._matches:
+                self.listen(group)
+            matches, rows = zip(*self._matches.values(), strict=True)
+            parts = bonuses(matches, rows, len(self.words))
+            self._added = dict(zip(self._matches, parts, strict=True))
+        return [self._added[row.id] for row, _ in group]
+
+    def _match(self, row: SegmentRow, segment: OpenSegment) -> Matches:
+        if segment.keywords is None:
+            return Matches(0, 0, _NONE, _NONE, _NONE, _NONE)
+        permitted = _permitted_rows(segment, row.documents, self._permitted)
+        return segment.keywords.match(self._prints, permitted)
+
+
+def _permitted_rows(
+    segment: OpenSegment, live: frozenset[DocumentId], permitted: Permitted
+) -> Bools | None:
+    """Which rows count; None where all do."""
+    documents = _permitted_documents(segment, permitted)
+    alive = segment.alive(live)
+    if documents.all():
+        return alive
+    seen: Bools = documents[segment.catalogue.documents]
+    return seen if alive is None else seen & alive
+
+
+def _permitted_documents(segment: OpenSegment, permitted: Permitted) -> Bools:
+    if isinstance(permitted, Permission) and permitted.where is None:
+        # A partition has few different sets of tags: each is asked once, not each document.
+        sets, which = segment.tags()
+        seen = np.fromiter((permitted.sees(tags) for tags in sets), bool, len(sets))
+        return seen[which]
+    count = len(segment.ids)
+    return np.fromiter((permitted(segment.card(number)) for number in range(count)), bool, count)
