@@ -4,7 +4,8 @@ The grammar is that of Bedrock Knowledge Bases' `RetrievalFilter`: `{"equals": {
 `notEquals`, `greaterThan`, `greaterThanOrEquals`, `lessThan`, `lessThanOrEquals`, `in`, `notIn`,
 `startsWith`, `stringContains`, `listContains`, and `andAll` / `orAll` over two or more of them.
 Shorthand: an object whose members are no operators, such as `{"lang": "en", "year": 2026}`, asks
-for equality of each. A document without the key matches no comparison, not even a negated one.
+for equality of each. As there, a document without the key is matched by `notEquals`, and by no
+other comparison, `notIn` among them.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from tenantry.domain.errors import BadRequest
 DEPTH_MAX = 4
 NODES_MAX = 64
 VALUES_MAX = 100
-KEY_CHARS_MAX = 64
+KEY_CHARS_MAX = 100  # of Bedrock's FilterKey
 TEXT_CHARS_MAX = 1_024
 
 Scalar = str | int | float | bool
@@ -35,7 +36,9 @@ class Comparison:
 
     def matches(self, metadata: Metadata) -> bool:
         held = metadata.get(self.key)
-        return held is not None and _OPERATORS[self.operator](held, self.value)
+        if held is None:
+            return self.operator == "notEquals"
+        return _OPERATORS[self.operator](held, self.value)
 
 
 @dataclass(frozen=True, slots=True)
