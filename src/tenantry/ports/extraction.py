@@ -19,12 +19,16 @@ class Extracted:
 
 
 class Extractor(Protocol):
-    async def extract(self, data: bytes, content_type: str, file_name: str) -> Extracted:
+    async def extract(
+        self, data: bytes, content_type: str, file_name: str, owner: str = ""
+    ) -> Extracted:
         """The text of a file; the same file always gives the same text.
+
+        Files of different owners take turns: nobody's hold up another's for longer than one parse.
 
         Errors, all with words for the uploader: UnsupportedMedia (type unknown or not what the
         bytes are), TooLarge (bytes, pages, text), Unreadable (empty, encrypted, damaged, a bomb, or
-        past the time and memory of a parse).
+        past the time and memory of a parse). ConcurrencyLimited where too many of the owner wait.
         """
         ...
 

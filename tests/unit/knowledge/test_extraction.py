@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.support import hostile_files as hostile
 from tests.support import knowledge_files as files
 
 from tenantry.adapters.extraction import html, worker_client
@@ -136,6 +137,55 @@ def test_a_parse_that_takes_too_long_is_ended() -> None:
 
     with pytest.raises(Unreadable, match="longer than"):
         asyncio.run(parse())
+    assert _parsing_children() == []
+
+
+@pytest.mark.parametrize("name", hostile.QUICK)
+def test_a_hostile_file_is_refused_in_bounded_time_and_memory(name: str) -> None:
+    data = hostile.QUICK[name]()
+    with pytest.raises(Unreadable):
+        extract(data, PDF if data.startswith(b"%PDF") else DOCX)
+    assert _parsing_children() == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", hostile.LONG)
+def test_a_hostile_file_that_takes_long_is_ended(name: str) -> None:
+    data = hostile.LONG[name]()
+    with pytest.raises(Unreadable):
+        extract(data, PDF if data.startswith(b"%PDF") else DOCX)
+    assert _parsing_children() == []
+
+
+def test_a_false_count_of_pages_is_not_believed() -> None:
+    pages = b"<< /Type /Pages /Kids [3 0 R] /Count 2000000000 >>"
+    one = files.pdf("hi").replace(b"<< /Type /Pages /Kids [3 0 R] /Count 1 >>", pages)
+    found = extract(one, PDF)
+    assert (found.text, found.pages) == ("hi", 1)
+
+
+def test_no_file_of_the_machine_comes_in_by_an_entity(tmp_path: Path) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("canary")
+    assert extract(hostile.foreign_entity(str(secret)), DOCX).text == "hello"
+
+
+def test_one_tenant_s_slow_files_do_not_hold_up_another_s() -> None:
+    """Every place but one is taken by files that never end; another tenant's is read meanwhile."""
+
+    async def run() -> None:
+        extractor = FileExtractor(workers_at_once=2, wall_s=20)
+        endless = b"<div>" * 300_000 + b"x"
+        slow = [asyncio.create_task(extractor.extract(endless, HTML, "", "a")) for _ in range(4)]
+        await asyncio.sleep(0)
+        found = await extractor.extract(b"<p>quick", HTML, "", "b")
+        assert found.text == "quick"
+        assert not any(task.done() for task in slow)
+        for task in slow:
+            task.cancel()
+        await asyncio.gather(*slow, return_exceptions=True)
+
+    asyncio.run(run())
     assert _parsing_children() == []
 
 

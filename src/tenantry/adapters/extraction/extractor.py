@@ -9,6 +9,7 @@ import asyncio
 
 from tenantry.adapters.extraction import content_type as types
 from tenantry.adapters.extraction import plain, worker_client
+from tenantry.adapters.extraction.fair_slots import FairSlots
 from tenantry.adapters.extraction.worker_limits import (
     TEXT_CHARS_MAX,
     WALL_S_MAX,
@@ -27,15 +28,17 @@ class FileExtractor:
     def __init__(
         self, *, workers_at_once: int = WORKERS_AT_ONCE, wall_s: float = WALL_S_MAX
     ) -> None:
-        self._workers = asyncio.Semaphore(workers_at_once)
+        self._workers = FairSlots(workers_at_once)
         self._wall_s = wall_s
 
-    async def extract(self, data: bytes, content_type: str, file_name: str) -> Extracted:
+    async def extract(
+        self, data: bytes, content_type: str, file_name: str, owner: str = ""
+    ) -> Extracted:
         check_size(len(data))
         kind = types.resolve(data, content_type, file_name)
         pages = None
         if kind in _PARSED:
-            async with self._workers:
+            async with self._workers.slot(owner):
                 text, pages = await worker_client.parse(
                     _PARSED[kind], data, content_type, wall_s=self._wall_s
                 )

@@ -1,7 +1,8 @@
 """One parse in one process: `python -m tenantry.adapters.extraction.worker pdf|docx|html TYPE`.
 
 Reads the file from stdin; writes one line of JSON, `{"pages"}` or `{"code", "message"}`, and after
-a `{"pages"}` line the text in UTF-8. It has no environment, writes no files and leaves no core.
+a `{"pages"}` line the text in UTF-8. It has no environment, writes no
+files, starts no process and leaves no core.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import json
 import resource
 import sys
 
-from tenantry.adapters.extraction.worker_limits import CPU_S_MAX, MEMORY_BYTES_MAX
+from tenantry.adapters.extraction.worker_limits import CPU_S_MAX, FILES_MAX, MEMORY_BYTES_MAX
 from tenantry.domain.errors import TenantryError, Unreadable
 
 
@@ -19,6 +20,8 @@ def main() -> None:
     resource.setrlimit(resource.RLIMIT_CPU, (CPU_S_MAX, CPU_S_MAX))
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (FILES_MAX, FILES_MAX))
+    resource.setrlimit(resource.RLIMIT_NPROC, (0, 0))
     text, pages = "", None
     try:
         text, pages = _parse(sys.argv[1], sys.stdin.buffer.read(), sys.argv[2])
