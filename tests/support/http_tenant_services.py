@@ -9,6 +9,8 @@ from decimal import Decimal
 from hashlib import sha256
 from typing import Any
 
+from tests.support.http_reindexes import MemoryReindexes
+
 from tenantry.application.answers import Answer
 from tenantry.application.asking import Question, Search
 from tenantry.application.context import RequestContext
@@ -20,7 +22,7 @@ from tenantry.application.reranking import RerankCall, Reranked
 from tenantry.domain.access import may_see
 from tenantry.domain.budget import BudgetKey
 from tenantry.domain.chunk import Passage
-from tenantry.domain.document import Document, DocumentState
+from tenantry.domain.document import Document, DocumentState, Progress, Replacement
 from tenantry.domain.errors import NotFound, UpstreamTimeout
 from tenantry.domain.filter import Filter
 from tenantry.domain.ids import ApiKeyId, DocumentId, TenantId
@@ -41,11 +43,12 @@ NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 CHARGE = Decimal("0.0315")
 
 
-class MemoryLibrary:
+class MemoryLibrary(MemoryReindexes):
     """Documents by tenant; a search finds the documents that hold the query's words."""
 
     def __init__(self) -> None:
         self.held: dict[str, dict[str, tuple[Document, bytes]]] = {}
+        super().__init__()
 
     def _of(self, ctx: RequestContext) -> dict[str, tuple[Document, bytes]]:
         return self.held.setdefault(ctx.principal.tenant_id, {})
@@ -72,6 +75,18 @@ class MemoryLibrary:
             return Added(Ingested(same, False), Decimal(0), "USD")
         self._of(ctx)[document.id] = (document, upload.data)
         return Added(Ingested(document, True), Decimal("0.000001"), "USD")
+
+    async def replace(self, ctx: RequestContext, document_id: str, upload: Upload) -> Added:
+        before, data = self._seen(ctx, document_id)
+        if data == upload.data:
+            return Added(Ingested(before, False), Decimal(0), "USD")
+        after = replace(before, card=upload.card, size_bytes=len(upload.data))
+        if b"slowly" in upload.data:
+            version = Replacement(DocumentState.INDEXING, len(upload.data), Progress(64, 100), NOW)
+            shown = replace(before, replacement=version)
+            return Added(Ingested(shown, True), Decimal(0), "USD")
+        self._of(ctx)[document_id] = (after, upload.data)
+        return Added(Ingested(after, True), Decimal("0.000001"), "USD")
 
     async def page(self, ctx: RequestContext, cursor: str | None, limit: int) -> Page:
         ids = sorted(self._of(ctx), reverse=True)

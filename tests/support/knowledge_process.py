@@ -1,8 +1,9 @@
-"""One process that uploads and deletes, and is killed before or after its n-th effect on the world.
+"""One process that uploads, replaces and deletes, killed around its n-th effect on the world.
 
     python -m tests.support.knowledge_process <dsn> <root> <effect> before|after
 
-Writes `acknowledged <document id>`, `deleting <id>` and `deleted <id>` lines, each flushed at once.
+Writes `acknowledged <document id>`, `replacing <id>`, `replaced <id>`, `deleting <id>` and
+`deleted <id>` lines, each flushed at once.
 """
 
 from __future__ import annotations
@@ -27,6 +28,8 @@ from tenantry.domain.upload import upload_from_text
 
 TENANT = "tnt_" + "k" * 26
 UPLOADS = 5
+REPLACED = 1  # the number of the one that is replaced once it is there
+NEW_WORD = "replacement"
 _EFFECTS = frozenset({"put", "delete", "insert", "publish", "remove", "merge", "create", "replace"})
 
 
@@ -97,6 +100,12 @@ async def main(dsn: str, root: Path, doom: Doom) -> None:
             done = await ingestion.ingest(deps, who, upload)
             say("acknowledged", done.document.id, str(number))
             await deps.vectors.settle()  # so that effects come in one order
+            if number == REPLACED:
+                again = upload_from_text({"title": "R", "text": f"{NEW_WORD} common"})
+                say("replacing", done.document.id)
+                await ingestion.replace_document(deps, who, done.document.id, again)
+                await deps.vectors.settle()
+                say("replaced", done.document.id)
         say("deleting", done.document.id)
         await documents.delete_document(deps, who, done.document.id)
         say("deleted", done.document.id)

@@ -115,16 +115,17 @@ class Answers:
     ) -> tuple[AdmittedRequest, PlannedSearch, PlannedChat]:
         """Admits all calls; returns the plans of search and chat."""
         catalogue = await self._planning.catalogue()
+        spaces = await self._finder.spaces(ctx.principal)
         full = _full_passages(asked.search.top_k)
         planned: list[tuple[PlannedSearch, PlannedChat]] = []
 
         def planner(principal: Principal, most: int | None) -> list[PlannedCall]:
-            finding = self._finder.plan(principal, catalogue, asked.search)
+            finding = self._finder.plan(principal, catalogue, asked.search, spaces)
             chat = _chat(principal, asked, operation, full)
             clamp = ctx.clamp(principal, most)
             answering = self._planning.chat(principal, chat, catalogue, None, clamp)
             planned[:] = [(finding, answering)]
-            return [*finding.calls, answering.planned]
+            return [*finding.calls, answering.planned, *finding.spare_calls]
 
         request = await self._gate.open(ctx, planner)
         return request, *planned[0]

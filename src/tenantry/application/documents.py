@@ -56,11 +56,12 @@ async def list_documents(
     for _ in range(0, SCANNED_MAX, _BATCH):
         rows = await deps.manifest.documents(home.tenant_id, after, _BATCH)
         cards = await _cards(deps, home, rows)
+        versions = await _versions(deps, home, rows)
         for row in rows:
             after = row.id
             card = cards.get(row.id)
             if card is not None and may_see(card.access, groups):
-                seen.append(document_of(row, card))
+                seen.append(document_of(row, card, versions.get(row.id)))
                 if len(seen) == limit:
                     more = row is not rows[-1] or len(rows) == _BATCH
                     return Page(seen, row.id if more else None)
@@ -77,8 +78,10 @@ async def get_document(
     groups: frozenset[str] = frozenset(),
 ) -> Document:
     """One document. NotFound also for another tenant's, and for what the groups may not see."""
-    row, card = await _visible(deps, home_of(principal.tenant), document_id, groups)
-    return document_of(row, card)
+    home = home_of(principal.tenant)
+    row, card = await visible(deps, home, document_id, groups)
+    versions = await _versions(deps, home, [row])
+    return document_of(row, card, versions.get(row.id))
 
 
 async def document_content(
@@ -90,7 +93,7 @@ async def document_content(
 ) -> Content:
     """The original as it was uploaded. NotFound as for `get_document`."""
     home = home_of(principal.tenant)
-    row, _ = await _visible(deps, home, document_id, groups)
+    row, _ = await visible(deps, home, document_id, groups)
     try:
         card, data = await deps.original(home, row)
     except NotFound:
@@ -107,16 +110,20 @@ async def delete_document(
 ) -> None:
     """Gone from the next search on, on every worker. NotFound as for `get_document`."""
     home = home_of(principal.tenant)
-    row, _ = await _visible(deps, home, document_id, groups)
+    row, _ = await visible(deps, home, document_id, groups)
+    versions = await _versions(deps, home, [row])
     removed = await deps.vectors.remove(home, row.id)
     if removed is None:
         raise no_such_document()
-    await deps.objects.delete(home, ObjectKind.ORIGINAL, removed.original_id)
+    # Vectors that were kept for it are named no more, and swept.
+    for gone in (removed, *versions.values()):
+        await deps.objects.delete(home, ObjectKind.ORIGINAL, gone.original_id)
 
 
-async def _visible(
+async def visible(
     deps: Knowledge, home: Home, document_id: str, groups: frozenset[str]
 ) -> tuple[DocumentRow, Card]:
+    """A document that the groups may see. Else NotFound, also for one that is not there."""
     if not _DOCUMENT_ID.fullmatch(document_id):
         raise no_such_document()
     row = await deps.manifest.document(home.tenant_id, DocumentId(document_id))
@@ -126,6 +133,15 @@ async def _visible(
     if card is None or not may_see(card.access, groups):
         raise no_such_document()
     return row, card
+
+
+async def _versions(
+    deps: Knowledge, home: Home, rows: Sequence[DocumentRow]
+) -> dict[DocumentId, DocumentRow]:
+    """What is on its way to take their places."""
+    wanted = [row.id for row in rows]
+    found = await deps.manifest.replacements(home.tenant_id, wanted) if wanted else []
+    return {version.document_id: version for version in found}
 
 
 async def _cards(

@@ -21,7 +21,8 @@ from tenantry.application.model_calls import ModelCalls
 from tenantry.application.owned_tasks import OwnedTasks
 from tenantry.application.planning import PlannedChat, Planning
 from tenantry.domain.catalogue import Catalogue, Model
-from tenantry.domain.errors import BadRequest, LargerThanLimit, UpstreamRubbish
+from tenantry.domain.errors import BadRequest, LargerThanLimit, TenantryError, UpstreamRubbish
+from tenantry.domain.space import Space
 from tenantry.domain.tenant import Principal
 
 PARALLEL_CALLS_MAX = 8  # of one request, so that one upload does not fill the connection pool
@@ -49,6 +50,28 @@ class Embeddings:
         self._planning = planning
         self._calls = calls
         self._tasks = tasks
+
+    async def embed_in(
+        self, ctx: RequestContext, space: Space, texts: Sequence[str], *, counts: bool
+    ) -> Embedded:
+        """A batch of a document: a request of its own, which no minute's limit paces."""
+        name = self.name_in(ctx.principal, await self._planning.catalogue(), space)
+        return await self.embed(
+            ctx,
+            name,
+            texts,
+            space.dimensions,
+            purpose="document",
+            counts_as_request=counts,
+            paced_by_minute=False,
+        )
+
+    def plan_in(
+        self, principal: Principal, catalogue: Catalogue, space: Space, query: str
+    ) -> PlannedChat:
+        """The call that embedding a query takes."""
+        name = self.name_in(principal, catalogue, space)
+        return self.plan(principal, catalogue, name, [query], space.dimensions, "query")[0]
 
     async def embed(
         self,
@@ -93,6 +116,32 @@ class Embeddings:
                 raise LargerThanLimit(f"a text is larger than {resolved.model.window} tokens")
         batches = _batches(resolved.model, model, texts, dimensions, purpose)
         return [self._planning.chat(principal, b.chat, catalogue, None) for b in batches]
+
+    async def plan_space(self, principal: Principal) -> Space:
+        """Where the plan's embedding model puts texts."""
+        plan = principal.tenant.plan
+        catalogue = await self._planning.catalogue()
+        resolved = self._planning.resolve(principal, plan.embedding_model, catalogue)
+        return Space(resolved.model.id, plan.embedding_dimensions)
+
+    async def checked_space(self, principal: Principal, model: str, dimensions: int) -> Space:
+        """The space of a model that can be called and priced, by its id; else its refusal."""
+        catalogue = await self._planning.catalogue()
+        (call,) = self.plan(principal, catalogue, model, ["x"], dimensions, "document")
+        await self._planning.check_priced(call.planned)
+        return Space(call.planned.resolved.model.id, dimensions)
+
+    def name_in(self, principal: Principal, catalogue: Catalogue, space: Space) -> str:
+        """What a space's model is called by: as the plan does where it is the plan's, since the
+        plan may name a profile of it.
+        """
+        own = principal.tenant.plan.embedding_model
+        wanted = self._planning.resolve(principal, space.model, catalogue).model.id
+        try:
+            planned = self._planning.resolve(principal, own, catalogue).model.id
+        except TenantryError:
+            return space.model
+        return own if planned == wanted else space.model
 
     async def run(
         self, request: AdmittedRequest, planned: Sequence[PlannedChat], first_call: int = 0

@@ -6,6 +6,7 @@ needed is not paid for. The caller admits and settles.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tenantry.application.admission import PlannedCall
@@ -20,9 +21,10 @@ from tenantry.application.reranking import Reranker
 from tenantry.application.retrieval import search
 from tenantry.domain.catalogue import Catalogue
 from tenantry.domain.chunk import Passage
+from tenantry.domain.space import Space
 from tenantry.domain.tenant import Principal
 
-_RERANK_CALL = 1
+_EMBED_CALL, _RERANK_CALL = 0, 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,10 +33,17 @@ class PlannedSearch:
 
     embed: PlannedChat
     rerank: PlannedCall | None
+    space: Space
+    spare: tuple[Space, PlannedChat] | None = None  # where a reindex may take the documents first
 
     @property
     def calls(self) -> list[PlannedCall]:
         return [self.embed.planned, *([self.rerank] if self.rerank else [])]
+
+    @property
+    def spare_calls(self) -> list[PlannedCall]:
+        """The last call of the request, reserved while a reindex runs and seldom made."""
+        return [] if self.spare is None else [self.spare[1].planned]
 
 
 def calls_of(asked: Search) -> int:
@@ -50,27 +59,31 @@ class Finder:
         self._embeddings = embeddings
         self._reranker = reranker
 
-    def plan(self, principal: Principal, catalogue: Catalogue, asked: Search) -> PlannedSearch:
-        plan = principal.tenant.plan
-        (embed,) = self._embeddings.plan(
-            principal,
-            catalogue,
-            plan.embedding_model,
-            [asked.query],
-            plan.embedding_dimensions,
-            "query",
+    async def spaces(self, principal: Principal) -> Sequence[Space]:
+        """Where the query may have to be embedded; the first is where the documents are now."""
+        return await self._knowledge.query_spaces(principal)
+
+    def plan(
+        self, principal: Principal, catalogue: Catalogue, asked: Search, spaces: Sequence[Space]
+    ) -> PlannedSearch:
+        first, *others = (
+            (space, self._embeddings.plan_in(principal, catalogue, space, asked.query))
+            for space in spaces
         )
-        wanted = asked.reranking
-        if wanted is None:
-            return PlannedSearch(embed, None)
-        rerank = self._reranker.plan(principal, catalogue, wanted.model, asked.top_k)
-        return PlannedSearch(embed, rerank)
+        wanted, rerank = asked.reranking, None
+        if wanted is not None:
+            rerank = self._reranker.plan(principal, catalogue, wanted.model, asked.top_k)
+        return PlannedSearch(first[1], rerank, first[0], others[0] if others else None)
 
     async def find(
         self, ctx: RequestContext, request: AdmittedRequest, planned: PlannedSearch, asked: Search
     ) -> list[Passage]:
         """Passages, best first. Raises what `retrieval.search` and `Reranker.run` raise."""
-        within = WithinRequest(request, self._embeddings, planned.embed)
+        calls = {planned.space: (_EMBED_CALL, planned.embed)}
+        if planned.spare is not None:
+            space, spare = planned.spare
+            calls[space] = (len(request.admission.calls) - 1, spare)
+        within = WithinRequest(request, self._embeddings, calls)
         try:
             found = await search(
                 self._knowledge,

@@ -5,13 +5,24 @@ from __future__ import annotations
 import asyncio
 import base64
 import logging
-from collections.abc import Coroutine
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Coroutine, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
-from tenantry.domain.document import Card, Document, DocumentRow, Home
-from tenantry.domain.errors import NotFound, Unavailable
+from tenantry.domain.chunk import Chunk
+from tenantry.domain.document import (
+    Card,
+    Document,
+    DocumentRow,
+    Home,
+    Replacement,
+    progress_of,
+)
+from tenantry.domain.errors import ConcurrencyLimited, NotFound, TenantryError, Unavailable
 from tenantry.domain.original import unpack_original
+from tenantry.domain.space import Space
+from tenantry.domain.tenant import Principal
 from tenantry.ports.clock import Clock
 from tenantry.ports.embedding import Embedder
 from tenantry.ports.extraction import Extractor, Splitter
@@ -21,6 +32,9 @@ from tenantry.ports.objects import ObjectKind, Objects
 from tenantry.ports.vectors import Vectors
 
 TASKS_MAX = 64  # uploads in work at once in one process; more are refused, not queued
+TASKS_OF_ONE_MAX = 32  # of one tenant, so that nobody's uploads keep out another's
+TASKS_LIMIT = "documents_indexed_at_once"  # as a refusal names it
+_RETRY_MS = 2_000
 _OBJECT_ID_BYTES = 20
 _log = logging.getLogger(__name__)
 
@@ -30,20 +44,38 @@ T = TypeVar("T")
 class OwnedTasks:
     """Tasks that a request starts and may leave behind. `close` ends and awaits them all."""
 
-    def __init__(self, *, tasks_max: int = TASKS_MAX) -> None:
+    def __init__(
+        self, *, tasks_max: int = TASKS_MAX, tasks_of_one_max: int = TASKS_OF_ONE_MAX
+    ) -> None:
         self._tasks: set[asyncio.Task[Any]] = set()
+        self._of: Counter[str] = Counter()
         self._tasks_max = tasks_max
+        self._tasks_of_one_max = tasks_of_one_max
 
-    def full(self) -> bool:
-        return len(self._tasks) >= self._tasks_max
+    def full(self, owner: str = "") -> bool:
+        return len(self._tasks) >= self._tasks_max or self._has_all(owner)
 
-    def start(self, work: Coroutine[Any, Any, T], name: str) -> asyncio.Task[T]:
+    def check(self, owner: str) -> None:
+        """ConcurrencyLimited where the owner's work is as much as it may be; else Unavailable."""
+        if self._has_all(owner):
+            raise ConcurrencyLimited(
+                "Too many documents are being indexed; send the next ones when these are done.",
+                limit=TASKS_LIMIT,
+                retry_after_ms=_RETRY_MS,
+            )
         if self.full():
-            work.close()
             raise Unavailable("Too many documents are being indexed; try again in a moment.")
+
+    def start(self, work: Coroutine[Any, Any, T], name: str, owner: str = "") -> asyncio.Task[T]:
+        try:
+            self.check(owner)
+        except TenantryError:
+            work.close()
+            raise
         task = asyncio.create_task(work, name=name)
         self._tasks.add(task)
-        task.add_done_callback(self._ended)
+        self._of[owner] += 1
+        task.add_done_callback(lambda done: self._ended(done, owner))
         return task
 
     async def settle(self) -> None:
@@ -56,9 +88,17 @@ class OwnedTasks:
             task.cancel()
         await self.settle()
 
-    def _ended(self, task: asyncio.Task[Any]) -> None:
+    def _has_all(self, owner: str) -> bool:
+        return bool(owner) and self._of[owner] >= self._tasks_of_one_max
+
+    def _ended(self, task: asyncio.Task[Any], owner: str) -> None:
         self._tasks.discard(task)
-        if not task.cancelled() and task.exception() is not None:
+        self._of[owner] -= 1
+        if not self._of[owner]:
+            del self._of[owner]
+        if task.cancelled() or isinstance(task.exception(), NotFound):
+            return  # the document was deleted meanwhile
+        if task.exception() is not None:
             # Its refusal reached the caller or the document's state; this is for the operator.
             _log.warning("%s ended: %s", task.get_name(), type(task.exception()).__name__)
 
@@ -88,10 +128,35 @@ class Knowledge:
         plain = await self.sealer.open(home, ObjectKind.ORIGINAL.value, row.original_id, sealed)
         return unpack_original(plain)
 
+    async def read(self, home: Home, row: DocumentRow) -> tuple[Card, Sequence[Chunk]]:
+        """Card and chunks of what was uploaded, as they were when it came. Errors: those of
+        `original` and of extraction.
+        """
+        declared, data = await self.original(home, row)
+        extracted = await self.extractor.extract(
+            data, declared.content_type, declared.file_name, home.tenant_id
+        )
+        chunks = await self.splitter.split(extracted.text, extracted.content_type)
+        return replace(declared, content_type=extracted.content_type), chunks
 
-def document_of(row: DocumentRow, card: Card) -> Document:
+    async def space(self, principal: Principal) -> Space:
+        """Where the tenant's documents are put: with those that are searched, else as planned."""
+        spaces = await self.manifest.spaces(principal.tenant_id)
+        return spaces.live or await self.embedder.plan_space(principal)
+
+    async def query_spaces(self, principal: Principal) -> list[Space]:
+        """Where a query may have to be embedded: where the documents are, and where a reindex may
+        have taken them before the query is there.
+        """
+        spaces = await self.manifest.spaces(principal.tenant_id)
+        live = spaces.live or await self.embedder.plan_space(principal)
+        return [live] if spaces.next in (None, live) else [live, spaces.next]
+
+
+def document_of(row: DocumentRow, card: Card, version: DocumentRow | None = None) -> Document:
+    """`version`: the one on its way to take this one's place."""
     return Document(
-        id=row.id,
+        id=row.document_id,
         status=row.state,
         card=card,
         size_bytes=row.original_bytes,
@@ -99,6 +164,18 @@ def document_of(row: DocumentRow, card: Card) -> Document:
         created_at=row.created_at,
         updated_at=row.updated_at,
         failure=row.failure,
+        progress=progress_of(row),
+        replacement=None if version is None else _replacement_of(version),
+    )
+
+
+def _replacement_of(version: DocumentRow) -> Replacement:
+    return Replacement(
+        status=version.state,
+        size_bytes=version.original_bytes,
+        progress=progress_of(version),
+        created_at=version.created_at,
+        failure=version.failure,
     )
 
 

@@ -22,11 +22,13 @@ from tenantry.application.knowledge import Knowledge
 from tenantry.application.metered_embedding import Batches
 from tenantry.application.owned_tasks import OwnedTasks
 from tenantry.application.planning import Planning
+from tenantry.application.reindexing import Reindexing
 from tenantry.domain.chunk import Passage
 from tenantry.domain.document import Document
 from tenantry.domain.tenant import Principal
 from tenantry.domain.upload import Upload
 from tenantry.ports.clock import Clock
+from tenantry.ports.reindexing import Reindex
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +55,7 @@ class Library:
     def __init__(
         self,
         knowledge: Knowledge,
+        reindexing: Reindexing,
         gate: Gate,
         planning: Planning,
         embeddings: Embeddings,
@@ -61,6 +64,7 @@ class Library:
         clock: Clock,
     ) -> None:
         self._knowledge = knowledge
+        self._reindexing = reindexing
         self._gate = gate
         self._planning = planning
         self._embeddings = embeddings
@@ -71,8 +75,34 @@ class Library:
     async def add(self, ctx: RequestContext, upload: Upload) -> Added:
         """Takes a document in; its first batch of chunks is the day's one request."""
         batches = Batches(ctx, self._clock, self._embeddings)
-        ingested = await ingestion.ingest(self._knowledge, ctx.principal, upload, batches)
+        ingested = await ingestion.ingest(
+            self._knowledge, ctx.principal, upload, batches, request_id=ctx.request_id
+        )
         return Added(ingested, batches.charge, ctx.principal.tenant.currency)
+
+    async def replace(self, ctx: RequestContext, document_id: str, upload: Upload) -> Added:
+        """Puts an upload in a document's place; metered as `add` is."""
+        batches = Batches(ctx, self._clock, self._embeddings)
+        ingested = await ingestion.replace_document(
+            self._knowledge,
+            ctx.principal,
+            document_id,
+            upload,
+            batches,
+            request_id=ctx.request_id,
+            groups=ctx.groups,
+        )
+        return Added(ingested, batches.charge, ctx.principal.tenant.currency)
+
+    async def reindex(self, ctx: RequestContext, model: str, dimensions: int | None) -> Reindex:
+        """Begins or continues taking all documents to another embedding model."""
+        return await self._reindexing.start(ctx, model, dimensions)
+
+    async def latest_reindex(self, ctx: RequestContext) -> Reindex:
+        return await self._reindexing.latest(ctx.principal)
+
+    async def cancel_reindex(self, ctx: RequestContext) -> Reindex:
+        return await self._reindexing.cancel(ctx.principal)
 
     async def page(self, ctx: RequestContext, cursor: str | None, limit: int) -> documents.Page:
         return await documents.list_documents(
@@ -102,11 +132,12 @@ class Library:
 
     async def _find(self, ctx: RequestContext, asked: Search) -> Found:
         catalogue = await self._planning.catalogue()
+        spaces = await self._finder.spaces(ctx.principal)
         planned: list[PlannedSearch] = []
 
         def planner(principal: Principal, most: int | None) -> list[PlannedCall]:
-            planned[:] = [self._finder.plan(principal, catalogue, asked)]
-            return planned[0].calls
+            planned[:] = [self._finder.plan(principal, catalogue, asked, spaces)]
+            return [*planned[0].calls, *planned[0].spare_calls]
 
         request = await self._gate.open(ctx, planner)
         try:

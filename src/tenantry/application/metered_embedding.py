@@ -1,79 +1,109 @@
 """What knowledge sees of embedding: `ports.embedding.Embedder` over metered calls.
 
 The handle that a use case passes along says on whose reservation the texts are embedded: a running
-request's own (search, answers), or a request for each batch (uploads: the first batch is the day's
-one request, none is paced by the minute).
+request's own (search, answers), or a request for each batch (uploads and reindexes: one batch is
+the day's one request, none is paced by the minute).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Literal
+from uuid import UUID
 
 from tenantry.application.admitted import AdmittedRequest
 from tenantry.application.context import RequestContext
 from tenantry.application.embeddings import Embeddings, Vector
 from tenantry.application.planning import PlannedChat
 from tenantry.domain import money
+from tenantry.domain.errors import Conflict, Unavailable
 from tenantry.domain.ids import RequestId, uuid7
+from tenantry.domain.space import Space
 from tenantry.domain.tenant import Principal
 from tenantry.ports.admission import AttemptOutcome
 from tenantry.ports.clock import Clock
 
+# A planned call and its number, for each space that a query may be needed in.
+QueryCalls = Mapping[Space, tuple[int, PlannedChat]]
+
 
 class WithinRequest:
-    """Embeds a query as call 0 of an admitted request. The caller settles."""
+    """Embeds a query within an admitted request. The caller settles."""
 
     def __init__(
-        self, request: AdmittedRequest, embeddings: Embeddings, planned: PlannedChat
+        self,
+        request: AdmittedRequest,
+        embeddings: Embeddings,
+        planned: QueryCalls,
     ) -> None:
         self._request = request
         self._embeddings = embeddings
         self._planned = planned
-        self._used = False
+        self._used: set[int] = set()
 
-    async def vectors(self, principal: Principal, texts: Sequence[str]) -> Sequence[Vector]:
+    async def vectors(
+        self, principal: Principal, texts: Sequence[str], space: Space
+    ) -> Sequence[Vector]:
         assert len(texts) == 1, "a request embeds its one query"
-        self._used = True
-        return await self._embeddings.run(self._request, [self._planned])
+        if space not in self._planned:
+            raise Unavailable("The documents have just been reindexed; ask again.")
+        number, call = self._planned[space]
+        self._used.add(number)
+        return await self._embeddings.run(self._request, [call], number)
 
     def release_if_unused(self) -> None:
-        """Ends the admitted call where nothing was embedded: a tenant without documents."""
-        if not self._used:
+        """Ends the admitted call where nothing was embedded by it: a tenant without documents."""
+        if 0 not in self._used:
             self._request.ended(AttemptOutcome(call=0, attempt=1, end="released"))
 
 
 class Batches:
-    """Embeds the batches of one upload, each a reservation of its own."""
+    """Embeds the batches of one upload or reindex, each a reservation of its own.
 
-    def __init__(self, ctx: RequestContext | None, clock: Clock, embeddings: Embeddings) -> None:
+    The first that is admitted counts for the day: as the upload's own request, or, where nobody
+    waits for it, under `request_id`, which another process may have had admitted already.
+    """
+
+    def __init__(
+        self,
+        ctx: RequestContext | None,
+        clock: Clock,
+        embeddings: Embeddings,
+        *,
+        request_id: UUID | None = None,
+    ) -> None:
         self._ctx = ctx
         self._clock = clock
         self._embeddings = embeddings
-        self._batches = 0
+        self._counting = request_id
         self.charge: Decimal = money.ZERO
 
-    async def vectors(self, principal: Principal, texts: Sequence[str]) -> Sequence[Vector]:
-        first = self._batches == 0 and self._ctx is not None
-        self._batches += 1
-        plan = principal.tenant.plan
-        embedded = await self._embeddings.embed(
-            self._context(principal, first),
-            plan.embedding_model,
-            texts,
-            plan.embedding_dimensions,
-            purpose="document",
-            counts_as_request=first,
-            paced_by_minute=False,
-        )
+    async def vectors(
+        self, principal: Principal, texts: Sequence[str], space: Space
+    ) -> Sequence[Vector]:
+        if self._counting is not None:
+            first = RequestContext(RequestId(self._counting), principal)
+            try:
+                return await self._embed(first, texts, space, counts=True)
+            except Conflict:
+                self._counting = None  # it counts already
+            finally:
+                if first.progress.admitted:
+                    self._counting = None
+        if self._ctx is not None and not self._ctx.progress.admitted:
+            return await self._embed(self._ctx, texts, space, counts=True)
+        return await self._embed(self._following(principal), texts, space, counts=False)
+
+    async def _embed(
+        self, ctx: RequestContext, texts: Sequence[str], space: Space, *, counts: bool
+    ) -> Sequence[Vector]:
+        embedded = await self._embeddings.embed_in(ctx, space, texts, counts=counts)
         self.charge = money.total((self.charge, embedded.charge))
         return embedded.vectors
 
-    def _context(self, principal: Principal, first: bool) -> RequestContext:
-        """The upload's own context for its first batch, one like it for those that follow."""
-        if first and self._ctx is not None:
-            return self._ctx
+    def _following(self, principal: Principal) -> RequestContext:
+        """A context like the upload's own, for a batch after its first."""
         now_ms = int(self._clock.now().timestamp() * 1_000)
         request_id = RequestId(uuid7(now_ms, self._clock.random(10)))
         if self._ctx is None:
@@ -96,16 +126,22 @@ class MeteredEmbedder:
         self._embeddings = embeddings
         self._clock = clock
 
+    async def plan_space(self, principal: Principal) -> Space:
+        return await self._embeddings.plan_space(principal)
+
+    def background(self, request_id: UUID) -> Batches:
+        return Batches(None, self._clock, self._embeddings, request_id=request_id)
+
     async def embed(
         self,
         principal: Principal,
         texts: Sequence[str],
         purpose: Literal["document", "query"],
         request: object | None,
+        space: Space,
     ) -> Sequence[Sequence[float]]:
-        """See the port. Without a handle the work is a document's, in the background."""
-        if isinstance(request, (WithinRequest, Batches)):
-            return await request.vectors(principal, texts)
-        assert purpose == "document", "a query is embedded within its request"
-        background = Batches(None, self._clock, self._embeddings)
-        return await background.vectors(principal, texts)
+        """See the port."""
+        if not isinstance(request, (WithinRequest, Batches)):
+            assert purpose == "document", "a query is embedded within its request"
+            request = Batches(None, self._clock, self._embeddings)
+        return await request.vectors(principal, texts, space)

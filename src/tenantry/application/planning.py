@@ -27,7 +27,7 @@ from tenantry.application.upstream import (
 from tenantry.domain.catalogue import Catalogue, Resolved
 from tenantry.domain.chat_request import AS_ASKED, Clamp, prepare_converse, prepare_native
 from tenantry.domain.errors import Forbidden, ModelUnpriced
-from tenantry.domain.price import STANDARD_TIER
+from tenantry.domain.price import STANDARD_TIER, Unpriced
 from tenantry.domain.rating import Bound
 from tenantry.domain.tenant import Principal
 from tenantry.ports.clock import Clock
@@ -59,6 +59,14 @@ class Planning:
 
     async def catalogue(self) -> Catalogue:
         return await self._directory.catalogue()
+
+    async def check_priced(self, planned: PlannedCall) -> None:
+        """Raises `ModelUnpriced` where a call would be refused for want of a price."""
+        prices = await self._directory.prices()
+        try:
+            prices.of(planned.price_key(prices))
+        except Unpriced as problem:
+            raise ModelUnpriced(str(problem)) from None
 
     async def salt(self, principal: Principal) -> str:
         """The tenant's salt line; `chat` uses it where a cache is shared."""

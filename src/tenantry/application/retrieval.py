@@ -8,7 +8,7 @@ from tenantry.application.knowledge import Knowledge
 from tenantry.domain.access import Permission
 from tenantry.domain.chunk import Passage
 from tenantry.domain.document import home_of
-from tenantry.domain.errors import BadRequest, UpstreamRubbish
+from tenantry.domain.errors import BadRequest, Conflict, UpstreamRubbish
 from tenantry.domain.filter import Filter
 from tenantry.domain.tenant import Principal
 from tenantry.domain.upload import check_text
@@ -39,20 +39,28 @@ async def search(
     """
     check_query(query, top_k, most)
     home = home_of(principal.tenant)
-    if await deps.manifest.generation(home.tenant_id) == 0:
+    spaces = await deps.manifest.spaces(home.tenant_id)
+    if spaces.generation == 0:
         return []
     await deps.keys.check(home)  # before anything is charged for what could not be read
 
-    vectors = await deps.embedder.embed(principal, [query], "query", request)
-    if len(vectors) != 1:
-        raise UpstreamRubbish("The embedding model returned no vector.")
-    model = principal.tenant.plan.embedding_model
-    asked = Query(vectors[0], query if by_words else "")
     permitted = Permission(groups, where)
-    try:
-        return await deps.vectors.search(home, model, asked, top_k, permitted)
-    except ValueError as error:
-        raise UpstreamRubbish("The embedding model returned an unusable vector.") from error
+    space = spaces.live or await deps.embedder.plan_space(principal)
+    for last in (False, True):
+        vectors = await deps.embedder.embed(principal, [query], "query", request, space)
+        if len(vectors) != 1:
+            raise UpstreamRubbish("The embedding model returned no vector.")
+        asked = Query(vectors[0], query if by_words else "")
+        try:
+            return await deps.vectors.search(home, space.model, asked, top_k, permitted)
+        except ValueError as error:
+            raise UpstreamRubbish("The embedding model returned an unusable vector.") from error
+        except Conflict:
+            before, space = space, await deps.space(principal)
+            if last or space == before:
+                raise
+            # A reindex has ended meanwhile: once more, where the documents are now.
+    raise AssertionError("the second search returns or raises")
 
 
 def check_query(query: str, top_k: int, most: int = TOP_K_MAX) -> None:

@@ -2,7 +2,7 @@
 
 | every | does |
 |---|---|
-| `RESUME_EVERY_S` | takes over documents whose indexer died |
+| `RESUME_EVERY_S` | takes over documents and reindexes whose process died |
 | `SWEEP_EVERY_S` | deletes objects that a crash left without a commit that names them |
 | `SWEEP_EVERY_S` | the same of what rests in a vector engine |
 
@@ -16,8 +16,9 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 
-from tenantry.application.ingestion import resume_indexing
+from tenantry.application.indexing import resume_indexing
 from tenantry.application.knowledge import Knowledge
+from tenantry.application.reindexing import Reindexing
 from tenantry.domain.document import Home, home_of
 from tenantry.domain.errors import NotFound, TenantryError
 from tenantry.ports.control import ControlPlane
@@ -32,11 +33,13 @@ _TENANTS_PAGE = 100
 _log = logging.getLogger(__name__)
 
 
-async def tend(knowledge: Knowledge, unfinished: Unfinished, control: ControlPlane) -> None:
+async def tend(
+    knowledge: Knowledge, reindexing: Reindexing, unfinished: Unfinished, control: ControlPlane
+) -> None:
     """Runs until it is cancelled; a refusal or an outage waits for the next round."""
 
     async def resume_all() -> object:
-        return await resume(knowledge, unfinished, control)
+        return await resume(knowledge, unfinished, control, reindexing)
 
     async def sweep_all() -> object:
         return await sweep(knowledge, control)
@@ -50,15 +53,21 @@ async def tend(knowledge: Knowledge, unfinished: Unfinished, control: ControlPla
         rounds.create_task(_every(SWEEP_EVERY_S, sweep_all))
 
 
-async def resume(knowledge: Knowledge, unfinished: Unfinished, control: ControlPlane) -> int:
-    """One round over the tenants that have something unfinished. Returns how many documents."""
+async def resume(
+    knowledge: Knowledge,
+    unfinished: Unfinished,
+    control: ControlPlane,
+    reindexing: Reindexing | None = None,
+) -> int:
+    """One round over the tenants that have something unfinished. Returns how much was begun."""
     tenants = []
     for tenant_id in await unfinished.tenants(RESUME_TENANTS_MAX):
         try:
             tenants.append(await control.get_tenant(tenant_id))
         except NotFound:
             continue  # gone since
-    return await resume_indexing(knowledge, tenants)
+    begun = await resume_indexing(knowledge, tenants)
+    return begun if reindexing is None else begun + await reindexing.resume(tenants)
 
 
 async def sweep(knowledge: Knowledge, control: ControlPlane) -> int:
@@ -84,9 +93,9 @@ async def sweep_vectors(knowledge: Knowledge, control: ControlPlane) -> int:
 async def sweep_orphans(
     home: Home, objects: Objects, manifest: Manifest, *, age_s: float = ORPHAN_AGE_S
 ) -> int:
-    """Delete the tenant's originals and segments that no row names. Returns how many."""
+    """Delete the tenant's objects of knowledge that no row names. Returns how many."""
     deleted = 0
-    for kind in (ObjectKind.ORIGINAL, ObjectKind.SEGMENT):
+    for kind in (ObjectKind.ORIGINAL, ObjectKind.SEGMENT, ObjectKind.BATCH):
         entries = await objects.list(home, kind)
         # Read after the listing: what was named in between is then known.
         named = await manifest.objects(home.tenant_id) if entries else frozenset()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tenantry.adapters.postgres.connections import Databases
+from tenantry.adapters.postgres.reindexes import PostgresReindexes
 from tenantry.adapters.postgres.sessions import PostgresSessionIndex
 from tenantry.adapters.postgres.unit_of_work import TenantWork
 from tenantry.application.answers import Answers
@@ -17,6 +18,7 @@ from tenantry.application.library import Library
 from tenantry.application.model_calls import ModelCalls
 from tenantry.application.owned_tasks import OwnedTasks
 from tenantry.application.planning import Planning
+from tenantry.application.reindexing import Reindexing
 from tenantry.application.reranking import Reranker
 from tenantry.application.sessions import Sessions
 from tenantry.application.streaming import StreamLimits
@@ -31,6 +33,7 @@ class Asking:
     answers: Answers
     conversations: Conversations
     reranker: Reranker
+    reindexing: Reindexing
 
 
 def asking_of(
@@ -50,11 +53,14 @@ def asking_of(
     finder = Finder(knowledge, embeddings, reranker)
     answers = Answers(gate, planning, finder, calls, model, tasks, clock, limits_of(config))
     sessions = _sessions(databases, knowledge, labels)
+    reindexes = PostgresReindexes(TenantWork(databases.app))
+    reindexing = Reindexing(knowledge, reindexes, embeddings)
     return Asking(
-        Library(knowledge, gate, planning, embeddings, finder, tasks, clock),
+        Library(knowledge, reindexing, gate, planning, embeddings, finder, tasks, clock),
         answers,
         Conversations(answers, sessions, tasks, clock),
         reranker,
+        reindexing,
     )
 
 

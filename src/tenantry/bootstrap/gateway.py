@@ -59,6 +59,7 @@ from tenantry.application.owned_tasks import OwnedTasks
 from tenantry.application.pacing import Outlook, outlooks
 from tenantry.application.planning import Planning
 from tenantry.application.refused_budgets import TellingAdmission
+from tenantry.application.reindexing import Reindexing
 from tenantry.application.reranking import Reranker
 from tenantry.application.tending import tend
 from tenantry.bootstrap.asking import asking_of, limits_of
@@ -169,7 +170,7 @@ async def gateway(config: Settings, machine: Clock | None = None) -> AsyncIterat
             config, databases, knowledge, gate, planning, embeddings, calls, model, tasks, labels
         )
         control = control_of(config, databases)
-        _start_tending(knowledge, databases, control, stack)
+        _start_tending(knowledge, asking.reindexing, databases, control, stack)
         yield Gateway(
             authenticator=Authenticator(directory),
             directory=directory,
@@ -229,11 +230,13 @@ def _idempotent(
 
 def _start_tending(
     knowledge: Knowledge,
+    reindexing: Reindexing,
     databases: Databases,
     control: ControlPlane,
     stack: contextlib.AsyncExitStack,
 ) -> None:
-    tending = tend(knowledge, PostgresUnfinished(databases.control), control)
+    """Finishes what dead processes left, uploads and reindexes, until the stack ends."""
+    tending = tend(knowledge, reindexing, PostgresUnfinished(databases.control), control)
     stack.push_async_callback(_cancelled, asyncio.create_task(tending, name="tending"))
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from uuid import UUID
 
 from tenantry.domain.ids import ApiKeyId, DocumentId, TenantId
 from tenantry.domain.tenant import Tenant
@@ -18,6 +19,13 @@ class DocumentState(StrEnum):
     INDEXING = "indexing"
     READY = "ready"
     FAILED = "failed"
+
+
+class Edition(StrEnum):
+    """Which index a publication is for."""
+
+    LIVE = "live"  # the one that is searched
+    NEXT = "next"  # the one that a reindex builds beside it
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +67,40 @@ class DocumentRow:
     created_at: datetime
     updated_at: datetime
     failure: str | None = None  # an error's stable code
+    replaces: DocumentId | None = None  # a version on its way to take this document's place
+    passages_total: int = 0  # 0: not split yet
+    passages_done: int = 0  # embedded and kept
+    request_id: UUID | None = None  # the request that counts for the day
+
+    @property
+    def document_id(self) -> DocumentId:
+        """The document that this is, or is a version of."""
+        return self.replaces or self.id
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Passages of a document that are embedded, of so many. 0 of 0: it is not split yet."""
+
+    done: int = 0
+    total: int = 0
+
+
+def progress_of(row: DocumentRow) -> Progress:
+    if row.state is DocumentState.READY:
+        return Progress(row.passages, row.passages)
+    return Progress(row.passages_done, row.passages_total)
+
+
+@dataclass(frozen=True, slots=True)
+class Replacement:
+    """A version on its way: how far it is, or why it failed. The document stays as it was."""
+
+    status: DocumentState  # `indexing` or `failed`
+    size_bytes: int
+    progress: Progress
+    created_at: datetime
+    failure: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +115,8 @@ class Document:
     created_at: datetime
     updated_at: datetime
     failure: str | None = None
+    progress: Progress = Progress()
+    replacement: Replacement | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,9 +125,15 @@ class DocumentLimits:
 
     documents_max: int | None
     storage_bytes_max: int | None
+    document_bytes_max: int | None = None  # of one document
 
 
 def limits_of(tenant: Tenant) -> DocumentLimits:
-    megabytes = tenant.plan.storage_max_mb
-    storage = None if megabytes is None else megabytes * 1_000_000
-    return DocumentLimits(tenant.plan.documents_max, storage)
+    plan = tenant.plan
+    return DocumentLimits(
+        plan.documents_max, _bytes_of(plan.storage_max_mb), _bytes_of(plan.document_max_mb)
+    )
+
+
+def _bytes_of(megabytes: int | None) -> int | None:
+    return None if megabytes is None else megabytes * 1_000_000

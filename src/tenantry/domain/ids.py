@@ -13,6 +13,7 @@ TenantId = NewType("TenantId", str)  # tnt_
 ApiKeyId = NewType("ApiKeyId", str)  # key_
 DocumentId = NewType("DocumentId", str)  # doc_
 SegmentId = NewType("SegmentId", str)  # seg_; where it rests in another engine, its name
+ReindexId = NewType("ReindexId", str)  # rdx_
 RequestId = NewType("RequestId", uuid.UUID)
 InvoiceId = NewType("InvoiceId", str)  # inv_
 

@@ -34,6 +34,7 @@ class Plan:
     monthly_fee: Decimal = Decimal(0)
     documents_max: int | None = None
     storage_max_mb: int | None = None
+    document_max_mb: int | None = None  # one document; None: what every upload is bounded by
     kms_key: Literal["shared", "own"] = "shared"
     fair_queue_weight: int = 1
     models_allowed: frozenset[str] | None = None
@@ -65,6 +66,7 @@ _LIMITS = (
     "concurrent_requests",
     "documents_max",
     "storage_max_mb",
+    "document_max_mb",
     "answer_cache_ttl_s",
 )
 _COUNTS = ("max_tokens_ceiling", "max_tokens_default", "fair_queue_weight", "embedding_dimensions")

@@ -10,8 +10,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from tenantry.domain.document import DocumentLimits, DocumentRow
+from tenantry.domain.document import DocumentLimits, DocumentRow, Edition, Progress
 from tenantry.domain.ids import DocumentId, SegmentId, TenantId
+from tenantry.domain.space import Space
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,26 @@ class Live:
 
 
 @dataclass(frozen=True, slots=True)
+class Spaces:
+    """Which vectors a tenant's index holds. These decide, not the plan, once there are any."""
+
+    generation: int  # 0 for a tenant that never had a document
+    live: Space | None = None  # of what is searched; None where nothing is
+    next: Space | None = None  # of what a reindex builds
+
+
+@dataclass(frozen=True, slots=True)
+class EmbeddedBatch:
+    """Vectors that are paid for and not published yet; the object of that name holds them."""
+
+    content_hmac: bytes
+    space: Space
+    first: int  # number of the first passage
+    passages: int
+    object_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class NewSegment:
     id: SegmentId
     generation: int
@@ -58,6 +79,7 @@ class NewSegment:
 class Inserted:
     row: DocumentRow
     created: bool  # False: the same content was there already
+    restarted: bool = False  # it is a failed document of the same id and content
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,15 +97,19 @@ class Manifest(Protocol):
         """Add an `indexing` document within the limits, claimed by the caller.
 
         Content already held is returned as it is; a failed document of the same content starts
-        anew with the new original.
+        anew with the new original. Where the row replaces another it counts for what it is larger;
+        NotFound where that one is gone, Conflict where it is being indexed or replaced, or where
+        another document holds the content.
         """
         ...
 
-    async def by_content(self, tenant_id: TenantId, content_hmac: bytes) -> DocumentRow | None: ...
+    async def by_content(self, tenant_id: TenantId, content_hmac: bytes) -> DocumentRow | None:
+        """A document, or a version on its way to replace one."""
+        ...
 
-    async def document(
-        self, tenant_id: TenantId, document_id: DocumentId
-    ) -> DocumentRow | None: ...
+    async def document(self, tenant_id: TenantId, document_id: DocumentId) -> DocumentRow | None:
+        """A document; a version on its way is none."""
+        ...
 
     async def documents(
         self, tenant_id: TenantId, after: DocumentId | None, limit: int
@@ -91,19 +117,48 @@ class Manifest(Protocol):
         """Newest first, those older than `after`."""
         ...
 
-    async def claim(self, tenant_id: TenantId, limit: int, lease_s: float) -> Sequence[DocumentRow]:
-        """`indexing` documents that nobody works on, oldest first; now the caller does."""
+    async def replacements(
+        self, tenant_id: TenantId, wanted: Sequence[DocumentId]
+    ) -> Sequence[DocumentRow]:
+        """The versions on their way to replace these documents, at most one each."""
         ...
 
-    async def keep(self, tenant_id: TenantId, document_id: DocumentId, lease_s: float) -> bool:
-        """Prolong a claim. False: the document is gone or not `indexing` any more."""
+    async def claim(self, tenant_id: TenantId, limit: int, lease_s: float) -> Sequence[DocumentRow]:
+        """`indexing` rows that nobody works on, oldest first; now the caller does."""
         ...
+
+    async def keep(
+        self,
+        tenant_id: TenantId,
+        row_id: DocumentId,
+        lease_s: float,
+        progress: Progress | None = None,
+    ) -> bool:
+        """Prolong a claim and say how far it is. False: it is gone or not `indexing` any more."""
+        ...
+
+    async def batches(
+        self, tenant_id: TenantId, content_hmac: bytes, space: Space
+    ) -> Sequence[EmbeddedBatch]:
+        """What of a content is embedded already, in order."""
+        ...
+
+    async def keep_batch(self, tenant_id: TenantId, batch: EmbeddedBatch) -> bool:
+        """Name a batch's object until its document is published.
+
+        False: there is one already, or nobody waits for it any more.
+        """
+        ...
+
+    async def spaces(self, tenant_id: TenantId) -> Spaces: ...
 
     async def generation(self, tenant_id: TenantId) -> int:
         """0 for a tenant that never had a document."""
         ...
 
-    async def partition(self, tenant_id: TenantId) -> Partition: ...
+    async def partition(
+        self, tenant_id: TenantId, edition: Edition = Edition.LIVE
+    ) -> Partition: ...
 
     async def live(
         self,
@@ -118,28 +173,46 @@ class Manifest(Protocol):
         ...
 
     async def publish(
-        self, tenant_id: TenantId, segment: NewSegment, document_id: DocumentId
+        self,
+        tenant_id: TenantId,
+        segment: NewSegment,
+        document_id: DocumentId,
+        original_id: str = "",
+        edition: Edition = Edition.LIVE,
     ) -> bool:
-        """The segment is live and the document `ready`. False: it is not `indexing` any more.
+        """The segment is live and the document `ready`, in one commit.
 
+        `original_id` says which version of the document it holds: one on its way takes the
+        document's place, and the one before is searched no more. "": the one that is `indexing`.
+        Edition `next`: the segment becomes the document's own in the index that a reindex builds.
+        False, nothing changed: that version is not waited for any more.
         Conflict where the partition holds vectors of another model or dimension.
         """
         ...
 
-    async def fail(self, tenant_id: TenantId, document_id: DocumentId, code: str) -> None:
-        """An `indexing` document becomes `failed`."""
+    async def fail(self, tenant_id: TenantId, row_id: DocumentId, code: str) -> None:
+        """An `indexing` row becomes `failed`. A document that it was to replace stays as it is."""
         ...
 
-    async def remove(self, tenant_id: TenantId, document_id: DocumentId) -> Removed | None: ...
+    async def remove(self, tenant_id: TenantId, document_id: DocumentId) -> Removed | None:
+        """With a document go the versions on their way; a version goes alone."""
+        ...
 
     async def merge(
-        self, tenant_id: TenantId, sources: Sequence[SegmentId], segment: NewSegment
+        self,
+        tenant_id: TenantId,
+        sources: Sequence[SegmentId],
+        segment: NewSegment,
+        edition: Edition = Edition.LIVE,
     ) -> bool:
         """Replace whole segments by one. False, nothing changed: a source is gone already."""
         ...
 
     async def objects(self, tenant_id: TenantId) -> frozenset[str]:
-        """Names of all originals and segments that the manifest names: the rest are orphans."""
+        """Names of all objects that the manifest names: originals, segments, embedded batches.
+
+        The rest are orphans.
+        """
         ...
 
 
@@ -147,5 +220,5 @@ class Unfinished(Protocol):
     """Across tenants, by the control plane: ids alone."""
 
     async def tenants(self, limit: int) -> Sequence[TenantId]:
-        """Tenants with `indexing` documents that nobody works on."""
+        """Tenants with `indexing` documents or a reindex that nobody works on."""
         ...

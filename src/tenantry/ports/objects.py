@@ -17,6 +17,7 @@ class ObjectKind(StrEnum):
 
     ORIGINAL = "originals"
     SEGMENT = "segments"
+    BATCH = "batches"
     JOB = "jobs"
     RESULT = "results"
     ANSWER = "answers"

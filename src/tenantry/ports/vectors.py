@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from tenantry.domain.chunk import Chunk, Passage
-from tenantry.domain.document import Card, DocumentRow, Home
+from tenantry.domain.document import Card, DocumentRow, Edition, Home
 from tenantry.domain.ids import DocumentId
 
 Permitted = Callable[[Card], bool]  # `domain.access.Permission`, or any other rule
@@ -15,13 +15,19 @@ Permitted = Callable[[Card], bool]  # `domain.access.Permission`, or any other r
 
 @dataclass(frozen=True, slots=True)
 class Embedded:
-    """A document that is ready to be searched: one vector a chunk, all of the same length."""
+    """A document that is ready to be searched: one vector a chunk, all of the same length.
+
+    `original_id` and `edition` are for the manifest, which decides what is live: an engine hands
+    them to `Manifest.publish` with the name under which it stored the vectors.
+    """
 
     document_id: DocumentId
     card: Card
-    model: str  # whose vectors these are; a partition holds one model's only
+    model: str  # whose vectors these are; an edition holds one model's only
     chunks: Sequence[Chunk]
     vectors: Sequence[Sequence[float]]
+    original_id: str = ""  # which version of the document; "": the one that is `indexing`
+    edition: Edition = Edition.LIVE
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +46,11 @@ class Vectors(Protocol):
         ...
 
     async def publish(self, home: Home, document: Embedded) -> bool:
-        """Durable, searchable and `ready` on return. False: the document is gone meanwhile."""
+        """Durable on return, and searched from then on, or from its edition's switch on.
+
+        An earlier version of the document is searched until then, and never after. False, and
+        nothing changed: this version is not waited for any more. Conflict as for `search`.
+        """
         ...
 
     async def search(

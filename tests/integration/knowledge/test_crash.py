@@ -10,10 +10,11 @@ from pathlib import Path
 import asyncpg
 import pytest
 from tests.support import knowledge as support
-from tests.support.knowledge_process import TENANT, UPLOADS, Doom, knowledge
+from tests.support.knowledge_process import NEW_WORD, TENANT, UPLOADS, Doom, knowledge
 from tests.support.postgres import Database
 
-from tenantry.application import documents, ingestion, retrieval
+from tenantry.application import documents, indexing, retrieval
+from tenantry.application.knowledge import Knowledge
 from tenantry.application.tending import sweep_orphans
 from tenantry.domain.document import DocumentState, Home, home_of
 from tenantry.ports.objects import ObjectKind
@@ -21,8 +22,9 @@ from tenantry.ports.objects import ObjectKind
 NEVER = 1_000_000
 WHO = support.principal(support.tenant(TENANT))
 ROOT = Path(__file__).parents[3]
-# Five uploads of put, insert, put, publish; merges of put, merge, deletes; one document deleted.
-STEPS = range(1, 36, 3)
+# Five uploads of put, insert, put, publish; one replaced by as many; merges of put, merge, deletes;
+# one document deleted.
+STEPS = range(1, 42, 3)
 
 
 @pytest.mark.parametrize("side", ["before", "after"])
@@ -69,9 +71,14 @@ async def _verify(database: Database, root: Path, lines: list[list[str]]) -> Non
         deps = knowledge(root, pool, Doom(NEVER, after=False))
         home = home_of(WHO.tenant)
         await _expire_claims(database)
-        await ingestion.resume_indexing(deps, [WHO.tenant])
+        await indexing.resume_indexing(deps, [WHO.tenant])
         await deps.tasks.settle()
+        replacing = {words[1] for words in lines if words[0] == "replacing"}
+        replaced = {words[1] for words in lines if words[0] == "replaced"}
         for document_id, number in acknowledged.items():
+            if document_id in replacing:
+                await _verify_one_version(deps, document_id, number, document_id in replaced)
+                continue
             found = await retrieval.search(deps, WHO, f"word{number} common", top_k=1)
             if document_id in deleted:
                 assert [p.document_id for p in found if p.document_id == document_id] == []
@@ -87,6 +94,18 @@ async def _verify(database: Database, root: Path, lines: list[list[str]]) -> Non
             await documents.delete_document(deps, WHO, item.id)
         await deps.vectors.settle()
         await _no_orphans(deps, home)
+
+
+async def _verify_one_version(
+    deps: Knowledge, document_id: str, number: str, acknowledged: bool
+) -> None:
+    """The old version or the new one, and never both; the new one where that was acknowledged."""
+    content = (await documents.document_content(deps, WHO, document_id)).data.decode()
+    assert content in (f"{NEW_WORD} common", f"word{number} common")
+    assert not acknowledged or content.startswith(NEW_WORD)
+    found = await retrieval.search(deps, WHO, "common", top_k=UPLOADS + 1)
+    assert [passage.text for passage in found if passage.document_id == document_id] == [content]
+    assert (await documents.get_document(deps, WHO, document_id)).replacement is None
 
 
 async def _no_orphans(deps: object, home: Home) -> None:

@@ -14,7 +14,7 @@ from tests.support.knowledge_process import Doom, knowledge
 from tests.support.postgres import Database
 
 from tenantry.adapters.postgres.manifest import PostgresUnfinished
-from tenantry.application import documents, ingestion, retrieval, tending
+from tenantry.application import documents, ingestion, patience, retrieval, tending
 from tenantry.application.knowledge import Knowledge
 from tenantry.domain.document import DocumentState, home_of
 from tenantry.domain.errors import Corrupt, NotFound, Unavailable
@@ -140,6 +140,46 @@ def test_row_policies_hide_what_a_forgotten_filter_would_show(
     asyncio.run(run())
 
 
+_PLANTED = {
+    "embedded_batch": "(tenant_id, content_hmac, model, dimensions, first, passages, object_id)"
+    " SELECT $1, sha256('x'), 'm', 8, 0, 64, 'o'",
+    "reindex": "(tenant_id, reindex_id, state, model, dimensions, pin, api_key_id, request_id,"
+    " claimed_until) SELECT $1, 'r', 'running', 'm', 8, 'm', 'k', gen_random_uuid(), now()",
+}
+
+
+@pytest.mark.parametrize("table", sorted(_PLANTED))
+def test_batches_and_reindexes_are_a_tenant_s_own(database: Database, table: str) -> None:
+    async def run() -> None:
+        await support.add_tenants(database, A.id, B.id)
+        owner = await asyncpg.connect(database.dsn("superuser"))
+        for who in (A, B):
+            await owner.execute(
+                "INSERT INTO tenantry.knowledge_partition (tenant_id) VALUES ($1)", who.id
+            )
+            await owner.execute(f"INSERT INTO tenantry.{table} {_PLANTED[table]}", who.id)
+        app = await asyncpg.connect(database.dsn("app"))
+        assert await app.fetch(f"SELECT * FROM tenantry.{table}") == []
+        async with app.transaction():
+            await app.execute("SELECT set_config('tenantry.tenant', $1, true)", A.id)
+            rows = await app.fetch(f"SELECT tenant_id FROM tenantry.{table}")
+            assert [row["tenant_id"] for row in rows] == [A.id]
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            async with app.transaction():
+                await app.execute("SELECT set_config('tenantry.tenant', $1, true)", A.id)
+                await app.execute(f"INSERT INTO tenantry.{table} {_PLANTED[table]}", B.id)
+        control = await asyncpg.connect(database.dsn("control"))
+        if table == "reindex":
+            rows = await control.fetch("SELECT tenant_id, claimed_until FROM tenantry.reindex")
+            assert {row["tenant_id"] for row in rows} == {A.id, B.id}
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            await control.fetch(f"SELECT model FROM tenantry.{table}")
+        for connection in (owner, app, control):
+            await connection.close()
+
+    asyncio.run(run())
+
+
 def test_no_word_of_a_document_is_in_the_database(database: Database, tmp_path: Path) -> None:
     async def run() -> None:
         await support.add_tenants(database, A.id)
@@ -187,12 +227,12 @@ def test_tending_finishes_and_sweeps_for_every_tenant_and_sees_ids_alone(
 
     async def run() -> None:
         await support.add_tenants(database, A.id, B.id)
-        monkeypatch.setattr(ingestion, "LEASE_S", 0.0)
+        monkeypatch.setattr(patience, "LEASE_S", 0.0)
         async with process(database, tmp_path) as deps:
             for who in (ALICE, BOB):
                 assert await upload(deps, who, "Large", large)
             await deps.tasks.close()  # what a kill leaves: two documents, `indexing`
-        monkeypatch.setattr(ingestion, "LEASE_S", 60.0)
+        monkeypatch.setattr(patience, "LEASE_S", 60.0)
         control = await asyncpg.create_pool(database.dsn("control"), min_size=1, max_size=2)
         async with control, process(database, tmp_path) as deps:
             await deps.objects.put(home_of(B), ObjectKind.ORIGINAL, "orphan", b"x")

@@ -39,7 +39,9 @@ from tenantry.domain.chunk import CHUNK_CHARS_MAX, Passage
 from tenantry.domain.document import Home
 from tenantry.domain.ids import DocumentId, TenantId
 from tenantry.domain.prompt import NOT_IN_DOCUMENTS
+from tenantry.domain.space import Space
 from tenantry.ports.admission import Refused
+from tenantry.ports.manifest import Spaces
 
 PLAN = plan(default_model="claude", embedding_model=TITAN.id, max_tokens_default=100)
 ACME = principal("acme", PLAN)
@@ -58,12 +60,16 @@ class Shelf:
 
     passages: dict[str, Sequence[Passage]] = field(default_factory=dict)
     trouble: BaseException | None = None
-    no_manifest: BaseException | None = None
+    no_manifest: BaseException | None = None  # from the second look on: after the admission
+    live: Space | None = None
+    next: Space | None = None  # a reindex ends before the first search
+    looks: int = 0
 
-    async def generation(self, tenant_id: TenantId) -> int:
-        if self.no_manifest is not None:
+    async def spaces(self, tenant_id: TenantId) -> Spaces:
+        self.looks += 1
+        if self.no_manifest is not None and self.looks > 1:
             raise self.no_manifest
-        return int(tenant_id in self.passages)
+        return Spaces(int(tenant_id in self.passages), self.live, self.next)
 
     async def check(self, home: Home) -> None:
         """Its tenant key opens."""
@@ -73,6 +79,9 @@ class Shelf:
     ) -> Sequence[Passage]:
         if self.trouble is not None:
             raise self.trouble
+        if self.next is not None:
+            self.live, self.next = self.next, None
+            raise errors.Conflict("the documents were indexed with another embedding model")
         return self.passages[home.tenant_id][:top_k]
 
 
@@ -278,6 +287,35 @@ def test_a_stream_that_never_begins_says_so_and_is_settled(
         return worker
 
     assert rows(run(walk())) == left
+
+
+def test_a_reindex_that_ends_meanwhile_is_followed_within_the_same_reservation() -> None:
+    """The query is embedded once more, in a call that was reserved for that."""
+    small = Space(TITAN.id, 256)
+    shelf = Shelf({"tnt_acme": [passage("A tenant rents.")]}, live=Space(TITAN.id, 512), next=small)
+    worker, made = answers(shelf, EMBEDDED, EMBEDDED, converse_reply("It rents [1]."))
+    assert ask(made).answer == "It rents [1]."
+    assert rows(worker) == [(0, 1, "settled"), (2, 1, "settled"), (1, 1, "settled")]
+    assert len(worker.admission.reservations) == 1
+    asked = [orjson.loads(request.body)["dimensions"] for request in worker.model.attempts[:2]]
+    assert asked == [512, 256]
+    quiet = Shelf({"tnt_acme": []}, live=Space(TITAN.id, 512))
+    other, made = answers(quiet, EMBEDDED, converse_reply("x"))
+    ask(made)
+    more, less = worker.admission.reservations[0], other.admission.reservations[0]
+    assert more.worst_charge > less.worst_charge
+
+
+def test_documents_that_move_while_nobody_said_so_are_asked_for_again() -> None:
+    class Moving(Shelf):
+        async def spaces(self, tenant_id: TenantId) -> Spaces:
+            found = await super().spaces(tenant_id)
+            return found if self.looks == 1 else Spaces(2, Space(TITAN.id, 256))
+
+    worker, made = answers(Moving({"tnt_acme": []}, live=Space(TITAN.id, 512)))
+    with pytest.raises(errors.Unavailable, match="reindexed"):
+        ask(made)
+    assert rows(worker) == [(0, 1, "released")]
 
 
 def test_a_client_that_leaves_cancels_nothing() -> None:

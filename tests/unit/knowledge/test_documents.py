@@ -12,7 +12,7 @@ from tests.support import knowledge_files as files
 
 from tenantry.adapters.extraction.extractor import FileExtractor
 from tenantry.adapters.extraction.splitter import SemanticSplitter
-from tenantry.application import documents, ingestion, retrieval
+from tenantry.application import documents, indexing, ingestion, patience, retrieval
 from tenantry.application.knowledge import Knowledge, OwnedTasks
 from tenantry.domain.document import DocumentState
 from tenantry.domain.errors import (
@@ -224,7 +224,7 @@ def test_a_large_upload_is_acknowledged_first_and_ready_later(played) -> None:
 
 def test_another_process_finishes_what_a_dead_one_began(played, monkeypatch) -> None:
     async def scene(world: World) -> None:
-        monkeypatch.setattr(ingestion, "LEASE_S", 0.0)
+        monkeypatch.setattr(patience, "LEASE_S", 0.0)
         started = asyncio.Event()
 
         async def hang(*_: object) -> list[list[float]]:
@@ -237,21 +237,18 @@ def test_another_process_finishes_what_a_dead_one_began(played, monkeypatch) -> 
         await started.wait()
         await world.deps.tasks.close()
         following = world.again()
-        assert await ingestion.resume_indexing(following.deps, [A, B]) == 1
+        assert await indexing.resume_indexing(following.deps, [A, B]) == 1
         await following.deps.tasks.settle()
         shown = await documents.get_document(following.deps, ALICE, taken.document.id)
         assert shown.status is DocumentState.READY
-        assert await ingestion.resume_indexing(following.deps, [A, B]) == 0
+        assert await indexing.resume_indexing(following.deps, [A, B]) == 0
         following.partitions.close()
 
     played(scene)
 
 
-def test_a_background_refusal_is_the_document_s_state_and_can_be_retried(
-    played, monkeypatch
-) -> None:
+def test_a_background_refusal_is_the_document_s_state_and_can_be_retried(played) -> None:
     async def scene(world: World) -> None:
-        monkeypatch.setattr(ingestion, "BACKGROUND_PAUSE_S", 0.0)
         attempts = []
 
         async def refuse(*_: object) -> list[list[float]]:
@@ -263,7 +260,7 @@ def test_a_background_refusal_is_the_document_s_state_and_can_be_retried(
         await world.deps.tasks.settle()
         shown = await documents.get_document(world.deps, ALICE, taken.document.id)
         assert (shown.status, shown.failure) == (DocumentState.FAILED, "budget_exceeded")
-        assert len(attempts) == ingestion.BACKGROUND_ATTEMPTS
+        assert len(attempts) == 1, "a spent budget is not waited for"
         world.embedder.embed = good
         again = await ingestion.ingest(world.deps, ALICE, text("Large", LARGE))
         assert again.created

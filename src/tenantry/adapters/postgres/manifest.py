@@ -10,19 +10,42 @@ from collections.abc import Sequence
 from typing import Any
 
 from tenantry.adapters.postgres.connections import ACQUIRE_TIMEOUT_S
+from tenantry.adapters.postgres.document_rows import batch_of, document_of, segment_of
+from tenantry.adapters.postgres.document_versions import (
+    admitted_version,
+    counted,
+    deleted,
+    published,
+    replaced,
+    sql,
+)
 from tenantry.adapters.postgres.outages import outages_are_unavailable
 from tenantry.adapters.postgres.statements import statements
 from tenantry.adapters.postgres.unit_of_work import TenantWork, TenantWriter
-from tenantry.domain.document import DocumentLimits, DocumentRow, DocumentState
-from tenantry.domain.errors import Conflict, QuotaExceeded
-from tenantry.domain.ids import ApiKeyId, DocumentId, SegmentId, TenantId
-from tenantry.ports.manifest import Inserted, Live, NewSegment, Partition, Removed, SegmentRow
+from tenantry.domain.document import (
+    DocumentLimits,
+    DocumentRow,
+    Edition,
+    Progress,
+)
+from tenantry.domain.errors import Conflict
+from tenantry.domain.ids import DocumentId, SegmentId, TenantId
+from tenantry.domain.space import Space, space_of_pin
+from tenantry.ports.manifest import (
+    EmbeddedBatch,
+    Inserted,
+    Live,
+    NewSegment,
+    Partition,
+    Removed,
+    Spaces,
+)
 
 
 class PostgresManifest:
     def __init__(self, work: TenantWork) -> None:
         self._work = work
-        self._sql = statements("sql/manifest.sql")
+        self._sql = sql()
 
     async def insert(
         self, tenant_id: TenantId, row: DocumentRow, limits: DocumentLimits, lease_s: float
@@ -30,14 +53,9 @@ class PostgresManifest:
         async with self._work.writing(tenant_id) as unit:
             await unit.execute(self._sql["open_partition"], tenant_id)
             await unit.fetchrow(self._sql["lock_partition"], tenant_id)
-            same = await unit.fetchrow(
-                self._sql["document_by_content"], tenant_id, row.content_hmac
-            )
-            if same is not None and same["state"] != DocumentState.FAILED:
-                return Inserted(_row(same), created=False)
-            if same is not None:
-                await self._delete(unit, DocumentId(same["document_id"]))
-            await self._count_in(unit, row, limits)
+            found = await admitted_version(unit, row, limits, lease_s)
+            if found is not None:
+                return found
             stored = await unit.fetchrow(
                 self._sql["insert_document"],
                 tenant_id,
@@ -47,8 +65,11 @@ class PostgresManifest:
                 row.original_bytes,
                 row.api_key_id,
                 lease_s,
+                row.replaces,
+                row.request_id,
+                row.passages_total,
             )
-        return Inserted(_row(stored), created=True)
+        return Inserted(document_of(stored), created=True)
 
     async def by_content(self, tenant_id: TenantId, content_hmac: bytes) -> DocumentRow | None:
         rows = await self._many(tenant_id, "document_by_content", content_hmac)
@@ -63,26 +84,77 @@ class PostgresManifest:
     ) -> Sequence[DocumentRow]:
         return await self._many(tenant_id, "documents", after, limit)
 
+    async def replacements(
+        self, tenant_id: TenantId, wanted: Sequence[DocumentId]
+    ) -> Sequence[DocumentRow]:
+        return await self._many(tenant_id, "replacements", list(wanted))
+
     async def claim(self, tenant_id: TenantId, limit: int, lease_s: float) -> Sequence[DocumentRow]:
         async with self._work.writing(tenant_id) as unit:
             rows = await unit.fetch(self._sql["claim"], tenant_id, limit, lease_s)
-        return sorted((_row(row) for row in rows), key=lambda row: row.id)
+        return sorted((document_of(row) for row in rows), key=lambda row: row.id)
 
-    async def keep(self, tenant_id: TenantId, document_id: DocumentId, lease_s: float) -> bool:
+    async def keep(
+        self,
+        tenant_id: TenantId,
+        row_id: DocumentId,
+        lease_s: float,
+        progress: Progress | None = None,
+    ) -> bool:
+        done, total = (None, None) if progress is None else (progress.done, progress.total)
         async with self._work.writing(tenant_id) as unit:
-            done = await unit.execute(self._sql["keep"], tenant_id, document_id, lease_s)
-        return done == "UPDATE 1"
+            tag = await unit.execute(self._sql["keep"], tenant_id, row_id, lease_s, done, total)
+        return tag == "UPDATE 1"
+
+    async def batches(
+        self, tenant_id: TenantId, content_hmac: bytes, space: Space
+    ) -> Sequence[EmbeddedBatch]:
+        async with self._work.reading(tenant_id) as unit:
+            rows = await unit.fetch(
+                self._sql["batches"], tenant_id, content_hmac, space.model, space.dimensions
+            )
+        return [batch_of(row) for row in rows]
+
+    async def keep_batch(self, tenant_id: TenantId, batch: EmbeddedBatch) -> bool:
+        async with self._work.writing(tenant_id) as unit:
+            # Nothing is named for a document that goes, or is published, in the same moment.
+            await unit.fetchrow(self._sql["lock_partition"], tenant_id)
+            tag = await unit.execute(
+                self._sql["keep_batch"],
+                tenant_id,
+                batch.content_hmac,
+                batch.space.model,
+                batch.space.dimensions,
+                batch.first,
+                batch.passages,
+                batch.object_id,
+            )
+        return tag == "INSERT 0 1"
+
+    async def spaces(self, tenant_id: TenantId) -> Spaces:
+        async with self._work.reading(tenant_id) as unit:
+            row = await unit.fetchrow(self._sql["spaces"], tenant_id)
+        if row is None:
+            return Spaces(0)
+        live = space_of_pin(row["model"], row["dimensions"]) if row["live"] else None
+        following = row["next_model"]
+        return Spaces(
+            row["generation"],
+            live,
+            None if following is None else Space(following, row["next_dimensions"]),
+        )
 
     async def generation(self, tenant_id: TenantId) -> int:
         async with self._work.reading(tenant_id) as unit:
             return int(await unit.fetchval(self._sql["generation"], tenant_id) or 0)
 
-    async def partition(self, tenant_id: TenantId) -> Partition:
+    async def partition(self, tenant_id: TenantId, edition: Edition = Edition.LIVE) -> Partition:
+        name = "partition" if edition is Edition.LIVE else "next_partition"
         async with self._work.reading(tenant_id) as unit:
-            rows = await unit.fetch(self._sql["partition"], tenant_id)
+            rows = await unit.fetch(self._sql[name], tenant_id)
         if not rows:
             return Partition(0, "", ())
-        segments = tuple(_segment(row) for row in rows if row["segment_id"] is not None)
+        segments = tuple(segment_of(row) for row in rows if row["segment_id"] is not None)
         return Partition(rows[0]["current"], rows[0]["model"], segments)
 
     async def live(
@@ -103,52 +175,81 @@ class PostgresManifest:
         return Live(rows[0]["generation"], rows[0]["model"], rows[0]["dimensions"], found)
 
     async def publish(
-        self, tenant_id: TenantId, segment: NewSegment, document_id: DocumentId
+        self,
+        tenant_id: TenantId,
+        segment: NewSegment,
+        document_id: DocumentId,
+        original_id: str = "",
+        edition: Edition = Edition.LIVE,
     ) -> bool:
         async with self._work.writing(tenant_id) as unit:
             held = await unit.fetchrow(self._sql["lock_partition"], tenant_id)
-            document = await unit.fetchrow(self._sql["document_by_id"], tenant_id, document_id)
-            if held is None or document is None or document["state"] != DocumentState.INDEXING:
+            if held is None:
+                return False
+            if edition is Edition.NEXT:
+                return await self._publish_next(unit, segment, document_id, original_id)
+            version = await unit.fetchrow(
+                self._sql["indexing_version"], tenant_id, document_id, original_id
+            )
+            if version is None:
                 return False
             pinned = (held["model"], held["dimensions"])
             if pinned != (segment.model, segment.dimensions) and await unit.fetchval(
-                self._sql["has_segments"], tenant_id
+                self._sql["is_searched"], tenant_id
             ):
                 raise Conflict(
                     f"The documents are indexed with {held['model']} at {held['dimensions']} "
                     "dimensions; reindex them before others are added with another model."
                 )
             await self._add_segment(unit, segment)
-            await unit.execute(
-                self._sql["ready_document"], tenant_id, document_id, segment.id, segment.rows
-            )
+            if version["replaces"] is None:
+                await published(unit, version, segment)
+            else:
+                await replaced(unit, version, segment)
             await unit.execute(self._sql["pin"], tenant_id, segment.model, segment.dimensions)
         return True
 
-    async def fail(self, tenant_id: TenantId, document_id: DocumentId, code: str) -> None:
+    async def fail(self, tenant_id: TenantId, row_id: DocumentId, code: str) -> None:
         async with self._work.writing(tenant_id) as unit:
-            await unit.execute(self._sql["fail_document"], tenant_id, document_id, code)
+            await unit.fetchrow(self._sql["lock_partition"], tenant_id)
+            row = await unit.fetchrow(self._sql["any_by_id"], tenant_id, row_id)
+            failed = await unit.fetchrow(self._sql["fail_document"], tenant_id, row_id, code)
+            if failed is None:
+                return
+            before = await counted(unit, row)
+            after = await counted(unit, failed)
+            await unit.fetchrow(
+                self._sql["count"], tenant_id, after[0] - before[0], after[1] - before[1]
+            )
 
     async def remove(self, tenant_id: TenantId, document_id: DocumentId) -> Removed | None:
         async with self._work.writing(tenant_id) as unit:
             await unit.fetchrow(self._sql["lock_partition"], tenant_id)
-            row = await self._delete(unit, document_id)
+            row = await deleted(unit, document_id)
             if row is None:
                 return None
             empty = await unit.fetch(self._sql["delete_empty_segments"], tenant_id)
             await unit.execute(self._sql["advance"], tenant_id)
-        return Removed(row, tuple(SegmentId(item["segment_id"]) for item in empty))
+        return Removed(document_of(row), tuple(SegmentId(item["segment_id"]) for item in empty))
 
     async def merge(
-        self, tenant_id: TenantId, sources: Sequence[SegmentId], segment: NewSegment
+        self,
+        tenant_id: TenantId,
+        sources: Sequence[SegmentId],
+        segment: NewSegment,
+        edition: Edition = Edition.LIVE,
     ) -> bool:
+        live = edition is Edition.LIVE
+        move = "move_documents" if live else "move_next_documents"
         async with self._work.writing(tenant_id) as unit:
             await unit.fetchrow(self._sql["lock_partition"], tenant_id)
             names = list(sources)
             if await unit.fetchval(self._sql["count_segments"], tenant_id, names) != len(names):
                 return False
+            if not live and await unit.fetchval(self._sql["is_searched_in"], tenant_id, names):
+                return False  # the switch came first: they are the live index now
             await self._add_segment(unit, segment)
-            await unit.execute(self._sql["move_documents"], tenant_id, names, segment.id)
+            await unit.execute(self._sql[move], tenant_id, names, segment.id)
             # Also the new one, where every document was removed while it was written.
             await unit.execute(self._sql["delete_empty_segments"], tenant_id)
             await unit.execute(self._sql["advance"], tenant_id)
@@ -161,28 +262,35 @@ class PostgresManifest:
 
     async def _many(self, tenant_id: TenantId, name: str, *values: object) -> list[DocumentRow]:
         async with self._work.reading(tenant_id) as unit:
-            return [_row(row) for row in await unit.fetch(self._sql[name], tenant_id, *values)]
+            rows = await unit.fetch(self._sql[name], tenant_id, *values)
+        return [document_of(row) for row in rows]
 
-    async def _count_in(self, unit: TenantWriter, row: DocumentRow, limits: DocumentLimits) -> None:
-        counted = await unit.fetchrow(self._sql["count"], unit.tenant_id, 1, row.original_bytes)
-        documents_max, bytes_max = limits.documents_max, limits.storage_bytes_max
-        # The transaction is rolled back with the refusal, and the count with it.
-        if documents_max is not None and counted["documents"] > documents_max:
-            raise QuotaExceeded(
-                f"The plan allows {documents_max:,} documents.", limit="documents_max"
-            )
-        if bytes_max is not None and counted["original_bytes"] > bytes_max:
-            raise QuotaExceeded(
-                f"The plan allows {bytes_max // 1_000_000:,} MB of documents.",
-                limit="storage_max_mb",
-            )
-
-    async def _delete(self, unit: TenantWriter, document_id: DocumentId) -> DocumentRow | None:
-        found = await unit.fetchrow(self._sql["delete_document"], unit.tenant_id, document_id)
-        if found is None:
-            return None
-        await unit.fetchrow(self._sql["count"], unit.tenant_id, -1, -found["original_bytes"])
-        return _row(found)
+    async def _publish_next(
+        self, unit: TenantWriter, segment: NewSegment, document_id: DocumentId, original_id: str
+    ) -> bool:
+        """Into the index that a reindex builds, where the document is still that version."""
+        tenant_id = unit.tenant_id
+        reindex = await unit.fetchrow(statements("sql/reindex.sql")["open"], tenant_id)
+        ready = await unit.fetchrow(self._sql["ready_version"], tenant_id, document_id, original_id)
+        if reindex is None or ready is None:
+            return False
+        if (reindex["pin"], reindex["dimensions"]) != (segment.model, segment.dimensions):
+            return False
+        await self._add_segment(unit, segment)
+        await unit.execute(
+            self._sql["next_document"], tenant_id, document_id, segment.id, segment.rows
+        )
+        await unit.execute(
+            self._sql["delete_batches"],
+            tenant_id,
+            ready["content_hmac"],
+            reindex["model"],
+            reindex["dimensions"],
+        )
+        if ready["next_segment_id"] is not None:
+            left = [ready["next_segment_id"]]
+            await unit.execute(self._sql["delete_segments_left"], tenant_id, left)
+        return True
 
     async def _add_segment(self, unit: TenantWriter, segment: NewSegment) -> None:
         await unit.execute(
@@ -209,30 +317,3 @@ class PostgresUnfinished:
                     statements("sql/manifest.sql")["unfinished_tenants"], limit
                 )
         return [TenantId(row["tenant_id"]) for row in rows]
-
-
-def _row(row: Any) -> DocumentRow:
-    return DocumentRow(
-        id=DocumentId(row["document_id"]),
-        state=DocumentState(row["state"]),
-        content_hmac=row["content_hmac"],
-        original_id=row["original_id"],
-        original_bytes=row["original_bytes"],
-        api_key_id=ApiKeyId(row["api_key_id"]),
-        passages=row["passages"],
-        created_at=row["created_at"],
-        updated_at=row["updated_at"],
-        failure=row["failure"],
-    )
-
-
-def _segment(row: Any) -> SegmentRow:
-    return SegmentRow(
-        id=SegmentId(row["segment_id"]),
-        generation=row["generation"],
-        dimensions=row["dimensions"],
-        rows=row["row_count"],
-        live_rows=row["live_rows"] or 0,
-        size_bytes=row["size_bytes"],
-        documents=frozenset(DocumentId(name) for name in row["documents"] or ()),
-    )

@@ -31,7 +31,7 @@ from tenantry.adapters.sealed.segment_cache import (
 from tenantry.adapters.sealed.segment_store import SegmentStore
 from tenantry.adapters.sealed.upkeep import REPLACED_GRACE_S, Upkeep
 from tenantry.domain.chunk import Passage
-from tenantry.domain.document import Card, DocumentRow, Home
+from tenantry.domain.document import Card, DocumentRow, Edition, Home
 from tenantry.domain.errors import Conflict, NotFound, TenantryError, Unavailable
 from tenantry.domain.ids import DocumentId, SegmentId, TenantId, prefix_of
 from tenantry.ports.clock import Clock
@@ -103,7 +103,13 @@ class SealedPartitions:
         finally:
             segment.wipe()
         try:
-            live = await self._manifest.publish(home.tenant_id, row, document.document_id)
+            live = await self._manifest.publish(
+                home.tenant_id,
+                row,
+                document.document_id,
+                document.original_id,
+                document.edition,
+            )
         except Conflict:
             await self._store.delete(home, row.id)
             raise
@@ -268,14 +274,19 @@ class SealedPartitions:
         return await self._manifest.generation(home.tenant_id) != view.generation
 
     async def _compact(self, home: Home) -> None:
-        """One merge, if there is any to do; the next one waits until other tenants had theirs."""
-        view = await self._manifest.partition(home.tenant_id)
-        ours = [row for row in view.segments if _is_ours(row) and row.documents]
-        sources = choose(ours, self._segments_max)
-        if sources and await self._merge(home, view, sources):
-            self._upkeep.compact_soon(home)
+        """One merge of each edition, if there is any to do; the next one waits until other tenants
+        had theirs.
+        """
+        for edition in Edition:
+            view = await self._manifest.partition(home.tenant_id, edition)
+            ours = [row for row in view.segments if _is_ours(row) and row.documents]
+            sources = choose(ours, self._segments_max)
+            if sources and await self._merge(home, view, sources, edition):
+                self._upkeep.compact_soon(home)
 
-    async def _merge(self, home: Home, view: Partition, sources: Sequence[SegmentRow]) -> bool:
+    async def _merge(
+        self, home: Home, view: Partition, sources: Sequence[SegmentRow], edition: Edition
+    ) -> bool:
         whole = [(await self._store.load(home, row), row.documents) for row in sources]
         seed = self._store.seed()
         segment = await _finish(self._store.merge(lambda: merged(whole, seed)))
@@ -285,7 +296,7 @@ class SealedPartitions:
             for part in (segment, *(source for source, _ in whole)):
                 part.wipe()
         names: list[SegmentId] = [item.id for item in sources]
-        done = await self._manifest.merge(home.tenant_id, names, row)
+        done = await self._manifest.merge(home.tenant_id, names, row, edition)
         if done:
             self._upkeep.delete_later(home, names)
         else:

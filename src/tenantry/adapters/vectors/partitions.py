@@ -26,7 +26,7 @@ from tenantry.adapters.vectors.engine import (
 )
 from tenantry.adapters.vectors.passages import Opened, open_passage, seal_passage, unit_rows
 from tenantry.domain.chunk import Passage
-from tenantry.domain.document import Card, DocumentRow, Home
+from tenantry.domain.document import Card, DocumentRow, Edition, Home
 from tenantry.domain.errors import Conflict, Corrupt, Unavailable
 from tenantry.domain.ids import (
     DocumentId,
@@ -80,7 +80,8 @@ class EnginePartitions:
             raise ValueError("there must be one vector a chunk")
         live = await self._manifest.live(home.tenant_id)
         dimensions = int(vectors.shape[1])
-        await self._check_fits(home, live, document.model, dimensions)
+        if document.edition is Edition.LIVE:
+            await self._check_fits(home, live, document.model, dimensions)
         segment_id = self._new_segment()
         room = self._engine.room(home)
         size_bytes, claimed_at = vectors.nbytes, self._clock.monotonic()
@@ -106,7 +107,13 @@ class EnginePartitions:
             size_bytes,
         )
         try:
-            published = await self._manifest.publish(home.tenant_id, row, document.document_id)
+            published = await self._manifest.publish(
+                home.tenant_id,
+                row,
+                document.document_id,
+                document.original_id,
+                document.edition,
+            )
         except Conflict:
             await self._deleted_later(room, [segment_id])
             raise

@@ -6,7 +6,7 @@ from typing import Final
 
 from tenantry.entrypoints.http.bedrock import handlers as bedrock
 from tenantry.entrypoints.http.bedrock_agent import handlers as bedrock_agent
-from tenantry.entrypoints.http.knowledge import documents, questions
+from tenantry.entrypoints.http.knowledge import documents, questions, reindexing
 from tenantry.entrypoints.http.openai import handlers as openai
 from tenantry.entrypoints.http.openapi import route_for
 from tenantry.entrypoints.http.routes import RouteTable
@@ -18,6 +18,7 @@ _ROUTES: Final = (
     *bedrock_agent.ROUTES,
     *openai.ROUTES,
     *documents.ROUTES,
+    *reindexing.ROUTES,
     *questions.ROUTES,
     *tenant.ROUTES,
     *budgets.ROUTES,

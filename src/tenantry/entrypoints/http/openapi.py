@@ -66,7 +66,7 @@ def _operation(route: Route) -> dict[str, Any]:
             "4XX": {"description": "Refused, in the shape of the API called"},
         },
     }
-    if route.method == "POST":
+    if route.method in ("POST", "PUT"):
         operation["requestBody"] = {"content": {"application/json": {"schema": {"type": "object"}}}}
     if route.access is Access.OPERATOR:
         operation["security"] = [{"bearer": []}]

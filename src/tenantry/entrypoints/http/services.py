@@ -37,6 +37,7 @@ from tenantry.ports.labels import Labels
 from tenantry.ports.ledger import TenantLedger
 from tenantry.ports.margin import MarginBooks
 from tenantry.ports.papers import InvoicePapers
+from tenantry.ports.reindexing import Reindex
 from tenantry.ports.tenant_admin import TenantAdmin
 
 
@@ -72,6 +73,16 @@ class Library(Protocol):
     """The tenant's documents. Another tenant's, and what `ctx.groups` may not see: `NotFound`."""
 
     async def add(self, ctx: RequestContext, upload: Upload, /) -> Added: ...
+
+    async def replace(self, ctx: RequestContext, document_id: str, upload: Upload, /) -> Added: ...
+
+    async def reindex(
+        self, ctx: RequestContext, model: str, dimensions: int | None, /
+    ) -> Reindex: ...
+
+    async def latest_reindex(self, ctx: RequestContext, /) -> Reindex: ...
+
+    async def cancel_reindex(self, ctx: RequestContext, /) -> Reindex: ...
 
     async def page(self, ctx: RequestContext, cursor: str | None, limit: int, /) -> Page: ...
 

@@ -9,6 +9,8 @@ from urllib.parse import quote
 import orjson
 
 from tenantry.application.documents import PAGE_DEFAULT
+from tenantry.application.library import Added
+from tenantry.domain.document import DocumentState
 from tenantry.domain.errors import BadRequest, UnsupportedMedia
 from tenantry.domain.tenant import Scope
 from tenantry.domain.upload import Upload, upload_from_file, upload_from_text
@@ -27,8 +29,21 @@ async def add(call: Call) -> Response:
     """201 for a new document, 200 where the same upload was there already."""
     upload = _upload(call)
     added = await call.services.library.add(call.context(), upload)
+    return _taken_in(added, 201 if added.ingested.created else 200)
+
+
+async def replace(call: Call) -> Response:
+    """200 where the document is the upload now, 202 where it will be once that is indexed."""
+    upload = _upload(call)
+    added = await call.services.library.replace(call.context(), call.params["id"], upload)
+    document = added.ingested.document
+    under_way = document.replacement is not None or document.status is DocumentState.INDEXING
+    return _taken_in(added, 202 if under_way else 200)
+
+
+def _taken_in(added: Added, status: int) -> Response:
     document = from_document(added.ingested.document)
-    response = json_response(document, 201 if added.ingested.created else 200)
+    response = json_response(document, status)
     response.headers["location"] = f"/v1/documents/{document['id']}"
     if added.charge:
         response.headers[CHARGE_HEADER] = charge_text(added.charge, added.currency)
@@ -112,6 +127,7 @@ ROUTES = (
     Route("POST", "/v1/documents", "tenantry", add, _FRESH, "Add a document", _WRITE),
     Route("GET", "/v1/documents", "tenantry", page, _FRESH, "Documents, newest first", _READ),
     Route("GET", _ONE, "tenantry", get, _FRESH, "One document", _READ),
+    Route("PUT", _ONE, "tenantry", replace, _FRESH, "Replace a document", _WRITE),
     Route("DELETE", _ONE, "tenantry", remove, _FRESH, "Delete a document", _WRITE),
     Route("GET", f"{_ONE}/content", "tenantry", content, _FRESH, "A document as uploaded", _READ),
 )

@@ -6,9 +6,10 @@ from typing import Any
 
 from tenantry.application.answers import Answer
 from tenantry.domain.chunk import Passage
-from tenantry.domain.document import Document
+from tenantry.domain.document import Document, Progress, Replacement
 from tenantry.domain.money import plain
 from tenantry.domain.usage import Usage
+from tenantry.ports.reindexing import Reindex
 
 
 def from_document(document: Document) -> dict[str, Any]:
@@ -26,6 +27,40 @@ def from_document(document: Document) -> dict[str, Any]:
         "created_at": document.created_at,
         "updated_at": document.updated_at,
         "failure": document.failure,
+        "progress": from_progress(document.progress),
+        "replacement": _replacement(document.replacement),
+    }
+
+
+def _replacement(version: Replacement | None) -> dict[str, Any] | None:
+    if version is None:
+        return None
+    return {
+        "status": str(version.status),
+        "size_bytes": version.size_bytes,
+        "created_at": version.created_at,
+        "failure": version.failure,
+        "progress": from_progress(version.progress),
+    }
+
+
+def from_progress(progress: Progress) -> dict[str, int]:
+    return {"done": progress.done, "total": progress.total}
+
+
+def from_reindex(reindex: Reindex) -> dict[str, Any]:
+    return {
+        "id": reindex.id,
+        "status": str(reindex.state),
+        "model": reindex.space.model,
+        "dimensions": reindex.space.dimensions,
+        "documents": from_progress(reindex.documents),
+        "passages": from_progress(reindex.passages),
+        "api_key_id": reindex.api_key_id,
+        "failure": reindex.failure,
+        "failed_document_id": reindex.failed_document_id,
+        "created_at": reindex.created_at,
+        "updated_at": reindex.updated_at,
     }
 
 

@@ -1,0 +1,44 @@
+"""`/v1/documents/reindex`: a tenant's documents taken to another embedding model."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from tenantry.domain.tenant import Scope
+from tenantry.entrypoints.http.call import Call
+from tenantry.entrypoints.http.json_body import to
+from tenantry.entrypoints.http.knowledge.views import from_reindex
+from tenantry.entrypoints.http.response import Response, json_response
+from tenantry.entrypoints.http.routes import Access, Route
+
+
+class _Reindex(Struct, forbid_unknown_fields=True):
+    model: str
+    dimensions: int | None = None
+
+
+async def start(call: Call) -> Response:
+    """202: it runs, whether it was begun now or before."""
+    asked = to(_Reindex, call.json())
+    reindex = await call.services.library.reindex(call.context(), asked.model, asked.dimensions)
+    response = json_response(from_reindex(reindex), 202)
+    response.headers["location"] = _PATH
+    return response
+
+
+async def latest(call: Call) -> Response:
+    return json_response(from_reindex(await call.services.library.latest_reindex(call.context())))
+
+
+async def cancel(call: Call) -> Response:
+    return json_response(from_reindex(await call.services.library.cancel_reindex(call.context())))
+
+
+_PATH = "/v1/documents/reindex"
+_ADMIN = (Scope.ADMIN,)
+_FRESH = Access.TENANT_FRESH
+ROUTES = (
+    Route("POST", _PATH, "tenantry", start, _FRESH, "Reindex with another embedding model", _ADMIN),
+    Route("GET", _PATH, "tenantry", latest, _FRESH, "The reindex, open or last", _ADMIN),
+    Route("DELETE", _PATH, "tenantry", cancel, _FRESH, "Cancel the open reindex", _ADMIN),
+)
