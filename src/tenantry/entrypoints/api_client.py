@@ -41,10 +41,14 @@ class Api:
     def post(self, path: str, body: Any) -> Reply:
         return self._finish(self._with_key(self._client.post(self._base + path)).body_json(body))
 
-    def upload(self, path: str, name: str, data: bytes, media_type: str, title: str) -> Reply:
+    def upload(
+        self, path: str, name: str, data: bytes, media_type: str, title: str, method: str = "POST"
+    ) -> Reply:
         part = PartBuilder.from_bytes(data).file_name(name).mime(media_type)
         form = FormBuilder().text("title", title).part("file", part)
-        return self._finish(self._with_key(self._client.post(self._base + path)).multipart(form))
+        return self._finish(
+            self._with_key(self._client.request(method, self._base + path)).multipart(form)
+        )
 
     @contextmanager
     def stream(self, path: str, body: Any) -> Iterator[Iterator[bytes]]:

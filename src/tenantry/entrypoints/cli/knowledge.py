@@ -12,9 +12,11 @@ from urllib.parse import quote
 
 import click
 
-from tenantry import bootstrap
-from tenantry.entrypoints.api_client import Api, Reply
+from tenantry.entrypoints.api_client import Api
+from tenantry.entrypoints.cli.following import follow
 from tenantry.entrypoints.cli.output import as_json, print_json, print_table
+from tenantry.entrypoints.cli.reindex import reindex
+from tenantry.entrypoints.cli.tenant_api import done, tenant_api
 
 _TYPES = {".md": "text/markdown", ".markdown": "text/markdown", ".txt": "text/plain"}
 
@@ -32,19 +34,53 @@ def documents() -> None:
     "files", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path)
 )
 @click.option("--title", help="Default: the file's name.")
-def add(files: tuple[Path, ...], title: str | None) -> None:
+@click.option("--replace", "replaced", metavar="ID", help="Put the one file in this one's place.")
+@click.option("--no-wait", is_flag=True, help="Do not wait until large documents are indexed.")
+def add(files: tuple[Path, ...], title: str | None, replaced: str | None, no_wait: bool) -> None:
     """Upload documents: text, Markdown, HTML, PDF or DOCX.
+
+    With --replace searches find the old version until the new one is ready.
 
     Example: `tenantry documents add handbook.pdf prices.md`
     """
-    api = _api()
+    if replaced and len(files) > 1:
+        raise click.UsageError("--replace takes one file")
+    api = tenant_api()
     for file in files:
-        reply = _done(
-            api.upload(
-                "/v1/documents", file.name, file.read_bytes(), _type(file), title or file.name
-            )
-        )
-        click.echo(f"{reply.body['id']}  {reply.body['status']}  {file.name}")
+        upload = (file.name, file.read_bytes(), _type(file), title or file.name)
+        if replaced:
+            path = f"/v1/documents/{quote(replaced, safe='')}"
+            document = done(api.upload(path, *upload, method="PUT")).body
+        else:
+            document = done(api.upload("/v1/documents", *upload)).body
+        if not no_wait:
+            document = _followed(api, document, file.name)
+        click.echo(f"{document['id']}  {_status(document)}  {file.name}")
+
+
+def _followed(api: Api, document: dict[str, Any], name: str) -> dict[str, Any]:
+    """The document once it, or what replaces it, is ready."""
+    if _how_far(document) is None:
+        return document
+    path = f"/v1/documents/{document['id']}"
+    document = follow(name, lambda: done(api.get(path)).body, _how_far)
+    failure = (document["replacement"] or document)["failure"]
+    if failure:
+        raise click.ClickException(f"{name} cannot be indexed: {failure}")
+    return document
+
+
+def _how_far(document: dict[str, Any]) -> dict[str, int] | None:
+    on_its_way = document["replacement"] or document
+    return on_its_way["progress"] if on_its_way["status"] == "indexing" else None
+
+
+def _status(document: dict[str, Any]) -> str:
+    """With how far it is, or what replaces it."""
+    how_far, status = _how_far(document), document["status"]
+    if document["replacement"]:
+        status += f", replacement {document['replacement']['status']}"
+    return status if how_far is None else f"{status} {how_far['done']:,}/{how_far['total']:,}"
 
 
 @documents.command(name="list")
@@ -54,10 +90,10 @@ def list_(json_output: bool) -> None:
 
     Example: `tenantry documents list`
     """
-    api, rows, cursor = _api(), [], ""
+    api, rows, cursor = tenant_api(), [], ""
     while True:
         path = "/v1/documents?limit=100" + (f"&cursor={cursor}" if cursor else "")
-        page = _done(api.get(path)).body
+        page = done(api.get(path)).body
         rows += page["data"]
         cursor = page.get("next_cursor") or ""
         if not cursor:
@@ -65,7 +101,7 @@ def list_(json_output: bool) -> None:
     if json_output:
         print_json(rows)
     else:
-        print_table(("id", "title", "status"), ((r["id"], r["title"], r["status"]) for r in rows))
+        print_table(("id", "title", "status"), ((r["id"], r["title"], _status(r)) for r in rows))
 
 
 @documents.command()
@@ -75,8 +111,11 @@ def remove(document_id: str) -> None:
 
     Example: `tenantry documents remove doc_01h…`
     """
-    _done(_api().delete(f"/v1/documents/{quote(document_id, safe='')}"))
+    done(tenant_api().delete(f"/v1/documents/{quote(document_id, safe='')}"))
     click.echo(f"{document_id} is removed")
+
+
+documents.add_command(reindex)
 
 
 @click.command()
@@ -88,7 +127,9 @@ def search(query: str, top_k: int, json_output: bool) -> None:
 
     Example: `tenantry search "how do I restore a backup?"`
     """
-    passages = _done(_api().post("/v1/search", {"query": query, "top_k": top_k})).body["passages"]
+    passages = done(tenant_api().post("/v1/search", {"query": query, "top_k": top_k})).body[
+        "passages"
+    ]
     if json_output:
         print_json(passages)
         return
@@ -107,7 +148,7 @@ def ask(question: str, model: str | None, json_output: bool) -> None:
     Example: `tenantry ask "What is our refund policy?"`
     """
     body = {"question": question} | ({"model": model} if model else {})
-    answer = _done(_api().post("/v1/answers", body)).body
+    answer = done(tenant_api().post("/v1/answers", body)).body
     if json_output:
         print_json(answer)
         return
@@ -115,23 +156,6 @@ def ask(question: str, model: str | None, json_output: bool) -> None:
     for citation in answer["citations"]:
         click.echo(f"  [{citation['number']}] {citation['title']}")
     click.echo(f"  charged {answer['charge']}", err=True)
-
-
-def _api() -> Api:
-    config = bootstrap.settings()
-    if not config.api_key:
-        raise click.ClickException(
-            "set TENANTRY_API_KEY to a tenant's API key: an operator's rights do not open content"
-        )
-    return Api(config.url or f"http://127.0.0.1:{config.http_port}", config.api_key)
-
-
-def _done(reply: Reply) -> Reply:
-    if reply.status >= 400:
-        body: Any = reply.body
-        detail = body.get("detail") or body.get("title") if isinstance(body, dict) else body
-        raise click.ClickException(f"{detail} ({reply.status})")
-    return reply
 
 
 def _type(file: Path) -> str:
