@@ -224,3 +224,28 @@ def test_a_dropped_tenant_is_missed_and_no_other_is_touched(played) -> None:
         assert await world.found(world.anna, "apples") == ["apples anew"]
 
     played(scene)
+
+
+def test_a_version_is_found_once_it_is_published_and_the_one_before_never_after(played) -> None:
+    async def scene(world: Scene) -> None:
+        await world.add(world.anna, "doc_1", "apples are red", "pears are green")
+        await world.add(world.anna, "doc_2", "apples of another")
+        await world.add(world.bert, "doc_1", "apples of bert")
+        version = dataclasses.replace(support.row("doc_3"), replaces="doc_1")
+        await world.manifest.insert(world.anna.tenant_id, version, support.UNLIMITED, 60.0)
+        before = {"apples are red", "pears are green", "apples of another"}
+        assert set(await world.found(world.anna, "apples")) == before
+        document = dataclasses.replace(
+            support.embedded("doc_1", ["plums are blue"], title="New"),
+            original_id=version.original_id,
+        )
+        assert await world.vectors.publish(world.anna, document)
+        after = {"plums are blue", "apples of another"}
+        assert set(await world.found(world.anna, "apples")) == after
+        assert (await world.vectors.cards(world.anna, ids("doc_1")))["doc_1"].title == "New"
+        assert not await world.vectors.publish(world.anna, document), "it is published"
+        assert set(await world.found(world.anna, "apples")) == after
+        assert await world.found(world.bert, "apples") == ["apples of bert"]
+        assert world.vectors.pinned("m").endswith("m")
+
+    played(scene)
