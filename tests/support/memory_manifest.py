@@ -179,6 +179,8 @@ class MemoryManifest:
 
     async def partition(self, tenant_id: TenantId, edition: Edition = Edition.LIVE) -> Partition:
         held = self._of(tenant_id)
+        if edition is Edition.NEXT:
+            return Partition(held.generation, "", ())  # reindexes are PostgreSQL's
         segments = []
         for item in held.segments.values():
             mine = {d: rows for d, (segment, rows) in held.live.items() if segment == item.id}

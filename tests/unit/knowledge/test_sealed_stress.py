@@ -151,8 +151,8 @@ class _Restless:
     def __getattr__(self, name: str) -> object:
         return getattr(self._manifest, name)
 
-    async def partition(self, tenant_id: str) -> object:
-        view = await self._manifest.partition(tenant_id)
+    async def partition(self, tenant_id: str, *edition: object) -> object:
+        view = await self._manifest.partition(tenant_id, *edition)
         await self._change()
         return view
 
