@@ -274,7 +274,8 @@ def test_every_tenant_table_is_walled(module_database: Database) -> None:
 
 
 def test_the_documented_definer_functions_are_all_there_are(module_database: Database) -> None:
-    documented = set(re.findall(r"^\| `(\w+)` \|", DEFINERS.read_text("utf-8"), re.M))
+    ours, _, _of_pgvector = DEFINERS.read_text("utf-8").partition("\n## The vector engine")
+    documented = set(re.findall(r"^\| `(\w+)` \|", ours, re.M))
 
     async def check() -> None:
         connection = await asyncpg.connect(module_database.dsn("superuser"))
