@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
 from typing import Any
@@ -34,6 +34,8 @@ _SLACK = 1.0001  # rows and query have length 1 but for rounding
 _ROUNDING = 4e-6  # of float32 sums and products near 1
 _LOWEST = 4.0  # further down than any score and its bound
 _BATCH_ROWS = 256  # scored before the bound is taken anew
+_RUN_ROWS = 16_384
+_FEW_ROWS = 256  # fewer are told apart faster one by one
 _GATHER_ROWS = 4_096  # copied at once
 
 Live = Sequence[tuple[OpenSegment, frozenset[DocumentId]]]
@@ -62,6 +64,32 @@ class _Looked:
     beyond_both: float
 
 
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """Rows that lie together: their rough scores, and what bounds the error of each."""
+
+    first: int
+    rough: F32
+    residual: F32
+
+    def best(self, count: int) -> Rows:
+        rows = len(self.rough)
+        if count >= rows:
+            return np.arange(self.first, self.first + rows)
+        chosen: Rows = np.argpartition(self.rough, rows - count)[rows - count :] + self.first
+        return chosen
+
+    def over(self, least: float) -> Rows:
+        rows: Rows = np.flatnonzero(self.rough > least) + self.first
+        return rows
+
+    def reaching(self, least: float, factor: np.float32) -> Rows:
+        upper = self.residual * factor
+        upper += self.rough
+        rows: Rows = np.flatnonzero(upper >= least) + self.first
+        return rows
+
+
 @dataclass(slots=True)
 class _Scanned:
     """All rows of all segments, in one numbering."""
@@ -73,7 +101,7 @@ class _Scanned:
     firsts: list[int]  # of each segment its first row
     first_documents: list[int]
     rough: F32  # -inf for rows of documents that are gone
-    residual: F32
+    runs: list[_Run]
     verdicts: npt.NDArray[np.int8]  # of each document: 1 permitted, 0 not, -1 not asked yet
     scored: dict[int, float] = field(default_factory=dict)  # with what was added
     cosines: dict[int, float] = field(default_factory=dict)
@@ -166,21 +194,28 @@ def _scan(
     added: Added | None = None,
 ) -> _Scanned:
     added = added or [None] * len(live)
-    segments = [segment for segment, _ in live]
-    scale = _joined([segment.catalogue.scale for segment in segments])
-    parts = [segment.high for segment in segments]
-    products = dots(looked.high, parts, _joined([segment.offsets for segment in segments]))
-    products *= scale
-    products *= looked.scale * 65_536
-    rough: F32 = products.astype(np.float32)
-    firsts = [0, *accumulate(segment.rows for segment in segments)]
+    firsts = [0, *accumulate(segment.rows for segment, _ in live)]
+    first_documents = [0, *accumulate(len(segment.ids) for segment, _ in live)]
+    rough = np.empty(firsts[-1], np.float32)
+    runs: list[_Run] = []
+    for places in _runs(firsts):
+        segments = [segment for segment, _ in live[places]]
+        products = dots(
+            looked.high,
+            [segment.high for segment in segments],
+            _joined([segment.offsets for segment in segments]),
+        )
+        products *= _joined([segment.catalogue.scale for segment in segments])
+        rows = slice(firsts[places.start], firsts[places.stop])
+        np.multiply(products, looked.scale * 65_536, out=rough[rows], casting="unsafe")
+        residual = _joined([segment.catalogue.residual for segment in segments])
+        runs.append(_Run(rows.start, rough[rows], residual))
     for (segment, names), more, first in zip(live, added, firsts, strict=False):
         if more is not None:
             rough[first : first + segment.rows] += more
         alive = segment.alive(names)
         if alive is not None:
             rough[first : first + segment.rows][~alive] = -np.inf
-    first_documents = [0, *accumulate(len(segment.ids) for segment in segments)]
     return _Scanned(
         live=live,
         added=added,
@@ -189,9 +224,18 @@ def _scan(
         firsts=firsts[:-1],
         first_documents=first_documents[:-1],
         rough=rough,
-        residual=_joined([segment.catalogue.residual for segment in segments]),
+        runs=runs,
         verdicts=np.full(first_documents[-1], -1, np.int8),
     )
+
+
+def _runs(firsts: Sequence[int]) -> Iterator[slice]:
+    """Neighbouring segments that are worked on together: arrays that stay in a core's cache."""
+    start = 0
+    for place in range(1, len(firsts)):
+        if place == len(firsts) - 1 or firsts[place] - firsts[start] >= _RUN_ROWS:
+            yield slice(start, place)
+            start = place
 
 
 def _joined(arrays: Sequence[npt.NDArray[Any]]) -> npt.NDArray[Any]:
@@ -204,12 +248,8 @@ def _leaders(found: _Scanned, top_k: int) -> Rows:
     wanted = top_k + top_k // 2 + 4
     count = wanted
     while True:
-        if count >= rows:
-            chosen = np.arange(rows)
-        else:
-            chosen = np.argpartition(rough, rows - count)[rows - count :]
-        chosen = chosen[rough[chosen] > -np.inf]
-        allowed = chosen[found.allowed(found.documents(chosen))]
+        chosen = _best_rough(found, count)
+        allowed: Rows = chosen[found.allowed(found.documents(chosen))]
         if len(allowed) >= top_k or count >= rows:
             break
         count *= 8
@@ -218,17 +258,33 @@ def _leaders(found: _Scanned, top_k: int) -> Rows:
     return allowed
 
 
+def _best_rough(found: _Scanned, count: int) -> Rows:
+    """So many rows of the largest rough scores, in no order; fewer where fewer are alive."""
+    rough = found.rough
+    chosen: Rows = np.zeros(0, np.intp)
+    for run in found.runs:
+        full = len(chosen) == count
+        more = run.over(rough[chosen].min()) if full else run.best(count)
+        chosen = np.concatenate([chosen, more]) if len(chosen) else more
+        if len(chosen) > count:
+            chosen = chosen[np.argpartition(rough[chosen], -count)[-count:]]
+    alive: Rows = chosen[rough[chosen] > -np.inf]
+    return alive
+
+
 def _candidates(found: _Scanned, looked: _Looked, leaders: Rows, top_k: int) -> tuple[Rows, F64]:
     """Permitted rows, but the leaders, that may reach the k-th best score, and the most that each
     can reach; the likeliest first.
     """
     floor = _kth(found, top_k)
     lost = looked.beyond_high
-    upper = found.residual * np.float32((1 + lost) * _SLACK)
-    upper += found.rough
-    upper[leaders] = -np.inf
     least = max(floor - lost * _SLACK - _ROUNDING, -_LOWEST)  # no row that is gone gets in
-    rows = np.flatnonzero(upper >= least)
+    factor = np.float32((1 + lost) * _SLACK)
+    rows = np.concatenate([run.reaching(least, factor) for run in found.runs])
+    if len(rows) < _FEW_ROWS:
+        rows = rows[[row not in found.scored for row in rows.tolist()]]
+    else:
+        rows = rows[~np.isin(rows, leaders)]
     documents = found.documents(rows)
     unrefused = found.verdicts[documents] != 0
     rows, documents = rows[unrefused], documents[unrefused]
@@ -245,13 +301,14 @@ def _candidates(found: _Scanned, looked: _Looked, leaders: Rows, top_k: int) -> 
 
 def _bounded(found: _Scanned, looked: _Looked, rows: Rows) -> F64:
     """The most that rows can score, now that the whole query is known to the high plane."""
+    lost = looked.beyond_both
     upper = found.rough[rows].astype(np.float64)
     for place, mine, own in found.grouped(rows):
         segment = found.live[place][0]
         rest = dots(looked.low, [segment.high[own]], segment.offsets[own])
         upper[mine] += rest * segment.catalogue.scale[own] * (looked.scale * 256)
-    lost = looked.beyond_both
-    return upper + found.residual[rows] * ((1 + lost) * _SLACK) + (lost * _SLACK + _ROUNDING)
+        upper[mine] += segment.catalogue.residual[own] * ((1 + lost) * _SLACK)
+    return upper + (lost * _SLACK + _ROUNDING)
 
 
 def _score_in_turn(found: _Scanned, looked: _Looked, rows: Rows, most: F64, top_k: int) -> None:
