@@ -42,6 +42,10 @@ class Processes:
         assert status is not None, "the stack's PostgreSQL has no status"
         return status
 
+    def database_processes(self) -> list[int]:
+        """The pids of PostgreSQL's own processes and sessions."""
+        return _pids(_children(self.database_status().postmaster_pid))
+
     def kill_gateway_worker(self) -> int:
         """One of them; the supervisor replaces it. Returns its pid."""
         victim = self.gateway_workers()[0]

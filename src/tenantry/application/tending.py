@@ -21,6 +21,7 @@ from tenantry.application.knowledge import Knowledge
 from tenantry.application.reindexing import Reindexing
 from tenantry.domain.document import Home, home_of
 from tenantry.domain.errors import NotFound, TenantryError
+from tenantry.domain.tenant import TenantStatus
 from tenantry.ports.control import ControlPlane
 from tenantry.ports.manifest import Manifest, Unfinished
 from tenantry.ports.objects import ObjectKind, Objects
@@ -63,9 +64,11 @@ async def resume(
     tenants = []
     for tenant_id in await unfinished.tenants(RESUME_TENANTS_MAX):
         try:
-            tenants.append(await control.get_tenant(tenant_id))
+            tenant = await control.get_tenant(tenant_id)
         except NotFound:
             continue  # gone since
+        if tenant.status is not TenantStatus.SHREDDED:
+            tenants.append(tenant)
     begun = await resume_indexing(knowledge, tenants)
     return begun if reindexing is None else begun + await reindexing.resume(tenants)
 

@@ -30,13 +30,17 @@ from tenantry.bootstrap.commands import (
 from tenantry.bootstrap.database import attach, attached_or_started, database
 from tenantry.bootstrap.deployment import operator_token, settings
 from tenantry.bootstrap.gateway import Gateway, gateway
+from tenantry.bootstrap.holders import HostWatch
 from tenantry.bootstrap.keys import key_facts
 from tenantry.bootstrap.papers import papers
+from tenantry.bootstrap.shredding import archive_signer, run_with_shredder
 from tenantry.bootstrap.vector_settings import vectors_fact
 
 __all__ = [
     "BillAsked",
     "Gateway",
+    "HostWatch",
+    "archive_signer",
     "attach",
     "attached_or_started",
     "background",
@@ -63,6 +67,7 @@ __all__ = [
     "run_with_ledger",
     "run_with_margin_books",
     "run_with_outlooks",
+    "run_with_shredder",
     "run_with_sides",
     "settings",
     "vectors_fact",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
 from decimal import Decimal
 
@@ -19,6 +19,7 @@ from tenantry.adapters.postgres.deliveries import PostgresDeliveries
 from tenantry.adapters.postgres.directory import PostgresDirectory
 from tenantry.adapters.postgres.idempotency import PostgresExpiredKeys
 from tenantry.adapters.postgres.keeper import PostgresLedgerKeeper
+from tenantry.adapters.postgres.key_holders import PostgresKeyHolders, this_host
 from tenantry.adapters.postgres.partitions import extend
 from tenantry.adapters.postgres.rollups import PostgresRollups
 from tenantry.adapters.postgres.sessions import PostgresExpiredSessions
@@ -39,13 +40,16 @@ from tenantry.application.rounds import (
     partitions_round,
     sessions_round,
 )
+from tenantry.application.shredding import shred_round
 from tenantry.application.true_up import TrueUp
 from tenantry.bootstrap.archive import archive_of
 from tenantry.bootstrap.billing import billing_of, issuer_or_none
 from tenantry.bootstrap.database import attach
 from tenantry.bootstrap.deployment import clock_watch
+from tenantry.bootstrap.holders import holders_round, registered
 from tenantry.bootstrap.invocation_logs import LogSources
 from tenantry.bootstrap.outside import outside_of
+from tenantry.bootstrap.shredding import shredder_of
 from tenantry.bootstrap.upstream import buckets_of, model_of
 from tenantry.config import Settings
 from tenantry.domain.anomaly import Floor
@@ -57,14 +61,21 @@ def _floor(config: Settings) -> Floor:
 
 
 @contextlib.asynccontextmanager
-async def background(config: Settings, machine: Clock | None = None) -> AsyncIterator[list[Round]]:
+async def background(
+    config: Settings,
+    machine: Clock | None = None,
+    on_roll: Callable[[], None] = lambda: None,
+) -> AsyncIterator[list[Round]]:
     """The rounds of the background worker, over connections of its own. `machine`: its clock,
-    before it is held to the database's.
+    before it is held to the database's. `on_roll` is told that the process must make place for a
+    successor: a tenant key that it may have held is destroyed.
     """
     async with contextlib.AsyncExitStack() as held:
         dsn_for = attach(config)
         databases = await Databases.open(dsn_for, application="tenantry worker")
         held.push_async_callback(databases.close)
+        holders = PostgresKeyHolders(databases.control, this_host())
+        await held.enter_async_context(registered(holders, "background", watched=False))
         clock, watch = clock_watch(databases, machine or SystemClock(), "worker")
         await watch.check()
         model = model_of(config, clock)
@@ -87,6 +98,7 @@ async def background(config: Settings, machine: Clock | None = None) -> AsyncIte
         logs = LogSources(config, keeper)
         await logs.refresh()
         billing = billing_of(databases, issuer_or_none(config))
+        shredder = held.enter_context(shredder_of(config, databases))
         yield [
             logs.round(),
             *ledger_rounds(
@@ -107,6 +119,8 @@ async def background(config: Settings, machine: Clock | None = None) -> AsyncIte
                 after_s=config.invoice_after_h * 3_600,
             ),
             Round("clock", CHECK_EVERY_S, watch.check),
+            holders_round(holders, on_roll),
+            shred_round(shredder),
             idempotency_round(PostgresExpiredKeys(databases.control)),
             *alert_rounds(alerts, alerts, PostgresUsageHours(databases.control), _floor(config)),
             answers_round(PostgresExpiredAnswers(databases.control), objects),

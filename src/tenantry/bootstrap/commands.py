@@ -25,6 +25,7 @@ from tenantry.adapters.postgres.directory import PostgresDirectory
 from tenantry.adapters.postgres.endpoints import PostgresEndpoints
 from tenantry.adapters.postgres.errors import DatabaseError
 from tenantry.adapters.postgres.keeper import PostgresLedgerKeeper
+from tenantry.adapters.postgres.key_holders import PostgresKeyHolders, this_host
 from tenantry.adapters.postgres.ledger import PostgresTenantLedger
 from tenantry.adapters.postgres.margin import PostgresMarginBooks
 from tenantry.adapters.postgres.unit_of_work import TenantWork
@@ -40,6 +41,7 @@ from tenantry.bootstrap.billing import billing_of, issuer_of
 from tenantry.bootstrap.database import attach, attached_or_started
 from tenantry.bootstrap.deployment import control_of, settings
 from tenantry.bootstrap.gateway import Gateway, gateway
+from tenantry.bootstrap.holders import registered
 from tenantry.bootstrap.invocation_logs import LogSources, logs_at, record_files
 from tenantry.bootstrap.keys import keyring_of
 from tenantry.config import Settings
@@ -73,9 +75,11 @@ def run_with_labels(work: Callable[[ControlPlane, Labels], Awaitable[T]]) -> T:
     """Runs one piece of work of the control plane that names end users."""
 
     async def one(config: Settings, databases: Databases) -> T:
-        with keyring_of(config, SystemClock()) as keyring:
-            labels = TenantLabels(TenantSealer(keyring), keyring)
-            return await work(control_of(config, databases), labels)
+        holders = PostgresKeyHolders(databases.control, this_host())
+        async with registered(holders, "command", watched=False):
+            with keyring_of(config, SystemClock()) as keyring:
+                labels = TenantLabels(TenantSealer(keyring), keyring)
+                return await work(control_of(config, databases), labels)
 
     return _run(one)
 
@@ -84,8 +88,10 @@ def run_with_keys(work: Callable[[ControlPlane, KeyRotation], Awaitable[T]]) -> 
     """Runs one piece of work on tenant keys."""
 
     async def one(config: Settings, databases: Databases) -> T:
-        with keyring_of(config, SystemClock()) as keyring:
-            return await work(control_of(config, databases), keyring)
+        holders = PostgresKeyHolders(databases.control, this_host())
+        async with registered(holders, "command", watched=False):
+            with keyring_of(config, SystemClock()) as keyring:
+                return await work(control_of(config, databases), keyring)
 
     return _run(one)
 

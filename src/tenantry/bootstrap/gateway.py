@@ -28,10 +28,12 @@ from tenantry.adapters.postgres.connections import Databases, LoginDsnFor
 from tenantry.adapters.postgres.directory import PostgresDirectory
 from tenantry.adapters.postgres.idempotency import PostgresIdempotency
 from tenantry.adapters.postgres.keeper import PostgresLedgerKeeper
+from tenantry.adapters.postgres.key_holders import Kind, PostgresKeyHolders, this_host
 from tenantry.adapters.postgres.ledger import PostgresTenantLedger
 from tenantry.adapters.postgres.manifest import PostgresManifest, PostgresUnfinished
 from tenantry.adapters.postgres.margin import PostgresMarginBooks
 from tenantry.adapters.postgres.operator_keys import PostgresOperatorKeys
+from tenantry.adapters.postgres.shreds import PostgresShreds
 from tenantry.adapters.postgres.tenant_admin import PostgresTenantAdmin
 from tenantry.adapters.postgres.unit_of_work import TenantWork
 from tenantry.adapters.postgres.usage_hours import PostgresUsageHours
@@ -61,11 +63,13 @@ from tenantry.application.planning import Planning
 from tenantry.application.refused_budgets import TellingAdmission
 from tenantry.application.reindexing import Reindexing
 from tenantry.application.reranking import Reranker
+from tenantry.application.shredding import Shreds
 from tenantry.application.tending import tend
 from tenantry.bootstrap.asking import asking_of, limits_of
 from tenantry.bootstrap.billing import billing_of, issuer_or_none
 from tenantry.bootstrap.database import attach
 from tenantry.bootstrap.deployment import clock_watch, control_of, operator_token
+from tenantry.bootstrap.holders import registered
 from tenantry.bootstrap.keys import keyring_of
 from tenantry.bootstrap.papers import Papers
 from tenantry.bootstrap.shared_costs import shared_costs
@@ -113,6 +117,7 @@ class Gateway:
     shared_costs: SharedCosts
     keeper: LedgerKeeper
     control: ControlPlane
+    shreds: Shreds
     alerts: AlertBook
     hours: UsageHours
     clock: Clock
@@ -132,14 +137,19 @@ class Gateway:
 
 
 @contextlib.asynccontextmanager
-async def gateway(config: Settings, machine: Clock | None = None) -> AsyncIterator[Gateway]:
+async def gateway(
+    config: Settings, machine: Clock | None = None, *, supervised: bool = False
+) -> AsyncIterator[Gateway]:
     """Opens everything a worker holds; closes it in reverse. `machine`: its clock, before it is
-    held to the database's.
+    held to the database's. `supervised`: a supervisor sees this process end.
     """
     async with contextlib.AsyncExitStack() as stack:
         dsn_for = attach(config)
         databases = await Databases.open(dsn_for, application="tenantry gateway")
         stack.push_async_callback(databases.close)
+        holders = PostgresKeyHolders(databases.control, this_host())
+        kind: Kind = "gateway" if supervised else "command"
+        await stack.enter_async_context(registered(holders, kind, watched=supervised))
         files, tasks = DurableFiles(), OwnedTasks()
         clock = await _checked(databases, machine or SystemClock(), stack)
         key = control_plane.load(config.home / "control", files)
@@ -195,6 +205,7 @@ async def gateway(config: Settings, machine: Clock | None = None) -> AsyncIterat
             shared_costs=shared_costs(config.shared_costs),
             keeper=PostgresLedgerKeeper(databases.control, databases.operator),
             control=control,
+            shreds=Shreds(control, PostgresShreds(databases.control), key.archive_signer),
             alerts=PostgresAlerts(databases.control, clock),
             hours=PostgresUsageHours(databases.control),
             clock=clock,

@@ -14,6 +14,7 @@ from tenantry.domain.plan import Plan
 class TenantStatus(StrEnum):
     ACTIVE = "active"
     SUSPENDED = "suspended"
+    SHREDDED = "shredded"  # for good, and from the first step of a shred on
 
 
 class Scope(StrEnum):

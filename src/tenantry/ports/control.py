@@ -86,7 +86,9 @@ class ControlPlane(Protocol):
 
     async def list_tenants(self, *, after: str | None = None, limit: int = 100) -> list[Tenant]: ...
 
-    async def set_suspended(self, tenant_id: TenantId, suspended: bool) -> None: ...
+    async def set_suspended(self, tenant_id: TenantId, suspended: bool) -> None:
+        """Raises `NotFound`, and `Conflict` for a tenant that is shredded."""
+        ...
 
     async def create_key(
         self,

@@ -35,7 +35,10 @@ class KeyStore(Protocol):
     """
 
     async def create(self, home: Home) -> None:
-        """Make the tenant's key where it has none; durable on return, idempotent."""
+        """Make the tenant's key where it has none; durable on return, idempotent.
+
+        NotFound where it was destroyed: there is never another.
+        """
         ...
 
     async def version(self, home: Home) -> int:
@@ -59,7 +62,10 @@ class KeyStore(Protocol):
         ...
 
     async def destroy(self, home: Home) -> None:
-        """Delete every copy of the wrapped key: what it sealed can never be opened again."""
+        """Delete every copy of the wrapped key: what it sealed can never be opened again.
+
+        For good and idempotent, also where there never was one: `create` makes no other.
+        """
         ...
 
 

@@ -93,6 +93,21 @@ def test_only_what_was_read_is_replaced(files: KeyFiles) -> None:
     asyncio.run(run())
 
 
+def test_a_tenant_that_is_barred_stays_so(files: KeyFiles) -> None:
+    async def run() -> None:
+        await files.create(A, 1, b"a")
+        assert not await files.barred(A)
+        for _ in range(2):
+            await files.bar(A)
+            await files.remove(A)
+        assert await files.barred(A)
+        assert await files.versions(A) == []
+        assert not await files.barred(B)
+        assert await files.create(B, 1, b"b")
+
+    asyncio.run(run())
+
+
 def test_what_is_removed_is_gone_and_never_brought_back(files: KeyFiles) -> None:
     async def run() -> None:
         for version in range(1, 6):

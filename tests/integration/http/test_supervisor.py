@@ -1,5 +1,6 @@
 """Worker processes on shared sockets: start, counters, replacement, and the end."""
 
+import http.client
 import os
 import signal
 import subprocess
@@ -7,7 +8,7 @@ import sys
 import threading
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -32,7 +33,11 @@ def settings_in(home: Path, **changes: int) -> ServeSettings:
 
 
 @contextmanager
-def running(settings: ServeSettings, make: MakeServices = make_fixed) -> Iterator[Addresses]:
+def running(
+    settings: ServeSettings,
+    make: MakeServices = make_fixed,
+    rolls: Callable[[], Collection[int]] = tuple,
+) -> Iterator[Addresses]:
     ready, over = threading.Event(), threading.Event()
     found: list[Addresses] = []
 
@@ -41,7 +46,9 @@ def running(settings: ServeSettings, make: MakeServices = make_fixed) -> Iterato
         ready.set()
 
     thread = threading.Thread(
-        target=run, args=(settings, make), kwargs={"on_ready": announce, "stop": over.is_set}
+        target=run,
+        args=(settings, make),
+        kwargs={"on_ready": announce, "stop": over.is_set, "rolls": rolls},
     )
     thread.start()
     try:
@@ -100,6 +107,57 @@ def test_a_killed_worker_is_replaced(tmp_path: Path) -> None:
         # The listening socket outlives the worker: the next answer comes from its successor.
         assert "ok" in get(f"{addresses.admin_url}/healthz")
         assert worker not in children()
+
+
+def test_workers_roll_one_after_the_other_and_lose_nothing(tmp_path: Path) -> None:
+    """Fresh connections all the while, and an idle one, which gets an answer and is told to go."""
+    before, rolls = children(), set[int]()
+    with running(settings_in(tmp_path, workers=2), rolls=lambda: rolls) as addresses:
+        old = children() - before
+        where = addresses.http_url.removeprefix("http://")
+        # As many as it takes for each of the two workers to have some.
+        idle = [http.client.HTTPConnection(where, timeout=20) for _ in range(16)]
+        for connection in idle:
+            assert _kept(connection) == "keep-alive"
+        rolls |= old
+        answers = [get(f"{addresses.admin_url}/healthz")]
+        most = 0
+        while old & children():
+            answers.append(get(f"{addresses.admin_url}/healthz"))
+            most = max(most, len(children() - before))
+            if len(old & children()) < 2 or most == 3:
+                for connection in idle:
+                    told = _kept(connection)
+                    if told == "close":
+                        connection.close()
+                    assert told in ("close", "keep-alive")
+        assert all("ok" in answer for answer in answers)
+        assert most == 3, "one more than there are, while one rolls"
+        assert len(children() - before) == 2
+        line = 'route="/healthz",status="2xx"} ' + str(len(answers))
+        eventually(lambda: line in get(f"{addresses.admin_url}/metrics"))
+    assert children() <= before
+
+
+def _kept(connection: http.client.HTTPConnection) -> str:
+    """Asks over a connection, whether it was used before or not; what it is told of its end."""
+    connection.request("GET", "/openapi.json")
+    answer = connection.getresponse()
+    assert answer.status == 200
+    answer.read()
+    return "close" if answer.will_close else "keep-alive"
+
+
+def test_a_worker_that_dies_while_it_rolls_has_one_successor(tmp_path: Path) -> None:
+    before, rolls = children(), set[int]()
+    with running(settings_in(tmp_path), rolls=lambda: rolls) as addresses:
+        (old,) = children() - before
+        rolls.add(old)
+        eventually(lambda: len(children() - before) == 2)
+        os.kill(old, signal.SIGKILL)
+        eventually(lambda: old not in children())
+        assert "ok" in get(f"{addresses.admin_url}/healthz")
+        assert len(children() - before) == 1
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])

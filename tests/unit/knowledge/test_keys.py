@@ -9,6 +9,7 @@ import os
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.support import knowledge as support
@@ -18,7 +19,7 @@ from tenantry.adapters.keys.key_cache import KeyCache
 from tenantry.adapters.keys.local_keyring import LocalKeyring, kms_key_of
 from tenantry.adapters.objects.durable_file import DurableFiles
 from tenantry.domain.errors import Conflict, Corrupt, NotFound, Unavailable
-from tenantry.ports.keys import Purpose, Retirement
+from tenantry.ports.keys import Purpose, Retirement, WrappedKey
 
 A, B = support.home(support.tenant("tnt_a")), support.home(support.tenant("tnt_b"))
 SILO = support.home(support.tenant("tnt_c", silo=True))
@@ -141,6 +142,33 @@ def test_keys_of_the_first_release_open(tmp_path: Path) -> None:
     golden = type(A)("tnt_golden", support.POOL, own_kms_key=True)
     subkey = asyncio.run(key(support.parts(tmp_path), golden, b"x"))
     assert subkey.hex() == "5ab73c56b8aeac81a3e0fd41d052ea09030474b0fb56030c9edb4e28084763d2"
+
+
+def test_nothing_makes_a_key_where_one_was_destroyed(tmp_path: Path) -> None:
+    """Neither later, nor a process that had begun before; where there never was one, too."""
+
+    async def run() -> None:
+        own = support.parts(tmp_path)
+        await own.keys.create(A)
+        for home in (A, B):
+            for _ in range(2):
+                await own.keys.destroy(home)
+            with pytest.raises(NotFound, match="shredded"):
+                await support.parts(tmp_path).keys.create(home)
+        slow = support.parts(tmp_path)
+        wrap = slow.kms.wrap
+
+        async def destroyed_meanwhile(*given: Any) -> WrappedKey:
+            wrapped = await wrap(*given)
+            await own.keys.destroy(SILO)
+            return wrapped
+
+        slow.kms.wrap = destroyed_meanwhile  # type: ignore[method-assign]
+        with pytest.raises(NotFound, match="shredded"):
+            await slow.keys.create(SILO)
+
+    asyncio.run(run())
+    assert list(tmp_path.glob("accounts/*/keys/*/*")) == []
 
 
 def test_a_retired_kms_key_is_gone_at_once_and_for_good(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ one's own by `AWS_ENDPOINT_URL`, as everywhere with AWS.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import re
 import secrets
@@ -14,7 +15,7 @@ from collections.abc import Awaitable, Sequence
 from datetime import timedelta
 from typing import Any, Final, TypeVar
 
-from tenantry.adapters.keys.key_folder import FILE_NAME, NO_KEY, check_names
+from tenantry.adapters.keys.key_folder import BARRED, FILE_NAME, NO_KEY, check_names
 from tenantry.domain.document import Home
 from tenantry.domain.errors import NotFound, Unavailable
 from tenantry.domain.placement import s3_location
@@ -78,6 +79,19 @@ class KeyBucket:
                 path = f"{_folder(home)}/{name}"
                 await _tried(obstore.delete_async(self._store(), path))
         raise Unavailable("Tenant keys are made faster than they can be removed.")
+
+    async def bar(self, home: Home) -> None:
+        from obstore.exceptions import AlreadyExistsError
+
+        with contextlib.suppress(AlreadyExistsError):
+            await self._put(f"{_folder(home)}{BARRED}", b"", "create")
+
+    async def barred(self, home: Home) -> bool:
+        try:
+            await self._get(f"{_folder(home)}{BARRED}")
+        except NotFound:
+            return False
+        return True
 
     async def check(self) -> None:
         import obstore

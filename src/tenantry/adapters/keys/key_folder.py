@@ -15,6 +15,7 @@ from tenantry.domain.errors import NotFound, Unavailable
 from tenantry.ports.objects import Files
 
 SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}")
+BARRED = ".destroyed"  # no tenant's id has a dot
 FILE_NAME = re.compile(r"([1-9][0-9]{0,8})\.json", re.ASCII)
 
 
@@ -47,6 +48,12 @@ class KeyFolder:
     async def remove(self, home: Home) -> None:
         await asyncio.to_thread(self._remove, self._folder(home))
 
+    async def bar(self, home: Home) -> None:
+        await asyncio.to_thread(self._files.create, self._mark(home), b"")
+
+    async def barred(self, home: Home) -> bool:
+        return await asyncio.to_thread(self._mark(home).exists)
+
     async def check(self) -> None:
         if self._accounts.exists() and not os.access(self._accounts, os.W_OK | os.X_OK):
             raise Unavailable("The key store's folder cannot be written.")
@@ -68,6 +75,11 @@ class KeyFolder:
 
     def _path(self, home: Home, version: int) -> Path:
         return self._folder(home) / f"{version}.json"
+
+    def _mark(self, home: Home) -> Path:
+        """Beside the folder of a tenant, which is empty then."""
+        folder = self._folder(home)
+        return folder.with_name(f"{folder.name}{BARRED}")
 
     def _folder(self, home: Home) -> Path:
         check_names(home)

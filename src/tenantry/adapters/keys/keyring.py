@@ -40,6 +40,7 @@ IDLE_MAX_S = 3_600.0  # unasked for so long, open content is closed rather than 
 RENEWED_AT_ONCE = 8
 _REWRAP_ATTEMPTS = 3
 _FIRST_VERSION = 1
+_DESTROYED = "The tenant's key was shredded; it gets no other."
 _log = logging.getLogger(__name__)
 
 
@@ -114,6 +115,7 @@ class Keyring:
 
     async def destroy(self, home: Home) -> None:
         self._lose(home.tenant_id)
+        await self._files.bar(home)  # first: whoever makes a key from now on takes it away again
         await self._files.remove(home)
         self._lose(home.tenant_id)  # what was being opened meanwhile
 
@@ -215,11 +217,18 @@ class Keyring:
         return versions
 
     async def _make(self, home: Home, version: int) -> None:
-        """A version that opens; of two that make it at once the first wins."""
+        """A version that opens; of two that make it at once the first wins. NotFound where the
+        tenant's keys are destroyed, also meanwhile.
+        """
+        if await self._files.barred(home):
+            raise NotFound(_DESTROYED)
         await self._kms.create(home.account, kms_key_of(home))
         key = secrets.token_bytes(KEY_BYTES)
         wrapped = await self._wrapped(home, version, key)
         await self._files.create(home, version, pack(wrapped))
+        if await self._files.barred(home):
+            await self._files.remove(home)
+            raise NotFound(_DESTROYED)
         self._known.pop(home.tenant_id, None)
 
     async def _wrapped(self, home: Home, version: int, key: bytes) -> WrappedKey:

@@ -47,10 +47,10 @@ class PostgresBatchBook:
 
     async def open_jobs(self, limit: int) -> Sequence[tuple[BatchJob, int]]:
         rows = await self._fetch("open_jobs", limit)
-        return [(_to_job(row), row["age_s"]) for row in rows]
+        return [(to_job(row), row["age_s"]) for row in rows]
 
     async def listed(self, tenant_id: TenantId, limit: int) -> Sequence[BatchJob]:
-        return [_to_job(row) for row in await self._fetch("listed", tenant_id, limit)]
+        return [to_job(row) for row in await self._fetch("listed", tenant_id, limit)]
 
     async def advance(
         self, job: BatchJob, to: BatchState, *, job_arn: str | None = None, message: str = ""
@@ -77,7 +77,8 @@ def _definition(job: BatchJob) -> str:
     return orjson.dumps(document).decode()
 
 
-def _to_job(row: Mapping[str, Any]) -> BatchJob:
+def to_job(row: Mapping[str, Any]) -> BatchJob:
+    """A row of `batch_job`."""
     definition = orjson.loads(row["definition"])
     upstream = Upstream(**definition.pop("upstream"))
     return BatchJob(upstream=upstream, **definition, **{name: row[name] for name in _OWN_COLUMNS})

@@ -117,12 +117,20 @@ class Databases:
             pool.terminate()
 
 
-async def _open_pool(dsn_for: DsnFor, role: PoolRole, application: str) -> Any:
+async def open_control_pool(dsn_for: DsnFor, application: str) -> Any:
+    """One connection as `control`, made again where it is lost; for who needs no more."""
+    with outages_are_unavailable():
+        return await _open_pool(dsn_for, "control", application, size_max=1)
+
+
+async def _open_pool(
+    dsn_for: DsnFor, role: PoolRole, application: str, size_max: int | None = None
+) -> Any:
     return await asyncpg.create_pool(
         connect=functools.partial(_connect, dsn_for, role),
         init=prove,
         min_size=1,
-        max_size=POOL_SIZE_MAX[role],
+        max_size=size_max or POOL_SIZE_MAX[role],
         server_settings=_settings(role, application),
         timeout=CONNECT_TIMEOUT_S,
         command_timeout=STATEMENT_TIMEOUT_MS[role] / 1000 + _CLIENT_GRACE_S,

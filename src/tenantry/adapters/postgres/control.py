@@ -22,7 +22,7 @@ from tenantry.adapters.postgres.statements import statements
 from tenantry.domain.budget import BudgetKey
 from tenantry.domain.catalogue import Model
 from tenantry.domain.contract import LIST_CURRENCY
-from tenantry.domain.errors import BadRequest, Conflict, NotFound
+from tenantry.domain.errors import BadRequest, Conflict, NotFound, TenantSuspended
 from tenantry.domain.ids import ApiKeyId, TenantId, prefixed, uuid7
 from tenantry.domain.placement import Placement
 from tenantry.domain.plan import Plan
@@ -97,7 +97,10 @@ class PostgresControl:
 
     async def set_suspended(self, tenant_id: TenantId, suspended: bool) -> None:
         status = "suspended" if suspended else "active"
-        await self._change("set_status", tenant_id, status)
+        try:
+            await self._change("set_status", tenant_id, status)
+        except TenantSuspended as shredded:
+            raise Conflict(shredded.message) from None
 
     async def create_key(
         self,

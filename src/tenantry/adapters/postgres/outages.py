@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import asyncpg
 
 from tenantry.adapters.postgres.errors import ClusterNotRunning
-from tenantry.domain.errors import BadRequest, Unavailable
+from tenantry.domain.errors import BadRequest, TenantSuspended, Unavailable
 
 _OUTAGES = (
     OSError,  # refused, reset, no such socket
@@ -20,6 +20,7 @@ _OUTAGES = (
     ClusterNotRunning,  # the embedded server, between a death and its next start
 )
 
+_SHREDDED = "the tenant is shredded"  # as its triggers say
 # asyncpg has no class of its own for a connection that was lost, in use or back in its pool.
 _LOST = ("connection is closed", "released back to the pool")
 
@@ -28,10 +29,15 @@ _LOST = ("connection is closed", "released back to the pool")
 def outages_are_unavailable() -> Iterator[None]:
     """Turn every sign of an outage into `Unavailable`; what is our bug passes as it is.
 
-    After a failed commit it is unknown whether it holds: callers repeat it idempotently.
+    After a failed commit it is unknown whether it holds: callers repeat it idempotently. What a
+    shred forbids is refused as for a suspended tenant.
     """
     try:
         yield
+    except asyncpg.ObjectNotInPrerequisiteStateError as refused:
+        if _SHREDDED in str(refused):
+            raise TenantSuspended("The tenant is shredded.") from None
+        raise
     except _OUTAGES as reason:
         raise Unavailable("The database is out of reach.") from reason
     except asyncpg.InterfaceError as reason:

@@ -16,6 +16,7 @@ from tenantry.domain.errors import Unavailable
 from tenantry.domain.ids import TenantId
 
 _SET_TENANT = "SELECT pg_catalog.set_config('tenantry.tenant', $1, true)"
+_SET_TIMEOUT = "SELECT pg_catalog.set_config('statement_timeout', $1, true)"
 
 
 class TenantReader:
@@ -34,10 +35,13 @@ class TenantReader:
         """Take the connection away, which another tenant may have next."""
         self._given = None
 
-    async def fetch(self, query: str, *values: object) -> list[Any]:
-        """Return all rows; the query bounds their number."""
+    async def fetch(self, query: str, *values: object, timeout_s: float | None = None) -> list[Any]:
+        """Return all rows; the query bounds their number. `timeout_s`: of this one statement."""
         with outages_are_unavailable():
-            rows: list[Any] = await self._connection.fetch(query, *values)
+            if timeout_s is not None:
+                limit = f"{timeout_s:.0f}s"
+                await self._connection.execute(_SET_TIMEOUT, limit)
+            rows: list[Any] = await self._connection.fetch(query, *values, timeout=timeout_s)
         return rows
 
     async def fetchrow(self, query: str, *values: object) -> Any:

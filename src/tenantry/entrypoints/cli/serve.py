@@ -42,14 +42,18 @@ def serve(exit_with_parent: bool, ready_json: bool, **given: int | None) -> None
     def ready(addresses: Addresses) -> None:
         _announce(config, addresses, ready_json)
 
-    with bootstrap.database(config) as database, BackgroundProcess():
+    with (
+        bootstrap.database(config) as database,
+        bootstrap.HostWatch(database.dsn_for) as host,
+        BackgroundProcess(),
+    ):
 
         def must_stop() -> bool:
             orphaned = parent is not None and os.getppid() != parent
             return orphaned or database.failure() is not None
 
         make = functools.partial(make_services, config)
-        run(_serve_settings(config), make, on_ready=ready, stop=must_stop)
+        run(_serve_settings(config), make, on_ready=ready, stop=must_stop, rolls=host.rolls)
         if (reason := database.failure()) is not None:
             said = reason.strip().splitlines()[-1:] or ["nothing"]
             raise click.ClickException(f"PostgreSQL kept ending and was given up: {said[0]}")

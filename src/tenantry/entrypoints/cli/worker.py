@@ -6,6 +6,8 @@ import asyncio
 import contextlib
 import os
 import signal
+import sys
+from typing import NoReturn
 
 import click
 
@@ -18,24 +20,44 @@ _PARENT_POLL_S = 0.5
 
 @click.command()
 @click.option("--exit-with-parent", is_flag=True, help="End when the parent process ends.")
-def worker(exit_with_parent: bool) -> None:
+@click.option("--parent", type=int, hidden=True, help="Whose end, where it is known already.")
+def worker(exit_with_parent: bool, parent: int | None) -> None:
     """Run the background worker until SIGTERM or Ctrl-C; `serve` runs one by itself.
 
     Example: `tenantry worker`
     """
-    parent = os.getppid() if exit_with_parent else None
-    asyncio.run(_work(bootstrap.settings(), parent))
+    if parent is None and exit_with_parent:
+        parent = os.getppid()
+    if asyncio.run(_work(bootstrap.settings(), parent)):
+        _make_place(parent)
 
 
-async def _work(config: Settings, parent: int | None) -> None:
-    stop = asyncio.Event()
+def _make_place(parent: int | None) -> NoReturn:
+    """A successor under the same pid, so that whoever watches over it need not know: the kernel
+    takes away every page of memory that this process ever had (execve(2)).
+    """
+    watched = [] if parent is None else ["--exit-with-parent", "--parent", str(parent)]
+    command = [sys.executable, "-m", "tenantry.entrypoints.cli.main", "worker", *watched]
+    os.execv(sys.executable, command)  # noqa: S606 - our own
+
+
+async def _work(config: Settings, parent: int | None) -> bool:
+    """Whether it has to make place for a successor."""
+    stop, roll = asyncio.Event(), asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    async with bootstrap.background(config) as rounds:
+
+    def on_roll() -> None:
+        if not stop.is_set():
+            roll.set()
+            stop.set()
+
+    async with bootstrap.background(config, on_roll=on_roll) as rounds:
         watch = asyncio.create_task(_watch(parent, stop))
         await run_worker(rounds, stop)
         watch.cancel()
+    return roll.is_set()
 
 
 async def _watch(parent: int | None, stop: asyncio.Event) -> None:

@@ -12,6 +12,7 @@ from tenantry.entrypoints.http.admin import (
     control,
     economics,
     health,
+    shreds,
 )
 from tenantry.entrypoints.http.openapi import route_for
 from tenantry.entrypoints.http.routes import Access, Handler, Method, Route, RouteTable
@@ -28,6 +29,8 @@ _ROUTES: Final = (
     _admin("GET", "/tenants/{tenant}", control.get_tenant, "One tenant, by id or name"),
     _admin("POST", "/tenants/{tenant}/suspend", control.suspend_tenant, "Suspend a tenant"),
     _admin("POST", "/tenants/{tenant}/resume", control.resume_tenant, "Resume a tenant"),
+    _admin("POST", "/tenants/{tenant}/shred", shreds.begin, "Shred a tenant for good"),
+    _admin("GET", "/tenants/{tenant}/shred", shreds.show, "A shred: how far, and its certificate"),
     _admin("GET", "/keys", control.list_keys, "A tenant's API keys, without secrets"),
     _admin("POST", "/keys", control.create_key, "Create an API key; its secrets are shown once"),
     _admin("DELETE", "/keys/{key}", control.revoke_key, "Revoke an API key"),

@@ -16,7 +16,7 @@ async def make_services(
 ) -> Services:
     """Opens what a worker needs; `Services.close` closes it. `machine`: its clock."""
     stack = contextlib.AsyncExitStack()
-    gateway = await stack.enter_async_context(bootstrap.gateway(config, machine))
+    gateway = await stack.enter_async_context(bootstrap.gateway(config, machine, supervised=True))
 
     async def drain(seconds: float) -> None:
         await gateway.drain(int(seconds * 1_000))
@@ -41,6 +41,7 @@ async def make_services(
         idempotent=gateway.idempotent,
         operator_once=gateway.operator_once,
         control=gateway.control,
+        shreds=gateway.shreds,
         alerts=gateway.alerts,
         outlooks=gateway.outlooks,
         clock=gateway.clock,

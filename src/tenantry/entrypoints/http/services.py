@@ -23,6 +23,7 @@ from tenantry.application.library import Added, Found
 from tenantry.application.operator_once import OperatorOnce
 from tenantry.application.pacing import Outlook
 from tenantry.application.reranking import RerankCall, Reranked
+from tenantry.application.shredding import Shreds
 from tenantry.domain.chunk import Passage
 from tenantry.domain.document import Document
 from tenantry.domain.ids import TenantId
@@ -157,6 +158,7 @@ class Services:
     idempotent: Idempotent
     operator_once: OperatorOnce
     control: ControlPlane
+    shreds: Shreds
     alerts: AlertBook
     outlooks: Callable[[TenantId], Awaitable[Sequence[Outlook]]]
     clock: Clock

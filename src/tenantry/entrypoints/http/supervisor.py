@@ -9,12 +9,14 @@ does, however it ends.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import multiprocessing
+import os
 import signal
 import socket
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from multiprocessing.connection import Connection, wait
@@ -39,6 +41,7 @@ WORKERS_MAX: Final = 256
 START_S: Final = 60.0  # for a worker to say that it serves
 RESTART_PAUSE_S: Final = 1.0  # before a worker that died is replaced
 END_SLACK_S: Final = 5.0  # past both drains, before a worker is killed
+ROLL: Final = "roll"  # said to a worker that has a successor
 
 MakeServices = Callable[[Counters], Awaitable[Services]]
 
@@ -56,6 +59,7 @@ class ServeSettings:
     workers: int = 1
     tls_names: tuple[str, ...] = ()
     drain_s: float = 30.0
+    roll_drain_s: float = 900.0  # where a successor serves already, nobody need be cut off
     limits: WireLimits = field(default_factory=WireLimits)
 
 
@@ -79,6 +83,16 @@ class _Worker:
     pipe: Connection
     started_by: float
     ready: bool = False
+    ends_by: float = 0.0  # of one that rolls
+
+
+@dataclass(slots=True)
+class _Roll:
+    """Of one worker at a time: its successor first, then its own end."""
+
+    old: int
+    successor: int
+    leaving: _Worker | None = None  # once the successor serves
 
 
 @dataclass(slots=True)
@@ -89,6 +103,7 @@ class _Fleet:
     tls: LocalTls
     board: Any  # shared memory of `Counters`
     workers: dict[int, _Worker] = field(default_factory=dict)
+    roll: _Roll | None = None
 
     def spawn(self, number: int) -> None:
         context = multiprocessing.get_context("spawn")
@@ -112,10 +127,13 @@ class _Fleet:
 
     def end(self) -> None:
         """Asks all to drain, waits as long as that may take, kills who is left."""
-        for worker in self.workers.values():
+        workers = list(self.workers.values())
+        if self.roll is not None and self.roll.leaving is not None:
+            workers.append(self.roll.leaving)
+        for worker in workers:
             worker.pipe.close()
         deadline = time.monotonic() + 2 * self.settings.drain_s + END_SLACK_S
-        for worker in self.workers.values():
+        for worker in workers:
             worker.process.join(max(0.0, deadline - time.monotonic()))
             if worker.process.is_alive():
                 _log.error("%s did not end in time and was killed", worker.process.name)
@@ -146,8 +164,10 @@ def run(
     *,
     on_ready: Callable[[Addresses], None] | None = None,
     stop: Callable[[], bool] = lambda: False,
+    rolls: Callable[[], Collection[int]] = tuple,
 ) -> None:
-    """Serves until SIGTERM, SIGINT or `stop()`. `make_services` must be picklable.
+    """Serves until SIGTERM, SIGINT or `stop()`. `make_services` must be picklable. A worker whose
+    pid is among `rolls()` makes place for a successor, and no request is lost by that.
 
     Raises `PortTaken`, `OSError` or `StartFailed`.
     """
@@ -155,14 +175,14 @@ def run(
     listeners = open_listeners(settings)
     try:
         tls = ensure_local_tls(settings.home, _tls_names(settings), now=datetime.now(UTC))
-        cells = cells_for(len(LABELS), settings.workers)
+        cells = cells_for(len(LABELS), settings.workers + 1)  # one more while one rolls
         board = multiprocessing.get_context("spawn").RawArray("Q", cells)
         fleet = _Fleet(settings, make_services, listeners, tls, board)
         with _Signals() as signals:
             try:
                 for number in range(settings.workers):
                     fleet.spawn(number)
-                _watch(fleet, signals, stop, on_ready)
+                _watch(fleet, signals, stop, on_ready, rolls)
             finally:
                 fleet.end()
     finally:
@@ -180,6 +200,7 @@ def _watch(
     signals: _Signals,
     stop: Callable[[], bool],
     on_ready: Callable[[Addresses], None] | None,
+    rolls: Callable[[], Collection[int]],
 ) -> None:
     announced = False
     while not signals.asked and not stop():
@@ -194,6 +215,36 @@ def _watch(
             announced = True
             if on_ready is not None:
                 on_ready(_addresses(fleet))
+        if announced:
+            _advance_roll(fleet, rolls())
+
+
+def _advance_roll(fleet: _Fleet, pids: Collection[int]) -> None:
+    """One step of a roll, if there is one to take."""
+    roll = fleet.roll
+    if roll is None:
+        for number, worker in fleet.workers.items():
+            if worker.ready and worker.process.pid in pids:
+                spare = next(n for n in range(len(fleet.workers) + 1) if n not in fleet.workers)
+                fleet.roll = _Roll(number, spare)
+                fleet.spawn(spare)
+                return
+    elif roll.leaving is None:
+        if fleet.workers[roll.successor].ready:
+            roll.leaving = fleet.workers.pop(roll.old)
+            settings = fleet.settings
+            grace_s = 2 * (settings.roll_drain_s + settings.drain_s) + END_SLACK_S
+            roll.leaving.ends_by = time.monotonic() + grace_s
+            with contextlib.suppress(OSError):  # it has just died by itself
+                roll.leaving.pipe.send(ROLL)
+    elif roll.leaving.process.exitcode is not None:
+        roll.leaving.process.join()
+        roll.leaving.pipe.close()
+        _log.info("%s made place for a successor", roll.leaving.process.name)
+        fleet.roll = None
+    elif time.monotonic() > roll.leaving.ends_by:
+        _log.error("%s did not end in time and was killed", roll.leaving.process.name)
+        roll.leaving.process.kill()
 
 
 def _heard(fleet: _Fleet, number: int, announced: bool) -> None:
@@ -210,6 +261,11 @@ def _heard(fleet: _Fleet, number: int, announced: bool) -> None:
     worker.process.join(END_SLACK_S)
     if not announced:
         raise StartFailed(str(message))
+    if fleet.roll is not None and fleet.roll.old == number:
+        _log.error("%s; its successor has been started", message)
+        del fleet.workers[number]
+        fleet.roll = None
+        return
     _log.error("%s; it is replaced", message)
     time.sleep(RESTART_PAUSE_S)
     fleet.spawn(number)
@@ -288,8 +344,21 @@ async def _work(
     stop, started = asyncio.Event(), asyncio.Event()
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGTERM, stop.set)
-    # The other end is closed on purpose to end us, and by the kernel if the supervisor dies.
-    loop.add_reader(pipe.fileno(), stop.set)
+    roll_s: list[float] = []
+
+    def told() -> None:
+        try:
+            if pipe.recv() == ROLL:
+                roll_s.append(settings.roll_drain_s)
+        except (EOFError, OSError):
+            # The other end is closed on purpose to end us, and by the kernel if the supervisor
+            # dies. One that rolls has no more time from then on than any other.
+            loop.remove_reader(pipe.fileno())
+            if roll_s:
+                loop.call_later(2 * settings.drain_s + END_SLACK_S, os._exit, 1)
+        stop.set()
+
+    loop.add_reader(pipe.fileno(), told)
     services = await make_services(counters)
     serving = asyncio.create_task(
         serve_worker(
@@ -299,6 +368,7 @@ async def _work(
             stop,
             started=started,
             drain_s=settings.drain_s,
+            roll_drain_s=lambda: roll_s[0] if roll_s else None,
             limits=settings.limits,
         )
     )

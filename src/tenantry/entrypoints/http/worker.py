@@ -7,6 +7,7 @@ import gc
 import logging
 import socket
 import ssl
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from tenantry.entrypoints.http.adminplane import ADMIN_PLANE
@@ -44,11 +45,13 @@ async def serve_worker(
     *,
     started: asyncio.Event | None = None,
     drain_s: float = 30.0,
+    roll_drain_s: Callable[[], float | None] = lambda: None,
     limits: WireLimits = _DEFAULT_LIMITS,
 ) -> None:
     """Serves until `stop`, then lets requests and owned tasks end, each at most `drain_s`.
 
-    Closes the services.
+    Where `roll_drain_s` tells of a time, a successor serves already: so long every connection may
+    end by itself first. Closes the services.
     """
     data = Server(App(services, DATA_PLANE, limits.requests), limits)
     admin = Server(App(services, ADMIN_PLANE, limits.requests), limits)
@@ -64,9 +67,12 @@ async def serve_worker(
         await stop.wait()
     finally:
         admin.stop_listening()  # whoever starts after us, while we drain, needs the port
+        roll_s = roll_drain_s()
+        if roll_s is not None:
+            await data.finish(roll_s)
         cut = await data.drain(drain_s)
         if cut:
             _log.warning("%d requests were cut off after %.0f s", cut, drain_s)
-        await services.drain(drain_s)
+        await services.drain(drain_s if roll_s is None else roll_s)
         await admin.drain(1.0)
         await services.close()

@@ -38,6 +38,8 @@ class Host(Protocol):
     connections: set[Connection]
     tasks: set[asyncio.Task[None]]
     held_bytes: int  # of bodies that are read or being read, until they are answered
+    finishing: bool  # a successor serves already
+    ended: asyncio.Event  # the last connection of one that finishes
 
 
 class _Broken(Exception):
@@ -70,6 +72,7 @@ class Connection(asyncio.Protocol):
         self._waiting: deque[_Whole] = deque()
         self._exchange: Exchange | None = None
         self._closing = False
+        self._last = host.finishing  # no request after the next
         self._deadline = host.loop.time() + host.limits.head_s
         self._unsent_bytes = 0  # when the deadline was set
         self._held_bytes = 0  # of the body that is being read
@@ -110,6 +113,8 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._transport = None
         self._host.connections.discard(self)
+        if not self._host.connections:
+            self._host.ended.set()
         self._host.held_bytes -= sum(whole.held_bytes for whole in self._waiting)
         self._waiting.clear()
         self._drop_body()
@@ -270,7 +275,7 @@ class Connection(asyncio.Protocol):
         self._deadline = _NEVER
         exchange = Exchange(
             transport,
-            keep_alive=whole.keep_alive and broken is None,
+            keep_alive=whole.keep_alive and broken is None and not self._last,
             chunked=whole.http11,
             head_only=request.method == "HEAD",
         )
@@ -336,6 +341,12 @@ class Connection(asyncio.Protocol):
         if self._exchange is None:
             self.close()
         else:
+            self._exchange.keep_alive = False
+
+    def finish(self) -> None:
+        """Where a successor serves already: the request that runs, or comes next, is the last."""
+        self._last = True
+        if self._exchange is not None:
             self._exchange.keep_alive = False
 
     def close(self) -> None:

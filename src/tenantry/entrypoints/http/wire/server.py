@@ -52,6 +52,8 @@ class Server:
         self.connections: set[Connection] = set()
         self.tasks: set[asyncio.Task[None]] = set()
         self.held_bytes = 0
+        self.finishing = False
+        self.ended = asyncio.Event()  # of all connections, while finishing
         self._listeners: list[asyncio.Server] = []
         self._sweeper = self.loop.call_later(_SWEEP_S, self._sweep)
 
@@ -69,6 +71,22 @@ class Server:
         """Accepts no more; the connections that are open stay so. Idempotent."""
         for listener in self._listeners:
             listener.close()
+
+    async def finish(self, grace_s: float) -> None:
+        """Accepts no more. Each connection may still have one answer, which tells the client to
+        come back on another: closing an idle one could cross a request on its way to us. They end
+        within the connection's own limits; at most `grace_s`.
+        """
+        self.finishing = True
+        self.stop_listening()
+        for connection in tuple(self.connections):
+            connection.finish()
+        if not self.connections:
+            return
+        self.ended.clear()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(grace_s):
+                await self.ended.wait()
 
     async def drain(self, grace_s: float) -> int:
         """Accepts no more, lets running requests end for so long, closes all connections.

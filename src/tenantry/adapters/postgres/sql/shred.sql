@@ -1,0 +1,94 @@
+-- Shreds and the register of processes that may hold keys, as tenantry_control. A tenant's content
+-- in a unit of work of its own.
+
+-- name: refuse_tenant
+UPDATE tenantry.tenant SET status = 'shredded' WHERE tenant_id = $1 RETURNING true;
+
+-- name: revoke_keys
+UPDATE tenantry.api_key SET revoked_at = clock_timestamp()
+WHERE tenant_id = $1 AND revoked_at IS NULL;
+
+-- name: begin
+INSERT INTO tenantry.shred (tenant_id, asked_by) VALUES ($1, $2) ON CONFLICT DO NOTHING;
+
+-- name: get
+SELECT * FROM tenantry.shred WHERE tenant_id = $1;
+
+-- name: unfinished
+SELECT tenant_id FROM tenantry.shred WHERE certificate IS NULL ORDER BY asked_at LIMIT $1;
+
+-- name: keys_destroyed
+UPDATE tenantry.shred
+SET keys_destroyed_at = clock_timestamp(), kms_key = $2, kms_deletion_at = $3
+WHERE tenant_id = $1 AND keys_destroyed_at IS NULL;
+
+-- name: processes_ended
+UPDATE tenantry.shred SET processes_at = clock_timestamp()
+WHERE tenant_id = $1 AND processes_at IS NULL;
+
+-- name: found
+UPDATE tenantry.shred SET found = $2 WHERE tenant_id = $1 AND found IS NULL;
+
+-- name: erased
+UPDATE tenantry.shred SET erased_at = clock_timestamp()
+WHERE tenant_id = $1 AND erased_at IS NULL;
+
+-- name: certified
+UPDATE tenantry.shred SET certificate = $2, signature = $3
+WHERE tenant_id = $1 AND certificate IS NULL;
+
+-- name: keys_revoked
+SELECT count(*) FROM tenantry.api_key WHERE tenant_id = $1 AND revoked_at IS NOT NULL;
+
+-- name: now
+SELECT clock_timestamp();
+
+-- name: register
+-- The process that registers is in the place of whatever had its pid before.
+WITH gone AS (
+  UPDATE tenantry.key_holder SET ended_at = clock_timestamp(), ending = 'ended'
+  WHERE host = $1 AND pid = $3 AND ended_at IS NULL
+), forgotten AS (
+  DELETE FROM tenantry.key_holder WHERE ended_at < clock_timestamp() - interval '90 days'
+)
+INSERT INTO tenantry.key_holder (host, host_name, pid, born, kind) VALUES ($1, $2, $3, $4, $5)
+RETURNING holder_id;
+
+-- name: leave
+UPDATE tenantry.key_holder SET ended_at = clock_timestamp(), ending = 'ended'
+WHERE holder_id = $1 AND ended_at IS NULL;
+
+-- name: open_of_host
+-- `rolls`: it began before the last destruction of a key, and has to make place for another.
+SELECT h.holder_id, h.pid, h.born, h.began_at <= coalesce(s.at, '-infinity') AS rolls
+FROM tenantry.key_holder h, (SELECT max(keys_destroyed_at) AS at FROM tenantry.shred) s
+WHERE h.host = $1 AND h.ended_at IS NULL;
+
+-- name: end_holders
+UPDATE tenantry.key_holder SET ended_at = clock_timestamp(), ending = 'ended'
+WHERE holder_id = ANY ($1::uuid[]) AND ended_at IS NULL;
+
+-- name: seen_holders
+UPDATE tenantry.key_holder SET seen_at = clock_timestamp()
+WHERE holder_id = ANY ($1::uuid[]) AND ended_at IS NULL
+  AND seen_at < clock_timestamp() - interval '10 seconds';
+
+-- name: holders_before
+-- Those that began up to $1 and still were there at $2.
+SELECT host_name, pid, kind, began_at, seen_at, ended_at, ending FROM tenantry.key_holder
+WHERE began_at <= $1 AND (ended_at IS NULL OR ended_at >= $2)
+ORDER BY host_name, began_at, pid;
+
+-- name: declare_gone
+-- Not those that were seen a moment ago: they answer, and will roll.
+UPDATE tenantry.key_holder SET ended_at = clock_timestamp(), ending = 'declared gone'
+WHERE host_name = $1 AND ended_at IS NULL AND seen_at < clock_timestamp() - interval '60 seconds';
+
+-- name: count_content
+SELECT content, rows_found FROM tenantry.own_content(false);
+
+-- name: erase_content
+SELECT content, rows_found FROM tenantry.own_content(true);
+
+-- name: answer_accounts
+SELECT DISTINCT account FROM tenantry.answer WHERE tenant_id = $1;

@@ -1,0 +1,233 @@
+"""The end of a tenant, in steps that may be cut off anywhere and are taken up again.
+
+| # | step | done when |
+|---|---|---|
+| 1 | one commit: status `shredded`, API keys revoked | it is refused everywhere |
+| 2 | every copy of the wrapped key deleted, its own root key retired | no new process can open it |
+| 3 | supervisors and workers see step 2 and roll | each process from before has been seen to end |
+| 4 | the key store looked at again: a process of before may have made a key | no key opens |
+| 5 | what there is counted, then erased: objects, batch files, rows | nothing is listed any more |
+| 6 | the certificate signed | it is kept for good |
+
+Owns: the order. Does not own: how workers roll (`entrypoints/`), who may ask for it. Invariants: a
+step's instant is written after the step; nothing is certified that was not seen; whoever goes on,
+the command line or the background worker, several at once, the outcome is the same.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from tenantry.application.rounds import Round
+from tenantry.domain.batch import records_uri
+from tenantry.domain.document import Home, home_of
+from tenantry.domain.errors import BadRequest, Conflict, Corrupt, NotFound, Unavailable
+from tenantry.domain.ids import TenantId
+from tenantry.domain.shred import Holder, InvocationLog, Shred, certificate_content
+from tenantry.domain.tenant import Tenant
+from tenantry.ports.archive import Signer
+from tenantry.ports.batch import BatchJob, Buckets
+from tenantry.ports.control import ControlPlane
+from tenantry.ports.keys import SHARED_KMS_KEY, KmsKeys, Purpose
+from tenantry.ports.objects import ObjectKind, Objects
+from tenantry.ports.shred import KeyHolders, ShredBook, TenantContent, TenantKeys
+
+SHRED_EVERY_S: Final = 2.0
+SHREDS_MAX: Final = 100  # of one round
+DELETIONS_MAX: Final = 16  # objects at once
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Shredder:
+    """What a shred works with. `own_root_key`: the id that a home's own root key would have."""
+
+    control: ControlPlane
+    book: ShredBook
+    holders: KeyHolders
+    content: TenantContent
+    keys: TenantKeys
+    kms: KmsKeys
+    objects: Objects
+    buckets: Buckets
+    signer: Signer
+    own_root_key: Callable[[Home], str]
+    log_of: Callable[[Tenant], InvocationLog]
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far it is, and what it waits for; nothing where it is certified."""
+
+    shred: Shred
+    processes: Sequence[Holder] = ()
+    jobs: Sequence[BatchJob] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Shreds:
+    """What asks for a shred and tells of it; the background worker does the rest."""
+
+    control: ControlPlane
+    book: ShredBook
+    signer: Signer
+
+
+async def begin_shred(shreds: Shreds | Shredder, name: str, confirmed: str, by: str) -> Shred:
+    """Step 1. From its commit on the tenant is refused, and there is no way back.
+
+    BadRequest where `confirmed` is not the tenant's name, letter by letter.
+    """
+    tenant = await shreds.control.get_tenant(name)
+    if confirmed != tenant.name and await shreds.book.get(tenant.id) is None:
+        raise BadRequest("The tenant's name must be repeated as it is; nothing was shredded.")
+    return await shreds.book.begin(tenant.id, by)
+
+
+async def advance_shred(shredder: Shredder, tenant_id: TenantId) -> Progress:
+    """Every step that can be done now. NotFound where no shred was begun."""
+    book = shredder.book
+    shred = await book.get(tenant_id)
+    if shred is None:
+        raise NotFound("The tenant is not being shredded.")
+    if shred.step == "certified":
+        return Progress(shred)
+    tenant = await shredder.control.get_tenant(tenant_id)
+    home = home_of(tenant)
+    if shred.keys_destroyed_at is None:
+        shred = await _destroy_keys(shredder, home)
+    assert shred.keys_destroyed_at is not None
+    if shred.processes_at is None:
+        waiting = await shredder.holders.before(shred.keys_destroyed_at, shred.keys_destroyed_at)
+        waiting = [each for each in waiting if each.ended_at is None]
+        if waiting:
+            return Progress(shred, processes=waiting)
+        shred = await book.processes_ended(tenant_id)
+    jobs = [job for job in await shredder.content.jobs(tenant_id) if _runs(job)]
+    if jobs:  # what they used is told by their output, which only then may go
+        return Progress(shred, jobs=jobs)
+    if shred.erased_at is None:
+        await _destroy_again(shredder, home)
+        shred = await _erase(shredder, shred, home)
+    return Progress(await _certify(shredder, shred, tenant))
+
+
+def shred_round(shredder: Shredder) -> Round:
+    """What goes on with shreds that nobody waits for any more."""
+
+    async def work() -> object:
+        for tenant_id in await shredder.book.unfinished(SHREDS_MAX):
+            try:
+                progress = await advance_shred(shredder, tenant_id)
+            except Exception:  # of one tenant, which must not hold back the others
+                _log.exception("the shred of %s cannot go on", tenant_id)
+                continue
+            if progress.shred.step == "certified":
+                _log.info("%s is shredded and certified", tenant_id)
+        return None
+
+    return Round("shred", SHRED_EVERY_S, work)
+
+
+async def _destroy_keys(shredder: Shredder, home: Home) -> Shred:
+    deletion_at = None
+    # First its root keys: which ones, the wrapped keys name.
+    roots = sorted(await _root_keys(shredder, home))
+    for key_id in roots:
+        retired = await shredder.kms.retire(home.account, key_id)
+        if not retired.disabled:
+            raise Unavailable("The tenant's own KMS key could not be disabled.")
+        deletion_at = retired.deletion_at or deletion_at
+    await shredder.keys.destroy(home)
+    kms_key = roots[0] if roots else None  # there is one id that it can have
+    return await shredder.book.keys_destroyed(home.tenant_id, kms_key, deletion_at)
+
+
+async def _root_keys(shredder: Shredder, home: Home) -> set[str]:
+    """Those that are the tenant's alone: by its plan, and by what its wrapped keys name."""
+    found = {shredder.own_root_key(home)} if home.own_kms_key else set()
+    with contextlib.suppress(Corrupt, NotFound):  # destroyed meanwhile: nothing names a key
+        found |= {each.name.kms_key for each in await shredder.keys.versions(home)}
+    return found - {SHARED_KMS_KEY}
+
+
+async def _destroy_again(shredder: Shredder, home: Home) -> None:
+    """A process of before may have been about to make a key; none is left that could."""
+    await shredder.keys.destroy(home)
+    try:
+        version = await shredder.keys.version(home)
+        await shredder.keys.subkey(home, version, Purpose.BLOB, b"")
+    except NotFound:
+        return
+    raise Conflict("The tenant's key still opens; nothing is certified.")
+
+
+async def _erase(shredder: Shredder, shred: Shred, home: Home) -> Shred:
+    tenant_id = shred.tenant_id
+    accounts = {home.account} | await shredder.content.accounts(tenant_id)
+    homes = [replace(home, account=account) for account in sorted(accounts)]
+    jobs = await shredder.content.jobs(tenant_id)
+    if shred.found is None:
+        shred = await shredder.book.found(tenant_id, await _count(shredder, homes, tenant_id))
+    for each in homes:
+        for kind in ObjectKind:
+            await _delete_all(shredder.objects, each, kind)
+    for job in jobs:
+        for uri in _files_of(job):
+            await shredder.buckets.delete(job.upstream, uri)
+    await shredder.content.erase(tenant_id)
+    return await shredder.book.erased(tenant_id)
+
+
+async def _count(shredder: Shredder, homes: Sequence[Home], tenant_id: TenantId) -> dict[str, int]:
+    counts: dict[str, int] = {"API keys revoked": await shredder.book.keys_revoked(tenant_id)}
+    for each in homes:
+        for kind in ObjectKind:
+            name = f"sealed objects: {kind.value}"
+            entries = await shredder.objects.list(each, kind)
+            counts[name] = counts.get(name, 0) + len(entries)
+    rows = await shredder.content.count(tenant_id)
+    return counts | {f"rows: {name}": count for name, count in rows.items()}
+
+
+async def _delete_all(objects: Objects, home: Home, kind: ObjectKind) -> None:
+    turn = asyncio.Semaphore(DELETIONS_MAX)
+
+    async def delete(object_id: str) -> None:
+        async with turn:
+            await objects.delete(home, kind, object_id)
+
+    entries = await objects.list(home, kind)
+    async with asyncio.TaskGroup() as deleting:
+        for entry in entries:
+            deleting.create_task(delete(entry.object_id))
+
+
+async def _certify(shredder: Shredder, shred: Shred, tenant: Tenant) -> Shred:
+    assert shred.keys_destroyed_at is not None
+    content = certificate_content(
+        shred,
+        tenant_name=tenant.name,
+        processes=await shredder.holders.before(shred.keys_destroyed_at, shred.asked_at),
+        logs=[shredder.log_of(tenant)],
+        at=await shredder.book.now(),
+    )
+    signature = shredder.signer.sign(content.encode())
+    return await shredder.book.certified(shred.tenant_id, content, signature)
+
+
+def _runs(job: BatchJob) -> bool:
+    return job.state in ("planned", "submitting", "running")
+
+
+def _files_of(job: BatchJob) -> list[str]:
+    """What was asked and what Bedrock wrote, in the bucket of the account."""
+    if job.job_arn is None:
+        return [job.input_uri]
+    output = records_uri(job.output_uri, job.job_arn, job.input_uri)
+    return [job.input_uri, output, f"{output.rpartition('/')[0]}/manifest.json.out"]

@@ -1,0 +1,123 @@
+"""A tenant shredded on the running product: nothing is left to read, and nobody else notices.
+
+`make bench-shred` is the same with 10,000 canaries; these have a stack of their own, whose workers
+must be gone afterwards.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from benchmarks.canaries import Canaries, NoMemory, memory
+from benchmarks.shred import show, traffic
+from tests.support.postgres import scratch_folder
+from tests.support.stack import MODEL, Stack, wait_until
+from tests.support.stack_clients import converse_body, converse_path
+from tests.support.stack_command import tenantry
+
+CANARIES = 100
+
+
+@pytest.fixture(scope="module")
+def shredding() -> Iterator[Stack]:
+    with scratch_folder() as folder, Stack(folder) as started:
+        yield started
+
+
+pytestmark = pytest.mark.xdist_group("shredding")
+
+
+def test_no_canary_is_left_and_no_request_is_lost(shredding: Stack, tmp_path: Path) -> None:
+    try:
+        next(memory(os.getpid()))
+        next(memory(shredding.gateway_workers()[0]))
+    except NoMemory as withheld:
+        pytest.skip(f"{withheld}: this machine lets nobody look into a process")
+    shown = show(shredding, tmp_path, CANARIES)
+    assert shown.before["memory"] > 0 and shown.before["planted"] == 2
+    assert shown.before["opened"] >= 0.8 * CANARIES
+    assert {place: found for place, found in shown.in_clear.items() if found} == {}
+    assert shown.opened == set()
+    assert shown.traffic.answered > 0 and shown.traffic.failed == []
+
+
+def test_killed_in_the_middle_it_goes_on_by_itself(shredding: Stack) -> None:
+    """kill -9 of the command; an operator may ask over HTTP, and read the certificate there."""
+    anna, bert = shredding.tenants()
+    for tenant in (anna, bert):
+        body = {"title": "T", "text": "apples are red"}
+        assert shredding.http("POST", "/v1/documents", body, tenant=tenant)[0] == 201
+    path = f"/admin/v1/tenants/{anna.id}/shred"
+    assert shredding.http("GET", path, admin=True)[0] == 404
+    wrong = shredding.http("POST", path, {"confirm": anna.name.upper()}, admin=True)
+    assert wrong[0] == 400
+    assert shredding.http("POST", converse_path(MODEL), converse_body(), tenant=anna)[0] == 200
+    workers = set(shredding.gateway_workers())
+    with traffic(shredding, bert) as met:
+        _killed_while_it_waits(shredding, anna.name)
+        status = shredding.http("POST", converse_path(MODEL), converse_body(), tenant=anna)[0]
+        assert status == 403
+        again = shredding.http("POST", path, {"confirm": anna.name}, admin=True)
+        assert again[0] == 202
+
+        def certificate() -> object:
+            return json.loads(shredding.http("GET", path, admin=True)[2])["certificate"]
+
+        document = wait_until(certificate, "the shred is certified", 120)
+    assert met.failed == [] and met.answered > 0
+    assert not workers & set(shredding.gateway_workers())
+    shown = tenantry(shredding.home, "tenants", "shred", anna.name, "--json")
+    assert json.loads(shown.stdout) == document
+    kept = shredding.home.parent / "certificate.json"
+    kept.write_text(shown.stdout)
+    good = tenantry(shredding.home, "tenants", "shred", "--verify", str(kept))
+    assert (good.returncode, good.stderr) == (0, "")
+    kept.write_text(shown.stdout.replace(anna.name, bert.name))
+    assert tenantry(shredding.home, "tenants", "shred", "--verify", str(kept)).returncode == 1
+    assert shredding.http("POST", "/v1/search", {"query": "apples"}, tenant=bert)[0] == 200
+
+
+def _killed_while_it_waits(stack: Stack, name: str) -> None:
+    command = [sys.executable, "-m", "tenantry.entrypoints.cli.main", "tenants", "shred", name]
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("TENANTRY_")}
+    with subprocess.Popen(
+        [*command, "--yes", name],
+        stderr=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        text=True,
+        env={**environment, "TENANTRY_HOME": str(stack.home)},
+    ) as shred:
+        assert shred.stderr is not None
+        assert "waits for processes" in shred.stderr.readline()
+        shred.send_signal(signal.SIGKILL)
+
+
+def test_a_shred_asks_for_the_name(shredding: Stack) -> None:
+    anna, bert = shredding.tenants()
+    for given in (["--yes", bert.name], ["--yes", ""], []):
+        refused = tenantry(shredding.home, "tenants", "shred", anna.name, *given)
+        assert refused.returncode == 1, given
+        assert "nothing was shredded" in refused.stderr or not given
+    assert tenantry(shredding.home, "tenants", "shred").returncode == 2
+    for tenant in (anna, bert):
+        status = shredding.http("POST", converse_path(MODEL), converse_body(), tenant=tenant)[0]
+        assert status == 200
+
+
+def test_a_search_for_canaries_finds_them(tmp_path: Path) -> None:
+    """As bytes of either text, across pieces, in a name; and nobody else's."""
+    mine, theirs = Canaries.make(3), Canaries.make(1)
+    (tmp_path / mine.all[0]).mkdir()
+    (tmp_path / "a").write_bytes(b"\0" * 7 + mine.all[1].encode("utf-16-le"))
+    pieces = [f"{theirs.all[0]} {mine.all[2][:20]}".encode(), mine.all[2][20:].encode()]
+    assert mine.in_pieces(iter(pieces)) == {mine.all[2]}
+    assert mine.in_files([tmp_path]) == set(mine.all[:2])
+    held = mine.all[2] + "!"
+    assert mine.all[2] in mine.in_memory(os.getpid()), held

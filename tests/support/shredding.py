@@ -1,0 +1,177 @@
+"""Two tenants with content over one database and one disk, of which one is to be shredded."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import secrets
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.support.knowledge_process import Doom, knowledge
+from tests.support.ledger import World, open_world
+from tests.support.postgres import Database
+
+from tenantry.adapters.clock import SystemClock
+from tenantry.adapters.keys.control_plane import ControlPlaneKey
+from tenantry.adapters.keys.local_keyring import LocalKeyring, kms_key_of
+from tenantry.adapters.keys.local_kms import LocalKms
+from tenantry.adapters.objects.buckets import UriBuckets
+from tenantry.adapters.objects.disk import DiskObjects
+from tenantry.adapters.objects.durable_file import DurableFiles
+from tenantry.adapters.postgres.content import PostgresContent
+from tenantry.adapters.postgres.key_holders import Host, PostgresKeyHolders
+from tenantry.adapters.postgres.shreds import PostgresShreds
+from tenantry.application import ingestion
+from tenantry.application.knowledge import Knowledge
+from tenantry.application.shredding import Shredder
+from tenantry.domain.document import Home, home_of
+from tenantry.domain.shred import InvocationLog
+from tenantry.domain.tenant import Principal
+from tenantry.domain.upload import upload_from_text
+
+BY = "a test"
+
+
+@dataclass(slots=True)
+class Ground:
+    """A world whose tenants have content; `born` is what is said of processes by their pid."""
+
+    world: World
+    root: Path
+    knowledge: Knowledge
+    born: dict[int, int]
+
+    @property
+    def anna(self) -> Principal:
+        return self.world.anna
+
+    @property
+    def bert(self) -> Principal:
+        return self.world.bert
+
+    def home(self, who: Principal) -> Home:
+        return home_of(who.tenant)
+
+    def holders(self, host: str) -> PostgresKeyHolders:
+        pool = self.world.databases.control
+        return PostgresKeyHolders(pool, Host(host, host), self.born.get)
+
+    async def process(self, host: str, pid: int, kind: str = "gateway") -> Any:
+        """A process of a host, as it registers."""
+        self.born[pid] = pid
+        rows = await self.world.databases.control.fetch(
+            "INSERT INTO tenantry.key_holder (host, host_name, pid, born, kind)"
+            " VALUES ($1, $1, $2, $3, $4) RETURNING holder_id",
+            host,
+            pid,
+            pid,
+            kind,
+        )
+        return rows[0]["holder_id"]
+
+    async def another(self) -> Principal:
+        """A further tenant, with one document."""
+        tenant = await self.world.control.create_tenant(
+            f"another {secrets.token_hex(4)}", plan=self.anna.tenant.plan.name
+        )
+        key = await self.world.control.create_key(tenant.id)
+        who = Principal(tenant, key.id)
+        await self.upload(who, "plums are blue")
+        return who
+
+    async def upload(self, who: Principal, text: str) -> str:
+        upload = upload_from_text({"title": f"About {text}", "text": text})
+        return (await ingestion.ingest(self.knowledge, who, upload)).document.id
+
+    def shredder(self, wrap: Callable[[Any], Any] = lambda part: part) -> Shredder:
+        """What a command line or worker has; `wrap` goes around each port."""
+        accounts, files = self.root / "accounts", DurableFiles()
+        kms = LocalKms(accounts, files)
+        databases = self.world.databases
+        return Shredder(
+            control=self.world.control,
+            book=wrap(PostgresShreds(databases.control)),
+            holders=wrap(self.holders("here")),
+            content=wrap(PostgresContent(self.world.work)),
+            keys=wrap(LocalKeyring(accounts, files, kms, SystemClock().monotonic)),
+            kms=wrap(kms),
+            objects=wrap(DiskObjects(accounts, files)),
+            buckets=wrap(UriBuckets({}, self.root / "s3")),
+            signer=ControlPlaneKey(b"k" * 32).archive_signer,
+            own_root_key=lambda home: kms_key_of(dataclasses.replace(home, own_kms_key=True)),
+            log_of=lambda tenant: InvocationLog(tenant.placement.account, "s3://logs/bedrock"),
+        )
+
+
+@contextlib.asynccontextmanager
+async def ground(database: Database, root: Path) -> AsyncIterator[Ground]:
+    """Both tenants with two documents and an answer each; nobody holds a key but this process."""
+    async with open_world(database) as world:
+        deps = knowledge(root, world.databases.app, Doom(1_000_000, after=False))
+        made = Ground(world, root, deps, {})
+        try:
+            for who in (world.anna, world.bert):
+                for text in ("apples are red", "pears are green"):
+                    await made.upload(who, f"{text} for {who.tenant_id}")
+                async with world.work.writing(who.tenant_id) as unit:
+                    await unit.execute(
+                        "INSERT INTO tenantry.answer (tenant_id, name_hmac, object_id, account,"
+                        " expires_at) VALUES ($1, $2, 'abc', $3, now() + interval '1 hour')",
+                        who.tenant_id,
+                        secrets.token_bytes(32),
+                        who.tenant.placement.account,
+                    )
+            yield made
+        finally:
+            deps.vectors.close()  # type: ignore[attr-defined]
+
+
+def part_names() -> frozenset[str]:
+    """Every call by which a shred changes the world."""
+    return frozenset(
+        {"begin", "destroy", "retire", "keys_destroyed", "processes_ended", "found", "delete"}
+        | {"erase", "erased", "certified"}
+    )
+
+
+class Killed(BaseException):
+    """As far as the world can tell, the process ended here."""
+
+
+class Fate:
+    """Ends the process before or after its n-th change of the world."""
+
+    def __init__(self, at: int, *, after: bool) -> None:
+        self.left = at
+        self.after = after
+
+    def wrap(self, part: Any) -> Any:
+        return _Fated(part, self)
+
+
+class _Fated:
+    def __init__(self, part: Any, fate: Fate) -> None:
+        self._part = part
+        self._fate = fate
+
+    def __getattr__(self, name: str) -> Any:
+        method = getattr(self._part, name)
+        if name not in part_names():
+            return method
+
+        async def fated(*given: Any) -> Any:
+            self._fate.left -= 1
+            if self._fate.left == 0 and not self._fate.after:
+                raise Killed
+            result = await method(*given)
+            if self._fate.left == 0:
+                raise Killed
+            return result
+
+        return fated
+
+
+__all__ = ["BY", "Fate", "Ground", "Killed", "ground"]
