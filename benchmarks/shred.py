@@ -108,15 +108,17 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def show(stack: Stack, folder: Path, count: int) -> Shown:
-    """One shred, from the canaries to the searches. Raises `NotShown`, `NoMemory`."""
+def show(stack: Stack, folder: Path, count: int, *, in_memory: bool = True) -> Shown:
+    """One shred, from the canaries to the searches. Raises `NotShown`, `NoMemory`. `in_memory`
+    False: where nobody may look into a process, files and keys alone.
+    """
     gone, stays = stack.tenant(PLAN), stack.tenant(PLAN)
     canaries, others, later = (Canaries.make(each) for each in (count, OTHERS, OTHERS))
     load(stack, gone, canaries)
     load(stack, stays, others)
     backup = base_backup(stack, folder)
     taken = snapshot(stack, gone, folder / "stolen")
-    before = _controls(stack, taken, canaries)
+    before = _controls(stack, taken, canaries, in_memory)
     workers = set(stack.gateway_workers())
     with traffic(stack, stays) as met:
         began = time.monotonic()
@@ -133,22 +135,17 @@ def show(stack: Stack, folder: Path, count: int) -> Shown:
         "base_backup": canaries.in_files([backup]),
         "stolen_objects": canaries.in_files([taken.accounts]),
     }
-    for name, pids in _processes(stack).items():
-        in_clear[f"memory_{name}"] = set().union(*(canaries.in_memory(pid) for pid in pids))
-    in_clear["memory_database_sessions"] = set().union(
-        *(canaries.in_memory(pid, shared=False) for pid in stack.database_processes())
-    )
-    if not any(later.in_memory(pid) for pid in stack.gateway_workers()):
-        raise NotShown("the memory of the workers tells nothing of who is still served")
+    if in_memory:
+        in_clear |= _memories(stack, canaries, later)
     return Shown(
         in_clear, _opened_after(stack, taken, stays, canaries), before, met, took, done.stdout
     )
 
 
-def _controls(stack: Stack, taken: Snapshot, canaries: Canaries) -> dict[str, int]:
+def _controls(stack: Stack, taken: Snapshot, canaries: Canaries, in_memory: bool) -> dict[str, int]:
     """What must be found while the tenant lives."""
     found: set[str] = set()
-    for pid in stack.gateway_workers():
+    for pid in stack.gateway_workers() if in_memory else ():
         found |= canaries.in_memory(pid)
     keys = keyring(stack.home / "accounts")
     opens = opened(taken, keys, canaries)
@@ -157,10 +154,25 @@ def _controls(stack: Stack, taken: Snapshot, canaries: Canaries) -> dict[str, in
     planted.write_text(f"x{canaries.all[0]}y {canaries.all[-1]}")
     seen = canaries.in_files([taken.accounts])
     planted.unlink()
-    before = {"memory": len(found), "opened": len(opens), "planted": len(seen)}
+    before = {"memory": len(found)} if in_memory else {}
+    before |= {"opened": len(opens), "planted": len(seen)}
     if not all(before.values()) or len(opens) < 0.8 * len(canaries.all):
         raise NotShown(f"before the shred too little is found: {before}")
     return before
+
+
+def _memories(stack: Stack, canaries: Canaries, later: Canaries) -> dict[str, set[str]]:
+    """Of every process that runs after the roll. What is still served must be found there."""
+    found = {
+        f"memory_{name}": set().union(*(canaries.in_memory(pid) for pid in pids))
+        for name, pids in _processes(stack).items()
+    }
+    found["memory_database_sessions"] = set().union(
+        *(canaries.in_memory(pid, shared=False) for pid in stack.database_processes())
+    )
+    if not any(later.in_memory(pid) for pid in stack.gateway_workers()):
+        raise NotShown("the memory of the workers tells nothing of who is still served")
+    return found
 
 
 def _processes(stack: Stack) -> dict[str, list[int]]:

@@ -312,7 +312,7 @@ class FixedServices:
         directory: Any = self.directory
         control: Any = self.control
         tenant_admin: Any = None  # what it does is the database's: tests/integration/stack
-        shreds: Any = None
+        nothing_made: Any = None
         return Services(
             authenticator=Authenticator(directory),
             directory=directory,
@@ -333,7 +333,9 @@ class FixedServices:
             idempotent=idempotent_over(self.idempotency),
             operator_once=operator_once_in_memory(),
             control=control,
-            shreds=shreds,
+            shreds=nothing_made,
+            exports=nothing_made,
+            erasure=nothing_made,
             alerts=self.alerts,
             outlooks=fixed_outlooks,
             clock=SystemClock(),

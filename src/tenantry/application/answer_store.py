@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from tenantry.application.context import RequestContext
 from tenantry.application.planning import PlannedChat
-from tenantry.domain.document import home_of
+from tenantry.domain.document import Home, home_of
 from tenantry.domain.errors import Corrupt, NotFound, Unavailable
 from tenantry.domain.tenant import Principal
 from tenantry.ports.answer_cache import AnswerIndex, ExpiredAnswers, StoredAnswer
@@ -76,14 +76,19 @@ class AnswerStore:
             object_id = await self.index.find(principal.tenant_id, name)
             if object_id is None:
                 return None
-            sealed = await self.objects.get(home, ObjectKind.ANSWER, object_id)
-            return await self.sealer.open(home, _KIND, object_id, sealed)
+            return await self.body(home, object_id)
         except (NotFound, Corrupt, Unavailable) as problem:
             _log.warning("a kept answer could not be read: %s", problem.code)
             return None
 
-    async def keep(self, principal: Principal, name: bytes, body: bytes) -> None:
-        """Keeps an answer for the plan's time; at most `ANSWERS_MAX` of a tenant."""
+    async def body(self, home: Home, object_id: str) -> bytes:
+        """A kept answer. Raises `NotFound`, `Corrupt`, `Unavailable`."""
+        sealed = await self.objects.get(home, ObjectKind.ANSWER, object_id)
+        return await self.sealer.open(home, _KIND, object_id, sealed)
+
+    async def keep(self, ctx: RequestContext, name: bytes, body: bytes) -> None:
+        """Keeps a request's answer for the plan's time; at most `ANSWERS_MAX` of a tenant."""
+        principal = ctx.principal
         ttl_s = principal.tenant.plan.answer_cache_ttl_s
         if not ttl_s or len(body) > ANSWER_BYTES_MAX or not _whole(body):
             return
@@ -92,7 +97,8 @@ class AnswerStore:
         try:
             sealed = await self.sealer.seal(home, _KIND, object_id, body)
             # The entry first: one without its object is a miss, an object without one an orphan.
-            if await self.index.keep(StoredAnswer(home, name, object_id), ttl_s, ANSWERS_MAX):
+            stored = StoredAnswer(home, name, object_id, ctx.request_id)
+            if await self.index.keep(stored, ttl_s, ANSWERS_MAX):
                 await self.objects.put(home, ObjectKind.ANSWER, object_id, sealed)
         except (NotFound, Corrupt, Unavailable) as problem:
             _log.warning("an answer could not be kept: %s", problem.code)

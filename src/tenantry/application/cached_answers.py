@@ -91,7 +91,7 @@ class CachedAnswers:
         assert body is not None, "there is an answer, or it was raised"
         lowered = planned[-1].max_tokens if known is None else None
         if known is None and name is not None and request.priced and lowered is None:
-            await self._store.keep(principal, name, body)
+            await self._store.keep(ctx, name, body)
         return Completed(
             request_id=ctx.request_id,
             body=body,

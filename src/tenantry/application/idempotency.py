@@ -295,9 +295,10 @@ class Idempotent:
         return kept
 
     async def _open(self, run: _Run, found: KeptAnswer) -> _Kept:
-        bound_to = _object_id(run.claim.key, found.request_id)
-        plain = await self._sealer.open(run.home, _KIND, bound_to, found.sealed)
-        return _Kept(msgspec.msgpack.decode(plain, type=Whole), found.request_id)
+        answer = await open_kept(
+            self._sealer, run.home, run.claim.key, found.request_id, found.sealed
+        )
+        return _Kept(answer, found.request_id)
 
     async def _noted(self, note: Awaitable[None]) -> None:
         """An ending that the store cannot take now lapses with its lease: the answer is lost."""
@@ -333,6 +334,14 @@ class Idempotent:
         if claims:
             self._arm()
             self._tasks.start(self._noted(self._store.prolong(claims)), name="prolong")
+
+
+async def open_kept(
+    sealer: Sealer, home: Home, key: UsedKey, request_id: UUID, sealed: bytes
+) -> Whole:
+    """A kept answer. Raises `NotFound`, `Corrupt`, `Unavailable`."""
+    plain = await sealer.open(home, _KIND, _object_id(key, request_id), sealed)
+    return msgspec.msgpack.decode(plain, type=Whole)
 
 
 def _compare(claim: Claim, body_hmac: bytes) -> None:

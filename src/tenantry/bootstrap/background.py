@@ -14,12 +14,11 @@ from tenantry.adapters.objects.durable_file import DurableFiles
 from tenantry.adapters.postgres.alerts import PostgresAlerts
 from tenantry.adapters.postgres.answers import PostgresExpiredAnswers
 from tenantry.adapters.postgres.batches import PostgresBatchBook
-from tenantry.adapters.postgres.connections import Databases
+from tenantry.adapters.postgres.connections import Databases, LoginDsnFor
 from tenantry.adapters.postgres.deliveries import PostgresDeliveries
 from tenantry.adapters.postgres.directory import PostgresDirectory
 from tenantry.adapters.postgres.idempotency import PostgresExpiredKeys
 from tenantry.adapters.postgres.keeper import PostgresLedgerKeeper
-from tenantry.adapters.postgres.key_holders import PostgresKeyHolders, this_host
 from tenantry.adapters.postgres.partitions import extend
 from tenantry.adapters.postgres.rollups import PostgresRollups
 from tenantry.adapters.postgres.sessions import PostgresExpiredSessions
@@ -54,10 +53,42 @@ from tenantry.bootstrap.upstream import buckets_of, model_of
 from tenantry.config import Settings
 from tenantry.domain.anomaly import Floor
 from tenantry.ports.clock import Clock
+from tenantry.ports.model import ModelPort
 
 
 def _floor(config: Settings) -> Floor:
     return Floor(config.alert_floor_tokens, charge=Decimal(config.alert_floor_charge))
+
+
+def _sweeps(config: Settings, databases: Databases) -> list[Round]:
+    """What keeps small what is kept for a time only."""
+    objects = DiskObjects(config.home / "accounts", DurableFiles())
+    return [
+        idempotency_round(PostgresExpiredKeys(databases.control)),
+        answers_round(PostgresExpiredAnswers(databases.control), objects),
+        sessions_round(PostgresExpiredSessions(databases.control), objects),
+    ]
+
+
+def _of_the_books(config: Settings, databases: Databases, dsn_for: LoginDsnFor) -> list[Round]:
+    """Room for the months to come, sums of those that are, and an end of those that were."""
+    archive = archive_of(config, databases, dsn_for)
+    return [
+        partitions_round(lambda: extend(dsn_for("migrator"))),
+        rollups_round(PostgresRollups(databases.control)),
+        archive_round(archive, config.archive_after_months),
+    ]
+
+
+def _batch_ports(
+    config: Settings,
+    databases: Databases,
+    keeper: PostgresLedgerKeeper,
+    directory: PostgresDirectory,
+    model: ModelPort,
+) -> BatchPorts:
+    book = PostgresBatchBook(databases.control)
+    return BatchPorts(book, keeper, buckets_of(config), directory, model)
 
 
 @contextlib.asynccontextmanager
@@ -74,14 +105,12 @@ async def background(
         dsn_for = attach(config)
         databases = await Databases.open(dsn_for, application="tenantry worker")
         held.push_async_callback(databases.close)
-        holders = PostgresKeyHolders(databases.control, this_host())
-        await held.enter_async_context(registered(holders, "background", watched=False))
+        holders = await held.enter_async_context(registered(databases, "background"))
         clock, watch = clock_watch(databases, machine or SystemClock(), "worker")
         await watch.check()
         model = model_of(config, clock)
         held.push_async_callback(model.close)
         key = control_plane.load(config.home / "control", DurableFiles())
-        objects = DiskObjects(config.home / "accounts", DurableFiles())
         keeper = PostgresLedgerKeeper(databases.control, databases.operator)
         directory = PostgresDirectory(
             databases.app, pepper=key.pepper, open_sealed=key.open, clock=clock
@@ -121,21 +150,11 @@ async def background(
             Round("clock", CHECK_EVERY_S, watch.check),
             holders_round(holders, on_roll),
             shred_round(shredder),
-            idempotency_round(PostgresExpiredKeys(databases.control)),
             *alert_rounds(alerts, alerts, PostgresUsageHours(databases.control), _floor(config)),
-            answers_round(PostgresExpiredAnswers(databases.control), objects),
-            sessions_round(PostgresExpiredSessions(databases.control), objects),
+            *_sweeps(config, databases),
             batch_round(
-                BatchPorts(
-                    PostgresBatchBook(databases.control),
-                    keeper,
-                    buckets_of(config),
-                    directory,
-                    model,
-                ),
+                _batch_ports(config, databases, keeper, directory, model),
                 config.batch_poll_ms / 1_000,
             ),
-            partitions_round(lambda: extend(dsn_for("migrator"))),
-            rollups_round(PostgresRollups(databases.control)),
-            archive_round(archive_of(config, databases, dsn_for), config.archive_after_months),
+            *_of_the_books(config, databases, dsn_for),
         ]

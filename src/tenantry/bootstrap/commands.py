@@ -13,7 +13,6 @@ from tenantry.adapters import shipped
 from tenantry.adapters.clock import SystemClock
 from tenantry.adapters.cloud_bill.export import CurExport
 from tenantry.adapters.keys import control_plane
-from tenantry.adapters.keys.labels import TenantLabels
 from tenantry.adapters.objects.durable_file import DurableFiles
 from tenantry.adapters.postgres.alerts import PostgresAlerts
 from tenantry.adapters.postgres.batches import PostgresBatchBook
@@ -25,7 +24,6 @@ from tenantry.adapters.postgres.directory import PostgresDirectory
 from tenantry.adapters.postgres.endpoints import PostgresEndpoints
 from tenantry.adapters.postgres.errors import DatabaseError
 from tenantry.adapters.postgres.keeper import PostgresLedgerKeeper
-from tenantry.adapters.postgres.key_holders import PostgresKeyHolders, this_host
 from tenantry.adapters.postgres.ledger import PostgresTenantLedger
 from tenantry.adapters.postgres.margin import PostgresMarginBooks
 from tenantry.adapters.postgres.unit_of_work import TenantWork
@@ -40,6 +38,7 @@ from tenantry.application.true_up import TrueUp
 from tenantry.bootstrap.billing import billing_of, issuer_of
 from tenantry.bootstrap.database import attach, attached_or_started
 from tenantry.bootstrap.deployment import control_of, settings
+from tenantry.bootstrap.exports import names_of
 from tenantry.bootstrap.gateway import Gateway, gateway
 from tenantry.bootstrap.holders import registered
 from tenantry.bootstrap.invocation_logs import LogSources, logs_at, record_files
@@ -75,11 +74,10 @@ def run_with_labels(work: Callable[[ControlPlane, Labels], Awaitable[T]]) -> T:
     """Runs one piece of work of the control plane that names end users."""
 
     async def one(config: Settings, databases: Databases) -> T:
-        holders = PostgresKeyHolders(databases.control, this_host())
-        async with registered(holders, "command", watched=False):
+        async with registered(databases, "command"):
             with keyring_of(config, SystemClock()) as keyring:
-                labels = TenantLabels(TenantSealer(keyring), keyring)
-                return await work(control_of(config, databases), labels)
+                names = names_of(databases, TenantSealer(keyring), keyring, SystemClock().monotonic)
+                return await work(control_of(config, databases), names.labels)
 
     return _run(one)
 
@@ -88,8 +86,7 @@ def run_with_keys(work: Callable[[ControlPlane, KeyRotation], Awaitable[T]]) -> 
     """Runs one piece of work on tenant keys."""
 
     async def one(config: Settings, databases: Databases) -> T:
-        holders = PostgresKeyHolders(databases.control, this_host())
-        async with registered(holders, "command", watched=False):
+        async with registered(databases, "command"):
             with keyring_of(config, SystemClock()) as keyring:
                 return await work(control_of(config, databases), keyring)
 

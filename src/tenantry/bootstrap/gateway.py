@@ -16,7 +16,6 @@ from tenantry.adapters.extraction.splitter import SemanticSplitter
 from tenantry.adapters.keys import control_plane
 from tenantry.adapters.keys.control_plane import ControlPlaneKey
 from tenantry.adapters.keys.keyring import Keyring
-from tenantry.adapters.keys.labels import TenantLabels
 from tenantry.adapters.objects.disk import DiskObjects
 from tenantry.adapters.objects.durable_file import DurableFiles
 from tenantry.adapters.postgres.admission import PostgresAdmission
@@ -28,7 +27,7 @@ from tenantry.adapters.postgres.connections import Databases, LoginDsnFor
 from tenantry.adapters.postgres.directory import PostgresDirectory
 from tenantry.adapters.postgres.idempotency import PostgresIdempotency
 from tenantry.adapters.postgres.keeper import PostgresLedgerKeeper
-from tenantry.adapters.postgres.key_holders import Kind, PostgresKeyHolders, this_host
+from tenantry.adapters.postgres.key_holders import Kind
 from tenantry.adapters.postgres.ledger import PostgresTenantLedger
 from tenantry.adapters.postgres.manifest import PostgresManifest, PostgresUnfinished
 from tenantry.adapters.postgres.margin import PostgresMarginBooks
@@ -69,6 +68,7 @@ from tenantry.bootstrap.asking import asking_of, limits_of
 from tenantry.bootstrap.billing import billing_of, issuer_or_none
 from tenantry.bootstrap.database import attach
 from tenantry.bootstrap.deployment import clock_watch, control_of, operator_token
+from tenantry.bootstrap.exports import TakenAway, names_of, taken_away
 from tenantry.bootstrap.holders import registered
 from tenantry.bootstrap.keys import keyring_of
 from tenantry.bootstrap.papers import Papers
@@ -118,6 +118,7 @@ class Gateway:
     keeper: LedgerKeeper
     control: ControlPlane
     shreds: Shreds
+    taken_away: TakenAway
     alerts: AlertBook
     hours: UsageHours
     clock: Clock
@@ -145,25 +146,18 @@ async def gateway(
     """
     async with contextlib.AsyncExitStack() as stack:
         dsn_for = attach(config)
-        databases = await Databases.open(dsn_for, application="tenantry gateway")
-        stack.push_async_callback(databases.close)
-        holders = PostgresKeyHolders(databases.control, this_host())
-        kind: Kind = "gateway" if supervised else "command"
-        await stack.enter_async_context(registered(holders, kind, watched=supervised))
+        databases = await _registered(dsn_for, supervised, stack)
         files, tasks = DurableFiles(), OwnedTasks()
         clock = await _checked(databases, machine or SystemClock(), stack)
         key = control_plane.load(config.home / "control", files)
         keyring = stack.enter_context(keyring_of(config, clock))
         sealer = TenantSealer(keyring)
-        labels = TenantLabels(sealer, keyring)
+        names = names_of(databases, sealer, keyring, clock.monotonic)
+        labels = names.labels
         directory = PostgresDirectory(
             databases.app, pepper=key.pepper, open_sealed=key.open, clock=clock
         )
-        batcher = Batcher(
-            functools.partial(databases.open_pinned, "app"), secrets.randbits(BOOT_ID_BITS)
-        )
-        await batcher.start()
-        stack.push_async_callback(batcher.close)
+        batcher = await _batcher(databases, stack)
         model = model_of(config, clock)
         stack.push_async_callback(model.close)
         telling = TellingAdmission(
@@ -180,6 +174,8 @@ async def gateway(
             config, databases, knowledge, gate, planning, embeddings, calls, model, tasks, labels
         )
         control = control_of(config, databases)
+        admin = _tenant_admin(databases, key, clock)
+        billing = billing_of(databases, issuer_or_none(config))
         _start_tending(knowledge, asking.reindexing, databases, control, stack)
         yield Gateway(
             authenticator=Authenticator(directory),
@@ -196,10 +192,9 @@ async def gateway(
             operator_once=_operator_once(databases, key),
             ledger=PostgresTenantLedger(TenantWork(databases.app)),
             labels=labels,
-            tenant_admin=PostgresTenantAdmin(
-                TenantWork(databases.app), pepper=key.pepper, seal=key.seal, clock=clock
-            ),
-            billing=billing_of(databases, issuer_or_none(config)),
+            tenant_admin=admin,
+            billing=billing,
+            taken_away=taken_away(config, databases, knowledge, admin, billing, names),
             papers=Papers(config.invoice_fonts),
             margin_books=PostgresMarginBooks(databases.operator),
             shared_costs=shared_costs(config.shared_costs),
@@ -213,6 +208,30 @@ async def gateway(
             databases=databases,
             operator_token_sha256=hashlib.sha256(operator_token(config).encode()).digest(),
         )
+
+
+async def _registered(
+    dsn_for: LoginDsnFor, supervised: bool, stack: contextlib.AsyncExitStack
+) -> Databases:
+    """The pools, and this process noted as one that may hold keys, until the stack ends."""
+    databases = await Databases.open(dsn_for, application="tenantry gateway")
+    stack.push_async_callback(databases.close)
+    kind: Kind = "gateway" if supervised else "command"
+    await stack.enter_async_context(registered(databases, kind, watched=supervised))
+    return databases
+
+
+async def _batcher(databases: Databases, stack: contextlib.AsyncExitStack) -> Batcher:
+    connect = functools.partial(databases.open_pinned, "app")
+    batcher = Batcher(connect, secrets.randbits(BOOT_ID_BITS))
+    await batcher.start()
+    stack.push_async_callback(batcher.close)
+    return batcher
+
+
+def _tenant_admin(databases: Databases, key: ControlPlaneKey, clock: Clock) -> PostgresTenantAdmin:
+    work = TenantWork(databases.app)
+    return PostgresTenantAdmin(work, pepper=key.pepper, seal=key.seal, clock=clock)
 
 
 async def _checked(databases: Databases, machine: Clock, stack: contextlib.AsyncExitStack) -> Clock:

@@ -14,7 +14,7 @@ import threading
 from collections.abc import AsyncIterator, Callable
 from typing import Final, Self
 
-from tenantry.adapters.postgres.connections import LoginDsnFor, open_control_pool
+from tenantry.adapters.postgres.connections import Databases, LoginDsnFor, open_control_pool
 from tenantry.adapters.postgres.errors import DatabaseError
 from tenantry.adapters.postgres.key_holders import Kind, PostgresKeyHolders, this_host
 from tenantry.application.rounds import Round
@@ -27,13 +27,14 @@ _log = logging.getLogger(__name__)
 
 @contextlib.asynccontextmanager
 async def registered(
-    holders: PostgresKeyHolders, kind: Kind, *, watched: bool
-) -> AsyncIterator[None]:
+    databases: Databases, kind: Kind, *, watched: bool = False
+) -> AsyncIterator[PostgresKeyHolders]:
     """This process is noted for as long as the block runs. `watched`: another process sees it end
     and notes that, which is better than its own word."""
+    holders = PostgresKeyHolders(databases.control, this_host())
     holder_id = await holders.register(kind)
     try:
-        yield
+        yield holders
     finally:
         if not watched:
             # Where the database is away, the next process of this host finds it gone.

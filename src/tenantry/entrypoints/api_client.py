@@ -57,6 +57,13 @@ class Api:
         with request.streamed_read_buffer_limit(0).build_streamed() as response:
             yield _chunks(response)
 
+    @contextmanager
+    def download(self, path: str) -> Iterator[tuple[int, Iterator[bytes]]]:
+        """Status and chunks of an answer that may be large."""
+        request = self._with_key(self._client.get(self._base + path))
+        with request.build_streamed() as response:
+            yield response.status, _chunks(response)
+
     def _with_key(self, request: Any) -> Any:
         return request.bearer_auth(self._key) if self._key else request
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
+from uuid import UUID
 
 from tenantry.domain.document import Home
 from tenantry.domain.ids import TenantId
@@ -21,6 +22,7 @@ class StoredAnswer:
     home: Home
     name: bytes
     object_id: str
+    request_id: UUID | None = None  # that made it
 
 
 class AnswerIndex(Protocol):

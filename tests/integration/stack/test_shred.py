@@ -35,17 +35,24 @@ pytestmark = pytest.mark.xdist_group("shredding")
 
 
 def test_no_canary_is_left_and_no_request_is_lost(shredding: Stack, tmp_path: Path) -> None:
-    try:
-        next(memory(os.getpid()))
-        next(memory(shredding.gateway_workers()[0]))
-    except NoMemory as withheld:
-        pytest.skip(f"{withheld}: this machine lets nobody look into a process")
-    shown = show(shredding, tmp_path, CANARIES)
-    assert shown.before["memory"] > 0 and shown.before["planted"] == 2
+    seen = can_look(shredding.gateway_workers()[0])
+    shown = show(shredding, tmp_path, CANARIES, in_memory=seen)
+    assert shown.before["planted"] == 2
+    assert not seen or shown.before["memory"] > 0
+    assert not seen or shown.in_clear.keys() >= {"memory_workers", "memory_background"}
     assert shown.before["opened"] >= 0.8 * CANARIES
     assert {place: found for place, found in shown.in_clear.items() if found} == {}
     assert shown.opened == set()
     assert shown.traffic.answered > 0 and shown.traffic.failed == []
+
+
+def can_look(pid: int) -> bool:
+    """Whether this machine lets anybody look into another process; a container may not."""
+    try:
+        next(memory(pid))
+    except NoMemory:
+        return False
+    return True
 
 
 def test_killed_in_the_middle_it_goes_on_by_itself(shredding: Stack) -> None:

@@ -7,6 +7,7 @@ from collections import OrderedDict
 from tenantry.domain.document import home_of
 from tenantry.domain.errors import NotFound
 from tenantry.domain.tenant import Principal
+from tenantry.ports.export import ErasedUsers
 from tenantry.ports.keys import KeyStore, Purpose, Sealer
 
 LABELS_CACHED = 65_536  # about 10 MB
@@ -14,15 +15,28 @@ HASH_CHARS = 32  # 128 bits: no two users of a tenant collide
 
 
 class TenantLabels:
-    """`ports.labels.Labels` over any sealer; a tenant without a key yet gets one."""
+    """`ports.labels.Labels` over any sealer; a tenant without a key yet gets one.
 
-    def __init__(self, sealer: Sealer, keys: KeyStore) -> None:
+    A name whose hash was erased leads to the next generation's: to somebody else.
+    """
+
+    def __init__(self, sealer: Sealer, keys: KeyStore, erased: ErasedUsers | None = None) -> None:
         self._sealer = sealer
         self._keys = keys
+        self._erased = erased
         self._cache: OrderedDict[tuple[str, Purpose, str], str] = OrderedDict()
 
     async def user_hash(self, principal: Principal, user: str) -> str:
-        return await self._label(principal, Purpose.USER_HMAC, user)
+        erased: frozenset[str] = frozenset()
+        if self._erased is not None:
+            erased = await self._erased.of(principal.tenant_id)
+        label = await self._label(principal, Purpose.USER_HMAC, user)
+        generation = 0
+        while label in erased:
+            generation += 1
+            name = f"{user}\x00{generation}"  # no name has a NUL
+            label = await self._label(principal, Purpose.USER_HMAC, name)
+        return label
 
     async def salt(self, principal: Principal) -> str:
         return f"[{await self._label(principal, Purpose.PROMPT_SALT, '')}]"

@@ -9,7 +9,7 @@ import click
 from tenantry.bootstrap import run_with_control
 from tenantry.domain.knowledge_base import knowledge_base_of
 from tenantry.domain.tenant import Tenant
-from tenantry.entrypoints.cli import contracts, shred, tenant_keys
+from tenantry.entrypoints.cli import contracts, export, shred, tenant_keys
 from tenantry.entrypoints.cli.output import as_json, print_json, print_table
 from tenantry.ports.control import ControlPlane
 
@@ -22,7 +22,14 @@ def tenants() -> None:
     """
 
 
-for _command in (contracts.contract, contracts.plan, contracts.credit, shred.shred):
+for _command in (
+    contracts.contract,
+    contracts.plan,
+    contracts.credit,
+    export.export,
+    export.erase_user,
+    shred.shred,
+):
     tenants.add_command(_command)
 for _command in (tenant_keys.key, tenant_keys.rotate_key):
     tenants.add_command(_command)

@@ -42,6 +42,8 @@ async def make_services(
         operator_once=gateway.operator_once,
         control=gateway.control,
         shreds=gateway.shreds,
+        exports=gateway.taken_away.exports,
+        erasure=gateway.taken_away.erasure,
         alerts=gateway.alerts,
         outlooks=gateway.outlooks,
         clock=gateway.clock,

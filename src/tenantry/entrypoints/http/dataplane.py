@@ -10,7 +10,7 @@ from tenantry.entrypoints.http.knowledge import documents, questions, reindexing
 from tenantry.entrypoints.http.openai import handlers as openai
 from tenantry.entrypoints.http.openapi import route_for
 from tenantry.entrypoints.http.routes import RouteTable
-from tenantry.entrypoints.http.tenant import budgets, keys
+from tenantry.entrypoints.http.tenant import budgets, export, keys, users
 from tenantry.entrypoints.http.tenant import handlers as tenant
 
 _ROUTES: Final = (
@@ -23,5 +23,7 @@ _ROUTES: Final = (
     *tenant.ROUTES,
     *budgets.ROUTES,
     *keys.ROUTES,
+    *export.ROUTES,
+    *users.ROUTES,
 )
 DATA_PLANE: Final = RouteTable((*_ROUTES, route_for("Tenantry data plane", _ROUTES)))

@@ -39,6 +39,7 @@ class Route:
     access: Access
     summary: str
     scopes: tuple[Scope, ...] = ()  # all of them
+    kept: bool = True  # its answer, where an idempotency key asks for that
 
     @property
     def segments(self) -> tuple[str, ...]:

@@ -18,6 +18,8 @@ from tenantry.application.calls import ChatCall, Completed, Embedded, Streamed
 from tenantry.application.context import RequestContext
 from tenantry.application.conversing import TurnCall
 from tenantry.application.documents import Content, Page
+from tenantry.application.erasing import Erasure
+from tenantry.application.exporting import Exports
 from tenantry.application.idempotency import Idempotent
 from tenantry.application.library import Added, Found
 from tenantry.application.operator_once import OperatorOnce
@@ -159,6 +161,8 @@ class Services:
     operator_once: OperatorOnce
     control: ControlPlane
     shreds: Shreds
+    exports: Exports
+    erasure: Erasure
     alerts: AlertBook
     outlooks: Callable[[TenantId], Awaitable[Sequence[Outlook]]]
     clock: Clock

@@ -151,5 +151,6 @@ CREATE POLICY own_tenant ON tenantry.erased_user TO tenantry_app
   WITH CHECK (tenant_id = current_setting('tenantry.tenant', true));
 GRANT SELECT, INSERT, DELETE ON tenantry.erased_user TO tenantry_app;
 
--- Whose answer it is, so that it can be given to them and erased.
-ALTER TABLE tenantry.answer ADD COLUMN user_hash text;
+-- Which request made an answer: the ledger knows whose that was, so that it can be given to them
+-- and erased. NULL: kept before there was this column.
+ALTER TABLE tenantry.answer ADD COLUMN request_id uuid;

@@ -1,0 +1,178 @@
+"""`tenantry tenants export` and `erase-user`: with a tenant admin's API key, over HTTP."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import quote
+
+import click
+
+from tenantry.entrypoints.api_client import Api
+from tenantry.entrypoints.cli.output import as_json, print_json
+from tenantry.entrypoints.cli.tenant_api import done, tenant_api
+from tenantry.entrypoints.export_check import ExportBroken, check_export
+from tenantry.entrypoints.export_target import ExportWriter
+
+PAGE: Final = 100
+USER_SECTIONS: Final = ("usage", "replies", "results")
+# What a file may be named by. Ids come from the gateway, and are not trusted to be ids.
+_DOCUMENT_ID: Final = re.compile(r"doc_[0-9a-z]{26}")
+_JOB_ID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_SECTION: Final = re.compile(r"[a-z][a-z_]{0,39}")
+
+
+@click.command()
+@click.argument("target", type=click.Path(path_type=Path))
+@click.option("--user", help="What is kept of this end user alone, as requests name them.")
+@click.option("--verify", is_flag=True, help="Check an export that lies there, and write nothing.")
+@as_json
+def export(target: Path, user: str | None, verify: bool, json_output: bool) -> None:
+    """Take away everything that a tenant owns, into a folder, a .tar or a .zip.
+
+    TENANTRY_API_KEY is an admin's of the tenant: an operator's rights alone open no content. Cut
+    off, it is run again; into a folder it goes on with what is not there yet.
+
+    Example: `TENANTRY_API_KEY=tk_… tenantry tenants export acme-2026/`
+    """
+    if verify:
+        manifest = _verified(target)
+    else:
+        api = tenant_api()
+        with ExportWriter(target) as writer:
+            manifest = _of_user(api, writer, user) if user else _of_tenant(api, writer)
+    if json_output:
+        print_json(manifest)
+        return
+    for section, count in manifest["counts"].items():
+        click.echo(f"{count:>12,}  {section}")
+    click.echo(f"{'every hash is right' if verify else 'written'}: {target}", err=True)
+
+
+@click.command(name="erase-user")
+@click.argument("user")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@as_json
+def erase_user(user: str, yes: bool, json_output: bool) -> None:
+    """Erase what is kept of an end user, and part the name from the ledger's hash.
+
+    TENANTRY_API_KEY is an admin's of the tenant.
+
+    Example: `TENANTRY_API_KEY=tk_… tenantry tenants erase-user ann@example.com`
+    """
+    api = tenant_api()
+    if not yes:
+        click.confirm(f"Erase what is kept of {user!r}?", abort=True, err=True)
+    told = done(api.post("/v1/users/erase", {"user": user})).body
+    if json_output:
+        print_json(told)
+        return
+    for name, count in told["erased"].items():
+        click.echo(f"{count:>8,}  {name} erased")
+    for remains in told["remains"]:
+        click.echo(f"remains: {remains}")
+
+
+def _verified(target: Path) -> dict[str, Any]:
+    try:
+        return check_export(target)
+    except ExportBroken as problem:
+        raise click.ClickException(f"{target}: {problem}") from None
+
+
+def _of_tenant(api: Api, writer: ExportWriter) -> dict[str, Any]:
+    about = done(api.get("/v1/export")).body
+    for section in about["sections"]:
+        if not _SECTION.fullmatch(section):
+            raise click.ClickException("the gateway names a section that is no name")
+        rows = _rows(api, f"/v1/export/{section}")
+        if section == "documents":
+            rows = _with_originals(api, writer, rows)
+        elif section == "batch_jobs":
+            rows = _with_outputs(api, writer, rows)
+        count = writer.add_lines(section, rows)
+        click.echo(f"{section}: {count:,}", err=True)
+    return writer.finish({"of": "tenant", "tenant": about["tenant"], "exported_at": _now()})
+
+
+def _of_user(api: Api, writer: ExportWriter, user: str) -> dict[str, Any]:
+    about = done(api.get("/v1/export")).body
+    hashes: set[str] = set()
+
+    def rows(section: str) -> Iterator[Mapping[str, Any]]:
+        cursor = None
+        while True:
+            asked = {"user": user, "section": section, "cursor": cursor, "limit": PAGE}
+            page = done(api.post("/v1/users/export", asked)).body
+            hashes.add(page["user_hash"])
+            yield from page["data"]
+            cursor = page["next_cursor"]
+            if cursor is None:
+                return
+
+    for section in USER_SECTIONS:
+        writer.add_lines(section, rows(section))
+    told = {"of": "end user", "user": user, "user_hash": ", ".join(sorted(hashes))}
+    return writer.finish({**told, "tenant": about["tenant"], "exported_at": _now()})
+
+
+def _rows(api: Api, path: str) -> Iterator[Mapping[str, Any]]:
+    cursor = None
+    while True:
+        at = f"&cursor={quote(cursor, safe='')}" if cursor else ""
+        page = done(api.get(f"{path}?limit={PAGE}{at}")).body
+        yield from page["data"]
+        cursor = page["next_cursor"]
+        if cursor is None:
+            return
+
+
+def _with_originals(
+    api: Api, writer: ExportWriter, rows: Iterator[Mapping[str, Any]]
+) -> Iterator[Mapping[str, Any]]:
+    """Each row with the file of its original. One that was deleted meanwhile is left out."""
+    for row in rows:
+        document_id = str(row["id"])
+        if not _DOCUMENT_ID.fullmatch(document_id):
+            raise click.ClickException("the gateway names a document by what is no id")
+        name, stamp = f"originals/{document_id}", f"{row['updated_at']} {row['size_bytes']}"
+        sha256 = writer.kept(name, stamp)
+        if sha256 is None:
+            sha256 = _download(
+                api, writer, f"/v1/export/documents/{document_id}/content", name, stamp
+            )
+        if sha256 is not None:
+            yield {**row, "file": name, "sha256": sha256}
+
+
+def _with_outputs(
+    api: Api, writer: ExportWriter, rows: Iterator[Mapping[str, Any]]
+) -> Iterator[Mapping[str, Any]]:
+    for row in rows:
+        job_id = str(row["id"])
+        if not _JOB_ID.fullmatch(job_id):
+            raise click.ClickException("the gateway names a batch job by what is no id")
+        if not row.get("has_output"):
+            yield row
+            continue
+        name = f"outputs/{job_id}.jsonl"
+        path = f"/v1/export/batch_jobs/{job_id}/output"
+        sha256 = writer.kept(name, job_id) or _download(api, writer, path, name, job_id)
+        yield row if sha256 is None else {**row, "file": name, "sha256": sha256}
+
+
+def _download(api: Api, writer: ExportWriter, path: str, name: str, stamp: str) -> str | None:
+    """The hash of a file that was fetched and written; None: it is not there any more."""
+    with api.download(path) as (status, chunks):
+        if status == 404:
+            return None
+        if status != 200:
+            raise click.ClickException(f"{path} was answered with {status}")
+        return writer.add(name, chunks, stamp)
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")

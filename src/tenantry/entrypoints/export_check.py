@@ -1,0 +1,112 @@
+"""Whether an export is whole and what was exported: every hash, every count, nothing more."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tarfile
+import zipfile
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import IO, Any, Final
+
+from tenantry.entrypoints.export_target import (
+    FORMAT,
+    JOURNAL,
+    MANIFEST,
+    PART,
+    PIECE_BYTES,
+    SUMS,
+)
+
+SMALL_BYTES_MAX: Final = 16 * 1024 * 1024  # of a manifest
+
+
+class ExportBroken(ValueError):
+    """The export is not what its manifest says; the message names the file."""
+
+
+def check_export(target: Path) -> dict[str, Any]:
+    """The manifest. Raises `ExportBroken`, `OSError`. Memory is bounded but for the names."""
+    seen: dict[str, str] = {}
+    lines: dict[str, int] = {}
+    small: dict[str, bytes] = {}
+    for name, file in _files(target):
+        if name == MANIFEST:
+            small[name] = file.read(SMALL_BYTES_MAX)
+            continue
+        digest, newlines = hashlib.sha256(), 0
+        kept = bytearray()
+        while piece := file.read(PIECE_BYTES):
+            digest.update(piece)
+            newlines += piece.count(b"\n")
+            if name == SUMS:
+                kept += piece
+        if name == SUMS:
+            small[name] = bytes(kept)
+        if name in seen:
+            raise ExportBroken(f"{name} is there twice")
+        seen[name] = digest.hexdigest()
+        lines[name] = newlines
+    manifest = _manifest(small.get(MANIFEST))
+    if seen.pop(SUMS, None) != manifest.get("sha256sums_sha256"):
+        raise ExportBroken(f"{SUMS} is not the one that the manifest names")
+    _compare(small[SUMS], seen)
+    for section, count in manifest["counts"].items():
+        if lines.get(f"{section}.jsonl") != count:
+            raise ExportBroken(f"{section}.jsonl does not have {count:,} lines")
+    return manifest
+
+
+def _manifest(text: bytes | None) -> dict[str, Any]:
+    try:
+        manifest = json.loads(text or b"")
+    except ValueError:
+        raise ExportBroken(f"there is no readable {MANIFEST}: the export did not end") from None
+    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
+        raise ExportBroken(f"{MANIFEST} is of no format that is known")
+    return manifest
+
+
+def _compare(sums: bytes, seen: dict[str, str]) -> None:
+    for line in sums.decode("ascii", "replace").splitlines():
+        sha256, _, name = line.partition("  ")
+        found = seen.pop(name, None)
+        if found is None:
+            raise ExportBroken(f"{name} is missing")
+        if found != sha256:
+            raise ExportBroken(f"{name} is not what was exported")
+    if seen:
+        raise ExportBroken(f"{next(iter(seen))} was not exported")
+
+
+def _files(target: Path) -> Iterator[tuple[str, IO[bytes]]]:
+    if target.is_dir():
+        yield from _in_folder(target)
+    elif tarfile.is_tarfile(target):
+        with tarfile.open(target, "r|") as tar:
+            for member in tar:
+                file = tar.extractfile(member)
+                if file is None:
+                    raise ExportBroken(f"{member.name} is no file")
+                yield member.name, file
+                tar.members.clear()  # type: ignore[attr-defined] # or it remembers every one
+    elif zipfile.is_zipfile(target):
+        with zipfile.ZipFile(target) as zipped:
+            for info in zipped.infolist():
+                with closing(zipped.open(info)) as file:
+                    yield info.filename, file
+    else:
+        raise ExportBroken(f"{target} is no folder, .tar or .zip")
+
+
+def _in_folder(folder: Path) -> Iterator[tuple[str, IO[bytes]]]:
+    for path in sorted(folder.rglob("*")):
+        if path.is_dir():
+            continue
+        name = path.relative_to(folder).as_posix()
+        if name == JOURNAL or name.endswith(PART):
+            raise ExportBroken(f"{name} is there: the export did not end; run it again")
+        with path.open("rb") as file:
+            yield name, file

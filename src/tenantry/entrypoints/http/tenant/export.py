@@ -1,0 +1,61 @@
+"""`/v1/export`: everything that a tenant owns, for its admins."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from tenantry.domain.tenant import Scope
+from tenantry.entrypoints.http.call import Call
+from tenantry.entrypoints.http.paging import page_of
+from tenantry.entrypoints.http.response import Response, json_response
+from tenantry.entrypoints.http.routes import Access, Route
+from tenantry.entrypoints.http.tenant.export_views import from_row, from_tenant
+
+_AS_BYTES: Final = {"content-type": "application/octet-stream", "x-content-type-options": "nosniff"}
+
+
+async def index(call: Call) -> Response:
+    """Whose export it is, and of what sections."""
+    call.query()
+    sections = call.services.exports.sections
+    return json_response({"tenant": from_tenant(call.tenant().tenant), "sections": list(sections)})
+
+
+async def section(call: Call) -> Response:
+    cursor, limit = page_of(call.query("cursor", "limit"))
+    page = await call.services.exports.page(call.tenant(), call.params["section"], cursor, limit)
+    data = [from_row(row) for row in page.rows]
+    return json_response({"data": data, "next_cursor": page.next_cursor})
+
+
+async def original(call: Call) -> Response:
+    """The bytes as they were uploaded, whoever of the tenant may see the document."""
+    call.query()
+    found = await call.services.exports.original(call.tenant(), call.params["id"])
+    return Response(200, found.data, dict(_AS_BYTES))
+
+
+async def batch_output(call: Call) -> Response:
+    call.query()
+    data = await call.services.exports.batch_output(call.tenant(), call.params["id"])
+    return Response(200, data, dict(_AS_BYTES))
+
+
+_ADMIN: Final = (Scope.ADMIN,)
+_FRESH: Final = Access.TENANT_FRESH
+_ORIGINAL: Final = "/v1/export/documents/{id}/content"
+_OUTPUT: Final = "/v1/export/batch_jobs/{id}/output"
+ROUTES: Final = (
+    Route("GET", "/v1/export", "tenantry", index, _FRESH, "Sections of the export", _ADMIN),
+    Route(
+        "GET",
+        "/v1/export/{section}",
+        "tenantry",
+        section,
+        _FRESH,
+        "One section of what the tenant owns, by pages",
+        _ADMIN,
+    ),
+    Route("GET", _ORIGINAL, "tenantry", original, _FRESH, "A document as uploaded", _ADMIN),
+    Route("GET", _OUTPUT, "tenantry", batch_output, _FRESH, "A batch job's answers", _ADMIN),
+)

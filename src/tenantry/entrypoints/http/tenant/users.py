@@ -1,0 +1,74 @@
+"""`/v1/users/export` and `/v1/users/erase`: an end user's data, for the tenant's admins.
+
+The user is named in the body, as requests name them, and never in a path that a proxy would log. A
+user who never was is answered like one of another tenant: nothing is there.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from msgspec import Struct
+
+from tenantry.application.erasing import REMAINS, erase_user
+from tenantry.application.exporting import PAGE_MAX
+from tenantry.domain.end_user import user_from
+from tenantry.domain.errors import BadRequest
+from tenantry.domain.tenant import Scope
+from tenantry.entrypoints.http.call import Call
+from tenantry.entrypoints.http.json_body import to
+from tenantry.entrypoints.http.response import Response, json_response
+from tenantry.entrypoints.http.routes import Access, Route
+from tenantry.entrypoints.http.tenant.export_views import from_row
+
+
+class _Page(Struct, forbid_unknown_fields=True):
+    user: str
+    section: str
+    cursor: str | None = None
+    limit: int = PAGE_MAX
+
+
+class _User(Struct, forbid_unknown_fields=True):
+    user: str
+
+
+async def export(call: Call) -> Response:
+    """One section of what is kept of an end user, by pages."""
+    asked = to(_Page, call.json())
+    if isinstance(asked.limit, bool) or not 1 <= asked.limit <= PAGE_MAX:
+        raise BadRequest(f"`limit` must be a whole number from 1 to {PAGE_MAX}.")
+    user = user_from(asked.user, field="user")
+    assert user is not None
+    principal = call.tenant()
+    user_hash = await call.services.labels.user_hash(principal, user)
+    page = await call.services.exports.user_page(
+        principal, user_hash, asked.section, asked.cursor, asked.limit
+    )
+    data = [from_row(row) for row in page.rows]
+    return json_response({"user_hash": user_hash, "data": data, "next_cursor": page.next_cursor})
+
+
+async def erase(call: Call) -> Response:
+    """What was erased, and what remains and why."""
+    user = user_from(to(_User, call.json()).user, field="user")
+    assert user is not None
+    erased = await erase_user(call.services.erasure, call.tenant(), user)
+    return json_response({"erased": dict(erased), "remains": list(REMAINS)})
+
+
+_ADMIN: Final = (Scope.ADMIN,)
+_FRESH: Final = Access.TENANT_FRESH
+ROUTES: Final = (
+    Route(
+        "POST",
+        "/v1/users/export",
+        "tenantry",
+        export,
+        _FRESH,
+        "An end user's data",
+        _ADMIN,
+        kept=False,  # it only reads, and a copy of it would outlive the erasure
+    ),
+    Route("POST", "/v1/users/erase", "tenantry", erase, _FRESH, "Erase an end user", _ADMIN),
+)

@@ -1,0 +1,87 @@
+"""What PostgreSQL tells of a tenant for its export, and forgets of an end user.
+
+Owns: the words. Everything is read in units of work of the one tenant. Pages are in an order of
+their own; `after` is a page's last row, told by its cursor, and None is the beginning.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol
+from uuid import UUID
+
+from tenantry.domain.ids import TenantId
+from tenantry.ports.batch import BatchJob
+from tenantry.ports.idempotency import UsedKey
+
+
+@dataclass(frozen=True, slots=True)
+class KeptResult:
+    """The sealed answer of an idempotency key that has not expired."""
+
+    key: UsedKey
+    request_id: UUID
+    expires_at: datetime
+    sealed: bytes
+    cursor: str
+
+
+@dataclass(frozen=True, slots=True)
+class KeptReply:
+    """An entry of the answer cache."""
+
+    account: str
+    object_id: str
+    request_id: UUID | None
+    expires_at: datetime
+    cursor: str
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A posting of the customer's book, with its lines."""
+
+    told: Mapping[str, Any]
+    cursor: str
+
+
+class TenantExport(Protocol):
+    """Raises `BadRequest` for a cursor that is none. `user_hash`: of that end user alone."""
+
+    async def usage(
+        self, tenant_id: TenantId, after: str | None, limit: int, user_hash: str | None
+    ) -> Sequence[Entry]: ...
+
+    async def results(
+        self, tenant_id: TenantId, after: str | None, limit: int, user_hash: str | None
+    ) -> Sequence[KeptResult]: ...
+
+    async def replies(
+        self, tenant_id: TenantId, after: str | None, limit: int, user_hash: str | None
+    ) -> Sequence[KeptReply]: ...
+
+    async def jobs(self, tenant_id: TenantId, after: str | None, limit: int) -> Sequence[BatchJob]:
+        """By id; the last one's is the cursor."""
+        ...
+
+    async def forget_results(self, tenant_id: TenantId, user_hash: str) -> int:
+        """Their answers are gone; the keys stay used, so that nothing runs twice."""
+        ...
+
+    async def forget_reply(self, tenant_id: TenantId, object_id: str) -> None: ...
+
+    async def part_from(self, tenant_id: TenantId, user_hash: str) -> bool:
+        """No name leads to this hash any more. False: the books know of no such user, or none
+        did before.
+
+        Conflict where so many were erased that no more can be kept apart.
+        """
+        ...
+
+
+class ErasedUsers(Protocol):
+    """Hashes that no name leads to any more."""
+
+    async def of(self, tenant_id: TenantId) -> frozenset[str]: ...

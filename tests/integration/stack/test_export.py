@@ -1,0 +1,208 @@
+"""What a tenant takes away, and an end user's data given and erased: over the wire, by an admin."""
+
+from __future__ import annotations
+
+import json
+import tarfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.support.stack import MODEL, Stack, Tenant
+from tests.support.stack_clients import converse_body, converse_path
+from tests.support.stack_command import tenantry
+
+from tenantry.domain.tenant import DEFAULT_SCOPES
+from tenantry.entrypoints.export_check import check_export
+
+HOSTILE = "../../../etc/cron.d/x\n\t\\..\\" + "n" * 180
+PLAN = {"answer_cache_ttl_s": 3_600}
+
+
+def ask(stack: Stack, tenant: Tenant, user: str, text: str, **headers: str) -> None:
+    sent = {"x-tenantry-user": user, **headers}
+    done = stack.http(
+        "POST", converse_path(MODEL), converse_body(text), tenant=tenant, headers=sent
+    )
+    assert done[0] == 200, done
+
+
+def read(stack: Stack, tenant: Tenant, path: str) -> Any:
+    status, _, body = stack.http("GET", path, tenant=tenant)
+    assert status == 200, body
+    return json.loads(body)
+
+
+def post(stack: Stack, tenant: Tenant, path: str, body: dict[str, Any]) -> tuple[int, Any]:
+    status, _, answer = stack.http("POST", path, body, tenant=tenant)
+    return status, json.loads(answer)
+
+
+def as_admin(stack: Stack, tenant: Tenant, *words: str) -> Any:
+    keys = {"TENANTRY_API_KEY": tenant.key.bearer, "TENANTRY_URL": stack.url}
+    return tenantry(stack.home, "tenants", *words, environment=keys)
+
+
+def lines(folder: Path, section: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (folder / f"{section}.jsonl").read_text().splitlines()]
+
+
+def test_a_tenant_takes_everything_away_and_nobody_elses(stack: Stack, tmp_path: Path) -> None:
+    anna, bert = stack.tenants(PLAN)
+    texts = {"Plain": "apples are red", "Tagged": "pears are green"}
+    for who in (anna, bert):
+        for title, text in texts.items():
+            upload = {
+                "title": f"{title} {HOSTILE}"[:200],
+                "text": f"{text} for {who.id}",
+                "metadata": {"file": HOSTILE[:100]},
+                "access": ["secret"] if title == "Tagged" else [],
+            }
+            status, made = post(stack, who, "/v1/documents", upload)
+            assert status == 201, made
+        ask(stack, who, "ann@example.com", f"Hello from {who.id}", **{"idempotency-key": "once"})
+        post(stack, who, "/v1/budgets", {"scope": "tenant", "period": "day", "limit": "100"})
+    for name in ("export", "export.tar", "export.zip"):
+        done = as_admin(stack, anna, "export", str(tmp_path / name), "--json")
+        assert done.returncode == 0, done.stderr
+        checked = as_admin(stack, anna, "export", str(tmp_path / name), "--verify", "--json")
+        assert checked.returncode == 0, checked.stderr
+        counts = json.loads(checked.stdout)["counts"]
+        assert counts["documents"] == 2 and counts["api_keys"] == 1 and counts["usage"] >= 3
+        assert counts["replies"] == 1 and counts["results"] == 1 and counts["budgets"] == 1
+    folder = tmp_path / "export"
+    for row in lines(folder, "documents"):
+        assert row["metadata"] == {"file": HOSTILE[:100]}
+        assert (folder / row["file"]).read_text().endswith(f"for {anna.id}")
+        assert row["file"] == f"originals/{row['id']}"
+    assert {tuple(row["access"]) for row in lines(folder, "documents")} == {(), ("secret",)}
+    everything = b"".join(path.read_bytes() for path in folder.rglob("*") if path.is_file())
+    assert bert.id.encode() not in everything
+    for secret in (anna.key.bearer, anna.key.secret_access_key):
+        assert secret.encode() not in everything
+    assert "cost" not in json.dumps(lines(folder, "usage"))
+    assert sum(1 for path in tmp_path.rglob("*") if path.name == "x") == 0
+    with tarfile.open(tmp_path / "export.tar") as tar:
+        assert all(".." not in name and not name.startswith("/") for name in tar.getnames())
+    (folder / "usage.jsonl").write_text("")
+    assert as_admin(stack, anna, "export", str(folder), "--verify").returncode == 1
+    assert as_admin(stack, anna, "export", str(folder)).returncode == 1, "something is there"
+
+
+def test_an_operator_alone_and_a_plain_key_are_refused(stack: Stack, tmp_path: Path) -> None:
+    anna, bert = stack.tenant(), stack.tenant(scopes=DEFAULT_SCOPES)
+    refused = tenantry(stack.home, "tenants", "export", str(tmp_path / "a"))
+    assert refused.returncode == 1 and "TENANTRY_API_KEY" in refused.stderr
+    assert as_admin(stack, bert, "export", str(tmp_path / "b")).returncode == 1
+    document = post(stack, anna, "/v1/documents", {"title": "T", "text": "apples"})[1]["id"]
+    content = f"/v1/export/documents/{document}/content"
+    assert stack.http("GET", content, tenant=anna)[2] == b"apples"
+    for path in ("/v1/export", "/v1/export/usage", content):
+        assert stack.http("GET", path, tenant=bert)[0] == 403
+    other = stack.tenant()
+    assert stack.http("GET", content, tenant=other)[0] == 404
+    for path in ("/v1/export/secrets", "/v1/export/documents/doc_x/content"):
+        assert stack.http("GET", path, tenant=anna)[0] == 404
+    for section in ("usage", "results", "replies", "documents", "batch_jobs", "budgets"):
+        for cursor in ("x", "W10", "WzFd", "IiI"):
+            status = stack.http("GET", f"/v1/export/{section}?cursor={cursor}", tenant=anna)[0]
+            assert status in (200, 400), (section, cursor, status)
+    lost = f"/v1/export/batch_jobs/{'0' * 8}-0000-0000-0000-{'0' * 12}/output"
+    assert stack.http("GET", lost, tenant=anna)[0] == 404
+
+
+def test_pages_go_on_where_they_ended(stack: Stack) -> None:
+    anna = stack.tenant(PLAN)
+    for number in range(3):
+        ask(stack, anna, "u", f"Question {number}", **{"idempotency-key": f"k{number}"})
+        post(stack, anna, "/v1/documents", {"title": "T", "text": f"text {number}"})
+        post(stack, anna, "/v1/budgets", {"scope": "run", "scope_id": f"r{number}"} | BUDGET)
+    for section in ("documents", "usage", "results", "replies", "budgets"):
+        whole = read(stack, anna, f"/v1/export/{section}")["data"]
+        assert len(whole) >= 3, section
+        found: list[Any] = []
+        cursor = ""
+        while True:
+            page = read(stack, anna, f"/v1/export/{section}?limit=1{cursor}")
+            found += page["data"]
+            if page["next_cursor"] is None:
+                break
+            cursor = f"&cursor={page['next_cursor']}"
+        assert found == whole, section
+
+
+BUDGET = {"period": "day", "limit": "100"}
+
+
+def test_an_end_user_is_given_what_is_kept_and_then_forgotten(stack: Stack, tmp_path: Path) -> None:
+    anna, bert = stack.tenants(PLAN)
+    ann, bob = "ann@example.com", "bob@example.com"
+    for tenant in (anna, bert):
+        for user in (ann, bob):
+            ask(stack, tenant, user, f"I am {user}", **{"idempotency-key": f"of-{user}"})
+            made = post(stack, tenant, "/v1/budgets", {"scope": "user", "scope_id": user} | BUDGET)
+            assert made[0] == 201, made
+
+    def given(tenant: Tenant, user: str) -> dict[str, int]:
+        counts = {}
+        for section in ("usage", "replies", "results"):
+            status, page = post(
+                stack, tenant, "/v1/users/export", {"user": user, "section": section}
+            )
+            assert status == 200, page
+            counts[section] = len(page["data"])
+        return counts
+
+    assert given(anna, ann) == {"usage": 1, "replies": 1, "results": 1}
+    nothing = {"usage": 0, "replies": 0, "results": 0}
+    assert given(anna, "nobody@example.com") == nothing
+    done = as_admin(stack, anna, "export", str(tmp_path / "ann.zip"), "--user", ann)
+    assert done.returncode == 0, done.stderr
+    assert check_export(tmp_path / "ann.zip")["counts"] == {"usage": 1, "replies": 1, "results": 1}
+
+    before = read(stack, anna, "/v1/usage")
+    assert len(read(stack, anna, f"/v1/usage?user={ann}")["data"]) == 1
+    never = post(stack, anna, "/v1/users/erase", {"user": "nobody@example.com"})[1]
+    assert set(never["erased"].values()) == {0}
+    erased = as_admin(stack, anna, "erase-user", ann, "--yes", "--json")
+    told = json.loads(erased.stdout)
+    assert told["erased"] == {"results": 1, "replies": 1, "budgets": 1, "links": 1}
+    assert any("append-only" in each for each in told["remains"])
+    again = post(stack, anna, "/v1/users/erase", {"user": ann})[1]
+    assert set(again["erased"].values()) == {0}
+    assert again["remains"] == never["remains"] and again.keys() == never.keys()
+
+    assert given(anna, ann) == nothing
+    assert read(stack, anna, f"/v1/usage?user={ann}")["data"] == []
+    assert read(stack, anna, "/v1/usage") == before, "the ledger is as it was"
+    sent = {"x-tenantry-user": ann, "idempotency-key": f"of-{ann}"}
+    lost = stack.http(
+        "POST", converse_path(MODEL), converse_body(f"I am {ann}"), tenant=anna, headers=sent
+    )
+    assert lost[0] == 409, "the key stays used: nothing runs twice"
+    ask(stack, anna, ann, "I am somebody else now")
+    assert given(anna, ann) == {"usage": 1, "replies": 1, "results": 0}
+    for tenant, user in ((anna, bob), (bert, ann), (bert, bob)):
+        assert given(tenant, user) == {"usage": 1, "replies": 1, "results": 1}
+        subjects = {b["scope"] for b in read(stack, tenant, "/v1/budgets")["data"]}
+        assert "user" in subjects
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {},
+        {"user": ""},
+        {"user": "x" * 300},
+        {"user": "a\u0000b"},
+        {"user": 1},
+        {"user": "x", "section": "documents"},
+        {"user": "x", "section": "usage", "limit": 0},
+        {"user": "x", "section": "usage", "cursor": "%%"},
+    ],
+)
+def test_bad_bodies_are_refused(stack: Stack, body: dict[str, Any]) -> None:
+    anna = stack.tenant()
+    assert post(stack, anna, "/v1/users/export", body)[0] == 400
+    if "section" not in body:
+        assert post(stack, anna, "/v1/users/erase", body)[0] == 400
