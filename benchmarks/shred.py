@@ -47,6 +47,7 @@ from tenantry.domain.document import home_of
 CANARIES = 10_000
 OTHERS = 20  # of the tenant that must not notice
 WORKERS = 2
+SHRED_S = 900  # of the command, on a machine that does much else
 
 
 class NotShown(Exception):
@@ -122,7 +123,8 @@ def show(stack: Stack, folder: Path, count: int, *, in_memory: bool = True) -> S
     workers = set(stack.gateway_workers())
     with traffic(stack, stays) as met:
         began = time.monotonic()
-        done = tenantry(stack.home, "tenants", "shred", gone.name, "--yes", gone.name)
+        words = ("tenants", "shred", gone.name, "--yes", gone.name)
+        done = tenantry(stack.home, *words, timeout_s=SHRED_S)
         took = time.monotonic() - began
     if done.returncode != 0:
         raise NotShown(f"the shred failed: {done.stderr.strip()}")

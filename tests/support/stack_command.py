@@ -12,7 +12,10 @@ TIMEOUT_S = 60
 
 
 def tenantry(
-    home: Path, *arguments: str, environment: Mapping[str, str] | None = None
+    home: Path,
+    *arguments: str,
+    environment: Mapping[str, str] | None = None,
+    timeout_s: float = TIMEOUT_S,
 ) -> subprocess.CompletedProcess[str]:
     """`tenantry …` with no setting but the home."""
     clean = {k: v for k, v in os.environ.items() if not k.startswith(("TENANTRY_", "AWS_"))}
@@ -21,6 +24,6 @@ def tenantry(
         capture_output=True,
         text=True,
         check=False,
-        timeout=TIMEOUT_S,
+        timeout=timeout_s,
         env={**clean, **(environment or {}), "TENANTRY_HOME": str(home)},
     )

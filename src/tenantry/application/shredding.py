@@ -196,16 +196,11 @@ async def _count(shredder: Shredder, homes: Sequence[Home], tenant_id: TenantId)
 
 
 async def _delete_all(objects: Objects, home: Home, kind: ObjectKind) -> None:
-    turn = asyncio.Semaphore(DELETIONS_MAX)
-
-    async def delete(object_id: str) -> None:
-        async with turn:
-            await objects.delete(home, kind, object_id)
-
     entries = await objects.list(home, kind)
-    async with asyncio.TaskGroup() as deleting:
-        for entry in entries:
-            deleting.create_task(delete(entry.object_id))
+    for first in range(0, len(entries), DELETIONS_MAX):
+        async with asyncio.TaskGroup() as deleting:
+            for entry in entries[first : first + DELETIONS_MAX]:
+                deleting.create_task(objects.delete(home, kind, entry.object_id))
 
 
 async def _certify(shredder: Shredder, shred: Shred, tenant: Tenant) -> Shred:

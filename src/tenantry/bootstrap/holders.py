@@ -88,6 +88,9 @@ class HostWatch:
                 if not told:
                     _log.warning("this host's processes cannot be noted: %s", outage)
                 told = True
+            except Exception:
+                # A fault of ours must not end the watch: no worker would roll any more.
+                _log.exception("this host's processes could not be looked after")
             if self._stop.is_set():
                 return
             await asyncio.to_thread(self._stop.wait, LOOK_EVERY_S)

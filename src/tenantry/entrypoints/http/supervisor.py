@@ -230,7 +230,11 @@ def _advance_roll(fleet: _Fleet, pids: Collection[int]) -> None:
                 fleet.spawn(spare)
                 return
     elif roll.leaving is None:
-        if fleet.workers[roll.successor].ready:
+        successor = fleet.workers[roll.successor]
+        if not successor.ready and time.monotonic() > successor.started_by:
+            _log.error("%s did not start in time and was killed", successor.process.name)
+            successor.process.kill()  # and is replaced
+        elif successor.ready:
             roll.leaving = fleet.workers.pop(roll.old)
             settings = fleet.settings
             grace_s = 2 * (settings.roll_drain_s + settings.drain_s) + END_SLACK_S

@@ -344,9 +344,9 @@ class Connection(asyncio.Protocol):
             self._exchange.keep_alive = False
 
     def finish(self) -> None:
-        """Where a successor serves already: the request that runs, or comes next, is the last."""
+        """Where a successor serves already: the next answer to begin says that it is the last."""
         self._last = True
-        if self._exchange is not None:
+        if self._exchange is not None and not self._exchange.started:
             self._exchange.keep_alive = False
 
     def close(self) -> None:
