@@ -35,10 +35,8 @@ class Canaries:
         """Those that stand in the data, as UTF-8 or as UTF-16 (both as Python keeps text)."""
         found: set[str] = set()
         for encoding, digit in (("utf-8", rb"[0-9a-f]"), ("utf-16-le", rb"[0-9a-f]\x00")):
-            marker = self.marker.encode(encoding)
-            if marker not in data:  # most pieces: one plain search is the fastest
-                continue
-            pattern = re.escape(marker) + rb"(?:%s){%d}" % (digit, _DIGITS)
+            # `re` looks for the literal first: ten times as fast in zeros as `in` is for UTF-16.
+            pattern = re.escape(self.marker.encode(encoding)) + rb"(?:%s){%d}" % (digit, _DIGITS)
             found |= {match.group().decode(encoding) for match in re.finditer(pattern, data)}
         return found & set(self.all)
 
@@ -47,7 +45,7 @@ class Canaries:
         found: set[str] = set()
         for folder in folders:
             for path in sorted(folder.rglob("*")):
-                if any(mark in path.name for mark in (self.marker,)):
+                if self.marker in path.name:
                     found |= {each for each in self.all if each in path.name}
                 if path.is_file() and not path.is_symlink():
                     with (

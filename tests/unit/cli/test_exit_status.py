@@ -52,6 +52,8 @@ def test_what_is_done_exits_0(
         ["tenants", "create", "acme", "--plan", "pro", "--anchor-day", "32"],
         ["budgets", "set", "acme", "--limit", "NaN"],
         ["plans", "apply", "/no/such/file.toml"],
+        ["tenants", "shred"],
+        ["tenants", "export"],
     ],
 )
 def test_wrong_usage_exits_2(
