@@ -34,12 +34,12 @@ def outages_are_unavailable() -> Iterator[None]:
     """
     try:
         yield
+    except _OUTAGES as reason:
+        raise Unavailable("The database is out of reach.") from reason
     except asyncpg.ObjectNotInPrerequisiteStateError as refused:
         if _SHREDDED in str(refused):
             raise TenantSuspended("The tenant is shredded.") from None
         raise
-    except _OUTAGES as reason:
-        raise Unavailable("The database is out of reach.") from reason
     except asyncpg.InterfaceError as reason:
         if any(word in str(reason) for word in _LOST):
             raise Unavailable("The connection to the database was lost.") from reason
