@@ -173,7 +173,9 @@ async def _erase(shredder: Shredder, shred: Shred, home: Home) -> Shred:
     homes = [replace(home, account=account) for account in sorted(accounts)]
     jobs = await shredder.content.jobs(tenant_id)
     if shred.found is None:
-        shred = await shredder.book.found(tenant_id, await _count(shredder, homes, tenant_id))
+        counts = await _count(shredder, homes, tenant_id)
+        counts["batch jobs whose files were deleted"] = len(jobs)
+        shred = await shredder.book.found(tenant_id, counts)
     for each in homes:
         for kind in ObjectKind:
             await _delete_all(shredder.objects, each, kind)

@@ -21,9 +21,10 @@ _PIECE_BYTES: Final = 65_536  # of a replayed stream, so that a slow client hold
 
 def key_of(call: Call) -> Idempotency | None:
     """The key under which to answer, if any. Raises `BadRequest`."""
-    if call.route.access is Access.PUBLIC or not call.route.kept:
+    if call.route.access is Access.PUBLIC:
         return None
-    return idempotency_of(call.request, call.route.family)
+    given = idempotency_of(call.request, call.route.family)
+    return given if call.route.kept else None
 
 
 async def answer_operator_once(call: Call) -> Response:

@@ -94,12 +94,12 @@ GRANT UPDATE (seen_at, ended_at, ending) ON tenantry.key_holder TO tenantry_cont
 GRANT SELECT ON tenantry.key_holder TO tenantry_operator;
 
 -- Content of a tenant goes with it. The rights are those of its own unit of work.
-GRANT DELETE ON tenantry.knowledge_partition, tenantry.idempotency, tenantry.answer,
-  tenantry.batch_job TO tenantry_app;
+GRANT DELETE ON tenantry.knowledge_partition, tenantry.idempotency, tenantry.answer
+  TO tenantry_app;
 
 -- Counts, or deletes, every row of content of the unit of work's tenant, by table. Content is what
--- the data plane writes by itself: whatever has a tenant_id and lets tenantry_app insert. Rows that
--- others point to go after those.
+-- the data plane writes by itself: whatever has a tenant_id and lets tenantry_app insert, but for
+-- batch jobs, whose rows are facts of accounting. Rows that others point to go after those.
 CREATE FUNCTION tenantry.own_content(p_erase boolean)
 RETURNS TABLE (content text, rows_found bigint)
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -112,6 +112,7 @@ BEGIN
       JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = 'tenant_id'
       WHERE c.relnamespace = 'tenantry'::regnamespace AND c.relkind IN ('r', 'p')
         AND NOT c.relispartition AND has_any_column_privilege(c.oid, 'INSERT')
+        AND c.relname <> 'batch_job'
     ), depth (oid, steps) AS (
       SELECT w.oid, 0 FROM written w
       UNION
