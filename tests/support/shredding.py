@@ -99,6 +99,7 @@ class Ground:
             keys=wrap(LocalKeyring(accounts, files, kms, SystemClock().monotonic)),
             kms=wrap(kms),
             objects=wrap(DiskObjects(accounts, files)),
+            vectors=wrap(self.knowledge.vectors),
             buckets=wrap(UriBuckets({}, self.root / "s3")),
             signer=ControlPlaneKey(b"k" * 32).archive_signer,
             own_root_key=lambda home: kms_key_of(dataclasses.replace(home, own_kms_key=True)),
@@ -133,7 +134,7 @@ def part_names() -> frozenset[str]:
     """Every call by which a shred changes the world."""
     return frozenset(
         {"begin", "destroy", "retire", "keys_destroyed", "processes_ended", "found", "delete"}
-        | {"erase", "erased", "certified"}
+        | {"drop", "erase", "erased", "certified"}
     )
 
 

@@ -2,8 +2,9 @@
 
 1. answers kept under idempotency keys: gone, and the keys stay used
 2. answers that may be given again: object first, then its entry
-3. budgets that were set for the user by the tenant
-4. the name is parted from the ledger's hash: whoever comes under it again is somebody else
+3. conversations: over at once, and the sweep deletes what was said in them
+4. budgets that were set for the user by the tenant
+5. the name is parted from the ledger's hash: whoever comes under it again is somebody else
 
 What remains is the ledger, which is append-only, with a hash that no name leads to any more. Each
 step may be repeated. Invariant: an end user that never was, and one of another tenant, are erased
@@ -23,6 +24,7 @@ from tenantry.domain.tenant import Principal
 from tenantry.ports.export import TenantExport
 from tenantry.ports.labels import Labels
 from tenantry.ports.objects import ObjectKind, Objects
+from tenantry.ports.sessions import SessionIndex
 from tenantry.ports.tenant_admin import TenantAdmin
 
 PAGE: Final = 100
@@ -44,6 +46,7 @@ class Erasure:
     objects: Objects
     admin: TenantAdmin
     labels: Labels
+    sessions: SessionIndex
 
 
 async def erase_user(erasure: Erasure, principal: Principal, user: str) -> Mapping[str, int]:
@@ -52,6 +55,8 @@ async def erase_user(erasure: Erasure, principal: Principal, user: str) -> Mappi
     user_hash = await erasure.labels.user_hash(principal, user)
     results = await erasure.store.forget_results(tenant_id, user_hash)
     replies = await _forget_replies(erasure, principal, user_hash)
+    home = home_of(principal.tenant)
+    sessions = await erasure.sessions.end_of_user(home, user_hash)
     budgets = 0
     for period in PERIODS:
         try:
@@ -61,7 +66,13 @@ async def erase_user(erasure: Erasure, principal: Principal, user: str) -> Mappi
             continue
         budgets += 1
     parted = await erasure.store.part_from(tenant_id, user_hash)
-    return {"results": results, "replies": replies, "budgets": budgets, "links": int(parted)}
+    return {
+        "results": results,
+        "replies": replies,
+        "sessions": sessions,
+        "budgets": budgets,
+        "links": int(parted),
+    }
 
 
 async def _forget_replies(erasure: Erasure, principal: Principal, user_hash: str) -> int:

@@ -8,6 +8,7 @@
 | budgets, api_keys | its settings, without secrets | |
 | replies | answers that may be given again | yes |
 | results | answers kept under idempotency keys | yes |
+| sessions | conversations and what was said in them | yes |
 | batch_jobs | facts of each; outputs one by one | |
 
 Owns: what belongs to a tenant. Does not own: files (the command line writes them). Invariants: what
@@ -28,6 +29,7 @@ from tenantry.application.documents import Content
 from tenantry.application.idempotency import Whole, open_kept
 from tenantry.application.invoice_lists import get_invoice, list_invoices
 from tenantry.application.knowledge import Knowledge, document_of, no_such_document
+from tenantry.application.sessions import opened_session
 from tenantry.domain.batch import records_uri
 from tenantry.domain.budget import BudgetKey, key_from_id
 from tenantry.domain.document import Card, Document, DocumentRow, DocumentState, Home, home_of
@@ -36,12 +38,12 @@ from tenantry.domain.ids import DocumentId
 from tenantry.domain.tenant import Principal
 from tenantry.ports.batch import BatchJob, Buckets
 from tenantry.ports.control import KeyRow
-from tenantry.ports.export import Entry, KeptReply, KeptResult, TenantExport
+from tenantry.ports.export import Entry, KeptReply, KeptResult, KeptSession, TenantExport
 from tenantry.ports.tenant_admin import TenantAdmin
 
 PAGE_MAX: Final = 100
 CONTENT_PAGE_MAX: Final = 20  # of what is opened in memory, 1 MB each
-USER_SECTIONS: Final = ("usage", "replies", "results")
+USER_SECTIONS: Final = ("usage", "replies", "results", "sessions")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +66,12 @@ class OpenedResult:
 class OpenedReply:
     reply: KeptReply
     body: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedSession:
+    session: KeptSession
+    said: Mapping[str, Any] | None
 
 
 class Exports:
@@ -92,6 +100,7 @@ class Exports:
             "api_keys": self._api_keys,
             "replies": lambda who, after, limit: self._replies(who, after, limit, None),
             "results": lambda who, after, limit: self._results(who, after, limit, None),
+            "sessions": lambda who, after, limit: self._sessions(who, after, limit, None),
             "batch_jobs": self._jobs,
         }
 
@@ -120,6 +129,8 @@ class Exports:
                 return await self._replies(principal, cursor, limit, user_hash)
             case "results":
                 return await self._results(principal, cursor, limit, user_hash)
+            case "sessions":
+                return await self._sessions(principal, cursor, limit, user_hash)
         raise BadRequest(f"`section` must be one of {', '.join(USER_SECTIONS)}.")
 
     async def original(self, principal: Principal, document_id: str) -> Content:
@@ -228,6 +239,25 @@ class Exports:
             return await open_kept(
                 self._knowledge.sealer, home, row.key, row.request_id, row.sealed
             )
+        except (NotFound, Corrupt):
+            return None
+
+    async def _sessions(
+        self, who: Principal, cursor: str | None, limit: int, user_hash: str | None
+    ) -> ExportPage:
+        limit = min(limit, CONTENT_PAGE_MAX)
+        rows = await self._store.sessions(who.tenant_id, cursor, limit, user_hash)
+        home = home_of(who.tenant)
+        opened = [OpenedSession(row, await self._said(home, row)) for row in rows]
+        return ExportPage(opened, rows[-1].session_id if len(rows) == limit else None)
+
+    async def _said(self, home: Home, row: KeptSession) -> Mapping[str, Any] | None:
+        if row.object_id is None:
+            return None
+        deps = self._knowledge
+        try:
+            at = replace(home, account=row.account)
+            return await opened_session(deps.objects, deps.sealer, at, row.object_id)
         except (NotFound, Corrupt):
             return None
 

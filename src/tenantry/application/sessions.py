@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -110,6 +110,16 @@ class Sessions:
         sealed = await self.sealer.seal(name.home, _KIND, object_id, orjson.dumps(document))
         await self.objects.put(name.home, ObjectKind.SESSION, object_id, sealed)
         return len(sealed)
+
+
+async def opened_session(
+    objects: Objects, sealer: Sealer, home: Home, object_id: str
+) -> Mapping[str, Any]:
+    """What was said in a session, as it is stored. Raises `NotFound`, `Corrupt`."""
+    sealed = await objects.get(home, ObjectKind.SESSION, object_id)
+    document: Any = orjson.loads(await sealer.open(home, _KIND, object_id, sealed))
+    said: Mapping[str, Any] = document["said"]
+    return said
 
 
 @dataclass(slots=True)

@@ -36,6 +36,7 @@ from tenantry.ports.control import ControlPlane
 from tenantry.ports.keys import SHARED_KMS_KEY, KmsKeys, Purpose
 from tenantry.ports.objects import ObjectKind, Objects
 from tenantry.ports.shred import KeyHolders, ShredBook, TenantContent, TenantKeys
+from tenantry.ports.vectors import Vectors
 
 SHRED_EVERY_S: Final = 2.0
 SHREDS_MAX: Final = 100  # of one round
@@ -54,10 +55,12 @@ class Shredder:
     keys: TenantKeys
     kms: KmsKeys
     objects: Objects
+    vectors: Vectors
     buckets: Buckets
     signer: Signer
     own_root_key: Callable[[Home], str]
     log_of: Callable[[Tenant], InvocationLog]
+    outside: Sequence[str] = ()  # what else a certificate must name
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +182,7 @@ async def _erase(shredder: Shredder, shred: Shred, home: Home) -> Shred:
     for each in homes:
         for kind in ObjectKind:
             await _delete_all(shredder.objects, each, kind)
+        await shredder.vectors.drop(each)  # what rests in an engine of its own, and not as objects
     for job in jobs:
         for uri in _files_of(job):
             await shredder.buckets.delete(job.upstream, uri)
@@ -212,6 +216,7 @@ async def _certify(shredder: Shredder, shred: Shred, tenant: Tenant) -> Shred:
         tenant_name=tenant.name,
         processes=await shredder.holders.before(shred.keys_destroyed_at, shred.asked_at),
         logs=[shredder.log_of(tenant)],
+        outside=shredder.outside,
         at=await shredder.book.now(),
     )
     signature = shredder.signer.sign(content.encode())

@@ -127,7 +127,7 @@ async def background(
         logs = LogSources(config, keeper)
         await logs.refresh()
         billing = billing_of(databases, issuer_or_none(config))
-        shredder = held.enter_context(shredder_of(config, databases))
+        shredder = await held.enter_async_context(shredder_of(config, databases, dsn_for))
         yield [
             logs.round(),
             *ledger_rounds(

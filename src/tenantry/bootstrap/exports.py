@@ -11,6 +11,7 @@ from tenantry.adapters.objects.durable_file import DurableFiles
 from tenantry.adapters.postgres.answers import PostgresAnswerIndex
 from tenantry.adapters.postgres.connections import Databases
 from tenantry.adapters.postgres.export import PostgresErasedUsers, PostgresTenantExport
+from tenantry.adapters.postgres.sessions import PostgresSessionIndex
 from tenantry.adapters.postgres.unit_of_work import TenantWork
 from tenantry.application.answer_store import AnswerStore
 from tenantry.application.billing import Billing
@@ -60,5 +61,5 @@ def taken_away(
     answers = AnswerStore(PostgresAnswerIndex(work), objects, knowledge.sealer, knowledge.clock)
     return TakenAway(
         Exports(knowledge, store, answers, admin, billing, buckets_of(config)),
-        Erasure(store, objects, admin, names.labels),
+        Erasure(store, objects, admin, names.labels, PostgresSessionIndex(work)),
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import TypeVar
 
 from tenantry.adapters.clock import SystemClock
@@ -16,13 +16,16 @@ from tenantry.adapters.objects.durable_file import DurableFiles
 from tenantry.adapters.postgres.connections import Databases, LoginDsnFor
 from tenantry.adapters.postgres.content import PostgresContent
 from tenantry.adapters.postgres.key_holders import PostgresKeyHolders, this_host
+from tenantry.adapters.postgres.manifest import PostgresManifest
 from tenantry.adapters.postgres.shreds import PostgresShreds
 from tenantry.adapters.postgres.unit_of_work import TenantWork
+from tenantry.adapters.sealed.sealer import TenantSealer
 from tenantry.application.shredding import Shredder
 from tenantry.bootstrap.database import attached_or_started
 from tenantry.bootstrap.deployment import control_of, settings
 from tenantry.bootstrap.keys import keyring_of, kms_of
 from tenantry.bootstrap.upstream import buckets_of
+from tenantry.bootstrap.vectors import vectors_of
 from tenantry.config import Settings
 from tenantry.domain.document import Home
 from tenantry.domain.shred import InvocationLog
@@ -33,23 +36,31 @@ T = TypeVar("T")
 Look = Callable[[], Awaitable[object]]  # after this host's own processes
 
 
-@contextlib.contextmanager
-def shredder_of(config: Settings, databases: Databases) -> Iterator[Shredder]:
+@contextlib.asynccontextmanager
+async def shredder_of(
+    config: Settings, databases: Databases, dsn_for: LoginDsnFor
+) -> AsyncIterator[Shredder]:
     """It destroys keys and opens none, so its process need not register."""
-    files = DurableFiles()
-    with keyring_of(config, SystemClock()) as keyring, contextlib.closing(kms_of(config)) as kms:
+    files, clock = DurableFiles(), SystemClock()
+    work = TenantWork(databases.app)
+    async with contextlib.AsyncExitStack() as stack:
+        keyring = stack.enter_context(keyring_of(config, clock))
+        kms = stack.enter_context(contextlib.closing(kms_of(config)))
+        manifest, sealer = PostgresManifest(work), TenantSealer(keyring)
         yield Shredder(
             control=control_of(config, databases),
             book=PostgresShreds(databases.control),
             holders=PostgresKeyHolders(databases.control, this_host()),
-            content=PostgresContent(TenantWork(databases.app)),
+            content=PostgresContent(work),
             keys=keyring,
             kms=kms,
             objects=DiskObjects(config.home / "accounts", files),
+            vectors=await vectors_of(config, dsn_for, manifest, keyring, sealer, clock, stack),
             buckets=buckets_of(config),
             signer=control_plane.load(config.home / "control", files).archive_signer,
             own_root_key=_own_root_key,
             log_of=lambda tenant: _log_of(config, tenant),
+            outside=_outside(config),
         )
 
 
@@ -68,7 +79,7 @@ def run_with_shredder(work: Callable[[Shredder, Look], Awaitable[T]]) -> T:
         databases = await Databases.open(dsn_for, application="tenantry shred")
         try:
             holders = PostgresKeyHolders(databases.control, this_host())
-            with shredder_of(config, databases) as shredder:
+            async with shredder_of(config, databases, dsn_for) as shredder:
                 return await work(shredder, holders.look)
         finally:
             await databases.close()
@@ -79,6 +90,15 @@ def run_with_shredder(work: Callable[[Shredder, Look], Awaitable[T]]) -> T:
 
 def _own_root_key(home: Home) -> str:
     return kms_key_of(dataclasses.replace(home, own_kms_key=True))
+
+
+def _outside(config: Settings) -> Sequence[str]:
+    if config.vectors == "sealed":
+        return ()
+    return (
+        f"backups and snapshots of the vector engine ({config.vectors}) that were made before:"
+        " vectors of passages lie there unsealed, their texts sealed",
+    )
 
 
 def _log_of(config: Settings, tenant: Tenant) -> InvocationLog:

@@ -82,6 +82,7 @@ def certificate_content(
     tenant_name: str,
     processes: Sequence[Holder],
     logs: Sequence[InvocationLog],
+    outside: Sequence[str] = (),
     at: datetime,
 ) -> str:
     """The canonical JSON that is signed."""
@@ -101,7 +102,7 @@ def certificate_content(
         "not_reachable": [_process(each) for each in lost],
         "erased_at": _instant(shred.erased_at),
         "erased": dict(shred.found or {}),
-        "remains": _remains(logs),
+        "remains": [*_remains(logs), *outside],
         "certified_at": _instant(at),
     }
     return json.dumps(told, ensure_ascii=False, sort_keys=True, separators=(",", ":"))

@@ -40,6 +40,17 @@ class KeptReply:
 
 
 @dataclass(frozen=True, slots=True)
+class KeptSession:
+    """A conversation that is not over. `object_id` None: nothing was said yet."""
+
+    account: str
+    session_id: str
+    object_id: str | None
+    turns: int
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Entry:
     """A posting of the customer's book, with its lines."""
 
@@ -61,6 +72,12 @@ class TenantExport(Protocol):
     async def replies(
         self, tenant_id: TenantId, after: str | None, limit: int, user_hash: str | None
     ) -> Sequence[KeptReply]: ...
+
+    async def sessions(
+        self, tenant_id: TenantId, after: str | None, limit: int, user_hash: str | None
+    ) -> Sequence[KeptSession]:
+        """By id; the last one's is the cursor."""
+        ...
 
     async def jobs(self, tenant_id: TenantId, after: str | None, limit: int) -> Sequence[BatchJob]:
         """By id; the last one's is the cursor."""

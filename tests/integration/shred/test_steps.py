@@ -57,6 +57,7 @@ async def is_untouched(at: Ground) -> None:
         "idempotency": 0,
         "knowledge_partition": 1,
         "segment": 2,
+        "session": 0,
     }
 
 

@@ -145,12 +145,13 @@ def test_an_end_user_is_given_what_is_kept_and_then_forgotten(stack: Stack, tmp_
 
     def given(tenant: Tenant, user: str) -> dict[str, int]:
         counts = {}
-        for section in ("usage", "replies", "results"):
+        for section in ("usage", "replies", "results", "sessions"):
             status, page = post(
                 stack, tenant, "/v1/users/export", {"user": user, "section": section}
             )
             assert status == 200, page
             counts[section] = len(page["data"])
+        assert counts.pop("sessions") == 0
         return counts
 
     assert given(anna, ann) == {"usage": 1, "replies": 1, "results": 1}
@@ -158,7 +159,8 @@ def test_an_end_user_is_given_what_is_kept_and_then_forgotten(stack: Stack, tmp_
     assert given(anna, "nobody@example.com") == nothing
     done = as_admin(stack, anna, "export", str(tmp_path / "ann.zip"), "--user", ann)
     assert done.returncode == 0, done.stderr
-    assert check_export(tmp_path / "ann.zip")["counts"] == {"usage": 1, "replies": 1, "results": 1}
+    counts = {"usage": 1, "replies": 1, "results": 1, "sessions": 0}
+    assert check_export(tmp_path / "ann.zip")["counts"] == counts
 
     before = read(stack, anna, "/v1/usage")
     assert len(read(stack, anna, f"/v1/usage?user={ann}")["data"]) == 1
@@ -166,7 +168,13 @@ def test_an_end_user_is_given_what_is_kept_and_then_forgotten(stack: Stack, tmp_
     assert set(never["erased"].values()) == {0}
     erased = as_admin(stack, anna, "erase-user", ann, "--yes", "--json")
     told = json.loads(erased.stdout)
-    assert told["erased"] == {"results": 1, "replies": 1, "budgets": 1, "links": 1}
+    assert told["erased"] == {
+        "results": 1,
+        "replies": 1,
+        "sessions": 0,
+        "budgets": 1,
+        "links": 1,
+    }
     assert any("append-only" in each for each in told["remains"])
     again = post(stack, anna, "/v1/users/erase", {"user": ann})[1]
     assert set(again["erased"].values()) == {0}

@@ -23,7 +23,7 @@ class PostgresContent:
         self._sql = {**statements("sql/shred.sql"), "jobs": statements("sql/batches.sql")["listed"]}
 
     async def accounts(self, tenant_id: TenantId) -> frozenset[str]:
-        rows = await self._read("answer_accounts", tenant_id, tenant_id)
+        rows = await self._read("content_accounts", tenant_id, tenant_id)
         return frozenset(row["account"] for row in rows)
 
     async def jobs(self, tenant_id: TenantId) -> Sequence[BatchJob]:

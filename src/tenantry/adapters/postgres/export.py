@@ -18,7 +18,7 @@ from tenantry.adapters.postgres.unit_of_work import TenantWork
 from tenantry.domain.errors import BadRequest, Conflict
 from tenantry.domain.ids import ApiKeyId, TenantId
 from tenantry.ports.batch import BatchJob
-from tenantry.ports.export import Entry, KeptReply, KeptResult
+from tenantry.ports.export import Entry, KeptReply, KeptResult, KeptSession
 from tenantry.ports.idempotency import UsedKey
 
 READ_TIMEOUT_S: Final = 60.0  # of a page: an end user's may lie anywhere in the books
@@ -82,6 +82,12 @@ class PostgresTenantExport:
             )
             for row in rows
         ]
+
+    async def sessions(
+        self, tenant_id: TenantId, after: str | None, limit: int, user_hash: str | None
+    ) -> Sequence[KeptSession]:
+        rows = await self._read("sessions", tenant_id, after or "", user_hash, limit)
+        return [KeptSession(**dict(row)) for row in rows]
 
     async def jobs(self, tenant_id: TenantId, after: str | None, limit: int) -> Sequence[BatchJob]:
         try:

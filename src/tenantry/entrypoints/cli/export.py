@@ -18,7 +18,7 @@ from tenantry.entrypoints.export_check import ExportBroken, check_export
 from tenantry.entrypoints.export_target import ExportWriter
 
 PAGE: Final = 100
-USER_SECTIONS: Final = ("usage", "replies", "results")
+USER_SECTIONS: Final = ("usage", "replies", "results", "sessions")
 # What a file may be named by. Ids come from the gateway, and are not trusted to be ids.
 _DOCUMENT_ID: Final = re.compile(r"doc_[0-9a-z]{26}")
 _JOB_ID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")

@@ -32,6 +32,12 @@ WHERE a.tenant_id = $1 AND a.expires_at > clock_timestamp() AND a.name_hmac > $2
       AND e.admitted_at > clock_timestamp() - interval '35 days'))
 ORDER BY a.name_hmac LIMIT $4;
 
+-- name: sessions
+SELECT s.account, s.session_id, s.object_id, s.turns, s.expires_at FROM tenantry.session s
+WHERE s.tenant_id = $1 AND s.expires_at > clock_timestamp() AND s.session_id > $2::text
+  AND ($3::text IS NULL OR s.user_hash = $3)
+ORDER BY s.session_id LIMIT $4;
+
 -- name: jobs
 SELECT * FROM tenantry.batch_job WHERE tenant_id = $1 AND request_id > $2
 ORDER BY request_id LIMIT $3;

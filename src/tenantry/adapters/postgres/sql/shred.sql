@@ -90,5 +90,7 @@ SELECT content, rows_found FROM tenantry.own_content(false);
 -- name: erase_content
 SELECT content, rows_found FROM tenantry.own_content(true);
 
--- name: answer_accounts
-SELECT DISTINCT account FROM tenantry.answer WHERE tenant_id = $1;
+-- name: content_accounts
+SELECT account FROM tenantry.answer WHERE tenant_id = $1
+UNION
+SELECT account FROM tenantry.session WHERE tenant_id = $1;

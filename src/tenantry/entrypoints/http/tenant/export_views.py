@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 
-from tenantry.application.exporting import OpenedReply, OpenedResult
+from tenantry.application.exporting import OpenedReply, OpenedResult, OpenedSession
 from tenantry.domain.document import Document
 from tenantry.domain.tenant import Tenant
 from tenantry.entrypoints.http.key_views import from_key_row
@@ -32,6 +32,13 @@ def from_row(row: object) -> dict[str, Any]:
             }
         case OpenedResult():
             return _from_result(row)
+        case OpenedSession():
+            return {
+                "id": row.session.session_id,
+                "turns": row.session.turns,
+                "expires_at": row.session.expires_at,
+                "said": row.said,
+            }
         case BatchJob():
             return _from_job(row)
         case Mapping():
