@@ -12,6 +12,8 @@ from tests.support.stack import MODEL, Stack, Tenant
 from tests.support.stack_clients import converse_body, converse_path
 from tests.support.stack_command import tenantry
 
+from tenantry.domain.ids import TenantId
+from tenantry.domain.knowledge_base import knowledge_base_of
 from tenantry.domain.tenant import DEFAULT_SCOPES
 from tenantry.entrypoints.export_check import check_export
 
@@ -194,6 +196,39 @@ def test_an_end_user_is_given_what_is_kept_and_then_forgotten(stack: Stack, tmp_
         assert given(tenant, user) == {"usage": 1, "replies": 1, "results": 1}
         subjects = {b["scope"] for b in read(stack, tenant, "/v1/budgets")["data"]}
         assert "user" in subjects
+
+
+def test_conversations_are_given_and_end_with_their_user(stack: Stack) -> None:
+    anna, bert = stack.tenants(PLAN)
+    ann = "ann@example.com"
+    for tenant in (anna, bert):
+        post(stack, tenant, "/v1/documents", {"title": "T", "text": "apples are red"})
+        for user in (ann, "bob@example.com"):
+            done = stack.http(
+                "POST",
+                "/retrieveAndGenerate",
+                {
+                    "input": {"text": f"What do {user} and apples share?"},
+                    "retrieveAndGenerateConfiguration": {
+                        "type": "KNOWLEDGE_BASE",
+                        "knowledgeBaseConfiguration": {
+                            "knowledgeBaseId": knowledge_base_of(TenantId(tenant.id)),
+                            "modelArn": MODEL,
+                        },
+                    },
+                },
+                tenant=tenant,
+                headers={"x-tenantry-user": user},
+            )
+            assert done[0] == 200, done
+    asked = {"user": ann, "section": "sessions"}
+    (given,) = post(stack, anna, "/v1/users/export", asked)[1]["data"]
+    assert given["turns"] == 1 and ann in json.dumps(given["said"])
+    assert len(read(stack, anna, "/v1/export/sessions")["data"]) == 2
+    assert post(stack, anna, "/v1/users/erase", {"user": ann})[1]["erased"]["sessions"] == 1
+    (left,) = read(stack, anna, "/v1/export/sessions")["data"]
+    assert "bob@example.com" in json.dumps(left["said"])
+    assert len(read(stack, bert, "/v1/export/sessions")["data"]) == 2
 
 
 @pytest.mark.parametrize(
