@@ -53,9 +53,11 @@ async def is_untouched(at: Ground) -> None:
     assert await at.shredder().content.count(at.bert.tenant_id) == {
         "answer": 1,
         "document": 2,
+        "embedded_batch": 0,
         "erased_user": 0,
         "idempotency": 0,
         "knowledge_partition": 1,
+        "reindex": 0,
         "segment": 2,
         "session": 0,
     }

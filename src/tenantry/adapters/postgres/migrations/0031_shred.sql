@@ -61,7 +61,8 @@ DECLARE
   table_name text;
 BEGIN
   FOREACH table_name IN ARRAY ARRAY[
-    'api_key', 'knowledge_partition', 'segment', 'document', 'answer', 'batch_job', 'session'
+    'api_key', 'knowledge_partition', 'segment', 'document', 'answer', 'batch_job', 'session',
+    'reindex', 'embedded_batch'
   ] LOOP
     EXECUTE format('CREATE TRIGGER refuse_shredded BEFORE INSERT ON tenantry.%I FOR EACH ROW '
       'EXECUTE FUNCTION tenantry.refuse_shredded()', table_name);
@@ -95,7 +96,7 @@ GRANT SELECT ON tenantry.key_holder TO tenantry_operator;
 
 -- Content of a tenant goes with it. The rights are those of its own unit of work.
 GRANT DELETE ON tenantry.knowledge_partition, tenantry.idempotency, tenantry.answer,
-  tenantry.session TO tenantry_app;
+  tenantry.session, tenantry.reindex TO tenantry_app;
 
 -- Counts, or deletes, every row of content of the unit of work's tenant, by table. Content is what
 -- the data plane writes by itself: whatever has a tenant_id and lets tenantry_app insert, but for
