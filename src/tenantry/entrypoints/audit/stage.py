@@ -1,0 +1,214 @@
+"""The canaries: made before the attacks, and put away after them, whatever came in between.
+
+A ledger is never deleted from, so that a tenant cannot be either. What is left of a canary is its
+row, suspended, without a key that works, a document, or a budget, and what its calls were charged:
+nothing, by a plan whose markup is 0, so that no invoice is ever made for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+from uuid import UUID
+
+from tenantry.entrypoints.audit.attacks.groups import GROUP
+from tenantry.entrypoints.audit.canary import NAME_PREFIX, Canary
+from tenantry.entrypoints.audit.credentials import Credential, bearer
+from tenantry.entrypoints.audit.exchange import ask
+from tenantry.entrypoints.audit.operator import Operator, Refused
+from tenantry.entrypoints.audit.recipes import ALLOWED_GUARDRAIL
+from tenantry.entrypoints.audit.wire import Wire
+
+PLAN_PREFIX: Final = "audit-canary"
+ALL_SCOPES: Final = ("infer", "search", "documents:write", "admin")
+_FREE_OF_LIMITS: Final[Mapping[str, Any]] = {
+    "requests_per_day": None,
+    "requests_per_minute": None,
+    "tokens_per_minute": None,
+    "concurrent_requests": None,
+    "monthly_budget": None,
+    "soft_alert_at": None,
+    "documents_max": 1_000,
+    "storage_max_mb": 100,
+    "models_allowed": None,
+    "regions_allowed": None,
+    "preamble": "",
+    "guardrail": None,
+    "guardrails_allowed": [ALLOWED_GUARDRAIL],
+    "answer_cache_ttl_s": 120,
+    "cache_hit_price": "0",
+    "markup": "0",
+    "monthly_fee": "0",
+    "minimum": "0",
+    "overage": {},
+}
+_STALE_AFTER: Final = timedelta(hours=1)  # a canary of an audit that was killed
+_ROUNDS_MAX: Final = 200  # of 100 documents each
+_GROUPS: Final = f"{GROUP},audit-staff"
+
+
+def make_plan(operator: Operator, base: str | None, placement: Mapping[str, Any]) -> dict[str, Any]:
+    """The canaries' plan: that of the deployment's tenants, without limits and without a price.
+
+    Without `base`, the first plan of the placement's kind. Raises `Refused`.
+    """
+    plans = [row for row in operator.get("/plans")["data"] if not _is_ours(row["name"])]
+    chosen = [row for row in plans if row["name"] == base]
+    if base is None:
+        chosen = [row for row in plans if row["placement"] == placement["kind"]] or plans
+    if not chosen:
+        raise Refused(f"there is no plan {base}")
+    table = {k: v for k, v in chosen[0].items() if k not in ("name", "version")}
+    table |= {**_FREE_OF_LIMITS, "placement": placement["kind"]}
+    name = f"{PLAN_PREFIX}-{placement['id']}"
+    operator.post("/plans", {"plans": {name: table}})
+    return {"name": name, **table}
+
+
+def _is_ours(plan: str) -> bool:
+    return plan.startswith(PLAN_PREFIX)
+
+
+def make_canary(
+    operator: Operator,
+    name: str,
+    run: str,
+    plan: Mapping[str, Any],
+    placement: Mapping[str, Any],
+    *,
+    regions: list[str] | None = None,
+) -> Canary:
+    """A fresh tenant with a key of every scope."""
+    told = operator.post(
+        "/tenants",
+        {
+            "name": f"{NAME_PREFIX}{run}-{name}",
+            "plan": plan["name"],
+            "placement": placement["id"],
+            "regions_allowed": regions,
+        },
+    )
+    key = operator.key(told["id"], name="audit", scopes=list(ALL_SCOPES))
+    own_kms_key = plan.get("kms_key") == "own" or placement.get("kms_key") == "own"
+    return Canary(
+        name, told["id"], told["name"], key, placement["account"], placement["id"], own_kms_key
+    )
+
+
+def furnish(operator: Operator, canary: Canary, data: Wire, now: datetime) -> None:
+    """The canary's standing things: documents, keys of less than every scope, a budget."""
+    from tenantry.entrypoints.audit.things import made
+
+    def send(line: str, body: Mapping[str, Any]) -> Any:
+        reply = data.send(ask(line, body=body), canary.credential, who=canary.name)
+        return made(reply, line)
+
+    things = canary.things
+    plain = {"metadata": {"kind": "note"}}
+    text = f"The word of this note is {canary.word()}."
+    document = {"title": f"Note {canary.word()}", "text": text, **plain}
+    things["document"] = send("POST /v1/documents", document)["id"]
+    things["tagged-word"] = canary.word()
+    text = f"The board word is {things['tagged-word']}."
+    tagged = {"title": f"Board {canary.word()}", "text": text, "access": [GROUP]}
+    things["tagged"] = send("POST /v1/documents", tagged)["id"]
+    canary.secrets |= {things["document"], things["tagged"]}
+    budget = {"scope": "run", "scope_id": canary.word(), "period": "total", "limit": "7"}
+    things["budget"] = send("POST /v1/budgets", budget)["id"]
+    for scope in ALL_SCOPES:
+        # A key that lacks a scope has the others, but never `admin`, which includes them all.
+        rest = [other for other in ALL_SCOPES if other not in (scope, "admin")]
+        things[f"key-without-{scope}"] = operator.key(canary.id, name="audit", scopes=rest).bearer
+    plain_key = operator.key(canary.id, name="audit", scopes=list(ALL_SCOPES))
+    things["plain-key"], things["key"] = plain_key.bearer, plain_key.id
+    canary.secrets |= {plain_key.bearer, plain_key.id}
+    ending = (now + timedelta(milliseconds=200)).isoformat()
+    things["expired-key"] = operator.key(canary.id, name="audit", expires_at=ending).bearer
+    revoked = operator.key(canary.id, name="audit")
+    things["revoked-key"] = revoked.bearer
+    data.send(ask("GET /v1/documents"), bearer(revoked.bearer), who=canary.name)  # is known
+    operator.revoke(canary.id, revoked.id)
+    drafts = data.send(ask("GET /v1/invoices"), canary.credential, who=canary.name).json()
+    for row in drafts.get("data", []):
+        things.setdefault("invoice", row["number"])
+
+
+def foreign_invoice(operator: Operator, canaries: set[str]) -> str | None:
+    """The number of a final invoice of some other tenant, which is read by nobody here."""
+    for tenant in operator.every("/tenants")[:200]:
+        if tenant["id"] in canaries:
+            continue
+        for row in operator.get("/invoices", tenant=tenant["id"], limit="5")["data"]:
+            if row["status"] != "draft":
+                return str(row["number"])
+    return None
+
+
+@contextmanager
+def put_away_after(operator: Operator, data: Wire, problems: list[str]) -> Iterator[list[Canary]]:
+    """Canaries that are added to the list are put away at the end, however it comes."""
+    made: list[Canary] = []
+    try:
+        yield made
+    finally:
+        for canary in made:
+            problems += put_away(operator, data, canary.id, canary.name)
+
+
+def put_away(operator: Operator, data: Wire, tenant: str, name: str) -> list[str]:
+    """Documents and budgets gone, keys revoked, the tenant suspended. Returns what did not work."""
+    problems: list[str] = []
+    try:
+        operator.post(f"/tenants/{tenant}/resume")
+        key = operator.key(tenant, name="audit: putting away", scopes=list(ALL_SCOPES))
+        problems += _without_documents(data, bearer(key.bearer), name)
+        for row in operator.get("/budgets", tenant=tenant)["data"]:
+            if row.get("id"):
+                operator.delete(f"/budgets/{row['id']}", tenant=tenant)
+    except (Refused, OSError) as problem:
+        problems.append(f"{name}: {problem}")
+    try:
+        for row in operator.get("/keys", tenant=tenant)["data"]:
+            if row["revoked_at"] is None:
+                operator.revoke(tenant, row["id"])
+        operator.post(f"/tenants/{tenant}/suspend")
+    except (Refused, OSError) as problem:
+        problems.append(f"{name}: {problem}")
+    return problems
+
+
+def _without_documents(data: Wire, credential: Credential, name: str) -> list[str]:
+    headers = {"x-tenantry-groups": _GROUPS}
+    for _ in range(_ROUNDS_MAX):
+        listed = ask("GET /v1/documents", query={"limit": "100"}, headers=headers)
+        reply = data.send(listed, credential, who=name)
+        if not reply.ok:
+            return [f"{name}: its documents cannot be listed: {reply.shown()}"]
+        rows = reply.json()["data"]
+        for row in rows:
+            gone = ask("DELETE /v1/documents/{id}", {"id": row["id"]}, headers=headers)
+            data.send(gone, credential, who=name)
+        if not rows:
+            return []
+    return [f"{name}: it has too many documents"]
+
+
+def put_stale_away(operator: Operator, data: Wire, now: datetime) -> list[str]:
+    """What an audit left that was killed. Returns the names of the canaries."""
+    names = []
+    for row in operator.every("/tenants"):
+        ours = row["name"].startswith(NAME_PREFIX) and row["status"] == "active"
+        if ours and _made_at(row["id"]) < now - _STALE_AFTER:
+            put_away(operator, data, row["id"], row["name"])
+            names.append(row["name"])
+    return names
+
+
+def _made_at(tenant_id: str) -> datetime:
+    """Of a UUIDv7 in Crockford's base 32."""
+    number = 0
+    for letter in tenant_id.removeprefix("tnt_"):
+        number = number * 32 + "0123456789abcdefghjkmnpqrstvwxyz".index(letter)
+    return datetime.fromtimestamp((UUID(int=number).int >> 80) // 1_000, UTC)
