@@ -311,6 +311,7 @@ class FixedServices:
 
         directory: Any = self.directory
         control: Any = self.control
+        audits: Any = None  # tests/integration/stack too
         tenant_admin: Any = None  # what it does is the database's: tests/integration/stack
         nothing_made: Any = None
         return Services(
@@ -337,6 +338,7 @@ class FixedServices:
             exports=nothing_made,
             erasure=nothing_made,
             alerts=self.alerts,
+            audits=audits,
             outlooks=fixed_outlooks,
             clock=SystemClock(),
             operator_token_sha256=hashlib.sha256(OPERATOR_TOKEN.encode()).digest(),

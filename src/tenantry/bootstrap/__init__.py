@@ -5,6 +5,7 @@ Does not own: any logic.
 """
 
 from tenantry.bootstrap.archive import run_with_archive
+from tenantry.bootstrap.audit import LocalStores, local_stores
 from tenantry.bootstrap.background import background
 from tenantry.bootstrap.billing import issuer_of
 from tenantry.bootstrap.commands import (
@@ -41,6 +42,7 @@ __all__ = [
     "Gateway",
     "HostWatch",
     "archive_signer",
+    "LocalStores",
     "attach",
     "attached_or_started",
     "background",
@@ -49,6 +51,7 @@ __all__ = [
     "gateway",
     "issuer_of",
     "key_facts",
+    "local_stores",
     "operator_token",
     "papers",
     "run_with_alerts",

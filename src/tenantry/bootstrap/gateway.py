@@ -21,6 +21,7 @@ from tenantry.adapters.objects.durable_file import DurableFiles
 from tenantry.adapters.postgres.admission import PostgresAdmission
 from tenantry.adapters.postgres.alerts import PostgresAlerts
 from tenantry.adapters.postgres.answers import PostgresAnswerIndex
+from tenantry.adapters.postgres.audits import PostgresAudits
 from tenantry.adapters.postgres.batcher import Batcher
 from tenantry.adapters.postgres.batches import PostgresBatchNotes
 from tenantry.adapters.postgres.connections import Databases, LoginDsnFor
@@ -79,6 +80,7 @@ from tenantry.config import Settings
 from tenantry.domain.ids import TenantId
 from tenantry.domain.shared_costs import SharedCosts
 from tenantry.ports.alerts import AlertBook, UsageHours
+from tenantry.ports.audits import AuditBook
 from tenantry.ports.clock import Clock
 from tenantry.ports.control import ControlPlane
 from tenantry.ports.labels import Labels
@@ -120,6 +122,7 @@ class Gateway:
     shreds: Shreds
     taken_away: TakenAway
     alerts: AlertBook
+    audits: AuditBook
     hours: UsageHours
     clock: Clock
     tasks: OwnedTasks
@@ -202,6 +205,7 @@ async def gateway(
             control=control,
             shreds=Shreds(control, PostgresShreds(databases.control), key.archive_signer),
             alerts=PostgresAlerts(databases.control, clock),
+            audits=PostgresAudits(databases.control, clock),
             hours=PostgresUsageHours(databases.control),
             clock=clock,
             tasks=tasks,

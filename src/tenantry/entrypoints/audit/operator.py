@@ -15,7 +15,11 @@ PAGES_MAX: Final = 10_000
 
 
 class Refused(Exception):
-    """The control plane did not do what the audit needs."""
+    """The control plane did not do what the audit needs. `status` is of its reply, if any."""
+
+    def __init__(self, message: str, status: int | None = None) -> None:
+        super().__init__(message)
+        self.status = status
 
 
 class Operator:
@@ -60,9 +64,10 @@ class Operator:
     def _done(self, asked: Ask) -> Reply:
         reply = self.wire.send(asked, self._credential, who="operator")
         if not reply.ok:
-            told = reply.json()
-            detail = told.get("detail") if isinstance(told, dict) else None
-            raise Refused(f"{asked.operation}: {reply.status} {detail or ''}".strip())
+            body = reply.json()
+            detail = body.get("detail") if isinstance(body, dict) else None
+            told = f"{asked.operation}: {reply.status} {detail or ''}".strip()
+            raise Refused(told, reply.status)
         return reply
 
 

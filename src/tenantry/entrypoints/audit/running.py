@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, Final
 from tenantry.domain.audit import Report, Result, Wall
 from tenantry.entrypoints.audit.attack import HELD, Attack, Verdict, found, void
 from tenantry.entrypoints.audit.attacks.placement import NOWHERE
-from tenantry.entrypoints.audit.canary import Canary
 from tenantry.entrypoints.audit.catalogue import catalogue
 from tenantry.entrypoints.audit.evidence import leaks
 from tenantry.entrypoints.audit.exchange import Ask
@@ -20,6 +19,7 @@ from tenantry.entrypoints.audit.ground import Ground
 from tenantry.entrypoints.audit.operator import Operator, Refused
 from tenantry.entrypoints.audit.routes import operations_of
 from tenantry.entrypoints.audit.stage import (
+    CANARIES,
     foreign_invoice,
     furnish,
     make_canary,
@@ -61,9 +61,10 @@ def run_audit(target: Target, local_for: LocalFor, progress: Progress) -> Report
     try:
         operator = Operator(admin, target.token)
         put_stale_away(operator, data, started)
-        with put_away_after(operator, data, problems) as made:
-            ground = _ground(target, operator, data, made, local_for)
-            ids = [canary.id for canary in made]
+        run = started.strftime("%Y%m%d-%H%M%S-") + secrets.token_hex(2)
+        with put_away_after(operator, data, run, problems):
+            ground = _ground(target, operator, data, run, local_for)
+            ids = [canary.id for canary in ground.canaries]
             version = str(_description(data, "")["info"]["version"])
             try:
                 results += _made(ground, catalogue(ground), progress)
@@ -85,25 +86,25 @@ def _description(wire: Wire, token: str) -> Any:
 
 
 def _ground(
-    target: Target, operator: Operator, data: Wire, made: list[Canary], local_for: LocalFor
+    target: Target, operator: Operator, data: Wire, run: str, local_for: LocalFor
 ) -> Ground:
     operations = operations_of(_description(data, ""))
     admin_operations = operations_of(_description(operator.wire, ""))
     models = {row["id"]: row for row in operator.get("/models")["data"]}
     places = _places(operator, target.placements)
     plans = [make_plan(operator, target.plan, place) for place in places]
-    run = datetime.now(UTC).strftime("%Y%m%d-%H%M%S-") + secrets.token_hex(2)
-    for name, plan, place in zip("ab", plans, places, strict=True):
-        made.append(make_canary(operator, name, run, plan, place))
-    nowhere = make_canary(operator, "c", run, plans[0], places[0], regions=[NOWHERE])
-    made.append(nowhere)
-    for canary in made[:2]:
+    a, b = (
+        make_canary(operator, name, run, plan, place)
+        for name, plan, place in zip(CANARIES[:2], plans, places, strict=True)
+    )
+    c = make_canary(operator, CANARIES[2], run, plans[0], places[0], regions=[NOWHERE])
+    for canary in (a, b):
         furnish(operator, canary, data, datetime.now(UTC))
-    if number := foreign_invoice(operator, {canary.id for canary in made}):
-        made[1].things["invoice"] = number
+    if number := foreign_invoice(operator, {a.id, b.id, c.id}):
+        b.things["invoice"] = number
     else:
-        made[1].things.pop("invoice", None)
-    local = local_for(made[0].id)
+        b.things.pop("invoice", None)
+    local = local_for(a.id)
     return Ground(
         data=data,
         operator=operator,
@@ -113,9 +114,9 @@ def _ground(
         models=models,
         plan=plans[0],
         now=lambda: datetime.now(UTC),
-        a=made[0],
-        b=made[1],
-        c=made[2],
+        a=a,
+        b=b,
+        c=c,
         local=None if isinstance(local, str) else local,
         not_local=local if isinstance(local, str) else "",
     )

@@ -7,9 +7,12 @@ nothing, by a plan whose markup is 0, so that no invoice is ever made for it.
 
 from __future__ import annotations
 
+import signal
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
 from typing import Any, Final
 from uuid import UUID
 
@@ -19,9 +22,11 @@ from tenantry.entrypoints.audit.credentials import Credential, bearer
 from tenantry.entrypoints.audit.exchange import ask
 from tenantry.entrypoints.audit.operator import Operator, Refused
 from tenantry.entrypoints.audit.recipes import ALLOWED_GUARDRAIL
+from tenantry.entrypoints.audit.things import made
 from tenantry.entrypoints.audit.wire import Wire
 
 PLAN_PREFIX: Final = "audit-canary"
+CANARIES: Final = ("a", "b", "c")
 ALL_SCOPES: Final = ("infer", "search", "documents:write", "admin")
 _FREE_OF_LIMITS: Final[Mapping[str, Any]] = {
     "requests_per_day": None,
@@ -45,6 +50,7 @@ _FREE_OF_LIMITS: Final[Mapping[str, Any]] = {
     "overage": {},
 }
 _STALE_AFTER: Final = timedelta(hours=1)  # a canary of an audit that was killed
+_ENDINGS: Final = (signal.SIGINT, signal.SIGTERM)
 _ROUNDS_MAX: Final = 200  # of 100 documents each
 _GROUPS: Final = f"{GROUP},audit-staff"
 
@@ -71,6 +77,10 @@ def _is_ours(plan: str) -> bool:
     return plan.startswith(PLAN_PREFIX)
 
 
+def canary_name(run: str, name: str) -> str:
+    return f"{NAME_PREFIX}{run}-{name}"
+
+
 def make_canary(
     operator: Operator,
     name: str,
@@ -84,7 +94,7 @@ def make_canary(
     told = operator.post(
         "/tenants",
         {
-            "name": f"{NAME_PREFIX}{run}-{name}",
+            "name": canary_name(run, name),
             "plan": plan["name"],
             "placement": placement["id"],
             "regions_allowed": regions,
@@ -99,7 +109,6 @@ def make_canary(
 
 def furnish(operator: Operator, canary: Canary, data: Wire, now: datetime) -> None:
     """The canary's standing things: documents, keys of less than every scope, a budget."""
-    from tenantry.entrypoints.audit.things import made
 
     def send(line: str, body: Mapping[str, Any]) -> Any:
         reply = data.send(ask(line, body=body), canary.credential, who=canary.name)
@@ -147,14 +156,42 @@ def foreign_invoice(operator: Operator, canaries: set[str]) -> str | None:
 
 
 @contextmanager
-def put_away_after(operator: Operator, data: Wire, problems: list[str]) -> Iterator[list[Canary]]:
-    """Canaries that are added to the list are put away at the end, however it comes."""
-    made: list[Canary] = []
+def put_away_after(operator: Operator, data: Wire, run: str, problems: list[str]) -> Iterator[None]:
+    """The canaries of a run are put away at the end, however it comes; they are known by name, so
+    that one whose making was interrupted is found as well."""
     try:
-        yield made
+        yield
     finally:
-        for canary in made:
-            problems += put_away(operator, data, canary.id, canary.name)
+        with _undisturbed():
+            for name in CANARIES:
+                for tenant in _named(operator, canary_name(run, name), problems):
+                    problems += put_away(operator, data, tenant, name)
+
+
+def _named(operator: Operator, name: str, problems: list[str]) -> list[str]:
+    """The id of a tenant, where there is one of the name."""
+    try:
+        return [operator.get(f"/tenants/{name}")["id"]]
+    except Refused as refused:
+        if refused.status != HTTPStatus.NOT_FOUND:
+            problems.append(str(refused))
+    except OSError as problem:
+        problems.append(str(problem))
+    return []
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """A second Ctrl-C does not leave canaries with keys that work."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in _ENDINGS}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def put_away(operator: Operator, data: Wire, tenant: str, name: str) -> list[str]:

@@ -6,6 +6,7 @@ table below is a finding, so that a new kind of thing does not go without attack
 
 from __future__ import annotations
 
+import base64
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -90,8 +91,6 @@ def _other_tail(thing: str) -> str:
 
 def _other_run(thing: str) -> str:
     """A budget's id says its subject, so the guess is the id of another run's."""
-    import base64
-
     encoded = thing.removeprefix("bud_")
     text = base64.urlsafe_b64decode(encoded + "=" * (-len(encoded) % 4)).decode()
     subject, _, rest = text.partition(" ")

@@ -13,6 +13,7 @@ _COMMANDS: Mapping[str, str] = {
     "advise": "advise",
     "alerts": "alerts",
     "ask": "knowledge",
+    "audit": "audit",
     "batch": "batch",
     "budgets": "budgets",
     "demo": "demo_command",

@@ -7,6 +7,7 @@ from typing import Final
 from tenantry.entrypoints.http.admin import (
     accounting,
     alerts,
+    audits,
     billing,
     budgets,
     control,
@@ -67,6 +68,9 @@ _ROUTES: Final = (
     _admin("POST", "/contracts/plans", billing.change_plan, "Change a tenant's plan, now or later"),
     _admin("GET", "/contracts/credits", billing.credits, "A tenant's prepaid credit, by entry"),
     _admin("POST", "/contracts/credits", billing.grant_credit, "Grant a prepaid credit"),
+    _admin("GET", "/audits", audits.index, "Audits of isolation, newest first"),
+    _admin("POST", "/audits", audits.store, "Keep the report of an audit"),
+    _admin("GET", "/audits/{audit}", audits.get, "One report"),
     _admin("GET", "/exchange-rates", billing.rates, "Dated exchange rates"),
     _admin("POST", "/exchange-rates", billing.add_rate, "Add an exchange rate"),
 )

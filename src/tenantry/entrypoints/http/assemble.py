@@ -45,6 +45,7 @@ async def make_services(
         exports=gateway.taken_away.exports,
         erasure=gateway.taken_away.erasure,
         alerts=gateway.alerts,
+        audits=gateway.audits,
         outlooks=gateway.outlooks,
         clock=gateway.clock,
         operator_token_sha256=gateway.operator_token_sha256,

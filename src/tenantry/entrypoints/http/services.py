@@ -33,6 +33,7 @@ from tenantry.domain.shared_costs import SharedCosts
 from tenantry.domain.upload import Upload
 from tenantry.entrypoints.http.metrics import Counters
 from tenantry.ports.alerts import AlertBook
+from tenantry.ports.audits import AuditBook
 from tenantry.ports.clock import Clock
 from tenantry.ports.control import ControlPlane
 from tenantry.ports.directory import Directory
@@ -164,6 +165,7 @@ class Services:
     exports: Exports
     erasure: Erasure
     alerts: AlertBook
+    audits: AuditBook
     outlooks: Callable[[TenantId], Awaitable[Sequence[Outlook]]]
     clock: Clock
     operator_token_sha256: bytes

@@ -6,12 +6,12 @@ from typing import Any, Final
 
 from tenantry.domain.audit import Wall
 from tenantry.entrypoints.audit.attack import HELD, Attack, Verdict, found, held_if, void
-from tenantry.entrypoints.audit.attacks.controls import served_as
+from tenantry.entrypoints.audit.attacks.controls import control, served_as
 from tenantry.entrypoints.audit.canary import Canary
 from tenantry.entrypoints.audit.credentials import Signature
 from tenantry.entrypoints.audit.exchange import Reply, ask
 from tenantry.entrypoints.audit.ground import Ground
-from tenantry.entrypoints.audit.recipes import ALLOWED_GUARDRAIL, names_of
+from tenantry.entrypoints.audit.recipes import ALLOWED_GUARDRAIL, names_of, own_ask
 
 NOWHERE: Final = "audit-nowhere-1"  # the only region that canary C may use
 _REMOTE: Final = "ap-southeast-9"  # a region of nobody's placement
@@ -96,8 +96,6 @@ def _own(ground: Ground) -> Verdict:
 
 def _forbidden(name: str, line: str) -> Attack:
     """C's plan is A's; the only difference is that none of its regions is one of the placement."""
-    from tenantry.entrypoints.audit.attacks.controls import control
-    from tenantry.entrypoints.audit.recipes import own_ask
 
     def run(ground: Ground) -> Verdict:
         why = control(ground, line)
