@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from tenantry.domain.audit import Report, Result, Wall
-from tenantry.entrypoints.audit.attack import HELD, Attack, Verdict, found, void
+from tenantry.entrypoints.audit.attack import HELD, Attack, Verdict, found, not_run, void
 from tenantry.entrypoints.audit.attacks.placement import NOWHERE
+from tenantry.entrypoints.audit.attacks.seals import home_of
 from tenantry.entrypoints.audit.catalogue import catalogue
 from tenantry.entrypoints.audit.evidence import leaks
 from tenantry.entrypoints.audit.exchange import Ask
@@ -29,11 +30,13 @@ from tenantry.entrypoints.audit.stage import (
 )
 from tenantry.entrypoints.audit.things import NoSuchThing
 from tenantry.entrypoints.audit.wire import Wire
+from tenantry.ports.objects import ObjectKind
 
 if TYPE_CHECKING:
     from tenantry.bootstrap.audit import LocalStores
 
 _DETAIL_CHARS: Final = 500
+_FIRST: Final = "region.own-call"
 LocalFor = Callable[[str], "LocalStores | str"]
 Progress = Callable[[int, int, Result], None]
 
@@ -48,6 +51,7 @@ class Target:
     ca_bundle: Path | None = None
     plan: str | None = None  # whose models the canaries use
     placements: tuple[str, ...] = ()  # of A and B; none: the first pool
+    only: tuple[str, ...] = ()  # attacks whose ids begin so; none: all
 
 
 def run_audit(target: Target, local_for: LocalFor, progress: Progress) -> Report:
@@ -58,6 +62,7 @@ def run_audit(target: Target, local_for: LocalFor, progress: Progress) -> Report
     results: list[Result] = []
     ids: list[str] = []
     version = ""
+    local: LocalStores | None = None
     try:
         operator = Operator(admin, target.token)
         put_stale_away(operator, data, started)
@@ -66,13 +71,12 @@ def run_audit(target: Target, local_for: LocalFor, progress: Progress) -> Report
             ground = _ground(target, operator, data, run, local_for)
             ids = [canary.id for canary in ground.canaries]
             version = str(_description(data, "")["info"]["version"])
-            try:
-                results += _made(ground, catalogue(ground), progress)
-            finally:
-                if ground.local is not None:
-                    ground.local.close()
-        results += _cleaned(operator, ids, problems)
+            local = ground.local
+            results += _made(ground, _chosen(catalogue(ground), target.only), progress)
+        results += _cleaned(operator, ground, problems)
     finally:
+        if local is not None:
+            local.close()
         data.close()
         admin.close()
     return Report(started, datetime.now(UTC), version, target.url, ids, results)
@@ -137,6 +141,16 @@ def _places(operator: Operator, wanted: tuple[str, ...]) -> list[Any]:
     return [by_id[wanted[0]], by_id[wanted[-1]]]
 
 
+def _chosen(attacks: Sequence[Attack], only: tuple[str, ...]) -> Sequence[Attack]:
+    """Those that are asked for, and those without which they would show nothing."""
+    if not only:
+        return attacks
+    found = [attack for attack in attacks if attack.id.startswith((*only, _FIRST))]
+    if not any(attack.id.startswith(only) for attack in found):
+        raise Refused(f"no attack begins with {', '.join(only)}")
+    return found
+
+
 def _made(ground: Ground, attacks: Sequence[Attack], progress: Progress) -> list[Result]:
     results = []
     for number, attack in enumerate(attacks, 1):
@@ -164,15 +178,16 @@ def _result(attack: Attack, verdict: Verdict) -> Result:
     return Result(attack.id, attack.wall, attack.sentence, verdict.outcome, detail, attack.after)
 
 
-def _cleaned(operator: Operator, tenants: Sequence[str], problems: Sequence[str]) -> list[Result]:
-    """That the canaries were put away, by what the control plane says of them."""
+def _cleaned(operator: Operator, ground: Ground, problems: Sequence[str]) -> list[Result]:
+    """That the canaries were put away, by what the control plane and the disk say of them."""
 
-    def judged(name: str, sentence: str, wrong: Sequence[str]) -> Result:
+    def judged(name: str, sentence: str, wrong: Sequence[str], reason: str = "") -> Result:
         attack = Attack(f"cleaning.{name}", Wall.CLEANING, sentence, lambda ground: HELD)
-        return _result(attack, found("; ".join(wrong)) if wrong else HELD)
+        verdict = found("; ".join(wrong)) if wrong else not_run(reason) if reason else HELD
+        return _result(attack, verdict)
 
     keys, active, budgets = [], [], []
-    for tenant in tenants:
+    for tenant in [canary.id for canary in ground.canaries]:
         rows = operator.get("/keys", tenant=tenant)["data"]
         keys += [row["id"] for row in rows if row["revoked_at"] is None]
         if operator.get(f"/tenants/{tenant}")["status"] != "suspended":
@@ -181,7 +196,26 @@ def _cleaned(operator: Operator, tenants: Sequence[str], problems: Sequence[str]
         budgets += [row["id"] for row in rows if row.get("id")]
     return [
         judged("documents", "The canaries' documents were deleted.", list(problems)),
+        judged(
+            "objects",
+            "No original and no segment of the canaries is left on disk.",
+            _left(ground),
+            ground.not_local,
+        ),
         judged("budgets", "The canaries' budgets were removed.", budgets),
         judged("keys", "Every API key of the canaries is revoked.", keys),
         judged("tenants", "The canaries are suspended; a ledger keeps its tenants.", active),
+    ]
+
+
+def _left(ground: Ground) -> list[str]:
+    """The canaries whose objects are still there."""
+    local = ground.local
+    if local is None:
+        return []
+    kinds = (ObjectKind.ORIGINAL, ObjectKind.SEGMENT)
+    return [
+        canary.id
+        for canary in ground.canaries
+        if any(local.count(home_of(canary), kind) for kind in kinds)
     ]

@@ -56,6 +56,9 @@ def audit() -> None:
     type=click.Path(dir_okay=False, writable=True, path_type=Path),
     help="Write the report as one HTML file too.",
 )
+@click.option(
+    "--only", multiple=True, help="Make only the attacks whose ids begin so; keeps no report."
+)
 @click.option("--keep/--no-keep", default=True, help="Keep the report at /admin/v1/audits.")
 @as_json
 def isolation(json_output: bool, html_file: Path | None, keep: bool, **options: Any) -> None:
@@ -71,7 +74,7 @@ def isolation(json_output: bool, html_file: Path | None, keep: bool, **options: 
     try:
         with _terminated_is_interrupted(), _progress() as told:
             report = run_audit(target, lambda one: bootstrap.local_stores(config, one), told)
-        if keep:
+        if keep and not target.only:
             _keep(target, report)
     except (Refused, OSError) as problem:
         raise click.ClickException(str(problem)) from None
@@ -92,6 +95,7 @@ def _target(
     ca_bundle: Path | None,
     plan: str | None,
     placements: tuple[str, ...],
+    only: tuple[str, ...],
 ) -> Target:
     if len(placements) > 2:
         raise click.UsageError("`--placement` is given once or twice")
@@ -106,6 +110,7 @@ def _target(
         ca_bundle=ca_bundle,
         plan=plan,
         placements=placements,
+        only=only,
     )
 
 

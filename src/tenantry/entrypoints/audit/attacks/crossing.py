@@ -209,7 +209,7 @@ def _without(route: Operation, scope: str) -> Attack:
 
 
 def _foreign(route: Operation, parameter: str, kind: str) -> list[Attack]:
-    what = {"document": "document", "key": "API key", "budget": "budget"}.get(kind, kind)
+    what = {"key": "API key", "invoice": "final invoice"}.get(kind, kind)
 
     def cross(ground: Ground) -> Verdict:
         why = control(ground, route.line)

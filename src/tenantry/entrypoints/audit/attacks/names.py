@@ -4,6 +4,7 @@ cursors, filters, patterns, paths."""
 from __future__ import annotations
 
 import json
+import secrets
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Final
@@ -65,6 +66,20 @@ def name_attacks() -> list[Attack]:
             Wall.TENANT_NAMED,
             "An admin of A cannot make an API key for tenant B by naming it in the body.",
             _key_for_b,
+        ),
+        Attack(
+            "named.same-upload",
+            Wall.IDS,
+            "An upload by A of the very bytes that B has uploaded makes A's own document.",
+            _same_upload,
+            published.REPLACE,
+        ),
+        Attack(
+            "named.same-budget",
+            Wall.IDS,
+            "A budget that A sets for a run of the same name as B's leaves B's as it was.",
+            _same_budget,
+            published.REPLACE,
         ),
         Attack(
             "named.usage-user",
@@ -200,7 +215,7 @@ def _cursor(line: str, kind: str) -> Attack:
             return void(f"A itself was answered {own.shown()}")
         theirs = ground.b.things.get(kind)
         if theirs is None:
-            return not_run(f"no other tenant has a {kind} here")
+            return not_run(f"no other tenant has a {'final ' * (kind == 'invoice')}{kind} here")
         for query in ({"cursor": theirs}, {"cursor": theirs, "limit": "1"}):
             reply = ground.send(ground.a, ask(line, query=query))
             if reply.status >= 500:
@@ -284,6 +299,32 @@ def _key_for_b(ground: Ground) -> Verdict:
             return found("a key was made as another tenant")
     after = {row["id"] for row in ground.operator.get("/keys", tenant=ground.b.id)["data"]}
     return held_if(before == after, "tenant B has an API key more")
+
+
+def _same_upload(ground: Ground) -> Verdict:
+    """What is there already is found by its content: of one tenant."""
+    text = f"The same words for both: {secrets.token_hex(8)}."
+    asked = ask("POST /v1/documents", body={"title": "Same", "text": text})
+    first, again = ground.send(ground.b, asked), ground.send(ground.b, asked)
+    if not first.ok or again.json().get("id") != first.json().get("id"):
+        return void(f"B's own repetition was answered {again.shown()}")
+    reply = ground.send(ground.a, asked)
+    if reply.json().get("id") == first.json()["id"]:
+        return found("A was told of B's document")
+    return held_if(reply.status == 201, f"it was answered {reply.shown()}")
+
+
+def _same_budget(ground: Ground) -> Verdict:
+    body = {"scope": "run", "scope_id": secrets.token_hex(8), "period": "total", "limit": "7"}
+    made = ground.send(ground.b, ask("POST /v1/budgets", body=body))
+    if not made.ok:
+        return void(f"B itself was answered {made.shown()}")
+    ground.send(ground.a, ask("POST /v1/budgets", body={**body, "limit": "1"}))
+    name = made.json()["id"]
+    ground.send(ground.a, ask("DELETE /v1/budgets/{budget}", {"budget": name}))
+    rows = ground.operator.get("/budgets", tenant=ground.b.id)["data"]
+    limits = [str(row["limit"]) for row in rows if row.get("id") == name]
+    return held_if(limits == ["7"], "B's budget is not what it was")
 
 
 def _users(ground: Ground) -> Verdict:
