@@ -44,6 +44,12 @@ _VALUES: Mapping[str, str] = {
     "bigint[]": "'{}'",
     "numeric[]": "'{}'",
 }
+# A further row of one tenant, which the control plane's work is for.
+DUE: Mapping[str, Mapping[str, str]] = {
+    "document": {"state": "'indexing'"},
+    "idempotency": {"expires_at": "clock_timestamp() - interval '1 hour'"},
+    "answer": {"expires_at": "clock_timestamp() - interval '1 hour'"},
+}
 # What a partition key must be for the row to have a place.
 _PLACES: Mapping[tuple[str, str], str] = {
     ("idempotency", "kind"): "'given'",
@@ -77,6 +83,9 @@ async def plant(database: Database) -> Planted:
             inserts[name] = await _insert(connection, table["oid"], name)
             for tenant in (ANNA, BERT):
                 await connection.execute(inserts[name], tenant)
+            if name in DUE:
+                due = await _insert(connection, table["oid"], name, DUE[name])
+                await connection.execute(due, BERT)
     finally:
         await connection.close()
     return Planted(inserts)
@@ -92,12 +101,16 @@ async def _without_rules(connection: Any, oid: int, name: str) -> None:
     await connection.execute(f"ALTER TABLE tenantry.{name} DISABLE TRIGGER USER")
 
 
-async def _insert(connection: Any, oid: int, name: str) -> str:
+async def _insert(
+    connection: Any, oid: int, name: str, given: Mapping[str, str] | None = None
+) -> str:
     columns, values = [], []
     for column in await connection.fetch(_COLUMNS, oid):
         columns.append(column["name"])
         if column["name"] == "tenant_id":
             values.append("$1")
+        elif column["name"] in (given or {}):
+            values.append((given or {})[column["name"]])
         elif (name, column["name"]) in _PLACES:
             values.append(_PLACES[name, column["name"]])
         else:

@@ -13,12 +13,14 @@ from typing import Any
 import asyncpg
 import pytest
 from tests.support.billing import House, both_invoiced, months_ago, period_of
-from tests.support.ledger import World, in_world
+from tests.support.ledger import World, in_world, intent
 from tests.support.postgres import Database
 
+from tenantry.adapters.postgres import batch_words
 from tenantry.domain.errors import KeyWrong
 from tenantry.domain.tenant import Principal, Scope
 from tenantry.domain.usage import Usage
+from tenantry.ports.admission import Settlement
 
 USED = Usage(uncached_in=1_000, out=500)
 ADMIN = frozenset({Scope.ADMIN})
@@ -111,8 +113,9 @@ async def _budgets(world: World) -> set[tuple[str, str, int]]:
     names = {world.anna.tenant_id: "anna", world.bert.tenant_id: "bert"}
     rows = await _rows(
         world,
-        "SELECT b.tenant_id, b.subject, b.amount, u.amount AS used FROM tenantry.budget b"
-        " JOIN tenantry.budget_use u USING (tenant_id, subject, period, basis)",
+        "SELECT tenant_id, subject, b.amount, u.amount AS used FROM tenantry.budget b"
+        " FULL JOIN tenantry.budget_use u USING (tenant_id, subject, period, basis)"
+        " WHERE subject <> 'plan'",
     )
     assert all(row["amount"] == row["used"] for row in rows)
     return {(names[row["tenant_id"]], row["subject"], int(row["amount"])) for row in rows}
@@ -174,16 +177,45 @@ def test_a_request_of_the_same_id_is_another_tenants(database: Database) -> None
     async def body(world: World) -> None:
         mine = await world.admitted(world.anna)
         theirs = await world.admitted(world.bert, request_id=mine.request_id)
+        await world.settle(theirs, world.outcome(USED, end="unknown"))
+        states = await _rows(world, "SELECT tenant_id, state FROM tenantry.open_request")
+        assert {row["tenant_id"] for row in states if row["state"] == "unknown"} == {
+            world.bert.tenant_id
+        }
         await world.settle(mine, world.outcome(USED))
         left = await _rows(world, "SELECT tenant_id FROM tenantry.open_request")
         assert [row["tenant_id"] for row in left] == [world.bert.tenant_id]
-        steps = (world.outcome(USED, end="unknown"), world.outcome(USED))
-        await world.settle(theirs, steps[0])
-        await world.settle(theirs, steps[1])
+        await world.settle(theirs, world.outcome(USED))
         assert await world.sums(world.anna) == await world.sums(world.bert)
         # One attempt of a call is charged; a call of the other tenant is another call.
         rows = await world.fetch("SELECT tenant_id FROM cost_entry WHERE charged")
         assert len(rows) == 2
+
+    in_world(database, body)
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+def test_what_is_posted_late_is_charged_by_tenant(database: Database, at_once: bool) -> None:
+    """One attempt of a call is charged: of a call of one tenant."""
+
+    async def body(world: World) -> None:
+        mine = await world.admitted(world.anna)
+        theirs = await world.admitted(world.bert, request_id=mine.request_id)
+        # The other tenant's is the second attempt of a call of the same number.
+        outcomes = (world.outcome(USED), world.outcome(USED, attempt=2))
+        await world.admission.begin(theirs.tenant_id, theirs.request_id, intent(attempt=2))
+        settlements = [
+            Settlement(reservation.request_id, reservation.tenant_id, (outcome,), False)
+            for reservation, outcome in zip((mine, theirs), outcomes, strict=True)
+        ]
+        if at_once:
+            rows = batch_words.placed([batch_words.to_outcome_rows(each) for each in settlements])
+            await world.databases.control.fetchval("SELECT post($1)", rows)
+        else:
+            for settlement in settlements:
+                assert await world.keeper.post(settlement)
+        rows = await world.fetch("SELECT tenant_id FROM cost_entry WHERE charged")
+        assert {row[0] for row in rows} == {world.anna.tenant_id, world.bert.tenant_id}
 
     in_world(database, body)
 
