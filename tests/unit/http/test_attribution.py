@@ -49,7 +49,12 @@ def test_a_key_is_bound_to_route_and_body() -> None:
         request(path="/v1/answers", idempotency_key="k"), "bedrock"
     )
     assert first is not None and other_body is not None and other_path is not None
-    assert len({first.body_sha256, other_body.body_sha256, other_path.body_sha256}) == 3
+    staff = attribution.idempotency_of(
+        request(idempotency_key="k", x_tenantry_groups="staff"), "bedrock"
+    )
+    assert staff is not None, "what groups may see decides the answer too"
+    found = (first, other_body, other_path, staff)
+    assert len({each.body_sha256 for each in found}) == 4
     assert not first.implied
 
 

@@ -16,6 +16,7 @@ from tenantry.entrypoints.audit.attacks.placement import placement_attacks
 from tenantry.entrypoints.audit.attacks.prompts import prompt_attacks
 from tenantry.entrypoints.audit.attacks.rows import row_attacks
 from tenantry.entrypoints.audit.attacks.seals import seal_attacks
+from tenantry.entrypoints.audit.attacks.sessions import session_attacks
 from tenantry.entrypoints.audit.ground import Ground
 from tenantry.entrypoints.audit.routes import Operation
 
@@ -36,6 +37,7 @@ def attacks_on(
         *group_attacks(),
         *cache_attacks(),
         *prompt_attacks(),
+        *session_attacks(),
         *admin_crossings(admin),
         *money_attacks(),
         *row_attacks(tables),

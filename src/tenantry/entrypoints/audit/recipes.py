@@ -7,6 +7,7 @@ deployment does not have is ignored.
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -46,6 +47,27 @@ _COUNTED: Final = "claude-haiku-4"
 _MODEL: Final = {"model": "$chat"}
 _NATIVE_MODEL: Final = {"model": "$native_model"}
 _DOCUMENT: Final = {"id": "$document"}
+_NONE: Final = "00000000-0000-7000-8000-000000000000"  # a request id that nobody has
+_GENERATE: Final = {
+    "input": {"text": "$question"},
+    "retrieveAndGenerateConfiguration": {
+        "type": "KNOWLEDGE_BASE",
+        "knowledgeBaseConfiguration": {"knowledgeBaseId": "$knowledge_base", "modelArn": "$chat"},
+    },
+}
+_RERANK: Final = {
+    "queries": [{"type": "TEXT", "textQuery": {"text": "$question"}}],
+    "sources": [
+        {
+            "type": "INLINE",
+            "inlineDocumentSource": {"type": "TEXT", "textDocument": {"text": "A note."}},
+        }
+    ],
+    "rerankingConfiguration": {
+        "type": "BEDROCK_RERANKING_MODEL",
+        "bedrockRerankingConfiguration": {"modelConfiguration": {"modelArn": "$rerank"}},
+    },
+}
 RECIPES: Final[Mapping[str, Recipe]] = {
     "POST /model/{model}/converse": Recipe(_MODEL, body=_CHAT),
     "POST /model/{model}/converse-stream": Recipe(_MODEL, body=_CHAT),
@@ -72,6 +94,28 @@ RECIPES: Final[Mapping[str, Recipe]] = {
     "GET /v1/documents/{id}": Recipe(_DOCUMENT),
     "DELETE /v1/documents/{id}": Recipe({"id": "+document"}),
     "GET /v1/documents/{id}/content": Recipe(_DOCUMENT),
+    "PUT /v1/documents/{id}": Recipe(
+        {"id": "+document"}, body={"title": "Replaced", "text": "A replaced note, $nonce."}
+    ),
+    # The documents have this model already, and there need be no reindex to show or to cancel.
+    "POST /v1/documents/reindex": Recipe(
+        body={"model": "$embedding"}, served=frozenset({400, 409})
+    ),
+    "GET /v1/documents/reindex": Recipe(served=frozenset({404})),
+    "DELETE /v1/documents/reindex": Recipe(served=frozenset({404, 409})),
+    "POST /knowledgebases/{id}/retrieve": Recipe(
+        {"id": "$knowledge_base"}, body={"retrievalQuery": {"text": "$question"}}
+    ),
+    "POST /retrieveAndGenerate": Recipe(body=_GENERATE),
+    "POST /retrieveAndGenerateStream": Recipe(body=_GENERATE),
+    "POST /rerank": Recipe(body=_RERANK),
+    "GET /v1/export": Recipe(),
+    "GET /v1/export/{section}": Recipe({"section": "documents"}),
+    "GET /v1/export/documents/{id}/content": Recipe(_DOCUMENT),
+    # No canary has a batch job: to be told that there is none is to be let through.
+    "GET /v1/export/batch_jobs/{id}/output": Recipe({"id": _NONE}, served=frozenset({404})),
+    "POST /v1/users/export": Recipe(body={"user": "nobody@example.com", "section": "usage"}),
+    "POST /v1/users/erase": Recipe(body={"user": "nobody@example.com"}),
     "POST /v1/search": Recipe(body={"query": "$question"}),
     "POST /v1/answers": Recipe(body={"question": "$question"}),
     "GET /v1/usage": Recipe(query={"group_by": "tag,key"}),
@@ -115,7 +159,9 @@ def names_of(ground: Ground, who: Canary) -> Mapping[str, Any]:
         "native_model": native,
         "counted": next((name for name in sorted(ground.models) if _COUNTED in name), chat),
         "native": _NATIVE.get(_shape(ground.models, native), _PLAIN_CHAT),
+        "rerank": next((n for n, m in ground.models.items() if m.get("kind") == "rerank"), chat),
         "question": "What is the word of this note?",
+        "nonce": secrets.token_hex(8),
         "tenant": who.id,
         **who.things,
     }
@@ -134,8 +180,10 @@ def _shape(models: Mapping[str, Mapping[str, Any]], name: str) -> str:
 
 
 def _filled(value: Any, names: Mapping[str, Any]) -> Any:
-    if isinstance(value, str) and value.startswith("$"):
+    if isinstance(value, str) and value[1:] in names and value.startswith("$"):
         return names[value[1:]]
+    if isinstance(value, str):
+        return value.replace("$nonce", names["nonce"])
     if isinstance(value, Mapping):
         return {name: _filled(item, names) for name, item in value.items()}
     if isinstance(value, list):

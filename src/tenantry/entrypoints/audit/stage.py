@@ -139,6 +139,10 @@ def furnish(operator: Operator, canary: Canary, data: Wire, now: datetime) -> No
     things["revoked-key"] = revoked.bearer
     data.send(ask("GET /v1/documents"), bearer(revoked.bearer), who=canary.name)  # is known
     operator.revoke(canary.id, revoked.id)
+    limits = data.send(ask("GET /v1/limits"), canary.credential, who=canary.name).json()
+    if base := limits.get("knowledge_base_id"):
+        things["knowledge_base"] = base
+        canary.secrets.add(base)
     drafts = data.send(ask("GET /v1/invoices"), canary.credential, who=canary.name).json()
     for row in drafts.get("data", []):
         things.setdefault("invoice", row["number"])

@@ -83,6 +83,19 @@ def _budget_is(ground: Ground, who: Canary, thing: str) -> object:
     return [row for row in rows if row.get("id") == thing]
 
 
+def _knowledge_base(ground: Ground, who: Canary) -> str:
+    """A tenant has one: nothing is made."""
+    return who.things["knowledge_base"]
+
+
+def _knowledge_base_is(ground: Ground, who: Canary, thing: str) -> object:
+    return ground.send(who, ask("GET /v1/limits")).json().get("knowledge_base_id")
+
+
+def _other_letters(thing: str) -> str:
+    return "".join(secrets.choice("BCDFGHJKLMNPQRSTVWXZ") for _ in thing)
+
+
 def _other_tail(thing: str) -> str:
     """The same prefix and length, and other characters after it."""
     prefix, mark, tail = thing.rpartition("_")
@@ -104,6 +117,7 @@ KINDS: Final[Mapping[str, Kind]] = {
     "document": Kind(_document, _document_is, _other_tail),
     "key": Kind(_key, _key_is, _other_tail),
     "budget": Kind(_budget, _budget_is, _other_run),
+    "knowledge-base": Kind(_knowledge_base, _knowledge_base_is, _other_letters),
 }
 # The collection of a route's parameter → the kind of thing that it names.
 KIND_OF: Final[Mapping[str, str]] = {
@@ -111,6 +125,8 @@ KIND_OF: Final[Mapping[str, str]] = {
     "keys": "key",
     "budgets": "budget",
     "invoices": "invoice",
+    "knowledgebases": "knowledge-base",
+    "batch_jobs": "batch job",
 }
-# Names that belong to no tenant: models, guardrails of an account and their versions.
-COMMON: Final = frozenset({"model", "models", "guardrail", "version"})
+# Names that belong to no tenant: models, guardrails of an account, their versions, sections.
+COMMON: Final = frozenset({"model", "models", "guardrail", "version", "export"})

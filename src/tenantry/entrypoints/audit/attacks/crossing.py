@@ -242,14 +242,14 @@ def _foreign(route: Operation, parameter: str, kind: str) -> list[Attack]:
 
     return [
         Attack(
-            f"{route.slug}.foreign-{kind}",
+            f"{route.slug}.foreign-{kind.replace(' ', '-')}",
             Wall.IDS,
             f"{route.line} does not find, change or remove another tenant's {what} by its id.",
             cross,
             published.REPLACE if route.method in ("PUT", "PATCH") else published.BY_ID_ALONE,
         ),
         Attack(
-            f"{route.slug}.tells-{kind}",
+            f"{route.slug}.tells-{kind.replace(' ', '-')}",
             Wall.EXISTENCE,
             f"{route.line} answers another tenant's {what} byte for byte as one that never was.",
             tell,
