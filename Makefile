@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 UV := $(BOOT)/bin/uv
 export TENANTRY_HOME ?= $(CURDIR)/.tenantry
 
-.PHONY: help demo test test-all mutation lint types contracts docs conformance-aws check-lock lock clean
+.PHONY: help demo test test-all mutation mutation-isolation lint types contracts docs conformance-aws check-lock lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z%-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z%-]+):.*## /\1\t/' | expand -t 20
@@ -46,6 +46,10 @@ test-all: $(VENV)/.dev ## also the slow suites, and mutation testing
 
 mutation: $(VENV)/.dev ## plant errors into the code of money; MUTATION_MINUTES=30 at most
 	@$(BIN)/python -m tools.mutation
+
+mutation-isolation: $(VENV)/.dev ## take away each guard between two tenants; ISOLATION_MINUTES=40 at most
+	@timeout $${ISOLATION_MINUTES:-40}m $(BIN)/python -m pytest tests/mutation/test_isolation_sql.py \
+	  tests/mutation/test_isolation_code.py -n 2 --dist load -q
 
 lint: $(VENV)/.dev check-lock ## format, lint, types, import contracts
 	@$(BIN)/ruff format --check src tests benchmarks

@@ -53,7 +53,8 @@ def _m(
 
 _CACHES = (
     _m("cache", "the tenant of an open segment", "adapters/sealed/partitions.py",
-       "(home.tenant_id, row.id)", '("", row.id)', _PARTITIONS),
+       "(home.tenant_id, row.id)", '("", row.id)',
+       f"{_UNIT}/knowledge/test_same_segment.py"),
     _m("cache", "the tenant of a remembered manifest", "adapters/sealed/partitions.py",
        "view = self._views.get(home.tenant_id)",
        "view = next(iter(self._views.values()), None)", _PARTITIONS),
@@ -70,9 +71,6 @@ _CACHES = (
        "salt if shared else None", "None", "attack:prompt-cache."),
     _m("cache", "the API key of an idempotency key", "application/idempotency.py",
        "principal.tenant_id, principal.api_key_id, digest", 'principal.tenant_id, "", digest',
-       _ONCE),
-    _m("cache", "the tenant of an idempotency key", "application/idempotency.py",
-       "principal.tenant_id, principal.api_key_id, digest", '"", principal.api_key_id, digest',
        _ONCE),
     _m("cache", "the tenant of a kept answer's name", "application/answer_store.py",
        "return await self.sealer.digest(home, Purpose.ANSWER_HMAC, canonical)",
