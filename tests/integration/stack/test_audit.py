@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import re
+import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import asyncpg
-from tests.support.stack import Stack
+import pytest
+from tests.support.stack import Stack, wait_until
 from tests.support.stack_command import tenantry
 
 from tenantry.domain.audit import report_from
@@ -118,6 +123,28 @@ def test_a_planted_flaw_is_found(stack: Stack) -> None:
         status, told = audit(stack, "--only", "rows.table-document")
     assert status == 1
     assert [finding["id"] for finding in told["findings"]] == ["rows.table-document"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])
+def test_an_audit_that_is_interrupted_leaves_nothing(stack: Stack, ending: signal.Signals) -> None:
+    def canaries() -> set[str]:
+        return {row["tenant_id"] for row in stack.rows(_CANARIES)}
+
+    before = canaries()
+    command = [sys.executable, "-m", "tenantry.entrypoints.cli.main", "audit", "isolation"]
+    command += ["--url", stack.url, "--admin-url", stack.admin_url]
+    clean = {k: v for k, v in os.environ.items() if not k.startswith("TENANTRY_")}
+    with subprocess.Popen(
+        command,
+        env={**clean, "TENANTRY_HOME": str(stack.home)},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    ) as running:
+        wait_until(lambda: len(canaries() - before) == 3, "the canaries are there")
+        running.send_signal(ending)
+        assert running.wait(60) != 0
+    _nothing_is_left(stack, sorted(canaries() - before))
 
 
 def test_what_cannot_be_audited_is_one_clear_line(stack: Stack) -> None:

@@ -19,6 +19,7 @@ _ACCESS = f"{_UNIT}/http/test_routes.py"
 _SIGNED = f"{_UNIT}/bedrock/test_sigv4.py"
 _REGIONS = f"{_UNIT}/application/test_regions.py"
 _ONCE = f"{_UNIT}/idempotency/test_idempotent.py"
+_MOVED = f"{_UNIT}/idempotency/test_moved.py"
 _WORK = "tests/integration/postgres/test_unit_of_work.py"
 
 
@@ -93,13 +94,14 @@ _SEALS = (
     _m("seal", "the row of a sealed API key's secret", "adapters/postgres/api_keys.py",
        "/{tenant_id}/{api_key_id}", "/{tenant_id}", f"{_UNIT}/postgres/test_api_keys.py"),
     _m("seal", "the API key of a kept answer", "application/idempotency.py",
-       'return f"{key.kind}/{key.api_key_id}/', 'return f"{key.kind}/', _ONCE),
+       'return f"{key.kind}/{key.api_key_id}/', 'return f"{key.kind}/', _MOVED),
     _m("seal", "the idempotency key of a kept answer", "application/idempotency.py",
-       "{key.key_hmac.hex()}/", "", _ONCE),
+       "{key.key_hmac.hex()}/", "", _MOVED),
     _m("seal", "the request of a kept answer", "application/idempotency.py",
-       "{key.key_hmac.hex()}/{request_id}", "{key.key_hmac.hex()}", _ONCE),
+       "{key.key_hmac.hex()}/{request_id}", "{key.key_hmac.hex()}", _MOVED),
     _m("seal", "the tenant of an object's folder", "adapters/objects/disk.py",
-       'b"tenantry/objects/" + home.tenant_id.encode()', 'b"tenantry/objects/"', _DOCUMENTS),
+       'b"tenantry/objects/" + home.tenant_id.encode()', 'b"tenantry/objects/"',
+       f"{_UNIT}/knowledge/test_same_segment.py"),
     _m("seal", "the tenant's own KMS key", "adapters/keys/local_keyring.py",
        'return f"own-{home.tenant_id}" if home.own_kms_key else SHARED_KMS_KEY',
        "return SHARED_KMS_KEY", _KEYS),

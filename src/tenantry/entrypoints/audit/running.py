@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -65,10 +65,11 @@ def run_audit(target: Target, local_for: LocalFor, progress: Progress) -> Report
     local: LocalStores | None = None
     try:
         operator = Operator(admin, target.token)
-        put_stale_away(operator, data, started)
+        tenants = operator.every("/tenants")
+        put_stale_away(operator, data, tenants, started)
         run = started.strftime("%Y%m%d-%H%M%S-") + secrets.token_hex(2)
         with put_away_after(operator, data, run, problems):
-            ground = _ground(target, operator, data, run, local_for)
+            ground = _ground(target, operator, data, run, tenants, local_for)
             ids = [canary.id for canary in ground.canaries]
             version = str(_description(data, "")["info"]["version"])
             local = ground.local
@@ -90,7 +91,12 @@ def _description(wire: Wire, token: str) -> Any:
 
 
 def _ground(
-    target: Target, operator: Operator, data: Wire, run: str, local_for: LocalFor
+    target: Target,
+    operator: Operator,
+    data: Wire,
+    run: str,
+    tenants: Sequence[Mapping[str, Any]],
+    local_for: LocalFor,
 ) -> Ground:
     operations = operations_of(_description(data, ""))
     admin_operations = operations_of(_description(operator.wire, ""))
@@ -104,7 +110,7 @@ def _ground(
     c = make_canary(operator, CANARIES[2], run, plans[0], places[0], regions=[NOWHERE])
     for canary in (a, b):
         furnish(operator, canary, data, datetime.now(UTC))
-    if number := foreign_invoice(operator, {a.id, b.id, c.id}):
+    if number := foreign_invoice(operator, tenants):
         b.things["invoice"] = number
     else:
         b.things.pop("invoice", None)

@@ -14,8 +14,8 @@ from tenantry.entrypoints.audit.credentials import Credential, host_of, nobody
 from tenantry.entrypoints.audit.exchange import Ask, Reply
 
 TIMEOUT_S: Final = 60
-EXCHANGES_MAX: Final = 20_000  # kept for the looks at all replies
-BODY_BYTES_KEPT: Final = 262_144  # of each
+EXCHANGES_MAX: Final = 20_000  # kept for the looks at all replies; some 2,500 of an audit
+BODY_BYTES_KEPT: Final = 131_072  # of each; the canaries' things are far smaller
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +45,9 @@ class Wire:
         headers = {**asked.headers, **credential(asked, self.host)}
         reply = self._sent(asked, headers)
         kept = Reply(reply.status, reply.headers, reply.body[:BODY_BYTES_KEPT])
-        if len(self.exchanges) < EXCHANGES_MAX:
-            self.exchanges.append(Exchange(who, asked, kept))
+        if len(self.exchanges) >= EXCHANGES_MAX:
+            raise OSError("more requests than are kept as evidence")
+        self.exchanges.append(Exchange(who, asked, kept))
         return reply
 
     def close(self) -> None:
