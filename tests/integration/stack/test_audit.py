@@ -16,7 +16,7 @@ from typing import Any
 
 import asyncpg
 import pytest
-from tests.support.stack import Stack, wait_until
+from tests.support.stack import Stack, running_stack, wait_until
 from tests.support.stack_command import tenantry
 
 from tenantry.domain.audit import report_from
@@ -123,6 +123,16 @@ def test_a_planted_flaw_is_found(stack: Stack) -> None:
         status, told = audit(stack, "--only", "rows.table-document")
     assert status == 1
     assert [finding["id"] for finding in told["findings"]] == ["rows.table-document"]
+
+
+@pytest.mark.slow
+def test_a_model_that_obeys_tells_nothing_of_others() -> None:
+    with running_stack(mode="models") as stack:
+        status, told = audit(stack, "--only", "prompt.")
+    assert (status, told["findings"]) == (0, [])
+    made = [row["outcome"] for row in told["attacks"] if row["id"].startswith("prompt.")]
+    assert len(made) >= 15
+    assert set(made) == {"held"}
 
 
 @pytest.mark.slow
