@@ -14,6 +14,7 @@ _UNIT = "tests/unit"
 _DOCUMENTS = f"{_UNIT}/knowledge/test_documents.py"
 _PARTITIONS = f"{_UNIT}/knowledge/test_sealed_partition.py"
 _KEYS = f"{_UNIT}/knowledge/test_keys.py"
+_AWS_KMS = "tests/contract/keys/test_kms.py"
 _SCOPES = f"{_UNIT}/http/test_reference.py::test_scopes_are_those_of_the_routes"
 _ACCESS = f"{_UNIT}/http/test_routes.py"
 _SIGNED = f"{_UNIT}/bedrock/test_sigv4.py"
@@ -60,8 +61,8 @@ _CACHES = (
        "view = self._views.get(home.tenant_id)",
        "view = next(iter(self._views.values()), None)", _PARTITIONS),
     _m("cache", "the tenant of an opened key", "adapters/keys/key_cache.py",
-       "found = self._slots.get((tenant_id, version))",
-       "found = next(iter(self._slots.values()), None)", _KEYS),
+       "slot = self._slots.get(name)",
+       "slot = next(iter(self._slots.values()), None)", _KEYS),
     _m("cache", "the tenant of a label", "adapters/keys/labels.py",
        "key = (principal.tenant_id, purpose, data)", 'key = ("", purpose, data)',
        f"{_UNIT}/knowledge/test_labels.py"),
@@ -102,7 +103,11 @@ _SEALS = (
     _m("seal", "the tenant of an object's folder", "adapters/objects/disk.py",
        'b"tenantry/objects/" + home.tenant_id.encode()', 'b"tenantry/objects/"',
        f"{_UNIT}/knowledge/test_same_segment.py"),
-    _m("seal", "the tenant's own KMS key", "adapters/keys/local_keyring.py",
+    _m("seal", "the tenant in AWS KMS's encryption context", "adapters/keys/aws_kms.py",
+       '"tenantry:tenant": name.tenant_id,', "", _AWS_KMS),
+    _m("seal", "the version in AWS KMS's encryption context", "adapters/keys/aws_kms.py",
+       '"tenantry:version": str(name.version),', "", _AWS_KMS),
+    _m("seal", "the tenant's own KMS key", "adapters/keys/wrapped_key.py",
        'return f"own-{home.tenant_id}" if home.own_kms_key else SHARED_KMS_KEY',
        "return SHARED_KMS_KEY", _KEYS),
 )  # fmt: skip
@@ -195,14 +200,13 @@ _PLACES = (
        "reference.account not in (None, placement.account)", "False", _REGIONS),
     _m("placement", "the models of plan and API key", "application/upstream.py",
        "if allowed is not None and not names & allowed:", "if False:", _REGIONS),
+    _m("placement", "that metadata keeps our keys", "application/upstream.py", "if taken:",
+       "if False:", _REGIONS),
     _m("placement", "the guardrails of the plan", "application/guarding.py",
        'if f"{guardrail.identifier}:{guardrail.version}" not in allowed:', "if False:",
        f"{_UNIT}/application/test_guarding.py"),
 )  # fmt: skip
 _UNITS = (
-    _m("unit of work", "that a tenant is taken up for a transaction alone",
-       "adapters/postgres/unit_of_work.py", "'tenantry.tenant', $1, true)",
-       "'tenantry.tenant', $1, false)", _WORK),
     _m("unit of work", "that it ends", "adapters/postgres/unit_of_work.py",
        "self._given = None", "pass", _WORK),
 )  # fmt: skip

@@ -102,3 +102,6 @@ def test_metadata_is_the_clients_but_for_our_keys() -> None:
     check_metadata({f"key{number}": "x" for number in range(12)})
     with pytest.raises(BadRequest, match="12"):
         check_metadata({f"key{number}": "x" for number in range(13)})
+    for key in ("tid", "rid", "att", "env"):
+        with pytest.raises(BadRequest, match=f"{key} is reserved"):
+            check_metadata({key: "tnt_other"})

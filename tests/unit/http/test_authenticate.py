@@ -28,14 +28,18 @@ BODY = b'{"messages":[]}'
 PATH = "/model/arn%3Aaws%3Ax%2Fy/converse"
 
 
-def signed(name: str = "acme", *, token: str | None = None, service: str = "bedrock") -> Signed:
+def signed(
+    name: str = "acme",
+    *,
+    token: str | None = None,
+    service: str = "bedrock",
+    secret_of: str | None = None,
+) -> Signed:
     """As botocore signs it, now."""
-    key = key_of(name)
+    key, secret = key_of(name), key_of(secret_of or name).secret
     request = AWSRequest("POST", f"http://localhost:8080{PATH}", data=BODY)
     request.headers["host"] = "localhost:8080"
-    SigV4Auth(Credentials(key.access_key_id, key.secret, token), service, "us-east-1").add_auth(
-        request
-    )
+    SigV4Auth(Credentials(key.access_key_id, secret, token), service, "us-east-1").add_auth(request)
     items = [(name.lower(), value) for name, value in request.headers.items()]
     authorization = dict(items)["authorization"]
     digest = hashlib.sha256(BODY).hexdigest()
@@ -108,6 +112,22 @@ def test_another_tenants_secret() -> None:
     stolen = base.authorization.replace("AKIAACME", "AKIABOLT")
     with pytest.raises(BadSignature, match="does not match"):
         who(Signed(stolen, base.request))
+
+
+def test_a_secret_signs_for_its_own_key_however_often_it_was_used() -> None:
+    """A signing key is derived once a day and kept: by the access key that it is of."""
+    directory: Any = MemoryDirectory()
+    authenticator = Authenticator(directory)
+
+    async def both() -> None:
+        own, stolen = signed("acme"), signed("bolt", secret_of="acme")
+        now = datetime.now(UTC)
+        asked = await authenticator.authenticate(own, now=now, fresh=False)
+        assert asked.tenant_id == "tnt_acme"
+        with pytest.raises(BadSignature, match="does not match"):
+            await authenticator.authenticate(stolen, now=now, fresh=False)
+
+    asyncio.run(both())
 
 
 def test_session_tokens_and_other_services() -> None:

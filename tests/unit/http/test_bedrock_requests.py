@@ -86,3 +86,9 @@ def test_metadata_is_the_clients_own_or_refused(value: dict[str, str]) -> None:
 def test_a_model_id_that_is_none(model: str) -> None:
     with pytest.raises(BadRequest):
         to_converse_call(model, {}, "Converse")
+
+
+@pytest.mark.parametrize("key", sorted(OUR_KEYS))
+def test_metadata_that_attributes_a_call_is_ours_alone(key: str) -> None:
+    with pytest.raises(BadRequest, match=f"reserved key `{key}`"):
+        request_metadata({key: "tnt_other"})
