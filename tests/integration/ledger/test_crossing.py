@@ -17,6 +17,7 @@ from tests.support.ledger import World, in_world, intent
 from tests.support.postgres import Database
 
 from tenantry.adapters.postgres import batch_words
+from tenantry.domain.contract import ExchangeRate
 from tenantry.domain.errors import KeyWrong
 from tenantry.domain.tenant import Principal, Scope
 from tenantry.domain.usage import Usage
@@ -342,6 +343,27 @@ def test_prepaid_credit_is_one_tenants(database: Database) -> None:
         assert await contracts.grant_credit(world.bert.tenant_id, Decimal(3), "") == 3
 
     in_world(database, body)
+
+
+def test_budgets_are_converted_by_their_own_tenants_contract(database: Database) -> None:
+    async def body(world: World) -> None:
+        house, today = House.of(world), (await _rows(world, "SELECT current_date"))[0][0]
+        rates = {"EUR": Decimal("0.5"), "CHF": Decimal("0.25")}
+
+        async def held() -> dict[str, Decimal]:
+            rows = await _rows(world, "SELECT tenant_id, rate FROM tenantry.budget_use")
+            names = {world.anna.tenant_id: "EUR", world.bert.tenant_id: "CHF"}
+            return {names[row["tenant_id"]]: row["rate"] for row in rows}
+
+        for currency, rate in rates.items():
+            found = ExchangeRate(today, "USD", currency, rate, "a test")
+            await house.billing.contracts.add_rate(found)
+        await house.contract(world.anna, currency="EUR")
+        assert await held() == {"EUR": rates["EUR"], "CHF": 1}
+        await house.contract(world.bert, currency="CHF")
+        assert await held() == rates
+
+    in_world(database, body, monthly_budget="5")
 
 
 def test_a_correction_is_of_one_tenants_usage(database: Database) -> None:
