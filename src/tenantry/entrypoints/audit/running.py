@@ -37,6 +37,10 @@ if TYPE_CHECKING:
 
 _DETAIL_CHARS: Final = 500
 _FIRST: Final = "region.own-call"
+_NAMED: Final = (
+    "SELECT document_id FROM tenantry.document WHERE tenant_id = $1"
+    " UNION ALL SELECT segment_id FROM tenantry.segment WHERE tenant_id = $1"
+)
 LocalFor = Callable[[str], "LocalStores | str"]
 Progress = Callable[[int, int, Result], None]
 
@@ -204,7 +208,7 @@ def _cleaned(operator: Operator, ground: Ground, problems: Sequence[str]) -> lis
         judged("documents", "The canaries' documents were deleted.", list(problems)),
         judged(
             "objects",
-            "No original and no segment of the canaries is left on disk.",
+            "No original of the canaries is left on disk, and nothing names a segment of theirs.",
             _left(ground),
             ground.not_local,
         ),
@@ -215,13 +219,14 @@ def _cleaned(operator: Operator, ground: Ground, problems: Sequence[str]) -> lis
 
 
 def _left(ground: Ground) -> list[str]:
-    """The canaries whose objects are still there."""
+    """The canaries of which an original, or the row of a document or a segment, is still there. A
+    segment that no row names is an orphan, which the worker sweeps within two hours."""
     local = ground.local
     if local is None:
         return []
-    kinds = (ObjectKind.ORIGINAL, ObjectKind.SEGMENT)
-    return [
-        canary.id
-        for canary in ground.canaries
-        if any(local.count(home_of(canary), kind) for kind in kinds)
-    ]
+    found = []
+    for canary in ground.canaries:
+        named = local.rows("superuser", _NAMED, canary.id)
+        if named or local.count(home_of(canary), ObjectKind.ORIGINAL):
+            found.append(canary.id)
+    return found
