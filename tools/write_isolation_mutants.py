@@ -59,7 +59,7 @@ def page(policies: Sequence[PolicyMutant]) -> str:
             _FUNCTIONS,
             *_table(("definer", "taken away", "in", "noticed by"), _function_rows()),
             _BINDINGS,
-            *_table(("of", "field", "noticed by"), _binding_rows()),
+            *_table(("in", "field", "noticed by"), _binding_rows()),
             _CODE,
             *_table(("kind", "taken away", "in", "noticed by"), _code_rows()),
         )
@@ -94,7 +94,7 @@ def _function_rows() -> Iterator[Sequence[str]]:
 
 def _binding_rows() -> Iterator[Sequence[str]]:
     for binding in bindings():
-        yield f"`{binding.label}`", f"`{binding.field}`", _killers(binding.killers)
+        yield f"`{binding.file}`", f"`{binding.field}`", _killers(binding.killers)
 
 
 def _code_rows() -> Iterator[Sequence[str]]:

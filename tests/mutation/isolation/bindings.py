@@ -2,7 +2,7 @@
 
 A ciphertext is bound to what `associated_data(label, field, …)` holds. The calls are read from the
 source, so that a new binding, or a new field of one, gets its mutants; `SUITES` says which tests
-must notice.
+must notice. A field is taken out of all calls of its file: one that is bound twice is not bound.
 """
 
 from __future__ import annotations
@@ -13,75 +13,63 @@ from dataclasses import dataclass
 from pathlib import Path
 
 SOURCE = Path(__file__).parents[3] / "src"
-ENVELOPE = "tenantry/domain/envelope.py"
-_KMS = "tests/contract/keys/test_kms.py"
-# The beginning of a label → the suites that hold it.
+_CALL = "associated_data"
+# Below src/tenantry → the suites that hold its bindings, as far as there are such.
 SUITES: Mapping[str, tuple[str, ...]] = {
-    "tenantry/segment/": ("tests/unit/knowledge/test_envelope.py",),
-    "tenantry/blob/": ("tests/unit/knowledge/test_envelope.py",),
-    "tenantry/subkey/": ("tests/unit/knowledge/test_keys.py",),
-    "tenantry/tenant-key/": ("tests/unit/knowledge/test_root_keys.py", _KMS),
-    "tenantry/kms/": ("tests/unit/knowledge/test_root_keys.py", _KMS),
+    "adapters/sealed/frames.py": (
+        "tests/unit/knowledge/test_envelope.py",
+        "tests/unit/knowledge/test_sealed_format.py",
+    ),
+    "adapters/sealed/sealer.py": (
+        "tests/unit/knowledge/test_blob_binding.py",
+        "tests/unit/knowledge/test_envelope.py",
+    ),
+    "adapters/keys/keyring.py": ("tests/unit/knowledge/test_keys.py",),
+    "adapters/keys/local_kms.py": (
+        "tests/unit/knowledge/test_root_keys.py",
+        "tests/contract/keys/test_kms.py",
+    ),
 }
-# Bound twice, one within the other: taken away together, or the other one would still hold.
-TWICE = frozenset({("tenantry/kms/v1", "name.kms_key"), ("tenantry/tenant-key/v1", "name.kms_key")})
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, order=True)
 class Binding:
-    """The `place`-th field of what carries the label; `field` is what the code calls it."""
+    """A field, as the code calls it, of what one file binds."""
 
-    label: str
-    place: int
+    file: str  # below src/tenantry
     field: str
 
     @property
+    def path(self) -> str:
+        return f"tenantry/{self.file}"
+
+    @property
     def killers(self) -> tuple[str, ...]:
-        found = [tests for label, tests in SUITES.items() if self.label.startswith(label)]
-        assert found, f"say in SUITES which tests hold {self.label}"
-        return found[0]
+        assert self.file in SUITES, f"say in SUITES which tests hold what {self.file} binds"
+        return tuple(name for name in SUITES[self.file] if (SOURCE.parent / name).exists())
 
     def planted(self, text: str) -> str:
-        """The envelope's module, which forgets the field."""
-        gone = {self.label: self.place}
-        if (self.label, self.field) in TWICE:
-            gone |= {one.label: one.place for one in bindings() if (one.label, one.field) in TWICE}
-        return text + (
-            f"\n\n_gone = {gone!r}\n"
-            "_all_fields = associated_data\n\n\n"
-            "def associated_data(*fields: str | bytes | int) -> bytes:\n"
-            "    place = _gone.get(fields[0], len(fields))\n"
-            "    return _all_fields(*fields[:place], *fields[place + 1 :])\n"
-        )
+        """The file, which forgets the field."""
+        tree = ast.parse(text)
+        for call in _calls(tree):
+            call.args = [arg for arg in call.args if ast.unparse(arg) != self.field]
+        return ast.unparse(tree)
 
 
 def bindings() -> list[Binding]:
-    found = {
-        binding
-        for path in sorted((SOURCE / "tenantry").rglob("*.py"))
-        for binding in _of(ast.parse(path.read_text("utf-8")))
-    }
-    return sorted(found, key=lambda binding: (binding.label, binding.place))
+    root = SOURCE / "tenantry"
+    return sorted(
+        {
+            Binding(str(path.relative_to(root)), ast.unparse(field))
+            for path in root.rglob("*.py")
+            for call in _calls(ast.parse(path.read_text("utf-8")))
+            for field in call.args
+            if not isinstance(field, ast.Constant)  # the label: what kind of thing it is
+        }
+    )
 
 
-def _of(tree: ast.Module) -> Iterator[Binding]:
-    constants = {
-        node.targets[0].id: node.value.value
-        for node in tree.body
-        if isinstance(node, ast.Assign)
-        and isinstance(node.targets[0], ast.Name)
-        and isinstance(node.value, ast.Constant)
-    }
+def _calls(tree: ast.Module) -> Iterator[ast.Call]:
     for node in ast.walk(tree):
-        if not isinstance(node, ast.Call) or _name(node.func) != "associated_data":
-            continue
-        label = node.args[0]
-        text = constants.get(label.id) if isinstance(label, ast.Name) else None
-        text = label.value if isinstance(label, ast.Constant) else text
-        assert isinstance(text, str), f"the label in line {node.lineno} is no literal"
-        for place, field in enumerate(node.args[1:], 1):
-            yield Binding(text, place, ast.unparse(field))
-
-
-def _name(function: ast.expr) -> str:
-    return function.id if isinstance(function, ast.Name) else getattr(function, "attr", "")
+        if isinstance(node, ast.Call) and getattr(node.func, "id", "") == _CALL:
+            yield node
