@@ -26,7 +26,7 @@ _WORK = "tests/integration/postgres/test_unit_of_work.py"
 
 @dataclass(frozen=True, slots=True)
 class CodeMutant:
-    """In `file`, the first `old` becomes `new`."""
+    """In `file`, each `old` becomes `new`."""
 
     kind: str
     guard: str
@@ -41,7 +41,7 @@ class CodeMutant:
 
     def planted(self, text: str) -> str:
         assert self.old in text, f"{self.file} has changed: look at '{self.guard}' again"
-        return text.replace(self.old, self.new, 1)
+        return text.replace(self.old, self.new)
 
 
 def _m(kind: str, guard: str, file: str, old: str, new: str, *killers: str) -> CodeMutant:
