@@ -14,6 +14,8 @@ ADMITTED = {("POST", f"/model/{{model}}/{name}") for name in ("converse", "conve
 ADMITTED |= {("POST", "/model/{model}/invoke"), ("POST", "/v1/embeddings"), ("POST", "/v1/search")}
 ADMITTED |= {("POST", "/model/{model}/invoke-with-response-stream"), ("POST", "/v1/answers")}
 ADMITTED |= {("POST", "/guardrail/{id}/version/{version}/apply"), ("POST", "/v1/chat/completions")}
+ADMITTED |= {("POST", "/knowledgebases/{id}/retrieve"), ("POST", "/rerank")}
+ADMITTED |= {("POST", f"/retrieveAndGenerate{name}") for name in ("", "Stream")}
 
 ARN = "arn%3Aaws%3Abedrock%3Aus-east-1%3A111111111111%3Ainference-profile%2Fus.x"
 
