@@ -41,15 +41,15 @@ test: $(VENV)/.dev ## every test that belongs in a ten-minute run
 	@$(BIN)/python -m pytest tests -n 2 --dist loadgroup -m "not slow"
 
 test-all: $(VENV)/.dev ## also the slow suites, and mutation testing
-	@$(BIN)/python -m pytest tests -n 2 --dist loadgroup
-	@$(MAKE) --no-print-directory mutation
+	@$(BIN)/python -m pytest tests -n 2 --dist loadgroup --ignore-glob='tests/mutation/test_isolation_*'
+	@$(MAKE) --no-print-directory mutation-isolation mutation
 
 mutation: $(VENV)/.dev ## plant errors into the code of money; MUTATION_MINUTES=30 at most
 	@$(BIN)/python -m tools.mutation
 
 mutation-isolation: $(VENV)/.dev ## take away each guard between two tenants; ISOLATION_MINUTES=40 at most
 	@timeout $${ISOLATION_MINUTES:-40}m $(BIN)/python -m pytest tests/mutation/test_isolation_sql.py \
-	  tests/mutation/test_isolation_code.py -n 2 --dist load -q
+	  tests/mutation/test_isolation_code.py tests/mutation/test_isolation_table.py -n 2 --dist load -q
 
 lint: $(VENV)/.dev check-lock ## format, lint, types, import contracts
 	@$(BIN)/ruff format --check src tests benchmarks
