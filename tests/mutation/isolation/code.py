@@ -111,8 +111,8 @@ _SEEN = (
        "card is not None and may_see(card.access, groups)", "card is not None", _DOCUMENTS),
     _m("access", "tags of one document: read, downloaded, removed", "application/documents.py",
        "card is None or not may_see(card.access, groups)", "card is None", _DOCUMENTS),
-    _m("access", "tags in a search and an answer", "application/retrieval.py",
-       "may_see(card.access, groups) and ", "", _DOCUMENTS),
+    _m("access", "tags in a search and an answer", "domain/access.py",
+       "return may_see(tags, self.groups)", "return True", _DOCUMENTS),
     _m("access", "that one tag must be shared", "domain/access.py",
        "not tags or not tags.isdisjoint(groups)", "not tags or bool(groups)", _DOCUMENTS),
 )  # fmt: skip
