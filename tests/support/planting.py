@@ -47,6 +47,7 @@ _VALUES: Mapping[str, str] = {
 # A further row of one tenant, which the control plane's work is for.
 DUE: Mapping[str, Mapping[str, str]] = {
     "document": {"state": "'indexing'"},
+    "reindex": {"state": "'running'"},
     "idempotency": {"expires_at": "clock_timestamp() - interval '1 hour'"},
     "answer": {"expires_at": "clock_timestamp() - interval '1 hour'"},
 }

@@ -47,6 +47,7 @@ def exchange(who: str, said: str, told: str, **headers: str) -> Exchange:
         ("a", f"what of {B.id}?", f"there is no {B.id}", False),
         ("a", "", f"there is {B.id}", True),
     ],
+    ids=["nothing", "a word", "its own", "to nobody", "to the operator", "an echo", "an id"],
 )
 def test_a_leak_is_what_the_caller_had_not_said(
     who: str, said: str, told: str, is_leak: bool
