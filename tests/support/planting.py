@@ -50,6 +50,7 @@ DUE: Mapping[str, Mapping[str, str]] = {
     "reindex": {"state": "'running'"},
     "idempotency": {"expires_at": "clock_timestamp() - interval '1 hour'"},
     "answer": {"expires_at": "clock_timestamp() - interval '1 hour'"},
+    "session": {"expires_at": "clock_timestamp() - interval '1 hour'"},
 }
 # What a partition key must be for the row to have a place.
 _PLACES: Mapping[tuple[str, str], str] = {
