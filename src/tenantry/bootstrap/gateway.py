@@ -160,12 +160,11 @@ async def gateway(
         directory = PostgresDirectory(
             databases.app, pepper=key.pepper, open_sealed=key.open, clock=clock
         )
-        batcher = await _batcher(databases, stack)
+        admission = PostgresAdmission(await _batcher(databases, stack))
         model = model_of(config, clock)
         stack.push_async_callback(model.close)
-        telling = TellingAdmission(
-            PostgresAdmission(batcher), PostgresAlerts(databases.control, clock), tasks, clock
-        )
+        alerts = PostgresAlerts(databases.control, clock)
+        telling = TellingAdmission(admission, alerts, tasks, clock)
         gate = Gate(telling, directory, labels, tasks, SettleLimits(config.settle_wait_ms))
         planning = Planning(directory, labels, clock, rules_of(config))
         calls = ModelCalls(model, planning)
@@ -204,7 +203,7 @@ async def gateway(
             keeper=PostgresLedgerKeeper(databases.control, databases.operator),
             control=control,
             shreds=Shreds(control, PostgresShreds(databases.control), key.archive_signer),
-            alerts=PostgresAlerts(databases.control, clock),
+            alerts=alerts,
             audits=PostgresAudits(databases.control, clock),
             hours=PostgresUsageHours(databases.control),
             clock=clock,
