@@ -9,6 +9,7 @@ from __future__ import annotations
 import random
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from fractions import Fraction
 from typing import Any
 
 CLAUDE = "anthropic.claude-haiku-4-5-20251001-v1:0"
@@ -21,7 +22,9 @@ ZONES = (
     "UTC", "America/New_York", "Asia/Kathmandu", "Pacific/Apia", "Australia/Lord_Howe",
     "America/St_Johns", "Pacific/Kiritimati", "Africa/Casablanca", "America/Santiago",
 )  # fmt: skip
-CURRENCIES = ("USD", "USD", "EUR", "JPY", "KWD")
+# What 1 USD is in them: near 1, so that a plan's limit means something in each.
+RATES = {"EUR": Fraction("0.9213"), "JPY": Fraction(3, 2), "KWD": Fraction("0.75")}
+CURRENCIES = ("USD", "USD", *RATES)
 MARKUPS = ("1", "1.5", "3", "4", "2.375", "0.07")
 TIER_FACTORS: Mapping[str, int] = {"default": 100, "priority": 175, "flex": 50}  # per cent
 STEP_OVER = 300  # tokens of a prompt; from there on CLAUDE costs twice as much

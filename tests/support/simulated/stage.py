@@ -12,7 +12,7 @@ import contextlib
 import time
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any, TypeVar
@@ -23,7 +23,15 @@ from tests.support.ledger import PEPPER, new_request_id, opened, sealed
 from tests.support.postgres import Database
 from tests.support.simulated.facts import EditionFacts, Facts, Peak, PlanFacts, Sending, TenantFacts
 from tests.support.simulated.hands import Hand, hands
-from tests.support.simulated.scenario import ACCOUNTS, Call, Event, Prices, Scenario, TenantPlan
+from tests.support.simulated.scenario import (
+    ACCOUNTS,
+    RATES,
+    Call,
+    Event,
+    Prices,
+    Scenario,
+    TenantPlan,
+)
 from tests.support.simulated.theatre import Theatre
 from tests.support.simulated.worker import JumpingClock
 from tests.support.stack_processes import kill
@@ -33,11 +41,13 @@ from tenantry.adapters.clock import SystemClock
 from tenantry.adapters.invocation_log.folder import OF_EACH_ACCOUNT, FolderLog
 from tenantry.adapters.keys.labels import TenantLabels
 from tenantry.adapters.postgres.connections import Databases
+from tenantry.adapters.postgres.contracts import PostgresContracts
 from tenantry.adapters.postgres.control import PostgresControl
 from tenantry.adapters.postgres.directory import PostgresDirectory
 from tenantry.adapters.postgres.keeper import PostgresLedgerKeeper
 from tenantry.adapters.sealed.sealer import TenantSealer
 from tenantry.application.true_up import TrueUp
+from tenantry.domain.contract import ExchangeRate
 from tenantry.domain.errors import Unavailable
 from tenantry.domain.placement import Placement
 from tenantry.domain.price import edition_from_csv
@@ -131,6 +141,10 @@ class Stage:
         await self._import(self._scenario.prices, timedelta(days=-1))
         for name, table in self._scenario.plans.items():
             await self._apply(name, dict(table))
+        contracts = PostgresContracts(self._databases.control)
+        for currency, rate in RATES.items():
+            day, exact = date(2020, 1, 1), Decimal(rate.numerator) / rate.denominator
+            await contracts.add_rate(ExchangeRate(day, "USD", currency, exact, "simulated"))
         for plan in self._scenario.tenants:
             self.facts.tenants.append(await self._tenant(plan))
 
@@ -281,11 +295,17 @@ class Stage:
                 if row["limit"] is None:
                     continue
                 key = tuple(row.values())[:5]
-                peak = Peak(*key[:4], Fraction(row["amount"]), Fraction(row["limit"]))
+                limit = Fraction(row["limit"]) / self._rate(row["tenant_id"], row["basis"])
+                peak = Peak(*key[:4], Fraction(row["amount"]), limit)
                 known = self.facts.peaks.get(key)
                 if known is None or known.amount < peak.amount:
                     self.facts.peaks[key] = peak
             await asyncio.sleep(POLL_S)
+
+    def _rate(self, tenant_id: str, basis: str) -> Fraction:
+        """What turns a limit into USD: guards in cost are in it already."""
+        currencies = {tenant.id: tenant.currency for tenant in self.facts.tenants}
+        return RATES.get(currencies[tenant_id], Fraction(1)) if basis == "charge" else Fraction(1)
 
     async def _leases_lapse(self, request_ids: list[str]) -> None:
         """Time passes for the idempotency keys of a worker that died: their lease is over."""

@@ -189,7 +189,7 @@ class Worker:
             yield
         finally:
             await batcher.close()
-            await connections.close()
+            connections.close()
             databases.terminate()
 
     def take(self, order: dict[str, Any]) -> None:

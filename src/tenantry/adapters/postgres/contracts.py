@@ -12,6 +12,7 @@ from typing import Any
 
 from tenantry.adapters.postgres.billing_reader import EVER, to_agreement, to_rate
 from tenantry.adapters.postgres.connections import ACQUIRE_TIMEOUT_S
+from tenantry.adapters.postgres.contract_rates import check_rate
 from tenantry.adapters.postgres.invoice_book import refusals_are_conflicts, to_entry
 from tenantry.adapters.postgres.outages import outages_are_unavailable
 from tenantry.adapters.postgres.statements import statements
@@ -137,13 +138,7 @@ class PostgresContracts:
             [credit] = await self._run(connection, "prepaid", tenant_id, currency, EVER)
             if credit["left_over"]:
                 raise Conflict(f"There is a credit in {currency}; take it back first.")
-            if new.currency != LIST_CURRENCY and not await self._run(
-                connection, "any_rate", LIST_CURRENCY, new.currency
-            ):
-                raise BadRequest(
-                    f"No rate from {LIST_CURRENCY} to {new.currency} is known, and budgets need "
-                    f"one: add it first (`tenantry rates add {new.currency} …`)."
-                )
+            await check_rate(connection, new.currency)
         [closed] = await self._run(connection, "last_closed", tenant_id)
         invoiced_to = closed["at"]
         if new.ends_on and invoiced_to and new.ends_on < invoiced_to.date():

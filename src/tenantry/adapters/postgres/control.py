@@ -15,6 +15,7 @@ import orjson
 from tenantry.adapters.postgres import api_keys, budget_answers, principals
 from tenantry.adapters.postgres.budget_rows import to_budget
 from tenantry.adapters.postgres.connections import ACQUIRE_TIMEOUT_S
+from tenantry.adapters.postgres.contract_rates import check_rate
 from tenantry.adapters.postgres.control_catalogues import ControlCatalogues
 from tenantry.adapters.postgres.key_rows import to_key_row
 from tenantry.adapters.postgres.outages import outages_are_unavailable
@@ -62,6 +63,7 @@ class PostgresControl:
         tenant_id = TenantId(self._new_id("tnt"))
         _check_contract(name, zone, anchor_day, currency)
         async with self._transaction() as connection:
+            await check_rate(connection, currency)
             plans = {p.name: p for p in await self._catalogues.plans(connection)}
             if plan not in plans:
                 raise BadRequest(f"There is no plan {plan}.")

@@ -239,9 +239,6 @@ ON CONFLICT (base, quote, day) DO NOTHING RETURNING true AS yes;
 -- name: rate
 SELECT rate, source FROM tenantry.exchange_rate WHERE base = $1 AND quote = $2 AND day = $3;
 
--- name: any_rate
-SELECT true FROM tenantry.exchange_rate WHERE base = $1 AND quote = $2 LIMIT 1;
-
 -- name: all_rates
 SELECT day, base, quote, rate, source FROM tenantry.exchange_rate
 ORDER BY quote, day DESC LIMIT $1;
