@@ -91,12 +91,15 @@ async def _pass(
 
     after = ""
     while page := await _due(book, after, tried_before, after_s, mode):
+        lost: BaseException | None = None
         try:
             async with asyncio.TaskGroup() as running:
                 for due in page:
                     running.create_task(one(due))
         except* Unavailable as outages:
-            raise Unavailable("The database is out of reach.") from outages
+            lost = outages  # what is raised in here would come in a group of its own
+        if lost is not None:
+            raise Unavailable("The database is out of reach.") from lost
         after = page[-1].tenant_id
     return outcomes
 

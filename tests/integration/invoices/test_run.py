@@ -138,6 +138,24 @@ class _Cut(PostgresInvoiceBook):
         return await super()._run(connection, name, *values)
 
 
+class _Away(PostgresInvoiceBook):
+    """Loses the database as soon as an invoice is looked at."""
+
+    async def draft(self, *asked: Any) -> Any:
+        raise Unavailable("the connection is gone")
+
+
+def test_a_database_that_goes_away_ends_the_round_as_an_outage(database: Database) -> None:
+    async def body(world: World) -> None:
+        await crowd(world, 3)
+        book = _Away(world.databases.control)
+        with pytest.raises(Unavailable):
+            await run_due(book, SystemClock(), ISSUER, mode="automatic", again_s=0)
+        assert await House.of(world).numbers() == []
+
+    in_world(database, body)
+
+
 def test_cut_off_at_any_statement_a_run_does_all_once(database: Database) -> None:
     async def body(world: World) -> None:
         people = await crowd(world, 3)

@@ -39,6 +39,16 @@ def test_case_23_to_the_currencys_minor_unit(
     metered: MeteredStack, currency: str, shown: str
 ) -> None:
     """A tenant's invoices are in its contract's currency; its list charges stay in USD."""
+    rate = {"JPY": Decimal(150), "KWD": Decimal("0.3")}[currency]
+
+    def know(day: date) -> None:
+        async def add(control: PostgresControl) -> None:
+            known = ExchangeRate(day, "USD", currency, rate, "central bank")
+            await PostgresContracts(control._pool).add_rate(known)
+
+        metered.control(add)
+
+    know(date(2999, 1, 1))  # enough for a contract, and none of the period's
     tenant = metered.tenant({"monthly_fee": "0"}, currency=currency)
     with metered.openai(tenant) as sdk:
         probe = sdk.embeddings.create(model=TITAN, input=text_of(100)).usage.prompt_tokens
@@ -51,14 +61,7 @@ def test_case_23_to_the_currencys_minor_unit(
     assert f"No rate from USD to {currency} is known" in draft["trouble"]
     assert api.get(f"/v1/invoices/{draft['number']}").status == 409
     exact = EACH * CALLS + probe * Decimal("0.0000012")
-    rate = {"JPY": Decimal(150), "KWD": Decimal("0.3")}[currency]
-
-    async def add(control: PostgresControl) -> None:
-        contracts = PostgresContracts(control._pool)
-        known = ExchangeRate(date(2020, 1, 1), "USD", currency, rate, "central bank")
-        await contracts.add_rate(known)
-
-    metered.control(add)
+    know(date(2020, 1, 1))
     [draft] = api.get("/v1/invoices").body["data"]
     expected = money.to_currency(money.times(exact, rate), currency)
     assert (draft["currency"], draft["total"]) == (currency, format(expected, "f"))
