@@ -15,8 +15,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import asyncpg
 from tests.support import knowledge as support
+from tests.support.pools import app_pool
 
 from tenantry.adapters.extraction.extractor import FileExtractor
 from tenantry.adapters.extraction.splitter import SemanticSplitter
@@ -93,7 +93,7 @@ async def main(dsn: str, root: Path, doom: Doom) -> None:
         sys.stdout.flush()
 
     who = support.principal(support.tenant(TENANT))
-    async with asyncpg.create_pool(dsn, min_size=1, max_size=2) as pool:
+    async with app_pool(dsn, max_size=2) as pool:
         deps = knowledge(root, pool, doom)
         for number in range(UPLOADS):
             upload = upload_from_text({"title": f"T{number}", "text": f"word{number} common"})

@@ -8,9 +8,9 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-import asyncpg
 from tests.support import knowledge as support
 from tests.support.knowledge_process import Doom, knowledge
+from tests.support.pools import app_pool
 from tests.support.postgres import Database
 
 from tenantry.adapters.postgres.reindexes import PostgresReindexes
@@ -111,7 +111,7 @@ class Process:
 
 @asynccontextmanager
 async def process(database: Database, root: Path) -> AsyncIterator[Process]:
-    async with asyncpg.create_pool(database.dsn("app"), min_size=1, max_size=4) as pool:
+    async with app_pool(database.dsn("app")) as pool:
         one = Process(knowledge(root, pool, Doom(1_000_000, after=False)), pool)
         try:
             yield one

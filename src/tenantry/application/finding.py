@@ -6,7 +6,6 @@ needed is not paid for. The caller admits and settles.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tenantry.application.admission import PlannedCall
@@ -14,7 +13,7 @@ from tenantry.application.admitted import AdmittedRequest
 from tenantry.application.asking import Search
 from tenantry.application.context import RequestContext
 from tenantry.application.embeddings import Embeddings
-from tenantry.application.knowledge import Knowledge
+from tenantry.application.knowledge import Knowledge, QuerySpaces
 from tenantry.application.metered_embedding import WithinRequest
 from tenantry.application.planning import PlannedChat
 from tenantry.application.reranking import Reranker
@@ -31,10 +30,10 @@ _EMBED_CALL, _RERANK_CALL = 0, 1
 class PlannedSearch:
     """The planned calls of a search; those of a request that goes on are numbered after them."""
 
+    spaces: QuerySpaces
     embed: PlannedChat
     rerank: PlannedCall | None
-    space: Space
-    spare: tuple[Space, PlannedChat] | None = None  # where a reindex may take the documents first
+    spare: PlannedChat | None = None  # where a reindex may take the documents first
 
     @property
     def calls(self) -> list[PlannedCall]:
@@ -43,7 +42,7 @@ class PlannedSearch:
     @property
     def spare_calls(self) -> list[PlannedCall]:
         """The last call of the request, reserved while a reindex runs and seldom made."""
-        return [] if self.spare is None else [self.spare[1].planned]
+        return [] if self.spare is None else [self.spare.planned]
 
 
 def calls_of(asked: Search) -> int:
@@ -59,36 +58,36 @@ class Finder:
         self._embeddings = embeddings
         self._reranker = reranker
 
-    async def spaces(self, principal: Principal) -> Sequence[Space]:
-        """Where the query may have to be embedded; the first is where the documents are now."""
+    async def spaces(self, principal: Principal) -> QuerySpaces:
+        """Where the query may have to be embedded."""
         return await self._knowledge.query_spaces(principal)
 
     def plan(
-        self, principal: Principal, catalogue: Catalogue, asked: Search, spaces: Sequence[Space]
+        self, principal: Principal, catalogue: Catalogue, asked: Search, spaces: QuerySpaces
     ) -> PlannedSearch:
-        first, *others = (
-            (space, self._embeddings.plan_in(principal, catalogue, space, asked.query))
-            for space in spaces
-        )
+        def embed(space: Space) -> PlannedChat:
+            return self._embeddings.plan_in(principal, catalogue, space, asked.query)
+
         wanted, rerank = asked.reranking, None
         if wanted is not None:
             rerank = self._reranker.plan(principal, catalogue, wanted.model, asked.top_k)
-        return PlannedSearch(first[1], rerank, first[0], others[0] if others else None)
+        spare = None if spaces.next is None else embed(spaces.next)
+        return PlannedSearch(spaces, embed(spaces.live), rerank, spare)
 
     async def find(
         self, ctx: RequestContext, request: AdmittedRequest, planned: PlannedSearch, asked: Search
     ) -> list[Passage]:
         """Passages, best first. Raises what `retrieval.search` and `Reranker.run` raise."""
-        calls = {planned.space: (_EMBED_CALL, planned.embed)}
-        if planned.spare is not None:
-            space, spare = planned.spare
-            calls[space] = (len(request.admission.calls) - 1, spare)
+        calls = {planned.spaces.live: (_EMBED_CALL, planned.embed)}
+        if planned.spaces.next is not None and planned.spare is not None:
+            calls[planned.spaces.next] = (len(request.admission.calls) - 1, planned.spare)
         within = WithinRequest(request, self._embeddings, calls)
         try:
             found = await search(
                 self._knowledge,
                 request.principal,
                 asked.query,
+                planned.spaces,
                 groups=ctx.groups,
                 top_k=asked.top_k,
                 where=asked.where,

@@ -104,6 +104,15 @@ class OwnedTasks:
 
 
 @dataclass(frozen=True, slots=True)
+class QuerySpaces:
+    """Where a query may have to be embedded, read once for a request."""
+
+    generation: int  # of the manifest; 0: the tenant never had a document
+    live: Space  # where the documents are
+    next: Space | None  # where a reindex may have taken them before the query is there
+
+
+@dataclass(frozen=True, slots=True)
 class Knowledge:
     """The ports that ingestion, retrieval and documents use."""
 
@@ -144,13 +153,12 @@ class Knowledge:
         spaces = await self.manifest.spaces(principal.tenant_id)
         return spaces.live or await self.embedder.plan_space(principal)
 
-    async def query_spaces(self, principal: Principal) -> list[Space]:
-        """Where a query may have to be embedded: where the documents are, and where a reindex may
-        have taken them before the query is there.
-        """
+    async def query_spaces(self, principal: Principal) -> QuerySpaces:
+        """Where a query may have to be embedded."""
         spaces = await self.manifest.spaces(principal.tenant_id)
         live = spaces.live or await self.embedder.plan_space(principal)
-        return [live] if spaces.next in (None, live) else [live, spaces.next]
+        following = None if spaces.next == live else spaces.next
+        return QuerySpaces(spaces.generation, live, following)
 
 
 def document_of(row: DocumentRow, card: Card, version: DocumentRow | None = None) -> Document:

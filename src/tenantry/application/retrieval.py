@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tenantry.application.knowledge import Knowledge
+from tenantry.application.knowledge import Knowledge, QuerySpaces
 from tenantry.domain.access import Permission
 from tenantry.domain.chunk import Passage
 from tenantry.domain.document import home_of
@@ -23,6 +23,7 @@ async def search(
     deps: Knowledge,
     principal: Principal,
     query: str,
+    spaces: QuerySpaces | None = None,
     *,
     groups: frozenset[str] = frozenset(),
     top_k: int = TOP_K_DEFAULT,
@@ -33,29 +34,34 @@ async def search(
 ) -> Sequence[Passage]:
     """The best passages of the principal's tenant by meaning and words, at most `top_k`.
 
-    The query is embedded and metered, unless the tenant never had a document. BadRequest for a
-    query or `top_k` out of range (`most`); Conflict where the documents need reindexing.
+    The query is embedded and metered, unless the tenant never had a document. `spaces`: as read
+    when the request was planned (None: as now); the search itself says where the documents have
+    moved since. BadRequest for a query or `top_k` out of range (`most`); Conflict where the
+    documents need reindexing.
     `by_words` False: by the vector alone, also where an engine could read the query's words.
     """
     check_query(query, top_k, most)
-    home = home_of(principal.tenant)
-    spaces = await deps.manifest.spaces(home.tenant_id)
+    if spaces is None:
+        spaces = await deps.query_spaces(principal)
     if spaces.generation == 0:
         return []
+    home = home_of(principal.tenant)
     await deps.keys.check(home)  # before anything is charged for what could not be read
 
     permitted = Permission(groups, where)
-    space = spaces.live or await deps.embedder.plan_space(principal)
+    space = spaces.live
+    generation: int | None = spaces.generation
     for last in (False, True):
         vectors = await deps.embedder.embed(principal, [query], "query", request, space)
         if len(vectors) != 1:
             raise UpstreamRubbish("The embedding model returned no vector.")
-        asked = Query(vectors[0], query if by_words else "")
+        asked = Query(vectors[0], query if by_words else "", generation)
         try:
             return await deps.vectors.search(home, space.model, asked, top_k, permitted)
         except ValueError as error:
             raise UpstreamRubbish("The embedding model returned an unusable vector.") from error
         except Conflict:
+            generation = None
             before, space = space, await deps.space(principal)
             if last or space == before:
                 raise

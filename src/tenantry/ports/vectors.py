@@ -32,10 +32,15 @@ class Embedded:
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """What is looked for: its vector, and its words for an engine that also reads those."""
+    """What is looked for: its vector, and its words for an engine that also reads those.
+
+    `generation`: of the tenant's manifest, as read since the question came; an engine need not
+    read it again. None: as it is now.
+    """
 
     vector: Sequence[float]
     text: str = ""
+    generation: int | None = None
 
 
 class Vectors(Protocol):

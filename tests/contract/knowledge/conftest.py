@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 
-import asyncpg
 import pytest
 from tests.support import knowledge as support
+from tests.support.pools import app_pool
 from tests.support.postgres import Database
 
 from tenantry.adapters.postgres.manifest import PostgresManifest
@@ -27,7 +27,7 @@ def played(request: pytest.FixtureRequest) -> Callable[[Scene], None]:
 
     async def on_postgres(scene: Scene) -> None:
         await support.add_tenants(database, A, B)
-        async with asyncpg.create_pool(database.dsn("app"), min_size=1, max_size=4) as pool:
+        async with app_pool(database.dsn("app")) as pool:
             await scene(PostgresManifest(TenantWork(pool)))
 
     return lambda scene: asyncio.run(on_postgres(scene))

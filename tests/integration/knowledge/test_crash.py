@@ -11,6 +11,7 @@ import asyncpg
 import pytest
 from tests.support import knowledge as support
 from tests.support.knowledge_process import NEW_WORD, TENANT, UPLOADS, Doom, knowledge
+from tests.support.pools import app_pool
 from tests.support.postgres import Database
 
 from tenantry.application import documents, indexing, retrieval
@@ -67,7 +68,7 @@ async def _verify(database: Database, root: Path, lines: list[list[str]]) -> Non
     acknowledged = {words[1]: words[2] for words in lines if words[0] == "acknowledged"}
     deleting = {words[1] for words in lines if words[0] == "deleting"}
     deleted = {words[1] for words in lines if words[0] == "deleted"}
-    async with asyncpg.create_pool(database.dsn("app"), min_size=1, max_size=2) as pool:
+    async with app_pool(database.dsn("app"), max_size=2) as pool:
         deps = knowledge(root, pool, Doom(NEVER, after=False))
         home = home_of(WHO.tenant)
         await _expire_claims(database)

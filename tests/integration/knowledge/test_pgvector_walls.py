@@ -16,6 +16,7 @@ from tests.support import engines
 from tests.support import knowledge as support
 from tests.support.engines import Scene
 from tests.support.knowledge_process import Doom, knowledge
+from tests.support.pools import app_pool
 from tests.support.postgres import Database
 
 from tenantry.adapters.postgres.errors import PgvectorMissing
@@ -241,7 +242,7 @@ def test_a_document_s_whole_way_with_the_manifest_in_postgresql(database, tmp_pa
     async def main() -> None:
         await engines.prepare(database)
         await support.add_tenants(database, a.id, b.id)
-        async with asyncpg.create_pool(database.dsn("app"), min_size=1, max_size=4) as pool:
+        async with app_pool(database.dsn("app")) as pool:
             deps = knowledge(tmp_path, pool, Doom(1_000_000, after=False))
             deps.vectors.close()
             engine = await engines.pgvector_at(database)

@@ -11,6 +11,7 @@ import asyncpg
 import pytest
 from tests.support import knowledge as support
 from tests.support.knowledge_process import Doom, knowledge
+from tests.support.pools import app_pool
 from tests.support.postgres import Database
 
 from tenantry.adapters.postgres.manifest import PostgresUnfinished
@@ -29,7 +30,7 @@ TABLES = ("knowledge_partition", "segment", "document")
 
 @asynccontextmanager
 async def process(database: Database, root: Path) -> AsyncIterator[Knowledge]:
-    async with asyncpg.create_pool(database.dsn("app"), min_size=1, max_size=4) as pool:
+    async with app_pool(database.dsn("app")) as pool:
         deps = knowledge(root, pool, Doom(1_000_000, after=False))
         yield deps
         deps.vectors.close()

@@ -60,19 +60,19 @@ class Shelf:
 
     passages: dict[str, Sequence[Passage]] = field(default_factory=dict)
     trouble: BaseException | None = None
-    no_manifest: BaseException | None = None  # from the second look on: after the admission
+    no_key: BaseException | None = None  # found out after the admission
     live: Space | None = None
     next: Space | None = None  # a reindex ends before the first search
     looks: int = 0
 
     async def spaces(self, tenant_id: TenantId) -> Spaces:
         self.looks += 1
-        if self.no_manifest is not None and self.looks > 1:
-            raise self.no_manifest
         return Spaces(int(tenant_id in self.passages), self.live, self.next)
 
     async def check(self, home: Home) -> None:
-        """Its tenant key opens."""
+        """Its tenant key opens, or not."""
+        if self.no_key is not None:
+            raise self.no_key
 
     async def search(
         self, home: Home, model: str, vector: Sequence[float], top_k: int, permitted: object
@@ -218,9 +218,14 @@ def test_without_documents_nothing_is_embedded_and_the_call_is_released() -> Non
 @pytest.mark.parametrize(
     ("shelf", "script", "told", "left"),
     [
-        (Shelf(no_manifest=OUTAGE), [], errors.Unavailable, [(0, 1, "released")]),
+        (Shelf({"tnt_acme": []}, no_key=OUTAGE), [], errors.Unavailable, [(0, 1, "released")]),
         (Shelf({"tnt_acme": []}, OUTAGE), [EMBEDDED], errors.Unavailable, [(0, 1, "settled")]),
-        (Shelf(no_manifest=RuntimeError("ours")), [], RuntimeError, [(0, 1, "released")]),
+        (
+            Shelf({"tnt_acme": []}, no_key=RuntimeError("ours")),
+            [],
+            RuntimeError,
+            [(0, 1, "released")],
+        ),
         (
             Shelf({"tnt_acme": []}),
             [EMBEDDED, reply({"output": {}, "usage": {"inputTokens": 1, "outputTokens": 1}})],
@@ -271,8 +276,12 @@ def test_a_delta_that_cannot_be_read_is_rubbish(payload: dict[str, Any]) -> None
 @pytest.mark.parametrize(
     ("shelf", "told", "left"),
     [
-        (Shelf(no_manifest=OUTAGE), errors.Unavailable, [(0, 1, "released")]),
-        (Shelf(no_manifest=RuntimeError("ours")), errors.TenantryError, [(0, 1, "released")]),
+        (Shelf({"tnt_acme": []}, no_key=OUTAGE), errors.Unavailable, [(0, 1, "released")]),
+        (
+            Shelf({"tnt_acme": []}, no_key=RuntimeError("ours")),
+            errors.TenantryError,
+            [(0, 1, "released")],
+        ),
         (Shelf({"tnt_acme": []}, OUTAGE), errors.Unavailable, [(0, 1, "settled")]),
     ],
 )
@@ -312,10 +321,12 @@ def test_documents_that_move_while_nobody_said_so_are_asked_for_again() -> None:
             found = await super().spaces(tenant_id)
             return found if self.looks == 1 else Spaces(2, Space(TITAN.id, 256))
 
-    worker, made = answers(Moving({"tnt_acme": []}, live=Space(TITAN.id, 512)))
+    moved = errors.Conflict("the documents were indexed with another embedding model")
+    shelf = Moving({"tnt_acme": []}, trouble=moved, live=Space(TITAN.id, 512))
+    worker, made = answers(shelf, EMBEDDED)
     with pytest.raises(errors.Unavailable, match="reindexed"):
         ask(made)
-    assert rows(worker) == [(0, 1, "released")]
+    assert rows(worker) == [(0, 1, "settled")]
 
 
 def test_a_client_that_leaves_cancels_nothing() -> None:

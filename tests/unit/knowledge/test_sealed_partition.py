@@ -99,6 +99,35 @@ def test_a_removed_document_is_gone_for_every_process(own: support.Parts) -> Non
     asyncio.run(run())
 
 
+def test_a_generation_that_was_read_before_the_search_is_not_read_again(own: support.Parts) -> None:
+    """It dates from after the question; where its segments are gone meanwhile, it is read anew."""
+
+    async def run() -> None:
+        await _keys(own)
+        manifest = support.MemoryManifest()
+        here, there = support.partitions(own, manifest), support.partitions(own, manifest)
+
+        async def seen(generation: int) -> list[str]:
+            asked = Query(support.vector_of("apples"), "", generation)
+            hits = await there.search(HOME_A, support.MODEL, asked, 9, anyone)
+            return sorted(hit.text for hit in hits)
+
+        await published(here, manifest, HOME_A, "doc_1", "apples are red")
+        first = await manifest.generation(A.id)
+        assert await seen(first) == ["apples are red"]
+        await published(here, manifest, HOME_A, "doc_2", "apples are ripe")
+        assert await seen(first) == ["apples are red"]
+        assert await seen(await manifest.generation(A.id)) == ["apples are red", "apples are ripe"]
+        assert await here.remove(HOME_A, "doc_1") is not None
+        await here.settle()
+        there._cache.drop(A.id)  # as where others needed the room
+        assert await seen(first) == ["apples are ripe"]
+        here.close()
+        there.close()
+
+    asyncio.run(run())
+
+
 def test_many_small_segments_become_few_and_nothing_is_lost(own: support.Parts) -> None:
     async def run() -> None:
         await _keys(own)

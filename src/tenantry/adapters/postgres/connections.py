@@ -20,6 +20,7 @@ from tenantry.adapters.postgres.errors import (
 from tenantry.adapters.postgres.migrate import check_schema, load_migrations
 from tenantry.adapters.postgres.outages import outages_are_unavailable
 from tenantry.adapters.postgres.roles import derive_password
+from tenantry.adapters.postgres.unit_connection import UnitConnection
 
 PoolRole = Literal["app", "control", "operator"]
 DsnFor = Callable[[PoolRole], str]
@@ -128,6 +129,7 @@ async def _open_pool(
 ) -> Any:
     return await asyncpg.create_pool(
         connect=functools.partial(_connect, dsn_for, role),
+        connection_class=UnitConnection if role == "app" else asyncpg.Connection,
         init=prove,
         min_size=1,
         max_size=size_max or POOL_SIZE_MAX[role],

@@ -23,6 +23,7 @@ from tenantry.adapters.postgres.connections import (
 from tenantry.adapters.postgres.errors import PgvectorMissing
 from tenantry.adapters.postgres.outages import outages_are_unavailable
 from tenantry.adapters.postgres.roles import derive_password, to_scram_verifier
+from tenantry.adapters.postgres.unit_connection import UnitConnection
 
 ROLE = "tenantry_vectors"
 POOL_SIZE_MAX = 8
@@ -68,6 +69,7 @@ async def open_pgvector(dsn_for: Callable[[], str], secret: bytes, application: 
     with outages_are_unavailable():
         return await asyncpg.create_pool(
             connect=connect,
+            connection_class=UnitConnection,
             init=prove,
             min_size=0,
             max_size=POOL_SIZE_MAX,

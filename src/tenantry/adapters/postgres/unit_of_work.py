@@ -12,10 +12,10 @@ from typing import Any
 from tenantry.adapters.postgres.connections import ACQUIRE_TIMEOUT_S
 from tenantry.adapters.postgres.errors import TenantMissing
 from tenantry.adapters.postgres.outages import outages_are_unavailable
+from tenantry.adapters.postgres.unit_connection import begin_unit, end_unit
 from tenantry.domain.errors import Unavailable
 from tenantry.domain.ids import TenantId
 
-_SET_TENANT = "SELECT pg_catalog.set_config('tenantry.tenant', $1, true)"
 _SET_TIMEOUT = "SELECT pg_catalog.set_config('statement_timeout', $1, true)"
 
 
@@ -81,6 +81,7 @@ class TenantWork:
     """Makes units of work, each for one tenant, over the `app` pool."""
 
     def __init__(self, app_pool: Any) -> None:
+        """`app_pool` gives `UnitConnection`s."""
         self._pool = app_pool
 
     @contextlib.asynccontextmanager
@@ -114,18 +115,16 @@ class TenantWork:
         with outages_are_unavailable():
             connection = await self._pool.acquire(timeout=ACQUIRE_TIMEOUT_S)
         try:
-            transaction = connection.transaction(readonly=readonly)
             with outages_are_unavailable():
-                await transaction.start()
-                await connection.execute(_SET_TENANT, tenant_id)
+                await begin_unit(connection, tenant_id, readonly=readonly)
             try:
                 yield connection
             except BaseException:
                 with contextlib.suppress(Unavailable), outages_are_unavailable():
-                    await transaction.rollback()
+                    await end_unit(connection, "ROLLBACK")
                 raise
             with outages_are_unavailable():
-                await transaction.commit()
+                await end_unit(connection, "COMMIT")
         finally:
             with contextlib.suppress(Unavailable), outages_are_unavailable():
                 await self._pool.release(connection)

@@ -1,7 +1,7 @@
 """A tenant's sealed partition: publish, search and remove over immutable segments.
 
-1. The manifest's generation says, in one cheap query, whether the view at hand is still the truth:
-   what another process publishes or removes holds for the next search here.
+1. The manifest's generation, read once for each search, says whether the view at hand is still the
+   truth: what another process publishes or removes holds for the next search here.
 2. Segments are opened into the bounded cache and searched together, in one thread.
 3. Rows of documents that the manifest no longer maps to the segment are never scored.
 4. Merges and deletions come later, in tasks of their own (`upkeep.py`).
@@ -146,7 +146,10 @@ class SealedPartitions:
             heard.clear()
 
         first = heard.listen if heard.words else None
-        await self._visit(home, look, merge, anew, fits=(model, len(vector)), first=first)
+        fits = (model, len(vector))
+        await self._visit(
+            home, look, merge, anew, fits=fits, first=first, generation=query.generation
+        )
         return [passage for _, passage in hits]
 
     async def cards(self, home: Home, wanted: frozenset[DocumentId]) -> Mapping[DocumentId, Card]:
@@ -192,10 +195,11 @@ class SealedPartitions:
         fits: tuple[str, int] | None = None,
         worth: Callable[[SegmentRow], bool] = lambda row: True,
         first: Callable[[Opened], None] | None = None,
+        generation: int | None = None,
     ) -> None:
         """Merge what `visit` returns of all live segments that are worth it, group by group;
         `anew` before what was merged is found again in another view. Where there are several
-        groups, `first` is shown all of them before `visit` is shown any.
+        groups, `first` is shown all of them before `visit` is shown any. `generation`: see `Query`.
         """
 
         async def over(view: Partition) -> None:
@@ -212,7 +216,8 @@ class SealedPartitions:
                 merge(await self._visit_group(home, group, visit))
 
         for _ in range(VIEW_ATTEMPTS):
-            view = await self._view(home)
+            view = await self._view(home, generation)
+            generation = None  # whatever was wrong with it, it is read anew
             try:
                 await over(view)
             except NotFound:
@@ -258,8 +263,9 @@ class SealedPartitions:
     def _opener(self, home: Home, row: SegmentRow) -> Opener:
         return lambda: self._store.open(home, row)
 
-    async def _view(self, home: Home) -> Partition:
-        generation = await self._manifest.generation(home.tenant_id)
+    async def _view(self, home: Home, generation: int | None) -> Partition:
+        if generation is None:
+            generation = await self._manifest.generation(home.tenant_id)
         view = self._views.get(home.tenant_id)
         if view is None or view.generation != generation:
             view = await self._manifest.partition(home.tenant_id)
