@@ -12,6 +12,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import pytest
 from tests.support.ledger import World, in_world, intent, new_boot_id
 from tests.support.ledger_process import spec_of
@@ -20,7 +21,7 @@ from tests.support.postgres import Database
 from tenantry.adapters.postgres.admission import PostgresAdmission
 from tenantry.adapters.postgres.batcher import Batcher
 from tenantry.domain.usage import Usage
-from tenantry.ports.admission import Admitted
+from tenantry.ports.admission import Admitted, Refused
 from tenantry.ports.control import Budget
 
 ROOT = Path(__file__).parents[3]
@@ -60,6 +61,32 @@ async def settle(process: asyncio.subprocess.Process) -> None:
     assert process.stdout is not None
     process.stdin.write(b"settle\n")
     assert await process.stdout.readline() == b"settled\n"
+
+
+def test_what_another_worker_is_writing_is_waited_for_and_counted(database: Database) -> None:
+    async def body(world: World) -> None:
+        await world.plan(requests_per_day=2)
+        admin = await asyncpg.connect(database.dsn("superuser"))
+        async with admin.transaction():
+            await admin.execute(
+                "UPDATE tenantry.counter SET day_requests = 2 WHERE tenant_id = $1",
+                world.anna.tenant_id,
+            )
+            deciding = asyncio.create_task(world.admission.admit(world.reservation()))
+            async with asyncio.timeout(30):
+                while not await admin.fetchval(
+                    "SELECT EXISTS (SELECT FROM pg_locks WHERE pid = $1 AND NOT granted)",
+                    world.batcher.server_pid,
+                ):
+                    assert not deciding.done(), deciding.result()
+                    await asyncio.sleep(0.01)
+        await admin.close()
+        verdict = await deciding
+        assert isinstance(verdict, Refused), verdict
+        assert verdict.code == "requests_per_day"
+        await world.admitted(world.bert)
+
+    in_world(database, body)
 
 
 CAPPED = {
