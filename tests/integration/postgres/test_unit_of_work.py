@@ -102,11 +102,31 @@ def test_a_unit_that_fails_leaves_nothing(database: Database) -> None:
     _run(database, body)
 
 
-def test_no_tenant_no_unit(database: Database) -> None:
+@pytest.mark.parametrize(
+    "name", ["", " ", "tnt_anna'", "tnt_anna' OR 'a", "tnt_anna\\", "tnt_änna", "tnt_anna\n"]
+)
+def test_no_tenant_no_unit(database: Database, name: str) -> None:
     async def body(_: Databases, work: TenantWork) -> None:
-        with pytest.raises(TenantMissing):
-            async with work.reading(TenantId("")):
-                pytest.fail("a unit of work without a tenant")
+        for unit in (work.reading, work.writing):
+            with pytest.raises(TenantMissing):
+                async with unit(TenantId(name)):
+                    pytest.fail("a unit of work without a tenant")
+        async with work.reading(ANNA) as tx:
+            assert await tx.fetch(_ALL) == []
+
+    _run(database, body)
+
+
+def test_a_unit_of_one_statement_is_three_round_trips(database: Database) -> None:
+    async def body(databases: Databases, work: TenantWork) -> None:
+        sent: list[str] = []
+        connection = await databases.app.acquire()
+        connection.add_query_logger(lambda record: sent.append(record.query))
+        await databases.app.release(connection)  # which cleans it, as always
+        sent.clear()
+        async with work.reading(ANNA) as tx:
+            assert await tx.fetch(_ALL) == []
+        assert len(sent) == 3, sent
 
     _run(database, body)
 
