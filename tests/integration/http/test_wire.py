@@ -75,13 +75,33 @@ def eventually(check: Callable[[], bool]) -> None:
 CLOSE = b"connection: close\r\n"
 
 
+def statuses_in(answers: bytes) -> list[bytes]:
+    """One after the other; an answer's body ends without a line break."""
+    lines = [line for line in answers.split(b"\r\n") if b"HTTP/1.1 " in line]
+    return [line.rpartition(b"HTTP/1.1 ")[2][:3] for line in lines]
+
+
 def test_pipelined_requests_are_answered_in_order(edge: Edge) -> None:
     first = converse() * 3
     second = b"GET /nowhere HTTP/1.1\r\nhost: x\r\n\r\n"
     answers = talk(edge, first + second + converse(more=CLOSE))
-    lines = [line for line in answers.split(b"\r\n") if b"HTTP/1.1 " in line]
-    statuses = [line.rpartition(b"HTTP/1.1 ")[2][:3] for line in lines]
-    assert statuses == [b"200", b"200", b"200", b"404", b"200"]
+    assert statuses_in(answers) == [b"200", b"200", b"200", b"404", b"200"]
+
+
+@pytest.mark.parametrize(
+    ("sent", "statuses"),
+    [
+        (converse() + b"\x00\r\n\r\n", [b"200", b"400"]),
+        (converse() + converse(more=b"content-length: 1\r\n"), [b"200", b"400"]),
+        (converse(more=CLOSE) + b"more\r\n", [b"200"]),
+        # A length that is too short, in characters where bytes are meant: the rest is no request.
+        (converse(BODY[:-2]) + BODY[-2:], [b"400", b"400"]),
+    ],
+)
+def test_no_answer_is_lost_by_what_comes_after_its_request(
+    edge: Edge, sent: bytes, statuses: list[bytes]
+) -> None:
+    assert statuses_in(talk(edge, sent)) == statuses
 
 
 def test_a_request_byte_by_byte(edge: Edge) -> None:
@@ -115,6 +135,14 @@ def test_an_offer_to_upgrade_is_passed_over(edge: Edge) -> None:
     offer = b"connection: upgrade, http2-settings\r\nupgrade: h2c\r\nhttp2-settings: AAA\r\n"
     answer = talk(edge, converse(more=offer) + converse(more=CLOSE))
     assert answer.count(b"HTTP/1.1 200") == 2
+
+
+def test_an_offer_to_upgrade_leaves_http_1_0_what_it_is(edge: Edge) -> None:
+    offer = b"connection: upgrade\r\nupgrade: h2c\r\n"
+    request = converse(more=offer, stream=True).replace(b"HTTP/1.1", b"HTTP/1.0")
+    head, _, body = talk(edge, request).partition(b"\r\n\r\n")
+    assert b"connection: close" in head and b"transfer-encoding" not in head
+    assert len(Decoder().feed(body)) == len(converse_events())
 
 
 def test_expect_continue(edge: Edge) -> None:

@@ -72,6 +72,7 @@ class Connection(asyncio.Protocol):
         self._waiting: deque[_Whole] = deque()
         self._exchange: Exchange | None = None
         self._closing = False
+        self._unreadable = False  # what comes is no HTTP, and is not looked at any more
         self._last = host.finishing  # no request after the next
         self._deadline = host.loop.time() + host.limits.head_s
         self._unsent_bytes = 0  # when the deadline was set
@@ -100,6 +101,8 @@ class Connection(asyncio.Protocol):
         self._host.connections.add(self)
 
     def data_received(self, data: bytes) -> None:
+        if self._unreadable:
+            return
         try:
             self._feed(data)
         except httptools.HttpParserCallbackError as error:
@@ -254,8 +257,9 @@ class Connection(asyncio.Protocol):
 
     def _head_without_offer(self) -> bytes:
         tokens = {token.strip() for token in self._headers.get("connection", "").lower().split(",")}
+        version = self._parser.get_http_version().encode("ascii")
         lines = [
-            self._parser.get_method() + b" " + self._target + b" HTTP/1.1",
+            b"%b %b HTTP/%b" % (self._parser.get_method(), self._target, version),
             *(f"{k}: {v}".encode("latin-1") for k, v in self._items if k not in _OF_AN_OFFER),
         ]
         if "close" in tokens:
@@ -308,14 +312,18 @@ class Connection(asyncio.Protocol):
         self._next()
 
     def _refuse_now(self, broken: _Broken) -> None:
-        """Answers what cannot be read to its end, and closes."""
+        """Answers what cannot be read to its end, when its turn comes, and closes."""
         if self._transport is None or self._closing:
             return
+        self._unreadable = True
+        self._drop_body()
+        path = self._target.partition(b"?")[0].decode("latin-1")
+        request = Request("", path, "", {}, (), b"")
+        self._waiting.append(_Whole(request, False, False, broken, 0))
         if self._exchange is None:
-            exchange = Exchange(self._transport, keep_alive=False, chunked=False)
-            path = self._target.partition(b"?")[0].decode("latin-1")
-            self._host.application.refuse(broken.status, broken.message, path, exchange)
-        self.close()
+            self._next()
+        else:
+            self._transport.pause_reading()
 
     def _wait_at_most(self, seconds: float) -> None:
         if self._exchange is None:
