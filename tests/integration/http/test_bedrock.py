@@ -114,4 +114,6 @@ def test_a_wrong_secret_is_one_request_and_a_clear_error(edge: Edge) -> None:
     with pytest.raises(ClientError) as caught:
         client.converse(modelId=MODEL, messages=MESSAGES)
     assert caught.value.response["Error"]["Code"] == "InvalidSignatureException"
+    metadata = caught.value.response["ResponseMetadata"]
+    assert metadata["RequestId"] == metadata["HTTPHeaders"]["x-tenantry-request-id"]
     assert len(edge.requests) == 1

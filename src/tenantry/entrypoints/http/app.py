@@ -17,7 +17,7 @@ from tenantry.domain.ids import uuid7
 from tenantry.domain.tenant import Principal
 from tenantry.entrypoints.http.call import Call
 from tenantry.entrypoints.http.credentials import credentials_of
-from tenantry.entrypoints.http.errors import status_response, to_response
+from tenantry.entrypoints.http.errors import Family, status_response, to_response
 from tenantry.entrypoints.http.once import answer_once, answer_operator_once, key_of
 from tenantry.entrypoints.http.ratelimit import policy_header
 from tenantry.entrypoints.http.response import Response, StreamingResponse
@@ -68,9 +68,9 @@ class App:
 
     def refuse(self, status: int, message: str, raw_path: str, exchange: Exchange) -> None:
         """Answers a request that could not be read."""
-        request_id = self._request_id()
-        response = status_response(status, message, family_of(raw_path), request_id)
-        response.headers["x-tenantry-request-id"] = str(request_id)
+        request_id, family = self._request_id(), family_of(raw_path)
+        response = status_response(status, message, family, request_id)
+        _name(response, family, request_id)
         self._send(response, exchange)
 
     async def _serve_route(
@@ -147,15 +147,12 @@ class App:
         principal: Principal | None,
         request_id: UUID,
     ) -> None:
-        headers = answer.headers
-        headers["x-tenantry-request-id"] = str(request_id)
+        _name(answer, route.family, request_id)
         if principal is None:
             return
-        headers["x-tenantry-tenant"] = principal.tenant_id
-        if route.family == "bedrock":
-            headers.setdefault("x-amzn-requestid", str(request_id))
-        elif policy := policy_header(principal.tenant.plan):
-            headers["RateLimit-Policy"] = policy
+        answer.headers["x-tenantry-tenant"] = principal.tenant_id
+        if route.family != "bedrock" and (policy := policy_header(principal.tenant.plan)):
+            answer.headers["RateLimit-Policy"] = policy
 
     def _unknown(self, request: Request, path_known: bool, request_id: UUID) -> Response:
         family = family_of(request.raw_path)
@@ -165,13 +162,13 @@ class App:
         response = status_response(status, message, family, request_id)
         if status == 405:
             response.headers["allow"] = ", ".join(self._table.methods_of(request.raw_path))
-        response.headers["x-tenantry-request-id"] = str(request_id)
+        _name(response, family, request_id)
         return response
 
     def _busy(self, request: Request, request_id: UUID) -> Response:
-        busy = Unavailable("Too many requests at once.")
-        response = to_response(busy, family_of(request.raw_path), request_id)
-        response.headers["x-tenantry-request-id"] = str(request_id)
+        busy, family = Unavailable("Too many requests at once."), family_of(request.raw_path)
+        response = to_response(busy, family, request_id)
+        _name(response, family, request_id)
         return response
 
     def _send(self, response: Response, exchange: Exchange) -> None:
@@ -208,6 +205,13 @@ class App:
     def _request_id(self) -> UUID:
         clock = self._services.clock
         return uuid7(int(clock.now().timestamp() * 1_000), clock.random(10))
+
+
+def _name(answer: Response | StreamingResponse, family: Family, request_id: UUID) -> None:
+    """The id by which whoever asks can tell of an answer; boto3 reads it where Bedrock puts it."""
+    answer.headers["x-tenantry-request-id"] = str(request_id)
+    if family == "bedrock":
+        answer.headers.setdefault("x-amzn-requestid", str(request_id))
 
 
 def _require_scopes(route: Route, principal: Principal | None) -> None:
