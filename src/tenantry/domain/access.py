@@ -7,7 +7,7 @@ delete and answers.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from tenantry.domain.document import Card
@@ -37,18 +37,21 @@ class Permission:
 
 
 def tags_from(values: object, *, field: str = "access") -> frozenset[str]:
-    """Tags or groups of a request: a list of short, non-empty strings. Else BadRequest."""
+    """Tags or groups of a request: a list of short names. Else BadRequest, also for a name that the
+    header of groups, which joins them by commas, could not say: nobody would see the document.
+    """
     if values is None:
         return frozenset()
-    if isinstance(values, (str, bytes)) or not isinstance(values, Iterable):
+    if isinstance(values, (str, bytes, Mapping)) or not isinstance(values, Iterable):
         raise BadRequest(f"`{field}` must be a list of strings.")
     tags: set[str] = set()
     for value in values:
-        if not isinstance(value, str) or not value.strip() or len(value) > TAG_CHARS_MAX:
+        tag = value.strip() if isinstance(value, str) else ""
+        if not tag or len(tag) > TAG_CHARS_MAX or not tag.isprintable() or "," in tag:
             raise BadRequest(
-                f"`{field}` holds strings of 1 to {TAG_CHARS_MAX} characters, nothing else."
+                f"`{field}` holds 1 to {TAG_CHARS_MAX} printable characters each, without commas."
             )
-        tags.add(value.strip())
+        tags.add(tag)
         if len(tags) > TAGS_MAX:
             raise BadRequest(f"`{field}` holds at most {TAGS_MAX} entries.")
     return frozenset(tags)

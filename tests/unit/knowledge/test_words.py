@@ -177,11 +177,17 @@ def test_access_is_a_shared_tag_or_none_at_all(
 
 
 @pytest.mark.parametrize(
-    "bad", ["hr", 1, [1], [""], [" "], ["x" * 129], [str(n) for n in range(33)]]
+    "bad", ["hr", 1, [1], [""], [" "], ["x" * 129], [str(n) for n in range(33)], {"hr": True}]
 )
 def test_bad_tags_are_refused(bad: object) -> None:
     with pytest.raises(BadRequest):
         tags_from(bad)
+
+
+@pytest.mark.parametrize("tag", ["hr, legal", ",", "a\nb", "a\x00b", "a\u200bb", "a\ud800b"])
+def test_a_tag_that_no_group_could_share_is_refused(tag: str) -> None:
+    with pytest.raises(BadRequest, match="without commas"):
+        tags_from(["hr", tag])
 
 
 @pytest.mark.parametrize(
