@@ -56,7 +56,7 @@ class ExportPage:
 
 @dataclass(frozen=True, slots=True)
 class OpenedResult:
-    """`answer` None: it does not open any more, or its object has gone."""
+    """`answer` None: it does not open any more, or says secrets, which are shown once."""
 
     result: KeptResult
     answer: Whole | None
@@ -235,12 +235,12 @@ class Exports:
         return ExportPage(opened, rows[-1].cursor if len(rows) == limit else None)
 
     async def _result(self, home: Home, row: KeptResult) -> Whole | None:
+        sealer = self._knowledge.sealer
         try:
-            return await open_kept(
-                self._knowledge.sealer, home, row.key, row.request_id, row.sealed
-            )
+            answer = await open_kept(sealer, home, row.key, row.request_id, row.sealed)
         except (NotFound, Corrupt):
             return None
+        return None if answer.headers.get("cache-control") == "no-store" else answer
 
     async def _sessions(
         self, who: Principal, cursor: str | None, limit: int, user_hash: str | None

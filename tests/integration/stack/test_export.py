@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import tarfile
 from pathlib import Path
@@ -19,6 +20,23 @@ from tenantry.entrypoints.export_check import check_export
 
 HOSTILE = "../../../etc/cron.d/x\n\t\\..\\" + "n" * 180
 PLAN = {"answer_cache_ttl_s": 3_600}
+
+
+def cursor_of(*parts: object) -> str:
+    return base64.urlsafe_b64encode(json.dumps(parts).encode()).decode().rstrip("=")
+
+
+NIL = "00000000-0000-0000-0000-000000000000"
+# Right in their kinds, and nothing that the database could have given or could read.
+FORGED = (
+    cursor_of("2026-01-01T00:00:00+00:00", NIL, 99_999, 0, ""),
+    cursor_of("2026-01-01T00:00:00+00:00", NIL, 0, -(10**30), ""),
+    cursor_of("2026-01-01T00:00:00+00:00", NIL, 0, 0, "\x00"),
+    cursor_of("2026-01-01T00:00:00+00:00", NIL, 0, 0, "\ud800"),
+    cursor_of("0001-01-01T00:00:00+23:59", NIL, 0, 0, ""),
+    cursor_of("\x00", "key", "00"),
+    cursor_of("given", "\ud800", "00"),
+)
 
 
 def ask(stack: Stack, tenant: Tenant, user: str, text: str, **headers: str) -> None:
@@ -106,11 +124,24 @@ def test_an_operator_alone_and_a_plain_key_are_refused(stack: Stack, tmp_path: P
     for path in ("/v1/export/secrets", "/v1/export/documents/doc_x/content"):
         assert stack.http("GET", path, tenant=anna)[0] == 404
     for section in ("usage", "results", "replies", "documents", "batch_jobs", "budgets"):
-        for cursor in ("x", "W10", "WzFd", "IiI"):
+        for cursor in ("x", "W10", "WzFd", "IiI", *FORGED):
             status = stack.http("GET", f"/v1/export/{section}?cursor={cursor}", tenant=anna)[0]
             assert status in (200, 400), (section, cursor, status)
+    for path in ("/v1/export/documents/%00/content", "/v1/export/%00", "/v1/invoices/%00"):
+        assert stack.http("GET", path, tenant=anna)[0] == 404, path
     lost = f"/v1/export/batch_jobs/{'0' * 8}-0000-0000-0000-{'0' * 12}/output"
     assert stack.http("GET", lost, tenant=anna)[0] == 404
+
+
+def test_a_new_keys_secrets_are_shown_once_and_not_in_an_export(stack: Stack) -> None:
+    anna = stack.tenant()
+    once = {"idempotency-key": "make"}
+    _, _, body = stack.http("POST", "/v1/keys", {"name": "new"}, tenant=anna, headers=once)
+    made = json.loads(body)
+    (kept,) = read(stack, anna, "/v1/export/results")["data"]
+    assert kept["body"] is None and made["key"] not in json.dumps(kept)
+    again = stack.http("POST", "/v1/keys", {"name": "new"}, tenant=anna, headers=once)
+    assert json.loads(again[2]) == made, "who made it may lose the first answer on its way"
 
 
 def test_pages_go_on_where_they_ended(stack: Stack) -> None:

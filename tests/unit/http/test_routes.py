@@ -1,5 +1,6 @@
 """Dispatch by raw path."""
 
+import re
 import string
 
 from hypothesis import given
@@ -25,6 +26,14 @@ def test_a_slash_inside_a_segment_stays_inside() -> None:
     assert match.route is not None and match.route.template == "/model/{model}/converse"
     model = "arn:aws:bedrock:us-east-1:111111111111:inference-profile/us.x"
     assert match.params == {"model": model}
+
+
+def test_nothing_has_a_nul_in_its_name() -> None:
+    for table in (DATA_PLANE, ADMIN_PLANE):
+        for route in table.routes:
+            if "{" in route.template:
+                path = re.sub(r"{\w+}", "a%00b", route.template)
+                assert table.match(route.method, path).route is None, path
 
 
 def test_every_route_is_found_and_speaks_its_paths_family() -> None:

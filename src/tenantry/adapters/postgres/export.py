@@ -6,7 +6,7 @@ import base64
 import json
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import UUID
 
@@ -44,17 +44,18 @@ class PostgresTenantExport:
         begin = [_EPOCH.isoformat(), str(_ZERO), 0, 0, ""]
         at, request_id, call, attempt, kind = _decoded(after, begin)
         try:
-            values = (datetime.fromisoformat(at), UUID(request_id), int(call), int(attempt))
-        except (TypeError, ValueError):
+            since = datetime.fromisoformat(at).astimezone(UTC)
+            values = (since, UUID(request_id), call, attempt, kind)
+        except (OverflowError, ValueError):
             raise _no_cursor() from None
-        rows = await self._read("usage_entries", tenant_id, *values, str(kind), user_hash, limit)
+        rows = await self._read("usage_entries", tenant_id, *values, user_hash, limit)
         return [_to_entry(row) for row in rows]
 
     async def results(
         self, tenant_id: TenantId, after: str | None, limit: int, user_hash: str | None
     ) -> Sequence[KeptResult]:
         kind, api_key_id, hmac = _decoded(after, ["", "", ""])
-        values = (str(kind), str(api_key_id), _bytes(hmac), user_hash, limit)
+        values = (kind, api_key_id, _bytes(hmac), user_hash, limit)
         rows = await self._read("kept_results", tenant_id, *values)
         return [
             KeptResult(
@@ -199,7 +200,16 @@ def _decoded(cursor: str | None, begin: list[Any]) -> list[Any]:
     kinds = [type(part) for part in begin]
     if not isinstance(parts, list) or [type(part) for part in parts] != kinds:
         raise _no_cursor()
+    if not all(_storable(part) for part in parts):
+        raise _no_cursor()
     return parts
+
+
+def _storable(part: str | int) -> bool:
+    """Whether the database could have given it: a short name, or a `smallint`."""
+    if isinstance(part, str):
+        return part.isascii() and part.isprintable()
+    return 0 <= part < 2**15
 
 
 def _bytes(text: str) -> bytes:

@@ -111,14 +111,18 @@ class RouteTable:
                 for name, part in zip(names, parts, strict=True)
                 if name[0] == "{"
             }
-        except UnicodeDecodeError:
+        except ValueError:
             return _UNKNOWN
         return Match(route, params, True)
 
 
 @lru_cache(maxsize=_SEGMENTS_CACHED)
 def _decoded(segment: str) -> str:
-    return unquote(segment, errors="strict")
+    """Raises `ValueError` for what nothing can be called: not UTF-8, or with a NUL."""
+    text = unquote(segment, errors="strict")
+    if "\x00" in text:
+        raise ValueError("a NUL in a path")
+    return text
 
 
 _FAMILIES: tuple[tuple[str, Family], ...] = (
