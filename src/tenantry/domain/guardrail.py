@@ -113,7 +113,8 @@ def _parts(body: object) -> Iterator[tuple[str, str]]:
                 continue
             stack.extend((name, item) for item in value)
         elif isinstance(value, Mapping):
-            if value.get("type") in _IMAGE_MEMBERS or name in _IMAGE_MEMBERS - {"image_url"}:
+            kind = value.get("type")  # of a tool's schema: a list, or a property of that name
+            if (isinstance(kind, str) and kind in _IMAGE_MEMBERS) or name == "image":
                 yield "image", ""
             stack.extend(_members(value))
 

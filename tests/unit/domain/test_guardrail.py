@@ -211,6 +211,20 @@ def test_how_deep_a_body_is_nested_does_not_matter() -> None:
     assert looked_at({"messages": deep}).units >= 2
 
 
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"type": ["string", "null"]},
+        {"type": "object", "properties": {"type": {"type": "string"}}},
+        {"type": {}, "const": [[{"type": [{}]}]]},
+    ],
+)
+def test_a_tools_schema_is_read_whatever_its_types_are(schema: dict[str, Any]) -> None:
+    tool = {"toolSpec": {"name": "t", "inputSchema": {"json": schema}}}
+    body = {"messages": [{"content": [{"text": "hello"}]}], "toolConfig": {"tools": [tool]}}
+    assert looked_at(body) == Looked(2, 0)
+
+
 def test_an_estimate_comes_from_the_intent_alone() -> None:
     intent = {"tier": "default", **pinned(Looked(2, 1))}
     assert estimated(intent, 500) == Usage(

@@ -1,5 +1,6 @@
 """JSON bodies: typed, bounded, and clear about what is wrong."""
 
+from datetime import datetime
 from typing import Any
 
 import orjson
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 from msgspec import Struct
 
 from tenantry.domain.errors import BadRequest
-from tenantry.entrypoints.http.json_body import NESTING_MAX, VALUES_MAX, parse_object, to
+from tenantry.entrypoints.http.json_body import NESTING_MAX, VALUES_MAX, parse_object, to, zoned
 
 
 class Asked(Struct, forbid_unknown_fields=True):
@@ -84,3 +85,16 @@ def test_texts_come_through(text: str) -> None:
             parse_object(body)
     else:
         assert parse_object(body) == {"a": text}
+
+
+def test_an_instant_is_taken_to_utc() -> None:
+    given = datetime.fromisoformat("2026-11-29T01:00:00+02:00")
+    assert zoned(given, "at").isoformat() == "2026-11-28T23:00:00+00:00"
+
+
+@pytest.mark.parametrize(
+    "text", ["2026-11-29T01:00:00", "0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59-00:01"]
+)
+def test_an_instant_that_no_store_takes_is_refused(text: str) -> None:
+    with pytest.raises(BadRequest, match="`at`"):
+        zoned(datetime.fromisoformat(text), "at")

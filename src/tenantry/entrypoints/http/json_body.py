@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime
 from typing import Any, Final, TypeVar
 
 import msgspec
@@ -65,6 +66,16 @@ def to(kind: type[T], value: Any) -> T:
         return msgspec.convert(value, kind)
     except msgspec.ValidationError as error:
         raise BadRequest(_explain(str(error))) from None
+
+
+def zoned(value: datetime, name: str) -> datetime:
+    """An instant of a body, in UTC. Raises `BadRequest` for one without a zone or out of range."""
+    if value.tzinfo is None:
+        raise BadRequest(f"`{name}` needs a zone, such as Z.")
+    try:
+        return value.astimezone(UTC)
+    except OverflowError:
+        raise BadRequest(f"`{name}` is out of range.") from None
 
 
 def _holds_too_many(body: bytes) -> bool:

@@ -10,7 +10,7 @@ from tenantry.domain.errors import BadRequest
 from tenantry.domain.ids import TenantId
 from tenantry.entrypoints.http.admin import schema
 from tenantry.entrypoints.http.call import Call
-from tenantry.entrypoints.http.json_body import to
+from tenantry.entrypoints.http.json_body import to, zoned
 from tenantry.entrypoints.http.paging import page_of
 from tenantry.entrypoints.http.response import Response, json_response
 from tenantry.entrypoints.http.time_query import instant_of
@@ -52,16 +52,15 @@ async def list_mutes(call: Call) -> Response:
 
 async def mute(call: Call) -> Response:
     asked = to(schema.MuteRequest, call.json())
-    if asked.starts_at.tzinfo is None or asked.ends_at.tzinfo is None:
-        raise BadRequest("`starts_at` and `ends_at` need a zone, such as Z.")
-    if asked.starts_at >= asked.ends_at:
+    starts_at, ends_at = zoned(asked.starts_at, "starts_at"), zoned(asked.ends_at, "ends_at")
+    if starts_at >= ends_at:
         raise BadRequest("`starts_at` must be before `ends_at`.")
     if not asked.reason.strip() or not asked.reason.isprintable():
         raise BadRequest("`reason` must be a printable text.")
     if len(asked.reason) > REASON_CHARS_MAX:
         raise BadRequest(f"`reason` must have at most {REASON_CHARS_MAX} characters.")
     tenant_id = await _tenant_id(call, asked.tenant)
-    made = await call.services.alerts.mute(tenant_id, asked.starts_at, asked.ends_at, asked.reason)
+    made = await call.services.alerts.mute(tenant_id, starts_at, ends_at, asked.reason)
     return json_response(from_mute(made), 201)
 
 

@@ -25,7 +25,7 @@ from tenantry.domain.tenant import Tenant
 from tenantry.entrypoints.http.admin import schema
 from tenantry.entrypoints.http.admin.accounting import tenant_of
 from tenantry.entrypoints.http.call import Call
-from tenantry.entrypoints.http.json_body import to
+from tenantry.entrypoints.http.json_body import to, zoned
 from tenantry.entrypoints.http.paging import PAGE_MAX
 from tenantry.entrypoints.http.response import Response, json_response
 from tenantry.ports.billing import Outcome
@@ -57,10 +57,9 @@ async def plan_changes(call: Call) -> Response:
 
 async def change_plan(call: Call) -> Response:
     asked = to(schema.PlanChangeRequest, call.json())
-    if asked.at is not None and asked.at.tzinfo is None:
-        raise BadRequest("`at` needs a zone, such as Z.")
+    when = asked.at and zoned(asked.at, "at")
     tenant = await call.services.control.get_tenant(asked.tenant)
-    at = await call.services.billing.contracts.change_plan(tenant.id, asked.plan, asked.at)
+    at = await call.services.billing.contracts.change_plan(tenant.id, asked.plan, when)
     call.services.directory.forget(tenant.id)
     return json_response({"tenant": tenant.id, "plan": asked.plan, "effective_at": at}, 201)
 

@@ -17,7 +17,7 @@ from tenantry.domain.placement import Placement, s3_location
 from tenantry.domain.price import edition_from_csv
 from tenantry.entrypoints.http.admin import schema, views
 from tenantry.entrypoints.http.call import Call
-from tenantry.entrypoints.http.json_body import to
+from tenantry.entrypoints.http.json_body import to, zoned
 from tenantry.entrypoints.http.key_views import from_key_row, from_new_key
 from tenantry.entrypoints.http.paging import page_of, required
 from tenantry.entrypoints.http.response import Response, json_response
@@ -87,9 +87,7 @@ async def create_key(call: Call) -> Response:
     asked = to(schema.NewKeyRequest, call.json())
     if asked.name:
         check_name(asked.name)
-    expires_at = asked.expires_at
-    if expires_at is not None and expires_at.tzinfo is None:
-        raise BadRequest("`expires_at` needs a zone, such as Z.")
+    expires_at = asked.expires_at and zoned(asked.expires_at, "expires_at")
     tenant = await call.services.control.get_tenant(asked.tenant)
     key = await call.services.control.create_key(
         tenant.id,
@@ -173,9 +171,7 @@ async def show_prices(call: Call) -> Response:
 
 async def import_prices(call: Call) -> Response:
     asked = to(schema.PricesRequest, call.json())
-    if asked.effective_from.tzinfo is None:
-        raise BadRequest("`effective_from` needs a zone, such as Z.")
-    effective_from = asked.effective_from.astimezone(UTC)
+    effective_from = zoned(asked.effective_from, "effective_from")
     _converted(lambda: refuse_past(effective_from, datetime.now(UTC), backdated=asked.backdated))
     lines = asked.csv.splitlines()
     edition = _converted(

@@ -11,7 +11,7 @@ from msgspec import Struct
 from tenantry.domain.errors import BadRequest, ModelRetired, NotFound
 from tenantry.domain.tenant import DEFAULT_SCOPES, Principal, Scope
 from tenantry.entrypoints.http.call import Call
-from tenantry.entrypoints.http.json_body import to
+from tenantry.entrypoints.http.json_body import to, zoned
 from tenantry.entrypoints.http.key_views import from_key_row, from_new_key
 from tenantry.entrypoints.http.paging import page_of
 from tenantry.entrypoints.http.response import Response, json_response
@@ -43,8 +43,6 @@ async def create(call: Call) -> Response:
     principal = call.tenant()
     if asked.name:
         check_name(asked.name)
-    if asked.expires_at is not None and asked.expires_at.tzinfo is None:
-        raise BadRequest("`expires_at` needs a zone, such as Z.")
     scopes = DEFAULT_SCOPES if asked.scopes is None else frozenset(asked.scopes)
     if not scopes:
         raise BadRequest("`scopes` must not be empty: such a key could do nothing.")
@@ -53,7 +51,7 @@ async def create(call: Call) -> Response:
         name=asked.name,
         scopes=scopes,
         models_allowed=await _models(call, principal, asked.models_allowed),
-        expires_at=asked.expires_at,
+        expires_at=asked.expires_at and zoned(asked.expires_at, "expires_at"),
     )
     response = json_response(from_new_key(made), 201)
     response.headers["cache-control"] = "no-store"
