@@ -85,7 +85,7 @@ class Connection(asyncio.Protocol):
         self._headers: dict[str, str] = {}
         self._items: list[tuple[str, str]] = []
         self._header_bytes = 0
-        self._body: list[bytes] = []
+        self._body: bytes | bytearray = b""
         self._body_bytes = 0
         self._in_head = True
         self._refusal: _Broken | None = None
@@ -198,7 +198,12 @@ class Connection(asyncio.Protocol):
 
     def _keep(self, body: bytes) -> None:
         """Holds a piece of the body, unless all bodies together are too much to hold."""
-        self._body.append(body)
+        if not self._body:
+            self._body = body  # mostly there is one alone
+        else:  # joined at once: chunks of two bytes would take 25 times their size
+            if isinstance(self._body, bytes):
+                self._body = bytearray(self._body)
+            self._body += body
         if self._body_bytes <= self._limits.small_body_bytes:
             return
         self._held_bytes += len(body)
@@ -208,7 +213,7 @@ class Connection(asyncio.Protocol):
             self._refusal = _Broken(503, "Too many large requests at once.")
 
     def _drop_body(self) -> None:
-        self._body.clear()
+        self._body = b""
         self._host.held_bytes -= self._held_bytes
         self._held_bytes = 0
 
@@ -222,9 +227,9 @@ class Connection(asyncio.Protocol):
             query.decode("latin-1"),
             self._headers,
             self._items,
-            self._body[0] if len(self._body) == 1 else b"".join(self._body),
+            bytes(self._body),
         )
-        self._body = []
+        self._body = b""
         held_bytes, self._held_bytes = self._held_bytes, 0
         http11 = self._parser.get_http_version() == "1.1"
         if http11 and "host" not in self._headers:

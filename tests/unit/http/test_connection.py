@@ -1,0 +1,93 @@
+"""What a connection holds while it reads, without a socket."""
+
+from __future__ import annotations
+
+import asyncio
+import tracemalloc
+from typing import cast
+
+from tenantry.entrypoints.http.wire.connection import Application, Connection
+from tenantry.entrypoints.http.wire.exchange import Exchange
+from tenantry.entrypoints.http.wire.limits import WireLimits
+from tenantry.entrypoints.http.wire.request import Request
+
+HEAD = b"POST /v1/search HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n"
+
+
+class Served:
+    """An application that keeps the bodies it was given."""
+
+    def __init__(self) -> None:
+        self.bodies: list[bytes] = []
+
+    async def serve(self, request: Request, exchange: Exchange) -> None:
+        self.bodies.append(request.body)
+        exchange.respond(200, {}, b"")
+
+    def refuse(self, status: int, message: str, raw_path: str, exchange: Exchange) -> None:
+        raise AssertionError(message)
+
+
+class Listener:
+    """What the connections of one listener share."""
+
+    def __init__(self, application: Application) -> None:
+        self.application = application
+        self.limits = WireLimits()
+        self.loop = asyncio.get_running_loop()
+        self.connections: set[Connection] = set()
+        self.tasks: set[asyncio.Task[None]] = set()
+        self.held_bytes = 0
+        self.finishing = False
+        self.ended = asyncio.Event()
+
+
+class Wire:
+    """A transport whose client reads everything at once."""
+
+    def write(self, data: bytes) -> None: ...
+
+    def close(self) -> None: ...
+
+    def resume_reading(self) -> None: ...
+
+    def set_write_buffer_limits(self, high: int) -> None: ...
+
+    def get_write_buffer_size(self) -> int:
+        return 0
+
+
+async def read(pieces: list[bytes]) -> tuple[list[bytes], int]:
+    """The bodies that were served, and the most memory that reading them took."""
+    served = Served()
+    listener = Listener(served)
+    connection = Connection(listener)
+    connection.connection_made(cast(asyncio.Transport, Wire()))
+    tracemalloc.start()
+    try:
+        for piece in pieces:
+            connection.data_received(piece)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    await asyncio.gather(*listener.tasks)
+    connection.connection_lost(None)
+    assert listener.held_bytes == 0
+    return served.bodies, peak
+
+
+def test_a_body_in_tiny_chunks_takes_little_more_than_its_size() -> None:
+    """Anybody may send one: nothing is known of a client before its body is read."""
+    body = bytes(range(256)) * 800
+    chunks = [b"2\r\n%b\r\n" % body[at : at + 2] for at in range(0, len(body), 2)]
+    bodies, peak = asyncio.run(read([HEAD, *chunks, b"0\r\n\r\n"]))
+    assert bodies == [body]
+    assert peak < 4 * len(body)
+
+
+def test_a_body_in_one_piece_is_not_copied() -> None:
+    body = bytes(1_000_000)
+    head = HEAD.replace(b"transfer-encoding: chunked", b"content-length: 1000000")
+    bodies, peak = asyncio.run(read([head, body]))
+    assert bodies == [body]
+    assert peak < 1.5 * len(body)
