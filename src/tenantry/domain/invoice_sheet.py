@@ -59,7 +59,7 @@ def _sheet(invoice: Mapping[str, Any]) -> dict[str, Any]:
         "groups": list(_groups([line for line in lines if line["kind"] != _MINIMUM])),
         "sums": list(_sums(invoice, kind)),
         "payable": _payable(invoice, kind, currency),
-        "payment": _payment(invoice, kind),
+        "payment": _payment(invoice),
         "notes": list(_notes(invoice, zone)),
         "created": _created(invoice),
     }
@@ -83,7 +83,7 @@ def _facts(invoice: Mapping[str, Any], zone: ZoneInfo) -> Iterator[tuple[str, st
     yield "Number", _text(invoice.get("number") or "not numbered yet")
     if invoice.get("issued_at"):
         yield "Date", _day(invoice["issued_at"], zone)
-    if invoice.get("due_at") and kind_of(invoice) != "credit_note":
+    if invoice.get("due_at") and _is_to_be_paid(invoice):
         yield "Due", _day(invoice["due_at"], zone)
     yield "Period", _period(invoice["period"], zone)
     yield "Time zone", zone.key
@@ -93,7 +93,9 @@ def _facts(invoice: Mapping[str, Any], zone: ZoneInfo) -> Iterator[tuple[str, st
     if customer.get("tenant_id"):
         yield "Customer id", _text(customer["tenant_id"])
     for name, value in sorted((invoice.get("references") or {}).items()):
-        shown = ", ".join(map(str, value)) if isinstance(value, list) else value
+        shown = value
+        if isinstance(value, list):  # the starts of earlier periods
+            shown = ", ".join(_day(start, zone) for start in value)
         if shown:
             yield _text(name.replace("_", " ").capitalize()), _text(shown)
 
@@ -162,19 +164,25 @@ def _sum(label: str, amount: str, *, strong: bool = False) -> dict[str, Any]:
 def _payable(invoice: Mapping[str, Any], kind: str, currency: str) -> dict[str, str]:
     due = str(invoice.get("due", invoice["total"]))
     label = "Amount due" if invoice["status"] == "final" else "Would be due"
-    if invoice["status"] == "void":
-        label = "Was due, now void"
-    elif kind == "credit_note" or Decimal(due) < 0:
-        label = "Amount in your favour"
+    is_void = invoice["status"] == "void"
+    if kind == "credit_note" or Decimal(due) < 0:
+        label = "Was in your favour, now void" if is_void else "Amount in your favour"
         due = format(abs(Decimal(due)), "f")
+    elif is_void:
+        label = "Was due, now void"
     return {"label": label, "amount": f"{figure(due)} {currency}"}
 
 
-def _payment(invoice: Mapping[str, Any], kind: str) -> list[str]:
+def _payment(invoice: Mapping[str, Any]) -> list[str]:
     """How to pay, where something is to be paid."""
-    if invoice["status"] != "final" or kind == "credit_note":
+    if invoice["status"] != "final" or not _is_to_be_paid(invoice):
         return []
     return _block(issuer_of(invoice).get("payment"))
+
+
+def _is_to_be_paid(invoice: Mapping[str, Any]) -> bool:
+    """Not a credit note, nor what a prepaid credit covers or a fee given back outweighs."""
+    return kind_of(invoice) != "credit_note" and Decimal(invoice.get("due", invoice["total"])) > 0
 
 
 def _notes(invoice: Mapping[str, Any], zone: ZoneInfo) -> Iterator[str]:

@@ -93,7 +93,30 @@ def test_a_credit_note_pays_back(typesetter: Typesetter) -> None:
 
 def test_a_void_invoice_says_so(typesetter: Typesetter) -> None:
     text = text_of(typesetter, an_invoice(status="void"))
-    assert "VOID" in text and "now void" in text and "IBAN" not in text
+    assert "VOID" in text and "Was due, now void" in text and "IBAN" not in text
+    text = text_of(typesetter, a_credit_note() | {"status": "void"})
+    assert "Was in your favour, now void" in text and "−108.10 USD" not in text
+
+
+@pytest.mark.parametrize(
+    ("changes", "payable"),
+    [
+        ({"credit": "2594.40", "due": "0.00"}, "Amount due"),
+        ({"total": "-30.00", "credit": "0.00", "due": "-30.00"}, "in your favour"),
+    ],
+)
+def test_where_nothing_is_to_be_paid_no_payment_is_asked(
+    typesetter: Typesetter, changes: dict[str, str], payable: str
+) -> None:
+    text = text_of(typesetter, an_invoice(**changes))
+    assert payable in text
+    assert "IBAN" not in text and "Payment" not in text and "Due" not in text
+
+
+def test_adjusted_periods_are_named_by_their_first_day_in_the_zone(typesetter: Typesetter) -> None:
+    starts = ["2026-08-31T22:00:00+00:00", "2026-09-30T22:00:00+00:00"]
+    text = text_of(typesetter, an_invoice(references={"adjusts": starts}))
+    assert "Adjusts" in text and "2026-09-01, 2026-10-01" in text and "T22:00" not in text
 
 
 def test_a_currency_without_decimals_shows_none(typesetter: Typesetter) -> None:
