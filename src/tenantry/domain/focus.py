@@ -21,6 +21,7 @@ from typing import Any
 
 from tenantry.domain import money
 from tenantry.domain.invoice_parties import customer_of, issuer_of, tax_words
+from tenantry.domain.usage import GUARDRAIL_CLASSES, TokenClass
 from tenantry.domain.usage_line import class_words
 
 VERSION = "1.2"
@@ -83,7 +84,13 @@ SERVICE_CATEGORY = "AI and Machine Learning"
 SERVICE_SUBCATEGORY = "Generative AI"
 SERVICE_NAME = "Model inference"
 _USAGE = frozenset({"usage", "included", "overage"})
-_UNITS = {"image": "Images", "rerank_units": "Queries", "guardrail_units": "Text Units"}
+_UNITS: Mapping[str, str] = {  # of what is not counted in tokens
+    **dict.fromkeys(GUARDRAIL_CLASSES, "Text Units"),
+    TokenClass.GUARDRAIL_IMAGE: "Images",
+    TokenClass.IMAGE: "Images",
+    TokenClass.RERANK_UNITS: "Queries",
+    TokenClass.CACHE_HIT: "Answers",
+}
 _DIGITS = Context(prec=36, traps=[Inexact, InvalidOperation])  # of an extended decimal
 
 

@@ -118,6 +118,26 @@ def test_lines_become_the_charges_that_they_are() -> None:
     assert exported(with_two_prices())[0]["Tags"] == '{"feature": "chat"}'
 
 
+@pytest.mark.parametrize(
+    ("token_class", "unit"),
+    [
+        ("out", "Tokens"),
+        ("embedding", "Tokens"),
+        ("image", "Images"),
+        ("rerank_units", "Queries"),
+        ("cache_hit", "Answers"),
+        ("guardrail_topic", "Text Units"),
+        ("guardrail_pii", "Text Units"),
+        ("guardrail_image", "Images"),
+    ],
+)
+def test_usage_is_counted_in_the_unit_of_its_class(token_class: str, unit: str) -> None:
+    line = an_invoice()["lines"][1] | {"token_class": token_class}
+    due = {"tax": None, "credit": "0.00", "due": line["amount"]}
+    [row] = exported(an_invoice(lines=[line], **due))
+    assert (row["ConsumedUnit"], row["PricingUnit"]) == (unit, f"1000000 {unit}")
+
+
 def test_what_bills_nothing_or_does_not_add_up_is_refused() -> None:
     with pytest.raises(FocusError, match="void"):
         focus_rows(an_invoice(status="void"))
