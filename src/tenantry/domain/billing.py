@@ -99,7 +99,7 @@ def statement(
     does not matter. Raises `ContractError`.
     """
     days = civil_days(period, contract.zone)
-    in_force = contract.in_force(days)
+    in_force = _in_force(contract, days, usage, late)
     terms = in_force[0][0]
     covered = Days(in_force[0][1].start, in_force[-1][1].end)
     rate = contract.usage_rate(days.start)
@@ -109,7 +109,7 @@ def statement(
             (row.model, row.token_class, row.unit_price or money.ZERO, row.quantity, row.charge)
         ),
     )
-    lines = [*_fees(contract, in_force, days)]
+    lines = [*_fees(contract, in_force, days)] if covered.count else []
     if terms.overage is None:
         lines += _listed(usage, contract.currency)
     else:
@@ -140,6 +140,16 @@ def statement(
         terms=terms,
         late_charges=late.charges,
     )
+
+
+def _in_force(
+    contract: Contract, days: Days, usage: Sequence[UsageLine], late: Late
+) -> Sequence[tuple[Terms, Days]]:
+    """The terms of a period, of which there is one at least. What settles late after a contract's
+    end is stated under its last terms, on no day: they ask for no fee and no minimum."""
+    if contract.is_over(days) and late.lines and not usage:
+        return [(contract.terms[-1], Days(days.start, days.start))]
+    return contract.in_force(days)
 
 
 def _sum(lines: Iterable[StatementLine], currency: str) -> Decimal:

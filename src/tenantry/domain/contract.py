@@ -103,6 +103,10 @@ class Contract:
         if any(not (rate.rate.is_finite() and rate.rate > 0) for rate in self.rates):
             raise ContractError("an exchange rate is more than 0")
 
+    def is_over(self, period: Days) -> bool:
+        """Whether it had ended before a period began."""
+        return self.ends is not None and self.ends <= period.start
+
     def in_force(self, period: Days) -> list[tuple[Terms, Days]]:
         """The terms of a period with their days, in order. Raises `ContractError` if none."""
         following: Sequence[date | None] = [terms.starts for terms in self.terms[1:]]

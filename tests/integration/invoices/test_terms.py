@@ -343,36 +343,3 @@ def test_case_15_a_back_dated_fix_is_a_reversal_plus_new_entries(database: Datab
         assert [line.charge for line in other.usage] == [9]
 
     in_world(database, body)
-
-
-def test_a_contract_that_ends_gives_back_its_fee_and_is_closed_from_then_on(
-    database: Database,
-) -> None:
-    async def body(world: World) -> None:
-        await world.plan(monthly_fee="30")
-        house, anna = House.of(world), world.anna
-        await house.plans_long_ago()
-        await house.since(anna, months_ago(3, day=1))
-        ended = months_ago(3, day=11).date()
-        await house.contract(anna, ends_on=ended)
-        await world.plan(monthly_fee="60")  # later, for others
-        tally = await house.run()
-        assert (tally.final, tally.nothing, tally.trouble) == (1, 2, 0)
-        [number] = await house.numbers()
-        stored = await house.billing.book.document(anna.tenant_id, number)
-        made = await regenerate(house.billing.book, anna.tenant_id, stored)
-        assert made.same
-        days = period_of(anna, months_ago(3))
-        count = (days.end - days.start).days
-        kept = (Decimal(300) / count).quantize(Decimal("0.01"))
-        assert f'"total":"{kept}"'.encode() in stored.document
-        # What is used after its end is not given away: it is a trouble that somebody sees.
-        await house.as_the_past(
-            f"UPDATE tenantry.billing_account SET period_start = '{period_of(anna, LAST).start}',"
-            f" period_end = '{period_of(anna, LAST).end}' WHERE tenant_id = '{anna.tenant_id}'"
-        )
-        await house.used(world.anna, Usage(out=1), LAST)
-        with pytest.raises(Conflict, match="No terms are in force"):
-            await house.finalise(anna, period_of(anna, LAST))
-
-    in_world(database, body)

@@ -140,9 +140,9 @@ class PostgresContracts:
                 raise Conflict(f"There is a credit in {currency}; take it back first.")
             await check_rate(connection, new.currency)
         [closed] = await self._run(connection, "last_closed", tenant_id)
-        invoiced_to = closed["at"]
-        if new.ends_on and invoiced_to and new.ends_on < invoiced_to.date():
-            raise Conflict(f"The contract is invoiced up to {invoiced_to.date()}.")
+        next_day = closed["next_day"]
+        if new.ends_on and next_day and new.ends_on < next_day:
+            raise Conflict(f"The contract is invoiced up to {next_day}.")
 
     async def _check_plan(self, connection: Any, tenant_id: TenantId, plan: str) -> None:
         tenants = await self._run(connection, "tenants", tenant_id, "", 1)

@@ -220,9 +220,13 @@ FROM tenantry.contract WHERE tenant_id = $1 ORDER BY version DESC LIMIT $2;
 SELECT EXISTS (SELECT FROM tenantry.invoice WHERE tenant_id = $1) AS yes;
 
 -- name: last_closed
--- The end of the latest period that has been invoiced, or NULL.
-SELECT max(period_end) AS at FROM tenantry.invoice
-WHERE tenant_id = $1 AND kind = 'invoice' AND status = 'final';
+-- The first civil day, in the tenant's zone, after all that has been invoiced, or NULL.
+SELECT (max(i.period_end) AT TIME ZONE t.zone)::date AS next_day
+FROM tenantry.tenant t
+LEFT JOIN tenantry.invoice i
+  ON i.tenant_id = t.tenant_id AND i.kind = 'invoice' AND i.status = 'final'
+WHERE t.tenant_id = $1
+GROUP BY t.zone;
 
 -- name: credits
 SELECT kind, CASE 'prepaid_credit' WHEN credit THEN amount ELSE -amount END AS amount, currency,
