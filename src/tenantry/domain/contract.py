@@ -19,7 +19,8 @@ from tenantry.domain.plan import Plan
 from tenantry.domain.proration import Days
 
 LIST_CURRENCY = "USD"  # of list charges: provider prices are in USD
-RATE_DIGITS_MAX = 12  # products with list charges stay exact
+RATE_DIGITS_MAX = 12  # before and after the point: products with list charges stay exact
+SOURCE_CHARS_MAX = 200
 
 
 class ContractError(ValueError):
@@ -64,8 +65,14 @@ class ExchangeRate:
         exponent = self.rate.as_tuple().exponent
         if not isinstance(exponent, int) or exponent < -RATE_DIGITS_MAX:
             raise ContractError(f"an exchange rate has at most {RATE_DIGITS_MAX} decimals")
-        if not self.source.strip() or len(self.source) > 200:
-            raise ContractError("an exchange rate names its source in at most 200 characters")
+        if self.rate.adjusted() >= RATE_DIGITS_MAX:
+            raise ContractError(f"an exchange rate has at most {RATE_DIGITS_MAX} digits in front")
+        source = self.source
+        if not source.strip() or len(source) > SOURCE_CHARS_MAX or not source.isprintable():
+            raise ContractError(
+                f"an exchange rate names its source in at most {SOURCE_CHARS_MAX} printable"
+                " characters"
+            )
 
 
 @dataclass(frozen=True, slots=True)

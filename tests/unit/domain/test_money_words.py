@@ -176,6 +176,7 @@ def test_terms_name_their_plan_and_a_prepaid_credit_fits_its_currency() -> None:
 
 
 DAY = date(2026, 11, 1)
+_SOURCE = "an exchange rate names its source in at most 200 printable characters"
 
 
 def test_a_rate_is_from_list_currency_to_another() -> None:
@@ -196,8 +197,10 @@ def test_a_rate_is_from_list_currency_to_another() -> None:
             {"rate": Decimal("0." + "1" * (RATE_DIGITS_MAX + 1))},
             f"an exchange rate has at most {RATE_DIGITS_MAX} decimals",
         ),
-        ({"source": " "}, "an exchange rate names its source in at most 200 characters"),
-        ({"source": "s" * 201}, "an exchange rate names its source in at most 200 characters"),
+        ({"rate": Decimal("1e12")}, "an exchange rate has at most 12 digits in front"),
+        ({"source": " "}, _SOURCE),
+        ({"source": "s" * 201}, _SOURCE),
+        ({"source": "ECB\nreference"}, _SOURCE),
     ):
         with pytest.raises(ContractError) as refused:
             replace(rate, **change).check()  # type: ignore[arg-type]
