@@ -4,7 +4,7 @@ documents, newest first."""
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -24,7 +24,7 @@ from tenantry.domain.invoice import (
 from tenantry.domain.party import Issuer
 from tenantry.domain.period import Span, billing_period
 from tenantry.domain.tenant import Tenant
-from tenantry.ports.billing import TenantInvoices
+from tenantry.ports.billing import InvoiceBook, TenantInvoices
 
 DRAFTS_MAX = 3  # periods: the running one and those before it
 
@@ -62,9 +62,21 @@ async def get_invoice(
     return {**made, "sha256": content_sha256(made)}
 
 
+async def period_of(invoices: TenantInvoices | InvoiceBook, tenant: Tenant, day: date) -> Span:
+    """The billing period of a civil day of the tenant; the one that is to be invoiced next as the
+    database has it. Raises `NotFound`."""
+    try:
+        at = noon(day, tenant.zone)
+        found = billing_period(at, tenant.zone, tenant.anchor_day)
+    except (OverflowError, ValueError):
+        raise NotFound("There is no billing period of that day.") from None
+    following = await invoices.next_period(tenant.id)
+    return following if at in following else found
+
+
 def noon(day: date, zone: str) -> datetime:
     """An instant within a civil day: no zone has its midnight there."""
-    return datetime.combine(day, time(12), ZoneInfo(zone))
+    return datetime.combine(day, time(12), ZoneInfo(zone)).astimezone(UTC)
 
 
 def _open_periods(tenant: Tenant, first: Span, now: datetime) -> Sequence[Span]:

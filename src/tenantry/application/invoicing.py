@@ -23,10 +23,9 @@ from tenantry.domain.ids import TenantId, prefixed, uuid7
 from tenantry.domain.invoice import Document, Made, canonical, content_sha256, document
 from tenantry.domain.late_usage import late_of
 from tenantry.domain.party import Issuer, Party, issuer_from
-from tenantry.domain.period import Span, billing_period
+from tenantry.domain.period import Span
 from tenantry.domain.postings import credit_note_transfers, invoice_transfers
 from tenantry.domain.proration import civil_days
-from tenantry.domain.tenant import Tenant
 from tenantry.ports.billing import (
     Compose,
     Composed,
@@ -50,20 +49,9 @@ class Regenerated:
     same: bool
 
 
-async def draft_invoice(
-    invoices: TenantInvoices,
-    tenant: Tenant,
-    instant: datetime,
-    watermark: datetime,
-    issuer: Issuer | None,
-) -> Document:
-    """The draft of the billing period of an instant; writes nothing. Raises `Conflict` where the
-    contract cannot be invoiced as it stands."""
-    period = billing_period(instant, tenant.zone, tenant.anchor_day)
-    return draft_from(await invoices.read(tenant.id, period, watermark), issuer)
-
-
 def draft_from(reading: Reading, issuer: Issuer | None) -> Document:
+    """The draft of a period as it was read. Raises `Conflict` where the contract cannot be invoiced
+    as it stands."""
     agreement = reading.agreement or _without_contract(reading)
     return document(_made(reading, agreement, _stated(reading, agreement), issuer))
 

@@ -16,14 +16,13 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any, Literal
-from zoneinfo import ZoneInfo
 
 from tenantry.domain import money
 from tenantry.domain.agreement import Agreement
 from tenantry.domain.billing import Statement, StatementLine
 from tenantry.domain.contract import ExchangeRate
 from tenantry.domain.party import Issuer, issuer_to_json, party_to_json
-from tenantry.domain.period import Span
+from tenantry.domain.period import Span, day_begun
 
 Kind = Literal["invoice", "credit_note"]
 Document = dict[str, Any]
@@ -110,7 +109,7 @@ def head(body: Mapping[str, Any]) -> Document:
 
 def draft_number(period: Span, zone: str) -> str:
     """A draft has no number yet: it is named by the civil day on which its period begins."""
-    return f"{DRAFT}{period.start.astimezone(ZoneInfo(zone)).date().isoformat()}"
+    return f"{DRAFT}{day_begun(period.start, zone).isoformat()}"
 
 
 def number_of(series: str, count: int) -> str:
@@ -147,8 +146,8 @@ def rate_json(rate: ExchangeRate) -> dict[str, str]:
 
 
 def period_json(period: Span, zone: str) -> dict[str, Any]:
-    first = period.start.astimezone(ZoneInfo(zone)).date()
-    last = (period.end - timedelta(microseconds=1)).astimezone(ZoneInfo(zone)).date()
+    first = day_begun(period.start, zone)
+    last = day_begun(period.end, zone) - timedelta(days=1)
     return {
         "start": instant(period.start),
         "end": instant(period.end),

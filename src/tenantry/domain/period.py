@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
+_COPIES_APART = timedelta(hours=6)  # more than any change of a zone's offset, less than a day
+
 
 @dataclass(frozen=True, slots=True)
 class Span:
@@ -41,6 +43,15 @@ def billing_period(instant: datetime, zone: str, anchor_day: int) -> Span:
         start = _anchor(*_month(local.year, local.month - 1), anchor_day)
     end = _anchor(*_month(start.year, start.month + 1), anchor_day)
     return Span(_midnight(start, zone), _midnight(end, zone))
+
+
+def day_begun(midnight: datetime, zone: str) -> date:
+    """The civil day that begins at an instant.
+
+    When it begins the database decides, whose copy of the time zones may be older or newer than
+    this program's: where they differ by an hour it is still that day, and not the one before.
+    """
+    return (midnight + _COPIES_APART).astimezone(ZoneInfo(zone)).date()
 
 
 def _day(instant: datetime, zone: str) -> date:

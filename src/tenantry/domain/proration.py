@@ -9,10 +9,9 @@ from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from fractions import Fraction
-from zoneinfo import ZoneInfo
 
 from tenantry.domain import money
-from tenantry.domain.period import Span
+from tenantry.domain.period import Span, day_begun
 
 _HALF = Fraction(1, 2)
 
@@ -35,8 +34,7 @@ class Days:
 
 def civil_days(span: Span, zone: str) -> Days:
     """The days of a span that begins and ends with civil days of the zone."""
-    of = ZoneInfo(zone)
-    return Days(span.start.astimezone(of).date(), span.end.astimezone(of).date())
+    return Days(day_begun(span.start, zone), day_begun(span.end, zone))
 
 
 def part_of(amount: Decimal | int, part: Days, whole: Days) -> Fraction:

@@ -14,11 +14,13 @@ from tests.support.ledger import World, in_world, synthetic_prices
 from tests.support.postgres import Database
 
 from tenantry.adapters.clock import SystemClock
+from tenantry.application import invoice_lists
 from tenantry.application.invoice_lists import get_invoice, list_invoices
 from tenantry.application.invoicing import finalise_invoice, regenerate, store_for_review
 from tenantry.domain.contract import ExchangeRate
 from tenantry.domain.errors import BadRequest, Conflict, NotFound
 from tenantry.domain.party import Issuer
+from tenantry.domain.period import Span
 from tenantry.domain.usage import Usage
 from tenantry.ports.admission import AttemptOutcome
 
@@ -100,6 +102,10 @@ def test_a_period_that_is_not_over_or_not_the_next_is_refused(database: Database
             await house.finalise(anna, period_of(anna, datetime.now(UTC)))
         with pytest.raises(Conflict, match="comes first"):
             await house.finalise(anna, period_of(anna, LAST))
+        first = period_of(anna, months_ago(2))
+        longer = Span(first.start, first.end + timedelta(hours=1))  # by other time zones
+        with pytest.raises(Conflict, match="by the database's time zones"):
+            await house.finalise(anna, longer)
         # A period of nothing is closed without a document.
         assert (await house.finalise(anna, period_of(anna, months_ago(2)))).number is None
         assert (await house.finalise(anna, period_of(anna, LAST))).number is not None
@@ -311,3 +317,29 @@ async def store(house: House, tenant_id: Any, period: Any) -> str:
     draft = await house.billing.book.draft(tenant_id, period)
     assert draft is not None
     return draft.content_sha256
+
+
+def test_the_period_of_a_day_is_the_databases(database: Database) -> None:
+    """Where its time zones are of another age than this program's, its months are invoiced."""
+
+    async def body(world: World) -> None:
+        house, anna, bert = House.of(world), world.anna, world.bert
+        book, day = house.billing.book, LAST.date()
+        for who in (anna, bert):
+            await house.contract(who)
+            await house.since(who, months_ago(1, day=1))
+            await house.used(who, USED, LAST)
+        await house.as_the_past(
+            "UPDATE tenantry.billing_account SET period_start = period_start - interval '1 hour',"
+            f" period_end = period_end - interval '1 hour' WHERE tenant_id = '{anna.tenant_id}'"
+        )
+        theirs = await book.next_period(anna.tenant_id)
+        known = period_of(anna, LAST)
+        assert await invoice_lists.period_of(book, anna.tenant, day) == theirs != known
+        assert await invoice_lists.period_of(book, bert.tenant, day) == known
+        made = [await house.finalise(anna, theirs), await house.finalise(bert, known)]
+        assert len({each.document["period"]["label"] for each in made}) == 1
+        with pytest.raises(NotFound):
+            await invoice_lists.period_of(book, anna.tenant, date.max)
+
+    in_world(database, body)

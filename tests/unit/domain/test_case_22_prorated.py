@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from tenantry.domain.billing import Statement, statement
 from tenantry.domain.contract import Contract, Terms
-from tenantry.domain.period import billing_period
+from tenantry.domain.invoice import draft_number, period_json
+from tenantry.domain.period import Span, billing_period
 from tenantry.domain.proration import Days, civil_days, part_of, to_currency
 
 NOVEMBER = billing_period(datetime(2026, 11, 23, tzinfo=UTC), "UTC", 1)
@@ -134,3 +135,17 @@ def test_case_22_any_changes_come_to_each_fee_for_its_own_days(
 )
 def test_a_half_goes_away_from_zero(exact: Fraction, currency: str, shown: str) -> None:
     assert format(to_currency(exact, currency), "f") == shown
+
+
+@pytest.mark.parametrize("apart_h", [-1, 0, 1])
+def test_days_are_those_of_the_database_whose_time_zones_are_of_another_age(apart_h: int) -> None:
+    """An hour before or after this program's midnight is no day more or less, and no other fee."""
+    apart = timedelta(hours=apart_h)
+    known = billing_period(datetime(2026, 12, 15, tzinfo=UTC), "America/New_York", 1)
+    period = Span(known.start + apart, known.end + apart)
+    assert civil_days(period, "America/New_York") == Days(date(2026, 12, 1), date(2027, 1, 1))
+    terms = Terms(date(2026, 12, 1), "team", Decimal(310))
+    ends = Contract("America/New_York", (terms,), ends=date(2026, 12, 11))
+    assert statement(ends, period, []).total == 100
+    assert period_json(period, "America/New_York")["label"] == "2026-12-01 to 2026-12-31"
+    assert draft_number(period, "America/New_York") == "draft-2026-12-01"

@@ -199,6 +199,9 @@ class PostgresInvoiceBook:
         if period.start > account["period_start"]:
             first = instant(account["period_start"])
             raise Conflict(f"The period from {first} comes first.")
+        if period.start == account["period_start"] and period.end != account["period_end"]:
+            end = instant(account["period_end"])
+            raise Conflict(f"The period ends at {end} by the database's time zones.")
         live = await self._run(connection, "live", tenant_id, period.start)
         if live:
             raise Conflict(f"{live[0]['number']} is the final invoice of this period.")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any
@@ -13,11 +13,11 @@ import click
 from tenantry import bootstrap
 from tenantry.adapters.clock import SystemClock
 from tenantry.application.billing import Billing
-from tenantry.application.invoice_lists import get_invoice, list_invoices, noon
+from tenantry.application.invoice_lists import get_invoice, list_invoices, period_of
 from tenantry.application.invoice_run import Mode, RunTally, run_due
 from tenantry.application.invoicing import (
     Regenerated,
-    draft_invoice,
+    draft_from,
     finalise_invoice,
     issue_credit_note,
     regenerate,
@@ -68,8 +68,10 @@ def draft(tenant: str, day: datetime | None, store: bool, json_output: bool) -> 
             period = await _period(billing, found, day)
             return await store_for_review(billing.book, billing.issuer, found.id, period)
         now = await billing.book.now()
-        instant = _instant(day, found) or now
-        return await draft_invoice(billing.invoices, found, instant, now, billing.issuer)
+        period = billing_period(now, found.zone, found.anchor_day)
+        if day is not None:
+            period = await period_of(billing.book, found, day)
+        return draft_from(await billing.invoices.read(found.id, period, now), billing.issuer)
 
     made = run_with_billing(work)
     if made is None:
@@ -317,15 +319,9 @@ def _document(number: str, tenant: str | None) -> tuple[Document, bytes | None]:
 
 
 async def _period(billing: Billing, tenant: Tenant, day: date | None) -> Span:
-    instant = _instant(day, tenant)
-    if instant is None:
+    if day is None:
         return await billing.book.next_period(tenant.id)
-    return billing_period(instant, tenant.zone, tenant.anchor_day)
-
-
-def _instant(day: date | None, tenant: Tenant) -> datetime | None:
-    """Noon of a civil day of the tenant."""
-    return None if day is None else noon(day, tenant.zone).astimezone(UTC)
+    return await period_of(billing.book, tenant, day)
 
 
 def print_invoice(body: Mapping[str, Any]) -> None:

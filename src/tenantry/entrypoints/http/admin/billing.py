@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, date, datetime
+from datetime import date
 from decimal import Decimal, InvalidOperation
 from typing import Any, TypeVar, get_args
 
 from tenantry.application.agreements import amend
-from tenantry.application.invoice_lists import noon
+from tenantry.application.invoice_lists import period_of
 from tenantry.application.invoicing import (
     finalise_invoice,
     issue_credit_note,
@@ -20,7 +20,7 @@ from tenantry.domain import money
 from tenantry.domain.contract import ExchangeRate
 from tenantry.domain.errors import BadRequest, NotFound
 from tenantry.domain.invoice import content_sha256, rate_json
-from tenantry.domain.period import Span, billing_period
+from tenantry.domain.period import Span
 from tenantry.domain.tenant import Tenant
 from tenantry.entrypoints.http.admin import schema
 from tenantry.entrypoints.http.admin.accounting import tenant_of
@@ -168,10 +168,10 @@ async def _period(call: Call, name: str, day: str | None) -> tuple[Tenant, Span]
     if day is None:
         return tenant, await call.services.billing.book.next_period(tenant.id)
     try:
-        at: datetime = noon(date.fromisoformat(day), tenant.zone).astimezone(UTC)
-        return tenant, billing_period(at, tenant.zone, tenant.anchor_day)
-    except (ValueError, OverflowError):
+        civil_day = date.fromisoformat(day)
+    except ValueError:
         raise NotFound("`day` must be a civil day such as 2026-11-30.") from None
+    return tenant, await period_of(call.services.billing.book, tenant, civil_day)
 
 
 def _converted(make: Callable[[], T]) -> T:
