@@ -14,6 +14,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from tenantry.domain.printable import printable
+
 LINES_MAX = 8  # of an address or of payment details
 LINE_CHARS_MAX = 200
 _ISSUER_FIELDS = frozenset({"name", "address", "tax_id", "email", "payment"})
@@ -102,5 +104,5 @@ def _check_lines(name: str, lines: tuple[object, ...]) -> None:
 def _check_text(name: str, value: object) -> None:
     if not isinstance(value, str) or not value.strip():
         raise PartyError(f"{name} is missing")
-    if len(value) > LINE_CHARS_MAX or not value.isprintable():
+    if len(value) > LINE_CHARS_MAX or printable(value, LINE_CHARS_MAX) != value:
         raise PartyError(f"{name} must be at most {LINE_CHARS_MAX} printable characters")

@@ -177,6 +177,14 @@ def test_an_issuer_that_cannot_stand_on_an_invoice_is_refused(text: str, message
         issuer_from_toml(text)
 
 
+def test_names_keep_the_joiners_of_their_script_and_spaces_that_do_not_break() -> None:
+    for name in ("شرکت نمونه\u200cسازان", "क्\u200dष लिमिटेड", "10115\u00a0Berlin"):
+        assert Party(name, (name,)).name == name
+    for name in ("a\u202eb", "a\nb", "a\x00b", "a\ud800b", "a\u2066b"):
+        with pytest.raises(PartyError, match="printable"):
+            Party(name)
+
+
 @pytest.mark.parametrize(
     "fields",
     [
