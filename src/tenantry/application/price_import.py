@@ -45,6 +45,8 @@ async def plan_import(
 ) -> list[PlannedEdition]:
     """`edition` None: the discounts are laid over the book of that instant. Raises `PriceError`."""
     refuse_past(effective_from, now, backdated=backdated)
+    if edition is not None:
+        refuse_empty(edition)
     stored = await control.list_editions()
     before = await _edition_at(control, stored, effective_from)
     if edition is None or layer:
@@ -68,6 +70,12 @@ def refuse_past(effective_from: datetime, now: datetime, *, backdated: bool) -> 
             f"{effective_from:%Y-%m-%dT%H:%M:%SZ} is past: what was admitted since is priced"
             " already, and stays so; say that the edition is backdated, and correct by reversals"
         )
+
+
+def refuse_empty(edition: PriceEdition) -> None:
+    """Raises `PriceError`: no request has a price in such an edition, so all would be refused."""
+    if not edition.models:
+        raise PriceError(f"there is no price in {edition.source}")
 
 
 async def store_editions(

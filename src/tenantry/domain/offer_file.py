@@ -19,6 +19,7 @@ from tenantry.domain.price import PriceError
 SERVICE_CODES: Final = frozenset({"AmazonBedrock", "AmazonBedrockFoundationModels"})
 SERVICE: Final = "AmazonBedrockService"  # lists a few models that AWS bills itself
 PREAMBLE_LINES: Final = 5  # of a CSV file, before its header
+DIGITS_MAX: Final = 30  # of a price; AWS writes ten decimals
 _CURRENCY = "USD"
 _UNBOUNDED = frozenset({"", "0", "Inf"})
 
@@ -127,6 +128,8 @@ def _row(cells: Mapping[str, Any]) -> OfferRow:
         price = Decimal(str(cells["price"]))
     except InvalidOperation:
         raise PriceError(f"{name}: {cells['price']!r} is no price") from None
+    if not price.is_finite() or price < 0 or len(price.as_tuple().digits) > DIGITS_MAX:
+        raise PriceError(f"{name}: {str(price)[:40]} is no price")
     return OfferRow(name, cells["product"], cells["region"], cells["unit"], price)
 
 

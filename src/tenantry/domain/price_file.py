@@ -159,4 +159,7 @@ def _decimal(value: Any, place: str) -> Decimal:
 def _instant(value: Any, place: str) -> datetime:
     if not isinstance(value, datetime) or value.tzinfo is None:
         raise PriceError(f"{place} must be an instant with its zone, like 2027-01-01T00:00:00Z")
-    return value.astimezone(UTC)
+    try:
+        return value.astimezone(UTC)
+    except OverflowError:
+        raise PriceError(f"{place} is before or after all time") from None

@@ -12,6 +12,7 @@ from tenantry.domain.errors import Unavailable
 from tenantry.entrypoints.http.adminplane import ADMIN_PLANE
 from tenantry.entrypoints.http.routes import Access
 
+NO_PRICES = "model,tier,over_tokens,class,usd_per_million\n"
 OPERATOR_ROUTES = [route for route in ADMIN_PLANE.routes if route.access is Access.OPERATOR]
 
 
@@ -110,6 +111,7 @@ def test_plans_budgets_prices_models_placements(edge: Edge) -> None:
         ("/budgets", {"tenant": "acme", "scope": "tenant", "period": "day", "limit": "x"}),
         ("/budgets", {"tenant": "acme", "scope": "tenant", "period": "day", "limit": 1}),
         ("/prices", {"csv": "x", "effective_from": "2026-12-01T00:00:00Z", "source": "s"}),
+        ("/prices", {"csv": NO_PRICES, "effective_from": "2036-12-01T00:00:00Z", "source": "s"}),
         ("/models", {"models": [{"id": "x"}]}),
         ("/contracts", {"tenant": "acme", "tax_rate": "8.25"}),
         ("/contracts", {"tenant": "acme", "address": ["x"] * 9}),

@@ -59,6 +59,17 @@ def test_what_would_change_is_told_and_stored_once(database: Database) -> None:
     in_world(database, work)
 
 
+def test_a_book_of_nothing_is_refused(database: Database) -> None:
+    """A download that brought a header alone would have every request refused."""
+
+    async def work(world: World) -> None:
+        with pytest.raises(PriceError, match="there is no price in synthetic"):
+            await planned(world, replace(synthetic_prices(), models={}))
+        assert await planned(world, synthetic_prices())
+
+    in_world(database, work)
+
+
 def test_the_past_is_refused_unless_it_is_asked_for(database: Database) -> None:
     async def work(world: World) -> None:
         past = NOW - timedelta(days=1)

@@ -123,7 +123,10 @@ def test_two_prices_for_one_thing_stop_it() -> None:
     [
         ((Offered("USE1-NovaPro-input-tokens", "1", currency="CNY"),), "AmazonBedrock", "USD"),
         ((Offered("USE1-NovaPro-input-tokens", "1", end="1000"),), "AmazonBedrock", "quantity"),
-        ((Offered("USE1-NovaPro-input-tokens", "dear"),), "AmazonBedrock", "no price"),
+        *(
+            ((Offered("USE1-NovaPro-input-tokens", usd),), "AmazonBedrock", "no price")
+            for usd in ("dear", "NaN", "sNaN", "Infinity", "-1", "0." + "1" * 200)
+        ),
         (BEDROCK, "AmazonEC2", "not one of Amazon Bedrock's"),
     ],
 )

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from tenantry.application.price_import import refuse_past
+from tenantry.application.price_import import refuse_empty, refuse_past
 from tenantry.domain.catalogue import Model
 from tenantry.domain.errors import BadRequest
 from tenantry.domain.placement import Placement, s3_location
@@ -179,6 +179,7 @@ async def import_prices(call: Call) -> Response:
             lines, version=0, effective_from=effective_from, source=asked.source
         )
     )
+    _converted(lambda: refuse_empty(edition))
     stored = await call.services.control.import_prices(edition)
     return json_response(views.from_edition(stored), 201)
 
