@@ -55,10 +55,11 @@ def test_the_newest_delivery_of_the_months_that_matter(tmp_path: Path) -> None:
         ("x.csv", b"a,b\n1,2\n", "x.csv: no column line_item_line_item_type"),
         ("x.csv", b"", "x.csv: no column"),
         ("x.csv.gz", as_csv(LINES)[:100], "x.csv.gz: "),
+        ("x.csv.gz", as_csv(LINES)[:-6] + bytes(6), "x.csv.gz: CRC check failed"),
         ("x.csv", gzip.decompress(as_csv(LINES)) + b'"short"\n', "cells are expected"),
         ("x.parquet", b"PAR1 not really", "x.parquet: "),
     ],
-    ids=["no bill", "other columns", "empty", "cut short", "short row", "no parquet"],
+    ids=["no bill", "other columns", "empty", "cut short", "damaged", "short row", "no parquet"],
 )
 def test_what_is_no_bill_says_where(
     tmp_path: Path, name: str, content: bytes, message: str

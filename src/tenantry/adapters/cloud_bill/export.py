@@ -24,6 +24,9 @@ FILES_MAX: Final = 100_000
 BATCH_ROWS: Final = 8_192  # of Parquet in memory
 CELL_CHARS_MAX: Final = 1_000_000  # a map of tags, at most
 _COLUMNS: Final = (*REQUIRED, *OPTIONAL)
+_UNREADABLE: Final = (
+    BillError, csv.Error, UnicodeDecodeError, EOFError, zlib.error, gzip.BadGzipFile,
+)  # fmt: skip
 _DATA = re.compile(r"\.(?:csv|csv\.gz|parquet|snappy\.parquet)$", re.IGNORECASE)
 _PERIOD = re.compile(r"(?:^|/)BILLING_PERIOD=(?P<month>[0-9]{4}-[0-9]{2})/(?P<rest>.*)$", re.ASCII)
 
@@ -38,8 +41,9 @@ class CurExport:
             self.files += 1
             with self._source.local(name) as path:
                 try:
-                    yield from _parquet(path) if name.endswith("parquet") else _csv(path)
-                except (BillError, csv.Error, UnicodeDecodeError, EOFError, zlib.error) as problem:
+                    is_parquet = name.lower().endswith("parquet")
+                    yield from _parquet(path) if is_parquet else _csv(path)
+                except _UNREADABLE as problem:
                     raise BillError(f"{name}: {problem}") from None
 
     def _names(self, start: date, end: date) -> list[str]:
