@@ -138,11 +138,13 @@ def test_which_accounts_are_covered(bucket: S3Server) -> None:
 def test_one_file_and_lines_that_are_none(tmp_path: Path) -> None:
     file = tmp_path / "brought.jsonl"
     half = json.dumps({**record(), "input": {"inputBodyJson": "\ud83d"}})
-    file.write_bytes(f"{json.dumps(record())}\nnot json\n[1]\n{half}\n".encode() + b"\xff\n")
+    deep = half.replace('"\\ud83d"', '["\\ud83d",' * 5_000 + "1" + "]" * 5_000)
+    lines = [json.dumps(record()), "not json", "[1]", half, deep]
+    file.write_bytes("\n".join(lines).encode() + b"\n\xff\n")
     log = StoredLog(LocalFiles(file))
     [name] = asyncio.run(log.files(EPOCH, set()))
     assert len(asyncio.run(log.records(name))) == 2, "a body may hold half a character"
-    assert log.skipped_lines == 3
+    assert log.skipped_lines == 4
     packed_file = tmp_path / "cut.json.gz"
     packed_file.write_bytes(packed(record())[:-10])
     cut = StoredLog(LocalFiles(packed_file))

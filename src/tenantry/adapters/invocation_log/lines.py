@@ -52,8 +52,9 @@ def _record(line: bytes) -> Mapping[str, Any] | None:
 
 
 def _of_what_a_client_sent(line: bytes) -> object:
-    """A body may hold half of a surrogate pair, which is escaped JSON and no Unicode."""
+    """A body may hold half of a surrogate pair, which is escaped JSON and no Unicode; or be nested
+    so deep that nobody reads it."""
     try:
         return json.loads(line)
-    except ValueError:  # UnicodeDecodeError is one
+    except (ValueError, RecursionError):  # UnicodeDecodeError is the former
         return None
