@@ -10,7 +10,14 @@ class PlanError(ValueError):
 
 
 COUNT_MAX = 10**12  # of any limit: what a 64-bit column holds many times over
+NAME_CHARS_MAX = 100
 MONEY_DIGITS_MAX = 12  # before and after the point: products of them stay exact
+
+
+def check_name(name: str) -> None:
+    """Of a plan that is applied: it stands on invoices and in tables of one line each."""
+    if not name.strip() or len(name) > NAME_CHARS_MAX or not name.isprintable():
+        raise PlanError(f"a plan's name has 1 to {NAME_CHARS_MAX} printable characters")
 
 
 def count_of(name: str, key: str, value: object) -> int:

@@ -259,7 +259,7 @@ def test_two_tenants_credit_and_contracts_are_apart(database: Database) -> None:
         assert [version["customer"]["name"] for version in mine] == ["anna Corp."]
         with pytest.raises(Conflict, match="a currency stays"):
             await house.contract(world.anna, currency="EUR")
-        for amount in ("0", "NaN", "0.001"):
+        for amount in ("0", "NaN", "0.001", "1e12", "-1e400"):
             with pytest.raises(BadRequest):
                 await contracts.grant_credit(world.anna.tenant_id, Decimal(amount), "")
 

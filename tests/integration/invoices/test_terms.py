@@ -18,6 +18,7 @@ from tenantry.application.corrections import Corrected, correct_prices
 from tenantry.application.invoicing import regenerate
 from tenantry.domain.errors import BadRequest, Conflict, NotFound
 from tenantry.domain.period import billing_period
+from tenantry.domain.plan_values import PlanError
 from tenantry.domain.usage import Usage
 
 LAST, BEFORE = months_ago(1), months_ago(2)
@@ -341,5 +342,15 @@ def test_case_15_a_back_dated_fix_is_a_reversal_plus_new_entries(database: Datab
         other = (await house.billing.invoices.read(
             world.bert.tenant_id, period_of(anna, LAST), datetime.now(UTC)))  # fmt: skip
         assert [line.charge for line in other.usage] == [9]
+
+    in_world(database, body)
+
+
+def test_a_plan_has_a_name_that_can_stand_on_an_invoice(database: Database) -> None:
+    async def body(world: World) -> None:
+        for name in ("", " ", "two\nlines", "\u202e", "n" * 101):
+            with pytest.raises(PlanError, match="1 to 100 printable characters"):
+                await world.control.apply_plans({"fine": {}, name: {}})
+        assert "fine" not in {plan.name for plan in await world.control.list_plans()}
 
     in_world(database, body)

@@ -24,6 +24,7 @@ from tenantry.domain.ids import TenantId
 from tenantry.domain.postings import grant_transfer
 
 PAGE_MAX = 1_000
+CREDIT_DIGITS_MAX = 12  # before the point, as of every amount that is agreed
 
 
 class PostgresContracts:
@@ -91,6 +92,8 @@ class PostgresContracts:
             currency = present.currency if present else LIST_CURRENCY
             if not amount.is_finite() or not amount:
                 raise BadRequest("A credit is an amount other than 0.")
+            if amount.adjusted() >= CREDIT_DIGITS_MAX:
+                raise BadRequest(f"A credit has at most {CREDIT_DIGITS_MAX} digits in front.")
             if money.to_currency(amount, currency) != amount:
                 raise BadRequest(f"{money.plain(amount)} is no amount in {currency}.")
             entry = json.dumps(to_entry(grant_transfer(amount, currency)))

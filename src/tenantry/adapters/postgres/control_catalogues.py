@@ -13,6 +13,7 @@ from tenantry.adapters.postgres import catalogues
 from tenantry.domain.catalogue import Model
 from tenantry.domain.errors import NotFound
 from tenantry.domain.plan import Plan, plan_from, plan_to_json
+from tenantry.domain.plan_values import check_name
 from tenantry.domain.price import PriceEdition, edition_to_rows
 from tenantry.ports.control import EditionRow
 
@@ -35,6 +36,8 @@ class ControlCatalogues:
     async def apply_plans(
         self, connection: Any, tables: Mapping[str, Mapping[str, Any]]
     ) -> list[Plan]:
+        for name in tables:
+            check_name(name)
         given = [plan_from(name, table) for name, table in tables.items()]
         await connection.execute(self._sql["lock_catalogues"])
         present = {plan.name: plan for plan in await self.plans(connection)}
