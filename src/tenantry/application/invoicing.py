@@ -230,10 +230,13 @@ def _without_contract(reading: Reading) -> Agreement:
 
 def _stated(reading: Reading, agreement: Agreement) -> Statement:
     ends_on = agreement.ends_on  # versions of plans go on for others after it
+    terms = tuple(t for t in reading.terms if ends_on is None or t.starts < ends_on)
+    if not terms:
+        raise Conflict(f"The contract ends on {ends_on}, before its first terms start.")
     try:
         contract = Contract(
             reading.zone,
-            tuple(terms for terms in reading.terms if ends_on is None or terms.starts < ends_on),
+            terms,
             currency=agreement.currency,
             ends=agreement.ends_on,
             tax_rate=agreement.tax_rate,

@@ -98,3 +98,18 @@ def test_a_contract_ends_on_no_civil_day_that_is_invoiced(database: Database) ->
         await house.contract(world.bert, ends_on=last)
 
     in_world(database, body, zone="Asia/Kolkata")
+
+
+def test_a_contract_that_ends_before_it_begins_says_so(database: Database) -> None:
+    async def body(world: World) -> None:
+        house, anna = House.of(world), world.anna
+        await house.contract(anna, ends_on=date(2020, 1, 1))
+        await house.contract(world.bert)
+        for who in (anna, world.bert):
+            await house.since(who, months_ago(1, day=1))
+            await house.used(who, Usage(out=1_000), LAST)
+        with pytest.raises(Conflict, match="ends on 2020-01-01, before its first terms start"):
+            await house.finalise(anna, period_of(anna, LAST))
+        assert (await house.finalise(world.bert, period_of(world.bert, LAST))).number
+
+    in_world(database, body)
