@@ -6,7 +6,7 @@ import asyncio
 import signal
 import subprocess
 import sys
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -60,6 +60,35 @@ def test_a_run_catches_up_and_a_second_one_does_nothing(database: Database) -> N
         assert (again.final, again.nothing, again.trouble) == (0, 0, 0)
         runs = await house.billing.book.runs(people[0].tenant_id, None, 10)
         assert [run["outcome"] for run in runs] == ["final"] * 3
+
+    in_world(database, body)
+
+
+def test_where_a_midnight_has_moved_each_hour_is_invoiced_once(database: Database) -> None:
+    """A period was begun under other rules of its time zone, by which it ends an hour later."""
+
+    async def body(world: World) -> None:
+        house, anna = House.of(world), world.anna
+        await house.plans_long_ago()
+        for who in (anna, world.bert):
+            await house.contract(who)
+            await house.since(who, months_ago(2, day=1))
+        whole = period_of(anna, months_ago(2))
+        hour = timedelta(hours=1)
+        await house.as_the_past(
+            f"UPDATE tenantry.billing_account SET period_end = '{whole.end + hour}'"
+            f" WHERE tenant_id = '{anna.tenant_id}'"
+        )
+        await house.used(anna, Usage(out=1_000_000), whole.end + hour / 2)
+        await house.used(world.bert, Usage(out=1_000_000), whole.end + hour / 2)
+        tally = await house.run()
+        assert (tally.final, tally.nothing, tally.trouble) == (2, 2, 0)
+        following = await house.billing.book.next_period(anna.tenant_id)
+        assert following == period_of(anna, months_ago(0))
+        [of_anna] = await house.billing.book.documents(anna.tenant_id)
+        [of_bert] = await house.billing.book.documents(world.bert.tenant_id)
+        assert (of_anna["period_start"], of_bert["period_start"]) == (whole.start, whole.end)
+        assert of_anna["total"] == of_bert["total"]
 
     in_world(database, body)
 
