@@ -13,6 +13,8 @@ from tenantry.entrypoints.http.wire.request import Request
 
 HEAD = b"POST /v1/search HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n"
 
+GET = b"GET /openapi.json HTTP/1.1\r\nhost: x\r\n\r\n"
+
 
 class Served:
     """An application that keeps the bodies it was given."""
@@ -25,7 +27,7 @@ class Served:
         exchange.respond(200, {}, b"")
 
     def refuse(self, status: int, message: str, raw_path: str, exchange: Exchange) -> None:
-        raise AssertionError(message)
+        exchange.respond(status, {}, message.encode())
 
 
 class Listener:
@@ -43,13 +45,24 @@ class Listener:
 
 
 class Wire:
-    """A transport whose client reads everything at once."""
+    """A transport to a client that takes everything at once."""
 
-    def write(self, data: bytes) -> None: ...
+    def __init__(self) -> None:
+        self.written = b""
+        self.reading = True
+        self.closed = False
 
-    def close(self) -> None: ...
+    def write(self, data: bytes) -> None:
+        self.written += data
 
-    def resume_reading(self) -> None: ...
+    def close(self) -> None:
+        self.closed = True
+
+    def pause_reading(self) -> None:
+        self.reading = False
+
+    def resume_reading(self) -> None:
+        self.reading = True
 
     def set_write_buffer_limits(self, high: int) -> None: ...
 
@@ -91,3 +104,46 @@ def test_a_body_in_one_piece_is_not_copied() -> None:
     bodies, peak = asyncio.run(read([head, body]))
     assert bodies == [body]
     assert peak < 1.5 * len(body)
+
+
+async def turns() -> None:
+    """Until nothing is left to run."""
+    for _ in range(200):
+        await asyncio.sleep(0)
+
+
+def begun() -> tuple[Served, Connection, Wire]:
+    served, wire = Served(), Wire()
+    connection = Connection(Listener(served))
+    connection.connection_made(cast(asyncio.Transport, wire))
+    return served, connection, wire
+
+
+def test_nothing_is_answered_to_who_does_not_read() -> None:
+    """Answers would pile up in memory, 17 KB for each 40 bytes of a public route."""
+
+    async def run() -> None:
+        served, connection, wire = begun()
+        connection.data_received(GET)
+        await turns()
+        connection.pause_writing()
+        for _ in range(3):
+            connection.data_received(GET)
+        await turns()
+        assert len(served.bodies) == 1 and not wire.reading
+        connection.resume_writing()
+        await turns()
+        assert len(served.bodies) == 4 and wire.reading
+
+    asyncio.run(run())
+
+
+def test_requests_of_a_connection_that_wait_are_bounded() -> None:
+    async def run() -> None:
+        served, connection, wire = begun()
+        connection.data_received(GET * 1_000)
+        await turns()
+        assert 2 <= len(served.bodies) <= WireLimits().waiting + 1
+        assert b"HTTP/1.1 503" in wire.written and wire.closed and not wire.reading
+
+    asyncio.run(run())

@@ -73,6 +73,7 @@ class Connection(asyncio.Protocol):
         self._exchange: Exchange | None = None
         self._closing = False
         self._unreadable = False  # what comes is no HTTP, and is not looked at any more
+        self._full = False  # of answers that the client does not take: no request is begun
         self._last = host.finishing  # no request after the next
         self._deadline = host.loop.time() + host.limits.head_s
         self._unsent_bytes = 0  # when the deadline was set
@@ -125,22 +126,26 @@ class Connection(asyncio.Protocol):
             self._exchange.client_left()
 
     def pause_writing(self) -> None:
+        self._full = True
         self._set_deadline(self._limits.stall_s)
         if self._exchange is not None:
             self._exchange.pause_writing()
 
     def resume_writing(self) -> None:
+        self._full = False
         if self._exchange is not None:
             self._deadline = _NEVER
             self._exchange.resume_writing()
-        elif not self._closing:
-            self._set_deadline(self._limits.idle_s)
+        else:
+            self._go_on()
 
     # httptools callbacks
 
     def on_message_begin(self) -> None:
         self._begin()
         self._wait_at_most(self._limits.head_s)
+        if len(self._waiting) >= self._limits.waiting:
+            raise _Broken(503, "Too many requests at once on a connection.")
 
     def on_url(self, url: bytes) -> None:
         self._target += url
@@ -235,14 +240,17 @@ class Connection(asyncio.Protocol):
         if http11 and "host" not in self._headers:
             self._refusal = _Broken(400, "The header host is missing.")
         keep_alive = http11 and self._parser.should_keep_alive()
-        self._waiting.append(_Whole(request, http11, keep_alive, self._refusal, held_bytes))
-        if self._exchange is None:
-            self._next()
-        elif self._transport is not None:
-            # Read no further than one request ahead. A hang-up is then seen a little later.
-            self._transport.pause_reading()
+        self._wait(_Whole(request, http11, keep_alive, self._refusal, held_bytes))
 
     # one request at a time
+
+    def _wait(self, whole: _Whole) -> None:
+        self._waiting.append(whole)
+        if self._exchange is None and not self._full:
+            self._next()
+        elif self._transport is not None and not self._closing:
+            # Read no further than one request ahead. A hang-up is then seen a little later.
+            self._transport.pause_reading()
 
     def _feed(self, data: bytes) -> None:
         while data:
@@ -313,8 +321,15 @@ class Connection(asyncio.Protocol):
         if not exchange.keep_alive or not exchange.started:
             self.close()
             return
-        self._transport.resume_reading()
-        self._next()
+        if not self._full:
+            self._go_on()
+
+    def _go_on(self) -> None:
+        """With the next request, whether it is here already or not."""
+        if self._transport is not None and not self._closing:
+            if not self._unreadable:
+                self._transport.resume_reading()
+            self._next()
 
     def _refuse_now(self, broken: _Broken) -> None:
         """Answers what cannot be read to its end, when its turn comes, and closes."""
@@ -324,11 +339,7 @@ class Connection(asyncio.Protocol):
         self._drop_body()
         path = self._target.partition(b"?")[0].decode("latin-1")
         request = Request("", path, "", {}, (), b"")
-        self._waiting.append(_Whole(request, False, False, broken, 0))
-        if self._exchange is None:
-            self._next()
-        else:
-            self._transport.pause_reading()
+        self._wait(_Whole(request, False, False, broken, 0))
 
     def _wait_at_most(self, seconds: float) -> None:
         if self._exchange is None:

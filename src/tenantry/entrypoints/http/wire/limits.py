@@ -20,6 +20,7 @@ class WireLimits:
     stall_s: float = 60.0  # a reader that takes less than `stall_bytes` in so long has gone
     stall_bytes: int = 16_384
     close_s: float = 5.0  # for the last bytes to leave
+    waiting: int = 64  # requests of a connection behind the one that is answered
     connections: int = 8_192  # of one listener's worker; more are cut
     requests: int = 2_048  # in flight in one worker; more are answered 503
     write_buffer_bytes: int = 262_144  # above it a stream waits for its reader
