@@ -166,6 +166,7 @@ def test_expect_continue(edge: Edge) -> None:
         (b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: -1\r\n\r\n", b"400"),
         (b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 9" + b"9" * 30 + b"\r\n\r\n", b"4"),
         (b"CONNECT x:1 HTTP/1.1\r\nhost: x\r\n\r\n", b"400"),
+        (b"CONNECT /v1/search HTTP/1.1\r\nhost: x\r\n\r\n", b"400"),
         (converse(more=b"bad header: x\r\n"), b"400"),
         (converse(more=b"x: a\r\n b\r\n"), b"400"),  # folded
         (b"GET /" + b"a" * 20_000 + b" HTTP/1.1\r\nhost: x\r\n\r\n", b"414"),
@@ -210,6 +211,16 @@ def test_a_trailer_is_no_header(edge: Edge) -> None:
     ((ctx, _),) = edge.services.inference.asked
     assert ctx.groups == frozenset()
     assert ctx.principal.tenant.name == "acme"
+
+
+@pytest.mark.parametrize(
+    "name", [b"authorization", b"x-tenantry-user", b"x-tenantry-groups", b"x-tenantry-run"]
+)
+def test_who_asks_for_whom_is_said_once(edge: Edge, name: bytes) -> None:
+    """A proxy that adds its own beside its client's would let the client choose."""
+    answer = talk(edge, converse(more=name + b": board\r\n" + name.title() + b": all\r\n"))
+    assert answer.startswith(b"HTTP/1.1 400") and b"sent twice" in answer
+    assert edge.services.inference.asked == []
 
 
 @pytest.mark.parametrize("coding", [b"gzip, chunked", b"chunked, chunked", b"identity"])

@@ -15,7 +15,13 @@ from tenantry.entrypoints.http.wire.request import Request
 
 _NEVER: Final = float("inf")
 # Headers that must not come twice: two readers could believe two different ones.
-_ONCE: Final = frozenset({"host", "authorization", "x-api-key", "content-length", "content-type"})
+_ONCE: Final = frozenset(
+    {
+        "host", "authorization", "x-api-key", "content-length", "content-type", "idempotency-key",
+        # Beside the application's own, one that its proxy let through from whoever asks it.
+        "x-tenantry-user", "x-tenantry-groups", "x-tenantry-run",
+    }
+)  # fmt: skip
 _OF_AN_OFFER: Final = frozenset({"connection", "upgrade", "http2-settings"})
 
 
@@ -259,7 +265,7 @@ class Connection(asyncio.Protocol):
                 return
             except httptools.HttpParserUpgrade as upgrade:
                 data = data[upgrade.args[0] :]
-            if not self._target.startswith(b"/"):  # CONNECT
+            if self._parser.get_method() == b"CONNECT":
                 self._refuse_now(_Broken(400, "This is no proxy."))
                 return
             # The parser takes an offer (Java's client offers h2c) for accepted and skips the body:
