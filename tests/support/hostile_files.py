@@ -168,5 +168,4 @@ QUICK: Mapping[str, Callable[[], bytes]] = {
 LONG: Mapping[str, Callable[[], bytes]] = {
     "forms within forms": forms_within_forms,
     "text without end": text_without_end,
-    "a column without end": column_without_end,
 }

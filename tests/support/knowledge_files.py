@@ -59,6 +59,35 @@ def docx(*paragraphs: str, table: tuple[tuple[str, ...], ...] = ()) -> bytes:
     return out.getvalue()
 
 
+def docx_of(body: str, footnotes: str = "") -> bytes:
+    """A DOCX of raw WordprocessingML, as Word writes what python-docx cannot."""
+    relation = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
+    package = "http://schemas.openxmlformats.org/package/2006"
+    spaces = (
+        'xmlns:w="http://schemas.openxmlformats.org/wordprocessingml/2006/main" '
+        'xmlns:mc="http://schemas.openxmlformats.org/markup-compatibility/2006"'
+    )
+    kind = "application/vnd.openxmlformats-officedocument.wordprocessingml.document.main+xml"
+
+    def relations(name: str, target: str) -> str:
+        inner = f'<Relationship Id="rId1" Type="{relation}/{name}" Target="{target}"/>'
+        return f'<Relationships xmlns="{package}/relationships">{inner}</Relationships>'
+
+    parts = {
+        "[Content_Types].xml": f'<Types xmlns="{package}/content-types">'
+        '<Default Extension="rels" '
+        'ContentType="application/vnd.openxmlformats-package.relationships+xml"/>'
+        '<Default Extension="xml" ContentType="application/xml"/>'
+        f'<Override PartName="/word/document.xml" ContentType="{kind}"/></Types>',
+        "_rels/.rels": relations("officeDocument", "word/document.xml"),
+        "word/document.xml": f"<w:document {spaces}><w:body>{body}</w:body></w:document>",
+    }
+    if footnotes:
+        parts["word/_rels/document.xml.rels"] = relations("footnotes", "footnotes.xml")
+        parts["word/footnotes.xml"] = f"<w:footnotes {spaces}>{footnotes}</w:footnotes>"
+    return archive(**parts)
+
+
 def zip_bomb(*, megabytes: int = 64) -> bytes:
     """An archive that passes for a DOCX and unpacks to a thousand times its size."""
     out = io.BytesIO()

@@ -1,4 +1,4 @@
-"""DOCX to text: paragraphs and tables in reading order. Runs in the worker process only."""
+"""DOCX to text: body, then foot- and endnotes. Runs in the worker process only."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import zipfile
 from collections.abc import Iterator
 from typing import Any
 
+from tenantry.adapters.extraction.docx_words import blocks, notes
 from tenantry.adapters.extraction.plain import normal
 from tenantry.adapters.extraction.worker_limits import TEXT_CHARS_MAX
 from tenantry.domain.errors import TooLarge, Unreadable, UnsupportedMedia
@@ -15,8 +16,8 @@ ENTRIES_MAX = 4_096
 UNCOMPRESSED_BYTES_MAX = 200 * 1024 * 1024
 RATIO_MAX = 200  # XML compresses 10 to 30 times; a bomb a thousand times
 RATIO_FROM_BYTES = 1024 * 1024  # below this a high ratio harms nobody
-TABLE_DEPTH_MAX = 8
 _MAIN_PART = "word/document.xml"
+_NOTES = ("footnotes", "endnotes")
 
 
 def to_text(data: bytes) -> str:
@@ -29,7 +30,7 @@ def to_text(data: bytes) -> str:
         document: Any = Document(io.BytesIO(data))
         pieces: list[str] = []
         chars = 0
-        for piece in _blocks(document, 0):
+        for piece in _pieces(document):
             chars += len(piece) + 1
             if chars > TEXT_CHARS_MAX:
                 raise TooLarge(f"The DOCX holds more than {TEXT_CHARS_MAX:,} characters of text.")
@@ -62,17 +63,12 @@ def check_archive(data: bytes) -> None:
         raise UnsupportedMedia("The file is declared as DOCX, but it is another kind of archive.")
 
 
-def _blocks(container: Any, depth: int) -> Iterator[str]:
-    """The text of paragraphs and table rows; a merged cell is read once."""
-    for block in container.iter_inner_content():
-        if not hasattr(block, "rows"):
-            yield block.text
-        elif depth < TABLE_DEPTH_MAX:
-            for row in block.rows:
-                seen: list[Any] = []
-                cells = []
-                for cell in row.cells:
-                    if not any(cell._tc is other for other in seen):
-                        seen.append(cell._tc)
-                        cells.append("\n".join(_blocks(cell, depth + 1)).strip())
-                yield " | ".join(cells)
+def _pieces(document: Any) -> Iterator[str]:
+    from docx.oxml import parse_xml
+
+    yield from blocks(document.element.body)
+    related = [one for one in document.part.rels.values() if not one.is_external]
+    for kind in _NOTES:
+        for one in related:
+            if one.reltype.endswith(f"/{kind}"):
+                yield from notes(parse_xml(one.target_part.blob))
