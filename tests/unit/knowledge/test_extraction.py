@@ -52,6 +52,21 @@ def test_html_is_read_by_its_declared_charset(declared: str) -> None:
     assert text == "caf\u00e9"
 
 
+@pytest.mark.parametrize("charset", ["iso-8859-1", "windows-1252", "latin1"])
+def test_latin_1_is_read_as_browsers_read_it(charset: str) -> None:
+    """Pages say it, and hold the quotes, dashes and euros of windows-1252."""
+    text = "\u201c5 \u20ac\u201d \u2013 caf\u00e9"
+    page = f'<meta charset="{charset}"><p>{text}'.encode("cp1252")
+    assert extract(page, HTML).text == text
+    assert extract(text.encode("cp1252"), f"{TEXT}; charset={charset}").text == text
+
+
+def test_a_page_that_says_utf_16_in_other_letters_is_read_as_utf_8() -> None:
+    page = "caf\u00e9"
+    assert extract(f'<meta charset="utf-16"><p>{page}'.encode(), HTML).text == page
+    assert extract(f'<meta charset="utf-16"><p>{page}'.encode("utf-16"), HTML).text == page
+
+
 def test_text_keeps_every_character_and_normalises_line_ends() -> None:
     assert extract("a\r\nb\rc\n𝒳é".encode(), TEXT).text == "a\nb\nc\n𝒳é"
     assert extract(b"\xef\xbb\xbfabc", TEXT).text == "abc"

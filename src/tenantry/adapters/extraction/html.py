@@ -32,8 +32,7 @@ _SPACES = re.compile(r"[ \t\r\n\f]+")
 
 
 def to_text(data: bytes, declared: str) -> str:
-    found = _META_CHARSET.search(data[:_META_WITHIN_BYTES])
-    source = decode(data, declared, found.group(1).decode().lower() if found else "")
+    source = decode(data, declared, _meta_charset(data))
     body = LexborHTMLParser(source).body
     if body is None:
         raise Unreadable("The HTML has no body.")
@@ -41,6 +40,13 @@ def to_text(data: bytes, declared: str) -> str:
     # Character references can name what the source may not hold.
     check_text(text, "document")
     return text
+
+
+def _meta_charset(data: bytes) -> str:
+    """What a page says of itself; one that could be read for it is not in UTF-16 (the same)."""
+    found = _META_CHARSET.search(data[:_META_WITHIN_BYTES])
+    stated = found.group(1).decode().lower() if found else ""
+    return "utf-8" if stated.startswith("utf-16") else stated
 
 
 class _Writer:

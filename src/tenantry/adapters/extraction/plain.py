@@ -15,8 +15,10 @@ _CODECS = {
     "us-ascii": "ascii",
     "ascii": "ascii",
     "utf-16": "utf-16",
-    "iso-8859-1": "latin-1",
-    "latin1": "latin-1",
+    # Whoever says Latin-1 means this, as browsers read it (WHATWG Encoding, names and labels): what
+    # differs are control characters on one side, quotes, dashes and the euro on the other.
+    "iso-8859-1": "cp1252",
+    "latin1": "cp1252",
     "windows-1252": "cp1252",
 }
 _BOMS = (
