@@ -30,16 +30,14 @@ from tenantry.application.streaming import StreamedAnswer, StreamLimits
 from tenantry.domain import errors
 from tenantry.domain.catalogue import Catalogue
 from tenantry.domain.chat_request import Clamp
-from tenantry.domain.chunk import CHUNK_CHARS_MAX, Passage
+from tenantry.domain.chunk import CHUNK_BYTES_MAX, Passage
 from tenantry.domain.ids import DocumentId
-from tenantry.domain.prompt import Citation, citations_in
+from tenantry.domain.prompt import TITLE_BYTES_MAX, Citation, citations_in
 from tenantry.domain.tenant import Principal
 from tenantry.domain.usage import Usage
 from tenantry.ports.clock import Clock
 from tenantry.ports.model import ModelPort
 
-# What a passage is reserved at: its text at three bytes a character, its fence and title.
-PASSAGE_TITLE_CHARS_RESERVED = 120
 # Told once, within the work that owns the answer: its whole text, or None where there is none.
 Then = Callable[[str | None], Awaitable[None]]
 
@@ -280,12 +278,12 @@ def _broken(exception_type: str) -> errors.TenantryError:
 
 
 def _full_passages(count: int) -> list[Passage]:
-    """Passages of the size that is reserved for."""
-    filler = "x" * (3 * CHUNK_CHARS_MAX)
+    """Passages of the size that is reserved for: no chunk and no fence takes more."""
+    filler = "x" * CHUNK_BYTES_MAX
     return [
         Passage(
             document_id=DocumentId("doc_" + "0" * 26),
-            title="x" * PASSAGE_TITLE_CHARS_RESERVED,
+            title="x" * TITLE_BYTES_MAX,
             text=filler,
             score=0.0,
             start=0,

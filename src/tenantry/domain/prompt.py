@@ -17,6 +17,8 @@ from tenantry.domain.ids import DocumentId
 # The rules name no tag literally, so that nothing that looks for fences finds one in them.
 NOT_IN_DOCUMENTS = "The answer is not in the supplied documents."
 CITATIONS_MAX = 50
+# Of a title in its fence, in UTF-8: a longer one is cut, so that it takes no passage's place.
+TITLE_BYTES_MAX = 120
 
 RULES = f"""\
 Answer the question from the passages below and from nothing else.
@@ -108,6 +110,11 @@ def citations_in(answer: str, passages: Sequence[Passage]) -> list[Citation]:
 
 
 def _attribute(value: str) -> str:
-    """One line that cannot leave its quotes."""
-    escaped = "".join(_ATTRIBUTE.get(character, character) for character in value)
-    return " ".join(escaped.split())
+    """One line that cannot leave its quotes: as many whole characters as there is room for."""
+    written = ""
+    for character in " ".join(value.split()):
+        longer = written + _ATTRIBUTE.get(character, character)
+        if len(longer.encode()) > TITLE_BYTES_MAX:
+            break
+        written = longer
+    return written

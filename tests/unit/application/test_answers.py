@@ -27,6 +27,8 @@ from tests.support.scripted import (
 )
 from tests.support.skipping import run
 
+from tenantry.adapters.extraction.content_type import TEXT
+from tenantry.adapters.extraction.splitter import chunks_of
 from tenantry.application.answers import Answer, Answers
 from tenantry.application.asking import plain_question
 from tenantry.application.finding import Finder
@@ -40,6 +42,7 @@ from tenantry.domain.document import Home
 from tenantry.domain.ids import DocumentId, TenantId
 from tenantry.domain.prompt import NOT_IN_DOCUMENTS
 from tenantry.domain.space import Space
+from tenantry.domain.upload import TITLE_CHARS_MAX
 from tenantry.ports.admission import Refused
 from tenantry.ports.manifest import Spaces
 
@@ -194,6 +197,14 @@ def test_what_leaves_is_never_more_than_was_reserved(found: list[Passage], top_k
     of_query = len(orjson.dumps(embedding))
     limit = chat["inferenceConfig"]["maxTokens"]
     assert bound_of_converse(chat, CLAUDE).tokens + limit + of_query <= reserved.worst_tokens
+
+
+@pytest.mark.parametrize("sign", ["\u88fd", '"', "x", "\U0001e922"])
+def test_a_chunk_of_any_script_has_its_place_whatever_its_document_is_called(sign: str) -> None:
+    (chunk, *_) = chunks_of(sign * 2 * CHUNK_CHARS_MAX, TEXT)
+    shelf = Shelf({"tnt_acme": [passage(chunk.text, title=sign * TITLE_CHARS_MAX)]})
+    _, made = answers(shelf, EMBEDDED, converse_reply("So it is [1]."))
+    assert [c.text for c in ask(made, top_k=1).citations] == [chunk.text]
 
 
 def test_passages_that_do_not_fit_are_left_out_from_the_worst_on() -> None:

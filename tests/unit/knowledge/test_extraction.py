@@ -17,7 +17,7 @@ from tenantry.adapters.extraction import html, worker_client
 from tenantry.adapters.extraction.content_type import DOCX, HTML, MARKDOWN, PDF, SUPPORTED, TEXT
 from tenantry.adapters.extraction.extractor import FileExtractor
 from tenantry.adapters.extraction.splitter import chunks_of
-from tenantry.domain.chunk import CHUNK_CHARS_MAX
+from tenantry.domain.chunk import CHUNK_BYTES_MAX, CHUNK_CHARS_MAX
 from tenantry.domain.errors import (
     BadRequest,
     TenantryError,
@@ -234,9 +234,19 @@ def test_chunks_are_ranges_of_the_text_and_miss_no_word(source: str, content_typ
     for chunk in chunks:
         assert source[chunk.start : chunk.end] == chunk.text
         assert 0 < len(chunk.text) <= CHUNK_CHARS_MAX
+        assert len(chunk.text.encode()) <= CHUNK_BYTES_MAX
         assert not source[end : chunk.start].strip()
         end = chunk.end
     assert not source[end:].strip()
+
+
+@pytest.mark.parametrize("content_type", [TEXT, MARKDOWN])
+def test_chunks_of_wide_characters_are_ranges_too(content_type: str) -> None:
+    source = "caf\u00e9 \U0001f680\U0001f680 " * 3 + "\U0001f680" * 2_500 + " end"
+    chunks = chunks_of(source, content_type)
+    assert all(source[one.start : one.end] == one.text for one in chunks)
+    assert all(len(one.text.encode()) <= CHUNK_BYTES_MAX for one in chunks)
+    assert "".join("".join(one.text for one in chunks).split()) == "".join(source.split())
 
 
 def test_long_texts_are_split_at_paragraphs_across_windows() -> None:
