@@ -149,12 +149,45 @@ def test_a_file_keeps_a_name_that_bedrock_takes() -> None:
 
 @pytest.mark.parametrize(
     "url",
-    ["https://example.com/a.png", "data:image/svg+xml;base64,AA==", "data:image/png,AA", "", None],
+    [
+        "https://example.com/a.png",
+        "data:image/svg+xml;base64,AA==",
+        "data:image/png,AA",
+        "data:image/png;base64,a==b",
+        "",
+        None,
+    ],
 )
 def test_images_are_not_fetched(url: Any) -> None:
     part = {"type": "image_url", "image_url": {"url": url}}
     with pytest.raises(BadRequest):
         converse(messages=[{"role": "user", "content": [part]}])
+
+
+@pytest.mark.parametrize(
+    ("url", "kind"),
+    [
+        (f"data:image/jpg;base64,{PNG}", "jpeg"),
+        (f"data:image/PNG;base64,{PNG}", "png"),
+        (f"data:image/webp;charset=utf-8;base64,{PNG}", "webp"),
+    ],
+)
+def test_images_are_taken_as_programs_name_them(url: str, kind: str) -> None:
+    part = {"type": "image_url", "image_url": {"url": url}}
+    content = converse(messages=[{"role": "user", "content": [part]}])["messages"][0]["content"]
+    assert content == [{"image": {"format": kind, "source": {"bytes": PNG}}}]
+
+
+def test_a_parsed_answer_is_taken_back_as_the_sdk_sends_it() -> None:
+    parsed = call("t", "look", '{"at": 1}')
+    parsed["function"]["parsed_arguments"] = {"at": 1}
+    turns = [
+        {"role": "user", "content": "x"},
+        {"role": "assistant", "tool_calls": [parsed], "parsed": None},
+        {"role": "tool", "tool_call_id": "t", "content": "y"},
+    ]
+    used = converse(messages=turns)["messages"][1]["content"]
+    assert used == [{"toolUse": {"toolUseId": "t", "name": "look", "input": {"at": 1}}}]
 
 
 # Properties
@@ -236,7 +269,8 @@ def events_of(content: list[dict[str, Any]], stop: str) -> list[Frame]:
             use = block["toolUse"]
             start = {"toolUse": {"toolUseId": use["toolUseId"], "name": use["name"]}}
             frames.append(frame("contentBlockStart", {"start": start, **at}))
-            text = orjson.dumps(use["input"]).decode()
+            # Claude says nothing at all for a tool without parameters.
+            text = orjson.dumps(use["input"]).decode() if use["input"] else ""
             for piece in (text[:2], text[2:]):
                 delta = {"toolUse": {"input": piece}}
                 frames.append(frame("contentBlockDelta", {"delta": delta, **at}))

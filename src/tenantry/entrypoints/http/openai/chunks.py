@@ -30,6 +30,7 @@ class ChunkMaker:
         self._include_usage = include_usage
         self._finish = "stop"
         self._tools = -1  # index of the last tool call
+        self._unsaid = False  # it is under way, without any of its arguments
         self.finished = False
 
     def feed(self, frame: Frame, usage: Usage, charge: str | None) -> list[dict[str, Any]]:
@@ -42,6 +43,8 @@ class ChunkMaker:
                 return self._started(payload.get("start", {}))
             case "contentBlockDelta":
                 return self._delta(payload.get("delta", {}))
+            case "contentBlockStop":
+                return self._stopped()
             case "messageStop":
                 self._finish = finish_reason(payload.get("stopReason"))
                 return []
@@ -56,6 +59,7 @@ class ChunkMaker:
         if use is None:
             return []
         self._tools += 1
+        self._unsaid = True
         call = {
             "index": self._tools,
             "id": use["toolUseId"],
@@ -68,11 +72,18 @@ class ChunkMaker:
         if "text" in delta:
             return [self._chunk({"content": delta["text"]})]
         if "toolUse" in delta:
-            function = {"arguments": delta["toolUse"].get("input", "")}
-            call = {"index": max(self._tools, 0), "function": function}
-            return [self._chunk({"tool_calls": [call]})]
+            return self._arguments(delta["toolUse"].get("input", ""))
         thought = delta.get("reasoningContent", {}).get("text")
         return [self._chunk({"reasoning_content": thought})] if thought else []
+
+    def _arguments(self, said: str) -> list[dict[str, Any]]:
+        self._unsaid = self._unsaid and not said
+        call = {"index": max(self._tools, 0), "function": {"arguments": said}}
+        return [self._chunk({"tool_calls": [call]})]
+
+    def _stopped(self) -> list[dict[str, Any]]:
+        """A tool without parameters may be streamed without a word; OpenAI's always are JSON."""
+        return self._arguments("{}") if self._unsaid else []
 
     def _last(self, usage: Usage, charge: str | None, tier: str | None) -> list[dict[str, Any]]:
         chunks = [self._chunk({}, self._finish)]

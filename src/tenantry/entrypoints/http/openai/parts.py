@@ -7,10 +7,15 @@ from typing import Any, Final
 
 from tenantry.domain.errors import BadRequest
 
-_DATA_URL: Final = re.compile(r"data:([a-z]+/[a-z0-9.+-]+);base64,([A-Za-z0-9+/=_-]+)", re.ASCII)
+# A media type's parameters say nothing that is asked for here.
+_DATA_URL: Final = re.compile(
+    r"data:([a-z]+/[a-z0-9.+-]+)(?:;[a-z0-9-]+=[^;,]*){0,4};base64,([a-z0-9+/]+={0,2})",
+    re.ASCII | re.IGNORECASE,
+)
 _IMAGES: Final = {
     "image/png": "png",
     "image/jpeg": "jpeg",
+    "image/jpg": "jpeg",  # which is no media type, and what many programs say
     "image/gif": "gif",
     "image/webp": "webp",
 }
@@ -76,7 +81,7 @@ def _data_url(url: Any, where: str) -> tuple[str, str]:
     if match is None:
         # Fetching addresses for a caller would let it reach what only the gateway can.
         raise BadRequest(f"`{where}` must be a base64 data: URL; remote addresses are not fetched.")
-    return match[1], match[2]
+    return match[1].lower(), match[2]
 
 
 def _file_name(name: Any) -> str:

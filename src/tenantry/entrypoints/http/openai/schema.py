@@ -7,7 +7,9 @@ from typing import Any, Literal
 from msgspec import Struct
 
 
-class FunctionCall(Struct, forbid_unknown_fields=True):
+class FunctionCall(Struct):
+    """The openai SDK sends what its `parse()` made of the arguments back beside them."""
+
     name: str
     arguments: str
 
