@@ -151,6 +151,8 @@ def _read_cohere(body: dict[str, Any], model: Model) -> EmbeddingPlan:
         )
         types = _cohere_types(body) or ("float",)
         return EmbeddingPlan(texts, dimensions, True, tokens, _cohere_by_type, types)
+    if "output_dimension" in body:
+        raise errors.extraneous_key("", "output_dimension")
     types = _cohere_types(body)
     render = _cohere_by_type if types else _cohere_floats
     return EmbeddingPlan(texts, 1024, True, tokens, render, types)

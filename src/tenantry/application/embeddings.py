@@ -28,6 +28,13 @@ from tenantry.domain.tenant import Principal
 PARALLEL_CALLS_MAX = 8  # of one request, so that one upload does not fill the connection pool
 TEXTS_MAX = 2_048  # of one request: OpenAI's own bound on `input`
 COHERE_TEXTS_MAX = 96  # of one call (Bedrock user guide, Cohere Embed)
+# Models whose vectors have one length, which cannot be asked for (Bedrock user guide).
+_ONE_LENGTH: Mapping[str, int] = {
+    "amazon.titan-embed-text-v1": 1_536,
+    "amazon.titan-embed-g1-text-02": 1_536,
+    "cohere.embed-english-v3": 1_024,
+    "cohere.embed-multilingual-v3": 1_024,
+}
 Purpose = Literal["document", "query"]
 Vector = Sequence[float]
 
@@ -209,6 +216,11 @@ class Embeddings:
 def _batches(
     model: Model, name: str, texts: Sequence[str], dimensions: int | None, purpose: Purpose
 ) -> list[_Batch]:
+    length = _ONE_LENGTH.get(model.id)
+    if length is not None and dimensions not in (None, length):
+        raise BadRequest(f"model {model.id} makes vectors of {length:,} numbers alone")
+    if length is not None:
+        dimensions = None
     if model.family == "titan_embed":
         return [_Batch(_call(name, _titan(text, dimensions)), 1) for text in texts]
     if model.family == "cohere_embed":
@@ -225,7 +237,9 @@ def _call(model: str, body: Mapping[str, Any]) -> ChatCall:
 
 
 def _titan(text: str, dimensions: int | None) -> dict[str, Any]:
-    body: dict[str, Any] = {"inputText": text, "normalize": True}
+    # The second generation makes vectors of length 1 unless told otherwise; the first knows no such
+    # member and refuses it.
+    body: dict[str, Any] = {"inputText": text}
     if dimensions is not None:
         body["dimensions"] = dimensions
     return body

@@ -15,6 +15,7 @@ from tests.support.skipping import run
 from tenantry.application.calls import Embedded
 from tenantry.application.embeddings import PARALLEL_CALLS_MAX, TEXTS_MAX
 from tenantry.domain import errors
+from tenantry.domain.catalogue import Catalogue, Model
 from tenantry.ports.model import Attempt, Failure, FailureKind
 
 ACME = principal("acme")
@@ -44,6 +45,41 @@ def test_vectors_come_in_the_order_of_their_texts() -> None:
     assert sorted(o.call for o in worker.admission.outcomes) == list(range(len(texts)))
     assert sorted(i.call for i in worker.admission.begun) == list(range(1, len(texts)))
     assert {orjson.loads(a.body)["dimensions"] for a in worker.model.attempts} == {512}
+
+
+FIRST = replace(TITAN, id="amazon.titan-embed-text-v1")
+ENGLISH = replace(TITAN, id="cohere.embed-english-v3", family="cohere_embed")
+FOURTH = replace(TITAN, id="cohere.embed-v4:0", family="cohere_embed")
+
+
+@pytest.mark.parametrize(
+    ("model", "dimensions", "sent"),
+    [
+        (TITAN, None, {"inputText": "x"}),
+        (TITAN, 512, {"inputText": "x", "dimensions": 512}),
+        (FIRST, None, {"inputText": "x"}),
+        (FIRST, 1_536, {"inputText": "x"}),
+        (ENGLISH, 1_024, {}),
+        (FOURTH, 512, {"output_dimension": 512}),
+    ],
+)
+def test_a_model_is_told_only_what_it_knows(
+    model: Model, dimensions: int | None, sent: dict[str, Any]
+) -> None:
+    (call,) = planned(model, dimensions)
+    of_cohere = {"texts", "input_type", "truncate", "embedding_types"}
+    assert {name: call.body[name] for name in call.body.keys() - of_cohere} == sent
+
+
+@pytest.mark.parametrize("model", [FIRST, ENGLISH])
+def test_vectors_of_a_length_that_a_model_does_not_make_are_refused(model: Model) -> None:
+    with pytest.raises(errors.BadRequest, match="numbers alone"):
+        planned(model, 512)
+
+
+def planned(model: Model, dimensions: int | None) -> list[Any]:
+    catalogue = Catalogue([model])
+    return core().embeddings.plan(ACME, catalogue, model.id, ["x"], dimensions, "document")
 
 
 def test_calls_at_once_are_bounded() -> None:

@@ -72,6 +72,14 @@ def test_titan_refuses_members_that_it_does_not_know(fixed, call) -> None:
         fixed.answer(call({"inputText": "a", "dimensions": 300}, "InvokeModel", TITAN))
 
 
+def test_cohere_s_third_generation_has_one_length(fixed, call) -> None:
+    body = {"texts": ["a"], "input_type": "search_query"}
+    model = "cohere.embed-english-v3"
+    assert len(fixed.answer(call(body, "InvokeModel", model)).body["embeddings"][0]) == 1024
+    with pytest.raises(EmulatedError, match=r"extraneous key \[output_dimension\]"):
+        fixed.answer(call({**body, "output_dimension": 512}, "InvokeModel", model))
+
+
 def test_a_long_text_is_read_to_its_end(models, call) -> None:
     filler = "The committee met on a Tuesday and discussed the minutes. " * 60
     plain = embed(models, call, filler)
