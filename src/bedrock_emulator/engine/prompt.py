@@ -54,6 +54,7 @@ class Prompt:
     tier: str = "default"
     field_paths: tuple[str, ...] = ()  # members of the native answer that are asked for
     checkpoints: int = 0
+    documents: set[str] = field(default_factory=set)  # names of those in messages
     chat: bool = False  # a chat body, where the family also has another kind
 
     @property

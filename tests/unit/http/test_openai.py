@@ -147,6 +147,24 @@ def test_a_file_keeps_a_name_that_bedrock_takes() -> None:
     assert content[0]["document"]["format"] == "pdf"
 
 
+def test_files_of_one_name_are_told_apart_for_bedrock() -> None:
+    def part(name: str | None) -> dict[str, Any]:
+        return {"type": "file", "file": {"filename": name, "file_data": file}}
+
+    file = f"data:application/pdf;base64,{PNG}"
+    asked = [["a.pdf", "a 2.pdf", "a.pdf"], [None, "a.pdf"], [None]]
+    turns = [{"role": "user", "content": [part(name) for name in names]} for names in asked]
+    turns.insert(1, {"role": "assistant", "content": "x"})
+    sent = converse(messages=turns)["messages"]
+    names = [
+        block["document"]["name"]
+        for turn in sent
+        for block in turn["content"]
+        if len(block) == 1 and "document" in block
+    ]
+    assert names == ["a", "a 2", "a 3", "document", "a 4", "document 2"]
+
+
 @pytest.mark.parametrize(
     "url",
     [

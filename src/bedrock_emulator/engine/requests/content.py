@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any, cast
 
 from bedrock_emulator.engine import errors, media
@@ -20,6 +21,8 @@ _BLOCKS = frozenset(
         *("toolAddition", "toolRemoval"),
     }
 )
+# Service model, DocumentBlock: letters, digits, single white space, hyphens, parentheses, brackets.
+_DOCUMENT_NAME = re.compile(r"(?:[A-Za-z0-9()\[\]-]|\s(?!\s)){1,200}", re.ASCII)
 _BLOCK_OVERHEAD = 4  # tokens around a tool use or result in the family's template
 
 
@@ -50,6 +53,8 @@ class ContentReader:
             read_cache_point(value, prompt)
             return ""
         if kind in ("image", "document", "video", "audio"):
+            if kind == "document":
+                self._name_once(checks.as_object(value, path))
             return self._media(kind, value, path)
         if kind in ("toolUse", "toolResult"):
             return self._tool(kind, checks.as_object(value, path), path)
@@ -76,12 +81,27 @@ class ContentReader:
             self.prompt.add(mark, media.clip_tokens(data))
         return ""
 
+    def _name_once(self, value: dict[str, Any]) -> None:
+        name = value.get("name")
+        if isinstance(name, str) and name in self.prompt.documents:
+            raise errors.validation(
+                f"Messages contain duplicate document names: {name}. Remove duplicate document "
+                "names and try again."
+            )
+        self.prompt.documents.add(str(name))
+
     def _document(
         self, value: dict[str, Any], source: dict[str, Any], data: bytes, mark: str
     ) -> str:
         form = value.get("format", "txt")
         if form not in _DOCUMENT_FORMATS:
             raise _not_in(f"{self.path}.document.format", form, _DOCUMENT_FORMATS)
+        if not _DOCUMENT_NAME.fullmatch(str(value.get("name", ""))):
+            raise errors.validation(
+                "The file name can only contain alphanumeric characters, whitespace characters, "
+                "hyphens, parentheses, and square brackets. The name can't contain more than one "
+                "consecutive whitespace character."
+            )
         text = source.get("text") if isinstance(source.get("text"), str) else ""
         if form in media.TEXT_FORMATS and data:
             text = data.decode("utf-8", "replace")

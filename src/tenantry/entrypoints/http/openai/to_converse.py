@@ -74,7 +74,22 @@ def _conversation(
             turns[-1]["content"] += blocks
         else:
             turns.append({"role": role, "content": blocks})
+    _tell_apart(turns)
     return system, turns
+
+
+def _tell_apart(turns: Sequence[dict[str, Any]]) -> None:
+    """Numbers files of one name: Bedrock takes each name once in a conversation."""
+    numbers: dict[str, int] = {}
+    for document in (
+        block["document"] for turn in turns for block in turn["content"] if "document" in block
+    ):
+        name = asked = document["name"]
+        while name in numbers:
+            numbers[asked] += 1
+            name = f"{asked} {numbers[asked]}"
+        numbers[name] = 1
+        document["name"] = name
 
 
 def _blocks(message: Message, where: str) -> list[dict[str, Any]]:
