@@ -72,9 +72,9 @@ async def search(
 def check_query(query: str, top_k: int, most: int = TOP_K_MAX) -> None:
     """BadRequest for what cannot be searched for."""
     if not isinstance(query, str) or not query.strip():
-        raise BadRequest("`query` must be a non-empty string.")
+        raise BadRequest("The query must not be empty.")
     if len(query) > QUERY_CHARS_MAX:
-        raise BadRequest(f"`query` is longer than {QUERY_CHARS_MAX:,} characters.")
+        raise BadRequest(f"The query is longer than {QUERY_CHARS_MAX:,} characters.")
     check_text(query, "query")
     if isinstance(top_k, bool) or not isinstance(top_k, int) or not 1 <= top_k <= most:
         raise BadRequest(f"`top_k` must be a whole number from 1 to {most}.")

@@ -299,3 +299,16 @@ def test_the_user_of_the_body_and_of_the_header(edge: Edge) -> None:
         assert orjson.loads(reply[2]) == {"retrievalResults": []}
         assert "x-tenantry-charge" not in reply[1]
     assert seen == ["ada", "bob"]
+
+
+def test_an_operation_that_is_not_served_is_refused_as_bedrock_does(client: Any) -> None:
+    for call in (
+        lambda: client.create_session(),
+        lambda: client.invoke_agent(
+            agentId="A" * 10, agentAliasId="B" * 10, sessionId="session", inputText="hi"
+        ),
+    ):
+        with pytest.raises(ClientError) as caught:
+            call()
+        error = caught.value.response["Error"]
+        assert (error["Code"], bool(error["Message"])) == ("UnknownOperationException", True)

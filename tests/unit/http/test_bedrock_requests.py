@@ -92,3 +92,5 @@ def test_a_model_id_that_is_none(model: str) -> None:
 def test_metadata_that_attributes_a_call_is_ours_alone(key: str) -> None:
     with pytest.raises(BadRequest, match=f"reserved key `{key}`"):
         request_metadata({key: "tnt_other"})
+    with pytest.raises(BadRequest, match=f"^`metadata` must not hold the reserved key `{key}`"):
+        request_metadata({key: "tnt_other"}, field="metadata")

@@ -120,6 +120,11 @@ def test_no_tool_is_to_be_used() -> None:
         converse(messages=used, tools=tools, tool_choice="none")
 
 
+def test_options_of_a_stream_are_for_streams_alone() -> None:
+    with pytest.raises(BadRequest, match="goes with `stream` alone"):
+        converse(stream_options={"include_usage": True})
+
+
 def test_arguments_in_a_text_are_nested_no_deeper_than_a_body() -> None:
     deep = '{"a":' * 300 + "1" + "}" * 300
     used = [

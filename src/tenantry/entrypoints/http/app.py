@@ -156,6 +156,8 @@ class App:
 
     def _unknown(self, request: Request, path_known: bool, request_id: UUID) -> Response:
         family = family_of(request.raw_path)
+        if "amz-sdk-invocation-id" in request.headers:  # an operation that is not served here
+            family = "bedrock"
         # Bedrock says 404 for a known path's other methods too.
         status = 405 if path_known and family != "bedrock" else 404
         message = "The method is not allowed here." if status == 405 else "There is no such route."

@@ -20,23 +20,24 @@ _KEY = re.compile(r"[a-zA-Z0-9\s:_@$#=/+,\-.]{1,256}", re.ASCII)
 _VALUE = re.compile(r"[a-zA-Z0-9\s:_@$#=/+,\-.]{0,256}", re.ASCII)
 
 
-def request_metadata(value: Any) -> dict[str, str]:
-    """The client's own metadata. Raises `BadRequest`, also for the keys that attribute a call."""
+def request_metadata(value: Any, *, field: str = "requestMetadata") -> dict[str, str]:
+    """The client's own metadata, which its API calls `field`. Raises `BadRequest`, also for the
+    keys that attribute a call."""
     if value is None:
         return {}
     if not isinstance(value, Mapping):
-        raise BadRequest("`requestMetadata` must be an object of strings.")
+        raise BadRequest(f"`{field}` must be an object of strings.")
     ours = sorted(OUR_KEYS & value.keys())
     if ours:
-        raise BadRequest(f"`requestMetadata` must not hold the reserved key `{ours[0]}`.")
+        raise BadRequest(f"`{field}` must not hold the reserved key `{ours[0]}`.")
     if len(value) > CLIENT_KEYS_MAX:
-        raise BadRequest(f"`requestMetadata` holds at most {CLIENT_KEYS_MAX} keys.")
+        raise BadRequest(f"`{field}` holds at most {CLIENT_KEYS_MAX} keys.")
     for key, item in value.items():
         if not isinstance(item, str):
-            raise BadRequest("`requestMetadata` must be an object of strings.")
+            raise BadRequest(f"`{field}` must be an object of strings.")
         if not _KEY.fullmatch(key) or not _VALUE.fullmatch(item):
             raise BadRequest(
-                "`requestMetadata` takes up to 256 letters, digits, spaces and `:_@$#=/+,-.`."
+                f"`{field}` takes up to 256 letters, digits, spaces and `:_@$#=/+,-.`."
             )
     return dict(value)
 

@@ -40,7 +40,7 @@ async def chat_completions(call: Call) -> Response | StreamingResponse:
         chat.model,
         body,
         service_tier=service_tier(chat),
-        request_metadata=request_metadata(chat.metadata),
+        request_metadata=request_metadata(chat.metadata, field="metadata"),
     )
     ctx = call.context(user=user_from(chat.user, field="user"))
     completion_id = f"chatcmpl-{call.request_id.hex}"

@@ -45,11 +45,12 @@ def _refuse_unsupported(chat: ChatRequest) -> None:
         "store": bool(chat.store),
         "modalities": chat.modalities not in (None, ["text"]),
         "parallel_tool_calls": chat.parallel_tool_calls is False,
-        "stream_options": chat.stream_options is not None and not chat.stream,
     }
     for name, asked in refused.items():
         if asked:
             raise BadRequest(f"Unsupported value of `{name}`: this model cannot do that.")
+    if chat.stream_options is not None and not chat.stream:
+        raise BadRequest("`stream_options` goes with `stream` alone.")
     if not chat.messages:
         raise BadRequest("`messages` must not be empty.")
 
