@@ -58,6 +58,23 @@ def test_a_key_is_bound_to_route_and_body() -> None:
     assert not first.implied
 
 
+def test_an_upload_that_is_sent_again_is_the_same_whatever_its_boundary() -> None:
+    def digest(boundary: str, data: bytes, quotes: str = "") -> bytes:
+        mark = b"--" + boundary.encode()
+        body = mark + b"\r\nContent-Disposition: form-data; name=file; filename=a\r\n\r\n"
+        body += data + b"\r\n" + mark + b"--\r\n"
+        kind = f"multipart/form-data; boundary={quotes}{boundary}{quotes}"
+        sent = request(body, "/v1/documents", idempotency_key="k", content_type=kind)
+        asked = attribution.idempotency_of(sent, "tenantry")
+        assert asked is not None
+        return asked.body_sha256
+
+    first = digest("0a1b", b"text")
+    assert digest("2c3d", b"text") == digest("4e 5f", b"text", '"') == first
+    others = {digest("0a1b", data) for data in (b"texts", b"", b"te--xt", b"te\r\n--\r\nxt")}
+    assert len(others | {first}) == 5
+
+
 def test_boto3s_invocation_id_implies_a_key_and_an_own_key_goes_before_it() -> None:
     invocation = "0a1b2c3d-0000-4000-8000-000000000001"
     implied = attribution.idempotency_of(request(amz_sdk_invocation_id=invocation), "bedrock")
