@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -64,7 +64,7 @@ def _is_number(text: str) -> bool:
 def _plain(value: Any) -> Any:
     if isinstance(value, Decimal):
         return money.plain(value)
-    if isinstance(value, datetime):
+    if isinstance(value, date):
         return value.isoformat()
     if isinstance(value, (frozenset, set)):
         return sorted(value)
