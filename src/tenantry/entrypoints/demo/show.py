@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.padding import Padding
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
@@ -27,14 +27,14 @@ class Show:
         self.console.print(Text(title, style="bold"))
 
     def say(self, text: str) -> None:
-        self.console.print(Padding(Text(text), (0, 0, 0, 2)))
+        self._indented(Text(text), 2)
 
     def quote(self, text: str) -> None:
-        self.console.print(Padding(Text(text, style="italic"), (0, 2, 0, 4)))
+        self._indented(Text(text, style="italic"), 4)
 
     def checked(self, text: str) -> None:
         line = Text("✓ ", style="green").append(text, style="default")
-        self.console.print(Padding(line, (0, 0, 0, 2)))
+        self._indented(line, 2)
 
     def table(self, columns: Sequence[str], rows: Iterable[Sequence[str]], right: int = 1) -> None:
         """Columns from number `right` on are figures."""
@@ -43,11 +43,15 @@ class Show:
             table.add_column(column, justify="right" if number >= right else "left")
         for row in rows:
             table.add_row(*row)
-        self.console.print(Padding(table, (0, 0, 0, 2)))
+        self._indented(table, 2)
 
     def code(self, text: str) -> None:
         """Ready to paste: never wrapped, no markup."""
         self.console.print(text, markup=False, soft_wrap=True, style="cyan")
+
+    def _indented(self, what: RenderableType, columns: int) -> None:
+        """Not to the right edge, so that no line ends in spaces."""
+        self.console.print(Padding(what, (0, 0, 0, columns), expand=False))
 
     @contextmanager
     def progress(self, label: str, total: int) -> Iterator[Progress]:
@@ -58,6 +62,7 @@ class Show:
             MofNCompleteColumn(),
             console=self.console,
             transient=True,
+            disable=not self.console.is_terminal,  # a file would keep an empty line of it
         )
         with bar:
             bar.add_task(label, total=total)

@@ -26,7 +26,7 @@ TINY_BUDGET = Decimal("0.00004")  # USD of charge: two or three short answers
 
 
 def run(*, check: bool) -> int:
-    """Plays all acts; 0 where all held, 1 where one did not."""
+    """Plays all acts; 0 where all held, 1 where one did not or a check was cut short."""
     show = Show()
     signal.signal(signal.SIGTERM, _interrupt)
     try:
@@ -37,6 +37,7 @@ def run(*, check: bool) -> int:
         return 1
     except KeyboardInterrupt:
         show.say("stopped")
+        return 1 if check else 0
     return 0
 
 
