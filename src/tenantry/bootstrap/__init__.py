@@ -30,10 +30,13 @@ from tenantry.bootstrap.commands import (
 )
 from tenantry.bootstrap.database import attach, attached_or_started, database
 from tenantry.bootstrap.deployment import operator_token, settings
+from tenantry.bootstrap.failures import told
 from tenantry.bootstrap.gateway import Gateway, gateway
 from tenantry.bootstrap.holders import HostWatch
 from tenantry.bootstrap.keys import key_facts
 from tenantry.bootstrap.papers import papers
+from tenantry.bootstrap.reach_settings import file_problems
+from tenantry.bootstrap.shared_costs import shared_costs_of
 from tenantry.bootstrap.shredding import archive_signer, run_with_shredder
 from tenantry.bootstrap.vector_settings import vectors_fact
 
@@ -48,6 +51,7 @@ __all__ = [
     "background",
     "database",
     "delivery_counts",
+    "file_problems",
     "gateway",
     "issuer_of",
     "key_facts",
@@ -73,5 +77,7 @@ __all__ = [
     "run_with_shredder",
     "run_with_sides",
     "settings",
+    "shared_costs_of",
+    "told",
     "vectors_fact",
 ]

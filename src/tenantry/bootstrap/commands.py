@@ -22,7 +22,7 @@ from tenantry.adapters.postgres.cost_book import PostgresCostBook
 from tenantry.adapters.postgres.deliveries import PostgresDeliveries
 from tenantry.adapters.postgres.directory import PostgresDirectory
 from tenantry.adapters.postgres.endpoints import PostgresEndpoints
-from tenantry.adapters.postgres.errors import DatabaseError
+from tenantry.adapters.postgres.errors import ClusterNotRunning
 from tenantry.adapters.postgres.keeper import PostgresLedgerKeeper
 from tenantry.adapters.postgres.ledger import PostgresTenantLedger
 from tenantry.adapters.postgres.margin import PostgresMarginBooks
@@ -46,7 +46,6 @@ from tenantry.bootstrap.keys import keyring_of
 from tenantry.config import Settings
 from tenantry.domain.billing_name import BillingNames, billing_names_from_csv
 from tenantry.domain.catalogue import Catalogue
-from tenantry.domain.errors import Unavailable
 from tenantry.domain.ids import ApiKeyId
 from tenantry.domain.tenant import DEFAULT_SCOPES, Principal, Tenant
 from tenantry.ports.alerts import AlertBook
@@ -173,7 +172,10 @@ def run_with_endpoints(work: Callable[[ControlPlane, Endpoints], Awaitable[T]]) 
 
 
 def delivery_counts(config: Settings) -> Mapping[str, int] | None:
-    """How many deliveries are dead and pending; None where no database runs that knows."""
+    """How many deliveries are dead and pending; None where no database of ours runs by now.
+
+    Raises what `told` tells where a database should answer and does not.
+    """
 
     async def main(dsn_for: DsnFor) -> Mapping[str, int]:
         databases = await Databases.open(dsn_for, application="tenantry cli")
@@ -183,9 +185,10 @@ def delivery_counts(config: Settings) -> Mapping[str, int] | None:
             await databases.close()
 
     try:
-        return asyncio.run(main(attach(config)))
-    except (DatabaseError, Unavailable):
+        dsn_for = attach(config)
+    except ClusterNotRunning:
         return None
+    return asyncio.run(main(dsn_for))
 
 
 def run_with_margin_books(work: Callable[[MarginBooks], Awaitable[T]]) -> T:

@@ -12,6 +12,7 @@ from tenantry.adapters.postgres.connections import Databases, LoginDsnFor, deriv
 from tenantry.adapters.postgres.embedded import EmbeddedCluster
 from tenantry.adapters.postgres.errors import ClusterNotRunning
 from tenantry.adapters.postgres.migrate import migrate
+from tenantry.adapters.postgres.outages import outages_are_unavailable
 from tenantry.adapters.postgres.roles import LOGIN_ROLES, bootstrap_roles, derive_password
 from tenantry.bootstrap.deployment import control_of, secret_of
 from tenantry.bootstrap.vectors import prepare_vectors
@@ -95,8 +96,9 @@ async def _migrate(config: Settings, cluster: EmbeddedCluster | None) -> None:
     assert config.database_url is not None
     secret = secret_of(config, "database-secret")
     passwords = {role: derive_password(secret, role) for role in LOGIN_ROLES}
-    await bootstrap_roles(config.database_url, passwords)
-    await migrate(derived_dsns(config.database_url, secret)("migrator"))
+    with outages_are_unavailable():
+        await bootstrap_roles(config.database_url, passwords)
+        await migrate(derived_dsns(config.database_url, secret)("migrator"))
 
 
 async def _seed(config: Settings, dsn_for: LoginDsnFor) -> None:

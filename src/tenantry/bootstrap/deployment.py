@@ -16,6 +16,7 @@ from tenantry.adapters.postgres.control import PostgresControl
 from tenantry.application.clock_watch import CheckedClock, ClockWatch
 from tenantry.bootstrap.key_settings import key_problems
 from tenantry.bootstrap.outside import outside_problems
+from tenantry.bootstrap.reach_settings import reach_problems
 from tenantry.bootstrap.vector_settings import vectors_problems
 from tenantry.config import Settings, SettingsError, load_settings, variable_of
 from tenantry.ports.clock import Clock
@@ -34,7 +35,12 @@ def settings() -> Settings:
     for name, unavailable in asked.items():
         if unavailable:
             raise SettingsError(f"{variable_of(name)} asks for what this version does not have")
-    problems = [*key_problems(config), *outside_problems(config), *vectors_problems(config)]
+    problems = [
+        *reach_problems(config),
+        *key_problems(config),
+        *outside_problems(config),
+        *vectors_problems(config),
+    ]
     if problems:
         raise SettingsError("\n".join(problems))
     return config

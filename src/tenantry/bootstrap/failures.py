@@ -6,21 +6,33 @@ of ours and keeps its traceback.
 
 from __future__ import annotations
 
+from typing import Final
+
 import asyncpg
 from pyreqwest.exceptions import PyreqwestError
 
 from tenantry.adapters.postgres.errors import DatabaseError
-from tenantry.domain.errors import TenantryError
+from tenantry.domain.errors import TenantryError, Unavailable
 from tenantry.domain.price import Unpriced
+
+# What an operator with a server of one's own can do about a login that is refused.
+_PASSWORDS: Final = (
+    "TENANTRY_DATABASE_URL is for `tenantry migrate`, which makes the roles tenantry_… with"
+    " passwords of control/database-secret in the data folder"
+)
 
 
 def told(failure: BaseException) -> str | None:
     """One line that says what went wrong; None where it is a fault of ours."""
     match failure:
+        case Unavailable() if failure.__cause__ is not None:
+            return f"{_line(failure.message).rstrip('.')}: {_line(str(failure.__cause__))}"
         case TenantryError():
             return _line(failure.message)
         case PyreqwestError():
             return f"the gateway is out of reach: {_line(str(failure))}"
+        case asyncpg.InvalidPasswordError() | asyncpg.InvalidAuthorizationSpecificationError():
+            return f"the database refused: {_line(str(failure))} ({_PASSWORDS})"
         case asyncpg.PostgresError() | asyncpg.InterfaceError():
             return f"the database refused: {_line(str(failure))}"
         case DatabaseError() | Unpriced() | OSError() | ValueError():

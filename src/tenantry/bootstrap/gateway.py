@@ -73,7 +73,7 @@ from tenantry.bootstrap.exports import TakenAway, names_of, taken_away
 from tenantry.bootstrap.holders import registered
 from tenantry.bootstrap.keys import keyring_of
 from tenantry.bootstrap.papers import Papers
-from tenantry.bootstrap.shared_costs import shared_costs
+from tenantry.bootstrap.shared_costs import shared_costs_of
 from tenantry.bootstrap.upstream import buckets_of, model_of, rules_of
 from tenantry.bootstrap.vectors import vectors_of
 from tenantry.config import Settings
@@ -199,7 +199,7 @@ async def gateway(
             taken_away=taken_away(config, databases, knowledge, admin, billing, names),
             papers=Papers(config.invoice_fonts),
             margin_books=PostgresMarginBooks(databases.operator),
-            shared_costs=shared_costs(config.shared_costs),
+            shared_costs=shared_costs_of(config),
             keeper=PostgresLedgerKeeper(databases.control, databases.operator),
             control=control,
             shreds=Shreds(control, PostgresShreds(databases.control), key.archive_signer),

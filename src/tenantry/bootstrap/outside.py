@@ -36,7 +36,7 @@ def outside_problems(config: Settings) -> list[str]:
             problems.append(f"{variable_of(name)} {wrong}")
 
     if config.webhook_url is not None:
-        check("webhook_url", lambda: _check_url(config.webhook_url))
+        check("webhook_url", lambda: check_url(config.webhook_url))
         if config.webhook_secret is None:
             problems.append(f"{variable_of('webhook_url')} needs {variable_of('webhook_secret')}")
     for name in ("webhook_secret", "webhook_secret_previous"):
@@ -49,7 +49,7 @@ def outside_problems(config: Settings) -> list[str]:
     if config.outside_ca_bundle is not None:
         check("outside_ca_bundle", config.outside_ca_bundle.read_bytes)
     if config.stripe_api_url is not None:
-        check("stripe_api_url", lambda: _check_url(config.stripe_api_url))
+        check("stripe_api_url", lambda: check_url(config.stripe_api_url))
     if config.stripe_api_key is not None and importlib.util.find_spec("stripe") is None:
         problems.append(f"{variable_of('stripe_api_key')} needs: pip install tenantry[stripe]")
     return problems
@@ -103,7 +103,8 @@ def _receivers(config: Settings) -> list[str]:
     return found
 
 
-def _check_url(url: str | None) -> None:
+def check_url(url: str | None) -> None:
+    """Raises `ValueError` where it is no http or https URL."""
     try:
         parts = urlsplit(url or "")
         usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0

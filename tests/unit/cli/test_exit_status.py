@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
+import importlib
 import socket
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from tenantry.bootstrap.database import RunningDatabase
 from tenantry.bootstrap.failures import told
 from tenantry.domain.errors import NotFound
 from tenantry.entrypoints.cli.main import main
+from tenantry.entrypoints.http.supervisor import StartFailed
+
+serve = importlib.import_module("tenantry.entrypoints.cli.serve")
 
 
 @pytest.fixture
@@ -88,10 +95,40 @@ def test_a_database_that_is_away_is_one_line_and_1(
 ) -> None:
     url = f"postgresql://nobody:secret@127.0.0.1:{closed_port()}/none"
     monkeypatch.setenv("TENANTRY_DATABASE_URL", url)
-    assert status_of(monkeypatch, "tenants", "list") == 1
+    for command in (["tenants", "list"], ["migrate"], ["serve"], ["doctor"]):
+        assert status_of(monkeypatch, *command) == 1
+        said = capsys.readouterr().err
+        assert said.startswith("tenantry: The database is out of reach: "), command
+        assert said.count("\n") == 1
+        assert "secret" not in said
+
+
+def test_serve_tells_of_shared_costs_before_it_starts_anything(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("TENANTRY_SHARED_COSTS", str(home / "absent.toml"))
+    assert status_of(monkeypatch, "serve") == 1
     said = capsys.readouterr().err
+    assert said.startswith("tenantry: TENANTRY_SHARED_COSTS: ")
     assert said.count("\n") == 1
-    assert "secret" not in said
+
+
+def test_a_worker_that_cannot_start_is_one_line_and_1(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise StartFailed("a worker could not start: disk full")
+
+    running = RunningDatabase(lambda role: "", lambda: None)
+    monkeypatch.setattr("tenantry.bootstrap.database", lambda _: contextlib.nullcontext(running))
+    monkeypatch.setattr(
+        "tenantry.bootstrap.HostWatch",
+        lambda _: contextlib.nullcontext(SimpleNamespace(rolls=tuple)),
+    )
+    monkeypatch.setattr(serve, "BackgroundProcess", contextlib.nullcontext)
+    monkeypatch.setattr(serve, "run", refuse)
+    assert status_of(monkeypatch, "serve") == 1
+    assert capsys.readouterr().err == "tenantry: a worker could not start: disk full\n"
 
 
 def test_settings_that_are_wrong_in_two_ways_are_still_one_line(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import click
@@ -44,13 +45,12 @@ def _facts(config: Settings) -> tuple[dict[str, Any], list[str]]:
         "home": str(config.home),
         "passages": bootstrap.vectors_fact(config),
     }
-    problems: list[str] = []
-    if config.storage != "postgres":
-        problems.append(f"storage {config.storage} is not available in this version")
+    problems = bootstrap.file_problems(config)
     keys, wrong = bootstrap.key_facts(config)
     facts |= keys
     problems += wrong
-    counts = bootstrap.delivery_counts(config)
+    counts, wrong = _deliveries(config)
+    problems += wrong
     if counts is not None:
         facts["deliveries"] = f"{counts['pending']} pending, {counts['dead']} dead"
         if counts["dead"]:
@@ -73,3 +73,14 @@ def _facts(config: Settings) -> tuple[dict[str, Any], list[str]]:
     if marker.exists():
         facts["cluster file"] = marker.read_text(encoding="utf-8").strip()
     return facts, problems
+
+
+def _deliveries(config: Settings) -> tuple[Mapping[str, int] | None, list[str]]:
+    """What the database counts of notices, or why it cannot be asked."""
+    try:
+        return bootstrap.delivery_counts(config), []
+    except Exception as failure:
+        message = bootstrap.told(failure)
+        if message is None:
+            raise
+        return None, [message]

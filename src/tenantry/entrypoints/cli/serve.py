@@ -15,7 +15,13 @@ from tenantry import bootstrap
 from tenantry.config import Settings
 from tenantry.entrypoints.cli.background_process import BackgroundProcess
 from tenantry.entrypoints.http.assemble import make_services
-from tenantry.entrypoints.http.supervisor import Addresses, ServeSettings, run
+from tenantry.entrypoints.http.supervisor import (
+    WORKERS_MAX,
+    Addresses,
+    ServeSettings,
+    StartFailed,
+    run,
+)
 
 _PORT = click.IntRange(0, 65_535)
 OPEN_FILES = 65_536  # connections to clients and to Bedrock, and what they read
@@ -25,7 +31,7 @@ OPEN_FILES = 65_536  # connections to clients and to Bedrock, and what they read
 @click.option("--http-port", type=_PORT, help="Data plane; 0: any free port.")
 @click.option("--https-port", type=_PORT, help="Data plane over TLS; 0: any free port.")
 @click.option("--admin-port", type=_PORT, help="Admin API and metrics; 0: any free port.")
-@click.option("--workers", type=click.IntRange(1, 64), help="Gateway processes.")
+@click.option("--workers", type=click.IntRange(1, WORKERS_MAX), help="Gateway processes.")
 @click.option("--exit-with-parent", is_flag=True, help="End when the parent process ends.")
 @click.option("--ready-json", is_flag=True, help="Print the addresses as one JSON line.")
 def serve(exit_with_parent: bool, ready_json: bool, **given: int | None) -> None:
@@ -37,6 +43,7 @@ def serve(exit_with_parent: bool, ready_json: bool, **given: int | None) -> None
     config = dataclasses.replace(bootstrap.settings(), **overrides)
     parent = os.getppid() if exit_with_parent else None
 
+    bootstrap.shared_costs_of(config)  # told now, not by a worker that keeps ending
     _allow_many_connections()
 
     def ready(addresses: Addresses) -> None:
@@ -53,7 +60,10 @@ def serve(exit_with_parent: bool, ready_json: bool, **given: int | None) -> None
             return orphaned or database.failure() is not None
 
         make = functools.partial(make_services, config)
-        run(_serve_settings(config), make, on_ready=ready, stop=must_stop, rolls=host.rolls)
+        try:
+            run(_serve_settings(config), make, on_ready=ready, stop=must_stop, rolls=host.rolls)
+        except StartFailed as failed:
+            raise click.ClickException(str(failed)) from None
         if (reason := database.failure()) is not None:
             said = reason.strip().splitlines()[-1:] or ["nothing"]
             raise click.ClickException(f"PostgreSQL kept ending and was given up: {said[0]}")

@@ -1,0 +1,107 @@
+"""What is wrong with the settings of databases, of Bedrock and its log, and of files they name."""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import ssl
+from collections.abc import Callable, Iterator
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
+
+from tenantry.adapters.postgres.embedded.initialise import check_disk
+from tenantry.adapters.postgres.embedded.place import known_place
+from tenantry.adapters.postgres.errors import ClusterError
+from tenantry.bootstrap.outside import check_url
+from tenantry.bootstrap.shared_costs import shared_costs_of
+from tenantry.config import Settings, SettingsError, variable_of
+from tenantry.domain.placement import s3_location
+
+_HOST_NAME: Final = re.compile(r"(\*\.)?[\w-]{1,63}(\.[\w-]{1,63})*")
+
+
+def reach_problems(config: Settings) -> list[str]:
+    """One line for each setting that nothing could be reached by; none repeats a secret."""
+    checks: dict[str, Callable[[], object]] = {
+        "database_url": lambda: _check_dsn(config.database_url),
+        "pgvector_url": lambda: _check_dsn(config.pgvector_url),
+        "bedrock_endpoint_url": lambda: check_url(config.bedrock_endpoint_url),
+        "bedrock_ca_bundle": lambda: _check_authorities(config.bedrock_ca_bundle),
+        "invocation_log_url": lambda: s3_location(config.invocation_log_url or ""),
+        "tls_names": lambda: _check_hosts(config.tls_names.split()),
+    }
+    return list(_wrong(config, checks))
+
+
+def file_problems(config: Settings) -> list[str]:
+    """One line for each place that a setting names and that is not as it must be, by now."""
+    checks: dict[str, Callable[[], object]] = {
+        "postgres_bin": lambda: _check_folder(config.postgres_bin),
+        "invoice_fonts": lambda: _check_folder(config.invoice_fonts),
+        "s3_folder": lambda: _check_folder(config.s3_folder),
+        "home": lambda: _check_home(config.home),
+    }
+    problems = list(_wrong(config, checks))
+    try:
+        shared_costs_of(config)
+    except SettingsError as wrong:
+        problems.append(str(wrong))
+    if config.database_url is None and config.home.is_dir():
+        try:
+            cluster = known_place(config.home)
+            if cluster is not None and cluster.folder.is_dir():
+                check_disk(cluster.folder)
+        except ClusterError as refused:
+            problems.append(str(refused))
+    return problems
+
+
+def _wrong(config: Settings, checks: dict[str, Callable[[], object]]) -> Iterator[str]:
+    for name, holds in checks.items():
+        if not getattr(config, name):
+            continue
+        try:
+            holds()
+        except OSError as wrong:
+            yield f"{variable_of(name)}: {getattr(config, name)}: {wrong.strerror or wrong}"
+        except ValueError as wrong:
+            yield f"{variable_of(name)} {wrong}"
+
+
+def _check_dsn(url: str | None) -> None:
+    try:
+        usable = urlsplit(url or "").scheme in ("postgresql", "postgres")
+    except ValueError:
+        usable = False
+    if not usable:
+        raise ValueError("must be postgresql://user:password@host:port/database")
+
+
+def _check_authorities(bundle: Path | None) -> None:
+    ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(bundle)
+
+
+def _check_hosts(names: list[str]) -> None:
+    for name in names:
+        try:
+            ip_address(name)
+        except ValueError:
+            if _HOST_NAME.fullmatch(name) is None:
+                raise ValueError(f"must be names and addresses, and {name!r} is neither") from None
+
+
+def _check_folder(folder: Path | None) -> None:
+    if folder is not None:
+        next(folder.iterdir(), None)
+
+
+def _check_home(home: Path) -> None:
+    """Can be written, or made where it is not there yet."""
+    found = next(folder for folder in (home, *home.parents) if folder.exists())
+    if not found.is_dir():
+        raise NotADirectoryError(errno.ENOTDIR, f"{found} is no folder")
+    if not os.access(found, os.W_OK | os.X_OK):
+        raise PermissionError(errno.EACCES, "cannot be written; choose another TENANTRY_HOME")

@@ -1,0 +1,78 @@
+"""A setting by which nothing can be reached is told before anything starts, without its secret."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tenantry.bootstrap.reach_settings import file_problems, reach_problems
+from tenantry.config import Settings
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("database_url", "nonsense-hidden"),
+        ("database_url", "mysql://root:hidden@db/x"),
+        ("pgvector_url", "db.internal:5432"),
+        ("bedrock_endpoint_url", "ftp://bedrock.internal"),
+        ("bedrock_endpoint_url", "bedrock.internal"),
+        ("invocation_log_url", "/srv/log"),
+        ("tls_names", "gateway.example.com,other.example.com"),
+    ],
+)
+def test_a_wrong_address_is_one_line_that_names_its_setting(name: str, value: str) -> None:
+    (problem,) = reach_problems(Settings(**{name: value}))
+    assert problem.startswith(f"TENANTRY_{name.upper()} ")
+    assert "hidden" not in problem
+
+
+def test_addresses_that_can_be_reached_are_no_problem() -> None:
+    config = Settings(
+        database_url="postgresql://master:secret@db.internal:5432/tenantry?sslmode=verify-full",
+        bedrock_endpoint_url="https://127.0.0.1:8443",
+        invocation_log_url="s3://logs/of/all",
+        tls_names="gateway.example.com *.example.com büro.example 10.0.0.7 ::1",
+    )
+    assert reach_problems(config) == []
+    assert reach_problems(Settings()) == []
+
+
+def test_authorities_that_are_absent_or_are_none_are_told(tmp_path: Path) -> None:
+    text = tmp_path / "notes.pem"
+    text.write_text("no certificate")
+    for bundle in (tmp_path / "absent.pem", text):
+        (problem,) = reach_problems(Settings(bedrock_ca_bundle=bundle))
+        assert problem.startswith(f"TENANTRY_BEDROCK_CA_BUNDLE: {bundle}: ")
+
+
+@pytest.mark.parametrize("name", ["postgres_bin", "invoice_fonts", "s3_folder", "shared_costs"])
+def test_a_place_that_is_not_there_is_told_by_doctor(name: str, tmp_path: Path) -> None:
+    absent = tmp_path / "absent"
+    (problem,) = file_problems(Settings(home=tmp_path, **{name: absent}))
+    assert problem == f"TENANTRY_{name.upper()}: {absent}: No such file or directory"
+
+
+def test_a_bill_of_shared_costs_that_is_none_is_told(tmp_path: Path) -> None:
+    bill = tmp_path / "costs.toml"
+    bill.write_text("allocate_by = 7", encoding="utf-8")
+    (problem,) = file_problems(Settings(home=tmp_path, shared_costs=bill))
+    assert problem.startswith(f"TENANTRY_SHARED_COSTS: {bill}: ")
+
+
+def test_a_home_may_be_absent_but_no_file(tmp_path: Path) -> None:
+    assert file_problems(Settings(home=tmp_path / "not" / "yet")) == []
+    (tmp_path / "file").write_text("")
+    (problem,) = file_problems(Settings(home=tmp_path / "file" / "home"))
+    assert problem.endswith("is no folder")
+
+
+def test_a_home_on_a_full_disk_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        "tenantry.adapters.postgres.embedded.initialise.FREE_BYTES_MIN", 10**18, raising=True
+    )
+    (tmp_path / "postgres").mkdir()
+    (tmp_path / "cluster").write_text('{"uuid": "u", "path": "postgres"}', encoding="utf-8")
+    (problem,) = file_problems(Settings(home=tmp_path))
+    assert "MB left" in problem
