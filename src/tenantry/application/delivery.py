@@ -154,7 +154,7 @@ class Deliverer:
                 if len(batch) < BATCH_MAX:
                     return
         except Unavailable as outage:
-            _log.warning("deliver to %s: the database is out of reach: %s", sink, outage.message)
+            _log.warning("deliveries to %s have to wait: %s", sink, outage.message)
         except Exception:
             # A fault of ours ends this lane; the next round starts another one.
             _log.exception("a lane of deliveries failed: %s", sink)

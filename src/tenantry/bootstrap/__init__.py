@@ -34,6 +34,7 @@ from tenantry.bootstrap.failures import told
 from tenantry.bootstrap.gateway import Gateway, gateway
 from tenantry.bootstrap.holders import HostWatch
 from tenantry.bootstrap.keys import key_facts
+from tenantry.bootstrap.logs import log_events
 from tenantry.bootstrap.papers import papers
 from tenantry.bootstrap.reach_settings import file_problems
 from tenantry.bootstrap.shared_costs import shared_costs_of
@@ -56,6 +57,7 @@ __all__ = [
     "issuer_of",
     "key_facts",
     "local_stores",
+    "log_events",
     "operator_token",
     "papers",
     "run_with_alerts",

@@ -29,7 +29,7 @@ async def _repeat(each: Round, stop: asyncio.Event) -> None:
         try:
             await each.work()
         except Unavailable as outage:
-            _log.warning("%s: the database is out of reach: %s", each.name, outage.message)
+            _log.warning("the round %s has to wait: %s", each.name, outage.message)
         except Exception:
             # A fault of ours in one round must end neither the later ones nor the other rounds.
             _log.exception("a round of background work failed: %s", each.name)

@@ -15,6 +15,8 @@ from tenantry import bootstrap
 from tenantry.config import Settings
 from tenantry.entrypoints.cli.background_process import BackgroundProcess
 from tenantry.entrypoints.http.assemble import make_services
+from tenantry.entrypoints.http.metrics import Counters
+from tenantry.entrypoints.http.services import Services
 from tenantry.entrypoints.http.supervisor import (
     WORKERS_MAX,
     Addresses,
@@ -43,6 +45,7 @@ def serve(exit_with_parent: bool, ready_json: bool, **given: int | None) -> None
     config = dataclasses.replace(bootstrap.settings(), **overrides)
     parent = os.getppid() if exit_with_parent else None
 
+    bootstrap.log_events()
     bootstrap.shared_costs_of(config)  # told now, not by a worker that keeps ending
     _allow_many_connections()
 
@@ -59,7 +62,7 @@ def serve(exit_with_parent: bool, ready_json: bool, **given: int | None) -> None
             orphaned = parent is not None and os.getppid() != parent
             return orphaned or database.failure() is not None
 
-        make = functools.partial(make_services, config)
+        make = functools.partial(_make_services, config)
         try:
             run(_serve_settings(config), make, on_ready=ready, stop=must_stop, rolls=host.rolls)
         except StartFailed as failed:
@@ -67,6 +70,12 @@ def serve(exit_with_parent: bool, ready_json: bool, **given: int | None) -> None
         if (reason := database.failure()) is not None:
             said = reason.strip().splitlines()[-1:] or ["nothing"]
             raise click.ClickException(f"PostgreSQL kept ending and was given up: {said[0]}")
+
+
+async def _make_services(config: Settings, counters: Counters) -> Services:
+    """In a worker's own process."""
+    bootstrap.log_events()
+    return await make_services(config, counters)
 
 
 def _allow_many_connections() -> None:

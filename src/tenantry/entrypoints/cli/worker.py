@@ -26,6 +26,7 @@ def worker(exit_with_parent: bool, parent: int | None) -> None:
 
     Example: `tenantry worker`
     """
+    bootstrap.log_events()
     if parent is None and exit_with_parent:
         parent = os.getppid()
     if asyncio.run(_work(bootstrap.settings(), parent)):
