@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 UV := $(BOOT)/bin/uv
 export TENANTRY_HOME ?= $(CURDIR)/.tenantry
 
-.PHONY: help demo test test-all mutation mutation-isolation lint types contracts docs conformance-aws check-lock lock clean
+.PHONY: help demo test test-all mutation mutation-isolation lint docs conformance-aws check-lock lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z%-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z%-]+):.*## /\1\t/' | expand -t 20

@@ -41,6 +41,16 @@ def test_every_file_that_is_named_exists():
     assert each_page(lambda _, text: missing_paths(text, (names | folders).__contains__)) == []
 
 
+def test_every_layer_and_every_outside_thing_stands_in_the_architecture():
+    page = text_of("docs/architecture.md")
+    paths = [name.split("/") for name in code(".py") if name.startswith("src/tenantry/")]
+    layers = {path[2] for path in paths if len(path) > 3}
+    folders = {path[3] for path in paths if path[2] == "adapters" and len(path) > 4}
+    assert layers >= {"domain", "bootstrap"}
+    assert folders >= {"postgres", "bedrock"}
+    assert {name for name in layers | folders if f"`{name}/`" not in page} == set()
+
+
 def test_every_make_target_that_is_named_exists():
     makefile = text_of("Makefile")
     assert each_page(lambda _, text: missing_targets(text, makefile)) == []
