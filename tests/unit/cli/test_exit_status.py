@@ -59,6 +59,7 @@ def test_what_is_done_exits_0(
         ["tenants", "create", "acme", "--plan", "pro", "--anchor-day", "32"],
         ["budgets", "set", "acme", "--limit", "NaN"],
         ["plans", "apply", "/no/such/file.toml"],
+        ["usage", "acme", "--from", "2027-01-01", "--to", "2026-01-01"],
         ["tenants", "shred"],
         ["tenants", "export"],
     ],

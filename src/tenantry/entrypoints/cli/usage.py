@@ -41,6 +41,8 @@ def usage(
 
     Example: `tenantry usage acme --by day`
     """
+    if start is not None and end is not None and start >= end:
+        raise click.BadParameter("must be before --to", param_hint="--from")
     user_hash = None if user is None else _user_hash(tenant, user)
 
     async def work(ledger: TenantLedger, principal: Principal) -> list[UsageRow]:
