@@ -29,6 +29,7 @@ import uvloop
 from tests.support.ledger import MODEL, World, intent, new_request_id, open_world
 from tests.support.postgres import Database, running_databases
 
+from tenantry.domain.markup import Markup
 from tenantry.domain.rating import rate
 from tenantry.domain.tenant import Principal
 from tenantry.domain.usage import Usage
@@ -86,7 +87,7 @@ async def make_tenants(world: World) -> list[Principal]:
 
 async def load(world: World, principals: list[Principal], in_flight: int, seconds: float) -> Run:
     """`in_flight` callers in closed loops over tenants drawn at random."""
-    rated = rate(USED, world.prices.of(MODEL), tier="default", markup=Decimal(3))
+    rated = rate(USED, world.prices.of(MODEL), tier="default", markup=Markup(Decimal(3)))
     outcome = AttemptOutcome(0, 1, "settled", USED, rated, raw={"inputTokens": 1_000})
     first = intent()
     waits: list[float] = []

@@ -27,6 +27,7 @@ from tenantry.adapters.postgres.keeper import PostgresLedgerKeeper
 from tenantry.adapters.postgres.ledger import PostgresTenantLedger
 from tenantry.adapters.postgres.unit_of_work import TenantWork
 from tenantry.domain.ids import uuid7
+from tenantry.domain.markup import Markup
 from tenantry.domain.placement import Placement
 from tenantry.domain.price import PriceEdition, edition_from_csv
 from tenantry.domain.rating import rate
@@ -44,7 +45,7 @@ from tenantry.ports.admission import (
 from tenantry.ports.control import NewKey
 
 MODEL = "synthetic"
-MARKUP = Decimal(3)
+MARKUP = Markup(Decimal(3))
 PEPPER = b"p" * 32
 EPOCH = datetime(2020, 1, 1, tzinfo=UTC)
 _CLASSES = {
@@ -204,7 +205,7 @@ def intent(call: int = 0, attempt: int = 1, **changes: Any) -> Intent:
 
 
 def plan_table(**limits: Any) -> Mapping[str, Any]:
-    return {"markup": str(MARKUP), **limits}
+    return {"markup": str(MARKUP.default), **limits}
 
 
 def new_boot_id() -> int:

@@ -16,7 +16,7 @@ from tenantry.domain import errors, money
 from tenantry.domain.catalogue import Resolved
 from tenantry.domain.clamp import largest_output
 from tenantry.domain.price import PriceEdition, Unpriced
-from tenantry.domain.rating import Bound, worst_cost
+from tenantry.domain.rating import Bound, worst_charge, worst_cost
 from tenantry.domain.tenant import Principal
 from tenantry.ports.admission import AdmissionPort, Admitted, Intent, Refused, Reservation
 from tenantry.ports.directory import Directory
@@ -154,17 +154,18 @@ def _worst(
     calls: Sequence[PlannedCall], prices: PriceEdition, principal: Principal
 ) -> tuple[Decimal, Decimal]:
     """The most that calls can cost, and that they can charge."""
-    cost = money.total(
-        worst_cost(
-            call.bound,
-            prices.of(call.price_key(prices)),
-            tiers=call.tiers,
-            guardrails=prices.guardrails,
-        )
-        for call in calls
-    )
-    by_markup = money.times(cost, principal.tenant.plan.markup)
-    return cost, money.total((by_markup, *(call.price for call in calls)))
+    cost = charge = money.ZERO
+    for call in calls:
+        price, guardrails = prices.of(call.price_key(prices)), prices.guardrails
+        markup = principal.tenant.plan.markup_of(call.resolved.model.id)
+        one = worst_cost(call.bound, price, tiers=call.tiers, guardrails=guardrails)
+        by_list = money.times(one, markup.default)
+        if markup.by_class:
+            by_list = worst_charge(
+                call.bound, price, markup, tiers=call.tiers, guardrails=guardrails
+            )
+        cost, charge = money.total((cost, one)), money.total((charge, by_list, call.price))
+    return cost, charge
 
 
 def _reservation(

@@ -17,6 +17,7 @@ from fractions import Fraction
 from tenantry.domain import money
 from tenantry.domain.errors import Conflict
 from tenantry.domain.ids import TenantId
+from tenantry.domain.markup import AT_COST
 from tenantry.domain.price import PriceEdition, Unpriced
 from tenantry.domain.rating import rate
 from tenantry.domain.usage import Usage
@@ -68,7 +69,13 @@ def fix_of(rated: Rated, edition: PriceEdition) -> Fix:
     counts = dict(zip(rated.token_classes, rated.quantities, strict=True))
     try:
         price = edition.of(rated.price_key)
-        made = rate(Usage(**counts), price, tier=rated.service_tier, markup=Decimal(1))
+        made = rate(
+            Usage(**counts),
+            price,
+            tier=rated.service_tier,
+            markup=AT_COST,
+            guardrails=edition.guardrails,
+        )
     except Unpriced as problem:
         raise Conflict(f"{problem}: edition {edition.version} cannot correct it.") from None
     by_class = {str(line.token_class): line for line in made.lines}

@@ -58,7 +58,7 @@ def outcome_of(
         from_guardrail(document.get("usage")),
         planned,
         request.admission.prices,
-        request.principal.tenant.plan.markup,
+        request.principal.tenant.plan,
         call=call,
         attempt=attempt,
         tier=STANDARD_TIER,

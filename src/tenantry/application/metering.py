@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from decimal import Decimal
 
 from tenantry.application.admission import PlannedCall
 from tenantry.domain.normalise import Normalised, Quarantined
+from tenantry.domain.plan import Plan
 from tenantry.domain.price import STANDARD_TIER, PriceEdition, Unpriced
 from tenantry.domain.rating import rate
 from tenantry.domain.usage import NO_USAGE, TokenClass, Usage
@@ -44,7 +44,7 @@ def settled(
     reading: Normalised | Quarantined,
     planned: PlannedCall,
     prices: PriceEdition,
-    markup: Decimal,
+    plan: Plan,
     *,
     call: int,
     attempt: int,
@@ -61,6 +61,7 @@ def settled(
         flags = flags | reading.flags
         try:
             price = prices.of(planned.price_key(prices))
+            markup = plan.markup_of(planned.resolved.model.id)
             rated = rate(usage, price, tier=tier, markup=markup, guardrails=prices.guardrails)
         except Unpriced as problem:
             reason = f"unpriced: {problem}"

@@ -35,7 +35,7 @@ class ModelCalls:
             _reading(reply, planned),
             planned.planned,
             request.admission.prices,
-            request.principal.tenant.plan.markup,
+            request.principal.tenant.plan,
             call=call,
             attempt=attempt,
             tier=metering.tier_of(reply.document, reply.headers),

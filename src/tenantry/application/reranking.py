@@ -93,7 +93,7 @@ class Reranker:
             normalise.from_rerank(len(call.sources)),
             planned,
             request.admission.prices,
-            request.principal.tenant.plan.markup,
+            request.principal.tenant.plan,
             call=number,
             attempt=made,
             tier=STANDARD_TIER,

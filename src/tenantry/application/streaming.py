@@ -179,7 +179,7 @@ class StreamedAnswer:
                 usage.reading(),
                 planned,
                 request.admission.prices,
-                request.principal.tenant.plan.markup,
+                request.principal.tenant.plan,
                 call=self._call,
                 attempt=attempt,
                 tier=metering.tier_of(usage.metadata, reply.headers),

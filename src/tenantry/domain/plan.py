@@ -12,8 +12,10 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Literal
 
+from tenantry.domain.markup import Markup
 from tenantry.domain.overage import overage_from
-from tenantry.domain.plan_values import PlanError, count_of, money_of, texts_of
+from tenantry.domain.plan_values import PlanError, count_of, money_of, moneys_of, texts_of
+from tenantry.domain.usage import TokenClass
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +33,8 @@ class Plan:
     max_tokens_default: int = 2_048
     placement: Literal["pool", "silo"] = "pool"
     markup: Decimal = Decimal(1)
+    markup_by_model: Mapping[str, Decimal] = field(default_factory=dict)  # by catalogue id
+    markup_by_class: Mapping[TokenClass, Decimal] = field(default_factory=dict)
     monthly_fee: Decimal = Decimal(0)
     documents_max: int | None = None
     storage_max_mb: int | None = None
@@ -57,6 +61,11 @@ class Plan:
     def clamps(self, *, in_run: bool) -> bool:
         """Whether a request of such a kind is lowered rather than refused."""
         return in_run if self.clamp_output is None else self.clamp_output
+
+    def markup_of(self, model: str) -> Markup:
+        """The most particular holds: a model's, else a token class's, else the plan's."""
+        own = self.markup_by_model.get(model)
+        return Markup(self.markup, self.markup_by_class) if own is None else Markup(own)
 
 
 _LIMITS = (
@@ -111,9 +120,20 @@ def _value(name: str, key: str, value: object) -> object:
         raise PlanError(f"plan {name}: {key} must be true or false")
     if key in _TEXTS and (not isinstance(value, str) or len(value) > TEXT_CHARS_MAX):
         raise PlanError(f"plan {name}: {key} must be a text of at most {TEXT_CHARS_MAX} characters")
+    if key == "markup_by_model":
+        return moneys_of(name, key, value)
+    if key == "markup_by_class":
+        return _by_class(name, moneys_of(name, key, value))
     if key == "overage":
         overage_from(name, value)
     return value
+
+
+def _by_class(name: str, markups: Mapping[str, Decimal]) -> Mapping[TokenClass, Decimal]:
+    unknown = markups.keys() - set(TokenClass)
+    if unknown:
+        raise PlanError(f"plan {name}: there is no token class {sorted(unknown)[0]!r}")
+    return {TokenClass(token_class): markup for token_class, markup in markups.items()}
 
 
 def plan_to_json(plan: Plan) -> dict[str, Any]:
@@ -128,7 +148,10 @@ def plan_to_json(plan: Plan) -> dict[str, Any]:
         elif isinstance(value, frozenset):
             value = sorted(value)
         elif isinstance(value, Mapping):
-            value = dict(value)
+            value = {
+                str(key): str(inner) if isinstance(inner, Decimal) else inner
+                for key, inner in value.items()
+            }
         result[item.name] = value
     return result
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
 
 
@@ -44,6 +45,13 @@ def money_of(name: str, key: str, value: object) -> Decimal:
     if exponent < -MONEY_DIGITS_MAX or amount.adjusted() >= MONEY_DIGITS_MAX:
         raise PlanError(f"plan {name}: {key} has more than {MONEY_DIGITS_MAX} digits on a side")
     return amount
+
+
+def moneys_of(name: str, key: str, value: object) -> dict[str, Decimal]:
+    """A table of decimals by name."""
+    if not isinstance(value, Mapping) or not all(isinstance(item, str) and item for item in value):
+        raise PlanError(f"plan {name}: {key} must be a table")
+    return {item: money_of(name, f"{key}.{item}", amount) for item, amount in value.items()}
 
 
 def texts_of(name: str, key: str, value: object) -> frozenset[str]:

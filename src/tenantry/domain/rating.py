@@ -12,6 +12,7 @@ from decimal import Decimal
 
 from tenantry.domain import money
 from tenantry.domain.guardrail import output_units
+from tenantry.domain.markup import AT_COST, Markup
 from tenantry.domain.price import (
     BATCH_TIER,
     GUARDRAILS,
@@ -47,7 +48,7 @@ def rate(
     price: ModelPrice,
     *,
     tier: str,
-    markup: Decimal,
+    markup: Markup,
     guardrails: ModelPrice | None = None,
 ) -> Rated:
     """Rates disjoint usage at the tier that served. Raises `Unpriced`; never prices at zero.
@@ -66,7 +67,8 @@ def rate(
         else:
             raise Unpriced(f"{price.key}: no price for {token_class}")
         cost = money.per_million(quantity, unit)
-        lines.append(Line(token_class, quantity, unit, cost, money.times(cost, markup)))
+        charge = money.times(cost, markup.of(token_class))
+        lines.append(Line(token_class, quantity, unit, cost, charge))
     return Rated(
         tuple(lines),
         money.total(line.cost for line in lines),
@@ -106,7 +108,19 @@ def worst_cost(
     tiers: frozenset[str],
     guardrails: ModelPrice | None = None,
 ) -> Decimal:
-    """The provider's cost that no answer within `bound` can pass, in USD. Raises `Unpriced`.
+    """The provider's cost that no answer within `bound` can pass, in USD. Raises `Unpriced`."""
+    return worst_charge(bound, price, AT_COST, tiers=tiers, guardrails=guardrails)
+
+
+def worst_charge(
+    bound: Bound,
+    price: ModelPrice,
+    markup: Markup,
+    *,
+    tiers: frozenset[str],
+    guardrails: ModelPrice | None = None,
+) -> Decimal:
+    """The list charge that no answer within `bound` can pass, in USD. Raises `Unpriced`.
 
     The dearest of every tier that may serve (asked for, or default), every prompt-size step
     that the bound can reach, and every input class that could apply; and a guardrail's units
@@ -118,17 +132,19 @@ def worst_cost(
         for step in price.steps(tier, bound.input_tokens):
             if step.rates is None:
                 raise Unpriced(f"{price.key}: unpriced above {step.over_tokens} tokens")
-            worst = max(worst, _worst_at(bound, price.key, step.rates))
-    return money.total((worst, _worst_guardrail(bound, guardrails)))
+            worst = max(worst, _worst_at(bound, price.key, step.rates, markup))
+    return money.total((worst, _worst_guardrail(bound, guardrails, markup)))
 
 
-def _worst_guardrail(bound: Bound, guardrails: ModelPrice | None) -> Decimal:
+def _worst_guardrail(bound: Bound, guardrails: ModelPrice | None, markup: Markup) -> Decimal:
     units = bound.guardrail_units
     units += output_units(bound.output_tokens) if bound.guards_output else 0
     counts = dict.fromkeys(GUARDRAIL_CLASSES, units)
     counts[TokenClass.GUARDRAIL_IMAGE] = bound.guardrail_images
     return money.total(
-        money.per_million(count, _unit_price(guardrails, token_class))
+        money.per_million(
+            count, money.times(_unit_price(guardrails, token_class), markup.of(token_class))
+        )
         for token_class, count in counts.items()
         if count
     )
@@ -141,17 +157,20 @@ def _unit_price(guardrails: ModelPrice | None, token_class: TokenClass) -> Decim
     return rates[token_class]
 
 
-def _worst_at(bound: Bound, key: str, rates: Mapping[TokenClass, Decimal]) -> Decimal:
+def _worst_at(
+    bound: Bound, key: str, rates: Mapping[TokenClass, Decimal], markup: Markup
+) -> Decimal:
     def needed(token_class: TokenClass) -> Decimal:
         if token_class not in rates:
             raise Unpriced(f"{key}: no price for {token_class}")
-        return rates[token_class]
+        return money.times(rates[token_class], markup.of(token_class))
 
     amounts = []
     if bound.input_tokens:
         dearest = _dearest_input(bound, needed)
         if bound.caches_unasked:  # models differ in which classes they have
-            dearest = max(dearest, *(rates.get(name, money.ZERO) for name in _UNASKED))
+            unasked = (needed(name) for name in _UNASKED if name in rates)
+            dearest = max((dearest, *unasked))
         amounts.append(money.per_million(bound.input_tokens, dearest))
     if bound.output_tokens:
         amounts.append(money.per_million(bound.output_tokens, needed(TokenClass.OUT)))

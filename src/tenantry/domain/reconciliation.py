@@ -17,11 +17,11 @@ from typing import TypeAlias
 from uuid import UUID
 
 from tenantry.domain import money
+from tenantry.domain.markup import AT_COST
 from tenantry.domain.price import BATCH_TIER, STANDARD_TIER, PriceEdition, Unpriced
 from tenantry.domain.rating import rate
 from tenantry.domain.usage import GUARDRAIL_CLASSES, NO_USAGE, TokenClass, Usage
 
-_COST_ONLY = Decimal(1)  # a markup, where only the provider's side is asked for
 _UNDER_WAY = frozenset({"reserved", "dispatched"})
 _COUNTED = ("in", "read", "write", "out")  # what the invocation log counts
 _UNLOGGED = frozenset(token_class.value for token_class in GUARDRAIL_CLASSES)
@@ -371,7 +371,7 @@ def _priced(usage: Usage, key: str, tier: str, edition: PriceEdition) -> Decimal
             usage,
             edition.of(key),
             tier=tier,
-            markup=_COST_ONLY,
+            markup=AT_COST,
             guardrails=edition.guardrails,
         ).cost
     except Unpriced:

@@ -14,9 +14,9 @@ from typing import Any, Literal, Protocol
 from uuid import UUID
 
 from tenantry.domain.ids import TenantId
+from tenantry.domain.markup import Markup
 from tenantry.domain.reconciliation import Booked
 from tenantry.domain.tenant import Principal
-from tenantry.domain.usage_line import UsageLine
 from tenantry.ports.admission import AttemptOutcome
 
 AttemptKey = tuple[str, UUID, int, int]  # tenant, request, call, attempt
@@ -46,7 +46,7 @@ class OpenAttempt:
     model: str
     price_key: str
     price_version: int
-    markup: Decimal  # of the plan it was admitted under
+    markup: Markup  # of its model, by the plan it was admitted under
     admitted_at: datetime
     pinned: Mapping[str, Any]
     charged: bool  # whether its true-up is the customer's: no other attempt of its call was
@@ -107,10 +107,6 @@ class TenantLedger(Protocol):
         those that a request of this API key, user and run counts against; an admin's are all.
         """
         ...
-
-    async def invoice_lines(
-        self, principal: Principal, start: datetime, end: datetime
-    ) -> list[UsageLine]: ...
 
 
 class LedgerKeeper(Protocol):

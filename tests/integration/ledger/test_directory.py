@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
 import pytest
-from tests.support.ledger import POOL, World, in_world, synthetic_prices
+from tests.support.ledger import MODEL, POOL, World, in_world, synthetic_prices
 from tests.support.postgres import Database
 
 from tenantry.domain.catalogue import Model
@@ -20,8 +20,10 @@ from tenantry.domain.errors import (
     Unavailable,
 )
 from tenantry.domain.placement import Placement
+from tenantry.domain.plan_values import PlanError
 from tenantry.domain.price import PriceError
 from tenantry.domain.tenant import Scope
+from tenantry.domain.usage import TokenClass
 
 
 def test_a_key_is_its_tenants(database: Database) -> None:
@@ -163,6 +165,19 @@ def test_plans_are_versions(database: Database) -> None:
             "standard": changed,
             "other": new,
         }
+
+    in_world(database, body)
+
+
+def test_a_markup_by_model_is_of_one_in_the_catalogue(database: Database) -> None:
+    async def body(world: World) -> None:
+        table = {"markup_by_model": {MODEL: "2"}, "markup_by_class": {"out": "1.50"}}
+        with pytest.raises(PlanError, match=f"there is no model '{MODEL}'"):
+            await world.control.apply_plans({"standard": table})
+        await world.control.apply_models([Model(MODEL, "nova", "chat", 300_000, 5_000, MODEL)])
+        [stored] = await world.control.apply_plans({"standard": table})
+        assert stored in await world.control.list_plans()
+        assert stored.markup_of(MODEL).of(TokenClass.OUT) == 2
 
     in_world(database, body)
 

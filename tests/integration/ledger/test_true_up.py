@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.support.ledger import MARKUP, World, in_world, intent
+from tests.support.ledger import MARKUP, MODEL, World, in_world, intent
 from tests.support.postgres import Database
 
 from tenantry.adapters import shipped
 from tenantry.adapters.invocation_log.folder import FolderLog
 from tenantry.application.true_up import TrueUp
+from tenantry.domain.catalogue import Model
 from tenantry.domain.price import COLUMNS, edition_from_csv
 from tenantry.domain.usage import Usage
 from tenantry.ports.admission import AttemptOutcome, Reservation
@@ -209,6 +210,29 @@ def test_a_stranger_in_the_account_cannot_stop_the_reading(
         assert await read(reader) == 0
         deliver(tmp_path, record(mine))
         assert await read(reader) == 1
+
+    in_world(database, body)
+
+
+@pytest.mark.parametrize(
+    ("table", "charge"),
+    [
+        ({"markup_by_class": {"out": "2"}}, "0.024"),  # .003 x 3 and .0075 x 2
+        ({"markup_by_model": {MODEL: "4"}, "markup_by_class": {"out": "2"}}, "0.042"),
+    ],
+)
+def test_what_the_log_tells_of_is_charged_by_the_markups_of_its_plan(
+    database: Database, tmp_path: Path, table: Any, charge: str
+) -> None:
+    async def body(world: World) -> None:
+        await world.control.apply_models([Model(MODEL, "nova", "chat", 300_000, 5_000, MODEL)])
+        await world.plan(**table)
+        mine = await world.admitted()
+        await forget(world, mine)
+        await world.plan(markup="9")  # meanwhile
+        deliver(tmp_path, record(mine))
+        assert await read(true_up(world, tmp_path)) == 1
+        assert await world.sums() == (Decimal("0.0105"), Decimal(charge))
 
     in_world(database, body)
 

@@ -14,7 +14,7 @@ from that. What it expects:
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from fractions import Fraction
@@ -193,7 +193,7 @@ class _Audit:
             yield f"ran in {bill['region']}, not in {row['region']}"
 
     def _charged(self, attempt: AttemptId, row: Any, charges: Sequence[Any]) -> Iterator[str]:
-        """What the customer's book says of an attempt equals its cost times the plan's markup."""
+        """The customer's book says of an attempt what its lines cost times the plan's markups."""
         net = sum((Fraction(charge["amount"]) for charge in charges), Fraction())
         paid = [charge for charge in charges if charge["kind"] != "reversal"]
         if row["charged"] != bool(paid):
@@ -206,14 +206,14 @@ class _Audit:
         if len(paid) != 1 or len(charges) > 2:
             yield f"has {len(charges)} rows in the customer's book"
             return
-        markup = self._markup(paid[0]["plan"], paid[0]["plan_version"])
-        if markup is None:
+        markups = self._markups(paid[0]["plan"], paid[0]["plan_version"])
+        if markups is None:
             return
         usage = dict(zip(row["token_classes"], row["quantities"], strict=True))
         units = dict(zip(row["token_classes"], map(Fraction, row["unit_prices"]), strict=True))
-        lines = {name: unit * markup for name, unit in units.items()}
+        lines = {name: unit * markups(name) for name, unit in units.items()}
         yield from _lines(paid[0], usage, lines, "unit price")
-        expected = self.cost_of[attempt] * markup
+        expected = sum((lines[name] * usage[name] / 10**6 for name in usage), Fraction())
         if Fraction(paid[0]["amount"]) != expected:
             yield f"is charged {paid[0]['amount']}, not {float(expected)}"
         if self.billed[attempt]["error_code"] is not None:
@@ -345,9 +345,12 @@ class _Audit:
     def _prices(self, version: int) -> Mapping[tuple[str, str, int, str], str] | None:
         return {e.version: e.prices for e in self.facts.editions}.get(version)
 
-    def _markup(self, plan: str, version: int) -> Fraction | None:
-        known = {(p.name, p.version): Fraction(p.markup) for p in self.facts.plans}
-        return known.get((plan, version))
+    def _markups(self, plan: str, version: int) -> Callable[[str], Fraction] | None:
+        known = {(p.name, p.version): p.table for p in self.facts.plans}.get((plan, version))
+        if known is None:
+            return None
+        by_class = known.get("markup_by_class", {})
+        return lambda name: Fraction(by_class.get(name, known["markup"]))
 
 
 def _lines(row: Any, usage: Usage, units: Mapping[str, Fraction], of: str) -> Iterator[str]:

@@ -43,7 +43,7 @@ class EditionFacts:
 class PlanFacts:
     name: str
     version: int
-    markup: str
+    table: Mapping[str, Any]  # as it was applied
     after: datetime
     by: datetime
 

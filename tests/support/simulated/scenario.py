@@ -35,6 +35,7 @@ DEATHS = (
     "beginning:1", "begun",
 )  # fmt: skip
 CACHED_WORDS = {CLAUDE: 4_200, NOVA: 1_100}  # enough for a model to cache at all
+BY_CLASS = 1  # the number of the plan whose markup differs by token class
 SILO = 2  # the number of the tenant, and of the plan, that has an account of its own
 RUN_MS = 1_100  # the time in which traffic begins
 Prices = Mapping[tuple[str, str, int, str], str]  # model, tier, over, class → USD per 1,000,000
@@ -118,6 +119,8 @@ def _plan(rng: random.Random, number: int) -> dict[str, Any]:
         "service_tiers_allowed": list(TIER_FACTORS),
         "max_tokens_default": rng.choice((16, 64)),
     }
+    if number == BY_CLASS:
+        plan["markup_by_class"] = {"out": "2.5", "cache_read": "0", "cache_write_5m": "7.1"}
     if rng.random() < 0.4:
         plan["monthly_budget"] = rng.choice(("0.02", "0.1", "1"))
     if rng.random() < 0.3:

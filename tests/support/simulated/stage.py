@@ -198,9 +198,7 @@ class Stage:
     async def _apply(self, name: str, table: dict[str, Any]) -> None:
         after = await self._now()
         [plan] = await self._control.apply_plans({name: table})
-        self.facts.plans.append(
-            PlanFacts(name, plan.version, table["markup"], after, await self._now())
-        )
+        self.facts.plans.append(PlanFacts(name, plan.version, table, after, await self._now()))
 
     # -- 2. traffic and trouble ---------------------------------------------------------------
 

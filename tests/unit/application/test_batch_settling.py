@@ -23,6 +23,7 @@ from tenantry.application.batch_settling import (
 from tenantry.domain.batch import record_id
 from tenantry.domain.errors import NotFound, Unavailable
 from tenantry.domain.ids import TenantId
+from tenantry.domain.markup import Markup
 from tenantry.ports.admission import AttemptOutcome, Settlement
 from tenantry.ports.batch import BatchJob, BatchState
 from tenantry.ports.ledger import AttemptKey, OpenAttempt
@@ -95,7 +96,7 @@ class World:
             OpenAttempt(
                 tenant_id=TenantId(tenant), request_id=rid, call=call, attempt=attempt,
                 operation="Converse", model="claude", price_key="claude", price_version=1,
-                markup=Decimal(3), admitted_at=NOW, pinned=PINNED, charged=True,
+                markup=Markup(Decimal(3)), admitted_at=NOW, pinned=PINNED, charged=True,
             )
             for tenant, rid, call, attempt in keys
             if call not in self.ends and call < self.begun

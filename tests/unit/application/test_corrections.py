@@ -12,6 +12,7 @@ from tests.support.core import edition, rows
 
 from tenantry.application.corrections import fix_of
 from tenantry.domain.errors import Conflict
+from tenantry.domain.price import GUARDRAILS
 from tenantry.ports.corrections import Rated
 
 RIGHT = edition(rows("m", {"uncached_in": "4", "out": "20"}), version=9)
@@ -37,6 +38,22 @@ def test_each_class_keeps_its_markup() -> None:
     assert (list(fix.unit_costs), list(fix.costs)) == ([4, 20], [4, Decimal("0.01")])
     assert list(fix.unit_prices) == [12, 50]
     assert list(fix.charges) == [12, Decimal("0.025")]
+
+
+def test_a_guardrails_units_are_corrected_with_the_call_that_they_looked_at() -> None:
+    guarded = replace(
+        RATED,
+        token_classes=["uncached_in", "guardrail_content"],
+        quantities=[1_000_000, 2],
+        unit_costs=[Decimal(3), Decimal(150)],
+        costs=[Decimal(3), Decimal("0.0003")],
+        unit_prices=[Decimal(9), Decimal(300)],
+        charges=[Decimal(9), Decimal("0.0006")],
+    )
+    priced = rows("m", {"uncached_in": "3"}) + rows(GUARDRAILS, {"guardrail_content": "75"})
+    fix = fix_of(guarded, edition(priced, version=9))
+    assert list(fix.costs) == [3, Decimal("0.00015")]
+    assert list(fix.charges) == [9, Decimal("0.0003")]
 
 
 def test_what_the_customer_did_not_pay_stays_so() -> None:

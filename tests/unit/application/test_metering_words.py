@@ -18,14 +18,17 @@ from tenantry.application.admitted import AdmittedRequest, SettleLimits
 from tenantry.application.calls import ChatCall
 from tenantry.application.owned_tasks import OwnedTasks
 from tenantry.domain.errors import Unavailable
+from tenantry.domain.markup import Markup
 from tenantry.domain.normalise import Normalised, Quarantined
+from tenantry.domain.plan import plan_from
 from tenantry.domain.rating import Bound, rate
 from tenantry.domain.usage import NO_USAGE, TokenClass, Usage
 from tenantry.ports.admission import AttemptOutcome
 from tenantry.ports.model import Failure, FailureKind
 
 USED = Usage(uncached_in=1_000, out=500)
-MARKUP = Decimal(3)
+PLAN = plan_from("p", {"markup": "3"})
+MARKUP = Markup(Decimal(3))
 RAW: Mapping[str, Any] = {"inputTokens": 1_000}
 
 
@@ -46,7 +49,7 @@ def settled(reading: Any, price_key: str = "claude", **changes: Any) -> AttemptO
         "call": 3, "attempt": 2, "tier": "default", "upstream_request_id": "up-7",
         "flags": frozenset({"ours"}), **changes,
     }  # fmt: skip
-    return metering.settled(reading, planned(price_key), PRICES, MARKUP, **values)
+    return metering.settled(reading, planned(price_key), PRICES, PLAN, **values)
 
 
 def reading() -> Normalised:

@@ -16,6 +16,7 @@ from tests.support.scripted import NOW, MemoryDirectory
 
 from tenantry.application.true_up import NUMBER_MAX, LogRead, TrueUp, attempt_of
 from tenantry.domain.ids import TenantId
+from tenantry.domain.markup import Markup
 from tenantry.ports.admission import AttemptOutcome
 from tenantry.ports.ledger import OpenAttempt, ProviderUsage, Violation
 
@@ -27,7 +28,7 @@ RID = uuid.UUID(int=7)
 def open_attempt(tenant: str = "tnt_acme", rid: uuid.UUID = RID, **more: Any) -> OpenAttempt:
     given = {
         "call": 0, "attempt": 1, "operation": "Converse", "model": "claude", "price_key": "claude",
-        "price_version": 1, "markup": Decimal(3), "admitted_at": NOW, "charged": True,
+        "price_version": 1, "markup": Markup(Decimal(3)), "admitted_at": NOW, "charged": True,
         "pinned": {"family": "anthropic", "tier": "default", "write_class": "cache_write_5m"},
     }  # fmt: skip
     return OpenAttempt(tenant_id=TenantId(tenant), request_id=rid, **{**given, **more})

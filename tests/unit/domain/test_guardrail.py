@@ -21,6 +21,7 @@ from tenantry.domain.guardrail import (
     output_units,
     pinned,
 )
+from tenantry.domain.markup import AT_COST, Markup
 from tenantry.domain.price import GUARDRAILS, PriceEdition, Unpriced, edition_from_csv
 from tenantry.domain.rating import Bound, rate, worst_cost
 from tenantry.domain.usage import Usage
@@ -138,7 +139,7 @@ def test_units_are_priced_by_policy_whatever_model_and_tier() -> None:
             UNITS + TOKENS.usage,
             prices.of("m"),
             tier=tier,
-            markup=Decimal(2),
+            markup=Markup(Decimal(2)),
             guardrails=prices.guardrails,
         )
         costs = {str(line.token_class): line.cost for line in rated.lines}
@@ -158,7 +159,7 @@ def test_a_policy_without_a_price_refuses_before_and_is_never_zero_after(missing
     with pytest.raises(Unpriced, match=missing):
         worst_cost(bound, prices.of("m"), tiers=frozenset(), guardrails=prices.guardrails)
     with pytest.raises(Unpriced, match=missing):
-        rate(UNITS, prices.of("m"), tier="default", markup=Decimal(1), guardrails=prices.guardrails)
+        rate(UNITS, prices.of("m"), tier="default", markup=AT_COST, guardrails=prices.guardrails)
     with pytest.raises(Unpriced):
         worst_cost(bound, prices.of("m"), tiers=frozenset())
     unguarded = replace(bound, guardrail_units=0, guardrail_images=0)

@@ -22,6 +22,7 @@ from tenantry.domain.contract import (
     terms_of,
 )
 from tenantry.domain.invoice import canonical, instant, rate_json, series_of, sha256
+from tenantry.domain.markup import Markup
 from tenantry.domain.overage import STEPS_MAX, overage_from
 from tenantry.domain.plan_values import PlanError
 from tenantry.domain.price import Unpriced
@@ -37,6 +38,7 @@ CLASSES = {
     "cache_write_5m": "1000",
     "cache_write_1h": "10000",
 }
+FOURFOLD = Markup(Decimal(4))
 PRICES = edition(
     [
         *rows("m", CLASSES),
@@ -110,7 +112,7 @@ def test_what_has_no_price_is_named(key: str, bound: Bound, said: str) -> None:
 
 
 def test_a_rated_line_says_class_quantity_unit_cost_and_charge() -> None:
-    rated = rate(Usage(uncached_in=2, out=3), PRICES.of("m"), tier="default", markup=Decimal(4))
+    rated = rate(Usage(uncached_in=2, out=3), PRICES.of("m"), tier="default", markup=FOURFOLD)
     assert rated == Rated(
         (
             Line(TokenClass.UNCACHED_IN, 2, Decimal(1), Decimal("0.000002"), Decimal("0.000008")),
@@ -120,7 +122,7 @@ def test_a_rated_line_says_class_quantity_unit_cost_and_charge() -> None:
         Decimal("0.000128"),
     )
     with pytest.raises(Unpriced) as refused:
-        rate(Usage(image=1), PRICES.of("m"), tier="default", markup=Decimal(4))
+        rate(Usage(image=1), PRICES.of("m"), tier="default", markup=FOURFOLD)
     assert str(refused.value) == "m: no price for image"
 
 
@@ -233,7 +235,7 @@ def test_series_and_instants_are_of_utc() -> None:
 
 
 def test_a_hit_of_our_cache_is_a_line_before_the_others() -> None:
-    rated = rate(Usage(uncached_in=2), PRICES.of("m"), tier="default", markup=Decimal(4))
+    rated = rate(Usage(uncached_in=2), PRICES.of("m"), tier="default", markup=FOURFOLD)
     assert with_hit(rated, Decimal("0.01")) == Rated(
         (
             Line(TokenClass.CACHE_HIT, 1, Decimal(0), Decimal(0), Decimal("0.01")),

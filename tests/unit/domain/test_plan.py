@@ -108,6 +108,12 @@ PLANS = st.fixed_dictionaries(
     optional={
         **{name: st.none() | st.integers(0, 10**9) for name in LIMITS},
         **{name: st.decimals(0, 10**6, places=6).map(str) for name in MONEY},
+        "markup_by_model": st.dictionaries(
+            st.text(min_size=1), st.decimals(0, 10**6, places=6).map(str)
+        ),
+        "markup_by_class": st.dictionaries(
+            st.sampled_from(["out", "cache_read", "guardrail_image"]), st.just("2.5")
+        ),
         "budget_hard": st.booleans(),
         "placement": st.sampled_from(["pool", "silo"]),
         "models_allowed": st.none() | st.lists(st.text(min_size=1)),

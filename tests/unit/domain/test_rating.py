@@ -11,20 +11,21 @@ from hypothesis import strategies as st
 from tests.support.core import PRICES, SYNTHETIC, edition, rows
 
 from tenantry.domain import money, normalise
+from tenantry.domain.markup import AT_COST, Markup
 from tenantry.domain.price import ModelPrice, Unpriced
 from tenantry.domain.rating import Bound, rate, worst_cost
 from tenantry.domain.usage import PRICED_CLASSES, TokenClass, Usage
 
 CLAUDE = PRICES.of("claude")
-ONE = Decimal(1)
+THREEFOLD = Markup(Decimal(3))
 
 
 def cost(usage: Usage, tier: str = "default") -> Decimal:
-    return rate(usage, CLAUDE, tier=tier, markup=ONE).cost
+    return rate(usage, CLAUDE, tier=tier, markup=AT_COST).cost
 
 
 def test_case_01_cost_and_charge() -> None:
-    rated = rate(Usage(uncached_in=1_000, out=500), CLAUDE, tier="default", markup=Decimal(3))
+    rated = rate(Usage(uncached_in=1_000, out=500), CLAUDE, tier="default", markup=THREEFOLD)
     assert (rated.cost, rated.charge) == (Decimal("0.0105"), Decimal("0.0315"))
 
 
@@ -74,8 +75,8 @@ def test_a_step_is_decided_by_the_whole_prompt_cached_or_not() -> None:
     ).of("m")
     under = Usage(uncached_in=100_000, cache_read=100_000, out=1)
     over = Usage(uncached_in=100_000, cache_read=100_001, out=1)
-    once = rate(under, price, tier="default", markup=ONE).cost
-    assert rate(over, price, tier="default", markup=ONE).cost > once * Decimal("1.99")
+    once = rate(under, price, tier="default", markup=AT_COST).cost
+    assert rate(over, price, tier="default", markup=AT_COST).cost > once * Decimal("1.99")
 
 
 @pytest.mark.parametrize("name", sorted(PRICED_CLASSES - SYNTHETIC.keys()))
@@ -150,7 +151,7 @@ def test_nothing_within_a_bound_costs_more_than_its_worst(
     bound, usage = within
     asked = frozenset(data.draw(st.lists(st.sampled_from(sorted(price.tiers)))))
     served = data.draw(st.sampled_from(sorted(asked | {"default"})))
-    rated = rate(usage, price, tier=served, markup=Decimal(3))
+    rated = rate(usage, price, tier=served, markup=THREEFOLD)
     assert rated.cost <= worst_cost(bound, price, tiers=asked)
     assert rated.charge == money.times(rated.cost, Decimal(3))
     assert rated.cost == money.total(line.cost for line in rated.lines)

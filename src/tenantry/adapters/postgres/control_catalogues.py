@@ -13,7 +13,7 @@ from tenantry.adapters.postgres import catalogues
 from tenantry.domain.catalogue import Model
 from tenantry.domain.errors import NotFound
 from tenantry.domain.plan import Plan, plan_from, plan_to_json
-from tenantry.domain.plan_values import check_name
+from tenantry.domain.plan_values import PlanError, check_name
 from tenantry.domain.price import PriceEdition, edition_to_rows
 from tenantry.ports.control import EditionRow
 
@@ -40,6 +40,7 @@ class ControlCatalogues:
             check_name(name)
         given = [plan_from(name, table) for name, table in tables.items()]
         await connection.execute(self._sql["lock_catalogues"])
+        await self._check_models(connection, given)
         present = {plan.name: plan for plan in await self.plans(connection)}
         applied = []
         for plan in given:
@@ -53,6 +54,15 @@ class ControlCatalogues:
             await connection.execute(self._sql["insert_plan"], new.name, new.version, definition)
             applied.append(new)
         return applied
+
+    async def _check_models(self, connection: Any, plans: Sequence[Plan]) -> None:
+        """PlanError for a markup of a model that is not in the catalogue: it would never hold."""
+        if not any(plan.markup_by_model for plan in plans):
+            return
+        known = {model.id for model in await self.models(connection)}
+        for plan in plans:
+            for model in plan.markup_by_model.keys() - known:
+                raise PlanError(f"plan {plan.name}: markup_by_model: there is no model {model!r}")
 
     async def models(self, connection: Any) -> list[Model]:
         rows = await connection.fetch(self._sql["models"])

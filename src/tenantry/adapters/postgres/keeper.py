@@ -8,7 +8,6 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import datetime
-from decimal import Decimal
 from typing import Any
 
 from tenantry.adapters.postgres import batch_words
@@ -18,6 +17,7 @@ from tenantry.adapters.postgres.outbox import enqueue
 from tenantry.adapters.postgres.statements import statements
 from tenantry.domain import money
 from tenantry.domain.ids import TenantId
+from tenantry.domain.plan import plan_from
 from tenantry.domain.postings import PREPAID
 from tenantry.domain.reconciliation import Booked
 from tenantry.ports.admission import AttemptOutcome, Settlement
@@ -202,7 +202,7 @@ def _to_open_attempt(row: Any) -> OpenAttempt:
         price_version=row["price_version"],
         plan=row["plan"],
         plan_version=row["plan_version"],
-        markup=Decimal(row["markup"]),
+        markup=plan_from(row["plan"], json.loads(row["markups"])).markup_of(row["model"]),
         admitted_at=row["admitted_at"],
         pinned=json.loads(row["pinned"]),
         charged=row["charged"],

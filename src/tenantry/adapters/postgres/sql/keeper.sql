@@ -14,7 +14,11 @@ ORDER BY tenant_id, request_id, call, attempt;
 -- name: open_attempts
 -- The oldest unknown attempts, at most $1.
 SELECT i.tenant_id, i.request_id, i.call, i.attempt, i.operation, i.model, i.price_key,
-       r.price_version, r.plan, r.plan_version, p.definition ->> 'markup' AS markup,
+       r.price_version, r.plan, r.plan_version,
+       jsonb_strip_nulls(jsonb_build_object(
+         'markup', p.definition -> 'markup',
+         'markup_by_model', p.definition -> 'markup_by_model',
+         'markup_by_class', p.definition -> 'markup_by_class')) AS markups,
        r.admitted_at, i.pinned, i.estimate, i.account, i.quarantined,
        i.charged AND NOT EXISTS (
          SELECT FROM tenantry.cost_entry a
@@ -29,7 +33,10 @@ ORDER BY i.began_at LIMIT $1;
 -- name: find_open
 -- Of the attempts ($1, $2, $3, $4), those that want what a log says: the unknown ones, and those that
 -- were released or written off, for which it becomes an adjustment and our waste.
-SELECT x.*, p.definition ->> 'markup' AS markup
+SELECT x.*, jsonb_strip_nulls(jsonb_build_object(
+         'markup', p.definition -> 'markup',
+         'markup_by_model', p.definition -> 'markup_by_model',
+         'markup_by_class', p.definition -> 'markup_by_class')) AS markups
 FROM (
   SELECT i.tenant_id, i.request_id, i.call, i.attempt, i.operation, i.model, i.price_key,
          r.price_version, r.plan, r.plan_version, r.admitted_at, i.pinned, i.estimate, i.account,
