@@ -27,7 +27,7 @@ from benchmarks.retrieval_world import (
     quantiles,
     shared,
 )
-from tenantry.adapters.sealed.partitions import best_passages, unit
+from tenantry.adapters.sealed.partitions import ranked_passages, unit
 from tenantry.domain.document import Home
 
 ROWS, DIMENSIONS = 10_000, 1_024
@@ -141,8 +141,8 @@ async def _by_turns(
     assert all(segment is not None for _, segment in group), "a segment is not open"
 
     async def alone(query: Any) -> set[int]:
-        found = best_passages(group, unit(query), 5, anyone)  # type: ignore[arg-type]
-        return {hit.start for hit in found}
+        found = ranked_passages(group, unit(query), 5, anyone)  # type: ignore[arg-type]
+        return {hit.start for _, hit in found}
 
     times: dict[str, list[float]] = {
         "sealed": [],

@@ -21,7 +21,6 @@ from tenantry.domain.conversation import TTL_S, TURNS_MAX, Conversation, Turn, c
 from tenantry.domain.document import Home, home_of
 from tenantry.domain.errors import Corrupt, NotFound, TenantryError
 from tenantry.domain.ids import prefixed, uuid7
-from tenantry.domain.tenant import Principal
 from tenantry.ports.clock import Clock
 from tenantry.ports.keys import KeyStore, Purpose, Sealer
 from tenantry.ports.labels import Labels
@@ -78,11 +77,6 @@ class Sessions:
                 await turn.release()
                 raise
         return turn
-
-    async def forget_user(self, principal: Principal, user: str) -> int:
-        """Ends all sessions of an end user; returns how many. Idempotent."""
-        user_hash = await self.labels.user_hash(principal, user)
-        return await self.index.end_of_user(home_of(principal.tenant), user_hash)
 
     async def _owner(self, home: Home, ctx: RequestContext) -> bytes:
         """Of nobody in particular too: such a session is the tenant's application's."""

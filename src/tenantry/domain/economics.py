@@ -138,11 +138,6 @@ def economics(scenario: Scenario) -> Economics:
     )
 
 
-def margin_of_markup(markup: Decimal) -> Decimal:
-    """The margin, in per cent to a tenth, that a markup is: 3× is 66.7."""
-    return shown((markup - 1) * 100 / markup, _TENTH)
-
-
 def shown(amount: Decimal, step: Decimal = _CENT) -> Decimal:
     """Rounded half up for a report."""
     return amount.quantize(step, rounding=ROUND_HALF_UP, context=Context(prec=60))

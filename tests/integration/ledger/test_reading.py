@@ -84,18 +84,6 @@ def test_a_span_is_half_open(database: Database) -> None:
     in_world(database, body)
 
 
-def test_invoice_lines_sum_model_and_class(database: Database) -> None:
-    async def body(world: World) -> None:
-        await _spend(world)
-        lines = await world.ledger.invoice_lines(world.anna, *ALL)
-        assert [(x.model, x.token_class, x.quantity, x.charge) for x in lines] == [
-            ("synthetic", "out", 1_500, Decimal("0.0675")),
-            ("synthetic", "uncached_in", 3_000, Decimal("0.027")),
-        ]
-
-    in_world(database, body)
-
-
 def test_limits_show_what_is_used(database: Database) -> None:
     async def body(world: World) -> None:
         await world.plan(

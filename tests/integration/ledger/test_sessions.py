@@ -24,6 +24,7 @@ from tenantry.application import sessions as module
 from tenantry.application.context import RequestContext
 from tenantry.application.sessions import Sessions, sweep_sessions
 from tenantry.domain.conversation import TURNS_MAX
+from tenantry.domain.document import home_of
 from tenantry.domain.errors import BadRequest, Conflict, Corrupt, NotFound, Unavailable
 from tenantry.domain.tenant import Principal
 
@@ -232,8 +233,10 @@ def test_a_users_sessions_end_together(database: Database, tmp_path: Path) -> No
                 turn = await shop.sessions.turn(ctx, None)
                 await turn.keep("q", "a")
                 whose.append((ctx, turn.session_id))
-        assert await shop.sessions.forget_user(world.anna, "ada") == 2
-        assert await shop.sessions.forget_user(world.anna, "ada") == 0
+        home = home_of(world.anna.tenant)
+        user_hash = await shop.sessions.labels.user_hash(world.anna, "ada")
+        assert await shop.sessions.index.end_of_user(home, user_hash) == 2
+        assert await shop.sessions.index.end_of_user(home, user_hash) == 0
         for number, (ctx, session_id) in enumerate(whose):
             if number < 2:
                 with pytest.raises(NotFound):

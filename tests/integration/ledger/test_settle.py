@@ -345,9 +345,9 @@ def test_case_23_nothing_is_rounded_per_event(database: Database) -> None:
         worst = {"worst_cost": Decimal("0.0000411"), "worst_charge": Decimal("0.0001233")}
         made = await asyncio.gather(*(world.admitted(**worst) for _ in range(1_000)))
         await asyncio.gather(*(world.settle(each, world.outcome(tiny)) for each in made))
-        [line] = await world.ledger.invoice_lines(
-            world.anna, datetime(2020, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
+        [row] = await world.ledger.usage(
+            world.anna, datetime(2020, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC), []
         )
-        assert (line.quantity, line.charge) == (137_000, Decimal("0.1233"))
+        assert (row.tokens, row.charge) == ({"cache_read": 137_000}, Decimal("0.1233"))
 
     in_world(database, body)

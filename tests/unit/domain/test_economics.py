@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import pytest
 
-from tenantry.domain.economics import HONEST, Scenario, economics, margin_of_markup, shown
+from tenantry.domain.economics import HONEST, Scenario, economics, shown
 
 
 @pytest.mark.parametrize(
@@ -43,8 +43,3 @@ def test_nobody_pays_nothing_back() -> None:
     figures = economics(Scenario(0))
     assert figures.margin_percent is None
     assert figures.payback_months is None
-
-
-@pytest.mark.parametrize(("markup", "margin"), [(2, "50.0"), (3, "66.7"), (5, "80.0")])
-def test_markup_is_not_margin(markup: int, margin: str) -> None:
-    assert margin_of_markup(Decimal(markup)) == Decimal(margin)

@@ -13,7 +13,6 @@ from tenantry.adapters.postgres.statements import statements
 from tenantry.adapters.postgres.unit_of_work import TenantWork
 from tenantry.domain.ids import TenantId
 from tenantry.domain.tenant import Principal, Scope
-from tenantry.domain.usage_line import UsageLine
 from tenantry.ports.ledger import GroupBy, UsageRow
 
 LIMIT_BUDGETS_MAX = 1_000  # among an admin's limits; `/v1/budgets` has pages
@@ -55,15 +54,6 @@ class PostgresTenantLedger:
         )
         limits = [limit for row in counters for limit in _plan_limits(row)]
         return limits + [to_limit(row) for row in budgets]
-
-    async def invoice_lines(
-        self, principal: Principal, start: datetime, end: datetime
-    ) -> list[UsageLine]:
-        rows = await self._fetch(principal.tenant_id, "invoice_lines", start, end)
-        return [
-            UsageLine(row["model"], row["token_class"], row["quantity"], row["charge"])
-            for row in rows
-        ]
 
     async def _fetch(self, tenant_id: TenantId, name: str, *values: object) -> list[Any]:
         with archived_is_refused():

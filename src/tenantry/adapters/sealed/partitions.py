@@ -353,11 +353,6 @@ def unit(vector: Sequence[float]) -> F32:
     return (query / length).astype(np.float32)
 
 
-def best_passages(group: Opened, query: F32, top_k: int, permitted: Permitted) -> list[Passage]:
-    """Those nearest to the query, by segment. Runs in a thread."""
-    return [passage for _, passage in ranked_passages(group, query, top_k, permitted)]
-
-
 def ranked_passages(
     group: Opened,
     query: F32,

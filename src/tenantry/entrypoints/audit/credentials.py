@@ -7,7 +7,7 @@ import hashlib
 import hmac
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
@@ -96,10 +96,6 @@ def altered(credential: Credential, change: Callable[[str], str]) -> Credential:
 def signed_for(credential: Credential, other: Ask) -> Credential:
     """A signature that was made for another request."""
     return lambda ask, host: credential(other, host)
-
-
-def with_body(ask: Ask, body: bytes) -> Ask:
-    return replace(ask, body=body)
 
 
 def host_of(url: str) -> str:

@@ -47,8 +47,3 @@ GROUP BY GROUPING SETS (
   (3, 4, 5, 6, 7, 8, t.tag, e.currency, e.token_class)
 )
 ORDER BY 3, 4, 5, 6, 7, 8, t.tag, e.currency, is_total DESC, e.token_class;
-
--- name: invoice_lines
-SELECT model, token_class, sum(quantity)::bigint AS quantity, sum(amount) AS charge
-FROM tenantry.charged_usage($1, $2, $3, 'infinity', NULL)
-GROUP BY model, token_class ORDER BY model, token_class;
