@@ -1,10 +1,13 @@
 """Refusals in Bedrock's own words, so that every caller sees one wording for one fault.
 
 Words marked (recorded) stand in real exchanges, see tests/contract/emulator/recorded_facts.json;
-the others follow the service's documentation and may differ in detail from what it says today.
+the others follow the service's documentation or its model's constraints, in words of our own where
+neither has any, and may differ in detail from what it says today.
 """
 
 from __future__ import annotations
+
+from collections.abc import Iterable
 
 from bedrock_emulator.engine.types import EmulatedError
 
@@ -60,6 +63,28 @@ def too_many_output_tokens(limit: int) -> EmulatedError:
 def wrong_type(path: str, expected: str) -> EmulatedError:
     """`expected` is a word of JSON Schema: string, object, array, number, boolean."""
     return validation(f"Malformed input request: #/{path}: expected type: {expected}")
+
+
+def not_in_set(path: str, value: object, allowed: Iterable[str]) -> EmulatedError:
+    return validation(
+        f"1 validation error detected: Value '{value}' at '{path}' failed to satisfy constraint: "
+        f"Member must satisfy enum value set: [{', '.join(allowed)}]"
+    )
+
+
+def too_short(path: str) -> EmulatedError:
+    return validation(
+        f"1 validation error detected: Value at '{path}' failed to satisfy constraint: "
+        "Member must have length greater than or equal to 1"
+    )
+
+
+def no_base64(path: str) -> EmulatedError:
+    return validation(f"{path}: invalid base64 data")
+
+
+def no_image(path: str) -> EmulatedError:
+    return validation(f"{path}: Could not process image")
 
 
 def extraneous_key(path: str, key: str) -> EmulatedError:

@@ -216,12 +216,16 @@ def _converse_looked(body: Mapping[str, Any]) -> Looked:
     """All texts and images of the messages, or where some are marked as guardContent those alone;
     of the system prompt what is so marked."""
     blocks = [block for message in body.get("messages") or () for block in message["content"]]
-    marked = [block["guardContent"] for block in blocks if "guardContent" in block]
-    system = [b["guardContent"] for b in body.get("system") or () if "guardContent" in b]
+    marked = _guarded(blocks)
+    system = _guarded(body.get("system") or ())
     if marked:
         return looked_of([*system, *marked])
-    plain = [{"text": {"text": b["text"]}} if "text" in b else b for b in blocks]
+    plain = [b if b.get("text") is None else {"text": {"text": b["text"]}} for b in blocks]
     return looked_of([*system, *plain])
+
+
+def _guarded(blocks: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    return [b["guardContent"] for b in blocks if b.get("guardContent") is not None]
 
 
 def looked_of(blocks: Sequence[Mapping[str, Any]]) -> Looked:
@@ -236,7 +240,7 @@ def looked_of(blocks: Sequence[Mapping[str, Any]]) -> Looked:
             queries.append(text)
         if not qualifiers or "guard_content" in qualifiers:
             texts.append(text)
-    return Looked(texts, sum("image" in block for block in blocks), sources, queries)
+    return Looked(texts, sum(block.get("image") is not None for block in blocks), sources, queries)
 
 
 def _texts(blocks: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, Sequence[str]]]:

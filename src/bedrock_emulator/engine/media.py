@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import struct
 from typing import Any
 
 # Anthropic's vision guide: about width × height / 750, and images are scaled down to about 1,600.
 _PIXELS_PER_TOKEN = 750
-_MAX_IMAGE_TOKENS = 1_600
+MAX_IMAGE_TOKENS = 1_600
 # Fitted to recorded answers about a one-page PDF of 13 KB.
 _BYTES_PER_DOCUMENT_TOKEN = 6
 _MAX_DOCUMENT_TOKENS = 150_000
@@ -18,19 +17,20 @@ _BYTES_PER_CLIP_TOKEN = 64
 TEXT_FORMATS = frozenset({"txt", "md", "csv", "html"})
 
 
-def decode(data: Any) -> bytes:
-    """The bytes of a base64 member; empty where it is not base64."""
+def decode(data: Any) -> bytes | None:
+    """The bytes of a base64 member; None where it is not base64."""
     try:
-        return base64.b64decode(data, validate=True) if isinstance(data, str) else b""
-    except (binascii.Error, ValueError):
-        return b""
+        return base64.b64decode(data, validate=True) if isinstance(data, str) else None
+    except ValueError:
+        return None
 
 
-def image_tokens(data: bytes) -> int:
+def image_tokens(data: bytes) -> int | None:
+    """None where the bytes are no image."""
     size = _image_size(data)
-    if size is None:
-        return _MAX_IMAGE_TOKENS
-    return min(_MAX_IMAGE_TOKENS, max(1, size[0] * size[1] // _PIXELS_PER_TOKEN))
+    if size is None or 0 in size:
+        return None
+    return min(MAX_IMAGE_TOKENS, max(1, size[0] * size[1] // _PIXELS_PER_TOKEN))
 
 
 def document_tokens(data: bytes) -> int:
@@ -49,13 +49,35 @@ def _image_size(data: bytes) -> tuple[int, int] | None:
     if data[:6] in (b"GIF87a", b"GIF89a") and len(data) >= 10:
         width, height = struct.unpack("<HH", data[6:10])
         return width, height
+    if data[:4] == b"RIFF" and data[8:12] == b"WEBP" and len(data) >= 30:
+        return _webp_size(data)
     return _jpeg_size(data) if data[:2] == b"\xff\xd8" else None
+
+
+def _webp_size(data: bytes) -> tuple[int, int] | None:
+    """Of its first chunk: extended, lossless or lossy (RFC 9649)."""
+    kind = data[12:16]
+    if kind == b"VP8X":
+        return (
+            1 + int.from_bytes(data[24:27], "little"),
+            1 + int.from_bytes(data[27:30], "little"),
+        )
+    if kind == b"VP8L":
+        bits = int.from_bytes(data[21:25], "little")
+        return 1 + (bits & 0x3FFF), 1 + (bits >> 14 & 0x3FFF)
+    if kind == b"VP8 ":
+        width, height = struct.unpack("<HH", data[26:30])
+        return width & 0x3FFF, height & 0x3FFF
+    return None
 
 
 def _jpeg_size(data: bytes) -> tuple[int, int] | None:
     at = 2
     while at + 9 <= len(data) and data[at] == 0xFF:
         kind, length = data[at + 1], int.from_bytes(data[at + 2 : at + 4], "big")
+        if kind == 0xFF:  # a fill byte before a marker
+            at += 1
+            continue
         if 0xC0 <= kind <= 0xCF and kind not in (0xC4, 0xC8, 0xCC):
             height, width = struct.unpack(">HH", data[at + 5 : at + 9])
             return width, height

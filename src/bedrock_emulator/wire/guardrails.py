@@ -13,6 +13,7 @@ from bedrock_emulator.bill import Bill, Charge
 from bedrock_emulator.engine import errors
 from bedrock_emulator.engine.guarding import find, looked_of
 from bedrock_emulator.engine.guardrail import Assessment, Guardrail, GuardrailLookup, assess
+from bedrock_emulator.engine.requests.content import guarded_text
 from bedrock_emulator.engine.types import TokenUsage
 from bedrock_emulator.faults import RuleBook, Subject
 from bedrock_emulator.wire import answers
@@ -24,6 +25,7 @@ from bedrock_emulator.wire.routes import GuardrailRoute
 OPERATION = "ApplyGuardrail"
 MAX_BLOCKS = 1_000
 _SIDES = {"INPUT": "input", "OUTPUT": "output"}
+_SCOPES = ("INTERVENTIONS", "FULL")
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,17 +82,16 @@ def _read(request: Request) -> tuple[str, list[dict[str, Any]]]:
         body = orjson.loads(request.body)
     except orjson.JSONDecodeError as error:
         raise errors.validation("The request is not valid JSON.") from error
-    if not isinstance(body, dict) or body.get("source") not in _SIDES:
+    if not isinstance(body, dict) or body.get("source") not in tuple(_SIDES):
         raise errors.validation("The source must be INPUT or OUTPUT.")
     content = body.get("content")
     if not isinstance(content, list) or not 0 < len(content) <= MAX_BLOCKS:
         raise errors.validation(f"The content must have 1 to {MAX_BLOCKS:,} blocks.")
-    for block in content:
-        if not isinstance(block, dict) or len(block) != 1 or not block.keys() <= {"text", "image"}:
-            raise errors.validation("A block must hold exactly one of text and image.")
-        text = block.get("text")
-        if text is not None and not (isinstance(text, dict) and isinstance(text.get("text"), str)):
-            raise errors.wrong_type("content/text/text", "string")
+    for index, block in enumerate(content):
+        guarded_text(block, f"content.{index}")
+    scope = body.get("outputScope")
+    if scope not in (None, *_SCOPES):
+        raise errors.not_in_set("outputScope", scope, _SCOPES)
     return body["source"], content
 
 

@@ -9,6 +9,7 @@ import urllib.request
 import pytest
 from botocore.exceptions import ClientError
 from tests.support.emulator import start_emulator
+from tests.support.images import png
 
 NOVA = "amazon.nova-lite-v1:0"
 HELLO = [{"role": "user", "content": [{"text": "Say hello."}]}]
@@ -176,6 +177,73 @@ def test_no_credentials(emulator):
 def test_own_endpoints_are_closed_to_web_pages(emulator):
     status, _, _ = raw(emulator, "GET", "/_emulator/bill", None, {"Origin": "http://evil.test"})
     assert status == 403
+
+
+GUARDED = """
+[[accounts]]
+id = "333333333333"
+[[accounts.credentials]]
+access_key_id = "AKIAFIRST"
+secret_access_key = "first"
+bearer_key = "first"
+[[accounts.guardrails]]
+id = "gr1"
+version = "1"
+topics = { Investment = ["stocks"] }
+"""
+APPLY = "/guardrail/gr1/version/1/apply"
+ASKED = {
+    "source": "INPUT",
+    "content": [
+        {"text": {"text": "stocks", "qualifiers": ["guard_content"]}},
+        {"image": {"format": "png", "source": {"bytes": png()}}},
+    ],
+    "outputScope": "FULL",
+}
+WRONG = (None, True, 1, "x", [], {})
+
+
+def wrong_ones(node):
+    """The document with each of its members and items replaced by what it cannot be."""
+    yield from (value for value in WRONG if type(value) is not type(node))
+    for key, value in node.items() if isinstance(node, dict) else enumerate(node):
+        if isinstance(value, dict | list):
+            inner = wrong_ones(value)
+        else:
+            inner = (other for other in WRONG if type(other) is not type(value))
+        for changed in inner:
+            copied = node.copy()
+            copied[key] = changed
+            yield copied
+
+
+def test_a_guardrail_is_applied_to_nothing_that_is_malformed(tmp_path):
+    with start_emulator(tmp_path, config=GUARDED, mode="fixed") as emulator:
+        for body in wrong_ones(ASKED):
+            status, headers, answer = raw(emulator, "POST", APPLY, json.dumps(body).encode())
+            if status == 200:  # null is as if left out, and a text may have no qualifier
+                assert answer["action"] == "GUARDRAIL_INTERVENED"
+                continue
+            assert (status, bool(answer["message"])) == (400, True), body
+            assert headers["x-amzn-ErrorType"].startswith("ValidationException:")
+        wrong = {**ASKED, "content": [{"text": {"text": "stocks", "qualifiers": True}}]}
+        status, _, answer = raw(emulator, "POST", APPLY, json.dumps(wrong).encode())
+        assert status == 400
+        assert answer["message"].endswith("content/0/text/qualifiers: expected type: array")
+
+
+def test_what_is_refused_is_not_billed(emulator):
+    """Nor is it counted against a quota, whoever sends it."""
+    content = [{"text": "What is that?"}, {"image": {"format": "png", "source": {"bytes": b"no"}}}]
+    messages = [{"role": "user", "content": content}]
+    billed = len(emulator.bill()["records"])
+    for account in (emulator.pool, emulator.silo):
+        client = emulator.client(account=account)
+        for call in (client.converse, client.converse_stream):
+            status, code, message = refusal(call, modelId=NOVA, messages=messages)
+            assert (status, code) == (400, "ValidationException")
+            assert message.endswith("Could not process image")
+    assert len(emulator.bill()["records"]) == billed
 
 
 QUOTAS = """

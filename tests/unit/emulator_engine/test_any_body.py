@@ -8,10 +8,15 @@ from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.support.images import png
 
 from bedrock_emulator.engine import Call, EmulatedError, Engine, Operation
+from bedrock_emulator.guardrail_settings import guardrail_from
 
-ENGINE = Engine(mode="fixed")
+GUARDRAIL = guardrail_from(
+    {"id": "gr1", "version": "1", "topics": {"none": ["zzz"]}, "grounding": 0.5}
+)
+ENGINE = Engine(mode="fixed", guardrails=lambda *_: GUARDRAIL)
 CLAUDE = "anthropic.claude-sonnet-4-5-20250929-v1:0"
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-5, 5) | st.floats() | st.text(max_size=8),
@@ -27,9 +32,11 @@ CONVERSE = {
             "role": "user",
             "content": [
                 {"toolResult": {"toolUseId": "1", "content": [{"json": {}}]}},
-                {"image": {"format": "png", "source": {"bytes": "AAAA"}}},
+                {"searchResult": {"source": "s", "title": "t", "content": [{"text": "c"}]}},
+                {"image": {"format": "png", "source": {"bytes": png()}}},
                 {"document": {"name": "d", "format": "txt", "source": {"bytes": "AAAA"}}},
-                {"guardContent": {"text": {"text": "g"}}},
+                {"text": "b"},
+                {"guardContent": {"text": {"text": "g", "qualifiers": ["query"]}}},
             ],
         },
     ],
@@ -44,6 +51,7 @@ CONVERSE = {
     "additionalModelRequestFields": {"thinking": {"type": "enabled"}},
     "additionalModelResponseFieldPaths": ["/stop_sequence"],
 }
+GUARDED = {"guardrailIdentifier": "gr1", "guardrailVersion": "1", "trace": "enabled"}
 ANTHROPIC = {
     "anthropic_version": "bedrock-2023-05-31",
     "max_tokens": 5,
@@ -52,7 +60,7 @@ ANTHROPIC = {
             "role": "user",
             "content": [
                 {"type": "text", "text": "a", "cache_control": {"type": "ephemeral"}},
-                {"type": "image", "source": {"type": "base64", "data": "AAAA"}},
+                {"type": "image", "source": {"type": "base64", "data": png()}},
                 {"type": "document", "source": {"type": "text", "data": "a"}},
                 {"type": "tool_result", "tool_use_id": "1", "content": [{"text": "b"}]},
             ],
@@ -78,6 +86,7 @@ NOVA_EMBED = {"singleEmbeddingParams": {"text": {"value": "a"}, "embeddingDimens
 BODIES: list[tuple[Operation, str, dict[str, Any]]] = [
     ("Converse", CLAUDE, CONVERSE),
     ("ConverseStream", "amazon.nova-lite-v1:0", CONVERSE),
+    ("Converse", CLAUDE, CONVERSE | {"guardrailConfig": GUARDED}),
     ("InvokeModel", CLAUDE, ANTHROPIC),
     ("InvokeModelWithResponseStream", CLAUDE, ANTHROPIC),
     ("InvokeModel", "openai.gpt-oss-20b-1:0", CHAT),

@@ -10,6 +10,7 @@ from bedrock_emulator.engine.catalogue import Model
 from bedrock_emulator.engine.prompt import Prompt, Tool, Turn
 from bedrock_emulator.engine.requests import checks
 from bedrock_emulator.engine.requests.content import mark_cache
+from bedrock_emulator.engine.requests.tooling import named_twice
 
 _REQUIRED = ("anthropic_version", "max_tokens", "messages")
 _MEMBERS = frozenset(
@@ -44,6 +45,8 @@ def read_anthropic(body: dict[str, Any], model: Model) -> Prompt:
     _read_limits(body, prompt)
     for index, tool in enumerate(_list(body.get("tools") or [], "tools")):
         _read_tool(_object(tool, f"tools.{index}"), index, prompt)
+    if named_twice(prompt.tools) is not None:
+        raise errors.validation("tools: Tool names must be unique.")
     _read_choice(body.get("tool_choice"), prompt)
     _read_system(body.get("system"), prompt)
     _read_messages(_list(body["messages"], "messages"), prompt)
@@ -198,8 +201,13 @@ def _read_media(kind: str, block: dict[str, Any], path: str, role: str, prompt: 
         text = str(source.get("data", ""))
         prompt.add(mark, prompt.tokeniser.count(text))
         return f"<document>\n{text}\n</document>"
+    name = f"{path}.{kind}.source.base64"
     data = media.decode(source.get("data"))
+    if not data:
+        raise errors.no_base64(name)
     tokens = media.image_tokens(data) if kind == "image" else media.document_tokens(data)
+    if tokens is None:
+        raise errors.no_image(name)
     prompt.add(mark, tokens)
     return ""
 

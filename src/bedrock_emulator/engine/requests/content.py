@@ -10,10 +10,20 @@ from bedrock_emulator.engine import errors, media
 from bedrock_emulator.engine.catalogue import Ttl
 from bedrock_emulator.engine.prompt import MAX_CHECKPOINTS, Prompt
 from bedrock_emulator.engine.requests import checks
-from bedrock_emulator.engine.types import EmulatedError
 
-_IMAGE_FORMATS = ("png", "jpeg", "gif", "webp")
-_DOCUMENT_FORMATS = ("pdf", "csv", "doc", "docx", "xls", "xlsx", "html", "txt", "md")
+_IMAGE_FORMATS = ("gif", "jpeg", "png", "webp")
+_GUARDED_IMAGE_FORMATS = ("png", "jpeg")
+_QUALIFIERS = ("grounding_source", "query", "guard_content")
+# Service model, Message: of one message, and a document never without a text beside it.
+_MAX_IMAGES = 20
+_MAX_DOCUMENTS = 5
+_SOURCES = {
+    "image": frozenset({"bytes", "s3Location"}),
+    "document": frozenset({"bytes", "s3Location", "text", "content"}),
+    "video": frozenset({"bytes", "s3Location"}),
+    "audio": frozenset({"bytes", "s3Location"}),
+}
+_DOCUMENT_FORMATS = ("csv", "doc", "docx", "html", "md", "pdf", "txt", "xls", "xlsx")
 _BLOCKS = frozenset(
     {
         *("text", "image", "document", "video", "audio", "toolUse", "toolResult", "guardContent"),
@@ -35,15 +45,28 @@ class ContentReader:
         self.role = role
         self.tool_uses: list[str] = []
         self.tool_results: list[str] = []
+        self._kinds: list[str] = []
 
     def read(self, blocks: list[Any]) -> str:
-        texts = (self._block(block, f"{self.path}.content.{i}") for i, block in enumerate(blocks))
+        texts = [self._block(block, f"{self.path}.content.{i}") for i, block in enumerate(blocks)]
+        for kind, most in (("image", _MAX_IMAGES), ("document", _MAX_DOCUMENTS)):
+            if self._kinds.count(kind) > most:
+                raise errors.validation(
+                    f"The message at {self.path} has more than {most} {kind} blocks. "
+                    f"Remove {kind} blocks and try again."
+                )
+        if "document" in self._kinds and "text" not in self._kinds:
+            raise errors.validation(
+                f"The message at {self.path} has a document block and no text block. "
+                "Add a text block and try again."
+            )
         return "\n".join(text for text in texts if text)
 
     def _block(self, block: Any, path: str) -> str:
         kind, value = only_member(block, path, "ContentBlock")
         if kind not in _BLOCKS:
             raise errors.extraneous_key("/" + path.replace(".", "/"), kind)
+        self._kinds.append(kind)
         prompt, mark = self.prompt, f"{self.role}:"
         if kind == "text":
             text = read_text(value, path, "ContentBlock")
@@ -66,43 +89,47 @@ class ContentReader:
         if kind not in self.prompt.model.blocks:
             raise errors.unsupported_block(kind)
         value = checks.as_object(value, path)
-        source = checks.as_object(value.get("source"), f"{path}.source")
-        if "s3Location" in source and self.prompt.model.native != "nova":
+        path = f"{path}.{kind}"
+        origin, source = _read_source(kind, value, path)
+        if origin == "s3Location" and self.prompt.model.native != "nova":
             raise errors.unsupported_field("s3Uri")
-        data = media.decode(source.get("bytes"))
         mark = f"{self.role}:{kind}:{json.dumps(value, sort_keys=True)}"
         if kind == "document":
-            return self._document(value, source, data, mark)
+            return self._document(value, origin, source, mark, path)
         if kind == "image":
+            tokens = media.MAX_IMAGE_TOKENS
+            if origin == "bytes":
+                tokens = _image_tokens(source, path)
             if value.get("format") not in _IMAGE_FORMATS:
-                raise _not_in(f"{path}.image.format", value.get("format"), _IMAGE_FORMATS)
-            self.prompt.add(mark, media.image_tokens(data))
+                raise errors.not_in_set(f"{path}.format", value.get("format"), _IMAGE_FORMATS)
+            self.prompt.add(mark, tokens)
         else:
-            self.prompt.add(mark, media.clip_tokens(data))
+            self.prompt.add(mark, media.clip_tokens(source if origin == "bytes" else b""))
         return ""
 
     def _name_once(self, value: dict[str, Any]) -> None:
-        name = value.get("name")
-        if isinstance(name, str) and name in self.prompt.documents:
+        name = checks.as_text(value.get("name", ""), "document/name")
+        if name in self.prompt.documents:
             raise errors.validation(
                 f"Messages contain duplicate document names: {name}. Remove duplicate document "
                 "names and try again."
             )
-        self.prompt.documents.add(str(name))
+        self.prompt.documents.add(name)
 
     def _document(
-        self, value: dict[str, Any], source: dict[str, Any], data: bytes, mark: str
+        self, value: dict[str, Any], origin: str, source: Any, mark: str, path: str
     ) -> str:
         form = value.get("format", "txt")
         if form not in _DOCUMENT_FORMATS:
-            raise _not_in(f"{self.path}.document.format", form, _DOCUMENT_FORMATS)
+            raise errors.not_in_set(f"{path}.format", form, _DOCUMENT_FORMATS)
         if not _DOCUMENT_NAME.fullmatch(str(value.get("name", ""))):
             raise errors.validation(
                 "The file name can only contain alphanumeric characters, whitespace characters, "
                 "hyphens, parentheses, and square brackets. The name can't contain more than one "
                 "consecutive whitespace character."
             )
-        text = source.get("text") if isinstance(source.get("text"), str) else ""
+        data = source if origin == "bytes" else b""
+        text = _document_text(origin, source, f"{path}.source")
         if form in media.TEXT_FORMATS and data:
             text = data.decode("utf-8", "replace")
         if text:
@@ -197,8 +224,65 @@ def mark_cache(ttl: Any, prompt: Prompt) -> None:
 
 
 def guarded_text(value: Any, path: str) -> str:
-    text = checks.as_object(value, path).get("text")
-    return str(text.get("text", "")) if isinstance(text, dict) else ""
+    """The text of a block that a guardrail looks at; of an image none."""
+    kind, inner = only_member(value, path, "GuardrailContentBlock")
+    path = f"{path}.{kind}"
+    if kind == "image":
+        image = checks.as_object(inner, path.replace(".", "/"))
+        if image.get("format") not in _GUARDED_IMAGE_FORMATS:
+            form = image.get("format")
+            raise errors.not_in_set(f"{path}.format", form, _GUARDED_IMAGE_FORMATS)
+        origin, source = _read_source("image", image, path)
+        if origin != "bytes":
+            raise errors.extraneous_key(f"/{path.replace('.', '/')}/source", origin)
+        _image_tokens(source, path)
+        return ""
+    if kind != "text":
+        raise errors.extraneous_key("/" + path.replace(".", "/"), kind)
+    block = checks.as_object(inner, path.replace(".", "/"))
+    if block.get("qualifiers") is not None:
+        name = f"{path}.qualifiers"
+        for qualifier in checks.as_list(block["qualifiers"], name.replace(".", "/")):
+            if qualifier not in _QUALIFIERS:
+                raise errors.not_in_set(name, qualifier, _QUALIFIERS)
+    return checks.as_text(block.get("text"), path.replace(".", "/") + "/text")
+
+
+def _read_source(kind: str, value: dict[str, Any], path: str) -> tuple[str, Any]:
+    """Where a block's data comes from, and that; bytes are decoded."""
+    path = f"{path}.source"
+    origin, source = only_member(value.get("source"), path, f"{kind.title()}Source")
+    if origin not in _SOURCES[kind]:
+        raise errors.extraneous_key("/" + path.replace(".", "/"), origin)
+    if origin != "bytes":
+        return origin, source
+    data = media.decode(checks.as_text(source, path.replace(".", "/") + "/bytes"))
+    if data is None:
+        raise errors.no_base64(f"{path}.bytes")
+    if not data:
+        raise errors.too_short(f"{path}.bytes")
+    return origin, data
+
+
+def _image_tokens(data: bytes, path: str) -> int:
+    tokens = media.image_tokens(data)
+    if tokens is None:
+        raise errors.no_image(f"{path}.source.bytes")
+    return tokens
+
+
+def _document_text(origin: str, source: Any, path: str) -> str:
+    """The text of a document that comes as such."""
+    if origin == "text":
+        return checks.as_text(source, path.replace(".", "/") + "/text")
+    if origin != "content":
+        return ""
+    path = f"{path}.content"
+    entries = [
+        only_member(entry, path, "DocumentContentBlock")
+        for entry in checks.as_list(source, path.replace(".", "/"))
+    ]
+    return "\n".join(checks.as_text(text, path.replace(".", "/")) for _, text in entries)
 
 
 def match_tool_results(pending: list[str], answered: list[str], path: str) -> None:
@@ -224,13 +308,7 @@ def _other_text(kind: str, value: Any, path: str) -> str:
         text = value.get("reasoningText")
         return str(text.get("text", "")) if isinstance(text, dict) else ""
     if kind in ("citationsContent", "searchResult"):
-        parts = value.get("content") or []
+        name = f"{path}.{kind}.content".replace(".", "/")
+        parts = checks.as_list(value.get("content") or [], name)
         return "\n".join(str(p.get("text", "")) for p in parts if isinstance(p, dict))
     return json.dumps(value, ensure_ascii=False)
-
-
-def _not_in(path: str, value: Any, allowed: tuple[str, ...]) -> EmulatedError:
-    return errors.validation(
-        f"1 validation error detected: Value '{value}' at '{path}' failed to satisfy constraint: "
-        f"Member must satisfy enum value set: [{', '.join(sorted(allowed))}]"
-    )

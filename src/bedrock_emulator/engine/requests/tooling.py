@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import Any
 
 from bedrock_emulator.engine import errors
@@ -31,8 +32,23 @@ def read_tool_config(config: dict[str, Any], prompt: Prompt) -> None:
             prompt.add(f"systemTool:{value}", _SYSTEM_TOOL_TOKENS)
         else:
             raise errors.extraneous_key(f"/{path.replace('.', '/')}", kind)
+    if (name := named_twice(prompt.tools)) is not None:
+        raise errors.validation(
+            f"The toolConfig.tools field contains duplicate tool names: {name}. "
+            "Remove duplicate tool names and try again."
+        )
     if config.get("toolChoice") is not None:
         prompt.tool_choice = _choice(config["toolChoice"], prompt)
+
+
+def named_twice(tools: Iterable[Tool]) -> str | None:
+    """The first name that more than one tool has."""
+    seen: set[str] = set()
+    for tool in tools:
+        if tool.name in seen:
+            return tool.name
+        seen.add(tool.name)
+    return None
 
 
 def _tool(spec: dict[str, Any], path: str) -> Tool:

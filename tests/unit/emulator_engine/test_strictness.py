@@ -1,0 +1,154 @@
+"""What Bedrock refuses is refused here too, before anything is counted or billed."""
+
+from __future__ import annotations
+
+import base64
+import struct
+from typing import Any
+
+import pytest
+from tests.support.images import png
+
+from bedrock_emulator.engine import media
+from bedrock_emulator.engine.types import EmulatedError
+
+NO_IMAGE = base64.b64encode(b"no image at all").decode()
+TEXT = {"text": "What is that?"}
+
+
+def image(data: Any = None, **source: Any) -> dict[str, Any]:
+    return {"image": {"format": "png", "source": source or {"bytes": data}}}
+
+
+def document(number: int = 0) -> dict[str, Any]:
+    source = {"bytes": "YSBjYXQ="}
+    return {"document": {"format": "txt", "name": f"d{number}", "source": source}}
+
+
+def user(*blocks: Any, **more: Any) -> dict[str, Any]:
+    return {"messages": [{"role": "user", "content": list(blocks)}], **more}
+
+
+def tool(name: str) -> dict[str, Any]:
+    return {"toolSpec": {"name": name, "inputSchema": {"json": {"type": "object"}}}}
+
+
+@pytest.mark.parametrize(
+    ("block", "words"),
+    [
+        (image(NO_IMAGE), "Could not process image"),
+        (image(png(0, 5)), "Could not process image"),
+        (image(png()[:20]), "Could not process image"),
+        (image("%%%"), "invalid base64"),
+        (image("AAA"), "invalid base64"),
+        (image(""), "length greater than or equal to 1"),
+        (image(7), "expected type: string"),
+        (image(bytes=png(), s3Location={}), "ImageSource object"),
+        (image(text="a"), "extraneous key"),
+        ({"guardContent": image(NO_IMAGE)}, "Could not process image"),
+        ({"guardContent": {"text": {"text": "a", "qualifiers": True}}}, "expected type: array"),
+        ({"guardContent": {"text": {"text": "a", "qualifiers": ["mine"]}}}, "enum value set"),
+        ({"guardContent": {"text": {}}}, "expected type: string"),
+    ],
+)
+def test_data_that_is_not_what_it_says_is_refused(fixed, call, block, words) -> None:
+    for body in (user(TEXT, block), user(TEXT, *[block] * 2)):
+        for act in (fixed.prepare, fixed.answer):
+            with pytest.raises(EmulatedError, match=words) as refused:
+                act(call(body))
+            assert (refused.value.name, refused.value.status) == ("ValidationException", 400)
+    with pytest.raises(EmulatedError, match=words):
+        fixed.count_tokens(call({"input": {"converse": user(TEXT, block)}}, "CountTokens"))
+
+
+def test_images_and_documents_of_a_message_are_counted(fixed, call) -> None:
+    fixed.answer(call(user(TEXT, *[image(png())] * 20, *map(document, range(5)))))
+    with pytest.raises(EmulatedError, match="more than 20 image"):
+        fixed.answer(call(user(TEXT, *[image(png())] * 21)))
+    with pytest.raises(EmulatedError, match="more than 5 document"):
+        fixed.answer(call(user(TEXT, *map(document, range(6)))))
+
+
+def test_a_document_has_a_text_beside_it_in_its_message(fixed, call) -> None:
+    answered = {"role": "assistant", "content": [TEXT]}
+    alone = {"role": "user", "content": [document()]}
+    before = {"role": "user", "content": [TEXT]}
+    for messages in ([alone], [before, answered, alone]):
+        with pytest.raises(EmulatedError, match="no text block"):
+            fixed.answer(call({"messages": messages}))
+    fixed.answer(call(user(document(), TEXT)))
+
+
+def test_a_document_is_read_from_text_and_from_parts(fixed, call) -> None:
+    def counted(**source: Any) -> int:
+        block = {"document": {"name": "d", "format": "pdf", "source": source}}
+        return fixed.prepare(call(user(TEXT, block))).input_tokens
+
+    assert counted(text="many words " * 50) > counted(text="few") + 90
+    parts = [{"text": "many words " * 25}, {"text": "many words " * 25}]
+    assert counted(content=parts) > counted(content=[{"text": "few"}]) + 90
+
+
+@pytest.mark.parametrize("model", ["amazon.nova-lite-v1:0", None])
+def test_a_tool_is_named_once(fixed, call, model) -> None:
+    chosen = {} if model is None else {"model": model}
+    tools = [tool("a"), tool("b")]
+    fixed.answer(call(user(TEXT, toolConfig={"tools": tools}), **chosen))
+    with pytest.raises(EmulatedError, match="duplicate tool names: a"):
+        fixed.answer(call(user(TEXT, toolConfig={"tools": [*tools, tool("a")]}), **chosen))
+
+
+def native(*blocks: Any, **more: Any) -> dict[str, Any]:
+    messages = [{"role": "user", "content": [{"type": "text", "text": "a"}, *blocks]}]
+    return {
+        "anthropic_version": "bedrock-2023-05-31",
+        "max_tokens": 5,
+        "messages": messages,
+        **more,
+    }
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        (native({"type": "image", "source": {"type": "base64", "data": NO_IMAGE}}), "process"),
+        (native({"type": "image", "source": {"type": "base64", "data": "%"}}), "invalid base64"),
+        (native({"type": "document", "source": {"type": "base64"}}), "invalid base64"),
+        (native(tools=[{"name": "t", "input_schema": {}}] * 2), "Tool names must be unique"),
+    ],
+)
+def test_the_same_in_anthropics_shape(fixed, call, body, words) -> None:
+    with pytest.raises(EmulatedError, match=words):
+        fixed.answer(call(body, "InvokeModel"))
+
+
+def webp(kind: bytes, head: bytes) -> bytes:
+    return (b"RIFF\0\0\0\0WEBP" + kind + b"\0\0\0\0" + head).ljust(30, b"\0")
+
+
+def jpeg(before: bytes = b"") -> bytes:
+    frame = b"\xff\xc0\x00\x11\x08" + struct.pack(">HH", 600, 800)
+    return b"\xff\xd8" + before + frame + b"\0" * 12
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        base64.b64decode(png(800, 600)),
+        b"GIF89a" + struct.pack("<HH", 800, 600),
+        jpeg(),
+        jpeg(b"\xff\xff\xff\xe0\x00\x04ab"),  # fill bytes, and a segment to pass over
+        webp(b"VP8X", b"\0\0\0\0" + (799).to_bytes(3, "little") + (599).to_bytes(3, "little")),
+        webp(b"VP8L", b"\x2f" + (799 | 599 << 14).to_bytes(4, "little")),
+        webp(b"VP8 ", b"\0\0\0\x9d\x01\x2a" + struct.pack("<HH", 800, 600)),
+    ],
+)
+def test_an_image_of_each_format_counts_by_its_size(data) -> None:
+    assert media.image_tokens(data) == 800 * 600 // 750
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"\xff\xd8", b"\xff\xd8\xff\xd9" + b"\0" * 20, webp(b"ABCD", b""), b"GIF89a\x01"]
+)
+def test_what_has_no_size_is_no_image(data) -> None:
+    assert media.image_tokens(data) is None
