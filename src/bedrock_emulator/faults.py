@@ -22,7 +22,7 @@ from fnmatch import fnmatchcase
 from itertools import count
 from typing import Any, Literal, get_args
 
-from bedrock_emulator.engine.types import TokenUsage
+from bedrock_emulator.engine.types import Operation, TokenUsage
 
 MAX_RULES = 1_000
 MAX_DELAY_MS = 600_000
@@ -43,6 +43,7 @@ Kind = Literal[
 Billed = Literal["full", "emitted", "none"]
 Rubbish = Literal["html", "not_json", "truncated_json", "bad_crc", "usage"]
 USAGE_CLASSES = ("input", "output", "cache_read", "cache_write_5m", "cache_write_1h")
+OPERATIONS = (*get_args(Operation), "ApplyGuardrail")  # that rules act on
 ENDINGS = frozenset({"throttle", "error", "error_frame", "cut", "hang", "rubbish"})
 
 
@@ -240,7 +241,7 @@ def parse_rule(document: Any, rule_id: int) -> Rule:
 
 def _parse_action(members: dict[str, Any]) -> Action:
     kind = members.get("kind")
-    if kind not in _MEMBERS:
+    if not isinstance(kind, str) or kind not in _MEMBERS:
         raise ValueError(f"action.kind must be one of {', '.join(_MEMBERS)}")
     _only(members, _MEMBERS[kind] | {"kind"}, f"action {kind}")
     if kind == "usage":
@@ -256,6 +257,7 @@ def _parse_action(members: dict[str, Any]) -> Action:
         raise ValueError(f"bill must be one of {', '.join(get_args(Billed))}")
     if members.get("what", "html") not in get_args(Rubbish):
         raise ValueError(f"what must be one of {', '.join(get_args(Rubbish))}")
+    members = {name: value for name, value in members.items() if value is not None}
     if kind == "error_frame":
         members = {"code": "ModelStreamErrorException", "status": 424, **members}
     return Action(**members)
@@ -275,6 +277,9 @@ def _parse_match(members: dict[str, Any]) -> Match:
     for name, value in [*members.items(), *metadata.items()]:
         if name != "request_metadata" and not isinstance(value, str):
             raise ValueError(f"match.{name} must be a string")
+    asked = members.get("operation", "*")
+    if not any(fnmatchcase(operation, asked) for operation in OPERATIONS):
+        raise ValueError(f"match.operation {asked!r} is none of {', '.join(OPERATIONS)}")
     return Match(**members)
 
 

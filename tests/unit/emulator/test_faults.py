@@ -62,6 +62,34 @@ def test_counting(when, acts):
     assert "".join("x" if ending else "." for _, ending in rules_and_others) == acts
 
 
+@pytest.mark.parametrize(
+    "asked", ["Converse*", "*Stream", "Rerank", "ApplyGuardrail", "Count?okens"]
+)
+def test_an_operation_that_is_there_may_be_matched(asked):
+    book({"match": {"operation": asked}, "action": THROTTLE})
+
+
+@pytest.mark.parametrize("asked", ["converse", "ConverseSteam", "CreateInferenceProfile", ""])
+def test_an_operation_that_no_rule_can_act_on_is_refused(asked):
+    with pytest.raises(ValueError, match=r"match\.operation .* is none of Converse, "):
+        book({"match": {"operation": asked}, "action": THROTTLE})
+
+
+@pytest.mark.parametrize("kind", [None, [], {}, 1, "hung"])
+def test_a_kind_that_is_none_is_refused(kind):
+    with pytest.raises(ValueError, match=r"action\.kind must be one of"):
+        book({"action": {"kind": kind}})
+
+
+def test_a_member_without_a_value_is_left_out():
+    rules = book(
+        {"action": {"kind": "error", "status": None}},
+        {"action": {"kind": "slow_tokens", "delay_ms": None}},
+    )
+    plan = rules.plan(subject())
+    assert (plan.ending.status, plan.token_ms) == (500, 0)
+
+
 def test_a_call_that_does_not_match_is_not_counted():
     rules = book({"match": {"account": "111111111111"}, "nth": 2, "action": THROTTLE})
     for name in ("111111111111", "222222222222", "222222222222"):
