@@ -7,8 +7,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
 from tests.support.http_edge import Edge
-from tests.support.http_services import converse_events
+from tests.support.http_services import converse_events, key_of
 
 from tenantry.domain.eventstream import Decoder
 from tenantry.entrypoints.http.wire.limits import WireLimits
@@ -129,6 +132,50 @@ def test_head_is_answered_without_a_body(edge: Edge) -> None:
     answer = talk(edge, b"HEAD /openapi.json HTTP/1.1\r\nhost: x\r\n" + CLOSE + b"\r\n")
     head, _, body = answer.partition(b"\r\n\r\n")
     assert head.startswith(b"HTTP/1.1 200") and body == b""
+
+
+ORIGINS = (b"http://x", b"https://other.example:8443", b"HTTP://[::1]:80", b"http://")
+
+
+@pytest.mark.parametrize("origin", ORIGINS)
+def test_a_target_in_absolute_form_is_its_path(edge: Edge, origin: bytes) -> None:
+    def absolute(request: bytes) -> bytes:
+        method, target, rest = request.split(b" ", 2)
+        return b" ".join((method, origin + target, rest))
+
+    answers = talk(
+        edge,
+        absolute(converse())
+        + absolute(b"GET /v1/usage?from=x HTTP/1.1\r\n" + HEAD + b"\r\n")
+        + absolute(converse(stream=True, more=b"upgrade: h2c\r\nconnection: upgrade\r\n"))
+        + absolute(b"GET /nowhere HTTP/1.1\r\nhost: x\r\n" + CLOSE + b"\r\n"),
+    )
+    assert statuses_in(answers) == [b"200", b"400", b"200", b"404"]
+    assert b"x-amzn-errortype" not in answers.lower().rpartition(b"http/1.1 404")[2]
+
+
+@pytest.mark.parametrize("name", ["acme", "bolt"])
+@pytest.mark.parametrize("target", ["http://elsewhere:1{}", "{}"])
+def test_a_signature_is_over_the_path_without_its_origin(
+    edge: Edge, name: str, target: str
+) -> None:
+    key, path = key_of(name), CONVERSE.decode()
+    request = AWSRequest("POST", f"http://localhost{path}", data=BODY)
+    SigV4Auth(Credentials(key.access_key_id, key.secret), "bedrock", "us-east-1").add_auth(request)
+    headers = "".join(f"{name}: {value}\r\n" for name, value in request.headers.items())
+    head = f"POST {target.format(path)} HTTP/1.1\r\nhost: localhost\r\n{headers}"
+    length = b"content-length: %d\r\n" % len(BODY)
+    answer = talk(edge, head.encode() + length + CLOSE + b"\r\n" + BODY)
+    assert answer.startswith(b"HTTP/1.1 200"), answer
+    assert b"x-tenantry-tenant: tnt_%b" % name.encode() in answer
+
+
+@pytest.mark.parametrize(
+    "line", [b"OPTIONS *", b"OPTIONS http://x", b"GET http://x?a", b"GET ftp://x/v1/limits"]
+)
+def test_a_target_without_a_path_names_nothing(edge: Edge, line: bytes) -> None:
+    answer = talk(edge, line + b" HTTP/1.1\r\n" + HEAD + CLOSE + b"\r\n")
+    assert statuses_in(answer) == [b"404"]
 
 
 def test_an_offer_to_upgrade_is_passed_over(edge: Edge) -> None:

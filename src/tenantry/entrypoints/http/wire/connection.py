@@ -11,7 +11,7 @@ import httptools
 
 from tenantry.entrypoints.http.wire.exchange import Exchange
 from tenantry.entrypoints.http.wire.limits import WireLimits
-from tenantry.entrypoints.http.wire.request import Request
+from tenantry.entrypoints.http.wire.request import Request, origin_form
 
 _NEVER: Final = float("inf")
 # Headers that must not come twice: two readers could believe two different ones.
@@ -231,7 +231,7 @@ class Connection(asyncio.Protocol):
     def on_message_complete(self) -> None:
         if self._parser.should_upgrade():
             return  # `_feed` reads it again
-        path, _, query = self._target.partition(b"?")
+        path, _, query = origin_form(self._target).partition(b"?")
         request = Request(
             self._parser.get_method().decode("ascii"),
             path.decode("latin-1"),
@@ -343,7 +343,7 @@ class Connection(asyncio.Protocol):
             return
         self._unreadable = True
         self._drop_body()
-        path = self._target.partition(b"?")[0].decode("latin-1")
+        path = origin_form(self._target).partition(b"?")[0].decode("latin-1")
         request = Request("", path, "", {}, (), b"")
         self._wait(_Whole(request, False, False, broken, 0))
 

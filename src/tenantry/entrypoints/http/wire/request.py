@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
+
+_ORIGIN: Final = re.compile(rb"https?://[^/?#]*", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,3 +21,14 @@ class Request:
     headers: Mapping[str, str]
     header_items: Sequence[tuple[str, str]]
     body: bytes
+
+
+def origin_form(target: bytes) -> bytes:
+    """Path and query of a request target, also where it is absolute as a proxy's client sends it
+    (RFC 9112 §3.2.2). Its authority names nothing here: credentials alone name a tenant.
+    """
+    origin = _ORIGIN.match(target)
+    if origin is None:
+        return target
+    rest = target[origin.end() :]
+    return rest if rest.startswith(b"/") else b"/" + rest
