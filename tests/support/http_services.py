@@ -48,6 +48,7 @@ from tenantry.domain.usage import Usage
 from tenantry.entrypoints.http.labels import LABELS
 from tenantry.entrypoints.http.metrics import Counters, local_counters
 from tenantry.entrypoints.http.services import Services
+from tenantry.ports.directory import Signer
 from tenantry.ports.idempotency import IdempotencyStore
 
 OPERATOR_TOKEN = "op_" + "o" * 40
@@ -136,10 +137,12 @@ class MemoryDirectory:
         key = next((key for key in self.keys if key.bearer == presented), None)
         return self._found(key, fresh).principal
 
-    async def by_access_key_id(self, access_key_id: str, *, fresh: bool) -> tuple[Principal, bytes]:
+    async def by_access_key_id(self, access_key_id: str, *, fresh: bool) -> Signer:
         key = next((key for key in self.keys if key.access_key_id == access_key_id), None)
-        found = self._found(key, fresh)
-        return found.principal, found.secret.encode()
+        self.fresh_reads += fresh
+        if key is None:
+            raise KeyWrong
+        return Signer(key.secret.encode(), key.trouble or key.principal)
 
     async def catalogue(self) -> Catalogue:
         return CATALOGUE

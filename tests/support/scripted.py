@@ -37,6 +37,7 @@ from tenantry.ports.admission import (
     Settled,
     Settlement,
 )
+from tenantry.ports.directory import Signer
 from tenantry.ports.model import (
     Attempt,
     Failure,
@@ -137,7 +138,7 @@ class MemoryDirectory:
     async def by_bearer(self, presented: str, *, fresh: bool) -> Principal:
         raise AssertionError("nobody authenticates here")
 
-    async def by_access_key_id(self, access_key_id: str, *, fresh: bool) -> tuple[Principal, bytes]:
+    async def by_access_key_id(self, access_key_id: str, *, fresh: bool) -> Signer:
         raise AssertionError("nobody authenticates here")
 
     async def check_active(self, tenant_id: TenantId, api_key_id: str, at: datetime) -> None: ...

@@ -80,12 +80,14 @@ class Authenticator:
         if isinstance(parsed, SignatureProblem):
             raise BadSignature(_PROBLEMS[parsed])
         scope = parsed.scope
-        principal, secret = await self._directory.by_access_key_id(scope.access_key_id, fresh=fresh)
-        key = self._signing_key(scope.access_key_id, secret, scope.date, scope.region)
+        signer = await self._directory.by_access_key_id(scope.access_key_id, fresh=fresh)
+        key = self._signing_key(scope.access_key_id, signer.secret, scope.date, scope.region)
         verified = sigv4.verify(parsed, signed.request, key, now)
         if isinstance(verified, SignatureProblem):
             raise BadSignature(_PROBLEMS[verified])
-        return principal
+        if not isinstance(signer.who, Principal):
+            raise signer.who
+        return signer.who
 
     def _signing_key(self, access_key_id: str, secret: bytes, date: str, region: str) -> bytes:
         name = (access_key_id, secret, date, region)

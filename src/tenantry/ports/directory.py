@@ -7,13 +7,27 @@ batch.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
 from tenantry.domain.catalogue import Catalogue
+from tenantry.domain.errors import TenantryError
 from tenantry.domain.ids import TenantId
 from tenantry.domain.price import PriceEdition
 from tenantry.domain.tenant import Principal
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Signer:
+    """Whose an access key id is, before anybody has shown to hold its secret.
+
+    `who` is the principal, or why key or tenant are not good: only who signs with the secret may
+    learn of it, since access key ids are no secrets.
+    """
+
+    secret: bytes
+    who: Principal | TenantryError
 
 
 class Directory(Protocol):
@@ -25,8 +39,10 @@ class Directory(Protocol):
         """
         ...
 
-    async def by_access_key_id(self, access_key_id: str, *, fresh: bool) -> tuple[Principal, bytes]:
-        """The principal of a SigV4 access key id, and its opened secret for the signature check."""
+    async def by_access_key_id(self, access_key_id: str, *, fresh: bool) -> Signer:
+        """The signer of a SigV4 access key id, its secret opened; of the errors `KeyWrong` and
+        `Unavailable` alone are raised.
+        """
         ...
 
     async def refresh(self, principal: Principal) -> Principal:

@@ -47,7 +47,9 @@ def test_a_key_opens_its_own_tenant(database: Database) -> None:
         for name, who in (("anna", world.anna), ("bert", world.bert)):
             key = world.keys[name]
             by_bearer = await world.directory.by_bearer(key.bearer, fresh=True)
-            signed, _ = await world.directory.by_access_key_id(key.access_key_id, fresh=True)
+            signer = await world.directory.by_access_key_id(key.access_key_id, fresh=True)
+            signed = signer.who
+            assert isinstance(signed, Principal)
             for found in (by_bearer, signed):
                 assert (found.tenant_id, found.api_key_id) == (who.tenant_id, key.id)
 

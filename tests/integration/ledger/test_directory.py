@@ -22,8 +22,10 @@ from tenantry.domain.errors import (
 from tenantry.domain.placement import Placement
 from tenantry.domain.plan_values import PlanError
 from tenantry.domain.price import PriceError
-from tenantry.domain.tenant import Scope
+from tenantry.domain.tenant import Principal, Scope
 from tenantry.domain.usage import TokenClass
+from tenantry.ports.control import NewKey
+from tenantry.ports.directory import Signer
 
 
 def test_a_key_is_its_tenants(database: Database) -> None:
@@ -35,10 +37,8 @@ def test_a_key_is_its_tenants(database: Database) -> None:
             assert len(key.secret_access_key) == 40
             for fresh in (True, False, False):
                 assert await world.directory.by_bearer(key.bearer, fresh=fresh) == principal
-                found, secret = await world.directory.by_access_key_id(
-                    key.access_key_id, fresh=fresh
-                )
-                assert (found, secret) == (principal, key.secret_access_key.encode())
+                signer = await world.directory.by_access_key_id(key.access_key_id, fresh=fresh)
+                assert signer == Signer(key.secret_access_key.encode(), principal)
         assert world.anna.tenant.placement == POOL
 
     in_world(database, body)
@@ -103,6 +103,30 @@ def test_what_is_wrong_with_a_key_is_told(database: Database) -> None:
         await world.directory.by_bearer(world.keys["bert"].bearer, fresh=True)
         await world.control.set_suspended(tenant_id, False)
         await world.directory.check_active(tenant_id, world.anna.api_key_id, datetime.now(UTC))
+
+    in_world(database, body)
+
+
+def test_what_is_wrong_with_a_key_waits_for_its_signature(database: Database) -> None:
+    async def body(world: World) -> None:
+        async def who(key: NewKey, fresh: bool) -> object:
+            signer = await world.directory.by_access_key_id(key.access_key_id, fresh=fresh)
+            assert signer.secret == key.secret_access_key.encode()
+            return type(signer.who)
+
+        anna, bert = world.keys["anna"], world.keys["bert"]
+        old = datetime.now(UTC) - timedelta(seconds=1)
+        expired = await world.control.create_key(world.anna.tenant_id, expires_at=old)
+        revoked = await world.control.create_key(world.bert.tenant_id)
+        await world.control.revoke_key(world.bert.tenant_id, revoked.id)
+        await world.control.set_suspended(world.anna.tenant_id, True)
+        for fresh in (True, False, False):  # none of them is kept
+            assert await who(anna, fresh) is TenantSuspended
+            assert await who(expired, fresh) is KeyExpired
+            assert await who(revoked, fresh) is KeyRevoked
+            assert await who(bert, fresh) is Principal
+        await world.control.set_suspended(world.anna.tenant_id, False)
+        assert await who(anna, False) is Principal
 
     in_world(database, body)
 

@@ -15,7 +15,9 @@ from tests.support.http_services import MemoryDirectory, key_of
 from tenantry.application.authenticate import Authenticator, BearerKey, Signed, require
 from tenantry.domain.errors import (
     BadSignature,
+    KeyExpired,
     KeyMissing,
+    KeyRevoked,
     KeyWrong,
     ScopeMissing,
     TenantryError,
@@ -77,6 +79,30 @@ def test_a_key_and_a_signature_name_the_same_tenant(name: str) -> None:
 def test_keys_that_open_nothing(credentials: Any, error: type[TenantryError]) -> None:
     with pytest.raises(error):
         who(credentials)
+
+
+@pytest.mark.parametrize("trouble", [KeyRevoked, KeyExpired, TenantSuspended])
+def test_what_is_wrong_with_a_key_is_told_to_who_signs_with_its_secret(
+    trouble: type[TenantryError],
+) -> None:
+    """Access key ids are no secrets: with another's, nobody learns how that tenant stands."""
+    directory: Any = MemoryDirectory()
+    directory.add("left", trouble())
+    authenticator = Authenticator(directory)
+
+    def ask(credentials: Signed, late: timedelta = timedelta()) -> None:
+        now = datetime.now(UTC) + late
+        asyncio.run(authenticator.authenticate(credentials, now=now, fresh=False))
+
+    with pytest.raises(trouble):
+        ask(signed("left"))
+    probe = signed("left", secret_of="acme")
+    with pytest.raises(BadSignature, match="does not match"):
+        ask(probe)
+    with pytest.raises(BadSignature, match="does not match"):
+        ask(signed("bolt", secret_of="acme"))  # an active tenant's looks the same
+    with pytest.raises(BadSignature, match="5 minutes"):
+        ask(signed("left"), timedelta(minutes=6))
 
 
 @pytest.mark.parametrize("late", [timedelta(minutes=6), timedelta(minutes=-6)])

@@ -24,6 +24,7 @@ from tenantry.domain.errors import (
     KeyRevoked,
     KeyWrong,
     NotFound,
+    TenantryError,
     TenantSuspended,
     Unavailable,
 )
@@ -31,6 +32,7 @@ from tenantry.domain.ids import ApiKeyId, TenantId
 from tenantry.domain.price import PriceEdition
 from tenantry.domain.tenant import Principal
 from tenantry.ports.clock import Clock
+from tenantry.ports.directory import Signer
 
 CACHE_TTL_S = 30.0
 CACHED_KEYS_MAX = 10_000
@@ -76,17 +78,20 @@ class PostgresDirectory:
             known = self._keep(digest, row, secret=None)
         return known.principal
 
-    async def by_access_key_id(self, access_key_id: str, *, fresh: bool) -> tuple[Principal, bytes]:
+    async def by_access_key_id(self, access_key_id: str, *, fresh: bool) -> Signer:
         if len(access_key_id) > ACCESS_KEY_ID_CHARS_MAX or not access_key_id.isalnum():
             raise KeyWrong()
         known = None if fresh else self._cached(access_key_id)
         if known is None or known.secret is None:
-            row = await self._authenticate(access_key_id)
+            row = await self._find(access_key_id)
             aad = api_keys.secret_aad(row["tenant_id"], row["api_key_id"])
             secret = self._open_sealed(row["secret_sealed"], aad)
+            trouble = _trouble(row)
+            if trouble is not None:
+                return Signer(secret, trouble)
             known = self._keep(access_key_id, row, secret=secret)
         assert known.secret is not None
-        return known.principal, known.secret
+        return Signer(known.secret, known.principal)
 
     async def refresh(self, principal: Principal) -> Principal:
         self.forget(principal.tenant_id)
@@ -140,12 +145,17 @@ class PostgresDirectory:
         return self._editions[version]
 
     async def _authenticate(self, presented: _Lookup) -> Any:
+        """The row of a key that is good."""
+        row = await self._find(presented)
+        _judge(row)
+        return row
+
+    async def _find(self, presented: _Lookup) -> Any:
         by_bearer = isinstance(presented, bytes)
         lookup = (presented, None) if by_bearer else (None, presented)
         row = await self._fetchrow("authenticate", *lookup)
         if row is None:
             raise KeyWrong()
-        _judge(row)
         return row
 
     def _cached(self, key: _Lookup) -> _Known | None:
@@ -180,10 +190,15 @@ def _put(cache: OrderedDict[Any, Any], key: object, value: object) -> None:
 
 
 def _judge(row: Any) -> None:
+    trouble = _trouble(row)
+    if trouble is not None:
+        raise trouble
+
+
+def _trouble(row: Any) -> TenantryError | None:
     """What is wrong with a key that is known; by the database's clock."""
     if row["revoked_at"] is not None and row["revoked_at"] <= row["at"]:
-        raise KeyRevoked()
+        return KeyRevoked()
     if row["expires_at"] is not None and row["expires_at"] <= row["at"]:
-        raise KeyExpired()
-    if row["status"] != "active":
-        raise TenantSuspended()
+        return KeyExpired()
+    return TenantSuspended() if row["status"] != "active" else None
