@@ -19,6 +19,7 @@ from bedrock_emulator.config import (
 )
 
 OPEN_FILES = 65_536
+INTERRUPTED = 130  # as shells say it: 128 and the number of SIGINT
 EPILOG = """\
 example:
   python -m bedrock_emulator --data-dir /tmp/bedrock --http-port 0 --https-port 0
@@ -30,13 +31,15 @@ Credentials that were given in the configuration are not printed; all of them ar
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs until it is told to end: 0 ended, 1 cannot start, 2 wrong usage."""
+    """Runs until it is told to end: 0 ended, 1 cannot start, 2 wrong usage, 130 broken off."""
     options = _parser().parse_args(arguments)
     try:
         return _serve(_config(options))
     except ConfigError as error:
         print(f"bedrock-emulator: {error}", file=sys.stderr)  # noqa: T201
         return 1
+    except KeyboardInterrupt:  # before it listened: from then on it ends in good order
+        return INTERRUPTED
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -129,7 +132,11 @@ async def _run(config: Config) -> int:
             guardrails=guardrails_of(config.accounts),
         )
 
-    emulator = Emulator(config, engine)
+    try:
+        emulator = Emulator(config, engine)
+    except OSError as error:
+        name = error.filename or config.data_dir
+        raise ConfigError(f"{name}: {error.strerror or error}") from error
     ready = await emulator.start()
     if not config.accounts:
         ready["accounts"] = [to_document(account) for account in emulator.accounts]

@@ -107,11 +107,14 @@ class InvocationLog:
         return await self._deliver(float("inf"))
 
     async def close(self) -> None:
-        """Delivers everything and ends."""
+        """Delivers everything and ends. What cannot be delivered is after the next start."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait((self._task,))
-        await self.flush()
+        try:
+            await self.flush()
+        except OSError as error:
+            _tell(error)
         self._seal_segment()
 
     async def _run(self) -> None:
@@ -121,7 +124,7 @@ class InvocationLog:
                 await self._deliver(self._clock_s())
             except OSError as error:
                 # The records stay queued and spooled; the next tick tries again.
-                print(f"invocation log: {error}", file=sys.stderr)  # noqa: T201
+                _tell(error)
 
     async def _deliver(self, until_s: float) -> int:
         async with self._delivering:
@@ -186,6 +189,10 @@ def record_folder(record: dict[str, Any]) -> str:
         f"AWSLogs/{record['accountId']}/BedrockModelInvocationLogs/{record['region']}/"
         f"{day.replace('-', '/')}/{clock[:2]}"
     )
+
+
+def _tell(error: OSError) -> None:
+    print(f"invocation log: {error}", file=sys.stderr)  # noqa: T201
 
 
 def _remove_if_done(segment: _Segment) -> None:

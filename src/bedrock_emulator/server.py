@@ -61,6 +61,8 @@ class Emulator:
         config.data_dir.mkdir(parents=True, exist_ok=True)
         self._lock = _lock_data_dir(config.data_dir)
         self.accounts = resolve_accounts(config)
+        for account in self.accounts:
+            _check_log_dir(account.log_dir)
         try:
             self._directory = Directory(self.accounts)
         except ValueError as error:
@@ -150,7 +152,9 @@ class Emulator:
                 self._server.connection, self._config.host, port, ssl=context, backlog=BACKLOG
             )
         except OSError as error:
-            raise ConfigError(f"cannot listen on {self._config.host}:{port}: {error}") from error
+            number = error.errno or 0  # negative where it is of a name that is not found
+            reason = os.strerror(number) if number > 0 else error.strerror  # the loop says more
+            raise ConfigError(f"cannot listen on {self._config.host}:{port}: {reason}") from error
         self._listeners.append(listener)
         bound: socket.socket = listener.sockets[0]
         return int(bound.getsockname()[1])
@@ -199,7 +203,20 @@ class Emulator:
 
 def _certificates(config: Config, accounts: tuple[Account, ...]) -> Certificates:
     regions = tuple(sorted({region for account in accounts for region in account.regions}))
-    return ensure_certificates(config.data_dir / "tls", config.host, regions)
+    try:
+        return ensure_certificates(config.data_dir / "tls", config.host, regions)
+    except UnicodeError as error:  # what is said of a name that no certificate can bear
+        raise ConfigError(f"host {config.host!r} is no address and no name") from error
+
+
+def _check_log_dir(folder: Path) -> None:
+    """Now, and not when the first record cannot be delivered."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"accounts.log_dir {folder}: {error.strerror}") from error
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise ConfigError(f"accounts.log_dir {folder} cannot be written to")
 
 
 def _lock_data_dir(data_dir: Path) -> int:

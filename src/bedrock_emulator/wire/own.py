@@ -57,6 +57,8 @@ class OwnEndpoints:
             document = await endpoint(request)
         except ValueError as error:
             raise EmulatedError("ValidationException", 400, str(error)) from error
+        except OSError as error:  # a log folder that has gone
+            raise EmulatedError("InternalServerException", 500, str(error)) from error
         exchange.respond(200, {"content-type": JSON}, orjson.dumps(document))
 
     async def _health(self, _: Request) -> Any:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import socket
 import ssl
 import subprocess
 import sys
 import threading
+import urllib.error
 
 import pytest
 from tests.support.emulator import eventually, read_log, start_emulator
@@ -93,6 +95,71 @@ def test_a_wrong_configuration_is_named(tmp_path, capsys, config, named):
     assert len(shown.err.splitlines()) == 1
     assert named in shown.err
     assert not (tmp_path / "data").exists()
+
+
+ONE_ACCOUNT = """
+[[accounts]]
+id = "555555555555"
+log_dir = "{log_dir}"
+[[accounts.credentials]]
+access_key_id = "AKIADEMO"
+secret_access_key = "secret"
+bearer_key = "b"
+"""
+
+
+@pytest.mark.parametrize(
+    ("config", "data_dir", "named"),
+    [
+        ("", "taken", "taken: "),
+        ("", "taken/below", "taken/below: Not a directory"),
+        ("host = 'no such host'", "data", "host 'no such host' is no address and no name"),
+        ("host = ''", "data", "host '' is no address and no name"),
+        (ONE_ACCOUNT.format(log_dir="../taken"), "data", "taken: File exists"),
+        (ONE_ACCOUNT.format(log_dir="../taken/logs"), "data", "taken/logs: Not a directory"),
+    ],
+)
+def test_a_folder_or_host_that_cannot_be_used_is_named(tmp_path, capsys, config, data_dir, named):
+    (tmp_path / "taken").touch()
+    file = tmp_path / "emulator.toml"
+    file.write_text("http_port = 0\nhttps_port = 0\n" + config)
+    assert main(["--config", str(file), "--data-dir", str(tmp_path / data_dir)]) == 1
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert shown.err.startswith("bedrock-emulator: ") and len(shown.err.splitlines()) == 1
+    assert named in shown.err
+
+
+def test_a_log_folder_that_has_gone_costs_no_record(tmp_path):
+    config = ONE_ACCOUNT.format(log_dir="logs") + "[log]\ndelay_ms = 600000\n"
+    with start_emulator(tmp_path, config=config, mode="fixed") as emulator:
+        folder = emulator.pool.log_dir
+        answer = emulator.client().converse(modelId=NOVA, messages=HELLO)
+        folder.rmdir()
+        folder.touch()
+        with pytest.raises(urllib.error.HTTPError, match="500") as refused:
+            emulator.own("POST", "flush-logs")
+        with refused.value as told:
+            assert str(folder) in json.loads(told.read())["message"]
+        assert emulator.stop() == 0
+    folder.unlink()
+    with start_emulator(tmp_path, config=config, mode="fixed") as emulator:
+        [record] = emulator.logged()
+        assert record["requestId"] == answer["ResponseMetadata"]["RequestId"]
+        assert emulator.bill()["totals"]["555555555555"]["invocations"] == 1
+
+
+def test_a_start_that_is_broken_off_says_nothing(tmp_path):
+    settings = tmp_path / "emulator.toml"
+    os.mkfifo(settings)
+    command = [sys.executable, "-m", "bedrock_emulator", "--config", str(settings)]
+    with (
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process,
+        settings.open("w"),  # which waits until the emulator reads it
+    ):
+        process.send_signal(signal.SIGINT)
+        shown, _ = process.communicate(timeout=30)
+    assert (process.returncode, shown) == (130, b"")
 
 
 def test_one_data_folder_has_one_emulator_and_a_taken_port_is_named(tmp_path):
