@@ -181,8 +181,12 @@ def test_workers_end_with_their_supervisor(tmp_path: Path, number: signal.Signal
 def test_a_taken_port_is_one_clear_line(tmp_path: Path) -> None:
     with bind("127.0.0.1", 0) as taken:
         port = taken.getsockname()[1]
-        with pytest.raises(PortTaken, match=f"cannot listen on 127.0.0.1:{port}: Address already"):
-            run(settings_in(tmp_path, admin_port=port), make_fixed)
+        for name in ("http_port", "https_port", "admin_port"):
+            with pytest.raises(PortTaken) as refused:
+                run(settings_in(tmp_path, **{name: port}), make_fixed)
+            told = str(refused.value)
+            assert told.startswith(f"cannot listen on 127.0.0.1:{port}: Address already")
+            assert f"TENANTRY_{name.upper()})" in told
 
 
 def test_a_worker_that_cannot_start_says_why(tmp_path: Path) -> None:

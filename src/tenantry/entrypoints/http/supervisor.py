@@ -16,7 +16,7 @@ import os
 import signal
 import socket
 import time
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from multiprocessing.connection import Connection, wait
@@ -26,6 +26,7 @@ from typing import Any, Final
 
 import uvloop
 
+from tenantry.config import variable_of
 from tenantry.domain.errors import TenantryError
 from tenantry.entrypoints.http.labels import LABELS
 from tenantry.entrypoints.http.metrics import Counters, cells_for
@@ -145,17 +146,26 @@ def open_listeners(settings: ServeSettings) -> Listeners:
     """Binds the three ports. Raises `PortTaken` or `OSError`, having closed what it opened."""
     opened: list[socket.socket] = []
     try:
-        for host, port in (
-            (settings.host, settings.http_port),
-            (settings.host, settings.https_port),
-            (settings.admin_host, settings.admin_port),
+        for host, port, names in (
+            (settings.host, settings.http_port, ("http_host", "http_port")),
+            (settings.host, settings.https_port, ("http_host", "https_port")),
+            (settings.admin_host, settings.admin_port, ("admin_host", "admin_port")),
         ):
-            opened.append(bind(host, port))
+            opened.append(_bind(host, port, names))
     except OSError:
         for listener in opened:
             listener.close()
         raise
     return Listeners(*opened)
+
+
+def _bind(host: str, port: int, names: Sequence[str]) -> socket.socket:
+    """`bind`; the error says which settings choose the address."""
+    try:
+        return bind(host, port)
+    except OSError as error:
+        chosen_by = ", ".join(variable_of(name) for name in names)
+        raise type(error)(f"{error} ({chosen_by})") from None
 
 
 def run(
