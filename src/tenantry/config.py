@@ -17,7 +17,7 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Final, Literal, NamedTuple, get_args, get_origin, get_type_hints
 
 import msgspec
 
@@ -25,6 +25,7 @@ PREFIX: Final = "TENANTRY_"
 CONFIG_VARIABLE: Final = "TENANTRY_CONFIG"  # the file's path; names no setting
 FILE_NAME: Final = "tenantry.toml"
 FILE_BYTES_MAX: Final = 1_000_000
+REFUSED_SHOWN_MAX: Final = 200  # characters
 DEFAULT: Final = "default"
 
 Port = Annotated[int, msgspec.Meta(ge=0, le=65_535)]
@@ -153,7 +154,6 @@ class Settings:
         1, "after its end a period is invoiced by the worker"
     )
 
-    # Invoices
     invoice_fonts: Path | None = _setting(
         None, "folder of fonts for scripts that those shipped do not draw, such as Chinese"
     )
@@ -234,6 +234,7 @@ class Settings:
     )
 
     origins: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
+    refused: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
 
     def origin(self, name: str) -> str:
         """Where a value came from: `default`, `file …` or `variable …`."""
@@ -253,31 +254,40 @@ class Described:
 
 def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
     """The settings of this process. Raises `SettingsError` with every problem that was found."""
+    settings, problems = examine_settings(environ)
+    if problems:
+        raise SettingsError("\n".join(problems))
+    return settings
+
+
+def examine_settings(environ: Mapping[str, str] | None = None) -> tuple[Settings, list[str]]:
+    """The settings with the default in place of each that is `refused`, and what is wrong."""
     variables = _variables(os.environ if environ is None else environ)
     home = _home(variables, os.environ if environ is None else environ)
     named = variables.pop(CONFIG_VARIABLE, None)
     path = Path(named).expanduser() if named else home / FILE_NAME
-    table = _read_file(path, required=named is not None)
     problems: list[str] = []
-    values: dict[str, Any] = {"home": home}
-    origins: dict[str, str] = {}
+    try:
+        table = _read_file(path, required=named is not None)
+    except SettingsError as unreadable:
+        table = {}
+        problems.append(str(unreadable))
+    read = _Read({"home": home}, {}, {}, problems)
     for name, raw in table.items():
-        _take(values, origins, problems, name, raw, f"file {path}", strict=True)
+        _take(read, name, raw, f"file {path}", strict=True)
     for variable, text in variables.items():
         name = variable.removeprefix(PREFIX).lower()
-        _take(values, origins, problems, name, text, f"variable {variable}", strict=False)
-    if problems:
-        raise SettingsError("\n".join(problems))
-    for name, value in values.items():
+        _take(read, name, text, f"variable {variable}", strict=False)
+    for name, value in read.values.items():
         if isinstance(value, Path):
-            values[name] = value.expanduser().absolute()
-    return Settings(**values, origins=origins)
+            read.values[name] = value.expanduser().absolute()
+    return Settings(**read.values, origins=read.origins, refused=read.refused), problems
 
 
 def describe(settings: Settings) -> Iterator[Described]:
     """Every setting with its value and where it came from; secrets are masked."""
     for item in _fields():
-        value = getattr(settings, item.name)
+        value = settings.refused.get(item.name, getattr(settings, item.name))
         shown = "" if value is None else str(value)
         if item.metadata["secret"] and shown:
             shown = masked(shown)
@@ -347,29 +357,29 @@ def _read_file(path: Path, *, required: bool) -> dict[str, Any]:
         raise SettingsError(f"file {path}: not TOML: {error}") from None
 
 
-def _take(
-    values: dict[str, Any],
-    origins: dict[str, str],
-    problems: list[str],
-    name: str,
-    raw: object,
-    origin: str,
-    *,
-    strict: bool,
-) -> None:
-    """One value into `values`, or one line into `problems`; the raw value is never repeated."""
+class _Read(NamedTuple):
+    """What has been read so far; `refused` keeps what was given in place of a value."""
+
+    values: dict[str, Any]
+    origins: dict[str, str]
+    refused: dict[str, str]
+    problems: list[str]
+
+
+def _take(read: _Read, name: str, raw: object, origin: str, *, strict: bool) -> None:
+    """One value into `values`, or one line into `problems`, which never repeats it."""
     if name not in setting_names():
         near = difflib.get_close_matches(name, setting_names(), n=1)
         hint = f"; did you mean {near[0]}?" if near else ""
-        problems.append(f"{origin}: unknown setting {name}{hint}")
+        read.problems.append(f"{origin}: unknown setting {name}{hint}")
         return
     kind = get_type_hints(Settings, include_extras=True)[name]
+    read.origins[name] = origin
     try:
-        values[name] = msgspec.convert(raw, kind, strict=strict, dec_hook=_to_path)
+        read.values[name] = msgspec.convert(raw, kind, strict=strict, dec_hook=_to_path)
     except msgspec.ValidationError as error:
-        problems.append(f"{origin}: {name} {_reason(kind, error)}")
-        return
-    origins[name] = origin
+        read.refused[name] = str(raw)[:REFUSED_SHOWN_MAX]
+        read.problems.append(f"{origin}: {name} {_reason(kind, error)}")
 
 
 def _reason(kind: object, error: msgspec.ValidationError) -> str:

@@ -29,7 +29,7 @@ from tenantry.bootstrap.commands import (
     run_with_sides,
 )
 from tenantry.bootstrap.database import attach, attached_or_started, database
-from tenantry.bootstrap.deployment import operator_token, settings
+from tenantry.bootstrap.deployment import examined_settings, operator_token, settings
 from tenantry.bootstrap.failures import told
 from tenantry.bootstrap.gateway import Gateway, gateway
 from tenantry.bootstrap.holders import HostWatch
@@ -52,6 +52,7 @@ __all__ = [
     "background",
     "database",
     "delivery_counts",
+    "examined_settings",
     "file_problems",
     "gateway",
     "issuer_of",

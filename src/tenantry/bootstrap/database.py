@@ -14,7 +14,7 @@ from tenantry.adapters.postgres.errors import ClusterNotRunning
 from tenantry.adapters.postgres.migrate import migrate
 from tenantry.adapters.postgres.outages import outages_are_unavailable
 from tenantry.adapters.postgres.roles import LOGIN_ROLES, bootstrap_roles, derive_password
-from tenantry.bootstrap.deployment import control_of, secret_of
+from tenantry.bootstrap.deployment import control_of, secret_if_made, secret_of
 from tenantry.bootstrap.vectors import prepare_vectors
 from tenantry.config import Settings
 from tenantry.domain.errors import NotFound
@@ -56,12 +56,15 @@ def database(config: Settings) -> Iterator[RunningDatabase]:
 
 
 def attach(config: Settings) -> LoginDsnFor:
-    """The database that another process of this home runs. Raises `ClusterNotRunning`."""
+    """The database that another process of this home runs; nothing is written.
+
+    Raises `ClusterNotRunning`.
+    """
     cluster = None
     if config.database_url is None:
         cluster = EmbeddedCluster(config.home, bin_dir=config.postgres_bin)
         cluster.attach()
-    return _dsn_for(config, cluster)
+    return _dsn_for(config, cluster, secret_if_made)
 
 
 @contextlib.contextmanager
@@ -81,11 +84,15 @@ def _failure(cluster: EmbeddedCluster | None) -> str | None:
     return status.reason if status is not None and status.state == "failed" else None
 
 
-def _dsn_for(config: Settings, cluster: EmbeddedCluster | None) -> LoginDsnFor:
+def _dsn_for(
+    config: Settings,
+    cluster: EmbeddedCluster | None,
+    secret: Callable[[Settings, str], bytes] = secret_of,
+) -> LoginDsnFor:
     if cluster is not None:
         return cluster.dsn
     assert config.database_url is not None
-    return derived_dsns(config.database_url, secret_of(config, "database-secret"))
+    return derived_dsns(config.database_url, secret(config, "database-secret"))
 
 
 async def _migrate(config: Settings, cluster: EmbeddedCluster | None) -> None:

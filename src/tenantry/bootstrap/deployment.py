@@ -18,7 +18,7 @@ from tenantry.bootstrap.key_settings import key_problems
 from tenantry.bootstrap.outside import outside_problems
 from tenantry.bootstrap.reach_settings import reach_problems
 from tenantry.bootstrap.vector_settings import vectors_problems
-from tenantry.config import Settings, SettingsError, load_settings, variable_of
+from tenantry.config import Settings, SettingsError, examine_settings, variable_of
 from tenantry.ports.clock import Clock
 
 SECRET_BYTES = 32
@@ -26,24 +26,32 @@ SECRET_BYTES = 32
 
 def settings() -> Settings:
     """The settings of this process. Raises `SettingsError`, also for what is not there yet."""
-    config = load_settings()
+    config, problems = examined_settings()
+    if problems:
+        raise SettingsError("\n".join(problems))
+    return config
+
+
+def examined_settings() -> tuple[Settings, list[str]]:
+    """The settings of this process as far as they can be read, and a line for each problem."""
+    config, problems = examine_settings()
     asked = {
         "storage": config.storage != "postgres",
         "objects_url": config.objects_url is not None,
         "queue_url": config.queue_url is not None,
     }
-    for name, unavailable in asked.items():
-        if unavailable:
-            raise SettingsError(f"{variable_of(name)} asks for what this version does not have")
-    problems = [
+    problems += [
+        *(
+            f"{variable_of(name)} asks for what this version does not have"
+            for name in asked
+            if asked[name]
+        ),
         *reach_problems(config),
         *key_problems(config),
         *outside_problems(config),
         *vectors_problems(config),
     ]
-    if problems:
-        raise SettingsError("\n".join(problems))
-    return config
+    return config, problems
 
 
 def secret_of(config: Settings, name: str) -> bytes:
@@ -52,6 +60,12 @@ def secret_of(config: Settings, name: str) -> bytes:
     if not path.exists():
         DurableFiles().create(path, secrets.token_hex(SECRET_BYTES).encode())
     return path.read_bytes()
+
+
+def secret_if_made(config: Settings, name: str) -> bytes:
+    """The same for who must write nothing: one that fits nothing where none was made yet."""
+    path = config.home / "control" / name
+    return path.read_bytes() if path.exists() else secrets.token_hex(SECRET_BYTES).encode()
 
 
 def operator_token(config: Settings) -> str:

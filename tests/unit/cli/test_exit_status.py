@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import json
 import socket
 import sys
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 
 from tenantry.bootstrap.database import RunningDatabase
 from tenantry.bootstrap.failures import told
+from tenantry.config import setting_names
 from tenantry.domain.errors import NotFound
 from tenantry.entrypoints.cli.main import main
 from tenantry.entrypoints.http.supervisor import StartFailed
@@ -142,6 +144,49 @@ def test_settings_that_are_wrong_in_two_ways_are_still_one_line(
     assert said.count("\n") == 1
     assert "http_port" in said
     assert "workers" in said
+
+
+def test_doctor_prints_every_setting_also_where_some_are_wrong(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (home / "tenantry.toml").write_text("workers = 'many'\nenv = 'staging'", encoding="utf-8")
+    monkeypatch.setenv("TENANTRY_OPERATOR_TOKEN", "hidden")
+    monkeypatch.setenv("TENANTRY_BEDROCK_ENDPOINT_URL", "ftp://bedrock")
+    assert status_of(monkeypatch, "doctor") == 1
+    said = capsys.readouterr()
+    rows = {line.split()[0]: line.split() for line in said.out.splitlines() if line.strip()}
+    assert set(setting_names()) < set(rows)
+    assert rows["workers"] == ["workers", "many", "file", f"{home}/tenantry.toml", "wrong"]
+    assert rows["bedrock_endpoint_url"][-1] == "wrong"
+    assert rows["env"] == ["env", "staging", "file", f"{home}/tenantry.toml"]
+    assert said.err.count("\n") == 1
+    assert "workers" in said.err
+    assert "TENANTRY_BEDROCK_ENDPOINT_URL must be" in said.err
+    assert "hidden" not in said.out + said.err
+
+
+def test_doctor_marks_a_file_that_cannot_be_read_and_a_place_that_is_not_there(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("TENANTRY_INVOICE_FONTS", str(home / "absent"))
+    assert status_of(monkeypatch, "doctor", "--json") == 1
+    told = json.loads(capsys.readouterr().out)
+    assert [row["name"] for row in told["settings"] if row["wrong"]] == ["invoice_fonts"]
+    (home / "tenantry.toml").write_text("env =", encoding="utf-8")
+    assert status_of(monkeypatch, "doctor", "--json") == 1
+    said = capsys.readouterr()
+    assert len(json.loads(said.out)["settings"]) == len(setting_names())
+    assert "not TOML" in said.err
+
+
+def test_doctor_writes_nothing(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert status_of(monkeypatch, "doctor") == 0
+    url = f"postgresql://nobody:secret@127.0.0.1:{closed_port()}/none"
+    monkeypatch.setenv("TENANTRY_DATABASE_URL", url)
+    assert status_of(monkeypatch, "doctor") == 1
+    assert list(home.iterdir()) == []
 
 
 def test_a_file_that_is_no_price_book_is_one_line_and_1(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -20,24 +21,30 @@ def doctor(json_output: bool) -> None:
 
     Example: `tenantry doctor`
     """
-    config = bootstrap.settings()
-    rows = [(s.name, s.value, s.origin) for s in describe(config)]
-    facts, problems = _facts(config)
+    config, problems = bootstrap.examined_settings()
+    facts: dict[str, Any] = {"home": str(config.home)}
+    if not problems:  # nothing can be tried with settings that are wrong
+        facts, problems = _facts(config)
+    wrong = _wrong(config, problems)
+    rows = [(s.name, s.value, s.origin, s.name in wrong) for s in describe(config)]
     if json_output:
-        print_json(
-            {
-                "settings": [dict(zip(("name", "value", "origin"), r, strict=True)) for r in rows],
-                "facts": facts,
-                "problems": problems,
-            }
-        )
+        columns = ("name", "value", "origin", "wrong")
+        settings = [dict(zip(columns, row, strict=True)) for row in rows]
+        print_json({"settings": settings, "facts": facts, "problems": problems})
     else:
-        print_table(("setting", "value", "from"), rows)
+        shown = [(*row, "wrong" if is_wrong else "") for *row, is_wrong in rows]
+        print_table(("setting", "value", "from", ""), shown)
         print_table(("fact", "value"), facts.items())
     if problems:
         raise click.ClickException("; ".join(problems))
     if not json_output:
         click.echo("nothing is wrong")
+
+
+def _wrong(config: Settings, problems: list[str]) -> set[str]:
+    """The settings that could not be read, and those that a problem names."""
+    named = {word for problem in problems for word in re.findall(r"TENANTRY_[A-Z_]+", problem)}
+    return {s.name for s in describe(config) if s.name in config.refused or s.variable in named}
 
 
 def _facts(config: Settings) -> tuple[dict[str, Any], list[str]]:
