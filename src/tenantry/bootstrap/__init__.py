@@ -8,6 +8,7 @@ from tenantry.bootstrap.archive import run_with_archive
 from tenantry.bootstrap.audit import LocalStores, local_stores
 from tenantry.bootstrap.background import background
 from tenantry.bootstrap.billing import issuer_of
+from tenantry.bootstrap.capacity import workers_problems
 from tenantry.bootstrap.commands import (
     BillAsked,
     delivery_counts,
@@ -83,4 +84,5 @@ __all__ = [
     "shared_costs_of",
     "told",
     "vectors_fact",
+    "workers_problems",
 ]

@@ -189,6 +189,18 @@ def test_doctor_writes_nothing(
     assert list(home.iterdir()) == []
 
 
+def test_more_workers_than_the_embedded_server_has_connections_for_are_refused(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    refused = "tenantry: TENANTRY_WORKERS: the embedded PostgreSQL has connections for 5 workers,"
+    assert status_of(monkeypatch, "serve", "--workers", "6") == 1
+    assert capsys.readouterr().err.startswith(refused)
+    monkeypatch.setenv("TENANTRY_WORKERS", "6")
+    assert status_of(monkeypatch, "doctor") == 1
+    assert capsys.readouterr().err.startswith(refused)
+    assert list(home.iterdir()) == []
+
+
 def test_a_file_that_is_no_price_book_is_one_line_and_1(
     home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

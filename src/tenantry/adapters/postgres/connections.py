@@ -32,8 +32,8 @@ ACQUIRE_TIMEOUT_S = 5.0
 STATEMENT_TIMEOUT_MS: dict[PoolRole, int] = {"app": 10_000, "control": 60_000, "operator": 60_000}
 LOCK_TIMEOUT_MS = 5_000
 IDLE_IN_TRANSACTION_TIMEOUT_MS = 30_000
-# The embedded server takes 200; four workers with these and two pinned each stay under it.
 POOL_SIZE_MAX: dict[PoolRole, int] = {"app": 16, "control": 4, "operator": 2}
+PINNED_MAX = 2  # of one batcher: its own, and the lost one for as long as the server keeps it
 VERSION_MIN = 160_000  # server_version_num
 DURABLE_SETTINGS = ("fsync", "full_page_writes", "synchronous_commit")
 # With stale statistics the planner's own choice doubled the CPU of a batch (96 to 193 µs).

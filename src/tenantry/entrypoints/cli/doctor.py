@@ -52,7 +52,7 @@ def _facts(config: Settings) -> tuple[dict[str, Any], list[str]]:
         "home": str(config.home),
         "passages": bootstrap.vectors_fact(config),
     }
-    problems = bootstrap.file_problems(config)
+    problems = bootstrap.file_problems(config) + bootstrap.workers_problems(config)
     keys, wrong = bootstrap.key_facts(config)
     facts |= keys
     problems += wrong

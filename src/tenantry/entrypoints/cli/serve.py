@@ -46,6 +46,8 @@ def serve(exit_with_parent: bool, ready_json: bool, **given: int | None) -> None
     parent = os.getppid() if exit_with_parent else None
 
     bootstrap.log_events()
+    if too_many := bootstrap.workers_problems(config):
+        raise click.ClickException(too_many[0])
     bootstrap.shared_costs_of(config)  # told now, not by a worker that keeps ending
     _allow_many_connections()
 
