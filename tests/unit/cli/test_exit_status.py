@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import io
 import json
 import socket
 import sys
@@ -80,6 +81,15 @@ def test_a_refusal_is_one_line_and_1(
     assert said.out == ""
     assert said.err.count("\n") == 1
     assert "TENANTRY_API_KEY" in said.err
+
+
+def test_a_question_that_nobody_answers_is_one_line_and_1(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("TENANTRY_API_KEY", "tk_x")
+    monkeypatch.setattr(sys, "stdin", io.StringIO())
+    assert status_of(monkeypatch, "tenants", "erase-user", "ann@example.com") == 1
+    assert capsys.readouterr().err.endswith("\ntenantry: broken off\n")
 
 
 def test_a_gateway_that_is_away_is_one_line_and_1(

@@ -76,8 +76,9 @@ def _run() -> int:
     except click.UsageError as wrong:
         wrong.show()
         return 2
-    except click.Abort:
-        return 1
+    except click.Abort:  # Ctrl-C, or nobody there to answer what was asked
+        click.echo(err=True)  # ends the line of the question
+        return _failed("broken off")
     except click.ClickException as refused:
         return _failed(refused.format_message())
     except Exception as failure:
