@@ -1,5 +1,6 @@
 """The operator's port."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import orjson
@@ -163,6 +164,19 @@ def test_health_readiness_and_metrics(edge: Edge) -> None:
     assert (status, orjson.loads(body)["code"]) == (503, "unavailable")
     text = send(edge, "GET", "/metrics", key=None, admin=True)[2].decode()
     assert 'tenantry_http_requests_total{method="GET",route="/readyz",status="5xx"} 1' in text
+    assert "tenantry_ledger_up 1\n" in text
+
+
+def test_metrics_tell_that_the_ledger_is_out_of_reach(
+    edge: Edge, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def away() -> Mapping[tuple[str, str], int]:
+        raise Unavailable
+
+    monkeypatch.setattr(edge.services.alerts, "counts", away)
+    status, _, body = send(edge, "GET", "/metrics", key=None, admin=True)
+    assert status == 200
+    assert body.decode().endswith("tenantry_ledger_up 0\n")
 
 
 def test_a_key_created_twice_under_one_idempotency_key_is_one_key(edge: Edge) -> None:

@@ -36,8 +36,10 @@ class Counters:
 
     def exposition(self) -> str:
         """Prometheus text format 0.0.4."""
-        counts = ["# TYPE tenantry_http_requests_total counter"]
-        times = ["# TYPE tenantry_http_request_seconds_total counter"]
+        counts = _head("tenantry_http_requests_total", "counter", "Requests that were answered.")
+        times = _head(
+            "tenantry_http_request_seconds_total", "counter", "Seconds that their answers took."
+        )
         for number, label in enumerate(self._labels):
             cell = number * _PER_ROUTE
             sums = [
@@ -56,10 +58,21 @@ class Counters:
 
 def alerts_exposition(raised: Mapping[tuple[str, str], int]) -> str:
     """Alerts by kind and severity, as the database counts them for all processes."""
-    lines = ["# TYPE tenantry_alerts_total counter"]
+    lines = _head("tenantry_alerts_total", "counter", "Alerts that were raised.")
     for (kind, severity), count in sorted(raised.items()):
         lines.append(f'tenantry_alerts_total{{kind="{kind}",severity="{severity}"}} {count}')
     return "\n".join(lines) + "\n"
+
+
+def ledger_exposition(reachable: bool) -> str:
+    """Whether the worker that was asked reaches the database."""
+    about = "1 where this worker reaches the ledger's database, else 0."
+    lines = _head("tenantry_ledger_up", "gauge", about)
+    return "\n".join((*lines, f"tenantry_ledger_up {int(reachable)}")) + "\n"
+
+
+def _head(name: str, kind: str, about: str) -> list[str]:
+    return [f"# HELP {name} {about}", f"# TYPE {name} {kind}"]
 
 
 def local_counters(templates: Sequence[str]) -> Counters:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tenantry.domain.errors import TenantryError, Unavailable
 from tenantry.entrypoints.http.call import Call
-from tenantry.entrypoints.http.metrics import alerts_exposition
+from tenantry.entrypoints.http.metrics import alerts_exposition, ledger_exposition
 from tenantry.entrypoints.http.response import Response, json_response
 from tenantry.entrypoints.http.routes import Access, Route
 
@@ -24,12 +24,12 @@ async def readyz(call: Call) -> Response:
 
 
 async def metrics(call: Call) -> Response:
-    """Counts of requests, and of alerts; without the latter while the database is out of reach."""
+    """Counts of requests, and of alerts where the database can be reached to count them."""
     text = call.services.counters.exposition()
     try:
-        text += alerts_exposition(await call.services.alerts.counts())
+        text += alerts_exposition(await call.services.alerts.counts()) + ledger_exposition(True)
     except Unavailable:
-        text += "# alerts are not counted: the database is out of reach\n"
+        text += ledger_exposition(False)
     return Response(200, text.encode(), {"content-type": "text/plain; version=0.0.4"})
 
 
