@@ -19,7 +19,7 @@ from fnmatch import fnmatchcase
 from typing import Final, TypeAlias
 
 from tenantry.domain import money
-from tenantry.domain.bill import USAGE, BillError, BillLine, bill_line
+from tenantry.domain.bill import USAGE, BillError, BillLine
 from tenantry.domain.bill_reconciliation import (
     COMPARED,
     GLOBAL,
@@ -156,8 +156,7 @@ async def reconcile_bill(sides: BillSides, start: date, end: date) -> BillReport
 def _read(sides: BillSides, report: BillReport, tenants: Mapping[str, str]) -> None:
     unknown = Counter[str]()
     for export in sides.exports:
-        for row in export.rows(report.start - A_DAY, report.end + A_DAY):
-            line = bill_line(row)
+        for line in export.lines(report.start - A_DAY, report.end + A_DAY):
             if not report.start - A_DAY <= line.at.date() < report.end + A_DAY:
                 continue
             text = _line(line, sides, report, tenants, unknown)

@@ -39,6 +39,7 @@ OPTIONAL: Final = (
     "tags",
     "resource_tags",
 )
+FIGURE_DIGITS_MAX: Final = 40  # before the point and after it: sums of a bill stay exact
 _CURRENCY = "USD"
 _BEDROCK = "AmazonBedrock"
 
@@ -139,14 +140,17 @@ def _decimal(row: Mapping[str, Any], name: str) -> Decimal:
         raise BillError(f"{name} is not a number: {_text(row, name)[:40]!r}") from None
     if not figure.is_finite():
         raise BillError(f"{name} is not a finite number")
+    exponent = figure.as_tuple().exponent
+    assert isinstance(exponent, int), "the figure is finite"
+    if figure.adjusted() >= FIGURE_DIGITS_MAX or exponent < -FIGURE_DIGITS_MAX:
+        raise BillError(f"{name} has too many digits: {_text(row, name)[:40]!r}")
     return figure
 
 
 def _instant(row: Mapping[str, Any]) -> datetime:
     value = row.get(TIME_COLUMN)
-    if not isinstance(value, datetime):
-        try:
-            value = datetime.fromisoformat(str(value))
-        except ValueError:
-            raise BillError(f"{TIME_COLUMN} is no instant: {str(value)[:40]!r}") from None
-    return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+    try:
+        at = value if isinstance(value, datetime) else datetime.fromisoformat(str(value))
+        return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise BillError(f"{TIME_COLUMN} is no instant: {str(value)[:40]!r}") from None

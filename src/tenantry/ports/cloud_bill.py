@@ -6,7 +6,9 @@ from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
-from typing import Any, Protocol
+from typing import Protocol
+
+from tenantry.domain.bill import BillLine
 
 LATE_S = 900  # of the end of a day: what runs then may be billed in the next
 
@@ -44,9 +46,9 @@ class CostBook(Protocol):
 class BillExport(Protocol):
     """Files of one Cost and Usage Report. Blocking."""
 
-    def rows(self, start: date, end: date) -> Iterator[Mapping[str, Any]]:
-        """Rows of files that may hold the days [start, end), by column name; of each billing period
-        the newest delivery alone. Raises `BillError`, `OSError`."""
+    def lines(self, start: date, end: date) -> Iterator[BillLine]:
+        """Lines of files that may hold the days [start, end); of each billing period the newest
+        delivery alone. Raises `BillError`, which names file and line, and `OSError`."""
         ...
 
     @property

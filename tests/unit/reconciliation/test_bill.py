@@ -67,7 +67,10 @@ def test_what_is_bedrocks() -> None:
     [
         ({"line_item_usage_amount": "many"}, "line_item_usage_amount is not a number"),
         ({"line_item_unblended_cost": "NaN"}, "not a finite number"),
+        ({"line_item_unblended_cost": "1e400"}, "line_item_unblended_cost has too many digits"),
+        ({"line_item_usage_amount": "1e-400"}, "line_item_usage_amount has too many digits"),
         ({"line_item_usage_start_date": "today"}, "is no instant"),
+        ({"line_item_usage_start_date": "0001-01-01T00:00:00+05:00"}, "is no instant"),
         ({"line_item_currency_code": "EUR"}, "line_item_currency_code is EUR"),
         ({"tags": "{"}, "tags is not JSON"),
         ({"tags": "[1]"}, "tags is no map"),

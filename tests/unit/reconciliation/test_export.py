@@ -11,7 +11,7 @@ from tests.support.cur import as_csv, other_lines, write_parquet
 
 from tenantry.adapters.cloud_bill.export import CurExport
 from tenantry.adapters.record_files.local import LocalFiles
-from tenantry.domain.bill import BillError, bill_line
+from tenantry.domain.bill import BillError
 
 DAYS = (date(2026, 11, 1), date(2026, 12, 1))
 LINES = other_lines("2026-11-03", "111111111111")
@@ -27,7 +27,7 @@ def test_both_formats_say_the_same(tmp_path: Path) -> None:
     write_parquet(tmp_path / "c.snappy.parquet", LINES)
     (tmp_path / "Manifest.json").write_text("{}")
     found = export(tmp_path)
-    read = [bill_line(row) for row in found.rows(*DAYS)]
+    read = list(found.lines(*DAYS))
     assert found.files == 3
     assert read[: len(LINES)] == read[len(LINES) : -len(LINES)] == read[-len(LINES) :]
 
@@ -40,11 +40,7 @@ def test_the_newest_delivery_of_the_months_that_matter(tmp_path: Path) -> None:
         for number in (1, 2):
             (folder / f"cur-0000{number}.csv.gz").write_bytes(as_csv(lines[-number:]))
     found = export(tmp_path)
-    assert [row["identity_line_item_id"] for row in found.rows(*DAYS)] == [
-        "other4",
-        "other3",
-        "other4",
-    ]
+    assert [line.id.split()[0] for line in found.lines(*DAYS)] == ["other4", "other3", "other4"]
     assert found.files == 2
 
 
@@ -66,4 +62,26 @@ def test_what_is_no_bill_says_where(
 ) -> None:
     (tmp_path / name).write_bytes(content)
     with pytest.raises(BillError, match=message):
-        list(export(tmp_path).rows(*DAYS))
+        list(export(tmp_path).lines(*DAYS))
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [("line_item_currency_code", "EUR"), ("line_item_usage_start_date", "today")],
+)
+def test_a_line_that_cannot_be_read_is_named_with_its_file(
+    tmp_path: Path, column: str, value: str
+) -> None:
+    """Of a bill of a million lines nobody finds the one without its place."""
+    wrong = [LINES[0], {**LINES[1], column: value}, *LINES[2:]]
+    (tmp_path / "a.csv.gz").write_bytes(as_csv(LINES))
+    (tmp_path / "b.csv").write_bytes(gzip.decompress(as_csv(wrong)))
+    with pytest.raises(BillError, match=f"^b.csv: line 3: {column} is .*{value}"):
+        list(export(tmp_path).lines(*DAYS))
+
+
+def test_a_row_of_parquet_that_cannot_be_read_is_named_with_its_file(tmp_path: Path) -> None:
+    wrong = [LINES[0], {**LINES[1], "line_item_currency_code": "EUR"}, *LINES[2:]]
+    write_parquet(tmp_path / "c.parquet", wrong)
+    with pytest.raises(BillError, match=r"^c.parquet: row 2: line_item_currency_code is EUR"):
+        list(export(tmp_path).lines(*DAYS))

@@ -15,9 +15,9 @@ import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from pathlib import Path
-from typing import IO, Any, Final
+from typing import IO, Any, Final, TypeAlias
 
-from tenantry.domain.bill import OPTIONAL, REQUIRED, BillError
+from tenantry.domain.bill import OPTIONAL, REQUIRED, BillError, BillLine, bill_line
 from tenantry.ports.record_files import RecordFiles
 
 FILES_MAX: Final = 100_000
@@ -27,6 +27,7 @@ _COLUMNS: Final = (*REQUIRED, *OPTIONAL)
 _UNREADABLE: Final = (
     BillError, csv.Error, UnicodeDecodeError, EOFError, zlib.error, gzip.BadGzipFile,
 )  # fmt: skip
+_Row: TypeAlias = tuple[str, Mapping[str, Any]]  # with its place in the file
 _DATA = re.compile(r"\.(?:csv|csv\.gz|parquet|snappy\.parquet)$", re.IGNORECASE)
 _PERIOD = re.compile(r"(?:^|/)BILLING_PERIOD=(?P<month>[0-9]{4}-[0-9]{2})/(?P<rest>.*)$", re.ASCII)
 
@@ -36,13 +37,14 @@ class CurExport:
         self._source = source
         self.files = 0
 
-    def rows(self, start: date, end: date) -> Iterator[Mapping[str, Any]]:
+    def lines(self, start: date, end: date) -> Iterator[BillLine]:
         for name in self._names(start, end):
             self.files += 1
             with self._source.local(name) as path:
                 try:
                     is_parquet = name.lower().endswith("parquet")
-                    yield from _parquet(path) if is_parquet else _csv(path)
+                    for place, row in _parquet(path) if is_parquet else _csv(path):
+                        yield _line(place, row)
                 except _UNREADABLE as problem:
                     raise BillError(f"{name}: {problem}") from None
 
@@ -66,7 +68,14 @@ class CurExport:
         return plain + newest
 
 
-def _csv(path: Path) -> Iterator[Mapping[str, Any]]:
+def _line(place: str, row: Mapping[str, Any]) -> BillLine:
+    try:
+        return bill_line(row)
+    except BillError as problem:
+        raise BillError(f"{place}: {problem}") from None
+
+
+def _csv(path: Path) -> Iterator[_Row]:
     csv.field_size_limit(CELL_CHARS_MAX)
     with _opened(path) as lines:
         reader = csv.reader(lines)
@@ -74,9 +83,10 @@ def _csv(path: Path) -> Iterator[Mapping[str, Any]]:
         _check(header)
         places = [(name, header.index(name)) for name in _COLUMNS if name in header]
         for row in reader:
+            line = f"line {reader.line_num}"
             if len(row) != len(header):
-                raise BillError(f"line {reader.line_num}: {len(header)} cells are expected")
-            yield {name: row[place] for name, place in places}
+                raise BillError(f"{line}: {len(header)} cells are expected")
+            yield line, {name: row[place] for name, place in places}
 
 
 def _opened(path: Path) -> IO[str]:
@@ -87,7 +97,7 @@ def _opened(path: Path) -> IO[str]:
     return path.open(encoding="utf-8-sig", newline="")
 
 
-def _parquet(path: Path) -> Iterator[Mapping[str, Any]]:
+def _parquet(path: Path) -> Iterator[_Row]:
     """Needs the extra `archive`."""
     try:
         import pyarrow as arrow  # type: ignore[import-untyped]
@@ -99,8 +109,9 @@ def _parquet(path: Path) -> Iterator[Mapping[str, Any]]:
             present = file.schema_arrow.names
             _check(present)
             columns = [name for name in _COLUMNS if name in present]
-            for batch in file.iter_batches(batch_size=BATCH_ROWS, columns=columns):
-                yield from batch.to_pylist()
+            batches = file.iter_batches(batch_size=BATCH_ROWS, columns=columns)
+            for number, row in enumerate((row for b in batches for row in b.to_pylist()), start=1):
+                yield f"row {number}", row
     except arrow.ArrowException as problem:
         raise BillError(str(problem)) from None
 
