@@ -133,6 +133,16 @@ def edition_from_cells(
     return PriceEdition(version, effective_from, source, models)
 
 
+def price_from(text: str, place: str) -> Decimal:
+    """Raises `PriceError` that names the place."""
+    if not _PRICE.fullmatch(text):
+        raise PriceError(
+            f"{place}: {text[:80]} is not a plain decimal number, of at most 9 digits in front and"
+            " 12 decimals"
+        )
+    return Decimal(text)
+
+
 def edition_to_rows(edition: PriceEdition) -> list[Row]:
     """Rows as `edition_from_csv` reads them, in a stable order: what is stored and compared."""
     rows: list[Row] = []
@@ -186,9 +196,7 @@ def _add(table: _Table, place: str, row: Sequence[str]) -> None:
         raise PriceError(f"{place}: class * can only be unpriced (-)")
     if name != WHOLE_STEP and name not in _CLASSES:
         raise PriceError(f"{place}: unknown class {name[:80]}")
-    if price != UNPRICED and not _PRICE.fullmatch(price):
-        raise PriceError(f"{place}: {price[:80]} is not a plain decimal number")
-    rates[name] = None if price == UNPRICED else Decimal(price)
+    rates[name] = None if price == UNPRICED else price_from(price, place)
 
 
 def _steps(

@@ -9,11 +9,11 @@ import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any, Final
 
 from tenantry.domain.discount import Discount
-from tenantry.domain.price import UNPRICED, WHOLE_STEP, PriceError
+from tenantry.domain.price import UNPRICED, WHOLE_STEP, PriceError, price_from
 from tenantry.domain.usage import TokenClass
 
 FILE_FIELDS: Final = frozenset({"source", "effective_from", "layer", "models", "discounts"})
@@ -147,13 +147,7 @@ def _price(value: Any, place: str) -> str:
 
 
 def _decimal(value: Any, place: str) -> Decimal:
-    try:
-        figure = Decimal(_price(value, place))
-    except InvalidOperation:
-        raise PriceError(f"{place} is not a decimal number") from None
-    if not figure.is_finite() or figure < 0:
-        raise PriceError(f"{place} must be a decimal number, not negative")
-    return figure
+    return price_from(_price(value, place), place)
 
 
 def _instant(value: Any, place: str) -> datetime:
