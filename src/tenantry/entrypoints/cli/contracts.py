@@ -17,28 +17,41 @@ from tenantry.entrypoints.cli.output import as_json, print_json, print_table
 from tenantry.ports.control import ControlPlane
 
 INSTANT = click.DateTime(["%Y-%m-%dT%H:%M:%SZ", "%Y-%m-%d"])
+NONE = "none"
+_CLEARED = ("tax_id", "email", "ends_on")  # what a contract can be without
+_DAY = click.DateTime(["%Y-%m-%d"])
+
+
+class _DayOrNone(click.ParamType[str]):
+    """A civil day, or `none`."""
+
+    name = "YYYY-MM-DD or none"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> str:
+        return NONE if value == NONE else _DAY.convert(value, param, ctx).date().isoformat()
 
 
 @click.command()
 @click.argument("tenant")
 @click.option("--legal-name", help="Whom the invoice is to.")
 @click.option("--address", multiple=True, help="A line of the address; repeat in order.")
-@click.option("--tax-id")
-@click.option("--email")
+@click.option("--tax-id", help="`none` takes it out.")
+@click.option("--email", help="`none` takes it out.")
 @click.option("--currency", help="Of the invoices; stays once one is final.")
 @click.option("--tax-rate", help="A fraction: 0.0825 is 8.25 %.")
 @click.option("--tax-label", help="As it stands on the invoice.")
 @click.option("--payment-days", type=click.IntRange(0, 365), help="From issue to due.")
-@click.option("--ends-on", type=click.DateTime(["%Y-%m-%d"]), help="First day without a contract.")
+@click.option(
+    "--ends-on", type=_DayOrNone(), help="First day without a contract; `none`: it has no end."
+)
 @as_json
-def contract(tenant: str, json_output: bool, ends_on: datetime | None, **given: Any) -> None:
+def contract(tenant: str, json_output: bool, **given: Any) -> None:
     """Enter a contract's next version, or show it where nothing is named.
 
     Example: `tenantry tenants contract acme --legal-name "Acme Corp." --address "1 Main St"`
     """
     changes = {name: value for name, value in given.items() if value not in (None, ())}
-    if ends_on is not None:
-        changes["ends_on"] = ends_on.date().isoformat()
+    changes |= {name: None for name in _CLEARED if changes.get(name) == NONE}
     if "address" in changes:
         changes["address"] = list(changes["address"])
 

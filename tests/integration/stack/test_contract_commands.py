@@ -1,0 +1,30 @@
+"""`tenantry tenants contract` as a person meets it."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from tests.support.metered import MeteredStack
+from tests.support.stack_command import tenantry
+
+
+def contract(metered: MeteredStack, tenant: str, *options: str) -> list[Any]:
+    done = tenantry(metered.home, "tenants", "contract", tenant, *options, "--json")
+    assert done.returncode == 0, done.stderr
+    versions: list[Any] = json.loads(done.stdout)
+    return versions
+
+
+def test_an_end_that_was_agreed_can_be_taken_out_again(metered: MeteredStack) -> None:
+    anna, bert = metered.tenants()
+    for tenant in (anna, bert):
+        contract(metered, tenant.id, "--ends-on", "2126-12-31", "--tax-id", "US 12")
+    after, before = contract(metered, anna.id, "--ends-on", "none", "--tax-id", "none")
+    assert (before["version"], before["ends_on"]) == (1, "2126-12-31"), "a version stays"
+    assert (after["version"], after["ends_on"]) == (2, None)
+    assert "tax_id" not in after["customer"] or after["customer"]["tax_id"] is None
+    [theirs] = contract(metered, bert.id)
+    assert (theirs["version"], theirs["ends_on"]) == (1, "2126-12-31")
+    refused = tenantry(metered.home, "tenants", "contract", anna.id, "--ends-on", "never")
+    assert (refused.returncode, len(contract(metered, anna.id))) == (2, 2)
