@@ -27,6 +27,7 @@ from tenantry.domain.errors import NotFound, UpstreamTimeout
 from tenantry.domain.filter import Filter
 from tenantry.domain.ids import ApiKeyId, DocumentId, TenantId
 from tenantry.domain.margin import Books, MarginBy
+from tenantry.domain.period import Span, billing_period
 from tenantry.domain.placement import Placement
 from tenantry.domain.plan import Plan, plan_from
 from tenantry.domain.price import PriceEdition
@@ -227,6 +228,9 @@ class MemoryLedger:
         group = {name: f"some-{name}" for name in group_by}
         charge = Decimal(len(principal.tenant.name))
         return [UsageRow(group, 3, {"uncached_in": 1_000, "out": 500}, charge, "USD")]
+
+    async def period(self, principal: Principal) -> Span:
+        return billing_period(NOW, principal.tenant.zone, principal.tenant.anchor_day)
 
     async def limits(
         self, principal: Principal, *, user_hash: str | None = None, run_id: str | None = None

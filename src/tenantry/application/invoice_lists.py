@@ -3,7 +3,7 @@ documents, newest first."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any
@@ -22,11 +22,12 @@ from tenantry.domain.invoice import (
     text,
 )
 from tenantry.domain.party import Issuer
-from tenantry.domain.period import Span, billing_period
+from tenantry.domain.period import Span
 from tenantry.domain.tenant import Tenant
 from tenantry.ports.billing import InvoiceBook, TenantInvoices
 
 DRAFTS_MAX = 3  # periods: the running one and those before it
+_HALF_A_DAY = timedelta(hours=12)  # more than two copies of a zone's rules can be apart
 
 
 async def list_invoices(
@@ -41,8 +42,7 @@ async def list_invoices(
     """Heads. Drafts stand on the first page; one that cannot be made says why in `trouble`."""
     found: list[Mapping[str, Any]] = []
     if before is None:
-        first = await invoices.next_period(tenant.id)
-        for period in _open_periods(tenant, first, now):
+        for period in await _open_periods(invoices, tenant, now):
             found.append(await _draft_head(invoices, tenant, period, now, issuer))
     rows = await invoices.documents(tenant.id, before=before, limit=limit)
     return found + [_final_head(row, tenant.zone) for row in rows]
@@ -54,24 +54,20 @@ async def get_invoice(
     """One document with its lines, a draft by `draft-<day>`. Raises `NotFound`, `Conflict`."""
     if not number.startswith(DRAFT):
         return shown(await invoices.document(tenant.id, number))
-    period = _period_of(tenant, number)
-    first = await invoices.next_period(tenant.id)
-    if period not in _open_periods(tenant, first, now):
-        raise NotFound("There is no such invoice.")
-    made = draft_from(await invoices.read(tenant.id, period, now), issuer)
-    return {**made, "sha256": content_sha256(made)}
+    for period in await _open_periods(invoices, tenant, now):
+        if number == draft_number(period, tenant.zone):
+            made = draft_from(await invoices.read(tenant.id, period, now), issuer)
+            return {**made, "sha256": content_sha256(made)}
+    raise NotFound("There is no such invoice.")
 
 
 async def period_of(invoices: TenantInvoices | InvoiceBook, tenant: Tenant, day: date) -> Span:
-    """The billing period of a civil day of the tenant; the one that is to be invoiced next as the
-    database has it. Raises `NotFound`."""
+    """The billing period of a civil day of the tenant. Raises `NotFound`."""
     try:
         at = noon(day, tenant.zone)
-        found = billing_period(at, tenant.zone, tenant.anchor_day)
+        return await _period_at(invoices, tenant, at, await invoices.next_period(tenant.id))
     except (OverflowError, ValueError):
         raise NotFound("There is no billing period of that day.") from None
-    following = await invoices.next_period(tenant.id)
-    return following if at in following else found
 
 
 def noon(day: date, zone: str) -> datetime:
@@ -79,24 +75,27 @@ def noon(day: date, zone: str) -> datetime:
     return datetime.combine(day, time(12), ZoneInfo(zone)).astimezone(UTC)
 
 
-def _open_periods(tenant: Tenant, first: Span, now: datetime) -> Sequence[Span]:
+async def _open_periods(invoices: TenantInvoices, tenant: Tenant, now: datetime) -> list[Span]:
     """From the running one back to the first that is not closed."""
-    found = [billing_period(now, tenant.zone, tenant.anchor_day)]
-    while len(found) < DRAFTS_MAX and found[-1].start > first.start:
-        before = found[-1].start - timedelta(seconds=1)
-        found.append(billing_period(before, tenant.zone, tenant.anchor_day))
-    return [period for period in found if period.start >= first.start]
+    first = await invoices.next_period(tenant.id)
+    found, at = list[Span](), now
+    while len(found) < DRAFTS_MAX and at >= first.start:
+        found.append(await _period_at(invoices, tenant, at, first))
+        at = found[-1].start - _HALF_A_DAY
+    return found
 
 
-def _period_of(tenant: Tenant, number: str) -> Span:
-    try:
-        at = noon(date.fromisoformat(number.removeprefix(DRAFT)), tenant.zone)
-        period = billing_period(at, tenant.zone, tenant.anchor_day)
-    except (ValueError, OverflowError):
-        raise NotFound("There is no such invoice.") from None
-    if number != draft_number(period, tenant.zone):
-        raise NotFound("There is no such invoice.")
-    return period
+async def _period_at(
+    invoices: TenantInvoices | InvoiceBook, tenant: Tenant, at: datetime, following: Span
+) -> Span:
+    """As the database divides time; but what is to be invoiced next is known, and what comes after
+    it begins where it ends, also where the zone's rules have changed since."""
+    if at in following:
+        return following
+    found = await invoices.period_at(tenant.id, at)
+    if abs(found.start - following.end) < _HALF_A_DAY:
+        return Span(following.end, found.end)
+    return found
 
 
 async def _draft_head(

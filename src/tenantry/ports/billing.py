@@ -143,6 +143,11 @@ class TenantInvoices(Protocol):
         """The oldest period that is not closed."""
         ...
 
+    async def period_at(self, tenant_id: TenantId, at: datetime) -> Span:
+        """The billing period of an instant as the database's time zones divide it. Raises
+        `OverflowError` at the calendar's ends."""
+        ...
+
 
 class InvoiceBook(TenantInvoices, Protocol):
     """The operator's side. Everything it writes is written once, however often it is tried."""

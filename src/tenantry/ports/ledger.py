@@ -15,6 +15,7 @@ from uuid import UUID
 
 from tenantry.domain.ids import TenantId
 from tenantry.domain.markup import Markup
+from tenantry.domain.period import Span
 from tenantry.domain.reconciliation import Booked
 from tenantry.domain.tenant import Principal
 from tenantry.ports.admission import AttemptOutcome
@@ -98,6 +99,10 @@ class TenantLedger(Protocol):
         run_id: str | None = None,
     ) -> list[UsageRow]:
         """By group; of one user or run alone where they are named."""
+        ...
+
+    async def period(self, principal: Principal) -> Span:
+        """The running billing period, by the database's clock and time zones."""
         ...
 
     async def limits(

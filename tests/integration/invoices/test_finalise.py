@@ -343,3 +343,49 @@ def test_the_period_of_a_day_is_the_databases(database: Database) -> None:
             await invoice_lists.period_of(book, anna.tenant, date.max)
 
     in_world(database, body)
+
+
+_EARLIER = """
+ALTER FUNCTION tenantry.midnight(date, text) RENAME TO midnight_of_today;
+CREATE FUNCTION tenantry.midnight(p_day date, p_zone text) RETURNS timestamptz
+LANGUAGE sql STABLE AS $$
+  SELECT tenantry.midnight_of_today(p_day, p_zone)
+    - CASE p_zone WHEN 'Africa/Casablanca' THEN interval '1 hour' ELSE interval '0' END
+$$;
+UPDATE tenantry.tenant SET zone = 'UTC' WHERE name = 'bert';
+"""
+_ACCOUNT = """
+UPDATE tenantry.billing_account SET period_start = period_start + interval '{hours} hours',
+  period_end = period_end + interval '{hours} hours' WHERE tenant_id = '{tenant}';
+"""
+
+
+def test_drafts_and_usage_have_the_databases_months(database: Database) -> None:
+    """Whoever sums drafts and usage by Python's months counts an hour twice, or never."""
+
+    async def body(world: World) -> None:
+        house, anna = House.of(world), world.anna
+        bert = replace(world.bert, tenant=replace(world.bert.tenant, zone="UTC"))
+        await house.as_the_past(_EARLIER)
+        for who, hours in ((anna, 1), (bert, 0)):
+            await house.contract(who)
+            await house.since(who, months_ago(1, day=10))
+            await house.as_the_past(_ACCOUNT.format(hours=-hours, tenant=who.tenant_id))
+            now = datetime.now(UTC)
+            usual = period_of(who, now)
+            moved = timedelta(hours=hours)
+            edge = usual.start - moved  # the first instant of the month, by the database
+            assert await world.ledger.period(who) == Span(edge, usual.end - moved)
+            await house.used(who, USED, edge)
+            running, last = await list_invoices(house.billing.invoices, who.tenant, now, ISSUER)
+            assert (running["total"], last["total"]) == ("0.03", "0.00"), who.tenant.name
+            shown = await get_invoice(
+                house.billing.invoices, who.tenant, running["number"], now, ISSUER
+            )
+            assert (shown["total"], shown["period"]) == ("0.03", running["period"])
+        # The account keeps the end that the rules had when its period began: no hour is in two.
+        await house.as_the_past(_ACCOUNT.format(hours=1, tenant=anna.tenant_id))
+        found = await list_invoices(house.billing.invoices, anna.tenant, now, ISSUER)
+        assert [row["total"] for row in found] == ["0.00", "0.03"]
+
+    in_world(database, body, zone="Africa/Casablanca")

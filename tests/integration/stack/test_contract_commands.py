@@ -1,4 +1,4 @@
-"""`tenantry tenants contract` as a person meets it."""
+"""`tenantry tenants contract` and `tenantry usage` as a person meets them."""
 
 from __future__ import annotations
 
@@ -28,3 +28,16 @@ def test_an_end_that_was_agreed_can_be_taken_out_again(metered: MeteredStack) ->
     assert (theirs["version"], theirs["ends_on"]) == (1, "2126-12-31")
     refused = tenantry(metered.home, "tenants", "contract", anna.id, "--ends-on", "never")
     assert (refused.returncode, len(contract(metered, anna.id))) == (2, 2)
+
+
+def test_usage_until_a_day_before_the_running_period_names_what_to_give(
+    metered: MeteredStack,
+) -> None:
+    """It printed an empty table, as if nothing had been used."""
+    anna, _ = metered.tenants()
+    for option, day, other in (("--to", "2020-02-01", "--from"), ("--from", "2120-02-01", "--to")):
+        refused = tenantry(metered.home, "usage", anna.id, option, day)
+        assert refused.returncode == 2
+        assert f"give {other} too" in refused.stderr
+    both = ("usage", anna.id, "--from", "2020-01-01", "--to", "2020-02-01")
+    assert tenantry(metered.home, *both).returncode == 0

@@ -120,6 +120,10 @@ class BillingReader:
         facts = await self._one("facts", tenant_id, EVER)
         return Span(facts["period_start"], facts["period_end"])
 
+    async def period_at(self, tenant_id: TenantId, at: datetime) -> Span:
+        row = await self._one("period_at", tenant_id, at)
+        return Span(row["period_start"], row["period_end"])
+
     async def _one(self, name: str, *values: object, missing: str = "") -> Any:
         rows = await self._fetch(self._sql[name], *values)
         if not rows:

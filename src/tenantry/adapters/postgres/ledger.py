@@ -12,6 +12,7 @@ from tenantry.adapters.postgres.outages import archived_is_refused
 from tenantry.adapters.postgres.statements import statements
 from tenantry.adapters.postgres.unit_of_work import TenantWork
 from tenantry.domain.ids import TenantId
+from tenantry.domain.period import Span
 from tenantry.domain.tenant import Principal, Scope
 from tenantry.ports.ledger import GroupBy, UsageRow
 
@@ -43,6 +44,10 @@ class PostgresTenantLedger:
         else:
             rows = await self._fetch(tenant_id, "usage_in_detail", *given, user_hash, run_id)
         return to_usage_rows(rows, group_by, zone)
+
+    async def period(self, principal: Principal) -> Span:
+        [row] = await self._fetch(principal.tenant_id, "period")
+        return Span(row["period_start"], row["period_end"])
 
     async def limits(
         self, principal: Principal, *, user_hash: str | None = None, run_id: str | None = None

@@ -36,3 +36,7 @@ class PostgresTenantInvoices:
     async def next_period(self, tenant_id: TenantId) -> Span:
         async with self._work.reading(tenant_id) as unit:
             return await BillingReader(unit.fetch).next_period(tenant_id)
+
+    async def period_at(self, tenant_id: TenantId, at: datetime) -> Span:
+        async with self._work.reading(tenant_id) as unit:
+            return await BillingReader(unit.fetch).period_at(tenant_id, at)

@@ -26,7 +26,7 @@ from tenantry.application.invoicing import (
 )
 from tenantry.bootstrap import run_with_billing
 from tenantry.domain.invoice import DRAFT, Document, content_sha256
-from tenantry.domain.period import Span, billing_period
+from tenantry.domain.period import Span
 from tenantry.domain.tenant import Tenant
 from tenantry.entrypoints.cli.invoice_export import FORMATS, exported
 from tenantry.entrypoints.cli.output import as_json, print_json, print_table
@@ -68,8 +68,9 @@ def draft(tenant: str, day: datetime | None, store: bool, json_output: bool) -> 
             period = await _period(billing, found, day)
             return await store_for_review(billing.book, billing.issuer, found.id, period)
         now = await billing.book.now()
-        period = billing_period(now, found.zone, found.anchor_day)
-        if day is not None:
+        if day is None:
+            period = await billing.invoices.period_at(found.id, now)
+        else:
             period = await period_of(billing.book, found, day)
         return draft_from(await billing.invoices.read(found.id, period, now), billing.issuer)
 

@@ -9,7 +9,7 @@ import click
 from tenantry.application.budgets import user_hash_of
 from tenantry.bootstrap import run_with_labels, run_with_ledger
 from tenantry.domain.end_user import user_from
-from tenantry.domain.period import billing_period
+from tenantry.domain.period import Span
 from tenantry.domain.tenant import Principal
 from tenantry.entrypoints.cli.output import as_json, print_json, print_table
 from tenantry.ports.control import ControlPlane
@@ -17,13 +17,16 @@ from tenantry.ports.labels import Labels
 from tenantry.ports.ledger import TenantLedger, UsageRow
 
 _GROUPS = ("model", "day", "hour", "key", "user", "tag", "run")
+_SHOWN = "%Y-%m-%dT%H:%M:%SZ"
 _INSTANT = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%SZ"])
 
 
 @click.command()
 @click.argument("tenant")
-@click.option("--from", "start", type=_INSTANT, help="UTC; default: the billing period's start.")
-@click.option("--to", "end", type=_INSTANT, help="UTC, exclusive; default: now.")
+@click.option(
+    "--from", "start", type=_INSTANT, help="UTC; default: the running billing period's start."
+)
+@click.option("--to", "end", type=_INSTANT, help="UTC, exclusive; default: that period's end.")
 @click.option("--by", type=click.Choice(_GROUPS), default="model", show_default=True)
 @click.option("--user", help="Of this end user alone, as `x-tenantry-user` names it.")
 @click.option("--run", help="Of this run alone, as `x-tenantry-run` names it.")
@@ -46,12 +49,11 @@ def usage(
     user_hash = None if user is None else _user_hash(tenant, user)
 
     async def work(ledger: TenantLedger, principal: Principal) -> list[UsageRow]:
-        now = datetime.now(UTC)
-        period = billing_period(now, principal.tenant.zone, principal.tenant.anchor_day)
+        span = _span(start, end, await ledger.period(principal))
         return await ledger.usage(
             principal,
-            start.replace(tzinfo=UTC) if start else period.start,
-            end.replace(tzinfo=UTC) if end else period.end,
+            span.start,
+            span.end,
             [by],  # type: ignore[list-item]
             user_hash=user_hash,
             run_id=run,
@@ -75,6 +77,20 @@ def usage(
                 for row in rows
             ),
         )
+
+
+def _span(start: datetime | None, end: datetime | None, period: Span) -> Span:
+    """What is not given is the running period's."""
+    since = period.start if start is None else start.replace(tzinfo=UTC)
+    until = period.end if end is None else end.replace(tzinfo=UTC)
+    if since < until:
+        return Span(since, until)
+    name, other = ("--to", "--from") if start is None else ("--from", "--to")
+    raise click.BadParameter(
+        f"the running period is from {period.start:{_SHOWN}} to {period.end:{_SHOWN}};"
+        f" give {other} too",
+        param_hint=name,
+    )
 
 
 def _user_hash(tenant: str, user: str) -> str:

@@ -14,6 +14,11 @@ LEFT JOIN LATERAL (
 ) c ON true
 WHERE t.tenant_id = $1;
 
+-- name: period_at
+SELECT m.period_start, m.period_end
+FROM tenantry.tenant t, tenantry.billing_period($2, t.zone, t.anchor_day) m
+WHERE t.tenant_id = $1;
+
 -- name: terms
 SELECT plan, version, definition, effective_at FROM tenantry.plan_terms
 WHERE tenant_id = $1 AND entered_at < $2 ORDER BY effective_at, entered_at, version;

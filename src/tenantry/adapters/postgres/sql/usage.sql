@@ -2,6 +2,12 @@
 -- $2, $3: [start, end). $4: what to group by. $5: the tenant's zone. One row per group with its
 -- totals (token_class NULL), one per group and class.
 
+-- name: period
+-- The running billing period.
+SELECT m.period_start, m.period_end
+FROM tenantry.tenant t, tenantry.billing_period(clock_timestamp(), t.zone, t.anchor_day) m
+WHERE t.tenant_id = $1;
+
 -- name: usage
 -- By model, day and hour: from the small roll-up.
 SELECT grouping(e.token_class) = 1 AS is_total, e.token_class,

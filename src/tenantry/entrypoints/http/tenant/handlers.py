@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Any
 
 from tenantry.application.invoice_lists import get_invoice, list_invoices
 from tenantry.domain.end_user import user_from
 from tenantry.domain.knowledge_base import knowledge_base_of
-from tenantry.domain.period import Span, billing_period
 from tenantry.domain.tenant import Principal, Tenant
 from tenantry.entrypoints.http.call import Call
 from tenantry.entrypoints.http.paging import page_of
@@ -19,10 +17,6 @@ from tenantry.entrypoints.http.time_query import groups_of, span_of
 from tenantry.ports.ledger import UsageRow
 
 USAGE_QUERY = ("from", "to", "group_by", "user", "run")
-
-
-def period_now(tenant: Tenant, now: datetime) -> Span:
-    return billing_period(now, tenant.zone, tenant.anchor_day)
 
 
 def from_usage_row(row: UsageRow) -> dict[str, Any]:
@@ -38,7 +32,7 @@ def from_usage_row(row: UsageRow) -> dict[str, Any]:
 async def usage_of(call: Call, principal: Principal, query: dict[str, str]) -> Response:
     """Usage of one tenant; without `from` and `to`, of its running billing period. `user` is the
     end user as requests name them."""
-    span = span_of(query, period_now(principal.tenant, call.services.clock.now()))
+    span = span_of(query, await call.services.ledger.period(principal))
     groups = groups_of(query)
     user, run = user_from(query.get("user"), field="user"), query.get("run")
     rows = await call.services.ledger.usage(
