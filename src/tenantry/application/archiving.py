@@ -124,7 +124,9 @@ async def verify_archives(archive: Archive) -> list[Verified]:
         if manifest.sha256 != known.manifest_sha256 or manifest.month != known.month:
             raise ArchiveBroken(f"{known.manifest}: not the manifest that the ledger names.")
         entries = await archive.months.carried(known.month)
-        compare([each.total for each in entries], manifest.sums)
+        compare(
+            [each.total for each in entries], manifest.sums, f"{known.month:%Y-%m}: the entries"
+        )
         for each in entries:
             expected = carried(each.total, known.month, manifest.sha256)
             good = archive.signer.verifies(each.content, each.signature)
@@ -142,7 +144,7 @@ def _complete(archive: Archive, month: date, sums: Sequence[BookSum]) -> str | N
         return None
     try:
         manifest = _read_back(archive, place)
-        compare(sums, manifest.sums)
+        compare(sums, manifest.sums, f"{place}: the books")
     except (ArchiveBroken, NotFound):
         return None
     return place
@@ -177,7 +179,7 @@ def _read_back(archive: Archive, place: str) -> Manifest:
             tally.add(file.book, row)
         if tally.rows - before != file.rows:
             raise ArchiveBroken(f"{place}: {file.name} has {tally.rows - before} rows.")
-    compare(tally.sums(), manifest.sums)
+    compare(tally.sums(), manifest.sums, f"{place}: the rows")
     return manifest
 
 

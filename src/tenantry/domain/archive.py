@@ -221,10 +221,17 @@ class Tally:
         )
 
 
-def compare(found: Sequence[BookSum], told: Sequence[BookSum]) -> None:
-    """Raises `ArchiveBroken` where what was read is not what the manifest tells."""
-    for one, other in zip(found, told, strict=False):
-        if one.to_json() != other.to_json():
-            raise ArchiveBroken(f"{one.tenant_id} {one.book}: rows and manifest differ.")
-    if len(found) != len(told):
-        raise ArchiveBroken("Rows and manifest differ: tenants are missing or too many.")
+def compare(found: Sequence[BookSum], told: Sequence[BookSum], what: str) -> None:
+    """Raises `ArchiveBroken`, which says of whom, where `what` was read is not as the manifest
+    tells."""
+    ours, theirs = ({_key(each): each for each in sums} for sums in (found, told))
+    for key in sorted(ours.keys() | theirs.keys()):
+        if key not in ours or key not in theirs:
+            trouble = "are missing" if key not in ours else "are not in the manifest"
+            raise ArchiveBroken(f"{what} {trouble}: {' '.join(key)}.")
+        if ours[key].to_json() != theirs[key].to_json():
+            raise ArchiveBroken(f"{what} and the manifest differ: {' '.join(key)}.")
+
+
+def _key(each: BookSum) -> tuple[str, str, str]:
+    return each.tenant_id, each.book, each.currency

@@ -35,7 +35,7 @@ from tenantry.application.archiving import (
     verify_archives,
 )
 from tenantry.domain.archive import BOOKS, COLUMNS, ArchiveBroken, manifest_from
-from tenantry.domain.errors import BadRequest, Conflict
+from tenantry.domain.errors import BadRequest, Conflict, NotFound
 from tenantry.ports.control import Budget
 
 OLD, OLDER = month_ago(2), month_ago(3)
@@ -292,25 +292,45 @@ def test_a_change_of_anything_that_was_signed_is_found(database: Database, tmp_p
                 (folder / name).write_bytes(damaged)
                 with pytest.raises(ArchiveBroken):
                     await verify_archives(archive)
+            (folder / name).unlink()
+            with pytest.raises((ArchiveBroken, NotFound), match=f"{done.place}/{name} is missing"):
+                await verify_archives(archive)
             (folder / name).write_bytes(whole)
         assert len(await verify_archives(archive)) == 1
         with pytest.raises(asyncpg.IntegrityConstraintViolationError):
             await connection.execute("UPDATE tenantry.carry_forward SET amount = amount + 1")
         await connection.execute("SET session_replication_role = replica")
-        for column in ("amount = amount + 1", "entries = entries + 1", "content = content || ' '"):
+        anna = world.anna.tenant_id
+        for column, trouble in (
+            ("amount = amount + 1", "entries and the manifest differ"),
+            ("entries = entries + 1", "entries and the manifest differ"),
+            ("content = content || ' '", "entry is not what was signed"),
+            ("content = '[' || content", "entries and the manifest differ"),
+            ("signature = decode(repeat('00', 64), 'hex')", "entry is not what was signed"),
+            ("currency = 'EUR'", "entries are not in the manifest"),
+        ):
             kept = await connection.fetch("SELECT * FROM tenantry.carry_forward")
-            await connection.execute(f"UPDATE tenantry.carry_forward SET {column}")
-            with pytest.raises((ArchiveBroken, ValueError)):
+            await connection.execute(
+                f"UPDATE tenantry.carry_forward SET {column}"
+                " WHERE tenant_id = $1 AND book = 'cost'",
+                anna,
+            )
+            with pytest.raises(ArchiveBroken, match=trouble) as told:
                 await verify_archives(archive)
+            assert f"{OLDER:%Y-%m}" in str(told.value)
+            assert f"{anna} cost" in str(told.value)
             for row in kept:
                 await connection.execute(
-                    "UPDATE tenantry.carry_forward SET amount = $3, entries = $4, content = $5"
+                    "UPDATE tenantry.carry_forward SET amount = $3, entries = $4, content = $5,"
+                    " signature = $6, currency = $7"
                     " WHERE tenant_id = $1 AND book = $2",
                     row["tenant_id"],
                     row["book"],
                     row["amount"],
                     row["entries"],
                     row["content"],
+                    row["signature"],
+                    row["currency"],
                 )
         assert len(await verify_archives(archive)) == 1
 

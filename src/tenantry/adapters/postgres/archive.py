@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import date, datetime
 from typing import Any
@@ -99,15 +99,15 @@ class PostgresLedgerMonths:
     async def carried(self, month: date) -> list[Carried]:
         found = []
         for row in await self._fetch("carried", month):
-            told = json.loads(row["content"])
+            quantities, accounts = _signed(row["content"])
             total = BookSum(
                 row["tenant_id"],
                 row["book"],
                 row["currency"],
                 row["entries"],
                 row["amount"],
-                told["quantities"],
-                told["accounts"],
+                quantities,
+                accounts,
             )
             found.append(Carried(total, row["content"].encode(), row["signature"]))
         return found
@@ -148,3 +148,12 @@ class _Reader:
         cursor = await self._connection.cursor(self._sql[f"{book}_rows"], self._month)
         while rows := await cursor.fetch(BATCH_ROWS, timeout=READ_TIMEOUT_S):
             yield [dict(row) for row in rows]
+
+
+def _signed(content: str) -> tuple[Mapping[str, int], Mapping[str, str]]:
+    """What an entry's signed content tells of it; nothing where it is no such content any more."""
+    try:
+        told = json.loads(content)
+        return told["quantities"], told["accounts"]
+    except (ValueError, KeyError, TypeError):
+        return {}, {}
