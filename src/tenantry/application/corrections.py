@@ -68,10 +68,9 @@ def fix_of(rated: Rated, edition: PriceEdition) -> Fix:
     """Raises `Conflict`."""
     counts = dict(zip(rated.token_classes, rated.quantities, strict=True))
     try:
-        price = edition.of(rated.price_key)
         made = rate(
             Usage(**counts),
-            price,
+            edition.of(edition.key_in(rated.price_key.partition("@")[0], rated.region)),
             tier=rated.service_tier,
             markup=AT_COST,
             guardrails=edition.guardrails,
@@ -98,6 +97,8 @@ def fix_of(rated: Rated, edition: PriceEdition) -> Fix:
 
 
 def _in_proportion(cost: Decimal, old_cost: Decimal, old_price: Decimal) -> Decimal:
+    if cost == old_cost:
+        return old_price  # also of an answer from our own cache, which costs nothing
     if not old_cost:
         raise Conflict("A line without a cost has no markup to keep.")
     exact = Fraction(cost) * Fraction(old_price) / Fraction(old_cost)

@@ -22,6 +22,7 @@ class Rated:
     call: int
     attempt: int
     price_key: str
+    region: str
     service_tier: str
     token_classes: Sequence[str]
     quantities: Sequence[int]

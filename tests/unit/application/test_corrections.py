@@ -22,6 +22,7 @@ RATED = Rated(
     0,
     1,
     "m",
+    "eu-west-1",
     "default",
     ["uncached_in", "out"],
     [1_000_000, 500],
@@ -64,6 +65,38 @@ def test_what_the_customer_did_not_pay_stays_so() -> None:
 def test_the_same_prices_change_nothing() -> None:
     same = edition(rows("m", {"uncached_in": "3", "out": "15"}), version=9)
     assert not fix_of(RATED, same).changes
+
+
+def test_the_regions_own_price_is_that_of_the_right_edition() -> None:
+    """As a call of that region would have been priced by it."""
+    own = edition(
+        rows("m", {"uncached_in": "4", "out": "20"})
+        + rows("m@eu-west-1", {"uncached_in": "5", "out": "25"}),
+        version=9,
+    )
+    assert list(fix_of(RATED, own).unit_costs) == [5, 25]
+    assert list(fix_of(replace(RATED, region="us-east-1"), own).unit_costs) == [4, 20]
+    assert list(fix_of(replace(RATED, price_key="m@eu-west-1"), RIGHT).unit_costs) == [4, 20]
+
+
+def test_guardrail_units_and_cached_answers_do_not_stand_in_the_way() -> None:
+    guarded = edition(
+        rows("m", {"uncached_in": "4", "out": "20"})
+        + rows("amazon.bedrock-guardrails", {"guardrail_content": "150"}),
+        version=9,
+    )
+    rated = replace(
+        RATED,
+        token_classes=["cache_hit", "uncached_in", "guardrail_content"],
+        quantities=[1, 1_000_000, 2],
+        unit_costs=[Decimal(0), Decimal(3), Decimal(150)],
+        costs=[Decimal(0), Decimal(3), Decimal("0.0003")],
+        unit_prices=[Decimal(1_000), Decimal(9), Decimal(450)],
+        charges=[Decimal("0.001"), Decimal(9), Decimal("0.0009")],
+    )
+    fix = fix_of(rated, guarded)
+    assert list(fix.unit_prices) == [1_000, 12, 450]
+    assert list(fix.charges) == [Decimal("0.001"), 12, Decimal("0.0009")]
 
 
 def test_without_a_price_or_a_markup_nothing_is_corrected() -> None:

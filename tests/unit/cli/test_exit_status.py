@@ -22,6 +22,8 @@ from tenantry.entrypoints.http.supervisor import StartFailed
 
 serve = importlib.import_module("tenantry.entrypoints.cli.serve")
 
+_CORRECT = ("prices", "correct", "acme", "--wrong", "1", "--right", "2")
+
 
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -63,6 +65,7 @@ def test_what_is_done_exits_0(
         ["budgets", "set", "acme", "--limit", "NaN"],
         ["plans", "apply", "/no/such/file.toml"],
         ["usage", "acme", "--from", "2027-01-01", "--to", "2026-01-01"],
+        [*_CORRECT, "--from", "2027-01-01", "--to", "2026-01-01"],
         ["tenants", "shred"],
         ["tenants", "export"],
     ],

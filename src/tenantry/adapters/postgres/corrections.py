@@ -45,6 +45,7 @@ class PostgresCorrections:
                 row["call"],
                 row["attempt"],
                 row["price_key"],
+                row["region"],
                 row["service_tier"],
                 row["token_classes"],
                 row["quantities"],

@@ -40,6 +40,8 @@ def correct(
 
     Example: `tenantry prices correct acme --from 2026-11-01 --to 2026-12-01 --wrong 7 --right 8`
     """
+    if start >= end:
+        raise click.BadParameter("must be before --to", param_hint="--from")
 
     async def work(
         control: ControlPlane, corrections: Corrections, directory: Directory
@@ -58,6 +60,11 @@ def correct(
     done = run_with_corrections(work)
     if json_output:
         print_json(done)
+    elif not done.attempts:
+        click.echo(
+            f"nothing to correct: what edition {wrong} rated then has the same prices by edition"
+            f" {right}, or is corrected already, which an attempt can be once"
+        )
     else:
         click.echo(
             f"{done.attempts:,} attempts corrected: cost {money.plain(done.cost)}, "

@@ -303,7 +303,7 @@ SELECT pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtext('tenantry.plans'));
 -- name: correctable
 -- Usage of a tenant that was admitted in [$2, $3), rated by the edition $4, of the model $5 or any,
 -- and neither adjusted nor corrected yet; after ($6, $7), at most $8 rows in the order of time.
-SELECT c.admitted_at, c.request_id, c.call, c.attempt, a.price_key, c.service_tier, c.model,
+SELECT c.admitted_at, c.request_id, c.call, c.attempt, a.price_key, c.region, c.service_tier, c.model,
        c.token_classes, c.quantities, c.unit_prices AS unit_costs, c.amounts AS costs,
        h.unit_prices, h.amounts AS charges
 FROM tenantry.cost_entry c
