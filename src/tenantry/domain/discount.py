@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from decimal import Decimal
+from decimal import Decimal, Inexact
 from fnmatch import fnmatchcase
 
 from tenantry.domain import money
@@ -106,9 +106,18 @@ def _rates(
         for number, discount in active:
             if discount.covers(key, tier, token_class):
                 covered.add(number)
-                figure = discount.of(figure)
+                figure = _after(discount, figure, key, token_class)
         rates[token_class] = _exact(figure, key, token_class)
     return rates
+
+
+def _after(discount: Discount, figure: Decimal, key: str, token_class: TokenClass) -> Decimal:
+    try:
+        return discount.of(figure)
+    except Inexact:  # after many percentages upon each other
+        raise PriceError(
+            f"{key} {token_class}: discount {discount.name} has to be rounded; give the price"
+        ) from None
 
 
 def _exact(figure: Decimal, key: str, token_class: TokenClass) -> Decimal:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 
@@ -70,6 +71,9 @@ def test_a_figure_is_never_rounded() -> None:
     odd = Discount("odd", BEGIN, None, ("*",), percent=Decimal("33.33333333333"))
     with pytest.raises(PriceError, match="more than 12 decimals"):
         discounted(BASE, [odd])
+    many = [replace(odd, name=f"odd {n}", percent=Decimal("1.123456789012")) for n in range(12)]
+    with pytest.raises(PriceError, match=r"discount odd [0-9]+ has to be rounded"):
+        discounted(BASE, many)
 
 
 def test_a_layer_keeps_what_it_does_not_name() -> None:
