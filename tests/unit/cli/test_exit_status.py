@@ -65,6 +65,8 @@ def test_what_is_done_exits_0(
         ["budgets", "set", "acme", "--limit", "NaN"],
         ["plans", "apply", "/no/such/file.toml"],
         ["usage", "acme", "--from", "2027-01-01", "--to", "2026-01-01"],
+        ["reconcile", "--to", "9999-12-31"],
+        ["reconcile", "--bill", "x.csv", "--from", "0001-01-01"],
         [*_CORRECT, "--from", "2027-01-01", "--to", "2026-01-01"],
         ["tenants", "shred"],
         ["tenants", "export"],

@@ -21,6 +21,7 @@ from tenantry.entrypoints.cli.reconcile_bill import bill_to_json, print_bill
 from tenantry.ports.ledger import LedgerKeeper, Violation
 
 EPOCH = datetime.fromtimestamp(0, UTC)
+_LAST = datetime(9999, 1, 1, tzinfo=UTC)  # what is looked at beyond it is still a day
 SHOWN_MAX = 20  # breaks of each kind in the table; JSON has more
 _INSTANT = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%SZ"])
 _ADVICE: Mapping[BreakKind, str] = {
@@ -64,7 +65,9 @@ _ADVICE: Mapping[BreakKind, str] = {
     help=f"Of a bill: the tag that names the tenant; default: {TENANT_TAG}.",
 )
 @click.option("--from", "start", type=_INSTANT, help="UTC; default: the month's first day.")
-@click.option("--to", "end", type=_INSTANT, help="UTC, exclusive; default: now.")
+@click.option(
+    "--to", "end", type=_INSTANT, help="UTC, exclusive; default: now, of a bill today's start."
+)
 @click.option(
     "--log-delay-s",
     type=click.IntRange(0, 7 * 86_400),
@@ -101,6 +104,8 @@ def reconcile(
     since = start.replace(tzinfo=UTC) if start else month_of(until)
     if since >= until:
         raise click.UsageError("--from must be before --to")
+    if since < EPOCH or until > _LAST:
+        raise click.UsageError(f"--from and --to must lie between {EPOCH:%Y} and {_LAST:%Y}")
     days = whole_days(since, until)
     if bills and days is None:
         raise click.UsageError("with --bill the period is of whole days (UTC)")
