@@ -97,6 +97,8 @@ def to_error(failure: Failure) -> errors.UpstreamFailed:
             return errors.UpstreamRefused(
                 failure.message, status=400, error_type="ValidationException"
             )
+        case FailureKind.MISPLACED:  # which account it is, is the operator's to know
+            return errors.UpstreamUnavailable("the model's account cannot be called as set up")
         case FailureKind.TIMED_OUT:
             return errors.UpstreamTimeout()
         case FailureKind.RUBBISH:

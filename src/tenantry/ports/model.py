@@ -92,6 +92,7 @@ class FailureKind(StrEnum):
     BROKEN = "broken"  # the connection broke after the request had begun to leave
     RUBBISH = "rubbish"  # an answer that does not parse, or is larger than allowed
     UNSENDABLE = "unsendable"  # the attempt itself is malformed; nothing left
+    MISPLACED = "misplaced"  # its placement has no credentials or endpoint to use; nothing left
 
 
 @dataclass(frozen=True, slots=True)

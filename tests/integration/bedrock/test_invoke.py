@@ -8,7 +8,8 @@ import pytest
 import trustme
 from tests.support.wire_server import wire_server
 
-from tenantry.domain import sigv4
+from tenantry.application.attempts import to_error
+from tenantry.domain import errors, sigv4
 from tenantry.ports.model import Failure, FailureKind, Operation, Reply
 
 from .conftest import CREDENTIALS, NOW
@@ -267,6 +268,17 @@ def test_an_answer_over_the_limit(model, attempt, monkeypatch):
         {"headers": {"x-a": "b\r\nx-injected: 1"}},
         {"headers": {"x-a": "\ud800"}},
         {"model_id": ".."},
+    ],
+)
+def test_what_cannot_be_sent_is_not_sent(model, attempt, changes):
+    failure, requests = not_sent(model, attempt, changes)
+    assert (failure.kind, failure.maybe_billed) == (FailureKind.UNSENDABLE, False)
+    assert requests == []
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
         {"ref": "nobody's"},
         {"url": "ftp://127.0.0.1"},
         {"url": "http://user@127.0.0.1"},
@@ -274,15 +286,25 @@ def test_an_answer_over_the_limit(model, attempt, monkeypatch):
         {"url": "http://127.0.0.1/path"},
     ],
 )
-def test_what_cannot_be_sent_is_not_sent(model, attempt, changes):
+def test_a_placement_that_cannot_be_called_is_the_operators_to_mend(
+    model, attempt, changes, caplog
+):
+    failure, requests = not_sent(model, attempt, changes)
+    assert (failure.kind, failure.maybe_billed) == (FailureKind.MISPLACED, False)
+    assert requests == []
+    assert "a placement cannot be called" in caplog.text
+    told = to_error(failure)
+    assert isinstance(told, errors.UpstreamUnavailable)
+    assert failure.message not in told.message
+
+
+def not_sent(model, attempt, changes):
     async def run():
         async with wire_server(answer) as server, model() as bedrock:
             given = {"url": server.url, **changes}
             return await bedrock.invoke(attempt(**given)), server.requests
 
-    failure, requests = asyncio.run(run())
-    assert (failure.kind, failure.maybe_billed) == (FailureKind.UNSENDABLE, False)
-    assert requests == []
+    return asyncio.run(run())
 
 
 def test_no_proxy_is_taken_from_the_environment(model, attempt, monkeypatch):

@@ -32,6 +32,7 @@ def test_each_token_class_is_charged_by_its_own_markup(
     path = f"/model/{quote(CLAUDE, safe='')}/converse"
     status, headers, answer = metered.http("POST", path, BODY, tenant=anna)
     assert status == 200, answer
+    metered.wait_settled(anna)
     [used] = metered.bill(anna).values()
     cost_in, cost_out = used["input"] * IN_PRICE, used["output"] * OUT_PRICE
     charge = cost_in * Decimal(of_in) + cost_out * Decimal(of_out)

@@ -110,6 +110,7 @@ def test_case_08_throttled_four_times_then_answered() -> None:
         (failure(FailureKind.REFUSED, False, 400), 1, errors.UpstreamRefused),
         (failure(FailureKind.REFUSED, False, 403), 1, errors.UpstreamUnavailable),
         (failure(FailureKind.UNSENDABLE, False), 1, errors.UpstreamRefused),
+        (failure(FailureKind.MISPLACED, False), 1, errors.UpstreamUnavailable),
         (failure(FailureKind.RUBBISH, True, 200), 1, errors.UpstreamRubbish),
     ],
 )

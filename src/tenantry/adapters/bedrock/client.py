@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Final
 
 from tenantry.adapters.bedrock.answers import is_event_stream, to_failure, to_reply
@@ -19,6 +20,7 @@ from tenantry.ports.model import Attempt, Failure, FailureKind, Reply, StreamRep
 MAX_REPLY_BYTES: Final = 32 * 1024 * 1024  # the service's own bound on bodies is 25,000,000
 MAX_STREAM_BYTES: Final = 256 * 1024 * 1024
 MAX_ERROR_BYTES: Final = 64 * 1024
+_log = logging.getLogger(__name__)
 
 
 class BedrockModel:
@@ -85,7 +87,10 @@ class BedrockModel:
                 credentials=credentials,
                 timestamp=f"{self._clock.now():%Y%m%dT%H%M%SZ}",
             )
-        except (EndpointRefused, UnknownCredentials, ValueError) as error:
+        except (EndpointRefused, UnknownCredentials) as error:
+            _log.warning("a placement cannot be called: %s", error)
+            raise ExchangeFailed(FailureKind.MISPLACED, False, str(error)) from error
+        except ValueError as error:
             raise ExchangeFailed(FailureKind.UNSENDABLE, False, str(error)) from error
         return await open_exchange(endpoint, path, headers, attempt)
 
