@@ -90,7 +90,8 @@ def test_plans_budgets_prices_models_placements(edge: Edge) -> None:
     models = get(edge, "/models")["data"]
     assert post(edge, "/models", {"models": models})[0] == 200
     placement = {"id": "p", "kind": "silo", "account": "2" * 12, "region": "eu-west-1"}
-    assert post(edge, "/placements", placement)[0] == 201
+    status, _, stored = post(edge, "/placements", placement)
+    assert (status, orjson.loads(stored)["regions"]) == (201, ["eu-west-1"])
     (shown,) = get(edge, "/placements")["data"]
     assert {name: shown[name] for name in placement} == placement
 

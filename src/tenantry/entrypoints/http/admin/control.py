@@ -8,8 +8,6 @@ from decimal import InvalidOperation
 from typing import TypeVar
 from zoneinfo import ZoneInfo
 
-import msgspec
-
 from tenantry.application.price_import import refuse_empty, refuse_past
 from tenantry.domain.catalogue import Model
 from tenantry.domain.errors import BadRequest
@@ -153,7 +151,7 @@ async def apply_placement(call: Call) -> Response:
         asked.kind,
         asked.account,
         asked.region,
-        frozenset(asked.regions),
+        frozenset((asked.region, *asked.regions)),
         asked.endpoint_url,
         asked.inference_profiles,
         asked.kms_key,
@@ -162,7 +160,7 @@ async def apply_placement(call: Call) -> Response:
         asked.batch_role_arn,
     )
     await call.services.control.apply_placement(placement)
-    return json_response(msgspec.to_builtins(asked), 201)
+    return json_response(views.from_placement(placement), 201)
 
 
 async def show_prices(call: Call) -> Response:
