@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +13,7 @@ from hypothesis import strategies as st
 from tests.support.core import PRICES
 
 from tenantry.domain.plan import plan_from
+from tenantry.domain.plan_file import plan_tables_from_toml
 from tenantry.domain.plan_values import PlanError
 from tenantry.domain.rating import Bound, rate, worst_charge, worst_cost
 from tenantry.domain.usage import TokenClass, Usage
@@ -80,6 +83,17 @@ def test_no_answer_within_the_bound_is_charged_more_than_is_reserved(
     assert worst_charge(bound, CLAUDE, alike, tiers=TIERS) == default * worst_cost(
         bound, CLAUDE, tiers=TIERS
     )
+
+
+def test_the_documented_example_is_a_plan() -> None:
+    page = Path(__file__).parents[3] / "docs" / "reference" / "plans.md"
+    examples = re.findall(r"```toml\n(.*?)```", page.read_text("utf-8"), re.DOTALL)
+    (example,) = (text for text in examples if "markup_by_class" in text)
+    plan = plan_from("pro", plan_tables_from_toml(example)["pro"])
+    assert plan.markup_of("amazon.nova-pro-v1:0").of(TokenClass.OUT) == 3
+    others = plan.markup_of("amazon.nova-lite-v1:0")
+    assert (others.of(TokenClass.OUT), others.of(TokenClass.CACHE_READ)) == (3, 1)
+    assert others.of(TokenClass.UNCACHED_IN) == 4
 
 
 @pytest.mark.parametrize("wrong", ["-1", "NaN", "Infinity", 1.5, None, True, [], {}])
