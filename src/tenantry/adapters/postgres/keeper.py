@@ -191,6 +191,7 @@ def _columns(keys: Sequence[AttemptKey]) -> list[list[Any]]:
 
 
 def _to_open_attempt(row: Any) -> OpenAttempt:
+    plan = plan_from(row["plan"], json.loads(row["definition"]), version=row["plan_version"])
     return OpenAttempt(
         tenant_id=TenantId(row["tenant_id"]),
         request_id=row["request_id"],
@@ -202,7 +203,7 @@ def _to_open_attempt(row: Any) -> OpenAttempt:
         price_version=row["price_version"],
         plan=row["plan"],
         plan_version=row["plan_version"],
-        markup=plan_from(row["plan"], json.loads(row["markups"])).markup_of(row["model"]),
+        markup=plan.markup_of(row["model"]),
         admitted_at=row["admitted_at"],
         pinned=json.loads(row["pinned"]),
         charged=row["charged"],

@@ -14,11 +14,7 @@ ORDER BY tenant_id, request_id, call, attempt;
 -- name: open_attempts
 -- The oldest unknown attempts, at most $1.
 SELECT i.tenant_id, i.request_id, i.call, i.attempt, i.operation, i.model, i.price_key,
-       r.price_version, r.plan, r.plan_version,
-       jsonb_strip_nulls(jsonb_build_object(
-         'markup', p.definition -> 'markup',
-         'markup_by_model', p.definition -> 'markup_by_model',
-         'markup_by_class', p.definition -> 'markup_by_class')) AS markups,
+       r.price_version, r.plan, r.plan_version, p.definition - 'preamble' AS definition,
        r.admitted_at, i.pinned, i.estimate, i.account, i.quarantined,
        i.charged AND NOT EXISTS (
          SELECT FROM tenantry.cost_entry a
@@ -33,10 +29,7 @@ ORDER BY i.began_at LIMIT $1;
 -- name: find_open
 -- Of the attempts ($1, $2, $3, $4), those that want what a log says: the unknown ones, and those that
 -- were released or written off, for which it becomes an adjustment and our waste.
-SELECT x.*, jsonb_strip_nulls(jsonb_build_object(
-         'markup', p.definition -> 'markup',
-         'markup_by_model', p.definition -> 'markup_by_model',
-         'markup_by_class', p.definition -> 'markup_by_class')) AS markups
+SELECT x.*, p.definition - 'preamble' AS definition
 FROM (
   SELECT i.tenant_id, i.request_id, i.call, i.attempt, i.operation, i.model, i.price_key,
          r.price_version, r.plan, r.plan_version, r.admitted_at, i.pinned, i.estimate, i.account,
