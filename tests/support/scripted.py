@@ -141,8 +141,6 @@ class MemoryDirectory:
     async def by_access_key_id(self, access_key_id: str, *, fresh: bool) -> Signer:
         raise AssertionError("nobody authenticates here")
 
-    async def check_active(self, tenant_id: TenantId, api_key_id: str, at: datetime) -> None: ...
-
     def forget(self, tenant_id: TenantId) -> None: ...
 
 

@@ -8,7 +8,6 @@ batch.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Protocol
 
 from tenantry.domain.catalogue import Catalogue
@@ -62,7 +61,3 @@ class Directory(Protocol):
         ...
 
     async def catalogue(self) -> Catalogue: ...
-
-    async def check_active(self, tenant_id: TenantId, api_key_id: str, at: datetime) -> None:
-        """Asks the database whether tenant and key are still good; raises if not."""
-        ...

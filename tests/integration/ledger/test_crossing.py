@@ -18,7 +18,6 @@ from tests.support.postgres import Database
 
 from tenantry.adapters.postgres import batch_words
 from tenantry.domain.contract import ExchangeRate
-from tenantry.domain.errors import KeyWrong
 from tenantry.domain.tenant import Principal, Scope
 from tenantry.domain.usage import Usage
 from tenantry.ports.admission import Settlement
@@ -52,17 +51,6 @@ def test_a_key_opens_its_own_tenant(database: Database) -> None:
             assert isinstance(signed, Principal)
             for found in (by_bearer, signed):
                 assert (found.tenant_id, found.api_key_id) == (who.tenant_id, key.id)
-
-    in_world(database, body)
-
-
-def test_a_key_is_good_in_its_own_tenant_alone(database: Database) -> None:
-    async def body(world: World) -> None:
-        at = (await _rows(world, "SELECT clock_timestamp()"))[0][0]
-        for who, other in ((world.anna, world.bert), (world.bert, world.anna)):
-            await world.directory.check_active(who.tenant_id, who.api_key_id, at)
-            with pytest.raises(KeyWrong):
-                await world.directory.check_active(who.tenant_id, other.api_key_id, at)
 
     in_world(database, body)
 

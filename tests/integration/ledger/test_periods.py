@@ -197,6 +197,39 @@ def test_a_new_day_begins_at_zero(database: Database) -> None:
     in_world(database, body, zone="America/Havana", anchor_day=middle_of_the_period)
 
 
+def test_when_a_budget_begins_anew_is_told_by_the_calendar_that_counts_it(
+    database: Database,
+) -> None:
+    """The database's, whose copy of the time zones may be of another age than Python's."""
+
+    async def body(world: World) -> None:
+        await world.as_superuser(
+            "CREATE OR REPLACE FUNCTION tenantry.midnight(p_day date, p_zone text)"
+            " RETURNS timestamptz LANGUAGE sql STABLE STRICT AS"
+            " $$ SELECT p_day::timestamp AT TIME ZONE p_zone + interval '1 hour' $$"
+        )
+        await world.plan(monthly_budget="1")
+        for period in ("day", "month", "total"):
+            await world.control.set_budget(
+                Budget(world.anna.tenant_id, "user", "alice", period, "charge", CHARGE)  # type: ignore[arg-type]
+            )
+
+        async def told() -> dict[tuple[str, str], datetime | None]:
+            rows = await world.control.list_budgets(world.anna.tenant_id)
+            return {(row["scope"], row["period"]): row["resets_at"] for row in rows}
+
+        before = await told()
+        assert before["user", "total"] is None
+        for period in ("day", "month"):
+            assert before["user", period].strftime("%H:%M:%S") == "01:00:00"  # type: ignore[union-attr]
+        await world.admitted(user_hash="alice")
+        assert await told() == before
+        refused = await world.refused(user_hash="alice")
+        assert refused.resets_at == before["user", refused.limit.split()[-2]]
+
+    in_world(database, body)
+
+
 def test_a_clock_that_goes_back_reopens_nothing(database: Database) -> None:
     async def body(world: World) -> None:
         await world.plan(requests_per_day=1)

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Any
 
 from tenantry.domain import money
 from tenantry.domain.budget import BudgetKey
-from tenantry.domain.period import billing_period, civil_day
 
 PLAN = "plan"  # the subject of the plan's own monthly budget
 
@@ -34,7 +32,7 @@ def to_budget(row: Mapping[str, Any]) -> dict[str, Any]:
         "settled": settled,
         "reserved": reserved,
         "remaining": max(row["amount"] - settled - reserved, money.ZERO),
-        "resets_at": _resets_at(row),
+        "resets_at": row["resets_at"],
         "set_by": row["set_by"],
     }
 
@@ -48,14 +46,3 @@ def to_limit(row: Mapping[str, Any]) -> dict[str, Any]:
         "used": budget["settled"] + budget["reserved"],
         **{name: value for name, value in budget.items() if name not in ("scope", "scope_id")},
     }
-
-
-def _resets_at(row: Mapping[str, Any]) -> datetime | None:
-    """By the calendar: a period whose first request is yet to come has no balance yet."""
-    match row["period"]:
-        case "day":
-            return civil_day(row["at"], row["zone"]).end
-        case "month":
-            return billing_period(row["at"], row["zone"], row["anchor_day"]).end
-        case _:
-            return None

@@ -11,7 +11,6 @@ import hmac
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 from tenantry.adapters.postgres import api_keys, catalogues, principals
@@ -128,12 +127,6 @@ class PostgresDirectory:
             rows = await self._fetch("models")
             self._catalogue = (now, catalogues.to_catalogue(rows))
         return self._catalogue[1]
-
-    async def check_active(self, tenant_id: TenantId, api_key_id: str, at: datetime) -> None:
-        row = await self._fetchrow("check_active", tenant_id, api_key_id)
-        if row is None or not row["known"]:
-            raise KeyWrong()
-        _judge(row)
 
     async def _load(self, row: Any) -> PriceEdition:
         version: int = row["version"]

@@ -4,9 +4,6 @@
 -- name: authenticate
 SELECT * FROM tenantry.authenticate($1, $2);
 
--- name: check_active
-SELECT * FROM tenantry.check_active($1, $2);
-
 -- name: edition_in_force
 SELECT version, effective_from, source FROM tenantry.price_edition
 WHERE effective_from <= clock_timestamp()
