@@ -17,6 +17,7 @@ from bedrock_emulator.config import (
     load,
     with_environment,
 )
+from bedrock_emulator.files import DamagedFileError
 
 OPEN_FILES = 65_536
 INTERRUPTED = 130  # as shells say it: 128 and the number of SIGINT
@@ -35,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         return _serve(_config(options))
-    except ConfigError as error:
+    except (ConfigError, DamagedFileError) as error:
         print(f"bedrock-emulator: {error}", file=sys.stderr)  # noqa: T201
         return 1
     except KeyboardInterrupt:  # before it listened: from then on it ends in good order

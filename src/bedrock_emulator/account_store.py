@@ -20,7 +20,7 @@ from bedrock_emulator.accounts import (
     new_credential,
 )
 from bedrock_emulator.config import Config, ConfigError, parse
-from bedrock_emulator.files import replace_file
+from bedrock_emulator.files import reading_again, replace_file
 
 FILE_NAME = "accounts.json"
 
@@ -90,10 +90,8 @@ def _given(**members: Any) -> dict[str, Any]:
 
 
 def _read(path: Path, config: Config) -> tuple[Account, ...]:
-    try:
+    with reading_again(path):
         document = orjson.loads(path.read_bytes())
-    except orjson.JSONDecodeError as error:
-        raise ConfigError(f"{path}: {error}") from error
     if not isinstance(document, dict) or set(document) != {"accounts"}:
         raise ConfigError(f"{path}: not a list of accounts")
     return parse(document, base_dir=Path(), data_dir=config.data_dir).accounts

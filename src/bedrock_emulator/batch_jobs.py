@@ -17,7 +17,7 @@ import orjson
 
 from bedrock_emulator.engine import errors
 from bedrock_emulator.engine.types import EmulatedError
-from bedrock_emulator.files import replace_file
+from bedrock_emulator.files import reading_again, replace_file
 
 KIND = "model-invocation-job"
 ENDED = frozenset({"Completed", "PartiallyCompleted", "Failed", "Stopped", "Expired"})
@@ -92,9 +92,10 @@ class BatchJobs:
         self._now = now
         self._jobs: dict[str, Job] = {}
         for path in sorted(folder.glob("*.json")):
-            document = orjson.loads(path.read_bytes())
-            wanted = WantedJob(**document.pop("wanted"))
-            self._jobs[path.stem] = Job(wanted=wanted, **document)
+            with reading_again(path):
+                document = orjson.loads(path.read_bytes())
+                wanted = WantedJob(**document.pop("wanted"))
+                self._jobs[path.stem] = Job(wanted=wanted, **document)
 
     def create(self, account: str, region: str, caller: str, wanted: WantedJob) -> Job:
         """A new job, or the one that the same request made before. Raises EmulatedError."""

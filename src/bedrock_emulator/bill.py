@@ -15,6 +15,7 @@ from typing import Any
 import orjson
 
 from bedrock_emulator.engine.types import TokenUsage
+from bedrock_emulator.files import reading_again
 from bedrock_emulator.journal import Journal, Mode
 
 MAX_LISTED = 100_000  # records that one `GET /_emulator/bill` returns
@@ -50,8 +51,9 @@ class Bill:
     def __init__(self, path: Path, mode: Mode) -> None:
         self._path = path
         self._totals: dict[str, dict[str, int]] = {}
-        for record in _records(path):
-            self._count(record["account"], record["usage"], _units(record))
+        with reading_again(path):
+            for record in _records(path):
+                self._count(record["account"], record["usage"], _units(record))
         self._journal = Journal(path, mode)
 
     def append(self, charge: Charge) -> None:

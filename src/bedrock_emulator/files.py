@@ -1,9 +1,23 @@
-"""Files that appear whole or not at all."""
+"""Files that appear whole or not at all, and are read again by a later start."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+
+class DamagedFileError(ValueError):
+    """A file of the data folder is not as it was left; the message names it."""
+
+
+@contextmanager
+def reading_again(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise DamagedFileError(f"{path} is damaged: {error}") from error
 
 
 def replace_file(path: Path, content: bytes, mode: int = 0o600) -> None:

@@ -18,7 +18,7 @@ import orjson
 
 from bedrock_emulator.engine import errors
 from bedrock_emulator.engine.types import EmulatedError
-from bedrock_emulator.files import replace_file
+from bedrock_emulator.files import reading_again, replace_file
 
 MAX_PROFILES = 1_000  # the default that is commonly cited for an account's region
 MAX_TAGS = 200  # of one resource (botocore 1.44.5, service model of `bedrock`)
@@ -63,9 +63,10 @@ class InferenceProfiles:
         self._targets: dict[str, str] = {}  # read by the threads that generate
         for path in sorted(folder.glob("*.json")):
             account, _, region = path.stem.partition("_")
-            for document in orjson.loads(path.read_bytes()):
-                wanted = Wanted(**document.pop("wanted"))
-                self._keep(account, region, InferenceProfile(wanted=wanted, **document))
+            with reading_again(path):
+                for document in orjson.loads(path.read_bytes()):
+                    wanted = Wanted(**document.pop("wanted"))
+                    self._keep(account, region, InferenceProfile(wanted=wanted, **document))
 
     def target(self, arn: str) -> str | None:
         """What the profile of an ARN was copied from; None where there is no such profile."""

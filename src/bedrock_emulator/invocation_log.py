@@ -22,7 +22,7 @@ from typing import Any
 
 import orjson
 
-from bedrock_emulator.files import replace_file
+from bedrock_emulator.files import reading_again, replace_file
 
 TICK_S = 0.2
 MAX_FILE_RECORDS = 5_000
@@ -174,7 +174,7 @@ class InvocationLog:
         """Queues what an earlier run spooled and did not deliver."""
         for path in sorted(self._spool_dir.glob("*.jsonl")):
             segment = _Segment(path, None)
-            with path.open("rb") as file:
+            with reading_again(path), path.open("rb") as file:
                 for entry in file:
                     if entry.endswith(b"\n"):
                         folder, line = orjson.loads(entry)

@@ -13,7 +13,7 @@ from typing import Any
 import orjson
 
 from bedrock_emulator.engine.types import EmulatedError
-from bedrock_emulator.files import replace_file
+from bedrock_emulator.files import reading_again, replace_file
 
 SWITCHES = ("text", "image", "embedding", "video", "audio")
 MAX_NAME_CHARS = 1_024
@@ -82,8 +82,9 @@ class LogSettingsStore:
         self._path = path
         self._settings: dict[str, LogSettings | None] = {}
         if path.exists():
-            for key, value in orjson.loads(path.read_bytes()).items():
-                self._settings[key] = None if value is None else LogSettings(**value)
+            with reading_again(path):
+                for key, value in orjson.loads(path.read_bytes()).items():
+                    self._settings[key] = None if value is None else LogSettings(**value)
 
     def get(self, account: str, region: str) -> LogSettings | None:
         """None where logging was switched off."""

@@ -130,6 +130,34 @@ def test_a_folder_or_host_that_cannot_be_used_is_named(tmp_path, capsys, config,
     assert named in shown.err
 
 
+@pytest.mark.parametrize(
+    ("damaged", "content"),
+    [
+        (name, content)
+        for name in (
+            "accounts.json",
+            "logging.json",
+            "bill.jsonl",
+            "log-spool/1.jsonl",
+            "batch-jobs/1.json",
+            "inference-profiles/1_us-east-1.json",
+        )
+        for content in (b"\0\n", b"[1]\n", b'{"accounts": 1, "a/b": {"no": 1}, "c": 2}\n')
+    ],
+)
+def test_a_damaged_file_of_an_earlier_start_is_named(tmp_path, capsys, damaged, content):
+    data = tmp_path / "data"
+    (data / damaged).parent.mkdir(parents=True)
+    (data / damaged).write_bytes(content)
+    ports = ["--http-port", "0", "--https-port", "0"]
+    assert main([*ports, "--data-dir", str(data), "--mode", "fixed"]) == 1
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert shown.err.startswith("bedrock-emulator: ") and len(shown.err.splitlines()) == 1
+    assert damaged in shown.err
+    assert (data / damaged).read_bytes() == content
+
+
 def test_a_log_folder_that_has_gone_costs_no_record(tmp_path):
     config = ONE_ACCOUNT.format(log_dir="logs") + "[log]\ndelay_ms = 600000\n"
     with start_emulator(tmp_path, config=config, mode="fixed") as emulator:
