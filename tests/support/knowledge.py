@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 import secrets
 import time
@@ -84,11 +85,14 @@ def vector_of(text: str, dimensions: int = DIMENSIONS, model: str = MODEL) -> li
     """Of another model the same words lie elsewhere."""
     vector = np.full(dimensions, 1e-3)
     for word in text.lower().split():
-        seed = int.from_bytes(
-            hashlib.sha256((model + word.strip(".,?!")).encode()).digest()[:8], "big"
-        )
-        vector += np.random.default_rng(seed).standard_normal(dimensions)
+        vector += _vector_of_word(word.strip(".,?!"), dimensions, model)
     return [float(x) for x in vector / np.linalg.norm(vector)]
+
+
+@functools.lru_cache(maxsize=10_000)
+def _vector_of_word(word: str, dimensions: int, model: str) -> Any:
+    seed = int.from_bytes(hashlib.sha256((model + word).encode()).digest()[:8], "big")
+    return np.random.default_rng(seed).standard_normal(dimensions)
 
 
 def tenant(name: str, *, silo: bool = False, **plan: object) -> Tenant:
