@@ -49,7 +49,7 @@ def database(config: Settings) -> Iterator[RunningDatabase]:
         asyncio.run(prepare_vectors(config, cluster))
         dsn_for = _dsn_for(config, cluster)
         asyncio.run(_seed(config, dsn_for))
-        yield RunningDatabase(dsn_for, lambda: _failure(cluster))
+        yield RunningDatabase(dsn_for, lambda: cluster.failure() if cluster is not None else None)
     finally:
         if cluster is not None:
             cluster.stop()
@@ -77,11 +77,6 @@ def attached_or_started(config: Settings) -> Iterator[LoginDsnFor]:
             yield started.dsn_for
     else:
         yield running
-
-
-def _failure(cluster: EmbeddedCluster | None) -> str | None:
-    status = cluster.status() if cluster is not None else None
-    return status.reason if status is not None and status.state == "failed" else None
 
 
 def _dsn_for(

@@ -17,6 +17,7 @@ import pytest
 from tests.support.postgres import new_cluster, scratch_folder
 
 from tenantry.adapters.postgres.embedded import ClusterStatus, EmbeddedCluster, place
+from tenantry.adapters.postgres.embedded import cluster as cluster_module
 from tenantry.adapters.postgres.embedded.account import database_account
 from tenantry.adapters.postgres.errors import ClusterInUse, ClusterNotRunning
 from tenantry.adapters.postgres.guardian import processes
@@ -188,6 +189,22 @@ def test_a_killed_guardian_is_replaced(folder: Path) -> None:
     finally:
         cluster.stop()
     assert members(cluster) == []
+
+
+def test_a_guardian_that_is_not_replaced_any_more_is_a_failure(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cluster_module, "GUARDIAN_RESTARTS_MAX", 0)
+    cluster = new_cluster(folder)
+    cluster.start()
+    try:
+        assert cluster.failure() is None
+        os.kill(status_of(cluster).guardian_pid, signal.SIGKILL)
+        wait_until(cluster.failure)
+        assert "postgres.log" in str(cluster.failure())
+    finally:
+        cluster.stop()
+    assert cluster.failure() is None
 
 
 def test_it_ends_with_its_killed_parent(folder: Path) -> None:

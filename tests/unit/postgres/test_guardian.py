@@ -1,8 +1,16 @@
-"""The guardian is small: the standard library alone, and a log within its bounds."""
+"""The guardian is small: the standard library alone, a log within its bounds, and no full disk
+ends its watch."""
 
+import contextlib
+import dataclasses
+import json
+import os
 import subprocess
 import sys
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 
@@ -16,6 +24,82 @@ names = {name.partition(".")[0] for name in sys.modules}
 site = {"sitecustomize", "usercustomize", "tenantry"}
 print(*(n for n in names - sys.stdlib_module_names - site if not n.startswith("_")))
 """
+_IN_A_HURRY = """
+import sys
+from tenantry.adapters.postgres.guardian import __main__ as guardian
+guardian.RESTART_PAUSE_S, guardian.DISK_FULL_PAUSE_S = 0.001, 0.01
+sys.exit(guardian.main())
+"""
+_SERVER = """#!/bin/sh
+echo start >> starts
+if [ -e words ]; then cat words; exit 1; fi
+printf '%s\\n' $$ 2 3 4 5 6 7 ready > postmaster.pid
+exec sleep 60
+"""
+PATIENCE_S = 60.0
+Seen = TypeVar("Seen")
+
+
+class Watched:
+    """A guardian over a program that ends with `words` for as long as there are any."""
+
+    def __init__(self, folder: Path) -> None:
+        self._data, self.status_path = folder / "data", folder / "status" / "postgres.status"
+        self._data.mkdir()
+        self.status_path.parent.mkdir()
+        self.program = folder / "postgres"
+        self.program.write_text(_SERVER)
+        self.program.chmod(0o755)
+
+    def say(self, words: str | None) -> None:
+        path = self._data / "words"
+        path.unlink() if words is None else path.write_text(f"{words}\n")
+
+    def starts(self) -> int:
+        path = self._data / "starts"
+        return len(path.read_text().splitlines()) if path.exists() else 0
+
+    def reaches(self, state: str) -> ClusterStatus:
+        def look() -> ClusterStatus | None:
+            said = read_status(self.status_path)
+            return said if said is not None and said.state == state else None
+
+        return wait_for(look)
+
+    @contextlib.contextmanager
+    def running(self) -> Iterator["subprocess.Popen[bytes]"]:
+        orders = guardian.Orders(
+            parent_pid=os.getpid(),
+            postgres=str(self.program),
+            data=str(self._data),
+            uuid="none",
+            uid=os.geteuid(),
+            gid=os.getegid(),
+            port=0,
+            socket_dir="/nowhere",
+            status_path=str(self.status_path),
+            log_path=str(self._data / "log"),
+        )
+        process = subprocess.Popen(
+            [sys.executable, "-c", _IN_A_HURRY, json.dumps(dataclasses.asdict(orders))],
+            stdin=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+        )
+        assert process.stdin is not None
+        with process.stdin:
+            try:
+                yield process
+            finally:
+                process.stdin.close()
+                process.wait(PATIENCE_S)
+
+
+def wait_for(look: Callable[[], Seen | None]) -> Seen:
+    deadline = time.monotonic() + PATIENCE_S
+    while not (seen := look()):
+        assert time.monotonic() < deadline, "it never came about"
+        time.sleep(0.01)
+    return seen
 
 
 def test_it_imports_nothing_but_the_standard_library() -> None:
@@ -55,3 +139,39 @@ def test_the_status_is_read_as_written_and_rubbish_is_nothing(tmp_path: Path) ->
     for rubbish in ("{", "[]", '{"state": "ready"}'):
         path.write_text(rubbish)
         assert read_status(path) is None
+
+
+@pytest.mark.parametrize("words", ["No space left on device", "Disk quota exceeded"])
+def test_a_server_without_room_is_tried_until_there_is_some(tmp_path: Path, words: str) -> None:
+    watched = Watched(tmp_path)
+    watched.say(f"FATAL: could not write to file: {words}")
+    with watched.running():
+        wait_for(lambda: watched.starts() > guardian.RESTARTS_MAX + 2)
+        watched.say(None)
+        assert watched.reaches("ready").restarts > guardian.RESTARTS_MAX
+
+
+def test_a_server_that_ends_for_another_reason_is_given_up(tmp_path: Path) -> None:
+    watched = Watched(tmp_path)
+    watched.say("FATAL: no such setting")
+    with watched.running() as process:
+        assert process.wait(PATIENCE_S) == 1
+    assert watched.reaches("failed").reason == "FATAL: no such setting"
+    assert watched.starts() == guardian.RESTARTS_MAX + 1
+
+
+def test_what_cannot_be_said_now_is_said_later(tmp_path: Path) -> None:
+    watched = Watched(tmp_path)
+    watched.status_path.parent.rmdir()  # no word can be written, as on a full disk
+    with watched.running() as process:
+        wait_for(lambda: watched.starts())
+        watched.status_path.parent.mkdir()
+        assert watched.reaches("ready").guardian_pid == process.pid
+
+
+def test_a_program_that_is_gone_is_named(tmp_path: Path) -> None:
+    watched = Watched(tmp_path)
+    watched.program.unlink()
+    with watched.running() as process:
+        assert process.wait(PATIENCE_S) == 1
+    assert str(watched.program) in watched.reaches("failed").reason

@@ -154,6 +154,14 @@ class EmbeddedCluster:
             return said
         return said if processes.is_alive(said.guardian_pid) else None
 
+    def failure(self) -> str | None:
+        """Why the server that we run has ended for good; None while it runs or may come back."""
+        said = self.status()
+        if said is not None and said.state == "failed":
+            return said.reason
+        watched = self._watcher is None or self._watcher.is_alive() or self._stopping
+        return None if watched else f"its guardian ended; see {self._home / 'postgres.log'}"
+
     def dsn(
         self, role: Role, *, database: str = DATABASE, over: Literal["socket", "tcp"] = "socket"
     ) -> str:

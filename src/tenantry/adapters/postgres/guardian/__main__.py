@@ -6,6 +6,9 @@ it down when Tenantry ends, however that happens:
 1. Tenantry asks, or its end of the pipe closes, or it is no longer our parent: fast shutdown.
 2. The guardian itself is killed: the kernel sends the postmaster SIGINT, which is the same.
 3. Both die with the machine: the next start finds the leftovers (`processes.end_leftovers`).
+
+A postmaster that keeps dying is given up, unless it is for want of room on its disk: then it is
+tried again until there is some.
 """
 
 import ctypes
@@ -27,11 +30,13 @@ from tenantry.adapters.postgres.guardian.status import ClusterStatus, State, wri
 RESTARTS_MAX = 5
 RESTART_PAUSE_S = 0.1  # doubled with each restart in a row
 STEADY_AFTER_S = 60.0  # a server up this long has its restarts forgiven
+DISK_FULL_PAUSE_S = 5.0  # between two tries on a full disk, of which there is no end
 LOG_BYTES_MAX = 8 * 1024 * 1024  # of which one older file is kept
 TAIL_LINES_MAX = 40
 _TICK_S = 0.25
 _STARTING_TICK_S = 0.01
 _READ_BYTES = 65_536
+_DISK_FULL = ("No space left on device", "Disk quota exceeded")  # as the C library says it
 _PR_SET_PDEATHSIG = 1  # prctl(2)
 
 
@@ -63,9 +68,17 @@ class Guardian:
         self._restarts = 0
         self._in_a_row = 0
         self._told_to_stop = False
+        self._word: ClusterStatus | None = None  # what could not be written yet
 
     def run(self) -> int:
         """Serve until the end; return the exit status."""
+        try:
+            return self._serve()
+        except Exception as problem:  # programs or data that are gone: nobody else would tell
+            self._say("failed", f"{type(problem).__name__}: {problem}")
+            raise
+
+    def _serve(self) -> int:
         signal.signal(signal.SIGTERM, self._on_sigterm)
         for ignored in (signal.SIGINT, signal.SIGHUP, signal.SIGPIPE):
             signal.signal(ignored, signal.SIG_IGN)
@@ -77,12 +90,13 @@ class Guardian:
                 break
             if time.monotonic() - began > STEADY_AFTER_S:
                 self._in_a_row = 0
-            if self._in_a_row >= RESTARTS_MAX:
+            is_full = any(words in self._log.tail() for words in _DISK_FULL)
+            if self._in_a_row >= RESTARTS_MAX and not is_full:
                 self._say("failed", self._log.tail())
                 return 1
             self._say("restarting", self._log.tail())
-            self._pause(RESTART_PAUSE_S * 2**self._in_a_row)
-            self._in_a_row += 1
+            self._pause(DISK_FULL_PAUSE_S if is_full else RESTART_PAUSE_S * 2**self._in_a_row)
+            self._in_a_row += not is_full
             self._restarts += 1
         self._shut_down()
         self._say("stopped", "")
@@ -92,6 +106,7 @@ class Guardian:
         orders = self._orders
         processes.end_leftovers(orders.uuid, orders.uid, self._data)
         self._port = ports.free_port(self._port)
+        self._log.forget()
         guardian_pid = os.getpid()
 
         def die_with_guardian() -> None:
@@ -137,6 +152,8 @@ class Guardian:
     def _must_stop(self, wait_s: float) -> bool:
         """Wait for news from either side; whether Tenantry has ended or wants us to."""
         self._pump(wait_s)
+        if self._word is not None:
+            self._write_word()
         if os.getppid() != self._orders.parent_pid:
             self._told_to_stop = True
         return self._told_to_stop
@@ -178,18 +195,24 @@ class Guardian:
         processes.end_leftovers(self._orders.uuid, self._orders.uid, self._data)
 
     def _say(self, state: State, reason: str) -> None:
-        write_status(
-            Path(self._orders.status_path),
-            ClusterStatus(
-                state=state,
-                guardian_pid=os.getpid(),
-                postmaster_pid=self._postmaster.pid if self._postmaster else 0,
-                port=self._port,
-                socket_dir=self._orders.socket_dir,
-                restarts=self._restarts,
-                reason=reason,
-            ),
+        self._word = ClusterStatus(
+            state=state,
+            guardian_pid=os.getpid(),
+            postmaster_pid=self._postmaster.pid if self._postmaster else 0,
+            port=self._port,
+            socket_dir=self._orders.socket_dir,
+            restarts=self._restarts,
+            reason=reason,
         )
+        self._write_word()
+
+    def _write_word(self) -> None:
+        assert self._word is not None
+        try:
+            write_status(Path(self._orders.status_path), self._word)
+        except OSError:  # a full disk must not stop the watch: it is said as soon as it can be
+            return
+        self._word = None
 
     def _on_sigterm(self, _signum: int, _frame: FrameType | None) -> None:
         self._told_to_stop = True
@@ -211,6 +234,10 @@ class BoundedLog:
                 log.write(chunk)
         except OSError as reason:  # a full disk must not stop the watch
             self._tail.append(f"(the log could not be written: {reason})")
+
+    def forget(self) -> None:
+        """The last lines are of a server that is over."""
+        self._tail.clear()
 
     def tail(self) -> str:
         return "\n".join(self._tail)
