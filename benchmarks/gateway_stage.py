@@ -15,7 +15,7 @@ from typing import Any
 
 from benchmarks.processes import children, cpu_s, peak_rss_mb, started, tree_cpu_s
 from tenantry.adapters.postgres.guardian.status import read_status
-from tenantry.bootstrap import run_with_control, run_with_keeper
+from tenantry.bootstrap.commands.control import run_with_control, run_with_keeper
 from tenantry.domain.placement import Placement
 from tenantry.entrypoints.api_client import Api
 from tenantry.ports.control import ControlPlane

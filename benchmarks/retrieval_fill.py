@@ -19,7 +19,7 @@ from tenantry.adapters.postgres.connections import Databases
 from tenantry.adapters.postgres.statements import statements
 from tenantry.adapters.postgres.unit_of_work import TenantWork
 from tenantry.adapters.sealed.segment import from_document, merged
-from tenantry.bootstrap import attach
+from tenantry.bootstrap.database import attach
 from tenantry.config import load_settings
 from tenantry.domain.document import Home
 from tenantry.domain.ids import TenantId

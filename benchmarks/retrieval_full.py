@@ -35,7 +35,7 @@ from benchmarks.retrieval_data import Clustered
 from benchmarks.retrieval_fill import DIMENSIONS, ROWS
 from benchmarks.retrieval_world import ACCOUNT, TOP_K, World, open_world, quantiles
 from benchmarks.wrk import Load, LoadFailed, require_wrk, run
-from tenantry.bootstrap import attach
+from tenantry.bootstrap.database import attach
 from tenantry.config import load_settings
 from tenantry.domain.document import Home
 from tenantry.domain.ids import TenantId

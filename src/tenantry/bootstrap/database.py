@@ -15,7 +15,7 @@ from tenantry.adapters.postgres.migrate import migrate
 from tenantry.adapters.postgres.outages import outages_are_unavailable
 from tenantry.adapters.postgres.roles import LOGIN_ROLES, bootstrap_roles, derive_password
 from tenantry.bootstrap.deployment import control_of, secret_if_made, secret_of
-from tenantry.bootstrap.vectors import prepare_vectors
+from tenantry.bootstrap.vector_schema import prepare_vectors
 from tenantry.config import Settings
 from tenantry.domain.errors import NotFound
 from tenantry.domain.placement import Placement

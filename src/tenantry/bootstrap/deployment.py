@@ -15,7 +15,7 @@ from tenantry.adapters.postgres.connections import Databases
 from tenantry.adapters.postgres.control import PostgresControl
 from tenantry.application.clock_watch import CheckedClock, ClockWatch
 from tenantry.bootstrap.key_settings import key_problems
-from tenantry.bootstrap.outside import outside_problems
+from tenantry.bootstrap.outside_settings import outside_problems
 from tenantry.bootstrap.reach_settings import reach_problems
 from tenantry.bootstrap.vector_settings import vectors_problems
 from tenantry.config import Settings, SettingsError, examine_settings, variable_of

@@ -9,8 +9,7 @@ from tenantry.adapters.keys.keyring import Keyring
 from tenantry.adapters.objects.disk import DiskObjects
 from tenantry.adapters.objects.durable_file import DurableFiles
 from tenantry.adapters.postgres.connections import LoginDsnFor
-from tenantry.adapters.postgres.embedded import EmbeddedCluster
-from tenantry.adapters.postgres.pgvector import open_pgvector, prepare_pgvector
+from tenantry.adapters.postgres.pgvector import open_pgvector
 from tenantry.adapters.postgres.statements import statements
 from tenantry.adapters.postgres.unit_of_work import TenantWork
 from tenantry.adapters.sealed.partitions import SealedPartitions
@@ -24,8 +23,6 @@ from tenantry.ports.clock import Clock
 from tenantry.ports.keys import Sealer
 from tenantry.ports.manifest import Manifest
 from tenantry.ports.vectors import Vectors
-
-_SECRET = "database-secret"  # noqa: S105 - a file's name
 
 
 async def vectors_of(
@@ -55,23 +52,12 @@ async def vectors_of(
     return partitions
 
 
-async def prepare_vectors(config: Settings, cluster: EmbeddedCluster | None) -> None:
-    """What an engine needs before the first worker starts: pgvector its schema and role."""
-    if config.vectors != "pgvector":
-        return
-    url = config.pgvector_url or config.database_url
-    if url is None:
-        assert cluster is not None
-        url = cluster.dsn("superuser")
-    await prepare_pgvector(url, secret_of(config, _SECRET))
-
-
 async def _engine(config: Settings, dsn_for: LoginDsnFor) -> Engine:
     assert config.vectors != "sealed"
     if config.vectors == "pgvector":
         pool = await open_pgvector(
             lambda: config.pgvector_url or dsn_for("app"),
-            secret_of(config, _SECRET),
+            secret_of(config, "database-secret"),
             "tenantry gateway",
         )
         sql = statements("sql/pgvector.sql")

@@ -18,9 +18,9 @@ import pytest
 from tests.support.metered import NOVA, MeteredStack
 from tests.support.stack import DIVIDED, Tenant, wait_until
 
-from tenantry import bootstrap
 from tenantry.adapters.postgres.keeper import PostgresLedgerKeeper
 from tenantry.application.rounds import Round
+from tenantry.bootstrap.background import background
 from tenantry.config import Settings, load_settings
 from tenantry.ports.admission import Settlement
 
@@ -44,7 +44,7 @@ def settings_of(stack: MeteredStack) -> Settings:
 @contextlib.asynccontextmanager
 async def batch_round(stack: MeteredStack) -> AsyncIterator[Round]:
     """The round of a background worker that has just been started."""
-    async with bootstrap.background(settings_of(stack)) as rounds:
+    async with background(settings_of(stack)) as rounds:
         (found,) = (each for each in rounds if each.name == "batches")
         yield found
 

@@ -9,7 +9,7 @@ import sys
 
 from tests.support.stack import running_stack
 
-from tenantry.bootstrap import local_stores
+from tenantry.bootstrap.audit import local_stores
 from tenantry.config import load_settings
 from tenantry.entrypoints.audit.running import Target, run_audit
 

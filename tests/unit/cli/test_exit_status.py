@@ -138,9 +138,10 @@ def test_a_worker_that_cannot_start_is_one_line_and_1(
         raise StartFailed("a worker could not start: disk full")
 
     running = RunningDatabase(lambda role: "", lambda: None)
-    monkeypatch.setattr("tenantry.bootstrap.database", lambda _: contextlib.nullcontext(running))
+    monkeypatch.setattr(serve, "database", lambda _: contextlib.nullcontext(running))
     monkeypatch.setattr(
-        "tenantry.bootstrap.HostWatch",
+        serve,
+        "HostWatch",
         lambda _: contextlib.nullcontext(SimpleNamespace(rolls=tuple)),
     )
     monkeypatch.setattr(serve, "BackgroundProcess", contextlib.nullcontext)

@@ -61,7 +61,9 @@ def _of_a_file(file: Path, last_month: str | None) -> tuple[str | None, _Found]:
 
 
 def _of_the_ledger(compliance: tuple[str, ...]) -> tuple[str | None, _Found]:
-    from tenantry.bootstrap import run_with_margin_books  # brings every adapter along
+    from tenantry.bootstrap.commands.control import (
+        run_with_margin_books,  # brings every adapter along
+    )
     from tenantry.entrypoints.cli.economics_actual import costs_of
 
     costs, now = costs_of(None), datetime.now(UTC)

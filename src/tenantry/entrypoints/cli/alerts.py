@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from tenantry.bootstrap import run_with_alerts
+from tenantry.bootstrap.commands.control import run_with_alerts
 from tenantry.domain.alert import Alert as StoredAlert
 from tenantry.domain.anomaly import (
     LINE_CHARACTERS_MAX,

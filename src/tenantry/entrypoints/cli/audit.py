@@ -12,7 +12,8 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-from tenantry import bootstrap
+from tenantry.bootstrap.audit import local_stores
+from tenantry.bootstrap.deployment import operator_token, settings
 from tenantry.config import Settings
 from tenantry.domain.audit import Report, Result
 from tenantry.entrypoints.audit.operator import Operator, Refused
@@ -69,11 +70,11 @@ def isolation(json_output: bool, html_file: Path | None, keep: bool, **options: 
 
     Example: `tenantry audit isolation --html report.html`
     """
-    config = bootstrap.settings()
+    config = settings()
     target = _target(config, **options)
     try:
         with _terminated_is_interrupted(), _progress() as told:
-            report = run_audit(target, lambda one: bootstrap.local_stores(config, one), told)
+            report = run_audit(target, lambda one: local_stores(config, one), told)
         if keep and not target.only:
             _keep(target, report)
     except (Refused, OSError) as problem:
@@ -106,7 +107,7 @@ def _target(
     return Target(
         url=found,
         admin_url=admin_url or f"http://{config.admin_host}:{config.admin_port}",
-        token=bootstrap.operator_token(config),
+        token=operator_token(config),
         ca_bundle=ca_bundle,
         plan=plan,
         placements=placements,

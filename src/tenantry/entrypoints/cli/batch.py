@@ -10,11 +10,14 @@ from typing import Any
 
 import click
 
-from tenantry import bootstrap
 from tenantry.application.authenticate import BearerKey, require
 from tenantry.application.batches import Submitted
 from tenantry.application.calls import ChatCall
 from tenantry.application.context import RequestContext
+from tenantry.bootstrap.commands.control import run_with_batches, run_with_control
+from tenantry.bootstrap.commands.gateway import run_with_gateway
+from tenantry.bootstrap.deployment import settings
+from tenantry.bootstrap.gateway import Gateway
 from tenantry.domain.batch import RECORDS_MAX
 from tenantry.domain.errors import BadRequest
 from tenantry.domain.ids import uuid7
@@ -51,11 +54,11 @@ def submit(file: Path, model: str, operation: str, json_output: bool) -> None:
     Example: `tenantry batch submit records.jsonl --model nova-micro`
     """
     chats = _read(file, model, operation)
-    api_key = bootstrap.settings().api_key
+    api_key = settings().api_key
     if not api_key:
         raise click.ClickException("TENANTRY_API_KEY names no API key")
 
-    async def work(gateway: bootstrap.Gateway) -> Submitted:
+    async def work(gateway: Gateway) -> Submitted:
         now = datetime.now(UTC)
         principal = await gateway.authenticator.authenticate(
             BearerKey(api_key), now=now, fresh=True
@@ -64,7 +67,7 @@ def submit(file: Path, model: str, operation: str, json_output: bool) -> None:
         request_id = uuid7(int(now.timestamp() * 1_000), gateway.clock.random(10))
         return await gateway.batches.submit(RequestContext(request_id, principal), chats)
 
-    done = bootstrap.run_with_gateway(work)
+    done = run_with_gateway(work)
     if json_output:
         print_json({"id": str(done.request_id), "records": done.records, "job_arn": done.job_arn})
     else:
@@ -79,8 +82,8 @@ def list_(tenant: str, json_output: bool) -> None:
 
     Example: `tenantry batch list acme`
     """
-    found = bootstrap.run_with_control(lambda control: control.get_tenant(tenant))
-    jobs = bootstrap.run_with_batches(lambda book: book.listed(found.id, LISTED_MAX))
+    found = run_with_control(lambda control: control.get_tenant(tenant))
+    jobs = run_with_batches(lambda book: book.listed(found.id, LISTED_MAX))
     rows = [_shown(job) for job in jobs]
     if json_output:
         print_json(rows)

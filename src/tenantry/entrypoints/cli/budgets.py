@@ -10,7 +10,8 @@ import click
 
 from tenantry.application.budgets import budget_subject
 from tenantry.application.pacing import Outlook
-from tenantry.bootstrap import run_with_labels, run_with_outlooks
+from tenantry.bootstrap.commands.control import run_with_outlooks
+from tenantry.bootstrap.commands.keys import run_with_labels
 from tenantry.domain.budget import (
     BASES,
     PERIODS,

@@ -11,7 +11,7 @@ import click
 
 from tenantry.application.agreements import amend
 from tenantry.application.billing import Billing
-from tenantry.bootstrap import run_with_billing
+from tenantry.bootstrap.commands.billing import run_with_billing
 from tenantry.domain import money
 from tenantry.entrypoints.cli.output import as_json, print_json, print_table
 from tenantry.ports.control import ControlPlane

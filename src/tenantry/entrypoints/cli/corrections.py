@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import click
 
 from tenantry.application.corrections import Corrected, correct_prices
-from tenantry.bootstrap import run_with_corrections
+from tenantry.bootstrap.commands.control import run_with_corrections
 from tenantry.domain import money
 from tenantry.entrypoints.cli.output import as_json, print_json
 from tenantry.ports.control import ControlPlane

@@ -8,8 +8,15 @@ from typing import Any
 
 import click
 
-from tenantry import bootstrap
 from tenantry.adapters.postgres.embedded import EmbeddedCluster
+from tenantry.bootstrap.billing import issuer_of
+from tenantry.bootstrap.capacity import workers_problems
+from tenantry.bootstrap.commands.control import delivery_counts
+from tenantry.bootstrap.deployment import examined_settings
+from tenantry.bootstrap.failures import told
+from tenantry.bootstrap.keys import key_facts
+from tenantry.bootstrap.reach_settings import file_problems
+from tenantry.bootstrap.vector_settings import vectors_fact
 from tenantry.config import Settings, SettingsError, describe
 from tenantry.entrypoints.cli.output import as_json, print_json, print_table
 
@@ -21,7 +28,7 @@ def doctor(json_output: bool) -> None:
 
     Example: `tenantry doctor`
     """
-    config, problems = bootstrap.examined_settings()
+    config, problems = examined_settings()
     facts: dict[str, Any] = {"home": str(config.home)}
     if not problems:  # nothing can be tried with settings that are wrong
         facts, problems = _facts(config)
@@ -50,10 +57,10 @@ def _wrong(config: Settings, problems: list[str]) -> set[str]:
 def _facts(config: Settings) -> tuple[dict[str, Any], list[str]]:
     facts: dict[str, Any] = {
         "home": str(config.home),
-        "passages": bootstrap.vectors_fact(config),
+        "passages": vectors_fact(config),
     }
-    problems = bootstrap.file_problems(config) + bootstrap.workers_problems(config)
-    keys, wrong = bootstrap.key_facts(config)
+    problems = file_problems(config) + workers_problems(config)
+    keys, wrong = key_facts(config)
     facts |= keys
     problems += wrong
     counts, wrong = _deliveries(config)
@@ -64,7 +71,7 @@ def _facts(config: Settings) -> tuple[dict[str, Any], list[str]]:
             told = f"{counts['dead']} deliveries of notices are dead"
             problems.append(f"{told}: tenantry notices list --dead")
     try:
-        issuer = bootstrap.issuer_of(config)
+        issuer = issuer_of(config)
     except SettingsError as problem:
         problems.append(str(problem))
     else:
@@ -85,9 +92,9 @@ def _facts(config: Settings) -> tuple[dict[str, Any], list[str]]:
 def _deliveries(config: Settings) -> tuple[Mapping[str, int] | None, list[str]]:
     """What the database counts of notices, or why it cannot be asked."""
     try:
-        return bootstrap.delivery_counts(config), []
+        return delivery_counts(config), []
     except Exception as failure:
-        message = bootstrap.told(failure)
+        message = told(failure)
         if message is None:
             raise
         return None, [message]

@@ -9,7 +9,8 @@ from pathlib import Path
 import click
 
 from tenantry.application.margin import margin_of
-from tenantry.bootstrap import run_with_margin_books, settings
+from tenantry.bootstrap.commands.control import run_with_margin_books
+from tenantry.bootstrap.deployment import settings
 from tenantry.bootstrap.shared_costs import shared_costs
 from tenantry.domain.economics import shown
 from tenantry.domain.margin import MarginBy, MarginReport, MarginRow

@@ -9,7 +9,7 @@ import io
 from collections.abc import Callable, Mapping
 
 from tenantry.application.invoice_file import FileFormat, invoice_file
-from tenantry.bootstrap import papers
+from tenantry.bootstrap.papers import papers
 from tenantry.domain.invoice import Document, canonical
 
 _COLUMNS = (

@@ -10,7 +10,6 @@ from typing import Any
 
 import click
 
-from tenantry import bootstrap
 from tenantry.adapters.clock import SystemClock
 from tenantry.application.billing import Billing
 from tenantry.application.invoice_lists import get_invoice, list_invoices, period_of
@@ -24,7 +23,9 @@ from tenantry.application.invoicing import (
     store_for_review,
     void_invoice,
 )
-from tenantry.bootstrap import run_with_billing
+from tenantry.bootstrap.billing import issuer_of
+from tenantry.bootstrap.commands.billing import run_with_billing
+from tenantry.bootstrap.deployment import settings
 from tenantry.domain.invoice import DRAFT, Document, content_sha256
 from tenantry.domain.period import Span
 from tenantry.domain.tenant import Tenant
@@ -259,7 +260,7 @@ def run(review: bool, json_output: bool) -> None:
 
     Example: `tenantry invoices run`
     """
-    if bootstrap.issuer_of(bootstrap.settings()) is None:
+    if issuer_of(settings()) is None:
         raise click.ClickException("no issuer is set: name its TOML file in invoice_issuer")
 
     mode: Mode = "review" if review else "automatic"

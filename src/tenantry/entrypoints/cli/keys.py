@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import click
 
-from tenantry.bootstrap import run_with_control
+from tenantry.bootstrap.commands.control import run_with_control
 from tenantry.domain.tenant import DEFAULT_SCOPES, Scope
 from tenantry.entrypoints.cli.output import as_json, print_json, print_table
 from tenantry.ports.control import ControlPlane, KeyRow, NewKey

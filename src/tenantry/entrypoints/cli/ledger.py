@@ -15,7 +15,7 @@ from tenantry.application.archiving import (
     archive_month,
     verify_archives,
 )
-from tenantry.bootstrap import run_with_archive
+from tenantry.bootstrap.archive import run_with_archive
 from tenantry.config import Settings
 from tenantry.entrypoints.cli.output import as_json, print_json, print_table
 

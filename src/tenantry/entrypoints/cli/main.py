@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import importlib
 import sys
 from collections.abc import Mapping
 
 import click
 
-# command → module of this package that defines it under the same name; heavy imports stay there
+from tenantry.entrypoints.cli.lazy import LazyGroup
+
 _COMMANDS: Mapping[str, str] = {
     "advise": "advise",
     "alerts": "alerts",
@@ -41,20 +41,11 @@ _COMMANDS: Mapping[str, str] = {
 }
 
 
-class _Lazy(click.Group):
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return sorted(_COMMANDS)
-
-    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
-        module = _COMMANDS.get(name)
-        if module is None:
-            return None
-        loaded = importlib.import_module(f"tenantry.entrypoints.cli.{module}")
-        command: click.Command = getattr(loaded, name)
-        return command
-
-
-@click.command(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=LazyGroup,
+    modules=_COMMANDS,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 @click.version_option(package_name="tenantry")
 def cli() -> None:
     """Run a multi-tenant GenAI product on Amazon Bedrock.

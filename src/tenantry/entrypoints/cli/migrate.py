@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import click
 
-from tenantry import bootstrap
+from tenantry.bootstrap.database import database
+from tenantry.bootstrap.deployment import settings
 
 
 @click.command()
@@ -13,5 +14,5 @@ def migrate() -> None:
 
     Example: `TENANTRY_DATABASE_URL=postgresql://… tenantry migrate`
     """
-    with bootstrap.database(bootstrap.settings()):
+    with database(settings()):
         click.echo("the schema is up to date")

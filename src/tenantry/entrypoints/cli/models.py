@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from tenantry.bootstrap import run_with_control
+from tenantry.bootstrap.commands.control import run_with_control
 from tenantry.domain.catalogue import Model
 from tenantry.domain.catalogue_file import models_from_csv
 from tenantry.entrypoints.cli.output import as_json, print_json, print_table

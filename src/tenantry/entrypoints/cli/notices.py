@@ -8,7 +8,7 @@ from uuid import UUID
 
 import click
 
-from tenantry.bootstrap import run_with_desk
+from tenantry.bootstrap.commands.control import run_with_desk
 from tenantry.entrypoints.cli.output import as_json, print_json, print_table
 from tenantry.ports.control import ControlPlane
 from tenantry.ports.delivery import Listed, NoticeDesk

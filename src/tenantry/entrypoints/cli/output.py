@@ -11,8 +11,6 @@ from typing import Any
 from uuid import UUID
 
 import click
-from rich.console import Console
-from rich.table import Table
 
 from tenantry.domain import money
 
@@ -28,6 +26,9 @@ def print_table(
     columns: Sequence[str], rows: Iterable[Sequence[object]], *, title: str | None = None
 ) -> None:
     """A table without boxes; numbers to the right."""
+    from rich.console import Console  # a third of the start of a command that prints none
+    from rich.table import Table
+
     table = Table(box=None, title=title, title_justify="left", header_style="bold", pad_edge=False)
     for column in columns:
         table.add_column(column, overflow="fold")

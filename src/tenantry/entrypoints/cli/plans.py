@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from tenantry.bootstrap import run_with_control
+from tenantry.bootstrap.commands.control import run_with_control
 from tenantry.domain.plan import Plan, plan_to_json
 from tenantry.domain.plan_file import plan_tables_from_toml
 from tenantry.entrypoints.cli.output import as_json, print_json, print_table

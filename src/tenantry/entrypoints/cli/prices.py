@@ -16,7 +16,7 @@ from tenantry.application.price_import import (
     plan_import,
     store_editions,
 )
-from tenantry.bootstrap import run_with_control
+from tenantry.bootstrap.commands.control import run_with_control
 from tenantry.domain.catalogue import Catalogue
 from tenantry.domain.errors import NotFound
 from tenantry.domain.price import COLUMNS, PriceEdition, edition_to_rows

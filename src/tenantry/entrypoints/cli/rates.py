@@ -8,7 +8,7 @@ from decimal import Decimal, InvalidOperation
 import click
 
 from tenantry.application.billing import Billing
-from tenantry.bootstrap import run_with_billing
+from tenantry.bootstrap.commands.billing import run_with_billing
 from tenantry.domain.contract import LIST_CURRENCY, ExchangeRate
 from tenantry.domain.invoice import rate_json
 from tenantry.entrypoints.cli.output import as_json, print_json, print_table

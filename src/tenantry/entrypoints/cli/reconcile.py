@@ -13,7 +13,8 @@ from tenantry.application.reconcile import LOG_DELAY, Report, Sides
 from tenantry.application.reconcile import reconcile as reconcile_logs
 from tenantry.application.reconcile_bill import TENANT_TAG, reconcile_bill, whole_days
 from tenantry.application.true_up import TrueUp
-from tenantry.bootstrap import BillAsked, run_with_bill, run_with_keeper, run_with_sides
+from tenantry.bootstrap.commands.control import run_with_keeper
+from tenantry.bootstrap.commands.reconcile import BillAsked, run_with_bill, run_with_sides
 from tenantry.domain import money
 from tenantry.domain.reconciliation import Break, BreakKind
 from tenantry.entrypoints.cli.output import as_json, print_json, print_table

@@ -11,7 +11,12 @@ from typing import Any
 
 import click
 
-from tenantry import bootstrap
+from tenantry.bootstrap.capacity import workers_problems
+from tenantry.bootstrap.database import database
+from tenantry.bootstrap.deployment import operator_token, settings
+from tenantry.bootstrap.holders import HostWatch
+from tenantry.bootstrap.logs import log_events
+from tenantry.bootstrap.shared_costs import shared_costs_of
 from tenantry.config import Settings
 from tenantry.entrypoints.cli.background_process import BackgroundProcess
 from tenantry.entrypoints.http.assemble import make_services
@@ -42,41 +47,41 @@ def serve(exit_with_parent: bool, ready_json: bool, **given: int | None) -> None
     Example: `tenantry serve --http-port 8080 --workers 2`
     """
     overrides: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
-    config = dataclasses.replace(bootstrap.settings(), **overrides)
+    config = dataclasses.replace(settings(), **overrides)
     parent = os.getppid() if exit_with_parent else None
 
-    bootstrap.log_events()
-    if too_many := bootstrap.workers_problems(config):
+    log_events()
+    if too_many := workers_problems(config):
         raise click.ClickException(too_many[0])
-    bootstrap.shared_costs_of(config)  # told now, not by a worker that keeps ending
+    shared_costs_of(config)  # told now, not by a worker that keeps ending
     _allow_many_connections()
 
     def ready(addresses: Addresses) -> None:
         _announce(config, addresses, ready_json)
 
     with (
-        bootstrap.database(config) as database,
-        bootstrap.HostWatch(database.dsn_for) as host,
+        database(config) as running,
+        HostWatch(running.dsn_for) as host,
         BackgroundProcess(),
     ):
 
         def must_stop() -> bool:
             orphaned = parent is not None and os.getppid() != parent
-            return orphaned or database.failure() is not None
+            return orphaned or running.failure() is not None
 
         make = functools.partial(_make_services, config)
         try:
             run(_serve_settings(config), make, on_ready=ready, stop=must_stop, rolls=host.rolls)
         except StartFailed as failed:
             raise click.ClickException(str(failed)) from None
-        if (reason := database.failure()) is not None:
+        if (reason := running.failure()) is not None:
             said = reason.strip().splitlines()[-1:] or ["nothing"]
             raise click.ClickException(f"PostgreSQL kept ending and was given up: {said[0]}")
 
 
 async def _make_services(config: Settings, counters: Counters) -> Services:
     """In a worker's own process."""
-    bootstrap.log_events()
+    log_events()
     return await make_services(config, counters)
 
 
@@ -109,7 +114,7 @@ def _announce(config: Settings, addresses: Addresses, ready_json: bool) -> None:
             "https_url": addresses.https_url,
             "admin_url": addresses.admin_url,
             "ca_bundle": str(addresses.ca_bundle),
-            "operator_token": bootstrap.operator_token(config),
+            "operator_token": operator_token(config),
         }
         click.echo(json.dumps(line))
         return

@@ -6,13 +6,13 @@ from typing import Any
 
 import click
 
-from tenantry import bootstrap
+from tenantry.bootstrap.deployment import settings
 from tenantry.entrypoints.api_client import Api, Reply
 
 
 def tenant_api() -> Api:
     """Refuses without a key: an operator's rights alone do not open a tenant's content."""
-    config = bootstrap.settings()
+    config = settings()
     if not config.api_key:
         raise click.ClickException(
             "set TENANTRY_API_KEY to a tenant's API key: an operator's rights do not open content"

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from tenantry.application.key_rotation import KeyState, rotate_keys
-from tenantry.bootstrap import run_with_keys
+from tenantry.bootstrap.commands.keys import run_with_keys
 from tenantry.domain.document import home_of
 from tenantry.entrypoints.cli.output import as_json, print_json, print_table
 from tenantry.ports.control import ControlPlane

@@ -6,33 +6,31 @@ from typing import Any
 
 import click
 
-from tenantry.bootstrap import run_with_control
+from tenantry.bootstrap.commands.control import run_with_control
 from tenantry.domain.knowledge_base import knowledge_base_of
 from tenantry.domain.tenant import Tenant
-from tenantry.entrypoints.cli import contracts, export, shred, tenant_keys
+from tenantry.entrypoints.cli.lazy import LazyGroup
 from tenantry.entrypoints.cli.output import as_json, print_json, print_table
 from tenantry.ports.control import ControlPlane
 
+_COMMANDS = {
+    "contract": "contracts",
+    "credit": "contracts",
+    "erase-user": "export",
+    "export": "export",
+    "key": "tenant_keys",
+    "plan": "contracts",
+    "rotate-key": "tenant_keys",
+    "shred": "shred",
+}
 
-@click.group()
+
+@click.group(cls=LazyGroup, modules=_COMMANDS)
 def tenants() -> None:
     """Create and manage tenants.
 
     Example: `tenantry tenants create acme --plan pro --zone Europe/Berlin`
     """
-
-
-for _command in (
-    contracts.contract,
-    contracts.plan,
-    contracts.credit,
-    export.export,
-    export.erase_user,
-    shred.shred,
-):
-    tenants.add_command(_command)
-for _command in (tenant_keys.key, tenant_keys.rotate_key):
-    tenants.add_command(_command)
 
 
 @tenants.command()

@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 import click
 
 from tenantry.application.budgets import user_hash_of
-from tenantry.bootstrap import run_with_labels, run_with_ledger
+from tenantry.bootstrap.commands.control import run_with_ledger
+from tenantry.bootstrap.commands.keys import run_with_labels
 from tenantry.domain.end_user import user_from
 from tenantry.domain.period import Span
 from tenantry.domain.tenant import Principal

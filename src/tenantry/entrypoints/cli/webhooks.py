@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import click
 
-from tenantry.bootstrap import run_with_endpoints
+from tenantry.bootstrap.commands.control import run_with_endpoints
 from tenantry.domain.ids import TenantId
 from tenantry.entrypoints.cli.output import as_json, print_json, print_table
 from tenantry.ports.control import ControlPlane

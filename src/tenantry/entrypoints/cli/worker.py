@@ -11,7 +11,9 @@ from typing import NoReturn
 
 import click
 
-from tenantry import bootstrap
+from tenantry.bootstrap.background import background
+from tenantry.bootstrap.deployment import settings
+from tenantry.bootstrap.logs import log_events
 from tenantry.config import Settings
 from tenantry.entrypoints.worker import run_worker
 
@@ -26,10 +28,10 @@ def worker(exit_with_parent: bool, parent: int | None) -> None:
 
     Example: `tenantry worker`
     """
-    bootstrap.log_events()
+    log_events()
     if parent is None and exit_with_parent:
         parent = os.getppid()
-    if asyncio.run(_work(bootstrap.settings(), parent)):
+    if asyncio.run(_work(settings(), parent)):
         _make_place(parent)
 
 
@@ -54,7 +56,7 @@ async def _work(config: Settings, parent: int | None) -> bool:
             roll.set()
             stop.set()
 
-    async with bootstrap.background(config, on_roll=on_roll) as rounds:
+    async with background(config, on_roll=on_roll) as rounds:
         watch = asyncio.create_task(_watch(parent, stop))
         await run_worker(rounds, stop)
         watch.cancel()

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from tenantry.adapters.shipped import plan_tables
-from tenantry.bootstrap import run_with_control, run_with_keeper, settings
+from tenantry.bootstrap.commands.control import run_with_control, run_with_keeper
+from tenantry.bootstrap.deployment import settings
 from tenantry.domain.ids import TenantId
 from tenantry.entrypoints.api_client import Api
 from tenantry.entrypoints.demo import acts, farewell, oracle

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 
-from tenantry import bootstrap
+from tenantry.bootstrap.gateway import gateway
 from tenantry.config import Settings
 from tenantry.entrypoints.http.metrics import Counters
 from tenantry.entrypoints.http.services import Services
@@ -16,40 +16,40 @@ async def make_services(
 ) -> Services:
     """Opens what a worker needs; `Services.close` closes it. `machine`: its clock."""
     stack = contextlib.AsyncExitStack()
-    gateway = await stack.enter_async_context(bootstrap.gateway(config, machine, supervised=True))
+    opened = await stack.enter_async_context(gateway(config, machine, supervised=True))
 
     async def drain(seconds: float) -> None:
-        await gateway.drain(int(seconds * 1_000))
+        await opened.drain(int(seconds * 1_000))
 
     return Services(
-        authenticator=gateway.authenticator,
-        directory=gateway.directory,
-        inference=gateway.inference,
-        guardrails=gateway.guardrails,
-        embeddings=gateway.embeddings,
-        library=gateway.library,
-        answers=gateway.answers,
-        conversations=gateway.conversations,
-        reranker=gateway.reranker,
-        ledger=gateway.ledger,
-        labels=gateway.labels,
-        tenant_admin=gateway.tenant_admin,
-        billing=gateway.billing,
-        papers=gateway.papers,
-        margin_books=gateway.margin_books,
-        shared_costs=gateway.shared_costs,
-        idempotent=gateway.idempotent,
-        operator_once=gateway.operator_once,
-        control=gateway.control,
-        shreds=gateway.shreds,
-        exports=gateway.taken_away.exports,
-        erasure=gateway.taken_away.erasure,
-        alerts=gateway.alerts,
-        audits=gateway.audits,
-        outlooks=gateway.outlooks,
-        clock=gateway.clock,
-        operator_token_sha256=gateway.operator_token_sha256,
-        ready=gateway.ready,
+        authenticator=opened.authenticator,
+        directory=opened.directory,
+        inference=opened.inference,
+        guardrails=opened.guardrails,
+        embeddings=opened.embeddings,
+        library=opened.library,
+        answers=opened.answers,
+        conversations=opened.conversations,
+        reranker=opened.reranker,
+        ledger=opened.ledger,
+        labels=opened.labels,
+        tenant_admin=opened.tenant_admin,
+        billing=opened.billing,
+        papers=opened.papers,
+        margin_books=opened.margin_books,
+        shared_costs=opened.shared_costs,
+        idempotent=opened.idempotent,
+        operator_once=opened.operator_once,
+        control=opened.control,
+        shreds=opened.shreds,
+        exports=opened.taken_away.exports,
+        erasure=opened.taken_away.erasure,
+        alerts=opened.alerts,
+        audits=opened.audits,
+        outlooks=opened.outlooks,
+        clock=opened.clock,
+        operator_token_sha256=opened.operator_token_sha256,
+        ready=opened.ready,
         drain=drain,
         close=stack.aclose,
         counters=counters,

@@ -1,0 +1,29 @@
+"""One piece of work of a command, on the database."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from tenantry.adapters.postgres.connections import Databases, DsnFor
+from tenantry.bootstrap.database import attached_or_started
+from tenantry.bootstrap.deployment import settings
+from tenantry.config import Settings
+
+T = TypeVar("T")
+
+
+def run(work: Callable[[Settings, Databases], Awaitable[T]]) -> T:
+    """Runs it on the running database, or on one that is started for it alone."""
+    config = settings()
+
+    async def main(dsn_for: DsnFor) -> T:
+        databases = await Databases.open(dsn_for, application="tenantry cli")
+        try:
+            return await work(config, databases)
+        finally:
+            await databases.close()
+
+    with attached_or_started(config) as dsn_for:
+        return asyncio.run(main(dsn_for))
