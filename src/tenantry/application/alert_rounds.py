@@ -12,7 +12,7 @@ from __future__ import annotations
 from functools import partial
 
 from tenantry.application.budget_alerts import alert_budgets
-from tenantry.application.rounds import Round
+from tenantry.application.round import Round
 from tenantry.application.usage_watch import watch_usage
 from tenantry.domain.anomaly import Floor, Settings
 from tenantry.ports.alerts import BudgetAlerts, UsageHours, UsageWatch

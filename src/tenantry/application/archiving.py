@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 
-from tenantry.application.rounds import Round
+from tenantry.application.round import Round
 from tenantry.domain.archive import (
     BOOKS,
     ArchiveBroken,

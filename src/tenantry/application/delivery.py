@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from tenantry.application.rounds import Round
+from tenantry.application.round import Round
 from tenantry.domain.backoff import ATTEMPTS_MAX, next_attempt
 from tenantry.domain.errors import Unavailable
 from tenantry.ports.clock import Clock

@@ -20,7 +20,7 @@ from tenantry.application.invoicing import (
     finalise_invoice,
     store_for_review,
 )
-from tenantry.application.rounds import Round
+from tenantry.application.round import Round
 from tenantry.domain.errors import TenantryError, Unavailable
 from tenantry.domain.invoice import content_sha256
 from tenantry.domain.party import Issuer

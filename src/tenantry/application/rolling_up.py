@@ -6,7 +6,7 @@ far as they go, and from the ledger beyond.
 
 from __future__ import annotations
 
-from tenantry.application.rounds import Round
+from tenantry.application.round import Round
 from tenantry.ports.rollups import Rollups
 
 ROLL_UP_EVERY_S = 60.0

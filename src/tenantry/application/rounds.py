@@ -19,11 +19,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from datetime import timedelta
 
 from tenantry.application.answer_store import sweep_answers
 from tenantry.application.batch_settling import BatchPorts, settle_batches
+from tenantry.application.round import Round
 from tenantry.application.sessions import sweep_sessions
 from tenantry.application.true_up import TrueUp
 from tenantry.ports.answer_cache import ExpiredAnswers
@@ -43,15 +43,6 @@ ESTIMATE_EVERY_S = 30.0
 WRITE_OFF_EVERY_S = 600.0
 PARTITIONS_EVERY_S = 3_600.0
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Round:
-    """One piece of background work and the pause after it."""
-
-    name: str
-    every_s: float
-    work: Callable[[], Awaitable[object]]
 
 
 def ledger_rounds(

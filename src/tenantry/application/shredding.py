@@ -23,7 +23,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from tenantry.application.rounds import Round
+from tenantry.application.round import Round
 from tenantry.domain.batch import records_uri
 from tenantry.domain.document import Home, home_of
 from tenantry.domain.errors import BadRequest, Conflict, Corrupt, NotFound, Unavailable

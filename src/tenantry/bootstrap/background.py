@@ -30,8 +30,8 @@ from tenantry.application.clock_watch import CHECK_EVERY_S
 from tenantry.application.delivery import delivery_rounds
 from tenantry.application.invoice_run import billing_rounds
 from tenantry.application.rolling_up import rollups_round
+from tenantry.application.round import Round
 from tenantry.application.rounds import (
-    Round,
     answers_round,
     batch_round,
     idempotency_round,

@@ -17,7 +17,7 @@ from typing import Final, Self
 from tenantry.adapters.postgres.connections import Databases, LoginDsnFor, open_control_pool
 from tenantry.adapters.postgres.errors import DatabaseError
 from tenantry.adapters.postgres.key_holders import Kind, PostgresKeyHolders, this_host
-from tenantry.application.rounds import Round
+from tenantry.application.round import Round
 from tenantry.domain.errors import Unavailable
 
 LOOK_EVERY_S: Final = 1.0

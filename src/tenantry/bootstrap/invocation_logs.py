@@ -15,7 +15,7 @@ from tenantry.adapters.invocation_log.stored import StoredLog
 from tenantry.adapters.postgres.keeper import PostgresLedgerKeeper
 from tenantry.adapters.record_files.local import LocalFiles
 from tenantry.adapters.record_files.s3 import S3Files
-from tenantry.application.rounds import Round
+from tenantry.application.round import Round
 from tenantry.bootstrap.deployment import credentials_of
 from tenantry.config import Settings
 from tenantry.ports.invocation_log import CountingLog

@@ -11,7 +11,7 @@ import asyncio
 import logging
 from collections.abc import Sequence
 
-from tenantry.application.rounds import Round
+from tenantry.application.round import Round
 from tenantry.domain.errors import Unavailable
 
 _log = logging.getLogger(__name__)

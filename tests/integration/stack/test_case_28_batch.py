@@ -19,7 +19,7 @@ from tests.support.metered import NOVA, MeteredStack
 from tests.support.stack import DIVIDED, Tenant, wait_until
 
 from tenantry.adapters.postgres.keeper import PostgresLedgerKeeper
-from tenantry.application.rounds import Round
+from tenantry.application.round import Round
 from tenantry.bootstrap.background import background
 from tenantry.config import Settings, load_settings
 from tenantry.ports.admission import Settlement

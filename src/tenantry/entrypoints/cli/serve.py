@@ -19,7 +19,6 @@ from tenantry.bootstrap.logs import log_events
 from tenantry.bootstrap.shared_costs import shared_costs_of
 from tenantry.config import Settings
 from tenantry.entrypoints.cli.background_process import BackgroundProcess
-from tenantry.entrypoints.http.assemble import make_services
 from tenantry.entrypoints.http.metrics import Counters
 from tenantry.entrypoints.http.services import Services
 from tenantry.entrypoints.http.supervisor import (
@@ -80,7 +79,9 @@ def serve(exit_with_parent: bool, ready_json: bool, **given: int | None) -> None
 
 
 async def _make_services(config: Settings, counters: Counters) -> Services:
-    """In a worker's own process."""
+    """In a worker's own process, which alone loads what a gateway needs."""
+    from tenantry.entrypoints.http.assemble import make_services
+
     log_events()
     return await make_services(config, counters)
 
