@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 import asyncpg
 
+from tenantry.adapters.postgres.dial import connect
 from tenantry.adapters.postgres.errors import DatabaseError
 
 AuditRole = Literal["app", "control", "operator", "superuser"]
@@ -87,7 +88,7 @@ class AuditAccess:
     async def _connection(self, role: AuditRole) -> Any:
         if role not in self._connections:
             try:
-                self._connections[role] = await asyncpg.connect(
+                self._connections[role] = await connect(
                     self._dsn_for(role),
                     timeout=CONNECT_TIMEOUT_S,
                     server_settings={

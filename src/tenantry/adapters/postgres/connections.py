@@ -1,7 +1,7 @@
 """Pools for each role, and pinned connections for the batchers.
 
-Every new connection proves before its first use that the server keeps what it commits, is not
-too old, and that its role cannot pass row-level security; otherwise it is closed again.
+Every new connection proves before its first use that the server keeps what it commits, that the
+session is ours alone, and that its role cannot pass row-level security; otherwise it is closed.
 """
 
 import functools
@@ -11,12 +11,8 @@ from urllib.parse import quote, urlsplit, urlunsplit
 
 import asyncpg
 
-from tenantry.adapters.postgres.errors import (
-    MigrationsMissing,
-    NotDurable,
-    RoleTooStrong,
-    ServerTooOld,
-)
+from tenantry.adapters.postgres.dial import connect, prove
+from tenantry.adapters.postgres.errors import MigrationsMissing
 from tenantry.adapters.postgres.migrate import check_schema, load_migrations
 from tenantry.adapters.postgres.outages import outages_are_unavailable
 from tenantry.adapters.postgres.roles import derive_password
@@ -34,8 +30,6 @@ LOCK_TIMEOUT_MS = 5_000
 IDLE_IN_TRANSACTION_TIMEOUT_MS = 30_000
 POOL_SIZE_MAX: dict[PoolRole, int] = {"app": 16, "control": 4, "operator": 2}
 PINNED_MAX = 2  # of one batcher: its own, and the lost one for as long as the server keeps it
-VERSION_MIN = 160_000  # server_version_num
-DURABLE_SETTINGS = ("fsync", "full_page_writes", "synchronous_commit")
 # With stale statistics the planner's own choice doubled the CPU of a batch (96 to 193 µs).
 PINNED_SETTINGS = {
     "plan_cache_mode": "force_generic_plan",
@@ -72,8 +66,8 @@ class Databases:
         """Connect, and refuse a server or a schema that we cannot rely on.
 
         `dsn_for` is asked anew for each connection: an embedded server's port may change.
-        Raises NotDurable, ServerTooOld, RoleTooStrong, SchemaNewer, MigrationEdited,
-        MigrationsMissing; Unavailable where the server is out of reach.
+        Raises NotDurable, ServerTooOld, EncodingUnfit, PoolerBetween, RoleTooStrong, SchemaNewer,
+        MigrationEdited, MigrationsMissing; Unavailable where no server that writes is in reach.
         """
         pools: dict[PoolRole, Any] = {}
         try:
@@ -140,7 +134,7 @@ async def _open_pool(
 
 
 async def _connect(dsn_for: DsnFor, role: PoolRole, *_given: object, **options: Any) -> Any:
-    return await asyncpg.connect(dsn_for(role), **options)
+    return await connect(dsn_for(role), **options)
 
 
 def _settings(role: PoolRole, application: str) -> dict[str, str]:
@@ -163,29 +157,6 @@ async def _check_migrated(pool: Any) -> None:
     async with pool.acquire(timeout=ACQUIRE_TIMEOUT_S) as connection:
         if await check_schema(connection, migrations) < len(migrations):
             raise MigrationsMissing()
-
-
-async def prove(connection: Any) -> None:
-    """Raise NotDurable, ServerTooOld or RoleTooStrong where the connection must not be used."""
-    if connection.get_server_version().major * 10_000 < VERSION_MIN:
-        raise ServerTooOld()
-    rows = await connection.fetch(
-        "SELECT name, setting FROM pg_catalog.pg_settings WHERE name = ANY($1::text[])",
-        DURABLE_SETTINGS,
-    )
-    found = {row["name"]: row["setting"] for row in rows}
-    # remote_apply and remote_write wait for even more than `on` does, on top of the local flush.
-    wanted = {"on", "remote_apply", "remote_write"}
-    weak = [name for name in DURABLE_SETTINGS if found.get(name) not in wanted]
-    if weak:
-        raise NotDurable(
-            f"The server would lose committed money: {', '.join(weak)} must be on. Tenantry "
-            "admits nothing on such a server."
-        )
-    if await connection.fetchval(
-        "SELECT rolsuper OR rolbypassrls FROM pg_catalog.pg_roles WHERE rolname = session_user"
-    ):
-        raise RoleTooStrong()
 
 
 def derived_dsns(url: str, secret: bytes) -> LoginDsnFor:

@@ -6,8 +6,8 @@ DatabaseError
 │   ├── ClusterNotRunning   ├── ClusterFailed     └── ClusterDiskFull
 ├── MigrationError
 │   ├── MigrationEdited     ├── SchemaNewer       └── MigrationBroken
-├── NotDurable
-├── ServerTooOld
+├── NotDurable             ├── RolesTaken
+├── ServerTooOld           ├── EncodingUnfit          ├── PoolerBetween
 ├── PgvectorMissing
 └── TenantMissing
 """
@@ -74,6 +74,18 @@ class NotDurable(DatabaseError):
 
 class ServerTooOld(DatabaseError):
     """The server is older than PostgreSQL 16."""
+
+
+class RolesTaken(DatabaseError):
+    """The server's roles belong to another deployment."""
+
+
+class EncodingUnfit(DatabaseError):
+    """The database cannot hold every text: its encoding is not UTF8."""
+
+
+class PoolerBetween(DatabaseError):
+    """A connection pooler stands before the server; name the server itself in the URL."""
 
 
 class PgvectorMissing(DatabaseError):

@@ -12,8 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import asyncpg
-
+from tenantry.adapters.postgres.dial import connect, prove
 from tenantry.adapters.postgres.errors import MigrationBroken, MigrationEdited, SchemaNewer
 from tenantry.adapters.postgres.partitions import ensure_partitions
 
@@ -63,7 +62,7 @@ async def migrate(dsn: str, *, folder: Path = MIGRATIONS_DIR) -> list[int]:
     those before it stay applied and it leaves nothing behind.
     """
     migrations = load_migrations(folder)
-    connection = await asyncpg.connect(
+    connection = await connect(
         dsn,
         server_settings={
             "application_name": "tenantry migrate",
@@ -72,6 +71,7 @@ async def migrate(dsn: str, *, folder: Path = MIGRATIONS_DIR) -> list[int]:
         },
     )
     try:
+        await prove(connection)
         await connection.execute("SELECT pg_advisory_lock($1)", _ADVISORY_LOCK)
         await connection.execute("SET ROLE tenantry_owner")
         applied = await check_schema(connection, migrations)

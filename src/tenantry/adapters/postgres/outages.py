@@ -14,8 +14,10 @@ _OUTAGES = (
     asyncpg.PostgresConnectionError,
     asyncpg.OperatorInterventionError,  # shutting down, starting up, cancelled by a time-out
     asyncpg.InsufficientResourcesError,  # disk full, too many connections
+    asyncpg.PostgresSystemError,  # its disk refuses
     asyncpg.LockNotAvailableError,
-    asyncpg.InternalClientError,  # the connection was lost between two steps of one statement
+    # The connection was lost between two steps of one statement; no host of the URL takes writes.
+    asyncpg.InternalClientError,
     asyncpg.ReadOnlySQLTransactionError,  # a server that has been demoted
     ClusterNotRunning,  # the embedded server, between a death and its next start
 )

@@ -18,8 +18,8 @@ from tenantry.adapters.postgres.connections import (
     IDLE_IN_TRANSACTION_TIMEOUT_MS,
     KEEPALIVE_SETTINGS,
     LOCK_TIMEOUT_MS,
-    prove,
 )
+from tenantry.adapters.postgres.dial import connect, prove
 from tenantry.adapters.postgres.errors import PgvectorMissing
 from tenantry.adapters.postgres.outages import outages_are_unavailable
 from tenantry.adapters.postgres.roles import derive_password, to_scram_verifier
@@ -39,7 +39,7 @@ async def prepare_pgvector(admin_dsn: str, secret: bytes) -> None:
     Unavailable where the server is out of reach.
     """
     with outages_are_unavailable():
-        connection = await asyncpg.connect(admin_dsn, timeout=CONNECT_TIMEOUT_S)
+        connection = await connect(admin_dsn, timeout=CONNECT_TIMEOUT_S)
     try:
         async with connection.transaction():
             verifier = to_scram_verifier(derive_password(secret, ROLE))
@@ -63,12 +63,12 @@ async def open_pgvector(dsn_for: Callable[[], str], secret: bytes, application: 
     """
     password = derive_password(secret, ROLE)
 
-    async def connect(*_given: object, **options: Any) -> Any:
-        return await asyncpg.connect(_as_role(dsn_for(), password), **options)
+    async def open_one(*_given: object, **options: Any) -> Any:
+        return await connect(_as_role(dsn_for(), password), **options)
 
     with outages_are_unavailable():
         return await asyncpg.create_pool(
-            connect=connect,
+            connect=open_one,
             connection_class=UnitConnection,
             init=prove,
             min_size=0,

@@ -1,0 +1,88 @@
+"""How every connection to a server begins, and which servers and sessions are refused.
+
+A URL may name several hosts. Only the one that takes writes will do: a standby that answers, after
+a fail-over too, is passed over, and is an outage where there is no other.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import asyncpg
+
+from tenantry.adapters.postgres.errors import (
+    EncodingUnfit,
+    NotDurable,
+    PoolerBetween,
+    RoleTooStrong,
+    ServerTooOld,
+)
+from tenantry.domain.errors import Unavailable
+
+MAJOR_MIN = 16  # the first with GRANT … WITH INHERIT, SET, which the roles use
+ENCODING = "UTF8"
+DURABLE_SETTINGS = ("fsync", "full_page_writes", "synchronous_commit")
+_OURS = "statement_timeout"  # which a session of ours begins with
+_READ_ONLY = "default_transaction_read_only"
+_SETTINGS = "SELECT name, setting, source FROM pg_catalog.pg_settings WHERE name = ANY($1::text[])"
+# A session whose server changes has statements that it did not prepare, or lacks those it did.
+_OF_A_POOLER = (asyncpg.DuplicatePreparedStatementError, asyncpg.InvalidSQLStatementNameError)
+_STARTUP = "startup parameter"  # as PgBouncer names a setting that it does not pass on
+
+
+async def connect(dsn: str, **options: Any) -> Any:
+    """`asyncpg.connect` to the primary, with any session's settings in `server_settings`.
+
+    Raises ServerTooOld, EncodingUnfit or PoolerBetween beside what asyncpg raises.
+    """
+    try:
+        connection = await asyncpg.connect(dsn, target_session_attrs="primary", **options)
+    except asyncpg.ProtocolViolationError as refused:
+        if _STARTUP in str(refused):
+            raise PoolerBetween() from refused
+        raise
+    try:
+        _check(connection)
+    except BaseException:
+        connection.terminate()
+        raise
+    return connection
+
+
+async def prove(connection: Any) -> None:
+    """Raises NotDurable, PoolerBetween, RoleTooStrong or, while the database takes no writes,
+    Unavailable where the connection must not be used. It began with `statement_timeout`."""
+    try:
+        rows = await connection.fetch(_SETTINGS, (*DURABLE_SETTINGS, _OURS, _READ_ONLY))
+    except _OF_A_POOLER as reason:
+        raise PoolerBetween() from reason
+    found = {row["name"]: row["setting"] for row in rows}
+    given = {row["name"] for row in rows if row["source"] == "client"}  # as the session began
+    if _OURS not in given:
+        raise PoolerBetween()
+    if found[_READ_ONLY] == "on" and _READ_ONLY not in given:
+        raise Unavailable(f"The database takes no writes: {_READ_ONLY} is on.")
+    # remote_apply and remote_write wait for even more than `on` does, on top of the local flush.
+    wanted = {"on", "remote_apply", "remote_write"}
+    weak = [name for name in DURABLE_SETTINGS if found.get(name) not in wanted]
+    if weak:
+        raise NotDurable(
+            f"The server would lose committed money: {', '.join(weak)} must be on. Tenantry "
+            "admits nothing on such a server."
+        )
+    if await connection.fetchval(
+        "SELECT rolsuper OR rolbypassrls FROM pg_catalog.pg_roles WHERE rolname = session_user"
+    ):
+        raise RoleTooStrong()
+
+
+def _check(connection: Any) -> None:
+    major = connection.get_server_version().major
+    if major < MAJOR_MIN:
+        raise ServerTooOld(f"The server is PostgreSQL {major}; {MAJOR_MIN} or newer is needed.")
+    encoding = connection.get_settings().server_encoding
+    if encoding != ENCODING:
+        raise EncodingUnfit(
+            f"The database has the encoding {encoding} and cannot hold every text: create it with"
+            f" ENCODING '{ENCODING}' TEMPLATE template0."
+        )
