@@ -13,7 +13,12 @@ from tenantry.adapters.postgres.embedded import EmbeddedCluster
 from tenantry.adapters.postgres.errors import ClusterNotRunning
 from tenantry.adapters.postgres.migrate import migrate
 from tenantry.adapters.postgres.outages import outages_are_unavailable
-from tenantry.adapters.postgres.roles import LOGIN_ROLES, bootstrap_roles, derive_password
+from tenantry.adapters.postgres.roles import (
+    LOGIN_ROLES,
+    bootstrap_roles,
+    check_passwords,
+    derive_password,
+)
 from tenantry.bootstrap.deployment import control_of, secret_if_made, secret_of
 from tenantry.bootstrap.vector_schema import prepare_vectors
 from tenantry.config import Settings
@@ -38,14 +43,17 @@ class RunningDatabase:
 
 
 @contextlib.contextmanager
-def database(config: Settings) -> Iterator[RunningDatabase]:
-    """The database for as long as the block runs: started where it is ours, migrated, seeded."""
+def database(config: Settings, *, new_passwords: bool = False) -> Iterator[RunningDatabase]:
+    """The database for as long as the block runs: started where it is ours, migrated, seeded.
+
+    `new_passwords`: on a server of the operator's own, whoever used the roles is locked out.
+    """
     cluster = None
     if config.database_url is None:
         cluster = EmbeddedCluster(config.home, bin_dir=config.postgres_bin)
         cluster.start()
     try:
-        asyncio.run(_migrate(config, cluster))
+        asyncio.run(_migrate(config, cluster, new_passwords))
         asyncio.run(prepare_vectors(config, cluster))
         dsn_for = _dsn_for(config, cluster)
         asyncio.run(_seed(config, dsn_for))
@@ -90,7 +98,7 @@ def _dsn_for(
     return derived_dsns(config.database_url, secret(config, "database-secret"))
 
 
-async def _migrate(config: Settings, cluster: EmbeddedCluster | None) -> None:
+async def _migrate(config: Settings, cluster: EmbeddedCluster | None, new_passwords: bool) -> None:
     """The schema up to date; on a server of the operator's own the roles first."""
     if cluster is not None:
         await migrate(cluster.dsn("migrator"))
@@ -98,9 +106,12 @@ async def _migrate(config: Settings, cluster: EmbeddedCluster | None) -> None:
     assert config.database_url is not None
     secret = secret_of(config, "database-secret")
     passwords = {role: derive_password(secret, role) for role in LOGIN_ROLES}
+    login_dsn = derived_dsns(config.database_url, secret)("migrator")
     with outages_are_unavailable():
+        if not new_passwords:
+            await check_passwords(config.database_url, login_dsn)
         await bootstrap_roles(config.database_url, passwords)
-        await migrate(derived_dsns(config.database_url, secret)("migrator"))
+        await migrate(login_dsn)
 
 
 async def _seed(config: Settings, dsn_for: LoginDsnFor) -> None:

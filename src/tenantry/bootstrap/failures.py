@@ -15,6 +15,7 @@ from tenantry.adapters.postgres.errors import DatabaseError
 from tenantry.domain.errors import TenantryError, Unavailable
 from tenantry.domain.price import Unpriced
 
+_OURS: Final = '"tenantry_'  # a role that `tenantry migrate` makes
 # What an operator with a server of one's own can do about a login that is refused.
 _PASSWORDS: Final = (
     "TENANTRY_DATABASE_URL is for `tenantry migrate`, which makes the roles tenantry_… with"
@@ -31,7 +32,7 @@ def told(failure: BaseException) -> str | None:
             return _line(failure.message)
         case PyreqwestError():
             return f"the gateway is out of reach: {_line(str(failure))}"
-        case asyncpg.InvalidPasswordError() | asyncpg.InvalidAuthorizationSpecificationError():
+        case asyncpg.InvalidAuthorizationSpecificationError() if _OURS in str(failure):
             return f"the database refused: {_line(str(failure))} ({_PASSWORDS})"
         case asyncpg.PostgresError() | asyncpg.InterfaceError():
             return f"the database refused: {_line(str(failure))}"

@@ -14,6 +14,7 @@ import pytest
 
 from tenantry.adapters.postgres.embedded.account import database_account, run_as
 from tenantry.adapters.postgres.embedded.binaries import find_binaries
+from tenantry.adapters.postgres.roles import LOGIN_ROLES, bootstrap_roles
 
 LIMIT_S = 120
 
@@ -37,22 +38,29 @@ def own_server():
     password = folder / "password"
     password.write_text("secret")
     password.chmod(0o644)
-    program("initdb", "-A", "scram-sha-256", f"--pwfile={password}", "-U", "postgres", "-N")
+    locale = ("--encoding=UTF8", "--locale=C")
+    program(
+        "initdb", "-A", "scram-sha-256", f"--pwfile={password}", "-U", "postgres", "-N", *locale
+    )
     options = f"-p {port} -k {folder} -c listen_addresses=127.0.0.1"
     program("pg_ctl", "-w", "-l", str(folder / "log"), "-o", options, "start")
     try:
-        asyncio.run(_make_owner(port))
+        url = f"postgresql://postgres:secret@127.0.0.1:{port}/postgres"
+        execute(url, "CREATE ROLE master LOGIN CREATEROLE CREATEDB PASSWORD 'secret'")
+        execute(url, "CREATE DATABASE product OWNER master")
         yield f"postgresql://master:secret@127.0.0.1:{port}/product"
     finally:
         program("pg_ctl", "-w", "-m", "immediate", "stop")
         shutil.rmtree(folder)
 
 
-async def _make_owner(port):
-    connection = await asyncpg.connect(f"postgresql://postgres:secret@127.0.0.1:{port}/postgres")
-    await connection.execute("CREATE ROLE master LOGIN CREATEROLE PASSWORD 'secret'")
-    await connection.execute("CREATE DATABASE product OWNER master")
-    await connection.close()
+def execute(url, statement):
+    async def run():
+        connection = await asyncpg.connect(url)
+        await connection.execute(statement)
+        await connection.close()
+
+    asyncio.run(run())
 
 
 def tenantry(home, url, *words):
@@ -81,7 +89,46 @@ def test_migrate_makes_roles_and_schema_and_can_be_repeated(own_server, tmp_path
     assert '"globex"' in listed
 
 
-def test_another_deployments_secret_opens_nothing(own_server, tmp_path):
-    assert tenantry(tmp_path / "one", own_server, "migrate").returncode == 0
-    assert tenantry(tmp_path / "one", own_server, "tenants", "list").returncode == 0
-    assert tenantry(tmp_path / "two", own_server, "tenants", "list").returncode != 0
+def test_another_deployments_secret_opens_nothing_and_takes_no_roles_away(own_server, tmp_path):
+    one, two = tmp_path / "one", tmp_path / "two"
+    assert tenantry(one, own_server, "migrate").returncode == 0
+    execute(own_server, "CREATE DATABASE staging")
+    assert tenantry(two, own_server, "tenants", "list").returncode != 0
+    for url in (own_server, own_server.replace("/product", "/staging")):
+        refused = tenantry(two, url, "migrate")
+        assert refused.returncode == 1
+        (line,) = refused.stderr.splitlines()
+        assert "control/database-secret" in line
+    assert tenantry(one, own_server, "tenants", "list").returncode == 0
+    assert tenantry(two, own_server, "migrate", "--new-passwords").returncode == 0
+    assert tenantry(two, own_server, "tenants", "list").returncode == 0
+    assert tenantry(one, own_server, "tenants", "list").returncode != 0
+
+
+def test_a_database_that_cannot_hold_every_text_is_refused(own_server, tmp_path):
+    template = "TEMPLATE template0 LC_COLLATE 'C' LC_CTYPE 'C'"
+    execute(own_server, f"CREATE DATABASE latin ENCODING 'LATIN1' {template}")
+    refused = tenantry(tmp_path, own_server.replace("/product", "/latin"), "migrate")
+    assert refused.returncode == 1
+    assert "LATIN1" in refused.stderr
+
+
+def test_of_several_hosts_the_one_that_writes_is_taken(own_server, tmp_path):
+    address = own_server.rpartition("@")[2].partition("/")[0]
+    url = own_server.replace(address, f"127.0.0.1:1,{address}")
+    for wanted in ("", "?target_session_attrs=read-write"):
+        done = tenantry(tmp_path, f"{url}{wanted}", "migrate")
+        assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_databases_of_one_server_may_make_the_roles_at_once(own_server):
+    names = [f"product_{number}" for number in range(4)]
+    for name in names:
+        execute(own_server, f"CREATE DATABASE {name}")
+    passwords = {role: f"of {role}" for role in LOGIN_ROLES}
+
+    async def race():
+        urls = [own_server.replace("/product", f"/{name}") for name in names]
+        await asyncio.gather(*(bootstrap_roles(url, passwords) for url in urls))
+
+    asyncio.run(race())

@@ -10,6 +10,7 @@
 | tenantry_operator | yes | reads accounting across tenants, content never |
 """
 
+import asyncio
 import base64
 import hashlib
 import hmac
@@ -17,18 +18,33 @@ import json
 import secrets
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any, Final
 
 import asyncpg
+
+from tenantry.adapters.postgres.dial import connect
+from tenantry.adapters.postgres.errors import RolesTaken
 
 LOGIN_ROLES = ("tenantry_migrator", "tenantry_app", "tenantry_control", "tenantry_operator")
 _HERE = Path(__file__).parent
 _SCRAM_ITERATIONS = 4096  # PostgreSQL's scram_iterations; the passwords have 192 bits or more
 _SALT_BYTES = 16
+_TRIES_MAX = 10
+_PAUSE_S = 0.1
+_IS_MADE = "SELECT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = 'tenantry_migrator')"
+# Starts of one database wait for each other; roles are the server's, and its other databases may
+# make the same ones at the same moment.
+_RACES = (asyncpg.DuplicateObjectError, asyncpg.UniqueViolationError, asyncpg.InternalServerError)
+_TAKEN: Final = (
+    "The roles tenantry_… of this server have other passwords than control/database-secret in this"
+    " data folder gives. Copy that file from the deployment that uses them; where it is lost,"
+    " `tenantry migrate --new-passwords` locks out whoever has the old ones."
+)
 
 
 async def ensure_database(maintenance_dsn: str, name: str) -> None:
     """Create the database where it is absent; `maintenance_dsn` may create databases."""
-    connection = await asyncpg.connect(maintenance_dsn)
+    connection = await connect(maintenance_dsn)
     try:
         if not await connection.fetchval("SELECT 1 FROM pg_database WHERE datname = $1", name):
             quoted = await connection.fetchval("SELECT quote_ident($1)", name)
@@ -47,15 +63,46 @@ async def bootstrap_roles(dsn: str, passwords: Mapping[str, str]) -> None:
     verifiers = {
         role: to_scram_verifier(passwords[role]) for role in LOGIN_ROLES if role in passwords
     }
-    connection = await asyncpg.connect(dsn)
+    connection = await connect(dsn)
     try:
-        async with connection.transaction():
-            setting = json.dumps(verifiers)
-            await connection.execute("SELECT set_config('tenantry.verifiers', $1, true)", setting)
-            await connection.execute((_HERE / "roles.sql").read_text(encoding="utf-8"))
-            await connection.execute((_HERE / "database.sql").read_text(encoding="utf-8"))
+        for tries_left in reversed(range(_TRIES_MAX)):
+            try:
+                await _make_roles(connection, json.dumps(verifiers))
+                break
+            except _RACES:
+                if not tries_left:
+                    raise
+                await asyncio.sleep(_PAUSE_S)
     finally:
         await connection.close()
+
+
+async def check_passwords(dsn: str, login_dsn: str) -> None:
+    """Raises RolesTaken where the server has the roles with other passwords than ours.
+
+    `dsn` is as for `bootstrap_roles`, `login_dsn` logs in as `tenantry_migrator`.
+    """
+    connection = await connect(dsn)
+    try:
+        is_made = await connection.fetchval(_IS_MADE)
+    finally:
+        await connection.close()
+    if not is_made:
+        return
+    try:
+        login = await connect(login_dsn)
+    except asyncpg.InvalidPasswordError as refused:
+        raise RolesTaken(_TAKEN) from refused
+    except (asyncpg.InvalidAuthorizationSpecificationError, asyncpg.InsufficientPrivilegeError):
+        return  # it may not log in yet, or not to this database
+    await login.close()
+
+
+async def _make_roles(connection: Any, verifiers: str) -> None:
+    async with connection.transaction():
+        await connection.execute("SELECT set_config('tenantry.verifiers', $1, true)", verifiers)
+        await connection.execute((_HERE / "roles.sql").read_text(encoding="utf-8"))
+        await connection.execute((_HERE / "database.sql").read_text(encoding="utf-8"))
 
 
 def derive_password(secret: bytes, role: str) -> str:

@@ -7,7 +7,8 @@ DECLARE
   verifiers constant jsonb := current_setting('tenantry.verifiers')::jsonb;
   role_name text;
 BEGIN
-  -- Two starts may come here at once: roles belong to the server, so one lock for all databases.
+  -- Two starts may come here at once. The lock is this database's alone: who makes the same roles
+  -- from another one at the same moment begins again.
   PERFORM pg_advisory_xact_lock(hashtext('tenantry.roles'));
 
   FOREACH role_name IN ARRAY ARRAY['tenantry_owner', 'tenantry_gate'] LOOP

@@ -9,10 +9,15 @@ from tenantry.bootstrap.deployment import settings
 
 
 @click.command()
-def migrate() -> None:
+@click.option(
+    "--new-passwords",
+    is_flag=True,
+    help="Give the roles of your own server this data folder's passwords, whoever has others.",
+)
+def migrate(new_passwords: bool) -> None:
     """Apply the migrations that are missing, and seed an empty deployment.
 
     Example: `TENANTRY_DATABASE_URL=postgresql://… tenantry migrate`
     """
-    with database(settings()):
+    with database(settings(), new_passwords=new_passwords):
         click.echo("the schema is up to date")
