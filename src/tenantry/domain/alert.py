@@ -31,6 +31,25 @@ class Severity(StrEnum):
     CRITICAL = "critical"
 
 
+_WARNING: Final = (Severity.WARNING,)
+_RUNAWAY: Final = (Severity.WARNING, Severity.CRITICAL)
+# Every kind with the severities that it can have.
+SEVERITIES: Final[Mapping[str, tuple[Severity, ...]]] = {
+    THRESHOLD: tuple(Severity),
+    SOFT_ALERT: _WARNING,
+    REFUSED: (Severity.CRITICAL,),
+    PACE: _WARNING,
+    "usage.spike": _RUNAWAY,
+    "usage.surge": _RUNAWAY,
+    "usage.step": _RUNAWAY,
+    "usage.leak": _RUNAWAY,
+    "usage.silence": _WARNING,
+    "usage.request_size": _RUNAWAY,
+    "usage.cache_hits": _WARNING,
+    "usage.throttled": _WARNING,
+}
+
+
 @dataclass(frozen=True, slots=True)
 class NewAlert:
     """An alert that may have been raised before: a second one of the same tenant, kind, subject

@@ -1,5 +1,6 @@
 """Counters that workers share."""
 
+from tenantry.domain.alert import SEVERITIES
 from tenantry.entrypoints.http.metrics import (
     Counters,
     alerts_exposition,
@@ -36,11 +37,16 @@ def test_every_metric_says_what_it_is_before_its_values() -> None:
     for name in ("tenantry_http_requests_total", "tenantry_http_request_seconds_total"):
         assert told.index(f"{name} HELP") + 1 == told.index(f"{name} TYPE")
         assert told.index(f"{name} TYPE") + 1 == told.index(f"{name} value")
-    assert told[-6:] == [
-        f"{name} {part}"
-        for name in ("tenantry_alerts_total", "tenantry_ledger_up")
-        for part in ("HELP", "TYPE", "value")
-    ]
+    for name in ("tenantry_alerts_total", "tenantry_ledger_up"):
+        assert told.index(f"{name} HELP") + 1 == told.index(f"{name} TYPE")
+        assert told.index(f"{name} TYPE") + 1 == told.index(f"{name} value")
+
+
+def test_an_alert_that_was_never_raised_is_counted_from_zero() -> None:
+    lines = alerts_exposition({("usage.leak", "critical"): 2}).splitlines()
+    assert 'tenantry_alerts_total{kind="usage.leak",severity="critical"} 2' in lines
+    assert 'tenantry_alerts_total{kind="usage.leak",severity="warning"} 0' in lines
+    assert len(lines) == len(set(lines)) == 2 + sum(map(len, SEVERITIES.values()))
 
 
 def test_the_ledger_is_up_or_not() -> None:

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping, MutableSequence, Sequence
 from typing import Final
 
+from tenantry.domain.alert import SEVERITIES
+
 STATUS_CLASSES: Final = ("2xx", "3xx", "4xx", "5xx")
 _PER_ROUTE: Final = len(STATUS_CLASSES) + 1  # and the microseconds that its answers took
 
@@ -57,9 +59,13 @@ class Counters:
 
 
 def alerts_exposition(raised: Mapping[tuple[str, str], int]) -> str:
-    """Alerts by kind and severity, as the database counts them for all processes."""
+    """Alerts by kind and severity, as the database counts them for all processes.
+
+    Those that were never raised are there too: a series that begins at 1 has no increase.
+    """
     lines = _head("tenantry_alerts_total", "counter", "Alerts that were raised.")
-    for (kind, severity), count in sorted(raised.items()):
+    never = {(kind, str(one)): 0 for kind, several in SEVERITIES.items() for one in several}
+    for (kind, severity), count in sorted({**never, **raised}.items()):
         lines.append(f'tenantry_alerts_total{{kind="{kind}",severity="{severity}"}} {count}')
     return "\n".join(lines) + "\n"
 
