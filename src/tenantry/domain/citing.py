@@ -2,15 +2,20 @@
 
 Models are asked to cite passages by number. Bedrock's wire of knowledge bases wants the text alone,
 and for each part of it the passages that it rests on. Works on text as it comes, however it is cut.
+What a passage itself has so, `argv[1]` or a footnote's number, is no mark where it is quoted.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 _NUMBERS = r"\d{1,3}(?:\s{0,2}[,;]\s{0,2}\d{1,3}){0,9}"
 _MARK = re.compile(rf"[ \t]{{0,16}}\[({_NUMBERS})\]")
+WORD_CHARS_MAX = 64  # of the word before a mark
+_WORD = re.compile(rf"\w{{1,{WORD_CHARS_MAX}}}\Z")
+_QUOTED = re.compile(rf"(\w{{1,{WORD_CHARS_MAX}}})(\[{_NUMBERS}\])")
 _BETWEEN = " \t\r\n.,;:!?"  # ends the sentence before, where its mark stood before the stop
 _UNDECIDED = re.compile(r"[ \t]{0,16}(?:\[[\d\s,;]{0,64})?\Z")  # what may become a mark
 
@@ -25,6 +30,17 @@ class Cited:
     numbers: tuple[int, ...]
 
 
+def numbers_quoted_in(texts: Iterable[str]) -> frozenset[tuple[str, str]]:
+    """Each word of the texts that has numbers in brackets right behind it, with them."""
+    return frozenset((word, mark) for text in texts for word, mark, *_ in _QUOTED.findall(text))
+
+
+def is_quoted(before: str, mark: str, quoted: Collection[tuple[str, str]]) -> bool:
+    """Whether the mark stands right behind a word as it does in a passage."""
+    word = _WORD.search(before[-WORD_CHARS_MAX:])
+    return word is not None and (word[0], mark) in quoted
+
+
 class Citing:
     """Of one answer; `count` passages were given, numbered from 1.
 
@@ -32,8 +48,10 @@ class Citing:
     from the one before to its mark. Numbers that were not given stay in the text.
     """
 
-    def __init__(self, count: int) -> None:
+    def __init__(self, count: int, quoted: Collection[tuple[str, str]] = ()) -> None:
         self._count = count
+        self._quoted = quoted
+        self._before = ""  # the end of what is said
         self._held = ""
         self._part: list[str] = []  # the text since the last part
         self._start = 0
@@ -47,7 +65,8 @@ class Citing:
         for mark in _MARK.finditer(held):
             numbers = [int(digits) for digits in re.split(r"[,;]", mark[1])]
             given = [number for number in numbers if 1 <= number <= self._count]
-            if not given:
+            before = self._before + held[done : mark.start()]
+            if not given or is_quoted(before, mark[0], self._quoted):
                 continue
             self._say(held[done : mark.start()], out)
             said = "".join(self._part).strip(_BETWEEN)
@@ -72,6 +91,7 @@ class Citing:
             return
         self._cite(out)
         self._part.append(text)
+        self._before = (self._before + text)[-WORD_CHARS_MAX:]
         out.append(text)
 
     def _cite(self, out: list[str | Cited], *, last: bool = False) -> None:

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tenantry.domain.chunk import Passage
+from tenantry.domain.citing import WORD_CHARS_MAX, is_quoted, numbers_quoted_in
 from tenantry.domain.ids import DocumentId
 
 # The rules name no tag literally, so that nothing that looks for fences finds one in them.
@@ -88,7 +89,11 @@ def citations_in(answer: str, passages: Sequence[Passage]) -> list[Citation]:
     """The passages an answer cites, each once, as they appear; other numbers are ignored."""
     cited: list[Citation] = []
     seen: set[int] = set()
+    quoted = numbers_quoted_in(passage.text for passage in passages)
     for found in _CITED.finditer(answer):
+        before = answer[max(0, found.start() - WORD_CHARS_MAX) : found.start()]
+        if is_quoted(before, found[0], quoted):
+            continue
         for number in (int(digits) for digits in re.split(r"[,;]", found.group(1))):
             if number in seen or not 1 <= number <= len(passages):
                 continue

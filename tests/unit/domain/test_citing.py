@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tenantry.domain.citing import Cited, Citing
+from tenantry.domain.citing import Cited, Citing, numbers_quoted_in
 
 
 def cited(*pieces: str, count: int = 3) -> tuple[str, list[Cited]]:
@@ -37,6 +37,34 @@ def test_parts_and_their_numbers(answer: str, text: str, parts: list[tuple[objec
     assert [(one.text, *one.numbers) for one in found] == parts
     for one in found:
         assert said[one.start : one.end] == one.text
+
+
+QUOTED = numbers_quoted_in(["Take sys.argv[1], or rows[2] of it.", "As known since 1998[3]."])
+
+
+@pytest.mark.parametrize(
+    ("answer", "text", "parts"),
+    [
+        ("Use sys.argv[1] [2].", "Use sys.argv[1].", [("Use sys.argv[1]", 2)]),
+        ("Use argv[1][2].", "Use argv[1].", [("Use argv[1]", 2)]),
+        (
+            "Known since 1998[3]. So [3].",
+            "Known since 1998[3]. So.",
+            [("Known since 1998[3]. So", 3)],
+        ),
+        ("Use argv [1] and argv[2].", "Use argv and argv.", [("Use argv", 1), ("and argv", 2)]),
+        ("Use myargv[1].", "Use myargv.", [("Use myargv", 1)]),
+    ],
+)
+def test_what_a_passage_has_so_is_quoted_and_no_mark(
+    answer: str, text: str, parts: list[tuple[object, ...]]
+) -> None:
+    for pieces in ([answer], list(answer)):
+        citing = Citing(3, QUOTED)
+        told = [part for piece in pieces for part in citing.feed(piece)] + citing.finish()
+        assert "".join(part for part in told if isinstance(part, str)) == text
+        found = [part for part in told if isinstance(part, Cited)]
+        assert [(one.text, *one.numbers) for one in found] == parts
 
 
 words = st.lists(

@@ -71,6 +71,13 @@ def test_citations_name_document_and_range() -> None:
     assert len(citations_in("".join(f"[{n}]" for n in range(99)), [passage(1)] * 99)) == 50
 
 
+def test_numbers_that_a_passage_has_itself_cite_nothing() -> None:
+    passages = [passage(1, "Read sys.argv[2] first."), passage(2)]
+    found = citations_in("Read sys.argv[2] first [1].", passages)
+    assert [item.number for item in found] == [1]
+    assert [item.number for item in citations_in("Read other[2].", passages)] == [2]
+
+
 META = {"lang": "en", "year": 2026, "rank": 1.5, "open": True, "tags": ("a", "bc"), "one": 1}
 
 
