@@ -16,6 +16,7 @@ from typing import cast
 import httptools
 
 from bedrock_emulator.wire.exchange import Exchange, Request
+from bedrock_emulator.wire.http2 import HTTP_1_1_REQUIRED, head_without_offer
 
 Handler = Callable[[Request, Exchange], Awaitable[None]]
 Refuser = Callable[[int, str, str, Exchange], None]
@@ -105,11 +106,31 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         try:
-            self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
-            self._refuse_now(400, "Upgrade is not supported.")
+            self._feed(data)
         except httptools.HttpParserError:
-            self._refuse_now(400, "The request is not valid HTTP.")
+            if self._parser.get_method() == b"PRI" and self._exchange is None:
+                self._require_http11()
+            else:
+                self._refuse_now(400, "The request is not valid HTTP.")
+
+    def _feed(self, data: bytes) -> None:
+        while data:
+            try:
+                self._parser.feed_data(data)
+                return
+            except httptools.HttpParserUpgrade as upgrade:
+                data = data[upgrade.args[0] :]
+            if self._parser.get_method() == b"CONNECT":
+                self._refuse_now(400, "This is no proxy.")
+                return
+            # The parser takes an offer (Java's client offers h2c) for accepted and skips the body:
+            # read the request once more, as if the offer had not been made.
+            parser = self._parser
+            head = head_without_offer(
+                parser.get_method(), self._target, parser.get_http_version(), self._headers
+            )
+            self._parser = httptools.HttpRequestParser(self)
+            self._parser.feed_data(head)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._server.connections.discard(self)
@@ -159,6 +180,8 @@ class Connection(asyncio.Protocol):
             if int(length) > self._limits.discard_bytes:
                 self._refuse_now(413, "")
                 return
+        if self._parser.should_upgrade():
+            return  # `_feed` reads it again
         expects = self._headers.get("expect", "").lower() == "100-continue"
         if expects and self._exchange is None and self._transport is not None:
             if self._refusal:
@@ -177,6 +200,8 @@ class Connection(asyncio.Protocol):
             self._body.append(body)
 
     def on_message_complete(self) -> None:
+        if self._parser.should_upgrade():
+            return  # `_feed` reads it again
         path, _, query = self._target.partition(b"?")
         request = Request(
             method=self._parser.get_method().decode("ascii"),
@@ -239,6 +264,12 @@ class Connection(asyncio.Protocol):
             exchange = Exchange(self._transport, keep_alive=False, chunked=False)
             name, known = _REFUSALS[status]
             self._server.refuse(status, name, message or known, exchange)
+        self.close()
+
+    def _require_http11(self) -> None:
+        """Tells who begins with HTTP/2, as the AWS SDK for JavaScript does, in HTTP/2."""
+        if self._transport is not None and not self._closing:
+            self._transport.write(HTTP_1_1_REQUIRED)
         self.close()
 
     def cut_if_late(self, now: float) -> None:

@@ -61,6 +61,27 @@ def test_expect_continue(emulator):
         assert statuses(everything(connection)) == ["200"]
 
 
+def test_an_offer_to_upgrade_is_passed_over(emulator):
+    offer = "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAA\r\n"
+    length = f"Content-Length: {len(HELLO)}\r\n"
+    first = head(emulator, offer + length + "Expect: 100-continue\r\n") + HELLO
+    last = head(emulator, length + "Connection: close\r\n") + HELLO
+    with connect(emulator) as connection:
+        connection.sendall(first + last)
+        assert statuses(everything(connection)) == ["100", "200", "200"]
+
+
+def test_who_begins_with_http_2_is_told_in_http_2_that_1_1_is_required(emulator):
+    settings = b"\0\0\0\x04\0\0\0\0\0"
+    with connect(emulator) as connection:
+        connection.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + settings)
+        told = everything(connection)
+    assert told.startswith(settings)
+    goaway = told.removeprefix(settings)
+    assert goaway[3:9] == b"\x07" + bytes(5)
+    assert goaway[9:17] == bytes(4) + b"\0\0\0\x0d"  # no stream, HTTP_1_1_REQUIRED
+
+
 def test_a_stream_to_http_1_0_has_no_chunks(emulator):
     extra = f"Content-Length: {len(HELLO)}\r\n"
     with connect(emulator) as connection:

@@ -184,6 +184,24 @@ def test_an_offer_to_upgrade_is_passed_over(edge: Edge) -> None:
     assert answer.count(b"HTTP/1.1 200") == 2
 
 
+def test_an_offer_to_upgrade_with_expect_continue_is_told_to_go_on_once(edge: Edge) -> None:
+    more = b"connection: upgrade\r\nupgrade: h2c\r\nexpect: 100-continue\r\n"
+    whole = converse(more=more) + converse(more=CLOSE)
+    with connect(edge) as client:
+        client.sendall(whole)
+        assert statuses_in(read_all(client)) == [b"100", b"200", b"200"]
+
+
+def test_who_begins_with_http_2_is_told_in_http_2_that_1_1_is_required(edge: Edge) -> None:
+    settings = b"\x00\x00\x00\x04\x00\x00\x00\x00\x00"
+    told = talk(edge, b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + settings)
+    assert told.startswith(settings)  # its own, which come first in either direction
+    goaway = told.removeprefix(settings)
+    assert goaway[:3] == (len(goaway) - 9).to_bytes(3, "big") and goaway[3:9] == b"\x07" + bytes(5)
+    last_stream, error_code = bytes(4), b"\x00\x00\x00\x0d"  # HTTP_1_1_REQUIRED
+    assert goaway[9:17] == last_stream + error_code
+
+
 def test_an_offer_to_upgrade_leaves_http_1_0_what_it_is(edge: Edge) -> None:
     offer = b"connection: upgrade\r\nupgrade: h2c\r\n"
     request = converse(more=offer, stream=True).replace(b"HTTP/1.1", b"HTTP/1.0")

@@ -10,6 +10,7 @@ from typing import Final, Protocol, cast
 import httptools
 
 from tenantry.entrypoints.http.wire.exchange import Exchange
+from tenantry.entrypoints.http.wire.http2 import HTTP_1_1_REQUIRED, head_without_offer
 from tenantry.entrypoints.http.wire.limits import WireLimits
 from tenantry.entrypoints.http.wire.request import Request, origin_form
 
@@ -22,7 +23,6 @@ _ONCE: Final = frozenset(
         "x-tenantry-user", "x-tenantry-groups", "x-tenantry-run",
     }
 )  # fmt: skip
-_OF_AN_OFFER: Final = frozenset({"connection", "upgrade", "http2-settings"})
 
 
 class Application(Protocol):
@@ -118,7 +118,10 @@ class Connection(asyncio.Protocol):
                 raise
             self._refuse_now(cause)
         except httptools.HttpParserError:
-            self._refuse_now(_Broken(400, "The request is not valid HTTP/1.1."))
+            if self._parser.get_method() == b"PRI" and self._exchange is None:
+                self._require_http11()
+            else:
+                self._refuse_now(_Broken(400, "The request is not valid HTTP/1.1."))
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._transport = None
@@ -190,6 +193,8 @@ class Connection(asyncio.Protocol):
             raise _too_large(limits)
         if int(length) > limits.body_bytes:
             self._refusal = _too_large(limits)
+        if self._parser.should_upgrade():
+            return  # `_feed` reads it again
         if headers.get("expect", "").lower() == "100-continue" and self._exchange is None:
             if self._refusal is not None:
                 raise self._refusal
@@ -270,20 +275,11 @@ class Connection(asyncio.Protocol):
                 return
             # The parser takes an offer (Java's client offers h2c) for accepted and skips the body:
             # read the request once more, as if the offer had not been made.
-            head = self._head_without_offer()
+            parser, items = self._parser, self._items
+            version = parser.get_http_version()
+            head = head_without_offer(parser.get_method(), self._target, version, items)
             self._parser = httptools.HttpRequestParser(self)
             self._parser.feed_data(head)
-
-    def _head_without_offer(self) -> bytes:
-        tokens = {token.strip() for token in self._headers.get("connection", "").lower().split(",")}
-        version = self._parser.get_http_version().encode("ascii")
-        lines = [
-            b"%b %b HTTP/%b" % (self._parser.get_method(), self._target, version),
-            *(f"{k}: {v}".encode("latin-1") for k, v in self._items if k not in _OF_AN_OFFER),
-        ]
-        if "close" in tokens:
-            lines.append(b"connection: close")
-        return b"\r\n".join((*lines, b"", b""))
 
     def _next(self) -> None:
         transport = self._transport
@@ -346,6 +342,13 @@ class Connection(asyncio.Protocol):
         path = origin_form(self._target).partition(b"?")[0].decode("latin-1")
         request = Request("", path, "", {}, (), b"")
         self._wait(_Whole(request, False, False, broken, 0))
+
+    def _require_http11(self) -> None:
+        """Tells who begins with HTTP/2, as the AWS SDK for JavaScript does, in HTTP/2."""
+        self._unreadable = True
+        if self._transport is not None and not self._closing:
+            self._transport.write(HTTP_1_1_REQUIRED)
+            self.close()
 
     def _wait_at_most(self, seconds: float) -> None:
         if self._exchange is None:
