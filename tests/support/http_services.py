@@ -259,8 +259,11 @@ class FixedInference:
             frames = [frame(kind, payload) for kind, payload in self.events()]
         else:
             frames = invoke_chunks()
-        self.streams.append(FixedStream(ctx.request_id, frames, self.gate))
-        return self.streams[-1]
+        stream = FixedStream(ctx.request_id, frames, self.gate)
+        if chat.operation != "ConverseStream":
+            stream.headers["x-amzn-bedrock-content-type"] = "application/json"
+        self.streams.append(stream)
+        return stream
 
     async def count_tokens(
         self, ctx: RequestContext, model: str, body: Mapping[str, Any]

@@ -93,6 +93,7 @@ def test_invoke_stream(edge: Edge) -> None:
     answer = edge.boto3().invoke_model_with_response_stream(modelId=MODEL, body=b'{"a": 1}')
     chunks = [json.loads(event["chunk"]["bytes"]) for event in answer["body"]]
     assert chunks[-1]["amazon-bedrock-invocationMetrics"]["outputTokenCount"] == 500
+    assert answer["contentType"] == "application/json", "said once"
 
 
 def test_count_tokens_costs_nothing_and_asks_afresh(edge: Edge) -> None:

@@ -37,7 +37,7 @@ async def invoke_stream(call: Call) -> StreamingResponse:
         call.params["model"], request.body, request.headers, "InvokeModelWithResponseStream"
     )
     streamed = from_streamed(await call.services.inference.stream(call.context(), chat))
-    streamed.headers.setdefault("X-Amzn-Bedrock-Content-Type", "application/json")
+    streamed.headers.setdefault("x-amzn-bedrock-content-type", "application/json")
     return streamed
 
 
