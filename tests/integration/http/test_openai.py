@@ -127,3 +127,12 @@ def test_the_sdk_is_told_by_a_clear_error_what_is_not_supported(edge: Edge) -> N
     with client(edge) as sdk, pytest.raises(openai.BadRequestError, match="`n`"):
         sdk.chat.completions.create(model=MODEL, messages=MESSAGES, n=2)
     assert len(edge.requests) == 1
+
+
+def test_an_operation_that_is_not_served_is_refused_in_the_shape_that_the_sdk_reads(
+    edge: Edge,
+) -> None:
+    with client(edge) as sdk, pytest.raises(openai.NotFoundError) as caught:
+        sdk.files.list()
+    assert caught.value.code == "no_such_route"
+    assert len(edge.requests) == 1

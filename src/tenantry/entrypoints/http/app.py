@@ -21,7 +21,7 @@ from tenantry.entrypoints.http.errors import Family, status_response, to_respons
 from tenantry.entrypoints.http.once import answer_once, answer_operator_once, key_of
 from tenantry.entrypoints.http.ratelimit import policy_header
 from tenantry.entrypoints.http.response import Response, StreamingResponse
-from tenantry.entrypoints.http.routes import Access, Route, RouteTable, family_of
+from tenantry.entrypoints.http.routes import Access, Route, RouteTable, family_of, family_of_sdk
 from tenantry.entrypoints.http.services import Services
 from tenantry.entrypoints.http.wire.exchange import Exchange
 from tenantry.entrypoints.http.wire.limits import WireLimits
@@ -155,9 +155,7 @@ class App:
             answer.headers["RateLimit-Policy"] = policy
 
     def _unknown(self, request: Request, path_known: bool, request_id: UUID) -> Response:
-        family = family_of(request.raw_path)
-        if "amz-sdk-invocation-id" in request.headers:  # an operation that is not served here
-            family = "bedrock"
+        family = family_of_sdk(request.headers) or family_of(request.raw_path)
         # Bedrock says 404 for a known path's other methods too.
         status = 405 if path_known and family != "bedrock" else 404
         message = "The method is not allowed here." if status == 405 else "There is no such route."

@@ -141,6 +141,19 @@ _FAMILIES: tuple[tuple[str, Family], ...] = (
 )
 
 
+# What each SDK sends with all that it asks. Anthropic's and OpenAI's have the last in common.
+_OF_SDKS: tuple[tuple[str, Family], ...] = (
+    ("amz-sdk-invocation-id", "bedrock"),
+    ("anthropic-version", "anthropic"),
+    ("x-stainless-lang", "openai"),
+)
+
+
 def family_of(raw_path: str) -> Family:
     """Whose errors a path speaks, also where no route exists."""
     return next((family for prefix, family in _FAMILIES if raw_path.startswith(prefix)), "tenantry")
+
+
+def family_of_sdk(headers: Mapping[str, str]) -> Family | None:
+    """Whose errors the SDK reads that asks, for an operation that is not served here."""
+    return next((family for name, family in _OF_SDKS if name in headers), None)
