@@ -70,6 +70,7 @@ class Model:
     cache_members: Literal["always", "asked"]
     counts_tokens: bool
     reasons: bool  # thinks aloud without being asked
+    api_versions: tuple[str, ...]  # that a Messages body may name
 
     @property
     def embeds(self) -> bool:
@@ -125,6 +126,7 @@ def _model(row: Mapping[str, Any], family: Mapping[str, Any]) -> Model:
         cache_members=family.get("cache_members", "asked"),
         counts_tokens=family.get("counts_tokens", False),
         reasons=row.get("reasons", family.get("reasons", False)),
+        api_versions=tuple(row.get("api_versions", ("bedrock-2023-05-31",))),
     )
 
 

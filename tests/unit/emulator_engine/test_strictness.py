@@ -100,12 +100,8 @@ def test_a_tool_is_named_once(fixed, call, model) -> None:
 
 def native(*blocks: Any, **more: Any) -> dict[str, Any]:
     messages = [{"role": "user", "content": [{"type": "text", "text": "a"}, *blocks]}]
-    return {
-        "anthropic_version": "bedrock-2023-05-31",
-        "max_tokens": 5,
-        "messages": messages,
-        **more,
-    }
+    body = {"anthropic_version": "bedrock-2023-05-31", "max_tokens": 5, "messages": messages}
+    return body | more
 
 
 @pytest.mark.parametrize(
@@ -152,3 +148,38 @@ def test_an_image_of_each_format_counts_by_its_size(data) -> None:
 )
 def test_what_has_no_size_is_no_image(data) -> None:
     assert media.image_tokens(data) is None
+
+
+NEWER = "2026-10-21"
+DOCUMENT = {"type": "document", "source": {"type": "text", "data": "a"}}
+CITED = {"type": "text", "text": "a", "citations": [{"type": "char_location"}]}
+
+
+def test_the_newer_api_version_is_taken_from_claude_4_7_on(fixed, call) -> None:
+    for model in ("anthropic.claude-opus-4-7", "us.anthropic.claude-haiku-5-5"):
+        for version in (NEWER, "bedrock-2023-05-31"):
+            body = native(DOCUMENT, anthropic_version=version)
+            fixed.answer(call(body, "InvokeModel", model))
+    for body in (native(anthropic_version=NEWER), native(anthropic_version="2023-06-01")):
+        with pytest.raises(EmulatedError, match="Invalid API version"):
+            fixed.answer(call(body, "InvokeModel"))
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        ({"temperature": 1}, "temperature: Extra inputs"),
+        ({"top_p": 1}, "top_p: Extra inputs"),
+        ({"top_k": 5}, "top_k: Extra inputs"),
+        ({"messages": [{"role": "user", "content": [CITED]}]}, r"0\.citations: Extra inputs"),
+        (
+            {"messages": [{"role": role, "content": [DOCUMENT]} for role in ("user", "assistant")]},
+            r"messages\.1\.content\.0: document",
+        ),
+    ],
+)
+def test_what_the_newer_api_version_took_away(fixed, call, more, words) -> None:
+    model = "anthropic.claude-opus-5-5"
+    fixed.answer(call(native(**more), "InvokeModel", model))
+    with pytest.raises(EmulatedError, match=words):
+        fixed.answer(call(native(**more, anthropic_version=NEWER), "InvokeModel", model))

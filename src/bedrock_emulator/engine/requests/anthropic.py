@@ -21,6 +21,9 @@ _MEMBERS = frozenset(
         *("context_management", "mcp_servers"),
     }
 )
+# What the Anthropic SDKs of its day and later send; Bedrock takes it for Claude 4.7 and later
+# (platform.claude.com, "Versions", 2026-11).
+_VERSION_2026 = "2026-10-21"
 _TOOL_TYPES = ("bash_20250124", "custom", "memory_20250818", "text_editor_20250728")
 _BLOCK_TYPES = (
     *("document", "image", "redacted_thinking", "search_result", "text", "thinking"),
@@ -38,8 +41,10 @@ def read_anthropic(body: dict[str, Any], model: Model) -> Prompt:
     for key in body:
         if key not in _MEMBERS:
             raise errors.validation(f"{key}: Extra inputs are not permitted")
-    if body["anthropic_version"] != "bedrock-2023-05-31":
+    if body["anthropic_version"] not in model.api_versions:
         raise errors.validation("Invalid API version")
+    if body["anthropic_version"] == _VERSION_2026:
+        _check_2026(body)
     prompt = Prompt(model)
     prompt.open()
     _read_limits(body, prompt)
@@ -52,6 +57,24 @@ def read_anthropic(body: dict[str, Any], model: Model) -> Prompt:
     _read_messages(_list(body["messages"], "messages"), prompt)
     checks.within_limits(prompt)
     return prompt
+
+
+def _check_2026(body: dict[str, Any]) -> None:
+    """What this version took away."""
+    for name in ("temperature", "top_p", "top_k"):
+        if name in body:
+            raise errors.validation(f"{name}: Extra inputs are not permitted")
+    messages = body["messages"] if isinstance(body["messages"], list) else []
+    for index, message in enumerate(messages):
+        content = message.get("content") if isinstance(message, dict) else None
+        for place, block in enumerate(content if isinstance(content, list) else []):
+            path = f"messages.{index}.content.{place}"
+            if not isinstance(block, dict):
+                continue
+            if message.get("role") == "assistant" and block.get("type") == "document":
+                raise errors.validation(f"{path}: document blocks go into user messages alone")
+            if message.get("role") == "user" and block.get("citations") and "text" in block:
+                raise errors.validation(f"{path}.citations: Extra inputs are not permitted")
 
 
 def _read_limits(body: dict[str, Any], prompt: Prompt) -> None:
