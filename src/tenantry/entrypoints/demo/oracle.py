@@ -30,6 +30,7 @@ _UNITS: Mapping[str, tuple[str, ...]] = {  # of guardrails; the bill's free ones
     "sensitiveInformationPolicyUnits": ("guardrail_pii",),
     "contextualGroundingPolicyUnits": ("guardrail_grounding",),
 }
+_RERANKS = "reranks"  # Rerank takes no metadata to tell attempts by: its queries are summed
 Counts = Mapping[str, int]
 RunKeeper = Callable[[Callable[[LedgerKeeper], Awaitable[Any]]], Any]
 
@@ -46,12 +47,13 @@ def reconcile(show: Show, emulator: Api, run_keeper: RunKeeper) -> None:
     wrong = [key for key in billed.keys() | booked.keys() if billed.get(key) != booked.get(key)]
     if wrong:
         raise Failed(f"{len(wrong)} attempts differ between bill and ledger, first {wrong[0]}")
+    attempts = f"{len(billed.keys() - {_RERANKS}):,}"
     total = {name: sum(counts[name] for counts in billed.values()) for name in _CLASSES}
     expect(bool(billed), "there is a bill")
     show.table(
         ("", "attempts", "in", "out", "read", "write 5m", "write 1h"),
         [
-            (name, f"{len(billed):,}", *(f"{count:,}" for count in total.values()))
+            (name, attempts, *(f"{count:,}" for count in total.values()))
             for name in ("Bedrock's bill", "Tenantry's ledger")
         ],
     )
@@ -68,24 +70,37 @@ async def _violations(keeper: LedgerKeeper) -> list[Any]:
 async def _booked(keeper: LedgerKeeper) -> dict[str, Counts]:
     """Token counts by `<request>/<call>:<attempt>`, of all that was billed to us."""
     found: dict[str, Counts] = {}
+    queries = 0
     for row in await keeper.provider_usage():
+        queries += row.quantities.get("rerank_units", 0)
         counts = {
             name: sum(row.quantities.get(token_class, 0) for token_class in classes)
             for name, classes in {**_CLASSES, **_UNITS}.items()
         }
         if any(counts.values()):
             found[f"{row.request_id}/{row.call}:{row.attempt}"] = counts
-    return found
+    return _with_reranks(found, queries)
 
 
 def _billed(emulator: Api) -> dict[str, Counts]:
     reply = emulator.get("/_emulator/bill")
     expect(reply.status == 200, "the emulator shows its bill")
     found: dict[str, Counts] = {}
+    queries = 0
     for record in reply.body["records"]:
+        if record["operation"] == "Rerank":
+            queries += int(record["search_units"])
+            continue
         metadata = record["request_metadata"]
         found[f"{metadata.get('rid')}/{metadata.get('att')}"] = {
             **{name: int(record["usage"][name]) for name in _CLASSES},
             **{name: int(record["guardrail"].get(name, 0)) for name in _UNITS},
         }
+    return _with_reranks(found, queries)
+
+
+def _with_reranks(found: dict[str, Counts], queries: int) -> dict[str, Counts]:
+    """Whoever tries the demo may have reranked while it was up."""
+    if queries:
+        found[_RERANKS] = {**dict.fromkeys((*_CLASSES, *_UNITS), 0), "queries": queries}
     return found
