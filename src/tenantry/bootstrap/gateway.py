@@ -77,6 +77,7 @@ from tenantry.bootstrap.shared_costs import shared_costs_of
 from tenantry.bootstrap.upstream import buckets_of, model_of, rules_of
 from tenantry.bootstrap.vectors import vectors_of
 from tenantry.config import Settings
+from tenantry.domain.errors import Unavailable
 from tenantry.domain.ids import TenantId
 from tenantry.domain.shared_costs import SharedCosts
 from tenantry.ports.alerts import AlertBook, UsageHours
@@ -128,10 +129,13 @@ class Gateway:
     tasks: OwnedTasks
     databases: Databases
     operator_token_sha256: bytes
+    batcher: Batcher
 
     async def ready(self) -> None:
-        """Raises `Unavailable` while the database is out of reach."""
+        """Raises `Unavailable` while the database is out of reach, or admits nothing."""
         await self.directory.prices(reload=True)
+        if not self.batcher.up:
+            raise Unavailable("The ledger is out of reach.")
 
     async def outlooks(self, tenant_id: TenantId) -> list[Outlook]:
         return await outlooks(self.alerts, self.hours, tenant_id)
@@ -160,7 +164,8 @@ async def gateway(
         directory = PostgresDirectory(
             databases.app, pepper=key.pepper, open_sealed=key.open, clock=clock
         )
-        admission = PostgresAdmission(await _batcher(databases, stack))
+        batcher = await _batcher(databases, stack)
+        admission = PostgresAdmission(batcher)
         model = model_of(config, clock)
         stack.push_async_callback(model.close)
         alerts = PostgresAlerts(databases.control, clock)
@@ -210,6 +215,7 @@ async def gateway(
             tasks=tasks,
             databases=databases,
             operator_token_sha256=hashlib.sha256(operator_token(config).encode()).digest(),
+            batcher=batcher,
         )
 
 

@@ -63,6 +63,32 @@ def test_the_database_is_gone(fragile: MeteredStack) -> None:
     fragile.agree(tenant)
 
 
+_LOSE_ADMISSION = """
+SELECT pg_terminate_backend(pid) FROM pg_locks
+WHERE locktype = 'advisory' AND mode = 'ShareLock'
+  AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+"""
+
+
+def test_no_connection_is_left_for_admission(fragile: MeteredStack) -> None:
+    """Whoever asks is told so, and health checks tell it too, though the database can be read."""
+    tenant = fragile.tenant()
+    assert ASKS[0].send(fragile, tenant)[0] == 200
+    fragile.rows("ALTER ROLE tenantry_app CONNECTION LIMIT 0")
+    try:
+        assert fragile.rows(_LOSE_ADMISSION)
+        wait_until(lambda: not fragile.is_ready(), "the worker is not ready")
+        for ask in (ASKS[0], ASKS[5], ASKS[9]):
+            refused(ask.family, ask.send(fragile, tenant), AWAY)
+        assert b"\ntenantry_ledger_up 0\n" in fragile.http("GET", "/metrics", admin=True)[2]
+    finally:
+        fragile.rows("ALTER ROLE tenantry_app CONNECTION LIMIT -1")
+    wait_until(fragile.is_ready, "the worker is ready")
+    assert ASKS[0].send(fragile, tenant)[0] == 200
+    assert b"\ntenantry_ledger_up 1\n" in fragile.http("GET", "/metrics", admin=True)[2]
+    fragile.agree(tenant)
+
+
 @contextlib.contextmanager
 def full_disk(stack: MeteredStack) -> Iterator[None]:
     """No byte more can be written below the pool's objects: a full file system as root, which may

@@ -71,8 +71,8 @@ def alerts_exposition(raised: Mapping[tuple[str, str], int]) -> str:
 
 
 def ledger_exposition(reachable: bool) -> str:
-    """Whether the worker that was asked reaches the database."""
-    about = "1 where this worker reaches the ledger's database, else 0."
+    """Whether the worker that was asked can admit requests."""
+    about = "1 where this worker reaches the ledger's database and can admit, else 0."
     lines = _head("tenantry_ledger_up", "gauge", about)
     return "\n".join((*lines, f"tenantry_ledger_up {int(reachable)}")) + "\n"
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tenantry.domain.errors import TenantryError, Unavailable
+from tenantry.domain.errors import TenantryError
 from tenantry.entrypoints.http.call import Call
 from tenantry.entrypoints.http.metrics import alerts_exposition, ledger_exposition
 from tenantry.entrypoints.http.response import Response, json_response
@@ -24,11 +24,12 @@ async def readyz(call: Call) -> Response:
 
 
 async def metrics(call: Call) -> Response:
-    """Counts of requests, and of alerts where the database can be reached to count them."""
+    """Counts of requests, and of alerts where the worker is ready to ask for them."""
     text = call.services.counters.exposition()
     try:
+        await call.services.ready()
         text += alerts_exposition(await call.services.alerts.counts()) + ledger_exposition(True)
-    except Unavailable:
+    except TenantryError:
         text += ledger_exposition(False)
     return Response(200, text.encode(), {"content-type": "text/plain; version=0.0.4"})
 
