@@ -165,18 +165,18 @@ async def gateway(
             databases.app, pepper=key.pepper, open_sealed=key.open, clock=clock
         )
         batcher = await _batcher(databases, stack)
-        admission = PostgresAdmission(batcher)
         model = model_of(config, clock)
         stack.push_async_callback(model.close)
         alerts = PostgresAlerts(databases.control, clock)
-        telling = TellingAdmission(admission, alerts, tasks, clock)
+        telling = TellingAdmission(PostgresAdmission(batcher), alerts, tasks, clock)
         gate = Gate(telling, directory, labels, tasks, SettleLimits(config.settle_wait_ms))
         planning = Planning(directory, labels, clock, rules_of(config))
         calls = ModelCalls(model, planning)
         cached = _cached(config, databases, sealer, clock, gate, planning, model, calls)
         embeddings = Embeddings(gate, planning, calls, tasks)
-        at = (dsn_for, databases)
-        knowledge = await _knowledge(config, at, keyring, sealer, embeddings, clock, stack)
+        knowledge = await _knowledge(
+            config, (dsn_for, databases), keyring, sealer, embeddings, clock, stack
+        )
         asking = asking_of(
             config, databases, knowledge, gate, planning, embeddings, calls, model, tasks, labels
         )
