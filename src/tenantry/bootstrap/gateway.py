@@ -174,14 +174,12 @@ async def gateway(
         calls = ModelCalls(model, planning)
         cached = _cached(config, databases, sealer, clock, gate, planning, model, calls)
         embeddings = Embeddings(gate, planning, calls, tasks)
-        knowledge = await _knowledge(
-            config, (dsn_for, databases), keyring, sealer, embeddings, clock, stack
-        )
+        at = (dsn_for, databases)
+        knowledge = await _knowledge(config, at, keyring, sealer, embeddings, clock, stack)
         asking = asking_of(
             config, databases, knowledge, gate, planning, embeddings, calls, model, tasks, labels
         )
-        control = control_of(config, databases)
-        admin = _tenant_admin(databases, key, clock)
+        control, admin = control_of(config, databases), _tenant_admin(databases, key, clock)
         billing = billing_of(databases, issuer_or_none(config))
         _start_tending(knowledge, asking.reindexing, databases, control, stack)
         yield Gateway(
