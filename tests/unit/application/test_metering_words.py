@@ -68,6 +68,14 @@ def test_an_answer_settles_with_all_that_was_read() -> None:
     assert served.rated == rate(USED, PRICES.of("claude"), tier="priority", markup=MARKUP)
 
 
+def test_an_answer_settles_at_the_markup_of_its_model() -> None:
+    given = {"call": 1, "attempt": 1, "tier": "default", "upstream_request_id": None}
+    dearer = plan_from("p", {"markup": "3", "markup_by_model": {CLAUDE.id: "5"}})
+    made = metering.settled(reading(), planned(), PRICES, dearer, **given)  # type: ignore[arg-type]
+    assert made.rated is not None
+    assert made.rated.charge == 5 * made.rated.cost
+
+
 def test_what_cannot_be_priced_is_held_with_its_reason() -> None:
     outcome = settled(reading(), "nobody-knows")
     assert (outcome.end, outcome.rated, outcome.usage) == ("unknown", None, USED)

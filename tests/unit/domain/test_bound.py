@@ -223,6 +223,8 @@ def test_an_unknown_time_to_live_has_no_price_and_is_refused() -> None:
     with pytest.raises(BadRequest, match="ttl"):
         bound_of_converse({"system": [{"cachePoint": {"ttl": "24h"}}]}, CLAUDE)
     with pytest.raises(BadRequest, match="ttl"):
+        bound_of_converse({"toolConfig": {"tools": [{"cachePoint": {"ttl": "24h"}}]}}, CLAUDE)
+    with pytest.raises(BadRequest, match="ttl"):
         bound_of_anthropic({"cache_control": {"ttl": "24h"}}, CLAUDE)
 
 

@@ -80,6 +80,11 @@ USE = {"toolUse": {"toolUseId": "t", "name": "n", "input": {"é": [1]}}}
             size({"tools": [{"type": "bash_20250124"}]}) + TOOLS_TEMPLATE_TOKENS + 16
             + OWN_TOOL_TOKENS,
         ),
+        (
+            {"additionalModelRequestFields": {"tools": [{"name": "f"}, {"type": "memory_1"}]}},
+            size({"tools": [{"name": "f"}, {"type": "memory_1"}]}) + TOOLS_TEMPLATE_TOKENS + 32
+            + OWN_TOOL_TOKENS,
+        ),
     ],
 )  # fmt: skip
 def test_converse_to_the_token(body: dict[str, Any], tokens: int) -> None:

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tenantry.domain.billing import LineKind, Statement, statement
+from tenantry.domain.billing import Late, LineKind, Statement, StatementLine, statement
 from tenantry.domain.contract import Contract, ContractError, ExchangeRate, Terms, terms_of
 from tenantry.domain.overage import Overage
 from tenantry.domain.period import billing_period
@@ -129,6 +129,25 @@ def test_case_21_what_is_no_token_keeps_its_list_charge() -> None:
     made = statement(contract(), NOVEMBER, rows)
     assert amounts(made)[1] == ("usage", "0.08")
     assert [line.quantity for line in made.lines if line.kind is LineKind.OVERAGE] == [6_000_000]
+
+
+def test_case_21_what_settles_after_a_contracts_end_asks_for_nothing_else() -> None:
+    terms = (terms_of(PLAN, FIRST), Terms(date(2026, 2, 1), "b", Decimal(7)),
+             Terms(date(2026, 3, 1), "last", Decimal(9), minimum=Decimal(100)))  # fmt: skip
+    ended = contract(*terms, ends=date(2026, 11, 1), tax_rate=Decimal("0.5"))
+    line = StatementLine(LineKind.USAGE, "October's", Fraction(2), Decimal("2.00"))
+    made = statement(ended, NOVEMBER, [], Late((line,), Decimal(2)))
+    assert made.lines == (line,)
+    assert (made.terms.plan, made.true_up, made.total) == ("last", 0, 3)
+    assert (made.charges, made.late_charges, made.adjustment) == (0, 2, 0)
+    for usage, late in ((USAGE, Late((line,), Decimal(2))), ([], Late())):
+        with pytest.raises(ContractError):
+            statement(ended, NOVEMBER, usage, late)
+    running = contract(*terms, ends=date(2026, 11, 2))
+    # Of November one day is under contract: 29 / 30 of the fee go back, 100 / 30 is the least.
+    assert amounts(statement(running, NOVEMBER, [], Late((line,), Decimal(2)))) == [
+        ("fee", "9.00"), ("fee", "-8.70"), ("usage", "2.00"), ("minimum", "3.03"),
+    ]  # fmt: skip
 
 
 def test_case_21_without_an_overage_usage_is_charged_by_list() -> None:

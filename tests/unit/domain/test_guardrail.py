@@ -23,8 +23,8 @@ from tenantry.domain.guardrail import (
 )
 from tenantry.domain.markup import AT_COST, Markup
 from tenantry.domain.price import GUARDRAILS, PriceEdition, Unpriced, edition_from_csv
-from tenantry.domain.rating import Bound, rate, worst_cost
-from tenantry.domain.usage import Usage
+from tenantry.domain.rating import Bound, rate, worst_charge, worst_cost
+from tenantry.domain.usage import TokenClass, Usage
 from tenantry.domain.usage_figures import Normalised, Quarantined
 
 REPORT = {
@@ -176,6 +176,16 @@ def test_the_worst_case_has_every_policy_once() -> None:
     more = worst_cost(long, prices.of("m"), tiers=frozenset(), guardrails=prices.guardrails)
     # 1,000 tokens can be 16,000 characters: 16 units beside the prompt's 3.
     assert more == Decimal("0.01503") + 19 * text + 2 * Decimal("0.00075")
+
+
+def test_the_worst_charge_has_each_policy_at_its_own_markup() -> None:
+    prices = edition()
+    images = Bound(10, 5, guardrail_images=2)
+    markup = Markup(Decimal(1), {TokenClass.GUARDRAIL_IMAGE: Decimal(7)})
+    worst = worst_charge(
+        images, prices.of("m"), markup, tiers=frozenset(), guardrails=prices.guardrails
+    )
+    assert worst == Decimal("0.000105") + 7 * 2 * Decimal("0.00075")
 
 
 def test_all_texts_are_looked_at_and_no_bytes() -> None:

@@ -54,6 +54,12 @@ def test_a_reservation_takes_what_each_class_may_be_charged() -> None:
     assert cached == max(dearest, Decimal("0.009")) + Decimal("0.015")
 
 
+def test_a_batch_reserves_at_its_own_tier_alone() -> None:
+    bound, markup = Bound(1_000, 500), PLAN.markup_of("nova")
+    batch = worst_charge(bound, CLAUDE, markup, tiers=frozenset({"batch"}))
+    assert batch == worst_charge(bound, CLAUDE, markup, tiers=TIERS) / 2
+
+
 AMOUNTS = st.decimals(0, 100, places=3)
 
 
