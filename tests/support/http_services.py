@@ -36,7 +36,7 @@ from tenantry.application.context import RequestContext
 from tenantry.bootstrap.papers import Papers
 from tenantry.domain import eventstream
 from tenantry.domain.catalogue import Catalogue, Model
-from tenantry.domain.errors import KeyWrong, NotFound, TenantryError, TenantSuspended
+from tenantry.domain.errors import KeyWrong, ModelNotFound, TenantryError, TenantSuspended
 from tenantry.domain.eventstream import Frame
 from tenantry.domain.ids import ApiKeyId, TenantId
 from tenantry.domain.placement import Placement
@@ -246,7 +246,7 @@ class FixedInference:
             raise self.refusal
         model = what.model if isinstance(what, ChatCall) else what
         if isinstance(model, str) and model.startswith("unknown"):
-            raise NotFound(f"unknown model: {model}")
+            raise ModelNotFound(f"unknown model: {model}")
 
     async def complete(self, ctx: RequestContext, chat: ChatCall) -> Completed:
         self._note(ctx, chat)

@@ -15,7 +15,7 @@ import orjson
 
 from tenantry.application.calls import ChatCall
 from tenantry.domain.catalogue import Resolved
-from tenantry.domain.errors import BadRequest, ModelNotAllowed, NotFound, RegionNotAllowed
+from tenantry.domain.errors import BadRequest, ModelNotAllowed, ModelNotFound, RegionNotAllowed
 from tenantry.domain.model_ids import parse_model_id
 from tenantry.domain.tenant import Principal
 from tenantry.ports.model import Attempt, Operation, Timeouts, Upstream
@@ -69,7 +69,7 @@ def region_for(principal: Principal, resolved: Resolved) -> str:
     if region not in usable:
         raise RegionNotAllowed(f"region {region} is not one of this tenant's placement")
     if reference is not None and reference.account not in (None, placement.account):
-        raise NotFound(f"unknown model: {resolved.upstream_id[:200]}")
+        raise ModelNotFound(f"unknown model: {resolved.upstream_id[:200]}")
     for allowed in (tenant.regions_allowed, tenant.plan.regions_allowed):
         if allowed is None:
             continue

@@ -1,7 +1,8 @@
 """The model catalogue: which Bedrock models are known, how they count, what they are priced as.
 
 Owns: resolving what a caller names (alias, base id, profile id, ARN) to one entry.
-Invariant: an unknown model is `NotFound`, a retired one `ModelRetired`; neither reaches a price.
+Invariant: an unknown model is `ModelNotFound`, a retired one `ModelRetired`; neither reaches a
+price.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Literal
 
-from tenantry.domain.errors import ModelRetired, NotFound
+from tenantry.domain.errors import ModelNotFound, ModelRetired
 from tenantry.domain.model_ids import ModelKind as IdKind
 from tenantry.domain.model_ids import parse_model_id
 
@@ -59,7 +60,7 @@ class Catalogue:
         return iter(self._by_id.values())
 
     def resolve(self, name: str, profiles: Mapping[str, str], *, today: date) -> Resolved:
-        """What a caller named, as one model. Raises `NotFound` or `ModelRetired`.
+        """What a caller named, as one model. Raises `ModelNotFound` or `ModelRetired`.
 
         `profiles` are the placement's application inference profiles and provisioned models by
         ARN; one of another account is as unknown as a model that never was. A profile has the price
@@ -76,10 +77,10 @@ class Catalogue:
             return self._usable(inner.model, name, name if hourly else inner.price_key, today)
         reference = parse_model_id(name)
         if reference is None or reference.base_id is None:
-            raise NotFound(f"unknown model: {name[:200]}")
+            raise ModelNotFound(f"unknown model: {name[:200]}")
         model = self._by_id.get(reference.base_id)
         if model is None:
-            raise NotFound(f"unknown model: {name[:200]}")
+            raise ModelNotFound(f"unknown model: {name[:200]}")
         prefix = reference.profile_prefix
         key = f"{prefix}.{model.price_key}" if prefix else model.price_key
         return self._usable(model, name, key, today)

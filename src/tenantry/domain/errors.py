@@ -11,6 +11,7 @@
     ├── Forbidden ............. 403
     │   └── TenantSuspended, ScopeMissing, ModelNotAllowed, RegionNotAllowed
     ├── NotFound .............. 404  also for what belongs to another tenant
+    │   └── ModelNotFound
     ├── Limited
     │   ├── RateLimited, ConcurrencyLimited  429, worth waiting for
     │   ├── QuotaExceeded .................. of a day or month, not worth waiting for
@@ -157,6 +158,12 @@ class NotFound(TenantryError):
     """There is no such thing."""
 
     code = "not_found"
+
+
+class ModelNotFound(NotFound):
+    """There is no such model."""
+
+    code = "model_not_found"  # by which OpenAI's clients know it
 
 
 class Limited(TenantryError):

@@ -119,8 +119,9 @@ def test_models(edge: Edge) -> None:
         names = {model.id for model in sdk.models.list()}
         assert {"micro", MODEL} <= names
         assert sdk.models.retrieve(MODEL).owned_by == "amazon"
-        with pytest.raises(openai.NotFoundError):
+        with pytest.raises(openai.NotFoundError) as caught:
             sdk.models.retrieve("nothing")
+    assert caught.value.code == "model_not_found"
 
 
 def test_the_sdk_is_told_by_a_clear_error_what_is_not_supported(edge: Edge) -> None:

@@ -45,6 +45,7 @@ _SERVER = ("server_error", "api_error")
 _VALIDATION = Shape(400, "ValidationException", 400, *_INVALID)
 _KEY = Shape(403, "UnrecognizedClientException", 401, *_AUTH)
 _ACCESS = Shape(403, "AccessDeniedException", 403, *_DENIED)
+_UNKNOWN = Shape(404, "ResourceNotFoundException", 404, "invalid_request_error", "not_found_error")
 _THROTTLED = Shape(429, "ThrottlingException", 429, *_BUSY, retry=True)
 _QUOTA = Shape(400, "ServiceQuotaExceededException", 429, "insufficient_quota", "rate_limit_error")
 _CONFLICT = Shape(409, "ConflictException", 409, *_INVALID)
@@ -74,9 +75,8 @@ SHAPES: Final[Mapping[type[TenantryError], Shape]] = {
     errors.ScopeMissing: _ACCESS,
     errors.ModelNotAllowed: _ACCESS,
     errors.RegionNotAllowed: _ACCESS,
-    errors.NotFound: Shape(
-        404, "ResourceNotFoundException", 404, "invalid_request_error", "not_found_error"
-    ),
+    errors.NotFound: _UNKNOWN,
+    errors.ModelNotFound: _UNKNOWN,
     errors.Limited: _QUOTA,
     errors.RateLimited: _THROTTLED,
     errors.ConcurrencyLimited: _THROTTLED,

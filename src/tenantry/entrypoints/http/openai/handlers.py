@@ -11,7 +11,7 @@ import orjson
 from tenantry.application.calls import ChatCall, Streamed
 from tenantry.application.upstream import check_model
 from tenantry.domain.end_user import user_from
-from tenantry.domain.errors import NotFound, TenantryError, UpstreamRubbish
+from tenantry.domain.errors import ModelNotFound, TenantryError, UpstreamRubbish
 from tenantry.domain.tenant import Scope
 from tenantry.entrypoints.http import sse
 from tenantry.entrypoints.http.bedrock.metadata import request_metadata
@@ -108,7 +108,7 @@ async def get_model(call: Call) -> Response:
     name = call.params["model"]
     found = next((model for model in await _models(call) if model["id"] == name), None)
     if found is None:
-        raise NotFound(f"unknown model: {name[:200]}")
+        raise ModelNotFound(f"unknown model: {name[:200]}")
     return json_response(found)
 
 
