@@ -1,12 +1,13 @@
 """The unmodified openai SDK against the edge."""
 
 import base64
+import gzip
 from typing import Any
 
 import openai
 import pytest
 from tests.support.http_edge import Edge
-from tests.support.http_plain import post_json
+from tests.support.http_plain import post_json, send
 from tests.support.http_services import converse_events
 
 MODEL = "amazon.nova-micro-v1:0"
@@ -137,3 +138,18 @@ def test_an_operation_that_is_not_served_is_refused_in_the_shape_that_the_sdk_re
         sdk.files.list()
     assert caught.value.code == "no_such_route"
     assert len(edge.requests) == 1
+
+
+@pytest.mark.parametrize("path", ["/v1/chat/completions", f"/model/{MODEL}/converse", "/v1/search"])
+def test_a_compressed_body_is_refused_as_that(edge: Edge, path: str) -> None:
+    status, _, body = send(
+        edge, "POST", path, gzip.compress(b"{}"), headers={"content-encoding": "gzip"}
+    )
+    assert status == 415 and b"compressed by gzip" in body
+    assert edge.services.inference.asked == []
+
+
+def test_a_coding_that_is_no_compression_is_not_looked_at(edge: Edge) -> None:
+    body = {"model": MODEL, "messages": MESSAGES}
+    sent = {"content-encoding": "UTF-8"}
+    assert post_json(edge, "/v1/chat/completions", body, headers=sent)[0] == 200

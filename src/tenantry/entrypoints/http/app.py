@@ -9,10 +9,17 @@ import logging
 import traceback
 from collections.abc import Mapping
 from functools import partial
+from typing import Final
 from uuid import UUID
 
 from tenantry.application.authenticate import BearerKey, require
-from tenantry.domain.errors import KeyMissing, KeyWrong, TenantryError, Unavailable
+from tenantry.domain.errors import (
+    KeyMissing,
+    KeyWrong,
+    TenantryError,
+    Unavailable,
+    UnsupportedMedia,
+)
 from tenantry.domain.ids import uuid7
 from tenantry.domain.tenant import Principal
 from tenantry.entrypoints.http.call import Call
@@ -27,6 +34,7 @@ from tenantry.entrypoints.http.wire.exchange import Exchange
 from tenantry.entrypoints.http.wire.limits import WireLimits
 from tenantry.entrypoints.http.wire.request import Request
 
+_COMPRESSIONS: Final = frozenset({"gzip", "x-gzip", "deflate", "br", "zstd", "compress"})
 _REQUESTS_MAX = WireLimits().requests
 _log = logging.getLogger(__name__)
 
@@ -86,6 +94,7 @@ class App:
         try:
             principal = await self._who(route, request)
             _require_scopes(route, principal)
+            _refuse_compressed(request)
             call = Call(self._services, request, request_id, route, params, principal)
             call.idempotency = key_of(call)
             if call.idempotency is None:
@@ -218,6 +227,14 @@ def _require_scopes(route: Route, principal: Principal | None) -> None:
     if principal is not None:
         for scope in route.scopes:
             require(principal, scope)
+
+
+def _refuse_compressed(request: Request) -> None:
+    """Nobody here decompresses, which a few bytes could make gigabytes of. Other codings, which
+    some clients name, say nothing of the bytes."""
+    coding = request.headers.get("content-encoding", "").lower()
+    if coding in _COMPRESSIONS:
+        raise UnsupportedMedia(f"A body compressed by {coding} is not read: send it as it is.")
 
 
 def _where(error: BaseException) -> str:
