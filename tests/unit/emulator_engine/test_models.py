@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 NOVA = "amazon.nova-pro-v1:0"
@@ -154,6 +156,23 @@ def test_a_forced_tool_gets_an_input_that_fits_its_schema(say) -> None:
         "where": {"zip": "Paris?"},
         "tags": ["Par"],
     }
+
+
+@pytest.mark.parametrize("older", [False, True])
+def test_a_messages_body_gets_an_answer_that_fits_its_schema(models, call, older) -> None:
+    schema = {"type": "object", "properties": {"city": {"type": "string"}}}
+    form = {"type": "json_schema", "schema": schema}
+    body = {
+        "anthropic_version": "bedrock-2023-05-31",
+        "max_tokens": 50,
+        "messages": [{"role": "user", "content": f"{WAL}\n{ASKED}"}],
+    }
+    more = {"output_format": form} if older else {"output_config": {"format": form}}
+    plain, shaped = (
+        models.answer(call(body | members, "InvokeModel")).body for members in ({}, more)
+    )
+    assert json.loads(shaped["content"][-1]["text"]).keys() == {"city"}
+    assert shaped["usage"]["input_tokens"] > plain["usage"]["input_tokens"]
 
 
 def test_the_same_call_is_answered_the_same(say) -> None:

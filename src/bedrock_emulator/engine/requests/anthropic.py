@@ -48,6 +48,7 @@ def read_anthropic(body: dict[str, Any], model: Model) -> Prompt:
     prompt = Prompt(model)
     prompt.open()
     _read_limits(body, prompt)
+    _read_format(body, prompt)
     for index, tool in enumerate(_list(body.get("tools") or [], "tools")):
         _read_tool(_object(tool, f"tools.{index}"), index, prompt)
     if named_twice(prompt.tools) is not None:
@@ -105,6 +106,15 @@ def _read_limits(body: dict[str, Any], prompt: Prompt) -> None:
     thinking = body.get("thinking")
     if isinstance(thinking, dict):
         prompt.thinking = thinking.get("type") in ("enabled", "adaptive")
+
+
+def _read_format(body: dict[str, Any], prompt: Prompt) -> None:
+    """A JSON schema for the answer, billed for its tokens; `output_format` is its older name."""
+    config = body.get("output_config")
+    form = config.get("format") if isinstance(config, dict) else body.get("output_format")
+    if isinstance(form, dict) and form.get("type") == "json_schema":
+        prompt.schema = _object(form.get("schema"), "output_config.format.schema")
+        prompt.add_text("schema:", json.dumps(prompt.schema, ensure_ascii=False))
 
 
 def _read_tool(tool: dict[str, Any], index: int, prompt: Prompt) -> None:
