@@ -5,6 +5,7 @@ import gzip
 from typing import Any
 
 import openai
+import orjson
 import pytest
 from tests.support.http_edge import Edge
 from tests.support.http_plain import post_json, send
@@ -147,6 +148,17 @@ def test_a_compressed_body_is_refused_as_that(edge: Edge, path: str) -> None:
     )
     assert status == 415 and b"compressed by gzip" in body
     assert edge.services.inference.asked == []
+
+
+def test_a_member_that_is_null_says_nothing(edge: Edge) -> None:
+    nothing: Any = None
+    with client(edge) as sdk:
+        sdk.chat.completions.create(
+            model=MODEL, messages=MESSAGES, audio=nothing, functions=nothing, stop=nothing
+        )
+        texts = {"model": "amazon.titan-embed-text-v2:0", "input": "a"}
+        status, _, body = post_json(edge, "/v1/embeddings", {**texts, "encoding_format": None})
+    assert status == 200 and isinstance(orjson.loads(body)["data"][0]["embedding"], list)
 
 
 def test_a_coding_that_is_no_compression_is_not_looked_at(edge: Edge) -> None:

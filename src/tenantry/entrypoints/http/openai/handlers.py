@@ -22,7 +22,7 @@ from tenantry.entrypoints.http.json_body import to
 from tenantry.entrypoints.http.openai import embeddings
 from tenantry.entrypoints.http.openai.chunks import ChunkMaker
 from tenantry.entrypoints.http.openai.from_converse import from_converse
-from tenantry.entrypoints.http.openai.schema import ChatRequest, EmbeddingsRequest
+from tenantry.entrypoints.http.openai.schema import ChatRequest, EmbeddingsRequest, given
 from tenantry.entrypoints.http.openai.to_converse import service_tier, to_converse
 from tenantry.entrypoints.http.response import Response, StreamingResponse, json_response
 from tenantry.entrypoints.http.routes import Access, Route
@@ -32,7 +32,7 @@ _log = logging.getLogger(__name__)
 
 
 async def chat_completions(call: Call) -> Response | StreamingResponse:
-    chat = to(ChatRequest, call.json())
+    chat = to(ChatRequest, given(call.json()))
     body = to_converse(chat)
     streams = bool(chat.stream)
     converse = ChatCall(
@@ -91,7 +91,7 @@ async def _events(streamed: Streamed, maker: ChunkMaker) -> AsyncIterator[bytes]
 
 
 async def create_embeddings(call: Call) -> Response:
-    request = to(EmbeddingsRequest, call.json())
+    request = to(EmbeddingsRequest, given(call.json()))
     texts = embeddings.texts_of(request)
     ctx = call.context(user=user_from(request.user, field="user"))
     done = await call.services.embeddings.embed(ctx, request.model, texts, request.dimensions)

@@ -101,6 +101,11 @@ class ChatRequest(Struct, forbid_unknown_fields=True):
     modalities: list[str] | None = None
 
 
+def given(body: dict[str, Any]) -> dict[str, Any]:
+    """Without members that are null, which says as much as nothing, also of those not here."""
+    return {name: value for name, value in body.items() if value is not None}
+
+
 class EmbeddingsRequest(Struct, forbid_unknown_fields=True):
     model: str
     input: str | list[Any]
