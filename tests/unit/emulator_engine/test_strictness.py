@@ -98,6 +98,31 @@ def test_a_tool_is_named_once(fixed, call, model) -> None:
         fixed.answer(call(user(TEXT, toolConfig={"tools": [*tools, tool("a")]}), **chosen))
 
 
+@pytest.mark.parametrize(
+    ("identity", "name", "words"),
+    [
+        ("call_" + "x" * 60, "a", "toolUseId' .* length less than or equal to 64"),
+        ("call|fc", "a", "toolUseId' .* pattern"),
+        ("", "a", "toolUseId' .* pattern"),
+        ("1", "a b", r"toolUse\.name' .* pattern"),
+        ("1", None, "expected type: string"),
+    ],
+)
+def test_a_tool_that_was_used_is_called_as_the_service_allows(
+    fixed, call, identity, name, words
+) -> None:
+    def body(identity: str, name: Any) -> dict[str, Any]:
+        used = {"toolUse": {"toolUseId": identity, "name": name, "input": {}}}
+        result = {"toolResult": {"toolUseId": identity, "content": [TEXT]}}
+        turns = [("user", TEXT), ("assistant", used), ("user", result)]
+        messages = [{"role": role, "content": [block]} for role, block in turns]
+        return {"messages": messages, "toolConfig": {"tools": [tool("a")]}}
+
+    fixed.answer(call(body("functions.a:0", "a")))
+    with pytest.raises(EmulatedError, match=words):
+        fixed.answer(call(body(identity, name)))
+
+
 def native(*blocks: Any, **more: Any) -> dict[str, Any]:
     messages = [{"role": "user", "content": [{"type": "text", "text": "a"}, *blocks]}]
     body = {"anthropic_version": "bedrock-2023-05-31", "max_tokens": 5, "messages": messages}

@@ -10,6 +10,9 @@ from bedrock_emulator.engine.prompt import Prompt
 
 TIERS = ("priority", "default", "flex", "reserved")
 MAX_STOP_SEQUENCES = 2_500  # service model of bedrock-runtime, InferenceConfiguration
+MAX_WORD = 64  # service model, ToolName and ToolUseId
+TOOL_NAME = "[a-zA-Z0-9_-]+"
+TOOL_USE_ID = "[a-zA-Z0-9_.:-]+"
 _METADATA = re.compile(r"[a-zA-Z0-9\s:_@$#=/+,.\-]*")
 _MAX_METADATA = 16  # service model, RequestMetadata
 
@@ -30,6 +33,21 @@ def as_text(value: Any, path: str) -> str:
     if not isinstance(value, str):
         raise errors.wrong_type(path, "string")
     return value
+
+
+def word(value: Any, path: str, pattern: str) -> str:
+    """A text of at most 64 characters out of a class, as tools' names and ids are."""
+    text = as_text(value, path)
+    if len(text) > MAX_WORD:
+        said = f"have length less than or equal to {MAX_WORD}"
+    elif not re.fullmatch(pattern, text):
+        said = f"satisfy regular expression pattern: {pattern}"
+    else:
+        return text
+    raise errors.validation(
+        f"1 validation error detected: Value '{text}' at '{path}' failed to satisfy constraint: "
+        f"Member must {said}"
+    )
 
 
 def whole_number(value: Any, path: str) -> int:

@@ -144,8 +144,10 @@ class ContentReader:
                 "The toolConfig field must be defined when using toolUse and toolResult content "
                 "blocks."
             )
-        identity = checks.as_text(value.get("toolUseId"), f"{path}.{kind}.toolUseId")
+        where = f"{path}.{kind}"
+        identity = checks.word(value.get("toolUseId"), f"{where}.toolUseId", checks.TOOL_USE_ID)
         if kind == "toolUse":
+            checks.word(value.get("name"), f"{where}.name", checks.TOOL_NAME)
             self.tool_uses.append(identity)
             text = json.dumps([value.get("name"), value.get("input")], ensure_ascii=False)
             self._count(f"toolUse:{identity}:", text)

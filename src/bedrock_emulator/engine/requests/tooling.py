@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -10,7 +9,6 @@ from bedrock_emulator.engine import errors
 from bedrock_emulator.engine.prompt import Prompt, Tool
 from bedrock_emulator.engine.requests import checks, content
 
-_TOOL_NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")  # service model, ToolName
 _SYSTEM_TOOL_TOKENS = 400  # the template of a built-in tool; about what recorded calls show
 
 
@@ -52,13 +50,7 @@ def named_twice(tools: Iterable[Tool]) -> str | None:
 
 
 def _tool(spec: dict[str, Any], path: str) -> Tool:
-    name = checks.as_text(spec.get("name"), f"{path}.toolSpec.name")
-    if not _TOOL_NAME.fullmatch(name):
-        raise errors.validation(
-            f"1 validation error detected: Value '{name}' at '{path}.member.toolSpec.name' failed "
-            "to satisfy constraint: Member must satisfy regular expression pattern: "
-            "[a-zA-Z0-9_-]+"
-        )
+    name = checks.word(spec.get("name"), f"{path}.member.toolSpec.name", checks.TOOL_NAME)
     schema = checks.as_object(spec.get("inputSchema"), f"{path}.toolSpec.inputSchema")
     document = checks.as_object(schema.get("json"), f"{path}.toolSpec.inputSchema.json")
     if document.get("type") != "object":
