@@ -40,6 +40,24 @@ def test_a_role_whose_commits_may_be_lost_is_refused(database: Database, role: s
     asyncio.run(run())
 
 
+def test_a_servers_default_isolation_is_not_ours(database: Database) -> None:
+    """Admission waits for rows that another changes; under `serializable` it would fail instead."""
+
+    async def run() -> None:
+        default = f"ALTER DATABASE {database.name} SET default_transaction_isolation = serializable"
+        await _as_superuser(database, default)
+        databases = await Databases.open(database.dsn)
+        try:
+            pinned = await databases.open_pinned("app")
+            for connection in (databases.app, databases.control, databases.operator, pinned):
+                assert await connection.fetchval("SHOW transaction_isolation") == "read committed"
+            pinned.terminate()
+        finally:
+            databases.terminate()
+
+    asyncio.run(run())
+
+
 def test_a_superuser_is_refused(database: Database) -> None:
     async def run() -> None:
         with pytest.raises(RoleTooStrong):

@@ -142,6 +142,7 @@ def _settings(role: PoolRole, application: str) -> dict[str, str]:
         "application_name": f"{application} {role}",
         "search_path": "tenantry, pg_temp",
         "timezone": "UTC",
+        "default_transaction_isolation": "read committed",
         "statement_timeout": str(STATEMENT_TIMEOUT_MS[role]),
         "lock_timeout": str(LOCK_TIMEOUT_MS),
         "idle_in_transaction_session_timeout": str(IDLE_IN_TRANSACTION_TIMEOUT_MS),

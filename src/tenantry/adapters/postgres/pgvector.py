@@ -76,6 +76,7 @@ async def open_pgvector(dsn_for: Callable[[], str], secret: bytes, application: 
             server_settings={
                 "application_name": f"{application} vectors",
                 "timezone": "UTC",
+                "default_transaction_isolation": "read committed",
                 "statement_timeout": str(STATEMENT_TIMEOUT_MS),
                 "lock_timeout": str(LOCK_TIMEOUT_MS),
                 "idle_in_transaction_session_timeout": str(IDLE_IN_TRANSACTION_TIMEOUT_MS),
