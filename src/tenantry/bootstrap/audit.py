@@ -7,12 +7,11 @@ from collections.abc import Awaitable, Sequence
 from typing import Any, TypeVar
 
 from tenantry.adapters.objects.disk import DiskObjects
-from tenantry.adapters.objects.durable_file import DurableFiles
 from tenantry.adapters.postgres.audit_access import AuditAccess, AuditRole
 from tenantry.adapters.postgres.connections import derived_dsns
 from tenantry.adapters.postgres.embedded import EmbeddedCluster
 from tenantry.adapters.postgres.errors import DatabaseError
-from tenantry.bootstrap.deployment import secret_of
+from tenantry.bootstrap.deployment import objects_of, secret_of
 from tenantry.config import Settings
 from tenantry.domain.document import Home
 from tenantry.domain.ids import TenantId
@@ -78,7 +77,7 @@ def local_stores(config: Settings, tenant: str) -> LocalStores | str:
     """The stores of this machine where they are those of the deployment that knows `tenant`;
     else why they are not."""
     try:
-        stores = LocalStores(AuditAccess(_dsns(config)), _objects(config))
+        stores = LocalStores(AuditAccess(_dsns(config)), objects_of(config))
         known = stores.rows("superuser", _KNOWN, TenantId(tenant))
     except (DatabaseError, OSError) as problem:
         return f"the database of this data folder is out of reach: {problem}"
@@ -86,10 +85,6 @@ def local_stores(config: Settings, tenant: str) -> LocalStores | str:
         stores.close()
         return "the deployment is not that of this machine's data folder"
     return stores
-
-
-def _objects(config: Settings) -> DiskObjects:
-    return DiskObjects(config.home / "accounts", DurableFiles())
 
 
 def _dsns(config: Settings) -> Any:

@@ -9,7 +9,6 @@ from decimal import Decimal
 
 from tenantry.adapters.clock import SystemClock
 from tenantry.adapters.keys import control_plane
-from tenantry.adapters.objects.disk import DiskObjects
 from tenantry.adapters.objects.durable_file import DurableFiles
 from tenantry.adapters.postgres.alerts import PostgresAlerts
 from tenantry.adapters.postgres.answers import PostgresExpiredAnswers
@@ -44,7 +43,7 @@ from tenantry.application.true_up import TrueUp
 from tenantry.bootstrap.archive import archive_of
 from tenantry.bootstrap.billing import billing_of, issuer_or_none
 from tenantry.bootstrap.database import attach
-from tenantry.bootstrap.deployment import clock_watch
+from tenantry.bootstrap.deployment import clock_watch, objects_of
 from tenantry.bootstrap.holders import holders_round, registered
 from tenantry.bootstrap.invocation_logs import LogSources
 from tenantry.bootstrap.outside import outside_of
@@ -62,7 +61,7 @@ def _floor(config: Settings) -> Floor:
 
 def _sweeps(config: Settings, databases: Databases) -> list[Round]:
     """What keeps small what is kept for a time only."""
-    objects = DiskObjects(config.home / "accounts", DurableFiles())
+    objects = objects_of(config)
     return [
         idempotency_round(PostgresExpiredKeys(databases.control)),
         answers_round(PostgresExpiredAnswers(databases.control), objects),

@@ -19,7 +19,7 @@ from tenantry.adapters.postgres.roles import (
     check_passwords,
     derive_password,
 )
-from tenantry.bootstrap.deployment import control_of, secret_if_made, secret_of
+from tenantry.bootstrap.deployment import control_of, make_accounts, secret_if_made, secret_of
 from tenantry.bootstrap.vector_schema import prepare_vectors
 from tenantry.config import Settings
 from tenantry.domain.errors import NotFound
@@ -48,6 +48,7 @@ def database(config: Settings, *, new_passwords: bool = False) -> Iterator[Runni
 
     `new_passwords`: on a server of the operator's own, whoever used the roles is locked out.
     """
+    make_accounts(config)
     cluster = None
     if config.database_url is None:
         cluster = EmbeddedCluster(config.home, bin_dir=config.postgres_bin)

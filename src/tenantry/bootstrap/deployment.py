@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import secrets
 import socket
+from pathlib import Path
 
 from tenantry.adapters.bedrock.credentials import Credentials
 from tenantry.adapters.clock import SystemClock
 from tenantry.adapters.keys import control_plane
-from tenantry.adapters.objects.durable_file import DurableFiles
+from tenantry.adapters.objects.disk import DiskObjects
+from tenantry.adapters.objects.durable_file import ROOT_MARK, DurableFiles
 from tenantry.adapters.postgres.clock import PostgresTime
 from tenantry.adapters.postgres.connections import Databases
 from tenantry.adapters.postgres.control import PostgresControl
@@ -66,6 +68,22 @@ def secret_if_made(config: Settings, name: str) -> bytes:
     """The same for who must write nothing: one that fits nothing where none was made yet."""
     path = config.home / "control" / name
     return path.read_bytes() if path.exists() else secrets.token_hex(SECRET_BYTES).encode()
+
+
+def accounts_of(config: Settings) -> tuple[Path, DurableFiles]:
+    """Where keys and objects of each account lie, and what writes there while it is there."""
+    accounts = config.home / "accounts"
+    return accounts, DurableFiles(accounts)
+
+
+def make_accounts(config: Settings) -> None:
+    """The folder of `accounts_of`, known from then on from the place that its disk leaves."""
+    DurableFiles().create(config.home / "accounts" / ROOT_MARK, b"")
+
+
+def objects_of(config: Settings) -> DiskObjects:
+    """Sealed objects in the accounts' folders."""
+    return DiskObjects(*accounts_of(config))
 
 
 def operator_token(config: Settings) -> str:

@@ -6,8 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from tenantry.adapters.keys.labels import TenantLabels
-from tenantry.adapters.objects.disk import DiskObjects
-from tenantry.adapters.objects.durable_file import DurableFiles
 from tenantry.adapters.postgres.answers import PostgresAnswerIndex
 from tenantry.adapters.postgres.connections import Databases
 from tenantry.adapters.postgres.export import PostgresErasedUsers, PostgresTenantExport
@@ -18,6 +16,7 @@ from tenantry.application.billing import Billing
 from tenantry.application.erasing import Erasure
 from tenantry.application.exporting import Exports
 from tenantry.application.knowledge import Knowledge
+from tenantry.bootstrap.deployment import objects_of
 from tenantry.bootstrap.upstream import buckets_of
 from tenantry.config import Settings
 from tenantry.ports.keys import KeyStore, Sealer
@@ -57,7 +56,7 @@ def taken_away(
 ) -> TakenAway:
     work = TenantWork(databases.app)
     store = PostgresTenantExport(work, names.erased)
-    objects = DiskObjects(config.home / "accounts", DurableFiles())
+    objects = objects_of(config)
     answers = AnswerStore(PostgresAnswerIndex(work), objects, knowledge.sealer, knowledge.clock)
     return TakenAway(
         Exports(knowledge, store, answers, admin, billing, buckets_of(config)),

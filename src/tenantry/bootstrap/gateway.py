@@ -16,7 +16,6 @@ from tenantry.adapters.extraction.splitter import SemanticSplitter
 from tenantry.adapters.keys import control_plane
 from tenantry.adapters.keys.control_plane import ControlPlaneKey
 from tenantry.adapters.keys.keyring import Keyring
-from tenantry.adapters.objects.disk import DiskObjects
 from tenantry.adapters.objects.durable_file import DurableFiles
 from tenantry.adapters.postgres.admission import PostgresAdmission
 from tenantry.adapters.postgres.alerts import PostgresAlerts
@@ -68,7 +67,7 @@ from tenantry.application.tending import tend
 from tenantry.bootstrap.asking import asking_of, limits_of
 from tenantry.bootstrap.billing import billing_of, issuer_or_none
 from tenantry.bootstrap.database import attach
-from tenantry.bootstrap.deployment import clock_watch, control_of, operator_token
+from tenantry.bootstrap.deployment import clock_watch, control_of, objects_of, operator_token
 from tenantry.bootstrap.exports import TakenAway, names_of, taken_away
 from tenantry.bootstrap.holders import registered
 from tenantry.bootstrap.keys import keyring_of
@@ -149,8 +148,7 @@ async def gateway(
     config: Settings, machine: Clock | None = None, *, supervised: bool = False
 ) -> AsyncIterator[Gateway]:
     """Opens everything a worker holds; closes it in reverse. `machine`: its clock, before it is
-    held to the database's. `supervised`: a supervisor sees this process end.
-    """
+    held to the database's. `supervised`: a supervisor sees this process end."""
     async with contextlib.AsyncExitStack() as stack:
         dsn_for = attach(config)
         databases = await _registered(dsn_for, supervised, stack)
@@ -168,8 +166,8 @@ async def gateway(
         model = model_of(config, clock)
         stack.push_async_callback(model.close)
         alerts = PostgresAlerts(databases.control, clock)
-        telling = TellingAdmission(PostgresAdmission(batcher), alerts, tasks, clock)
-        gate = Gate(telling, directory, labels, tasks, SettleLimits(config.settle_wait_ms))
+        admission = TellingAdmission(PostgresAdmission(batcher), alerts, tasks, clock)
+        gate = Gate(admission, directory, labels, tasks, SettleLimits(config.settle_wait_ms))
         planning = Planning(directory, labels, clock, rules_of(config))
         calls = ModelCalls(model, planning)
         cached = _cached(config, databases, sealer, clock, gate, planning, model, calls)
@@ -298,7 +296,7 @@ def _cached(
     model: ModelPort,
     calls: ModelCalls,
 ) -> CachedAnswers:
-    objects = DiskObjects(config.home / "accounts", DurableFiles())
+    objects = objects_of(config)
     index = PostgresAnswerIndex(TenantWork(databases.app))
     store = AnswerStore(index, objects, sealer, clock)
     return CachedAnswers(gate, planning, model, calls, store)
@@ -327,7 +325,7 @@ async def _knowledge(
 ) -> Knowledge:
     """Documents over the data folder and a vector engine; what it opens is closed by the stack."""
     dsn_for, databases = at
-    objects = DiskObjects(config.home / "accounts", DurableFiles())
+    objects = objects_of(config)
     manifest = PostgresManifest(TenantWork(databases.app))
     vectors = await vectors_of(config, dsn_for, manifest, keyring, sealer, clock, stack)
     stack.push_async_callback(_cancelled, asyncio.create_task(keyring.keep(), name="keys"))

@@ -14,8 +14,7 @@ from tenantry.adapters.keys.key_bucket import KeyBucket
 from tenantry.adapters.keys.key_folder import KeyFolder
 from tenantry.adapters.keys.keyring import KEY_BYTES, Keyring
 from tenantry.adapters.keys.local_kms import LocalKms
-from tenantry.adapters.objects.durable_file import DurableFiles
-from tenantry.bootstrap.deployment import credentials_of
+from tenantry.bootstrap.deployment import accounts_of, credentials_of
 from tenantry.bootstrap.key_settings import shared_arn
 from tenantry.config import Settings
 from tenantry.domain.errors import TenantryError
@@ -61,14 +60,14 @@ def kms_of(config: Settings) -> EitherKms:
         endpoint_url=config.kms_endpoint_url,
         deletion_days=config.kms_deletion_days,
     )
-    local = LocalKms(config.home / "accounts", DurableFiles())
+    local = LocalKms(*accounts_of(config))
     return EitherKms(local, aws, uses_aws=shared_arn(config) is not None)
 
 
 def key_files_of(config: Settings) -> KeyFiles:
     if config.key_store_url is not None:
         return KeyBucket(config.key_store_url)
-    return KeyFolder(config.home / "accounts", DurableFiles())
+    return KeyFolder(*accounts_of(config))
 
 
 def key_facts(config: Settings) -> tuple[dict[str, Any], list[str]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import re
+import shutil
 import ssl
 from collections.abc import Callable, Iterator
 from ipaddress import ip_address
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
+from tenantry.adapters.objects.durable_file import ROOT_MARK
 from tenantry.adapters.postgres.embedded.initialise import check_disk
 from tenantry.adapters.postgres.embedded.place import known_place
 from tenantry.adapters.postgres.errors import ClusterError
@@ -20,6 +22,7 @@ from tenantry.bootstrap.shared_costs import shared_costs_of
 from tenantry.config import Settings, SettingsError, variable_of
 from tenantry.domain.placement import s3_location
 
+HOME_FREE_BYTES_MIN: Final = 64 * 1024 * 1024  # a few uploads, and what is logged of them
 _HOST_NAME: Final = re.compile(r"(\*\.)?[\w-]{1,63}(\.[\w-]{1,63})*")
 
 
@@ -105,3 +108,10 @@ def _check_home(home: Path) -> None:
         raise NotADirectoryError(errno.ENOTDIR, f"{found} is no folder")
     if not os.access(found, os.W_OK | os.X_OK):
         raise PermissionError(errno.EACCES, "cannot be written; choose another TENANTRY_HOME")
+    free = shutil.disk_usage(found).free
+    if free < HOME_FREE_BYTES_MIN:
+        raise OSError(errno.ENOSPC, f"its disk is nearly full: {free // 2**20} MB left")
+    if (home / "control" / "key").exists() and not (home / "accounts" / ROOT_MARK).exists():
+        raise FileNotFoundError(
+            errno.ENOENT, "its folder `accounts` is not what was there; is a disk not mounted?"
+        )

@@ -11,7 +11,6 @@ from typing import TypeVar
 from tenantry.adapters.clock import SystemClock
 from tenantry.adapters.keys import control_plane
 from tenantry.adapters.keys.wrapped_key import kms_key_of
-from tenantry.adapters.objects.disk import DiskObjects
 from tenantry.adapters.objects.durable_file import DurableFiles
 from tenantry.adapters.postgres.connections import Databases, LoginDsnFor
 from tenantry.adapters.postgres.content import PostgresContent
@@ -22,7 +21,7 @@ from tenantry.adapters.postgres.unit_of_work import TenantWork
 from tenantry.adapters.sealed.sealer import TenantSealer
 from tenantry.application.shredding import Shredder
 from tenantry.bootstrap.database import attached_or_started
-from tenantry.bootstrap.deployment import control_of, settings
+from tenantry.bootstrap.deployment import control_of, objects_of, settings
 from tenantry.bootstrap.keys import keyring_of, kms_of
 from tenantry.bootstrap.upstream import buckets_of
 from tenantry.bootstrap.vectors import vectors_of
@@ -54,7 +53,7 @@ async def shredder_of(
             content=PostgresContent(work),
             keys=keyring,
             kms=kms,
-            objects=DiskObjects(config.home / "accounts", files),
+            objects=objects_of(config),
             vectors=await vectors_of(config, dsn_for, manifest, keyring, sealer, clock, stack),
             buckets=buckets_of(config),
             signer=control_plane.load(config.home / "control", files).archive_signer,

@@ -6,8 +6,6 @@ import contextlib
 from typing import assert_never
 
 from tenantry.adapters.keys.keyring import Keyring
-from tenantry.adapters.objects.disk import DiskObjects
-from tenantry.adapters.objects.durable_file import DurableFiles
 from tenantry.adapters.postgres.connections import LoginDsnFor
 from tenantry.adapters.postgres.pgvector import open_pgvector
 from tenantry.adapters.postgres.statements import statements
@@ -17,7 +15,7 @@ from tenantry.adapters.vectors import opensearch, pinecone, weaviate
 from tenantry.adapters.vectors.engine import Engine
 from tenantry.adapters.vectors.partitions import EnginePartitions
 from tenantry.adapters.vectors.pgvector import Pgvector
-from tenantry.bootstrap.deployment import secret_of
+from tenantry.bootstrap.deployment import objects_of, secret_of
 from tenantry.config import Settings
 from tenantry.ports.clock import Clock
 from tenantry.ports.keys import Sealer
@@ -38,7 +36,7 @@ async def vectors_of(
     if config.vectors == "sealed":
         sealed = SealedPartitions(
             manifest,
-            DiskObjects(config.home / "accounts", DurableFiles()),
+            objects_of(config),
             keyring,
             clock,
             open_bytes_max=config.segment_cache_max_bytes,

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tenantry.adapters.objects.durable_file import ROOT_MARK, DurableFiles
 from tenantry.bootstrap.reach_settings import file_problems, reach_problems
 from tenantry.config import Settings
 
@@ -68,7 +69,24 @@ def test_a_home_may_be_absent_but_no_file(tmp_path: Path) -> None:
     assert problem.endswith("is no folder")
 
 
-def test_a_home_on_a_full_disk_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_home_whose_documents_disk_is_not_mounted_is_told(tmp_path: Path) -> None:
+    DurableFiles().create(tmp_path / "control" / "key", b"")
+    mark = tmp_path / "accounts" / ROOT_MARK
+    DurableFiles().create(mark, b"")
+    assert file_problems(Settings(home=tmp_path)) == []
+    mark.unlink()
+    (problem,) = file_problems(Settings(home=tmp_path))
+    assert problem.startswith(f"TENANTRY_HOME: {tmp_path}: ")
+    assert "mounted" in problem
+
+
+def test_a_home_with_little_room_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tenantry.bootstrap.reach_settings.HOME_FREE_BYTES_MIN", 10**18)
+    (problem,) = file_problems(Settings(home=tmp_path))
+    assert problem.startswith(f"TENANTRY_HOME: {tmp_path}: its disk is nearly full")
+
+
+def test_a_database_on_a_full_disk_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
         "tenantry.adapters.postgres.embedded.initialise.FREE_BYTES_MIN", 10**18, raising=True
     )

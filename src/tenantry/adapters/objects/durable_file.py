@@ -18,6 +18,7 @@ from tenantry.domain.errors import Unavailable
 
 FOLDER_MODE = 0o700
 FILE_MODE = 0o600
+ROOT_MARK = ".tenantry"  # lies in a root for as long as its disk is there
 TEMPORARY_PREFIX = ".tmp-"  # left by a crash, swept with the orphans
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
@@ -29,10 +30,15 @@ class FsyncCount:
 
 
 class DurableFiles:
-    """`ports.objects.Files`. Blocking: call it from a thread where a loop is running."""
+    """`ports.objects.Files`. Blocking: call it from a thread where a loop is running.
 
-    def __init__(self) -> None:
+    Below a `root` with no `ROOT_MARK` in it no folder is made and nothing counts as removed: its
+    disk is not mounted, and whatever went to the empty folder would be lost once it is.
+    """
+
+    def __init__(self, root: Path | None = None) -> None:
         self.fsyncs = FsyncCount()
+        self._root = root
 
     def create(self, path: Path, data: bytes) -> bool:
         try:
@@ -81,7 +87,7 @@ class DurableFiles:
             path.unlink()
             self._sync_folder(path.parent)
         except FileNotFoundError:
-            return
+            self._check_root()
         except OSError as error:
             raise _unavailable(error) from error
 
@@ -106,12 +112,17 @@ class DurableFiles:
         """The folder and its missing parents, each known to its own parent's disk block."""
         if folder.is_dir():
             return
+        self._check_root()
         self._make_folder(folder.parent)
         try:
             folder.mkdir(mode=FOLDER_MODE)
         except FileExistsError:
             return
         self._sync_folder(folder.parent)
+
+    def _check_root(self) -> None:
+        if self._root is not None and not (self._root / ROOT_MARK).exists():
+            raise Unavailable("The disk of the documents is not there; nothing was changed.")
 
     def _sync_folder(self, folder: Path) -> None:
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
