@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Final
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 from tenantry.adapters.objects.durable_file import ROOT_MARK
 from tenantry.adapters.postgres.embedded.initialise import check_disk
@@ -23,6 +23,7 @@ from tenantry.config import Settings, SettingsError, variable_of
 from tenantry.domain.placement import s3_location
 
 HOME_FREE_BYTES_MIN: Final = 64 * 1024 * 1024  # a few uploads, and what is logged of them
+_TLS_FILES: Final = frozenset({"sslrootcert", "sslcert", "sslkey", "sslcrl"})
 _HOST_NAME: Final = re.compile(r"(\*\.)?[\w-]{1,63}(\.[\w-]{1,63})*")
 
 
@@ -81,6 +82,9 @@ def _check_dsn(url: str | None) -> None:
         usable = False
     if not usable:
         raise ValueError("must be postgresql://user:password@host:port/database")
+    for name, value in parse_qsl(urlsplit(url or "").query):
+        if name in _TLS_FILES and not Path(value).is_file():
+            raise ValueError(f"names a file as {name} that is not there: {value}")
 
 
 def _check_authorities(bundle: Path | None) -> None:

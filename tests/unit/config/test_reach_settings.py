@@ -29,6 +29,16 @@ def test_a_wrong_address_is_one_line_that_names_its_setting(name: str, value: st
     assert "hidden" not in problem
 
 
+@pytest.mark.parametrize("name", ["sslrootcert", "sslcert", "sslkey"])
+def test_a_file_that_a_databases_address_names_must_be_there(name: str, tmp_path: Path) -> None:
+    file = tmp_path / "ca.pem"
+    url = f"postgresql://one:hidden@db/x?sslmode=verify-full&{name}={file}"
+    (problem,) = reach_problems(Settings(database_url=url))
+    assert problem == f"TENANTRY_DATABASE_URL names a file as {name} that is not there: {file}"
+    file.touch()
+    assert reach_problems(Settings(database_url=url)) == []
+
+
 def test_addresses_that_can_be_reached_are_no_problem() -> None:
     config = Settings(
         database_url="postgresql://master:secret@db.internal:5432/tenantry?sslmode=verify-full",
