@@ -1,6 +1,7 @@
 """Fixtures of the whole project."""
 
 import resource
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -23,6 +24,12 @@ def _allow_many_connections() -> None:
     wanted = 65_536 if hard == resource.RLIM_INFINITY else min(hard, 65_536)
     if soft != resource.RLIM_INFINITY and soft < wanted:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+def _hear_interrupts() -> None:
+    """A shell starts what runs in its background deaf to SIGINT, and so would be our children."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -84,6 +91,7 @@ class _NamesGroups:
 
 def pytest_configure(config: pytest.Config) -> None:
     _allow_many_connections()
+    _hear_interrupts()
     if config.getoption("loadgroup", default=False):  # in a worker of `--dist loadgroup`
         config.pluginmanager.register(_NamesGroups(), "names-groups")
 
