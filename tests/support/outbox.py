@@ -117,6 +117,16 @@ async def run_rounds(deliverer: Deliverer, rounds: int = 1) -> None:
         await deliverer.idle()
 
 
+async def rounds_until(deliverer: Deliverer, holds: Callable[[], bool]) -> None:
+    """Rounds follow each other: a lane that is about to end when one begins takes no more."""
+
+    async def look() -> bool:
+        await deliverer.deliver()
+        return holds()
+
+    await until_seen(look)
+
+
 async def states(world: World) -> list[tuple[str, str, int, str | None]]:
     rows = await world.fetch(
         "SELECT sink, state, attempts, last_error FROM delivery ORDER BY sink, notice_id"
