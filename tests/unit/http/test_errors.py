@@ -21,6 +21,9 @@ REQUEST_ID = UUID("01890000-0000-7000-8000-000000000001")
 FAMILIES: tuple[Family, ...] = get_args(Family)
 
 
+SPENT = (errors.Limited, errors.QuotaExceeded, errors.BudgetExceeded)
+
+
 def tree(kind: type[TenantryError] = TenantryError) -> Iterator[type[TenantryError]]:
     yield kind
     for child in kind.__subclasses__():
@@ -53,7 +56,8 @@ def test_each_error_speaks_each_family(kind: type[TenantryError], family: Family
             assert response.headers["x-amzn-ErrorType"].isalpha()
         case "openai":
             assert body["error"]["message"] == error.message
-            assert body["error"]["code"] == error.code
+            spent = "insufficient_quota"  # OpenAI's word for both
+            assert body["error"]["code"] == (spent if kind in SPENT else error.code)
         case "anthropic":
             assert body["type"] == "error"
             assert body["error"]["message"] == error.message
@@ -124,6 +128,14 @@ def test_a_quota_says_when_it_resets_and_asks_nobody_to_wait() -> None:
     response = to_response(error, "tenantry", REQUEST_ID)
     assert "retry-after" not in response.headers
     assert orjson.loads(response.body)["resets_at"] == "2026-12-01T00:00:00Z"
+
+
+@pytest.mark.parametrize("kind", SPENT)
+def test_openais_clients_know_what_is_used_up_by_its_code(kind: type[TenantryError]) -> None:
+    told = orjson.loads(to_response(kind(), "openai", REQUEST_ID).body)["error"]
+    assert (told["type"], told["code"]) == ("insufficient_quota", "insufficient_quota")
+    busy = orjson.loads(to_response(errors.RateLimited(), "openai", REQUEST_ID).body)["error"]
+    assert busy["code"] == "rate_limited"
 
 
 def test_an_upstream_refusal_keeps_its_status_and_type() -> None:

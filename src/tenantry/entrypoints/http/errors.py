@@ -41,13 +41,16 @@ _AUTH = ("authentication_error", "authentication_error")
 _DENIED = ("permission_error", "permission_error")
 _BUSY = ("rate_limit_error", "rate_limit_error")
 _SERVER = ("server_error", "api_error")
+# OpenAI's type and code of what waiting does not help; some clients look at the code alone, and
+# ask a 429 of any other code again.
+_SPENT: Final = "insufficient_quota"
 
 _VALIDATION = Shape(400, "ValidationException", 400, *_INVALID)
 _KEY = Shape(403, "UnrecognizedClientException", 401, *_AUTH)
 _ACCESS = Shape(403, "AccessDeniedException", 403, *_DENIED)
 _UNKNOWN = Shape(404, "ResourceNotFoundException", 404, "invalid_request_error", "not_found_error")
 _THROTTLED = Shape(429, "ThrottlingException", 429, *_BUSY, retry=True)
-_QUOTA = Shape(400, "ServiceQuotaExceededException", 429, "insufficient_quota", "rate_limit_error")
+_QUOTA = Shape(400, "ServiceQuotaExceededException", 429, _SPENT, "rate_limit_error")
 _CONFLICT = Shape(409, "ConflictException", 409, *_INVALID)
 _AWAY = Shape(503, "ServiceUnavailableException", 503, "server_error", "api_error", retry=True)
 _FAILED = Shape(424, "ModelErrorException", 424, *_SERVER)
@@ -81,7 +84,7 @@ SHAPES: Final[Mapping[type[TenantryError], Shape]] = {
     errors.RateLimited: _THROTTLED,
     errors.ConcurrencyLimited: _THROTTLED,
     errors.QuotaExceeded: _QUOTA,
-    errors.BudgetExceeded: Shape(402, "BudgetExceeded", 402, "insufficient_quota", "billing_error"),
+    errors.BudgetExceeded: Shape(402, "BudgetExceeded", 402, _SPENT, "billing_error"),
     errors.Conflict: _CONFLICT,
     errors.IdempotencyInFlight: _CONFLICT,
     errors.ResultNotKept: _CONFLICT,
@@ -178,6 +181,7 @@ def _body(
     if family == "bedrock":
         return {"message": message}
     if family == "openai":
+        code = _SPENT if shape.openai_type == _SPENT else code
         error = {"message": message, "type": shape.openai_type, "param": None, "code": code}
         return {"error": {**error, **extras}}
     if family == "anthropic":
