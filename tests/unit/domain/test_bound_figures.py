@@ -213,6 +213,8 @@ def _nested_native(depth: int) -> dict[str, Any]:
 def test_nesting_has_an_end() -> None:
     assert bound_of_converse(_nested(NESTING_MAX), MODEL).tokens == 32 + 16 * NESTING_MAX + 1
     assert bound_of_anthropic(_nested_native(NESTING_MAX), MODEL).tokens > 0
+    system = {"system": _nested_native(NESTING_MAX)["messages"][0]["content"]}
+    assert bound_of_anthropic(system, MODEL).tokens > 0
     for bound_of, body in ((bound_of_converse, _nested), (bound_of_anthropic, _nested_native)):
         with pytest.raises(BadRequest, match=r"^content is nested too deeply$"):
             bound_of(body(NESTING_MAX + 1), MODEL)

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tenantry.domain.billing import Statement, statement
-from tenantry.domain.contract import Contract, Terms
+from tenantry.domain.contract import Contract, ExchangeRate, Terms
 from tenantry.domain.invoice import draft_number, period_json
 from tenantry.domain.period import Span, billing_period
 from tenantry.domain.proration import Days, civil_days, part_of, to_currency
@@ -149,3 +149,11 @@ def test_days_are_those_of_the_database_whose_time_zones_are_of_another_age(apar
     assert statement(ends, period, []).total == 100
     assert period_json(period, "America/New_York")["label"] == "2026-12-01 to 2026-12-31"
     assert draft_number(period, "America/New_York") == "draft-2026-12-01"
+
+
+def test_case_22_a_fee_that_is_given_back_is_in_the_currencys_own_units() -> None:
+    terms = (Terms(date(2026, 1, 1), "p", Decimal(1_000)),)
+    one = ExchangeRate(date(2026, 11, 1), "USD", "JPY", Decimal(150), "x")
+    yen = Contract("UTC", terms, "JPY", ends=date(2026, 11, 11), rates=(one,))
+    amounts = [format(line.amount, "f") for line in statement(yen, NOVEMBER, []).lines]
+    assert amounts == ["1000", "-667"]  # 20 of 30 days
