@@ -20,6 +20,17 @@ SKIPPING = {
     "tests/contract/focus/test_validator.py": "its package wants a newer Python and other "
     "versions of what we lock",
 }
+FOLDERS = {".ci", "benchmarks", "docs", "locks", "src", "tests", "tools"}
+PAGES = {
+    ".gitignore",
+    "CHANGELOG.md",
+    "CONTRIBUTING.md",
+    "LICENSE",
+    "Makefile",
+    "NOTICE",
+    "README.md",
+    "pyproject.toml",
+}
 THIS = ("tests/architecture/test_hygiene.py", "tests/architecture/test_purity.py")
 
 
@@ -44,6 +55,11 @@ def test_no_test_is_switched_off():
 
 def test_nothing_names_one_machine():
     assert violations(prose_and_code(), machine_paths) == []
+
+
+def test_the_root_holds_what_a_newcomer_looks_for_alone():
+    at_root = {name.partition("/")[0] for name in tracked()}
+    assert at_root - FOLDERS - PAGES == set()
 
 
 def test_locks_hold_names_and_hashes_alone():

@@ -10,7 +10,18 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[3]
 CODE = ("src/", "tests/", "benchmarks/", "tools/")
 FROZEN = "src/tenantry/data/corpus/"  # other projects' texts, never edited
-_NOT_OURS = {".git", ".venv", ".venv-bootstrap", ".tenantry", "__pycache__", "node_modules"}
+_NOT_OURS = {
+    ".git",
+    ".hypothesis",
+    ".mypy_cache",
+    ".pytest_cache",
+    ".ruff_cache",
+    ".tenantry",
+    ".venv",
+    ".venv-bootstrap",
+    "__pycache__",
+    "node_modules",
+}
 
 
 @cache
