@@ -25,8 +25,15 @@ CREATE POLICY own ON tenantry.note TO tenantry_app
   USING (tenant_id = current_setting('tenantry.tenant', true))
   WITH CHECK (tenant_id = current_setting('tenantry.tenant', true));
 GRANT SELECT, INSERT ON tenantry.note TO tenantry_app;
+CREATE FUNCTION tenantry.last_note(asked text) RETURNS TABLE (body text) LANGUAGE plpgsql AS $$
+BEGIN
+  PERFORM set_config('tenantry.tenant', asked, true);
+  RETURN QUERY SELECT n.body FROM tenantry.note n ORDER BY 1 DESC;  -- the filter is forgotten
+END $$;
+GRANT EXECUTE ON FUNCTION tenantry.last_note TO tenantry_app;
 """
 _INSERT = "INSERT INTO note VALUES ($1, $2)"
+_LAST = "SELECT * FROM last_note($1)"
 _ALL = "SELECT body FROM note ORDER BY body"
 
 
@@ -111,6 +118,8 @@ def test_no_tenant_no_unit(database: Database, name: str) -> None:
             with pytest.raises(TenantMissing):
                 async with unit(TenantId(name)):
                     pytest.fail("a unit of work without a tenant")
+        with pytest.raises(TenantMissing):
+            await work.fetchrow_of(TenantId(name), _LAST)
         async with work.reading(ANNA) as tx:
             assert await tx.fetch(_ALL) == []
 
@@ -127,6 +136,23 @@ def test_a_unit_of_one_statement_is_three_round_trips(database: Database) -> Non
         async with work.reading(ANNA) as tx:
             assert await tx.fetch(_ALL) == []
         assert len(sent) == 3, sent
+
+    _run(database, body)
+
+
+def test_a_function_is_a_unit_in_one_round_trip(database: Database) -> None:
+    async def body(databases: Databases, work: TenantWork) -> None:
+        async with work.writing(ANNA) as tx:
+            await tx.execute(_INSERT, ANNA, "mine")
+        sent: list[str] = []
+        connection = await databases.app.acquire()
+        connection.add_query_logger(lambda record: sent.append(record.query))
+        await databases.app.release(connection)  # which cleans it, as always
+        sent.clear()
+        assert (await work.fetchrow_of(ANNA, _LAST))["body"] == "mine"
+        assert await work.fetchrow_of(BERT, _LAST) is None
+        assert len(sent) == 2, sent
+        assert await databases.app.fetch(_ALL) == []  # no tenant is left on the connection
 
     _run(database, body)
 

@@ -132,8 +132,7 @@ class PostgresManifest:
         return tag == "INSERT 0 1"
 
     async def spaces(self, tenant_id: TenantId) -> Spaces:
-        async with self._work.reading(tenant_id) as unit:
-            row = await unit.fetchrow(self._sql["spaces"], tenant_id)
+        row = await self._work.fetchrow_of(tenant_id, self._sql["spaces"])
         if row is None:
             return Spaces(0)
         live = space_of_pin(row["model"], row["dimensions"]) if row["live"] else None

@@ -33,10 +33,15 @@ class UnitConnection(asyncpg.Connection):  # type: ignore[misc]  # asyncpg has n
         return query
 
 
-async def begin_unit(connection: Any, tenant_id: TenantId, *, readonly: bool) -> None:
-    """Open a transaction in which row-level security shows one tenant. Raises TenantMissing."""
+def check_tenant(tenant_id: TenantId) -> None:
+    """Raises TenantMissing for what names no tenant."""
     if not _TENANT_ID.fullmatch(tenant_id):
         raise TenantMissing()
+
+
+async def begin_unit(connection: Any, tenant_id: TenantId, *, readonly: bool) -> None:
+    """Open a transaction in which row-level security shows one tenant. Raises TenantMissing."""
+    check_tenant(tenant_id)  # here too: it becomes part of a statement
     begin = "BEGIN READ ONLY" if readonly else "BEGIN"
     await connection.execute(f"{begin}; SET LOCAL tenantry.tenant = '{tenant_id}'")
 

@@ -10,9 +10,8 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 from tenantry.adapters.postgres.connections import ACQUIRE_TIMEOUT_S
-from tenantry.adapters.postgres.errors import TenantMissing
 from tenantry.adapters.postgres.outages import outages_are_unavailable
-from tenantry.adapters.postgres.unit_connection import begin_unit, end_unit
+from tenantry.adapters.postgres.unit_connection import begin_unit, check_tenant, end_unit
 from tenantry.domain.errors import Unavailable
 from tenantry.domain.ids import TenantId
 
@@ -107,10 +106,28 @@ class TenantWork:
             finally:
                 writer.end()
 
+    async def fetchrow_of(self, tenant_id: TenantId, call: str) -> Any:
+        """The first row of a function's call, or None: a whole unit of work in one round trip.
+
+        `call` gives the tenant ($1) to the function, which names it for the statement's own
+        transaction, so that row policies hold within as in every unit; it runs as whoever calls
+        it. Raises TenantMissing, Unavailable.
+        """
+        check_tenant(tenant_id)
+        with outages_are_unavailable():
+            connection = await self._pool.acquire(timeout=ACQUIRE_TIMEOUT_S)
+        try:
+            with outages_are_unavailable():
+                row = await connection.fetchrow(call, tenant_id)
+            connection.left_clean()
+            return row
+        finally:
+            with contextlib.suppress(Unavailable), outages_are_unavailable():
+                await self._pool.release(connection)
+
     @contextlib.asynccontextmanager
     async def _transaction(self, tenant_id: TenantId, *, readonly: bool) -> AsyncIterator[Any]:
-        if not tenant_id:
-            raise TenantMissing()
+        check_tenant(tenant_id)
         # Only our own steps are named an outage: the block may fail for reasons of its own.
         with outages_are_unavailable():
             connection = await self._pool.acquire(timeout=ACQUIRE_TIMEOUT_S)

@@ -14,14 +14,7 @@ FROM tenantry.knowledge_partition WHERE tenant_id = $1 FOR UPDATE;
 SELECT generation FROM tenantry.knowledge_partition WHERE tenant_id = $1;
 
 -- name: spaces
--- The pin decides where something is searched; else nothing does yet.
-SELECT p.generation, p.model, p.dimensions,
-       EXISTS (SELECT FROM tenantry.document d
-               WHERE d.tenant_id = $1 AND d.segment_id IS NOT NULL) AS live,
-       r.model AS next_model, r.dimensions AS next_dimensions
-FROM tenantry.knowledge_partition p
-LEFT JOIN tenantry.reindex r ON r.tenant_id = p.tenant_id AND r.state IN ('running', 'paused')
-WHERE p.tenant_id = $1;
+SELECT * FROM tenantry.knowledge_spaces($1);
 
 -- name: partition
 -- One statement sees one state: what is live always fits the generation read with it.
