@@ -7,6 +7,8 @@ BOOT := .venv-bootstrap
 BIN := $(VENV)/bin
 UV := $(BOOT)/bin/uv
 export TENANTRY_HOME ?= $(CURDIR)/.tenantry
+# Where an environment forbids bytecode, each process that starts would compile all it imports anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help demo test test-all mutation mutation-isolation lint docs conformance-aws check-lock lock clean
 
