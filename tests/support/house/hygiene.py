@@ -9,6 +9,7 @@ import ast
 import re
 
 _NOTES = re.compile(r"\b(?:" + "|".join(("TO" + "DO", "FIX" + "ME", "HA" + "CK", "X" * 3)) + r")\b")
+_HALF_BUILT = re.compile(r"NotImplementedError|except\s*:|except\s+(?:Base)?Exception\b")
 _OFF = {"skip", "skipif", "xfail", "importorskip", "expectedFailure", "skipIf", "skipUnless"}
 _MACHINE = re.compile(
     r"(?<![\w.])/(?:work|root|home|Users)/[\w.-]+"  # a person's or a container's folder
@@ -32,7 +33,9 @@ def notes(text: str) -> list[str]:
 
 def unfinished(text: str) -> list[str]:
     """`raise NotImplementedError`, and handlers that swallow everything."""
-    found = []
+    found: list[str] = []
+    if not _HALF_BUILT.search(text):  # most files, which need no parsing then
+        return found
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.Raise) and "NotImplementedError" in ast.dump(node):
             found.append(f"line {node.lineno}: not implemented")
@@ -58,6 +61,8 @@ def _is_empty(body: list[ast.stmt]) -> bool:
 
 def switched_off(text: str) -> list[str]:
     """Tests that are skipped or expected to fail."""
+    if not any(word in text for word in _OFF):
+        return []
     return [
         f"line {node.lineno}: {node.attr}"
         for node in ast.walk(ast.parse(text))

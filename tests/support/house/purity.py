@@ -47,7 +47,9 @@ def binary_fractions(text: str) -> list[str]:
 def environment_reads(text: str) -> list[str]:
     """`os.environ`, `os.getenv` and their imports."""
     names = {"environ", "environb", "getenv", "getenvb"}
-    found = []
+    found: list[str] = []
+    if not any(name in text for name in names):
+        return found
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.Attribute) and node.attr in names and _is_os(node.value):
             found.append(f"line {node.lineno}: os.{node.attr}")
