@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -94,21 +95,15 @@ class Bill:
     def read(self, account: str | None, offset: int, limit: int) -> dict[str, Any]:
         """Records in order of billing, and the totals of all of them by account."""
         self._journal.write()
-        chosen: list[dict[str, Any]] = []
-        more = False
-        seen = 0
-        for record in _records(self._path):
-            if account is not None and record["account"] != account:
-                continue
-            seen += 1
-            if seen <= offset:
-                continue
-            if len(chosen) >= min(limit, MAX_LISTED):
-                more = True
-                break
-            chosen.append(record)
+        if account is None:
+            records = _records(self._path, offset)
+        else:
+            own = (record for record in _records(self._path) if record["account"] == account)
+            records = islice(own, offset, None)
+        most = min(limit, MAX_LISTED)
+        chosen = list(islice(records, most + 1))
         totals = {name: sums for name, sums in self._totals.items() if account in (None, name)}
-        return {"records": chosen, "totals": totals, "more": more}
+        return {"records": chosen[:most], "totals": totals, "more": len(chosen) > most}
 
     def of_job(self, job_arn: str) -> list[dict[str, Any]]:
         """What a batch job has been billed."""
@@ -127,12 +122,12 @@ class Bill:
             sums[name] = sums.get(name, 0) + count
 
 
-def _records(path: Path) -> Iterator[dict[str, Any]]:
-    """Every whole record; a line that a crash cut short is not one."""
+def _records(path: Path, first: int = 0) -> Iterator[dict[str, Any]]:
+    """Every whole record from the `first` on; a line that a crash cut short is not one."""
     if not path.exists():
         return
     with path.open("rb") as file:
-        for line in file:
+        for line in islice(file, first, None):
             if line.endswith(b"\n"):
                 yield orjson.loads(line)
 

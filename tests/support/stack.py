@@ -7,7 +7,6 @@ and compares the ledger with the bill that the emulator wrote by itself, attempt
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import dataclasses
 import itertools
@@ -26,6 +25,7 @@ from tests.support.emulator import Emulator, start_emulator
 from tests.support.postgres import scratch_folder
 from tests.support.stack_books import Books
 from tests.support.stack_clients import Clients
+from tests.support.stack_databases import StackDatabases
 from tests.support.stack_processes import Processes, read_ready
 
 from tenantry.adapters import shipped
@@ -107,10 +107,12 @@ class Stack(Clients, Books, Processes):
     def __init__(
         self, folder: Path, *, mode: str = "fixed", log_delay_ms: int = 200, **settings: object
     ) -> None:
+        super().__init__()
         self.home = folder / "home"
         paths = {"invoice_issuer": self.home / "issuer.toml", "s3_folder": self.home / "s3"}
         self.settings = {**SETTINGS, **paths, **settings}
         self._numbers = itertools.count(1)
+        self._databases = StackDatabases(self.cluster)
         self._write_credentials()
         self._launch()  # while it starts, so does the emulator
         try:
@@ -126,6 +128,7 @@ class Stack(Clients, Books, Processes):
 
     def close(self) -> None:
         """Ends every process and removes PostgreSQL's folder, which may lie outside of ours."""
+        self._databases.close()
         try:
             self.end_serve()
         finally:
@@ -194,15 +197,12 @@ class Stack(Clients, Books, Processes):
 
         return self.in_databases(run)
 
-    def in_databases(self, work: Callable[[Databases], Awaitable[Result]]) -> Result:
-        async def run() -> Result:
-            databases = await Databases.open(self.cluster().dsn, application="tenantry tests")
-            try:
-                return await work(databases)
-            finally:
-                databases.terminate()
+    def rows(self, query: str, *values: object) -> list[Any]:
+        """Rows of the database, read as the superuser."""
+        return self._databases.rows(query, *values)
 
-        return asyncio.run(run())
+    def in_databases(self, work: Callable[[Databases], Awaitable[Result]]) -> Result:
+        return self._databases.run(work)
 
     def cluster(self) -> EmbeddedCluster:
         """The stack's PostgreSQL; its `dsn(role)` also knows the superuser."""

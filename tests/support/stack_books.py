@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
+from abc import abstractmethod
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
 
-import asyncpg
 from tests.support.emulator import Emulator
 
 SETTLE_S = 60.0
@@ -62,6 +61,12 @@ class Books:
     emulator: Emulator
     home: Path
 
+    def __init__(self) -> None:
+        self._billed: list[dict[str, Any]] = []
+
+    @abstractmethod
+    def rows(self, query: str, *values: object) -> list[Any]: ...
+
     def bill(self, *tenants: HasId) -> dict[str, Counts]:
         """Token counts by `<request>/<call>:<attempt>`, as the emulator billed them."""
         ids = {tenant.id for tenant in tenants}
@@ -81,12 +86,12 @@ class Books:
         return found
 
     def bill_records(self) -> list[dict[str, Any]]:
-        records: list[dict[str, Any]] = []
+        """All of the bill, which only grows: what was read before is not read again."""
         while True:
-            page = self.emulator.own("GET", f"bill?offset={len(records)}&limit={BILL_PAGE}")
-            records += page["records"]
+            page = self.emulator.own("GET", f"bill?offset={len(self._billed)}&limit={BILL_PAGE}")
+            self._billed += page["records"]
             if not page["more"]:
-                return records
+                return self._billed
 
     def ledger(self, *tenants: HasId) -> dict[str, Counts]:
         """The same of the provider's book, attempts that used nothing of the provider left out."""
@@ -159,20 +164,6 @@ class Books:
         """What `reconcile --invariants` would say."""
         found: list[Any] = self.keeper(lambda keeper: keeper.violations())  # type: ignore[attr-defined]
         return found
-
-    def rows(self, query: str, *values: object) -> list[Any]:
-        """Rows of the database, read as the superuser."""
-
-        async def read() -> list[Any]:
-            dsn = self.cluster().dsn("superuser")  # type: ignore[attr-defined]
-            connection = await asyncpg.connect(dsn)
-            try:
-                found: list[Any] = await connection.fetch(query, *values)
-                return found
-            finally:
-                await connection.close()
-
-        return asyncio.run(read())
 
 
 def counts_of(record: Mapping[str, Any]) -> Counts:

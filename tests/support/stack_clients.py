@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal, Protocol
 from urllib.parse import quote, urlsplit
@@ -42,13 +43,11 @@ class Clients:
 
         `config` is botocore's; by default nothing is sent twice.
         """
-        import boto3
-        import botocore.session
         from botocore.config import Config
 
         settings = {"retries": {"total_max_attempts": 1}, "read_timeout": TIMEOUT_S, **config}
         if how == "sigv4":
-            return boto3.Session().client(
+            return _session().client(
                 service,
                 region_name="us-east-1",
                 endpoint_url=self.url,
@@ -56,9 +55,7 @@ class Clients:
                 aws_secret_access_key=tenant.key.secret_access_key,
                 config=Config(**settings),
             )
-        own = botocore.session.get_session()
-        own.register_component("token_provider", _Bearer(tenant.key.bearer))
-        return boto3.Session(botocore_session=own).client(
+        return _session(tenant.key.bearer).client(
             service,
             region_name="us-east-1",
             endpoint_url=self.https_url,
@@ -111,6 +108,25 @@ class Clients:
             return self.http("GET", "/readyz", admin=True, timeout_s=5)[0] == 200
         except (OSError, http.client.HTTPException):
             return False
+
+
+def _session(bearer: str | None = None) -> Any:
+    """A session of its own, which reads none of botocore's service models anew."""
+    import boto3
+    import botocore.session
+
+    own = botocore.session.get_session()
+    own.register_component("data_loader", _models())
+    if bearer is not None:
+        own.register_component("token_provider", _Bearer(bearer))
+    return boto3.Session(botocore_session=own)
+
+
+@cache
+def _models() -> Any:
+    import botocore.session
+
+    return botocore.session.get_session().get_component("data_loader")
 
 
 class _Bearer:
