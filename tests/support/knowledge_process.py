@@ -1,9 +1,10 @@
-"""One process that uploads, replaces and deletes, killed around its n-th effect on the world.
+"""Processes that upload, replace and delete, each killed around its n-th effect on the world.
 
-    python -m tests.support.knowledge_process <dsn> <root> <effect> before|after
+    python -m tests.support.knowledge_process <dsn> before|after
 
-Writes `acknowledged <document id>`, `replacing <id>`, `replaced <id>`, `deleting <id>` and
-`deleted <id>` lines, each flushed at once.
+forks one for each line `<effect> <root>` that it is given. It writes `acknowledged <document id>`,
+`replacing <id>`, `replaced <id>`, `deleting <id>` and `deleted <id>` lines, each flushed at once;
+after its end `ended <status>` follows.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import asyncio
 import os
 import signal
 import sys
+import traceback
 from pathlib import Path
 from typing import Any
 
@@ -112,11 +114,23 @@ async def main(dsn: str, root: Path, doom: Doom) -> None:
         await deps.vectors.settle()
 
 
+def forked(dsn: str, root: Path, doom: Doom) -> int:
+    """The exit status of a process of its own, which has nothing left to import."""
+    pid = os.fork()
+    if pid:
+        return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    try:
+        asyncio.run(main(dsn, root, doom))
+    except BaseException:
+        traceback.print_exc()
+        os._exit(1)
+    os._exit(0)
+
+
 if __name__ == "__main__":
-    asyncio.run(
-        main(
-            sys.argv[1],
-            Path(sys.argv[2]),
-            Doom(int(sys.argv[3]), after=sys.argv[4] == "after"),
-        )
-    )
+    for line in sys.stdin:
+        effect, _, folder = line.rstrip("\n").partition(" ")
+        fate = Doom(int(effect), after=sys.argv[2] == "after")
+        status = forked(sys.argv[1], Path(folder), fate)
+        sys.stdout.write(f"ended {status}\n")
+        sys.stdout.flush()

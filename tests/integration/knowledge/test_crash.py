@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import signal
 import sys
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import asyncpg
@@ -35,33 +37,47 @@ def test_a_kill_at_any_step_loses_nothing_acknowledged(
     async def run() -> None:
         await support.add_tenants(database, TENANT)
         killed = 0
-        for step in STEPS:
-            root = tmp_path / str(step)
-            lines, code = await _process(database, root, step, side)
-            killed += code == -signal.SIGKILL
-            await _verify(database, root, lines)
+        async with _processes(database, side) as process:
+            for step in STEPS:
+                root = tmp_path / str(step)
+                lines, status = await _killed(process, step, root)
+                killed += status == -signal.SIGKILL
+                await _verify(database, root, lines)
         assert killed >= len(STEPS) - 3, "the kills must hit the work, not its end"
 
     asyncio.run(run())
 
 
-async def _process(
-    database: Database, root: Path, step: int, side: str
-) -> tuple[list[list[str]], int]:
+@contextlib.asynccontextmanager
+async def _processes(database: Database, side: str) -> AsyncIterator[asyncio.subprocess.Process]:
+    module = "tests.support.knowledge_process"
     process = await asyncio.create_subprocess_exec(
         sys.executable,
-        "-m",
-        "tests.support.knowledge_process",
-        database.dsn("app"),
-        str(root),
-        str(step),
-        side,
+        *("-m", module, database.dsn("app"), side),
+        stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         cwd=ROOT,
     )
-    output, _ = await process.communicate()
-    assert process.returncode is not None
-    return [line.split() for line in output.decode().splitlines()], process.returncode
+    try:
+        yield process
+    finally:
+        assert process.stdin is not None
+        process.stdin.close()
+        await process.wait()  # it ends with its input
+
+
+async def _killed(
+    process: asyncio.subprocess.Process, step: int, root: Path
+) -> tuple[list[list[str]], int]:
+    """What one said, and how it ended."""
+    assert process.stdin is not None
+    assert process.stdout is not None
+    process.stdin.write(f"{step} {root}\n".encode())
+    lines: list[list[str]] = []
+    while not lines or lines[-1][0] != "ended":
+        lines.append((await process.stdout.readline()).decode().split())
+        assert lines[-1], "the process that forks them has ended"
+    return lines[:-1], int(lines[-1][1])
 
 
 async def _verify(database: Database, root: Path, lines: list[list[str]]) -> None:
