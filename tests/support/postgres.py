@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import asyncpg
+from tests.support.scratch import MEMORY
 
 from tenantry.adapters.postgres.embedded import EmbeddedCluster
 from tenantry.adapters.postgres.embedded.cluster import Role
@@ -41,9 +42,11 @@ class Database:
 class Databases:
     """Makes and drops databases of one running cluster, over one connection of its own."""
 
-    def __init__(self, cluster: EmbeddedCluster) -> None:
+    def __init__(self, cluster: EmbeddedCluster, folder: Path) -> None:
         self._cluster = cluster
         self._numbers = itertools.count(1)
+        # Half the time in memory, and a multiple of it on a disk, which has to sync every file.
+        self._strategy = "file_copy" if MEMORY in folder.parents else "wal_log"
         self._runner = asyncio.Runner()
         self._runner.run(migrate(cluster.dsn("migrator")))
         mutant = os.environ.get("TENANTRY_TEST_SQL")  # an error that a test of tests plants
@@ -59,7 +62,7 @@ class Databases:
             # One round trip each: CREATE DATABASE refuses to share one. A copy has the
             # template's schema but not its grants on the database itself.
             self._execute(
-                f"CREATE DATABASE {name} TEMPLATE {_TEMPLATE} STRATEGY wal_log",
+                f"CREATE DATABASE {name} TEMPLATE {_TEMPLATE} STRATEGY {self._strategy}",
                 f"REVOKE ALL ON DATABASE {name} FROM PUBLIC;"
                 f"GRANT CREATE ON DATABASE {name} TO tenantry_owner;"
                 f"GRANT CONNECT ON DATABASE {name} TO tenantry_migrator, tenantry_app,"
@@ -135,7 +138,7 @@ def running_databases() -> Iterator[Databases]:
         cluster = new_cluster(folder)
         cluster.start()
         try:
-            databases = Databases(cluster)
+            databases = Databases(cluster, folder)
             try:
                 yield databases
             finally:

@@ -68,6 +68,27 @@ def test_hours_are_those_of_the_ledger(database: Database) -> None:
     in_world(database, body)
 
 
+def test_a_new_tenant_is_summed_from_its_first_use_on(database: Database) -> None:
+    """And not over the weeks before, which are as many statements of nothing."""
+
+    async def body(world: World) -> None:
+        await spend(world, world.anna)
+        sent: list[str] = []
+        pool = world.databases.control
+        connection = await pool.acquire()
+        connection.add_query_logger(lambda record: sent.append(record.query))
+        await pool.release(connection)
+        start, through = this_hour() - timedelta(weeks=8), this_hour() + timedelta(hours=1)
+        counts = []
+        for who in (world.anna, world.bert):
+            found = await hours_in(world).hours(who.tenant_id, start, through)
+            counts.append(sum(hour.requests for hour in found))
+        assert counts == [1, 0]
+        assert len([query for query in sent if query.startswith("-- Sums")]) == 1
+
+    in_world(database, body)
+
+
 def test_what_settles_late_changes_its_hour(database: Database) -> None:
     async def body(world: World) -> None:
         slow = await world.admitted(world.anna)

@@ -16,8 +16,10 @@ from tests.support.metered import MeteredStack
 from tests.support.postgres import scratch_folder
 from tests.support.refusals import ASKS, AWAY, NO_TRACE, refused, traces, upstream_requests
 from tests.support.stack import ACCOUNTS, wait_until
+from tests.support.stack_databases import StackDatabases
 from tests.support.stack_processes import kill
 
+from tenantry.adapters.postgres.embedded import EmbeddedCluster
 from tenantry.adapters.postgres.embedded.place import known_place
 
 CLAUDE = "anthropic.claude-haiku-4-5-20251001-v1:0"
@@ -202,18 +204,20 @@ def test_a_data_folder_of_a_newer_version(fragile: MeteredStack, home: Path) -> 
 
 
 def _claim_newer_schema(home: Path) -> None:
-    class Books(MeteredStack):
-        def __init__(self) -> None:
-            self.home = home
+    def cluster() -> EmbeddedCluster:
+        found = EmbeddedCluster(home)
+        found.attach()
+        return found
 
-    wait_until(
-        lambda: Books().rows(
-            "INSERT INTO tenantry.schema_migrations (number, name, sha256)"
-            " SELECT max(number) + 1, 'of_tomorrow', repeat('0', 64)"
-            " FROM tenantry.schema_migrations RETURNING number"
-        ),
-        "the row",
-    )
+    with contextlib.closing(StackDatabases(cluster)) as databases:
+        wait_until(
+            lambda: databases.rows(
+                "INSERT INTO tenantry.schema_migrations (number, name, sha256)"
+                " SELECT max(number) + 1, 'of_tomorrow', repeat('0', 64)"
+                " FROM tenantry.schema_migrations RETURNING number"
+            ),
+            "the row",
+        )
 
 
 def _command(*options: str) -> list[str]:

@@ -21,7 +21,8 @@ from tenantry.adapters.export.focus_files import focus_csv, focus_parquet
 from tenantry.domain.errors import BadRequest
 from tenantry.domain.focus import COLUMNS, FocusError, Row, focus_rows
 
-RULES = list(csv.DictReader((Path(__file__).parent / "focus_1_2.csv").open(encoding="utf-8")))
+_TABLE = (Path(__file__).parent / "focus_1_2.csv").read_text("utf-8")
+RULES = list(csv.DictReader(_TABLE.splitlines()))
 MANDATORY = {rule["column"] for rule in RULES if rule["level"] == "Mandatory"}
 _FORMATS = {
     "Decimal": r"-?\d+(\.\d+)?",  # NumericFormat: no plus, comma, exponent or unit

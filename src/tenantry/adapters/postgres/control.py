@@ -7,6 +7,7 @@ import zoneinfo
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 import asyncpg
@@ -254,12 +255,18 @@ class PostgresControl:
 def _check_contract(name: str, zone: str, anchor_day: int, currency: str) -> None:
     if not name.strip() or "\x00" in name:
         raise BadRequest("A tenant needs a name.")
-    if zone not in zoneinfo.available_timezones():
+    if zone not in _time_zones():
         raise BadRequest(f"{zone} is not an IANA time zone.")
     if not 1 <= anchor_day <= 31:
         raise BadRequest("The anchor day must be 1 to 31.")
     if len(currency) != 3 or not currency.isascii() or not currency.isupper():
         raise BadRequest("The currency must be an ISO 4217 code.")
+
+
+@cache
+def _time_zones() -> frozenset[str]:
+    """Read from the file system once."""
+    return frozenset(zoneinfo.available_timezones())
 
 
 def _subject(budget: Budget) -> str:

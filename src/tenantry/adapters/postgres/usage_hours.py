@@ -45,7 +45,10 @@ class PostgresUsageHours:
         while True:
             async with connection.transaction():
                 done = await connection.fetchval(self._sql["lock_watch"], tenant_id)
-                done = start if done is None else max(done, start)
+                if done is None:
+                    done = start = await self._first_hour(connection, tenant_id, start, through)
+                    await connection.execute(self._sql["end_sum"], tenant_id, done)
+                done = max(done, start)
                 known = known or done
                 if done >= through:
                     return
@@ -61,6 +64,19 @@ class PostgresUsageHours:
                     )
                 await connection.execute(self._sql["forget"], tenant_id, through - KEPT)
                 await connection.execute(self._sql["end_sum"], tenant_id, end)
+
+    async def _first_hour(
+        self, connection: Any, tenant_id: TenantId, start: datetime, through: datetime
+    ) -> datetime:
+        """Before which there is nothing to sum: of a new tenant not weeks of nothing."""
+        lowest = _lowest_id(start - CLOCK_WRONG)
+        first: datetime | None = await connection.fetchval(
+            self._sql["first_use"], tenant_id, start, lowest
+        )
+        if first is None:
+            return through
+        first -= 2 * CLOCK_WRONG  # one clock may have been early, and another late
+        return min(first.replace(minute=0, second=0, microsecond=0), through)
 
 
 def _spans(

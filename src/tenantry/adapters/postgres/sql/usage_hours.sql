@@ -11,6 +11,16 @@ ON CONFLICT DO NOTHING;
 -- name: lock_watch
 SELECT summed_through FROM tenantry.usage_watch WHERE tenant_id = $1 FOR NO KEY UPDATE;
 
+-- name: first_use
+-- When the tenant's first use since $2 was admitted, by either book; null where there is none. Ids
+-- of those are $3 at the least, and lead the provider's book in the order of the gateway's clock.
+SELECT least(
+  (SELECT min(admitted_at) FROM tenantry.charge_entry WHERE tenant_id = $1 AND admitted_at >= $2),
+  (SELECT admitted_at FROM tenantry.cost_entry
+   WHERE tenant_id = $1 AND request_id >= $3::uuid AND admitted_at >= $2
+   ORDER BY request_id LIMIT 1)
+);
+
 -- name: end_sum
 UPDATE tenantry.usage_watch SET summed_through = greatest(summed_through, $2)
 WHERE tenant_id = $1;
