@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import anthropic
 import openai
 import pytest
 from botocore.exceptions import ClientError
@@ -100,6 +99,8 @@ def test_an_unexpected_failure_says_nothing_of_its_content(
 
 
 def test_anthropic_gets_its_shape_before_its_routes_exist(edge: Edge) -> None:
+    import anthropic  # seconds, for this one test
+
     with (
         anthropic.Anthropic(api_key="tk_acme", base_url=edge.url) as sdk,
         pytest.raises(anthropic.NotFoundError) as caught,

@@ -58,11 +58,13 @@ class Binding:
 
 def bindings() -> list[Binding]:
     root = SOURCE / "tenantry"
+    texts = {path: path.read_text("utf-8") for path in root.rglob("*.py")}
     return sorted(
         {
             Binding(str(path.relative_to(root)), ast.unparse(field))
-            for path in root.rglob("*.py")
-            for call in _calls(ast.parse(path.read_text("utf-8")))
+            for path, text in texts.items()
+            if f"{_CALL}(" in text
+            for call in _calls(ast.parse(text))
             for field in call.args
             if not isinstance(field, ast.Constant)  # the label: what kind of thing it is
         }

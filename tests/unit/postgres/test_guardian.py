@@ -28,7 +28,8 @@ _IN_A_HURRY = """
 import sys
 from tenantry.adapters.postgres.guardian import __main__ as guardian
 guardian.RESTART_PAUSE_S, guardian.DISK_FULL_PAUSE_S = 0.001, 0.01
-guardian.processes.FAST_SHUTDOWN_S = 0.1  # `sleep` is deaf to the first signal
+guardian.processes.FAST_SHUTDOWN_S = 0.1  # `sleep` is deaf to both signals
+guardian.processes.IMMEDIATE_SHUTDOWN_S = 0.1
 sys.exit(guardian.main())
 """
 _SERVER = """#!/bin/sh
