@@ -40,7 +40,7 @@ demo: $(VENV)/.runtime ## three tenants, real documents, real wire; CHECK=1 veri
 	@$(BIN)/tenantry demo $(if $(CHECK),--check,)
 
 test: $(VENV)/.dev ## every test that belongs in a ten-minute run
-	@$(BIN)/python -m pytest tests -n 3 --dist loadgroup -m "not slow"
+	@$(BIN)/python -m pytest tests -n 2 --dist loadgroup -m "not slow"
 
 test-all: $(VENV)/.dev ## also the slow suites, and mutation testing
 	@$(BIN)/python -m pytest tests -n 2 --dist loadgroup --ignore-glob='tests/mutation/test_isolation_*'
