@@ -76,7 +76,7 @@ class PostgresUsageHours:
         if first is None:
             return through
         first -= 2 * CLOCK_WRONG  # one clock may have been early, and another late
-        return min(first.replace(minute=0, second=0, microsecond=0), through)
+        return max(start, min(first.replace(minute=0, second=0, microsecond=0), through))
 
 
 def _spans(
