@@ -84,6 +84,7 @@ HASH = "    --hash=sha256:" + "0" * 64
             "try: f()\nexcept KeyError: pass",
         ),
         (unfinished, "try: f()\nexcept: ...", "try: f()\nexcept Exception: log()"),
+        (unfinished, "try: f()\nexcept (Exception): pass", "try: f()\nexcept OSError: pass"),
         (switched_off, "import pytest\n@pytest.mark.xfail\ndef test(): ...", "skip = 1"),
         (switched_off, "pytest.skip('no')", "lines.skip('no')"),
         (machine_paths, "x = '/home/ann/x'", "x = '/var/lib/tenantry'"),

@@ -157,6 +157,21 @@ def test_a_function_is_a_unit_in_one_round_trip(database: Database) -> None:
     _run(database, body)
 
 
+def test_a_function_takes_no_unit_to_another_tenant(database: Database) -> None:
+    spaces = "SELECT * FROM knowledge_spaces($1)"
+
+    async def body(_: Databases, work: TenantWork) -> None:
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            async with work.reading(ANNA) as tx:
+                await tx.fetch(spaces, BERT)
+        async with work.reading(ANNA) as tx:
+            assert await tx.fetch(spaces, ANNA) == []
+        for tenant in (ANNA, BERT):  # one after the other on the same connection
+            assert await work.fetchrow_of(tenant, spaces) is None
+
+    _run(database, body)
+
+
 def test_a_unit_is_of_no_use_after_its_end(database: Database) -> None:
     async def body(_: Databases, work: TenantWork) -> None:
         async with work.reading(ANNA) as tx:
