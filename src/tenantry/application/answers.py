@@ -236,11 +236,13 @@ class AnswerStream:
 
     @property
     async def texts(self) -> AsyncIterator[str]:
-        """Raises `UpstreamFailed` or `Unavailable` where the answer breaks off."""
+        """Ends once `then` has been told. Raises `UpstreamFailed` or `Unavailable` where the
+        answer breaks off, then too."""
         parts: list[str] = []
         stop_reason = ""
         async for frame in self._streamed.frames:
             if frame.exception_type is not None:
+                await self.told()
                 raise _broken(frame.exception_type)
             if frame.event_type == "contentBlockDelta":
                 text = text_of_delta(frame)
@@ -248,6 +250,7 @@ class AnswerStream:
                 yield text
             elif frame.event_type == "messageStop":
                 stop_reason = stop_reason_of(frame)
+        await self.told()
         answer = "".join(parts)
         self.result = Answer(
             answer,

@@ -41,6 +41,7 @@ FRAMES_HELD_MAX = 64  # from the one with usage on, which is Bedrock's last; wha
 _METRICS = normalise.INVOCATION_METRICS.encode()
 _TRACE = NATIVE_TRACE.encode()
 _MESSAGE_START = b'"message_start"'
+_TOO_SLOW = "the answer was read too slowly: its rest is not sent"
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,7 +229,7 @@ class StreamedAnswer:
                     await self._queue.put(frame)
             except TimeoutError:
                 self.leave()
-                self._end_early()
+                self._end_early(_exception("modelStreamErrorException", _TOO_SLOW))
 
     def _drained_enough(self) -> bool:
         if self._left_at is None:

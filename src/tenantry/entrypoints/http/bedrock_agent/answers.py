@@ -49,7 +49,7 @@ def from_turn(session_id: str, answer: Answer, *, guarded: bool) -> dict[str, An
 
 async def frames_of(stream: AnswerStream, *, guarded: bool) -> AsyncIterator[bytes]:
     """Texts as they come, each citation after its part, what the guardrail did; the last frame has
-    the charge, and comes once the session is kept."""
+    the charge. It comes, as the frame of a failure does, once the turn has ended."""
     last: tuple[str, dict[str, Any]] | None = None
     citing = _citing(stream.passages)
     try:
@@ -74,7 +74,6 @@ async def frames_of(stream: AnswerStream, *, guarded: bool) -> AsyncIterator[byt
         if last is not None:
             yield _event(*last)
         last = "guardrail", {"action": action}
-    await stream.told()
     headers = {}
     if answer.charge is not None:
         headers[CHARGE_HEADER] = charge_text(answer.charge, answer.currency)
