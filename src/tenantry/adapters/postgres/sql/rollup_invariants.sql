@@ -10,19 +10,17 @@ SELECT true AS violations, true AS billing_violations,
 -- $1: so many of the latest hours, and $2 of all, which differ from day to day. An hour with a mark is
 -- read from the ledger, whatever its roll-up holds.
 WITH hours AS MATERIALIZED (
-  SELECT h.hour FROM tenantry.rollup r
-  CROSS JOIN LATERAL generate_series(r.through - $1::integer * interval '1 hour',
-    r.through - interval '1 hour', interval '1 hour') AS h (hour)
-  WHERE r.through > '-infinity'
+  SELECT (SELECT r.through FROM tenantry.rollup r) - n * interval '1 hour' AS hour
+  FROM generate_series(1, $1::integer) AS n
   UNION
-  (SELECT h.hour FROM tenantry.rollup r
-   CROSS JOIN LATERAL generate_series((SELECT date_trunc('hour', min(t.created_at), 'UTC')
-       FROM tenantry.tenant t), r.through - interval '1 hour', interval '1 hour') AS h (hour)
-   WHERE r.through > '-infinity'
+  (SELECT h.hour
+   FROM generate_series((SELECT date_trunc('hour', min(t.created_at), 'UTC') FROM tenantry.tenant t),
+     (SELECT r.through FROM tenantry.rollup r) - interval '1 hour', interval '1 hour') AS h (hour)
    ORDER BY hashtextextended(h.hour::text, extract(epoch FROM current_date)::bigint) LIMIT $2)
 ), asked AS MATERIALIZED (
   SELECT t.tenant_id, h.hour FROM hours h CROSS JOIN tenantry.tenant t
-  WHERE h.hour >= coalesce(tenantry.archived_through(), '-infinity') AND NOT EXISTS (SELECT FROM tenantry.late_hour l
+  WHERE h.hour >= coalesce((SELECT tenantry.archived_through()), '-infinity')
+    AND NOT EXISTS (SELECT FROM tenantry.late_hour l
                     WHERE l.tenant_id = t.tenant_id AND l.hour = h.hour)
 ), charges AS (
   SELECT l.* FROM hours h
