@@ -174,7 +174,7 @@ def test_cut_answer_is_billed_in_full(emulator, tagged):
 
 def test_hang_is_billed_although_the_client_times_out(emulator, tagged):
     emulator.rules({"match": {"request_metadata": tagged}, "action": {"kind": "hang"}})
-    client = emulator.client(read_timeout=0.3)
+    client = emulator.client(read_timeout=1)
     with pytest.raises(ReadTimeoutError):
         client.converse(modelId=NOVA, messages=HELLO, requestMetadata=tagged)
     [record] = bill_of(emulator, tagged)
@@ -184,7 +184,7 @@ def test_hang_is_billed_although_the_client_times_out(emulator, tagged):
 def test_hang_mid_stream(emulator, tagged):
     action = {"kind": "hang", "after_events": 4, "bill": "none"}
     emulator.rules({"match": {"request_metadata": tagged}, "action": action})
-    client = emulator.client(read_timeout=0.3)
+    client = emulator.client(read_timeout=2)
     response = client.converse_stream(modelId=NOVA, messages=HELLO, requestMetadata=tagged)
     events, error = drain(response["stream"])
     assert len(events) == 4

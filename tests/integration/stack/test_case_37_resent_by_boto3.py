@@ -1,4 +1,4 @@
-"""Case 37: unmodified boto3 gives up after a second and sends the same call again."""
+"""Case 37: unmodified boto3 gives up before the answer is there and sends the same call again."""
 
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
@@ -16,7 +16,7 @@ PLAN = {"concurrent_requests": 1, "requests_per_day": 1}
 def test_case_37_one_charge_one_answer(metered: MeteredStack, how: str) -> None:
     anna, bert = metered.tenants(PLAN)
     metered.rule(anna, "slow_first_token", delay_ms=2_500)
-    client = metered.boto3(anna, how, read_timeout=1, retries={"mode": "standard"})
+    client = metered.boto3(anna, how, read_timeout=1.5, retries={"mode": "standard"})
     answer = client.converse(**metered.ask(CLAUDE, 45, 511))
     told = answer["ResponseMetadata"]
     assert told["RetryAttempts"] > 0
@@ -32,7 +32,7 @@ def test_case_37_one_charge_one_answer(metered: MeteredStack, how: str) -> None:
 def test_case_37_a_stream_that_began_late_is_replayed_as_one(metered: MeteredStack) -> None:
     anna = metered.tenant(PLAN)
     metered.rule(anna, "slow_first_token", delay_ms=2_500)
-    client = metered.boto3(anna, read_timeout=1, retries={"mode": "standard"})
+    client = metered.boto3(anna, read_timeout=1.5, retries={"mode": "standard"})
     answer = client.converse_stream(**metered.ask(CLAUDE, 45, 511))
     assert answer["ResponseMetadata"]["HTTPHeaders"]["idempotent-replayed"] == "true"
     events = list(answer["stream"])

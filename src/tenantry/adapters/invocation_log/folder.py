@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Container, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -21,7 +22,8 @@ class FolderLog:
     """The log under a folder, or under each account's own folder `<accounts>/<account>/log`."""
 
     def __init__(self, root: Path, *, each: str = "") -> None:
-        self._root = root
+        self._root = root.absolute()
+        self._prefix = len(os.path.join(self._root, ""))
         self._of_each_account = bool(each)
         self._pattern = each + _PATTERN
         self.skipped_lines = 0
@@ -39,7 +41,7 @@ class FolderLog:
     def _list(self, since_s: float, done: Container[str]) -> list[str]:
         found = []
         for path in self._root.glob(self._pattern):
-            name = str(path.relative_to(self._root))
+            name = str(path)[self._prefix :]  # a tenth of `relative_to`, for each file at each scan
             if name not in done and (delivered_s := path.stat().st_mtime) >= since_s:
                 found.append((delivered_s, name))
         return [name for _, name in sorted(found)[:FILES_MAX]]
