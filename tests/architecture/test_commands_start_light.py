@@ -7,7 +7,8 @@ HEAVY = {
     "boto3", "botocore", "numpy", "opensearchpy", "pinecone", "pyarrow", "pypdf", "rich",
     "selectolax", "tokenizers", "typst", "uvloop", "weaviate",
 }  # fmt: skip
-LIGHT = ["keys", "models", "plans", "prices", "rates", "tenants", "usage", "webhooks"]
+LIGHT = ["keys", "models", "plans", "prices", "rates", "serve", "tenants", "usage", "webhooks"]
+OF_A_WORKER = {"tenantry.entrypoints.http.app", "tenantry.bootstrap.gateway"}
 
 
 def test_a_command_loads_what_it_uses() -> None:
@@ -17,4 +18,5 @@ def test_a_command_loads_what_it_uses() -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120
     ).stdout.split()
     assert HEAVY.isdisjoint(loaded)
+    assert OF_A_WORKER.isdisjoint(loaded), "`serve` starts others that serve"
     assert set(modules) <= set(loaded)

@@ -18,7 +18,8 @@ from tenantry.entrypoints.http.app import App
 from tenantry.entrypoints.http.dataplane import DATA_PLANE
 from tenantry.entrypoints.http.tls import ensure_local_tls
 from tenantry.entrypoints.http.wire.limits import WireLimits
-from tenantry.entrypoints.http.wire.server import Server, bind
+from tenantry.entrypoints.http.wire.listeners import bind
+from tenantry.entrypoints.http.wire.server import Server
 
 
 class Edge:

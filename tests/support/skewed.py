@@ -19,7 +19,8 @@ from tenantry.entrypoints.http.dataplane import DATA_PLANE
 from tenantry.entrypoints.http.labels import LABELS
 from tenantry.entrypoints.http.metrics import local_counters
 from tenantry.entrypoints.http.wire.limits import WireLimits
-from tenantry.entrypoints.http.wire.server import Server, bind
+from tenantry.entrypoints.http.wire.listeners import bind
+from tenantry.entrypoints.http.wire.server import Server
 
 START_S = 60.0
 

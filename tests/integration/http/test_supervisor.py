@@ -22,7 +22,7 @@ from tenantry.entrypoints.http.supervisor import (
     StartFailed,
     run,
 )
-from tenantry.entrypoints.http.wire.server import PortTaken, bind
+from tenantry.entrypoints.http.wire.listeners import PortTaken, bind
 
 START_S = 60.0
 

@@ -12,7 +12,7 @@ LABELS = ("GET /a", "POST /b/{id}")
 
 
 def test_rows_of_all_workers_are_added_up() -> None:
-    board = [0] * cells_for(len(LABELS), 2)
+    board = [0] * cells_for(2)
     first, second = (Counters(board, LABELS, worker) for worker in range(2))
     first.count("GET /a", 200, 0.5)
     second.count("GET /a", 204, 0.25)
@@ -27,7 +27,7 @@ def test_rows_of_all_workers_are_added_up() -> None:
 
 
 def test_every_metric_says_what_it_is_before_its_values() -> None:
-    counters = Counters([0] * cells_for(len(LABELS), 1), LABELS, 0)
+    counters = Counters([0] * cells_for(1), LABELS, 0)
     counters.count("GET /a", 200, 0.5)
     text = counters.exposition() + alerts_exposition({("budget.refused", "critical"): 1})
     told: list[str] = []

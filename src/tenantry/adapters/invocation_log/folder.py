@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Container, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -23,7 +22,7 @@ class FolderLog:
 
     def __init__(self, root: Path, *, each: str = "") -> None:
         self._root = root.absolute()
-        self._prefix = len(os.path.join(self._root, ""))
+        self._prefix = len(str(self._root / "-")) - 1
         self._of_each_account = bool(each)
         self._pattern = each + _PATTERN
         self.skipped_lines = 0

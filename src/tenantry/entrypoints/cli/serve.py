@@ -7,7 +7,7 @@ import functools
 import json
 import os
 import resource
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -20,7 +20,6 @@ from tenantry.bootstrap.shared_costs import shared_costs_of
 from tenantry.config import Settings
 from tenantry.entrypoints.cli.background_process import BackgroundProcess
 from tenantry.entrypoints.http.metrics import Counters
-from tenantry.entrypoints.http.services import Services
 from tenantry.entrypoints.http.supervisor import (
     WORKERS_MAX,
     Addresses,
@@ -28,6 +27,9 @@ from tenantry.entrypoints.http.supervisor import (
     StartFailed,
     run,
 )
+
+if TYPE_CHECKING:
+    from tenantry.entrypoints.http.services import Services
 
 _PORT = click.IntRange(0, 65_535)
 OPEN_FILES = 65_536  # connections to clients and to Bedrock, and what they read

@@ -12,12 +12,14 @@ from typing import Final
 from tenantry.domain.alert import SEVERITIES
 
 STATUS_CLASSES: Final = ("2xx", "3xx", "4xx", "5xx")
+LABELS_MAX: Final = 256  # so that who makes the board need not load the routes
 _PER_ROUTE: Final = len(STATUS_CLASSES) + 1  # and the microseconds that its answers took
+_ROW_CELLS: Final = LABELS_MAX * _PER_ROUTE
 
 
-def cells_for(routes: int, workers: int) -> int:
-    """How many cells the board needs; one route more for what matched none."""
-    return (routes + 1) * _PER_ROUTE * workers
+def cells_for(workers: int) -> int:
+    """How many cells the board needs."""
+    return _ROW_CELLS * workers
 
 
 class Counters:
@@ -25,11 +27,10 @@ class Counters:
 
     def __init__(self, board: MutableSequence[int], templates: Sequence[str], worker: int) -> None:
         self._board = board
-        self._labels = (*templates, "none")
-        self._row_cells = len(self._labels) * _PER_ROUTE
-        self._start = worker * self._row_cells
+        self._labels = (*templates, "none")  # the last for what matched no route
+        self._start = worker * _ROW_CELLS
         self._index = {label: number for number, label in enumerate(self._labels)}
-        assert len(board) % self._row_cells == 0, "the board is of other routes"
+        assert len(self._labels) <= LABELS_MAX, "more routes than the board has room for"
 
     def count(self, label: str | None, status: int, duration_s: float) -> None:
         cell = self._start + self._index[label or "none"] * _PER_ROUTE
@@ -44,9 +45,7 @@ class Counters:
         )
         for number, label in enumerate(self._labels):
             cell = number * _PER_ROUTE
-            sums = [
-                sum(self._board[cell + offset :: self._row_cells]) for offset in range(_PER_ROUTE)
-            ]
+            sums = [sum(self._board[cell + offset :: _ROW_CELLS]) for offset in range(_PER_ROUTE)]
             if not any(sums):
                 continue
             method, _, path = label.partition(" ")
@@ -83,4 +82,4 @@ def _head(name: str, kind: str, about: str) -> list[str]:
 
 def local_counters(templates: Sequence[str]) -> Counters:
     """Counters of a process that has no siblings."""
-    return Counters([0] * cells_for(len(templates), 1), templates, 0)
+    return Counters([0] * cells_for(1), templates, 0)

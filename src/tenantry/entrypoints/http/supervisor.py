@@ -8,11 +8,9 @@ does, however it ends.
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import logging
 import multiprocessing
-import os
 import signal
 import socket
 import time
@@ -22,19 +20,16 @@ from datetime import UTC, datetime
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import Any, Final
-
-import uvloop
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from tenantry.config import variable_of
-from tenantry.domain.errors import TenantryError
-from tenantry.entrypoints.http.labels import LABELS
 from tenantry.entrypoints.http.metrics import Counters, cells_for
-from tenantry.entrypoints.http.services import Services
 from tenantry.entrypoints.http.tls import LocalTls, ensure_local_tls
 from tenantry.entrypoints.http.wire.limits import WireLimits
-from tenantry.entrypoints.http.wire.server import bind
-from tenantry.entrypoints.http.worker import Listeners, serve_worker
+from tenantry.entrypoints.http.wire.listeners import Listeners, bind
+
+if TYPE_CHECKING:
+    from tenantry.entrypoints.http.services import Services
 
 _log = logging.getLogger(__name__)
 
@@ -44,7 +39,7 @@ RESTART_PAUSE_S: Final = 1.0  # before a worker that died is replaced
 END_SLACK_S: Final = 5.0  # past both drains, before a worker is killed
 ROLL: Final = "roll"  # said to a worker that has a successor
 
-MakeServices = Callable[[Counters], Awaitable[Services]]
+MakeServices: TypeAlias = "Callable[[Counters], Awaitable[Services]]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +180,7 @@ def run(
     listeners = open_listeners(settings)
     try:
         tls = ensure_local_tls(settings.home, _tls_names(settings), now=datetime.now(UTC))
-        cells = cells_for(len(LABELS), settings.workers + 1)  # one more while one rolls
+        cells = cells_for(settings.workers + 1)  # one more while one rolls
         board = multiprocessing.get_context("spawn").RawArray("Q", cells)
         fleet = _Fleet(settings, make_services, listeners, tls, board)
         with _Signals() as signals:
@@ -327,71 +322,8 @@ class _Signals:
         self._sender.send(b"x")
 
 
-def _worker_main(
-    settings: ServeSettings,
-    make_services: MakeServices,
-    listeners: Listeners,
-    tls: LocalTls,
-    board: Any,
-    number: int,
-    pipe: Connection,
-) -> None:
-    # Ctrl-C reaches the whole group; the supervisor alone decides when workers end.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    counters = Counters(board, LABELS, number)
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        try:
-            runner.run(_work(settings, make_services, listeners, tls, counters, pipe))
-        except (TenantryError, OSError) as error:
-            pipe.send(f"a worker could not start: {error}")
-            raise SystemExit(1) from None
+def _worker_main(*given: Any) -> None:
+    """In a worker's own process, which alone loads what a worker needs."""
+    from tenantry.entrypoints.http.worker_process import main
 
-
-async def _work(
-    settings: ServeSettings,
-    make_services: MakeServices,
-    listeners: Listeners,
-    tls: LocalTls,
-    counters: Counters,
-    pipe: Connection,
-) -> None:
-    stop, started = asyncio.Event(), asyncio.Event()
-    loop = asyncio.get_running_loop()
-    loop.add_signal_handler(signal.SIGTERM, stop.set)
-    roll_s: list[float] = []
-
-    def told() -> None:
-        try:
-            if pipe.recv() == ROLL:
-                roll_s.append(settings.roll_drain_s)
-        except (EOFError, OSError):
-            # The other end is closed on purpose to end us, and by the kernel if the supervisor
-            # dies. One that rolls has no more time from then on than any other.
-            loop.remove_reader(pipe.fileno())
-            if roll_s:
-                loop.call_later(2 * settings.drain_s + END_SLACK_S, os._exit, 1)
-        stop.set()
-
-    loop.add_reader(pipe.fileno(), told)
-    services = await make_services(counters)
-    serving = asyncio.create_task(
-        serve_worker(
-            services,
-            listeners,
-            tls.context(),
-            stop,
-            started=started,
-            drain_s=settings.drain_s,
-            roll_drain_s=lambda: roll_s[0] if roll_s else None,
-            limits=settings.limits,
-        )
-    )
-    announce = asyncio.create_task(started.wait())
-    await asyncio.wait({serving, announce}, return_when=asyncio.FIRST_COMPLETED)
-    if not serving.done():
-        pipe.send("ready")
-    announce.cancel()
-    try:
-        await serving
-    finally:
-        loop.remove_reader(pipe.fileno())
+    main(*given)

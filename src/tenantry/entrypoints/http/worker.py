@@ -5,16 +5,15 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
-import socket
 import ssl
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from tenantry.entrypoints.http.adminplane import ADMIN_PLANE
 from tenantry.entrypoints.http.app import App
 from tenantry.entrypoints.http.dataplane import DATA_PLANE
 from tenantry.entrypoints.http.services import Services
 from tenantry.entrypoints.http.wire.limits import WireLimits
+from tenantry.entrypoints.http.wire.listeners import Listeners
 from tenantry.entrypoints.http.wire.server import Server
 
 _DEFAULT_LIMITS = WireLimits()
@@ -22,19 +21,6 @@ _DEFAULT_LIMITS = WireLimits()
 # for them, these 1 %, with the same peak memory (`make bench-gateway`).
 _GC_THRESHOLDS = (20_000, 20, 20)
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Listeners:
-    """Bound sockets; several workers accept from the same ones."""
-
-    http: socket.socket
-    https: socket.socket
-    admin: socket.socket
-
-    def close(self) -> None:
-        for listener in (self.http, self.https, self.admin):
-            listener.close()
 
 
 async def serve_worker(
