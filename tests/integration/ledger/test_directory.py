@@ -162,6 +162,8 @@ def test_tenants_by_id_and_name_in_pages(database: Database) -> None:
             await world.control.create_tenant("anna", plan="standard")
         for wrong in (
             {"plan": "none"},
+            {"plan": "a\0b"},
+            {"plan": "\udcff"},
             {"zone": "Mars/Base"},
             {"anchor_day": 0},
             {"currency": "x"},

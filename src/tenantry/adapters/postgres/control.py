@@ -65,10 +65,11 @@ class PostgresControl:
         _check_contract(name, zone, anchor_day, currency)
         async with self._transaction() as connection:
             await check_rate(connection, currency)
-            plans = {p.name: p for p in await self._catalogues.plans(connection)}
-            if plan not in plans:
+            # Others are no plan's name, and no text that the database would look for.
+            plans = await self._catalogues.plans(connection, [plan]) if plan.isprintable() else []
+            if not plans:
                 raise BadRequest(f"There is no plan {plan}.")
-            await self._check_placement(connection, plans[plan], placement)
+            await self._check_placement(connection, plans[0], placement)
             try:
                 await connection.execute(
                     self._sql["insert_tenant"],

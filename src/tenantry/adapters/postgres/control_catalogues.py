@@ -26,8 +26,10 @@ class ControlCatalogues:
     def __init__(self, sql: Mapping[str, str]) -> None:
         self._sql = sql
 
-    async def plans(self, connection: Any) -> list[Plan]:
-        rows = await connection.fetch(self._sql["plans"])
+    async def plans(self, connection: Any, names: Sequence[str] | None = None) -> list[Plan]:
+        """The current versions, of these names alone where they are given: there may be as many
+        plans as tenants."""
+        rows = await connection.fetch(self._sql["plans"], names)
         return [
             plan_from(row["name"], json.loads(row["definition"]), version=row["version"])
             for row in rows
@@ -41,7 +43,7 @@ class ControlCatalogues:
         given = [plan_from(name, table) for name, table in tables.items()]
         await connection.execute(self._sql["lock_catalogues"])
         await self._check_models(connection, given)
-        present = {plan.name: plan for plan in await self.plans(connection)}
+        present = {plan.name: plan for plan in await self.plans(connection, list(tables))}
         applied = []
         for plan in given:
             old = present.get(plan.name)

@@ -52,7 +52,9 @@ UPDATE tenantry.api_key SET revoked_at = coalesce(revoked_at, clock_timestamp())
 WHERE tenant_id = $1 AND api_key_id = $2;
 
 -- name: plans
-SELECT name, version, definition FROM tenantry.plan WHERE superseded_at IS NULL ORDER BY name;
+-- $1: of these names; NULL: all.
+SELECT name, version, definition FROM tenantry.plan
+WHERE superseded_at IS NULL AND ($1::text[] IS NULL OR name = ANY ($1)) ORDER BY name;
 
 -- name: supersede_plan
 UPDATE tenantry.plan SET superseded_at = clock_timestamp()
