@@ -103,7 +103,9 @@ def test_a_pooler_that_takes_no_settings_is_named() -> None:
         dial(message(b"E", body), server_settings={"search_path": "tenantry"})
 
 
-@pytest.mark.parametrize(("settings", "is_ours"), [({}, False), ({"statement_timeout": "9"}, True)])
+@pytest.mark.parametrize(
+    ("settings", "is_ours"), [({}, False), ({"statement_timeout": "9000"}, True)]
+)
 def test_a_session_without_its_settings_is_a_poolers(
     database: Database, settings: Mapping[str, str], is_ours: bool
 ) -> None:
@@ -111,7 +113,7 @@ def test_a_session_without_its_settings_is_a_poolers(
         connection = await connect(database.dsn("app"), server_settings=settings)
         try:
             # As it would come with a pooler that takes settings and passes none on.
-            await connection.execute("SET statement_timeout = 9")
+            await connection.execute("SET statement_timeout = 9000")
             await connection.execute("RESET statement_timeout")
             with contextlib.nullcontext() if is_ours else pytest.raises(PoolerBetween):
                 await prove(connection)

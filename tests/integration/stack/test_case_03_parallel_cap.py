@@ -17,7 +17,7 @@ from tests.support.stack_clients import converse_path
 
 from tenantry.ports.control import Budget
 
-REQUESTS, ADMITTED = 1_000, 50
+REQUESTS, ADMITTED, RETRIES = 1_000, 50, 5
 CAP, RESERVED, ACTUAL = Decimal(5), Decimal("0.10"), Decimal("0.04")
 
 
@@ -61,7 +61,10 @@ async def _race(metered: MeteredStack, tenant: Tenant, body: bytes) -> list[tupl
     refused = asyncio.Semaphore(0)
 
     async def one() -> tuple[int, str]:
-        status, headers = await _post(metered.url, converse_path(TEN), tenant.key.bearer, body)
+        for _ in range(RETRIES):
+            status, headers = await _post(metered.url, converse_path(TEN), tenant.key.bearer, body)
+            if status != 503:  # the ledger took seconds on a busy machine, and admitted nothing
+                break
         if status != 200:
             refused.release()
         return status, headers.get("x-tenantry-charge", "")
