@@ -151,15 +151,15 @@ class PostgresContracts:
         tenants = await self._run(connection, "tenants", tenant_id, "", 1)
         if not tenants:
             raise NotFound("There is no such tenant.")
-        plans = {row["name"]: json.loads(row["definition"]) for row in
-                 await self._run(connection, "plans")}  # fmt: skip
-        if plan not in plans:
+        plans = await self._run(connection, "plans", [plan]) if plan.isprintable() else []
+        if not plans:
             raise BadRequest(f"There is no plan {plan[:200]}.")
+        needed = json.loads(plans[0]["definition"])["placement"]
         placement = tenants[0]["placement_definition"]
         kind = json.loads(placement)["kind"] if placement else "nowhere"
-        if plans[plan]["placement"] != kind:
+        if needed != kind:
             raise BadRequest(
-                f"Plan {plan} needs a {plans[plan]['placement']} placement and the tenant is in "
+                f"Plan {plan} needs a {needed} placement and the tenant is in "
                 f"the {kind}: its documents would have to move first."
             )
 
