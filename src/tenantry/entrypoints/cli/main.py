@@ -9,7 +9,7 @@ import click
 
 from tenantry.entrypoints.cli.lazy import LazyGroup
 
-_COMMANDS: Mapping[str, str] = {
+MODULES: Mapping[str, str] = {
     "advise": "advise",
     "alerts": "alerts",
     "ask": "knowledge",
@@ -43,7 +43,7 @@ _COMMANDS: Mapping[str, str] = {
 
 @click.group(
     cls=LazyGroup,
-    modules=_COMMANDS,
+    modules=MODULES,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 @click.version_option(package_name="tenantry")
