@@ -174,6 +174,22 @@ def test_tenants_by_id_and_name_in_pages(database: Database) -> None:
     in_world(database, body)
 
 
+def test_a_plan_is_read_by_its_name_however_many_there_are(database: Database) -> None:
+    async def body(world: World) -> None:
+        # Of a later version, say: whoever reads all of them cannot read this one.
+        await world.as_superuser(
+            "INSERT INTO tenantry.plan (name, version, definition)"
+            """ VALUES ('other', 1, '{"of a later version": true}')"""
+        )
+        with pytest.raises(PlanError):
+            await world.control.list_plans()
+        await world.control.create_tenant("carl", plan="standard")
+        [plan] = await world.control.apply_plans({"standard": {"markup": "2"}})
+        assert plan.version == 2
+
+    in_world(database, body)
+
+
 def test_plans_are_versions(database: Database) -> None:
     async def body(world: World) -> None:
         [plan] = await world.control.list_plans()
