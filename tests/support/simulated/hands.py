@@ -25,7 +25,7 @@ SETTLE_WAIT_MS = 5_000
 TIMEOUTS = {
     "connect_timeout_ms": 2_000,
     "first_byte_timeout_ms": 3_000,
-    "idle_timeout_ms": 3_000,
+    "idle_timeout_ms": 15_000,  # nothing hangs once it has begun, however slow the machine
     "total_timeout_ms": 20_000,
 }
 
