@@ -324,6 +324,8 @@ class _Signals:
 
 def _worker_main(*given: Any) -> None:
     """In a worker's own process, which alone loads what a worker needs."""
+    # Ctrl-C reaches the whole group; the supervisor alone decides when workers end.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     from tenantry.entrypoints.http.worker_process import main
 
     main(*given)

@@ -29,8 +29,6 @@ def main(
     pipe: Connection,
 ) -> None:
     """Serves until its supervisor says otherwise, or ends."""
-    # Ctrl-C reaches the whole group; the supervisor alone decides when workers end.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     counters = Counters(board, LABELS, number)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         try:
