@@ -43,8 +43,9 @@ def test_case_03_exactly_fifty_are_admitted(four_workers: MeteredStack) -> None:
         emulator.send_signal(signal.SIGCONT)
     assert Counter(status for status, _ in replies) == {200: ADMITTED, 402: REQUESTS - ADMITTED}
     assert all(charge == "0.12 USD" for status, charge in replies if status == 200)
+    assert _budget(metered, anna)[0] == 50 * ACTUAL
     # What was admitted while nobody waited for it any more is given back.
-    wait_until(lambda: _budget(metered, anna) == (50 * ACTUAL, 0, 3), "settled, and nothing held")
+    wait_until(lambda: _budget(metered, anna) == (50 * ACTUAL, 0, 3), "nothing is held")
     posted = metered.posted(anna)
     assert (posted.cost, posted.charge) == (50 * ACTUAL, 150 * ACTUAL)
     metered.agree(anna, bert)
