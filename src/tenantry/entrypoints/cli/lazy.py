@@ -8,6 +8,8 @@ from typing import Any
 
 import click
 
+from tenantry.entrypoints.loading import loading
+
 
 class LazyGroup(click.Group):
     """`modules`: command → module of this package that defines it under the same name.
@@ -26,6 +28,7 @@ class LazyGroup(click.Group):
         module = self._modules.get(name)
         if module is None:
             return super().get_command(ctx, name)
-        loaded = importlib.import_module(f"tenantry.entrypoints.cli.{module}")
+        with loading():
+            loaded = importlib.import_module(f"tenantry.entrypoints.cli.{module}")
         command: click.Command = getattr(loaded, name.replace("-", "_"))
         return command

@@ -27,6 +27,7 @@ from tenantry.entrypoints.http.supervisor import (
     StartFailed,
     run,
 )
+from tenantry.entrypoints.loading import loading
 
 if TYPE_CHECKING:
     from tenantry.entrypoints.http.services import Services
@@ -82,7 +83,8 @@ def serve(exit_with_parent: bool, ready_json: bool, **given: int | None) -> None
 
 async def _make_services(config: Settings, counters: Counters) -> Services:
     """In a worker's own process, which alone loads what a gateway needs."""
-    from tenantry.entrypoints.http.assemble import make_services
+    with loading():
+        from tenantry.entrypoints.http.assemble import make_services
 
     log_events()
     return await make_services(config, counters)

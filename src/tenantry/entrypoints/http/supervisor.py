@@ -27,6 +27,7 @@ from tenantry.entrypoints.http.metrics import Counters, cells_for
 from tenantry.entrypoints.http.tls import LocalTls, ensure_local_tls
 from tenantry.entrypoints.http.wire.limits import WireLimits
 from tenantry.entrypoints.http.wire.listeners import Listeners, bind
+from tenantry.entrypoints.loading import loading
 
 if TYPE_CHECKING:
     from tenantry.entrypoints.http.services import Services
@@ -326,6 +327,7 @@ def _worker_main(*given: Any) -> None:
     """In a worker's own process, which alone loads what a worker needs."""
     # Ctrl-C reaches the whole group; the supervisor alone decides when workers end.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    from tenantry.entrypoints.http.worker_process import main
+    with loading():
+        from tenantry.entrypoints.http.worker_process import main
 
     main(*given)
