@@ -1,5 +1,6 @@
 """Fixtures of the whole project."""
 
+import gc
 import resource
 import signal
 from collections.abc import Iterator
@@ -87,6 +88,11 @@ class _NamesGroups:
             suffix = "@" + "_".join(groups)
             if groups and not item.nodeid.endswith(suffix):
                 item._id = NodeId.parse(item.nodeid + suffix)  # type: ignore[attr-defined]
+
+
+def pytest_collection_finish() -> None:
+    """What was collected lives until the end: the collector need not look at it again and again."""
+    gc.freeze()
 
 
 def pytest_configure(config: pytest.Config) -> None:
