@@ -42,8 +42,9 @@ demo: $(VENV)/.runtime ## three tenants, real documents, real wire; CHECK=1 veri
 test: $(VENV)/.dev ## every test that belongs in a ten-minute run
 	@$(BIN)/python -m pytest tests -n 2 --dist loadgroup -m "not slow"
 
-test-all: $(VENV)/.dev ## also the slow suites, and mutation testing
-	@$(BIN)/python -m pytest tests -n 2 --dist loadgroup --ignore-glob='tests/mutation/test_isolation_*'
+test-all: $(VENV)/.dev ## also the slow suites, longer searches for counterexamples, mutation testing
+	@$(BIN)/python -m pytest tests -n 2 --dist loadgroup --hypothesis-profile=thorough \
+	  --ignore-glob='tests/mutation/test_isolation_*'
 	@$(MAKE) --no-print-directory mutation-isolation mutation
 
 mutation: $(VENV)/.dev ## plant errors into the code of money; MUTATION_MINUTES=30 at most

@@ -3,7 +3,7 @@
 import gc
 import resource
 import signal
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 
 import pytest
 from _pytest.nodeid import NodeId
@@ -14,9 +14,11 @@ from tests.support.stack import Stack, running_stack
 
 prefer_memory()
 
-# Properties are not timed: what runs beside a test must not fail it.
-settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("untimed")
+# Properties are not timed: what runs beside a test must not fail it. `make test-all` looks longer.
+_untimed = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("quick", _untimed, max_examples=50)
+settings.register_profile("thorough", _untimed, max_examples=250)
+settings.load_profile("quick")
 
 
 def _allow_many_connections() -> None:
@@ -90,9 +92,15 @@ class _NamesGroups:
                 item._id = NodeId.parse(item.nodeid + suffix)  # type: ignore[attr-defined]
 
 
-def pytest_collection_finish() -> None:
-    """What was collected lives until the end: the collector need not look at it again and again."""
-    gc.freeze()
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """What is collected lives until the end: the garbage collector need not look for any of it."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def pytest_configure(config: pytest.Config) -> None:

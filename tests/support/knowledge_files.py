@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import io
 import zipfile
 
@@ -88,6 +89,7 @@ def docx_of(body: str, footnotes: str = "") -> bytes:
     return archive(**parts)
 
 
+@functools.cache
 def zip_bomb(*, megabytes: int = 64) -> bytes:
     """An archive that passes for a DOCX and unpacks to a thousand times its size."""
     out = io.BytesIO()
