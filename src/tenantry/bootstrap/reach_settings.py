@@ -24,6 +24,16 @@ from tenantry.domain.placement import s3_location
 
 HOME_FREE_BYTES_MIN: Final = 64 * 1024 * 1024  # a few uploads, and what is logged of them
 _TLS_FILES: Final = frozenset({"sslrootcert", "sslcert", "sslkey", "sslcrl"})
+# What libpq (psql, and addresses that hosts of PostgreSQL hand out) does on the client's side and
+# asyncpg does not: it would ask the server for a setting of that name.
+_LIBPQ_ALONE: Final = frozenset(
+    {
+        "channel_binding", "connect_timeout", "gssdelegation", "gssencmode", "hostaddr",
+        "keepalives", "keepalives_count", "keepalives_idle", "keepalives_interval",
+        "load_balance_hosts", "require_auth", "requirepeer", "requiressl", "sslcertmode",
+        "sslcompression", "sslsni", "tcp_user_timeout",
+    }
+)  # fmt: skip
 _HOST_NAME: Final = re.compile(r"(\*\.)?[\w-]{1,63}(\.[\w-]{1,63})*")
 
 
@@ -82,7 +92,9 @@ def _check_dsn(url: str | None) -> None:
         usable = False
     if not usable:
         raise ValueError("must be postgresql://user:password@host:port/database")
-    for name, value in parse_qsl(urlsplit(url or "").query):
+    for name, value in parse_qsl(urlsplit(url or "").query, keep_blank_values=True):
+        if name in _LIBPQ_ALONE:
+            raise ValueError(f"has the parameter {name}, which libpq alone knows: leave it away")
         if name in _TLS_FILES and not Path(value).is_file():
             raise ValueError(f"names a file as {name} that is not there: {value}")
 

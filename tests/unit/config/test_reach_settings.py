@@ -39,9 +39,20 @@ def test_a_file_that_a_databases_address_names_must_be_there(name: str, tmp_path
     assert reach_problems(Settings(database_url=url)) == []
 
 
+@pytest.mark.parametrize("parameter", ["channel_binding=require", "connect_timeout=10", "sslsni="])
+def test_a_parameter_that_libpq_alone_knows_is_named(parameter: str) -> None:
+    url = f"postgresql://one:hidden@db/x?sslmode=require&{parameter}"
+    for setting in ("database_url", "pgvector_url"):
+        (problem,) = reach_problems(Settings(**{setting: url}))
+        assert problem == (
+            f"TENANTRY_{setting.upper()} has the parameter {parameter.partition('=')[0]},"
+            " which libpq alone knows: leave it away"
+        )
+
+
 def test_addresses_that_can_be_reached_are_no_problem() -> None:
     config = Settings(
-        database_url="postgresql://master:secret@db.internal:5432/tenantry?sslmode=verify-full",
+        database_url="postgresql://master:secret@db.internal:5432/tenantry?sslmode=verify-full&options=-ctcp_user_timeout%3D9",
         bedrock_endpoint_url="https://127.0.0.1:8443",
         invocation_log_url="s3://logs/of/all",
         tls_names="gateway.example.com *.example.com büro.example 10.0.0.7 ::1",
