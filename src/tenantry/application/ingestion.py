@@ -10,9 +10,11 @@
 | 6 | seal a segment, put it, publish it with the row | the document, `ready` | 409, 503 |
 
 Up to `READY_AT_ONCE_BYTES` the caller waits for step 6, and a refusal in 5 or 6 takes the document
-back: nothing is half done. Larger uploads return after step 4. Steps 5 and 6 (`indexing.py`) run in
-an owned task that the caller's going away does not stop; a claim in the manifest keeps other
-processes from doing them twice, and `resume_indexing` takes over the claims of dead ones.
+back: nothing is half done. The same upload sent again meanwhile waits for the first, so that it is
+not told of a document that is taken back. Larger uploads return after step 4. Steps 5 and 6
+(`indexing.py`) run in an owned task that the caller's going away does not stop; a claim in the
+manifest keeps other processes from doing them twice, and `resume_indexing` takes over the claims of
+dead ones.
 
 A replacement goes the same way: its row is a version beside the document, which is searched as it
 was until step 6, and the version alone from that commit on.
@@ -23,6 +25,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from dataclasses import dataclass, replace
+from typing import Final
 from uuid import UUID
 
 from tenantry.application import patience
@@ -47,6 +50,8 @@ from tenantry.domain.upload import READY_AT_ONCE_BYTES, Upload
 from tenantry.ports.keys import Purpose
 from tenantry.ports.manifest import Inserted
 from tenantry.ports.objects import ObjectKind
+
+SAME_UPLOAD_WAIT_S: Final = 45.0  # for a request that takes the same in; less than clients wait
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,16 +126,23 @@ async def _take_in(
     plain = pack_original(upload.card, upload.data)
     content = await asyncio.to_thread(lambda: hashlib.sha256(plain).digest())
     digest = await deps.sealer.digest(home, Purpose.CONTENT_HMAC, content)
-    held = await deps.manifest.by_content(home.tenant_id, digest)
-    if held is not None and held.state is not DocumentState.FAILED and target is None:
-        return Ingested(document_of(held, card), created=False)
-    deps.tasks.check(home.tenant_id)
-    row = _row(deps, principal, digest, len(upload.data), len(chunks), request_id, target)
-    inserted = await _register(deps, home, row, plain, limits)
-    if not inserted.created:
-        return _there_already(inserted.row, card, target)
-    work = Work(principal, home, inserted.row, card, chunks, request, inserted.restarted)
     at_once = len(upload.data) <= READY_AT_ONCE_BYTES
+    until = deps.clock.monotonic() + SAME_UPLOAD_WAIT_S
+    while True:
+        held = await deps.manifest.by_content(home.tenant_id, digest) if target is None else None
+        if held is None or held.state is DocumentState.FAILED:
+            deps.tasks.check(home.tenant_id)
+            size, parts = len(upload.data), len(chunks)
+            row = _row(deps, principal, digest, size, parts, request_id, target)
+            inserted = await _register(deps, home, row, plain, limits)
+            if inserted.created:
+                break
+            held = inserted.row
+        if not (at_once and held.state is DocumentState.INDEXING):
+            return _there_already(held, card, target)
+        # Who takes the same in just now may have to take it back: then it is for us to do.
+        await _ended(deps, home, digest, until)
+    work = Work(principal, home, inserted.row, card, chunks, request, inserted.restarted)
     indexing = await _started(deps, work, at_once)
     if at_once:
         # Shielded: a caller that hangs up does not leave its document half indexed.
@@ -138,6 +150,19 @@ async def _take_in(
     if target is None or inserted.restarted:
         return Ingested(document_of(inserted.row, card), created=True)
     return Ingested(document_of(target.row, target.card, inserted.row), created=True)
+
+
+async def _ended(deps: Knowledge, home: Home, digest: bytes, until: float) -> None:
+    """Waits until nobody takes this content in any more. Conflict where that takes too long."""
+    pause_s = 0.05
+    while True:
+        held = await deps.manifest.by_content(home.tenant_id, digest)
+        if held is None or held.state is not DocumentState.INDEXING:
+            return
+        if deps.clock.monotonic() >= until:
+            raise Conflict("The same upload is being taken in: ask again when that has ended.")
+        await asyncio.sleep(pause_s)
+        pause_s = min(2 * pause_s, 0.5)
 
 
 async def _started(deps: Knowledge, work: Work, at_once: bool) -> asyncio.Task[DocumentRow]:
