@@ -11,13 +11,15 @@ import re
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
-_NUMBERS = r"\d{1,3}(?:\s{0,2}[,;]\s{0,2}\d{1,3}){0,9}"
-_MARK = re.compile(rf"[ \t]{{0,16}}\[({_NUMBERS})\]")
+_AND = ",;，；、،؛"  # between the numbers of one mark, in any script
+NUMBERS = rf"\d{{1,3}}(?:\s{{0,2}}[{_AND}]\s{{0,2}}\d{{1,3}}){{0,9}}"  # of [1] or [1, 2]
+_MARK = re.compile(rf"[ \t]{{0,16}}\[({NUMBERS})\]")
 WORD_CHARS_MAX = 64  # of the word before a mark
 _WORD = re.compile(rf"\w{{1,{WORD_CHARS_MAX}}}\Z")
-_QUOTED = re.compile(rf"(\w{{1,{WORD_CHARS_MAX}}})(\[{_NUMBERS}\])")
-_BETWEEN = " \t\r\n.,;:!?"  # ends the sentence before, where its mark stood before the stop
-_UNDECIDED = re.compile(r"[ \t]{0,16}(?:\[[\d\s,;]{0,64})?\Z")  # what may become a mark
+_QUOTED = re.compile(rf"(\w{{1,{WORD_CHARS_MAX}}})(\[{NUMBERS}\])")
+# What ends the sentence before, where its mark stood before the stop.
+_BETWEEN = " \t\r\n.,;:!?…\u3000。、，．；：！？،؛؟۔।॥"
+_UNDECIDED = re.compile(rf"[ \t]{{0,16}}(?:\[[\d\s{_AND}]{{0,64}})?\Z")  # what may become a mark
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +30,11 @@ class Cited:
     end: int
     text: str
     numbers: tuple[int, ...]
+
+
+def numbers_of(numbers: str) -> list[int]:
+    """Those of one mark, as `NUMBERS` matches them."""
+    return [int(digits) for digits in re.split(f"[{_AND}]", numbers)]
 
 
 def numbers_quoted_in(texts: Iterable[str]) -> frozenset[tuple[str, str]]:
@@ -63,8 +70,7 @@ class Citing:
         out: list[str | Cited] = []
         done = 0
         for mark in _MARK.finditer(held):
-            numbers = [int(digits) for digits in re.split(r"[,;]", mark[1])]
-            given = [number for number in numbers if 1 <= number <= self._count]
+            given = [number for number in numbers_of(mark[1]) if 1 <= number <= self._count]
             before = self._before + held[done : mark.start()]
             if not given or is_quoted(before, mark[0], self._quoted):
                 continue

@@ -15,6 +15,11 @@ MetadataValue = str | int | float | bool | tuple[str, ...]
 Metadata = Mapping[str, MetadataValue]
 
 
+def fits_64_bits(value: float) -> bool:
+    """Also whether it is what was sent: JSON's larger integers are rounded where they are read."""
+    return -(2**63) <= value < 2**63
+
+
 class DocumentState(StrEnum):
     INDEXING = "indexing"
     READY = "ready"

@@ -10,17 +10,16 @@ other comparison, `notIn` among them.
 
 from __future__ import annotations
 
-import math
 import operator
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from tenantry.domain.document import Metadata, MetadataValue
+from tenantry.domain.document import Metadata, MetadataValue, fits_64_bits
 from tenantry.domain.errors import BadRequest
 
 DEPTH_MAX = 4
-NODES_MAX = 64
+COMPARISONS_MAX = 64
 VALUES_MAX = 100
 KEY_CHARS_MAX = 100  # of Bedrock's FilterKey
 TEXT_CHARS_MAX = 1_024
@@ -64,16 +63,13 @@ def filter_from(value: object) -> Filter | None:
     """A filter from parsed JSON; None and `{}` mean no filter. Else BadRequest."""
     if value is None or value == {}:
         return None
-    budget = [NODES_MAX]
+    budget = [COMPARISONS_MAX]
     return _node(value, 1, budget)
 
 
 def _node(value: object, depth: int, budget: list[int]) -> Filter:
-    budget[0] -= 1
     if depth > DEPTH_MAX:
         raise BadRequest(f"`filter` is nested deeper than {DEPTH_MAX} levels.")
-    if budget[0] < 0:
-        raise BadRequest(f"`filter` has more than {NODES_MAX} parts.")
     if not isinstance(value, Mapping) or not value:
         raise BadRequest("`filter` must be an object.")
     if not any(name in _OPERATORS or name in ("andAll", "orAll") for name in value):
@@ -82,7 +78,7 @@ def _node(value: object, depth: int, budget: list[int]) -> Filter:
         raise BadRequest("`filter` takes one operator an object; join several with `andAll`.")
     ((name, operand),) = value.items()
     if name not in ("andAll", "orAll"):
-        return _comparison(name, operand)
+        return _comparison(name, operand, budget)
     if not isinstance(operand, list) or len(operand) < 2:
         raise BadRequest(f"`filter.{name}` takes a list of two or more filters.")
     parts = tuple(_node(item, depth + 1, budget) for item in operand)
@@ -90,14 +86,19 @@ def _node(value: object, depth: int, budget: list[int]) -> Filter:
 
 
 def _shorthand(value: Mapping[Any, object], budget: list[int]) -> Filter:
-    budget[0] -= len(value)
-    if budget[0] < 0:
-        raise BadRequest(f"`filter` has more than {NODES_MAX} parts.")
-    parts = tuple(_comparison("equals", {"key": key, "value": item}) for key, item in value.items())
+    for name, item in value.items():
+        if isinstance(item, Mapping):
+            raise BadRequest(f"`filter` has no operator {str(name)[:KEY_CHARS_MAX]!r}.")
+    parts = tuple(
+        _comparison("equals", {"key": key, "value": item}, budget) for key, item in value.items()
+    )
     return parts[0] if len(parts) == 1 else AndAll(parts)
 
 
-def _comparison(name: str, operand: object) -> Comparison:
+def _comparison(name: str, operand: object, budget: list[int]) -> Comparison:
+    budget[0] -= 1
+    if budget[0] < 0:
+        raise BadRequest(f"`filter` has more than {COMPARISONS_MAX} comparisons.")
     if not isinstance(operand, Mapping) or set(operand) != {"key", "value"}:
         raise BadRequest(f"`filter.{name}` takes `key` and `value`.")
     key, value = operand["key"], operand["value"]
@@ -118,9 +119,9 @@ def _comparison(name: str, operand: object) -> Comparison:
 def _scalar(name: str, value: object) -> Scalar:
     if isinstance(value, str) and len(value) <= TEXT_CHARS_MAX:
         return value
-    if isinstance(value, (bool, int)) or (isinstance(value, float) and math.isfinite(value)):
+    if isinstance(value, (bool, int, float)) and fits_64_bits(value):
         return value
-    raise BadRequest(f"`filter.{name}.value` takes a string, a finite number or a boolean.")
+    raise BadRequest(f"`filter.{name}.value` takes a string, a number of 64 bits or a boolean.")
 
 
 def _same(held: MetadataValue, wanted: Any) -> bool:

@@ -12,7 +12,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tenantry.domain.chunk import Passage
-from tenantry.domain.citing import WORD_CHARS_MAX, is_quoted, numbers_quoted_in
+from tenantry.domain.citing import (
+    NUMBERS,
+    WORD_CHARS_MAX,
+    is_quoted,
+    numbers_of,
+    numbers_quoted_in,
+)
 from tenantry.domain.ids import DocumentId
 
 # The rules name no tag literally, so that nothing that looks for fences finds one in them.
@@ -30,7 +36,7 @@ Cite only numbers that were given.
 - If the passages do not hold the answer, say exactly: "{NOT_IN_DOCUMENTS}"
 - Answer in the language of the question, briefly."""
 
-_CITED = re.compile(r"\[(\d{1,3}(?:\s{0,2}[,;]\s{0,2}\d{1,3}){0,9})\]")  # [1] or [1, 2]
+_CITED = re.compile(rf"\[({NUMBERS})\]")
 _LESS_THAN = "<＜﹤‹"  # also the full-width and small forms, which a lenient reader takes for one
 # What is not seen, or seen as a slash, between the sign and the name.
 _UNSEEN = (
@@ -94,7 +100,7 @@ def citations_in(answer: str, passages: Sequence[Passage]) -> list[Citation]:
         before = answer[max(0, found.start() - WORD_CHARS_MAX) : found.start()]
         if is_quoted(before, found[0], quoted):
             continue
-        for number in (int(digits) for digits in re.split(r"[,;]", found.group(1))):
+        for number in numbers_of(found[1]):
             if number in seen or not 1 <= number <= len(passages):
                 continue
             seen.add(number)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from tenantry.domain.access import tags_from
-from tenantry.domain.document import Card, MetadataValue
+from tenantry.domain.document import Card, MetadataValue, fits_64_bits
 from tenantry.domain.errors import BadRequest, TooLarge
 
 UPLOAD_BYTES_MAX = 25 * 1024 * 1024
@@ -121,11 +120,9 @@ def _metadata_key(key: object) -> str:
 
 
 def _metadata_value(key: str, value: object) -> MetadataValue:
-    if isinstance(value, (bool, int)):
-        if not -(2**63) <= value < 2**63:
+    if isinstance(value, (bool, int, float)):
+        if not fits_64_bits(value):
             raise BadRequest(f"`metadata.{key}` does not fit 64 bits.")
-        return value
-    if isinstance(value, float) and math.isfinite(value):
         return value
     if isinstance(value, str):
         return _metadata_text(key, value)

@@ -111,6 +111,9 @@ META = {"lang": "en", "year": 2026, "rank": 1.5, "open": True, "tags": ("a", "bc
         ({"listContains": {"key": "tags", "value": "c"}}, False),
         ({"orAll": [{"lang": "de"}, {"year": 2026}]}, True),
         ({"andAll": [{"lang": "en"}, {"orAll": [{"one": 1}, {"one": 2}]}]}, True),
+        ({"andAll": [{"lang": "en"}] * 64}, True),
+        ({str(n): n for n in range(64)}, False),
+        ({"lessThan": {"key": "year", "value": 2**63 - 1}}, True),
     ],
 )
 def test_filters(given_filter: object, expected: bool) -> None:
@@ -147,6 +150,8 @@ for _ in range(6):
         {"lang": {"x": 1}},
         {"lang": ["en"]},
         {"a": "x" * 1_025},
+        {"a": 2**63},
+        {"a": 98765432109876543211.0},  # as JSON's larger integers are read
         {str(n): n for n in range(65)},
         {"orAll": [{"lang": "en"}] * 70},
         NESTED,
@@ -155,6 +160,11 @@ for _ in range(6):
 def test_bad_filters_are_refused(bad: object) -> None:
     with pytest.raises(BadRequest):
         filter_from(bad)
+
+
+def test_an_unknown_operator_is_named() -> None:
+    with pytest.raises(BadRequest, match="no operator 'greaterThen'"):
+        filter_from({"greaterThen": {"key": "year", "value": 2020}})
 
 
 json = st.recursive(
@@ -218,6 +228,7 @@ def test_a_tag_that_no_group_could_share_is_refused(tag: str) -> None:
         {"title": "T", "text": "x", "metadata": {"a": [1]}},
         {"title": "T", "text": "x", "metadata": {"a": {"b": 1}}},
         {"title": "T", "text": "x", "metadata": {"a": 2**63}},
+        {"title": "T", "text": "x", "metadata": {"a": 98765432109876543211.0}},
         {"title": "T", "text": "x", "metadata": {"": 1}},
         {"title": "T", "text": "x", "metadata": {"a": "\ud800"}},
         {"title": "T", "text": "x", "metadata": {str(n): n for n in range(33)}},
