@@ -116,6 +116,27 @@ def test_limits_show_what_is_used(database: Database) -> None:
     in_world(database, body)
 
 
+def test_limits_show_those_of_documents_too(database: Database) -> None:
+    async def body(world: World) -> None:
+        await world.plan(documents_max=10, storage_max_mb=3, document_max_mb=2)
+        await world.as_superuser(
+            "INSERT INTO tenantry.knowledge_partition (tenant_id, documents, original_bytes)"
+            " VALUES ($1, 7, 1000001)",
+            world.anna.tenant_id,
+        )
+        for who, documents, megabytes in ((world.anna, 7, 2), (world.bert, 0, 0)):
+            limits = await world.ledger.limits(who)
+            assert [
+                (row["name"], row["limit"], row["used"], row["remaining"]) for row in limits
+            ] == [
+                ("documents_max", 10, documents, 10 - documents),
+                ("storage_max_mb", 3, megabytes, 3 - megabytes),
+                ("document_max_mb", 2, 0, 2),
+            ]
+
+    in_world(database, body)
+
+
 def test_the_providers_book_by_attempt(database: Database) -> None:
     async def body(world: World) -> None:
         made = await world.admitted()

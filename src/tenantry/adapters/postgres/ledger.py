@@ -13,6 +13,7 @@ from tenantry.adapters.postgres.statements import statements
 from tenantry.adapters.postgres.unit_of_work import TenantWork
 from tenantry.domain.ids import TenantId
 from tenantry.domain.period import Span
+from tenantry.domain.plan import Plan
 from tenantry.domain.tenant import Principal, Scope
 from tenantry.ports.ledger import GroupBy, UsageRow
 
@@ -57,7 +58,11 @@ class PostgresTenantLedger:
         budgets = await self._fetch(
             principal.tenant_id, "budgets", subjects, "", "", LIMIT_BUDGETS_MAX
         )
-        limits = [limit for row in counters for limit in _plan_limits(row)]
+        limits = [
+            limit
+            for row in counters
+            for limit in (*_plan_limits(row), *_document_limits(principal.tenant.plan, row))
+        ]
         return limits + [to_limit(row) for row in budgets]
 
     async def _fetch(self, tenant_id: TenantId, name: str, *values: object) -> list[Any]:
@@ -94,16 +99,30 @@ def _plan_limits(row: Any) -> list[dict[str, Any]]:
         "concurrent_requests": row["in_flight"],
     }
     return [
-        {
-            "name": name,
-            "limit": row[name],
-            "used": count,
-            "remaining": max(row[name] - count, 0),
-            "resets_at": row["day_end"] if name == "requests_per_day" else None,
-        }
+        _counted(name, row[name], count, row["day_end"] if name == "requests_per_day" else None)
         for name, count in used.items()
         if row[name] is not None
     ]
+
+
+def _document_limits(plan: Plan, row: Any) -> list[dict[str, Any]]:
+    found = (
+        ("documents_max", plan.documents_max, row["documents"]),
+        ("storage_max_mb", plan.storage_max_mb, -(-row["stored_bytes"] // 1_000_000)),
+        ("document_max_mb", plan.document_max_mb, 0),  # each document has all of it
+    )
+    return [_counted(name, most, used) for name, most, used in found if most is not None]
+
+
+def _counted(name: str, most: int, used: int, resets_at: object = None) -> dict[str, Any]:
+    remaining = max(most - used, 0)
+    return {
+        "name": name,
+        "limit": most,
+        "used": used,
+        "remaining": remaining,
+        "resets_at": resets_at,
+    }
 
 
 def _in_window(row: Any, slots: str) -> int:

@@ -6,10 +6,12 @@
 SELECT p.requests_per_day, p.requests_per_minute, p.tokens_per_minute, p.concurrent_requests,
        CASE WHEN c.day_end > clock_timestamp() THEN c.day_requests ELSE 0 END AS day_requests,
        c.day_end, c.in_flight, c.latest_slot, c.request_slots, c.token_slots,
-       floor(extract(epoch FROM clock_timestamp()) / 6)::bigint AS now_slot
+       floor(extract(epoch FROM clock_timestamp()) / 6)::bigint AS now_slot,
+       coalesce(k.documents, 0) AS documents, coalesce(k.original_bytes, 0) AS stored_bytes
 FROM tenantry.tenant t
 JOIN tenantry.plan p ON p.name = t.plan AND p.superseded_at IS NULL
 JOIN tenantry.counter c ON c.tenant_id = t.tenant_id
+LEFT JOIN tenantry.knowledge_partition k ON k.tenant_id = t.tenant_id
 WHERE t.tenant_id = $1;
 
 -- name: budgets
