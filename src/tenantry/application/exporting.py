@@ -18,6 +18,7 @@ an end user that never was and one of another tenant are the same: nothing.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
@@ -43,6 +44,12 @@ from tenantry.ports.tenant_admin import TenantAdmin
 
 PAGE_MAX: Final = 100
 CONTENT_PAGE_MAX: Final = 20  # of what is opened in memory, 1 MB each
+_ID = "[0-9a-z]{26}"  # as `domain.ids` makes them
+_CURSORS: Final = {
+    "documents": re.compile(f"doc_{_ID}"),
+    "api_keys": re.compile(f"key_{_ID}"),
+    "sessions": re.compile(f"ses_{_ID}"),
+}
 USER_SECTIONS: Final = ("usage", "replies", "results", "sessions")
 
 
@@ -115,6 +122,7 @@ class Exports:
         read = self._pages.get(section)
         if read is None:
             raise NotFound("There is no such section.")
+        _check_cursor(section, cursor)
         return await read(principal, cursor, min(limit, PAGE_MAX))
 
     async def user_page(
@@ -122,6 +130,7 @@ class Exports:
     ) -> ExportPage:
         """What there is of one end user alone."""
         limit = min(limit, PAGE_MAX)
+        _check_cursor(section, cursor)
         match section:
             case "usage":
                 return await self._usage(principal, cursor, limit, user_hash)
@@ -266,8 +275,19 @@ class Exports:
         return ExportPage(rows, str(rows[-1].request_id) if len(rows) == limit else None)
 
 
+def _check_cursor(section: str, cursor: str | None) -> None:
+    """A page that begins nowhere would look like the last one."""
+    form = _CURSORS.get(section)
+    if cursor is not None and form is not None and form.fullmatch(cursor) is None:
+        raise _no_cursor()
+
+
 def _budget_key(cursor: str) -> BudgetKey:
     key = key_from_id(cursor)
     if key is None:
-        raise BadRequest("`cursor` is not one that this list returned.")
+        raise _no_cursor()
     return key
+
+
+def _no_cursor() -> BadRequest:
+    return BadRequest("`cursor` is not one that this list returned.")

@@ -10,7 +10,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from tenantry.application.invoicing import draft_from, shown
-from tenantry.domain.errors import Conflict, NotFound
+from tenantry.domain.errors import BadRequest, Conflict, NotFound
 from tenantry.domain.invoice import (
     DRAFT,
     Document,
@@ -39,13 +39,25 @@ async def list_invoices(
     before: str | None = None,
     limit: int = 100,
 ) -> list[Mapping[str, Any]]:
-    """Heads. Drafts stand on the first page; one that cannot be made says why in `trouble`."""
+    """Heads. Drafts stand on the first page; one that cannot be made says why in `trouble`.
+
+    BadRequest where there is no invoice `before`.
+    """
     found: list[Mapping[str, Any]] = []
-    if before is None:
+    if before is not None:
+        await _check_cursor(invoices, tenant, before)
+    else:
         for period in await _open_periods(invoices, tenant, now):
             found.append(await _draft_head(invoices, tenant, period, now, issuer))
     rows = await invoices.documents(tenant.id, before=before, limit=limit)
     return found + [_final_head(row, tenant.zone) for row in rows]
+
+
+async def _check_cursor(invoices: TenantInvoices, tenant: Tenant, number: str) -> None:
+    try:
+        await invoices.document(tenant.id, number)
+    except NotFound:
+        raise BadRequest("`cursor` is not one that this list returned.") from None
 
 
 async def get_invoice(

@@ -127,6 +127,10 @@ def test_an_operator_alone_and_a_plain_key_are_refused(stack: Stack, tmp_path: P
         for cursor in ("x", "W10", "WzFd", "IiI", *FORGED):
             status = stack.http("GET", f"/v1/export/{section}?cursor={cursor}", tenant=anna)[0]
             assert status in (200, 400), (section, cursor, status)
+    for section in ("documents", "api_keys", "sessions", "invoices"):
+        for cursor in ("", "x", "..", "-1", f"tnt_{'0' * 26}"):
+            status = stack.http("GET", f"/v1/export/{section}?cursor={cursor}", tenant=anna)[0]
+            assert status == 400, (section, cursor)
     for path in ("/v1/export/documents/%00/content", "/v1/export/%00", "/v1/invoices/%00"):
         assert stack.http("GET", path, tenant=anna)[0] == 404, path
     lost = f"/v1/export/batch_jobs/{'0' * 8}-0000-0000-0000-{'0' * 12}/output"
