@@ -35,6 +35,8 @@ _ONE_LENGTH: Mapping[str, int] = {
     "cohere.embed-english-v3": 1_024,
     "cohere.embed-multilingual-v3": 1_024,
 }
+_TITAN_V2 = "amazon.titan-embed-text-v2"
+_TITAN_V2_LENGTHS = (256, 512, 1_024)
 Purpose = Literal["document", "query"]
 Vector = Sequence[float]
 
@@ -221,6 +223,8 @@ def _batches(
         raise BadRequest(f"model {model.id} makes vectors of {length:,} numbers alone")
     if length is not None:
         dimensions = None
+    if model.id.startswith(_TITAN_V2) and dimensions not in (None, *_TITAN_V2_LENGTHS):
+        raise BadRequest(f"model {model.id} makes vectors of 256, 512 or 1,024 numbers")
     if model.family == "titan_embed":
         return [_Batch(_call(name, _titan(text, dimensions)), 1) for text in texts]
     if model.family == "cohere_embed":

@@ -149,6 +149,7 @@ def test_a_reindex_is_live_and_paid_for_by_the_key_that_asked(stack: Stack) -> N
         ({"model": "nobody.knows-v1:0"}, 404),
         ({"model": "amazon.nova-micro-v1:0"}, 400),
         ({"model": TITAN, "dimensions": 0}, 400),
+        ({"model": TITAN, "dimensions": 384}, 400),  # the model makes no such vectors
         ({"model": TITAN, "more": 1}, 400),
         ({"model": TITAN}, 409),  # it is indexed so already
     ):
