@@ -75,6 +75,13 @@ def test_a_multipart_upload_keeps_its_bytes(edge: Edge) -> None:
     assert (seen[0], seen[2]) == (200, data)
 
 
+def test_a_file_name_as_older_clients_send_it(edge: Edge) -> None:
+    body, headers = multipart(("file", "a.txt", None, b"apples"))
+    body = body.replace(b'filename="a.txt"', b"filename*=utf-8''%C3%84pfel%20%231.txt")
+    status, _, raw = send(edge, "POST", "/v1/documents", body, headers=headers)
+    assert (status, orjson.loads(raw)["file_name"]) == (201, "Äpfel #1.txt")
+
+
 @pytest.mark.parametrize(
     "parts",
     [

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import Final
+from urllib.parse import unquote
 
 from multipart import (
     MultipartError,
@@ -17,6 +19,7 @@ from tenantry.domain.errors import BadRequest
 PARTS_MAX: Final = 64
 FIELD_BYTES_MAX: Final = 65_536
 BOUNDARY_CHARS_MAX: Final = 70  # RFC 2046 §5.1.1
+_EXTENDED: Final = re.compile(r";\s*filename\*=utf-8'[a-z-]*'([^;\s]+)", re.IGNORECASE)  # RFC 5987
 
 
 @dataclass(slots=True)
@@ -66,8 +69,18 @@ def _read(parser: PushMultipartParser, body: bytes, form: Form) -> None:
             _end(part, b"".join(pieces), form)
 
 
+def _file_name(part: MultipartSegment) -> str | None:
+    """Also of `filename*=utf-8''…`, which RFC 7578 forbids and older clients send all the same."""
+    name: str | None = part.filename
+    if name is not None:
+        return name
+    found = _EXTENDED.search(part.header("Content-Disposition", ""))
+    return None if found is None else unquote(found[1], errors="strict")
+
+
 def _end(part: MultipartSegment, data: bytes, form: Form) -> None:
-    if part.filename is None:
+    file_name = _file_name(part)
+    if file_name is None:
         if len(data) > FIELD_BYTES_MAX:
             raise BadRequest(f"A form field is larger than {FIELD_BYTES_MAX:,} bytes.")
         form.fields.setdefault(part.name or "", []).append(data.decode())
@@ -75,7 +88,7 @@ def _end(part: MultipartSegment, data: bytes, form: Form) -> None:
     if part.name != "file" or form.data is not None:
         raise BadRequest("Send exactly one file, as the part `file`.")
     form.data = data
-    form.file_name = part.filename
+    form.file_name = file_name
     if part.content_type:
         charset = f"; charset={part.charset}" if part.charset else ""
         form.content_type = f"{part.content_type}{charset}"
