@@ -32,11 +32,19 @@ MANIFEST: Final = "manifest.json"
 JOURNAL: Final = ".journal"
 PART: Final = ".part"
 PIECE_BYTES: Final = 1024 * 1024
+# Of archives that are not written: a folder of such a name would be taken for one.
+_OTHER_ARCHIVES: Final = frozenset(
+    {".7z", ".bz2", ".gz", ".lz4", ".lzma", ".rar", ".tbz2", ".tgz", ".txz", ".tzst", ".xz", ".zst"}
+)
 _NAME: Final = re.compile(r"(originals|outputs)/[A-Za-z0-9_-]{1,64}(\.jsonl)?")
 
 
 class TargetTaken(ValueError):
     """Something lies there that is no export which was cut off."""
+
+
+class TargetUnknown(ValueError):
+    """The name is of an archive that is not written."""
 
 
 class Sink(Protocol):
@@ -127,16 +135,21 @@ def _free(path: Path) -> Path:
 class ExportWriter:
     """Writes files, counts and hashes them. Use it in a `with` block; `finish` makes it whole.
 
-    Raises `TargetTaken`.
+    Raises `TargetTaken`, `TargetUnknown`.
     """
 
     def __init__(self, target: Path) -> None:
         self._counts: dict[str, int] = {}
         self._folder: Path | None = None
         self._sink: Sink
-        if target.suffix == ".tar":
+        suffix = target.suffix.lower()
+        if suffix in _OTHER_ARCHIVES:
+            raise TargetUnknown(
+                f"{target}: an export is a folder, a .tar or a .zip, and no {suffix}"
+            )
+        if suffix == ".tar":
             self._sink = TarSink(target)
-        elif target.suffix == ".zip":
+        elif suffix == ".zip":
             self._sink = ZipSink(target)
         else:
             self._folder = target

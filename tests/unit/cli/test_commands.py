@@ -68,3 +68,31 @@ def test_every_read_has_json(command: click.Command) -> None:
 
 def test_there_are_reads() -> None:
     assert {path[-1] for path, _ in LEAVES} >= READS - {"economics"}
+
+
+WORDS = [
+    pytest.param(path, command, option, id=f"{' '.join(path)} {option.opts[0]}")
+    for path, command in LEAVES
+    for option in command.params
+    if isinstance(option, click.Option)
+    and not option.required
+    and not isinstance(option.get_default(click.Context(command)), str)
+    and isinstance(option.type, click.types.StringParamType)
+]
+
+
+@pytest.mark.parametrize("nothing", ["", " "])
+@pytest.mark.parametrize(("path", "command", "option"), WORDS)
+def test_an_option_that_can_be_left_out_takes_no_empty_name(
+    path: tuple[str, ...], command: click.Command, option: click.Option, nothing: str
+) -> None:
+    """An empty name would stand for all, or for the default."""
+    words = [option.opts[0], *[nothing] * option.nargs]
+    context = click.Context(command)
+    given, _, _ = command.make_parser(context).parse_args(words)
+    with pytest.raises(click.BadParameter, match="must not be empty"):
+        option.type_cast_value(context, given[option.name])
+
+
+def test_there_are_options_that_can_be_left_out() -> None:
+    assert len(WORDS) > 40

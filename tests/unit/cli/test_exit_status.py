@@ -70,12 +70,40 @@ def test_what_is_done_exits_0(
         [*_CORRECT, "--from", "2027-01-01", "--to", "2026-01-01"],
         ["tenants", "shred"],
         ["tenants", "export"],
+        ["tenants", "export", "x", "--user", ""],
+        ["tenants", "export", "x", "--user", " "],
+        ["documents", "add", __file__, "--replace", ""],
+        ["documents", "remove", ""],
+        ["audit", "isolation", "--only", ""],
+        ["invoices", "finalise", "acme", "--sha256", ""],
     ],
 )
 def test_wrong_usage_exits_2(
     arguments: list[str], home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert status_of(monkeypatch, *arguments) == 2
+
+
+def test_an_empty_name_is_told_in_one_line_and_nothing_is_exported(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("TENANTRY_API_KEY", "tk_x")
+    target = home / "ann"
+    assert status_of(monkeypatch, "tenants", "export", str(target), "--user", "") == 2
+    assert capsys.readouterr().err.splitlines()[-1] == (
+        "Error: Invalid value for '--user': must not be empty"
+    )
+    assert not target.exists()
+
+
+def test_an_archive_that_is_not_written_is_one_line_and_1(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("TENANTRY_API_KEY", "tk_x")
+    target = home / "acme.tar.gz"
+    assert status_of(monkeypatch, "tenants", "export", str(target)) == 1
+    said = f"tenantry: {target}: an export is a folder, a .tar or a .zip, and no .gz\n"
+    assert capsys.readouterr().err == said
 
 
 def test_a_refusal_is_one_line_and_1(

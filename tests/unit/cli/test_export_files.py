@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tenantry.entrypoints.export_check import ExportBroken, check_export
-from tenantry.entrypoints.export_target import ExportWriter, TargetTaken
+from tenantry.entrypoints.export_target import ExportWriter, TargetTaken, TargetUnknown
 
 ABOUT = {"of": "tenant", "tenant": {"id": "tnt_x"}}
 NAMES = [f"originals/doc_{n:026d}" for n in range(3)]
@@ -34,6 +34,22 @@ def test_an_export_is_checked_to_the_last_byte(tmp_path: Path, name: str) -> Non
     assert not list(tmp_path.glob("*.part"))
     with pytest.raises(TargetTaken):
         written(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["x.tar.gz", "x.TGZ", "x.gz", "x.tar.bz2", "x.tar.xz", "x.7z", "x.rar", "x.tar.zst", "x.txz"],
+)
+def test_an_archive_that_is_not_written_is_no_folder(tmp_path: Path, name: str) -> None:
+    with pytest.raises(TargetUnknown, match=r"an export is a folder, a \.tar or a \.zip, and no"):
+        written(tmp_path / name)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["x.TAR", "x.Zip", "acme-2026.11"])
+def test_a_name_says_what_is_written_in_any_case(tmp_path: Path, name: str) -> None:
+    assert check_export(written(tmp_path / name))
+    assert (tmp_path / name).is_dir() == (name == "acme-2026.11")
 
 
 def test_anybody_can_check_it_without_tenantry(tmp_path: Path) -> None:

@@ -11,7 +11,8 @@ from tenantry.application.advising import advice_from_ledger
 from tenantry.domain.advice import Advice, Verdict
 from tenantry.domain.advice import advise as advice_on
 from tenantry.domain.advice_file import standings_from_csv
-from tenantry.entrypoints.cli.output import as_json, print_json, print_table
+from tenantry.entrypoints.cli.output import as_json, print_json, print_table, say
+from tenantry.entrypoints.cli.values import NAMED
 from tenantry.ports.margin import MarginBooks
 
 FILE_BYTES_MAX = 128 * 2**20  # a million rows are about 60 MB
@@ -22,9 +23,15 @@ _Found = dict[str, tuple[Advice, bool | None]]  # whether it has its own account
 @click.argument(
     "file", required=False, type=click.Path(exists=True, dir_okay=False, path_type=Path)
 )
-@click.option("--last-month", metavar="YYYY-MM", help="Last closed month; default: the file's.")
 @click.option(
-    "--compliance", multiple=True, metavar="TENANT", help="Must have an account of its own."
+    "--last-month", type=NAMED, metavar="YYYY-MM", help="Last closed month; default: the file's."
+)
+@click.option(
+    "--compliance",
+    type=NAMED,
+    multiple=True,
+    metavar="TENANT",
+    help="Must have an account of its own.",
 )
 @as_json
 def advise(
@@ -85,7 +92,10 @@ def _print(found: _Found) -> None:
     )
     for tenant, (made, _) in found.items():
         if made.verdict is not Verdict.POOL:
-            click.echo("\n" + "\n  ".join((tenant, *made.evidence, f"instead: {made.other_lever}")))
+            say()
+            say(tenant)
+            for line in (*made.evidence, f"instead: {made.other_lever}"):
+                say(f"  {line}")
 
 
 def _has(silo: bool | None) -> str | None:

@@ -25,7 +25,8 @@ from tenantry.domain.anomaly import (
     instant_of,
     series_by_tenant,
 )
-from tenantry.entrypoints.cli.output import as_json, print_json, print_table
+from tenantry.entrypoints.cli.output import as_json, print_json, print_table, say
+from tenantry.entrypoints.cli.values import NAMED
 from tenantry.ports.alerts import AlertBook, Mute
 from tenantry.ports.control import ControlPlane
 
@@ -47,7 +48,7 @@ def alerts() -> None:
 
 
 @alerts.command(name="list")
-@click.option("--tenant", help="Of one tenant, by id or name.")
+@click.option("--tenant", type=NAMED, help="Of one tenant, by id or name.")
 @click.option("--since", type=INSTANT, help="Raised at this instant (UTC) or later.")
 @click.option("--state", type=click.Choice(["open", "acknowledged"]))
 @click.option("--limit", type=click.IntRange(1, 1_000), default=100, show_default=True)
@@ -82,7 +83,7 @@ def acknowledge(alert_id: str) -> None:
     async def work(_: ControlPlane, book: AlertBook) -> StoredAlert:
         return await book.acknowledge(alert_id)
 
-    click.echo(f"{run_with_alerts(work).id} is acknowledged")
+    say(f"{run_with_alerts(work).id} is acknowledged")
 
 
 @alerts.command()
@@ -104,7 +105,7 @@ def mute(tenant: str, start: datetime, end: datetime, reason: str) -> None:
         owner = await control.get_tenant(tenant)
         return await book.mute(owner.id, start.replace(tzinfo=UTC), end.replace(tzinfo=UTC), reason)
 
-    click.echo(f"{tenant} is muted, {run_with_alerts(work).id}")
+    say(f"{tenant} is muted, {run_with_alerts(work).id}")
 
 
 @alerts.command()
@@ -140,7 +141,7 @@ def unmute(tenant: str, mute_id: str) -> None:
         await book.unmute((await control.get_tenant(tenant)).id, mute_id)
 
     run_with_alerts(work)
-    click.echo(f"{mute_id} is taken back")
+    say(f"{mute_id} is taken back")
 
 
 @alerts.command()
@@ -160,6 +161,7 @@ def unmute(tenant: str, mute_id: str) -> None:
 )
 @click.option(
     "--planned",
+    type=NAMED,
     nargs=3,
     multiple=True,
     metavar="TENANT FROM TO",

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from tenantry.bootstrap.audit import local_stores
@@ -21,7 +20,8 @@ from tenantry.entrypoints.audit.report_html import to_html
 from tenantry.entrypoints.audit.report_text import summary, to_text
 from tenantry.entrypoints.audit.running import Target, run_audit
 from tenantry.entrypoints.audit.wire import Wire
-from tenantry.entrypoints.cli.output import as_json, print_json
+from tenantry.entrypoints.cli.output import as_json, plain_console, print_json, say_lines
+from tenantry.entrypoints.cli.values import NAMED
 
 
 @click.group()
@@ -34,20 +34,25 @@ def audit() -> None:
 
 @audit.command()
 @click.option(
-    "--url", help="Data plane of the deployment; default: TENANTRY_URL, or this machine's."
+    "--url",
+    type=NAMED,
+    help="Data plane of the deployment; default: TENANTRY_URL, or this machine's.",
 )
-@click.option("--admin-url", help="Its admin port; default: this machine's.")
+@click.option("--admin-url", type=NAMED, help="Its admin port; default: this machine's.")
 @click.option(
     "--ca-bundle",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="PEM file of the authority of an https `--url`.",
 )
 @click.option(
-    "--plan", help="Whose models the canaries use; default: a plan of the placement's kind."
+    "--plan",
+    type=NAMED,
+    help="Whose models the canaries use; default: a plan of the placement's kind.",
 )
 @click.option(
     "--placement",
     "placements",
+    type=NAMED,
     multiple=True,
     help="Of both canaries, or given twice: of the one and of the other; default: a pool.",
 )
@@ -58,7 +63,10 @@ def audit() -> None:
     help="Write the report as one HTML file too.",
 )
 @click.option(
-    "--only", multiple=True, help="Make only the attacks whose ids begin so; keeps no report."
+    "--only",
+    type=NAMED,
+    multiple=True,
+    help="Make only the attacks whose ids begin so; keeps no report.",
 )
 @click.option("--keep/--no-keep", default=True, help="Keep the report at /admin/v1/audits.")
 @as_json
@@ -84,7 +92,7 @@ def isolation(json_output: bool, html_file: Path | None, keep: bool, **options: 
     if json_output:
         print_json(report.to_json())
     else:
-        click.echo(to_text(report), nl=False)
+        say_lines(to_text(report).removesuffix("\n"))
     if report.findings:
         raise click.ClickException(summary(report))
 
@@ -126,14 +134,15 @@ def _keep(target: Target, report: Report) -> None:
 @contextlib.contextmanager
 def _progress() -> Iterator[Any]:
     """A bar on stderr where somebody looks at it."""
+    console = plain_console(stderr=True)
     bar = Progress(
         TextColumn("attacking"),
         BarColumn(),
         MofNCompleteColumn(),
-        TextColumn("{task.description}"),
-        console=Console(stderr=True),
+        TextColumn("{task.description}", markup=False),
+        console=console,
         transient=True,
-        disable=not Console(stderr=True).is_terminal,
+        disable=not console.is_terminal,
     )
     with bar:
         task = bar.add_task("", total=None)

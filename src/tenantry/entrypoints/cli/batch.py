@@ -22,7 +22,7 @@ from tenantry.domain.batch import RECORDS_MAX
 from tenantry.domain.errors import BadRequest
 from tenantry.domain.ids import uuid7
 from tenantry.domain.tenant import Scope
-from tenantry.entrypoints.cli.output import as_json, print_json, print_table
+from tenantry.entrypoints.cli.output import as_json, print_json, print_table, say
 from tenantry.entrypoints.http.bedrock.requests import to_converse_call, to_invoke_call
 from tenantry.ports.batch import BatchJob
 
@@ -71,7 +71,7 @@ def submit(file: Path, model: str, operation: str, json_output: bool) -> None:
     if json_output:
         print_json({"id": str(done.request_id), "records": done.records, "job_arn": done.job_arn})
     else:
-        click.echo(f"{done.request_id}  {done.records} records  {done.job_arn or 'submitting'}")
+        say(f"{done.request_id}  {done.records} records  {done.job_arn or 'submitting'}")
 
 
 @batch.command(name="list")

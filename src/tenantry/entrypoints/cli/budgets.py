@@ -23,7 +23,8 @@ from tenantry.domain.budget import (
     limit_from,
 )
 from tenantry.domain.tenant import Tenant
-from tenantry.entrypoints.cli.output import as_json, print_json, print_table
+from tenantry.entrypoints.cli.output import as_json, print_json, print_table, say
+from tenantry.entrypoints.cli.values import NAMED
 from tenantry.ports.control import Budget, ControlPlane
 from tenantry.ports.labels import Labels
 
@@ -53,9 +54,9 @@ def _whose(command: F) -> F:
     for option in (
         click.option("--basis", type=click.Choice(BASES), default="charge", show_default=True),
         click.option("--period", type=click.Choice(PERIODS), default="month", show_default=True),
-        click.option("--run", help="Of this run, as `x-tenantry-run` names it."),
-        click.option("--user", help="Of this end user, as `x-tenantry-user` names it."),
-        click.option("--api-key", help="Of this API key, key_…"),
+        click.option("--run", type=NAMED, help="Of this run, as `x-tenantry-run` names it."),
+        click.option("--user", type=NAMED, help="Of this end user, as `x-tenantry-user` names it."),
+        click.option("--api-key", type=NAMED, help="Of this API key, key_…"),
     ):
         command = option(command)
     return command
@@ -101,7 +102,7 @@ def set_(
         return key.subject
 
     subject = run_with_labels(work)
-    click.echo(f"budget {subject} of {tenant} is {limit} a {period}, in {basis}")
+    say(f"budget {subject} of {tenant} is {limit} a {period}, in {basis}")
 
 
 @budgets.command()
@@ -128,7 +129,7 @@ def show(tenant: str, json_output: bool) -> None:
     elif rows:
         print_table(_SHOWN, ([row[name] for name in _SHOWN] for row in rows))
     else:
-        click.echo("no budgets")
+        say("no budgets")
 
 
 @budgets.command()
@@ -154,7 +155,7 @@ def remove(
         await control.remove_budget(owner.id, key)
         return key.subject
 
-    click.echo(f"budget {run_with_labels(work)} of {tenant} is removed")
+    say(f"budget {run_with_labels(work)} of {tenant} is removed")
 
 
 def _scope(api_key: str | None, user: str | None, run: str | None) -> tuple[Scope, str | None]:

@@ -13,7 +13,8 @@ from tenantry.application.agreements import amend
 from tenantry.application.billing import Billing
 from tenantry.bootstrap.commands.billing import run_with_billing
 from tenantry.domain import money
-from tenantry.entrypoints.cli.output import as_json, print_json, print_table
+from tenantry.entrypoints.cli.output import as_json, print_json, print_table, say
+from tenantry.entrypoints.cli.values import NAMED
 from tenantry.ports.control import ControlPlane
 
 INSTANT = click.DateTime(["%Y-%m-%dT%H:%M:%SZ", "%Y-%m-%d"])
@@ -33,13 +34,15 @@ class _DayOrNone(click.ParamType[str]):
 
 @click.command()
 @click.argument("tenant")
-@click.option("--legal-name", help="Whom the invoice is to.")
-@click.option("--address", multiple=True, help="A line of the address; repeat in order.")
-@click.option("--tax-id", help="`none` takes it out.")
-@click.option("--email", help="`none` takes it out.")
-@click.option("--currency", help="Of the invoices; stays once one is final.")
-@click.option("--tax-rate", help="A fraction: 0.0825 is 8.25 %.")
-@click.option("--tax-label", help="As it stands on the invoice.")
+@click.option("--legal-name", type=NAMED, help="Whom the invoice is to.")
+@click.option(
+    "--address", type=NAMED, multiple=True, help="A line of the address; repeat in order."
+)
+@click.option("--tax-id", type=NAMED, help="`none` takes it out.")
+@click.option("--email", type=NAMED, help="`none` takes it out.")
+@click.option("--currency", type=NAMED, help="Of the invoices; stays once one is final.")
+@click.option("--tax-rate", type=NAMED, help="A fraction: 0.0825 is 8.25 %.")
+@click.option("--tax-label", type=NAMED, help="As it stands on the invoice.")
 @click.option("--payment-days", type=click.IntRange(0, 365), help="From issue to due.")
 @click.option(
     "--ends-on", type=_DayOrNone(), help="First day without a contract; `none`: it has no end."
@@ -65,7 +68,7 @@ def contract(tenant: str, json_output: bool, **given: Any) -> None:
     if json_output:
         print_json(versions)
     elif not versions:
-        click.echo(f"{tenant} has no contract yet")
+        say(f"{tenant} has no contract yet")
     else:
         now = versions[0]
         rows = {**now, **now["customer"], "address": ", ".join(now["customer"]["address"])}
@@ -130,4 +133,4 @@ def credit(tenant: str, amount: str | None, note: str, json_output: bool) -> Non
     print_table(names, (tuple(row[name] for name in names) for row in entries))
     for currency in sorted({row["currency"] for row in entries}):
         left = money.total(row["amount"] for row in entries if row["currency"] == currency)
-        click.echo(f"left: {money.plain(left)} {currency}")
+        say(f"left: {money.plain(left)} {currency}")

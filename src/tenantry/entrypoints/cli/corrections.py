@@ -9,7 +9,8 @@ import click
 from tenantry.application.corrections import Corrected, correct_prices
 from tenantry.bootstrap.commands.control import run_with_corrections
 from tenantry.domain import money
-from tenantry.entrypoints.cli.output import as_json, print_json
+from tenantry.entrypoints.cli.output import as_json, print_json, say
+from tenantry.entrypoints.cli.values import NAMED
 from tenantry.ports.control import ControlPlane
 from tenantry.ports.corrections import Corrections
 from tenantry.ports.directory import Directory
@@ -25,7 +26,7 @@ INSTANT = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%SZ"])
 @click.option(
     "--right", type=click.IntRange(1), required=True, help="The edition that should have."
 )
-@click.option("--model", help="Of this model alone.")
+@click.option("--model", type=NAMED, help="Of this model alone.")
 @as_json
 def correct(
     tenant: str,
@@ -61,12 +62,12 @@ def correct(
     if json_output:
         print_json(done)
     elif not done.attempts:
-        click.echo(
+        say(
             f"nothing to correct: what edition {wrong} rated then has the same prices by edition"
             f" {right}, or is corrected already, which an attempt can be once"
         )
     else:
-        click.echo(
+        say(
             f"{done.attempts:,} attempts corrected: cost {money.plain(done.cost)}, "
             f"charge {money.plain(done.charge)} USD"
         )

@@ -18,7 +18,7 @@ from tenantry.bootstrap.keys import key_facts
 from tenantry.bootstrap.reach_settings import file_problems
 from tenantry.bootstrap.vector_settings import vectors_fact
 from tenantry.config import Settings, SettingsError, describe
-from tenantry.entrypoints.cli.output import as_json, print_json, print_table
+from tenantry.entrypoints.cli.output import as_json, print_json, print_table, say
 
 
 @click.command()
@@ -45,7 +45,7 @@ def doctor(json_output: bool) -> None:
     if problems:
         raise click.ClickException("; ".join(problems))
     if not json_output:
-        click.echo("nothing is wrong")
+        say("nothing is wrong")
 
 
 def _wrong(config: Settings, problems: list[str]) -> set[str]:

@@ -21,6 +21,7 @@ from tenantry.domain.usage import TokenClass
 from tenantry.entrypoints.cli import economics_view as view
 from tenantry.entrypoints.cli.economics_actual import print_actual
 from tenantry.entrypoints.cli.output import as_json
+from tenantry.entrypoints.cli.values import NAMED
 
 # The fixed costs of the reference case, by its numbers of customers.
 REFERENCE_FIXED = {100: Decimal(50)}
@@ -57,7 +58,7 @@ def _places(figure: Decimal) -> int:
 @click.option("--queries", type=_COUNT, help="Of one customer in a month.")
 @click.option("--tokens-in", type=_COUNT, help="Of one query.")
 @click.option("--tokens-out", type=_COUNT, help="Of one query.")
-@click.option("--model", help="Take its prices from the shipped price book.")
+@click.option("--model", type=NAMED, help="Take its prices from the shipped price book.")
 @click.option("--revenue", type=_Figure(), help="Flat, of one customer in a month, USD.")
 @click.option("--markup", type=_Figure(1_000), help="Charge models' cost times this; no flat fee.")
 @click.option("--waste", type=_Figure(10), help="Share of models' cost: retries, abandoned.")
@@ -72,7 +73,7 @@ def _places(figure: Decimal) -> int:
 @click.option("--from", "start", type=_DAY, help="With --actual: first day, UTC.")
 @click.option("--to", "end", type=_DAY, help="With --actual: the day after the last, UTC.")
 @click.option("--by", type=click.Choice([each.value for each in MarginBy]), default="tenant")
-@click.option("--tag", default=TAG, show_default=True, help="With --by tag: which.")
+@click.option("--tag", type=NAMED, default=TAG, show_default=True, help="With --by tag: which.")
 @click.option(
     "--costs",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),

@@ -16,7 +16,7 @@ from tenantry.domain.economics import shown
 from tenantry.domain.margin import MarginBy, MarginReport, MarginRow
 from tenantry.domain.period import billing_period
 from tenantry.domain.shared_costs import SharedCosts, SharedCostsError
-from tenantry.entrypoints.cli.output import print_json, print_table
+from tenantry.entrypoints.cli.output import print_json, print_table, say
 from tenantry.entrypoints.margin_view import FIGURES, from_margin
 from tenantry.ports.margin import MarginBooks
 
@@ -65,14 +65,14 @@ def _print(report: MarginReport, title: str) -> None:
         title=title,
     )
     for line in report.shared:
-        click.echo(f"shared: {line.name} {line.usd} USD, by {line.key}")
+        say(f"shared: {line.name} {line.usd} USD, by {line.key}")
     if report.fee_rate or report.fee_each:
-        click.echo(
+        say(
             f"fees: {report.fee_rate * 100:f} % of revenue and {report.fee_each} USD for each of"
             f" {report.payers} paying"
         )
     if not report.shared:
-        click.echo("shared: none named; --costs FILE has them")
+        say("shared: none named; --costs FILE has them")
 
 
 def _cells(row: MarginRow) -> tuple[object, ...]:

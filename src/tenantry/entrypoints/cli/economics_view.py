@@ -9,15 +9,13 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-import click
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from tenantry.domain.deployments import DEPLOYMENTS, Bill, Load, bill_of
 from tenantry.domain.economics import Economics, Scenario, economics, shown
 from tenantry.domain.heavy_tail import tail_of
-from tenantry.entrypoints.cli.output import print_json, print_table
+from tenantry.entrypoints.cli.output import plain_console, print_json, print_table, say
 
 BAR_CHARS = 40
 SVG_COLUMNS = 200
@@ -40,9 +38,9 @@ def print_scenarios(asked: Shown, json_output: bool) -> None:
     else:
         print_table([_title(name) for name in rows[0]], (tuple(row.values()) for row in rows))
     if asked.chart and not json_output:
-        Console(highlight=False).print(_bars(asked.scenarios))
+        plain_console().print(_bars(asked.scenarios))
     if asked.svg is not None:
-        console = Console(record=True, width=SVG_COLUMNS, file=io.StringIO(), highlight=False)
+        console = plain_console(record=True, width=SVG_COLUMNS, file=io.StringIO())
         console.print(_table(rows))
         console.print(_bars(asked.scenarios))
         console.save_svg(str(asked.svg), title="tenantry economics")
@@ -136,7 +134,7 @@ def print_deployments(
     if json_output:
         print_json([_bill(bill) for bill in bills])
         return
-    click.echo(f"USD a month beside tokens, {queries:,} requests a tenant; us-east-1 list prices")
+    say(f"USD a month beside tokens, {queries:,} requests a tenant; us-east-1 list prices")
     print_table(
         ("tenants", *names),
         (
@@ -147,7 +145,7 @@ def print_deployments(
     if only is not None:
         for bill in bills:
             _print_bill(bill)
-    click.echo("Quantities are assumptions; --deployment NAME --json has each with its reason.")
+    say("Quantities are assumptions; --deployment NAME --json has each with its reason.")
 
 
 def _print_bill(bill: Bill) -> None:

@@ -12,8 +12,9 @@ from urllib.parse import quote
 import click
 
 from tenantry.entrypoints.api_client import Api
-from tenantry.entrypoints.cli.output import as_json, print_json
+from tenantry.entrypoints.cli.output import as_json, print_json, say
 from tenantry.entrypoints.cli.tenant_api import done, tenant_api
+from tenantry.entrypoints.cli.values import NAMED
 from tenantry.entrypoints.export_check import ExportBroken, check_export
 from tenantry.entrypoints.export_target import ExportWriter
 
@@ -27,7 +28,9 @@ _SECTION: Final = re.compile(r"[a-z][a-z_]{0,39}")
 
 @click.command()
 @click.argument("target", type=click.Path(path_type=Path))
-@click.option("--user", help="What is kept of this end user alone, as requests name them.")
+@click.option(
+    "--user", type=NAMED, help="What is kept of this end user alone, as requests name them."
+)
 @click.option("--verify", is_flag=True, help="Check an export that lies there, and write nothing.")
 @as_json
 def export(target: Path, user: str | None, verify: bool, json_output: bool) -> None:
@@ -43,13 +46,13 @@ def export(target: Path, user: str | None, verify: bool, json_output: bool) -> N
     else:
         api = tenant_api()
         with ExportWriter(target) as writer:
-            manifest = _of_user(api, writer, user) if user else _of_tenant(api, writer)
+            manifest = _of_tenant(api, writer) if user is None else _of_user(api, writer, user)
     if json_output:
         print_json(manifest)
         return
     for section, count in manifest["counts"].items():
-        click.echo(f"{count:>12,}  {section}")
-    click.echo(f"{'every hash is right' if verify else 'written'}: {target}", err=True)
+        say(f"{count:>12,}  {section}")
+    say(f"{'every hash is right' if verify else 'written'}: {target}", err=True)
 
 
 @click.command(name="erase-user")
@@ -71,9 +74,9 @@ def erase_user(user: str, yes: bool, json_output: bool) -> None:
         print_json(told)
         return
     for name, count in told["erased"].items():
-        click.echo(f"{count:>8,}  {name} erased")
+        say(f"{count:>8,}  {name} erased")
     for remains in told["remains"]:
-        click.echo(f"remains: {remains}")
+        say(f"remains: {remains}")
 
 
 def _verified(target: Path) -> dict[str, Any]:
@@ -94,7 +97,7 @@ def _of_tenant(api: Api, writer: ExportWriter) -> dict[str, Any]:
         elif section == "batch_jobs":
             rows = _with_outputs(api, writer, rows)
         count = writer.add_lines(section, rows)
-        click.echo(f"{section}: {count:,}", err=True)
+        say(f"{section}: {count:,}", err=True)
     return writer.finish({"of": "tenant", "tenant": about["tenant"], "exported_at": _now()})
 
 

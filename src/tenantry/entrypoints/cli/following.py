@@ -6,8 +6,9 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from tenantry.entrypoints.cli.output import one_line, plain_console
 
 LOOK_EVERY_S = 0.5
 
@@ -21,8 +22,9 @@ def follow(
 
     A bar on a terminal; elsewhere a line whenever more is done.
     """
-    console = Console(stderr=True, highlight=False)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    title, console = one_line(title), plain_console(stderr=True)
+    described = TextColumn("{task.description}", markup=False)
+    columns = (described, BarColumn(), MofNCompleteColumn())
     told = -1
     with Progress(*columns, TimeElapsedColumn(), console=console, transient=True) as bar:
         task = bar.add_task(title, total=None)

@@ -30,7 +30,8 @@ from tenantry.domain.invoice import DRAFT, Document, content_sha256
 from tenantry.domain.period import Span
 from tenantry.domain.tenant import Tenant
 from tenantry.entrypoints.cli.invoice_export import FORMATS, exported
-from tenantry.entrypoints.cli.output import as_json, print_json, print_table
+from tenantry.entrypoints.cli.output import as_json, print_json, print_table, say, write_exact
+from tenantry.entrypoints.cli.values import NAMED
 from tenantry.ports.billing import Finalised
 from tenantry.ports.control import ControlPlane
 
@@ -77,13 +78,13 @@ def draft(tenant: str, day: datetime | None, store: bool, json_output: bool) -> 
 
     made = run_with_billing(work)
     if made is None:
-        click.echo("nothing was used and nothing is owed")
+        say("nothing was used and nothing is owed")
     elif json_output:
         print_json({**made, "sha256": content_sha256(made)})
     else:
         print_invoice(made)
         if store:
-            click.echo(f"stored for review; approve it with --sha256 {content_sha256(made)}")
+            say(f"stored for review; approve it with --sha256 {content_sha256(made)}")
 
 
 @invoices.command(name="list")
@@ -121,7 +122,7 @@ def list_(tenant: str, json_output: bool) -> None:
 
 @invoices.command()
 @click.argument("number")
-@click.option("--tenant", help="Whose; needed for a draft.")
+@click.option("--tenant", type=NAMED, help="Whose; needed for a draft.")
 @as_json
 def show(number: str, tenant: str | None, json_output: bool) -> None:
     """Show one invoice by its number.
@@ -140,7 +141,7 @@ def show(number: str, tenant: str | None, json_output: bool) -> None:
 @invoices.command()
 @click.argument("tenant")
 @_IN
-@click.option("--sha256", help="The hash of the draft that was approved.")
+@click.option("--sha256", type=NAMED, help="The hash of the draft that was approved.")
 @as_json
 def finalise(tenant: str, day: datetime | None, sha256: str | None, json_output: bool) -> None:
     """Make the invoice of a period final, by default of the oldest that is not closed.
@@ -159,9 +160,9 @@ def finalise(tenant: str, day: datetime | None, sha256: str | None, json_output:
     if json_output:
         print_json({**done.document, "number": done.number, "sha256": done.sha256})
     elif done.number is None:
-        click.echo("closed: nothing was used and nothing is owed")
+        say("closed: nothing was used and nothing is owed")
     else:
-        click.echo(f"{done.number} is final: {done.document['due']} {done.document['currency']}")
+        say(f"{done.number} is final: {done.document['due']} {done.document['currency']}")
 
 
 @invoices.command()
@@ -177,12 +178,14 @@ def void(number: str, reason: str) -> None:
         return await void_invoice(billing.book, await billing.book.owner(number), number, reason)
 
     changed = run_with_billing(work)
-    click.echo(f"{number} is void" if changed else f"{number} was void before")
+    say(f"{number} is void" if changed else f"{number} was void before")
 
 
 @invoices.command()
 @click.argument("number")
-@click.option("--amount", help="Before tax, in the invoice's currency; default: all that is left.")
+@click.option(
+    "--amount", type=NAMED, help="Before tax, in the invoice's currency; default: all that is left."
+)
 @click.option("--reason", required=True, help="Stands on the credit note.")
 @as_json
 def credit(number: str, amount: str | None, reason: str, json_output: bool) -> None:
@@ -206,12 +209,12 @@ def credit(number: str, amount: str | None, reason: str, json_output: bool) -> N
         print_json({**done.document, "sha256": done.sha256})
     else:
         due = done.document["due"]
-        click.echo(f"{done.number} credits {number}: {due} {done.document['currency']}")
+        say(f"{done.number} credits {number}: {due} {done.document['currency']}")
 
 
 @invoices.command()
 @click.argument("number")
-@click.option("--tenant", help="Whose; needed for a draft.")
+@click.option("--tenant", type=NAMED, help="Whose; needed for a draft.")
 @click.option("--format", "form", type=click.Choice(sorted(FORMATS)), default="json")
 @click.option("--output", "-o", type=click.Path(dir_okay=False, path_type=Path), help="A file.")
 def export(number: str, tenant: str | None, form: str, output: Path | None) -> None:
@@ -224,7 +227,7 @@ def export(number: str, tenant: str | None, form: str, output: Path | None) -> N
     body, exact = _document(number, tenant)
     content = exported(form, body, exact)
     if output is None:
-        click.echo(content, nl=False)
+        write_exact(content)
     else:
         output.write_bytes(content)
 
@@ -249,7 +252,7 @@ def verify(number: str, json_output: bool) -> None:
     if not again.same:
         raise click.ClickException(f"{number} does not come out again as it was finalised")
     if not json_output:
-        click.echo(f"{number} comes out the same: {again.stored_sha256}")
+        say(f"{number} comes out the same: {again.stored_sha256}")
 
 
 @invoices.command()
@@ -272,7 +275,7 @@ def run(review: bool, json_output: bool) -> None:
     if json_output:
         print_json(tally)
     else:
-        click.echo(
+        say(
             f"{tally.final} final, {tally.review} for review, {tally.nothing} with nothing to "
             f"invoice, {tally.trouble} in trouble"
         )
@@ -281,7 +284,7 @@ def run(review: bool, json_output: bool) -> None:
 
 
 @invoices.command()
-@click.option("--tenant", help="Of this one alone.")
+@click.option("--tenant", type=NAMED, help="Of this one alone.")
 @click.option("--outcome", type=click.Choice(_OUTCOMES), help="These alone.")
 @as_json
 def runs(tenant: str | None, outcome: str | None, json_output: bool) -> None:

@@ -8,7 +8,8 @@ import click
 
 from tenantry.bootstrap.commands.control import run_with_control
 from tenantry.domain.tenant import DEFAULT_SCOPES, Scope
-from tenantry.entrypoints.cli.output import as_json, print_json, print_table
+from tenantry.entrypoints.cli.output import as_json, print_json, print_table, say
+from tenantry.entrypoints.cli.values import NAMED
 from tenantry.ports.control import ControlPlane, KeyRow, NewKey
 
 
@@ -26,7 +27,9 @@ def keys() -> None:
 @click.option(
     "--scope", "scopes", multiple=True, type=click.Choice([str(scope) for scope in Scope])
 )
-@click.option("--model", "models", multiple=True, help="Allow only this model; repeatable.")
+@click.option(
+    "--model", "models", type=NAMED, multiple=True, help="Allow only this model; repeatable."
+)
 @click.option("--expires-days", type=click.IntRange(1, 3650))
 @as_json
 def create(
@@ -63,7 +66,7 @@ def create(
         print_json(shown)
     else:
         print_table(("field", "value"), shown.items())
-        click.echo("Keep these now: they are not shown again.", err=True)
+        say("Keep these now: they are not shown again.", err=True)
 
 
 @keys.command(name="list")
@@ -104,4 +107,4 @@ def revoke(tenant: str, api_key_id: str) -> None:
         await control.revoke_key((await control.get_tenant(tenant)).id, api_key_id)
 
     run_with_control(work)
-    click.echo(f"{api_key_id} is revoked")
+    say(f"{api_key_id} is revoked")

@@ -14,9 +14,10 @@ import click
 
 from tenantry.entrypoints.api_client import Api
 from tenantry.entrypoints.cli.following import follow
-from tenantry.entrypoints.cli.output import as_json, print_json, print_table
+from tenantry.entrypoints.cli.output import as_json, print_json, print_table, say, say_lines
 from tenantry.entrypoints.cli.reindex import reindex
 from tenantry.entrypoints.cli.tenant_api import done, tenant_api
+from tenantry.entrypoints.cli.values import NAMED
 
 _TYPES = {".md": "text/markdown", ".markdown": "text/markdown", ".txt": "text/plain"}
 
@@ -33,8 +34,10 @@ def documents() -> None:
 @click.argument(
     "files", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path)
 )
-@click.option("--title", help="Default: the file's name.")
-@click.option("--replace", "replaced", metavar="ID", help="Put the one file in this one's place.")
+@click.option("--title", type=NAMED, help="Default: the file's name.")
+@click.option(
+    "--replace", "replaced", type=NAMED, metavar="ID", help="Put the one file in this one's place."
+)
 @click.option("--no-wait", is_flag=True, help="Do not wait until large documents are indexed.")
 def add(files: tuple[Path, ...], title: str | None, replaced: str | None, no_wait: bool) -> None:
     """Upload documents: text, Markdown, HTML, PDF or DOCX.
@@ -55,7 +58,7 @@ def add(files: tuple[Path, ...], title: str | None, replaced: str | None, no_wai
             document = done(api.upload("/v1/documents", *upload)).body
         if not no_wait:
             document = _followed(api, document, file.name)
-        click.echo(f"{document['id']}  {_status(document)}  {file.name}")
+        say(f"{document['id']}  {_status(document)}  {file.name}")
 
 
 def _followed(api: Api, document: dict[str, Any], name: str) -> dict[str, Any]:
@@ -105,14 +108,14 @@ def list_(json_output: bool) -> None:
 
 
 @documents.command()
-@click.argument("document_id")
+@click.argument("document_id", type=NAMED)
 def remove(document_id: str) -> None:
     """Delete a document; the next search does not find it.
 
     Example: `tenantry documents remove doc_01h…`
     """
     done(tenant_api().delete(f"/v1/documents/{quote(document_id, safe='')}"))
-    click.echo(f"{document_id} is removed")
+    say(f"{document_id} is removed")
 
 
 documents.add_command(reindex)
@@ -134,13 +137,13 @@ def search(query: str, top_k: int, json_output: bool) -> None:
         print_json(passages)
         return
     for number, passage in enumerate(passages, start=1):
-        click.echo(f"[{number}] {passage['title']}  ({passage['score']:.3f})")
-        click.echo(f"    {' '.join(passage['text'].split())[:300]}")
+        say(f"[{number}] {passage['title']}  ({passage['score']:.3f})")
+        say(f"    {' '.join(passage['text'].split())[:300]}")
 
 
 @click.command()
 @click.argument("question")
-@click.option("--model", help="Default: the plan's.")
+@click.option("--model", type=NAMED, help="Default: the plan's.")
 @as_json
 def ask(question: str, model: str | None, json_output: bool) -> None:
     """Answer a question from a tenant's documents, with citations.
@@ -152,10 +155,10 @@ def ask(question: str, model: str | None, json_output: bool) -> None:
     if json_output:
         print_json(answer)
         return
-    click.echo(answer["answer"])
+    say_lines(answer["answer"])
     for citation in answer["citations"]:
-        click.echo(f"  [{citation['number']}] {citation['title']}")
-    click.echo(f"  charged {answer['charge']}", err=True)
+        say(f"  [{citation['number']}] {citation['title']}")
+    say(f"  charged {answer['charge']}", err=True)
 
 
 def _type(file: Path) -> str:

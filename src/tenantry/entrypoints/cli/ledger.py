@@ -17,7 +17,7 @@ from tenantry.application.archiving import (
 )
 from tenantry.bootstrap.archive import run_with_archive
 from tenantry.config import Settings
-from tenantry.entrypoints.cli.output import as_json, print_json, print_table
+from tenantry.entrypoints.cli.output import as_json, print_json, print_table, say
 
 _MONTH = click.DateTime(["%Y-%m"])
 
@@ -76,7 +76,7 @@ def verify(json_output: bool) -> None:
         print_json({"public_key": key, "archives": [_to_json(each) for each in found]})
         return
     _print(found, json_output, "nothing is archived")
-    click.echo(f"all hold, by the public key {key}")
+    say(f"all hold, by the public key {key}")
 
 
 @ledger.command()
@@ -120,6 +120,6 @@ def _print(found: Sequence[Verified], json_output: bool, nothing: str) -> None:
     if json_output:
         print_json(rows)
     elif not rows:
-        click.echo(nothing)
+        say(nothing)
     else:
         print_table(tuple(rows[0]), (tuple(row.values()) for row in rows))

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from collections.abc import Mapping
 
 import click
 
 from tenantry.entrypoints.cli.lazy import LazyGroup
+from tenantry.entrypoints.cli.output import say, say_lines
 
 MODULES: Mapping[str, str] = {
     "advise": "advise",
@@ -65,10 +67,9 @@ def _run() -> int:
         status = cli.main(standalone_mode=False)
         return status if isinstance(status, int) else 0
     except click.UsageError as wrong:
-        wrong.show()
-        return 2
+        return _misused(wrong)
     except click.Abort:  # Ctrl-C, or nobody there to answer what was asked
-        click.echo(err=True)  # ends the line of the question
+        say(err=True)  # ends the line of the question
         return _failed("broken off")
     except click.ClickException as refused:
         return _failed(refused.format_message())
@@ -81,8 +82,15 @@ def _run() -> int:
         return _failed(message)
 
 
+def _misused(wrong: click.UsageError) -> int:
+    told = io.StringIO()
+    wrong.show(told)
+    say_lines(told.getvalue().removesuffix("\n"), err=True)
+    return 2
+
+
 def _failed(message: str) -> int:
-    click.echo(f"tenantry: {message}", err=True)
+    say(f"tenantry: {message}", err=True)
     return 1
 
 

@@ -6,6 +6,7 @@ import click
 
 from tenantry.bootstrap.database import database
 from tenantry.bootstrap.deployment import settings
+from tenantry.entrypoints.cli.output import say
 
 
 @click.command()
@@ -20,4 +21,4 @@ def migrate(new_passwords: bool) -> None:
     Example: `TENANTRY_DATABASE_URL=postgresql://… tenantry migrate`
     """
     with database(settings(), new_passwords=new_passwords):
-        click.echo("the schema is up to date")
+        say("the schema is up to date")

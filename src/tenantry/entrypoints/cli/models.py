@@ -9,7 +9,7 @@ import click
 from tenantry.bootstrap.commands.control import run_with_control
 from tenantry.domain.catalogue import Model
 from tenantry.domain.catalogue_file import models_from_csv
-from tenantry.entrypoints.cli.output import as_json, print_json, print_table
+from tenantry.entrypoints.cli.output import as_json, print_json, print_table, say
 from tenantry.ports.control import ControlPlane
 
 
@@ -58,4 +58,4 @@ def apply(file: Path) -> None:
         await control.apply_models(found)
 
     run_with_control(work)
-    click.echo(f"{len(found)} models applied")
+    say(f"{len(found)} models applied")

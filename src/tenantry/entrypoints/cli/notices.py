@@ -9,7 +9,8 @@ from uuid import UUID
 import click
 
 from tenantry.bootstrap.commands.control import run_with_desk
-from tenantry.entrypoints.cli.output import as_json, print_json, print_table
+from tenantry.entrypoints.cli.output import as_json, print_json, print_table, say
+from tenantry.entrypoints.cli.values import NAMED
 from tenantry.ports.control import ControlPlane
 from tenantry.ports.delivery import Listed, NoticeDesk
 
@@ -46,7 +47,7 @@ def list_(dead: bool, limit: int, json_output: bool) -> None:
 
 @notices.command()
 @click.argument("notice", type=click.UUID)
-@click.option("--sink", help="Only to this one; else to all where it is dead.")
+@click.option("--sink", type=NAMED, help="Only to this one; else to all where it is dead.")
 def retry(notice: UUID, sink: str | None) -> None:
     """Begin dead deliveries of a notice anew, under the same id.
 
@@ -58,7 +59,7 @@ def retry(notice: UUID, sink: str | None) -> None:
 
     if not run_with_desk(work):
         raise click.ClickException(f"nothing of {notice} is dead")
-    click.echo(f"{notice} is on its way again")
+    say(f"{notice} is on its way again")
 
 
 @notices.command()
@@ -75,4 +76,4 @@ def send(notice: UUID, sink: str) -> None:
 
     if not run_with_desk(work):
         raise click.ClickException(f"there is no notice {notice}, or {sink} has it")
-    click.echo(f"{notice} is on its way to {sink}")
+    say(f"{notice} is on its way to {sink}")

@@ -1,46 +1,94 @@
-"""How the command line prints: a table for people, JSON for programs."""
+"""How the command line prints: lines and tables for people, JSON for programs.
+
+Words of tenants, of files and of the gateway are shown and never obeyed: no control character
+reaches a terminal, no bracket is a style, no name between colons a picture.
+"""
 
 from __future__ import annotations
 
 import dataclasses
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import click
 
 from tenantry.domain import money
+from tenantry.domain.printable import printable
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 PIPE_COLUMNS = 240  # where nobody's terminal sets a width
 as_json = click.option("--json", "json_output", is_flag=True, help="Print JSON for programs.")
 
 
+# What JSON leaves as it is and a terminal obeys, or cannot be written at all.
+_UNSAFE = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+def say(text: str = "", *, err: bool = False) -> None:
+    """One line, whatever is in it."""
+    click.echo(one_line(text), err=err)
+
+
+def say_lines(text: str, *, err: bool = False) -> None:
+    """A text of several lines, such as an answer."""
+    click.echo(lines_of(text), err=err)
+
+
+def one_line(text: str) -> str:
+    """As a terminal may have it: a control character is spelt, the end of a line a blank."""
+    return printable(text, len(text))
+
+
+def lines_of(text: str) -> str:
+    """The same of each line; tabs stay too."""
+    lines = text.replace("\r\n", "\n").split("\n")
+    return "\n".join("\t".join(map(one_line, line.split("\t"))) for line in lines)
+
+
+def write_exact(content: bytes) -> None:
+    """A document, byte by byte: it is for a file or a program."""
+    click.echo(content, nl=False)
+
+
 def print_json(value: object) -> None:
-    click.echo(json.dumps(value, default=_plain, ensure_ascii=False, indent=2))
+    """The values are exact; what JSON need not escape and a terminal obeys is escaped too."""
+    text = json.dumps(value, default=_plain, ensure_ascii=False, indent=2)
+    click.echo(_UNSAFE.sub(lambda found: f"\\u{ord(found[0]):04x}", text))
+
+
+def plain_console(**options: Any) -> Console:
+    """Rich's console, to which words are words."""
+    from rich.console import Console  # a third of the start of a command that prints none
+
+    return Console(markup=False, emoji=False, highlight=False, **options)
 
 
 def print_table(
     columns: Sequence[str], rows: Iterable[Sequence[object]], *, title: str | None = None
 ) -> None:
     """A table without boxes; numbers to the right."""
-    from rich.console import Console  # a third of the start of a command that prints none
     from rich.table import Table
 
-    table = Table(box=None, title=title, title_justify="left", header_style="bold", pad_edge=False)
+    table = Table(box=None, title_justify="left", header_style="bold", pad_edge=False)
+    table.title = None if title is None else one_line(title)
     for column in columns:
-        table.add_column(column, overflow="fold")
-    shown = [[_text(cell) for cell in row] for row in rows]
+        table.add_column(one_line(column), overflow="fold")
+    shown = [[one_line(_text(cell)) for cell in row] for row in rows]
     for number, drawn in enumerate(table.columns):
         if shown and all(_is_number(row[number]) for row in shown):
             drawn.justify = "right"
     for row in shown:
         table.add_row(*row)
-    console = Console(highlight=False)
+    console = plain_console()
     if not console.is_terminal:
-        console = Console(highlight=False, width=PIPE_COLUMNS)
+        console = plain_console(width=PIPE_COLUMNS)
     console.print(table)
 
 

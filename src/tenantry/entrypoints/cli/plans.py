@@ -9,7 +9,7 @@ import click
 from tenantry.bootstrap.commands.control import run_with_control
 from tenantry.domain.plan import Plan, plan_to_json
 from tenantry.domain.plan_file import plan_tables_from_toml
-from tenantry.entrypoints.cli.output import as_json, print_json, print_table
+from tenantry.entrypoints.cli.output import as_json, print_json, print_table, say
 from tenantry.ports.control import ControlPlane
 
 _SHOWN = (
@@ -66,4 +66,4 @@ def apply(file: Path) -> None:
         return await control.apply_plans(tables)
 
     for plan in run_with_control(work):
-        click.echo(f"{plan.name} is at version {plan.version}")
+        say(f"{plan.name} is at version {plan.version}")

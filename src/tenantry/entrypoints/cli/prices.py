@@ -22,8 +22,9 @@ from tenantry.domain.errors import NotFound
 from tenantry.domain.price import COLUMNS, PriceEdition, edition_to_rows
 from tenantry.domain.price_change import PriceChange, price_changes
 from tenantry.entrypoints.cli import corrections
-from tenantry.entrypoints.cli.output import as_json, print_json, print_table
+from tenantry.entrypoints.cli.output import as_json, print_json, print_table, say
 from tenantry.entrypoints.cli.price_files import OfferOptions, Read, read_price_files
+from tenantry.entrypoints.cli.values import NAMED
 from tenantry.ports.control import ControlPlane, EditionRow
 
 SHOWN_MAX = 200  # changes in a table; --json has all
@@ -70,10 +71,14 @@ class _Done:
 @click.option("--backdated", is_flag=True, help="Allow an edition that begins in the past.")
 @click.option(
     "--home-region",
+    type=NAMED,
     help="Of offer files: the region whose prices hold where no other region has its own.",
 )
 @click.option(
-    "--ignore", multiple=True, help="Of offer files: a usage type (or pattern) to leave out."
+    "--ignore",
+    type=NAMED,
+    multiple=True,
+    help="Of offer files: a usage type (or pattern) to leave out.",
 )
 @click.option("--names", type=_FILE, help="CSV `name,model`: more of AWS's names for models.")
 @as_json
@@ -103,12 +108,12 @@ def import_(
         return
     _print_planned(done)
     for edition in done.stored:
-        click.echo(
+        say(
             f"edition {edition.version}: {len(edition.models)} models, in force from "
             f"{edition.effective_from.isoformat()}"
         )
     if any(one.changes for one in done.planned) and not yes:
-        click.echo("nothing is stored yet: --yes stores it")
+        say("nothing is stored yet: --yes stores it")
 
 
 async def _import(control: ControlPlane, asked: _Asked) -> _Done:
@@ -185,7 +190,7 @@ def diff(before: str, after: str, json_output: bool) -> None:
 
 
 @prices.command()
-@click.option("--model", help="Only this price key.")
+@click.option("--model", type=NAMED, help="Only this price key.")
 @click.option("--at", type=_INSTANT, help="As it was in force then (UTC); default: now.")
 @as_json
 def show(model: str | None, at: datetime | None, json_output: bool) -> None:
@@ -234,12 +239,12 @@ def _print_planned(done: _Done) -> None:
             f"{one.edition.source}, from {one.edition.effective_from.isoformat()}, after {follows}",
         )
     for reason, count in sorted(done.read.left_out.items()):
-        click.echo(f"left out: {count:,} rows, {reason}")
+        say(f"left out: {count:,} rows, {reason}")
 
 
 def _print_changes(changes: Sequence[PriceChange], title: str) -> None:
     if not changes:
-        click.echo(f"{title}: nothing changes")
+        say(f"{title}: nothing changes")
         return
     print_table(
         ("change", *COLUMNS[:4], "before $", "after $", "%"),
@@ -247,7 +252,7 @@ def _print_changes(changes: Sequence[PriceChange], title: str) -> None:
         title=f"{title}: {_counted(changes)}",
     )
     if len(changes) > SHOWN_MAX:
-        click.echo(f"… and {len(changes) - SHOWN_MAX:,} more; --json lists them")
+        say(f"… and {len(changes) - SHOWN_MAX:,} more; --json lists them")
 
 
 def _place(change: PriceChange) -> tuple[str, str, int, str]:

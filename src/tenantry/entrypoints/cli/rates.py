@@ -11,7 +11,7 @@ from tenantry.application.billing import Billing
 from tenantry.bootstrap.commands.billing import run_with_billing
 from tenantry.domain.contract import LIST_CURRENCY, ExchangeRate
 from tenantry.domain.invoice import rate_json
-from tenantry.entrypoints.cli.output import as_json, print_json, print_table
+from tenantry.entrypoints.cli.output import as_json, print_json, print_table, say
 from tenantry.ports.control import ControlPlane
 
 
@@ -43,7 +43,7 @@ def add(quote: str, rate: str, day: datetime, source: str) -> None:
         await billing.contracts.add_rate(entered)
 
     run_with_billing(work)
-    click.echo(f"from {entered.day} on 1 {LIST_CURRENCY} is {rate} {quote} ({source})")
+    say(f"from {entered.day} on 1 {LIST_CURRENCY} is {rate} {quote} ({source})")
 
 
 @rates.command(name="list")

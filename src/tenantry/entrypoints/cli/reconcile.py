@@ -17,8 +17,9 @@ from tenantry.bootstrap.commands.control import run_with_keeper
 from tenantry.bootstrap.commands.reconcile import BillAsked, run_with_bill, run_with_sides
 from tenantry.domain import money
 from tenantry.domain.reconciliation import Break, BreakKind
-from tenantry.entrypoints.cli.output import as_json, print_json, print_table
+from tenantry.entrypoints.cli.output import as_json, print_json, print_table, say
 from tenantry.entrypoints.cli.reconcile_bill import bill_to_json, print_bill
+from tenantry.entrypoints.cli.values import NAMED
 from tenantry.ports.ledger import LedgerKeeper, Violation
 
 EPOCH = datetime.fromtimestamp(0, UTC)
@@ -40,6 +41,7 @@ _ADVICE: Mapping[BreakKind, str] = {
 @click.option("--invariants", is_flag=True, help="Check the ledger's invariants instead.")
 @click.option(
     "--logs",
+    type=NAMED,
     multiple=True,
     help="Invocation logs: a folder (at any depth), a file, or s3://bucket/prefix; repeatable;"
     " default: where the worker reads them.",
@@ -48,12 +50,16 @@ _ADVICE: Mapping[BreakKind, str] = {
 @click.option(
     "--bill",
     "bills",
+    type=NAMED,
     multiple=True,
     help="A Cost and Usage Report (CUR 2.0; CSV or Parquet): a folder, a file, or"
     " s3://bucket/prefix; repeatable. Alone it is held against the ledger without the logs.",
 )
 @click.option(
-    "--ignore", multiple=True, help="Of a bill: a usage type (or pattern) that nobody need know."
+    "--ignore",
+    type=NAMED,
+    multiple=True,
+    help="Of a bill: a usage type (or pattern) that nobody need know.",
 )
 @click.option(
     "--names",
@@ -62,6 +68,7 @@ _ADVICE: Mapping[BreakKind, str] = {
 )
 @click.option(
     "--tenant-tag",
+    type=NAMED,
     default=TENANT_TAG,
     help=f"Of a bill: the tag that names the tenant; default: {TENANT_TAG}.",
 )
@@ -119,7 +126,7 @@ def reconcile(
         breaks += report.break_count
         if not json_output:
             if trued_up is not None:
-                click.echo(f"{trued_up:,} unknown attempts were settled from the logs")
+                say(f"{trued_up:,} unknown attempts were settled from the logs")
             _print(report)
     if bills and days is not None:
         asked = BillAsked(bills, ignore, names, tenant_tag)
@@ -164,7 +171,7 @@ def _check_invariants(json_output: bool) -> None:
     if found:
         raise click.ClickException(f"{len(found)} invariants are violated")
     if not json_output:
-        click.echo("all invariants hold")
+        say("all invariants hold")
 
 
 def _midnight(now: datetime) -> datetime:
@@ -191,18 +198,14 @@ def _to_json(report: Report) -> dict[str, Any]:
 
 def _print(report: Report) -> None:
     tally, log = report.tally, report.log
-    click.echo(
-        f"{report.start:%Y-%m-%d %H:%M:%SZ} to {report.end:%Y-%m-%d %H:%M:%SZ}, by admission"
-    )
-    click.echo(
-        f"log: {log.files:,} files, {log.records:,} records, {log.unreadable:,} lines unreadable"
-    )
-    click.echo(
+    say(f"{report.start:%Y-%m-%d %H:%M:%SZ} to {report.end:%Y-%m-%d %H:%M:%SZ}, by admission")
+    say(f"log: {log.files:,} files, {log.records:,} records, {log.unreadable:,} lines unreadable")
+    say(
         f"{tally.matched:,} matched, {tally.nothing_used:,} used nothing, {tally.under_way:,} under"
         f" way, {tally.not_yet_delivered:,} not yet delivered, {report.break_count:,} breaks"
     )
     for kind, figures in report.by_kind.items():
-        click.echo()
+        say()
         unpriced = f", {figures.unpriced:,} without a price" if figures.unpriced else ""
         of_kind = [found for found in report.breaks if found.kind is kind][:SHOWN_MAX]
         print_table(
@@ -212,7 +215,7 @@ def _print(report: Report) -> None:
             f" {money.plain(figures.difference_usd)} USD{unpriced} ({_ADVICE[kind]})",
         )
         if figures.count > len(of_kind):
-            click.echo(f"… and {figures.count - len(of_kind):,} more; --json lists them")
+            say(f"… and {figures.count - len(of_kind):,} more; --json lists them")
 
 
 def _rows(breaks: Iterable[Break]) -> Iterable[tuple[object, ...]]:

@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-import click
-
 from tenantry.application.reconcile_bill import BillReport, Sum
 from tenantry.domain import money
 from tenantry.domain.bill_reconciliation import BillBreak, BillBreakKind
-from tenantry.entrypoints.cli.output import print_table
+from tenantry.entrypoints.cli.output import print_table, say
 
 SHOWN_MAX = 20  # breaks of each kind in the table; JSON has more
 _ADVICE: Mapping[BillBreakKind, str] = {
@@ -50,18 +48,18 @@ def bill_to_json(report: BillReport) -> dict[str, Any]:
 def print_bill(report: BillReport) -> None:
     tally = report.tally
     until = "" if report.billed_until is None else f", billed until {report.billed_until}"
-    click.echo(f"bill: {report.start} to {report.end}, by day of the call (UTC){until}")
-    click.echo(
+    say(f"bill: {report.start} to {report.end}, by day of the call (UTC){until}")
+    say(
         f"{report.files:,} files, {report.lines:,} lines of usage: bill"
         f" {money.plain(report.bill_usd)} USD, ledger {money.plain(report.ledger_usd)} USD"
     )
-    click.echo(
+    say(
         f"{tally.matched:,} usages matched, off by {money.plain(tally.within_tolerance_usd)} USD"
         f" in all, {tally.moved:,} of them over midnight; {tally.not_yet_billed:,} not yet billed"
         f" ({money.plain(tally.not_yet_billed_usd)} USD); {report.break_count:,} breaks"
     )
     if report.not_compared_usd:
-        click.echo(
+        say(
             f"in the ledger and by no token on the bill: {money.plain(report.not_compared_usd)} USD"
         )
     for kind, of in report.by_kind.items():
@@ -70,19 +68,19 @@ def print_bill(report: BillReport) -> None:
     _print_sums("on the bill, and not usage", report.other_lines)
     if report.other_services.lines:
         other = report.other_services
-        click.echo(f"other services: {other.lines:,} lines, {money.plain(other.usd)} USD")
+        say(f"other services: {other.lines:,} lines, {money.plain(other.usd)} USD")
     _print_tenants(report)
 
 
 def _print_kind(kind: BillBreakKind, of: Sum, found: list[BillBreak]) -> None:
-    click.echo()
+    say()
     print_table(
         ("day", "account", "region", "usage", "ledger", "bill", "ledger $", "bill $", "ids"),
         (_row(one) for one in found[:SHOWN_MAX]),
         title=f"{kind}: {of.lines:,}, bill less ledger {money.plain(of.usd)} USD ({_ADVICE[kind]})",
     )
     if of.lines > SHOWN_MAX:
-        click.echo(f"… and {of.lines - SHOWN_MAX:,} more; --json lists them")
+        say(f"… and {of.lines - SHOWN_MAX:,} more; --json lists them")
 
 
 def _row(one: BillBreak) -> tuple[object, ...]:
@@ -102,13 +100,13 @@ def _row(one: BillBreak) -> tuple[object, ...]:
 
 def _print_sums(title: str, sums: Mapping[str, Sum]) -> None:
     for name, of in sorted(sums.items()):
-        click.echo(f"{title}: {name}, {of.lines:,} lines, {money.plain(of.usd)} USD")
+        say(f"{title}: {name}, {of.lines:,} lines, {money.plain(of.usd)} USD")
 
 
 def _print_tenants(report: BillReport) -> None:
     if not report.tenants:
         return
-    click.echo()
+    say()
     print_table(
         ("tenant", "ledger $", "bill $", "difference $"),
         (

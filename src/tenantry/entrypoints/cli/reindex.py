@@ -7,14 +7,17 @@ from typing import Any
 import click
 
 from tenantry.entrypoints.cli.following import follow
-from tenantry.entrypoints.cli.output import as_json, print_json
+from tenantry.entrypoints.cli.output import as_json, print_json, say
 from tenantry.entrypoints.cli.tenant_api import done, tenant_api
+from tenantry.entrypoints.cli.values import NAMED
 
 _PATH = "/v1/documents/reindex"
 
 
 @click.command()
-@click.option("--model", help="The embedding model to index with. Without it: how far it is.")
+@click.option(
+    "--model", type=NAMED, help="The embedding model to index with. Without it: how far it is."
+)
 @click.option("--dimensions", type=click.IntRange(1), help="Numbers in a vector. Default: plan's.")
 @click.option("--no-wait", is_flag=True, help="Do not wait until it has ended.")
 @click.option("--cancel", is_flag=True, help="End the one that is open; the old index stays.")
@@ -45,7 +48,7 @@ def reindex(
     if json_output:
         print_json(found)
     else:
-        click.echo(_line(found))
+        say(_line(found))
     if model and found["status"] in ("paused", "cancelled"):
         raise click.ClickException(f"the reindex is {found['status']}; the old index is in use")
 

@@ -19,6 +19,7 @@ from tenantry.bootstrap.logs import log_events
 from tenantry.bootstrap.shared_costs import shared_costs_of
 from tenantry.config import Settings
 from tenantry.entrypoints.cli.background_process import BackgroundProcess
+from tenantry.entrypoints.cli.output import say
 from tenantry.entrypoints.http.metrics import Counters
 from tenantry.entrypoints.http.supervisor import (
     WORKERS_MAX,
@@ -121,8 +122,8 @@ def _announce(config: Settings, addresses: Addresses, ready_json: bool) -> None:
             "ca_bundle": str(addresses.ca_bundle),
             "operator_token": operator_token(config),
         }
-        click.echo(json.dumps(line))
+        say(json.dumps(line))
         return
-    click.echo(f"data plane   {addresses.http_url}  {addresses.https_url}")
-    click.echo(f"admin port   {addresses.admin_url}")
-    click.echo(f"CA bundle    {addresses.ca_bundle}")
+    say(f"data plane   {addresses.http_url}  {addresses.https_url}")
+    say(f"admin port   {addresses.admin_url}")
+    say(f"CA bundle    {addresses.ca_bundle}")

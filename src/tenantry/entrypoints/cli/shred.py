@@ -19,7 +19,8 @@ from tenantry.domain.shred import (
     document_of,
     signed_content,
 )
-from tenantry.entrypoints.cli.output import as_json, print_json
+from tenantry.entrypoints.cli.output import as_json, print_json, say, say_lines
+from tenantry.entrypoints.cli.values import NAMED
 
 POLL_S: Final = 0.5
 WAIT_S: Final = 3_600
@@ -27,9 +28,12 @@ WAIT_S: Final = 3_600
 
 @click.command()
 @click.argument("tenant", required=False)
-@click.option("--yes", "name", metavar="NAME", help="The tenant's name again, in place of asking.")
+@click.option(
+    "--yes", "name", type=NAMED, metavar="NAME", help="The tenant's name again, in place of asking."
+)
 @click.option(
     "--gone",
+    type=NAMED,
     multiple=True,
     metavar="HOST",
     help="A host whose processes are gone for sure though none was seen to end; repeatable.",
@@ -71,7 +75,7 @@ def shred(
         begun = await begin_shred(shredder, found.id, confirmed or "", _who())
         for host in gone:
             count = await shredder.holders.declare_gone(host)
-            click.echo(f"{host}: {count} processes are taken for gone", err=True)
+            say(f"{host}: {count} processes are taken for gone", err=True)
         shred = (await _until_certified(shredder, look, begun.tenant_id, wait_s)).shred
         assert shred.certificate is not None and shred.signature is not None
         return document_of(shred.certificate, shred.signature, shredder.signer.public_key)
@@ -80,7 +84,7 @@ def shred(
     if json_output:
         print_json(document)
     else:
-        click.echo(certificate_text(document))
+        say_lines(certificate_text(document))
 
 
 async def _until_certified(shredder: Shredder, look: Look, tenant_id: Any, wait_s: int) -> Progress:
@@ -92,7 +96,7 @@ async def _until_certified(shredder: Shredder, look: Look, tenant_id: Any, wait_
             return progress
         waits = _waits(progress)
         if waits != told:
-            click.echo(waits, err=True)
+            say(waits, err=True)
             told = waits
         if time.monotonic() >= deadline:
             raise click.ClickException(
@@ -110,7 +114,7 @@ def _waits(progress: Progress) -> str:
 
 
 def _asked(name: str) -> str:
-    click.echo(
+    say(
         f"This destroys the keys of {name!r} for good. Its documents, answers and kept results"
         " cannot be read by anybody afterwards; invoices and ledger stay.",
         err=True,
@@ -138,7 +142,5 @@ def _verify(file: Path) -> None:
     if public_key != signer.public_key or not signer.verifies(content.encode(), signature):
         raise click.ClickException(f"{file}: the signature is not of this deployment's key")
     told = document["content"]
-    click.echo(f"{told['tenant']['name']} ({told['tenant']['id']}): {told['mode']},")
-    click.echo(
-        f"effective {told['effective_at']}, certified {told['certified_at']}; signature good"
-    )
+    say(f"{told['tenant']['name']} ({told['tenant']['id']}): {told['mode']},")
+    say(f"effective {told['effective_at']}, certified {told['certified_at']}; signature good")

@@ -7,7 +7,7 @@ import dataclasses
 import click
 
 from tenantry.bootstrap.commands.control import run_with_desk
-from tenantry.entrypoints.cli.output import as_json, print_json, print_table
+from tenantry.entrypoints.cli.output import as_json, print_json, print_table, say
 from tenantry.ports.control import ControlPlane
 from tenantry.ports.delivery import NoticeDesk, StripeLink
 
@@ -33,7 +33,7 @@ def link(tenant: str, customer: str) -> None:
         await desk.link_stripe((await control.get_tenant(tenant)).id, customer)
 
     run_with_desk(work)
-    click.echo(f"{tenant} is {customer} at Stripe")
+    say(f"{tenant} is {customer} at Stripe")
 
 
 @stripe.command()
@@ -49,7 +49,7 @@ def unlink(tenant: str) -> None:
 
     if not run_with_desk(work):
         raise click.ClickException(f"{tenant} is no customer at Stripe")
-    click.echo(f"{tenant} is no customer at Stripe any more")
+    say(f"{tenant} is no customer at Stripe any more")
 
 
 @stripe.command(name="list")
@@ -69,4 +69,4 @@ def list_(json_output: bool) -> None:
     elif rows:
         print_table(tuple(rows[0]), (tuple(row.values()) for row in rows))
     else:
-        click.echo("nobody is a customer at Stripe")
+        say("nobody is a customer at Stripe")

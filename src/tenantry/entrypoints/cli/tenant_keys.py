@@ -10,7 +10,7 @@ import click
 from tenantry.application.key_rotation import KeyState, rotate_keys
 from tenantry.bootstrap.commands.keys import run_with_keys
 from tenantry.domain.document import home_of
-from tenantry.entrypoints.cli.output import as_json, print_json, print_table
+from tenantry.entrypoints.cli.output import as_json, print_json, print_table, say
 from tenantry.ports.control import ControlPlane
 from tenantry.ports.keys import KeyRotation
 
@@ -57,7 +57,7 @@ def rotate_key(tenant: str | None, everyone: bool, rewrap: bool, json_output: bo
 
     def told(state: KeyState) -> None:
         if not json_output:
-            click.echo(_line(state, rewrap))
+            say(_line(state, rewrap))
 
     async def work(control: ControlPlane, keys: KeyRotation) -> Sequence[KeyState]:
         return await rotate_keys(control, keys, tenant, rewrap=rewrap, told=told)

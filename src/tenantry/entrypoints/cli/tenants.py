@@ -10,7 +10,8 @@ from tenantry.bootstrap.commands.control import run_with_control
 from tenantry.domain.knowledge_base import knowledge_base_of
 from tenantry.domain.tenant import Tenant
 from tenantry.entrypoints.cli.lazy import LazyGroup
-from tenantry.entrypoints.cli.output import as_json, print_json, print_table
+from tenantry.entrypoints.cli.output import as_json, print_json, print_table, say
+from tenantry.entrypoints.cli.values import NAMED
 from tenantry.ports.control import ControlPlane
 
 _COMMANDS = {
@@ -36,11 +37,15 @@ def tenants() -> None:
 @tenants.command()
 @click.argument("name")
 @click.option("--plan", required=True, help="The plan's name.")
-@click.option("--placement", help="A placement's id; default: the one of the plan's kind.")
+@click.option(
+    "--placement", type=NAMED, help="A placement's id; default: the one of the plan's kind."
+)
 @click.option("--zone", default="UTC", show_default=True, help="IANA time zone of its contract.")
 @click.option("--anchor-day", type=click.IntRange(1, 31), default=1, show_default=True)
 @click.option("--currency", default="USD", show_default=True, help="Of its invoices.")
-@click.option("--region", "regions", multiple=True, help="Allow only this region; repeatable.")
+@click.option(
+    "--region", "regions", type=NAMED, multiple=True, help="Allow only this region; repeatable."
+)
 @as_json
 def create(name: str, plan: str, json_output: bool, regions: tuple[str, ...], **rest: Any) -> None:
     """Create a tenant.
@@ -55,7 +60,7 @@ def create(name: str, plan: str, json_output: bool, regions: tuple[str, ...], **
 
 
 @tenants.command(name="list")
-@click.option("--after", help="Continue after this id.")
+@click.option("--after", type=NAMED, help="Continue after this id.")
 @click.option("--limit", type=click.IntRange(1, 1000), default=100, show_default=True)
 @as_json
 def list_(after: str | None, limit: int, json_output: bool) -> None:
@@ -115,7 +120,7 @@ def _set_suspended(name: str, suspended: bool) -> None:
         return tenant
 
     tenant = run_with_control(work)
-    click.echo(f"{tenant.id} ({tenant.name}) is {'suspended' if suspended else 'active'}")
+    say(f"{tenant.id} ({tenant.name}) is {'suspended' if suspended else 'active'}")
 
 
 def tenant_json(tenant: Tenant) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from tenantry.domain.end_user import user_from
 from tenantry.domain.period import Span
 from tenantry.domain.tenant import Principal
 from tenantry.entrypoints.cli.output import as_json, print_json, print_table
+from tenantry.entrypoints.cli.values import NAMED
 from tenantry.ports.control import ControlPlane
 from tenantry.ports.labels import Labels
 from tenantry.ports.ledger import TenantLedger, UsageRow
@@ -29,8 +30,8 @@ _INSTANT = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%SZ"])
 )
 @click.option("--to", "end", type=_INSTANT, help="UTC, exclusive; default: that period's end.")
 @click.option("--by", type=click.Choice(_GROUPS), default="model", show_default=True)
-@click.option("--user", help="Of this end user alone, as `x-tenantry-user` names it.")
-@click.option("--run", help="Of this run alone, as `x-tenantry-run` names it.")
+@click.option("--user", type=NAMED, help="Of this end user alone, as `x-tenantry-user` names it.")
+@click.option("--run", type=NAMED, help="Of this run alone, as `x-tenantry-run` names it.")
 @as_json
 def usage(
     tenant: str,

@@ -9,7 +9,7 @@ import click
 
 from tenantry.bootstrap.commands.control import run_with_endpoints
 from tenantry.domain.ids import TenantId
-from tenantry.entrypoints.cli.output import as_json, print_json, print_table
+from tenantry.entrypoints.cli.output import as_json, print_json, print_table, say
 from tenantry.ports.control import ControlPlane
 from tenantry.ports.endpoints import Endpoint, Endpoints
 
@@ -52,7 +52,7 @@ def list_(tenant: str, json_output: bool) -> None:
     elif rows:
         print_table(tuple(rows[0]), (tuple(row.values()) for row in rows))
     else:
-        click.echo("no endpoints")
+        say("no endpoints")
 
 
 @webhooks.command()
@@ -77,7 +77,7 @@ def forget(tenant: str, endpoint: str) -> None:
     Example: `tenantry webhooks forget acme whk_01jd0000000000000000000000`
     """
     _run(tenant, lambda tenant_id, endpoints: endpoints.forget_previous(tenant_id, endpoint))
-    click.echo(f"{endpoint} has one secret")
+    say(f"{endpoint} has one secret")
 
 
 @webhooks.command()
@@ -89,7 +89,7 @@ def enable(tenant: str, endpoint: str) -> None:
     Example: `tenantry webhooks enable acme whk_01jd0000000000000000000000`
     """
     _run(tenant, lambda tenant_id, endpoints: endpoints.enable(tenant_id, endpoint))
-    click.echo(f"{endpoint} is enabled")
+    say(f"{endpoint} is enabled")
 
 
 @webhooks.command()
@@ -101,7 +101,7 @@ def remove(tenant: str, endpoint: str) -> None:
     Example: `tenantry webhooks remove acme whk_01jd0000000000000000000000`
     """
     _run(tenant, lambda tenant_id, endpoints: endpoints.remove(tenant_id, endpoint))
-    click.echo(f"{endpoint} is removed")
+    say(f"{endpoint} is removed")
 
 
 def _run(tenant: str, act: Callable[[TenantId, Endpoints], Awaitable[T]]) -> T:
@@ -128,4 +128,4 @@ def _show_secret(endpoint: Endpoint, json_output: bool) -> None:
         print_json(shown)
     else:
         print_table(("what", "value"), shown.items())
-        click.echo("The secret is not shown again.")
+        say("The secret is not shown again.")

@@ -34,7 +34,7 @@ def run(*, check: bool) -> int:
         with contextlib.ExitStack() as stack:
             _play(show, stack, check)
     except Failed as failed:
-        show.console.print(f"✗ {failed}", style="bold red", markup=False)
+        show.failed(str(failed))
         return 1
     except KeyboardInterrupt:
         show.say("stopped")
