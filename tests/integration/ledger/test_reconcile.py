@@ -12,12 +12,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.support.ledger import MODEL, World, in_world, intent
+from tests.support.ledger import MODEL, World, in_world, intent, synthetic_prices
 from tests.support.postgres import Database
 
 from tenantry.adapters.invocation_log.folder import ANYWHERE, FolderLog
+from tenantry.adapters.postgres.corrections import PostgresCorrections
 from tenantry.adapters.postgres.keeper import PostgresLedgerKeeper
 from tenantry.adapters.sorting import DiskSorter
+from tenantry.application.corrections import correct_prices
 from tenantry.application.reconcile import Report, Sides, reconcile
 from tenantry.domain.catalogue import Model
 from tenantry.domain.reconciliation import Booked, BreakKind
@@ -108,6 +110,32 @@ def test_what_came_late_is_part_of_its_attempt(database: Database, rows: int) ->
         assert (late.state, late.cost) == ("released", COST)
         assert late.quantities == {"uncached_in": 1_000, "out": 500}
         assert len(found) == 2
+
+    in_world(database, body)
+
+
+@pytest.mark.parametrize("rows", [1, 2, 1_000])
+def test_a_corrected_attempt_is_judged_by_the_edition_that_corrected_it(
+    database: Database, tmp_path: Path, rows: int
+) -> None:
+    async def body(world: World) -> None:
+        mine, other = await world.admitted(), await world.admitted(world.bert)
+        for one in (mine, other):
+            await world.settle(one, world.outcome(USED))
+        right = await world.control.import_prices(synthetic_prices(Decimal(2)))
+        fixes, now = PostgresCorrections(world.databases.control), datetime.now(UTC)
+        done = await correct_prices(
+            fixes, mine.tenant_id, now - DAY, now + DAY, wrong=world.prices.version,
+            right=right,
+        )  # fmt: skip
+        assert done.attempts == 1
+        found = {one.tenant_id: one for one in await booked(world, rows)}
+        corrected, kept = found[mine.tenant_id], found[other.tenant_id]
+        assert (corrected.price_version, corrected.cost) == (right.version, 2 * COST)
+        assert (kept.price_version, kept.cost) == (world.prices.version, COST)
+        assert corrected.quantities == kept.quantities == {"uncached_in": 1_000, "out": 500}
+        deliver(tmp_path, record(mine), record(other))
+        assert kinds(await held(world, tmp_path)) == []
 
     in_world(database, body)
 

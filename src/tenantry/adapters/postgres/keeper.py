@@ -242,8 +242,9 @@ def _to_booked(first: Booked | None, rows: Sequence[Any]) -> list[Booked]:
 
 
 def _with(booked: Booked, further: Booked) -> Booked:
+    """A correction comes last, and with it the edition that holds from then on."""
     quantities = dict(booked.quantities)
     for name, quantity in further.quantities.items():
         quantities[name] = quantities.get(name, 0) + quantity
     cost = money.total((booked.cost, further.cost))
-    return replace(booked, cost=cost, quantities=quantities)
+    return replace(booked, cost=cost, quantities=quantities, price_version=further.price_version)
