@@ -91,6 +91,9 @@ class MemoryInvoices:
         now = datetime.now(UTC)
         return billing_period(billing_period(now, "UTC", 1).start - timedelta(days=1), "UTC", 1)
 
+    async def freed_periods(self, tenant_id: TenantId) -> list[Span]:
+        return []
+
     async def period_at(self, tenant_id: TenantId, at: datetime) -> Span:
         return billing_period(at, "UTC", 1)
 

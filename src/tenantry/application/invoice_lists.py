@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 
 from tenantry.application.invoicing import draft_from, shown
 from tenantry.domain.errors import BadRequest, Conflict, NotFound
+from tenantry.domain.ids import TenantId
 from tenantry.domain.invoice import (
     DRAFT,
     Document,
@@ -73,6 +74,12 @@ async def get_invoice(
     raise NotFound("There is no such invoice.")
 
 
+async def oldest_open(invoices: TenantInvoices, tenant_id: TenantId) -> Span:
+    """The period to make final next: one whose invoice was voided comes before all others."""
+    freed = await invoices.freed_periods(tenant_id)
+    return freed[0] if freed else await invoices.next_period(tenant_id)
+
+
 async def period_of(invoices: TenantInvoices | InvoiceBook, tenant: Tenant, day: date) -> Span:
     """The billing period of a civil day of the tenant. Raises `NotFound`."""
     try:
@@ -88,13 +95,14 @@ def noon(day: date, zone: str) -> datetime:
 
 
 async def _open_periods(invoices: TenantInvoices, tenant: Tenant, now: datetime) -> list[Span]:
-    """From the running one back to the first that is not closed."""
+    """From the running one back to the first that is not closed, and those that a void freed."""
     first = await invoices.next_period(tenant.id)
     found, at = list[Span](), now
     while len(found) < DRAFTS_MAX and at >= first.start:
         found.append(await _period_at(invoices, tenant, at, first))
         at = found[-1].start - _HALF_A_DAY
-    return found
+    freed = await invoices.freed_periods(tenant.id)
+    return found + freed[::-1][:DRAFTS_MAX]
 
 
 async def _period_at(

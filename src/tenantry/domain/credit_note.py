@@ -36,6 +36,8 @@ def credit_note(
     left_net, left_tax = money.total((of_net, -credited_net)), money.total((of_tax, -credited_tax))
     if net is None:
         net = left_net
+        if net <= 0:
+            raise ValueError("nothing is left to credit")
     if not net.is_finite() or net <= 0 or money.to_currency(net, currency) != net:
         raise ValueError(f"a credit note is an amount over 0 in {currency}")
     if net > left_net:

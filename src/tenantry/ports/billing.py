@@ -140,7 +140,11 @@ class TenantInvoices(Protocol):
         ...
 
     async def next_period(self, tenant_id: TenantId) -> Span:
-        """The oldest period that is not closed."""
+        """The oldest period that was never closed."""
+        ...
+
+    async def freed_periods(self, tenant_id: TenantId) -> list[Span]:
+        """Periods that were closed, whose invoice is void and has no successor; oldest first."""
         ...
 
     async def period_at(self, tenant_id: TenantId, at: datetime) -> Span:

@@ -14,7 +14,7 @@ from tenantry.domain.contract import LIST_CURRENCY, ExchangeRate, Terms, terms_o
 from tenantry.domain.errors import NotFound
 from tenantry.domain.ids import TenantId
 from tenantry.domain.late_usage import EarlierPeriod
-from tenantry.domain.party import Party
+from tenantry.domain.party import Party, name_as_stored
 from tenantry.domain.period import Span
 from tenantry.domain.plan import plan_from
 from tenantry.domain.usage_line import UsageLine
@@ -120,6 +120,10 @@ class BillingReader:
         facts = await self._one("facts", tenant_id, EVER)
         return Span(facts["period_start"], facts["period_end"])
 
+    async def freed_periods(self, tenant_id: TenantId) -> list[Span]:
+        rows = await self._fetch(self._sql["freed_periods"], tenant_id)
+        return [Span(row["period_start"], row["period_end"]) for row in rows]
+
     async def period_at(self, tenant_id: TenantId, at: datetime) -> Span:
         row = await self._one("period_at", tenant_id, at)
         return Span(row["period_start"], row["period_end"])
@@ -132,8 +136,10 @@ class BillingReader:
 
 
 def to_agreement(row: Any) -> Agreement:
+    """The first contract may have the name of a tenant whose name nobody checked."""
+    name = name_as_stored(row["legal_name"])
     return Agreement(
-        Party(row["legal_name"], tuple(row["address"]), row["tax_id"], row["email"]),
+        Party(name, tuple(row["address"]), row["tax_id"], row["email"]),
         row["currency"],
         row["tax_rate"],
         row["tax_label"],

@@ -71,6 +71,10 @@ class PostgresInvoiceBook:
         async with self._transaction() as connection:
             return await BillingReader(connection.fetch).next_period(tenant_id)
 
+    async def freed_periods(self, tenant_id: TenantId) -> list[Span]:
+        async with self._transaction() as connection:
+            return await BillingReader(connection.fetch).freed_periods(tenant_id)
+
     async def period_at(self, tenant_id: TenantId, at: datetime) -> Span:
         async with self._transaction() as connection:
             return await BillingReader(connection.fetch).period_at(tenant_id, at)

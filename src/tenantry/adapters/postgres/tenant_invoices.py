@@ -37,6 +37,10 @@ class PostgresTenantInvoices:
         async with self._work.reading(tenant_id) as unit:
             return await BillingReader(unit.fetch).next_period(tenant_id)
 
+    async def freed_periods(self, tenant_id: TenantId) -> list[Span]:
+        async with self._work.reading(tenant_id) as unit:
+            return await BillingReader(unit.fetch).freed_periods(tenant_id)
+
     async def period_at(self, tenant_id: TenantId, at: datetime) -> Span:
         async with self._work.reading(tenant_id) as unit:
             return await BillingReader(unit.fetch).period_at(tenant_id, at)

@@ -12,7 +12,12 @@ import click
 
 from tenantry.adapters.clock import SystemClock
 from tenantry.application.billing import Billing
-from tenantry.application.invoice_lists import get_invoice, list_invoices, period_of
+from tenantry.application.invoice_lists import (
+    get_invoice,
+    list_invoices,
+    oldest_open,
+    period_of,
+)
 from tenantry.application.invoice_run import Mode, RunTally, run_due
 from tenantry.application.invoicing import (
     Regenerated,
@@ -325,7 +330,7 @@ def _document(number: str, tenant: str | None) -> tuple[Document, bytes | None]:
 
 async def _period(billing: Billing, tenant: Tenant, day: date | None) -> Span:
     if day is None:
-        return await billing.book.next_period(tenant.id)
+        return await oldest_open(billing.book, tenant.id)
     return await period_of(billing.book, tenant, day)
 
 

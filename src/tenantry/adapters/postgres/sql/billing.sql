@@ -19,6 +19,14 @@ SELECT m.period_start, m.period_end
 FROM tenantry.tenant t, tenantry.billing_period($2, t.zone, t.anchor_day) m
 WHERE t.tenant_id = $1;
 
+-- name: freed_periods
+SELECT DISTINCT i.period_start, i.period_end FROM tenantry.invoice i
+WHERE i.tenant_id = $1 AND i.kind = 'invoice' AND i.status = 'void' AND NOT EXISTS (
+  SELECT FROM tenantry.invoice l
+  WHERE l.tenant_id = i.tenant_id AND l.kind = 'invoice' AND l.status = 'final'
+    AND l.period_start = i.period_start)
+ORDER BY i.period_start;
+
 -- name: terms
 SELECT plan, version, definition, effective_at FROM tenantry.plan_terms
 WHERE tenant_id = $1 AND entered_at < $2 ORDER BY effective_at, entered_at, version;

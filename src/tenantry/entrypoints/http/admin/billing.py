@@ -8,7 +8,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any, TypeVar, get_args
 
 from tenantry.application.agreements import amend
-from tenantry.application.invoice_lists import period_of
+from tenantry.application.invoice_lists import oldest_open, period_of
 from tenantry.application.invoicing import (
     finalise_invoice,
     issue_credit_note,
@@ -166,7 +166,7 @@ async def _period(call: Call, name: str, day: str | None) -> tuple[Tenant, Span]
     """The period of a civil day of the tenant; without one, the next to be invoiced."""
     tenant = await call.services.control.get_tenant(name)
     if day is None:
-        return tenant, await call.services.billing.book.next_period(tenant.id)
+        return tenant, await oldest_open(call.services.billing.book, tenant.id)
     try:
         civil_day = date.fromisoformat(day)
     except ValueError:
