@@ -10,18 +10,24 @@ from docx import Document
 
 
 def pdf(*pages: str, encrypted: bool = False) -> bytes:
-    """A PDF of one line a page; `encrypted` needs a password that nobody knows."""
+    """A PDF of some lines a page, in windows-1252 but for U+2010; `encrypted` needs a password that
+    nobody knows.
+    """
+    font = (
+        "<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica /Encoding "
+        "<< /BaseEncoding /WinAnsiEncoding /Differences [127 /uni2010] >> >>"
+    )
     bodies = [b"<< /Type /Catalog /Pages 2 0 R >>", b""]
     kids = []
     for text in pages:
         number = len(bodies) + 1
         kids.append(f"{number} 0 R")
         escaped = text.replace("\\", r"\\").replace("(", r"\(").replace(")", r"\)")
-        stream = f"BT /F1 24 Tf 72 700 Td ({escaped}) Tj ET".encode("latin-1")
+        lines = escaped.replace("\u2010", "\x7f").replace("\n", ") Tj 0 -30 Td (")
+        stream = f"BT /F1 24 Tf 72 700 Td ({lines}) Tj ET".encode("cp1252")
         bodies.append(
             f"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 612 792] /Contents {number + 1} 0 R "
-            "/Resources << /Font << /F1 << /Type /Font /Subtype /Type1 /BaseFont /Helvetica >> "
-            ">> >> >>".encode()
+            f"/Resources << /Font << /F1 {font} >> >> >>".encode()
         )
         bodies.append(b"<< /Length %d >>\nstream\n%s\nendstream" % (len(stream), stream))
     bodies[1] = f"<< /Type /Pages /Kids [{' '.join(kids)}] /Count {len(kids)} >>".encode()
@@ -60,18 +66,26 @@ def docx(*paragraphs: str, table: tuple[tuple[str, ...], ...] = ()) -> bytes:
     return out.getvalue()
 
 
-def docx_of(body: str, footnotes: str = "") -> bytes:
+def docx_of(
+    body: str, footnotes: str = "", *, main: str = "word/document.xml", strict: bool = False
+) -> bytes:
     """A DOCX of raw WordprocessingML, as Word writes what python-docx cannot."""
-    relation = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
+    office = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
+    words = "http://schemas.openxmlformats.org/wordprocessingml/2006/main"
+    maths = "http://schemas.openxmlformats.org/officeDocument/2006/math"
+    if strict:
+        ooxml = "http://purl.oclc.org/ooxml"
+        office, words = f"{ooxml}/officeDocument/relationships", f"{ooxml}/wordprocessingml/main"
+        maths = f"{ooxml}/officeDocument/math"
     package = "http://schemas.openxmlformats.org/package/2006"
     spaces = (
-        'xmlns:w="http://schemas.openxmlformats.org/wordprocessingml/2006/main" '
+        f'xmlns:w="{words}" xmlns:m="{maths}" '
         'xmlns:mc="http://schemas.openxmlformats.org/markup-compatibility/2006"'
     )
     kind = "application/vnd.openxmlformats-officedocument.wordprocessingml.document.main+xml"
 
     def relations(name: str, target: str) -> str:
-        inner = f'<Relationship Id="rId1" Type="{relation}/{name}" Target="{target}"/>'
+        inner = f'<Relationship Id="rId1" Type="{office}/{name}" Target="{target}"/>'
         return f'<Relationships xmlns="{package}/relationships">{inner}</Relationships>'
 
     parts = {
@@ -79,13 +93,14 @@ def docx_of(body: str, footnotes: str = "") -> bytes:
         '<Default Extension="rels" '
         'ContentType="application/vnd.openxmlformats-package.relationships+xml"/>'
         '<Default Extension="xml" ContentType="application/xml"/>'
-        f'<Override PartName="/word/document.xml" ContentType="{kind}"/></Types>',
-        "_rels/.rels": relations("officeDocument", "word/document.xml"),
-        "word/document.xml": f"<w:document {spaces}><w:body>{body}</w:body></w:document>",
+        f'<Override PartName="/{main}" ContentType="{kind}"/></Types>',
+        "_rels/.rels": relations("officeDocument", main),
+        main: f"<w:document {spaces}><w:body>{body}</w:body></w:document>",
     }
     if footnotes:
-        parts["word/_rels/document.xml.rels"] = relations("footnotes", "footnotes.xml")
-        parts["word/footnotes.xml"] = f"<w:footnotes {spaces}>{footnotes}</w:footnotes>"
+        folder, _, name = main.rpartition("/")
+        parts[f"{folder}/_rels/{name}.rels"] = relations("footnotes", "footnotes.xml")
+        parts[f"{folder}/footnotes.xml"] = f"<w:footnotes {spaces}>{footnotes}</w:footnotes>"
     return archive(**parts)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import PurePosixPath
 
 from tenantry.domain.errors import Unreadable, UnsupportedMedia
@@ -33,6 +34,7 @@ _UNDECLARED = ("", "application/octet-stream", "binary/octet-stream")
 _PDF_WITHIN_BYTES = 1_024  # readers accept a header that late (ISO 32000-1 annex H.3.4.1)
 _OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 _ZIP = b"PK\x03\x04"
+_PDF_END = re.compile(rb"startxref\s+\d+\s*%%EOF")
 
 
 def resolve(data: bytes, declared: str, file_name: str) -> str:
@@ -56,7 +58,7 @@ def resolve(data: bytes, declared: str, file_name: str) -> str:
         raise Unreadable("The DOCX is encrypted, or it is an old .doc: save it without a password.")
     if stated == DOCX and not data.startswith(_ZIP):
         raise UnsupportedMedia("The file is declared as DOCX, but it is none.")
-    if stated in (TEXT, MARKDOWN, HTML) and _sniff(data):
+    if stated in (TEXT, MARKDOWN, HTML) and _sniff(data) and not _only_begins_so(data):
         raise UnsupportedMedia(
             f"The file is declared as {stated}, but its bytes are a binary file."
         )
@@ -80,3 +82,8 @@ def _sniff(data: bytes) -> str:
     if data.startswith((_ZIP, _OLE)):
         return DOCX
     return ""
+
+
+def _only_begins_so(data: bytes) -> bool:
+    """Whether bytes that begin as a binary file's are text: an archive holds NUL, a PDF its end."""
+    return b"\x00" not in data and _PDF_END.search(data) is None

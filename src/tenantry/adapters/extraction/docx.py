@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import io
 import zipfile
+import zlib
 from collections.abc import Iterator
 from typing import Any
 
-from tenantry.adapters.extraction.docx_words import blocks, notes
-from tenantry.adapters.extraction.plain import normal
+from tenantry.adapters.extraction.docx_package import part, related
+from tenantry.adapters.extraction.docx_words import DOCUMENT, blocks, notes
+from tenantry.adapters.extraction.plain import printable
 from tenantry.adapters.extraction.worker_limits import TEXT_CHARS_MAX
 from tenantry.domain.errors import TooLarge, Unreadable, UnsupportedMedia
 
@@ -16,29 +18,29 @@ ENTRIES_MAX = 4_096
 UNCOMPRESSED_BYTES_MAX = 200 * 1024 * 1024
 RATIO_MAX = 200  # XML compresses 10 to 30 times; a bomb a thousand times
 RATIO_FROM_BYTES = 1024 * 1024  # below this a high ratio harms nobody
-_MAIN_PART = "word/document.xml"
 _NOTES = ("footnotes", "endnotes")
+_DAMAGES = (
+    *(zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError),  # of the archive
+    *(KeyError, ValueError, SyntaxError),  # of what it holds: lxml's own is a SyntaxError
+)
 
 
 def to_text(data: bytes) -> str:
     check_archive(data)
-    # Imported late: half a second, and never in the gateway's own process.
-    from docx import Document
-    from docx.opc.exceptions import OpcError
-
+    pieces: list[str] = []
+    chars = 0
     try:
-        document: Any = Document(io.BytesIO(data))
-        pieces: list[str] = []
-        chars = 0
-        for piece in _pieces(document):
-            chars += len(piece) + 1
-            if chars > TEXT_CHARS_MAX:
-                raise TooLarge(f"The DOCX holds more than {TEXT_CHARS_MAX:,} characters of text.")
-            pieces.append(piece)
-    except (OpcError, zipfile.BadZipFile, KeyError, ValueError, SyntaxError) as error:
-        # lxml's XMLSyntaxError is a SyntaxError.
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            for piece in _pieces(archive):
+                chars += len(piece) + 1
+                if chars > TEXT_CHARS_MAX:
+                    raise TooLarge(
+                        f"The DOCX holds more than {TEXT_CHARS_MAX:,} characters of text."
+                    )
+                pieces.append(piece)
+    except _DAMAGES as error:
         raise Unreadable("The DOCX is damaged and cannot be read.") from error
-    return normal("\n".join(pieces)).replace("\x00", "").strip()
+    return printable("\n".join(pieces)).strip()
 
 
 def check_archive(data: bytes) -> None:
@@ -59,16 +61,15 @@ def check_archive(data: bytes) -> None:
             raise Unreadable("The DOCX unpacks to far more than it holds: refused as a zip bomb.")
     if total > UNCOMPRESSED_BYTES_MAX:
         raise Unreadable("The DOCX unpacks to far more than it holds: refused as a zip bomb.")
-    if _MAIN_PART not in {entry.filename for entry in entries}:
+
+
+def _pieces(archive: zipfile.ZipFile) -> Iterator[str]:
+    main = related(archive, "").get("officeDocument")
+    document: Any = part(archive, main) if main else None
+    if not main or document.tag != DOCUMENT:
         raise UnsupportedMedia("The file is declared as DOCX, but it is another kind of archive.")
-
-
-def _pieces(document: Any) -> Iterator[str]:
-    from docx.oxml import parse_xml
-
-    yield from blocks(document.element.body)
-    related = [one for one in document.part.rels.values() if not one.is_external]
+    yield from blocks(document)
+    parts = related(archive, main)
     for kind in _NOTES:
-        for one in related:
-            if one.reltype.endswith(f"/{kind}"):
-                yield from notes(parse_xml(one.target_part.blob))
+        if kind in parts:
+            yield from notes(part(archive, parts[kind]))

@@ -6,40 +6,38 @@ import re
 
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 
-from tenantry.adapters.extraction.plain import decode
+from tenantry.adapters.extraction.html_elements import (
+    BLOCKS,
+    CELLS,
+    LINES,
+    UNSEEN,
+    UNSEEN_ROLES,
+    WITHIN_A_LINE,
+)
+from tenantry.adapters.extraction.plain import decode, printable
 from tenantry.domain.errors import Unreadable
 from tenantry.domain.upload import check_text
 
 _META_CHARSET = re.compile(
-    rb"""<meta[^>]{0,200}charset\s*=\s*["']?\s*([a-zA-Z0-9_-]{1,40})""", re.I
+    rb"""<meta[^>]{0,200}charset\s*=\s*["']?\s*([a-zA-Z0-9_:.-]{1,40})""", re.I
 )
 _META_WITHIN_BYTES = 1_024  # HTML standard, "prescan a byte stream"
-_UNSEEN = frozenset(
-    {"script", "style", "noscript", "template", "head", "svg", "iframe", "object", "nav", "button"}
-)
-_UNSEEN_ROLES = frozenset({"navigation", "search"})  # how older generators mark what `nav` says
-_BLOCKS = frozenset(
-    {
-        *("address", "article", "aside", "blockquote", "body", "details", "dialog", "div", "dl"),
-        *("fieldset", "figcaption", "figure", "footer", "form", "h1", "h2", "h3", "h4", "h5"),
-        *("h6", "header", "hr", "html", "main", "ol", "p", "pre", "section", "summary"),
-        *("table", "tbody", "thead", "tfoot", "ul"),
-    }
-)
-_LINES = frozenset({"br", "tr", "li", "dt", "dd"})
-_CELLS = frozenset({"td", "th"})
+_MAY_BE_LEFT_OUT = '[hidden], [style*="display" i], div[role]'
+# The last of a property's declarations holds.
+_DISPLAY = re.compile(r"(?:^|;)\s*display\s*:\s*([a-z-]+)", re.I)
 _SPACES = re.compile(r"[ \t\r\n\f]+")
 
 
 def to_text(data: bytes, declared: str) -> str:
     source = decode(data, declared, _meta_charset(data))
-    body = LexborHTMLParser(source).body
+    tree = LexborHTMLParser(source)
+    body = tree.body
     if body is None:
         raise Unreadable("The HTML has no body.")
-    text = _read(body)
+    text = _read(body, _left_out(tree))
     # Character references can name what the source may not hold.
     check_text(text, "document")
-    return text
+    return printable(text).strip()
 
 
 def _meta_charset(data: bytes) -> str:
@@ -83,7 +81,7 @@ class _Writer:
         self.parts.append(text)
 
 
-def _read(body: LexborNode) -> str:
+def _read(body: LexborNode, left_out: frozenset[int]) -> str:
     """Text in reading order. A stack, not recursion: nesting is as deep as its author likes."""
     writer = _Writer()
     preformatted = 0
@@ -98,9 +96,9 @@ def _read(body: LexborNode) -> str:
             else:
                 writer.words(text)
             continue
-        if name in _UNSEEN or (name == "div" and node.attributes.get("role") in _UNSEEN_ROLES):
+        if name in UNSEEN or (left_out and node.mem_id in left_out):
             continue
-        _separate(writer, name)
+        _separate(writer, node, name)
         if name == "pre":
             preformatted += 1 if opening else -1
         if opening:
@@ -118,10 +116,42 @@ def _children(node: LexborNode) -> list[LexborNode]:
     return children
 
 
-def _separate(writer: _Writer, name: str) -> None:
-    if name in _CELLS:
+def _left_out(tree: LexborHTMLParser) -> frozenset[int]:
+    """What is hidden as written, or navigation by its role. A hidden body a script shows."""
+    return frozenset(
+        node.mem_id
+        for node in tree.css(_MAY_BE_LEFT_OUT)
+        if node.tag != "body" and _is_left_out(node)
+    )
+
+
+def _is_left_out(node: LexborNode) -> bool:
+    attributes = node.attributes
+    if node.tag == "div" and attributes.get("role") in UNSEEN_ROLES:
+        return True
+    # Browsers find words in what is hidden until found, and show it then.
+    if "hidden" in attributes and (attributes["hidden"] or "").lower() != "until-found":
+        return True
+    displays = _DISPLAY.findall(attributes.get("style") or "")
+    return bool(displays) and displays[-1].lower() == "none"
+
+
+def _separate(writer: _Writer, node: LexborNode, name: str) -> None:
+    if name in CELLS:
         writer.space()
-    elif name in _LINES:
+    elif name in LINES:
         writer.lines(1)
-    elif name in _BLOCKS:
+    elif name in BLOCKS:
         writer.lines(2)
+    elif name not in WITHIN_A_LINE and _beside_another(node):
+        writer.lines(1)
+
+
+def _beside_another(node: LexborNode) -> bool:
+    """Whether an element stands next to it. Within text, an unknown one is part of the text."""
+    before, after = node.prev, node.next
+    while before is not None and before.tag == "-comment":
+        before = before.prev
+    while after is not None and after.tag == "-comment":
+        after = after.next
+    return any(one is not None and one.tag != "-text" for one in (before, after))

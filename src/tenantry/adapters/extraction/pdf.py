@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import re
+
 import pypdfium2 as pdfium
 
-from tenantry.adapters.extraction.plain import normal
+from tenantry.adapters.extraction.plain import printable
 from tenantry.adapters.extraction.worker_limits import PAGES_MAX, TEXT_CHARS_MAX
 from tenantry.domain.errors import TooLarge, Unreadable
 
-_HYPHEN_MARK = "\ufffe"  # what PDFium puts where a word was broken at a line's end
+# What PDFium puts for a hyphen at a line's end, by the call that is asked, and no line end then; no
+# word is broken before a number, so that one was written: COVID-19.
+_BROKEN = re.compile("[\x02\ufffe](?:\r?\n)?")
+_BROKEN_BEFORE_NUMBER = re.compile(_BROKEN.pattern + r"(?=\d)")
+_HYPHENATED = re.compile(r"(?<=[^\W\d_])[\u00ad\u2010][ \t]*\r?\n(?=[^\W\d_])")  # those it leaves
 
 
 def to_text(data: bytes) -> tuple[str, int]:
@@ -41,6 +47,9 @@ def _page(document: pdfium.PdfDocument, number: int) -> str:
         page.close()
     except pdfium.PdfiumError:
         raise Unreadable(f"Page {number + 1} of the PDF is damaged.") from None
-    cleaned = text.replace(f"{_HYPHEN_MARK}\r\n", "").replace(_HYPHEN_MARK, "").replace("\x00", "")
-    valid = cleaned.encode("utf-8", "ignore").decode()
-    return normal(valid).strip()
+    return printable(_joined(text).encode("utf-8", "ignore").decode()).strip()
+
+
+def _joined(text: str) -> str:
+    """Words that were broken at a line's end as one."""
+    return _HYPHENATED.sub("", _BROKEN.sub("", _BROKEN_BEFORE_NUMBER.sub("-", text)))
