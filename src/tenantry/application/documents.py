@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -10,7 +9,7 @@ from tenantry.application.knowledge import Knowledge, document_of, no_such_docum
 from tenantry.domain.access import may_see
 from tenantry.domain.document import Card, Document, DocumentRow, DocumentState, Home, home_of
 from tenantry.domain.errors import BadRequest, NotFound
-from tenantry.domain.ids import DocumentId
+from tenantry.domain.ids import DocumentId, is_id
 from tenantry.domain.tenant import Principal
 from tenantry.ports.objects import ObjectKind
 
@@ -18,7 +17,6 @@ PAGE_MAX = 100
 PAGE_DEFAULT = 20
 SCANNED_MAX = 2_000  # rows a call looks at; a page may come back short, with a cursor
 _BATCH = 200
-_DOCUMENT_ID = re.compile(r"doc_[0-9a-z]{26}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +46,7 @@ async def list_documents(
         raise BadRequest(f"`limit` must be a whole number from 1 to {PAGE_MAX}.")
     after = None
     if cursor is not None:
-        if not _DOCUMENT_ID.fullmatch(cursor):
+        if not is_id("doc", cursor):
             raise BadRequest("`cursor` is not one that this list returned.")
         after = DocumentId(cursor)
     home = home_of(principal.tenant)
@@ -124,7 +122,7 @@ async def visible(
     deps: Knowledge, home: Home, document_id: str, groups: frozenset[str]
 ) -> tuple[DocumentRow, Card]:
     """A document that the groups may see. Else NotFound, also for one that is not there."""
-    if not _DOCUMENT_ID.fullmatch(document_id):
+    if not is_id("doc", document_id):
         raise no_such_document()
     row = await deps.manifest.document(home.tenant_id, DocumentId(document_id))
     if row is None:

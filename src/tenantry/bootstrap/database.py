@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from tenantry.adapters import shipped
 from tenantry.adapters.postgres.connections import Databases, LoginDsnFor, derived_dsns
 from tenantry.adapters.postgres.embedded import EmbeddedCluster
+from tenantry.adapters.postgres.embedded.place import known_place
 from tenantry.adapters.postgres.errors import ClusterNotRunning
 from tenantry.adapters.postgres.migrate import migrate
 from tenantry.adapters.postgres.outages import outages_are_unavailable
@@ -21,7 +22,7 @@ from tenantry.adapters.postgres.roles import (
 )
 from tenantry.bootstrap.deployment import control_of, make_accounts, secret_if_made, secret_of
 from tenantry.bootstrap.vector_schema import prepare_vectors
-from tenantry.config import Settings
+from tenantry.config import Settings, variable_of
 from tenantry.domain.errors import NotFound
 from tenantry.domain.placement import Placement
 
@@ -78,10 +79,18 @@ def attach(config: Settings) -> LoginDsnFor:
 
 @contextlib.contextmanager
 def attached_or_started(config: Settings) -> Iterator[LoginDsnFor]:
-    """The running database, or one of our own for a single command."""
+    """The running database, or one of our own for a single command.
+
+    Raises `ClusterNotRunning` where the home has none: a mistyped home is no empty deployment.
+    """
     try:
         running = attach(config)
     except ClusterNotRunning:
+        if known_place(config.home) is None:
+            raise ClusterNotRunning(
+                f"There is no deployment in {config.home} ({variable_of('home')}):"
+                " `tenantry serve` or `tenantry migrate` makes one."
+            ) from None
         with database(config) as started:
             yield started.dsn_for
     else:

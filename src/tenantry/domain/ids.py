@@ -6,6 +6,7 @@ sort by time and say nothing of their owner. A request id is the UUIDv7 itself.
 
 from __future__ import annotations
 
+import re
 import uuid
 from typing import NewType
 
@@ -17,6 +18,7 @@ ReindexId = NewType("ReindexId", str)  # rdx_
 RequestId = NewType("RequestId", uuid.UUID)
 InvoiceId = NewType("InvoiceId", str)  # inv_
 
+_FORM = re.compile("[a-z]+_[0-9a-z]{26}")
 _CROCKFORD = "0123456789abcdefghjkmnpqrstvwxyz"
 
 
@@ -34,6 +36,11 @@ def prefixed(prefix: str, value: uuid.UUID) -> str:
     number = value.int
     text = "".join(_CROCKFORD[number >> shift & 31] for shift in range(125, -1, -5))
     return f"{prefix}_{text}"
+
+
+def is_id(prefix: str, text: str) -> bool:
+    """Whether a text from outside has the form that `prefixed` gives."""
+    return _FORM.fullmatch(text) is not None and prefix_of(text) == prefix
 
 
 def prefix_of(name: str) -> str:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from tests.support.metered import MeteredStack
+from tests.support.metered import NOVA, MeteredStack
+from tests.support.stack_clients import converse_body, converse_path
 from tests.support.stack_command import tenantry
 
 
@@ -41,3 +42,15 @@ def test_usage_until_a_day_before_the_running_period_names_what_to_give(
         assert f"give {other} too" in refused.stderr
     both = ("usage", anna.id, "--from", "2020-01-01", "--to", "2020-02-01")
     assert tenantry(metered.home, *both).returncode == 0
+
+
+def test_usage_by_several_groups(metered: MeteredStack) -> None:
+    anna, _ = metered.tenants()
+    assert metered.http("POST", converse_path(NOVA), converse_body(), tenant=anna)[0] == 200
+    metered.wait_settled(anna)
+    groups = ("--by", "day", "--by", "model", "--by", "day")
+    [row] = json.loads(tenantry(metered.home, "usage", anna.name, *groups, "--json").stdout)
+    assert (list(row["group"]), row["requests"]) == (["day", "model"], 1)
+    table = tenantry(metered.home, "usage", anna.name, *groups).stdout.splitlines()
+    assert table[0].split()[:3] == ["day", "model", "requests"]
+    assert table[1].split()[:3] == [row["group"]["day"], NOVA, "1"]

@@ -116,6 +116,39 @@ def test_a_refusal_is_one_line_and_1(
     assert "TENANTRY_API_KEY" in said.err
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("tenants", "list"),
+        ("usage", "acme"),
+        ("plans", "list", "--json"),
+        ("reconcile", "--invariants"),
+    ],
+)
+def test_a_home_without_a_deployment_is_told_of_and_stays_as_it_is(
+    arguments: tuple[str, ...],
+    home: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    mistyped = home / "mistyped"
+    monkeypatch.setenv("TENANTRY_HOME", str(mistyped))
+    assert status_of(monkeypatch, *arguments) == 1
+    said = capsys.readouterr().err
+    assert said.startswith(f"tenantry: There is no deployment in {mistyped} (TENANTRY_HOME)")
+    assert said.count("\n") == 1
+    assert not mistyped.exists()
+
+
+def test_only_a_document_is_removed(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("TENANTRY_API_KEY", "tk_x")
+    monkeypatch.setenv("TENANTRY_URL", f"http://127.0.0.1:{closed_port()}")
+    assert status_of(monkeypatch, "documents", "remove", "reindex") == 1
+    assert capsys.readouterr().err == "tenantry: there is no document reindex\n"
+
+
 def test_a_question_that_nobody_answers_is_one_line_and_1(
     home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

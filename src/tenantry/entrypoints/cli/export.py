@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 import click
 
+from tenantry.domain.ids import is_id
 from tenantry.entrypoints.api_client import Api
 from tenantry.entrypoints.cli.output import as_json, print_json, say
 from tenantry.entrypoints.cli.tenant_api import done, tenant_api
@@ -21,7 +22,6 @@ from tenantry.entrypoints.export_target import ExportWriter
 PAGE: Final = 100
 USER_SECTIONS: Final = ("usage", "replies", "results", "sessions")
 # What a file may be named by. Ids come from the gateway, and are not trusted to be ids.
-_DOCUMENT_ID: Final = re.compile(r"doc_[0-9a-z]{26}")
 _JOB_ID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _SECTION: Final = re.compile(r"[a-z][a-z_]{0,39}")
 
@@ -139,7 +139,7 @@ def _with_originals(
     """Each row with the file of its original. One that was deleted meanwhile is left out."""
     for row in rows:
         document_id = str(row["id"])
-        if not _DOCUMENT_ID.fullmatch(document_id):
+        if not is_id("doc", document_id):
             raise click.ClickException("the gateway names a document by what is no id")
         name, stamp = f"originals/{document_id}", f"{row['updated_at']} {row['size_bytes']}"
         sha256 = writer.kept(name, stamp)

@@ -12,6 +12,7 @@ from urllib.parse import quote
 
 import click
 
+from tenantry.domain.ids import is_id
 from tenantry.entrypoints.api_client import Api
 from tenantry.entrypoints.cli.following import follow
 from tenantry.entrypoints.cli.output import as_json, print_json, print_table, say, say_lines
@@ -114,6 +115,8 @@ def remove(document_id: str) -> None:
 
     Example: `tenantry documents remove doc_01h…`
     """
+    if not is_id("doc", document_id):  # `reindex`, in its place, would cancel one
+        raise click.ClickException(f"there is no document {document_id}")
     done(tenant_api().delete(f"/v1/documents/{quote(document_id, safe='')}"))
     say(f"{document_id} is removed")
 

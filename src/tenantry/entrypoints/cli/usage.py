@@ -29,7 +29,14 @@ _INSTANT = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%SZ"])
     "--from", "start", type=_INSTANT, help="UTC; default: the running billing period's start."
 )
 @click.option("--to", "end", type=_INSTANT, help="UTC, exclusive; default: that period's end.")
-@click.option("--by", type=click.Choice(_GROUPS), default="model", show_default=True)
+@click.option(
+    "--by",
+    type=click.Choice(_GROUPS),
+    multiple=True,
+    default=["model"],
+    show_default=True,
+    help="Repeat it for groups of several.",
+)
 @click.option("--user", type=NAMED, help="Of this end user alone, as `x-tenantry-user` names it.")
 @click.option("--run", type=NAMED, help="Of this run alone, as `x-tenantry-run` names it.")
 @as_json
@@ -37,17 +44,18 @@ def usage(
     tenant: str,
     start: datetime | None,
     end: datetime | None,
-    by: str,
+    by: tuple[str, ...],
     user: str | None,
     run: str | None,
     json_output: bool,
 ) -> None:
     """Show usage and list charge, to the token.
 
-    Example: `tenantry usage acme --by day`
+    Example: `tenantry usage acme --by day --by model`
     """
     if start is not None and end is not None and start >= end:
         raise click.BadParameter("must be before --to", param_hint="--from")
+    groups = list(dict.fromkeys(by))
     user_hash = None if user is None else _user_hash(tenant, user)
 
     async def work(ledger: TenantLedger, principal: Principal) -> list[UsageRow]:
@@ -56,7 +64,7 @@ def usage(
             principal,
             span.start,
             span.end,
-            [by],  # type: ignore[list-item]
+            groups,  # type: ignore[arg-type]
             user_hash=user_hash,
             run_id=run,
         )
@@ -67,10 +75,10 @@ def usage(
     else:
         classes = sorted({name for row in rows for name in row.tokens})
         print_table(
-            (by, "requests", *classes, "charge", "currency"),
+            (*groups, "requests", *classes, "charge", "currency"),
             (
                 (
-                    " ".join(row.group.values()),
+                    *(row.group[name] for name in groups),
                     row.requests,
                     *(row.tokens.get(name, 0) for name in classes),
                     row.charge,
