@@ -99,17 +99,22 @@ class _Tally:
             raise BadRequest(f"model {self.model.id} takes no block of kind image")
         self.tokens += self.model.image_tokens_max
 
-    def document(self, fmt: object, source: object) -> None:
+    def document(self, fmt: object, source: Any) -> None:
+        """What `source` is alone: Bedrock takes one member of it and refuses two."""
+        self.takes_documents()
+        members = set(source) if isinstance(source, Mapping) else set()
+        if members == {"text"}:
+            self.text(source["text"])
+        elif members == {"content"}:
+            self.blocks(source["content"], {"text": _text})
+        elif members == {"bytes"} and isinstance(fmt, str) and fmt in _TEXT_FORMATS:
+            self.tokens += _decoded_length(source["bytes"])
+        else:
+            self.tokens += PAGES_MAX * self.model.page_tokens_max
+
+    def takes_documents(self) -> None:
         if not self.model.page_tokens_max:
             raise BadRequest(f"model {self.model.id} takes no block of kind document")
-        if fmt in _TEXT_FORMATS and isinstance(source, Mapping):
-            if "text" in source:
-                return self.text(source["text"])
-            if "bytes" in source:
-                self.tokens += _decoded_length(source["bytes"])
-                return None
-        self.tokens += PAGES_MAX * self.model.page_tokens_max
-        return None
 
     def blocks(self, blocks: object, kinds: Mapping[str, Any], depth: int = 0) -> None:
         if depth > NESTING_MAX:
@@ -218,14 +223,24 @@ def _anthropic_block(tally: _Tally, block: Mapping[str, Any], depth: int) -> Non
     if kind == "image":
         return tally.image()
     if kind == "document":
-        source = _object(block.get("source"), "source")
-        plain = source.get("type") == "text"
-        return tally.document("txt" if plain else "pdf", {"text": source.get("data", "")})
+        return _anthropic_document(tally, block, depth)
     if kind == "tool_result":
         return _anthropic_content(tally, block.get("content") or [], depth + 1)
     if kind in ("text", "tool_use", "thinking", "redacted_thinking", "search_result"):
         return tally.json(block)
     raise BadRequest(f"content block of kind {str(kind)[:64]} is not supported")
+
+
+def _anthropic_document(tally: _Tally, block: Mapping[str, Any], depth: int) -> None:
+    for member in ("title", "context"):
+        if block.get(member) is not None:
+            tally.text(block[member])
+    source = _object(block.get("source"), "source")
+    kind = source.get("type")
+    if kind == "content":  # blocks that are cited one by one, or one text
+        tally.takes_documents()
+        return _anthropic_content(tally, source.get("content") or [], depth + 1)
+    return tally.document("pdf", {"text": source.get("data", "")} if kind == "text" else None)
 
 
 def _anthropic_marker(tally: _Tally, block: Mapping[str, Any]) -> None:
@@ -250,7 +265,10 @@ def _document(tally: _Tally, value: object, depth: int) -> None:
     tally.tokens += len(str(document.get("name", "")).encode())
     if document.get("context") is not None:
         tally.text(document["context"])
-    tally.document(document.get("format"), document.get("source"))
+    fmt = document.get("format")
+    if fmt is not None and not isinstance(fmt, str):
+        raise BadRequest("a document's format must be a string")
+    tally.document(fmt, document.get("source"))
 
 
 def _tool_result(tally: _Tally, value: object, depth: int) -> None:

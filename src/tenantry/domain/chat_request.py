@@ -316,6 +316,8 @@ def _native_system(body: Body, model: Model, line: str) -> dict[str, Any]:
         system = body.get("system") or []
         if isinstance(system, str):
             system = [{"type": "text", "text": system}]
+        if not isinstance(system, list):
+            raise BadRequest("system must be a text or a list of blocks")
         return {**body, "system": [{"type": "text", "text": line}, *system]}
     if model.family == "nova":
         return {**body, "system": [{"text": line}, *_system(body)]}

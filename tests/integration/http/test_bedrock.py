@@ -7,6 +7,7 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 from tests.support.http_edge import Edge
+from tests.support.http_plain import post_json
 from tests.support.http_services import CONVERSE_ANSWER
 
 MODEL = "amazon.nova-micro-v1:0"
@@ -62,8 +63,6 @@ def test_converse_stream(edge: Edge) -> None:
 
 
 def test_the_metadata_frame_carries_the_charge(edge: Edge) -> None:
-    from tests.support.http_plain import post_json
-
     from tenantry.domain.eventstream import Decoder
 
     status, _, body = post_json(
@@ -94,6 +93,18 @@ def test_invoke_stream(edge: Edge) -> None:
     chunks = [json.loads(event["chunk"]["bytes"]) for event in answer["body"]]
     assert chunks[-1]["amazon-bedrock-invocationMetrics"]["outputTokenCount"] == 500
     assert answer["contentType"] == "application/json", "said once"
+
+
+@pytest.mark.parametrize(
+    "action", ["converse", "converse-stream", "invoke", "invoke-with-response-stream"]
+)
+def test_documents_are_not_yet_in_chats(edge: Edge, action: str) -> None:
+    asked = {"x-tenantry-knowledge": ""}
+    body = {"messages": MESSAGES}
+    status, headers, said = post_json(edge, f"/model/{MODEL}/{action}", body, headers=asked)
+    assert (status, headers["x-amzn-errortype"]) == (400, "ValidationException")
+    assert b"x-tenantry-knowledge is not supported yet; use POST /v1/answers" in said
+    assert edge.services.inference.asked == []
 
 
 def test_count_tokens_costs_nothing_and_asks_afresh(edge: Edge) -> None:

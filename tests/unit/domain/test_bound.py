@@ -211,6 +211,8 @@ def test_cache_markers_are_seen_wherever_they_stand(
         {"system": [{"type": "text", "text": "s", "cache_control": {"type": "ephemeral"}}]},
         {"tools": [{"name": "t", "cache_control": {"type": "ephemeral"}}]},
         user({"type": "text", "text": "x", "cache_control": {"type": "ephemeral"}}),
+        user({"type": "document", "source": {"type": "content", "content": [
+              {"type": "text", "text": "x", "cache_control": {"type": "ephemeral"}}]}}),
         user({"type": "tool_result", "content": [{"type": "text", "text": "x",
               "cache_control": {"type": "ephemeral"}}]}),
     ],
@@ -244,3 +246,16 @@ def test_an_unknown_time_to_live_has_no_price_and_is_refused() -> None:
 def test_wrong_types_are_bad_requests(body: dict[str, Any]) -> None:
     with pytest.raises(BadRequest):
         bound_of_converse(body, CLAUDE)
+
+
+def document_in_documents(depth: int) -> dict[str, Any]:
+    block: dict[str, Any] = {"type": "text", "text": "x"}
+    for _ in range(depth):
+        block = {"type": "document", "source": {"type": "content", "content": [block]}}
+    return user(block)
+
+
+def test_documents_in_documents_are_bounded_too() -> None:
+    assert bound_of_anthropic(document_in_documents(NESTING_MAX), CLAUDE).tokens > 0
+    with pytest.raises(BadRequest, match="nested"):
+        bound_of_anthropic(document_in_documents(NESTING_MAX + 1), CLAUDE)

@@ -44,6 +44,9 @@ def document(fmt: str, **source: Any) -> dict[str, Any]:
 
 ENCODED = base64.b64encode(b"x" * 50).decode()
 RESULT = {"toolResult": {"toolUseId": "ab", "content": [{"text": "xyz"}, {"json": {"é": 1}}]}}
+CHUNK = {"type": "text", "text": "xyz"}
+CHUNKED = {"type": "document", "source": {"type": "content", "content": [CHUNK]}}
+IMAGE_CHUNK = {"type": "image", "source": {"type": "base64", "data": "AAAA"}}
 USE = {"toolUse": {"toolUseId": "t", "name": "n", "input": {"é": [1]}}}
 
 
@@ -62,6 +65,10 @@ USE = {"toolUse": {"toolUseId": "t", "name": "n", "input": {"é": [1]}}}
         (user({"document": {**PDF["document"], "context": "abc"}}), 32 + 4 + 3 + 460_000),
         (user(document("txt", text="é!")), 32 + 4 + 3),
         (user(document("md", bytes=ENCODED)), 32 + 4 + 50),
+        (user(document("pdf", text="abc")), 32 + 4 + 3),
+        (user(document("pdf", content=[{"text": "abc"}, {"text": "d"}])), 64 + 4 + 4),
+        (user(document("txt", text="abc", bytes=ENCODED)), 32 + 4 + 460_000),
+        (user({"document": {"name": "four", "source": {"text": "abc"}}}), 32 + 4 + 3),
         (user(document("csv", s3Location={})), 32 + 4 + 460_000),
         (user(document("html", bytes="")), 32 + 4),
         (user(USE), 32 + size(USE["toolUse"])),
@@ -121,6 +128,13 @@ def test_every_byte_of_a_block_of_text_counts(kind: str) -> None:
         (user({"type": "document", "source": {"type": "text", "data": "abc"}}), 32 + 3),
         (user({"type": "document", "source": {"type": "base64", "data": "AA"}}), 32 + 460_000),
         (user({"type": "document", "source": {"type": "text"}}), 32),
+        (user({**CHUNKED, "title": "é", "context": "abc"}), 48 + 2 + 3 + size(CHUNK)),
+        (
+            user({**CHUNKED, "source": {"type": "content", "content": [CHUNK, IMAGE_CHUNK]}}),
+            64 + size(CHUNK) + 1_600,
+        ),
+        (user({**CHUNKED, "source": {"type": "content", "content": "abc"}}), 48 + 3),
+        (user({**CHUNKED, "source": {"type": "content"}}), 32),
         (user({"type": "tool_result", "content": "abc"}), 32 + 16 + 3),
         (user({"type": "tool_result"}), 32),
         (
@@ -281,6 +295,20 @@ LONG = "k" * 80
         ),
         (bound_of_anthropic, user({"cache_control": 1}), "cache_control must be an object"),
         (bound_of_anthropic, user({"type": "document"}), "source must be an object"),
+        (bound_of_anthropic, user({**CHUNKED, "title": 1}), "text must be a string"),
+        (
+            bound_of_anthropic,
+            user({"type": "document", "source": {"type": "content", "content": 1}}),
+            "content must be a list of objects",
+        ),
+        *(
+            (
+                bound_of_converse,
+                user({"document": {"format": odd, "name": "n", "source": {"bytes": "AAAA"}}}),
+                "a document's format must be a string",
+            )
+            for odd in (["txt"], {"txt": 1}, 7, True)
+        ),
         (
             bound_of_anthropic,
             user({"type": LONG}),
@@ -311,6 +339,7 @@ def test_a_model_without_images_or_pages_takes_none() -> None:
         (bound_of_converse, document("txt", text="a"), "document"),
         (bound_of_anthropic, {"type": "image"}, "image"),
         (bound_of_anthropic, {"type": "document", "source": {}}, "document"),
+        (bound_of_anthropic, CHUNKED, "document"),
     ):
         with pytest.raises(BadRequest) as refused:
             bound_of(user(block), BARE)

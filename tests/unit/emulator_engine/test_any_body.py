@@ -61,7 +61,20 @@ ANTHROPIC = {
             "content": [
                 {"type": "text", "text": "a", "cache_control": {"type": "ephemeral"}},
                 {"type": "image", "source": {"type": "base64", "data": png()}},
-                {"type": "document", "source": {"type": "text", "data": "a"}},
+                {
+                    "type": "document",
+                    "source": {"type": "text", "media_type": "text/plain", "data": "a"},
+                },
+                {
+                    "type": "document",
+                    "source": {
+                        "type": "content",
+                        "content": [
+                            {"type": "text", "text": "a"},
+                            {"type": "image", "source": {"type": "base64", "data": png()}},
+                        ],
+                    },
+                },
                 {"type": "tool_result", "tool_use_id": "1", "content": [{"text": "b"}]},
             ],
         },

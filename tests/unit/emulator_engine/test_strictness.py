@@ -176,7 +176,10 @@ def test_what_has_no_size_is_no_image(data) -> None:
 
 
 NEWER = "2026-10-21"
-DOCUMENT = {"type": "document", "source": {"type": "text", "data": "a"}}
+DOCUMENT = {
+    "type": "document",
+    "source": {"type": "text", "media_type": "text/plain", "data": "a"},
+}
 CITED = {"type": "text", "text": "a", "citations": [{"type": "char_location"}]}
 
 

@@ -42,6 +42,36 @@ def test_any_value_is_taken_or_refused(value: str) -> None:
             continue
 
 
+@pytest.mark.parametrize(
+    "value",
+    [
+        "feature",
+        "a=1,a=2",
+        "a=",
+        "=1",
+        f"{'k' * 65}=1",
+        f"k={'v' * 129}",
+        "k k=1",
+        "k=ü",
+        ",".join(f"k{number}=v" for number in range(9)),
+    ],
+)
+def test_tags_that_are_refused_are_told_every_limit(value: str) -> None:
+    with pytest.raises(BadRequest) as refused:
+        attribution.tags_of({"x-tenantry-tags": value})
+    assert refused.value.message == (
+        "`x-tenantry-tags` takes at most 8 pairs `key=value`, joined by commas: keys of 1 to 64 "
+        "letters, digits and `_.-`, each once, and values of 1 to 128 letters, digits, spaces and "
+        "`_.:/@+-`."
+    )
+
+
+def test_tags_as_large_as_they_may_be() -> None:
+    tags = {f"{number}{'k._-':0<63}": "v" * 119 + "_.:/@+- a" for number in range(8)}
+    header = ",".join(f"{key}={value}" for key, value in tags.items())
+    assert attribution.tags_of({"x-tenantry-tags": header}) == tags
+
+
 def test_a_key_is_bound_to_route_and_body() -> None:
     first = attribution.idempotency_of(request(idempotency_key="k"), "bedrock")
     other_body = attribution.idempotency_of(request(b"{ }", idempotency_key="k"), "bedrock")

@@ -6,6 +6,8 @@ import asyncio
 import tracemalloc
 from typing import cast
 
+import pytest
+
 from tenantry.entrypoints.http.wire.connection import Application, Connection
 from tenantry.entrypoints.http.wire.exchange import Exchange
 from tenantry.entrypoints.http.wire.limits import WireLimits
@@ -147,3 +149,30 @@ def test_requests_of_a_connection_that_wait_are_bounded() -> None:
         assert b"HTTP/1.1 503" in wire.written and wire.closed and not wire.reading
 
     asyncio.run(run())
+
+
+async def answered(request: bytes) -> tuple[list[bytes], bytes]:
+    """The bodies that were served, and what the client was told."""
+    served, connection, wire = begun()
+    connection.data_received(request)
+    await turns()
+    return served.bodies, wire.written
+
+
+def test_http_1_0_is_not_told_to_go_on() -> None:
+    """Its clients know no answer before the answer (RFC 9110 §10.1.1)."""
+    head = b"POST /v1/search HTTP/1.%d\r\nhost: x\r\nexpect: 100-continue\r\n"
+    rest = b"content-length: 2\r\n\r\n{}"
+    for minor, told in ((0, b"HTTP/1.1 200"), (1, b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200")):
+        bodies, written = asyncio.run(answered(head % minor + rest))
+        assert bodies == [b"{}"] and written.startswith(told)
+
+
+@pytest.mark.parametrize("version", [b"HTTP/2.0", b"HTTP/0.9", b"HTTP/1.2", b"HTTP/3.0", b""])
+@pytest.mark.parametrize("more", [b"", b"connection: upgrade\r\nupgrade: h2c\r\n"])
+def test_another_version_of_http_is_refused(version: bytes, more: bytes) -> None:
+    line = b"POST /v1/search " + version
+    request = line.strip() + b"\r\nhost: x\r\n" + more + b"content-length: 2\r\n\r\n{}"
+    bodies, written = asyncio.run(answered(request))
+    assert bodies == []
+    assert written.startswith(b"HTTP/1.1 400") and b"not valid HTTP/1.1" in written

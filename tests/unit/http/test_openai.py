@@ -61,6 +61,37 @@ def test_a_whole_conversation() -> None:
     ]
 
 
+@pytest.mark.parametrize("content", ["", " \n", None, [], [{"type": "text", "text": " "}]])
+def test_a_tool_that_said_nothing_is_told_as_that(content: Any) -> None:
+    used = [
+        {"role": "user", "content": "x"},
+        {"role": "assistant", "tool_calls": [call("t", "look", "{}")]},
+        {"role": "tool", "tool_call_id": "t", "content": content},
+    ]
+    result = {"toolUseId": "t", "content": [{"text": "(no output)"}]}
+    assert converse(messages=used)["messages"][2]["content"] == [{"toolResult": result}]
+
+
+@pytest.mark.parametrize("content", ["", " \n", None, [], [{"type": "text", "text": ""}]])
+def test_an_answer_that_said_nothing_is_left_out(content: Any) -> None:
+    """As `from_converse` makes one of an answer that was thought about alone."""
+    said_nothing = {"role": "assistant", "content": content}
+    turns = [{"role": "user", "content": "a"}, said_nothing, {"role": "user", "content": "b"}]
+    together = [{"role": "user", "content": [{"text": "a"}, {"text": "b"}]}]
+    assert converse(messages=turns)["messages"] == together
+    assert converse(messages=turns[:2])["messages"] == [
+        {"role": "user", "content": [{"text": "a"}]}
+    ]
+    used = {**said_nothing, "tool_calls": [call("t", "look", "{}")]}
+    blocks = converse(messages=[turns[0], used])["messages"][1]["content"]
+    assert [list(block) for block in blocks] == [["toolUse"]]
+
+
+def test_a_question_that_says_nothing_is_refused() -> None:
+    with pytest.raises(BadRequest, match=r"`messages\[0\]` is empty"):
+        converse(messages=[{"role": "user", "content": ""}])
+
+
 def image() -> dict[str, Any]:
     return {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{PNG}"}}
 
@@ -254,7 +285,9 @@ texts = st.text(min_size=1, max_size=20)
 def test_every_text_arrives_once_and_in_order(said: list[tuple[str, str]]) -> None:
     body = converse(messages=[{"role": role, "content": text} for role, text in said])
     spoken = [block["text"] for turn in body["messages"] for block in turn["content"]]
-    assert spoken == [text for role, text in said if role != "system"]
+    assert spoken == [
+        text for role, text in said if role == "user" or (role == "assistant" and text.strip())
+    ]
     system = [block["text"] for block in body.get("system", [])]
     assert system == [text for role, text in said if role == "system"]
 

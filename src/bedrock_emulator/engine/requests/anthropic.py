@@ -229,20 +229,65 @@ def _read_media(kind: str, block: dict[str, Any], path: str, role: str, prompt: 
     source = _object(block.get("source"), f"{path}.source")
     if source.get("type") == "url":
         raise errors.validation(f"{path}.source: URL sources are not supported")
-    mark = f"{role}:{kind}:{json.dumps(source, sort_keys=True)}"
-    if source.get("type") == "text":
-        text = str(source.get("data", ""))
-        prompt.add(mark, prompt.tokeniser.count(text))
-        return f"<document>\n{text}\n</document>"
-    name = f"{path}.{kind}.source.base64"
+    path = f"{path}.{kind}.source"
+    text = None
+    if kind == "image":
+        tokens = _image_tokens(source, path)
+    elif source.get("type") == "text":
+        text = _plain_text(source, f"{path}.text")
+        tokens = prompt.tokeniser.count(text)
+    elif source.get("type") == "content":
+        text, tokens = _custom_content(source.get("content"), f"{path}.content", prompt)
+    else:
+        tokens = media.document_tokens(_bytes_of(source, path))
+    prompt.add(f"{role}:{kind}:{json.dumps(source, sort_keys=True)}", tokens)
+    return "" if text is None else f"<document>\n{text}\n</document>"
+
+
+def _bytes_of(source: dict[str, Any], path: str) -> bytes:
     data = media.decode(source.get("data"))
     if not data:
-        raise errors.no_base64(name)
-    tokens = media.image_tokens(data) if kind == "image" else media.document_tokens(data)
+        raise errors.no_base64(f"{path}.base64")
+    return data
+
+
+def _image_tokens(source: dict[str, Any], path: str) -> int:
+    tokens = media.image_tokens(_bytes_of(source, path))
     if tokens is None:
-        raise errors.no_image(name)
-    prompt.add(mark, tokens)
-    return ""
+        raise errors.no_image(f"{path}.base64")
+    return tokens
+
+
+def _plain_text(source: dict[str, Any], path: str) -> str:
+    """A document that is one text. Its type is said beside it and can be one alone."""
+    if source.get("media_type") != "text/plain":
+        raise errors.validation(f"{path}.media_type: Input should be 'text/plain'")
+    text = source.get("data")
+    if not isinstance(text, str):
+        raise errors.validation(f"{path}.data: Input should be a valid string")
+    return text
+
+
+def _custom_content(content: Any, path: str, prompt: Prompt) -> tuple[str, int]:
+    """Text and tokens of a document in blocks, which answers cite one by one; or of one text."""
+    texts, tokens = [], 0
+    blocks = [{"type": "text", "text": content}] if isinstance(content, str) else content
+    for index, block in enumerate(_list(blocks, path)):
+        where = f"{path}.{index}"
+        kind = _object(block, where).get("type")
+        if kind == "image":
+            tokens += _image_tokens(_object(block.get("source"), f"{where}.source"), where)
+        elif kind != "text":
+            raise errors.validation(
+                f"{where}: Input tag '{kind}' found using 'type' does not match any of the "
+                "expected tags: 'image', 'text'"
+            )
+        elif not isinstance(block.get("text"), str):
+            raise errors.validation(f"{where}.text: Field required")
+        else:
+            texts.append(block["text"])
+            tokens += prompt.tokeniser.count(block["text"])
+    return "\n".join(texts), tokens
 
 
 def _inner_text(kind: str, block: dict[str, Any]) -> str:

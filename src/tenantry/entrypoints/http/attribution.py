@@ -19,6 +19,10 @@ from tenantry.entrypoints.http.errors import Family
 from tenantry.entrypoints.http.wire.request import Request
 
 TAGS_MAX: Final = 8
+TAGS_WORDS: Final = (
+    f"at most {TAGS_MAX} pairs `key=value`, joined by commas: keys of 1 to 64 letters, digits and "
+    "`_.-`, each once, and values of 1 to 128 letters, digits, spaces and `_.:/@+-`"
+)
 
 _TAG_KEY = re.compile(r"[A-Za-z0-9_.-]{1,64}", re.ASCII)
 _TAG_VALUE = re.compile(r"[A-Za-z0-9_.:/@+ -]{1,128}", re.ASCII)
@@ -52,10 +56,10 @@ def tags_of(headers: Mapping[str, str]) -> dict[str, str]:
     for part in value.split(",", TAGS_MAX + 1):
         key, _, item = (piece.strip() for piece in part.partition("="))
         if not _TAG_KEY.fullmatch(key) or not _TAG_VALUE.fullmatch(item) or key in tags:
-            raise BadRequest("`x-tenantry-tags` takes unique `key=value` pairs, joined by commas.")
+            raise BadRequest(f"`x-tenantry-tags` takes {TAGS_WORDS}.")
         tags[key] = item
     if len(tags) > TAGS_MAX:
-        raise BadRequest(f"`x-tenantry-tags` takes at most {TAGS_MAX} tags.")
+        raise BadRequest(f"`x-tenantry-tags` takes {TAGS_WORDS}.")
     return tags
 
 
@@ -64,6 +68,12 @@ def run_of(headers: Mapping[str, str]) -> str | None:
     if value is not None and not is_run(value):
         raise BadRequest(f"`x-tenantry-run` takes {RUN_WORDS}.")
     return value
+
+
+def refuse_knowledge(headers: Mapping[str, str]) -> None:
+    """A chat that would be answered without the documents it asks for is refused instead."""
+    if "x-tenantry-knowledge" in headers:
+        raise BadRequest("x-tenantry-knowledge is not supported yet; use POST /v1/answers.")
 
 
 def idempotency_of(request: Request, family: Family) -> Idempotency | None:

@@ -65,6 +65,11 @@ class Call:
             members[name] = value
         return members
 
+    def chat_context(self, *, user: str | None = None) -> RequestContext:
+        """The same of a chat, whose documents are those of its body alone."""
+        attribution.refuse_knowledge(self.request.headers)
+        return self.context(user=user)
+
     def context(self, *, user: str | None = None) -> RequestContext:
         """The context of the use cases; `user` is the body's, the header goes before it."""
         headers = self.request.headers

@@ -17,18 +17,18 @@ from tenantry.entrypoints.http.routes import Access, Handler, Route
 
 async def converse(call: Call) -> Response:
     chat = to_converse_call(call.params["model"], call.json(), "Converse")
-    return from_completed(await call.services.inference.complete(call.context(), chat))
+    return from_completed(await call.services.inference.complete(call.chat_context(), chat))
 
 
 async def converse_stream(call: Call) -> StreamingResponse:
     chat = to_converse_call(call.params["model"], call.json(), "ConverseStream")
-    return from_streamed(await call.services.inference.stream(call.context(), chat))
+    return from_streamed(await call.services.inference.stream(call.chat_context(), chat))
 
 
 async def invoke(call: Call) -> Response:
     request = call.request
     chat = to_invoke_call(call.params["model"], request.body, request.headers, "InvokeModel")
-    return from_completed(await call.services.inference.complete(call.context(), chat))
+    return from_completed(await call.services.inference.complete(call.chat_context(), chat))
 
 
 async def invoke_stream(call: Call) -> StreamingResponse:
@@ -36,7 +36,7 @@ async def invoke_stream(call: Call) -> StreamingResponse:
     chat = to_invoke_call(
         call.params["model"], request.body, request.headers, "InvokeModelWithResponseStream"
     )
-    streamed = from_streamed(await call.services.inference.stream(call.context(), chat))
+    streamed = from_streamed(await call.services.inference.stream(call.chat_context(), chat))
     streamed.headers.setdefault("x-amzn-bedrock-content-type", "application/json")
     return streamed
 

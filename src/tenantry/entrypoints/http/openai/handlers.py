@@ -42,7 +42,7 @@ async def chat_completions(call: Call) -> Response | StreamingResponse:
         service_tier=service_tier(chat),
         request_metadata=request_metadata(chat.metadata, field="metadata"),
     )
-    ctx = call.context(user=user_from(chat.user, field="user"))
+    ctx = call.chat_context(user=user_from(chat.user, field="user"))
     completion_id = f"chatcmpl-{call.request_id.hex}"
     created = int(call.services.clock.now().timestamp())
     if streams:

@@ -12,6 +12,10 @@ from tenantry.entrypoints.http.json_body import check_nesting
 from tenantry.entrypoints.http.openai.parts import to_blocks, to_text
 from tenantry.entrypoints.http.openai.schema import ChatRequest, Message, NamedTool, ToolCall
 
+# Of a tool that said nothing. Models differ in whether they take a result without content or with
+# a blank text; one with a text they all take.
+NO_OUTPUT = "(no output)"
+
 
 def to_converse(chat: ChatRequest) -> dict[str, Any]:
     """The Converse body. Raises `BadRequest` for what Converse cannot express."""
@@ -69,6 +73,8 @@ def _conversation(
             continue
         role = "assistant" if message.role == "assistant" else "user"
         blocks = _blocks(message, where)
+        if not blocks and role == "assistant":  # an answer that said nothing
+            continue
         if not blocks:
             raise BadRequest(f"`{where}` is empty.")
         if turns and turns[-1]["role"] == role:
@@ -98,9 +104,11 @@ def _blocks(message: Message, where: str) -> list[dict[str, Any]]:
         if not message.tool_call_id:
             raise BadRequest(f"`{where}.tool_call_id` is missing.")
         text = to_text(message.content, where)
-        result = {"toolUseId": message.tool_call_id, "content": [{"text": text}]}
-        return [{"toolResult": result}]
+        content = [{"text": text if text.strip() else NO_OUTPUT}]
+        return [{"toolResult": {"toolUseId": message.tool_call_id, "content": content}}]
     blocks = to_blocks(message.content, where)
+    if message.role == "assistant":  # an answer may hold blank texts, which no request may
+        blocks = [block for block in blocks if "text" not in block or block["text"].strip()]
     if message.tool_calls:
         if message.role != "assistant":
             raise BadRequest(f"`{where}.tool_calls` belongs to the assistant.")

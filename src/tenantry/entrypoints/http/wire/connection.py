@@ -15,6 +15,7 @@ from tenantry.entrypoints.http.wire.limits import WireLimits
 from tenantry.entrypoints.http.wire.request import Request, origin_form
 
 _NEVER: Final = float("inf")
+_NOT_HTTP: Final = "The request is not valid HTTP/1.1."
 # Headers that must not come twice: two readers could believe two different ones.
 _ONCE: Final = frozenset(
     {
@@ -121,7 +122,7 @@ class Connection(asyncio.Protocol):
             if self._parser.get_method() == b"PRI" and self._exchange is None:
                 self._require_http11()
             else:
-                self._refuse_now(_Broken(400, "The request is not valid HTTP/1.1."))
+                self._refuse_now(_Broken(400, _NOT_HTTP))
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._transport = None
@@ -185,6 +186,9 @@ class Connection(asyncio.Protocol):
         headers, limits = self._headers, self._limits
         self._in_head = False
         self._wait_at_most(limits.body_s)
+        version = self._parser.get_http_version()
+        if version not in ("1.0", "1.1"):  # the parser reads 0.9 and 2.0 as if they were these
+            raise _Broken(400, _NOT_HTTP)
         coding = headers.get("transfer-encoding", "chunked").lower()
         if coding != "chunked":  # what was coded before it was chunked, nobody here decodes
             raise _Broken(400, "The only transfer-encoding that is read is chunked.")
@@ -195,7 +199,8 @@ class Connection(asyncio.Protocol):
             self._refusal = _too_large(limits)
         if self._parser.should_upgrade():
             return  # `_feed` reads it again
-        if headers.get("expect", "").lower() == "100-continue" and self._exchange is None:
+        expects = version == "1.1" and headers.get("expect", "").lower() == "100-continue"
+        if expects and self._exchange is None:  # of HTTP/1.0 it is ignored (RFC 9110 §10.1.1)
             if self._refusal is not None:
                 raise self._refusal
             assert self._transport is not None
