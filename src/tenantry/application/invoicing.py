@@ -22,7 +22,7 @@ from tenantry.domain.errors import BadRequest, Conflict
 from tenantry.domain.ids import TenantId, prefixed, uuid7
 from tenantry.domain.invoice import Document, Made, canonical, content_sha256, document
 from tenantry.domain.late_usage import late_of
-from tenantry.domain.party import Issuer, Party, issuer_from
+from tenantry.domain.party import Issuer, Party, PartyError, issuer_from
 from tenantry.domain.period import Span
 from tenantry.domain.postings import credit_note_transfers, invoice_transfers
 from tenantry.domain.proration import civil_days
@@ -225,7 +225,14 @@ def _is_after_its_end(reading: Reading, agreement: Agreement) -> bool:
 
 
 def _without_contract(reading: Reading) -> Agreement:
-    return Agreement(Party(reading.tenant_name))
+    """Raises `Conflict` for a tenant from the time when names were not checked."""
+    try:
+        return Agreement(Party(reading.tenant_name))
+    except PartyError as problem:
+        raise Conflict(
+            f"The tenant's {problem}; enter a contract with another: "
+            f"tenantry tenants contract {reading.tenant_id} --legal-name …"
+        ) from None
 
 
 def _stated(reading: Reading, agreement: Agreement) -> Statement:

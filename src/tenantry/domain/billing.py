@@ -99,7 +99,7 @@ def statement(
     does not matter. Raises `ContractError`.
     """
     days = civil_days(period, contract.zone)
-    in_force = _in_force(contract, days, usage, late)
+    in_force = _in_force(contract, days)
     terms = in_force[0][0]
     covered = Days(in_force[0][1].start, in_force[-1][1].end)
     rate = contract.usage_rate(days.start)
@@ -142,12 +142,11 @@ def statement(
     )
 
 
-def _in_force(
-    contract: Contract, days: Days, usage: Sequence[UsageLine], late: Late
-) -> Sequence[tuple[Terms, Days]]:
-    """The terms of a period, of which there is one at least. What settles late after a contract's
-    end is stated under its last terms, on no day: they ask for no fee and no minimum."""
-    if contract.is_over(days) and late.lines and not usage:
+def _in_force(contract: Contract, days: Days) -> Sequence[tuple[Terms, Days]]:
+    """The terms of a period, of which there is one at least. What is used or settles late after a
+    contract's end is stated under its last terms, on no day: they ask for no fee and no minimum,
+    and include no tokens."""
+    if contract.is_over(days):
         return [(contract.terms[-1], Days(days.start, days.start))]
     return contract.in_force(days)
 

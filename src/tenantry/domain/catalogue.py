@@ -59,6 +59,12 @@ class Catalogue:
     def __iter__(self) -> Iterator[Model]:
         return iter(self._by_id.values())
 
+    def named(self, name: str) -> Model | None:
+        """The model of an id, an alias or a cross-region profile, retired or not."""
+        reference = parse_model_id(name)
+        base_id = None if reference is None else reference.base_id
+        return self._by_id.get(name) or self._by_alias.get(name) or self._by_id.get(base_id or "")
+
     def resolve(self, name: str, profiles: Mapping[str, str], *, today: date) -> Resolved:
         """What a caller named, as one model. Raises `ModelNotFound` or `ModelRetired`.
 

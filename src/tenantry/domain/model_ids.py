@@ -67,12 +67,18 @@ _KINDS: Final = frozenset(kind.value for kind in ModelKind)
 _BASE_ID = re.compile(
     r"[a-z0-9-]{1,63}\.[a-z0-9](?:[a-zA-Z0-9._-]{0,127})(?::[a-z0-9]{1,8}){0,2}", re.ASCII
 )
+_REGION = re.compile(r"[a-z]{2}(?:-[a-z]{1,9}){1,3}-[0-9]{1,2}", re.ASCII)
 _ARN = re.compile(
     r"arn:(?P<partition>aws(?:-[a-z]{1,8}){0,2}):(?P<service>bedrock|sagemaker)"
     r":(?P<region>[a-z]{2}(?:-[a-z]{1,9}){1,3}-[0-9]{1,2})?"
     r":(?P<account>[0-9]{12})?:(?P<kind>[a-z-]{1,32})/(?P<resource>[A-Za-z0-9._:/-]{1,512})",
     re.ASCII,
 )
+
+
+def is_region_or_prefix(text: str) -> bool:
+    """Whether it can be an AWS region or the prefix of a cross-region profile."""
+    return _REGION.fullmatch(text) is not None or _scope_of(text) is not Scope.REGIONAL
 
 
 def parse_model_id(text: str) -> ModelRef | None:

@@ -90,6 +90,13 @@ def party_to_json(party: Party) -> dict[str, Any]:
     }
 
 
+def name_as_stored(name: str) -> str:
+    """A name from the time when names were not checked, as it can stand on an invoice."""
+    for _ in range(2):  # what is spelt may be longer than the text was
+        name = printable(name, LINE_CHARS_MAX)
+    return name
+
+
 def issuer_to_json(issuer: Issuer) -> dict[str, Any]:
     return {**party_to_json(issuer.party), "payment": list(issuer.payment)}
 

@@ -54,7 +54,7 @@ class Plan:
     guardrail: str | None = None  # `<id>:<version>`, mandatory on every call of the plan
     guardrails_allowed: frozenset[str] | None = None  # where none is mandatory; None: any
     answer_cache_ttl_s: int | None = None  # how long an answer may be given again; None: never
-    cache_hit_price: Decimal = Decimal(0)  # what such an answer is charged, contract currency
+    cache_hit_price: Decimal = Decimal(0)  # what such an answer is charged, in USD as by list
     overage: Mapping[str, Any] = field(default_factory=dict)  # as `domain/overage.py` reads it
     minimum: Decimal = Decimal(0)
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from decimal import Decimal, InvalidOperation
+
+from tenantry.domain.model_ids import is_region_or_prefix
 
 
 class PlanError(ValueError):
@@ -13,12 +16,24 @@ class PlanError(ValueError):
 COUNT_MAX = 10**12  # of any limit: what a 64-bit column holds many times over
 NAME_CHARS_MAX = 100
 MONEY_DIGITS_MAX = 12  # before and after the point: products of them stay exact
+# ASCII digits and one point; of a plan that is stored also an exponent, as Decimal writes it.
+_AMOUNT = re.compile(r"-?[0-9]+(?:\.[0-9]+)?(?:E[+-]?[0-9]+)?", re.ASCII)
 
 
 def check_name(name: str) -> None:
     """Of a plan that is applied: it stands on invoices and in tables of one line each."""
     if not name.strip() or len(name) > NAME_CHARS_MAX or not name.isprintable():
         raise PlanError(f"a plan's name has 1 to {NAME_CHARS_MAX} printable characters")
+
+
+def check_regions(name: str, regions: Iterable[str]) -> None:
+    """Of a plan that is applied: a region that does not exist would allow nothing."""
+    for region in regions:
+        if not is_region_or_prefix(region):
+            raise PlanError(
+                f"plan {name}: regions_allowed: {region[:80]!r} is no AWS region, and no prefix of"
+                " a cross-region profile"
+            )
 
 
 def count_of(name: str, key: str, value: object) -> int:
@@ -40,6 +55,8 @@ def money_of(name: str, key: str, value: object) -> Decimal:
         raise PlanError(f"plan {name}: {key} is not a decimal number") from None
     if not amount.is_finite() or amount < 0:
         raise PlanError(f"plan {name}: {key} must be finite and not negative")
+    if isinstance(value, str) and not _AMOUNT.fullmatch(value):
+        raise PlanError(f"plan {name}: {key} is not a plain decimal number such as 0.5")
     exponent = amount.as_tuple().exponent
     assert isinstance(exponent, int), "a finite number has an exponent"
     if exponent < -MONEY_DIGITS_MAX or amount.adjusted() >= MONEY_DIGITS_MAX:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -25,6 +25,7 @@ STANDARD_TIER = "default"
 UNPRICED = "-"  # as a price: the class has none
 WHOLE_STEP = "*"  # as a class, with `-`: the step's figures are not known
 BATCH_TIER = "batch"  # of batch inference, never of a call
+TIERS = frozenset({STANDARD_TIER, "flex", "priority", "reserved", BATCH_TIER})
 GUARDRAILS = "amazon.bedrock-guardrails"  # the price key of guardrail units, whatever the model
 COLUMNS = ("model", "tier", "over_tokens", "class", "usd_per_million")
 # Digits enough for any price, few enough that no product of one leaves the exact context.
@@ -101,17 +102,24 @@ class PriceEdition:
 
 
 def edition_from_csv(
-    lines: Iterable[str], *, version: int, effective_from: datetime, source: str
+    lines: Iterable[str],
+    *,
+    version: int,
+    effective_from: datetime,
+    source: str,
+    tiers: Collection[str] | None = TIERS,
 ) -> PriceEdition:
     """An edition from rows `model,tier,over_tokens,class,usd_per_million`.
 
     A price of `-` says that the class has none; class `*` with `-` that a whole step has none.
+    `tiers` None: any, as editions were stored before tiers were checked.
     """
     return edition_from_cells(
         ((f"line {number}", row) for number, row in _rows(lines)),
         version=version,
         effective_from=effective_from,
         source=source,
+        tiers=tiers,
     )
 
 
@@ -121,14 +129,18 @@ def edition_from_cells(
     version: int,
     effective_from: datetime,
     source: str,
+    tiers: Collection[str] | None = TIERS,
 ) -> PriceEdition:
     """As `edition_from_csv`, of cells as text, each row with the place that an error names."""
     table: _Table = {}
     for place, row in rows:
+        tier = row[1] or STANDARD_TIER
+        if tiers is not None and tier not in tiers:
+            raise PriceError(f"{place}: unknown tier {tier[:80]}")
         _add(table, place, row)
     models = {
-        key: ModelPrice(key, {tier: _steps(key, tier, steps) for tier, steps in tiers.items()})
-        for key, tiers in table.items()
+        key: ModelPrice(key, {tier: _steps(key, tier, steps) for tier, steps in by_tier.items()})
+        for key, by_tier in table.items()
     }
     return PriceEdition(version, effective_from, source, models)
 

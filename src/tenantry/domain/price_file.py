@@ -13,7 +13,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from tenantry.domain.discount import Discount
-from tenantry.domain.price import UNPRICED, WHOLE_STEP, PriceError, price_from
+from tenantry.domain.price import TIERS, UNPRICED, WHOLE_STEP, PriceError, price_from
 from tenantry.domain.usage import TokenClass
 
 FILE_FIELDS: Final = frozenset({"source", "effective_from", "layer", "models", "discounts"})
@@ -102,6 +102,9 @@ def _discount(value: Any, place: str) -> Discount:
     classes = _texts(table.get("classes", []), f"{name}: classes")
     if unknown := sorted(set(classes) - _CLASSES):
         raise PriceError(f"{name}: unknown class {unknown[0][:80]}")
+    tiers = frozenset(_texts(table.get("tiers", []), f"{name}: tiers"))
+    if unknown := sorted(tiers - TIERS):
+        raise PriceError(f"{name}: unknown tier {unknown[0][:80]}")
     models = _texts(table.get("models", []), f"{name}: models")
     if not models:
         raise PriceError(f"{name}: models must name at least one, or a pattern such as *")
@@ -110,7 +113,7 @@ def _discount(value: Any, place: str) -> Discount:
         start=start,
         end=end,
         models=models,
-        tiers=frozenset(_texts(table.get("tiers", []), f"{name}: tiers")),
+        tiers=tiers,
         classes=frozenset(TokenClass(one) for one in classes),
         percent=percent,
         usd_per_million=None if price is None else _decimal(price, f"{name}: usd_per_million"),

@@ -228,7 +228,8 @@ class Contracts(Protocol):
 
     async def set_contract(self, tenant_id: TenantId, agreement: Agreement) -> Agreement:
         """The next version, or the present one where nothing changed. Raises `Conflict` where the
-        currency would change after an invoice, or while credit is left."""
+        currency would change after an invoice, or while credit is left, and for an end that is not
+        after the start of the first terms, or within what is invoiced."""
         ...
 
     async def contracts(self, tenant_id: TenantId, limit: int = 100) -> list[Mapping[str, Any]]:

@@ -41,8 +41,17 @@ UNKNOWN = {
 
 
 def visitor(metered: MeteredStack, ask: Ask, model: str, **options: Any) -> Tenant:
-    """A tenant whose plan names the model, where the request cannot."""
-    return metered.tenant({} if ask.names_model else {"embedding_model": model}, **options)
+    """A tenant whose plan names the model, where the request cannot: as plans were stored before
+    their models were looked up."""
+    tenant = metered.tenant({}, **options)
+    if not ask.names_model:
+        metered.rows(
+            "UPDATE tenantry.plan SET definition = definition || jsonb_build_object("
+            "'embedding_model', $1::text) WHERE name = $2",
+            model,
+            f"plan-of-{tenant.name}",
+        )
+    return tenant
 
 
 def check(metered: MeteredStack, ask: Ask, tenant: Tenant, model: str, refusal: Refusal) -> str:
@@ -83,7 +92,7 @@ def test_a_model_of_another_kind(metered: MeteredStack, ask: Ask) -> None:
 
 @every_ask
 def test_a_model_that_the_plan_does_not_allow(metered: MeteredStack, ask: Ask) -> None:
-    tenant = metered.tenant({"models_allowed": ["titan-g1", "nova-pro"]})
+    tenant = metered.tenant({"models_allowed": ["claude-sonnet-4-6", "nova-pro"]})
     check(metered, ask, tenant, DEFAULT[ask.kind], DENIED)
 
 

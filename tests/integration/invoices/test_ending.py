@@ -11,6 +11,7 @@ from tests.support.billing import House, months_ago, period_of
 from tests.support.ledger import World, in_world
 from tests.support.postgres import Database
 
+from tenantry.application.agreements import amend
 from tenantry.application.invoicing import regenerate
 from tenantry.domain.errors import Conflict
 from tenantry.domain.usage import Usage
@@ -39,14 +40,20 @@ def test_a_contract_that_ends_gives_back_its_fee_and_is_closed_from_then_on(
         count = (days.end - days.start).days
         kept = (Decimal(300) / count).quantize(Decimal("0.01"))
         assert f'"total":"{kept}"'.encode() in stored.document
-        # What is used after its end is not given away: it is a trouble that somebody sees.
+        # What is used after its end is not given away: its last terms hold, without their fee.
         await house.as_the_past(
             f"UPDATE tenantry.billing_account SET period_start = '{period_of(anna, LAST).start}',"
             f" period_end = '{period_of(anna, LAST).end}' WHERE tenant_id = '{anna.tenant_id}'"
         )
-        await house.used(world.anna, Usage(out=1), LAST)
-        with pytest.raises(Conflict, match="No terms are in force"):
-            await house.finalise(anna, period_of(anna, LAST))
+        await house.used(world.anna, Usage(out=1_000_000), LAST)
+        done = await house.finalise(anna, period_of(anna, LAST))
+        assert done.number is not None
+        lines = [(line["kind"], line["amount"]) for line in done.document["lines"]]
+        assert (lines, done.document["total"]) == ([("usage", "45.00")], "45.00")
+        last = await house.billing.book.document(anna.tenant_id, done.number)
+        assert (await regenerate(house.billing.book, anna.tenant_id, last)).same
+        # An address may still be put right: the end that was agreed is no news.
+        await amend(house.billing.contracts, anna.tenant, {"tax_id": "US 12"})
 
     in_world(database, body)
 
@@ -82,6 +89,45 @@ def test_what_settles_late_after_a_contracts_end_is_invoiced_alone(database: Dat
     in_world(database, body)
 
 
+def test_what_settles_late_of_a_period_after_the_end_is_invoiced_too(database: Database) -> None:
+    """Under an overage without any included token, for nobody pays for them any more."""
+
+    async def body(world: World) -> None:
+        overage = {"mode": "volume", "included": 5_000_000, "steps": [{"per_million": "6"}]}
+        await world.plan(monthly_fee="30", overage=overage)
+        house, anna = House.of(world), world.anna
+        await house.plans_long_ago()
+        await house.since(anna, months_ago(3, day=1))
+        await house.contract(anna, ends_on=months_ago(2, day=1).date())
+        first = await house.finalise(anna, period_of(anna, months_ago(3)))
+        assert first.document["total"] == "30.00"
+        await house.finalise(anna, period_of(anna, months_ago(2)))
+        await house.used(anna, Usage(out=1_000_000), months_ago(2), posted_at=datetime.now(UTC))
+        done = await house.finalise(anna, period_of(anna, LAST))
+        lines = [(line["kind"], line["amount"]) for line in done.document["lines"]]
+        assert lines == [("adjustment", "6.00")]
+
+    in_world(database, body)
+
+
+def test_a_contract_has_a_day_at_least(database: Database) -> None:
+    async def body(world: World) -> None:
+        house, anna = House.of(world), world.anna
+        await house.since(anna, months_ago(1, day=10))
+        begun = months_ago(1, day=10).date()
+        for wrong in (begun, begun - timedelta(days=1), date.min):
+            with pytest.raises(Conflict, match=f"ends_on must be after {begun}"):
+                await amend(house.billing.contracts, anna.tenant, {"ends_on": wrong.isoformat()})
+        assert await house.billing.contracts.contracts(anna.tenant_id) == []
+        day = begun + timedelta(days=1)
+        await amend(house.billing.contracts, anna.tenant, {"ends_on": day.isoformat()})
+        await house.used(anna, Usage(out=1_000_000), months_ago(1, day=10))
+        await house.contract(anna, ends_on=day)
+        assert (await house.finalise(anna, period_of(anna, LAST))).document["total"] == "45.00"
+
+    in_world(database, body)
+
+
 def test_a_contract_ends_on_no_civil_day_that_is_invoiced(database: Database) -> None:
     """In Kolkata a month ends before it does in UTC."""
 
@@ -95,6 +141,7 @@ def test_a_contract_ends_on_no_civil_day_that_is_invoiced(database: Database) ->
         with pytest.raises(Conflict, match=f"invoiced up to {last + timedelta(days=1)}"):
             await house.contract(anna, ends_on=last)
         await house.contract(anna, ends_on=last + timedelta(days=1))
+        await house.since(world.bert, months_ago(1, day=1))
         await house.contract(world.bert, ends_on=last)
 
     in_world(database, body, zone="Asia/Kolkata")
@@ -103,8 +150,12 @@ def test_a_contract_ends_on_no_civil_day_that_is_invoiced(database: Database) ->
 def test_a_contract_that_ends_before_it_begins_says_so(database: Database) -> None:
     async def body(world: World) -> None:
         house, anna = House.of(world), world.anna
-        await house.contract(anna, ends_on=date(2020, 1, 1))
-        await house.contract(world.bert)
+        for who in (anna, world.bert):
+            await house.contract(who)
+        await house.as_the_past(  # before ends were checked
+            "UPDATE tenantry.contract SET ends_on = '2020-01-01'"
+            f" WHERE tenant_id = '{anna.tenant_id}'"
+        )
         for who in (anna, world.bert):
             await house.since(who, months_ago(1, day=1))
             await house.used(who, Usage(out=1_000), LAST)

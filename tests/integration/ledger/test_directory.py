@@ -27,6 +27,9 @@ from tenantry.domain.usage import TokenClass
 from tenantry.ports.control import NewKey
 from tenantry.ports.directory import Signer
 
+CHAT = Model("a.chat-v1:0", "nova", "chat", 9, 9, "a.chat", alias="chat")
+VECTORS = Model("a.vectors-v1:0", "titan_embed", "embedding", 9, 0, "a.vectors", alias="vectors")
+
 
 def test_a_key_is_its_tenants(database: Database) -> None:
     async def body(world: World) -> None:
@@ -79,6 +82,7 @@ def test_what_is_wrong_with_a_key_is_told(database: Database) -> None:
         expired = await world.control.create_key(tenant_id, expires_at=old)
         with pytest.raises(KeyExpired):
             await world.directory.by_bearer(expired.bearer, fresh=False)
+        await world.control.apply_models([Model("m.v1", "nova", "chat", 9, 9, "m", alias="m")])
         key = await world.control.create_key(
             tenant_id, name="spare", scopes=frozenset({Scope.INFER}), models_allowed=frozenset("m")
         )
@@ -170,6 +174,98 @@ def test_tenants_by_id_and_name_in_pages(database: Database) -> None:
         ):
             with pytest.raises(BadRequest):
                 await world.control.create_tenant("carla", **{"plan": "standard", **wrong})  # type: ignore[arg-type]
+
+    in_world(database, body)
+
+
+@pytest.mark.parametrize("name", ["x\ny", "x" * 201, "a\0b", "\u202eacme", " ", "\udcff"])
+def test_a_tenant_has_a_name_that_can_stand_on_its_invoices(database: Database, name: str) -> None:
+    async def body(world: World) -> None:
+        for currency in ("USD", "EUR"):
+            with pytest.raises(BadRequest, match="name"):
+                await world.control.create_tenant(name, plan="standard", currency=currency)
+        assert (await world.control.create_tenant("x" * 200, plan="standard")).name == "x" * 200
+
+    in_world(database, body)
+
+
+def test_a_key_allows_models_of_the_catalogue(database: Database) -> None:
+    async def body(world: World) -> None:
+        anna = world.anna.tenant_id
+        gone = Model("a.gone-v1:0", "nova", "chat", 9, 9, "g", retires_on=date(2020, 1, 1))
+        await world.control.apply_models([CHAT, gone])
+        for wrong in ("nope", gone.id):
+            with pytest.raises(BadRequest, match=f"`models_allowed`: .*{wrong}"):
+                await world.control.create_key(anna, models_allowed=frozenset({CHAT.id, wrong}))
+        for name in (CHAT.id, "chat", f"us.{CHAT.id}"):
+            await world.control.create_key(anna, models_allowed=frozenset({name}))
+        assert len(await world.control.list_keys(anna)) == 4
+
+    in_world(database, body)
+
+
+def test_no_name_is_that_of_two_models(database: Database) -> None:
+    async def body(world: World) -> None:
+        await world.control.apply_models([CHAT, VECTORS])
+        other = Model("a.other-v1:0", "nova", "chat", 9, 9, "o")
+        fine = dataclasses.replace(other, id="a.fine-v1:0")
+        for name in ("chat", CHAT.id):
+            taken = dataclasses.replace(other, alias=name)
+            words = f"{name} would name two models: {CHAT.id} and {other.id}"
+            with pytest.raises(Conflict, match=words):
+                await world.control.apply_models([fine, taken])
+            assert set(await world.control.list_models()) == {CHAT, VECTORS}
+        with pytest.raises(Conflict, match=f"{other.id} is given twice"):
+            await world.control.apply_models([other, fine, other])
+        assert set(await world.control.list_models()) == {CHAT, VECTORS}
+        # Names may move within one file, and a model may have its own id for an alias.
+        swapped = [dataclasses.replace(CHAT, alias="vectors"),
+                   dataclasses.replace(VECTORS, alias=VECTORS.id)]  # fmt: skip
+        await world.control.apply_models(swapped)
+        assert set(await world.control.list_models()) == set(swapped)
+
+    in_world(database, body)
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        ({"default_model": "a.chta-v1:0"}, "default_model: there is no model 'a.chta-v1:0'"),
+        ({"embedding_model": "nope"}, "embedding_model: there is no model 'nope'"),
+        ({"embedding_model": "a.chat-v1:0"}, "a.chat-v1:0 is no embedding model"),
+        ({"models_allowed": ["chat", "chta"]}, "models_allowed: there is no model 'chta'"),
+        ({"regions_allowed": ["us-east1"]}, "regions_allowed: 'us-east1' is no AWS region"),
+        ({"regions_allowed": ["us-east-1", ""]}, "regions_allowed"),
+    ],
+)
+def test_a_plan_names_models_and_regions_that_there_are(
+    database: Database, table: dict[str, object], message: str
+) -> None:
+    async def body(world: World) -> None:
+        await world.control.apply_models([CHAT, VECTORS])
+        before = await world.control.list_plans()
+        with pytest.raises(PlanError, match=message):
+            await world.control.apply_plans({"fine": {}, "standard": table})
+        assert await world.control.list_plans() == before
+        right = {
+            "default_model": "chat",
+            "embedding_model": "vectors",
+            "models_allowed": [CHAT.id, f"eu.{CHAT.id}", "arn:aws:bedrock:…"],
+            "regions_allowed": ["us-east-1", "us-gov-west-1", "eu", "global"],
+        }
+        await world.control.apply_plans({"standard": right})
+
+    in_world(database, body)
+
+
+def test_an_edition_with_a_tier_of_long_ago_is_still_read(database: Database) -> None:
+    async def body(world: World) -> None:
+        await world.as_superuser(
+            "SET session_replication_role = replica;"
+            "UPDATE tenantry.price SET tier = 'gold' WHERE tier = 'priority'"
+        )
+        prices = await world.directory.prices(reload=True)
+        assert any("gold" in price.tiers for price in prices.models.values())
 
     in_world(database, body)
 

@@ -16,6 +16,7 @@ from tenantry.domain.contract import Contract, ContractError, ExchangeRate, Term
 from tenantry.domain.overage import Overage
 from tenantry.domain.period import billing_period
 from tenantry.domain.plan import plan_from
+from tenantry.domain.rating import NOTHING, with_hit
 from tenantry.domain.tiers import Step, Tiers
 from tenantry.domain.usage_line import UsageLine
 
@@ -140,14 +141,25 @@ def test_case_21_what_settles_after_a_contracts_end_asks_for_nothing_else() -> N
     assert made.lines == (line,)
     assert (made.terms.plan, made.true_up, made.total) == ("last", 0, 3)
     assert (made.charges, made.late_charges, made.adjustment) == (0, 2, 0)
-    for usage, late in ((USAGE, Late((line,), Decimal(2))), ([], Late())):
-        with pytest.raises(ContractError):
-            statement(ended, NOVEMBER, usage, late)
+    assert statement(ended, NOVEMBER, []).lines == ()
     running = contract(*terms, ends=date(2026, 11, 2))
     # Of November one day is under contract: 29 / 30 of the fee go back, 100 / 30 is the least.
     assert amounts(statement(running, NOVEMBER, [], Late((line,), Decimal(2)))) == [
         ("fee", "9.00"), ("fee", "-8.70"), ("usage", "2.00"), ("minimum", "3.03"),
     ]  # fmt: skip
+
+
+def test_case_21_what_is_used_after_a_contracts_end_is_stated_under_its_last_terms() -> None:
+    late = Late((StatementLine(LineKind.ADJUSTMENT, "October's", Fraction(2), Decimal(2)),))
+    ended = contract(Terms(FIRST, "old", Decimal(7)), terms_of(PLAN, date(2026, 2, 1)),
+                     ends=date(2026, 11, 1))  # fmt: skip
+    # Neither fee nor minimum, and none of the tokens that the fee would include: 11M × 6.
+    assert amounts(statement(ended, NOVEMBER, USAGE)) == [("overage", "66.00")]
+    assert amounts(statement(ended, NOVEMBER, USAGE, late)) == [
+        ("overage", "66.00"), ("adjustment", "2"),
+    ]  # fmt: skip
+    by_list = contract(Terms(FIRST, "pro", Decimal(50)), ends=date(2026, 11, 1))
+    assert statement(by_list, NOVEMBER, USAGE).total == Decimal("5.86")
 
 
 def test_case_21_without_an_overage_usage_is_charged_by_list() -> None:
@@ -180,6 +192,14 @@ def test_case_23_a_line_is_rounded_once_to_the_minor_unit(
     agreed = contract(Terms(FIRST, "p", Decimal(0)), currency=currency, rates=tuple(rates))
     usage = [UsageLine("m", "out", 13_700_000, Decimal("16.44"))]
     assert format(statement(agreed, NOVEMBER, usage).total, "f") == shown
+
+
+def test_answers_from_the_cache_are_in_usd_and_converted_like_every_list_charge() -> None:
+    rate = ExchangeRate(date(2026, 11, 1), "USD", "EUR", Decimal("0.9"), "ECB")
+    agreed = contract(Terms(FIRST, "p", Decimal(10)), currency="EUR", rates=(rate,))
+    hit = with_hit(NOTHING, plan_from("p", {"cache_hit_price": "0.5"}).cache_hit_price)
+    usage = [UsageLine("m", "cache_hit", 3, 3 * hit.charge)]
+    assert amounts(statement(agreed, NOVEMBER, usage)) == [("fee", "10.00"), ("usage", "1.35")]
 
 
 def test_the_rate_is_the_latest_on_the_periods_first_day() -> None:

@@ -138,6 +138,7 @@ DISCOUNT = '[[discounts]]\nname = "d"\nfrom = 2027-01-01T00:00:00Z\nmodels = ["*
         (DISCOUNT + 'usd_per_million = "0.1234567890123"', "d: usd_per_million: .* 12 decimals"),
         (DISCOUNT + 'usd_per_million = "1234567890"', "d: usd_per_million: .* at most 9 digits"),
         (DISCOUNT + 'percent = "1"\nclasses = ["outt"]', "unknown class outt"),
+        (DISCOUNT + 'percent = "1"\ntiers = ["default", "gold"]', "unknown tier gold"),
         (DISCOUNT + 'percent = "1"\nuntil = 2026-01-01T00:00:00Z', "until must be after from"),
         (DISCOUNT.replace('["*"]', "[]") + 'percent = "1"', "models must name at least one"),
         (DISCOUNT.replace("2027-01-01T00:00:00Z", '"2027"') + 'percent = "1"', "from must be"),

@@ -56,6 +56,25 @@ def test_money_has_digits_that_stay_exact(value: str) -> None:
         plan_from("p", {"markup": value})
 
 
+@pytest.mark.parametrize("value", ["1_0", "٣", " 1", "1\n", "+1", ".5", "5.", "1e2", "0x1", ""])
+def test_money_is_written_as_in_budgets_and_prices(value: str) -> None:
+    for table in (
+        {"markup": value},
+        {"monthly_budget": value},
+        {"markup_by_model": {"m": value}},
+        {"overage": {"mode": "volume", "steps": [{"per_million": value}]}},
+    ):
+        with pytest.raises(PlanError, match="decimal number"):
+            plan_from("p", table)
+
+
+@pytest.mark.parametrize("value", ["0.0000001", "100000000000", "0.000000000001", "0.000000000000"])
+def test_money_is_read_as_it_was_stored(value: str) -> None:
+    """Also where it was stored with an exponent."""
+    plan = plan_from("p", {"cache_hit_price": value})
+    assert plan_from("p", json.loads(json.dumps(plan_to_json(plan)))) == plan
+
+
 @pytest.mark.parametrize(("value", "amount"), [("0.10", "0.1"), (5, "5"), (Decimal("1.5"), "1.5")])
 def test_money_is_exact(value: Any, amount: str) -> None:
     assert plan_from("p", {"monthly_fee": value}).monthly_fee == Decimal(amount)

@@ -95,6 +95,8 @@ def test_comments_and_empty_lines_are_passed_over_and_lines_counted_all_the_same
         ",default,0,uncached_in,1",
         '"a,b",default,0,uncached_in,1',
         "m,two tiers,0,uncached_in,1",
+        "m,gold,0,uncached_in,1",
+        "m,defualt,0,uncached_in,1",
         '"m,default,0,uncached_in,1',
     ],
 )

@@ -63,6 +63,17 @@ def test_every_field_is_documented():
     assert re.findall(r"^\| `(\w+)` \|", text, re.MULTILINE) == FIELDS
 
 
+def test_which_money_is_not_in_the_contracts_currency_is_said():
+    """A hit is a list charge: in USD, converted by the invoice."""
+    page = (ROOT / "docs/reference/plans.md").read_text()
+    shipped = (ROOT / "src/tenantry/data/plans.toml").read_text()
+    example = (ROOT / "src/tenantry/data/plans_example.toml").read_text()
+    assert re.search(r"^\| `cache_hit_price` \|[^|]* in USD \|", page, re.MULTILINE)
+    assert re.search(r"^cache_hit_price = .* # .* in USD ", shipped, re.MULTILINE)
+    for text in (page, shipped, example):
+        assert re.search(r"contract('s currency)?,[\s#]+but\sfor\s`?cache_hit_price", text)
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

@@ -23,6 +23,7 @@ def to_edition(edition: Mapping[str, Any], prices: Iterable[Sequence[Any]]) -> P
         version=edition["version"],
         effective_from=edition["effective_from"],
         source=edition["source"],
+        tiers=None,
     )
 
 

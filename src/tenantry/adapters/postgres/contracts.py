@@ -6,11 +6,11 @@ import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
-from tenantry.adapters.postgres.billing_reader import EVER, to_agreement, to_rate
+from tenantry.adapters.postgres.billing_reader import EVER, to_agreement, to_rate, to_terms
 from tenantry.adapters.postgres.connections import ACQUIRE_TIMEOUT_S
 from tenantry.adapters.postgres.contract_rates import check_rate
 from tenantry.adapters.postgres.invoice_book import refusals_are_conflicts, to_entry
@@ -142,9 +142,19 @@ class PostgresContracts:
             if credit["left_over"]:
                 raise Conflict(f"There is a credit in {currency}; take it back first.")
             await check_rate(connection, new.currency)
+        if new.ends_on and new.ends_on != (present.ends_on if present else None):
+            await self._check_end(connection, tenant_id, new.ends_on)
+
+    async def _check_end(self, connection: Any, tenant_id: TenantId, ends_on: date) -> None:
+        """A contract has a day at least, and what is invoiced stays under it."""
+        [facts] = await self._run(connection, "facts", tenant_id, EVER)
+        terms = await self._run(connection, "terms", tenant_id, EVER)
+        starts = to_terms(terms, facts["zone"])[0].starts
+        if ends_on <= starts:
+            raise Conflict(f"ends_on must be after {starts}, when the first terms start.")
         [closed] = await self._run(connection, "last_closed", tenant_id)
         next_day = closed["next_day"]
-        if new.ends_on and next_day and new.ends_on < next_day:
+        if next_day and ends_on < next_day:
             raise Conflict(f"The contract is invoiced up to {next_day}.")
 
     async def _check_plan(self, connection: Any, tenant_id: TenantId, plan: str) -> None:

@@ -22,10 +22,18 @@ from tenantry.adapters.postgres.key_rows import to_key_row
 from tenantry.adapters.postgres.outages import outages_are_unavailable
 from tenantry.adapters.postgres.statements import statements
 from tenantry.domain.budget import BudgetKey
-from tenantry.domain.catalogue import Model
+from tenantry.domain.catalogue import Catalogue, Model
 from tenantry.domain.contract import LIST_CURRENCY
-from tenantry.domain.errors import BadRequest, Conflict, NotFound, TenantSuspended
+from tenantry.domain.errors import (
+    BadRequest,
+    Conflict,
+    ModelNotFound,
+    ModelRetired,
+    NotFound,
+    TenantSuspended,
+)
 from tenantry.domain.ids import ApiKeyId, TenantId, prefixed, uuid7
+from tenantry.domain.party import Party, PartyError
 from tenantry.domain.placement import Placement
 from tenantry.domain.plan import Plan
 from tenantry.domain.price import PriceEdition
@@ -121,7 +129,9 @@ class PostgresControl:
             secrets.secret_access_key.encode(), api_keys.secret_aad(tenant_id, api_key_id)
         )
         async with self._transaction() as connection:
-            await self._tenant(connection, tenant_id)
+            tenant = await self._tenant(connection, tenant_id)
+            if models_allowed:
+                await self._check_models(connection, tenant, models_allowed)
             await connection.execute(
                 self._sql["insert_key"],
                 tenant_id,
@@ -216,6 +226,16 @@ class PostgresControl:
             rows = await connection.fetch(self._sql["budgets"], tenant_id)
         return [to_budget(row) for row in rows]
 
+    async def _check_models(self, connection: Any, tenant: Tenant, names: frozenset[str]) -> None:
+        """Names that the catalogue knows: of another one the key could call nothing."""
+        catalogue = Catalogue(await self._catalogues.models(connection))
+        profiles, today = tenant.placement.inference_profiles, self._clock.now().date()
+        for name in sorted(names):
+            try:
+                catalogue.resolve(name, profiles, today=today)
+            except (ModelNotFound, ModelRetired) as problem:
+                raise BadRequest(f"`models_allowed`: {problem.message}") from None
+
     async def _check_placement(self, connection: Any, plan: Plan, placement: str | None) -> None:
         if placement is None:
             if plan.placement == "silo":
@@ -254,8 +274,12 @@ class PostgresControl:
 
 
 def _check_contract(name: str, zone: str, anchor_day: int, currency: str) -> None:
-    if not name.strip() or "\x00" in name:
+    if not name.strip():
         raise BadRequest("A tenant needs a name.")
+    try:
+        Party(name)  # until a contract says otherwise, it stands on the invoices
+    except PartyError as problem:
+        raise BadRequest(f"A tenant's {problem}.") from None
     if zone not in _time_zones():
         raise BadRequest(f"{zone} is not an IANA time zone.")
     if not 1 <= anchor_day <= 31:

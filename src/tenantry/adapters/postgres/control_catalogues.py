@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 import orjson
 
 from tenantry.adapters.postgres import catalogues
-from tenantry.domain.catalogue import Model
-from tenantry.domain.errors import NotFound
+from tenantry.domain.catalogue import Catalogue, Model
+from tenantry.domain.errors import Conflict, NotFound
 from tenantry.domain.plan import Plan, plan_from, plan_to_json
-from tenantry.domain.plan_values import PlanError, check_name
+from tenantry.domain.plan_values import PlanError, check_name, check_regions
 from tenantry.domain.price import PriceEdition, edition_to_rows
 from tenantry.ports.control import EditionRow
 
@@ -41,8 +41,10 @@ class ControlCatalogues:
         for name in tables:
             check_name(name)
         given = [plan_from(name, table) for name, table in tables.items()]
+        for plan in given:
+            check_regions(plan.name, plan.regions_allowed or ())
         await connection.execute(self._sql["lock_catalogues"])
-        await self._check_models(connection, given)
+        await self._check_models(connection, given, tables)
         present = {plan.name: plan for plan in await self.plans(connection, list(tables))}
         applied = []
         for plan in given:
@@ -57,14 +59,18 @@ class ControlCatalogues:
             applied.append(new)
         return applied
 
-    async def _check_models(self, connection: Any, plans: Sequence[Plan]) -> None:
-        """PlanError for a markup of a model that is not in the catalogue: it would never hold."""
-        if not any(plan.markup_by_model for plan in plans):
-            return
-        known = {model.id for model in await self.models(connection)}
+    async def _check_models(
+        self, connection: Any, plans: Sequence[Plan], tables: Mapping[str, Mapping[str, Any]]
+    ) -> None:
+        """PlanError for a model that is not in the catalogue: what the plan says of it would never
+        hold. Defaults that a table leaves out are not its words."""
+        models = await self.models(connection)
+        known, catalogue = {model.id for model in models}, Catalogue(models)
         for plan in plans:
             for model in plan.markup_by_model.keys() - known:
                 raise PlanError(f"plan {plan.name}: markup_by_model: there is no model {model!r}")
+            if models:
+                _check_named(plan, tables[plan.name].keys(), catalogue)
 
     async def models(self, connection: Any) -> list[Model]:
         rows = await connection.fetch(self._sql["models"])
@@ -89,7 +95,11 @@ class ControlCatalogues:
         return catalogues.to_edition(edition, prices)
 
     async def apply_models(self, connection: Any, models: Sequence[Model]) -> None:
+        """Raises `Conflict` before anything is written."""
         await connection.execute(self._sql["lock_catalogues"])
+        given = {model.id for model in models}
+        kept = [model for model in await self.models(connection) if model.id not in given]
+        _check_names([*kept, *models])
         for model in models:
             definition = orjson.dumps(catalogues.from_model(model)).decode()
             await connection.execute(self._sql["upsert_model"], model.id, definition)
@@ -113,3 +123,30 @@ class ControlCatalogues:
         columns = [[row[place] for row in rows] for place in range(5)]
         await connection.execute(self._sql["insert_prices"], new.version, *columns)
         return new
+
+
+def _check_names(models: Sequence[Model]) -> None:
+    """Conflict for an id or alias that two models share: a caller would reach either."""
+    owners: dict[str, str] = {}
+    for model in models:
+        if owners.get(model.id) == model.id:
+            raise Conflict(f"{model.id} is given twice.")
+        for name in (model.id, model.alias):
+            if name and owners.get(name, model.id) != model.id:
+                raise Conflict(f"{name} would name two models: {owners[name]} and {model.id}.")
+            if name:
+                owners[name] = model.id
+
+
+def _check_named(plan: Plan, fields: Collection[str], catalogue: Catalogue) -> None:
+    """An ARN is a placement's to know and may stand for any model."""
+    named = [(field, getattr(plan, field)) for field in ("default_model", "embedding_model")]
+    named += [("models_allowed", name) for name in sorted(plan.models_allowed or ())]
+    for field, name in named:
+        if field not in fields or name.startswith("arn:"):
+            continue
+        model = catalogue.named(name)
+        if model is None:
+            raise PlanError(f"plan {plan.name}: {field}: there is no model {name[:200]!r}")
+        if field == "embedding_model" and model.kind != "embedding":
+            raise PlanError(f"plan {plan.name}: {field}: {name[:200]} is no embedding model")
