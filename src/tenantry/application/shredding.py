@@ -103,7 +103,7 @@ async def advance_shred(shredder: Shredder, tenant_id: TenantId) -> Progress:
     tenant = await shredder.control.get_tenant(tenant_id)
     home = home_of(tenant)
     if shred.keys_destroyed_at is None:
-        shred = await _destroy_keys(shredder, home)
+        shred = await _destroy_keys(shredder, await _key_homes(shredder, home))
     assert shred.keys_destroyed_at is not None
     if shred.processes_at is None:
         waiting = await shredder.holders.before(shred.keys_destroyed_at, shred.keys_destroyed_at)
@@ -115,7 +115,8 @@ async def advance_shred(shredder: Shredder, tenant_id: TenantId) -> Progress:
     if jobs:  # what they used is told by their output, which only then may go
         return Progress(shred, jobs=jobs)
     if shred.erased_at is None:
-        await _destroy_again(shredder, home)
+        for each in await _key_homes(shredder, home):
+            await _destroy_again(shredder, each)
         shred = await _erase(shredder, shred, home)
     return Progress(await _certify(shredder, shred, tenant))
 
@@ -137,18 +138,36 @@ def shred_round(shredder: Shredder) -> Round:
     return Round("shred", SHRED_EVERY_S, work)
 
 
-async def _destroy_keys(shredder: Shredder, home: Home) -> Shred:
-    deletion_at = None
-    # First its root keys: which ones, the wrapped keys name.
-    roots = sorted(await _root_keys(shredder, home))
-    for key_id in roots:
-        retired = await shredder.kms.retire(home.account, key_id)
-        if not retired.disabled:
-            raise Unavailable("The tenant's own KMS key could not be disabled.")
-        deletion_at = retired.deletion_at or deletion_at
-    await shredder.keys.destroy(home)
-    kms_key = roots[0] if roots else None  # there is one id that it can have
-    return await shredder.book.keys_destroyed(home.tenant_id, kms_key, deletion_at)
+async def _key_homes(shredder: Shredder, home: Home) -> list[Home]:
+    """Its own first, and any other account of a placement where wrapped keys of it lie."""
+    placements = await shredder.control.list_placements()
+    others = {placement.account for placement in placements} - {home.account}
+    found = [home]
+    for account in sorted(others):
+        other = replace(home, account=account, own_kms_key=False)
+        try:
+            if await shredder.keys.versions(other):
+                found.append(other)
+        except NotFound:
+            continue
+        except Corrupt:
+            found.append(other)
+    return found
+
+
+async def _destroy_keys(shredder: Shredder, homes: Sequence[Home]) -> Shred:
+    deletion_at, kms_key = None, None
+    for home in homes:
+        # First its root keys: which ones, the wrapped keys name.
+        roots = sorted(await _root_keys(shredder, home))
+        for key_id in roots:
+            retired = await shredder.kms.retire(home.account, key_id)
+            if not retired.disabled:
+                raise Unavailable("The tenant's own KMS key could not be disabled.")
+            deletion_at = retired.deletion_at or deletion_at
+        await shredder.keys.destroy(home)
+        kms_key = kms_key or (roots[0] if roots else None)  # there is one id that it can have
+    return await shredder.book.keys_destroyed(homes[0].tenant_id, kms_key, deletion_at)
 
 
 async def _root_keys(shredder: Shredder, home: Home) -> set[str]:
@@ -172,7 +191,9 @@ async def _destroy_again(shredder: Shredder, home: Home) -> None:
 
 async def _erase(shredder: Shredder, shred: Shred, home: Home) -> Shred:
     tenant_id = shred.tenant_id
-    accounts = {home.account} | await shredder.content.accounts(tenant_id)
+    placements = await shredder.control.list_placements()
+    accounts = {home.account} | {placement.account for placement in placements}
+    accounts |= await shredder.content.accounts(tenant_id)
     homes = [replace(home, account=account) for account in sorted(accounts)]
     jobs = await shredder.content.jobs(tenant_id)
     if shred.found is None:

@@ -17,7 +17,6 @@ from tenantry.domain.errors import (
     KeyWrong,
     NotFound,
     TenantSuspended,
-    Unavailable,
 )
 from tenantry.domain.placement import Placement
 from tenantry.domain.plan_values import PlanError
@@ -145,10 +144,47 @@ def test_a_silo_is_nobodys_default(database: Database) -> None:
         tenant = await world.control.create_tenant("acme", plan="enterprise", placement="acme")
         assert tenant.placement == silo
         assert (await world.directory.refresh(world.anna)).tenant.placement == POOL
-        # A plan that becomes a silo's leaves its tenants without a place, and never in another's.
-        await world.control.apply_plans({"standard": {"placement": "silo"}})
-        with pytest.raises(Unavailable):
-            await world.directory.refresh(world.anna)
+        with pytest.raises(PlanError, match="anna is in a pool"):
+            await world.control.apply_plans({"standard": {"placement": "silo"}})
+        assert (await world.directory.refresh(world.anna)).tenant.placement == POOL
+
+    in_world(database, body)
+
+
+def test_a_tenant_stays_in_the_placement_that_it_began_in(database: Database) -> None:
+    async def body(world: World) -> None:
+        control, elsewhere = world.control, dataclasses.replace(POOL, id="a", account="3" * 12)
+        await control.apply_placement(elsewhere)
+        assert (await world.directory.refresh(world.anna)).tenant.placement == POOL
+        assert (await control.create_tenant("carla", plan="standard")).placement == POOL
+        with pytest.raises(Conflict, match="anna among them"):
+            await control.apply_placement(dataclasses.replace(POOL, account="3" * 12))
+        with pytest.raises(Conflict, match="anna among them"):
+            await control.apply_placement(dataclasses.replace(POOL, kind="silo"))
+        moved = dataclasses.replace(POOL, region="us-west-2", regions=frozenset({"us-west-2"}))
+        await control.apply_placement(moved)
+        assert (await world.directory.refresh(world.anna)).tenant.placement == moved
+        await control.apply_placement(dataclasses.replace(elsewhere, account="4" * 12))
+        dora = await control.create_tenant("dora", plan="standard", placement="a")
+        assert dora.placement.account == "4" * 12
+
+    in_world(database, body)
+
+
+def test_of_several_pools_one_is_named(database: Database) -> None:
+    async def body(world: World) -> None:
+        control = world.control
+        await world.as_superuser("UPDATE tenantry.tenant SET placement_id = NULL")
+        await world.as_superuser("DELETE FROM tenantry.placement")
+        with pytest.raises(BadRequest, match="there are: none"):
+            await control.create_tenant("carla", plan="standard")
+        await control.apply_placement(dataclasses.replace(POOL, id="us"))
+        assert (await control.create_tenant("carla", plan="standard")).placement.id == "us"
+        await control.apply_placement(dataclasses.replace(POOL, id="eu"))
+        with pytest.raises(BadRequest, match="there are: eu, us"):
+            await control.create_tenant("dora", plan="standard")
+        found = await control.create_tenant("dora", plan="standard", placement="eu")
+        assert found.placement.id == "eu"
 
     in_world(database, body)
 
@@ -169,6 +205,8 @@ def test_tenants_by_id_and_name_in_pages(database: Database) -> None:
             {"plan": "a\0b"},
             {"plan": "\udcff"},
             {"zone": "Mars/Base"},
+            {"zone": "localtime"},
+            {"zone": "Factory"},
             {"anchor_day": 0},
             {"currency": "x"},
         ):

@@ -106,6 +106,34 @@ def test_a_shred_takes_keys_and_content_and_certifies_it(
     on_ground(database, tmp_path, body)
 
 
+def test_what_lies_in_an_account_of_before_is_destroyed_too(
+    database: Database, tmp_path: Path
+) -> None:
+    """A placement's account could change once, and left keys and objects where they were."""
+
+    async def body(at: Ground) -> None:
+        before = at.home(at.anna)
+        elsewhere = dataclasses.replace(at.anna.tenant.placement, id="two", account="2" * 12)
+        await at.world.control.apply_placement(elsewhere)
+        await at.world.as_superuser(
+            "UPDATE tenantry.tenant SET placement_id = 'two' WHERE tenant_id = $1",
+            at.anna.tenant_id,
+        )
+        shredder = await begun(at)
+        assert await shredder.keys.versions(before)
+        done = await advance_shred(shredder, at.anna.tenant_id)
+        assert done.shred.step == "certified"
+        with pytest.raises(NotFound):
+            await shredder.keys.subkey(before, 1, Purpose.BLOB, b"")
+        for kind in ObjectKind:
+            assert await shredder.objects.list(before, kind) == []
+        told = json.loads(str(done.shred.certificate))
+        assert told["erased"]["sealed objects: originals"] == 2
+        await is_untouched(at)
+
+    on_ground(database, tmp_path, body)
+
+
 def test_it_is_refused_everywhere_from_the_first_commit_on(
     database: Database, tmp_path: Path
 ) -> None:

@@ -43,6 +43,7 @@ from tenantry.ports.control import Budget, EditionRow, KeyRow, NewKey
 
 Seal = Callable[[bytes, bytes], bytes]  # (secret, AAD) → sealed
 PAGE_MAX = 1_000
+DEFAULT_POOL = "pool"  # where a tenant is that names no placement and there are several
 
 
 class PostgresControl:
@@ -77,7 +78,7 @@ class PostgresControl:
             plans = await self._catalogues.plans(connection, [plan]) if plan.isprintable() else []
             if not plans:
                 raise BadRequest(f"There is no plan {plan}.")
-            await self._check_placement(connection, plans[0], placement)
+            placement = await self._placement_of(connection, plans[0], placement)
             try:
                 await connection.execute(
                     self._sql["insert_tenant"],
@@ -202,8 +203,18 @@ class PostgresControl:
             return await self._catalogues.price_edition(connection, version)
 
     async def apply_placement(self, placement: Placement) -> None:
+        """Raises `Conflict` for another account or kind where tenants are in it: their keys and
+        documents lie in the account, and would be left there."""
         definition = orjson.dumps(principals.from_placement(placement)).decode()
         async with self._transaction() as connection:
+            row = await connection.fetchrow(self._sql["placement_to_change"], placement.id)
+            if row is not None and row["tenant_name"] is not None:
+                old = principals.to_placement(row["placement_id"], json.loads(row["definition"]))
+                if (old.account, old.kind) != (placement.account, placement.kind):
+                    raise Conflict(
+                        f"Placement {placement.id} has tenants, {row['tenant_name']} among them: "
+                        f"it stays a {old.kind} in account {old.account}; make another one."
+                    )
             await connection.execute(
                 self._sql["upsert_placement"], placement.id, placement.kind, definition
             )
@@ -236,16 +247,22 @@ class PostgresControl:
             except (ModelNotFound, ModelRetired) as problem:
                 raise BadRequest(f"`models_allowed`: {problem.message}") from None
 
-    async def _check_placement(self, connection: Any, plan: Plan, placement: str | None) -> None:
+    async def _placement_of(self, connection: Any, plan: Plan, placement: str | None) -> str:
+        """The one that a new tenant is in for good."""
         if placement is None:
             if plan.placement == "silo":
                 raise BadRequest(f"Plan {plan.name} needs a silo placement; name it.")
-            return
+            pools = [row["placement_id"] for row in await connection.fetch(self._sql["pools"])]
+            if len(pools) != 1 and DEFAULT_POOL not in pools:
+                there = ", ".join(pools) or "none"
+                raise BadRequest(f"Name the tenant's pool placement; there are: {there}.")
+            placement = DEFAULT_POOL if DEFAULT_POOL in pools else pools[0]
         row = await connection.fetchrow(self._sql["placement"], placement)
         if row is None:
             raise BadRequest(f"There is no placement {placement}.")
         if row["kind"] != plan.placement:
             raise BadRequest(f"Plan {plan.name} needs a {plan.placement} placement.")
+        return placement
 
     async def _tenant(self, connection: Any, tenant: str) -> Tenant:
         row = await connection.fetchrow(self._sql["tenants"], tenant, "", 1)
@@ -290,8 +307,8 @@ def _check_contract(name: str, zone: str, anchor_day: int, currency: str) -> Non
 
 @cache
 def _time_zones() -> frozenset[str]:
-    """Read from the file system once."""
-    return frozenset(zoneinfo.available_timezones())
+    """Read from the file system once; without two names of it that are no zones of the database."""
+    return frozenset(zoneinfo.available_timezones()) - {"localtime", "Factory"}
 
 
 def _subject(budget: Budget) -> str:

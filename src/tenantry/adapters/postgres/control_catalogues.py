@@ -52,6 +52,12 @@ class ControlCatalogues:
             if old is not None and replace(plan, version=old.version) == old:
                 applied.append(old)
                 continue
+            wrong = await connection.fetchrow(self._sql["misplaced"], plan.name, plan.placement)
+            if wrong is not None:
+                raise PlanError(
+                    f"plan {plan.name}: placement: tenant {wrong['tenant_name']} is in a"
+                    f" {wrong['kind']}"
+                )
             new = replace(plan, version=old.version + 1 if old else 1)
             await connection.execute(self._sql["supersede_plan"], new.name)
             definition = orjson.dumps(plan_to_json(new)).decode()

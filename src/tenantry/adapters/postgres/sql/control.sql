@@ -64,7 +64,24 @@ WHERE name = $1 AND superseded_at IS NULL;
 INSERT INTO tenantry.plan (name, version, definition) VALUES ($1, $2, $3);
 
 -- name: placement
-SELECT placement_id, kind FROM tenantry.placement WHERE placement_id = $1;
+-- Held as it is until a tenant in it is there.
+SELECT placement_id, kind FROM tenantry.placement WHERE placement_id = $1 FOR SHARE;
+
+-- name: pools
+SELECT placement_id FROM tenantry.placement WHERE kind = 'pool' ORDER BY placement_id;
+
+-- name: placement_to_change
+SELECT x.placement_id, x.definition, (
+  SELECT t.name FROM tenantry.tenant t WHERE t.placement_id = x.placement_id
+  ORDER BY t.tenant_id LIMIT 1
+) AS tenant_name
+FROM tenantry.placement x WHERE x.placement_id = $1 FOR UPDATE OF x;
+
+-- name: misplaced
+-- A tenant of the plan $1 that is in a placement of another kind than $2.
+SELECT t.name AS tenant_name, x.kind
+FROM tenantry.tenant t JOIN tenantry.placement x ON x.placement_id = t.placement_id
+WHERE t.plan = $1 AND x.kind <> $2 ORDER BY t.tenant_id LIMIT 1;
 
 -- name: upsert_placement
 INSERT INTO tenantry.placement (placement_id, kind, definition) VALUES ($1, $2, $3)
