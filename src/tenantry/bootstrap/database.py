@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from tenantry.adapters import shipped
 from tenantry.adapters.postgres.connections import Databases, LoginDsnFor, derived_dsns
+from tenantry.adapters.postgres.control import NO_ACCOUNT
 from tenantry.adapters.postgres.embedded import EmbeddedCluster
 from tenantry.adapters.postgres.embedded.place import known_place
 from tenantry.adapters.postgres.errors import ClusterNotRunning
@@ -29,7 +30,7 @@ from tenantry.domain.placement import Placement
 DEFAULT_POOL = Placement(
     id="pool",
     kind="pool",
-    account="000000000000",
+    account=NO_ACCOUNT,
     region="us-east-1",
     regions=frozenset({"us-east-1"}),
 )

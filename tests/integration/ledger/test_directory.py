@@ -8,6 +8,7 @@ import pytest
 from tests.support.ledger import MODEL, POOL, World, in_world, synthetic_prices
 from tests.support.postgres import Database
 
+from tenantry.adapters.postgres.control import NO_ACCOUNT
 from tenantry.domain.catalogue import Model
 from tenantry.domain.errors import (
     BadRequest,
@@ -167,6 +168,19 @@ def test_a_tenant_stays_in_the_placement_that_it_began_in(database: Database) ->
         await control.apply_placement(dataclasses.replace(elsewhere, account="4" * 12))
         dora = await control.create_tenant("dora", plan="standard", placement="a")
         assert dora.placement.account == "4" * 12
+
+    in_world(database, body)
+
+
+def test_a_pool_without_an_account_is_told_one_at_any_time(database: Database) -> None:
+    async def body(world: World) -> None:
+        control = world.control
+        await control.apply_placement(dataclasses.replace(POOL, id="fresh", account=NO_ACCOUNT))
+        await control.create_tenant("carla", plan="standard", placement="fresh")
+        await control.apply_placement(dataclasses.replace(POOL, id="fresh", account="3" * 12))
+        assert (await control.get_tenant("carla")).placement.account == "3" * 12
+        with pytest.raises(Conflict):
+            await control.apply_placement(dataclasses.replace(POOL, id="fresh"))
 
     in_world(database, body)
 

@@ -43,6 +43,7 @@ from tenantry.ports.control import Budget, EditionRow, KeyRow, NewKey
 
 Seal = Callable[[bytes, bytes], bytes]  # (secret, AAD) → sealed
 PAGE_MAX = 1_000
+NO_ACCOUNT = "000000000000"  # of a fresh deployment's pool, until it is told one
 DEFAULT_POOL = "pool"  # where a tenant is that names no placement and there are several
 
 
@@ -210,7 +211,8 @@ class PostgresControl:
             row = await connection.fetchrow(self._sql["placement_to_change"], placement.id)
             if row is not None and row["tenant_name"] is not None:
                 old = principals.to_placement(row["placement_id"], json.loads(row["definition"]))
-                if (old.account, old.kind) != (placement.account, placement.kind):
+                same = (old.account, old.kind) == (placement.account, placement.kind)
+                if not same and old.account != NO_ACCOUNT:
                     raise Conflict(
                         f"Placement {placement.id} has tenants, {row['tenant_name']} among them: "
                         f"it stays a {old.kind} in account {old.account}; make another one."
