@@ -166,10 +166,13 @@ def _credential(table: _Table, account_id: str, name: str, regions: tuple[str, .
         secret_access_key=table.optional("secret_access_key", str),
         session_token=table.optional("session_token", str),
         bearer_key=table.optional("bearer_key", str),
-        expires_at=table.optional("expires_at", datetime),
+        expires_at=table.moment("expires_at"),
         bearer_region=table.optional("bearer_region", str),
     )
     table.end()
+    for name in ("access_key_id", "secret_access_key", "session_token", "bearer_key"):
+        if getattr(credential, name) == "":
+            raise ConfigError(f"credentials.{name} must not be empty")
     if (credential.access_key_id is None) != (credential.secret_access_key is None):
         raise ConfigError("credentials: access_key_id and secret_access_key belong together")
     if credential.access_key_id is None and credential.bearer_key is None:
@@ -248,6 +251,16 @@ class _Table:
 
     def optional(self, key: str, kind: type[_Value]) -> _Value | None:
         return self.take(key, kind) if key in self._members else None
+
+    def moment(self, key: str) -> datetime | None:
+        """A time; as text too, since JSON has no other."""
+        if not isinstance(self._members.get(key), str):
+            return self.optional(key, datetime)
+        text = self.take(key, str)
+        try:
+            return datetime.fromisoformat(text)
+        except ValueError as error:
+            raise ConfigError(f"{self._name}{key}: {text!r} is not a time") from error
 
     def integer(self, key: str, default: int, low: int, high: int) -> int:
         value = self.take(key, int, default)

@@ -9,6 +9,7 @@ A rule is a JSON object (or a `[[rules]]` table in the configuration):
 
 Every member but `action` is optional. `nth` counts matching calls from 1; `times` bounds how often
 the rule acts (1 where `nth` is given, else without end); `probability` draws from `seed`.
+A rule matches no call on which its action could do nothing, as `slow_tokens` on CountTokens.
 All rules that match act together; of two that would end the call or set its usage, the earlier
 one does.
 """
@@ -16,6 +17,7 @@ one does.
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
@@ -26,6 +28,7 @@ from bedrock_emulator.engine.types import Operation, TokenUsage
 
 MAX_RULES = 1_000
 MAX_DELAY_MS = 600_000
+MAX_MESSAGE_CHARS = 8_000  # an event stream's header holds 65,535 bytes
 MAX_TOKENS = 10_000_000_000  # of one class in a ruled usage
 
 Kind = Literal[
@@ -44,6 +47,9 @@ Billed = Literal["full", "emitted", "none"]
 Rubbish = Literal["html", "not_json", "truncated_json", "bad_crc", "usage"]
 USAGE_CLASSES = ("input", "output", "cache_read", "cache_write_5m", "cache_write_1h")
 OPERATIONS = (*get_args(Operation), "ApplyGuardrail")  # that rules act on
+# What a rule cannot do where nothing is generated.
+NOT_GENERATING = frozenset({"CountTokens", "ApplyGuardrail"})
+OF_GENERATIONS = frozenset({"slow_tokens", "stop_on_hangup", "usage"})
 ENDINGS = frozenset({"throttle", "error", "error_frame", "cut", "hang", "rubbish"})
 
 
@@ -104,7 +110,7 @@ class Rule:
 
     def acts_on(self, subject: Subject) -> bool:
         """Counts the call if it matches, and says whether the rule acts on it."""
-        if not _matches(self.match, subject):
+        if not _matches(self.match, subject) or not can_act(self.action, subject.operation):
             return False
         self.matched += 1
         drawn = self.probability >= 1 or self._random.random() < self.probability
@@ -171,6 +177,13 @@ class RuleBook:
         return plan
 
 
+def can_act(action: Action, operation: str) -> bool:
+    """Whether the action changes anything about a call of the operation."""
+    if operation == "CountTokens" and action.kind == "rubbish" and action.what == "usage":
+        return False
+    return operation not in NOT_GENERATING or action.kind not in OF_GENERATIONS
+
+
 def _with(plan: Plan, action: Action) -> Plan:
     if action.kind in ENDINGS:
         return plan if plan.ending is not None else replace(plan, ending=action)
@@ -210,6 +223,7 @@ _MEMBERS: dict[str, frozenset[str]] = {
     "rubbish": frozenset({"what", "usage", "bill"}),
     "usage": frozenset(USAGE_CLASSES),
 }
+_CODE = re.compile("[A-Za-z][A-Za-z0-9]{0,127}")  # it becomes part of a header
 _RANGES = {
     "status": (400, 599),
     "delay_ms": (0, MAX_DELAY_MS),
@@ -228,10 +242,14 @@ def parse_rule(document: Any, rule_id: int) -> Rule:
         raise ValueError("probability must be a number")
     if not 0 <= probability <= 1:
         raise ValueError("probability must be between 0 and 1")
+    action = _parse_action(_object(members.get("action"), "action"))
+    match = _parse_match(_object(members.get("match", {}), "match"))
+    if not any(can_act(action, operation) for operation in _asked(match.operation)):
+        raise ValueError(f"action {action.kind} does nothing to {match.operation}")
     return Rule(
         id=rule_id,
-        action=_parse_action(_object(members.get("action"), "action")),
-        match=_parse_match(_object(members.get("match", {}), "match")),
+        action=action,
+        match=match,
         nth=_integer(members, "nth", 1, 1_000_000_000),
         times=_integer(members, "times", 1, 1_000_000_000),
         probability=float(probability),
@@ -251,6 +269,11 @@ def _parse_action(members: dict[str, Any]) -> Action:
     for name in ("code", "message"):
         if not isinstance(members.get(name, ""), str):
             raise ValueError(f"{name} must be a string")
+    code = members.get("code")
+    if code is not None and not _CODE.fullmatch(code):
+        raise ValueError("code must have up to 128 letters and digits, a letter first")
+    if len(members.get("message") or "") > MAX_MESSAGE_CHARS:
+        raise ValueError(f"message must have at most {MAX_MESSAGE_CHARS} characters")
     if not isinstance(members.get("clean", False), bool):
         raise ValueError("clean must be a boolean")
     if members.get("bill") not in (None, *get_args(Billed)):
@@ -278,9 +301,13 @@ def _parse_match(members: dict[str, Any]) -> Match:
         if name != "request_metadata" and not isinstance(value, str):
             raise ValueError(f"match.{name} must be a string")
     asked = members.get("operation", "*")
-    if not any(fnmatchcase(operation, asked) for operation in OPERATIONS):
+    if not _asked(asked):
         raise ValueError(f"match.operation {asked!r} is none of {', '.join(OPERATIONS)}")
     return Match(**members)
+
+
+def _asked(pattern: str) -> list[str]:
+    return [operation for operation in OPERATIONS if fnmatchcase(operation, pattern)]
 
 
 def _object(value: Any, name: str) -> dict[str, Any]:

@@ -1,8 +1,9 @@
 """Bedrock's model invocation log: gzipped JSON lines, delivered late and out of order.
 
 Keys: `[<prefix>/]AWSLogs/<account>/BedrockModelInvocationLogs/<region>/YYYY/MM/DD/HH/*.json.gz`
-under the account's log folder. A record is spooled to disk before its answer's last byte leaves, so
-neither a signal nor a crash loses it; after a crash one may be delivered twice, as S3 logs may be.
+under the account's log folder. A record is spooled to disk before its answer's last byte leaves,
+its long bodies with it, so neither a signal nor a crash loses it; after a crash one may be
+delivered twice, as S3 logs may be.
 """
 
 from __future__ import annotations
@@ -14,8 +15,9 @@ import os
 import random
 import sys
 import time
+from base64 import b64decode, b64encode
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,6 +29,7 @@ from bedrock_emulator.files import reading_again, replace_file
 TICK_S = 0.2
 MAX_FILE_RECORDS = 5_000
 SEGMENT_RECORDS = 5_000  # a spool file is removed once all of so many are delivered
+_NO_OBJECTS: Mapping[str, bytes] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +55,7 @@ class _Segment:
 class _Pending:
     folder: str  # where the record's file will lie
     line: bytes
+    objects: Mapping[str, bytes]  # gzipped bodies by their path in the folder
     segment: _Segment
 
 
@@ -83,27 +87,39 @@ class InvocationLog:
     def pending(self) -> int:
         return len(self._heap)
 
-    def append(self, root: Path, record: dict[str, Any]) -> None:
-        """Spools one record; `root` is the account's log folder with the key prefix, if any."""
+    def append(
+        self, root: Path, record: dict[str, Any], objects: Mapping[str, bytes] = _NO_OBJECTS
+    ) -> None:
+        """Spools one record; `root` is the account's log folder with the key prefix, if any.
+
+        `objects` are its long bodies by their path in the record's folder; they come with it.
+        """
         folder = f"{root}/{record_folder(record)}"
         line = orjson.dumps(record)
+        packed = {path: gzip.compress(content, mtime=0) for path, content in objects.items()}
         segment = self._open_segment()
         assert segment.file is not None
-        os.write(segment.file, orjson.dumps([folder, line.decode()]) + b"\n")
+        spooled = {path: b64encode(content).decode() for path, content in packed.items()}
+        os.write(segment.file, orjson.dumps([folder, line.decode(), spooled]) + b"\n")
         segment.records += 1
-        self._queue(folder, line, segment)
+        self._queue(folder, line, packed, segment)
         if segment.records >= SEGMENT_RECORDS:
             self._seal_segment()
 
-    def _queue(self, folder: str, line: bytes, segment: _Segment) -> None:
+    def _queue(
+        self, folder: str, line: bytes, objects: Mapping[str, bytes], segment: _Segment
+    ) -> None:
         segment.open_records += 1
         jitter_s = self._random.random() * self._delivery.jitter_s
         due_s = self._clock_s() + self._delivery.delay_s + jitter_s
         self._order += 1
-        heapq.heappush(self._heap, (due_s, self._order, _Pending(folder, line, segment)))
+        heapq.heappush(self._heap, (due_s, self._order, _Pending(folder, line, objects, segment)))
 
     async def flush(self) -> int:
-        """Delivers everything now; returns how many records."""
+        """Delivers everything now; returns how many records.
+
+        Raises OSError where a folder cannot be written to; its records stay.
+        """
         return await self._deliver(float("inf"))
 
     async def close(self) -> None:
@@ -142,11 +158,15 @@ class InvocationLog:
                 await asyncio.shield(writing)
             finally:
                 await asyncio.wait((writing,))
-                if writing.exception() is None:
-                    self._delivered(batch)
-                else:
-                    for item in due:
-                        heapq.heappush(self._heap, item)
+                broken = writing.exception() is not None
+                failures = {} if broken else writing.result()
+                stay = [item for item in due if broken or item[2].folder in failures]
+                for item in stay:
+                    heapq.heappush(self._heap, item)
+                if len(stay) < len(due):
+                    self._delivered([one for one in batch if one.folder not in failures])
+            if failures:
+                raise next(iter(failures.values()))
             return len(batch)
 
     def _delivered(self, batch: list[_Pending]) -> None:
@@ -177,8 +197,10 @@ class InvocationLog:
             with reading_again(path), path.open("rb") as file:
                 for entry in file:
                     if entry.endswith(b"\n"):
-                        folder, line = orjson.loads(entry)
-                        self._queue(folder, line.encode(), segment)
+                        folder, line, *rest = orjson.loads(entry)  # older ones have no objects
+                        spooled = rest[0] if rest else _NO_OBJECTS
+                        objects = {key: b64decode(text) for key, text in spooled.items()}
+                        self._queue(folder, line.encode(), objects, segment)
             _remove_if_done(segment)
 
 
@@ -200,14 +222,29 @@ def _remove_if_done(segment: _Segment) -> None:
         segment.path.unlink(missing_ok=True)
 
 
-def _write_batch(batch: list[_Pending], names: random.Random) -> None:
-    by_folder: dict[str, list[bytes]] = defaultdict(list)
+def _write_batch(batch: list[_Pending], names: random.Random) -> dict[str, OSError]:
+    """Writes each folder's records; returns what failed by folder: the others are not held up."""
+    by_folder: dict[str, list[_Pending]] = defaultdict(list)
     for pending in batch:
-        by_folder[pending.folder].append(pending.line)
-    for folder, lines in by_folder.items():
-        for start in range(0, len(lines), MAX_FILE_RECORDS):
-            content = b"\n".join(lines[start : start + MAX_FILE_RECORDS]) + b"\n"
-            stamp = time.strftime("%Y%m%dT%H%M%S", time.gmtime())
-            millis = time.time_ns() // 1_000_000 % 1_000
-            name = f"{stamp}{millis:03d}Z_{names.getrandbits(64):016x}.json.gz"
-            replace_file(Path(folder, name), gzip.compress(content, 6, mtime=0), mode=0o644)
+        by_folder[pending.folder].append(pending)
+    failures = {}
+    for folder, records in by_folder.items():
+        try:
+            _write_folder(Path(folder), records, names)
+        except OSError as error:
+            failures[folder] = error
+    return failures
+
+
+def _write_folder(folder: Path, records: list[_Pending], names: random.Random) -> None:
+    """Bodies first, so that a record never names one that is not there."""
+    for pending in records:
+        for path, content in pending.objects.items():
+            replace_file(folder / path, content)
+    for start in range(0, len(records), MAX_FILE_RECORDS):
+        lines = [pending.line for pending in records[start : start + MAX_FILE_RECORDS]]
+        content = b"\n".join(lines) + b"\n"
+        stamp = time.strftime("%Y%m%dT%H%M%S", time.gmtime())
+        millis = time.time_ns() // 1_000_000 % 1_000
+        name = f"{stamp}{millis:03d}Z_{names.getrandbits(64):016x}.json.gz"
+        replace_file(folder / name, gzip.compress(content, 6, mtime=0), mode=0o644)

@@ -111,6 +111,7 @@ class Emulator:
             directory=self._directory,
             now=utc_now,
             start_batches=self._jobs.start_all,
+            host=self._config.host,
         )
         return Application(
             authenticator=Authenticator(self._directory, utc_now),

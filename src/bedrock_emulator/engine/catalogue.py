@@ -112,7 +112,7 @@ def _model(row: Mapping[str, Any], family: Mapping[str, Any]) -> Model:
         id=row["id"],
         family=row["family"],
         plays=family["plays"],
-        native=family["native"],
+        native=row.get("native", family["native"]),
         encoding=family["encoding"],
         window=row["window"],
         max_output=row["max_output"],
@@ -180,7 +180,9 @@ def _from_arn(arn: str, account: str, region: str, lookup: ArnLookup | None) -> 
         raise errors.access_denied(
             f"User is not authorized to perform: bedrock:InvokeModel on resource: {arn}"
         )
-    if kind in ("foundation-model", "inference-profile") and name:
+    if kind == "foundation-model" and name in catalogue():
+        return name
+    if kind == "inference-profile" and name.partition(".")[2] in catalogue():
         return name
     if kind in ("application-inference-profile", "provisioned-model"):
         target = lookup(arn) if lookup else None

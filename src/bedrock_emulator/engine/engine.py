@@ -173,6 +173,7 @@ class Engine:
                 raise errors.validation("The provided model doesn't support this operation.")
             if ID_HEADER in call.headers:
                 raise errors.validation("The provided model doesn't support guardrails.")
+            native.check_headers(call.headers)
             return _Plan(resolved, seed, None, read_embedding(call.body, model))
         if model.reranks or call.operation == "Rerank":
             return _Plan(resolved, seed, None, None, reranking=_read_rerank(call, model))

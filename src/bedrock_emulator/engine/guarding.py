@@ -32,6 +32,7 @@ VERSION_HEADER = "x-amzn-bedrock-guardrailversion"
 TRACE_HEADER = "x-amzn-bedrock-trace"
 NATIVE_CONFIG = "amazon-bedrock-guardrailConfig"
 _TRACES = ("enabled", "disabled", "enabled_full")
+_HEADER_TRACES = ("ENABLED", "DISABLED", "ENABLED_FULL")  # service model, Trace
 _MODES = ("sync", "async")
 
 
@@ -78,15 +79,29 @@ def find(
 
 
 def masked_body(body: Any, guardrail: Guardrail) -> Any:
-    """The body as the model gets it, where the guardrail anonymises the prompt."""
+    """The body as the model gets it, where the guardrail anonymises the prompt.
+
+    Of the system prompt it looks at what is marked as guardContent, and masks that alone.
+    """
+    masked = _masked(body, guardrail)
+    if isinstance(masked, dict) and isinstance(masked.get("system"), list):
+        masked["system"] = [
+            {**block, "guardContent": _masked(block["guardContent"], guardrail)}
+            if isinstance(block, dict) and "guardContent" in block
+            else block
+            for block in masked["system"]
+        ]
+    return masked
+
+
+def _masked(body: Any, guardrail: Guardrail) -> Any:
     if isinstance(body, str):
         return mask(guardrail, "input", body)
     if isinstance(body, list):
-        return [masked_body(item, guardrail) for item in body]
+        return [_masked(item, guardrail) for item in body]
     if isinstance(body, dict):
         return {
-            key: masked_body(value, guardrail) if key in _SAID else value
-            for key, value in body.items()
+            key: _masked(value, guardrail) if key in _SAID else value for key, value in body.items()
         }
     return body
 
@@ -189,6 +204,9 @@ def _in_body(call: Call) -> _Config | None:
 
 
 def _in_headers(call: Call) -> _Config | None:
+    trace = call.headers.get(TRACE_HEADER, "DISABLED")
+    if trace not in _HEADER_TRACES:
+        raise errors.not_in_set("trace", trace, _HEADER_TRACES)
     identifier, version = call.headers.get(ID_HEADER), call.headers.get(VERSION_HEADER)
     if identifier is None and version is None:
         return None
@@ -197,7 +215,7 @@ def _in_headers(call: Call) -> _Config | None:
     return _Config(
         _text(identifier, "guardrailIdentifier"),
         _text(version, "guardrailVersion"),
-        call.headers.get(TRACE_HEADER, "").upper() in ("ENABLED", "ENABLED_FULL"),
+        trace != "DISABLED",
         str(mode).lower() == "async" and call.operation == "InvokeModelWithResponseStream",
     )
 
@@ -209,7 +227,8 @@ def _text(value: Any, name: str) -> str:
 
 
 def _native_looked(prompt: Prompt) -> Looked:
-    return Looked([turn.text for turn in prompt.turns if turn.role != "system"])
+    texts = [turn.text for turn in prompt.turns if turn.role != "system"]
+    return Looked(texts, images=prompt.images)
 
 
 def _converse_looked(body: Mapping[str, Any]) -> Looked:

@@ -55,6 +55,7 @@ class Prompt:
     field_paths: tuple[str, ...] = ()  # members of the native answer that are asked for
     checkpoints: int = 0
     documents: set[str] = field(default_factory=set)  # names of those in messages
+    images: int = 0
     chat: bool = False  # a chat body, where the family also has another kind
 
     @property

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from base64 import b64encode
+from collections.abc import Mapping
 from typing import Any
 
 import orjson
@@ -13,9 +14,22 @@ from bedrock_emulator.wire.exchange import Exchange
 
 ERROR_NAMESPACE = "http://internal.amazon.com/coral/com.amazon.bedrock/"
 JSON = "application/json"
+TIER_HEADER = "x-amzn-bedrock-service-tier"
+LATENCY_HEADER = "x-amzn-bedrock-performanceconfig-latency"
 INVOCATION_METRICS = "amazon-bedrock-invocationMetrics"
 # Bedrock pads its frames with a member `p` of this alphabet's first n characters.
 PADDING = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+# Members of both streams' output shapes in the service model, and the one of InvokeModel's alone.
+STREAM_EXCEPTIONS = frozenset(
+    {
+        "InternalServerException",
+        "ModelStreamErrorException",
+        "ServiceUnavailableException",
+        "ThrottlingException",
+        "ValidationException",
+    }
+)
+NATIVE_STREAM_EXCEPTION = "ModelTimeoutException"
 
 DEFAULT_MESSAGES = {
     "ThrottlingException": "Too many requests, please wait before trying again.",
@@ -40,6 +54,16 @@ def refuse(exchange: Exchange, request_id: str, error: EmulatedError) -> None:
         headers["x-amz-retry-after"] = str(error.members["retry_after_ms"])
     members = {key: value for key, value in error.members.items() if key != "retry_after_ms"}
     exchange.respond(error.status, headers, orjson.dumps({"message": error.message, **members}))
+
+
+def echoed(asked: Mapping[str, str], answer: Answer) -> dict[str, str]:
+    """InvokeModel's headers that answer the request's own: the tier that served, the latency."""
+    headers = {}
+    if TIER_HEADER in asked and answer.service_tier is not None:
+        headers["X-Amzn-Bedrock-Service-Tier"] = answer.service_tier
+    if LATENCY_HEADER in asked:
+        headers["X-Amzn-Bedrock-PerformanceConfig-Latency"] = asked[LATENCY_HEADER]
+    return headers
 
 
 def with_latency(answer: Answer, latency_ms: int) -> Any:
@@ -69,6 +93,13 @@ def frame(event_type: str, payload: Any, padding: int) -> bytes:
     if padding and "p" not in payload:
         payload = {**payload, "p": PADDING[:padding]}
     return eventstream.event(event_type, orjson.dumps(payload))
+
+
+def error_frame(code: str, status: int, message: str, *, native: bool) -> bytes:
+    """What ends a stream: the exception where its model has it, else an error without a model."""
+    if code in STREAM_EXCEPTIONS or (native and code == NATIVE_STREAM_EXCEPTION):
+        return exception_frame(code, status, message)
+    return eventstream.error(code, message)
 
 
 def exception_frame(code: str, status: int, message: str) -> bytes:

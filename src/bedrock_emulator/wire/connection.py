@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import re
 from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -80,6 +81,7 @@ class Connection(asyncio.Protocol):
         self._exchange: Exchange | None = None
         self._from_loopback = False
         self._closing = False
+        self._half_closed = False
         self._deadline = server.loop.time() + self._limits.idle_s
         self._begin()
 
@@ -138,6 +140,20 @@ class Connection(asyncio.Protocol):
         if self._exchange is not None:
             self._exchange.client_left()
         self._transport = None
+
+    def eof_received(self) -> bool:
+        """Answers a client that has only closed its sending half, where that can be.
+
+        One that has left looks the same until something is written to it. So whoever closes while
+        a rule lets the answer wait has left, and so has everyone over TLS.
+        """
+        transport, exchange = self._transport, self._exchange
+        if transport is None or exchange is None or exchange.waiting:
+            return False
+        if transport.get_extra_info("sslcontext") is not None:
+            return False
+        self._half_closed = exchange.half_closed = True
+        return True
 
     def pause_writing(self) -> None:
         self._deadline = self._server.loop.time() + self._limits.stall_s
@@ -202,6 +218,7 @@ class Connection(asyncio.Protocol):
     def on_message_complete(self) -> None:
         if self._parser.should_upgrade():
             return  # `_feed` reads it again
+        self._take_absolute_form()
         path, _, query = self._target.partition(b"?")
         request = Request(
             method=self._parser.get_method().decode("ascii"),
@@ -220,9 +237,20 @@ class Connection(asyncio.Protocol):
         if self._exchange is None:
             self._next()
 
+    def _take_absolute_form(self) -> None:
+        """Of `http://host/path`, host and path (RFC 9112, 3.2.2)."""
+        found = _ABSOLUTE_FORM.match(self._target)
+        if found is not None:
+            self._headers["host"] = found[1].decode("latin-1")
+            rest = self._target[found.end() :]
+            self._target = rest if rest.startswith(b"/") else b"/" + rest
+
     # one request at a time
     def _next(self) -> None:
         if self._closing:
+            return
+        if not self._waiting and self._half_closed:
+            self.close()
             return
         if not self._waiting or self._transport is None:
             self._deadline = self._server.loop.time() + self._limits.idle_s
@@ -234,6 +262,7 @@ class Connection(asyncio.Protocol):
             keep_alive=keep_alive and not refusal and request.method != "HEAD",
             chunked=not request.http_1_0,
         )
+        exchange.half_closed = self._half_closed
         self._exchange = exchange
         if refusal:
             self._server.refuse(refusal, *_REFUSALS[refusal], exchange)
@@ -284,6 +313,7 @@ class Connection(asyncio.Protocol):
             self._transport.close()
 
 
+_ABSOLUTE_FORM = re.compile(rb"https?://([^/?#]*)", re.IGNORECASE)
 _REFUSALS = {
     400: ("BadRequestException", "The request is not valid HTTP."),
     413: ("RequestEntityTooLargeException", "The request body is larger than 25,000,000 bytes."),

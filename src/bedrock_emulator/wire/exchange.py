@@ -37,14 +37,16 @@ class Exchange:
         self.keep_alive = keep_alive
         self.started = False
         self.gone = False
+        self.waiting = False  # in `pause`
+        self.half_closed = False  # the client sends nothing more; it may still read
 
     def respond(self, status: int, headers: Headers, body: bytes) -> None:
         """A whole answer at once."""
         if self.gone:
             return
+        head = self._head(status, headers, f"content-length: {len(body)}\r\n")
         self.started = True
-        length = f"content-length: {len(body)}\r\n"
-        self._transport.write(self._head(status, headers, length) + body)
+        self._transport.write(head + body)
 
     async def respond_half(self, status: int, headers: Headers, body: bytes) -> None:
         """Promises the whole body, sends half of it and cuts the connection."""
@@ -58,11 +60,12 @@ class Exchange:
         """Sends status and headers of a streamed answer at once."""
         if self.gone:
             return
-        self.started = True
         if not self._chunked:
             self.keep_alive = False
         framing = "transfer-encoding: chunked\r\n" if self._chunked else ""
-        self._transport.write(self._head(status, headers, framing))
+        head = self._head(status, headers, framing)
+        self.started = True
+        self._transport.write(head)
 
     async def send(self, data: bytes) -> None:
         """Sends one piece of a streamed answer; waits while the reader is slow."""
@@ -88,13 +91,22 @@ class Exchange:
         self._transport.abort()
 
     async def pause(self, seconds: float) -> None:
-        """Waits, but no longer than the client does."""
+        """Waits, but no longer than the client does.
+
+        A client that has closed its sending half has left, as far as a wait can tell.
+        """
         if seconds <= 0 or self.gone:
             return
+        if self.half_closed:
+            self.client_left()
+            return
+        self.waiting = True
         try:
             await asyncio.wait_for(self.wait_gone(), seconds)
         except TimeoutError:
             return
+        finally:
+            self.waiting = False
 
     async def wait_gone(self) -> None:
         if self.gone:
@@ -106,6 +118,7 @@ class Exchange:
     def client_left(self) -> None:
         """Called by the connection when it is lost."""
         self.gone = True
+        self.keep_alive = False
         if self._closed is not None:
             self._closed.set()
         self.resume_writing()
@@ -129,11 +142,14 @@ class Exchange:
 
 ABORT_TURNS = 100  # how often a cut looks whether its last bytes have left
 ABORT_TURN_S = 0.01
+_STATUSES = frozenset(HTTPStatus)
 
 
 @lru_cache(maxsize=64)
 def _status_line(status: int) -> str:
-    return f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\n"
+    """A status that has no phrase of its own, as 529, gets an empty one."""
+    phrase = HTTPStatus(status).phrase if status in _STATUSES else ""
+    return f"HTTP/1.1 {status} {phrase}\r\n"
 
 
 @lru_cache(maxsize=2)

@@ -19,7 +19,8 @@ from bedrock_emulator.faults import RuleBook, Subject
 from bedrock_emulator.wire import answers
 from bedrock_emulator.wire.auth import Principal
 from bedrock_emulator.wire.exchange import Exchange, Request
-from bedrock_emulator.wire.inference import refuse_by_rule
+from bedrock_emulator.wire.inference import refuse_by_rule, refuse_whatever_is_billed, refuses
+from bedrock_emulator.wire.replies import write_body
 from bedrock_emulator.wire.routes import GuardrailRoute
 
 OPERATION = "ApplyGuardrail"
@@ -43,7 +44,7 @@ class Guardrails:
         exchange: Exchange,
         request_id: str,
     ) -> None:
-        """Answers the call; raises EmulatedError for a refusal."""
+        """Answers the call, which is billed first; raises EmulatedError for a refusal."""
         account, region = principal.account.id, principal.region
         name = f"{route.identifier}:{route.version}"
         plan = self.rules.plan(Subject(name, account, region, OPERATION, {}))
@@ -54,8 +55,9 @@ class Guardrails:
         refuse_by_rule(plan.ending, streamed=False)
         side = "input" if source == "INPUT" else "output"
         found = assess(guardrail, side, looked_of(blocks))  # type: ignore[arg-type]
-        self.bill.append(
-            Charge(
+        ending = plan.ending
+        if ending is None or ending.bill != "none":
+            charge = Charge(
                 account=account,
                 region=region,
                 request_id=request_id,
@@ -68,13 +70,15 @@ class Guardrails:
                 inference_region=None,
                 request_metadata={},
                 invocation_id=request.headers.get("amz-sdk-invocation-id"),
-                error_code=None,
+                error_code=ending.code if ending and refuses(ending, streamed=False) else None,
                 timestamp=self.now(),
             )
-        )
-        await self.bill.settled()
+            self.bill.append(charge)
+            await self.bill.settled()
+        refuse_whatever_is_billed(ending)
+        await exchange.pause(plan.first_token_ms / 1_000)
         headers = {"content-type": answers.JSON, "x-amzn-RequestId": request_id}
-        exchange.respond(200, headers, orjson.dumps(_answer(guardrail, source, found)))
+        await write_body(exchange, ending, headers, _answer(guardrail, source, found))
 
 
 def _read(request: Request) -> tuple[str, list[dict[str, Any]]]:

@@ -16,8 +16,6 @@ from datetime import datetime
 from functools import partial
 from typing import Protocol, TypeVar
 
-import orjson
-
 from bedrock_emulator.engine.reranking import model_of
 from bedrock_emulator.engine.types import Answer, Call, EmulatedError, Prepared, TokenUsage
 from bedrock_emulator.faults import Action, Plan, RuleBook, Subject
@@ -26,7 +24,7 @@ from bedrock_emulator.wire import answers
 from bedrock_emulator.wire.auth import Principal
 from bedrock_emulator.wire.exchange import Exchange, Request
 from bedrock_emulator.wire.meter import Books, Meter
-from bedrock_emulator.wire.replies import Reply, write_whole
+from bedrock_emulator.wire.replies import Reply, write_body, write_whole
 from bedrock_emulator.wire.requests import json_body, request_metadata
 from bedrock_emulator.wire.routes import RuntimeRoute
 from bedrock_emulator.wire.stats import Stats
@@ -93,6 +91,8 @@ class Inference:
         except EmulatedError as error:
             meter.failed(error.name)
             raise
+        if plan.stop_on_hangup and exchange.half_closed:
+            exchange.client_left()
         reply = Reply(exchange, call, answer, plan, meter, request_id, started_ns)
         try:
             await self._write(reply)
@@ -122,9 +122,11 @@ class Inference:
         self, call: Call, plan: Plan, exchange: Exchange, request_id: str
     ) -> None:
         refuse_by_rule(plan.ending, streamed=False)
+        refuse_whatever_is_billed(plan.ending)
         tokens = await self._run(self.engine.count_tokens, call)
         headers = {"content-type": answers.JSON, "x-amzn-RequestId": request_id}
-        exchange.respond(200, headers, orjson.dumps({"inputTokens": tokens}))
+        await exchange.pause(plan.first_token_ms / 1_000)
+        await write_body(exchange, plan.ending, headers, {"inputTokens": tokens})
 
     async def _run(self, work: Callable[[Call], Result], call: Call) -> Result:
         if self.executor is None:
@@ -139,6 +141,12 @@ def refuse_by_rule(action: Action | None, *, streamed: bool) -> None:
     if action.kind == "throttle":
         raise ruled_error(action, "ThrottlingException", 429)
     if action.bill in (None, "none") and refuses(action, streamed=streamed):
+        raise ruled_error(action, action.code, action.status)
+
+
+def refuse_whatever_is_billed(action: Action | None) -> None:
+    """Raises the error of a rule on a call that generates nothing, whatever its `bill` says."""
+    if action is not None and refuses(action, streamed=False):
         raise ruled_error(action, action.code, action.status)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,7 +10,6 @@ from typing import Any
 
 from bedrock_emulator.bill import Bill, Charge
 from bedrock_emulator.engine.types import Answer, Call, Prepared, TokenUsage
-from bedrock_emulator.files import replace_file
 from bedrock_emulator.invocation_log import InvocationLog, record_folder
 from bedrock_emulator.log_record import Invocation, log_record, split_large_bodies
 from bedrock_emulator.log_settings import LogSettingsStore
@@ -144,9 +142,8 @@ class Meter:
         root = self._principal.account.log_dir
         if settings.key_prefix:
             root = root / settings.key_prefix
+        objects: Mapping[str, bytes] = {}
         if "inputBodyJson" in record["input"]:
-            folder = record_folder(record)
-            key = str(Path(settings.key_prefix, folder))
-            for name, content in split_large_bodies(record, settings.bucket, key).items():
-                replace_file(root / folder / name, gzip.compress(content, mtime=0))
-        self._books.log.append(root, record)
+            key = str(Path(settings.key_prefix, record_folder(record)))
+            objects = split_large_bodies(record, settings.bucket, key)
+        self._books.log.append(root, record, objects)

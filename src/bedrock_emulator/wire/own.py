@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, urlsplit
 
 import orjson
 
@@ -31,12 +32,16 @@ class OwnEndpoints:
     directory: Directory
     now: Callable[[], datetime]
     start_batches: Callable[[], int]
+    host: str  # where the emulator was told to listen
 
     async def serve(self, name: str, request: Request, exchange: Exchange) -> None:
         """Answers with JSON; raises EmulatedError for anything refused."""
         # A web page can make a browser call the loopback; it cannot do so without an Origin.
         if not request.from_loopback or "origin" in request.headers:
             raise EmulatedError("AccessDeniedException", 403, "Only for programs on this machine.")
+        # Nor with a name of its own that it lets stand for the loopback: the host tells.
+        if not names_this_machine(request.headers.get("host", ""), self.host):
+            raise EmulatedError("AccessDeniedException", 403, "Only by a name of this machine.")
         endpoints: dict[tuple[str, str], Callable[[Request], Awaitable[Any]]] = {
             ("GET", "health"): self._health,
             ("GET", "bill"): self._bill,
@@ -115,3 +120,27 @@ class OwnEndpoints:
             "session_token": credential.session_token,
             "expires_at": expires_at.isoformat(timespec="seconds"),
         }
+
+
+def names_this_machine(host: str, listening: str) -> bool:
+    """Whether the header `host` names the loopback or what is listened on.
+
+    Who listens beyond the loopback has names that the emulator does not know: any is taken.
+    """
+    if not host or listening == "" or _is_loopback(listening) is False:
+        return True
+    try:
+        name = (urlsplit(f"//{host}").hostname or "").removesuffix(".")
+    except ValueError:  # brackets that hold no address
+        return False
+    if name in ("localhost", listening.lower()) or name.endswith(".localhost"):
+        return True
+    return _is_loopback(name) is True
+
+
+def _is_loopback(name: str) -> bool | None:
+    """None for what is no address."""
+    try:
+        return ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return None

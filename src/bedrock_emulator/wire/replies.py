@@ -76,8 +76,15 @@ async def write_whole(reply: Reply) -> None:
     if reply.native:
         headers["X-Amzn-Bedrock-Invocation-Latency"] = str(latency_ms)
         headers |= answer.headers
+        headers |= answers.echoed(reply.call.headers, answer)
     await reply.settle("full", output_tokens=answer.usage.output, response_body=lambda: body)
-    ending = plan.ending
+    await write_body(exchange, plan.ending, headers, body)
+
+
+async def write_body(
+    exchange: Exchange, ending: Action | None, headers: dict[str, str], body: Any
+) -> None:
+    """A whole body, broken as a rule says that lets the call come to an answer."""
     if ending is None:
         exchange.respond(200, headers, orjson.dumps(body))
     elif ending.kind == "hang":

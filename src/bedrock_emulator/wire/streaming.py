@@ -59,6 +59,7 @@ def _headers(reply: Reply) -> dict[str, str]:
     if reply.native:
         headers["X-Amzn-Bedrock-Content-Type"] = answers.JSON
         headers |= reply.answer.headers
+        headers |= answers.echoed(reply.call.headers, reply.answer)
     return headers
 
 
@@ -77,7 +78,8 @@ async def _end_early(reply: Reply, ending: Action, event: Event, output_tokens: 
     if ending.kind == "error_frame":
         await reply.settle("emitted", output_tokens=output_tokens, error_code=ending.code)
         message = ending.message or answers.DEFAULT_MESSAGES.get(ending.code, "The stream failed.")
-        await exchange.send(answers.exception_frame(ending.code, ending.status, message))
+        frame = answers.error_frame(ending.code, ending.status, message, native=reply.native)
+        await exchange.send(frame)
         exchange.finish()
     elif ending.kind == "cut":
         await reply.settle("emitted", output_tokens=output_tokens)

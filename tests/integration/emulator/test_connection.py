@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import json
 import socket
+import time
 from contextlib import closing
 
 import pytest
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
+from tests.support.emulator import eventually
 
 HELLO = json.dumps({"messages": [{"role": "user", "content": [{"text": "hi"}]}]}).encode()
 PATH = "/model/amazon.nova-lite-v1%3A0/converse"
@@ -123,3 +128,65 @@ def test_what_is_not_read_to_its_end(emulator, request_text, status):
         connection.sendall(request_text)
         assert statuses(everything(connection)) == [status]
     assert emulator.own("GET", "health") == {"status": "ready"}
+
+
+def test_the_absolute_form_of_a_target(emulator):
+    target = emulator.url.replace("http", "HTTP", 1) + PATH
+    extra = f"Content-Length: {len(HELLO)}\r\nConnection: close\r\n"
+    with connect(emulator) as connection:
+        connection.sendall(head(emulator, extra, target) + HELLO)
+        assert statuses(everything(connection)) == ["200"]
+
+
+def test_a_signature_holds_on_the_path_of_an_absolute_target(emulator):
+    url = emulator.url + PATH
+    request = AWSRequest("POST", url, {"Content-Type": "application/json"}, HELLO)
+    credentials = Credentials(emulator.pool.access_key_id, emulator.pool.secret_access_key)
+    SigV4Auth(credentials, "bedrock", "us-east-1").add_auth(request)
+    lines = "".join(f"{name}: {value}\r\n" for name, value in request.headers.items())
+    host = emulator.url.removeprefix("http://")
+    sent = (
+        f"POST {url} HTTP/1.1\r\nHost: {host}\r\n{lines}"
+        f"Content-Length: {len(HELLO)}\r\nConnection: close\r\n\r\n"
+    )
+    with connect(emulator) as connection:
+        connection.sendall(sent.encode() + HELLO)
+        assert statuses(everything(connection)) == ["200"]
+
+
+def test_a_name_that_someone_lets_stand_for_the_loopback(emulator):
+    for extra in ("", "http://evil.example"):
+        with connect(emulator) as connection:
+            host = "localhost" if extra else "evil.example"
+            connection.sendall(
+                f"GET {extra}/_emulator/bill HTTP/1.1\r\nHost: {host}\r\n"
+                "Connection: close\r\n\r\n".encode()
+            )
+            assert statuses(everything(connection)) == ["403"]
+
+
+@pytest.mark.parametrize("path", [PATH, PATH + "-stream"])
+def test_a_client_that_only_stops_sending_is_answered(emulator, path):
+    one = head(emulator, f"Content-Length: {len(HELLO)}\r\n", path) + HELLO
+    with connect(emulator) as connection:
+        connection.sendall(one + one)
+        connection.shutdown(socket.SHUT_WR)
+        data = everything(connection)
+    assert statuses(data) == ["200", "200"]
+    assert data.endswith(b"0\r\n\r\n" if path != PATH else b"}")
+
+
+@pytest.mark.parametrize("half", [False, True])
+@pytest.mark.parametrize("wait_s", [0, 0.3])
+def test_who_stops_sending_while_a_rule_lets_the_answer_wait_has_left(emulator, half, wait_s):
+    emulator.rules(
+        {"action": {"kind": "slow_first_token", "delay_ms": 60_000}},
+        {"action": {"kind": "stop_on_hangup"}},
+    )
+    before = len(emulator.bill(emulator.pool.id)["records"])
+    with connect(emulator) as connection:
+        connection.sendall(head(emulator, f"Content-Length: {len(HELLO)}\r\n") + HELLO)
+        time.sleep(wait_s)
+        connection.shutdown(socket.SHUT_WR) if half else connection.close()
+        [record] = eventually(lambda: emulator.bill(emulator.pool.id)["records"][before:])
+    assert record["usage"]["output"] == 0

@@ -67,6 +67,12 @@ def drain(stream):
             408,
             "ModelTimeoutException",
         ),
+        (
+            {"kind": "error", "status": 529, "code": "OverloadedException"},
+            529,
+            "OverloadedException",
+        ),
+        ({"kind": "error", "status": 499, "code": "ClientClosed"}, 499, "ClientClosed"),
     ],
 )
 def test_refusals_by_rule_are_logged_and_not_billed(emulator, tagged, action, status, code):
@@ -134,6 +140,32 @@ def test_error_frame_mid_stream(emulator, tagged):
     [logged] = log_of(emulator, tagged)
     assert logged["errorCode"] == "ModelStreamErrorException"
     assert logged["output"]["outputTokenCount"] == record["usage"]["output"]
+
+
+@pytest.mark.parametrize(
+    ("code", "converse", "native"),
+    [
+        ("ThrottlingException", "throttlingException", "throttlingException"),
+        ("ModelTimeoutException", "ModelTimeoutException", "modelTimeoutException"),
+        ("AccessDeniedException", "AccessDeniedException", "AccessDeniedException"),
+    ],
+)
+def test_an_error_frame_says_its_code_whether_the_stream_models_it(
+    emulator, code, converse, native
+):
+    action = {"kind": "error_frame", "code": code, "message": "that is why", "after_events": 1}
+    emulator.rules({"action": action})
+    client = emulator.client()
+    body = json.dumps({"messages": HELLO})
+    streams = (
+        (client.converse_stream(modelId=NOVA, messages=HELLO)["stream"], converse),
+        (client.invoke_model_with_response_stream(modelId=NOVA, body=body)["body"], native),
+    )
+    for stream, expected in streams:
+        events, error = drain(stream)
+        assert len(events) == 1
+        assert isinstance(error, EventStreamError)
+        assert error.response["Error"] == {"Code": expected, "Message": "that is why"}
 
 
 @pytest.mark.parametrize("clean", [True, False])
@@ -275,6 +307,10 @@ def test_usage_that_lies(emulator, tagged, usage):
         {"action": {"kind": "error", "status": 200}},
         {"action": {"kind": "slow_tokens", "delay_ms": -1}},
         {"action": {"kind": "cut", "bill": "half"}},
+        {"action": {"kind": "error", "code": "A\r\nX-Evil: 1"}},
+        {"action": {"kind": "error", "code": ""}},
+        {"action": {"kind": "error_frame", "code": "A" * 129}},
+        {"action": {"kind": "error_frame", "message": "a" * 8_001}},
         "throttle",
     ],
 )

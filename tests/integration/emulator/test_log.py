@@ -180,3 +180,31 @@ def test_files_appear_whole_and_out_of_order(tmp_path):
         assert sorted(arrived) == sorted(asked)
         assert arrived != asked
         assert not list(emulator.pool.log_dir.glob("**/*.tmp"))
+
+
+@pytest.mark.parametrize("killed", [False, True])
+def test_a_long_body_whose_folder_has_gone_is_answered_and_comes_later(tmp_path, killed):
+    with start_emulator(tmp_path) as emulator:
+        emulator.client("bedrock").put_model_invocation_logging_configuration(
+            loggingConfig=bodies_on(text=True)
+        )
+        folder = emulator.pool.log_dir
+        folder.rename(tmp_path / "away")
+        folder.touch()
+        long = [{"role": "user", "content": [{"text": "word " * 30_000}]}]
+        answer = emulator.client().converse(modelId=NOVA, messages=long)
+        stream = emulator.client().converse_stream(modelId=NOVA, messages=long)
+        assert "metadata" in list(stream["stream"])[-1]
+        assert len(emulator.bill()["records"]) == 2
+        if killed:
+            emulator.process.kill()
+    folder.unlink()
+    (tmp_path / "away").rename(folder)
+    with start_emulator(tmp_path) as emulator:
+        records = emulator.logged()
+        assert sorted(record["requestId"] for record in records) == sorted(
+            one["ResponseMetadata"]["RequestId"] for one in (answer, stream)
+        )
+        for record in records:
+            path = record["input"]["inputBodyS3Path"].removeprefix("s3://the-logs/")
+            assert (folder / path).exists()

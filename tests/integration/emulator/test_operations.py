@@ -8,6 +8,7 @@ import json
 import boto3
 import pytest
 from botocore.config import Config
+from botocore.exceptions import ClientError
 
 CLAUDE = "anthropic.claude-sonnet-4-5-20250929-v1:0"
 NOVA = "amazon.nova-lite-v1:0"
@@ -188,3 +189,28 @@ def test_padding_is_no_part_of_what_boto3_sees(tmp_path):
 
     frame = answers.frame("chunk", {}, 3)
     assert json.dumps(frame_payload, separators=(",", ":")).encode() in frame
+
+
+NAMED = {"serviceTier": "flex", "performanceConfigLatency": "optimized"}
+
+
+@pytest.mark.parametrize(
+    ("model", "body"),
+    [(CLAUDE, CLAUDE_BODY), (TITAN, {"inputText": "two tenants"})],
+    ids=["claude", "titan"],
+)
+def test_tier_and_latency_are_answered_where_they_were_asked_for(emulator, model, body):
+    client = emulator.client()
+    asked = {"modelId": model, "body": json.dumps(body)}
+    calls = [client.invoke_model]
+    if model != TITAN:
+        calls.append(client.invoke_model_with_response_stream)
+    for call in calls:
+        named, plain = call(**asked, **NAMED), call(**asked)
+        assert named["serviceTier"] == billed(emulator, emulator.pool, named)["service_tier"]
+        assert named["performanceConfigLatency"] == "optimized"
+        assert not {"serviceTier", "performanceConfigLatency"} & set(plain)
+        for unknown in ({"serviceTier": "best"}, {"performanceConfigLatency": "best"}):
+            with pytest.raises(ClientError) as caught:
+                call(**asked, **unknown)
+            assert caught.value.response["Error"]["Code"] == "ValidationException"

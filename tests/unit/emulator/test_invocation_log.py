@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import gzip
 from datetime import UTC, datetime
 
+import orjson
 import pytest
 from tests.support.emulator import read_log
 
@@ -146,3 +148,63 @@ def test_media_need_a_switch_of_their_own():
     assert image(text=True) == {"image": {"format": "png"}}
     assert image(text=True, image=True) == {"image": {"format": "png", "source": {}}}
     assert "inputBodyJson" not in record("a", image=True)["input"]
+
+
+LONG = {"data/a_input.json.gz": b"a long body"}
+
+
+def long_body(folder):
+    [file] = folder.glob("**/data/a_input.json.gz")
+    return gzip.decompress(file.read_bytes())
+
+
+def test_long_bodies_come_with_their_record(tmp_path, clock):
+    async def run():
+        log = InvocationLog(tmp_path / "spool", Delivery(10, 0), clock)
+        log.append(tmp_path / "one", record("a"), LONG)
+        assert not (tmp_path / "one").exists()
+        await log.close()
+
+    asyncio.run(run())
+    assert names(tmp_path / "one") == ["a"]
+    assert long_body(tmp_path / "one") == b"a long body"
+
+
+def test_long_bodies_outlive_a_crash(tmp_path, clock):
+    async def crash():
+        log = InvocationLog(tmp_path / "spool", Delivery(), clock)
+        log.append(tmp_path / "one", record("a"), LONG)
+        log.append(tmp_path / "one", record("b"))
+
+    async def restart():
+        await InvocationLog(tmp_path / "spool", Delivery(), clock).close()
+
+    asyncio.run(crash())
+    [spool] = (tmp_path / "spool").iterdir()
+    first, second = spool.read_bytes().splitlines()
+    older = orjson.dumps(orjson.loads(second)[:2])  # as a version without bodies left it
+    spool.write_bytes(first + b"\n" + older + b"\n")
+    asyncio.run(restart())
+    assert sorted(names(tmp_path / "one")) == ["a", "b"]
+    assert long_body(tmp_path / "one") == b"a long body"
+
+
+def test_a_folder_that_cannot_be_written_to_holds_up_no_other(tmp_path, clock):
+    (tmp_path / "one").touch()
+
+    async def run():
+        log = InvocationLog(tmp_path / "spool", Delivery(), clock)
+        log.append(tmp_path / "one", record("a"), LONG)
+        log.append(tmp_path / "two", record("b", "222222222222"))
+        for _ in range(3):
+            with pytest.raises(OSError, match="one"):
+                await log.flush()
+            assert log.pending == 1
+        assert names(tmp_path / "two") == ["b"]
+        (tmp_path / "one").unlink()
+        assert await log.flush() == 1
+        await log.close()
+
+    asyncio.run(run())
+    assert names(tmp_path / "one") == ["a"]
+    assert long_body(tmp_path / "one") == b"a long body"

@@ -52,15 +52,19 @@ CONVERSE = {
     "additionalModelResponseFieldPaths": ["/stop_sequence"],
 }
 GUARDED = {"guardrailIdentifier": "gr1", "guardrailVersion": "1", "trace": "enabled"}
+IMAGE = {
+    "type": "image",
+    "source": {"type": "base64", "media_type": "image/png", "data": png()},
+}
 ANTHROPIC = {
     "anthropic_version": "bedrock-2023-05-31",
-    "max_tokens": 5,
+    "max_tokens": 1_100,
     "messages": [
         {
             "role": "user",
             "content": [
                 {"type": "text", "text": "a", "cache_control": {"type": "ephemeral"}},
-                {"type": "image", "source": {"type": "base64", "data": png()}},
+                IMAGE,
                 {
                     "type": "document",
                     "source": {"type": "text", "media_type": "text/plain", "data": "a"},
@@ -71,18 +75,32 @@ ANTHROPIC = {
                         "type": "content",
                         "content": [
                             {"type": "text", "text": "a"},
-                            {"type": "image", "source": {"type": "base64", "data": png()}},
+                            IMAGE,
                         ],
                     },
                 },
-                {"type": "tool_result", "tool_use_id": "1", "content": [{"text": "b"}]},
+            ],
+        },
+        {
+            "role": "assistant",
+            "content": [{"type": "tool_use", "id": "1", "name": "t", "input": {}}],
+        },
+        {
+            "role": "user",
+            "content": [
+                {
+                    "type": "tool_result",
+                    "tool_use_id": "1",
+                    "content": [{"type": "text", "text": "b"}, IMAGE],
+                },
             ],
         },
     ],
     "system": [{"type": "text", "text": "s"}],
     "tools": [{"name": "t", "input_schema": {"type": "object"}}],
     "tool_choice": {"type": "tool", "name": "t"},
-    "thinking": {"type": "enabled"},
+    "thinking": {"type": "enabled", "budget_tokens": 1_024},
+    "top_k": 5,
     "stop_sequences": ["x"],
 }
 CHAT = {
@@ -95,6 +113,13 @@ CHAT = {
 }
 TITAN = {"inputText": "a", "dimensions": 256, "normalize": True, "embeddingTypes": ["binary"]}
 COHERE = {"texts": ["a"], "input_type": "search_query", "embedding_types": ["int8"]}
+COHERE_INPUTS = {
+    "inputs": [{"content": [{"type": "text", "text": "a"}]}],
+    "input_type": "search_query",
+    "truncate": "LEFT",
+    "max_tokens": 5,
+    "embedding_types": ["ubinary"],
+}
 NOVA_EMBED = {"singleEmbeddingParams": {"text": {"value": "a"}, "embeddingDimension": 256}}
 BODIES: list[tuple[Operation, str, dict[str, Any]]] = [
     ("Converse", CLAUDE, CONVERSE),
@@ -106,9 +131,11 @@ BODIES: list[tuple[Operation, str, dict[str, Any]]] = [
     ("InvokeModelWithResponseStream", "openai.gpt-oss-20b-1:0", CHAT),
     ("InvokeModel", "meta.llama3-1-8b-instruct-v1:0", {"prompt": "a", "max_gen_len": 5}),
     ("InvokeModel", "mistral.mistral-7b-instruct-v0:2", {"prompt": "a", "stop": ["x"]}),
+    ("InvokeModel", "deepseek.r1-v1:0", {"prompt": "a", "max_tokens": 5}),
     ("InvokeModel", "amazon.titan-embed-text-v2:0", TITAN),
     ("InvokeModel", "cohere.embed-english-v3", COHERE),
     ("InvokeModel", "cohere.embed-v4:0", {**COHERE, "output_dimension": 256}),
+    ("InvokeModel", "cohere.embed-v4:0", COHERE_INPUTS),
     ("InvokeModel", "amazon.nova-2-multimodal-embeddings-v1:0", NOVA_EMBED),
     ("InvokeModel", "amazon.titan-embed-image-v1", {"inputText": "a", "embeddingConfig": {}}),
 ]

@@ -9,6 +9,7 @@ from bedrock_emulator.engine.catalogue import catalogue, resolve
 
 ACCOUNT, REGION = "111122223333", "us-east-1"
 BASE = "anthropic.claude-sonnet-4-5-20250929-v1:0"
+FOUNDATION = f"arn:aws:bedrock:{REGION}::foundation-model/{BASE}"
 AIP = f"arn:aws:bedrock:{REGION}:{ACCOUNT}:application-inference-profile/abc123"
 SYSTEM = f"arn:aws:bedrock:{REGION}:{ACCOUNT}:inference-profile/us.{BASE}"
 
@@ -23,7 +24,7 @@ def lookup(arn: str) -> str | None:
         BASE,
         f"us.{BASE}",
         f"global.{BASE}",
-        f"arn:aws:bedrock:{REGION}::foundation-model/{BASE}",
+        FOUNDATION,
         SYSTEM,
         AIP,
     ],
@@ -45,6 +46,9 @@ def test_a_created_profile_of_a_cross_region_profile_keeps_its_scope() -> None:
         (f"us.us.{BASE}", 400, "The provided model identifier is invalid."),
         ("", 400, "The provided model identifier is invalid."),
         (f"{AIP}/loop", 400, "The provided model identifier is invalid."),
+        (SYSTEM.replace("us.", ""), 400, "The provided model identifier is invalid."),
+        (FOUNDATION.replace(BASE, f"us.{BASE}"), 400, "The provided model identifier is invalid."),
+        (FOUNDATION.replace(BASE, BASE + "x"), 400, "The provided model identifier is invalid."),
         (AIP + "x", 404, "Could not find resource"),
         (AIP.replace(ACCOUNT, "444455556666"), 403, "not authorized"),
         (AIP.replace(REGION, "eu-west-1"), 400, "service region"),

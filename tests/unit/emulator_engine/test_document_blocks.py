@@ -68,7 +68,10 @@ def text(value: Any) -> dict[str, Any]:
     return {"type": "text", "text": value}
 
 
-IMAGE = {"type": "image", "source": {"type": "base64", "data": png(750, 100)}}
+IMAGE = {
+    "type": "image",
+    "source": {"type": "base64", "media_type": "image/png", "data": png(750, 100)},
+}
 WORDS = "many words " * 50
 
 

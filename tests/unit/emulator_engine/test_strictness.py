@@ -123,6 +123,9 @@ def test_a_tool_that_was_used_is_called_as_the_service_allows(
         fixed.answer(call(body(identity, name)))
 
 
+TYPED = {"name": "t", "input_schema": {"type": "object"}}
+
+
 def native(*blocks: Any, **more: Any) -> dict[str, Any]:
     messages = [{"role": "user", "content": [{"type": "text", "text": "a"}, *blocks]}]
     body = {"anthropic_version": "bedrock-2023-05-31", "max_tokens": 5, "messages": messages}
@@ -135,7 +138,7 @@ def native(*blocks: Any, **more: Any) -> dict[str, Any]:
         (native({"type": "image", "source": {"type": "base64", "data": NO_IMAGE}}), "process"),
         (native({"type": "image", "source": {"type": "base64", "data": "%"}}), "invalid base64"),
         (native({"type": "document", "source": {"type": "base64"}}), "invalid base64"),
-        (native(tools=[{"name": "t", "input_schema": {}}] * 2), "Tool names must be unique"),
+        (native(tools=[TYPED] * 2), "Tool names must be unique"),
     ],
 )
 def test_the_same_in_anthropics_shape(fixed, call, body, words) -> None:

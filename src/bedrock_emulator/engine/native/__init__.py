@@ -22,24 +22,35 @@ from bedrock_emulator.engine.types import Answer, Event, TokenUsage
 
 _METRICS = "amazon-bedrock-invocationMetrics"
 _TIER_HEADER = "x-amzn-bedrock-service-tier"
+_LATENCY_HEADER = "x-amzn-bedrock-performanceconfig-latency"
+_LATENCIES = ("standard", "optimized")  # service model, PerformanceConfigLatency
 _FAMILIES: Mapping[str, Family] = {
     "anthropic": anthropic.FAMILY,
     "nova": nova.FAMILY,
     "openai": openai.FAMILY,
     "llama": completion.LLAMA,
     "mistral": completion.MISTRAL,
+    "deepseek": completion.DEEPSEEK,
 }
 
 
 def read(body: Any, model: Model, headers: Mapping[str, str]) -> Prompt:
     """The prompt of a native body. Raises EmulatedError in the family's words."""
     prompt = _FAMILIES[model.native].read(checks.as_object(body, ""), model)
-    tier = headers.get(_TIER_HEADER)
-    if tier is not None:
-        if tier not in checks.TIERS:
-            raise errors.validation(f"The service tier '{tier}' is not valid.")
-        prompt.tier = tier if tier in model.tiers else "default"
+    check_headers(headers)
+    tier = headers.get(_TIER_HEADER, "default")
+    prompt.tier = tier if tier in model.tiers else "default"
     return prompt
+
+
+def check_headers(headers: Mapping[str, str]) -> None:
+    """Refuses a tier or a latency that is none; every model's call may name them."""
+    tier = headers.get(_TIER_HEADER)
+    if tier is not None and tier not in checks.TIERS:
+        raise errors.validation(f"The service tier '{tier}' is not valid.")
+    latency = headers.get(_LATENCY_HEADER)
+    if latency is not None and latency not in _LATENCIES:
+        raise errors.validation(f"The latency '{latency}' is not valid.")
 
 
 def render(

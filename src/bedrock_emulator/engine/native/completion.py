@@ -1,4 +1,7 @@
-"""Text completion bodies: Meta Llama and Mistral instruct, whose prompt is one templated text."""
+"""Text completion bodies: Meta Llama, Mistral instruct and DeepSeek-R1.
+
+Their prompt is one templated text.
+"""
 
 from __future__ import annotations
 
@@ -34,11 +37,9 @@ def _read(body: dict[str, Any], model: Model, limit: str, allowed: frozenset[str
 
 def _read_llama(body: dict[str, Any], model: Model) -> Prompt:
     allowed = frozenset({"prompt", "max_gen_len", "temperature", "top_p", "images"})
-    return _read(body, model, "max_gen_len", allowed)
-
-
-def _llama_reason(made: Generation) -> str:
-    return "length" if made.stop_reason == "max_tokens" else "stop"
+    prompt = _read(body, model, "max_gen_len", allowed)
+    prompt.images = len(checks.as_list(body.get("images") or [], "images"))
+    return prompt
 
 
 def _llama(prompt: Prompt, made: Generation, usage: TokenUsage, seed: str) -> dict[str, Any]:
@@ -46,7 +47,7 @@ def _llama(prompt: Prompt, made: Generation, usage: TokenUsage, seed: str) -> di
         "generation": _text(made),
         "prompt_token_count": usage.input,
         "generation_token_count": usage.output,
-        "stop_reason": _llama_reason(made),
+        "stop_reason": _reason(made),
     }
 
 
@@ -63,9 +64,9 @@ def _llama_stream(prompt: Prompt, made: Generation, usage: TokenUsage, seed: str
         parts.append((part, tokens))
     end = {
         "generation": "",
-        "prompt_token_count": None,
+        "prompt_token_count": None if parts else usage.input,
         "generation_token_count": usage.output,
-        "stop_reason": _llama_reason(made),
+        "stop_reason": _reason(made),
     }
     return [*parts, (end, made.output_tokens)]
 
@@ -77,14 +78,17 @@ def _read_mistral(body: dict[str, Any], model: Model) -> Prompt:
     return _read(body, model, "max_tokens", allowed)
 
 
-def _mistral_reason(made: Generation) -> str:
-    return "length" if made.stop_reason == "max_tokens" else "stop"
+def _read_deepseek(body: dict[str, Any], model: Model) -> Prompt:
+    if "messages" in body:
+        return openai.FAMILY.read(body, model)
+    allowed = frozenset({"prompt", "max_tokens", "temperature", "top_p", "stop"})
+    return _read(body, model, "max_tokens", allowed)
 
 
 def _mistral(prompt: Prompt, made: Generation, usage: TokenUsage, seed: str) -> dict[str, Any]:
     if prompt.chat:
         return openai.FAMILY.body(prompt, made, usage, seed)
-    return {"outputs": [{"text": _text(made), "stop_reason": _mistral_reason(made)}]}
+    return {"outputs": [{"text": _text(made), "stop_reason": _reason(made)}]}
 
 
 def _mistral_stream(prompt: Prompt, made: Generation, usage: TokenUsage, seed: str) -> Chunks:
@@ -94,8 +98,29 @@ def _mistral_stream(prompt: Prompt, made: Generation, usage: TokenUsage, seed: s
         ({"outputs": [{"text": text, "stop_reason": None}]}, tokens)
         for text, tokens in _pieces(prompt, made)
     ]
-    end = {"outputs": [{"text": "", "stop_reason": _mistral_reason(made)}]}
+    end = {"outputs": [{"text": "", "stop_reason": _reason(made)}]}
     return [*parts, (end, made.output_tokens)]
+
+
+def _deepseek(prompt: Prompt, made: Generation, usage: TokenUsage, seed: str) -> dict[str, Any]:
+    if prompt.chat:
+        return openai.FAMILY.body(prompt, made, usage, seed)
+    return {"choices": [{"text": _text(made), "stop_reason": _reason(made)}]}
+
+
+def _deepseek_stream(prompt: Prompt, made: Generation, usage: TokenUsage, seed: str) -> Chunks:
+    if prompt.chat:
+        return openai.FAMILY.stream(prompt, made, usage, seed)
+    parts: Chunks = [
+        ({"choices": [{"text": text, "stop_reason": None}]}, tokens)
+        for text, tokens in _pieces(prompt, made)
+    ]
+    end = {"choices": [{"text": "", "stop_reason": _reason(made)}]}
+    return [*parts, (end, made.output_tokens)]
+
+
+def _reason(made: Generation) -> str:
+    return "length" if made.stop_reason == "max_tokens" else "stop"
 
 
 def _text(made: Generation) -> str:
@@ -103,8 +128,10 @@ def _text(made: Generation) -> str:
 
 
 def _pieces(prompt: Prompt, made: Generation) -> list[tuple[str, int]]:
-    return [part for block in made.blocks for part in chunks(block, prompt.tokeniser)]
+    blocks = [block for block in made.blocks if block.kind == "text"]
+    return [part for block in blocks for part in chunks(block, prompt.tokeniser)]
 
 
 LLAMA = Family(_read_llama, _llama, _llama_stream)
 MISTRAL = Family(_read_mistral, _mistral, _mistral_stream)
+DEEPSEEK = Family(_read_deepseek, _deepseek, _deepseek_stream)

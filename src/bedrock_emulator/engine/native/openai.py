@@ -40,7 +40,7 @@ def _stream(prompt: Prompt, made: Generation, usage: TokenUsage, seed: str) -> C
         if block.call is not None:
             call = {"index": 0, **_call(block, seed, index)}
             parts.append((part({"tool_calls": [call]}), block.tokens))
-        else:
+        elif block.kind == "text":
             parts += [(part({"content": t}), n) for t, n in chunks(block, prompt.tokeniser)]
     last = {**part({}, _FINISH[made.stop_reason]), "usage": _usage(usage)}
     parts.append((last, made.output_tokens))

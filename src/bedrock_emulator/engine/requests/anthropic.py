@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+import re
 from typing import Any
 
-from bedrock_emulator.engine import errors, media
+from bedrock_emulator.engine import errors
 from bedrock_emulator.engine.catalogue import Model
 from bedrock_emulator.engine.prompt import Prompt, Tool, Turn
 from bedrock_emulator.engine.requests import checks
-from bedrock_emulator.engine.requests.content import mark_cache
+from bedrock_emulator.engine.requests.anthropic_blocks import (
+    BlockReader,
+    as_dict,
+    as_list,
+    mark,
+    text_of,
+    unknown_tag,
+)
 from bedrock_emulator.engine.requests.tooling import named_twice
 
 _REQUIRED = ("anthropic_version", "max_tokens", "messages")
@@ -25,12 +34,12 @@ _MEMBERS = frozenset(
 # (platform.claude.com, "Versions", 2026-11).
 _VERSION_2026 = "2026-10-21"
 _TOOL_TYPES = ("bash_20250124", "custom", "memory_20250818", "text_editor_20250728")
-_BLOCK_TYPES = (
-    *("document", "image", "redacted_thinking", "search_result", "text", "thinking"),
-    *("tool_result", "tool_use"),
-)
+_TOOL_NAME = re.compile("[a-zA-Z0-9_-]{1,128}")
+_CHOICES = ("any", "auto", "none", "tool")
+_THINKING = ("adaptive", "disabled", "enabled")
+_LEAST_BUDGET = 1_024  # tokens of thinking
+_INTERLEAVED = "interleaved-thinking"  # of a beta's name, before its date
 _SERVER_TOOL_TOKENS = 300
-_BLOCK_OVERHEAD = 4  # tokens around a tool use or result in the family's template
 
 
 def read_anthropic(body: dict[str, Any], model: Model) -> Prompt:
@@ -49,13 +58,13 @@ def read_anthropic(body: dict[str, Any], model: Model) -> Prompt:
     prompt.open()
     _read_limits(body, prompt)
     _read_format(body, prompt)
-    for index, tool in enumerate(_list(body.get("tools") or [], "tools")):
-        _read_tool(_object(tool, f"tools.{index}"), index, prompt)
+    for index, tool in enumerate(as_list(body.get("tools") or [], "tools")):
+        _read_tool(as_dict(tool, f"tools.{index}"), index, prompt)
     if named_twice(prompt.tools) is not None:
         raise errors.validation("tools: Tool names must be unique.")
-    _read_choice(body.get("tool_choice"), prompt)
+    _read_choice(body, prompt)
     _read_system(body.get("system"), prompt)
-    _read_messages(_list(body["messages"], "messages"), prompt)
+    _read_messages(as_list(body["messages"], "messages"), prompt)
     checks.within_limits(prompt)
     return prompt
 
@@ -103,9 +112,28 @@ def _read_limits(body: dict[str, Any], prompt: Prompt) -> None:
             raise errors.validation(
                 "stop_sequences: each stop sequence must contain non-whitespace"
             )
-    thinking = body.get("thinking")
-    if isinstance(thinking, dict):
-        prompt.thinking = thinking.get("type") in ("enabled", "adaptive")
+    top_k = body.get("top_k")
+    if top_k is not None and (isinstance(top_k, bool) or not isinstance(top_k, int)):
+        raise errors.validation("top_k: Input should be a valid integer")
+    if body.get("thinking") is not None:
+        _read_thinking(as_dict(body["thinking"], "thinking"), body, most)
+        prompt.thinking = body["thinking"]["type"] != "disabled"
+
+
+def _read_thinking(thinking: dict[str, Any], body: dict[str, Any], most: int) -> None:
+    """Thinking has a budget within the answer's, but between tool calls may go beyond it."""
+    kind = thinking.get("type")
+    if kind not in _THINKING:
+        raise unknown_tag(kind, _THINKING, "thinking")
+    if kind != "enabled":
+        return
+    budget, path = thinking.get("budget_tokens"), "thinking.enabled.budget_tokens"
+    if isinstance(budget, bool) or not isinstance(budget, int):
+        raise errors.validation(f"{path}: Input should be a valid integer")
+    if budget < _LEAST_BUDGET:
+        raise errors.validation(f"{path}: Input should be greater than or equal to {_LEAST_BUDGET}")
+    if budget >= most and _INTERLEAVED not in str(body.get("anthropic_beta")):
+        raise errors.validation("`max_tokens` must be greater than `thinking.budget_tokens`.")
 
 
 def _read_format(body: dict[str, Any], prompt: Prompt) -> None:
@@ -113,36 +141,47 @@ def _read_format(body: dict[str, Any], prompt: Prompt) -> None:
     config = body.get("output_config")
     form = config.get("format") if isinstance(config, dict) else body.get("output_format")
     if isinstance(form, dict) and form.get("type") == "json_schema":
-        prompt.schema = _object(form.get("schema"), "output_config.format.schema")
+        prompt.schema = as_dict(form.get("schema"), "output_config.format.schema")
         prompt.add_text("schema:", json.dumps(prompt.schema, ensure_ascii=False))
 
 
 def _read_tool(tool: dict[str, Any], index: int, prompt: Prompt) -> None:
     kind = tool.get("type", "custom")
     if kind not in _TOOL_TYPES:
-        tags = ", ".join(f"'{name}'" for name in _TOOL_TYPES)
-        raise errors.validation(
-            f"tools.{index}: Input tag '{kind}' found using 'type' does not match any of the "
-            f"expected tags: {tags}"
-        )
+        raise unknown_tag(kind, _TOOL_TYPES, f"tools.{index}")
     if kind != "custom":
         prompt.add("tool:" + json.dumps(tool, sort_keys=True), _SERVER_TOOL_TOKENS)
     else:
         name = tool.get("name")
         if not isinstance(name, str):
             raise errors.validation(f"tools.{index}.custom.name: Field required")
+        if not _TOOL_NAME.fullmatch(name):
+            raise errors.validation(
+                f"tools.{index}.custom.name: String should match pattern '^{_TOOL_NAME.pattern}$'"
+            )
         schema = tool.get("input_schema")
         if not isinstance(schema, dict):
             raise errors.validation(f"tools.{index}.custom.input_schema: Field required")
+        if schema.get("type") != "object":
+            raise errors.validation(
+                f"tools.{index}.custom.input_schema.type: Input should be 'object'"
+            )
         prompt.add_tool(Tool(name, str(tool.get("description") or ""), schema))
-    _mark(tool, prompt)
+    mark(tool, prompt)
 
 
-def _read_choice(choice: Any, prompt: Prompt) -> None:
-    kind = choice.get("type") if isinstance(choice, dict) else None
-    if kind in ("auto", "any", "none"):
-        prompt.tool_choice = kind
-    elif kind == "tool":
+def _read_choice(body: dict[str, Any], prompt: Prompt) -> None:
+    if body.get("tool_choice") is None:
+        return
+    choice = as_dict(body["tool_choice"], "tool_choice")
+    kind = choice.get("type")
+    if kind not in _CHOICES:
+        raise unknown_tag(kind, _CHOICES, "tool_choice")
+    if kind in ("any", "tool") and not body.get("tools"):
+        raise errors.validation("tool_choice may only be specified while providing tools")
+    if kind != "tool":
+        prompt.tool_choice = str(kind)
+    else:
         name = choice.get("name")
         if not any(tool.name == name for tool in prompt.tools):
             raise errors.validation(
@@ -156,22 +195,21 @@ def _read_system(system: Any, prompt: Prompt) -> None:
         return
     blocks = [{"type": "text", "text": system}] if isinstance(system, str) else system
     texts = []
-    for index, block in enumerate(_list(blocks, "system")):
-        block = _object(block, f"system.{index}")
-        text = block.get("text")
-        if not isinstance(text, str):
-            raise errors.validation(f"system.{index}.text: Field required")
+    for index, block in enumerate(as_list(blocks, "system")):
+        block = as_dict(block, f"system.{index}")
+        text = text_of(block, f"system.{index}")
         prompt.add_text("system:", text)
         texts.append(text)
-        _mark(block, prompt)
+        mark(block, prompt)
     prompt.system = "\n\n".join(texts)
 
 
 def _read_messages(messages: list[Any], prompt: Prompt) -> None:
+    readers: list[BlockReader] = []
     if not messages:
         raise errors.validation("messages: at least one message is required")
     for index, message in enumerate(messages):
-        message = _object(message, f"messages.{index}")
+        message = as_dict(message, f"messages.{index}")
         role = message.get("role")
         if role not in ("user", "assistant"):
             raise errors.validation(
@@ -182,139 +220,61 @@ def _read_messages(messages: list[Any], prompt: Prompt) -> None:
             )
         if index == 0 and role != "user":
             raise errors.validation('messages: first message must use the "user" role')
-        content = message.get("content")
-        blocks = [{"type": "text", "text": content}] if isinstance(content, str) else content
         path = f"messages.{index}.content"
-        prompt.begin_turn(role)
-        texts = [
-            _read_block(_object(block, f"{path}.{i}"), f"{path}.{i}", role, prompt)
-            for i, block in enumerate(_list(blocks, path))
-        ]
-        if not texts:
+        content = message.get("content")
+        if isinstance(content, str):
+            content = [{"type": "text", "text": content}] if content else []
+        blocks = as_list(content, path)
+        is_last = index == len(messages) - 1 and role == "assistant"
+        if not blocks and not is_last:
             raise errors.validation(
                 f"messages.{index}: all messages must have non-empty content except for the "
                 "optional final assistant message"
             )
-        prompt.turns.append(Turn(role, "\n".join(text for text in texts if text)))
-
-
-def _read_block(block: dict[str, Any], path: str, role: str, prompt: Prompt) -> str:
-    kind = block.get("type")
-    if kind not in _BLOCK_TYPES:
-        tags = ", ".join(f"'{name}'" for name in _BLOCK_TYPES)
-        raise errors.validation(
-            f"{path}: Input tag '{kind}' found using 'type' does not match any of the expected "
-            f"tags: {tags}"
-        )
-    text = ""
-    if kind == "text":
-        value = block.get("text")
-        if not isinstance(value, str):
-            raise errors.validation(f"{path}.text: Field required")
-        text = value
-        if not text.strip():
-            raise errors.validation("messages: text content blocks must be non-empty")
-        prompt.add_text(f"{role}:", text)
-    elif kind in ("image", "document"):
-        text = _read_media(kind, block, path, role, prompt)
-    else:
-        text = _inner_text(kind, block)
-        prompt.add(f"{role}:{kind}:{text}", prompt.tokeniser.count(text) + _BLOCK_OVERHEAD)
-        text = text if kind in ("tool_result", "search_result") else ""
-    _mark(block, prompt)
-    return text
-
-
-def _read_media(kind: str, block: dict[str, Any], path: str, role: str, prompt: Prompt) -> str:
-    source = _object(block.get("source"), f"{path}.source")
-    if source.get("type") == "url":
-        raise errors.validation(f"{path}.source: URL sources are not supported")
-    path = f"{path}.{kind}.source"
-    text = None
-    if kind == "image":
-        tokens = _image_tokens(source, path)
-    elif source.get("type") == "text":
-        text = _plain_text(source, f"{path}.text")
-        tokens = prompt.tokeniser.count(text)
-    elif source.get("type") == "content":
-        text, tokens = _custom_content(source.get("content"), f"{path}.content", prompt)
-    else:
-        tokens = media.document_tokens(_bytes_of(source, path))
-    prompt.add(f"{role}:{kind}:{json.dumps(source, sort_keys=True)}", tokens)
-    return "" if text is None else f"<document>\n{text}\n</document>"
-
-
-def _bytes_of(source: dict[str, Any], path: str) -> bytes:
-    data = media.decode(source.get("data"))
-    if not data:
-        raise errors.no_base64(f"{path}.base64")
-    return data
-
-
-def _image_tokens(source: dict[str, Any], path: str) -> int:
-    tokens = media.image_tokens(_bytes_of(source, path))
-    if tokens is None:
-        raise errors.no_image(f"{path}.base64")
-    return tokens
-
-
-def _plain_text(source: dict[str, Any], path: str) -> str:
-    """A document that is one text. Its type is said beside it and can be one alone."""
-    if source.get("media_type") != "text/plain":
-        raise errors.validation(f"{path}.media_type: Input should be 'text/plain'")
-    text = source.get("data")
-    if not isinstance(text, str):
-        raise errors.validation(f"{path}.data: Input should be a valid string")
-    return text
-
-
-def _custom_content(content: Any, path: str, prompt: Prompt) -> tuple[str, int]:
-    """Text and tokens of a document in blocks, which answers cite one by one; or of one text."""
-    texts, tokens = [], 0
-    blocks = [{"type": "text", "text": content}] if isinstance(content, str) else content
-    for index, block in enumerate(_list(blocks, path)):
-        where = f"{path}.{index}"
-        kind = _object(block, where).get("type")
-        if kind == "image":
-            tokens += _image_tokens(_object(block.get("source"), f"{where}.source"), where)
-        elif kind != "text":
+        prompt.begin_turn(role)
+        reader = BlockReader(prompt, role)
+        texts = [
+            reader.read(as_dict(block, f"{path}.{i}"), f"{path}.{i}")
+            for i, block in enumerate(blocks)
+        ]
+        if is_last and blocks and str(blocks[-1].get("text", ""))[-1:].isspace():
             raise errors.validation(
-                f"{where}: Input tag '{kind}' found using 'type' does not match any of the "
-                "expected tags: 'image', 'text'"
+                "messages: final assistant content cannot end with trailing whitespace"
             )
-        elif not isinstance(block.get("text"), str):
-            raise errors.validation(f"{where}.text: Field required")
-        else:
-            texts.append(block["text"])
-            tokens += prompt.tokeniser.count(block["text"])
-    return "\n".join(texts), tokens
+        prompt.turns.append(Turn(role, "\n".join(text for text in texts if text)))
+        readers.append(reader)
+    _match_tools(readers)
 
 
-def _inner_text(kind: str, block: dict[str, Any]) -> str:
-    if kind == "tool_use":
-        return json.dumps([block.get("name"), block.get("input")], ensure_ascii=False)
-    if kind in ("thinking", "redacted_thinking"):
-        return str(block.get("thinking") or block.get("data") or "")
-    content = block.get("content")
-    if isinstance(content, str):
-        return content
-    parts = content if isinstance(content, list) else []
-    return "\n".join(str(part.get("text", "")) for part in parts if isinstance(part, dict))
+def _match_tools(readers: list[BlockReader]) -> None:
+    """Every tool use of a turn is answered in the next, and nothing else is.
+
+    Messages of one role that follow one another are one turn.
+    """
+    pending: list[str] = []
+    before = 0  # messages up to the turn
+    for role, turn in itertools.groupby(readers, key=lambda reader: reader.role):
+        messages = list(turn)
+        if role == "user":
+            results = [result for message in messages for result in message.tool_results]
+            _match_turn(pending, results, before)
+        pending = [identity for message in messages for identity in message.tool_uses]
+        before += len(messages)
 
 
-def _mark(block: dict[str, Any], prompt: Prompt) -> None:
-    control = block.get("cache_control")
-    if control is not None and prompt.model.cache_min:
-        mark_cache(_object(control, "cache_control").get("ttl", "5m"), prompt)
-
-
-def _object(value: Any, path: str) -> dict[str, Any]:
-    if not isinstance(value, dict):
-        raise errors.validation(f"{path}: Input should be a valid dictionary")
-    return value
-
-
-def _list(value: Any, path: str) -> list[Any]:
-    if not isinstance(value, list):
-        raise errors.validation(f"{path}: Input should be a valid list")
-    return value
+def _match_turn(pending: list[str], results: list[tuple[str, str]], index: int) -> None:
+    for identity, path in results:
+        if identity not in pending:
+            raise errors.validation(
+                f"{path}: unexpected `tool_use_id` found in `tool_result` blocks: {identity}. Each "
+                "`tool_result` block must have a corresponding `tool_use` block in the previous "
+                "message."
+            )
+    answered = {identity for identity, _ in results}
+    missing = [identity for identity in pending if identity not in answered]
+    if missing:
+        raise errors.validation(
+            f"messages.{index}: `tool_use` ids were found without `tool_result` blocks immediately "
+            f"after: {', '.join(missing)}. Each `tool_use` block must have a corresponding "
+            "`tool_result` block in the next message."
+        )

@@ -17,6 +17,16 @@ _QUALIFIERS = ("grounding_source", "query", "guard_content")
 # Service model, Message: of one message, and a document never without a text beside it.
 _MAX_IMAGES = 20
 _MAX_DOCUMENTS = 5
+# Service model: VideoFormat, AudioFormat, ToolResultStatus, CachePointType.
+_CLIP_FORMATS = {
+    "video": ("mkv", "mov", "mp4", "webm", "flv", "mpeg", "mpg", "wmv", "three_gp"),
+    "audio": (
+        *("mp3", "opus", "wav", "aac", "flac", "mp4", "ogg", "mkv", "mka", "x-aac", "m4a"),
+        *("mpeg", "mpga", "pcm", "webm"),
+    ),
+}
+_STATUSES = ("success", "error")
+_CACHE_POINTS = ("default",)
 _SOURCES = {
     "image": frozenset({"bytes", "s3Location"}),
     "document": frozenset({"bytes", "s3Location", "text", "content"}),
@@ -102,8 +112,12 @@ class ContentReader:
                 tokens = _image_tokens(source, path)
             if value.get("format") not in _IMAGE_FORMATS:
                 raise errors.not_in_set(f"{path}.format", value.get("format"), _IMAGE_FORMATS)
+            self.prompt.images += 1
             self.prompt.add(mark, tokens)
         else:
+            if value.get("format") not in _CLIP_FORMATS[kind]:
+                form = value.get("format")
+                raise errors.not_in_set(f"{path}.format", form, _CLIP_FORMATS[kind])
             self.prompt.add(mark, media.clip_tokens(source if origin == "bytes" else b""))
         return ""
 
@@ -152,6 +166,9 @@ class ContentReader:
             text = json.dumps([value.get("name"), value.get("input")], ensure_ascii=False)
             self._count(f"toolUse:{identity}:", text)
             return ""
+        status = value.get("status")
+        if status is not None and status not in _STATUSES:
+            raise errors.not_in_set(f"{where}.status", status, _STATUSES)
         self.tool_results.append(identity)
         inner = checks.as_list(value.get("content") or [], f"{path}.toolResult.content")
         return "\n".join(self._result(entry, f"{path}.toolResult.content") for entry in inner)
@@ -197,8 +214,10 @@ def read_text(value: Any, path: str, shape: str) -> str:
 
 def read_cache_point(value: Any, prompt: Prompt) -> None:
     """A cachePoint: its class of life is 5m unless it says 1h; at most four in a prompt."""
-    ttl = checks.as_object(value, "cachePoint").get("ttl", "5m")
-    mark_cache(ttl, prompt)
+    point = checks.as_object(value, "cachePoint")
+    if point.get("type") not in _CACHE_POINTS:
+        raise errors.not_in_set("cachePoint.type", point.get("type"), _CACHE_POINTS)
+    mark_cache(point.get("ttl", "5m"), prompt)
 
 
 def mark_cache(ttl: Any, prompt: Prompt) -> None:

@@ -11,7 +11,11 @@ from bedrock_emulator.engine.prompt import Prompt, Turn
 from bedrock_emulator.engine.requests import checks, content
 from bedrock_emulator.engine.requests.tooling import read_tool_config
 
-_MAX_FIELD_PATHS = 10  # service model, ConverseRequest
+# Service model, ConverseRequest and what it holds.
+_MAX_FIELD_PATHS = 10
+_LATENCIES = ("standard", "optimized")
+_TEXT_FORMATS = ("json_schema",)
+_MAX_EFFORT = 16  # characters: which efforts there are is the models' own
 _NOVA_MEMBERS = frozenset({"schemaVersion", "messages", "system", "inferenceConfig", "toolConfig"})
 
 
@@ -75,6 +79,10 @@ def _read_settings(body: dict[str, Any], prompt: Prompt) -> None:
                 f"[{', '.join(checks.TIERS)}]"
             )
         prompt.tier = name if name in prompt.model.tiers else "default"
+    performance = checks.as_object(body.get("performanceConfig") or {}, "performanceConfig")
+    latency = performance.get("latency")
+    if latency is not None and latency not in _LATENCIES:
+        raise errors.not_in_set("performanceConfig.latency", latency, _LATENCIES)
     paths = body.get("additionalModelResponseFieldPaths")
     if paths is not None:
         prompt.field_paths = _field_paths(paths)
@@ -111,10 +119,15 @@ def _read_inference(inference: Any, prompt: Prompt) -> None:
 
 def _read_output_config(config: Any, prompt: Prompt) -> None:
     """A JSON schema for the answer, which comes as text; Claude is billed for its tokens."""
-    form = checks.as_object(config or {}, "outputConfig").get("textFormat")
+    config = checks.as_object(config or {}, "outputConfig")
+    if config.get("effort") is not None:
+        _check_effort(checks.as_text(config["effort"], "outputConfig/effort"))
+    form = config.get("textFormat")
     if form is None:
         return
     form = checks.as_object(form, "outputConfig/textFormat")
+    if form.get("type") not in _TEXT_FORMATS:
+        raise errors.not_in_set("outputConfig.textFormat.type", form.get("type"), _TEXT_FORMATS)
     structure = checks.as_object(form.get("structure"), "outputConfig/textFormat/structure")
     schema = checks.as_object(structure.get("jsonSchema"), "outputConfig/textFormat/structure")
     text = checks.as_text(schema.get("schema"), "outputConfig/textFormat/structure/jsonSchema")
@@ -124,6 +137,14 @@ def _read_output_config(config: Any, prompt: Prompt) -> None:
         raise errors.validation("The JSON schema in outputConfig is not valid JSON.") from None
     if prompt.model.native == "anthropic":  # the others are held to the schema by other means
         prompt.add_text("schema:", text)
+
+
+def _check_effort(effort: str) -> None:
+    if len(effort) > _MAX_EFFORT:
+        raise errors.validation(
+            f"1 validation error detected: Value '{effort}' at 'outputConfig.effort' failed to "
+            f"satisfy constraint: Member must have length less than or equal to {_MAX_EFFORT}"
+        )
 
 
 def _read_system(blocks: list[Any], prompt: Prompt) -> None:

@@ -68,6 +68,7 @@ def _read_message(message: dict[str, Any], index: int, prompt: Prompt) -> None:
             "please reformat your input and try again."
         )
     text = _text(message.get("content"), index)
+    prompt.images += _images(message.get("content"))
     prompt.begin_turn(str(role))
     prompt.add_text(f"{role}:", text)
     for call in checks.as_list(message.get("tool_calls") or [], f"messages/{index}/tool_calls"):
@@ -83,3 +84,8 @@ def _text(content: Any, index: int) -> str:
         return content or ""
     parts = checks.as_list(content, f"messages/{index}/content")
     return "\n".join(str(part.get("text", "")) for part in parts if isinstance(part, dict))
+
+
+def _images(content: Any) -> int:
+    parts = content if isinstance(content, list) else []
+    return sum(isinstance(part, dict) and part.get("type") == "image_url" for part in parts)

@@ -58,7 +58,10 @@ def _tool(spec: dict[str, Any], path: str) -> Tool:
             f"The value at {path}.toolSpec.inputSchema.json.type must be one of the following: "
             "object."
         )
-    return Tool(name, str(spec.get("description") or ""), document)
+    description = spec.get("description")
+    if description is not None and not checks.as_text(description, f"{path}.toolSpec.description"):
+        raise errors.too_short(f"{path}.toolSpec.description")
+    return Tool(name, description or "", document)
 
 
 def _choice(choice: Any, prompt: Prompt) -> str:

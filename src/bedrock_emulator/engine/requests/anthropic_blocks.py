@@ -1,0 +1,205 @@
+"""Reads the blocks of Anthropic's Messages bodies."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from bedrock_emulator.engine import errors, media
+from bedrock_emulator.engine.prompt import Prompt
+from bedrock_emulator.engine.requests.content import mark_cache
+from bedrock_emulator.engine.types import EmulatedError
+
+_BLOCK_TYPES = (
+    *("document", "image", "redacted_thinking", "search_result", "text", "thinking"),
+    *("tool_result", "tool_use"),
+)
+_RESULT_TYPES = ("document", "image", "search_result", "text", "tool_reference")
+_IMAGE_TYPES = ("image/gif", "image/jpeg", "image/png", "image/webp")
+_BLOCK_OVERHEAD = 4  # tokens around a tool use or result in the family's template
+
+
+class BlockReader:
+    """Reads the blocks of one message into a prompt and gathers its tool ids."""
+
+    def __init__(self, prompt: Prompt, role: str) -> None:
+        self.prompt = prompt
+        self.role = role
+        self.tool_uses: list[str] = []
+        self.tool_results: list[tuple[str, str]] = []  # an id and the path of its block
+
+    def read(self, block: dict[str, Any], path: str) -> str:
+        """The block's text."""
+        kind = _tag(block, _BLOCK_TYPES, path)
+        if kind == "text":
+            text = text_of(block, path)
+            if not text.strip():
+                raise errors.validation("messages: text content blocks must be non-empty")
+            self.prompt.add_text(f"{self.role}:", text)
+        elif kind in ("image", "document"):
+            text = self._media(kind, block, path)
+        elif kind == "tool_result":
+            text = self._tool_result(block, path)
+        else:
+            if kind == "tool_use":
+                self._tool_use(block, path)
+            text = _inner_text(kind, block)
+            self._count(kind, text)
+            text = text if kind == "search_result" else ""
+        mark(block, self.prompt)
+        return text
+
+    def _count(self, kind: str, text: str) -> None:
+        tokens = self.prompt.tokeniser.count(text) + _BLOCK_OVERHEAD
+        self.prompt.add(f"{self.role}:{kind}:{text}", tokens)
+
+    def _tool_use(self, block: dict[str, Any], path: str) -> None:
+        if self.role != "assistant":
+            raise errors.validation(
+                f"{path}: `tool_use` blocks can only be in `assistant` messages"
+            )
+        if not isinstance(block.get("id"), str):
+            raise errors.validation(f"{path}.tool_use.id: Field required")
+        self.tool_uses.append(block["id"])
+
+    def _tool_result(self, block: dict[str, Any], path: str) -> str:
+        """Its parts are read as they are read outside of it, only that its texts may be blank."""
+        if self.role != "user":
+            raise errors.validation(f"{path}: `tool_result` blocks can only be in `user` messages")
+        identity = block.get("tool_use_id")
+        if not isinstance(identity, str):
+            raise errors.validation(f"{path}.tool_result.tool_use_id: Field required")
+        self.tool_results.append((identity, path))
+        content = block.get("content") or []
+        path = f"{path}.tool_result.content"
+        parts = [{"type": "text", "text": content}] if isinstance(content, str) else content
+        texts, said = [], []
+        for index, part in enumerate(as_list(parts, path)):
+            where = f"{path}.{index}"
+            kind = _tag(as_dict(part, where), _RESULT_TYPES, where)
+            if kind in ("image", "document"):
+                said.append(self._media(kind, part, where))
+                continue
+            texts.append(text_of(part, where) if kind == "text" else _inner_text(kind, part))
+            said.append(texts[-1])
+        self._count("tool_result", "\n".join(texts))
+        return "\n".join(said)
+
+    def _media(self, kind: str, block: dict[str, Any], path: str) -> str:
+        prompt = self.prompt
+        source = as_dict(block.get("source"), f"{path}.source")
+        if source.get("type") == "url":
+            raise errors.validation(f"{path}.source: URL sources are not supported")
+        path = f"{path}.{kind}.source"
+        text = None
+        if kind == "image":
+            tokens = _image_tokens(source, path, prompt)
+        elif source.get("type") == "text":
+            text = _plain_text(source, f"{path}.text")
+            tokens = prompt.tokeniser.count(text)
+        elif source.get("type") == "content":
+            text, tokens = _custom_content(source.get("content"), f"{path}.content", prompt)
+        else:
+            tokens = media.document_tokens(_bytes_of(source, path))
+        prompt.add(f"{self.role}:{kind}:{json.dumps(source, sort_keys=True)}", tokens)
+        return "" if text is None else f"<document>\n{text}\n</document>"
+
+
+def _tag(block: dict[str, Any], allowed: Sequence[str], path: str) -> str:
+    kind = block.get("type")
+    if kind not in allowed:
+        raise unknown_tag(kind, allowed, path)
+    return str(kind)
+
+
+def unknown_tag(kind: object, allowed: Sequence[str], path: str) -> EmulatedError:
+    tags = ", ".join(f"'{name}'" for name in allowed)
+    return errors.validation(
+        f"{path}: Input tag '{kind}' found using 'type' does not match any of the expected tags: "
+        f"{tags}"
+    )
+
+
+def text_of(block: dict[str, Any], path: str) -> str:
+    text = block.get("text")
+    if not isinstance(text, str):
+        raise errors.validation(f"{path}.text: Field required")
+    return text
+
+
+def _bytes_of(source: dict[str, Any], path: str) -> bytes:
+    data = media.decode(source.get("data"))
+    if not data:
+        raise errors.no_base64(f"{path}.base64")
+    return data
+
+
+def _image_tokens(source: dict[str, Any], path: str, prompt: Prompt) -> int:
+    tokens = media.image_tokens(_bytes_of(source, path))
+    if tokens is None:
+        raise errors.no_image(f"{path}.base64")
+    if source.get("media_type") not in _IMAGE_TYPES:
+        names = ", ".join(f"'{name}'" for name in _IMAGE_TYPES)
+        raise errors.validation(f"{path}.base64.media_type: Input should be one of {names}")
+    prompt.images += 1
+    return tokens
+
+
+def _plain_text(source: dict[str, Any], path: str) -> str:
+    """A document that is one text. Its type is said beside it and can be one alone."""
+    if source.get("media_type") != "text/plain":
+        raise errors.validation(f"{path}.media_type: Input should be 'text/plain'")
+    text = source.get("data")
+    if not isinstance(text, str):
+        raise errors.validation(f"{path}.data: Input should be a valid string")
+    return text
+
+
+def _custom_content(content: Any, path: str, prompt: Prompt) -> tuple[str, int]:
+    """Text and tokens of a document in blocks, which answers cite one by one; or of one text."""
+    texts, tokens = [], 0
+    blocks = [{"type": "text", "text": content}] if isinstance(content, str) else content
+    for index, block in enumerate(as_list(blocks, path)):
+        where = f"{path}.{index}"
+        kind = _tag(as_dict(block, where), ("image", "text"), where)
+        if kind == "image":
+            tokens += _image_tokens(as_dict(block.get("source"), f"{where}.source"), where, prompt)
+        else:
+            texts.append(text_of(block, where))
+            tokens += prompt.tokeniser.count(texts[-1])
+    return "\n".join(texts), tokens
+
+
+def _inner_text(kind: str, block: dict[str, Any]) -> str:
+    if kind == "tool_use":
+        return json.dumps([block.get("name"), block.get("input")], ensure_ascii=False)
+    if kind in ("thinking", "redacted_thinking"):
+        return str(block.get("thinking") or block.get("data") or "")
+    content = block.get("content")
+    if isinstance(content, str):
+        return content
+    parts = content if isinstance(content, list) else []
+    return "\n".join(str(part.get("text", "")) for part in parts if isinstance(part, dict))
+
+
+def mark(block: dict[str, Any], prompt: Prompt) -> None:
+    """Sets a checkpoint where the block asks for one and the model has a cache."""
+    if block.get("cache_control") is None:
+        return
+    control = as_dict(block["cache_control"], "cache_control")
+    _tag(control, ("ephemeral",), "cache_control")
+    if prompt.model.cache_min:
+        mark_cache(control.get("ttl", "5m"), prompt)
+
+
+def as_dict(value: Any, path: str) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise errors.validation(f"{path}: Input should be a valid dictionary")
+    return value
+
+
+def as_list(value: Any, path: str) -> list[Any]:
+    if not isinstance(value, list):
+        raise errors.validation(f"{path}: Input should be a valid list")
+    return value
