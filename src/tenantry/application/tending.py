@@ -78,7 +78,12 @@ async def sweep(knowledge: Knowledge, control: ControlPlane) -> int:
     deleted, after = 0, None
     while page := await control.list_tenants(after=after, limit=_TENANTS_PAGE):
         for tenant in page:
-            deleted += await sweep_orphans(home_of(tenant), knowledge.objects, knowledge.manifest)
+            try:
+                deleted += await sweep_orphans(
+                    home_of(tenant), knowledge.objects, knowledge.manifest
+                )
+            except TenantryError as refusal:  # one tenant's, which the others do not wait for
+                _log.warning("objects of %s are swept later: %s", tenant.id, refusal.message)
         after = page[-1].id
     return deleted
 
@@ -88,7 +93,10 @@ async def sweep_vectors(knowledge: Knowledge, control: ControlPlane) -> int:
     deleted, after = 0, None
     while page := await control.list_tenants(after=after, limit=_TENANTS_PAGE):
         for tenant in page:
-            deleted += await knowledge.vectors.sweep(home_of(tenant), ORPHAN_AGE_S)
+            try:
+                deleted += await knowledge.vectors.sweep(home_of(tenant), ORPHAN_AGE_S)
+            except TenantryError as refusal:
+                _log.warning("vectors of %s are swept later: %s", tenant.id, refusal.message)
         after = page[-1].id
     return deleted
 

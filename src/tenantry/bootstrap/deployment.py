@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import secrets
 import socket
 from pathlib import Path
@@ -16,6 +15,14 @@ from tenantry.adapters.postgres.clock import PostgresTime
 from tenantry.adapters.postgres.connections import Databases
 from tenantry.adapters.postgres.control import PostgresControl
 from tenantry.application.clock_watch import CheckedClock, ClockWatch
+from tenantry.bootstrap.control_files import (
+    access_keys_in,
+    credentials_path,
+    token_in,
+    token_of,
+    token_path,
+    token_problems,
+)
 from tenantry.bootstrap.key_settings import key_problems
 from tenantry.bootstrap.outside_settings import outside_problems
 from tenantry.bootstrap.reach_settings import reach_problems
@@ -52,6 +59,7 @@ def examined_settings() -> tuple[Settings, list[str]]:
         *key_problems(config),
         *outside_problems(config),
         *vectors_problems(config),
+        *token_problems(config),
     ]
     return config, problems
 
@@ -87,8 +95,14 @@ def objects_of(config: Settings) -> DiskObjects:
 
 
 def operator_token(config: Settings) -> str:
-    """The operator's token: of the settings, else made once and kept in the home."""
-    return config.operator_token or secret_of(config, "operator-token").decode()
+    """The operator's token: of the settings, else made once and kept in the home.
+
+    Raises `SettingsError` for one that is no token, such as an empty file.
+    """
+    if config.operator_token:
+        return token_of(config.operator_token, variable_of("operator_token"))
+    secret_of(config, "operator-token")
+    return token_in(token_path(config))
 
 
 def control_of(config: Settings, databases: Databases) -> PostgresControl:
@@ -98,9 +112,7 @@ def control_of(config: Settings, databases: Databases) -> PostgresControl:
 
 def credentials_of(config: Settings) -> dict[str, Credentials]:
     """`<home>/control/credentials.json`: account → access key, mode 600."""
-    path = config.home / "control" / "credentials.json"
-    table = json.loads(path.read_bytes()) if path.exists() else {}
-    return {account: Credentials(**entry) for account, entry in table.items()}
+    return access_keys_in(credentials_path(config))
 
 
 def clock_watch(databases: Databases, machine: Clock, runs: str) -> tuple[CheckedClock, ClockWatch]:

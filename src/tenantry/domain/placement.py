@@ -5,10 +5,33 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Final, Literal
+from urllib.parse import urlsplit
 
 PlacementKind = Literal["pool", "silo"]
 _S3 = re.compile(r"s3://(?P<bucket>[a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(?:/(?P<prefix>.*))?")
+_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_ACCOUNT: Final = re.compile(r"[0-9]{12}")
+_REGION: Final = re.compile(r"[a-z]{2,4}(?:-[a-z]{1,12}){1,3}-[0-9]{1,2}")
+
+
+def is_region(text: str) -> bool:
+    """Whether it can be an AWS region's name, and so a part of a host's."""
+    return _REGION.fullmatch(text) is not None
+
+
+def check_endpoint(url: str) -> None:
+    """Raises `ValueError` where it is no http or https URL of a host alone; repeats nothing of it,
+    since a user in it would be a secret."""
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        usable = False
+    if not usable or re.search(r"[^!-~]", url):
+        raise ValueError("must be an http or https URL")
+    if "@" in parts.netloc or parts.path not in ("", "/") or parts.query or parts.fragment:
+        raise ValueError("must be a URL of a host alone, with no user and no path")
 
 
 def s3_location(url: str) -> tuple[str, str]:
@@ -42,3 +65,24 @@ class Placement:
     invocation_log: str | None = None
     batch_s3_uri: str | None = None  # s3://<bucket>/<prefix>
     batch_role_arn: str | None = None
+
+    def check(self) -> None:
+        """Raises `ValueError` that names the field which nothing could be called with."""
+        if _ID.fullmatch(self.id) is None:
+            raise ValueError(
+                "`id` must be 1 to 64 of A-Z, a-z, 0-9, '.', '_' and '-',"
+                " and begin with a letter or digit"
+            )
+        if _ACCOUNT.fullmatch(self.account) is None:
+            raise ValueError("`account` must be 12 digits")
+        if not is_region(self.region):
+            raise ValueError("`region` must be an AWS region such as eu-central-1")
+        if not all(is_region(region) for region in self.regions):
+            raise ValueError("`regions` must be AWS regions such as eu-central-1")
+        if self.endpoint_url is not None:
+            try:
+                check_endpoint(self.endpoint_url)
+            except ValueError as wrong:
+                raise ValueError(f"`endpoint_url` {wrong}") from None
+        if self.invocation_log is not None:
+            s3_location(self.invocation_log)

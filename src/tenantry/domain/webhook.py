@@ -17,6 +17,9 @@ URL_CHARACTERS_MAX: Final = 2_048
 _NAME = re.compile(r"(?!-)[a-z0-9-]{1,63}(?:\.[a-z0-9-]{1,63})*\.[a-z][a-z0-9-]{0,62}", re.ASCII)
 # Addresses that carry an IPv4 address which their translator connects to.
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
+_UNICAST = ipaddress.ip_network("2000::/3")  # all IPv6 addresses that were ever given to hosts
+# Not private to `ipaddress`, and no host's: of protocols, and of relays for 6to4.
+_PROTOCOLS = (ipaddress.ip_network("192.0.0.0/24"), ipaddress.ip_network("192.88.99.0/24"))
 
 
 class BadEndpoint(ValueError):
@@ -73,4 +76,6 @@ def is_public(address: str) -> bool:
             inner = ipaddress.IPv4Address(int(ip) & 0xFFFF_FFFF)
         if inner is not None:
             return is_public(str(inner))
-    return ip.is_global and not ip.is_multicast
+        return ip in _UNICAST and ip.is_global
+    reserved = any(ip in network for network in _PROTOCOLS)
+    return ip.is_global and not ip.is_multicast and not reserved

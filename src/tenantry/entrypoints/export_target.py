@@ -71,7 +71,7 @@ class FolderSink:
         path = self._folder / name
         path.parent.mkdir(mode=0o700, exist_ok=True)
         part = path.with_name(path.name + PART)
-        with part.open("wb") as file:
+        with _private(part) as file:
             shutil.copyfileobj(source, file, PIECE_BYTES)
             file.flush()
             os.fsync(file.fileno())
@@ -88,7 +88,8 @@ class TarSink:
     def __init__(self, path: Path) -> None:
         self._path = _free(path)
         self._part = path.with_name(path.name + PART)
-        self._tar = tarfile.open(self._part, "w")  # noqa: SIM115 - closed in `close`
+        self._file = _private(self._part)
+        self._tar = tarfile.open(fileobj=self._file, mode="w")  # noqa: SIM115 - closed in `close`
 
     def put(self, name: str, source: IO[bytes], size: int) -> None:
         member = tarfile.TarInfo(name)
@@ -98,10 +99,12 @@ class TarSink:
 
     def done(self) -> None:
         self._tar.close()
+        self._file.close()
         self._part.replace(self._path)
 
     def close(self) -> None:
         self._tar.close()
+        self._file.close()
         self._part.unlink(missing_ok=True)
 
 
@@ -111,7 +114,8 @@ class ZipSink:
     def __init__(self, path: Path) -> None:
         self._path = _free(path)
         self._part = path.with_name(path.name + PART)
-        self._zip = zipfile.ZipFile(self._part, "w", zipfile.ZIP_DEFLATED)
+        self._file = _private(self._part)
+        self._zip = zipfile.ZipFile(self._file, "w", zipfile.ZIP_DEFLATED)
 
     def put(self, name: str, source: IO[bytes], size: int) -> None:
         with self._zip.open(name, "w", force_zip64=True) as file:
@@ -119,11 +123,19 @@ class ZipSink:
 
     def done(self) -> None:
         self._zip.close()
+        self._file.close()
         self._part.replace(self._path)
 
     def close(self) -> None:
         self._zip.close()
+        self._file.close()
         self._part.unlink(missing_ok=True)
+
+
+def _private(path: Path) -> IO[bytes]:
+    """A new file that its owner alone may read, in place of what an earlier try left there."""
+    path.unlink(missing_ok=True)
+    return os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600), "w+b")
 
 
 def _free(path: Path) -> Path:

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -155,6 +155,23 @@ def test_announced_use_is_not_told(database: Database) -> None:
         assert await told(world, world.anna) == []
         assert [found.id for found in await book.mutes(world.anna.tenant_id)] == [mute.id]
         assert await book.mutes(world.bert.tenant_id) == []
+
+    in_world(database, body)
+
+
+def test_a_mute_of_all_time_that_was_stored_does_not_end_the_judging(database: Database) -> None:
+    async def body(world: World) -> None:
+        book = alerts_in(world)
+        for who in (world.anna, world.bert):
+            await past(world, who, flat())
+            await spend(world, who, RUNAWAY)
+        first, last = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
+        mute = await book.mute(world.anna.tenant_id, first, last, "for good")
+        assert await watch(world) == 2
+        assert await told(world, world.anna) == []
+        (kept,) = await book.mutes(world.anna.tenant_id)
+        assert kept == mute
+        assert (kept.starts_at, kept.ends_at) == (first, last)
 
     in_world(database, body)
 

@@ -1,10 +1,12 @@
 """The operator's port."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import orjson
 import pytest
+from tests.support import http_services
 from tests.support.http_edge import Edge
 from tests.support.http_plain import Reply, post_json, send
 from tests.support.http_services import OPERATOR_TOKEN
@@ -35,6 +37,32 @@ def test_only_the_operators_token_opens_the_control_plane(
     path = route.template.replace("{tenant}", "acme").replace("{key}", "k").replace("{number}", "1")
     status, _, body = send(edge, route.method, path, key=key, admin=True)
     assert (status, orjson.loads(body)["status"]) == (401, 401)
+
+
+SIGNED = (
+    "AWS4-HMAC-SHA256 Credential=AKIA/20261201/us-east-1/bedrock/aws4_request,"
+    " SignedHeaders=host, Signature=00"
+)
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {"authorization": "Bearer "},
+        {"authorization": "Bearer"},
+        {"authorization": SIGNED},
+        {"authorization": "Basic Og=="},
+        {"x-api-key": ""},
+    ],
+)
+def test_an_empty_token_would_open_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, headers: dict[str, str]
+) -> None:
+    monkeypatch.setattr(http_services, "OPERATOR_TOKEN", "")
+    with Edge(tmp_path) as edge:
+        path = "/admin/v1/tenants"
+        assert send(edge, "GET", path, key=None, headers=headers, admin=True)[0] == 401
 
 
 def test_the_data_plane_has_no_admin_routes(edge: Edge) -> None:
@@ -121,6 +149,8 @@ def test_plans_budgets_prices_models_placements(edge: Edge) -> None:
         ("/contracts", {"tenant": "acme", "zone": "UTC"}),
         ("/contracts/plans", {"tenant": "acme", "plan": "free", "at": "2999-01-01T00:00:00"}),
         ("/contracts/credits", {"tenant": "acme", "amount": "ten"}),
+        ("/contracts/credits", {"tenant": "acme", "amount": "1", "note": "x" * 501}),
+        ("/contracts/credits", {"tenant": "acme", "amount": "1", "note": "a\nb"}),
         ("/exchange-rates", {"quote": "EUR", "rate": "0", "day": "2026-01-01", "source": "x"}),
         ("/exchange-rates", {"quote": "EUR", "rate": "1", "day": "today", "source": "x"}),
         ("/exchange-rates", {"quote": "USD", "rate": "1", "day": "2026-01-01", "source": "x"}),
@@ -142,6 +172,52 @@ def test_plans_budgets_prices_models_placements(edge: Edge) -> None:
 def test_what_makes_no_sense_is_refused(edge: Edge, path: str, body: Any) -> None:
     status, _, answer = post(edge, path, body)
     assert (status, orjson.loads(answer)["code"]) == (400, "bad_request"), answer
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"id": ""},
+        {"id": "-p"},
+        {"id": "p" * 65},
+        {"id": "a b"},
+        {"account": "1" * 11},
+        {"account": "١" * 12},
+        {"region": "eu-west-1.evil.example/"},
+        {"region": "EU-WEST-1"},
+        {"regions": ["eu-west-1", "r"]},
+        {"endpoint_url": ""},
+        {"endpoint_url": "ftp://bedrock.internal"},
+        {"endpoint_url": "https://"},
+        {"endpoint_url": "https://user:hidden@bedrock.internal"},
+        {"endpoint_url": "https://bedrock.internal/path"},
+        {"endpoint_url": "https://bedrock.internal:0"},
+        {"endpoint_url": "https://bedrock.internal?x=1"},
+        {"endpoint_url": "https://bed\trock.internal"},
+        {"invocation_log": "https://bucket"},
+    ],
+)
+def test_a_placement_that_nothing_could_be_called_with_is_refused(
+    edge: Edge, changed: dict[str, Any]
+) -> None:
+    placement = {"id": "odd", "kind": "silo", "account": "2" * 12, "region": "eu-west-1"}
+    before = get(edge, "/placements")["data"]
+    status, _, answer = post(edge, "/placements", placement | changed)
+    assert (status, orjson.loads(answer)["code"]) == (400, "bad_request"), answer
+    assert b"hidden" not in answer
+    assert get(edge, "/placements")["data"] == before
+
+
+def test_a_placement_with_an_endpoint_of_its_own(edge: Edge) -> None:
+    placement = {
+        "id": "Silo.eu_1-a",
+        "kind": "silo",
+        "account": "0" * 12,
+        "region": "eusc-de-east-1",
+        "regions": ["us-gov-west-1"],
+        "endpoint_url": "https://[::1]:8443/",
+    }
+    assert post(edge, "/placements", placement)[0] == 201
 
 
 def test_usage_and_invoices_of_a_tenant(edge: Edge) -> None:

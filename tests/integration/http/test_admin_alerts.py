@@ -102,6 +102,10 @@ def test_a_query_that_makes_no_sense_is_refused(edge: Edge, path: str) -> None:
     [
         {"ends_at": "2026-12-01T00:00:00Z"},
         {"starts_at": "2026-12-01T00:00:00"},
+        {"starts_at": "0001-01-01T00:00:00Z"},
+        {"starts_at": "1999-12-31T23:59:59Z"},
+        {"ends_at": "2200-01-01T00:00:01Z"},
+        {"ends_at": "9999-12-31T23:59:59Z"},
         {"reason": " "},
         {"reason": "a\u0000b"},
         {"reason": "x" * 501},

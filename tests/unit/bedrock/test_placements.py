@@ -3,7 +3,7 @@
 import botocore.session
 import pytest
 
-from tenantry.adapters.bedrock.connections import EndpointRefused
+from tenantry.adapters.bedrock.connections import Connections, EndpointRefused
 from tenantry.adapters.bedrock.placements import endpoint_url
 from tenantry.ports.model import Operation, Upstream
 
@@ -49,3 +49,20 @@ def test_an_endpoint_of_ones_own():
 def test_a_region_cannot_name_another_host(region):
     with pytest.raises(EndpointRefused):
         endpoint_url(upstream(region), Operation.CONVERSE)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://user:hidden@bedrock.internal",
+        "https://user:hidden@bedrock.internal/path",
+        "https://user:hidden@bedrock.internal:99999",
+        "https://user:hidden@bedrock\u2100.internal",
+        "https://[hidden@bedrock.internal",
+    ],
+)
+def test_a_refused_endpoint_is_told_without_its_user(url):
+    with pytest.raises(EndpointRefused) as refused:
+        Connections().endpoint(url)
+    assert "hidden" not in str(refused.value)
+    assert "bedrock" in str(refused.value)

@@ -23,6 +23,7 @@ from tenantry.entrypoints.http.supervisor import StartFailed
 serve = importlib.import_module("tenantry.entrypoints.cli.serve")
 
 _CORRECT = ("prices", "correct", "acme", "--wrong", "1", "--right", "2")
+_MUTE = ("alerts", "mute", "acme")
 
 
 @pytest.fixture
@@ -76,6 +77,11 @@ def test_what_is_done_exits_0(
         ["documents", "remove", ""],
         ["audit", "isolation", "--only", ""],
         ["invoices", "finalise", "acme", "--sha256", ""],
+        [*_MUTE, "--from", "0001-01-01", "--to", "2026-01-01", "--reason", "x"],
+        [*_MUTE, "--from", "2026-01-01", "--to", "2201-01-01", "--reason", "x"],
+        [*_MUTE, "--from", "2026-01-01", "--to", "2026-01-02", "--reason", "x" * 501],
+        ["tenants", "credit", "acme", "1", "--note", "x" * 501],
+        ["tenants", "credit", "acme", "1", "--note", "a\nb"],
     ],
 )
 def test_wrong_usage_exits_2(
@@ -190,6 +196,47 @@ def test_serve_tells_of_shared_costs_before_it_starts_anything(
     said = capsys.readouterr().err
     assert said.startswith("tenantry: TENANTRY_SHARED_COSTS: ")
     assert said.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "content"), [("operator-token", ""), ("credentials.json", '{"bad')]
+)
+def test_a_file_of_the_operators_that_is_wrong_is_told_before_anything_starts(
+    home: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    name: str,
+    content: str,
+) -> None:
+    path = home / "control" / name
+    path.parent.mkdir()
+    path.touch(mode=0o600)
+    path.write_text(content, encoding="utf-8")
+    for command in ("serve", "doctor"):
+        assert status_of(monkeypatch, command) == 1
+        said = capsys.readouterr().err
+        assert said.startswith(f"tenantry: {path} must "), command
+        assert said.count("\n") == 1
+    assert list(home.iterdir()) == [path.parent]
+
+
+def test_a_secret_that_others_may_read_is_told(
+    home: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    path = home / "postgres.secrets"
+    path.touch()
+    path.chmod(0o644)
+    told = f"{path} is open to others: its mode is 0644 and must be 0600"
+    assert status_of(monkeypatch, "doctor") == 1
+    assert capsys.readouterr().err == f"tenantry: {told}\n"
+    url = f"postgresql://nobody:secret@127.0.0.1:{closed_port()}/none"
+    monkeypatch.setenv("TENANTRY_DATABASE_URL", url)
+    assert status_of(monkeypatch, "serve") == 1
+    assert caplog.messages == [told]
+    assert capsys.readouterr().err.startswith("tenantry: The database is out of reach: ")
 
 
 def test_a_worker_that_cannot_start_is_one_line_and_1(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import tarfile
 import zipfile
@@ -139,3 +140,19 @@ def test_an_archive_that_was_cut_off_leaves_nothing(tmp_path: Path, name: str) -
         writer.add(NAMES[0], [b"first"], "1")
         raise OSError("gone")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["folder/documents.jsonl", "a.tar", "a.zip"])
+def test_nobody_else_can_read_an_export(tmp_path: Path, name: str) -> None:
+    target = tmp_path / name.partition("/")[0]
+    if target.suffix:
+        target.with_name(target.name + ".part").touch(mode=0o644)  # an earlier try was killed
+    else:
+        target.mkdir()
+    before = os.umask(0o022)
+    try:
+        written(target)
+    finally:
+        os.umask(before)
+    assert (tmp_path / name).stat().st_mode & 0o777 == 0o600
+    assert check_export(target)

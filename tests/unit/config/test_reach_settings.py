@@ -19,6 +19,8 @@ from tenantry.config import Settings
         ("pgvector_url", "db.internal:5432"),
         ("bedrock_endpoint_url", "ftp://bedrock.internal"),
         ("bedrock_endpoint_url", "bedrock.internal"),
+        ("bedrock_endpoint_url", "https://user:hidden@bedrock.internal"),
+        ("bedrock_endpoint_url", "https://bedrock.internal/hidden"),
         ("invocation_log_url", "/srv/log"),
         ("tls_names", "gateway.example.com,other.example.com"),
     ],

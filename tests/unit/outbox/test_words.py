@@ -67,6 +67,18 @@ def test_three_days_hold_about_as_many_attempts_as_said() -> None:
         "::ffff:10.0.0.1",
         "64:ff9b::169.254.169.254",
         "2002:7f00:1::",
+        "64:ff9b:1::7f00:1",
+        "fec0::1",
+        "::127.0.0.1",
+        "::ffff:0:127.0.0.1",
+        "5f00::1",
+        "2001:db8::1",
+        "2001:0:4136:e378::1",
+        "192.0.0.8",
+        "192.0.0.9",
+        "192.88.99.1",
+        "::ffff:192.88.99.1",
+        "64:ff9b::192.0.0.8",
         "localhost",
     ],
 )
@@ -75,7 +87,8 @@ def test_what_is_somebodys_own_network_is_not_public(address: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "address", ["93.184.215.14", "2606:2800:21f::1", "::ffff:8.8.8.8", "64:ff9b::8.8.8.8"]
+    "address",
+    ["93.184.215.14", "2606:2800:21f::1", "2a00:1450::1", "::ffff:8.8.8.8", "64:ff9b::8.8.8.8"],
 )
 def test_what_is_public(address: str) -> None:
     assert is_public(address)

@@ -79,14 +79,15 @@ class Connections:
 
 def _parse(url: str) -> tuple[str, str, int]:
     """Scheme, host and port of an endpoint URL."""
-    parts = urlsplit(url)
+    shown = url.rpartition("@")[2]  # what is before it may be a password
     try:
+        parts = urlsplit(url)
         port = parts.port
-    except ValueError as error:
-        raise EndpointRefused(f"malformed endpoint URL {url!r}") from error
+    except ValueError:  # whose words may repeat the URL
+        raise EndpointRefused(f"malformed endpoint URL {shown!r}") from None
     bare = not (parts.username or parts.password or parts.query or parts.fragment)
     if parts.scheme not in _DEFAULT_PORTS or not parts.hostname or not bare:
-        raise EndpointRefused(f"malformed endpoint URL {url!r}")
+        raise EndpointRefused(f"malformed endpoint URL {shown!r}")
     if parts.path not in ("", "/"):
-        raise EndpointRefused(f"the endpoint URL {url!r} has a path")
+        raise EndpointRefused(f"the endpoint URL {shown!r} has a path")
     return parts.scheme, parts.hostname, _DEFAULT_PORTS[parts.scheme] if port is None else port

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import re
-
 from tenantry.adapters.bedrock.connections import EndpointRefused
+from tenantry.domain.placement import is_region
 from tenantry.ports.model import Operation, Upstream
-
-_REGION = re.compile(r"[a-z]{2,4}(?:-[a-z]{1,12}){1,3}-[0-9]{1,2}", re.ASCII)
 
 
 def endpoint_url(upstream: Upstream, operation: Operation) -> str:
@@ -18,7 +15,7 @@ def endpoint_url(upstream: Upstream, operation: Operation) -> str:
     """
     if upstream.endpoint_url is not None:
         return upstream.endpoint_url
-    if _REGION.fullmatch(upstream.region) is None:
+    if not is_region(upstream.region):
         raise EndpointRefused(f"{upstream.region!r} is no region")
     suffix = "amazonaws.com.cn" if upstream.region.startswith("cn-") else "amazonaws.com"
     return f"https://{operation.service}.{upstream.region}.{suffix}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import orjson
@@ -237,8 +237,13 @@ def _to_budget_use(row: Any) -> BudgetUse:
 
 def _to_planned(row: Any) -> PlannedEvent:
     """Every hour that the event touches."""
-    start, end = (int(row[name].timestamp()) for name in ("starts_at", "ends_at"))
+    start, end = (int(_zoned(row[name]).timestamp()) for name in ("starts_at", "ends_at"))
     return PlannedEvent(start // HOUR_S, -(-end // HOUR_S))
+
+
+def _zoned(instant: datetime) -> datetime:
+    """With its zone, which asyncpg leaves away at the first and last instants that there are."""
+    return instant if instant.tzinfo is not None else instant.replace(tzinfo=UTC)
 
 
 def _to_alert(row: Any) -> Alert:
@@ -266,8 +271,8 @@ def _to_mute(row: Any) -> Mute:
     return Mute(
         id=row["mute_id"],
         tenant_id=TenantId(row["tenant_id"]),
-        starts_at=row["starts_at"],
-        ends_at=row["ends_at"],
+        starts_at=_zoned(row["starts_at"]),
+        ends_at=_zoned(row["ends_at"]),
         reason=row["reason"],
         muted_at=row["muted_at"],
     )

@@ -22,7 +22,7 @@ from tenantry.domain.anomaly.hours import (
     instant_of,
     series_of,
 )
-from tenantry.domain.anomaly.planned import PlannedEvent
+from tenantry.domain.anomaly.planned import PlannedEvent, check_announced
 from tenantry.domain.anomaly.rows import LINE_CHARACTERS_MAX, instant_hour, series_by_tenant
 from tenantry.domain.anomaly.settings import Floor, Settings
 from tenantry.domain.anomaly.unusual import unusual
@@ -44,6 +44,7 @@ __all__ = [
     "Unit",
     "UsageHour",
     "alerts_of",
+    "check_announced",
     "ewma_alerts",
     "facts_of",
     "hour_of",

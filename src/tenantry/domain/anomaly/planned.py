@@ -4,6 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
+
+_FIRST: Final = datetime(2000, 1, 1, tzinfo=UTC)
+_LAST: Final = datetime(2200, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,6 +17,12 @@ class PlannedEvent:
 
     start: int
     end: int
+
+
+def check_announced(instant: datetime) -> None:
+    """Raises `ValueError` for an instant at which nobody announces anything."""
+    if not _FIRST <= instant <= _LAST:
+        raise ValueError(f"must be from {_FIRST:%Y} to {_LAST:%Y}")
 
 
 def muted(events: Iterable[PlannedEvent], last: int, hours: int) -> bool:

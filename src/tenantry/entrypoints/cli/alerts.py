@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
@@ -21,10 +22,12 @@ from tenantry.domain.anomaly import (
     PlannedEvent,
     Settings,
     alerts_of,
+    check_announced,
     instant_hour,
     instant_of,
     series_by_tenant,
 )
+from tenantry.domain.remark import check_reason
 from tenantry.entrypoints.cli.output import as_json, print_json, print_table, say
 from tenantry.entrypoints.cli.values import NAMED
 from tenantry.ports.alerts import AlertBook, Mute
@@ -98,12 +101,20 @@ def mute(tenant: str, start: datetime, end: datetime, reason: str) -> None:
     """
     if start >= end:
         raise click.UsageError("--from must be before --to")
-    if not reason.strip() or not reason.isprintable():
-        raise click.BadParameter("must be a printable text", param_hint="--reason")
+    starts_at, ends_at = start.replace(tzinfo=UTC), end.replace(tzinfo=UTC)
+    for hint, check in (
+        ("--from", functools.partial(check_announced, starts_at)),
+        ("--to", functools.partial(check_announced, ends_at)),
+        ("--reason", functools.partial(check_reason, reason)),
+    ):
+        try:
+            check()
+        except ValueError as wrong:
+            raise click.BadParameter(str(wrong), param_hint=hint) from None
 
     async def work(control: ControlPlane, book: AlertBook) -> Mute:
         owner = await control.get_tenant(tenant)
-        return await book.mute(owner.id, start.replace(tzinfo=UTC), end.replace(tzinfo=UTC), reason)
+        return await book.mute(owner.id, starts_at, ends_at, reason)
 
     say(f"{tenant} is muted, {run_with_alerts(work).id}")
 

@@ -13,6 +13,7 @@ from tenantry.application.agreements import amend
 from tenantry.application.billing import Billing
 from tenantry.bootstrap.commands.billing import run_with_billing
 from tenantry.domain import money
+from tenantry.domain.remark import check_remark
 from tenantry.entrypoints.cli.output import as_json, print_json, print_table, say
 from tenantry.entrypoints.cli.values import NAMED
 from tenantry.ports.control import ControlPlane
@@ -118,6 +119,10 @@ def credit(tenant: str, amount: str | None, note: str, json_output: bool) -> Non
         granted = None if amount is None else Decimal(amount)
     except InvalidOperation:
         raise click.UsageError("AMOUNT must be a decimal") from None
+    try:
+        check_remark(note)
+    except ValueError as wrong:
+        raise click.BadParameter(str(wrong), param_hint="--note") from None
 
     async def work(control: ControlPlane, billing: Billing) -> list[Mapping[str, Any]]:
         found = await control.get_tenant(tenant)

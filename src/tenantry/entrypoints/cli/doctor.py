@@ -12,6 +12,7 @@ from tenantry.adapters.postgres.embedded import EmbeddedCluster
 from tenantry.bootstrap.billing import issuer_of
 from tenantry.bootstrap.capacity import workers_problems
 from tenantry.bootstrap.commands.control import delivery_counts
+from tenantry.bootstrap.control_files import control_problems, open_secrets
 from tenantry.bootstrap.deployment import examined_settings
 from tenantry.bootstrap.failures import told
 from tenantry.bootstrap.keys import key_facts
@@ -60,6 +61,7 @@ def _facts(config: Settings) -> tuple[dict[str, Any], list[str]]:
         "passages": vectors_fact(config),
     }
     problems = file_problems(config) + workers_problems(config)
+    problems += control_problems(config) + open_secrets(config)
     keys, wrong = key_facts(config)
     facts |= keys
     problems += wrong

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import json
+import logging
 import os
 import resource
 from typing import TYPE_CHECKING, Any
@@ -12,12 +13,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tenantry.bootstrap.capacity import workers_problems
+from tenantry.bootstrap.control_files import control_problems, open_secrets
 from tenantry.bootstrap.database import database
 from tenantry.bootstrap.deployment import operator_token, settings
 from tenantry.bootstrap.holders import HostWatch
 from tenantry.bootstrap.logs import log_events
 from tenantry.bootstrap.shared_costs import shared_costs_of
-from tenantry.config import Settings
+from tenantry.config import Settings, SettingsError
 from tenantry.entrypoints.cli.background_process import BackgroundProcess
 from tenantry.entrypoints.cli.output import say
 from tenantry.entrypoints.http.metrics import Counters
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
 
 _PORT = click.IntRange(0, 65_535)
 OPEN_FILES = 65_536  # connections to clients and to Bedrock, and what they read
+_log = logging.getLogger(__name__)
 
 
 @click.command()
@@ -57,6 +60,7 @@ def serve(exit_with_parent: bool, ready_json: bool, **given: int | None) -> None
     if too_many := workers_problems(config):
         raise click.ClickException(too_many[0])
     shared_costs_of(config)  # told now, not by a worker that keeps ending
+    _check_control_files(config)
     _allow_many_connections()
 
     def ready(addresses: Addresses) -> None:
@@ -89,6 +93,14 @@ async def _make_services(config: Settings, counters: Counters) -> Services:
 
     log_events()
     return await make_services(config, counters)
+
+
+def _check_control_files(config: Settings) -> None:
+    """Refuses what no worker could serve with, and warns of secrets that others may read."""
+    if problems := control_problems(config):
+        raise SettingsError("\n".join(problems))
+    for line in open_secrets(config):
+        _log.warning(line)
 
 
 def _allow_many_connections() -> None:

@@ -144,8 +144,9 @@ class App:
         credentials = credentials_of(request)
         if credentials is None:
             raise KeyMissing("No operator token was given.")
-        presented = credentials.presented if isinstance(credentials, BearerKey) else ""
-        digest = hashlib.sha256(presented.encode("latin-1", "replace")).digest()
+        if not isinstance(credentials, BearerKey) or not credentials.presented:
+            raise KeyWrong("The operator token is a bearer key.")
+        digest = hashlib.sha256(credentials.presented.encode("latin-1", "replace")).digest()
         if not hmac.compare_digest(digest, self._services.operator_token_sha256):
             raise KeyWrong("The operator token is not known.")
 

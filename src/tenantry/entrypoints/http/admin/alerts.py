@@ -6,8 +6,10 @@ from typing import Any
 
 from tenantry.application.pacing import Outlook
 from tenantry.domain.alert import Alert
+from tenantry.domain.anomaly import check_announced
 from tenantry.domain.errors import BadRequest
 from tenantry.domain.ids import TenantId
+from tenantry.domain.remark import check_reason
 from tenantry.entrypoints.http.admin import schema
 from tenantry.entrypoints.http.call import Call
 from tenantry.entrypoints.http.json_body import to, zoned
@@ -17,7 +19,6 @@ from tenantry.entrypoints.http.time_query import instant_of
 from tenantry.ports.alerts import Mute
 
 STATES = ("open", "acknowledged")
-REASON_CHARS_MAX = 500
 
 
 async def list_alerts(call: Call) -> Response:
@@ -55,10 +56,15 @@ async def mute(call: Call) -> Response:
     starts_at, ends_at = zoned(asked.starts_at, "starts_at"), zoned(asked.ends_at, "ends_at")
     if starts_at >= ends_at:
         raise BadRequest("`starts_at` must be before `ends_at`.")
-    if not asked.reason.strip() or not asked.reason.isprintable():
-        raise BadRequest("`reason` must be a printable text.")
-    if len(asked.reason) > REASON_CHARS_MAX:
-        raise BadRequest(f"`reason` must have at most {REASON_CHARS_MAX} characters.")
+    for name, instant in (("starts_at", starts_at), ("ends_at", ends_at)):
+        try:
+            check_announced(instant)
+        except ValueError as wrong:
+            raise BadRequest(f"`{name}` {wrong}.") from None
+    try:
+        check_reason(asked.reason)
+    except ValueError as wrong:
+        raise BadRequest(f"`reason` {wrong}.") from None
     tenant_id = await _tenant_id(call, asked.tenant)
     made = await call.services.alerts.mute(tenant_id, starts_at, ends_at, asked.reason)
     return json_response(from_mute(made), 201)

@@ -21,6 +21,7 @@ from tenantry.domain.contract import ExchangeRate
 from tenantry.domain.errors import BadRequest, NotFound
 from tenantry.domain.invoice import content_sha256, rate_json
 from tenantry.domain.period import Span
+from tenantry.domain.remark import check_remark
 from tenantry.domain.tenant import Tenant
 from tenantry.entrypoints.http.admin import schema
 from tenantry.entrypoints.http.admin.accounting import tenant_of
@@ -71,6 +72,10 @@ async def credits(call: Call) -> Response:
 
 async def grant_credit(call: Call) -> Response:
     asked = to(schema.CreditRequest, call.json())
+    try:
+        check_remark(asked.note)
+    except ValueError as wrong:
+        raise BadRequest(f"`note` {wrong}.") from None
     tenant = await call.services.control.get_tenant(asked.tenant)
     amount = _converted(lambda: Decimal(asked.amount))
     left = await call.services.billing.contracts.grant_credit(tenant.id, amount, asked.note)

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 from tenantry.application.price_import import refuse_empty, refuse_past
 from tenantry.domain.catalogue import Model
 from tenantry.domain.errors import BadRequest
-from tenantry.domain.placement import Placement, s3_location
+from tenantry.domain.placement import Placement
 from tenantry.domain.price import edition_from_csv
 from tenantry.entrypoints.http.admin import schema, views
 from tenantry.entrypoints.http.call import Call
@@ -142,10 +142,6 @@ async def list_placements(call: Call) -> Response:
 
 async def apply_placement(call: Call) -> Response:
     asked = to(schema.PlacementRequest, call.json())
-    if len(asked.account) != 12 or not asked.account.isdigit():
-        raise BadRequest("`account` must be 12 digits.")
-    if (log := asked.invocation_log) is not None:
-        _converted(lambda: s3_location(log))
     placement = Placement(
         asked.id,
         asked.kind,
@@ -159,6 +155,7 @@ async def apply_placement(call: Call) -> Response:
         asked.batch_s3_uri,
         asked.batch_role_arn,
     )
+    _converted(placement.check)
     await call.services.control.apply_placement(placement)
     return json_response(views.from_placement(placement), 201)
 

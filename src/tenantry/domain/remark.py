@@ -1,0 +1,22 @@
+"""What an operator writes beside a figure: a line of text that is kept and shown."""
+
+from __future__ import annotations
+
+from typing import Final
+
+REMARK_CHARS_MAX: Final = 500
+
+
+def check_remark(text: str) -> None:
+    """Raises `ValueError` for what cannot be shown on a line, or is longer than one may be."""
+    if not text.isprintable():
+        raise ValueError("must be a printable text")
+    if len(text) > REMARK_CHARS_MAX:
+        raise ValueError(f"must have at most {REMARK_CHARS_MAX} characters")
+
+
+def check_reason(text: str) -> None:
+    """The same of a remark that must say something."""
+    if not text.strip():
+        raise ValueError("must be a printable text")
+    check_remark(text)

@@ -1,0 +1,52 @@
+"""A sweep goes on with the other tenants where one refuses."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from tenantry.application import tending
+from tenantry.domain.errors import Unavailable
+
+NAMES = ("tnt_a", "tnt_b", "tnt_c")
+
+
+class Tenants:
+    """The control plane's list, two at a time."""
+
+    async def list_tenants(self, *, after: str | None, limit: int) -> list[Any]:
+        left = [name for name in NAMES if after is None or name > after]
+        return [SimpleNamespace(id=name) for name in left[:2]]
+
+
+def refused(tenant_id: str) -> int:
+    if tenant_id == "tnt_a":
+        raise Unavailable("The KMS key is disabled.")
+    return 2
+
+
+class Vectors:
+    async def sweep(self, home: str, age_s: float) -> int:
+        return refused(home)
+
+
+async def orphans(home: str, objects: object, manifest: object) -> int:
+    return refused(home)
+
+
+@pytest.mark.parametrize(
+    ("sweep", "of"), [(tending.sweep, "objects"), (tending.sweep_vectors, "vectors")]
+)
+def test_one_tenants_refusal_does_not_stop_the_others(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, sweep: Any, of: str
+) -> None:
+    monkeypatch.setattr(tending, "home_of", lambda tenant: tenant.id)
+    monkeypatch.setattr(tending, "sweep_orphans", orphans)
+    knowledge = SimpleNamespace(objects=None, manifest=None, vectors=Vectors())
+    with caplog.at_level(logging.WARNING):
+        assert asyncio.run(sweep(knowledge, Tenants())) == 4
+    assert caplog.messages == [f"{of} of tnt_a are swept later: The KMS key is disabled."]
