@@ -197,6 +197,8 @@ def _remains(logs: Sequence[InvocationLog]) -> list[str]:
         "the tenant's name, contract, invoices and credit notes, which the law asks to be kept",
         "the ledger and its roll-ups: ids, models, counts, amounts, times, tags and run labels;"
         " end users as keyed hashes whose key is destroyed",
+        "API keys, revoked, with names and hints, and addresses of webhooks; their secrets are"
+        " sealed under the deployment's own key",
         "alerts and notices of budgets, usage and invoices; facts of batch jobs without a record",
         "backups of the database and of objects that were made before: what is sealed in them"
         " opens with no key that is left",

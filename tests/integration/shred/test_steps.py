@@ -97,6 +97,7 @@ def test_a_shred_takes_keys_and_content_and_certifies_it(
         assert told["erased"]["sealed objects: originals"] == 2
         assert told["erased"]["API keys revoked"] == 1
         assert any("111111111111 (s3://logs/bedrock)" in each for each in told["remains"])
+        assert any(each.startswith("API keys, revoked") for each in told["remains"])
         assert told["effective_at"] in certificate_text(document)
         for change in ({"mode": "nothing"}, {"not_reachable": [1]}):
             forged = {**document, "content": {**told, **change}}
