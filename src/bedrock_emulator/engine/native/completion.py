@@ -94,12 +94,7 @@ def _mistral(prompt: Prompt, made: Generation, usage: TokenUsage, seed: str) -> 
 def _mistral_stream(prompt: Prompt, made: Generation, usage: TokenUsage, seed: str) -> Chunks:
     if prompt.chat:
         return openai.FAMILY.stream(prompt, made, usage, seed)
-    parts: Chunks = [
-        ({"outputs": [{"text": text, "stop_reason": None}]}, tokens)
-        for text, tokens in _pieces(prompt, made)
-    ]
-    end = {"outputs": [{"text": "", "stop_reason": _reason(made)}]}
-    return [*parts, (end, made.output_tokens)]
+    return _texts_of("outputs", prompt, made)
 
 
 def _deepseek(prompt: Prompt, made: Generation, usage: TokenUsage, seed: str) -> dict[str, Any]:
@@ -111,11 +106,15 @@ def _deepseek(prompt: Prompt, made: Generation, usage: TokenUsage, seed: str) ->
 def _deepseek_stream(prompt: Prompt, made: Generation, usage: TokenUsage, seed: str) -> Chunks:
     if prompt.chat:
         return openai.FAMILY.stream(prompt, made, usage, seed)
+    return _texts_of("choices", prompt, made)
+
+
+def _texts_of(member: str, prompt: Prompt, made: Generation) -> Chunks:
     parts: Chunks = [
-        ({"choices": [{"text": text, "stop_reason": None}]}, tokens)
+        ({member: [{"text": text, "stop_reason": None}]}, tokens)
         for text, tokens in _pieces(prompt, made)
     ]
-    end = {"choices": [{"text": "", "stop_reason": _reason(made)}]}
+    end = {member: [{"text": "", "stop_reason": _reason(made)}]}
     return [*parts, (end, made.output_tokens)]
 
 
