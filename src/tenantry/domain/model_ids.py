@@ -14,6 +14,8 @@ from functools import lru_cache
 from typing import Final
 from urllib.parse import quote
 
+from tenantry.domain.placement import is_region
+
 MAX_MODEL_ID_CHARS: Final = 2_048  # the service model's bound on modelId
 
 # Prefixes of system-defined cross-region profiles; the rest of the id is the base id.
@@ -67,7 +69,6 @@ _KINDS: Final = frozenset(kind.value for kind in ModelKind)
 _BASE_ID = re.compile(
     r"[a-z0-9-]{1,63}\.[a-z0-9](?:[a-zA-Z0-9._-]{0,127})(?::[a-z0-9]{1,8}){0,2}", re.ASCII
 )
-_REGION = re.compile(r"[a-z]{2}(?:-[a-z]{1,9}){1,3}-[0-9]{1,2}", re.ASCII)
 _ARN = re.compile(
     r"arn:(?P<partition>aws(?:-[a-z]{1,8}){0,2}):(?P<service>bedrock|sagemaker)"
     r":(?P<region>[a-z]{2}(?:-[a-z]{1,9}){1,3}-[0-9]{1,2})?"
@@ -78,7 +79,7 @@ _ARN = re.compile(
 
 def is_region_or_prefix(text: str) -> bool:
     """Whether it can be an AWS region or the prefix of a cross-region profile."""
-    return _REGION.fullmatch(text) is not None or _scope_of(text) is not Scope.REGIONAL
+    return is_region(text) or _scope_of(text) is not Scope.REGIONAL
 
 
 def parse_model_id(text: str) -> ModelRef | None:

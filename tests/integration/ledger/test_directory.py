@@ -303,7 +303,7 @@ def test_a_plan_names_models_and_regions_that_there_are(
             "default_model": "chat",
             "embedding_model": "vectors",
             "models_allowed": [CHAT.id, f"eu.{CHAT.id}", "arn:aws:bedrock:…"],
-            "regions_allowed": ["us-east-1", "us-gov-west-1", "eu", "global"],
+            "regions_allowed": ["us-east-1", "us-gov-west-1", "eusc-de-east-1", "eu", "global"],
         }
         await world.control.apply_plans({"standard": right})
 
