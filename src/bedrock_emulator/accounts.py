@@ -15,6 +15,7 @@ from datetime import datetime
 from pathlib import Path
 
 from bedrock_emulator.engine.guardrail import Guardrail, GuardrailLookup
+from bedrock_emulator.regions import bedrock_arn
 
 DEFAULT_REGIONS = ("us-east-1", "eu-central-1")
 POOL_ACCOUNT = "111111111111"
@@ -55,7 +56,7 @@ class ProvisionedModel:
     region: str
 
     def arn(self, account_id: str) -> str:
-        return f"arn:aws:bedrock:{self.region}:{account_id}:provisioned-model/{self.id}"
+        return bedrock_arn(self.region, account_id, f"provisioned-model/{self.id}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ import orjson
 from bedrock_emulator.engine import errors
 from bedrock_emulator.engine.types import EmulatedError
 from bedrock_emulator.files import reading_again, replace_file
+from bedrock_emulator.regions import bedrock_arn
 
 KIND = "model-invocation-job"
 ENDED = frozenset({"Completed", "PartiallyCompleted", "Failed", "Stopped", "Expired"})
@@ -112,7 +113,7 @@ class BatchJobs:
         if len(self._jobs) >= MAX_JOBS:
             raise EmulatedError("ServiceQuotaExceededException", 400, "There are too many jobs.")
         job_id = "".join(secrets.choice(_ID_ALPHABET) for _ in range(_ID_CHARS))
-        arn = f"arn:aws:bedrock:{region}:{account}:{KIND}/{job_id}"
+        arn = bedrock_arn(region, account, f"{KIND}/{job_id}")
         at = self._instant()
         return self._keep(Job(job_id, arn, account, region, wanted, caller, "Submitted", at, at))
 

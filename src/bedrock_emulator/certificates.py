@@ -8,6 +8,8 @@ from pathlib import Path
 
 from bedrock_emulator.files import replace_file
 
+_SERVICES = ("bedrock", "bedrock-runtime", "bedrock-agent-runtime")  # what clients call by host
+
 
 @dataclass(frozen=True, slots=True)
 class Certificates:
@@ -19,8 +21,7 @@ def ensure_certificates(folder: Path, host: str, regions: tuple[str, ...]) -> Ce
     """Finds or makes them. A change of host or regions makes a new server certificate."""
     names = sorted(
         {"localhost", "127.0.0.1", "::1", host}
-        | {f"bedrock-runtime.{region}.localhost" for region in regions}
-        | {f"bedrock.{region}.localhost" for region in regions}
+        | {f"{service}.{region}.localhost" for service in _SERVICES for region in regions}
     )
     certificates = Certificates(folder / "ca.pem", folder / "server.pem")
     names_file = folder / "names"

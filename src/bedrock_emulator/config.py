@@ -21,6 +21,7 @@ from bedrock_emulator.engine.guardrail import Guardrail
 from bedrock_emulator.faults import RuleBook
 from bedrock_emulator.guardrail_settings import guardrail_from
 from bedrock_emulator.invocation_log import Delivery
+from bedrock_emulator.regions import is_region
 
 Mode = Literal["models", "fixed"]
 DEFAULT_FIXED_ANSWER = "This is the fixed answer of the emulator."
@@ -29,7 +30,6 @@ MAX_FIXED_OUTPUT_TOKENS = 131_072
 ACCOUNTS_VARIABLE = "BEDROCK_EMULATOR_ACCOUNTS"
 _ACCOUNT_ID = re.compile(r"\d{12}")
 _PROVISIONED_ID = re.compile(r"[a-z0-9]{12}")
-_REGION = re.compile(r"[a-z]{2}(-[a-z]+)+-\d")
 _Value = TypeVar("_Value")
 
 
@@ -132,7 +132,7 @@ def _account(table: _Table, data_dir: Path) -> Account:
     name = table.take("name", str, account_id)
     regions = tuple(table.take("regions", list, ["us-east-1", "eu-central-1"]))
     for region in regions:
-        if not isinstance(region, str) or not _REGION.fullmatch(region):
+        if not isinstance(region, str) or not is_region(region):
             raise ConfigError(f"accounts.regions: {region!r} is not a region")
     if not regions:
         raise ConfigError("accounts.regions: at least one region is needed")

@@ -19,6 +19,7 @@ import orjson
 from bedrock_emulator.engine import errors
 from bedrock_emulator.engine.types import EmulatedError
 from bedrock_emulator.files import reading_again, replace_file
+from bedrock_emulator.regions import bedrock_arn
 
 MAX_PROFILES = 1_000  # the default that is commonly cited for an account's region
 MAX_TAGS = 200  # of one resource (botocore 1.44.5, service model of `bedrock`)
@@ -94,7 +95,7 @@ class InferenceProfiles:
                 f"You have reached the limit of {self._limit} application inference profiles.",
             )
         name = _random_id()
-        arn = f"arn:aws:bedrock:{region}:{account}:{KIND}/{name}"
+        arn = bedrock_arn(region, account, f"{KIND}/{name}")
         created_at = self._now().isoformat(timespec="milliseconds").replace("+00:00", "Z")
         profile = InferenceProfile(name, arn, wanted, wanted.tags, created_at)
         self._keep(account, region, profile)

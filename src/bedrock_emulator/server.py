@@ -41,7 +41,6 @@ BACKLOG = 1_024
 SWEEP_S = 1.0
 PARENT_POLL_S = 0.2
 GRACE_S = 2.0  # for running requests when the emulator ends
-REQUEST_S = 60.0
 
 
 def utc_now() -> datetime:

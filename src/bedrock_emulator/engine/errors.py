@@ -11,8 +11,6 @@ from collections.abc import Iterable
 
 from bedrock_emulator.engine.types import EmulatedError
 
-MODEL_PREFIX = "The model returned the following errors: "
-
 
 def validation(message: str) -> EmulatedError:
     return EmulatedError("ValidationException", 400, message)

@@ -9,10 +9,11 @@ from datetime import datetime
 
 from bedrock_emulator.accounts import Account, Credential, Directory
 from bedrock_emulator.engine.types import EmulatedError
+from bedrock_emulator.regions import is_region
 from bedrock_emulator.wire import sigv4
 from bedrock_emulator.wire.exchange import Request
 
-_REGIONAL_HOST = re.compile(r"^bedrock(?:-runtime)?\.([a-z]{2}(?:-[a-z]+)+-\d)\.")
+_REGIONAL_HOST = re.compile(r"bedrock(?:-(?:agent-)?runtime)?\.([^.]+)\.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +107,7 @@ class Authenticator:
 def _host_region(request: Request) -> str | None:
     """A bearer key names no region: `bedrock-runtime.<region>.localhost` as the host does."""
     match = _REGIONAL_HOST.match(request.headers.get("host", ""))
-    return match.group(1) if match else None
+    return match[1] if match and is_region(match[1]) else None
 
 
 def _unrecognized() -> EmulatedError:

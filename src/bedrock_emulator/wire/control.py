@@ -12,6 +12,7 @@ from bedrock_emulator.engine import errors
 from bedrock_emulator.engine.catalogue import Resolved, resolve, system_profiles
 from bedrock_emulator.inference_profiles import KIND, InferenceProfile, InferenceProfiles
 from bedrock_emulator.log_settings import LogSettingsStore, from_document
+from bedrock_emulator.regions import bedrock_arn
 from bedrock_emulator.wire import answers, profile_requests
 from bedrock_emulator.wire.auth import Principal
 from bedrock_emulator.wire.batch_requests import BatchRequests
@@ -191,11 +192,10 @@ def _document(call: ControlCall, profile: InferenceProfile) -> dict[str, Any]:
 def _system_document(call: ControlCall, name: str, resolved: Resolved) -> dict[str, Any]:
     geography, _, model = name.partition(".")
     words = "".join(letter if letter.isalnum() else " " for letter in model)
-    owner = f"arn:aws:bedrock:{call.region}:{call.account}"
     return {
         "inferenceProfileName": f"{geography.upper()} {words}"[:64],
         "description": f"Routes requests to {words} in several regions"[:200],
-        "inferenceProfileArn": f"{owner}:inference-profile/{name}",
+        "inferenceProfileArn": bedrock_arn(call.region, call.account, f"inference-profile/{name}"),
         "models": _models(resolved),
         "inferenceProfileId": name,
         "status": "ACTIVE",
@@ -206,6 +206,6 @@ def _system_document(call: ControlCall, name: str, resolved: Resolved) -> dict[s
 def _models(resolved: Resolved) -> list[dict[str, str]]:
     """The foundation model in each region where calls may run."""
     return [
-        {"modelArn": f"arn:aws:bedrock:{region}::foundation-model/{resolved.model.id}"}
+        {"modelArn": bedrock_arn(region, "", f"foundation-model/{resolved.model.id}")}
         for region in resolved.places
     ]

@@ -14,7 +14,7 @@ from functools import lru_cache
 from typing import Final
 from urllib.parse import quote
 
-from tenantry.domain.placement import is_region
+from tenantry.domain.region import is_region
 
 MAX_MODEL_ID_CHARS: Final = 2_048  # the service model's bound on modelId
 
@@ -71,7 +71,7 @@ _BASE_ID = re.compile(
 )
 _ARN = re.compile(
     r"arn:(?P<partition>aws(?:-[a-z]{1,8}){0,2}):(?P<service>bedrock|sagemaker)"
-    r":(?P<region>[a-z]{2}(?:-[a-z]{1,9}){1,3}-[0-9]{1,2})?"
+    r":(?P<region>[a-z0-9-]{1,63})?"
     r":(?P<account>[0-9]{12})?:(?P<kind>[a-z-]{1,32})/(?P<resource>[A-Za-z0-9._:/-]{1,512})",
     re.ASCII,
 )
@@ -118,6 +118,8 @@ def _parse_arn(text: str) -> ModelRef | None:
     if (match["service"] == "sagemaker") != (kind is ModelKind.ENDPOINT):
         return None
     resource, region, account = match["resource"], match["region"], match["account"]
+    if region is not None and not is_region(region):
+        return None
     if kind in (ModelKind.FOUNDATION_MODEL, ModelKind.INFERENCE_PROFILE):
         ref = _parse_plain(resource, region, account)
         return ref if ref is not None and ref.kind is kind else None

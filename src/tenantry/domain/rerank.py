@@ -14,6 +14,7 @@ from typing import Any, Final
 from tenantry.domain.chunk import Passage
 from tenantry.domain.document import Metadata
 from tenantry.domain.errors import UpstreamRubbish
+from tenantry.domain.region import partition_of
 
 SOURCES_MAX: Final = 1_000  # service model of bedrock-agent-runtime, RerankSourcesList
 QUERY_CHARS_MAX: Final = 32_000  # the same, RerankTextDocument
@@ -83,12 +84,7 @@ def model_arn(upstream_id: str, region: str) -> str:
     """A model as Rerank names it: by ARN."""
     if upstream_id.startswith("arn:"):
         return upstream_id
-    partition = "aws"
-    if region.startswith("cn-"):
-        partition = "aws-cn"
-    elif region.startswith("us-gov-"):
-        partition = "aws-us-gov"
-    return f"arn:{partition}:bedrock:{region}::foundation-model/{upstream_id}"
+    return f"arn:{partition_of(region).id}:bedrock:{region}::foundation-model/{upstream_id}"
 
 
 def rerank_body(

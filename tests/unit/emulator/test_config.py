@@ -29,6 +29,23 @@ def test_an_empty_secret_is_refused(name, credential):
         parse({"accounts": [account(**credential)]}, base_dir=Path())
 
 
+@pytest.mark.parametrize(
+    ("region", "partition"), [("eusc-de-east-1", "aws-eusc"), ("us-gov-west-1", "aws-us-gov")]
+)
+def test_an_account_may_be_in_any_partition(region, partition):
+    bought = {"id": "abcdefghij12", "model": "amazon.nova-lite-v1:0", "region": region}
+    given = {**account(bearer_key="b"), "regions": [region], "provisioned": [bought]}
+    [made] = parse({"accounts": [given]}, base_dir=Path()).accounts
+    owner = f"arn:{partition}:bedrock:{region}:555555555555"
+    assert made.provisioned[0].arn(made.id) == f"{owner}:provisioned-model/abcdefghij12"
+
+
+@pytest.mark.parametrize("region", ["eu", "eu-central", "EU-CENTRAL-1", "eu-central-1\n", 1])
+def test_what_is_no_region_is_refused(region):
+    with pytest.raises(ConfigError, match="is not a region"):
+        parse({"accounts": [{**account(bearer_key="b"), "regions": [region]}]}, base_dir=Path())
+
+
 def from_environment(monkeypatch, expires_at):
     accounts = [account(bearer_key="b", expires_at=expires_at)]
     monkeypatch.setenv(ACCOUNTS_VARIABLE, json.dumps(accounts))

@@ -193,6 +193,9 @@ def test_bearer_keys(directory):
     assert authenticate(directory, request).account.id == POOL
     elsewhere = {**headers, "host": "bedrock-runtime.eu-west-3.localhost:1"}
     assert refusal(directory, altered(request, headers=elsewhere)).startswith("AccessDenied")
+    for host in ("bedrock.eusc-de-east-1.localhost", "bedrock-agent-runtime.eu-west-3.localhost:1"):
+        elsewhere["host"] = host
+        assert refusal(directory, altered(request, headers=elsewhere)).startswith("AccessDenied")
 
 
 def test_secrets_are_not_printable(directory):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tenantry.adapters.bedrock.connections import EndpointRefused
-from tenantry.domain.placement import is_region
+from tenantry.domain.region import is_region, partition_of
 from tenantry.ports.model import Operation, Upstream
 
 
@@ -17,5 +17,5 @@ def endpoint_url(upstream: Upstream, operation: Operation) -> str:
         return upstream.endpoint_url
     if not is_region(upstream.region):
         raise EndpointRefused(f"{upstream.region!r} is no region")
-    suffix = "amazonaws.com.cn" if upstream.region.startswith("cn-") else "amazonaws.com"
+    suffix = partition_of(upstream.region).dns_suffix
     return f"https://{operation.service}.{upstream.region}.{suffix}"
