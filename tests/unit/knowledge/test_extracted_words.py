@@ -18,6 +18,19 @@ LINES = {
     "1990\u2010\n2000": "1990\u2010\n2000",
     "a dash -\nand more": "a dash -\nand more",
     "well-known\ncase": "well-known\ncase",
+    "inter-\nnational. New": "international. New",
+    "(inter-\nnational)": "(international)",
+    "Leutheusser-\nSchnarrenberger": "Leutheusser-Schnarrenberger",
+    "ABC-\nD12": "ABC-D12",
+    "WLAN-\nbox": "WLAN-box",
+    "to max-\nmuster@example.com now": "to max-muster@example.com now",
+    "https://example.com/a-\nb/c": "https://example.com/a-b/c",
+    "asyncio.run-\nlater": "asyncio.run-later",
+    "my_long-\nname": "my_long-name",
+    "with --dry-\nrun": "with --dry-run",
+    "Haupt-\nund Nebensatz": "Haupt- und Nebensatz",
+    "pre- and post-\nor later": "pre- and post- or later",
+    "Wall-\nunder": "Wallunder",
 }
 
 
@@ -46,6 +59,18 @@ APART = {
     "<my-card>a</my-card><!-- --><card>b</card><b>c</b>": "a\nb\nc",
 }
 TOGETHER = {
+    "Donau&shy;dampf&shy;schiff": "Donaudampfschiff",
+    "10<sup>6</sup> or 10<sup> <i>-6</i></sup>": "10^6 or 10^-6",
+    "10<sup>\u22126</sup>, 2<sup>n</sup>, (a+b)<sup>2</sup>": "10^\u22126, 2^n, (a+b)^2",
+    "m s<sup>-1</sup>, 5 m<sup>2</sup>, 8 km<sup>3</sup>": "m s^-1, 5 m2, 8 km3",
+    "the 1<sup>st</sup>, le 2<sup>e</sup>, no. 3<sup>rd</sup>": "the 1st, le 2e, no. 3rd",
+    "a rule<sup>1</sup> of 2019<sup><a href=#n>2</a></sup>.<sup>3</sup>": "a rule^1 of 2019^2.^3",
+    "do it<a href=#n><sup>2</sup></a> now<sup>[4]</sup>": "do it^2 now[4]",
+    "3<sup>1</sup>/<sub>2</sub> H<sub>2</sub>O": "3 1/2 H2O",
+    "<p>5<p><sup>1</sup> A note": "5\n\n1 A note",
+    "<math><mn>10</mn><msup><mn>10</mn> <mrow><mo>-</mo><mn>6</mn></mrow></msup></math>": "1010^-6",
+    "<math><mn>3</mn><mfrac><mn>1</mn><!-- --><mn>2</mn></mfrac></math>": "3 1/2",
+    "<math><msubsup><mi>x</mi><mn>1</mn><mn>2</mn></msubsup></math>": "x1^2",
     "Price <my-sum>5</my-sum>.": "Price 5.",
     "<b>w</b><i>o</i>r<!-- -->d": "word",
     "<math><mi>x</mi><mo>=</mo><mn>1</mn></math>": "x=1",
@@ -65,6 +90,10 @@ def test_words_of_html_stand_apart_where_a_reader_sees_them_so(page: str) -> Non
         "style='display:none'",
         "style='color: red; DISPLAY : None !important'",
         "style='display: block; display: none'",
+        "style='display: none !important; display: block'",
+        "style=\"background: url('a;b'); display: none\"",
+        "style='/* ; */ display /* : */ : none /* why */'",
+        "style='display: none; display: (none'",
     ],
 )
 def test_what_html_hides_is_left_out(attribute: str) -> None:
@@ -74,7 +103,20 @@ def test_what_html_hides_is_left_out(attribute: str) -> None:
 
 @pytest.mark.parametrize(
     "attribute",
-    ["hidden=until-found", "style='display: none; display: block'", "style='--my-display: none'"],
+    [
+        "hidden=until-found",
+        "style='display: none; display: block'",
+        "style='display: none; display: inline flow-root'",
+        "style='--my-display: none'",
+        "style=\"background:url('a;display:none')\"",
+        "style='background: URL(a;display:none)'",
+        'style=\'content: "\\";display:none"\'',
+        "style='/*;display:none*/ color: red'",
+        "style='color: red; /* display: none'",
+        "style='--x: {a; display: none; b}'",
+        "style='display: block !important; display: none'",
+        "style='display:'",
+    ],
 )
 def test_what_html_shows_in_the_end_is_read(attribute: str) -> None:
     assert html.to_text(f"<p {attribute}>shown".encode(), HTML) == "shown"
@@ -125,6 +167,31 @@ def test_text_is_read_in_the_charset_that_it_states(charset: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("head", "read"),
+    [
+        ("<!-- <meta charset=koi8-r> --><meta charset=windows-1251>", "О"),
+        ("<!--><meta charset=koi8-r><!-- -->", "н"),
+        ("<!-- <meta charset=koi8-r>", None),
+        ("<?php <meta charset=koi8-r> ?>", None),
+        ("<meta name=description content='charset=koi8-r'>", None),
+        ("<a title='<meta charset=koi8-r>'>", None),
+        ("</meta charset=koi8-r>", None),
+        ("<metadata charset=koi8-r>", None),
+        ("<META/data-x='>' CharSet = 'KOI8-R'>", "н"),
+        ("<meta content='text/html; charset=koi8-r' http-equiv=Content-Type>", "н"),
+        ("<meta http-equiv=content-type content=text/html><meta charset=koi8-r>", "н"),
+    ],
+)
+def test_a_page_s_charset_is_what_browsers_read_there(head: str, read: str | None) -> None:
+    page = f"{head}<!-- --><p>".encode() + b"\xce"
+    if read is None:
+        with pytest.raises(Unreadable, match="not valid utf-8"):
+            html.to_text(page, HTML)
+    else:
+        assert html.to_text(page, HTML) == read
+
+
+@pytest.mark.parametrize(
     ("stated", "read"),
     [
         ("iso-8859-9", "\u201cş\u201d"),
@@ -137,6 +204,27 @@ def test_a_label_means_what_browsers_take_it_for(stated: str, read: str) -> None
     assert plain.decode(read.encode(meant), f"{TEXT}; charset={stated}") == read
 
 
+@pytest.mark.parametrize(
+    ("data", "stated", "read"),
+    [
+        (b"\x93a\x81\x8d\x94", "windows-1252", "\u201ca\x81\x8d\u201d"),
+        (b"\x98", "windows-1251", "\x98"),
+        (b"\xca\x81", "windows-1255", "\u05ba\x81"),
+        (b"\xae\xbe\xb4", "koi8-u", "ўЎЄ"),
+        (b"5 \x80, \xba\xba \x81\x80", "gbk", "5 €, 汉 亐"),
+        (b"5 \x80", "gb18030", "5 €"),
+        (b"\xe1", "iso-ir-101", "á"),
+        (b"\xe1", "ISO_8859-7:1987", "α"),
+        (b"\xe9", "cp819", "é"),
+        (b"\x8e", "csMacintosh", "é"),
+        (b"\xba\xba", "csGB2312", "汉"),
+        (b"a\0", "unicodeFEFF", "a"),
+    ],
+)
+def test_bytes_mean_what_browsers_take_them_for(data: bytes, stated: str, read: str) -> None:
+    assert plain.decode(data, f"{TEXT}; charset={stated}") == read
+
+
 @pytest.mark.parametrize("codec", ["utf-8", "utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be"])
 def test_a_byte_order_mark_says_more_than_a_label(codec: str) -> None:
     assert plain.decode("\ufeffné".encode(codec), f"{TEXT}; charset=koi8-r") == "né"
@@ -147,12 +235,15 @@ def test_a_byte_order_mark_says_more_than_a_label(codec: str) -> None:
     [
         (b"\x81\x20", "shift_jis", "not valid shift_jis"),
         (b"\xff\xff", "gb18030", "not valid gb18030"),
-        (b"\x98", "windows-1251", "not valid windows-1251"),
+        (b"\xaa", "windows-1253", "not valid windows-1253"),
+        (b"a\x80\xff", "gbk", "not valid gbk"),
+        (b"\x80", "euc-kr", "not valid euc-kr"),
         (b"x", "utf-16be", "not valid utf-16be"),
         (b"\xff\xfe\x00\x00\x00\x00\x11\x00", "", "not valid utf-32"),
         (b"x", "utf-32", "charset utf-32 is not supported"),
         (b"x", "utf-7", "charset utf-7 is not supported"),
         (b"x", "iso-2022-jp", "charset iso-2022-jp is not supported"),
+        (b"x", "hz-gb-2312", "charset hz-gb-2312 is not supported"),
         (b"x", "rot13", "charset rot13 is not supported"),
     ],
 )

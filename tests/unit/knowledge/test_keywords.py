@@ -63,6 +63,11 @@ def scores(index: Keywords, query: str, permitted: np.ndarray | None = None) -> 
         ("猫", ["猫"]),
         ("हिन्दी", ["हनद"]),  # marks are dropped, the word stays whole
         ("a\x00b 🙂 \u200b-- ;", ["a", "b"]),
+        ("Donau\u00addampf\u200bschiff", ["donaudampfschiff"]),
+        ("Auf\u200clage \u2060x\ufeffy", ["auflage", "xy"]),
+        ("می\u200cخواهم", ["می", "خواهم"]),  # which others write with a space
+        ("क्\u200dष", ["कष"]),
+        ("foo\u200b.\u200bbar", ["foo", "bar", "foo.bar"]),
         ("🙂🙃", []),
         ("x" * 500, ["x" * WORD_CHARS_MAX]),
         ("\ud800 lone", ["lone"]),
@@ -128,7 +133,7 @@ def test_scores_are_those_of_the_domain_word_by_word() -> None:
         for word in query_words(query):
             count = words_of(text).count(word)
             worth = rarity(len(TEXTS), sum(word in words_of(other) for other in TEXTS))
-            total += word_score(worth, count, damping(length, mean)) if count else 0.0
+            total += word_score(worth, count, damping(length / mean)) if count else 0.0
         expected.append(total)
     best = max(expected)
     assert scores(index, query) == pytest.approx([bonus(each, best) for each in expected])

@@ -13,7 +13,12 @@ from tenantry.domain.chunk import Passage
 from tenantry.domain.errors import BadRequest, TooLarge
 from tenantry.domain.filter import filter_from
 from tenantry.domain.prompt import CITATIONS_MAX, answer_prompt, citations_in, defused
-from tenantry.domain.upload import UPLOAD_BYTES_MAX, upload_from_file, upload_from_text
+from tenantry.domain.upload import (
+    UPLOAD_BYTES_MAX,
+    metadata_from,
+    upload_from_file,
+    upload_from_text,
+)
 
 
 def passage(number: int, text: str = "text", title: str = "Title") -> Passage:
@@ -76,9 +81,11 @@ def test_numbers_that_a_passage_has_itself_cite_nothing() -> None:
     found = citations_in("Read sys.argv[2] first [1].", passages)
     assert [item.number for item in found] == [1]
     assert [item.number for item in citations_in("Read other[2].", passages)] == [2]
+    assert citations_in("Read `other[2]`, and print(other[2]).", passages) == []
 
 
 META = {"lang": "en", "year": 2026, "rank": 1.5, "open": True, "tags": ("a", "bc"), "one": 1}
+META |= metadata_from({"avogadro": 6.02214076e23})
 
 
 @pytest.mark.parametrize(
@@ -114,6 +121,9 @@ META = {"lang": "en", "year": 2026, "rank": 1.5, "open": True, "tags": ("a", "bc
         ({"andAll": [{"lang": "en"}] * 64}, True),
         ({str(n): n for n in range(64)}, False),
         ({"lessThan": {"key": "year", "value": 2**63 - 1}}, True),
+        ({"lessThan": {"key": "year", "value": 1e19}}, True),
+        ({"greaterThan": {"key": "year", "value": -1e300}}, True),
+        ({"avogadro": 6.02214076e23}, True),
     ],
 )
 def test_filters(given_filter: object, expected: bool) -> None:
@@ -151,7 +161,7 @@ for _ in range(6):
         {"lang": ["en"]},
         {"a": "x" * 1_025},
         {"a": 2**63},
-        {"a": 98765432109876543211.0},  # as JSON's larger integers are read
+        {"a": float("-inf")},
         {str(n): n for n in range(65)},
         {"orAll": [{"lang": "en"}] * 70},
         NESTED,
@@ -228,7 +238,6 @@ def test_a_tag_that_no_group_could_share_is_refused(tag: str) -> None:
         {"title": "T", "text": "x", "metadata": {"a": [1]}},
         {"title": "T", "text": "x", "metadata": {"a": {"b": 1}}},
         {"title": "T", "text": "x", "metadata": {"a": 2**63}},
-        {"title": "T", "text": "x", "metadata": {"a": 98765432109876543211.0}},
         {"title": "T", "text": "x", "metadata": {"": 1}},
         {"title": "T", "text": "x", "metadata": {"a": "\ud800"}},
         {"title": "T", "text": "x", "metadata": {str(n): n for n in range(33)}},

@@ -1,13 +1,11 @@
-"""The charsets that text may be in: each label as browsers read it, and Python's codec for it.
-
-Labels are those of WHATWG Encoding, "names and labels". Left out are the encodings with states or
-escapes, in which the same bytes mean several things.
-"""
+"""Bytes to text, in the charset that they state: as browsers read it, but strictly."""
 
 from __future__ import annotations
 
 import codecs
+from functools import cache
 
+from tenantry.adapters.extraction.charset_labels import CODECS
 from tenantry.domain.errors import Unreadable
 
 # UTF-32 stands first: its mark in little endian begins as that of UTF-16 does.
@@ -19,54 +17,63 @@ _MARKS = (
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
 _OF_MARKED = {"utf-8": "utf-8-sig"}  # the others take their mark off anyway
-# Several labels name a smaller charset than what is meant: who says Latin-1 has the quotes, dashes
-# and euros of windows-1252, who says GB2312 has GB18030. Only ASCII is taken at its word.
-_LABELS = {
-    "utf-8": "utf-8 utf8 unicode-1-1-utf-8",
-    "utf-16-le": "utf-16 utf-16le ucs-2 iso-10646-ucs-2 unicode csunicode",
-    "utf-16-be": "utf-16be unicodefffe",
-    "ascii": "us-ascii ascii ansi_x3.4-1968",
-    "cp1252": "windows-1252 cp1252 x-cp1252 iso-8859-1 iso8859-1 iso88591 iso_8859-1 latin1 l1",
-    "iso8859_2": "iso-8859-2 iso8859-2 iso88592 iso_8859-2 latin2 l2",
-    "iso8859_3": "iso-8859-3 iso8859-3 iso88593 iso_8859-3 latin3 l3",
-    "iso8859_4": "iso-8859-4 iso8859-4 iso88594 iso_8859-4 latin4 l4",
-    "iso8859_5": "iso-8859-5 iso8859-5 iso88595 iso_8859-5 cyrillic",
-    "iso8859_6": "iso-8859-6 iso8859-6 iso88596 iso_8859-6 arabic",
-    "iso8859_7": "iso-8859-7 iso8859-7 iso88597 iso_8859-7 greek greek8",
-    "iso8859_8": "iso-8859-8 iso8859-8 iso88598 iso_8859-8 iso-8859-8-i logical hebrew visual",
-    "cp1254": "windows-1254 cp1254 x-cp1254 iso-8859-9 iso8859-9 iso88599 iso_8859-9 latin5 l5",
-    "iso8859_10": "iso-8859-10 iso8859-10 iso885910 latin6 l6",
-    "cp874": "windows-874 dos-874 iso-8859-11 iso8859-11 iso885911 tis-620",
-    "iso8859_13": "iso-8859-13 iso8859-13 iso885913",
-    "iso8859_14": "iso-8859-14 iso8859-14 iso885914",
-    "iso8859_15": "iso-8859-15 iso8859-15 iso885915 iso_8859-15 l9",
-    "iso8859_16": "iso-8859-16",
-    "cp1250": "windows-1250 cp1250 x-cp1250",
-    "cp1251": "windows-1251 cp1251 x-cp1251",
-    "cp1253": "windows-1253 cp1253 x-cp1253",
-    "cp1255": "windows-1255 cp1255 x-cp1255",
-    "cp1256": "windows-1256 cp1256 x-cp1256",
-    "cp1257": "windows-1257 cp1257 x-cp1257",
-    "cp1258": "windows-1258 cp1258 x-cp1258",
-    "cp866": "ibm866 cp866 866",
-    "koi8_r": "koi8-r koi8_r koi8 koi",
-    "koi8_u": "koi8-u koi8-ru",
-    "mac_roman": "macintosh mac x-mac-roman",
-    "mac_cyrillic": "x-mac-cyrillic x-mac-ukrainian",
-    "cp932": "shift_jis shift-jis sjis x-sjis ms_kanji ms932 windows-31j",
-    "euc_jp": "euc-jp x-euc-jp",
-    "cp949": "euc-kr windows-949 ks_c_5601-1987 ks_c_5601-1989 ksc5601 ksc_5601 korean",
-    "gb18030": "gb18030 gbk x-gbk gb2312 gb_2312 gb_2312-80 chinese",
-    "big5hkscs": "big5 big5-hkscs cn-big5 x-x-big5",
+_OF_MANY_BYTES = frozenset({"utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32"}) | {
+    *("ascii", "cp932", "euc_jp", "cp949", "gb18030", "big5hkscs")
 }
-_CODECS = {label: codec for codec, labels in _LABELS.items() for label in labels.split()}
+# Where Python's tables are older or narrower than those of WHATWG Encoding.
+_OTHERWISE = {"cp1255": {0xCA: "\u05ba"}, "koi8_u": {0xAE: "\u045e", 0xBE: "\u040e"}}
+_UNDEFINED = "\ufffe"  # as `codecs.charmap_decode` knows it
+_CONTROLS = range(0x80, 0xA0)  # a byte of these that means nothing else is its control character
+_EURO = "tenantry.euro"
+_EURO_BYTE = 0x80  # in GB18030 and GBK, where no other character begins so
+_EUROS_MAX = 1_000_000  # each costs a call of Python
 
 
-def charset_of(data: bytes, stated: str) -> tuple[str, str]:
-    """Its name and Python's codec: by byte order mark, else as stated. Else Unreadable."""
+def decoded(data: bytes, stated: str) -> str:
+    """By byte order mark, else as stated. Else Unreadable, also for bytes that mean nothing."""
+    name, codec = _charset_of(data, stated)
+    try:
+        return _decoded(data, codec)
+    except UnicodeDecodeError:
+        raise Unreadable(
+            f"The text is not valid {name}; state its charset or send UTF-8."
+        ) from None
+
+
+def _charset_of(data: bytes, stated: str) -> tuple[str, str]:
+    """Its name and Python's codec."""
     for mark, name in _MARKS:
         if data.startswith(mark):
             return name, _OF_MARKED.get(name, name)
-    if stated not in _CODECS:
+    if stated not in CODECS:
         raise Unreadable(f"The charset {stated[:40]} is not supported: send UTF-8.")
-    return stated, _CODECS[stated]
+    return stated, CODECS[stated]
+
+
+def _decoded(data: bytes, codec: str) -> str:
+    if codec not in _OF_MANY_BYTES:
+        return codecs.charmap_decode(data, "strict", _table(codec))[0]
+    if codec != "gb18030" or data.count(_EURO_BYTE) > _EUROS_MAX:
+        return data.decode(codec)
+    codecs.register_error(_EURO, _euro)
+    return data.decode(codec, _EURO)
+
+
+@cache
+def _table(codec: str) -> str:
+    """What each of its 256 bytes means."""
+    otherwise = _OTHERWISE.get(codec, {})
+    return "".join(otherwise.get(byte) or _meaning(byte, codec) for byte in range(256))
+
+
+def _meaning(byte: int, codec: str) -> str:
+    try:
+        return bytes([byte]).decode(codec)
+    except UnicodeDecodeError:
+        return chr(byte) if byte in _CONTROLS else _UNDEFINED
+
+
+def _euro(error: UnicodeError) -> tuple[str, int]:
+    if isinstance(error, UnicodeDecodeError) and error.object[error.start] == _EURO_BYTE:
+        return "€", error.start + 1
+    raise error

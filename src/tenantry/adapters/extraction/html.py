@@ -6,6 +6,7 @@ import re
 
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 
+from tenantry.adapters.extraction.html_charset import charset_of_page
 from tenantry.adapters.extraction.html_elements import (
     BLOCKS,
     CELLS,
@@ -14,22 +15,19 @@ from tenantry.adapters.extraction.html_elements import (
     UNSEEN_ROLES,
     WITHIN_A_LINE,
 )
+from tenantry.adapters.extraction.html_raised import END_CHARS, sign_before
+from tenantry.adapters.extraction.html_style import hides
 from tenantry.adapters.extraction.plain import decode, printable
 from tenantry.domain.errors import Unreadable
 from tenantry.domain.upload import check_text
 
-_META_CHARSET = re.compile(
-    rb"""<meta[^>]{0,200}charset\s*=\s*["']?\s*([a-zA-Z0-9_:.-]{1,40})""", re.I
-)
-_META_WITHIN_BYTES = 1_024  # HTML standard, "prescan a byte stream"
 _MAY_BE_LEFT_OUT = '[hidden], [style*="display" i], div[role]'
-# The last of a property's declarations holds.
-_DISPLAY = re.compile(r"(?:^|;)\s*display\s*:\s*([a-z-]+)", re.I)
+_PARTS = 2 * END_CHARS  # that they may be spread over, gaps among them
 _SPACES = re.compile(r"[ \t\r\n\f]+")
 
 
 def to_text(data: bytes, declared: str) -> str:
-    source = decode(data, declared, _meta_charset(data))
+    source = decode(data, declared, charset_of_page(data))
     tree = LexborHTMLParser(source)
     body = tree.body
     if body is None:
@@ -40,19 +38,24 @@ def to_text(data: bytes, declared: str) -> str:
     return printable(text).strip()
 
 
-def _meta_charset(data: bytes) -> str:
-    """What a page says of itself; one that could be read for it is not in UTF-16 (the same)."""
-    found = _META_CHARSET.search(data[:_META_WITHIN_BYTES])
-    stated = found.group(1).decode().lower() if found else ""
-    return "utf-8" if stated.startswith("utf-16") else stated
-
-
 class _Writer:
     """Collects words; spaces and line ends wait until something follows them."""
 
     def __init__(self) -> None:
         self.parts: list[str] = []
         self._gap = ""
+        self._tight = False
+
+    def end(self) -> str:
+        """The last few characters, where nothing stands between them and what comes."""
+        last = "" if self._gap else "".join(part[-END_CHARS:] for part in self.parts[-_PARTS:])
+        return last[-END_CHARS:]
+
+    def sign(self, sign: str) -> None:
+        """Joins what comes to what was: no space stands on either side."""
+        self._gap = ""
+        self._put(sign)
+        self._tight = True
 
     def words(self, text: str) -> None:
         collapsed = _SPACES.sub(" ", text)
@@ -68,7 +71,7 @@ class _Writer:
             self._put(text)
 
     def space(self) -> None:
-        self._gap = self._gap or " "
+        self._gap = self._gap or ("" if self._tight else " ")
 
     def lines(self, count: int) -> None:
         if len(self._gap.strip(" ")) < count:
@@ -77,7 +80,7 @@ class _Writer:
     def _put(self, text: str) -> None:
         if self.parts:
             self.parts.append(self._gap)
-        self._gap = ""
+        self._gap, self._tight = "", False
         self.parts.append(text)
 
 
@@ -99,6 +102,8 @@ def _read(body: LexborNode, left_out: frozenset[int]) -> str:
         if name in UNSEEN or (left_out and node.mem_id in left_out):
             continue
         _separate(writer, node, name)
+        if opening and (sign := sign_before(node, name, writer.end())):
+            writer.sign(sign)
         if name == "pre":
             preformatted += 1 if opening else -1
         if opening:
@@ -132,8 +137,7 @@ def _is_left_out(node: LexborNode) -> bool:
     # Browsers find words in what is hidden until found, and show it then.
     if "hidden" in attributes and (attributes["hidden"] or "").lower() != "until-found":
         return True
-    displays = _DISPLAY.findall(attributes.get("style") or "")
-    return bool(displays) and displays[-1].lower() == "none"
+    return hides(attributes.get("style") or "")
 
 
 def _separate(writer: _Writer, node: LexborNode, name: str) -> None:

@@ -10,11 +10,16 @@ from tenantry.adapters.extraction.plain import printable
 from tenantry.adapters.extraction.worker_limits import PAGES_MAX, TEXT_CHARS_MAX
 from tenantry.domain.errors import TooLarge, Unreadable
 
-# What PDFium puts for a hyphen at a line's end, by the call that is asked, and no line end then; no
-# word is broken before a number, so that one was written: COVID-19.
-_BROKEN = re.compile("[\x02\ufffe](?:\r?\n)?")
-_BROKEN_BEFORE_NUMBER = re.compile(_BROKEN.pattern + r"(?=\d)")
-_HYPHENATED = re.compile(r"(?<=[^\W\d_])[\u00ad\u2010][ \t]*\r?\n(?=[^\W\d_])")  # those it leaves
+# A hyphen at a line's end: as PDFium tells of one, by the call that is asked, without a line end;
+# and those that it leaves, between two letters.
+_BROKEN = re.compile(
+    "[\x02\ufffe](?:\r?\n)?|(?<=[^\\W\\d_])[\u00ad\u2010][ \\t]*\r?\n(?=[^\\W\\d_])"
+)
+_TOLD_OF = "\x02\ufffe"
+_TOKEN_CHARS = 200  # how far around a hyphen is looked at
+_SPACE = re.compile(r"\s")
+_NAME = re.compile(r"^--?\w|[@/\\_=&?]|[.:]\w")  # an option, an address, a path, a field
+_SUSPENDED = re.compile(r"(?:und|oder|bzw\.|sowie|and|or)\s")
 
 
 def to_text(data: bytes) -> tuple[str, int]:
@@ -51,5 +56,25 @@ def _page(document: pdfium.PdfDocument, number: int) -> str:
 
 
 def _joined(text: str) -> str:
-    """Words that were broken at a line's end as one."""
-    return _HYPHENATED.sub("", _BROKEN.sub("", _BROKEN_BEFORE_NUMBER.sub("-", text)))
+    """Words that were broken at a line's end as one. A hyphen that was written stays."""
+    return _BROKEN.sub(_at_line_s_end, text)
+
+
+def _at_line_s_end(found: re.Match[str]) -> str:
+    text, start, end = found.string, found.start(), found.end()
+    before = _SPACE.split(text[max(0, start - _TOKEN_CHARS) : start])[-1]
+    after = _SPACE.split(text[end : end + _TOKEN_CHARS], maxsplit=1)[0]
+    if not _is_written(before, after):
+        return "- " if before and _SUSPENDED.match(text, end) else ""
+    return "-" if found[0][0] in _TOLD_OF else found[0]
+
+
+def _is_written(before: str, after: str) -> bool:
+    """Whether the hyphen belongs there: in COVID-19, WLAN-fähig, X-ray, Müller-Schmidt, a@b-c.de.
+
+    None divides a word after a digit or a capital, or before one.
+    """
+    if not before or not after:
+        return False
+    beside = before[-1] + after[0]
+    return beside != beside.lower() or not beside.isalpha() or bool(_NAME.search(before + after))

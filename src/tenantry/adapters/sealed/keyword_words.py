@@ -2,6 +2,8 @@
 
 - Case, accents and compatibility forms do not matter: `Crème`, `CREME` and a full-width `creme`
   are one word. Marks are dropped in every script: a vowel sign never cuts a word in two.
+- What is not seen within a word does not count: the soft hyphen, a place where a line may break,
+  joiners. But a non-joiner divides words in the Arabic script, where many write a space.
 - A name written with joints (`asyncio.run`, `ORA-00942`, `2026-11-23`) is a word as a whole, and
   so is each part; an underscore is a letter. That finds error codes, settings and functions.
 - Chinese, Japanese, Korean, Thai and their like, which are written without spaces, are indexed by
@@ -25,6 +27,7 @@ _UNSPACED = (
     "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3005-\u3007\u3040-\u30ff\u31f0-\u31ff\u3400-\u4dbf"
     "\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff\U00020000-\U0003ffff"
 )
+_UNSEEN = re.compile("[\u00ad\u200b\u200d\u2060\ufeff]|(?<![\u0620-\u06ff])\u200c")
 _WORD = re.compile(r"\w+")
 _JOINED = re.compile(r"\b\w++(?:[.:/\-]{1,3}+\w++)++")
 _RUNS = re.compile(rf"[{_UNSPACED}]+|[^{_UNSPACED}]+")
@@ -68,7 +71,7 @@ def fingerprint(word: str) -> int:
 def _folded(text: str) -> str:
     if text.isascii():
         return text.lower()
-    plain = unicodedata.normalize("NFKD", text).translate(_MARKS)
+    plain = unicodedata.normalize("NFKD", _UNSEEN.sub("", text)).translate(_MARKS)
     return unicodedata.normalize("NFC", plain).casefold()
 
 
