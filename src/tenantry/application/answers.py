@@ -38,8 +38,9 @@ from tenantry.domain.usage import Usage
 from tenantry.ports.clock import Clock
 from tenantry.ports.model import ModelPort
 
-# Told once, within the work that owns the answer: its whole text, or None where there is none.
-Then = Callable[[str | None], Awaitable[None]]
+# Told once, within the work that owns the answer: its whole text, or None where there is none, and
+# the passages that it was given.
+Then = Callable[[str | None, Sequence[Passage]], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +184,7 @@ class Answers:
             text = await self._stream(ctx, asked, streamed, found)
         finally:
             if then is not None:
-                await then(text)
+                await then(text, found)
 
     async def _stream(
         self,
@@ -241,7 +242,7 @@ class AnswerStream:
         parts: list[str] = []
         stop_reason = ""
         async for frame in self._streamed.frames:
-            if frame.exception_type is not None:
+            if frame.is_failure:
                 await self.told()
                 raise _broken(frame.exception_type)
             if frame.event_type == "contentBlockDelta":
@@ -251,6 +252,8 @@ class AnswerStream:
             elif frame.event_type == "messageStop":
                 stop_reason = stop_reason_of(frame)
         await self.told()
+        if not stop_reason:
+            raise errors.UpstreamRubbish("The model's answer ended before it was complete.")
         answer = "".join(parts)
         self.result = Answer(
             answer,
@@ -272,7 +275,7 @@ class AnswerStream:
         self._streamed.leave()
 
 
-def _broken(exception_type: str) -> errors.TenantryError:
+def _broken(exception_type: str | None) -> errors.TenantryError:
     if exception_type == "serviceUnavailableException":
         return errors.Unavailable()
     if exception_type == "modelTimeoutException":

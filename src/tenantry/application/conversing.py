@@ -18,14 +18,13 @@ from tenantry.application.context import RequestContext
 from tenantry.application.owned_tasks import OwnedTasks
 from tenantry.application.sessions import Sessions, SessionTurn
 from tenantry.domain.chunk import Passage
-from tenantry.domain.citing import Citing
+from tenantry.domain.citing import citing_of
 from tenantry.domain.conversation import Conversation
 from tenantry.domain.prompt import answer_prompt
 from tenantry.domain.template import template_prompt
 from tenantry.ports.clock import Clock
 
 GUARDRAIL_INTERVENED: Final = "guardrail_intervened"
-_NUMBERS_MAX: Final = 999  # a mark has at most three digits
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,14 +73,14 @@ class Conversations:
             raise
         await turn.tell()
         blocked = answer.stop_reason == GUARDRAIL_INTERVENED
-        await _end(turn, call, None if blocked else answer.answer)
+        await _end(turn, call, None if blocked else answer.answer, answer.passages)
         return turn.session_id, answer
 
     async def _stream(self, ctx: RequestContext, call: TurnCall) -> tuple[str, AnswerStream]:
         turn = await self._sessions.turn(ctx, call.session_id)
 
-        async def then(text: str | None) -> None:
-            await _end(turn, call, text)
+        async def then(text: str | None, passages: Sequence[Passage]) -> None:
+            await _end(turn, call, text, passages)
 
         try:
             stream = await self._answers.ask_stream(ctx, self._question(call, turn.said), then)
@@ -118,16 +117,18 @@ def _leave(work: asyncio.Task[tuple[str, AnswerStream]]) -> None:
         work.result()[1].leave()
 
 
-async def _end(turn: SessionTurn, call: TurnCall, text: str | None) -> None:
-    said = "" if text is None else _without_marks(text).strip()
+async def _end(
+    turn: SessionTurn, call: TurnCall, text: str | None, passages: Sequence[Passage]
+) -> None:
+    said = "" if text is None else _shown(text, passages).strip()
     if said:
         await turn.keep(call.search.query, said)
     else:
         await turn.release()
 
 
-def _without_marks(text: str) -> str:
-    """Numbers mean the passages of one turn alone."""
-    citing = Citing(_NUMBERS_MAX)
+def _shown(text: str, passages: Sequence[Passage]) -> str:
+    """Without its marks: their numbers mean the passages of one turn alone."""
+    citing = citing_of(passages)
     parts = [*citing.feed(text), *citing.finish()]
     return "".join(part for part in parts if isinstance(part, str))

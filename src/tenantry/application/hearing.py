@@ -51,7 +51,7 @@ class Heard:
     def whole(self) -> tuple[str, str] | None:
         """Text and stop reason, where the answer came to its end."""
         end = self._reply.end
-        if end is None or end.kind is not StreamEndKind.COMPLETE:
+        if end is None or end.kind is not StreamEndKind.COMPLETE or not self._stop_reason:
             return None
         return "".join(self._parts), self._stop_reason
 

@@ -151,7 +151,7 @@ class StreamedAnswer:
         held: list[Frame] = []
         try:
             async for frame in reply:
-                last = usage.feed(frame) or frame.exception_type or frame.message_type == "error"
+                last = usage.feed(frame) or frame.is_failure
                 if usage.hides_trace:
                     frame = frame_without_trace(frame)
                 if not held and not last:

@@ -1,4 +1,4 @@
-"""What was said in a session: the newest turns, as much of them as a prompt has room for."""
+"""What was said in a session: the newest turns, as many as a prompt has room for."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any, Final
 TURNS_MAX: Final = 50  # of a session; then another is begun
 TTL_S: Final = 86_400  # from its first turn
 SAID_CHARS_MAX: Final = 8_000  # about 2,000 tokens of every later prompt
+CUT: Final = "…"
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,15 +20,17 @@ class Turn:
 
 @dataclass(frozen=True, slots=True)
 class Conversation:
-    """Oldest first; older turns than fit are forgotten, whole."""
+    """Oldest first. The newest turn is always kept, shortened where it alone has no room; older
+    turns than fit beside it are forgotten, whole."""
 
     turns: tuple[Turn, ...] = ()
 
     def then(self, turn: Turn) -> Conversation:
-        kept: list[Turn] = []
-        room = SAID_CHARS_MAX
-        for one in (turn, *reversed(self.turns)):
-            room -= len(one.question) + len(one.answer)
+        newest = _shortened(turn)
+        kept = [newest]
+        room = SAID_CHARS_MAX - _size(newest)
+        for one in reversed(self.turns):
+            room -= _size(one)
             if room < 0:
                 break
             kept.append(one)
@@ -43,6 +46,21 @@ class Conversation:
 
     def to_json(self) -> list[list[str]]:
         return [[turn.question, turn.answer] for turn in self.turns]
+
+
+def _size(turn: Turn) -> int:
+    return len(turn.question) + len(turn.answer)
+
+
+def _shortened(turn: Turn) -> Turn:
+    """A turn that has room by itself: its question in one half, its answer in what that leaves."""
+    question = _cut(turn.question, SAID_CHARS_MAX // 2)
+    return Turn(question, _cut(turn.answer, SAID_CHARS_MAX - len(question)))
+
+
+def _cut(text: str, chars_max: int) -> str:
+    """Its beginning, with a sign that there was more."""
+    return text if len(text) <= chars_max else text[: chars_max - 1] + CUT
 
 
 def conversation_from(value: Sequence[Sequence[str]]) -> Conversation:

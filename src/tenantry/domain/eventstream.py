@@ -80,6 +80,11 @@ class Frame:
     payload: bytes
     raw: bytes
 
+    @property
+    def is_failure(self) -> bool:
+        """An exception of the stream's model, or an error that it has none for."""
+        return self.exception_type is not None or self.message_type == "error"
+
 
 class Decoder:
     """Incremental decoder of one stream."""

@@ -12,14 +12,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tenantry.domain.chunk import Passage
-from tenantry.domain.citing import (
-    NUMBERS,
-    WORD_CHARS_MAX,
-    is_quoted,
-    numbers_of,
-    numbers_quoted_in,
-)
 from tenantry.domain.ids import DocumentId
+from tenantry.domain.marks import Marks, numbers_quoted_in
 
 # The rules name no tag literally, so that nothing that looks for fences finds one in them.
 NOT_IN_DOCUMENTS = "The answer is not in the supplied documents."
@@ -36,7 +30,6 @@ Cite only numbers that were given.
 - If the passages do not hold the answer, say exactly: "{NOT_IN_DOCUMENTS}"
 - Answer in the language of the question, briefly."""
 
-_CITED = re.compile(rf"\[({NUMBERS})\]")
 _LESS_THAN = "<＜﹤‹"  # also the full-width and small forms, which a lenient reader takes for one
 # What is not seen, or seen as a slash, between the sign and the name.
 _UNSEEN = (
@@ -95,13 +88,12 @@ def citations_in(answer: str, passages: Sequence[Passage]) -> list[Citation]:
     """The passages an answer cites, each once, as they appear; other numbers are ignored."""
     cited: list[Citation] = []
     seen: set[int] = set()
-    quoted = numbers_quoted_in(passage.text for passage in passages)
-    for found in _CITED.finditer(answer):
-        before = answer[max(0, found.start() - WORD_CHARS_MAX) : found.start()]
-        if is_quoted(before, found[0], quoted):
+    marks = Marks(len(passages), numbers_quoted_in(passage.text for passage in passages))
+    for numbers in [*marks.feed(answer), *marks.finish()]:
+        if isinstance(numbers, str):
             continue
-        for number in numbers_of(found[1]):
-            if number in seen or not 1 <= number <= len(passages):
+        for number in numbers:
+            if number in seen:
                 continue
             seen.add(number)
             passage = passages[number - 1]

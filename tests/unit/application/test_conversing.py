@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -63,8 +64,12 @@ class Diary:
         self.told = True
 
 
-def talking(*script: Script, diary: Diary | None = None) -> tuple[Core, Diary, Conversations]:
-    shelf = Shelf({"tnt_acme": [passage("A tenant rents."), passage("It pays.")]})
+def talking(
+    *script: Script,
+    diary: Diary | None = None,
+    given: Sequence[str] = ("A tenant rents.", "It pays."),
+) -> tuple[Core, Diary, Conversations]:
+    shelf = Shelf({"tnt_acme": [passage(text) for text in given]})
     worker, made = answers(shelf, *script)
     diary = diary or Diary()
     sessions = cast(Sessions, diary)
@@ -96,6 +101,24 @@ def test_an_answer_is_kept_without_its_numbers() -> None:
     assert texts[:2] == ["Who?", "A tenant."]
     assert "<question>\nWhat does it do?" in texts[2]
     assert [message["role"] for message in body["messages"]] == ["user", "assistant", "user"]
+
+
+@pytest.mark.parametrize("streams", [False, True])
+def test_what_is_kept_is_what_was_shown(streams: bool) -> None:
+    """A number that was not given, and one that a passage has so, stand in both."""
+    text = "Use rows[2] [1], as of [7]."
+    said = stream(text) if streams else converse_reply(text)
+    _, diary, made = talking(EMBEDDED, said, given=["rows[2] is the second", "It pays."])
+
+    async def go() -> None:
+        if not streams:
+            await made.answer(context(ACME), turn())
+            return
+        _, answering = await made.stream(context(ACME), turn())
+        _ = [text async for text in answering.texts]
+
+    run(go())
+    assert diary.became == [("What does it do?", "Use rows[2], as of [7].")]
 
 
 def test_what_was_said_is_reserved_for() -> None:
@@ -185,6 +208,7 @@ def test_a_reader_that_left_before_the_first_word_holds_nothing_up() -> None:
     ("script", "became"),
     [
         (ScriptedStream([delta("It ")], StreamEnd(StreamEndKind.CUT)), "released"),
+        (ScriptedStream([delta("It "), metadata()]), "released"),
         (stream("Sorry.", reason="guardrail_intervened"), "released"),
         (stream(), "released"),
     ],

@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tenantry.domain.citing import Cited, Citing, numbers_quoted_in
+from tenantry.domain.citing import Cited, Citing
+from tenantry.domain.marks import numbers_quoted_in
 
 
 def cited(*pieces: str, count: int = 3) -> tuple[str, list[Cited]]:
@@ -79,8 +80,72 @@ def test_what_a_passage_has_so_is_quoted_and_no_mark(
         assert [(one.text, *one.numbers) for one in found] == parts
 
 
+def by_pieces(answer: str) -> tuple[str, list[tuple[object, ...]]]:
+    """Whole and letter by letter: the same."""
+    whole = cited(answer)
+    assert cited(*answer) == whole
+    text, found = whole
+    for one in found:
+        assert text[one.start : one.end] == one.text
+    return text, [(one.text, *one.numbers) for one in found]
+
+
+@pytest.mark.parametrize(
+    ("answer", "parts"),
+    [
+        ("`rows[2]`", []),
+        ("Take `rows[2]` and ``a`[1]``.", []),
+        ("Take print(a[1], b[2]).", []),
+        ("So:\n\n```python\nx = `argv[1]\n\nfor row in rows[2]:\n    pass\n```\n", []),
+        ("  ````\n```\nargv[1].\n  ````", []),
+        ("```\nargv[1].", []),
+        ("use argv[1] and rows[2] = 5", [("use argv[1]", 1), ("and rows[2]", 2)]),
+        ("grid[1][2] = 5", [("grid[1][2]", 1, 2)]),
+        (
+            "rows[1].name, rows[2](x), f(x)[3] + 1",
+            [("rows[1]", 1), ("name, rows[2]", 2), ("(x), f(x)[3]", 3)],
+        ),
+        ("swap x[1], y[2].", [("swap x[1]", 1), ("y[2]", 2)]),
+        ("set row_ids[1].", [("set row_ids[1]", 1)]),
+        ("days[1] and weeks[2] long", [("days[1]", 1), ("and weeks[2]", 2)]),
+    ],
+)
+def test_subscripts_of_code_stay_in_the_text(answer: str, parts: list[tuple[object, ...]]) -> None:
+    """What may be prose as well is cited too; in backticks, and in a call, it is code alone."""
+    assert by_pieces(answer) == (answer, parts)
+
+
+@pytest.mark.parametrize(
+    ("answer", "text", "parts"),
+    [
+        ("Thirty days[1]. Or so[2]", "Thirty days. Or so", [("Thirty days", 1), ("Or so", 2)]),
+        ("Days[1][2], (weeks[3]) and", "Days, (weeks) and", [("Days", 1, 2), ("(weeks", 3)]),
+        ("Days[1]\nWeeks.[3]", "Days\nWeeks.", [("Days", 1), ("Weeks.", 3)]),
+        ("**Thirty days[1]** or", "**Thirty days** or", [("**Thirty days", 1)]),
+        ("In 1998[1] it was", "In 1998 it was", [("In 1998", 1)]),
+        ("Сто дней[1] и café[2] là", "Сто дней и café là", [("Сто дней", 1), ("и café", 2)]),
+        ("返品30日[1]以内", "返品30日以内", [("返品30日", 1)]),
+        ("The `rows`[1] are", "The `rows` are", [("The `rows`", 1)]),
+        (
+            "Press the ` key.\nIt rents [1].",
+            "Press the ` key.\nIt rents.",
+            [("Press the ` key.\nIt rents", 1)],
+        ),
+        ("```\nx\n```\nIt rents [1].", "```\nx\n```\nIt rents.", [("```\nx\n```\nIt rents", 1)]),
+        ("```x``` rents [1].", "```x``` rents.", [("```x``` rents", 1)]),
+        ("It (as said [1]) rents", "It (as said) rents", [("It (as said", 1)]),
+        ("Customer(s)[1].", "Customer(s).", [("Customer(s)", 1)]),
+    ],
+)
+def test_a_mark_behind_a_word_is_taken_out_where_a_clause_ends(
+    answer: str, text: str, parts: list[tuple[object, ...]]
+) -> None:
+    assert by_pieces(answer) == (text, parts)
+
+
 words = st.lists(
     st.sampled_from(["a", "é", " ", "  ", "\n", ".", "[1]", "[2", "]", "[", "[1, 2]", " [3]", "9,"])
+    | st.sampled_from(["`", "```", "x", "rows", "(", ")", " = ", "**", ":"])
 )
 
 

@@ -17,10 +17,34 @@ def test_the_newest_turns_are_kept_whole() -> None:
     for number in range(5):
         said = said.then(Turn(f"q{number}", long))
     assert [turn.question for turn in said.turns] == ["q3", "q4"]
-    assert said.then(Turn("q", "x" * (SAID_CHARS_MAX + 1))).turns == ()
     assert conversation_from(said.to_json()) == said
     roles = [message["role"] for message in said.messages()]
     assert roles == ["user", "assistant"] * 2
+
+
+@pytest.mark.parametrize(
+    ("question", "answer", "kept"),
+    [
+        ("q", "y" * SAID_CHARS_MAX, Turn("q", "y" * (SAID_CHARS_MAX - 2) + "…")),
+        ("q", "y" * (SAID_CHARS_MAX - 1), Turn("q", "y" * (SAID_CHARS_MAX - 1))),
+        ("q" * SAID_CHARS_MAX, "Yes.", Turn("q" * (SAID_CHARS_MAX // 2 - 1) + "…", "Yes.")),
+    ],
+)
+def test_the_newest_turn_is_kept_shortened_where_it_is_too_long(
+    question: str, answer: str, kept: Turn
+) -> None:
+    before = Conversation().then(Turn("before", "This."))
+    said = before.then(Turn(question, answer))
+    assert said.turns[-1] == kept
+    assert sum(len(turn.question) + len(turn.answer) for turn in said.turns) <= SAID_CHARS_MAX
+    after = said.then(Turn("after", "That."))
+    assert [turn.question for turn in after.turns][-1:] == ["after"]
+
+
+def test_an_answer_with_room_beside_it_does_not_drop_what_was_said_before() -> None:
+    before = Conversation().then(Turn("before", "This."))
+    said = before.then(Turn("q", "y" * (SAID_CHARS_MAX - 12)))
+    assert [turn.question for turn in said.turns] == ["before", "q"]
 
 
 def test_placeholders_are_filled_once() -> None:
