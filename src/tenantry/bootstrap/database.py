@@ -8,8 +8,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from tenantry.adapters import shipped
+from tenantry.adapters.keys import control_plane
+from tenantry.adapters.objects.durable_file import DurableFiles
 from tenantry.adapters.postgres.connections import Databases, LoginDsnFor, derived_dsns
-from tenantry.adapters.postgres.control import NO_ACCOUNT
+from tenantry.adapters.postgres.control import DEFAULT_POOL_ID
 from tenantry.adapters.postgres.embedded import EmbeddedCluster
 from tenantry.adapters.postgres.embedded.place import known_place
 from tenantry.adapters.postgres.errors import ClusterNotRunning
@@ -21,14 +23,20 @@ from tenantry.adapters.postgres.roles import (
     check_passwords,
     derive_password,
 )
-from tenantry.bootstrap.deployment import control_of, make_accounts, secret_if_made, secret_of
+from tenantry.bootstrap.deployment import (
+    control_of,
+    make_accounts,
+    make_secret,
+    no_deployment,
+    secret_of,
+)
 from tenantry.bootstrap.vector_schema import prepare_vectors
-from tenantry.config import Settings, variable_of
+from tenantry.config import Settings
 from tenantry.domain.errors import NotFound
-from tenantry.domain.placement import Placement
+from tenantry.domain.placement import NO_ACCOUNT, Placement
 
-DEFAULT_POOL = Placement(
-    id="pool",
+FRESH_POOL = Placement(
+    id=DEFAULT_POOL_ID,
     kind="pool",
     account=NO_ACCOUNT,
     region="us-east-1",
@@ -69,44 +77,37 @@ def database(config: Settings, *, new_passwords: bool = False) -> Iterator[Runni
 def attach(config: Settings) -> LoginDsnFor:
     """The database that another process of this home runs; nothing is written.
 
-    Raises `ClusterNotRunning`.
+    Raises `ClusterNotRunning`; `SettingsError` for a home that reaches no server of ours.
     """
     cluster = None
     if config.database_url is None:
         cluster = EmbeddedCluster(config.home, bin_dir=config.postgres_bin)
         cluster.attach()
-    return _dsn_for(config, cluster, secret_if_made)
+    return _dsn_for(config, cluster)
 
 
 @contextlib.contextmanager
 def attached_or_started(config: Settings) -> Iterator[LoginDsnFor]:
     """The running database, or one of our own for a single command.
 
-    Raises `ClusterNotRunning` where the home has none: a mistyped home is no empty deployment.
+    Raises as `attach` does where the home has none: a mistyped home is no empty deployment.
     """
     try:
         running = attach(config)
     except ClusterNotRunning:
         if known_place(config.home) is None:
-            raise ClusterNotRunning(
-                f"There is no deployment in {config.home} ({variable_of('home')}):"
-                " `tenantry serve` or `tenantry migrate` makes one."
-            ) from None
+            raise ClusterNotRunning(no_deployment(config)) from None
         with database(config) as started:
             yield started.dsn_for
     else:
         yield running
 
 
-def _dsn_for(
-    config: Settings,
-    cluster: EmbeddedCluster | None,
-    secret: Callable[[Settings, str], bytes] = secret_of,
-) -> LoginDsnFor:
+def _dsn_for(config: Settings, cluster: EmbeddedCluster | None) -> LoginDsnFor:
     if cluster is not None:
         return cluster.dsn
     assert config.database_url is not None
-    return derived_dsns(config.database_url, secret(config, "database-secret"))
+    return derived_dsns(config.database_url, secret_of(config, "database-secret"))
 
 
 async def _migrate(config: Settings, cluster: EmbeddedCluster | None, new_passwords: bool) -> None:
@@ -115,7 +116,7 @@ async def _migrate(config: Settings, cluster: EmbeddedCluster | None, new_passwo
         await migrate(cluster.dsn("migrator"))
         return
     assert config.database_url is not None
-    secret = secret_of(config, "database-secret")
+    secret = make_secret(config, "database-secret")
     passwords = {role: derive_password(secret, role) for role in LOGIN_ROLES}
     login_dsn = derived_dsns(config.database_url, secret)("migrator")
     with outages_are_unavailable():
@@ -129,6 +130,7 @@ async def _seed(config: Settings, dsn_for: LoginDsnFor) -> None:
     """Plans, models, prices and a pool placement, where there are none yet."""
     databases = await Databases.open(dsn_for)
     try:
+        control_plane.make(config.home / "control", DurableFiles())
         control = control_of(config, databases)
         if not await control.list_models():
             await control.apply_models(shipped.bedrock_models())
@@ -139,6 +141,6 @@ async def _seed(config: Settings, dsn_for: LoginDsnFor) -> None:
         except NotFound:
             await control.import_prices(shipped.bedrock_prices())
         if not await control.list_placements():
-            await control.apply_placement(DEFAULT_POOL)
+            await control.apply_placement(FRESH_POOL)
     finally:
         await databases.close()

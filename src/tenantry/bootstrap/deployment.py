@@ -64,7 +64,7 @@ def examined_settings() -> tuple[Settings, list[str]]:
     return config, problems
 
 
-def secret_of(config: Settings, name: str) -> bytes:
+def make_secret(config: Settings, name: str) -> bytes:
     """A random secret of this deployment in `<home>/control/<name>`, made once, mode 600."""
     path = config.home / "control" / name
     if not path.exists():
@@ -72,10 +72,26 @@ def secret_of(config: Settings, name: str) -> bytes:
     return path.read_bytes()
 
 
-def secret_if_made(config: Settings, name: str) -> bytes:
-    """The same for who must write nothing: one that fits nothing where none was made yet."""
+def secret_of(config: Settings, name: str) -> bytes:
+    """The same where it was made. Raises `SettingsError`: who asks for it makes no deployment."""
     path = config.home / "control" / name
-    return path.read_bytes() if path.exists() else secrets.token_hex(SECRET_BYTES).encode()
+    if not path.exists():
+        check_deployed(config)
+        raise SettingsError(f"{path} is not there: `tenantry serve` makes it.")
+    return path.read_bytes()
+
+
+def check_deployed(config: Settings) -> None:
+    """Raises `SettingsError` for a home that was never served from, such as a mistyped one."""
+    if not (config.home / "control" / "key").exists():
+        raise SettingsError(no_deployment(config))
+
+
+def no_deployment(config: Settings) -> str:
+    return (
+        f"There is no deployment in {config.home} ({variable_of('home')}):"
+        " `tenantry serve` or `tenantry migrate` makes one."
+    )
 
 
 def accounts_of(config: Settings) -> tuple[Path, DurableFiles]:
@@ -94,19 +110,25 @@ def objects_of(config: Settings) -> DiskObjects:
     return DiskObjects(*accounts_of(config))
 
 
-def operator_token(config: Settings) -> str:
-    """The operator's token: of the settings, else made once and kept in the home.
+def make_operator_token(config: Settings) -> None:
+    """In the home, once, where the settings give none."""
+    if not config.operator_token:
+        make_secret(config, token_path(config).name)
 
-    Raises `SettingsError` for one that is no token, such as an empty file.
+
+def operator_token(config: Settings) -> str:
+    """The operator's token: of the settings, else what was made or laid down in the home.
+
+    Raises `SettingsError` where there is none, and for one that is no token, such as an empty file.
     """
     if config.operator_token:
         return token_of(config.operator_token, variable_of("operator_token"))
-    secret_of(config, "operator-token")
+    secret_of(config, token_path(config).name)
     return token_in(token_path(config))
 
 
 def control_of(config: Settings, databases: Databases) -> PostgresControl:
-    key = control_plane.load(config.home / "control", DurableFiles())
+    key = control_plane.load(config.home / "control")
     return PostgresControl(databases.control, pepper=key.pepper, seal=key.seal, clock=SystemClock())
 
 

@@ -14,11 +14,13 @@ from decimal import Decimal
 from typing import Any
 
 from tenantry.domain import money
+from tenantry.domain.currency import is_currency
 from tenantry.domain.party import Party, party_to_json
 
 PAYMENT_DAYS_MAX = 365
 TAX_DIGITS_MAX = 6  # of a fraction: 8.875 % has five
 _CURRENCY = re.compile(r"[A-Z]{3}")
+_NO_CURRENCY = "currency must be an ISO 4217 code such as USD"
 
 
 class AgreementError(ValueError):
@@ -38,7 +40,9 @@ class Agreement:
     version: int = 0  # 0: none was entered
 
     def __post_init__(self) -> None:
-        check_currency(self.currency)
+        # What is stored was entered, and need not be of today's list.
+        if not _CURRENCY.fullmatch(self.currency):
+            raise AgreementError(_NO_CURRENCY)
         rate = self.tax_rate
         if not (rate.is_finite() and 0 <= rate < 1):
             raise AgreementError("tax_rate is a fraction from 0 to less than 1")
@@ -64,5 +68,6 @@ class Agreement:
 
 
 def check_currency(currency: str) -> None:
-    if not _CURRENCY.fullmatch(currency):
-        raise AgreementError("currency must be an ISO 4217 code such as USD")
+    """Of what is entered. Raises `AgreementError`."""
+    if not is_currency(currency):
+        raise AgreementError(_NO_CURRENCY)

@@ -10,6 +10,8 @@ import re
 import uuid
 from typing import NewType
 
+from tenantry.domain.errors import BadRequest
+
 TenantId = NewType("TenantId", str)  # tnt_
 ApiKeyId = NewType("ApiKeyId", str)  # key_
 DocumentId = NewType("DocumentId", str)  # doc_
@@ -41,6 +43,12 @@ def prefixed(prefix: str, value: uuid.UUID) -> str:
 def is_id(prefix: str, text: str) -> bool:
     """Whether a text from outside has the form that `prefixed` gives."""
     return _FORM.fullmatch(text) is not None and prefix_of(text) == prefix
+
+
+def check_cursor(prefix: str, cursor: str | None) -> None:
+    """Of a list by id. Raises `BadRequest`: a page that begins nowhere would look like the last."""
+    if cursor is not None and not is_id(prefix, cursor):
+        raise BadRequest("`cursor` is not one that this list returned.")
 
 
 def prefix_of(name: str) -> str:

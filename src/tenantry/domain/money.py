@@ -6,6 +6,7 @@ is a crash in a test and never a cent in a ledger.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from decimal import (
     ROUND_HALF_UP,
@@ -16,18 +17,26 @@ from decimal import (
     InvalidOperation,
     Overflow,
 )
+from typing import Final
+
+from tenantry.domain.currency import EXPONENTS
 
 EXACT = Context(prec=120, traps=[Inexact, InvalidOperation, DivisionByZero, Overflow])
 ZERO = Decimal(0)
 _MILLION = 6  # prices are quoted for 10**6 tokens
 
-# Currencies of ISO 4217 whose minor unit is not a hundredth (list one, 2026-01-01).
-_EXPONENTS = {
-    **dict.fromkeys(("BIF", "CLP", "DJF", "GNF", "ISK", "JPY", "KMF", "KRW", "PYG"), 0),
-    **dict.fromkeys(("RWF", "UGX", "UYI", "VND", "VUV", "XAF", "XOF", "XPF"), 0),
-    **dict.fromkeys(("BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"), 3),
-    **dict.fromkeys(("CLF", "UYW"), 4),
-}
+DIGITS_MAX: Final = 12  # of an amount that is entered, on each side of the point
+_AMOUNT = re.compile(rf"-?[0-9]{{1,{DIGITS_MAX}}}(?:\.[0-9]{{1,{DIGITS_MAX}}})?", re.ASCII)
+
+
+def amount_from(text: str) -> Decimal:
+    """What is entered, in the one spelling that cannot be meant otherwise. Raises `ValueError`."""
+    if not _AMOUNT.fullmatch(text):
+        raise ValueError(
+            f"{text[:40]!r} is no plain decimal such as 12.50, of at most {DIGITS_MAX} digits a"
+            " side"
+        )
+    return Decimal(text)
 
 
 def times(left: Decimal, right: Decimal) -> Decimal:
@@ -56,5 +65,5 @@ def plain(amount: Decimal) -> str:
 
 def to_currency(amount: Decimal, currency: str) -> Decimal:
     """Rounded half up to the currency's minor unit: what a line of an invoice shows."""
-    exponent = Decimal(1).scaleb(-_EXPONENTS.get(currency, 2))
+    exponent = Decimal(1).scaleb(-EXPONENTS.get(currency, 2))
     return amount.quantize(exponent, rounding=ROUND_HALF_UP, context=Context(prec=120))

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from tenantry.domain.printable import printable
+from tenantry.domain.printable import is_name, printable, spelt
 
 LINES_MAX = 8  # of an address or of payment details
 LINE_CHARS_MAX = 200
@@ -92,9 +92,12 @@ def party_to_json(party: Party) -> dict[str, Any]:
 
 def name_as_stored(name: str) -> str:
     """A name from the time when names were not checked, as it can stand on an invoice."""
+    shown = name
     for _ in range(2):  # what is spelt may be longer than the text was
-        name = printable(name, LINE_CHARS_MAX)
-    return name
+        shown = printable(shown, LINE_CHARS_MAX)
+    if is_name(shown, LINE_CHARS_MAX):
+        return shown
+    return printable("".join(map(spelt, name)), LINE_CHARS_MAX)  # it has no picture at all
 
 
 def issuer_to_json(issuer: Issuer) -> dict[str, Any]:
@@ -111,5 +114,5 @@ def _check_lines(name: str, lines: tuple[object, ...]) -> None:
 def _check_text(name: str, value: object) -> None:
     if not isinstance(value, str) or not value.strip():
         raise PartyError(f"{name} is missing")
-    if len(value) > LINE_CHARS_MAX or printable(value, LINE_CHARS_MAX) != value:
+    if not is_name(value, LINE_CHARS_MAX):
         raise PartyError(f"{name} must be at most {LINE_CHARS_MAX} printable characters")

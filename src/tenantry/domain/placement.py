@@ -8,16 +8,13 @@ from dataclasses import dataclass, field
 from typing import Final, Literal
 from urllib.parse import urlsplit
 
+from tenantry.domain.region import is_region
+
 PlacementKind = Literal["pool", "silo"]
+NO_ACCOUNT: Final = "000000000000"  # of a fresh deployment's pool, until it is told one
 _S3 = re.compile(r"s3://(?P<bucket>[a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(?:/(?P<prefix>.*))?")
 _ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _ACCOUNT: Final = re.compile(r"[0-9]{12}")
-_REGION: Final = re.compile(r"[a-z]{2,4}(?:-[a-z]{1,12}){1,3}-[0-9]{1,2}")
-
-
-def is_region(text: str) -> bool:
-    """Whether it can be an AWS region's name, and so a part of a host's."""
-    return _REGION.fullmatch(text) is not None
 
 
 def check_endpoint(url: str) -> None:
@@ -79,10 +76,15 @@ class Placement:
             raise ValueError("`region` must be an AWS region such as eu-central-1")
         if not all(is_region(region) for region in self.regions):
             raise ValueError("`regions` must be AWS regions such as eu-central-1")
+        if self.regions and self.region not in self.regions:
+            raise ValueError("`region` must be one of `regions`, which are all that may be used")
         if self.endpoint_url is not None:
             try:
                 check_endpoint(self.endpoint_url)
             except ValueError as wrong:
                 raise ValueError(f"`endpoint_url` {wrong}") from None
         if self.invocation_log is not None:
-            s3_location(self.invocation_log)
+            try:
+                s3_location(self.invocation_log)
+            except ValueError as wrong:
+                raise ValueError(f"`invocation_log`: {wrong}") from None

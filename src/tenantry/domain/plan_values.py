@@ -26,13 +26,12 @@ def check_name(name: str) -> None:
         raise PlanError(f"a plan's name has 1 to {NAME_CHARS_MAX} printable characters")
 
 
-def check_regions(name: str, regions: Iterable[str]) -> None:
-    """Of a plan that is applied: a region that does not exist would allow nothing."""
+def check_regions(regions: Iterable[str]) -> None:
+    """Of a plan or tenant: one that does not exist would allow nothing. Raises `ValueError`."""
     for region in regions:
         if not is_region_or_prefix(region):
-            raise PlanError(
-                f"plan {name}: regions_allowed: {region[:80]!r} is no AWS region, and no prefix of"
-                " a cross-region profile"
+            raise ValueError(
+                f"{region[:80]!r} is no AWS region, and no prefix of a cross-region profile"
             )
 
 

@@ -5,10 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import Final
 
-from tenantry.domain.ids import ApiKeyId, TenantId
+from tenantry.domain.errors import BadRequest
+from tenantry.domain.ids import ApiKeyId, TenantId, is_id
+from tenantry.domain.party import LINE_CHARS_MAX
 from tenantry.domain.placement import Placement
 from tenantry.domain.plan import Plan
+from tenantry.domain.printable import is_name
+
+TENANT_NAME_CHARS_MAX: Final = LINE_CHARS_MAX  # until a contract says otherwise, invoices bear it
+KEY_NAME_CHARS_MAX: Final = 128
 
 
 class TenantStatus(StrEnum):
@@ -63,3 +70,17 @@ class Principal:
 
     def may(self, scope: Scope) -> bool:
         return scope in self.scopes or Scope.ADMIN in self.scopes
+
+
+def check_tenant_name(name: str) -> None:
+    """Raises `BadRequest`, also for a name that would be taken for another tenant's id."""
+    if not is_name(name, TENANT_NAME_CHARS_MAX):
+        raise BadRequest(f"`name` must be 1 to {TENANT_NAME_CHARS_MAX} printable characters.")
+    if is_id("tnt", name):
+        raise BadRequest("`name` must not have the form of a tenant's id.")
+
+
+def check_key_name(name: str) -> None:
+    """Of an API key, which need not have one. Raises `BadRequest`."""
+    if name and not is_name(name, KEY_NAME_CHARS_MAX):
+        raise BadRequest(f"`name` must be 1 to {KEY_NAME_CHARS_MAX} printable characters.")

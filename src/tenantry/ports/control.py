@@ -110,6 +110,10 @@ class ControlPlane(Protocol):
 
     async def list_plans(self) -> list[Plan]: ...
 
+    async def now(self) -> datetime:
+        """What time it is in the database: what is priced from now on is so by its clock."""
+        ...
+
     async def list_models(self) -> list[Model]: ...
 
     async def current_prices(self) -> PriceEdition:

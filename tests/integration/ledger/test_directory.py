@@ -8,7 +8,6 @@ import pytest
 from tests.support.ledger import MODEL, POOL, World, in_world, synthetic_prices
 from tests.support.postgres import Database
 
-from tenantry.adapters.postgres.control import NO_ACCOUNT
 from tenantry.domain.catalogue import Model
 from tenantry.domain.errors import (
     BadRequest,
@@ -19,7 +18,6 @@ from tenantry.domain.errors import (
     NotFound,
     TenantSuspended,
 )
-from tenantry.domain.placement import Placement
 from tenantry.domain.plan_values import PlanError
 from tenantry.domain.price import PriceError
 from tenantry.domain.tenant import Principal, Scope
@@ -28,6 +26,7 @@ from tenantry.ports.control import NewKey
 from tenantry.ports.directory import Signer
 
 CHAT = Model("a.chat-v1:0", "nova", "chat", 9, 9, "a.chat", alias="chat")
+PROFILE = "arn:aws:bedrock:us-east-1:111111111111:application-inference-profile/abc123"
 VECTORS = Model("a.vectors-v1:0", "titan_embed", "embedding", 9, 0, "a.vectors", alias="vectors")
 
 
@@ -131,78 +130,6 @@ def test_what_is_wrong_with_a_key_waits_for_its_signature(database: Database) ->
     in_world(database, body)
 
 
-def test_a_silo_is_nobodys_default(database: Database) -> None:
-    async def body(world: World) -> None:
-        silo = Placement(
-            "acme", "silo", "222222222222", "eu-west-1", inference_profiles={"arn:x": "m"}
-        )
-        await world.control.apply_placement(silo)
-        assert silo in await world.control.list_placements()
-        await world.control.apply_plans({"enterprise": {"placement": "silo"}})
-        for placement in (None, "pool", "nowhere"):
-            with pytest.raises(BadRequest):
-                await world.control.create_tenant("acme", plan="enterprise", placement=placement)
-        tenant = await world.control.create_tenant("acme", plan="enterprise", placement="acme")
-        assert tenant.placement == silo
-        assert (await world.directory.refresh(world.anna)).tenant.placement == POOL
-        with pytest.raises(PlanError, match="anna is in a pool"):
-            await world.control.apply_plans({"standard": {"placement": "silo"}})
-        assert (await world.directory.refresh(world.anna)).tenant.placement == POOL
-
-    in_world(database, body)
-
-
-def test_a_tenant_stays_in_the_placement_that_it_began_in(database: Database) -> None:
-    async def body(world: World) -> None:
-        control, elsewhere = world.control, dataclasses.replace(POOL, id="a", account="3" * 12)
-        await control.apply_placement(elsewhere)
-        assert (await world.directory.refresh(world.anna)).tenant.placement == POOL
-        assert (await control.create_tenant("carla", plan="standard")).placement == POOL
-        with pytest.raises(Conflict, match="anna among them"):
-            await control.apply_placement(dataclasses.replace(POOL, account="3" * 12))
-        with pytest.raises(Conflict, match="anna among them"):
-            await control.apply_placement(dataclasses.replace(POOL, kind="silo"))
-        moved = dataclasses.replace(POOL, region="us-west-2", regions=frozenset({"us-west-2"}))
-        await control.apply_placement(moved)
-        assert (await world.directory.refresh(world.anna)).tenant.placement == moved
-        await control.apply_placement(dataclasses.replace(elsewhere, account="4" * 12))
-        dora = await control.create_tenant("dora", plan="standard", placement="a")
-        assert dora.placement.account == "4" * 12
-
-    in_world(database, body)
-
-
-def test_a_pool_without_an_account_is_told_one_at_any_time(database: Database) -> None:
-    async def body(world: World) -> None:
-        control = world.control
-        await control.apply_placement(dataclasses.replace(POOL, id="fresh", account=NO_ACCOUNT))
-        await control.create_tenant("carla", plan="standard", placement="fresh")
-        await control.apply_placement(dataclasses.replace(POOL, id="fresh", account="3" * 12))
-        assert (await control.get_tenant("carla")).placement.account == "3" * 12
-        with pytest.raises(Conflict):
-            await control.apply_placement(dataclasses.replace(POOL, id="fresh"))
-
-    in_world(database, body)
-
-
-def test_of_several_pools_one_is_named(database: Database) -> None:
-    async def body(world: World) -> None:
-        control = world.control
-        await world.as_superuser("UPDATE tenantry.tenant SET placement_id = NULL")
-        await world.as_superuser("DELETE FROM tenantry.placement")
-        with pytest.raises(BadRequest, match="there are: none"):
-            await control.create_tenant("carla", plan="standard")
-        await control.apply_placement(dataclasses.replace(POOL, id="us"))
-        assert (await control.create_tenant("carla", plan="standard")).placement.id == "us"
-        await control.apply_placement(dataclasses.replace(POOL, id="eu"))
-        with pytest.raises(BadRequest, match="there are: eu, us"):
-            await control.create_tenant("dora", plan="standard")
-        found = await control.create_tenant("dora", plan="standard", placement="eu")
-        assert found.placement.id == "eu"
-
-    in_world(database, body)
-
-
 def test_tenants_by_id_and_name_in_pages(database: Database) -> None:
     async def body(world: World) -> None:
         anna, bert = world.anna.tenant, world.bert.tenant
@@ -210,6 +137,9 @@ def test_tenants_by_id_and_name_in_pages(database: Database) -> None:
         assert await world.control.get_tenant(bert.id) == bert
         assert await world.control.list_tenants(limit=1) == [anna]
         assert await world.control.list_tenants(after=anna.id) == [bert]
+        for after in ("zzz", "", "anna", world.keys["anna"].id):
+            with pytest.raises(BadRequest, match="`cursor`"):
+                await world.control.list_tenants(after=after)
         with pytest.raises(NotFound):
             await world.control.get_tenant("carla")
         with pytest.raises(Conflict):
@@ -223,20 +153,43 @@ def test_tenants_by_id_and_name_in_pages(database: Database) -> None:
             {"zone": "Factory"},
             {"anchor_day": 0},
             {"currency": "x"},
+            {"name": bert.id},
+            {"regions_allowed": []},
+            {"regions_allowed": ["us-east-1", "Frankfurt"]},
+            {"regions_allowed": ["moon-1"]},
         ):
             with pytest.raises(BadRequest):
-                await world.control.create_tenant("carla", **{"plan": "standard", **wrong})  # type: ignore[arg-type]
+                await world.control.create_tenant(**{"name": "carla", "plan": "standard", **wrong})  # type: ignore[arg-type]
 
     in_world(database, body)
 
 
-@pytest.mark.parametrize("name", ["x\ny", "x" * 201, "a\0b", "\u202eacme", " ", "\udcff"])
+BAD_NAMES = ["x\ny", "x" * 201, "a\0b", "a\x1b[2J", "\u202eacme", " ", "\u200c", "\udcff"]
+PERSIAN = "\u0645\u06cc\u200c\u0634\u0648\u062f"  # its joiner has no picture and belongs to it
+
+
+@pytest.mark.parametrize("name", BAD_NAMES)
 def test_a_tenant_has_a_name_that_can_stand_on_its_invoices(database: Database, name: str) -> None:
     async def body(world: World) -> None:
         for currency in ("USD", "EUR"):
             with pytest.raises(BadRequest, match="name"):
                 await world.control.create_tenant(name, plan="standard", currency=currency)
-        assert (await world.control.create_tenant("x" * 200, plan="standard")).name == "x" * 200
+        for right in ("x" * 200, PERSIAN):
+            assert (await world.control.create_tenant(right, plan="standard")).name == right
+
+    in_world(database, body)
+
+
+def test_an_api_key_has_a_name_that_can_stand_in_a_list(database: Database) -> None:
+    async def body(world: World) -> None:
+        anna, bert = world.anna.tenant_id, world.bert.tenant_id
+        for name in [*BAD_NAMES, "x" * 129]:
+            with pytest.raises(BadRequest, match="`name` must be 1 to 128 printable"):
+                await world.control.create_key(anna, name=name)
+        for right in ("", "x" * 128, PERSIAN):
+            await world.control.create_key(anna, name=right)
+        assert len(await world.control.list_keys(anna)) == 4
+        assert len(await world.control.list_keys(bert)) == 1
 
     in_world(database, body)
 
@@ -285,6 +238,24 @@ def test_no_name_is_that_of_two_models(database: Database) -> None:
         ({"default_model": "a.chta-v1:0"}, "default_model: there is no model 'a.chta-v1:0'"),
         ({"embedding_model": "nope"}, "embedding_model: there is no model 'nope'"),
         ({"embedding_model": "a.chat-v1:0"}, "a.chat-v1:0 is no embedding model"),
+        ({"default_model": "vectors"}, "default_model: vectors is no chat model"),
+        (
+            {"default_model": f"arn:aws:bedrock:us-east-1::foundation-model/{VECTORS.id}"},
+            "default_model: .* is no chat model",
+        ),
+        (
+            {"default_model": "chat", "models_allowed": ["vectors"]},
+            "default_model: chat is not one of models_allowed",
+        ),
+        ({"default_model": "arn:aws:bedrock:us-east-1:x"}, "default_model: .* is no ARN"),
+        (
+            {"models_allowed": ["arn:aws:bedrok:us-east-1::foundation-model/a.chat-v1:0"]},
+            "models_allowed: .* is no ARN",
+        ),
+        (
+            {"models_allowed": ["arn:aws:bedrock:us-east-1::foundation-model/a.chta-v1:0"]},
+            "models_allowed: there is no model 'arn",
+        ),
         ({"models_allowed": ["chat", "chta"]}, "models_allowed: there is no model 'chta'"),
         ({"regions_allowed": ["us-east1"]}, "regions_allowed: 'us-east1' is no AWS region"),
         ({"regions_allowed": ["us-east-1", ""]}, "regions_allowed"),
@@ -302,7 +273,7 @@ def test_a_plan_names_models_and_regions_that_there_are(
         right = {
             "default_model": "chat",
             "embedding_model": "vectors",
-            "models_allowed": [CHAT.id, f"eu.{CHAT.id}", "arn:aws:bedrock:…"],
+            "models_allowed": [CHAT.id, f"eu.{CHAT.id}", PROFILE],
             "regions_allowed": ["us-east-1", "us-gov-west-1", "eusc-de-east-1", "eu", "global"],
         }
         await world.control.apply_plans({"standard": right})

@@ -129,6 +129,26 @@ def test_an_answer_keeps_its_lines_and_a_line_stays_one(capsys: pytest.CaptureFi
     assert capsys.readouterr().out.splitlines()[1].strip() == "one two"
 
 
+@pytest.mark.parametrize(
+    ("words", "shown"),
+    [
+        ("co\xadop", "coop"),
+        ("\u05d0\u200f!", "\u05d0\u200f!"),
+        ("a\u200eb\u061cc", "a\u200eb\u061cc"),
+        ("\u0645\u06cc\u200c\u0634\u0648\u062f", "\u0645\u06cc\u200c\u0634\u0648\u062f"),
+        ("new \U0001fae9", "new \U0001fae9"),
+        ("newer \U0001faff", "newer \U0001faff"),
+        ("\u202eb", "[U+202E]b"),
+        ("\u2066b\u2069", "[U+2066]b[U+2069]"),
+        ("\ue000\U000f0000", "[U+E000][U+F0000]"),
+        ("\uffff\U0001ffff", "[U+FFFF][U+1FFFF]"),
+        ("\U000e0041", "[U+E0041]"),
+    ],
+)
+def test_ordinary_text_of_every_script_stands_as_it_is(words: str, shown: str) -> None:
+    assert output.one_line(words) == shown
+
+
 def test_json_is_exact_where_it_is_escaped(capsys: pytest.CaptureFixture[str]) -> None:
     value = {HOSTILE: [HOSTILE, "Zürich \U0001f600"]}
     print_json(value)

@@ -79,11 +79,19 @@ class ControlPlaneKey:
             raise Corrupt("A sealed secret does not open.") from None
 
 
-def load(control_folder: Path, files: Files) -> ControlPlaneKey:
-    """The key in `<control_folder>/key`, made on the first call; safe when two start at once."""
+def make(control_folder: Path, files: Files) -> None:
+    """The key in `<control_folder>/key`, where there is none; safe when two start at once."""
     path = control_folder / "key"
     if not path.exists():
         files.create(path, secrets.token_bytes(KEY_BYTES))
+
+
+def load(control_folder: Path) -> ControlPlaneKey:
+    """The key in `<control_folder>/key`. Raises `Unavailable` where none was made: another one
+    would open nothing."""
+    path = control_folder / "key"
+    if not path.exists():
+        raise Unavailable(f"The control plane's key is not there: {path}.")
     check_private(path)
     master = path.read_bytes()
     if len(master) != KEY_BYTES:

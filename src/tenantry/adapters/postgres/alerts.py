@@ -27,7 +27,7 @@ from tenantry.domain.alert import (
 )
 from tenantry.domain.anomaly import HOUR_S, PlannedEvent, hour_of
 from tenantry.domain.errors import NotFound
-from tenantry.domain.ids import TenantId, prefixed, uuid7
+from tenantry.domain.ids import TenantId, check_cursor, prefixed, uuid7
 from tenantry.ports.alerts import Mute, Watched
 from tenantry.ports.clock import Clock
 from tenantry.ports.outbox import PLATFORM, Notice
@@ -113,6 +113,7 @@ class PostgresAlerts:
         before: str | None = None,
         limit: int = 100,
     ) -> list[Alert]:
+        check_cursor("alr", before)
         acknowledged = None if state is None else state == "acknowledged"
         page = min(limit, PAGE_MAX)
         async with self._transaction() as connection:

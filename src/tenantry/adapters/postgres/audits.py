@@ -11,7 +11,7 @@ from tenantry.adapters.postgres.outages import outages_are_unavailable
 from tenantry.adapters.postgres.statements import statements
 from tenantry.domain.audit import Outcome, Report, report_from
 from tenantry.domain.errors import NotFound
-from tenantry.domain.ids import prefixed, uuid7
+from tenantry.domain.ids import check_cursor, prefixed, uuid7
 from tenantry.ports.audits import StoredAudit
 from tenantry.ports.clock import Clock
 
@@ -47,6 +47,7 @@ class PostgresAudits:
         return _stored(row)
 
     async def page(self, *, before: str | None, limit: int) -> Sequence[StoredAudit]:
+        check_cursor("aud", before)
         with outages_are_unavailable():
             async with self._pool.acquire(timeout=ACQUIRE_TIMEOUT_S) as connection:
                 rows = await connection.fetch(self._sql["page"], before, limit)

@@ -165,8 +165,7 @@ class PostgresContracts:
         if not plans:
             raise BadRequest(f"There is no plan {plan[:200]}.")
         needed = json.loads(plans[0]["definition"])["placement"]
-        placement = tenants[0]["placement_definition"]
-        kind = json.loads(placement)["kind"] if placement else "nowhere"
+        kind = json.loads(tenants[0]["placement_definition"])["kind"]
         if needed != kind:
             raise BadRequest(
                 f"Plan {plan} needs a {needed} placement and the tenant is in "

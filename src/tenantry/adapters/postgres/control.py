@@ -24,6 +24,7 @@ from tenantry.adapters.postgres.statements import statements
 from tenantry.domain.budget import BudgetKey
 from tenantry.domain.catalogue import Catalogue, Model
 from tenantry.domain.contract import LIST_CURRENCY
+from tenantry.domain.currency import is_currency
 from tenantry.domain.errors import (
     BadRequest,
     Conflict,
@@ -32,19 +33,24 @@ from tenantry.domain.errors import (
     NotFound,
     TenantSuspended,
 )
-from tenantry.domain.ids import ApiKeyId, TenantId, prefixed, uuid7
-from tenantry.domain.party import Party, PartyError
-from tenantry.domain.placement import Placement
+from tenantry.domain.ids import ApiKeyId, TenantId, check_cursor, prefixed, uuid7
+from tenantry.domain.placement import NO_ACCOUNT, Placement
 from tenantry.domain.plan import Plan
+from tenantry.domain.plan_values import check_regions
 from tenantry.domain.price import PriceEdition
-from tenantry.domain.tenant import DEFAULT_SCOPES, Scope, Tenant
+from tenantry.domain.tenant import (
+    DEFAULT_SCOPES,
+    Scope,
+    Tenant,
+    check_key_name,
+    check_tenant_name,
+)
 from tenantry.ports.clock import Clock
 from tenantry.ports.control import Budget, EditionRow, KeyRow, NewKey
 
 Seal = Callable[[bytes, bytes], bytes]  # (secret, AAD) → sealed
 PAGE_MAX = 1_000
-NO_ACCOUNT = "000000000000"  # of a fresh deployment's pool, until it is told one
-DEFAULT_POOL = "pool"  # where a tenant is that names no placement and there are several
+DEFAULT_POOL_ID = "pool"  # where a tenant is that names no placement and there are several
 
 
 class PostgresControl:
@@ -72,7 +78,9 @@ class PostgresControl:
     ) -> Tenant:
         """Raises `Conflict` where the name is taken, `BadRequest` where a value cannot be."""
         tenant_id = TenantId(self._new_id("tnt"))
-        _check_contract(name, zone, anchor_day, currency)
+        check_tenant_name(name)
+        _check_contract(zone, anchor_day, currency)
+        _check_regions(regions_allowed)
         async with self._transaction() as connection:
             await check_rate(connection, currency)
             # Others are no plan's name, and no text that the database would look for.
@@ -103,6 +111,7 @@ class PostgresControl:
             return await self._tenant(connection, tenant)
 
     async def list_tenants(self, *, after: str | None = None, limit: int = 100) -> list[Tenant]:
+        check_cursor("tnt", after)
         async with self._transaction() as connection:
             rows = await connection.fetch(
                 self._sql["tenants"], None, after or "", min(limit, PAGE_MAX)
@@ -125,6 +134,7 @@ class PostgresControl:
         models_allowed: frozenset[str] | None = None,
         expires_at: datetime | None = None,
     ) -> NewKey:
+        check_key_name(name)
         api_key_id = ApiKeyId(self._new_id("key"))
         secrets = api_keys.make_secrets(self._clock.random(api_keys.RANDOM_BYTES))
         sealed = self._seal(
@@ -170,6 +180,11 @@ class PostgresControl:
         async with self._transaction() as connection:
             return await self._catalogues.models(connection)
 
+    async def now(self) -> datetime:
+        async with self._transaction() as connection:
+            at: datetime = await connection.fetchval(self._sql["now"])
+            return at
+
     async def current_prices(self) -> PriceEdition:
         """Raises `NotFound` where no edition has begun."""
         async with self._transaction() as connection:
@@ -205,14 +220,19 @@ class PostgresControl:
 
     async def apply_placement(self, placement: Placement) -> None:
         """Raises `Conflict` for another account or kind where tenants are in it: their keys and
-        documents lie in the account, and would be left there."""
+        documents lie in the account, and would be left there. The account that does not exist
+        holds none, because no key is made in it."""
+        try:
+            placement.check()
+        except ValueError as wrong:
+            raise BadRequest(f"{wrong}.") from None
         definition = orjson.dumps(principals.from_placement(placement)).decode()
         async with self._transaction() as connection:
             row = await connection.fetchrow(self._sql["placement_to_change"], placement.id)
             if row is not None and row["tenant_name"] is not None:
                 old = principals.to_placement(row["placement_id"], json.loads(row["definition"]))
-                same = (old.account, old.kind) == (placement.account, placement.kind)
-                if not same and old.account != NO_ACCOUNT:
+                stays = old.account in (placement.account, NO_ACCOUNT)
+                if not stays or old.kind != placement.kind:
                     raise Conflict(
                         f"Placement {placement.id} has tenants, {row['tenant_name']} among them: "
                         f"it stays a {old.kind} in account {old.account}; make another one."
@@ -255,10 +275,10 @@ class PostgresControl:
             if plan.placement == "silo":
                 raise BadRequest(f"Plan {plan.name} needs a silo placement; name it.")
             pools = [row["placement_id"] for row in await connection.fetch(self._sql["pools"])]
-            if len(pools) != 1 and DEFAULT_POOL not in pools:
+            if len(pools) != 1 and DEFAULT_POOL_ID not in pools:
                 there = ", ".join(pools) or "none"
                 raise BadRequest(f"Name the tenant's pool placement; there are: {there}.")
-            placement = DEFAULT_POOL if DEFAULT_POOL in pools else pools[0]
+            placement = DEFAULT_POOL_ID if DEFAULT_POOL_ID in pools else pools[0]
         row = await connection.fetchrow(self._sql["placement"], placement)
         if row is None:
             raise BadRequest(f"There is no placement {placement}.")
@@ -292,19 +312,25 @@ class PostgresControl:
         return prefixed(prefix, uuid7(unix_ms, self._clock.random(10)))
 
 
-def _check_contract(name: str, zone: str, anchor_day: int, currency: str) -> None:
-    if not name.strip():
-        raise BadRequest("A tenant needs a name.")
+def _check_regions(regions: Sequence[str] | None) -> None:
+    """BadRequest for what would allow nothing; None: all of the placement."""
+    if regions is None:
+        return
+    if not regions:
+        raise BadRequest("`regions_allowed` must not be empty; absent: all of the placement.")
     try:
-        Party(name)  # until a contract says otherwise, it stands on the invoices
-    except PartyError as problem:
-        raise BadRequest(f"A tenant's {problem}.") from None
+        check_regions(regions)
+    except ValueError as wrong:
+        raise BadRequest(f"`regions_allowed`: {wrong}.") from None
+
+
+def _check_contract(zone: str, anchor_day: int, currency: str) -> None:
     if zone not in _time_zones():
         raise BadRequest(f"{zone} is not an IANA time zone.")
     if not 1 <= anchor_day <= 31:
         raise BadRequest("The anchor day must be 1 to 31.")
-    if len(currency) != 3 or not currency.isascii() or not currency.isupper():
-        raise BadRequest("The currency must be an ISO 4217 code.")
+    if not is_currency(currency):
+        raise BadRequest("The currency must be an ISO 4217 code such as USD.")
 
 
 @cache

@@ -5,19 +5,21 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final
 
 import orjson
 
 from tenantry.adapters.postgres import catalogues
 from tenantry.domain.catalogue import Catalogue, Model
 from tenantry.domain.errors import Conflict, NotFound
+from tenantry.domain.model_ids import parse_model_id
 from tenantry.domain.plan import Plan, plan_from, plan_to_json
 from tenantry.domain.plan_values import PlanError, check_name, check_regions
 from tenantry.domain.price import PriceEdition, edition_to_rows
 from tenantry.ports.control import EditionRow
 
 _UNSTORED = {"version": 0, "source": ""}
+_KINDS: Final = {"default_model": "chat", "embedding_model": "embedding"}
 
 
 class ControlCatalogues:
@@ -42,7 +44,7 @@ class ControlCatalogues:
             check_name(name)
         given = [plan_from(name, table) for name, table in tables.items()]
         for plan in given:
-            check_regions(plan.name, plan.regions_allowed or ())
+            _check_regions(plan)
         await connection.execute(self._sql["lock_catalogues"])
         await self._check_models(connection, given, tables)
         present = {plan.name: plan for plan in await self.plans(connection, list(tables))}
@@ -144,15 +146,41 @@ def _check_names(models: Sequence[Model]) -> None:
                 owners[name] = model.id
 
 
+def _check_regions(plan: Plan) -> None:
+    try:
+        check_regions(plan.regions_allowed or ())
+    except ValueError as wrong:
+        raise PlanError(f"plan {plan.name}: regions_allowed: {wrong}") from None
+
+
 def _check_named(plan: Plan, fields: Collection[str], catalogue: Catalogue) -> None:
-    """An ARN is a placement's to know and may stand for any model."""
-    named = [(field, getattr(plan, field)) for field in ("default_model", "embedding_model")]
-    named += [("models_allowed", name) for name in sorted(plan.models_allowed or ())]
-    for field, name in named:
-        if field not in fields or name.startswith("arn:"):
-            continue
-        model = catalogue.named(name)
-        if model is None:
-            raise PlanError(f"plan {plan.name}: {field}: there is no model {name[:200]!r}")
-        if field == "embedding_model" and model.kind != "embedding":
-            raise PlanError(f"plan {plan.name}: {field}: {name[:200]} is no embedding model")
+    for field, kind in _KINDS.items():
+        name = getattr(plan, field)
+        model = _named(plan, field, name, catalogue) if field in fields else None
+        if model is not None and model.kind != kind:
+            raise PlanError(f"plan {plan.name}: {field}: {name[:200]} is no {kind} model")
+        if field == "default_model" and model is not None and "models_allowed" in fields:
+            _check_allowed(plan, model)
+    for name in sorted(plan.models_allowed or ()):
+        _named(plan, "models_allowed", name, catalogue)
+
+
+def _named(plan: Plan, field: str, name: str, catalogue: Catalogue) -> Model | None:
+    """None: an ARN that is a placement's to know, and may stand for any model."""
+    reference = parse_model_id(name)
+    if reference is None and name.startswith("arn:"):
+        raise PlanError(f"plan {plan.name}: {field}: {name[:200]!r} is no ARN of a model")
+    model = catalogue.named(name)
+    if model is None and (reference is None or reference.base_id is not None):
+        raise PlanError(f"plan {plan.name}: {field}: there is no model {name[:200]!r}")
+    return model
+
+
+def _check_allowed(plan: Plan, model: Model) -> None:
+    """What names no model would be refused with the plan's own default."""
+    names = {plan.default_model, model.id, model.alias}
+    if plan.models_allowed is not None and not names & plan.models_allowed:
+        raise PlanError(
+            f"plan {plan.name}: default_model: {plan.default_model[:200]} is not one of"
+            " models_allowed"
+        )

@@ -6,7 +6,6 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from tenantry.domain.errors import Unavailable
 from tenantry.domain.ids import ApiKeyId, TenantId
 from tenantry.domain.placement import Placement
 from tenantry.domain.plan import plan_from
@@ -14,9 +13,6 @@ from tenantry.domain.tenant import Principal, Scope, Tenant, TenantStatus
 
 
 def to_tenant(row: Mapping[str, Any]) -> Tenant:
-    """Raises `Unavailable` where no placement can serve the tenant: never another one's."""
-    if row["placement_id"] is None:
-        raise Unavailable("The tenant has no placement.")
     return Tenant(
         id=TenantId(row["tenant_id"]),
         name=row["tenant_name"],

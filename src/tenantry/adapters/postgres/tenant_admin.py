@@ -13,8 +13,8 @@ from tenantry.adapters.postgres.key_rows import to_key_row
 from tenantry.adapters.postgres.statements import statements
 from tenantry.adapters.postgres.unit_of_work import TenantReader, TenantWork
 from tenantry.domain.budget import PERIODS, BudgetKey
-from tenantry.domain.ids import ApiKeyId, prefixed, uuid7
-from tenantry.domain.tenant import Principal, Scope
+from tenantry.domain.ids import ApiKeyId, check_cursor, prefixed, uuid7
+from tenantry.domain.tenant import Principal, Scope, check_key_name
 from tenantry.ports.clock import Clock
 from tenantry.ports.control import KeyRow, NewKey
 
@@ -63,6 +63,7 @@ class PostgresTenantAdmin:
         budget_answers.raise_unless("removed", answer)
 
     async def keys(self, principal: Principal, *, after: str | None, limit: int) -> list[KeyRow]:
+        check_cursor("key", after)
         async with self._work.reading(principal.tenant_id) as unit:
             rows = await unit.fetch(self._sql["keys"], principal.tenant_id, after or "", limit)
         return [to_key_row(row) for row in rows]
@@ -76,6 +77,7 @@ class PostgresTenantAdmin:
         models_allowed: frozenset[str] | None,
         expires_at: datetime | None,
     ) -> NewKey:
+        check_key_name(name)
         unix_ms = int(self._clock.now().timestamp() * 1_000)
         api_key_id = ApiKeyId(prefixed("key", uuid7(unix_ms, self._clock.random(10))))
         made = api_keys.make_secrets(self._clock.random(api_keys.RANDOM_BYTES))

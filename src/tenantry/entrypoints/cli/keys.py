@@ -25,12 +25,21 @@ def keys() -> None:
 @click.argument("tenant")
 @click.option("--name", default="", help="What the key is for.")
 @click.option(
-    "--scope", "scopes", multiple=True, type=click.Choice([str(scope) for scope in Scope])
+    "--scope",
+    "scopes",
+    multiple=True,
+    type=click.Choice([str(scope) for scope in Scope]),
+    help="What it may do; repeatable. Default: all but admin; naming one drops the default."
+    " admin includes the others.",
 )
 @click.option(
     "--model", "models", type=NAMED, multiple=True, help="Allow only this model; repeatable."
 )
-@click.option("--expires-days", type=click.IntRange(1, 3650))
+@click.option(
+    "--expires-days",
+    type=click.IntRange(1, 3650),
+    help="Refused after so many days; default: never.",
+)
 @as_json
 def create(
     tenant: str,

@@ -11,7 +11,7 @@ from tenantry.domain.knowledge_base import knowledge_base_of
 from tenantry.domain.tenant import Tenant
 from tenantry.entrypoints.cli.lazy import LazyGroup
 from tenantry.entrypoints.cli.output import as_json, print_json, print_table, say
-from tenantry.entrypoints.cli.values import NAMED
+from tenantry.entrypoints.cli.values import NAMED, TENANT_ID
 from tenantry.ports.control import ControlPlane
 
 _COMMANDS = {
@@ -38,10 +38,18 @@ def tenants() -> None:
 @click.argument("name")
 @click.option("--plan", required=True, help="The plan's name.")
 @click.option(
-    "--placement", type=NAMED, help="A placement's id; default: the one of the plan's kind."
+    "--placement",
+    type=NAMED,
+    help="A placement's id; default: pool, else the only pool there is. A silo must be named.",
 )
 @click.option("--zone", default="UTC", show_default=True, help="IANA time zone of its contract.")
-@click.option("--anchor-day", type=click.IntRange(1, 31), default=1, show_default=True)
+@click.option(
+    "--anchor-day",
+    type=click.IntRange(1, 31),
+    default=1,
+    show_default=True,
+    help="Day of the month on which its billing periods begin.",
+)
 @click.option("--currency", default="USD", show_default=True, help="Of its invoices.")
 @click.option(
     "--region", "regions", type=NAMED, multiple=True, help="Allow only this region; repeatable."
@@ -60,8 +68,10 @@ def create(name: str, plan: str, json_output: bool, regions: tuple[str, ...], **
 
 
 @tenants.command(name="list")
-@click.option("--after", type=NAMED, help="Continue after this id.")
-@click.option("--limit", type=click.IntRange(1, 1000), default=100, show_default=True)
+@click.option("--after", type=TENANT_ID, help="Continue after this id.")
+@click.option(
+    "--limit", type=click.IntRange(1, 1000), default=100, show_default=True, help="At most so many."
+)
 @as_json
 def list_(after: str | None, limit: int, json_output: bool) -> None:
     """List tenants.

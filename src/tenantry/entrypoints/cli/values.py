@@ -6,6 +6,8 @@ from typing import Any
 
 import click
 
+from tenantry.domain.ids import is_id
+
 
 class _Named(click.types.StringParamType):
     """Words that name something. Nothing is no name: a variable of a shell may not be set."""
@@ -17,4 +19,15 @@ class _Named(click.types.StringParamType):
         return words
 
 
+class _TenantId(_Named):
+    """Where a list of tenants goes on: another word would look like its end."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        word: str = super().convert(value, param, ctx)
+        if not is_id("tnt", word):
+            self.fail("is no id of a tenant", param, ctx)
+        return word
+
+
 NAMED = _Named()
+TENANT_ID = _TenantId()

@@ -19,12 +19,7 @@ SELECT t.tenant_id, t.name AS tenant_name, t.status, t.zone, t.anchor_day, t.cur
        p.definition AS plan_definition, l.placement_id, l.definition AS placement_definition
 FROM tenantry.tenant t
 JOIN tenantry.plan p ON p.name = t.plan AND p.superseded_at IS NULL
-LEFT JOIN LATERAL (
-  SELECT * FROM tenantry.placement x
-  WHERE x.placement_id = t.placement_id
-     OR (t.placement_id IS NULL AND x.kind = 'pool' AND p.placement_kind = 'pool')
-  ORDER BY x.placement_id LIMIT 1
-) l ON true
+JOIN tenantry.placement l ON l.placement_id = t.placement_id
 WHERE ($1::text IS NULL OR t.tenant_id = $1 OR t.name = $1) AND t.tenant_id > $2
 ORDER BY t.tenant_id LIMIT $3;
 
@@ -71,17 +66,24 @@ SELECT placement_id, kind FROM tenantry.placement WHERE placement_id = $1 FOR SH
 SELECT placement_id FROM tenantry.placement WHERE kind = 'pool' ORDER BY placement_id;
 
 -- name: placement_to_change
+-- With a tenant that holds it where it is: not one whose shred is certified, of which nothing is left.
 SELECT x.placement_id, x.definition, (
   SELECT t.name FROM tenantry.tenant t WHERE t.placement_id = x.placement_id
+    AND NOT EXISTS (
+      SELECT FROM tenantry.shred s
+      WHERE s.tenant_id = t.tenant_id AND s.certificate IS NOT NULL)
   ORDER BY t.tenant_id LIMIT 1
 ) AS tenant_name
 FROM tenantry.placement x WHERE x.placement_id = $1 FOR UPDATE OF x;
 
 -- name: misplaced
--- A tenant of the plan $1 that is in a placement of another kind than $2.
+-- A tenant of the plan $1 that is in a placement of another kind than $2; one that is shredded and
+-- certified will be served by neither.
 SELECT t.name AS tenant_name, x.kind
 FROM tenantry.tenant t JOIN tenantry.placement x ON x.placement_id = t.placement_id
-WHERE t.plan = $1 AND x.kind <> $2 ORDER BY t.tenant_id LIMIT 1;
+WHERE t.plan = $1 AND x.kind <> $2 AND NOT EXISTS (
+  SELECT FROM tenantry.shred s WHERE s.tenant_id = t.tenant_id AND s.certificate IS NOT NULL
+) ORDER BY t.tenant_id LIMIT 1;
 
 -- name: upsert_placement
 INSERT INTO tenantry.placement (placement_id, kind, definition) VALUES ($1, $2, $3)
@@ -120,6 +122,9 @@ SELECT version, effective_from, source FROM tenantry.price_edition WHERE version
 SELECT model, tier, over_tokens, token_class, usd_per_million
 FROM tenantry.price WHERE version = $1
 ORDER BY model, tier, over_tokens, token_class;
+
+-- name: now
+SELECT clock_timestamp();
 
 -- name: insert_edition
 INSERT INTO tenantry.price_edition (version, effective_from, source) VALUES ($1, $2, $3);

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import datetime
 from decimal import InvalidOperation
 from typing import TypeVar
 from zoneinfo import ZoneInfo
 
 from tenantry.application.price_import import refuse_empty, refuse_past
 from tenantry.domain.catalogue import Model
+from tenantry.domain.currency import is_currency
 from tenantry.domain.errors import BadRequest
 from tenantry.domain.placement import Placement
 from tenantry.domain.price import edition_from_csv
@@ -19,7 +20,6 @@ from tenantry.entrypoints.http.json_body import to, zoned
 from tenantry.entrypoints.http.key_views import from_key_row, from_new_key
 from tenantry.entrypoints.http.paging import page_of, required
 from tenantry.entrypoints.http.response import Response, json_response
-from tenantry.entrypoints.http.tenant.keys import check_name
 
 T = TypeVar("T")
 
@@ -35,11 +35,10 @@ async def list_tenants(call: Call) -> Response:
 
 async def create_tenant(call: Call) -> Response:
     asked = to(schema.NewTenant, call.json())
-    check_name(asked.name)
     _check_zone(asked.zone)
     if not 1 <= asked.anchor_day <= 31:
         raise BadRequest("`anchor_day` must be 1 to 31.")
-    if len(asked.currency) != 3 or not asked.currency.isascii() or not asked.currency.isupper():
+    if not is_currency(asked.currency):
         raise BadRequest("`currency` must be an ISO 4217 code such as USD.")
     tenant = await call.services.control.create_tenant(
         asked.name,
@@ -83,8 +82,6 @@ async def list_keys(call: Call) -> Response:
 async def create_key(call: Call) -> Response:
     """The only answer that ever holds the key's secrets."""
     asked = to(schema.NewKeyRequest, call.json())
-    if asked.name:
-        check_name(asked.name)
     expires_at = asked.expires_at and zoned(asked.expires_at, "expires_at")
     tenant = await call.services.control.get_tenant(asked.tenant)
     key = await call.services.control.create_key(
@@ -147,7 +144,7 @@ async def apply_placement(call: Call) -> Response:
         asked.kind,
         asked.account,
         asked.region,
-        frozenset((asked.region, *asked.regions)),
+        frozenset(asked.regions or (asked.region,)),
         asked.endpoint_url,
         asked.inference_profiles,
         asked.kms_key,
@@ -155,7 +152,6 @@ async def apply_placement(call: Call) -> Response:
         asked.batch_s3_uri,
         asked.batch_role_arn,
     )
-    _converted(placement.check)
     await call.services.control.apply_placement(placement)
     return json_response(views.from_placement(placement), 201)
 
@@ -167,7 +163,8 @@ async def show_prices(call: Call) -> Response:
 async def import_prices(call: Call) -> Response:
     asked = to(schema.PricesRequest, call.json())
     effective_from = zoned(asked.effective_from, "effective_from")
-    _converted(lambda: refuse_past(effective_from, datetime.now(UTC), backdated=asked.backdated))
+    now = await call.services.control.now()
+    _converted(lambda: refuse_past(effective_from, now, backdated=asked.backdated))
     lines = asked.csv.splitlines()
     edition = _converted(
         lambda: edition_from_csv(

@@ -17,7 +17,6 @@ from tenantry.entrypoints.http.paging import page_of
 from tenantry.entrypoints.http.response import Response, json_response
 from tenantry.entrypoints.http.routes import Access, Route
 
-NAME_CHARS_MAX: Final = 128
 MODELS_MAX: Final = 100
 _ID_CHARS_MAX: Final = 64
 
@@ -41,8 +40,6 @@ async def create(call: Call) -> Response:
     """The only answer that ever holds the key's secrets."""
     asked = to(_NewKey, call.json())
     principal = call.tenant()
-    if asked.name:
-        check_name(asked.name)
     scopes = DEFAULT_SCOPES if asked.scopes is None else frozenset(asked.scopes)
     if not scopes:
         raise BadRequest("`scopes` must not be empty: such a key could do nothing.")
@@ -66,11 +63,6 @@ async def revoke(call: Call) -> Response:
     await call.services.tenant_admin.revoke_key(principal, api_key_id)
     call.services.directory.forget(principal.tenant_id)
     return Response(204)
-
-
-def check_name(name: str) -> None:
-    if not name.strip() or len(name) > NAME_CHARS_MAX or not name.isprintable():
-        raise BadRequest(f"`name` must be 1 to {NAME_CHARS_MAX} printable characters.")
 
 
 async def _models(
