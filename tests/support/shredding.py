@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import dataclasses
 import secrets
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,15 +25,18 @@ from tenantry.adapters.objects.durable_file import DurableFiles
 from tenantry.adapters.postgres.content import PostgresContent
 from tenantry.adapters.postgres.key_holders import Host, PostgresKeyHolders
 from tenantry.adapters.postgres.shreds import PostgresShreds
-from tenantry.application import ingestion
+from tenantry.adapters.postgres.vector_rooms import PostgresVectorRooms
+from tenantry.application import ingestion, retrieval
 from tenantry.application.knowledge import Knowledge
-from tenantry.application.shredding import Shredder
+from tenantry.application.shredding import Shredder, begin_shred
 from tenantry.domain.document import Home, home_of
 from tenantry.domain.shred import InvocationLog
 from tenantry.domain.tenant import Principal
 from tenantry.domain.upload import upload_from_text
+from tenantry.ports.objects import ObjectKind
 
 BY = "a test"
+Body = Callable[["Ground"], Awaitable[None]]
 
 
 @dataclass(slots=True)
@@ -82,9 +86,9 @@ class Ground:
         await self.upload(who, "plums are blue")
         return who
 
-    async def upload(self, who: Principal, text: str) -> str:
+    async def upload(self, who: Principal, text: str, deps: Knowledge | None = None) -> str:
         upload = upload_from_text({"title": f"About {text}", "text": text})
-        return (await ingestion.ingest(self.knowledge, who, upload)).document.id
+        return (await ingestion.ingest(deps or self.knowledge, who, upload)).document.id
 
     def shredder(self, wrap: Callable[[Any], Any] = lambda part: part) -> Shredder:
         """What a command line or worker has; `wrap` goes around each port."""
@@ -100,22 +104,25 @@ class Ground:
             kms=wrap(kms),
             objects=wrap(DiskObjects(accounts, files)),
             vectors=wrap(self.knowledge.vectors),
+            rooms=PostgresVectorRooms(self.world.work),
             buckets=wrap(UriBuckets({}, self.root / "s3")),
             signer=ControlPlaneKey(b"k" * 32).archive_signer,
             own_root_key=lambda home: kms_key_of(dataclasses.replace(home, own_kms_key=True)),
-            log_of=lambda tenant: InvocationLog(tenant.placement.account, "s3://logs/bedrock"),
+            log_of=lambda account, told: InvocationLog(account, told or "s3://logs/bedrock"),
         )
 
 
 @contextlib.asynccontextmanager
-async def ground(database: Database, root: Path) -> AsyncIterator[Ground]:
-    """Both tenants with two documents and an answer each; nobody holds a key but this process."""
+async def ground(
+    database: Database, root: Path, texts: Sequence[str] = ("apples are red", "pears are green")
+) -> AsyncIterator[Ground]:
+    """Both tenants with these documents and an answer each; nobody holds a key but this process."""
     async with open_world(database) as world:
         deps = knowledge(root, world.databases.app, Doom(1_000_000, after=False))
         made = Ground(world, root, deps, {})
         try:
             for who in (world.anna, world.bert):
-                for text in ("apples are red", "pears are green"):
+                for text in texts:
                     await made.upload(who, f"{text} for {who.tenant_id}")
                 async with world.work.writing(who.tenant_id) as unit:
                     await unit.execute(
@@ -128,6 +135,39 @@ async def ground(database: Database, root: Path) -> AsyncIterator[Ground]:
             yield made
         finally:
             deps.vectors.close()  # type: ignore[attr-defined]
+
+
+def on_ground(database: Database, root: Path, body: Body) -> None:
+    async def run() -> None:
+        async with ground(database, root) as made:
+            await body(made)
+
+    asyncio.run(run())
+
+
+async def begun(at: Ground, **ports: Any) -> Any:
+    shredder = dataclasses.replace(at.shredder(), **ports)
+    await begin_shred(shredder, at.anna.tenant_id, at.anna.tenant.name, BY)
+    return shredder
+
+
+async def is_untouched(at: Ground) -> None:
+    """The other tenant finds its documents, and everything of it is where it was."""
+    found = await retrieval.search(at.knowledge, at.bert, "apples", top_k=1)
+    assert found[0].text == f"apples are red for {at.bert.tenant_id}"
+    home = at.home(at.bert)
+    assert len(await at.knowledge.objects.list(home, ObjectKind.ORIGINAL)) == 2
+    assert await at.shredder().content.count(at.bert.tenant_id) == {
+        "answer": 1,
+        "document": 2,
+        "embedded_batch": 0,
+        "erased_user": 0,
+        "idempotency": 0,
+        "knowledge_partition": 1,
+        "reindex": 0,
+        "segment": 2,
+        "session": 0,
+    }
 
 
 def part_names() -> frozenset[str]:
@@ -175,4 +215,4 @@ class _Fated:
         return fated
 
 
-__all__ = ["BY", "Fate", "Ground", "Killed", "ground"]
+__all__ = ["BY", "Fate", "Ground", "Killed", "begun", "ground", "is_untouched", "on_ground"]

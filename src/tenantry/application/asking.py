@@ -18,13 +18,17 @@ Compose = Callable[[Sequence[Passage]], Mapping[str, Any]]
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """Which passages are wanted. `most` is the wire's bound of `top_k`."""
+    """Which passages are wanted. `most` is the wire's bound of `top_k`.
+
+    `by_words` None: also by the query's words where the engine reads them; True: refused where it
+    does not; False: by the vector alone.
+    """
 
     query: str
     top_k: int
     where: Filter | None = None
     reranking: Reranking | None = None
-    by_words: bool = True
+    by_words: bool | None = None
     most: int = TOP_K_MAX
 
     def check(self) -> None:

@@ -106,9 +106,11 @@ async def delete_document(
     *,
     groups: frozenset[str] = frozenset(),
 ) -> None:
-    """Gone from the next search on, on every worker. NotFound as for `get_document`."""
+    """Gone from the next search on, on every worker. NotFound as for `get_document`, Conflict as
+    for `Vectors.check_reach`."""
     home = home_of(principal.tenant)
     row, _ = await visible(deps, home, document_id, groups)
+    await deps.vectors.check_reach(home.tenant_id)
     versions = await _versions(deps, home, [row])
     removed = await deps.vectors.remove(home, row.id)
     if removed is None:

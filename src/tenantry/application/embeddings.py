@@ -24,19 +24,12 @@ from tenantry.domain.catalogue import Catalogue, Model
 from tenantry.domain.errors import BadRequest, LargerThanLimit, TenantryError, UpstreamRubbish
 from tenantry.domain.space import Space
 from tenantry.domain.tenant import Principal
+from tenantry.domain.vector_lengths import length_to_ask_for
 
 PARALLEL_CALLS_MAX = 8  # of one request, so that one upload does not fill the connection pool
 TEXTS_MAX = 2_048  # of one request: OpenAI's own bound on `input`
 COHERE_TEXTS_MAX = 96  # of one call (Bedrock user guide, Cohere Embed)
-# Models whose vectors have one length, which cannot be asked for (Bedrock user guide).
-_ONE_LENGTH: Mapping[str, int] = {
-    "amazon.titan-embed-text-v1": 1_536,
-    "amazon.titan-embed-g1-text-02": 1_536,
-    "cohere.embed-english-v3": 1_024,
-    "cohere.embed-multilingual-v3": 1_024,
-}
-_TITAN_V2 = "amazon.titan-embed-text-v2"
-_TITAN_V2_LENGTHS = (256, 512, 1_024)
+_OF_PICTURES = "amazon.titan-embed-image"  # and of texts
 Purpose = Literal["document", "query"]
 Vector = Sequence[float]
 
@@ -218,21 +211,14 @@ class Embeddings:
 def _batches(
     model: Model, name: str, texts: Sequence[str], dimensions: int | None, purpose: Purpose
 ) -> list[_Batch]:
-    length = _ONE_LENGTH.get(model.id)
-    if length is not None and dimensions not in (None, length):
-        raise BadRequest(f"model {model.id} makes vectors of {length:,} numbers alone")
-    if length is not None:
-        dimensions = None
-    if model.id.startswith(_TITAN_V2) and dimensions not in (None, *_TITAN_V2_LENGTHS):
-        raise BadRequest(f"model {model.id} makes vectors of 256, 512 or 1,024 numbers")
+    length = length_to_ask_for(model.id, dimensions)
     if model.family == "titan_embed":
-        return [_Batch(_call(name, _titan(text, dimensions)), 1) for text in texts]
+        wish = _titan_wish(model, length)
+        return [_Batch(_call(name, {"inputText": text, **wish}), 1) for text in texts]
     if model.family == "cohere_embed":
         step = COHERE_TEXTS_MAX
         slices = [texts[start : start + step] for start in range(0, len(texts), step)]
-        return [
-            _Batch(_call(name, _cohere(part, dimensions, purpose)), len(part)) for part in slices
-        ]
+        return [_Batch(_call(name, _cohere(part, length, purpose)), len(part)) for part in slices]
     raise BadRequest(f"model {model.id} cannot be used to embed texts here")
 
 
@@ -240,13 +226,14 @@ def _call(model: str, body: Mapping[str, Any]) -> ChatCall:
     return ChatCall("InvokeModel", model, body, {"accept": "application/json"})
 
 
-def _titan(text: str, dimensions: int | None) -> dict[str, Any]:
+def _titan_wish(model: Model, length: int | None) -> dict[str, Any]:
     # The second generation makes vectors of length 1 unless told otherwise; the first knows no such
     # member and refuses it.
-    body: dict[str, Any] = {"inputText": text}
-    if dimensions is not None:
-        body["dimensions"] = dimensions
-    return body
+    if length is None:
+        return {}
+    if model.id.startswith(_OF_PICTURES):
+        return {"embeddingConfig": {"outputEmbeddingLength": length}}
+    return {"dimensions": length}
 
 
 def _cohere(texts: Sequence[str], dimensions: int | None, purpose: Purpose) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from tenantry.application.reranking import Reranker
 from tenantry.application.retrieval import search
 from tenantry.domain.catalogue import Catalogue
 from tenantry.domain.chunk import Passage
+from tenantry.domain.errors import BadRequest
 from tenantry.domain.space import Space
 from tenantry.domain.tenant import Principal
 
@@ -65,6 +66,13 @@ class Finder:
     def plan(
         self, principal: Principal, catalogue: Catalogue, asked: Search, spaces: QuerySpaces
     ) -> PlannedSearch:
+        """Raises `BadRequest` for words that the vector engine does not read, and what planning
+        its calls raises."""
+        if asked.by_words and not self._knowledge.vectors.reads_words:
+            raise BadRequest(
+                "HYBRID is not supported here: the vector engine compares vectors, not words."
+            )
+
         def embed(space: Space) -> PlannedChat:
             return self._embeddings.plan_in(principal, catalogue, space, asked.query)
 
@@ -93,7 +101,7 @@ class Finder:
                 where=asked.where,
                 request=within,
                 most=asked.most,
-                by_words=asked.by_words,
+                by_words=asked.by_words is not False,
             )
         finally:
             within.release_if_unused()

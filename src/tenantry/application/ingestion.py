@@ -10,8 +10,9 @@
 | 6 | seal a segment, put it, publish it with the row | the document, `ready` | 409, 503 |
 
 Up to `READY_AT_ONCE_BYTES` the caller waits for step 6, and a refusal in 5 or 6 takes the document
-back: nothing is half done. The same upload sent again meanwhile waits for the first, so that it is
-not told of a document that is taken back. Larger uploads return after step 4. Steps 5 and 6
+back: nothing is half done. The same upload sent again meanwhile waits a little for the first, so
+that it is seldom told of a document that is taken back: after a crash nobody ends what was begun
+before its claim has run out. Larger uploads return after step 4. Steps 5 and 6
 (`indexing.py`) run in an owned task that the caller's going away does not stop; a claim in the
 manifest keeps other processes from doing them twice, and `resume_indexing` takes over the claims of
 dead ones.
@@ -51,7 +52,9 @@ from tenantry.ports.keys import Purpose
 from tenantry.ports.manifest import Inserted
 from tenantry.ports.objects import ObjectKind
 
-SAME_UPLOAD_WAIT_S: Final = 45.0  # for a request that takes the same in; less than clients wait
+SAME_UPLOAD_WAIT_S: Final = 5.0  # for a request that takes the same in; a dead one never ends
+WAITING_MAX: Final = 64  # requests that wait so in one process; others are told at once
+WAITING_OF_ONE_MAX: Final = 16  # of one tenant
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,10 +141,10 @@ async def _take_in(
             if inserted.created:
                 break
             held = inserted.row
-        if not (at_once and held.state is DocumentState.INDEXING):
-            return _there_already(held, card, target)
         # Who takes the same in just now may have to take it back: then it is for us to do.
-        await _ended(deps, home, digest, until)
+        wait = at_once and held.state is DocumentState.INDEXING
+        if not (wait and await _ended(deps, home, digest, until)):
+            return _there_already(held, card, target)
     work = Work(principal, home, inserted.row, card, chunks, request, inserted.restarted)
     indexing = await _started(deps, work, at_once)
     if at_once:
@@ -152,17 +155,26 @@ async def _take_in(
     return Ingested(document_of(target.row, target.card, inserted.row), created=True)
 
 
-async def _ended(deps: Knowledge, home: Home, digest: bytes, until: float) -> None:
-    """Waits until nobody takes this content in any more. Conflict where that takes too long."""
-    pause_s = 0.05
-    while True:
-        held = await deps.manifest.by_content(home.tenant_id, digest)
-        if held is None or held.state is not DocumentState.INDEXING:
-            return
-        if deps.clock.monotonic() >= until:
-            raise Conflict("The same upload is being taken in: ask again when that has ended.")
-        await asyncio.sleep(pause_s)
-        pause_s = min(2 * pause_s, 0.5)
+async def _ended(deps: Knowledge, home: Home, digest: bytes, until: float) -> bool:
+    """Waits until nobody takes this content in any more. False where that takes too long, or where
+    as many wait as may.
+    """
+    if deps.waiting.total() >= WAITING_MAX or deps.waiting[home.tenant_id] >= WAITING_OF_ONE_MAX:
+        return False
+    deps.waiting[home.tenant_id] += 1
+    try:
+        pause_s = 0.05
+        while deps.clock.monotonic() < until:
+            held = await deps.manifest.by_content(home.tenant_id, digest)
+            if held is None or held.state is not DocumentState.INDEXING:
+                return True
+            await asyncio.sleep(pause_s)
+            pause_s = min(2 * pause_s, 0.5)
+        return False
+    finally:
+        deps.waiting[home.tenant_id] -= 1
+        if not deps.waiting[home.tenant_id]:
+            del deps.waiting[home.tenant_id]
 
 
 async def _started(deps: Knowledge, work: Work, at_once: bool) -> asyncio.Task[DocumentRow]:

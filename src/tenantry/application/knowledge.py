@@ -7,7 +7,7 @@ import base64
 import logging
 from collections import Counter
 from collections.abc import Coroutine, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 from tenantry.domain.chunk import Chunk
@@ -19,7 +19,13 @@ from tenantry.domain.document import (
     Replacement,
     progress_of,
 )
-from tenantry.domain.errors import ConcurrencyLimited, NotFound, TenantryError, Unavailable
+from tenantry.domain.errors import (
+    ConcurrencyLimited,
+    Conflict,
+    NotFound,
+    TenantryError,
+    Unavailable,
+)
 from tenantry.domain.original import unpack_original
 from tenantry.domain.space import Space
 from tenantry.domain.tenant import Principal
@@ -27,7 +33,7 @@ from tenantry.ports.clock import Clock
 from tenantry.ports.embedding import Embedder
 from tenantry.ports.extraction import Extractor, Splitter
 from tenantry.ports.keys import KeyStore, Sealer
-from tenantry.ports.manifest import Manifest
+from tenantry.ports.manifest import Manifest, Spaces
 from tenantry.ports.objects import ObjectKind, Objects
 from tenantry.ports.vectors import Vectors
 
@@ -126,6 +132,7 @@ class Knowledge:
     embedder: Embedder
     clock: Clock
     tasks: OwnedTasks
+    waiting: Counter[str] = field(default_factory=Counter)  # requests for another's, by tenant
 
     def object_id(self) -> str:
         """A random name that says nothing."""
@@ -149,16 +156,25 @@ class Knowledge:
         return replace(declared, content_type=extracted.content_type), chunks
 
     async def space(self, principal: Principal) -> Space:
-        """Where the tenant's documents are put: with those that are searched, else as planned."""
-        spaces = await self.manifest.spaces(principal.tenant_id)
+        """Where the tenant's documents are put: with those that are searched, else as planned.
+
+        Conflict where those rest in another vector engine, before anything is embedded for them.
+        """
+        spaces = await self._spaces(principal)
         return spaces.live or await self.embedder.plan_space(principal)
 
     async def query_spaces(self, principal: Principal) -> QuerySpaces:
-        """Where a query may have to be embedded."""
-        spaces = await self.manifest.spaces(principal.tenant_id)
+        """Where a query may have to be embedded. Conflict as for `space`."""
+        spaces = await self._spaces(principal)
         live = spaces.live or await self.embedder.plan_space(principal)
         following = None if spaces.next == live else spaces.next
         return QuerySpaces(spaces.generation, live, following)
+
+    async def _spaces(self, principal: Principal) -> Spaces:
+        spaces = await self.manifest.spaces(principal.tenant_id)
+        if spaces.live is not None and spaces.pin != self.vectors.pinned(spaces.live.model):
+            raise Conflict("The documents rest in another vector engine: reindex them.")
+        return spaces
 
 
 def document_of(row: DocumentRow, card: Card, version: DocumentRow | None = None) -> Document:

@@ -83,11 +83,12 @@ class Reindexing:
         """Begin, or go on with the paused one of this model; idempotent while it runs.
 
         The principal's API key pays. Its batches are together one request of the day. Conflict as
-        for `Reindexes.begin`; refused as a call to the model would be.
+        for `Reindexes.begin` and `Vectors.check_reach`; refused as a call to the model would be.
         """
         deps, tenant_id = self._knowledge, ctx.principal.tenant_id
         space = await self._checked(ctx.principal, model, dimensions)
         deps.tasks.check(tenant_id)
+        await deps.vectors.check_reach(tenant_id)  # the index of before is deleted where it is
         now_ms = int(deps.clock.now().timestamp() * 1_000)
         reindex_id = ReindexId(prefixed("rdx", uuid7(now_ms, deps.clock.random(10))))
         reindex, ours = await self._reindexes.begin(

@@ -28,6 +28,7 @@ from tenantry.domain.batch import records_uri
 from tenantry.domain.document import Home, home_of
 from tenantry.domain.errors import BadRequest, Conflict, Corrupt, NotFound, Unavailable
 from tenantry.domain.ids import TenantId
+from tenantry.domain.placement import NO_ACCOUNT
 from tenantry.domain.shred import Holder, InvocationLog, Shred, certificate_content
 from tenantry.domain.tenant import Tenant
 from tenantry.ports.archive import Signer
@@ -36,6 +37,7 @@ from tenantry.ports.control import ControlPlane
 from tenantry.ports.keys import SHARED_KMS_KEY, KmsKeys, Purpose
 from tenantry.ports.objects import ObjectKind, Objects
 from tenantry.ports.shred import KeyHolders, ShredBook, TenantContent, TenantKeys
+from tenantry.ports.vector_rooms import VectorRooms
 from tenantry.ports.vectors import Vectors
 
 SHRED_EVERY_S: Final = 2.0
@@ -59,8 +61,8 @@ class Shredder:
     buckets: Buckets
     signer: Signer
     own_root_key: Callable[[Home], str]
-    log_of: Callable[[Tenant], InvocationLog]
-    outside: Sequence[str] = ()  # what else a certificate must name
+    log_of: Callable[[str, str | None], InvocationLog]  # of an account: as its placement says
+    rooms: VectorRooms
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,16 +81,20 @@ class Shreds:
     control: ControlPlane
     book: ShredBook
     signer: Signer
+    vectors: Vectors
 
 
 async def begin_shred(shreds: Shreds | Shredder, name: str, confirmed: str, by: str) -> Shred:
     """Step 1. From its commit on the tenant is refused, and there is no way back.
 
-    BadRequest where `confirmed` is not the tenant's name, letter by letter.
+    BadRequest where `confirmed` is not the tenant's name, letter by letter. Conflict where vectors
+    of it rest in an engine that is not configured here, and could not be deleted there.
     """
     tenant = await shreds.control.get_tenant(name)
-    if confirmed != tenant.name and await shreds.book.get(tenant.id) is None:
-        raise BadRequest("The tenant's name must be repeated as it is; nothing was shredded.")
+    if await shreds.book.get(tenant.id) is None:
+        if confirmed != tenant.name:
+            raise BadRequest("The tenant's name must be repeated as it is; nothing was shredded.")
+        await shreds.vectors.check_reach(tenant.id)
     return await shreds.book.begin(tenant.id, by)
 
 
@@ -138,12 +144,20 @@ def shred_round(shredder: Shredder) -> Round:
     return Round("shred", SHRED_EVERY_S, work)
 
 
-async def _key_homes(shredder: Shredder, home: Home) -> list[Home]:
-    """Its own first, and any other account of a placement where wrapped keys of it lie."""
+async def _accounts(shredder: Shredder, home: Home) -> list[str]:
+    """Its own first, and any other where something of it may lie: those that placements, its
+    ledger or its rows name, and the one in which a pool begins."""
     placements = await shredder.control.list_placements()
-    others = {placement.account for placement in placements} - {home.account}
+    others = {NO_ACCOUNT} | {placement.account for placement in placements}
+    others |= await shredder.book.accounts(home.tenant_id)
+    others |= await shredder.content.accounts(home.tenant_id)
+    return [home.account, *sorted(others - {home.account})]
+
+
+async def _key_homes(shredder: Shredder, home: Home) -> list[Home]:
+    """Its own first, and any other account where wrapped keys of it lie."""
     found = [home]
-    for account in sorted(others):
+    for account in (await _accounts(shredder, home))[1:]:
         other = replace(home, account=account, own_kms_key=False)
         try:
             if await shredder.keys.versions(other):
@@ -191,10 +205,8 @@ async def _destroy_again(shredder: Shredder, home: Home) -> None:
 
 async def _erase(shredder: Shredder, shred: Shred, home: Home) -> Shred:
     tenant_id = shred.tenant_id
-    placements = await shredder.control.list_placements()
-    accounts = {home.account} | {placement.account for placement in placements}
-    accounts |= await shredder.content.accounts(tenant_id)
-    homes = [replace(home, account=account) for account in sorted(accounts)]
+    accounts = await _accounts(shredder, home)
+    homes = [replace(home, account=account) for account in accounts]
     jobs = await shredder.content.jobs(tenant_id)
     if shred.found is None:
         counts = await _count(shredder, homes, tenant_id)
@@ -232,16 +244,27 @@ async def _delete_all(objects: Objects, home: Home, kind: ObjectKind) -> None:
 
 async def _certify(shredder: Shredder, shred: Shred, tenant: Tenant) -> Shred:
     assert shred.keys_destroyed_at is not None
+    rooms = await shredder.rooms.of(shred.tenant_id)
+    if any(room.is_open for room in rooms):
+        raise Conflict("Vectors of the tenant may be in an engine still; nothing is certified.")
     content = certificate_content(
         shred,
         tenant_name=tenant.name,
         processes=await shredder.holders.before(shred.keys_destroyed_at, shred.asked_at),
-        logs=[shredder.log_of(tenant)],
-        outside=shredder.outside,
+        logs=await _logs(shredder, tenant),
+        rooms=rooms,
         at=await shredder.book.now(),
     )
     signature = shredder.signer.sign(content.encode())
     return await shredder.book.certified(shred.tenant_id, content, signature)
+
+
+async def _logs(shredder: Shredder, tenant: Tenant) -> list[InvocationLog]:
+    """Of every account in which its calls were answered: one of before keeps its log."""
+    told = {each.account: each.invocation_log for each in await shredder.control.list_placements()}
+    told[tenant.placement.account] = tenant.placement.invocation_log
+    accounts = {tenant.placement.account} | await shredder.book.accounts(tenant.id)
+    return [shredder.log_of(account, told.get(account)) for account in sorted(accounts)]
 
 
 def _runs(job: BatchJob) -> bool:

@@ -25,7 +25,7 @@ def archive_of(config: Settings, databases: Databases, dsn_for: LoginDsnFor) -> 
     return Archive(
         PostgresLedgerMonths(databases.control, lambda: dsn_for("migrator")),
         ParquetArchive(folder, files),
-        control_plane.load(config.home / "control", files).archive_signer,
+        control_plane.load(config.home / "control").archive_signer,
     )
 
 

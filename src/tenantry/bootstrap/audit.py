@@ -12,7 +12,7 @@ from tenantry.adapters.postgres.connections import derived_dsns
 from tenantry.adapters.postgres.embedded import EmbeddedCluster
 from tenantry.adapters.postgres.errors import DatabaseError
 from tenantry.bootstrap.deployment import objects_of, secret_of
-from tenantry.config import Settings
+from tenantry.config import Settings, SettingsError
 from tenantry.domain.document import Home
 from tenantry.domain.ids import TenantId
 from tenantry.ports.objects import ObjectKind
@@ -79,7 +79,7 @@ def local_stores(config: Settings, tenant: str) -> LocalStores | str:
     try:
         stores = LocalStores(AuditAccess(_dsns(config)), objects_of(config))
         known = stores.rows("superuser", _KNOWN, TenantId(tenant))
-    except (DatabaseError, OSError) as problem:
+    except (DatabaseError, OSError, SettingsError) as problem:
         return f"the database of this data folder is out of reach: {problem}"
     if not known:
         stores.close()

@@ -9,7 +9,6 @@ from decimal import Decimal
 
 from tenantry.adapters.clock import SystemClock
 from tenantry.adapters.keys import control_plane
-from tenantry.adapters.objects.durable_file import DurableFiles
 from tenantry.adapters.postgres.alerts import PostgresAlerts
 from tenantry.adapters.postgres.answers import PostgresExpiredAnswers
 from tenantry.adapters.postgres.batches import PostgresBatchBook
@@ -109,7 +108,7 @@ async def background(
         await watch.check()
         model = model_of(config, clock)
         held.push_async_callback(model.close)
-        key = control_plane.load(config.home / "control", DurableFiles())
+        key = control_plane.load(config.home / "control")
         keeper = PostgresLedgerKeeper(databases.control, databases.operator)
         directory = PostgresDirectory(
             databases.app, pepper=key.pepper, open_sealed=key.open, clock=clock

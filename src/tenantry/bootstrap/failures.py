@@ -6,15 +6,17 @@ of ours and keeps its traceback.
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 import asyncpg
-from pyreqwest.exceptions import PyreqwestError
+from pyreqwest.exceptions import ConnectError, DetailedPyreqwestError, PyreqwestError
 
 from tenantry.adapters.postgres.errors import DatabaseError
 from tenantry.domain.errors import TenantryError, Unavailable
 from tenantry.domain.price import Unpriced
 
+_URL: Final = re.compile(r"\((?P<origin>https?://[^/@?#\s)]+)(?=[/?#)])")
 _OURS: Final = '"tenantry_'  # a role that `tenantry migrate` makes
 # What an operator with a server of one's own can do about a login that is refused.
 _PASSWORDS: Final = (
@@ -31,15 +33,29 @@ def told(failure: BaseException) -> str | None:
         case TenantryError():
             return _line(failure.message)
         case PyreqwestError():
-            return f"the gateway is out of reach: {_line(str(failure))}"
+            return unreached(failure)
         case asyncpg.InvalidAuthorizationSpecificationError() if _OURS in str(failure):
             return f"the database refused: {_line(str(failure))} ({_PASSWORDS})"
         case asyncpg.PostgresError() | asyncpg.InterfaceError():
             return f"the database refused: {_line(str(failure))}"
+        case OSError() if failure.filename is not None:
+            return f"{failure.filename}: {failure.strerror}"
         case DatabaseError() | Unpriced() | OSError() | ValueError():
             return _line(str(failure)) or type(failure).__name__
         case _:
             return None
+
+
+def unreached(failure: PyreqwestError) -> str:
+    """A request that got no answer: whom it was for, and why; never what was sent."""
+    details = failure.details if isinstance(failure, DetailedPyreqwestError) else None
+    causes = [cause["message"] for cause in (details["causes"] if details else None) or ()]
+    found = (_URL.search(cause) for cause in causes)
+    url = next((match["origin"] for match in found if match), "the gateway's address")
+    why = _line(causes[-1] if causes else str(failure.args[0] if failure.args else "no answer"))
+    if isinstance(failure, ConnectError):
+        return f"nothing answers at {url} ({why}): is `tenantry serve` running there?"
+    return f"{url} did not answer to the end: {why}"
 
 
 def _line(text: str) -> str:

@@ -16,7 +16,6 @@ from tenantry.adapters.extraction.splitter import SemanticSplitter
 from tenantry.adapters.keys import control_plane
 from tenantry.adapters.keys.control_plane import ControlPlaneKey
 from tenantry.adapters.keys.keyring import Keyring
-from tenantry.adapters.objects.durable_file import DurableFiles
 from tenantry.adapters.postgres.admission import PostgresAdmission
 from tenantry.adapters.postgres.alerts import PostgresAlerts
 from tenantry.adapters.postgres.answers import PostgresAnswerIndex
@@ -74,7 +73,7 @@ from tenantry.bootstrap.keys import keyring_of
 from tenantry.bootstrap.papers import Papers
 from tenantry.bootstrap.shared_costs import shared_costs_of
 from tenantry.bootstrap.upstream import buckets_of, model_of, rules_of
-from tenantry.bootstrap.vectors import vectors_of
+from tenantry.bootstrap.vectors import VectorParts, vectors_of
 from tenantry.config import Settings
 from tenantry.domain.errors import Unavailable
 from tenantry.domain.ids import TenantId
@@ -152,9 +151,9 @@ async def gateway(
     async with contextlib.AsyncExitStack() as stack:
         dsn_for = attach(config)
         databases = await _registered(dsn_for, supervised, stack)
-        files, tasks = DurableFiles(), OwnedTasks()
+        tasks = OwnedTasks()
         clock = await _checked(databases, machine or SystemClock(), stack)
-        key = control_plane.load(config.home / "control", files)
+        key = control_plane.load(config.home / "control")
         keyring = stack.enter_context(keyring_of(config, clock))
         sealer = TenantSealer(keyring)
         names = names_of(databases, sealer, keyring, clock.monotonic)
@@ -191,7 +190,7 @@ async def gateway(
             answers=asking.answers,
             conversations=asking.conversations,
             reranker=asking.reranker,
-            idempotent=_idempotent(config, databases, keyring, sealer, tasks),
+            idempotent=_idempotent(config, databases, keyring, sealer, labels, tasks),
             operator_once=_operator_once(databases, key),
             ledger=PostgresTenantLedger(TenantWork(databases.app)),
             labels=labels,
@@ -203,7 +202,7 @@ async def gateway(
             shared_costs=shared_costs_of(config),
             keeper=PostgresLedgerKeeper(databases.control, databases.operator),
             control=control,
-            shreds=Shreds(control, PostgresShreds(databases.control), key.archive_signer),
+            shreds=_shreds(control, databases, key, knowledge),
             alerts=alerts,
             audits=PostgresAudits(databases.control, clock),
             hours=PostgresUsageHours(databases.control),
@@ -252,12 +251,14 @@ def _idempotent(
     databases: Databases,
     keyring: Keyring,
     sealer: TenantSealer,
+    labels: Labels,
     tasks: OwnedTasks,
 ) -> Idempotent:
     return Idempotent(
         PostgresIdempotency(databases.app, given_kept_s=config.idempotency_keep_h * 3_600),
         sealer,
         keyring,
+        labels,
         tasks,
         answer_bytes_max=config.idempotency_result_max_bytes,
     )
@@ -302,6 +303,13 @@ def _cached(
     return CachedAnswers(gate, planning, model, calls, store)
 
 
+def _shreds(
+    control: ControlPlane, databases: Databases, key: ControlPlaneKey, knowledge: Knowledge
+) -> Shreds:
+    book = PostgresShreds(databases.control)
+    return Shreds(control, book, key.archive_signer, knowledge.vectors)
+
+
 def _batches(
     config: Settings,
     databases: Databases,
@@ -326,8 +334,10 @@ async def _knowledge(
     """Documents over the data folder and a vector engine; what it opens is closed by the stack."""
     dsn_for, databases = at
     objects = objects_of(config)
-    manifest = PostgresManifest(TenantWork(databases.app))
-    vectors = await vectors_of(config, dsn_for, manifest, keyring, sealer, clock, stack)
+    work = TenantWork(databases.app)
+    manifest = PostgresManifest(work)
+    parts = VectorParts(work, manifest, keyring, sealer, clock)
+    vectors = await vectors_of(config, dsn_for, parts, stack)
     stack.push_async_callback(_cancelled, asyncio.create_task(keyring.keep(), name="keys"))
     indexing = IndexingTasks()
     stack.push_async_callback(indexing.close)

@@ -13,6 +13,7 @@ from tenantry.adapters.keys.either_kms import EitherKms
 from tenantry.adapters.keys.key_bucket import KeyBucket
 from tenantry.adapters.keys.key_folder import KeyFolder
 from tenantry.adapters.keys.keyring import KEY_BYTES, Keyring
+from tenantry.adapters.keys.local_faults import local_faults
 from tenantry.adapters.keys.local_kms import LocalKms
 from tenantry.bootstrap.deployment import accounts_of, credentials_of
 from tenantry.bootstrap.key_settings import shared_arn
@@ -89,6 +90,9 @@ def key_facts(config: Settings) -> tuple[dict[str, Any], list[str]]:
                 problems.append(f"KMS: {problem.message}")
             finally:
                 kms.close()
+        folder, files = accounts_of(config)
+        for line in await local_faults(folder, LocalKms(folder, files)):
+            problems.append(f"KMS: {line}")
         try:
             await key_files_of(config).check()
         except TenantryError as problem:

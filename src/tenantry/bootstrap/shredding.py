@@ -5,30 +5,29 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import TypeVar
 
 from tenantry.adapters.clock import SystemClock
 from tenantry.adapters.keys import control_plane
 from tenantry.adapters.keys.wrapped_key import kms_key_of
-from tenantry.adapters.objects.durable_file import DurableFiles
 from tenantry.adapters.postgres.connections import Databases, LoginDsnFor
 from tenantry.adapters.postgres.content import PostgresContent
 from tenantry.adapters.postgres.key_holders import PostgresKeyHolders, this_host
 from tenantry.adapters.postgres.manifest import PostgresManifest
 from tenantry.adapters.postgres.shreds import PostgresShreds
 from tenantry.adapters.postgres.unit_of_work import TenantWork
+from tenantry.adapters.postgres.vector_rooms import PostgresVectorRooms
 from tenantry.adapters.sealed.sealer import TenantSealer
 from tenantry.application.shredding import Shredder
 from tenantry.bootstrap.database import attached_or_started
-from tenantry.bootstrap.deployment import control_of, objects_of, settings
+from tenantry.bootstrap.deployment import check_deployed, control_of, objects_of, settings
 from tenantry.bootstrap.keys import keyring_of, kms_of
 from tenantry.bootstrap.upstream import buckets_of
-from tenantry.bootstrap.vectors import vectors_of
+from tenantry.bootstrap.vectors import VectorParts, vectors_of
 from tenantry.config import Settings
 from tenantry.domain.document import Home
 from tenantry.domain.shred import InvocationLog
-from tenantry.domain.tenant import Tenant
 from tenantry.ports.archive import Signer
 
 T = TypeVar("T")
@@ -40,12 +39,12 @@ async def shredder_of(
     config: Settings, databases: Databases, dsn_for: LoginDsnFor
 ) -> AsyncIterator[Shredder]:
     """It destroys keys and opens none, so its process need not register."""
-    files, clock = DurableFiles(), SystemClock()
+    clock = SystemClock()
     work = TenantWork(databases.app)
     async with contextlib.AsyncExitStack() as stack:
         keyring = stack.enter_context(keyring_of(config, clock))
         kms = stack.enter_context(contextlib.closing(kms_of(config)))
-        manifest, sealer = PostgresManifest(work), TenantSealer(keyring)
+        parts = VectorParts(work, PostgresManifest(work), keyring, TenantSealer(keyring), clock)
         yield Shredder(
             control=control_of(config, databases),
             book=PostgresShreds(databases.control),
@@ -54,18 +53,20 @@ async def shredder_of(
             keys=keyring,
             kms=kms,
             objects=objects_of(config),
-            vectors=await vectors_of(config, dsn_for, manifest, keyring, sealer, clock, stack),
+            vectors=await vectors_of(config, dsn_for, parts, stack),
             buckets=buckets_of(config),
-            signer=control_plane.load(config.home / "control", files).archive_signer,
+            signer=control_plane.load(config.home / "control").archive_signer,
             own_root_key=_own_root_key,
-            log_of=lambda tenant: _log_of(config, tenant),
-            outside=_outside(config),
+            log_of=lambda account, told: _log_of(config, account, told),
+            rooms=PostgresVectorRooms(work),
         )
 
 
 def archive_signer() -> Signer:
-    """What signs certificates, without a database."""
-    return control_plane.load(settings().home / "control", DurableFiles()).archive_signer
+    """What signs certificates, without a database. Raises `SettingsError` without a deployment."""
+    config = settings()
+    check_deployed(config)
+    return control_plane.load(config.home / "control").archive_signer
 
 
 def run_with_shredder(work: Callable[[Shredder, Look], Awaitable[T]]) -> T:
@@ -91,16 +92,7 @@ def _own_root_key(home: Home) -> str:
     return kms_key_of(dataclasses.replace(home, own_kms_key=True))
 
 
-def _outside(config: Settings) -> Sequence[str]:
-    if config.vectors == "sealed":
-        return ()
-    return (
-        f"backups and snapshots of the vector engine ({config.vectors}) that were made before:"
-        " vectors of passages lie there unsealed, their texts sealed",
-    )
-
-
-def _log_of(config: Settings, tenant: Tenant) -> InvocationLog:
+def _log_of(config: Settings, account: str, told: str | None) -> InvocationLog:
     """Where the account's log goes, as far as this deployment was told."""
-    told = tenant.placement.invocation_log or config.invocation_log_url
-    return InvocationLog(tenant.placement.account, told or "as the account's own settings say")
+    location = told or config.invocation_log_url
+    return InvocationLog(account, location or "as the account's own settings say")

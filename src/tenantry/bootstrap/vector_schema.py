@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tenantry.adapters.postgres.embedded import EmbeddedCluster
 from tenantry.adapters.postgres.pgvector import prepare_pgvector
-from tenantry.bootstrap.deployment import secret_of
+from tenantry.bootstrap.deployment import make_secret
 from tenantry.config import Settings
 
 
@@ -16,4 +16,4 @@ async def prepare_vectors(config: Settings, cluster: EmbeddedCluster | None) -> 
     if url is None:
         assert cluster is not None
         url = cluster.dsn("superuser")
-    await prepare_pgvector(url, secret_of(config, "database-secret"))
+    await prepare_pgvector(url, make_secret(config, "database-secret"))

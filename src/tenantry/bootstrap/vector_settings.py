@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import importlib.util
+from collections.abc import Mapping
+from typing import Literal, get_args
 from urllib.parse import urlsplit
 
 from tenantry.config import Settings, variable_of
 
+EngineName = Literal["pgvector", "opensearch", "pinecone", "weaviate"]
+ENGINES: tuple[EngineName, ...] = get_args(EngineName)
 IN_CLEAR = "embeddings lie there in clear, and text can be recovered from them"
 
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -21,11 +25,39 @@ _NEEDS: dict[str, tuple[tuple[str, ...], str | None]] = {
 }
 
 
+def configured_engines(config: Settings) -> list[EngineName]:
+    """Those that could be reached, whichever is searched: where documents may rest from before.
+
+    pgvector needs no setting of its own: it is then Tenantry's own database.
+    """
+    return [name for name in ENGINES if not _problems(config, name)]
+
+
+def rooms_problems(config: Settings, open_engines: Mapping[str, int]) -> list[str]:
+    """One line for each engine that holds vectors, and could not be told to delete them."""
+    return [
+        f"vectors of {count} tenants rest in {engine}, which is not configured here: set its"
+        f" settings, or `tenantry engines gone {engine}`"
+        for engine, count in open_engines.items()
+        if engine not in configured_engines(config)
+    ]
+
+
+def rooms_fact(open_engines: Mapping[str, int]) -> str:
+    """What `doctor` says of where vectors lie in clear, whatever the settings say now."""
+    told = [f"{engine} ({count} tenants)" for engine, count in open_engines.items()]
+    return ", ".join(told) if told else "nowhere"
+
+
 def vectors_problems(config: Settings) -> list[str]:
     """One line for each setting that the engine could not work with; none repeats a secret."""
-    needs, module = _NEEDS[config.vectors]
+    return _problems(config, config.vectors)
+
+
+def _problems(config: Settings, engine: str) -> list[str]:
+    needs, module = _NEEDS[engine]
     problems = [
-        f"{variable_of('vectors')}={config.vectors} needs {variable_of(name)}"
+        f"{variable_of('vectors')}={engine} needs {variable_of(name)}"
         for name in needs
         if getattr(config, name) is None
     ]
@@ -33,10 +65,7 @@ def vectors_problems(config: Settings) -> list[str]:
         if wrong := _wrong_url(getattr(config, name)):
             problems.append(f"{variable_of(name)} {wrong}")
     if module and importlib.util.find_spec(module) is None:
-        problems.append(
-            f"{variable_of('vectors')}={config.vectors} needs: pip install"
-            f" tenantry[{config.vectors}]"
-        )
+        problems.append(f"{variable_of('vectors')}={engine} needs: pip install tenantry[{engine}]")
     return problems
 
 

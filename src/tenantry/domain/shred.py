@@ -16,10 +16,12 @@ from datetime import UTC, datetime
 from typing import Any, Final, Literal
 
 from tenantry.domain.ids import TenantId
+from tenantry.domain.vector_room import DECLARED_GONE, VectorRoom
 
 FORMAT: Final = 1
 TENANT_KEY: Final = "tenant key destroyed"
 OWN_KMS_KEY: Final = "own KMS key disabled, deletion scheduled"
+OWN_KMS_KEY_GONE: Final = "own KMS key destroyed"
 Step = Literal["asked", "keys_destroyed", "processes_ended", "erased", "certified"]
 
 
@@ -82,7 +84,7 @@ def certificate_content(
     tenant_name: str,
     processes: Sequence[Holder],
     logs: Sequence[InvocationLog],
-    outside: Sequence[str] = (),
+    rooms: Sequence[VectorRoom] = (),
     at: datetime,
 ) -> str:
     """The canonical JSON that is signed."""
@@ -93,7 +95,7 @@ def certificate_content(
         "certificate": "crypto-shred of a tenant",
         "format": FORMAT,
         "tenant": {"id": shred.tenant_id, "name": tenant_name},
-        "mode": OWN_KMS_KEY if own else TENANT_KEY,
+        "mode": _mode(shred),
         "asked": {"at": _instant(shred.asked_at), "by": shred.asked_by},
         "effective_at": _instant(shred.keys_destroyed_at),
         "kms_key": _kms_key(shred) if own else None,
@@ -102,7 +104,7 @@ def certificate_content(
         "not_reachable": [_process(each) for each in lost],
         "erased_at": _instant(shred.erased_at),
         "erased": dict(shred.found or {}),
-        "remains": [*_remains(logs), *outside],
+        "remains": [*_remains(logs), *map(_in_clear, rooms)],
         "certified_at": _instant(at),
     }
     return json.dumps(told, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
@@ -147,8 +149,9 @@ def certificate_text(document: Mapping[str, Any]) -> str:
         f"Asked             {told['asked']['at']} by {told['asked']['by']}",
     ]
     if kms is not None:
-        when = kms["deletion_at"] or "nothing is left to delete"
-        lines.append(f"KMS key           {kms['id']}, disabled; deletion: {when}")
+        when = kms["deletion_at"]
+        state = "destroyed" if when is None else f"disabled; deletion: {when}"
+        lines.append(f"KMS key           {kms['id']}, {state}")
     lines += [f"Processes ended   {told['processes_ended_at']}"]
     lines += [f"  {_process_line(each)}" for each in told["processes"]]
     if told["not_reachable"]:
@@ -164,6 +167,13 @@ def certificate_text(document: Mapping[str, Any]) -> str:
         f"Signature         {document['signature']}",
     ]
     return "\n".join(lines)
+
+
+def _mode(shred: Shred) -> str:
+    """What made content unreadable. A store with nothing left to delete has destroyed the key."""
+    if shred.kms_key is None:
+        return TENANT_KEY
+    return OWN_KMS_KEY_GONE if shred.kms_deletion_at is None else OWN_KMS_KEY
 
 
 def _kms_key(shred: Shred) -> dict[str, Any]:
@@ -194,7 +204,8 @@ def _process_line(process: Mapping[str, Any]) -> str:
 
 def _remains(logs: Sequence[InvocationLog]) -> list[str]:
     remains = [
-        "the tenant's name, contract, invoices and credit notes, which the law asks to be kept",
+        "the tenant's name, invoices and credit notes, which the law asks to be kept, and its"
+        " contract, which has ended with the day on which the shred was asked for",
         "the ledger and its roll-ups: ids, models, counts, amounts, times, tags and run labels;"
         " end users as keyed hashes whose key is destroyed",
         "API keys, revoked, with names and hints, and addresses of webhooks; their secrets are"
@@ -208,6 +219,19 @@ def _remains(logs: Sequence[InvocationLog]) -> list[str]:
         f" ({log.location}); it holds content where the account's settings deliver it"
         for log in logs
     ]
+
+
+def _in_clear(room: VectorRoom) -> str:
+    """What is left of vectors that lay in an engine unsealed, their texts sealed."""
+    if room.ending == DECLARED_GONE:
+        return (
+            f"outside of Tenantry: the vector engine {room.engine}, which an operator declared"
+            " gone: nobody has seen vectors of passages deleted there; they lie there unsealed"
+        )
+    return (
+        f"backups and snapshots of the vector engine ({room.engine}) that were made before:"
+        " vectors of passages lie there unsealed, their texts sealed"
+    )
 
 
 def _instant(at: datetime) -> str:

@@ -37,7 +37,8 @@ class KeyStore(Protocol):
     async def create(self, home: Home) -> None:
         """Make the tenant's key where it has none; durable on return, idempotent.
 
-        NotFound where it was destroyed: there is never another.
+        NotFound where it was destroyed: there is never another. Unavailable in the account that
+        does not exist (`domain.placement.NO_ACCOUNT`).
         """
         ...
 

@@ -52,6 +52,7 @@ class Spaces:
     generation: int  # 0 for a tenant that never had a document
     live: Space | None = None  # of what is searched; None where nothing is
     next: Space | None = None  # of what a reindex builds
+    pin: str = ""  # of `live`, as `Vectors.pinned` names it: with the engine where it rests
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,6 +51,10 @@ class ShredBook(Protocol):
         """How many API keys it had, all of them revoked."""
         ...
 
+    async def accounts(self, tenant_id: TenantId) -> frozenset[str]:
+        """Accounts that the tenant's ledger names: of its attempts and its batch jobs."""
+        ...
+
     async def now(self) -> datetime: ...
 
 

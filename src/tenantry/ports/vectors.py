@@ -8,7 +8,7 @@ from typing import Protocol
 
 from tenantry.domain.chunk import Chunk, Passage
 from tenantry.domain.document import Card, DocumentRow, Edition, Home
-from tenantry.domain.ids import DocumentId
+from tenantry.domain.ids import DocumentId, TenantId
 
 Permitted = Callable[[Card], bool]  # `domain.access.Permission`, or any other rule
 
@@ -44,6 +44,11 @@ class Query:
 
 
 class Vectors(Protocol):
+    @property
+    def reads_words(self) -> bool:
+        """Whether a query's words count beside its vector."""
+        ...
+
     def pinned(self, model: str) -> str:
         """What the manifest pins for a model's vectors in this engine: its id, or that behind the
         engine's own name in small letters and a slash.
@@ -78,8 +83,16 @@ class Vectors(Protocol):
         """The cards of those wanted documents that are `ready`."""
         ...
 
+    async def check_reach(self, tenant_id: TenantId) -> None:
+        """Conflict where vectors of the tenant rest in an engine that is not configured here, and
+        could not be deleted there."""
+        ...
+
     async def remove(self, home: Home, document_id: DocumentId) -> DocumentRow | None:
-        """Gone from the next search on, anywhere; the row it had, or None for an unknown one."""
+        """Gone from the next search on, anywhere; the row it had, or None for an unknown one.
+
+        Vectors are deleted where they can be reached: see `check_reach`.
+        """
         ...
 
     async def sweep(self, home: Home, age_s: float) -> int:
@@ -93,5 +106,6 @@ class Vectors(Protocol):
         """Delete all passages and vectors of the tenant, and forget what is open. Idempotent.
 
         The manifest stays: what it still names is missing from then on, and a search says so.
+        Conflict as for `check_reach`.
         """
         ...

@@ -24,7 +24,7 @@ from tenantry.adapters.postgres.pgvector import ROLE, open_pgvector, prepare_pgv
 from tenantry.adapters.vectors.partitions import EnginePartitions
 from tenantry.application import documents, ingestion, retrieval, tending
 from tenantry.domain.document import DocumentState
-from tenantry.domain.errors import Corrupt, NotFound
+from tenantry.domain.errors import Conflict, Corrupt, NotFound
 from tenantry.domain.upload import upload_from_text
 
 DEFINERS = Path(__file__).parents[3] / "docs" / "reference" / "definer-functions.md"
@@ -273,6 +273,40 @@ def test_a_document_s_whole_way_with_the_manifest_in_postgresql(database, tmp_pa
             assert await tending.sweep_vectors(deps, TwoTenants(a, b)) == 0
             await deps.tasks.close()
             await vectors.close()
+
+    asyncio.run(main())
+
+
+def test_what_rests_in_another_engine_costs_no_embedding_until_it_is_reindexed(
+    database, tmp_path
+) -> None:
+    """After the setting was changed: each way, and for the one tenant alone."""
+    a, b = support.tenant("tnt_" + "a" * 26), support.tenant("tnt_" + "b" * 26)
+    alice, bob = support.principal(a), support.principal(b)
+
+    async def main() -> None:
+        await engines.prepare(database)
+        await support.add_tenants(database, a.id, b.id)
+        async with app_pool(database.dsn("app")) as pool:
+            own = knowledge(tmp_path, pool, Doom(1_000_000, after=False))
+            engine = await engines.pgvector_at(database)
+            vectors = EnginePartitions(engine, own.manifest, own.keys, own.sealer, own.clock)
+            other = dataclasses.replace(own, vectors=vectors)
+            await ingestion.ingest(own, alice, _upload("red apples"))
+            await ingestion.ingest(other, bob, _upload("blue apples"))
+            before = list(own.embedder.calls)
+            for deps, who in ((other, alice), (own, bob)):
+                with pytest.raises(Conflict, match="another vector engine"):
+                    await ingestion.ingest(deps, who, _upload("green pears"))
+                with pytest.raises(Conflict, match="another vector engine"):
+                    await retrieval.search(deps, who, "apples")
+                assert len((await documents.list_documents(deps, who)).documents) == 1
+            assert own.embedder.calls == before
+            for deps, who, text in ((own, alice, "red apples"), (other, bob, "blue apples")):
+                assert [hit.text for hit in await retrieval.search(deps, who, "apples")] == [text]
+            await own.tasks.close()
+            await vectors.close()
+            own.vectors.close()
 
     asyncio.run(main())
 

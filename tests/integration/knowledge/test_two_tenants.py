@@ -146,11 +146,16 @@ _PLANTED = {
     " SELECT $1, sha256('x'), 'm', 8, 0, 64, 'o'",
     "reindex": "(tenant_id, reindex_id, state, model, dimensions, pin, api_key_id, request_id,"
     " claimed_until) SELECT $1, 'r', 'running', 'm', 8, 'm', 'k', gen_random_uuid(), now()",
+    "vector_room": "(tenant_id, engine) SELECT $1, 'pgvector'",
 }
+
+# What the control plane sees of all tenants, and what is withheld from it where it is not `model`.
+_ACROSS = {"reindex": "claimed_until", "vector_room": "engine"}
+_WITHHELD = {"vector_room": "DELETE FROM"}
 
 
 @pytest.mark.parametrize("table", sorted(_PLANTED))
-def test_batches_and_reindexes_are_a_tenant_s_own(database: Database, table: str) -> None:
+def test_batches_reindexes_and_rooms_are_a_tenant_s_own(database: Database, table: str) -> None:
     async def run() -> None:
         await support.add_tenants(database, A.id, B.id)
         owner = await asyncpg.connect(database.dsn("superuser"))
@@ -170,11 +175,11 @@ def test_batches_and_reindexes_are_a_tenant_s_own(database: Database, table: str
                 await app.execute("SELECT set_config('tenantry.tenant', $1, true)", A.id)
                 await app.execute(f"INSERT INTO tenantry.{table} {_PLANTED[table]}", B.id)
         control = await asyncpg.connect(database.dsn("control"))
-        if table == "reindex":
-            rows = await control.fetch("SELECT tenant_id, claimed_until FROM tenantry.reindex")
+        if (shown := _ACROSS.get(table)) is not None:
+            rows = await control.fetch(f"SELECT tenant_id, {shown} FROM tenantry.{table}")
             assert {row["tenant_id"] for row in rows} == {A.id, B.id}
         with pytest.raises(asyncpg.InsufficientPrivilegeError):
-            await control.fetch(f"SELECT model FROM tenantry.{table}")
+            await control.fetch(f"{_WITHHELD.get(table, 'SELECT model FROM')} tenantry.{table}")
         for connection in (owner, app, control):
             await connection.close()
 

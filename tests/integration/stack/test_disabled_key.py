@@ -108,11 +108,12 @@ def test_what_is_open_is_zeroed_though_nobody_asks(stack: Stack) -> None:
         anna, bert = (Customer(gateway, stack.tenant(placement="silo")) for _ in range(2))
         assert {anna.search()[0], bert.search()[0]} == {200}
         knowledge = gateway.services.library._knowledge
-        both = knowledge.vectors.open_bytes
+        partitions = knowledge.vectors._present
+        both = partitions.open_bytes
         asyncio.run(kms.set_enabled(anna.tenant.account, f"own-{anna.tenant.id}", False))
         clock.step(TTL_S)
         gateway.call(knowledge.keys.renew())  # as the task does that the worker runs
-        assert 0 < knowledge.vectors.open_bytes < both
+        assert 0 < partitions.open_bytes < both
         assert "keys" in gateway.call(names_of_tasks())
 
 

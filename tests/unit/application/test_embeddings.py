@@ -12,10 +12,13 @@ from tests.support.core import TITAN, principal
 from tests.support.scripted import Core, context, core, reply
 from tests.support.skipping import run
 
+from bedrock_emulator.engine.catalogue import catalogue as emulated
+from bedrock_emulator.engine.embeddings import read_embedding
 from tenantry.application.calls import Embedded
 from tenantry.application.embeddings import PARALLEL_CALLS_MAX, TEXTS_MAX
 from tenantry.domain import errors
 from tenantry.domain.catalogue import Catalogue, Model
+from tenantry.domain.vector_lengths import vector_lengths
 from tenantry.ports.model import Attempt, Failure, FailureKind
 
 ACME = principal("acme")
@@ -50,6 +53,9 @@ def test_vectors_come_in_the_order_of_their_texts() -> None:
 FIRST = replace(TITAN, id="amazon.titan-embed-text-v1")
 ENGLISH = replace(TITAN, id="cohere.embed-english-v3", family="cohere_embed")
 FOURTH = replace(TITAN, id="cohere.embed-v4:0", family="cohere_embed")
+SECOND = replace(TITAN, id="amazon.titan-embed-text-v2:0")
+PICTURES = replace(TITAN, id="amazon.titan-embed-image-v1")
+UNKNOWN = replace(TITAN, id="amazon.titan-embed-text-v9:0")
 
 
 @pytest.mark.parametrize(
@@ -61,6 +67,10 @@ FOURTH = replace(TITAN, id="cohere.embed-v4:0", family="cohere_embed")
         (FIRST, 1_536, {"inputText": "x"}),
         (ENGLISH, 1_024, {}),
         (FOURTH, 512, {"output_dimension": 512}),
+        (FOURTH, 1_536, {"output_dimension": 1_536}),
+        (PICTURES, None, {"inputText": "x"}),
+        (PICTURES, 384, {"inputText": "x", "embeddingConfig": {"outputEmbeddingLength": 384}}),
+        (UNKNOWN, 300, {"inputText": "x", "dimensions": 300}),
     ],
 )
 def test_a_model_is_told_only_what_it_knows(
@@ -71,10 +81,33 @@ def test_a_model_is_told_only_what_it_knows(
     assert {name: call.body[name] for name in call.body.keys() - of_cohere} == sent
 
 
-@pytest.mark.parametrize("model", [FIRST, ENGLISH])
-def test_vectors_of_a_length_that_a_model_does_not_make_are_refused(model: Model) -> None:
-    with pytest.raises(errors.BadRequest, match="numbers alone"):
-        planned(model, 512)
+@pytest.mark.parametrize(
+    ("model", "dimensions", "made"),
+    [
+        (FIRST, 512, "1,536 numbers alone"),
+        (ENGLISH, 512, "1,024 numbers alone"),
+        (SECOND, 384, "256, 512 or 1,024 numbers"),
+        (FOURTH, 300, "256, 512, 1,024 or 1,536 numbers"),
+        (PICTURES, 512, "256, 384 or 1,024 numbers"),
+    ],
+)
+def test_vectors_of_a_length_that_a_model_does_not_make_are_refused(
+    model: Model, dimensions: int, made: str
+) -> None:
+    with pytest.raises(errors.BadRequest, match=f"{model.id} makes vectors of {made}"):
+        planned(model, dimensions)
+
+
+@pytest.mark.parametrize("model", [FIRST, ENGLISH, SECOND, FOURTH, PICTURES])
+def test_the_emulator_makes_vectors_of_each_length_and_of_no_other(model: Model) -> None:
+    lengths = vector_lengths(model.id)
+    assert lengths
+    for length in lengths:
+        (call,) = planned(model, length)
+        assert read_embedding(dict(call.body), emulated()[model.id]).dimensions == length
+    for length in {*range(1, 4_097, 128), 384} - set(lengths):
+        with pytest.raises(errors.BadRequest):
+            planned(model, length)
 
 
 def planned(model: Model, dimensions: int | None) -> list[Any]:

@@ -84,7 +84,7 @@ def brute_force(
         worth = rarity(len(rows), sum(word in words for words in held))
         for place, words in enumerate(held):
             if count := words.count(word):
-                scores[place] += word_score(worth, count, damping(len(words), mean))
+                scores[place] += word_score(worth, count, damping(len(words) / mean))
     best = max(scores, default=0.0)
     unit = np.array(vector) / np.linalg.norm(vector)
     ranked = [

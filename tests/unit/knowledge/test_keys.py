@@ -19,6 +19,7 @@ from tenantry.adapters.keys.key_cache import KeyCache
 from tenantry.adapters.keys.local_keyring import LocalKeyring, kms_key_of
 from tenantry.adapters.objects.durable_file import DurableFiles
 from tenantry.domain.errors import Conflict, Corrupt, NotFound, Unavailable
+from tenantry.domain.placement import NO_ACCOUNT
 from tenantry.ports.keys import Purpose, Retirement, WrappedKey
 
 A, B = support.home(support.tenant("tnt_a")), support.home(support.tenant("tnt_b"))
@@ -43,6 +44,22 @@ def test_subkeys_differ_by_tenant_purpose_and_context_and_stay(tmp_path: Path) -
         assert await key(support.parts(tmp_path), A) == await key(own, A)
 
     asyncio.run(run())
+
+
+def test_no_key_is_made_in_the_account_that_does_not_exist(tmp_path: Path) -> None:
+    """Whose placement is told its account later leaves nothing behind: nothing could be sealed."""
+
+    async def run() -> None:
+        own = support.parts(tmp_path)
+        homeless = type(A)("tnt_a", NO_ACCOUNT)
+        for refused in (own.keys.create(homeless), own.keys.rotate(homeless)):
+            with pytest.raises(Unavailable, match="no account yet"):
+                await refused
+        await own.keys.create(A)
+        assert await key(own, A)
+
+    asyncio.run(run())
+    assert not (tmp_path / "accounts" / NO_ACCOUNT).exists()
 
 
 def test_keys_lie_wrapped_in_folders_of_their_owner_alone(tmp_path: Path) -> None:
@@ -222,10 +239,15 @@ def test_names_are_no_paths(tmp_path: Path, name: str) -> None:
 
 
 def test_the_control_key_seals_and_is_made_once(tmp_path: Path) -> None:
+    with pytest.raises(Unavailable, match="not there"):
+        control_plane.load(tmp_path / "c")
+
+    def made_and_loaded(_: int) -> control_plane.ControlPlaneKey:
+        control_plane.make(tmp_path / "c", DurableFiles())
+        return control_plane.load(tmp_path / "c")
+
     with ThreadPoolExecutor(8) as threads:
-        loaded = list(
-            threads.map(lambda _: control_plane.load(tmp_path / "c", DurableFiles()), range(16))
-        )
+        loaded = list(threads.map(made_and_loaded, range(16)))
     assert len({item.pepper for item in loaded}) == 1
     sealed = loaded[0].seal(b"secret", b"key_1")
     assert loaded[1].open(sealed, b"key_1") == b"secret"
@@ -237,7 +259,7 @@ def test_the_control_key_seals_and_is_made_once(tmp_path: Path) -> None:
     assert loaded[0].pepper.hex() not in repr(loaded[0])
     (tmp_path / "c" / "key").write_bytes(b"short")
     with pytest.raises(Unavailable):
-        control_plane.load(tmp_path / "c", DurableFiles())
+        control_plane.load(tmp_path / "c")
 
 
 def test_files_are_whole_or_absent_and_counted(tmp_path: Path) -> None:

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from tests.unit.knowledge.test_documents import ALICE, BOB, A, World, played, text, titles
 
-from tenantry.application import documents, ingestion
+from tenantry.application import documents, indexing, ingestion, patience
 from tenantry.application.ingestion import Ingested
 from tenantry.domain.document import DocumentState
-from tenantry.domain.errors import BudgetExceeded, Conflict
+from tenantry.domain.errors import BudgetExceeded, NotFound
 
 __all__ = ["played"]
 Scene = Callable[[World], Awaitable[None]]
@@ -87,27 +87,96 @@ def test_a_replacement(refused: int, played: Callable[[Scene], None]) -> None:
     played(scene)
 
 
-def test_it_is_not_waited_for_without_end(
+def held_up(world: World) -> tuple[asyncio.Event, asyncio.Event, list[bool]]:
+    """Embedding begins, and goes on when told to; refused where the list says so."""
+    reached, go, refused = asyncio.Event(), asyncio.Event(), [False]
+    embed = world.embedder.embed
+
+    async def held(*given: Any) -> Any:
+        reached.set()
+        await go.wait()
+        if refused[0]:
+            raise BudgetExceeded()
+        return await embed(*given)
+
+    world.embedder.embed = held
+    return reached, go, refused
+
+
+@pytest.mark.parametrize("refused", [False, True])
+def test_who_waits_too_long_is_told_of_a_document_that_is_indexing(
+    refused: bool, played: Callable[[Scene], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ingestion, "SAME_UPLOAD_WAIT_S", 0.1)
+
+    async def scene(world: World) -> None:
+        await ingestion.ingest(world.deps, BOB, text("T", "apples"))
+        reached, go, refuses = held_up(world)
+        refuses[0] = refused
+        upload = text("T", "apples")
+        first = asyncio.create_task(ingestion.ingest(world.deps, ALICE, upload))
+        await reached.wait()
+        told = await ingestion.ingest(world.deps, ALICE, upload)
+        assert (told.created, told.document.status) == (False, DocumentState.INDEXING)
+        go.set()
+        if refused:
+            with pytest.raises(BudgetExceeded):
+                await first
+            with pytest.raises(NotFound):
+                await documents.get_document(world.deps, ALICE, told.document.id)
+        else:
+            done = (await first).document
+            assert (done.id, done.status) == (told.document.id, DocumentState.READY)
+
+    played(scene)
+
+
+def test_after_a_crash_it_is_told_of_the_document_that_another_process_finishes(
     played: Callable[[Scene], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(ingestion, "SAME_UPLOAD_WAIT_S", 0.1)
 
     async def scene(world: World) -> None:
-        reached, go = asyncio.Event(), asyncio.Event()
-        embed = world.embedder.embed
-
-        async def held(*given: Any) -> Any:
-            reached.set()
-            await go.wait()
-            return await embed(*given)
-
-        world.embedder.embed = held
+        monkeypatch.setattr(patience, "LEASE_S", 0.5)
+        reached, _, _ = held_up(world)
         upload = text("T", "apples")
         first = asyncio.create_task(ingestion.ingest(world.deps, ALICE, upload))
         await reached.wait()
-        with pytest.raises(Conflict, match="ask again"):
-            await ingestion.ingest(world.deps, ALICE, upload)
+        first.cancel()
+        await world.deps.tasks.close()
+        following = world.again()
+        told = await ingestion.ingest(following.deps, ALICE, upload)
+        assert told.document.status is DocumentState.INDEXING
+        await asyncio.sleep(0.5)
+        assert await indexing.resume_indexing(following.deps, [A]) == 1
+        await following.deps.tasks.settle()
+        assert await titles(following, ALICE, "apples") == ["T"]
+        again = await ingestion.ingest(following.deps, ALICE, upload)
+        assert (again.document.id, again.created) == (told.document.id, False)
+        following.partitions.close()
+
+    played(scene)
+
+
+def test_few_wait_and_the_others_are_told_at_once(
+    played: Callable[[Scene], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ingestion, "WAITING_OF_ONE_MAX", 2)
+
+    async def scene(world: World) -> None:
+        reached, go, _ = held_up(world)
+        upload = text("T", "apples")
+        sent = [asyncio.create_task(ingestion.ingest(world.deps, ALICE, upload)) for _ in range(5)]
+        await reached.wait()
+        told, waiting = await asyncio.wait(sent, timeout=0.5)
+        assert (len(told), len(waiting)) == (2, 3), "the first, and two that wait for it"
+        assert {one.result().document.status for one in told} == {DocumentState.INDEXING}
+        assert world.deps.waiting.total() == 2
+        other = asyncio.create_task(ingestion.ingest(world.deps, BOB, upload))
         go.set()
-        assert (await first).document.status is DocumentState.READY
+        said = await asyncio.gather(*waiting, other)
+        assert {one.document.status for one in said} == {DocumentState.READY}
+        assert len(await all_of(world)) == len(await all_of(world, BOB)) == 1
+        assert not world.deps.waiting
 
     played(scene)

@@ -95,6 +95,11 @@ def check_names(home: Home) -> None:
         raise NotFound("There is no such tenant.")
 
 
+def destroyed_in(accounts: Path) -> set[str]:
+    """Ids of the tenants that get no key any more, in any account."""
+    return {path.name.removesuffix(BARRED) for path in accounts.glob(f"*/keys/*{BARRED}")}
+
+
 def _versions(folder: Path) -> list[int]:
     try:
         names = [path.name for path in folder.iterdir()]

@@ -30,6 +30,7 @@ from tenantry.domain.document import Home
 from tenantry.domain.envelope import associated_data
 from tenantry.domain.errors import Conflict, Corrupt, NotFound, TenantryError, Unavailable
 from tenantry.domain.ids import TenantId
+from tenantry.domain.placement import NO_ACCOUNT
 from tenantry.ports.key_files import KeyFiles
 from tenantry.ports.keys import KeyName, KmsKeys, Purpose, WrappedKey
 
@@ -40,6 +41,10 @@ IDLE_MAX_S = 3_600.0  # unasked for so long, open content is closed rather than 
 RENEWED_AT_ONCE = 8
 _REWRAP_ATTEMPTS = 3
 _FIRST_VERSION = 1
+_NO_ACCOUNT = (
+    "The tenant's placement has no account yet, so nothing of the tenant can be kept: an operator"
+    " has to say which account answers."
+)
 _DESTROYED = "The tenant's key was shredded; it gets no other."
 _log = logging.getLogger(__name__)
 
@@ -218,8 +223,11 @@ class Keyring:
 
     async def _make(self, home: Home, version: int) -> None:
         """A version that opens; of two that make it at once the first wins. NotFound where the
-        tenant's keys are destroyed, also meanwhile.
+        tenant's keys are destroyed, also meanwhile. None in the account that does not exist: all
+        that is kept is sealed, so that nothing lies there when the placement is told its account.
         """
+        if home.account == NO_ACCOUNT:
+            raise Unavailable(_NO_ACCOUNT)
         if await self._files.barred(home):
             raise NotFound(_DESTROYED)
         await self._kms.create(home.account, kms_key_of(home))

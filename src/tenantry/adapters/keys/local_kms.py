@@ -64,6 +64,18 @@ class LocalKms:
         await asyncio.to_thread(self._files.replace, path, body.encode())
         return Retirement(disabled=True, deletion_at=None)
 
+    async def retired(self, account: str, key_id: str) -> bool:
+        """Whether it is retired for good; False for a file that cannot be read."""
+        path = self._path(account, key_id)
+        try:
+            return json.loads(await asyncio.to_thread(path.read_bytes))["key"] is None
+        except (OSError, ValueError, KeyError, TypeError):
+            return False
+
+    async def try_out(self, account: str, key_id: str) -> None:
+        """Raises what a tenant whose key it wraps would meet."""
+        await asyncio.to_thread(self._read, account, key_id)
+
     async def holds(self, account: str, key_id: str) -> bool:
         """Whether there is, or was, a root key of this id."""
         return await asyncio.to_thread(self._path(account, key_id).exists)

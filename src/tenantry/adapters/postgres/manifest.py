@@ -141,6 +141,7 @@ class PostgresManifest:
             row["generation"],
             live,
             None if following is None else Space(following, row["next_dimensions"]),
+            row["model"],
         )
 
     async def generation(self, tenant_id: TenantId) -> int:

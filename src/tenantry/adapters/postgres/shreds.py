@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 import orjson
 
@@ -15,6 +15,8 @@ from tenantry.adapters.postgres.statements import statements
 from tenantry.domain.errors import NotFound
 from tenantry.domain.ids import TenantId
 from tenantry.domain.shred import Shred
+
+LEDGER_TIMEOUT_S: Final = 3_600.0  # all that a tenant ever used is looked through
 
 
 class PostgresShreds:
@@ -30,6 +32,7 @@ class PostgresShreds:
                 raise NotFound("There is no such tenant.")
             await connection.execute(self._sql["revoke_keys"], tenant_id)
             await connection.execute(self._sql["begin"], tenant_id, asked_by)
+            await connection.execute(self._sql["end_contract"], tenant_id)
             return _to_shred(await connection.fetchrow(self._sql["get"], tenant_id))
 
     async def get(self, tenant_id: TenantId) -> Shred | None:
@@ -62,6 +65,14 @@ class PostgresShreds:
     async def keys_revoked(self, tenant_id: TenantId) -> int:
         async with self._transaction() as connection:
             return int(await connection.fetchval(self._sql["keys_revoked"], tenant_id))
+
+    async def accounts(self, tenant_id: TenantId) -> frozenset[str]:
+        async with self._transaction() as connection:
+            await connection.execute(self._sql["patiently"], f"{LEDGER_TIMEOUT_S:.0f}s")
+            rows = await connection.fetch(
+                self._sql["ledger_accounts"], tenant_id, timeout=LEDGER_TIMEOUT_S
+            )
+        return frozenset(row["account"] for row in rows)
 
     async def now(self) -> datetime:
         async with self._transaction() as connection:

@@ -53,6 +53,8 @@ Ranked = tuple[float, Passage]  # by the sum of both scores
 class SealedPartitions:
     """`ports.vectors.Vectors`. One instance a process; lives on one event loop."""
 
+    reads_words = True
+
     def __init__(
         self,
         manifest: Manifest,
@@ -168,6 +170,9 @@ class SealedPartitions:
 
         await self._visit(home, read, cards.update, cards.clear, worth=asked)
         return cards
+
+    async def check_reach(self, tenant_id: TenantId) -> None:
+        """Of one engine alone; `vectors/tracked.py` knows the others."""
 
     async def remove(self, home: Home, document_id: DocumentId) -> DocumentRow | None:
         removed = await self._manifest.remove(home.tenant_id, document_id)

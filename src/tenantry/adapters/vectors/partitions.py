@@ -52,6 +52,8 @@ _log = logging.getLogger(__name__)
 class EnginePartitions:
     """`ports.vectors.Vectors` over any engine. One instance a process; lives on one event loop."""
 
+    reads_words = False  # they lie there sealed
+
     def __init__(
         self, engine: Engine, manifest: Manifest, keys: KeyStore, sealer: Sealer, clock: Clock
     ) -> None:
@@ -155,6 +157,9 @@ class EnginePartitions:
             return {}  # they rest elsewhere, and their originals have their cards
         rows = {name: segment for segment, names in live.documents.items() for name in names}
         return await self._cards_of(home, rows, live.dimensions)
+
+    async def check_reach(self, tenant_id: TenantId) -> None:
+        """Of one engine alone; `vectors/tracked.py` knows the others."""
 
     async def remove(self, home: Home, document_id: DocumentId) -> DocumentRow | None:
         removed = await self._manifest.remove(home.tenant_id, document_id)
@@ -329,6 +334,7 @@ def _passage(opened: Opened, score: float) -> Passage:
         score=max(-1.0, min(1.0, score)),
         start=opened.chunk.start,
         end=opened.chunk.end,
+        metadata=opened.card.metadata,
     )
 
 

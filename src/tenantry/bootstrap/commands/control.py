@@ -2,29 +2,26 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
 from tenantry.adapters.clock import SystemClock
 from tenantry.adapters.keys import control_plane
-from tenantry.adapters.objects.durable_file import DurableFiles
 from tenantry.adapters.postgres.alerts import PostgresAlerts
 from tenantry.adapters.postgres.batches import PostgresBatchBook
-from tenantry.adapters.postgres.connections import Databases, DsnFor
+from tenantry.adapters.postgres.connections import Databases
 from tenantry.adapters.postgres.corrections import PostgresCorrections
 from tenantry.adapters.postgres.deliveries import PostgresDeliveries
 from tenantry.adapters.postgres.directory import PostgresDirectory
 from tenantry.adapters.postgres.endpoints import PostgresEndpoints
-from tenantry.adapters.postgres.errors import ClusterNotRunning
 from tenantry.adapters.postgres.keeper import PostgresLedgerKeeper
 from tenantry.adapters.postgres.ledger import PostgresTenantLedger
 from tenantry.adapters.postgres.margin import PostgresMarginBooks
 from tenantry.adapters.postgres.unit_of_work import TenantWork
 from tenantry.adapters.postgres.usage_hours import PostgresUsageHours
+from tenantry.adapters.postgres.vector_rooms import PostgresEngineBook
 from tenantry.application.pacing import Outlook, outlooks
 from tenantry.bootstrap.commands.run import run
-from tenantry.bootstrap.database import attach
 from tenantry.bootstrap.deployment import control_of
 from tenantry.config import Settings
 from tenantry.domain.ids import ApiKeyId
@@ -38,6 +35,7 @@ from tenantry.ports.directory import Directory
 from tenantry.ports.endpoints import Endpoints
 from tenantry.ports.ledger import LedgerKeeper, TenantLedger
 from tenantry.ports.margin import MarginBooks
+from tenantry.ports.vector_rooms import EngineBook
 
 T = TypeVar("T")
 
@@ -53,7 +51,7 @@ def run_with_corrections(
     """Runs one correction of prices."""
 
     async def one(config: Settings, databases: Databases) -> T:
-        key = control_plane.load(config.home / "control", DurableFiles())
+        key = control_plane.load(config.home / "control")
         directory = PostgresDirectory(
             databases.app, pepper=key.pepper, open_sealed=key.open, clock=SystemClock()
         )
@@ -107,7 +105,7 @@ def run_with_endpoints(work: Callable[[ControlPlane, Endpoints], Awaitable[T]]) 
     """Runs one piece of work on tenants' webhook endpoints."""
 
     async def one(config: Settings, databases: Databases) -> T:
-        key = control_plane.load(config.home / "control", DurableFiles())
+        key = control_plane.load(config.home / "control")
         endpoints = PostgresEndpoints(
             databases.control, seal=key.seal, open_sealed=key.open, clock=SystemClock()
         )
@@ -116,24 +114,9 @@ def run_with_endpoints(work: Callable[[ControlPlane, Endpoints], Awaitable[T]]) 
     return run(one)
 
 
-def delivery_counts(config: Settings) -> Mapping[str, int] | None:
-    """How many deliveries are dead and pending; None where no database of ours runs by now.
-
-    Raises what `told` tells where a database should answer and does not.
-    """
-
-    async def main(dsn_for: DsnFor) -> Mapping[str, int]:
-        databases = await Databases.open(dsn_for, application="tenantry cli")
-        try:
-            return await PostgresDeliveries(databases.control).counts()
-        finally:
-            await databases.close()
-
-    try:
-        dsn_for = attach(config)
-    except ClusterNotRunning:
-        return None
-    return asyncio.run(main(dsn_for))
+def run_with_engine_book(work: Callable[[EngineBook], Awaitable[T]]) -> T:
+    """Runs one piece of work on the vector engines that hold passages."""
+    return run(lambda _, databases: work(PostgresEngineBook(databases.control)))
 
 
 def run_with_margin_books(work: Callable[[MarginBooks], Awaitable[T]]) -> T:

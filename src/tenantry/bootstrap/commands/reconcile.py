@@ -12,7 +12,6 @@ from tenantry.adapters import shipped
 from tenantry.adapters.clock import SystemClock
 from tenantry.adapters.cloud_bill.export import CurExport
 from tenantry.adapters.keys import control_plane
-from tenantry.adapters.objects.durable_file import DurableFiles
 from tenantry.adapters.postgres.connections import Databases
 from tenantry.adapters.postgres.cost_book import PostgresCostBook
 from tenantry.adapters.postgres.directory import PostgresDirectory
@@ -43,7 +42,7 @@ def run_with_sides(
     """
 
     async def one(config: Settings, databases: Databases) -> T:
-        key = control_plane.load(config.home / "control", DurableFiles())
+        key = control_plane.load(config.home / "control")
         directory = PostgresDirectory(
             databases.app, pepper=key.pepper, open_sealed=key.open, clock=SystemClock()
         )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from typing import Any
 
 import click
@@ -11,7 +10,7 @@ import click
 from tenantry.adapters.postgres.embedded import EmbeddedCluster
 from tenantry.bootstrap.billing import issuer_of
 from tenantry.bootstrap.capacity import workers_problems
-from tenantry.bootstrap.commands.control import delivery_counts
+from tenantry.bootstrap.commands.examine import examine
 from tenantry.bootstrap.control_files import control_problems, open_secrets
 from tenantry.bootstrap.deployment import examined_settings
 from tenantry.bootstrap.failures import told
@@ -46,7 +45,8 @@ def doctor(json_output: bool) -> None:
     if problems:
         raise click.ClickException("; ".join(problems))
     if not json_output:
-        say("nothing is wrong")
+        tried = "deliveries" in facts
+        say("nothing is wrong" if tried else f"nothing that was tried is wrong. {facts['tenants']}")
 
 
 def _wrong(config: Settings, problems: list[str]) -> set[str]:
@@ -65,13 +65,9 @@ def _facts(config: Settings) -> tuple[dict[str, Any], list[str]]:
     keys, wrong = key_facts(config)
     facts |= keys
     problems += wrong
-    counts, wrong = _deliveries(config)
+    found, wrong = _examined(config)
+    facts |= found
     problems += wrong
-    if counts is not None:
-        facts["deliveries"] = f"{counts['pending']} pending, {counts['dead']} dead"
-        if counts["dead"]:
-            told = f"{counts['dead']} deliveries of notices are dead"
-            problems.append(f"{told}: tenantry notices list --dead")
     try:
         issuer = issuer_of(config)
     except SettingsError as problem:
@@ -91,12 +87,12 @@ def _facts(config: Settings) -> tuple[dict[str, Any], list[str]]:
     return facts, problems
 
 
-def _deliveries(config: Settings) -> tuple[Mapping[str, int] | None, list[str]]:
-    """What the database counts of notices, or why it cannot be asked."""
+def _examined(config: Settings) -> tuple[dict[str, Any], list[str]]:
+    """What the running deployment says, or why it cannot be asked."""
     try:
-        return delivery_counts(config), []
+        return examine(config)
     except Exception as failure:
         message = told(failure)
         if message is None:
             raise
-        return None, [message]
+        return {}, [message]

@@ -23,6 +23,7 @@ MODULES: Mapping[str, str] = {
     "documents": "knowledge",
     "economics": "economics",
     "emulator": "emulator",
+    "engines": "engines",
     "invoices": "invoices",
     "keys": "keys",
     "ledger": "ledger",

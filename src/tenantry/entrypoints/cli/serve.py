@@ -15,7 +15,7 @@ import click
 from tenantry.bootstrap.capacity import workers_problems
 from tenantry.bootstrap.control_files import control_problems, open_secrets
 from tenantry.bootstrap.database import database
-from tenantry.bootstrap.deployment import operator_token, settings
+from tenantry.bootstrap.deployment import make_operator_token, operator_token, settings
 from tenantry.bootstrap.holders import HostWatch
 from tenantry.bootstrap.logs import log_events
 from tenantry.bootstrap.shared_costs import shared_costs_of
@@ -66,6 +66,7 @@ def serve(exit_with_parent: bool, ready_json: bool, **given: int | None) -> None
     def ready(addresses: Addresses) -> None:
         _announce(config, addresses, ready_json)
 
+    make_operator_token(config)
     with (
         database(config) as running,
         HostWatch(running.dsn_for) as host,

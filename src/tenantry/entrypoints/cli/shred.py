@@ -38,7 +38,13 @@ WAIT_S: Final = 3_600
     metavar="HOST",
     help="A host whose processes are gone for sure though none was seen to end; repeatable.",
 )
-@click.option("--wait-s", type=click.IntRange(0), default=WAIT_S, show_default=True)
+@click.option(
+    "--wait-s",
+    type=click.IntRange(0),
+    default=WAIT_S,
+    show_default=True,
+    help="Wait so long for the certificate; the worker goes on after that.",
+)
 @click.option(
     "--verify",
     "file",

@@ -9,6 +9,7 @@ import pytest
 from tests.support import knowledge as support
 from tests.support.engines import ENGINES, EXACT, Scene, anyone, ids
 
+from tenantry.domain.chunk import Passage
 from tenantry.domain.document import Card
 from tenantry.domain.errors import Conflict, Unavailable
 from tenantry.ports.vectors import Query
@@ -72,9 +73,9 @@ def test_a_hit_says_where_it_stands(played) -> None:
             world.anna, "doc_1", "über alles", "pears grow", metadata=metadata, file_name="a.txt"
         )
         (hit,) = await world.hits(world.anna, "pears grow", 1)
-        assert (hit.document_id, hit.title) == ("doc_1", "Title of doc_1")
-        assert (hit.start, hit.end, hit.text) == (11, 21, "pears grow")
         assert hit.score == pytest.approx(1.0, abs=1e-3)
+        whole = Passage("doc_1", "Title of doc_1", "pears grow", hit.score, 11, 21, metadata)
+        assert hit == whole
         card = (await world.vectors.cards(world.anna, ids("doc_1")))["doc_1"]
         assert (card.metadata, card.file_name) == (metadata, "a.txt")
 

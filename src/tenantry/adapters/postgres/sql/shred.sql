@@ -11,6 +11,23 @@ WHERE tenant_id = $1 AND revoked_at IS NULL;
 -- name: begin
 INSERT INTO tenantry.shred (tenant_id, asked_by) VALUES ($1, $2) ON CONFLICT DO NOTHING;
 
+-- name: end_contract
+-- With the civil day of the shred, unless it had ended: no fee and no minimum is owed for what comes
+-- after. What was used until then is still billed.
+INSERT INTO tenantry.contract (tenant_id, version, legal_name, address, tax_id, email, currency,
+  tax_rate, tax_label, payment_days, ends_on)
+SELECT t.tenant_id, coalesce(c.version, 0) + 1, coalesce(c.legal_name, t.name),
+       coalesce(c.address, '{}'), c.tax_id, c.email, coalesce(c.currency, 'USD'),
+       coalesce(c.tax_rate, 0), coalesce(c.tax_label, 'Tax'), coalesce(c.payment_days, 30), d.day
+FROM tenantry.shred s
+JOIN tenantry.tenant t ON t.tenant_id = s.tenant_id
+CROSS JOIN LATERAL (SELECT (s.asked_at AT TIME ZONE t.zone)::date + 1 AS day) d
+LEFT JOIN LATERAL (
+  SELECT * FROM tenantry.contract x WHERE x.tenant_id = t.tenant_id
+  ORDER BY x.version DESC LIMIT 1
+) c ON true
+WHERE s.tenant_id = $1 AND (c.ends_on IS NULL OR c.ends_on > d.day);
+
 -- name: get
 SELECT * FROM tenantry.shred WHERE tenant_id = $1;
 
@@ -39,6 +56,17 @@ WHERE tenant_id = $1 AND certificate IS NULL;
 
 -- name: keys_revoked
 SELECT count(*) FROM tenantry.api_key WHERE tenant_id = $1 AND revoked_at IS NOT NULL;
+
+-- name: patiently
+SELECT set_config('statement_timeout', $1, true);
+
+-- name: ledger_accounts
+-- Where calls of the tenant were answered, or may have been.
+SELECT account FROM tenantry.cost_entry WHERE tenant_id = $1
+UNION
+SELECT account FROM tenantry.intent WHERE tenant_id = $1
+UNION
+SELECT definition -> 'upstream' ->> 'account' FROM tenantry.batch_job WHERE tenant_id = $1;
 
 -- name: now
 SELECT clock_timestamp();

@@ -1,0 +1,119 @@
+"""What `doctor` finds in a deployment that runs: who can be answered, and what waits."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+from tenantry.adapters.keys.key_folder import destroyed_in
+from tenantry.adapters.postgres.connections import Databases, LoginDsnFor
+from tenantry.adapters.postgres.control import DEFAULT_POOL_ID
+from tenantry.adapters.postgres.deliveries import PostgresDeliveries
+from tenantry.adapters.postgres.embedded.place import known_place
+from tenantry.adapters.postgres.errors import ClusterNotRunning
+from tenantry.adapters.postgres.vector_rooms import PostgresEngineBook
+from tenantry.bootstrap.database import attach
+from tenantry.bootstrap.deployment import (
+    accounts_of,
+    control_of,
+    credentials_of,
+    no_deployment,
+)
+from tenantry.bootstrap.vector_settings import rooms_fact, rooms_problems
+from tenantry.bootstrap.vectors import engine_problems
+from tenantry.config import Settings, SettingsError
+from tenantry.domain.placement import NO_ACCOUNT, Placement
+from tenantry.domain.tenant import Tenant, TenantStatus
+from tenantry.ports.control import ControlPlane
+
+_PAGE = 100
+_NAMED_MAX = 5  # tenants of one problem by name
+
+
+def examine(config: Settings) -> tuple[dict[str, Any], list[str]]:
+    """Facts and problems, a line each; nothing is written.
+
+    Raises what `told` tells where a database should answer and does not.
+    """
+    try:
+        dsn_for = attach(config)
+    except ClusterNotRunning:
+        asked = "Not looked at: the database does not run."
+        if known_place(config.home) is None:
+            asked = no_deployment(config)
+        facts = {"tenants": asked}
+        return facts, asyncio.run(engine_problems(config, None))
+    return asyncio.run(_examine(config, dsn_for))
+
+
+async def _examine(config: Settings, dsn_for: LoginDsnFor) -> tuple[dict[str, Any], list[str]]:
+    databases = await Databases.open(dsn_for, application="tenantry cli")
+    try:
+        counts = await PostgresDeliveries(databases.control).counts()
+        engines = await PostgresEngineBook(databases.control).open_engines()
+        control = control_of(config, databases)
+        placements, tenants = await control.list_placements(), await _living(control)
+    finally:
+        await databases.close()
+    problems = _unanswered(config, placements, tenants)
+    problems += _destroyed(config, tenants)
+    problems += await engine_problems(config, dsn_for)
+    problems += rooms_problems(config, engines)
+    if counts["dead"]:
+        told = f"{counts['dead']} deliveries of notices are dead"
+        problems.append(f"{told}: tenantry notices list --dead")
+    return {
+        "tenants": f"{len(tenants)}, in {len({each.placement.id for each in tenants})} placements",
+        "vectors in clear": rooms_fact(engines),
+        "deliveries": f"{counts['pending']} pending, {counts['dead']} dead",
+    }, problems
+
+
+async def _living(control: ControlPlane) -> list[Tenant]:
+    """Every tenant that is not shredded."""
+    found: list[Tenant] = []
+    after: str | None = None
+    while page := await control.list_tenants(after=after, limit=_PAGE):
+        found += [tenant for tenant in page if tenant.status is not TenantStatus.SHREDDED]
+        after = page[-1].id
+    return found
+
+
+def _unanswered(
+    config: Settings, placements: Sequence[Placement], tenants: Sequence[Tenant]
+) -> list[str]:
+    """Placements with tenants, and the one that tenants come into, that nobody is answered in."""
+    try:
+        known = credentials_of(config)
+    except SettingsError:
+        return []  # told of by who reads the file
+    used = {tenant.placement.id for tenant in tenants}
+    problems = []
+    for each in placements:
+        if each.id not in used and each.id != DEFAULT_POOL_ID and len(placements) > 1:
+            continue
+        if each.account == NO_ACCOUNT:
+            problems.append(
+                f"placement {each.id} has no account yet, so nobody in it is answered:"
+                " POST /admin/v1/placements says which one answers"
+            )
+        elif each.account not in known:
+            problems.append(
+                f"placement {each.id}: nobody in it is answered, for control/credentials.json has"
+                f" no access key of account {each.account}"
+            )
+    return problems
+
+
+def _destroyed(config: Settings, tenants: Sequence[Tenant]) -> list[str]:
+    """Tenants whose keys a shred destroyed and who are not shredded: as of an older database."""
+    gone = set() if config.key_store_url is not None else destroyed_in(accounts_of(config)[0])
+    names = [tenant.name for tenant in tenants if tenant.id in gone]
+    if not names:
+        return []
+    shown = ", ".join(names[:_NAMED_MAX]) + (", …" if len(names) > _NAMED_MAX else "")
+    return [
+        f"the keys of {shown} are destroyed and the database knows of no shred, as one of before it"
+        " does: repeat every shred, revocation and suspension since that backup"
+    ]
