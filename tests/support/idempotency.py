@@ -7,6 +7,7 @@ import hmac
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from tenantry.adapters.keys.labels import TenantLabels
 from tenantry.adapters.sealed.sealer import TenantSealer
 from tenantry.application.idempotency import Idempotent
 from tenantry.application.owned_tasks import OwnedTasks
@@ -29,6 +30,7 @@ class Row:
     claim: Claim
     state: str = "running"
     sealed: bytes = b""
+    user_hash: str | None = None
 
 
 class MemoryIdempotency:
@@ -62,8 +64,8 @@ class MemoryIdempotency:
             return KeptAnswer(row.claim.body_hmac, row.claim.request_id, row.sealed)
         return (Running if row.state == "running" else Lost)(row.claim.body_hmac)
 
-    async def keep(self, claim: Claim, sealed: bytes) -> None:
-        self._note(claim, "kept", sealed)
+    async def keep(self, claim: Claim, sealed: bytes, user_hash: str | None = None) -> None:
+        self._note(claim, "kept", sealed, user_hash)
 
     async def lose(self, claim: Claim) -> None:
         self._note(claim, "lost")
@@ -74,10 +76,12 @@ class MemoryIdempotency:
     async def prolong(self, claims: Sequence[Claim]) -> None:
         return None
 
-    def _note(self, claim: Claim, state: str, sealed: bytes = b"") -> None:
+    def _note(
+        self, claim: Claim, state: str, sealed: bytes = b"", user_hash: str | None = None
+    ) -> None:
         row = self._rows.setdefault(claim.key, Row(claim))
         if row.claim.request_id == claim.request_id and row.state == "running":
-            row.state, row.sealed = state, sealed
+            row.state, row.sealed, row.user_hash = state, sealed, user_hash
 
 
 class MemoryKeys:
@@ -105,4 +109,6 @@ class MemoryKeys:
 
 def idempotent_over(store: IdempotencyStore, tasks: OwnedTasks | None = None) -> Idempotent:
     keys = MemoryKeys()
-    return Idempotent(store, TenantSealer(keys), keys, tasks or OwnedTasks())
+    sealer = TenantSealer(keys)
+    labels = TenantLabels(sealer, keys)
+    return Idempotent(store, sealer, keys, labels, tasks or OwnedTasks())

@@ -294,6 +294,16 @@ def exception(kind: str, message: str = "it broke") -> Frame:
     return _decoded(eventstream.encode_exception(kind, orjson.dumps({"message": message})))
 
 
+def error_frame(code: str) -> Frame:
+    """A failure that the stream's model has no exception of."""
+    headers = {":message-type": "error", ":error-code": code, ":error-message": "it broke"}
+    return _decoded(eventstream.encode(headers, b""))
+
+
+def message_stop(reason: str = "end_turn") -> Frame:
+    return event("messageStop", {"stopReason": reason})
+
+
 def _decoded(raw: bytes) -> Frame:
     (frame,) = eventstream.Decoder().feed(raw)
     return frame

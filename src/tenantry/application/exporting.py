@@ -20,12 +20,12 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
 from tenantry.application.answer_store import AnswerStore
 from tenantry.application.billing import Billing
-from tenantry.application.documents import Content
 from tenantry.application.idempotency import Whole, open_kept
 from tenantry.application.invoice_lists import get_invoice, list_invoices
 from tenantry.application.knowledge import Knowledge, document_of, no_such_document
@@ -53,6 +53,14 @@ class ExportPage:
 
     rows: Sequence[Any]
     next_cursor: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Original:
+    """A document's bytes, and when its row was updated: a row of that time is of this version."""
+
+    data: bytes
+    updated_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,14 +144,14 @@ class Exports:
                 return await self._sessions(principal, cursor, limit, user_hash)
         raise BadRequest(f"`section` must be one of {', '.join(USER_SECTIONS)}.")
 
-    async def original(self, principal: Principal, document_id: str) -> Content:
-        """A document as it was uploaded. Raises `NotFound`."""
+    async def original(self, principal: Principal, document_id: str) -> Original:
+        """A document as it was uploaded. Raises `NotFound`, also where it is replaced meanwhile."""
         home = home_of(principal.tenant)
         row = await self._knowledge.manifest.document(home.tenant_id, DocumentId(document_id))
         if row is None:
             raise no_such_document()
-        card, data = await self._knowledge.original(home, row)
-        return Content(card, data)
+        _, data = await self._knowledge.original(home, row)
+        return Original(data, row.updated_at)
 
     async def batch_output(self, principal: Principal, job_id: str) -> bytes:
         """What Bedrock answered, as JSON lines. Raises `NotFound`, also while it runs."""

@@ -50,6 +50,7 @@ from tenantry.ports.idempotency import (
     UsedKey,
 )
 from tenantry.ports.keys import KeyStore, Purpose, Sealer
+from tenantry.ports.labels import Labels
 
 PROLONG_EVERY_S: Final = LEASE_S / 3
 JOIN_POLL_FIRST_S: Final = 0.05  # how soon a joined call asks again after another worker's answer
@@ -70,10 +71,12 @@ class Whole(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """What came of a run. `spent` False: it was refused before any model was asked."""
+    """What came of a run. `spent` False: it was refused before any model was asked. `user`: the
+    end user for whom it ran."""
 
     answer: Whole | Flow
     spent: bool
+    user: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +109,8 @@ class _Run:
 
     claim: Claim
     home: Home
+    principal: Principal
+    user: str | None = None
     claimed: bool = False
     ended: asyncio.Future[_Ending] = field(
         default_factory=lambda: asyncio.get_running_loop().create_future()
@@ -124,6 +129,7 @@ class Idempotent:
         store: IdempotencyStore,
         sealer: Sealer,
         keys: KeyStore,
+        labels: Labels,
         tasks: OwnedTasks,
         *,
         answer_bytes_max: int = ANSWER_BYTES_MAX,
@@ -131,6 +137,7 @@ class Idempotent:
         self._store = store
         self._sealer = sealer
         self._keys = keys
+        self._labels = labels
         self._answer_bytes_max = answer_bytes_max
         self._tasks = tasks
         self._runs: dict[UsedKey, _Run] = {}
@@ -162,7 +169,7 @@ class Idempotent:
                 return Answered(ending.answer, ending.request_id, replayed=True)
             if isinstance(ending, TenantryError):
                 raise copy.copy(ending)  # an exception raised twice would grow one traceback
-        run = self._runs[claim.key] = _Run(claim, home)
+        run = self._runs[claim.key] = _Run(claim, home, principal)
         answer: asyncio.Future[Answered] = asyncio.get_running_loop().create_future()
         try:
             self._tasks.start(self._lead(run, make, answer), name="idempotent")
@@ -207,6 +214,7 @@ class Idempotent:
                 _give(answer, Answered(kept.answer, kept.request_id, replayed=True))
                 return
             made = await make()
+            run.user = made.user
             mine = run.claim.request_id
             if not made.spent:
                 assert isinstance(made.answer, Whole), "a stream that began is never a refusal"
@@ -288,10 +296,13 @@ class Idempotent:
         bound_to = _object_id(run.claim.key, run.claim.request_id)
         try:
             sealed = await self._sealer.seal(run.home, _KIND, bound_to, plain)
+            whose = None
+            if run.user is not None:
+                whose = await self._labels.user_hash(run.principal, run.user)
         except TenantryError:  # the tenant's key is out of reach, or was shredded meanwhile
             await self._noted(self._store.lose(run.claim))
             return ResultNotKept()
-        await self._noted(self._store.keep(run.claim, sealed))
+        await self._noted(self._store.keep(run.claim, sealed, whose))
         return kept
 
     async def _open(self, run: _Run, found: KeptAnswer) -> _Kept:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -16,8 +17,8 @@ Metadata = Mapping[str, MetadataValue]
 
 
 def fits_64_bits(value: float) -> bool:
-    """Also whether it is what was sent: JSON's larger integers are rounded where they are read."""
-    return -(2**63) <= value < 2**63
+    """Any finite number of double precision, and whole numbers of 64 bits with their sign."""
+    return math.isfinite(value) if isinstance(value, float) else -(2**63) <= value < 2**63
 
 
 class DocumentState(StrEnum):

@@ -59,21 +59,25 @@ class OrAll:
 Filter = Comparison | AndAll | OrAll
 
 
-def filter_from(value: object) -> Filter | None:
-    """A filter from parsed JSON; None and `{}` mean no filter. Else BadRequest."""
+def filter_from(value: object, *, shorthand: bool = True) -> Filter | None:
+    """A filter from parsed JSON; None and `{}` mean no filter. Else BadRequest.
+
+    Without `shorthand` the grammar is Bedrock's alone: there a misspelt operator is refused, where
+    it would ask for an equality here.
+    """
     if value is None or value == {}:
         return None
     budget = [COMPARISONS_MAX]
-    return _node(value, 1, budget)
+    return _node(value, 1, budget, shorthand)
 
 
-def _node(value: object, depth: int, budget: list[int]) -> Filter:
+def _node(value: object, depth: int, budget: list[int], shorthand: bool) -> Filter:
     if depth > DEPTH_MAX:
         raise BadRequest(f"`filter` is nested deeper than {DEPTH_MAX} levels.")
     if not isinstance(value, Mapping) or not value:
         raise BadRequest("`filter` must be an object.")
     if not any(name in _OPERATORS or name in ("andAll", "orAll") for name in value):
-        return _shorthand(value, budget)
+        return _shorthand(value, budget, shorthand)
     if len(value) != 1:
         raise BadRequest("`filter` takes one operator an object; join several with `andAll`.")
     ((name, operand),) = value.items()
@@ -81,13 +85,13 @@ def _node(value: object, depth: int, budget: list[int]) -> Filter:
         return _comparison(name, operand, budget)
     if not isinstance(operand, list) or len(operand) < 2:
         raise BadRequest(f"`filter.{name}` takes a list of two or more filters.")
-    parts = tuple(_node(item, depth + 1, budget) for item in operand)
+    parts = tuple(_node(item, depth + 1, budget, shorthand) for item in operand)
     return AndAll(parts) if name == "andAll" else OrAll(parts)
 
 
-def _shorthand(value: Mapping[Any, object], budget: list[int]) -> Filter:
+def _shorthand(value: Mapping[Any, object], budget: list[int], allowed: bool) -> Filter:
     for name, item in value.items():
-        if isinstance(item, Mapping):
+        if not allowed or isinstance(item, Mapping):
             raise BadRequest(f"`filter` has no operator {str(name)[:KEY_CHARS_MAX]!r}.")
     parts = tuple(
         _comparison("equals", {"key": key, "value": item}, budget) for key, item in value.items()

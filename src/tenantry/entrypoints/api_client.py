@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -20,6 +20,13 @@ class Reply:
     status: int
     headers: Mapping[str, str]
     body: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Download:
+    status: int
+    headers: Mapping[str, str]
+    chunks: Iterator[bytes]
 
 
 class Api:
@@ -42,10 +49,19 @@ class Api:
         return self._finish(self._with_key(self._client.post(self._base + path)).body_json(body))
 
     def upload(
-        self, path: str, name: str, data: bytes, media_type: str, title: str, method: str = "POST"
+        self,
+        path: str,
+        name: str,
+        data: bytes,
+        media_type: str,
+        fields: Iterable[tuple[str, str]],
+        method: str = "POST",
     ) -> Reply:
-        part = PartBuilder.from_bytes(data).file_name(name).mime(media_type)
-        form = FormBuilder().text("title", title).part("file", part)
+        """A file with the form's other fields, of which one may come several times."""
+        form = FormBuilder()
+        for field, text in fields:
+            form = form.text(field, text)
+        form = form.part("file", PartBuilder.from_bytes(data).file_name(name).mime(media_type))
         return self._finish(
             self._with_key(self._client.request(method, self._base + path)).multipart(form)
         )
@@ -58,11 +74,11 @@ class Api:
             yield _chunks(response)
 
     @contextmanager
-    def download(self, path: str) -> Iterator[tuple[int, Iterator[bytes]]]:
-        """Status and chunks of an answer that may be large."""
+    def download(self, path: str) -> Iterator[Download]:
+        """An answer that may be large."""
         request = self._with_key(self._client.get(self._base + path))
         with request.build_streamed() as response:
-            yield response.status, _chunks(response)
+            yield Download(response.status, _headers(response), _chunks(response))
 
     def _with_key(self, request: Any) -> Any:
         return request.bearer_auth(self._key) if self._key else request
@@ -74,8 +90,11 @@ class Api:
             body = json.loads(text)
         except ValueError:
             body = text
-        headers = {name.lower(): value for name, value in response.headers.items()}
-        return Reply(response.status, headers, body)
+        return Reply(response.status, _headers(response), body)
+
+
+def _headers(response: Any) -> Mapping[str, str]:
+    return {name.lower(): value for name, value in response.headers.items()}
 
 
 def _chunks(response: Any) -> Iterator[bytes]:

@@ -6,21 +6,17 @@ import hashlib
 import json
 import tarfile
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Final
 
-from tenantry.entrypoints.export_target import (
-    FORMAT,
-    JOURNAL,
-    MANIFEST,
-    PART,
-    PIECE_BYTES,
-    SUMS,
-)
+from tenantry.entrypoints.export_sinks import JOURNAL, MANIFEST, PART, PIECE_BYTES, SUMS
+from tenantry.entrypoints.export_target import FORMAT
 
 SMALL_BYTES_MAX: Final = 16 * 1024 * 1024  # of a manifest
+_WITH_FILES: Final = frozenset({"documents.jsonl", "batch_jobs.jsonl"})  # that have rows with files
 
 
 class ExportBroken(ValueError):
@@ -30,33 +26,71 @@ class ExportBroken(ValueError):
 def check_export(target: Path) -> dict[str, Any]:
     """The manifest. Raises `ExportBroken`, `OSError`. Memory is bounded but for the names."""
     seen: dict[str, str] = {}
+    sizes: dict[str, int] = {}
     lines: dict[str, int] = {}
+    said: list[_Said] = []
     small: dict[str, bytes] = {}
     for name, file in _files(target):
         if name == MANIFEST:
             small[name] = file.read(SMALL_BYTES_MAX)
             continue
-        digest, newlines = hashlib.sha256(), 0
-        kept = bytearray()
+        digest, newlines, size = hashlib.sha256(), 0, 0
+        kept, rest = bytearray(), b""
         while piece := file.read(PIECE_BYTES):
             digest.update(piece)
             newlines += piece.count(b"\n")
+            size += len(piece)
             if name == SUMS:
                 kept += piece
+            elif name in _WITH_FILES:
+                *whole, rest = (rest + piece).split(b"\n")
+                said += _said(name, whole)
         if name == SUMS:
             small[name] = bytes(kept)
         if name in seen:
             raise ExportBroken(f"{name} is there twice")
-        seen[name] = digest.hexdigest()
-        lines[name] = newlines
+        seen[name], sizes[name], lines[name] = digest.hexdigest(), size, newlines
     manifest = _manifest(small.get(MANIFEST))
     if seen.pop(SUMS, None) != manifest.get("sha256sums_sha256"):
         raise ExportBroken(f"{SUMS} is not the one that the manifest names")
+    for row in said:
+        row.check(seen, sizes)
     _compare(small[SUMS], seen)
     for section, count in manifest["counts"].items():
         if lines.get(f"{section}.jsonl") != count:
             raise ExportBroken(f"{section}.jsonl does not have {count:,} lines")
     return manifest
+
+
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """What a row says of its file."""
+
+    section: str
+    row_id: str
+    file: str
+    sha256: str
+    size_bytes: int | None
+
+    def check(self, seen: Mapping[str, str], sizes: Mapping[str, int]) -> None:
+        row = f"{self.section}: {self.row_id}"
+        if self.file not in seen:
+            raise ExportBroken(f"{row} names {self.file}, which is missing")
+        if self.size_bytes is not None and sizes[self.file] != self.size_bytes:
+            raise ExportBroken(f"{row}: {self.file} does not have the size that is said")
+        if seen[self.file] != self.sha256:
+            raise ExportBroken(f"{row}: {self.file} is not the file that is said")
+
+
+def _said(section: str, lines: Iterable[bytes]) -> Iterator[_Said]:
+    for line in lines:
+        try:
+            row = json.loads(line)
+        except ValueError:
+            raise ExportBroken(f"{section} has a line that is no JSON") from None
+        if isinstance(row, dict) and "file" in row:
+            size = row.get("size_bytes")
+            yield _Said(section, str(row.get("id")), str(row["file"]), str(row.get("sha256")), size)
 
 
 def _manifest(text: bytes | None) -> dict[str, Any]:

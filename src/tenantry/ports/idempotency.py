@@ -77,8 +77,8 @@ class IdempotencyStore(Protocol):
         """Committed on return. Of any number of claims of one key, one is `Claimed`."""
         ...
 
-    async def keep(self, claim: Claim, sealed: bytes) -> None:
-        """The run ended with this answer."""
+    async def keep(self, claim: Claim, sealed: bytes, user_hash: str | None = None) -> None:
+        """The run ended with this answer; `user_hash`: of the end user whose it is."""
         ...
 
     async def lose(self, claim: Claim) -> None:

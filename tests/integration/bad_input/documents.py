@@ -89,6 +89,7 @@ def test_a_file_that_cannot_be_read(metered: MeteredStack, uploader: Tenant, nam
         ({"metadata": {"a": None}}, INVALID),
         ({"metadata": {f"k{i}": 1 for i in range(33)}}, INVALID),
         ({"metadata": {"n": 2**63}}, INVALID),
+        ({"metadata": {"n": 2**64}}, INVALID),
         ({"access": [""]}, INVALID),
         ({"id": "doc_1"}, INVALID),
         ({"tenant_id": "tnt_1"}, INVALID),
@@ -98,8 +99,10 @@ def test_a_file_that_cannot_be_read(metered: MeteredStack, uploader: Tenant, nam
 def test_a_text_that_cannot_be_taken(
     metered: MeteredStack, uploader: Tenant, changes: Any, refusal: Refusal
 ) -> None:
-    body = {"title": "T", "text": "Words.", **changes}
-    refused("tenantry", metered.http("POST", "/v1/documents", body, tenant=uploader), refusal)
+    body = json.dumps({"title": "T", "text": "Words.", **changes}).encode()
+    sent = {"content-type": "application/json"}
+    reply = metered.http("POST", "/v1/documents", body, tenant=uploader, headers=sent)
+    refused("tenantry", reply, refusal)
     assert traces(metered, uploader) == NO_TRACE
 
 

@@ -7,6 +7,9 @@ import pytest
 from tests.support.http_edge import Edge
 from tests.support.http_plain import post_json, send
 
+from tenantry.domain.ids import TenantId
+from tenantry.domain.knowledge_base import knowledge_base_of
+
 BOUNDARY = "----a b"
 
 
@@ -140,6 +143,36 @@ def test_search_finds_in_the_keys_own_tenant_whatever_a_header_says(edge: Edge) 
     )
     assert orjson.loads(other[2]) == {"passages": []}
     assert other[1]["x-tenantry-tenant"] == "tnt_bolt"
+
+
+def test_numbers_are_kept_and_asked_for_as_they_were_sent(edge: Edge) -> None:
+    """Every finite double, but no integer that would become another number."""
+    kept = {"avogadro": 6.02214076e23, "least": -1e300, "most": 2**63 - 1}
+    made = added(edge, "large numbers", metadata=kept)
+    assert made["metadata"] == kept
+    assert list(map(type, made["metadata"].values())) == [float, float, int]
+    base = f"/knowledgebases/{knowledge_base_of(TenantId('tnt_acme'))}/retrieve"
+    for number, status in ((b"1e19", 200), (b"98765432109876543211", 400)):
+        where = b'{"lessThan":{"key":"avogadro","value":' + number + b"}}"
+        configuration = b'{"vectorSearchConfiguration":{"filter":' + where + b"}}"
+        form, headers = multipart(
+            ("file", "a.txt", None, b"number " + number),
+            ("metadata", None, None, b'{"n":' + number + b"}"),
+        )
+        json = {"content-type": "application/json"}
+        for path, body, more in (
+            ("/v1/search", b'{"query":"large","filter":' + where + b"}", json),
+            ("/v1/answers", b'{"question":"large?","filter":' + where + b"}", json),
+            (
+                base,
+                b'{"retrievalQuery":{"text":"x"},"retrievalConfiguration":' + configuration + b"}",
+                json,
+            ),
+            ("/v1/documents", form, headers),
+        ):
+            said = send(edge, "POST", path, body, headers=more)
+            made_it = status == 200 and path == "/v1/documents"
+            assert said[0] == (201 if made_it else status), (path, said)
 
 
 def test_an_answer_with_its_citations_and_charge(edge: Edge) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import tarfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,10 @@ from tests.support.stack_command import tenantry
 from tenantry.domain.ids import TenantId
 from tenantry.domain.knowledge_base import knowledge_base_of
 from tenantry.domain.tenant import DEFAULT_SCOPES
+from tenantry.entrypoints.api_client import Api
+from tenantry.entrypoints.cli.export import with_originals
 from tenantry.entrypoints.export_check import check_export
+from tenantry.entrypoints.export_target import ExportWriter
 
 HOSTILE = "../../../etc/cron.d/x\n\t\\..\\" + "n" * 180
 PLAN = {"answer_cache_ttl_s": 3_600}
@@ -107,6 +111,49 @@ def test_a_tenant_takes_everything_away_and_nobody_elses(stack: Stack, tmp_path:
     (folder / "usage.jsonl").write_text("")
     assert as_admin(stack, anna, "export", str(folder), "--verify").returncode == 1
     assert as_admin(stack, anna, "export", str(folder)).returncode == 1, "something is there"
+
+
+def test_a_document_that_is_replaced_meanwhile_is_taken_as_one_version(
+    stack: Stack, tmp_path: Path
+) -> None:
+    anna = stack.tenant()
+    ids = [
+        post(stack, anna, "/v1/documents", {"title": "Old", "text": f"old text {n}"})[1]["id"]
+        for n in range(3)
+    ]
+    api = Api(stack.url, anna.key.bearer)
+
+    def meanwhile() -> Iterator[dict[str, Any]]:
+        """The newest is replaced, one deleted and one added, after their rows were read."""
+        rows = read(stack, anna, "/v1/export/documents")["data"]
+        path = f"/v1/documents/{ids[2]}"
+        body = {"title": "New", "text": "a new text that is longer"}
+        assert stack.http("PUT", path, body, tenant=anna)[0] in (200, 201)
+        assert stack.http("DELETE", f"/v1/documents/{ids[1]}", tenant=anna)[0] == 204
+        post(stack, anna, "/v1/documents", {"title": "More", "text": "added since"})
+        yield from rows
+
+    with ExportWriter(tmp_path / "folder", {}) as writer:
+        found = list(with_originals(api, writer, meanwhile()))
+    assert [(row["id"], row["title"]) for row in found] == [(ids[2], "New"), (ids[0], "Old")]
+    texts = [(tmp_path / "folder" / row["file"]).read_text() for row in found]
+    assert texts == ["a new text that is longer", "old text 0"]
+    assert [len(text) for text in texts] == [row["size_bytes"] for row in found]
+
+
+def test_a_folder_is_gone_on_with_for_the_same_export_alone(stack: Stack, tmp_path: Path) -> None:
+    anna, bert = stack.tenants()
+    for who in (anna, bert):
+        post(stack, who, "/v1/documents", {"title": "T", "text": f"of {who.id}"})
+    folder = tmp_path / "folder"
+    whose = {"of": "tenant", "tenant": anna.id}
+    with ExportWriter(folder, whose) as writer:
+        writer.add_lines("documents", [{"id": "of an earlier try"}])
+    for tenant, words in ((bert, ()), (anna, ("--user", "ann")), (bert, ("--user", "ann"))):
+        done = as_admin(stack, tenant, "export", str(folder), *words)
+        assert (done.returncode, "is not this one" in done.stderr) == (1, True), done.stderr
+    assert as_admin(stack, anna, "export", str(folder)).returncode == 0
+    assert check_export(folder)["counts"]["documents"] == 1
 
 
 def test_an_operator_alone_and_a_plain_key_are_refused(stack: Stack, tmp_path: Path) -> None:
@@ -231,6 +278,30 @@ def test_an_end_user_is_given_what_is_kept_and_then_forgotten(stack: Stack, tmp_
         assert given(tenant, user) == {"usage": 1, "replies": 1, "results": 1}
         subjects = {b["scope"] for b in read(stack, tenant, "/v1/budgets")["data"]}
         assert "user" in subjects
+
+
+def test_answers_that_cost_nothing_are_an_end_users_too(stack: Stack) -> None:
+    """The books know no such request: whose its kept answer is stands beside it."""
+    anna, bert = stack.tenants()
+    ann, bob = "ann@example.com", "bob@example.com"
+
+    def search(tenant: Tenant, user: str) -> int:
+        sent = {"x-tenantry-user": user, "idempotency-key": f"of-{user}"}
+        query = {"query": f"the secret of {user}"}
+        return stack.http("POST", "/v1/search", query, tenant=tenant, headers=sent)[0]
+
+    def kept(tenant: Tenant, user: str) -> int:
+        asked = {"user": user, "section": "results"}
+        return len(post(stack, tenant, "/v1/users/export", asked)[1]["data"])
+
+    everyone = [(tenant, user) for tenant in (anna, bert) for user in (ann, bob)]
+    for tenant, user in everyone:
+        assert search(tenant, user) == 200
+    assert [kept(*one) for one in everyone] == [1, 1, 1, 1]
+    assert read(stack, anna, "/v1/export/usage")["data"] == []
+    assert post(stack, anna, "/v1/users/erase", {"user": ann})[1]["erased"]["results"] == 1
+    assert [kept(*one) for one in everyone] == [0, 1, 1, 1]
+    assert [search(*one) for one in everyone] == [409, 200, 200, 200]
 
 
 def test_conversations_are_given_and_end_with_their_user(stack: Stack) -> None:

@@ -212,13 +212,18 @@ def test_one_turn_at_a_time(stack: Stack, anna: Tenant) -> None:
     client.retrieve_and_generate(**asked(anna), sessionId=session)
 
 
-def test_a_stream_that_breaks_says_so_and_keeps_nothing(stack: Stack, anna: Tenant) -> None:
+@pytest.mark.parametrize(
+    "action", [{"kind": "cut"}, {"kind": "error_frame", "code": "somethingNew"}]
+)
+def test_a_stream_that_breaks_says_so_and_keeps_nothing(
+    stack: Stack, anna: Tenant, action: dict[str, Any]
+) -> None:
     client = agent(stack, anna)
     session = client.retrieve_and_generate(**asked(anna))["sessionId"]
     stack.emulator.rules(
         {
             "match": {"request_metadata": {"tid": anna.id}, "operation": "ConverseStream"},
-            "action": {"kind": "cut", "after_events": 3},
+            "action": {**action, "after_events": 3},
         }
     )
     answer = client.retrieve_and_generate_stream(**asked(anna), sessionId=session)

@@ -184,7 +184,7 @@ class Worker:
             self._inference = Inference(gate, planning, model, self.tasks, clock, StreamLimits())
             self._embeddings = Embeddings(gate, planning, calls, self.tasks)
             self._idempotent = Idempotent(
-                PostgresIdempotency(databases.app), sealer, keys, self.tasks
+                PostgresIdempotency(databases.app), sealer, keys, labels, self.tasks
             )
             yield
         finally:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
+import sys
 import tarfile
 import zipfile
 from collections.abc import Iterator
@@ -12,14 +14,17 @@ from pathlib import Path
 import pytest
 
 from tenantry.entrypoints.export_check import ExportBroken, check_export
-from tenantry.entrypoints.export_target import ExportWriter, TargetTaken, TargetUnknown
+from tenantry.entrypoints.export_sinks import TargetTaken, TargetUnknown
+from tenantry.entrypoints.export_target import ExportWriter
 
 ABOUT = {"of": "tenant", "tenant": {"id": "tnt_x"}}
+WHOSE = {"of": "tenant", "tenant": "tnt_x"}
+ANN = {"of": "end user", "tenant": "tnt_x", "user_hash": "usr_ann"}
 NAMES = [f"originals/doc_{n:026d}" for n in range(3)]
 
 
 def written(target: Path, names: list[str] = NAMES) -> Path:
-    with ExportWriter(target) as writer:
+    with ExportWriter(target, WHOSE) as writer:
         for name in names:
             writer.add(name, [b"some ", name.encode()], "stamp")
         writer.add_lines("documents", ({"id": name, "title": "../\0\n"} for name in names))
@@ -82,6 +87,32 @@ def test_every_change_is_found(tmp_path: Path, change, problem) -> None:  # type
         check_export(folder)
 
 
+@pytest.mark.parametrize(
+    ("said", "problem"),
+    [
+        ({"size_bytes": 5}, None),
+        ({"size_bytes": 6}, "does not have the size"),
+        ({"sha256": "0" * 64}, "is not the file"),
+        ({"file": NAMES[1]}, "names"),
+    ],
+)
+@pytest.mark.parametrize("name", ["folder", "export.tar", "export.zip"])
+def test_a_document_whose_file_is_another_ones_is_found(
+    tmp_path: Path, name: str, said: dict[str, object], problem: str | None
+) -> None:
+    """Every hash is right, and still a line of one version and a file of another do not match."""
+    with ExportWriter(tmp_path / name, WHOSE) as writer:
+        sha256 = writer.add(NAMES[0], [b"first"], "1")
+        row = {"id": "1", "file": NAMES[0], "sha256": sha256, "size_bytes": 5, "title": "\u2028"}
+        writer.add_lines("documents", [{"id": "0"}, {**row, **said}])
+        writer.finish(ABOUT)
+    if problem is None:
+        assert check_export(tmp_path / name)
+        return
+    with pytest.raises(ExportBroken, match=problem):
+        check_export(tmp_path / name)
+
+
 def test_a_changed_archive_is_found_too(tmp_path: Path) -> None:
     folder = written(tmp_path / "folder")
     (folder / NAMES[0]).write_bytes(b"other")
@@ -104,7 +135,7 @@ def test_cut_off_it_goes_on_with_what_is_not_there_yet(tmp_path: Path) -> None:
         raise OSError("the network went away")
 
     folder = tmp_path / "folder"
-    with ExportWriter(folder) as writer, pytest.raises(OSError, match="went away"):
+    with ExportWriter(folder, WHOSE) as writer, pytest.raises(OSError, match="went away"):
         writer.add(NAMES[0], [b"first"], "1")
         writer.add(NAMES[1], [b"second"], "1")
         writer.add(NAMES[2], breaks(), "1")
@@ -113,7 +144,7 @@ def test_cut_off_it_goes_on_with_what_is_not_there_yet(tmp_path: Path) -> None:
     (folder / NAMES[1]).write_bytes(b"bitten")
     with (folder / ".journal").open("a") as journal:
         journal.write('["originals/cut')
-    with ExportWriter(folder) as again:
+    with ExportWriter(folder, WHOSE) as again:
         assert again.kept(NAMES[0], "2") is None, "it was changed since"
         assert again.kept(NAMES[0], "1") is not None
         assert again.kept(NAMES[1], "1") is None, "it is not what was written"
@@ -124,19 +155,121 @@ def test_cut_off_it_goes_on_with_what_is_not_there_yet(tmp_path: Path) -> None:
     assert not (folder / NAMES[1]).exists(), "no document of that id is left"
 
 
+@pytest.mark.parametrize(
+    "other",
+    [
+        ANN,
+        ANN | {"user_hash": "usr_bob"},
+        ANN | {"tenant": "tnt_y"},
+        WHOSE | {"tenant": "tnt_y"},
+    ],
+)
+def test_a_folder_of_another_export_that_was_cut_off_is_not_gone_on_with(
+    tmp_path: Path, other: dict[str, str]
+) -> None:
+    begun = ANN if other == ANN | {"user_hash": "usr_bob"} else WHOSE
+    folder = tmp_path / "folder"
+    with ExportWriter(folder, begun) as writer:
+        writer.add(NAMES[0], [b"first"], "1")
+    before = sorted(path.name for path in folder.rglob("*"))
+    with pytest.raises(TargetTaken, match="is not this one"):
+        ExportWriter(folder, other)
+    assert sorted(path.name for path in folder.rglob("*")) == before
+    with ExportWriter(folder, begun) as again:
+        assert again.kept(NAMES[0], "1")
+
+
+def test_what_an_earlier_try_left_is_not_in_the_export(tmp_path: Path) -> None:
+    folder = tmp_path / "folder"
+    with ExportWriter(folder, ANN) as writer:
+        writer.add_lines("documents", [{"id": "1"}])
+        writer.add(NAMES[0], [b"first"])
+    (folder / "usage.jsonl.part").write_bytes(b"half")
+    with ExportWriter(folder, ANN) as again:
+        again.add_lines("usage", [])
+        again.finish(ABOUT)
+    assert check_export(folder)["counts"] == {"usage": 0}
+    assert {path.name for path in folder.rglob("*")} == {
+        "SHA256SUMS",
+        "manifest.json",
+        "originals",
+        "usage.jsonl",
+    }
+
+
+def test_a_file_of_somebody_elses_is_neither_kept_nor_deleted(tmp_path: Path) -> None:
+    folder = tmp_path / "folder"
+    with ExportWriter(folder, WHOSE):
+        (folder / "notes.txt").write_text("mine")
+    with pytest.raises(TargetTaken, match=r"holds notes\.txt"):
+        ExportWriter(folder, WHOSE)
+    assert (folder / "notes.txt").read_text() == "mine"
+
+
+def test_an_export_that_was_killed_before_its_first_word_is_begun_anew(tmp_path: Path) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    (folder / ".journal.part").write_text("{")
+    check_export(written(folder))
+
+
+_FULL = """
+import os, resource, sys
+from pathlib import Path
+from tenantry.entrypoints.export_target import ExportWriter
+
+resource.setrlimit(resource.RLIMIT_FSIZE, (65_536, 65_536))
+try:
+    with ExportWriter(Path(sys.argv[1]), {}) as writer:
+        for number in range(8):
+            writer.add(f"originals/doc_{number:026d}", [os.urandom(int(sys.argv[2]))], "1")
+except OSError as error:
+    print(error)
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "size", "full", "advice"),
+    [
+        ("a.tar", 25_600, "a.tar", "run the command again"),
+        ("a.zip", 25_600, "a.zip", "run the command again"),
+        ("folder", 100_000, "scratch", "another folder by TMPDIR"),
+    ],
+)
+def test_a_disk_that_takes_no_more_is_named_and_nothing_readable_stays(
+    tmp_path: Path, name: str, size: int, full: str, advice: str
+) -> None:
+    """The kernel's limit of a file stands for the disk: nothing is written past it."""
+    scratch, place = tmp_path / "scratch", tmp_path / "place"
+    scratch.mkdir()
+    place.mkdir()
+    command = [sys.executable, "-W", "error", "-c", _FULL, str(place / name), str(size)]
+    environment = os.environ | {"TMPDIR": str(scratch)}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    named, _, why = done.stdout.partition(": ")
+    assert named.startswith(str(scratch if full == "scratch" else place / full))
+    assert why.startswith("File too large; make room there") and advice in why
+    assert list(scratch.iterdir()) == []
+    assert [path.name for path in place.rglob("*")] == (
+        ["folder", ".journal"] if name == "folder" else []
+    )
+
+
 def test_a_journal_cannot_lead_out_of_the_folder(tmp_path: Path) -> None:
     victim = tmp_path / "victim"
     victim.write_text("mine")
     folder = tmp_path / "folder"
     folder.mkdir()
-    (folder / ".journal").write_text('["../victim", "1", "0"]\n')
+    head = json.dumps(WHOSE, sort_keys=True)
+    (folder / ".journal").write_text(f'{head}\n["../victim", "1", "0"]\n')
     written(folder)
     assert victim.read_text() == "mine"
 
 
 @pytest.mark.parametrize("name", ["a.tar", "a.zip"])
 def test_an_archive_that_was_cut_off_leaves_nothing(tmp_path: Path, name: str) -> None:
-    with pytest.raises(OSError, match="gone"), ExportWriter(tmp_path / name) as writer:
+    with pytest.raises(OSError, match="gone"), ExportWriter(tmp_path / name, WHOSE) as writer:
         writer.add(NAMES[0], [b"first"], "1")
         raise OSError("gone")
     assert list(tmp_path.iterdir()) == []

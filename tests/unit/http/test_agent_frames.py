@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from decimal import Decimal
 from uuid import UUID
 
+import botocore.session
 import orjson
 import pytest
 from tests.support.skipping import run
@@ -89,11 +90,16 @@ def test_an_answer_of_nothing_still_says_its_charge() -> None:
     ("trouble", "kind"),
     [
         (UpstreamTimeout(), "dependencyFailedException"),
-        (Unavailable(), "serviceUnavailableException"),
+        (Unavailable(), "internalServerException"),
         (TenantryError(), "internalServerException"),
     ],
 )
 def test_what_breaks_off_says_so_last(trouble: TenantryError, kind: str) -> None:
+    """By an exception that the SDK's model of this stream has, else it would raise none of ours."""
+    model = botocore.session.get_session().get_service_model("bedrock-agent-runtime")
+    shape = model.operation_model("RetrieveAndGenerateStream").output_shape
+    assert shape is not None and kind in shape.members["stream"].members
+
     async def go() -> None:
         stream = Stream("It ", breaks=trouble)
         stream.ended.set()

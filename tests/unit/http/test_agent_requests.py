@@ -6,6 +6,7 @@ import contextlib
 import copy
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.integration.bad_input.agent import AGENT_ROUTES, BASE
@@ -57,3 +58,31 @@ def test_one_wrong_member_anywhere(data: st.DataObject) -> None:
     ):
         with contextlib.suppress(BadRequest, NotFound):
             convert()
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"lang": "en"},
+        {"equal": "en"},
+        {"andAll": [{"equals": {"key": "lang", "value": "en"}}, {"lang": "en"}]},
+    ],
+)
+def test_a_filter_is_bedrocks_alone_and_a_slip_is_no_equality(asked: dict[str, Any]) -> None:
+    """The shorthand of `/v1/search` would make an equality of a misspelt operator here."""
+    body = {
+        "retrievalQuery": {"text": "x"},
+        "retrievalConfiguration": {"vectorSearchConfiguration": {"filter": asked}},
+    }
+    with pytest.raises(BadRequest, match="has no operator"):
+        to_search(BASE, body, TENANT)
+
+
+@pytest.mark.parametrize(
+    ("named", "by_words"), [("", None), ("SEMANTIC", False), ("HYBRID", True)], ids=str
+)
+def test_words_are_asked_for_by_name_alone(named: str, by_words: bool | None) -> None:
+    search = {"overrideSearchType": named} if named else {}
+    configuration = {"vectorSearchConfiguration": search}
+    body = {"retrievalQuery": {"text": "what?"}, "retrievalConfiguration": configuration}
+    assert to_search(BASE, body, TENANT).by_words is by_words

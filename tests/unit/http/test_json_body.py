@@ -98,3 +98,30 @@ def test_an_instant_is_taken_to_utc() -> None:
 def test_an_instant_that_no_store_takes_is_refused(text: str) -> None:
     with pytest.raises(BadRequest, match="`at`"):
         zoned(datetime.fromisoformat(text), "at")
+
+
+@pytest.mark.parametrize(
+    ("number", "exact"),
+    [
+        (b"9223372036854775807", True),
+        (b"-9223372036854775808", True),
+        (b"1e19", True),
+        (b"6.02214076e23", True),
+        (b"12345678901234567890123.5", True),
+        (b"0.12345678901234567890123", True),
+        (b"1e-0000000000000000000000019", True),
+        (b'"98765432109876543211\\" 98765432109876543211"', True),
+        (b"9223372036854775808", False),
+        (b"-9223372036854775809", False),
+        (b"98765432109876543211", False),
+        (b"[1,-" + b"9" * 300 + b"]", False),
+    ],
+)
+def test_no_whole_number_is_rounded_unseen(number: bytes, exact: bool) -> None:
+    body = b'{"a":"x 98765432109876543211","b":' + number + b"}"
+    assert parse_object(body) == orjson.loads(body)
+    if exact:
+        assert parse_object(body, exact=True) == orjson.loads(body)
+    else:
+        with pytest.raises(BadRequest, match="64 bits"):
+            parse_object(body, exact=True)

@@ -313,8 +313,8 @@ class Away(MemoryIdempotency):
     async def claim(self, claim: Claim) -> Any:
         return await super().claim(self._there(claim))
 
-    async def keep(self, claim: Claim, sealed: bytes) -> None:
-        await super().keep(self._there(claim), sealed)
+    async def keep(self, claim: Claim, sealed: bytes, user_hash: str | None = None) -> None:
+        await super().keep(self._there(claim), sealed, user_hash)
 
     def _there(self, claim: Claim) -> Claim:
         if self.away:

@@ -1,8 +1,8 @@
 """Idempotency keys in PostgreSQL: `ports.idempotency.IdempotencyStore` and its sweep.
 
 One round trip for a group of claims or endings, outside any explicit transaction: the functions of
-migration 0011 take up each row's tenant themselves, under the same row policies as a unit of work.
-Claims of implied keys touch tables without WAL only, so their commit waits for no disk.
+migrations 0011 and 0039 take up each row's tenant themselves, under the same row policies as a unit
+of work. Claims of implied keys touch tables without WAL only, so their commit waits for no disk.
 """
 
 from __future__ import annotations
@@ -40,6 +40,7 @@ class _Note:
     claim: Claim
     state: Literal["running", "kept", "lost", "free"]
     sealed: bytes | None = None
+    user_hash: str | None = None
 
 
 class _Lane:
@@ -60,7 +61,8 @@ class _Lane:
 
     async def _note(self, notes: Sequence[_Note]) -> list[None]:
         states, sealed = [note.state for note in notes], [note.sealed for note in notes]
-        await self._fetch("note", [note.claim for note in notes], states, sealed)
+        users = [note.user_hash for note in notes]
+        await self._fetch("note", [note.claim for note in notes], states, sealed, users)
         return [None] * len(notes)
 
     async def _fetch(self, name: str, claims: Sequence[Claim], *more: Sequence[object]) -> Any:
@@ -92,8 +94,8 @@ class PostgresIdempotency:
     async def claim(self, claim: Claim) -> ClaimResult:
         return await self._lanes[claim.key.kind].claims.add(claim)
 
-    async def keep(self, claim: Claim, sealed: bytes) -> None:
-        await self._note(_Note(claim, "kept", sealed))
+    async def keep(self, claim: Claim, sealed: bytes, user_hash: str | None = None) -> None:
+        await self._note(_Note(claim, "kept", sealed, user_hash))
 
     async def lose(self, claim: Claim) -> None:
         await self._note(_Note(claim, "lost"))

@@ -17,9 +17,12 @@ from tenantry.entrypoints.cli.output import as_json, print_json, say
 from tenantry.entrypoints.cli.tenant_api import done, tenant_api
 from tenantry.entrypoints.cli.values import NAMED
 from tenantry.entrypoints.export_check import ExportBroken, check_export
+from tenantry.entrypoints.export_sinks import check_name
 from tenantry.entrypoints.export_target import ExportWriter
 
 PAGE: Final = 100
+VERSIONS_MAX: Final = 5  # of a document that is replaced while it is read
+_UPDATED_AT: Final = "x-tenantry-updated-at"  # of the row that an original goes with
 USER_SECTIONS: Final = ("usage", "replies", "results", "sessions")
 # What a file may be named by. Ids come from the gateway, and are not trusted to be ids.
 _JOB_ID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
@@ -44,9 +47,9 @@ def export(target: Path, user: str | None, verify: bool, json_output: bool) -> N
     if verify:
         manifest = _verified(target)
     else:
+        check_name(target)  # before anything is asked for it
         api = tenant_api()
-        with ExportWriter(target) as writer:
-            manifest = _of_tenant(api, writer) if user is None else _of_user(api, writer, user)
+        manifest = _of_tenant(api, target) if user is None else _of_user(api, target, user)
     if json_output:
         print_json(manifest)
         return
@@ -80,50 +83,58 @@ def erase_user(user: str, yes: bool, json_output: bool) -> None:
 
 
 def _verified(target: Path) -> dict[str, Any]:
+    if not target.exists():
+        raise click.ClickException(f"{target}: there is no export here")
     try:
         return check_export(target)
     except ExportBroken as problem:
         raise click.ClickException(f"{target}: {problem}") from None
 
 
-def _of_tenant(api: Api, writer: ExportWriter) -> dict[str, Any]:
+def _of_tenant(api: Api, target: Path) -> dict[str, Any]:
     about = done(api.get("/v1/export")).body
-    for section in about["sections"]:
-        if not _SECTION.fullmatch(section):
-            raise click.ClickException("the gateway names a section that is no name")
-        rows = _rows(api, f"/v1/export/{section}")
-        if section == "documents":
-            rows = _with_originals(api, writer, rows)
-        elif section == "batch_jobs":
-            rows = _with_outputs(api, writer, rows)
-        count = writer.add_lines(section, rows)
-        say(f"{section}: {count:,}", err=True)
-    return writer.finish({"of": "tenant", "tenant": about["tenant"], "exported_at": _now()})
+    with ExportWriter(target, {"of": "tenant", "tenant": about["tenant"]["id"]}) as writer:
+        for section in about["sections"]:
+            if not _SECTION.fullmatch(section):
+                raise click.ClickException("the gateway names a section that is no name")
+            rows = _rows(api, f"/v1/export/{section}")
+            if section == "documents":
+                rows = with_originals(api, writer, rows)
+            elif section == "batch_jobs":
+                rows = _with_outputs(api, writer, rows)
+            count = writer.add_lines(section, rows)
+            say(f"{section}: {count:,}", err=True)
+        return writer.finish({"of": "tenant", "tenant": about["tenant"], "exported_at": _now()})
 
 
-def _of_user(api: Api, writer: ExportWriter, user: str) -> dict[str, Any]:
+def _of_user(api: Api, target: Path, user: str) -> dict[str, Any]:
     about = done(api.get("/v1/export")).body
-    hashes: set[str] = set()
+
+    def page_of(section: str, cursor: str | None, limit: int = PAGE) -> Any:
+        asked = {"user": user, "section": section, "cursor": cursor, "limit": limit}
+        return done(api.post("/v1/users/export", asked)).body
+
+    hashes: set[str] = {page_of(USER_SECTIONS[0], None, limit=1)["user_hash"]}
+    whose = {"of": "end user", "tenant": about["tenant"]["id"], "user_hash": min(hashes)}
 
     def rows(section: str) -> Iterator[Mapping[str, Any]]:
         cursor = None
         while True:
-            asked = {"user": user, "section": section, "cursor": cursor, "limit": PAGE}
-            page = done(api.post("/v1/users/export", asked)).body
+            page = page_of(section, cursor)
             hashes.add(page["user_hash"])
             yield from page["data"]
             cursor = page["next_cursor"]
             if cursor is None:
                 return
 
-    for section in USER_SECTIONS:
-        writer.add_lines(section, rows(section))
-    told = {"of": "end user", "user": user, "user_hash": ", ".join(sorted(hashes))}
-    return writer.finish({**told, "tenant": about["tenant"], "exported_at": _now()})
+    with ExportWriter(target, whose) as writer:
+        for section in USER_SECTIONS:
+            writer.add_lines(section, rows(section))
+        told = {"of": "end user", "user": user, "user_hash": ", ".join(sorted(hashes))}
+        return writer.finish({**told, "tenant": about["tenant"], "exported_at": _now()})
 
 
-def _rows(api: Api, path: str) -> Iterator[Mapping[str, Any]]:
-    cursor = None
+def _rows(api: Api, path: str, cursor: str | None = None) -> Iterator[Mapping[str, Any]]:
     while True:
         at = f"&cursor={quote(cursor, safe='')}" if cursor else ""
         page = done(api.get(f"{path}?limit={PAGE}{at}")).body
@@ -133,22 +144,50 @@ def _rows(api: Api, path: str) -> Iterator[Mapping[str, Any]]:
             return
 
 
-def _with_originals(
+def with_originals(
     api: Api, writer: ExportWriter, rows: Iterator[Mapping[str, Any]]
 ) -> Iterator[Mapping[str, Any]]:
-    """Each row with the file of its original. One that was deleted meanwhile is left out."""
+    """Each row with the file of its original, both of one version. One that was deleted meanwhile
+    is left out."""
+    before: str | None = None
     for row in rows:
         document_id = str(row["id"])
         if not is_id("doc", document_id):
             raise click.ClickException("the gateway names a document by what is no id")
-        name, stamp = f"originals/{document_id}", f"{row['updated_at']} {row['size_bytes']}"
-        sha256 = writer.kept(name, stamp)
-        if sha256 is None:
-            sha256 = _download(
-                api, writer, f"/v1/export/documents/{document_id}/content", name, stamp
-            )
+        whole = _of_one_version(api, writer, row, before)
+        if whole is not None:
+            yield whole
+        before = document_id
+
+
+def _of_one_version(
+    api: Api, writer: ExportWriter, row: Mapping[str, Any], before: str | None
+) -> Mapping[str, Any] | None:
+    """`before`: the document whose row comes before, by which this one's can be read again."""
+    document_id = str(row["id"])
+    name, path = f"originals/{document_id}", f"/v1/export/documents/{document_id}/content"
+    for _ in range(VERSIONS_MAX):
+        at = row["updated_at"]
+        stamp = f"{at} {row['size_bytes']}"
+        sha256 = writer.kept(name, stamp) or _download(api, writer, path, name, stamp, at)
         if sha256 is not None:
-            yield {**row, "file": name, "sha256": sha256}
+            return {**row, "file": name, "sha256": sha256}
+        again = _row_again(api, document_id, before)
+        if again is None:
+            return None
+        row = again
+    raise click.ClickException(
+        f"{document_id} was replaced each time that it was read, or its original is gone: run the"
+        " command again"
+    )
+
+
+def _row_again(api: Api, document_id: str, before: str | None) -> Mapping[str, Any] | None:
+    """None: it was deleted. Rows come newest first, by ids that begin with their time."""
+    for row in _rows(api, "/v1/export/documents", before):
+        if str(row["id"]) <= document_id:
+            return row if row["id"] == document_id else None
+    return None
 
 
 def _with_outputs(
@@ -167,14 +206,19 @@ def _with_outputs(
         yield row if sha256 is None else {**row, "file": name, "sha256": sha256}
 
 
-def _download(api: Api, writer: ExportWriter, path: str, name: str, stamp: str) -> str | None:
-    """The hash of a file that was fetched and written; None: it is not there any more."""
-    with api.download(path) as (status, chunks):
-        if status == 404:
+def _download(
+    api: Api, writer: ExportWriter, path: str, name: str, stamp: str, at: str | None = None
+) -> str | None:
+    """The hash of a file that was fetched and written; None: it is not there any more, or another
+    version than that of `at`."""
+    with api.download(path) as answer:
+        if answer.status == 404:
             return None
-        if status != 200:
-            raise click.ClickException(f"{path} was answered with {status}")
-        return writer.add(name, chunks, stamp)
+        if answer.status != 200:
+            raise click.ClickException(f"{path} was answered with {answer.status}")
+        if at is not None and answer.headers.get(_UPDATED_AT) != at:
+            return None
+        return writer.add(name, answer.chunks, stamp)
 
 
 def _now() -> str:

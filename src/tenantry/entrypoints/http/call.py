@@ -32,15 +32,16 @@ class Call:
     principal: Principal | None = None
     idempotency: Idempotency | None = None
     progress: Progress = field(default_factory=Progress)
+    user: str | None = None  # the end user, once a context was made
 
     def tenant(self) -> Principal:
         """Who asks, on a tenant's route."""
         assert self.principal is not None, "the route is not a tenant's"
         return self.principal
 
-    def json(self) -> dict[str, Any]:
-        """The body as a JSON object. Raises `BadRequest`."""
-        return parse_object(self.request.body)
+    def json(self, *, exact: bool = False) -> dict[str, Any]:
+        """The body as a JSON object; `exact`: no number of it is rounded. Raises `BadRequest`."""
+        return parse_object(self.request.body, exact=exact)
 
     def query(self, *known: str) -> dict[str, str]:
         """The query's members, each at most once and known. Raises `BadRequest`."""
@@ -73,10 +74,11 @@ class Call:
     def context(self, *, user: str | None = None) -> RequestContext:
         """The context of the use cases; `user` is the body's, the header goes before it."""
         headers = self.request.headers
+        self.user = attribution.user_of(headers) or user
         return RequestContext(
             self.request_id,
             self.tenant(),
-            user=attribution.user_of(headers) or user,
+            user=self.user,
             groups=attribution.groups_of(headers),
             tags=attribution.tags_of(headers),
             run_id=attribution.run_of(headers),

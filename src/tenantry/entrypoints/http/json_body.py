@@ -17,12 +17,14 @@ NESTING_MAX: Final = 128
 _NUL_ESCAPE: Final = b"\\u0000"
 # An open end matches too, so that no text is looked at twice.
 _STRING: Final = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)
+_LONG_INTEGER: Final = re.compile(rb"(?<![\d.eE+-])-?+\d{19,}+(?![.eE])")
+_INTEGER_BYTES_MAX: Final = len(str(-(2**63)))
 T = TypeVar("T")
 
 
-def parse_object(body: bytes) -> dict[str, Any]:
+def parse_object(body: bytes, *, exact: bool = False) -> dict[str, Any]:
     """A JSON object. Raises `BadRequest` for anything else, for NUL, lone surrogates and more
-    than `VALUES_MAX` values or `NESTING_MAX` levels."""
+    than `VALUES_MAX` values or `NESTING_MAX` levels; `exact`: as `check_integers` does, too."""
     if not body:
         raise BadRequest("The request body is empty; a JSON object is expected.")
     if len(body) > VALUES_MAX and _holds_too_many(body):
@@ -37,11 +39,23 @@ def parse_object(body: bytes) -> dict[str, Any]:
         ) from None
     if not isinstance(value, dict):
         raise BadRequest("The request body must be a JSON object.")
+    if exact:
+        check_integers(body)
     if _NUL_ESCAPE in body:
         _refuse_nul(value)
     if body.count(b"[") + body.count(b"{") > NESTING_MAX:
         check_nesting(value)
     return value
+
+
+def check_integers(body: bytes) -> None:
+    """Raises `BadRequest` for integers beyond 64 bits: they are read as the nearest double, which
+    is another number, and which nobody can tell from one that was sent."""
+    if _LONG_INTEGER.search(body) is None:
+        return
+    for found in _LONG_INTEGER.findall(_STRING.sub(b'""', body)):
+        if len(found) > _INTEGER_BYTES_MAX or not -(2**63) <= int(found) < 2**63:
+            raise BadRequest("An integer of the body does not fit 64 bits; 1e19 would.")
 
 
 def check_nesting(value: Any) -> None:

@@ -61,10 +61,10 @@ async def answer_once(
         try:
             answer = await call.route.handler(call)
         except Exception as error:
-            return Made(_to_whole(refusal(error)), _spent(call, error))
+            return Made(_to_whole(refusal(error)), _spent(call, error), call.user)
         if isinstance(answer, Response):
-            return Made(_to_whole(answer), spent=True)
-        return Made(Flow(answer.headers, answer.chunks, answer.leave), spent=True)
+            return Made(_to_whole(answer), True, call.user)
+        return Made(Flow(answer.headers, answer.chunks, answer.leave), True, call.user)
 
     done = await call.services.idempotent.run(
         call.principal, call.request_id, call.idempotency, make

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
@@ -31,6 +32,12 @@ class StreamingResponse:
 def json_response(value: Any, status: int = 200) -> Response:
     """`value` as JSON: decimals as exact strings, instants in UTC, sets as sorted lists."""
     return Response(status, to_json(value), {"content-type": "application/json"})
+
+
+def instant(at: datetime) -> str:
+    """As it stands in JSON."""
+    text: str = orjson.loads(to_json(at))
+    return text
 
 
 def to_json(value: Any) -> bytes:

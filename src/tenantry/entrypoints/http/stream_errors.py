@@ -33,7 +33,7 @@ _KINDS: Final[Mapping[str, Callable[[str], TenantryError]]] = {
 
 def error_of(frame: Frame) -> TenantryError | None:
     """None where the frame is an ordinary event."""
-    if frame.exception_type is None and frame.message_type != "error":
+    if not frame.is_failure:
         return None
     make = _KINDS.get(frame.exception_type or "", UpstreamFailed)
     return make(_message(frame))

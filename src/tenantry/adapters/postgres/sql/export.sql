@@ -12,15 +12,11 @@ WHERE e.tenant_id = $1
 ORDER BY e.admitted_at, e.request_id, e.call, e.attempt, e.kind LIMIT $8;
 
 -- name: kept_results
--- Of an end user: those whose request the books know as theirs.
 SELECT i.kind, i.api_key_id, i.key_hmac, i.request_id, i.expires_at, i.sealed
 FROM tenantry.idempotency i
 WHERE i.tenant_id = $1 AND i.state = 'kept' AND i.expires_at > clock_timestamp()
   AND (i.kind, i.api_key_id, i.key_hmac) > ($2::text, $3::text, $4::bytea)
-  AND ($5::text IS NULL OR i.request_id IN (
-    SELECT e.request_id FROM tenantry.charge_entry e
-    WHERE e.tenant_id = $1 AND e.user_hash = $5
-      AND e.admitted_at > clock_timestamp() - interval '35 days'))
+  AND ($5::text IS NULL OR i.user_hash = $5)
 ORDER BY i.kind, i.api_key_id, i.key_hmac LIMIT $6;
 
 -- name: kept_replies
@@ -45,10 +41,7 @@ ORDER BY request_id LIMIT $3;
 -- name: forget_results
 -- The keys stay used: whoever sends one again is told that its answer is not kept.
 UPDATE tenantry.idempotency i SET state = 'lost', sealed = NULL
-WHERE i.tenant_id = $1 AND i.state = 'kept' AND i.request_id IN (
-  SELECT e.request_id FROM tenantry.charge_entry e
-  WHERE e.tenant_id = $1 AND e.user_hash = $2
-    AND e.admitted_at > clock_timestamp() - interval '35 days');
+WHERE i.tenant_id = $1 AND i.state = 'kept' AND i.user_hash = $2;
 
 -- name: forget_reply
 DELETE FROM tenantry.answer WHERE tenant_id = $1 AND object_id = $2;

@@ -2,7 +2,7 @@
 SELECT * FROM tenantry.idempotency_claim($1, $2, $3, $4, $5, $6, $7, $8, $9);
 
 -- name: note
-SELECT tenantry.idempotency_note($1, $2, $3, $4, $5, $6, $7, $8, $9, $10);
+SELECT tenantry.idempotency_note($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11);
 
 -- name: sweep
 -- As `control`, whose policy shows expired rows alone; in the order in which claims lock.

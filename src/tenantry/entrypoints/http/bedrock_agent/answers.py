@@ -12,8 +12,8 @@ from tenantry.application.conversing import GUARDRAIL_INTERVENED
 from tenantry.application.reranking import Reranked
 from tenantry.domain import eventstream
 from tenantry.domain.chunk import Passage
-from tenantry.domain.citing import Cited, Citing, numbers_quoted_in
-from tenantry.domain.errors import TenantryError, Unavailable, UpstreamFailed
+from tenantry.domain.citing import Cited, citing_of
+from tenantry.domain.errors import TenantryError, UpstreamFailed
 from tenantry.entrypoints.http.charge import CHARGE_HEADER, charge_text
 from tenantry.entrypoints.http.services import AnswerStream
 
@@ -36,7 +36,7 @@ def from_reranked(done: Reranked) -> dict[str, Any]:
 
 def from_turn(session_id: str, answer: Answer, *, guarded: bool) -> dict[str, Any]:
     """`guarded`: the request named a guardrail."""
-    citing = _citing(answer.passages)
+    citing = citing_of(answer.passages)
     parts = [*citing.feed(answer.answer), *citing.finish()]
     document: dict[str, Any] = {
         "sessionId": session_id,
@@ -51,7 +51,7 @@ async def frames_of(stream: AnswerStream, *, guarded: bool) -> AsyncIterator[byt
     """Texts as they come, each citation after its part, what the guardrail did; the last frame has
     the charge. It comes, as the frame of a failure does, once the turn has ended."""
     last: tuple[str, dict[str, Any]] | None = None
-    citing = _citing(stream.passages)
+    citing = citing_of(stream.passages)
     try:
         async for text in stream.texts:
             for part in citing.feed(text):
@@ -85,10 +85,6 @@ def _part(part: str | Cited, passages: Sequence[Passage]) -> tuple[str, dict[str
         return "output", {"text": part}
     citation = _citation(part, passages)
     return "citation", {"citation": citation, **citation}  # older clients know the first alone
-
-
-def _citing(passages: Sequence[Passage]) -> Citing:
-    return Citing(len(passages), numbers_quoted_in(passage.text for passage in passages))
 
 
 def _citation(cited: Cited, passages: Sequence[Passage]) -> dict[str, Any]:
@@ -142,9 +138,7 @@ def _event(kind: str, payload: dict[str, Any], more: dict[str, str] | None = Non
 
 
 def _exception(failure: TenantryError) -> bytes:
-    kind = "internalServerException"
-    if isinstance(failure, Unavailable):
-        kind = "serviceUnavailableException"
-    elif isinstance(failure, UpstreamFailed):
-        kind = "dependencyFailedException"
+    """By the two names that botocore's model of this stream has for what breaks off here."""
+    upstream = isinstance(failure, UpstreamFailed)
+    kind = "dependencyFailedException" if upstream else "internalServerException"
     return eventstream.encode_exception(kind, orjson.dumps({"message": failure.message}))

@@ -28,7 +28,7 @@ from tenantry.entrypoints.http.routes import Access, Handler, Route
 
 
 async def retrieve(call: Call) -> Response:
-    body = call.json()
+    body = call.json(exact=True)
     asked = to_search(call.params["id"], body, call.tenant().tenant_id)
     offset = offset_of(body)
     found = await call.services.library.find(call.context(user=user_in(body)), asked)
@@ -41,7 +41,7 @@ async def retrieve(call: Call) -> Response:
 
 
 async def retrieve_and_generate(call: Call) -> Response:
-    body = call.json()
+    body = call.json(exact=True)
     turn = to_turn(body, call.tenant().tenant_id)
     ctx = call.context(user=user_in(body))
     session_id, answer = await call.services.conversations.answer(ctx, turn)
@@ -53,7 +53,7 @@ async def retrieve_and_generate(call: Call) -> Response:
 
 
 async def retrieve_and_generate_stream(call: Call) -> StreamingResponse:
-    body = call.json()
+    body = call.json(exact=True)
     turn = to_turn(body, call.tenant().tenant_id)
     ctx = call.context(user=user_in(body))
     session_id, stream = await call.services.conversations.stream(ctx, turn)

@@ -17,6 +17,7 @@ from tenantry.domain.rerank import MetadataChoice, Reranking
 
 RESULTS_MAX: Final = 100
 RESULTS_DEFAULT: Final = 5
+_BY_WORDS: Final = {None: None, "SEMANTIC": False, "HYBRID": True}
 FIELDS_MAX: Final = 100  # names in a choice of metadata; also of a model's own fields here
 Text = Annotated[str, Meta(min_length=1)]
 ModelName = Annotated[str, Meta(min_length=1, max_length=2_048)]
@@ -95,9 +96,9 @@ def search_of(query: str, configuration: RetrievalConfiguration | None) -> Searc
     return Search(
         query,
         vector.number_of_results,
-        filter_from(vector.filter),
+        filter_from(vector.filter, shorthand=False),
         _reranking(vector.reranking_configuration),
-        by_words=vector.override_search_type != "SEMANTIC",
+        by_words=_BY_WORDS[vector.override_search_type],
         most=RESULTS_MAX,
     )
 

@@ -16,6 +16,7 @@ from tenantry.domain.tenant import Scope
 from tenantry.domain.upload import Upload, upload_from_file, upload_from_text
 from tenantry.entrypoints.http.call import Call
 from tenantry.entrypoints.http.charge import CHARGE_HEADER, charge_text
+from tenantry.entrypoints.http.json_body import check_integers
 from tenantry.entrypoints.http.knowledge.multipart_body import Form, parse_form
 from tenantry.entrypoints.http.knowledge.views import from_document
 from tenantry.entrypoints.http.response import Response, json_response
@@ -56,7 +57,7 @@ def _upload(call: Call) -> Upload:
     if media_type == "multipart/form-data":
         return _from_form(parse_form(call.request.body, declared))
     if media_type == "application/json":
-        return upload_from_text(call.json())
+        return upload_from_text(call.json(exact=True))
     raise UnsupportedMedia("Send a document as multipart/form-data or as application/json.")
 
 
@@ -81,9 +82,11 @@ def _from_form(form: Form) -> Upload:
 
 def _json(name: str, text: str) -> Any:
     try:
-        return orjson.loads(text)
+        value = orjson.loads(text)
     except orjson.JSONDecodeError:
         raise BadRequest(f"The field `{name}` is not valid JSON.") from None
+    check_integers(text.encode())
+    return value
 
 
 async def page(call: Call) -> Response:

@@ -48,7 +48,7 @@ class _Question(Struct, forbid_unknown_fields=True):
 
 
 async def search(call: Call) -> Response:
-    asked = to(_Search, call.json())
+    asked = to(_Search, call.json(exact=True))
     where, reranking = filter_from(asked.filter), _reranking(asked.rerank)
     wanted = Search(asked.query, asked.top_k, where, reranking)
     found = await call.services.library.find(call.context(), wanted)
@@ -59,7 +59,7 @@ async def search(call: Call) -> Response:
 
 
 async def answer(call: Call) -> Response | StreamingResponse:
-    asked = to(_Question, call.json())
+    asked = to(_Question, call.json(exact=True))
     where, reranking = filter_from(asked.filter), _reranking(asked.rerank)
     question = plain_question(asked.question, asked.model, asked.top_k, where, reranking)
     answers, ctx = call.services.answers, call.context()

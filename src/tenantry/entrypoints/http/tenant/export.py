@@ -7,10 +7,11 @@ from typing import Final
 from tenantry.domain.tenant import Scope
 from tenantry.entrypoints.http.call import Call
 from tenantry.entrypoints.http.paging import page_of
-from tenantry.entrypoints.http.response import Response, json_response
+from tenantry.entrypoints.http.response import Response, instant, json_response
 from tenantry.entrypoints.http.routes import Access, Route
 from tenantry.entrypoints.http.tenant.export_views import from_row, from_tenant
 
+UPDATED_AT_HEADER: Final = "x-tenantry-updated-at"  # of the row that these bytes go with
 _AS_BYTES: Final = {"content-type": "application/octet-stream", "x-content-type-options": "nosniff"}
 
 
@@ -32,7 +33,7 @@ async def original(call: Call) -> Response:
     """The bytes as they were uploaded, whoever of the tenant may see the document."""
     call.query()
     found = await call.services.exports.original(call.tenant(), call.params["id"])
-    return Response(200, found.data, dict(_AS_BYTES))
+    return Response(200, found.data, _AS_BYTES | {UPDATED_AT_HEADER: instant(found.updated_at)})
 
 
 async def batch_output(call: Call) -> Response:
