@@ -17,6 +17,7 @@ from uuid import UUID
 import orjson
 from tests.support.http_alerts import MemoryAlerts, fixed_outlooks
 from tests.support.http_billing import memory_billing
+from tests.support.http_margin import MemoryMarginBooks
 from tests.support.http_tenant_services import (
     FixedAnswers,
     FixedConversations,
@@ -25,7 +26,6 @@ from tests.support.http_tenant_services import (
     MemoryLabels,
     MemoryLedger,
     MemoryLibrary,
-    MemoryMarginBooks,
 )
 from tests.support.idempotency import MemoryIdempotency, idempotent_over
 from tests.support.operator_keys import operator_once_in_memory
@@ -46,7 +46,7 @@ from tenantry.domain.shared_costs import SharedCosts
 from tenantry.domain.tenant import DEFAULT_SCOPES, Principal, Scope, Tenant, TenantStatus
 from tenantry.domain.usage import Usage
 from tenantry.entrypoints.http.labels import LABELS
-from tenantry.entrypoints.http.metrics import Counters, local_counters
+from tenantry.entrypoints.http.metrics import Counters, cells_for
 from tenantry.entrypoints.http.services import Services
 from tenantry.ports.directory import Signer
 from tenantry.ports.idempotency import IdempotencyStore
@@ -351,5 +351,5 @@ class FixedServices:
             ready=ready,
             drain=nothing,
             close=nothing,
-            counters=counters or local_counters(LABELS),
+            counters=counters or Counters([0] * cells_for(1), LABELS, 0),
         )

@@ -23,18 +23,23 @@ from tenantry.domain.access import may_see
 from tenantry.domain.budget import BudgetKey
 from tenantry.domain.chunk import Passage
 from tenantry.domain.document import Document, DocumentState, Progress, Replacement
-from tenantry.domain.errors import NotFound, UpstreamTimeout
+from tenantry.domain.errors import BadRequest, NotFound, UpstreamTimeout
 from tenantry.domain.filter import Filter
 from tenantry.domain.ids import ApiKeyId, DocumentId, TenantId
-from tenantry.domain.margin import Books, MarginBy
 from tenantry.domain.period import Span, billing_period
 from tenantry.domain.placement import Placement
 from tenantry.domain.plan import Plan, plan_from
 from tenantry.domain.price import PriceEdition
 from tenantry.domain.prompt import Citation
 from tenantry.domain.rerank import Ranked, RankedPage
-from tenantry.domain.tenant import DEFAULT_SCOPES, Principal, Scope, Tenant, TenantStatus
-from tenantry.domain.tenant_months import TenantMonth
+from tenantry.domain.tenant import (
+    DEFAULT_SCOPES,
+    Principal,
+    Scope,
+    Tenant,
+    TenantStatus,
+    check_tenant_name,
+)
 from tenantry.domain.upload import Upload
 from tenantry.domain.usage import Usage
 from tenantry.ports.control import Budget, KeyRow, NewKey
@@ -247,19 +252,6 @@ class MemoryLedger:
         ]
 
 
-class MemoryMarginBooks:
-    """Both books of two groups, whatever is asked."""
-
-    async def books(
-        self, start: datetime, end: datetime, by: MarginBy, tag: str
-    ) -> tuple[list[Books], int]:
-        earned = Books("acme", {"USD": Decimal("0.0315")}, cost=Decimal("0.0105"), requests=1)
-        return [earned, Books("bolt", retries=Decimal("0.001"), requests=1)], 1
-
-    async def months(self, start: datetime, end: datetime) -> list[TenantMonth]:
-        return []
-
-
 class MemoryControl:
     def __init__(self, tenants: Sequence[Tenant], placement: Placement) -> None:
         self.tenants = {tenant.id: tenant for tenant in tenants}
@@ -280,6 +272,7 @@ class MemoryControl:
         currency: str = "USD",
         regions_allowed: Sequence[str] | None = None,
     ) -> Tenant:
+        check_tenant_name(name)
         if plan not in self.plans:
             raise NotFound("There is no such plan.")
         made = Tenant(
@@ -346,6 +339,9 @@ class MemoryControl:
     async def apply_models(self, models: Sequence[Any]) -> None:
         self.applied += models
 
+    async def now(self) -> datetime:
+        return datetime.now(UTC)
+
     async def import_prices(self, edition: PriceEdition) -> PriceEdition:
         return replace(edition, version=7)
 
@@ -353,6 +349,10 @@ class MemoryControl:
         return [each for each in self.applied if isinstance(each, Placement)]
 
     async def apply_placement(self, placement: Placement) -> None:
+        try:
+            placement.check()
+        except ValueError as wrong:
+            raise BadRequest(str(wrong)) from None
         self.applied.append(placement)
 
     async def set_budget(self, budget: Budget) -> None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import date
-from decimal import Decimal, InvalidOperation
 from typing import Any, cast
 
-from tenantry.domain.agreement import Agreement, AgreementError
+from tenantry.domain import money
+from tenantry.domain.agreement import Agreement, AgreementError, check_currency
 from tenantry.domain.errors import BadRequest
 from tenantry.domain.party import Party, PartyError
 from tenantry.domain.tenant import Tenant
@@ -30,6 +30,8 @@ async def amend(contracts: Contracts, tenant: Tenant, changes: Mapping[str, Any]
     """`changes` by the names of `FIELDS`; texts for money and days. The first version begins with
     the tenant's name and currency. Raises `BadRequest`, `Conflict`."""
     assert not changes.keys() - set(FIELDS), "a field that a contract does not have"
+    if "currency" in changes:
+        _check_currency(changes["currency"])
     versions = await contracts.contracts(tenant.id, 1)
     present = _flat(versions[0]) if versions else _first(tenant)
     return await contracts.set_contract(tenant.id, agreement_from({**present, **changes}))
@@ -38,23 +40,32 @@ async def amend(contracts: Contracts, tenant: Tenant, changes: Mapping[str, Any]
 def agreement_from(fields: Mapping[str, Any]) -> Agreement:
     """Raises `BadRequest` that names the field."""
     try:
+        tax_rate = money.amount_from(fields["tax_rate"])
+    except ValueError as wrong:
+        raise BadRequest(f"tax_rate: {wrong}.") from None
+    try:
         ends_on = fields["ends_on"]
         return Agreement(
             Party(
                 fields["legal_name"], tuple(fields["address"]), fields["tax_id"], fields["email"]
             ),
             fields["currency"],
-            Decimal(fields["tax_rate"]),
+            tax_rate,
             fields["tax_label"],
             fields["payment_days"],
             None if ends_on is None else date.fromisoformat(ends_on),
         )
-    except InvalidOperation:
-        raise BadRequest("tax_rate must be a decimal in quotes.") from None
     except (AgreementError, PartyError) as problem:
         raise BadRequest(f"{problem}.") from None
     except ValueError:
         raise BadRequest("ends_on must be a civil day such as 2026-12-31.") from None
+
+
+def _check_currency(currency: str) -> None:
+    try:
+        check_currency(currency)
+    except AgreementError as problem:
+        raise BadRequest(f"{problem}.") from None
 
 
 def _first(tenant: Tenant) -> dict[str, Any]:

@@ -27,7 +27,8 @@ from tenantry.domain.period import Span
 from tenantry.domain.tenant import Tenant
 from tenantry.ports.billing import InvoiceBook, TenantInvoices
 
-DRAFTS_MAX = 3  # periods: the running one and those before it
+DRAFTS_MAX = 3  # periods: the running one and those before it, beside the first that is open
+FREED_MAX = 12  # periods that voids freed, from the oldest on; each draft is read from the ledger
 _HALF_A_DAY = timedelta(hours=12)  # more than two copies of a zone's rules can be apart
 
 
@@ -48,7 +49,8 @@ async def list_invoices(
     if before is not None:
         await _check_cursor(invoices, tenant, before)
     else:
-        for period in await _open_periods(invoices, tenant, now):
+        latest, freed = await _open_periods(invoices, tenant, now)
+        for period in (*latest, *reversed(freed[:FREED_MAX])):
             found.append(await _draft_head(invoices, tenant, period, now, issuer))
     rows = await invoices.documents(tenant.id, before=before, limit=limit)
     return found + [_final_head(row, tenant.zone) for row in rows]
@@ -67,7 +69,8 @@ async def get_invoice(
     """One document with its lines, a draft by `draft-<day>`. Raises `NotFound`, `Conflict`."""
     if not number.startswith(DRAFT):
         return shown(await invoices.document(tenant.id, number))
-    for period in await _open_periods(invoices, tenant, now):
+    latest, freed = await _open_periods(invoices, tenant, now)
+    for period in (*latest, *freed):
         if number == draft_number(period, tenant.zone):
             made = draft_from(await invoices.read(tenant.id, period, now), issuer)
             return {**made, "sha256": content_sha256(made)}
@@ -94,15 +97,19 @@ def noon(day: date, zone: str) -> datetime:
     return datetime.combine(day, time(12), ZoneInfo(zone)).astimezone(UTC)
 
 
-async def _open_periods(invoices: TenantInvoices, tenant: Tenant, now: datetime) -> list[Span]:
-    """From the running one back to the first that is not closed, and those that a void freed."""
+async def _open_periods(
+    invoices: TenantInvoices, tenant: Tenant, now: datetime
+) -> tuple[list[Span], list[Span]]:
+    """From the running one back, and in any case the first that is not closed; and all that voids
+    freed, oldest first."""
     first = await invoices.next_period(tenant.id)
     found, at = list[Span](), now
     while len(found) < DRAFTS_MAX and at >= first.start:
         found.append(await _period_at(invoices, tenant, at, first))
         at = found[-1].start - _HALF_A_DAY
-    freed = await invoices.freed_periods(tenant.id)
-    return found + freed[::-1][:DRAFTS_MAX]
+    if found and found[-1].start > first.start:
+        found.append(first)
+    return found, await invoices.freed_periods(tenant.id)
 
 
 async def _period_at(

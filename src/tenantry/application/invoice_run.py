@@ -2,7 +2,8 @@
 
 Restartable anywhere: what is due is read from the database, each tenant's invoice is one commit,
 and a period that is closed is not due any more. One tenant's trouble is recorded with its reason
-and stops no other; it is tried again every `AGAIN_S`.
+and stops no other; it is tried again every `AGAIN_S`. A period whose invoice is void waits for the
+person who voided it: it is told as a trouble, and made final by hand.
 """
 
 from __future__ import annotations
@@ -71,6 +72,7 @@ async def run_due(
         counts.update(found)
         if not any(outcome in ("final", "nothing") for outcome in found):
             break  # nobody has moved on to a further period
+    counts["trouble"] += await book.tell_freed(tried_before)
     return RunTally(counts["final"], counts["review"], counts["nothing"], counts["trouble"])
 
 

@@ -11,13 +11,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Any
+from typing import Any, Final
 
 from tenantry.domain import money
 from tenantry.domain.agreement import Agreement
 from tenantry.domain.billing import LineKind, Statement, statement
-from tenantry.domain.contract import LIST_CURRENCY, Contract, ContractError
-from tenantry.domain.credit_note import credit_note
+from tenantry.domain.contract import LIST_CURRENCY, Contract, ContractError, terms_until
+from tenantry.domain.credit_note import Credited, credit_note
 from tenantry.domain.errors import BadRequest, Conflict
 from tenantry.domain.ids import TenantId, prefixed, uuid7
 from tenantry.domain.invoice import Document, Made, canonical, content_sha256, document
@@ -26,10 +26,10 @@ from tenantry.domain.party import Issuer, Party, PartyError, issuer_from
 from tenantry.domain.period import Span
 from tenantry.domain.postings import credit_note_transfers, invoice_transfers
 from tenantry.domain.proration import civil_days
+from tenantry.domain.remark import REMARK_CHARS_MAX, check_reason
 from tenantry.ports.billing import (
     Compose,
     Composed,
-    Credited,
     Finalised,
     InvoiceBook,
     Issue,
@@ -131,8 +131,7 @@ async def store_for_review(
 
 async def void_invoice(book: InvoiceBook, tenant_id: TenantId, number: str, reason: str) -> bool:
     """The document keeps its number; its usage can be invoiced again. False: it was void."""
-    if not reason.strip() or len(reason) > 500:
-        raise BadRequest("A void needs a reason of at most 500 characters.")
+    _check_reason(reason, REMARK_CHARS_MAX)
     return await book.void(tenant_id, number, reason)
 
 
@@ -146,9 +145,9 @@ async def issue_credit_note(
     net: Decimal | None,
     reason: str,
 ) -> Finalised:
-    """Gives back `net` before tax of a final invoice, with its share of the tax; None: the rest."""
-    if not reason.strip() or len(reason) > 200:
-        raise BadRequest("A credit note needs a reason of at most 200 characters.")
+    """Gives back `net` before tax of a final invoice, with its share of the tax; None: the rest.
+    What prepaid credit had paid goes back to it."""
+    _check_reason(reason, CREDIT_REASON_CHARS_MAX)
     if issuer is None:
         raise Conflict(NO_ISSUER)
     of = await book.document(tenant_id, number)
@@ -159,19 +158,18 @@ async def issue_credit_note(
 
     def compose(credited: Credited, issue: Issue) -> Composed:
         try:
-            note, net_back, tax_back = credit_note(
-                body, by, issue.number, issue.issued_at, credited.net, credited.tax, net, reason
+            note, given = credit_note(
+                body, by, issue.number, issue.issued_at, credited, net, reason
             )
         except ValueError as refused:
             raise Conflict(f"{refused}.") from None
-        total = money.total((net_back, tax_back))
         return Composed(
             document=note,
             content_sha256=content_sha256(note),
-            transfers=credit_note_transfers(net_back, tax_back, of.currency),
-            total=-total,
-            credit=money.to_currency(money.ZERO, of.currency),
-            due=-total,
+            transfers=credit_note_transfers(given, of.currency),
+            total=-given.total,
+            credit=-given.prepaid,
+            due=-given.due,
             due_at=issue.issued_at,
             contract_version=of.contract_version,
         )
@@ -203,7 +201,15 @@ def shown(stored: Stored) -> dict[str, Any]:
     return body
 
 
+CREDIT_REASON_CHARS_MAX: Final = 200  # stands on the document
 NO_ISSUER = "No issuer is set: name its TOML file in the setting invoice_issuer."
+
+
+def _check_reason(reason: str, chars_max: int) -> None:
+    try:
+        check_reason(reason, chars_max)
+    except ValueError as wrong:
+        raise BadRequest(f"The reason {wrong}.") from None
 
 
 def _check_parties(reading: Reading, issuer: Issuer | None) -> None:
@@ -236,10 +242,9 @@ def _without_contract(reading: Reading) -> Agreement:
 
 
 def _stated(reading: Reading, agreement: Agreement) -> Statement:
-    ends_on = agreement.ends_on  # versions of plans go on for others after it
-    terms = tuple(t for t in reading.terms if ends_on is None or t.starts < ends_on)
+    terms = terms_until(reading.terms, agreement.ends_on)
     if not terms:
-        raise Conflict(f"The contract ends on {ends_on}, before its first terms start.")
+        raise Conflict(f"The contract ends on {agreement.ends_on}, before its first terms start.")
     try:
         contract = Contract(
             reading.zone,

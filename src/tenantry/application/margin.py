@@ -21,8 +21,8 @@ async def margin_of(
     tag: str = TAG,
 ) -> MarginReport:
     """Of what was admitted in [start, end). Raises `BadRequest` where a figure is missing."""
-    groups, payers = await books.books(start, end, by, tag)
+    groups, tenants = await books.books(start, end, by, tag)
     try:
-        return margin_report(by, groups, payers, costs)
+        return margin_report(by, groups, tenants, costs)
     except MarginError as error:
         raise BadRequest(f"No margin can be told: {error}.") from None

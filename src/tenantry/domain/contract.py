@@ -44,6 +44,11 @@ def terms_of(plan: Plan, starts: date) -> Terms:
     return Terms(starts, plan.name, plan.monthly_fee, overage, plan.minimum)
 
 
+def terms_until(terms: tuple[Terms, ...], ends: date | None) -> tuple[Terms, ...]:
+    """Versions of plans go on for others after a contract's end."""
+    return tuple(each for each in terms if ends is None or each.starts < ends)
+
+
 @dataclass(frozen=True, slots=True)
 class ExchangeRate:
     """From its day on, one unit of `base` is `rate` units of `quote`."""

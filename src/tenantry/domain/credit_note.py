@@ -1,8 +1,13 @@
-"""A credit note: what is given back of a final invoice, with its share of the tax."""
+"""A credit note: what is given back of a final invoice, with its share of the tax.
+
+The customer stands then as if the invoice had been smaller from the start: first less is due, and
+what is beyond that goes back to the prepaid credit that had paid it.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from fractions import Fraction
@@ -15,39 +20,39 @@ from tenantry.domain.party import Issuer, issuer_to_json
 from tenantry.domain.proration import to_currency
 
 
+@dataclass(frozen=True, slots=True)
+class Credited:
+    """What credit notes give back of an invoice, as positive amounts."""
+
+    net: Decimal
+    tax: Decimal
+    prepaid: Decimal  # of both, to the prepaid credit
+
+    @property
+    def total(self) -> Decimal:
+        return money.total((self.net, self.tax))
+
+    @property
+    def due(self) -> Decimal:
+        return money.total((self.total, -self.prepaid))
+
+
 def credit_note(
     invoice: Mapping[str, Any],
     issuer: Issuer,
     number: str,
     issued_at: datetime,
-    credited_net: Decimal,
-    credited_tax: Decimal,
+    credited: Credited,
     net: Decimal | None,
     reason: str,
-) -> tuple[Document, Decimal, Decimal]:
-    """The document, and what it gives back before tax and of tax, as positive amounts.
+) -> tuple[Document, Credited]:
+    """The document, and what it gives back.
 
-    `invoice` is the final invoice's document; `credited_…` what earlier notes have given back;
+    `invoice` is the final invoice's document; `credited` what earlier notes have given back;
     `net` None: all that is left, to the cent. Raises `ValueError` where that is less.
     """
+    given = _given(invoice, credited, net)
     currency = invoice["currency"]
-    of_net = money.total((Decimal(invoice["subtotal"]), Decimal(invoice["true_up"])))
-    of_tax = Decimal(invoice["tax"]["amount"])
-    left_net, left_tax = money.total((of_net, -credited_net)), money.total((of_tax, -credited_tax))
-    if net is None:
-        net = left_net
-        if net <= 0:
-            raise ValueError("nothing is left to credit")
-    if not net.is_finite() or net <= 0 or money.to_currency(net, currency) != net:
-        raise ValueError(f"a credit note is an amount over 0 in {currency}")
-    if net > left_net:
-        raise ValueError(f"only {text(left_net)} {currency} before tax is left to credit")
-    net = money.to_currency(net, currency)
-    tax = left_tax
-    if net != left_net:
-        tax = to_currency(Fraction(net) * Fraction(Decimal(invoice["tax"]["rate"])), currency)
-        tax = min(tax, max(left_tax, money.ZERO))
-    total = money.total((net, tax))
     zero = text(money.to_currency(money.ZERO, currency))
     line = {
         "kind": str(LineKind.CREDIT),
@@ -56,8 +61,8 @@ def credit_note(
         "token_class": None,
         "quantity": 1,
         "unit_price": None,
-        "charge": money.plain(-net),
-        "amount": text(-net),
+        "charge": money.plain(-given.net),
+        "amount": text(-given.net),
     }
     document = {
         **invoice,
@@ -68,12 +73,39 @@ def credit_note(
         "due_at": instant(issued_at),
         "issuer": issuer_to_json(issuer),
         "lines": [line],
-        "subtotal": text(-net),
+        "subtotal": text(-given.net),
         "true_up": zero,
-        "tax": {**invoice["tax"], "amount": text(money.to_currency(-tax, currency))},
-        "total": text(-total),
-        "credit": zero,
-        "due": text(-total),
+        "tax": {**invoice["tax"], "amount": text(money.to_currency(-given.tax, currency))},
+        "total": text(-given.total),
+        "credit": text(money.to_currency(-given.prepaid, currency)),
+        "due": text(money.to_currency(-given.due, currency)),
         "references": {"invoice": invoice["number"], "reason": reason},
     }
-    return document, net, tax
+    return document, given
+
+
+def _given(invoice: Mapping[str, Any], credited: Credited, net: Decimal | None) -> Credited:
+    currency = invoice["currency"]
+    of_net = money.total((Decimal(invoice["subtotal"]), Decimal(invoice["true_up"])))
+    of_tax = Decimal(invoice["tax"]["amount"])
+    left_net, left_tax = money.total((of_net, -credited.net)), money.total((of_tax, -credited.tax))
+    if net is None:
+        net = left_net
+        if net <= 0:
+            raise ValueError("nothing is left to credit")
+    if not net.is_finite() or net <= 0:
+        raise ValueError(f"a credit note is an amount over 0 in {currency}")
+    if net > left_net:  # before it is rounded, which no amount without a bound can be
+        raise ValueError(f"only {text(left_net)} {currency} before tax is left to credit")
+    if money.to_currency(net, currency) != net:
+        raise ValueError(f"a credit note is an amount over 0 in {currency}")
+    net = money.to_currency(net, currency)
+    tax = left_tax
+    if net != left_net:
+        tax = to_currency(Fraction(net) * Fraction(Decimal(invoice["tax"]["rate"])), currency)
+        tax = min(tax, max(left_tax, money.ZERO))
+    total = money.total((net, tax))
+    left_due = max(money.total((Decimal(invoice["due"]), -credited.due)), money.ZERO)
+    left_prepaid = money.total((Decimal(invoice["credit"]), -credited.prepaid))
+    beyond = max(money.total((total, -left_due)), money.ZERO)
+    return Credited(net, tax, money.to_currency(min(beyond, left_prepaid), currency))

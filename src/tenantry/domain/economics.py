@@ -139,8 +139,9 @@ def economics(scenario: Scenario) -> Economics:
 
 
 def shown(amount: Decimal, step: Decimal = _CENT) -> Decimal:
-    """Rounded half up for a report."""
-    return amount.quantize(step, rounding=ROUND_HALF_UP, context=Context(prec=60))
+    """Rounded half up for a report; what comes to nothing has no sign."""
+    rounded = amount.quantize(step, rounding=ROUND_HALF_UP, context=Context(prec=60))
+    return rounded if rounded else abs(rounded)
 
 
 def _each(contribution: Decimal, customers: int) -> Decimal:

@@ -143,7 +143,8 @@ def _line(invoice: Mapping[str, Any], line: Mapping[str, Any]) -> Row:
     if kind in _USAGE:
         unit = _UNITS.get(line.get("token_class") or "", "Tokens")
         cost = Decimal(line["charge"])
-        shown |= _priced(_price_of(line, cost, unit), cost) | _sku(*_usage_sku(invoice, line))
+        priced = _price_of(line, cost, unit)
+        shown |= _priced(priced, cost) | _sku(invoice, priced, *_usage_sku(invoice, line))
         shown |= {
             "ChargeCategory": "Usage",
             "ChargeFrequency": "Usage-Based",
@@ -151,9 +152,9 @@ def _line(invoice: Mapping[str, Any], line: Mapping[str, Any]) -> Row:
             "ConsumedUnit": unit,
         }
     elif kind == "fee":
-        times = Decimal(-1 if amount < 0 else 1)
-        sku = f"plan/{invoice.get('plan') or 'fee'}"
-        shown |= _priced(_Priced(times, "Units", abs(amount)), amount) | _sku(sku, "Plan fee")
+        priced = _Priced(Decimal(-1 if amount < 0 else 1), "Units", abs(amount))
+        sku = f"plan/{_plan_of(invoice, line) or 'fee'}"
+        shown |= _priced(priced, amount) | _sku(invoice, priced, sku, "Plan fee")
         shown |= {"ChargeCategory": "Purchase", "ChargeFrequency": "Recurring"}
     else:
         corrects = "Correction" if kind == "adjustment" else None
@@ -204,8 +205,21 @@ def _usage_sku(invoice: Mapping[str, Any], line: Mapping[str, Any]) -> tuple[str
     return f"plan/{invoice.get('plan') or 'plan'}/{line['kind']}", str(line["kind"]).capitalize()
 
 
-def _sku(sku: str, meter: str) -> Row:
-    return {"SkuId": sku, "SkuPriceId": sku, "SkuMeter": meter}
+def _plan_of(invoice: Mapping[str, Any], fee: Mapping[str, Any]) -> str | None:
+    """The plan that asks a fee: of those in force in the period the one that its words name. The
+    invoice's own is that of the first day alone."""
+    own = invoice.get("plan")
+    in_force = [each for each in invoice.get("plan_versions") or () if isinstance(each, Mapping)]
+    plans = {str(name) for name in (own, *(each["plan"] for each in in_force)) if name}
+    words = f"{fee['description']}, "
+    named = [plan for plan in plans if words.startswith(f"Plan {plan}, ")]
+    return max(named, key=len, default=own)
+
+
+def _sku(invoice: Mapping[str, Any], priced: _Priced, sku: str, meter: str) -> Row:
+    """One unit at different prices, as of another tier or plan, has an id for each price."""
+    price = f"{sku}/{invoice['currency']}/{money.plain(priced.price)}"
+    return {"SkuId": sku, "SkuPriceId": price, "SkuMeter": meter}
 
 
 def _tags(line: Mapping[str, Any]) -> str | None:
@@ -237,16 +251,20 @@ def _tax(invoice: Mapping[str, Any]) -> Iterator[Row]:
 
 
 def _credit(invoice: Mapping[str, Any]) -> Iterator[Row]:
-    used = -Decimal(invoice.get("credit") or 0)
-    if used:
+    cost = -Decimal(invoice.get("credit") or 0)
+    if cost:
+        given_back = cost > 0  # by a credit note
         yield {
             **_common(invoice),
-            "BilledCost": _decimal(used),
-            "EffectiveCost": _decimal(used),
-            **_costs(used),
+            "BilledCost": _decimal(cost),
+            "EffectiveCost": _decimal(cost),
+            **_costs(cost),
             "ChargeCategory": "Credit",
+            "ChargeClass": "Correction" if given_back else None,
             "ChargeFrequency": "One-Time",
-            "ChargeDescription": "Prepaid credit used",
+            "ChargeDescription": (
+                "Given back to prepaid credit" if given_back else "Prepaid credit used"
+            ),
             "x_LineKind": "credit",
         }
 

@@ -154,7 +154,9 @@ def _sums(invoice: Mapping[str, Any], kind: str) -> Iterator[dict[str, Any]]:
     total = "Total credited" if kind == "credit_note" else "Total"
     yield _sum(total, invoice["total"], strong=True)
     if _some(invoice.get("credit")):
-        yield _sum("Prepaid credit used", format(-Decimal(invoice["credit"]), "f"))
+        used = Decimal(invoice["credit"])
+        label = "Prepaid credit used" if used > 0 else "Given back to prepaid credit"
+        yield _sum(label, format(-used, "f"))
 
 
 def _sum(label: str, amount: str, *, strong: bool = False) -> dict[str, Any]:

@@ -1,5 +1,8 @@
 """What settles after its period was invoiced: lines of the next invoice, at the period's own price.
 
+A period stays what it was when it was closed: the end of the contract and the rates that were known
+then hold for it, whatever was entered since.
+
 By list, a late event costs its list charge. Under an overage it costs what the steps ask for the
 tokens after those already invoiced, and included tokens that are left stay included. A minimum
 that was charged covers it as far as it reaches: nobody pays for the same usage twice.
@@ -8,13 +11,14 @@ that was charged covers it as far as it reaches: nobody pays for the same usage 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import date
 from decimal import Decimal
 from fractions import Fraction
 
 from tenantry.domain import money
 from tenantry.domain.billing import Late, LineKind, Statement, StatementLine, statement
-from tenantry.domain.contract import Contract
+from tenantry.domain.contract import Contract, ExchangeRate, terms_until
 from tenantry.domain.overage import COUNTED
 from tenantry.domain.period import Span
 from tenantry.domain.proration import civil_days, to_currency
@@ -28,6 +32,8 @@ class EarlierPeriod:
     period: Span
     invoiced: Sequence[UsageLine]
     late: Sequence[UsageLine]
+    ends: date | None  # of the contract, and which rates there were, when the period was closed
+    rates: tuple[ExchangeRate, ...]
 
 
 def late_of(contract: Contract, earlier: Sequence[EarlierPeriod]) -> Late:
@@ -37,20 +43,27 @@ def late_of(contract: Contract, earlier: Sequence[EarlierPeriod]) -> Late:
     for each in earlier:
         if not each.late:
             continue
-        before = statement(contract, each.period, each.invoiced)
-        after = statement(contract, each.period, [*each.invoiced, *each.late])
+        agreed = _as_closed(contract, each)
+        before = statement(agreed, each.period, each.invoiced)
+        after = statement(agreed, each.period, [*each.invoiced, *each.late])
         charges = money.total((charges, after.charges, -before.charges))
         words = _words(each.period, contract.zone)
-        found = [*_listed(contract, each, tiered=after.terms.overage is not None, words=words)]
+        found = [*_listed(agreed, each, tiered=after.terms.overage is not None, words=words)]
         if after.terms.overage is not None:
             steps = _exact(after.lines, LineKind.OVERAGE) - _exact(before.lines, LineKind.OVERAGE)
             tokens = sum(row.quantity for row in each.late if row.token_class in COUNTED)
-            found.append(_line(f"Tokens{words}", steps, contract.currency, quantity=tokens))
+            if tokens or steps:
+                found.append(_line(f"Tokens{words}", steps, contract.currency, quantity=tokens))
         if covered := _covered(found, before, after):
             words = f"Covered by the minimum{words}"
             found.append(_line(words, Fraction(covered), contract.currency))
         lines += found
     return Late(tuple(lines), charges)
+
+
+def _as_closed(contract: Contract, each: EarlierPeriod) -> Contract:
+    terms = terms_until(contract.terms, each.ends)
+    return replace(contract, terms=terms, ends=each.ends, rates=each.rates)
 
 
 def _covered(lines: Sequence[StatementLine], before: Statement, after: Statement) -> Decimal:

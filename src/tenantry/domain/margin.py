@@ -48,6 +48,16 @@ class Books:
     requests: int = 0
     tokens: int = 0
 
+    @property
+    def earned(self) -> Mapping[str, Decimal]:
+        """List charges and what is invoiced beyond them, by currency."""
+        return {
+            currency: money.total(
+                part.get(currency, money.ZERO) for part in (self.charges, self.invoiced)
+            )
+            for currency in {**self.charges, **self.invoiced}
+        }
+
 
 @dataclass(frozen=True, slots=True)
 class MarginRow:
@@ -99,15 +109,20 @@ class MarginReport:
 
 
 def margin_report(
-    by: MarginBy, books: Sequence[Books], payers: int, costs: SharedCosts
+    by: MarginBy,
+    books: Sequence[Books],
+    tenants: Sequence[Mapping[str, Decimal]],
+    costs: SharedCosts,
 ) -> MarginReport:
-    """`payers`: how many tenants were charged at all. Raises `MarginError`."""
+    """`tenants`: what each brought, by currency; those who brought anything are the payers, however
+    the report is grouped. Raises `MarginError`."""
     rows = {each.name: _row(each, costs) for each in books}
     assert len(rows) == len(books), "a group comes once"
     if costs.items and not rows:
         rows[NOBODY] = _row(Books(NOBODY), costs)
     for item in costs.items:
         _add(rows, allocate(item.usd, _weights(rows, item.key)), _with_shared)
+    payers = sum(_usd(earned, costs) > 0 for earned in tenants)
     paying = {name: row for name, row in rows.items() if row.revenue > 0}
     if paying:
         flat = money.times(Decimal(payers), costs.fee_each)
@@ -158,19 +173,20 @@ def _weights(rows: Mapping[str, MarginRow], key: AllocationKey) -> dict[str, Dec
 
 
 def _row(books: Books, costs: SharedCosts) -> MarginRow:
-    revenue = money.total(
-        money.times(amount, _usd_per(currency, costs))
-        for part in (books.charges, books.invoiced)
-        for currency, amount in part.items()
-    )
     return MarginRow(
         books.name,
         books.requests,
         books.tokens,
-        revenue,
+        _usd(books.earned, costs),
         books.cost,
         books.retries,
         books.abandoned,
+    )
+
+
+def _usd(amounts: Mapping[str, Decimal], costs: SharedCosts) -> Decimal:
+    return money.total(
+        money.times(amount, _usd_per(currency, costs)) for currency, amount in amounts.items()
     )
 
 

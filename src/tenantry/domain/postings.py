@@ -14,6 +14,7 @@ from decimal import Decimal
 from tenantry.domain import money
 from tenantry.domain.billing import LineKind, Statement
 from tenantry.domain.contract import LIST_CURRENCY
+from tenantry.domain.credit_note import Credited
 
 UNBILLED = "receivable_unbilled"
 RECEIVABLE = "receivable"
@@ -57,12 +58,13 @@ def invoice_transfers(statement: Statement, list_charges: Decimal) -> list[Trans
     return [transfer for transfer in found if transfer.amount]
 
 
-def credit_note_transfers(net: Decimal, tax: Decimal, currency: str) -> list[Transfer]:
-    """What a credit note gives back: `net` and `tax` as positive amounts."""
+def credit_note_transfers(given: Credited, currency: str) -> list[Transfer]:
+    """What a credit note gives back."""
     found = [
-        Transfer("credited", UNBILLED, "revenue_credited", -net, currency),
-        Transfer("invoiced", RECEIVABLE, UNBILLED, -net, currency),
-        Transfer("tax", RECEIVABLE, TAX, -tax, currency),
+        Transfer("credited", UNBILLED, "revenue_credited", -given.net, currency),
+        Transfer("invoiced", RECEIVABLE, UNBILLED, -given.net, currency),
+        Transfer("tax", RECEIVABLE, TAX, -given.tax, currency),
+        Transfer("credit_returned", RECEIVABLE, PREPAID, given.prepaid, currency),
     ]
     return [transfer for transfer in found if transfer.amount]
 

@@ -15,6 +15,7 @@ from typing import Any, Literal, Protocol
 
 from tenantry.domain.agreement import Agreement
 from tenantry.domain.contract import ExchangeRate, Terms
+from tenantry.domain.credit_note import Credited
 from tenantry.domain.ids import TenantId
 from tenantry.domain.late_usage import EarlierPeriod
 from tenantry.domain.period import Span
@@ -112,14 +113,6 @@ class DuePeriod:
     outcome: Outcome | None  # of the last try
 
 
-@dataclass(frozen=True, slots=True)
-class Credited:
-    """What live credit notes have given back of an invoice."""
-
-    net: Decimal
-    tax: Decimal
-
-
 class TenantInvoices(Protocol):
     """What one tenant sees of its own invoices; another tenant's are not there."""
 
@@ -213,6 +206,11 @@ class InvoiceBook(TenantInvoices, Protocol):
         detail: str,
         watermark: datetime | None = None,
     ) -> None: ...
+
+    async def tell_freed(self, told_before: datetime) -> int:
+        """Records a trouble for each period that a void freed and that is not closed again; returns
+        of how many. What was told since an instant is not told again."""
+        ...
 
     async def runs(
         self, tenant_id: TenantId | None, outcome: Outcome | None, limit: int

@@ -5,8 +5,9 @@ Owns: the words. Provider cost is in them: nothing of this is ever shown to a te
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from decimal import Decimal
 from typing import Protocol
 
 from tenantry.domain.margin import Books, MarginBy
@@ -16,8 +17,9 @@ from tenantry.domain.tenant_months import TenantMonth
 class MarginBooks(Protocol):
     async def books(
         self, start: datetime, end: datetime, by: MarginBy, tag: str
-    ) -> tuple[Sequence[Books], int]:
-        """Each group of what was admitted in [start, end), and how many tenants were charged.
+    ) -> tuple[Sequence[Books], Sequence[Mapping[str, Decimal]]]:
+        """Each group of what was admitted in [start, end), and what each tenant brought, by
+        currency: list charges, and what invoices of periods that begin in the span add or take.
 
         `tag`: the name of the tag whose values are the groups by tag.
         """

@@ -11,11 +11,14 @@ import asyncpg
 import pytest
 from tests.support.archiving import archive_in, month_ago, rolled_up, with_partitions
 from tests.support.billing import House, months_ago, period_of
-from tests.support.ledger import World, in_world, open_world
+from tests.support.ledger import World, in_world, open_world, synthetic_prices
 from tests.support.postgres import Database
 from tests.support.postings import a_posting, post
 
+from tenantry.adapters.postgres.corrections import PostgresCorrections
 from tenantry.application.archiving import archive_month, verify_archives
+from tenantry.application.corrections import correct_prices
+from tenantry.application.invoicing import regenerate
 from tenantry.domain.errors import Conflict
 from tenantry.domain.usage import Usage
 
@@ -84,3 +87,46 @@ def test_an_adjustment_that_is_not_invoiced_keeps_its_month(
             await archive_month(archive, LAST)
 
     asyncio.run(body())
+
+
+def test_invoices_of_archived_months_are_made_again_after_corrections(
+    database: Database, tmp_path: Path
+) -> None:
+    """Corrected after its invoice and billed by the next; one was void and made again before."""
+    oldest = month_ago(2)
+
+    async def body(world: World) -> None:
+        house, archive = House.of(world), archive_in(world, tmp_path)
+        await with_partitions(world, oldest)
+        for who in (world.anna, world.bert):
+            await house.contract(who)
+            await house.since(who, months_ago(2, day=1))
+            for months in (2, 1):
+                await house.used(who, USED, months_ago(months))
+        book, made = house.billing.book, []
+        before, after = (period_of(world.anna, months_ago(months)) for months in (2, 1))
+        for who in (world.anna, world.bert):
+            made.append((who, await house.finalise(who, before)))
+        await book.void(world.bert.tenant_id, str(made[-1][1].number), "wrong address")
+        made.append((world.bert, await house.finalise(world.bert, before)))
+        right = await world.control.import_prices(synthetic_prices(Decimal(2)))
+        fixes = PostgresCorrections(world.databases.control)
+        for who in (world.anna, world.bert):
+            await correct_prices(
+                fixes, who.tenant_id, before.start, before.end, wrong=1, right=right
+            )
+            made.append((who, await house.finalise(who, after)))
+        adjusted = made[-1][1].document
+        assert [line["kind"] for line in adjusted["lines"]].count("adjustment") == 4
+        await rolled_up(world)
+        for month in (oldest, LAST):
+            await archive_month(archive, month)
+        assert await world.fetch("SELECT FROM charge_entry") == []
+        for who, done in made:
+            for invoices in (book, house.billing.invoices):
+                stored = await invoices.document(who.tenant_id, str(done.number))
+                again = await regenerate(invoices, who.tenant_id, stored)
+                assert again.same, again.document
+        assert await world.keeper.violations() == []
+
+    in_world(database, body)

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, date, datetime, timedelta
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal
 
 import pytest
 from tests.support.billing import House, months_ago, period_of
 from tests.support.ledger import World, in_world
 from tests.support.postgres import Database
 
+from tenantry.adapters.postgres.shreds import PostgresShreds
 from tenantry.application.agreements import amend
-from tenantry.application.invoicing import regenerate
+from tenantry.application.invoice_lists import oldest_open
+from tenantry.application.invoicing import regenerate, void_invoice
 from tenantry.domain.errors import Conflict
+from tenantry.domain.tenant import Principal
 from tenantry.domain.usage import Usage
 
 LAST = months_ago(1)
@@ -54,6 +57,38 @@ def test_a_contract_that_ends_gives_back_its_fee_and_is_closed_from_then_on(
         assert (await regenerate(house.billing.book, anna.tenant_id, last)).same
         # An address may still be put right: the end that was agreed is no news.
         await amend(house.billing.contracts, anna.tenant, {"tax_id": "US 12"})
+
+    in_world(database, body)
+
+
+def test_periods_voided_for_a_contract_that_had_ended_are_closed_once(database: Database) -> None:
+    """Nothing is owed of them then, and the periods that follow come up."""
+
+    async def body(world: World) -> None:
+        await world.plan(monthly_fee="30")
+        house, (anna, bert) = House.of(world), (world.anna, world.bert)
+        await house.plans_long_ago()
+        for who in (anna, bert):
+            await house.since(who, months_ago(3, day=1))
+            await house.contract(who)
+            for months in (3, 2, 1):
+                await house.finalise(who, period_of(who, months_ago(months)))
+        book = house.billing.book
+        for row in (await book.documents(anna.tenant_id))[:2]:
+            await void_invoice(book, anna.tenant_id, row["number"], "it had ended")
+        await house.contract(anna, ends_on=months_ago(2, day=1).date())
+        for months in (2, 1):
+            voided = await oldest_open(book, anna.tenant_id)
+            assert voided == period_of(anna, months_ago(months))
+            assert (await house.finalise(anna, voided)).number is None
+        assert await book.freed_periods(anna.tenant_id) == []
+        for who in (anna, bert):
+            assert await oldest_open(book, who.tenant_id) == period_of(who, datetime.now(UTC))
+        # It went on after all: what is final and void once more is free once more.
+        await house.contract(anna)
+        again = await house.finalise(anna, period_of(anna, LAST))
+        await void_invoice(book, anna.tenant_id, str(again.number), "it had not")
+        assert await book.freed_periods(anna.tenant_id) == [period_of(anna, LAST)]
 
     in_world(database, body)
 
@@ -164,3 +199,53 @@ def test_a_contract_that_ends_before_it_begins_says_so(database: Database) -> No
         assert (await house.finalise(world.bert, period_of(world.bert, LAST))).number
 
     in_world(database, body)
+
+
+def test_a_contract_ends_with_the_day_of_the_shred(database: Database) -> None:
+    """What was used until then is billed, and the days that were paid ahead are given back."""
+    asked = months_ago(2, day=10).replace(hour=20)  # the 11th in Kolkata
+
+    async def body(world: World) -> None:
+        await world.plan(monthly_fee="30", minimum="50")
+        house, anna, bert = House.of(world), world.anna, world.bert
+        carl = Principal(
+            await world.control.create_tenant("carl", plan="standard"), bert.api_key_id
+        )
+        await house.plans_long_ago()
+        for who in (anna, bert, carl):
+            await house.since(who, months_ago(2, day=1))
+        for who in (anna, bert):
+            await house.contract(who, tax_rate=Decimal("0.1"))
+        await house.used(anna, Usage(out=1_000_000), months_ago(2, day=9))  # 45
+        await house.as_the_past(
+            "".join(
+                f"INSERT INTO tenantry.shred (tenant_id, asked_by, asked_at)"
+                f" VALUES ('{who.tenant_id}', 'a test', '{asked}');"
+                for who in (anna, carl)
+            )
+        )
+        shreds = PostgresShreds(world.databases.control)
+        for who in (anna, carl, anna):
+            await shreds.begin(who.tenant_id, "a test")
+        contracts = await house.billing.contracts.contracts(anna.tenant_id)
+        assert [each["ends_on"] for each in contracts] == [f"{asked:%Y-%m}-12", None]
+        assert contracts[0]["customer"] == contracts[1]["customer"]
+        await house.run()
+        book, days = house.billing.book, period_of(anna, asked).hours // 24
+        [only] = await book.documents(anna.tenant_id)
+        shown = json.loads((await book.document(anna.tenant_id, only["number"])).document)
+        fee = Decimal(30 * (days - 11)) / days
+        assert [(line["kind"], line["amount"]) for line in shown["lines"]] == [
+            ("fee", "30.00"),
+            ("fee", str(-fee.quantize(Decimal("0.01"), ROUND_HALF_UP))),
+            ("usage", "45.00"),
+        ]
+        outcomes = {
+            who.tenant.name: [run["outcome"] for run in await book.runs(who.tenant_id, None, 10)]
+            for who in (anna, bert, carl)
+        }
+        assert outcomes == {
+            "anna": ["nothing", "final"], "bert": ["final", "final"], "carl": ["trouble"],
+        }  # fmt: skip
+
+    in_world(database, body, zone="Asia/Kolkata")

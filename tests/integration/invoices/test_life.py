@@ -14,7 +14,7 @@ from tests.support.ledger import World, in_world
 from tests.support.postgres import Database
 
 from tenantry.adapters.clock import SystemClock
-from tenantry.application.invoice_lists import list_invoices, oldest_open
+from tenantry.application.invoice_lists import get_invoice, list_invoices, oldest_open
 from tenantry.application.invoicing import (
     composer,
     issue_credit_note,
@@ -28,6 +28,7 @@ from tenantry.domain.usage import Usage
 
 YEAR = datetime.now(UTC).year
 LAST, BEFORE = months_ago(1), months_ago(2)
+UNPRINTABLE = ("two\nlines", "\x1b[2J", "paid \u202etfel")  # the last would be read backwards
 USED = Usage(uncached_in=1_000_000, out=500_000)  # charge 31.50
 
 
@@ -148,10 +149,39 @@ def test_a_void_keeps_its_number_gives_back_credit_and_frees_its_usage(database:
         assert again.document["lines"] == done.document["lines"]
         with pytest.raises(NotFound):
             await void_invoice(book, world.bert.tenant_id, str(again.number), "not mine")
-        with pytest.raises(BadRequest, match="reason"):
-            await void_invoice(book, anna.tenant_id, str(again.number), " ")
+        for reason in (" ", "r" * 501, *UNPRINTABLE):
+            with pytest.raises(BadRequest, match="reason"):
+                await void_invoice(book, anna.tenant_id, str(again.number), reason)
         with pytest.raises(Conflict, match="Only 0 of the credit"):
             await contracts.grant_credit(anna.tenant_id, Decimal(-1), "take back")
+
+    in_world(database, body)
+
+
+def test_drafts_are_listed_down_to_the_one_to_make_final_next(database: Database) -> None:
+    """Of periods that nobody has invoiced for long, and of many that voids have freed."""
+
+    async def body(world: World) -> None:
+        await world.plan(monthly_fee="10")
+        house, (anna, bert) = House.of(world), (world.anna, world.bert)
+        await house.plans_long_ago()
+        for who in (anna, bert):
+            await house.contract(who)
+            await house.since(who, months_ago(5, day=1))
+        names = [f"draft-{months_ago(months, day=1):%Y-%m-%d}" for months in range(6)]
+        book = house.billing.book
+        assert await drafts(house, bert) == [*names[:3], names[5]]
+        for months in (5, 4, 3, 2, 1):
+            await house.finalise(anna, period_of(anna, months_ago(months)))
+        for row in await book.documents(anna.tenant_id):
+            await void_invoice(book, anna.tenant_id, row["number"], "wrong address")
+        assert await drafts(house, anna) == names
+        now = datetime.now(UTC)
+        for who in (anna, bert):
+            following = await oldest_open(book, who.tenant_id)
+            assert following == period_of(who, months_ago(5))
+            made = await get_invoice(house.billing.invoices, who.tenant, names[5], now, ISSUER)
+            assert made["number"] == names[5]
 
     in_world(database, body)
 
@@ -172,6 +202,9 @@ def test_a_credit_note_has_its_own_number_and_its_share_of_the_tax(database: Dat
         }
         sums = (part.document["subtotal"], part.document["tax"]["amount"], part.document["due"])
         assert sums == ("-10.00", "-0.83", "-10.83")
+        for reason in (" ", "r" * 201, *UNPRINTABLE):
+            with pytest.raises(BadRequest, match="reason"):
+                await credit(house, anna, done.number, reason=reason)
         for net in (Decimal("21.51"), Decimal(0), Decimal("0.001"), Decimal("NaN")):
             with pytest.raises(Conflict):
                 await credit(house, anna, done.number, net=net)
@@ -199,6 +232,50 @@ def test_a_credit_note_has_its_own_number_and_its_share_of_the_tax(database: Dat
             *["credit_note.voided"] * 2,
             "invoice.voided",
         ]
+
+    in_world(database, body)
+
+
+def test_a_credit_note_gives_prepaid_credit_back_and_its_void_takes_it_again(
+    database: Database,
+) -> None:
+    """Nobody is owed money who paid nothing, and no credit is spent twice."""
+
+    async def body(world: World) -> None:
+        house, contracts = House.of(world), House.of(world).billing.contracts
+        book = house.billing.book
+        numbers = {}
+        for who, granted in ((world.anna, 40), (world.bert, 20)):
+            await house.contract(who)
+            await contracts.grant_credit(who.tenant_id, Decimal(granted), "promo")
+            await house.since(who, months_ago(1, day=1))
+            await house.used(who, USED, LAST)
+            done = await house.finalise(who, period_of(who, LAST))
+            numbers[who.tenant.name] = str(done.number)
+        whole = await credit(house, world.anna, numbers["anna"])
+        shown = [whole.document[name] for name in ("total", "credit", "due")]
+        assert shown == ["-31.50", "-31.50", "0.00"]
+        assert (await house.entries(world.anna.tenant_id))[("prepaid_credit", "USD")] == -40
+        part = await credit(house, world.bert, numbers["bert"], net=Decimal(15))
+        assert (part.document["credit"], part.document["due"]) == ("-3.50", "-11.50")
+        rest = await credit(house, world.bert, numbers["bert"])
+        assert (rest.document["credit"], rest.document["due"]) == ("-16.50", "0.00")
+        balances = await house.entries(world.bert.tenant_id)
+        assert balances[("prepaid_credit", "USD")] == -20
+        assert ("receivable", "USD") not in balances
+        assert await world.keeper.violations() == []
+
+        assert await void_invoice(book, world.bert.tenant_id, str(rest.number), "mistaken")
+        assert (await house.entries(world.bert.tenant_id))[("prepaid_credit", "USD")] == Decimal(
+            "-3.5"
+        )
+        kinds = [row["kind"] for row in await contracts.credits(world.bert.tenant_id)]
+        assert kinds[:2] == ["credit_used", "credit_returned"]
+        await contracts.grant_credit(world.anna.tenant_id, Decimal(-40), "taken back")
+        with pytest.raises(Conflict, match=r"gave back, 31\.5 USD are used up"):
+            await void_invoice(book, world.anna.tenant_id, str(whole.number), "mistaken")
+        assert (await book.document(world.anna.tenant_id, str(whole.number))).status == "final"
+        assert await world.keeper.violations() == []
 
     in_world(database, body)
 

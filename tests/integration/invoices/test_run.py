@@ -13,15 +13,18 @@ from typing import Any
 import asyncpg
 import pytest
 from tests.support.billing import ISSUER, House, months_ago, period_of
-from tests.support.ledger import World, in_world
+from tests.support.ledger import World, in_world, intent
 from tests.support.postgres import Database
 
 from tenantry.adapters.clock import SystemClock
 from tenantry.adapters.postgres.invoice_book import PostgresInvoiceBook
+from tenantry.application.invoice_lists import oldest_open
 from tenantry.application.invoice_run import billing_rounds, run_due
+from tenantry.application.invoicing import void_invoice
 from tenantry.domain.errors import Unavailable
 from tenantry.domain.tenant import Principal
 from tenantry.domain.usage import Usage
+from tenantry.ports.admission import AttemptOutcome
 
 YEAR = datetime.now(UTC).year
 LAST = months_ago(1)
@@ -116,6 +119,68 @@ def test_one_tenants_trouble_is_recorded_and_stops_no_other(database: Database) 
         tally = await house.run()
         assert (tally.final, tally.trouble) == (2, 0)
         assert len(await house.numbers()) == len(people) + 2
+
+    in_world(database, body)
+
+
+def test_each_request_that_blocks_is_named_once(database: Database) -> None:
+    """A batch has an attempt for each of its records."""
+
+    async def body(world: World) -> None:
+        house, anna = House.of(world), world.anna
+        for who in (anna, world.bert):
+            await house.contract(who)
+            await house.since(who, months_ago(1, day=1))
+        batch, single = await world.admitted(anna), await world.admitted(anna)
+        for call in range(1, 30):
+            await world.admission.begin(anna.tenant_id, batch.request_id, intent(call))
+        await world.settle(batch, AttemptOutcome(0, 1, "unknown"), final=False)
+        await house.move(batch.request_id, LAST)
+        await house.move(single.request_id, LAST + timedelta(hours=1))
+        await house.run()
+        [trouble] = await house.billing.book.runs(None, "trouble", 10)
+        assert trouble["detail"] == (
+            f"2 requests of the period are open: {batch.request_id}, 30 attempts: dispatched,"
+            f" unknown; {single.request_id}/0:1 dispatched."
+        )
+        used = [world.outcome(Usage(out=1), call=call) for call in range(30)]
+        await world.settle(batch, *used)
+        await world.settle(single, used[0])
+        for request in (batch, single):
+            await house.move(request.request_id, LAST)
+        assert (await house.run()).final == 1
+
+    in_world(database, body)
+
+
+def test_a_voided_period_is_told_until_it_is_final_again(database: Database) -> None:
+    """A person voided it: the run makes nothing of it final by itself."""
+
+    async def body(world: World) -> None:
+        anna, bert = await crowd(world, 2, months=3)
+        house = House.of(world)
+        book = house.billing.book
+        assert (await house.run()).final == 6
+        assert (await house.run()).trouble == 0
+        voided = [row["number"] for row in await book.documents(anna.tenant_id)][1:]
+        for number in voided:
+            await void_invoice(book, anna.tenant_id, number, "wrong address")
+        for mode in ("review", "automatic"):
+            tally = await house.run(mode=mode)
+            assert (tally.final, tally.review, tally.trouble) == (0, 0, 2)
+        assert (await house.run(again_s=3_600)).trouble == 0  # not yet again
+        troubles = await book.runs(anna.tenant_id, "trouble", 10)
+        assert [row["detail"] for row in troubles] == [
+            f"{number} is void, and the period is not invoiced again." for number in voided
+        ]
+        assert await book.runs(bert.tenant_id, "trouble", 10) == []
+        for _ in voided:
+            done = await house.finalise(anna, await oldest_open(book, anna.tenant_id))
+            assert done.number is not None
+        assert (await house.run()).trouble == 0
+        assert {row["outcome"] for row in await book.runs(None, None, 10)} == {"final"}
+        await void_invoice(book, anna.tenant_id, done.number, "wrong address")
+        assert (await house.run(again_s=3_600)).trouble == 1  # at once
 
     in_world(database, body)
 

@@ -64,6 +64,33 @@ def test_final_credited_and_void_documents_are_printed_and_exported(database: Da
     in_world(database, body)
 
 
+def test_what_goes_back_to_the_prepaid_credit_is_printed_and_exported(database: Database) -> None:
+    async def body(world: World) -> None:
+        house, anna, press = House.of(world), world.anna, Typesetter()
+        await house.contract(anna)
+        await house.billing.contracts.grant_credit(anna.tenant_id, Decimal(30), "promo")
+        await house.since(anna, months_ago(1, day=1))
+        await house.used(anna, USED, LAST)
+        done = await house.finalise(anna, period_of(anna, LAST))  # 30 paid ahead, 1.50 due
+        number, book = str(done.number), house.billing.book
+        note = await issue_credit_note(book, SystemClock(), ISSUER, anna.tenant_id, number,
+                                       net=Decimal(10), reason="Outage")  # fmt: skip
+        text = text_of(press.render(note.document))
+        for words in ("Given back to prepaid credit", "8.50", "1.50 USD"):
+            assert words in text
+        rows = focus_rows(note.document)
+        assert {row["ChargeClass"] for row in rows} == {"Correction"}
+        [returned] = [
+            row for row in rows if row["x_LineKind"] == "credit" and row["BilledCost"] == "8.5"
+        ]
+        assert (returned["ChargeCategory"], returned["ChargeDescription"]) == (
+            "Credit", "Given back to prepaid credit",
+        )  # fmt: skip
+        assert sum(Decimal(row["BilledCost"] or "") for row in rows) == Decimal("-1.5")
+
+    in_world(database, body)
+
+
 def test_what_invoices_add_is_revenue_until_they_are_void(database: Database) -> None:
     async def body(world: World) -> None:
         await world.plan(monthly_fee="99")

@@ -5,6 +5,7 @@ from decimal import Decimal
 
 import asyncpg
 import pytest
+from tests.support.billing import House
 from tests.support.ledger import World, in_world, intent
 from tests.support.postgres import Database
 
@@ -91,6 +92,43 @@ def test_a_span_holds_what_was_admitted_in_it(database: Database) -> None:
             ("anna", 3 * COST, 2 * CHARGE, False),
             ("bert", 2 * COST, CHARGE, False),
         ]
+
+    in_world(database, body)
+
+
+FEE = """
+INSERT INTO tenantry.billing_entry (tenant_id, posting_id, line, invoice_id, period_start, kind,
+  debit, credit, amount, currency)
+VALUES ('{tenant_id}', gen_random_uuid(), 1, NULL, '{period_start}', 'fee', 'receivable_unbilled',
+        'revenue_fee', {amount}, 'USD');
+UPDATE tenantry.tenant SET zone = '{zone}' WHERE tenant_id = '{tenant_id}';
+"""
+
+
+def test_a_fee_is_of_the_month_that_its_period_begins_in_by_the_tenants_own_days(
+    database: Database,
+) -> None:
+    async def body(world: World) -> None:
+        april = datetime(2026, 4, 1, tzinfo=UTC)
+        for who, zone, begins, amount in (
+            (world.anna, "Europe/Lisbon", "2026-03-31T23:00:00Z", 20),
+            (world.bert, "America/New_York", "2026-04-01T04:00:00Z", 30),
+        ):
+            await House.of(world).as_the_past(
+                FEE.format(
+                    tenant_id=who.tenant_id, zone=zone, period_start=begins, amount=amount
+                )
+            )  # fmt: skip
+        books = PostgresMarginBooks(world.databases.operator)
+        costs = shared_costs_from_toml('[payment_fees]\neach_usd = "0.30"')
+        for by, groups in ((MarginBy.TENANT, ["bert", "anna"]), (MarginBy.MODEL, ["(plans)"])):
+            in_april = await margin_of(books, april, april + timedelta(days=30), by, costs)
+            assert [row.name for row in in_april.rows] == groups
+            assert in_april.total.revenue == 50
+            assert (in_april.payers, in_april.total.fees) == (2, Decimal("0.60"))
+        march = await margin_of(books, april - timedelta(days=31), april, MarginBy.TENANT, costs)
+        assert (march.rows, march.payers) == ((), 0)
+        await House.of(world).as_the_past("DELETE FROM tenantry.billing_entry")  # of no invoice
 
     in_world(database, body)
 

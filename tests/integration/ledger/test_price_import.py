@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 from tests.support.ledger import MODEL, World, open_world, synthetic_prices
@@ -17,6 +18,8 @@ from tenantry.domain.discount import Discount
 from tenantry.domain.errors import NotFound
 from tenantry.domain.price import PriceError
 from tenantry.domain.usage import TokenClass
+from tenantry.entrypoints.cli import prices
+from tenantry.entrypoints.cli.price_files import OfferOptions
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 OUT = TokenClass.OUT
@@ -55,6 +58,31 @@ def test_what_would_change_is_told_and_stored_once(database: Database) -> None:
         assert (await world.control.price_edition(stored.version)).models == dearer.models
         with pytest.raises(NotFound):
             await world.control.price_edition(999)
+
+    in_world(database, work)
+
+
+class FastClock(datetime):
+    """A machine's clock that is an hour ahead of the database's."""
+
+    @classmethod
+    def now(cls, tz=None):
+        return datetime.now(tz) + timedelta(hours=1)
+
+
+def test_an_edition_without_a_day_begins_by_the_databases_clock(
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(prices, "datetime", FastClock)
+    file = tmp_path / "prices.csv"
+    file.write_text(f"model,tier,over_tokens,class,usd_per_million\n{MODEL},,0,out,77\n", "utf-8")
+    asked = prices._Asked((file,), None, True, False, OfferOptions(None, (), None), True)
+
+    async def work(world: World) -> None:
+        before = await world.control.now()
+        [stored] = (await prices._import(world.control, asked)).stored
+        assert before <= stored.effective_from <= await world.control.now()
+        assert out_price(await world.control.current_prices()) == 77  # it holds from now on
 
     in_world(database, work)
 

@@ -8,11 +8,13 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from tests.support.invoices import a_credit_note, an_invoice
 
 from tenantry.application.invoice_lists import noon
 from tenantry.domain.invoice import canonical
 from tenantry.domain.period import billing_period
 from tenantry.entrypoints.cli.invoice_export import exported
+from tenantry.entrypoints.cli.invoices import print_invoice
 
 
 @pytest.mark.parametrize("zone", ["America/New_York", "UTC", "Pacific/Kiritimati", "Asia/Kolkata"])
@@ -38,3 +40,24 @@ def test_an_export_is_the_exact_bytes_or_rows_that_sum_to_what_is_due() -> None:
     assert [row["kind"] for row in rows[-2:]] == ["tax", "prepaid"]
     without = exported("csv", {**body, "credit": "0.00"}, None).decode()
     assert ",-0.00" not in without
+
+
+def test_no_cell_of_text_is_a_formula_or_a_control_and_figures_stay() -> None:
+    body = a_credit_note()
+    body["lines"][0]["description"] = '=HYPERLINK("http://x")\x1b[2J\u202e\n'
+    body["tax"]["label"] = "@SUM(A1)"
+    rows = list(csv.DictReader(io.StringIO(exported("csv", body, None).decode())))
+    said = """'=HYPERLINK("http://x")[U+001B][2J[U+202E] """
+    assert [row["description"] for row in rows[:2]] == [said, "'@SUM(A1)"]
+    assert (rows[0]["amount"], rows[0]["charge"]) == ("-100.00", "-100.00")
+
+
+def test_what_is_shown_adds_up_to_its_subtotal_and_names_the_minimum_once(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    body = an_invoice()
+    print_invoice(body)
+    said = capsys.readouterr().out
+    assert said.count("97.82") == 1
+    above, _, below = said.partition("Subtotal")
+    assert "97.82" not in above and "Up to the minimum of plan pro" in below

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tenantry.domain.credit_note import credit_note
+from tenantry.domain.credit_note import Credited, credit_note
+from tenantry.domain.invoice import Document
 from tenantry.domain.party import Issuer, Party
 
 INVOICE = json.loads(
@@ -20,17 +21,25 @@ INVOICE = json.loads(
 ISSUER = Issuer(Party("Lumen", ("500 Howard St",)))
 AT = datetime(2026, 12, 5, tzinfo=UTC)
 NET, TAX = Decimal("336.12"), Decimal("29.83")
+PREPAID = Decimal("100.00")  # of the total of 365.95
 NONE = Decimal(0)
 
 
-def note(net: str | None, credited: Decimal = NONE, tax: Decimal = NONE) -> tuple:  # type: ignore[type-arg]
+def note(
+    net: str | None, credited: Decimal = NONE, tax: Decimal = NONE, prepaid: Decimal = NONE
+) -> tuple[Document, Credited]:
     amount = None if net is None else Decimal(net)
-    return credit_note(INVOICE, ISSUER, "CN-2026-000001", AT, credited, tax, amount, "outage")
+    before = Credited(credited, tax, prepaid)
+    return credit_note(INVOICE, ISSUER, "CN-2026-000001", AT, before, amount, "outage")
+
+
+def sums(given: Credited) -> tuple[Decimal, Decimal]:
+    return given.net, given.tax
 
 
 def test_a_part_has_its_share_of_the_tax() -> None:
-    shown, net, tax = note("10")
-    assert (net, tax) == (Decimal("10.00"), Decimal("0.89"))  # 8.875 %
+    shown, given = note("10")
+    assert sums(given) == (Decimal("10.00"), Decimal("0.89"))  # 8.875 %
     assert (shown["kind"], shown["status"], shown["number"]) == (
         "credit_note",
         "final",
@@ -51,14 +60,12 @@ def test_a_part_has_its_share_of_the_tax() -> None:
 
 
 def test_the_rest_is_what_is_left_of_both() -> None:
-    assert note(None)[1:] == (NET, TAX)
-    assert note("336.12")[1:] == (NET, TAX)
-    assert note(None, Decimal("300.00"), Decimal("29.00"))[1:] == (
-        Decimal("36.12"),
-        Decimal("0.83"),
-    )
+    assert sums(note(None)[1]) == (NET, TAX)
+    assert sums(note("336.12")[1]) == (NET, TAX)
+    left = note(None, Decimal("300.00"), Decimal("29.00"))[1]
+    assert sums(left) == (Decimal("36.12"), Decimal("0.83"))
     # Tax that earlier notes have rounded away is not given back twice.
-    assert note("30", Decimal("300.00"), Decimal("29.83"))[2] == 0
+    assert note("30", Decimal("300.00"), Decimal("29.83"))[1].tax == 0
 
 
 @pytest.mark.parametrize(
@@ -71,15 +78,34 @@ def test_more_than_is_left_and_no_amount_are_refused(net: str | None, credited: 
         note(net, Decimal(credited), TAX if credited != "0" else NONE)
 
 
+def test_less_is_due_first_and_the_rest_goes_back_to_the_prepaid_credit() -> None:
+    """As if the invoice had been smaller from the start."""
+    _, part = note("244.27")  # with its tax what was due
+    assert (part.total, part.prepaid) == (Decimal("265.95"), 0)
+    shown, rest = note(None, part.net, part.tax)
+    assert (rest.total, rest.prepaid, rest.due) == (PREPAID, PREPAID, 0)
+    assert (shown["total"], shown["credit"], shown["due"]) == ("-100.00", "-100.00", "0.00")
+    shown, whole = note(None)
+    assert (whole.prepaid, whole.due) == (PREPAID, Decimal("265.95"))
+    assert (shown["total"], shown["credit"], shown["due"]) == ("-365.95", "-100.00", "-265.95")
+
+
 @given(st.lists(st.decimals("0.01", "200", places=2), min_size=1, max_size=6))
-def test_notes_never_come_to_more_than_the_invoice(parts: list[Decimal]) -> None:
-    net, tax = NONE, NONE
-    for part in parts:
-        if part > NET - net:
-            break
-        _, more, its_tax = note(str(part), net, tax)
-        net, tax = net + more, tax + its_tax
-    if net < NET:
-        _, more, its_tax = note(None, net, tax)
-        net, tax = net + more, tax + its_tax
-    assert (net, tax) == (NET, TAX)
+def test_notes_come_to_the_invoice_in_each_of_its_sums(parts: list[Decimal]) -> None:
+    net, tax, prepaid, due = NONE, NONE, NONE, NONE
+    asked = [str(part) for part in parts]
+    for amount in (*asked, None):
+        if net == NET or (amount is not None and Decimal(amount) > NET - net):
+            continue
+        shown, more = note(amount, net, tax, prepaid)
+        net, tax, prepaid = net + more.net, tax + more.tax, prepaid + more.prepaid
+        due -= Decimal(shown["due"])
+        assert Decimal(shown["total"]) - Decimal(shown["credit"]) == Decimal(shown["due"]) <= 0
+        assert prepaid == 0 or due == NET + TAX - PREPAID
+    assert (net, tax, prepaid, due) == (NET, TAX, PREPAID, NET + TAX - PREPAID)
+
+
+@pytest.mark.parametrize("net", ["1e999999", "1e200", "9" * 200, "NaN", "Infinity", "1e-999999"])
+def test_an_amount_that_nothing_can_be_is_refused_and_not_counted_with(net: str) -> None:
+    with pytest.raises(ValueError, match=r"before tax is left|an amount over 0"):
+        note(net)

@@ -25,6 +25,11 @@ def test_the_reference_case(
     assert figures.margin_percent == Decimal(margin)
 
 
+def test_what_rounds_to_nothing_has_no_sign() -> None:
+    assert str(shown(Decimal("-0.004"))) == "0.00"
+    assert str(shown(Decimal("-0.005"))) == "-0.01"
+
+
 def test_the_honest_case_earns_less() -> None:
     honest, reference = economics(HONEST), economics(Scenario(10))
     # 1,000 queries of 4,500 in at 3 and 500 out at 15 a million.

@@ -18,6 +18,7 @@ BOOKS = [
           abandoned=Decimal(2), requests=20, tokens=2_000),
     Books("idle", cost=Decimal(0), requests=3, tokens=0),
 ]  # fmt: skip
+PAID = [each.earned for each in BOOKS]
 COSTS = """
 allocate_by = "tokens"
 [[shared]]
@@ -40,7 +41,7 @@ EUR = "1.10"
 
 
 def report(costs: str = COSTS, by: MarginBy = MarginBy.TENANT) -> MarginReport:
-    return margin_report(by, BOOKS, 2, shared_costs_from_toml(costs))
+    return margin_report(by, BOOKS, PAID, shared_costs_from_toml(costs))
 
 
 def test_the_lines_follow_their_keys() -> None:
@@ -80,16 +81,31 @@ def test_flat_fees_are_shared_by_revenue_where_no_tenant_is_told_apart() -> None
     assert made.rows[0].fees == Decimal("0.400000")  # 300.000001 of 450.000001
 
 
+@pytest.mark.parametrize("by", list(MarginBy))
+def test_who_brought_nothing_in_the_end_costs_no_fee_however_it_is_grouped(by: MarginBy) -> None:
+    """One was given back all that it was charged; one was charged a fee alone."""
+    books = [
+        Books("given back", {"USD": Decimal(40)}, {"USD": Decimal(-40)}),
+        Books("plan alone", invoiced={"USD": Decimal(20)}),
+    ]
+    costs = shared_costs_from_toml('[payment_fees]\neach_usd = "0.30"')
+    made = margin_report(by, books, [each.earned for each in books], costs)
+    assert (made.payers, made.total.fees) == (1, Decimal("0.30"))
+    assert {row.name: row.fees for row in made.rows} == {
+        "given back": 0, "plan alone": Decimal("0.30"),
+    }  # fmt: skip
+
+
 def test_a_currency_without_a_rate_is_no_guess() -> None:
     with pytest.raises(MarginError, match=r"usd_per\.EUR"):
         report("")
 
 
 def test_what_nobody_used_costs_all_the_same() -> None:
-    made = margin_report(MarginBy.TENANT, [], 0, shared_costs_from_toml(COSTS))
+    made = margin_report(MarginBy.TENANT, [], [], shared_costs_from_toml(COSTS))
     [row] = made.rows
     assert (row.name, row.shared, made.total.contribution) == ("(nobody)", 143, -143)
-    assert margin_report(MarginBy.TENANT, [], 0, shared_costs_from_toml("")).rows == ()
+    assert margin_report(MarginBy.TENANT, [], [], shared_costs_from_toml("")).rows == ()
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tenantry.domain import money
+from tenantry.domain.currency import is_currency
 
 PRICES = st.decimals(0, 10**9, places=12, allow_nan=False, allow_infinity=False)
 COUNTS = st.integers(0, 10**12)
@@ -82,3 +83,27 @@ def test_case_23_decimals_of_a_currency(currency: str, shown: str) -> None:
 )
 def test_half_goes_up(amount: str, shown: str) -> None:
     assert format(money.to_currency(Decimal(amount), "USD"), "f") == shown
+
+
+@pytest.mark.parametrize(
+    ("text", "amount"),
+    [("5", "5"), ("-12.50", "-12.50"), ("0.000000000001", "1E-12"), ("9" * 12, "999999999999")],
+)
+def test_an_amount_is_a_plain_decimal(text: str, amount: str) -> None:
+    assert money.amount_from(text) == Decimal(amount)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "1_0", " 5 ", "5\n", "+5", "1e1", "1E999999", "NaN", "Infinity", "-", ".5", "5.", "1,000",
+     "0x10", "\u0661\u0662", "\uff15", "9" * 13, "9" * 200, "0." + "1" * 13],
+)  # fmt: skip
+def test_an_amount_in_a_spelling_that_nobody_means_is_none(text: str) -> None:
+    with pytest.raises(ValueError, match="no plain decimal"):
+        money.amount_from(text)
+
+
+def test_three_letters_are_no_currency_but_those_of_the_standard() -> None:
+    assert all(map(is_currency, ("USD", "EUR", "JPY", "KWD", "XCG", "ZWG")))
+    for text in ("EUE", "usd", "EURO", "XTS", "XAU", "HRK", "", "US", "\uff35SD"):
+        assert not is_currency(text)

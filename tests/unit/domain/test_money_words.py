@@ -207,7 +207,7 @@ def test_a_rate_is_from_list_currency_to_another() -> None:
         with pytest.raises(ContractError) as refused:
             replace(rate, **change).check()  # type: ignore[arg-type]
         assert str(refused.value) == said
-    for change in ({"base": "usd"}, {"quote": "euros"}):
+    for change in ({"base": "usd"}, {"quote": "euros"}, {"quote": "EUE"}):
         with pytest.raises(AgreementError):
             replace(rate, **change).check()  # type: ignore[arg-type]
 

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from tenantry.domain import money
 from tenantry.domain.billing import Statement, statement
 from tenantry.domain.contract import Contract, ExchangeRate, Terms
+from tenantry.domain.credit_note import Credited
 from tenantry.domain.late_usage import EarlierPeriod, late_of
 from tenantry.domain.overage import Overage
 from tenantry.domain.period import billing_period
@@ -64,6 +65,11 @@ def contract(**fields: object) -> Contract:
     return Contract("UTC", terms, **{"tax_rate": Decimal("0.0825"), **fields})  # type: ignore[arg-type]
 
 
+def october(invoiced: list[UsageLine], late: list[UsageLine], closed: Contract) -> EarlierPeriod:
+    """As it was closed under a contract."""
+    return EarlierPeriod(OCTOBER, invoiced, late, closed.ends, closed.rates)
+
+
 @given(ROWS, ROWS, st.booleans(), st.sampled_from(["USD", "EUR"]), st.decimals(0, 500, places=2))
 def test_charges_and_adjustments_are_what_is_invoiced(
     usage: list[UsageLine], late: list[UsageLine], steps: bool, currency: str, minimum: Decimal
@@ -75,7 +81,7 @@ def test_charges_and_adjustments_are_what_is_invoiced(
         rates=(RATE,),
         prepaid=Decimal(20),
     )
-    made = statement(agreed, NOVEMBER, usage, late_of(agreed, [EarlierPeriod(OCTOBER, [], late)]))
+    made = statement(agreed, NOVEMBER, usage, late_of(agreed, [october([], late, agreed)]))
     listed = money.total(row.charge for row in (*usage, *late))
     transfers = invoice_transfers(made, listed)
     in_currency = [each for each in transfers if each.currency == currency]
@@ -102,7 +108,7 @@ def test_late_usage_fills_no_minimum_and_uses_up_no_allowance_of_this_period() -
     row = UsageLine("a", "out", 1_000_500, Decimal(1), Decimal(9))
     before = statement(agreed, OCTOBER, [row])
     assert of_statement(before)[-1] == ("minimum", "42.99")  # 99 + .02 + 7.99 (of 1,000 and rest)
-    late = late_of(agreed, [EarlierPeriod(OCTOBER, [row], [row])])
+    late = late_of(agreed, [october([row], [row], agreed)])
     # 1,000,500 more at 8 a million; the minimum had been paid up to more than that.
     assert [format(line.amount, "f") for line in late.lines] == ["8.00", "-8.00"]
     made = statement(agreed, NOVEMBER, [], late)
@@ -122,7 +128,7 @@ def test_a_reversal_under_a_minimum_gives_nothing_back_and_one_above_it_only_tha
     for minimum, shown in (("200", ["-20.00", "20.00"]), ("150", ["-20.00", "11.00"]),
                            ("100", ["-20.00"])):  # fmt: skip
         agreed = contract(minimum=Decimal(minimum))
-        late = late_of(agreed, [EarlierPeriod(OCTOBER, [row], [gone])])
+        late = late_of(agreed, [october([row], [gone], agreed)])
         assert [format(line.amount, "f") for line in late.lines] == shown
 
 
@@ -130,7 +136,7 @@ def test_late_usage_is_converted_at_its_own_periods_rate() -> None:
     later = ExchangeRate(date(2026, 11, 1), "USD", "EUR", Decimal(2), "ECB")
     agreed = contract(currency="EUR", rates=(RATE, later))
     rows = [UsageLine("a", "out", 10, Decimal(10), Decimal(9))]
-    late = late_of(agreed, [EarlierPeriod(OCTOBER, [], rows), EarlierPeriod(OCTOBER, rows, [])])
+    late = late_of(agreed, [october([], rows, agreed), october(rows, [], agreed)])
     assert (late.charges, [line.amount for line in late.lines]) == (9, [9])
     made = statement(agreed, NOVEMBER, rows, late)
     assert (made.charges, made.late_charges, made.subtotal) == (20, 9, 128)
@@ -140,11 +146,26 @@ def test_late_usage_is_converted_at_its_own_periods_rate() -> None:
     ]
 
 
+def test_an_earlier_period_is_what_it_was_when_it_was_closed() -> None:
+    """Neither a rate nor an end of the contract that was entered since changes it."""
+    since = ExchangeRate(date(2026, 9, 30), "USD", "EUR", Decimal("0.5"), "ECB")
+    closed = contract(currency="EUR", rates=(RATE,), minimum=Decimal(150), ends=date(2026, 10, 3))
+    today = contract(currency="EUR", rates=(RATE, since), minimum=Decimal(150))
+    rows = [UsageLine("a", "out", 10, Decimal(100), Decimal(9))]
+    late = late_of(today, [october([], rows, closed)])
+    # Of the minimum's two days 9.68 were paid, of which the fee of two days was 6.39.
+    assert (late.charges, [line.amount for line in late.lines]) == (90, [90, Decimal("-3.29")])
+
+
 def test_a_credit_note_and_a_grant() -> None:
-    given_back = credit_note_transfers(Decimal(10), Decimal("0.83"), "USD")
+    parts = Decimal(10), Decimal("0.83")
+    given_back = credit_note_transfers(Credited(*parts, prepaid=Decimal(0)), "USD")
     assert totals(given_back, RECEIVABLE) == Decimal("-10.83")
     assert (totals(given_back, UNBILLED), totals(given_back, TAX)) == (0, Decimal("0.83"))
-    assert len(credit_note_transfers(Decimal(10), Decimal(0), "USD")) == 2
+    untaxed = Credited(Decimal(10), Decimal(0), Decimal(0))
+    assert len(credit_note_transfers(untaxed, "USD")) == 2
+    returned = credit_note_transfers(Credited(*parts, prepaid=Decimal(4)), "USD")
+    assert (totals(returned, RECEIVABLE), totals(returned, PREPAID)) == (Decimal("-6.83"), -4)
     grant = grant_transfer(Decimal(5), "USD")
     assert (totals([grant], PREPAID), totals([grant], "prepayment")) == (-5, 5)
 

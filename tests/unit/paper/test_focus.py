@@ -119,6 +119,55 @@ def test_lines_become_the_charges_that_they_are() -> None:
     assert exported(with_two_prices())[0]["Tags"] == '{"feature": "chat"}'
 
 
+def test_a_fee_is_of_the_plan_that_asks_it_and_not_of_the_months_first() -> None:
+    fee = an_invoice()["lines"][0]
+    words = {
+        "Plan lis": "lis",
+        "Plan lis, 14 of 31 days from 2026-10-18, credited": "lis",
+        "Plan lis, plus, 14 of 31 days from 2026-10-18": "lis, plus",
+        "Plan gone": "lis",  # of no version that the document names
+    }
+    lines = [fee | {"description": text, "amount": "1.00"} for text in words]
+    of_versions = [
+        {"plan": name, "version": 1, "from": "2026-10-01"} for name in ("lis", "lis, plus")
+    ]
+    rows = exported(
+        an_invoice(
+            plan="lis", plan_versions=of_versions, lines=lines, tax=None, credit="0.00", due="4.00"
+        )
+    )  # fmt: skip
+    assert [row["SkuId"] for row in rows] == [f"plan/{plan}" for plan in words.values()]
+
+
+def test_a_price_id_names_one_price(invoice: dict[str, Any]) -> None:
+    line = an_invoice()["lines"][1]
+    dearer = line | {"unit_price": "18", "charge": "2222.222202", "amount": "2222.22"}
+    rows = exported(an_invoice(lines=[line, dearer], tax=None, credit="0.00", due="3333.33"))
+    assert rows[0]["SkuId"] == rows[1]["SkuId"]
+    for each in (rows, exported(invoice)):
+        prices = {(row["SkuPriceId"], row["ListUnitPrice"]) for row in each if row["SkuPriceId"]}
+        assert len({price_id for price_id, _ in prices}) == len(prices)
+
+
+HOSTILE = {
+    '=HYPERLINK("http://x")': '\'=HYPERLINK("http://x")',
+    "+1": "'+1", "-1": "'-1", "@SUM(A1)": "'@SUM(A1)",
+    "\t=1": " =1", "a\x1b[2Jb": "a[U+001B][2Jb", "a\u202eb": "a[U+202E]b", "a\r\nb": "a b",
+    "Ångström & Co": "Ångström & Co",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "cell"), HOSTILE.items())
+def test_no_cell_of_text_is_a_formula_or_a_control(name: str, cell: str) -> None:
+    named = an_invoice()
+    named["customer"]["name"] = name
+    [one, *_] = exported(named)
+    assert one["BillingAccountName"] == cell
+    credited = exported(a_credit_note())
+    assert credited[0]["BilledCost"] == "-100.0"  # a figure stays one
+    assert json.loads(exported(with_two_prices())[0]["Tags"] or "") == {"feature": "chat"}
+
+
 @pytest.mark.parametrize(
     ("token_class", "unit"),
     [

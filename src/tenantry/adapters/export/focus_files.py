@@ -11,6 +11,7 @@ from typing import Final
 
 from tenantry.domain.errors import BadRequest
 from tenantry.domain.focus import COLUMNS, DECIMALS, INSTANTS, VERSION, Row
+from tenantry.domain.printable import in_cell
 
 ROWS_MAX: Final = 1_000_000
 # Parquet's decimal has a fixed scale: 38 digits, of which these stand after the point.
@@ -19,12 +20,19 @@ PARQUET_DECIMALS: Final = 18
 
 
 def focus_csv(rows: Sequence[Row]) -> bytes:
-    """UTF-8 with a header; null is an empty cell, and every text is quoted, also an empty one."""
+    """UTF-8 with a header; null is an empty cell, as no text is. What others have written is no
+    formula in it, and figures stand as they are."""
     text = io.StringIO(newline="")
     writer = csv.DictWriter(text, COLUMNS, quoting=csv.QUOTE_MINIMAL, lineterminator="\r\n")
     writer.writeheader()
-    writer.writerows({name: row[name] or "" for name in COLUMNS} for row in rows[:ROWS_MAX])
+    writer.writerows({name: _cell(name, row[name]) for name in COLUMNS} for row in rows[:ROWS_MAX])
     return text.getvalue().encode()
+
+
+def _cell(name: str, text: str | None) -> str:
+    if text is None:
+        return ""
+    return text if name in DECIMALS or name in INSTANTS else in_cell(text)
 
 
 def focus_parquet(rows: Sequence[Row]) -> bytes:

@@ -42,14 +42,10 @@ class BillingReader:
         facts = await self._one("facts", tenant_id, then)
         agreement = to_agreement(facts) if facts["version"] is not None else None
         currency = agreement.currency if agreement else LIST_CURRENCY
-        rates: list[Any] = []
-        if currency != LIST_CURRENCY:
-            rates = await self._fetch(self._sql["rates"], currency, then)
+        rates = await self._rates(currency, then)
         [credit] = await self._fetch(self._sql["prepaid"], tenant_id, currency, then)
         terms = await self._fetch(self._sql["terms"], tenant_id, then)
-        usage = await self._fetch(
-            self._sql["usage"], tenant_id, period.start, period.end, watermark, then
-        )
+        usage = await self._usage(tenant_id, period, watermark, then)
         return Reading(
             tenant_id=tenant_id,
             tenant_name=facts["name"],
@@ -58,35 +54,57 @@ class BillingReader:
             agreement=agreement,
             terms=to_terms(terms, facts["zone"]),
             plan_versions=tuple(_plan_versions(terms, facts["zone"], period)),
-            rates=tuple(to_rate(row) for row in rates),
+            rates=rates,
             prepaid=credit["left_over"],
             period=period,
             watermark=watermark,
             usage=[to_usage_line(row) for row in usage],
             price_versions=sorted({v for row in usage for v in row["price_versions"] or ()}),
-            earlier=await self._earlier(tenant_id, period, watermark, then),
+            earlier=await self._earlier(tenant_id, period, currency, watermark, then),
         )
 
-    async def _earlier(
+    async def _usage(
         self, tenant_id: TenantId, period: Span, watermark: datetime, then: datetime
+    ) -> list[Any]:
+        """By the ledger; where its rows lie in files, by what the invoice of `then` holds."""
+        values = (tenant_id, period.start, period.end, watermark)
+        if then < EVER and (await self._one("is_in_files", *values))["yes"]:
+            return await self._fetch(self._sql["usage_held"], tenant_id, period.start, then)
+        return await self._fetch(self._sql["usage"], *values, then)
+
+    async def _rates(self, currency: str, then: datetime) -> tuple[ExchangeRate, ...]:
+        if currency == LIST_CURRENCY:
+            return ()
+        return tuple(to_rate(row) for row in await self._fetch(self._sql["rates"], currency, then))
+
+    async def _earlier(
+        self,
+        tenant_id: TenantId,
+        period: Span,
+        currency: str,
+        watermark: datetime,
+        then: datetime,
     ) -> list[EarlierPeriod]:
-        """Earlier periods that have more in the ledger than invoices hold of them."""
+        """Earlier periods that have more in the ledger than invoices hold of them, each by the
+        contract and the rates of the instant at which it was closed."""
         spans = await self._fetch(
             self._sql["late_periods"], tenant_id, period.start, watermark, LATE_DAYS, then
         )
         found = []
         for row in spans:
             span = Span(row["period_start"], row["period_end"])
-            late = await self._fetch(
-                self._sql["usage"], tenant_id, span.start, span.end, watermark, then
-            )
-            if late:
+            if late := await self._usage(tenant_id, span, watermark, then):
                 held = await self._fetch(self._sql["invoiced_usage"], tenant_id, span.start, then)
+                agreed = await self._one("facts", tenant_id, row["closed_at"])
+                # Of a currency that was agreed later nothing was known when nothing was invoiced.
+                rates = await self._rates(currency, row["closed_at"])
                 found.append(
                     EarlierPeriod(
                         span,
                         [to_usage_line(each) for each in held],
                         [to_usage_line(each) for each in late],
+                        agreed["ends_on"],
+                        rates or await self._rates(currency, then),
                     )
                 )
         return found

@@ -22,6 +22,7 @@ from tenantry.adapters.postgres.connections import ACQUIRE_TIMEOUT_S
 from tenantry.adapters.postgres.outages import outages_are_unavailable
 from tenantry.adapters.postgres.statements import statements
 from tenantry.domain import money
+from tenantry.domain.credit_note import Credited
 from tenantry.domain.errors import Conflict, NotFound
 from tenantry.domain.ids import TenantId
 from tenantry.domain.invoice import canonical, instant, number_of, sha256, text
@@ -31,7 +32,6 @@ from tenantry.domain.usage_line import UsageLine
 from tenantry.ports.billing import (
     Compose,
     Composed,
-    Credited,
     DuePeriod,
     Finalised,
     Issue,
@@ -112,7 +112,7 @@ class PostgresInvoiceBook:
             await self._run(connection, "lock_billing", tenant_id)
             [row] = await self._run(connection, "credited", tenant_id, of.number)
             series, issue = await self._next(connection, "CN")
-            made = compose(Credited(row["net"], row["tax"]), issue)
+            made = compose(Credited(row["net"], row["tax"], row["prepaid"]), issue)
             note = _row(
                 "credit_note", tenant_id, make_id(issue.issued_at), series, issue, of.period, made
             )
@@ -181,6 +181,9 @@ class PostgresInvoiceBook:
         await self._fetch(
             "record_run", due.tenant_id, period.start, period.end, outcome, detail, watermark
         )
+
+    async def tell_freed(self, told_before: datetime) -> int:
+        return len(await self._fetch("tell_freed", told_before))
 
     async def runs(
         self, tenant_id: TenantId | None, outcome: Outcome | None, limit: int

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 from tenantry.adapters.postgres.connections import ACQUIRE_TIMEOUT_S
@@ -35,21 +36,26 @@ class PostgresMarginBooks:
 
     async def books(
         self, start: datetime, end: datetime, by: MarginBy, tag: str
-    ) -> tuple[Sequence[Books], int]:
+    ) -> tuple[Sequence[Books], Sequence[Mapping[str, Decimal]]]:
         asked = (start, end, by.value, tag)
         names = {"": NO_TAG}
         async with self._snapshot() as connection:
             costs = await self._rows(connection, "costs", *asked, TOKEN_CLASSES)
             charges = await self._rows(connection, "charges", *asked)
-            payers = await self._rows(connection, "payers", start, end)
             invoiced = await self._rows(connection, "invoiced", start, end)
-            found = _folded(costs, charges)
+            found = tenants = _folded(costs, charges)
             _add_invoiced(found, invoiced, by)
             if by is MarginBy.TENANT:
                 rows = await self._rows(connection, "names", list(found))
                 names = {row["tenant_id"]: row["name"] for row in rows}
+            else:
+                of_each = await self._rows(
+                    connection, "charges", start, end, MarginBy.TENANT.value, ""
+                )
+                tenants = _folded([], of_each)
+                _add_invoiced(tenants, invoiced, MarginBy.TENANT)
         books = [replace(each, name=names.get(key, key)) for key, each in found.items()]
-        return books, payers[0]["count"]
+        return books, [tenants[key].earned for key in sorted(tenants)]
 
     async def months(self, start: datetime, end: datetime) -> Sequence[TenantMonth]:
         async with self._snapshot() as connection:

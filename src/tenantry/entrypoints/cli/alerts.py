@@ -6,13 +6,14 @@ import dataclasses
 import functools
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import click
 
 from tenantry.bootstrap.commands.control import run_with_alerts
+from tenantry.domain import money
 from tenantry.domain.alert import Alert as StoredAlert
 from tenantry.domain.anomaly import (
     LINE_CHARACTERS_MAX,
@@ -53,8 +54,16 @@ def alerts() -> None:
 @alerts.command(name="list")
 @click.option("--tenant", type=NAMED, help="Of one tenant, by id or name.")
 @click.option("--since", type=INSTANT, help="Raised at this instant (UTC) or later.")
-@click.option("--state", type=click.Choice(["open", "acknowledged"]))
-@click.option("--limit", type=click.IntRange(1, 1_000), default=100, show_default=True)
+@click.option(
+    "--state", type=click.Choice(["open", "acknowledged"]), help="Only these; default: both."
+)
+@click.option(
+    "--limit",
+    type=click.IntRange(1, 1_000),
+    default=100,
+    show_default=True,
+    help="At most so many, the newest.",
+)
 @as_json
 def list_(
     tenant: str | None, since: datetime | None, state: str | None, limit: int, json_output: bool
@@ -246,13 +255,11 @@ def _row(tenant: str, alert: Alert) -> tuple[str, str, str, int]:
 
 def _amount(text: str) -> Decimal:
     try:
-        amount = Decimal(text)
-    except InvalidOperation:
-        raise click.BadParameter(
-            f"{text!r} is not an amount", param_hint="--floor-charge"
-        ) from None
-    if not (amount.is_finite() and 0 <= amount < 10**15 and amount.adjusted() >= -30):
-        raise click.BadParameter(f"{text!r} is out of range", param_hint="--floor-charge")
+        amount = money.amount_from(text)
+    except ValueError as wrong:
+        raise click.BadParameter(str(wrong), param_hint="--floor-charge") from None
+    if amount < 0:
+        raise click.BadParameter(f"{text!r} is less than 0", param_hint="--floor-charge")
     return amount
 
 

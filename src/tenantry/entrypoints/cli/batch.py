@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +58,7 @@ def submit(file: Path, model: str, operation: str, json_output: bool) -> None:
         raise click.ClickException("TENANTRY_API_KEY names no API key")
 
     async def work(gateway: Gateway) -> Submitted:
-        now = datetime.now(UTC)
+        now = gateway.clock.now()
         principal = await gateway.authenticator.authenticate(
             BearerKey(api_key), now=now, fresh=True
         )

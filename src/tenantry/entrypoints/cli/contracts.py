@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from decimal import Decimal, InvalidOperation
 from typing import Any
 
 import click
@@ -105,7 +104,7 @@ def plan(tenant: str, new_plan: str | None, at: datetime | None, json_output: bo
         print_table(names, (tuple(row[name] for name in names) for row in changes))
 
 
-@click.command()
+@click.command(context_settings={"ignore_unknown_options": True})  # -5 is an amount
 @click.argument("tenant")
 @click.argument("amount", required=False)
 @click.option("--note", default="", help="Why; kept with the entry.")
@@ -113,12 +112,14 @@ def plan(tenant: str, new_plan: str | None, at: datetime | None, json_output: bo
 def credit(tenant: str, amount: str | None, note: str, json_output: bool) -> None:
     """Grant a prepaid credit in the contract's currency; without AMOUNT, show its entries.
 
+    An AMOUNT with a minus takes back what is left of it.
+
     Example: `tenantry tenants credit acme 500.00 --note "paid ahead, PO 4711"`
     """
     try:
-        granted = None if amount is None else Decimal(amount)
-    except InvalidOperation:
-        raise click.UsageError("AMOUNT must be a decimal") from None
+        granted = None if amount is None else money.amount_from(amount)
+    except ValueError as wrong:
+        raise click.BadParameter(str(wrong), param_hint="AMOUNT") from None
     try:
         check_remark(note)
     except ValueError as wrong:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ import click
 
 from tenantry.adapters.shipped import bedrock_prices
 from tenantry.application.margin import TAG
+from tenantry.domain import money
 from tenantry.domain.deployments import DEPLOYMENTS, TENANTS, Load, bill_of
 from tenantry.domain.economics import HONEST, Scenario
 from tenantry.domain.heavy_tail import SIGMA_MAX
@@ -39,17 +40,12 @@ class _Figure(click.ParamType[Decimal]):
 
     def convert(self, value: Any, param: Any, ctx: Any) -> Decimal:
         try:
-            figure = Decimal(value)
-        except InvalidOperation:
-            self.fail(f"{value!r} is no decimal number", param, ctx)
-        if not figure.is_finite() or not 0 <= figure <= self._at_most or _places(figure) > 12:
+            figure = money.amount_from(str(value))
+        except ValueError as wrong:
+            self.fail(str(wrong), param, ctx)
+        if not 0 <= figure <= self._at_most:
             self.fail(f"{value} is not between 0 and {self._at_most}", param, ctx)
         return figure
-
-
-def _places(figure: Decimal) -> int:
-    exponent = figure.as_tuple().exponent
-    return -exponent if isinstance(exponent, int) else 0
 
 
 @click.command()
@@ -72,7 +68,13 @@ def _places(figure: Decimal) -> int:
 @click.option("--actual", is_flag=True, help="Margin from the ledger instead.")
 @click.option("--from", "start", type=_DAY, help="With --actual: first day, UTC.")
 @click.option("--to", "end", type=_DAY, help="With --actual: the day after the last, UTC.")
-@click.option("--by", type=click.Choice([each.value for each in MarginBy]), default="tenant")
+@click.option(
+    "--by",
+    type=click.Choice([each.value for each in MarginBy]),
+    default="tenant",
+    show_default=True,
+    help="A row for each of these.",
+)
 @click.option("--tag", type=NAMED, default=TAG, show_default=True, help="With --by tag: which.")
 @click.option(
     "--costs",

@@ -7,10 +7,12 @@ import csv
 import functools
 import io
 from collections.abc import Callable, Mapping
+from typing import Any
 
 from tenantry.application.invoice_file import FileFormat, invoice_file
 from tenantry.bootstrap.papers import papers
 from tenantry.domain.invoice import Document, canonical
+from tenantry.domain.printable import in_cell
 
 _COLUMNS = (
     "kind",
@@ -22,6 +24,7 @@ _COLUMNS = (
     "charge",
     "amount",
 )
+_FIGURES = frozenset({"quantity", "unit_price", "charge", "amount"})
 
 
 def exported(form: str, body: Document, exact: bytes | None) -> bytes:
@@ -32,20 +35,24 @@ def exported(form: str, body: Document, exact: bytes | None) -> bytes:
 
 
 def _csv(body: Document) -> bytes:
-    """A row a line of the invoice, then tax and credit, so that the amounts sum to what is
-    due."""
+    """A row a line of the invoice, then tax and credit, so that the amounts sum to what is due. No
+    text is a formula in it, and figures stand as they are."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\r\n")
     writer.writerow(("invoice", "status", "period_start", "period_end", "currency", *_COLUMNS))
     period = body["period"]
     head = (body["number"], body["status"], period["start"], period["end"], body["currency"])
     for line in body["lines"]:
-        writer.writerow((*head, *(line[name] for name in _COLUMNS)))
+        writer.writerow((*head, *(_cell(name, line[name]) for name in _COLUMNS)))
     tax = body["tax"]
     rest = (("tax", tax["label"], tax["amount"]), ("prepaid", "Prepaid credit", _minus(body)))
     for kind, words, amount in rest:
-        writer.writerow((*head, kind, words, "", "", 1, "", amount, amount))
+        writer.writerow((*head, kind, in_cell(words), "", "", 1, "", amount, amount))
     return out.getvalue().encode("utf-8")
+
+
+def _cell(name: str, value: Any) -> Any:
+    return value if value is None or name in _FIGURES else in_cell(str(value))
 
 
 def _minus(body: Document) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import date, datetime
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,8 @@ from tenantry.application.invoicing import (
 from tenantry.bootstrap.billing import issuer_of
 from tenantry.bootstrap.commands.billing import run_with_billing
 from tenantry.bootstrap.deployment import settings
+from tenantry.domain import money
+from tenantry.domain.billing import LineKind
 from tenantry.domain.invoice import DRAFT, Document, content_sha256
 from tenantry.domain.period import Span
 from tenantry.domain.tenant import Tenant
@@ -199,9 +201,9 @@ def credit(number: str, amount: str | None, reason: str, json_output: bool) -> N
     Example: `tenantry invoices credit INV-2026-000041 --amount 20.00 --reason "outage"`
     """
     try:
-        net = None if amount is None else Decimal(amount)
-    except InvalidOperation:
-        raise click.UsageError("--amount must be a decimal") from None
+        net = None if amount is None else money.amount_from(amount)
+    except ValueError as wrong:
+        raise click.BadParameter(str(wrong), param_hint="--amount") from None
 
     async def work(_: ControlPlane, billing: Billing) -> Finalised:
         owner = await billing.book.owner(number)
@@ -213,14 +215,22 @@ def credit(number: str, amount: str | None, reason: str, json_output: bool) -> N
     if json_output:
         print_json({**done.document, "sha256": done.sha256})
     else:
-        due = done.document["due"]
-        say(f"{done.number} credits {number}: {due} {done.document['currency']}")
+        total, returned = done.document["total"], Decimal(done.document["credit"])
+        words = f", of which {returned} to the prepaid credit" if returned else ""
+        say(f"{done.number} credits {number}: {total} {done.document['currency']}{words}")
 
 
 @invoices.command()
 @click.argument("number")
 @click.option("--tenant", type=NAMED, help="Whose; needed for a draft.")
-@click.option("--format", "form", type=click.Choice(sorted(FORMATS)), default="json")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(sorted(FORMATS)),
+    default="json",
+    show_default=True,
+    help="What is written.",
+)
 @click.option("--output", "-o", type=click.Path(dir_okay=False, path_type=Path), help="A file.")
 def export(number: str, tenant: str | None, form: str, output: Path | None) -> None:
     """Write an invoice to a file or to standard output; JSON of a final one is its exact bytes.
@@ -335,7 +345,10 @@ async def _period(billing: Billing, tenant: Tenant, day: date | None) -> Span:
 
 
 def print_invoice(body: Mapping[str, Any]) -> None:
+    """The lines that the subtotal is the sum of, and below it what lifts them to the minimum."""
     currency = body["currency"]
+    lines = [line for line in body["lines"] if line["kind"] != LineKind.MINIMUM]
+    lifts = [line["description"] for line in body["lines"] if line["kind"] == LineKind.MINIMUM]
     rows: list[tuple[object, ...]] = [
         (
             line["description"],
@@ -344,10 +357,11 @@ def print_invoice(body: Mapping[str, Any]) -> None:
             line["charge"],
             f"{Decimal(line['amount']):,} {currency}",
         )
-        for line in body["lines"]
+        for line in lines
     ]
     tax = body["tax"]
-    sums = [("Subtotal", body["subtotal"]), ("Up to the minimum", body["true_up"])]
+    sums = [("Subtotal", body["subtotal"])]
+    sums += [(lifts[0] if lifts else "Up to the minimum", body["true_up"])]
     sums += [(tax["label"], tax["amount"]), ("Total", body["total"])]
     sums += [("Prepaid credit", body["credit"]), ("Due", body["due"])]
     shown = {"Subtotal", "Total", "Due"}

@@ -117,7 +117,7 @@ def import_(
 
 
 async def _import(control: ControlPlane, asked: _Asked) -> _Done:
-    now = datetime.now(UTC)
+    now = await control.now()
     try:
         in_force = await control.current_prices()
     except NotFound:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from datetime import datetime
-from decimal import Decimal, InvalidOperation
 
 import click
 
 from tenantry.application.billing import Billing
 from tenantry.bootstrap.commands.billing import run_with_billing
+from tenantry.domain import money
 from tenantry.domain.contract import LIST_CURRENCY, ExchangeRate
 from tenantry.domain.invoice import rate_json
 from tenantry.entrypoints.cli.output import as_json, print_json, print_table, say
@@ -34,9 +34,10 @@ def add(quote: str, rate: str, day: datetime, source: str) -> None:
     Example: `tenantry rates add EUR 0.9213 --day 2026-11-01 --source "ECB reference rate"`
     """
     try:
-        entered = ExchangeRate(day.date(), LIST_CURRENCY, quote, Decimal(rate), source)
-    except InvalidOperation:
-        raise click.UsageError("RATE must be a decimal") from None
+        amount = money.amount_from(rate)
+    except ValueError as wrong:
+        raise click.BadParameter(str(wrong), param_hint="RATE") from None
+    entered = ExchangeRate(day.date(), LIST_CURRENCY, quote, amount, source)
     entered.check()
 
     async def work(_: ControlPlane, billing: Billing) -> None:

@@ -20,11 +20,16 @@ FROM tenantry.tenant t, tenantry.billing_period($2, t.zone, t.anchor_day) m
 WHERE t.tenant_id = $1;
 
 -- name: freed_periods
+-- Oldest first. One that was closed with nothing in it after its void is no longer open: a run says
+-- `nothing` until a later invoice of its period is final.
 SELECT DISTINCT i.period_start, i.period_end FROM tenantry.invoice i
 WHERE i.tenant_id = $1 AND i.kind = 'invoice' AND i.status = 'void' AND NOT EXISTS (
   SELECT FROM tenantry.invoice l
   WHERE l.tenant_id = i.tenant_id AND l.kind = 'invoice' AND l.status = 'final'
     AND l.period_start = i.period_start)
+  AND NOT EXISTS (
+  SELECT FROM tenantry.invoice_run r
+  WHERE r.tenant_id = i.tenant_id AND r.period_start = i.period_start AND r.outcome = 'nothing')
 ORDER BY i.period_start;
 
 -- name: terms
@@ -64,6 +69,25 @@ GROUP BY x.model, x.token_class, x.unit_price
 HAVING sum(x.quantity) <> 0 OR sum(x.charge) <> 0
 ORDER BY x.model, x.token_class, x.unit_price;
 
+-- name: is_in_files
+-- Whether `usage` would need rows of archived months, which lie in files: the roll-ups, which stay,
+-- hold what was posted after $4 as well.
+SELECT EXISTS (
+  SELECT FROM tenantry.charge_hour c
+  WHERE c.tenant_id = $1 AND c.hour > $2::timestamptz - interval '1 hour' AND c.hour < $3
+    AND c.hour < tenantry.archived_through() AND c.last_posted_at > $4) AS yes;
+
+-- name: usage_held
+-- What the invoice that was issued at $3 holds of the period from $2. Which prices its own period
+-- had stands in its document.
+SELECT u.model, u.token_class, u.unit_price, u.quantity, u.charge,
+       ARRAY(SELECT jsonb_array_elements_text(
+         convert_from(i.document, 'UTF8')::jsonb -> 'price_versions')::integer) AS price_versions
+FROM tenantry.invoice_usage u
+JOIN tenantry.invoice i ON i.tenant_id = u.tenant_id AND i.invoice_id = u.invoice_id
+WHERE u.tenant_id = $1 AND u.period_start = $2 AND i.kind = 'invoice' AND i.issued_at = $3
+ORDER BY u.model, u.token_class, u.unit_price;
+
 -- name: invoiced_usage
 -- What invoices that were live at $3 hold of the period from $2.
 SELECT u.model, u.token_class, u.unit_price, sum(u.quantity)::bigint AS quantity,
@@ -77,16 +101,18 @@ HAVING sum(u.quantity) <> 0 OR sum(u.charge) <> 0
 ORDER BY u.model, u.token_class, u.unit_price;
 
 -- name: late_periods
--- Closed periods before $2 to which something was posted up to $3 after they had been read, or of
--- which a void invoice has given something back. Adjustments and reversals are looked for without a
--- bound, by their own index; usage within $4 days.
+-- Periods before $2 that were closed by $5, and when, to which something was posted up to $3 after
+-- they had been read, of which a void invoice has given something back, or of which the invoice that
+-- was issued at $5 holds something. Adjustments and reversals are looked for without a bound, by
+-- their own index; usage within $4 days.
 WITH closed AS (
-  SELECT i.period_start, i.period_end, i.watermark FROM tenantry.invoice i
+  SELECT i.period_start, i.period_end, i.watermark, i.issued_at AS closed_at
+  FROM tenantry.invoice i
   WHERE i.tenant_id = $1 AND i.kind = 'invoice' AND i.period_start < $2 AND i.issued_at < $5
     AND (i.voided_at IS NULL OR i.voided_at >= $5)
   UNION ALL
-  SELECT r.period_start, r.period_end, r.watermark FROM tenantry.invoice_run r
-  WHERE r.tenant_id = $1 AND r.outcome = 'nothing' AND r.period_start < $2
+  SELECT r.period_start, r.period_end, r.watermark, r.tried_at FROM tenantry.invoice_run r
+  WHERE r.tenant_id = $1 AND r.outcome = 'nothing' AND r.period_start < $2 AND r.tried_at < $5
 ), late AS (
   SELECT e.admitted_at, e.posted_at FROM tenantry.charge_entry e
   WHERE e.tenant_id = $1 AND e.kind <> 'usage' AND e.admitted_at < $2 AND e.posted_at <= $3
@@ -102,7 +128,7 @@ WITH closed AS (
     AND e.admitted_at >= $2::timestamptz - $4::integer * interval '1 day'
     AND e.admitted_at >= (SELECT r.through FROM tenantry.rollup r)
 )
-SELECT c.period_start, c.period_end FROM closed c
+SELECT c.period_start, c.period_end, c.closed_at FROM closed c
 WHERE EXISTS (
   SELECT FROM late l
   WHERE l.admitted_at > c.period_start - interval '1 hour' AND l.admitted_at < c.period_end
@@ -110,7 +136,8 @@ WHERE EXISTS (
 ) OR EXISTS (
   SELECT FROM tenantry.invoice_usage u
   JOIN tenantry.invoice i ON i.tenant_id = u.tenant_id AND i.invoice_id = u.invoice_id
-  WHERE u.tenant_id = $1 AND u.period_start = c.period_start AND i.status = 'void'
+  WHERE u.tenant_id = $1 AND u.period_start = c.period_start
+    AND (i.status = 'void' OR i.issued_at = $5)
 )
 ORDER BY c.period_start;
 
@@ -130,9 +157,11 @@ SELECT invoice_id, number, kind, status, issued_at, period_start, period_end, wa
 FROM tenantry.invoice WHERE tenant_id = $1 AND number = $2;
 
 -- name: credited
--- What live credit notes have given back of the invoice $2, before and with tax.
+-- What live credit notes have given back of the invoice $2: before tax, of tax, and how much of both
+-- to the prepaid credit.
 SELECT coalesce(sum(-e.amount) FILTER (WHERE e.kind = 'invoiced'), 0) AS net,
-       coalesce(sum(-e.amount) FILTER (WHERE e.kind = 'tax'), 0) AS tax
+       coalesce(sum(-e.amount) FILTER (WHERE e.kind = 'tax'), 0) AS tax,
+       coalesce(sum(e.amount) FILTER (WHERE e.kind = 'credit_returned'), 0) AS prepaid
 FROM tenantry.invoice i
 JOIN tenantry.billing_entry e
   ON e.tenant_id = i.tenant_id AND e.posting_id = i.posting_id
@@ -192,6 +221,25 @@ ON CONFLICT (tenant_id, period_start)
   DO UPDATE SET outcome = excluded.outcome, detail = excluded.detail,
                 watermark = excluded.watermark, tried_at = clock_timestamp()
   WHERE r.outcome NOT IN ('final', 'nothing') OR excluded.outcome IN ('final', 'nothing');
+
+-- name: tell_freed
+-- Each period whose invoice is void, and that is not closed again: once after the void, then where it
+-- has not been told since $1. What a void period's record said of its last invoice is over.
+INSERT INTO tenantry.invoice_run AS r (tenant_id, period_start, period_end, outcome, detail)
+SELECT DISTINCT ON (i.tenant_id, i.period_start) i.tenant_id, i.period_start, i.period_end,
+       'trouble', i.number || ' is void, and the period is not invoiced again.'
+FROM tenantry.invoice i
+WHERE i.kind = 'invoice' AND i.status = 'void' AND NOT EXISTS (
+  SELECT FROM tenantry.invoice l
+  WHERE l.tenant_id = i.tenant_id AND l.kind = 'invoice' AND l.status = 'final'
+    AND l.period_start = i.period_start)
+ORDER BY i.tenant_id, i.period_start, i.issued_at DESC
+ON CONFLICT (tenant_id, period_start)
+  DO UPDATE SET outcome = excluded.outcome, detail = excluded.detail,
+                tried_at = clock_timestamp()
+  WHERE (r.outcome = 'final' AND starts_with(excluded.detail, r.detail || ' '))
+     OR (r.outcome IN ('review', 'trouble') AND r.tried_at < $1)
+RETURNING true AS yes;
 
 -- name: due
 -- Tenants whose next period has ended, and that have not been tried for it since $3.

@@ -29,19 +29,16 @@ GROUP BY g.name, e.currency;
 
 -- name: invoiced
 -- What invoices of periods that begin in [$1, $2) brought beyond list charges, by tenant: fees,
--- allowances, overage, minimums, rounding, credit notes; a void takes it back.
-SELECT tenant_id, currency,
-       sum(CASE WHEN starts_with(credit, 'revenue_') THEN amount ELSE -amount END) AS amount
-FROM tenantry.billing_entry
-WHERE period_start >= $1 AND period_start < $2
-  AND (starts_with(credit, 'revenue_') OR starts_with(debit, 'revenue_'))
-GROUP BY tenant_id, currency;
-
--- name: payers
-SELECT count(*) FROM (
-  SELECT FROM tenantry.charge_between($1, $2)
-  GROUP BY tenant_id HAVING sum(amount) > 0
-) paying;
+-- allowances, overage, minimums, rounding, credit notes; a void takes it back. A period begins on a
+-- civil day of its tenant, also where that day begins before or after the same day in UTC.
+SELECT e.tenant_id, e.currency,
+       sum(CASE WHEN starts_with(e.credit, 'revenue_') THEN e.amount ELSE -e.amount END) AS amount
+FROM tenantry.billing_entry e
+JOIN tenantry.tenant t ON t.tenant_id = e.tenant_id
+WHERE e.period_start AT TIME ZONE t.zone >= $1::timestamptz AT TIME ZONE 'UTC'
+  AND e.period_start AT TIME ZONE t.zone < $2::timestamptz AT TIME ZONE 'UTC'
+  AND (starts_with(e.credit, 'revenue_') OR starts_with(e.debit, 'revenue_'))
+GROUP BY e.tenant_id, e.currency;
 
 -- name: names
 SELECT tenant_id, name FROM tenantry.tenant WHERE tenant_id = ANY ($1::text[]);

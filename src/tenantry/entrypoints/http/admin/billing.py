@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import date
-from decimal import Decimal, InvalidOperation
 from typing import Any, TypeVar, get_args
 
 from tenantry.application.agreements import amend
@@ -77,7 +76,7 @@ async def grant_credit(call: Call) -> Response:
     except ValueError as wrong:
         raise BadRequest(f"`note` {wrong}.") from None
     tenant = await call.services.control.get_tenant(asked.tenant)
-    amount = _converted(lambda: Decimal(asked.amount))
+    amount = _converted(lambda: money.amount_from(asked.amount))
     left = await call.services.billing.contracts.grant_credit(tenant.id, amount, asked.note)
     return json_response({"tenant": tenant.id, "left": money.plain(left)}, 201)
 
@@ -91,8 +90,8 @@ async def add_rate(call: Call) -> Response:
     asked = to(schema.RateRequest, call.json())
     rate = _converted(
         lambda: ExchangeRate(
-            date.fromisoformat(asked.day), asked.base, asked.quote, Decimal(asked.rate),
-            asked.source,
+            date.fromisoformat(asked.day), asked.base, asked.quote,
+            money.amount_from(asked.rate), asked.source,
         )
     )  # fmt: skip
     _converted(rate.check)
@@ -135,7 +134,7 @@ async def credit_note(call: Call) -> Response:
     asked = to(schema.CreditNoteRequest, call.json())
     billing, number = call.services.billing, call.params["number"]
     amount = asked.amount
-    net = None if amount is None else _converted(lambda: Decimal(amount))
+    net = None if amount is None else _converted(lambda: money.amount_from(amount))
     done = await issue_credit_note(
         billing.book,
         call.services.clock,
@@ -183,7 +182,5 @@ def _converted(make: Callable[[], T]) -> T:
     """What is wrong with a value, as the caller's error."""
     try:
         return make()
-    except InvalidOperation:
-        raise BadRequest("An amount is a decimal in quotes.") from None
     except ValueError as problem:
         raise BadRequest(f"{problem}.") from None

@@ -1,0 +1,125 @@
+"""What is corrected of a period after its invoice, against what that invoice said."""
+
+from __future__ import annotations
+
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+from tests.support.billing import House, months_ago, period_of
+from tests.support.ledger import World, in_world, synthetic_prices
+from tests.support.postgres import Database
+
+from tenantry.adapters.postgres.corrections import PostgresCorrections
+from tenantry.application.corrections import correct_prices
+from tenantry.application.invoicing import regenerate
+from tenantry.domain.contract import ExchangeRate
+from tenantry.domain.tenant import Principal
+from tenantry.domain.usage import Usage
+from tenantry.ports.billing import Finalised
+
+LAST, BEFORE = months_ago(1), months_ago(2)
+BEGAN = months_ago(2, day=1).date()
+
+
+async def corrected(world: World, who: Principal, factor: str) -> None:
+    """What was used the month before last cost a multiple of its price."""
+    right = await world.control.import_prices(synthetic_prices(Decimal(factor)))
+    span = period_of(who, BEFORE)
+    fixes = PostgresCorrections(world.databases.control)
+    await correct_prices(fixes, who.tenant_id, span.start, span.end, wrong=1, right=right)
+
+
+async def is_made_again(house: House, who: Principal, done: Finalised) -> bool:
+    stored = await house.billing.book.document(who.tenant_id, str(done.number))
+    return (await regenerate(house.billing.invoices, who.tenant_id, stored)).same
+
+
+def rate_of(rate: str, day: date) -> ExchangeRate:
+    return ExchangeRate(day, "USD", "EUR", Decimal(rate), "ECB")
+
+
+def lines_of(done: Finalised) -> list[tuple[Any, ...]]:
+    return [(line["kind"], line["quantity"], line["amount"]) for line in done.document["lines"]]
+
+
+def test_a_correction_has_the_rate_at_which_its_period_was_invoiced(database: Database) -> None:
+    """A rate of before the period that is entered later is for what is not invoiced yet."""
+
+    async def body(world: World) -> None:
+        house = House.of(world)
+        contracts = house.billing.contracts
+        await contracts.add_rate(rate_of("0.9", BEGAN.replace(year=BEGAN.year - 1)))
+        for who in (world.anna, world.bert):
+            await house.contract(who, currency="EUR")
+            await house.since(who, months_ago(2, day=1))
+            await house.used(who, Usage(out=10_000_000), BEFORE)
+        june = await house.finalise(world.anna, period_of(world.anna, BEFORE))
+        assert june.document["total"] == "405.00"
+        await contracts.add_rate(rate_of("0.5", BEGAN))
+        for who in (world.anna, world.bert):
+            await corrected(world, who, "0.5")
+        july = await house.finalise(world.anna, period_of(world.anna, LAST))
+        assert lines_of(july) == [
+            ("adjustment", 10_000_000, "202.50"),
+            ("adjustment", -10_000_000, "-405.00"),
+        ]
+        assert await is_made_again(house, world.anna, june)
+        assert await is_made_again(house, world.anna, july)
+        # Who has no invoice of that period yet is billed at the rate that is known now.
+        other = await house.finalise(world.bert, period_of(world.bert, BEFORE))
+        assert other.document["total"] == "112.50"
+        assert await world.keeper.violations() == []
+
+    in_world(database, body)
+
+
+def test_no_more_is_covered_by_a_minimum_than_was_paid_of_it(database: Database) -> None:
+    """Of two days under a contract that went on after all, once their invoice was final."""
+
+    async def body(world: World) -> None:
+        await world.plan(minimum="3000")
+        house, anna, bert = House.of(world), world.anna, world.bert
+        await house.plans_long_ago()
+        for who in (anna, bert):
+            await house.since(who, months_ago(2, day=1))
+            await house.contract(who, ends_on=BEGAN.replace(day=3) if who is anna else None)
+            await house.used(who, Usage(out=1_000_000), months_ago(2, day=2))
+            first = await house.finalise(who, period_of(who, BEFORE))
+        assert (first.document["true_up"], first.document["total"]) == ("2955.00", "3000.00")
+        await house.contract(anna)
+        covered = {}
+        for who in (anna, bert):
+            await corrected(world, who, "20")  # 45 become 900
+            done = await house.finalise(who, period_of(who, LAST))
+            covered[who.tenant.name] = Decimal(lines_of(done)[2][2])
+            assert await is_made_again(house, who, done)
+        paid = Decimal(3000 * 2) / (period_of(anna, BEFORE).hours // 24) - 45
+        assert covered == {"anna": -paid.quantize(Decimal("0.01")), "bert": Decimal("-855.00")}
+
+    in_world(database, body)
+
+
+def test_a_correction_of_tokens_that_steps_price_is_no_line_of_nothing(database: Database) -> None:
+    """What list prices they had is not told; a period of nothing else has no invoice."""
+
+    async def body(world: World) -> None:
+        steps = [{"per_million": "10"}]
+        await world.plan(overage={"mode": "graduated", "included": 0, "steps": steps})
+        house, anna, bert = House.of(world), world.anna, world.bert
+        await house.plans_long_ago()
+        for who in (anna, bert):
+            await house.contract(who)
+            await house.since(who, months_ago(2, day=1))
+            await house.used(who, Usage(out=1_000_000), BEFORE)
+            await house.finalise(who, period_of(who, BEFORE))
+        await house.used(anna, Usage(out=1_000_000), LAST)
+        for who in (anna, bert):
+            await corrected(world, who, "2")
+        done = await house.finalise(anna, period_of(anna, LAST))
+        assert lines_of(done) == [("overage", 1_000_000, "10.00")]
+        assert await is_made_again(house, anna, done)
+        assert (await house.finalise(bert, period_of(bert, LAST))).number is None
+        assert await world.keeper.violations() == []
+
+    in_world(database, body)
