@@ -96,6 +96,11 @@ class Report:
         return [result for result in self.results if result.is_finding]
 
     @property
+    def is_cleaned(self) -> bool:
+        """Whether the canaries are known to be put away."""
+        return not any(result.wall is Wall.CLEANING for result in self.findings)
+
+    @property
     def counts(self) -> dict[Outcome, int]:
         counted = Counter(result.outcome for result in self.results)
         return {outcome: counted[outcome] for outcome in Outcome}

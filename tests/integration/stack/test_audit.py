@@ -19,23 +19,32 @@ import pytest
 from tests.support.stack import Stack, running_stack, wait_until
 from tests.support.stack_command import tenantry
 
-from tenantry.domain.audit import report_from
+from tenantry.bootstrap.audit import local_stores
+from tenantry.config import load_settings
+from tenantry.domain.audit import Outcome, Wall, report_from
+from tenantry.domain.document import Home
+from tenantry.domain.errors import NotFound
 from tenantry.entrypoints.audit.published import EVERY
+from tenantry.entrypoints.audit.report_text import to_text
+from tenantry.entrypoints.audit.running import Target, run_audit
+from tenantry.ports.objects import ObjectKind
 
 ATTACKS_MIN = 100
+TIMEOUT_S = 240  # of a whole audit on a busy machine
 _CANARIES = (
-    "SELECT t.tenant_id, t.status, (SELECT count(*) FROM tenantry.api_key k WHERE k.tenant_id ="
-    " t.tenant_id AND k.revoked_at IS NULL) AS keys, (SELECT count(*) FROM tenantry.document d"
-    " WHERE d.tenant_id = t.tenant_id) AS documents, (SELECT count(*) FROM tenantry.charge_entry e"
-    " WHERE e.tenant_id = t.tenant_id AND e.amount <> 0) AS charged FROM tenantry.tenant t"
-    " WHERE t.name LIKE 'audit-canary-%'"
+    "SELECT t.tenant_id, t.name, t.status, (SELECT count(*) FROM tenantry.api_key k WHERE"
+    " k.tenant_id = t.tenant_id AND k.revoked_at IS NULL) AS keys, (SELECT count(*) FROM"
+    " tenantry.document d WHERE d.tenant_id = t.tenant_id) AS documents, (SELECT count(*)"
+    " FROM tenantry.charge_entry e WHERE e.tenant_id = t.tenant_id AND e.amount <> 0) AS charged"
+    " FROM tenantry.tenant t WHERE t.name LIKE 'audit-canary-%'"
 )
 
 
 def audit(stack: Stack, *options: str) -> tuple[int, dict[str, Any]]:
     """Exit status and report."""
     where = ("--url", stack.url, "--admin-url", stack.admin_url)
-    done = tenantry(stack.home, "audit", "isolation", *where, "--json", *options)
+    command = ("audit", "isolation", *where, "--json", *options)
+    done = tenantry(stack.home, *command, timeout_s=TIMEOUT_S)
     assert done.stdout, done.stderr
     report: dict[str, Any] = json.loads(done.stdout)
     return done.returncode, report
@@ -157,12 +166,143 @@ def test_an_audit_that_is_interrupted_leaves_nothing(stack: Stack, ending: signa
     _nothing_is_left(stack, sorted(canaries() - before))
 
 
-def test_what_cannot_be_audited_is_one_clear_line(stack: Stack) -> None:
-    where = ("--url", stack.url, "--admin-url", stack.admin_url)
-    for options, words in ((("--placement", "nowhere"), "there is no placement nowhere"),):
+def test_what_cannot_be_audited_is_one_clear_line(stack: Stack, tmp_path: Path) -> None:
+    nowhere = ("--url", "http://127.0.0.1:9")
+    missing = tmp_path / "missing" / "report.html"
+    for options, words in (
+        (("--placement", "nowhere"), "there is no placement nowhere"),
+        (nowhere, "GET /openapi.json"),
+        (("--html", str(missing)), f"nothing can be written to the folder {missing.parent}"),
+    ):
+        before = len(stack.rows(_CANARIES))
+        where = ("--url", stack.url, "--admin-url", stack.admin_url)
         done = tenantry(stack.home, "audit", "isolation", *where, *options)
-        assert (done.returncode, done.stdout) == (1, "")
-        assert words in done.stderr
-    gone = ("--url", "http://127.0.0.1:9", "--admin-url", stack.admin_url)
-    done = tenantry(stack.home, "audit", "isolation", *gone)
-    assert done.returncode == 1 and "Traceback" not in done.stderr
+        assert done.returncode != 0 and done.stdout == ""
+        assert words in " ".join(done.stderr.split()) and "Traceback" not in done.stderr
+        assert len(stack.rows(_CANARIES)) == before
+
+
+def test_a_throttled_upload_of_a_canary_is_told_and_the_canaries_put_away(stack: Stack) -> None:
+    before = {row["tenant_id"] for row in stack.rows(_CANARIES)}
+    stack.emulator.rules({"match": {"operation": "InvokeModel"}, "action": {"kind": "throttle"}})
+    try:
+        where = ("--url", stack.url, "--admin-url", stack.admin_url)
+        done = tenantry(stack.home, "audit", "isolation", *where)
+    finally:
+        stack.emulator.clear_rules()
+    assert (done.returncode, done.stdout, "Traceback" in done.stderr) == (1, "", False)
+    assert "canary a: POST /v1/documents could not be made: 429" in done.stderr
+    canaries = {row["tenant_id"] for row in stack.rows(_CANARIES)} - before
+    _nothing_is_left(stack, sorted(canaries))
+
+
+def of(stack: Stack, *only: str, **more: Any) -> Target:
+    return Target(stack.url, stack.admin_url, stack.operator_token, only=only, **more)
+
+
+def stores(stack: Stack, tenant: str) -> Any:
+    return local_stores(load_settings({"TENANTRY_HOME": str(stack.home)}), tenant)
+
+
+def test_a_deployment_that_dies_leaves_a_report_that_names_the_canaries(doomed: Stack) -> None:
+    kill_at = 5
+
+    def killing(number: int, *_: object) -> None:
+        if number == kill_at:
+            doomed.kill_everything()
+
+    report = run_audit(of(doomed), lambda tenant: stores(doomed, tenant), killing)
+    outcomes = [result.outcome for result in report.results if result.wall is not Wall.CLEANING]
+    assert len(outcomes) >= ATTACKS_MIN
+    assert outcomes[kill_at] is Outcome.VOID, "it was under attack when it died"
+    assert set(outcomes[kill_at + 1 :]) == {Outcome.NOT_RUN}
+    (tenants,) = [result for result in report.results if result.id == "cleaning.tenants"]
+    assert tenants.outcome is Outcome.FOUND
+    doomed.revive()
+    left = {row["tenant_id"]: row["name"] for row in doomed.rows(_CANARIES)}
+    assert {left[canary] for canary in report.canaries} <= set(re.split(r"[,; ]+", tenants.detail))
+    assert "`tenantry tenants suspend`" in tenants.detail
+    assert "without a key that works" not in to_text(report)
+    forever = "SELECT 1 FROM tenantry.api_key WHERE tenant_id = ANY($1) AND expires_at IS NULL"
+    assert doomed.rows(forever, list(report.canaries)) == []
+
+
+class Merging:
+    """The stores of this machine; before a segment is exchanged a merge takes it away, once."""
+
+    def __init__(self, stack: Stack, tenant: str) -> None:
+        self._stack = stack
+        self._stores = stores(stack, tenant)
+        self.merged = 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stores, name)
+
+    def put(self, home: Home, kind: ObjectKind, object_id: str, data: bytes) -> None:
+        if kind is ObjectKind.SEGMENT and not self.merged:
+            self._merge(home, object_id)
+        self._stores.put(home, kind, object_id, data)
+
+    def _merge(self, home: Home, segment: str) -> None:
+        key = self._stack.control(lambda control: control.create_key(home.tenant_id, name="merge"))
+        headers = {"authorization": f"Bearer {key.bearer}"}
+        named = "SELECT 1 FROM tenantry.document WHERE tenant_id = $1 AND segment_id = $2"
+        while self._stack.rows(named, home.tenant_id, segment):
+            self.merged += 1
+            text = {"title": f"T{self.merged}", "text": f"Filling of number {self.merged}."}
+            self._stack.http("POST", "/v1/documents", text, headers=headers)
+
+
+def test_a_merge_under_an_attack_is_no_finding(stack: Stack) -> None:
+    made: list[Merging] = []
+
+    def merging(tenant: str) -> Any:
+        made.append(Merging(stack, tenant))
+        return made[-1]
+
+    report = run_audit(of(stack, "seal.segment-cut"), merging, lambda *_: None)
+    assert made[0].merged > 0
+    assert report.findings == []
+    assert "seal.segment-cut" in {result.id for result in report.results}
+
+
+def test_one_attack_that_cannot_be_made_is_void_and_the_others_are_made(stack: Stack) -> None:
+    class Losing(Merging):
+        def get(self, home: Home, kind: ObjectKind, object_id: str) -> bytes:
+            if kind is ObjectKind.ORIGINAL:
+                raise NotFound("There is no such object.")
+            return bytes(self._stores.get(home, kind, object_id))
+
+        def put(self, home: Home, kind: ObjectKind, object_id: str, data: bytes) -> None:
+            self._stores.put(home, kind, object_id, data)
+
+    target = of(stack, "seal.original-swapped", "seal.segment-cut", "seal.key-secret-swapped")
+    report = run_audit(target, lambda tenant: Losing(stack, tenant), lambda *_: None)  # type: ignore[arg-type,return-value]
+    (finding,) = report.findings
+    assert (finding.id, finding.outcome) == ("seal.original-swapped", Outcome.VOID)
+    assert finding.detail == "it could not be made: There is no such object."
+
+
+@pytest.mark.slow
+def test_with_vectors_in_pgvector_and_a_kms_key_of_its_own_nothing_stays_that_costs() -> None:
+    """The canaries are shredded: with them go their rooms and their KMS keys."""
+    with running_stack(vectors="pgvector") as stack:
+        status, told = audit(stack, "--placement", "pool", "--placement", "silo")
+        assert (status, told["findings"]) == (0, [])
+        outcomes = {row["id"]: row["outcome"] for row in told["attacks"]}
+        assert {outcomes[f"seal.engine-row-{how}"] for how in ("swapped", "altered", "moved")} == {
+            "held"
+        }
+        assert outcomes["seal.rows-moved"] == outcomes["cleaning.costs"] == "held"
+        assert outcomes["seal.segment-cut"] == "not run here"
+
+        def certified() -> bool:
+            query = "SELECT count(*) FROM tenantry.shred WHERE certificate IS NOT NULL"
+            return stack.rows(query)[0][0] == len(told["canaries"])
+
+        wait_until(certified, "the canaries are shredded", 120)
+        rooms = "SELECT relname FROM pg_class WHERE relname LIKE 'passage\\_tnt%' AND relkind = 'r'"
+        assert stack.rows(rooms) == []
+        kms_keys = [json.loads(path.read_text()) for path in stack.home.rglob("own-tnt_*.json")]
+        assert [key["key"] for key in kms_keys] == [None], "an entry stays of a retired key"
+        assert stack.violations() == []

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from tenantry.domain.audit import Outcome, Wall
+from tenantry.domain.audit import Outcome, Result, Wall
 
 if TYPE_CHECKING:
     from tenantry.entrypoints.audit.ground import Ground
@@ -19,6 +19,7 @@ class Verdict:
 
 
 HELD = Verdict(Outcome.HELD)
+_DETAIL_CHARS: Final = 500
 Run = Callable[["Ground"], Verdict]
 
 
@@ -31,6 +32,11 @@ class Attack:
     sentence: str
     run: Run
     after: str = ""
+
+
+def result_of(attack: Attack, verdict: Verdict) -> Result:
+    detail = verdict.detail[:_DETAIL_CHARS]
+    return Result(attack.id, attack.wall, attack.sentence, verdict.outcome, detail, attack.after)
 
 
 def found(detail: str) -> Verdict:

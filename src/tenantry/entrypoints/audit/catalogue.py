@@ -9,6 +9,7 @@ from tenantry.entrypoints.audit.attack import Attack
 from tenantry.entrypoints.audit.attacks.apart import admin_crossings, money_attacks
 from tenantry.entrypoints.audit.attacks.caches import cache_attacks
 from tenantry.entrypoints.audit.attacks.crossing import costs, crossings
+from tenantry.entrypoints.audit.attacks.engine_rows import engine_row_attacks
 from tenantry.entrypoints.audit.attacks.groups import group_attacks
 from tenantry.entrypoints.audit.attacks.keys import key_attacks
 from tenantry.entrypoints.audit.attacks.names import name_attacks
@@ -42,6 +43,7 @@ def attacks_on(
         *money_attacks(),
         *row_attacks(tables),
         *seal_attacks(),
+        *engine_row_attacks(),
         *key_attacks(),  # among them the tenant that is suspended
         *costs(operations),
     ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 from urllib.parse import quote, urlencode
 
@@ -12,6 +13,7 @@ from tenantry.entrypoints.audit.exchange import Ask, Reply
 from tenantry.entrypoints.audit.wire import Wire
 
 PAGES_MAX: Final = 10_000
+_KEY_LIFE: Final = timedelta(hours=1)  # far longer than an audit takes
 
 
 class Refused(Exception):
@@ -44,8 +46,10 @@ class Operator:
         self._done(Ask(f"DELETE {target}", target, urlencode(query)))
 
     def key(self, tenant: str, **members: Any) -> Key:
-        """A new API key of a tenant."""
-        return key_from(self.post("/keys", {"tenant": tenant, **members}))
+        """A new API key of a tenant. It expires by itself: an audit that is cut off leaves none
+        that works for long."""
+        ending = (datetime.now(UTC) + _KEY_LIFE).isoformat()
+        return key_from(self.post("/keys", {"tenant": tenant, "expires_at": ending, **members}))
 
     def revoke(self, tenant: str, key_id: str) -> None:
         self.delete(f"/keys/{quote(key_id, safe='')}", tenant=tenant)

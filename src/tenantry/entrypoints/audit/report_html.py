@@ -84,9 +84,11 @@ def _page(report: Report) -> Iterator[str]:
     for wall in Wall:
         yield from _of_wall(wall, [r for r in report.results if r.wall is wall])
     yield from _published(report.results)
-    yield "<h2>What is left</h2><p>These tenants stay, suspended, without a key, a document or a "
+    stays = "These tenants stay without a key that works, a document or a charge, because a ledger "
+    stays += "is never deleted from"
     ids = ", ".join(f"<code>{escape(name)}</code>" for name in report.canaries)
-    yield f"charge, because a ledger is never deleted from: {ids}.</p>"
+    told = stays if report.is_cleaned else "These tenants are not known to be put away"
+    yield f"<h2>What is left</h2><p>{told}: {ids}.</p>"
     yield "</main></body></html>"
 
 

@@ -3,17 +3,29 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from tenantry.domain.audit import Report, Result, Wall
-from tenantry.entrypoints.audit.attack import HELD, Attack, Verdict, found, not_run, void
+from tenantry.domain.audit import Outcome, Report, Result
+from tenantry.domain.errors import TenantryError
+from tenantry.entrypoints.audit.attack import (
+    Attack,
+    Verdict,
+    found,
+    not_run,
+    result_of,
+    void,
+)
 from tenantry.entrypoints.audit.attacks.placement import NOWHERE
-from tenantry.entrypoints.audit.attacks.seals import home_of
+from tenantry.entrypoints.audit.attacks.places import engine_of
 from tenantry.entrypoints.audit.catalogue import catalogue
+from tenantry.entrypoints.audit.cleaning import cleaned
+from tenantry.entrypoints.audit.ending import Ending, put_away_after, put_stale_away
 from tenantry.entrypoints.audit.evidence import leaks
 from tenantry.entrypoints.audit.exchange import Ask
 from tenantry.entrypoints.audit.ground import Ground
@@ -25,22 +37,16 @@ from tenantry.entrypoints.audit.stage import (
     furnish,
     make_canary,
     make_plan,
-    put_away_after,
-    put_stale_away,
 )
 from tenantry.entrypoints.audit.things import NoSuchThing
 from tenantry.entrypoints.audit.wire import Wire
-from tenantry.ports.objects import ObjectKind
 
 if TYPE_CHECKING:
     from tenantry.bootstrap.audit import LocalStores
 
-_DETAIL_CHARS: Final = 500
+_GONE: Final = "the deployment did not answer any more"
+_ASKED_AFTER_S: Final = (0.0, 1.0, 3.0)
 _FIRST: Final = "region.own-call"
-_NAMED: Final = (
-    "SELECT document_id FROM tenantry.document WHERE tenant_id = $1"
-    " UNION ALL SELECT segment_id FROM tenantry.segment WHERE tenant_id = $1"
-)
 LocalFor = Callable[[str], "LocalStores | str"]
 Progress = Callable[[int, int, Result], None]
 
@@ -56,35 +62,47 @@ class Target:
     plan: str | None = None  # whose models the canaries use
     placements: tuple[str, ...] = ()  # of A and B; none: the first pool
     only: tuple[str, ...] = ()  # attacks whose ids begin so; none: all
+    shred: bool | None = None  # the canaries, at the end; None: where they would go on to cost
 
 
 def run_audit(target: Target, local_for: LocalFor, progress: Progress) -> Report:
-    """Raises `Refused` or `OSError` where no canary could be made; then nothing is left either."""
+    """Raises `Refused` or `OSError` where the attacks could not begin, with the names of canaries
+    that are left, if any. Once they have begun there is a report, whatever comes."""
     started = datetime.now(UTC)
     data, admin = Wire(target.url, target.ca_bundle), Wire(target.admin_url)
-    problems: list[str] = []
-    results: list[Result] = []
-    ids: list[str] = []
-    version = ""
+    ending = Ending(target.shred)
     local: LocalStores | None = None
     try:
         operator = Operator(admin, target.token)
         tenants = operator.every("/tenants")
-        put_stale_away(operator, data, tenants, started)
+        put_stale_away(operator, data, tenants, started, target.shred)
         run = started.strftime("%Y%m%d-%H%M%S-") + secrets.token_hex(2)
-        with put_away_after(operator, data, run, problems):
+        with _told_of_what_is_left(ending), put_away_after(operator, data, run, ending):
             ground = _ground(target, operator, data, run, tenants, local_for)
-            ids = [canary.id for canary in ground.canaries]
+            local, ending.engine = ground.local, engine_of(ground)
             version = str(_description(data, "")["info"]["version"])
-            local = ground.local
-            results += _made(ground, _chosen(catalogue(ground), target.only), progress)
-        results += _cleaned(operator, ground, problems)
+            results = _made(ground, _chosen(catalogue(ground), target.only), progress)
+        results += cleaned(operator, ground, ending)
     finally:
         if local is not None:
             local.close()
         data.close()
         admin.close()
+    ids = [canary.id for canary in ground.canaries]
     return Report(started, datetime.now(UTC), version, target.url, ids, results)
+
+
+@contextmanager
+def _told_of_what_is_left(ending: Ending) -> Iterator[None]:
+    """An end before the report is one line, and names the canaries that it could not put away."""
+    try:
+        yield
+    except (NoSuchThing, Refused, OSError) as problem:
+        raise Refused("; ".join((str(problem), *ending.told()))) from None
+    except KeyboardInterrupt:
+        if not ending.left:
+            raise
+        raise Refused("; ".join(("interrupted", *ending.told()))) from None
 
 
 def _description(wire: Wire, token: str) -> Any:
@@ -162,12 +180,26 @@ def _chosen(attacks: Sequence[Attack], only: tuple[str, ...]) -> Sequence[Attack
 
 
 def _made(ground: Ground, attacks: Sequence[Attack], progress: Progress) -> list[Result]:
-    results = []
+    results, gone = [], False
     for number, attack in enumerate(attacks, 1):
-        result = _result(attack, _verdict(ground, attack))
-        results.append(result)
-        progress(number, len(attacks), result)
+        verdict = not_run(_GONE) if gone else _verdict(ground, attack)
+        gone = gone or (verdict.outcome is Outcome.VOID and not _answers(ground))
+        results.append(result_of(attack, verdict))
+        progress(number, len(attacks), results[-1])
     return results
+
+
+def _answers(ground: Ground) -> bool:
+    """Whether the deployment is still there, as far as a few questions tell."""
+    for pause_s in _ASKED_AFTER_S:
+        time.sleep(pause_s)
+        try:
+            for wire in (ground.data, ground.operator.wire):
+                _description(wire, "")
+        except (Refused, OSError):
+            continue
+        return True
+    return False
 
 
 def _verdict(ground: Ground, attack: Attack) -> Verdict:
@@ -179,54 +211,9 @@ def _verdict(ground: Ground, attack: Attack) -> Verdict:
         verdict = void(str(problem))
     except (KeyError, ValueError, TypeError) as problem:
         verdict = void(f"a reply was not what it is documented to be: {type(problem).__name__}")
+    except TenantryError as problem:  # of the objects on this machine
+        verdict = void(f"it could not be made: {problem.message}")
+    except Exception as problem:  # of one attack, which must not be the end of all others
+        verdict = void(f"it could not be made: {type(problem).__name__}")
     told = leaks(ground.data.exchanges[mark:], ground.canaries)
     return found(told[0]) if told else verdict
-
-
-def _result(attack: Attack, verdict: Verdict) -> Result:
-    detail = verdict.detail[:_DETAIL_CHARS]
-    return Result(attack.id, attack.wall, attack.sentence, verdict.outcome, detail, attack.after)
-
-
-def _cleaned(operator: Operator, ground: Ground, problems: Sequence[str]) -> list[Result]:
-    """That the canaries were put away, by what the control plane and the disk say of them."""
-
-    def judged(name: str, sentence: str, wrong: Sequence[str], reason: str = "") -> Result:
-        attack = Attack(f"cleaning.{name}", Wall.CLEANING, sentence, lambda ground: HELD)
-        verdict = found("; ".join(wrong)) if wrong else not_run(reason) if reason else HELD
-        return _result(attack, verdict)
-
-    keys, active, budgets = [], [], []
-    for tenant in [canary.id for canary in ground.canaries]:
-        rows = operator.get("/keys", tenant=tenant)["data"]
-        keys += [row["id"] for row in rows if row["revoked_at"] is None]
-        if operator.get(f"/tenants/{tenant}")["status"] != "suspended":
-            active.append(tenant)
-        rows = operator.get("/budgets", tenant=tenant)["data"]
-        budgets += [row["id"] for row in rows if row.get("id")]
-    return [
-        judged("documents", "The canaries' documents were deleted.", list(problems)),
-        judged(
-            "objects",
-            "No original of the canaries is left on disk, and nothing names a segment of theirs.",
-            _left(ground),
-            ground.not_local,
-        ),
-        judged("budgets", "The canaries' budgets were removed.", budgets),
-        judged("keys", "Every API key of the canaries is revoked.", keys),
-        judged("tenants", "The canaries are suspended; a ledger keeps its tenants.", active),
-    ]
-
-
-def _left(ground: Ground) -> list[str]:
-    """The canaries of which an original, or the row of a document or a segment, is still there. A
-    segment that no row names is an orphan, which the worker sweeps within two hours."""
-    local = ground.local
-    if local is None:
-        return []
-    found = []
-    for canary in ground.canaries:
-        named = local.rows("superuser", _NAMED, canary.id)
-        if named or local.count(home_of(canary), ObjectKind.ORIGINAL):
-            found.append(canary.id)
-    return found

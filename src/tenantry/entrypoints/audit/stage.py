@@ -1,24 +1,14 @@
-"""The canaries: made before the attacks, and put away after them, whatever came in between.
-
-A ledger is never deleted from, so that a tenant cannot be either. What is left of a canary is its
-row, suspended, without a key that works, a document, or a budget, and what its calls were charged:
-nothing, by a plan whose markup is 0, so that no invoice is ever made for it.
-"""
+"""The canaries as they are made before the attacks; how they end is in `ending.py`."""
 
 from __future__ import annotations
 
-import signal
-import threading
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
-from http import HTTPStatus
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
 from typing import Any, Final
-from uuid import UUID
 
 from tenantry.entrypoints.audit.attacks.groups import GROUP
 from tenantry.entrypoints.audit.canary import NAME_PREFIX, Canary
-from tenantry.entrypoints.audit.credentials import Credential, bearer
+from tenantry.entrypoints.audit.credentials import bearer
 from tenantry.entrypoints.audit.exchange import ask
 from tenantry.entrypoints.audit.operator import Operator, Refused
 from tenantry.entrypoints.audit.recipes import ALLOWED_GUARDRAIL
@@ -49,11 +39,7 @@ _FREE_OF_LIMITS: Final[Mapping[str, Any]] = {
     "minimum": "0",
     "overage": {},
 }
-_STALE_AFTER: Final = timedelta(hours=1)  # a canary of an audit that was killed
-_ENDINGS: Final = (signal.SIGINT, signal.SIGTERM)
 _ASKED_FOR_INVOICES_MAX: Final = 25  # tenants; the oldest, which have most
-_ROUNDS_MAX: Final = 200  # of 100 documents each
-_GROUPS: Final = f"{GROUP},audit-staff"
 
 
 def make_plan(operator: Operator, base: str | None, placement: Mapping[str, Any]) -> dict[str, Any]:
@@ -109,11 +95,14 @@ def make_canary(
 
 
 def furnish(operator: Operator, canary: Canary, data: Wire, now: datetime) -> None:
-    """The canary's standing things: documents, keys of less than every scope, a budget."""
+    """The canary's standing things: documents, keys of less than every scope, a budget.
+
+    Raises `NoSuchThing`, `Refused` or `OSError`.
+    """
 
     def send(line: str, body: Mapping[str, Any]) -> Any:
         reply = data.send(ask(line, body=body), canary.credential, who=canary.name)
-        return made(reply, line)
+        return made(reply, f"canary {canary.name}: {line}")
 
     things = canary.things
     plain = {"metadata": {"kind": "note"}}
@@ -157,101 +146,3 @@ def foreign_invoice(operator: Operator, tenants: Sequence[Mapping[str, Any]]) ->
             if row["status"] != "draft":
                 return str(row["number"])
     return None
-
-
-@contextmanager
-def put_away_after(operator: Operator, data: Wire, run: str, problems: list[str]) -> Iterator[None]:
-    """The canaries of a run are put away at the end, however it comes; they are known by name, so
-    that one whose making was interrupted is found as well."""
-    try:
-        yield
-    finally:
-        with _undisturbed():
-            for name in CANARIES:
-                for tenant in _named(operator, canary_name(run, name), problems):
-                    problems += put_away(operator, data, tenant, name)
-
-
-def _named(operator: Operator, name: str, problems: list[str]) -> list[str]:
-    """The id of a tenant, where there is one of the name."""
-    try:
-        return [operator.get(f"/tenants/{name}")["id"]]
-    except Refused as refused:
-        if refused.status != HTTPStatus.NOT_FOUND:
-            problems.append(str(refused))
-    except OSError as problem:
-        problems.append(str(problem))
-    return []
-
-
-@contextmanager
-def _undisturbed() -> Iterator[None]:
-    """A second Ctrl-C does not leave canaries with keys that work."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = {number: signal.signal(number, signal.SIG_IGN) for number in _ENDINGS}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-def put_away(operator: Operator, data: Wire, tenant: str, name: str) -> list[str]:
-    """Documents and budgets gone, keys revoked, the tenant suspended. Returns what did not work."""
-    problems: list[str] = []
-    try:
-        operator.post(f"/tenants/{tenant}/resume")
-        key = operator.key(tenant, name="audit: putting away", scopes=list(ALL_SCOPES))
-        problems += _without_documents(data, bearer(key.bearer), name)
-        for row in operator.get("/budgets", tenant=tenant)["data"]:
-            if row.get("id"):
-                operator.delete(f"/budgets/{row['id']}", tenant=tenant)
-    except (Refused, OSError) as problem:
-        problems.append(f"{name}: {problem}")
-    try:
-        for row in operator.get("/keys", tenant=tenant)["data"]:
-            if row["revoked_at"] is None:
-                operator.revoke(tenant, row["id"])
-        operator.post(f"/tenants/{tenant}/suspend")
-    except (Refused, OSError) as problem:
-        problems.append(f"{name}: {problem}")
-    return problems
-
-
-def _without_documents(data: Wire, credential: Credential, name: str) -> list[str]:
-    headers = {"x-tenantry-groups": _GROUPS}
-    for _ in range(_ROUNDS_MAX):
-        listed = ask("GET /v1/documents", query={"limit": "100"}, headers=headers)
-        reply = data.send(listed, credential, who=name)
-        if not reply.ok:
-            return [f"{name}: its documents cannot be listed: {reply.shown()}"]
-        rows = reply.json()["data"]
-        for row in rows:
-            gone = ask("DELETE /v1/documents/{id}", {"id": row["id"]}, headers=headers)
-            data.send(gone, credential, who=name)
-        if not rows:
-            return []
-    return [f"{name}: it has too many documents"]
-
-
-def put_stale_away(
-    operator: Operator, data: Wire, tenants: Sequence[Mapping[str, Any]], now: datetime
-) -> list[str]:
-    """What an audit left that was killed. Returns the names of the canaries."""
-    names = []
-    for row in tenants:
-        ours = row["name"].startswith(NAME_PREFIX) and row["status"] == "active"
-        if ours and _made_at(row["id"]) < now - _STALE_AFTER:
-            put_away(operator, data, row["id"], row["name"])
-            names.append(row["name"])
-    return names
-
-
-def _made_at(tenant_id: str) -> datetime:
-    """Of a UUIDv7 in Crockford's base 32."""
-    number = 0
-    for letter in tenant_id.removeprefix("tnt_"):
-        number = number * 32 + "0123456789abcdefghjkmnpqrstvwxyz".index(letter)
-    return datetime.fromtimestamp((UUID(int=number).int >> 80) // 1_000, UTC)

@@ -10,6 +10,7 @@ from typing import Any, Final
 from pyreqwest.client import SyncClient, SyncClientBuilder
 from pyreqwest.exceptions import PyreqwestError
 
+from tenantry.bootstrap.failures import unreached
 from tenantry.entrypoints.audit.credentials import Credential, host_of, nobody
 from tenantry.entrypoints.audit.exchange import Ask, Reply
 
@@ -63,6 +64,6 @@ class Wire:
             response = request.build().send()
             body = bytes(response.bytes())
         except PyreqwestError as error:
-            raise OSError(f"{asked.operation}: {type(error).__name__}") from None
+            raise OSError(f"{asked.operation}: {unreached(error)}") from None
         found = {name.lower(): value for name, value in response.headers.items()}
         return Reply(response.status, found, body)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,6 +23,13 @@ from tenantry.entrypoints.audit.running import Target, run_audit
 from tenantry.entrypoints.audit.wire import Wire
 from tenantry.entrypoints.cli.output import as_json, plain_console, print_json, say_lines
 from tenantry.entrypoints.cli.values import NAMED
+
+
+def _in_a_folder(context: click.Context, option: click.Parameter, file: Path | None) -> Path | None:
+    """Told before the audit is made, and not after it."""
+    if file is not None and not (file.parent.is_dir() and os.access(file.parent, os.W_OK)):
+        raise click.BadParameter(f"nothing can be written to the folder {file.parent}")
+    return file
 
 
 @click.group()
@@ -60,6 +68,7 @@ def audit() -> None:
     "--html",
     "html_file",
     type=click.Path(dir_okay=False, writable=True, path_type=Path),
+    callback=_in_a_folder,
     help="Write the report as one HTML file too.",
 )
 @click.option(
@@ -69,6 +78,12 @@ def audit() -> None:
     help="Make only the attacks whose ids begin so; keeps no report.",
 )
 @click.option("--keep/--no-keep", default=True, help="Keep the report at /admin/v1/audits.")
+@click.option(
+    "--shred/--no-shred",
+    default=None,
+    help="Shred the canaries at the end; default: where they have a KMS key of their own, or "
+    "vectors in another engine.",
+)
 @as_json
 def isolation(json_output: bool, html_file: Path | None, keep: bool, **options: Any) -> None:
     """Try to reach one tenant through another; exit 1 on a finding.
@@ -83,16 +98,19 @@ def isolation(json_output: bool, html_file: Path | None, keep: bool, **options: 
     try:
         with _terminated_is_interrupted(), _progress() as told:
             report = run_audit(target, lambda one: local_stores(config, one), told)
-        if keep and not target.only:
-            _keep(target, report)
     except (Refused, OSError) as problem:
         raise click.ClickException(str(problem)) from None
-    if html_file is not None:
-        html_file.write_text(to_html(report), encoding="utf-8")
     if json_output:
         print_json(report.to_json())
     else:
         say_lines(to_text(report).removesuffix("\n"))
+    try:
+        if html_file is not None:
+            html_file.write_text(to_html(report), encoding="utf-8")
+        if keep and not target.only:
+            _keep(target, report)
+    except (Refused, OSError) as problem:
+        raise click.ClickException(f"The report is printed, but not kept: {problem}") from None
     if report.findings:
         raise click.ClickException(summary(report))
 
@@ -105,6 +123,7 @@ def _target(
     plan: str | None,
     placements: tuple[str, ...],
     only: tuple[str, ...],
+    shred: bool | None,
 ) -> Target:
     if len(placements) > 2:
         raise click.UsageError("`--placement` is given once or twice")
@@ -120,6 +139,7 @@ def _target(
         plan=plan,
         placements=placements,
         only=only,
+        shred=shred,
     )
 
 

@@ -13,7 +13,7 @@ from tenantry.entrypoints.audit.exchange import Reply, ask
 from tenantry.entrypoints.audit.ground import Ground
 from tenantry.entrypoints.audit.recipes import ALLOWED_GUARDRAIL, names_of, own_ask
 
-NOWHERE: Final = "audit-nowhere-1"  # the only region that canary C may use
+NOWHERE: Final = "xx-nowhere-1"  # of a region's form; the only one that canary C may use
 _REMOTE: Final = "ap-southeast-9"  # a region of nobody's placement
 _OTHER_ACCOUNT: Final = "999999999999"
 _PROFILES: Final = ("us", "eu", "apac", "global")

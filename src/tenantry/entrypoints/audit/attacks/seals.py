@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Final
 from uuid import uuid4
 
 from tenantry.domain.audit import Wall
 from tenantry.domain.document import Home
-from tenantry.domain.ids import TenantId
+from tenantry.domain.ids import TenantId, prefix_of
 from tenantry.entrypoints.audit import published
 from tenantry.entrypoints.audit.attack import (
     HELD,
@@ -27,6 +28,13 @@ from tenantry.entrypoints.audit.attack import (
     void,
 )
 from tenantry.entrypoints.audit.attacks.caches import CACHE, REPLAYED
+from tenantry.entrypoints.audit.attacks.places import (
+    SEALED,
+    engine_of,
+    is_named,
+    places,
+    settled_places,
+)
 from tenantry.entrypoints.audit.canary import Canary
 from tenantry.entrypoints.audit.credentials import Signature
 from tenantry.entrypoints.audit.exchange import Reply, ask
@@ -37,10 +45,7 @@ from tenantry.ports.objects import ObjectKind
 _NEWEST_ANSWER: Final = (
     "SELECT object_id FROM tenantry.answer WHERE tenant_id = $1 ORDER BY expires_at DESC LIMIT 1"
 )
-_PLACES: Final = (
-    "SELECT segment_id, original_id FROM tenantry.document"
-    " WHERE tenant_id = $1 AND document_id = $2"
-)
+_EXCHANGES_MAX: Final = 5  # a merge may take the segment away under the attack
 _COPY: Final = (
     "INSERT INTO tenantry.{0} SELECT (jsonb_populate_record(NULL::tenantry.{0},"
     " to_jsonb(t) || jsonb_build_object('tenant_id', $1::text))).* FROM tenantry.{0} t"
@@ -123,55 +128,73 @@ def home_of(who: Canary) -> Home:
     return Home(TenantId(who.id), who.account, who.own_kms_key)
 
 
-def _places(ground: Ground, who: Canary, document: str) -> tuple[str, str]:
-    """The objects of a document: its segment and its original."""
-    assert ground.local is not None, "asked where it is local"
-    ((segment, original),) = ground.local.rows("superuser", _PLACES, who.id, document)
-    return str(segment), str(original)
-
-
 def _search(ground: Ground, who: Canary, word: str) -> Reply:
     return ground.send(who, ask("POST /v1/search", body={"query": word, "top_k": 50}))
 
 
 @contextmanager
 def _in_place(
-    ground: Ground, home: Home, kind: ObjectKind, object_id: str, data: bytes
+    ground: Ground,
+    home: Home,
+    kind: ObjectKind,
+    object_id: str,
+    data: bytes,
+    still_there: Callable[[], bool] = lambda: True,
 ) -> Iterator[None]:
-    """Other bytes under an object's name, for as long as the block runs."""
+    """Other bytes under an object's name, for as long as the block runs. What nothing names any
+    more is not put back: whoever took its name away deletes it, and would not again."""
     assert ground.local is not None, "asked where it is local"
     before = ground.local.get(home, kind, object_id)
     try:
         ground.local.put(home, kind, object_id, data)
         yield
     finally:
-        ground.local.put(home, kind, object_id, before)
+        if still_there():
+            ground.local.put(home, kind, object_id, before)
+        else:
+            ground.local.delete(home, kind, object_id)
 
 
 def _segment(change: Callable[[bytes, bytes], bytes]) -> Run:
     def run(ground: Ground) -> Verdict:
-        local, kind = ground.local, ObjectKind.SEGMENT
-        assert local is not None, "asked where it is local"
-        words = {who.name: who.word() for who in (ground.a, ground.b)}
-        homes, objects = {}, {}
-        for who in (ground.a, ground.b):
-            document = upload(ground, who, f"The sealed word is {words[who.name]}.")
-            homes[who.name] = home_of(who)
-            objects[who.name], _ = _places(ground, who, document)
-        theirs = local.get(homes["a"], kind, objects["a"])
-        mine = local.get(homes["b"], kind, objects["b"])
-        with _in_place(ground, homes["b"], kind, objects["b"], change(mine, theirs)):
-            reply = _search(ground, ground.b, words["b"])
-        after = _search(ground, ground.b, words["b"])
-        if words["a"] in reply.text:
-            return found("B was shown A's passage")
-        if words["b"] in reply.text:
-            return void("the worker had the segment open and did not read it")
-        if reply.ok:
-            return found("the exchanged segment was passed over in silence")
-        return HELD if words["b"] in after.text else void(f"B did not recover: {after.shown()}")
+        engine = engine_of(ground)
+        if engine != SEALED:
+            return not_run(f"passages rest in the vector engine {engine}, and not in segments")
+        for _ in range(_EXCHANGES_MAX):
+            verdict = _with_segment(ground, change)
+            if verdict is not None:
+                return verdict
+        return void("each time a merge had taken B's segment away before it was read")
 
     return run
+
+
+def _with_segment(ground: Ground, change: Callable[[bytes, bytes], bytes]) -> Verdict | None:
+    """What came of one exchange; None where the search had another segment to read."""
+    local, kind, b = ground.local, ObjectKind.SEGMENT, ground.b
+    assert local is not None, "asked where it is local"
+    words = {who.name: who.word() for who in (ground.a, b)}
+    document = {
+        who.name: upload(ground, who, f"The sealed word is {words[who.name]}.")
+        for who in (ground.a, b)
+    }
+    mine, _ = settled_places(ground, b, document["b"])
+    theirs, _ = places(ground, ground.a, document["a"])
+    data = change(local.get(home_of(b), kind, mine), local.get(home_of(ground.a), kind, theirs))
+    named = partial(is_named, ground, b, mine)
+    with _in_place(ground, home_of(b), kind, mine, data, named):
+        reply = _search(ground, b, words["b"])
+        was_read = named()
+    after = _search(ground, b, words["b"])
+    if words["a"] in reply.text:
+        return found("B was shown A's passage")
+    if not was_read:
+        return None
+    if words["b"] in reply.text:
+        return void("the worker had the segment open and did not read it")
+    if reply.ok:
+        return found("the exchanged segment was passed over in silence")
+    return HELD if words["b"] in after.text else void(f"B did not recover: {after.shown()}")
 
 
 def _original(ground: Ground) -> Verdict:
@@ -182,8 +205,8 @@ def _original(ground: Ground) -> Verdict:
         "a": upload(ground, ground.a, f"The original word is {word}."),
         "b": upload(ground, ground.b, f"The original word is {ground.b.word()}."),
     }
-    _, theirs = _places(ground, ground.a, document["a"])
-    _, mine = _places(ground, ground.b, document["b"])
+    _, theirs = places(ground, ground.a, document["a"])
+    _, mine = places(ground, ground.b, document["b"])
     content = ask("GET /v1/documents/{id}/content", {"id": document["b"]})
     data = local.get(home_of(ground.a), kind, theirs)
     with _in_place(ground, home_of(ground.b), kind, mine, data):
@@ -201,8 +224,10 @@ def _moved(ground: Ground) -> Verdict:
         return not_run("the administrator of this database does not pass row security")
     a, b, word = ground.a.id, ground.b.id, ground.b.word()
     document = upload(ground, ground.b, f"The moved word is {word}.")
-    segment, original = _places(ground, ground.b, document)
-    kinds = ((ObjectKind.SEGMENT, segment), (ObjectKind.ORIGINAL, original))
+    segment, original = settled_places(ground, ground.b, document)
+    kinds = [(ObjectKind.ORIGINAL, original)]
+    if prefix_of(segment) == SEALED:
+        kinds.append((ObjectKind.SEGMENT, segment))
     try:
         for kind, name in kinds:
             local.put(home_of(ground.a), kind, name, local.get(home_of(ground.b), kind, name))
@@ -211,7 +236,7 @@ def _moved(ground: Ground) -> Verdict:
             (_COPY.format("document", "document_id"), (a, b, document)),
             (_ADVANCE, (a,)),
         )
-        found_rows = local.rows("superuser", _PLACES, a, document)
+        found_rows = is_named(ground, ground.a, segment)
         replies = [
             ground.send(ground.a, ask("GET /v1/documents/{id}", {"id": document})),
             ground.send(ground.a, ask("GET /v1/documents/{id}/content", {"id": document})),
