@@ -67,12 +67,42 @@ def module_database(databases: Databases) -> Iterator[Database]:
     databases.drop(fresh)
 
 
+# What takes seconds to start and idles at a price, and the group of the tests that share it.
+SHARED = {
+    "running": "stack",
+    "metered": "metered",
+    "fragile": "fragile",
+    "mortal": "crash",
+    "traffic": "case_34",
+    "target": "conformance",
+    "aws": "aws",
+}
+_shared = pytest.StashKey[dict[str, pytest.FixtureDef[object]]]()
+
+
 @pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """All tests that share the stack run in one worker, so that it is started once."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """All tests that share something run in one worker, so that it is started once."""
+    shared = config.stash.setdefault(_shared, {})
     for item in items:
-        if "stack" in getattr(item, "fixturenames", ()):
-            item.add_marker(pytest.mark.xdist_group("stack"))
+        found = item._request._arg2fixturedefs if isinstance(item, pytest.Function) else {}
+        for name in SHARED.keys() & found.keys():
+            if found[name][-1].scope == "session":  # others may have a parameter of that name
+                shared[SHARED[name]] = found[name][-1]
+                item.add_marker(pytest.mark.xdist_group(SHARED[name]))
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:
+    """What a group shares ends with its last test: processes that idle slow all others down."""
+    shared = item.config.stash[_shared]
+    for group in () if nextitem is None else _groups(item) - _groups(nextitem):
+        if group in shared and isinstance(item, pytest.Function):
+            shared[group].finish(item._request)
+
+
+def _groups(item: pytest.Item) -> set[str]:
+    return {str(mark.args[0]) for mark in item.iter_markers("xdist_group")}
 
 
 class _NamesGroups:
@@ -86,7 +116,7 @@ class _NamesGroups:
         self, config: pytest.Config, items: list[pytest.Item]
     ) -> None:
         for item in items:
-            groups = sorted({str(mark.args[0]) for mark in item.iter_markers("xdist_group")})
+            groups = sorted(_groups(item))
             suffix = "@" + "_".join(groups)
             if groups and not item.nodeid.endswith(suffix):
                 item._id = NodeId.parse(item.nodeid + suffix)  # type: ignore[attr-defined]

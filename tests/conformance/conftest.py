@@ -9,14 +9,6 @@ from tests.support.conformance import TARGET_VARIABLE, AwsTarget, EmulatorTarget
 from tests.support.emulator import start_emulator
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """All tests of the suite run in one worker, so that its target is started once."""
-    for item in items:
-        if "target" in getattr(item, "fixturenames", ()):
-            item.add_marker(pytest.mark.xdist_group("conformance"))
-
-
 @pytest.fixture(scope="session")
 def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
     if os.environ.get(TARGET_VARIABLE) == "aws":

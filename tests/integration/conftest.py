@@ -9,15 +9,6 @@ from tests.support.postgres import scratch_folder
 pytest.register_assert_rewrite("tests.integration.bad_input", "tests.support.refusals")
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """All tests that share one run in one worker."""
-    for item in items:
-        for shared in ("metered", "fragile"):
-            if shared in getattr(item, "fixturenames", ()):
-                item.add_marker(pytest.mark.xdist_group(shared))
-
-
 @pytest.fixture(scope="session")
 def metered() -> Iterator[MeteredStack]:
     """Each test makes its own tenants, rules for those alone, and leaves nothing open."""

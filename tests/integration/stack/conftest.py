@@ -6,15 +6,6 @@ import pytest
 from tests.support.stack import Stack, running_stack
 from tests.support.traffic import Traffic, running_traffic
 
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """All tests that kill run in one worker, so that what they kill is started once."""
-    for item in items:
-        if "doomed" in getattr(item, "fixturenames", ()):
-            item.add_marker(pytest.mark.xdist_group("crash"))
-
-
 RESTARTS_LEFT_TO_A_TEST = 2
 
 

@@ -20,7 +20,6 @@ from tests.support.stack import ACCOUNTS
 from tests.support.stack_command import tenantry
 from tests.support.traffic import CALLS, Traffic, reconcile
 
-pytestmark = pytest.mark.xdist_group("case_34")
 TOMORROW = datetime.now(UTC) + timedelta(days=1)
 TO = ("--to", f"{TOMORROW + timedelta(days=1):%Y-%m-%d}")
 NOVA_OUT = "NovaMicro-output-tokens"

@@ -17,12 +17,10 @@ from pathlib import Path
 from typing import Any
 
 import asyncpg
-import pytest
 from tests.support.s3_server import s3_server
 from tests.support.traffic import CALLS, REQUESTS, Traffic, reconcile
 
 DROPPED, DOUBLED = REQUESTS * 2 * 5 // 1_000, REQUESTS * 2 * 2 // 1_000
-pytestmark = pytest.mark.xdist_group("case_34")  # one stack and its traffic for all
 OTHER_MODEL = "amazon.nova-unheard-of-v1:0"
 Record = dict[str, Any]
 
