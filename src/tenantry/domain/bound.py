@@ -13,7 +13,7 @@ import base64
 import binascii
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,7 +35,6 @@ NESTING_MAX = 8  # tool results and search results inside one another
 _MARKER = re.compile(r'(?<!\\)"(?:cache_control|cachePoint)": \{')
 _ONE_HOUR = '"ttl": "1h"'
 _TEXT_FORMATS = frozenset({"txt", "md", "csv", "html"})
-_Blocks = Iterable[Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +98,7 @@ class _Tally:
             raise BadRequest(f"model {self.model.id} takes no block of kind image")
         self.tokens += self.model.image_tokens_max
 
-    def document(self, fmt: object, source: Any) -> None:
+    def document(self, fmt: str | None, source: Any) -> None:
         """What `source` is alone: Bedrock takes one member of it and refuses two."""
         self.takes_documents()
         members = set(source) if isinstance(source, Mapping) else set()
@@ -107,10 +106,14 @@ class _Tally:
             self.text(source["text"])
         elif members == {"content"}:
             self.blocks(source["content"], {"text": _text})
-        elif members == {"bytes"} and isinstance(fmt, str) and fmt in _TEXT_FORMATS:
+        elif members == {"bytes"} and fmt in _TEXT_FORMATS:
             self.tokens += _decoded_length(source["bytes"])
         else:
-            self.tokens += PAGES_MAX * self.model.page_tokens_max
+            self.pages()
+
+    def pages(self) -> None:
+        """A document whose pages are read, of which nobody knows how many it has."""
+        self.tokens += PAGES_MAX * self.model.page_tokens_max
 
     def takes_documents(self) -> None:
         if not self.model.page_tokens_max:
@@ -236,11 +239,13 @@ def _anthropic_document(tally: _Tally, block: Mapping[str, Any], depth: int) -> 
         if block.get(member) is not None:
             tally.text(block[member])
     source = _object(block.get("source"), "source")
+    tally.takes_documents()
     kind = source.get("type")
     if kind == "content":  # blocks that are cited one by one, or one text
-        tally.takes_documents()
         return _anthropic_content(tally, source.get("content") or [], depth + 1)
-    return tally.document("pdf", {"text": source.get("data", "")} if kind == "text" else None)
+    if kind == "text":
+        return tally.text(source.get("data", ""))
+    return tally.pages()
 
 
 def _anthropic_marker(tally: _Tally, block: Mapping[str, Any]) -> None:

@@ -11,6 +11,7 @@ Chosen by measurement: `docs/explanation/how-passages-are-found.md`.
 from __future__ import annotations
 
 import math
+from typing import Any
 
 KEYWORD_WEIGHT = 0.35  # measured on the half of the questions that the report leaves out
 
@@ -27,13 +28,13 @@ def rarity(passages: int, holding: int) -> float:
     return math.log1p((passages - holding + 0.5) / (holding + 0.5))
 
 
-def damping(length: float, mean_length: float) -> float:
-    """What a word's count is compared with: more in a passage that is longer than the mean."""
-    relative = length / mean_length if mean_length else 1.0
-    return BM25_K1 * (1 - BM25_B + BM25_B * relative)
+def damping(relative_length: Any) -> Any:
+    """What a word's count is compared with: more in a passage that is longer than the mean, which
+    has the length 1. Takes a number or an array of numbers, as `word_score` does."""
+    return BM25_K1 * (1 - BM25_B + BM25_B * relative_length)
 
 
-def word_score(worth: float, count: int, damped: float) -> float:
+def word_score(worth: Any, count: Any, damped: Any) -> Any:
     """One word's part of a passage's keyword score; grows ever slower with its count."""
     return worth * count * (BM25_K1 + 1) / (count + damped)
 

@@ -24,7 +24,6 @@ from urllib.parse import quote
 ALGORITHM: Final = "AWS4-HMAC-SHA256"
 SERVICE: Final = "bedrock"  # one signing name for runtime, control plane and agent runtime
 TERMINATOR: Final = "aws4_request"
-EMPTY_PAYLOAD_SHA256: Final = hashlib.sha256(b"").hexdigest()
 MAX_SKEW: Final = timedelta(minutes=5)
 MAX_AUTHORIZATION_CHARS: Final = 4_096
 MAX_SIGNED_HEADERS: Final = 64

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tenantry.adapters.sealed.keywords import Matches
-from tenantry.domain.fusion import BM25_B, BM25_K1, bonus, rarity
+from tenantry.domain.fusion import bonus, damping, rarity, word_score
 
 BATCH_POSTINGS = 262_144  # weighed at once: 13 MB
 
@@ -23,7 +23,7 @@ def bonuses(parts: Sequence[Matches], rows: Sequence[int], words: int) -> list[F
     """For each segment, with that many rows, what each row's words add to its cosine; `words` is
     how many the query has. None where none adds anything.
 
-    Equal to `domain.fusion` row by row: each row's sum runs in the order of the query's words,
+    By `domain.fusion`, many rows at once: each row's sum runs in the order of the query's words,
     whatever segment it lies in.
     """
     permitted = sum(part.permitted for part in parts)
@@ -63,9 +63,8 @@ def _scores(
 ) -> list[F64]:
     relative = np.concatenate([part.lengths for part in parts]) / mean_length
     counts = np.concatenate([part.counts for part in parts]).astype(np.float64)
-    damped = BM25_K1 * (1 - BM25_B + BM25_B * relative)
     found = np.concatenate([part.words for part in parts])
-    each = worth[found] * counts * (BM25_K1 + 1) / (counts + damped)
+    each = word_score(worth[found], counts, damping(relative))
     firsts = np.cumsum([0, *rows])
     # Rows are kept in 16 bits: numbered over several segments they need more.
     places = [

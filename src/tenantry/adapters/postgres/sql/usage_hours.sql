@@ -1,8 +1,5 @@
 -- The ledger by hour of admission, for one tenant at a time and by index: $1 leads every key.
 
--- name: summed_through
-SELECT summed_through FROM tenantry.usage_watch WHERE tenant_id = $1;
-
 -- name: begin_watch
 INSERT INTO tenantry.usage_watch (tenant_id)
 SELECT tenant_id FROM tenantry.tenant WHERE tenant_id = $1
