@@ -32,6 +32,7 @@ from tenantry.ports.objects import ObjectKind
 from tenantry.ports.vectors import Embedded, Query
 
 ACCOUNT = "111111111111"
+POOL_DEFINITION = f'{{"kind": "pool", "account": "{ACCOUNT}", "region": "us-east-1"}}'
 TOP_K = 5
 _UNLIMITED = DocumentLimits(None, None)
 _LEASE_S = 600.0
@@ -133,7 +134,14 @@ async def add_tenant(dsn: str, world: World, name: str) -> Home:
     connection = await asyncpg.connect(dsn)
     try:
         await connection.execute(
-            "INSERT INTO tenantry.tenant (tenant_id, name, plan) VALUES ($1, $1, 'free')", tenant_id
+            "INSERT INTO tenantry.placement (placement_id, kind, definition)"
+            " VALUES ('pool', 'pool', $1) ON CONFLICT DO NOTHING",
+            POOL_DEFINITION,
+        )
+        await connection.execute(
+            "INSERT INTO tenantry.tenant (tenant_id, name, plan, placement_id)"
+            " VALUES ($1, $1, 'free', 'pool')",
+            tenant_id,
         )
     finally:
         await connection.close()

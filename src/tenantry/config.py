@@ -50,7 +50,9 @@ class Settings:
     # Where things are
     home: Path = _setting(Path(), "data folder; `$XDG_DATA_HOME/tenantry` by default")
     env: str = _setting("local", "label of this deployment in logs, metrics and request metadata")
-    storage: Literal["postgres", "dynamodb"] = _setting("postgres", "where accounting rests")
+    storage: Literal["postgres", "dynamodb"] = _setting(
+        "postgres", "where accounting rests; `dynamodb` is not in this version, and refused"
+    )
     database_url: str | None = _setting(
         None, "a PostgreSQL of your own; none: the embedded one", secret=True
     )
@@ -58,9 +60,11 @@ class Settings:
         None, "folder of the embedded PostgreSQL's binaries; none: those of the wheel"
     )
     objects_url: str | None = _setting(
-        None, "`s3://bucket/prefix` for sealed objects; none: the data folder"
+        None, "not in this version, and refused: sealed objects lie in the data folder"
     )
-    queue_url: str | None = _setting(None, "SQS queue of the jobs; none: PostgreSQL")
+    queue_url: str | None = _setting(
+        None, "not in this version, and refused: jobs wait in PostgreSQL"
+    )
 
     # Keys
     kms: str = _setting(
@@ -386,7 +390,8 @@ def _reason(kind: object, error: msgspec.ValidationError) -> str:
     """What was expected; never the value, which may be a secret."""
     if get_origin(kind) is Literal:
         return f"must be one of {', '.join(get_args(kind))}"
-    return f"is wrong: {str(error).replace('`', '').replace('Expected', 'expected')}"
+    expected = str(error).partition(", got ")[0].replace("`int`", "a whole number")
+    return f"is wrong: {expected.replace('`', '').replace('Expected', 'expected')}"
 
 
 def _to_path(kind: type, raw: object) -> Path:

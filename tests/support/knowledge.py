@@ -42,6 +42,7 @@ DIMENSIONS = 256
 MODEL = "test.words-v1"
 POOL = "111111111111"
 SILO = "222222222222"
+POOL_DEFINITION = f'{{"kind": "pool", "account": "{POOL}", "region": "us-east-1"}}'
 
 
 class RealClock:
@@ -188,9 +189,15 @@ async def add_tenants(database: Database, *tenant_ids: str) -> None:
     """Rows for tenants that tests make up, by the database's own superuser."""
     connection = await asyncpg.connect(database.dsn("superuser"))
     try:
+        await connection.execute(
+            "INSERT INTO tenantry.placement (placement_id, kind, definition)"
+            " VALUES ('pool', 'pool', $1) ON CONFLICT DO NOTHING",
+            POOL_DEFINITION,
+        )
         for tenant_id in tenant_ids:
             await connection.execute(
-                "INSERT INTO tenantry.tenant (tenant_id, name, plan) VALUES ($1, $1, 'free')",
+                "INSERT INTO tenantry.tenant (tenant_id, name, plan, placement_id)"
+                " VALUES ($1, $1, 'free', 'pool')",
                 tenant_id,
             )
     finally:

@@ -15,7 +15,7 @@ from tenantry.domain.document import (
 )
 from tenantry.domain.errors import Conflict, NotFound, QuotaExceeded
 from tenantry.domain.ids import DocumentId, SegmentId, TenantId
-from tenantry.domain.space import Space
+from tenantry.domain.space import Space, space_of_pin
 from tenantry.ports.manifest import (
     EmbeddedBatch,
     Inserted,
@@ -171,8 +171,8 @@ class MemoryManifest:
 
     async def spaces(self, tenant_id: TenantId) -> Spaces:
         held = self._of(tenant_id)
-        live = Space(held.model, held.dimensions) if held.live else None
-        return Spaces(held.generation, live)
+        live = space_of_pin(held.model, held.dimensions) if held.live else None
+        return Spaces(held.generation, live, pin=held.model)
 
     async def generation(self, tenant_id: TenantId) -> int:
         return self._of(tenant_id).generation

@@ -17,7 +17,7 @@ from tenantry.entrypoints.http.app import App
 from tenantry.entrypoints.http.assemble import make_services
 from tenantry.entrypoints.http.dataplane import DATA_PLANE
 from tenantry.entrypoints.http.labels import LABELS
-from tenantry.entrypoints.http.metrics import local_counters
+from tenantry.entrypoints.http.metrics import Counters, cells_for
 from tenantry.entrypoints.http.wire.limits import WireLimits
 from tenantry.entrypoints.http.wire.listeners import bind
 from tenantry.entrypoints.http.wire.server import Server
@@ -98,7 +98,8 @@ class SkewedGateway(Clients):
         self._stop = asyncio.Event()
         given = {f"TENANTRY_{name.upper()}": str(value) for name, value in self._settings.items()}
         config = load_settings({"TENANTRY_HOME": str(self._home), **given})
-        services: Any = await make_services(config, local_counters(LABELS), self._machine)
+        counters = Counters([0] * cells_for(1), LABELS, 0)
+        services: Any = await make_services(config, counters, self._machine)
         self.services = services
         try:
             limits = WireLimits()

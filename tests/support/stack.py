@@ -31,7 +31,6 @@ from tests.support.stack_processes import Processes, read_ready
 from tenantry.adapters import shipped
 from tenantry.adapters.clock import SystemClock
 from tenantry.adapters.keys import control_plane
-from tenantry.adapters.objects.durable_file import DurableFiles
 from tenantry.adapters.postgres.connections import Databases
 from tenantry.adapters.postgres.control import PostgresControl
 from tenantry.adapters.postgres.embedded import EmbeddedCluster
@@ -180,7 +179,7 @@ class Stack(Clients, Books, Processes):
         """Runs one piece of work of the control plane."""
 
         async def run(databases: Databases) -> Result:
-            key = control_plane.load(self.home / "control", DurableFiles())
+            key = control_plane.load(self.home / "control")
             return await work(
                 PostgresControl(
                     databases.control, pepper=key.pepper, seal=key.seal, clock=SystemClock()

@@ -85,6 +85,7 @@ class Advice:
     verdict: Verdict
     reasons: tuple[Reason, ...]  # what asks for a silo, also where it is held
     evidence: tuple[str, ...]  # a sentence for each rule, with its figures
+    closed_months: int  # 0: there is nothing yet to advise spend by
     other_lever: str  # what would lower cost, which a silo does not
 
 
@@ -96,7 +97,7 @@ def advise(standing: Standing) -> Advice:
     if reasons:
         verdict = Verdict.HOLD if held else Verdict.SILO
     evidence = (*_evidence(standing), _floor_evidence(standing, held))
-    return Advice(verdict, reasons, evidence, _other_lever(standing))
+    return Advice(verdict, reasons, evidence, len(standing.months), _other_lever(standing))
 
 
 def spend_asks(standing: Standing) -> bool:

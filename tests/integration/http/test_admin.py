@@ -37,6 +37,7 @@ def test_only_the_operators_token_opens_the_control_plane(
     path = route.template.replace("{tenant}", "acme").replace("{key}", "k").replace("{number}", "1")
     status, _, body = send(edge, route.method, path, key=key, admin=True)
     assert (status, orjson.loads(body)["status"]) == (401, 401)
+    assert (b"is empty" in body) == (key == "")
 
 
 SIGNED = (
@@ -148,11 +149,21 @@ def test_plans_budgets_prices_models_placements(edge: Edge) -> None:
         ("/contracts", {"tenant": "acme", "ends_on": "soon"}),
         ("/contracts", {"tenant": "acme", "zone": "UTC"}),
         ("/contracts/plans", {"tenant": "acme", "plan": "free", "at": "2999-01-01T00:00:00"}),
+        ("/contracts", {"tenant": "acme", "tax_rate": "1e-1"}),
+        ("/contracts", {"tenant": "acme", "currency": "EUE"}),
         ("/contracts/credits", {"tenant": "acme", "amount": "ten"}),
+        ("/contracts/credits", {"tenant": "acme", "amount": "1_0"}),
+        ("/contracts/credits", {"tenant": "acme", "amount": "1e200"}),
         ("/contracts/credits", {"tenant": "acme", "amount": "1", "note": "x" * 501}),
         ("/contracts/credits", {"tenant": "acme", "amount": "1", "note": "a\nb"}),
         ("/exchange-rates", {"quote": "EUR", "rate": "0", "day": "2026-01-01", "source": "x"}),
+        ("/exchange-rates", {"quote": "EUR", "rate": " 1", "day": "2026-01-01", "source": "x"}),
+        ("/exchange-rates", {"quote": "EUE", "rate": "1", "day": "2026-01-01", "source": "x"}),
         ("/exchange-rates", {"quote": "EUR", "rate": "1", "day": "today", "source": "x"}),
+        ("/invoices/INV-2026-000007/credit", {"amount": "1e999999", "reason": "x"}),
+        ("/invoices/INV-2026-000007/credit", {"amount": "9" * 200, "reason": "x"}),
+        ("/invoices/INV-2026-000007/credit", {"amount": "\u0661", "reason": "x"}),
+        ("/tenants", {"name": "new", "plan": "free", "currency": "EUE"}),
         ("/exchange-rates", {"quote": "USD", "rate": "1", "day": "2026-01-01", "source": "x"}),
         ("/invoices/finalise", {"tenant": "acme", "day": 7}),
         ("/invoices/INV-2026-000007/void", {}),
@@ -186,6 +197,7 @@ def test_what_makes_no_sense_is_refused(edge: Edge, path: str, body: Any) -> Non
         {"region": "eu-west-1.evil.example/"},
         {"region": "EU-WEST-1"},
         {"regions": ["eu-west-1", "r"]},
+        {"regions": ["eu-central-1"]},  # and not that of `region`
         {"endpoint_url": ""},
         {"endpoint_url": "ftp://bedrock.internal"},
         {"endpoint_url": "https://"},
@@ -214,7 +226,7 @@ def test_a_placement_with_an_endpoint_of_its_own(edge: Edge) -> None:
         "kind": "silo",
         "account": "0" * 12,
         "region": "eusc-de-east-1",
-        "regions": ["us-gov-west-1"],
+        "regions": ["us-gov-west-1", "eusc-de-east-1"],
         "endpoint_url": "https://[::1]:8443/",
     }
     assert post(edge, "/placements", placement)[0] == 201
@@ -241,7 +253,26 @@ def test_health_readiness_and_metrics(edge: Edge) -> None:
     assert (status, orjson.loads(body)["code"]) == (503, "unavailable")
     text = send(edge, "GET", "/metrics", key=None, admin=True)[2].decode()
     assert 'tenantry_http_requests_total{method="GET",route="/readyz",status="5xx"} 1' in text
+    assert "tenantry_http_requests_in_flight 1\n" in text, "the one that asks"
     assert "tenantry_ledger_up 1\n" in text
+
+
+def test_a_load_balancer_asks_the_data_plane_without_a_key_and_is_told_the_status_alone(
+    edge: Edge,
+) -> None:
+    for path, body in (("/healthz", b'{"status":"ok"}'), ("/readyz", b'{"status":"ready"}')):
+        for key in (None, "tk_nobody"):
+            status, headers, told = send(edge, "GET", path, key=key)
+            assert (status, told) == (200, body)
+            assert "x-tenantry-tenant" not in headers
+    edge.services.unready = Unavailable("The database is at db.internal.")
+    try:
+        assert send(edge, "GET", "/readyz", key=None)[::2] == (503, b'{"status":"unready"}')
+        assert send(edge, "GET", "/healthz", key=None)[0] == 200
+    finally:
+        edge.services.unready = None
+    described = orjson.loads(send(edge, "GET", "/openapi.json", key=None)[2])["paths"]
+    assert all("security" not in described[path]["get"] for path in ("/healthz", "/readyz"))
 
 
 def test_metrics_tell_that_the_ledger_is_out_of_reach(

@@ -25,7 +25,8 @@ from tenantry.entrypoints.worker import run_worker
 def test_the_worker_delivers_by_its_settings(database: Database, tmp_path: Path) -> None:
     async def body(world: World) -> None:
         box, clock, stop = Box(), SystemClock(), asyncio.Event()
-        key = control_plane.load(tmp_path, DurableFiles())
+        control_plane.make(tmp_path, DurableFiles())
+        key = control_plane.load(tmp_path)
         deliveries = PostgresDeliveries(world.databases.control)
         await deliveries.link_stripe(world.anna.tenant_id, "cus_anna")
         async with (

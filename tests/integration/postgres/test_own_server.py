@@ -87,6 +87,9 @@ def test_migrate_makes_roles_and_schema_and_can_be_repeated(own_server, tmp_path
     listed = tenantry(tmp_path, own_server, "tenants", "list", "--json").stdout
     assert '"acme"' in listed
     assert '"globex"' in listed
+    told = tenantry(tmp_path, own_server, "doctor")
+    assert told.returncode == 1
+    assert "placement pool has no account yet" in told.stderr
 
 
 def test_another_deployments_secret_opens_nothing_and_takes_no_roles_away(own_server, tmp_path):

@@ -236,11 +236,22 @@ def test_the_command_line_shows_how_far_it_is(stack: Stack, tmp_path: Any) -> No
     file.write_text("a short one")
     replaced = run("add", str(file), "--replace", document_id)
     assert (replaced.returncode, replaced.stdout.split()[:2]) == (0, [document_id, "ready"])
+    tagged = tmp_path / "sales.txt"
+    tagged.write_text("prices")
+    words = ("--metadata", "lang=en", "--metadata", "of=a=b", "--access", "sales")
+    hidden = run("add", str(tagged), *words)
+    assert hidden.returncode == 0, hidden.stderr
+    path = f"/v1/documents/{hidden.stdout.split()[0]}"
+    assert stack.http("GET", path, b"", tenant=anna)[0] == 404, "it is for a group alone"
+    groups = {"x-tenantry-groups": "sales"}
+    shown = orjson.loads(stack.http("GET", path, b"", tenant=anna, headers=groups)[2])
+    assert (shown["metadata"], shown["access"]) == ({"lang": "en", "of": "a=b"}, ["sales"])
+    assert run("add", str(tagged), "--metadata", "lang").returncode == 2
     done = run("reindex", "--model", TITAN, "--dimensions", "256", "--json")
     assert done.returncode == 0, done.stderr
     assert orjson.loads(done.stdout)["status"] == "done"
     shown = run("reindex")
-    assert "1 of 1 documents" in shown.stdout
+    assert "2 of 2 documents" in shown.stdout
     refused = run("reindex", "--cancel")
     assert (refused.returncode, "No reindex" in refused.stderr) == (1, True)
     file.write_text("a" * 2_000_001)

@@ -188,7 +188,7 @@ def test_citations_say_where_their_text_stands(
     reading: Stack, name: str, media_type: str, data: bytes
 ) -> None:
     anna, bert = reading.tenants()
-    made = reading.api(anna).upload("/v1/documents", name, data, media_type, "Hotel")
+    made = reading.api(anna).upload("/v1/documents", name, data, media_type, [("title", "Hotel")])
     assert made.status == 201, made.body
     document = made.body["id"]
     status, _, kept = reading.http("GET", f"/v1/documents/{document}/content", tenant=anna)

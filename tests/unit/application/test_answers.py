@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any, cast
 
@@ -21,7 +21,7 @@ from tests.support.scripted import (
     converse_reply,
     core,
     delta,
-    event,
+    message_stop,
     metadata,
     reply,
 )
@@ -30,7 +30,7 @@ from tests.support.skipping import run
 from tenantry.adapters.extraction.content_type import TEXT
 from tenantry.adapters.extraction.splitter import chunks_of
 from tenantry.application.answers import Answer, Answers
-from tenantry.application.asking import plain_question
+from tenantry.application.asking import Search, plain_question
 from tenantry.application.finding import Finder
 from tenantry.application.knowledge import Knowledge
 from tenantry.application.metered_embedding import MeteredEmbedder
@@ -66,11 +66,17 @@ class Shelf:
     no_key: BaseException | None = None  # found out after the admission
     live: Space | None = None
     next: Space | None = None  # a reindex ends before the first search
+    engine: str = ""  # where the documents rest: as it is before a model's id in a pin
+    reads_words: bool = True
     looks: int = 0
 
     async def spaces(self, tenant_id: TenantId) -> Spaces:
         self.looks += 1
-        return Spaces(int(tenant_id in self.passages), self.live, self.next)
+        pin = "" if self.live is None else self.engine + self.live.model
+        return Spaces(int(tenant_id in self.passages), self.live, self.next, pin)
+
+    def pinned(self, model: str) -> str:
+        return model
 
     async def check(self, home: Home) -> None:
         """Its tenant key opens, or not."""
@@ -147,7 +153,8 @@ LONG = principal("acme", plan(default_model="claude", embedding_model=TITAN.id, 
 def test_an_answer_is_shortened_as_any_other_and_stays_so_with_its_passages(streams: bool) -> None:
     """What is left is left for the model, after the embedding and the passages in full."""
     shelf = Shelf({"tnt_acme": [passage("rents")]})
-    last = ScriptedStream([delta("It rents [1]."), metadata()]) if streams else converse_reply("x")
+    written = ScriptedStream([delta("It rents [1]."), message_stop(), metadata()])
+    last = written if streams else converse_reply("x")
     worker, made = answers(shelf, EMBEDDED, last)
     probe, asked = answers(shelf, EMBEDDED, converse_reply("x"))
     ask(asked, who=LONG)
@@ -254,59 +261,23 @@ def test_whatever_ends_it_all_is_settled(
     assert rows(worker) == left
 
 
-def streamed(shelf: Shelf, *script: Script) -> tuple[Core, list[str], Answer | None]:
-    async def walk() -> tuple[Core, list[str], Answer | None]:
-        worker, made = answers(shelf, *script)
-        stream = await made.ask_stream(context(ACME), WHAT)
-        texts = [text async for text in stream.texts]
-        await worker.tasks.drain(60_000)
-        return worker, texts, stream.result
-
-    return run(walk())
-
-
-def test_a_streamed_answer_cites_and_is_settled_before_its_end() -> None:
-    stream = ScriptedStream([delta("It rents "), delta("[1]."), metadata()])
-    worker, texts, result = streamed(Shelf({"tnt_acme": [passage("rents")]}), EMBEDDED, stream)
-    assert texts == ["It rents ", "[1]."]
-    assert result is not None
-    assert (result.answer, [c.number for c in result.citations]) == ("It rents [1].", [1])
-    assert result.charge > Decimal("0.0315")
-    assert rows(worker) == [(0, 1, "settled"), (1, 1, "settled")]
-
-
-@pytest.mark.parametrize(
-    "payload", [{}, {"delta": None}, {"delta": {"text": 5}}, {"delta": "text"}]
-)
-def test_a_delta_that_cannot_be_read_is_rubbish(payload: dict[str, Any]) -> None:
-    stream = ScriptedStream([event("contentBlockDelta", payload), metadata()])
-    with pytest.raises(errors.UpstreamRubbish):
-        streamed(Shelf({"tnt_acme": []}), EMBEDDED, stream)
-
-
-@pytest.mark.parametrize(
-    ("shelf", "told", "left"),
-    [
-        (Shelf({"tnt_acme": []}, no_key=OUTAGE), errors.Unavailable, [(0, 1, "released")]),
-        (
-            Shelf({"tnt_acme": []}, no_key=RuntimeError("ours")),
-            errors.TenantryError,
-            [(0, 1, "released")],
-        ),
-        (Shelf({"tnt_acme": []}, OUTAGE), errors.Unavailable, [(0, 1, "settled")]),
-    ],
-)
-def test_a_stream_that_never_begins_says_so_and_is_settled(
-    shelf: Shelf, told: type[Exception], left: list[tuple[int, int, str]]
-) -> None:
-    async def walk() -> Core:
-        worker, made = answers(shelf, EMBEDDED)
-        with pytest.raises(told):
-            await made.ask_stream(context(ACME), WHAT)
-        await worker.tasks.drain(60_000)
-        return worker
-
-    assert rows(run(walk())) == left
+def test_what_no_search_can_do_is_refused_before_anything_is_asked_or_reserved() -> None:
+    """Documents in another engine; words that are asked for where none are read."""
+    hybrid = replace(WHAT, search=Search("What is a tenant?", 3, by_words=True))
+    for shelf, asked, told, words in (
+        (Shelf(live=Space(TITAN.id, 512), engine="pgvector/"), WHAT, errors.Conflict, "rest in"),
+        (Shelf(reads_words=False), hybrid, errors.BadRequest, "HYBRID"),
+    ):
+        worker, made = answers(shelf)
+        with pytest.raises(told, match=words):
+            run(made.ask(context(ACME), asked))
+        assert (worker.admission.reservations, worker.model.attempts) == ([], [])
+    for shelf, asked in (
+        (Shelf({"tnt_acme": []}, reads_words=False), WHAT),
+        (Shelf({"tnt_acme": []}), hybrid),
+    ):
+        _, made = answers(shelf, EMBEDDED, converse_reply("No."))
+        assert run(made.ask(context(ACME), asked)).answer == "No."
 
 
 def test_a_reindex_that_ends_meanwhile_is_followed_within_the_same_reservation() -> None:
@@ -330,7 +301,7 @@ def test_documents_that_move_while_nobody_said_so_are_asked_for_again() -> None:
     class Moving(Shelf):
         async def spaces(self, tenant_id: TenantId) -> Spaces:
             found = await super().spaces(tenant_id)
-            return found if self.looks == 1 else Spaces(2, Space(TITAN.id, 256))
+            return found if self.looks == 1 else Spaces(2, Space(TITAN.id, 256), pin=TITAN.id)
 
     moved = errors.Conflict("the documents were indexed with another embedding model")
     shelf = Moving({"tnt_acme": []}, trouble=moved, live=Space(TITAN.id, 512))

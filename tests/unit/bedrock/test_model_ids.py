@@ -108,6 +108,7 @@ def test_a_sagemaker_endpoint():
         f"arn:aws:bedrock:us-east-1:{ACCOUNT}:endpoint/x",
         f"arn:aws:bedrock:us-east-1:12:application-inference-profile/{CLAUDE}",
         "arn:aws:bedrock:us-east-1:123456789012:teapot/x",
+        f"arn:aws:bedrock:us-east::foundation-model/{CLAUDE}",
         "anthropic." + "x" * 3_000,
     ],
 )

@@ -3,8 +3,11 @@
 import botocore.session
 import pytest
 
+from bedrock_emulator.regions import bedrock_arn, is_region
 from tenantry.adapters.bedrock.connections import Connections, EndpointRefused
 from tenantry.adapters.bedrock.placements import endpoint_url
+from tenantry.domain.model_ids import parse_model_id
+from tenantry.domain.rerank import model_arn
 from tenantry.ports.model import Operation, Upstream
 
 
@@ -12,7 +15,18 @@ def upstream(region, url=None):
     return Upstream("111111111111", region, url, "pool")
 
 
-@pytest.mark.parametrize("region", ["us-east-1", "eu-central-1", "us-gov-west-1", "ap-southeast-2"])
+@pytest.mark.parametrize(
+    "region",
+    [
+        "us-east-1",
+        "eu-central-1",
+        "us-gov-west-1",
+        "ap-southeast-2",
+        "cn-north-1",
+        "eusc-de-east-1",
+        "us-isob-east-1",
+    ],
+)
 def test_amazons_own_endpoints(region):
     session = botocore.session.Session()
     theirs = session.create_client(
@@ -34,6 +48,25 @@ def test_other_services_have_hosts_of_their_own(service, operation, region):
     )
     assert endpoint_url(upstream(region), operation) == theirs.meta.endpoint_url
     theirs.close()
+
+
+def test_every_region_has_its_partitions_hosts_and_arns():
+    partitions = botocore.session.Session().get_data("partitions")["partitions"]
+    assert len(partitions) == 8
+    for partition in partitions:
+        for region in partition["regions"]:
+            if region.endswith("-global"):
+                continue  # of no place: nothing is called there
+            host = f"bedrock-runtime.{region}.{partition['outputs']['dnsSuffix']}"
+            assert endpoint_url(upstream(region), Operation.CONVERSE) == f"https://{host}"
+            arn = f"arn:{partition['id']}:bedrock:{region}::foundation-model/amazon.rerank-v1:0"
+            assert model_arn("amazon.rerank-v1:0", region) == arn
+            ref = parse_model_id(arn)
+            assert ref is not None
+            assert (ref.base_id, ref.region) == ("amazon.rerank-v1:0", region)
+            # What the emulator stands for has the same names.
+            assert bedrock_arn(region, "", "foundation-model/amazon.rerank-v1:0") == arn
+            assert is_region(region)
 
 
 def test_an_endpoint_of_ones_own():

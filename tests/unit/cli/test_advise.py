@@ -9,6 +9,9 @@ import click
 import pytest
 from click.testing import CliRunner
 
+from tenantry.domain.advice import Standing
+from tenantry.domain.advice import advise as advise_on
+from tenantry.entrypoints.cli.advise import print_advice
 from tenantry.entrypoints.cli.main import cli
 
 ROWS = """tenant,month,provider_cost_usd,contribution_usd
@@ -48,6 +51,16 @@ def test_a_table_for_people(months: str) -> None:
     assert done.exit_code == 0, done.output
     assert "instead: a negotiated discount" in done.stdout
     assert "bert" not in done.stdout, "its only month is not closed"
+
+
+def test_nothing_is_advised_before_a_month_has_ended(capsys: pytest.CaptureFixture[str]) -> None:
+    new, bound = advise_on(Standing(())), advise_on(Standing((), compliance=True))
+    print_advice({"acme": (new, True), "bert": (bound, False)})
+    rows = [line.split() for line in capsys.readouterr().out.splitlines()[1:3]]
+    assert rows == [
+        ["acme", "–", "no", "closed", "month", "yet", "silo"],
+        ["bert", "silo", "compliance", "pool"],
+    ]
 
 
 def test_a_wrong_file_is_one_line(tmp_path: Path) -> None:

@@ -66,6 +66,12 @@ def test_every_read_has_json(command: click.Command) -> None:
     assert "--json" in {option for item in command.params for option in item.opts}
 
 
+@pytest.mark.parametrize("command", [c for _, c in LEAVES], ids=IDS)
+def test_every_option_says_what_it_does(command: click.Command) -> None:
+    options = [option for option in command.params if isinstance(option, click.Option)]
+    assert [option.opts[0] for option in options if not option.help] == []
+
+
 def test_there_are_reads() -> None:
     assert {path[-1] for path, _ in LEAVES} >= READS - {"economics"}
 

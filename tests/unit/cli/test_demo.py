@@ -4,15 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
+import shlex
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, cast
 from uuid import UUID
 
 import pytest
 
+from tenantry.config import Settings, load_settings
 from tenantry.entrypoints.api_client import Api, Reply
-from tenantry.entrypoints.demo import oracle, walk
+from tenantry.entrypoints.demo import acts, oracle, walk
+from tenantry.entrypoints.demo.cast import Player
+from tenantry.entrypoints.demo.farewell import print_how_to_go_on
+from tenantry.entrypoints.demo.ground import claim
 from tenantry.entrypoints.demo.show import Failed, Show
 from tenantry.ports.ledger import ProviderUsage
 
@@ -43,6 +52,88 @@ def test_only_a_walk_that_came_to_its_end_is_a_check_that_passed(
 
     monkeypatch.setattr(walk, "_play", play)
     assert walk.run(check=check) == status
+
+
+@pytest.mark.parametrize(
+    "outside",
+    [
+        {"TENANTRY_DATABASE_URL": "postgresql://master:secret@127.0.0.1:1/tenantry"},
+        {"TENANTRY_KMS": "arn:aws:kms:eu-central-1:123456789012:alias/tenantry"},
+        {"TENANTRY_KEY_STORE_URL": "s3://keys/tenantry"},
+    ],
+)
+def test_the_demo_writes_nothing_where_settings_lead_out_of_its_folder(
+    tmp_path: Path, outside: dict[str, str]
+) -> None:
+    home = tmp_path / "home"
+    said = demo_in(home, outside)
+    assert next(iter(outside)) in said and "nothing was written" in said
+    assert "secret@" not in said and not home.exists()
+
+
+def test_the_demo_writes_nothing_into_a_deployment_that_it_did_not_make(tmp_path: Path) -> None:
+    keys = tmp_path / "control" / "credentials.json"
+    keys.parent.mkdir()
+    keys.write_text("{}")
+    assert "is a deployment that the demo did not make" in demo_in(tmp_path, {})
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == [keys]
+
+
+def test_a_data_folder_of_the_demo_is_taken_up_again_also_after_a_walk_that_broke_off(
+    tmp_path: Path,
+) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    (home / "tenantry.toml").write_text("http_port = 8081\n")
+    assert claim(Settings(home=home)) == home
+    (home / "control").mkdir()
+    (home / "accounts").mkdir()
+    assert claim(Settings(home=home)) == home
+
+
+def demo_in(home: Path, more: dict[str, str]) -> str:
+    """What `tenantry demo --check` says, which must refuse."""
+    mine = {name: text for name, text in os.environ.items() if not name.startswith("TENANTRY_")}
+    ended = subprocess.run(
+        [sys.executable, "-m", "tenantry.entrypoints.cli.main", "demo", "--check"],
+        env={**mine, "TENANTRY_HOME": str(home), **more},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert ended.returncode == 1
+    return " ".join(ended.stdout.split())
+
+
+def test_the_lines_to_go_on_with_are_settings_that_there_are_and_whole_keys(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("COLUMNS", "60")
+    front = {
+        "http_url": "http://127.0.0.1:8080",
+        "https_url": "https://127.0.0.1:9443",
+        "admin_url": "http://127.0.0.1:9191",
+        "ca_bundle": "/ca.pem",
+    }
+    players = {name: player(name) for name in ("python", "sqlite")}
+    print_how_to_go_on(Show(), tmp_path, front, players)
+    lines = capsys.readouterr().out.splitlines()
+    assert {each.key for each in players.values()} <= set(lines)
+    exported = dict(
+        shlex.split(line.removeprefix("export "))[0].split("=", 1)
+        for line in lines
+        if line.startswith("export TENANTRY_")
+    )
+    config = load_settings(exported)
+    assert (config.home, config.api_key) == (tmp_path, players["sqlite"].key)
+    assert (config.https_port, config.admin_port) == (9443, 9191)
+    assert "TENANTRY_HTTP_PORT" not in exported  # the default
+
+
+def player(name: str) -> Player:
+    key = f"tk_{name}_" + "0123456789abcdef" * 6
+    return Player("tnt_01hzzzzzzzzzzzzzzzzzzzzzzz", name, "pro", "pool", key, "AKIA", "secret")
 
 
 def test_what_is_piped_into_a_file_has_no_bar_and_no_empty_line(
@@ -86,6 +177,30 @@ class Ledger:
 
     async def violations(self) -> list[Any]:
         return []
+
+
+class UsedUp:
+    """A gateway whose tenant has used up its minute a moment ago."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    def post(self, path: str, body: Any) -> Reply:
+        self.asked += 1
+        if self.asked == 1:
+            return Reply(429, {"retry-after": "7"}, {"code": "rate_limited"})
+        cited = {"answer": "yes", "citations": [{"title": "T"}]}
+        return Reply(200, {}, cited)
+
+
+def test_a_walk_just_after_another_waits_until_the_plans_minute_has_room(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    gateway, waited = UsedUp(), list[float]()
+    monkeypatch.setattr(acts.time, "sleep", waited.append)
+    monkeypatch.setattr(acts.Walk, "api", lambda walk, role: gateway)
+    acts.questions(acts.Walk(Show(), "", cast(Api, None), {"python": player("python")}))
+    assert (waited, gateway.asked) == ([7], 1 + acts.QUESTIONS_SHOWN)
 
 
 def test_a_rerank_which_names_no_attempt_is_compared_by_its_queries(

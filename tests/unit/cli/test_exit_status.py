@@ -12,11 +12,13 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from tenantry.bootstrap.database import RunningDatabase
 from tenantry.bootstrap.failures import told
 from tenantry.config import setting_names
 from tenantry.domain.errors import NotFound
+from tenantry.domain.shred import document_of
 from tenantry.entrypoints.cli.main import main
 from tenantry.entrypoints.http.supervisor import StartFailed
 
@@ -82,6 +84,8 @@ def test_what_is_done_exits_0(
         [*_MUTE, "--from", "2026-01-01", "--to", "2026-01-02", "--reason", "x" * 501],
         ["tenants", "credit", "acme", "1", "--note", "x" * 501],
         ["tenants", "credit", "acme", "1", "--note", "a\nb"],
+        ["tenants", "list", "--after", "zzz"],
+        ["tenants", "list", "--after", f"key_{'0' * 26}"],
     ],
 )
 def test_wrong_usage_exits_2(
@@ -129,17 +133,28 @@ def test_a_refusal_is_one_line_and_1(
         ("usage", "acme"),
         ("plans", "list", "--json"),
         ("reconcile", "--invariants"),
+        ("audit", "isolation"),
+        ("tenants", "shred", "--verify", "{certificate}"),
     ],
 )
+@pytest.mark.parametrize("url", [None, "postgresql://postgres@127.0.0.1:9/tenantry"])
 def test_a_home_without_a_deployment_is_told_of_and_stays_as_it_is(
     arguments: tuple[str, ...],
+    url: str | None,
     home: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    mistyped = home / "mistyped"
+    mistyped, certificate = home / "mistyped", home / "certificate.json"
     monkeypatch.setenv("TENANTRY_HOME", str(mistyped))
-    assert status_of(monkeypatch, *arguments) == 1
+    if url is not None:
+        monkeypatch.setenv("TENANTRY_DATABASE_URL", url)
+    key = Ed25519PrivateKey.generate()
+    content = '{"tenant":{"id":"tnt_a"}}'
+    document = document_of(content, key.sign(content.encode()), key.public_key().public_bytes_raw())
+    certificate.write_text(json.dumps(document), encoding="utf-8")
+    words = (argument.format(certificate=certificate) for argument in arguments)
+    assert status_of(monkeypatch, *words) == 1
     said = capsys.readouterr().err
     assert said.startswith(f"tenantry: There is no deployment in {mistyped} (TENANTRY_HOME)")
     assert said.count("\n") == 1
@@ -168,11 +183,21 @@ def test_a_gateway_that_is_away_is_one_line_and_1(
     home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("TENANTRY_API_KEY", "tk_x")
-    monkeypatch.setenv("TENANTRY_URL", f"http://127.0.0.1:{closed_port()}")
+    url = f"http://127.0.0.1:{closed_port()}"
+    monkeypatch.setenv("TENANTRY_URL", url)
     assert status_of(monkeypatch, "search", "anything") == 1
     said = capsys.readouterr().err
-    assert said.startswith("tenantry: the gateway is out of reach")
+    assert said.startswith(f"tenantry: nothing answers at {url} (Connection refused")
+    assert said.endswith("is `tenantry serve` running there?\n")
     assert said.count("\n") == 1
+
+
+def test_an_export_that_is_not_there_is_one_line_and_1(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    absent = home / "acme-2026"
+    assert status_of(monkeypatch, "tenants", "export", str(absent), "--verify") == 1
+    assert capsys.readouterr().err == f"tenantry: {absent}: there is no export here\n"
 
 
 def test_a_database_that_is_away_is_one_line_and_1(
@@ -180,7 +205,7 @@ def test_a_database_that_is_away_is_one_line_and_1(
 ) -> None:
     url = f"postgresql://nobody:secret@127.0.0.1:{closed_port()}/none"
     monkeypatch.setenv("TENANTRY_DATABASE_URL", url)
-    for command in (["tenants", "list"], ["migrate"], ["serve"], ["doctor"]):
+    for command in (["migrate"], ["serve"], ["tenants", "list"], ["doctor"]):
         assert status_of(monkeypatch, *command) == 1
         said = capsys.readouterr().err
         assert said.startswith("tenantry: The database is out of reach: "), command
@@ -266,8 +291,8 @@ def test_settings_that_are_wrong_in_two_ways_are_still_one_line(
     assert status_of(monkeypatch, "doctor") == 1
     said = capsys.readouterr().err
     assert said.count("\n") == 1
-    assert "http_port" in said
-    assert "workers" in said
+    assert "http_port is wrong: expected a whole number;" in said
+    assert "workers is wrong: expected a whole number" in said
 
 
 def test_doctor_prints_every_setting_also_where_some_are_wrong(

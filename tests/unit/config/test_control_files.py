@@ -9,7 +9,12 @@ import pytest
 
 from tenantry.adapters.bedrock.credentials import Credentials
 from tenantry.bootstrap.control_files import control_problems, open_secrets
-from tenantry.bootstrap.deployment import credentials_of, examined_settings, operator_token
+from tenantry.bootstrap.deployment import (
+    credentials_of,
+    examined_settings,
+    make_operator_token,
+    operator_token,
+)
 from tenantry.config import Settings, SettingsError
 
 TOKEN = "op_" + "o" * 13
@@ -34,8 +39,14 @@ def laid(path: Path, content: bytes, mode: int = 0o600) -> Path:
 
 
 def test_a_token_is_made_once(control: Path) -> None:
+    with pytest.raises(SettingsError, match="There is no deployment in"):
+        operator_token(config(control))
+    make_operator_token(config(control, TOKEN))
+    assert list(control.iterdir()) == []
+    make_operator_token(config(control))
     made = operator_token(config(control))
     assert len(made) == 64
+    make_operator_token(config(control))
     assert operator_token(config(control)) == made
     assert control_problems(config(control)) == []
 

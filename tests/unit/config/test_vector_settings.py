@@ -7,7 +7,13 @@ from typing import get_args, get_type_hints
 
 import pytest
 
-from tenantry.bootstrap.vector_settings import vectors_fact, vectors_problems
+from tenantry.bootstrap.vector_settings import (
+    configured_engines,
+    rooms_fact,
+    rooms_problems,
+    vectors_fact,
+    vectors_problems,
+)
 from tenantry.config import Settings
 
 ENGINES = get_args(get_type_hints(Settings)["vectors"])
@@ -54,3 +60,15 @@ def test_a_client_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     (problem,) = vectors_problems(Settings(vectors="opensearch", **GOOD))
     assert problem.endswith("needs: pip install tenantry[opensearch]")
+
+
+def test_an_engine_of_before_is_named_where_it_is_not_configured() -> None:
+    """Whatever the settings search in: rows that are there have to be deleted there."""
+    lie = {"pgvector": 2, "weaviate": 1}
+    assert configured_engines(Settings()) == ["pgvector"]
+    (problem,) = rooms_problems(Settings(), lie)
+    assert problem.startswith("vectors of 1 tenants rest in weaviate, which is not configured here")
+    assert set(configured_engines(Settings(**GOOD))) == set(ENGINES) - {"sealed"}
+    assert rooms_problems(Settings(vectors="opensearch", **GOOD), lie) == []
+    assert rooms_fact(lie) == "pgvector (2 tenants), weaviate (1 tenants)"
+    assert rooms_fact({}) == "nowhere"

@@ -5,6 +5,7 @@ from tenantry.entrypoints.http.metrics import (
     Counters,
     alerts_exposition,
     cells_for,
+    forget_in_flight,
     ledger_exposition,
 )
 
@@ -14,10 +15,14 @@ LABELS = ("GET /a", "POST /b/{id}")
 def test_rows_of_all_workers_are_added_up() -> None:
     board = [0] * cells_for(2)
     first, second = (Counters(board, LABELS, worker) for worker in range(2))
-    first.count("GET /a", 200, 0.5)
-    second.count("GET /a", 204, 0.25)
-    second.count("POST /b/{id}", 429, 0)
-    first.count(None, 404, 0)
+    for counters, label, status, duration_s in (
+        (first, "GET /a", 200, 0.5),
+        (second, "GET /a", 204, 0.25),
+        (second, "POST /b/{id}", 429, 0.0),
+        (first, None, 404, 0.0),
+    ):
+        counters.begin()
+        counters.end(label, status, duration_s)
     text = second.exposition()
     assert text == first.exposition()
     assert 'tenantry_http_requests_total{method="GET",route="/a",status="2xx"} 2' in text
@@ -26,9 +31,28 @@ def test_rows_of_all_workers_are_added_up() -> None:
     assert '{method="none",route="",status="4xx"} 1' in text
 
 
+def test_requests_in_flight_are_those_of_workers_that_live() -> None:
+    board = [0] * cells_for(3)
+    workers = [Counters(board, LABELS, worker) for worker in range(3)]
+    for counters in (*workers, workers[0], workers[1]):
+        counters.begin()
+    workers[0].end("GET /a", 200, 0.5)
+
+    def in_flight() -> str:
+        return workers[0].exposition().rpartition("tenantry_http_requests_in_flight ")[2]
+
+    assert in_flight() == "4\n"
+    Counters(board, LABELS, 1)  # the successor of one that died with two
+    assert in_flight() == "2\n"
+    forget_in_flight(board, 2)  # it died and has no successor in its place
+    assert in_flight() == "1\n"
+    assert 'route="/a",status="2xx"} 1\n' in workers[0].exposition(), "what was answered stays"
+
+
 def test_every_metric_says_what_it_is_before_its_values() -> None:
     counters = Counters([0] * cells_for(1), LABELS, 0)
-    counters.count("GET /a", 200, 0.5)
+    counters.begin()
+    counters.end("GET /a", 200, 0.5)
     text = counters.exposition() + alerts_exposition({("budget.refused", "critical"): 1})
     told: list[str] = []
     for line in (text + ledger_exposition(False)).splitlines():
@@ -37,7 +61,7 @@ def test_every_metric_says_what_it_is_before_its_values() -> None:
     for name in ("tenantry_http_requests_total", "tenantry_http_request_seconds_total"):
         assert told.index(f"{name} HELP") + 1 == told.index(f"{name} TYPE")
         assert told.index(f"{name} TYPE") + 1 == told.index(f"{name} value")
-    for name in ("tenantry_alerts_total", "tenantry_ledger_up"):
+    for name in ("tenantry_http_requests_in_flight", "tenantry_alerts_total", "tenantry_ledger_up"):
         assert told.index(f"{name} HELP") + 1 == told.index(f"{name} TYPE")
         assert told.index(f"{name} TYPE") + 1 == told.index(f"{name} value")
 

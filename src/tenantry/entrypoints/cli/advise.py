@@ -57,7 +57,7 @@ def advise(
         rows = [_row(tenant, made, silo) for tenant, (made, silo) in found.items()]
         print_json({"last_closed_month": closed, "advice": rows})
     else:
-        _print(found)
+        print_advice(found)
 
 
 def _of_a_file(file: Path, last_month: str | None) -> tuple[str | None, _Found]:
@@ -82,13 +82,10 @@ def _of_the_ledger(compliance: tuple[str, ...]) -> tuple[str | None, _Found]:
     return closed, {tenant: (made, silo) for tenant, (made, silo) in advice.items()}
 
 
-def _print(found: _Found) -> None:
+def print_advice(found: _Found) -> None:
     print_table(
         ("tenant", "advice", "because of", "has now"),
-        (
-            (tenant, made.verdict, ", ".join(made.reasons) or None, _has(silo))
-            for tenant, (made, silo) in found.items()
-        ),
+        ((tenant, *_verdict(made), _has(silo)) for tenant, (made, silo) in found.items()),
     )
     for tenant, (made, _) in found.items():
         if made.verdict is not Verdict.POOL:
@@ -96,6 +93,13 @@ def _print(found: _Found) -> None:
             say(tenant)
             for line in (*made.evidence, f"instead: {made.other_lever}"):
                 say(f"  {line}")
+
+
+def _verdict(made: Advice) -> tuple[str | None, str | None]:
+    """What is advised and why; nothing where no month has ended and nothing else asks."""
+    if not made.closed_months and not made.reasons:
+        return None, "no closed month yet"
+    return made.verdict, ", ".join(made.reasons) or None
 
 
 def _has(silo: bool | None) -> str | None:
@@ -107,6 +111,7 @@ def _row(tenant: str, made: Advice, silo: bool | None) -> dict[str, object]:
         "tenant": tenant,
         "advice": made.verdict,
         "reasons": made.reasons,
+        "closed_months": made.closed_months,
         "evidence": made.evidence,
         "other_lever": made.other_lever,
         "has_now": _has(silo),

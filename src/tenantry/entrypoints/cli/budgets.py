@@ -52,8 +52,20 @@ F = TypeVar("F", bound=Callable[..., Any])
 def _whose(command: F) -> F:
     """Options that name a budget; without the first three it is the whole tenant's."""
     for option in (
-        click.option("--basis", type=click.Choice(BASES), default="charge", show_default=True),
-        click.option("--period", type=click.Choice(PERIODS), default="month", show_default=True),
+        click.option(
+            "--basis",
+            type=click.Choice(BASES),
+            default="charge",
+            show_default=True,
+            help="What is counted: what the tenant is charged, or what the provider asks.",
+        ),
+        click.option(
+            "--period",
+            type=click.Choice(PERIODS),
+            default="month",
+            show_default=True,
+            help="After which it begins anew; total: never.",
+        ),
         click.option("--run", type=NAMED, help="Of this run, as `x-tenantry-run` names it."),
         click.option("--user", type=NAMED, help="Of this end user, as `x-tenantry-user` names it."),
         click.option("--api-key", type=NAMED, help="Of this API key, key_…"),
@@ -102,7 +114,8 @@ def set_(
         return key.subject
 
     subject = run_with_labels(work)
-    say(f"budget {subject} of {tenant} is {limit} a {period}, in {basis}")
+    each = "in total" if period == "total" else f"a {period}"
+    say(f"budget {subject} of {tenant} is {limit} {each}, in {basis}")
 
 
 @budgets.command()

@@ -5,6 +5,7 @@ An operator's rights alone do not open a tenant's content, so there is no other 
 
 from __future__ import annotations
 
+import json
 import mimetypes
 from pathlib import Path
 from typing import Any
@@ -39,27 +40,62 @@ def documents() -> None:
 @click.option(
     "--replace", "replaced", type=NAMED, metavar="ID", help="Put the one file in this one's place."
 )
+@click.option(
+    "--metadata",
+    "pairs",
+    type=NAMED,
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="What filters look at, as text; repeatable.",
+)
+@click.option(
+    "--access",
+    "tags",
+    type=NAMED,
+    multiple=True,
+    metavar="TAG",
+    help="Only a request with this group sees it, so it is not waited for; repeatable.",
+)
 @click.option("--no-wait", is_flag=True, help="Do not wait until large documents are indexed.")
-def add(files: tuple[Path, ...], title: str | None, replaced: str | None, no_wait: bool) -> None:
+def add(
+    files: tuple[Path, ...],
+    title: str | None,
+    replaced: str | None,
+    pairs: tuple[str, ...],
+    tags: tuple[str, ...],
+    no_wait: bool,
+) -> None:
     """Upload documents: text, Markdown, HTML, PDF or DOCX.
 
     With --replace searches find the old version until the new one is ready.
 
-    Example: `tenantry documents add handbook.pdf prices.md`
+    Example: `tenantry documents add handbook.pdf prices.md --metadata lang=en`
     """
     if replaced and len(files) > 1:
         raise click.UsageError("--replace takes one file")
-    api = tenant_api()
+    metadata, api = _metadata(pairs), tenant_api()
     for file in files:
-        upload = (file.name, file.read_bytes(), _type(file), title or file.name)
+        fields = [("title", title or file.name), *metadata, *(("access", tag) for tag in tags)]
+        upload = (file.name, file.read_bytes(), _type(file), fields)
         if replaced:
             path = f"/v1/documents/{quote(replaced, safe='')}"
             document = done(api.upload(path, *upload, method="PUT")).body
         else:
             document = done(api.upload("/v1/documents", *upload)).body
-        if not no_wait:
+        if not no_wait and not tags:  # whom a tag shuts out is not told how far it is
             document = _followed(api, document, file.name)
         say(f"{document['id']}  {_status(document)}  {file.name}")
+
+
+def _metadata(pairs: tuple[str, ...]) -> list[tuple[str, str]]:
+    """The form's field, where there is any."""
+    found: dict[str, str] = {}
+    for pair in pairs:
+        key, sign, value = pair.partition("=")
+        if not key or not sign or key in found:
+            raise click.BadParameter("must be KEY=VALUE, each key once", param_hint="--metadata")
+        found[key] = value
+    return [("metadata", json.dumps(found))] if found else []
 
 
 def _followed(api: Api, document: dict[str, Any], name: str) -> dict[str, Any]:
@@ -126,7 +162,13 @@ documents.add_command(reindex)
 
 @click.command()
 @click.argument("query")
-@click.option("--top-k", type=click.IntRange(1, 50), default=5, show_default=True)
+@click.option(
+    "--top-k",
+    type=click.IntRange(1, 50),
+    default=5,
+    show_default=True,
+    help="At most so many passages, best first.",
+)
 @as_json
 def search(query: str, top_k: int, json_output: bool) -> None:
     """Find passages in a tenant's documents.

@@ -27,7 +27,13 @@ def notices() -> None:
 
 @notices.command(name="list")
 @click.option("--dead", is_flag=True, help="Only what was given up.")
-@click.option("--limit", type=click.IntRange(1, 10_000), default=100, show_default=True)
+@click.option(
+    "--limit",
+    type=click.IntRange(1, 10_000),
+    default=100,
+    show_default=True,
+    help="At most so many, the newest.",
+)
 @as_json
 def list_(dead: bool, limit: int, json_output: bool) -> None:
     """List notices and their deliveries, the newest first.

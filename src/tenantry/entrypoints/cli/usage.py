@@ -35,7 +35,7 @@ _INSTANT = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%SZ"])
     multiple=True,
     default=["model"],
     show_default=True,
-    help="Repeat it for groups of several.",
+    help="A row for each; repeat it for groups of several.",
 )
 @click.option("--user", type=NAMED, help="Of this end user alone, as `x-tenantry-user` names it.")
 @click.option("--run", type=NAMED, help="Of this run alone, as `x-tenantry-run` names it.")

@@ -12,6 +12,7 @@ from tenantry.adapters import shipped
 from tenantry.domain.errors import NotFound
 from tenantry.domain.placement import Placement
 from tenantry.domain.tenant import DEFAULT_SCOPES, Scope, Tenant
+from tenantry.entrypoints.demo.ground import MARK
 from tenantry.entrypoints.demo.stage import POOL_ACCOUNT, REGIONS, SILO_ACCOUNT
 from tenantry.ports.control import ControlPlane
 
@@ -88,7 +89,7 @@ def players_json(players: Mapping[str, Player]) -> list[dict[str, str]]:
 
 
 def _known(home: Path) -> dict[str, Player]:
-    path = home / "demo.json"
+    path = home / MARK
     if not path.exists():
         return {}
     rows = json.loads(path.read_text(encoding="utf-8"))["tenants"]

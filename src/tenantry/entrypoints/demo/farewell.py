@@ -2,41 +2,60 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
-from typing import Any
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import urlsplit
 
+from tenantry.config import Settings, variable_of
 from tenantry.domain.ids import TenantId
 from tenantry.domain.knowledge_base import knowledge_base_of
 from tenantry.entrypoints.demo.acts import CHAT_MODEL
 from tenantry.entrypoints.demo.cast import Player
 from tenantry.entrypoints.demo.show import Show
 
+_PORTS: Final = {"http_url": "http_port", "https_url": "https_port", "admin_url": "admin_port"}
 _QUESTION = "What is the maximum size of a VARCHAR?"
 
 
-def print_how_to_go_on(show: Show, front: Mapping[str, Any], players: Mapping[str, Player]) -> None:
+def print_how_to_go_on(
+    show: Show, home: Path, front: Mapping[str, Any], players: Mapping[str, Player]
+) -> None:
     """Ready-to-paste curl, boto3 and OpenAI lines with a key that works."""
     player = players["sqlite"]
     show.act("It stays up; go on from here (Ctrl-C ends it)")
-    show.table(
-        ("tenant", "plan", "API key"),
-        [(p.name, f"{p.plan}, {p.placement}", p.key) for p in players.values()],
-        right=9,
-    )
+    for each in players.values():
+        show.say(f"{each.name} ({each.plan}, {each.placement}), API key")
+        show.code(each.key)
     show.say("")
-    show.say(f"{player.name}'s key, for the lines below")
-    show.code(f"export TENANTRY_KEY={player.key}")
+    show.say(f"a second terminal: this deployment, and {player.name}'s key for the lines below")
+    show.code("\n".join(_exports(home, front, player)))
     show.say("")
+    _print_lines(show, front, player)
+
+
+def _exports(home: Path, front: Mapping[str, Any], player: Player) -> list[str]:
+    """What another terminal needs: home and key, and a port where it is not the default."""
+    needed: dict[str, object] = {"home": home}
+    for url, setting in _PORTS.items():
+        if (port := urlsplit(front[url]).port) != getattr(Settings(), setting):
+            needed[setting] = port
+    needed["api_key"] = player.key
+    return [f"export {variable_of(name)}={shlex.quote(str(it))}" for name, it in needed.items()]
+
+
+def _print_lines(show: Show, front: Mapping[str, Any], player: Player) -> None:
     show.say("curl")
     show.code(
         f"curl -s {front['http_url']}/v1/answers \\\n"
-        '  -H "Authorization: Bearer $TENANTRY_KEY" -H "Content-Type: application/json" \\\n'
+        '  -H "Authorization: Bearer $TENANTRY_API_KEY" -H "Content-Type: application/json" \\\n'
         f"""  -d '{{"question": "{_QUESTION}"}}'"""
     )
     show.say("")
     show.say("boto3, unmodified (pip install boto3)")
     show.code(
-        "export AWS_BEARER_TOKEN_BEDROCK=$TENANTRY_KEY\n"
+        "export AWS_BEARER_TOKEN_BEDROCK=$TENANTRY_API_KEY\n"
         f"export AWS_CA_BUNDLE={front['ca_bundle']}\n"
         f"export AWS_ENDPOINT_URL_BEDROCK_RUNTIME={front['https_url']}\n"
         "python3 -c '\n"
@@ -64,7 +83,7 @@ def print_how_to_go_on(show: Show, front: Mapping[str, Any], players: Mapping[st
     show.say("")
     show.say("OpenAI, unmodified (pip install openai)")
     show.code(
-        "export OPENAI_API_KEY=$TENANTRY_KEY\n"
+        "export OPENAI_API_KEY=$TENANTRY_API_KEY\n"
         f"export OPENAI_BASE_URL={front['http_url']}/v1\n"
         "python3 -c '\n"
         "import openai\n"

@@ -19,6 +19,7 @@ from tenantry.domain.ids import TenantId
 from tenantry.entrypoints.api_client import Api
 from tenantry.entrypoints.demo import acts, farewell, oracle
 from tenantry.entrypoints.demo.cast import Player, assign, players_json, spare_key, trial
+from tenantry.entrypoints.demo.ground import MARK, claim
 from tenantry.entrypoints.demo.show import Failed, Show
 from tenantry.entrypoints.demo.stage import emulator, gateway
 from tenantry.ports.control import Budget, ControlPlane
@@ -43,8 +44,7 @@ def run(*, check: bool) -> int:
 
 
 def _play(show: Show, stack: contextlib.ExitStack, check: bool) -> None:
-    home = settings().home
-    home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    home = claim(settings())
     show.act("Tenantry: three tenants of one product ask Amazon Bedrock")
     show.say("starting the Bedrock emulator (no AWS account is used, nothing leaves this machine)")
     bedrock = stack.enter_context(emulator(home))
@@ -64,7 +64,7 @@ def _play(show: Show, stack: contextlib.ExitStack, check: bool) -> None:
     if check:
         show.act("All promises were kept.")
         return
-    farewell.print_how_to_go_on(show, front, players)
+    farewell.print_how_to_go_on(show, home, front, players)
     threading.Event().wait()
 
 
@@ -92,7 +92,7 @@ def _limits(walk: acts.Walk) -> None:
 def _keep(
     home: Path, front: Mapping[str, Any], emulator_url: str, players: Mapping[str, Player]
 ) -> None:
-    path = home / "demo.json"
+    path = home / MARK
     path.touch(mode=0o600)
     document = {
         "http_url": front["http_url"],

@@ -58,6 +58,7 @@ class App:
         match = self._table.match(request.method, request.raw_path)
         route = match.route
         self._running += 1
+        self._services.counters.begin()
         try:
             if self._running > self._requests_max:
                 self._send(self._busy(request, request_id), exchange)
@@ -72,7 +73,7 @@ class App:
             self._running -= 1
             label = None if route is None else f"{route.method} {route.template}"
             elapsed = clock.monotonic() - started
-            self._services.counters.count(label, exchange.status or 499, elapsed)
+            self._services.counters.end(label, exchange.status or 499, elapsed)
 
     def refuse(self, status: int, message: str, raw_path: str, exchange: Exchange) -> None:
         """Answers a request that could not be read."""
@@ -144,8 +145,10 @@ class App:
         credentials = credentials_of(request)
         if credentials is None:
             raise KeyMissing("No operator token was given.")
-        if not isinstance(credentials, BearerKey) or not credentials.presented:
+        if not isinstance(credentials, BearerKey):
             raise KeyWrong("The operator token is a bearer key.")
+        if not credentials.presented:
+            raise KeyWrong("The operator token is empty: is the variable set that should hold it?")
         digest = hashlib.sha256(credentials.presented.encode("latin-1", "replace")).digest()
         if not hmac.compare_digest(digest, self._services.operator_token_sha256):
             raise KeyWrong("The operator token is not known.")

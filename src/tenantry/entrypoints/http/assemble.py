@@ -7,6 +7,7 @@ import contextlib
 from tenantry.bootstrap.gateway import gateway
 from tenantry.config import Settings
 from tenantry.entrypoints.http.metrics import Counters
+from tenantry.entrypoints.http.readiness import Readiness
 from tenantry.entrypoints.http.services import Services
 from tenantry.ports.clock import Clock
 
@@ -49,7 +50,7 @@ async def make_services(
         outlooks=opened.outlooks,
         clock=opened.clock,
         operator_token_sha256=opened.operator_token_sha256,
-        ready=opened.ready,
+        ready=Readiness(opened.ready, opened.clock.monotonic),
         drain=drain,
         close=stack.aclose,
         counters=counters,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from tenantry.entrypoints.http import health
 from tenantry.entrypoints.http.bedrock import handlers as bedrock
 from tenantry.entrypoints.http.bedrock_agent import handlers as bedrock_agent
 from tenantry.entrypoints.http.knowledge import documents, questions, reindexing
@@ -14,6 +15,7 @@ from tenantry.entrypoints.http.tenant import budgets, export, keys, users
 from tenantry.entrypoints.http.tenant import handlers as tenant
 
 _ROUTES: Final = (
+    *health.ROUTES,
     *bedrock.ROUTES,
     *bedrock_agent.ROUTES,
     *openai.ROUTES,

@@ -1,4 +1,4 @@
-"""Counters of requests, shared by the workers of one machine.
+"""Counts of requests, shared by the workers of one machine.
 
 One row of unsigned 64-bit cells for each worker, written by it alone; `/metrics` adds the rows up,
 whichever worker is asked. Labels are route templates, never a tenant's words.
@@ -14,7 +14,8 @@ from tenantry.domain.alert import SEVERITIES
 STATUS_CLASSES: Final = ("2xx", "3xx", "4xx", "5xx")
 LABELS_MAX: Final = 256  # so that who makes the board need not load the routes
 _PER_ROUTE: Final = len(STATUS_CLASSES) + 1  # and the microseconds that its answers took
-_ROW_CELLS: Final = LABELS_MAX * _PER_ROUTE
+_IN_FLIGHT: Final = LABELS_MAX * _PER_ROUTE  # the row's last cell: requests begun and not ended
+_ROW_CELLS: Final = _IN_FLIGHT + 1
 
 
 def cells_for(workers: int) -> int:
@@ -22,8 +23,13 @@ def cells_for(workers: int) -> int:
     return _ROW_CELLS * workers
 
 
+def forget_in_flight(board: MutableSequence[int], worker: int) -> None:
+    """What a worker had in flight ended with it."""
+    board[worker * _ROW_CELLS + _IN_FLIGHT] = 0
+
+
 class Counters:
-    """The board as one worker sees it."""
+    """The board as one worker sees it, which begins with nothing in flight."""
 
     def __init__(self, board: MutableSequence[int], templates: Sequence[str], worker: int) -> None:
         self._board = board
@@ -31,8 +37,14 @@ class Counters:
         self._start = worker * _ROW_CELLS
         self._index = {label: number for number, label in enumerate(self._labels)}
         assert len(self._labels) <= LABELS_MAX, "more routes than the board has room for"
+        self._in_flight = self._start + _IN_FLIGHT
+        forget_in_flight(board, worker)
 
-    def count(self, label: str | None, status: int, duration_s: float) -> None:
+    def begin(self) -> None:
+        self._board[self._in_flight] += 1
+
+    def end(self, label: str | None, status: int, duration_s: float) -> None:
+        self._board[self._in_flight] -= 1
         cell = self._start + self._index[label or "none"] * _PER_ROUTE
         self._board[cell + min(max(status // 100 - 2, 0), 3)] += 1
         self._board[cell + _PER_ROUTE - 1] += int(duration_s * 1_000_000)
@@ -54,7 +66,11 @@ class Counters:
                 counts.append(f"tenantry_http_requests_total{{{labels}}} {count}")
             labels = f'method="{method}",route="{path}"'
             times.append(f"tenantry_http_request_seconds_total{{{labels}}} {sums[-1] / 1e6:.6f}")
-        return "\n".join((*counts, *times)) + "\n"
+        about = "Requests that are not answered to their end, with the one that asks this."
+        flying = _head("tenantry_http_requests_in_flight", "gauge", about)
+        count = sum(self._board[_IN_FLIGHT::_ROW_CELLS])
+        flying.append(f"tenantry_http_requests_in_flight {count}")
+        return "\n".join((*counts, *times, *flying)) + "\n"
 
 
 def alerts_exposition(raised: Mapping[tuple[str, str], int]) -> str:
@@ -78,8 +94,3 @@ def ledger_exposition(reachable: bool) -> str:
 
 def _head(name: str, kind: str, about: str) -> list[str]:
     return [f"# HELP {name} {about}", f"# TYPE {name} {kind}"]
-
-
-def local_counters(templates: Sequence[str]) -> Counters:
-    """Counters of a process that has no siblings."""
-    return Counters([0] * cells_for(1), templates, 0)

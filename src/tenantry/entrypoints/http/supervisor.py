@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from tenantry.config import variable_of
-from tenantry.entrypoints.http.metrics import Counters, cells_for
+from tenantry.entrypoints.http.metrics import Counters, cells_for, forget_in_flight
 from tenantry.entrypoints.http.tls import LocalTls, ensure_local_tls
 from tenantry.entrypoints.http.wire.limits import WireLimits
 from tenantry.entrypoints.http.wire.listeners import Listeners, bind
@@ -251,6 +251,7 @@ def _advance_roll(fleet: _Fleet, pids: Collection[int]) -> None:
         roll.leaving.process.join()
         roll.leaving.pipe.close()
         _log.info("%s made place for a successor", roll.leaving.process.name)
+        forget_in_flight(fleet.board, roll.old)
         fleet.roll = None
     elif time.monotonic() > roll.leaving.ends_by:
         _log.error("%s did not end in time and was killed", roll.leaving.process.name)
@@ -274,6 +275,7 @@ def _heard(fleet: _Fleet, number: int, announced: bool) -> None:
     if fleet.roll is not None and fleet.roll.old == number:
         _log.error("%s; its successor has been started", message)
         del fleet.workers[number]
+        forget_in_flight(fleet.board, number)
         fleet.roll = None
         return
     _log.error("%s; it is replaced", message)

@@ -4,14 +4,10 @@ from __future__ import annotations
 
 from tenantry.domain.errors import TenantryError
 from tenantry.entrypoints.http.call import Call
+from tenantry.entrypoints.http.health import healthz
 from tenantry.entrypoints.http.metrics import alerts_exposition, ledger_exposition
 from tenantry.entrypoints.http.response import Response, json_response
 from tenantry.entrypoints.http.routes import Access, Route
-
-
-async def healthz(call: Call) -> Response:
-    """The process answers; nothing else is asked."""
-    return json_response({"status": "ok"})
 
 
 async def readyz(call: Call) -> Response:

@@ -1,0 +1,42 @@
+"""The ground: a data folder of the demo's own, and nothing that leads out of it.
+
+Invariant: what somebody else set up is refused before anything is written.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Final
+
+from tenantry.config import Settings, variable_of
+from tenantry.entrypoints.demo.show import Failed
+
+MARK: Final = "demo.json"  # also where everything listens, and the tenants with their keys
+# What a deployment has, and a folder with settings alone has not.
+_DEPLOYMENT: Final = ("control", "accounts", "cluster")
+# What would have the demo write outside of its folder.
+_OUTSIDE: Final = ("database_url", "key_store_url")
+
+
+def claim(config: Settings) -> Path:
+    """The home, marked as the demo's. Raises `Failed` where it is somebody else's."""
+    outside = [variable_of(name) for name in _OUTSIDE if getattr(config, name) is not None]
+    outside += [variable_of("kms")] if config.kms != "local" else []
+    if outside:
+        raise Failed(
+            f"the demo writes into a database and a data folder of its own: unset"
+            f" {', '.join(outside)}; nothing was written"
+        )
+    mark = config.home / MARK
+    if mark.exists():
+        return config.home
+    if any((config.home / name).exists() for name in _DEPLOYMENT):
+        raise Failed(
+            f"{config.home} is a deployment that the demo did not make; set {variable_of('home')}"
+            " to another folder; nothing was written"
+        )
+    config.home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    mark.touch(mode=0o600)
+    mark.write_text(json.dumps({"tenants": []}), encoding="utf-8")
+    return config.home
