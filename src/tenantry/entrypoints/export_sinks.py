@@ -101,7 +101,7 @@ class FolderSink:
         elif _first_line(journal) != head:
             raise TargetTaken(
                 f"{folder} holds an export that was cut off and is not this one: of another tenant"
-                " or user, or of a whole tenant; name another folder"
+                " or user, of a whole tenant, or of an earlier version; name another folder"
             )
         for name in _names_in(folder):
             if not _OURS.fullmatch(name):

@@ -19,6 +19,9 @@ SHREDDED = """
 UPDATE tenantry.tenant SET status = 'shredded' WHERE tenant_id = '{0}';
 INSERT INTO tenantry.shred (tenant_id, asked_by, keys_destroyed_at, processes_at, found, erased_at)
 VALUES ('{0}', 'x', now(), now(), '{{}}', now())"""
+UNTOLD = """
+UPDATE tenantry.placement SET definition = jsonb_set(definition, '{account}', to_jsonb($2::text))
+WHERE placement_id = $1"""
 CERTIFIED = "UPDATE tenantry.shred SET certificate = '', signature = '' WHERE tenant_id = '{0}'"
 
 
@@ -78,8 +81,11 @@ def test_a_placement_that_nothing_could_be_called_with_is_not_stored(database: D
 
 def test_a_pool_without_an_account_is_told_one_at_any_time(database: Database) -> None:
     async def body(world: World) -> None:
-        control = world.control
-        await control.apply_placement(dataclasses.replace(POOL, id="fresh", account=NO_ACCOUNT))
+        control, fresh = world.control, dataclasses.replace(POOL, id="fresh", account="5" * 12)
+        with pytest.raises(BadRequest, match="is none"):
+            await control.apply_placement(dataclasses.replace(fresh, account=NO_ACCOUNT))
+        await control.apply_placement(fresh)
+        await world.as_superuser(UNTOLD, "fresh", NO_ACCOUNT)
         await control.create_tenant("carla", plan="standard", placement="fresh")
         silo = dataclasses.replace(POOL, id="fresh", kind="silo", account="3" * 12)
         with pytest.raises(Conflict, match="it stays a pool"):

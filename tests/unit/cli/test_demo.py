@@ -60,6 +60,8 @@ def test_only_a_walk_that_came_to_its_end_is_a_check_that_passed(
         {"TENANTRY_DATABASE_URL": "postgresql://master:secret@127.0.0.1:1/tenantry"},
         {"TENANTRY_KMS": "arn:aws:kms:eu-central-1:123456789012:alias/tenantry"},
         {"TENANTRY_KEY_STORE_URL": "s3://keys/tenantry"},
+        {"TENANTRY_PGVECTOR_URL": "postgresql://master:secret@127.0.0.1:1/vectors"},
+        {"TENANTRY_ARCHIVE_FOLDER": "/srv/archive"},
     ],
 )
 def test_the_demo_writes_nothing_where_settings_lead_out_of_its_folder(

@@ -226,6 +226,8 @@ class PostgresControl:
             placement.check()
         except ValueError as wrong:
             raise BadRequest(f"{wrong}.") from None
+        if placement.account == NO_ACCOUNT and placement.id != DEFAULT_POOL_ID:
+            raise BadRequest(f"`account` {NO_ACCOUNT} is none: it stands for one not known yet.")
         definition = orjson.dumps(principals.from_placement(placement)).decode()
         async with self._transaction() as connection:
             row = await connection.fetchrow(self._sql["placement_to_change"], placement.id)

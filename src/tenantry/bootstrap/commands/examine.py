@@ -93,6 +93,8 @@ def _unanswered(
     for each in placements:
         if each.id not in used and each.id != DEFAULT_POOL_ID and len(placements) > 1:
             continue
+        if each.account == NO_ACCOUNT and not tenants:
+            continue  # as after `migrate`: there is nobody yet to be answered
         if each.account == NO_ACCOUNT:
             problems.append(
                 f"placement {each.id} has no account yet, so nobody in it is answered:"

@@ -15,8 +15,23 @@ from tenantry.entrypoints.demo.show import Failed
 MARK: Final = "demo.json"  # also where everything listens, and the tenants with their keys
 # What a deployment has, and a folder with settings alone has not.
 _DEPLOYMENT: Final = ("control", "accounts", "cluster")
-# What would have the demo write outside of its folder.
-_OUTSIDE: Final = ("database_url", "key_store_url")
+# What would have the demo write, or tell somebody, outside of its folder.
+_OUTSIDE: Final = (
+    "database_url",
+    "key_store_url",
+    "bedrock_endpoint_url",
+    "s3_folder",
+    "invocation_log_url",
+    "archive_folder",
+    "pgvector_url",
+    "opensearch_url",
+    "pinecone_host",
+    "weaviate_url",
+    "weaviate_grpc_url",
+    "webhook_url",
+    "smtp_url",
+    "stripe_api_key",
+)
 
 
 def claim(config: Settings) -> Path:
@@ -25,7 +40,7 @@ def claim(config: Settings) -> Path:
     outside += [variable_of("kms")] if config.kms != "local" else []
     if outside:
         raise Failed(
-            f"the demo writes into a database and a data folder of its own: unset"
+            f"the demo writes into a data folder of its own and tells nobody else: unset"
             f" {', '.join(outside)}; nothing was written"
         )
     mark = config.home / MARK

@@ -5,12 +5,7 @@
 -- though its keys and documents lie where its requests went before that pool was made: the ledger's
 -- first says where. Who was in none because its plan wants a silo is in that pool too, and suspended:
 -- its operator decides.
-ALTER TABLE tenantry.tenant NO FORCE ROW LEVEL SECURITY;
-INSERT INTO tenantry.placement (placement_id, kind, definition)
-SELECT 'pool', 'pool', '{"kind": "pool", "account": "000000000000", "region": "us-east-1",
-  "regions": ["us-east-1"]}'
-WHERE EXISTS (SELECT FROM tenantry.tenant WHERE placement_id IS NULL)
-  AND NOT EXISTS (SELECT FROM tenantry.placement WHERE kind = 'pool');
+-- The ledger is read before anything is locked: workers of before go on meanwhile.
 DO $$
 DECLARE
   first_pool constant text := (
@@ -22,12 +17,14 @@ BEGIN
   SELECT coalesce(jsonb_object_agg(t.tenant_id, x.placement_id), '{}') INTO began
   FROM tenantry.tenant t
   CROSS JOIN LATERAL (
-    SELECT e.request_id FROM tenantry.charge_entry e WHERE e.tenant_id = t.tenant_id
-    ORDER BY e.admitted_at LIMIT 1
+    SELECT e.request_id, e.admitted_at FROM tenantry.charge_entry e
+    WHERE e.tenant_id = t.tenant_id ORDER BY e.admitted_at LIMIT 1
   ) e
   CROSS JOIN LATERAL (
     SELECT c.account FROM tenantry.cost_entry c
-    WHERE c.tenant_id = t.tenant_id AND c.request_id = e.request_id ORDER BY c.began_at LIMIT 1
+    WHERE c.tenant_id = t.tenant_id AND c.request_id = e.request_id
+      AND c.admitted_at = e.admitted_at
+    ORDER BY c.began_at LIMIT 1
   ) c
   CROSS JOIN LATERAL (
     SELECT p.placement_id FROM tenantry.placement p
@@ -38,8 +35,14 @@ BEGIN
     AND c.account <> (SELECT f.definition ->> 'account' FROM tenantry.placement f
                       WHERE f.placement_id = first_pool);
   SET LOCAL ROLE tenantry_owner;
+  ALTER TABLE tenantry.tenant NO FORCE ROW LEVEL SECURITY;
+  IF first_pool IS NULL AND EXISTS (SELECT FROM tenantry.tenant WHERE placement_id IS NULL) THEN
+    INSERT INTO tenantry.placement (placement_id, kind, definition)
+    VALUES ('pool', 'pool', '{"kind": "pool", "account": "000000000000", "region": "us-east-1",
+      "regions": ["us-east-1"]}');
+  END IF;
   UPDATE tenantry.tenant t
-  SET placement_id = coalesce(began ->> t.tenant_id, first_pool),
+  SET placement_id = coalesce(began ->> t.tenant_id, first_pool, 'pool'),
       status = CASE WHEN t.placement_id IS NULL AND t.status = 'active' THEN 'suspended'
         ELSE t.status END
   WHERE t.placement_id IS NULL OR began ? t.tenant_id;

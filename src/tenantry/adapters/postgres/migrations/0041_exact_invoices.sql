@@ -85,3 +85,30 @@ REVOKE CREATE ON SCHEMA tenantry FROM tenantry_gate;
 
 CREATE INDEX invoice_void ON tenantry.invoice (tenant_id, period_start)
   WHERE kind = 'invoice' AND status = 'void';
+
+-- Who was shredded before owes no fee and no minimum for what came after that day, as
+-- `end_contract` of sql/shred.sql has it for those who are shredded now.
+DO $$
+DECLARE
+  table_name text;
+BEGIN
+  FOREACH table_name IN ARRAY ARRAY['tenant', 'shred', 'contract'] LOOP
+    EXECUTE format('ALTER TABLE tenantry.%I NO FORCE ROW LEVEL SECURITY', table_name);
+  END LOOP;
+  INSERT INTO tenantry.contract (tenant_id, version, legal_name, address, tax_id, email, currency,
+    tax_rate, tax_label, payment_days, ends_on)
+  SELECT t.tenant_id, coalesce(c.version, 0) + 1, coalesce(c.legal_name, t.name),
+         coalesce(c.address, '{}'), c.tax_id, c.email, coalesce(c.currency, 'USD'),
+         coalesce(c.tax_rate, 0), coalesce(c.tax_label, 'Tax'), coalesce(c.payment_days, 30), d.day
+  FROM tenantry.shred s
+  JOIN tenantry.tenant t ON t.tenant_id = s.tenant_id
+  CROSS JOIN LATERAL (SELECT (s.asked_at AT TIME ZONE t.zone)::date + 1 AS day) d
+  LEFT JOIN LATERAL (
+    SELECT * FROM tenantry.contract x WHERE x.tenant_id = t.tenant_id
+    ORDER BY x.version DESC LIMIT 1
+  ) c ON true
+  WHERE c.ends_on IS NULL OR c.ends_on > d.day;
+  FOREACH table_name IN ARRAY ARRAY['tenant', 'shred', 'contract'] LOOP
+    EXECUTE format('ALTER TABLE tenantry.%I FORCE ROW LEVEL SECURITY', table_name);
+  END LOOP;
+END $$;
