@@ -17,7 +17,7 @@ prefer_memory()
 # Properties are not timed: what runs beside a test must not fail it. `make test-all` looks longer.
 _untimed = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("quick", _untimed, max_examples=50)
-settings.register_profile("thorough", _untimed, max_examples=250)
+settings.register_profile("thorough", _untimed, max_examples=400)
 settings.load_profile("quick")
 
 

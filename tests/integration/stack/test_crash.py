@@ -40,7 +40,10 @@ CRASHES: dict[str, Callable[[Stack], object]] = {
 }
 
 
-@pytest.mark.parametrize("victim", CRASHES)
+@pytest.mark.parametrize(
+    "victim",
+    [pytest.param(v, marks=pytest.mark.slow if "supervisor" in v else ()) for v in CRASHES],
+)
 def test_a_crash_loses_nothing_that_was_acknowledged(doomed: Stack, victim: str) -> None:
     anna, bert = doomed.tenants()
     kept = _bystander(doomed, bert)

@@ -1,7 +1,7 @@
 """Numbers come out of an answer and stand beside it, however the text is cut."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tenantry.domain.citing import Cited, Citing
@@ -149,7 +149,6 @@ words = st.lists(
 )
 
 
-@settings(max_examples=200)
 @given(words, st.data())
 def test_it_does_not_matter_how_the_text_is_cut(parts: list[str], data: st.DataObject) -> None:
     answer = "".join(parts)

@@ -6,7 +6,7 @@ import contextlib
 import copy
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from tests.support.images import png
 
@@ -152,7 +152,6 @@ def paths(node: Any, here: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     return [*((*here, key) for key in keys), *below]
 
 
-@settings(max_examples=400, deadline=None)
 @given(st.data())
 def test_a_body_with_one_wrong_member_is_answered_or_refused(data: st.DataObject) -> None:
     operation, model, valid = data.draw(st.sampled_from(BODIES))
@@ -171,7 +170,6 @@ def test_a_body_with_one_wrong_member_is_answered_or_refused(data: st.DataObject
     run(Call(operation, model, "111122223333", "us-east-1", body))
 
 
-@settings(max_examples=100, deadline=None)
 @given(st.sampled_from(BODIES), JSON)
 def test_a_body_that_is_nothing_at_all_is_refused(
     shape: tuple[Operation, str, dict[str, Any]], body: Any

@@ -7,7 +7,7 @@ import copy
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from tests.integration.bad_input.agent import AGENT_ROUTES, BASE
 
@@ -40,7 +40,6 @@ def places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     return found
 
 
-@settings(max_examples=300)
 @given(st.data())
 def test_one_wrong_member_anywhere(data: st.DataObject) -> None:
     body = copy.deepcopy(data.draw(st.sampled_from(GOOD)))

@@ -6,7 +6,7 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from tests.support.segments import opened_of, segment_of
 from tests.support.vectors import values
@@ -79,7 +79,6 @@ def truth(
 
 
 @pytest.mark.parametrize(("library", "run_rows"), [(True, 1), (False, 300), (True, 16_384)])
-@settings(max_examples=120)
 @given(partitions(), st.integers(1, 60), st.booleans(), st.sampled_from([1.0, 0.6, 0.1]))
 def test_search_equals_brute_force(
     library: bool,
@@ -109,7 +108,6 @@ def test_search_equals_brute_force(
         assert scores[hit.segment, hit.row] == pytest.approx(hit.score, abs=1e-12)
 
 
-@settings(max_examples=120)
 @given(partitions())
 def test_no_row_scores_more_than_it_is_said_to_be_able_to(
     made: tuple[list[Segment], np.random.Generator, int],
@@ -215,7 +213,6 @@ def test_unusable_vectors_are_refused(bad: list) -> None:
         kernel.split(bad)
 
 
-@settings(max_examples=60)
 @given(st.sampled_from(SHAPES), st.integers(1, 300), st.integers(0, 2**32))
 def test_stored_rows_are_near_what_was_given(shape: str, dimensions: int, seed: int) -> None:
     given_rows = vectors_of(np.random.default_rng(seed), shape, 8, dimensions).astype(np.float64)

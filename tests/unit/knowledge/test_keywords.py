@@ -106,7 +106,6 @@ HOSTILE = st.text(max_size=80) | st.sampled_from(
 
 
 @given(HOSTILE)
-@settings(max_examples=150, deadline=None)
 def test_no_query_breaks_anything_or_becomes_an_operator(query: str) -> None:
     index = built(TEXTS)
     found = scores(index, query)
@@ -173,7 +172,6 @@ def test_what_is_not_permitted_moves_no_score() -> None:
 
 
 @given(st.lists(st.text(max_size=40), min_size=1, max_size=12), st.data())
-@settings(max_examples=60, deadline=None)
 def test_merging_equals_building_anew(texts: list[str], data: st.DataObject) -> None:
     cut = data.draw(st.integers(0, len(texts)))
     sources = [part for part in (texts[:cut], texts[cut:]) if part]

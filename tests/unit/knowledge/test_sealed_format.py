@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from tests.support import knowledge as support
 from tests.support.segments import BINDING, CIPHER, at_rest
@@ -141,7 +141,6 @@ def test_a_plane_named_twice_and_a_frame_of_nothing_are_corrupt() -> None:
             unpack_segment(header.pack(), header.packed_bytes)
 
 
-@settings(max_examples=60)
 @given(
     st.lists(st.text(max_size=60), min_size=1, max_size=12),
     st.data(),
