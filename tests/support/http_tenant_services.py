@@ -380,7 +380,12 @@ def _key_of(budget: Budget) -> BudgetKey:
 class MemoryLabels:
     """A hash of tenant and name, in the form of the real one."""
 
-    async def user_hash(self, principal: Principal, user: str) -> str:
+    async def erased(self, principal: Principal) -> frozenset[str]:
+        return frozenset()
+
+    async def user_hash(
+        self, principal: Principal, user: str, erased: frozenset[str] | None = None
+    ) -> str:
         return sha256(f"{principal.tenant_id} {user}".encode()).hexdigest()[:32]
 
     async def salt(self, principal: Principal) -> str:

@@ -5,6 +5,7 @@
 3. conversations: over at once, and the sweep deletes what was said in them
 4. budgets that were set for the user by the tenant
 5. the name is parted from the ledger's hash: whoever comes under it again is somebody else
+6. answers that were kept since the first step; the store keeps none of a parted hash
 
 What remains is the ledger, which is append-only, with a hash that no name leads to any more. Each
 step may be repeated. Invariant: an end user that never was, and one of another tenant, are erased
@@ -66,6 +67,8 @@ async def erase_user(erasure: Erasure, principal: Principal, user: str) -> Mappi
             continue
         budgets += 1
     parted = await erasure.store.part_from(tenant_id, user_hash)
+    if parted:
+        results += await erasure.store.forget_results(tenant_id, user_hash)
     return {
         "results": results,
         "replies": replies,

@@ -8,7 +8,8 @@
 
 Owns: the decision who runs, and what is kept. Does not own: how answers look on a wire.
 Invariants: no key runs twice after a model may have been asked; a joined call makes no reservation;
-the work of a key ends and is kept although its client has gone.
+the work of a key ends and is kept although its client has gone; whose name came to lead to somebody
+else while it ran has nothing kept.
 """
 
 from __future__ import annotations
@@ -111,6 +112,7 @@ class _Run:
     home: Home
     principal: Principal
     user: str | None = None
+    erased: frozenset[str] = frozenset()  # before it ran: whom `user` named then, not since
     claimed: bool = False
     ended: asyncio.Future[_Ending] = field(
         default_factory=lambda: asyncio.get_running_loop().create_future()
@@ -208,6 +210,7 @@ class Idempotent:
         """Claims, runs, keeps; hands the answer to whoever waits as early as it may be seen."""
         ending: _Ending = ResultNotKept()
         try:
+            run.erased = await self._labels.erased(run.principal)
             kept = await self._claimed(run)
             if kept is not None:
                 ending = kept
@@ -298,7 +301,7 @@ class Idempotent:
             sealed = await self._sealer.seal(run.home, _KIND, bound_to, plain)
             whose = None
             if run.user is not None:
-                whose = await self._labels.user_hash(run.principal, run.user)
+                whose = await self._labels.user_hash(run.principal, run.user, run.erased)
         except TenantryError:  # the tenant's key is out of reach, or was shredded meanwhile
             await self._noted(self._store.lose(run.claim))
             return ResultNotKept()

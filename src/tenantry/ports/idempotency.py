@@ -78,7 +78,8 @@ class IdempotencyStore(Protocol):
         ...
 
     async def keep(self, claim: Claim, sealed: bytes, user_hash: str | None = None) -> None:
-        """The run ended with this answer; `user_hash`: of the end user whose it is."""
+        """The run ended with this answer; `user_hash`: of the end user whose it is. Of one who was
+        erased it is not kept, and the key is used up."""
         ...
 
     async def lose(self, claim: Claim) -> None:

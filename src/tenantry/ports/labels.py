@@ -8,8 +8,15 @@ from tenantry.domain.tenant import Principal
 
 
 class Labels(Protocol):
-    async def user_hash(self, principal: Principal, user: str) -> str:
-        """An end user's name as the ledger keeps it; equal within a tenant, unrelated across."""
+    async def user_hash(
+        self, principal: Principal, user: str, erased: frozenset[str] | None = None
+    ) -> str:
+        """An end user's name as the ledger keeps it; equal within a tenant, unrelated across.
+        `erased`: as the name led when these were; None: as it leads now."""
+        ...
+
+    async def erased(self, principal: Principal) -> frozenset[str]:
+        """The tenant's hashes that no name leads to any more."""
         ...
 
     async def salt(self, principal: Principal) -> str:

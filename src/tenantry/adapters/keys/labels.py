@@ -26,10 +26,11 @@ class TenantLabels:
         self._erased = erased
         self._cache: OrderedDict[tuple[str, Purpose, str], str] = OrderedDict()
 
-    async def user_hash(self, principal: Principal, user: str) -> str:
-        erased: frozenset[str] = frozenset()
-        if self._erased is not None:
-            erased = await self._erased.of(principal.tenant_id)
+    async def user_hash(
+        self, principal: Principal, user: str, erased: frozenset[str] | None = None
+    ) -> str:
+        if erased is None:
+            erased = await self.erased(principal)
         label = await self._label(principal, Purpose.USER_HMAC, user)
         generation = 0
         while label in erased:
@@ -37,6 +38,9 @@ class TenantLabels:
             name = f"{user}\x00{generation}"  # no name has a NUL
             label = await self._label(principal, Purpose.USER_HMAC, name)
         return label
+
+    async def erased(self, principal: Principal) -> frozenset[str]:
+        return frozenset() if self._erased is None else await self._erased.of(principal.tenant_id)
 
     async def salt(self, principal: Principal) -> str:
         return f"[{await self._label(principal, Purpose.PROMPT_SALT, '')}]"

@@ -22,6 +22,7 @@ from tenantry.ports.export import Entry, KeptReply, KeptResult, KeptSession
 from tenantry.ports.idempotency import UsedKey
 
 READ_TIMEOUT_S: Final = 60.0  # of a page: an end user's may lie anywhere in the books
+FORGET_TIMEOUT_S: Final = 60  # likewise
 ERASED_MAX: Final = 100_000  # end users of a tenant
 ERASED_TTL_S: Final = 15.0  # how long a worker may go by who was erased before
 ERASED_CACHED_MAX: Final = 4_096  # tenants
@@ -99,7 +100,9 @@ class PostgresTenantExport:
 
     async def forget_results(self, tenant_id: TenantId, user_hash: str) -> int:
         async with self._work.writing(tenant_id) as unit:
-            tag = await unit.execute(self._sql["forget_results"], tenant_id, user_hash)
+            tag = await unit.execute_within(
+                FORGET_TIMEOUT_S, self._sql["forget_results"], tenant_id, user_hash
+            )
         return int(tag.rpartition(" ")[2])
 
     async def forget_reply(self, tenant_id: TenantId, object_id: str) -> None:
