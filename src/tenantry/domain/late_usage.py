@@ -1,7 +1,8 @@
 """What settles after its period was invoiced: lines of the next invoice, at the period's own price.
 
 A period stays what it was when it was closed: the end of the contract and the rates that were known
-then hold for it, whatever was entered since.
+then hold for it, whatever was entered since. Where none of those rates is of its time, because its
+currency was agreed later, those that are known now hold.
 
 By list, a late event costs its list charge. Under an overage it costs what the steps ask for the
 tokens after those already invoiced, and included tokens that are left stay included. A minimum
@@ -26,14 +27,25 @@ from tenantry.domain.usage_line import UsageLine, words_of
 
 
 @dataclass(frozen=True, slots=True)
+class Closed:
+    """What was known of a period when it was closed."""
+
+    ends: date | None  # of the contract
+    rates: tuple[ExchangeRate, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class EarlierPeriod:
-    """`invoiced`: what earlier invoices hold of it; `late`: what the ledger holds beyond that."""
+    """`invoiced`: what earlier invoices hold of it; `late`: what the ledger holds beyond that.
+
+    `closed` None: for an invoice of before migration 0041, which took the end and the rates of its
+    own instant, and has a line of tokens also where they come to nothing.
+    """
 
     period: Span
     invoiced: Sequence[UsageLine]
     late: Sequence[UsageLine]
-    ends: date | None  # of the contract, and which rates there were, when the period was closed
-    rates: tuple[ExchangeRate, ...]
+    closed: Closed | None
 
 
 def late_of(contract: Contract, earlier: Sequence[EarlierPeriod]) -> Late:
@@ -52,7 +64,7 @@ def late_of(contract: Contract, earlier: Sequence[EarlierPeriod]) -> Late:
         if after.terms.overage is not None:
             steps = _exact(after.lines, LineKind.OVERAGE) - _exact(before.lines, LineKind.OVERAGE)
             tokens = sum(row.quantity for row in each.late if row.token_class in COUNTED)
-            if tokens or steps:
+            if tokens or steps or each.closed is None:
                 found.append(_line(f"Tokens{words}", steps, contract.currency, quantity=tokens))
         if covered := _covered(found, before, after):
             words = f"Covered by the minimum{words}"
@@ -62,8 +74,17 @@ def late_of(contract: Contract, earlier: Sequence[EarlierPeriod]) -> Late:
 
 
 def _as_closed(contract: Contract, each: EarlierPeriod) -> Contract:
-    terms = terms_until(contract.terms, each.ends)
-    return replace(contract, terms=terms, ends=each.ends, rates=each.rates)
+    closed = each.closed
+    if closed is None:
+        return contract
+    began = civil_days(each.period, contract.zone).start
+    known = any(rate.day <= began for rate in closed.rates)
+    return replace(
+        contract,
+        terms=terms_until(contract.terms, closed.ends),
+        ends=closed.ends,
+        rates=closed.rates if known else contract.rates,
+    )
 
 
 def _covered(lines: Sequence[StatementLine], before: Statement, after: Statement) -> Decimal:

@@ -36,7 +36,7 @@ def amount_from(text: str) -> Decimal:
             f"{text[:40]!r} is no plain decimal such as 12.50, of at most {DIGITS_MAX} digits a"
             " side"
         )
-    return Decimal(text)
+    return EXACT.plus(Decimal(text))  # `-0` is 0
 
 
 def times(left: Decimal, right: Decimal) -> Decimal:

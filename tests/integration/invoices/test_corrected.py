@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 
+import pytest
 from tests.support.billing import House, months_ago, period_of
 from tests.support.ledger import World, in_world, synthetic_prices
 from tests.support.postgres import Database
@@ -14,6 +15,7 @@ from tenantry.adapters.postgres.corrections import PostgresCorrections
 from tenantry.application.corrections import correct_prices
 from tenantry.application.invoicing import regenerate
 from tenantry.domain.contract import ExchangeRate
+from tenantry.domain.errors import Conflict
 from tenantry.domain.tenant import Principal
 from tenantry.domain.usage import Usage
 from tenantry.ports.billing import Finalised
@@ -121,5 +123,93 @@ def test_a_correction_of_tokens_that_steps_price_is_no_line_of_nothing(database:
         assert await is_made_again(house, anna, done)
         assert (await house.finalise(bert, period_of(bert, LAST))).number is None
         assert await world.keeper.violations() == []
+
+    in_world(database, body)
+
+
+async def upgraded(house: House, at: str) -> None:
+    """The instant of migration 0041, from which on earlier periods stay as they were closed."""
+    await house.as_the_past(
+        f"UPDATE tenantry.schema_migrations SET applied_at = {at} WHERE number = 41"
+    )
+
+
+def test_what_was_invoiced_before_the_upgrade_is_made_again_as_it_was(database: Database) -> None:
+    """Also with a line of no tokens; what is invoiced since has none."""
+
+    async def body(world: World) -> None:
+        steps = [{"per_million": "10"}]
+        await world.plan(overage={"mode": "graduated", "included": 0, "steps": steps})
+        house, anna, bert = House.of(world), world.anna, world.bert
+        await house.plans_long_ago()
+        for who in (anna, bert):
+            await house.contract(who)
+            await house.since(who, months_ago(2, day=1))
+            await house.used(who, Usage(out=1_000_000), BEFORE)
+            await house.finalise(who, period_of(who, BEFORE))
+            await house.used(who, Usage(out=1_000_000), LAST)
+        for who in (anna, bert):
+            await corrected(world, who, "2")
+        await upgraded(house, "'infinity'")
+        old = await house.finalise(anna, period_of(anna, LAST))
+        await upgraded(house, "clock_timestamp()")
+        new = await house.finalise(bert, period_of(bert, LAST))
+        assert lines_of(new) == [("overage", 1_000_000, "10.00")]
+        assert lines_of(old) == [*lines_of(new), ("adjustment", 0, "0.00")]
+        assert await is_made_again(house, anna, old)
+        assert await is_made_again(house, bert, new)
+
+    in_world(database, body)
+
+
+def test_of_before_the_upgrade_a_rate_that_was_entered_later_stays(database: Database) -> None:
+    async def body(world: World) -> None:
+        house, anna = House.of(world), world.anna
+        contracts = house.billing.contracts
+        await contracts.add_rate(rate_of("0.9", BEGAN.replace(year=BEGAN.year - 1)))
+        await house.plans_long_ago()
+        await house.contract(anna, currency="EUR")
+        await house.since(anna, months_ago(2, day=1))
+        await house.used(anna, Usage(out=10_000_000), BEFORE)
+        await house.finalise(anna, period_of(anna, BEFORE))
+        await contracts.add_rate(rate_of("0.5", BEGAN))
+        await corrected(world, anna, "0.5")
+        await upgraded(house, "'infinity'")
+        old = await house.finalise(anna, period_of(anna, LAST))
+        assert lines_of(old) == [
+            ("adjustment", 10_000_000, "112.50"),
+            ("adjustment", -10_000_000, "-225.00"),
+        ]
+        await upgraded(house, "clock_timestamp()")
+        assert await is_made_again(house, anna, old)
+
+    in_world(database, body)
+
+
+def test_usage_of_a_month_of_nothing_in_a_currency_that_was_agreed_later(
+    database: Database,
+) -> None:
+    """Another customer's rate of within that month does not stand in the way of its own."""
+
+    async def body(world: World) -> None:
+        house, anna, bert = House.of(world), world.anna, world.bert
+        contracts = house.billing.contracts
+        await house.plans_long_ago()
+        await house.since(anna, months_ago(2, day=1))
+        await contracts.add_rate(rate_of("0.9", BEGAN.replace(day=15)))
+        await house.contract(bert, currency="EUR")
+        assert (await house.finalise(anna, period_of(anna, BEFORE))).number is None
+        await house.contract(anna, currency="EUR")
+        await house.used(anna, Usage(out=1_000_000), BEFORE, posted_at=datetime.now(UTC))
+        await house.used(anna, Usage(out=1_000_000), LAST)
+        with pytest.raises(Conflict, match=f"No rate from USD to EUR is known on {BEGAN}"):
+            await house.finalise(anna, period_of(anna, LAST))
+        await contracts.add_rate(rate_of("0.8", BEGAN))
+        done = await house.finalise(anna, period_of(anna, LAST))
+        assert lines_of(done) == [
+            ("usage", 1_000_000, "40.50"),
+            ("adjustment", 1_000_000, "36.00"),
+        ]
+        assert await is_made_again(house, anna, done)
 
     in_world(database, body)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from datetime import UTC, date, datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
+from typing import Any
 
+import asyncpg
 import pytest
 from tests.support.billing import House, months_ago, period_of
 from tests.support.ledger import World, in_world
@@ -249,3 +252,47 @@ def test_a_contract_ends_with_the_day_of_the_shred(database: Database) -> None:
         }  # fmt: skip
 
     in_world(database, body, zone="Asia/Kolkata")
+
+
+def test_a_contract_changed_at_the_instant_of_the_shred(database: Database) -> None:
+    """Both are written, one after the other, and the contract ends."""
+
+    async def body(world: World) -> None:
+        house, anna = House.of(world), world.anna
+        shreds = PostgresShreds(world.databases.control)
+        await house.contract(anna)
+        gate = await asyncpg.connect(database.dsn("superuser"))
+        try:
+            await gate.execute("BEGIN; LOCK TABLE tenantry.plan_change IN ACCESS EXCLUSIVE MODE")
+            # It has counted the versions, and waits where it reads the terms.
+            ends_on = (datetime.now(UTC) + timedelta(days=400)).date()
+            change = asyncio.create_task(house.contract(anna, ends_on=ends_on))
+            await waiting(database, 1)
+            shred = asyncio.create_task(shreds.begin(anna.tenant_id, "a test"))
+            await waiting(database, 2, unless=shred)
+            await gate.execute("COMMIT")
+        finally:
+            await gate.close()
+        await asyncio.gather(change, shred)
+        contracts = await house.billing.contracts.contracts(anna.tenant_id)
+        assert [each["version"] for each in contracts] == [3, 2, 1]
+        assert contracts[0]["ends_on"] < contracts[1]["ends_on"] == ends_on.isoformat()
+
+    in_world(database, body)
+
+
+async def waiting(database: Database, count: int, unless: asyncio.Task[Any] | None = None) -> None:
+    """Until so many transactions wait for a lock, or a task is done without."""
+    connection = await asyncpg.connect(database.dsn("superuser"))
+    try:
+        async with asyncio.timeout(4):
+            while unless is None or not unless.done():
+                found = await connection.fetchval(
+                    "SELECT count(*) FROM pg_stat_activity"
+                    " WHERE wait_event_type = 'Lock' AND datname = current_database()"
+                )
+                if found >= count:
+                    return
+                await asyncio.sleep(0.01)
+    finally:
+        await connection.close()

@@ -93,6 +93,11 @@ def test_an_amount_is_a_plain_decimal(text: str, amount: str) -> None:
     assert money.amount_from(text) == Decimal(amount)
 
 
+@pytest.mark.parametrize("text", ["-0", "-0.00"])
+def test_nothing_that_is_entered_has_no_minus(text: str) -> None:
+    assert not money.amount_from(text).is_signed()
+
+
 @pytest.mark.parametrize(
     "text",
     ["", "1_0", " 5 ", "5\n", "+5", "1e1", "1E999999", "NaN", "Infinity", "-", ".5", "5.", "1,000",

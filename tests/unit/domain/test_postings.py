@@ -14,7 +14,7 @@ from tenantry.domain import money
 from tenantry.domain.billing import Statement, statement
 from tenantry.domain.contract import Contract, ExchangeRate, Terms
 from tenantry.domain.credit_note import Credited
-from tenantry.domain.late_usage import EarlierPeriod, late_of
+from tenantry.domain.late_usage import Closed, EarlierPeriod, late_of
 from tenantry.domain.overage import Overage
 from tenantry.domain.period import billing_period
 from tenantry.domain.postings import (
@@ -67,7 +67,7 @@ def contract(**fields: object) -> Contract:
 
 def october(invoiced: list[UsageLine], late: list[UsageLine], closed: Contract) -> EarlierPeriod:
     """As it was closed under a contract."""
-    return EarlierPeriod(OCTOBER, invoiced, late, closed.ends, closed.rates)
+    return EarlierPeriod(OCTOBER, invoiced, late, Closed(closed.ends, closed.rates))
 
 
 @given(ROWS, ROWS, st.booleans(), st.sampled_from(["USD", "EUR"]), st.decimals(0, 500, places=2))
@@ -155,6 +155,15 @@ def test_an_earlier_period_is_what_it_was_when_it_was_closed() -> None:
     late = late_of(today, [october([], rows, closed)])
     # Of the minimum's two days 9.68 were paid, of which the fee of two days was 6.39.
     assert (late.charges, [line.amount for line in late.lines]) == (90, [90, Decimal("-3.29")])
+
+
+def test_rates_of_after_an_earlier_period_are_none_of_it() -> None:
+    """Its currency was agreed later: what is known now of its first day converts it."""
+    after = ExchangeRate(date(2026, 10, 2), "USD", "EUR", Decimal("0.5"), "ECB")
+    closed = contract(currency="EUR", rates=(after,))
+    today = contract(currency="EUR", rates=(RATE, after))
+    rows = [UsageLine("a", "out", 10, Decimal(100), Decimal(9))]
+    assert [line.amount for line in late_of(today, [october([], rows, closed)]).lines] == [90]
 
 
 def test_a_credit_note_and_a_grant() -> None:

@@ -13,7 +13,7 @@ from tenantry.domain.agreement import Agreement
 from tenantry.domain.contract import LIST_CURRENCY, ExchangeRate, Terms, terms_of
 from tenantry.domain.errors import NotFound
 from tenantry.domain.ids import TenantId
-from tenantry.domain.late_usage import EarlierPeriod
+from tenantry.domain.late_usage import Closed, EarlierPeriod
 from tenantry.domain.party import Party, name_as_stored
 from tenantry.domain.period import Span
 from tenantry.domain.plan import plan_from
@@ -95,19 +95,24 @@ class BillingReader:
             span = Span(row["period_start"], row["period_end"])
             if late := await self._usage(tenant_id, span, watermark, then):
                 held = await self._fetch(self._sql["invoiced_usage"], tenant_id, span.start, then)
-                agreed = await self._one("facts", tenant_id, row["closed_at"])
-                # Of a currency that was agreed later nothing was known when nothing was invoiced.
-                rates = await self._rates(currency, row["closed_at"])
                 found.append(
                     EarlierPeriod(
                         span,
                         [to_usage_line(each) for each in held],
                         [to_usage_line(each) for each in late],
-                        agreed["ends_on"],
-                        rates or await self._rates(currency, then),
+                        await self._closed(tenant_id, currency, row["closed_at"], then),
                     )
                 )
         return found
+
+    async def _closed(
+        self, tenant_id: TenantId, currency: str, closed_at: datetime, then: datetime
+    ) -> Closed | None:
+        """What an invoice of `then` goes by; None: by nothing of the kind, as all did once."""
+        if not (await self._one("goes_by_closed", then))["yes"]:
+            return None
+        agreed = await self._one("facts", tenant_id, closed_at)
+        return Closed(agreed["ends_on"], await self._rates(currency, closed_at))
 
     async def documents(
         self, tenant_id: TenantId, before: str | None, limit: int

@@ -279,11 +279,11 @@ def refusals_are_conflicts() -> Iterator[None]:
     """What the database's own checks refuse is told in their words."""
     try:
         yield
+    except asyncpg.LockNotAvailableError:  # a kind of the next
+        raise Conflict("Another process is invoicing this tenant at the moment.") from None
     except asyncpg.ObjectNotInPrerequisiteStateError as refused:
         words = str(refused)
         raise Conflict(f"{words[:1].upper()}{words[1:]}.") from None
-    except asyncpg.LockNotAvailableError:
-        raise Conflict("Another process is invoicing this tenant at the moment.") from None
     except asyncpg.UniqueViolationError:
         raise Conflict("It was done by somebody else at the same moment.") from None
 

@@ -28,6 +28,7 @@ class PostgresShreds:
 
     async def begin(self, tenant_id: TenantId, asked_by: str) -> Shred:
         async with self._transaction() as connection:
+            await connection.execute(self._sql["lock_billing"], tenant_id)
             if not await connection.fetchval(self._sql["refuse_tenant"], tenant_id):
                 raise NotFound("There is no such tenant.")
             await connection.execute(self._sql["revoke_keys"], tenant_id)

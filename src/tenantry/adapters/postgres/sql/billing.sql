@@ -141,6 +141,11 @@ WHERE EXISTS (
 )
 ORDER BY c.period_start;
 
+-- name: goes_by_closed
+-- Whether an invoice of $1 takes earlier periods as they were closed: those of before do not, and are
+-- made again as they were made.
+SELECT m.applied_at <= $1 AS yes FROM tenantry.schema_migrations m WHERE m.number = 41;
+
 -- name: documents
 -- $2: the number before which the page begins, or NULL; $3: its length. Newest first.
 SELECT number, kind, status, issued_at, due_at, period_start, period_end, currency, total, credit,

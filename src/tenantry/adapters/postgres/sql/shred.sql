@@ -1,6 +1,10 @@
 -- Shreds and the register of processes that may hold keys, as tenantry_control. A tenant's content
 -- in a unit of work of its own.
 
+-- name: lock_billing
+-- As whoever else gives contracts their versions.
+SELECT tenantry.lock_billing($1);
+
 -- name: refuse_tenant
 UPDATE tenantry.tenant SET status = 'shredded' WHERE tenant_id = $1 RETURNING true;
 
