@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from dataclasses import dataclass
 from functools import partial
@@ -66,7 +67,7 @@ async def vectors_of(
         present = over(await _engine(config.vectors, config, dsn_for))
         stack.push_async_callback(present.close)
     parts.keyring.on_loss(present.forget)
-    return TrackedVectors(
+    tracked = TrackedVectors(
         present,
         None if config.vectors == "sealed" else config.vectors,
         {
@@ -78,6 +79,8 @@ async def vectors_of(
         parts.manifest,
         over,
     )
+    stack.push_async_callback(tracked.close)
+    return tracked
 
 
 async def engine_problems(config: Settings, dsn_for: LoginDsnFor | None) -> list[str]:
@@ -108,6 +111,7 @@ def _nowhere(_: object) -> str:
 
 
 async def _engine(name: EngineName, config: Settings, dsn_for: LoginDsnFor) -> Engine:
+    """In a thread: a client's modules, and the certificates it reads, take a second and more."""
     if name == "pgvector":
         pool = await open_pgvector(
             lambda: config.pgvector_url or dsn_for("app"),
@@ -119,11 +123,13 @@ async def _engine(name: EngineName, config: Settings, dsn_for: LoginDsnFor) -> E
         return Pgvector(TenantWork(pool), sql, pool.close, indexed=indexed)
     if name == "opensearch":
         url = config.opensearch_url or ""
-        return opensearch.OpenSearch(opensearch.connect(url, config.outside_ca_bundle))
+        client = await asyncio.to_thread(opensearch.connect, url, config.outside_ca_bundle)
+        return opensearch.OpenSearch(client)
     if name == "pinecone":
         host, api_key = config.pinecone_host or "", config.pinecone_api_key or ""
-        return pinecone.Pinecone(pinecone.connect(host, api_key))
+        return pinecone.Pinecone(await asyncio.to_thread(pinecone.connect, host, api_key))
     if name == "weaviate":
         url, grpc_url = config.weaviate_url or "", config.weaviate_grpc_url or ""
-        return weaviate.Weaviate(weaviate.connect(url, grpc_url, config.weaviate_api_key))
+        client = await asyncio.to_thread(weaviate.connect, url, grpc_url, config.weaviate_api_key)
+        return weaviate.Weaviate(client)
     assert_never(name)

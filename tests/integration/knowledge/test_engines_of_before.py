@@ -7,7 +7,8 @@ import asyncio
 import contextlib
 import dataclasses
 import json
-from collections.abc import Awaitable, Callable, Mapping
+import socket
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,8 @@ from tests.support.shredding import BY, Ground, ground
 
 from tenantry.adapters.postgres.reindexes import PostgresReindexes
 from tenantry.adapters.postgres.vector_rooms import PostgresEngineBook, PostgresVectorRooms
+from tenantry.adapters.vectors import opensearch
+from tenantry.adapters.vectors.engine import CALL_TIMEOUT_S
 from tenantry.adapters.vectors.partitions import EnginePartitions
 from tenantry.adapters.vectors.tracked import OpenEngine, TrackedVectors
 from tenantry.application import documents, retrieval, tending
@@ -43,6 +46,7 @@ class Deployment:
     at: Ground
     database: Database
     first: Knowledge  # with pgvector in the settings
+    made: list[TrackedVectors] = dataclasses.field(default_factory=list)
 
     def knowledge(self, **others: OpenEngine) -> Knowledge:
         """Sealed partitions in the settings; the engines of `others` are configured beside it."""
@@ -51,6 +55,7 @@ class Deployment:
     def over(self, present: Any, engine: str | None, others: Mapping[str, OpenEngine]) -> Knowledge:
         deps, rooms = self.at.knowledge, PostgresVectorRooms(self.at.world.work)
         vectors = TrackedVectors(present, engine, others, rooms, deps.manifest, self.partitions)
+        self.made.append(vectors)
         return dataclasses.replace(deps, vectors=vectors)
 
     def partitions(self, engine: Any) -> EnginePartitions:
@@ -90,6 +95,8 @@ def played(database: Database, tmp_path: Path) -> Callable[[Scene], None]:
                 for text in ("apples", "pears"):
                     await at.upload(who, f"{text} of {who.tenant_id}", deployment.first)
             await scene(deployment)
+            for vectors in deployment.made:
+                await vectors.close()
             await present.close()
 
     return lambda scene: asyncio.run(run(scene))
@@ -175,6 +182,55 @@ def test_what_a_reindex_leaves_in_the_engine_of_before_is_swept_there(played) ->
         assert await deployment.rooms(who) == [VectorRoom("pgvector", "emptied")]
         assert await deployment.rooms(at.bert) == [VectorRoom("pgvector")]
         await deployment.knowledge().vectors.check_reach(who.tenant_id)
+
+    played(scene)
+
+
+@pytest.fixture
+def silent() -> Iterator[socket.socket]:
+    """A server that takes connections and never answers."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield server
+
+
+def test_others_are_served_while_an_engine_of_before_does_not_answer(
+    played, silent: socket.socket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tenantry.adapters.vectors.engine.CALL_DEADLINE_S", 0.2)
+    monkeypatch.setattr("tenantry.adapters.vectors.engine.CLOSE_DEADLINE_S", 0.2)
+    opened: list[str] = []
+
+    async def unresponsive() -> opensearch.OpenSearch:
+        opened.append("opensearch")
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        return opensearch.OpenSearch(await asyncio.to_thread(opensearch.connect, url))
+
+    async def scene(deployment: Deployment) -> None:
+        at, who = deployment.at, deployment.at.anna
+        await PostgresVectorRooms(at.world.work).opened(who.tenant_id, "opensearch")
+        deps = deployment.knowledge(pgvector=deployment.pgvector, opensearch=unresponsive)
+        page = await documents.list_documents(deps, who)
+        longest_s = 0.0
+
+        async def serve_bert() -> None:
+            nonlocal longest_s
+            while True:
+                before = asyncio.get_running_loop().time()
+                assert len((await documents.list_documents(deps, at.bert)).documents) == 2
+                await asyncio.sleep(0)
+                longest_s = max(longest_s, asyncio.get_running_loop().time() - before)
+
+        serving = asyncio.create_task(serve_bert())
+        for document in page.documents:
+            await documents.delete_document(deps, who, document.id)
+        await deployment.made[-1].close()
+        await asyncio.sleep(0.1)
+        assert not serving.done()
+        serving.cancel()
+        silent.close()  # and with it every call that hangs
+        assert longest_s < CALL_TIMEOUT_S / 2, "the loop stood still for a call"
+        assert opened == ["opensearch"], "one a process"
+        assert (await deployment.rows(who), await deployment.rows(at.bert)) == (0, 2)
 
     played(scene)
 

@@ -6,11 +6,13 @@ import asyncio
 import json
 import os
 import re
+import secrets
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -194,6 +196,55 @@ def test_a_throttled_upload_of_a_canary_is_told_and_the_canaries_put_away(stack:
     assert "canary a: POST /v1/documents could not be made: 429" in done.stderr
     canaries = {row["tenant_id"] for row in stack.rows(_CANARIES)} - before
     _nothing_is_left(stack, sorted(canaries))
+
+
+@pytest.fixture
+def stale(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[str, str]]:
+    """Id and name of a canary of an audit that was killed, with vectors in an engine that is not
+    configured any more. Every canary that is active passes for an old one."""
+    monkeypatch.setattr("tenantry.entrypoints.audit.ending._STALE_AFTER", timedelta(days=-1))
+    name = f"audit-canary-killed-{secrets.token_hex(4)}"
+    made = stack.tenant(name=name)
+    noted = f"INSERT INTO tenantry.vector_room (tenant_id, engine) VALUES ('{made.id}', 'weaviate')"
+    gone = f"DELETE FROM tenantry.vector_room WHERE tenant_id = '{made.id}'"
+    with flawed(stack, noted, gone):
+        yield made.id, name
+
+
+def test_what_a_killed_audit_left_is_to_go_as_its_own_and_is_told_of(
+    stack: Stack, stale: tuple[str, str]
+) -> None:
+    """Its vectors would cost, so it is to be shredded; the report says that it could not be."""
+    tenant, name = stale
+    report = run_audit(of(stack, "rows.table-document"), lambda who: stores(stack, who), _quietly)
+    (finding,) = report.findings
+    assert finding.id == "cleaning.documents"
+    assert f"{name} was not shredded" in finding.detail
+    assert "weaviate, which is not configured here" in finding.detail
+    _nothing_is_left(stack, list(report.canaries))
+    (row,) = [row for row in stack.rows(_CANARIES) if row["tenant_id"] == tenant]
+    assert (row["status"], row["keys"]) == ("suspended", 0)
+
+
+def test_ctrl_c_waits_for_the_old_canary_at_hand_and_ends_the_audit(
+    stack: Stack, stale: tuple[str, str]
+) -> None:
+    tenant, _ = stale
+    before = {row["tenant_id"] for row in stack.rows(_CANARIES)}
+
+    def interrupted(_: str) -> str:
+        signal.raise_signal(signal.SIGINT)
+        return "nothing is local"
+
+    with pytest.raises(KeyboardInterrupt):
+        run_audit(of(stack), interrupted, _quietly)
+    rows = {row["tenant_id"]: row for row in stack.rows(_CANARIES)}
+    assert (rows[tenant]["status"], rows[tenant]["keys"]) == ("suspended", 0)
+    assert rows.keys() == before, "it went on"
+
+
+def _quietly(*_: object) -> None:
+    pass
 
 
 def of(stack: Stack, *only: str, **more: Any) -> Target:

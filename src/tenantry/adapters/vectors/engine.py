@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ ROWS_PER_PUT = 64  # about 1.3 MB as JSON at 1,024 dimensions; Pinecone takes 2 
 SEGMENTS_PER_CALL = 500  # named in one search or deletion
 CALL_TIMEOUT_S = 10.0  # what a client is told
 CALL_DEADLINE_S = 30.0  # with the client's own repetitions, of which some take a minute
+CLOSE_DEADLINE_S = 2.0  # for calls that are under way; a worker's end has little time left
 SETTLE_TIMEOUT_S = 60.0  # until what was put must be found
 _THREADS = 16  # calls at once of one process to an engine whose client blocks
 _SCOPE = re.compile(r"[a-z0-9][a-z0-9_]{0,47}")
@@ -142,8 +144,17 @@ class Blocking:
         except TimeoutError:
             raise refused(self._name, "timed out") from None
 
-    def close(self) -> None:
-        self._threads.shutdown(wait=True, cancel_futures=True)
+    async def close(self, close_client: Callable[[], object]) -> None:
+        """The client is closed after its last call. One that hangs is not waited for past the
+        deadline, and the event loop does not wait at all."""
+
+        def end() -> None:
+            self._threads.shutdown(wait=True, cancel_futures=True)
+            close_client()
+
+        ending = threading.Thread(target=end, name=f"{self._name}-close", daemon=True)
+        ending.start()
+        await asyncio.to_thread(ending.join, CLOSE_DEADLINE_S)
 
 
 def misaddressed() -> Corrupt:

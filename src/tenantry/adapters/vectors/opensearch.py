@@ -77,8 +77,7 @@ class OpenSearch:
         return AliasRoom(self._client, self._blocking, scope_of(home))
 
     async def close(self) -> None:
-        self._blocking.close()
-        self._client.close()
+        await self._blocking.close(self._client.close)
 
 
 class AliasRoom:

@@ -61,8 +61,7 @@ class Pinecone:
         return NamespaceRoom(self._index, self._blocking, scope_of(home))
 
     async def close(self) -> None:
-        self._blocking.close()
-        self._index.close()
+        await self._blocking.close(self._index.close)
 
 
 class NamespaceRoom:

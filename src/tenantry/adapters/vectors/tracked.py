@@ -9,9 +9,9 @@
 
 from __future__ import annotations
 
-import contextlib
+import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from tenantry.adapters.vectors.engine import Engine
 from tenantry.adapters.vectors.partitions import EnginePartitions
@@ -31,7 +31,7 @@ _log = logging.getLogger(__name__)
 class TrackedVectors:
     """`ports.vectors.Vectors`. `engine`: the name of the one of the settings; None: sealed
     partitions, whose segments are objects. `others`: those that are configured beside it, each
-    opened for as long as it is needed."""
+    opened when it is first needed, and kept. `close` ends these, and not `present`."""
 
     def __init__(
         self,
@@ -48,6 +48,8 @@ class TrackedVectors:
         self._rooms = rooms
         self._manifest = manifest
         self._over = over
+        self._kept: dict[str, Engine] = {}
+        self._opening = asyncio.Lock()
 
     @property
     def reads_words(self) -> bool:
@@ -81,8 +83,8 @@ class TrackedVectors:
         row = await self._present.remove(home, document_id)
         for name in sorted(elsewhere) if held and row is not None else ():
             try:
-                async with self._opened(name) as engine:
-                    await engine.room(home).delete(await self._dead(home, held))
+                engine = await self._opened(name)
+                await engine.room(home).delete(await self._dead(home, held))
             except Unavailable as refusal:  # not live any more: the sweep deletes them
                 _log.warning("vectors are deleted later: %s", refusal.message)
         return row
@@ -90,10 +92,10 @@ class TrackedVectors:
     async def sweep(self, home: Home, age_s: float) -> int:
         deleted = await self._present.sweep(home, age_s)
         for name in sorted(await self._elsewhere(home.tenant_id) & self._others.keys()):
-            async with self._opened(name) as engine:
-                deleted += await self._over(engine).sweep(home, age_s)
-                if not await engine.room(home).segments():
-                    await self._rooms.emptied(home.tenant_id, name, age_s)
+            engine = await self._opened(name)
+            deleted += await self._over(engine).sweep(home, age_s)
+            if not await engine.room(home).segments():
+                await self._rooms.emptied(home.tenant_id, name, age_s)
         return deleted
 
     async def drop(self, home: Home) -> None:
@@ -102,9 +104,13 @@ class TrackedVectors:
         if self._engine is not None:
             await self._rooms.emptied(home.tenant_id, self._engine, 0.0)
         for name in sorted(await self._elsewhere(home.tenant_id)):
-            async with self._opened(name) as engine:
-                await engine.room(home).drop()
+            engine = await self._opened(name)
+            await engine.room(home).drop()
             await self._rooms.emptied(home.tenant_id, name, 0.0)
+
+    async def close(self) -> None:
+        kept, self._kept = self._kept, {}
+        await asyncio.gather(*(engine.close() for engine in kept.values()))
 
     @property
     def _reached(self) -> frozenset[str]:
@@ -121,10 +127,8 @@ class TrackedVectors:
         live = await self._manifest.live(home.tenant_id, segments)
         return [name for name in segments if not live.documents.get(name)]
 
-    @contextlib.asynccontextmanager
-    async def _opened(self, name: str) -> AsyncIterator[Engine]:
-        engine = await self._others[name]()
-        try:
-            yield engine
-        finally:
-            await engine.close()
+    async def _opened(self, name: str) -> Engine:
+        async with self._opening:
+            if name not in self._kept:
+                self._kept[name] = await self._others[name]()
+            return self._kept[name]

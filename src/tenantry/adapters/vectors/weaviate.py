@@ -76,8 +76,7 @@ class Weaviate:
         return TenantRoom(self._connected, self._blocking, scope_of(home))
 
     async def close(self) -> None:
-        self._blocking.close()
-        self._client.close()
+        await self._blocking.close(self._client.close)
 
     def _connected(self) -> Any:
         with self._connecting:

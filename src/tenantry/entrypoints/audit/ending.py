@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -31,6 +31,7 @@ _STALE_AFTER: Final = timedelta(hours=1)  # a canary of an audit that was killed
 _ENDINGS: Final = (signal.SIGINT, signal.SIGTERM)
 _ROUNDS_MAX: Final = 200  # of 100 documents each
 _GROUPS: Final = f"{GROUP},audit-staff"
+EngineFor = Callable[[str], str | None]  # where a tenant's passages rest; None: not seen from here
 
 
 @dataclass(slots=True)
@@ -74,25 +75,36 @@ def put_away_after(operator: Operator, data: Wire, run: str, ending: Ending) -> 
                         ending.problems.append(f"{who}: {problem}")
                         ending.left.append(name)
                 else:
-                    put_away(operator, data, tenant, who, ending)
+                    put_away(operator, data, tenant, who, ending, ending.engine)
 
 
 @contextmanager
-def _undisturbed() -> Iterator[None]:
-    """A second Ctrl-C does not leave canaries with keys that work."""
+def _undisturbed() -> Iterator[list[int]]:
+    """A Ctrl-C in the midst does not leave canaries with keys that work. Gives what was held
+    off."""
+    held: list[int] = []
     if threading.current_thread() is not threading.main_thread():
-        yield
+        yield held
         return
-    before = {number: signal.signal(number, signal.SIG_IGN) for number in _ENDINGS}
+
+    def hold(number: int, _: object) -> None:
+        held.append(number)
+
+    before = {number: signal.signal(number, hold) for number in _ENDINGS}
     try:
-        yield
+        yield held
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
 
 
 def put_away(
-    operator: Operator, data: Wire, tenant: Mapping[str, Any], who: str, ending: Ending
+    operator: Operator,
+    data: Wire,
+    tenant: Mapping[str, Any],
+    who: str,
+    ending: Ending,
+    engine: str | None,
 ) -> None:
     """Documents and budgets gone, keys revoked, the tenant suspended; and shredded, if it is to."""
     tenant_id = tenant["id"]
@@ -115,17 +127,19 @@ def put_away(
         ending.left.append(tenant["name"])
         return
     try:
-        if _is_to_go(operator, tenant, ending):
+        if _is_to_go(operator, tenant, ending.shred, engine):
             operator.post(f"/tenants/{tenant_id}/shred", {"confirm": tenant["name"]})
             ending.shredded.add(tenant_id)
     except (Refused, OSError) as problem:
         ending.problems.append(f"{who} was not shredded: {problem}")
 
 
-def _is_to_go(operator: Operator, tenant: Mapping[str, Any], ending: Ending) -> bool:
-    if ending.shred is not None:
-        return ending.shred
-    if ending.engine not in (None, SEALED):
+def _is_to_go(
+    operator: Operator, tenant: Mapping[str, Any], shred: bool | None, engine: str | None
+) -> bool:
+    if shred is not None:
+        return shred
+    if engine not in (None, SEALED):
         return True
     plans = [row for row in operator.get("/plans")["data"] if row["name"] == tenant["plan"]]
     places = operator.get("/placements")["data"]
@@ -154,13 +168,23 @@ def put_stale_away(
     data: Wire,
     tenants: Sequence[Mapping[str, Any]],
     now: datetime,
-    shred: bool | None,
+    ending: Ending,
+    engine_for: EngineFor,
 ) -> None:
-    """What an audit left that was killed."""
+    """What an audit left that was killed. A Ctrl-C ends it once the canary at hand is away."""
     for row in tenants:
         ours = row["name"].startswith(NAME_PREFIX) and row["status"] == "active"
         if ours and _made_at(row["id"]) < now - _STALE_AFTER:
-            put_away(operator, data, row, row["name"], Ending(shred))
+            with _undisturbed() as held:
+                try:
+                    engine = engine_for(row["id"])
+                except Exception as problem:  # of a database, which must not keep its keys alive
+                    engine = None
+                    told = f"where its passages rest is not known: {type(problem).__name__}"
+                    ending.problems.append(f"{row['name']}: {told}")
+                put_away(operator, data, row, row["name"], ending, engine)
+            for number in held:
+                signal.raise_signal(number)
 
 
 def _made_at(tenant_id: str) -> datetime:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -22,7 +23,7 @@ from tenantry.entrypoints.audit.attack import (
     void,
 )
 from tenantry.entrypoints.audit.attacks.placement import NOWHERE
-from tenantry.entrypoints.audit.attacks.places import engine_of
+from tenantry.entrypoints.audit.attacks.places import engine_of, room_of
 from tenantry.entrypoints.audit.catalogue import catalogue
 from tenantry.entrypoints.audit.cleaning import cleaned
 from tenantry.entrypoints.audit.ending import Ending, put_away_after, put_stale_away
@@ -75,13 +76,14 @@ def run_audit(target: Target, local_for: LocalFor, progress: Progress) -> Report
     try:
         operator = Operator(admin, target.token)
         tenants = operator.every("/tenants")
-        put_stale_away(operator, data, tenants, started, target.shred)
         run = started.strftime("%Y%m%d-%H%M%S-") + secrets.token_hex(2)
-        with _told_of_what_is_left(ending), put_away_after(operator, data, run, ending):
-            ground = _ground(target, operator, data, run, tenants, local_for)
-            local, ending.engine = ground.local, engine_of(ground)
-            version = str(_description(data, "")["info"]["version"])
-            results = _made(ground, _chosen(catalogue(ground), target.only), progress)
+        with _told_of_what_is_left(ending):
+            put_stale_away(operator, data, tenants, started, ending, partial(_room, local_for))
+            with put_away_after(operator, data, run, ending):
+                ground = _ground(target, operator, data, run, tenants, local_for)
+                local, ending.engine = ground.local, engine_of(ground)
+                version = str(_description(data, "")["info"]["version"])
+                results = _made(ground, _chosen(catalogue(ground), target.only), progress)
         results += cleaned(operator, ground, ending)
     finally:
         if local is not None:
@@ -90,6 +92,14 @@ def run_audit(target: Target, local_for: LocalFor, progress: Progress) -> Report
         admin.close()
     ids = [canary.id for canary in ground.canaries]
     return Report(started, datetime.now(UTC), version, target.url, ids, results)
+
+
+def _room(local_for: LocalFor, tenant_id: str) -> str | None:
+    local = local_for(tenant_id)
+    if isinstance(local, str):
+        return None
+    with closing(local):
+        return room_of(local, tenant_id)
 
 
 @contextmanager

@@ -184,7 +184,7 @@ def test_a_client_that_repeats_itself_is_not_waited_for_without_end(monkeypatch)
         with pytest.raises(Unavailable):
             await blocking.run(ended.wait)
         ended.set()
-        blocking.close()
+        await blocking.close(lambda: None)
 
     asyncio.run(main())
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import time
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from tenantry.domain.ids import prefix_of
 from tenantry.entrypoints.audit.canary import Canary
 from tenantry.entrypoints.audit.ground import Ground
+
+if TYPE_CHECKING:
+    from tenantry.bootstrap.audit import LocalStores
 
 SEALED: Final = "seg"  # of a segment in sealed partitions; in another engine it is that one's name
 _LOOKS_MAX: Final = 20
@@ -21,6 +24,17 @@ _ANY: Final = (
     "SELECT segment_id FROM tenantry.document"
     " WHERE tenant_id = $1 AND segment_id IS NOT NULL LIMIT 1"
 )
+
+_ROOM: Final = (
+    "SELECT engine FROM tenantry.vector_room"
+    " WHERE tenant_id = $1 AND ending IS NULL ORDER BY engine LIMIT 1"
+)
+
+
+def room_of(local: LocalStores, tenant_id: str) -> str | None:
+    """An engine in which vectors of a tenant may be, also where no document names it any more."""
+    rows = local.rows("control", _ROOM, tenant_id)
+    return str(rows[0][0]) if rows else None
 
 
 def engine_of(ground: Ground) -> str | None:
