@@ -6,6 +6,7 @@ and for each part of it the passages that it rests on. What is a mark, `domain/m
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
@@ -14,6 +15,7 @@ from tenantry.domain.marks import Marks, Numbers, numbers_quoted_in
 
 # What ends the sentence before, where its mark stood before the stop.
 _BETWEEN = " \t\r\n.,;:!?…\u3000。、，．；：！？،؛؟۔।॥"
+_SAID = re.compile(rf"[^\s{re.escape(_BETWEEN)}]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +38,7 @@ class Citing:
     def __init__(self, count: int, quoted: Collection[tuple[str, str]] = ()) -> None:
         self._marks = Marks(count, quoted)
         self._part: list[str] = []  # the text since the last part
+        self._said = False  # whether that is more than what ends a sentence
         self._start = 0
         self._numbers: list[int] = []  # of marks that stand together after the part
         self._ahead: list[int] = []  # of marks before it
@@ -54,26 +57,25 @@ class Citing:
             if isinstance(piece, str):
                 self._cite(out)
                 self._part.append(piece)
+                self._said = self._said or _SAID.search(piece) is not None
                 out.append(piece)
             else:
-                said = "".join(self._part).strip(_BETWEEN)
-                numbers = self._numbers if said else self._ahead
+                numbers = self._numbers if self._said else self._ahead
                 numbers += piece
         return out
 
     def _cite(self, out: list[str | Cited], *, last: bool = False) -> None:
         """Ends a part where it was cited; a mark with nothing before it waits for what follows."""
-        if not self._numbers and not (last and self._ahead):
+        if not self._said or (not self._numbers and not (last and self._ahead)):
             return
         said = "".join(self._part)
         text = said.lstrip(_BETWEEN).rstrip()
-        if not text:
-            return
         start = self._start + len(said) - len(said.lstrip(_BETWEEN))
         numbers = tuple(dict.fromkeys([*self._ahead, *self._numbers]))
         out.append(Cited(start, start + len(text), text, numbers))
         self._start += len(said)
         self._part.clear()
+        self._said = False
         self._numbers.clear()
         self._ahead.clear()
 

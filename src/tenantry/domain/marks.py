@@ -70,14 +70,18 @@ class Marks:
                 continue
             self._code.feed(held[looked:start])
             looked = start
-            before = (self._before + held[done:start])[-BEFORE_CHARS_MAX:]
-            glued = mark[0][0] == "[" and not (self._after_mark and start == done)
             given = self._given(mark[0])
-            if not given or self._is_text(before, mark[0], glued):
+            if not given:
+                continue
+            # No slice grows with what is held: a long answer would take its square.
+            since = held[max(done, start - BEFORE_CHARS_MAX) : start]
+            before = (self._before + since)[-BEFORE_CHARS_MAX:]
+            glued = mark[0][0] == "[" and not (self._after_mark and start == done)
+            if self._is_text(before, mark[0], glued):
                 continue
             if glued and _is_like_code(before):
                 end = _end_of(_MORE, held, end)
-                ends = _clause_ends(held[end:], last=last)
+                ends = _clause_ends(held, end, last=last)
                 if ends is None:
                     self._say(held[done:start], out)
                     self._held = held[start:]
@@ -155,20 +159,20 @@ def _is_in_call(before: str) -> bool:
     return False
 
 
-def _clause_ends(rest: str, *, last: bool) -> bool | None:
-    """Whether a clause ends before `rest`, which is all there is if it is the `last`. None: the
-    next piece will tell."""
-    closing = _end_of(_CLOSING, rest, 0)
-    following = rest[closing : closing + 1]
+def _clause_ends(text: str, at: int, *, last: bool) -> bool | None:
+    """Whether a clause ends there, in what is all there is if it is the `last`. None: the next
+    piece will tell."""
+    closed = _end_of(_CLOSING, text, at)
+    following = text[closed : closed + 1]
     if not following:
         return True if last else None
     if following == "[":
-        if not last and _OPENED.match(rest, closing):
+        if not last and _OPENED.match(text, closed):
             return None
-        return closing > 0 and _MARK.match(rest, closing) is not None
+        return closed > at and _MARK.match(text, closed) is not None
     if not following.isascii():
         return True
-    return following.isspace() if closing else following in "\r\n"
+    return following.isspace() if closed > at else following in "\r\n"
 
 
 class _Code:

@@ -1,11 +1,14 @@
 """Numbers come out of an answer and stand beside it, however the text is cut."""
 
+import time
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tenantry.domain.citing import Cited, Citing
-from tenantry.domain.marks import numbers_quoted_in
+from tenantry.domain.marks import Marks, numbers_quoted_in
 
 
 def cited(*pieces: str, count: int = 3) -> tuple[str, list[Cited]]:
@@ -170,3 +173,46 @@ def test_little_is_held_back() -> None:
     citing = Citing(1)
     assert citing.feed("[" + "1" * 200) == ["[" + "1" * 200]
     assert citing.feed(" " * 40) == [" " * 24]
+
+
+class _Counted(str):
+    """Text that counts the characters that are copied out of it."""
+
+    copied = 0
+
+    def __getitem__(self, index: Any) -> str:
+        piece = super().__getitem__(index)
+        _Counted.copied += len(piece)
+        return piece
+
+    def __radd__(self, before: str) -> str:
+        return _Counted(f"{before}{self}")
+
+
+@pytest.mark.parametrize("part", ["a[1] ", "It rents [1]. ", "[9] ", "days[1] and ", "[1]. "])
+def test_what_is_copied_of_an_answer_grows_with_it_and_no_faster(part: str) -> None:
+    """Four times the text is four times the work, not sixteen."""
+
+    def copied(times: int) -> int:
+        _Counted.copied = 0
+        Marks(1).feed(_Counted(part * times))
+        return _Counted.copied
+
+    few = copied(500)
+    assert len(part) * 500 < few * 8
+    assert copied(2_000) < 8 * few
+
+
+def test_time_to_cite_grows_with_the_answer_and_no_faster() -> None:
+    """Marks between full stops make no part, and wait for one."""
+    assert _seconds("[1]. " * 12_000) < 8 * _seconds("[1]. " * 3_000)
+
+
+def _seconds(answer: str) -> float:
+    """Of the processor; the least of some tries, as others may be at work."""
+    took = []
+    for _ in range(3):
+        start = time.process_time()
+        cited(answer)
+        took.append(time.process_time() - start)
+    return min(took)

@@ -31,6 +31,22 @@ LINES = {
     "Haupt-\nund Nebensatz": "Haupt- und Nebensatz",
     "pre- and post-\nor later": "pre- and post- or later",
     "Wall-\nunder": "Wallunder",
+    "edit-\nor of": "editor of",
+    "a vect-\nor": "a vector",
+    "short-\nor long-term": "short- or long-term",
+    "under-\nor overpaid": "under- or overpaid",
+    "Ver-\ntrag/Abkommen": "Vertrag/Abkommen",
+    "client/ser-\nver": "client/server",
+    "CPU/GPU-Leis-\ntung": "CPU/GPU-Leistung",
+    "e.g.the-\nory": "e.g.theory",
+    "(z.B.die Leis-\ntung)": "(z.B.die Leistung)",
+    "INFOR-\nMATION": "INFORMATION",
+    "1. ALLGEMEINE INFOR-\nMATIONEN": "1. ALLGEMEINE INFORMATIONEN",
+    "the REST-\nAPI of": "the REST-API of",
+    "X-\nRAY": "X-RAY",
+    "example.com/how-\nto": "example.com/how-to",
+    "/srv/my-\nfiles": "/srv/my-files",
+    "docs/my-\nfiles/a": "docs/my-files/a",
 }
 
 
@@ -63,7 +79,16 @@ TOGETHER = {
     "10<sup>6</sup> or 10<sup> <i>-6</i></sup>": "10^6 or 10^-6",
     "10<sup>\u22126</sup>, 2<sup>n</sup>, (a+b)<sup>2</sup>": "10^\u22126, 2^n, (a+b)^2",
     "m s<sup>-1</sup>, 5 m<sup>2</sup>, 8 km<sup>3</sup>": "m s^-1, 5 m2, 8 km3",
+    "W/m<sup>2</sup>, m/s<sup>2</sup>, 5 in<sup>2</sup>, 5<i>ft</i><sup>3</sup>": (
+        "W/m2, m/s2, 5 in2, 5ft3"
+    ),
+    "it<sup>2</sup> is, Nr<sup>3</sup>, x<sup>2</sup>": "it^2 is, Nr^3, x^2",
+    "set in<sup>2</sup> a firm's<sup>3</sup> item<sup>2</sup>": "set in^2 a firm's^3 item^2",
+    "m<sup>4</sup>, cm<sup>2</sup>": "m^4, cm2",
     "the 1<sup>st</sup>, le 2<sup>e</sup>, no. 3<sup>rd</sup>": "the 1st, le 2e, no. 3rd",
+    "2<sup>nd</sup>, 1<sup>er</sup>, 4<sup>th</sup>, n<sup>o</sup> 3<sup>a</sup>": (
+        "2nd, 1er, 4th, no 3a"
+    ),
     "a rule<sup>1</sup> of 2019<sup><a href=#n>2</a></sup>.<sup>3</sup>": "a rule^1 of 2019^2.^3",
     "do it<a href=#n><sup>2</sup></a> now<sup>[4]</sup>": "do it^2 now[4]",
     "3<sup>1</sup>/<sub>2</sub> H<sub>2</sub>O": "3 1/2 H2O",
@@ -94,6 +119,10 @@ def test_words_of_html_stand_apart_where_a_reader_sees_them_so(page: str) -> Non
         "style=\"background: url('a;b'); display: none\"",
         "style='/* ; */ display /* : */ : none /* why */'",
         "style='display: none; display: (none'",
+        "style='display:none;display:foo bar'",
+        "style='display: none; display: block none'",
+        "style='display: none; display: inline block'",
+        "style='display: none; display: list-item flex'",
     ],
 )
 def test_what_html_hides_is_left_out(attribute: str) -> None:
@@ -107,6 +136,10 @@ def test_what_html_hides_is_left_out(attribute: str) -> None:
         "hidden=until-found",
         "style='display: none; display: block'",
         "style='display: none; display: inline flow-root'",
+        "style='display: none; display: flow block list-item'",
+        "style='display: none; display: -webkit-box'",
+        "style='display: none; display: -ms-flexbox'",
+        "style='display: none; display: revert-layer'",
         "style='--my-display: none'",
         "style=\"background:url('a;display:none')\"",
         "style='background: URL(a;display:none)'",
@@ -180,6 +213,16 @@ def test_text_is_read_in_the_charset_that_it_states(charset: str) -> None:
         ("<META/data-x='>' CharSet = 'KOI8-R'>", "н"),
         ("<meta content='text/html; charset=koi8-r' http-equiv=Content-Type>", "н"),
         ("<meta http-equiv=content-type content=text/html><meta charset=koi8-r>", "н"),
+        ("<meta charset=koi8-r/>", "н"),
+        ("<meta charset=' koi8-r; '>", "н"),
+        ("<meta http-equiv=Content-Type content=text/html;charset=koi8-r/>", "н"),
+        ("<meta http-equiv=content-type content=\"text/html; charset='koi8-r'\">", "н"),
+        ("<meta http-equiv=content-type content='text/html; charset=\"koi8-r\"'>", "н"),
+        ("<meta http-equiv=content-type content='charset=\"koi8-r'>", None),
+        ("<meta charset=\"'koi8-r'\">", None),
+        ("<meta charset=klingon>", None),
+        ("<meta charset=klingon><meta charset=koi8-r>", "н"),
+        ("<meta charset><meta charset=koi8-r>", "н"),
     ],
 )
 def test_a_page_s_charset_is_what_browsers_read_there(head: str, read: str | None) -> None:
@@ -189,6 +232,14 @@ def test_a_page_s_charset_is_what_browsers_read_there(head: str, read: str | Non
             html.to_text(page, HTML)
     else:
         assert html.to_text(page, HTML) == read
+
+
+@pytest.mark.parametrize("charset", ["iso-2022-jp", "hz-gb-2312", "x-user-defined"])
+def test_a_page_in_a_charset_that_browsers_know_and_that_is_not_taken_is_refused(
+    charset: str,
+) -> None:
+    with pytest.raises(Unreadable, match=f"charset {charset} is not supported"):
+        html.to_text(f"<meta charset={charset}><meta charset=utf-8><p>a".encode(), HTML)
 
 
 @pytest.mark.parametrize(

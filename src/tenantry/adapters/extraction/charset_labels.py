@@ -78,4 +78,18 @@ _LABELS = {
     ),
     "big5hkscs": "big5 big5-hkscs cn-big5 x-x-big5 csbig5",
 }
+# Of encodings that browsers read, or refuse to: a page that says one is in no other.
+NOT_TAKEN = frozenset(
+    [
+        "iso-2022-jp",
+        "csiso2022jp",
+        "x-user-defined",
+        "replacement",
+        "hz-gb-2312",
+        "iso-2022-cn",
+        "iso-2022-cn-ext",
+        "iso-2022-kr",
+        "csiso2022kr",
+    ]
+)
 CODECS = {label: codec for codec, labels in _LABELS.items() for label in labels.split()}

@@ -5,38 +5,42 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
+from tenantry.adapters.extraction.charset_labels import CODECS, NOT_TAKEN
+
 _WITHIN_BYTES = 1_024
 _TAG = re.compile(rb"</?([a-zA-Z][^\s/>]*+)")
 _ATTRIBUTE = re.compile(
-    rb"""[\s/]*+([^\s/>][^\s/>=]*+)(?:\s*+=\s*+("[^"]*+"?|'[^']*+'?|[^\s>]*+))?""", re.S
+    rb"""[\s/]*+([^\s/>][^\s/>=]*+)(?:\s*+=\s*+(?:"([^"]*+)"?|'([^']*+)'?|([^\s>]*+)))?""",
+    re.S,
 )
-_CHARSET = re.compile(rb"""charset\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s;"']+))""", re.I)
+_CHARSET = re.compile(rb"""charset\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s;"'][^\s;]*))""", re.I)
 
 
 def charset_of_page(data: bytes) -> str:
-    """In lower case; empty where it says none."""
-    stated = _stated(data[:_WITHIN_BYTES]).strip().decode("latin-1").lower()
+    """In lower case; empty where it says none that browsers know."""
+    stated = _stated(data[:_WITHIN_BYTES])
     # One that could be read for it is not in UTF-16.
     return "utf-8" if stated.startswith("utf-16") else stated
 
 
-def _stated(head: bytes) -> bytes:
+def _stated(head: bytes) -> str:
     at = 0
     while (at := head.find(b"<", at)) >= 0:
         tag = _TAG.match(head, at)
         if tag is not None:
             attributes, at = _attributes(head, tag.end())
             if head[tag.start() + 1] != ord("/") and tag[1].lower() == b"meta":
-                stated = _of_meta(attributes)
-                if stated:
-                    return stated
+                label = _of_meta(attributes).decode("latin-1").lower()
+                label = label.strip().rstrip("/;").rstrip()  # as in `<meta charset=utf-8/>`
+                if label in CODECS or label in NOT_TAKEN:
+                    return label
         elif head.startswith(b"<!--", at):
             at = _after(head, b"-->", at + 2)  # two of its dashes may end it
         elif head.startswith((b"<!", b"</", b"<?"), at):
             at = _after(head, b">", at)
         else:
             at += 1
-    return b""
+    return ""
 
 
 def _after(head: bytes, end: bytes, at: int) -> int:
@@ -48,7 +52,7 @@ def _attributes(head: bytes, at: int) -> tuple[Mapping[bytes, bytes], int]:
     """A tag's, the first of each name, and where they end."""
     attributes: dict[bytes, bytes] = {}
     while (found := _ATTRIBUTE.match(head, at)) is not None:
-        attributes.setdefault(found[1].lower(), (found[2] or b"").strip(b"\"'"))
+        attributes.setdefault(found[1].lower(), found[2] or found[3] or found[4] or b"")
         at = found.end()
     return attributes, at
 

@@ -6,12 +6,13 @@ import re
 
 from selectolax.lexbor import LexborNode
 
-END_CHARS = 3  # as many of what stands before are enough to decide
+END_CHARS = 4  # as many of what stands before are enough to decide
 _FRACTION_SIGNS = ("/", "\u2044")
 _DEPTH = 8  # how far within an element its first text is looked for
 # Not the ends of 1st, 2e and 3rd.
 _RAISED = re.compile(r"[+\-\u2212]?\d|[inxy]\b")
-_UNIT = re.compile(r"(?:^|[\W\d_])[^\W\d_]{1,2}\Z")
+# `in` and `mi` are words as well, and `'s` and `'m` their ends.
+_UNIT = re.compile(r"(?:^|[^\w'\u2019]|[\d_])(?:[cdkmnµμ]?m|ft|yd|s)\Z|\d\s?(?:in|mi)\Z")
 _POWERS_OF_UNITS = ("2", "3")  # m2, km3: written so in plain text, and asked for so
 _IN_MATHS = {"msup": ("", "^"), "mfrac": ("", "/"), "msubsup": ("", "", "^")}
 

@@ -13,7 +13,47 @@ _SIGN = re.compile(
 )
 _DEEPER = {"(": 1, "[": 1, "{": 1, ")": -1, "]": -1, "}": -1}
 _END = "\0"  # no HTML holds it
-_WORDS = re.compile(r"[a-z -]+")  # else it is invalid, and as if it were not there
+_ALONE = frozenset(
+    [
+        "none",
+        "contents",
+        "table-row-group",
+        "table-header-group",
+        "table-footer-group",
+        "table-row",
+        "table-cell",
+        "table-column-group",
+        "table-column",
+        "table-caption",
+        "ruby-base",
+        "ruby-text",
+        "ruby-base-container",
+        "ruby-text-container",
+        "inline-block",
+        "inline-table",
+        "inline-flex",
+        "inline-grid",
+        "-webkit-box",
+        "-webkit-inline-box",
+        "-webkit-flex",
+        "-webkit-inline-flex",
+        "-ms-flexbox",
+        "-ms-inline-flexbox",
+        "-ms-grid",
+        "-ms-inline-grid",
+        "inherit",
+        "initial",
+        "unset",
+        "revert",
+        "revert-layer",
+    ]
+)
+_TOGETHER = {  # at most one of each
+    **dict.fromkeys(("block", "inline", "run-in"), "outside"),
+    **dict.fromkeys(("flow", "flow-root", "table", "flex", "grid", "ruby", "math"), "inside"),
+    "list-item": "item",
+}
+_OF_AN_ITEM = frozenset({"block", "inline", "run-in", "flow", "flow-root", "list-item"})
 
 
 def hides(style: str) -> bool:
@@ -23,10 +63,22 @@ def hides(style: str) -> bool:
         name, _, value = one.partition(":")
         words = value.lower().replace("!", " ! ").split()
         first = words[-2:] == ["!", "important"]
-        said = " ".join(words[:-2] if first else words)
-        if name.strip().lower() == "display" and _WORDS.fullmatch(said) and first >= important:
-            holding, important = said, first
+        said = words[:-2] if first else words
+        if name.strip().lower() == "display" and _is_valid(said) and first >= important:
+            holding, important = said[0], first
     return holding == "none"
+
+
+def _is_valid(said: list[str]) -> bool:
+    """Whether CSS Display knows it; else it is as if it were not there."""
+    if len(said) == 1 and said[0] in _ALONE:
+        return True
+    kinds = {_TOGETHER.get(word, "") for word in said}
+    return (
+        len(kinds) == len(said) > 0
+        and "" not in kinds
+        and ("item" not in kinds or _OF_AN_ITEM.issuperset(said))
+    )
 
 
 def _declarations(style: str) -> list[str]:

@@ -18,8 +18,18 @@ _BROKEN = re.compile(
 _TOLD_OF = "\x02\ufffe"
 _TOKEN_CHARS = 200  # how far around a hyphen is looked at
 _SPACE = re.compile(r"\s")
-_NAME = re.compile(r"^--?\w|[@/\\_=&?]|[.:]\w")  # an option, an address, a path, a field
-_SUSPENDED = re.compile(r"(?:und|oder|bzw\.|sowie|and|or)\s")
+_ABBREVIATION = re.compile(r"^\W?(?:[^\W\d_]\.){2,}")  # e.g. before a word without a space
+# An option, an address, a path, a field. One slash may as well stand between two words.
+_NAME = re.compile(r"^--?\w|[@\\_=&?]|[.:]\w|^[/~]|/.*/")
+_LINE_END = re.compile(f"[\r\n{_TOLD_OF}]")
+_WORD_BEFORE, _WORD_AFTER = re.compile(r"\w{2,}\Z"), re.compile(r"\w{2,}")
+_SUSPENDED = re.compile(r"(?:und|oder|bzw\.|sowie|and)\s")
+_OR = re.compile(r"or\s+(\S*)")
+_BEFORE_OR = re.compile(
+    r"\w-\s.*\Z|"  # another that is suspended, in the same line
+    r"\b(?:over|under|up|down|in|out|on|off|pre|post|inter|intra|sub|super|one|two|three)\Z",
+    re.IGNORECASE,
+)
 
 
 def to_text(data: bytes) -> tuple[str, int]:
@@ -65,16 +75,44 @@ def _at_line_s_end(found: re.Match[str]) -> str:
     before = _SPACE.split(text[max(0, start - _TOKEN_CHARS) : start])[-1]
     after = _SPACE.split(text[end : end + _TOKEN_CHARS], maxsplit=1)[0]
     if not _is_written(before, after):
-        return "- " if before and _SUSPENDED.match(text, end) else ""
+        return "- " if before and _is_suspended(text, start, end) else ""
+    if _is_in_capitals(text, start, end):
+        return ""
     return "-" if found[0][0] in _TOLD_OF else found[0]
 
 
 def _is_written(before: str, after: str) -> bool:
     """Whether the hyphen belongs there: in COVID-19, WLAN-fähig, X-ray, Müller-Schmidt, a@b-c.de.
 
-    None divides a word after a digit or a capital, or before one.
+    None divides a word after a digit or a capital, or before one, but where all are capitals.
     """
     if not before or not after:
         return False
     beside = before[-1] + after[0]
-    return beside != beside.lower() or not beside.isalpha() or bool(_NAME.search(before + after))
+    if beside != beside.lower() or not beside.isalpha():
+        return True
+    return bool(_NAME.search(_ABBREVIATION.sub("", before + after)))
+
+
+def _is_suspended(text: str, start: int, end: int) -> bool:
+    """Whether what follows is a word of its own, as in `pre- or post-war`: many end in "or"."""
+    if _SUSPENDED.match(text, end):
+        return True
+    word = _OR.match(text, end)
+    return word is not None and (
+        "-" in word[1] or _BEFORE_OR.search(_line_before(text, start)) is not None
+    )
+
+
+def _is_in_capitals(text: str, start: int, end: int) -> bool:
+    """Whether it divides a word of a heading in capitals: REST-API in a sentence is two."""
+    line = _line_before(text, start)
+    rest = _LINE_END.split(text[end : end + _TOKEN_CHARS], maxsplit=1)[0]
+    before, after = _WORD_BEFORE.search(line), _WORD_AFTER.match(rest)
+    if before is None or after is None or not (before[0] + after[0]).isalpha():
+        return False
+    return (line + rest).isupper() and _NAME.search(before[0] + after[0]) is None
+
+
+def _line_before(text: str, start: int) -> str:
+    return _LINE_END.split(text[max(0, start - _TOKEN_CHARS) : start])[-1]
