@@ -57,7 +57,7 @@ def test_the_database_is_gone(fragile: MeteredStack) -> None:
             )
         for path in ("/v1/usage", "/v1/limits", "/v1/documents"):
             refused("tenantry", fragile.http("GET", path, tenant=tenant), AWAY)
-        assert not fragile.is_ready()
+        wait_until(lambda: not fragile.is_ready(), "the worker is not ready")
         assert upstream_requests(fragile) == sent, "something left without a reservation"
     assert traces(fragile, tenant) == before
     for ask in ASKS:
