@@ -22,6 +22,7 @@ from tests.support.traffic import CALLS, Traffic, reconcile
 
 TOMORROW = datetime.now(UTC) + timedelta(days=1)
 TO = ("--to", f"{TOMORROW + timedelta(days=1):%Y-%m-%d}")
+FROM = ("--from", f"{TOMORROW - timedelta(days=3):%Y-%m-%d}")  # also when tomorrow is next month
 NOVA_OUT = "NovaMicro-output-tokens"
 
 
@@ -182,7 +183,7 @@ def test_case_34_the_newest_delivery_of_a_month_in_parquet_from_a_bucket(
     with s3_server() as server:
         server.objects = objects
         done = tenantry(
-            traffic.stack.home, "reconcile", "--bill", "s3://bills/exports", *TO,
+            traffic.stack.home, "reconcile", "--bill", "s3://bills/exports", *FROM, *TO,
             environment=server.environment(),
         )  # fmt: skip
     assert done.returncode == 0, done.stderr + done.stdout
