@@ -17,6 +17,7 @@ from uuid import UUID
 import orjson
 from tests.support.http_alerts import MemoryAlerts, fixed_outlooks
 from tests.support.http_billing import memory_billing
+from tests.support.http_grounded import FixedGrounded
 from tests.support.http_margin import MemoryMarginBooks
 from tests.support.http_tenant_services import (
     FixedAnswers,
@@ -297,6 +298,7 @@ class FixedServices:
         self.inference = FixedInference()
         self.library = MemoryLibrary()
         self.ledger = MemoryLedger()
+        self.grounded = FixedGrounded(self.inference)
         self.answers = FixedAnswers()
         self.conversations = FixedConversations(self.answers)
         self.reranker = FixedReranker()
@@ -327,6 +329,7 @@ class FixedServices:
             guardrails=self.inference,
             embeddings=self.inference,
             library=self.library,
+            grounded=self.grounded,
             answers=self.answers,
             conversations=self.conversations,
             reranker=self.reranker,

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
-from tenantry.application.retrieval import TOP_K_MAX, check_query
+from tenantry.application.calls import ChatCall, ChatOperation
+from tenantry.application.retrieval import QUERY_CHARS_MAX, TOP_K_MAX, check_query
 from tenantry.domain.chunk import Passage
+from tenantry.domain.errors import BadRequest
 from tenantry.domain.filter import Filter
+from tenantry.domain.grounding import grounded, question_in
 from tenantry.domain.prompt import answer_prompt
 from tenantry.domain.rerank import Reranking
+from tenantry.domain.tenant import Principal
 
 # The body of Converse that answers from passages, best first; asked again for fewer of them.
 Compose = Callable[[Sequence[Passage]], Mapping[str, Any]]
@@ -43,6 +48,20 @@ class Question:
     search: Search
     model: str | None
     compose: Compose
+    service_tier: str | None = None
+    request_metadata: Mapping[str, str] = field(default_factory=dict)
+
+    def call(
+        self, principal: Principal, operation: ChatOperation, passages: Sequence[Passage]
+    ) -> ChatCall:
+        """The model's call that answers from these passages."""
+        return ChatCall(
+            operation,
+            self.model or principal.tenant.plan.default_model,
+            self.compose(passages),
+            service_tier=self.service_tier,
+            request_metadata=self.request_metadata,
+        )
 
 
 def plain_question(
@@ -62,3 +81,23 @@ def plain_question(
         }
 
     return Question(Search(query, top_k, where, reranking), model, compose)
+
+
+def chat_question(chat: ChatCall, top_k: int) -> Question:
+    """A chat of the client's own through Converse, with passages for its last question.
+
+    Raises `BadRequest` where none of its messages asks anything in words.
+    """
+    query = question_in(chat.body, QUERY_CHARS_MAX)
+    if query is None:
+        raise BadRequest(
+            "`x-tenantry-knowledge` searches by the text of the last user message, "
+            "and no user message has any text."
+        )
+    return Question(
+        Search(query, top_k),
+        chat.model,
+        partial(grounded, chat.body),
+        chat.service_tier,
+        chat.request_metadata,
+    )

@@ -1,7 +1,7 @@
 """Questions in a session: what was said before goes into the prompt, and the answer is kept.
 
 Owns: a turn from the holding of its session to its end. Does not own: retrieval, admission, the
-model's call (`application/answers.py`), nor where sessions rest (`application/sessions.py`).
+model's call (`application/grounded.py`), nor where sessions rest (`application/sessions.py`).
 Invariant: a turn ends by being kept or released before its caller sees the end of its answer.
 """
 
@@ -10,11 +10,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any
 
 from tenantry.application.answers import Answer, Answers, AnswerStream
 from tenantry.application.asking import Question, Search
 from tenantry.application.context import RequestContext
+from tenantry.application.grounded import GUARDRAIL_INTERVENED
 from tenantry.application.owned_tasks import OwnedTasks
 from tenantry.application.sessions import Sessions, SessionTurn
 from tenantry.domain.chunk import Passage
@@ -23,8 +24,6 @@ from tenantry.domain.conversation import Conversation
 from tenantry.domain.prompt import answer_prompt
 from tenantry.domain.template import template_prompt
 from tenantry.ports.clock import Clock
-
-GUARDRAIL_INTERVENED: Final = "guardrail_intervened"
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,12 +48,22 @@ class Heard:
         await self._reply.aclose()
 
     @property
+    def text(self) -> str:
+        """What was said so far."""
+        return "".join(self._parts)
+
+    @property
+    def stop_reason(self) -> str:
+        """Empty until the model has said that it ended."""
+        return self._stop_reason
+
+    @property
     def whole(self) -> tuple[str, str] | None:
         """Text and stop reason, where the answer came to its end."""
         end = self._reply.end
         if end is None or end.kind is not StreamEndKind.COMPLETE or not self._stop_reason:
             return None
-        return "".join(self._parts), self._stop_reason
+        return self.text, self._stop_reason
 
 
 def text_of_delta(frame: Frame, *, lenient: bool = False) -> str:

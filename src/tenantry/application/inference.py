@@ -11,7 +11,7 @@
 | 7 | what did it cost, durable before the last byte | `application/metering.py` | reconciled |
 | 8 | response, tagged | `entrypoints/http/` | - |
 
-Steps 4 and 5 belong to `application/answers.py`. Invariants: nothing leaves before its intent is
+Steps 4 and 5 belong to `application/grounded.py`. Invariants: nothing leaves before its intent is
 committed; an answer is shown only after its settlement is; a client that leaves changes neither.
 """
 

@@ -13,6 +13,7 @@ from tenantry.application.conversing import Conversations
 from tenantry.application.embeddings import Embeddings
 from tenantry.application.finding import Finder
 from tenantry.application.gate import Gate
+from tenantry.application.grounded import Grounded
 from tenantry.application.knowledge import Knowledge
 from tenantry.application.library import Library
 from tenantry.application.model_calls import ModelCalls
@@ -30,6 +31,7 @@ from tenantry.ports.model import ModelPort
 @dataclass(frozen=True, slots=True)
 class Asking:
     library: Library
+    grounded: Grounded
     answers: Answers
     conversations: Conversations
     reranker: Reranker
@@ -51,12 +53,14 @@ def asking_of(
     clock = knowledge.clock
     reranker = Reranker(gate, planning, model, tasks)
     finder = Finder(knowledge, embeddings, reranker)
-    answers = Answers(gate, planning, finder, calls, model, tasks, clock, limits_of(config))
+    grounded = Grounded(gate, planning, finder, calls, model, tasks, clock, limits_of(config))
+    answers = Answers(grounded)
     sessions = _sessions(databases, knowledge, labels)
     reindexes = PostgresReindexes(TenantWork(databases.app))
     reindexing = Reindexing(knowledge, reindexes, embeddings)
     return Asking(
         Library(knowledge, reindexing, gate, planning, embeddings, finder, tasks, clock),
+        grounded,
         answers,
         Conversations(answers, sessions, tasks, clock),
         reranker,

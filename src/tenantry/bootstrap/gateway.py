@@ -46,6 +46,7 @@ from tenantry.application.cached_answers import CachedAnswers
 from tenantry.application.conversing import Conversations
 from tenantry.application.embeddings import Embeddings
 from tenantry.application.gate import Gate
+from tenantry.application.grounded import Grounded
 from tenantry.application.guardrails import Guardrails
 from tenantry.application.idempotency import Idempotent
 from tenantry.application.inference import Inference
@@ -104,6 +105,7 @@ class Gateway:
     batches: Batches
     embeddings: Embeddings
     library: Library
+    grounded: Grounded
     answers: Answers
     conversations: Conversations
     reranker: Reranker
@@ -187,6 +189,7 @@ async def gateway(
             batches=_batches(config, databases, gate, planning, model, tasks),
             embeddings=embeddings,
             library=asking.library,
+            grounded=asking.grounded,
             answers=asking.answers,
             conversations=asking.conversations,
             reranker=asking.reranker,

@@ -95,18 +95,6 @@ def test_invoke_stream(edge: Edge) -> None:
     assert answer["contentType"] == "application/json", "said once"
 
 
-@pytest.mark.parametrize(
-    "action", ["converse", "converse-stream", "invoke", "invoke-with-response-stream"]
-)
-def test_documents_are_not_yet_in_chats(edge: Edge, action: str) -> None:
-    asked = {"x-tenantry-knowledge": ""}
-    body = {"messages": MESSAGES}
-    status, headers, said = post_json(edge, f"/model/{MODEL}/{action}", body, headers=asked)
-    assert (status, headers["x-amzn-errortype"]) == (400, "ValidationException")
-    assert b"x-tenantry-knowledge is not supported yet; use POST /v1/answers" in said
-    assert edge.services.inference.asked == []
-
-
 def test_count_tokens_costs_nothing_and_asks_afresh(edge: Edge) -> None:
     before = edge.services.directory.fresh_reads
     answer = edge.boto3().count_tokens(modelId=MODEL, input={"converse": {"messages": MESSAGES}})

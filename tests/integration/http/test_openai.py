@@ -161,19 +161,6 @@ def test_a_member_that_is_null_says_nothing(edge: Edge) -> None:
     assert status == 200 and isinstance(orjson.loads(body)["data"][0]["embedding"], list)
 
 
-@pytest.mark.parametrize("stream", [False, True])
-def test_documents_are_not_yet_in_chats_and_nobody_is_led_to_think_so(
-    edge: Edge, stream: bool
-) -> None:
-    with client(edge) as sdk, pytest.raises(openai.BadRequestError) as caught:
-        asked = {"x-tenantry-knowledge": "all", "idempotency-key": f"knowledge-{stream}"}
-        sdk.chat.completions.create(
-            model=MODEL, messages=MESSAGES, stream=stream, extra_headers=asked
-        )
-    assert "x-tenantry-knowledge is not supported yet; use POST /v1/answers" in str(caught.value)
-    assert edge.services.inference.asked == []
-
-
 def test_a_coding_that_is_no_compression_is_not_looked_at(edge: Edge) -> None:
     body = {"model": MODEL, "messages": MESSAGES}
     sent = {"content-encoding": "UTF-8"}

@@ -32,6 +32,7 @@ from tenantry.adapters.extraction.splitter import chunks_of
 from tenantry.application.answers import Answer, Answers
 from tenantry.application.asking import Search, plain_question
 from tenantry.application.finding import Finder
+from tenantry.application.grounded import Grounded
 from tenantry.application.knowledge import Knowledge
 from tenantry.application.metered_embedding import MeteredEmbedder
 from tenantry.application.reranking import Reranker
@@ -94,7 +95,7 @@ class Shelf:
         return self.passages[home.tenant_id][:top_k]
 
 
-def answers(shelf: Shelf, *script: Script) -> tuple[Core, Answers]:
+def grounded(shelf: Shelf, *script: Script) -> tuple[Core, Grounded]:
     worker = core(*script)
     none = cast(Any, None)  # what a search never asks
     knowledge = Knowledge(
@@ -109,7 +110,7 @@ def answers(shelf: Shelf, *script: Script) -> tuple[Core, Answers]:
         clock=worker.clock,
         tasks=none,
     )
-    return worker, Answers(
+    return worker, Grounded(
         worker.gate,
         worker.planning,
         Finder(
@@ -123,6 +124,11 @@ def answers(shelf: Shelf, *script: Script) -> tuple[Core, Answers]:
         worker.clock,
         worker.limits,
     )
+
+
+def answers(shelf: Shelf, *script: Script) -> tuple[Core, Answers]:
+    worker, made = grounded(shelf, *script)
+    return worker, Answers(made)
 
 
 def ask(made: Answers, top_k: int = 3, who: Any = ACME) -> Answer:

@@ -28,6 +28,18 @@ def test_what_people_write() -> None:
     assert attribution.groups_of({}) == frozenset()
 
 
+@pytest.mark.parametrize(("value", "top_k"), [("1", 1), ("50", 50), ("05", 5)])
+def test_a_number_of_passages(value: str, top_k: int) -> None:
+    assert attribution.knowledge_of({"x-tenantry-knowledge": value}) == top_k
+    assert attribution.knowledge_of({}) is None
+
+
+@pytest.mark.parametrize("value", ["", "0", "51", "5 ", "5,5", "-5", "٣", "²", "9" * 5_000])
+def test_what_is_no_number_of_passages(value: str) -> None:
+    with pytest.raises(BadRequest, match="from 1 to 50"):
+        attribution.knowledge_of({"x-tenantry-knowledge": value})
+
+
 @given(st.text(st.characters(max_codepoint=255), max_size=40))
 def test_any_value_is_taken_or_refused(value: str) -> None:
     for read, name in (
@@ -35,6 +47,7 @@ def test_any_value_is_taken_or_refused(value: str) -> None:
         (attribution.groups_of, "x-tenantry-groups"),
         (attribution.tags_of, "x-tenantry-tags"),
         (attribution.run_of, "x-tenantry-run"),
+        (attribution.knowledge_of, "x-tenantry-knowledge"),
     ):
         try:
             read({name: value})

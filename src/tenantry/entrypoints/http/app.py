@@ -21,7 +21,8 @@ from tenantry.domain.errors import (
     UnsupportedMedia,
 )
 from tenantry.domain.ids import uuid7
-from tenantry.domain.tenant import Principal
+from tenantry.domain.tenant import Principal, Scope
+from tenantry.entrypoints.http.attribution import KNOWLEDGE_HEADER
 from tenantry.entrypoints.http.call import Call
 from tenantry.entrypoints.http.credentials import credentials_of
 from tenantry.entrypoints.http.errors import Family, status_response, to_response
@@ -94,7 +95,7 @@ class App:
         answer: Response | StreamingResponse
         try:
             principal = await self._who(route, request)
-            _require_scopes(route, principal)
+            _require_scopes(route, principal, request)
             _refuse_compressed(request)
             call = Call(self._services, request, request_id, route, params, principal)
             call.idempotency = key_of(call)
@@ -139,7 +140,7 @@ class App:
         )
 
     async def _who_again(self, route: Route, request: Request) -> None:
-        _require_scopes(route, await self._who(route, request, fresh=True))
+        _require_scopes(route, await self._who(route, request, fresh=True), request)
 
     def _require_operator(self, request: Request) -> None:
         credentials = credentials_of(request)
@@ -227,10 +228,12 @@ def _name(answer: Response | StreamingResponse, family: Family, request_id: UUID
         answer.headers.setdefault("x-amzn-requestid", str(request_id))
 
 
-def _require_scopes(route: Route, principal: Principal | None) -> None:
+def _require_scopes(route: Route, principal: Principal | None, request: Request) -> None:
     if principal is not None:
         for scope in route.scopes:
             require(principal, scope)
+        if route.takes_knowledge and KNOWLEDGE_HEADER in request.headers:
+            require(principal, Scope.SEARCH)
 
 
 def _refuse_compressed(request: Request) -> None:

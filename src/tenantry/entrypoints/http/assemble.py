@@ -29,6 +29,7 @@ async def make_services(
         guardrails=opened.guardrails,
         embeddings=opened.embeddings,
         library=opened.library,
+        grounded=opened.grounded,
         answers=opened.answers,
         conversations=opened.conversations,
         reranker=opened.reranker,

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from tenantry.application.context import Idempotency
+from tenantry.application.retrieval import TOP_K_MAX
 from tenantry.domain.access import tags_from
 from tenantry.domain.budget import RUN_WORDS, is_run
 from tenantry.domain.end_user import user_from
@@ -18,6 +19,7 @@ from tenantry.domain.errors import BadRequest
 from tenantry.entrypoints.http.errors import Family
 from tenantry.entrypoints.http.wire.request import Request
 
+KNOWLEDGE_HEADER: Final = "x-tenantry-knowledge"
 TAGS_MAX: Final = 8
 TAGS_WORDS: Final = (
     f"at most {TAGS_MAX} pairs `key=value`, joined by commas: keys of 1 to 64 letters, digits and "
@@ -28,6 +30,7 @@ _TAG_KEY = re.compile(r"[A-Za-z0-9_.-]{1,64}", re.ASCII)
 _TAG_VALUE = re.compile(r"[A-Za-z0-9_.:/@+ -]{1,128}", re.ASCII)
 _IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,255}", re.ASCII)
 _INVOCATION = re.compile(r"[A-Za-z0-9-]{8,64}", re.ASCII)
+_TOP_K = re.compile(r"[0-9]{1,9}", re.ASCII)
 _ATTEMPT = re.compile(r"attempt=([0-9]{1,4})(?![0-9])", re.ASCII)
 _BOUNDARY = re.compile(
     r'multipart/form-data\s*;\s*boundary=(?:"([^"]{1,200})"|([^";\s]{1,200}))', re.I
@@ -70,10 +73,25 @@ def run_of(headers: Mapping[str, str]) -> str | None:
     return value
 
 
+def knowledge_of(headers: Mapping[str, str]) -> int | None:
+    """How many passages a chat asks for; None: it asks for none."""
+    value = headers.get(KNOWLEDGE_HEADER)
+    if value is None:
+        return None
+    if not _TOP_K.fullmatch(value) or not 1 <= int(value) <= TOP_K_MAX:
+        raise BadRequest(
+            f"`{KNOWLEDGE_HEADER}` takes the number of passages, a whole one from 1 to {TOP_K_MAX}."
+        )
+    return int(value)
+
+
 def refuse_knowledge(headers: Mapping[str, str]) -> None:
-    """A chat that would be answered without the documents it asks for is refused instead."""
-    if "x-tenantry-knowledge" in headers:
-        raise BadRequest("x-tenantry-knowledge is not supported yet; use POST /v1/answers.")
+    """A call that would be answered without the documents it asks for is refused instead."""
+    if KNOWLEDGE_HEADER in headers:
+        raise BadRequest(
+            f"`{KNOWLEDGE_HEADER}` is not taken here, where bodies are passed on as they are: "
+            "use Converse or ConverseStream."
+        )
 
 
 def idempotency_of(request: Request, family: Family) -> Idempotency | None:

@@ -66,8 +66,8 @@ class Call:
             members[name] = value
         return members
 
-    def chat_context(self, *, user: str | None = None) -> RequestContext:
-        """The same of a chat, whose documents are those of its body alone."""
+    def faithful_context(self, *, user: str | None = None) -> RequestContext:
+        """The same of a call whose body nothing is added to."""
         attribution.refuse_knowledge(self.request.headers)
         return self.context(user=user)
 

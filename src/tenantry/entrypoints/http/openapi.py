@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from importlib.metadata import version
 from typing import Any, Final
 
+from tenantry.application.retrieval import TOP_K_MAX
+from tenantry.entrypoints.http.attribution import KNOWLEDGE_HEADER
 from tenantry.entrypoints.http.call import Call
 from tenantry.entrypoints.http.response import Response, json_response
 from tenantry.entrypoints.http.routes import Access, Route
@@ -25,6 +27,14 @@ _SCHEMES: Final = {
         "name": "Authorization",
         "description": "AWS Signature Version 4, service `bedrock`.",
     },
+}
+
+_KNOWLEDGE: Final = {
+    "name": KNOWLEDGE_HEADER,
+    "in": "header",
+    "required": False,
+    "description": "So many passages of the documents go into the prompt; scope `search` too.",
+    "schema": {"type": "integer", "minimum": 1, "maximum": TOP_K_MAX},
 }
 
 
@@ -60,7 +70,8 @@ def _operation(route: Route) -> dict[str, Any]:
             {"name": part[1:-1], "in": "path", "required": True, "schema": {"type": "string"}}
             for part in route.segments
             if part.startswith("{")
-        ],
+        ]
+        + ([_KNOWLEDGE] if route.takes_knowledge else []),
         "responses": {
             "2XX": {"description": "Done"},
             "4XX": {"description": "Refused, in the shape of the API called"},

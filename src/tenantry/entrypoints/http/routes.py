@@ -39,6 +39,7 @@ class Route:
     access: Access
     summary: str
     scopes: tuple[Scope, ...] = ()  # all of them
+    takes_knowledge: bool = False  # `x-tenantry-knowledge`, with which it wants to search too
     kept: bool = True  # its answer, where an idempotency key asks for that
 
     @property

@@ -20,6 +20,7 @@ from tenantry.application.conversing import TurnCall
 from tenantry.application.documents import Content, Page
 from tenantry.application.erasing import Erasure
 from tenantry.application.exporting import Exports
+from tenantry.application.grounded import GroundedCompleted
 from tenantry.application.idempotency import Idempotent
 from tenantry.application.library import Added, Found
 from tenantry.application.operator_once import OperatorOnce
@@ -29,6 +30,7 @@ from tenantry.application.shredding import Shreds
 from tenantry.domain.chunk import Passage
 from tenantry.domain.document import Document
 from tenantry.domain.ids import TenantId
+from tenantry.domain.prompt import Citation
 from tenantry.domain.shared_costs import SharedCosts
 from tenantry.domain.upload import Upload
 from tenantry.entrypoints.http.metrics import Counters
@@ -99,6 +101,23 @@ class Library(Protocol):
     async def find(self, ctx: RequestContext, asked: Search, /) -> Found: ...
 
 
+class GroundedStream(Streamed, Protocol):
+    """An answer under way, the passages it was given, and what it cites of them so far."""
+
+    passages: Sequence[Passage]
+
+    @property
+    def citations(self) -> Sequence[Citation]: ...
+
+
+class Grounded(Protocol):
+    """Plain and streamed calls to a model that is given passages of the tenant's documents."""
+
+    async def complete(self, ctx: RequestContext, asked: Question, /) -> GroundedCompleted: ...
+
+    async def stream(self, ctx: RequestContext, asked: Question, /) -> GroundedStream: ...
+
+
 class AnswerStream(Protocol):
     """An answer under way: texts first; `result` is set when they have ended."""
 
@@ -146,6 +165,7 @@ class Services:
     guardrails: Guardrails
     embeddings: Embeddings
     library: Library
+    grounded: Grounded
     answers: Answers
     conversations: Conversations
     reranker: Reranker

@@ -5,14 +5,16 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import AsyncIterator, Mapping
-from typing import Final
+from typing import Any, Final
 
 import orjson
 
 from tenantry.application.calls import Completed, Streamed
 from tenantry.domain import eventstream
 from tenantry.domain.eventstream import Frame
+from tenantry.entrypoints.http.bedrock.grounds import with_grounds
 from tenantry.entrypoints.http.charge import CHARGE_HEADER, charge_text, max_tokens_headers
+from tenantry.entrypoints.http.chats import Grounds
 from tenantry.entrypoints.http.response import Response, StreamingResponse
 
 _METRICS: Final = b"amazon-bedrock-invocationMetrics"
@@ -33,27 +35,32 @@ def passed_on(headers: Mapping[str, str], content_type: str) -> dict[str, str]:
     return kept
 
 
-def from_completed(done: Completed) -> Response:
+def from_completed(done: Completed, grounds: Mapping[str, Any] | None = None) -> Response:
+    """`grounds`: citations and passages that go with it."""
     headers = passed_on(done.headers, "application/json") | max_tokens_headers(done.max_tokens)
     if done.charge is not None:
         headers[CHARGE_HEADER] = charge_text(done.charge, done.currency)
-    return Response(200, done.body, headers)
+    body = done.body if grounds is None else with_grounds(done.body, grounds)
+    return Response(200, body, headers)
 
 
-def from_streamed(streamed: Streamed) -> StreamingResponse:
+def from_streamed(streamed: Streamed, grounds: Grounds | None = None) -> StreamingResponse:
     headers = passed_on(streamed.headers, eventstream.CONTENT_TYPE)
     headers["content-type"] = eventstream.CONTENT_TYPE
     headers |= max_tokens_headers(streamed.max_tokens)
-    return StreamingResponse(_frames(streamed), headers, streamed.leave)
+    return StreamingResponse(_frames(streamed, grounds), headers, streamed.leave)
 
 
-async def _frames(streamed: Streamed) -> AsyncIterator[bytes]:
-    """Frames as they came; the one that carries usage gets the charge as a header."""
+async def _frames(streamed: Streamed, grounds: Grounds | None) -> AsyncIterator[bytes]:
+    """Frames as they came; the one that carries usage gets the charge as a header, and the one
+    that ends the message, all of which was said by then, what it cites."""
     async for frame in streamed.frames:
         charge = streamed.charge
         if charge is not None and _carries_usage(frame):
             headers = {**frame.headers, CHARGE_HEADER: charge_text(charge, streamed.currency)}
             yield eventstream.encode(headers, frame.payload)
+        elif grounds is not None and frame.event_type == "messageStop":
+            yield eventstream.encode(frame.headers, with_grounds(frame.payload, grounds()))
         else:
             yield frame.raw
 

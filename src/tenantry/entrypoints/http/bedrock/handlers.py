@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from tenantry.domain.tenant import Scope
 from tenantry.entrypoints.http.bedrock.answers import from_completed, from_streamed
 from tenantry.entrypoints.http.bedrock.requests import (
@@ -11,24 +13,25 @@ from tenantry.entrypoints.http.bedrock.requests import (
     to_invoke_call,
 )
 from tenantry.entrypoints.http.call import Call
+from tenantry.entrypoints.http.chats import completed, streamed
 from tenantry.entrypoints.http.response import Response, StreamingResponse
 from tenantry.entrypoints.http.routes import Access, Handler, Route
 
 
 async def converse(call: Call) -> Response:
     chat = to_converse_call(call.params["model"], call.json(), "Converse")
-    return from_completed(await call.services.inference.complete(call.chat_context(), chat))
+    return from_completed(*await completed(call, call.context(), chat))
 
 
 async def converse_stream(call: Call) -> StreamingResponse:
     chat = to_converse_call(call.params["model"], call.json(), "ConverseStream")
-    return from_streamed(await call.services.inference.stream(call.chat_context(), chat))
+    return from_streamed(*await streamed(call, call.context(), chat))
 
 
 async def invoke(call: Call) -> Response:
     request = call.request
     chat = to_invoke_call(call.params["model"], request.body, request.headers, "InvokeModel")
-    return from_completed(await call.services.inference.complete(call.chat_context(), chat))
+    return from_completed(await call.services.inference.complete(call.faithful_context(), chat))
 
 
 async def invoke_stream(call: Call) -> StreamingResponse:
@@ -36,15 +39,16 @@ async def invoke_stream(call: Call) -> StreamingResponse:
     chat = to_invoke_call(
         call.params["model"], request.body, request.headers, "InvokeModelWithResponseStream"
     )
-    streamed = from_streamed(await call.services.inference.stream(call.chat_context(), chat))
-    streamed.headers.setdefault("x-amzn-bedrock-content-type", "application/json")
-    return streamed
+    answer = from_streamed(await call.services.inference.stream(call.faithful_context(), chat))
+    answer.headers.setdefault("x-amzn-bedrock-content-type", "application/json")
+    return answer
 
 
 async def count_tokens(call: Call) -> Response:
     model = call.params["model"]
     body = to_count_tokens(model, call.json())
-    return from_completed(await call.services.inference.count_tokens(call.context(), model, body))
+    ctx = call.faithful_context()
+    return from_completed(await call.services.inference.count_tokens(ctx, model, body))
 
 
 async def apply_guardrail(call: Call) -> Response:
@@ -59,9 +63,13 @@ def _route(action: str, handler: Handler, access: Access, summary: str) -> Route
     return Route("POST", template, "bedrock", handler, access, summary, (Scope.INFER,))
 
 
+def _chat(action: str, handler: Handler, summary: str) -> Route:
+    return replace(_route(action, handler, Access.TENANT, summary), takes_knowledge=True)
+
+
 ROUTES = (
-    _route("converse", converse, Access.TENANT, "Converse"),
-    _route("converse-stream", converse_stream, Access.TENANT, "ConverseStream"),
+    _chat("converse", converse, "Converse"),
+    _chat("converse-stream", converse_stream, "ConverseStream"),
     _route("invoke", invoke, Access.TENANT, "InvokeModel"),
     _route(
         "invoke-with-response-stream",

@@ -8,7 +8,7 @@ from typing import Any, Final
 import orjson
 
 from tenantry.application.answers import Answer
-from tenantry.application.conversing import GUARDRAIL_INTERVENED
+from tenantry.application.grounded import GUARDRAIL_INTERVENED
 from tenantry.application.reranking import Reranked
 from tenantry.domain import eventstream
 from tenantry.domain.chunk import Passage

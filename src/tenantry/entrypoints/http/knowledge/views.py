@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from tenantry.application.answers import Answer
 from tenantry.domain.chunk import Passage
 from tenantry.domain.document import Document, Progress, Replacement
 from tenantry.domain.money import plain
+from tenantry.domain.prompt import Citation
 from tenantry.domain.usage import Usage
 from tenantry.ports.reindexing import Reindex
 
@@ -75,6 +77,25 @@ def from_passage(passage: Passage) -> dict[str, Any]:
     }
 
 
+def from_citation(citation: Citation) -> dict[str, Any]:
+    return {
+        "number": citation.number,
+        "document_id": citation.document_id,
+        "title": citation.title,
+        "text": citation.text,
+        "start": citation.start,
+        "end": citation.end,
+    }
+
+
+def from_grounds(citations: Iterable[Citation], passages: Iterable[Passage]) -> dict[str, Any]:
+    """What a chat was given of the documents, and what it cites of that."""
+    return {
+        "citations": [from_citation(citation) for citation in citations],
+        "passages": [from_passage(passage) for passage in passages],
+    }
+
+
 def from_usage(usage: Usage) -> dict[str, int]:
     """Counts by class, as `/v1/usage` has them."""
     return {str(name): count for name, count in usage.items()}
@@ -83,17 +104,7 @@ def from_usage(usage: Usage) -> dict[str, int]:
 def from_answer(answer: Answer) -> dict[str, Any]:
     return {
         "answer": answer.answer,
-        "citations": [
-            {
-                "number": citation.number,
-                "document_id": citation.document_id,
-                "title": citation.title,
-                "text": citation.text,
-                "start": citation.start,
-                "end": citation.end,
-            }
-            for citation in answer.citations
-        ],
+        "citations": [from_citation(citation) for citation in answer.citations],
         "usage": from_usage(answer.usage),
         "charge": None if answer.charge is None else plain(answer.charge),
         "currency": answer.currency,

@@ -6,12 +6,14 @@ of a stream says what it cost.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import orjson
 
 from tenantry.domain.eventstream import Frame
 from tenantry.domain.usage import Usage
+from tenantry.entrypoints.http.chats import Grounds
 from tenantry.entrypoints.http.openai.from_converse import finish_reason, tier_name, to_usage
 
 
@@ -33,8 +35,10 @@ class ChunkMaker:
         self._unsaid = False  # it is under way, without any of its arguments
         self.finished = False
 
-    def feed(self, frame: Frame, usage: Usage, charge: str | None) -> list[dict[str, Any]]:
-        """`usage` and `charge` are looked at with the last frame only."""
+    def feed(
+        self, frame: Frame, usage: Usage, charge: str | None, grounds: Grounds | None = None
+    ) -> list[dict[str, Any]]:
+        """All but the frame is looked at with the last frame only."""
         payload = orjson.loads(frame.payload)
         match frame.event_type:
             case "messageStart":
@@ -50,7 +54,9 @@ class ChunkMaker:
                 return []
             case "metadata":
                 self.finished = True
-                return self._last(usage, charge, tier_name(payload.get("serviceTier")))
+                told: dict[str, Any] = {} if charge is None else {"charge": charge}
+                told |= {} if grounds is None else grounds()
+                return self._last(usage, told, tier_name(payload.get("serviceTier")))
             case _:
                 return []
 
@@ -85,14 +91,16 @@ class ChunkMaker:
         """A tool without parameters may be streamed without a word; OpenAI's always are JSON."""
         return self._arguments("{}") if self._unsaid else []
 
-    def _last(self, usage: Usage, charge: str | None, tier: str | None) -> list[dict[str, Any]]:
+    def _last(
+        self, usage: Usage, told: Mapping[str, Any], tier: str | None
+    ) -> list[dict[str, Any]]:
         chunks = [self._chunk({}, self._finish)]
         if self._include_usage:
             chunks.append({**self._base, "choices": [], "usage": to_usage(usage)})
         if tier is not None:
             chunks[0]["service_tier"] = tier
-        if charge is not None:
-            chunks[-1]["tenantry"] = {"charge": charge}
+        if told:
+            chunks[-1]["tenantry"] = told
         return chunks
 
     def _chunk(self, delta: dict[str, Any], finish: str | None = None) -> dict[str, Any]:

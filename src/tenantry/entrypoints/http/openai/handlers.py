@@ -17,6 +17,7 @@ from tenantry.entrypoints.http import sse
 from tenantry.entrypoints.http.bedrock.metadata import request_metadata
 from tenantry.entrypoints.http.call import Call
 from tenantry.entrypoints.http.charge import CHARGE_HEADER, charge_text, max_tokens_headers
+from tenantry.entrypoints.http.chats import Grounds, completed, streamed
 from tenantry.entrypoints.http.errors import to_sse_error
 from tenantry.entrypoints.http.json_body import to
 from tenantry.entrypoints.http.openai import embeddings
@@ -42,7 +43,7 @@ async def chat_completions(call: Call) -> Response | StreamingResponse:
         service_tier=service_tier(chat),
         request_metadata=request_metadata(chat.metadata, field="metadata"),
     )
-    ctx = call.chat_context(user=user_from(chat.user, field="user"))
+    ctx = call.context(user=user_from(chat.user, field="user"))
     completion_id = f"chatcmpl-{call.request_id.hex}"
     created = int(call.services.clock.now().timestamp())
     if streams:
@@ -53,22 +54,23 @@ async def chat_completions(call: Call) -> Response | StreamingResponse:
             model=chat.model,
             include_usage=bool(options and options.include_usage),
         )
-        streamed = await call.services.inference.stream(ctx, converse)
-        headers = dict(sse.HEADERS) | max_tokens_headers(streamed.max_tokens)
-        return StreamingResponse(_events(streamed, maker), headers, streamed.leave)
-    done = await call.services.inference.complete(ctx, converse)
-    response = json_response(
-        from_converse(
-            done.body, done.usage, completion_id=completion_id, created=created, model=chat.model
-        )
+        stream, grounds = await streamed(call, ctx, converse)
+        headers = dict(sse.HEADERS) | max_tokens_headers(stream.max_tokens)
+        return StreamingResponse(_events(stream, maker, grounds), headers, stream.leave)
+    done, told = await completed(call, ctx, converse)
+    completion = from_converse(
+        done.body, done.usage, completion_id=completion_id, created=created, model=chat.model
     )
+    response = json_response(completion if told is None else {**completion, "tenantry": told})
     response.headers |= max_tokens_headers(done.max_tokens)
     if done.charge is not None:
         response.headers[CHARGE_HEADER] = charge_text(done.charge, done.currency)
     return response
 
 
-async def _events(streamed: Streamed, maker: ChunkMaker) -> AsyncIterator[bytes]:
+async def _events(
+    streamed: Streamed, maker: ChunkMaker, grounds: Grounds | None
+) -> AsyncIterator[bytes]:
     """Chunks, then `[DONE]`; a failure in the middle is an error object and no `[DONE]`."""
     try:
         async for frame in streamed.frames:
@@ -76,7 +78,7 @@ async def _events(streamed: Streamed, maker: ChunkMaker) -> AsyncIterator[bytes]
                 raise error
             charge = streamed.charge
             text = None if charge is None else charge_text(charge, streamed.currency)
-            for chunk in maker.feed(frame, streamed.usage, text):
+            for chunk in maker.feed(frame, streamed.usage, text, grounds):
                 yield sse.event(chunk)
         if not maker.finished:
             raise UpstreamRubbish("The model's answer ended before it was complete.")
@@ -140,6 +142,7 @@ ROUTES = (
         Access.TENANT,
         "A chat completion, plain or streamed",
         (Scope.INFER,),
+        takes_knowledge=True,
     ),
     Route(
         "POST",
