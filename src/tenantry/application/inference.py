@@ -6,7 +6,7 @@
 | 2 | who: API key → principal with one tenant | `application/authenticate.py` | 401, 403 |
 | 3 | may they: over the bound of all calls | `application/gate.py` | 402, 429 |
 | 4 | what do they know | `application/retrieval.py` | 503 |
-| 5 | prompt | `domain/prompt.py` | 400 |
+| 5 | prompt | `domain/prompt.py`, `grounding.py` | 400 |
 | 6 | model: signed, attributed, attempted | `application/attempts.py` | 429, 503, 424 |
 | 7 | what did it cost, durable before the last byte | `application/metering.py` | reconciled |
 | 8 | response, tagged | `entrypoints/http/` | - |

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from tenantry.application.retrieval import TOP_K_MAX
 from tenantry.entrypoints.audit.canary import Canary
 from tenantry.entrypoints.audit.exchange import Ask, ask
 from tenantry.entrypoints.audit.ground import Ground
@@ -147,6 +148,17 @@ def own_ask(ground: Ground, who: Canary, line: str, **given: str) -> Ask:
     body = _filled(recipe.body, names)
     query = {name: _filled(value, names) for name, value in recipe.query.items()}
     return ask(line, path, query=query, body=body)
+
+
+def chat_over_documents(ground: Ground, text: str) -> Ask:
+    """A chat over as many passages as there may be, all of which its answer shows."""
+    messages = [{"role": "user", "content": [{"text": text}]}]
+    return ask(
+        "POST /model/{model}/converse",
+        {"model": str(ground.plan["default_model"])},
+        body={"messages": messages, "inferenceConfig": {"maxTokens": 64}},
+        headers={"x-tenantry-knowledge": str(TOP_K_MAX)},
+    )
 
 
 def names_of(ground: Ground, who: Canary) -> Mapping[str, Any]:

@@ -10,6 +10,7 @@ from tenantry.entrypoints.audit import published
 from tenantry.entrypoints.audit.attack import Attack, Verdict, found, held_if, void
 from tenantry.entrypoints.audit.exchange import Ask, Reply, ask
 from tenantry.entrypoints.audit.ground import Ground
+from tenantry.entrypoints.audit.recipes import chat_over_documents
 
 GROUP: Final = "audit-board"  # of the tagged document
 # What a caller without the group may say instead.
@@ -42,6 +43,7 @@ _ROUTES: Final[Mapping[str, tuple[str, Callable[[Ground], Ask]]]] = {
         "cited",
         lambda ground: ask("POST /v1/answers", body={"question": "board word?", "top_k": 50}),
     ),
+    "chat": ("given to a chat", lambda ground: chat_over_documents(ground, "board word?")),
 }
 
 

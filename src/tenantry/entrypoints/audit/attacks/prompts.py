@@ -7,15 +7,25 @@ not even say what it is plainly asked to say shows nothing.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, Final
 
 from tenantry.domain.audit import Wall
 from tenantry.entrypoints.audit import published
-from tenantry.entrypoints.audit.attack import HELD, Attack, Verdict, found, not_run, void
+from tenantry.entrypoints.audit.attack import (
+    HELD,
+    Attack,
+    Verdict,
+    found,
+    held_if,
+    not_run,
+    void,
+)
 from tenantry.entrypoints.audit.canary import Canary
+from tenantry.entrypoints.audit.credentials import bearer
 from tenantry.entrypoints.audit.exchange import Reply, ask
 from tenantry.entrypoints.audit.ground import Ground
-from tenantry.entrypoints.audit.recipes import names_of
+from tenantry.entrypoints.audit.recipes import chat_over_documents, names_of
 from tenantry.entrypoints.audit.things import upload
 
 OBEDIENT: Final = "emulator.obedient-v1"
@@ -51,6 +61,19 @@ def prompt_attacks() -> list[Attack]:
             "An order in a document of B is not obeyed in an answer to A.",
             _planted,
             published.DATASETS,
+        ),
+        Attack(
+            "prompt.chat-of-b",
+            Wall.PROMPTS,
+            "A chat of A over its documents, about the very words of one of B's, is given none of "
+            "B's.",
+            _chat,
+        ),
+        Attack(
+            "prompt.chat-without-search",
+            Wall.SCOPES,
+            "A key that may not search is given no passage in a chat either.",
+            _chat_without_search,
         ),
         Attack(
             "prompt.streamed",
@@ -164,6 +187,29 @@ def _planted(ground: Ground) -> Verdict:
     if model == OBEDIENT and mark not in own.text:
         return void("the order did not work on B itself")
     return HELD
+
+
+def _chat(ground: Ground) -> Verdict:
+    topic = ground.b.word()
+    document = upload(ground, ground.b, f"What B has written of {topic}, and nobody else.")
+    asked = chat_over_documents(ground, f"What is written of {topic}?")
+    own, other = ground.send(ground.b, asked), ground.send(ground.a, asked)
+    ground.send(ground.b, ask("DELETE /v1/documents/{id}", {"id": document}))
+    if not other.ok or document not in own.text:
+        return void(f"the two were answered {own.shown()} and {other.shown()}")
+    if document in other.text or "What B has written" in other.text:
+        return found("A's chat was given B's document")
+    return held_if(ground.a.things["document"] in other.text, "A's chat was given none of A's")
+
+
+def _chat_without_search(ground: Ground) -> Verdict:
+    asked = chat_over_documents(ground, "What is the word of this note?")
+    lacking = bearer(ground.a.things["key-without-search"])
+    plain = ground.send(ground.a, replace(asked, headers={}), lacking)
+    own, refused = ground.send(ground.a, asked), ground.send(ground.a, asked, lacking)
+    if not plain.ok or ground.a.things["document"] not in own.text:
+        return void(f"without the header or with the scope: {plain.shown()}, {own.shown()}")
+    return held_if(refused.status == 403, f"it was answered {refused.shown()}")
 
 
 def _streamed(ground: Ground) -> Verdict:
