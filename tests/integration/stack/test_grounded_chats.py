@@ -13,7 +13,14 @@ from typing import Any
 import orjson
 import pytest
 from botocore.exceptions import ClientError
-from tests.support.stack import Stack, Tenant, running_stack, wait_until
+from tests.support.stack import (
+    BLOCKED_INPUT,
+    STRICT,
+    Stack,
+    Tenant,
+    running_stack,
+    wait_until,
+)
 from tests.support.stack_clients import converse_body, converse_path
 
 pytestmark = pytest.mark.xdist_group("knowledge_stack")
@@ -308,3 +315,19 @@ def test_the_plans_answer_cache_is_passed_by(reading: Stack) -> None:
         assert "x-tenantry-cache" not in answer["ResponseMetadata"]["HTTPHeaders"]
         assert grounds_of(answer)["passages"]
     reading.wait_settled(anna)
+
+
+def test_the_plans_guardrail_looks_at_passages_too(reading: Stack) -> None:
+    anna = reading.tenant({"guardrail": f"{STRICT}:1"})
+    added(reading, anna, "Shop", "Our shop sells stocks [1] and bonds to guests of the pool.")
+    answer = bedrock(reading, anna).converse(**asked("What does the shop sell?"))
+    assert (answer["stopReason"], said(answer)) == ("guardrail_intervened", BLOCKED_INPUT)
+    assert "trace" not in answer, "nobody asked for it"
+    grounds = grounds_of(answer)
+    assert grounds["citations"] == [] and len(grounds["passages"]) == 1
+    client = bedrock(reading, anna)
+    with closing(client.converse_stream(**asked("What does the shop sell?"))["stream"]) as stream:
+        [stop] = [event["messageStop"] for event in stream if "messageStop" in event]
+    assert stop["stopReason"] == "guardrail_intervened" and grounds_of(stop)["citations"] == []
+    reading.wait_settled(anna)
+    assert reading.violations() == []
