@@ -7,26 +7,24 @@ ledger in one settlement, and what happens when the ledger cannot take it in tim
 from __future__ import annotations
 
 import asyncio
-import dataclasses
-from collections.abc import Sequence
+import contextlib
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from uuid import UUID
 
+from tenantry.application import metering
 from tenantry.application.admission import Admission, PlannedCall
+from tenantry.application.context import Progress
 from tenantry.application.owned_tasks import OwnedTasks
 from tenantry.domain import money
-from tenantry.domain.errors import Unavailable
+from tenantry.domain.errors import BadRequest, Unavailable, UpstreamRefused
 from tenantry.domain.usage import NO_USAGE, Usage
-from tenantry.ports.admission import (
-    UNDELIVERED,
-    AdmissionPort,
-    AttemptOutcome,
-    Settlement,
-)
+from tenantry.ports.admission import AdmissionPort, AttemptOutcome, Settlement
 
 LATE_SETTLE_TRIES = 120  # with the pauses below: about ten minutes, then the sweeper takes over
 LATE_SETTLE_PAUSE_S = 5.0
+_OF_THE_CLIENT = (BadRequest, UpstreamRefused)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +42,14 @@ class AdmittedRequest:
         request_id: UUID,
         tasks: OwnedTasks,
         limits: SettleLimits,
+        progress: Progress,
     ) -> None:
         self._port = port
         self._tasks = tasks
         self._limits = limits
         self._outcomes: list[AttemptOutcome] = []
+        self._progress = progress
+        progress.attempts_open += 1  # the first one's intent came with the admission
         self.admission = admission
         self.request_id = request_id
         self.principal = admission.principal
@@ -60,6 +61,7 @@ class AdmittedRequest:
     async def begin(self, planned: PlannedCall, call: int, attempt: int) -> None:
         """Commits the intent of an attempt; the first one came with the admission."""
         if call or attempt > 1:
+            self._progress.attempts_open += 1
             await self._port.begin(
                 self.principal.tenant_id,
                 self.request_id,
@@ -68,6 +70,8 @@ class AdmittedRequest:
 
     def ended(self, outcome: AttemptOutcome) -> None:
         self._outcomes.append(outcome)
+        if outcome.end == "released":
+            self._progress.attempts_open -= 1
 
     @property
     def charge(self) -> Decimal:
@@ -90,6 +94,28 @@ class AdmittedRequest:
                 total = total + outcome.usage
         return total
 
+    @contextlib.asynccontextmanager
+    async def settled(self) -> AsyncIterator[None]:
+        """Settles what the block has used, however it ends."""
+        try:
+            yield
+        except BaseException as failure:
+            await self.settle_failed(failure)
+            raise
+        await self.settle()
+
+    async def settle_failed(self, failure: BaseException) -> None:
+        """Settles a request that ends without an answer. What it has used is our waste, unless it
+        fails by what the client asked for. Raises as `settle`.
+        """
+        if not isinstance(failure, _OF_THE_CLIENT):
+            self.waste()
+        await self.settle()
+
+    def waste(self) -> None:
+        """Nothing that was noted so far is the customer's: nobody gets the answer."""
+        self._outcomes = [metering.undelivered(outcome) for outcome in self._outcomes]
+
     async def settle(self) -> None:
         """Durable on return. Raises `Unavailable` after `settle_wait_ms`: nothing is then charged.
 
@@ -101,8 +127,10 @@ class AdmittedRequest:
             async with asyncio.timeout(self._limits.settle_wait_ms / 1_000):
                 await self._port.settle(settlement)
         except (TimeoutError, Unavailable):
-            waste = [_undelivered(outcome) for outcome in self._outcomes]
-            self._tasks.start(self._settle_late(self._settlement(waste)), name="settle-late")
+            self.waste()
+            self._tasks.start(
+                self._settle_late(self._settlement(self._outcomes)), name="settle-late"
+            )
             raise Unavailable("the ledger cannot be reached; nothing was charged") from None
 
     def _settlement(self, outcomes: Sequence[AttemptOutcome]) -> Settlement:
@@ -122,6 +150,3 @@ class AdmittedRequest:
                 continue
             return
 
-
-def _undelivered(outcome: AttemptOutcome) -> AttemptOutcome:
-    return dataclasses.replace(outcome, charged=False, flags=outcome.flags | {UNDELIVERED})

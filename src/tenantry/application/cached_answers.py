@@ -80,14 +80,12 @@ class CachedAnswers:
 
         request = await self._gate.open(ctx, planner)
         principal = request.principal
-        try:
+        async with request.settled():
             body, headers = known, dict(HIT_HEADERS)
             if known is None or not await self._given(request, planned[-1], known):
                 call = 0 if known is None else 1
                 reply = await self._asked(request, planned[-1], call)
                 body, headers = reply.body, dict(reply.headers)
-        finally:
-            await request.settle()
         assert body is not None, "there is an answer, or it was raised"
         lowered = planned[-1].max_tokens if known is None else None
         if known is None and name is not None and request.priced and lowered is None:

@@ -53,4 +53,6 @@ class Gate:
             paced_by_minute=paced_by_minute,
         )
         ctx.progress.admitted = True
-        return AdmittedRequest(self._port, admission, ctx.request_id, self._tasks, self._limits)
+        return AdmittedRequest(
+            self._port, admission, ctx.request_id, self._tasks, self._limits, ctx.progress
+        )

@@ -226,13 +226,11 @@ class Grounded:
     async def _complete(self, ctx: RequestContext, asked: Question) -> GroundedCompleted:
         opened = await self._open(ctx, asked, "Converse")
         request, number = opened.request, calls_of(asked.search)
-        try:
+        async with request.settled():
             passages = await self._finder.find(ctx, request, opened.finding, asked.search)
             chat = await self._fitting(opened, asked, passages)
             await request.begin(chat.planned, number, 1)
             reply = await self._calls.plain(request, number, chat)
-        finally:
-            await request.settle()
         done = Completed(
             request_id=ctx.request_id,
             body=reply.body,
@@ -276,8 +274,8 @@ class Grounded:
                 reply, attempt = await attempts(
                     request, chat.planned, number, self._model.stream, leave.attempt
                 )
-            except BaseException:
-                await request.settle()
+            except BaseException as failure:
+                await request.settle_failed(failure)
                 raise
             found.heard = Heard(reply)
             await streamed.run(request, chat.planned, found.heard, attempt)

@@ -93,19 +93,13 @@ class Guardrails:
         (planned,) = request.admission.calls
         upstream = self._planning.upstream(request.principal, planned.region)
         sent = attempt_of(upstream, guardrail, body)
-        try:
+        async with request.settled():
             reply, attempt = await attempts(
                 request, planned, 0, self._model.invoke, lambda number: sent
             )
-            document = reply.document if isinstance(reply.document, dict) else {}
-            outcome = outcome_of(reply, request, call=0, attempt=attempt)
-            if not document:
-                outcome = dataclasses.replace(outcome, charged=False)
-            request.ended(outcome)
-        finally:
-            await request.settle()
-        if not document:
-            raise UpstreamRubbish
+            request.ended(outcome_of(reply, request, call=0, attempt=attempt))
+            if not isinstance(reply.document, dict) or not reply.document:
+                raise UpstreamRubbish
         return Completed(
             request_id=ctx.request_id,
             body=reply.body,

@@ -56,6 +56,7 @@ from tenantry.ports.labels import Labels
 PROLONG_EVERY_S: Final = LEASE_S / 3
 JOIN_POLL_FIRST_S: Final = 0.05  # how soon a joined call asks again after another worker's answer
 JOIN_POLL_MAX_S: Final = 0.5
+NOTE_WAIT_S: Final = 5.0  # how long an answer waits for a store that hangs to take its key's end
 JOINED_MAX: Final = 1_000  # calls of one worker that wait for the answer of another call
 _KIND: Final = "idempotency"  # what the sealed answers are bound to
 _log = logging.getLogger(__name__)
@@ -317,8 +318,9 @@ class Idempotent:
     async def _noted(self, note: Awaitable[None]) -> None:
         """An ending that the store cannot take now lapses with its lease: the answer is lost."""
         try:
-            await note
-        except Unavailable:
+            async with asyncio.timeout(NOTE_WAIT_S):
+                await note
+        except (Unavailable, TimeoutError):
             _log.warning("an idempotency key could not be ended and will count as lost")
 
     def _close(self, run: _Run, ending: _Ending) -> None:

@@ -124,10 +124,8 @@ class Inference:
 
     async def _complete(self, ctx: RequestContext, chat: ChatCall) -> Completed:
         request, planned = await self._open(ctx, chat)
-        try:
+        async with request.settled():
             reply = await self._calls.plain(request, 0, planned)
-        finally:
-            await request.settle()
         return Completed(
             request_id=ctx.request_id,
             body=reply.body,
@@ -147,7 +145,7 @@ class Inference:
                 reply, attempt = await attempts(
                     request, planned.planned, 0, self._model.stream, leave.attempt
                 )
-            except BaseException:
-                await request.settle()
+            except BaseException as failure:
+                await request.settle_failed(failure)
                 raise
             await answer.run(request, planned.planned, reply, attempt)

@@ -140,8 +140,6 @@ class Library:
             return [*planned[0].calls, *planned[0].spare_calls]
 
         request = await self._gate.open(ctx, planner)
-        try:
+        async with request.settled():
             passages = await self._finder.find(ctx, request, planned[0], asked)
-        finally:
-            await request.settle()
         return Found(passages, request.charge, request.principal.tenant.currency)

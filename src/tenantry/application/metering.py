@@ -16,7 +16,7 @@ from tenantry.domain.plan import Plan
 from tenantry.domain.price import STANDARD_TIER, PriceEdition, Unpriced
 from tenantry.domain.rating import rate
 from tenantry.domain.usage import NO_USAGE, TokenClass, Usage
-from tenantry.ports.admission import AttemptOutcome
+from tenantry.ports.admission import UNDELIVERED, AttemptOutcome
 from tenantry.ports.model import Failure
 
 TIER_HEADER = "x-amzn-bedrock-service-tier"
@@ -82,9 +82,14 @@ def settled(
     )
 
 
-def wasted(outcome: AttemptOutcome) -> AttemptOutcome:
-    """The same outcome of an answer that nobody gets: paid by us, never by the customer."""
-    return dataclasses.replace(outcome, charged=False)
+def undelivered(outcome: AttemptOutcome) -> AttemptOutcome:
+    """The same outcome of an answer that nobody gets: paid by us, never by the customer. Where
+    somebody has charged it meanwhile (by a commit that was not heard of, or from the log after a
+    sweep), that charge is taken back.
+    """
+    if outcome.end == "released":
+        return outcome
+    return dataclasses.replace(outcome, charged=False, flags=outcome.flags | {UNDELIVERED})
 
 
 def failed(failure: Failure, *, call: int, attempt: int) -> AttemptOutcome:
@@ -95,6 +100,7 @@ def failed(failure: Failure, *, call: int, attempt: int) -> AttemptOutcome:
         end="unknown" if failure.maybe_billed else "released",
         charged=False,
         upstream_request_id=failure.request_id,
+        flags=frozenset({UNDELIVERED}) if failure.maybe_billed else frozenset(),
         error=_named(failure.error_type or str(failure.kind)),
     )
 
@@ -124,7 +130,7 @@ def unknown(
         charged=charged,
         upstream_request_id=upstream_request_id,
         error=None if error is None else _named(error),
-        flags=frozenset({TRUNCATED}) if charged else frozenset(),
+        flags=frozenset({TRUNCATED if charged else UNDELIVERED}),
     )
 
 

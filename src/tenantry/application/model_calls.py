@@ -41,11 +41,9 @@ class ModelCalls:
             tier=metering.tier_of(reply.document, reply.headers),
             upstream_request_id=reply.request_id,
         )
-        if not isinstance(reply.document, dict):
-            # Whatever it cost, nobody gets this answer: it is our waste.
-            request.ended(metering.wasted(outcome))
-            raise UpstreamRubbish
         request.ended(outcome)
+        if not isinstance(reply.document, dict):
+            raise UpstreamRubbish
         return without_trace(reply, chat.operation) if planned.planned.hides_trace else reply
 
 

@@ -26,7 +26,7 @@ from tenantry.application.planning import Planning
 from tenantry.domain import normalise, rerank
 from tenantry.domain.catalogue import Catalogue
 from tenantry.domain.chunk import Passage
-from tenantry.domain.errors import BadRequest, UpstreamRubbish
+from tenantry.domain.errors import BadRequest
 from tenantry.domain.price import STANDARD_TIER
 from tenantry.domain.rating import Bound
 from tenantry.domain.rerank import RankedPage, Reranking
@@ -83,7 +83,8 @@ class Reranker:
     async def run(
         self, request: AdmittedRequest, planned: PlannedCall, number: int, call: RerankCall
     ) -> RankedPage:
-        """The results of a planned call of an admitted request. The caller settles."""
+        """The results of a planned call of an admitted request. The caller settles, also what
+        came of rubbish."""
         await request.begin(planned, number, 1)
         attempt = self._attempt(request.principal, planned, call)
         reply, made = await attempts(
@@ -99,14 +100,8 @@ class Reranker:
             tier=STANDARD_TIER,
             upstream_request_id=reply.request_id,
         )
-        try:
-            page = rerank.ranked_in(reply.document, len(call.sources))
-        except UpstreamRubbish:
-            # Whatever it cost, nobody gets this answer: it is our waste.
-            request.ended(metering.wasted(outcome))
-            raise
         request.ended(outcome)
-        return page
+        return rerank.ranked_in(reply.document, len(call.sources))
 
     async def best(
         self,
@@ -132,10 +127,8 @@ class Reranker:
 
         request = await self._gate.open(ctx, planner)
         (planned,) = request.admission.calls
-        try:
+        async with request.settled():
             page = await self.run(request, planned, 0, call)
-        finally:
-            await request.settle()
         charge = request.charge if request.priced else None
         return Reranked(page, charge, request.principal.tenant.currency)
 

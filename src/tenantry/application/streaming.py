@@ -197,6 +197,8 @@ class StreamedAnswer:
                 error=(end.error_type or str(end.kind)) if end is not None else None,
             )
         request.ended(outcome)
+        if not outcome.charged or not usage.readable:
+            request.waste()  # and the calls before it
 
     async def _finish(
         self, request: AdmittedRequest, reply: StreamReply, held: list[Frame]
@@ -251,15 +253,19 @@ class _StreamUsage:
         self._deltas = 0
         self.metadata: object = None
         self.complete = False
+        self.readable = True  # no frame so far was rubbish, with which nobody can do anything
 
     def feed(self, frame: Frame) -> bool:
         """True from the frame on that carries usage."""
         if self._converse:
+            said = _loads(frame.payload)
             if frame.event_type == "metadata":
-                self.metadata = _loads(frame.payload)
+                self.metadata = said
                 self.complete = True
             elif frame.event_type == "contentBlockDelta":
                 self._deltas += 1
+                said = said.get("delta") if isinstance(said, dict) else None
+            self.readable = self.readable and (isinstance(said, dict) or frame.is_failure)
             return self.complete
         if frame.event_type == "chunk":
             self._deltas += 1

@@ -119,3 +119,34 @@ def test_an_invocation_id_counts_on_the_bedrock_wire_alone(edge: Edge) -> None:
 def test_reads_have_no_key(edge: Edge) -> None:
     key = {"idempotency-key": "not visible"}
     assert send(edge, "GET", "/v1/models", headers=key)[0] == 200
+
+
+@pytest.mark.parametrize("refusal", [errors.UpstreamThrottled(), errors.UpstreamUnavailable()])
+@pytest.mark.parametrize("billed", [0, 1])
+def test_a_passing_refusal_frees_its_key_unless_something_was_billed(
+    edge: Edge, refusal: errors.TenantryError, billed: int
+) -> None:
+    key = {"idempotency-key": f"passing-{refusal.code}-{billed}"}
+    path, inference = f"/model/{MODEL}/converse", edge.services.inference
+    inference.refusal, inference.billed = refusal, billed
+    try:
+        status, headers, _ = post_json(edge, path, CONVERSE, headers=key)
+    finally:
+        inference.refusal = inference.billed = None
+    assert status in (429, 503)
+    assert (headers.get("x-should-retry") == "false") == bool(billed)
+    again, headers, _ = post_json(edge, path, CONVERSE, headers=key)
+    replayed = headers.get("idempotent-replayed")
+    assert (again, replayed) == ((status, "true") if billed else (200, None))
+
+
+def test_a_refusal_that_does_not_pass_keeps_its_key(edge: Edge) -> None:
+    key, path = {"idempotency-key": "kept-refusal"}, f"/model/{MODEL}/converse"
+    inference = edge.services.inference
+    inference.refusal, inference.billed = errors.UpstreamRubbish(), 0
+    try:
+        status, _, _ = post_json(edge, path, CONVERSE, headers=key)
+    finally:
+        inference.refusal = inference.billed = None
+    again, headers, _ = post_json(edge, path, CONVERSE, headers=key)
+    assert (again, headers["idempotent-replayed"]) == (status, "true")

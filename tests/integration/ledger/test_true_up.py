@@ -18,7 +18,7 @@ from tenantry.application.true_up import TrueUp
 from tenantry.domain.catalogue import Model
 from tenantry.domain.price import COLUMNS, edition_from_csv
 from tenantry.domain.usage import Usage
-from tenantry.ports.admission import AttemptOutcome, Reservation
+from tenantry.ports.admission import UNDELIVERED, AttemptOutcome, Reservation
 
 HOLD = timedelta(hours=72)
 TITAN = "amazon.titan-embed-text-v2:0"
@@ -73,6 +73,32 @@ def test_a_record_that_comes_before_its_attempt_is_in_doubt_is_not_lost(
         assert await world.sums(world.bert) == (0, 0)
         assert await world.in_flight(world.bert) == 1
         await forget(world, other)
+
+    in_world(database, body)
+
+
+@pytest.mark.parametrize("heard", ["before the log", "after the log"])
+def test_what_was_swept_under_a_living_worker_is_our_waste_once_it_is_heard(
+    database: Database, tmp_path: Path, heard: str
+) -> None:
+    """Its caller was told of a failure, whatever the log says of the model."""
+
+    async def body(world: World) -> None:
+        mine = await world.admitted()
+        await forget(world, mine)  # as the sweep does: for all it knows the customer's
+        failed = AttemptOutcome(0, 1, "unknown", charged=False, flags=frozenset({UNDELIVERED}))
+        reader = true_up(world, tmp_path)
+        deliver(tmp_path, record(mine))
+        if heard == "before the log":
+            await world.settle(mine, failed)
+            await world.settle(mine, failed)
+        assert await read(reader) == 1
+        if heard == "after the log":
+            await world.settle(mine, failed)
+            await world.settle(mine, failed)
+        cost, charge = await world.sums()
+        assert (float(cost), charge) == (COST, 0)
+        assert await world.budget() == (0, 0)
 
     in_world(database, body)
 

@@ -214,6 +214,7 @@ def test_an_answer_that_nobody_can_read_is_our_waste(document: Any) -> None:
         ask(worker, ChatCall("InvokeModel", "claude", NATIVE))
     (outcome,) = worker.admission.outcomes
     assert outcome.charged is False
+    assert UNDELIVERED in outcome.flags
     assert outcome.rated is not None  # it cost us something all the same
     assert outcome.rated.cost > 0
 

@@ -16,6 +16,7 @@ from tenantry.application import metering
 from tenantry.application.admission import PlannedCall
 from tenantry.application.admitted import AdmittedRequest, SettleLimits
 from tenantry.application.calls import ChatCall
+from tenantry.application.context import Progress
 from tenantry.application.owned_tasks import OwnedTasks
 from tenantry.domain.errors import Unavailable
 from tenantry.domain.markup import Markup
@@ -102,7 +103,7 @@ def test_a_failure_names_itself(billed: bool, end: Any) -> None:
     )  # fmt: skip
     assert metering.failed(failure, call=3, attempt=2) == AttemptOutcome(
         call=3, attempt=2, end=end, charged=False, upstream_request_id="up-9",
-        error="InternalServerException",
+        flags=frozenset({"undelivered"} if billed else ()), error="InternalServerException",
     )  # fmt: skip
     nameless = Failure(FailureKind.TIMED_OUT, billed, "m")
     assert metering.failed(nameless, call=0, attempt=1).error == "timed_out"
@@ -115,7 +116,7 @@ def test_what_never_left_says_so() -> None:
 
 
 @pytest.mark.parametrize(
-    ("charged", "flags"), [(True, frozenset({"truncated"})), (False, frozenset())]
+    ("charged", "flags"), [(True, frozenset({"truncated"})), (False, frozenset({"undelivered"}))]
 )
 @pytest.mark.parametrize(
     ("error", "named"),
@@ -163,6 +164,7 @@ def request(port: MemoryAdmission, tasks: OwnedTasks, wait_ms: int = 20) -> Admi
         context(who).request_id,
         tasks,
         SettleLimits(wait_ms),  # type: ignore[arg-type]
+        Progress(),
     )
     made.ended(settled(reading()))
     return made
@@ -245,6 +247,7 @@ def test_charge_and_usage_are_of_what_is_charged_alone() -> None:
         made.request_id,
         OwnedTasks(),
         SettleLimits(),
+        Progress(),
     )
     assert (empty.priced, empty.charge, empty.usage) == (False, 0, NO_USAGE)
     empty.ended(metering.never_left(call=0, attempt=1))

@@ -28,7 +28,7 @@ from tenantry.application.calls import ChatCall
 from tenantry.application.context import Idempotency
 from tenantry.application.streaming import FRAMES_BUFFERED_MAX, StreamedAnswer, StreamLimits
 from tenantry.domain import errors
-from tenantry.domain.eventstream import Frame
+from tenantry.domain.eventstream import Decoder, Frame, encode
 from tenantry.ports.model import StreamEnd, StreamEndKind
 
 ACME = principal("acme")
@@ -185,6 +185,21 @@ def test_usage_that_is_missing_from_its_frame_is_never_nothing() -> None:
     (outcome,) = worker.admission.outcomes
     assert (outcome.end, outcome.rated) == ("unknown", None)
     assert outcome.quarantined
+
+
+def rubbish(payload: bytes) -> Frame:
+    headers = {":message-type": "event", ":event-type": "contentBlockDelta"}
+    (frame,) = Decoder().feed(encode(headers, payload))
+    return frame
+
+
+@pytest.mark.parametrize("payload", [b"<html>", b'{"delta": {"te', b"[]", b"{}"])
+def test_an_answer_with_rubbish_in_it_is_our_waste_though_its_usage_is_told(payload: bytes) -> None:
+    worker, _ = played(ScriptedStream([delta("x"), rubbish(payload), metadata()]))
+    (outcome,) = worker.admission.outcomes
+    assert (outcome.end, outcome.charged) == ("settled", False)
+    assert outcome.rated is not None
+    assert outcome.rated.cost > 0
 
 
 def test_a_ledger_that_is_away_ends_the_stream_and_the_cost_is_our_waste() -> None:

@@ -35,7 +35,9 @@ class PostgresAdmission:
         undo = Undo(tenant_id, intent, final=False)
         _, is_open = await self._batcher.submit("begin", request_id, [row], undo)
         if not is_open:
-            raise Unavailable("The reservation is gone: the sweep ended it.")
+            raise Unavailable(
+                "The request was given up while the ledger was out of reach; nothing was charged."
+            )
 
     async def settle(self, settlement: Settlement) -> Settled:
         rows = batch_words.to_outcome_rows(settlement)

@@ -9,13 +9,15 @@ from uuid import UUID
 from tenantry.application.context import Idempotency
 from tenantry.application.idempotency import Made, Whole
 from tenantry.application.recording import Flow
-from tenantry.domain.errors import UpstreamThrottled
+from tenantry.domain.errors import Unavailable, UpstreamThrottled, UpstreamUnavailable
 from tenantry.entrypoints.http.attribution import idempotency_of
 from tenantry.entrypoints.http.call import Call
 from tenantry.entrypoints.http.response import Response, StreamingResponse
 from tenantry.entrypoints.http.routes import Access
 
+RETRY_HEADER: Final = "x-should-retry"  # as OpenAI's and Anthropic's SDKs read it
 REPLAYED_HEADER: Final = "idempotent-replayed"
+_PASSING: Final = (UpstreamThrottled, UpstreamUnavailable, Unavailable)
 _PIECE_BYTES: Final = 65_536  # of a replayed stream, so that a slow client holds no more of it
 
 
@@ -61,7 +63,7 @@ async def answer_once(
         try:
             answer = await call.route.handler(call)
         except Exception as error:
-            return Made(_to_whole(refusal(error)), _spent(call, error), call.user)
+            return _refused(call, error, refusal(error))
         if isinstance(answer, Response):
             return Made(_to_whole(answer), True, call.user)
         return Made(Flow(answer.headers, answer.chunks, answer.leave), True, call.user)
@@ -77,10 +79,14 @@ async def answer_once(
     return answer, done.request_id
 
 
-def _spent(call: Call, error: Exception) -> bool:
-    """Whether a failed run may have cost anything. A throttled model billed nothing, and its
-    refusal asks for the same request again."""
-    return call.progress.admitted and not isinstance(error, UpstreamThrottled)
+def _refused(call: Call, error: Exception, response: Response) -> Made:
+    """A failed run. One that asks for the same request again, and has cost nothing, frees the key;
+    where something may have been billed, no SDK may take the kept refusal for a passing one."""
+    passes = isinstance(error, _PASSING)
+    spent = call.progress.spent if passes else call.progress.admitted
+    if passes and spent:
+        response.headers[RETRY_HEADER] = "false"
+    return Made(_to_whole(response), spent, call.user)
 
 
 def _to_whole(response: Response) -> Whole:
