@@ -196,8 +196,9 @@ def _output_limit(
     if asked is None:
         asked = min(plan.max_tokens_default, model.max_output)
     elif asked > ceiling and not clamp.allowed:
+        # Each API has its own name of the limit, and this may be another's.
         raise LargerThanLimit(
-            f"{member[-1]} is {asked}; the plan's max_tokens_ceiling is {ceiling}"
+            f"{asked} output tokens are asked for; the plan's max_tokens_ceiling is {ceiling}"
         )
     if not clamp.allowed:
         return _Limit(asked, asked, None)

@@ -120,7 +120,10 @@ def test_models(edge: Edge) -> None:
     with client(edge) as sdk:
         names = {model.id for model in sdk.models.list()}
         assert {"micro", MODEL} <= names
+        assert "amazon.titan-embed-text-v2:0" not in names, "it has no price"
         assert sdk.models.retrieve(MODEL).owned_by == "amazon"
+        arn = f"arn:aws:bedrock:us-east-1::foundation-model/{MODEL}"
+        assert sdk.models.retrieve(arn).id == arn
         with pytest.raises(openai.NotFoundError) as caught:
             sdk.models.retrieve("nothing")
     assert caught.value.code == "model_not_found"

@@ -6,6 +6,7 @@ import openai
 import pytest
 from botocore.exceptions import ClientError
 from tests.support.http_edge import Edge
+from tests.support.http_services import key_of
 
 from tenantry.domain import errors
 from tenantry.domain.errors import TenantryError
@@ -98,8 +99,44 @@ def test_an_unexpected_failure_says_nothing_of_its_content(
     assert len(edge.requests) == 1
 
 
+def signing() -> dict[str, str]:
+    key = key_of("acme")
+    return {"aws_access_key": key.access_key_id, "aws_secret_key": key.secret}
+
+
+def bearing() -> dict[str, str]:
+    return {"api_key": "tk_acme"}
+
+
+@pytest.mark.parametrize("credentials", [signing, bearing])
+@pytest.mark.parametrize(
+    ("refusal", "status"),
+    [
+        (errors.IdempotencyInFlight(), 409),
+        (errors.UpstreamTimeout(), 408),
+        (errors.BudgetExceeded(), 402),
+        (ZeroDivisionError(), 500),
+    ],
+    ids=name_of,
+)
+def test_anthropics_bedrock_client_asks_once_where_waiting_does_not_help(
+    edge: Edge, refusal: TenantryError, status: int, credentials: Any
+) -> None:
+    import anthropic  # seconds, for these tests alone
+
+    edge.services.inference.refusal = refusal
+    with (
+        anthropic.AnthropicBedrock(
+            **credentials(), aws_region="us-east-1", base_url=edge.url
+        ) as sdk,
+        pytest.raises(anthropic.APIStatusError) as caught,
+    ):
+        sdk.messages.create(model=MODEL, max_tokens=8, messages=[{"role": "user", "content": "hi"}])
+    assert (caught.value.status_code, len(edge.requests)) == (status, 1)
+
+
 def test_anthropic_gets_its_shape_before_its_routes_exist(edge: Edge) -> None:
-    import anthropic  # seconds, for this one test
+    import anthropic
 
     with (
         anthropic.Anthropic(api_key="tk_acme", base_url=edge.url) as sdk,

@@ -58,7 +58,8 @@ def test_a_limit_that_is_none_is_refused(limit: Any) -> None:
 
 def test_the_ceiling_refuses_or_clamps_as_the_plan_says() -> None:
     body = {**ASK, "inferenceConfig": {"maxTokens": 1_001}}
-    with pytest.raises(LargerThanLimit, match="max_tokens_ceiling is 1000"):
+    told = "^1001 output tokens are asked for; the plan's max_tokens_ceiling is 1000$"
+    with pytest.raises(LargerThanLimit, match=told):
         prepare_converse(body, CLAUDE, PLAN, None)
     clamped = prepare_converse(body, CLAUDE, PLAN, None, CLAMPING)
     assert (clamped.max_tokens, clamped.lowered_to, clamped.asked) == (1_000, 1_000, 1_001)

@@ -94,3 +94,10 @@ def test_metadata_that_attributes_a_call_is_ours_alone(key: str) -> None:
         request_metadata({key: "tnt_other"})
     with pytest.raises(BadRequest, match=f"^`metadata` must not hold the reserved key `{key}`"):
         request_metadata({key: "tnt_other"}, field="metadata")
+
+
+def test_a_native_body_keeps_its_whole_numbers() -> None:
+    body = b'{"messages": [{"content": [{"type": "tool_use", "input": {"id": %d}}]}]}'
+    assert orjson.dumps(to_invoke_call("m", body % (2**64 - 1), {}, "InvokeModel").body)
+    with pytest.raises(BadRequest, match="The request body holds the integer 18446744073709551616"):
+        to_invoke_call("m", body % 2**64, {}, "InvokeModel")

@@ -2,8 +2,9 @@
 
 Bedrock says `x-amzn-ErrorType` and `{"message"}`; OpenAI `{"error": {…}}`; Anthropic `{"type":
 "error", …}`; our own routes RFC 9457. The statuses and headers are chosen by what the SDKs do with
-them: botocore retries 429 and 5xx, openai and anthropic also 408 and 409 unless
-`x-should-retry: false`, and anthropic sleeps the whole `Retry-After`.
+them: botocore retries 429 and 5xx and waits as `x-amz-retry-after` says, openai and anthropic retry
+also 408 and 409 unless `x-should-retry: false`, and anthropic sleeps the whole `Retry-After`. All
+of it holds on Bedrock's routes too, which AnthropicBedrock calls.
 """
 
 from __future__ import annotations
@@ -122,7 +123,7 @@ def to_response(error: TenantryError, family: Family, request_id: UUID) -> Respo
     headers: dict[str, str] = {}
     if shape.retry:
         _add_wait(headers, family, getattr(error, "retry_after_ms", None))
-    elif family != "bedrock":
+    else:
         headers["x-should-retry"] = "false"
     if isinstance(error, errors.Limited) and family != "bedrock":
         headers |= _rate_limit_headers(error)
@@ -132,7 +133,7 @@ def to_response(error: TenantryError, family: Family, request_id: UUID) -> Respo
 def status_response(status: int, message: str, family: Family, request_id: UUID) -> Response:
     """The answer to what never reached a use case; `status` is one of `_BY_STATUS`."""
     code, shape = _BY_STATUS[status]
-    headers = {} if family == "bedrock" or shape.retry else {"x-should-retry": "false"}
+    headers = {} if shape.retry else {"x-should-retry": "false"}
     return _render(family, shape, code, message, headers, request_id, {})
 
 
@@ -211,8 +212,7 @@ def _add_wait(headers: dict[str, str], family: Family, retry_after_ms: int | Non
     wait_ms = max(0, min(retry_after_ms, RETRY_AFTER_MAX_S * 1_000))
     if family == "bedrock":
         headers["x-amz-retry-after"] = str(wait_ms)
-    else:
-        headers["retry-after"] = str(max(1, -(-wait_ms // 1_000)))
+    headers["retry-after"] = str(max(1, -(-wait_ms // 1_000)))
 
 
 def _rate_limit_headers(error: errors.Limited) -> dict[str, str]:

@@ -2,29 +2,29 @@
 
 from __future__ import annotations
 
-import re
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any, Final, TypeVar
 
 import msgspec
 import orjson
 
 from tenantry.domain.errors import BadRequest
+from tenantry.entrypoints.http import exact_json
 
 VALUES_MAX: Final = 250_000  # 25 MB of `[],` would become half a gigabyte of objects
 # orjson reads 1,024 levels and writes 254; upstream's request wraps what was read in a few more.
 NESTING_MAX: Final = 128
 _NUL_ESCAPE: Final = b"\\u0000"
-# An open end matches too, so that no text is looked at twice.
-_STRING: Final = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)
-_LONG_INTEGER: Final = re.compile(rb"(?<![\d.eE+-])-?+\d{19,}+(?![.eE])")
 _INTEGER_BYTES_MAX: Final = len(str(-(2**63)))
+_TOLD_MAX: Final = 40  # characters of a number in a message
 T = TypeVar("T")
 
 
 def parse_object(body: bytes, *, exact: bool = False) -> dict[str, Any]:
-    """A JSON object. Raises `BadRequest` for anything else, for NUL, lone surrogates and more
-    than `VALUES_MAX` values or `NESTING_MAX` levels; `exact`: as `check_integers` does, too."""
+    """A JSON object. Raises `BadRequest` for anything else, for NUL, lone surrogates, more than
+    `VALUES_MAX` values or `NESTING_MAX` levels, and as `check_rounding` does; `exact`: as
+    `check_integers` does, too."""
     if not body:
         raise BadRequest("The request body is empty; a JSON object is expected.")
     if len(body) > VALUES_MAX and _holds_too_many(body):
@@ -41,6 +41,7 @@ def parse_object(body: bytes, *, exact: bool = False) -> dict[str, Any]:
         raise BadRequest("The request body must be a JSON object.")
     if exact:
         check_integers(body)
+    check_rounding(body, "The request body")
     if _NUL_ESCAPE in body:
         _refuse_nul(value)
     if body.count(b"[") + body.count(b"{") > NESTING_MAX:
@@ -50,12 +51,22 @@ def parse_object(body: bytes, *, exact: bool = False) -> dict[str, Any]:
 
 def check_integers(body: bytes) -> None:
     """Raises `BadRequest` for integers beyond 64 bits: they are read as the nearest double, which
-    is another number, and which nobody can tell from one that was sent."""
-    if _LONG_INTEGER.search(body) is None:
-        return
-    for found in _LONG_INTEGER.findall(_STRING.sub(b'""', body)):
+    nobody can tell from one that was sent."""
+    for found in exact_json.long_integers(body):
         if len(found) > _INTEGER_BYTES_MAX or not -(2**63) <= int(found) < 2**63:
             raise BadRequest("An integer of the body does not fit 64 bits; 1e19 would.")
+
+
+def check_rounding(body: bytes, where: str) -> None:
+    """Raises `BadRequest` for integers that were read, and would be passed on, as another number.
+    `where` names what holds them; what could not be read is not looked at."""
+    for found in exact_json.long_integers(body):
+        leaves = orjson.dumps(orjson.loads(found)).decode()
+        if Decimal(leaves) != int(found):
+            told = found.decode() if len(found) <= _TOLD_MAX else f"of {len(found)} digits"
+            raise BadRequest(
+                f"{where} holds the integer {told}, which 64 bits do not: send it as a string."
+            )
 
 
 def check_nesting(value: Any) -> None:
@@ -94,7 +105,7 @@ def zoned(value: datetime, name: str) -> datetime:
 
 def _holds_too_many(body: bytes) -> bool:
     """Punctuation counts values; it is looked for outside of strings only where it must be."""
-    return _values(body) > VALUES_MAX and _values(_STRING.sub(b"", body)) > VALUES_MAX
+    return _values(body) > VALUES_MAX and _values(exact_json.STRING.sub(b"", body)) > VALUES_MAX
 
 
 def _values(body: bytes) -> int:

@@ -9,6 +9,7 @@ import orjson
 
 from tenantry.domain.errors import UpstreamRubbish
 from tenantry.domain.usage import Usage
+from tenantry.entrypoints.http import exact_json
 
 _FINISH: Final = {
     "end_turn": "stop",
@@ -41,11 +42,11 @@ def from_converse(
 ) -> dict[str, Any]:
     """A whole `chat.completion`. Raises `UpstreamRubbish`."""
     try:
-        answer = orjson.loads(body)
+        answer = exact_json.read(body)
         content = answer["output"]["message"]["content"]
         message = _message(content)
         reason = finish_reason(answer.get("stopReason"))
-    except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError):
+    except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError, RecursionError):
         raise UpstreamRubbish from None
     choice = {"index": 0, "message": message, "finish_reason": reason, "logprobs": None}
     completion = {
@@ -87,6 +88,5 @@ def _message(content: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _tool_call(use: Mapping[str, Any]) -> dict[str, Any]:
-    arguments = orjson.dumps(use.get("input", {})).decode()
-    function = {"name": use["name"], "arguments": arguments}
+    function = {"name": use["name"], "arguments": exact_json.write(use.get("input", {}))}
     return {"id": use["toolUseId"], "type": "function", "function": function}

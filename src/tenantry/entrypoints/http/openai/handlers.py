@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import AsyncIterator
-from typing import Any
 
 import orjson
 
 from tenantry.application.calls import ChatCall, Streamed
-from tenantry.application.upstream import check_model
 from tenantry.domain.end_user import user_from
-from tenantry.domain.errors import ModelNotFound, TenantryError, UpstreamRubbish
+from tenantry.domain.errors import TenantryError, UpstreamRubbish
 from tenantry.domain.tenant import Scope
 from tenantry.entrypoints.http import sse
 from tenantry.entrypoints.http.bedrock.metadata import request_metadata
@@ -23,6 +21,7 @@ from tenantry.entrypoints.http.json_body import to
 from tenantry.entrypoints.http.openai import embeddings
 from tenantry.entrypoints.http.openai.chunks import ChunkMaker
 from tenantry.entrypoints.http.openai.from_converse import from_converse
+from tenantry.entrypoints.http.openai.models import Choice
 from tenantry.entrypoints.http.openai.schema import ChatRequest, EmbeddingsRequest, given
 from tenantry.entrypoints.http.openai.to_converse import service_tier, to_converse
 from tenantry.entrypoints.http.response import Response, StreamingResponse, json_response
@@ -103,34 +102,17 @@ async def create_embeddings(call: Call) -> Response:
 
 
 async def list_models(call: Call) -> Response:
-    return json_response({"object": "list", "data": await _models(call)})
+    return json_response({"object": "list", "data": (await _choice(call)).all()})
 
 
 async def get_model(call: Call) -> Response:
-    name = call.params["model"]
-    found = next((model for model in await _models(call) if model["id"] == name), None)
-    if found is None:
-        raise ModelNotFound(f"unknown model: {name[:200]}")
-    return json_response(found)
+    return json_response((await _choice(call)).one(call.params["model"]))
 
 
-async def _models(call: Call) -> list[dict[str, Any]]:
-    """The catalogue's models and aliases that this API key may call today."""
-    principal = call.tenant()
-    catalogue = await call.services.directory.catalogue()
-    today = call.services.clock.now().date()
-    models: list[dict[str, Any]] = []
-    for model in catalogue:
-        try:
-            check_model(principal, catalogue.resolve(model.id, {}, today=today))
-        except TenantryError:
-            continue
-        owner = model.id.partition(".")[0]
-        names = (model.id, model.alias) if model.alias else (model.id,)
-        models += [
-            {"id": name, "object": "model", "created": 0, "owned_by": owner} for name in names
-        ]
-    return models
+async def _choice(call: Call) -> Choice:
+    directory = call.services.directory
+    catalogue, prices = await directory.catalogue(), await directory.prices()
+    return Choice(call.tenant(), catalogue, prices, call.services.clock.now().date())
 
 
 ROUTES = (

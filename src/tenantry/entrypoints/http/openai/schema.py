@@ -22,12 +22,17 @@ class ToolCall(Struct, forbid_unknown_fields=True):
 
 
 class Message(Struct):
-    """`content` is a string or a list of parts. Members that carry nothing are not looked at."""
+    """`content` is a string or a list of parts. Members that carry nothing are not looked at, nor
+    what only some models know: a participant's `name`, `reasoning_content`, `annotations`."""
 
     role: Literal["system", "developer", "user", "assistant", "tool"]
     content: str | list[dict[str, Any]] | None = None
     tool_calls: list[ToolCall] | None = None
     tool_call_id: str | None = None
+    refusal: str | None = None
+    # Refused, where they say anything.
+    audio: Any = None
+    function_call: Any = None
 
 
 class Function(Struct, forbid_unknown_fields=True):

@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 
 from tenantry.domain.errors import BadRequest
-from tenantry.entrypoints.http.json_body import check_nesting
+from tenantry.entrypoints.http.json_body import check_nesting, check_rounding
 from tenantry.entrypoints.http.openai.parts import to_blocks, to_text
 from tenantry.entrypoints.http.openai.schema import ChatRequest, Message, NamedTool, ToolCall
 
@@ -67,6 +67,7 @@ def _conversation(
     turns: list[dict[str, Any]] = []
     for number, message in enumerate(messages):
         where = f"messages[{number}]"
+        _refuse_unsaid(message, where)
         if message.role in ("system", "developer"):
             if text := to_text(message.content, where):
                 system.append({"text": text})
@@ -83,6 +84,16 @@ def _conversation(
             turns.append({"role": role, "content": blocks})
     _tell_apart(turns)
     return system, turns
+
+
+def _refuse_unsaid(message: Message, where: str) -> None:
+    """What would be lost on the way to Converse, though the model was meant to have it."""
+    if message.audio is not None:
+        raise BadRequest(f"`{where}.audio` is not supported: send what was said as `content`.")
+    if message.function_call is not None:
+        raise BadRequest(f"`{where}.function_call` is not supported: use `tool_calls`.")
+    if message.refusal and message.role != "assistant":
+        raise BadRequest(f"`{where}.refusal` belongs to the assistant.")
 
 
 def _tell_apart(turns: Sequence[dict[str, Any]]) -> None:
@@ -107,6 +118,8 @@ def _blocks(message: Message, where: str) -> list[dict[str, Any]]:
         content = [{"text": text if text.strip() else NO_OUTPUT}]
         return [{"toolResult": {"toolUseId": message.tool_call_id, "content": content}}]
     blocks = to_blocks(message.content, where)
+    if message.refusal:  # an answer in words, as a part of that name is
+        blocks.append({"text": message.refusal})
     if message.role == "assistant":  # an answer may hold blank texts, which no request may
         blocks = [block for block in blocks if "text" not in block or block["text"].strip()]
     if message.tool_calls:
@@ -119,21 +132,25 @@ def _blocks(message: Message, where: str) -> list[dict[str, Any]]:
 
 
 def _tool_use(call: ToolCall, where: str) -> dict[str, Any]:
+    said = call.function.arguments or "{}"
     try:
-        arguments = orjson.loads(call.function.arguments or "{}")
+        arguments = orjson.loads(said)
     except orjson.JSONDecodeError:
         arguments = None
+    where = f"`{where}.function.arguments`"
     if not isinstance(arguments, dict):
-        raise BadRequest(f"`{where}.function.arguments` must be a JSON object in a string.")
+        raise BadRequest(f"{where} must be a JSON object in a string.")
     check_nesting(arguments)
+    check_rounding(said.encode(), where)
     return {"toolUse": {"toolUseId": call.id, "name": call.function.name, "input": arguments}}
 
 
 def _inference(chat: ChatRequest) -> dict[str, Any]:
-    limit = chat.max_completion_tokens
-    limit = chat.max_tokens if limit is None else limit
+    name, limit = "max_completion_tokens", chat.max_completion_tokens
+    if limit is None:
+        name, limit = "max_tokens", chat.max_tokens
     if limit is not None and limit < 1:
-        raise BadRequest("`max_completion_tokens` must be at least 1.")
+        raise BadRequest(f"`{name}` must be at least 1.")
     stop = [chat.stop] if isinstance(chat.stop, str) else chat.stop
     members = {
         "maxTokens": limit,
