@@ -58,9 +58,7 @@ async def correct_prices(
         attempts += await corrections.correct(tenant_id, fixes)
         cost = money.total((cost, *(_moved(f.costs, f.of.costs) for f in fixes)))
         charge = money.total((charge, *(_moved(f.charges, f.of.charges) for f in fixes)))
-        # The page's last request is asked for again: it may go on, and done ones do not come.
-        whole = [rated for rated in page if rated.request_id != page[-1].request_id]
-        after = whole[-1] if whole else page[-1]
+        after = page[-1]  # a request of more attempts than a page goes on behind it
     return Corrected(attempts, cost, charge)
 
 

@@ -61,8 +61,8 @@ class Corrections(Protocol):
         after: Rated | None,
         limit: int,
     ) -> list[Rated]:
-        """Usage admitted in [start, end) and rated by an edition, not corrected yet; whole requests
-        after that of `after`, but the last one may be cut."""
+        """Usage admitted in [start, end) and rated by an edition, not corrected yet: behind `after`
+        in the order of time, request, call and attempt. A request may be cut anywhere."""
         ...
 
     async def correct(self, tenant_id: TenantId, fixes: Sequence[Fix]) -> int:

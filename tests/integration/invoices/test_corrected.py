@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 from tests.support.billing import House, months_ago, period_of
-from tests.support.ledger import World, in_world, synthetic_prices
+from tests.support.ledger import World, in_world, intent, synthetic_prices
 from tests.support.postgres import Database
 
 from tenantry.adapters.postgres.corrections import PostgresCorrections
-from tenantry.application.corrections import correct_prices
+from tenantry.application import corrections
+from tenantry.application.corrections import Corrected, correct_prices
 from tenantry.application.invoicing import regenerate
 from tenantry.domain.contract import ExchangeRate
 from tenantry.domain.errors import Conflict
@@ -24,12 +25,12 @@ LAST, BEFORE = months_ago(1), months_ago(2)
 BEGAN = months_ago(2, day=1).date()
 
 
-async def corrected(world: World, who: Principal, factor: str) -> None:
+async def corrected(world: World, who: Principal, factor: str) -> Corrected:
     """What was used the month before last cost a multiple of its price."""
     right = await world.control.import_prices(synthetic_prices(Decimal(factor)))
     span = period_of(who, BEFORE)
     fixes = PostgresCorrections(world.databases.control)
-    await correct_prices(fixes, who.tenant_id, span.start, span.end, wrong=1, right=right)
+    return await correct_prices(fixes, who.tenant_id, span.start, span.end, wrong=1, right=right)
 
 
 async def is_made_again(house: House, who: Principal, done: Finalised) -> bool:
@@ -43,6 +44,37 @@ def rate_of(rate: str, day: date) -> ExchangeRate:
 
 def lines_of(done: Finalised) -> list[tuple[Any, ...]]:
     return [(line["kind"], line["quantity"], line["amount"]) for line in done.document["lines"]]
+
+
+def test_a_request_of_more_attempts_than_a_page_is_corrected_whole(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A batch is one request. Cuts fall between its calls, and between two attempts of one call."""
+    monkeypatch.setattr(corrections, "PAGE", 2)
+
+    async def body(world: World) -> None:
+        house, anna, bert = House.of(world), world.anna, world.bert
+        keys = [(0, 1), (0, 2), (0, 3), (1, 1), (2, 1), (2, 2), (3, 1)]
+        last = dict(keys)  # the attempt of each call that the customer pays
+        for who in (anna, bert):
+            await house.used(who, Usage(out=1_000_000), BEFORE)
+            made = await world.admitted(who)
+            for call, attempt in keys[1:]:
+                planned = intent(call, attempt)
+                await world.admission.begin(who.tenant_id, made.request_id, planned)
+            used = [
+                world.outcome(Usage(out=1_000_000), call=c, attempt=a, charged=a == last[c])
+                for c, a in keys
+            ]
+            await world.settle(made, *used)
+            await house.move(made.request_id, BEFORE)
+        done = await corrected(world, anna, "2")
+        assert done == Corrected(8, Decimal(8 * 15), Decimal(5 * 45))
+        assert await world.sums(anna) == (8 * 30, 5 * 90)
+        assert await world.sums(bert) == (8 * 15, 5 * 45)
+        assert (await corrected(world, anna, "2")).attempts == 0
+
+    in_world(database, body)
 
 
 def test_a_correction_has_the_rate_at_which_its_period_was_invoiced(database: Database) -> None:

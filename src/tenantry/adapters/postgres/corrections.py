@@ -16,7 +16,7 @@ from tenantry.domain import money
 from tenantry.domain.ids import TenantId
 from tenantry.ports.corrections import Fix, Rated
 
-_FIRST = (datetime(1, 1, 1, tzinfo=UTC), UUID(int=0))
+_FIRST = (datetime(1, 1, 1, tzinfo=UTC), UUID(int=0), 0, 0)
 
 
 class PostgresCorrections:
@@ -34,7 +34,7 @@ class PostgresCorrections:
         after: Rated | None,
         limit: int,
     ) -> list[Rated]:
-        place = _FIRST if after is None else (after.admitted_at, after.request_id)
+        place = _FIRST if after is None else _place(after)
         rows = await self._fetch(
             "correctable", tenant_id, start, end, version, model, *place, limit
         )
@@ -67,6 +67,10 @@ class PostgresCorrections:
             async with self._pool.acquire(timeout=ACQUIRE_TIMEOUT_S) as connection:
                 rows: list[Any] = await connection.fetch(self._sql[name], *values)
         return rows
+
+
+def _place(of: Rated) -> tuple[datetime, UUID, int, int]:
+    return of.admitted_at, of.request_id, of.call, of.attempt
 
 
 def _to_row(fix: Fix) -> dict[str, Any]:

@@ -363,7 +363,8 @@ SELECT pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtext('tenantry.plans'));
 
 -- name: correctable
 -- Usage of a tenant that was admitted in [$2, $3), rated by the edition $4, of the model $5 or any,
--- and neither adjusted nor corrected yet; after ($6, $7), at most $8 rows in the order of time.
+-- and neither adjusted nor corrected yet; after the attempt ($6, $7, $8, $9), at most $10 rows in
+-- the order of time.
 SELECT c.admitted_at, c.request_id, c.call, c.attempt, a.price_key, c.region, c.service_tier, c.model,
        c.token_classes, c.quantities, c.unit_prices AS unit_costs, c.amounts AS costs,
        h.unit_prices, h.amounts AS charges
@@ -377,13 +378,14 @@ LEFT JOIN tenantry.charge_entry h
  AND h.kind = c.kind
 WHERE c.tenant_id = $1 AND c.admitted_at >= $2 AND c.admitted_at < $3 AND c.price_version = $4
   AND ($5::text IS NULL OR c.model = $5) AND c.kind = 'usage' AND c.token_classes <> '{}'
-  AND (c.admitted_at, c.request_id) > ($6::timestamptz, $7::uuid)
+  AND (c.admitted_at, c.request_id, c.call, c.attempt)
+    > ($6::timestamptz, $7::uuid, $8::smallint, $9::smallint)
   AND NOT EXISTS (
     SELECT FROM tenantry.cost_entry x
     WHERE x.tenant_id = c.tenant_id AND x.admitted_at = c.admitted_at
       AND x.request_id = c.request_id AND x.call = c.call AND x.attempt = c.attempt
       AND x.kind <> 'usage')
-ORDER BY c.admitted_at, c.request_id, c.call, c.attempt LIMIT $8;
+ORDER BY c.admitted_at, c.request_id, c.call, c.attempt LIMIT $10;
 
 -- name: correct
 SELECT tenantry.correct($1, $2);
