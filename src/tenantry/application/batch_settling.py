@@ -4,15 +4,16 @@ Owns: the way of a job from a note to its end, whoever took it in and whatever d
 that was answered is rated at the batch tier by the prices pinned at its admission; one that failed,
 or was never reached, is a row of zero. Invariants: a record is posted once, because an attempt ends
 once; a job is over only when every record has an end; output that does not account for every
-record that Bedrock says it processed gives nothing back.
+record that Bedrock says it processed gives nothing back: its records wait to be written off, and
+the job ends with them. What one job finds away, such as its bucket, holds back no other.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 
 from tenantry.application import batch_job
 from tenantry.domain.batch import Answered, Failed, read_record, records_uri
@@ -22,17 +23,19 @@ from tenantry.domain.price import BATCH_TIER, Unpriced
 from tenantry.domain.rating import rate
 from tenantry.domain.usage import TokenClass
 from tenantry.ports.admission import AttemptOutcome, Settlement
-from tenantry.ports.batch import BatchBook, BatchJob, BatchLedger, Buckets
+from tenantry.ports.batch import BatchBook, BatchJob, BatchLedger, Buckets, OpenJob
 from tenantry.ports.directory import Directory
 from tenantry.ports.ledger import OpenAttempt
 from tenantry.ports.model import Failure, FailureKind, ModelPort
 
-JOBS_MAX = 100  # of one round; the rest comes with the next
+JOBS_A_PAGE = 100
+GIVEN_UP_S = (batch_job.TIMEOUT_H + 1) * 3_600  # by when Bedrock has ended every job
 PLANNED_MAX_S = 900  # what takes longer to be taken in has been left by its worker
 SUBMITTING_MIN_S = 60  # before that its own worker may still be asking
 RECORDS_A_POSTING = 500
 ENDED = frozenset({"Completed", "PartiallyCompleted", "Failed", "Stopped", "Expired"})
 _log = logging.getLogger(__name__)
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,44 +47,65 @@ class BatchPorts:
     model: ModelPort
 
 
+class _Away(Exception):
+    """What this job needs is out of reach; the others may not need it."""
+
+
 async def settle_batches(ports: BatchPorts) -> int:
-    """One round over the jobs that have not ended; returns how many ended. Idempotent."""
-    ended = 0
-    for job, age_s in await ports.book.open_jobs(JOBS_MAX):
-        try:
-            ended += await _advance(ports, job, age_s)
-        except Unavailable:
-            raise
-        except Exception:  # of one job, which must not hold back the others
-            _log.exception("batch %s cannot be advanced", job.request_id)
+    """One round over the jobs that have not ended; returns how many ended. Idempotent. Raises
+    `Unavailable` where the database is away."""
+    ended, last = 0, None
+    while page := await ports.book.open_jobs(last, JOBS_A_PAGE):
+        for found in page:
+            ended += await _advance_alone(ports, found)
+        last = page[-1].job
     return ended
 
 
-async def _advance(ports: BatchPorts, job: BatchJob, age_s: int) -> bool:
+async def _advance_alone(ports: BatchPorts, found: OpenJob) -> bool:
+    try:
+        return await _advance(ports, found)
+    except Unavailable:
+        raise
+    except _Away as problem:
+        _log.warning("alert: batch %s waits: %s", found.job.request_id, problem)
+    except Exception:  # of one job, which must not hold back the others
+        _log.exception("batch %s cannot be advanced", found.job.request_id)
+    return False
+
+
+async def _advance(ports: BatchPorts, found: OpenJob) -> bool:
+    job = found.job
     if job.state == "planned":
-        if age_s < PLANNED_MAX_S or not await ports.book.advance(job, "refused", message="left"):
+        if found.age_s < PLANNED_MAX_S:
+            return False
+        if not await ports.book.advance(job, "refused", message="left"):
             return False
         await _give_back(ports, job, "never left", range(job.records))
         return True
     if job.state == "submitting":
-        return age_s >= SUBMITTING_MIN_S and await _submit(ports, job)
-    reply = await batch_job.ask(ports.model, job)
+        return found.age_s >= SUBMITTING_MIN_S and await _submit(ports, found)
+    reply = await _needed(batch_job.ask(ports.model, job))
     if isinstance(reply, Failure):
         _log.warning("batch %s: its job cannot be asked for: %s", job.request_id, reply.message)
-        return False
+        return await _end_if_given_up(ports, found, f"never told its end: {reply.message}")
     document = reply.document if isinstance(reply.document, dict) else {}
     if document.get("status") not in ENDED:
-        return False
-    return await _settle(ports, job, document)
+        return await _end_if_given_up(ports, found, f"never ended: {document.get('status')}")
+    return await _settle(ports, found, document)
 
 
-async def _submit(ports: BatchPorts, job: BatchJob) -> bool:
-    result = await batch_job.create(ports.model, job)
+async def _submit(ports: BatchPorts, found: OpenJob) -> bool:
+    job = found.job
+    if not found.waits:  # a job that is made now would answer nobody
+        await _forget_input(ports, found)
+        return await ports.book.advance(job, "refused", message="never taken in by Bedrock")
+    result = await _needed(batch_job.create(ports.model, job))
     if isinstance(result, Failure):
         if result.kind is not FailureKind.REFUSED:
             return False
         await _give_back(ports, job, result.error_type or "refused", range(job.records))
-        await _forget_input(ports, job)
+        await _forget_input(ports, found)
         return await ports.book.advance(job, "refused", message=result.message[:500])
     arn = batch_job.arn_of(result)
     if arn is not None:
@@ -89,31 +113,57 @@ async def _submit(ports: BatchPorts, job: BatchJob) -> bool:
     return False
 
 
-async def _settle(ports: BatchPorts, job: BatchJob, document: dict[str, Any]) -> bool:
-    assert job.job_arn is not None, "a job that runs has an ARN"
+async def _settle(ports: BatchPorts, found: OpenJob, document: dict[str, Any]) -> bool:
+    job, status = found.job, str(document["status"])
     try:
-        uri = records_uri(job.output_uri, job.job_arn, job.input_uri)
-        output = await ports.buckets.get(job.upstream, uri)
-    except NotFound:
-        output = b""
+        output = await _output(ports, job)
+    except _Away as problem:
+        if not _given_up(found):
+            raise
+        return await _end_if_given_up(ports, found, f"{status}: no output was read: {problem}")
     lines = [line for line in output.split(b"\n") if line.strip()]
     seen: set[int] = set()
     for first in range(0, len(lines), RECORDS_A_POSTING):
         seen |= await _post(ports, job, lines[first : first + RECORDS_A_POSTING])
     processed = document.get("processedRecordCount") or 0
     if processed > len(seen):
-        _log.warning(
-            "alert: batch %s processed %s records, and its output tells of %d",
-            job.request_id,
-            processed,
-            len(seen),
-        )
-        return False
+        told = f"processed {processed} records, and its output tells of {len(seen)}"
+        _log.warning("alert: batch %s %s", job.request_id, told)
+        return await _end_if_given_up(ports, found, f"{status}: {told}")
     missing = [call for call in range(job.records) if call not in seen]
-    await _give_back(ports, job, str(document["status"]), missing)
-    await _forget_input(ports, job)
-    message = f"{document['status']}: {len(seen)} of {job.records} records"
+    await _give_back(ports, job, status, missing)
+    await _forget_input(ports, found)
+    message = f"{status}: {len(seen)} of {job.records} records"
     return await ports.book.advance(job, "settled", message=message)
+
+
+async def _output(ports: BatchPorts, job: BatchJob) -> bytes:
+    assert job.job_arn is not None, "a job that runs has an ARN"
+    uri = records_uri(job.output_uri, job.job_arn, job.input_uri)
+    try:
+        return await _needed(ports.buckets.get(job.upstream, uri))
+    except NotFound:
+        return b""
+
+
+def _given_up(found: OpenJob) -> bool:
+    """Nothing is held for it any more, and whatever it did is done."""
+    return not found.waits and found.age_s >= GIVEN_UP_S
+
+
+async def _end_if_given_up(ports: BatchPorts, found: OpenJob, message: str) -> bool:
+    if not _given_up(found):
+        return False
+    await _forget_input(ports, found)
+    return await ports.book.advance(found.job, "settled", message=message[:500])
+
+
+async def _needed(work: Awaitable[T]) -> T:
+    """What lies outside of the database, where an outage is this job's alone."""
+    try:
+        return await work
+    except Unavailable as problem:
+        raise _Away(problem.message) from problem
 
 
 async def _post(ports: BatchPorts, job: BatchJob, lines: Sequence[bytes]) -> set[int]:
@@ -182,8 +232,18 @@ async def _posted(ports: BatchPorts, job: BatchJob, outcomes: Sequence[AttemptOu
         await ports.ledger.post(settlement)
 
 
-async def _forget_input(ports: BatchPorts, job: BatchJob) -> None:
-    await ports.buckets.delete(job.upstream, job.input_uri)
+async def _forget_input(ports: BatchPorts, found: OpenJob) -> None:
+    """What cannot be deleted is tried again until the job is given up."""
+    job = found.job
+    try:
+        await _needed(ports.buckets.delete(job.upstream, job.input_uri))
+    except _Away as problem:
+        if not _given_up(found):
+            raise
+        _log.warning(
+            "alert: batch %s has ended, and %s is still there: %s",
+            job.request_id, job.input_uri, problem,
+        )  # fmt: skip
 
 
 def _keys(job: BatchJob, calls: Sequence[int]) -> list[tuple[str, Any, int, int]]:

@@ -34,6 +34,7 @@ from tenantry.application.metering import never_left
 from tenantry.application.owned_tasks import OwnedTasks
 from tenantry.application.planning import PlannedChat, Planning
 from tenantry.domain.batch import NATIVE_FAMILIES, RECORDS_MAX, RECORDS_MIN, input_lines
+from tenantry.domain.catalogue import Catalogue
 from tenantry.domain.errors import BadRequest, Unavailable
 from tenantry.domain.price import BATCH_TIER
 from tenantry.domain.tenant import Principal
@@ -88,7 +89,8 @@ class Batches:
 
         def planner(principal: Principal, most: int | None = None) -> list[PlannedCall]:
             planned[:] = [
-                _as_batch(self._planning.chat(principal, chat, catalogue, salt)) for chat in chats
+                _as_batch(self._plan(principal, number, chat, catalogue, salt))
+                for number, chat in enumerate(chats, start=1)
             ]
             return [one.planned for one in planned]
 
@@ -103,6 +105,20 @@ class Batches:
             raise
         job = await self._hand_over(request, job, planned)
         return await self._create(job)
+
+    def _plan(
+        self,
+        principal: Principal,
+        number: int,
+        chat: ChatCall,
+        catalogue: Catalogue,
+        salt: str | None,
+    ) -> PlannedChat:
+        """As a call of its own would be; what is wrong with a record says with which."""
+        try:
+            return self._planning.chat(principal, chat, catalogue, salt)
+        except BadRequest as problem:
+            raise type(problem)(f"record {number}: {problem}", **problem.details) from None
 
     async def _hand_over(
         self, request: AdmittedRequest, job: BatchJob, planned: Sequence[PlannedChat]
@@ -169,9 +185,9 @@ def _check(chats: Sequence[ChatCall]) -> None:
         raise BadRequest("all records of a batch are of one model and one operation")
     if chats[0].operation not in _OPERATIONS:
         raise BadRequest(f"a batch is of {' or '.join(_OPERATIONS)}")
-    for chat in chats:
+    for number, chat in enumerate(chats, start=1):
         if chat.service_tier is not None or chat.request_metadata or chat.headers:
-            raise BadRequest("a record of a batch has no tier, metadata or headers of its own")
+            raise BadRequest(f"record {number}: it has a tier, metadata or headers of its own")
 
 
 def _as_batch(chat: PlannedChat) -> PlannedChat:

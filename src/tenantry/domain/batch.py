@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from tenantry.domain import normalise
+from tenantry.domain.errors import BadRequest
 from tenantry.domain.normalise import Reading
 from tenantry.domain.usage import TokenClass
 
@@ -50,12 +51,16 @@ def record_id(call: int) -> str:
 
 
 def input_lines(bodies: Sequence[Mapping[str, Any]]) -> bytes:
-    """The JSONL of a job; the n-th body is the record of call n."""
-    lines = (
-        json.dumps({"recordId": record_id(call), "modelInput": body}, ensure_ascii=False)
-        for call, body in enumerate(bodies)
-    )
-    return "".join(f"{line}\n" for line in lines).encode("utf-8", "surrogatepass")
+    """The JSONL of a job; the n-th body is the record of call n. Raises `BadRequest`."""
+    return b"".join(_input_line(call, body) for call, body in enumerate(bodies))
+
+
+def _input_line(call: int, body: Mapping[str, Any]) -> bytes:
+    record = {"recordId": record_id(call), "modelInput": body}
+    try:
+        return f"{json.dumps(record, ensure_ascii=False, allow_nan=False)}\n".encode()
+    except (ValueError, RecursionError):  # NaN, half a surrogate pair, or too deep
+        raise BadRequest(f"record {call + 1}: it cannot be written as JSON") from None
 
 
 def read_record(

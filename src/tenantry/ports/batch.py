@@ -42,6 +42,15 @@ class BatchJob:
     created_at: datetime | None = None  # by the database's clock
 
 
+@dataclass(frozen=True, slots=True)
+class OpenJob:
+    """A job that has not ended, as the database sees it now."""
+
+    job: BatchJob
+    age_s: int  # in its state
+    waits: bool  # some record has no end yet, nor is it kept for a person to look at
+
+
 class BatchNotes(Protocol):
     """A tenant's jobs, written by the data plane. Raises `Unavailable`."""
 
@@ -62,8 +71,8 @@ class BatchNotes(Protocol):
 class BatchBook(Protocol):
     """The worker's side: jobs of every tenant that have not ended, and what is posted of them."""
 
-    async def open_jobs(self, limit: int) -> Sequence[tuple[BatchJob, int]]:
-        """The oldest first, each with its age in seconds by the database's clock."""
+    async def open_jobs(self, after: BatchJob | None, limit: int) -> Sequence[OpenJob]:
+        """The oldest first, behind `after`."""
         ...
 
     async def listed(self, tenant_id: TenantId, limit: int) -> Sequence[BatchJob]:
@@ -77,7 +86,9 @@ class BatchBook(Protocol):
         *,
         job_arn: str | None = None,
         message: str = "",
-    ) -> bool: ...
+    ) -> bool:
+        """As `BatchNotes.advance`; of a job that ends by it the outside hears."""
+        ...
 
 
 class BatchLedger(Protocol):

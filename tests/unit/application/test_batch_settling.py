@@ -15,6 +15,7 @@ import pytest
 from tests.support.scripted import NOW, MemoryDirectory
 
 from tenantry.application.batch_settling import (
+    GIVEN_UP_S,
     PLANNED_MAX_S,
     SUBMITTING_MIN_S,
     BatchPorts,
@@ -25,7 +26,7 @@ from tenantry.domain.errors import NotFound, Unavailable
 from tenantry.domain.ids import TenantId
 from tenantry.domain.markup import Markup
 from tenantry.ports.admission import AttemptOutcome, Settlement
-from tenantry.ports.batch import BatchJob, BatchState
+from tenantry.ports.batch import BatchJob, BatchState, OpenJob
 from tenantry.ports.ledger import AttemptKey, OpenAttempt
 from tenantry.ports.model import Attempt, Failure, FailureKind, Operation, Reply, Upstream
 
@@ -74,10 +75,14 @@ class World:
     quarantined: set[int] = field(default_factory=set)
     asked: list[Operation] = field(default_factory=list)
     begun: int = 4
+    written_off: set[int] = field(default_factory=set)
+    away: set[str] = field(default_factory=set)  # what raises `Unavailable`
 
-    async def open_jobs(self, limit: int) -> Sequence[tuple[BatchJob, int]]:
-        open_ = self.job.state in ("planned", "submitting", "running")
-        return [(self.job, self.age_s)] if open_ else []
+    async def open_jobs(self, after: BatchJob | None, limit: int) -> Sequence[OpenJob]:
+        if after is not None or self.job.state not in ("planned", "submitting", "running"):
+            return []
+        ended = self.ends.keys() | self.quarantined | self.written_off
+        return [OpenJob(self.job, self.age_s, len(ended) < self.begun)]
 
     async def listed(self, tenant_id: TenantId, limit: int) -> Sequence[BatchJob]:
         return [self.job]
@@ -103,6 +108,7 @@ class World:
         ]  # fmt: skip
 
     async def post(self, settlement: Settlement) -> bool:
+        self._reach("ledger")
         assert (settlement.tenant_id, settlement.request_id) == ("tnt_acme", RID)
         for outcome in settlement.outcomes:
             assert outcome.call not in self.ends, "a record ends once"
@@ -116,12 +122,18 @@ class World:
         self.objects[uri] = data
 
     async def get(self, upstream: Upstream, uri: str) -> bytes:
+        self._reach("get")
         if uri not in self.objects:
             raise NotFound
         return self.objects[uri]
 
     async def delete(self, upstream: Upstream, uri: str) -> None:
+        self._reach("delete")
         self.objects.pop(uri, None)
+
+    def _reach(self, what: str) -> None:
+        if what in self.away:
+            raise Unavailable(f"{what} is away")
 
     async def invoke(self, attempt: Attempt) -> Reply | Failure:
         self.asked.append(attempt.operation)
@@ -221,17 +233,77 @@ def test_what_cannot_be_asked_is_asked_again() -> None:
     assert world.round() == 0 and world.ends == {}
 
 
-def test_an_outage_ends_the_round_and_a_fault_of_one_job_does_not() -> None:
-    world = World(status=completed(4))
-
-    async def away(upstream: Upstream, uri: str) -> bytes:
-        raise Unavailable
-
-    world.get = away  # type: ignore[method-assign]
+def test_the_databases_outage_ends_the_round() -> None:
+    world = World(status=completed(4), objects={OUTPUT: answered(0)}, away={"ledger"})
     with pytest.raises(Unavailable):
         world.round()
+
+
+@pytest.mark.parametrize("away", ["get", "delete"])
+def test_a_bucket_that_is_away_holds_back_its_own_job_alone(
+    away: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    world = World(status=completed(1), objects={OUTPUT: answered(0)}, away={away})
+    assert world.round() == 0 and world.job.state == "running"
+    assert f"alert: batch {RID} waits: {away} is away" in caplog.text
+    world.away.clear()
+    assert world.round() == 1
+
+
+def test_a_round_goes_on_behind_a_job_whose_bucket_is_away_to_the_last_page() -> None:
+    world = World(status=completed(1), away={"get"})
+    jobs = [replace(JOB, request_id=uuid.UUID(int=n)) for n in range(3)]
+
+    async def open_jobs(after: BatchJob | None, limit: int) -> Sequence[OpenJob]:
+        first = 0 if after is None else jobs.index(after) + 1
+        return [OpenJob(job, 0, True) for job in jobs[first : first + 2]]
+
+    world.open_jobs = open_jobs  # type: ignore[method-assign]
+    assert world.round() == 0
+    assert world.asked == [Operation.GET_BATCH] * 3
+
+
+def test_a_fault_of_one_job_is_its_own() -> None:
     odd = World(status={"status": "Completed", "processedRecordCount": "many"})
     assert odd.round() == 0 and odd.job.state == "running"
+
+
+def given_up(**fields: Any) -> World:
+    """All that was not answered has been written off, and Bedrock's time is over."""
+    return World(age_s=GIVEN_UP_S, written_off={0, 1, 2, 3}, **fields)
+
+
+GIVEN_UP = {
+    "output that hides records": given_up(status=completed(4), objects={OUTPUT: b""}),
+    "no output": given_up(status=completed(4)),
+    "output that cannot be read": given_up(status=completed(4), away={"get"}),
+    "a job that cannot be asked for": given_up(status=Failure(FailureKind.REFUSED, False, "no")),
+    "a job that has no end": given_up(status={"status": "InProgress"}),
+    "input that stays": given_up(status={"status": "Stopped"}, away={"delete"}),
+}
+
+
+@pytest.mark.parametrize("name", GIVEN_UP)
+def test_a_job_for_which_nothing_is_held_any_more_ends(name: str) -> None:
+    world = GIVEN_UP[name]
+    world.objects[JOB.input_uri] = b"..."
+    for waiting in (
+        replace(world, written_off={0, 1, 2}, objects=dict(world.objects)),
+        replace(world, age_s=GIVEN_UP_S - 1, objects=dict(world.objects)),
+    ):
+        if waiting.status != {"status": "Stopped"}:
+            assert waiting.round() == 0 and waiting.job.state == "running"
+            assert JOB.input_uri in waiting.objects
+    assert world.round() == 1
+    assert world.job.state == "settled" and world.job.message
+    assert (JOB.input_uri in world.objects) == ("delete" in world.away)
+
+
+def test_a_job_is_not_made_for_records_that_were_written_off() -> None:
+    job = replace(JOB, state="submitting", job_arn=None)
+    world = given_up(job=job, created={"jobArn": ARN}, objects={JOB.input_uri: b"..."})
+    assert world.round() == 1
+    assert (world.job.state, world.asked, world.objects) == ("refused", [], {})
 
 
 def _failure(kind: FailureKind) -> Failure:

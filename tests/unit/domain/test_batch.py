@@ -6,6 +6,7 @@ import json
 import re
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -19,6 +20,7 @@ from tenantry.domain.batch import (
     record_id,
     records_uri,
 )
+from tenantry.domain.errors import BadRequest
 from tenantry.domain.normalise import Normalised, Quarantined
 from tenantry.domain.usage import TokenClass, Usage
 
@@ -31,11 +33,17 @@ def read(document: object, operation: str = "Converse", family: str = "anthropic
 
 @given(st.lists(st.dictionaries(st.text(max_size=5), st.text(max_size=20), max_size=3), max_size=5))
 def test_the_nth_line_is_the_nth_call(bodies: list[dict[str, str]]) -> None:
-    lines = input_lines(bodies).decode("utf-8", "surrogatepass").split("\n")[:-1]
+    lines = input_lines(bodies).decode().split("\n")[:-1]
     records = [json.loads(line) for line in lines]
     assert [record["recordId"] for record in records] == [record_id(n) for n in range(len(bodies))]
     assert [record["modelInput"] for record in records] == bodies
     assert all(len(record["recordId"]) == 11 for record in records)
+
+
+@pytest.mark.parametrize("odd", [float("nan"), float("inf"), "\ud83d", {"\udc00": 1}])
+def test_no_line_is_written_that_is_not_json(odd: object) -> None:
+    with pytest.raises(BadRequest, match="record 2: "):
+        input_lines([{}, {"prompt": odd}, {}])
 
 
 def test_an_answer_tells_its_usage_in_both_shapes() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
 
@@ -11,6 +12,8 @@ from tenantry.ports.model import Upstream
 
 STORES_MAX: Final = 512  # buckets that one process may talk to
 MAX_OBJECT_BYTES: Final = 512 * 1024 * 1024
+# Whoever asks comes again; a bucket that is away shall not keep the others waiting for minutes.
+RETRY: Final[Any] = {"max_retries": 3, "retry_timeout": timedelta(seconds=15)}
 
 
 class UriBuckets:
@@ -46,13 +49,15 @@ class UriBuckets:
             return
 
     async def _tried(self, work: Any) -> Any:
-        from obstore.exceptions import BaseError
+        from obstore.exceptions import BaseError, PermissionDeniedError, UnauthenticatedError
         from obstore.exceptions import NotFoundError as Absent
 
         try:
             return await work
         except (Absent, FileNotFoundError):
             raise NotFound("There is no such object.") from None
+        except (PermissionDeniedError, UnauthenticatedError, PermissionError) as error:
+            raise Unavailable("The bucket denies this to Tenantry's keys.") from error
         except (BaseError, OSError) as error:
             raise Unavailable("The bucket cannot be reached.") from error
 
@@ -74,4 +79,4 @@ class UriBuckets:
         entry = self._credentials.get(upstream.credentials_ref)
         if entry is None:
             raise Unavailable("There are no credentials for the account of the bucket.")
-        return S3Store(bucket, region=upstream.region, **entry)  # type: ignore[arg-type]
+        return S3Store(bucket, region=upstream.region, retry_config=RETRY, **entry)  # type: ignore[arg-type]

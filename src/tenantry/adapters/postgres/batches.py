@@ -4,18 +4,25 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
+from uuid import UUID
 
 import orjson
 
 from tenantry.adapters.postgres.connections import ACQUIRE_TIMEOUT_S
 from tenantry.adapters.postgres.outages import outages_are_unavailable
+from tenantry.adapters.postgres.outbox import enqueue
 from tenantry.adapters.postgres.statements import statements
 from tenantry.adapters.postgres.unit_of_work import TenantWork
 from tenantry.domain.ids import TenantId
-from tenantry.ports.batch import BatchJob, BatchState
+from tenantry.ports.batch import BatchJob, BatchState, OpenJob
 from tenantry.ports.model import Upstream
+from tenantry.ports.outbox import Notice
 
+JOB_ENDED = "job.ended"
+ENDS: frozenset[BatchState] = frozenset({"settled", "refused"})
+_FIRST = (datetime(1, 1, 1, tzinfo=UTC), "", UUID(int=0))
 _OWN_COLUMNS = ("tenant_id", "request_id", "state", "job_arn", "message", "created_at")
 
 
@@ -45,9 +52,10 @@ class PostgresBatchBook:
         self._pool = control_pool
         self._sql = statements("sql/batches.sql")
 
-    async def open_jobs(self, limit: int) -> Sequence[tuple[BatchJob, int]]:
-        rows = await self._fetch("open_jobs", limit)
-        return [(to_job(row), row["age_s"]) for row in rows]
+    async def open_jobs(self, after: BatchJob | None, limit: int) -> Sequence[OpenJob]:
+        place = _FIRST if after is None else (after.created_at, after.tenant_id, after.request_id)
+        rows = await self._fetch("open_jobs", *place, limit)
+        return [OpenJob(to_job(row), row["age_s"], row["waits"]) for row in rows]
 
     async def listed(self, tenant_id: TenantId, limit: int) -> Sequence[BatchJob]:
         return [to_job(row) for row in await self._fetch("listed", tenant_id, limit)]
@@ -55,7 +63,16 @@ class PostgresBatchBook:
     async def advance(
         self, job: BatchJob, to: BatchState, *, job_arn: str | None = None, message: str = ""
     ) -> bool:
-        return bool(await self._fetch("advance", *_advance_values(job, to, job_arn, message)))
+        values = _advance_values(job, to, job_arn, message)
+        with outages_are_unavailable():
+            async with (
+                self._pool.acquire(timeout=ACQUIRE_TIMEOUT_S) as connection,
+                connection.transaction(),
+            ):
+                advanced = await connection.fetchval(self._sql["advance"], *values) is not None
+                if advanced and to in ENDS:
+                    await enqueue(connection, _ended(job, to))
+        return advanced
 
     async def _fetch(self, name: str, *values: object) -> list[Any]:
         with outages_are_unavailable():
@@ -68,6 +85,18 @@ def _advance_values(
     job: BatchJob, to: BatchState, job_arn: str | None, message: str
 ) -> tuple[object, ...]:
     return job.tenant_id, job.request_id, job.state, to, job_arn, message
+
+
+def _ended(job: BatchJob, state: BatchState) -> Notice:
+    """What a tenant may hear: not where its job ran, nor what the provider said of it."""
+    body = {
+        "id": str(job.request_id),
+        "state": state,
+        "model": job.model,
+        "operation": job.operation,
+        "records": job.records,
+    }
+    return Notice(job.tenant_id, JOB_ENDED, str(job.request_id), body)
 
 
 def _definition(job: BatchJob) -> str:

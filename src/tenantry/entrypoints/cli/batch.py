@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import click
+import orjson
 
 from tenantry.application.authenticate import BearerKey, require
 from tenantry.application.batches import Submitted
@@ -23,6 +22,7 @@ from tenantry.domain.ids import uuid7
 from tenantry.domain.tenant import Scope
 from tenantry.entrypoints.cli.output import as_json, print_json, print_table, say
 from tenantry.entrypoints.http.bedrock.requests import to_converse_call, to_invoke_call
+from tenantry.entrypoints.http.json_body import parse_object
 from tenantry.ports.batch import BatchJob
 
 LISTED_MAX = 100
@@ -49,6 +49,9 @@ def batch() -> None:
 @as_json
 def submit(file: Path, model: str, operation: str, json_output: bool) -> None:
     """Submit a file of JSON lines `{"modelInput": {…}}` (TENANTRY_API_KEY says whose).
+
+    Answers are told apart by the record's number, R0000000000 for the first; a `recordId` of the
+    line's own is not sent.
 
     Example: `tenantry batch submit records.jsonl --model nova-micro`
     """
@@ -107,6 +110,7 @@ def _shown(job: BatchJob) -> dict[str, Any]:
 
 def _read(file: Path, model: str, operation: str) -> list[ChatCall]:
     chats: list[ChatCall] = []
+    named: dict[str, int] = {}
     with file.open("rb") as lines:
         for number, line in enumerate(lines, start=1):
             if not line.strip():
@@ -114,16 +118,28 @@ def _read(file: Path, model: str, operation: str) -> list[ChatCall]:
             if len(chats) >= RECORDS_MAX:
                 raise click.ClickException(f"{file} has more than {RECORDS_MAX:,} records")
             try:
-                chats.append(_chat(json.loads(line), model, operation))
-            except (ValueError, BadRequest) as problem:
+                record = parse_object(line)
+                _check_name(record.get("recordId"), number, named)
+                chats.append(_chat(record, model, operation))
+            except BadRequest as problem:
                 raise click.ClickException(f"{file}, line {number}: {problem}") from None
     return chats
 
 
-def _chat(record: object, model: str, operation: str) -> ChatCall:
-    body = record.get("modelInput") if isinstance(record, Mapping) else None
+def _check_name(name: object, number: int, named: dict[str, int]) -> None:
+    """A record need not have a name; of two with one, nobody could tell whose an answer is."""
+    if name is None:
+        return
+    if not isinstance(name, str):
+        raise BadRequest("`recordId` must be a string")
+    if named.setdefault(name, number) != number:
+        raise BadRequest(f"its `recordId` is that of line {named[name]}")
+
+
+def _chat(record: dict[str, Any], model: str, operation: str) -> ChatCall:
+    body = record.get("modelInput")
     if not isinstance(body, dict):
-        raise ValueError("not an object with an object `modelInput`")
+        raise BadRequest("not an object with an object `modelInput`")
     if operation == "Converse":
         return to_converse_call(model, body, "Converse")
-    return to_invoke_call(model, json.dumps(body).encode(), {}, "InvokeModel")
+    return to_invoke_call(model, orjson.dumps(body), {}, "InvokeModel")

@@ -12,11 +12,17 @@ WHERE tenant_id = $1 AND request_id = $2 AND state = $3
 RETURNING true;
 
 -- name: open_jobs
--- The oldest first, with the whole seconds that each has been in its state.
-SELECT *, floor(extract(epoch FROM clock_timestamp() - changed_at))::bigint AS age_s
-FROM tenantry.batch_job
-WHERE state IN ('planned', 'submitting', 'running')
-ORDER BY created_at LIMIT $1;
+-- The oldest first, behind the job ($1, $2, $3), at most $4: with the whole seconds that each has
+-- been in its state, and whether a record is still to end that no person is to look at.
+SELECT j.*, floor(extract(epoch FROM clock_timestamp() - j.changed_at))::bigint AS age_s,
+       EXISTS (
+         SELECT FROM tenantry.intent i
+         WHERE i.tenant_id = j.tenant_id AND i.request_id = j.request_id
+           AND i.quarantined IS NULL) AS waits
+FROM tenantry.batch_job j
+WHERE j.state IN ('planned', 'submitting', 'running')
+  AND (j.created_at, j.tenant_id, j.request_id) > ($1::timestamptz, $2::text, $3::uuid)
+ORDER BY j.created_at, j.tenant_id, j.request_id LIMIT $4;
 
 -- name: listed
 SELECT * FROM tenantry.batch_job

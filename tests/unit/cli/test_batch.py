@@ -1,0 +1,62 @@
+"""`batch submit`: a file that cannot be sent whole is refused by the line that is wrong."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from tenantry.entrypoints.cli.batch import batch
+
+BODY = {"messages": [{"role": "user", "content": [{"text": "hello"}]}]}
+GOOD = json.dumps({"modelInput": BODY})
+
+
+def refusal(folder: Path, *lines: str, operation: str = "Converse") -> str:
+    file = folder / "records.jsonl"
+    file.write_text("\n".join(lines))
+    arguments = ["submit", str(file), "--model", "m", "--operation", operation]
+    done = CliRunner().invoke(batch, arguments)
+    assert isinstance(done.exception, SystemExit), done.exception
+    assert done.exit_code == 1
+    return done.output
+
+
+def holding(value: str) -> str:
+    """A record of either operation, with a value that Tenantry does not look into."""
+    return f'{{"modelInput": {{"additionalModelRequestFields": {{"x": {value}}}}}}}'
+
+
+@pytest.mark.parametrize("operation", ["Converse", "InvokeModel"])
+@pytest.mark.parametrize(
+    "line",
+    [
+        pytest.param(holding("NaN"), id="no number"),
+        pytest.param(holding("-Infinity"), id="infinite"),
+        pytest.param(holding("1e999"), id="infinite once read"),
+        pytest.param(holding('"\\ud83d"'), id="half of a surrogate pair"),
+        pytest.param(holding('"\\u0000"'), id="NUL"),
+        pytest.param(holding("[" * 200 + "]" * 200), id="nested too deep"),
+        pytest.param("[" * 100_000, id="nested deeper than Python reads"),
+        pytest.param("{", id="cut"),
+        pytest.param("[]", id="no object"),
+        pytest.param('{"modelInput": []}', id="no body"),
+    ],
+)
+def test_what_is_not_json_for_everybody_is_refused(
+    tmp_path: Path, line: str, operation: str
+) -> None:
+    said = refusal(tmp_path, GOOD, "", line, GOOD, operation=operation)
+    assert "records.jsonl, line 3: " in said
+    assert len(said.splitlines()) == 1
+
+
+def test_two_records_of_one_name_are_refused(tmp_path: Path) -> None:
+    def named(name: object) -> str:
+        return json.dumps({"recordId": name, "modelInput": BODY})
+
+    said = refusal(tmp_path, named("A1"), named("A2"), GOOD, GOOD, named("A1"))
+    assert "line 5: its `recordId` is that of line 1" in said
+    assert "line 2: `recordId` must be a string" in refusal(tmp_path, GOOD, named(7))
