@@ -135,6 +135,7 @@ class Tally:
 
     matched: int = 0
     nothing_used: int = 0  # booked without usage, and no record is due
+    not_logged: int = 0  # of a kind that is in no log: a batch's records
     not_yet_delivered: int = 0
     under_way: int = 0
 
@@ -241,12 +242,13 @@ class Reconciliation:
 
     def _unlogged(self, booked: Booked, edition: PriceEdition) -> Break | None:
         # Batch inference is in no log, as guardrails and rerank queries are not.
-        unlogged = booked.service_tier == BATCH_TIER or not any(_booked_figures(booked))
-        if unlogged and booked.state != "written_off":
+        batch = booked.service_tier == BATCH_TIER
+        if batch or (booked.state != "written_off" and not any(_booked_figures(booked))):
             expected = _booked_cost(booked, None, edition)
             if expected != booked.cost:
                 return _found(BreakKind.MISPRICED, booked, None, expected, "not in the log by kind")
-            self.tally.nothing_used += 1
+            self.tally.not_logged += batch
+            self.tally.nothing_used += not batch
             return None
         if booked.last_at > self._terms.deliver_by:
             self.tally.not_yet_delivered += 1

@@ -131,12 +131,16 @@ class NoticeDesk(Protocol):
         """Begins dead deliveries anew; returns how many."""
         ...
 
+    async def dismiss(self, notice_id: UUID, sink: str | None) -> int:
+        """Leaves dead deliveries to a person; returns how many are left so. Idempotent."""
+        ...
+
     async def send(self, notice_id: UUID, sink: str, now: datetime) -> bool:
         """To a sink that it was not routed to, or where it is dead. False: nothing to do."""
         ...
 
     async def counts(self) -> Mapping[str, int]:
-        """How many deliveries are `dead` and `pending`."""
+        """How many deliveries are `dead` and `pending`; without those that were dismissed."""
         ...
 
     async def link_stripe(self, tenant_id: TenantId, customer_id: str) -> None: ...

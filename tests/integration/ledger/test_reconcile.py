@@ -98,6 +98,17 @@ def test_every_attempt_comes_once_and_in_order(database: Database, rows: int) ->
     in_world(database, body)
 
 
+def test_what_was_written_off_has_the_tier_that_it_was_asked_for_at(database: Database) -> None:
+    async def body(world: World) -> None:
+        lost = await world.admitted(first=intent(pinned={"tier": "batch"}))
+        await world.settle(lost, AttemptOutcome(0, 1, "unknown"))
+        assert await world.keeper.write_off(datetime.now(UTC) + timedelta(minutes=1)) == 1
+        [found] = await booked(world, 10)
+        assert (found.state, found.service_tier) == ("written_off", "batch")
+
+    in_world(database, body)
+
+
 @pytest.mark.parametrize("rows", [1, 2, 1_000])
 def test_what_came_late_is_part_of_its_attempt(database: Database, rows: int) -> None:
     async def body(world: World) -> None:

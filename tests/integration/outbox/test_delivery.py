@@ -129,6 +129,33 @@ def test_it_is_given_up_after_three_days_and_begun_anew_when_asked(database: Dat
     in_world(database, body)
 
 
+def test_what_is_dismissed_is_counted_no_more_until_it_is_begun_anew(database: Database) -> None:
+    async def body(world: World) -> None:
+        clock = StillClock()
+        webhook, mail = (Recorder(DeliveryFailed("no", final=True)) for _ in range(2))
+        set_up = outside(ALL, Route("mail", ALERTS), webhook=webhook, mail=mail)
+        desk = PostgresDeliveries(world.databases.control)
+        worker = deliverer(world, set_up, clock)
+        await enqueue(world)
+        assert await desk.dismiss((await desk.listed(None, 10))[0].notice_id, None) == 0
+        await run_rounds(worker)
+        notice = (await desk.listed("dead", 10))[0].notice_id
+        for _ in range(2):
+            assert await desk.dismiss(notice, "webhook") == 1
+            assert await desk.counts() == {"dead": 1, "pending": 0}
+        assert [row.sink for row in await desk.listed("dead", 10)] == ["mail"]
+        told = {row.sink: (row.state, row.last_error) for row in await desk.listed(None, 10)}
+        assert told == {"webhook": ("dismissed", "no"), "mail": ("dead", "no")}
+        assert await desk.dismiss(notice, None) == 2
+        assert await desk.counts() == {"dead": 0, "pending": 0}
+        await run_rounds(worker)
+        assert await desk.retry(notice, None, clock.now()) == 2
+        await run_rounds(worker)
+        assert {row.state for row in await desk.listed(None, 10)} == {"delivered"}
+
+    in_world(database, body)
+
+
 def test_what_no_repetition_can_help_is_dead_at_once(database: Database) -> None:
     async def body(world: World) -> None:
         sink = Recorder(DeliveryFailed("unreadable", final=True))

@@ -12,7 +12,7 @@ from tests.support.stripe_stand_in import API_KEY, StandIn, stripe_stand_in
 
 from tenantry.adapters.postgres.deliveries import PostgresDeliveries
 from tenantry.adapters.stripe.account import StripeAccount
-from tenantry.adapters.stripe.sink import StripeSink
+from tenantry.adapters.stripe.sink import SEARCHES, StripeSink
 from tenantry.application.delivery import FOR_STRIPE, Deliverer
 from tenantry.domain.errors import BadRequest
 from tenantry.ports.delivery import Route
@@ -200,6 +200,49 @@ def test_a_voided_invoice_is_taken_back_or_never_pushed(database: Database) -> N
         }
         assert statuses == {"INV-pushed": "void"}
         assert len(shop.stand_in.collected) == 1
+
+    in_shop(database, body)
+
+
+def test_an_invoice_of_a_tenant_that_was_unlinked_since_is_taken_back(database: Database) -> None:
+    """Stripe's search may not know it at once; what was never there is looked for no longer."""
+
+    async def body(shop: Shop) -> None:
+        anna, worker = shop.world.anna.tenant_id, shop.worker()
+        await shop.finalise(invoice("INV-pushed"))
+        await run_rounds(worker)
+        [made] = shop.stand_in.invoices.values()
+        assert await shop.desk.unlink_stripe(anna)
+        await shop.finalise(invoice("INV-since"))
+        await shop.say("invoice.voided", {"number": "INV-pushed"})
+        await shop.say("invoice.voided", {"number": "INV-since"})
+        await shop.say("credit_note.issued", {"number": "CN-1"})
+        await run_rounds(worker)
+        assert len(await states(shop.world)) == 2, "what Stripe never heard of stays here"
+        for _ in range(SEARCHES):
+            shop.pass_by(hours=1)
+            await run_rounds(worker)
+        assert made["status"] == "void"
+        assert {each[1] for each in await states(shop.world)} == {"delivered"}
+
+    in_shop(database, body)
+
+
+def test_what_was_never_pushed_for_a_tenant_that_was_unlinked_ends(database: Database) -> None:
+    async def body(shop: Shop) -> None:
+        worker = shop.worker()
+        await shop.finalise(invoice())
+        await worker.route()
+        await shop.desk.unlink_stripe(shop.world.anna.tenant_id)
+        await run_rounds(worker)
+        await shop.say("invoice.voided", {"number": "INV-2027-0001"})
+        for _ in range(SEARCHES + 1):
+            await run_rounds(worker)
+            shop.pass_by(hours=5)
+        found = sorted((state, error) for _, state, _, error in await states(shop.world))
+        assert found[0] == ("dead", "the tenant is no customer at Stripe any more")
+        assert found[1][0] == "delivered"
+        assert shop.stand_in.invoices == {}
 
     in_shop(database, body)
 

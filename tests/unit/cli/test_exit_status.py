@@ -76,6 +76,7 @@ def test_what_is_done_exits_0(
         ["tenants", "export", "x", "--user", ""],
         ["tenants", "export", "x", "--user", " "],
         ["documents", "add", __file__, "--replace", ""],
+        ["documents", "add", __file__, "--charset", "latin1; x=y"],
         ["documents", "remove", ""],
         ["audit", "isolation", "--only", ""],
         ["invoices", "finalise", "acme", "--sha256", ""],

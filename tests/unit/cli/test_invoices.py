@@ -42,6 +42,19 @@ def test_an_export_is_the_exact_bytes_or_rows_that_sum_to_what_is_due() -> None:
     assert ",-0.00" not in without
 
 
+@pytest.mark.parametrize("credit", ["4.00", "0.00", "-4.00", "-0.00", "-1500", "0"])
+def test_prepaid_credit_that_is_used_or_given_back_is_a_number_of_the_other_sign(
+    credit: str,
+) -> None:
+    body = a_credit_note()
+    due = Decimal(body["total"]) - Decimal(credit)
+    body |= {"credit": credit, "due": f"{due:f}"}
+    rows = list(csv.DictReader(io.StringIO(exported("csv", body, None).decode())))
+    assert Decimal(rows[-1]["amount"]) == Decimal(rows[-1]["charge"]) == -Decimal(credit)
+    assert not (rows[-1]["amount"].startswith("-") and Decimal(credit) == 0)
+    assert sum(Decimal(row["amount"]) for row in rows) == Decimal(body["due"])
+
+
 def test_no_cell_of_text_is_a_formula_or_a_control_and_figures_stay() -> None:
     body = a_credit_note()
     body["lines"][0]["description"] = '=HYPERLINK("http://x")\x1b[2J\u202e\n'

@@ -44,7 +44,14 @@ def test_an_amount_in_stripes_units(currency: str, amount: str, units: int) -> N
 
 @pytest.mark.parametrize(
     ("currency", "amount"),
-    [("USD", "0.001"), ("JPY", "0.5"), ("ISK", "0.50"), ("KWD", "0.0001"), ("USD", "NaN")],
+    [
+        ("USD", "0.001"),
+        ("JPY", "0.5"),
+        ("ISK", "0.50"),
+        ("KWD", "0.0001"),
+        ("MGA", "0.001"),
+        ("USD", "NaN"),
+    ],
 )
 def test_what_stripe_cannot_hold_is_refused(currency: str, amount: str) -> None:
     with pytest.raises(BadInvoice):
@@ -74,21 +81,26 @@ def test_a_true_up_beside_the_lines_is_an_item_and_one_among_them_is_not_twice()
     assert [item.amount for item in among.items] == [400, 600]
 
 
-@given(st.lists(st.integers(-9_999, 99_999), min_size=1, max_size=12))
-def test_dinars_go_in_tens_and_never_over_what_is_owed(thousandths: list[int]) -> None:
-    due = sum(thousandths)
-    amounts = [str(Decimal(each).scaleb(-3)) for each in thousandths]
+@pytest.mark.parametrize(
+    ("currency", "exponent", "step", "unit"), [("KWD", 3, 10, 1), ("MGA", 2, 100, 100)]
+)
+@given(smallest=st.lists(st.integers(-9_999, 99_999), min_size=1, max_size=12))
+def test_dinars_go_in_tens_ariary_whole_and_never_over_what_is_owed(
+    currency: str, exponent: int, step: int, unit: int, smallest: list[int]
+) -> None:
+    """`unit`: how many of the smallest are one at Stripe."""
+    due = sum(smallest)
+    amounts = [str(Decimal(each).scaleb(-exponent)) for each in smallest]
     if due < 0:
         with pytest.raises(BadInvoice):
-            to_stripe(body("KWD", *amounts))
+            to_stripe(body(currency, *amounts))
         return
-    made = to_stripe(body("KWD", *amounts))
-    assert all(item.amount % 10 == 0 for item in made.items)
-    assert sum(item.amount for item in made.items) == made.total == due - made.left_over
-    assert 0 <= made.left_over < 10
-    assert all(
-        abs(item.amount - each) < 10 for item, each in zip(made.items, thousandths, strict=True)
-    )
+    made = to_stripe(body(currency, *amounts))
+    pushed = [item.amount * unit for item in made.items]
+    assert all(amount % step == 0 for amount in pushed)
+    assert sum(pushed) == made.total * unit == due - made.left_over
+    assert 0 <= made.left_over < step
+    assert all(abs(one - each) < step for one, each in zip(pushed, smallest, strict=True))
 
 
 def test_more_lines_than_stripe_takes_are_one_at_the_end() -> None:

@@ -33,6 +33,8 @@ PRICES = edition_from_csv(
         "model,tier,over_tokens,class,usd_per_million",
         *(f"nova,{tier},0,uncached_in,{price}" for tier, price in (("default", 3), ("flex", 1))),
         *(f"nova,{tier},0,out,{price}" for tier, price in (("default", 15), ("flex", 5))),
+        "nova,batch,0,uncached_in,1.5",
+        "nova,batch,0,out,7.5",
         "nova,default,0,cache_write_5m,3.75",
         "nova,default,0,cache_write_1h,6",
         f"{GUARDRAILS},default,0,guardrail_topic,150",
@@ -131,6 +133,23 @@ def test_nothing_that_the_log_counts_needs_no_record(
     one = booked(state=state, quantities=quantities, cost=cost)
     assert held([one], []) == ([], Tally(nothing_used=1))
     assert held([one], [logged(one, usage=Usage())]) == ([], Tally(matched=1))
+
+
+@pytest.mark.parametrize(
+    "state, quantities, cost",
+    [
+        ("settled", {"uncached_in": 1_000, "out": 500}, COST / 2),
+        ("released", {}, Decimal(0)),
+        ("written_off", {}, Decimal(0)),
+    ],
+)
+def test_the_records_of_a_batch_are_in_no_log(
+    state: str, quantities: dict[str, int], cost: Decimal
+) -> None:
+    one = booked(state=state, quantities=quantities, cost=cost, service_tier="batch")
+    assert held([one], []) == ([], Tally(not_logged=1))
+    [found], _ = held([replace(one, cost=cost + 1)], [])
+    assert (found.kind, found.log_usd) == (BreakKind.MISPRICED, cost)
 
 
 def test_an_attempt_of_nobody_is_unattributed() -> None:

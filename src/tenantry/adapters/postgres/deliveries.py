@@ -63,6 +63,9 @@ class PostgresDeliveries:
     async def retry(self, notice_id: UUID, sink: str | None, now: datetime) -> int:
         return await self._execute("retry", notice_id, sink, now)
 
+    async def dismiss(self, notice_id: UUID, sink: str | None) -> int:
+        return await self._execute("dismiss", notice_id, sink)
+
     async def send(self, notice_id: UUID, sink: str, now: datetime) -> bool:
         return await self._change("send", notice_id, sink, now)
 

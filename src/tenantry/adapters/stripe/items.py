@@ -17,12 +17,13 @@ DESCRIPTION_CHARACTERS_MAX: Final = 500
 # docs.stripe.com/currencies, 2026-11. ISK and UGX have no decimals and are sent as if they had two.
 _ZERO: Final = frozenset(
     {
-        *("BIF", "CLP", "DJF", "GNF", "JPY", "KMF", "KRW", "MGA"),
+        *("BIF", "CLP", "DJF", "GNF", "JPY", "KMF", "KRW"),
         *("PYG", "RWF", "VND", "VUV", "XAF", "XOF", "XPF"),
     }
 )
 _THREE: Final = frozenset(("BHD", "JOD", "KWD", "OMR", "TND"))
 _HUNDREDS: Final = frozenset(("ISK", "UGX"))
+_WHOLE: Final = frozenset(("MGA",))  # of two decimals, of which Stripe takes none
 
 
 class BadInvoice(ValueError):
@@ -41,7 +42,8 @@ class Item:
 @dataclass(frozen=True, slots=True)
 class StripeInvoice:
     """`total` is the sum of the items. `left_over` is what Stripe cannot collect because it takes
-    three-decimal currencies in steps of ten: 0 to 9 thousandths, never more than is owed.
+    some currencies in larger steps than the invoice's: 0 to 9 thousandths, or 0 to 99 hundredths
+    of an ariary; never more than is owed.
     """
 
     number: str
@@ -89,11 +91,13 @@ def to_stripe(invoice: Mapping[str, Any]) -> StripeInvoice:
         raise BadInvoice("it is owed by us: pay it out, Stripe collects nothing of it")
     told = tuple(replace(i, description=i.description[:DESCRIPTION_CHARACTERS_MAX]) for i in items)
     whole = StripeInvoice(number, currency.lower(), _at_most(told), due)
-    return _in_tens(whole) if currency in _THREE else whole
+    if currency in _WHOLE:
+        return _divided(_in_steps(whole, 100), 100)
+    return _in_steps(whole, 10) if currency in _THREE else whole
 
 
 def _units(amount: object, currency: str) -> int:
-    """An amount in Stripe's units, exactly. Raises `BadInvoice`."""
+    """An amount in Stripe's units, exactly; of whole ones in hundredths. Raises `BadInvoice`."""
     if isinstance(amount, float) or not isinstance(amount, str | int | Decimal):
         raise BadInvoice("an amount is not a decimal")
     exponent = 0 if currency in _ZERO else 3 if currency in _THREE else 2
@@ -117,17 +121,23 @@ def _at_most(items: tuple[Item, ...]) -> tuple[Item, ...]:
     return (*kept, Item("further", f"{len(rest)} further lines", amount))
 
 
-def _in_tens(invoice: StripeInvoice) -> StripeInvoice:
-    """Every amount a multiple of ten. What is due is cut to one; the items are cut down, and the
-    tens that are then missing go to those that lost most, the first of equals first.
+def _in_steps(invoice: StripeInvoice, step: int) -> StripeInvoice:
+    """Every amount a multiple of the step. What is due is cut to one; the items are cut down, and
+    the steps that are then missing go to those that lost most, the first of equals first.
     """
-    left_over = invoice.total % 10
+    left_over = invoice.total % step
     total = invoice.total - left_over
-    items = [replace(item, amount=item.amount - item.amount % 10) for item in invoice.items]
-    lost = [item.amount % 10 for item in invoice.items]
-    missing = (total - sum(item.amount for item in items)) // 10
+    items = [replace(item, amount=item.amount - item.amount % step) for item in invoice.items]
+    lost = [item.amount % step for item in invoice.items]
+    missing = (total - sum(item.amount for item in items)) // step
     order = sorted(range(len(items)), key=lambda place: -lost[place])
     for place in order[:missing]:
-        items[place] = replace(items[place], amount=items[place].amount + 10)
+        items[place] = replace(items[place], amount=items[place].amount + step)
     assert sum(item.amount for item in items) == total
     return replace(invoice, items=tuple(items), total=total, left_over=left_over)
+
+
+def _divided(invoice: StripeInvoice, by: int) -> StripeInvoice:
+    """Of multiples; what is left over stays in the invoice's own units."""
+    items = tuple(replace(item, amount=item.amount // by) for item in invoice.items)
+    return replace(invoice, items=items, total=invoice.total // by)

@@ -21,6 +21,8 @@ from tenantry.ports.delivery import Delivery, DeliveryFailed
 THREADS: Final = 8
 # An invoice is at Stripe after its notice was written, give or take what two clocks differ.
 CLOCKS_DIFFER: Final = timedelta(days=1)
+# Over 20 minutes: of a tenant that is no customer any more Stripe's search alone tells, and lags.
+SEARCHES: Final = 9
 Collection = Literal["charge_automatically", "send_invoice"]
 
 
@@ -92,6 +94,8 @@ def take_back(session: Session, delivery: Delivery) -> None:
     if not isinstance(number, str) or not is_number(number):
         raise DeliveryFailed("the notice holds no invoice's number", final=True)
     remote = session.find(number, delivery.customer_id, None)
+    if remote is None and delivery.customer_id is None and delivery.attempts < SEARCHES:
+        raise DeliveryFailed(f"the search at Stripe does not know {number} yet, if it is there")
     if remote is None or remote.status == "void":
         return
     match remote.status:

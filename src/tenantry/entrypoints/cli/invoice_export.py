@@ -56,8 +56,10 @@ def _cell(name: str, value: Any) -> Any:
 
 
 def _minus(body: Document) -> str:
+    """The credit with its other sign: a credit note's gives prepaid credit back. Zero has none."""
     credit: str = body["credit"]
-    return credit if not credit.strip("0.") else f"-{credit}"
+    plain = credit.removeprefix("-")
+    return plain if plain != credit or not credit.strip("0.") else f"-{credit}"
 
 
 def _file(file_format: FileFormat, body: Document) -> bytes:

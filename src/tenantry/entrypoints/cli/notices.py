@@ -19,7 +19,7 @@ _COLUMNS = ("notice", "tenant", "kind", "time", "sink", "state", "attempts", "ne
 
 @click.group()
 def notices() -> None:
-    """See what the outside was told, and send again what is dead.
+    """See what the outside was told, and send again or dismiss what is dead.
 
     Example: `tenantry notices list --dead`
     """
@@ -66,6 +66,23 @@ def retry(notice: UUID, sink: str | None) -> None:
     if not run_with_desk(work):
         raise click.ClickException(f"nothing of {notice} is dead")
     say(f"{notice} is on its way again")
+
+
+@notices.command()
+@click.argument("notice", type=click.UUID)
+@click.option("--sink", type=NAMED, help="Only at this one; else at all where it is dead.")
+def dismiss(notice: UUID, sink: str | None) -> None:
+    """Leave dead deliveries of a notice to a person: doctor counts them no more.
+
+    Example: `tenantry notices dismiss 0b8e6f0c-1f0e-4f6e-9a53-3d1d5f1f9f5b --sink stripe`
+    """
+
+    async def work(_: ControlPlane, desk: NoticeDesk) -> int:
+        return await desk.dismiss(notice, sink)
+
+    if not run_with_desk(work):
+        raise click.ClickException(f"nothing of {notice} is dead")
+    say(f"{notice} is dismissed")
 
 
 @notices.command()

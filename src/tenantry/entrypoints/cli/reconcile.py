@@ -201,8 +201,9 @@ def _print(report: Report) -> None:
     say(f"{report.start:%Y-%m-%d %H:%M:%SZ} to {report.end:%Y-%m-%d %H:%M:%SZ}, by admission")
     say(f"log: {log.files:,} files, {log.records:,} records, {log.unreadable:,} lines unreadable")
     say(
-        f"{tally.matched:,} matched, {tally.nothing_used:,} used nothing, {tally.under_way:,} under"
-        f" way, {tally.not_yet_delivered:,} not yet delivered, {report.break_count:,} breaks"
+        f"{tally.matched:,} matched, {tally.nothing_used:,} used nothing, {tally.not_logged:,} not"
+        f" in the log by kind, {tally.under_way:,} under way, {tally.not_yet_delivered:,} not yet"
+        f" delivered, {report.break_count:,} breaks"
     )
     for kind, figures in report.by_kind.items():
         say()

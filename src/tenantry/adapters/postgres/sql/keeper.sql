@@ -82,10 +82,14 @@ GROUP BY request_id, call, attempt ORDER BY request_id, call, attempt;
 
 -- name: booked
 -- Attempts admitted in [$1, $2), ended or open, each with what was posted for it: a row a posting, in
--- the order of their keys, the end of an attempt before what came later.
+-- the order of their keys, the end of an attempt before what came later. What was written off was
+-- asked for at the tier that was pinned.
 SELECT tenant_id, request_id, call, attempt, kind, ending AS state, model, price_key,
-       price_version, service_tier, admitted_at, posted_at AS last_at, upstream_request_id,
-       error AS note, token_classes, quantities, amount
+       price_version,
+       CASE ending WHEN 'written_off' THEN coalesce(raw -> 'pinned' ->> 'tier', service_tier)
+         ELSE service_tier END AS service_tier,
+       admitted_at, posted_at AS last_at, upstream_request_id, error AS note, token_classes,
+       quantities, amount
 FROM tenantry.cost_entry
 WHERE admitted_at >= $1 AND admitted_at < $2
 UNION ALL

@@ -1,9 +1,11 @@
 -- name: route
 -- Chooses the sinks of the oldest notices that have none yet ($1: how many, $2: now). $3 to $5 are
--- the sinks, the kinds that each hears of, and whether it hears of linked tenants alone; $6 is what
--- a tenant's own endpoints hear of: never of a budget over the provider's cost.
+-- the sinks, the kinds that each hears of, and whether it hears of linked tenants alone: and still of
+-- the void of an invoice that it heard of while there was a link. $6 is what a tenant's own endpoints
+-- hear of: never of a budget over the provider's cost.
 WITH fresh AS (
-  SELECT tenant_id, notice_id, kind, body ->> 'basis' AS basis FROM tenantry.notice
+  SELECT tenant_id, notice_id, kind, body ->> 'basis' AS basis, body ->> 'number' AS number
+  FROM tenantry.notice
   WHERE routed_at IS NULL ORDER BY created_at LIMIT $1 FOR UPDATE SKIP LOCKED
 ), routed AS (
   UPDATE tenantry.notice n SET routed_at = $2 FROM fresh f
@@ -15,6 +17,10 @@ WITH fresh AS (
   JOIN unnest($3::text[], $4::text[], $5::bool[]) AS s (sink, kinds, linked) ON f.kind ~ s.kinds
   WHERE NOT s.linked OR EXISTS (
     SELECT FROM tenantry.stripe_customer c WHERE c.tenant_id = f.tenant_id)
+    OR f.kind = 'invoice.voided' AND EXISTS (
+      SELECT FROM tenantry.notice o JOIN tenantry.delivery od USING (tenant_id, notice_id)
+      WHERE o.tenant_id = f.tenant_id AND o.kind = 'invoice.finalised'
+        AND o.body ->> 'number' = f.number AND od.sink = s.sink)
   UNION ALL
   SELECT f.tenant_id, f.notice_id, 'endpoint:' || e.endpoint_id, $2, $2
   FROM fresh f JOIN tenantry.webhook_endpoint e USING (tenant_id)
@@ -85,18 +91,26 @@ DELETE FROM tenantry.notice n USING (
 WHERE n.tenant_id = old.tenant_id AND n.notice_id = old.notice_id;
 
 -- name: listed
+-- What is dead until for ever has been dismissed.
 SELECT n.notice_id, n.tenant_id, n.kind, n.created_at, d.sink,
-       coalesce(d.state, CASE WHEN n.routed_at IS NULL THEN 'new' ELSE 'no sink' END) AS state,
+       CASE WHEN d.state = 'dead' AND d.next_at = 'infinity' THEN 'dismissed'
+         ELSE coalesce(d.state, CASE WHEN n.routed_at IS NULL THEN 'new' ELSE 'no sink' END)
+       END AS state,
        coalesce(d.attempts, 0) AS attempts,
        CASE WHEN d.state = 'pending' THEN d.next_at END AS next_at, d.last_error
 FROM tenantry.notice n LEFT JOIN tenantry.delivery d USING (tenant_id, notice_id)
-WHERE $1::text IS NULL OR d.state = $1
+WHERE $1::text IS NULL OR d.state = $1 AND d.next_at < 'infinity'
 ORDER BY n.created_at DESC, n.notice_id, d.sink LIMIT $2;
 
 -- name: retry
 -- Begins anew what is dead, at one sink ($2) or at all.
 UPDATE tenantry.delivery
 SET state = 'pending', ended_at = NULL, attempts = 0, since = $3, next_at = $3, lease = NULL
+WHERE notice_id = $1 AND state = 'dead' AND ($2::text IS NULL OR sink = $2);
+
+-- name: dismiss
+-- Leaves what is dead to a person, at one sink ($2) or at all: it stays dead, and counts no more.
+UPDATE tenantry.delivery SET next_at = 'infinity'
 WHERE notice_id = $1 AND state = 'dead' AND ($2::text IS NULL OR sink = $2);
 
 -- name: send
@@ -108,7 +122,7 @@ SET state = 'pending', ended_at = NULL, attempts = 0, since = $3, next_at = $3, 
 WHERE delivery.state = 'dead';
 
 -- name: counts
-SELECT count(*) FILTER (WHERE state = 'dead')::int AS dead,
+SELECT count(*) FILTER (WHERE state = 'dead' AND next_at < 'infinity')::int AS dead,
        count(*) FILTER (WHERE state = 'pending')::int AS pending
 FROM tenantry.delivery WHERE state <> 'delivered';
 
