@@ -5,13 +5,14 @@ from __future__ import annotations
 import functools
 import io
 import zipfile
+from collections.abc import Sequence
 
 from docx import Document
 
 
-def pdf(*pages: str, encrypted: bool = False) -> bytes:
+def pdf(*pages: str, encrypted: bool = False, annotations: Sequence[str] = ()) -> bytes:
     """A PDF of some lines a page, in windows-1252 but for U+2010; `encrypted` needs a password that
-    nobody knows.
+    nobody knows. `annotations` of its first page may be a form's fields.
     """
     font = (
         "<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica /Encoding "
@@ -30,6 +31,16 @@ def pdf(*pages: str, encrypted: bool = False) -> bytes:
             f"/Resources << /Font << /F1 {font} >> >> >>".encode()
         )
         bodies.append(b"<< /Length %d >>\nstream\n%s\nendstream" % (len(stream), stream))
+    if annotations:
+        first = len(bodies) + 1
+        numbers = " ".join(f"{first + place} 0 R" for place in range(len(annotations)))
+        bodies += [
+            f"<< /Type /Annot /Rect [72 600 300 620] {one} >>".encode() for one in annotations
+        ]
+        bodies[0] = (
+            f"<< /Type /Catalog /Pages 2 0 R /AcroForm << /Fields [{numbers}] >> >>".encode()
+        )
+        bodies[2] = bodies[2].replace(b"/MediaBox", f"/Annots [{numbers}] /MediaBox".encode())
     bodies[1] = f"<< /Type /Pages /Kids [{' '.join(kids)}] /Count {len(kids)} >>".encode()
     trailer = f"/Size {len(bodies) + 1} /Root 1 0 R"
     if encrypted:

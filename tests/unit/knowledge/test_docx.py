@@ -34,6 +34,35 @@ def table(*rows: str) -> str:
     return f"<w:tbl>{''.join(rows)}</w:tbl>"
 
 
+def raised(text: str, place: str = "superscript") -> str:
+    return f'<w:r><w:rPr><w:vertAlign w:val="{place}"/></w:rPr><w:t>{text}</w:t></w:r>'
+
+
+def lowered(text: str) -> str:
+    return raised(text, "subscript")
+
+
+def symbol(place: str, font: str = "Symbol") -> str:
+    return f'<w:r><w:sym w:font="{font}" w:char="{place}"/></w:r>'
+
+
+def maths(text: str) -> str:
+    return f"<m:r><m:t>{text}</m:t></m:r>"
+
+
+def fraction(above: str, below: str) -> str:
+    return f"<m:f><m:fPr/><m:num>{maths(above)}</m:num><m:den>{maths(below)}</m:den></m:f>"
+
+
+def cells(*texts: str) -> str:
+    return "".join(f"<m:e>{maths(text)}</m:e>" for text in texts)
+
+
+def power(base: str, exponent: str) -> str:
+    return f"<m:sSup><m:e>{maths(base)}</m:e><m:sup>{maths(exponent)}</m:sup></m:sSup>"
+
+
+PROOF = '<w:proofErr w:type="spellStart"/>'
 DELETED = "<w:del><w:r><w:delText>five</w:delText></w:r></w:del>"
 BOX = f"<w:txbxContent>{line(run('boxed'))}</w:txbxContent>"
 SHOWN_TWICE = (
@@ -66,7 +95,85 @@ READ = {
         ).replace(
             "</w:p>", '<w:t>c</w:t><w:noBreakHyphen/><w:br w:type="page"/><w:t>d</w:t></w:r></w:p>'
         ),
-        "a\tb\nc-d",
+        "a\tb\nc-\nd",
+    ),
+    "the end of a page and of a column": (
+        line(run("units.") + '<w:r><w:br w:type="page"/></w:r>' + run("Chapter"))
+        + line(run("left") + '<w:r><w:br w:type="column"/></w:r>' + run("right")),
+        "units.\nChapter\nleft\nright",
+    ),
+    "exponents": (
+        line(run("10") + raised("6") + run(" and 10") + raised("-") + PROOF + raised("6")),
+        "10^6 and 10^-6",
+    ),
+    "squares of units, ends of ordinals and the mark of a note": (
+        line(run("5 m") + raised("2") + run(", 1") + raised("st") + run(" rule") + raised("12")),
+        "5 m2, 1st rule^12",
+    ),
+    "what is lowered, and a fraction in a line": (
+        line(
+            run("H")
+            + lowered("2")
+            + run("O 3")
+            + raised("1")
+            + run("/")
+            + lowered("2")
+            + run(" x")
+            + lowered("1")
+            + raised("2")
+        ),
+        "H2O 3 1/2 x1^2",
+    ),
+    "formulas": (
+        line(
+            run("3")
+            + f"<m:oMath>{fraction('1', '2')}</m:oMath>"
+            + run(" and ")
+            + f"<m:oMath>{power('x', '2')}{maths('+')}{power('10', '-6')}</m:oMath>"
+        ),
+        "3 1/2 and x^2+10^-6",
+    ),
+    "parts of formulas that are more than one": (
+        line(
+            fraction("a+b", "2c")
+            + run(" ")
+            + power("x", "n+1")
+            + run(" ")
+            + f"<m:sSup><m:e><m:d><m:e>{maths('a+b')}</m:e></m:d></m:e>"
+            f"<m:sup>{maths('2')}</m:sup></m:sSup>"
+            + run(" ")
+            + f"<m:rad><m:radPr/><m:deg/><m:e>{maths('x')}</m:e></m:rad>"
+            + run(" ")
+            + '<m:nary><m:naryPr><m:chr m:val="∑"/></m:naryPr>'
+            f"<m:sub>{maths('i=1')}</m:sub><m:sup>{maths('n')}</m:sup><m:e>{maths('i')}</m:e></m:nary>"
+            + run(" ")
+            + f"<m:d><m:dPr><m:begChr m:val='['/><m:endChr m:val=']'/></m:dPr>"
+            f"<m:e>{maths('1')}</m:e><m:e>{maths('2')}</m:e></m:d>"
+        ),
+        "(a+b)/2c x^(n+1) (a+b)^2 √x ∑i=1^n i [1|2]",
+    ),
+    "matrices": (
+        line(f"<m:m><m:mr>{cells('1', '2')}</m:mr><m:mr>{cells('3', '4')}</m:mr></m:m>"),
+        "1 2; 3 4",
+    ),
+    "formulas in each other": (
+        line(
+            "<m:f><m:num>" * 120 + maths("1") + f"</m:num><m:den>{maths('2')}</m:den></m:f>" * 120
+        ),
+        "(" * 119 + "1/2" + ")/2" * 119,
+    ),
+    "signs of the font Symbol and of a font of letters": (
+        line(
+            run("5 ")
+            + symbol("F0B1")
+            + run(" 1 ")
+            + symbol("00A3")
+            + symbol("F06D")
+            + symbol("00B1", "Arial")
+            + symbol("F0FE", "Wingdings")
+            + symbol("none")
+        ),
+        "5 ± 1 ≤μ±",
     ),
     "rows and cells in content controls": (
         table(row(cell("a"), held(cell("b"))), held(row(cell("c"), cell("d")))),

@@ -94,7 +94,7 @@ def test_strict_open_xml_is_read_like_any_other() -> None:
     breaks = '<w:r><w:br w:type="page"/><w:br/></w:r>'
     body = line(run("a") + maths + breaks + run("b")) + nested(1, rows=2)
     file = files.docx_of(body, NOTE % line(run("Note.")), strict=True)
-    assert docx.to_text(file) == "a x=1\nb\ncore\ncore\n\nNote."
+    assert docx.to_text(file) == "a x=1\n\nb\ncore\ncore\n\nNote."
     assert docx.to_text(files.docx_of(body, NOTE % line(run("Note.")))) == docx.to_text(file)
 
 

@@ -55,6 +55,38 @@ def test_a_word_that_a_pdf_breaks_at_a_line_s_end_is_one_word(lines: str) -> Non
     assert pdf.to_text(files.pdf(lines)) == (LINES[lines], 1)
 
 
+FILLED = "/Subtype /Widget /FT /Tx /T (name) /V (Ann Example)"
+ANNOTATIONS = {
+    FILLED: "Name:\nAnn Example",
+    "/Subtype /Widget /FT /Tx /T (name) /V <FEFF007A017C00F3>": "Name:\nzżó",
+    "/Subtype /Widget /FT /Ch /Ff 131072 /T (c) /Opt [[(a) (Apple)] [(b) (Pear)]] /V (b)": (
+        "Name:\nPear"
+    ),
+    "/Subtype /FreeText /Contents (a note) /DA (/Helv 12 Tf)": "Name:\na note",
+    "/Subtype /FreeText /Contents (a note) /AP << /N 3 0 R >>": "Name:",
+    "/Subtype /FreeText /Contents (a note) /F 2": "Name:",
+    "/Subtype /FreeText": "Name:",
+    "/Subtype /Widget /FT /Tx /Ff 8192 /T (password) /V (secret)": "Name:\n******",
+    "/Subtype /Widget /F 2 /FT /Tx /T (hidden) /V (secret)": "Name:",
+    "/Subtype /Text /Contents (folded away)": "Name:",
+    "/Subtype /Widget /FT /Sig /T (signature)": "Name:",
+}
+
+
+@pytest.mark.parametrize("annotation", ANNOTATIONS)
+def test_what_was_filled_in_and_typed_on_a_pdf_is_read(annotation: str) -> None:
+    assert pdf.to_text(files.pdf("Name:", annotations=[annotation]))[0] == ANNOTATIONS[annotation]
+
+
+def test_a_form_that_holds_its_answers_alone_is_no_scan() -> None:
+    assert pdf.to_text(files.pdf("", annotations=[FILLED]))[0] == "Ann Example"
+    looked = "/Subtype /Stamp /AP << /N << /Subtype /Form /BBox [0 0 9 9] /Length 0 >> >>"
+    assert pdf.to_text(files.pdf("x", "y", annotations=[FILLED, looked, "/Subtype /Widget"])) == (
+        "x\nAnn Example\n\ny",
+        2,
+    )
+
+
 def test_no_control_character_of_a_pdf_reaches_its_text() -> None:
     assert pdf.to_text(files.pdf("a\x07b\x1bc\x02d\te\x0cf"))[0] == "abcd\te\nf"
 
@@ -105,6 +137,31 @@ TOGETHER = {
 @pytest.mark.parametrize("page", APART | TOGETHER)
 def test_words_of_html_stand_apart_where_a_reader_sees_them_so(page: str) -> None:
     assert html.to_text(page.encode(), HTML) == (APART | TOGETHER)[page]
+
+
+KATEX = (
+    "<span><span><math><semantics><msup><mi>x</mi><mn>2</mn></msup>"
+    "<annotation encoding='application/x-tex'>x^{2}</annotation></semantics></math></span>"
+    "<span aria-hidden=true><span>x</span><span>2</span></span></span>"
+)
+UNSEEN = {
+    "<p>a<dialog><p>Accept?</dialog>b": "a\n\nb",
+    "<p>a<dialog open>shown</dialog>b": "a\n\nshown\n\nb",
+    "a<datalist><option value=x>x</datalist>b": "ab",
+    "a<audio>no audio</audio> <video>no video</video><canvas>no canvas</canvas>b": "a b",
+    "a<noframes>no frames</noframes>b": "ab",
+    "<math><semantics><mi>E</mi><annotation-xml><ci>E</ci></annotation-xml></semantics></math>": (
+        "E"
+    ),
+    f"is {KATEX}.": "is x^2.",
+    "<mjx-math aria-hidden=true>x</mjx-math><span><math><mi>x</mi></math></span>": "x",
+    "<b aria-hidden=true>icon</b> text": "icon text",
+}
+
+
+@pytest.mark.parametrize("page", UNSEEN)
+def test_what_no_reader_of_html_sees_is_left_out(page: str) -> None:
+    assert html.to_text(page.encode(), HTML) == UNSEEN[page]
 
 
 @pytest.mark.parametrize(
@@ -223,6 +280,14 @@ def test_text_is_read_in_the_charset_that_it_states(charset: str) -> None:
         ("<meta charset=klingon>", None),
         ("<meta charset=klingon><meta charset=koi8-r>", "н"),
         ("<meta charset><meta charset=koi8-r>", "н"),
+        ("<?xml version='1.0' encoding='KOI8-R'?>", "н"),
+        ('<?xml version="1.0" encoding = "koi8-r" standalone="yes"?><!DOCTYPE html>', "н"),
+        ("<?xml encoding='windows-1251'?><meta charset=koi8-r>", "н"),
+        ("<?xml version='1.0'?><!-- encoding='koi8-r' -->", None),
+        ("<?xml encoding=koi8-r?>", None),
+        ("<?xml encoding='koi8-r", None),
+        ("<?xml encoding='klingon'?>", None),
+        (" <?xml encoding='koi8-r'?>", None),
     ],
 )
 def test_a_page_s_charset_is_what_browsers_read_there(head: str, read: str | None) -> None:

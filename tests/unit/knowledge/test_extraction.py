@@ -133,7 +133,7 @@ REFUSED = [
     (files.pdf(""), PDF, Unreadable, "scan"),
     (files.docx("x")[:-40], DOCX, Unreadable, "damaged"),
     (files.zip_bomb(), DOCX, Unreadable, "zip bomb"),
-    (b"x" * (UPLOAD_BYTES_MAX + 1), TEXT, TooLarge, "25 MB"),
+    (b"x" * (UPLOAD_BYTES_MAX + 1), TEXT, TooLarge, "25,000,000 bytes"),
     (b"x " * 6_000_000, TEXT, TooLarge, "characters of text"),
 ]
 

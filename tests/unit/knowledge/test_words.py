@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -19,6 +20,7 @@ from tenantry.domain.upload import (
     upload_from_file,
     upload_from_text,
 )
+from tenantry.entrypoints.http.wire.limits import WireLimits
 
 
 def passage(number: int, text: str = "text", title: str = "Title") -> Passage:
@@ -256,3 +258,10 @@ def test_uploads_of_files() -> None:
         upload_from_file(b"x", content_type="text/plain", file_name="")
     with pytest.raises(TooLarge):
         upload_from_file(bytes(UPLOAD_BYTES_MAX + 1), content_type="", file_name="a")
+
+
+def test_no_file_is_refused_that_came_in_a_body_and_none_is_promised_that_cannot() -> None:
+    assert WireLimits().body_bytes == UPLOAD_BYTES_MAX
+    document = Path(__file__).parents[3] / "docs/reference"
+    for name in ("search.md", "http.md"):
+        assert f"{UPLOAD_BYTES_MAX:,} bytes" in (document / name).read_text()

@@ -8,13 +8,17 @@ gone or stands elsewhere. Nesting is bounded by the XML parser, at 256.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
+from tenantry.adapters.extraction.docx_maths import SPACE as _MATHS
+from tenantry.adapters.extraction.docx_maths import is_spelled, spelled
+from tenantry.adapters.extraction.docx_symbols import character_of
+from tenantry.adapters.extraction.raised import END_CHARS, FRACTION_SIGNS, sign_before_raised
 from tenantry.domain.errors import Unreadable
 
 TABLE_DEPTH_MAX = 32
 _W = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
-_MATHS = "{http://schemas.openxmlformats.org/officeDocument/2006/math}"
 _COMPATIBLE = "{http://schemas.openxmlformats.org/markup-compatibility/2006}"
 DOCUMENT = f"{_W}document"
 _PARAGRAPH, _TABLE, _ROW, _CELL, _BOX = (
@@ -26,8 +30,12 @@ _PASSED_OVER = frozenset(
     | {f"{_COMPATIBLE}Fallback"}
 )
 _TEXTS = frozenset({f"{_W}t", f"{_MATHS}t"})
-_SIGNS = {f"{_W}tab": "\t", f"{_W}ptab": "\t", f"{_W}cr": "\n", f"{_W}noBreakHyphen": "-"}
-_LINE_BREAK, _BREAK_TYPE = f"{_W}br", f"{_W}type"
+_SIGNS = {
+    **dict.fromkeys((f"{_W}tab", f"{_W}ptab"), "\t"),
+    **dict.fromkeys((f"{_W}br", f"{_W}cr"), "\n"),  # also a page's or a column's end
+    f"{_W}noBreakHyphen": "-",
+}
+_RUN, _SYMBOL, _NOTE_TYPE = f"{_W}r", f"{_W}sym", f"{_W}type"
 _NO = ("0", "false", "off")  # what a setting says that is there and does not hold
 _MARK_GONE = ("del", "moveFrom", "vanish")  # of a paragraph's end
 _NO_NOTES = ("separator", "continuationSeparator", "continuationNotice")
@@ -53,7 +61,7 @@ def blocks(container: Any, depth: int = 0) -> Iterator[str]:
 def notes(part: Any) -> Iterator[str]:
     """The text of a part of foot- or endnotes."""
     for note in _shown(part):
-        if note.get(_BREAK_TYPE) not in _NO_NOTES:
+        if note.get(_NOTE_TYPE) not in _NO_NOTES:
             yield "\n".join(blocks(note)).strip()
 
 
@@ -95,13 +103,55 @@ def _collect(element: Any, words: list[str], boxes: list[Any]) -> None:
             words.append(child.text or "")
         elif child.tag in _SIGNS:
             words.append(_SIGNS[child.tag])
-        elif child.tag == _LINE_BREAK:
-            if child.get(_BREAK_TYPE, "textWrapping") == "textWrapping":  # not a page's or column's
-                words.append("\n")
+        elif child.tag == _SYMBOL:
+            words.append(character_of(child, _W))
         elif child.tag == _BOX:
             boxes.append(child)
+        elif is_spelled(child.tag):
+            words.append(spelled(child, _end(words), partial(_text, boxes=boxes)))
         elif not _hidden(child):
+            if child.tag == _RUN and _alignment(child) == "superscript":
+                words.append(_sign_before(child, _end(words)))
             _collect(child, words, boxes)
+
+
+def _text(element: Any, boxes: list[Any]) -> str:
+    if is_spelled(element.tag):  # a row of a matrix
+        return spelled(element, "", partial(_text, boxes=boxes))
+    words: list[str] = []
+    _collect(element, words, boxes)
+    return "".join(words)
+
+
+def _end(words: list[str]) -> str:
+    """The last few characters of a line."""
+    return "".join(word[-END_CHARS:] for word in words[-2 * END_CHARS :])[-END_CHARS:]
+
+
+def _alignment(run: Any) -> str:
+    """`superscript`, `subscript`, or neither."""
+    found = run.find(f"{_W}rPr/{_W}vertAlign")
+    return "" if found is None else str(found.get(f"{_W}val", ""))
+
+
+def _sign_before(run: Any, end: str) -> str:
+    """Word cuts what is raised into as many runs as it likes: the sign stands before the first."""
+    before = next(run.itersiblings(_RUN, preceding=True), None)
+    if before is not None and _alignment(before) == "superscript":
+        return ""
+    above, following = _text(run, []), run.itersiblings(_RUN)
+    after = next(following, None)
+    while after is not None and _alignment(after) == "superscript" and len(above) < END_CHARS:
+        above += _text(after, [])
+        after = next(following, None)
+    below = next(following, None)
+    divided = (
+        after is not None
+        and below is not None
+        and _alignment(below) == "subscript"
+        and _text(after, []).strip() in FRACTION_SIGNS
+    )
+    return sign_before_raised(end, above.strip(), divided=divided)
 
 
 def _rows(table: Any, depth: int) -> Iterator[str]:

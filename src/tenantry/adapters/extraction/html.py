@@ -15,13 +15,16 @@ from tenantry.adapters.extraction.html_elements import (
     UNSEEN_ROLES,
     WITHIN_A_LINE,
 )
-from tenantry.adapters.extraction.html_raised import END_CHARS, sign_before
+from tenantry.adapters.extraction.html_raised import sign_before
 from tenantry.adapters.extraction.html_style import hides
 from tenantry.adapters.extraction.plain import decode, printable
+from tenantry.adapters.extraction.raised import END_CHARS
 from tenantry.domain.errors import Unreadable
 from tenantry.domain.upload import check_text
 
-_MAY_BE_LEFT_OUT = '[hidden], [style*="display" i], div[role]'
+_MAY_BE_LEFT_OUT = (
+    '[hidden], [style*="display" i], div[role], dialog:not([open]), [aria-hidden="true"]'
+)
 _PARTS = 2 * END_CHARS  # that they may be spread over, gaps among them
 _SPACES = re.compile(r"[ \t\r\n\f]+")
 
@@ -122,7 +125,9 @@ def _children(node: LexborNode) -> list[LexborNode]:
 
 
 def _left_out(tree: LexborHTMLParser) -> frozenset[int]:
-    """What is hidden as written, or navigation by its role. A hidden body a script shows."""
+    """What is hidden as written, navigation by its role, and what shows a formula again. A hidden
+    body a script shows.
+    """
     return frozenset(
         node.mem_id
         for node in tree.css(_MAY_BE_LEFT_OUT)
@@ -134,10 +139,20 @@ def _is_left_out(node: LexborNode) -> bool:
     attributes = node.attributes
     if node.tag == "div" and attributes.get("role") in UNSEEN_ROLES:
         return True
+    if node.tag == "dialog" and "open" not in attributes:
+        return True
+    if attributes.get("aria-hidden") == "true" and _beside_a_formula(node):
+        return True
     # Browsers find words in what is hidden until found, and show it then.
     if "hidden" in attributes and (attributes["hidden"] or "").lower() != "until-found":
         return True
     return hides(attributes.get("style") or "")
+
+
+def _beside_a_formula(node: LexborNode) -> bool:
+    """Whether it is the same one drawn for the eye, as KaTeX and MathJax write both."""
+    beside = [one for one in (node.prev, node.next) if one is not None]
+    return any("math" in (one.tag, one.child.tag if one.child else "") for one in beside)
 
 
 def _separate(writer: _Writer, node: LexborNode, name: str) -> None:

@@ -15,10 +15,16 @@ _ATTRIBUTE = re.compile(
 )
 _CHARSET = re.compile(rb"""charset\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s;"'][^\s;]*))""", re.I)
 
+_XML = re.compile(
+    rb"""<\?xml(?:(?!encoding)[^>])*+encoding[\0-\x20]*+=[\0-\x20]*+"""
+    rb"""(?:"([^"\0-\x20]*)"|'([^'\0-\x20]*)')"""
+)
+
 
 def charset_of_page(data: bytes) -> str:
     """In lower case; empty where it says none that browsers know."""
-    stated = _stated(data[:_WITHIN_BYTES])
+    head = data[:_WITHIN_BYTES]
+    stated = _stated(head) or _of_xml(head)
     # One that could be read for it is not in UTF-16.
     return "utf-8" if stated.startswith("utf-16") else stated
 
@@ -30,9 +36,8 @@ def _stated(head: bytes) -> str:
         if tag is not None:
             attributes, at = _attributes(head, tag.end())
             if head[tag.start() + 1] != ord("/") and tag[1].lower() == b"meta":
-                label = _of_meta(attributes).decode("latin-1").lower()
-                label = label.strip().rstrip("/;").rstrip()  # as in `<meta charset=utf-8/>`
-                if label in CODECS or label in NOT_TAKEN:
+                stated = _of_meta(attributes).strip().rstrip(b"/;")  # as in `<meta charset=utf-8/>`
+                if label := _known(stated):
                     return label
         elif head.startswith(b"<!--", at):
             at = _after(head, b"-->", at + 2)  # two of its dashes may end it
@@ -41,6 +46,17 @@ def _stated(head: bytes) -> str:
         else:
             at += 1
     return ""
+
+
+def _of_xml(head: bytes) -> str:
+    """What XHTML states in its first line, where no `meta` states anything."""
+    found = _XML.match(head)
+    return "" if found is None else _known(found[1] or found[2])
+
+
+def _known(stated: bytes) -> str:
+    label = stated.strip().decode("latin-1").lower()
+    return label if label in CODECS or label in NOT_TAKEN else ""
 
 
 def _after(head: bytes, end: bytes, at: int) -> int:

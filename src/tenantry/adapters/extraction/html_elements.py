@@ -5,7 +5,10 @@ from __future__ import annotations
 UNSEEN = frozenset(
     {
         *("script", "style", "noscript", "template", "head", "svg", "iframe", "object", "nav"),
-        *("button", "-comment"),  # the latter as the parser names comments
+        *("button", "datalist"),
+        *("audio", "canvas", "noframes", "video"),  # for browsers that do not know them
+        *("annotation", "annotation-xml"),  # a formula once more, as its author typed it
+        "-comment",  # as the parser names them
     }
 )
 UNSEEN_ROLES = frozenset({"navigation", "search"})  # how older generators mark what `nav` says
@@ -24,14 +27,14 @@ CELLS = frozenset({"td", "th"})
 # one that HTML does not know.
 WITHIN_A_LINE = frozenset(
     {
-        *("a", "abbr", "acronym", "audio", "b", "bdi", "bdo", "big", "blink", "canvas", "cite"),
-        *("code", "data", "datalist", "del", "dfn", "em", "font", "i", "ins", "kbd", "label"),
-        *("map", "mark", "marquee", "meter", "nobr", "noembed", "noframes", "output", "picture"),
+        *("a", "abbr", "acronym", "b", "bdi", "bdo", "big", "blink", "cite", "code", "data"),
+        *("del", "dfn", "em", "font", "i", "ins", "kbd", "label", "map", "mark", "marquee"),
+        *("meter", "nobr", "noembed", "output", "picture"),
         *("progress", "q", "rb", "rp", "rt", "rtc", "ruby", "s", "samp", "select", "slot"),
         *("small", "span", "strike", "strong", "sub", "sup", "textarea", "time", "tt", "u", "var"),
-        *("video", "area", "base", "basefont", "bgsound", "col", "colgroup", "embed", "frame"),
+        *("area", "base", "basefont", "bgsound", "col", "colgroup", "embed", "frame"),
         *("frameset", "img", "input", "keygen", "link", "meta", "param", "source", "track", "wbr"),
-        *("annotation", "annotation-xml", "maction", "math", "menclose", "merror", "mfenced"),
+        *("maction", "math", "menclose", "merror", "mfenced"),
         *("mfrac", "mglyph", "mi", "mmultiscripts", "mn", "mo", "mover", "mpadded", "mphantom"),
         *("mprescripts", "mroot", "mrow", "ms", "mspace", "msqrt", "mstyle", "msub", "msubsup"),
         *("msup", "mtable", "mtd", "mtext", "mtr", "munder", "munderover", "none", "semantics"),

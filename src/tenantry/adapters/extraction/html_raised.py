@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import re
-
 from selectolax.lexbor import LexborNode
 
-END_CHARS = 4  # as many of what stands before are enough to decide
-_FRACTION_SIGNS = ("/", "\u2044")
+from tenantry.adapters.extraction.raised import (
+    FRACTION_SIGNS,
+    sign_before_fraction,
+    sign_before_raised,
+)
+
 _DEPTH = 8  # how far within an element its first text is looked for
-# Not the ends of 1st, 2e and 3rd.
-_RAISED = re.compile(r"[+\-\u2212]?\d|[inxy]\b")
-# `in` and `mi` are words as well, and `'s` and `'m` their ends.
-_UNIT = re.compile(r"(?:^|[^\w'\u2019]|[\d_])(?:[cdkmnµμ]?m|ft|yd|s)\Z|\d\s?(?:in|mi)\Z")
-_POWERS_OF_UNITS = ("2", "3")  # m2, km3: written so in plain text, and asked for so
 _IN_MATHS = {"msup": ("", "^"), "mfrac": ("", "/"), "msubsup": ("", "", "^")}
 
 
@@ -27,16 +24,11 @@ def sign_before(node: LexborNode, name: str, end: str) -> str:
         signs, place = _IN_MATHS[parent.tag], _place(node)
         return signs[place] if place < len(signs) else ""
     if name == "mfrac":
-        return " " if end[-1:].isdigit() else ""
-    if name != "sup" or not end or end[-1] in "^ \n\t":
+        return sign_before_fraction(end)
+    if name != "sup" or not end:
         return ""
     above, linked = _first_text(node)
-    if not _RAISED.match(above):
-        return ""
-    if _over_another(node):
-        return " "
-    unit = _UNIT.search(end) and above in _POWERS_OF_UNITS and not linked
-    return "" if unit else "^"
+    return sign_before_raised(end, above, linked=linked, divided=_over_another(node))
 
 
 def _place(node: LexborNode) -> int:
@@ -71,6 +63,6 @@ def _over_another(node: LexborNode) -> bool:
         sign is not None
         and below is not None
         and sign.tag == "-text"
-        and (sign.text_content or "").strip() in _FRACTION_SIGNS
+        and (sign.text_content or "").strip() in FRACTION_SIGNS
         and below.tag == "sub"
     )

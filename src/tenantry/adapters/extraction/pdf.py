@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 
 import pypdfium2 as pdfium
 
+from tenantry.adapters.extraction.pdf_annotations import has_words, make_part, typed
 from tenantry.adapters.extraction.plain import printable
 from tenantry.adapters.extraction.worker_limits import PAGES_MAX, TEXT_CHARS_MAX
 from tenantry.domain.errors import TooLarge, Unreadable
@@ -41,6 +43,7 @@ def to_text(data: bytes) -> tuple[str, int]:
             raise Unreadable("The PDF is encrypted: save it without a password.") from None
         raise Unreadable("The PDF is damaged and cannot be opened.") from None
     with document:
+        _open_form(document)
         pages = len(document)
         if pages > PAGES_MAX:
             raise TooLarge(f"The PDF has {pages} pages; at most {PAGES_MAX} are taken.")
@@ -55,14 +58,27 @@ def to_text(data: bytes) -> tuple[str, int]:
     return "\n\n".join(text for text in texts if text), pages
 
 
+def _open_form(document: pdfium.PdfDocument) -> None:
+    """For fields whose look the file leaves to the reader's program. No script is run."""
+    with suppress(pdfium.PdfiumError):  # a damaged form: its pages are read
+        document.init_forms()
+
+
 def _page(document: pdfium.PdfDocument, number: int) -> str:
     try:
         page = document[number]
+        notes: list[str] = []
+        if has_words(page):
+            notes = typed(page)
+            make_part(page)
+            page.close()
+            page = document[number]
         text = page.get_textpage().get_text_bounded()
         page.close()
     except pdfium.PdfiumError:
         raise Unreadable(f"Page {number + 1} of the PDF is damaged.") from None
-    return printable(_joined(text).encode("utf-8", "ignore").decode()).strip()
+    whole = "\n".join([_joined(text), *notes])
+    return printable(whole.encode("utf-8", "ignore").decode()).strip()
 
 
 def _joined(text: str) -> str:
