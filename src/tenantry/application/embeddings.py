@@ -1,8 +1,7 @@
 """Embedding texts through the tenant's placement, admitted and metered like any other call.
 
 Owns: the native bodies of embedding models and their answers. A batch of texts is one
-reservation of many calls; a failure of one fails the batch, and what was used until then is
-charged.
+reservation of many calls; a failure of one fails the batch.
 """
 
 from __future__ import annotations
@@ -21,7 +20,15 @@ from tenantry.application.model_calls import ModelCalls
 from tenantry.application.owned_tasks import OwnedTasks
 from tenantry.application.planning import PlannedChat, Planning
 from tenantry.domain.catalogue import Catalogue, Model
-from tenantry.domain.errors import BadRequest, LargerThanLimit, TenantryError, UpstreamRubbish
+from tenantry.domain.embeddable import beginning_of, drops_the_end
+from tenantry.domain.errors import (
+    BadRequest,
+    Forbidden,
+    LargerThanLimit,
+    NotFound,
+    TenantryError,
+    UpstreamRubbish,
+)
 from tenantry.domain.space import Space
 from tenantry.domain.tenant import Principal
 from tenantry.domain.vector_lengths import length_to_ask_for
@@ -30,8 +37,11 @@ PARALLEL_CALLS_MAX = 8  # of one request, so that one upload does not fill the c
 TEXTS_MAX = 2_048  # of one request: OpenAI's own bound on `input`
 COHERE_TEXTS_MAX = 96  # of one call (Bedrock user guide, Cohere Embed)
 _OF_PICTURES = "amazon.titan-embed-image"  # and of texts
-Purpose = Literal["document", "query"]
+# A document's passages and the queries for them are embedded as far as the model takes them; what a
+# client has embedded for itself, whole or not at all.
+Purpose = Literal["document", "query", "client"]
 Vector = Sequence[float]
+UNPLANNABLE = (BadRequest, Forbidden, NotFound)  # what planning a call raises
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +85,16 @@ class Embeddings:
         name = self.name_in(principal, catalogue, space)
         return self.plan(principal, catalogue, name, [query], space.dimensions, "query")[0]
 
+    async def can_plan_in(self, principal: Principal, space: Space) -> bool:
+        """Whether the call of a query can be planned and priced now."""
+        catalogue = await self._planning.catalogue()
+        try:
+            call = self.plan_in(principal, catalogue, space, "x")
+            await self._planning.check_priced(call.planned)
+        except UNPLANNABLE:
+            return False
+        return True
+
     async def embed(
         self,
         ctx: RequestContext,
@@ -82,7 +102,7 @@ class Embeddings:
         texts: Sequence[str],
         dimensions: int | None,
         *,
-        purpose: Purpose = "document",
+        purpose: Purpose = "client",
         counts_as_request: bool = True,
         paced_by_minute: bool = True,
     ) -> Embedded:
@@ -114,7 +134,8 @@ class Embeddings:
         for text in texts:
             if not text.strip():
                 raise BadRequest("a text to embed must not be empty")
-            if len(text) > resolved.model.window * 8:  # no tokeniser makes fewer of them
+            # No tokeniser makes fewer of them.
+            if purpose == "client" and len(text) > resolved.model.window * 8:
                 raise LargerThanLimit(f"a text is larger than {resolved.model.window} tokens")
         batches = _batches(resolved.model, model, texts, dimensions, purpose)
         return [self._planning.chat(principal, b.chat, catalogue, None) for b in batches]
@@ -194,10 +215,8 @@ class Embeddings:
         request = await self._gate.open(
             ctx, planner, counts_as_request=counts_as_request, paced_by_minute=paced_by_minute
         )
-        try:
+        async with request.settled():
             vectors = await self.run(request, planned)
-        finally:
-            await request.settle()
         return Embedded(
             request_id=ctx.request_id,
             vectors=vectors,
@@ -212,13 +231,16 @@ def _batches(
     model: Model, name: str, texts: Sequence[str], dimensions: int | None, purpose: Purpose
 ) -> list[_Batch]:
     length = length_to_ask_for(model.id, dimensions)
+    if purpose != "client":
+        texts = [beginning_of(text, model) for text in texts]
     if model.family == "titan_embed":
         wish = _titan_wish(model, length)
         return [_Batch(_call(name, {"inputText": text, **wish}), 1) for text in texts]
     if model.family == "cohere_embed":
         step = COHERE_TEXTS_MAX
         slices = [texts[start : start + step] for start in range(0, len(texts), step)]
-        return [_Batch(_call(name, _cohere(part, length, purpose)), len(part)) for part in slices]
+        wish = _cohere_wish(model, length, purpose)
+        return [_Batch(_call(name, {"texts": list(part), **wish}), len(part)) for part in slices]
     raise BadRequest(f"model {model.id} cannot be used to embed texts here")
 
 
@@ -236,16 +258,16 @@ def _titan_wish(model: Model, length: int | None) -> dict[str, Any]:
     return {"dimensions": length}
 
 
-def _cohere(texts: Sequence[str], dimensions: int | None, purpose: Purpose) -> dict[str, Any]:
-    body: dict[str, Any] = {
-        "texts": list(texts),
+def _cohere_wish(model: Model, dimensions: int | None, purpose: Purpose) -> dict[str, Any]:
+    cuts = purpose != "client" and drops_the_end(model)
+    wish: dict[str, Any] = {
         "input_type": "search_query" if purpose == "query" else "search_document",
-        "truncate": "NONE",
+        "truncate": "END" if cuts else "NONE",
         "embedding_types": ["float"],
     }
     if dimensions is not None:
-        body["output_dimension"] = dimensions
-    return body
+        wish["output_dimension"] = dimensions
+    return wish
 
 
 def _vectors(document: Any, call: PlannedChat) -> list[Vector]:

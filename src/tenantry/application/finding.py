@@ -6,13 +6,14 @@ needed is not paid for. The caller admits and settles.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 
 from tenantry.application.admission import PlannedCall
 from tenantry.application.admitted import AdmittedRequest
 from tenantry.application.asking import Search
 from tenantry.application.context import RequestContext
-from tenantry.application.embeddings import Embeddings
+from tenantry.application.embeddings import UNPLANNABLE, Embeddings
 from tenantry.application.knowledge import Knowledge, QuerySpaces
 from tenantry.application.metered_embedding import WithinRequest
 from tenantry.application.planning import PlannedChat
@@ -60,14 +61,17 @@ class Finder:
         self._reranker = reranker
 
     async def spaces(self, principal: Principal) -> QuerySpaces:
-        """Where the query may have to be embedded."""
-        return await self._knowledge.query_spaces(principal)
+        """Where the query may have to be embedded: the next space where it can be, as it is now."""
+        spaces = await self._knowledge.query_spaces(principal)
+        if spaces.next is None or await self._embeddings.can_plan_in(principal, spaces.next):
+            return spaces
+        return replace(spaces, next=None)
 
     def plan(
         self, principal: Principal, catalogue: Catalogue, asked: Search, spaces: QuerySpaces
     ) -> PlannedSearch:
         """Raises `BadRequest` for words that the vector engine does not read, and what planning
-        its calls raises."""
+        its calls raises, but for the spare: a search that works is not refused for a reindex."""
         if asked.by_words and not self._knowledge.vectors.reads_words:
             raise BadRequest(
                 "HYBRID is not supported here: the vector engine compares vectors, not words."
@@ -79,7 +83,10 @@ class Finder:
         wanted, rerank = asked.reranking, None
         if wanted is not None:
             rerank = self._reranker.plan(principal, catalogue, wanted.model, asked.top_k)
-        spare = None if spaces.next is None else embed(spaces.next)
+        spare = None
+        if spaces.next is not None:
+            with suppress(*UNPLANNABLE):  # the plan may have changed since `spaces`
+                spare = embed(spaces.next)
         return PlannedSearch(spaces, embed(spaces.live), rerank, spare)
 
     async def find(

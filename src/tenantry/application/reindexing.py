@@ -38,8 +38,10 @@ from tenantry.domain.document import Card, DocumentRow, Edition, home_of
 from tenantry.domain.errors import (
     BadRequest,
     Conflict,
+    LargerThanLimit,
     NotFound,
     TenantryError,
+    UpstreamRefused,
     UpstreamRubbish,
 )
 from tenantry.domain.ids import DocumentId, ReindexId, prefixed, uuid7
@@ -54,6 +56,7 @@ PENDING_MAX = 64  # documents looked at at once
 # How long the switch waits for uploads under way, which would have to be embedded again.
 SWITCH_PATIENCE_S = 600.0
 SWITCH_LOOK_EVERY_S = 0.5
+_OF_A_TEXT = (400, 413, 422)  # statuses by which a model refuses what it was sent
 T = TypeVar("T")
 
 
@@ -236,6 +239,26 @@ class _Run:
         return read
 
     async def _together(self, documents: Sequence[_Read]) -> None:
+        try:
+            await self._carry_over(documents)
+        except (UpstreamRefused, LargerThanLimit) as refused:
+            if not _may_be_a_document_s(refused):
+                raise
+            await self._one_by_one(documents)
+
+    async def _one_by_one(self, documents: Sequence[_Read]) -> None:
+        """What is not the reason is indexed before the refusal is raised."""
+        first: tuple[DocumentId, TenantryError] | None = None
+        for read in documents:
+            try:
+                await self._carry_over([read])
+            except (UpstreamRefused, LargerThanLimit) as refused:
+                first = first or (read.row.id, refused)
+        if first is not None:
+            self._reading, refusal = first
+            raise refusal
+
+    async def _carry_over(self, documents: Sequence[_Read]) -> None:
         texts = [chunk.text for read in documents for chunk in read.chunks]
         vectors = await embed(self._deps, self._payer, self._space, texts)
         first = 0
@@ -244,15 +267,20 @@ class _Run:
             first += len(read.chunks)
 
     async def _alone(self, read: _Read) -> None:
-        vectors, names = await embed_chunks(
-            self._deps,
-            self._home,
-            read.row.content_hmac,
-            read.chunks,
-            self._payer,
-            self._space,
-            self._keep,
-        )
+        try:
+            vectors, names = await embed_chunks(
+                self._deps,
+                self._home,
+                read.row.content_hmac,
+                read.chunks,
+                self._payer,
+                self._space,
+                self._keep,
+            )
+        except (UpstreamRefused, LargerThanLimit) as refused:
+            if _may_be_a_document_s(refused):
+                self._reading = read.row.id
+            raise
         await self._publish(read, vectors)
         await forget_batches(self._deps, self._home, names)
 
@@ -288,3 +316,8 @@ class _Run:
 
     async def _patiently(self, step: Callable[[], Awaitable[T]]) -> T:
         return await self._payer.patience(step)
+
+
+def _may_be_a_document_s(refused: TenantryError) -> bool:
+    """Whether another text might not be refused: a model that may not be called refuses all."""
+    return not isinstance(refused, UpstreamRefused) or refused.status in _OF_A_TEXT

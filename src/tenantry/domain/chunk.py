@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from tenantry.domain.document import Metadata
 from tenantry.domain.ids import DocumentId
 
-CHUNK_CHARS_MAX = 1_000  # about 250 tokens: a paragraph or two; the embedder reads up to 256
+CHUNK_CHARS_MAX = 1_000  # about 250 tokens: a paragraph or two; see also `embeddable.py`
 CHUNK_BYTES_MAX = 3 * CHUNK_CHARS_MAX  # in UTF-8: what a passage of an answer is reserved at
 CHUNKS_PER_DOCUMENT_MAX = 50_000
 

@@ -10,7 +10,8 @@ from tenantry.domain.access import tags_from
 from tenantry.domain.document import Card, MetadataValue, fits_64_bits
 from tenantry.domain.errors import BadRequest, TooLarge
 
-UPLOAD_BYTES_MAX = 25 * 1024 * 1024
+BODY_BYTES_MAX = 25_000_000  # of any request: Bedrock's limit for InvokeModel
+UPLOAD_BYTES_MAX = BODY_BYTES_MAX  # less what the form or the JSON around it takes
 READY_AT_ONCE_BYTES = 1024 * 1024  # smaller uploads answer `ready`
 TITLE_CHARS_MAX = 512
 METADATA_KEYS_MAX = 32
@@ -109,7 +110,7 @@ def metadata_from(value: object) -> dict[str, MetadataValue]:
 
 def check_size(size_bytes: int) -> None:
     if size_bytes > UPLOAD_BYTES_MAX:
-        raise TooLarge(f"The document is larger than {UPLOAD_BYTES_MAX // 1024 // 1024} MB.")
+        raise TooLarge(f"The document is larger than {UPLOAD_BYTES_MAX:,} bytes.")
 
 
 def _metadata_key(key: object) -> str:

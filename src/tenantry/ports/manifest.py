@@ -51,7 +51,7 @@ class Spaces:
 
     generation: int  # 0 for a tenant that never had a document
     live: Space | None = None  # of what is searched; None where nothing is
-    next: Space | None = None  # of what a reindex builds
+    next: Space | None = None  # of what a reindex builds; None where it is paused
     pin: str = ""  # of `live`, as `Vectors.pinned` names it: with the engine where it rests
 
 

@@ -200,6 +200,8 @@ def test_a_spent_budget_pauses_it_and_the_same_command_goes_on(played) -> None:
         assert paused.passages.done == 128
         assert await one.found(ALICE, "apples"), "the old index is whole"
         assert one.embedder.spaces[-1] == OLD
+        spaces = await one.deps.manifest.spaces(A.id)
+        assert (spaces.live, spaces.next) == (OLD, None), "no query is planned for it"
         assert await one.reindexing.resume([A]) == 0, "until somebody pays"
         with pytest.raises(Conflict):
             await one.start(ALICE, Space("test.words-v3", 64))

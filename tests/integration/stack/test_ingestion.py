@@ -11,6 +11,7 @@ from decimal import Decimal
 from typing import Any
 
 import orjson
+import pytest
 from tests.support.stack import ALL_SCOPES, Stack, Tenant, wait_until
 from tests.support.stack_command import tenantry
 
@@ -219,6 +220,26 @@ def test_a_spent_budget_pauses_a_reindex_and_leaves_the_index_whole(stack: Stack
     assert billed(stack, anna) == before + left, "what was paid for is not paid for again"
 
 
+@pytest.mark.parametrize(
+    ("model", "text"),
+    [
+        ("amazon.titan-embed-image-v1", "The lease ends on a day that both have named. " * 60),
+        ("cohere.embed-multilingual-v3", "この契約は双方が定めた日に終了する。" * 100),
+    ],
+)
+def test_a_model_that_takes_less_than_a_passage_embeds_its_beginning(
+    stack: Stack, model: str, text: str
+) -> None:
+    anna = stack.tenant()
+    add(stack, anna, "Lease", text)
+    status, _ = call(stack, anna, "POST", REINDEX, {"model": model, "dimensions": 1024})
+    assert status == 202
+    assert reindexed(stack, anna)["status"] == "done"
+    assert titles(stack, anna, (text * 9)[:8_192])[0] == "Lease"
+    add(stack, anna, "Another", text + " more")
+    assert stack.violations() == []
+
+
 def test_the_command_line_shows_how_far_it_is(stack: Stack, tmp_path: Any) -> None:
     anna = stack.tenant({"document_max_mb": 2})
     environment = {"TENANTRY_API_KEY": anna.key.bearer, "TENANTRY_URL": stack.url}
@@ -236,6 +257,13 @@ def test_the_command_line_shows_how_far_it_is(stack: Stack, tmp_path: Any) -> No
     file.write_text("a short one")
     replaced = run("add", str(file), "--replace", document_id)
     assert (replaced.returncode, replaced.stdout.split()[:2]) == (0, [document_id, "ready"])
+    latin = tmp_path / "latin.txt"
+    latin.write_bytes("café".encode("latin-1"))
+    refused = run("add", str(latin))
+    assert (refused.returncode, "state its charset" in refused.stderr) == (1, True)
+    added = run("add", str(latin), "--charset", "latin1")
+    assert added.returncode == 0, added.stderr
+    assert titles(stack, anna, "café") == ["latin.txt", "large.txt"]
     tagged = tmp_path / "sales.txt"
     tagged.write_text("prices")
     words = ("--metadata", "lang=en", "--metadata", "of=a=b", "--access", "sales")
@@ -251,7 +279,7 @@ def test_the_command_line_shows_how_far_it_is(stack: Stack, tmp_path: Any) -> No
     assert done.returncode == 0, done.stderr
     assert orjson.loads(done.stdout)["status"] == "done"
     shown = run("reindex")
-    assert "2 of 2 documents" in shown.stdout
+    assert "3 of 3 documents" in shown.stdout
     refused = run("reindex", "--cancel")
     assert (refused.returncode, "No reindex" in refused.stderr) == (1, True)
     file.write_text("a" * 2_000_001)

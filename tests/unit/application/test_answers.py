@@ -33,7 +33,7 @@ from tenantry.application.answers import Answer, Answers
 from tenantry.application.asking import Search, plain_question
 from tenantry.application.finding import Finder
 from tenantry.application.grounded import Grounded
-from tenantry.application.knowledge import Knowledge
+from tenantry.application.knowledge import Knowledge, QuerySpaces
 from tenantry.application.metered_embedding import MeteredEmbedder
 from tenantry.application.reranking import Reranker
 from tenantry.domain import errors
@@ -301,6 +301,30 @@ def test_a_reindex_that_ends_meanwhile_is_followed_within_the_same_reservation()
     ask(made)
     more, less = worker.admission.reservations[0], other.admission.reservations[0]
     assert more.worst_charge > less.worst_charge
+
+
+@pytest.mark.parametrize("other", ["unpriced.embed", "unknown.embed", CLAUDE.id])
+def test_a_reindex_whose_model_cannot_be_called_leaves_what_is_searched_alone(other: str) -> None:
+    class Reindexed(Shelf):
+        async def search(self, *_: object) -> Sequence[Passage]:
+            return [passage("A tenant is a customer.")]
+
+    shelf = Reindexed({"tnt_acme": []}, live=Space(TITAN.id, 512), next=Space(other, 512))
+    worker, made = answers(shelf, EMBEDDED, converse_reply("x"))
+    models = [TITAN, CLAUDE, replace(TITAN, id="unpriced.embed", price_key="unpriced.embed")]
+    worker.directory.found = type(worker.directory.found)(models)
+    assert ask(made).answer == "x"
+    assert rows(worker) == [(0, 1, "settled"), (1, 1, "settled")]
+
+
+def test_a_plan_that_stops_allowing_the_next_model_meanwhile_refuses_no_search() -> None:
+    worker, made = grounded(Shelf())
+    asked, known, unknown = Search("x", 5), Space(TITAN.id, 512), Space("unknown.embed", 512)
+    catalogue = worker.directory.found
+    planned = made._finder.plan(ACME, catalogue, asked, QuerySpaces(1, known, unknown))
+    assert (len(planned.calls), planned.spare) == (1, None)
+    with pytest.raises(errors.NotFound):
+        made._finder.plan(ACME, catalogue, asked, QuerySpaces(1, unknown, None))
 
 
 def test_documents_that_move_while_nobody_said_so_are_asked_for_again() -> None:

@@ -9,16 +9,18 @@ from typing import Any
 import orjson
 import pytest
 from tests.support.core import TITAN, principal
-from tests.support.scripted import Core, context, core, reply
+from tests.support.scripted import Core, context, core, reply, throttled
 from tests.support.skipping import run
 
 from bedrock_emulator.engine.catalogue import catalogue as emulated
 from bedrock_emulator.engine.embeddings import read_embedding
 from tenantry.application.calls import Embedded
-from tenantry.application.embeddings import PARALLEL_CALLS_MAX, TEXTS_MAX
+from tenantry.application.embeddings import PARALLEL_CALLS_MAX, TEXTS_MAX, Purpose
+from tenantry.application.retrieval import QUERY_CHARS_MAX
 from tenantry.domain import errors
 from tenantry.domain.catalogue import Catalogue, Model
 from tenantry.domain.vector_lengths import vector_lengths
+from tenantry.ports.admission import UNDELIVERED
 from tenantry.ports.model import Attempt, Failure, FailureKind
 
 ACME = principal("acme")
@@ -110,9 +112,52 @@ def test_the_emulator_makes_vectors_of_each_length_and_of_no_other(model: Model)
             planned(model, length)
 
 
-def planned(model: Model, dimensions: int | None) -> list[Any]:
+def planned(
+    model: Model, dimensions: int | None, text: str = "x", purpose: Purpose = "document"
+) -> list[Any]:
     catalogue = Catalogue([model])
-    return core().embeddings.plan(ACME, catalogue, model.id, ["x"], dimensions, "document")
+    return core().embeddings.plan(ACME, catalogue, model.id, [text], dimensions, purpose)
+
+
+LONG = {
+    "English": "The quick brown fox jumps over the lazy dog, again and again. " * 133,
+    "Thai": "สวัสดีชาวโลก" * 683,
+    "Japanese": "日本語の文章は長い。" * 820,
+    "Hindi": "यह एक लंबा वाक्य है। " * 391,
+    "wide": "\U0001f680" * 8_192,
+    "blank first": " " * 8_000 + "x" * 192,
+}
+
+
+@pytest.mark.parametrize("language", LONG)
+@pytest.mark.parametrize("purpose", ["document", "query"])
+@pytest.mark.parametrize("model_id", [FIRST.id, SECOND.id, PICTURES.id, ENGLISH.id, FOURTH.id])
+def test_what_is_searched_is_embedded_as_far_as_the_model_takes_it(
+    model_id: str, purpose: Purpose, language: str
+) -> None:
+    """The emulator refuses what is too long, as Bedrock does; the bound is of what is sent."""
+    of_emulator = emulated()[model_id]
+    family = "cohere_embed" if model_id.startswith("cohere") else "titan_embed"
+    model = replace(TITAN, id=model_id, family=family, window=of_emulator.window)
+    for length in (1_000, QUERY_CHARS_MAX):
+        (call,) = planned(model, None, LONG[language][:length] + "end", purpose)
+        read = read_embedding(dict(call.body), of_emulator)
+        assert read.tokens <= call.planned.bound.input_tokens
+        (sent,) = read.texts
+        assert sent.strip()
+        if model.id == ENGLISH.id:
+            assert len(sent) <= 2_048, "more is refused whatever it is told to cut"
+    (call,) = planned(model, None, "a short one ", purpose)
+    assert read_embedding(dict(call.body), of_emulator).texts == ("a short one ",)
+
+
+def test_what_a_client_has_embedded_is_never_cut() -> None:
+    for model in (replace(PICTURES, window=128), replace(ENGLISH, window=512)):
+        (call,) = planned(model, None, "x" * 1_000, "client")
+        assert call.body.get("inputText", call.body.get("texts")) in ("x" * 1_000, ["x" * 1_000])
+        assert call.body.get("truncate", "NONE") == "NONE"
+        with pytest.raises(errors.LargerThanLimit):
+            planned(model, None, "x" * (model.window * 8 + 1), "client")
 
 
 def test_calls_at_once_are_bounded() -> None:
@@ -139,6 +184,43 @@ def test_one_failure_fails_all_and_buys_no_further_call() -> None:
     outcomes = worker.admission.outcomes
     assert len(outcomes) == len(worker.model.attempts)  # each that left has its row
     assert sum(o.end == "released" for o in outcomes) == 1
+
+
+AWAY = Failure(FailureKind.UNREACHABLE, False, "away")
+
+
+@pytest.mark.parametrize(
+    ("failures", "told"),
+    [([throttled()] * 5, errors.UpstreamThrottled), ([AWAY] * 3, errors.UpstreamUnavailable)],
+    ids=["throttled", "away"],
+)
+def test_vectors_that_nobody_gets_are_our_waste_and_keep_the_requests_key(
+    failures: list[Failure], told: type[errors.TenantryError]
+) -> None:
+    worker, ctx = core(embedding, *failures), context(ACME)
+    with pytest.raises(told):
+        run(worker.embeddings.embed(ctx, TITAN.id, ["text", "more text"], 512))
+    (paid,) = [outcome for outcome in worker.admission.outcomes if outcome.end == "settled"]
+    assert paid.rated is not None
+    assert paid.rated.cost > 0
+    assert not paid.charged
+    assert UNDELIVERED in paid.flags
+    assert ctx.progress.spent
+
+
+def test_what_a_client_asked_for_and_no_model_takes_is_charged_as_far_as_it_went() -> None:
+    refused = Failure(FailureKind.REFUSED, False, "too long", 400, "ValidationException")
+    worker, ctx = core(embedding, refused), context(ACME)
+    with pytest.raises(errors.UpstreamRefused):
+        run(worker.embeddings.embed(ctx, TITAN.id, ["text", "more text"], 512))
+    assert [o.charged for o in worker.admission.outcomes if o.end == "settled"] == [True]
+
+
+def test_a_batch_that_was_throttled_from_its_first_call_has_cost_nothing() -> None:
+    worker, ctx = core(*[throttled()] * 5), context(ACME)
+    with pytest.raises(errors.UpstreamThrottled):
+        run(worker.embeddings.embed(ctx, TITAN.id, ["text"], 512))
+    assert not ctx.progress.spent
 
 
 def test_a_batch_that_nobody_counts_is_reserved_as_such() -> None:

@@ -136,13 +136,10 @@ class PostgresManifest:
         if row is None:
             return Spaces(0)
         live = space_of_pin(row["model"], row["dimensions"]) if row["live"] else None
-        following = row["next_model"]
-        return Spaces(
-            row["generation"],
-            live,
-            None if following is None else Space(following, row["next_dimensions"]),
-            row["model"],
-        )
+        following = None
+        if row["advances"]:
+            following = Space(row["next_model"], row["next_dimensions"])
+        return Spaces(row["generation"], live, following, row["model"])
 
     async def generation(self, tenant_id: TenantId) -> int:
         async with self._work.reading(tenant_id) as unit:

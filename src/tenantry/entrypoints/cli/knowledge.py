@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import mimetypes
+import re
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -21,6 +22,7 @@ from tenantry.entrypoints.cli.reindex import reindex
 from tenantry.entrypoints.cli.tenant_api import done, tenant_api
 from tenantry.entrypoints.cli.values import NAMED
 
+_CHARSET = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:+-]{0,63}")
 _TYPES = {".md": "text/markdown", ".markdown": "text/markdown", ".txt": "text/plain"}
 
 
@@ -56,6 +58,14 @@ def documents() -> None:
     metavar="TAG",
     help="Only a request with this group sees it, so it is not waited for; repeatable.",
 )
+@click.option(
+    "--charset",
+    type=NAMED,
+    callback=lambda _context, _option, value: _checked_charset(value),
+    metavar="NAME",
+    help="What text, Markdown and HTML are in, such as iso-8859-1. Default: what they state, or "
+    "UTF-8.",
+)
 @click.option("--no-wait", is_flag=True, help="Do not wait until large documents are indexed.")
 def add(
     files: tuple[Path, ...],
@@ -63,6 +73,7 @@ def add(
     replaced: str | None,
     pairs: tuple[str, ...],
     tags: tuple[str, ...],
+    charset: str | None,
     no_wait: bool,
 ) -> None:
     """Upload documents: text, Markdown, HTML, PDF or DOCX.
@@ -76,7 +87,7 @@ def add(
     metadata, api = _metadata(pairs), tenant_api()
     for file in files:
         fields = [("title", title or file.name), *metadata, *(("access", tag) for tag in tags)]
-        upload = (file.name, file.read_bytes(), _type(file), fields)
+        upload = (file.name, file.read_bytes(), _type(file, charset), fields)
         if replaced:
             path = f"/v1/documents/{quote(replaced, safe='')}"
             document = done(api.upload(path, *upload, method="PUT")).body
@@ -206,6 +217,13 @@ def ask(question: str, model: str | None, json_output: bool) -> None:
     say(f"  charged {answer['charge']}", err=True)
 
 
-def _type(file: Path) -> str:
+def _checked_charset(name: str | None) -> str | None:
+    if name is not None and not _CHARSET.fullmatch(name):
+        raise click.BadParameter("must be the name of a charset, such as iso-8859-1")
+    return name
+
+
+def _type(file: Path, charset: str | None) -> str:
     known = _TYPES.get(file.suffix.lower()) or mimetypes.guess_type(file.name)[0]
-    return known or "application/octet-stream"
+    stated = "" if charset is None else f'; charset="{charset}"'
+    return (known or "application/octet-stream") + stated

@@ -14,7 +14,12 @@ FROM tenantry.knowledge_partition WHERE tenant_id = $1 FOR UPDATE;
 SELECT generation FROM tenantry.knowledge_partition WHERE tenant_id = $1;
 
 -- name: spaces
-SELECT * FROM tenantry.knowledge_spaces($1);
+-- The reindex is looked up for each row of the function's, which has named the tenant by then.
+SELECT s.*, EXISTS (
+  SELECT FROM tenantry.reindex r
+  WHERE r.tenant_id = $1 AND r.state = 'running' AND r.model = s.next_model
+) AS advances
+FROM tenantry.knowledge_spaces($1) s;
 
 -- name: partition
 -- One statement sees one state: what is live always fits the generation read with it.

@@ -1,0 +1,107 @@
+"""A reindex whose model refuses what it is sent: which document it was, and the others go on."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.support import knowledge as support
+from tests.support.postgres import Database
+from tests.support.reindexes import ALICE, LARGE, NEW, A, B, Process, process
+
+from tenantry.application import documents
+from tenantry.domain.document import Progress
+from tenantry.domain.errors import LargerThanLimit, TenantryError, UpstreamRefused
+from tenantry.ports.reindexing import ReindexState
+
+Scene = Callable[[Process], Awaitable[None]]
+
+
+@pytest.fixture
+def played(database: Database, tmp_path: Path) -> Callable[[Scene], None]:
+    async def run(scene: Scene) -> None:
+        await support.add_tenants(database, A.id, B.id)
+        async with process(database, tmp_path) as one:
+            await scene(one)
+
+    return lambda scene: asyncio.run(run(scene))
+
+
+def refused(status: int) -> TenantryError:
+    return UpstreamRefused("no", status=status, error_type="ValidationException")
+
+
+@pytest.mark.parametrize("refusal", [refused(400), LargerThanLimit("too many tokens")])
+@pytest.mark.parametrize("text", ["pears", LARGE.replace("word3.", "pears")])
+def test_a_document_that_is_refused_is_named_and_the_others_are_indexed(
+    played, text: str, refusal: TenantryError
+) -> None:
+    async def scene(one: Process) -> None:
+        for number in range(2):
+            await one.upload(ALICE, f"T{number}", f"apples word{number}")
+        culprit = await one.upload(ALICE, "culprit", text)
+        await one.upload(ALICE, "last", "apples last")
+        embed = one.embedder.embed
+
+        async def choosy(principal: Any, texts: Any, *given: Any) -> Any:
+            if given[-1] == NEW and any("pears" in text for text in texts):
+                raise refusal
+            return await embed(principal, texts, *given)
+
+        one.embedder.embed = choosy  # type: ignore[method-assign]
+        await one.start(ALICE)
+        await one.deps.tasks.settle()
+        paused = await one.state(ALICE)
+        assert (paused.state, paused.failure) == (ReindexState.PAUSED, refusal.code)
+        assert paused.failed_document_id == culprit
+        if text == "pears":
+            assert paused.documents == Progress(3, 4)
+        await documents.delete_document(one.deps, ALICE, culprit)
+        await one.start(ALICE)
+        await one.deps.tasks.settle()
+        assert (await one.state(ALICE)).state is ReindexState.DONE
+        assert one.embedded(NEW) == 3, "nothing is paid for twice"
+
+    played(scene)
+
+
+def test_a_batch_that_is_larger_than_a_limit_goes_on_document_by_document(played) -> None:
+    async def scene(one: Process) -> None:
+        for number in range(3):
+            await one.upload(ALICE, f"T{number}", f"apples word{number}")
+        embed = one.embedder.embed
+
+        async def one_at_once(principal: Any, texts: Any, *given: Any) -> Any:
+            if len(texts) > 1:
+                raise LargerThanLimit("too many tokens")
+            return await embed(principal, texts, *given)
+
+        one.embedder.embed = one_at_once  # type: ignore[method-assign]
+        await one.start(ALICE)
+        await one.deps.tasks.settle()
+        assert (await one.state(ALICE)).state is ReindexState.DONE
+
+    played(scene)
+
+
+def test_a_model_that_is_not_there_is_no_document_s_fault(played) -> None:
+    async def scene(one: Process) -> None:
+        for number in range(3):
+            await one.upload(ALICE, f"T{number}", f"apples word{number}")
+        tried = []
+
+        async def gone(principal: Any, texts: Any, *given: Any) -> Any:
+            tried.append(len(texts))
+            raise refused(404)
+
+        one.embedder.embed = gone  # type: ignore[method-assign]
+        await one.start(ALICE)
+        await one.deps.tasks.settle()
+        paused = await one.state(ALICE)
+        assert (paused.failure, paused.failed_document_id) == ("upstream_refused", None)
+        assert tried == [3]
+
+    played(scene)

@@ -1,0 +1,44 @@
+"""`tenantry documents add`: how a file is declared."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from tenantry.adapters.extraction.extractor import FileExtractor
+from tenantry.entrypoints.api_client import Reply
+from tenantry.entrypoints.cli import knowledge
+
+READY = {"id": "doc_1", "status": "ready", "replacement": None, "failure": None, "progress": None}
+
+
+class Server:
+    """Takes uploads, and remembers as what they were declared."""
+
+    def __init__(self) -> None:
+        self.declared: list[str] = []
+
+    def upload(self, path: str, name: str, data: bytes, media_type: str, *_: Any) -> Reply:
+        self.declared.append(media_type)
+        text = asyncio.run(FileExtractor().extract(data, media_type, name)).text
+        return Reply(201, {}, {**READY, "title": text})
+
+
+@pytest.mark.parametrize("name", ["notes.txt", "notes.md", "notes"])
+def test_a_text_in_another_charset_is_declared_as_such(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server, file = Server(), tmp_path / name
+    file.write_bytes("café".encode("latin-1"))
+    monkeypatch.setattr(knowledge, "tenant_api", lambda: server)
+    done = CliRunner().invoke(
+        knowledge.documents, ["add", str(file), "--charset", "ISO_8859-1:1987"]
+    )
+    assert done.exit_code == 0, done.output
+    assert [one.partition("; ")[2] for one in server.declared] == ['charset="ISO_8859-1:1987"']
+    refused = CliRunner().invoke(knowledge.documents, ["add", str(file)])
+    assert "state its charset" in str(refused.exception)
