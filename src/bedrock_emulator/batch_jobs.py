@@ -124,9 +124,8 @@ class BatchJobs:
         return job
 
     def all_of(self, account: str, region: str) -> list[Job]:
-        """The newest first."""
-        mine = [j for j in self._jobs.values() if (j.account, j.region) == (account, region)]
-        return sorted(mine, key=lambda job: job.submitted_at, reverse=True)
+        """In no order."""
+        return [j for j in self._jobs.values() if (j.account, j.region) == (account, region)]
 
     def unfinished(self) -> list[Job]:
         return [job for job in self._jobs.values() if job.status not in ENDED]

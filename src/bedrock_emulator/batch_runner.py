@@ -10,6 +10,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
+import sys
+import traceback
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
@@ -21,14 +23,17 @@ import orjson
 
 from bedrock_emulator.batch_jobs import BatchJobs, Job
 from bedrock_emulator.bill import Bill, Charge
+from bedrock_emulator.engine import errors
 from bedrock_emulator.engine.types import Answer, Call, EmulatedError, Prepared, TokenUsage
 from bedrock_emulator.files import replace_file
+from bedrock_emulator.nesting import MAX_DEPTH, too_deep
 
 TIER = "batch"
 OPERATION = "CreateModelInvocationJob"
 MIN_RECORDS = 100  # Bedrock's default quotas of a job
 MAX_RECORDS = 50_000
 MAX_INPUT_BYTES = 1_073_741_824
+INTERNAL = "The system encountered an unexpected error during processing."
 RECORDS_BETWEEN_LOOKS = 16  # whether the job was stopped
 _URI = re.compile(r"s3://([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])/([^\x00-\x1f]{1,1024})")
 
@@ -58,10 +63,10 @@ class Buckets:
 
 @dataclass(frozen=True, slots=True)
 class _Done:
-    """One record's line of output; `answer` None where it failed."""
+    """One record's line of output, encoded; `answer` None where it failed."""
 
     record_id: str
-    line: dict[str, Any]
+    line: bytes
     model: str = ""
     answer: Answer | None = None
 
@@ -94,6 +99,9 @@ class BatchRunner:
             await self._answer_all(job, lines)
         except (OSError, ValueError) as error:
             self.jobs.change(job, "Failed", message=str(error)[:1_000])
+        except Exception:  # a fault of the emulator, which must not leave the job under way
+            traceback.print_exc(file=sys.stderr)
+            self.jobs.change(job, "Failed", message=INTERNAL)
 
     def _records(self, job: Job) -> list[bytes]:
         path = self.buckets.path(job.wanted.input_uri)
@@ -133,28 +141,38 @@ class BatchRunner:
         self.jobs.change(job, "Stopped" if stopped else "Completed", counts=counts)
 
     def _answer(self, job: Job, number: int, line: bytes) -> _Done:
-        record: Any = None
+        """Raises nothing: whatever goes wrong with a record is its line, and is not billed."""
         record_id = f"{number:011d}"
         try:
             record = orjson.loads(line)
             record_id = str(record["recordId"]) if "recordId" in record else record_id
-            call = Call(
-                operation=job.wanted.operation,  # type: ignore[arg-type]
-                model_id=job.wanted.model_id,
-                account=job.account,
-                region=job.region,
-                body=record["modelInput"],
-            )
-            if "guardrailConfig" in call.body:
-                return _failed(record_id, record, 400, "Batch inference takes no guardrails.")
-            prepared = self.engine.prepare(call)
-            answer = self.engine.answer(call, prepared, None)
+            if too_deep(record, line):  # which cannot be repeated in the output
+                return _failed(record_id, None, 400, f"Nested deeper than {MAX_DEPTH} levels.")
+            body = record["modelInput"]
+        except (orjson.JSONDecodeError, KeyError, TypeError, RecursionError):
+            return _failed(record_id, None, 400, "The record is malformed.")
+        try:
+            return self._generated(job, record_id, body)
         except EmulatedError as error:
             return _failed(record_id, record, error.status, error.message)
-        except (orjson.JSONDecodeError, KeyError, TypeError):
-            return _failed(record_id, record, 400, "The record is malformed.")
-        output = {"recordId": record_id, "modelInput": record["modelInput"]}
-        return _Done(record_id, {**output, "modelOutput": answer.body}, prepared.model, answer)
+        except Exception:  # of one record, which must not hold up the others
+            traceback.print_exc(file=sys.stderr)
+            return _failed(record_id, record, 500, INTERNAL)
+
+    def _generated(self, job: Job, record_id: str, body: Any) -> _Done:
+        call = Call(
+            operation=job.wanted.operation,  # type: ignore[arg-type]
+            model_id=job.wanted.model_id,
+            account=job.account,
+            region=job.region,
+            body=body,
+        )
+        if isinstance(body, dict) and "guardrailConfig" in body:
+            raise errors.validation("Batch inference takes no guardrails.")
+        prepared = self.engine.prepare(call)
+        answer = self.engine.answer(call, prepared, None)
+        output = {"recordId": record_id, "modelInput": body, "modelOutput": answer.body}
+        return _Done(record_id, orjson.dumps(output), prepared.model, answer)
 
     async def _bill(self, job: Job, done: list[_Done]) -> None:
         known = {record.get("record_id") for record in self.bill.of_job(job.arn)}
@@ -186,7 +204,7 @@ class BatchRunner:
     def _write(self, job: Job, done: list[_Done], counts: dict[str, int]) -> None:
         base = job.wanted.output_uri.rstrip("/") + f"/{job.id}"
         name = job.wanted.input_uri.rpartition("/")[2]
-        content = b"".join(orjson.dumps(one.line) + b"\n" for one in done)
+        content = b"".join(one.line + b"\n" for one in done)
         replace_file(self.buckets.path(f"{base}/{name}.out"), content)
         manifest = {f"{count}RecordCount": value for count, value in counts.items()}
         answers = [one.answer.usage for one in done if one.answer is not None]
@@ -195,11 +213,11 @@ class BatchRunner:
         replace_file(self.buckets.path(f"{base}/manifest.json.out"), orjson.dumps(manifest))
 
 
-def _failed(record_id: str, record: Any, status: int, message: str) -> _Done:
+def _failed(record_id: str, record: dict[str, Any] | None, status: int, message: str) -> _Done:
     line = {"recordId": record_id, "error": {"errorCode": status, "errorMessage": message}}
-    if isinstance(record, dict) and "modelInput" in record:
+    if record is not None:
         line["modelInput"] = record["modelInput"]
-    return _Done(record_id, line)
+    return _Done(record_id, orjson.dumps(line))
 
 
 class RunningJobs:

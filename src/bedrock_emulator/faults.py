@@ -9,7 +9,8 @@ A rule is a JSON object (or a `[[rules]]` table in the configuration):
 
 Every member but `action` is optional. `nth` counts matching calls from 1; `times` bounds how often
 the rule acts (1 where `nth` is given, else without end); `probability` draws from `seed`.
-A rule matches no call on which its action could do nothing, as `slow_tokens` on CountTokens.
+A rule matches no call on which its action could do nothing, as `slow_tokens` on CountTokens, and
+none that is refused as invalid: it is asked once a call has been validated.
 All rules that match act together; of two that would end the call or set its usage, the earlier
 one does.
 """
@@ -24,7 +25,7 @@ from fnmatch import fnmatchcase
 from itertools import count
 from typing import Any, Literal, get_args
 
-from bedrock_emulator.engine.types import Operation, TokenUsage
+from bedrock_emulator.engine.types import Metered, Operation, TokenUsage
 
 MAX_RULES = 1_000
 MAX_DELAY_MS = 600_000
@@ -47,9 +48,9 @@ Billed = Literal["full", "emitted", "none"]
 Rubbish = Literal["html", "not_json", "truncated_json", "bad_crc", "usage"]
 USAGE_CLASSES = ("input", "output", "cache_read", "cache_write_5m", "cache_write_1h")
 OPERATIONS = (*get_args(Operation), "ApplyGuardrail")  # that rules act on
-# What a rule cannot do where nothing is generated.
-NOT_GENERATING = frozenset({"CountTokens", "ApplyGuardrail"})
-OF_GENERATIONS = frozenset({"slow_tokens", "stop_on_hangup", "usage"})
+# What a rule cannot do where no tokens are generated, and where none are metered.
+UNMETERED = frozenset({"CountTokens", "ApplyGuardrail", "Rerank"})
+OF_GENERATIONS = frozenset({"slow_tokens", "stop_on_hangup"})
 ENDINGS = frozenset({"throttle", "error", "error_frame", "cut", "hang", "rubbish"})
 
 
@@ -90,6 +91,7 @@ class Subject:
     region: str
     operation: str
     request_metadata: Mapping[str, str]
+    metered: Metered = "output"
 
 
 @dataclass(slots=True)
@@ -110,7 +112,9 @@ class Rule:
 
     def acts_on(self, subject: Subject) -> bool:
         """Counts the call if it matches, and says whether the rule acts on it."""
-        if not _matches(self.match, subject) or not can_act(self.action, subject.operation):
+        if not _matches(self.match, subject) or not can_act(
+            self.action, subject.operation, subject.metered
+        ):
             return False
         self.matched += 1
         drawn = self.probability >= 1 or self._random.random() < self.probability
@@ -177,11 +181,15 @@ class RuleBook:
         return plan
 
 
-def can_act(action: Action, operation: str) -> bool:
-    """Whether the action changes anything about a call of the operation."""
-    if operation == "CountTokens" and action.kind == "rubbish" and action.what == "usage":
-        return False
-    return operation not in NOT_GENERATING or action.kind not in OF_GENERATIONS
+def can_act(action: Action, operation: str, metered: Metered = "output") -> bool:
+    """Whether the action changes anything about a call that is metered so."""
+    if operation in UNMETERED:
+        metered = "none"
+    if action.kind in OF_GENERATIONS:
+        return metered == "output"
+    if action.kind == "rubbish" and action.what == "usage":
+        return metered != "none" or operation == "ApplyGuardrail"  # whose units are its usage
+    return action.kind != "usage" or metered != "none"
 
 
 def _with(plan: Plan, action: Action) -> Plan:

@@ -41,6 +41,15 @@ class Delivery:
     seed: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A record, encoded; its long bodies are gzipped, by their path in the record's folder."""
+
+    folder: str  # where the record's file will lie
+    line: bytes
+    objects: Mapping[str, bytes]
+
+
 @dataclass(slots=True)
 class _Segment:
     """One spool file; `open_records` are not delivered yet."""
@@ -53,9 +62,7 @@ class _Segment:
 
 @dataclass(frozen=True, slots=True)
 class _Pending:
-    folder: str  # where the record's file will lie
-    line: bytes
-    objects: Mapping[str, bytes]  # gzipped bodies by their path in the folder
+    entry: Entry
     segment: _Segment
 
 
@@ -87,33 +94,24 @@ class InvocationLog:
     def pending(self) -> int:
         return len(self._heap)
 
-    def append(
-        self, root: Path, record: dict[str, Any], objects: Mapping[str, bytes] = _NO_OBJECTS
-    ) -> None:
-        """Spools one record; `root` is the account's log folder with the key prefix, if any.
-
-        `objects` are its long bodies by their path in the record's folder; they come with it.
-        """
-        folder = f"{root}/{record_folder(record)}"
-        line = orjson.dumps(record)
-        packed = {path: gzip.compress(content, mtime=0) for path, content in objects.items()}
+    def append(self, entry: Entry) -> None:
+        """Spools one record with its long bodies."""
         segment = self._open_segment()
         assert segment.file is not None
-        spooled = {path: b64encode(content).decode() for path, content in packed.items()}
-        os.write(segment.file, orjson.dumps([folder, line.decode(), spooled]) + b"\n")
+        spooled = {path: b64encode(content).decode() for path, content in entry.objects.items()}
+        document = [entry.folder, entry.line.decode(), spooled]
+        os.write(segment.file, orjson.dumps(document) + b"\n")
         segment.records += 1
-        self._queue(folder, line, packed, segment)
+        self._queue(entry, segment)
         if segment.records >= SEGMENT_RECORDS:
             self._seal_segment()
 
-    def _queue(
-        self, folder: str, line: bytes, objects: Mapping[str, bytes], segment: _Segment
-    ) -> None:
+    def _queue(self, entry: Entry, segment: _Segment) -> None:
         segment.open_records += 1
         jitter_s = self._random.random() * self._delivery.jitter_s
         due_s = self._clock_s() + self._delivery.delay_s + jitter_s
         self._order += 1
-        heapq.heappush(self._heap, (due_s, self._order, _Pending(folder, line, objects, segment)))
+        heapq.heappush(self._heap, (due_s, self._order, _Pending(entry, segment)))
 
     async def flush(self) -> int:
         """Delivers everything now; returns how many records.
@@ -160,11 +158,11 @@ class InvocationLog:
                 await asyncio.wait((writing,))
                 broken = writing.exception() is not None
                 failures = {} if broken else writing.result()
-                stay = [item for item in due if broken or item[2].folder in failures]
+                stay = [item for item in due if broken or item[2].entry.folder in failures]
                 for item in stay:
                     heapq.heappush(self._heap, item)
                 if len(stay) < len(due):
-                    self._delivered([one for one in batch if one.folder not in failures])
+                    self._delivered([one for one in batch if one.entry.folder not in failures])
             if failures:
                 raise next(iter(failures.values()))
             return len(batch)
@@ -200,8 +198,19 @@ class InvocationLog:
                         folder, line, *rest = orjson.loads(entry)  # older ones have no objects
                         spooled = rest[0] if rest else _NO_OBJECTS
                         objects = {key: b64decode(text) for key, text in spooled.items()}
-                        self._queue(folder, line.encode(), objects, segment)
+                        self._queue(Entry(folder, line.encode(), objects), segment)
             _remove_if_done(segment)
+
+
+def entry_of(
+    root: Path, record: dict[str, Any], objects: Mapping[str, bytes] = _NO_OBJECTS
+) -> Entry:
+    """Encodes a record; `root` is the account's log folder with the key prefix, if any.
+
+    `objects` are its long bodies by their path in the record's folder.
+    """
+    packed = {path: gzip.compress(content, mtime=0) for path, content in objects.items()}
+    return Entry(f"{root}/{record_folder(record)}", orjson.dumps(record), packed)
 
 
 def record_folder(record: dict[str, Any]) -> str:
@@ -224,9 +233,9 @@ def _remove_if_done(segment: _Segment) -> None:
 
 def _write_batch(batch: list[_Pending], names: random.Random) -> dict[str, OSError]:
     """Writes each folder's records; returns what failed by folder: the others are not held up."""
-    by_folder: dict[str, list[_Pending]] = defaultdict(list)
+    by_folder: dict[str, list[Entry]] = defaultdict(list)
     for pending in batch:
-        by_folder[pending.folder].append(pending)
+        by_folder[pending.entry.folder].append(pending.entry)
     failures = {}
     for folder, records in by_folder.items():
         try:
@@ -236,13 +245,13 @@ def _write_batch(batch: list[_Pending], names: random.Random) -> dict[str, OSErr
     return failures
 
 
-def _write_folder(folder: Path, records: list[_Pending], names: random.Random) -> None:
+def _write_folder(folder: Path, records: list[Entry], names: random.Random) -> None:
     """Bodies first, so that a record never names one that is not there."""
-    for pending in records:
-        for path, content in pending.objects.items():
+    for entry in records:
+        for path, content in entry.objects.items():
             replace_file(folder / path, content)
     for start in range(0, len(records), MAX_FILE_RECORDS):
-        lines = [pending.line for pending in records[start : start + MAX_FILE_RECORDS]]
+        lines = [entry.line for entry in records[start : start + MAX_FILE_RECORDS]]
         content = b"\n".join(lines) + b"\n"
         stamp = time.strftime("%Y%m%dT%H%M%S", time.gmtime())
         millis = time.time_ns() // 1_000_000 % 1_000

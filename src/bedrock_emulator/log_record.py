@@ -13,10 +13,10 @@ from typing import Any
 import orjson
 
 from bedrock_emulator.engine.types import TokenUsage
+from bedrock_emulator.log_media import MEDIA, without_media
 from bedrock_emulator.log_settings import LogSettings
 
 MAX_INLINE_BYTES = 100_000  # Bedrock moves longer bodies to an object of their own
-MEDIA_BLOCKS = ("image", "video", "audio")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +65,10 @@ def log_record(
     given: dict[str, Any] = {"inputContentType": "application/json"}
     made: dict[str, Any] = {"outputContentType": "application/json"}
     if settings.embedding if invocation.embedding else settings.text:
-        given["inputBodyJson"] = _without_media(request_body, settings)
+        hidden = {medium for medium in MEDIA if not getattr(settings, medium)}
+        given["inputBodyJson"] = without_media(request_body, hidden)
         if response_body is not None:
-            made["outputBodyJson"] = _without_media(response_body, settings)
+            made["outputBodyJson"] = without_media(response_body, hidden)
     if usage is not None:
         given["inputTokenCount"] = usage.input
         given["cacheReadInputTokenCount"] = usage.cache_read
@@ -94,18 +95,3 @@ def split_large_bodies(record: dict[str, Any], bucket: str, folder: str) -> dict
             part[f"{side}BodyS3Path"] = f"s3://{bucket}/{folder}/{key}"
             objects[key] = encoded
     return objects
-
-
-def _without_media(body: Any, settings: LogSettings) -> Any:
-    """A copy in which media blocks have no bytes where their switch is off."""
-    if isinstance(body, list):
-        return [_without_media(item, settings) for item in body]
-    if not isinstance(body, dict):
-        return body
-    copy = {}
-    for key, value in body.items():
-        if key in MEDIA_BLOCKS and isinstance(value, dict) and not getattr(settings, key):
-            copy[key] = {name: item for name, item in value.items() if name != "source"}
-        else:
-            copy[key] = _without_media(value, settings)
-    return copy

@@ -109,6 +109,8 @@ def _content(prompt: Prompt, made: Generation, seed: str) -> list[dict[str, Any]
             content.append({"reasoningContent": {"reasoningText": reasoning}})
         else:
             content.append({"text": block.text})
+    if prompt.model.reasons_last:
+        content.sort(key=lambda block: "reasoningContent" in block)
     return content
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import tomllib
 import zlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib.resources import files
 from types import MappingProxyType
@@ -46,6 +46,7 @@ class Overhead:
     prompt: int = 0  # once a request
     turn: int = 0  # for each message after the first
     tools: int = 0  # once where tools are offered
+    thinking: int = 0  # once where thinking is asked for
     tail: int = 0  # of `prompt`, what stands after the last block and is never cached
 
 
@@ -59,22 +60,30 @@ class Model:
     native: str  # shape of its InvokeModel body
     encoding: str
     window: int
+    long_window: int  # where the beta of a million tokens is asked for
     max_output: int  # 0 for embedding and reranking models
     profiles: tuple[str, ...]
     blocks: frozenset[str]  # content blocks it takes besides text and tools
     overhead: Overhead
     burndown: int
     tiers: tuple[str, ...]
+    profile_tiers: Mapping[str, tuple[str, ...]]  # by profile, where they are others
     cache_min: int  # 0: no prompt cache
     cache_ttls: tuple[str, ...]
     cache_members: Literal["always", "asked"]
     counts_tokens: bool
     reasons: bool  # thinks aloud without being asked
+    reasons_last: bool  # and shows it after its answer, where Converse answers whole
     api_versions: tuple[str, ...]  # that a Messages body may name
 
     @property
     def embeds(self) -> bool:
         return self.plays == "minilm"
+
+    def called_by(self, profile: str) -> Model:
+        """The model as a cross-region profile offers it."""
+        tiers = self.profile_tiers.get(profile)
+        return self if tiers is None else replace(self, tiers=tiers)
 
     @property
     def reranks(self) -> bool:
@@ -115,17 +124,20 @@ def _model(row: Mapping[str, Any], family: Mapping[str, Any]) -> Model:
         native=row.get("native", family["native"]),
         encoding=family["encoding"],
         window=row["window"],
+        long_window=row.get("long_window", row["window"]),
         max_output=row["max_output"],
         profiles=tuple(family["profiles"]),
         blocks=frozenset(family.get("blocks", ())),
-        overhead=Overhead(**family.get("overhead", {})),
+        overhead=Overhead(**{**family.get("overhead", {}), **row.get("overhead", {})}),
         burndown=row.get("burndown", 1),
         tiers=tuple(row.get("tiers", ("default",))),
+        profile_tiers={name: tuple(t) for name, t in row.get("profile_tiers", {}).items()},
         cache_min=row.get("cache_min", 0),
         cache_ttls=tuple(row.get("cache_ttls", ("5m",))),
         cache_members=family.get("cache_members", "asked"),
         counts_tokens=family.get("counts_tokens", False),
         reasons=row.get("reasons", family.get("reasons", False)),
+        reasons_last=row.get("reasons_last", False),
         api_versions=tuple(row.get("api_versions", ("bedrock-2023-05-31",))),
     )
 
@@ -135,7 +147,7 @@ def system_profiles(region: str) -> Mapping[str, Resolved]:
     """The cross-region profiles that a region may call, by id."""
     return MappingProxyType(
         {
-            f"{profile}.{model.id}": Resolved(model, profile, region)
+            f"{profile}.{model.id}": Resolved(model.called_by(profile), profile, region)
             for model in catalogue().values()
             for profile in model.profiles
             if region.startswith(_PROFILE_REGIONS[profile][0])
@@ -165,7 +177,7 @@ def _by_id(model_id: str, region: str) -> Resolved:
         raise errors.unknown_model()
     if not region.startswith(_PROFILE_REGIONS[prefix][0]):
         raise errors.unknown_model()
-    return Resolved(model, prefix, region)
+    return Resolved(model.called_by(prefix), prefix, region)
 
 
 def _from_arn(arn: str, account: str, region: str, lookup: ArnLookup | None) -> str:

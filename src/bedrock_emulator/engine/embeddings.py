@@ -24,12 +24,32 @@ _COHERE_PURPOSES = ("search_document", "search_query", "classification", "cluste
 _COHERE_MEMBERS = frozenset({"texts", "images", "input_type", "truncate", "embedding_types"})
 _COHERE_4_MEMBERS = _COHERE_MEMBERS | {"inputs", "output_dimension", "max_tokens"}
 _COHERE_CUTS = ("NONE", "START", "END")
-_COHERE_4_CUTS = ("NONE", "LEFT", "RIGHT")
+_COHERE_4_CUTS = (*_COHERE_CUTS, "LEFT", "RIGHT")  # the older by recordings
 _TITAN_TEXT_2 = "amazon.titan-embed-text-v2:0"
 _TITAN_IMAGE = "amazon.titan-embed-image-v1"
+_TITAN_1_MEMBERS = frozenset({"inputText"})
 _TITAN_MEMBERS = {
-    _TITAN_TEXT_2: {"inputText", "dimensions", "normalize", "embeddingTypes"},
-    _TITAN_IMAGE: {"inputText", "inputImage", "embeddingConfig"},
+    _TITAN_TEXT_2: frozenset({"inputText", "dimensions", "normalize", "embeddingTypes"}),
+    _TITAN_IMAGE: frozenset({"inputText", "inputImage", "embeddingConfig"}),
+}
+# Amazon Nova user guide, embeddings schema.
+_NOVA_VERSION = "nova-multimodal-embed-v1"
+_NOVA_MEMBERS = frozenset({"schemaVersion", "taskType", "singleEmbeddingParams"})
+_NOVA_PARAMS = frozenset({"embeddingPurpose", "embeddingDimension", "text"})
+_NOVA_MEDIA = frozenset({"image", "audio", "video"})
+_NOVA_TEXT = frozenset({"value", "truncationMode", "source"})
+# Each with the tokens that its instruction adds. The first three are recorded, the others are
+# taken to be like the third.
+_NOVA_PURPOSES = {
+    "GENERIC_INDEX": 2,
+    "GENERIC_RETRIEVAL": 15,
+    "TEXT_RETRIEVAL": 19,
+    "IMAGE_RETRIEVAL": 19,
+    "VIDEO_RETRIEVAL": 19,
+    "DOCUMENT_RETRIEVAL": 19,
+    "AUDIO_RETRIEVAL": 19,
+    "CLASSIFICATION": 19,
+    "CLUSTERING": 19,
 }
 
 
@@ -68,10 +88,7 @@ def read_embedding(body: Any, model: Model) -> EmbeddingPlan:
 
 
 def _read_titan(body: dict[str, Any], model: Model) -> EmbeddingPlan:
-    allowed = _TITAN_MEMBERS.get(model.id, {"inputText"})
-    for key in body:
-        if key not in allowed:
-            raise errors.extraneous_key("", key)
+    _only(body, _TITAN_MEMBERS.get(model.id, _TITAN_1_MEMBERS), "")
     if body.get("inputText") is None:
         raise errors.missing_key("", "inputText")
     text = checks.as_text(body["inputText"], "inputText")
@@ -105,7 +122,7 @@ def _titan_dimensions(body: dict[str, Any], model: Model) -> int:
     if model.id == _TITAN_TEXT_2:
         return int(_one_of(body.get("dimensions", 1024), (256, 512, 1024), "dimensions"))
     if model.id == _TITAN_IMAGE:
-        config = checks.as_object(body.get("embeddingConfig") or {}, "embeddingConfig")
+        config = checks.object_in(body, "embeddingConfig")
         length = config.get("outputEmbeddingLength", 1024)
         return int(_one_of(length, (256, 384, 1024), "embeddingConfig/outputEmbeddingLength"))
     return 1536
@@ -129,7 +146,7 @@ def _one_of(value: Any, allowed: Sequence[Any], path: str) -> Any:
             f"Malformed input request: #/{path}: {value} is not a valid enum value, "
             "please reformat your input and try again."
         )
-    return value
+    return next(known for known in allowed if known == value)  # 256 where JSON has 256.0
 
 
 def _titan(vectors: Vectors, plan: EmbeddingPlan, seed: str) -> dict[str, Any]:
@@ -146,9 +163,7 @@ def _titan_by_type(vectors: Vectors, plan: EmbeddingPlan, seed: str) -> dict[str
 
 def _read_cohere(body: dict[str, Any], model: Model) -> EmbeddingPlan:
     newer = model.id == "cohere.embed-v4:0"
-    for key in body:
-        if key not in (_COHERE_4_MEMBERS if newer else _COHERE_MEMBERS):
-            raise errors.extraneous_key("", key)
+    _only(body, _COHERE_4_MEMBERS if newer else _COHERE_MEMBERS, "")
     texts = _cohere_texts(body)
     if "input_type" not in body:
         raise errors.missing_key("", "input_type")
@@ -177,7 +192,7 @@ def _read_cohere(body: dict[str, Any], model: Model) -> EmbeddingPlan:
 
 def _cohere_texts(body: dict[str, Any]) -> tuple[str, ...]:
     """Of `texts`, or one for each of `inputs`. Images are not embedded here."""
-    if body.get("images"):
+    if checks.list_in(body, "images"):
         raise errors.unsupported_field("images")
     name = "texts" if body.get("inputs") is None else "inputs"
     if name == "inputs" and body.get("texts") is not None:
@@ -209,7 +224,7 @@ def _cohere_input(entry: Any, path: str) -> str:
 
 
 def _cohere_types(body: dict[str, Any]) -> tuple[str, ...]:
-    types = checks.as_list(body.get("embedding_types") or [], "embedding_types")
+    types = checks.list_in(body, "embedding_types")
     return tuple(str(_one_of(kind, _COHERE_TYPES, "embedding_types")) for kind in types)
 
 
@@ -248,20 +263,47 @@ def _cohere_floats(vectors: Vectors, plan: EmbeddingPlan, seed: str) -> dict[str
 
 
 def _read_nova(body: dict[str, Any], model: Model) -> EmbeddingPlan:
-    params = checks.as_object(body.get("singleEmbeddingParams"), "singleEmbeddingParams")
-    text = checks.as_object(params.get("text"), "singleEmbeddingParams/text")
-    value = checks.as_text(text.get("value"), "singleEmbeddingParams/text/value")
+    _only(body, _NOVA_MEMBERS, "")
+    _one_of(body.get("schemaVersion", _NOVA_VERSION), (_NOVA_VERSION,), "schemaVersion")
+    if "taskType" not in body:
+        raise errors.missing_key("", "taskType")
+    _one_of(body["taskType"], ("SINGLE_EMBEDDING",), "taskType")
+    path = "singleEmbeddingParams"
+    params = checks.as_object(body.get(path), path)
+    _only(params, _NOVA_PARAMS | _NOVA_MEDIA, f"/{path}")
+    for medium in _NOVA_MEDIA:
+        if params.get(medium) is not None:
+            raise errors.unsupported_field(medium)
+    if "embeddingPurpose" not in params:
+        raise errors.missing_key(f"/{path}", "embeddingPurpose")
+    purpose = _one_of(params["embeddingPurpose"], tuple(_NOVA_PURPOSES), f"{path}/embeddingPurpose")
     dimensions = _one_of(
         params.get("embeddingDimension", 3072),
         (256, 384, 1024, 3072),
-        "singleEmbeddingParams/embeddingDimension",
+        f"{path}/embeddingDimension",
     )
+    text, path = checks.as_object(params.get("text"), f"{path}/text"), f"{path}/text"
+    _only(text, _NOVA_TEXT, f"/{path}")
+    if text.get("source") is not None:
+        raise errors.unsupported_field("source")
+    value = checks.as_text(text.get("value"), f"{path}/value")
+    if not value:
+        raise errors.validation(
+            f"Malformed input request: #/{path}/value: expected minLength: 1, actual: 0, "
+            "please reformat your input and try again."
+        )
+    cut = _one_of(text.get("truncationMode", "NONE"), _COHERE_CUTS, f"{path}/truncationMode")
     tokens = tokeniser(model.encoding).count(value)
-    if tokens > model.window:
-        if text.get("truncationMode", "NONE") == "NONE":
-            raise errors.validation("Input is too long for requested model.")
-        tokens = model.window
+    if tokens > model.window and cut == "NONE":
+        raise errors.validation("Input is too long for requested model.")
+    tokens = min(tokens, model.window) + _NOVA_PURPOSES[purpose]
     return EmbeddingPlan((value,), dimensions, True, tokens, _nova)
+
+
+def _only(members: dict[str, Any], allowed: frozenset[str], path: str) -> None:
+    for key in members:
+        if key not in allowed:
+            raise errors.extraneous_key(path, key)
 
 
 def _nova(vectors: Vectors, plan: EmbeddingPlan, seed: str) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from bedrock_emulator.engine.cache import PromptCache
 from bedrock_emulator.engine.catalogue import ArnLookup, Model, Resolved, resolve
 from bedrock_emulator.engine.embeddings import Embedder, EmbeddingPlan, read_embedding
 from bedrock_emulator.engine.generation import Draft, Generation, generate
+from bedrock_emulator.engine.guarded_parts import masked_body
 from bedrock_emulator.engine.guarding import (
     ID_HEADER,
     NATIVE_CONFIG,
@@ -28,7 +29,6 @@ from bedrock_emulator.engine.guarding import (
     blocked_prompt,
     guarded_generation,
     guarding_of,
-    masked_body,
     shown,
 )
 from bedrock_emulator.engine.guardrail import GuardrailLookup
@@ -107,12 +107,13 @@ class Engine:
             plan = self._plan(call)
         model, across = plan.resolved.model, plan.resolved.profile is not None
         if plan.embedding is not None:
-            return Prepared(model.id, plan.embedding.tokens, 0, model.burndown, plan, across)
+            tokens = plan.embedding.tokens
+            return Prepared(model.id, tokens, 0, model.burndown, plan, "input", across)
         if plan.reranking is not None:
-            return Prepared(model.id, 0, 0, model.burndown, plan, across)
+            return Prepared(model.id, 0, 0, model.burndown, plan, "none", across)
         assert plan.prompt is not None
         tokens, most = plan.prompt.input_tokens, plan.prompt.output_limit
-        return Prepared(model.id, tokens, most, model.burndown, plan, across)
+        return Prepared(model.id, tokens, most, model.burndown, plan, "output", across)
 
     def answer(
         self, call: Call, prepared: Prepared | None = None, usage: TokenUsage | None = None
@@ -178,7 +179,7 @@ class Engine:
         if model.reranks or call.operation == "Rerank":
             return _Plan(resolved, seed, None, None, reranking=_read_rerank(call, model))
         prompt = self._read(call, call.body, model)
-        guarding = guarding_of(call, prompt, self._guardrails)
+        guarding = guarding_of(call, self._guardrails)
         if guarding is not None and guarding.prompt.masked and not guarding.prompt.blocked:
             prompt = self._read(call, masked_body(call.body, guarding.guardrail), model)
         return _Plan(resolved, seed, prompt, None, guarding)

@@ -93,6 +93,11 @@ def extraneous_key(path: str, key: str) -> EmulatedError:
     )
 
 
+def from_model(error: EmulatedError) -> EmulatedError:
+    """What a model says where Converse has let a request pass. (recorded)"""
+    return validation(f"The model returned the following errors: {error.message}")
+
+
 def missing_key(path: str, key: str) -> EmulatedError:
     return validation(
         f"Malformed input request: #{path}: required key [{key}] not found, "

@@ -1,19 +1,20 @@
-"""Guardrails around a call: what they look at, and what becomes of prompt and generation.
+"""Guardrails around a call: which one, and what becomes of prompt and generation.
 
 Owns: where a call names its guardrail, and how answers show what it found.
-Does not own: what a guardrail finds (`guardrail`).
+Does not own: what a guardrail looks at (`guarded_parts`) and finds (`guardrail`).
 Invariants: a blocked prompt reaches no model and uses no token; an answer that is blocked has used
 all of its tokens; every assessment's units are in the answer, whatever is shown of them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from bedrock_emulator.engine import errors
 from bedrock_emulator.engine.generation import Block, Generation
+from bedrock_emulator.engine.guarded_parts import looked_at
 from bedrock_emulator.engine.guardrail import (
     CHARS_PER_UNIT,
     Assessment,
@@ -21,7 +22,6 @@ from bedrock_emulator.engine.guardrail import (
     GuardrailLookup,
     Looked,
     assess,
-    mask,
     summed,
 )
 from bedrock_emulator.engine.prompt import Prompt
@@ -47,8 +47,8 @@ class Guarding:
     looked: Looked
 
 
-def guarding_of(call: Call, prompt: Prompt, lookup: GuardrailLookup | None) -> Guarding | None:
-    """The guardrail that a call asks for, its prompt assessed. Raises EmulatedError."""
+def guarding_of(call: Call, lookup: GuardrailLookup | None) -> Guarding | None:
+    """The guardrail that a valid call asks for, its prompt assessed. Raises EmulatedError."""
     converse = call.operation.startswith("Converse")
     config = _in_body(call) if converse else _in_headers(call)
     if config is None:
@@ -58,7 +58,7 @@ def guarding_of(call: Call, prompt: Prompt, lookup: GuardrailLookup | None) -> G
         raise errors.validation(
             "The guardrail identifier or version provided in the request does not exist."
         )
-    looked = _converse_looked(call.body) if converse else _native_looked(prompt)
+    looked = looked_at(call.body)
     found = assess(guardrail, "input", looked)
     return Guarding(guardrail, config.traced, config.asynchronous, found, looked)
 
@@ -76,37 +76,6 @@ def find(
             )
         identifier = name
     return lookup(account, identifier, version) if lookup else None
-
-
-def masked_body(body: Any, guardrail: Guardrail) -> Any:
-    """The body as the model gets it, where the guardrail anonymises the prompt.
-
-    Of the system prompt it looks at what is marked as guardContent, and masks that alone.
-    """
-    masked = _masked(body, guardrail)
-    if isinstance(masked, dict) and isinstance(masked.get("system"), list):
-        masked["system"] = [
-            {**block, "guardContent": _masked(block["guardContent"], guardrail)}
-            if isinstance(block, dict) and "guardContent" in block
-            else block
-            for block in masked["system"]
-        ]
-    return masked
-
-
-def _masked(body: Any, guardrail: Guardrail) -> Any:
-    if isinstance(body, str):
-        return mask(guardrail, "input", body)
-    if isinstance(body, list):
-        return [_masked(item, guardrail) for item in body]
-    if isinstance(body, dict):
-        return {
-            key: _masked(value, guardrail) if key in _SAID else value for key, value in body.items()
-        }
-    return body
-
-
-_SAID = frozenset({"messages", "content", "text", "prompt", "guardContent"})
 
 
 def blocked_prompt(guarding: Guarding, prompt: Prompt, *, native: bool) -> Generation:
@@ -224,46 +193,3 @@ def _text(value: Any, name: str) -> str:
     if not isinstance(value, str) or not value:
         raise errors.validation(f"The {name} of the guardrail is missing.")
     return value
-
-
-def _native_looked(prompt: Prompt) -> Looked:
-    texts = [turn.text for turn in prompt.turns if turn.role != "system"]
-    return Looked(texts, images=prompt.images)
-
-
-def _converse_looked(body: Mapping[str, Any]) -> Looked:
-    """All texts and images of the messages, or where some are marked as guardContent those alone;
-    of the system prompt what is so marked."""
-    blocks = [block for message in body.get("messages") or () for block in message["content"]]
-    marked = _guarded(blocks)
-    system = _guarded(body.get("system") or ())
-    if marked:
-        return looked_of([*system, *marked])
-    plain = [b if b.get("text") is None else {"text": {"text": b["text"]}} for b in blocks]
-    return looked_of([*system, *plain])
-
-
-def _guarded(blocks: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    return [b["guardContent"] for b in blocks if b.get("guardContent") is not None]
-
-
-def looked_of(blocks: Sequence[Mapping[str, Any]]) -> Looked:
-    """Of blocks `{"text": {"text", "qualifiers"}}` and `{"image"}`, as ApplyGuardrail has them."""
-    texts: list[str] = []
-    sources: list[str] = []
-    queries: list[str] = []
-    for text, qualifiers in _texts(blocks):
-        if "grounding_source" in qualifiers:
-            sources.append(text)
-        elif "query" in qualifiers:
-            queries.append(text)
-        if not qualifiers or "guard_content" in qualifiers:
-            texts.append(text)
-    return Looked(texts, sum(block.get("image") is not None for block in blocks), sources, queries)
-
-
-def _texts(blocks: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, Sequence[str]]]:
-    for block in blocks:
-        entry = block.get("text")
-        if isinstance(entry, dict) and isinstance(entry.get("text"), str):
-            yield entry["text"], entry.get("qualifiers") or ()

@@ -12,6 +12,7 @@ from typing import Any, Literal
 from bedrock_emulator.engine.catalogue import Model, Ttl
 from bedrock_emulator.engine.tokens import Tokeniser, tokeniser
 
+LONG_CONTEXT = "context-1m-2025-08-07"  # of Claude, a beta
 MAX_CHECKPOINTS = 4  # Bedrock user guide, prompt caching
 
 
@@ -46,16 +47,17 @@ class Prompt:
     system: str = ""
     turns: list[Turn] = field(default_factory=list)
     tools: list[Tool] = field(default_factory=list)
+    built_in_tools: int = 0  # offered beside those, and never run here
     tool_choice: str = "auto"  # auto, any, none, or the name of a tool after "tool:"
     max_tokens: int | None = None
     stop_sequences: tuple[str, ...] = ()
     schema: dict[str, Any] | None = None
     thinking: bool = False
     tier: str = "default"
+    long_context: bool = False
     field_paths: tuple[str, ...] = ()  # members of the native answer that are asked for
     checkpoints: int = 0
     documents: set[str] = field(default_factory=set)  # names of those in messages
-    images: int = 0
     chat: bool = False  # a chat body, where the family also has another kind
 
     @property
@@ -68,6 +70,15 @@ class Prompt:
         return sum(piece.tokens for piece in self.pieces) + self.model.overhead.tail
 
     @property
+    def window(self) -> int:
+        return self.model.long_window if self.long_context else self.model.window
+
+    def use_betas(self, names: Any) -> None:
+        """Of the betas that a body asks for, the one that bears on what fits."""
+        if isinstance(names, list):
+            self.long_context = LONG_CONTEXT in names
+
+    @property
     def output_limit(self) -> int:
         return self.model.max_output if self.max_tokens is None else self.max_tokens
 
@@ -75,6 +86,12 @@ class Prompt:
         """Begins with what the family's template puts before everything."""
         overhead = self.model.overhead
         self.pieces.append(Piece("", max(0, overhead.prompt - overhead.tail)))
+
+    def think(self) -> None:
+        """Thinking is asked for, which brings instructions of the template's."""
+        self.thinking = True
+        if self.model.overhead.thinking:
+            self.pieces.append(Piece("thinking", self.model.overhead.thinking))
 
     def begin_turn(self, role: str) -> None:
         """What the template puts before each message but the first."""

@@ -44,7 +44,7 @@ class RerankPlan:
 
     @property
     def search_units(self) -> int:
-        """What the request is billed."""
+        """What the request is billed; a further page is a request of its own."""
         return -(-len(self.documents) // DOCUMENTS_A_QUERY)
 
     def answer(self, reranker: Reranker) -> dict[str, Any]:

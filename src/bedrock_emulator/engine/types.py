@@ -18,6 +18,7 @@ Operation = Literal[
     "CountTokens",
     "Rerank",
 ]
+Metered = Literal["output", "input", "none"]  # of tokens: all classes, input alone, no class
 Json = Any
 
 
@@ -75,6 +76,7 @@ class Prepared:
     max_tokens: int  # asked for, or the model's maximum where absent
     burndown: int  # output tokens count this many times against the TPM quota
     plan: Any = field(default=None, repr=False, compare=False)  # the engine's own; hand it back
+    metered: Metered = "output"
     cross_region: bool = False  # called through a cross-region profile, by whatever name
 
 

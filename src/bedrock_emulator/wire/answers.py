@@ -30,6 +30,9 @@ STREAM_EXCEPTIONS = frozenset(
     }
 )
 NATIVE_STREAM_EXCEPTION = "ModelTimeoutException"
+# Counts of Llama's and Titan's bodies, and what Claude's and Nova's first and last chunks wrap.
+_OWN_COUNTS = ("prompt_token_count", "generation_token_count", "inputTextTokenCount")
+_WRAPPERS = ("message", "metadata")
 
 DEFAULT_MESSAGES = {
     "ThrottlingException": "Too many requests, please wait before trying again.",
@@ -114,8 +117,31 @@ def with_reported_usage(body: Any, usage: Any) -> Any:
     """Replaces (or, by None, removes) the usage that an answer reports; the bill is untouched."""
     if not isinstance(body, dict):
         return body
-    rest = {key: value for key, value in body.items() if key != "usage"}
-    return rest if usage is None else {**rest, "usage": usage}
+    told = event_with_reported_usage(body, usage)
+    return told if usage is None else {**told, "usage": usage}
+
+
+def event_with_reported_usage(payload: Any, usage: Any) -> Any:
+    """The same of an event or chunk, wherever it has a usage; families have counts of their own."""
+    if not isinstance(payload, dict):
+        return payload
+    given = usage if isinstance(usage, dict) else {}
+    told = {}
+    for name, value in payload.items():
+        if name in ("usage", INVOCATION_METRICS):
+            if usage is not None:
+                told[name] = usage
+        elif name in _OWN_COUNTS:
+            if name in given:
+                told[name] = given[name]
+        else:
+            told[name] = event_with_reported_usage(value, usage) if name in _WRAPPERS else value
+    return told
+
+
+def without_counts(headers: Mapping[str, str]) -> dict[str, str]:
+    """InvokeModel's headers but those that count tokens."""
+    return {name: value for name, value in headers.items() if not name.endswith("-token-count")}
 
 
 def only_emitted(usage: TokenUsage, output_tokens: int) -> TokenUsage:

@@ -12,10 +12,10 @@ from bedrock_emulator.batch_runner import Buckets, RunningJobs
 from bedrock_emulator.engine import errors
 from bedrock_emulator.engine.catalogue import ArnLookup, resolve
 from bedrock_emulator.engine.types import EmulatedError
+from bedrock_emulator.wire.batch_listing import JobPage
 from bedrock_emulator.wire.profile_requests import given_tags
 
 MIN_TIMEOUT_H, MAX_TIMEOUT_H = 24, 168
-MAX_LISTED = 1_000
 # As in the service model of `bedrock`, botocore 1.44.5, in patterns that never look back.
 _NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9+.-]{0,62}")
 _ROLE = re.compile(r"arn:aws(?:-[a-z-]{1,16})?:iam::[0-9]{12}:role/.{1,512}")
@@ -47,9 +47,8 @@ class BatchRequests:
     def get(self, account: str, region: str, identifier: str) -> Any:
         return self._find(account, region, identifier).to_document()
 
-    def list(self, account: str, region: str) -> Any:
-        jobs = self.jobs.all_of(account, region)[:MAX_LISTED]
-        return {"invocationJobSummaries": [job.to_document() for job in jobs]}
+    def list(self, account: str, region: str, raw_query: str) -> Any:
+        return JobPage(raw_query).answer(self.jobs.all_of(account, region))
 
     def stop(self, account: str, region: str, identifier: str) -> Any:
         job = self._find(account, region, identifier)

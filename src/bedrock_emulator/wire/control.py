@@ -124,7 +124,7 @@ class ControlPlane:
         return self.batches.get(call.account, call.region, call.identifier)
 
     def _list_jobs(self, call: ControlCall) -> Any:
-        return self.batches.list(call.account, call.region)
+        return self.batches.list(call.account, call.region, call.request.raw_query)
 
     def _stop_job(self, call: ControlCall) -> Any:
         return self.batches.stop(call.account, call.region, call.identifier)

@@ -11,7 +11,8 @@ import orjson
 
 from bedrock_emulator.bill import Bill, Charge
 from bedrock_emulator.engine import errors
-from bedrock_emulator.engine.guarding import find, looked_of
+from bedrock_emulator.engine.guarded_parts import looked_of
+from bedrock_emulator.engine.guarding import find
 from bedrock_emulator.engine.guardrail import Assessment, Guardrail, GuardrailLookup, assess
 from bedrock_emulator.engine.requests.content import guarded_text
 from bedrock_emulator.engine.types import TokenUsage
@@ -47,11 +48,11 @@ class Guardrails:
         """Answers the call, which is billed first; raises EmulatedError for a refusal."""
         account, region = principal.account.id, principal.region
         name = f"{route.identifier}:{route.version}"
-        plan = self.rules.plan(Subject(name, account, region, OPERATION, {}))
         source, blocks = _read(request)
         guardrail = find(self.lookup, account, region, route.identifier, route.version)
         if guardrail is None:
             raise errors.not_found("The guardrail identifier or version does not exist.")
+        plan = self.rules.plan(Subject(name, account, region, OPERATION, {}))
         refuse_by_rule(plan.ending, streamed=False)
         side = "input" if source == "INPUT" else "output"
         found = assess(guardrail, side, looked_of(blocks))  # type: ignore[arg-type]

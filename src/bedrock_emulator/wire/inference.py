@@ -1,6 +1,6 @@
 """One runtime call, from its verified caller to the last byte of its answer.
 
-1. decode the body and the request metadata  2. ask the rules what goes wrong  3. validate
+1. decode the body and the request metadata  2. validate  3. ask the rules what goes wrong
 4. take the quota  5. generate  6. write the answer, billing and logging before its last byte.
 A client that leaves changes nothing in 5 and 6 but the writing, unless a rule says so.
 """
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,7 +17,14 @@ from functools import partial
 from typing import Protocol, TypeVar
 
 from bedrock_emulator.engine.reranking import model_of
-from bedrock_emulator.engine.types import Answer, Call, EmulatedError, Prepared, TokenUsage
+from bedrock_emulator.engine.types import (
+    Answer,
+    Call,
+    EmulatedError,
+    Metered,
+    Prepared,
+    TokenUsage,
+)
 from bedrock_emulator.faults import Action, Plan, RuleBook, Subject
 from bedrock_emulator.quota import Quotas
 from bedrock_emulator.wire import answers
@@ -72,11 +79,8 @@ class Inference:
             headers=request.headers,
         )
         metadata = request_metadata(request, route.operation, body)
-        plan = self.rules.plan(
-            Subject(call.model_id, call.account, call.region, call.operation, metadata)
-        )
         if call.operation == "CountTokens":
-            await self._count_tokens(call, plan, exchange, request_id)
+            await self._count_tokens(call, metadata, exchange, request_id)
             return
         meter = Meter(
             self.books,
@@ -87,7 +91,9 @@ class Inference:
             request_metadata=metadata,
         )
         try:
-            answer = await self._generate(call, principal, plan, meter)
+            meter.prepared = prepared = await self._run(self.engine.prepare, call)
+            plan = self._plan(call, metadata, prepared.metered)
+            answer = await self._generate(call, principal, plan, meter, prepared)
         except EmulatedError as error:
             meter.failed(error.name)
             raise
@@ -109,8 +115,15 @@ class Inference:
         else:
             await write_whole(reply)
 
-    async def _generate(self, call: Call, principal: Principal, plan: Plan, meter: Meter) -> Answer:
-        meter.prepared = prepared = await self._run(self.engine.prepare, call)
+    def _plan(self, call: Call, metadata: Mapping[str, str], metered: Metered) -> Plan:
+        """What the rules say of a valid call."""
+        return self.rules.plan(
+            Subject(call.model_id, call.account, call.region, call.operation, metadata, metered)
+        )
+
+    async def _generate(
+        self, call: Call, principal: Principal, plan: Plan, meter: Meter, prepared: Prepared
+    ) -> Answer:
         refuse_by_rule(plan.ending, streamed=call.operation in STREAMED)
         meter.reservation = self.quotas.reserve(
             principal.account, call.region, call.model_id, prepared
@@ -119,11 +132,12 @@ class Inference:
         return await self._run(answer, call)
 
     async def _count_tokens(
-        self, call: Call, plan: Plan, exchange: Exchange, request_id: str
+        self, call: Call, metadata: Mapping[str, str], exchange: Exchange, request_id: str
     ) -> None:
+        tokens = await self._run(self.engine.count_tokens, call)
+        plan = self._plan(call, metadata, "none")
         refuse_by_rule(plan.ending, streamed=False)
         refuse_whatever_is_billed(plan.ending)
-        tokens = await self._run(self.engine.count_tokens, call)
         headers = {"content-type": answers.JSON, "x-amzn-RequestId": request_id}
         await exchange.pause(plan.first_token_ms / 1_000)
         await write_body(exchange, plan.ending, headers, {"inputTokens": tokens})
@@ -154,8 +168,7 @@ async def refuse_billed(reply: Reply) -> None:
     """Raises the error of a rule under which the generation is lost and billed all the same."""
     action = reply.plan.ending
     if action is not None and refuses(action, streamed=reply.call.operation in STREAMED):
-        reply.meter.generated(reply.answer, reply.answer.usage, error_code=action.code)
-        await reply.meter.settled()
+        await reply.settle("full", output_tokens=0, error_code=action.code)
         raise ruled_error(action, action.code, action.status)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from bedrock_emulator.bill import Bill, Charge
 from bedrock_emulator.engine.types import Answer, Call, Prepared, TokenUsage
-from bedrock_emulator.invocation_log import InvocationLog, record_folder
+from bedrock_emulator.invocation_log import Entry, InvocationLog, entry_of, record_folder
 from bedrock_emulator.log_record import Invocation, log_record, split_large_bodies
 from bedrock_emulator.log_settings import LogSettingsStore
 from bedrock_emulator.quota import Reservation
@@ -56,7 +56,9 @@ class Meter:
         self._done = True
         if self.reservation is not None:
             self.reservation.release()
-        self._log(None, error_code=error_code)
+        entry = self._entry(None, error_code=error_code)
+        if entry is not None:
+            self._books.log.append(entry)
 
     def generated(
         self,
@@ -66,12 +68,21 @@ class Meter:
         response_body: Callable[[], Any] | None = None,
         error_code: str | None = None,
     ) -> None:
-        """Bills and logs what was generated; `settled` then waits for the disk."""
+        """Bills and logs what was generated; `settled` then waits for the disk.
+
+        What cannot be logged is not billed: the record is made first.
+        """
         if self._done:
             return
         self._done = True
         if self.reservation is not None:
             self.reservation.settle(usage)
+        entry = self._entry(
+            usage,
+            error_code=error_code,
+            inference_region=answer.inference_region,
+            response_body=response_body,
+        )
         call = self._call
         self._books.bill.append(
             Charge(
@@ -92,30 +103,27 @@ class Meter:
                 timestamp=self._at,
             )
         )
-        self._log(
-            usage,
-            error_code=error_code,
-            inference_region=answer.inference_region,
-            response_body=response_body,
-        )
+        if entry is not None:
+            self._books.log.append(entry)
 
     async def settled(self) -> None:
         await self._books.bill.settled()
 
-    def _log(
+    def _entry(
         self,
         usage: TokenUsage | None,
         *,
         error_code: str | None = None,
         inference_region: str | None = None,
         response_body: Callable[[], Any] | None = None,
-    ) -> None:
+    ) -> Entry | None:
+        """What the log is to take; None where it takes nothing of the call."""
         call = self._call
         if call.operation == "Rerank":  # the log holds calls of bedrock-runtime alone
-            return
+            return None
         settings = self._books.log_settings.get(call.account, call.region)
         if settings is None or settings.bucket is None:
-            return
+            return None
         model = self.prepared.model if self.prepared else call.model_id
         invocation = Invocation(
             account=call.account,
@@ -146,4 +154,4 @@ class Meter:
         if "inputBodyJson" in record["input"]:
             key = str(Path(settings.key_prefix, record_folder(record)))
             objects = split_large_bodies(record, settings.bucket, key)
-        self._books.log.append(root, record, objects)
+        return entry_of(root, record, objects)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from base64 import urlsafe_b64decode, urlsafe_b64encode
+from base64 import b64decode, urlsafe_b64encode
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import parse_qs
@@ -13,6 +13,7 @@ import orjson
 from bedrock_emulator.engine import errors
 from bedrock_emulator.engine.types import EmulatedError
 from bedrock_emulator.inference_profiles import Wanted, check_tag_count
+from bedrock_emulator.nesting import MAX_DEPTH, too_deep
 
 DEFAULT_PAGE = 100
 MAX_PAGE = 1_000
@@ -30,13 +31,15 @@ _TAG = re.compile(r"[a-zA-Z0-9\s._:/=+@-]*")
 
 
 def json_object(body: bytes) -> dict[str, Any]:
-    """Raises SerializationException (400)."""
+    """Raises SerializationException or ValidationException (400)."""
     try:
         document = orjson.loads(body)
     except orjson.JSONDecodeError as error:
         raise EmulatedError("SerializationException", 400, str(error)) from error
     if not isinstance(document, dict):
         raise EmulatedError("SerializationException", 400, "The body is not a JSON object.")
+    if too_deep(document, body):
+        raise errors.validation(f"The body is nested deeper than {MAX_DEPTH} levels.")
     return document
 
 
@@ -44,7 +47,7 @@ def wanted_profile(document: Mapping[str, Any]) -> Wanted:
     """The profile that a CreateInferenceProfile asks for. Raises ValidationException."""
     source = document.get("modelSource")
     if not isinstance(source, dict):
-        raise _invalid("modelSource", "Member must not be null")
+        raise invalid("modelSource", "Member must not be null")
     tags = _tags(document.get("tags") or [])
     check_tag_count(tags)
     return Wanted(
@@ -65,14 +68,14 @@ def given_tag_keys(document: Mapping[str, Any]) -> list[str]:
     """The keys of an UntagResource. Raises ValidationException."""
     keys = document.get("tagKeys")
     if not isinstance(keys, list) or not all(isinstance(key, str) for key in keys):
-        raise _invalid("tagKeys", "Member must be a list of strings")
+        raise invalid("tagKeys", "Member must be a list of strings")
     return keys
 
 
 def resource_arn(document: Mapping[str, Any]) -> str:
     arn = document.get("resourceARN")
     if not isinstance(arn, str) or not 20 <= len(arn) <= 1_011:
-        raise _invalid("resourceARN", "Member must have 20 to 1011 characters")
+        raise invalid("resourceARN", "Member must have 20 to 1011 characters")
     return arn
 
 
@@ -81,14 +84,11 @@ class Page:
 
     def __init__(self, raw_query: str) -> None:
         query = {name: values[-1] for name, values in parse_qs(raw_query).items()}
-        size = query.get("maxResults", str(DEFAULT_PAGE))
-        if not (size.isascii() and size.isdecimal()) or not 1 <= int(size[:9]) <= MAX_PAGE:
-            raise _invalid("maxResults", f"Member must be from 1 to {MAX_PAGE}")
-        self.size = int(size)
+        self.size = page_size(query, DEFAULT_PAGE)
         self.type = query.get("type")
         if self.type not in (None, *TYPES):
-            raise _invalid("typeEquals", f"Member must satisfy enum value set: {list(TYPES)}")
-        self._after = _cursor(query.get("nextToken"))
+            raise invalid("typeEquals", f"Member must satisfy enum value set: {list(TYPES)}")
+        self._after = cursor(query.get("nextToken"))
 
     def cut(self, items: list[tuple[str, Any]]) -> tuple[list[Any], str | None]:
         """The page of items, each with a name that orders them, and the token of the next."""
@@ -96,29 +96,47 @@ class Page:
         page = left[: self.size]
         following = None
         if len(left) > self.size:
-            following = urlsafe_b64encode(page[-1][0].encode()).decode()
+            following = token_for(page[-1][0])
         return [item for _, item in page], following
 
 
-def _cursor(token: str | None) -> str:
+def page_size(query: Mapping[str, str], otherwise: int) -> int:
+    """How many entries a list is asked for. Raises ValidationException."""
+    size = query.get("maxResults", str(otherwise))
+    if not (size.isascii() and size.isdecimal()) or not 1 <= int(size[:9]) <= MAX_PAGE:
+        raise invalid("maxResults", f"Member must be from 1 to {MAX_PAGE}")
+    return int(size)
+
+
+def token_for(last: str) -> str:
+    """The token of the page after the entry of this name."""
+    return urlsafe_b64encode(last.encode()).decode()
+
+
+def cursor(token: str | None) -> str:
+    """The name that a token stands for; empty where there is none. Raises ValidationException."""
+    if token is None:
+        return ""
     try:
-        return "" if token is None else urlsafe_b64decode(token.encode()).decode()
+        if not token:
+            raise ValueError("an empty token")
+        return b64decode(token.encode(), altchars=b"-_", validate=True).decode()
     except ValueError as error:
-        raise _invalid("nextToken", "Member is not one that was given") from error
+        raise invalid("nextToken", "Member is not one that was given") from error
 
 
 def _tags(tags: Any) -> dict[str, str]:
     if not isinstance(tags, list):
-        raise _invalid("tags", "Member must be a list")
+        raise invalid("tags", "Member must be a list")
     read: dict[str, str] = {}
     for tag in tags:
         if not isinstance(tag, dict):
-            raise _invalid("tags", "Member must be a list of key and value")
+            raise invalid("tags", "Member must be a list of key and value")
         key = _text(tag, "key", 128, _TAG)
         if key in read:
-            raise _invalid("tags", f"Duplicate tag key '{key}'")
+            raise invalid("tags", f"Duplicate tag key '{key}'")
         if key.lower().startswith("aws:"):
-            raise _invalid("tags", "Tag keys that begin with aws: are reserved")
+            raise invalid("tags", "Tag keys that begin with aws: are reserved")
         read[key] = "" if tag.get("value") == "" else _text(tag, "value", 256, _TAG)
     return read
 
@@ -132,15 +150,16 @@ def _optional(
 def _text(members: Mapping[str, Any], name: str, longest: int, pattern: re.Pattern[str]) -> str:
     value = members.get(name)
     if value is None:
-        raise _invalid(name, "Member must not be null")
+        raise invalid(name, "Member must not be null")
     if not isinstance(value, str) or not 1 <= len(value) <= longest:
-        raise _invalid(name, f"Member must have length between 1 and {longest}")
+        raise invalid(name, f"Member must have length between 1 and {longest}")
     if not pattern.fullmatch(value):
-        raise _invalid(name, "Member must satisfy regular expression pattern")
+        raise invalid(name, "Member must satisfy regular expression pattern")
     return value
 
 
-def _invalid(name: str, constraint: str) -> EmulatedError:
+def invalid(name: str, constraint: str) -> EmulatedError:
+    """A member that breaks a constraint of the service model."""
     return errors.validation(
         f"1 validation error detected: Value at '{name}' failed to satisfy constraint: {constraint}"
     )

@@ -77,8 +77,17 @@ async def write_whole(reply: Reply) -> None:
         headers["X-Amzn-Bedrock-Invocation-Latency"] = str(latency_ms)
         headers |= answer.headers
         headers |= answers.echoed(reply.call.headers, answer)
-    await reply.settle("full", output_tokens=answer.usage.output, response_body=lambda: body)
+    output_tokens = sent_of(answer.usage.output, plan.ending)
+    await reply.settle("full", output_tokens=output_tokens, response_body=lambda: body)
     await write_body(exchange, plan.ending, headers, body)
+
+
+def sent_of(output_tokens: int, ending: Action | None) -> int:
+    """How many of a whole answer's tokens reach the client, as a rule lets them."""
+    if ending is None or ending.what == "usage":
+        return output_tokens
+    halved = ending.kind == "cut" or ending.what == "truncated_json"
+    return output_tokens // 2 if halved else 0
 
 
 async def write_body(
@@ -93,6 +102,8 @@ async def write_body(
     elif ending.kind == "cut":
         await exchange.respond_half(200, headers, orjson.dumps(body))
     else:
+        if ending.what == "usage":
+            headers = answers.without_counts(headers)
         headers["content-type"], content = rubbish(ending, body)
         exchange.respond(200, headers, content)
 

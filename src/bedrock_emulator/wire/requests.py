@@ -9,6 +9,7 @@ from typing import Any
 import orjson
 
 from bedrock_emulator.engine.types import EmulatedError, Operation
+from bedrock_emulator.nesting import MAX_DEPTH, too_deep
 from bedrock_emulator.wire.exchange import Request
 
 METADATA_HEADER = "x-amzn-bedrock-request-metadata"
@@ -28,6 +29,8 @@ def json_body(request: Request, operation: Operation) -> dict[str, Any]:
         raise _malformed(operation, str(error)) from error
     if not isinstance(body, dict):
         raise _malformed(operation, "the body is not a JSON object")
+    if too_deep(body, request.body):
+        raise _invalid(f"Malformed input request: nested deeper than {MAX_DEPTH} levels.")
     return body
 
 

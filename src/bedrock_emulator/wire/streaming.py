@@ -46,6 +46,8 @@ async def write_stream(reply: Reply, *, live: bool) -> None:
             await reply.settle(
                 "full", output_tokens=output_tokens, response_body=lambda: logged_body(reply)
             )
+        if ending is not None and ending.what == "usage":
+            payload = answers.event_with_reported_usage(payload, ending.usage)
         padding = PADDING_STEP * index % MAX_PADDING + 1 if live else 0
         frame = _frame(event, payload, padding, ending, broken=index == ending_at)
         await exchange.send(frame)
@@ -67,8 +69,6 @@ def _ending_index(ending: Action | None, events: int) -> int:
     """Before which event the stream breaks: never after the last, which carries the usage."""
     if ending is None:
         return -1
-    if ending.kind == "rubbish" and ending.what == "usage":
-        return events - 1
     chosen = events // 2 if ending.after_events is None else ending.after_events
     return min(chosen, events - 1)
 
@@ -98,23 +98,14 @@ async def _end_early(reply: Reply, ending: Action, event: Event, output_tokens: 
 def _frame(
     event: Event, payload: Any, padding: int, ending: Action | None, *, broken: bool
 ) -> bytes:
-    if ending is None or not broken:
+    if ending is None or ending.what == "usage" or not broken:
         return answers.frame(event.type, payload, padding)
-    if ending.what == "usage":
-        return answers.frame(event.type, _with_usage(payload, ending.usage), padding)
     if ending.what == "bad_crc":
         frame = bytearray(answers.frame(event.type, payload, padding))
         frame[-1] ^= 0xFF
         return bytes(frame)
     content = rubbish(ending, payload)[1]
     return eventstream.event(event.type, content)
-
-
-def _with_usage(payload: Any, usage: Any) -> Any:
-    if isinstance(payload, dict) and answers.INVOCATION_METRICS in payload:
-        rest = {key: value for key, value in payload.items() if key != answers.INVOCATION_METRICS}
-        return rest if usage is None else {**rest, answers.INVOCATION_METRICS: usage}
-    return answers.with_reported_usage(payload, usage)
 
 
 def logged_body(reply: Reply) -> Any:

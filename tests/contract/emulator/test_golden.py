@@ -104,6 +104,22 @@ def test_content_blocks_have_the_recorded_members(engine: Engine, fact: dict[str
             assert value["toolUseId"].startswith("tooluse_")
 
 
+@pytest.mark.parametrize(
+    ("model", "kinds"),
+    [
+        ("us.deepseek.r1-v1:0", ["text", "reasoningContent"]),
+        ("moonshot.kimi-k2-thinking", ["reasoningContent", "text"]),
+        ("openai.gpt-oss-120b-1:0", ["reasoningContent", "text"]),
+    ],
+)
+def test_reasoning_stands_where_the_recorded_model_has_it(
+    engine: Engine, model: str, kinds: list[str]
+) -> None:
+    body = request_like({"with": []})
+    content = engine.answer(call("Converse", model, body)).body["output"]["message"]["content"]
+    assert [next(iter(block)) for block in content] == kinds
+
+
 def delta_name(payload: dict[str, Any]) -> str:
     ((kind, value),) = payload["delta"].items()
     return f"{kind}.{next(iter(value))}" if kind == "reasoningContent" else kind
@@ -247,6 +263,13 @@ def test_prompts_count_nearly_as_recorded(engine: Engine, fact: dict[str, Any]) 
     """No provider's own tokeniser is public for all; the stand-in stays within a few tokens."""
     counted = engine.prepare(call("Converse", fact["model"], fact["body"])).input_tokens
     assert abs(counted - fact["input_tokens"]) <= 4
+
+
+@pytest.mark.parametrize("fact", FACTS["embedding_sizes"], ids=lambda f: str(f["input_tokens"]))
+def test_embeddings_count_nearly_as_recorded(fixed: Engine, fact: dict[str, Any]) -> None:
+    answer = fixed.answer(call("InvokeModel", fact["model"], fact["body"]))
+    counted = int(answer.headers["x-amzn-bedrock-input-token-count"])
+    assert abs(counted - fact["input_tokens"]) <= 2
 
 
 @pytest.mark.parametrize("fact", FACTS["count_tokens"], ids=lambda f: str(f["input_tokens"]))

@@ -23,3 +23,9 @@ def emulator(shared: Emulator) -> Iterator[Emulator]:
     shared.clear_rules()
     yield shared
     shared.clear_rules()
+
+
+@pytest.fixture
+def tagged(request):
+    """Metadata that only this test's calls carry."""
+    return {"test": request.node.name.replace("[", ":").replace("]", "")}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 
 import pytest
 from botocore.exceptions import ClientError
@@ -13,11 +14,20 @@ BUCKET = "batches"
 ROLE = "arn:aws:iam::111111111111:role/batch"
 
 
-def records(count, wrong=()):
+def nested(levels):
+    value = 1
+    for _ in range(levels):
+        value = [value]
+    return value
+
+
+def records(count, wrong=(), deep=()):
     lines = []
     for number in range(count):
         role = "assistant" if number in wrong else "user"
+        fields = {"additionalModelRequestFields": {"a": nested(250)}} if number in deep else {}
         body = {
+            **fields,
             "messages": [{"role": role, "content": [{"text": f"Question {number}"}]}],
             "inferenceConfig": {"maxTokens": 3},
         }
@@ -78,6 +88,41 @@ def test_every_success_is_billed_once_at_the_batch_tier(emulator):
     assert bill[0]["request_metadata"] == {"tid": "tnt_1"}
     ids = {record["requestId"] for record in emulator.logged()}
     assert not {r["request_id"] for r in bill} & ids  # batch inference is not logged
+
+
+def test_a_record_that_cannot_be_written_fails_alone(emulator):
+    arn = submit(emulator, "deep.jsonl", records(101, deep={5}))
+    job = ended(emulator, arn)
+    assert (job["status"], job["successRecordCount"], job["errorRecordCount"]) == (
+        "Completed",
+        100,
+        1,
+    )
+    folder = emulator.data_dir / "s3" / BUCKET / "out" / arn.rpartition("/")[2]
+    lines = [json.loads(line) for line in (folder / "deep.jsonl.out").read_text().splitlines()]
+    assert lines[5]["error"]["errorCode"] == 400
+    assert "Nested deeper" in lines[5]["error"]["errorMessage"]
+    assert [line["recordId"] for line in lines] == [f"R{n:010}" for n in range(101)]
+    assert len(billed(emulator, arn)) == 100
+
+
+def test_jobs_are_listed_page_by_page(emulator):
+    arns = [submit(emulator, f"l{n}.jsonl", records(1), jobName=f"listed-{n}") for n in range(3)]
+    for arn in arns:
+        ended(emulator, arn)
+    client = emulator.client("bedrock")
+    pages = client.get_paginator("list_model_invocation_jobs").paginate(
+        nameContains="listed-",
+        statusEquals="Failed",
+        sortOrder="Ascending",
+        submitTimeAfter=datetime(2026, 1, 1, tzinfo=UTC),
+        PaginationConfig={"PageSize": 2},
+    )
+    listed = [[job["jobArn"] for job in page["invocationJobSummaries"]] for page in pages]
+    assert [len(page) for page in listed] == [2, 1]
+    assert sorted(listed[0] + listed[1]) == sorted(arns)
+    none = client.list_model_invocation_jobs(nameContains="listed-", statusEquals="Completed")
+    assert none["invocationJobSummaries"] == []
 
 
 def test_one_token_makes_one_job(emulator):

@@ -16,12 +16,6 @@ CLAUDE = "anthropic.claude-sonnet-4-5-20250929-v1:0"
 HELLO = [{"role": "user", "content": [{"text": "Say hello."}]}]
 
 
-@pytest.fixture
-def tagged(request):
-    """Metadata that only this test's calls carry."""
-    return {"test": request.node.name.replace("[", ":").replace("]", "")}
-
-
 def found(records, tagged, key="requestMetadata"):
     return [record for record in records if record.get(key) == tagged]
 

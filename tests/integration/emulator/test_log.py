@@ -120,6 +120,32 @@ def test_switches_through_the_control_plane(tmp_path):
         assert emulator.bill()["totals"][emulator.silo.id]["invocations"] == 2
 
 
+def test_a_body_as_deep_as_may_be_is_logged_and_a_deeper_one_refused(tmp_path):
+    def body(levels):
+        value = "a"
+        for _ in range(levels - 9):  # a schema stands nine levels deep
+            value = [value]
+        schema = {"type": "object", "properties": {"a": {"default": value}}}
+        tool = {"toolSpec": {"name": "t", "inputSchema": {"json": schema}}}
+        choice = {"toolChoice": {"any": {}}}
+        return json.dumps({"messages": HELLO, "toolConfig": {"tools": [tool], **choice}})
+
+    with start_emulator(tmp_path) as emulator:
+        emulator.client("bedrock").put_model_invocation_logging_configuration(
+            loggingConfig=bodies_on(text=True)
+        )
+        client = emulator.client()
+        client.invoke_model(modelId=NOVA, body=body(200))
+        stream = client.invoke_model_with_response_stream(modelId=NOVA, body=body(200))
+        assert len(list(stream["body"])) > 2
+        for call in (client.invoke_model, client.invoke_model_with_response_stream):
+            for levels in (201, 250, 500):
+                with pytest.raises(ClientError, match="nested deeper") as refused:
+                    call(modelId=NOVA, body=body(levels))
+                assert refused.value.response["Error"]["Code"] == "ValidationException"
+        assert len(emulator.bill()["records"]) == len(emulator.logged()) == 2
+
+
 def test_long_bodies_lie_beside_the_records(tmp_path):
     with start_emulator(tmp_path) as emulator:
         emulator.client("bedrock").put_model_invocation_logging_configuration(

@@ -97,6 +97,26 @@ def test_an_answer_that_is_broken(running, operation, broken, bill):
     assert len(billed(running)) - before == (operation == "ApplyGuardrail" and bill is None)
 
 
+INVALID = {
+    "CountTokens": lambda client: client.count_tokens(
+        modelId=CLAUDE, input={"converse": {"messages": []}}
+    ),
+    "ApplyGuardrail": lambda client: client.apply_guardrail(
+        guardrailIdentifier="gr1strict", guardrailVersion="1", source="INPUT", content=[]
+    ),
+}
+
+
+def test_a_call_that_is_refused_as_invalid_uses_up_no_rule(running, operation):
+    running.rules({"match": {"operation": operation}, "nth": 1, "action": {"kind": "throttle"}})
+    codes = []
+    for ask in (INVALID[operation], CALLS[operation]):
+        with pytest.raises(ClientError) as caught:
+            ask(running.client())
+        codes.append(caught.value.response["Error"]["Code"])
+    assert codes == ["ValidationException", "ThrottlingException"]
+
+
 @pytest.mark.parametrize(
     "action",
     [

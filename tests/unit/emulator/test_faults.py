@@ -75,6 +75,39 @@ def test_an_operation_that_no_rule_can_act_on_is_refused(asked):
         book({"match": {"operation": asked}, "action": THROTTLE})
 
 
+LIES = {"kind": "rubbish", "what": "usage", "usage": {}}
+TOKENS = [
+    ({"kind": "slow_tokens", "delay_ms": 1}, ("output",)),
+    ({"kind": "stop_on_hangup"}, ("output",)),
+    ({"kind": "usage", "input": 1}, ("output", "input")),
+    (LIES, ("output", "input")),
+    ({"kind": "rubbish", "what": "html"}, ("output", "input", "none")),
+    ({"kind": "slow_first_token", "delay_ms": 1}, ("output", "input", "none")),
+    (THROTTLE, ("output", "input", "none")),
+]
+
+
+@pytest.mark.parametrize(("action", "acts_on"), TOKENS)
+def test_a_rule_matches_no_call_to_which_it_does_nothing(action, acts_on):
+    """Embeddings have input alone, rerankers no tokens at all."""
+    for metered in ("output", "input", "none"):
+        rules = book({"action": action})
+        rules.plan(subject(operation="InvokeModel", metered=metered))
+        [rule] = rules.list()
+        assert rule["matched"] == rule["acted"] == (metered in acts_on)
+
+
+@pytest.mark.parametrize("operation", ["Rerank", "CountTokens", "ApplyGuardrail"])
+@pytest.mark.parametrize("action", [action for action, acts_on in TOKENS if "none" not in acts_on])
+def test_what_needs_tokens_is_refused_where_there_are_none(action, operation):
+    rule = {"match": {"operation": operation}, "action": action}
+    if operation == "ApplyGuardrail" and action is LIES:  # its usage are units
+        book(rule)
+        return
+    with pytest.raises(ValueError, match=f"{action['kind']} does nothing to {operation}"):
+        book(rule)
+
+
 @pytest.mark.parametrize("kind", [None, [], {}, 1, "hung"])
 def test_a_kind_that_is_none_is_refused(kind):
     with pytest.raises(ValueError, match=r"action\.kind must be one of"):

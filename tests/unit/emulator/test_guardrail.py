@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bedrock_emulator.config import ConfigError, parse
-from bedrock_emulator.engine.guarding import looked_of
+from bedrock_emulator.engine.guarded_parts import looked_of
 from bedrock_emulator.engine.guardrail import Looked, assess, mask, summed
 from bedrock_emulator.guardrail_settings import guardrail_from
 

@@ -13,7 +13,7 @@ from tests.support.emulator import read_log
 
 from bedrock_emulator import invocation_log
 from bedrock_emulator.engine.types import TokenUsage
-from bedrock_emulator.invocation_log import Delivery, InvocationLog
+from bedrock_emulator.invocation_log import Delivery, InvocationLog, entry_of
 from bedrock_emulator.log_record import Invocation, log_record
 from bedrock_emulator.log_settings import LogSettings
 
@@ -58,9 +58,9 @@ def names(folder):
 def test_records_come_when_they_are_due(tmp_path, clock):
     async def run():
         log = InvocationLog(tmp_path / "spool", Delivery(10, 0), clock)
-        log.append(tmp_path / "one", record("a"))
+        log.append(entry_of(tmp_path / "one", record("a")))
         clock.now_s = 5
-        log.append(tmp_path / "two", record("b", "222222222222"))
+        log.append(entry_of(tmp_path / "two", record("b", "222222222222")))
         for now_s, expected in ((9.9, ([], [])), (10, (["a"], [])), (15, (["a"], ["b"]))):
             clock.now_s = now_s
             await log._deliver(clock())
@@ -75,7 +75,7 @@ def test_records_come_when_they_are_due(tmp_path, clock):
 def test_a_record_lies_in_the_hour_of_its_call(tmp_path, clock):
     async def run():
         log = InvocationLog(tmp_path / "spool", Delivery(), clock)
-        log.append(tmp_path, record("a"))
+        log.append(entry_of(tmp_path, record("a")))
         assert await log.flush() == 1
         await log.close()
 
@@ -89,7 +89,7 @@ def test_a_full_disk_loses_nothing(tmp_path, clock, monkeypatch):
     async def run():
         log = InvocationLog(tmp_path / "spool", Delivery(), clock)
         for name in "abc":
-            log.append(tmp_path / "one", record(name))
+            log.append(entry_of(tmp_path / "one", record(name)))
         with monkeypatch.context() as broken:
 
             def full(*_):
@@ -109,10 +109,10 @@ def test_a_full_disk_loses_nothing(tmp_path, clock, monkeypatch):
 def test_what_a_crash_left_is_delivered_by_the_next_start(tmp_path, clock):
     async def crash():
         log = InvocationLog(tmp_path / "spool", Delivery(), clock)
-        log.append(tmp_path / "one", record("a"))
+        log.append(entry_of(tmp_path / "one", record("a")))
         await log.flush()
-        log.append(tmp_path / "one", record("b"))
-        log.append(tmp_path / "two", record("c", "222222222222"))
+        log.append(entry_of(tmp_path / "one", record("b")))
+        log.append(entry_of(tmp_path / "two", record("c", "222222222222")))
 
     async def restart():
         log = InvocationLog(tmp_path / "spool", Delivery(), clock)
@@ -161,7 +161,7 @@ def long_body(folder):
 def test_long_bodies_come_with_their_record(tmp_path, clock):
     async def run():
         log = InvocationLog(tmp_path / "spool", Delivery(10, 0), clock)
-        log.append(tmp_path / "one", record("a"), LONG)
+        log.append(entry_of(tmp_path / "one", record("a"), LONG))
         assert not (tmp_path / "one").exists()
         await log.close()
 
@@ -173,8 +173,8 @@ def test_long_bodies_come_with_their_record(tmp_path, clock):
 def test_long_bodies_outlive_a_crash(tmp_path, clock):
     async def crash():
         log = InvocationLog(tmp_path / "spool", Delivery(), clock)
-        log.append(tmp_path / "one", record("a"), LONG)
-        log.append(tmp_path / "one", record("b"))
+        log.append(entry_of(tmp_path / "one", record("a"), LONG))
+        log.append(entry_of(tmp_path / "one", record("b")))
 
     async def restart():
         await InvocationLog(tmp_path / "spool", Delivery(), clock).close()
@@ -194,8 +194,8 @@ def test_a_folder_that_cannot_be_written_to_holds_up_no_other(tmp_path, clock):
 
     async def run():
         log = InvocationLog(tmp_path / "spool", Delivery(), clock)
-        log.append(tmp_path / "one", record("a"), LONG)
-        log.append(tmp_path / "two", record("b", "222222222222"))
+        log.append(entry_of(tmp_path / "one", record("a"), LONG))
+        log.append(entry_of(tmp_path / "two", record("b", "222222222222")))
         for _ in range(3):
             with pytest.raises(OSError, match="one"):
                 await log.flush()

@@ -98,7 +98,7 @@ ANTHROPIC = {
     ],
     "system": [{"type": "text", "text": "s"}],
     "tools": [{"name": "t", "input_schema": {"type": "object"}}],
-    "tool_choice": {"type": "tool", "name": "t"},
+    "tool_choice": {"type": "auto"},
     "thinking": {"type": "enabled", "budget_tokens": 1_024},
     "top_k": 5,
     "stop_sequences": ["x"],
@@ -120,7 +120,15 @@ COHERE_INPUTS = {
     "max_tokens": 5,
     "embedding_types": ["ubinary"],
 }
-NOVA_EMBED = {"singleEmbeddingParams": {"text": {"value": "a"}, "embeddingDimension": 256}}
+NOVA_EMBED = {
+    "schemaVersion": "nova-multimodal-embed-v1",
+    "taskType": "SINGLE_EMBEDDING",
+    "singleEmbeddingParams": {
+        "embeddingPurpose": "GENERIC_INDEX",
+        "embeddingDimension": 256,
+        "text": {"value": "a", "truncationMode": "END"},
+    },
+}
 BODIES: list[tuple[Operation, str, dict[str, Any]]] = [
     ("Converse", CLAUDE, CONVERSE),
     ("ConverseStream", "amazon.nova-lite-v1:0", CONVERSE),

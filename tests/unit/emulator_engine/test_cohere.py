@@ -47,7 +47,7 @@ def test_the_english_model_alone_repeats_texts_in_small_letters(fixed, call, typ
         (ENGLISH, {"input_type": "query"}, "input_type: query is not a valid enum"),
         (ENGLISH, {"input_type": None}, r"required key \[input_type\]"),
         (ENGLISH, {"truncate": "LEFT"}, "truncate: LEFT is not a valid enum"),
-        (FOUR, {"truncate": "END"}, "truncate: END is not a valid enum"),
+        (FOUR, {"truncate": "MIDDLE"}, "truncate: MIDDLE is not a valid enum"),
         (ENGLISH, {"embedding_types": ["int4"]}, "int4 is not a valid enum"),
         (ENGLISH, {"name": "embed"}, r"extraneous key \[name\]"),
         (ENGLISH, {"inputs": []}, r"extraneous key \[inputs\]"),
@@ -91,3 +91,11 @@ def test_titan_s_types_are_of_its_second_text_model(fixed, call) -> None:
     for model in ("amazon.titan-embed-image-v1", "amazon.titan-embed-text-v1"):
         made = fixed.answer(call(body, "InvokeModel", model)).body
         assert set(made) == {"embedding", "inputTextTokenCount"}
+
+
+@pytest.mark.parametrize("cut", ["START", "END", "LEFT", "RIGHT"])
+def test_the_fourth_model_takes_the_older_names_of_cuts_too(fixed, call, cut) -> None:
+    """START and END are recorded, LEFT and RIGHT documented."""
+    body = {**BODY, "texts": ["many words"], "max_tokens": 1, "truncate": cut}
+    answer = fixed.answer(call(body, "InvokeModel", FOUR))
+    assert answer.headers["x-amzn-bedrock-input-token-count"] == "1"

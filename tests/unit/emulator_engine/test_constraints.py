@@ -34,6 +34,14 @@ def clip(kind: str, form: Any) -> dict[str, Any]:
     return body({kind: {"format": form, "source": {"bytes": "AAAA"}}})
 
 
+# Nothing but an absent member is taken for an empty one.
+FALSY = [
+    ("system", "array", ("", 0, {}, False)),
+    ("outputConfig", "object", ("", 0, [], False)),
+    ("performanceConfig", "object", ("", 0, [], False)),
+]
+
+
 @pytest.mark.parametrize(
     "legal",
     [
@@ -47,6 +55,9 @@ def clip(kind: str, form: Any) -> dict[str, Any]:
         clip("audio", "mp3"),
         body(outputConfig={"effort": "low", "textFormat": {"type": "json_schema", **FORM}}),
         body(**tool(description="d")),
+        body(system=[], outputConfig={}),
+        body(system=None, outputConfig=None, performanceConfig=None),
+        result(content=None),
     ],
 )
 def test_what_is_legal_is_answered(fixed, call, legal) -> None:
@@ -71,6 +82,14 @@ def test_what_is_legal_is_answered(fixed, call, legal) -> None:
         (body(outputConfig={"effort": "x" * 17}), "effort' .* less than or equal to 16"),
         (body(**tool(description="")), r"toolSpec\.description' .* greater than or equal to 1"),
         (body(**tool(description=5)), "expected type: string"),
+        *(
+            (body(**{name: value}), f"{name}: expected type: {kind}")
+            for name, kind, values in FALSY
+            for value in values
+        ),
+        *(({**body(), "messages": value}, "messages: expected") for value in ("", 0, {}, False)),
+        (result(content=""), r"toolResult\.content: expected type: array"),
+        (body({"searchResult": {"content": 0}}), "content: expected type: array"),
     ],
 )
 def test_what_the_service_model_does_not_allow_is_refused(fixed, call, wrong, words) -> None:

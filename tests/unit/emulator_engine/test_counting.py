@@ -76,6 +76,25 @@ def test_a_served_tier_is_told_and_an_unserved_one_falls_back(fixed, call) -> No
     assert fixed.answer(native).service_tier == "priority"
 
 
+@pytest.mark.parametrize(
+    ("model", "served"),
+    [
+        ("us.amazon.nova-2-lite-v1:0", "flex"),
+        ("arn:aws:bedrock:us-east-1::inference-profile/us.amazon.nova-2-lite-v1:0", "flex"),
+        ("amazon.nova-2-lite-v1:0", "default"),
+        ("global.amazon.nova-2-lite-v1:0", "default"),
+        ("us.amazon.nova-pro-v1:0", "flex"),
+    ],
+)
+def test_a_tier_may_be_served_by_one_profile_alone(fixed, call, model, served) -> None:
+    """As the price map has it, which prices flex of Nova 2 Lite in the US profile only."""
+    body = {"messages": [{"role": "user", "content": [{"text": "hello"}]}]}
+    converse = call(body | {"serviceTier": {"type": "flex"}}, model=model)
+    assert fixed.answer(converse).service_tier == served
+    native = call(body, "InvokeModel", model=model, headers={"x-amzn-bedrock-service-tier": "flex"})
+    assert fixed.answer(native).service_tier == served
+
+
 def test_lone_surrogates_are_refused(fixed, call) -> None:
     body = {"messages": [{"role": "user", "content": [{"text": "a\ud800b"}]}]}
     with pytest.raises(EmulatedError, match="not valid Unicode"):

@@ -80,6 +80,56 @@ def test_cohere_s_third_generation_has_one_length(fixed, call) -> None:
         fixed.answer(call({**body, "output_dimension": 512}, "InvokeModel", model))
 
 
+NOVA = "amazon.nova-2-multimodal-embeddings-v1:0"
+
+
+def nova(text: object = None, **params: object) -> dict[str, object]:
+    params = {"embeddingPurpose": "GENERIC_INDEX", "text": {"value": "a"}, **params}
+    if text is not None:
+        params["text"] = text
+    return {"taskType": "SINGLE_EMBEDDING", "singleEmbeddingParams": params}
+
+
+@pytest.mark.parametrize(
+    "legal",
+    [
+        nova(),
+        nova({"value": "a", "truncationMode": "END"}, embeddingPurpose="CLUSTERING"),
+        {**nova(), "schemaVersion": "nova-multimodal-embed-v1"},
+        nova({"value": "a", "truncationMode": "START"}, embeddingDimension=256.0),
+    ],
+)
+def test_nova_takes_what_its_schema_has(fixed, call, legal) -> None:
+    assert fixed.answer(call(legal, "InvokeModel", NOVA)).body["embeddings"][0]["embedding"]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ({"singleEmbeddingParams": nova()["singleEmbeddingParams"]}, r"key \[taskType\] not found"),
+        ({**nova(), "taskType": "SEGMENTED"}, "taskType: SEGMENTED is not a valid enum"),
+        ({**nova(), "schemaVersion": "v2"}, "schemaVersion: v2 is not a valid enum"),
+        ({**nova(), "inputText": "a"}, r"extraneous key \[inputText\]"),
+        (nova(purpose="x"), r"#/singleEmbeddingParams: extraneous key \[purpose\]"),
+        (nova(embeddingPurpose="SEARCH"), "embeddingPurpose: SEARCH is not a valid enum"),
+        (nova(embeddingPurpose=None), "embeddingPurpose: None is not a valid enum"),
+        (nova({"value": ""}), "text/value: expected minLength: 1"),
+        (nova({"value": 0}), "text/value: expected type: string"),
+        (nova({"value": "a", "truncationMode": "MIDDLE"}), "truncationMode: MIDDLE is not"),
+        (nova({"value": "a", "language": "en"}), r"text: extraneous key \[language\]"),
+        (nova({"source": {"s3Location": {}}}), "doesn't support the source field"),
+        (nova(image={"format": "png"}), "doesn't support the image field"),
+        (nova(embeddingDimension=True), "embeddingDimension: True is not"),
+        (nova({"value": "a " * 9_000}), "Input is too long"),
+        ({"taskType": "SINGLE_EMBEDDING"}, "singleEmbeddingParams: expected type: object"),
+    ],
+)
+def test_nova_refuses_what_its_schema_has_not(fixed, call, wrong, words) -> None:
+    with pytest.raises(EmulatedError, match=words) as refused:
+        fixed.answer(call(wrong, "InvokeModel", NOVA))
+    assert (refused.value.name, refused.value.status) == ("ValidationException", 400)
+
+
 def test_a_long_text_is_read_to_its_end(models, call) -> None:
     filler = "The committee met on a Tuesday and discussed the minutes. " * 60
     plain = embed(models, call, filler)

@@ -8,7 +8,7 @@ import pytest
 from tests.support.images import png
 
 from bedrock_emulator.engine import EmulatedError, Engine
-from bedrock_emulator.engine.guarding import masked_body
+from bedrock_emulator.engine.guarded_parts import masked_body
 from bedrock_emulator.guardrail_settings import guardrail_from
 
 GUARDRAIL = guardrail_from(
@@ -46,6 +46,106 @@ def test_of_the_system_prompt_what_is_marked_is_masked(guarded, call) -> None:
     assert guarded.prepare(call(body)).plan.prompt.system == f"{MAIL}\n\n{{EMAIL}}"
 
 
+SYSTEM_MARK = {"guardContent": {"text": {"text": MAIL}}}
+SCHEMA = {"type": "object"}
+# Each family's way to say the same: what the user writes, and what a tool of theirs returned.
+CONVERSES = {
+    "messages": [
+        {"role": "user", "content": [{"text": MAIL}]},
+        {"role": "assistant", "content": [{"toolUse": {"toolUseId": "1", "name": "t"}}]},
+        {
+            "role": "user",
+            "content": [
+                {"toolResult": {"toolUseId": "1", "content": [{"text": f"{MAIL} bomb"}]}},
+            ],
+        },
+    ],
+    "toolConfig": {"tools": [{"toolSpec": {"name": "t", "inputSchema": {"json": SCHEMA}}}]},
+}
+CLAUDES = {
+    "anthropic_version": "bedrock-2023-05-31",
+    "max_tokens": 5,
+    "system": f"{MAIL} bomb",
+    "messages": [
+        {"role": "user", "content": MAIL},
+        {"role": "assistant", "content": [{"type": "tool_use", "id": "1", "name": "t"}]},
+        {
+            "role": "user",
+            "content": [
+                {"type": "tool_result", "tool_use_id": "1", "content": f"{MAIL} bomb"},
+            ],
+        },
+    ],
+}
+CLAUDES_IN_BLOCKS = {
+    **CLAUDES,
+    "messages": [
+        {"role": "user", "content": [{"type": "text", "text": MAIL}]},
+        CLAUDES["messages"][1],
+        {
+            "role": "user",
+            "content": [
+                {
+                    "type": "tool_result",
+                    "tool_use_id": "1",
+                    "content": [{"type": "text", "text": f"{MAIL} bomb"}],
+                },
+            ],
+        },
+    ],
+}
+CHATS = {
+    "messages": [
+        {"role": "system", "content": f"{MAIL} bomb"},
+        {"role": "user", "content": MAIL},
+        {"role": "assistant", "tool_calls": [{"id": "1", "function": {"name": "t"}}]},
+        {"role": "tool", "tool_call_id": "1", "content": f"{MAIL} bomb"},
+    ],
+}
+QWEN = "qwen.qwen3-32b-v1:0"
+CONFIG = {"guardrailConfig": {"guardrailIdentifier": "gr1", "guardrailVersion": "1"}}
+
+
+@pytest.mark.parametrize(
+    ("operation", "model", "body"),
+    [
+        ("Converse", "amazon.nova-lite-v1:0", {**CONVERSES, **CONFIG}),
+        ("InvokeModel", "amazon.nova-lite-v1:0", CONVERSES),
+        ("InvokeModel", "anthropic.claude-opus-5-5", CLAUDES),
+        ("InvokeModel", "anthropic.claude-opus-5-5", CLAUDES_IN_BLOCKS),
+        ("InvokeModel", QWEN, CHATS),
+    ],
+)
+def test_one_rule_says_what_is_judged_and_masked(guarded, call, operation, model, body) -> None:
+    """What a user writes is; system prompts and what a tool returned are not."""
+    headers = {} if operation == "Converse" else HEADERS
+    guarding = guarded.prepare(call(body, operation, model, headers=headers)).plan.guarding
+    assert guarding.looked.texts == [MAIL]
+    assert (guarding.prompt.blocked, guarding.prompt.masked) == (False, True)
+    assert repr(masked_body(body, GUARDRAIL)) == repr(body).replace(f"'{MAIL}'", "'{EMAIL}'")
+
+
+def test_where_some_is_marked_the_rest_is_neither_judged_nor_masked(guarded, call) -> None:
+    source = {"guardContent": {"text": {"text": MAIL, "qualifiers": ["grounding_source"]}}}
+    blocks = [{"text": f"{MAIL} bomb"}, SYSTEM_MARK, source, OF_NOVA]
+    body = {"messages": [{"role": "user", "content": blocks}]}
+    for operation, more in (("Converse", CONFIG), ("InvokeModel", {})):
+        headers = {} if operation == "Converse" else HEADERS
+        asked = call({**body, **more}, operation, "amazon.nova-lite-v1:0", headers=headers)
+        looked = guarded.prepare(asked).plan.guarding.looked
+        assert (looked.texts, looked.sources, looked.images) == ([MAIL], [MAIL], 0)
+    masked = masked_body(body, GUARDRAIL)["messages"][0]["content"]
+    assert masked == [blocks[0], {"guardContent": {"text": {"text": "{EMAIL}"}}}, *blocks[2:]]
+
+
+def test_a_prompt_without_messages_is_judged_and_masked(guarded, call) -> None:
+    body = {"prompt": f"Write to {MAIL}", "images": ["AAAA"]}
+    asked = call(body, "InvokeModel", "meta.llama3-2-11b-instruct-v1:0", headers=HEADERS)
+    looked = guarded.prepare(asked).plan.guarding.looked
+    assert (looked.texts, looked.images) == ([body["prompt"]], 1)
+    assert masked_body(body, GUARDRAIL) == {**body, "prompt": "Write to {EMAIL}"}
+
+
 def chat(part: dict[str, Any]) -> dict[str, Any]:
     return {"messages": [{"role": "user", "content": [{"type": "text", "text": "a"}, part]}]}
 
@@ -74,7 +174,7 @@ OF_NOVA = {"image": {"format": "png", "source": {"bytes": png()}}}
                     {"role": "user", "content": [RESULT]},
                 ],
             },
-            2,
+            1,  # what a tool returned is not looked at
         ),
         (
             "amazon.nova-lite-v1:0",

@@ -48,6 +48,39 @@ def test_a_stop_sequence_never_stands_in_the_answer(text: str, most: int, stops:
         assert text.startswith(said + result.stop_sequence)
 
 
+BETA = {"anthropic_beta": ["context-1m-2025-08-07"]}
+
+
+@pytest.mark.parametrize("operation", ["Converse", "InvokeModel"])
+@pytest.mark.parametrize(
+    ("model", "beta", "fits"),
+    [
+        (CLAUDE, BETA, True),
+        ("anthropic.claude-sonnet-4-20250514-v1:0", BETA, True),
+        (CLAUDE, {}, False),
+        (CLAUDE, {"anthropic_beta": ["interleaved-thinking-2025-05-14"]}, False),
+        (CLAUDE, {"anthropic_beta": "context-1m-2025-08-07"}, False),
+        ("anthropic.claude-haiku-4-5-20251001-v1:0", BETA, False),
+    ],
+)
+def test_a_million_tokens_fit_where_the_beta_is_asked_for(
+    fixed, call, operation, model, beta, fits
+) -> None:
+    text = "word " * 200_500
+    body: dict[str, Any] = {"messages": [{"role": "user", "content": [{"text": text}]}]}
+    body["additionalModelRequestFields"] = beta
+    if operation == "InvokeModel":
+        messages = [{"role": "user", "content": text}]
+        body = {"anthropic_version": "bedrock-2023-05-31", "max_tokens": 5, "messages": messages}
+        body |= beta
+    asked = call(body, operation, model)
+    if fits:
+        assert fixed.prepare(asked).input_tokens > 200_000
+        return
+    with pytest.raises(EmulatedError, match=r"prompt is too long: \d+ tokens > 200000 maximum"):
+        fixed.prepare(asked)
+
+
 def test_the_earliest_stop_sequence_wins() -> None:
     result = made("alpha beta gamma delta", 50, ("gamma", "beta"))
     assert (result.blocks[0].text, result.stop_sequence) == ("alpha ", "beta")

@@ -37,6 +37,10 @@ def used(*parts: Any) -> dict[str, Any]:
     return body("a", [USED], [result], tools=[TOOL])
 
 
+def used_with(content: Any) -> dict[str, Any]:
+    return body("a", [USED], [{**RESULT, "content": content}], tools=[TOOL])
+
+
 def thinking(**members: Any) -> dict[str, Any]:
     return body(thinking={"type": "enabled", **members})
 
@@ -71,6 +75,12 @@ def thinking(**members: Any) -> dict[str, Any]:
         body(tools=[{"type": "bash_20250124", "name": "bash"}], tool_choice={"type": "any"}),
         body(tools=[{**TOOL, "name": "a_B-9" + "x" * 123}]),
         body(top_k=5),
+        body(top_k=0),
+        {**thinking(budget_tokens=1_024), "temperature": 1},
+        {**thinking(budget_tokens=1_024), "temperature": 1.0},
+        body(thinking={"type": "disabled"}, temperature=0.5),
+        {**thinking(budget_tokens=1_024), "tools": [TOOL], "tool_choice": {"type": "auto"}},
+        body(thinking={"type": "disabled"}, tools=[TOOL], tool_choice={"type": "any"}),
         *(body([image(f"image/{kind}")]) for kind in ("jpeg", "png", "gif", "webp")),
     ],
 )
@@ -118,6 +128,21 @@ def test_what_is_legal_is_answered(fixed, call, legal) -> None:
         (body([image(None)]), "media_type: Input should be one of"),
         (body(top_k=0.5), "top_k: Input should be a valid integer"),
         (body(top_k=True), "top_k: Input should be a valid integer"),
+        (body(top_k=-1), "top_k: Input should be greater than or equal to 0"),
+        (
+            {**thinking(budget_tokens=1_024), "temperature": 0.5},
+            "`temperature` may only be set to 1 when thinking is enabled",
+        ),
+        (body(thinking={"type": "adaptive"}, temperature=0), "`temperature` may only be set to 1"),
+        *(
+            (
+                {**thinking(budget_tokens=1_024), "tools": [TOOL], "tool_choice": choice},
+                "Thinking may not be enabled when tool_choice forces tool use",
+            )
+            for choice in ({"type": "any"}, {"type": "tool", "name": "t"})
+        ),
+        *((body(tools=wrong), "tools: Input should be a valid list") for wrong in ("", 0, {})),
+        (used_with(0), r"tool_result\.content: Input should be a valid list"),
     ],
 )
 def test_what_anthropic_refuses_is_refused(fixed, call, wrong, words) -> None:

@@ -71,6 +71,16 @@ def test_each_hundred_documents_begun_is_a_query(fixed, call, documents, units) 
     assert fixed.answer(call(body, "InvokeModel", AMAZON)).search_units == units
 
 
+def test_a_further_page_is_a_request_that_costs_as_much(fixed, call) -> None:
+    document = {"type": "TEXT", "textDocument": {"text": "a"}}
+    sources = [{"type": "INLINE", "inlineDocumentSource": document}] * 1_000
+    body = operation_body(sources=sources)
+    first = fixed.answer(call(body, "Rerank", AMAZON))
+    further = fixed.answer(call({**body, "nextToken": first.body["nextToken"]}, "Rerank", AMAZON))
+    assert (first.search_units, further.search_units) == (10, 10)
+    assert len(first.body["results"]) + len(further.body["results"]) == 1_000
+
+
 @pytest.mark.parametrize(
     "wrong",
     [

@@ -61,6 +61,36 @@ def test_data_that_is_not_what_it_says_is_refused(fixed, call, block, words) -> 
         fixed.count_tokens(call({"input": {"converse": user(TEXT, block)}}, "CountTokens"))
 
 
+@pytest.mark.parametrize(
+    ("block", "model", "words"),
+    [
+        (
+            {"document": {"name": "d", "format": "pdf", "source": {"s3Location": {"uri": "s3:"}}}},
+            "us.amazon.nova-2-lite-v1:0",
+            r"^The model returned the following errors: Malformed input request: "
+            r"#/messages/2/content/0: extraneous key \[toolResult\] is not permitted",
+        ),
+        (document(), "us.amazon.nova-2-lite-v1:0", None),
+        (image(s3Location={"uri": "s3:"}), "us.amazon.nova-2-lite-v1:0", None),
+        (image(s3Location={"uri": "s3:"}), None, "doesn't support the s3Uri field"),
+    ],
+)
+def test_what_a_tool_returns_may_lie_in_s3_as_recorded(fixed, call, block, model, words) -> None:
+    turns = [
+        ("user", TEXT),
+        ("assistant", {"toolUse": {"toolUseId": "1", "name": "t", "input": {}}}),
+        ("user", {"toolResult": {"toolUseId": "1", "content": [block]}}),
+    ]
+    messages = [{"role": role, "content": [content]} for role, content in turns]
+    body = {"messages": messages, "toolConfig": {"tools": [tool("t")]}}
+    asked = call(body, **({} if model is None else {"model": model}))
+    if words is None:
+        fixed.answer(asked)
+        return
+    with pytest.raises(EmulatedError, match=words):
+        fixed.answer(asked)
+
+
 def test_images_and_documents_of_a_message_are_counted(fixed, call) -> None:
     fixed.answer(call(user(TEXT, *[image(png())] * 20, *map(document, range(5)))))
     with pytest.raises(EmulatedError, match="more than 20 image"):
@@ -77,6 +107,26 @@ def test_a_document_has_a_text_beside_it_in_its_message(fixed, call) -> None:
         with pytest.raises(EmulatedError, match="no text block"):
             fixed.answer(call({"messages": messages}))
     fixed.answer(call(user(document(), TEXT)))
+
+
+@pytest.mark.parametrize(
+    ("blocks", "blank"),
+    [
+        ([TEXT, {"text": "\n"}, document()], None),
+        ([{"text": " "}, TEXT], None),
+        ([TEXT, {"text": ""}], 1),
+        ([{"text": " "}], 0),
+        ([image(png()), {"text": "\n"}, {"text": "\t"}], 1),
+    ],
+)
+def test_a_text_may_be_white_space_beside_another(fixed, call, blocks, blank) -> None:
+    for operation, model in (("Converse", None), ("InvokeModel", "amazon.nova-lite-v1:0")):
+        asked = call(user(*blocks), operation, **({} if model is None else {"model": model}))
+        if blank is None:
+            fixed.answer(asked)
+            continue
+        with pytest.raises(EmulatedError, match=rf"messages\.0\.content\.{blank} is blank"):
+            fixed.answer(asked)
 
 
 def test_a_document_is_read_from_text_and_from_parts(fixed, call) -> None:

@@ -38,7 +38,7 @@ def _read(body: dict[str, Any], model: Model, limit: str, allowed: frozenset[str
 def _read_llama(body: dict[str, Any], model: Model) -> Prompt:
     allowed = frozenset({"prompt", "max_gen_len", "temperature", "top_p", "images"})
     prompt = _read(body, model, "max_gen_len", allowed)
-    prompt.images = len(checks.as_list(body.get("images") or [], "images"))
+    checks.list_in(body, "images")
     return prompt
 
 

@@ -56,9 +56,10 @@ def read_anthropic(body: dict[str, Any], model: Model) -> Prompt:
         _check_2026(body)
     prompt = Prompt(model)
     prompt.open()
+    prompt.use_betas(body.get("anthropic_beta"))
     _read_limits(body, prompt)
     _read_format(body, prompt)
-    for index, tool in enumerate(as_list(body.get("tools") or [], "tools")):
+    for index, tool in enumerate(_tools(body)):
         _read_tool(as_dict(tool, f"tools.{index}"), index, prompt)
     if named_twice(prompt.tools) is not None:
         raise errors.validation("tools: Tool names must be unique.")
@@ -115,9 +116,17 @@ def _read_limits(body: dict[str, Any], prompt: Prompt) -> None:
     top_k = body.get("top_k")
     if top_k is not None and (isinstance(top_k, bool) or not isinstance(top_k, int)):
         raise errors.validation("top_k: Input should be a valid integer")
+    if top_k is not None and top_k < 0:
+        raise errors.validation("top_k: Input should be greater than or equal to 0")
     if body.get("thinking") is not None:
         _read_thinking(as_dict(body["thinking"], "thinking"), body, most)
-        prompt.thinking = body["thinking"]["type"] != "disabled"
+        if body["thinking"]["type"] != "disabled":
+            if body.get("temperature") not in (None, 1):
+                raise errors.validation(
+                    "`temperature` may only be set to 1 when thinking is enabled or in adaptive "
+                    "mode."
+                )
+            prompt.think()
 
 
 def _read_thinking(thinking: dict[str, Any], body: dict[str, Any], most: int) -> None:
@@ -143,6 +152,10 @@ def _read_format(body: dict[str, Any], prompt: Prompt) -> None:
     if isinstance(form, dict) and form.get("type") == "json_schema":
         prompt.schema = as_dict(form.get("schema"), "output_config.format.schema")
         prompt.add_text("schema:", json.dumps(prompt.schema, ensure_ascii=False))
+
+
+def _tools(body: dict[str, Any]) -> list[Any]:
+    return [] if body.get("tools") is None else as_list(body["tools"], "tools")
 
 
 def _read_tool(tool: dict[str, Any], index: int, prompt: Prompt) -> None:
@@ -179,6 +192,8 @@ def _read_choice(body: dict[str, Any], prompt: Prompt) -> None:
         raise unknown_tag(kind, _CHOICES, "tool_choice")
     if kind in ("any", "tool") and not body.get("tools"):
         raise errors.validation("tool_choice may only be specified while providing tools")
+    if kind in ("any", "tool") and prompt.thinking:
+        raise errors.validation("Thinking may not be enabled when tool_choice forces tool use.")
     if kind != "tool":
         prompt.tool_choice = str(kind)
     else:

@@ -71,7 +71,7 @@ class BlockReader:
         if not isinstance(identity, str):
             raise errors.validation(f"{path}.tool_result.tool_use_id: Field required")
         self.tool_results.append((identity, path))
-        content = block.get("content") or []
+        content = [] if block.get("content") is None else block["content"]
         path = f"{path}.tool_result.content"
         parts = [{"type": "text", "text": content}] if isinstance(content, str) else content
         texts, said = [], []
@@ -94,7 +94,7 @@ class BlockReader:
         path = f"{path}.{kind}.source"
         text = None
         if kind == "image":
-            tokens = _image_tokens(source, path, prompt)
+            tokens = _image_tokens(source, path)
         elif source.get("type") == "text":
             text = _plain_text(source, f"{path}.text")
             tokens = prompt.tokeniser.count(text)
@@ -135,14 +135,13 @@ def _bytes_of(source: dict[str, Any], path: str) -> bytes:
     return data
 
 
-def _image_tokens(source: dict[str, Any], path: str, prompt: Prompt) -> int:
+def _image_tokens(source: dict[str, Any], path: str) -> int:
     tokens = media.image_tokens(_bytes_of(source, path))
     if tokens is None:
         raise errors.no_image(f"{path}.base64")
     if source.get("media_type") not in _IMAGE_TYPES:
         names = ", ".join(f"'{name}'" for name in _IMAGE_TYPES)
         raise errors.validation(f"{path}.base64.media_type: Input should be one of {names}")
-    prompt.images += 1
     return tokens
 
 
@@ -164,7 +163,7 @@ def _custom_content(content: Any, path: str, prompt: Prompt) -> tuple[str, int]:
         where = f"{path}.{index}"
         kind = _tag(as_dict(block, where), ("image", "text"), where)
         if kind == "image":
-            tokens += _image_tokens(as_dict(block.get("source"), f"{where}.source"), where, prompt)
+            tokens += _image_tokens(as_dict(block.get("source"), f"{where}.source"), where)
         else:
             texts.append(text_of(block, where))
             tokens += prompt.tokeniser.count(texts[-1])

@@ -29,6 +29,18 @@ def as_list(value: Any, path: str) -> list[Any]:
     return value
 
 
+def list_in(body: dict[str, Any], name: str, path: str | None = None) -> list[Any]:
+    """A member that is an array, or is left out; nothing else is taken for an empty one."""
+    value = body.get(name)
+    return [] if value is None else as_list(value, name if path is None else path)
+
+
+def object_in(body: dict[str, Any], name: str, path: str | None = None) -> dict[str, Any]:
+    """A member that is an object, or is left out; nothing else is taken for an empty one."""
+    value = body.get(name)
+    return {} if value is None else as_object(value, name if path is None else path)
+
+
 def as_text(value: Any, path: str) -> str:
     if not isinstance(value, str):
         raise errors.wrong_type(path, "string")
@@ -117,7 +129,9 @@ def within_limits(prompt: Prompt) -> None:
     if prompt.max_tokens is not None and prompt.max_tokens > model.max_output:
         raise errors.too_many_output_tokens(model.max_output)
     tokens = prompt.input_tokens
-    if tokens > model.window:
+    if tokens > prompt.window:
         if model.native == "anthropic":
-            raise errors.validation(f"prompt is too long: {tokens} tokens > {model.window} maximum")
+            raise errors.validation(
+                f"prompt is too long: {tokens} tokens > {prompt.window} maximum"
+            )
         raise errors.validation("Input is too long for requested model.")

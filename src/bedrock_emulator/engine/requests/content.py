@@ -10,6 +10,7 @@ from bedrock_emulator.engine import errors, media
 from bedrock_emulator.engine.catalogue import Ttl
 from bedrock_emulator.engine.prompt import MAX_CHECKPOINTS, Prompt
 from bedrock_emulator.engine.requests import checks
+from bedrock_emulator.engine.types import EmulatedError
 
 _IMAGE_FORMATS = ("gif", "jpeg", "png", "webp")
 _GUARDED_IMAGE_FORMATS = ("png", "jpeg")
@@ -59,6 +60,7 @@ class ContentReader:
 
     def read(self, blocks: list[Any]) -> str:
         texts = [self._block(block, f"{self.path}.content.{i}") for i, block in enumerate(blocks)]
+        self._check_texts(blocks)
         for kind, most in (("image", _MAX_IMAGES), ("document", _MAX_DOCUMENTS)):
             if self._kinds.count(kind) > most:
                 raise errors.validation(
@@ -72,6 +74,12 @@ class ContentReader:
             )
         return "\n".join(text for text in texts if text)
 
+    def _check_texts(self, blocks: list[Any]) -> None:
+        """A text may be of white space, but not all that a message has."""
+        places = [index for index, kind in enumerate(self._kinds) if kind == "text"]
+        if places and all(blocks[index]["text"].isspace() for index in places):
+            raise _blank("ContentBlock", f"{self.path}.content.{places[0]}")
+
     def _block(self, block: Any, path: str) -> str:
         kind, value = only_member(block, path, "ContentBlock")
         if kind not in _BLOCKS:
@@ -79,7 +87,9 @@ class ContentReader:
         self._kinds.append(kind)
         prompt, mark = self.prompt, f"{self.role}:"
         if kind == "text":
-            text = read_text(value, path, "ContentBlock")
+            text = checks.as_text(value, path.replace(".", "/") + "/text")
+            if not text:
+                raise _blank("ContentBlock", path)
             prompt.add_text(mark, text)
             return text
         if kind == "cachePoint":
@@ -112,7 +122,6 @@ class ContentReader:
                 tokens = _image_tokens(source, path)
             if value.get("format") not in _IMAGE_FORMATS:
                 raise errors.not_in_set(f"{path}.format", value.get("format"), _IMAGE_FORMATS)
-            self.prompt.images += 1
             self.prompt.add(mark, tokens)
         else:
             if value.get("format") not in _CLIP_FORMATS[kind]:
@@ -153,7 +162,7 @@ class ContentReader:
         return ""
 
     def _tool(self, kind: str, value: dict[str, Any], path: str) -> str:
-        if not self.prompt.tools:
+        if not self.prompt.tools and not self.prompt.built_in_tools:
             raise errors.validation(
                 "The toolConfig field must be defined when using toolUse and toolResult content "
                 "blocks."
@@ -169,9 +178,23 @@ class ContentReader:
         status = value.get("status")
         if status is not None and status not in _STATUSES:
             raise errors.not_in_set(f"{where}.status", status, _STATUSES)
-        self.tool_results.append(identity)
-        inner = checks.as_list(value.get("content") or [], f"{path}.toolResult.content")
+        if self.role == "assistant":
+            self._settle(identity)
+        else:
+            self.tool_results.append(identity)
+        inner = checks.list_in(value, "content", f"{path}.toolResult.content")
+        if self.prompt.model.native == "nova" and any(map(_lies_in_s3, inner)):
+            raise errors.from_model(errors.extraneous_key(f"/{path.replace('.', '/')}", kind))
         return "\n".join(self._result(entry, f"{path}.toolResult.content") for entry in inner)
+
+    def _settle(self, identity: str) -> None:
+        """A built-in tool has run within the assistant's own turn."""
+        if identity not in self.tool_uses:
+            raise errors.validation(
+                f"The toolResult block at {self.path}.content answers no toolUse block before it: "
+                f"{identity}"
+            )
+        self.tool_uses.remove(identity)
 
     def _result(self, entry: Any, path: str) -> str:
         kind, value = only_member(entry, path, "ToolResultContentBlock")
@@ -191,6 +214,13 @@ class ContentReader:
         self.prompt.add(f"{self.role}:{key}{text}", tokens)
 
 
+def _lies_in_s3(entry: Any) -> bool:
+    """Whether a part of a tool's result is a document that is not sent along."""
+    document = entry.get("document") if isinstance(entry, dict) else None
+    source = document.get("source") if isinstance(document, dict) else None
+    return isinstance(source, dict) and source.get("s3Location") is not None
+
+
 def only_member(block: Any, path: str, shape: str) -> tuple[str, Any]:
     """The one member of a tagged union."""
     block = checks.as_object(block, path.replace(".", "/"))
@@ -205,11 +235,15 @@ def only_member(block: Any, path: str, shape: str) -> tuple[str, Any]:
 def read_text(value: Any, path: str, shape: str) -> str:
     text = checks.as_text(value, path.replace(".", "/") + "/text")
     if not text.strip():
-        raise errors.validation(
-            f"The text field in the {shape} object at {path} is blank. Add text to the text field, "
-            "and try again."
-        )
+        raise _blank(shape, path)
     return text
+
+
+def _blank(shape: str, path: str) -> EmulatedError:
+    return errors.validation(
+        f"The text field in the {shape} object at {path} is blank. Add text to the text field, "
+        "and try again."
+    )
 
 
 def read_cache_point(value: Any, prompt: Prompt) -> None:
@@ -330,6 +364,6 @@ def _other_text(kind: str, value: Any, path: str) -> str:
         return str(text.get("text", "")) if isinstance(text, dict) else ""
     if kind in ("citationsContent", "searchResult"):
         name = f"{path}.{kind}.content".replace(".", "/")
-        parts = checks.as_list(value.get("content") or [], name)
+        parts = checks.list_in(value, "content", name)
         return "\n".join(str(p.get("text", "")) for p in parts if isinstance(p, dict))
     return json.dumps(value, ensure_ascii=False)

@@ -29,7 +29,7 @@ def read_converse(body: Any, model: Model) -> Prompt:
     prompt.open()
     _read_settings(body, prompt)
     _read_inference(body.get("inferenceConfig"), prompt)
-    _read_output_config(body.get("outputConfig"), prompt)
+    _read_output_config(checks.object_in(body, "outputConfig"), prompt)
     return _read_prompt(body, prompt)
 
 
@@ -60,8 +60,8 @@ def _nova_names(inference: Any) -> Any:
 def _read_prompt(body: dict[str, Any], prompt: Prompt) -> Prompt:
     if body.get("toolConfig") is not None:
         read_tool_config(checks.as_object(body["toolConfig"], "toolConfig"), prompt)
-    _read_system(checks.as_list(body.get("system") or [], "system"), prompt)
-    _read_messages(checks.as_list(body.get("messages") or [], "messages"), prompt)
+    _read_system(checks.list_in(body, "system"), prompt)
+    _read_messages(checks.list_in(body, "messages"), prompt)
     checks.within_limits(prompt)
     return prompt
 
@@ -79,7 +79,7 @@ def _read_settings(body: dict[str, Any], prompt: Prompt) -> None:
                 f"[{', '.join(checks.TIERS)}]"
             )
         prompt.tier = name if name in prompt.model.tiers else "default"
-    performance = checks.as_object(body.get("performanceConfig") or {}, "performanceConfig")
+    performance = checks.object_in(body, "performanceConfig")
     latency = performance.get("latency")
     if latency is not None and latency not in _LATENCIES:
         raise errors.not_in_set("performanceConfig.latency", latency, _LATENCIES)
@@ -87,8 +87,12 @@ def _read_settings(body: dict[str, Any], prompt: Prompt) -> None:
     if paths is not None:
         prompt.field_paths = _field_paths(paths)
     fields = body.get("additionalModelRequestFields")
-    if isinstance(fields, dict) and isinstance(fields.get("thinking"), dict):
-        prompt.thinking = fields["thinking"].get("type") in ("enabled", "adaptive")
+    if not isinstance(fields, dict):
+        return
+    prompt.use_betas(fields.get("anthropic_beta"))
+    thinking = fields.get("thinking")
+    if isinstance(thinking, dict) and thinking.get("type") in ("enabled", "adaptive"):
+        prompt.think()
 
 
 def _field_paths(paths: Any) -> tuple[str, ...]:
@@ -117,9 +121,8 @@ def _read_inference(inference: Any, prompt: Prompt) -> None:
         )
 
 
-def _read_output_config(config: Any, prompt: Prompt) -> None:
+def _read_output_config(config: dict[str, Any], prompt: Prompt) -> None:
     """A JSON schema for the answer, which comes as text; Claude is billed for its tokens."""
-    config = checks.as_object(config or {}, "outputConfig")
     if config.get("effort") is not None:
         _check_effort(checks.as_text(config["effort"], "outputConfig/effort"))
     form = config.get("textFormat")

@@ -26,7 +26,7 @@ def read_chat(body: dict[str, Any], model: Model) -> Prompt:
         prompt.stop_sequences = checks.stop_sequences(
             [stop] if isinstance(stop, str) else stop, "stop"
         )
-    for index, entry in enumerate(checks.as_list(body.get("tools") or [], "tools")):
+    for index, entry in enumerate(checks.list_in(body, "tools")):
         prompt.add_tool(_tool(entry, index))
     prompt.tool_choice = _choice(body.get("tool_choice"))
     form = body.get("response_format")
@@ -50,7 +50,8 @@ def _tool(entry: Any, index: int) -> Tool:
         checks.as_object(entry, f"tools/{index}").get("function"), f"tools/{index}/function"
     )
     name = checks.as_text(function.get("name"), f"tools/{index}/function/name")
-    return Tool(name, str(function.get("description") or ""), function.get("parameters") or {})
+    schema = checks.object_in(function, "parameters", f"tools/{index}/function/parameters")
+    return Tool(name, str(function.get("description") or ""), schema)
 
 
 def _choice(choice: Any) -> str:
@@ -68,10 +69,9 @@ def _read_message(message: dict[str, Any], index: int, prompt: Prompt) -> None:
             "please reformat your input and try again."
         )
     text = _text(message.get("content"), index)
-    prompt.images += _images(message.get("content"))
     prompt.begin_turn(str(role))
     prompt.add_text(f"{role}:", text)
-    for call in checks.as_list(message.get("tool_calls") or [], f"messages/{index}/tool_calls"):
+    for call in checks.list_in(message, "tool_calls", f"messages/{index}/tool_calls"):
         prompt.add_text("call:", json.dumps(call, ensure_ascii=False))
     if role in ("system", "developer"):
         prompt.system = "\n\n".join(part for part in (prompt.system, text) if part)
@@ -84,8 +84,3 @@ def _text(content: Any, index: int) -> str:
         return content or ""
     parts = checks.as_list(content, f"messages/{index}/content")
     return "\n".join(str(part.get("text", "")) for part in parts if isinstance(part, dict))
-
-
-def _images(content: Any) -> int:
-    parts = content if isinstance(content, list) else []
-    return sum(isinstance(part, dict) and part.get("type") == "image_url" for part in parts)

@@ -27,6 +27,7 @@ def read_tool_config(config: dict[str, Any], prompt: Prompt) -> None:
         elif kind == "toolSpec":
             prompt.add_tool(_tool(checks.as_object(value, f"{path}.toolSpec"), path))
         elif kind == "systemTool":
+            prompt.built_in_tools += 1
             prompt.add(f"systemTool:{value}", _SYSTEM_TOOL_TOKENS)
         else:
             raise errors.extraneous_key(f"/{path.replace('.', '/')}", kind)
