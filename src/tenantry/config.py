@@ -12,7 +12,6 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import os
-import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -20,6 +19,8 @@ from pathlib import Path
 from typing import Annotated, Any, Final, Literal, NamedTuple, get_args, get_origin, get_type_hints
 
 import msgspec
+
+from tenantry.domain.masks import masked, without_userinfo
 
 PREFIX: Final = "TENANTRY_"
 CONFIG_VARIABLE: Final = "TENANTRY_CONFIG"  # the file's path; names no setting
@@ -289,12 +290,14 @@ def examine_settings(environ: Mapping[str, str] | None = None) -> tuple[Settings
 
 
 def describe(settings: Settings) -> Iterator[Described]:
-    """Every setting with its value and where it came from; secrets are masked."""
+    """Every setting with its value and where it came from; secrets, and users in URLs, masked."""
     for item in _fields():
         value = settings.refused.get(item.name, getattr(settings, item.name))
         shown = "" if value is None else str(value)
         if item.metadata["secret"] and shown:
             shown = masked(shown)
+        elif not isinstance(value, Path):
+            shown = without_userinfo(shown)
         yield Described(
             item.name,
             variable_of(item.name),
@@ -302,15 +305,6 @@ def describe(settings: Settings) -> Iterator[Described]:
             settings.origin(item.name),
             item.metadata["about"],
         )
-
-
-def masked(secret: str) -> str:
-    """A secret without its secret: a database URL keeps user, host and name, nothing else stays."""
-    url = re.fullmatch(r"(postgres(?:ql)?://)(?:([^:@/?#]*)(?::[^@/?#]*)?@)?([^@?#]*)", secret)
-    if url is None:
-        return "********"
-    user = f"{url[2]}:********@" if url[2] else ""
-    return f"{url[1]}{user}{url[3]}"
 
 
 def variable_of(name: str) -> str:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Final, Literal
 from urllib.parse import urlsplit
 
+from tenantry.domain.masks import without_userinfo
 from tenantry.domain.region import is_region
 
 PlacementKind = Literal["pool", "silo"]
@@ -35,7 +36,7 @@ def s3_location(url: str) -> tuple[str, str]:
     """Bucket and prefix of `s3://bucket/prefix`. Raises `ValueError`."""
     found = _S3.fullmatch(url)
     if found is None or not url.isprintable():
-        raise ValueError(f"{url[:200]!r} is no S3 location: s3://bucket/prefix")
+        raise ValueError(f"{without_userinfo(url)[:200]!r} is no S3 location: s3://bucket/prefix")
     return found["bucket"], (found["prefix"] or "").strip("/")
 
 

@@ -8,11 +8,12 @@ from tenantry.config import (
     FILE_BYTES_MAX,
     SettingsError,
     describe,
+    examine_settings,
     load_settings,
-    masked,
     setting_names,
     variable_of,
 )
+from tenantry.domain.masks import masked, without_userinfo
 from tenantry.entrypoints.cli.serve import _serve_settings
 
 SECRETS = {"database_url", "api_key", "operator_token"}
@@ -138,3 +139,35 @@ def test_secrets_are_never_shown(tmp_path):
 )
 def test_a_secret_is_masked(secret, shown):
     assert masked(secret) == shown
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("https://ann:s3cr3t@host:8080/x", "https://********@host:8080/x"),
+        ("https://s3cr3t@host", "https://********@host"),
+        ("https://ann:s3/cr?3#t@host", "https://********@host"),
+        ("https://ann:s3@cr3t@host", "https://********@host"),
+        ("ann:s3cr3t@host.example", "********@host.example"),
+        ("no https://ann:s3cr3t@host, is it?", "no https://********@host, is it?"),
+        ("'https://ann:s3cr3t@host' is none", "'https://********@host' is none"),
+        ("https://host/a:b", "https://host/a:b"),
+        ("Billing <billing@example.com>", "Billing <billing@example.com>"),
+        ("a@example.com, b@example.com", "a@example.com, b@example.com"),
+        (
+            "arn:aws:kms:eu-central-1:123456789012:key/abc",
+            "arn:aws:kms:eu-central-1:123456789012:key/abc",
+        ),
+    ],
+)
+def test_users_in_urls_are_masked(text, shown):
+    assert without_userinfo(text) == shown
+
+
+def test_no_setting_shows_a_password_in_its_url(tmp_path):
+    """Also one that could not be read."""
+    names = [name for name in setting_names() if name.endswith(("_url", "_host")) or name == "url"]
+    for value in ("https://ann:hush@host", "postgresql://ann:hush@db/app", "ann:hush@host"):
+        environ = {variable_of(name): value for name in (*names, "http_port", "storage")}
+        settings, _ = examine_settings({"HOME": str(tmp_path), **environ})
+        assert "hush" not in repr(list(describe(settings)))

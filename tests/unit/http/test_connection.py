@@ -7,69 +7,15 @@ import tracemalloc
 from typing import cast
 
 import pytest
+from tests.support.wire import Listener, Served, Wire, answered, begun, chunks_of, turns
 
-from tenantry.entrypoints.http.wire.connection import Application, Connection
+from tenantry.entrypoints.http.wire.connection import Connection
 from tenantry.entrypoints.http.wire.exchange import Exchange
 from tenantry.entrypoints.http.wire.limits import WireLimits
-from tenantry.entrypoints.http.wire.request import Request
 
 HEAD = b"POST /v1/search HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n"
 
 GET = b"GET /openapi.json HTTP/1.1\r\nhost: x\r\n\r\n"
-
-
-class Served:
-    """An application that keeps the bodies it was given."""
-
-    def __init__(self) -> None:
-        self.bodies: list[bytes] = []
-
-    async def serve(self, request: Request, exchange: Exchange) -> None:
-        self.bodies.append(request.body)
-        exchange.respond(200, {}, b"")
-
-    def refuse(self, status: int, message: str, raw_path: str, exchange: Exchange) -> None:
-        exchange.respond(status, {}, message.encode())
-
-
-class Listener:
-    """What the connections of one listener share."""
-
-    def __init__(self, application: Application) -> None:
-        self.application = application
-        self.limits = WireLimits()
-        self.loop = asyncio.get_running_loop()
-        self.connections: set[Connection] = set()
-        self.tasks: set[asyncio.Task[None]] = set()
-        self.held_bytes = 0
-        self.finishing = False
-        self.ended = asyncio.Event()
-
-
-class Wire:
-    """A transport to a client that takes everything at once."""
-
-    def __init__(self) -> None:
-        self.written = b""
-        self.reading = True
-        self.closed = False
-
-    def write(self, data: bytes) -> None:
-        self.written += data
-
-    def close(self) -> None:
-        self.closed = True
-
-    def pause_reading(self) -> None:
-        self.reading = False
-
-    def resume_reading(self) -> None:
-        self.reading = True
-
-    def set_write_buffer_limits(self, high: int) -> None: ...
-
-    def get_write_buffer_size(self) -> int:
-        return 0
 
 
 async def read(pieces: list[bytes]) -> tuple[list[bytes], int]:
@@ -94,8 +40,7 @@ async def read(pieces: list[bytes]) -> tuple[list[bytes], int]:
 def test_a_body_in_tiny_chunks_takes_little_more_than_its_size() -> None:
     """Anybody may send one: nothing is known of a client before its body is read."""
     body = bytes(range(256)) * 800
-    chunks = [b"2\r\n%b\r\n" % body[at : at + 2] for at in range(0, len(body), 2)]
-    bodies, peak = asyncio.run(read([HEAD, *chunks, b"0\r\n\r\n"]))
+    bodies, peak = asyncio.run(read([HEAD, *chunks_of(body, 32), b"0\r\n\r\n"]))
     assert bodies == [body]
     assert peak < 4 * len(body)
 
@@ -106,19 +51,6 @@ def test_a_body_in_one_piece_is_not_copied() -> None:
     bodies, peak = asyncio.run(read([head, body]))
     assert bodies == [body]
     assert peak < 1.5 * len(body)
-
-
-async def turns() -> None:
-    """Until nothing is left to run."""
-    for _ in range(200):
-        await asyncio.sleep(0)
-
-
-def begun() -> tuple[Served, Connection, Wire]:
-    served, wire = Served(), Wire()
-    connection = Connection(Listener(served))
-    connection.connection_made(cast(asyncio.Transport, wire))
-    return served, connection, wire
 
 
 def test_nothing_is_answered_to_who_does_not_read() -> None:
@@ -151,14 +83,6 @@ def test_requests_of_a_connection_that_wait_are_bounded() -> None:
     asyncio.run(run())
 
 
-async def answered(request: bytes) -> tuple[list[bytes], bytes]:
-    """The bodies that were served, and what the client was told."""
-    served, connection, wire = begun()
-    connection.data_received(request)
-    await turns()
-    return served.bodies, wire.written
-
-
 def test_http_1_0_is_not_told_to_go_on() -> None:
     """Its clients know no answer before the answer (RFC 9110 §10.1.1)."""
     head = b"POST /v1/search HTTP/1.%d\r\nhost: x\r\nexpect: 100-continue\r\n"
@@ -168,11 +92,71 @@ def test_http_1_0_is_not_told_to_go_on() -> None:
         assert bodies == [b"{}"] and written.startswith(told)
 
 
-@pytest.mark.parametrize("version", [b"HTTP/2.0", b"HTTP/0.9", b"HTTP/1.2", b"HTTP/3.0", b""])
+@pytest.mark.parametrize(
+    "version",
+    [b"HTTP/2.0", b"HTTP/0.9", b"HTTP/1.2", b"HTTP/3.0", b"", b"RTSP/1.0", b"RTSP/1.1", b"ICE/1.0"],
+)
 @pytest.mark.parametrize("more", [b"", b"connection: upgrade\r\nupgrade: h2c\r\n"])
 def test_another_version_of_http_is_refused(version: bytes, more: bytes) -> None:
-    line = b"POST /v1/search " + version
+    method = b"SOURCE" if version.startswith(b"ICE") else b"POST"  # the one that ICE knows
+    line = method + b" /v1/search " + version
     request = line.strip() + b"\r\nhost: x\r\n" + more + b"content-length: 2\r\n\r\n{}"
     bodies, written = asyncio.run(answered(request))
     assert bodies == []
     assert written.startswith(b"HTTP/1.1 400") and b"not valid HTTP/1.1" in written
+
+
+def test_the_request_line_is_found_wherever_it_is_cut() -> None:
+    """Behind another whose target it begins, and in pieces of any size."""
+
+    async def run(size: int) -> None:
+        served, connection, wire = begun()
+        sent = GET + GET.replace(b"/openapi.json", b"/open") + b"\r\n" + GET
+        for at in range(0, len(sent), size):
+            connection.data_received(sent[at : at + size])
+            await turns()
+        assert len(served.bodies) == 3 and wire.written.count(b"HTTP/1.1 200") == 3
+
+    for size in (1, 7, 50, 1_000):
+        asyncio.run(run(size))
+
+
+@pytest.mark.parametrize("length", [b"2", b"00000000000000000002", b"0" * 40 + b"2"])
+def test_a_length_with_zeros_before_it(length: bytes) -> None:
+    head = b"POST /v1/search HTTP/1.1\r\nhost: x\r\ncontent-length: " + length
+    bodies, written = asyncio.run(answered(head + b"\r\n\r\n{}"))
+    assert bodies == [b"{}"] and written.startswith(b"HTTP/1.1 200")
+
+
+def test_no_length_is_said_of_no_content() -> None:
+    """RFC 9110 §8.6."""
+    wire = Wire()
+    for status in (204, 200):
+        exchange = Exchange(cast(asyncio.Transport, wire), keep_alive=True, chunked=True)
+        exchange.respond(status, {}, b"")
+    none, empty = wire.written.split(b"HTTP/1.1 ")[1:]
+    assert b"content-length" not in none and b"content-length: 0\r\n" in empty
+
+
+def test_who_has_said_all_still_gets_the_answer() -> None:
+    async def run() -> None:
+        _, connection, wire = begun()
+        connection.data_received(GET * 2)
+        assert connection.eof_received(), "it may read still"
+        await turns()
+        assert wire.written.count(b"HTTP/1.1 200") == 2 and wire.closed
+
+    asyncio.run(run())
+
+
+def test_who_leaves_a_stream_or_an_idle_connection_has_gone() -> None:
+    async def run() -> None:
+        served, connection, _ = begun()
+        assert not connection.eof_received()
+        served, connection, _ = begun()
+        served.streams = True
+        connection.data_received(GET)
+        await turns()
+        assert not connection.eof_received()
+
+    asyncio.run(run())

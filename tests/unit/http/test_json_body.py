@@ -1,6 +1,8 @@
 """JSON bodies: typed, bounded, and clear about what is wrong."""
 
+import contextlib
 import json
+import time
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -12,6 +14,7 @@ from hypothesis import strategies as st
 from msgspec import Struct
 
 from tenantry.domain.errors import BadRequest
+from tenantry.entrypoints.http.exact_json import without_strings
 from tenantry.entrypoints.http.json_body import NESTING_MAX, VALUES_MAX, parse_object, to, zoned
 
 
@@ -65,6 +68,38 @@ def test_what_is_read_can_be_written_again(pair: tuple[bytes, bytes]) -> None:
 def test_rubbish_is_refused_without_looking_twice(rubbish: bytes) -> None:
     with pytest.raises(BadRequest):
         parse_object(b"{" + rubbish * 2_000_000 + b",[" * VALUES_MAX)
+
+
+@pytest.mark.parametrize(
+    ("open_", "unit", "close"),
+    [(b'{"query":["', b'","', b'"]}'), (b'{"a":0.', b"1", b"}"), (b'{"a":"', b'\\",', b'"}')],
+)
+def test_no_body_keeps_the_loop_for_long(open_: bytes, unit: bytes, close: bytes) -> None:
+    """Seconds, where each string or digit was looked at by itself."""
+    body = open_ + unit * (25_000_000 // len(unit)) + close
+    before = time.thread_time()
+    with contextlib.suppress(BadRequest):
+        parse_object(body, exact=True)
+    assert time.thread_time() - before < 0.6
+
+
+_VALUES = st.recursive(
+    st.none() | st.integers(-5, 5) | st.text('a"\\,[{\n'),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text('"\\:,'), inner),
+)
+
+
+@given(_VALUES)
+def test_what_stands_outside_of_strings(value: Any) -> None:
+    def outside(value: Any) -> str:
+        if isinstance(value, dict):
+            pairs = (f"{outside(key)}:{outside(item)}" for key, item in value.items())
+            return f"{{{','.join(pairs)}}}"
+        if isinstance(value, list):
+            return f"[{','.join(map(outside, value))}]"
+        return '"' if isinstance(value, str) else orjson.dumps(value).decode()
+
+    assert without_strings(orjson.dumps(value)).decode() == outside(value)
 
 
 def test_punctuation_inside_a_text_is_text() -> None:

@@ -18,6 +18,7 @@ from tenantry.bootstrap.keys import key_facts
 from tenantry.bootstrap.reach_settings import file_problems
 from tenantry.bootstrap.vector_settings import vectors_fact
 from tenantry.config import Settings, SettingsError, describe
+from tenantry.domain.masks import without_userinfo
 from tenantry.entrypoints.cli.output import as_json, print_json, print_table, say
 
 
@@ -32,6 +33,11 @@ def doctor(json_output: bool) -> None:
     facts: dict[str, Any] = {"home": str(config.home)}
     if not problems:  # nothing can be tried with settings that are wrong
         facts, problems = _facts(config)
+    problems = [without_userinfo(problem) for problem in problems]
+    facts = {
+        name: without_userinfo(fact) if isinstance(fact, str) else fact
+        for name, fact in facts.items()
+    }
     wrong = _wrong(config, problems)
     rows = [(s.name, s.value, s.origin, s.name in wrong) for s in describe(config)]
     if json_output:

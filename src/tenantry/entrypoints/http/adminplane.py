@@ -16,11 +16,26 @@ from tenantry.entrypoints.http.admin import (
     shreds,
 )
 from tenantry.entrypoints.http.openapi import route_for
-from tenantry.entrypoints.http.routes import Access, Handler, Method, Route, RouteTable
+from tenantry.entrypoints.http.routes import (
+    LARGE_BODY_BYTES_MAX,
+    Access,
+    Handler,
+    Method,
+    Route,
+    RouteTable,
+)
 
 
 def _admin(method: Method, path: str, handler: Handler, summary: str) -> Route:
-    return Route(method, f"/admin/v1{path}", "tenantry", handler, Access.OPERATOR, summary)
+    return Route(
+        method,
+        f"/admin/v1{path}",
+        "tenantry",
+        handler,
+        Access.OPERATOR,
+        summary,
+        body_bytes_max=LARGE_BODY_BYTES_MAX,  # editions of prices, reports of audits
+    )
 
 
 _ROUTES: Final = (

@@ -17,6 +17,7 @@ from tenantry.domain.errors import (
     KeyMissing,
     KeyWrong,
     TenantryError,
+    TooLarge,
     Unavailable,
     UnsupportedMedia,
 )
@@ -35,7 +36,8 @@ from tenantry.entrypoints.http.wire.exchange import Exchange
 from tenantry.entrypoints.http.wire.limits import WireLimits
 from tenantry.entrypoints.http.wire.request import Request
 
-_COMPRESSIONS: Final = frozenset({"gzip", "x-gzip", "deflate", "br", "zstd", "compress"})
+# Codings of bytes that are as they were, among them what some clients take for one.
+_PLAIN: Final = frozenset({"", "identity", "utf-8", "utf8"})
 _REQUESTS_MAX = WireLimits().requests
 _log = logging.getLogger(__name__)
 
@@ -96,7 +98,7 @@ class App:
         try:
             principal = await self._who(route, request)
             _require_scopes(route, principal, request)
-            _refuse_compressed(request)
+            _refuse_body(route, request)
             call = Call(self._services, request, request_id, route, params, principal)
             call.idempotency = key_of(call)
             if call.idempotency is None:
@@ -236,12 +238,18 @@ def _require_scopes(route: Route, principal: Principal | None, request: Request)
             require(principal, Scope.SEARCH)
 
 
-def _refuse_compressed(request: Request) -> None:
-    """Nobody here decompresses, which a few bytes could make gigabytes of. Other codings, which
-    some clients name, say nothing of the bytes."""
-    coding = request.headers.get("content-encoding", "").lower()
-    if coding in _COMPRESSIONS:
-        raise UnsupportedMedia(f"A body compressed by {coding} is not read: send it as it is.")
+def _refuse_body(route: Route, request: Request) -> None:
+    """Nobody here decompresses, which a few bytes could make gigabytes of."""
+    codings = request.headers.get("content-encoding")
+    if codings is not None:
+        for named in codings.split(","):
+            coding = named.partition(";")[0].strip().lower()
+            if coding not in _PLAIN:
+                raise UnsupportedMedia(
+                    f"A body with the content-encoding {coding[:40]} is not read: send it as it is."
+                )
+    if len(request.body) > route.body_bytes_max:
+        raise TooLarge(f"The request body is larger than {route.body_bytes_max:,} bytes.")
 
 
 def _where(error: BaseException) -> str:

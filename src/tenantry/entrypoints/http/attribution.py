@@ -17,6 +17,7 @@ from tenantry.domain.budget import RUN_WORDS, is_run
 from tenantry.domain.end_user import user_from
 from tenantry.domain.errors import BadRequest
 from tenantry.entrypoints.http.errors import Family
+from tenantry.entrypoints.http.knowledge.multipart_body import PARTS_MAX
 from tenantry.entrypoints.http.wire.request import Request
 
 KNOWLEDGE_HEADER: Final = "x-tenantry-knowledge"
@@ -94,8 +95,9 @@ def refuse_knowledge(headers: Mapping[str, str]) -> None:
         )
 
 
-def idempotency_of(request: Request, family: Family) -> Idempotency | None:
-    """`Idempotency-Key`; on the Bedrock wire else the SDK's own `amz-sdk-invocation-id`."""
+def idempotency_of(request: Request, family: Family, *, form: bool = False) -> Idempotency | None:
+    """`Idempotency-Key`; on the Bedrock wire else the SDK's own `amz-sdk-invocation-id`.
+    `form`: the route takes forms."""
     if request.method != "POST":
         return None
     headers = request.headers
@@ -103,28 +105,29 @@ def idempotency_of(request: Request, family: Family) -> Idempotency | None:
     if given is not None:
         if not _IDEMPOTENCY_KEY.fullmatch(given):
             raise BadRequest("`Idempotency-Key` takes 1 to 255 visible ASCII characters.")
-        return Idempotency(given, _digest(request), implied=False)
+        return Idempotency(given, _digest(request, form=form), implied=False)
     invocation = headers.get("amz-sdk-invocation-id")
     if family != "bedrock" or invocation is None or not _INVOCATION.fullmatch(invocation):
         return None
     attempt = _ATTEMPT.match(headers.get("amz-sdk-request", ""))
     resent = attempt is not None and int(attempt[1]) > 1
-    return Idempotency(invocation, _digest(request), implied=True, resent=resent)
+    return Idempotency(invocation, _digest(request, form=form), implied=True, resent=resent)
 
 
-def _digest(request: Request) -> bytes:
+def _digest(request: Request, *, form: bool) -> bytes:
     """Of the body and all else that decides the answer: the same body on another route, for other
     groups or with another guardrail is another request."""
     told = sorted(item for item in request.header_items if item[0].startswith(_DECIDING))
     lines = [request.raw_path, request.raw_query, *(f"{name}:{value}" for name, value in told)]
     digest = hashlib.sha256("\n".join(lines).encode("latin-1", "replace"))
     digest.update(b"\n\n")
-    boundary = _BOUNDARY.match(request.headers.get("content-type", ""))
+    boundary = _BOUNDARY.match(request.headers.get("content-type", "")) if form else None
     if boundary is None:
         digest.update(request.body)
         return digest.digest()
     # Every sending of a form has a boundary of its own, which decides nothing: its parts do.
-    for part in request.body.split(b"--" + (boundary[1] or boundary[2]).encode("latin-1")):
+    mark = b"--" + (boundary[1] or boundary[2]).encode("latin-1")
+    for part in request.body.split(mark, PARTS_MAX + 1):  # one with more is refused
         digest.update(b"%d:" % len(part))
         digest.update(part)
     return digest.digest()

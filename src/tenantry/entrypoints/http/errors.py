@@ -109,6 +109,8 @@ _BY_STATUS: Final[Mapping[int, tuple[str, Shape]]] = {
         Shape(404, "UnknownOperationException", 404, "invalid_request_error", "not_found_error"),
     ),
     405: ("method_not_allowed", Shape(405, "UnknownOperationException", 405, *_INVALID)),
+    # One that was too slow is as slow again: no SDK should send it again by itself.
+    408: ("request_timeout", Shape(408, "RequestTimeoutException", 408, *_INVALID)),
     413: ("too_large", SHAPES[errors.TooLarge]),
     414: ("target_too_long", Shape(414, "ValidationException", 414, *_INVALID)),
     431: ("headers_too_large", Shape(431, "ValidationException", 431, *_INVALID)),

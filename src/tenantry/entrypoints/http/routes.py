@@ -7,16 +7,20 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from functools import lru_cache
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Final, Literal
 from urllib.parse import unquote
 
 from tenantry.domain.tenant import Scope
 from tenantry.entrypoints.http.errors import Family
 from tenantry.entrypoints.http.response import Response, StreamingResponse
+from tenantry.entrypoints.http.wire.limits import WireLimits
 
 if TYPE_CHECKING:
     from tenantry.entrypoints.http.call import Call
 
+# A body is read, hashed and parsed before limits of a plan are asked: what needs no more has less.
+BODY_BYTES_MAX: Final = 1_000_000
+LARGE_BODY_BYTES_MAX: Final = WireLimits().body_bytes
 Handler = Callable[["Call"], Awaitable[Response | StreamingResponse]]
 Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
 
@@ -41,6 +45,8 @@ class Route:
     scopes: tuple[Scope, ...] = ()  # all of them
     takes_knowledge: bool = False  # `x-tenantry-knowledge`, with which it wants to search too
     kept: bool = True  # its answer, where an idempotency key asks for that
+    body_bytes_max: int = BODY_BYTES_MAX
+    takes_form: bool = False  # `multipart/form-data` beside JSON
 
     @property
     def segments(self) -> tuple[str, ...]:

@@ -15,7 +15,7 @@ from tenantry.entrypoints.http.bedrock.requests import (
 from tenantry.entrypoints.http.call import Call
 from tenantry.entrypoints.http.chats import completed, streamed
 from tenantry.entrypoints.http.response import Response, StreamingResponse
-from tenantry.entrypoints.http.routes import Access, Handler, Route
+from tenantry.entrypoints.http.routes import LARGE_BODY_BYTES_MAX, Access, Handler, Route
 
 
 async def converse(call: Call) -> Response:
@@ -60,7 +60,16 @@ async def apply_guardrail(call: Call) -> Response:
 
 def _route(action: str, handler: Handler, access: Access, summary: str) -> Route:
     template = f"/model/{{model}}/{action}"
-    return Route("POST", template, "bedrock", handler, access, summary, (Scope.INFER,))
+    return Route(
+        "POST",
+        template,
+        "bedrock",
+        handler,
+        access,
+        summary,
+        (Scope.INFER,),
+        body_bytes_max=LARGE_BODY_BYTES_MAX,
+    )
 
 
 def _chat(action: str, handler: Handler, summary: str) -> Route:
@@ -85,6 +94,7 @@ ROUTES = (
         Access.TENANT,
         "ApplyGuardrail",
         (Scope.INFER,),
+        body_bytes_max=LARGE_BODY_BYTES_MAX,
     ),
     _route("count-tokens", count_tokens, Access.TENANT_FRESH, "CountTokens, free of charge"),
 )

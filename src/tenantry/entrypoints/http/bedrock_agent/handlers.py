@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -24,7 +25,7 @@ from tenantry.entrypoints.http.bedrock_agent.requests import (
 from tenantry.entrypoints.http.call import Call
 from tenantry.entrypoints.http.charge import CHARGE_HEADER, charge_text, max_tokens_headers
 from tenantry.entrypoints.http.response import Response, StreamingResponse, json_response
-from tenantry.entrypoints.http.routes import Access, Handler, Route
+from tenantry.entrypoints.http.routes import LARGE_BODY_BYTES_MAX, Access, Handler, Route
 
 
 async def retrieve(call: Call) -> Response:
@@ -96,5 +97,8 @@ ROUTES = (
         Scope.INFER,
         Scope.SEARCH,
     ),
-    _route("/rerank", rerank, "Rerank", Scope.INFER),
+    replace(
+        _route("/rerank", rerank, "Rerank", Scope.INFER),
+        body_bytes_max=LARGE_BODY_BYTES_MAX,  # up to 1,000 documents
+    ),
 )

@@ -20,7 +20,7 @@ from tenantry.entrypoints.http.json_body import check_integers
 from tenantry.entrypoints.http.knowledge.multipart_body import Form, parse_form
 from tenantry.entrypoints.http.knowledge.views import from_document
 from tenantry.entrypoints.http.response import Response, json_response
-from tenantry.entrypoints.http.routes import Access, Route
+from tenantry.entrypoints.http.routes import LARGE_BODY_BYTES_MAX, Access, Handler, Method, Route
 
 _FIELDS = frozenset({"title", "metadata", "access"})
 _MEDIA_TYPE = re.compile(r"[\w!#$&^.+-]+/[\w!#$&^.+-]+(;[ -~]*)?", re.ASCII)
@@ -125,12 +125,28 @@ async def remove(call: Call) -> Response:
 _READ = (Scope.SEARCH,)
 _WRITE = (Scope.DOCUMENTS_WRITE,)
 _FRESH = Access.TENANT_FRESH
-_ONE = "/v1/documents/{id}"
+_ALL, _ONE = "/v1/documents", "/v1/documents/{id}"
+
+
+def _upload_route(method: Method, path: str, handler: Handler, summary: str) -> Route:
+    return Route(
+        method,
+        path,
+        "tenantry",
+        handler,
+        _FRESH,
+        summary,
+        _WRITE,
+        body_bytes_max=LARGE_BODY_BYTES_MAX,
+        takes_form=True,
+    )
+
+
 ROUTES = (
-    Route("POST", "/v1/documents", "tenantry", add, _FRESH, "Add a document", _WRITE),
-    Route("GET", "/v1/documents", "tenantry", page, _FRESH, "Documents, newest first", _READ),
+    _upload_route("POST", _ALL, add, "Add a document"),
+    Route("GET", _ALL, "tenantry", page, _FRESH, "Documents, newest first", _READ),
     Route("GET", _ONE, "tenantry", get, _FRESH, "One document", _READ),
-    Route("PUT", _ONE, "tenantry", replace, _FRESH, "Replace a document", _WRITE),
+    _upload_route("PUT", _ONE, replace, "Replace a document"),
     Route("DELETE", _ONE, "tenantry", remove, _FRESH, "Delete a document", _WRITE),
     Route("GET", f"{_ONE}/content", "tenantry", content, _FRESH, "A document as uploaded", _READ),
 )

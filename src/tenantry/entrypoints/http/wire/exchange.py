@@ -8,7 +8,8 @@ from collections.abc import Callable, Mapping
 from email.utils import formatdate
 from http import HTTPStatus
 
-_JOINED_BYTES_MAX = 65_536  # a larger body is handed to the transport without a copy
+_JOINED_BYTES_MAX = 65_536  # a larger body is not copied, and sent as its reader takes it
+_NO_CONTENT = 204
 _STATUS_LINES = {
     status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n" for status in HTTPStatus
 }
@@ -19,7 +20,7 @@ class Exchange:
 
     __slots__ = (
         "_chunked", "_head_only", "_on_gone", "_transport", "_writable",
-        "gone", "keep_alive", "started", "status",
+        "gone", "keep_alive", "large", "started", "status",
     )  # fmt: skip
 
     def __init__(
@@ -36,21 +37,25 @@ class Exchange:
         self._writable: asyncio.Event | None = None  # while the write buffer is full
         self._on_gone: Callable[[], None] | None = None
         self.keep_alive = keep_alive
+        self.large: bytes | None = None  # a body that the connection has yet to send
         self.started = False
         self.gone = False
         self.status = 0
 
     def respond(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
-        """A whole answer at once."""
+        """A whole answer at once. A large one is sent by the connection when this one is done."""
         if self.gone:
             return
-        head = self._head(status, headers, f"content-length: {len(body)}\r\n")
+        # Of nothing no length is said (RFC 9110 §8.6).
+        framing = "" if status == _NO_CONTENT else f"content-length: {len(body)}\r\n"
+        head = self._head(status, headers, framing)
         if self._head_only or not body:
             self._transport.write(head)
         elif len(body) <= _JOINED_BYTES_MAX:
             self._transport.write(head + body)
         else:
-            self._transport.writelines((head, body))
+            self._transport.write(head)
+            self.large = body
 
     def start(self, status: int, headers: Mapping[str, str]) -> None:
         """Status and headers of a streamed answer, sent at once."""

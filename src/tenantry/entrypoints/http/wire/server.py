@@ -7,8 +7,10 @@ import contextlib
 import socket
 import ssl
 
-from tenantry.entrypoints.http.wire.connection import Application, Connection
+from tenantry.entrypoints.http.wire.connection import Connection
+from tenantry.entrypoints.http.wire.handover import Application
 from tenantry.entrypoints.http.wire.limits import WireLimits
+from tenantry.entrypoints.http.wire.outgoing import Unsent
 
 _SWEEP_S = 1.0  # how often deadlines are looked at
 _TLS_HANDSHAKE_S = 10.0
@@ -24,6 +26,7 @@ class Server:
         self.connections: set[Connection] = set()
         self.tasks: set[asyncio.Task[None]] = set()
         self.held_bytes = 0
+        self.unsent = Unsent(self.limits)
         self.finishing = False
         self.ended = asyncio.Event()  # of all connections, while finishing
         self._listeners: list[asyncio.Server] = []
@@ -84,7 +87,7 @@ class Server:
         return len(cut)
 
     def _sweep(self) -> None:
+        self._sweeper = self.loop.call_later(_SWEEP_S, self._sweep)
         now = self.loop.time()
         for connection in tuple(self.connections):
             connection.cut_if_late(now)
-        self._sweeper = self.loop.call_later(_SWEEP_S, self._sweep)

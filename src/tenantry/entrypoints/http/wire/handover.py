@@ -1,0 +1,53 @@
+"""How a connection hands on a request that it read, or could not read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+from tenantry.entrypoints.http.wire.exchange import Exchange
+from tenantry.entrypoints.http.wire.limits import WireLimits
+from tenantry.entrypoints.http.wire.request import Request
+
+NOT_HTTP: Final = "The request is not valid HTTP/1.1."
+
+
+class Application(Protocol):
+    """What serves the requests of a connection. `serve` must not raise."""
+
+    async def serve(self, request: Request, exchange: Exchange) -> None: ...
+
+    def refuse(self, status: int, message: str, raw_path: str, exchange: Exchange) -> None:
+        """Answers a request that could not be read."""
+        ...
+
+
+class Broken(Exception):
+    """The request cannot be read to its end."""
+
+    def __init__(self, status: int, message: str) -> None:
+        self.status = status
+        self.message = message
+
+
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """A request that was read to its end and waits for its turn."""
+
+    request: Request
+    http11: bool
+    keep_alive: bool
+    refusal: Broken | None
+    held_bytes: int
+
+
+def too_large(limits: WireLimits) -> Broken:
+    return Broken(413, f"The request body is larger than {limits.body_bytes:,} bytes.")
+
+
+def body_bytes(given: str, limits: WireLimits) -> int:
+    """What `content-length` says. Raises `Broken` for what is not even read to be dropped."""
+    digits = given if len(given) <= 18 else given.lstrip("0") or "0"
+    if not digits.isdigit() or len(digits) > 18 or int(digits) > limits.discard_bytes:
+        raise too_large(limits)
+    return int(digits)

@@ -1,0 +1,230 @@
+"""The reading of a connection's requests, each bounded in bytes, chunks and framing."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from typing import Final, Protocol
+
+import httptools
+
+from tenantry.entrypoints.http.wire.handover import NOT_HTTP, Broken, Whole, body_bytes, too_large
+from tenantry.entrypoints.http.wire.http2 import head_without_offer
+from tenantry.entrypoints.http.wire.limits import WireLimits
+from tenantry.entrypoints.http.wire.request import Request, origin_form
+
+_FRAMING: Final = "The request has more framing than content."
+# Headers that must not come twice: two readers could believe two different ones.
+_ONCE: Final = frozenset(
+    {
+        "host", "authorization", "x-api-key", "content-length", "content-type", "idempotency-key",
+        # Beside the application's own, one that its proxy let through from whoever asks it.
+        "x-tenantry-user", "x-tenantry-groups", "x-tenantry-run",
+    }
+)  # fmt: skip
+
+
+class Holder(Protocol):
+    """What counts the bodies of one listener's worker."""
+
+    held_bytes: int
+
+
+class Reading(asyncio.Protocol):
+    """Turns bytes into requests. A connection adds when they are answered, and how long each part
+    may take."""
+
+    __slots__ = (
+        "_body", "_body_bytes", "_chunks", "_granted_at", "_granted_s", "_head", "_header_bytes",
+        "_headers", "_held_bytes", "_holder", "_in_body", "_in_head", "_items", "_large_bytes",
+        "_limits", "_parser", "_piece", "_refusal", "_target", "_waiting",
+    )  # fmt: skip
+
+    def __init__(self, limits: WireLimits, holder: Holder) -> None:
+        self._limits = limits
+        self._holder = holder
+        self._parser = httptools.HttpRequestParser(self)
+        self._waiting: deque[Whole] = deque()
+        self._piece = b""  # the bytes that are read just now
+        self._held_bytes = 0  # of the body that is being read
+        self._begin()
+
+    def _begin(self) -> None:
+        self._target = b""
+        self._headers: dict[str, str] = {}
+        self._items: list[tuple[str, str]] = []
+        self._header_bytes = 0
+        self._body: bytes | bytearray = b""
+        self._body_bytes = 0
+        self._chunks = 0
+        self._large_bytes = 0  # of large pieces that came since, whatever they hold
+        self._head = b""  # of a head that is not whole yet, the pieces before this one
+        self._in_head = True
+        self._in_body = False
+        self._granted_s = 0.0  # to the body, beyond `body_s`
+        self._granted_at = 0  # bytes of it
+        self._refusal: Broken | None = None
+
+    # what a connection adds
+
+    def _wait(self, whole: Whole) -> None:
+        """A request was read, or could not be."""
+        raise NotImplementedError
+
+    def _wait_at_most(self, seconds: float) -> None:
+        """For the next part of the request."""
+        raise NotImplementedError
+
+    def _tell_to_go_on(self) -> None:
+        """The client waits for word before it sends the body."""
+        raise NotImplementedError
+
+    # bytes
+
+    def _feed(self, data: bytes) -> None:
+        """Raises `Broken` inside of httptools' error for a callback, or another of its errors."""
+        self._piece = data
+        while data:
+            try:
+                self._parser.feed_data(data)
+                return
+            except httptools.HttpParserUpgrade as upgrade:
+                data = data[upgrade.args[0] :]
+            if self._parser.get_method() == b"CONNECT":
+                raise Broken(400, "This is no proxy.")
+            # The parser takes an offer (Java's client offers h2c) for accepted and skips the body:
+            # read the request once more, as if the offer had not been made.
+            parser, items = self._parser, self._items
+            version = parser.get_http_version()
+            self._piece = head_without_offer(parser.get_method(), self._target, version, items)
+            self._parser = httptools.HttpRequestParser(self)
+            self._parser.feed_data(self._piece)
+            self._piece = data
+
+    def _keep_head(self, piece: bytes) -> None:
+        """Of a head that is not whole yet."""
+        self._head += piece
+        if len(self._head) > self._limits.framing_bytes:
+            raise Broken(400, _FRAMING)
+
+    def _count(self, piece: bytes) -> None:
+        """Of pieces that are large: as small ones, framing without end costs no more than
+        requests do, and ends with the time for a body."""
+        self._large_bytes += len(piece)
+        if self._large_bytes > self._limits.framing_bytes + 2 * self._body_bytes:
+            raise Broken(400, _FRAMING)
+
+    # httptools callbacks
+
+    def on_message_begin(self) -> None:
+        self._begin()
+        self._wait_at_most(self._limits.head_s)
+        if len(self._waiting) >= self._limits.waiting:
+            raise Broken(503, "Too many requests at once on a connection.")
+
+    def on_url(self, url: bytes) -> None:
+        self._target += url
+        if len(self._target) > self._limits.target_bytes:
+            raise Broken(414, "The request target is too long.")
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._header_bytes += len(name) + len(value)
+        items = self._items
+        if (
+            self._header_bytes > self._limits.header_bytes
+            or len(items) >= self._limits.header_count
+        ):
+            raise Broken(431, "The request headers are too large.")
+        if not self._in_head:
+            return  # a trailer (RFC 9110 §6.5.1): who stands before us strips headers, not these
+        key, text = name.decode("latin-1").lower(), value.decode("latin-1").strip()
+        items.append((key, text))
+        known = self._headers.get(key)
+        if known is None:
+            self._headers[key] = text
+        elif key in _ONCE:
+            self._refusal = Broken(400, f"The header {key} was sent twice.")
+        else:
+            self._headers[key] = f"{known},{text}"
+
+    def on_headers_complete(self) -> None:
+        headers, limits = self._headers, self._limits
+        self._in_head, self._in_body = False, True
+        self._wait_at_most(limits.body_s)
+        version = self._parser.get_http_version()
+        # The parser reads 0.9 and 2.0, RTSP and ICE as if they were these.
+        if version not in ("1.0", "1.1") or not self._speaks_http():
+            raise Broken(400, NOT_HTTP)
+        coding = headers.get("transfer-encoding", "chunked").lower()
+        if coding != "chunked":  # what was coded before it was chunked, nobody here decodes
+            raise Broken(400, "The only transfer-encoding that is read is chunked.")
+        length = headers.get("content-length")
+        if length is not None and body_bytes(length, limits) > limits.body_bytes:
+            self._refusal = too_large(limits)
+        if self._parser.should_upgrade():
+            return  # `_feed` reads it again
+        if version == "1.1" and headers.get("expect", "").lower() == "100-continue":
+            self._tell_to_go_on()  # of HTTP/1.0 it is ignored (RFC 9110 §10.1.1)
+
+    def _speaks_http(self) -> bool:
+        line = b" " + self._target + b" HTTP/1."
+        return self._piece.find(line) >= 0 or (self._head + self._piece).find(line) >= 0
+
+    def on_chunk_header(self) -> None:
+        self._chunks += 1
+        limits = self._limits
+        if self._chunks > limits.chunks + self._body_bytes // limits.chunk_bytes:
+            raise Broken(400, "The request body comes in too many small chunks.")
+
+    def on_body(self, body: bytes) -> None:
+        self._body_bytes += len(body)
+        if self._body_bytes <= self._limits.body_bytes:
+            if self._refusal is None:
+                self._keep(body)
+            return
+        self._drop_body()
+        self._refusal = too_large(self._limits)
+        if self._body_bytes > self._limits.discard_bytes:
+            raise self._refusal
+
+    def _keep(self, body: bytes) -> None:
+        """Holds a piece of the body, unless all bodies together are too much to hold."""
+        if not self._body:
+            self._body = body  # mostly there is one alone
+        else:  # joined at once: chunks of two bytes would take 25 times their size
+            if isinstance(self._body, bytes):
+                self._body = bytearray(self._body)
+            self._body += body
+        if self._body_bytes <= self._limits.small_body_bytes:
+            return
+        self._held_bytes += len(body)
+        self._holder.held_bytes += len(body)
+        if self._holder.held_bytes > self._limits.held_bytes:
+            self._drop_body()
+            self._refusal = Broken(503, "Too many large requests at once.")
+
+    def _drop_body(self) -> None:
+        self._body = b""
+        self._holder.held_bytes -= self._held_bytes
+        self._held_bytes = 0
+
+    def on_message_complete(self) -> None:
+        if self._parser.should_upgrade():
+            return  # `_feed` reads it again
+        self._in_body = False
+        path, _, query = origin_form(self._target).partition(b"?")
+        request = Request(
+            self._parser.get_method().decode("ascii"),
+            path.decode("latin-1"),
+            query.decode("latin-1"),
+            self._headers,
+            self._items,
+            bytes(self._body),
+        )
+        self._body = b""
+        held_bytes, self._held_bytes = self._held_bytes, 0
+        http11 = self._parser.get_http_version() == "1.1"
+        if http11 and "host" not in self._headers:
+            self._refusal = Broken(400, "The header host is missing.")
+        keep_alive = http11 and self._parser.should_keep_alive()
+        self._wait(Whole(request, http11, keep_alive, self._refusal, held_bytes))

@@ -1,0 +1,62 @@
+"""Clients that are slow, or have said all they will, on real sockets."""
+
+import socket
+import ssl
+from collections.abc import Iterator
+
+import pytest
+from tests.integration.http.test_wire import CLOSE, converse, eventually, read_all
+from tests.support.http_edge import Edge
+
+from tenantry.entrypoints.http.wire.limits import WireLimits
+
+LIMITS = WireLimits(body_s=0.6, body_most_s=30, stall_s=1.0, close_s=0.5)
+
+
+@pytest.fixture(scope="module")
+def running_edge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Edge]:
+    with Edge(tmp_path_factory.mktemp("home"), LIMITS) as edge:
+        yield edge
+
+
+def connect(edge: Edge, secure: bool = False) -> socket.socket:
+    client = socket.socket()
+    client.settimeout(20)
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65_536)
+    port = int(edge.https_url.rpartition(":")[2]) if secure else edge.port
+    client.connect(("127.0.0.1", port))
+    if secure:
+        trusted = ssl.create_default_context(cafile=str(edge.ca_bundle))
+        return trusted.wrap_socket(client, server_hostname="localhost")
+    return client
+
+
+def test_who_half_closes_after_the_request_gets_the_answer(edge: Edge) -> None:
+    with connect(edge) as client:
+        client.sendall(converse() * 2)
+        client.shutdown(socket.SHUT_WR)
+        assert read_all(client).count(b"HTTP/1.1 200") == 2
+
+
+def test_a_body_that_stalls_is_told_in_the_shape_of_its_api(edge: Edge) -> None:
+    with connect(edge) as client:
+        client.sendall(converse()[:-3])
+        told = read_all(client)
+    assert told.startswith(b"HTTP/1.1 408") and b"RequestTimeoutException" in told
+    assert b"x-should-retry: false" in told.lower()
+
+
+@pytest.mark.parametrize("secure", [False, True])
+def test_large_answers_are_counted_until_they_are_taken(edge: Edge, secure: bool) -> None:
+    """And cut where nobody takes them; TLS hides what is unsent from whoever writes."""
+    edge.services.inference.answer = {"text": "y" * 8_000_000}
+    unsent = edge.data_server.unsent
+    with connect(edge, secure) as client:
+        client.sendall(converse(more=CLOSE))
+        eventually(lambda: unsent.bytes > 8_000_000)
+        assert read_all(client).count(b"y") > 8_000_000 - 1
+    eventually(lambda: unsent.bytes == 0)
+    with connect(edge, secure) as client:
+        client.sendall(converse(more=CLOSE))
+        eventually(lambda: unsent.bytes > 8_000_000)
+        eventually(lambda: unsent.bytes == 0)

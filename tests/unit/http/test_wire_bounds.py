@@ -1,0 +1,183 @@
+"""What one client may cost the others: chunks, framing, slow bodies and slow readers."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+
+import pytest
+from tests.support.wire import Listener, Served, SlowWire, Wire, begun, chunks_of, connected, turns
+
+from tenantry.entrypoints.http.wire.limits import WireLimits
+
+LIMITS = WireLimits()
+HEAD = b"POST /v1/search HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n"
+GET = b"GET /openapi.json HTTP/1.1\r\nhost: x\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("size", "count", "served"),
+    [(1, LIMITS.chunks, True), (1, 200_000, False), (31, 200_000, False), (32, 200_000, True)],
+)
+def test_chunks_are_as_many_as_their_bytes_are_worth(size: int, count: int, served: bool) -> None:
+    """Each costs the loop the same, however small."""
+
+    async def run() -> None:
+        application, connection, wire = begun()
+        body = bytes(size * count)
+        connection.data_received(HEAD + b"".join(chunks_of(body, size)) + b"0\r\n\r\n")
+        await turns()
+        if served:
+            assert application.bodies == [body] and not wire.closed
+        else:
+            assert application.bodies == [] and wire.closed
+            assert wire.written.startswith(b"HTTP/1.1 400") and b"small chunks" in wire.written
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        [HEAD, b"1;a="] + [b"a" * 100_000] * 10,
+        [b"\r\n" * 5_000] * 100,
+        [GET[:-2], *[b" " * 9_000] * 99],
+    ],
+)
+def test_framing_without_end_is_refused(sent: list[bytes]) -> None:
+    async def run() -> None:
+        _, connection, wire = begun()
+        for piece in sent:
+            connection.data_received(piece)
+        await turns()
+        assert wire.written.startswith(b"HTTP/1.1 400") and wire.closed
+
+    asyncio.run(run())
+
+
+def test_who_sends_much_at_once_lets_others_have_their_turn() -> None:
+    async def run() -> None:
+        application, connection, wire = begun()
+        body = bytes(300_000)
+        head = HEAD.replace(b"transfer-encoding: chunked", b"content-length: 300000")
+        connection.data_received(head + body[:200_000])
+        assert not wire.reading
+        await turns()
+        assert wire.reading
+        connection.data_received(body[200_000:])
+        await turns()
+        assert application.bodies == [body] and wire.reading
+
+    asyncio.run(run())
+
+
+def slow_upload() -> tuple[Listener, Wire]:
+    wire = Wire()
+    listener = Listener(Served())
+    connected(listener, wire).data_received(HEAD)
+    return listener, wire
+
+
+def test_a_steady_body_has_longer_but_not_for_ever() -> None:
+    async def run() -> None:
+        listener, wire = slow_upload()
+        (connection,) = listener.connections
+        seconds = 0
+        while not wire.written:
+            listener.later(1)
+            seconds += 1
+            connection.data_received(chunks_of(bytes(2_000), 2_000)[0])
+        assert LIMITS.body_most_s < seconds <= LIMITS.body_most_s + 40
+        assert wire.written.startswith(b"HTTP/1.1 408") and wire.closed
+
+    asyncio.run(run())
+
+
+def test_a_body_that_stalls_is_told_so() -> None:
+    async def run() -> None:
+        listener, wire = slow_upload()
+        (connection,) = listener.connections
+        connection.data_received(chunks_of(bytes(20_000), 20_000)[0])
+        listener.later(LIMITS.body_s + 1)
+        assert wire.written == b""
+        connection.data_received(chunks_of(bytes(10_000), 10_000)[0])
+        listener.later(LIMITS.stall_s + 1)
+        assert wire.written.startswith(b"HTTP/1.1 408") and wire.closed
+
+    asyncio.run(run())
+
+
+ANSWER = bytes(range(256)) * 4_000  # 1,024,000 bytes
+
+
+async def asked(listener: Listener) -> SlowWire:
+    """Of a client that asks and does not read."""
+    wire = SlowWire()
+    connected(listener, wire).data_received(GET)
+    await turns()
+    return wire
+
+
+def test_a_large_answer_comes_whole_as_it_is_taken_and_the_next_after_it() -> None:
+    async def run() -> None:
+        listener = Listener(Served(ANSWER))
+        wire = await asked(listener)
+        assert wire.connection is not None
+        wire.connection.data_received(GET)
+        while wire.buffered:
+            assert wire.buffered <= 2 * LIMITS.write_buffer_bytes
+            wire.take(50_000)
+            await turns()
+        assert wire.written.count(ANSWER) == 2 and listener.unsent.bytes == 0
+        assert not wire.closed and wire.reading
+
+    asyncio.run(run())
+
+
+def test_large_answers_that_nobody_takes_are_bounded() -> None:
+    """The slowest reader is cut, and no other."""
+
+    async def run() -> None:
+        listener = Listener(Served(ANSWER), replace(LIMITS, unsent_bytes=2 * len(ANSWER)))
+        slow, fast = await asked(listener), await asked(listener)
+        listener.later(3)
+        fast.take(400_000)
+        assert not slow.aborted and listener.unsent.bytes == 2 * len(ANSWER)
+        third = await asked(listener)
+        assert slow.aborted and not (fast.aborted or third.aborted)
+        assert listener.unsent.bytes == 2 * len(ANSWER)
+        for wire in (slow, fast, third):
+            assert wire.connection is not None
+            wire.connection.connection_lost(None)
+        assert listener.unsent.bytes == 0
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize(("each", "whole"), [(400_000, True), (200_000, False), (0, False)])
+def test_a_large_answer_has_a_mean_rate(each: int, whole: bool) -> None:
+    """Who takes a little in each stall would hold it for hours."""
+
+    async def run() -> None:
+        answer = bytes(20 * 1_024_000)
+        listener = Listener(Served(answer))
+        wire = await asked(listener)
+        while not wire.aborted and len(wire.written) - wire.buffered < len(answer):
+            wire.take(each)
+            await turns()
+            listener.later(10)
+        assert wire.aborted != whole
+        assert listener.clock.now - 1_000 < LIMITS.stall_s + 40 + len(answer) / 32_768
+
+    asyncio.run(run())
+
+
+def test_a_connection_that_closes_hands_on_the_rest_of_an_answer() -> None:
+    async def run() -> None:
+        listener = Listener(Served(ANSWER))
+        wire = await asked(listener)
+        assert wire.connection is not None
+        wire.connection.close_if_idle()
+        assert wire.written.endswith(ANSWER) and wire.closed and listener.unsent.bytes == 0
+
+    asyncio.run(run())
