@@ -233,7 +233,7 @@ class FixedInference:
 
     asked: list[tuple[RequestContext, Any]] = field(default_factory=list)
     refusal: TenantryError | Exception | None = None
-    billed: int | None = None  # attempts, before it refuses; None: refused before admission
+    spent: bool | None = None  # when it refuses; None: it refuses before admission
     answer: Mapping[str, Any] = field(default_factory=lambda: CONVERSE_ANSWER)
     events: Callable[[], list[tuple[str, dict[str, Any]]]] = converse_events
     gate: asyncio.Event = field(default_factory=asyncio.Event)
@@ -244,9 +244,9 @@ class FixedInference:
 
     def _note(self, ctx: RequestContext, what: Any) -> None:
         self.asked.append((ctx, what))
-        if self.billed is not None:
+        if self.spent is not None:
             ctx.progress.admitted = True
-            ctx.progress.attempts_open = self.billed
+            ctx.progress.spent = self.spent
         if self.refusal is not None:
             raise self.refusal
         model = what.model if isinstance(what, ChatCall) else what

@@ -27,6 +27,10 @@ LATE_SETTLE_PAUSE_S = 5.0
 _OF_THE_CLIENT = (BadRequest, UpstreamRefused)
 
 
+def _costs(outcome: AttemptOutcome) -> bool:
+    return outcome.end == "unknown" or (outcome.end == "settled" and outcome.charged)
+
+
 @dataclass(frozen=True, slots=True)
 class SettleLimits:
     settle_wait_ms: int = 5_000  # metering.md, contract 3
@@ -49,7 +53,9 @@ class AdmittedRequest:
         self._limits = limits
         self._outcomes: list[AttemptOutcome] = []
         self._progress = progress
-        progress.attempts_open += 1  # the first one's intent came with the admission
+        self._begun = 1  # attempts; the first one's intent came with the admission
+        self._costly = 0  # outcomes that are charged or unknown
+        self._tell()
         self.admission = admission
         self.request_id = request_id
         self.principal = admission.principal
@@ -61,17 +67,21 @@ class AdmittedRequest:
     async def begin(self, planned: PlannedCall, call: int, attempt: int) -> None:
         """Commits the intent of an attempt; the first one came with the admission."""
         if call or attempt > 1:
-            self._progress.attempts_open += 1
             await self._port.begin(
                 self.principal.tenant_id,
                 self.request_id,
                 planned.intent(self.principal, self.admission.prices, call, attempt),
             )
+            self._begun += 1
+            self._tell()
 
     def ended(self, outcome: AttemptOutcome) -> None:
         self._outcomes.append(outcome)
-        if outcome.end == "released":
-            self._progress.attempts_open -= 1
+        self._costly += _costs(outcome)
+        self._tell()
+
+    def _tell(self) -> None:
+        self._progress.spent = self._costly > 0 or self._begun > len(self._outcomes)
 
     @property
     def charge(self) -> Decimal:
@@ -81,9 +91,15 @@ class AdmittedRequest:
         )
 
     @property
+    def told_charge(self) -> Decimal | None:
+        """The charge, as it may be told; None where some of it is not known yet."""
+        return self.charge if self.priced else None
+
+    @property
     def priced(self) -> bool:
-        """Whether any outcome has a price: what is not known yet is not said to be 0."""
-        return any(outcome.rated is not None for outcome in self._outcomes)
+        """Whether all that may be charged has a price: what is not known is not said to be 0."""
+        rated = [o.rated is not None for o in self._outcomes if o.charged and o.end != "released"]
+        return all(rated) and any(o.rated is not None for o in self._outcomes)
 
     @property
     def usage(self) -> Usage:
@@ -115,6 +131,8 @@ class AdmittedRequest:
     def waste(self) -> None:
         """Nothing that was noted so far is the customer's: nobody gets the answer."""
         self._outcomes = [metering.undelivered(outcome) for outcome in self._outcomes]
+        self._costly = sum(map(_costs, self._outcomes))
+        self._tell()
 
     async def settle(self) -> None:
         """Durable on return. Raises `Unavailable` after `settle_wait_ms`: nothing is then charged.
@@ -149,4 +167,3 @@ class AdmittedRequest:
             except Unavailable:
                 continue
             return
-

@@ -95,7 +95,7 @@ class CachedAnswers:
             body=body,
             headers=headers,
             usage=request.usage,
-            charge=request.charge if request.priced else None,
+            charge=request.told_charge,
             currency=principal.tenant.currency,
             max_tokens=lowered,
         )

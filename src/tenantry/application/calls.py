@@ -80,5 +80,5 @@ class Embedded:
     vectors: Sequence[Sequence[float]]
     model: str
     usage: Usage
-    charge: Decimal
+    charge: Decimal | None  # None: not all known yet
     currency: str

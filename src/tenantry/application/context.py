@@ -30,12 +30,7 @@ class Progress:
     """How far a request came; written by the use cases, read by whoever must know it."""
 
     admitted: bool = False  # from here on a model may have been asked
-    attempts_open: int = 0  # that were begun, and not ended as never billed
-
-    @property
-    def spent(self) -> bool:
-        """Whether the request may have cost anything."""
-        return self.attempts_open > 0
+    spent: bool = False  # it is charged for something, or nobody knows what it has cost
 
 
 @dataclass(frozen=True, slots=True)

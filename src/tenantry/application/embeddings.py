@@ -222,7 +222,7 @@ class Embeddings:
             vectors=vectors,
             model=planned[0].planned.resolved.model.id,
             usage=request.usage,
-            charge=request.charge,
+            charge=request.told_charge,
             currency=request.principal.tenant.currency,
         )
 

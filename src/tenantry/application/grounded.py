@@ -29,15 +29,15 @@ from tenantry.application.planning import PlannedChat, Planning
 from tenantry.application.streaming import StreamedAnswer, StreamLimits
 from tenantry.domain.chat_request import Clamp
 from tenantry.domain.chunk import CHUNK_BYTES_MAX, Passage
-from tenantry.domain.errors import UpstreamRubbish
 from tenantry.domain.eventstream import Frame
 from tenantry.domain.ids import DocumentId
-from tenantry.domain.prompt import TITLE_BYTES_MAX, Citation, citations_in
+from tenantry.domain.prompt import TITLE_BYTES_MAX, Citation, citations_in, fenced
 from tenantry.domain.tenant import Principal
 from tenantry.domain.usage import Usage
 from tenantry.ports.clock import Clock
 from tenantry.ports.model import ModelPort
 
+BYTES_A_TOKEN: Final = 2  # of UTF-8, at the least: prose has 4 in English, 3 in Chinese
 GUARDRAIL_INTERVENED: Final = "guardrail_intervened"
 
 # Told once, within the work that owns the answer: its whole text, or None where there is none, and
@@ -55,12 +55,9 @@ class GroundedCompleted:
 
     @property
     def text(self) -> str:
-        """All of its text blocks. Raises `UpstreamRubbish`."""
-        try:
-            blocks = self.document["output"]["message"]["content"]
-            return "".join(block.get("text", "") for block in blocks)
-        except (KeyError, TypeError, AttributeError):
-            raise UpstreamRubbish from None
+        """All of its text blocks."""
+        blocks = self.document["output"]["message"]["content"]
+        return "".join(block.get("text", "") for block in blocks)
 
     @property
     def stop_reason(self) -> str:
@@ -69,11 +66,8 @@ class GroundedCompleted:
 
     @property
     def citations(self) -> list[Citation]:
-        """What its text cites; nothing of what cannot be read."""
-        try:
-            return _cited(self.text, self.stop_reason, self.passages)
-        except UpstreamRubbish:
-            return []
+        """What its text cites."""
+        return _cited(self.text, self.stop_reason, self.passages)
 
 
 class GroundedStream:
@@ -210,15 +204,19 @@ class Grounded:
     async def _fitting(
         self, opened: _Opened, asked: Question, passages: list[Passage]
     ) -> PlannedChat:
-        """The chat with as many passages, best first, as the reservation holds."""
+        """The chat with as many passages, best first, as reservation and window hold."""
         principal, reserved = opened.request.principal, opened.reserved
         catalogue = await self._planning.catalogue()
         room = reserved.planned.bound.input_tokens
         clamp = Clamp(reserved.max_tokens is not None, reserved.max_tokens)
-        operation = reserved.chat.operation
+
+        def chat_over(given: Sequence[Passage]) -> PlannedChat:
+            call = asked.call(principal, reserved.chat.operation, given)
+            return self._planning.chat(principal, call, catalogue, opened.salt, clamp)
+
+        _trim(passages, chat_over(()).planned)
         while True:
-            asked_now = asked.call(principal, operation, passages)
-            chat = self._planning.chat(principal, asked_now, catalogue, opened.salt, clamp)
+            chat = chat_over(passages)
             if chat.planned.bound.input_tokens <= room or not passages:
                 return chat
             passages.pop()
@@ -236,7 +234,7 @@ class Grounded:
             body=reply.body,
             headers=reply.headers,
             usage=request.usage,
-            charge=request.charge if request.priced else None,
+            charge=request.told_charge,
             currency=request.principal.tenant.currency,
             max_tokens=chat.max_tokens,
         )
@@ -281,6 +279,15 @@ class Grounded:
             await streamed.run(request, chat.planned, found.heard, attempt)
         whole = found.heard.whole if found.heard is not None and streamed.settled else None
         return None if whole is None or whole[1] == GUARDRAIL_INTERVENED else whole[0]
+
+
+def _trim(passages: list[Passage], bare: PlannedCall) -> None:
+    """Leaves those that the window holds beside the chat and its answer. What is reserved cannot
+    tell: it ends at the window, where more passages cost nothing more."""
+    tokens = bare.resolved.model.window - bare.bound.output_tokens
+    room_bytes = BYTES_A_TOKEN * tokens - bare.bound.input_tokens
+    while passages and len(fenced(passages).encode()) > room_bytes:
+        passages.pop()
 
 
 def _cited(text: str, stop_reason: str, passages: Sequence[Passage]) -> list[Citation]:

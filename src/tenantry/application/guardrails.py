@@ -105,7 +105,7 @@ class Guardrails:
             body=reply.body,
             headers=reply.headers,
             usage=request.usage,
-            charge=request.charge if request.priced else None,
+            charge=request.told_charge,
             currency=request.principal.tenant.currency,
         )
 

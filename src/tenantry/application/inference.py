@@ -131,7 +131,7 @@ class Inference:
             body=reply.body,
             headers=reply.headers,
             usage=request.usage,
-            charge=request.charge if request.priced else None,
+            charge=request.told_charge,
             currency=request.principal.tenant.currency,
             max_tokens=planned.max_tokens,
         )

@@ -36,7 +36,7 @@ class Added:
     """An upload that is durable, and what was charged while its client waited."""
 
     ingested: Ingested
-    charge: Decimal
+    charge: Decimal | None  # None: not all known yet
     currency: str
 
 
@@ -45,7 +45,7 @@ class Found:
     """Passages, best first, and the charge of finding them."""
 
     passages: Sequence[Passage]
-    charge: Decimal
+    charge: Decimal | None  # None: not all known yet
     currency: str
 
 
@@ -142,4 +142,4 @@ class Library:
         request = await self._gate.open(ctx, planner)
         async with request.settled():
             passages = await self._finder.find(ctx, request, planned[0], asked)
-        return Found(passages, request.charge, request.principal.tenant.currency)
+        return Found(passages, request.told_charge, request.principal.tenant.currency)

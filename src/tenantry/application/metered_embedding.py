@@ -77,7 +77,7 @@ class Batches:
         self._clock = clock
         self._embeddings = embeddings
         self._counting = request_id
-        self.charge: Decimal = money.ZERO
+        self.charge: Decimal | None = money.ZERO  # None from where not all of it is known
 
     async def vectors(
         self, principal: Principal, texts: Sequence[str], space: Space
@@ -99,7 +99,10 @@ class Batches:
         self, ctx: RequestContext, texts: Sequence[str], space: Space, *, counts: bool
     ) -> Sequence[Vector]:
         embedded = await self._embeddings.embed_in(ctx, space, texts, counts=counts)
-        self.charge = money.total((self.charge, embedded.charge))
+        if self.charge is None or embedded.charge is None:
+            self.charge = None
+        else:
+            self.charge = money.total((self.charge, embedded.charge))
         return embedded.vectors
 
     def _following(self, principal: Principal) -> RequestContext:

@@ -12,6 +12,7 @@ from tenantry.application.calls import ChatCall
 from tenantry.application.guarding import usages_in, without_trace
 from tenantry.application.planning import PlannedChat, Planning
 from tenantry.domain import normalise
+from tenantry.domain.answer_shape import is_answer
 from tenantry.domain.errors import UpstreamRubbish
 from tenantry.domain.guardrail_usage import with_guardrail
 from tenantry.ports.model import ModelPort, Reply
@@ -42,7 +43,9 @@ class ModelCalls:
             upstream_request_id=reply.request_id,
         )
         request.ended(outcome)
-        if not isinstance(reply.document, dict):
+        if not isinstance(reply.document, dict) or (
+            chat.operation == "Converse" and not is_answer(reply.document)
+        ):
             raise UpstreamRubbish
         return without_trace(reply, chat.operation) if planned.planned.hides_trace else reply
 

@@ -129,7 +129,7 @@ class Reranker:
         (planned,) = request.admission.calls
         async with request.settled():
             page = await self.run(request, planned, 0, call)
-        charge = request.charge if request.priced else None
+        charge = request.told_charge
         return Reranked(page, charge, request.principal.tenant.currency)
 
     def _attempt(self, principal: Principal, planned: PlannedCall, call: RerankCall) -> Attempt:

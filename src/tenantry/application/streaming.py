@@ -24,6 +24,7 @@ from tenantry.application.admitted import AdmittedRequest
 from tenantry.application.calls import ChatCall
 from tenantry.application.guarding import frame_without_trace
 from tenantry.domain import eventstream, guardrail, normalise
+from tenantry.domain.answer_shape import is_event
 from tenantry.domain.errors import TenantryError, Unavailable
 from tenantry.domain.eventstream import Frame
 from tenantry.domain.guardrail_usage import (
@@ -210,7 +211,7 @@ class StreamedAnswer:
         else:
             self.settled = True
             self._usage = request.usage
-            self._charge = request.charge if request.priced else None
+            self._charge = request.told_charge
             if not held:
                 end = reply.end
                 timed_out = end is not None and end.kind is StreamEndKind.TIMED_OUT
@@ -264,8 +265,7 @@ class _StreamUsage:
                 self.complete = True
             elif frame.event_type == "contentBlockDelta":
                 self._deltas += 1
-                said = said.get("delta") if isinstance(said, dict) else None
-            self.readable = self.readable and (isinstance(said, dict) or frame.is_failure)
+            self.readable &= frame.is_failure or is_event(frame.event_type, said)
             return self.complete
         if frame.event_type == "chunk":
             self._deltas += 1
@@ -273,14 +273,13 @@ class _StreamUsage:
         return self.complete
 
     def _feed_chunk(self, payload: bytes) -> None:
-        wrapped = _loads(payload)
         try:
-            native = base64.b64decode(wrapped["bytes"]) if isinstance(wrapped, dict) else b""
-        except (KeyError, TypeError, binascii.Error):
+            document = orjson.loads(native := base64.b64decode(orjson.loads(payload)["bytes"]))
+        except (orjson.JSONDecodeError, KeyError, TypeError, binascii.Error):
+            self.readable = False
             return
         traced = self._guarded and _TRACE in native
         if _METRICS in native or _MESSAGE_START in native or traced:  # a model may just say so too
-            document = _loads(native)
             self._native.feed(document)
             self._guardrail += usages_in_native(document) if traced else ()
             if isinstance(document, dict) and normalise.INVOCATION_METRICS in document:

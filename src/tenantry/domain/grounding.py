@@ -68,17 +68,30 @@ def _place_of_question(messages: Sequence[Mapping[str, Any]]) -> int | None:
 
 
 def _text_of(message: Mapping[str, Any]) -> str:
-    return "\n".join(filter(None, map(_words, message["content"]))).strip()
+    """What is marked for a guardrail as the query; else all texts but those marked as a source."""
+    content = message["content"]
+    asked = [block for block in content if "query" in _marks(block)]
+    wanted = asked or [block for block in content if "grounding_source" not in _marks(block)]
+    return "\n".join(filter(None, map(_words, wanted))).strip()
 
 
 def _words(block: Mapping[str, Any]) -> str:
-    """Of a text, also of one that is marked for a guardrail."""
-    text = block.get("text")
-    guarded = block.get("guardContent")
-    inner = guarded.get("text") if isinstance(guarded, Mapping) else None
-    if isinstance(inner, Mapping):
-        text = inner.get("text")
+    guarded = _guarded(block)
+    text = block.get("text") if guarded is None else guarded.get("text")
     return text if isinstance(text, str) else ""
+
+
+def _marks(block: Mapping[str, Any]) -> Sequence[Any]:
+    guarded = _guarded(block)
+    marks = None if guarded is None else guarded.get("qualifiers")
+    return marks if isinstance(marks, list) else ()
+
+
+def _guarded(block: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """A text that is marked for a guardrail."""
+    content = block.get("guardContent")
+    text = content.get("text") if isinstance(content, Mapping) else None
+    return text if isinstance(text, Mapping) else None
 
 
 def _after_results(content: Sequence[Mapping[str, Any]]) -> int:

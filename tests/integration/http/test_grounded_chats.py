@@ -12,6 +12,7 @@ from tests.support.http_plain import post_json
 from tests.support.http_services import CONVERSE_ANSWER, converse_events, frame
 
 from tenantry.domain.eventstream import Decoder
+from tenantry.entrypoints.http.bedrock.grounds import with_grounds
 
 MODEL = "amazon.nova-micro-v1:0"
 MESSAGES: Any = [{"role": "user", "content": [{"text": "hello"}]}]
@@ -70,6 +71,14 @@ def test_what_the_model_itself_adds_stays(citing: Edge) -> None:
     }
     answer = grounded(citing).converse(modelId=MODEL, messages=MESSAGES)
     assert answer["additionalModelResponseFields"] == {**fields, "tenantry": GROUNDS}
+
+
+def test_digits_and_fields_of_any_form_stay_too() -> None:
+    body = b'{"n":12345678901234567890123,"additionalModelResponseFields":["x"]}'
+    assert with_grounds(body, {"citations": []}) == (
+        b'{"n":12345678901234567890123,"additionalModelResponseFields":'
+        b'{"model":["x"],"tenantry":{"citations":[]}}}'
+    )
 
 
 def test_a_stream_says_it_where_the_message_ends(citing: Edge) -> None:

@@ -121,32 +121,36 @@ def test_reads_have_no_key(edge: Edge) -> None:
     assert send(edge, "GET", "/v1/models", headers=key)[0] == 200
 
 
-@pytest.mark.parametrize("refusal", [errors.UpstreamThrottled(), errors.UpstreamUnavailable()])
-@pytest.mark.parametrize("billed", [0, 1])
-def test_a_passing_refusal_frees_its_key_unless_something_was_billed(
-    edge: Edge, refusal: errors.TenantryError, billed: int
+PASSING = [errors.UpstreamThrottled(), errors.UpstreamUnavailable(), errors.ConcurrencyLimited()]
+
+
+@pytest.mark.parametrize("refusal", PASSING)
+@pytest.mark.parametrize("spent", [False, True])
+def test_a_passing_refusal_frees_its_key_unless_something_is_charged(
+    edge: Edge, refusal: errors.TenantryError, spent: bool
 ) -> None:
-    key = {"idempotency-key": f"passing-{refusal.code}-{billed}"}
+    key = {"idempotency-key": f"passing-{refusal.code}-{spent}"}
     path, inference = f"/model/{MODEL}/converse", edge.services.inference
-    inference.refusal, inference.billed = refusal, billed
+    inference.refusal, inference.spent = refusal, spent
     try:
         status, headers, _ = post_json(edge, path, CONVERSE, headers=key)
     finally:
-        inference.refusal = inference.billed = None
+        inference.refusal = inference.spent = None
     assert status in (429, 503)
-    assert (headers.get("x-should-retry") == "false") == bool(billed)
+    assert (headers.get("x-should-retry") == "false") is spent
+    assert not (spent and {"retry-after", "x-amz-retry-after"} & headers.keys())
     again, headers, _ = post_json(edge, path, CONVERSE, headers=key)
     replayed = headers.get("idempotent-replayed")
-    assert (again, replayed) == ((status, "true") if billed else (200, None))
+    assert (again, replayed) == ((status, "true") if spent else (200, None))
 
 
 def test_a_refusal_that_does_not_pass_keeps_its_key(edge: Edge) -> None:
     key, path = {"idempotency-key": "kept-refusal"}, f"/model/{MODEL}/converse"
     inference = edge.services.inference
-    inference.refusal, inference.billed = errors.UpstreamRubbish(), 0
+    inference.refusal, inference.spent = errors.UpstreamRubbish(), False
     try:
         status, _, _ = post_json(edge, path, CONVERSE, headers=key)
     finally:
-        inference.refusal = inference.billed = None
+        inference.refusal = inference.spent = None
     again, headers, _ = post_json(edge, path, CONVERSE, headers=key)
     assert (again, headers["idempotent-replayed"]) == (status, "true")

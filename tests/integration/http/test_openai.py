@@ -145,12 +145,23 @@ def test_an_operation_that_is_not_served_is_refused_in_the_shape_that_the_sdk_re
 
 
 @pytest.mark.parametrize("path", ["/v1/chat/completions", f"/model/{MODEL}/converse", "/v1/search"])
-def test_a_compressed_body_is_refused_as_that(edge: Edge, path: str) -> None:
+@pytest.mark.parametrize(
+    "coding", ["gzip", "gzip, identity", "identity,GZIP", "gzip, gzip", "gzip;q=1", "x-unheard-of"]
+)
+def test_a_compressed_body_is_refused_as_that(edge: Edge, path: str, coding: str) -> None:
     status, _, body = send(
-        edge, "POST", path, gzip.compress(b"{}"), headers={"content-encoding": "gzip"}
+        edge, "POST", path, gzip.compress(b"{}"), headers={"content-encoding": coding}
     )
-    assert status == 415 and b"compressed by gzip" in body
+    assert status == 415 and b"with the content-encoding" in body
     assert edge.services.inference.asked == []
+
+
+def test_a_route_takes_no_more_than_it_needs(edge: Edge) -> None:
+    """What is read for nothing keeps all others waiting."""
+    large = b" " * 1_000_000 + b"{}"
+    for path, expected in (("/v1/search", 413), ("/v1/answers", 413), ("/v1/embeddings", 400)):
+        status, _, body = send(edge, "POST", path, large)
+        assert status == expected and (b"1,000,000 bytes" in body) == (expected == 413), body
 
 
 def test_a_member_that_is_null_says_nothing(edge: Edge) -> None:
@@ -166,5 +177,6 @@ def test_a_member_that_is_null_says_nothing(edge: Edge) -> None:
 
 def test_a_coding_that_is_no_compression_is_not_looked_at(edge: Edge) -> None:
     body = {"model": MODEL, "messages": MESSAGES}
-    sent = {"content-encoding": "UTF-8"}
-    assert post_json(edge, "/v1/chat/completions", body, headers=sent)[0] == 200
+    for coding in ("UTF-8", "identity", "identity, identity", ""):
+        sent = {"content-encoding": coding}
+        assert post_json(edge, "/v1/chat/completions", body, headers=sent)[0] == 200

@@ -255,7 +255,7 @@ class _Audit:
         if len(paid) > 1:
             yield f"pays for {len(paid)} attempts"
         elif sending.told == "ok":
-            if paid != attempts[-1:]:
+            if paid != attempts[-1:] and (paid or not sending.unreadable):
                 yield f"was answered by {attempts[-1:]} and pays for {paid}"
         elif sending.told == "left" and not sending.worker_died:
             # Where two were billed, both may have timed out on a slow machine.

@@ -73,6 +73,11 @@ class Sending:
     replayed: bool = False
     worker_died: bool = False  # before its end was known, or after it
 
+    @property
+    def unreadable(self) -> bool:
+        """A stream that nobody can read to its end is no answer, whatever its last frame says."""
+        return self.fault in ("rubbish html", "rubbish truncated_json")
+
 
 @dataclass(frozen=True)
 class Peak:

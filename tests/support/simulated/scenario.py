@@ -81,6 +81,13 @@ class Call:
     leaves: int | None = None
     repeats: tuple[tuple[int, int], ...] = ()  # (after ms, worker)
 
+    @property
+    def fault_name(self) -> str | None:
+        """Its kind; of rubbish also what of the answer it is."""
+        if self.fault is None or self.fault["kind"] != "rubbish":
+            return self.fault and self.fault["kind"]
+        return f"rubbish {self.fault['what']}"
+
 
 @dataclass(frozen=True)
 class Event:

@@ -239,7 +239,7 @@ class Stage:
         async def send() -> None:
             sending = Sending(
                 call.number, str(request_id), tenant, key, call.model, call.kind == "embed",
-                call.tier or "default", call.writes, call.fault and call.fault["kind"], call.user,
+                call.tier or "default", call.writes, call.fault_name, call.user,
                 call.run, call.tags, bool(call.repeats), datetime.now(UTC),
             )  # fmt: skip
             self.facts.sendings.append(sending)

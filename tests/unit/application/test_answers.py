@@ -265,6 +265,7 @@ def test_whatever_ends_it_all_is_settled(
     with pytest.raises(told):
         ask(made)
     assert rows(worker) == left
+    assert not any(o.charged for o in worker.admission.outcomes if o.end == "settled")
 
 
 def test_what_no_search_can_do_is_refused_before_anything_is_asked_or_reserved() -> None:

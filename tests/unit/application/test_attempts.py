@@ -225,7 +225,7 @@ def test_rubbish_never_becomes_a_row_that_no_store_takes() -> None:
     with pytest.raises(errors.UpstreamFailed):
         ask(worker)
     counted = {**usage(), "a\x00b": 7}
-    other = core(reply({"output": {}, "usage": counted}))
+    other = core(reply({"output": {"message": {"content": []}}, "usage": counted}))
     ask(other)
     for outcome in (*worker.admission.outcomes, *other.admission.outcomes):
         assert len(outcome.error or "") <= 256

@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 import pytest
-from tests.support.core import GPT, TITAN, plan, principal
+from tests.support.core import CLAUDE, GPT, TITAN, plan, principal
 from tests.support.scripted import (
     Core,
     ScriptedStream,
@@ -146,6 +146,19 @@ def test_passages_that_do_not_fit_are_left_out_from_the_worst_on() -> None:
     assert "best" in told and list(found.passages) == given[: len(found.passages)]
 
 
+def test_no_more_passages_go_out_than_the_models_window_holds() -> None:
+    """Though nothing more is reserved for them: a reservation ends at the window."""
+    small = replace(CLAUDE, id="small", alias=None, window=8_000, price_key=CLAUDE.price_key)
+    given = [passage(f"{number} " + "x" * 990) for number in range(40)]
+    worker, made = grounded(Shelf({"tnt_acme": given}), EMBEDDED, converse_reply("[1]"))
+    worker.directory.found = type(worker.directory.found)([*worker.directory.found, small])
+    asked = chat_question(replace(chat(), model="small"), 40)
+    found = run(made.complete(context(ACME), asked))
+    told = worker.model.attempts[1].body
+    assert 3 < len(found.passages) < 16
+    assert len(told) < 2 * small.window
+
+
 USE = {"toolUse": {"toolUseId": "t1", "name": "look", "input": {"at": "[1]"}}}
 THOUGHT = {"reasoningContent": {"reasoningText": {"text": "So [1]."}}}
 
@@ -158,7 +171,6 @@ THOUGHT = {"reasoningContent": {"reasoningText": {"text": "So [1]."}}}
         ([{"text": "Blocked [1]."}], "guardrail_intervened", []),
         ([{"text": "One [1]. "}, {"text": "Two [2]."}], "end_turn", [1, 2]),
         ([], "end_turn", []),
-        (None, "end_turn", []),
     ],
 )
 def test_texts_alone_cite_and_no_guardrails_do(content: Any, reason: str, cited: list[int]) -> None:

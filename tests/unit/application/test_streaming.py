@@ -88,7 +88,8 @@ def chunk(native: dict[str, Any]) -> Frame:
 
 
 def test_a_whole_stream_is_passed_on_as_it_came() -> None:
-    sent = [event("messageStart", {}), delta("a"), delta("b"), event("messageStop", {}), metadata()]
+    ends = event("messageStop", {"stopReason": "end_turn"})
+    sent = [event("messageStart", {}), delta("a"), event("ping", {}), delta("b"), ends, metadata()]
     worker, frames = played(ScriptedStream(sent))
     assert [frame.raw for frame in frames] == [frame.raw for frame in sent]
     (outcome,) = worker.admission.outcomes
@@ -200,6 +201,16 @@ def test_an_answer_with_rubbish_in_it_is_our_waste_though_its_usage_is_told(payl
     assert (outcome.end, outcome.charged) == ("settled", False)
     assert outcome.rated is not None
     assert outcome.rated.cost > 0
+
+
+@pytest.mark.parametrize("payload", [[], {}, {"bytes": 5}, {"bytes": "!!!"}, {"bytes": "PGh0bWw+"}])
+def test_a_native_answer_with_rubbish_in_it_is_our_waste_too(payload: Any) -> None:
+    usage_of = {"inputTokenCount": 1_000, "outputTokenCount": 500}
+    last = chunk({"type": "message_stop", "amazon-bedrock-invocationMetrics": usage_of})
+    said = chunk({"type": "content_block_delta", "delta": {"text": "x"}})
+    worker, _ = played(ScriptedStream([said, event("chunk", payload), last]), NATIVE)
+    (outcome,) = worker.admission.outcomes
+    assert (outcome.end, outcome.charged) == ("settled", False)
 
 
 def test_a_ledger_that_is_away_ends_the_stream_and_the_cost_is_our_waste() -> None:

@@ -130,3 +130,24 @@ def test_a_fence_is_whole_within_its_block_whatever_it_holds() -> None:
 
 def test_the_rules_open_no_fence() -> None:
     assert defused(GROUNDING_RULES) == GROUNDING_RULES
+
+
+def guarded(words: str, *qualifiers: str) -> dict[str, Any]:
+    marks = {"qualifiers": list(qualifiers)} if qualifiers else {}
+    return {"guardContent": {"text": {"text": words, **marks}}}
+
+
+@pytest.mark.parametrize(
+    ("content", "question"),
+    [
+        ([guarded("A long source.", "grounding_source"), guarded("Why?", "query")], "Why?"),
+        ([guarded("A long source.", "grounding_source"), text("Why?")], "Why?"),
+        ([text("Be kind."), guarded("Why?", "query", "guard_content")], "Why?"),
+        ([text("Be kind."), guarded("Why?")], "Be kind.\nWhy?"),
+        ([guarded("Both.", "grounding_source", "query")], "Both."),
+    ],
+)
+def test_what_is_marked_for_a_guardrail_says_what_is_asked(
+    content: list[Any], question: str
+) -> None:
+    assert question_in({"messages": [user(*content)]}, 1_000) == question

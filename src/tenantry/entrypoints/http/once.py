@@ -9,7 +9,13 @@ from uuid import UUID
 from tenantry.application.context import Idempotency
 from tenantry.application.idempotency import Made, Whole
 from tenantry.application.recording import Flow
-from tenantry.domain.errors import Unavailable, UpstreamThrottled, UpstreamUnavailable
+from tenantry.domain.errors import (
+    ConcurrencyLimited,
+    RateLimited,
+    Unavailable,
+    UpstreamThrottled,
+    UpstreamUnavailable,
+)
 from tenantry.entrypoints.http.attribution import idempotency_of
 from tenantry.entrypoints.http.call import Call
 from tenantry.entrypoints.http.response import Response, StreamingResponse
@@ -17,7 +23,10 @@ from tenantry.entrypoints.http.routes import Access
 
 RETRY_HEADER: Final = "x-should-retry"  # as OpenAI's and Anthropic's SDKs read it
 REPLAYED_HEADER: Final = "idempotent-replayed"
-_PASSING: Final = (UpstreamThrottled, UpstreamUnavailable, Unavailable)
+WAIT_HEADERS: Final = ("retry-after", "x-amz-retry-after")
+_PASSING: Final = (
+    UpstreamThrottled, UpstreamUnavailable, Unavailable, RateLimited, ConcurrencyLimited,
+)  # fmt: skip
 _PIECE_BYTES: Final = 65_536  # of a replayed stream, so that a slow client holds no more of it
 
 
@@ -25,7 +34,7 @@ def key_of(call: Call) -> Idempotency | None:
     """The key under which to answer, if any. Raises `BadRequest`."""
     if call.route.access is Access.PUBLIC:
         return None
-    given = idempotency_of(call.request, call.route.family)
+    given = idempotency_of(call.request, call.route.family, form=call.route.takes_form)
     return given if call.route.kept else None
 
 
@@ -80,12 +89,17 @@ async def answer_once(
 
 
 def _refused(call: Call, error: Exception, response: Response) -> Made:
-    """A failed run. One that asks for the same request again, and has cost nothing, frees the key;
-    where something may have been billed, no SDK may take the kept refusal for a passing one."""
+    """A failed run. One that asks for the same request again frees the key where its customer is
+    charged for nothing, and where it is an upload, which goes on from what was paid. Else it is
+    kept, and no SDK may take it for a passing one."""
     passes = isinstance(error, _PASSING)
-    spent = call.progress.spent if passes else call.progress.admitted
-    if passes and spent:
+    if not passes:
+        return Made(_to_whole(response), call.progress.admitted, call.user)
+    spent = call.progress.spent and not call.route.takes_form
+    if spent:
         response.headers[RETRY_HEADER] = "false"
+        for name in WAIT_HEADERS:
+            response.headers.pop(name, None)
     return Made(_to_whole(response), spent, call.user)
 
 

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import orjson
 
+from tenantry.entrypoints.http import exact_json
 from tenantry.entrypoints.http.response import to_json
 
 _FIELDS: Final = "additionalModelResponseFields"
@@ -19,14 +20,15 @@ _FIELDS: Final = "additionalModelResponseFields"
 def with_grounds(body: bytes, grounds: Mapping[str, Any]) -> bytes:
     """A JSON object with `grounds` in it; what is none is left as it came."""
     try:
-        document = orjson.loads(body)
-    except orjson.JSONDecodeError:
+        document = exact_json.read(body)
+    except (orjson.JSONDecodeError, RecursionError):
         return body
     if not isinstance(document, dict):
         return body
     if _FIELDS in document:
         given = document[_FIELDS]
-        fields = {**(given if isinstance(given, dict) else {}), "tenantry": grounds}
-        return to_json({**document, _FIELDS: fields})
+        beside = given if isinstance(given, dict) else {} if given is None else {"model": given}
+        fields = {**beside, "tenantry": orjson.loads(to_json(grounds))}
+        return exact_json.write({**document, _FIELDS: fields}).encode()
     member = to_json({_FIELDS: {"tenantry": grounds}})
     return body.rstrip()[:-1] + (b"," if document else b"") + member[1:]

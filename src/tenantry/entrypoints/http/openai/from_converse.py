@@ -28,11 +28,12 @@ def finish_reason(stop_reason: object) -> str:
 
 
 def to_usage(usage: Usage) -> dict[str, Any]:
-    """OpenAI counts cached tokens inside `prompt_tokens`."""
+    """OpenAI counts cached tokens inside `prompt_tokens`. A search before the chat is no prompt."""
+    prompt = usage.prompt_tokens - usage.embedding
     return {
-        "prompt_tokens": usage.prompt_tokens,
+        "prompt_tokens": prompt,
         "completion_tokens": usage.out,
-        "total_tokens": usage.prompt_tokens + usage.out,
+        "total_tokens": prompt + usage.out,
         "prompt_tokens_details": {"cached_tokens": usage.cache_read},
     }
 

@@ -25,7 +25,7 @@ from tenantry.entrypoints.http.openai.models import Choice
 from tenantry.entrypoints.http.openai.schema import ChatRequest, EmbeddingsRequest, given
 from tenantry.entrypoints.http.openai.to_converse import service_tier, to_converse
 from tenantry.entrypoints.http.response import Response, StreamingResponse, json_response
-from tenantry.entrypoints.http.routes import Access, Route
+from tenantry.entrypoints.http.routes import LARGE_BODY_BYTES_MAX, Access, Route
 from tenantry.entrypoints.http.stream_errors import error_of
 
 _log = logging.getLogger(__name__)
@@ -97,7 +97,8 @@ async def create_embeddings(call: Call) -> Response:
     ctx = call.context(user=user_from(request.user, field="user"))
     done = await call.services.embeddings.embed(ctx, request.model, texts, request.dimensions)
     response = json_response(embeddings.from_embedded(done, request))
-    response.headers[CHARGE_HEADER] = charge_text(done.charge, done.currency)
+    if done.charge is not None:
+        response.headers[CHARGE_HEADER] = charge_text(done.charge, done.currency)
     return response
 
 
@@ -125,6 +126,7 @@ ROUTES = (
         "A chat completion, plain or streamed",
         (Scope.INFER,),
         takes_knowledge=True,
+        body_bytes_max=LARGE_BODY_BYTES_MAX,
     ),
     Route(
         "POST",
@@ -134,6 +136,7 @@ ROUTES = (
         Access.TENANT,
         "Vectors of texts",
         (Scope.INFER,),
+        body_bytes_max=LARGE_BODY_BYTES_MAX,
     ),
     Route(
         "GET",
