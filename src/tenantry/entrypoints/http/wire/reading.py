@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from abc import ABC, abstractmethod
 from collections import deque
 from typing import Final, Protocol
 
@@ -30,7 +31,7 @@ class Holder(Protocol):
     held_bytes: int
 
 
-class Reading(asyncio.Protocol):
+class Reading(asyncio.Protocol, ABC):
     """Turns bytes into requests. A connection adds when they are answered, and how long each part
     may take."""
 
@@ -67,17 +68,17 @@ class Reading(asyncio.Protocol):
 
     # what a connection adds
 
+    @abstractmethod
     def _wait(self, whole: Whole) -> None:
         """A request was read, or could not be."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _wait_at_most(self, seconds: float) -> None:
         """For the next part of the request."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _tell_to_go_on(self) -> None:
         """The client waits for word before it sends the body."""
-        raise NotImplementedError
 
     # bytes
 
