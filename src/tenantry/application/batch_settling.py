@@ -5,13 +5,15 @@ that was answered is rated at the batch tier by the prices pinned at its admissi
 or was never reached, is a row of zero. Invariants: a record is posted once, because an attempt ends
 once; a job is over only when every record has an end; output that does not account for every
 record that Bedrock says it processed gives nothing back: its records wait to be written off, and
-the job ends with them. What one job finds away, such as its bucket, holds back no other.
+the job ends with them. What one job finds away holds back no other: a bucket that lets wait in vain
+is waited for once a round, whoever else needs it.
 """
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
@@ -23,16 +25,23 @@ from tenantry.domain.price import BATCH_TIER, Unpriced
 from tenantry.domain.rating import rate
 from tenantry.domain.usage import TokenClass
 from tenantry.ports.admission import AttemptOutcome, Settlement
-from tenantry.ports.batch import BatchBook, BatchJob, BatchLedger, Buckets, OpenJob
+from tenantry.ports.batch import (
+    BatchBook,
+    BatchJob,
+    BatchLedger,
+    Buckets,
+    OpenJob,
+)
 from tenantry.ports.directory import Directory
 from tenantry.ports.ledger import OpenAttempt
-from tenantry.ports.model import Failure, FailureKind, ModelPort
+from tenantry.ports.model import Failure, FailureKind, ModelPort, Upstream
 
 JOBS_A_PAGE = 100
 GIVEN_UP_S = (batch_job.TIMEOUT_H + 1) * 3_600  # by when Bedrock has ended every job
 PLANNED_MAX_S = 900  # what takes longer to be taken in has been left by its worker
 SUBMITTING_MIN_S = 60  # before that its own worker may still be asking
 RECORDS_A_POSTING = 500
+IN_VAIN_S = 3.0  # a bucket that took longer than that to fail is not waited for again in a round
 ENDED = frozenset({"Completed", "PartiallyCompleted", "Failed", "Stopped", "Expired"})
 _log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -51,9 +60,45 @@ class _Away(Exception):
     """What this job needs is out of reach; the others may not need it."""
 
 
+class _BucketsOfARound:
+    """`Buckets` of which each that does not answer is waited for once. What denies one thing, and
+    says so, may give another.
+    """
+
+    def __init__(self, buckets: Buckets) -> None:
+        self._buckets = buckets
+        self._away: set[tuple[str, ...]] = set()
+
+    async def put(self, upstream: Upstream, uri: str, data: bytes) -> None:
+        await self._once("put", upstream, uri, lambda: self._buckets.put(upstream, uri, data))
+
+    async def get(self, upstream: Upstream, uri: str) -> bytes:
+        return await self._once("get", upstream, uri, lambda: self._buckets.get(upstream, uri))
+
+    async def delete(self, upstream: Upstream, uri: str) -> None:
+        await self._once("delete", upstream, uri, lambda: self._buckets.delete(upstream, uri))
+
+    async def _once(
+        self, what: str, upstream: Upstream, uri: str, work: Callable[[], Awaitable[T]]
+    ) -> T:
+        bucket = uri.removeprefix("s3://").partition("/")[0]
+        where = (what, upstream.account, upstream.region, bucket)
+        if where in self._away:
+            raise Unavailable("The bucket could not be reached a moment ago.")
+        loop = asyncio.get_running_loop()
+        begun = loop.time()
+        try:
+            return await work()
+        except Unavailable:
+            if loop.time() - begun >= IN_VAIN_S:
+                self._away.add(where)
+            raise
+
+
 async def settle_batches(ports: BatchPorts) -> int:
     """One round over the jobs that have not ended; returns how many ended. Idempotent. Raises
     `Unavailable` where the database is away."""
+    ports = replace(ports, buckets=_BucketsOfARound(ports.buckets))
     ended, last = 0, None
     while page := await ports.book.open_jobs(last, JOBS_A_PAGE):
         for found in page:

@@ -27,6 +27,7 @@ from tenantry.domain.errors import (
     LargerThanLimit,
     NotFound,
     TenantryError,
+    UpstreamRefused,
     UpstreamRubbish,
 )
 from tenantry.domain.space import Space
@@ -216,7 +217,13 @@ class Embeddings:
             ctx, planner, counts_as_request=counts_as_request, paced_by_minute=paced_by_minute
         )
         async with request.settled():
-            vectors = await self.run(request, planned)
+            try:
+                vectors = await self.run(request, planned)
+            except UpstreamRefused:
+                if purpose == "document":
+                    # Its other passages were not asked for by themselves, and are embedded again.
+                    request.waste()
+                raise
         return Embedded(
             request_id=ctx.request_id,
             vectors=vectors,

@@ -57,6 +57,7 @@ PENDING_MAX = 64  # documents looked at at once
 SWITCH_PATIENCE_S = 600.0
 SWITCH_LOOK_EVERY_S = 0.5
 _OF_A_TEXT = (400, 413, 422)  # statuses by which a model refuses what it was sent
+_PROBE = "word"  # no model that can be called refuses it
 T = TypeVar("T")
 
 
@@ -163,6 +164,7 @@ class _Run:
         request = deps.embedder.background(reindex.request_id)
         self._payer = Payer(principal, request, in_background())
         self._reading: DocumentId | None = None  # whose fault a refusal would be
+        self._accepted = False  # whether the model has embedded anything in this run
 
     async def to_its_end(self) -> None:
         tenant_id = self._home.tenant_id
@@ -247,20 +249,37 @@ class _Run:
             await self._one_by_one(documents)
 
     async def _one_by_one(self, documents: Sequence[_Read]) -> None:
-        """What is not the reason is indexed before the refusal is raised."""
+        """What is not the reason is indexed before the refusal is raised. Where the model refuses
+        everything, no document is the reason, and none after the first is tried.
+        """
         first: tuple[DocumentId, TenantryError] | None = None
         for read in documents:
             try:
                 await self._carry_over([read])
             except (UpstreamRefused, LargerThanLimit) as refused:
+                if not await self._accepts_others(refused):
+                    raise
                 first = first or (read.row.id, refused)
         if first is not None:
             self._reading, refusal = first
             raise refusal
 
+    async def _accepts_others(self, refused: TenantryError) -> bool:
+        """Whether it is the text that was refused: the model embeds another one."""
+        if not _may_be_a_document_s(refused):
+            return False
+        if not self._accepted:
+            try:
+                await embed(self._deps, self._payer, self._space, [_PROBE])
+            except (UpstreamRefused, LargerThanLimit):
+                return False
+            self._accepted = True
+        return True
+
     async def _carry_over(self, documents: Sequence[_Read]) -> None:
         texts = [chunk.text for read in documents for chunk in read.chunks]
         vectors = await embed(self._deps, self._payer, self._space, texts)
+        self._accepted = True
         first = 0
         for read in documents:
             await self._publish(read, vectors[first : first + len(read.chunks)])
@@ -278,9 +297,10 @@ class _Run:
                 self._keep,
             )
         except (UpstreamRefused, LargerThanLimit) as refused:
-            if _may_be_a_document_s(refused):
+            if await self._accepts_others(refused):
                 self._reading = read.row.id
             raise
+        self._accepted = True
         await self._publish(read, vectors)
         await forget_batches(self._deps, self._home, names)
 

@@ -102,7 +102,9 @@ class BatchLedger(Protocol):
 
 
 class Buckets(Protocol):
-    """Objects by `s3://` URI in the accounts' own buckets. Errors: NotFound, Unavailable."""
+    """Objects by `s3://` URI in the accounts' own buckets. Errors: NotFound, and Unavailable,
+    within half a minute where nothing is heard of the bucket.
+    """
 
     async def put(self, upstream: Upstream, uri: str, data: bytes) -> None:
         """Whole or not at all; an object of that name is replaced."""

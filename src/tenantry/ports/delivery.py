@@ -39,8 +39,10 @@ class Delivery:
     attempts: int
     since: datetime
     lease: UUID
+    leased_at: datetime
     customer_id: str | None = None  # at Stripe
     waits: bool = False  # a void, while its invoice is still on the way to this sink
+    heard_of: bool = False  # a void, of an invoice that this sink was to have
     superseded: bool = False  # an invoice that has been voided since
 
 

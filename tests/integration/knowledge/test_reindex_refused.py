@@ -87,21 +87,52 @@ def test_a_batch_that_is_larger_than_a_limit_goes_on_document_by_document(played
     played(scene)
 
 
-def test_a_model_that_is_not_there_is_no_document_s_fault(played) -> None:
+@pytest.mark.parametrize(
+    ("status", "text", "asked"),
+    [(404, "apples", [3]), (400, "apples", [3, 1, 1]), (400, LARGE, [64, 1])],
+)
+def test_a_model_that_takes_nothing_is_no_document_s_fault(
+    played, status: int, text: str, asked: list[int]
+) -> None:
+    """Such as one that is not there, or cannot be called on demand."""
+
     async def scene(one: Process) -> None:
         for number in range(3):
-            await one.upload(ALICE, f"T{number}", f"apples word{number}")
+            await one.upload(ALICE, f"T{number}", f"{text} word{number}")
         tried = []
 
         async def gone(principal: Any, texts: Any, *given: Any) -> Any:
             tried.append(len(texts))
-            raise refused(404)
+            raise refused(status)
 
         one.embedder.embed = gone  # type: ignore[method-assign]
         await one.start(ALICE)
         await one.deps.tasks.settle()
         paused = await one.state(ALICE)
         assert (paused.failure, paused.failed_document_id) == ("upstream_refused", None)
-        assert tried == [3]
+        assert tried == asked
+
+    played(scene)
+
+
+@pytest.mark.parametrize("fine", [0, 1])
+def test_a_document_is_named_although_no_other_is_left(played, fine: int) -> None:
+    async def scene(one: Process) -> None:
+        culprits = [await one.upload(ALICE, f"culprit {n}", f"pears word{n}") for n in range(3)]
+        for number in range(fine):
+            await one.upload(ALICE, f"T{number}", "apples")
+        embed = one.embedder.embed
+
+        async def choosy(principal: Any, texts: Any, *given: Any) -> Any:
+            if any("pears" in text for text in texts):
+                raise refused(400)
+            return await embed(principal, texts, *given)
+
+        one.embedder.embed = choosy  # type: ignore[method-assign]
+        await one.start(ALICE)
+        await one.deps.tasks.settle()
+        paused = await one.state(ALICE)
+        assert paused.failed_document_id in culprits
+        assert paused.documents == Progress(fine, 3 + fine)
 
     played(scene)

@@ -12,7 +12,7 @@ from tests.support.stripe_stand_in import API_KEY, StandIn, stripe_stand_in
 
 from tenantry.adapters.postgres.deliveries import PostgresDeliveries
 from tenantry.adapters.stripe.account import StripeAccount
-from tenantry.adapters.stripe.sink import SEARCHES, StripeSink
+from tenantry.adapters.stripe.sink import SEARCH_LAGS, StripeSink
 from tenantry.application.delivery import FOR_STRIPE, Deliverer
 from tenantry.domain.errors import BadRequest
 from tenantry.ports.delivery import Route
@@ -190,8 +190,8 @@ def test_a_voided_invoice_is_taken_back_or_never_pushed(database: Database) -> N
         await shop.finalise(invoice("INV-draft"))
         await run_rounds(worker)
         await shop.say("invoice.voided", invoice("INV-draft"))
-        for _ in range(3):
-            shop.pass_by(hours=1)
+        for hours in (1, 1, 24):
+            shop.pass_by(hours=hours)
             await run_rounds(worker)
         assert {each[1] for each in await states(shop.world)} == {"delivered"}
         statuses = {
@@ -204,8 +204,11 @@ def test_a_voided_invoice_is_taken_back_or_never_pushed(database: Database) -> N
     in_shop(database, body)
 
 
-def test_an_invoice_of_a_tenant_that_was_unlinked_since_is_taken_back(database: Database) -> None:
-    """Stripe's search may not know it at once; what was never there is looked for no longer."""
+@pytest.mark.parametrize("customer", [None, "cus_other"])
+def test_an_invoice_of_a_tenant_that_was_unlinked_since_is_taken_back(
+    database: Database, customer: str | None
+) -> None:
+    """Stripe's search may not know it at once, however often Stripe was away before."""
 
     async def body(shop: Shop) -> None:
         anna, worker = shop.world.anna.tenant_id, shop.worker()
@@ -213,17 +216,42 @@ def test_an_invoice_of_a_tenant_that_was_unlinked_since_is_taken_back(database: 
         await run_rounds(worker)
         [made] = shop.stand_in.invoices.values()
         assert await shop.desk.unlink_stripe(anna)
-        await shop.finalise(invoice("INV-since"))
+        if customer is not None:
+            await shop.desk.link_stripe(anna, customer)
         await shop.say("invoice.voided", {"number": "INV-pushed"})
-        await shop.say("invoice.voided", {"number": "INV-since"})
-        await shop.say("credit_note.issued", {"number": "CN-1"})
+        await worker.route()
+        await shop.world.as_superuser("UPDATE tenantry.delivery SET attempts = 30")
         await run_rounds(worker)
-        assert len(await states(shop.world)) == 2, "what Stripe never heard of stays here"
-        for _ in range(SEARCHES):
-            shop.pass_by(hours=1)
-            await run_rounds(worker)
-        assert made["status"] == "void"
-        assert {each[1] for each in await states(shop.world)} == {"delivered"}
+        assert (made["status"], len(await pending(shop))) == ("open", 1)
+        shop.pass_by(hours=4)
+        await run_rounds(worker)
+        assert (made["status"], await pending(shop)) == ("void", [])
+
+    in_shop(database, body)
+
+
+async def pending(shop: Shop) -> list[str | None]:
+    return [error for _, state, _, error in await states(shop.world) if state == "pending"]
+
+
+def test_what_stripe_never_heard_of_stays_here_and_is_not_looked_for(database: Database) -> None:
+    async def body(shop: Shop) -> None:
+        anna, worker = shop.world.anna.tenant_id, shop.worker()
+        await shop.finalise(invoice("INV-pushed"))
+        await run_rounds(worker)
+        assert await shop.desk.unlink_stripe(anna)
+        await shop.finalise(invoice("INV-since"))
+        for number in ("INV-since", "INV-pushed"):
+            note = {"number": f"CN-{number}", "references": {"invoice": number}}
+            await shop.say("credit_note.issued", note)
+        await shop.say("invoice.voided", {"number": "INV-since"})
+        await run_rounds(worker)
+        [(_, dead, _, error), _] = sorted(await states(shop.world), key=lambda each: each[1])
+        assert (dead, error) == ("dead", "issue credit note CN-INV-pushed at Stripe by hand")
+        await shop.desk.link_stripe(anna, "cus_anna")
+        await shop.say("invoice.voided", {"number": "INV-since"})
+        await run_rounds(worker)
+        assert [each[1] for each in await states(shop.world)].count("delivered") == 2
 
     in_shop(database, body)
 
@@ -236,9 +264,10 @@ def test_what_was_never_pushed_for_a_tenant_that_was_unlinked_ends(database: Dat
         await shop.desk.unlink_stripe(shop.world.anna.tenant_id)
         await run_rounds(worker)
         await shop.say("invoice.voided", {"number": "INV-2027-0001"})
-        for _ in range(SEARCHES + 1):
-            await run_rounds(worker)
-            shop.pass_by(hours=5)
+        await run_rounds(worker)
+        assert len(await pending(shop)) == 1
+        shop.clock.at += SEARCH_LAGS
+        await run_rounds(worker)
         found = sorted((state, error) for _, state, _, error in await states(shop.world))
         assert found[0] == ("dead", "the tenant is no customer at Stripe any more")
         assert found[1][0] == "delivered"

@@ -15,6 +15,7 @@ import pytest
 from tests.support.stack import ALL_SCOPES, Stack, Tenant, wait_until
 from tests.support.stack_command import tenantry
 
+from tenantry.application.embeddings import PARALLEL_CALLS_MAX
 from tenantry.domain.tenant import DEFAULT_SCOPES, Scope
 from tenantry.ports.control import NewKey
 
@@ -218,6 +219,31 @@ def test_a_spent_budget_pauses_a_reindex_and_leaves_the_index_whole(stack: Stack
     assert done["status"] == "done"
     left = done["passages"]["total"] - paused["passages"]["done"]
     assert billed(stack, anna) == before + left, "what was paid for is not paid for again"
+
+
+def test_what_shared_a_batch_with_a_refused_text_is_paid_for_once(stack: Stack) -> None:
+    anna, bert = stack.tenants({})
+    paid, sent = {}, {}
+    for tenant in (anna, bert):
+        for number in range(3):
+            add(stack, tenant, f"T{number}", f"T{number}\n\n{long_text(12)}")
+        before = sum(paid_by(stack, tenant).values()), billed(stack, tenant)
+        if tenant is anna:
+            refusal = {"kind": "error", "status": 400, "code": "ValidationException"}
+            match = {"operation": "InvokeModel"}
+            stack.emulator.rules({"match": match, "nth": 30, "times": 1, "action": refusal})
+        try:
+            assert (
+                call(stack, tenant, "POST", REINDEX, {"model": TITAN, "dimensions": 256})[0] == 202
+            )
+            assert reindexed(stack, tenant)["status"] == "done"
+        finally:
+            stack.emulator.clear_rules()
+        stack.wait_settled(tenant)
+        paid[tenant.name] = sum(paid_by(stack, tenant).values()) - before[0]
+        sent[tenant.name] = billed(stack, tenant) - before[1]
+    assert sent[anna.name] >= sent[bert.name] + 29 - PARALLEL_CALLS_MAX, "some were embedded twice"
+    assert paid[anna.name] == paid[bert.name] > 0
 
 
 @pytest.mark.parametrize(

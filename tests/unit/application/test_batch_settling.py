@@ -14,6 +14,7 @@ import orjson
 import pytest
 from tests.support.scripted import NOW, MemoryDirectory
 
+from tenantry.application import batch_settling
 from tenantry.application.batch_settling import (
     GIVEN_UP_S,
     PLANNED_MAX_S,
@@ -261,6 +262,34 @@ def test_a_round_goes_on_behind_a_job_whose_bucket_is_away_to_the_last_page() ->
     world.open_jobs = open_jobs  # type: ignore[method-assign]
     assert world.round() == 0
     assert world.asked == [Operation.GET_BATCH] * 3
+
+
+@pytest.mark.parametrize("hangs", [True, False])
+def test_a_bucket_that_hangs_is_waited_for_once_in_each_round(
+    hangs: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(batch_settling, "IN_VAIN_S", 0.0 if hangs else 60.0)
+    world = World(status=completed(1))
+    here = [replace(JOB, request_id=uuid.UUID(int=n)) for n in range(3)]
+    there = replace(JOB, input_uri="s3://other/x/records.jsonl", output_uri="s3://other/x/")
+    abroad = replace(JOB, upstream=replace(JOB.upstream, region="eu-west-1"))
+    waited: list[tuple[str, str]] = []
+
+    async def open_jobs(after: BatchJob | None, limit: int) -> Sequence[OpenJob]:
+        return [OpenJob(job, 0, True) for job in (*here, there, abroad)] if after is None else []
+
+    async def get(upstream: Upstream, uri: str) -> bytes:
+        waited.append((upstream.region, uri.split("/")[2]))
+        raise Unavailable("it says no, or nothing")
+
+    world.open_jobs, world.get = open_jobs, get  # type: ignore[method-assign]
+    each = [("us-east-1", "b"), ("us-east-1", "other"), ("eu-west-1", "b")]
+    if not hangs:
+        each = [each[0]] * 2 + each  # another object may not be denied
+    for _ in range(2):
+        assert world.round() == 0
+    assert waited == each * 2
+    assert world.asked == [Operation.GET_BATCH] * 10, "of Bedrock each job is asked"
 
 
 def test_a_fault_of_one_job_is_its_own() -> None:

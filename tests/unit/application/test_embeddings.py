@@ -208,13 +208,18 @@ def test_vectors_that_nobody_gets_are_our_waste(
     assert not ctx.progress.spent, "the same request may be sent again"
 
 
-def test_what_a_client_asked_for_and_no_model_takes_is_charged_as_far_as_it_went() -> None:
+@pytest.mark.parametrize(("purpose", "charged"), [("client", True), ("document", False)])
+def test_what_no_model_takes_is_charged_as_far_as_it_went_where_a_client_asked_for_it(
+    purpose: Purpose, charged: bool
+) -> None:
+    """Of a document's batch the other passages are embedded again."""
     refused = Failure(FailureKind.REFUSED, False, "too long", 400, "ValidationException")
     worker, ctx = core(embedding, refused), context(ACME)
     with pytest.raises(errors.UpstreamRefused):
-        run(worker.embeddings.embed(ctx, TITAN.id, ["text", "more text"], 512))
-    assert [o.charged for o in worker.admission.outcomes if o.end == "settled"] == [True]
-    assert ctx.progress.spent
+        texts = ["text", "more text"]
+        run(worker.embeddings.embed(ctx, TITAN.id, texts, 512, purpose=purpose))
+    assert [o.charged for o in worker.admission.outcomes if o.end == "settled"] == [charged]
+    assert ctx.progress.spent == charged
 
 
 def test_a_batch_that_was_throttled_from_its_first_call_has_cost_nothing() -> None:

@@ -16,7 +16,7 @@ GOOD = json.dumps({"modelInput": BODY})
 
 def refusal(folder: Path, *lines: str, operation: str = "Converse") -> str:
     file = folder / "records.jsonl"
-    file.write_text("\n".join(lines))
+    file.write_text("\n".join(lines), encoding="utf-8")
     arguments = ["submit", str(file), "--model", "m", "--operation", operation]
     done = CliRunner().invoke(batch, arguments)
     assert isinstance(done.exception, SystemExit), done.exception
@@ -43,6 +43,11 @@ def holding(value: str) -> str:
         pytest.param("{", id="cut"),
         pytest.param("[]", id="no object"),
         pytest.param('{"modelInput": []}', id="no body"),
+        pytest.param(holding("1" * 30), id="more than 64 bits"),
+        pytest.param(holding('{"a": 1, "a": 2}'), id="a member twice"),
+        pytest.param(holding('[{"a": 1, "\\u0061": 1}]'), id="a member twice, written otherwise"),
+        pytest.param('{"modelInput": {}, "modelInput": {}}', id="two bodies"),
+        pytest.param("\ufeff" + GOOD, id="a mark of the file's beginning elsewhere"),
     ],
 )
 def test_what_is_not_json_for_everybody_is_refused(
@@ -51,6 +56,15 @@ def test_what_is_not_json_for_everybody_is_refused(
     said = refusal(tmp_path, GOOD, "", line, GOOD, operation=operation)
     assert "records.jsonl, line 3: " in said
     assert len(said.splitlines()) == 1
+    assert "request body" not in said
+    assert "line 1" not in said
+
+
+def test_a_mark_at_the_beginning_of_a_file_is_no_part_of_its_first_line(tmp_path: Path) -> None:
+    said = refusal(tmp_path, "\ufeff" + GOOD, "{")
+    assert "records.jsonl, line 2: the record is not valid JSON" in said
+    said = refusal(tmp_path, "\ufeff", "", "{")
+    assert "records.jsonl, line 3: " in said
 
 
 def test_two_records_of_one_name_are_refused(tmp_path: Path) -> None:

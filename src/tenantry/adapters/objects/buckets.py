@@ -12,8 +12,12 @@ from tenantry.ports.model import Upstream
 
 STORES_MAX: Final = 512  # buckets that one process may talk to
 MAX_OBJECT_BYTES: Final = 512 * 1024 * 1024
-# Whoever asks comes again; a bucket that is away shall not keep the others waiting for minutes.
-RETRY: Final[Any] = {"max_retries": 3, "retry_timeout": timedelta(seconds=15)}
+# Whoever asks comes again; a bucket that is away shall not keep the others waiting for minutes. A
+# large object is read and written in pieces, so that no request of a bucket that is there is long.
+CLIENT: Final[Any] = {"connect_timeout": timedelta(seconds=5), "timeout": timedelta(seconds=15)}
+RETRY: Final[Any] = {"max_retries": 3, "retry_timeout": timedelta(seconds=10)}  # begun until then
+PIECE_BYTES: Final = 5 * 1024 * 1024  # the smallest part that S3 takes
+PIECES_AT_ONCE: Final = 4
 
 
 class UriBuckets:
@@ -28,16 +32,24 @@ class UriBuckets:
         import obstore  # large, and needed by batches alone
 
         store, key = self._at(upstream, uri)
-        await self._tried(obstore.put_async(store, key, data))
+        put = obstore.put_async(
+            store, key, data, chunk_size=PIECE_BYTES, max_concurrency=PIECES_AT_ONCE
+        )
+        await self._tried(put)
 
     async def get(self, upstream: Upstream, uri: str) -> bytes:
         import obstore
 
         store, key = self._at(upstream, uri)
-        found = await self._tried(obstore.get_async(store, key))
-        if found.meta["size"] > MAX_OBJECT_BYTES:
+        size: int = (await self._tried(obstore.head_async(store, key)))["size"]
+        if size > MAX_OBJECT_BYTES:
             raise Unavailable(f"An object is larger than {MAX_OBJECT_BYTES:,} bytes.")
-        return bytes(await self._tried(found.bytes_async()))
+        found = bytearray()
+        while len(found) < size:
+            end = min(len(found) + PIECE_BYTES, size)
+            piece = obstore.get_range_async(store, key, start=len(found), end=end)
+            found += await self._tried(piece)
+        return bytes(found)
 
     async def delete(self, upstream: Upstream, uri: str) -> None:
         import obstore
@@ -79,4 +91,10 @@ class UriBuckets:
         entry = self._credentials.get(upstream.credentials_ref)
         if entry is None:
             raise Unavailable("There are no credentials for the account of the bucket.")
-        return S3Store(bucket, region=upstream.region, retry_config=RETRY, **entry)  # type: ignore[arg-type]
+        return S3Store(
+            bucket,
+            region=upstream.region,
+            client_options=CLIENT,
+            retry_config=RETRY,
+            **entry,  # type: ignore[arg-type]
+        )

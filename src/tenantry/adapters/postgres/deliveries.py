@@ -119,7 +119,9 @@ def _to_delivery(row: Any) -> Delivery:
         attempts=row["attempts"],
         since=row["since"],
         lease=row["lease"],
+        leased_at=row["leased_at"],
         customer_id=row["customer_id"],
         waits=row["waits"],
+        heard_of=row["heard_of"],
         superseded=row["superseded"],
     )

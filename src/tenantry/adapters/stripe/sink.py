@@ -21,8 +21,8 @@ from tenantry.ports.delivery import Delivery, DeliveryFailed
 THREADS: Final = 8
 # An invoice is at Stripe after its notice was written, give or take what two clocks differ.
 CLOCKS_DIFFER: Final = timedelta(days=1)
-# Over 20 minutes: of a tenant that is no customer any more Stripe's search alone tells, and lags.
-SEARCHES: Final = 9
+# Of what went to another customer Stripe's search alone tells, and lags: longest after an outage.
+SEARCH_LAGS: Final = timedelta(days=1)
 Collection = Literal["charge_automatically", "send_invoice"]
 
 
@@ -45,7 +45,9 @@ class StripeSink:
         session = self._account.session()
         match delivery.kind:
             case "invoice.finalised" if delivery.superseded:
-                take_back(session, delivery)  # voided before it was pushed, or while it was
+                # Voided before it was pushed, or while it was. What the search does not know yet is
+                # left to the void's own delivery.
+                take_back(session, delivery)
             case "invoice.finalised":
                 push(session, delivery, self._terms)
             case "invoice.voided":
@@ -94,7 +96,8 @@ def take_back(session: Session, delivery: Delivery) -> None:
     if not isinstance(number, str) or not is_number(number):
         raise DeliveryFailed("the notice holds no invoice's number", final=True)
     remote = session.find(number, delivery.customer_id, None)
-    if remote is None and delivery.customer_id is None and delivery.attempts < SEARCHES:
+    lags = delivery.heard_of and delivery.leased_at - delivery.since < SEARCH_LAGS
+    if remote is None and lags:
         raise DeliveryFailed(f"the search at Stripe does not know {number} yet, if it is there")
     if remote is None or remote.status == "void":
         return

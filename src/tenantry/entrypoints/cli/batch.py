@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import codecs
+import json
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +28,7 @@ from tenantry.entrypoints.http.json_body import parse_object
 from tenantry.ports.batch import BatchJob
 
 LISTED_MAX = 100
+NAME_TOLD_MAX = 40  # characters of a member's name in a message
 
 
 @click.group()
@@ -113,17 +116,40 @@ def _read(file: Path, model: str, operation: str) -> list[ChatCall]:
     named: dict[str, int] = {}
     with file.open("rb") as lines:
         for number, line in enumerate(lines, start=1):
+            if number == 1:
+                line = line.removeprefix(codecs.BOM_UTF8)
             if not line.strip():
                 continue
             if len(chats) >= RECORDS_MAX:
                 raise click.ClickException(f"{file} has more than {RECORDS_MAX:,} records")
             try:
-                record = parse_object(line)
+                record = _record(line)
                 _check_name(record.get("recordId"), number, named)
                 chats.append(_chat(record, model, operation))
             except BadRequest as problem:
-                raise click.ClickException(f"{file}, line {number}: {problem}") from None
+                told = _of_a_line(str(problem))
+                raise click.ClickException(f"{file}, line {number}: {told}") from None
     return chats
+
+
+def _of_a_line(told: str) -> str:
+    """The words of the reader of both, which speaks of the body of a request and of its lines."""
+    return told.replace("The request body", "the record").replace("at line 1, column", "at column")
+
+
+def _record(line: bytes) -> dict[str, Any]:
+    """As the body of a request is read; and no member twice, which others may read otherwise."""
+    record = parse_object(line)
+    json.loads(line, object_pairs_hook=_check_members, parse_int=str)
+    return record
+
+
+def _check_members(members: list[tuple[str, Any]]) -> None:
+    seen: set[str] = set()
+    for name, _ in members:
+        if name in seen:
+            raise BadRequest(f"the member {name[:NAME_TOLD_MAX]!r} stands twice in one object")
+        seen.add(name)
 
 
 def _check_name(name: object, number: int, named: dict[str, int]) -> None:

@@ -1,10 +1,11 @@
 -- name: route
 -- Chooses the sinks of the oldest notices that have none yet ($1: how many, $2: now). $3 to $5 are
 -- the sinks, the kinds that each hears of, and whether it hears of linked tenants alone: and still of
--- the void of an invoice that it heard of while there was a link. $6 is what a tenant's own endpoints
--- hear of: never of a budget over the provider's cost.
+-- the void and the credit notes of an invoice that it heard of while there was a link. $6 is what a
+-- tenant's own endpoints hear of: never of a budget over the provider's cost.
 WITH fresh AS (
-  SELECT tenant_id, notice_id, kind, body ->> 'basis' AS basis, body ->> 'number' AS number
+  SELECT tenant_id, notice_id, kind, body ->> 'basis' AS basis,
+    coalesce(body #>> '{references,invoice}', body ->> 'number') AS invoice
   FROM tenantry.notice
   WHERE routed_at IS NULL ORDER BY created_at LIMIT $1 FOR UPDATE SKIP LOCKED
 ), routed AS (
@@ -17,10 +18,10 @@ WITH fresh AS (
   JOIN unnest($3::text[], $4::text[], $5::bool[]) AS s (sink, kinds, linked) ON f.kind ~ s.kinds
   WHERE NOT s.linked OR EXISTS (
     SELECT FROM tenantry.stripe_customer c WHERE c.tenant_id = f.tenant_id)
-    OR f.kind = 'invoice.voided' AND EXISTS (
+    OR f.kind IN ('invoice.voided', 'credit_note.issued') AND EXISTS (
       SELECT FROM tenantry.notice o JOIN tenantry.delivery od USING (tenant_id, notice_id)
       WHERE o.tenant_id = f.tenant_id AND o.kind = 'invoice.finalised'
-        AND o.body ->> 'number' = f.number AND od.sink = s.sink)
+        AND o.body ->> 'number' = f.invoice AND od.sink = s.sink)
   UNION ALL
   SELECT f.tenant_id, f.notice_id, 'endpoint:' || e.endpoint_id, $2, $2
   FROM fresh f JOIN tenantry.webhook_endpoint e USING (tenant_id)
@@ -44,7 +45,8 @@ SELECT sink FROM waiting WHERE next_at <= $1 ORDER BY next_at LIMIT $2;
 -- name: claim
 -- Leases what is due at a sink ($1) until $3. The attempt counts from here, so that a notice whose
 -- delivery kills the worker runs out of attempts too. `waits`: an invoice that is voided is still
--- on its way to this sink; `superseded`: this invoice has been voided since.
+-- on its way to this sink; `heard_of`: this sink may have it; `superseded`: this invoice has been
+-- voided since.
 WITH due AS (
   SELECT tenant_id, notice_id, sink FROM tenantry.delivery
   WHERE sink = $1 AND state = 'pending' AND next_at <= $2
@@ -56,20 +58,21 @@ WITH due AS (
   WHERE d.tenant_id = due.tenant_id AND d.notice_id = due.notice_id AND d.sink = due.sink
   RETURNING d.*
 )
-SELECT l.tenant_id, l.notice_id, l.sink, l.attempts, l.since, l.lease,
+SELECT l.tenant_id, l.notice_id, l.sink, l.attempts, l.since, l.lease, $2 AS leased_at,
        n.kind, n.body::text AS body, n.created_at, c.customer_id,
-       n.kind = 'invoice.voided' AND EXISTS (
-         SELECT FROM tenantry.notice o JOIN tenantry.delivery od USING (tenant_id, notice_id)
-         WHERE o.tenant_id = n.tenant_id AND o.kind = 'invoice.finalised'
-           AND o.body ->> 'number' = n.body ->> 'number'
-           AND od.sink = l.sink AND od.state = 'pending') AS waits,
+       coalesce(i.pending, false) AS waits, i.pending IS NOT NULL AS heard_of,
        n.kind = 'invoice.finalised' AND EXISTS (
          SELECT FROM tenantry.notice o
          WHERE o.tenant_id = n.tenant_id AND o.kind = 'invoice.voided'
            AND o.body ->> 'number' = n.body ->> 'number') AS superseded
 FROM leased l
 JOIN tenantry.notice n USING (tenant_id, notice_id)
-LEFT JOIN tenantry.stripe_customer c USING (tenant_id);
+LEFT JOIN tenantry.stripe_customer c USING (tenant_id)
+CROSS JOIN LATERAL (
+  SELECT bool_or(od.state = 'pending') AS pending
+  FROM tenantry.notice o JOIN tenantry.delivery od USING (tenant_id, notice_id)
+  WHERE n.kind = 'invoice.voided' AND o.tenant_id = n.tenant_id AND o.kind = 'invoice.finalised'
+    AND o.body ->> 'number' = n.body ->> 'number' AND od.sink = l.sink) i;
 
 -- name: end_delivery
 UPDATE tenantry.delivery SET state = $5, ended_at = $6, last_error = left($7, 500)
