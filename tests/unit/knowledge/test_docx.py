@@ -34,12 +34,12 @@ def table(*rows: str) -> str:
     return f"<w:tbl>{''.join(rows)}</w:tbl>"
 
 
-def raised(text: str, place: str = "superscript") -> str:
-    return f'<w:r><w:rPr><w:vertAlign w:val="{place}"/></w:rPr><w:t>{text}</w:t></w:r>'
+def raised(text: str) -> str:
+    return f"<w:r>{RAISED}<w:t>{text}</w:t></w:r>"
 
 
 def lowered(text: str) -> str:
-    return raised(text, "subscript")
+    return raised(text).replace("superscript", "subscript")
 
 
 def symbol(place: str, font: str = "Symbol") -> str:
@@ -62,6 +62,7 @@ def power(base: str, exponent: str) -> str:
     return f"<m:sSup><m:e>{maths(base)}</m:e><m:sup>{maths(exponent)}</m:sup></m:sSup>"
 
 
+RAISED = '<w:rPr><w:vertAlign w:val="superscript"/></w:rPr>'
 PROOF = '<w:proofErr w:type="spellStart"/>'
 DELETED = "<w:del><w:r><w:delText>five</w:delText></w:r></w:del>"
 BOX = f"<w:txbxContent>{line(run('boxed'))}</w:txbxContent>"
@@ -105,6 +106,28 @@ READ = {
     "exponents": (
         line(run("10") + raised("6") + run(" and 10") + raised("-") + PROOF + raised("6")),
         "10^6 and 10^-6",
+    ),
+    "an exponent that was changed": (
+        line(run("10") + raised("1") + DELETED + f"<w:ins>{raised('2')}</w:ins>" + run(" items")),
+        "10^12 items",
+    ),
+    "exponents around a link and a formula": (
+        line(
+            raised("6")
+            + f"<w:hyperlink>{run('x 10')}</w:hyperlink>"
+            + raised("7")
+            + f"<m:oMath>{maths('+10')}</m:oMath>"
+            + raised("8")
+        ),
+        "6x 10^7+10^8",
+    ),
+    "an exponent behind one that is hidden": (
+        line(run("10") + raised("z").replace("<w:vert", "<w:vanish/><w:vert") + raised("6")),
+        "10^6",
+    ),
+    "runs in each other": (
+        line(run("10") + f"<w:r>{RAISED}" * 100 + "<w:t>6</w:t>" + "</w:r>" * 100),
+        "10^6",
     ),
     "squares of units, ends of ordinals and the mark of a note": (
         line(run("5 m") + raised("2") + run(", 1") + raised("st") + run(" rule") + raised("12")),
@@ -162,6 +185,7 @@ READ = {
         ),
         "(" * 119 + "1/2" + ")/2" * 119,
     ),
+    "formulas right in each other": (line("<m:f>" * 248 + maths("1") + "</m:f>" * 248), "1"),
     "signs of the font Symbol and of a font of letters": (
         line(
             run("5 ")

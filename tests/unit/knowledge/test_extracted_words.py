@@ -55,38 +55,6 @@ def test_a_word_that_a_pdf_breaks_at_a_line_s_end_is_one_word(lines: str) -> Non
     assert pdf.to_text(files.pdf(lines)) == (LINES[lines], 1)
 
 
-FILLED = "/Subtype /Widget /FT /Tx /T (name) /V (Ann Example)"
-ANNOTATIONS = {
-    FILLED: "Name:\nAnn Example",
-    "/Subtype /Widget /FT /Tx /T (name) /V <FEFF007A017C00F3>": "Name:\nzżó",
-    "/Subtype /Widget /FT /Ch /Ff 131072 /T (c) /Opt [[(a) (Apple)] [(b) (Pear)]] /V (b)": (
-        "Name:\nPear"
-    ),
-    "/Subtype /FreeText /Contents (a note) /DA (/Helv 12 Tf)": "Name:\na note",
-    "/Subtype /FreeText /Contents (a note) /AP << /N 3 0 R >>": "Name:",
-    "/Subtype /FreeText /Contents (a note) /F 2": "Name:",
-    "/Subtype /FreeText": "Name:",
-    "/Subtype /Widget /FT /Tx /Ff 8192 /T (password) /V (secret)": "Name:\n******",
-    "/Subtype /Widget /F 2 /FT /Tx /T (hidden) /V (secret)": "Name:",
-    "/Subtype /Text /Contents (folded away)": "Name:",
-    "/Subtype /Widget /FT /Sig /T (signature)": "Name:",
-}
-
-
-@pytest.mark.parametrize("annotation", ANNOTATIONS)
-def test_what_was_filled_in_and_typed_on_a_pdf_is_read(annotation: str) -> None:
-    assert pdf.to_text(files.pdf("Name:", annotations=[annotation]))[0] == ANNOTATIONS[annotation]
-
-
-def test_a_form_that_holds_its_answers_alone_is_no_scan() -> None:
-    assert pdf.to_text(files.pdf("", annotations=[FILLED]))[0] == "Ann Example"
-    looked = "/Subtype /Stamp /AP << /N << /Subtype /Form /BBox [0 0 9 9] /Length 0 >> >>"
-    assert pdf.to_text(files.pdf("x", "y", annotations=[FILLED, looked, "/Subtype /Widget"])) == (
-        "x\nAnn Example\n\ny",
-        2,
-    )
-
-
 def test_no_control_character_of_a_pdf_reaches_its_text() -> None:
     assert pdf.to_text(files.pdf("a\x07b\x1bc\x02d\te\x0cf"))[0] == "abcd\te\nf"
 
@@ -140,9 +108,9 @@ def test_words_of_html_stand_apart_where_a_reader_sees_them_so(page: str) -> Non
 
 
 KATEX = (
-    "<span><span><math><semantics><msup><mi>x</mi><mn>2</mn></msup>"
+    "<span class=katex><span class=katex-mathml><math><semantics><msup><mi>x</mi><mn>2</mn></msup>"
     "<annotation encoding='application/x-tex'>x^{2}</annotation></semantics></math></span>"
-    "<span aria-hidden=true><span>x</span><span>2</span></span></span>"
+    "<span class=katex-html aria-hidden=true><span>x</span><span>2</span></span></span>"
 )
 UNSEEN = {
     "<p>a<dialog><p>Accept?</dialog>b": "a\n\nb",
@@ -155,7 +123,12 @@ UNSEEN = {
     ),
     f"is {KATEX}.": "is x^2.",
     "<mjx-math aria-hidden=true>x</mjx-math><span><math><mi>x</mi></math></span>": "x",
+    "<b class=MathJax><nobr aria-hidden=true>x</nobr>\n<i> <math><mi>x</mi></math> </i></b>": "x",
     "<b aria-hidden=true>icon</b> text": "icon text",
+    "<math><mi>x</mi></math><span aria-hidden=true> is a word</span>": "x is a word",
+    "<li><math><mi>x</mi></math><li aria-hidden=true>item": "x\nitem",
+    "<p class=MathJax><math><mi>x</mi></math><p class=katex aria-hidden=true>5 %": "x\n\n5 %",
+    "<b class=katex aria-hidden=true>a</b><i><math><mi>x</mi></math> b</i>": "ax b",
 }
 
 

@@ -11,13 +11,14 @@ from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
+from tenantry.adapters.extraction.docx_line import LOWERED, RAISED, Line
 from tenantry.adapters.extraction.docx_maths import SPACE as _MATHS
 from tenantry.adapters.extraction.docx_maths import is_spelled, spelled
 from tenantry.adapters.extraction.docx_symbols import character_of
-from tenantry.adapters.extraction.raised import END_CHARS, FRACTION_SIGNS, sign_before_raised
 from tenantry.domain.errors import Unreadable
 
 TABLE_DEPTH_MAX = 32
+FORMULA_DEPTH_MAX = 128  # as deep as parts of formulas go; others are looked through
 _W = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
 _COMPATIBLE = "{http://schemas.openxmlformats.org/markup-compatibility/2006}"
 DOCUMENT = f"{_W}document"
@@ -43,19 +44,20 @@ _NO_NOTES = ("separator", "continuationSeparator", "continuationNotice")
 
 def blocks(container: Any, depth: int = 0) -> Iterator[str]:
     """The text of paragraphs and of table rows, in reading order. Else Unreadable."""
-    words: list[str] = []
-    boxes: list[Any] = []
+    line = Line()
     for child in _shown(container):
         if child.tag == _PARAGRAPH:
-            _collect(child, words, boxes)
+            _collect(child, line)
             if not _runs_on(child):
-                yield from _line(words, boxes, depth)
+                yield from _written(line, depth)
+                line = Line()
         elif len(child):  # not a bookmark, which may stand between two parts of a line
-            if words or boxes:
-                yield from _line(words, boxes, depth)
+            if not line.is_empty():
+                yield from _written(line, depth)
+                line = Line()
             yield from _rows(child, depth) if child.tag == _TABLE else blocks(child, depth)
-    if words or boxes:
-        yield from _line(words, boxes, depth)
+    if not line.is_empty():
+        yield from _written(line, depth)
 
 
 def notes(part: Any) -> Iterator[str]:
@@ -72,13 +74,11 @@ def _shown(element: Any) -> Iterator[Any]:
     )
 
 
-def _line(words: list[str], boxes: list[Any], depth: int) -> Iterator[str]:
-    """One paragraph's own line, then what its text boxes hold; both lists begin anew."""
-    yield "".join(words)
-    for box in boxes:
+def _written(line: Line, depth: int) -> Iterator[str]:
+    """One paragraph's own line, then what its text boxes hold."""
+    yield line.text()
+    for box in line.boxes:
         yield from blocks(box, depth)
-    words.clear()
-    boxes.clear()
 
 
 def _runs_on(paragraph: Any) -> bool:
@@ -97,61 +97,40 @@ def _hidden(run: Any) -> bool:
     return settings is not None and _holds(settings, "vanish")
 
 
-def _collect(element: Any, words: list[str], boxes: list[Any]) -> None:
+def _collect(element: Any, line: Line, stands: str = "") -> None:
+    """Adds what an element holds; `stands` is how its run does."""
     for child in _shown(element):
         if child.tag in _TEXTS:
-            words.append(child.text or "")
+            line.add(child.text or "", stands)
         elif child.tag in _SIGNS:
-            words.append(_SIGNS[child.tag])
+            line.add(_SIGNS[child.tag], stands)
         elif child.tag == _SYMBOL:
-            words.append(character_of(child, _W))
+            line.add(character_of(child, _W), stands)
         elif child.tag == _BOX:
-            boxes.append(child)
-        elif is_spelled(child.tag):
-            words.append(spelled(child, _end(words), partial(_text, boxes=boxes)))
+            line.boxes.append(child)
+        elif _is_formula(child, line):
+            line.add(spelled(child, line.end(), partial(_text, around=line)), stands)
         elif not _hidden(child):
-            if child.tag == _RUN and _alignment(child) == "superscript":
-                words.append(_sign_before(child, _end(words)))
-            _collect(child, words, boxes)
+            _collect(child, line, _alignment(child) if child.tag == _RUN else stands)
 
 
-def _text(element: Any, boxes: list[Any]) -> str:
-    if is_spelled(element.tag):  # a row of a matrix
-        return spelled(element, "", partial(_text, boxes=boxes))
-    words: list[str] = []
-    _collect(element, words, boxes)
-    return "".join(words)
+def _is_formula(element: Any, line: Line) -> bool:
+    return is_spelled(element.tag) and line.formulas < FORMULA_DEPTH_MAX
 
 
-def _end(words: list[str]) -> str:
-    """The last few characters of a line."""
-    return "".join(word[-END_CHARS:] for word in words[-2 * END_CHARS :])[-END_CHARS:]
+def _text(element: Any, around: Line) -> str:
+    """A part of a formula."""
+    line = Line(around.boxes, around.formulas + 1)
+    if _is_formula(element, line):  # a row of a matrix
+        return spelled(element, "", partial(_text, around=line))
+    _collect(element, line)
+    return line.text()
 
 
 def _alignment(run: Any) -> str:
-    """`superscript`, `subscript`, or neither."""
     found = run.find(f"{_W}rPr/{_W}vertAlign")
-    return "" if found is None else str(found.get(f"{_W}val", ""))
-
-
-def _sign_before(run: Any, end: str) -> str:
-    """Word cuts what is raised into as many runs as it likes: the sign stands before the first."""
-    before = next(run.itersiblings(_RUN, preceding=True), None)
-    if before is not None and _alignment(before) == "superscript":
-        return ""
-    above, following = _text(run, []), run.itersiblings(_RUN)
-    after = next(following, None)
-    while after is not None and _alignment(after) == "superscript" and len(above) < END_CHARS:
-        above += _text(after, [])
-        after = next(following, None)
-    below = next(following, None)
-    divided = (
-        after is not None
-        and below is not None
-        and _alignment(below) == "subscript"
-        and _text(after, []).strip() in FRACTION_SIGNS
-    )
-    return sign_before_raised(end, above.strip(), divided=divided)
+    stands = "" if found is None else found.get(f"{_W}val", "")
+    return stands if stands in (RAISED, LOWERED) else ""
 
 
 def _rows(table: Any, depth: int) -> Iterator[str]:

@@ -15,6 +15,7 @@ from tenantry.adapters.extraction.html_elements import (
     UNSEEN_ROLES,
     WITHIN_A_LINE,
 )
+from tenantry.adapters.extraction.html_formulas import is_drawn_again
 from tenantry.adapters.extraction.html_raised import sign_before
 from tenantry.adapters.extraction.html_style import hides
 from tenantry.adapters.extraction.plain import decode, printable
@@ -141,18 +142,12 @@ def _is_left_out(node: LexborNode) -> bool:
         return True
     if node.tag == "dialog" and "open" not in attributes:
         return True
-    if attributes.get("aria-hidden") == "true" and _beside_a_formula(node):
+    if attributes.get("aria-hidden") == "true" and is_drawn_again(node):
         return True
     # Browsers find words in what is hidden until found, and show it then.
     if "hidden" in attributes and (attributes["hidden"] or "").lower() != "until-found":
         return True
     return hides(attributes.get("style") or "")
-
-
-def _beside_a_formula(node: LexborNode) -> bool:
-    """Whether it is the same one drawn for the eye, as KaTeX and MathJax write both."""
-    beside = [one for one in (node.prev, node.next) if one is not None]
-    return any("math" in (one.tag, one.child.tag if one.child else "") for one in beside)
 
 
 def _separate(writer: _Writer, node: LexborNode, name: str) -> None:

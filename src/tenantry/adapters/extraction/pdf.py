@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from contextlib import suppress
+from contextlib import closing
 
 import pypdfium2 as pdfium
 
-from tenantry.adapters.extraction.pdf_annotations import has_words, make_part, typed
+from tenantry.adapters.extraction.pdf_annotations import Annotations
 from tenantry.adapters.extraction.plain import printable
 from tenantry.adapters.extraction.worker_limits import PAGES_MAX, TEXT_CHARS_MAX
 from tenantry.domain.errors import TooLarge, Unreadable
@@ -42,43 +42,42 @@ def to_text(data: bytes) -> tuple[str, int]:
         if "password" in str(error).lower() or "security" in str(error).lower():
             raise Unreadable("The PDF is encrypted: save it without a password.") from None
         raise Unreadable("The PDF is damaged and cannot be opened.") from None
-    with document:
-        _open_form(document)
+    with document, closing(Annotations(document, data)) as annotations:
         pages = len(document)
         if pages > PAGES_MAX:
             raise TooLarge(f"The PDF has {pages} pages; at most {PAGES_MAX} are taken.")
         texts: list[str] = []
+        with_notes: list[str] = []
         chars = 0
         for number in range(pages):
-            text = _page(document, number)
+            text, notes = _page(document, number, annotations)
             chars += len(text)
             if chars > TEXT_CHARS_MAX:
                 raise TooLarge(f"The PDF holds more than {TEXT_CHARS_MAX:,} characters of text.")
             texts.append(text)
-    return "\n\n".join(text for text in texts if text), pages
+            with_notes.append("\n".join(part for part in (text, notes) if part))
+    whole = _paged(with_notes)
+    return whole if len(whole) <= TEXT_CHARS_MAX else _paged(texts), pages
 
 
-def _open_form(document: pdfium.PdfDocument) -> None:
-    """For fields whose look the file leaves to the reader's program. No script is run."""
-    with suppress(pdfium.PdfiumError):  # a damaged form: its pages are read
-        document.init_forms()
+def _paged(texts: list[str]) -> str:
+    return "\n\n".join(text for text in texts if text)
 
 
-def _page(document: pdfium.PdfDocument, number: int) -> str:
+def _page(document: pdfium.PdfDocument, number: int, annotations: Annotations) -> tuple[str, str]:
+    """Its own text, and what is filled in and typed on it."""
     try:
         page = document[number]
-        notes: list[str] = []
-        if has_words(page):
-            notes = typed(page)
-            make_part(page)
-            page.close()
-            page = document[number]
         text = page.get_textpage().get_text_bounded()
+        notes = "\n".join(annotations.on(page))
         page.close()
     except pdfium.PdfiumError:
         raise Unreadable(f"Page {number + 1} of the PDF is damaged.") from None
-    whole = "\n".join([_joined(text), *notes])
-    return printable(whole.encode("utf-8", "ignore").decode()).strip()
+    return _clean(_joined(text)), _clean(notes)
+
+
+def _clean(text: str) -> str:
+    return printable(text.encode("utf-8", "ignore").decode()).strip()
 
 
 def _joined(text: str) -> str:
