@@ -104,7 +104,8 @@ class Wire:
     def get_write_buffer_size(self) -> int:
         return 0
 
-    def get_extra_info(self, name: str) -> None: ...
+    def get_extra_info(self, name: str) -> object:
+        return None
 
 
 class SlowWire(Wire):

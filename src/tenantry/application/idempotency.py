@@ -73,8 +73,9 @@ class Whole(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """What came of a run. `spent` False: it was refused before any model was asked. `user`: the
-    end user for whom it ran."""
+    """What came of a run. `spent` False: it failed, and may run under its key again, for it was
+    refused before it was admitted, or passes and its customer pays nothing for it, or is an upload,
+    which goes on from what was paid. `user`: the end user for whom it ran."""
 
     answer: Whole | Flow
     spent: bool

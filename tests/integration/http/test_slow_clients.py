@@ -1,5 +1,6 @@
 """Clients that are slow, or have said all they will, on real sockets."""
 
+import asyncio
 import socket
 import ssl
 from collections.abc import Iterator
@@ -7,8 +8,10 @@ from collections.abc import Iterator
 import pytest
 from tests.integration.http.test_wire import CLOSE, converse, eventually, read_all
 from tests.support.http_edge import Edge
+from tests.support.wire import Served
 
 from tenantry.entrypoints.http.wire.limits import WireLimits
+from tenantry.entrypoints.http.wire.server import Server
 
 LIMITS = WireLimits(body_s=0.6, body_most_s=30, stall_s=1.0, close_s=0.5)
 
@@ -60,3 +63,29 @@ def test_large_answers_are_counted_until_they_are_taken(edge: Edge, secure: bool
         client.sendall(converse(more=CLOSE))
         eventually(lambda: unsent.bytes > 8_000_000)
         eventually(lambda: unsent.bytes == 0)
+
+
+@pytest.mark.parametrize(("reads", "cut"), [(True, 0), (False, 1)])
+def test_a_shutdown_waits_for_answers_that_are_taken(reads: bool, cut: int) -> None:
+    """And counts those that are not."""
+    answer = bytes(range(256)) * 40_000
+
+    async def run() -> None:
+        server = Server(Served(answer))
+        listener = socket.create_server(("127.0.0.1", 0))
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 65_536)
+        await server.listen(listener)
+        client = socket.socket()
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65_536)
+        client.connect(listener.getsockname())
+        reader, writer = await asyncio.open_connection(sock=client)
+        writer.write(b"GET /openapi.json HTTP/1.1\r\nhost: x\r\n\r\n")
+        await reader.readuntil(b"\r\n\r\n")
+        drained = asyncio.create_task(server.drain(10 if reads else 0.2))
+        if reads:
+            half = await reader.readexactly(len(answer) // 2)
+            assert not drained.done() and half + await reader.read() == answer
+        assert await drained == cut and server.unsent.bytes == 0
+        writer.close()
+
+    asyncio.run(run())

@@ -83,6 +83,39 @@ def test_requests_of_a_connection_that_wait_are_bounded() -> None:
     asyncio.run(run())
 
 
+CHUNKED = b"transfer-encoding: chunked\r\n\r\n"
+NEXT = b"GET /y HTTP/1.1\r\nhost: x\r\nx-a: "
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        b"content-length: 262000\r\n\r\n" + b"z" * 262_000,
+        b"content-length: 262000\r\n\r\n" + b"\r\n\r\nz" * 52_400,
+        CHUNKED + b"".join(chunks_of(b"z" * 262_000, 32_000)) + b"0\r\n\r\n",
+        b"content-length: 2\r\n\r\n{}",
+        b"\r\n",
+    ],
+)
+@pytest.mark.parametrize("cut", [1, 6, len(NEXT)])
+def test_what_came_before_a_head_is_no_part_of_it(before: bytes, cut: int) -> None:
+    """It would be held, and refused for its length."""
+
+    async def run() -> None:
+        served, connection, wire = begun()
+        connection.data_received(b"POST /x HTTP/1.1\r\nhost: x\r\n" + before + NEXT[:cut])
+        await turns()
+        assert connection._head == NEXT[:cut]
+        for byte in NEXT[cut:] + b"b" * 300:
+            connection.data_received(bytes([byte]))
+        connection.data_received(b"\r\n\r\n")
+        await turns()
+        assert len(served.bodies) == 2 and wire.written.count(b"HTTP/1.1 200") == 2
+        assert connection._head == b""
+
+    asyncio.run(run())
+
+
 def test_http_1_0_is_not_told_to_go_on() -> None:
     """Its clients know no answer before the answer (RFC 9110 §10.1.1)."""
     head = b"POST /v1/search HTTP/1.%d\r\nhost: x\r\nexpect: 100-continue\r\n"

@@ -3,9 +3,18 @@
 import re
 import string
 
+import msgspec
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tenantry.domain.filter import (
+    COMPARISONS_MAX,
+    KEY_CHARS_MAX,
+    TEXT_CHARS_MAX,
+    VALUES_MAX,
+    filter_from,
+)
 from tenantry.entrypoints.http.adminplane import ADMIN_PLANE
 from tenantry.entrypoints.http.dataplane import DATA_PLANE
 from tenantry.entrypoints.http.routes import Access, family_of
@@ -44,6 +53,22 @@ def test_every_route_is_found_and_speaks_its_paths_family() -> None:
             )
             assert table.match(route.method, path).route is route
             assert family_of(path) == route.family
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/v1/search", "/v1/answers", "/knowledgebases/x/retrieve", "/retrieveAndGenerate",
+     "/retrieveAndGenerateStream"],
+)  # fmt: skip
+def test_a_filter_as_large_as_it_may_be_fits_a_body(path: str) -> None:
+    """In two bytes a letter, as most alphabets beside the Latin one are."""
+    values = ["é" * TEXT_CHARS_MAX] * VALUES_MAX
+    comparison = {"in": {"key": "k" * KEY_CHARS_MAX, "value": values}}
+    largest = {"andAll": [comparison] * COMPARISONS_MAX}
+    assert filter_from(largest) is not None
+    match = DATA_PLANE.match("POST", path)
+    assert match.route is not None
+    assert len(msgspec.json.encode(largest)) < match.route.body_bytes_max
 
 
 def test_no_tenants_route_is_public_and_no_read_is_stale() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from dataclasses import replace
 
 import pytest
@@ -17,7 +18,7 @@ GET = b"GET /openapi.json HTTP/1.1\r\nhost: x\r\n\r\n"
 
 @pytest.mark.parametrize(
     ("size", "count", "served"),
-    [(1, LIMITS.chunks, True), (1, 200_000, False), (31, 200_000, False), (32, 200_000, True)],
+    [(1, LIMITS.chunks, True), (1, 100_000, False), (3, 300_000, False), (4, 300_000, True)],
 )
 def test_chunks_are_as_many_as_their_bytes_are_worth(size: int, count: int, served: bool) -> None:
     """Each costs the loop the same, however small."""
@@ -25,13 +26,30 @@ def test_chunks_are_as_many_as_their_bytes_are_worth(size: int, count: int, serv
     async def run() -> None:
         application, connection, wire = begun()
         body = bytes(size * count)
-        connection.data_received(HEAD + b"".join(chunks_of(body, size)) + b"0\r\n\r\n")
+        sent = HEAD + b"".join(chunks_of(body, size)) + b"0\r\n\r\n"
+        for at in range(0, len(sent), 262_144):
+            connection.data_received(sent[at : at + 262_144])
         await turns()
         if served:
             assert application.bodies == [body] and not wire.closed
         else:
             assert application.bodies == [] and wire.closed
             assert wire.written.startswith(b"HTTP/1.1 400") and b"small chunks" in wire.written
+
+    asyncio.run(run())
+
+
+def test_json_that_is_sent_as_it_is_encoded() -> None:
+    """One chunk for each token, as `requests` sends what `iterencode` yields."""
+    asked = {"filter": {"field": "n", "op": "in", "values": list(range(100))}, "text": "a\n" * 9}
+
+    async def run() -> None:
+        application, connection, _ = begun()
+        tokens = [part.encode() for part in json.JSONEncoder().iterencode([asked] * 500)]
+        chunks = b"".join(b"%x\r\n%b\r\n" % (len(token), token) for token in tokens)
+        connection.data_received(HEAD + chunks + b"0\r\n\r\n")
+        await turns()
+        assert len(tokens) > 50_000 and application.bodies == [b"".join(tokens)]
 
     asyncio.run(run())
 
@@ -135,12 +153,12 @@ def test_a_large_answer_comes_whole_as_it_is_taken_and_the_next_after_it() -> No
 
 
 def test_large_answers_that_nobody_takes_are_bounded() -> None:
-    """The slowest reader is cut, and no other."""
+    """The slowest reader is cut, and no other, where it is slower than it may be."""
 
     async def run() -> None:
         listener = Listener(Served(ANSWER), replace(LIMITS, unsent_bytes=2 * len(ANSWER)))
         slow, fast = await asked(listener), await asked(listener)
-        listener.later(3)
+        listener.later(12)
         fast.take(400_000)
         assert not slow.aborted and listener.unsent.bytes == 2 * len(ANSWER)
         third = await asked(listener)
@@ -150,6 +168,26 @@ def test_large_answers_that_nobody_takes_are_bounded() -> None:
             assert wire.connection is not None
             wire.connection.connection_lost(None)
         assert listener.unsent.bytes == 0
+
+    asyncio.run(run())
+
+
+def test_who_takes_its_answer_is_not_cut_for_readers_that_take_nothing() -> None:
+    """However many begin at once: of them nothing is known yet."""
+
+    async def run() -> None:
+        answer = ANSWER * 4
+        listener = Listener(Served(answer), replace(LIMITS, unsent_bytes=3 * len(answer)))
+        good = await asked(listener)
+        for _ in range(10):
+            good.take(60_000)
+            listener.later(1)
+        burst = [await asked(listener) for _ in range(8)]
+        assert not good.aborted and [wire.aborted for wire in burst] == [False] * 2 + [True] * 6
+        listener.later(20)
+        good.take(1_200_000)
+        later = await asked(listener)
+        assert burst[0].aborted != burst[1].aborted and not (good.aborted or later.aborted)
 
     asyncio.run(run())
 
@@ -177,7 +215,80 @@ def test_a_connection_that_closes_hands_on_the_rest_of_an_answer() -> None:
         listener = Listener(Served(ANSWER))
         wire = await asked(listener)
         assert wire.connection is not None
+        wire.connection.close()
+        assert wire.written.endswith(ANSWER) and wire.closed
+        assert listener.unsent.bytes == len(ANSWER), "which the transport holds now"
+        wire.connection.connection_lost(None)
+        assert listener.unsent.bytes == 0
+
+    asyncio.run(run())
+
+
+def test_what_was_handed_on_does_not_hold_the_whole_answer() -> None:
+    """Its last piece would, uncounted, for as long as the reader likes."""
+    pieces: list[bytes | memoryview] = []
+
+    class Holding(SlowWire):
+        def write(self, data: bytes | memoryview) -> None:
+            pieces.append(data)
+            super().write(data)
+
+    async def run() -> None:
+        wire = Holding()
+        listener = Listener(Served(ANSWER))
+        connected(listener, wire).data_received(GET)
+        while listener.unsent.bytes or not pieces:
+            await turns()
+            wire.take(50_000)
+        assert wire.buffered <= 2 * LIMITS.write_buffer_bytes
+        assert all(isinstance(each, bytes) and len(each) <= 65_536 for each in pieces)
+
+    asyncio.run(run())
+
+
+EXPECTING = b"POST /x HTTP/1.1\r\nhost: x\r\nexpect: 100-continue\r\ncontent-length: 2\r\n\r\n"
+
+
+@pytest.mark.parametrize("sent", [EXPECTING, b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"])
+def test_nothing_is_written_into_the_middle_of_a_large_answer(sent: bytes) -> None:
+    async def run() -> None:
+        wire = await asked(Listener(Served(ANSWER)))
+        assert wire.connection is not None
+        wire.connection.data_received(sent)
+        while wire.buffered:
+            wire.take(50_000)
+            await turns()
+        assert ANSWER in wire.written
+
+    asyncio.run(run())
+
+
+def test_a_shutdown_lets_a_large_answer_end() -> None:
+    async def run() -> None:
+        wire = await asked(Listener(Served(ANSWER)))
+        assert wire.connection is not None
         wire.connection.close_if_idle()
-        assert wire.written.endswith(ANSWER) and wire.closed and listener.unsent.bytes == 0
+        while wire.buffered:
+            assert wire.connection.owes() and wire.closed == wire.written.endswith(ANSWER)
+            assert wire.buffered <= 2 * LIMITS.write_buffer_bytes
+            wire.take(50_000)
+        assert wire.written.endswith(ANSWER) and wire.closed and not wire.connection.owes()
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("secure", [True, False])
+def test_a_connection_that_closes_has_time_for_what_tls_does_not_show(secure: bool) -> None:
+    class Shown(Wire):
+        def get_extra_info(self, name: str) -> object:
+            return secure or None
+
+    async def run() -> None:
+        listener, wire = Listener(Served()), Shown()
+        connected(listener, wire).close()
+        listener.later(LIMITS.close_s + 1)
+        assert wire.aborted != secure
+        listener.later(LIMITS.stall_s)
+        assert wire.aborted
 
     asyncio.run(run())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -78,7 +77,16 @@ def _charged(document: dict[str, Any], charge: Decimal | None, currency: str) ->
 
 
 def _route(template: str, handler: Handler, summary: str, *scopes: Scope) -> Route:
-    return Route("POST", template, "bedrock", handler, Access.TENANT, summary, scopes)
+    return Route(
+        "POST",
+        template,
+        "bedrock",
+        handler,
+        Access.TENANT,
+        summary,
+        scopes,
+        body_bytes_max=LARGE_BODY_BYTES_MAX,  # filters as large as they may be; 1,000 documents
+    )
 
 
 ROUTES = (
@@ -97,8 +105,5 @@ ROUTES = (
         Scope.INFER,
         Scope.SEARCH,
     ),
-    replace(
-        _route("/rerank", rerank, "Rerank", Scope.INFER),
-        body_bytes_max=LARGE_BODY_BYTES_MAX,  # up to 1,000 documents
-    ),
+    _route("/rerank", rerank, "Rerank", Scope.INFER),
 )

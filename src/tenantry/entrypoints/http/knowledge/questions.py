@@ -22,7 +22,7 @@ from tenantry.entrypoints.http.errors import to_sse_error
 from tenantry.entrypoints.http.json_body import to
 from tenantry.entrypoints.http.knowledge.views import from_answer, from_passage
 from tenantry.entrypoints.http.response import Response, StreamingResponse, json_response
-from tenantry.entrypoints.http.routes import Access, Route
+from tenantry.entrypoints.http.routes import LARGE_BODY_BYTES_MAX, Access, Route
 from tenantry.entrypoints.http.services import AnswerStream
 
 
@@ -108,6 +108,7 @@ ROUTES = (
         Access.TENANT,
         "Passages of the tenant's documents",
         (Scope.SEARCH,),
+        body_bytes_max=LARGE_BODY_BYTES_MAX,  # filters as large as they may be
     ),
     Route(
         "POST",
@@ -117,5 +118,6 @@ ROUTES = (
         Access.TENANT,
         "An answer from the tenant's documents, with citations",
         (Scope.INFER, Scope.SEARCH),
+        body_bytes_max=LARGE_BODY_BYTES_MAX,
     ),
 )

@@ -74,8 +74,7 @@ class Connection(Reading):
             return
         try:
             self._feed(data)
-            if self._in_head:
-                self._keep_head(data)
+            self._keep_head()
             if len(data) >= _TURN_BYTES:
                 self._count(data)
                 self._let_others()
@@ -85,13 +84,13 @@ class Connection(Reading):
                 raise
             self._refuse_now(cause)
         except httptools.HttpParserError:
-            if self._parser.get_method() == b"PRI" and self._exchange is None:
+            if self._parser.get_method() == b"PRI" and self._idle():
                 self._require_http11()
             else:
                 self._refuse_now(Broken(400, NOT_HTTP))
         except Broken as broken:
             self._refuse_now(broken)
-        self._piece = b""
+        self._look_at(b"")
 
     def _let_others(self) -> None:
         """Reads on when they had their turn."""
@@ -104,7 +103,7 @@ class Connection(Reading):
         stream cannot be told from it, and is taken to have gone; TLS has no such state."""
         if self._transport is None:
             return False
-        if self._transport.get_extra_info("sslcontext") is not None:
+        if _secure(self._transport):
             if self._large is not None:
                 self.close()
             return False
@@ -144,16 +143,21 @@ class Connection(Reading):
 
     # one request at a time
 
+    def _idle(self) -> bool:
+        """Nothing is answered, or waits for it: what is written now is in nobody's way."""
+        return self._exchange is None and self._large is None and not self._waiting
+
     def _tell_to_go_on(self) -> None:
-        if self._exchange is None:
+        if self._idle():
             if self._refusal is not None:
                 raise self._refusal
             assert self._transport is not None
             self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
     def _wait(self, whole: Whole) -> None:
+        idle = self._idle()
         self._waiting.append(whole)
-        if self._exchange is None and self._large is None and not self._full:
+        if idle and not self._full:
             self._next()
         elif self._transport is not None and not self._closing:
             # Read no further than one request ahead. A hang-up is then seen a little later.
@@ -211,7 +215,7 @@ class Connection(Reading):
         last = not exchange.keep_alive or not exchange.started
         if exchange.large is not None:
             now = self._host.loop.time()
-            self._large = self._host.unsent.begin(exchange.large, last, now, self._cut)
+            self._large = self._host.unsent.begin(exchange.large, last, now, self.cut)
             self._send_large(self._large)
         elif last:
             self.close()
@@ -279,7 +283,7 @@ class Connection(Reading):
         if self._transport is None:
             return
         if self._large is not None and now > self._large.until:
-            self._cut()
+            self.cut()
         elif now <= self._deadline:
             return
         elif self._in_body and self._exchange is None and not self._full:
@@ -289,7 +293,7 @@ class Connection(Reading):
         ):
             self._set_deadline(self._limits.stall_s)
         else:
-            self._cut()
+            self.cut()
 
     def _body_is_late(self) -> None:
         limits = self._limits
@@ -303,10 +307,18 @@ class Connection(Reading):
 
     def close_if_idle(self) -> None:
         """Before a shutdown: a connection without a request is closed, another after its answer."""
-        if self._exchange is None:
-            self.close()
-        else:
+        if self._exchange is not None:
             self._exchange.keep_alive = False
+        elif self._large is not None:
+            self._large.last = True
+        else:
+            self.close()
+
+    def owes(self) -> bool:
+        """Its client has yet to take some of an answer."""
+        if self._transport is None:
+            return False
+        return self._large is not None or self._transport.get_write_buffer_size() > 0
 
     def finish(self) -> None:
         """Where a successor serves already: the next answer to begin says that it is the last."""
@@ -318,16 +330,21 @@ class Connection(Reading):
         """Closes once what was written has left, which has a limit too."""
         if self._transport is not None and not self._closing:
             self._closing = True
-            if self._large is not None:
+            if self._large is not None:  # counted on, until the connection is lost
                 self._transport.write(self._large.rest())
-                self._host.unsent.end(self._large)
-            unsent = self._transport.get_write_buffer_size()
+            # TLS does not say what is unsent below it.
+            unsent = _secure(self._transport) or self._transport.get_write_buffer_size() > 0
             self._set_deadline(self._limits.stall_s if unsent else self._limits.close_s)
             self._transport.close()
 
-    def _cut(self) -> None:
+    def cut(self) -> None:
+        """Ends at once, whatever has not left."""
         if self._large is not None:
             self._host.unsent.end(self._large)
         if self._transport is not None:
             self._closing = True
             self._transport.abort()
+
+
+def _secure(transport: asyncio.Transport) -> bool:
+    return transport.get_extra_info("sslcontext") is not None

@@ -13,10 +13,10 @@ class WireLimits:
     discard_bytes: int = 100_000_000  # of an oversized body read and dropped, so that 413 is read
     held_bytes: int = 536_870_912  # of all large bodies in one worker, before anybody is known
     small_body_bytes: int = 65_536  # up to here a body is not among them: no upload stops a chat
-    # A chunk costs 0.5 µs whatever it holds. Clients that write each line or token as one, as
-    # generators do, have chunks of more than 32 bytes on average, or few.
-    chunks: int = 4_096
-    chunk_bytes: int = 32  # on average, of the chunks beyond
+    # A chunk costs 0.5 µs whatever it holds. Clients that send JSON as it is encoded have one for
+    # each token, comma and bracket, of 4 bytes or so. The free ones cost 33 ms, of several turns.
+    chunks: int = 65_536
+    chunk_bytes: int = 4  # on average, of the chunks beyond
     framing_bytes: int = 262_144  # heads, chunk sizes and their extensions, beside a body's bytes
     target_bytes: int = 16_384  # path and query; an encoded ARN may take 6 KB
     header_bytes: int = 65_536
@@ -28,7 +28,7 @@ class WireLimits:
     stall_s: float = 60.0  # who takes, or sends, less than `stall_bytes` in so long has gone
     stall_bytes: int = 16_384
     reader_bytes_per_s: int = 32_768  # at least, on average, of a large answer beyond `stall_s`
-    unsent_bytes: int = 536_870_912  # of all large answers in one worker, then the slowest is cut
+    unsent_bytes: int = 536_870_912  # of all large answers in one worker, then one is cut
     close_s: float = 5.0  # for the last bytes to leave
     waiting: int = 64  # requests of a connection behind the one that is answered
     connections: int = 8_192  # of one listener's worker; more are cut

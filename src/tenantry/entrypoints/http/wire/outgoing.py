@@ -1,7 +1,7 @@
 """Large answers on their way to readers that may be slow.
 
-They are handed to the transport piece by piece, so that how far a reader is can be seen also
-behind TLS.
+They are handed to the transport in copies, piece by piece: how far a reader is can then be seen
+also behind TLS, and what waits below for its reader is a few pieces and not the whole body.
 """
 
 from __future__ import annotations
@@ -11,9 +11,8 @@ from typing import Final
 
 from tenantry.entrypoints.http.wire.limits import WireLimits
 
-_PIECE_BYTES: Final = 262_144
-_KNOWN_AFTER_S: Final = 1.0
-_UNKNOWN: Final = float("inf")
+_PIECE_BYTES: Final = 65_536
+_AGE_S_MIN: Final = 1.0
 
 
 class Unsent:
@@ -28,16 +27,23 @@ class Unsent:
 
     def begin(self, body: bytes, last: bool, now: float, cut: Callable[[], None]) -> LargeAnswer:
         """One more; `last` of its connection, which `cut` ends. Where all together are too much to
-        hold, the slowest reader is cut."""
+        hold, readers that are slower than they may be on average are cut, the slowest first; where
+        none is, this one: who takes its answer is not cut for others that have just begun."""
         allowed_s = self._limits.stall_s + len(body) / self._limits.reader_bytes_per_s
         answer = LargeAnswer(body, last, now, now + allowed_s, cut)
         self._answers.add(answer)
         self.bytes += answer.size
         while self.bytes > self._limits.unsent_bytes:
-            slowest = min(self._answers, key=lambda each: each.rate(now))
-            self.end(slowest)
-            slowest.cut()
+            dropped = self._slowest_but(answer, now)
+            self.end(dropped)
+            dropped.cut()
         return answer
+
+    def _slowest_but(self, newest: LargeAnswer, now: float) -> LargeAnswer:
+        """Or the newest itself, where all others are fast enough."""
+        least = self._limits.reader_bytes_per_s
+        slow = [each for each in self._answers if each is not newest and each.rate(now) < least]
+        return min(slow, key=lambda each: each.rate(now), default=newest)
 
     def end(self, answer: LargeAnswer) -> None:
         """Counts it no more. Idempotent."""
@@ -67,20 +73,17 @@ class LargeAnswer:
         """Bytes that were not handed on."""
         return self.size - self._at
 
-    def piece(self) -> memoryview:
+    def piece(self) -> bytes:
         """The next to be written; empty once all was."""
-        return self._next(_PIECE_BYTES)
-
-    def rest(self) -> memoryview:
-        """All that is left, at once."""
-        return self._next(self.size)
-
-    def rate(self, now: float) -> float:
-        """Bytes taken a second. Of one that has just begun nothing is known yet."""
-        seconds = now - self._since
-        return self._at / seconds if seconds >= _KNOWN_AFTER_S else _UNKNOWN
-
-    def _next(self, count: int) -> memoryview:
-        piece = self._body[self._at : self._at + count]
+        piece = bytes(self._body[self._at : self._at + _PIECE_BYTES])
         self._at += len(piece)
         return piece
+
+    def rest(self) -> memoryview:
+        """All that is left, at once. It holds the body, and is not counted as taken."""
+        return self._body[self._at :]
+
+    def rate(self, now: float) -> float:
+        """Bytes taken a second, on average. What the transport and the system hold counts as
+        taken, so that all seem fast at first."""
+        return self._at / max(now - self._since, _AGE_S_MIN)

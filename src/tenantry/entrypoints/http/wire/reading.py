@@ -14,6 +14,8 @@ from tenantry.entrypoints.http.wire.http2 import head_without_offer
 from tenantry.entrypoints.http.wire.limits import WireLimits
 from tenantry.entrypoints.http.wire.request import Request, origin_form
 
+_EMPTY_LINE: Final = b"\r\n\r\n"
+_CHUNK_FRAMING_BYTES: Final = 8  # its size in up to four digits, and two line ends
 _FRAMING: Final = "The request has more framing than content."
 # Headers that must not come twice: two readers could believe two different ones.
 _ONCE: Final = frozenset(
@@ -36,9 +38,10 @@ class Reading(asyncio.Protocol, ABC):
     may take."""
 
     __slots__ = (
-        "_body", "_body_bytes", "_chunks", "_granted_at", "_granted_s", "_head", "_header_bytes",
-        "_headers", "_held_bytes", "_holder", "_in_body", "_in_head", "_items", "_large_bytes",
-        "_limits", "_parser", "_piece", "_refusal", "_target", "_waiting",
+        "_begun_here", "_body", "_body_bytes", "_chunks", "_granted_at", "_granted_s", "_head",
+        "_header_bytes", "_headers", "_held_bytes", "_holder", "_in_body", "_in_head", "_items",
+        "_large_bytes", "_last_body", "_limits", "_parser", "_piece", "_piece_bodies", "_refusal",
+        "_target", "_waiting",
     )  # fmt: skip
 
     def __init__(self, limits: WireLimits, holder: Holder) -> None:
@@ -46,9 +49,15 @@ class Reading(asyncio.Protocol, ABC):
         self._holder = holder
         self._parser = httptools.HttpRequestParser(self)
         self._waiting: deque[Whole] = deque()
-        self._piece = b""  # the bytes that are read just now
+        self._look_at(b"")
         self._held_bytes = 0  # of the body that is being read
         self._begin()
+
+    def _look_at(self, piece: bytes) -> None:
+        self._piece = piece  # the bytes that are read just now
+        self._begun_here = False  # the request that is being read begins in them
+        self._piece_bodies = 0  # bytes of bodies in them
+        self._last_body = b""  # what came last of these
 
     def _begin(self) -> None:
         self._target = b""
@@ -84,7 +93,7 @@ class Reading(asyncio.Protocol, ABC):
 
     def _feed(self, data: bytes) -> None:
         """Raises `Broken` inside of httptools' error for a callback, or another of its errors."""
-        self._piece = data
+        self._look_at(data)
         while data:
             try:
                 self._parser.feed_data(data)
@@ -97,28 +106,46 @@ class Reading(asyncio.Protocol, ABC):
             # read the request once more, as if the offer had not been made.
             parser, items = self._parser, self._items
             version = parser.get_http_version()
-            self._piece = head_without_offer(parser.get_method(), self._target, version, items)
+            self._look_at(head_without_offer(parser.get_method(), self._target, version, items))
             self._parser = httptools.HttpRequestParser(self)
             self._parser.feed_data(self._piece)
-            self._piece = data
+            self._look_at(data)
 
-    def _keep_head(self, piece: bytes) -> None:
-        """Of a head that is not whole yet."""
-        self._head += piece
+    def _keep_head(self) -> None:
+        """Where it is not whole yet, what this piece has of it."""
+        if not self._in_head:
+            return
+        self._head += self._piece[self._head_at() :]
         if len(self._head) > self._limits.framing_bytes:
             raise Broken(400, _FRAMING)
 
+    def _head_at(self) -> int:
+        """Where in the piece the head begins that is not whole yet, or a little before: the parser
+        does not tell. All bodies are before it, and so is the last empty line."""
+        if not self._begun_here:
+            return 0
+        last, piece = self._last_body, self._piece
+        bodies = self._piece_bodies
+        after_body = piece.find(last, bodies - len(last)) + len(last) if last else 0
+        line_at = piece.rfind(_EMPTY_LINE)
+        return max(bodies, after_body, line_at + len(_EMPTY_LINE) if line_at >= 0 else 0)
+
     def _count(self, piece: bytes) -> None:
         """Of pieces that are large: as small ones, framing without end costs no more than
-        requests do, and ends with the time for a body."""
+        requests do, and ends with the time for a body. Where a request begins, most may be of the
+        one before it."""
+        if self._begun_here:
+            return
         self._large_bytes += len(piece)
-        if self._large_bytes > self._limits.framing_bytes + 2 * self._body_bytes:
+        due = 2 * self._body_bytes + _CHUNK_FRAMING_BYTES * self._chunks
+        if self._large_bytes > self._limits.framing_bytes + due:
             raise Broken(400, _FRAMING)
 
     # httptools callbacks
 
     def on_message_begin(self) -> None:
         self._begin()
+        self._begun_here = True
         self._wait_at_most(self._limits.head_s)
         if len(self._waiting) >= self._limits.waiting:
             raise Broken(503, "Too many requests at once on a connection.")
@@ -156,6 +183,7 @@ class Reading(asyncio.Protocol, ABC):
         # The parser reads 0.9 and 2.0, RTSP and ICE as if they were these.
         if version not in ("1.0", "1.1") or not self._speaks_http():
             raise Broken(400, NOT_HTTP)
+        self._head = b""
         coding = headers.get("transfer-encoding", "chunked").lower()
         if coding != "chunked":  # what was coded before it was chunked, nobody here decodes
             raise Broken(400, "The only transfer-encoding that is read is chunked.")
@@ -179,6 +207,8 @@ class Reading(asyncio.Protocol, ABC):
 
     def on_body(self, body: bytes) -> None:
         self._body_bytes += len(body)
+        self._piece_bodies += len(body)
+        self._last_body = body
         if self._body_bytes <= self._limits.body_bytes:
             if self._refusal is None:
                 self._keep(body)

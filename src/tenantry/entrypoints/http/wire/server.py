@@ -13,6 +13,7 @@ from tenantry.entrypoints.http.wire.limits import WireLimits
 from tenantry.entrypoints.http.wire.outgoing import Unsent
 
 _SWEEP_S = 1.0  # how often deadlines are looked at
+_LOOK_S = 0.05  # how often, at the end, for answers that have not left
 _TLS_HANDSHAKE_S = 10.0
 
 
@@ -39,6 +40,7 @@ class Server:
             sock=listener,
             ssl=tls,
             ssl_handshake_timeout=_TLS_HANDSHAKE_S if tls else None,
+            ssl_shutdown_timeout=self.limits.stall_s if tls else None,
         )
         self._listeners.append(server)
 
@@ -64,10 +66,12 @@ class Server:
                 await self.ended.wait()
 
     async def drain(self, grace_s: float) -> int:
-        """Accepts no more, lets running requests end for so long, closes all connections.
+        """Accepts no more, lets running requests end and their answers leave for so long, closes
+        all connections.
 
-        Returns how many requests were cut off.
+        Returns how many requests and answers were cut off.
         """
+        until = self.loop.time() + grace_s
         self.stop_listening()
         for connection in tuple(self.connections):
             connection.close_if_idle()
@@ -79,12 +83,23 @@ class Server:
         if cut:
             await asyncio.wait(cut, timeout=grace_s)
         for connection in tuple(self.connections):
-            connection.close()
+            connection.close_if_idle()
+        unsent = await self._send_on(until)
+        for connection in unsent:
+            connection.cut()
         self._sweeper.cancel()
         for listener in self._listeners:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(listener.wait_closed(), self.limits.close_s)
-        return len(cut)
+        return len(cut) + len(unsent)
+
+    async def _send_on(self, until: float) -> list[Connection]:
+        """Whose answers have not left by then."""
+        while True:
+            unsent = [each for each in self.connections if each.owes()]
+            if not unsent or self.loop.time() >= until:
+                return unsent
+            await asyncio.sleep(_LOOK_S)
 
     def _sweep(self) -> None:
         self._sweeper = self.loop.call_later(_SWEEP_S, self._sweep)
