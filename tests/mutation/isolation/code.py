@@ -156,7 +156,7 @@ _ROUTES = (
        "entrypoints/http/knowledge/documents.py",
        "_FRESH = Access.TENANT_FRESH", "_FRESH = Access.PUBLIC", _ACCESS),
     _m("route", "that the admin port is the operator's", "entrypoints/http/adminplane.py",
-       "handler, Access.OPERATOR, summary", "handler, Access.PUBLIC, summary", _ACCESS),
+       "        Access.OPERATOR,\n", "        Access.PUBLIC,\n", _ACCESS),
     _m("route", "the operator's token", "entrypoints/http/app.py",
        "if not hmac.compare_digest(digest, self._services.operator_token_sha256):", "if False:",
        "tests/integration/http/test_admin.py"),
