@@ -16,7 +16,7 @@ _ATTRIBUTE = re.compile(
 _CHARSET = re.compile(rb"""charset\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s;"'][^\s;]*))""", re.I)
 
 _XML = re.compile(
-    rb"""<\?xml(?:(?!encoding)[^>])*+encoding[\0-\x20]*+=[\0-\x20]*+"""
+    rb"""<\?xml[^>]*?encoding[\0-\x20]*+=[\0-\x20]*+"""  # the first; of a kilobyte
     rb"""(?:"([^"\0-\x20]*)"|'([^'\0-\x20]*)')"""
 )
 
