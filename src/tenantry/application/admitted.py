@@ -7,10 +7,10 @@ ledger in one settlement, and what happens when the ledger cannot take it in tim
 from __future__ import annotations
 
 import asyncio
-import contextlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import Self
 from uuid import UUID
 
 from tenantry.application import metering
@@ -37,7 +37,8 @@ class SettleLimits:
 
 
 class AdmittedRequest:
-    """Not safe for concurrent settlement; calls of one request may run side by side."""
+    """Not safe for concurrent settlement; calls of one request may run side by side. As a context
+    manager it settles what its block has used, however that ends."""
 
     def __init__(
         self,
@@ -110,15 +111,16 @@ class AdmittedRequest:
                 total = total + outcome.usage
         return total
 
-    @contextlib.asynccontextmanager
-    async def settled(self) -> AsyncIterator[None]:
-        """Settles what the block has used, however it ends."""
-        try:
-            yield
-        except BaseException as failure:
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: object, failure: BaseException | None, traceback: object
+    ) -> None:
+        if failure is None:
+            await self.settle()
+        else:
             await self.settle_failed(failure)
-            raise
-        await self.settle()
 
     async def settle_failed(self, failure: BaseException) -> None:
         """Settles a request that ends without an answer. What it has used is our waste, unless it

@@ -80,7 +80,7 @@ class CachedAnswers:
 
         request = await self._gate.open(ctx, planner)
         principal = request.principal
-        async with request.settled():
+        async with request:
             body, headers = known, dict(HIT_HEADERS)
             if known is None or not await self._given(request, planned[-1], known):
                 call = 0 if known is None else 1

@@ -216,7 +216,7 @@ class Embeddings:
         request = await self._gate.open(
             ctx, planner, counts_as_request=counts_as_request, paced_by_minute=paced_by_minute
         )
-        async with request.settled():
+        async with request:
             try:
                 vectors = await self.run(request, planned)
             except UpstreamRefused:

@@ -224,7 +224,7 @@ class Grounded:
     async def _complete(self, ctx: RequestContext, asked: Question) -> GroundedCompleted:
         opened = await self._open(ctx, asked, "Converse")
         request, number = opened.request, calls_of(asked.search)
-        async with request.settled():
+        async with request:
             passages = await self._finder.find(ctx, request, opened.finding, asked.search)
             chat = await self._fitting(opened, asked, passages)
             await request.begin(chat.planned, number, 1)

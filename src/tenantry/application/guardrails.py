@@ -93,7 +93,7 @@ class Guardrails:
         (planned,) = request.admission.calls
         upstream = self._planning.upstream(request.principal, planned.region)
         sent = attempt_of(upstream, guardrail, body)
-        async with request.settled():
+        async with request:
             reply, attempt = await attempts(
                 request, planned, 0, self._model.invoke, lambda number: sent
             )

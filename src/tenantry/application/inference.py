@@ -124,7 +124,7 @@ class Inference:
 
     async def _complete(self, ctx: RequestContext, chat: ChatCall) -> Completed:
         request, planned = await self._open(ctx, chat)
-        async with request.settled():
+        async with request:
             reply = await self._calls.plain(request, 0, planned)
         return Completed(
             request_id=ctx.request_id,

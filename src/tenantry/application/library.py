@@ -140,6 +140,6 @@ class Library:
             return [*planned[0].calls, *planned[0].spare_calls]
 
         request = await self._gate.open(ctx, planner)
-        async with request.settled():
+        async with request:
             passages = await self._finder.find(ctx, request, planned[0], asked)
         return Found(passages, request.told_charge, request.principal.tenant.currency)

@@ -127,7 +127,7 @@ class Reranker:
 
         request = await self._gate.open(ctx, planner)
         (planned,) = request.admission.calls
-        async with request.settled():
+        async with request:
             page = await self.run(request, planned, 0, call)
         charge = request.told_charge
         return Reranked(page, charge, request.principal.tenant.currency)
