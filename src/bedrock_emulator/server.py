@@ -164,10 +164,12 @@ class Emulator:
         self._ended.set()
 
     async def run_until_ended(self) -> None:
-        """Serves until SIGTERM, SIGINT, or (if so configured) the parent's death; then closes."""
+        """Serves until SIGTERM, SIGHUP (unless that was ignored, as `nohup` does), SIGINT, or (if
+        so configured) the parent's death; then closes."""
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self.end)
+        for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
+            if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:
+                loop.add_signal_handler(number, self.end)
         watchers = [asyncio.create_task(self._sweep())]
         if self._config.exit_with_parent:
             watchers.append(asyncio.create_task(self._watch_parent()))

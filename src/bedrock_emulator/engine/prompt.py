@@ -47,6 +47,7 @@ class Prompt:
     system: str = ""
     turns: list[Turn] = field(default_factory=list)
     tools: list[Tool] = field(default_factory=list)
+    called: set[str] = field(default_factory=set)  # tools, since the user last asked
     built_in_tools: int = 0  # offered beside those, and never run here
     tool_choice: str = "auto"  # auto, any, none, or the name of a tool after "tool:"
     max_tokens: int | None = None

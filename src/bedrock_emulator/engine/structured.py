@@ -15,9 +15,15 @@ def is_forced(prompt: Prompt) -> bool:
 
 
 def forced_call(prompt: Prompt, hint: str) -> Draft:
-    """The call that `toolChoice` any or tool demands; free strings of its input take `hint`."""
+    """The call that `toolChoice` any or tool demands; free strings of its input take `hint`.
+
+    Left to choose among several, it takes those that it has not called yet, one after the other,
+    and then the last: agents put the tool that ends their loop there.
+    """
     name = prompt.tool_choice.removeprefix("tool:")
-    chosen = next((tool for tool in prompt.tools if tool.name == name), prompt.tools[0])
+    named = [tool for tool in prompt.tools if tool.name == name]
+    uncalled = [tool for tool in prompt.tools if tool.name not in prompt.called]
+    chosen = [*named, *uncalled, prompt.tools[-1]][0]
     return Draft(calls=(call_of(chosen, hint),))
 
 

@@ -158,6 +158,27 @@ def test_a_forced_tool_gets_an_input_that_fits_its_schema(say) -> None:
     }
 
 
+def test_told_to_call_any_tool_it_calls_each_once_and_ends_with_the_last(models, call) -> None:
+    specs = [
+        {"name": name, "inputSchema": {"json": {"type": "object"}}} for name in ("look", "end")
+    ]
+    tools = {"tools": [{"toolSpec": spec} for spec in specs], "toolChoice": {"any": {}}}
+    messages = [{"role": "user", "content": [{"text": "How tall is it?"}]}]
+
+    def called() -> str:
+        body = {"messages": messages, "toolConfig": tools}
+        use = models.answer(call(body)).body["output"]["message"]["content"][-1]["toolUse"]
+        result = {"toolUseId": use["toolUseId"], "content": [{"text": "12 m"}]}
+        messages.append({"role": "assistant", "content": [{"toolUse": use}]})
+        messages.append({"role": "user", "content": [{"toolResult": result}]})
+        return str(use["name"])
+
+    assert [called() for _ in range(3)] == ["look", "end", "end"]
+    messages.append({"role": "assistant", "content": [{"text": "12 m"}]})
+    messages.append({"role": "user", "content": [{"text": "And how wide?"}]})
+    assert called() == "look"
+
+
 @pytest.mark.parametrize("older", [False, True])
 def test_a_messages_body_gets_an_answer_that_fits_its_schema(models, call, older) -> None:
     schema = {"type": "object", "properties": {"city": {"type": "string"}}}

@@ -256,6 +256,8 @@ def _read_messages(messages: list[Any], prompt: Prompt) -> None:
             raise errors.validation(
                 "messages: final assistant content cannot end with trailing whitespace"
             )
+        if role == "user" and not reader.tool_results:
+            prompt.called.clear()
         prompt.turns.append(Turn(role, "\n".join(text for text in texts if text)))
         readers.append(reader)
     _match_tools(readers)

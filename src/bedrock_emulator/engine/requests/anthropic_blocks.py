@@ -62,6 +62,7 @@ class BlockReader:
         if not isinstance(block.get("id"), str):
             raise errors.validation(f"{path}.tool_use.id: Field required")
         self.tool_uses.append(block["id"])
+        self.prompt.called.add(str(block.get("name")))
 
     def _tool_result(self, block: dict[str, Any], path: str) -> str:
         """Its parts are read as they are read outside of it, only that its texts may be blank."""

@@ -172,6 +172,7 @@ class ContentReader:
         if kind == "toolUse":
             checks.word(value.get("name"), f"{where}.name", checks.TOOL_NAME)
             self.tool_uses.append(identity)
+            self.prompt.called.add(str(value.get("name")))
             text = json.dumps([value.get("name"), value.get("input")], ensure_ascii=False)
             self._count(f"toolUse:{identity}:", text)
             return ""

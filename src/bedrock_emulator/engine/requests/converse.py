@@ -191,6 +191,8 @@ def _read_messages(messages: list[Any], prompt: Prompt) -> None:
         text = reader.read(blocks)
         if role == "user":
             content.match_tool_results(pending, reader.tool_results, path)
+            if not reader.tool_results:
+                prompt.called.clear()
         pending = reader.tool_uses
         prompt.turns.append(Turn(role, text))
         previous = role if role != "system" else previous

@@ -73,6 +73,11 @@ def _read_message(message: dict[str, Any], index: int, prompt: Prompt) -> None:
     prompt.add_text(f"{role}:", text)
     for call in checks.list_in(message, "tool_calls", f"messages/{index}/tool_calls"):
         prompt.add_text("call:", json.dumps(call, ensure_ascii=False))
+        function = call.get("function") if isinstance(call, dict) else None
+        if isinstance(function, dict):
+            prompt.called.add(str(function.get("name")))
+    if role == "user":
+        prompt.called.clear()
     if role in ("system", "developer"):
         prompt.system = "\n\n".join(part for part in (prompt.system, text) if part)
     else:
