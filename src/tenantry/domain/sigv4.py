@@ -35,7 +35,9 @@ _SCOPE_PART = re.compile(r"[A-Za-z0-9_-]{1,128}", re.ASCII)
 _DATE = re.compile(r"[0-9]{8}", re.ASCII)
 _TIMESTAMP = re.compile(r"[0-9]{8}T[0-9]{6}Z", re.ASCII)
 _SIGNATURE = re.compile(r"[0-9a-f]{64}", re.ASCII)
-_HEADER_NAME = re.compile(r"[a-z0-9!#$%&'*+.^_`|~-]{1,128}", re.ASCII)
+# Over HTTP/2, the AWS SDK for JavaScript signs `:authority` in place of `host`.
+_HEADER_NAME = re.compile(r"[a-z0-9!#$%&'*+.^_`|~-]{1,128}|:authority", re.ASCII)
+_HOST_NAMES: Final = frozenset({"host", ":authority"})
 
 
 class SignatureProblem(StrEnum):
@@ -254,13 +256,14 @@ def _checked_headers(
         seen[lowered] = value
     if "x-amz-security-token" in seen:
         return SignatureProblem.SESSION_TOKEN
-    if "host" not in authorization.signed_headers:
+    if _HOST_NAMES.isdisjoint(authorization.signed_headers):
         return SignatureProblem.HOST_NOT_SIGNED
     # A claimed hash (or UNSIGNED-PAYLOAD) must be that of the body which came.
     if seen.get("x-amz-content-sha256", request.payload_sha256) != request.payload_sha256:
         return SignatureProblem.PAYLOAD_NOT_SIGNED
     missing = any(name not in seen for name in authorization.signed_headers)
-    ambiguous = repeated & {"host", "x-amz-date", "x-amz-content-sha256", "authorization"}
+    once = {*_HOST_NAMES, "x-amz-date", "x-amz-content-sha256", "authorization"}
+    ambiguous = repeated & once
     if missing or ambiguous or "x-amz-date" not in seen:
         return SignatureProblem.MALFORMED
     return seen["x-amz-date"].strip()

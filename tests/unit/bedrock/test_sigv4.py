@@ -179,6 +179,33 @@ def test_the_host_must_be_signed():
     assert verdict(request) is SignatureProblem.HOST_NOT_SIGNED
 
 
+def signed_over(name):
+    """As the AWS SDK for JavaScript signs over HTTP/2, where `name` is `:authority`."""
+    given, names = [(name, HOST), ("x-amz-date", TIMESTAMP)], (name, "x-amz-date")
+    empty = hashlib.sha256(b"").hexdigest()
+    canonical = sigv4.canonical_request("POST", RAW_PATH, "", given, names, empty)
+    key = sigv4.signing_key(SECRET, TIMESTAMP[:8], REGION)
+    made = sigv4.signature(key, canonical, TIMESTAMP, REGION)
+    scope = f"{ACCESS_KEY_ID}/{TIMESTAMP[:8]}/{REGION}/bedrock/aws4_request"
+    told = (
+        f"{sigv4.ALGORITHM} Credential={scope}, SignedHeaders={';'.join(names)}, Signature={made}"
+    )
+    return [*given, ("authorization", told)]
+
+
+def test_the_host_may_be_signed_by_its_name_in_http_2():
+    sent = signed_over(":authority")
+    assert isinstance(verdict(as_received("POST", RAW_PATH, "", sent, b"")), VerifiedSignature)
+    for wrong, problem in (
+        ([(":authority", "elsewhere"), *sent[1:]], SignatureProblem.MISMATCH),
+        ([("host", HOST), *sent[1:]], SignatureProblem.MALFORMED),
+        ([*sent, sent[0]], SignatureProblem.MALFORMED),
+        (signed_over(":path"), SignatureProblem.MALFORMED),
+        (signed_over("a-host"), SignatureProblem.HOST_NOT_SIGNED),
+    ):
+        assert verdict(as_received("POST", RAW_PATH, "", wrong, b"")) is problem
+
+
 @pytest.mark.parametrize("name", ["host", "x-amz-date", "Authorization"])
 def test_a_repeated_header_that_matters_is_refused(name):
     signed = signed_example()

@@ -2,12 +2,12 @@
 
 boto3 refuses bearer keys over plain http, so a laptop needs TLS too. Owns `$TENANTRY_HOME/tls/`:
 `ca.pem` (what clients trust), `ca.key` and `server.key` (mode 600), `server.pem`. The certificate
-is renewed from the same CA when names are added or its end is near, so clients need no new bundle.
+is renewed from the same CA when names are added, its end is near or it is damaged, so clients need
+no new bundle. A CA that is damaged is told of and never replaced: every client trusts it.
 """
 
 from __future__ import annotations
 
-import os
 import ssl
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,10 +18,21 @@ from typing import Final
 
 import trustme
 from cryptography import x509
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+from tenantry.adapters.objects.durable_file import DurableFiles
+from tenantry.domain.errors import Unavailable
 
 LOCAL_NAMES: Final = ("localhost", "127.0.0.1", "::1")
-_CERTIFICATE_DAYS: Final = 397  # the longest that browsers accept
-_RENEW_DAYS: Final = 30
+_CERTIFICATE: Final = timedelta(days=397)  # the longest that browsers accept
+_RENEW: Final = timedelta(days=30)
+_OVERDUE: Final = timedelta(days=28)  # who looks once a day has renewed it by then
+
+
+class TlsUnfit(OSError):
+    """TLS that only the operator can mend; the message is one line that names the file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,56 +44,136 @@ class LocalTls:
     private_key: Path
 
     def context(self) -> ssl.SSLContext:
-        """A server context: TLS 1.2 and later, HTTP/1.1."""
+        """A server context: TLS 1.2 and later. Who takes both gets HTTP/1.1, which is cheaper."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
-        context.set_alpn_protocols(["http/1.1"])
+        context.set_alpn_protocols(["http/1.1", "h2"])
         context.load_cert_chain(self.certificate, self.private_key)
         return context
+
+    def ends_at(self) -> datetime:
+        """When the certificate ends. Raises `TlsUnfit`."""
+        return _certificate_in(self.certificate).not_valid_after_utc
+
+
+def local_tls(home: Path) -> LocalTls:
+    """Where TLS lies, also before it is made."""
+    folder = home / "tls"
+    return LocalTls(folder / "ca.pem", folder / "server.pem", folder / "server.key")
 
 
 def ensure_local_tls(home: Path, names: Sequence[str], *, now: datetime) -> LocalTls:
     """The certificate under `home/tls` for the local names and `names`, made where missing.
 
-    Call it once, before workers start: it writes files.
+    For one process alone, not for its workers: it writes files. Raises `TlsUnfit`.
     """
-    folder = home / "tls"
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    tls = LocalTls(folder / "ca.pem", folder / "server.pem", folder / "server.key")
-    ca = _ensure_ca(folder, tls.ca_bundle)
+    tls = local_tls(home)
+    tls.ca_bundle.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    ca, now = _ensure_ca(tls), now.astimezone(UTC)
     wanted = tuple(dict.fromkeys((*LOCAL_NAMES, *names)))
-    if not _still_good(tls, wanted, now):
-        issued = ca.issue_cert(*wanted, not_after=now + timedelta(days=_CERTIFICATE_DAYS))
-        _write_private(tls.private_key, issued.private_key_pem.bytes())
-        chain = b"".join(blob.bytes() for blob in issued.cert_chain_pems)
-        tls.certificate.write_bytes(chain)
+    authority = _certificate_in(tls.ca_bundle)
+    ca_ends = authority.not_valid_after_utc
+    if not _still_good(tls, authority, wanted, min(now + _RENEW, ca_ends)):
+        try:
+            issued = ca.issue_cert(*wanted, not_after=min(now + _CERTIFICATE, ca_ends))
+        except (ValueError, x509.ExtensionNotFound) as refused:
+            raise TlsUnfit(f"no certificate for {' '.join(wanted)}: {refused}") from None
+        _write(tls.private_key, issued.private_key_pem.bytes())
+        _write(tls.certificate, b"".join(blob.bytes() for blob in issued.cert_chain_pems))
     return tls
 
 
-def _ensure_ca(folder: Path, bundle: Path) -> trustme.CA:
-    key = folder / "ca.key"
-    if bundle.exists() and key.exists():
-        return trustme.CA.from_pem(bundle.read_bytes(), key.read_bytes())
-    ca = trustme.CA(organization_name="Tenantry", organization_unit_name="local CA")
-    _write_private(key, ca.private_key_pem.bytes())
-    bundle.write_bytes(ca.cert_pem.bytes())
+def tls_problems(home: Path, now: datetime) -> list[str]:
+    """A line for each thing that is wrong with the TLS that was made here; nothing is written."""
+    tls = local_tls(home)
+    try:
+        if _read_ca(tls) is None:
+            return []
+        authority = _certificate_in(tls.ca_bundle)
+    except TlsUnfit as unfit:
+        return [str(unfit)]
+    problems = []
+    if (ends := authority.not_valid_after_utc) < now + _OVERDUE:
+        problems.append(f"{tls.ca_bundle} {_ends(ends, now)}: {_another(tls)}")
+    renewed = "`serve` makes it anew when it starts, and looks once a day"
+    if (damage := _damage(tls, authority)) is not None:
+        problems.append(f"{damage}: {renewed}")
+    elif (ends := tls.ends_at()) < now + _OVERDUE:
+        problems.append(f"{tls.certificate} {_ends(ends, now)}: {renewed}")
+    return problems
+
+
+def _ensure_ca(tls: LocalTls) -> trustme.CA:
+    ca = _read_ca(tls)
+    if ca is None:
+        ca = trustme.CA(organization_name="Tenantry", organization_unit_name="local CA")
+        _write(_ca_key(tls), ca.private_key_pem.bytes())
+        _write(tls.ca_bundle, ca.cert_pem.bytes())
+        tls.ca_bundle.chmod(0o644)  # clients read it
     return ca
 
 
-def _still_good(tls: LocalTls, wanted: Sequence[str], now: datetime) -> bool:
-    if not tls.certificate.exists() or not tls.private_key.exists():
-        return False
-    certificate = x509.load_pem_x509_certificate(tls.certificate.read_bytes())
-    issuer = x509.load_pem_x509_certificate(tls.ca_bundle.read_bytes())
-    if certificate.issuer != issuer.subject:
-        return False
-    names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    held = {str(name) for name in names.get_values_for_type(x509.DNSName)}
-    held |= {str(address) for address in names.get_values_for_type(x509.IPAddress)}
-    ends = certificate.not_valid_after_utc
-    return held >= {_plain(name) for name in wanted} and ends > now.astimezone(UTC) + timedelta(
-        days=_RENEW_DAYS
+def _read_ca(tls: LocalTls) -> trustme.CA | None:
+    """None where there has not been one: its certificate is written after its key, and before any
+    of a server. Raises `TlsUnfit`."""
+    if not tls.ca_bundle.exists() and not tls.certificate.exists():
+        return None
+    key = _ca_key(tls)
+    try:
+        if _certificate_in(tls.ca_bundle).public_key() != _public_key_in(key):
+            raise TlsUnfit(f"{key} is not the key of {tls.ca_bundle.name}")
+    except TlsUnfit as unfit:
+        raise TlsUnfit(f"{unfit}: {_another(tls)}") from None
+    return trustme.CA.from_pem(tls.ca_bundle.read_bytes(), key.read_bytes())
+
+
+def _another(tls: LocalTls) -> str:
+    folder, bundle = tls.ca_bundle.parent, tls.ca_bundle.name
+    return (
+        f"bring it back from a backup; or remove {folder} and start `serve`, which makes another"
+        f" authority, and give its {bundle} to every client"
     )
+
+
+def _ca_key(tls: LocalTls) -> Path:
+    return tls.ca_bundle.with_name("ca.key")
+
+
+def _still_good(
+    tls: LocalTls, authority: x509.Certificate, wanted: Sequence[str], until: datetime
+) -> bool:
+    if _damage(tls, authority) is not None:
+        return False
+    certificate = _certificate_in(tls.certificate)
+    try:
+        found = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except x509.ExtensionNotFound:
+        return False
+    held = {str(name) for name in found.get_values_for_type(x509.DNSName)}
+    held |= {str(address) for address in found.get_values_for_type(x509.IPAddress)}
+    ends = certificate.not_valid_after_utc
+    return held >= {_plain(name) for name in wanted} and ends >= until.replace(microsecond=0)
+
+
+def _damage(tls: LocalTls, authority: x509.Certificate) -> str | None:
+    """Why the certificate cannot be served with, or no client would take it."""
+    try:
+        certificate = _certificate_in(tls.certificate)
+        if certificate.public_key() != _public_key_in(tls.private_key):
+            return f"{tls.private_key} is not the key of {tls.certificate.name}"
+        certificate.verify_directly_issued_by(authority)
+        tls.context()
+    except (ValueError, TypeError, InvalidSignature):
+        return f"{tls.certificate} is not of {tls.ca_bundle.name}"
+    except ssl.SSLError as refused:
+        return f"{tls.certificate} is refused: {refused}"
+    except OSError as unfit:
+        return str(unfit)
+    return None
+
+
+def _ends(at: datetime, now: datetime) -> str:
+    return f"{'ended' if at <= now else 'ends'} on {at:%Y-%m-%d}"
 
 
 def _plain(name: str) -> str:
@@ -92,9 +183,31 @@ def _plain(name: str) -> str:
         return name
 
 
-def _write_private(path: Path, content: bytes) -> None:
-    """Readable by its owner alone from the first byte on."""
-    path.unlink(missing_ok=True)
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(content)
+def _certificate_in(path: Path) -> x509.Certificate:
+    try:
+        return x509.load_pem_x509_certificate(_read(path))
+    except ValueError:
+        raise TlsUnfit(f"{path} is damaged: it holds no certificate") from None
+
+
+def _public_key_in(path: Path) -> PublicKeyTypes:
+    """Of a private key."""
+    try:
+        return load_pem_private_key(_read(path), password=None).public_key()
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        raise TlsUnfit(f"{path} is damaged: it holds no private key") from None
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as refused:
+        raise TlsUnfit(f"{path}: {refused.strerror}") from None
+
+
+def _write(path: Path, content: bytes) -> None:
+    """Whole or not at all, readable by its owner alone. Raises `TlsUnfit`."""
+    try:
+        DurableFiles().replace(path, content)
+    except Unavailable as refused:
+        raise TlsUnfit(f"{path} cannot be written: {refused.message}") from None

@@ -1,17 +1,21 @@
-"""An HTTP/1.1 connection: bounded, one request at a time, answered in order."""
+"""An HTTP/1.1 connection: bounded, one request at a time, answered in order.
+
+Who begins with HTTP/2's preface gets a connection of that from there on, in clear and behind TLS.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from typing import Final, Protocol, cast
+from typing import Final, cast
 
 import httptools
 
 from tenantry.entrypoints.http.wire.exchange import Exchange
-from tenantry.entrypoints.http.wire.handover import NOT_HTTP, Application, Broken, Whole
-from tenantry.entrypoints.http.wire.http2 import HTTP_1_1_REQUIRED
-from tenantry.entrypoints.http.wire.limits import WireLimits
-from tenantry.entrypoints.http.wire.outgoing import LargeAnswer, Unsent
+from tenantry.entrypoints.http.wire.handover import NOT_HTTP, Broken, Whole
+from tenantry.entrypoints.http.wire.host import Host
+from tenantry.entrypoints.http.wire.http2.connection import Http2Connection
+from tenantry.entrypoints.http.wire.http2.protocol import PREFACE, PREFACE_END
+from tenantry.entrypoints.http.wire.outgoing import LargeAnswer
 from tenantry.entrypoints.http.wire.reading import Reading
 from tenantry.entrypoints.http.wire.request import Request, origin_form
 
@@ -20,25 +24,11 @@ _NEVER: Final = float("inf")
 _TURN_BYTES: Final = 65_536
 
 
-class Host(Protocol):
-    """What the connections of one listener share."""
-
-    application: Application
-    limits: WireLimits
-    loop: asyncio.AbstractEventLoop
-    connections: set[Connection]
-    tasks: set[asyncio.Task[None]]
-    held_bytes: int  # of bodies that are read or being read, until they are answered
-    unsent: Unsent
-    finishing: bool  # a successor serves already
-    ended: asyncio.Event  # the last connection of one that finishes
-
-
 class Connection(Reading):
     """Reads requests and hands them on, the next when the last is answered."""
 
     __slots__ = (
-        "_ahead", "_closing", "_deadline", "_exchange", "_full", "_host",
+        "_ahead", "_closing", "_deadline", "_exchange", "_fresh", "_full", "_host",
         "_large", "_last", "_running_bytes", "_said_all", "_transport", "_unreadable",
         "_unsent_bytes",
     )  # fmt: skip
@@ -49,6 +39,7 @@ class Connection(Reading):
         self._transport: asyncio.Transport | None = None
         self._exchange: Exchange | None = None
         self._large: LargeAnswer | None = None  # what its client has yet to take of an answer
+        self._fresh = True  # no request has come yet
         self._closing = False
         self._unreadable = False  # what comes is no HTTP, and is not looked at any more
         self._full = False  # of answers that the client does not take: no request is begun
@@ -84,9 +75,7 @@ class Connection(Reading):
                 raise
             self._refuse_now(cause)
         except httptools.HttpParserError:
-            if self._parser.get_method() == b"PRI" and self._idle():
-                self._require_http11()
-            else:
+            if not (self._fresh and self._speak_http2()):
                 self._refuse_now(Broken(400, NOT_HTTP))
         except Broken as broken:
             self._refuse_now(broken)
@@ -155,6 +144,7 @@ class Connection(Reading):
             self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
     def _wait(self, whole: Whole) -> None:
+        self._fresh = False
         idle = self._idle()
         self._waiting.append(whole)
         if idle and not self._full:
@@ -259,12 +249,22 @@ class Connection(Reading):
         request = Request("", path, "", {}, (), b"")
         self._wait(Whole(request, False, False, broken, 0))
 
-    def _require_http11(self) -> None:
-        """Tells who begins with HTTP/2, as the AWS SDK for JavaScript does, in HTTP/2."""
+    def _speak_http2(self) -> bool:
+        """From here on, where what came is HTTP/2's preface. The parser knows it, and ends at its
+        last byte or at the first that is wrong; of earlier pieces the end is there alone."""
+        before, end, rest = (self._head + self._piece).partition(PREFACE_END)
+        known = self._parser.get_method() == b"PRI" and end and PREFACE.endswith(before + end)
+        transport = self._transport
+        if not known or transport is None or self._closing:
+            return False
         self._unreadable = True
-        if self._transport is not None and not self._closing:
-            self._transport.write(HTTP_1_1_REQUIRED)
-            self.close()
+        self._transport = None
+        self._host.connections.discard(self)
+        successor = Http2Connection(self._host)
+        transport.set_protocol(successor)
+        successor.connection_made(transport)
+        successor.data_received(rest)
+        return True
 
     # deadlines
 

@@ -126,15 +126,23 @@ class Exchange:
 
 
 class _Date:
-    """The `date` line, made once a second."""
+    """Now as the header `date` says it, made once a second."""
 
     second = 0
     line = ""
+    value = ""
 
 
 def _date_line() -> str:
     second = int(time.time())
     if second != _Date.second:
         _Date.second = second
-        _Date.line = f"date: {formatdate(second, usegmt=True)}\r\n"
+        _Date.value = formatdate(second, usegmt=True)
+        _Date.line = f"date: {_Date.value}\r\n"
     return _Date.line
+
+
+def http_date() -> str:
+    """Now, as the header `date` says it."""
+    _date_line()
+    return _Date.value

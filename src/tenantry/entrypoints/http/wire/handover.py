@@ -2,22 +2,49 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from tenantry.entrypoints.http.wire.exchange import Exchange
 from tenantry.entrypoints.http.wire.limits import WireLimits
 from tenantry.entrypoints.http.wire.request import Request
 
 NOT_HTTP: Final = "The request is not valid HTTP/1.1."
 
 
+class Answering(Protocol):
+    """How an application answers one request, whatever it came by. Once the client has gone, all
+    of it does nothing."""
+
+    started: bool
+    gone: bool
+    status: int
+
+    def respond(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
+        """A whole answer at once."""
+
+    def start(self, status: int, headers: Mapping[str, str]) -> None:
+        """Status and headers of a streamed answer, sent at once."""
+
+    async def send(self, data: bytes) -> None:
+        """One piece of a streamed answer; waits while the reader is slow."""
+
+    def finish(self) -> None:
+        """Ends a streamed answer."""
+
+    def cut(self) -> None:
+        """Ends a streamed answer that cannot be ended well: the client sees it was cut."""
+
+    def when_gone(self, callback: Callable[[], None]) -> None:
+        """`callback` runs as soon as the client has gone, at once if it has already."""
+
+
 class Application(Protocol):
     """What serves the requests of a connection. `serve` must not raise."""
 
-    async def serve(self, request: Request, exchange: Exchange) -> None: ...
+    async def serve(self, request: Request, exchange: Answering) -> None: ...
 
-    def refuse(self, status: int, message: str, raw_path: str, exchange: Exchange) -> None:
+    def refuse(self, status: int, message: str, raw_path: str, exchange: Answering) -> None:
         """Answers a request that could not be read."""
         ...
 

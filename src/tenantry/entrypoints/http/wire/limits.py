@@ -30,6 +30,11 @@ class WireLimits:
     reader_bytes_per_s: int = 32_768  # at least, on average, of a large answer beyond `stall_s`
     unsent_bytes: int = 536_870_912  # of all large answers in one worker, then one is cut
     close_s: float = 5.0  # for the last bytes to leave
+    streams: int = 100  # of an HTTP/2 connection at once, each until its work has ended
+    # What HTTP/2 may cost beside requests and bodies. A frame is 1 and takes some 20 µs; requests,
+    # bodies, frames that are sent and seconds give back. So many cost 0.2 s, of many turns.
+    frames: int = 8_192
+    window_bytes: int = 1_048_576  # of a body on its way to us; it is kept, or dropped, as it comes
     waiting: int = 64  # requests of a connection behind the one that is answered
     connections: int = 8_192  # of one listener's worker; more are cut
     requests: int = 2_048  # in flight in one worker; more are answered 503

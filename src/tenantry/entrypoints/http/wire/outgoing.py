@@ -31,13 +31,19 @@ class Unsent:
         none is, this one: who takes its answer is not cut for others that have just begun."""
         allowed_s = self._limits.stall_s + len(body) / self._limits.reader_bytes_per_s
         answer = LargeAnswer(body, last, now, now + allowed_s, cut)
+        self.count(answer, now)
+        return answer
+
+    def count(self, answer: LargeAnswer, now: float) -> None:
+        """One more of whatever size that has to wait. Idempotent."""
+        if answer in self._answers:
+            return
         self._answers.add(answer)
         self.bytes += answer.size
         while self.bytes > self._limits.unsent_bytes:
             dropped = self._slowest_but(answer, now)
             self.end(dropped)
             dropped.cut()
-        return answer
 
     def _slowest_but(self, newest: LargeAnswer, now: float) -> LargeAnswer:
         """Or the newest itself, where all others are fast enough."""
@@ -73,9 +79,9 @@ class LargeAnswer:
         """Bytes that were not handed on."""
         return self.size - self._at
 
-    def piece(self) -> bytes:
+    def piece(self, most: int = _PIECE_BYTES) -> bytes:
         """The next to be written; empty once all was."""
-        piece = bytes(self._body[self._at : self._at + _PIECE_BYTES])
+        piece = bytes(self._body[self._at : self._at + most])
         self._at += len(piece)
         return piece
 

@@ -10,21 +10,13 @@ from typing import Final, Protocol
 import httptools
 
 from tenantry.entrypoints.http.wire.handover import NOT_HTTP, Broken, Whole, body_bytes, too_large
-from tenantry.entrypoints.http.wire.http2 import head_without_offer
 from tenantry.entrypoints.http.wire.limits import WireLimits
-from tenantry.entrypoints.http.wire.request import Request, origin_form
+from tenantry.entrypoints.http.wire.offer import head_without_offer
+from tenantry.entrypoints.http.wire.request import ONCE, Request, origin_form
 
 _EMPTY_LINE: Final = b"\r\n\r\n"
 _CHUNK_FRAMING_BYTES: Final = 8  # its size in up to four digits, and two line ends
 _FRAMING: Final = "The request has more framing than content."
-# Headers that must not come twice: two readers could believe two different ones.
-_ONCE: Final = frozenset(
-    {
-        "host", "authorization", "x-api-key", "content-length", "content-type", "idempotency-key",
-        # Beside the application's own, one that its proxy let through from whoever asks it.
-        "x-tenantry-user", "x-tenantry-groups", "x-tenantry-run",
-    }
-)  # fmt: skip
 
 
 class Holder(Protocol):
@@ -170,7 +162,7 @@ class Reading(asyncio.Protocol, ABC):
         known = self._headers.get(key)
         if known is None:
             self._headers[key] = text
-        elif key in _ONCE:
+        elif key in ONCE:
             self._refusal = Broken(400, f"The header {key} was sent twice.")
         else:
             self._headers[key] = f"{known},{text}"

@@ -7,6 +7,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+# Headers that must not come twice: two readers could believe two different ones.
+ONCE: Final = frozenset(
+    {
+        "host", "authorization", "x-api-key", "content-length", "content-type", "idempotency-key",
+        # Beside the application's own, one that its proxy let through from whoever asks it.
+        "x-tenantry-user", "x-tenantry-groups", "x-tenantry-run",
+    }
+)  # fmt: skip
 _ORIGIN: Final = re.compile(rb"https?://[^/?#]*", re.IGNORECASE)
 
 

@@ -7,14 +7,14 @@ import contextlib
 import socket
 import ssl
 
-from tenantry.entrypoints.http.wire.connection import Connection
+from tenantry.entrypoints.http.wire.accepting import Accepting
 from tenantry.entrypoints.http.wire.handover import Application
+from tenantry.entrypoints.http.wire.host import Link
 from tenantry.entrypoints.http.wire.limits import WireLimits
 from tenantry.entrypoints.http.wire.outgoing import Unsent
 
 _SWEEP_S = 1.0  # how often deadlines are looked at
 _LOOK_S = 0.05  # how often, at the end, for answers that have not left
-_TLS_HANDSHAKE_S = 10.0
 
 
 class Server:
@@ -24,25 +24,19 @@ class Server:
         self.application = application
         self.limits = limits or WireLimits()
         self.loop = asyncio.get_running_loop()
-        self.connections: set[Connection] = set()
+        self.connections: set[Link] = set()
         self.tasks: set[asyncio.Task[None]] = set()
         self.held_bytes = 0
         self.unsent = Unsent(self.limits)
         self.finishing = False
         self.ended = asyncio.Event()  # of all connections, while finishing
-        self._listeners: list[asyncio.Server] = []
+        self._listeners: list[Accepting] = []
+        self._opening: set[asyncio.Task[None]] = set()  # accepted, and no connection yet
         self._sweeper = self.loop.call_later(_SWEEP_S, self._sweep)
 
     async def listen(self, listener: socket.socket, tls: ssl.SSLContext | None = None) -> None:
         """Accepts connections of a socket made by `bind`."""
-        server = await self.loop.create_server(
-            lambda: Connection(self),
-            sock=listener,
-            ssl=tls,
-            ssl_handshake_timeout=_TLS_HANDSHAKE_S if tls else None,
-            ssl_shutdown_timeout=self.limits.stall_s if tls else None,
-        )
-        self._listeners.append(server)
+        self._listeners.append(Accepting(self, self._opening, listener, tls))
 
     def stop_listening(self) -> None:
         """Accepts no more; the connections that are open stay so. Idempotent."""
@@ -93,7 +87,7 @@ class Server:
                 await asyncio.wait_for(listener.wait_closed(), self.limits.close_s)
         return len(cut) + len(unsent)
 
-    async def _send_on(self, until: float) -> list[Connection]:
+    async def _send_on(self, until: float) -> list[Link]:
         """Whose answers have not left by then."""
         while True:
             unsent = [each for each in self.connections if each.owes()]
