@@ -159,6 +159,8 @@ async def is_untouched(at: Ground) -> None:
     assert len(await at.knowledge.objects.list(home, ObjectKind.ORIGINAL)) == 2
     assert await at.shredder().content.count(at.bert.tenant_id) == {
         "answer": 1,
+        "budget": 0,
+        "budget_use": 0,
         "document": 2,
         "embedded_batch": 0,
         "erased_user": 0,
@@ -173,8 +175,8 @@ async def is_untouched(at: Ground) -> None:
 def part_names() -> frozenset[str]:
     """Every call by which a shred changes the world."""
     return frozenset(
-        {"begin", "destroy", "retire", "keys_destroyed", "processes_ended", "found", "delete"}
-        | {"drop", "erase", "erased", "certified"}
+        {"begin", "destroy", "retire", "kms_retired", "keys_destroyed", "processes_ended"}
+        | {"found", "delete", "drop", "erase", "erased", "certified"}
     )
 
 
@@ -203,11 +205,11 @@ class _Fated:
         if name not in part_names():
             return method
 
-        async def fated(*given: Any) -> Any:
+        async def fated(*given: Any, **more: Any) -> Any:
             self._fate.left -= 1
             if self._fate.left == 0 and not self._fate.after:
                 raise Killed
-            result = await method(*given)
+            result = await method(*given, **more)
             if self._fate.left == 0:
                 raise Killed
             return result

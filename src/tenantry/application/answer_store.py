@@ -2,8 +2,8 @@
 
 Owns: what makes two requests equal, what may be kept, and where. Does not own: what a hit costs
 (`application/cached_answers.py`). Invariants: a name is an HMAC under a subkey of one tenant, so no
-tenant meets another's answer; an answer is kept only after its settlement; whatever goes wrong here
-is a miss, never a failure of the request.
+tenant meets another's answer; an answer is kept only after its settlement, as the end user's whom
+the request named when it began; whatever goes wrong here is a miss, never a failure of the request.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from tenantry.domain.tenant import Principal
 from tenantry.ports.answer_cache import AnswerIndex, ExpiredAnswers, StoredAnswer
 from tenantry.ports.clock import Clock
 from tenantry.ports.keys import Purpose, Sealer
+from tenantry.ports.labels import Labels
 from tenantry.ports.objects import ObjectKind, Objects
 
 ANSWERS_MAX: Final = 1_000  # of a tenant
@@ -33,15 +34,24 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
+class AnswerName:
+    """Of a request's answer, and of the end user whose it will be."""
+
+    digest: bytes
+    user_hash: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class AnswerStore:
     """One for each worker."""
 
     index: AnswerIndex
     objects: Objects
     sealer: Sealer
+    labels: Labels
     clock: Clock
 
-    async def name(self, ctx: RequestContext, planned: PlannedChat) -> bytes | None:
+    async def name(self, ctx: RequestContext, planned: PlannedChat) -> AnswerName | None:
         """The name of the request's answer; None where it can have none.
 
         Equal are requests of one tenant with the same model, body (with all that the plan adds to
@@ -51,29 +61,33 @@ class AnswerStore:
         native_guarded = call.guarded and chat.operation != "Converse"
         if chat.operation not in _OPERATIONS or native_guarded:
             return None
-        request = {
-            "operation": chat.operation,
-            "model": call.resolved.upstream_id,
-            "region": call.region,
-            "body": planned.body,
-            "headers": dict(chat.headers),
-            "tier": chat.service_tier,
-            "user": ctx.user,
-            "groups": sorted(ctx.groups or ()),
-            "shows_trace": not call.hides_trace,
-        }
-        canonical = json.dumps(request, sort_keys=True, ensure_ascii=True).encode()
         try:
+            user_hash = None
+            if ctx.user is not None:
+                user_hash = await self.labels.user_hash(ctx.principal, ctx.user)
+            request = {
+                "operation": chat.operation,
+                "model": call.resolved.upstream_id,
+                "region": call.region,
+                "body": planned.body,
+                "headers": dict(chat.headers),
+                "tier": chat.service_tier,
+                "user": user_hash,
+                "groups": sorted(ctx.groups or ()),
+                "shows_trace": not call.hides_trace,
+            }
+            canonical = json.dumps(request, sort_keys=True, ensure_ascii=True).encode()
             home = home_of(ctx.principal.tenant)
-            return await self.sealer.digest(home, Purpose.ANSWER_HMAC, canonical)
+            digest = await self.sealer.digest(home, Purpose.ANSWER_HMAC, canonical)
         except (NotFound, Corrupt, Unavailable):
             return None
+        return AnswerName(digest, user_hash)
 
-    async def find(self, principal: Principal, name: bytes) -> bytes | None:
+    async def find(self, principal: Principal, name: AnswerName) -> bytes | None:
         """The answer's body, or None."""
         home = home_of(principal.tenant)
         try:
-            object_id = await self.index.find(principal.tenant_id, name)
+            object_id = await self.index.find(principal.tenant_id, name.digest)
             if object_id is None:
                 return None
             return await self.body(home, object_id)
@@ -86,8 +100,9 @@ class AnswerStore:
         sealed = await self.objects.get(home, ObjectKind.ANSWER, object_id)
         return await self.sealer.open(home, _KIND, object_id, sealed)
 
-    async def keep(self, ctx: RequestContext, name: bytes, body: bytes) -> None:
-        """Keeps a request's answer for the plan's time; at most `ANSWERS_MAX` of a tenant."""
+    async def keep(self, ctx: RequestContext, name: AnswerName, body: bytes) -> None:
+        """Keeps a request's answer for the plan's time; at most `ANSWERS_MAX` of a tenant, and none
+        of an end user who was erased meanwhile."""
         principal = ctx.principal
         ttl_s = principal.tenant.plan.answer_cache_ttl_s
         if not ttl_s or len(body) > ANSWER_BYTES_MAX or not _whole(body):
@@ -97,9 +112,13 @@ class AnswerStore:
         try:
             sealed = await self.sealer.seal(home, _KIND, object_id, body)
             # The entry first: one without its object is a miss, an object without one an orphan.
-            stored = StoredAnswer(home, name, object_id, ctx.request_id)
-            if await self.index.keep(stored, ttl_s, ANSWERS_MAX):
-                await self.objects.put(home, ObjectKind.ANSWER, object_id, sealed)
+            stored = StoredAnswer(home, name.digest, object_id, ctx.request_id, name.user_hash)
+            if not await self.index.keep(stored, ttl_s, ANSWERS_MAX):
+                return
+            await self.objects.put(home, ObjectKind.ANSWER, object_id, sealed)
+            # An erasure that came between the two has found an entry and no object.
+            if await self.index.find(principal.tenant_id, name.digest) != object_id:
+                await self.objects.delete(home, ObjectKind.ANSWER, object_id)
         except (NotFound, Corrupt, Unavailable) as problem:
             _log.warning("an answer could not be kept: %s", problem.code)
 

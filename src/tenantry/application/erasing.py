@@ -5,16 +5,18 @@
 3. conversations: over at once, and the sweep deletes what was said in them
 4. budgets that were set for the user by the tenant
 5. the name is parted from the ledger's hash: whoever comes under it again is somebody else
-6. answers that were kept since the first step; the store keeps none of a parted hash
+6. once more what was kept since: of a parted hash nothing is kept any more
 
 What remains is the ledger, which is append-only, with a hash that no name leads to any more. Each
-step may be repeated. Invariant: an end user that never was, and one of another tenant, are erased
-with the same answer: nothing was there.
+step may be repeated, and is done under every hash that the name has led to, so that what an erasure
+that was cut off has left is found. Invariant: an end user that never was, and one of another
+tenant, are erased with the same answer: nothing was there.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -52,39 +54,47 @@ class Erasure:
 
 async def erase_user(erasure: Erasure, principal: Principal, user: str) -> Mapping[str, int]:
     """How much of what was erased; `links` 1 where the ledger knew the user."""
-    tenant_id = principal.tenant_id
-    user_hash = await erasure.labels.user_hash(principal, user)
-    results = await erasure.store.forget_results(tenant_id, user_hash)
-    replies = await _forget_replies(erasure, principal, user_hash)
-    home = home_of(principal.tenant)
-    sessions = await erasure.sessions.end_of_user(home, user_hash)
-    budgets = 0
-    for period in PERIODS:
-        try:
-            key = BudgetKey(f"user:{user_hash}", period, "charge")
-            await erasure.admin.remove_budget(principal, key)
-        except (NotFound, Forbidden):  # there is none, or it is the operator's
-            continue
-        budgets += 1
-    parted = await erasure.store.part_from(tenant_id, user_hash)
-    if parted:
-        results += await erasure.store.forget_results(tenant_id, user_hash)
+    erased = await erasure.store.erased(principal.tenant_id)
+    user_hashes = await erasure.labels.user_hashes(principal, user, erased)
+    before = await _forget(erasure, principal, user_hashes)
+    parted = await erasure.store.part_from(principal.tenant_id, user_hashes[-1])
+    since = await _forget(erasure, principal, user_hashes)
+    return {**{name: count + since[name] for name, count in before.items()}, "links": int(parted)}
+
+
+async def _forget(
+    erasure: Erasure, principal: Principal, user_hashes: Sequence[str]
+) -> dict[str, int]:
     return {
-        "results": results,
-        "replies": replies,
-        "sessions": sessions,
-        "budgets": budgets,
-        "links": int(parted),
+        "results": await erasure.store.forget_results(principal.tenant_id, user_hashes),
+        "replies": await _forget_replies(erasure, principal, user_hashes),
+        "sessions": await erasure.sessions.end_of_user(home_of(principal.tenant), user_hashes),
+        "budgets": await _forget_budgets(erasure, principal, user_hashes),
     }
 
 
-async def _forget_replies(erasure: Erasure, principal: Principal, user_hash: str) -> int:
+async def _forget_replies(
+    erasure: Erasure, principal: Principal, user_hashes: Sequence[str]
+) -> int:
     tenant_id, home = principal.tenant_id, home_of(principal.tenant)
     count = 0
-    while found := await erasure.store.replies(tenant_id, None, PAGE, user_hash):
+    while found := await erasure.store.replies_of(tenant_id, user_hashes, PAGE):
         for reply in found:
             at = replace(home, account=reply.account)
             await erasure.objects.delete(at, ObjectKind.ANSWER, reply.object_id)
             await erasure.store.forget_reply(tenant_id, reply.object_id)
         count += len(found)
+    return count
+
+
+async def _forget_budgets(
+    erasure: Erasure, principal: Principal, user_hashes: Sequence[str]
+) -> int:
+    count = 0
+    for user_hash in user_hashes:
+        for period in PERIODS:
+            key = BudgetKey(f"user:{user_hash}", period, "charge")
+            with contextlib.suppress(NotFound, Forbidden):  # there is none, or the operator's
+                await erasure.admin.remove_budget(principal, key)
+                count += 1
     return count

@@ -142,7 +142,8 @@ class SessionTurn:
         self._beats = asyncio.create_task(self._beat(), name="session-lease")
 
     async def tell(self) -> None:
-        """Its caller is told the session's id now: from here on it is there. Idempotent."""
+        """Its caller is told the session's id now: from here on it is there, but for an end user
+        who was erased meanwhile. Idempotent."""
         try:
             await self._store()
         except TenantryError as problem:
@@ -150,19 +151,18 @@ class SessionTurn:
         if self._ended:  # before its caller was told: nobody else would give it back
             await self.release()
 
-    async def _store(self) -> None:
+    async def _store(self) -> bool:
         async with self._storing:
-            if self._stored:
-                return
-            await self._sessions.index.begin(
+            if not self._stored and await self._sessions.index.begin(
                 self._name,
                 self._holder,
                 self._user_hash,
                 lease_s=LEASE_S,
                 ttl_s=TTL_S,
                 most=SESSIONS_MAX,
-            )
-            self.held(())
+            ):
+                self.held(())
+            return self._stored
 
     async def _beat(self) -> None:
         for _ in range(BEATS_MAX):
@@ -181,9 +181,9 @@ class SessionTurn:
         """The session goes on from here. What cannot be kept is logged: its answer is paid for
         and shown all the same, and the session stays as it was before."""
         try:
-            await self._store()
-            self._end()
-            await asyncio.shield(self._keep(self.said.then(Turn(question, answer))))
+            if await self._store():
+                self._end()
+                await asyncio.shield(self._keep(self.said.then(Turn(question, answer))))
         except TenantryError as problem:
             _log.warning("a turn of a session could not be kept: %s", problem.code)
             await self.release()

@@ -3,9 +3,9 @@
 | # | step | done when |
 |---|---|---|
 | 1 | one commit: status `shredded`, API keys revoked | it is refused everywhere |
-| 2 | every copy of the wrapped key deleted, its own root key retired | no new process can open it |
+| 2 | its own root key retired, every copy of the wrapped key deleted | no new process can open it |
 | 3 | supervisors and workers see step 2 and roll | each process from before has been seen to end |
-| 4 | the key store looked at again: a process of before may have made a key | no key opens |
+| 4 | both looked at again: a process of before may have made a key | no key opens |
 | 5 | what there is counted, then erased: objects, batch files, rows | nothing is listed any more |
 | 6 | the certificate signed | it is kept for good |
 
@@ -34,7 +34,7 @@ from tenantry.domain.tenant import Tenant
 from tenantry.ports.archive import Signer
 from tenantry.ports.batch import BatchJob, Buckets
 from tenantry.ports.control import ControlPlane
-from tenantry.ports.keys import SHARED_KMS_KEY, KmsKeys, Purpose
+from tenantry.ports.keys import KmsKeys, Purpose, WrappedKey
 from tenantry.ports.objects import ObjectKind, Objects
 from tenantry.ports.shred import KeyHolders, ShredBook, TenantContent, TenantKeys
 from tenantry.ports.vector_rooms import VectorRooms
@@ -109,7 +109,7 @@ async def advance_shred(shredder: Shredder, tenant_id: TenantId) -> Progress:
     tenant = await shredder.control.get_tenant(tenant_id)
     home = home_of(tenant)
     if shred.keys_destroyed_at is None:
-        shred = await _destroy_keys(shredder, await _key_homes(shredder, home))
+        shred = await _destroy_keys(shredder, tenant_id, await _key_homes(shredder, home))
     assert shred.keys_destroyed_at is not None
     if shred.processes_at is None:
         waiting = await shredder.holders.before(shred.keys_destroyed_at, shred.keys_destroyed_at)
@@ -122,6 +122,7 @@ async def advance_shred(shredder: Shredder, tenant_id: TenantId) -> Progress:
         return Progress(shred, jobs=jobs)
     if shred.erased_at is None:
         for each in await _key_homes(shredder, home):
+            await _retire(shredder, each)
             await _destroy_again(shredder, each)
         shred = await _erase(shredder, shred, home)
     return Progress(await _certify(shredder, shred, tenant))
@@ -169,27 +170,29 @@ async def _key_homes(shredder: Shredder, home: Home) -> list[Home]:
     return found
 
 
-async def _destroy_keys(shredder: Shredder, homes: Sequence[Home]) -> Shred:
-    deletion_at, kms_key = None, None
+async def _destroy_keys(shredder: Shredder, tenant_id: TenantId, homes: Sequence[Home]) -> Shred:
     for home in homes:
-        # First its root keys: which ones, the wrapped keys name.
-        roots = sorted(await _root_keys(shredder, home))
-        for key_id in roots:
-            retired = await shredder.kms.retire(home.account, key_id)
-            if not retired.disabled:
-                raise Unavailable("The tenant's own KMS key could not be disabled.")
-            deletion_at = retired.deletion_at or deletion_at
+        await _retire(shredder, home)  # first: the wrapped keys tell where its own root key was
         await shredder.keys.destroy(home)
-        kms_key = kms_key or (roots[0] if roots else None)  # there is one id that it can have
-    return await shredder.book.keys_destroyed(homes[0].tenant_id, kms_key, deletion_at)
+    return await shredder.book.keys_destroyed(tenant_id)
 
 
-async def _root_keys(shredder: Shredder, home: Home) -> set[str]:
-    """Those that are the tenant's alone: by its plan, and by what its wrapped keys name."""
-    found = {shredder.own_root_key(home)} if home.own_kms_key else set()
+async def _retire(shredder: Shredder, home: Home) -> None:
+    """Its own root key, where there is or was one: its plan may be another by now, and a backup of
+    the wrapped key would open by a root key that is left."""
+    key_id, wrapped = shredder.own_root_key(home), list[WrappedKey]()
     with contextlib.suppress(Corrupt, NotFound):  # destroyed meanwhile: nothing names a key
-        found |= {each.name.kms_key for each in await shredder.keys.versions(home)}
-    return found - {SHARED_KMS_KEY}
+        wrapped += await shredder.keys.versions(home)
+    own = [each for each in wrapped if each.name.kms_key == key_id]
+    arns = {each.arn for each in own if each.arn is not None}
+    arns |= {arn for each in wrapped for arn in each.former}
+    sure = home.own_kms_key or bool(own)
+    retired = await shredder.kms.retire(home.account, key_id, sorted(arns), sure=sure)
+    if retired is None:
+        return
+    if not retired.disabled:
+        raise Unavailable("The tenant's own KMS key could not be disabled.")
+    await shredder.book.kms_retired(home.tenant_id, key_id, retired.deletion_at)
 
 
 async def _destroy_again(shredder: Shredder, home: Home) -> None:

@@ -57,7 +57,8 @@ def taken_away(
     work = TenantWork(databases.app)
     store = PostgresTenantExport(work, names.erased)
     objects = objects_of(config)
-    answers = AnswerStore(PostgresAnswerIndex(work), objects, knowledge.sealer, knowledge.clock)
+    index = PostgresAnswerIndex(work)
+    answers = AnswerStore(index, objects, knowledge.sealer, names.labels, knowledge.clock)
     return TakenAway(
         Exports(knowledge, store, answers, admin, billing, buckets_of(config)),
         Erasure(store, objects, admin, names.labels, PostgresSessionIndex(work)),

@@ -205,12 +205,15 @@ def _process_line(process: Mapping[str, Any]) -> str:
 def _remains(logs: Sequence[InvocationLog]) -> list[str]:
     remains = [
         "the tenant's name, invoices and credit notes, which the law asks to be kept, and its"
-        " contract, which has ended with the day on which the shred was asked for",
-        "the ledger and its roll-ups: ids, models, counts, amounts, times, tags and run labels;"
-        " end users as keyed hashes whose key is destroyed",
+        " contract, which has ended with the day on which the shred was asked for; the id of its"
+        " customer at Stripe, where one is linked",
+        "prepaid credit and what became of it, with the notes that an operator gave it",
+        "the ledger, its roll-ups and the balances of its plan: ids, models, counts, amounts,"
+        " times, tags and run labels; end users as keyed hashes whose key is destroyed",
         "API keys, revoked, with names and hints, and addresses of webhooks; their secrets are"
         " sealed under the deployment's own key",
-        "alerts and notices of budgets, usage and invoices; facts of batch jobs without a record",
+        "alerts and notices of budgets, usage and invoices, which name users by hash and runs by"
+        " label, and use that an operator announced; facts of batch jobs without a record",
         "backups of the database and of objects that were made before: what is sealed in them"
         " opens with no key that is left",
     ]

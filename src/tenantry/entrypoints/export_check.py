@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import stat
 import tarfile
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping
@@ -12,7 +13,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Final
 
-from tenantry.entrypoints.export_sinks import JOURNAL, MANIFEST, PART, PIECE_BYTES, SUMS
+from tenantry.entrypoints.export_sinks import (
+    FOLDERS,
+    JOURNAL,
+    MANIFEST,
+    PART,
+    PIECE_BYTES,
+    SUMS,
+)
 from tenantry.entrypoints.export_target import FORMAT
 
 SMALL_BYTES_MAX: Final = 16 * 1024 * 1024  # of a manifest
@@ -31,6 +39,8 @@ def check_export(target: Path) -> dict[str, Any]:
     said: list[_Said] = []
     small: dict[str, bytes] = {}
     for name, file in _files(target):
+        if name in seen or name in small:
+            raise ExportBroken(f"{name} is there twice")
         if name == MANIFEST:
             small[name] = file.read(SMALL_BYTES_MAX)
             continue
@@ -47,8 +57,6 @@ def check_export(target: Path) -> dict[str, Any]:
                 said += _said(name, whole)
         if name == SUMS:
             small[name] = bytes(kept)
-        if name in seen:
-            raise ExportBroken(f"{name} is there twice")
         seen[name], sizes[name], lines[name] = digest.hexdigest(), size, newlines
     manifest = _manifest(small.get(MANIFEST))
     if seen.pop(SUMS, None) != manifest.get("sha256sums_sha256"):
@@ -121,14 +129,16 @@ def _files(target: Path) -> Iterator[tuple[str, IO[bytes]]]:
     elif tarfile.is_tarfile(target):
         with tarfile.open(target, "r|") as tar:
             for member in tar:
-                file = tar.extractfile(member)
-                if file is None:
+                file = tar.extractfile(member) if member.isreg() else None
+                if file is None:  # also one that stands for another
                     raise ExportBroken(f"{member.name} is no file")
                 yield member.name, file
                 tar.members.clear()  # type: ignore[attr-defined] # or it remembers every one
     elif zipfile.is_zipfile(target):
         with zipfile.ZipFile(target) as zipped:
             for info in zipped.infolist():
+                if info.is_dir() or stat.S_IFMT(info.external_attr >> 16) not in (0, stat.S_IFREG):
+                    raise ExportBroken(f"{info.filename} is no file")
                 with closing(zipped.open(info)) as file:
                     yield info.filename, file
     else:
@@ -136,11 +146,19 @@ def _files(target: Path) -> Iterator[tuple[str, IO[bytes]]]:
 
 
 def _in_folder(folder: Path) -> Iterator[tuple[str, IO[bytes]]]:
-    for path in sorted(folder.rglob("*")):
-        if path.is_dir():
-            continue
-        name = path.relative_to(folder).as_posix()
-        if name == JOURNAL or name.endswith(PART):
-            raise ExportBroken(f"{name} is there: the export did not end; run it again")
-        with path.open("rb") as file:
-            yield name, file
+    """Nothing is reached by a link: what it leads to is not in the export."""
+    for path in sorted(folder.iterdir()):
+        if path.name in FOLDERS and path.is_dir() and not path.is_symlink():
+            for inner in sorted(path.iterdir()):
+                yield from _in_place(f"{path.name}/{inner.name}", inner)
+        else:
+            yield from _in_place(path.name, path)
+
+
+def _in_place(name: str, path: Path) -> Iterator[tuple[str, IO[bytes]]]:
+    if name == JOURNAL or name.endswith(PART):
+        raise ExportBroken(f"{name} is there: the export did not end; run it again")
+    if path.is_symlink() or not path.is_file():
+        raise ExportBroken(f"{name} is no file, and was not exported")
+    with path.open("rb") as file:
+        yield name, file

@@ -27,7 +27,8 @@ PIECE_BYTES: Final = 1024 * 1024
 _OTHER_ARCHIVES: Final = frozenset(
     {".7z", ".bz2", ".gz", ".lz4", ".lzma", ".rar", ".tbz2", ".tgz", ".txz", ".tzst", ".xz", ".zst"}
 )
-CONTENT_NAME: Final = re.compile(r"(originals|outputs)/[A-Za-z0-9_-]{1,64}(\.jsonl)?")
+FOLDERS: Final = ("originals", "outputs")
+CONTENT_NAME: Final = re.compile(rf"({'|'.join(FOLDERS)})/[A-Za-z0-9_-]{{1,64}}(\.jsonl)?")
 _OURS: Final = re.compile(
     rf"({CONTENT_NAME.pattern}|[a-z][a-z_]{{0,39}}\.jsonl|{SUMS}|manifest\.json|\.journal)(\.part)?"
 )

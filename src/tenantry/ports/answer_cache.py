@@ -23,6 +23,7 @@ class StoredAnswer:
     name: bytes
     object_id: str
     request_id: UUID | None = None  # that made it
+    user_hash: str | None = None  # of the end user that it was made for
 
 
 class AnswerIndex(Protocol):
@@ -33,7 +34,8 @@ class AnswerIndex(Protocol):
         ...
 
     async def keep(self, answer: StoredAnswer, ttl_s: int, most: int) -> bool:
-        """Notes an answer. False: an entry of that name is there, or `most` of them are."""
+        """Notes an answer. False: an entry of that name is there, or `most` of them are, or its end
+        user was erased meanwhile."""
         ...
 
 

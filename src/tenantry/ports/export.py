@@ -83,7 +83,13 @@ class TenantExport(Protocol):
         """By id; the last one's is the cursor."""
         ...
 
-    async def forget_results(self, tenant_id: TenantId, user_hash: str) -> int:
+    async def replies_of(
+        self, tenant_id: TenantId, user_hashes: Sequence[str], limit: int
+    ) -> Sequence[KeptReply]:
+        """Some of those under these hashes; empty: there are none."""
+        ...
+
+    async def forget_results(self, tenant_id: TenantId, user_hashes: Sequence[str]) -> int:
         """Their answers are gone; the keys stay used, so that nothing runs twice."""
         ...
 
@@ -93,8 +99,13 @@ class TenantExport(Protocol):
         """No name leads to this hash any more. False: the books know of no such user, or none
         did before.
 
-        Conflict where so many were erased that no more can be kept apart.
+        From its end on nothing is kept under the hash, also by who began before. Conflict where so
+        many were erased that no more can be kept apart.
         """
+        ...
+
+    async def erased(self, tenant_id: TenantId) -> frozenset[str]:
+        """Hashes that no name leads to any more, as they are now."""
         ...
 
 

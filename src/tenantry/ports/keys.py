@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -81,11 +81,15 @@ class KeyName:
 
 @dataclass(frozen=True, slots=True)
 class WrappedKey:
-    """A tenant key as it rests. `arn`: of the AWS KMS key that opens it; None: a local one."""
+    """A tenant key as it rests. `arn`: of the AWS KMS key that opens it; None: a local one.
+
+    `former`: of AWS KMS keys of the tenant's own that wrapped it before, and may still be there.
+    """
 
     name: KeyName
     arn: str | None
     wrapped: bytes = field(repr=False)
+    former: Sequence[str] = ()
 
 
 class KeyRotation(Protocol):
@@ -138,11 +142,14 @@ class KmsKeys(Protocol):
         """Corrupt where key or name differ; Unavailable where the root key is disabled."""
         ...
 
-    async def retire(self, account: str, key_id: str) -> Retirement:
-        """Disable a tenant's own root key for good, then delete it as soon as its store allows.
+    async def retire(
+        self, account: str, key_id: str, arns: Collection[str] = (), *, sure: bool = True
+    ) -> Retirement | None:
+        """Disable a tenant's own root key for good, then delete it as soon as its store allows; so
+        too each of `arns`, which it is or was in AWS KMS. None: there never was one.
 
-        Idempotent; a key that never was is retired already. Conflict for the shared key, which
-        other tenants need.
+        Not `sure`: nothing says that there ever was one, so an account that does not let us look is
+        taken to have none. Idempotent. Conflict for the shared key, which other tenants need.
         """
         ...
 

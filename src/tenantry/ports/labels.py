@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 from tenantry.domain.tenant import Principal
@@ -13,6 +14,13 @@ class Labels(Protocol):
     ) -> str:
         """An end user's name as the ledger keeps it; equal within a tenant, unrelated across.
         `erased`: as the name led when these were; None: as it leads now."""
+        ...
+
+    async def user_hashes(
+        self, principal: Principal, user: str, erased: frozenset[str]
+    ) -> Sequence[str]:
+        """Every hash that the name has led to, as it leads when these are erased; the last is the
+        present one."""
         ...
 
     async def erased(self, principal: Principal) -> frozenset[str]:

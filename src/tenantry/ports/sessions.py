@@ -56,8 +56,9 @@ class SessionIndex(Protocol):
         lease_s: int,
         ttl_s: int,
         most: int,
-    ) -> None:
-        """A new conversation, held. Beyond `most` of the tenant the oldest end at once."""
+    ) -> bool:
+        """A new conversation, held. Beyond `most` of the tenant the oldest end at once. False: its
+        end user was erased meanwhile, and there is none."""
         ...
 
     async def hold(self, name: SessionName, holder: str, *, lease_s: int, turns: int) -> Held:
@@ -82,8 +83,8 @@ class SessionIndex(Protocol):
         """The turn came to nothing. Idempotent."""
         ...
 
-    async def end_of_user(self, home: Home, user_hash: str) -> int:
-        """All of an end user's conversations are gone; the sweep deletes what was said in them."""
+    async def end_of_user(self, home: Home, user_hashes: Sequence[str]) -> int:
+        """All conversations under these hashes are gone; the sweep deletes what was said."""
         ...
 
 

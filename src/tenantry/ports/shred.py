@@ -31,9 +31,13 @@ class ShredBook(Protocol):
 
     async def unfinished(self, limit: int) -> Sequence[TenantId]: ...
 
-    async def keys_destroyed(
-        self, tenant_id: TenantId, kms_key: str | None, kms_deletion_at: datetime | None
-    ) -> Shred: ...
+    async def kms_retired(
+        self, tenant_id: TenantId, kms_key: str, deletion_at: datetime | None
+    ) -> None:
+        """It had a root key of its own, which is retired. Idempotent; the last deletion stays."""
+        ...
+
+    async def keys_destroyed(self, tenant_id: TenantId) -> Shred: ...
 
     async def processes_ended(self, tenant_id: TenantId) -> Shred: ...
 
@@ -80,9 +84,9 @@ class TenantContent(Protocol):
     async def jobs(self, tenant_id: TenantId) -> Sequence[BatchJob]: ...
 
     async def count(self, tenant_id: TenantId) -> Mapping[str, int]:
-        """Rows of content by table."""
+        """Rows of content and of budgets by table."""
         ...
 
     async def erase(self, tenant_id: TenantId) -> None:
-        """Deletes every row of content. Idempotent."""
+        """Deletes every one of them. Idempotent."""
         ...

@@ -20,7 +20,7 @@ from tenantry.adapters.keys.aws_kms import AwsKms
 from tenantry.domain.errors import Corrupt, Unavailable
 from tenantry.domain.ids import TenantId
 from tenantry.domain.kms_arn import kms_arn
-from tenantry.ports.keys import SHARED_KMS_KEY, KeyName
+from tenantry.ports.keys import SHARED_KMS_KEY, KeyName, Retirement
 
 KEY = bytes(range(32))
 NAME = KeyName(TenantId("tnt_a"), 3, SHARED_KMS_KEY)
@@ -118,6 +118,30 @@ def test_accounts_without_credentials_are_refused(aws: AwsServer) -> None:
     kms.close()
 
 
+def test_keys_of_before_are_retired_by_their_arns_alone(aws: AwsServer) -> None:
+    """After `TENANTRY_KMS=local` nothing says in which region an alias would be."""
+    kms, client = kms_at(aws.url, None), aws.client("kms")
+    mine, other = aws.kms_key(), aws.kms_key()
+    client.create_alias(AliasName="alias/tenantry/own-tnt_moved", TargetKeyId=other)
+
+    async def run() -> None:
+        assert await kms.retire(ACCOUNT, "own-tnt_moved") is None
+        found = await kms.retire(ACCOUNT, "own-tnt_moved", [mine])
+        assert found is not None and found.deletion_at is not None
+        assert await kms.retire(ACCOUNT, "own-tnt_moved", [mine]) == found
+        gone = mine.replace(mine[-4:], "0000")
+        assert await kms.retire(ACCOUNT, "own-tnt_moved", [gone]) == Retirement(True, None)
+        with pytest.raises(Corrupt, match="names no KMS key"):
+            await kms.retire(ACCOUNT, "own-tnt_moved", ["https://evil.example/key"])
+        with pytest.raises(Unavailable, match="no credentials"):
+            await kms.retire(ACCOUNT, "own-tnt_moved", [mine.replace(ACCOUNT, OTHER_ACCOUNT)])
+
+    asyncio.run(run())
+    states = [client.describe_key(KeyId=arn)["KeyMetadata"]["KeyState"] for arn in (mine, other)]
+    assert states == ["PendingDeletion", "Enabled"]
+    kms.close()
+
+
 def test_without_a_key_of_its_own_it_opens_what_was_wrapped_before(aws: AwsServer) -> None:
     old, local_again = kms_at(aws.url, aws.kms_key()), kms_at(aws.url, None)
 
@@ -196,6 +220,38 @@ def test_every_refusal_is_told_without_its_words(
     assert handler.asked == asked
     assert "a-secret" not in str(refused.value)
     assert refused.value.__cause__ is None
+
+
+@pytest.mark.parametrize(
+    ("code", "account", "sure", "told"),
+    [
+        ("AccessDeniedException", ACCOUNT, True, "does not let us"),
+        ("AccessDeniedException", ACCOUNT, False, None),
+        ("NotFoundException", OTHER_ACCOUNT, True, "no credentials"),
+        ("NotFoundException", OTHER_ACCOUNT, False, None),
+        ("KMSInternalException", ACCOUNT, False, "KMSInternalException"),
+        ("ExpiredTokenException", ACCOUNT, False, "have expired"),
+    ],
+)
+def test_an_account_that_does_not_let_us_look_has_no_key_unless_one_is_known(
+    refusing: tuple[str, type[_Refusing]],
+    code: str,
+    account: str,
+    sure: bool,
+    told: str | None,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Accounts of tenants that never had a key of their own need no rights in KMS for a shred."""
+    url, handler = refusing
+    handler.codes = [code]
+    monkeypatch.setattr(aws_kms, "ATTEMPTS", 1)
+    kms = kms_at(url, ARN)
+    if told is None:
+        assert asyncio.run(kms.retire(account, "own-tnt_a", sure=sure)) is None
+    else:
+        with pytest.raises(Unavailable, match=told):
+            asyncio.run(kms.retire(account, "own-tnt_a", sure=sure))
+    kms.close()
 
 
 def test_no_answer_is_an_outage_within_bounds(monkeypatch: pytest.MonkeyPatch) -> None:

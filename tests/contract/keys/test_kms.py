@@ -148,8 +148,9 @@ def test_a_retired_root_key_is_of_no_more_use(place: Place) -> None:
                 await use
         with pytest.raises(Conflict, match="other tenants"):
             await place.kms.retire(ACCOUNT, SHARED_KMS_KEY)
-        never = await place.kms.retire(ACCOUNT, "own-tnt_never")
-        assert (never.disabled, never.deletion_at) == (True, None)
+        assert await place.kms.retire(ACCOUNT, "own-tnt_never") is None
+        with pytest.raises(Unavailable, match="does not exist"):  # nor was it made by being asked
+            await place.kms.wrap(ACCOUNT, KeyName(TenantId("tnt_never"), 1, "own-tnt_never"), KEY)
 
     asyncio.run(run())
 

@@ -199,6 +199,33 @@ def test_a_move_between_kms_keys_and_back_touches_no_content(tmp_path: Path) -> 
     asyncio.run(run())
 
 
+def test_every_own_kms_key_that_wrapped_it_stays_known(tmp_path: Path, aws: AwsServer) -> None:
+    """Moved off and on again, and to another KMS: no move forgets what an earlier one noted."""
+    home = dataclasses.replace(A, account=ACCOUNT)
+    own, local = dataclasses.replace(home, own_kms_key=True), LocalKms(tmp_path, DurableFiles())
+    remote = AwsKms(kms_arn(aws.kms_key()), {ACCOUNT: KEYS}, endpoint_url=aws.url)
+    here, there = (EitherKms(local, remote, uses_aws=used) for used in (False, True))
+
+    async def former(worker: Worker, home: Home) -> list[list[str]]:
+        await worker.keys.rewrap(home)
+        return [list(each.former) for each in await worker.keys.versions(home)]
+
+    async def run() -> None:
+        in_aws, on_disk = Worker(tmp_path, there), Worker(tmp_path, here)
+        await in_aws.keys.create(own)
+        [arn] = [str(each.arn) for each in await in_aws.keys.versions(own)]
+        assert await former(in_aws, home) == [[arn]], "shared by now"
+        assert await former(in_aws, own) == [[]], "it is in use again"
+        assert await former(on_disk, own) == [[arn]]
+        assert await former(on_disk, home) == [[arn]]
+        assert await in_aws.keys.rotate(home) == 2
+        assert await former(in_aws, home) == [[arn], []]
+        assert await in_aws.open(home, await on_disk.seal(home, "x")) == "x"
+
+    asyncio.run(run())
+    here.close()
+
+
 def test_a_shred_in_the_middle_of_a_move_stays_a_shred(tmp_path: Path) -> None:
     async def run() -> None:
         worker = Worker(tmp_path)
@@ -260,10 +287,21 @@ def test_from_this_machine_to_aws_kms_and_back(tmp_path: Path, aws: AwsServer) -
         for home in (shared, own):
             assert await Worker(tmp_path, there).open(home, sealed[home]) == "x"
         await local.set_enabled(ACCOUNT, "shared", True)
+        in_aws = {str(each.arn) for each in await moved.keys.versions(own)}
         for home in (shared, own):
             assert await Worker(tmp_path, here).keys.rewrap(home) == 2
-        found = await there.retire(ACCOUNT, "own-tnt_b")  # in both places
-        assert found.deletion_at is not None
+        # What wraps it no more is known: nothing says any longer where to look for it.
+        assert all(not each.former for each in await moved.keys.versions(shared))
+        assert {arn for each in await moved.keys.versions(own) for arn in each.former} == in_aws
+        left = await here.retire(ACCOUNT, "own-tnt_never")
+        assert left is None
+        found = await here.retire(ACCOUNT, "own-tnt_b", in_aws)  # in both places
+        assert found is not None and found.deletion_at is not None
+        assert await there.retire(ACCOUNT, "own-tnt_b") == found
+        states = {
+            aws.client("kms").describe_key(KeyId=arn)["KeyMetadata"]["KeyState"] for arn in in_aws
+        }
+        assert states == {"PendingDeletion"}
         with pytest.raises(Unavailable, match="retired"):
             await Worker(tmp_path, here).open(own, sealed[own])
         assert await Worker(tmp_path, here).open(shared, sealed[shared]) == "x"

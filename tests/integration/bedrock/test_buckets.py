@@ -13,6 +13,7 @@ from tests.support.s3_server import S3Server, s3_server
 
 from tenantry.adapters.objects import buckets as module
 from tenantry.adapters.objects.buckets import UriBuckets
+from tenantry.bootstrap.failures import told
 from tenantry.domain.errors import NotFound, Unavailable
 from tenantry.ports.model import Upstream
 
@@ -62,6 +63,23 @@ def test_a_bucket_says_what_it_denies(server: S3Server) -> None:
     server.fails = True
     with pytest.raises(Unavailable, match="denies"):
         got(at(server.url), "x/records.out")
+
+
+@pytest.mark.parametrize("denied", [False, True])
+def test_a_failure_is_told_in_a_line_without_what_was_asked_for(
+    server: S3Server, denied: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(module.RETRY, "max_retries", 0)
+    server.fails = denied
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        url = server.url if denied else f"http://127.0.0.1:{closed.getsockname()[1]}"
+    put = at(url).put(UPSTREAM, "s3://bbb/jobs/named/records.jsonl", b"x")
+    with pytest.raises(Unavailable) as refused:
+        asyncio.run(put)
+    for text in (told(refused.value), str(refused.value.__cause__)):
+        assert text is not None and "\n" not in text and len(text) < 400
+        assert not any(word in text for word in ("http://", "named", "Debug source", "{"))
+    assert told(refused.value) != refused.value.message.rstrip("."), "it says why"
 
 
 @pytest.mark.parametrize("what", ["get", "put", "delete"])

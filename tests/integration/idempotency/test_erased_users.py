@@ -3,90 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import time
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import replace
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from tests.support.idempotency import MemoryKeys
-from tests.support.ledger import PEPPER, World, in_world, new_request_id, sealed
+from tests.support.erasing import Shop, everyone
+from tests.support.ledger import World, in_world, new_request_id
 from tests.support.postgres import Database
 
-from tenantry.adapters.clock import SystemClock
-from tenantry.adapters.keys.labels import TenantLabels
-from tenantry.adapters.objects.disk import DiskObjects
-from tenantry.adapters.objects.durable_file import DurableFiles
-from tenantry.adapters.postgres.export import PostgresErasedUsers, PostgresTenantExport
-from tenantry.adapters.postgres.idempotency import PostgresIdempotency
 from tenantry.adapters.postgres.sessions import PostgresSessionIndex
-from tenantry.adapters.postgres.tenant_admin import PostgresTenantAdmin
-from tenantry.adapters.sealed.sealer import TenantSealer
 from tenantry.application.context import Idempotency
-from tenantry.application.erasing import Erasure, erase_user
-from tenantry.application.idempotency import Idempotent, Made, Whole
-from tenantry.application.owned_tasks import OwnedTasks
+from tenantry.application.idempotency import Made, Whole
 from tenantry.domain.document import Home
 from tenantry.domain.tenant import Principal
-from tenantry.domain.usage import Usage
-from tenantry.ports.idempotency import Claim, Claimed, KeptAnswer, Lost, UsedKey
-
-USED = Usage(uncached_in=1_000, out=500)
-OLD_NOTE = (
-    "SELECT tenantry.idempotency_note($1::text, $2::text[], $3::text[], $4::bytea[], $5::bytea[],"
-    " $6::uuid[], $7::text[], $8::bytea[], $9::interval, $10::interval)"
-)
-
-
-class Shop:
-    """A worker's kept answers over a world's database, and the erasure of end users."""
-
-    def __init__(
-        self, world: World, home: Path, sessions: PostgresSessionIndex | None = None
-    ) -> None:
-        keys = MemoryKeys()
-        sealer = TenantSealer(keys)
-        self.world = world
-        erased = PostgresErasedUsers(world.work, time.monotonic)
-        self.labels = TenantLabels(sealer, keys, erased)
-        self.kept = PostgresIdempotency(world.databases.app)
-        self.store = PostgresTenantExport(world.work, erased)
-        self.once = Idempotent(self.kept, sealer, keys, self.labels, OwnedTasks())
-        admin = PostgresTenantAdmin(world.work, pepper=PEPPER, seal=sealed, clock=SystemClock())
-        objects = DiskObjects(home, DurableFiles())
-        sessions = sessions or PostgresSessionIndex(world.work)
-        self._erasure = Erasure(self.store, objects, admin, self.labels, sessions)
-
-    async def erase(self, who: Principal, user: str) -> Mapping[str, int]:
-        return await erase_user(self._erasure, who, user)
-
-    async def results(self, who: Principal, user: str) -> int:
-        user_hash = await self.labels.user_hash(who, user)
-        return len(await self.store.results(who.tenant_id, None, 10, user_hash))
-
-    async def charged(self, who: Principal, user: str) -> Claim:
-        """A request of theirs in the books, under a key that it claimed."""
-        world, user_hash = self.world, await self.labels.user_hash(who, user)
-        admitted = await world.admitted(who, user_hash=user_hash)
-        await world.settle(admitted, world.outcome(USED))
-        digest = hashlib.sha256(user.encode()).digest()
-        key = UsedKey("given", who.tenant_id, who.api_key_id, digest)
-        claim = Claim(key, bytes(32), admitted.request_id)
-        assert await self.kept.claim(claim) == Claimed()
-        return claim
-
-    async def keep_as_before(self, claim: Claim, answer: bytes) -> None:
-        """As a worker of before 0039 says it, which knows no end users."""
-        key = claim.key
-        row = [key.tenant_id], [key.api_key_id], [key.key_hmac], [claim.body_hmac]
-        more = [claim.request_id], ["kept"], [answer], timedelta(minutes=1), timedelta(hours=168)
-        await self.world.databases.app.fetch(OLD_NOTE, key.kind, *row, *more)
-
-
-def everyone(world: World) -> list[tuple[Principal, str]]:
-    return [(who, user) for who in (world.anna, world.bert) for user in ("ann", "bob")]
+from tenantry.ports.idempotency import Claim, Claimed, KeptAnswer, Lost
 
 
 def test_what_a_worker_of_before_kept_is_given_and_erased_by_the_books(
@@ -114,10 +45,10 @@ def test_what_is_kept_between_the_steps_of_an_erasure_is_erased_too(
     class Meanwhile(PostgresSessionIndex):
         """Between the first step and the parting a request ends in each tenant."""
 
-        async def end_of_user(self, home: Home, user_hash: str) -> int:
+        async def end_of_user(self, home: Home, user_hashes: Sequence[str]) -> int:
             for claim, whose in running:
                 await shop.kept.keep(claim, b"an answer", whose)
-            return await super().end_of_user(home, user_hash)
+            return await super().end_of_user(home, user_hashes)
 
     async def body(world: World) -> None:
         nonlocal shop

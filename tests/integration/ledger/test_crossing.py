@@ -150,6 +150,23 @@ def test_an_admins_budget_is_its_own_tenants(database: Database) -> None:
     in_world(database, body)
 
 
+def test_budgets_go_with_their_own_shredded_tenant(database: Database) -> None:
+    async def body(world: World) -> None:
+        for who in (world.anna, world.bert):
+            assert await _own(world, who, "place_own_budget('run:r', 'day', 5, true)") == "set"
+        with pytest.raises(asyncpg.ObjectNotInPrerequisiteStateError):
+            await _own(world, world.anna, "erase_own_budgets()")
+        await world.as_superuser("UPDATE tenantry.tenant SET status = 'shredded'")
+        plans = "SELECT tenant_id FROM tenantry.budget_use WHERE subject = 'plan'"
+        before = await _rows(world, plans)
+        for _ in range(2):
+            await _own(world, world.anna, "erase_own_budgets()")
+            assert await _budgets(world) == {("bert", "run:r", 5)}
+        assert await _rows(world, plans) == before, "their calendar goes on"
+
+    in_world(database, body)
+
+
 def test_budgets_move_by_their_own_tenants_requests(database: Database) -> None:
     async def body(world: World) -> None:
         await world.admitted(world.bert)

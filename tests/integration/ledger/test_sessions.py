@@ -235,8 +235,8 @@ def test_a_users_sessions_end_together(database: Database, tmp_path: Path) -> No
                 whose.append((ctx, turn.session_id))
         home = home_of(world.anna.tenant)
         user_hash = await shop.sessions.labels.user_hash(world.anna, "ada")
-        assert await shop.sessions.index.end_of_user(home, user_hash) == 2
-        assert await shop.sessions.index.end_of_user(home, user_hash) == 0
+        assert await shop.sessions.index.end_of_user(home, [user_hash]) == 2
+        assert await shop.sessions.index.end_of_user(home, [user_hash]) == 0
         for number, (ctx, session_id) in enumerate(whose):
             if number < 2:
                 with pytest.raises(NotFound):

@@ -108,23 +108,6 @@ class _Unfinished:
         return [self._tenant_id]
 
 
-def test_an_own_kms_key_is_disabled_for_good(database: Database, tmp_path: Path) -> None:
-    async def body(at: Ground) -> None:
-        await at.world.control.apply_placement(
-            dataclasses.replace(at.anna.tenant.placement, kms_key="own")
-        )
-        shredder = await begun(at)
-        done = await advance_shred(shredder, at.anna.tenant_id)
-        told = json.loads(done.shred.certificate or "")
-        own = f"own-{at.anna.tenant_id}"
-        assert told["mode"] == "own KMS key destroyed"
-        assert told["kms_key"] == {"id": own, "disabled": True, "deletion_at": None}
-        path = tmp_path / "accounts" / at.anna.tenant.placement.account / "kms" / f"{own}.json"
-        assert json.loads(path.read_text())["key"] is None
-
-    on_ground(database, tmp_path, body)
-
-
 def test_nothing_is_certified_before_every_process_of_every_host_has_ended(
     database: Database, tmp_path: Path
 ) -> None:

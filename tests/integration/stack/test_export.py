@@ -6,11 +6,12 @@ import base64
 import json
 import tarfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.support.stack import MODEL, Stack, Tenant
+from tests.support.stack import MODEL, Stack, Tenant, wait_until
 from tests.support.stack_clients import converse_body, converse_path
 from tests.support.stack_command import tenantry
 
@@ -304,29 +305,65 @@ def test_answers_that_cost_nothing_are_an_end_users_too(stack: Stack) -> None:
     assert [search(*one) for one in everyone] == [409, 200, 200, 200]
 
 
+def conversed(stack: Stack, tenant: Tenant, user: str, **more: str) -> dict[str, Any]:
+    """The answer to a question over the tenant's documents."""
+    body = {
+        "input": {"text": f"What do {user} and apples share?"},
+        "retrieveAndGenerateConfiguration": {
+            "type": "KNOWLEDGE_BASE",
+            "knowledgeBaseConfiguration": {
+                "knowledgeBaseId": knowledge_base_of(TenantId(tenant.id)),
+                "modelArn": MODEL,
+            },
+        },
+        **more,
+    }
+    headers = {"x-tenantry-user": user}
+    done = stack.http("POST", "/retrieveAndGenerate", body, tenant=tenant, headers=headers)
+    assert done[0] == (404 if more else 200), done
+    answer: dict[str, Any] = json.loads(done[2])
+    return answer
+
+
+def test_what_is_under_way_when_its_user_is_erased_is_answered_and_not_kept(stack: Stack) -> None:
+    anna, bert = stack.tenants(PLAN)
+    ann = "ann@example.com"
+    for tenant in (anna, bert):
+        post(stack, tenant, "/v1/documents", {"title": "T", "text": "apples are red"})
+        ask(stack, tenant, ann, "the books know me")
+        stack.emulator.rules(
+            *(
+                {
+                    "match": {"request_metadata": {"tid": tenant.id}, "operation": "Converse"},
+                    "action": {"kind": "slow_tokens", "delay_ms": 100},
+                }
+                for tenant in (anna, bert)
+            )
+        )
+    with ThreadPoolExecutor(4) as clients:
+        turns = [clients.submit(conversed, stack, who, ann) for who in (anna, bert)]
+        asked = [clients.submit(ask, stack, who, ann, "a new question") for who in (anna, bert)]
+        wait_until(lambda: len(stack.open_requests(anna, bert)) == 4, "all four are admitted")
+        erased = post(stack, anna, "/v1/users/erase", {"user": ann})[1]["erased"]
+        assert not any(each.done() for each in (*turns, *asked)), "they were under way"
+        sessions = [turn.result()["sessionId"] for turn in turns]
+        assert all(each.result() is None for each in asked)
+    stack.emulator.clear_rules()
+    assert (erased["links"], erased["replies"], erased["sessions"]) == (1, 1, 0)
+    for tenant, kept in ((anna, (0, 0)), (bert, (2, 1))):
+        replies = read(stack, tenant, "/v1/export/replies")["data"]
+        assert (len(replies), len(read(stack, tenant, "/v1/export/sessions")["data"])) == kept
+    conversed(stack, anna, ann, sessionId=sessions[0])
+    assert set(post(stack, anna, "/v1/users/erase", {"user": ann})[1]["erased"].values()) == {0}
+
+
 def test_conversations_are_given_and_end_with_their_user(stack: Stack) -> None:
     anna, bert = stack.tenants(PLAN)
     ann = "ann@example.com"
     for tenant in (anna, bert):
         post(stack, tenant, "/v1/documents", {"title": "T", "text": "apples are red"})
         for user in (ann, "bob@example.com"):
-            done = stack.http(
-                "POST",
-                "/retrieveAndGenerate",
-                {
-                    "input": {"text": f"What do {user} and apples share?"},
-                    "retrieveAndGenerateConfiguration": {
-                        "type": "KNOWLEDGE_BASE",
-                        "knowledgeBaseConfiguration": {
-                            "knowledgeBaseId": knowledge_base_of(TenantId(tenant.id)),
-                            "modelArn": MODEL,
-                        },
-                    },
-                },
-                tenant=tenant,
-                headers={"x-tenantry-user": user},
-            )
-            assert done[0] == 200, done
+            conversed(stack, tenant, user)
     asked = {"user": ann, "section": "sessions"}
     (given,) = post(stack, anna, "/v1/users/export", asked)[1]["data"]
     assert given["turns"] == 1 and ann in json.dumps(given["said"])

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from tests.support.core import plan, principal
-from tests.support.scripted import Core, context, converse_reply, core, reply
+from tests.support.scripted import Core, FixedLabels, context, converse_reply, core, reply
 from tests.support.skipping import run
 
 from tenantry.application.answer_store import AnswerStore
@@ -17,6 +17,7 @@ from tenantry.application.calls import ChatCall, Completed
 from tenantry.domain.errors import Corrupt, NotFound, Unavailable
 from tenantry.domain.usage import Usage
 from tenantry.ports.admission import Refused
+from tenantry.ports.answer_cache import StoredAnswer
 from tenantry.ports.model import Failure, FailureKind, Operation
 
 BODY = {"messages": [{"role": "user", "content": [{"text": "hello"}]}]}
@@ -34,6 +35,7 @@ class Shelf:
     """Index, objects and sealer in one; `trouble` is what reading raises."""
 
     kept: dict[bytes, bytes] = field(default_factory=dict)
+    stored: dict[bytes, StoredAnswer] = field(default_factory=dict)
     trouble: BaseException | None = None
     most: int = 1_000
 
@@ -43,17 +45,21 @@ class Shelf:
     async def find(self, tenant_id: Any, name: bytes) -> str | None:
         if self.trouble is not None:
             raise self.trouble
-        return name.hex() if name in self.kept else None
+        self.named = name
+        return self.stored[name].object_id if name in self.stored else None
 
     async def keep(self, answer: Any, ttl_s: int, most: int) -> bool:
-        self.named = answer
-        return len(self.kept) < self.most
+        if len(self.kept) >= self.most:
+            return False
+        self.named = answer.name
+        self.stored[answer.name] = answer
+        return True
 
     async def get(self, home: Any, kind: Any, object_id: str) -> bytes:
-        return self.kept[bytes.fromhex(object_id)]
+        return self.kept[self.named]
 
     async def put(self, home: Any, kind: Any, object_id: str, data: bytes) -> None:
-        self.kept[self.named.name] = data
+        self.kept[self.named] = data
 
     async def seal(self, home: Any, kind: str, object_id: str, plain: bytes) -> bytes:
         return plain
@@ -62,8 +68,8 @@ class Shelf:
         return sealed
 
 
-def cached(worker: Core, shelf: Any) -> CachedAnswers:
-    store = AnswerStore(shelf, shelf, shelf, worker.clock)
+def cached(worker: Core, shelf: Any, labels: Any = None) -> CachedAnswers:
+    store = AnswerStore(shelf, shelf, shelf, labels or FixedLabels(), worker.clock)
     return CachedAnswers(worker.gate, worker.planning, worker.model, worker.calls, store)
 
 
@@ -163,6 +169,31 @@ def test_what_differs_is_another_request() -> None:
         ask(worker, shelf, **change)
         assert len(worker.model.attempts) == 1, change
     assert len(shelf.kept) == 1 + len(differing)
+
+
+def test_an_answer_is_its_users_as_the_name_led_before_it_was_made() -> None:
+    """Erased while the model answers, whoever comes under the name again is somebody else."""
+
+    class Leading(FixedLabels):
+        to = "the first"
+
+        async def user_hash(self, principal: Any, user: str) -> str:
+            return f"{self.to} {user} of {principal.tenant_id}"
+
+    labels, shelf = Leading(), Shelf()
+
+    async def meanwhile(_: Any) -> Any:
+        labels.to = "the second"
+        return converse_reply()
+
+    for script in (meanwhile, converse_reply()):
+        worker = core(script)
+        run(cached(worker, shelf, labels).complete(context(PLAIN, user="ann"), CHAT))
+        assert len(worker.model.attempts) == 1, "what was another's is not given again"
+    assert [stored.user_hash for stored in shelf.stored.values()] == [
+        "the first ann of tnt_acme",
+        "the second ann of tnt_acme",
+    ]
 
 
 def test_an_answer_that_a_budget_made_shorter_is_not_kept() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import stat
 import subprocess
 import sys
 import tarfile
@@ -85,6 +86,90 @@ def test_every_change_is_found(tmp_path: Path, change, problem) -> None:  # type
         return
     with pytest.raises(ExportBroken, match=problem):
         check_export(folder)
+
+
+def outside(folder: Path) -> Path:
+    """An equal copy of an export's first original, beside it."""
+    copy = folder.parent / "outside"
+    copy.write_bytes((folder / NAMES[0]).read_bytes())
+    return copy
+
+
+def linked(folder: Path) -> None:
+    copy = outside(folder)
+    (folder / NAMES[0]).unlink()
+    (folder / NAMES[0]).symlink_to(copy)
+
+
+def folder_linked(folder: Path) -> None:
+    (folder / "originals").rename(folder.parent / "moved")
+    (folder / "originals").symlink_to(folder.parent / "moved")
+
+
+@pytest.mark.parametrize(
+    ("change", "name"),
+    [
+        (lambda f: (f / "more").symlink_to("/etc"), "more"),
+        (lambda f: (f / "originals" / "more").symlink_to(f.parent), "originals/more"),
+        (lambda f: (f / "more").symlink_to(f / NAMES[0]), "more"),
+        (lambda f: (f / "more").symlink_to("/no/such/place"), "more"),
+        (lambda f: (f / "more").mkdir(), "more"),
+        (lambda f: (f / "originals" / "more").mkdir(), "originals/more"),
+        (lambda f: os.mkfifo(f / "more"), "more"),
+        (linked, NAMES[0]),
+        (folder_linked, "originals"),
+    ],
+)
+def test_what_is_no_file_of_the_export_is_refused(  # type: ignore[no-untyped-def]
+    tmp_path: Path, change, name: str
+) -> None:
+    folder = written(tmp_path / "folder")
+    (folder / "outputs").mkdir()  # an earlier try wrote there
+    assert check_export(folder)
+    change(folder)
+    with pytest.raises(ExportBroken, match=f"^{name} is no file"):
+        check_export(folder)
+
+
+def _tar_with(folder: Path, member: tarfile.TarInfo) -> Path:
+    target = folder.parent / "changed.tar"
+    with tarfile.open(target, "w") as tar:
+        for path in sorted(folder.rglob("*")):
+            if path.is_file() and path.relative_to(folder).as_posix() != member.name:
+                tar.add(path, path.relative_to(folder).as_posix())
+        tar.addfile(member)
+    return target
+
+
+@pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.DIRTYPE])
+@pytest.mark.parametrize("name", [NAMES[0], "more"])
+def test_a_member_of_a_tar_that_is_no_file_is_refused(
+    tmp_path: Path, kind: bytes, name: str
+) -> None:
+    """Also a link to an equal file that is in the archive."""
+    member = tarfile.TarInfo(name)
+    member.type, member.linkname = kind, NAMES[1]
+    with pytest.raises(ExportBroken, match=f"^{name} is no file"):
+        check_export(_tar_with(written(tmp_path / "folder"), member))
+
+
+@pytest.mark.parametrize(
+    ("name", "mode"), [("more/", 0), ("originals/", 0), ("x", stat.S_IFLNK), ("x", stat.S_IFIFO)]
+)
+def test_a_member_of_a_zip_that_is_no_file_is_refused(tmp_path: Path, name: str, mode: int) -> None:
+    with zipfile.ZipFile(written(tmp_path / "a.zip"), "a") as zipped:
+        info = zipfile.ZipInfo(name)
+        info.external_attr = mode << 16
+        zipped.writestr(info, b"")
+    with pytest.raises(ExportBroken, match=f"^{name} is no file"):
+        check_export(tmp_path / "a.zip")
+
+
+def test_a_second_manifest_is_refused(tmp_path: Path) -> None:
+    with tarfile.open(written(tmp_path / "a.tar"), "a") as tar:
+        tar.addfile(tarfile.TarInfo("manifest.json"))
+    with pytest.raises(ExportBroken, match=r"manifest\.json is there twice"):
+        check_export(tmp_path / "a.tar")
 
 
 @pytest.mark.parametrize(

@@ -17,11 +17,12 @@ import asyncio
 import functools
 import logging
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC
 from typing import Any, Final, TypeVar
 
+from tenantry.adapters.keys.retirements import together
 from tenantry.domain.errors import Conflict, Corrupt, Unavailable
 from tenantry.domain.kms_arn import KmsArn, kms_arn
 from tenantry.ports.keys import SHARED_KMS_KEY, KeyName, Retirement, WrappedKey
@@ -96,10 +97,7 @@ class AwsKms:
 
     async def unwrap(self, account: str, wrapped: WrappedKey) -> bytes:
         def call() -> bytes:
-            try:
-                arn = kms_arn(wrapped.arn or "")
-            except ValueError:
-                raise Corrupt("A wrapped tenant key names no KMS key.") from None
+            arn = _arn_of(wrapped.arn or "")
             answer = self._client(arn).decrypt(
                 KeyId=str(arn),
                 CiphertextBlob=wrapped.wrapped,
@@ -109,10 +107,17 @@ class AwsKms:
 
         return await self._call(call)
 
-    async def retire(self, account: str, key_id: str) -> Retirement:
+    async def retire(
+        self, account: str, key_id: str, arns: Collection[str] = (), *, sure: bool = True
+    ) -> Retirement | None:
+        """Without `shared` nothing says in which region an alias would be: `arns` alone."""
         if key_id == SHARED_KMS_KEY:
             raise Conflict("The shared KMS key cannot be retired: other tenants need it.")
-        return await self._call(functools.partial(self._retire, account, key_id))
+        found = [await self._call(functools.partial(self._retire_known, arn)) for arn in arns]
+        if self._shared is not None:
+            alias = functools.partial(self._retire_alias, account, key_id, sure=sure)
+            found.append(await self._call(alias))
+        return together(found)
 
     def close(self) -> None:
         if self._threads is not None:
@@ -142,12 +147,31 @@ class AwsKms:
         else:
             self._own[alias] = made["Arn"]
 
-    def _retire(self, account: str, key_id: str) -> Retirement:
-        alias = self._arn(account, key_id)
-        client = self._client(alias)
-        key = _described(client, alias)
-        if key is None:
-            return Retirement(disabled=True, deletion_at=None)
+    def _retire_known(self, text: str) -> Retirement | None:
+        """One that is gone by now was there."""
+        arn = _arn_of(text)
+        client = self._client(arn)
+        key = _described(client, arn)
+        gone = Retirement(disabled=True, deletion_at=None)
+        return gone if key is None else self._retire(client, key)
+
+    def _retire_alias(self, account: str, key_id: str, *, sure: bool) -> Retirement | None:
+        try:
+            alias = self._arn(account, key_id)
+            client = self._client(alias)
+        except Unavailable:
+            if sure:
+                raise
+            return None
+        try:
+            key = _described(client, alias)
+        except client.exceptions.ClientError as error:
+            if sure or error.response["Error"]["Code"] != "AccessDeniedException":
+                raise
+            return None
+        return None if key is None else self._retire(client, key)
+
+    def _retire(self, client: Any, key: Mapping[str, Any]) -> Retirement:
         if key["KeyState"] in _PENDING:
             return Retirement(disabled=True, deletion_at=key["DeletionDate"].astimezone(UTC))
         client.disable_key(KeyId=key["Arn"])
@@ -230,6 +254,13 @@ def _told(work: Callable[[], T]) -> T:
     except BotoCoreError as error:
         _log.warning("AWS KMS is out of reach: %s", type(error).__name__)
         raise Unavailable("AWS KMS is out of reach.") from None
+
+
+def _arn_of(text: str) -> KmsArn:
+    try:
+        return kms_arn(text)
+    except ValueError:
+        raise Corrupt("A wrapped tenant key names no KMS key.") from None
 
 
 def _described(client: Any, alias: KmsArn) -> Mapping[str, Any] | None:

@@ -6,8 +6,11 @@ open where they were wrapped until they are wrapped anew.
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from tenantry.adapters.keys.aws_kms import AwsKms
 from tenantry.adapters.keys.local_kms import LocalKms
+from tenantry.adapters.keys.retirements import together
 from tenantry.ports.keys import KeyName, KmsKeys, Retirement, WrappedKey
 
 
@@ -17,7 +20,7 @@ class EitherKms:
     def __init__(self, local: LocalKms, aws: AwsKms, *, uses_aws: bool) -> None:
         self._local = local
         self._aws = aws
-        self._uses_aws = uses_aws
+        self._both: tuple[KmsKeys, KmsKeys] = (local, aws)
         self._current: KmsKeys = aws if uses_aws else local
 
     async def create(self, account: str, key_id: str) -> None:
@@ -30,11 +33,12 @@ class EitherKms:
         kms: KmsKeys = self._local if wrapped.arn is None else self._aws
         return await kms.unwrap(account, wrapped)
 
-    async def retire(self, account: str, key_id: str) -> Retirement:
-        """Also a local key that the tenant had before it moved to AWS KMS."""
-        if self._uses_aws and await self._local.holds(account, key_id):
-            await self._local.retire(account, key_id)
-        return await self._current.retire(account, key_id)
+    async def retire(
+        self, account: str, key_id: str, arns: Collection[str] = (), *, sure: bool = True
+    ) -> Retirement | None:
+        """In both, whichever is current: the tenant may have had one in each."""
+        found = [await kms.retire(account, key_id, arns, sure=sure) for kms in self._both]
+        return together(found)
 
     def close(self) -> None:
         self._aws.close()

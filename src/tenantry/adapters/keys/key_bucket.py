@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import re
 import secrets
 from collections.abc import Awaitable, Sequence
 from datetime import timedelta
@@ -18,6 +17,7 @@ from typing import Any, Final, TypeVar
 from tenantry.adapters.keys.key_folder import BARRED, FILE_NAME, NO_KEY, check_names
 from tenantry.domain.document import Home
 from tenantry.domain.errors import NotFound, Unavailable
+from tenantry.domain.outage import first_words
 from tenantry.domain.placement import s3_location
 
 TIMEOUT_S: Final = 10
@@ -177,6 +177,5 @@ async def _tried(work: Awaitable[T]) -> T:
 
 def _unreachable(error: Exception) -> Unavailable:
     """The provider's own words are for the operator, without a URL that may carry a signature."""
-    first = str(error).partition("\n")[0]
-    _log.warning("the key store is out of reach: %s", re.sub(r"https?://[^ ]+", "…", first)[:300])
+    _log.warning("the key store is out of reach: %s", first_words(error))
     return Unavailable("The key store's bucket is out of reach.")

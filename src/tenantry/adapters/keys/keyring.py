@@ -25,7 +25,7 @@ from tenantry.adapters.keys.key_cache import (
     CACHED_KEYS_MAX,
     KeyCache,
 )
-from tenantry.adapters.keys.wrapped_key import kms_key_of, pack, unpack
+from tenantry.adapters.keys.wrapped_key import after, kms_key_of, pack, unpack
 from tenantry.domain.document import Home
 from tenantry.domain.envelope import associated_data
 from tenantry.domain.errors import Conflict, Corrupt, NotFound, TenantryError, Unavailable
@@ -255,7 +255,7 @@ class Keyring:
             moved = await self._wrapped(home, version, key)
             if (moved.name, moved.arn) == (held.name, held.arn):
                 return False
-            if await self._files.replace(home, version, old, pack(moved)):
+            if await self._files.replace(home, version, old, pack(after(held, moved))):
                 return True
         raise Unavailable("The tenant's key changes while it is wrapped anew; run it again.")
 

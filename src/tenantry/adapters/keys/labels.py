@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Sequence
 
 from tenantry.domain.document import home_of
 from tenantry.domain.errors import NotFound
@@ -31,13 +32,16 @@ class TenantLabels:
     ) -> str:
         if erased is None:
             erased = await self.erased(principal)
-        label = await self._label(principal, Purpose.USER_HMAC, user)
-        generation = 0
-        while label in erased:
-            generation += 1
-            name = f"{user}\x00{generation}"  # no name has a NUL
-            label = await self._label(principal, Purpose.USER_HMAC, name)
-        return label
+        return (await self.user_hashes(principal, user, erased))[-1]
+
+    async def user_hashes(
+        self, principal: Principal, user: str, erased: frozenset[str]
+    ) -> Sequence[str]:
+        found = [await self._label(principal, Purpose.USER_HMAC, user)]
+        while found[-1] in erased:
+            name = f"{user}\x00{len(found)}"  # no name has a NUL
+            found.append(await self._label(principal, Purpose.USER_HMAC, name))
+        return found
 
     async def erased(self, principal: Principal) -> frozenset[str]:
         return frozenset() if self._erased is None else await self._erased.of(principal.tenant_id)

@@ -12,6 +12,7 @@ import json
 import os
 import re
 import secrets
+from collections.abc import Collection
 from pathlib import Path
 
 from cryptography.exceptions import InvalidTag
@@ -55,11 +56,15 @@ class LocalKms:
         except (InvalidTag, ValueError):
             raise Corrupt("A wrapped key does not open under its KMS key.") from None
 
-    async def retire(self, account: str, key_id: str) -> Retirement:
+    async def retire(
+        self, account: str, key_id: str, arns: Collection[str] = (), *, sure: bool = True
+    ) -> Retirement | None:
         """The key itself is gone at once; an entry stays, so that no other takes its name."""
         if key_id == SHARED_KMS_KEY:
             raise Conflict("The shared KMS key cannot be retired: other tenants need it.")
         path = self._path(account, key_id)
+        if not await asyncio.to_thread(path.exists):
+            return None
         body = json.dumps({"format": _FORMAT, "key_id": key_id, "enabled": False, "key": None})
         await asyncio.to_thread(self._files.replace, path, body.encode())
         return Retirement(disabled=True, deletion_at=None)
@@ -75,10 +80,6 @@ class LocalKms:
     async def try_out(self, account: str, key_id: str) -> None:
         """Raises what a tenant whose key it wraps would meet."""
         await asyncio.to_thread(self._read, account, key_id)
-
-    async def holds(self, account: str, key_id: str) -> bool:
-        """Whether there is, or was, a root key of this id."""
-        return await asyncio.to_thread(self._path(account, key_id).exists)
 
     async def set_enabled(self, account: str, key_id: str, enabled: bool) -> None:
         """Disable or enable a root key; what it wraps cannot be opened while it is disabled."""

@@ -1,13 +1,15 @@
 """How a wrapped tenant key is written down, and what it is bound to.
 
 Format 1 is of a key of this machine, format 2 names the AWS KMS key that opens it. Tenant and
-version stand in the file for a person's eyes; what counts is where the file lies.
+version stand in the file for a person's eyes; what counts is where the file lies. AWS KMS keys of
+the tenant's own that wrapped it before stay in it, because a shred must find them.
 """
 
 from __future__ import annotations
 
 import base64
 import json
+from dataclasses import replace
 
 from tenantry.domain.document import Home
 from tenantry.domain.errors import Corrupt
@@ -21,6 +23,14 @@ def kms_key_of(home: Home) -> str:
     return f"own-{home.tenant_id}" if home.own_kms_key else SHARED_KMS_KEY
 
 
+def after(held: WrappedKey, moved: WrappedKey) -> WrappedKey:
+    """The key as it is wrapped anew, with the own KMS keys of before."""
+    former = {*held.former}
+    if held.arn is not None and held.name.kms_key != SHARED_KMS_KEY:
+        former.add(held.arn)
+    return replace(moved, former=tuple(sorted(former - {moved.arn})))
+
+
 def pack(key: WrappedKey) -> bytes:
     body = {
         "format": _LOCAL if key.arn is None else _AWS,
@@ -28,6 +38,7 @@ def pack(key: WrappedKey) -> bytes:
         "version": key.name.version,
         "kms_key": key.name.kms_key,
         **({} if key.arn is None else {"kms_arn": key.arn}),
+        **({"former_kms_arns": list(key.former)} if key.former else {}),
         "wrapped": base64.b64encode(key.wrapped).decode(),
     }
     return json.dumps(body).encode()
@@ -38,6 +49,7 @@ def unpack(home: Home, version: int, data: bytes) -> WrappedKey:
     try:
         body = json.loads(data)
         kms_key, arn = body["kms_key"], body.get("kms_arn")
+        former = body.get("former_kms_arns", [])
         wrapped = base64.b64decode(body["wrapped"], validate=True)
         form = body["format"]
     except (ValueError, KeyError, TypeError, AttributeError):
@@ -45,4 +57,6 @@ def unpack(home: Home, version: int, data: bytes) -> WrappedKey:
     known = (form, type(arn)) in ((_LOCAL, type(None)), (_AWS, str))
     if not known or not isinstance(kms_key, str):
         raise Corrupt("A wrapped tenant key has an unknown format.")
-    return WrappedKey(KeyName(home.tenant_id, version, kms_key), arn, wrapped)
+    if not isinstance(former, list) or not all(isinstance(each, str) for each in former):
+        raise Corrupt("A wrapped tenant key is damaged.")
+    return WrappedKey(KeyName(home.tenant_id, version, kms_key), arn, wrapped, tuple(former))

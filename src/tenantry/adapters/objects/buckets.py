@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from tenantry.domain.errors import NotFound, Unavailable
+from tenantry.domain.outage import first_words
 from tenantry.ports.model import Upstream
 
 STORES_MAX: Final = 512  # buckets that one process may talk to
@@ -69,9 +70,9 @@ class UriBuckets:
         except (Absent, FileNotFoundError):
             raise NotFound("There is no such object.") from None
         except (PermissionDeniedError, UnauthenticatedError, PermissionError) as error:
-            raise Unavailable("The bucket denies this to Tenantry's keys.") from error
+            raise Unavailable("The bucket denies this to Tenantry's keys.") from _short(error)
         except (BaseError, OSError) as error:
-            raise Unavailable("The bucket cannot be reached.") from error
+            raise Unavailable("The bucket cannot be reached.") from _short(error)
 
     def _at(self, upstream: Upstream, uri: str) -> tuple[Any, str]:
         bucket, _, key = uri.removeprefix("s3://").partition("/")
@@ -98,3 +99,8 @@ class UriBuckets:
             retry_config=RETRY,
             **entry,  # type: ignore[arg-type]
         )
+
+
+def _short(error: BaseException) -> OSError:
+    """In place of the client's own, whose text is all that it knows of the request."""
+    return OSError(first_words(error))

@@ -29,7 +29,7 @@ class PostgresAnswerIndex:
     async def keep(self, answer: StoredAnswer, ttl_s: int, most: int) -> bool:
         home = answer.home
         values: tuple[object, ...] = (home.tenant_id, answer.name, answer.object_id, home.account)
-        values += (ttl_s, most, answer.request_id)
+        values += (ttl_s, most, answer.request_id, answer.user_hash)
         async with self._work.writing(home.tenant_id) as unit:
             return await unit.fetchval(self._sql["keep"], *values) is not None
 

@@ -30,12 +30,14 @@ class PostgresContent:
         return [to_job(row) for row in await self._read("jobs", tenant_id, tenant_id, JOBS_MAX)]
 
     async def count(self, tenant_id: TenantId) -> Mapping[str, int]:
-        rows = await self._read("count_content", tenant_id)
+        rows = await self._read("count_content", tenant_id, tenant_id)
         return {row["content"]: row["rows_found"] for row in rows}
 
     async def erase(self, tenant_id: TenantId) -> None:
         async with self._work.writing(tenant_id) as unit:
             await unit.fetch(self._sql["erase_content"], timeout_s=ERASE_TIMEOUT_S)
+            # Last, because it takes the lock under which the tenant's open requests are settled.
+            await unit.fetch(self._sql["erase_budgets"], timeout_s=ERASE_TIMEOUT_S)
 
     async def _read(self, name: str, tenant_id: TenantId, *values: object) -> list[Any]:
         async with self._work.reading(tenant_id) as unit:

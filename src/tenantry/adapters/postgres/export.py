@@ -73,17 +73,15 @@ class PostgresTenantExport:
         self, tenant_id: TenantId, after: str | None, limit: int, user_hash: str | None
     ) -> Sequence[KeptReply]:
         (name,) = _decoded(after, [""])
-        rows = await self._read("kept_replies", tenant_id, _bytes(name), user_hash, limit)
-        return [
-            KeptReply(
-                row["account"],
-                row["object_id"],
-                row["request_id"],
-                row["expires_at"],
-                _encoded(row["name_hmac"].hex()),
-            )
-            for row in rows
-        ]
+        whose = None if user_hash is None else [user_hash]
+        rows = await self._read("kept_replies", tenant_id, _bytes(name), whose, limit)
+        return [_to_reply(row) for row in rows]
+
+    async def replies_of(
+        self, tenant_id: TenantId, user_hashes: Sequence[str], limit: int
+    ) -> Sequence[KeptReply]:
+        rows = await self._read("kept_replies", tenant_id, b"", list(user_hashes), limit)
+        return [_to_reply(row) for row in rows]
 
     async def sessions(
         self, tenant_id: TenantId, after: str | None, limit: int, user_hash: str | None
@@ -98,10 +96,10 @@ class PostgresTenantExport:
             raise _no_cursor() from None
         return [to_job(row) for row in await self._read("jobs", tenant_id, request_id, limit)]
 
-    async def forget_results(self, tenant_id: TenantId, user_hash: str) -> int:
+    async def forget_results(self, tenant_id: TenantId, user_hashes: Sequence[str]) -> int:
         async with self._work.writing(tenant_id) as unit:
             tag = await unit.execute_within(
-                FORGET_TIMEOUT_S, self._sql["forget_results"], tenant_id, user_hash
+                FORGET_TIMEOUT_S, self._sql["forget_results"], tenant_id, list(user_hashes)
             )
         return int(tag.rpartition(" ")[2])
 
@@ -115,9 +113,14 @@ class PostgresTenantExport:
                 return False
             if await unit.fetchval(self._sql["count_erased"], tenant_id) >= ERASED_MAX:
                 raise Conflict(f"{ERASED_MAX:,} end users were erased; no more can be kept apart.")
+            await unit.execute(self._sql["await_keepers"], tenant_id)
             tag = await unit.execute(self._sql["erase_user"], tenant_id, user_hash)
         self._erased.forget(tenant_id)
         return tag == "INSERT 0 1"
+
+    async def erased(self, tenant_id: TenantId) -> frozenset[str]:
+        self._erased.forget(tenant_id)
+        return await self._erased.of(tenant_id)
 
     async def _read(self, name: str, tenant_id: TenantId, *values: object) -> list[Any]:
         async with self._work.reading(tenant_id) as unit:
@@ -150,6 +153,16 @@ class PostgresErasedUsers:
     def forget(self, tenant_id: TenantId) -> None:
         """The next question is asked of the database."""
         self._known.pop(tenant_id, None)
+
+
+def _to_reply(row: Any) -> KeptReply:
+    return KeptReply(
+        row["account"],
+        row["object_id"],
+        row["request_id"],
+        row["expires_at"],
+        _encoded(row["name_hmac"].hex()),
+    )
 
 
 def _to_entry(row: Any) -> Entry:

@@ -1,7 +1,7 @@
 """Idempotency keys in PostgreSQL: `ports.idempotency.IdempotencyStore` and its sweep.
 
 One round trip for a group of claims or endings, outside any explicit transaction: the functions of
-migrations 0011 and 0039 take up each row's tenant themselves, under the same row policies as a unit
+migrations 0011 and 0043 take up each row's tenant themselves, under the same row policies as a unit
 of work. Claims of implied keys touch tables without WAL only, so their commit waits for no disk.
 """
 

@@ -33,12 +33,13 @@ class PostgresSessionIndex:
         lease_s: int,
         ttl_s: int,
         most: int,
-    ) -> None:
+    ) -> bool:
         tenant_id = name.home.tenant_id
         whose = (tenant_id, name.session_id, user_hash, name.owner, name.home.account)
         async with self._work.writing(tenant_id) as unit:
-            await unit.execute(self._sql["begin"], *whose, holder, lease_s, ttl_s)
+            begun = await unit.fetchval(self._sql["begin"], *whose, holder, lease_s, ttl_s)
             await unit.execute(self._sql["crowd_out"], tenant_id, most, CROWDED_OUT_MAX)
+        return begun is not None
 
     async def hold(self, name: SessionName, holder: str, *, lease_s: int, turns: int) -> Held:
         tenant_id, session_id = name.home.tenant_id, name.session_id
@@ -72,9 +73,9 @@ class PostgresSessionIndex:
         async with self._work.writing(tenant_id) as unit:
             await unit.execute(self._sql["release"], tenant_id, name.session_id, holder)
 
-    async def end_of_user(self, home: Home, user_hash: str) -> int:
+    async def end_of_user(self, home: Home, user_hashes: Sequence[str]) -> int:
         async with self._work.writing(home.tenant_id) as unit:
-            tag = await unit.execute(self._sql["end_of_user"], home.tenant_id, user_hash)
+            tag = await unit.execute(self._sql["end_of_user"], home.tenant_id, list(user_hashes))
         return int(tag.rpartition(" ")[2])
 
 

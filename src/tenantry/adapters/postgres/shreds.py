@@ -46,10 +46,13 @@ class PostgresShreds:
             rows = await connection.fetch(self._sql["unfinished"], limit)
         return [TenantId(row["tenant_id"]) for row in rows]
 
-    async def keys_destroyed(
-        self, tenant_id: TenantId, kms_key: str | None, kms_deletion_at: datetime | None
-    ) -> Shred:
-        return await self._step("keys_destroyed", tenant_id, kms_key, kms_deletion_at)
+    async def kms_retired(
+        self, tenant_id: TenantId, kms_key: str, deletion_at: datetime | None
+    ) -> None:
+        await self._step("kms_retired", tenant_id, kms_key, deletion_at)
+
+    async def keys_destroyed(self, tenant_id: TenantId) -> Shred:
+        return await self._step("keys_destroyed", tenant_id)
 
     async def processes_ended(self, tenant_id: TenantId) -> Shred:
         return await self._step("processes_ended", tenant_id)

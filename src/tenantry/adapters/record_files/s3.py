@@ -7,7 +7,6 @@ An endpoint of one's own comes by `AWS_ENDPOINT_URL`, as everywhere with AWS.
 from __future__ import annotations
 
 import contextlib
-import re
 import tempfile
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from obstore.exceptions import BaseError
 from obstore.store import S3Store
 
+from tenantry.domain.outage import first_words
 from tenantry.domain.placement import s3_location
 from tenantry.ports.record_files import FileEntry
 
@@ -90,6 +90,4 @@ class S3Files:
             raise self._unreachable(problem) from None
 
     def _unreachable(self, problem: Exception) -> OSError:
-        """The provider's own words, without a URL that may carry a signature."""
-        first = str(problem).splitlines()[0] if str(problem) else type(problem).__name__
-        return OSError(f"{self.where}: {re.sub(r'https?://[^ ]+', '…', first)[:300]}")
+        return OSError(f"{self.where}: {first_words(problem)}")

@@ -27,10 +27,12 @@ ORDER BY i.kind, i.api_key_id, i.key_hmac LIMIT $6;
 -- name: kept_replies
 SELECT a.name_hmac, a.object_id, a.account, a.request_id, a.expires_at FROM tenantry.answer a
 WHERE a.tenant_id = $1 AND a.expires_at > clock_timestamp() AND a.name_hmac > $2::bytea
-  AND ($3::text IS NULL OR a.request_id IN (
-    SELECT e.request_id FROM tenantry.charge_entry e
-    WHERE e.tenant_id = $1 AND e.user_hash = $3
-      AND e.admitted_at > clock_timestamp() - interval '35 days'))
+  AND ($3::text[] IS NULL OR a.user_hash = ANY ($3)
+    -- Kept by a worker of before 0043: the books know whose it is.
+    OR (a.user_hash IS NULL AND a.request_id IN (
+      SELECT e.request_id FROM tenantry.charge_entry e
+      WHERE e.tenant_id = $1 AND e.user_hash = ANY ($3)
+        AND e.admitted_at > clock_timestamp() - interval '35 days')))
 ORDER BY a.name_hmac LIMIT $4;
 
 -- name: sessions
@@ -50,10 +52,11 @@ UPDATE tenantry.idempotency i SET state = 'lost', sealed = NULL
 FROM (
   SELECT o.kind, o.api_key_id, o.key_hmac FROM tenantry.idempotency o
   WHERE o.tenant_id = $1 AND o.state IN ('kept', 'running')
-    AND (o.user_hash = $2 OR (o.user_hash IS NULL AND o.request_id IN (  -- as in `kept_results`
-      SELECT e.request_id FROM tenantry.charge_entry e
-      WHERE e.tenant_id = $1 AND e.user_hash = $2
-        AND e.admitted_at > clock_timestamp() - interval '9 days')))
+    AND (o.user_hash = ANY ($2::text[])
+      OR (o.user_hash IS NULL AND o.request_id IN (  -- as in `kept_results`
+        SELECT e.request_id FROM tenantry.charge_entry e
+        WHERE e.tenant_id = $1 AND e.user_hash = ANY ($2)
+          AND e.admitted_at > clock_timestamp() - interval '9 days')))
   ORDER BY o.kind, o.api_key_id, o.key_hmac FOR UPDATE
 ) own
 WHERE i.tenant_id = $1 AND i.kind = own.kind AND i.api_key_id = own.api_key_id
@@ -68,6 +71,11 @@ SELECT EXISTS (SELECT FROM tenantry.charge_entry WHERE tenant_id = $1 AND user_h
 
 -- name: count_erased
 SELECT count(*) FROM tenantry.erased_user WHERE tenant_id = $1;
+
+-- name: await_keepers
+-- Who was told by `may_keep_of` that the user is there has ended from here on, and nobody else is told
+-- anything before this transaction has.
+SELECT pg_advisory_xact_lock(hashtext('tenantry.erased_user'), hashtext($1));
 
 -- name: erase_user
 INSERT INTO tenantry.erased_user (tenant_id, user_hash) VALUES ($1, $2) ON CONFLICT DO NOTHING;

@@ -1,12 +1,14 @@
 -- Conversations: in a tenant's unit of work, or as tenantry_control, which sees the expired ones alone.
 
 -- name: begin
--- A conversation that is held from the start.
+-- A conversation that is held from the start. No row where its end user was erased meanwhile.
 INSERT INTO tenantry.session
   (tenant_id, session_id, user_hash, owner_hmac, account, loose, holder, held_until, expires_at)
-VALUES ($1, $2, $3, $4, $5, ARRAY[$6], $6,
-        clock_timestamp() + $7::integer * interval '1 second',
-        clock_timestamp() + $8::integer * interval '1 second');
+SELECT $1, $2, $3, $4, $5, ARRAY[$6::text], $6,
+       clock_timestamp() + $7::integer * interval '1 second',
+       clock_timestamp() + $8::integer * interval '1 second'
+WHERE tenantry.may_keep_of($3)
+RETURNING true;
 
 -- name: crowd_out
 -- Of the conversations beyond the $2 newest, at most $3 end now; the sweep removes them.
@@ -55,7 +57,7 @@ WHERE tenant_id = $1 AND session_id = $2 AND holder = $3;
 
 -- name: end_of_user
 UPDATE tenantry.session SET expires_at = clock_timestamp()
-WHERE tenant_id = $1 AND user_hash = $2 AND expires_at > clock_timestamp();
+WHERE tenant_id = $1 AND user_hash = ANY ($2::text[]) AND expires_at > clock_timestamp();
 
 -- name: expired
 SELECT tenant_id, session_id, account, object_id, loose FROM tenantry.session

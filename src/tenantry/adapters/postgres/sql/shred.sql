@@ -38,9 +38,12 @@ SELECT * FROM tenantry.shred WHERE tenant_id = $1;
 -- name: unfinished
 SELECT tenant_id FROM tenantry.shred WHERE certificate IS NULL ORDER BY asked_at LIMIT $1;
 
+-- name: kms_retired
+UPDATE tenantry.shred SET kms_key = $2, kms_deletion_at = greatest(kms_deletion_at, $3)
+WHERE tenant_id = $1 AND certificate IS NULL;
+
 -- name: keys_destroyed
-UPDATE tenantry.shred
-SET keys_destroyed_at = clock_timestamp(), kms_key = $2, kms_deletion_at = $3
+UPDATE tenantry.shred SET keys_destroyed_at = clock_timestamp()
 WHERE tenant_id = $1 AND keys_destroyed_at IS NULL;
 
 -- name: processes_ended
@@ -117,10 +120,18 @@ UPDATE tenantry.key_holder SET ended_at = clock_timestamp(), ending = 'declared 
 WHERE host_name = $1 AND ended_at IS NULL AND seen_at < clock_timestamp() - interval '60 seconds';
 
 -- name: count_content
-SELECT content, rows_found FROM tenantry.own_content(false);
+-- With its budgets and their balances; those of the plan stay, which name nobody.
+SELECT content, rows_found FROM tenantry.own_content(false)
+UNION ALL
+SELECT 'budget', count(*) FROM tenantry.budget WHERE tenant_id = $1
+UNION ALL
+SELECT 'budget_use', count(*) FROM tenantry.budget_use WHERE tenant_id = $1 AND subject <> 'plan';
 
 -- name: erase_content
 SELECT content, rows_found FROM tenantry.own_content(true);
+
+-- name: erase_budgets
+SELECT tenantry.erase_own_budgets();
 
 -- name: content_accounts
 SELECT account FROM tenantry.answer WHERE tenant_id = $1
