@@ -10,12 +10,13 @@ import os
 import signal
 import sys
 from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import asyncpg
 from tests.support.ledger import World
-from tests.support.postings import Posting
+from tests.support.postings import Posting, exact_sum
 
 from tenantry.adapters.archive.parquet import ParquetArchive
 from tenantry.adapters.keys.control_plane import ArchiveSigner
@@ -66,8 +67,8 @@ async def rolled_up(world: World) -> None:
     await rollups.renew(10_000)
 
 
-def total(postings: list[Posting], tenant_id: str) -> Any:
-    return sum(sum(each.amounts) for each in postings if each.tenant_id == tenant_id)
+def total(postings: list[Posting], tenant_id: str) -> Decimal:
+    return exact_sum(each.amount for each in postings if each.tenant_id == tenant_id)
 
 
 class _Deadly:

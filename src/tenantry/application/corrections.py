@@ -2,7 +2,7 @@
 
 Nothing that was posted changes. The customer's price keeps its proportion to the cost, so that
 the markup of then holds, whatever plans say now. A period that is final is adjusted by the next
-invoice.
+invoice; one that is archived cannot be corrected any more.
 Idempotent: what has been corrected once is passed over.
 """
 
@@ -15,6 +15,7 @@ from decimal import Decimal
 from fractions import Fraction
 
 from tenantry.domain import money
+from tenantry.domain.archive import refuse_archived
 from tenantry.domain.errors import Conflict
 from tenantry.domain.ids import TenantId
 from tenantry.domain.markup import AT_COST
@@ -25,6 +26,7 @@ from tenantry.ports.corrections import Corrections, Fix, Rated
 
 PAGE = 500  # attempts in one commit
 PAGES_MAX = 20_000
+_INSTEAD = "give back what was too much by a credit note (`tenantry invoices credit`)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +49,14 @@ async def correct_prices(
     model: str | None = None,
 ) -> Corrected:
     """Of usage admitted in [start, end) and rated by the edition `wrong`. Raises `Conflict` where
-    `right` has no price for something, before its page is posted."""
+    `right` has no price for something, before its page is posted, and where the span begins in an
+    archived month: what lies there has no rows, and half of a span is no correction of it."""
     attempts, cost, charge = 0, money.ZERO, money.ZERO
     after: Rated | None = None
     for _ in range(PAGES_MAX):
         page = await corrections.correctable(tenant_id, start, end, wrong, model, after, PAGE)
+        # Asked after the page was read: a month that was archived before it has left none of it.
+        refuse_archived(start, await corrections.archived_through(), _INSTEAD)
         if not page:
             break
         fixes = [fix for rated in page if (fix := fix_of(rated, right)).changes]
@@ -104,4 +109,4 @@ def _in_proportion(cost: Decimal, old_cost: Decimal, old_price: Decimal) -> Deci
 
 
 def _moved(new: Sequence[Decimal], old: Sequence[Decimal]) -> Decimal:
-    return money.total((*new, *(-amount for amount in old)))
+    return money.less(money.total(new), *old)

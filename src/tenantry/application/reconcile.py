@@ -15,9 +15,11 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from functools import lru_cache
 from typing import Any, Final
+from uuid import UUID
 
 from tenantry.application.true_up import attempt_of
 from tenantry.domain import money, normalise
+from tenantry.domain.archive import refuse_archived
 from tenantry.domain.errors import NotFound
 from tenantry.domain.model_ids import MAX_MODEL_ID_CHARS
 from tenantry.domain.price import PriceEdition
@@ -42,6 +44,10 @@ LOG_DELAY: Final = timedelta(hours=1)  # what Bedrock takes to deliver is minute
 EDGE: Final = timedelta(hours=24)  # how much later than its admission a call may still be logged
 FILES_MAX: Final = 1_000_000
 LISTED_MAX: Final = 10_000  # breaks of each kind; all are counted, and so is their money
+NAMED_MAX: Final = 20  # unreadable files; all are counted
+INSTEAD: Final = "hold it against its files by `tenantry ledger verify`"
+_LOOKED_FOR = "….json.gz at any depth, but for folders `data`, where bodies lie"
+_UUID_TIME_SHIFT = 80  # the first 48 bits of a UUIDv7 are its time in milliseconds
 _UPSTREAM_ID_CHARS_MAX = 128
 _REGION_CHARS_MAX = 32
 _MODELS_CACHED = 4_096  # model ids as called
@@ -50,18 +56,24 @@ _COUNTS: Final[Mapping[str, tuple[str, ...]]] = {
     "input": ("inputTokenCount", "cacheReadInputTokenCount", "cacheWriteInputTokenCount"),
     "output": ("outputTokenCount",),
 }
-_HOUR = re.compile(r"/([0-9]{4})/([0-9]{2})/([0-9]{2})/([0-9]{2})/[^/]+$", re.ASCII)
+_HOUR = re.compile(r"(?:^|/)([0-9]{4})/([0-9]{2})/([0-9]{2})/([0-9]{2})/[^/]+$", re.ASCII)
 
 
 class TooManyFiles(ValueError):
     """The log has more files than one reconciliation reads; ask for a shorter period."""
 
 
+class NoLog(ValueError):
+    """Where a person said that a log lies, there is no file of one."""
+
+
 @dataclass(slots=True)
 class LogRead:
     files: int = 0
     records: int = 0  # of the period and a day on either side
-    unreadable: int = 0  # lines that are no record of an invocation, files cut short
+    unreadable: int = 0  # lines that are no record of an invocation
+    unreadable_files: int = 0  # that are no log, or not the whole of one
+    unreadable_named: list[str] = field(default_factory=list)  # the first NAMED_MAX
 
 
 @dataclass(slots=True)
@@ -83,12 +95,17 @@ class Report:
     tally: Tally
     by_kind: dict[BreakKind, ByKind] = field(default_factory=dict)
     breaks: list[Break] = field(default_factory=list)
+    archived_through: datetime | None = None
+    archived: int = 0  # records of attempts that were admitted just before, in an archived month
 
     @property
     def break_count(self) -> int:
         return sum(kind.count for kind in self.by_kind.values())
 
     def take(self, found: Break) -> None:
+        if _is_of_archived(found, self.archived_through):
+            self.archived += 1
+            return
         of_kind = self.by_kind.setdefault(found.kind, ByKind())
         of_kind.count += 1
         if found.difference_usd is None:
@@ -101,12 +118,16 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class Sides:
-    """What is held against what. `sorter` is used up by one reconciliation."""
+    """What is held against what. `sorter` is used up by one reconciliation.
+
+    `named`: a person named the logs, so that each has to be one.
+    """
 
     book: ProviderBook
     directory: Directory
     logs: Sequence[CountingLog]
     sorter: LineSorter
+    named: bool = False
 
 
 async def reconcile(
@@ -114,15 +135,20 @@ async def reconcile(
 ) -> Report:
     """What of the attempts admitted in [start, end) is not the same in ledger and log.
 
-    Raises `OSError` where a file of the log cannot be read: without it the answer would be wrong.
+    Raises `OSError` where a file of the log cannot be read now: without it the answer would be
+    wrong; `NoLog`; `Conflict` where the period begins in an archived month.
     """
+    archived = await sides.book.archived_through()
+    refuse_archived(start, archived, INSTEAD)
     edges = (start - EDGE, end + EDGE)
     reader = _Reader(sides.sorter, await _models(sides), *edges)
     for log in sides.logs:
-        await _read(log, reader)
+        read = await _read(log, reader)
+        if sides.named and not read and not await log.has_files():
+            raise NoLog(f"{log.where}: there is no file of an invocation log ({_LOOKED_FOR})")
     terms = Terms(start, end, now - log_delay, await sides.directory.prices())
     merge = Reconciliation(map(_from_line, sides.sorter.in_order()), terms)
-    report = Report(start, end, reader.read, merge.tally)
+    report = Report(start, end, reader.read, merge.tally, archived_through=archived)
     async for batch in sides.book.booked(*edges):
         editions = await _editions(sides.directory, batch)
         for booked in batch:
@@ -130,7 +156,23 @@ async def reconcile(
                 report.take(found)
     for found in merge.finish():
         report.take(found)
+    # Asked again: a month that was archived before the book was read has left none of its rows.
+    refuse_archived(start, await sides.book.archived_through(), INSTEAD)
     return report
+
+
+def _is_of_archived(found: Break, archived_through: datetime | None) -> bool:
+    """A record of a call that ran over the end of the last archived month, or was logged after it:
+    the attempt that it names was made before, and its rows lie in the archive."""
+    if archived_through is None or found.kind is not BreakKind.UNATTRIBUTED:
+        return False
+    if found.tenant_id is None or found.at is None or found.at >= archived_through + EDGE:
+        return False
+    request_id = UUID(found.id.partition("/")[0])
+    return (
+        request_id.version == 7
+        and request_id.int >> _UUID_TIME_SHIFT < archived_through.timestamp() * 1_000
+    )
 
 
 async def _editions(directory: Directory, batch: Sequence[Booked]) -> dict[int, PriceEdition]:
@@ -138,7 +180,8 @@ async def _editions(directory: Directory, batch: Sequence[Booked]) -> dict[int, 
     return {version: await directory.edition(version) for version in versions}
 
 
-async def _read(log: CountingLog, reader: _Reader) -> None:
+async def _read(log: CountingLog, reader: _Reader) -> bool:
+    """False: there was no file."""
     done: set[str] = set()
     # Not by time of delivery: copying a log may have changed it, in either direction.
     while names := await log.files(datetime.fromtimestamp(0, UTC), done):
@@ -148,7 +191,12 @@ async def _read(log: CountingLog, reader: _Reader) -> None:
         done.update(names)
         if len(done) > FILES_MAX:
             raise TooManyFiles(f"the log has more than {FILES_MAX:,} files")
-    reader.read.unreadable += log.skipped_lines
+    read = reader.read
+    read.unreadable += log.skipped_lines
+    read.unreadable_files += len(log.unreadable_files)
+    read.unreadable_named += [f"{name} in {log.where}" for name in log.unreadable_files]
+    del read.unreadable_named[NAMED_MAX:]
+    return bool(done)
 
 
 def _may_concern(name: str, since: datetime) -> bool:

@@ -13,12 +13,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from fnmatch import fnmatchcase
 from typing import Final, TypeAlias
 
+from tenantry.application.reconcile import INSTEAD
 from tenantry.domain import money
+from tenantry.domain.archive import refuse_archived
 from tenantry.domain.bill import USAGE, BillError, BillLine
 from tenantry.domain.bill_reconciliation import (
     COMPARED,
@@ -131,12 +133,15 @@ class BillSides:
 
 
 async def reconcile_bill(sides: BillSides, start: date, end: date) -> BillReport:
-    """Of the days [start, end) of UTC. Raises `BillError` for what nobody knows."""
+    """Of the days [start, end) of UTC. Raises `BillError` for what nobody knows, and `Conflict`
+    where they begin in an archived month."""
+    await _refuse_archived(sides.book, start)
     report = BillReport(start, end)
     tenants = await sides.book.tenant_names()
     _read(sides, report, tenants)
     billed, billed_by_tenant = _summed(sides.sorter, report)
     booked, booked_by_tenant, edges = await _booked(sides.book, report)
+    await _refuse_archived(sides.book, start)  # before the book was read a month may have gone
     days = (start, end)
     for found in compared(booked, billed, days, report.billed_until, report.tally):
         report.take(found)
@@ -265,6 +270,11 @@ def _cells(text: str) -> tuple[str, UsageKey, str, Decimal, Decimal, str]:
     line_id, day, account, region, usage, name, quantity, cost, tenant = text.split(_SEPARATOR)
     key = UsageKey(account, region, usage, date.fromisoformat(day))
     return line_id, key, name, Decimal(quantity), Decimal(cost), tenant
+
+
+async def _refuse_archived(book: CostBook, start: date) -> None:
+    at = datetime.combine(start, time.min, UTC)
+    refuse_archived(at, await book.archived_through(), INSTEAD)
 
 
 async def _booked(

@@ -10,7 +10,7 @@ from datetime import datetime
 from pathlib import Path
 
 from tenantry.adapters.bedrock.credentials import Credentials
-from tenantry.adapters.invocation_log.folder import ANYWHERE, OF_EACH_ACCOUNT, FolderLog
+from tenantry.adapters.invocation_log.folder import OF_EACH_ACCOUNT, FolderLog
 from tenantry.adapters.invocation_log.stored import StoredLog
 from tenantry.adapters.postgres.keeper import PostgresLedgerKeeper
 from tenantry.adapters.record_files.local import LocalFiles
@@ -64,8 +64,8 @@ def record_files(place: str) -> RecordFiles:
 
 def _log_at(place: str, period: tuple[datetime, datetime]) -> CountingLog:
     if not place.startswith(S3) and Path(place).is_dir():
-        return FolderLog(Path(place), each=ANYWHERE)
-    return StoredLog(record_files(place), period=period)
+        return FolderLog(Path(place), anywhere=True)
+    return StoredLog(record_files(place), period=period, anywhere=True)
 
 
 def _name(at: LogLocation) -> str:

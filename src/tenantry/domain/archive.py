@@ -9,11 +9,12 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Literal
 
 from tenantry.domain import money
+from tenantry.domain.errors import Conflict
 
 Book = Literal["charge", "cost"]
 Kind = Literal[
@@ -74,6 +75,20 @@ COLUMNS: Mapping[Book, Mapping[str, Kind]] = {
 
 class ArchiveBroken(ValueError):
     """An archive is not what was signed; the message says where it differs."""
+
+
+def refuse_archived(start: datetime, archived_through: datetime | None, instead: str) -> None:
+    """Raises `Conflict` where what begins at an instant would need rows that lie in the archive.
+
+    `instead`: what can be done about it.
+    """
+    if archived_through is None or start >= archived_through:
+        return
+    last = archived_through - timedelta(days=1)
+    raise Conflict(
+        f"{last:%Y-%m} and what came before it is archived and has no rows any more: {instead}, and"
+        f" ask from {archived_through:%Y-%m-%d} on."
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,7 +219,7 @@ class Tally:
         found.entries += 1
         found.amount = money.total((found.amount, amount))
         found.post(row["debit"], amount)
-        found.post(row["credit"], -amount)
+        found.post(row["credit"], money.minus(amount))
         for name, quantity in zip(row["token_classes"], row["quantities"], strict=True):
             found.quantities[name] = found.quantities.get(name, 0) + quantity
 

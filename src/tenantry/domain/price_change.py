@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from decimal import ROUND_HALF_UP, Context, Decimal
-from typing import Literal
+from decimal import Decimal
+from typing import Literal, TypeAlias
 
+from tenantry.domain import money
 from tenantry.domain.price import PriceEdition, edition_to_rows
 
 ChangeKind = Literal["added", "removed", "changed"]
-_SHOWN = Decimal("0.01")
-_PERCENT = Context(prec=60, rounding=ROUND_HALF_UP)  # shown to people, never priced by
+Place: TypeAlias = tuple[str, str, int, str]  # model, tier, over_tokens, class
+_SHOWN = Decimal("0.01")  # of a percentage, for people
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,10 @@ class PriceChange:
     before: Decimal | None
     after: Decimal | None
     percent: Decimal | None
+
+    @property
+    def place(self) -> Place:
+        return self.model, self.tier, self.over_tokens, self.token_class
 
 
 def price_changes(before: PriceEdition | None, after: PriceEdition) -> Iterator[PriceChange]:
@@ -48,5 +53,5 @@ def price_changes(before: PriceEdition | None, after: PriceEdition) -> Iterator[
 def _percent(was: Decimal | None, now: Decimal | None) -> Decimal | None:
     if not was or now is None:
         return None
-    share = _PERCENT.divide(_PERCENT.subtract(now, was), was)
-    return _PERCENT.quantize(_PERCENT.scaleb(share, 2), _SHOWN)
+    share = money.ratio(money.less(now, was), was)
+    return money.rounded(money.shifted(share, 2), _SHOWN)

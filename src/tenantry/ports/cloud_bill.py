@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Protocol
 
@@ -36,6 +36,10 @@ class CostBook(Protocol):
 
     def day_costs(self, start: date, end: date) -> AsyncIterator[Sequence[DayCost]]:
         """Of attempts sent on the days [start, end), in one snapshot."""
+        ...
+
+    async def archived_through(self) -> datetime | None:
+        """The instant before which all is archived, and has no rows any more; None: nothing is."""
         ...
 
     async def tenant_names(self) -> Mapping[str, str]:

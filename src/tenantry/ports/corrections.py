@@ -65,6 +65,10 @@ class Corrections(Protocol):
         in the order of time, request, call and attempt. A request may be cut anywhere."""
         ...
 
+    async def archived_through(self) -> datetime | None:
+        """The instant before which all is archived, and has no rows any more; None: nothing is."""
+        ...
+
     async def correct(self, tenant_id: TenantId, fixes: Sequence[Fix]) -> int:
         """Posts reversal and adjustment for each, once; returns how many it posted now."""
         ...

@@ -22,8 +22,8 @@ class InvocationLog(Protocol):
 
     async def records(self, name: str) -> Sequence[Mapping[str, Any]]:
         """The records of one file. A line that is not a record is skipped and counted by the
-        implementation; a file cut short gives what is whole. Raises `OSError` where the file
-        cannot be read now.
+        implementation; a file that can be read in part alone gives what is whole. Raises `OSError`
+        where the file cannot be read now.
         """
         ...
 
@@ -32,6 +32,20 @@ class CountingLog(InvocationLog, Protocol):
     """A log that says what it passed over: a report must not look more complete than it is."""
 
     @property
+    def where(self) -> str:
+        """As a person names it, for messages."""
+        ...
+
+    @property
     def skipped_lines(self) -> int:
-        """Lines that were not records, and files cut short, so far."""
+        """Lines that were not records, so far, of files that can be read."""
+        ...
+
+    @property
+    def unreadable_files(self) -> Sequence[str]:
+        """Names of files, so far, that are no log or not the whole of one."""
+        ...
+
+    async def has_files(self) -> bool:
+        """Whether there is a file of a log at all, of whatever time."""
         ...

@@ -162,6 +162,10 @@ class ProviderBook(Protocol):
         """
         ...
 
+    async def archived_through(self) -> datetime | None:
+        """The instant before which all is archived, and has no rows any more; None: nothing is."""
+        ...
+
     async def inference_profiles(self) -> Mapping[str, str]:
         """The model of each application inference profile, by ARN, of all placements."""
         ...

@@ -2,23 +2,28 @@
 
 import asyncio
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from random import Random
 
 import asyncpg
 import pytest
-from tests.support.archiving import archive_in, month_ago, rolled_up, with_partitions
+from tests.support.archiving import archive_in, instant_of, month_ago, rolled_up, with_partitions
 from tests.support.billing import House, months_ago, period_of
 from tests.support.ledger import World, in_world, open_world, synthetic_prices
 from tests.support.postgres import Database
 from tests.support.postings import a_posting, post
 
 from tenantry.adapters.postgres.corrections import PostgresCorrections
+from tenantry.adapters.postgres.cost_book import PostgresCostBook
+from tenantry.adapters.sorting import DiskSorter
 from tenantry.application.archiving import archive_month, verify_archives
 from tenantry.application.corrections import correct_prices
 from tenantry.application.invoicing import regenerate
+from tenantry.application.reconcile_bill import BillReport, BillSides, reconcile_bill
+from tenantry.domain.billing_name import BillingNames
+from tenantry.domain.catalogue import Catalogue
 from tenantry.domain.errors import Conflict
 from tenantry.domain.usage import Usage
 
@@ -128,5 +133,72 @@ def test_invoices_of_archived_months_are_made_again_after_corrections(
                 again = await regenerate(invoices, who.tenant_id, stored)
                 assert again.same, again.document
         assert await world.keeper.violations() == []
+
+    in_world(database, body)
+
+
+def test_what_lies_in_the_archive_is_not_corrected_by_half(
+    database: Database, tmp_path: Path
+) -> None:
+    """Of a span that begins in an archived month and ends in a live one, nothing is."""
+    oldest = month_ago(2)
+
+    async def body(world: World) -> None:
+        house, archive = House.of(world), archive_in(world, tmp_path)
+        await with_partitions(world, oldest)
+        for who in (world.anna, world.bert):
+            await house.contract(who)
+            await house.since(who, months_ago(2, day=1))
+            for months in (2, 1):
+                await house.used(who, USED, months_ago(months))
+            await house.finalise(who, period_of(who, months_ago(2)))
+        await rolled_up(world)
+        await archive_month(archive, oldest)
+        right = await world.control.import_prices(synthetic_prices(Decimal(2)))
+        fixes, live = PostgresCorrections(world.databases.control), instant_of(LAST, 0)
+
+        async def corrected(start: datetime, end: datetime) -> int:
+            return (await correct_prices(
+                fixes, world.anna.tenant_id, start, end, wrong=1, right=right
+            )).attempts  # fmt: skip
+
+        for end in (live, datetime.now(UTC)):
+            for start in (instant_of(oldest, 0), live - timedelta(microseconds=1)):
+                told = rf"^{oldest:%Y-%m} and .* archived .* credit note .* from {LAST} on\.$"
+                with pytest.raises(Conflict, match=told):
+                    await corrected(start, end)
+        assert await world.fetch("SELECT FROM cost_entry WHERE kind <> 'usage'") == []
+        assert await corrected(live, datetime.now(UTC)) == 1
+        rows = await world.fetch(
+            "SELECT DISTINCT tenant_id, day FROM cost_entry WHERE kind <> 'usage'"
+        )
+        assert [tuple(row) for row in rows] == [(world.anna.tenant_id, months_ago(1).date())]
+
+    in_world(database, body)
+
+
+def test_a_bill_is_not_held_against_an_archived_month(database: Database, tmp_path: Path) -> None:
+    async def body(world: World) -> None:
+        house, archive = House.of(world), archive_in(world, tmp_path)
+        await with_partitions(world, LAST)
+        for who in (world.anna, world.bert):
+            await house.contract(who)
+            await house.since(who, months_ago(1, day=1))
+            await house.used(who, USED, months_ago(1))
+            await house.finalise(who, period_of(who, months_ago(1)))
+        await rolled_up(world)
+
+        async def held(start: date) -> BillReport:
+            book = PostgresCostBook(world.databases.operator)
+            with DiskSorter() as sorter:
+                names = BillingNames({}, Catalogue([]))
+                sides = BillSides(book, [], names, sorter)
+                return await reconcile_bill(sides, start, month_ago(0))
+
+        await held(LAST)
+        await archive_month(archive, LAST)
+        for start in (LAST, month_ago(0) - timedelta(days=1)):
+            with pytest.raises(Conflict, match=f"^{LAST:%Y-%m} and what came before .*archived"):
+                await held(start)
 
     in_world(database, body)

@@ -13,10 +13,16 @@ import pytest
 from tests.support.ledger import MODEL, World, open_world, synthetic_prices
 from tests.support.postgres import Database
 
-from tenantry.application.price_import import edition_at, plan_import, store_editions
+from tenantry.application.price_import import (
+    NAMED_MAX,
+    Overtaken,
+    edition_at,
+    plan_import,
+    store_editions,
+)
 from tenantry.domain.discount import Discount
-from tenantry.domain.errors import NotFound
-from tenantry.domain.price import PriceError
+from tenantry.domain.errors import Conflict, NotFound
+from tenantry.domain.price import PriceError, edition_from_csv
 from tenantry.domain.usage import TokenClass
 from tenantry.entrypoints.cli import prices
 from tenantry.entrypoints.cli.price_files import OfferOptions
@@ -39,7 +45,22 @@ def out_price(edition) -> Decimal:
 
 async def planned(world: World, edition=None, discounts=(), at: datetime = NOW, **options):
     given = {"layer": False, "backdated": False, "now": NOW, **options}
-    return await plan_import(world.control, edition, discounts, effective_from=at, **given)
+    plan = await plan_import(world.control, edition, discounts, effective_from=at, **given)
+    return plan.editions
+
+
+async def stored(world: World, edition=None, discounts=(), at: datetime = NOW, **options):
+    given = {"layer": False, "backdated": False, "now": NOW, **options}
+    plan = await plan_import(world.control, edition, discounts, effective_from=at, **given)
+    return await store_editions(world.control, plan)
+
+
+def only(key: str, price: int):
+    """One model with one price, as a layer has it."""
+    return edition_from_csv(
+        ["model,tier,over_tokens,class,usd_per_million", f"{key},,0,out,{price}"],
+        version=0, effective_from=NOW, source=f"{key} {price}",
+    )  # fmt: skip
 
 
 def test_what_would_change_is_told_and_stored_once(database: Database) -> None:
@@ -50,12 +71,12 @@ def test_what_would_change_is_told_and_stored_once(database: Database) -> None:
         assert len(plan.changes) == 15
         assert {change.percent for change in plan.changes} == {Decimal("100.00")}
         assert (await world.control.list_editions())[-1].version == world.prices.version
-        [stored] = await store_editions(world.control, [plan])
+        [one] = await stored(world, dearer)
         assert out_price(await world.control.current_prices()) == 30
         [again] = await planned(world, dearer, at=NOW + timedelta(seconds=1))
         assert again.changes == ()
-        assert await store_editions(world.control, [again]) == []
-        assert (await world.control.price_edition(stored.version)).models == dearer.models
+        assert await stored(world, dearer, at=NOW + timedelta(seconds=1)) == []
+        assert (await world.control.price_edition(one.version)).models == dearer.models
         with pytest.raises(NotFound):
             await world.control.price_edition(999)
 
@@ -76,12 +97,13 @@ def test_an_edition_without_a_day_begins_by_the_databases_clock(
     monkeypatch.setattr(prices, "datetime", FastClock)
     file = tmp_path / "prices.csv"
     file.write_text(f"model,tier,over_tokens,class,usd_per_million\n{MODEL},,0,out,77\n", "utf-8")
-    asked = prices._Asked((file,), None, True, False, OfferOptions(None, (), None), True)
+    offers = OfferOptions(None, (), None)
+    asked = prices._Asked((file,), None, True, False, "refuse", offers, True)
 
     async def work(world: World) -> None:
         before = await world.control.now()
-        [stored] = (await prices._import(world.control, asked)).stored
-        assert before <= stored.effective_from <= await world.control.now()
+        [one] = (await prices._import(world.control, asked)).stored
+        assert before <= one.effective_from <= await world.control.now()
         assert out_price(await world.control.current_prices()) == 77  # it holds from now on
 
     in_world(database, work)
@@ -103,8 +125,7 @@ def test_the_past_is_refused_unless_it_is_asked_for(database: Database) -> None:
         past = NOW - timedelta(days=1)
         with pytest.raises(PriceError, match="is past"):
             await planned(world, synthetic_prices(Decimal(2)), at=past)
-        plan = await planned(world, synthetic_prices(Decimal(2)), at=past, backdated=True)
-        await store_editions(world.control, plan)
+        await stored(world, synthetic_prices(Decimal(2)), at=past, backdated=True)
         row = (await world.control.list_editions())[-1]
         assert row.effective_from == past < row.imported_at
         before = await edition_at(world.control, past - timedelta(seconds=1))
@@ -121,9 +142,9 @@ def test_discounts_come_and_go_with_editions(database: Database) -> None:
         off = Discount("ten", begin, end, (MODEL,), percent=Decimal(10))
         plan = await planned(world, discounts=[off])
         assert [len(one.changes) for one in plan] == [0, 15, 15]
-        stored = await store_editions(world.control, plan)
-        assert [out_price(edition) for edition in stored] == [Decimal("13.5"), 15]
-        assert stored[0].source == "synthetic less ten"
+        made = await stored(world, discounts=[off])
+        assert [out_price(edition) for edition in made] == [Decimal("13.5"), 15]
+        assert made[0].source == "synthetic less ten"
         for at, price in ((begin, "13.5"), (end, "15"), (end - timedelta(seconds=1), "13.5")):
             assert out_price(await edition_at(world.control, at)) == Decimal(price)
         same = await planned(world, discounts=[off])
@@ -146,5 +167,165 @@ def test_a_layer_needs_something_to_lie_on(database: Database) -> None:
         with pytest.raises(PriceError, match="no price book at that instant"):
             at = datetime(2000, 1, 1, tzinfo=UTC)
             await planned(world, other, at=at, layer=True, backdated=True)
+
+    in_world(database, work)
+
+
+OTHER, THIRD = "amazon.other-v1:0", "amazon.third-v1:0"
+DAY = timedelta(days=1)
+
+
+async def out_at(world: World, at: datetime, key: str = MODEL) -> dict[str, Decimal]:
+    """By tier, the price of what a model says."""
+    edition = await edition_at(world.control, at)
+    return {
+        tier: steps[0].rates[OUT] for tier, steps in edition.of(key).tiers.items() if steps[0].rates
+    }
+
+
+def test_a_layer_that_a_later_edition_would_take_back_is_refused(database: Database) -> None:
+    """The later one is a whole list, made of the prices before: they would be back with it."""
+
+    async def work(world: World) -> None:
+        [first] = await stored(world, only(OTHER, 5), at=NOW + DAY, layer=True)
+        [second] = await stored(world, only(THIRD, 6), at=NOW + 2 * DAY, layer=True)
+        known = await world.control.list_editions()
+        told = rf"edition {first.version} from .*, edition {second.version} from .* take back 15 "
+        with pytest.raises(Overtaken, match=told):
+            await planned(world, only(MODEL, 77), layer=True)
+        assert await world.control.list_editions() == known
+        # Of the days themselves the last one has nothing behind it, and so on to the first.
+        for at in (NOW + 2 * DAY, NOW + DAY, NOW):
+            [made] = await stored(world, only(MODEL, 77), at=at, layer=True)
+            assert made.effective_from == at
+        for at in (NOW, NOW + DAY, NOW + 2 * DAY):
+            assert await out_at(world, at) == {"default": 77}
+        assert await out_at(world, NOW + 2 * DAY, OTHER) == {"default": 5}
+        assert await out_at(world, NOW + 2 * DAY, THIRD) == {"default": 6}
+
+    in_world(database, work)
+
+
+def test_a_layer_lies_over_every_later_edition_where_that_is_asked(database: Database) -> None:
+    async def work(world: World) -> None:
+        await stored(world, only(OTHER, 4), at=NOW + DAY, layer=True)
+        await stored(world, only(OTHER, 5), at=NOW + DAY, layer=True)  # in place of the one before
+        await stored(world, only(MODEL, 77), at=NOW + 2 * DAY, layer=True)
+        plan = await planned(world, only(MODEL, 77), layer=True, later="onto")
+        assert [bool(one.changes) for one in plan] == [True, True, False]
+        assert [one.follows.models.keys() for one in plan][1] == {MODEL, OTHER}
+        made = await stored(world, only(MODEL, 77), layer=True, later="onto")
+        assert [one.effective_from for one in made] == [NOW, NOW + DAY], "the third has it already"
+        for at in (NOW, NOW + DAY, NOW + 2 * DAY):
+            assert await out_at(world, at) == {"default": 77}
+        assert await out_at(world, NOW + DAY, OTHER) == {"default": 5}
+        assert await stored(world, only(MODEL, 77), layer=True, later="onto") == []
+        for options in ({}, {"layer": True, "discounts": [cheaper(NOW, None)]}):
+            with pytest.raises(PriceError, match="only a layer without discounts"):
+                await planned(world, only(MODEL, 1), later="onto", **options)
+        with pytest.raises(PriceError, match="only a layer without discounts"):
+            await planned(world, discounts=[cheaper(NOW, None)], later="onto")
+
+    in_world(database, work)
+
+
+def cheaper(start: datetime, end: datetime | None) -> Discount:
+    return Discount("ten", start, end, (MODEL,), percent=Decimal(10))
+
+
+def test_an_import_may_hold_until_a_later_edition_begins(database: Database) -> None:
+    """A whole list for now, with the next year's stored already, is what a list is for."""
+
+    async def work(world: World) -> None:
+        [later] = await stored(world, synthetic_prices(Decimal(2)), at=NOW + DAY)
+        with pytest.raises(Overtaken, match=rf"edition {later.version} from"):
+            await planned(world, synthetic_prices(Decimal(3)))
+        [plan] = await planned(world, synthetic_prices(Decimal(3)), later="until")
+        assert plan.until is not None
+        assert plan.until.version == later.version
+        await stored(world, synthetic_prices(Decimal(3)), later="until")
+        assert [(await out_at(world, at))["default"] for at in (NOW, NOW + DAY)] == [45, 30]
+        [same] = await planned(world, synthetic_prices(Decimal(3)))
+        assert same.changes == (), "what changes nothing has nothing to lose"
+        # What begins later with the same prices takes nothing back, whatever comes behind it.
+        await stored(world, synthetic_prices(Decimal(4)), at=NOW + 2 * DAY)
+        assert await stored(world, synthetic_prices(Decimal(2)))
+
+    in_world(database, work)
+
+
+def test_a_discount_that_has_no_end_is_taken_back_no_more_than_a_layer(database: Database) -> None:
+    async def work(world: World) -> None:
+        await stored(world, only(OTHER, 5), at=NOW + 3 * DAY, layer=True)
+        with pytest.raises(Overtaken, match="take back 15 "):
+            await planned(world, discounts=[cheaper(NOW, None)])
+        assert len(await planned(world, discounts=[cheaper(NOW, None)], later="until")) == 1
+        over = await stored(world, discounts=[cheaper(NOW, NOW + DAY)])
+        assert len(over) == 2, "a discount that is over by then loses nothing"
+        within = cheaper(NOW + 2 * DAY, NOW + 4 * DAY)
+        for later in ("refuse", "until"):
+            with pytest.raises(PriceError, match="within the time of these discounts"):
+                await planned(world, discounts=[within], later=later)
+
+    in_world(database, work)
+
+
+def test_the_command_says_what_can_be_done_and_until_when_it_holds(
+    database: Database, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "prices.csv"
+    file.write_text(f"model,tier,over_tokens,class,usd_per_million\n{MODEL},,0,out,77\n", "utf-8")
+    offers = OfferOptions(None, (), None)
+
+    async def work(world: World) -> None:
+        await stored(world, only(OTHER, 5), at=NOW + DAY, layer=True)
+        asked = prices._Asked((file,), None, True, False, "refuse", offers, True)
+        with pytest.raises(PriceError, match=r"--onto-later does the one, .* --until-later the"):
+            await prices._import(world.control, asked)
+        done = await prices._import(world.control, replace(asked, later="until"))
+        prices._print_planned(done)
+        told = f"until {(NOW + DAY).isoformat()}, when edition 2 begins"
+        assert told in " ".join(capsys.readouterr().out.split())
+        [plan] = prices._to_json(done)["editions"]
+        assert plan["until"] == NOW + DAY
+
+    in_world(database, work)
+
+
+def test_of_many_later_editions_some_are_named(database: Database) -> None:
+    async def work(world: World) -> None:
+        for day in range(1, NAMED_MAX + 3):
+            await stored(world, only(f"m{day}", 1), at=NOW + day * DAY, layer=True)
+        with pytest.raises(Overtaken, match=r"(edition .* from .*, ){4}edition .* and 2 more "):
+            await planned(world, only(MODEL, 77), layer=True)
+
+    in_world(database, work)
+
+
+def test_what_is_backdated_is_for_the_record_once_another_has_begun(database: Database) -> None:
+    async def work(world: World) -> None:
+        await stored(world, only(OTHER, 5), at=NOW + DAY, layer=True)
+        past = {"at": NOW - 2 * DAY, "backdated": True}
+        with pytest.raises(Overtaken):
+            await planned(world, only(MODEL, 77), layer=True, **past)
+        await stored(world, only(THIRD, 6), layer=True, later="onto")
+        [plan] = await planned(world, only(MODEL, 77), layer=True, **past)
+        assert plan.until is not None
+        assert plan.until.effective_from == NOW
+
+    in_world(database, work)
+
+
+def test_a_plan_of_another_book_is_not_stored(database: Database) -> None:
+    """What came between could be what this one takes back, or is taken back by."""
+
+    async def work(world: World) -> None:
+        given = {"layer": True, "backdated": False, "now": NOW, "effective_from": NOW}
+        plan = await plan_import(world.control, only(MODEL, 77), (), **given)
+        await stored(world, only(OTHER, 5), at=NOW + DAY, layer=True)
+        known = await world.control.list_editions()
+        with pytest.raises(Conflict, match="Another edition was stored meanwhile"):
+            await store_editions(world.control, plan)
+        assert await world.control.list_editions() == known
 
     in_world(database, work)

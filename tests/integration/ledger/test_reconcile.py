@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import secrets
 import uuid
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -12,16 +13,27 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.support.archiving import (
+    archive_in,
+    instant_of,
+    month_ago,
+    rolled_up,
+    with_partitions,
+)
+from tests.support.billing import House, months_ago, period_of
 from tests.support.ledger import MODEL, World, in_world, intent, synthetic_prices
 from tests.support.postgres import Database
 
-from tenantry.adapters.invocation_log.folder import ANYWHERE, FolderLog
+from tenantry.adapters.invocation_log.folder import FolderLog
 from tenantry.adapters.postgres.corrections import PostgresCorrections
 from tenantry.adapters.postgres.keeper import PostgresLedgerKeeper
 from tenantry.adapters.sorting import DiskSorter
+from tenantry.application.archiving import archive_month
 from tenantry.application.corrections import correct_prices
-from tenantry.application.reconcile import Report, Sides, reconcile
+from tenantry.application.reconcile import NAMED_MAX, NoLog, Report, Sides, reconcile
 from tenantry.domain.catalogue import Model
+from tenantry.domain.errors import Conflict
+from tenantry.domain.ids import uuid7
 from tenantry.domain.reconciliation import Booked, BreakKind
 from tenantry.domain.usage import Usage
 from tenantry.ports.admission import AttemptOutcome, Reservation
@@ -53,15 +65,26 @@ def deliver(root: Path, *records: Any, account: str = "111111111111") -> None:
     (folder / f"{uuid.uuid4()}.json.gz").write_bytes(gzip.compress(lines.encode()))
 
 
-async def held(world: World, root: Path, *, log_delay: timedelta = timedelta()) -> Report:
+async def held(
+    world: World,
+    root: Path,
+    *,
+    log_delay: timedelta = timedelta(),
+    start: datetime | None = None,
+) -> Report:
     model = Model(MODEL, "anthropic", "chat", 100_000, 10_000, price_key=MODEL)
     await world.control.apply_models([model])
     now = datetime.now(UTC)
     keeper = PostgresLedgerKeeper(world.databases.control, world.databases.operator, book_rows=2)
     with DiskSorter(run_chars_max=500) as sorter:
-        log = FolderLog(root, each=ANYWHERE)
-        sides = Sides(keeper, world.directory, (log,), sorter)
-        return await reconcile(sides, now - DAY, now + DAY, now, log_delay)
+        log = FolderLog(root, anywhere=True)
+        sides = Sides(keeper, world.directory, (log,), sorter, named=True)
+        return await reconcile(sides, start or now - DAY, now + DAY, now, log_delay)
+
+
+def cut_short(root: Path) -> None:
+    [file] = root.rglob("*.json.gz")
+    file.write_bytes(file.read_bytes()[:-2_000])
 
 
 def kinds(report: Report) -> list[tuple[BreakKind, str | None]]:
@@ -224,14 +247,124 @@ def test_rubbish_in_a_log_is_counted_and_hides_nothing(database: Database, tmp_p
     in_world(database, body)
 
 
+def test_a_file_that_is_cut_short_is_named_and_its_whole_records_count(
+    database: Database, tmp_path: Path
+) -> None:
+    async def body(world: World) -> None:
+        mine, other = await world.admitted(), await world.admitted(world.bert)
+        for one in (mine, other):
+            await world.settle(one, world.outcome(USED))
+        # Random ids are not packed well, so that some records are whole before the cut.
+        strangers = [record(mine, requestMetadata=None) for _ in range(500)]
+        deliver(tmp_path, *strangers, record(mine))
+        cut_short(tmp_path)
+        deliver(tmp_path / "bert", record(other))
+        for number in range(NAMED_MAX):
+            (tmp_path / f"{number}.json.gz").write_bytes(b"no log")
+        report = await held(world, tmp_path)
+        assert (report.log.files, report.log.unreadable) == (NAMED_MAX + 2, 0)
+        assert report.log.unreadable_files == NAMED_MAX + 1
+        assert len(report.log.unreadable_named) == NAMED_MAX
+        assert all(name.endswith(f" in {tmp_path}") for name in report.log.unreadable_named)
+        assert 0 < report.by_kind[BreakKind.UNATTRIBUTED].count < 500
+        assert report.by_kind[BreakKind.MISSING_IN_LOG].count == 1
+        assert report.tally.matched == 1
+
+    in_world(database, body)
+
+
+def test_a_place_without_a_log_is_no_answer(database: Database, tmp_path: Path) -> None:
+    async def body(world: World) -> None:
+        with pytest.raises(NoLog, match=f"{tmp_path}: there is no file of an invocation log"):
+            await held(world, tmp_path)
+        (tmp_path / "data").mkdir()
+        (tmp_path / "data" / "x_input.json.gz").write_bytes(gzip.compress(b"{}"))
+        with pytest.raises(NoLog):
+            await held(world, tmp_path)
+
+    in_world(database, body)
+
+
+async def with_an_archived_month(world: World, folder: Path) -> datetime:
+    """The month before last is in the archive, and with it a call of each tenant. Its end."""
+    house, month = House.of(world), month_ago(2)
+    await with_partitions(world, month)
+    for who in (world.anna, world.bert):
+        await house.contract(who)
+        await house.since(who, months_ago(2, day=1))
+        await house.used(who, USED, months_ago(2))
+        await house.finalise(who, period_of(who, months_ago(2)))
+    await rolled_up(world)
+    await archive_month(archive_in(world, folder), month)
+    return instant_of(month_ago(1), 0)
+
+
+def test_an_archived_month_is_not_compared(database: Database, tmp_path: Path) -> None:
+    """Its rows are in files: each of its records would be a stranger, and each call no record."""
+
+    async def body(world: World) -> None:
+        deliver(tmp_path / "log", record(await settled(world)))
+        begin = datetime(2000, 1, 1, tzinfo=UTC)
+        assert (await held(world, tmp_path / "log", start=begin)).break_count == 0
+        end = await with_an_archived_month(world, tmp_path / "archive")
+        for start in (begin, end - timedelta(seconds=1)):
+            told = rf"^{month_ago(2):%Y-%m} and what came before .* from {end:%Y-%m-%d} on\.$"
+            with pytest.raises(Conflict, match=told):
+                await held(world, tmp_path / "log", start=start)
+        report = await held(world, tmp_path / "log", start=end)
+        assert (report.break_count, report.tally.matched) == (0, 1)
+
+    in_world(database, body)
+
+
+async def settled(world: World) -> Reservation:
+    mine = await world.admitted(world.bert)
+    await world.settle(mine, world.outcome(USED))
+    return mine
+
+
+def test_a_call_that_ran_over_the_end_of_an_archived_month_is_no_stranger(
+    database: Database, tmp_path: Path
+) -> None:
+    async def body(world: World) -> None:
+        mine = await settled(world)
+        end = await with_an_archived_month(world, tmp_path / "archive")
+
+        def logged(admitted: datetime, at: datetime, tenant: str, **members: Any) -> dict[str, Any]:
+            rid = uuid7(int(admitted.timestamp() * 1_000), secrets.token_bytes(10))
+            named = {"rid": str(rid), "tid": tenant, "att": "0:1"}
+            stamp = at.strftime("%Y-%m-%dT%H:%M:%SZ")
+            return record(mine, timestamp=stamp, **{"requestMetadata": named, **members})
+
+        anna, bert = world.anna.tenant_id, world.bert.tenant_id
+        second = timedelta(seconds=1)
+        deliver(
+            tmp_path / "log",
+            record(mine),
+            logged(end - second, end + second, anna),
+            logged(end - second, end + second, bert),
+            logged(end + second, end + second, anna),
+            logged(end - second, end + 2 * DAY, bert),
+            logged(end - second, end + second, bert, requestMetadata=None),
+            logged(end - second, end + second, bert, requestMetadata={
+                "rid": str(uuid.UUID(int=7)), "tid": bert, "att": "0:1"}),
+        )  # fmt: skip
+        report = await held(world, tmp_path / "log", start=end)
+        assert (report.archived, report.tally.matched) == (2, 1)
+        unattributed = [(BreakKind.UNATTRIBUTED, who) for who in (anna, bert, bert, None)]
+        assert sorted(kinds(report), key=str) == sorted(unattributed, key=str)
+
+    in_world(database, body)
+
+
 def test_a_file_that_cannot_be_read_is_no_answer(database: Database, tmp_path: Path) -> None:
     deliver(tmp_path, {})
     [file] = tmp_path.rglob("*.json.gz")
     file.unlink()
-    file.mkdir()
+    file.symlink_to(tmp_path / "gone")
 
     async def body(world: World) -> None:
-        with pytest.raises(OSError, match="directory"):
+        with pytest.raises(OSError, match="No such file"):
             await held(world, tmp_path)
 
     in_world(database, body)

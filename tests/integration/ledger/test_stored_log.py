@@ -123,6 +123,15 @@ def test_only_the_days_of_a_period_are_listed(bucket: S3Server) -> None:
     assert {name[-10:-8] for name in names} == {f"{day:%d}" for day in days[3:6]}
     deeper = StoredLog(S3Files("s3://logs/AWSLogs/111111111111"))
     assert asyncio.run(deeper.files(EPOCH, set())) == [], "not a layout that is known"
+    assert not asyncio.run(deeper.has_files())
+    named = StoredLog(S3Files("s3://logs/AWSLogs/111111111111"), anywhere=True)
+    assert len(asyncio.run(named.files(EPOCH, set()))) == 12, "but what a person named"
+    long_ago = (datetime(2001, 1, 1, tzinfo=UTC), datetime(2001, 2, 1, tzinfo=UTC))
+    idle = StoredLog(S3Files("s3://logs"), period=long_ago, anywhere=True)
+    assert asyncio.run(idle.files(EPOCH, set())) == []
+    assert asyncio.run(idle.has_files()), "of other days: there is a log"
+    empty = StoredLog(S3Files("s3://logs/nothing"), anywhere=True)
+    assert not asyncio.run(empty.has_files())
     assert len(asyncio.run(StoredLog(S3Files("s3://logs")).files(EPOCH, set(names)))) == 18
 
 
@@ -149,7 +158,7 @@ def test_one_file_and_lines_that_are_none(tmp_path: Path) -> None:
     packed_file.write_bytes(packed(record())[:-10])
     cut = StoredLog(LocalFiles(packed_file))
     assert asyncio.run(cut.records("cut.json.gz")) == []
-    assert cut.skipped_lines == 1
+    assert (cut.skipped_lines, cut.unreadable_files) == (0, ["cut.json.gz"])
     assert asyncio.run(log.files(EPOCH, {name})) == []
 
 

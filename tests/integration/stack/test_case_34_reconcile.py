@@ -18,6 +18,7 @@ from typing import Any
 
 import asyncpg
 from tests.support.s3_server import s3_server
+from tests.support.stack_command import tenantry
 from tests.support.traffic import CALLS, REQUESTS, Traffic, reconcile
 
 DROPPED, DOUBLED = REQUESTS * 2 * 5 // 1_000, REQUESTS * 2 * 2 // 1_000
@@ -75,6 +76,23 @@ def test_case_34_the_log_in_a_bucket_has_no_break(traffic: Traffic) -> None:
     assert (status, report["breaks"], said) == (0, [], "")
     assert (report["matched"], report["log"]["files"]) == (CALLS, len(server.objects))
     assert report["trued_up"] == 0, "nothing was unknown"
+
+
+def test_case_34_what_cannot_be_read_is_said_and_1(traffic: Traffic, tmp_path: Path) -> None:
+    """The files of all accounts in one folder, as somebody may bring them."""
+    flat, asked = tmp_path / "flat", ("--log-delay-s", "0", "--logs", str(tmp_path / "flat"))
+    flat.mkdir()
+    done = tenantry(traffic.stack.home, "reconcile", *asked)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert f"{flat}: there is no file of an invocation log" in done.stderr
+    for number, path in enumerate(log_files(traffic.log)):
+        shutil.copy(path, flat / f"{number}.json.gz")
+    assert reconcile(traffic, *asked)[0] == 0
+    (flat / "other.json.gz").write_bytes(b"no log")
+    status, report, said = reconcile(traffic, *asked)
+    assert (status, report["break_count"], report["matched"]) == (1, 0, CALLS)
+    assert report["log"]["unreadable_named"] == [f"other.json.gz in {flat}"]
+    assert "1 files of the log cannot be read to their end" in said
 
 
 def test_case_34_every_planted_break_is_found_by_id(traffic: Traffic, tmp_path: Path) -> None:

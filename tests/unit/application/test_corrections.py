@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
+from fractions import Fraction
 from uuid import UUID
 
 import pytest
 from tests.support.core import edition, rows
 
-from tenantry.application.corrections import fix_of
+from tenantry.application.corrections import correct_prices, fix_of
+from tenantry.domain import money
 from tenantry.domain.errors import Conflict
+from tenantry.domain.ids import TenantId
 from tenantry.domain.price import GUARDRAILS
-from tenantry.ports.corrections import Rated
+from tenantry.ports.corrections import Fix, Rated
 
 RIGHT = edition(rows("m", {"uncached_in": "4", "out": "20"}), version=9)
 RATED = Rated(
@@ -105,3 +110,57 @@ def test_without_a_price_or_a_markup_nothing_is_corrected() -> None:
     free = replace(RATED, unit_costs=[Decimal(0), Decimal(15)])
     with pytest.raises(Conflict, match="no markup to keep"):
         fix_of(free, RIGHT)
+
+
+class Ledger:
+    """Pages of what can be corrected; its oldest month is archived while one of them is read."""
+
+    def __init__(self, pages: list[list[Rated]], archived_at: int) -> None:
+        self.pages, self.archived_at, self.reads, self.posted = pages, archived_at, 0, 0
+
+    async def correctable(self, *_: object) -> list[Rated]:
+        self.reads += 1
+        return self.pages[self.reads - 1] if self.reads < self.archived_at else []
+
+    async def archived_through(self) -> datetime | None:
+        return datetime(2026, 12, 1, tzinfo=UTC) if self.reads >= self.archived_at else None
+
+    async def correct(self, _: object, fixes: Sequence[Fix]) -> int:
+        self.posted += len(fixes)
+        return len(fixes)
+
+
+@pytest.mark.parametrize(("archived_at", "posted"), [(1, 0), (2, 1)])
+def test_what_is_archived_meanwhile_is_told(archived_at: int, posted: int) -> None:
+    ledger = Ledger([[RATED], [RATED], []], archived_at)
+    span = (datetime(2026, 11, 1, tzinfo=UTC), datetime(2027, 1, 1, tzinfo=UTC))
+    with pytest.raises(Conflict, match="2026-11 and what came before it is archived"):
+        asyncio.run(correct_prices(ledger, TenantId("tnt_a"), *span, wrong=7, right=RIGHT))
+    assert ledger.posted == posted
+
+
+def test_by_how_much_both_books_moved_has_every_digit() -> None:
+    price, markup = Decimal("3.123456789012"), Decimal("3.333333333333")
+    cost = money.per_million(1_000_003, price)
+    rated = replace(
+        RATED,
+        token_classes=["uncached_in"],
+        quantities=[1_000_003],
+        unit_costs=[price],
+        costs=[cost],
+        unit_prices=[money.times(price, markup)],
+        charges=[money.times(cost, markup)],
+    )
+    done = asyncio.run(
+        correct_prices(
+            Ledger([[rated], []], 9),  # type: ignore[arg-type]
+            TenantId("tnt_a"),
+            datetime(2026, 11, 1, tzinfo=UTC),
+            datetime(2026, 12, 1, tzinfo=UTC),
+            wrong=7,
+            right=RIGHT,
+        )
+    )
+    moved = (4 - Fraction(price)) * Fraction(1_000_003, 10**6)
+    assert Fraction(done.cost) == moved
+    assert Fraction(done.charge) == moved * Fraction(markup)

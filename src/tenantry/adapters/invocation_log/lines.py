@@ -14,33 +14,51 @@ import orjson
 
 FILE_BYTES_MAX = 256 * 1024 * 1024  # unpacked; Bedrock writes files of a few MB
 _GZIP = b"\x1f\x8b"
+_PACKED = ".gz"
 
 
-def records_of(path: Path) -> tuple[list[Mapping[str, Any]], int]:
-    """The records, and how many lines were none; a file that is cut short counts as one of them.
+class LineReader:
+    """Reads files, and remembers what it passed over."""
 
-    Raises `OSError` where the file cannot be read now.
-    """
-    records: list[Mapping[str, Any]] = []
-    skipped, left = 0, FILE_BYTES_MAX
-    try:
-        with _opened(path) as lines:
-            while left > 0 and (line := lines.readline(left)):
-                left -= len(line)
-                record = _record(line)
-                if record is None:
-                    skipped += 1
-                else:
-                    records.append(record)
-    except (gzip.BadGzipFile, EOFError, zlib.error):
-        skipped += 1
-    return records, skipped
+    def __init__(self) -> None:
+        self.skipped_lines = 0  # of files that can be read
+        self.unreadable_files: list[str] = []
+
+    def read(self, path: Path, name: str) -> list[Mapping[str, Any]]:
+        """The records of a file. One that is cut short, or longer than FILE_BYTES_MAX, gives what
+        is whole and is unreadable; so is one in which no line is a record.
+
+        Raises `OSError` where the file cannot be read now.
+        """
+        records: list[Mapping[str, Any]] = []
+        skipped, left, whole = 0, FILE_BYTES_MAX, False
+        try:
+            with _opened(path) as lines:
+                while left > 0 and (line := lines.readline(left)):
+                    left -= len(line)
+                    record = _record(line)
+                    if record is None:
+                        skipped += 1
+                    else:
+                        records.append(record)
+                whole = not lines.read(1)
+        except (gzip.BadGzipFile, EOFError, zlib.error):
+            pass
+        if not whole or (skipped and not records) or _is_cut_to_nothing(path):
+            self.unreadable_files.append(name)
+        else:
+            self.skipped_lines += skipped
+        return records
 
 
 def _opened(path: Path) -> IO[bytes]:
     with path.open("rb") as file:
         packed = file.read(2) == _GZIP
     return io.BufferedReader(gzip.GzipFile(path)) if packed else path.open("rb")
+
+
+def _is_cut_to_nothing(path: Path) -> bool:
+    return path.suffix == _PACKED and not path.stat().st_size
 
 
 def _record(line: bytes) -> Mapping[str, Any] | None:

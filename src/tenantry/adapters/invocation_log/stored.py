@@ -2,8 +2,7 @@
 
 Keys: `[<prefix>/]AWSLogs/<account>/BedrockModelInvocationLogs/<region>/YYYY/MM/DD/HH/….json.gz`.
 Where they begin right under the source, only the days that can matter are listed; else everything
-is. Bodies that were too long for a line lie beside the files (`…/data/…`) and are not read: the
-counts are in the record.
+is.
 """
 
 from __future__ import annotations
@@ -14,25 +13,25 @@ from collections.abc import Container, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from tenantry.adapters.invocation_log.lines import records_of
+from tenantry.adapters.invocation_log.lines import LineReader
+from tenantry.adapters.invocation_log.names import LOGS, OF_BEDROCK, may_be_log
 from tenantry.ports.record_files import FileEntry, RecordFiles
 
 FILES_MAX = 10_000  # a scan; what is left is found by the next one
 DELIVERY_MAX = timedelta(days=1)  # from a call to the file that holds its record, at most
-_LOGS = "AWSLogs"
-_OF_BEDROCK = "BedrockModelInvocationLogs"
 _NAME = re.compile(
-    rf"(?:^|.*/){_LOGS}/[0-9]{{12}}/{_OF_BEDROCK}/[a-z0-9-]+/[0-9]{{4}}(?:/[0-9]{{2}}){{3}}"
+    rf"(?:^|.*/){LOGS}/[0-9]{{12}}/{OF_BEDROCK}/[a-z0-9-]+/[0-9]{{4}}(?:/[0-9]{{2}}){{3}}"
     r"/[^/]+\.json(?:\.gz)?$",
     re.ASCII,
 )
 _FILE = re.compile(r"[^/]+\.jsonl?(?:\.gz)?$", re.ASCII)
 
 
-class StoredLog:
+class StoredLog(LineReader):
     """`accounts`: those that are said to be logged here; of others the bucket itself is asked.
 
-    `period`: of which days the records matter; none: those delivered since an instant.
+    `period`: of which days the records matter; none: those delivered since an instant. `anywhere`:
+    logs may lie in it as a person keeps them.
     """
 
     def __init__(
@@ -41,24 +40,30 @@ class StoredLog:
         *,
         accounts: frozenset[str] = frozenset(),
         period: tuple[datetime, datetime] | None = None,
+        anywhere: bool = False,
     ) -> None:
+        super().__init__()
         self._files = files
         self._accounts = accounts
         self._period = period
+        self._anywhere = anywhere
         self._found: dict[str, bool] = {}
-        self.skipped_lines = 0
+        self.where = files.where
 
     async def covers(self, account: str) -> bool:
         if account in self._accounts:
             return True
         if not self._found.get(account):  # once there is a log, it stays one
-            folder = f"{_LOGS}/{account}/{_OF_BEDROCK}"
+            folder = f"{LOGS}/{account}/{OF_BEDROCK}"
             first = await asyncio.to_thread(lambda: next(self._files.entries(folder), None))
             self._found[account] = first is not None
         return self._found[account]
 
     async def files(self, since: datetime, done: Container[str]) -> Sequence[str]:
         return await asyncio.to_thread(self._list, since, done)
+
+    async def has_files(self) -> bool:
+        return await asyncio.to_thread(lambda: next(self._all(), None) is not None)
 
     async def records(self, name: str) -> Sequence[Mapping[str, Any]]:
         return await asyncio.to_thread(self._read, name)
@@ -71,14 +76,21 @@ class StoredLog:
         ]
         return [name for _, name in sorted(found)[:FILES_MAX]]
 
+    def _all(self) -> Iterator[FileEntry]:
+        """Of whatever time."""
+        accounts = self._files.folders(LOGS)
+        for folder in [f"{LOGS}/{account}/{OF_BEDROCK}" for account in accounts] or [""]:
+            found = self._files.entries(folder)
+            yield from (entry for entry in found if self._is_log(entry.name))
+
     def _entries(self, since: datetime) -> Iterator[FileEntry]:
-        accounts = self._files.folders(_LOGS)
+        accounts = self._files.folders(LOGS)
         if not accounts:
-            yield from (entry for entry in self._files.entries() if self._is_log(entry.name))
+            yield from self._all()
             return
         first, last = self._days(since)
         for account in accounts:
-            logs = f"{_LOGS}/{account}/{_OF_BEDROCK}"
+            logs = f"{LOGS}/{account}/{OF_BEDROCK}"
             for region in self._files.folders(logs):
                 folder = f"{logs}/{region}"
                 for entry in self._files.entries(folder, after=f"{folder}/{first}"):
@@ -89,6 +101,8 @@ class StoredLog:
 
     def _is_log(self, name: str) -> bool:
         """A file of the log's own layout; of a single file any name of JSON lines."""
+        if self._anywhere and may_be_log(name):
+            return True
         return _NAME.match(name) is not None or ("/" not in name and _FILE.match(name) is not None)
 
     def _days(self, since: datetime) -> tuple[str, str]:
@@ -102,6 +116,4 @@ class StoredLog:
 
     def _read(self, name: str) -> list[Mapping[str, Any]]:
         with self._files.local(name) as path:
-            records, skipped = records_of(path)
-        self.skipped_lines += skipped
-        return records
+            return self.read(path, name)

@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
+from tenantry.adapters.postgres.archived import archived_through
 from tenantry.adapters.postgres.connections import ACQUIRE_TIMEOUT_S
 from tenantry.adapters.postgres.outages import outages_are_unavailable
 from tenantry.adapters.postgres.statements import statements
@@ -56,6 +57,9 @@ class PostgresCorrections:
             )
             for row in rows
         ]
+
+    async def archived_through(self) -> datetime | None:
+        return await archived_through(self._pool)
 
     async def correct(self, tenant_id: TenantId, fixes: Sequence[Fix]) -> int:
         body = json.dumps([_to_row(fix) for fix in fixes])

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 
+from tenantry.adapters.postgres.archived import archived_through
 from tenantry.adapters.postgres.connections import ACQUIRE_TIMEOUT_S
 from tenantry.adapters.postgres.outages import outages_are_unavailable
 from tenantry.adapters.postgres.statements import statements
@@ -32,6 +33,9 @@ class PostgresCostBook:
                 cursor = await connection.cursor(self._sql["day_costs"], start, end, self._late_s)
                 while rows := await cursor.fetch(ROWS, timeout=TIMEOUT_S):
                     yield [DayCost(**row) for row in rows]
+
+    async def archived_through(self) -> datetime | None:
+        return await archived_through(self._operator)
 
     async def tenant_names(self) -> Mapping[str, str]:
         with outages_are_unavailable():

@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from tenantry.adapters.postgres import batch_words
+from tenantry.adapters.postgres.archived import archived_through
 from tenantry.adapters.postgres.connections import ACQUIRE_TIMEOUT_S
 from tenantry.adapters.postgres.outages import outages_are_unavailable
 from tenantry.adapters.postgres.outbox import enqueue
@@ -127,6 +128,9 @@ class PostgresLedgerKeeper:
     async def inference_profiles(self) -> Mapping[str, str]:
         rows = await self._fetch(self._operator, "inference_profiles")
         return {row["arn"]: row["model"] for row in rows}
+
+    async def archived_through(self) -> datetime | None:
+        return await archived_through(self._operator)
 
     async def log_locations(self) -> list[LogLocation]:
         """Of the placements that name one, by account."""

@@ -60,7 +60,7 @@ def run_with_sides(
                 logs += sources.values()
         named = {f"log {number}": log for number, log in enumerate(posted, 1)}
         with DiskSorter() as sorter:
-            sides = Sides(keeper, directory, read, sorter)
+            sides = Sides(keeper, directory, read, sorter, named=bool(places))
             return await work(sides, TrueUp(keeper, directory, named))
 
     return run(one)

@@ -11,7 +11,9 @@ import click
 
 from tenantry.application.price_import import (
     CLOCKS_APART,
-    PlannedEdition,
+    ImportPlan,
+    Later,
+    Overtaken,
     edition_at,
     plan_import,
     store_editions,
@@ -47,6 +49,7 @@ class _Asked:
     effective: datetime | None
     layer: bool
     backdated: bool
+    later: Later
     offers: OfferOptions
     stores: bool
 
@@ -54,7 +57,7 @@ class _Asked:
 @dataclass(frozen=True, slots=True)
 class _Done:
     read: Read
-    planned: Sequence[PlannedEdition]
+    plan: ImportPlan
     stored: Sequence[PriceEdition]
 
 
@@ -69,6 +72,16 @@ class _Done:
 @click.option("--yes", is_flag=True, help="Store it; without this only what would change is shown.")
 @click.option("--layer", is_flag=True, help="Keep the prices of models that the files do not name.")
 @click.option("--backdated", is_flag=True, help="Allow an edition that begins in the past.")
+@click.option(
+    "--onto-later",
+    is_flag=True,
+    help="Lay the layer over each edition that begins later as well, all or none.",
+)
+@click.option(
+    "--until-later",
+    is_flag=True,
+    help="Let it hold until an edition with other prices begins, which is stored already.",
+)
 @click.option(
     "--home-region",
     type=NAMED,
@@ -88,6 +101,8 @@ def import_(
     yes: bool,
     layer: bool,
     backdated: bool,
+    onto_later: bool,
+    until_later: bool,
     home_region: str | None,
     ignore: tuple[str, ...],
     names: Path | None,
@@ -99,20 +114,24 @@ def import_(
 
     Example: `tenantry prices import bedrock-2027-01.csv --from 2027-01-01 --yes`
     """
+    if onto_later and until_later:
+        raise click.UsageError("give either --onto-later or --until-later")
+    later: Later = "onto" if onto_later else "until" if until_later else "refuse"
     start = effective.replace(tzinfo=UTC) if effective else None
     offers = OfferOptions(home_region, ignore, names)
-    asked = _Asked(files, start, layer, backdated, offers, yes)
+    asked = _Asked(files, start, layer, backdated, later, offers, yes)
     done = run_with_control(lambda control: _import(control, asked))
     if json_output:
         print_json(_to_json(done))
         return
     _print_planned(done)
+    until = {one.edition.effective_from: one.until for one in done.plan.editions}
     for edition in done.stored:
         say(
             f"edition {edition.version}: {len(edition.models)} models, in force from "
-            f"{edition.effective_from.isoformat()}"
+            f"{edition.effective_from.isoformat()}{_until(until[edition.effective_from])}"
         )
-    if any(one.changes for one in done.planned) and not yes:
+    if any(one.changes for one in done.plan.editions) and not yes:
         say("nothing is stored yet: --yes stores it")
 
 
@@ -124,17 +143,23 @@ async def _import(control: ControlPlane, asked: _Asked) -> _Done:
         in_force = None
     catalogue = Catalogue(await control.list_models())
     read = read_price_files(asked.files, asked.offers, catalogue, in_force)
-    planned = await plan_import(
-        control,
-        read.edition,
-        read.discounts,
-        layer=asked.layer or read.layer,
-        effective_from=asked.effective or read.effective_from or now,
-        now=now,
-        backdated=asked.backdated,
-    )
-    stored = await store_editions(control, planned) if asked.stores else []
-    return _Done(read, planned, stored)
+    try:
+        plan = await plan_import(
+            control,
+            read.edition,
+            read.discounts,
+            layer=asked.layer or read.layer,
+            effective_from=asked.effective or read.effective_from or now,
+            now=now,
+            backdated=asked.backdated,
+            later=asked.later,
+        )
+    except Overtaken as problem:
+        raise Overtaken(
+            f"{problem} (--onto-later does the one, for a layer; --until-later the other)"
+        ) from None
+    stored = await store_editions(control, plan) if asked.stores else []
+    return _Done(read, plan, stored)
 
 
 @prices.command(name="list")
@@ -232,14 +257,21 @@ async def _edition(control: ControlPlane, named: str) -> PriceEdition:
 
 
 def _print_planned(done: _Done) -> None:
-    for one in done.planned:
+    for one in done.plan.editions:
         follows = "no edition" if one.follows is None else one.follows.source
         _print_changes(
             one.changes,
-            f"{one.edition.source}, from {one.edition.effective_from.isoformat()}, after {follows}",
+            f"{one.edition.source}, from {one.edition.effective_from.isoformat()}"
+            f"{_until(one.until)}, after {follows}",
         )
     for reason, count in sorted(done.read.left_out.items()):
         say(f"left out: {count:,} rows, {reason}")
+
+
+def _until(row: EditionRow | None) -> str:
+    if row is None:
+        return ""
+    return f" until {row.effective_from.isoformat()}, when edition {row.version} begins"
 
 
 def _print_changes(changes: Sequence[PriceChange], title: str) -> None:
@@ -248,15 +280,11 @@ def _print_changes(changes: Sequence[PriceChange], title: str) -> None:
         return
     print_table(
         ("change", *COLUMNS[:4], "before $", "after $", "%"),
-        ((c.kind, *_place(c), c.before, c.after, c.percent) for c in changes[:SHOWN_MAX]),
+        ((c.kind, *c.place, c.before, c.after, c.percent) for c in changes[:SHOWN_MAX]),
         title=f"{title}: {_counted(changes)}",
     )
     if len(changes) > SHOWN_MAX:
         say(f"… and {len(changes) - SHOWN_MAX:,} more; --json lists them")
-
-
-def _place(change: PriceChange) -> tuple[str, str, int, str]:
-    return change.model, change.tier, change.over_tokens, change.token_class
 
 
 def _counted(changes: Iterable[PriceChange]) -> str:
@@ -273,10 +301,11 @@ def _to_json(done: _Done) -> dict[str, object]:
             {
                 "source": one.edition.source,
                 "effective_from": one.edition.effective_from,
+                "until": None if one.until is None else one.until.effective_from,
                 "models": len(one.edition.models),
                 "changes": _changes(one.changes),
             }
-            for one in done.planned
+            for one in done.plan.editions
         ],
     }
 
@@ -285,7 +314,7 @@ def _changes(changes: Iterable[PriceChange]) -> list[dict[str, object]]:
     return [
         {
             "change": c.kind,
-            **dict(zip(COLUMNS[:4], _place(c), strict=True)),
+            **dict(zip(COLUMNS[:4], c.place, strict=True)),
             "before": c.before,
             "after": c.after,
             "percent": c.percent,

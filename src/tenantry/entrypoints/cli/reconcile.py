@@ -9,13 +9,14 @@ from typing import Any
 
 import click
 
-from tenantry.application.reconcile import LOG_DELAY, Report, Sides
+from tenantry.application.reconcile import INSTEAD, LOG_DELAY, Report, Sides
 from tenantry.application.reconcile import reconcile as reconcile_logs
 from tenantry.application.reconcile_bill import TENANT_TAG, reconcile_bill, whole_days
 from tenantry.application.true_up import TrueUp
 from tenantry.bootstrap.commands.control import run_with_keeper
 from tenantry.bootstrap.commands.reconcile import BillAsked, run_with_bill, run_with_sides
 from tenantry.domain import money
+from tenantry.domain.archive import refuse_archived
 from tenantry.domain.reconciliation import Break, BreakKind
 from tenantry.entrypoints.cli.output import as_json, print_json, print_table, say
 from tenantry.entrypoints.cli.reconcile_bill import bill_to_json, print_bill
@@ -98,7 +99,7 @@ def reconcile(
 ) -> None:
     """Hold the ledger against the invocation log, request by request, or the provider's bill.
 
-    Exit status 1 on a break.
+    Exit status 1 on a break, and where a file of the log cannot be read to its end.
 
     Example: `tenantry reconcile --logs ./logs --from 2026-11-01 --to 2026-12-01`
     """
@@ -118,12 +119,13 @@ def reconcile(
     if bills and days is None:
         raise click.UsageError("with --bill the period is of whole days (UTC)")
     told: dict[str, Any] = {}
-    breaks = 0
+    breaks = unreadable = 0
     if logs or true_up or not bills:
         delay = timedelta(seconds=log_delay_s)
         trued_up, report = _of_logs(logs, true_up, (since, until), now, delay)
         told |= {**_to_json(report), **({} if trued_up is None else {"trued_up": trued_up})}
         breaks += report.break_count
+        unreadable = report.log.unreadable_files
         if not json_output:
             if trued_up is not None:
                 say(f"{trued_up:,} unknown attempts were settled from the logs")
@@ -137,9 +139,15 @@ def reconcile(
             print_bill(bill)
     if json_output:
         print_json(told)
+    wrong = []
     if breaks:
-        sides = "ledger and bill" if bills else "ledger and log"
-        raise click.ClickException(f"{breaks:,} breaks between {sides}")
+        wrong.append(
+            f"{breaks:,} breaks between {'ledger and bill' if bills else 'ledger and log'}"
+        )
+    if unreadable:
+        wrong.append(f"{unreadable:,} files of the log cannot be read to their end")
+    if wrong:
+        raise click.ClickException("; ".join(wrong))
 
 
 def _of_logs(
@@ -152,6 +160,7 @@ def _of_logs(
     """How many attempts were trued up, where that was asked for, and what does not agree."""
 
     async def work(sides: Sides, posting: TrueUp) -> tuple[int | None, Report]:
+        refuse_archived(period[0], await sides.book.archived_through(), INSTEAD)
         read = await posting.read_all(now, now - EPOCH) if true_up else None
         report = await reconcile_logs(sides, *period, now, log_delay)
         return None if read is None else read.trued_up, report
@@ -189,6 +198,7 @@ def _to_json(report: Report) -> dict[str, Any]:
         "from": report.start,
         "to": report.end,
         "log": report.log,
+        "archived": report.archived,
         **{name: getattr(report.tally, name) for name in report.tally.__slots__},
         "break_count": report.break_count,
         "by_kind": {str(kind): figures for kind, figures in report.by_kind.items()},
@@ -200,6 +210,12 @@ def _print(report: Report) -> None:
     tally, log = report.tally, report.log
     say(f"{report.start:%Y-%m-%d %H:%M:%SZ} to {report.end:%Y-%m-%d %H:%M:%SZ}, by admission")
     say(f"log: {log.files:,} files, {log.records:,} records, {log.unreadable:,} lines unreadable")
+    for name in log.unreadable_named:
+        say(f"cannot be read to its end: {name}")
+    if log.unreadable_files > len(log.unreadable_named):
+        say(f"… and {log.unreadable_files - len(log.unreadable_named):,} more")
+    if report.archived:
+        say(f"{report.archived:,} records are of calls that were admitted in an archived month")
     say(
         f"{tally.matched:,} matched, {tally.nothing_used:,} used nothing, {tally.not_logged:,} not"
         f" in the log by kind, {tally.under_way:,} under way, {tally.not_yet_delivered:,} not yet"

@@ -15,6 +15,9 @@ SELECT o AS reason FROM tenantry.archive_obstacles($1) o;
 SELECT * FROM tenantry.month_sums($1)
 ORDER BY tenant_id COLLATE "C", book COLLATE "C", currency COLLATE "C";
 
+-- name: archived_through
+SELECT tenantry.archived_through();
+
 -- name: archived
 SELECT month, manifest, manifest_sha256, archived_at FROM tenantry.ledger_archive ORDER BY month;
 
