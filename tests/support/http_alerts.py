@@ -9,6 +9,7 @@ from decimal import Decimal
 
 from tenantry.application.pacing import Outlook
 from tenantry.domain.alert import Alert, BudgetUse, Severity
+from tenantry.domain.budget import BudgetKey
 from tenantry.domain.errors import NotFound
 from tenantry.domain.ids import TenantId
 from tenantry.domain.pacing import Forecast
@@ -82,8 +83,12 @@ class MemoryAlerts:
         self.muted.append(made)
         return made
 
-    async def mutes(self, tenant_id: TenantId) -> list[Mute]:
-        return [one for one in self.muted if one.tenant_id == tenant_id]
+    async def mutes(
+        self, tenant_id: TenantId, *, after: tuple[datetime, str] | None = None, limit: int = 100
+    ) -> list[Mute]:
+        found = [one for one in self.muted if one.tenant_id == tenant_id]
+        found.sort(key=lambda one: (one.starts_at, one.id), reverse=True)
+        return [one for one in found if after is None or (one.starts_at, one.id) < after][:limit]
 
     async def unmute(self, tenant_id: TenantId, mute_id: str) -> None:
         kept = [one for one in self.muted if (one.tenant_id, one.id) != (tenant_id, mute_id)]
@@ -91,7 +96,9 @@ class MemoryAlerts:
             raise NotFound("There is no such mute.")
         self.muted = kept
 
-    async def budget_uses(self, tenant_id: TenantId) -> list[BudgetUse]:
+    async def budget_uses(
+        self, tenant_id: TenantId, *, after: BudgetKey | None = None, limit: int = 100
+    ) -> list[BudgetUse]:
         return []
 
     async def now(self) -> datetime:
@@ -103,7 +110,9 @@ class MemoryAlerts:
         return {("usage.spike", "warning"): 1}
 
 
-async def fixed_outlooks(tenant_id: TenantId) -> Sequence[Outlook]:
+async def fixed_outlooks(
+    tenant_id: TenantId, after: BudgetKey | None, limit: int
+) -> Sequence[Outlook]:
     use = BudgetUse(
         tenant_id, "plan", "month", "charge", NOW - timedelta(days=19), NOW + timedelta(days=11),
         Decimal(5), True, Decimal("3.1"), Decimal(0), "USD",

@@ -111,7 +111,9 @@ class MemoryContracts:
         self.agreements.append(agreement)
         return agreement
 
-    async def contracts(self, tenant_id: TenantId, limit: int = 100) -> list[Mapping[str, Any]]:
+    async def contracts(
+        self, tenant_id: TenantId, limit: int = 100, *, after: int | None = None
+    ) -> list[Mapping[str, Any]]:
         return [agreement.to_json() for agreement in self.agreements]
 
     async def add_rate(self, rate: ExchangeRate) -> None:

@@ -13,6 +13,7 @@ from typing import Protocol
 
 from tenantry.domain.alert import Alert, BudgetUse, NewAlert
 from tenantry.domain.anomaly import HourFacts, PlannedEvent
+from tenantry.domain.budget import BudgetKey
 from tenantry.domain.ids import TenantId
 
 
@@ -124,16 +125,20 @@ class AlertBook(Protocol):
         self, tenant_id: TenantId, starts_at: datetime, ends_at: datetime, reason: str
     ) -> Mute: ...
 
-    async def mutes(self, tenant_id: TenantId) -> list[Mute]:
-        """Of a tenant, latest start first; at most 1,000."""
+    async def mutes(
+        self, tenant_id: TenantId, *, after: tuple[datetime, str] | None = None, limit: int = 100
+    ) -> list[Mute]:
+        """Of a tenant, latest start first; `after`: `starts_at` and `id` of one."""
         ...
 
     async def unmute(self, tenant_id: TenantId, mute_id: str) -> None:
         """Raises `NotFound`."""
         ...
 
-    async def budget_uses(self, tenant_id: TenantId) -> list[BudgetUse]:
-        """The tenant's budgets in the periods that run, the plan's among them."""
+    async def budget_uses(
+        self, tenant_id: TenantId, *, after: BudgetKey | None = None, limit: int = 100
+    ) -> list[BudgetUse]:
+        """Of the periods that run: the plan's budget, the tenant's own, the others."""
         ...
 
     async def counts(self) -> Mapping[tuple[str, str], int]:

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
-from typing import Any, Literal, Protocol
+from typing import Any, Final, Literal, Protocol
+from uuid import UUID
 
 from tenantry.domain.agreement import Agreement
 from tenantry.domain.contract import ExchangeRate, Terms
@@ -23,6 +24,8 @@ from tenantry.domain.postings import Transfer
 from tenantry.domain.usage_line import UsageLine
 
 Outcome = Literal["final", "review", "nothing", "trouble"]
+# What is told of an entry of the prepaid credit.
+CREDIT_FIELDS: Final = ("posted_at", "kind", "number", "amount", "currency", "note")
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,8 +216,15 @@ class InvoiceBook(TenantInvoices, Protocol):
         ...
 
     async def runs(
-        self, tenant_id: TenantId | None, outcome: Outcome | None, limit: int
-    ) -> list[Mapping[str, Any]]: ...
+        self,
+        tenant_id: TenantId | None,
+        outcome: Outcome | None,
+        limit: int,
+        *,
+        after: tuple[datetime, str] | None = None,
+    ) -> list[Mapping[str, Any]]:
+        """Latest period first; `after`: `period_start` and `tenant_id` of a row."""
+        ...
 
     async def now(self) -> datetime:
         """By the database's clock."""
@@ -230,8 +240,10 @@ class Contracts(Protocol):
         after the start of the first terms, or within what is invoiced."""
         ...
 
-    async def contracts(self, tenant_id: TenantId, limit: int = 100) -> list[Mapping[str, Any]]:
-        """Versions, newest first."""
+    async def contracts(
+        self, tenant_id: TenantId, limit: int = 100, *, after: int | None = None
+    ) -> list[Mapping[str, Any]]:
+        """Versions, newest first; `after`: a version."""
         ...
 
     async def change_plan(self, tenant_id: TenantId, plan: str, at: datetime | None) -> datetime:
@@ -240,8 +252,14 @@ class Contracts(Protocol):
         ...
 
     async def plan_changes(
-        self, tenant_id: TenantId, limit: int = 100
-    ) -> list[Mapping[str, Any]]: ...
+        self,
+        tenant_id: TenantId,
+        limit: int = 100,
+        *,
+        after: tuple[datetime, datetime] | None = None,
+    ) -> list[Mapping[str, Any]]:
+        """Latest first; `after`: `effective_at` and `entered_at` of a row."""
+        ...
 
     async def apply_plan_changes(self, limit: int) -> int:
         """Applies what is due; returns how many entries."""
@@ -251,10 +269,26 @@ class Contracts(Protocol):
         """Returns what is left then. A negative amount takes back what is not used yet."""
         ...
 
-    async def credits(self, tenant_id: TenantId, limit: int = 100) -> list[Mapping[str, Any]]: ...
+    async def credits(
+        self,
+        tenant_id: TenantId,
+        limit: int = 100,
+        *,
+        after: tuple[datetime, UUID, int] | None = None,
+    ) -> list[Mapping[str, Any]]:
+        """Entries, newest first; `after`: `posted_at`, `posting_id` and `line` of a row."""
+        ...
+
+    async def credit_left(self, tenant_id: TenantId) -> Mapping[str, Decimal]:
+        """What is left by currency, of all entries."""
+        ...
 
     async def add_rate(self, rate: ExchangeRate) -> None:
         """Raises `Conflict` where that day has another."""
         ...
 
-    async def rates(self, limit: int = 1_000) -> list[ExchangeRate]: ...
+    async def rates(
+        self, limit: int = 100, *, after: tuple[str, str, date] | None = None
+    ) -> list[ExchangeRate]:
+        """By currency, the newest day first; `after`: `quote`, `base` and `day` of a rate."""
+        ...

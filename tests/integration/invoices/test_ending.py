@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 from datetime import UTC, date, datetime, timedelta
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 
 import asyncpg
@@ -44,7 +45,7 @@ def test_a_contract_that_ends_gives_back_its_fee_and_is_closed_from_then_on(
         assert made.same
         days = period_of(anna, months_ago(3))
         count = (days.end - days.start).days
-        kept = (Decimal(300) / count).quantize(Decimal("0.01"))
+        kept = Decimal(round(Fraction(30_000, count))).scaleb(-2)
         assert f'"total":"{kept}"'.encode() in stored.document
         # What is used after its end is not given away: its last terms hold, without their fee.
         await house.as_the_past(
@@ -237,10 +238,10 @@ def test_a_contract_ends_with_the_day_of_the_shred(database: Database) -> None:
         book, days = house.billing.book, period_of(anna, asked).hours // 24
         [only] = await book.documents(anna.tenant_id)
         shown = json.loads((await book.document(anna.tenant_id, only["number"])).document)
-        fee = Decimal(30 * (days - 11)) / days
+        given_back = Decimal(round(Fraction(-3_000 * (days - 11), days))).scaleb(-2)
         assert [(line["kind"], line["amount"]) for line in shown["lines"]] == [
             ("fee", "30.00"),
-            ("fee", str(-fee.quantize(Decimal("0.01"), ROUND_HALF_UP))),
+            ("fee", str(given_back)),
             ("usage", "45.00"),
         ]
         outcomes = {

@@ -26,6 +26,7 @@ from tenantry.domain.alert import (
     threshold_alert,
 )
 from tenantry.domain.anomaly import HOUR_S, PlannedEvent, hour_of
+from tenantry.domain.budget import BudgetKey
 from tenantry.domain.errors import NotFound
 from tenantry.domain.ids import TenantId, check_cursor, prefixed, uuid7
 from tenantry.ports.alerts import Mute, Watched
@@ -65,7 +66,7 @@ class PostgresAlerts:
 
     async def raise_refused(self, tenant_id: TenantId, budget: str) -> bool:
         async with self._transaction() as connection:
-            rows = await connection.fetch(self._sql["budget_uses"], tenant_id, budget)
+            rows = await self._budget_uses(connection, tenant_id, budget)
             alerts = [refused_alert(_to_budget_use(row)) for row in rows]
             return await self._raise(connection, alerts) > 0
 
@@ -89,7 +90,7 @@ class PostgresAlerts:
                 return 0
             told = await connection.fetch(self._sql["told_lately"], tenant_id, through - TOLD)
             planned = await connection.fetch(self._sql["planned"], tenant_id, through - HISTORY)
-            budgets = await connection.fetch(self._sql["budget_uses"], tenant_id, None)
+            budgets = await self._budget_uses(connection, tenant_id)
             before = row["judged_through"]
             watched = Watched(
                 tenant_id=tenant_id,
@@ -139,9 +140,12 @@ class PostgresAlerts:
             )
         return _to_mute(row)
 
-    async def mutes(self, tenant_id: TenantId) -> list[Mute]:
+    async def mutes(
+        self, tenant_id: TenantId, *, after: tuple[datetime, str] | None = None, limit: int = 100
+    ) -> list[Mute]:
+        values = (tenant_id, *(after or (None, None)), min(limit, PAGE_MAX))
         async with self._transaction() as connection:
-            rows = await connection.fetch(self._sql["mutes"], tenant_id)
+            rows = await connection.fetch(self._sql["mutes"], *values)
         return [_to_mute(row) for row in rows]
 
     async def unmute(self, tenant_id: TenantId, mute_id: str) -> None:
@@ -150,15 +154,30 @@ class PostgresAlerts:
         if tag == "DELETE 0":
             raise NotFound("There is no such mute.")
 
-    async def budget_uses(self, tenant_id: TenantId) -> list[BudgetUse]:
+    async def budget_uses(
+        self, tenant_id: TenantId, *, after: BudgetKey | None = None, limit: int = 100
+    ) -> list[BudgetUse]:
         async with self._transaction() as connection:
-            rows = await connection.fetch(self._sql["budget_uses"], tenant_id, None)
+            rows = await self._budget_uses(connection, tenant_id, after=after, limit=limit)
         return [_to_budget_use(row) for row in rows]
 
     async def counts(self) -> Mapping[tuple[str, str], int]:
         async with self._transaction() as connection:
             rows = await connection.fetch(self._sql["counts"])
         return {(row["kind"], row["severity"]): row["raised"] for row in rows}
+
+    async def _budget_uses(
+        self,
+        connection: Any,
+        tenant_id: TenantId,
+        name: str | None = None,
+        *,
+        after: BudgetKey | None = None,
+        limit: int = PAGE_MAX,
+    ) -> list[Any]:
+        place = (*(after or (None, None, None)), min(limit, PAGE_MAX))
+        rows: list[Any] = await connection.fetch(self._sql["budget_uses"], tenant_id, name, *place)
+        return rows
 
     async def _raise(self, connection: Any, alerts: Sequence[NewAlert]) -> int:
         """Stores those that are new, each with its notice."""

@@ -9,6 +9,7 @@ from dataclasses import replace
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
 from tenantry.adapters.postgres.billing_reader import EVER, to_agreement, to_rate, to_terms
 from tenantry.adapters.postgres.connections import ACQUIRE_TIMEOUT_S
@@ -30,7 +31,8 @@ CREDIT_DIGITS_MAX = 12  # before the point, as of every amount that is agreed
 class PostgresContracts:
     def __init__(self, control_pool: Any) -> None:
         self._pool = control_pool
-        self._sql = {**statements("sql/control.sql"), **statements("sql/billing.sql")}
+        files = ("sql/control.sql", "sql/billing.sql", "sql/contracts.sql")
+        self._sql = {name: text for file in files for name, text in statements(file).items()}
 
     async def set_contract(self, tenant_id: TenantId, agreement: Agreement) -> Agreement:
         async with self._transaction() as connection:
@@ -56,9 +58,11 @@ class PostgresContracts:
             )
             return replace(agreement, version=version)
 
-    async def contracts(self, tenant_id: TenantId, limit: int = 100) -> list[Mapping[str, Any]]:
+    async def contracts(
+        self, tenant_id: TenantId, limit: int = 100, *, after: int | None = None
+    ) -> list[Mapping[str, Any]]:
         async with self._transaction() as connection:
-            rows = await self._run(connection, "contracts", tenant_id, min(limit, PAGE_MAX))
+            rows = await self._run(connection, "contracts", tenant_id, min(limit, PAGE_MAX), after)
         return [{**to_agreement(row).to_json(), "entered_at": row["entered_at"]} for row in rows]
 
     async def change_plan(self, tenant_id: TenantId, plan: str, at: datetime | None) -> datetime:
@@ -75,9 +79,16 @@ class PostgresContracts:
             effective_at: datetime = row["effective_at"]
             return effective_at
 
-    async def plan_changes(self, tenant_id: TenantId, limit: int = 100) -> list[Mapping[str, Any]]:
+    async def plan_changes(
+        self,
+        tenant_id: TenantId,
+        limit: int = 100,
+        *,
+        after: tuple[datetime, datetime] | None = None,
+    ) -> list[Mapping[str, Any]]:
+        place = (min(limit, PAGE_MAX), *(after or (None, None)))
         async with self._transaction() as connection:
-            rows = await self._run(connection, "plan_changes", tenant_id, min(limit, PAGE_MAX))
+            rows = await self._run(connection, "plan_changes", tenant_id, *place)
         return [dict(row) for row in rows]
 
     async def apply_plan_changes(self, limit: int) -> int:
@@ -101,10 +112,22 @@ class PostgresContracts:
             left_over: Decimal = row["left_over"]
             return left_over
 
-    async def credits(self, tenant_id: TenantId, limit: int = 100) -> list[Mapping[str, Any]]:
+    async def credits(
+        self,
+        tenant_id: TenantId,
+        limit: int = 100,
+        *,
+        after: tuple[datetime, UUID, int] | None = None,
+    ) -> list[Mapping[str, Any]]:
+        place = (min(limit, PAGE_MAX), *(after or (None, None, None)))
         async with self._transaction() as connection:
-            rows = await self._run(connection, "credits", tenant_id, min(limit, PAGE_MAX))
+            rows = await self._run(connection, "credits", tenant_id, *place)
         return [dict(row) for row in rows]
+
+    async def credit_left(self, tenant_id: TenantId) -> Mapping[str, Decimal]:
+        async with self._transaction() as connection:
+            rows = await self._run(connection, "credit_left", tenant_id)
+        return {row["currency"]: row["left_over"] for row in rows}
 
     async def add_rate(self, rate: ExchangeRate) -> None:
         async with self._transaction() as connection:
@@ -118,9 +141,12 @@ class PostgresContracts:
                 f"{money.plain(row['rate'])} by {row['source']}; a rate is never changed."
             )
 
-    async def rates(self, limit: int = PAGE_MAX) -> list[ExchangeRate]:
+    async def rates(
+        self, limit: int = 100, *, after: tuple[str, str, date] | None = None
+    ) -> list[ExchangeRate]:
+        place = (min(limit, PAGE_MAX), *(after or (None, None, None)))
         async with self._transaction() as connection:
-            rows = await self._run(connection, "all_rates", min(limit, PAGE_MAX))
+            rows = await self._run(connection, "all_rates", *place)
         return [to_rate(row) for row in rows]
 
     async def _present(self, connection: Any, tenant_id: TenantId) -> Agreement | None:
@@ -161,7 +187,7 @@ class PostgresContracts:
         tenants = await self._run(connection, "tenants", tenant_id, "", 1)
         if not tenants:
             raise NotFound("There is no such tenant.")
-        plans = await self._run(connection, "plans", [plan]) if plan.isprintable() else []
+        plans = await self._run(connection, "plans", [plan], None, 1) if plan.isprintable() else []
         if not plans:
             raise BadRequest(f"There is no plan {plan[:200]}.")
         needed = json.loads(plans[0]["definition"])["placement"]

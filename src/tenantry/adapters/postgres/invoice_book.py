@@ -186,9 +186,15 @@ class PostgresInvoiceBook:
         return len(await self._fetch("tell_freed", told_before))
 
     async def runs(
-        self, tenant_id: TenantId | None, outcome: Outcome | None, limit: int
+        self,
+        tenant_id: TenantId | None,
+        outcome: Outcome | None,
+        limit: int,
+        *,
+        after: tuple[datetime, str] | None = None,
     ) -> list[Mapping[str, Any]]:
-        return [dict(row) for row in await self._fetch("runs", tenant_id, outcome, limit)]
+        rows = await self._fetch("runs", tenant_id, outcome, limit, *(after or (None, None)))
+        return [dict(row) for row in rows]
 
     async def now(self) -> datetime:
         at: datetime = (await self._fetch("now"))[0]["at"]

@@ -27,9 +27,9 @@ def cleaned(operator: Operator, ground: Ground, ending: Ending) -> list[Result]:
     active = dict.fromkeys(ending.left)
     for canary in ground.canaries:
         try:
-            rows = operator.get("/keys", tenant=canary.id)["data"]
+            rows = operator.every("/keys", tenant=canary.id)
             keys += [row["id"] for row in rows if row["revoked_at"] is None]
-            rows = operator.get("/budgets", tenant=canary.id)["data"]
+            rows = operator.every("/budgets", tenant=canary.id)
             budgets += [row["id"] for row in rows if row.get("id")]
             if operator.get(f"/tenants/{canary.id}")["status"] not in _ENDED:
                 active[canary.tenant] = None

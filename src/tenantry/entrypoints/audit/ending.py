@@ -18,17 +18,17 @@ from http import HTTPStatus
 from typing import Any, Final
 from uuid import UUID
 
+from tenantry.domain.audit import CANARY_PREFIX
 from tenantry.entrypoints.audit.attacks.groups import GROUP
 from tenantry.entrypoints.audit.attacks.places import SEALED
-from tenantry.entrypoints.audit.canary import NAME_PREFIX
 from tenantry.entrypoints.audit.credentials import Credential, bearer
 from tenantry.entrypoints.audit.exchange import ask
 from tenantry.entrypoints.audit.operator import Operator, Refused
 from tenantry.entrypoints.audit.stage import ALL_SCOPES, CANARIES, canary_name
 from tenantry.entrypoints.audit.wire import Wire
+from tenantry.entrypoints.signals import endings
 
 _STALE_AFTER: Final = timedelta(hours=1)  # a canary of an audit that was killed
-_ENDINGS: Final = (signal.SIGINT, signal.SIGTERM)
 _ROUNDS_MAX: Final = 200  # of 100 documents each
 _GROUPS: Final = f"{GROUP},audit-staff"
 EngineFor = Callable[[str], str | None]  # where a tenant's passages rest; None: not seen from here
@@ -80,7 +80,7 @@ def put_away_after(operator: Operator, data: Wire, run: str, ending: Ending) -> 
 
 @contextmanager
 def _undisturbed() -> Iterator[list[int]]:
-    """A Ctrl-C in the midst does not leave canaries with keys that work. Gives what was held
+    """An ending in the midst does not leave canaries with keys that work. Gives what was held
     off."""
     held: list[int] = []
     if threading.current_thread() is not threading.main_thread():
@@ -90,7 +90,7 @@ def _undisturbed() -> Iterator[list[int]]:
     def hold(number: int, _: object) -> None:
         held.append(number)
 
-    before = {number: signal.signal(number, hold) for number in _ENDINGS}
+    before = {number: signal.signal(number, hold) for number in (signal.SIGINT, *endings())}
     try:
         yield held
     finally:
@@ -112,13 +112,13 @@ def put_away(
         operator.post(f"/tenants/{tenant_id}/resume")
         key = operator.key(tenant_id, name="audit: putting away", scopes=list(ALL_SCOPES))
         ending.problems += _without_documents(data, bearer(key.bearer), who)
-        for row in operator.get("/budgets", tenant=tenant_id)["data"]:
+        for row in operator.every("/budgets", tenant=tenant_id):
             if row.get("id"):
                 operator.delete(f"/budgets/{row['id']}", tenant=tenant_id)
     except (Refused, OSError) as problem:
         ending.problems.append(f"{who}: {problem}")
     try:
-        for row in operator.get("/keys", tenant=tenant_id)["data"]:
+        for row in operator.every("/keys", tenant=tenant_id):
             if row["revoked_at"] is None:
                 operator.revoke(tenant_id, row["id"])
         operator.post(f"/tenants/{tenant_id}/suspend")
@@ -141,8 +141,8 @@ def _is_to_go(
         return shred
     if engine not in (None, SEALED):
         return True
-    plans = [row for row in operator.get("/plans")["data"] if row["name"] == tenant["plan"]]
-    places = operator.get("/placements")["data"]
+    plans = [row for row in operator.every("/plans") if row["name"] == tenant["plan"]]
+    places = operator.every("/placements")
     places = [row for row in places if row["id"] == tenant["placement"]]
     return any(row.get("kms_key") == "own" for row in (*plans, *places))
 
@@ -173,7 +173,7 @@ def put_stale_away(
 ) -> None:
     """What an audit left that was killed. A Ctrl-C ends it once the canary at hand is away."""
     for row in tenants:
-        ours = row["name"].startswith(NAME_PREFIX) and row["status"] == "active"
+        ours = row["name"].startswith(CANARY_PREFIX) and row["status"] == "active"
         if ours and _made_at(row["id"]) < now - _STALE_AFTER:
             with _undisturbed() as held:
                 try:

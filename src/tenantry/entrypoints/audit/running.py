@@ -132,7 +132,7 @@ def _ground(
 ) -> Ground:
     operations = operations_of(_description(data, ""))
     admin_operations = operations_of(_description(operator.wire, ""))
-    models = {row["id"]: row for row in operator.get("/models")["data"]}
+    models = {row["id"]: row for row in operator.every("/models")}
     places = _places(operator, target.placements)
     plans = [make_plan(operator, target.plan, place) for place in places]
     a, b = (
@@ -166,7 +166,7 @@ def _ground(
 
 def _places(operator: Operator, wanted: tuple[str, ...]) -> list[Any]:
     """The placements of A and B. Raises `Refused`."""
-    rows = operator.get("/placements")["data"]
+    rows = operator.every("/placements")
     if not wanted:
         pools = [row for row in rows if row["kind"] == "pool"] or rows
         if not pools:

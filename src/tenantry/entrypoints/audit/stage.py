@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+from tenantry.domain.audit import CANARY_PREFIX
 from tenantry.entrypoints.audit.attacks.groups import GROUP
-from tenantry.entrypoints.audit.canary import NAME_PREFIX, Canary
+from tenantry.entrypoints.audit.canary import Canary
 from tenantry.entrypoints.audit.credentials import bearer
 from tenantry.entrypoints.audit.exchange import ask
 from tenantry.entrypoints.audit.operator import Operator, Refused
@@ -15,7 +16,6 @@ from tenantry.entrypoints.audit.recipes import ALLOWED_GUARDRAIL
 from tenantry.entrypoints.audit.things import made
 from tenantry.entrypoints.audit.wire import Wire
 
-PLAN_PREFIX: Final = "audit-canary"
 CANARIES: Final = ("a", "b", "c")
 ALL_SCOPES: Final = ("infer", "search", "documents:write", "admin")
 _FREE_OF_LIMITS: Final[Mapping[str, Any]] = {
@@ -47,7 +47,7 @@ def make_plan(operator: Operator, base: str | None, placement: Mapping[str, Any]
 
     Without `base`, the first plan of the placement's kind. Raises `Refused`.
     """
-    plans = [row for row in operator.get("/plans")["data"] if not _is_ours(row["name"])]
+    plans = [row for row in operator.every("/plans") if not _is_ours(row["name"])]
     chosen = [row for row in plans if row["name"] == base]
     if base is None:
         chosen = [row for row in plans if row["placement"] == placement["kind"]] or plans
@@ -55,17 +55,17 @@ def make_plan(operator: Operator, base: str | None, placement: Mapping[str, Any]
         raise Refused(f"there is no plan {base}")
     table = {k: v for k, v in chosen[0].items() if k not in ("name", "version")}
     table |= {**_FREE_OF_LIMITS, "placement": placement["kind"]}
-    name = f"{PLAN_PREFIX}-{placement['id']}"
+    name = f"{CANARY_PREFIX}{placement['id']}"
     operator.post("/plans", {"plans": {name: table}})
     return {"name": name, **table}
 
 
 def _is_ours(plan: str) -> bool:
-    return plan.startswith(PLAN_PREFIX)
+    return plan.startswith(CANARY_PREFIX)
 
 
 def canary_name(run: str, name: str) -> str:
-    return f"{NAME_PREFIX}{run}-{name}"
+    return f"{CANARY_PREFIX}{run}-{name}"
 
 
 def make_canary(
@@ -140,7 +140,7 @@ def furnish(operator: Operator, canary: Canary, data: Wire, now: datetime) -> No
 
 def foreign_invoice(operator: Operator, tenants: Sequence[Mapping[str, Any]]) -> str | None:
     """The number of a final invoice of some other tenant, which is read by nobody here."""
-    others = [row for row in tenants if not row["name"].startswith(NAME_PREFIX)]
+    others = [row for row in tenants if not row["name"].startswith(CANARY_PREFIX)]
     for tenant in others[:_ASKED_FOR_INVOICES_MAX]:
         for row in operator.get("/invoices", tenant=tenant["id"], limit="5")["data"]:
             if row["status"] != "draft":

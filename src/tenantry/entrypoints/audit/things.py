@@ -68,7 +68,7 @@ def _key(ground: Ground, who: Canary) -> str:
 
 
 def _key_is(ground: Ground, who: Canary, thing: str) -> object:
-    rows = ground.operator.get("/keys", tenant=who.id)["data"]
+    rows = ground.operator.every("/keys", tenant=who.id)
     return [row for row in rows if row["id"] == thing]
 
 
@@ -81,7 +81,7 @@ def _budget(ground: Ground, who: Canary) -> str:
 
 
 def _budget_is(ground: Ground, who: Canary, thing: str) -> object:
-    rows = ground.operator.get("/budgets", tenant=who.id)["data"]
+    rows = ground.operator.every("/budgets", tenant=who.id)
     return [row for row in rows if row.get("id") == thing]
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import click
 
+from tenantry.application.pages import PAGE, to_the_end
 from tenantry.bootstrap.commands.control import run_with_alerts
 from tenantry.domain import money
 from tenantry.domain.alert import Alert as StoredAlert
@@ -29,8 +30,9 @@ from tenantry.domain.anomaly import (
     series_by_tenant,
 )
 from tenantry.domain.remark import check_reason
+from tenantry.entrypoints.cli.cut import say_cut
 from tenantry.entrypoints.cli.output import as_json, print_json, print_table, say
-from tenantry.entrypoints.cli.values import NAMED
+from tenantry.entrypoints.cli.values import ALERT_ID, NAMED
 from tenantry.ports.alerts import AlertBook, Mute
 from tenantry.ports.control import ControlPlane
 
@@ -57,6 +59,7 @@ def alerts() -> None:
 @click.option(
     "--state", type=click.Choice(["open", "acknowledged"]), help="Only these; default: both."
 )
+@click.option("--after", type=ALERT_ID, help="Continue after this id, with older ones.")
 @click.option(
     "--limit",
     type=click.IntRange(1, 1_000),
@@ -66,22 +69,31 @@ def alerts() -> None:
 )
 @as_json
 def list_(
-    tenant: str | None, since: datetime | None, state: str | None, limit: int, json_output: bool
+    tenant: str | None,
+    since: datetime | None,
+    state: str | None,
+    after: str | None,
+    limit: int,
+    json_output: bool,
 ) -> None:
     """List alerts, newest first.
 
     Example: `tenantry alerts list --tenant acme --since 2026-11-01`
     """
 
-    async def work(control: ControlPlane, book: AlertBook) -> list[StoredAlert]:
+    async def work(control: ControlPlane, book: AlertBook) -> tuple[list[StoredAlert], bool]:
         tenant_id = None if tenant is None else (await control.get_tenant(tenant)).id
-        return await book.alerts(tenant_id=tenant_id, since=_utc(since), state=state, limit=limit)
+        listed = functools.partial(book.alerts, tenant_id=tenant_id, since=_utc(since), state=state)
+        found = await listed(before=after, limit=limit)
+        return found, len(found) == limit and bool(await listed(before=found[-1].id, limit=1))
 
-    found = run_with_alerts(work)
+    found, more = run_with_alerts(work)
     if json_output:
         print_json({"alerts": [_to_json(alert) for alert in found]})
     else:
         print_table(_ALERT_COLUMNS, [_alert_row(alert) for alert in found])
+    if more:
+        say_cut(len(found), f"--after {found[-1].id}")
 
 
 @alerts.command()
@@ -138,7 +150,11 @@ def mutes(tenant: str, json_output: bool) -> None:
     """
 
     async def work(control: ControlPlane, book: AlertBook) -> list[Mute]:
-        return await book.mutes((await control.get_tenant(tenant)).id)
+        owner = await control.get_tenant(tenant)
+        return await to_the_end(
+            lambda after: book.mutes(owner.id, after=after, limit=PAGE),
+            lambda mute: (mute.starts_at, mute.id),
+        )
 
     found = run_with_alerts(work)
     if json_output:

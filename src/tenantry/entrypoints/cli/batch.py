@@ -22,12 +22,12 @@ from tenantry.domain.batch import RECORDS_MAX
 from tenantry.domain.errors import BadRequest
 from tenantry.domain.ids import uuid7
 from tenantry.domain.tenant import Scope
+from tenantry.entrypoints.cli.cut import say_cut
 from tenantry.entrypoints.cli.output import as_json, print_json, print_table, say
 from tenantry.entrypoints.http.bedrock.requests import to_converse_call, to_invoke_call
 from tenantry.entrypoints.http.json_body import parse_object
 from tenantry.ports.batch import BatchJob
 
-LISTED_MAX = 100
 NAME_TOLD_MAX = 40  # characters of a member's name in a message
 
 
@@ -81,20 +81,29 @@ def submit(file: Path, model: str, operation: str, json_output: bool) -> None:
 
 @batch.command(name="list")
 @click.argument("tenant")
+@click.option(
+    "--limit",
+    type=click.IntRange(1, 10_000),
+    default=100,
+    show_default=True,
+    help="At most so many, the newest.",
+)
 @as_json
-def list_(tenant: str, json_output: bool) -> None:
+def list_(tenant: str, limit: int, json_output: bool) -> None:
     """List a tenant's batch jobs, newest first, with an operator's rights.
 
     Example: `tenantry batch list acme`
     """
     found = run_with_control(lambda control: control.get_tenant(tenant))
-    jobs = run_with_batches(lambda book: book.listed(found.id, LISTED_MAX))
-    rows = [_shown(job) for job in jobs]
+    jobs = run_with_batches(lambda book: book.listed(found.id, limit + 1))
+    rows = [_shown(job) for job in jobs[:limit]]
     if json_output:
         print_json(rows)
     else:
         columns = ("id", "state", "model", "records", "message")
         print_table(columns, ([str(row[name]) for name in columns] for row in rows))
+    if len(jobs) > limit:
+        say_cut(limit, "see --limit")
 
 
 def _shown(job: BatchJob) -> dict[str, Any]:

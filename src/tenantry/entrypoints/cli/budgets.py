@@ -10,6 +10,7 @@ import click
 
 from tenantry.application.budgets import budget_subject
 from tenantry.application.pacing import Outlook
+from tenantry.application.pages import PAGE, to_the_end
 from tenantry.bootstrap.commands.control import run_with_outlooks
 from tenantry.bootstrap.commands.keys import run_with_labels
 from tenantry.domain.budget import (
@@ -130,11 +131,11 @@ def show(tenant: str, json_output: bool) -> None:
     async def work(
         control: ControlPlane, found: Tenant, outlooks: Sequence[Outlook]
     ) -> list[dict[str, Any]]:
-        by_key = {_key_of_use(outlook): outlook for outlook in outlooks}
-        return [
-            {**budget, **_forecast(by_key.get(_key_of(budget)))}
-            for budget in await control.list_budgets(found.id)
-        ]
+        by_key = {outlook.key: outlook for outlook in outlooks}
+        rows = await to_the_end(
+            lambda after: control.list_budgets(found.id, after=after, limit=PAGE), _key_of
+        )
+        return [{**budget, **_forecast(by_key.get(_key_of(budget)))} for budget in rows]
 
     rows = run_with_outlooks(tenant, work)
     if json_output:
@@ -198,10 +199,6 @@ def _forecast(outlook: Outlook | None) -> dict[str, Any]:
         "high": None if found is None else found.high,
         "passes_at": None if found is None else found.passes_at,
     }
-
-
-def _key_of_use(outlook: Outlook) -> BudgetKey:
-    return BudgetKey(outlook.use.subject, outlook.use.period, outlook.use.basis)
 
 
 def _key_of(budget: Mapping[str, Any]) -> BudgetKey:

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 
 import click
 
 from tenantry.application.agreements import amend
 from tenantry.application.billing import Billing
+from tenantry.application.pages import PAGE, to_the_end
 from tenantry.bootstrap.commands.billing import run_with_billing
 from tenantry.domain import money
 from tenantry.domain.remark import check_remark
 from tenantry.entrypoints.cli.output import as_json, print_json, print_table, say
 from tenantry.entrypoints.cli.values import NAMED
+from tenantry.ports.billing import CREDIT_FIELDS
 from tenantry.ports.control import ControlPlane
 
 INSTANT = click.DateTime(["%Y-%m-%dT%H:%M:%SZ", "%Y-%m-%d"])
@@ -62,7 +65,10 @@ def contract(tenant: str, json_output: bool, **given: Any) -> None:
         found = await control.get_tenant(tenant)
         if changes:
             await amend(billing.contracts, found, changes)
-        return await billing.contracts.contracts(found.id)
+        return await to_the_end(
+            lambda after: billing.contracts.contracts(found.id, PAGE, after=after),
+            lambda row: int(row["version"]),
+        )
 
     versions = run_with_billing(work)
     if json_output:
@@ -94,7 +100,10 @@ def plan(tenant: str, new_plan: str | None, at: datetime | None, json_output: bo
         if new_plan is not None:
             when = None if at is None else at.replace(tzinfo=UTC)
             await billing.contracts.change_plan(found.id, new_plan, when)
-        return await billing.contracts.plan_changes(found.id)
+        return await to_the_end(
+            lambda after: billing.contracts.plan_changes(found.id, PAGE, after=after),
+            lambda row: (row["effective_at"], row["entered_at"]),
+        )
 
     changes = run_with_billing(work)
     if json_output:
@@ -125,18 +134,22 @@ def credit(tenant: str, amount: str | None, note: str, json_output: bool) -> Non
     except ValueError as wrong:
         raise click.BadParameter(str(wrong), param_hint="--note") from None
 
-    async def work(control: ControlPlane, billing: Billing) -> list[Mapping[str, Any]]:
+    async def work(
+        control: ControlPlane, billing: Billing
+    ) -> tuple[list[Mapping[str, Any]], Mapping[str, Decimal]]:
         found = await control.get_tenant(tenant)
         if granted is not None:
             await billing.contracts.grant_credit(found.id, granted, note)
-        return await billing.contracts.credits(found.id)
+        entries = await to_the_end(
+            lambda after: billing.contracts.credits(found.id, PAGE, after=after),
+            lambda row: (row["posted_at"], row["posting_id"], int(row["line"])),
+        )
+        return entries, await billing.contracts.credit_left(found.id)
 
-    entries = run_with_billing(work)
+    entries, left = run_with_billing(work)
     if json_output:
-        print_json(entries)
+        print_json([{name: row[name] for name in CREDIT_FIELDS} for row in entries])
         return
-    names = ("posted_at", "kind", "number", "amount", "currency", "note")
-    print_table(names, (tuple(row[name] for name in names) for row in entries))
-    for currency in sorted({row["currency"] for row in entries}):
-        left = money.total(row["amount"] for row in entries if row["currency"] == currency)
-        say(f"left: {money.plain(left)} {currency}")
+    print_table(CREDIT_FIELDS, (tuple(row[name] for name in CREDIT_FIELDS) for row in entries))
+    for currency, rest in left.items():
+        say(f"left: {money.plain(rest)} {currency}")

@@ -28,6 +28,7 @@ from tenantry.application.invoicing import (
     store_for_review,
     void_invoice,
 )
+from tenantry.application.pages import PAGE, to_the_end
 from tenantry.bootstrap.billing import issuer_of
 from tenantry.bootstrap.commands.billing import run_with_billing
 from tenantry.bootstrap.deployment import settings
@@ -42,7 +43,6 @@ from tenantry.entrypoints.cli.values import NAMED
 from tenantry.ports.billing import Finalised
 from tenantry.ports.control import ControlPlane
 
-LIST_MAX = 1_000
 _OUTCOMES = ("final", "review", "nothing", "trouble")
 _IN = click.option(
     "--in",
@@ -106,7 +106,14 @@ def list_(tenant: str, json_output: bool) -> None:
     async def work(control: ControlPlane, billing: Billing) -> list[Mapping[str, Any]]:
         found = await control.get_tenant(tenant)
         now = await billing.book.now()
-        return await list_invoices(billing.invoices, found, now, billing.issuer, limit=LIST_MAX)
+
+        async def page(before: str | None) -> list[Mapping[str, Any]]:
+            if before is not None and before.startswith(DRAFT):
+                return []  # drafts come first, and there was nothing after them
+            book, issuer = billing.invoices, billing.issuer
+            return await list_invoices(book, found, now, issuer, before=before, limit=PAGE)
+
+        return await to_the_end(page, lambda row: str(row["number"]))
 
     rows = run_with_billing(work)
     if json_output:
@@ -310,7 +317,10 @@ def runs(tenant: str | None, outcome: str | None, json_output: bool) -> None:
 
     async def work(control: ControlPlane, billing: Billing) -> list[Mapping[str, Any]]:
         of = None if tenant is None else (await control.get_tenant(tenant)).id
-        return await billing.book.runs(of, outcome, LIST_MAX)  # type: ignore[arg-type]
+        return await to_the_end(
+            lambda after: billing.book.runs(of, outcome, PAGE, after=after),  # type: ignore[arg-type]
+            lambda row: (row["period_start"], str(row["tenant_id"])),
+        )
 
     rows = run_with_billing(work)
     if json_output:

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import click
 
+from tenantry.application.pages import PAGE, to_the_end
 from tenantry.bootstrap.commands.control import run_with_control
 from tenantry.domain.tenant import DEFAULT_SCOPES, Scope
 from tenantry.entrypoints.cli.output import as_json, print_json, print_table, say
@@ -88,7 +89,10 @@ def list_(tenant: str, json_output: bool) -> None:
     """
 
     async def work(control: ControlPlane) -> list[KeyRow]:
-        return await control.list_keys((await control.get_tenant(tenant)).id)
+        owner = await control.get_tenant(tenant)
+        return await to_the_end(
+            lambda after: control.list_keys(owner.id, after=after, limit=PAGE), lambda row: row.id
+        )
 
     rows = run_with_control(work)
     if json_output:

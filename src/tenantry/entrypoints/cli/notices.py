@@ -9,6 +9,7 @@ from uuid import UUID
 import click
 
 from tenantry.bootstrap.commands.control import run_with_desk
+from tenantry.entrypoints.cli.cut import say_cut
 from tenantry.entrypoints.cli.output import as_json, print_json, print_table, say
 from tenantry.entrypoints.cli.values import NAMED
 from tenantry.ports.control import ControlPlane
@@ -42,13 +43,16 @@ def list_(dead: bool, limit: int, json_output: bool) -> None:
     """
 
     async def work(_: ControlPlane, desk: NoticeDesk) -> list[Listed]:
-        return await desk.listed("dead" if dead else None, limit)
+        return await desk.listed("dead" if dead else None, limit + 1)
 
-    rows = run_with_desk(work)
+    found = run_with_desk(work)
+    rows = found[:limit]
     if json_output:
         print_json([dataclasses.asdict(row) for row in rows])
     else:
         print_table(_COLUMNS, (dataclasses.astuple(row) for row in rows))
+    if len(found) > limit:
+        say_cut(limit, "see --limit")
 
 
 @notices.command()

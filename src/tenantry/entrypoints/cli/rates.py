@@ -7,6 +7,7 @@ from datetime import datetime
 import click
 
 from tenantry.application.billing import Billing
+from tenantry.application.pages import PAGE, to_the_end
 from tenantry.bootstrap.commands.billing import run_with_billing
 from tenantry.domain import money
 from tenantry.domain.contract import LIST_CURRENCY, ExchangeRate
@@ -56,7 +57,10 @@ def list_(json_output: bool) -> None:
     """
 
     async def work(_: ControlPlane, billing: Billing) -> list[ExchangeRate]:
-        return await billing.contracts.rates()
+        return await to_the_end(
+            lambda after: billing.contracts.rates(PAGE, after=after),
+            lambda rate: (rate.quote, rate.base, rate.day),
+        )
 
     found = run_with_billing(work)
     if json_output:

@@ -9,6 +9,7 @@ import click
 from tenantry.bootstrap.commands.control import run_with_control
 from tenantry.domain.knowledge_base import knowledge_base_of
 from tenantry.domain.tenant import Tenant
+from tenantry.entrypoints.cli.cut import say_cut
 from tenantry.entrypoints.cli.lazy import LazyGroup
 from tenantry.entrypoints.cli.output import as_json, print_json, print_table, say
 from tenantry.entrypoints.cli.values import NAMED, TENANT_ID
@@ -79,10 +80,12 @@ def list_(after: str | None, limit: int, json_output: bool) -> None:
     Example: `tenantry tenants list --json`
     """
 
-    async def work(control: ControlPlane) -> list[Tenant]:
-        return await control.list_tenants(after=after, limit=limit)
+    async def work(control: ControlPlane) -> tuple[list[Tenant], bool]:
+        found = await control.list_tenants(after=after, limit=limit)
+        more = len(found) == limit and await control.list_tenants(after=found[-1].id, limit=1)
+        return found, bool(more)
 
-    found = run_with_control(work)
+    found, more = run_with_control(work)
     if json_output:
         print_json([tenant_json(tenant) for tenant in found])
     else:
@@ -90,6 +93,8 @@ def list_(after: str | None, limit: int, json_output: bool) -> None:
             ("id", "name", "status", "plan", "placement", "zone"),
             ((t.id, t.name, t.status, t.plan.name, t.placement.id, t.zone) for t in found),
         )
+    if more:
+        say_cut(len(found), f"--after {found[-1].id}")
 
 
 @tenants.command()

@@ -19,15 +19,19 @@ class _Named(click.types.StringParamType):
         return words
 
 
-class _TenantId(_Named):
-    """Where a list of tenants goes on: another word would look like its end."""
+class _Id(_Named):
+    """Where a list goes on: another word would look like its end."""
+
+    def __init__(self, prefix: str, of: str) -> None:
+        self._prefix, self._of = prefix, of
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
         word: str = super().convert(value, param, ctx)
-        if not is_id("tnt", word):
-            self.fail("is no id of a tenant", param, ctx)
+        if not is_id(self._prefix, word):
+            self.fail(f"is no id of {self._of}", param, ctx)
         return word
 
 
 NAMED = _Named()
-TENANT_ID = _TenantId()
+TENANT_ID = _Id("tnt", "a tenant")
+ALERT_ID = _Id("alr", "an alert")

@@ -9,6 +9,7 @@ from typing import Any, Final
 from tenantry.application.retrieval import TOP_K_MAX
 from tenantry.entrypoints.http.attribution import KNOWLEDGE_HEADER
 from tenantry.entrypoints.http.call import Call
+from tenantry.entrypoints.http.paging import PAGE_MAX
 from tenantry.entrypoints.http.response import Response, json_response
 from tenantry.entrypoints.http.routes import Access, Route
 
@@ -35,6 +36,11 @@ _KNOWLEDGE: Final = {
     "required": False,
     "description": "So many passages of the documents go into the prompt; scope `search` too.",
     "schema": {"type": "integer", "minimum": 1, "maximum": TOP_K_MAX},
+}
+
+_TEXT: Final = {"type": "string"}
+_QUERY: Final = {
+    "limit": {"type": "integer", "minimum": 1, "maximum": PAGE_MAX},
 }
 
 
@@ -71,7 +77,11 @@ def _operation(route: Route) -> dict[str, Any]:
             for part in route.segments
             if part.startswith("{")
         ]
-        + ([_KNOWLEDGE] if route.takes_knowledge else []),
+        + ([_KNOWLEDGE] if route.takes_knowledge else [])
+        + [
+            {"name": name, "in": "query", "required": False, "schema": _QUERY.get(name, _TEXT)}
+            for name in route.query
+        ],
         "responses": {
             "2XX": {"description": "Done"},
             "4XX": {"description": "Refused, in the shape of the API called"},

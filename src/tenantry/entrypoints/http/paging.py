@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Final
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, TypeVar
 
 from tenantry.domain.errors import BadRequest
+from tenantry.entrypoints.http.response import Response, json_response
 
+T = TypeVar("T")
 PAGE_MAX: Final = 100
+PAGE: Final = ("cursor", "limit")  # what every list takes
 _DIGITS_MAX: Final = 9  # so that no text of digits takes long to read
 
 
@@ -18,6 +21,18 @@ def page_of(query: Mapping[str, str]) -> tuple[str | None, int]:
     if not whole or not 1 <= int(text) <= PAGE_MAX:
         raise BadRequest(f"`limit` must be a whole number from 1 to {PAGE_MAX}.")
     return query.get("cursor"), int(text)
+
+
+def page_response(
+    found: Sequence[T],
+    limit: int,
+    told: Callable[[T], Mapping[str, Any]],
+    cursor: Callable[[T], str],
+) -> Response:
+    """A page. One more than `limit` in `found` tells that there is a next one."""
+    shown = found[:limit]
+    more = cursor(shown[-1]) if len(found) > limit else None
+    return json_response({"data": [told(row) for row in shown], "next_cursor": more})
 
 
 def required(query: Mapping[str, str], name: str) -> str:

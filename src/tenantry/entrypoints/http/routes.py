@@ -34,6 +34,9 @@ class Access(Enum):
     OPERATOR = "operator"
 
 
+_OF_TENANTS: Final = frozenset({Access.TENANT, Access.TENANT_FRESH})
+
+
 @dataclass(frozen=True, slots=True)
 class Route:
     method: Method
@@ -47,6 +50,7 @@ class Route:
     kept: bool = True  # its answer, where an idempotency key asks for that
     body_bytes_max: int = BODY_BYTES_MAX
     takes_form: bool = False  # `multipart/form-data` beside JSON
+    query: tuple[str, ...] = ()  # the members that its query may have, as it is described
 
     @property
     def segments(self) -> tuple[str, ...]:
@@ -71,6 +75,7 @@ class RouteTable:
 
     def __init__(self, routes: Sequence[Route]) -> None:
         self.routes = tuple(routes)
+        self.for_tenants = any(route.access in _OF_TENANTS for route in routes)
         self._fixed: dict[str, dict[str, Route]] = {}
         self._shaped: dict[tuple[str, int], list[tuple[tuple[str, ...], dict[str, Route]]]] = {}
         for route in routes:

@@ -90,8 +90,8 @@ SELECT starts_at, ends_at FROM tenantry.alert_mute WHERE tenant_id = $1 AND ends
 ORDER BY starts_at LIMIT 10000;
 
 -- name: budget_uses
--- The balances of $1 whose period runs, at most 1,000: the plan's first, then the tenant's. $2: one of
--- them by the name that a refusal has, or NULL.
+-- The balances of $1 whose period runs: the plan's first, then the tenant's. $2: one of them by the
+-- name that a refusal has, or NULL. After the budget ($3, $4, $5) or NULL, at most $6.
 SELECT u.tenant_id, u.subject, u.period, u.basis, u.rate, u.settled * u.rate AS settled,
        u.reserved * u.rate AS reserved, tenantry.contract_currency(u.tenant_id) AS currency,
        CASE WHEN isfinite(u.period_start) THEN u.period_start END AS starts_at,
@@ -103,7 +103,10 @@ JOIN tenantry.tenant t ON t.tenant_id = u.tenant_id
 JOIN tenantry.plan p ON p.name = t.plan AND p.superseded_at IS NULL
 WHERE u.tenant_id = $1 AND u.period_start <= clock_timestamp() AND u.period_end > clock_timestamp()
   AND ($2::text IS NULL OR u.subject || ' ' || u.period || ' ' || u.basis = $2)
-ORDER BY u.subject <> 'plan', u.subject <> 'tenant', u.subject, u.period, u.basis LIMIT 1000;
+  AND ($3::text IS NULL
+    OR (u.subject <> 'plan', u.subject <> 'tenant', u.subject, u.period, u.basis)
+     > ($3 <> 'plan', $3 <> 'tenant', $3, $4::text, $5::text))
+ORDER BY u.subject <> 'plan', u.subject <> 'tenant', u.subject, u.period, u.basis LIMIT $6;
 
 -- name: alerts
 -- Newest first. $1 tenant, $2 raised at or after, $3 whether acknowledged: NULL for any. $4: ids before
@@ -123,7 +126,11 @@ INSERT INTO tenantry.alert_mute (tenant_id, mute_id, starts_at, ends_at, reason)
 VALUES ($1, $2, $3, $4, $5) RETURNING *;
 
 -- name: mutes
-SELECT * FROM tenantry.alert_mute WHERE tenant_id = $1 ORDER BY starts_at DESC, mute_id LIMIT 1000;
+-- Latest start first. After ($2, $3) or NULL, at most $4.
+SELECT * FROM tenantry.alert_mute
+WHERE tenant_id = $1
+  AND ($2::timestamptz IS NULL OR (starts_at, mute_id) < ($2, $3::text))
+ORDER BY starts_at DESC, mute_id DESC LIMIT $4;
 
 -- name: unmute
 DELETE FROM tenantry.alert_mute WHERE tenant_id = $1 AND mute_id = $2;

@@ -151,8 +151,8 @@ SELECT m.applied_at <= $1 AS yes FROM tenantry.schema_migrations m WHERE m.numbe
 SELECT number, kind, status, issued_at, due_at, period_start, period_end, currency, total, credit,
        due, credits_number, encode(sha256, 'hex') AS sha256, voided_at, void_reason
 FROM tenantry.invoice
-WHERE tenant_id = $1 AND ($2::text IS NULL OR issued_at < (
-  SELECT b.issued_at FROM tenantry.invoice b WHERE b.tenant_id = $1 AND b.number = $2))
+WHERE tenant_id = $1 AND ($2::text IS NULL OR (issued_at, number) < (
+  SELECT b.issued_at, b.number FROM tenantry.invoice b WHERE b.tenant_id = $1 AND b.number = $2))
 ORDER BY issued_at DESC, number DESC LIMIT $3;
 
 -- name: document
@@ -258,11 +258,14 @@ WHERE a.period_end <= clock_timestamp() - $4::integer * interval '1 second'
 ORDER BY a.tenant_id LIMIT $2;
 
 -- name: runs
--- What came of the periods that were due; $1 a tenant or NULL, $2 an outcome or NULL.
+-- What came of the periods that were due, the latest first; $1 a tenant or NULL, $2 an outcome or NULL.
+-- After ($4, $5) or NULL, at most $3.
 SELECT r.tenant_id, t.name, r.period_start, r.period_end, r.outcome, r.detail, r.tried_at
 FROM tenantry.invoice_run r
 JOIN tenantry.tenant t ON t.tenant_id = r.tenant_id
 WHERE ($1::text IS NULL OR r.tenant_id = $1) AND ($2::text IS NULL OR r.outcome = $2)
+  AND ($4::timestamptz IS NULL OR r.period_start < $4
+    OR (r.period_start = $4 AND r.tenant_id > $5::text))
 ORDER BY r.period_start DESC, r.tenant_id LIMIT $3;
 
 -- name: tenant_of
@@ -277,11 +280,6 @@ INSERT INTO tenantry.contract (tenant_id, version, legal_name, address, tax_id, 
   tax_rate, tax_label, payment_days, ends_on)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11);
 
--- name: contracts
-SELECT version, legal_name, address, tax_id, email, currency, tax_rate, tax_label, payment_days,
-       ends_on, entered_at
-FROM tenantry.contract WHERE tenant_id = $1 ORDER BY version DESC LIMIT $2;
-
 -- name: has_invoices
 SELECT EXISTS (SELECT FROM tenantry.invoice WHERE tenant_id = $1) AS yes;
 
@@ -294,24 +292,12 @@ LEFT JOIN tenantry.invoice i
 WHERE t.tenant_id = $1
 GROUP BY t.zone;
 
--- name: credits
-SELECT kind, CASE 'prepaid_credit' WHEN credit THEN amount ELSE -amount END AS amount, currency,
-       note, posted_at, (SELECT i.number FROM tenantry.invoice i
-         WHERE i.tenant_id = e.tenant_id AND i.invoice_id = e.invoice_id) AS number
-FROM tenantry.billing_entry e
-WHERE tenant_id = $1 AND kind IN ('credit_granted', 'credit_used', 'credit_returned')
-ORDER BY posted_at DESC LIMIT $2;
-
 -- name: insert_rate
 INSERT INTO tenantry.exchange_rate (base, quote, day, rate, source) VALUES ($1, $2, $3, $4, $5)
 ON CONFLICT (base, quote, day) DO NOTHING RETURNING true AS yes;
 
 -- name: rate
 SELECT rate, source FROM tenantry.exchange_rate WHERE base = $1 AND quote = $2 AND day = $3;
-
--- name: all_rates
-SELECT day, base, quote, rate, source FROM tenantry.exchange_rate
-ORDER BY quote, day DESC LIMIT $1;
 
 -- name: plan_now
 -- A change at once: billed and admitted by from this instant on.
@@ -327,10 +313,6 @@ SELECT effective_at FROM change;
 -- name: plan_later
 INSERT INTO tenantry.plan_change (tenant_id, effective_at, plan) VALUES ($1, $3, $2)
 RETURNING effective_at;
-
--- name: plan_changes
-SELECT plan, effective_at, entered_at, applied_at FROM tenantry.plan_change
-WHERE tenant_id = $1 ORDER BY effective_at DESC, entered_at DESC LIMIT $2;
 
 -- name: apply_plan_changes
 -- Applies what is due, at most $1 entries; of several for one tenant the latest stays, unless a

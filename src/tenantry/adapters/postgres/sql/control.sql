@@ -38,8 +38,9 @@ INSERT INTO tenantry.api_key (tenant_id, api_key_id, name, hint, bearer_hmac, ac
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10);
 
 -- name: keys
+-- $2 the id after which the page begins; $3 its length.
 SELECT api_key_id, name, hint, scopes, models_allowed, created_at, expires_at, revoked_at
-FROM tenantry.api_key WHERE tenant_id = $1 ORDER BY api_key_id;
+FROM tenantry.api_key WHERE tenant_id = $1 AND api_key_id > $2 ORDER BY api_key_id LIMIT $3;
 
 -- name: revoke_key
 -- A second time keeps the first instant.
@@ -47,9 +48,11 @@ UPDATE tenantry.api_key SET revoked_at = coalesce(revoked_at, clock_timestamp())
 WHERE tenant_id = $1 AND api_key_id = $2;
 
 -- name: plans
--- $1: of these names; NULL: all.
+-- $1: of these names; NULL: all. $2 the name after which the page begins; $3 its length; NULL: all.
 SELECT name, version, definition FROM tenantry.plan
-WHERE superseded_at IS NULL AND ($1::text[] IS NULL OR name = ANY ($1)) ORDER BY name;
+WHERE superseded_at IS NULL AND ($1::text[] IS NULL OR name = ANY ($1))
+  AND ($2::text IS NULL OR name > $2)
+ORDER BY name LIMIT $3;
 
 -- name: supersede_plan
 UPDATE tenantry.plan SET superseded_at = clock_timestamp()
@@ -140,7 +143,13 @@ SELECT tenantry.place_budget($1, $2, $3, $4, $5, $6);
 SELECT tenantry.remove_budget($1, $2, $3, $4);
 
 -- name: budgets
-SELECT * FROM tenantry.budget_now WHERE tenant_id = $1 ORDER BY subject, period, basis;
+-- After ($2, $3, $4), at most $5.
+SELECT * FROM tenantry.budget_now
+WHERE tenant_id = $1
+  AND (subject, period COLLATE "C", basis COLLATE "C") > ($2::text, $3::text, $4::text)
+ORDER BY subject, period COLLATE "C", basis COLLATE "C" LIMIT $5;
 
 -- name: placements
-SELECT placement_id, definition FROM tenantry.placement ORDER BY placement_id;
+-- $1 the id after which the page begins; $2 its length; NULL: all.
+SELECT placement_id, definition FROM tenantry.placement
+WHERE $1::text IS NULL OR placement_id > $1 ORDER BY placement_id LIMIT $2;

@@ -291,13 +291,13 @@ def _system_text(ground: Ground) -> Verdict:
 
 
 def _key_for_b(ground: Ground) -> Verdict:
-    before = {row["id"] for row in ground.operator.get("/keys", tenant=ground.b.id)["data"]}
+    before = {row["id"] for row in ground.operator.every("/keys", tenant=ground.b.id)}
     for member in ("tenant", "tenant_id"):
         body = {"name": "audit", member: ground.b.id}
         reply = ground.send(ground.a, ask("POST /v1/keys", body=body))
         if reply.ok and reply.tenant != ground.a.id:
             return found("a key was made as another tenant")
-    after = {row["id"] for row in ground.operator.get("/keys", tenant=ground.b.id)["data"]}
+    after = {row["id"] for row in ground.operator.every("/keys", tenant=ground.b.id)}
     return held_if(before == after, "tenant B has an API key more")
 
 
@@ -322,7 +322,7 @@ def _same_budget(ground: Ground) -> Verdict:
     ground.send(ground.a, ask("POST /v1/budgets", body={**body, "limit": "1"}))
     name = made.json()["id"]
     ground.send(ground.a, ask("DELETE /v1/budgets/{budget}", {"budget": name}))
-    rows = ground.operator.get("/budgets", tenant=ground.b.id)["data"]
+    rows = ground.operator.every("/budgets", tenant=ground.b.id)
     limits = [str(row["limit"]) for row in rows if row.get("id") == name]
     return held_if(limits == ["7"], "B's budget is not what it was")
 

@@ -7,6 +7,7 @@ from tenantry.domain.ids import ApiKeyId
 from tenantry.domain.invoice import DRAFT
 from tenantry.domain.tenant import Principal, Tenant
 from tenantry.entrypoints.http.call import Call
+from tenantry.entrypoints.http.paging import PAGE
 from tenantry.entrypoints.http.response import Response
 from tenantry.entrypoints.http.tenant.handlers import (
     USAGE_QUERY,
@@ -32,7 +33,7 @@ async def usage(call: Call) -> Response:
 
 
 async def invoices(call: Call) -> Response:
-    query = call.query("tenant", "cursor", "limit")
+    query = call.query("tenant", *PAGE)
     return await invoices_of(call, await tenant_of(call, query), query)
 
 

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from tenantry.application.pacing import Outlook
 from tenantry.domain.alert import Alert
 from tenantry.domain.anomaly import check_announced
+from tenantry.domain.cursor import cursor_of, parts_of
 from tenantry.domain.errors import BadRequest
 from tenantry.domain.ids import TenantId
 from tenantry.domain.remark import check_reason
 from tenantry.entrypoints.http.admin import schema
 from tenantry.entrypoints.http.call import Call
 from tenantry.entrypoints.http.json_body import to, zoned
-from tenantry.entrypoints.http.paging import page_of
+from tenantry.entrypoints.http.paging import PAGE, page_of, page_response
 from tenantry.entrypoints.http.response import Response, json_response
+from tenantry.entrypoints.http.tenant.budgets import budget_page_of
 from tenantry.entrypoints.http.time_query import instant_of
 from tenantry.ports.alerts import Mute
 
@@ -22,13 +25,12 @@ STATES = ("open", "acknowledged")
 
 
 async def list_alerts(call: Call) -> Response:
-    query = call.query("tenant", "since", "state", "cursor", "limit")
+    query = call.query("tenant", "since", "state", *PAGE)
     cursor, limit = page_of(query)
     state = query.get("state")
     if state is not None and state not in STATES:
         raise BadRequest(f"`state` must be one of {', '.join(STATES)}.")
     tenant_id = await _tenant_id(call, query["tenant"]) if "tenant" in query else None
-    # One more than asked for tells whether there is a next page.
     found = await call.services.alerts.alerts(
         tenant_id=tenant_id,
         since=instant_of(query, "since"),
@@ -36,9 +38,7 @@ async def list_alerts(call: Call) -> Response:
         before=cursor,
         limit=limit + 1,
     )
-    data = [from_alert(alert) for alert in found[:limit]]
-    more = data[-1]["id"] if len(found) > limit else None
-    return json_response({"data": data, "next_cursor": more})
+    return page_response(found, limit, from_alert, lambda alert: alert.id)
 
 
 async def acknowledge(call: Call) -> Response:
@@ -46,9 +46,12 @@ async def acknowledge(call: Call) -> Response:
 
 
 async def list_mutes(call: Call) -> Response:
-    tenant_id = await _tenant_id(call, call.query("tenant").get("tenant", ""))
-    mutes = await call.services.alerts.mutes(tenant_id)
-    return json_response({"data": [from_mute(found) for found in mutes], "next_cursor": None})
+    query = call.query("tenant", *PAGE)
+    cursor, limit = page_of(query)
+    after = parts_of(cursor, datetime, str)
+    tenant_id = await _tenant_id(call, query.get("tenant", ""))
+    found = await call.services.alerts.mutes(tenant_id, after=after, limit=limit + 1)
+    return page_response(found, limit, from_mute, lambda one: cursor_of(one.starts_at, one.id))
 
 
 async def mute(call: Call) -> Response:
@@ -77,9 +80,11 @@ async def unmute(call: Call) -> Response:
 
 
 async def list_outlooks(call: Call) -> Response:
-    tenant_id = await _tenant_id(call, call.query("tenant").get("tenant", ""))
-    found = await call.services.outlooks(tenant_id)
-    return json_response({"data": [from_outlook(row) for row in found], "next_cursor": None})
+    query = call.query("tenant", *PAGE)
+    after, limit = budget_page_of(query)
+    tenant_id = await _tenant_id(call, query.get("tenant", ""))
+    found = await call.services.outlooks(tenant_id, after, limit + 1)
+    return page_response(found, limit, from_outlook, lambda row: row.key.id)
 
 
 async def _tenant_id(call: Call, name: str) -> TenantId:

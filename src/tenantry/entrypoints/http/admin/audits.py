@@ -7,7 +7,7 @@ from typing import Any
 from tenantry.domain.audit import AuditError, report_from
 from tenantry.domain.errors import BadRequest, NotFound
 from tenantry.entrypoints.http.call import Call
-from tenantry.entrypoints.http.paging import page_of
+from tenantry.entrypoints.http.paging import PAGE, page_of, page_response
 from tenantry.entrypoints.http.response import Response, json_response
 from tenantry.ports.audits import StoredAudit
 
@@ -24,12 +24,9 @@ async def store(call: Call) -> Response:
 
 
 async def index(call: Call) -> Response:
-    cursor, limit = page_of(call.query("cursor", "limit"))
-    # One more than asked for tells whether there is a next page.
+    cursor, limit = page_of(call.query(*PAGE))
     found = await call.services.audits.page(before=cursor, limit=limit + 1)
-    data = [from_stored(stored) for stored in found[:limit]]
-    more = data[-1]["id"] if len(found) > limit else None
-    return json_response({"data": data, "next_cursor": more})
+    return page_response(found, limit, from_stored, lambda stored: stored.id)
 
 
 async def get(call: Call) -> Response:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import date
-from typing import Any, TypeVar, get_args
+from datetime import date, datetime
+from typing import TypeVar, get_args
+from uuid import UUID
 
 from tenantry.application.agreements import amend
 from tenantry.application.invoice_lists import oldest_open, period_of
@@ -17,6 +18,7 @@ from tenantry.application.invoicing import (
 )
 from tenantry.domain import money
 from tenantry.domain.contract import ExchangeRate
+from tenantry.domain.cursor import cursor_of, parts_of
 from tenantry.domain.errors import BadRequest, NotFound
 from tenantry.domain.invoice import content_sha256, rate_json
 from tenantry.domain.period import Span
@@ -26,20 +28,22 @@ from tenantry.entrypoints.http.admin import schema
 from tenantry.entrypoints.http.admin.accounting import tenant_of
 from tenantry.entrypoints.http.call import Call
 from tenantry.entrypoints.http.json_body import to, zoned
-from tenantry.entrypoints.http.paging import PAGE_MAX
+from tenantry.entrypoints.http.paging import PAGE, page_of, page_response
 from tenantry.entrypoints.http.response import Response, json_response
-from tenantry.ports.billing import Outcome
+from tenantry.ports.billing import CREDIT_FIELDS, Outcome
 
 T = TypeVar("T")
 
 
-def _listed(rows: Any) -> Response:
-    return json_response({"data": [dict(row) for row in rows], "next_cursor": None})
-
-
 async def contracts(call: Call) -> Response:
-    tenant = await tenant_of(call, call.query("tenant"))
-    return _listed(await call.services.billing.contracts.contracts(tenant.id, PAGE_MAX))
+    query = call.query("tenant", *PAGE)
+    cursor, limit = page_of(query)
+    after = parts_of(cursor, int)
+    tenant = await tenant_of(call, query)
+    found = await call.services.billing.contracts.contracts(
+        tenant.id, limit + 1, after=None if after is None else after[0]
+    )
+    return page_response(found, limit, dict, lambda row: cursor_of(row["version"]))
 
 
 async def set_contract(call: Call) -> Response:
@@ -51,8 +55,14 @@ async def set_contract(call: Call) -> Response:
 
 
 async def plan_changes(call: Call) -> Response:
-    tenant = await tenant_of(call, call.query("tenant"))
-    return _listed(await call.services.billing.contracts.plan_changes(tenant.id, PAGE_MAX))
+    query = call.query("tenant", *PAGE)
+    cursor, limit = page_of(query)
+    after = parts_of(cursor, datetime, datetime)
+    tenant = await tenant_of(call, query)
+    found = await call.services.billing.contracts.plan_changes(tenant.id, limit + 1, after=after)
+    return page_response(
+        found, limit, dict, lambda row: cursor_of(row["effective_at"], row["entered_at"])
+    )
 
 
 async def change_plan(call: Call) -> Response:
@@ -65,8 +75,17 @@ async def change_plan(call: Call) -> Response:
 
 
 async def credits(call: Call) -> Response:
-    tenant = await tenant_of(call, call.query("tenant"))
-    return _listed(await call.services.billing.contracts.credits(tenant.id, PAGE_MAX))
+    query = call.query("tenant", *PAGE)
+    cursor, limit = page_of(query)
+    after = parts_of(cursor, datetime, UUID, int)
+    tenant = await tenant_of(call, query)
+    found = await call.services.billing.contracts.credits(tenant.id, limit + 1, after=after)
+    return page_response(
+        found,
+        limit,
+        lambda row: {name: row[name] for name in CREDIT_FIELDS},
+        lambda row: cursor_of(row["posted_at"], row["posting_id"], row["line"]),
+    )
 
 
 async def grant_credit(call: Call) -> Response:
@@ -82,8 +101,12 @@ async def grant_credit(call: Call) -> Response:
 
 
 async def rates(call: Call) -> Response:
-    call.query()
-    return _listed(rate_json(rate) for rate in await call.services.billing.contracts.rates())
+    cursor, limit = page_of(call.query(*PAGE))
+    after = parts_of(cursor, str, str, date)
+    found = await call.services.billing.contracts.rates(limit + 1, after=after)
+    return page_response(
+        found, limit, rate_json, lambda rate: cursor_of(rate.quote, rate.base, rate.day)
+    )
 
 
 async def add_rate(call: Call) -> Response:
@@ -158,12 +181,17 @@ async def verify(call: Call) -> Response:
 
 async def runs(call: Call) -> Response:
     """What came of the periods that were due."""
-    query = call.query("tenant", "outcome")
+    query = call.query("tenant", "outcome", *PAGE)
+    cursor, limit = page_of(query)
+    after = parts_of(cursor, datetime, str)
     outcome = query.get("outcome")
     if outcome is not None and outcome not in get_args(Outcome):
         raise BadRequest(f"`outcome` must be one of {', '.join(get_args(Outcome))}.")
     tenant = (await tenant_of(call, query)).id if "tenant" in query else None
-    return _listed(await call.services.billing.book.runs(tenant, outcome, PAGE_MAX))  # type: ignore[arg-type]
+    found = await call.services.billing.book.runs(tenant, outcome, limit + 1, after=after)  # type: ignore[arg-type]
+    return page_response(
+        found, limit, dict, lambda row: cursor_of(row["period_start"], row["tenant_id"])
+    )
 
 
 async def _period(call: Call, name: str, day: str | None) -> tuple[Tenant, Span]:

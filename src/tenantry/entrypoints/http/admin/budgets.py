@@ -10,16 +10,23 @@ from tenantry.domain.errors import NotFound
 from tenantry.entrypoints.http.admin import schema
 from tenantry.entrypoints.http.call import Call
 from tenantry.entrypoints.http.json_body import to
-from tenantry.entrypoints.http.paging import required
+from tenantry.entrypoints.http.paging import PAGE, page_response, required
 from tenantry.entrypoints.http.response import Response, json_response
-from tenantry.entrypoints.http.tenant.budgets import check_currency, to_limit
+from tenantry.entrypoints.http.tenant.budgets import (
+    budget_page_of,
+    check_currency,
+    key_of,
+    to_limit,
+)
 from tenantry.ports.control import Budget
 
 
 async def list_budgets(call: Call) -> Response:
-    tenant = await call.services.control.get_tenant(required(call.query("tenant"), "tenant"))
-    rows = await call.services.control.list_budgets(tenant.id)
-    return json_response({"data": [dict(row) for row in rows], "next_cursor": None})
+    query = call.query("tenant", *PAGE)
+    after, limit = budget_page_of(query)
+    tenant = await call.services.control.get_tenant(required(query, "tenant"))
+    found = await call.services.control.list_budgets(tenant.id, after=after, limit=limit + 1)
+    return page_response(found, limit, dict, lambda row: key_of(row).id)
 
 
 async def set_budget(call: Call) -> Response:

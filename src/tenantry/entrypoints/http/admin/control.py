@@ -8,29 +8,27 @@ from decimal import InvalidOperation
 from typing import TypeVar
 from zoneinfo import ZoneInfo
 
-from tenantry.application.price_import import refuse_empty, refuse_past
+from tenantry.application.price_import import Overtaken, plan_import
 from tenantry.domain.catalogue import Model
 from tenantry.domain.currency import is_currency
-from tenantry.domain.errors import BadRequest
+from tenantry.domain.cursor import cursor_of, parts_of
+from tenantry.domain.errors import BadRequest, Conflict
 from tenantry.domain.placement import Placement
-from tenantry.domain.price import edition_from_csv
+from tenantry.domain.price import PriceError, edition_from_csv
 from tenantry.entrypoints.http.admin import schema, views
 from tenantry.entrypoints.http.call import Call
 from tenantry.entrypoints.http.json_body import to, zoned
 from tenantry.entrypoints.http.key_views import from_key_row, from_new_key
-from tenantry.entrypoints.http.paging import page_of, required
+from tenantry.entrypoints.http.paging import PAGE, page_of, page_response, required
 from tenantry.entrypoints.http.response import Response, json_response
 
 T = TypeVar("T")
 
 
 async def list_tenants(call: Call) -> Response:
-    cursor, limit = page_of(call.query("cursor", "limit"))
-    # One more than asked for tells whether there is a next page.
+    cursor, limit = page_of(call.query(*PAGE))
     found = await call.services.control.list_tenants(after=cursor, limit=limit + 1)
-    data = [views.from_tenant(tenant) for tenant in found[:limit]]
-    more = data[-1]["id"] if len(found) > limit else None
-    return json_response({"data": data, "next_cursor": more})
+    return page_response(found, limit, views.from_tenant, lambda tenant: tenant.id)
 
 
 async def create_tenant(call: Call) -> Response:
@@ -74,9 +72,11 @@ async def _set_suspended(call: Call, suspended: bool) -> Response:
 
 
 async def list_keys(call: Call) -> Response:
-    tenant = await call.services.control.get_tenant(required(call.query("tenant"), "tenant"))
-    rows = await call.services.control.list_keys(tenant.id)
-    return json_response({"data": [from_key_row(row) for row in rows], "next_cursor": None})
+    query = call.query("tenant", *PAGE)
+    cursor, limit = page_of(query)
+    tenant = await call.services.control.get_tenant(required(query, "tenant"))
+    found = await call.services.control.list_keys(tenant.id, after=cursor, limit=limit + 1)
+    return page_response(found, limit, from_key_row, lambda row: row.id)
 
 
 async def create_key(call: Call) -> Response:
@@ -104,8 +104,9 @@ async def revoke_key(call: Call) -> Response:
 
 
 async def list_plans(call: Call) -> Response:
-    plans = await call.services.control.list_plans()
-    return json_response({"data": [views.from_plan(plan) for plan in plans], "next_cursor": None})
+    after, limit = _page_by_name(call)
+    found = await call.services.control.list_plans(after=after, limit=limit + 1)
+    return page_response(found, limit, views.from_plan, lambda plan: cursor_of(plan.name))
 
 
 async def apply_plans(call: Call) -> Response:
@@ -118,9 +119,10 @@ async def apply_plans(call: Call) -> Response:
 
 
 async def list_models(call: Call) -> Response:
-    catalogue = await call.services.directory.catalogue()
-    data = [views.from_model(model) for model in catalogue]
-    return json_response({"data": data, "next_cursor": None})
+    after, limit = _page_by_name(call)
+    models = sorted(await call.services.directory.catalogue(), key=lambda model: model.id)
+    found = [model for model in models if after is None or model.id > after]
+    return page_response(found, limit, views.from_model, lambda model: cursor_of(model.id))
 
 
 async def apply_models(call: Call) -> Response:
@@ -132,9 +134,9 @@ async def apply_models(call: Call) -> Response:
 
 
 async def list_placements(call: Call) -> Response:
-    placements = await call.services.control.list_placements()
-    data = [views.from_placement(placement) for placement in placements]
-    return json_response({"data": data, "next_cursor": None})
+    after, limit = _page_by_name(call)
+    found = await call.services.control.list_placements(after=after, limit=limit + 1)
+    return page_response(found, limit, views.from_placement, lambda each: cursor_of(each.id))
 
 
 async def apply_placement(call: Call) -> Response:
@@ -163,17 +165,36 @@ async def show_prices(call: Call) -> Response:
 async def import_prices(call: Call) -> Response:
     asked = to(schema.PricesRequest, call.json())
     effective_from = zoned(asked.effective_from, "effective_from")
-    now = await call.services.control.now()
-    _converted(lambda: refuse_past(effective_from, now, backdated=asked.backdated))
     lines = asked.csv.splitlines()
     edition = _converted(
         lambda: edition_from_csv(
             lines, version=0, effective_from=effective_from, source=asked.source
         )
     )
-    _converted(lambda: refuse_empty(edition))
-    stored = await call.services.control.import_prices(edition)
+    control = call.services.control
+    try:
+        plan = await plan_import(
+            control,
+            edition,
+            (),
+            layer=False,
+            effective_from=effective_from,
+            now=await control.now(),
+            backdated=asked.backdated,
+            later="until" if asked.until_later else "refuse",
+        )
+    except Overtaken as problem:
+        raise Conflict(f"{problem} (`until_later`).") from None
+    except PriceError as problem:
+        raise BadRequest(f"{problem}.") from None
+    [stored] = await control.import_editions([edition], upon=plan.upon)
     return json_response(views.from_edition(stored), 201)
+
+
+def _page_by_name(call: Call) -> tuple[str | None, int]:
+    cursor, limit = page_of(call.query(*PAGE))
+    parts = parts_of(cursor, str)
+    return (None if parts is None else parts[0]), limit
 
 
 def _converted(make: Callable[[], T]) -> T:

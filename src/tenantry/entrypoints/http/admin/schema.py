@@ -77,6 +77,7 @@ class PricesRequest(Struct, forbid_unknown_fields=True):
     effective_from: datetime
     source: str
     backdated: bool = False
+    until_later: bool = False
 
 
 class ContractRequest(Struct, forbid_unknown_fields=True):

@@ -19,6 +19,7 @@ from tenantry.entrypoints.http.charge import CHARGE_HEADER, charge_text
 from tenantry.entrypoints.http.json_body import check_integers
 from tenantry.entrypoints.http.knowledge.multipart_body import Form, parse_form
 from tenantry.entrypoints.http.knowledge.views import from_document
+from tenantry.entrypoints.http.paging import PAGE
 from tenantry.entrypoints.http.response import Response, json_response
 from tenantry.entrypoints.http.routes import LARGE_BODY_BYTES_MAX, Access, Handler, Method, Route
 
@@ -90,7 +91,7 @@ def _json(name: str, text: str) -> Any:
 
 
 async def page(call: Call) -> Response:
-    query = call.query("cursor", "limit")
+    query = call.query(*PAGE)
     limit = query.get("limit", str(PAGE_DEFAULT))
     if not limit.isascii() or not limit.isdigit() or len(limit) > 9:
         raise BadRequest("`limit` must be a whole number.")
@@ -144,7 +145,7 @@ def _upload_route(method: Method, path: str, handler: Handler, summary: str) -> 
 
 ROUTES = (
     _upload_route("POST", _ALL, add, "Add a document"),
-    Route("GET", _ALL, "tenantry", page, _FRESH, "Documents, newest first", _READ),
+    Route("GET", _ALL, "tenantry", page, _FRESH, "Documents, newest first", _READ, query=PAGE),
     Route("GET", _ONE, "tenantry", get, _FRESH, "One document", _READ),
     _upload_route("PUT", _ONE, replace, "Replace a document"),
     Route("DELETE", _ONE, "tenantry", remove, _FRESH, "Delete a document", _WRITE),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Final, Literal
 
@@ -14,7 +15,7 @@ from tenantry.domain.errors import BadRequest, NotFound
 from tenantry.domain.tenant import Scope
 from tenantry.entrypoints.http.call import Call
 from tenantry.entrypoints.http.json_body import to
-from tenantry.entrypoints.http.paging import page_of
+from tenantry.entrypoints.http.paging import PAGE, page_of, page_response
 from tenantry.entrypoints.http.response import Response, json_response
 from tenantry.entrypoints.http.routes import Access, Route
 
@@ -31,13 +32,9 @@ class _NewBudget(Struct, forbid_unknown_fields=True):
 
 
 async def index(call: Call) -> Response:
-    cursor, limit = page_of(call.query("cursor", "limit"))
-    after = None if cursor is None else _key(cursor, BadRequest("`cursor` is not of this list."))
-    # One more than asked for tells whether there is a next page; the plan's own has no id.
+    after, limit = budget_page_of(call.query(*PAGE))
     found = await call.services.tenant_admin.budgets(call.tenant(), after=after, limit=limit + 1)
-    data = [dict(budget) for budget in found[:limit]]
-    more = _last_key(data[-1]).id if len(found) > limit else None
-    return json_response({"data": data, "next_cursor": more})
+    return page_response(found, limit, dict, lambda budget: key_of(budget).id)
 
 
 async def place(call: Call) -> Response:
@@ -67,6 +64,14 @@ async def remove(call: Call) -> Response:
     return Response(204)
 
 
+def budget_page_of(query: Mapping[str, str]) -> tuple[BudgetKey | None, int]:
+    """`page_of` a list of budgets. Raises `BadRequest`."""
+    cursor, limit = page_of(query)
+    if cursor is None:
+        return None, limit
+    return _key(cursor, BadRequest("`cursor` is not one that this list returned.")), limit
+
+
 def to_limit(text: str) -> Decimal:
     """Raises `BadRequest`."""
     try:
@@ -88,7 +93,8 @@ def _key(text: str, problem: BadRequest | NotFound) -> BudgetKey:
     return key
 
 
-def _last_key(budget: dict[str, object]) -> BudgetKey:
+def key_of(budget: Mapping[str, object]) -> BudgetKey:
+    """Also of the plan's own, which has no `id`."""
     scope, which = str(budget["scope"]), str(budget["scope_id"])
     subject = f"{scope}:{which}" if which else scope
     return BudgetKey(subject, str(budget["period"]), str(budget["basis"]))
@@ -97,7 +103,16 @@ def _last_key(budget: dict[str, object]) -> BudgetKey:
 _ADMIN: Final = (Scope.ADMIN,)
 _FRESH: Final = Access.TENANT_FRESH
 ROUTES: Final = (
-    Route("GET", "/v1/budgets", "tenantry", index, _FRESH, "Budgets and what is left", _ADMIN),
+    Route(
+        "GET",
+        "/v1/budgets",
+        "tenantry",
+        index,
+        _FRESH,
+        "Budgets and what is left",
+        _ADMIN,
+        query=PAGE,
+    ),
     Route("POST", "/v1/budgets", "tenantry", place, _FRESH, "Set a budget", _ADMIN),
     Route("DELETE", "/v1/budgets/{budget}", "tenantry", remove, _FRESH, "Remove a budget", _ADMIN),
 )

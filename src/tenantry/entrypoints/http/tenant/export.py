@@ -6,7 +6,7 @@ from typing import Final
 
 from tenantry.domain.tenant import Scope
 from tenantry.entrypoints.http.call import Call
-from tenantry.entrypoints.http.paging import page_of
+from tenantry.entrypoints.http.paging import PAGE, page_of
 from tenantry.entrypoints.http.response import Response, instant, json_response
 from tenantry.entrypoints.http.routes import Access, Route
 from tenantry.entrypoints.http.tenant.export_views import from_row, from_tenant
@@ -23,7 +23,7 @@ async def index(call: Call) -> Response:
 
 
 async def section(call: Call) -> Response:
-    cursor, limit = page_of(call.query("cursor", "limit"))
+    cursor, limit = page_of(call.query(*PAGE))
     page = await call.services.exports.page(call.tenant(), call.params["section"], cursor, limit)
     data = [from_row(row) for row in page.rows]
     return json_response({"data": data, "next_cursor": page.next_cursor})
@@ -56,6 +56,7 @@ ROUTES: Final = (
         _FRESH,
         "One section of what the tenant owns, by pages",
         _ADMIN,
+        query=PAGE,
     ),
     Route("GET", _ORIGINAL, "tenantry", original, _FRESH, "A document as uploaded", _ADMIN),
     Route("GET", _OUTPUT, "tenantry", batch_output, _FRESH, "A batch job's answers", _ADMIN),

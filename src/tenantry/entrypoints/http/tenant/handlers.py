@@ -9,7 +9,7 @@ from tenantry.domain.end_user import user_from
 from tenantry.domain.knowledge_base import knowledge_base_of
 from tenantry.domain.tenant import Principal, Tenant
 from tenantry.entrypoints.http.call import Call
-from tenantry.entrypoints.http.paging import page_of
+from tenantry.entrypoints.http.paging import PAGE, page_of
 from tenantry.entrypoints.http.response import Response, json_response
 from tenantry.entrypoints.http.routes import Access, Route
 from tenantry.entrypoints.http.tenant.invoice_answer import invoice_answer
@@ -99,7 +99,7 @@ async def invoice_of(call: Call, tenant: Tenant, number: str) -> Response:
 
 
 async def invoices(call: Call) -> Response:
-    return await invoices_of(call, call.tenant().tenant, call.query("cursor", "limit"))
+    return await invoices_of(call, call.tenant().tenant, call.query(*PAGE))
 
 
 async def invoice(call: Call) -> Response:
@@ -111,6 +111,8 @@ _FRESH = Access.TENANT_FRESH
 ROUTES = (
     Route("GET", "/v1/usage", "tenantry", usage, _FRESH, "Usage and charges by group"),
     Route("GET", "/v1/limits", "tenantry", limits, _FRESH, "Limits and what is left of them"),
-    Route("GET", "/v1/invoices", "tenantry", invoices, _FRESH, "Invoices, newest first"),
+    Route(
+        "GET", "/v1/invoices", "tenantry", invoices, _FRESH, "Invoices, newest first", query=PAGE
+    ),
     Route("GET", "/v1/invoices/{number}", "tenantry", invoice, _FRESH, "One invoice"),
 )

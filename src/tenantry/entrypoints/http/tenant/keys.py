@@ -13,7 +13,7 @@ from tenantry.domain.tenant import DEFAULT_SCOPES, Principal, Scope
 from tenantry.entrypoints.http.call import Call
 from tenantry.entrypoints.http.json_body import to, zoned
 from tenantry.entrypoints.http.key_views import from_key_row, from_new_key
-from tenantry.entrypoints.http.paging import page_of
+from tenantry.entrypoints.http.paging import PAGE, page_of, page_response
 from tenantry.entrypoints.http.response import Response, json_response
 from tenantry.entrypoints.http.routes import Access, Route
 
@@ -29,11 +29,9 @@ class _NewKey(Struct, forbid_unknown_fields=True):
 
 
 async def index(call: Call) -> Response:
-    cursor, limit = page_of(call.query("cursor", "limit"))
+    cursor, limit = page_of(call.query(*PAGE))
     found = await call.services.tenant_admin.keys(call.tenant(), after=cursor, limit=limit + 1)
-    data = [from_key_row(row) for row in found[:limit]]
-    more = data[-1]["id"] if len(found) > limit else None
-    return json_response({"data": data, "next_cursor": more})
+    return page_response(found, limit, from_key_row, lambda row: row.id)
 
 
 async def create(call: Call) -> Response:
@@ -86,7 +84,16 @@ async def _models(
 _ADMIN: Final = (Scope.ADMIN,)
 _FRESH: Final = Access.TENANT_FRESH
 ROUTES: Final = (
-    Route("GET", "/v1/keys", "tenantry", index, _FRESH, "API keys, without secrets", _ADMIN),
+    Route(
+        "GET",
+        "/v1/keys",
+        "tenantry",
+        index,
+        _FRESH,
+        "API keys, without secrets",
+        _ADMIN,
+        query=PAGE,
+    ),
     Route(
         "POST",
         "/v1/keys",
