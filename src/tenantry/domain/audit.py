@@ -15,6 +15,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 ATTACKS_MAX: Final = 5_000  # of one report
+CANARY_PREFIX: Final = "audit-canary-"  # with it begin the name and the plan of an audit's tenants
 TEXT_CHARS_MAX: Final = 2_000
 _ID = re.compile(r"[a-z0-9]+(?:[.-][a-z0-9]+)*", re.ASCII)
 _ID_CHARS_MAX: Final = 160

@@ -15,14 +15,14 @@ from enum import StrEnum
 
 from tenantry.domain import money
 from tenantry.domain.allocation import allocate
-from tenantry.domain.economics import shown
+from tenantry.domain.economics import percent_of
 from tenantry.domain.shared_costs import AllocationKey, SharedCosts
 
 USD = "USD"
 NO_TAG = "(none)"
 NOBODY = "(nobody)"  # bears what is shared where nothing was used
+AUDITS = "(audits)"  # what canaries used: no customer's, and in no row and no total
 PLANS = "(plans)"  # fees, allowances, minimums: revenue of invoices that has no model and no tag
-_TENTH = Decimal("0.1")
 
 
 class MarginError(ValueError):
@@ -47,6 +47,7 @@ class Books:
     abandoned: Decimal = money.ZERO  # of attempts that nobody was charged for
     requests: int = 0
     tokens: int = 0
+    is_audit: bool = False  # of canaries, all together
 
     @property
     def earned(self) -> Mapping[str, Decimal]:
@@ -77,15 +78,14 @@ class MarginRow:
 
     @property
     def contribution(self) -> Decimal:
-        costs = (self.provider_cost, self.waste, self.shared, self.fees)
-        return money.total((self.revenue, *(-cost for cost in costs)))
+        return money.less(self.revenue, self.provider_cost, self.waste, self.shared, self.fees)
 
     @property
     def margin_percent(self) -> Decimal | None:
         """To a tenth, half up; None without revenue."""
         if self.revenue <= 0:
             return None
-        return shown(self.contribution * 100 / self.revenue, _TENTH)
+        return percent_of(self.contribution, self.revenue)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +106,7 @@ class MarginReport:
     fee_rate: Decimal
     fee_each: Decimal
     payers: int
+    audits: MarginRow | None = None
 
 
 def margin_report(
@@ -115,9 +116,12 @@ def margin_report(
     costs: SharedCosts,
 ) -> MarginReport:
     """`tenants`: what each brought, by currency; those who brought anything are the payers, however
-    the report is grouped. Raises `MarginError`."""
-    rows = {each.name: _row(each, costs) for each in books}
-    assert len(rows) == len(books), "a group comes once"
+    the report is grouped. What audits used bears nothing of what is shared. Raises `MarginError`.
+    """
+    audits = [_row(each, costs) for each in books if each.is_audit]
+    rows = {each.name: _row(each, costs) for each in books if not each.is_audit}
+    assert len(rows) + len(audits) == len(books), "a group comes once"
+    assert len(audits) <= 1, "audits are one group"
     if costs.items and not rows:
         rows[NOBODY] = _row(Books(NOBODY), costs)
     for item in costs.items:
@@ -133,7 +137,7 @@ def margin_report(
         {name: money.times(row.revenue, costs.fee_rate) for name, row in paying.items()},
         _with_fees,
     )
-    ordered = sorted(rows.values(), key=lambda row: (-row.revenue, row.name))
+    ordered = sorted(rows.values(), key=lambda row: (money.minus(row.revenue), row.name))
     return MarginReport(
         by,
         tuple(ordered),
@@ -142,6 +146,7 @@ def margin_report(
         costs.fee_rate,
         costs.fee_each,
         payers,
+        audits[0] if audits else None,
     )
 
 

@@ -29,6 +29,7 @@ def from_margin(report: MarginReport, start: datetime, end: datetime) -> dict[st
         "currency": "USD",
         "data": [from_row(row) for row in report.rows],
         "total": from_row(report.total),
+        "audits": None if report.audits is None else from_row(report.audits),
         "shared_costs": [
             {"name": line.name, "usd": line.usd, "allocated_by": line.key.value}
             for line in report.shared

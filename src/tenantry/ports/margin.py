@@ -20,11 +20,13 @@ class MarginBooks(Protocol):
     ) -> tuple[Sequence[Books], Sequence[Mapping[str, Decimal]]]:
         """Each group of what was admitted in [start, end), and what each tenant brought, by
         currency: list charges, and what invoices of periods that begin in the span add or take.
+        What audits used is a group of its own, `is_audit`.
 
         `tag`: the name of the tag whose values are the groups by tag.
         """
         ...
 
     async def months(self, start: datetime, end: datetime) -> Sequence[TenantMonth]:
-        """Months of all tenants with any cost or charge, in order of tenant and month."""
+        """Months of all tenants with any cost or charge, in order of tenant and month; of an
+        audit's canaries none."""
         ...

@@ -67,6 +67,41 @@ def test_margin_by_tenant_model_and_tag(database: Database) -> None:
     in_world(database, body)
 
 
+CANARY = """
+UPDATE tenantry.tenant SET name = 'audit-canary-20261130-101112-ab12-a', plan = 'audit-canary-pool'
+WHERE tenant_id = '{canary}';
+UPDATE tenantry.tenant SET name = 'audit-canary-fans' WHERE tenant_id = '{customer}';
+"""
+
+
+@pytest.mark.parametrize("by", MarginBy)
+def test_what_an_audit_used_is_in_no_row_and_told_beside_them(
+    by: MarginBy, database: Database
+) -> None:
+    async def body(world: World) -> None:
+        await spend(world)
+        ids = {"canary": world.bert.tenant_id, "customer": world.anna.tenant_id}
+        await House.of(world).as_the_past(CANARY.format(**ids))
+        costs = shared_costs_from_toml(
+            '[[shared]]\nname = "db"\nusd = "0.01"\nallocate_by = "equal"'
+        )
+        report = await told(world, by, costs)
+        assert report.audits is not None
+        assert (report.audits.requests, report.audits.tokens) == (2, 3_000)
+        assert (report.audits.provider_cost, report.audits.waste) == (COST, COST)
+        assert (report.audits.revenue, report.audits.shared) == (0, 0)
+        # anna stays a customer: a name alone is no plan
+        assert (report.total.revenue, report.total.shared) == (2 * CHARGE, Decimal("0.01"))
+        assert (report.total.provider_cost, report.total.waste) == (2 * COST, COST)
+        assert report.payers == 1
+        if by is MarginBy.TENANT:
+            assert [row.name for row in report.rows] == ["audit-canary-fans"]
+        books = PostgresMarginBooks(world.databases.operator)
+        assert [month.tenant for month in await books.months(*ALL)] == ["audit-canary-fans"]
+
+    in_world(database, body)
+
+
 def test_shared_costs_are_divided_by_their_key(database: Database) -> None:
     async def body(world: World) -> None:
         await spend(world)

@@ -80,3 +80,21 @@ def test_the_page_shows_no_markup_of_others() -> None:
     assert "<b>rows</b>" not in html
     assert "it shows &lt;b&gt;rows&lt;/b&gt;" in html
     assert "2 to look at." in html
+
+
+def test_the_page_shows_all_on_paper_and_what_was_not_run_before_all_else() -> None:
+    html = to_html(report(HELD, VOID, ELSEWHERE))
+    assert html.count("<details open>") == html.count("<details") == 3
+    assert html.count("<thead>") == html.count("<table>")  # a head on each sheet of paper
+    missing, every = html.index("Not run here, and so not passed"), html.index("Every attack")
+    assert missing < html.index("No database here", missing) < every
+    assert missing < html.index("<code>rows.no-tenant</code>", missing) < every
+    assert "Not run here, and so" not in to_html(report(HELD))
+
+
+def test_wide_tables_of_the_page_move_in_a_box_of_their_own() -> None:
+    html = to_html(report(HELD, FOUND, VOID, ELSEWHERE))
+    for heading in ("<h2>Walls</h2>", "<h2>Findings</h2>", "passed</h2>", "</summary>"):
+        rest = html[html.index(heading) + len(heading) :].lstrip()
+        assert rest.startswith('<div class="wide"><table>')
+    assert html.count("<div") == html.count("</div>")

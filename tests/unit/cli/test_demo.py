@@ -28,9 +28,26 @@ from tenantry.ports.ledger import ProviderUsage
 
 @pytest.fixture(autouse=True)
 def _handlers() -> Iterator[None]:
-    before = signal.getsignal(signal.SIGTERM)
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
     yield
-    signal.signal(signal.SIGTERM, before)
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_demo_that_is_told_to_end_takes_down_what_it_set_up(
+    number: signal.Signals, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken_down: list[bool] = []
+
+    def play(show: Show, stack: contextlib.ExitStack, check: bool) -> None:
+        stack.callback(taken_down.append, True)
+        signal.raise_signal(number)
+
+    monkeypatch.setattr(walk, "_play", play)
+    assert walk.run(check=False) == 0
+    assert taken_down == [True]
 
 
 @pytest.mark.parametrize(

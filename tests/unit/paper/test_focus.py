@@ -15,7 +15,14 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
-from tests.support.invoices import INVOICES, a_credit_note, an_invoice, with_two_prices
+from tests.support.invoices import (
+    INVOICES,
+    MODEL,
+    a_credit_note,
+    an_invoice,
+    with_rounded_lines,
+    with_two_prices,
+)
 
 from tenantry.adapters.export.focus_files import focus_csv, focus_parquet
 from tenantry.domain.errors import BadRequest
@@ -94,13 +101,37 @@ def test_every_row_keeps_the_rules_between_columns(invoice: dict[str, Any]) -> N
                 assert Decimal(row[price] or "") >= 0
                 quantity = Decimal(row["PricingQuantity"] or "")
                 assert Decimal(row[price] or "") * quantity == Decimal(row[cost] or "")
-            if category in ("Credit", "Adjustment"):  # of charges unrelated to others
+            if row[price] is None and category != "Tax":  # of charges unrelated to others
                 assert row[cost] == row["BilledCost"]
 
 
 def test_billed_cost_sums_to_what_is_payable(invoice: dict[str, Any]) -> None:
     billed = sum(Decimal(row["BilledCost"] or "") for row in exported(invoice))
     assert billed == Decimal(invoice["due"])
+
+
+def test_a_cost_is_the_exact_charge_where_what_is_billed_is_rounded(
+    invoice: dict[str, Any],
+) -> None:
+    rows = exported(invoice)
+    for row, line in zip(rows, invoice["lines"], strict=False):
+        assert Decimal(row["ListCost"] or "") == Decimal(line["charge"]), row["x_LineKind"]
+        assert Decimal(row["BilledCost"] or "") == Decimal(line["amount"])
+    base = sum(Decimal(line["charge"]) for line in invoice["lines"])
+    for row in rows:
+        if row["ChargeCategory"] == "Tax":
+            assert Decimal(row["ContractedCost"] or "") == base * Decimal(invoice["tax"]["rate"])
+
+
+def test_usage_that_settled_late_has_the_price_of_its_model() -> None:
+    fee, late, reversal, steps, minimum, _ = exported(with_rounded_lines())
+    shown = ("ListUnitPrice", "PricingQuantity", "ListCost", "BilledCost")
+    assert [late[name] for name in shown] == ["13.822056", "0.003001", "0.041479990056", "0.04"]
+    assert [reversal[name] for name in shown[1:]] == ["-0.025321", "-0.349988279976", "-0.35"]
+    assert late["SkuId"] == reversal["SkuId"] == f"{MODEL}/out"
+    assert [steps[name] for name in shown] == ["1.0051", "1.0", "1.0051", "1.01"]
+    assert (steps["SkuId"], minimum["SkuId"]) == (None, None)
+    assert [fee[name] for name in shown] == ["69.993", "1.0", "69.993", "69.99"]
 
 
 def test_lines_become_the_charges_that_they_are() -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import unicodedata
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from importlib.resources import files
@@ -27,10 +28,18 @@ PDF_BYTES_MAX: Final = 20_000_000
 CHARACTERS_KNOWN_MAX: Final = 20_000  # whose drawing is remembered
 PROBES_MAX: Final = 2_000  # characters asked for one sheet, at 2 ms each; the rest is spelt out
 _SERIF, _MONO = "Libertinus Serif", "DejaVu Sans Mono"  # inside the compiler
-_INSIDE: Final = frozenset({_SERIF, _MONO, "New Computer Modern", "New Computer Modern Math"})
+_MORE: Final = ("New Computer Modern", "New Computer Modern Math")  # inside too, for symbols
+# What those inside are asked for. They have letters of further scripts, such as Arabic and
+# Devanagari, but set them apart that have to be joined: such are spelt out rather than set badly.
+_COVERED: Final = (
+    r"[\p{Latin}\p{Greek}\p{Cyrillic}\p{Hebrew}\p{Common}"
+    r"[\p{Inherited}&&[^\u{600}-\u{1C7F}\u{1CD0}-\u{1CFF}]]]"
+)
 _EPOCH: Final = datetime(2000, 1, 1, tzinfo=UTC)
 _PROBE: Final = b"""#set document(title: "probe")
-#set text(font: json(bytes(sys.inputs.at("fonts"))))
+#set text(fallback: false, font: json(bytes(sys.inputs.at("fonts"))).map(it => {
+  if type(it) == str { it } else { (name: it.name, covers: regex(it.covers)) }
+}))
 #text(json(bytes(sys.inputs.at("sheet"))))
 """
 
@@ -71,13 +80,13 @@ class Typesetter:
         created = datetime.fromisoformat(sheet["created"]).astimezone(UTC).replace(microsecond=0)
         sheet["date"] = [str(part) for part in created.timetuple()[:6]]
         try:
-            pdf = self._compiled(self._template, sheet, created)
+            pdf = self._printed(sheet, created)
         except typst.TypstError as error:
             if "could not be displayed" not in error.message:
                 raise
-            asked = sorted({c for c in _characters(sheet) if not c.isascii()})
+            asked = sorted({c for text in _texts(sheet) for c in text if not c.isascii()})
             drawn = frozenset(filter(self._drawn, asked[:PROBES_MAX]))
-            pdf = self._compiled(self._template, _drawable(sheet, drawn), created)
+            pdf = self._printed(_drawable(sheet, drawn), created)
         if len(pdf) > PDF_BYTES_MAX:
             raise BadRequest("This invoice cannot be printed: its file would be too large.")
         return pdf
@@ -88,12 +97,23 @@ class Typesetter:
 
     @functools.cached_property
     def _fonts(self) -> tuple[Any, str]:
-        """The fonts, and the order in which they are asked: serif, the folder's own, mono."""
+        """The fonts, and the order in which they are asked: serif, the folder's own, the rest.
+
+        What none covers comes to the last, without letters of it: the compiler would leave it out
+        in silence where no font was asked.
+        """
         import typst
 
         fonts = typst.Fonts(include_system_fonts=False, font_paths=self._folders)
-        own = sorted(name for name in fonts.families() if name not in _INSIDE)
-        return fonts, orjson.dumps([_SERIF, *own, _MONO]).decode()
+        inside = (_SERIF, _MONO, *_MORE)
+        own = sorted(name for name in fonts.families() if name not in inside)
+        serif, *rest = ({"name": name, "covers": _COVERED} for name in inside)
+        return fonts, orjson.dumps([serif, *own, *rest, _SERIF]).decode()
+
+    def _printed(self, sheet: Mapping[str, Any], created: datetime) -> bytes:
+        """With `rtl`: the sheet's texts that run from right to left, as the keys of a table."""
+        rtl = {text: True for text in _texts(sheet) if _is_from_right(text)}
+        return self._compiled(self._template, {**sheet, "rtl": rtl}, created)
 
     def _compiled(self, source: bytes, sheet: Any, created: datetime) -> bytes:
         import typst
@@ -118,16 +138,25 @@ class Typesetter:
         return True
 
 
-def _characters(value: Any) -> Iterator[str]:
-    """All characters of a sheet's texts."""
+def _texts(value: Any) -> Iterator[str]:
+    """All texts of a sheet."""
     if isinstance(value, str):
-        yield from value
+        yield value
     elif isinstance(value, Mapping):
         for part in value.values():
-            yield from _characters(part)
+            yield from _texts(part)
     elif isinstance(value, (list, tuple)):
         for part in value:
-            yield from _characters(part)
+            yield from _texts(part)
+
+
+def _is_from_right(text: str) -> bool:
+    """By its first character that has a direction: UAX #9, P2 and P3; isolates are spelt out."""
+    for character in text:
+        direction = unicodedata.bidirectional(character)
+        if direction in ("L", "R", "AL"):
+            return direction != "L"
+    return False
 
 
 def _drawable(value: Any, drawn: frozenset[str]) -> Any:

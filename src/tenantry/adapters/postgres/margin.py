@@ -13,7 +13,8 @@ from tenantry.adapters.postgres.connections import ACQUIRE_TIMEOUT_S
 from tenantry.adapters.postgres.outages import archived_is_refused, outages_are_unavailable
 from tenantry.adapters.postgres.statements import statements
 from tenantry.domain import money
-from tenantry.domain.margin import NO_TAG, PLANS, Books, MarginBy
+from tenantry.domain.audit import CANARY_PREFIX
+from tenantry.domain.margin import AUDITS, NO_TAG, PLANS, Books, MarginBy
 from tenantry.domain.tenant_months import TenantMonth
 from tenantry.domain.usage import TokenClass
 
@@ -40,8 +41,10 @@ class PostgresMarginBooks:
         asked = (start, end, by.value, tag)
         names = {"": NO_TAG}
         async with self._snapshot() as connection:
-            costs = await self._rows(connection, "costs", *asked, TOKEN_CLASSES)
-            charges = await self._rows(connection, "charges", *asked)
+            rows = await self._rows(connection, "costs", *asked, TOKEN_CLASSES, CANARY_PREFIX)
+            audits = [row for row in rows if row["is_audit"]]
+            costs = [row for row in rows if not row["is_audit"]]
+            charges = await self._rows(connection, "charges", *asked, CANARY_PREFIX)
             invoiced = await self._rows(connection, "invoiced", start, end)
             found = tenants = _folded(costs, charges)
             _add_invoiced(found, invoiced, by)
@@ -50,16 +53,19 @@ class PostgresMarginBooks:
                 names = {row["tenant_id"]: row["name"] for row in rows}
             else:
                 of_each = await self._rows(
-                    connection, "charges", start, end, MarginBy.TENANT.value, ""
+                    connection, "charges", start, end, MarginBy.TENANT.value, "", CANARY_PREFIX
                 )
                 tenants = _folded([], of_each)
                 _add_invoiced(tenants, invoiced, MarginBy.TENANT)
         books = [replace(each, name=names.get(key, key)) for key, each in found.items()]
+        books += [
+            replace(each, name=AUDITS, is_audit=True) for each in _folded(audits, []).values()
+        ]
         return books, [tenants[key].earned for key in sorted(tenants)]
 
     async def months(self, start: datetime, end: datetime) -> Sequence[TenantMonth]:
         async with self._snapshot() as connection:
-            rows = await self._rows(connection, "months", start, end)
+            rows = await self._rows(connection, "months", start, end, CANARY_PREFIX)
         return [
             TenantMonth(
                 row["tenant_id"],

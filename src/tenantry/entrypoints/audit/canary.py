@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 
 from tenantry.entrypoints.audit.credentials import Credential, Key, bearer
 
-NAME_PREFIX = "audit-canary-"
 TAG = "audit"  # of every request, so that usage tells whose it was
 _LETTERS = "bcdfghjklmnpqrstvwxz"
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from html import escape
 
 from tenantry.domain.audit import Outcome, Report, Result, Wall
-from tenantry.entrypoints.audit.report_text import summary
+from tenantry.entrypoints.audit.report_text import not_run, summary
 
 _STYLE = """
 :root { color-scheme: light dark; --ink: #1b1f24; --soft: #57606a; --line: #d8dee4; --paper: #fff;
@@ -36,7 +36,13 @@ summary span { font-weight: 400; color: var(--soft); float: right }
 details table { font-size: .9rem; margin-bottom: 1rem } details td:first-child { width: 34% }
 .held { color: var(--held) } .found { color: var(--found) } .void { color: var(--void) }
 .not-run { color: var(--soft) }
-@media print { main { max-width: none; padding: 0 } }
+.wide { overflow-x: auto }
+@media (max-width: 34rem) { main { padding: 1.5rem 1rem 3rem }
+  th, td { padding-right: .4rem; font-size: .8125rem } th.n, td.n { padding-right: .25rem } }
+@media print { body { font-size: 10pt } main { max-width: none; padding: 0 }
+  .wide { overflow: visible } thead { display: table-header-group }
+  tr, summary { break-inside: avoid } h2, summary { break-after: avoid }
+  details::details-content { content-visibility: visible; height: auto } }
 """
 _CLASS = {
     Outcome.HELD: "held",
@@ -80,6 +86,7 @@ def _page(report: Report) -> Iterator[str]:
     yield from _walls(report.results)
     if not good:
         yield from _findings(report.findings)
+    yield from _not_run(report.results)
     yield "<h2>Every attack</h2>"
     for wall in Wall:
         yield from _of_wall(wall, [r for r in report.results if r.wall is wall])
@@ -93,7 +100,7 @@ def _page(report: Report) -> Iterator[str]:
 
 
 def _walls(results: Sequence[Result]) -> Iterator[str]:
-    yield "<h2>Walls</h2><table><thead><tr><th>Wall</th>"
+    yield '<h2>Walls</h2><div class="wide"><table><thead><tr><th>Wall</th>'
     for name in ("Attacks", "Held", "Found", "Void", "Not run"):
         yield f'<th class="n">{name}</th>'
     yield "</tr></thead><tbody>"
@@ -102,7 +109,7 @@ def _walls(results: Sequence[Result]) -> Iterator[str]:
         if counted:
             cells = "".join(_cell(counted[outcome], outcome) for outcome in Outcome)
             yield f'<tr><td>{_capital(wall)}</td><td class="n">{counted.total()}</td>{cells}</tr>'
-    yield "</tbody></table>"
+    yield "</tbody></table></div>"
 
 
 def _cell(count: int, outcome: Outcome) -> str:
@@ -111,23 +118,38 @@ def _cell(count: int, outcome: Outcome) -> str:
 
 
 def _findings(findings: Sequence[Result]) -> Iterator[str]:
-    yield "<h2>Findings</h2><table><thead><tr><th>Attack</th><th>What is promised</th>"
-    yield "<th>What was seen</th></tr></thead><tbody>"
+    yield '<h2>Findings</h2><div class="wide"><table><thead><tr><th>Attack</th>'
+    yield "<th>What is promised</th><th>What was seen</th></tr></thead><tbody>"
     for result in findings:
         yield (
             f"<tr><td><code>{escape(result.id)}</code></td><td>{escape(result.sentence)}</td>"
             f'<td><span class="{_CLASS[result.outcome]}">{result.outcome}</span>: '
             f"{escape(result.detail)}</td></tr>"
         )
-    yield "</tbody></table>"
+    yield "</tbody></table></div>"
+
+
+def _not_run(results: Sequence[Result]) -> Iterator[str]:
+    reasons = not_run(results)
+    if not reasons:
+        return
+    yield '<h2>Not run here, and so not passed</h2><div class="wide"><table><thead><tr>'
+    yield "<th>Why</th><th>Attacks</th></tr></thead><tbody>"
+    for reason, ids in reasons.items():
+        shown = ", ".join(f"<code>{escape(name)}</code>" for name in ids)
+        yield f"<tr><td>{_capital(reason)}</td><td>{shown}</td></tr>"
+    yield "</tbody></table></div>"
 
 
 def _of_wall(wall: Wall, results: Sequence[Result]) -> Iterator[str]:
     if not results:
         return
     held = sum(result.outcome is Outcome.HELD for result in results)
-    yield f"<details><summary>{_capital(wall)}<span>{held} of {len(results)} held</span></summary>"
-    yield "<table><tbody>"
+    told = f"<span>{held} of {len(results)} held</span>"
+    # Open: what is closed is not printed.
+    yield f"<details open><summary>{_capital(wall)}{told}</summary>"
+    yield '<div class="wide"><table><thead><tr><th>Attack</th><th>What is promised</th>'
+    yield "<th>Outcome</th></tr></thead><tbody>"
     for result in results:
         detail = f'<br><span class="soft">{escape(result.detail)}</span>' if result.detail else ""
         yield (
@@ -135,14 +157,15 @@ def _of_wall(wall: Wall, results: Sequence[Result]) -> Iterator[str]:
             f"<td>{escape(result.sentence)}{detail}</td>"
             f'<td class="{_CLASS[result.outcome]}">{result.outcome}</td></tr>'
         )
-    yield "</tbody></table></details>"
+    yield "</tbody></table></div></details>"
 
 
 def _published(results: Sequence[Result]) -> Iterator[str]:
     flaws = Counter(result.after for result in results if result.after)
-    yield "<h2>Published flaws that attacks are modelled on</h2><table><tbody>"
+    yield "<h2>Published flaws that attacks are modelled on</h2><table><thead><tr><th>Flaw</th>"
+    yield '<th class="n">Attacks</th></tr></thead><tbody>'
     for flaw, count in sorted(flaws.items()):
-        yield f'<tr><td>{escape(flaw)}</td><td class="n">{count} attacks</td></tr>'
+        yield f'<tr><td>{escape(flaw)}</td><td class="n">{count}</td></tr>'
     yield "</tbody></table>"
 
 

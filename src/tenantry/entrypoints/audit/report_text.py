@@ -26,6 +26,15 @@ def summary(report: Report) -> str:
     return told + "."
 
 
+def not_run(results: Sequence[Result]) -> dict[str, list[str]]:
+    """Ids of attacks by why they were not run."""
+    reasons: dict[str, list[str]] = {}
+    for result in results:
+        if result.outcome is Outcome.NOT_RUN:
+            reasons.setdefault(result.detail, []).append(result.id)
+    return reasons
+
+
 def _lines(report: Report) -> Iterator[str]:
     yield f"Isolation of {report.url}, Tenantry {report.version}"
     yield f"{report.started_at:%Y-%m-%d %H:%M:%S} to {report.ended_at:%H:%M:%S} UTC"
@@ -79,10 +88,7 @@ def _held_not(result: Result) -> bool:
 
 
 def _not_run(results: Sequence[Result]) -> Iterator[str]:
-    reasons: dict[str, list[str]] = {}
-    for result in results:
-        if result.outcome is Outcome.NOT_RUN:
-            reasons.setdefault(result.detail, []).append(result.id)
+    reasons = not_run(results)
     if not reasons:
         return
     yield "Not run here, and so not passed:"

@@ -23,6 +23,7 @@ from tenantry.entrypoints.audit.running import Target, run_audit
 from tenantry.entrypoints.audit.wire import Wire
 from tenantry.entrypoints.cli.output import as_json, plain_console, print_json, say_lines
 from tenantry.entrypoints.cli.values import NAMED
+from tenantry.entrypoints.signals import endings
 
 
 def _in_a_folder(context: click.Context, option: click.Parameter, file: Path | None) -> Path | None:
@@ -175,13 +176,14 @@ def _progress() -> Iterator[Any]:
 
 @contextlib.contextmanager
 def _terminated_is_interrupted() -> Iterator[None]:
-    """SIGTERM ends an audit as Ctrl-C does: the canaries are put away first."""
+    """SIGTERM and SIGHUP end an audit as Ctrl-C does: the canaries are put away first."""
 
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    before = signal.signal(signal.SIGTERM, interrupted)
+    before = {number: signal.signal(number, interrupted) for number in endings()}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)

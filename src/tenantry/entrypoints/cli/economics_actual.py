@@ -12,6 +12,7 @@ from tenantry.application.margin import margin_of
 from tenantry.bootstrap.commands.control import run_with_margin_books
 from tenantry.bootstrap.deployment import settings
 from tenantry.bootstrap.shared_costs import shared_costs
+from tenantry.domain import money
 from tenantry.domain.economics import shown
 from tenantry.domain.margin import MarginBy, MarginReport, MarginRow
 from tenantry.domain.period import billing_period
@@ -64,11 +65,18 @@ def _print(report: MarginReport, title: str) -> None:
         (_cells(row) for row in (*report.rows, report.total)),
         title=title,
     )
+    if report.audits is not None:
+        spent = money.total((report.audits.provider_cost, report.audits.waste))
+        say(
+            f"audits of isolation: {report.audits.requests:,} requests,"
+            f" {format(shown(spent, _STEP), ',f')} USD of provider cost, in no row"
+        )
     for line in report.shared:
         say(f"shared: {line.name} {line.usd} USD, by {line.key}")
     if report.fee_rate or report.fee_each:
+        percent = money.plain(money.shifted(report.fee_rate, 2))
         say(
-            f"fees: {report.fee_rate * 100:f} % of revenue and {report.fee_each} USD for each of"
+            f"fees: {percent} % of revenue and {report.fee_each} USD for each of"
             f" {report.payers} paying"
         )
     if not report.shared:
@@ -77,7 +85,7 @@ def _print(report: MarginReport, title: str) -> None:
 
 def _cells(row: MarginRow) -> tuple[object, ...]:
     """Money to a hundredth of a cent: a report to read. `--json` has every digit."""
-    money = (getattr(row, name) for name in FIGURES[:-1])
+    amounts = (getattr(row, name) for name in FIGURES[:-1])
     percent = None if row.margin_percent is None else format(row.margin_percent, "f")
-    cents = (format(shown(amount, _STEP), ",f") for amount in money)
+    cents = (format(shown(amount, _STEP), ",f") for amount in amounts)
     return (row.name, row.requests, row.tokens, *cents, percent)

@@ -10,6 +10,7 @@ from decimal import Decimal
 from typing import Any
 
 from tenantry.adapters.shipped import corpus, corpus_bytes, corpus_questions
+from tenantry.domain import money
 from tenantry.entrypoints.api_client import Api, Reply
 from tenantry.entrypoints.demo.cast import TRIAL_REQUESTS, Player
 from tenantry.entrypoints.demo.show import Failed, Show, expect
@@ -102,14 +103,20 @@ def isolation(walk: Walk, ids: Mapping[str, str]) -> None:
     walk.show.checked("reading or deleting another tenant's ids is 404, never 403")
 
 
-def budget(walk: Walk, player: Player) -> int:
+def budget(walk: Walk, player: Player, spend: Decimal) -> int:
     """Spends a tiny budget of one API key; returns how many requests were admitted."""
     walk.show.act("4  Limits hold, to the request and to the cent")
+    walk.show.say(
+        f"{player.name}: a fourth tenant, made for this act, with {TRIAL_REQUESTS} requests a day"
+    )
+    walk.show.say(f"one of its API keys may spend {money.plain(spend)} USD a day")
     api = Api(walk.gateway_url, player.key)
     for admitted in range(TRIAL_REQUESTS):
         reply = _ask(api, "Say something.")
         if reply.status == 402:
-            walk.show.checked(f"its spent budget is refused with 402 after {admitted} requests")
+            walk.show.checked(
+                f"that key is refused with 402 after {admitted} requests: its budget is spent"
+            )
             return admitted
         expect(reply.status == 200, f"a request within the budget is answered: {reply.body}")
     raise Failed("a spent budget is refused with 402")
@@ -130,7 +137,7 @@ def daily_quota(walk: Walk, player: Player, used: int) -> None:
         f"request {TRIAL_REQUESTS + 1} of the day is refused, not {reply.status}",
     )
     walk.show.checked(
-        f"request {TRIAL_REQUESTS + 1} of its day is refused: {reply.body['message']}"
+        f"request {TRIAL_REQUESTS + 1} of {player.name}'s day is refused: {reply.body['message']}"
     )
 
 
@@ -172,13 +179,12 @@ def wait_out_midnight(walk: Walk) -> None:
 def statements(walk: Walk) -> None:
     """Usage and draft invoices, as each tenant reads them."""
     walk.show.act("5  Each pays its own")
-    rows = []
     for role, player in walk.players.items():
         usage = walk.api(role).get("/v1/usage?group_by=model")
         expect(usage.status == 200, f"{player.name} reads its usage: {usage.body}")
-        for row in usage.body["data"]:
-            rows.append(_usage_row(player, row))
-    walk.show.table(("tenant", "model", "requests", "in", "out", "charge"), rows, right=2)
+        walk.show.say(f"what {player.name} has used")
+        rows = [_usage_row(row) for row in usage.body["data"]]
+        walk.show.table(("model", "requests", "in", "out", "charge USD"), rows)
     for role, player in walk.players.items():
         invoices = walk.api(role).get("/v1/invoices")
         expect(invoices.status == 200, f"{player.name} reads its invoices: {invoices.body}")
@@ -186,7 +192,7 @@ def statements(walk: Walk) -> None:
         draft = walk.api(role).get(f"/v1/invoices/{number}").body
         leaked = [word for word in ("cost", "markup") if word in str(draft).lower()]
         expect(not leaked, f"an invoice shows no {leaked}")
-        walk.show.say(f"draft invoice of {player.name}, {draft['period']['start'][:10]} on")
+        walk.show.say(f"draft invoice of {player.name} for {_days(draft['period'])}")
         walk.show.table(
             ("", "quantity", "list charge", "amount"),
             [
@@ -200,6 +206,12 @@ def statements(walk: Walk) -> None:
             ]
             + [("Total", "", "", f"{Decimal(draft['total']):,} {draft['currency']}")],
         )
+
+
+def _days(period: Mapping[str, str]) -> str:
+    """Its first day and its last, which ends where the next period begins."""
+    last = datetime.fromisoformat(period["end"]) - timedelta(microseconds=1)
+    return f"{period['start'][:10]} to {last.date()}"
 
 
 def _ask(api: Api, question: str) -> Reply:
@@ -264,16 +276,15 @@ def _states(api: Api) -> set[str]:
     return states
 
 
-def _usage_row(player: Player, row: Mapping[str, Any]) -> tuple[str, ...]:
+def _usage_row(row: Mapping[str, Any]) -> tuple[str, ...]:
     tokens: Mapping[str, int] = row["tokens"]
     incoming = sum(n for name, n in tokens.items() if name != "out")
     return (
-        player.name,
         str(row["model"]),
         f"{row['requests']:,}",
         f"{incoming:,}",
         f"{tokens.get('out', 0):,}",
-        f"{row['charge']} {row['currency']}",
+        row["charge"],
     )
 
 

@@ -50,6 +50,10 @@ def reconcile(show: Show, emulator: Api, run_keeper: RunKeeper) -> None:
     attempts = f"{len(billed.keys() - {_RERANKS}):,}"
     total = {name: sum(counts[name] for counts in billed.values()) for name in _CLASSES}
     expect(bool(billed), "there is a bill")
+    show.say(
+        "an attempt is one call of a model: a request of act 1 or 2 makes several, as a document"
+        " is embedded passage by passage"
+    )
     show.table(
         ("", "attempts", "in", "out", "read", "write 5m", "write 1h"),
         [

@@ -5,13 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
-from rich.console import RenderableType
 from rich.padding import Padding
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-from rich.table import Table
 from rich.text import Text
 
-from tenantry.entrypoints.cli.output import lines_of, one_line, plain_console
+from tenantry.entrypoints.cli.layout import folded
+from tenantry.entrypoints.cli.output import (
+    PIPE_COLUMNS,
+    drawn_table,
+    lines_of,
+    one_line,
+    plain_console,
+)
+
+INDENT = 2
 
 
 class Failed(Exception):
@@ -29,34 +36,42 @@ class Show:
         self.console.print(Text(one_line(title), style="bold"))
 
     def say(self, text: str) -> None:
-        self._indented(Text(one_line(text)), 2)
+        self._folded(text, INDENT)
 
     def quote(self, text: str) -> None:
-        self._indented(Text(one_line(text), style="italic"), 4)
+        self._folded(text, 2 * INDENT, style="italic")
 
     def checked(self, text: str) -> None:
-        line = Text("✓ ", style="green").append(one_line(text), style="default")
-        self._indented(line, 2)
+        self._folded(text, 2 * INDENT, mark=Text("  ✓ ", style="green"))
 
     def failed(self, text: str) -> None:
         self.console.print(f"✗ {one_line(text)}", style="bold red")
 
     def table(self, columns: Sequence[str], rows: Iterable[Sequence[str]], right: int = 1) -> None:
         """Columns from number `right` on are figures."""
-        table = Table(box=None, header_style="dim", pad_edge=False)
-        for number, column in enumerate(columns):
-            table.add_column(one_line(column), justify="right" if number >= right else "left")
-        for row in rows:
-            table.add_row(*map(one_line, row))
-        self._indented(table, 2)
+        room = (self.console.width if self.console.is_terminal else PIPE_COLUMNS) - INDENT
+        figures = range(right, len(columns))
+        width, table = drawn_table(
+            columns, list(rows), room, blocks=True, right=figures, header_style="dim"
+        )
+        wide = plain_console(width=max(width + INDENT, self.console.width))
+        wide.print(Padding(table, (0, 0, 0, INDENT), expand=False))
 
     def code(self, text: str) -> None:
         """Ready to paste: never wrapped."""
         self.console.print(lines_of(text), soft_wrap=True, style="cyan")
 
-    def _indented(self, what: RenderableType, columns: int) -> None:
-        """Not to the right edge, so that no line ends in spaces."""
-        self.console.print(Padding(what, (0, 0, 0, columns), expand=False))
+    def _folded(self, text: str, indent: int, *, style: str = "", mark: Text | None = None) -> None:
+        """Every line begins where the first does, and none ends in blanks. A file has it on one."""
+        words = one_line(text)
+        room = self.console.width - indent
+        lines = folded(words, room) if self.console.is_terminal else [words]
+        margin = Text(" " * indent)
+        for number, line in enumerate(lines):
+            start = margin if number or mark is None else mark
+            shown = start.copy().append(line.rstrip(), style=style or "default")
+            shown.rstrip()
+            self.console.print(shown, soft_wrap=True)
 
     @contextmanager
     def progress(self, label: str, total: int) -> Iterator[Progress]:

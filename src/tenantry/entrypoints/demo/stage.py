@@ -29,7 +29,7 @@ class Stage:
     home: Path
     emulator_url: str
     emulator_ca: Path
-    gateway: Mapping[str, Any]  # http_url, https_url, admin_url, ca_bundle, operator_token
+    gateway: Mapping[str, Any]  # http_url, https_url, admin_url, ca_bundle
 
 
 @contextmanager

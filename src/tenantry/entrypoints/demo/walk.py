@@ -14,7 +14,7 @@ from typing import Any
 
 from tenantry.adapters.shipped import plan_tables
 from tenantry.bootstrap.commands.control import run_with_control, run_with_keeper
-from tenantry.bootstrap.deployment import settings
+from tenantry.bootstrap.deployment import operator_token, settings
 from tenantry.domain.ids import TenantId
 from tenantry.entrypoints.api_client import Api
 from tenantry.entrypoints.demo import acts, farewell, oracle
@@ -22,6 +22,7 @@ from tenantry.entrypoints.demo.cast import Player, assign, players_json, spare_k
 from tenantry.entrypoints.demo.ground import MARK, claim
 from tenantry.entrypoints.demo.show import Failed, Show
 from tenantry.entrypoints.demo.stage import emulator, gateway
+from tenantry.entrypoints.signals import endings
 from tenantry.ports.control import Budget, ControlPlane
 
 TINY_BUDGET = Decimal("0.00004")  # USD of charge: two or three short answers
@@ -30,7 +31,8 @@ TINY_BUDGET = Decimal("0.00004")  # USD of charge: two or three short answers
 def run(*, check: bool) -> int:
     """Plays all acts; 0 where all held, 1 where one did not or a check was cut short."""
     show = Show()
-    signal.signal(signal.SIGTERM, _interrupt)
+    for number in endings():
+        signal.signal(number, _interrupt)
     try:
         with contextlib.ExitStack() as stack:
             _play(show, stack, check)
@@ -84,7 +86,7 @@ def _limits(walk: acts.Walk) -> None:
         await control.set_budget(Budget(tenant_id, "api_key", key_id, "day", "charge", TINY_BUDGET))
         return player
 
-    used = acts.budget(walk, run_with_control(with_tiny_budget))
+    used = acts.budget(walk, run_with_control(with_tiny_budget), TINY_BUDGET)
     acts.hang_up(walk, tenant)
     acts.daily_quota(walk, tenant, used + 1)
 
@@ -99,7 +101,7 @@ def _keep(
         "https_url": front["https_url"],
         "admin_url": front["admin_url"],
         "ca_bundle": front["ca_bundle"],
-        "operator_token": front["operator_token"],
+        "operator_token": operator_token(settings()),
         "emulator_url": emulator_url,
         "tenants": players_json(players),
     }
