@@ -21,11 +21,13 @@ class MemoryReindexes:
     def __init__(self) -> None:
         self.reindexes: dict[str, Reindex] = {}
 
-    async def reindex(self, ctx: RequestContext, model: str, dimensions: int | None) -> Reindex:
+    async def reindex(
+        self, ctx: RequestContext, model: str | None, dimensions: int | None, *, again: bool = False
+    ) -> Reindex:
         self.reindexes[ctx.principal.tenant_id] = Reindex(
             ReindexId("rdx_" + "0" * 26),
             ReindexState.RUNNING,
-            Space(model, dimensions or 512),
+            Space(model or "as it is" * again, dimensions or 512),
             ctx.principal.api_key_id,
             ctx.request_id,
             Progress(0, 1),

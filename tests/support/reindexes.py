@@ -73,10 +73,11 @@ class Process:
         passages = await retrieval.search(self.deps, who, query, top_k=9)
         return [passage.text for passage in passages]
 
-    async def start(self, who: Any, space: Space = NEW) -> Reindex:
+    async def start(self, who: Any, space: Space | None = NEW, *, again: bool = False) -> Reindex:
         request_id = RequestId(uuid7(1, self.deps.clock.random(10)))
         ctx = RequestContext(request_id, who)
-        return await self.reindexing.start(ctx, space.model, space.dimensions)
+        model, dimensions = (None, None) if space is None else (space.model, space.dimensions)
+        return await self.reindexing.start(ctx, model, dimensions, again=again)
 
     async def state(self, who: Any) -> Reindex:
         return await self.reindexing.latest(who)

@@ -94,9 +94,16 @@ class Library:
         )
         return Added(ingested, batches.charge, ctx.principal.tenant.currency)
 
-    async def reindex(self, ctx: RequestContext, model: str, dimensions: int | None) -> Reindex:
-        """Begins or continues taking all documents to another embedding model."""
-        return await self._reindexing.start(ctx, model, dimensions)
+    async def reindex(
+        self,
+        ctx: RequestContext,
+        model: str | None,
+        dimensions: int | None,
+        *,
+        again: bool = False,
+    ) -> Reindex:
+        """Begins or continues taking all documents to another embedding model, or the same."""
+        return await self._reindexing.start(ctx, model, dimensions, again=again)
 
     async def latest_reindex(self, ctx: RequestContext) -> Reindex:
         return await self._reindexing.latest(ctx.principal)

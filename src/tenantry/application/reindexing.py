@@ -1,4 +1,5 @@
-"""Taking all documents of a tenant to another embedding model, while they are searched.
+"""Taking all documents of a tenant to another embedding model, or to the same one again, while
+they are searched.
 
 | # | step | durable after it |
 |---|---|---|
@@ -44,14 +45,14 @@ from tenantry.domain.errors import (
     UpstreamRefused,
     UpstreamRubbish,
 )
-from tenantry.domain.ids import DocumentId, ReindexId, prefixed, uuid7
+from tenantry.domain.ids import DocumentId, ReindexId, TenantId, prefixed, uuid7
 from tenantry.domain.space import Space
 from tenantry.domain.tenant import Principal, Tenant
+from tenantry.domain.vector_lengths import DIMENSIONS_MAX
 from tenantry.ports.embedding import EMBED_BATCH
 from tenantry.ports.reindexing import Reindex, Reindexes, Switched
 from tenantry.ports.vectors import Embedded
 
-DIMENSIONS_MAX = 4_096
 PENDING_MAX = 64  # documents looked at at once
 # How long the switch waits for uploads under way, which would have to be embedded again.
 SWITCH_PATIENCE_S = 600.0
@@ -83,13 +84,24 @@ class Reindexing:
         self._reindexes = reindexes
         self._embeddings = embeddings
 
-    async def start(self, ctx: RequestContext, model: str, dimensions: int | None) -> Reindex:
+    async def start(
+        self,
+        ctx: RequestContext,
+        model: str | None,
+        dimensions: int | None,
+        *,
+        again: bool = False,
+    ) -> Reindex:
         """Begin, or go on with the paused one of this model; idempotent while it runs.
 
-        The principal's API key pays. Its batches are together one request of the day. Conflict as
-        for `Reindexes.begin` and `Vectors.check_reach`; refused as a call to the model would be.
+        No model: the one that the documents have, and its dimensions. `again`: also where they have
+        both already. The principal's API key pays. Its batches are together one request of the day.
+        Conflict as for `Reindexes.begin` and `Vectors.check_reach`; refused as a call to the model
+        would be.
         """
         deps, tenant_id = self._knowledge, ctx.principal.tenant_id
+        if model is None:
+            model, dimensions = await self._as_it_is(tenant_id, dimensions)
         space = await self._checked(ctx.principal, model, dimensions)
         deps.tasks.check(tenant_id)
         await deps.vectors.check_reach(tenant_id)  # the index of before is deleted where it is
@@ -103,6 +115,7 @@ class Reindexing:
             ctx.principal.api_key_id,
             ctx.request_id,
             waiting.LEASE_S,
+            again=again,
         )
         if ours:
             self._run(ctx.principal, reindex)
@@ -134,12 +147,17 @@ class Reindexing:
                 started += 1
         return started
 
+    async def _as_it_is(self, tenant_id: TenantId, dimensions: int | None) -> tuple[str, int]:
+        live = (await self._knowledge.manifest.spaces(tenant_id)).live
+        if live is None:
+            raise Conflict("There is nothing to reindex: no document is ready.")
+        return live.model, live.dimensions if dimensions is None else dimensions
+
     async def _checked(self, principal: Principal, model: str, dimensions: int | None) -> Space:
         """The space that is asked for, of a model that can be called and priced."""
-        most = principal.tenant.plan.embedding_dimensions if dimensions is None else dimensions
-        if not 1 <= most <= DIMENSIONS_MAX:
+        if dimensions is not None and not 1 <= dimensions <= DIMENSIONS_MAX:
             raise BadRequest(f"`dimensions` must be a whole number from 1 to {DIMENSIONS_MAX:,}.")
-        return await self._embeddings.checked_space(principal, model, most)
+        return await self._embeddings.checked_space(principal, model, dimensions)
 
     def _run(self, principal: Principal, reindex: Reindex) -> None:
         run = _Run(self._knowledge, self._reindexes, principal, reindex)

@@ -15,7 +15,7 @@ from tenantry.adapters.postgres.control import DEFAULT_POOL_ID
 from tenantry.adapters.postgres.embedded import EmbeddedCluster
 from tenantry.adapters.postgres.embedded.place import known_place
 from tenantry.adapters.postgres.errors import ClusterNotRunning
-from tenantry.adapters.postgres.migrate import migrate
+from tenantry.adapters.postgres.migrate import check_record, migrate
 from tenantry.adapters.postgres.outages import outages_are_unavailable
 from tenantry.adapters.postgres.roles import (
     LOGIN_ROLES,
@@ -64,10 +64,15 @@ def database(config: Settings, *, new_passwords: bool = False) -> Iterator[Runni
         cluster = EmbeddedCluster(config.home, bin_dir=config.postgres_bin)
         cluster.start()
     try:
-        asyncio.run(_migrate(config, cluster, new_passwords))
-        asyncio.run(prepare_vectors(config, cluster))
-        dsn_for = _dsn_for(config, cluster)
-        asyncio.run(_seed(config, dsn_for))
+        try:
+            asyncio.run(_migrate(config, cluster, new_passwords))
+            asyncio.run(prepare_vectors(config, cluster))
+            dsn_for = _dsn_for(config, cluster)
+            asyncio.run(_seed(config, dsn_for))
+        except Exception as failure:
+            if cluster is not None:
+                cluster.note(failure)
+            raise
         yield RunningDatabase(dsn_for, lambda: cluster.failure() if cluster is not None else None)
     finally:
         if cluster is not None:
@@ -122,6 +127,7 @@ async def _migrate(config: Settings, cluster: EmbeddedCluster | None, new_passwo
     with outages_are_unavailable():
         if not new_passwords:
             await check_passwords(config.database_url, login_dsn)
+        await check_record(login_dsn)
         await bootstrap_roles(config.database_url, passwords)
         await migrate(login_dsn)
 

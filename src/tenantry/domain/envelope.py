@@ -118,15 +118,17 @@ class SegmentHeader:
 
 def unpack_segment(start: bytes, size_bytes: int) -> SegmentHeader:
     """The header of a segment of `size_bytes`, from its first bytes (`SEGMENT_START_BYTES` are
-    enough for any). Corrupt where the whole is not exactly as long as its plane table promises.
+    enough for any). Corrupt where the whole is not exactly as long as its plane table promises;
+    `is_retired` tells a format that is not read any more.
     """
     if len(start) < _SEGMENT_HEADER.size:
         raise Corrupt("A sealed segment is cut short.")
     magic, key_version, count = _SEGMENT_HEADER.unpack_from(start)
     if magic in RETIRED_SEGMENT_MAGICS:
         raise Corrupt(
-            "A segment is of a format that this version does not read any more; "
-            "delete its documents and upload them again."
+            "The documents are indexed in a format that this version does not read any more: "
+            "reindex them (`tenantry documents reindex --again`).",
+            retired=True,
         )
     if magic != SEGMENT_MAGIC:
         raise Corrupt("Not a sealed segment of a known format.")
@@ -148,6 +150,11 @@ def unpack_segment(start: bytes, size_bytes: int) -> SegmentHeader:
     if header.sealed_bytes != size_bytes:
         raise Corrupt("A sealed segment is not as long as its header says.")
     return header
+
+
+def is_retired(refusal: Corrupt) -> bool:
+    """Whether what was refused is whole, but of a format that only a reindex leads out of."""
+    return bool(refusal.details.get("retired"))
 
 
 def frame_nonce(plane: int, frame: int) -> bytes:

@@ -59,14 +59,16 @@ class Reindexes(Protocol):
         api_key_id: ApiKeyId,
         request_id: UUID,
         lease_s: float,
+        *,
+        again: bool = False,
     ) -> tuple[Reindex, bool]:
         """Open a reindex, claimed by the caller, whose vectors the manifest will pin as the engine
         names them; or go on with the paused one of this space, now
         at the caller's expense. The flag says whether the caller has work to do: False for one
         that is running already.
 
-        Conflict: another space is being built, the documents are in this space already, or none
-        is ready.
+        Conflict: another space is being built, the documents are in this space already and it is
+        not `again`, or none is ready.
         """
         ...
 

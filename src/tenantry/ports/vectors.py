@@ -80,7 +80,8 @@ class Vectors(Protocol):
         ...
 
     async def cards(self, home: Home, wanted: frozenset[DocumentId]) -> Mapping[DocumentId, Card]:
-        """The cards of those wanted documents that are `ready`."""
+        """The cards of wanted documents that are `ready`, but for those that cannot be read from
+        here, as of another engine: their originals have them too."""
         ...
 
     async def check_reach(self, tenant_id: TenantId) -> None:

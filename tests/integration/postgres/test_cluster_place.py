@@ -1,23 +1,33 @@
 """Whose cluster it is, where it lies, and who may run it: every mismatch is a clear refusal."""
 
+import contextlib
+import dataclasses
 import json
 import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from tests.support.postgres import new_cluster, scratch_folder
 
+from tenantry.adapters.postgres.embedded import cluster as cluster_module
 from tenantry.adapters.postgres.embedded import initialise, place
 from tenantry.adapters.postgres.embedded.account import Account, database_account
 from tenantry.adapters.postgres.embedded.binaries import find_binaries
 from tenantry.adapters.postgres.errors import (
     ClusterDiskFull,
+    ClusterFailed,
     ClusterMismatch,
     ClusterUnsupported,
+)
+from tenantry.adapters.postgres.guardian.status import (
+    LOG_TROUBLE,
+    ClusterStatus,
+    read_status,
+    write_status,
 )
 
 ROOT = Path(__file__).parents[3]
@@ -219,6 +229,99 @@ def test_a_full_disk_is_named(folder: Path) -> None:
             new_cluster(folder).start()
     finally:
         subprocess.run(["umount", str(disk)], check=True)
+
+
+@contextlib.contextmanager
+def small_home(folder: Path) -> Iterator[Callable[[], None]]:
+    """The home on a disk of its own, which the yielded function fills."""
+    home = folder / "home"
+    home.mkdir(mode=0o700)
+    command = ["mount", "-t", "tmpfs", "-o", "size=24m,mode=0700", "tmpfs", str(home)]
+    if subprocess.run(command, check=False, capture_output=True).returncode != 0:
+        pytest.skip("this root may not mount")
+
+    def fill() -> None:
+        with contextlib.suppress(OSError), (home / "filler").open("wb", buffering=0) as file:
+            while True:
+                file.write(b"\0" * 4_096)
+
+    try:
+        yield fill
+    finally:
+        subprocess.run(["umount", "--lazy", str(home)], check=True)
+
+
+@only_root
+def test_a_full_disk_takes_another_word_where_there_was_one(folder: Path) -> None:
+    status = ClusterStatus("ready", 1, 2, 5432, "/run/x")
+    full = dataclasses.replace(status, state="restarting", reason="No space left on device")
+    path = folder / "home" / "postgres.status"
+    with small_home(folder) as fill:
+        write_status(path, dataclasses.replace(status, reason="a long one" * 20))
+        fill()
+        for word in (full, status):
+            write_status(path, word)
+            assert read_status(path) == word
+        write_status(path, dataclasses.replace(status, reason="x" * 9_000 + "the end"))
+        said = read_status(path)
+        assert said is not None
+        assert said.reason.endswith("the end")
+        assert sorted(each.name for each in path.parent.iterdir()) == ["filler", path.name]
+        (path.parent / "filler").unlink()
+        write_status(path, status)
+        assert read_status(path) == status
+
+
+@only_root
+def test_a_full_disk_takes_no_first_word(folder: Path) -> None:
+    path = folder / "home" / "postgres.status"
+    with small_home(folder) as fill:
+        fill()
+        with pytest.raises(OSError, match="No space left"):
+            write_status(path, ClusterStatus("ready", 1, 2, 5432, "/run/x"))
+        assert [each.name for each in path.parent.iterdir()] == ["filler"]
+
+
+@only_root
+def test_a_home_without_room_is_named_before_anything_is_started(folder: Path) -> None:
+    with small_home(folder) as fill:
+        fill()
+        with pytest.raises(ClusterDiskFull, match=r"/home has 0 MB left.* 16 MB there to start"):
+            new_cluster(folder).start()
+        assert [each.name for each in (folder / "home").iterdir()] == ["filler"]
+
+
+@only_root
+def test_a_home_that_takes_no_word_of_the_server_is_named_at_once(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server runs, and its guardian cannot say so: nobody waits for it in vain."""
+    monkeypatch.setattr(initialise, "HOME_FREE_BYTES_MIN", 0)
+    monkeypatch.setattr(cluster_module, "WORD_DUE_S", 0.1)
+    with small_home(folder) as fill:
+        cluster = new_cluster(folder)
+        cluster.start()
+        cluster.stop()
+        nowhere = property(lambda found: found.folder / "nowhere" / "postgres.status")
+        monkeypatch.setattr(place.Place, "status_path", nowhere)
+        fill()
+        with pytest.raises(ClusterDiskFull, match=r"/home is full: .*/home cannot .*errno 28"):
+            cluster.start()
+
+
+def test_a_folder_that_cannot_be_written_is_named(folder: Path) -> None:
+    initialise.check_writable(folder)
+    before = list(folder.iterdir())
+    missing = folder / "missing"
+    with pytest.raises(ClusterFailed, match=r"/missing cannot be written: .*errno 2"):
+        initialise.check_writable(missing)
+    assert list(folder.iterdir()) == before
+
+
+def test_the_disk_of_the_log_is_not_taken_for_the_servers(folder: Path) -> None:
+    log = f"{LOG_TROUBLE}: [Errno 28] No space left on device: 'postgres.log')"
+    said = initialise.ClusterFailed(f"PostgreSQL did not start: FATAL: no such setting\n{log}")
+    assert initialise.disk_full_or(said, folder) is said
 
 
 def test_a_disk_that_fills_up_under_initdb_is_named(folder: Path) -> None:

@@ -57,10 +57,12 @@ def own_server():
 def execute(url, statement):
     async def run():
         connection = await asyncpg.connect(url)
-        await connection.execute(statement)
-        await connection.close()
+        try:
+            return await connection.fetchval(statement)
+        finally:
+            await connection.close()
 
-    asyncio.run(run())
+    return asyncio.run(run())
 
 
 def tenantry(home, url, *words):
@@ -73,6 +75,14 @@ def tenantry(home, url, *words):
         timeout=LIMIT_S,
         check=False,
     )
+
+
+def test_doctor_names_the_pool_of_a_fresh_deployment_that_nobody_answers(own_server, tmp_path):
+    assert tenantry(tmp_path, own_server, "migrate").returncode == 0
+    told = tenantry(tmp_path, own_server, "doctor")
+    assert told.returncode == 1
+    assert "placement pool has no account yet" in told.stderr
+    assert "nothing is wrong" not in told.stdout
 
 
 def test_migrate_makes_roles_and_schema_and_can_be_repeated(own_server, tmp_path):
@@ -106,6 +116,21 @@ def test_another_deployments_secret_opens_nothing_and_takes_no_roles_away(own_se
     assert tenantry(two, own_server, "migrate", "--new-passwords").returncode == 0
     assert tenantry(two, own_server, "tenants", "list").returncode == 0
     assert tenantry(one, own_server, "tenants", "list").returncode != 0
+
+
+def test_a_database_of_another_history_is_refused_before_its_roles_are_changed(
+    own_server, tmp_path
+):
+    assert tenantry(tmp_path, own_server, "migrate").returncode == 0
+    superuser = own_server.replace("master:", "postgres:")
+    edited = "UPDATE tenantry.schema_migrations SET sha256 = repeat('0', 64) WHERE number = 4"
+    execute(superuser, edited)
+    execute(superuser, "ALTER ROLE tenantry_app RESET search_path")
+    refused = tenantry(tmp_path, own_server, "migrate")
+    assert refused.returncode == 1
+    assert "cannot be upgraded" in refused.stderr
+    role = "SELECT rolconfig IS NULL FROM pg_roles WHERE rolname = 'tenantry_app'"
+    assert execute(superuser, role) is True
 
 
 def test_a_database_that_cannot_hold_every_text_is_refused(own_server, tmp_path):

@@ -188,6 +188,27 @@ def test_a_reindex_is_live_and_paid_for_by_the_key_that_asked(stack: Stack) -> N
     assert stack.violations() == []
 
 
+def test_documents_are_indexed_again_at_the_expense_of_who_asks(stack: Stack) -> None:
+    anna, bert = stack.tenants({"requests_per_day": 100})
+    for who in (anna, bert):
+        add(stack, who, "First", "apples are red")
+    environment = {"TENANTRY_API_KEY": anna.key.bearer, "TENANTRY_URL": stack.url}
+    counted = stack.rows(_COUNTED, anna.id)[0][0]
+    for times in (1, 2):
+        done = tenantry(
+            stack.home, "documents", "reindex", "--again", "--json", environment=environment
+        )
+        assert done.returncode == 0, done.stderr
+        told = orjson.loads(done.stdout)
+        assert (told["status"], told["model"], told["dimensions"]) == ("done", TITAN, 512)
+        assert (billed(stack, anna), billed(stack, bert)) == (1 + times, 1)
+        stack.wait_settled(anna)
+        assert stack.rows(_COUNTED, anna.id)[0][0] == counted + times
+    assert titles(stack, anna, "apples") == ["First"]
+    assert call(stack, bert, "GET", REINDEX)[0] == 404
+    assert stack.violations() == []
+
+
 def test_a_plan_that_names_another_model_breaks_no_search(stack: Stack) -> None:
     anna = stack.tenant()
     add(stack, anna, "First", "apples are red")

@@ -363,11 +363,12 @@ def test_a_file_that_is_no_price_book_is_one_line_and_1(
 def test_a_command_that_ends_with_a_status_of_its_own_keeps_it(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The demo's failed check and the emulator's exit status are the command's."""
-    assert status_of(monkeypatch, "emulator", "--no-such-option") == 2
+    monkeypatch.setattr("tenantry.entrypoints.demo.walk.run", lambda *, check: 1 + check)
+    assert status_of(monkeypatch, "demo") == 1
+    assert status_of(monkeypatch, "demo", "--check") == 2
 
 
-def test_faults_of_ours_keep_their_traceback() -> None:
+def test_what_nobody_but_us_can_mend_is_a_fault() -> None:
     assert told(AssertionError("ours")) is None
     assert told(KeyError("ours")) is None
     assert told(NotFound("no tenant acme")) == "no tenant acme"

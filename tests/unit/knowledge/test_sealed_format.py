@@ -47,7 +47,7 @@ def test_any_bytes_are_a_segment_or_corrupt(data: bytes) -> None:
 
 
 def test_the_format_before_is_refused_with_what_to_do() -> None:
-    with pytest.raises(Corrupt, match="upload them again"):
+    with pytest.raises(Corrupt, match="reindex them"):
         unpack_segment(b"TNS1" + bytes(60), 64)
 
 

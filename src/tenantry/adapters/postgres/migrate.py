@@ -2,7 +2,7 @@
 
 Each file runs in a transaction of its own as `tenantry_owner`, with time-outs, so that a
 migration that waits for a busy table gives up instead of stopping everyone behind it. One
-advisory lock lets several starts race: one applies, the others find the work done.
+advisory lock lets several starts on one server race: one applies, the others find the work done.
 """
 
 import dataclasses
@@ -11,6 +11,8 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+
+import asyncpg
 
 from tenantry.adapters.postgres.dial import connect, prove
 from tenantry.adapters.postgres.errors import MigrationBroken, MigrationEdited, SchemaNewer
@@ -21,6 +23,7 @@ LOCK_TIMEOUT_MS = 5_000
 STATEMENT_TIMEOUT_MS = 120_000
 RACE_TIMEOUT_MS = 300_000  # how long a start waits for another one that migrates
 _ADVISORY_LOCK = 0x74656E616E747279  # "tenantry" in ASCII
+_HAS_OWNER = "SELECT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = 'tenantry_owner')"
 _HAS_LEDGER = "SELECT to_regclass('tenantry.charge_entry') IS NOT NULL"
 _FILE_NAME = re.compile(r"(\d{4})_([a-z0-9_]+)\.sql")
 
@@ -85,6 +88,24 @@ async def migrate(dsn: str, *, folder: Path = MIGRATIONS_DIR) -> list[int]:
         await connection.close()  # which also gives the advisory lock back
 
 
+async def check_record(dsn: str, *, folder: Path = MIGRATIONS_DIR) -> None:
+    """Raises MigrationEdited or SchemaNewer as `migrate` does, and writes nothing.
+
+    `dsn` logs in as `tenantry_migrator` or as a superuser. Where there are no roles yet, or the
+    migrator may not log in yet, nothing was applied that could be read.
+    """
+    try:
+        connection = await connect(dsn)
+    except (asyncpg.InvalidAuthorizationSpecificationError, asyncpg.InsufficientPrivilegeError):
+        return
+    try:
+        if await connection.fetchval(_HAS_OWNER):
+            await connection.execute("SET ROLE tenantry_owner")
+            await check_schema(connection, load_migrations(folder))
+    finally:
+        await connection.close()
+
+
 async def check_schema(connection: Any, migrations: Sequence[Migration]) -> int:
     """Compare the database's record with our files; return how many of them are applied.
 
@@ -105,9 +126,9 @@ async def check_schema(connection: Any, migrations: Sequence[Migration]) -> int:
     for row, migration in zip(rows, migrations, strict=False):
         if (row["number"], row["sha256"]) != (migration.number, migration.sha256):
             raise MigrationEdited(
-                f"Migration {migration.number:04d}_{migration.name} differs from what was "
-                f"applied as {row['number']:04d}_{row['name']}: an applied file is never "
-                "edited; put the change into a new one."
+                "This database was made by an earlier checkout whose migrations were rewritten "
+                f"(of {row['number']:04d}_{row['name']}): it cannot be upgraded. Use the checkout "
+                "that made it, or start over (docs/how-to/run-in-production.md)."
             )
     return len(rows)
 

@@ -37,6 +37,8 @@ class PostgresReindexes:
         api_key_id: ApiKeyId,
         request_id: UUID,
         lease_s: float,
+        *,
+        again: bool = False,
     ) -> tuple[Reindex, bool]:
         async with self._work.writing(tenant_id) as unit:
             held = await unit.fetchrow(manifest_sql()["lock_partition"], tenant_id)
@@ -46,10 +48,10 @@ class PostgresReindexes:
             ready = await unit.fetchval(self._sql["has_ready"], tenant_id)
             if held is None or not ready:
                 raise Conflict("There is nothing to reindex: no document is ready.")
-            if (held["model"], held["dimensions"]) == (pin, space.dimensions):
+            if not again and (held["model"], held["dimensions"]) == (pin, space.dimensions):
                 raise Conflict(
                     f"The documents are indexed with {space.model} at {space.dimensions} "
-                    "dimensions already."
+                    "dimensions already. `again` indexes them anew."
                 )
             row = await unit.fetchrow(
                 self._sql["insert"],

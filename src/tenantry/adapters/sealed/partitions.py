@@ -32,7 +32,8 @@ from tenantry.adapters.sealed.segment_store import SegmentStore
 from tenantry.adapters.sealed.upkeep import REPLACED_GRACE_S, Upkeep
 from tenantry.domain.chunk import Passage
 from tenantry.domain.document import Card, DocumentRow, Edition, Home
-from tenantry.domain.errors import Conflict, NotFound, TenantryError, Unavailable
+from tenantry.domain.envelope import is_retired
+from tenantry.domain.errors import Conflict, Corrupt, NotFound, TenantryError, Unavailable
 from tenantry.domain.ids import DocumentId, SegmentId, TenantId, prefix_of
 from tenantry.ports.clock import Clock
 from tenantry.ports.keys import KeyStore
@@ -168,7 +169,12 @@ class SealedPartitions:
         def asked(row: SegmentRow) -> bool:
             return _is_ours(row) and not wanted.isdisjoint(row.documents)
 
-        await self._visit(home, read, cards.update, cards.clear, worth=asked)
+        try:
+            await self._visit(home, read, cards.update, cards.clear, worth=asked)
+        except Corrupt as refusal:
+            if not is_retired(refusal):
+                raise
+            return {}  # their originals have their cards
         return cards
 
     async def check_reach(self, tenant_id: TenantId) -> None:
@@ -292,8 +298,12 @@ class SealedPartitions:
             view = await self._manifest.partition(home.tenant_id, edition)
             ours = [row for row in view.segments if _is_ours(row) and row.documents]
             sources = choose(ours, self._segments_max)
-            if sources and await self._merge(home, view, sources, edition):
-                self._upkeep.compact_soon(home)
+            try:
+                if sources and await self._merge(home, view, sources, edition):
+                    self._upkeep.compact_soon(home)
+            except Corrupt as refusal:
+                if not is_retired(refusal):  # what a reindex builds is merged all the same
+                    raise
 
     async def _merge(
         self, home: Home, view: Partition, sources: Sequence[SegmentRow], edition: Edition

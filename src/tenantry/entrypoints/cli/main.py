@@ -10,6 +10,7 @@ import click
 
 from tenantry.entrypoints.cli.lazy import LazyGroup
 from tenantry.entrypoints.cli.output import say, say_lines
+from tenantry.entrypoints.cli.utf8 import arguments, in_utf8
 
 MODULES: Mapping[str, str] = {
     "advise": "advise",
@@ -58,14 +59,15 @@ def cli() -> None:
 
 
 def main() -> None:
-    """The console script. Expected failures are one line on stderr, never a traceback."""
+    """The console script. Whatever fails is one line on stderr, never a traceback."""
+    in_utf8()
     sys.exit(_run())
 
 
 def _run() -> int:
     try:
         # Where it is not standalone, click returns the status of an `Exit` instead of raising it.
-        status = cli.main(standalone_mode=False)
+        status = cli.main(arguments(), standalone_mode=False)
         return status if isinstance(status, int) else 0
     except click.UsageError as wrong:
         return _misused(wrong)
@@ -79,7 +81,9 @@ def _run() -> int:
 
         message = told(failure)
         if message is None:
-            raise
+            from tenantry.bootstrap.faults import fault
+
+            message = fault(failure)
         return _failed(message)
 
 

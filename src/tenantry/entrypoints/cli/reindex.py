@@ -1,4 +1,4 @@
-"""`tenantry documents reindex`: all documents of a tenant to another embedding model."""
+"""`tenantry documents reindex`: all documents of a tenant to another embedding model, or again."""
 
 from __future__ import annotations
 
@@ -16,16 +16,34 @@ _PATH = "/v1/documents/reindex"
 
 @click.command()
 @click.option(
-    "--model", type=NAMED, help="The embedding model to index with. Without it: how far it is."
+    "--model",
+    type=NAMED,
+    help="The embedding model to index with. Without it and --again: how far it is.",
 )
-@click.option("--dimensions", type=click.IntRange(1), help="Numbers in a vector. Default: plan's.")
+@click.option(
+    "--dimensions",
+    type=click.IntRange(1),
+    help="Numbers in a vector. Default: the plan's, or the next that the model makes.",
+)
+@click.option(
+    "--again",
+    is_flag=True,
+    help="Also where the documents are indexed so already; without --model as they are.",
+)
 @click.option("--no-wait", is_flag=True, help="Do not wait until it has ended.")
 @click.option("--cancel", is_flag=True, help="End the one that is open; the old index stays.")
 @as_json
 def reindex(
-    model: str | None, dimensions: int | None, no_wait: bool, cancel: bool, json_output: bool
+    model: str | None,
+    dimensions: int | None,
+    again: bool,
+    no_wait: bool,
+    cancel: bool,
+    json_output: bool,
 ) -> None:
     """Index all documents anew with another embedding model, while they are searched.
+
+    With --again also with the one that they have, as after an upgrade that says so.
 
     Searches use the old index until all documents are in the new one; then it is switched at once.
     The API key that asks pays for the embeddings: it must be a tenant admin's. What stops it,
@@ -33,14 +51,15 @@ def reindex(
 
     Example: `tenantry documents reindex --model amazon.titan-embed-text-v2:0 --dimensions 1024`
     """
-    if (cancel and (model or dimensions)) or (dimensions and not model):
+    if (cancel and (model or dimensions or again)) or (dimensions and not model):
         raise click.UsageError("--cancel stands alone, and --dimensions needs --model")
     api = tenant_api()
     if cancel:
         found = done(api.delete(_PATH)).body
-    elif model:
-        asked = {"model": model} | ({"dimensions": dimensions} if dimensions else {})
-        found = done(api.post(_PATH, asked)).body
+    elif model or again:
+        asked = {"model": model, "dimensions": dimensions, "again": again}
+        given = {name: value for name, value in asked.items() if value}
+        found = done(api.post(_PATH, given)).body
         if not no_wait:
             found = follow("reindexing", lambda: done(api.get(_PATH)).body, _how_far)
     else:
@@ -49,7 +68,7 @@ def reindex(
         print_json(found)
     else:
         say(_line(found))
-    if model and found["status"] in ("paused", "cancelled"):
+    if (model or again) and found["status"] in ("paused", "cancelled"):
         raise click.ClickException(f"the reindex is {found['status']}; the old index is in use")
 
 

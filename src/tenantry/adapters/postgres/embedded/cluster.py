@@ -17,6 +17,7 @@ from tenantry.adapters.postgres import roles
 from tenantry.adapters.postgres.embedded import initialise, place
 from tenantry.adapters.postgres.embedded.account import database_account
 from tenantry.adapters.postgres.embedded.binaries import CACHE_ROOT, find_binaries
+from tenantry.adapters.postgres.embedded.news import News
 from tenantry.adapters.postgres.embedded.secrets_file import load_or_make
 from tenantry.adapters.postgres.errors import (
     ClusterFailed,
@@ -27,8 +28,10 @@ from tenantry.adapters.postgres.errors import (
 )
 from tenantry.adapters.postgres.guardian import ports, processes
 from tenantry.adapters.postgres.guardian.status import ClusterStatus, read_status
+from tenantry.adapters.postgres.migrate import check_record
 
 START_TIMEOUT_S = 120.0  # recovery after a crash replays up to max_wal_size
+WORD_DUE_S = 2.0  # from the guardian; later it is seen whether it can write one at all
 STOP_TIMEOUT_S = processes.FAST_SHUTDOWN_S + 2 * processes.IMMEDIATE_SHUTDOWN_S + 5.0
 GUARDIAN_RESTARTS_MAX = 5
 DATABASE = "tenantry"
@@ -62,6 +65,7 @@ class EmbeddedCluster:
         self._data_root = data_root
         self._guardian: Guardian | None = None
         self._watcher: threading.Thread | None = None
+        self._news = News(self.status)
         self._turn = threading.Lock()  # of stopping and of bringing a guardian back
         self._stopping = False
         self._place: place.Place | None = None
@@ -79,12 +83,15 @@ class EmbeddedCluster:
             raise ClusterUnsupported(
                 "The embedded PostgreSQL needs Linux; set TENANTRY_DATABASE_URL instead."
             )
+        initialise.check_home(self._home)
         account = database_account()
         binaries = find_binaries(account, self._bin_dir, self._cache_root)
         where = place.find_place(self._home, account, self._data_root)
         self._place = where
         lock = self._take_lock(where)
         try:
+            place.take_over(where, account)
+            where.failure_path.unlink(missing_ok=True)  # of the start before
             processes.end_leftovers(where.uuid, account.uid, where.data)
             if where.data.exists() and not where.secrets_path.exists():
                 raise ClusterMismatch(
@@ -108,22 +115,26 @@ class EmbeddedCluster:
             }
             self._stopping = False
             guardian = self._spawn(orders, lock)
-        except BaseException:
+        except BaseException as failure:
+            self.note(failure)
             os.close(lock)
             raise
         self._watcher = threading.Thread(
             target=self._watch, args=(guardian, orders, lock), name="postgres-watch", daemon=True
         )
         self._watcher.start()
+        self._news.start()
         try:
             self._await_ready()
             self._bootstrap(where)
-        except BaseException:
+        except BaseException as failure:
+            self.note(failure)
             self.stop()
             raise
 
     def stop(self) -> None:
         """Shut the server down cleanly and release the cluster; nothing where it is not ours."""
+        self._news.stop()
         with self._turn:
             self._stopping = True
             guardian, self._guardian = self._guardian, None
@@ -136,9 +147,11 @@ class EmbeddedCluster:
     def attach(self) -> None:
         """Use the cluster that another process of this home runs.
 
-        Raises ClusterNotRunning where none does.
+        Raises ClusterNotRunning where none does, ClusterMismatch where it is another home's.
         """
         where = place.known_place(self._home)
+        if where is not None:
+            place.check_own(where)
         running = where is not None and place.is_held(where) and place.owner_is_alive(where)
         if where is None or not running or not where.secrets_path.exists():
             raise ClusterNotRunning(f"No Tenantry runs the database of {self._home}.")
@@ -153,6 +166,22 @@ class EmbeddedCluster:
         if said is None or said.state in ("failed", "stopped"):
             return said
         return said if processes.is_alive(said.guardian_pid) else None
+
+    def note(self, failure: BaseException) -> None:
+        """Keep why this start, of which we hold the lock, has failed: for `failed_start`."""
+        if self._place is None or not isinstance(failure, Exception):
+            return  # as for Ctrl-C
+        with contextlib.suppress(OSError):  # a full disk may be the reason
+            path = self._place.failure_path
+            path.touch(mode=0o600)
+            path.write_text(str(failure) or type(failure).__name__, encoding="utf-8")
+
+    def failed_start(self) -> str | None:
+        """Why the last start failed; None where it did not, or there was none."""
+        where = self._place or place.known_place(self._home)
+        if where is None or not where.failure_path.exists():
+            return None
+        return where.failure_path.read_text(encoding="utf-8")
 
     def failure(self) -> str | None:
         """Why the server that we run has ended for good; None while it runs or may come back."""
@@ -235,24 +264,31 @@ class EmbeddedCluster:
             os.close(lock)
 
     def _await_ready(self) -> None:
-        deadline = time.monotonic() + START_TIMEOUT_S
-        while time.monotonic() < deadline:
+        began = time.monotonic()
+        word_due = began + WORD_DUE_S
+        while time.monotonic() < began + START_TIMEOUT_S:
             said = self.status()
             if said is not None and said.state == "ready":
                 return
             ended = self._guardian is not None and self._guardian.poll() is not None
             if ended or (said is not None and said.state in ("failed", "stopped")):
                 break
+            if self._guardian is not None and time.monotonic() > word_due:
+                initialise.check_writable(self._home)
+                word_due += WORD_DUE_S
             time.sleep(_POLL_S)
         assert self._place is not None
         failed = self.status()
-        reason = failed.reason if failed else f"see {self._place.log_path}"
+        reason = (failed and failed.reason) or f"it has ended; see {self._place.log_path}"
         raise initialise.disk_full_or(
             ClusterFailed(f"PostgreSQL did not start: {reason}"), self._place.folder
         )
 
     def _bootstrap(self, where: place.Place) -> None:
-        """Make the database and the roles where this cluster has not seen their present text."""
+        """Make the database and the roles where this cluster has not seen their present text.
+
+        Raises as `migrate` for a schema that is not ours to upgrade, whose roles stay as they are.
+        """
         done = where.home / "postgres.bootstrapped"
         if done.exists() and done.read_text(encoding="ascii") == roles.text_digest():
             return
@@ -260,6 +296,7 @@ class EmbeddedCluster:
         async def run() -> None:
             maintenance = self.dsn("superuser", database="postgres")
             await roles.ensure_database(maintenance, DATABASE)
+            await check_record(self.dsn("superuser"))
             await roles.bootstrap_roles(self.dsn("superuser"), self._passwords)
 
         _in_own_loop(run)

@@ -1,8 +1,13 @@
 """Which cluster belongs to a home, where it lies, and who runs it now.
 
-`$TENANTRY_HOME/cluster` holds `{"uuid", "path"}`; the cluster's folder holds the same uuid. As
-root the folder is /var/lib/tenantry/<uuid>, else $TENANTRY_HOME/postgres (kept relative, so
-that a home can be moved). Folder: `data/` PostgreSQL's, `run/` its socket, `lock` its runner.
+`$TENANTRY_HOME/cluster` holds `{"uuid", "path"}`; the cluster's folder has a mark, `cluster`, with
+the same uuid and the home that it was last run from. As root the folder is
+/var/lib/tenantry/<uuid>, else $TENANTRY_HOME/postgres (kept relative, so that a home can be moved).
+Folder: `data/` PostgreSQL's, `run/` its socket, `lock` its runner.
+
+A home that was moved goes on, for nothing is left where the mark says. A copy is refused for as
+long as its original is there: it would write to the other's database, or end its processes, which
+are known by the uuid.
 """
 
 import contextlib
@@ -38,8 +43,16 @@ class Place:
         return self.folder / "data"
 
     @property
+    def mark(self) -> Path:
+        return self.folder / "cluster"
+
+    @property
     def status_path(self) -> Path:
         return self.home / "postgres.status"
+
+    @property
+    def failure_path(self) -> Path:
+        return self.home / "postgres.failure"
 
     @property
     def log_path(self) -> Path:
@@ -53,34 +66,63 @@ class Place:
 def find_place(home: Path, account: Account, data_root: Path = DATA_ROOT) -> Place:
     """Return the home's cluster; name a new one where the home has none.
 
-    Raises ClusterMismatch where the home's cluster is gone, not ours to use, or another.
+    Raises ClusterMismatch where the home's cluster is gone, not ours to use, or another home's.
     """
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
     record = _read(home / "cluster") or _name_cluster(home, account, data_root)
     place = Place(home, record["uuid"], (home / record["path"]).absolute())
-    mark = place.folder / "cluster"
-    try:
-        found = _read(mark)
-    except PermissionError:
-        raise ClusterMismatch(
-            f"The database of {home} lies in {place.folder}, which this user may not read. It "
-            "was made by another user (root?); run as that user or choose another TENANTRY_HOME."
-        ) from None
-    if found is None:
+    if check_own(place) is None:
         if record.get("made"):
             raise ClusterMismatch(
                 f"The database of {home} should lie in {place.folder} and is not there. Restore "
                 f"it, or remove {home / 'cluster'} to begin with an empty one."
             )
         _make_folder(place, account)
-        _write(mark, {"uuid": place.uuid, "home": str(home)}, account)
+        _write_mark(place, account)
         _write(home / "cluster", {**record, "made": True})
-    elif found.get("uuid") != place.uuid:
+    return place
+
+
+def check_own(place: Place) -> dict[str, Any] | None:
+    """The mark of the home's cluster; None where there is no cluster yet, or any more.
+
+    Raises ClusterMismatch where it is not ours to use, or another home's.
+    """
+    try:
+        found = _read(place.mark)
+    except PermissionError:
         raise ClusterMismatch(
-            f"{home / 'cluster'} names the cluster {place.uuid}, but {place.folder} holds "
+            f"The database of {place.home} lies in {place.folder}, which this user may not read. "
+            "It was made by another user (root?); run as that user or choose another "
+            "TENANTRY_HOME."
+        ) from None
+    if found is None:
+        return None
+    if found.get("uuid") != place.uuid:
+        raise ClusterMismatch(
+            f"{place.home / 'cluster'} names the cluster {place.uuid}, but {place.folder} holds "
             f"{found.get('uuid')}. Each home has a database of its own."
         )
-    return place
+    theirs = Path(str(found.get("home", place.home)))
+    if _is_there(place, theirs):
+        own = f"{place.home / 'cluster'}" + (f" and {place.folder}" if _is_within(place) else "")
+        raise ClusterMismatch(
+            f"{place.home} is a copy of {theirs}, which is still there: both name the database "
+            f"{place.uuid} in {place.folder}. Use {theirs}, or move it away where this home takes "
+            "its place. A second deployment needs a database of its own: remove "
+            f"{own} to begin with an empty one, or restore a dump into that."
+        )
+    return found
+
+
+def take_over(place: Place, account: Account) -> None:
+    """Write into the mark where the home is now. Who calls this holds the cluster's lock.
+
+    Raises as `check_own` does: whose it is may have changed before the lock was ours.
+    """
+    found = check_own(place)
+    if found is None or found.get("home") != str(place.home.resolve()):
+        _write_mark(place, account)
 
 
 def known_place(home: Path) -> Place | None:
@@ -168,6 +210,29 @@ def _name_cluster(home: Path, account: Account, data_root: Path) -> dict[str, An
     record = _read(home / "cluster")
     assert record is not None
     return record
+
+
+def _is_there(place: Place, theirs: Path) -> bool:
+    """Whether another home than the place's own is still there with the same cluster."""
+    try:
+        if theirs.samefile(place.home):
+            return False
+        record = _read(theirs / "cluster")
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except PermissionError:
+        # Another user's: neither its files nor processes are in reach, unless ours lie outside.
+        return not _is_within(place)
+    return record is not None and record.get("uuid") == place.uuid
+
+
+def _is_within(place: Place) -> bool:
+    """Whether the cluster lies in the home, and would be copied with it."""
+    return place.folder.resolve().is_relative_to(place.home.resolve())
+
+
+def _write_mark(place: Place, account: Account) -> None:
+    _write(place.mark, {"uuid": place.uuid, "home": str(place.home.resolve())}, account)
 
 
 def _make_folder(place: Place, account: Account) -> None:

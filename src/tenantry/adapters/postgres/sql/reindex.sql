@@ -72,13 +72,15 @@ SELECT EXISTS (
 );
 
 -- name: progress
--- Passages in batches that are kept for a document on its way count too.
+-- Passages in batches that are kept for a document on its way count too, but none of an upload's,
+-- which has the same space where documents are indexed again.
 SELECT count(*) AS documents, count(next_segment_id) AS documents_done,
        coalesce(sum(CASE WHEN next_segment_id IS NULL THEN passages ELSE next_passages END), 0)
          ::bigint AS passages,
        (coalesce(sum(next_passages), 0) + (
-         SELECT coalesce(sum(b.passages), 0) FROM tenantry.embedded_batch b
-         WHERE b.tenant_id = $1 AND b.model = $2 AND b.dimensions = $3
+         SELECT coalesce(sum(b.passages), 0)
+         FROM tenantry.embedded_batch b JOIN tenantry.document d USING (tenant_id, content_hmac)
+         WHERE b.tenant_id = $1 AND b.model = $2 AND b.dimensions = $3 AND d.state = 'ready'
        ))::bigint AS passages_done
 FROM tenantry.document WHERE tenant_id = $1 AND state = 'ready';
 
@@ -93,7 +95,12 @@ UPDATE tenantry.document SET next_segment_id = NULL, next_passages = 0
 WHERE tenant_id = $1 AND next_segment_id IS NOT NULL;
 
 -- name: delete_batches_of
-DELETE FROM tenantry.embedded_batch WHERE tenant_id = $1 AND model = $2 AND dimensions = $3;
+-- But those of uploads on their way, which have the same space where documents are indexed again.
+DELETE FROM tenantry.embedded_batch b
+WHERE tenant_id = $1 AND model = $2 AND dimensions = $3 AND NOT EXISTS (
+  SELECT FROM tenantry.document d
+  WHERE d.tenant_id = b.tenant_id AND d.content_hmac = b.content_hmac AND d.state = 'indexing'
+);
 
 -- name: delete_batches_but
 DELETE FROM tenantry.embedded_batch

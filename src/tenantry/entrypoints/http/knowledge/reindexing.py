@@ -1,9 +1,10 @@
-"""`/v1/documents/reindex`: a tenant's documents taken to another embedding model."""
+"""`/v1/documents/reindex`: a tenant's documents taken to another embedding model, or again."""
 
 from __future__ import annotations
 
 from msgspec import Struct
 
+from tenantry.domain.errors import BadRequest
 from tenantry.domain.tenant import Scope
 from tenantry.entrypoints.http.call import Call
 from tenantry.entrypoints.http.json_body import to
@@ -13,14 +14,19 @@ from tenantry.entrypoints.http.routes import Access, Route
 
 
 class _Reindex(Struct, forbid_unknown_fields=True):
-    model: str
+    model: str | None = None
     dimensions: int | None = None
+    again: bool = False
 
 
 async def start(call: Call) -> Response:
     """202: it runs, whether it was begun now or before."""
     asked = to(_Reindex, call.json())
-    reindex = await call.services.library.reindex(call.context(), asked.model, asked.dimensions)
+    if asked.model is None and not asked.again:
+        raise BadRequest("`model` is missing: only `again` goes without it.")
+    reindex = await call.services.library.reindex(
+        call.context(), asked.model, asked.dimensions, again=asked.again
+    )
     response = json_response(from_reindex(reindex), 202)
     response.headers["location"] = _PATH
     return response

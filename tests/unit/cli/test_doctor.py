@@ -1,0 +1,49 @@
+"""`tenantry doctor` on an embedded database that does not run says why, where that is known."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from tenantry.adapters.postgres.guardian.status import ClusterStatus, State, write_status
+from tenantry.entrypoints.cli.doctor import doctor
+
+WHY = "FATAL: out of luck"
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A home whose database was made and does not run."""
+    monkeypatch.delenv("TENANTRY_DATABASE_URL", raising=False)
+    monkeypatch.setenv("TENANTRY_HOME", str(tmp_path))
+    (tmp_path / "cluster").write_text(json.dumps({"uuid": "0", "path": "postgres"}))
+    return tmp_path
+
+
+def say(home: Path, state: State, reason: str = "") -> None:
+    write_status(home / "postgres.status", ClusterStatus(state, 0, 0, 1, "/run/x", reason=reason))
+
+
+def problems() -> tuple[int, list[str]]:
+    done = CliRunner().invoke(doctor, ["--json"])
+    found: list[str] = json.JSONDecoder().raw_decode(done.stdout)[0]["problems"]
+    return done.exit_code, found
+
+
+def test_one_that_was_stopped_is_nothing_wrong(home: Path) -> None:
+    say(home, "stopped")
+    assert problems() == (0, [])
+
+
+def test_a_start_that_failed_is_told(home: Path) -> None:
+    say(home, "stopped")
+    (home / "postgres.failure").write_text(WHY)
+    assert problems() == (1, [f"the last start of the database failed: {WHY}"])
+
+
+def test_one_that_was_given_up_is_told(home: Path) -> None:
+    say(home, "failed", WHY)
+    assert problems() == (1, [f"the database was given up: {WHY}"])
