@@ -9,6 +9,7 @@ from uuid import UUID
 
 from tenantry.domain.chat_request import Clamp
 from tenantry.domain.tenant import Principal
+from tenantry.ports.admission import Admitted
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,7 @@ class Progress:
 
     admitted: bool = False  # from here on a model may have been asked
     spent: bool = False  # it is charged for something, or nobody knows what it has cost
+    verdict: Admitted | None = None  # and what it left of the limits
 
 
 @dataclass(frozen=True, slots=True)

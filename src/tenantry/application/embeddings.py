@@ -32,7 +32,7 @@ from tenantry.domain.errors import (
 )
 from tenantry.domain.space import Space
 from tenantry.domain.tenant import Principal
-from tenantry.domain.vector_lengths import length_to_ask_for
+from tenantry.domain.vector_lengths import length_near, length_to_ask_for
 
 PARALLEL_CALLS_MAX = 8  # of one request, so that one upload does not fill the connection pool
 TEXTS_MAX = 2_048  # of one request: OpenAI's own bound on `input`
@@ -146,14 +146,21 @@ class Embeddings:
         plan = principal.tenant.plan
         catalogue = await self._planning.catalogue()
         resolved = self._planning.resolve(principal, plan.embedding_model, catalogue)
-        return Space(resolved.model.id, plan.embedding_dimensions)
+        return _space(resolved.model, plan.embedding_dimensions)
 
-    async def checked_space(self, principal: Principal, model: str, dimensions: int) -> Space:
-        """The space of a model that can be called and priced, by its id; else its refusal."""
+    async def checked_space(
+        self, principal: Principal, model: str, dimensions: int | None
+    ) -> Space:
+        """The space of a model that can be called and priced, by its id; else its refusal. Where
+        no dimensions are asked for, the plan's, as near as the model makes them.
+        """
         catalogue = await self._planning.catalogue()
         (call,) = self.plan(principal, catalogue, model, ["x"], dimensions, "document")
         await self._planning.check_priced(call.planned)
-        return Space(call.planned.resolved.model.id, dimensions)
+        found = call.planned.resolved.model
+        if dimensions is not None:
+            return Space(found.id, dimensions)
+        return _space(found, principal.tenant.plan.embedding_dimensions)
 
     def name_in(self, principal: Principal, catalogue: Catalogue, space: Space) -> str:
         """What a space's model is called by: as the plan does where it is the plan's, since the
@@ -232,6 +239,10 @@ class Embeddings:
             charge=request.told_charge,
             currency=request.principal.tenant.currency,
         )
+
+
+def _space(model: Model, wanted: int) -> Space:
+    return Space(model.id, length_near(model.id, wanted))
 
 
 def _batches(

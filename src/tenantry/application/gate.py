@@ -52,7 +52,7 @@ class Gate:
             counts_as_request=counts_as_request,
             paced_by_minute=paced_by_minute,
         )
-        ctx.progress.admitted = True
+        ctx.progress.admitted, ctx.progress.verdict = True, admission.admitted
         return AdmittedRequest(
             self._port, admission, ctx.request_id, self._tasks, self._limits, ctx.progress
         )

@@ -1,7 +1,7 @@
 """What the world does to a command, named once for the command line.
 
 Owns: which exceptions are a person's to read and act upon. Whatever is not named here is a fault
-of ours and keeps its traceback.
+of ours: `faults.py` keeps its traceback.
 """
 
 from __future__ import annotations
@@ -13,10 +13,12 @@ import asyncpg
 from pyreqwest.exceptions import ConnectError, DetailedPyreqwestError, PyreqwestError
 
 from tenantry.adapters.postgres.errors import DatabaseError
+from tenantry.adapters.postgres.outages import why
 from tenantry.domain.errors import TenantryError, Unavailable
 from tenantry.domain.price import Unpriced
 
 _URL: Final = re.compile(r"\((?P<origin>https?://[^/@?#\s)]+)(?=[/?#)])")
+_CERTIFICATE: Final = "invalid peer certificate"
 _OURS: Final = '"tenantry_'  # a role that `tenantry migrate` makes
 # What an operator with a server of one's own can do about a login that is refused.
 _PASSWORDS: Final = (
@@ -29,7 +31,7 @@ def told(failure: BaseException) -> str | None:
     """One line that says what went wrong; None where it is a fault of ours."""
     match failure:
         case Unavailable() if failure.__cause__ is not None:
-            return f"{_line(failure.message).rstrip('.')}: {_line(str(failure.__cause__))}"
+            return f"{_line(failure.message).rstrip('.')}: {why(failure)}"
         case TenantryError():
             return _line(failure.message)
         case PyreqwestError():
@@ -53,9 +55,23 @@ def unreached(failure: PyreqwestError) -> str:
     found = (_URL.search(cause) for cause in causes)
     url = next((match["origin"] for match in found if match), "the gateway's address")
     why = _line(causes[-1] if causes else str(failure.args[0] if failure.args else "no answer"))
+    if why.startswith(_CERTIFICATE):
+        return f"the TLS certificate at {url} is not accepted ({why}){_trust(why)}"
     if isinstance(failure, ConnectError):
         return f"nothing answers at {url} ({why}): is `tenantry serve` running there?"
     return f"{url} did not answer to the end: {why}"
+
+
+def _trust(why: str) -> str:
+    """What can be done about a certificate, where anything can."""
+    if "UnknownIssuer" in why or "BadSignature" in why:  # of an authority of the same name
+        return (
+            ": set SSL_CERT_FILE to a PEM file with its authority, such as tls/ca.pem in the"
+            " gateway's TENANTRY_HOME"
+        )
+    if "not valid for name" in why:
+        return ": TENANTRY_TLS_NAMES of the gateway adds names"
+    return ""
 
 
 def _line(text: str) -> str:

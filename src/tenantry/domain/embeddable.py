@@ -7,9 +7,15 @@ from __future__ import annotations
 
 from tenantry.domain.catalogue import Model
 
+FAMILIES = frozenset({"titan_embed", "cohere_embed"})  # whose bodies are known here
 SPECIAL_TOKENS = 2  # a model's own marks of a text's beginning and end
 _COHERE_3 = ("cohere.embed-english-v3", "cohere.embed-multilingual-v3")
 _COHERE_3_CHARS_MAX = 2_048  # of one text (Bedrock user guide, Cohere Embed v3)
+
+
+def embeds_texts(model: Model) -> bool:
+    """Whether documents and queries can be embedded with it here."""
+    return model.kind == "embedding" and model.family in FAMILIES
 
 
 def drops_the_end(model: Model) -> bool:

@@ -16,6 +16,7 @@ from tenantry.domain.markup import Markup
 from tenantry.domain.overage import overage_from
 from tenantry.domain.plan_values import PlanError, count_of, money_of, moneys_of, texts_of
 from tenantry.domain.usage import TokenClass
+from tenantry.domain.vector_lengths import DIMENSIONS_MAX, USUAL_DIMENSIONS
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +45,7 @@ class Plan:
     models_allowed: frozenset[str] | None = None
     default_model: str = "amazon.nova-micro-v1:0"
     embedding_model: str = "amazon.titan-embed-text-v2:0"
-    embedding_dimensions: int = 512
+    embedding_dimensions: int = USUAL_DIMENSIONS  # as near as `embedding_model` makes them
     regions_allowed: frozenset[str] | None = None
     service_tiers_allowed: frozenset[str] = frozenset({"default"})
     # Whether `maxTokens` is lowered to the ceiling and to what budgets have left; None: for
@@ -165,8 +166,8 @@ def _check(plan: Plan) -> None:
         raise PlanError(f"plan {plan.name}: max_tokens_default must be 1 to max_tokens_ceiling")
     if plan.fair_queue_weight < 1:
         raise PlanError(f"plan {plan.name}: fair_queue_weight must be at least 1")
-    if plan.embedding_dimensions not in (256, 512, 1024):
-        raise PlanError(f"plan {plan.name}: embedding_dimensions must be 256, 512 or 1024")
+    if not 1 <= plan.embedding_dimensions <= DIMENSIONS_MAX:
+        raise PlanError(f"plan {plan.name}: embedding_dimensions must be 1 to {DIMENSIONS_MAX:,}")
     unknown = plan.service_tiers_allowed - _TIERS
     if unknown:
         raise PlanError(f"plan {plan.name}: there is no service tier {sorted(unknown)[0]}")

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 from pyreqwest.client import SyncClient, SyncClientBuilder
+from pyreqwest.exceptions import BuilderError
 from pyreqwest.multipart import FormBuilder, PartBuilder
 
 TIMEOUT_S = 120
@@ -32,12 +35,19 @@ class Download:
 class Api:
     """One API key at one gateway (or no key: the emulator's own endpoints)."""
 
-    def __init__(self, base_url: str, key: str | None = None) -> None:
+    def __init__(
+        self, base_url: str, key: str | None = None, authority: Path | None = None
+    ) -> None:
+        """`authority`: a PEM file that is trusted beside what the system trusts."""
         self._base = base_url
         self._key = key
-        self._client: SyncClient = (
-            SyncClientBuilder().no_proxy().timeout(timedelta(seconds=TIMEOUT_S)).build()
-        )
+        builder = SyncClientBuilder().no_proxy().timeout(timedelta(seconds=TIMEOUT_S))
+        if authority is not None:
+            builder = builder.add_root_certificate_pem(authority.read_bytes())
+        try:
+            self._client: SyncClient = builder.build()
+        except BuilderError:
+            raise OSError(errno.EINVAL, "is no PEM file of certificates", str(authority)) from None
 
     def get(self, path: str) -> Reply:
         return self._finish(self._with_key(self._client.get(self._base + path)))

@@ -141,7 +141,23 @@ def test_an_operation_that_is_not_served_is_refused_in_the_shape_that_the_sdk_re
     with client(edge) as sdk, pytest.raises(openai.NotFoundError) as caught:
         sdk.files.list()
     assert caught.value.code == "no_such_route"
+    assert "GET /v1/files" in caught.value.message
+    assert caught.value.response.headers["x-tenantry-tenant"] == "tnt_acme"
     assert len(edge.requests) == 1
+
+
+def test_the_responses_api_is_told_what_is_served(edge: Edge) -> None:
+    with client(edge) as sdk, pytest.raises(openai.NotFoundError, match="/v1/chat/completions"):
+        sdk.responses.create(model=MODEL, input="Hello")
+
+
+def test_the_sdk_finds_the_request_id_where_it_looks(edge: Edge) -> None:
+    with client(edge) as sdk:
+        answered = sdk.chat.completions.with_raw_response.create(model=MODEL, messages=MESSAGES)
+        assert answered.request_id == answered.headers["x-tenantry-request-id"]
+        with pytest.raises(openai.NotFoundError) as caught:
+            sdk.models.retrieve("nothing")
+    assert caught.value.request_id == caught.value.response.headers["x-tenantry-request-id"]
 
 
 @pytest.mark.parametrize("path", ["/v1/chat/completions", f"/model/{MODEL}/converse", "/v1/search"])

@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 import pytest
-from tests.support.core import TITAN, principal
+from tests.support.core import TITAN, plan, principal
 from tests.support.scripted import Core, context, core, reply, throttled
 from tests.support.skipping import run
 
@@ -19,6 +19,7 @@ from tenantry.application.embeddings import PARALLEL_CALLS_MAX, TEXTS_MAX, Purpo
 from tenantry.application.retrieval import QUERY_CHARS_MAX
 from tenantry.domain import errors
 from tenantry.domain.catalogue import Catalogue, Model
+from tenantry.domain.space import Space
 from tenantry.domain.vector_lengths import vector_lengths
 from tenantry.ports.admission import UNDELIVERED
 from tenantry.ports.model import Attempt, Failure, FailureKind
@@ -110,6 +111,37 @@ def test_the_emulator_makes_vectors_of_each_length_and_of_no_other(model: Model)
     for length in {*range(1, 4_097, 128), 384} - set(lengths):
         with pytest.raises(errors.BadRequest):
             planned(model, length)
+
+
+PROFILE = "arn:aws:bedrock:us-east-1:111111111111:application-inference-profile/abc123"
+
+
+@pytest.mark.parametrize(
+    ("model", "wanted", "made"),
+    [
+        (FIRST, 512, 1_536),
+        (ENGLISH, 512, 1_024),
+        (PICTURES, 512, 1_024),
+        (PICTURES, 384, 384),
+        (SECOND, 512, 512),
+        (SECOND, 1_536, 1_024),
+        (FOURTH, 512, 512),
+        (UNKNOWN, 300, 300),
+    ],
+)
+@pytest.mark.parametrize("name", [None, PROFILE])
+def test_a_plan_s_space_is_as_near_to_its_dimensions_as_the_model_makes(
+    model: Model, wanted: int, made: int, name: str | None
+) -> None:
+    """A plan that was stored before this was held, or whose model only the placement knows."""
+    named = plan(embedding_model=name or model.id, embedding_dimensions=wanted)
+    who = principal("acme", named, inference_profiles={PROFILE: model.id})
+    worker = core()
+    worker.directory.found = Catalogue([model])
+    space = run(worker.embeddings.plan_space(who))
+    assert space == Space(model.id, made)
+    call = worker.embeddings.plan_in(who, worker.directory.found, space, "x")
+    assert call.body
 
 
 def planned(

@@ -157,6 +157,7 @@ def test_a_new_kind_of_error_takes_the_shape_of_its_parent() -> None:
 @pytest.mark.parametrize("status", [400, 404, 405, 413, 414, 431, 500, 503])
 def test_what_never_became_a_request_has_a_shape_too(status: int, family: Family) -> None:
     response = status_response(status, "why", family, REQUEST_ID)
-    assert response.status == status
+    # Bedrock says 404 for a known path's other methods too.
+    assert response.status == (404 if (status, family) == (405, "bedrock") else status)
     assert response.headers.get("x-should-retry") == (None if status == 503 else "false")
     assert b"why" in response.body

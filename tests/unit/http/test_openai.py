@@ -28,6 +28,26 @@ def converse(**members: Any) -> dict[str, Any]:
     return to_converse(to(ChatRequest, body))
 
 
+@pytest.mark.parametrize(
+    ("members", "message"),
+    [
+        ({"n": 2}, "`n` is not supported here: leave it out."),
+        ({"logprobs": True}, "`logprobs` is not supported here: leave it out."),
+        ({"store": True}, "`store` is not supported here: leave it out."),
+        ({"parallel_tool_calls": False}, "`parallel_tool_calls` is not supported here"),
+        (
+            {"response_format": {"type": "json_object"}},
+            "`response_format` json_object is not supported here; json_schema is.",
+        ),
+    ],
+)
+def test_what_no_model_can_do_on_this_route_is_told_as_that(
+    members: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(BadRequest, match=message):
+        converse(**members)
+
+
 def test_a_whole_conversation() -> None:
     body = converse(
         messages=[

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from tenantry.entrypoints.http.adminplane import ADMIN_PLANE
 from tenantry.entrypoints.http.dataplane import DATA_PLANE
-from tenantry.entrypoints.http.errors import SHAPES
+from tenantry.entrypoints.http.errors import BY_STATUS, SHAPES
 from tenantry.entrypoints.http.routes import RouteTable
 
 TEXT = (Path(__file__).parents[3] / "docs/reference/http.md").read_text()
@@ -42,4 +42,6 @@ def test_every_refusal_is_documented() -> None:
     assert {(code, int(aws), name, int(other)) for code, aws, name, other in rows} == {
         (kind.code, shape.aws_status, shape.aws_type, shape.status)
         for kind, shape in SHAPES.items()
+    } | {
+        (code, shape.aws_status, shape.aws_type, shape.status) for code, shape in BY_STATUS.values()
     }

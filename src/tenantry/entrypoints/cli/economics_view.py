@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -12,12 +13,20 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
+from tenantry.domain import money
 from tenantry.domain.deployments import DEPLOYMENTS, Bill, Load, bill_of
 from tenantry.domain.economics import Economics, Scenario, economics, shown
 from tenantry.domain.heavy_tail import tail_of
-from tenantry.entrypoints.cli.output import plain_console, print_json, print_table, say
+from tenantry.entrypoints.cli.output import (
+    drawn_table,
+    plain_console,
+    print_json,
+    print_table,
+    say,
+)
 
 BAR_CHARS = 40
+BARS_COLUMNS = 80  # customers, a bar, its margin
 SVG_COLUMNS = 200
 
 
@@ -33,17 +42,27 @@ class Shown:
 
 def print_scenarios(asked: Shown, json_output: bool) -> None:
     rows = [_row(scenario, asked.tail) for scenario in asked.scenarios]
+    if asked.svg is not None:  # first: where it cannot be written, that is all that is told
+        _write_svg(asked, rows, asked.svg)
     if json_output:
         print_json(rows)
     else:
         print_table([_title(name) for name in rows[0]], (tuple(row.values()) for row in rows))
     if asked.chart and not json_output:
-        plain_console().print(_bars(asked.scenarios))
-    if asked.svg is not None:
-        console = plain_console(record=True, width=SVG_COLUMNS, file=io.StringIO())
-        console.print(_table(rows))
-        console.print(_bars(asked.scenarios))
-        console.save_svg(str(asked.svg), title="tenantry economics")
+        _print_bars(asked.scenarios)
+
+
+def _write_svg(asked: Shown, rows: Sequence[dict[str, Any]], file: Path) -> None:
+    titles = [_title(name) for name in rows[0]]
+    cells = [["–" if cell is None else str(cell) for cell in row.values()] for row in rows]
+    wide, table = drawn_table(titles, cells, SVG_COLUMNS, blocks=False, right=range(len(titles)))
+    console = plain_console(record=True, width=max(wide, BARS_COLUMNS), file=io.StringIO())
+    console.print(table)
+    console.print(_bars(asked.scenarios))
+    drawn = console.export_svg(title="tenantry economics")
+    # The font that Rich names would be fetched from a server when the file is opened.
+    drawn = re.sub(r"\s*@font-face \{.*?\}", "", drawn, flags=re.DOTALL)
+    file.write_text(drawn.replace("Fira Code, ", ""), encoding="utf-8")
 
 
 def _row(scenario: Scenario, sigma: Decimal | None) -> dict[str, Any]:
@@ -61,7 +80,9 @@ def _row(scenario: Scenario, sigma: Decimal | None) -> dict[str, Any]:
         "payback_months": _shown(figures.payback_months),
     }
     if scenario.acquisition_cost and figures.lifetime_value is not None:
-        row["value_to_cost"] = _shown(figures.lifetime_value / scenario.acquisition_cost)
+        row["value_to_cost"] = _shown(
+            money.ratio(figures.lifetime_value, scenario.acquisition_cost)
+        )
     if sigma is not None:
         tail = tail_of(scenario, sigma)
         row |= {
@@ -81,13 +102,10 @@ def _title(name: str) -> str:
     return name.replace("_", " ")
 
 
-def _table(rows: Sequence[dict[str, Any]]) -> Table:
-    table = Table(box=None, pad_edge=False)
-    for name in rows[0]:
-        table.add_column(_title(name), justify="right")
-    for row in rows:
-        table.add_row(*("–" if cell is None else str(cell) for cell in row.values()))
-    return table
+def _print_bars(scenarios: Sequence[Scenario]) -> None:
+    """Also where the terminal is narrower: a bar that is cut would say something else."""
+    console = plain_console()
+    plain_console(width=max(console.width, BARS_COLUMNS)).print(_bars(scenarios))
 
 
 def _bars(scenarios: Sequence[Scenario]) -> Table:
@@ -116,10 +134,11 @@ def _bar(figures: Economics) -> Text:
         (figures.fees, "░", "red"),
         (max(figures.profit, Decimal(0)), "·", "green"),
     )
-    drawn, reached = 0, Decimal(0)
+    drawn, reached = 0, money.ZERO
     for amount, sign, colour in parts:
-        reached += amount
-        until = int(shown(reached * BAR_CHARS / whole, Decimal(1)))
+        reached = money.total((reached, amount))
+        share = money.ratio(money.times(reached, Decimal(BAR_CHARS)), whole)
+        until = int(shown(share, Decimal(1)))
         bar.append(sign * (until - drawn), style=colour)
         drawn = until
     return bar

@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -22,6 +22,7 @@ from tenantry.domain.printable import printable
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.table import Table
 
 PIPE_COLUMNS = 240  # where nobody's terminal sets a width
 as_json = click.option("--json", "json_output", is_flag=True, help="Print JSON for programs.")
@@ -73,23 +74,81 @@ def plain_console(**options: Any) -> Console:
 def print_table(
     columns: Sequence[str], rows: Iterable[Sequence[object]], *, title: str | None = None
 ) -> None:
-    """A table without boxes; numbers to the right."""
+    """A line for each row, without boxes, figures to the right; a block for each row where no
+    line of the terminal can hold it. No figure, instant or id is ever broken.
+    """
+    from tenantry.entrypoints.cli.layout import folded
+
+    shown = [[_text(cell) for cell in row] for row in rows]
+    console = plain_console()
+    room = console.width if console.is_terminal else PIPE_COLUMNS
+    if title is not None:
+        for line in folded(one_line(title), room):
+            console.print(line, style="table.title", soft_wrap=True)
+    width, table = drawn_table(columns, shown, room, blocks=console.is_terminal)
+    plain_console(width=width).print(table)
+
+
+def drawn_table(
+    columns: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    room: int,
+    *,
+    blocks: bool,
+    right: Collection[int] | None = None,
+    header_style: str = "bold",
+) -> tuple[int, Table]:
+    """How wide it is, and what to print on a console that is as wide, even where that is wider
+    than the terminal. `right`: which columns, by default those of figures.
+    """
+    from tenantry.entrypoints.cli.layout import GAP, column_widths, folded, least_widths
+
+    headings = [one_line(column) for column in columns]
+    shown = [[one_line(cell) for cell in row] for row in rows]
+    widths = column_widths(headings, shown, room)
+    if widths is None and blocks:
+        return _drawn_blocks(headings, shown, room, header_style)
+    if widths is None:
+        widths = least_widths(headings, shown)
+    if right is None:
+        places = range(len(headings)) if shown else ()
+        right = [at for at in places if all(_is_number(row[at]) for row in shown)]
+    table = _plain_table(header_style)
+    for at, (heading, width) in enumerate(zip(headings, widths, strict=True)):
+        words = "\n".join(folded(heading, width))
+        table.add_column(words, width=width, justify="right" if at in right else "left")
+    for row in shown:
+        cells = zip(row, widths, strict=True)
+        table.add_row(*("\n".join(folded(cell, width)) for cell, width in cells))
+    return sum(widths) + GAP * (len(widths) - 1), table
+
+
+def _drawn_blocks(
+    headings: Sequence[str], rows: Sequence[Sequence[str]], room: int, style: str
+) -> tuple[int, Table]:
+    """`field  value`, a block for each row, blank lines between them."""
+    from rich.text import Text
+
+    from tenantry.entrypoints.cli.layout import GAP, folded, width_of
+
+    names = max(map(width_of, headings))
+    blocks = [[folded(cell, max(room - names - GAP, 1)) for cell in row] for row in rows]
+    values = max(width_of(line) for block in blocks for lines in block for line in lines)
+    table = _plain_table(style, show_header=False)
+    table.add_column(width=names)
+    table.add_column(width=values)
+    for number, block in enumerate(blocks):
+        if number:
+            table.add_row()
+        for heading, lines in zip(headings, block, strict=True):
+            table.add_row(Text(heading, style=style), "\n".join(lines))
+    return names + GAP + values, table
+
+
+def _plain_table(header_style: str, **options: Any) -> Table:
     from rich.table import Table
 
-    table = Table(box=None, title_justify="left", header_style="bold", pad_edge=False)
-    table.title = None if title is None else one_line(title)
-    for column in columns:
-        table.add_column(one_line(column), overflow="fold")
-    shown = [[one_line(_text(cell)) for cell in row] for row in rows]
-    for number, drawn in enumerate(table.columns):
-        if shown and all(_is_number(row[number]) for row in shown):
-            drawn.justify = "right"
-    for row in shown:
-        table.add_row(*row)
-    console = plain_console()
-    if not console.is_terminal:
-        console = plain_console(width=PIPE_COLUMNS)
-    console.print(table)
+    return Table(box=None, header_style=header_style, pad_edge=False, **options)
 
 
 def _text(cell: object) -> str:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import click
 
 from tenantry.bootstrap.deployment import settings
+from tenantry.config import Settings
 from tenantry.entrypoints.api_client import Api, Reply
 
 
@@ -17,7 +20,20 @@ def tenant_api() -> Api:
         raise click.ClickException(
             "set TENANTRY_API_KEY to a tenant's API key: an operator's rights do not open content"
         )
-    return Api(config.url or f"http://127.0.0.1:{config.http_port}", config.api_key)
+    url = config.url or f"http://127.0.0.1:{config.http_port}"
+    return Api(url, config.api_key, _own_authority(config, url))
+
+
+def _own_authority(config: Settings, url: str) -> Path | None:
+    """The one that this home's gateway made itself, where the URL is that gateway's."""
+    parts = urlsplit(url)
+    if parts.scheme != "https":
+        return None
+    from tenantry.entrypoints.http.tls import LOCAL_NAMES, local_tls
+
+    own = local_tls(config.home).ca_bundle
+    is_ours = parts.hostname in {*LOCAL_NAMES, *config.tls_names.lower().split()}
+    return own if is_ours and own.is_file() else None
 
 
 def done(reply: Reply) -> Reply:

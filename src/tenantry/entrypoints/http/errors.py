@@ -102,13 +102,14 @@ SHAPES: Final[Mapping[type[TenantryError], Shape]] = {
 }
 
 # Refusals below the use cases: what the wire itself, or the table of routes, cannot accept.
-_BY_STATUS: Final[Mapping[int, tuple[str, Shape]]] = {
+BY_STATUS: Final[Mapping[int, tuple[str, Shape]]] = {
     400: ("bad_request", _VALIDATION),
     404: (
         "no_such_route",
         Shape(404, "UnknownOperationException", 404, "invalid_request_error", "not_found_error"),
     ),
-    405: ("method_not_allowed", Shape(405, "UnknownOperationException", 405, *_INVALID)),
+    # Bedrock says 404 for a known path's other methods too.
+    405: ("method_not_allowed", Shape(404, "UnknownOperationException", 405, *_INVALID)),
     # One that was too slow is as slow again: no SDK should send it again by itself.
     408: ("request_timeout", Shape(408, "RequestTimeoutException", 408, *_INVALID)),
     413: ("too_large", SHAPES[errors.TooLarge]),
@@ -133,8 +134,8 @@ def to_response(error: TenantryError, family: Family, request_id: UUID) -> Respo
 
 
 def status_response(status: int, message: str, family: Family, request_id: UUID) -> Response:
-    """The answer to what never reached a use case; `status` is one of `_BY_STATUS`."""
-    code, shape = _BY_STATUS[status]
+    """The answer to what never reached a use case; `status` is one of `BY_STATUS`."""
+    code, shape = BY_STATUS[status]
     headers = {} if shape.retry else {"x-should-retry": "false"}
     return _render(family, shape, code, message, headers, request_id, {})
 

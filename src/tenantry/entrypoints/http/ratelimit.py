@@ -1,10 +1,17 @@
-"""`RateLimit-Policy`: a plan's limits (draft-ietf-httpapi-ratelimit-headers-10)."""
+"""`RateLimit-Policy` and `RateLimit`: a plan's limits, and what is left of the tightest
+(draft-ietf-httpapi-ratelimit-headers-10)."""
 
 from __future__ import annotations
 
 from functools import lru_cache
 
+from tenantry.domain.period import civil_day
 from tenantry.domain.plan import Plan
+from tenantry.domain.tenant import Tenant
+from tenantry.ports.admission import Admitted
+
+_MINUTE_S = 60
+_COUNTED = ("requests_per_minute", "tokens_per_minute", "requests_per_day")
 
 
 def policy_header(plan: Plan) -> str:
@@ -28,3 +35,19 @@ def _policy(
         ("concurrent_requests", concurrent, ';qu="concurrent-requests"'),
     )
     return ", ".join(f'"{name}";q={q}{rest}' for name, q, rest in items if q is not None)
+
+
+def left_header(tenant: Tenant, admitted: Admitted) -> str:
+    """`"requests_per_minute";r=295;t=60`: of the limit with the least share left, as admission left
+    it with this request's own reservation taken; empty where nothing is limited."""
+    left = {name: int(admitted.remaining[name]) for name in _COUNTED if name in admitted.remaining}
+    quotas = {name: getattr(tenant.plan, name) for name in left}
+    limited = [name for name in left if quotas[name]]  # the plan may be older than the verdict
+    if not limited:
+        return ""
+    name = min(limited, key=lambda limit: left[limit] / quotas[limit])
+    ends_s = _MINUTE_S
+    if name == "requests_per_day":
+        day = civil_day(admitted.at, tenant.zone)
+        ends_s = int((day.end - admitted.at).total_seconds()) + 1
+    return f'"{name}";r={max(left[name], 0)};t={ends_s}'

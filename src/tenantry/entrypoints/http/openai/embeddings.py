@@ -9,10 +9,10 @@ import numpy as np
 
 from tenantry.application.calls import Embedded
 from tenantry.domain.errors import BadRequest
+from tenantry.domain.vector_lengths import DIMENSIONS_MAX
 from tenantry.entrypoints.http.openai.schema import EmbeddingsRequest
 
 TEXTS_MAX: Final = 2_048  # OpenAI's own limit of an array
-DIMENSIONS_MAX: Final = 4_096
 
 
 def texts_of(request: EmbeddingsRequest) -> list[str]:

@@ -64,7 +64,7 @@ class JsonSchema(Struct, forbid_unknown_fields=True):
 
 
 class ResponseFormat(Struct, forbid_unknown_fields=True):
-    type: Literal["text", "json_schema"]
+    type: Literal["text", "json_schema", "json_object"]
     json_schema: JsonSchema | None = None
 
 

@@ -52,7 +52,9 @@ def _refuse_unsupported(chat: ChatRequest) -> None:
     }
     for name, asked in refused.items():
         if asked:
-            raise BadRequest(f"Unsupported value of `{name}`: this model cannot do that.")
+            raise BadRequest(f"`{name}` is not supported here: leave it out.")
+    if chat.response_format is not None and chat.response_format.type == "json_object":
+        raise BadRequest("`response_format` json_object is not supported here; json_schema is.")
     if chat.stream_options is not None and not chat.stream:
         raise BadRequest("`stream_options` goes with `stream` alone.")
     if not chat.messages:
