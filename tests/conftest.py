@@ -8,6 +8,7 @@ from collections.abc import Generator, Iterator
 import pytest
 from _pytest.nodeid import NodeId
 from hypothesis import HealthCheck, settings
+from tests.support.exactness import trap_rounding
 from tests.support.postgres import Database, Databases, running_databases
 from tests.support.scratch import prefer_memory
 from tests.support.stack import Stack, running_stack
@@ -136,6 +137,7 @@ def pytest_collection() -> Generator[None, object, object]:
 def pytest_configure(config: pytest.Config) -> None:
     _allow_many_connections()
     _hear_interrupts()
+    trap_rounding()
     if config.getoption("loadgroup", default=False):  # in a worker of `--dist loadgroup`
         config.pluginmanager.register(_NamesGroups(), "names-groups")
 

@@ -11,6 +11,7 @@ from tests.support.postgres import Database, Databases
 from tests.support.simulated import calendar
 from tests.support.simulated.auditor import audit, read_ledger
 from tests.support.simulated.facts import Facts
+from tests.support.simulated.invoices import Invoiced, audit_invoices
 from tests.support.simulated.run import play
 from tests.support.simulated.scenario import scenario
 from tests.support.simulated.theatre import Theatre
@@ -107,6 +108,23 @@ ERRORS: dict[str, tuple[str, str]] = {
         "requests, not",
     ),
 }
+INVOICE_ERRORS: dict[str, tuple[str, str]] = {
+    "a posting that was rounded": (
+        "UPDATE tenantry.billing_entry SET amount = amount + 4e-32 WHERE kind = 'invoiced'",
+        "moves",
+    ),
+    "a lost posting": ("DELETE FROM tenantry.billing_entry WHERE kind = 'invoiced'", "moves"),
+    "a charge that no invoice has": (
+        "UPDATE tenantry.charge_entry SET amount = amount + 1e-30",
+        "receivable_unbilled moves",
+    ),
+    "usage of another tenant": (
+        "UPDATE tenantry.billing_entry e SET tenant_id = (SELECT max(tenant_id)"
+        " FROM tenantry.billing_entry) WHERE e.tenant_id = (SELECT min(tenant_id)"
+        " FROM tenantry.billing_entry)",
+        "moves",
+    ),
+}
 SEED = 5  # with many answers and no crash
 SLOWDOWN = 4  # so that a busy machine answers before clients give up
 
@@ -135,19 +153,31 @@ def found(theatre: Theatre, databases: Databases) -> Iterator[dict[str, list[str
             said[name] = audit(facts, await read_ledger(connection))
             await transaction.rollback()
 
+    async def plant_into_invoices(facts: Facts, made: Invoiced, connection: Any) -> None:
+        assert len(made.documents) > 1, "one invoice is nobody else's"
+        await connection.execute("SET session_replication_role = replica")
+        for name, (statement, _) in INVOICE_ERRORS.items():
+            transaction = connection.transaction()
+            await transaction.start()
+            tag = await connection.execute(statement)
+            assert not tag.endswith(" 0"), f"{name} changed nothing"
+            said[name] = await audit_invoices(facts, made, connection)
+            await transaction.rollback()
+
     try:
         hurried = scenario(SEED)
         calls = tuple(replace(call, at_ms=call.at_ms * SLOWDOWN) for call in hurried.calls)
-        verdict = play(theatre, database, replace(hurried, calls=calls), plant)
+        verdict = play(theatre, database, replace(hurried, calls=calls), plant, plant_into_invoices)
     finally:
         databases.drop(database)
     assert (verdict.differences, verdict.violations) == ([], [])
     yield said
 
 
-@pytest.mark.parametrize("error", ERRORS)
+@pytest.mark.parametrize("error", [*ERRORS, *INVOICE_ERRORS])
 def test_a_planted_error_is_found(error: str, found: dict[str, list[str]]) -> None:
-    assert any(ERRORS[error][1] in difference for difference in found[error]), found[error]
+    words = {**ERRORS, **INVOICE_ERRORS}[error][1]
+    assert any(words in difference for difference in found[error]), found[error]
 
 
 def test_the_auditors_calendar_knows_the_days_that_clocks_change() -> None:

@@ -128,7 +128,12 @@ def with_plan_lines() -> dict[str, Any]:
         **AN_OVERAGE, "kind": "included", "description": "Included tokens", "quantity": "5000000",
         "unit_price": None, "charge": "0", "amount": "0.00",
     }  # fmt: skip
-    credited = {**an_invoice()["lines"][0], "description": "Plan a, credited", "amount": "-66.00"}
+    credited = {
+        **an_invoice()["lines"][0],
+        "description": "Plan a, credited",
+        "charge": "-66",
+        "amount": "-66.00",
+    }
     return an_invoice(
         lines=[credited, included, AN_OVERAGE], subtotal="-30.00", true_up="0.00", tax=None,
         total="-30.00", credit="0.00", due="-30.00",
@@ -151,6 +156,24 @@ def the_example() -> dict[str, Any]:
     return found
 
 
+def with_rounded_lines() -> dict[str, Any]:
+    """In pounds: a fee, usage that settled late, a reversal and a minimum, none a whole penny."""
+    late = _usage("out", 3_001, "13.822056", "0.041479990056", "0.04")
+    return an_invoice(
+        currency="GBP",
+        lines=[
+            _other("fee", "Plan pro, 7 of 10 days", "69.99") | {"charge": "69.993"},
+            late | {"kind": "adjustment"},
+            late | {"kind": "adjustment", "quantity": "-25321", "charge": "-0.349988279976",
+                    "amount": "-0.35"},
+            _other("adjustment", "Tokens, settled late", "1.01") | {"charge": "1.0051"},
+            _other("minimum", "Up to the minimum of plan pro", "29.31") | {"charge": "29.3051"},
+        ],
+        subtotal="70.69", true_up="29.31", tax={"rate": "0.2", "label": "VAT", "amount": "20.00"},
+        total="120.00", credit="0.00", due="120.00",
+    )  # fmt: skip
+
+
 INVOICES: Mapping[str, Callable[[], dict[str, Any]]] = {
     "plain": an_invoice,
     "many lines": lambda: of_many_models(5),
@@ -158,5 +181,6 @@ INVOICES: Mapping[str, Callable[[], dict[str, Any]]] = {
     "yen": in_yen,
     "plan lines": with_plan_lines,
     "two prices": with_two_prices,
+    "rounded lines": with_rounded_lines,
     "example": the_example,
 }

@@ -9,12 +9,14 @@ import random
 import uuid
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal
+from decimal import Context, Decimal, Inexact
+from functools import reduce
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from tests.support.ledger import new_request_id
 
+_EXACT = Context(prec=200, traps=[Inexact])
 PRICES = (Decimal("12"), Decimal("0.0000007"), Decimal("9.000"))
 MODELS = ("sonnet", "haiku", "embed")
 CLASSES = ("uncached_in", "out", "cache_read")
@@ -34,6 +36,10 @@ _COST = (
     " '111111111111', 'us-east-1', 'default', 'settled', true, $2, 'Converse', 'synthetic',"
     " 0, '{}', 1)"
 )
+
+
+def exact_sum(amounts: Iterable[Decimal]) -> Decimal:
+    return reduce(_EXACT.add, amounts, Decimal(0))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,7 +69,12 @@ class Posting:
 
     @property
     def amounts(self) -> list[Decimal]:
-        return [quantity * self.price / 1_000_000 for quantity in self.quantities.values()]
+        counts = map(Decimal, self.quantities.values())
+        return [_EXACT.scaleb(_EXACT.multiply(count, self.price), -6) for count in counts]
+
+    @property
+    def amount(self) -> Decimal:
+        return exact_sum(self.amounts)
 
     def values(self, debit: str, credit: str) -> Sequence[Any]:
         return (
@@ -82,7 +93,7 @@ class Posting:
             json.dumps(self.tags),
             debit,
             credit,
-            sum(self.amounts),
+            self.amount,
             list(self.quantities),
             list(self.quantities.values()),
             [self.price] * len(self.quantities),
@@ -150,7 +161,7 @@ def audited(
             counts = tokens.setdefault(group, {})
             for name, quantity in each.quantities.items():
                 counts[name] = counts.get(name, 0) + quantity
-            charge[group] = charge.get(group, Decimal(0)) + sum(each.amounts)
+            charge[group] = _EXACT.add(charge.get(group, Decimal(0)), each.amount)
     return {group: (len(requests[group]), tokens[group], charge[group]) for group in requests}
 
 

@@ -6,13 +6,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from fractions import Fraction
+from typing import Final
 
 from tenantry.application.final_hours import first_hour, last_final
 from tenantry.domain.alert import BudgetUse
 from tenantry.domain.anomaly import FactSeries, facts_of, hour_of, instant_of
+from tenantry.domain.budget import BASES, PERIODS, BudgetKey
 from tenantry.domain.ids import TenantId
 from tenantry.domain.pacing import Forecast, Past, forecast, past_of
 from tenantry.ports.alerts import AlertBook, UsageHours
+
+_WHOLES_MAX: Final = 1 + len(PERIODS) * len(BASES)  # the plan's and the tenant's own come first
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +27,10 @@ class Outlook:
 
     use: BudgetUse
     forecast: Forecast | None
+
+    @property
+    def key(self) -> BudgetKey:
+        return BudgetKey(self.use.subject, self.use.period, self.use.basis)
 
 
 def past_of_use(series: FactSeries) -> Mapping[str, Past]:
@@ -72,12 +80,21 @@ def _spent_by_tenant(use: BudgetUse, budgets: Sequence[BudgetUse], past: Past) -
     return past.of(first, past.end) * Fraction(use.rate) if first < past.end else Fraction(0)
 
 
-async def outlooks(book: AlertBook, hours: UsageHours, tenant_id: TenantId) -> list[Outlook]:
-    """The outlook of each of a tenant's budgets whose period runs, the plan's first."""
+async def outlooks(
+    book: AlertBook,
+    hours: UsageHours,
+    tenant_id: TenantId,
+    *,
+    after: BudgetKey | None = None,
+    limit: int = 100,
+) -> list[Outlook]:
+    """A page of the outlooks of a tenant's budgets whose period runs: the plan's, the tenant's own,
+    the others."""
     now = await book.now()
-    uses = await book.budget_uses(tenant_id)
+    uses = await book.budget_uses(tenant_id, after=after, limit=limit)
+    wholes = uses if after is None else await book.budget_uses(tenant_id, limit=_WHOLES_MAX)
     through = last_final(now)
     end = hour_of(through)
     facts = await hours.hours(tenant_id, instant_of(first_hour(end)), through)
     past = past_of_use(facts_of(facts, end))
-    return [outlook_of(use, uses, past, now) for use in uses]
+    return [outlook_of(use, wholes, past, now) for use in uses]

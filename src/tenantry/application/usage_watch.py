@@ -13,7 +13,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from datetime import datetime
-from decimal import ROUND_HALF_UP, Context, Decimal
+from decimal import Decimal
 
 from tenantry.application.final_hours import first_hour, last_final
 from tenantry.application.pacing import outlook_of, past_of_use
@@ -38,10 +38,9 @@ STALE_H = 7 * 24  # what a worker that was away for longer finds is no news any 
 TENANTS_PAGE = 200
 PAGES_MAX = 10_000
 CRITICAL_TIMES = 5  # normal
-FIGURE_DECIMALS = 4  # of statistics
-CHARGE_DECIMALS = 6  # of an excess, which is an estimate
+FIGURE_STEP = Decimal("0.0001")  # of statistics
+CHARGE_STEP = Decimal("0.000001")  # of an excess, which is an estimate
 _log = logging.getLogger(__name__)
-_ROUNDED = Context(prec=120, rounding=ROUND_HALF_UP)
 
 
 async def watch_usage(
@@ -166,8 +165,7 @@ def _severity(finding: Finding) -> Severity:
 
 
 def _figure(value: float) -> Decimal:
-    exponent = Decimal(1).scaleb(-FIGURE_DECIMALS)
-    return Decimal(value).quantize(exponent, context=_ROUNDED)
+    return money.rounded(Decimal(value), FIGURE_STEP)
 
 
 def _excess_charge(series: FactSeries, finding: Finding) -> Decimal | None:
@@ -180,5 +178,4 @@ def _excess_charge(series: FactSeries, finding: Finding) -> Decimal | None:
         return None
     charge = series.usage.charge_of(at, finding.hours)
     share = money.times(charge, Decimal(finding.excess_tokens))
-    exponent = Decimal(1).scaleb(-CHARGE_DECIMALS)
-    return _ROUNDED.divide(share, Decimal(used)).quantize(exponent, context=_ROUNDED)
+    return money.rounded(money.ratio(share, Decimal(used)), CHARGE_STEP)

@@ -7,7 +7,7 @@ largest remainders, then to the smallest name. Pure; the same input gives the sa
 from __future__ import annotations
 
 from collections.abc import Mapping
-from decimal import ROUND_FLOOR, Context, Decimal
+from decimal import Decimal
 from fractions import Fraction
 
 from tenantry.domain import money
@@ -28,10 +28,10 @@ def allocate(amount: Decimal, weights: Mapping[str, Decimal]) -> dict[str, Decim
     total = sum(counted.values())
     if not total:
         counted, total = dict.fromkeys(counted, Fraction(1)), Fraction(len(counted))
-    step = min(STEP, Decimal(1).scaleb(_exponent(amount)))
+    step = min(STEP, money.shifted(Decimal(1), _exponent(amount)))
     exact = {name: Fraction(amount) * weight / total for name, weight in counted.items()}
     parts = {name: _floor(share, step) for name, share in exact.items()}
-    left = int(money.total((amount, *(-part for part in parts.values()))) / step)
+    left = int(Fraction(money.less(amount, *parts.values())) / Fraction(step))
     by_remainder = sorted(exact, key=lambda name: (Fraction(parts[name]) - exact[name], name))
     for name in by_remainder[:left]:
         parts[name] = money.total((parts[name], step))
@@ -47,5 +47,4 @@ def _exponent(amount: Decimal) -> int:
 
 def _floor(share: Fraction, step: Decimal) -> Decimal:
     steps = share / Fraction(step)
-    whole = Decimal(steps.numerator // steps.denominator)
-    return (whole * step).quantize(step, rounding=ROUND_FLOOR, context=Context(prec=120))
+    return money.times(Decimal(steps.numerator // steps.denominator), step)

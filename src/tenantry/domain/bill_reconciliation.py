@@ -113,7 +113,7 @@ class BillTally:
 
 
 def tolerance(billed: Decimal) -> Decimal:
-    return max(CENT, money.times(abs(billed), PER_MILLE))
+    return max(CENT, money.times(money.absolute(billed), PER_MILLE))
 
 
 def usage_of(model: str, scope: str, tier: str, token_class: str) -> str:
@@ -136,8 +136,8 @@ def compared(
         if not days[0] <= key.day < days[1]:
             continue
         ours, theirs = booked.get(key, Booked()), billed.get(key, Billed())
-        difference = money.total((theirs.cost, -ours.cost))
-        if abs(difference) <= tolerance(theirs.cost):
+        difference = money.less(theirs.cost, ours.cost)
+        if money.absolute(difference) <= tolerance(theirs.cost):
             tally.matched += 1
             tally.within_tolerance_usd = money.total((tally.within_tolerance_usd, difference))
         elif not theirs.lines and (billed_until is None or key.day > billed_until):
@@ -160,17 +160,18 @@ def tenant_differences(
     be billed outside of the period, or inside it though they were before."""
     for tenant in sorted(booked.keys() | billed.keys()):
         ours, theirs = booked.get(tenant, money.ZERO), billed.get(tenant, money.ZERO)
-        difference = money.total((theirs, -ours))
+        difference = money.less(theirs, ours)
         slack = money.total((tolerance(theirs), edges.get(tenant, money.ZERO)))
-        if abs(difference) > slack:
+        if money.absolute(difference) > slack:
             kind = BillBreakKind.TENANT_DIFFERENCE
             nothing = ((), (), 0, money.ZERO)
             yield BillBreak(kind, tenant, None, "", "", tenant, *nothing, ours, theirs, difference)
 
 
 def _kind(ours: Booked, theirs: Billed) -> BillBreakKind:
-    more = money.total((theirs.quantity, Decimal(-ours.quantity)))
-    if abs(more) <= money.times(abs(theirs.quantity), PER_MILLE):
+    more = money.less(theirs.quantity, Decimal(ours.quantity))
+    share = money.times(money.absolute(theirs.quantity), PER_MILLE)
+    if money.absolute(more) <= share:
         return BillBreakKind.MISPRICED
     return BillBreakKind.UNATTRIBUTED if more > 0 else BillBreakKind.MISSING
 
@@ -202,22 +203,22 @@ def _move_late(
     there was so much so late, and where the next has so much too much."""
     for key in sorted(booked):
         ours, theirs = booked[key], billed.get(key, Billed())
-        lacking = money.total((ours.cost, -theirs.cost))
+        lacking = money.less(ours.cost, theirs.cost)
         if not ours.late_cost or lacking <= tolerance(theirs.cost):
             continue
         after = key._replace(day=key.day + timedelta(days=1))
         next_theirs, next_ours = billed.get(after), booked.get(after, Booked())
         if next_theirs is None:
             continue
-        surplus = money.total((next_theirs.cost, -next_ours.cost))
+        surplus = money.less(next_theirs.cost, next_ours.cost)
         allowed = money.total((ours.late_cost, tolerance(theirs.cost)))
         if lacking > min(allowed, money.total((surplus, tolerance(next_theirs.cost)))):
             continue  # it would not settle the day
         cost = lacking
-        short = int(money.total((Decimal(ours.quantity), -theirs.quantity)))
+        short = int(money.less(Decimal(ours.quantity), theirs.quantity))
         quantity = max(0, short)
         booked[key] = replace(
-            ours, quantity=ours.quantity - quantity, cost=money.total((ours.cost, -cost))
+            ours, quantity=ours.quantity - quantity, cost=money.less(ours.cost, cost)
         )
         booked[after] = replace(
             next_ours,

@@ -72,7 +72,8 @@ class Statement:
     @property
     def adjustment(self) -> Decimal:
         """What the ledger's list charges lack, or have too much, of the sum before tax."""
-        return money.total((self.subtotal, self.true_up, -self.charges, -self.late_charges))
+        net = money.total((self.subtotal, self.true_up))
+        return money.less(net, self.charges, self.late_charges)
 
     def of(self, kind: LineKind) -> Decimal:
         """What the lines of a kind come to."""
@@ -130,11 +131,11 @@ def statement(
         currency=contract.currency,
         lines=tuple(lines),
         subtotal=subtotal,
-        true_up=money.total((net, -subtotal)),
+        true_up=money.less(net, subtotal),
         tax=tax,
         total=total,
         credit=credit,
-        due=money.total((total, -credit)),
+        due=money.less(total, credit),
         charges=money.total(row.charge for row in usage),
         rate=rate,
         terms=terms,

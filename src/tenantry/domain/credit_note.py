@@ -34,7 +34,7 @@ class Credited:
 
     @property
     def due(self) -> Decimal:
-        return money.total((self.total, -self.prepaid))
+        return money.less(self.total, self.prepaid)
 
 
 def credit_note(
@@ -61,8 +61,8 @@ def credit_note(
         "token_class": None,
         "quantity": 1,
         "unit_price": None,
-        "charge": money.plain(-given.net),
-        "amount": text(-given.net),
+        "charge": money.plain(money.minus(given.net)),
+        "amount": text(money.minus(given.net)),
     }
     document = {
         **invoice,
@@ -73,12 +73,15 @@ def credit_note(
         "due_at": instant(issued_at),
         "issuer": issuer_to_json(issuer),
         "lines": [line],
-        "subtotal": text(-given.net),
+        "subtotal": text(money.minus(given.net)),
         "true_up": zero,
-        "tax": {**invoice["tax"], "amount": text(money.to_currency(-given.tax, currency))},
-        "total": text(-given.total),
-        "credit": text(money.to_currency(-given.prepaid, currency)),
-        "due": text(money.to_currency(-given.due, currency)),
+        "tax": {
+            **invoice["tax"],
+            "amount": text(money.to_currency(money.minus(given.tax), currency)),
+        },
+        "total": text(money.minus(given.total)),
+        "credit": text(money.to_currency(money.minus(given.prepaid), currency)),
+        "due": text(money.to_currency(money.minus(given.due), currency)),
         "references": {"invoice": invoice["number"], "reason": reason},
     }
     return document, given
@@ -88,7 +91,7 @@ def _given(invoice: Mapping[str, Any], credited: Credited, net: Decimal | None) 
     currency = invoice["currency"]
     of_net = money.total((Decimal(invoice["subtotal"]), Decimal(invoice["true_up"])))
     of_tax = Decimal(invoice["tax"]["amount"])
-    left_net, left_tax = money.total((of_net, -credited.net)), money.total((of_tax, -credited.tax))
+    left_net, left_tax = money.less(of_net, credited.net), money.less(of_tax, credited.tax)
     if net is None:
         net = left_net
         if net <= 0:
@@ -105,7 +108,7 @@ def _given(invoice: Mapping[str, Any], credited: Credited, net: Decimal | None) 
         tax = to_currency(Fraction(net) * Fraction(Decimal(invoice["tax"]["rate"])), currency)
         tax = min(tax, max(left_tax, money.ZERO))
     total = money.total((net, tax))
-    left_due = max(money.total((Decimal(invoice["due"]), -credited.due)), money.ZERO)
-    left_prepaid = money.total((Decimal(invoice["credit"]), -credited.prepaid))
-    beyond = max(money.total((total, -left_due)), money.ZERO)
+    left_due = max(money.less(Decimal(invoice["due"]), credited.due), money.ZERO)
+    left_prepaid = money.less(Decimal(invoice["credit"]), credited.prepaid)
+    beyond = max(money.less(total, left_due), money.ZERO)
     return Credited(net, tax, money.to_currency(min(beyond, left_prepaid), currency))

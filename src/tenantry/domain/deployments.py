@@ -20,6 +20,7 @@ TENANTS = (10, 100, 1_000, 10_000)
 
 # Assumptions about a load.
 DOCUMENTS_GB_EACH = Decimal("0.05")  # of one tenant, originals and vectors, sealed
+DISK_GB = Decimal(20)  # of a database before anything is in it
 LEDGER_KB = 3  # of one request, with both books and their indexes
 LEDGER_MONTHS = 13  # kept in the database before they are archived
 LOG_KB = 1  # of one request
@@ -53,7 +54,7 @@ class Load:
 
     @property
     def ledger_gb(self) -> Decimal:
-        return Decimal(self.requests * LEDGER_KB * LEDGER_MONTHS).scaleb(-6)
+        return _in_millions(self.requests * LEDGER_KB * LEDGER_MONTHS)
 
     @property
     def tasks(self) -> int:
@@ -143,6 +144,10 @@ PRICES: Mapping[str, Price] = {
 }
 
 
+def _in_millions(count: int) -> Decimal:
+    return money.shifted(Decimal(count), -6)
+
+
 def _hours(count: Callable[[Load], int]) -> Callable[[Load], Decimal]:
     return lambda load: Decimal(HOURS * count(load))
 
@@ -152,7 +157,7 @@ def _fixed(count: int) -> Callable[[Load], Decimal]:
 
 
 def _millions(each: Decimal | int) -> Callable[[Load], Decimal]:
-    return lambda load: money.times(Decimal(load.requests).scaleb(-6), Decimal(each))
+    return lambda load: money.times(_in_millions(load.requests), Decimal(each))
 
 
 def _small(load: Load) -> int:
@@ -161,12 +166,12 @@ def _small(load: Load) -> int:
 
 _SEALED: Sequence[Part] = (
     Part("S3, sealed documents", "s3 gb", lambda load: load.documents_gb, "50 MB a tenant"),
-    Part("S3, writes", "s3 put", lambda load: Decimal(load.tenants * 200).scaleb(-6),
+    Part("S3, writes", "s3 put", lambda load: _in_millions(load.tenants * 200),
          "200 a tenant"),
     Part("KMS key", "kms key", _fixed(1), "one wraps a key per tenant"),
-    Part("KMS requests", "kms request", lambda load: Decimal(load.tenants * 100).scaleb(-6),
+    Part("KMS requests", "kms request", lambda load: _in_millions(load.tenants * 100),
          "100 a tenant: opened keys are cached"),
-    Part("CloudWatch Logs", "logs gb", lambda load: Decimal(load.requests * LOG_KB).scaleb(-6),
+    Part("CloudWatch Logs", "logs gb", lambda load: _in_millions(load.requests * LOG_KB),
          "1 kB a request"),
 )  # fmt: skip
 _TASKS: Sequence[Part] = (
@@ -183,7 +188,7 @@ DEPLOYMENTS: Mapping[str, Sequence[Part]] = {
              "up to 100 tenants; a laptop costs nothing; no standby"),
         Part("VM m7g.large", "m7g.large", _hours(lambda load: int(load.tenants > 100)),
              "over 100 tenants; no standby"),
-        Part("Disk", "gp3", lambda load: 20 + load.documents_gb + load.ledger_gb,
+        Part("Disk", "gp3", lambda load: money.total((DISK_GB, load.documents_gb, load.ledger_gb)),
              "20 GB, documents, 13 months of ledger"),
         Part("Public address", "ipv4", _hours(lambda load: 1), "one"),
     ),
@@ -192,16 +197,16 @@ DEPLOYMENTS: Mapping[str, Sequence[Part]] = {
         Part("RDS db.t4g.medium Multi-AZ", "rds medium", _hours(_small), "up to 1,000 tenants"),
         Part("RDS db.m6g.large Multi-AZ", "rds large", _hours(lambda load: 1 - _small(load)),
              "over 1,000 tenants"),
-        Part("RDS storage", "rds gp3", lambda load: 20 + load.ledger_gb,
+        Part("RDS storage", "rds gp3", lambda load: money.total((DISK_GB, load.ledger_gb)),
              "20 GB, 13 months of ledger"),
         *_SEALED,
     ),
     "aurora": (
         *_TASKS,
         Part("Aurora capacity", "acu",
-             lambda load: money.times(Decimal(HOURS), 1 + Decimal(load.tenants).scaleb(-3)),
+             lambda load: money.shifted(Decimal(HOURS * (1_000 + load.tenants)), -3),
              "writer and reader at half a unit each, one more for 1,000 tenants"),
-        Part("Aurora storage", "aurora gb", lambda load: 10 + load.ledger_gb,
+        Part("Aurora storage", "aurora gb", lambda load: money.total((Decimal(10), load.ledger_gb)),
              "10 GB, 13 months of ledger"),
         Part("Aurora I/O", "aurora io", _millions(30), "30 a request"),
         *_SEALED,

@@ -49,7 +49,7 @@ class Discount:
         if self.usd_per_million is not None:
             return self.usd_per_million
         assert self.percent is not None
-        return money.EXACT.scaleb(money.times(price, _HUNDRED - self.percent), -2)
+        return money.shifted(money.times(price, money.less(_HUNDRED, self.percent)), -2)
 
 
 def discounted(base: PriceEdition, discounts: Sequence[Discount]) -> list[PriceEdition]:

@@ -9,12 +9,14 @@ size, fixed floors, payment fees and waste. Markup is not margin: 2×, 3× and 5
 from __future__ import annotations
 
 from dataclasses import dataclass
-from decimal import ROUND_HALF_UP, Context, Decimal
+from decimal import Decimal
 
 from tenantry.domain import money
 
+_ONE = Decimal(1)
 _CENT = Decimal("0.01")
 _TENTH = Decimal("0.1")
+_HUNDRED = Decimal(100)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,14 +52,14 @@ class Scenario:
     @property
     def contribution_of_use(self) -> Decimal:
         """What the average customer's use brings, less what it costs: may be below zero."""
-        kept = money.times(self.markup, 1 - self.payment_fee_rate)
-        return money.times(self.model_cost_each, kept - 1 - self.waste_rate)
+        kept = money.times(self.markup, money.less(_ONE, self.payment_fee_rate))
+        return money.times(self.model_cost_each, money.less(kept, _ONE, self.waste_rate))
 
     @property
     def contribution_of_customer(self) -> Decimal:
         """What a customer brings that uses nothing."""
-        kept = money.times(self.revenue_per_customer, 1 - self.payment_fee_rate)
-        return money.total((kept, -self.payment_fee_each))
+        kept = money.times(self.revenue_per_customer, money.less(_ONE, self.payment_fee_rate))
+        return money.less(kept, self.payment_fee_each)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,18 +81,16 @@ class Economics:
     @property
     def contribution(self) -> Decimal:
         """Revenue without what each query causes."""
-        return self.revenue - self.model_cost - self.waste - self.fees
+        return money.less(self.revenue, self.model_cost, self.waste, self.fees)
 
     @property
     def profit(self) -> Decimal:
-        return self.revenue - self.total_cost
+        return money.less(self.revenue, self.total_cost)
 
     @property
     def margin_percent(self) -> Decimal | None:
         """To a tenth, half up; None without revenue."""
-        if not self.revenue:
-            return None
-        return shown(self.profit * 100 / self.revenue, _TENTH)
+        return percent_of(self.profit, self.revenue) if self.revenue else None
 
 
 # The honest case: a mid-sized model, prompts with passages in them, a small deployment's floors.
@@ -126,23 +126,29 @@ def economics(scenario: Scenario) -> Economics:
         )
     )
     waste = money.times(model_cost, scenario.waste_rate)
-    each = _each(revenue - model_cost - waste - fees, scenario.customers)
+    each = _each(money.less(revenue, model_cost, waste, fees), scenario.customers)
+    churn, acquisition = scenario.monthly_churn, scenario.acquisition_cost
     return Economics(
         model_cost,
         waste,
         scenario.fixed_cost,
         fees,
         revenue,
-        lifetime_value=each / scenario.monthly_churn if scenario.monthly_churn else None,
-        payback_months=scenario.acquisition_cost / each if each > 0 else None,
+        lifetime_value=money.ratio(each, churn) if churn else None,
+        payback_months=money.ratio(acquisition, each) if each > 0 else None,
     )
 
 
 def shown(amount: Decimal, step: Decimal = _CENT) -> Decimal:
     """Rounded half up for a report; what comes to nothing has no sign."""
-    rounded = amount.quantize(step, rounding=ROUND_HALF_UP, context=Context(prec=60))
-    return rounded if rounded else abs(rounded)
+    rounded = money.rounded(amount, step)
+    return rounded if rounded else money.absolute(rounded)
+
+
+def percent_of(part: Decimal, whole: Decimal) -> Decimal:
+    """To a tenth, half up."""
+    return shown(money.ratio(money.times(part, _HUNDRED), whole), _TENTH)
 
 
 def _each(contribution: Decimal, customers: int) -> Decimal:
-    return contribution / customers if customers else money.ZERO
+    return money.ratio(contribution, Decimal(customers)) if customers else money.ZERO

@@ -6,8 +6,10 @@ A row for each line, one for tax, one for the prepaid credit that was used. Inva
 sums to what is due; a unit price times its quantity is ContractedCost and ListCost to the digit;
 null is None, never an empty text. The customer's list price is the price agreed for its plan, so
 list and contracted figures are the same; they are exact, where BilledCost is rounded as the
-invoice rounds. Columns for what does not exist here (sub-accounts, regions, commitment discounts,
-capacity reservations, resources) are left out, as the specification wants.
+invoice rounds. The specification wants a cost that has no unit price to be BilledCost, so every
+line that may be rounded has one: its own, or the line is one unit. Columns for what does not exist
+here (sub-accounts, regions, commitment discounts, capacity reservations, resources) are left out,
+as the specification wants.
 """
 
 from __future__ import annotations
@@ -130,7 +132,8 @@ def _lines(invoice: Mapping[str, Any]) -> Iterator[Row]:
 
 def _line(invoice: Mapping[str, Any], line: Mapping[str, Any]) -> Row:
     kind = line["kind"]
-    amount = Decimal(line["amount"])
+    amount, cost = Decimal(line["amount"]), Decimal(line["charge"])
+    unit = _UNITS.get(line.get("token_class") or "", "Tokens")
     shown: Row = {
         "BilledCost": _decimal(amount),
         "EffectiveCost": _decimal(amount),
@@ -141,8 +144,6 @@ def _line(invoice: Mapping[str, Any], line: Mapping[str, Any]) -> Row:
         "Tags": _tags(line),
     }
     if kind in _USAGE:
-        unit = _UNITS.get(line.get("token_class") or "", "Tokens")
-        cost = Decimal(line["charge"])
         priced = _price_of(line, cost, unit)
         shown |= _priced(priced, cost) | _sku(invoice, priced, *_usage_sku(invoice, line))
         shown |= {
@@ -152,15 +153,20 @@ def _line(invoice: Mapping[str, Any], line: Mapping[str, Any]) -> Row:
             "ConsumedUnit": unit,
         }
     elif kind == "fee":
-        priced = _Priced(Decimal(-1 if amount < 0 else 1), "Units", abs(amount))
+        priced = _one(cost)
         sku = f"plan/{_plan_of(invoice, line) or 'fee'}"
-        shown |= _priced(priced, amount) | _sku(invoice, priced, sku, "Plan fee")
+        shown |= _priced(priced, cost) | _sku(invoice, priced, sku, "Plan fee")
         shown |= {"ChargeCategory": "Purchase", "ChargeFrequency": "Recurring"}
+    elif kind == "credit":
+        shown |= {"ChargeCategory": "Credit", "ChargeFrequency": "One-Time", **_costs(amount)}
     else:
-        corrects = "Correction" if kind == "adjustment" else None
-        category = "Credit" if kind == "credit" else "Adjustment"
-        shown |= {"ChargeCategory": category, "ChargeFrequency": "One-Time"}
-        shown |= {"ChargeClass": corrects, **_costs(amount)}
+        shown |= {"ChargeCategory": "Adjustment", "ChargeFrequency": "One-Time"}
+        shown |= {"ChargeClass": "Correction" if kind == "adjustment" else None}
+        if line.get("model"):
+            priced = _price_of(line, cost, unit)
+            shown |= _priced(priced, cost) | _sku(invoice, priced, *_usage_sku(invoice, line))
+        else:
+            shown |= _priced(_one(cost), cost)
     return shown
 
 
@@ -169,7 +175,7 @@ def _price_of(line: Mapping[str, Any], cost: Decimal, unit: str) -> _Priced:
 
     Where a price changed within the period, and the quotient has no end, the line is one unit.
     """
-    millions = money.EXACT.scaleb(Decimal(line["quantity"]), -6)
+    millions = money.shifted(Decimal(line["quantity"]), -6)
     known = line.get("unit_price")
     if known is not None and money.times(Decimal(known), millions) == cost:
         return _Priced(millions, f"1000000 {unit}", Decimal(known))
@@ -179,7 +185,11 @@ def _price_of(line: Mapping[str, Any], cost: Decimal, unit: str) -> _Priced:
         price = None
     if price is not None and price >= 0:
         return _Priced(millions, f"1000000 {unit}", price)
-    return _Priced(Decimal(-1 if cost < 0 else 1), "Units", abs(cost))
+    return _one(cost)
+
+
+def _one(cost: Decimal) -> _Priced:
+    return _Priced(Decimal(-1 if cost < 0 else 1), "Units", money.absolute(cost))
 
 
 def _priced(priced: _Priced, cost: Decimal) -> Row:
@@ -251,7 +261,7 @@ def _tax(invoice: Mapping[str, Any]) -> Iterator[Row]:
 
 
 def _credit(invoice: Mapping[str, Any]) -> Iterator[Row]:
-    cost = -Decimal(invoice.get("credit") or 0)
+    cost = money.minus(Decimal(invoice.get("credit") or 0))
     if cost:
         given_back = cost > 0  # by a credit note
         yield {

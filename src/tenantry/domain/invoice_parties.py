@@ -26,5 +26,5 @@ def customer_of(invoice: Mapping[str, Any]) -> Mapping[str, Any]:
 def tax_words(tax: Mapping[str, Any]) -> str:
     """`MWST 8.1 %`: label and rate, which some labels hold already."""
     label = str(tax.get("label") or "Tax")
-    percent = money.plain(Decimal(tax["rate"]).scaleb(2))
+    percent = money.plain(money.shifted(Decimal(tax["rate"]), 2))
     return label if "%" in label else f"{label} {percent} %"

@@ -14,6 +14,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from tenantry.domain import money
 from tenantry.domain.invoice_parties import customer_of, issuer_of, tax_words
 from tenantry.domain.printable import printable
 from tenantry.domain.usage_line import class_words
@@ -156,7 +157,7 @@ def _sums(invoice: Mapping[str, Any], kind: str) -> Iterator[dict[str, Any]]:
     if _some(invoice.get("credit")):
         used = Decimal(invoice["credit"])
         label = "Prepaid credit used" if used > 0 else "Given back to prepaid credit"
-        yield _sum(label, format(-used, "f"))
+        yield _sum(label, format(money.minus(used), "f"))
 
 
 def _sum(label: str, amount: str, *, strong: bool = False) -> dict[str, Any]:
@@ -169,7 +170,7 @@ def _payable(invoice: Mapping[str, Any], kind: str, currency: str) -> dict[str, 
     is_void = invoice["status"] == "void"
     if kind == "credit_note" or Decimal(due) < 0:
         label = "Was in your favour, now void" if is_void else "Amount in your favour"
-        due = format(abs(Decimal(due)), "f")
+        due = format(money.absolute(Decimal(due)), "f")
     elif is_void:
         label = "Was due, now void"
     return {"label": label, "amount": f"{figure(due)} {currency}"}

@@ -58,7 +58,7 @@ def late_of(contract: Contract, earlier: Sequence[EarlierPeriod]) -> Late:
         agreed = _as_closed(contract, each)
         before = statement(agreed, each.period, each.invoiced)
         after = statement(agreed, each.period, [*each.invoiced, *each.late])
-        charges = money.total((charges, after.charges, -before.charges))
+        charges = money.total((charges, money.less(after.charges, before.charges)))
         words = _words(each.period, contract.zone)
         found = [*_listed(agreed, each, tiered=after.terms.overage is not None, words=words)]
         if after.terms.overage is not None:
@@ -91,8 +91,8 @@ def _covered(lines: Sequence[StatementLine], before: Statement, after: Statement
     """What the period's minimum takes of the lines: it was paid up to it, or is now short of it."""
     owed = money.total(line.amount for line in lines)
     if owed > 0:
-        return -min(owed, before.true_up)
-    return min(-owed, after.true_up)
+        return money.minus(min(owed, before.true_up))
+    return min(money.minus(owed), after.true_up)
 
 
 def _listed(

@@ -1,7 +1,9 @@
 """Exact money: decimals that never round unless a line of an invoice says so.
 
-Every product and sum runs in a context that traps inexactness, so a rounding that nobody asked for
-is a crash in a test and never a cent in a ledger.
+Every product, sum and sign runs in a context that traps inexactness, so a rounding that nobody
+asked for is a crash in a test and never a cent in a ledger. Python's own operators, the sign and
+`abs` too, round to 28 digits, and a list charge in another currency has more: outside of this
+module `make lint` lets none of them near a decimal (`tools/exact_decimals.py`).
 """
 
 from __future__ import annotations
@@ -21,7 +23,10 @@ from typing import Final
 
 from tenantry.domain.currency import EXPONENTS
 
-EXACT = Context(prec=120, traps=[Inexact, InvalidOperation, DivisionByZero, Overflow])
+DIGITS: Final = 120
+_TRAPS: Final = (InvalidOperation, DivisionByZero, Overflow)
+EXACT = Context(prec=DIGITS, traps=[Inexact, *_TRAPS])
+_ROUNDED = Context(prec=DIGITS, rounding=ROUND_HALF_UP, traps=list(_TRAPS))
 ZERO = Decimal(0)
 _MILLION = 6  # prices are quoted for 10**6 tokens
 
@@ -50,9 +55,29 @@ def total(amounts: Iterable[Decimal]) -> Decimal:
     return result
 
 
+def minus(amount: Decimal) -> Decimal:
+    return EXACT.minus(amount)
+
+
+def absolute(amount: Decimal) -> Decimal:
+    return EXACT.abs(amount)
+
+
+def less(amount: Decimal, *others: Decimal) -> Decimal:
+    """The amount without all of the others."""
+    for other in others:
+        amount = EXACT.subtract(amount, other)
+    return amount
+
+
+def shifted(amount: Decimal, places: int) -> Decimal:
+    """With its point moved: 1.5 by 2 places is 150."""
+    return EXACT.scaleb(amount, places)
+
+
 def per_million(quantity: int, price: Decimal) -> Decimal:
     """`quantity` tokens at `price` for a million of them."""
-    return EXACT.scaleb(EXACT.multiply(Decimal(quantity), price), -_MILLION)
+    return shifted(times(Decimal(quantity), price), -_MILLION)
 
 
 def plain(amount: Decimal) -> str:
@@ -65,5 +90,14 @@ def plain(amount: Decimal) -> str:
 
 def to_currency(amount: Decimal, currency: str) -> Decimal:
     """Rounded half up to the currency's minor unit: what a line of an invoice shows."""
-    exponent = Decimal(1).scaleb(-EXPONENTS.get(currency, 2))
-    return amount.quantize(exponent, rounding=ROUND_HALF_UP, context=Context(prec=120))
+    return rounded(amount, shifted(Decimal(1), -EXPONENTS.get(currency, 2)))
+
+
+def rounded(amount: Decimal, step: Decimal) -> Decimal:
+    """Half up to a step such as 0.01: for a line of an invoice, and for what is shown."""
+    return amount.quantize(step, rounding=ROUND_HALF_UP, context=_ROUNDED)
+
+
+def ratio(left: Decimal, right: Decimal) -> Decimal:
+    """A quotient for a report: rounded where it has no end, so it never goes into a book."""
+    return _ROUNDED.divide(left, right)

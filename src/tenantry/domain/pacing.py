@@ -9,7 +9,7 @@
 4. A tenant with less than two weeks has no such weeks: its whole days so far are the forecast, by
    their mean, and the range by the least and the most of them. Without one whole day there is none.
 
-Exact fractions until the result, which is rounded half up to `DECIMALS`: it is an estimate.
+Exact fractions until the result, which is rounded half up to `STEP`: it is an estimate.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from decimal import ROUND_HALF_UP, Context, Decimal
+from decimal import Decimal
 from fractions import Fraction
 from itertools import accumulate
 from typing import Final, Literal
@@ -30,8 +30,7 @@ DAYS_OF_TREND: Final = 7
 DAYS_OF_RANGE: Final = 28
 TREND_MIN: Final = Fraction(1, 4)
 TREND_MAX: Final = Fraction(4)
-DECIMALS: Final = 6
-_ROUNDED: Final = Context(prec=120, rounding=ROUND_HALF_UP)
+STEP: Final = Decimal("0.000001")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +59,7 @@ class Past:
 
     def of(self, start: int, end: int) -> Fraction:
         first, last = self.sums[start - self.start], self.sums[end - self.start]
-        return Fraction(money.EXACT.subtract(last, first))
+        return Fraction(money.less(last, first))
 
     def holds(self, start: int, end: int) -> bool:
         return self.start <= start and end <= self.end
@@ -204,5 +203,5 @@ def _bounded(trend: Fraction) -> Fraction:
 
 
 def _rounded(amount: Fraction) -> Decimal:
-    quotient = _ROUNDED.divide(Decimal(amount.numerator), Decimal(amount.denominator))
-    return quotient.quantize(Decimal(1).scaleb(-DECIMALS), context=_ROUNDED)
+    quotient = money.ratio(Decimal(amount.numerator), Decimal(amount.denominator))
+    return money.rounded(quotient, STEP)

@@ -61,9 +61,9 @@ def invoice_transfers(statement: Statement, list_charges: Decimal) -> list[Trans
 def credit_note_transfers(given: Credited, currency: str) -> list[Transfer]:
     """What a credit note gives back."""
     found = [
-        Transfer("credited", UNBILLED, "revenue_credited", -given.net, currency),
-        Transfer("invoiced", RECEIVABLE, UNBILLED, -given.net, currency),
-        Transfer("tax", RECEIVABLE, TAX, -given.tax, currency),
+        Transfer("credited", UNBILLED, "revenue_credited", money.minus(given.net), currency),
+        Transfer("invoiced", RECEIVABLE, UNBILLED, money.minus(given.net), currency),
+        Transfer("tax", RECEIVABLE, TAX, money.minus(given.tax), currency),
         Transfer("credit_returned", RECEIVABLE, PREPAID, given.prepaid, currency),
     ]
     return [transfer for transfer in found if transfer.amount]
@@ -83,9 +83,9 @@ def _adjustments(statement: Statement) -> dict[str, Decimal]:
     )
     return {
         "fee": statement.of(LineKind.FEE),
-        "allowance": money.total((exact, -statement.charges)),
+        "allowance": money.less(exact, statement.charges),
         "overage": statement.of(LineKind.OVERAGE),
-        "rounding": money.total((statement.of(LineKind.USAGE), -exact)),
+        "rounding": money.less(statement.of(LineKind.USAGE), exact),
         "minimum": statement.of(LineKind.MINIMUM),
-        "adjustment": money.total((statement.of(LineKind.ADJUSTMENT), -statement.late_charges)),
+        "adjustment": money.less(statement.of(LineKind.ADJUSTMENT), statement.late_charges),
     }

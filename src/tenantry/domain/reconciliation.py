@@ -270,7 +270,7 @@ def _found(
         booked.admitted_at,
         booked.cost,
         log_usd,
-        None if log_usd is None else money.total((log_usd, -booked.cost)),
+        None if log_usd is None else money.less(log_usd, booked.cost),
         detail,
     )
 

@@ -92,7 +92,7 @@ def _forecast(running: TenantMonth | None, now: datetime) -> Decimal | None:
     second = timedelta(seconds=1)
     expected = Fraction(running.cost) * Fraction(whole // second, passed // second)
     cents = Decimal(int(expected * 100 + Fraction(1, 2)))
-    return cents.scaleb(-2)
+    return money.shifted(cents, -2)
 
 
 def _contribution(last: TenantMonth, usd_per: Mapping[str, Decimal]) -> Decimal | None:
@@ -100,7 +100,7 @@ def _contribution(last: TenantMonth, usd_per: Mapping[str, Decimal]) -> Decimal 
     rate = Decimal(1) if last.currency == USD else usd_per.get(last.currency)
     if rate is None:
         return None
-    return money.total((money.times(last.charges, rate), -last.cost))
+    return money.less(money.times(last.charges, rate), last.cost)
 
 
 def _number(day: date) -> int:

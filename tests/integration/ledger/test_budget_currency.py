@@ -1,8 +1,11 @@
 """Limits in the contract's currency: decided exactly, at the rate of the invoice."""
 
+import random
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from fractions import Fraction
 
+import asyncpg
 import pytest
 from tests.support.billing import House
 from tests.support.ledger import World, in_world
@@ -131,5 +134,32 @@ def test_shares_are_told_in_the_limits_currency(database: Database) -> None:
         assert [(a.subject, a.detail["threshold_percent"]) for a in told] == [("tenant", 50)]
         assert (told[0].observed, told[0].expected) == (Decimal("4.725"), Decimal(9))
         assert (told[0].unit, told[0].currency) == ("JPY", "JPY")
+
+    in_world(database, body)
+
+
+def test_no_limit_in_usd_is_more_than_it_is(database: Database) -> None:
+    draw = random.Random(27)
+    pairs = [
+        (
+            Decimal(draw.randrange(10**15)).scaleb(-12),
+            Decimal(draw.randrange(1, 10**13)).scaleb(-12),
+        )
+        for _ in range(2_000)
+    ]
+
+    async def body(world: World) -> None:
+        connection = await asyncpg.connect(world.database.dsn("app"))
+        try:
+            rows = await connection.fetch(
+                "SELECT a, r, tenantry.limit_in_usd(a, r) AS usd"
+                " FROM unnest($1::numeric[], $2::numeric[]) AS x(a, r)",
+                *zip(*pairs, strict=True),
+            )
+        finally:
+            await connection.close()
+        for amount, rate, usd in rows:
+            over = Fraction(amount) / Fraction(rate) - Fraction(usd)
+            assert 0 <= over < Fraction(1, 10**15), (amount, rate, usd)
 
     in_world(database, body)

@@ -48,7 +48,7 @@ def test_case_36_runs_until_input_and_256_tokens_are_not_left(
     path, body = WIRES[wire]
     left, told = CAP, []
     while left >= BOUND * IN_PRICE + 256 * OUT_PRICE:
-        most = int((left - BOUND * IN_PRICE) / OUT_PRICE)
+        most = int((left - BOUND * IN_PRICE) // OUT_PRICE)
         status, headers, answer = _ask(metered, anna, path, body)
         assert status == 200, answer
         assert int(headers["x-tenantry-max-tokens"]) == most
@@ -99,11 +99,11 @@ def test_case_36_the_tightest_of_several_budgets_shortens(metered: MeteredStack)
         cap = Budget(anna.id, scope, scope_id, period, basis, Decimal(limit))
         metered.control(lambda control, cap=cap: control.set_budget(cap))
     path, body = WIRES["converse-stream"]
-    most = int((Decimal("0.45") / 3 - BOUND * IN_PRICE) / OUT_PRICE)  # the run's, in charge
+    most = int((Decimal("0.45") / 3 - BOUND * IN_PRICE) // OUT_PRICE)  # the run's, in charge
     assert _ask(metered, anna, path, body)[1]["x-tenantry-max-tokens"] == str(most)
     spent = metered.posted(anna).cost
     left = min(Decimal("0.9") / 3 - spent, Decimal("0.4") - spent)  # the API key's
-    most = int((left - BOUND * IN_PRICE) / OUT_PRICE)
+    most = int((left - BOUND * IN_PRICE) // OUT_PRICE)
     answer = metered.http("POST", path, body, tenant=anna)
     assert answer[1]["x-tenantry-max-tokens"] == str(most)
     metered.agree(anna, bert)

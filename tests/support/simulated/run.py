@@ -11,6 +11,7 @@ import asyncpg
 from tests.support.postgres import Database
 from tests.support.simulated.auditor import audit, read_ledger
 from tests.support.simulated.facts import Facts
+from tests.support.simulated.invoices import Invoiced, audit_invoices, invoice_all
 from tests.support.simulated.scenario import Scenario
 from tests.support.simulated.stage import Stage
 from tests.support.simulated.theatre import Theatre
@@ -30,8 +31,10 @@ def play(
     database: Database,
     scenario: Scenario,
     after: Callable[[Facts, Any], Awaitable[None]] | None = None,
+    invoiced: Callable[[Facts, Invoiced, Any], Awaitable[None]] | None = None,
 ) -> Verdict:
-    """Plays a scenario and judges it. `after` gets a superuser's connection to do harm with."""
+    """Plays a scenario and judges it. `after` and, once there are invoices, `invoiced` get a
+    superuser's connection to do harm with."""
 
     async def run() -> Verdict:
         databases = await Databases.open(database.dsn, application="tenantry simulation")
@@ -44,6 +47,11 @@ def play(
                 violations = await stage.keeper.violations()
                 if after is not None:
                     await after(stage.facts, connection)
+                made = await invoice_all(databases, stage.facts, connection)
+                differences += await audit_invoices(stage.facts, made, connection)
+                violations += await stage.keeper.violations()
+                if invoiced is not None:
+                    await invoiced(stage.facts, made, connection)
             finally:
                 await connection.close()
             return Verdict(stage.facts, differences, violations)

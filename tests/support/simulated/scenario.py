@@ -23,9 +23,14 @@ ZONES = (
     "America/St_Johns", "Pacific/Kiritimati", "Africa/Casablanca", "America/Santiago",
 )  # fmt: skip
 # What 1 USD is in them: near 1, so that a plan's limit means something in each.
-RATES = {"EUR": Fraction("0.9213"), "JPY": Fraction(3, 2), "KWD": Fraction("0.75")}
+RATES = {
+    "EUR": Fraction("0.921319329279"),
+    "JPY": Fraction("1.512345678901"),
+    "KWD": Fraction("0.75"),
+}
 CURRENCIES = ("USD", "USD", *RATES)
-MARKUPS = ("1", "1.5", "3", "4", "2.375", "0.07")
+MARKUPS = ("1", "1.5", "3", "4", "2.375", "0.07", "3.333333333333", "0.070707070707")
+STEPS = [{"up_to": 3_000, "per_million": "1234.567890123456"}, {"per_million": "987.654321"}]
 TIER_FACTORS: Mapping[str, int] = {"default": 100, "priority": 175, "flex": 50}  # per cent
 STEP_OVER = 300  # tokens of a prompt; from there on CLAUDE costs twice as much
 # Where a gateway worker dies by kill -9. A figure after the name is how many ms later.
@@ -138,6 +143,13 @@ def _plan(rng: random.Random, number: int) -> dict[str, Any]:
         plan["tokens_per_minute"] = 6_000
     if rng.random() < 0.2:
         plan["preamble"] = "Answer briefly."
+    if rng.random() < 0.7:
+        plan["monthly_fee"] = rng.choice(("9.99", "10.000000000001"))
+    if rng.random() < 0.3:
+        plan["minimum"] = rng.choice(("0.05", "40.123456789012"))
+    if rng.random() < 0.3:
+        included = rng.choice((0, 2_000))
+        plan["overage"] = {"mode": "graduated", "included": included, "steps": STEPS}
     return plan
 
 
@@ -295,26 +307,27 @@ def _dying(rng: random.Random, call: Call) -> Call:
 
 
 def _prices(rng: random.Random) -> dict[tuple[str, str, int, str], str]:
-    """USD for 1,000,000 tokens, with figures that no cent divides."""
+    """USD for 1,000,000 tokens, of as many decimals as a price may have."""
     table = {}
     for model in (CLAUDE, NOVA, GROSS):
         base = {
-            "uncached_in": rng.randint(1, 9_999_999),
-            "out": rng.randint(1, 29_999_999),
-            "cache_read": rng.randint(1, 999_999),
-            "cache_write_5m": rng.randint(1, 12_000_000),
-            "cache_write_1h": rng.randint(1, 19_999_999),
+            "uncached_in": rng.randint(1, 10**11),
+            "out": rng.randint(1, 3 * 10**11),
+            "cache_read": rng.randint(1, 10**10),
+            "cache_write_5m": rng.randint(1, 12 * 10**10),
+            "cache_write_1h": rng.randint(1, 2 * 10**11),
         }
         for tier, per_cent in TIER_FACTORS.items():
             for over in (0, STEP_OVER) if model == CLAUDE else (0,):
-                for name, micro in base.items():
-                    table[model, tier, over, name] = _decimal(micro * per_cent * (2 if over else 1))
-    table[TITAN, "default", 0, "embedding"] = _decimal(rng.randint(1, 90_000_000))
+                for name, figure in base.items():
+                    price = figure * per_cent * (2 if over else 1)
+                    table[model, tier, over, name] = _decimal(price)
+    table[TITAN, "default", 0, "embedding"] = _decimal(rng.randint(1, 9 * 10**11))
     return table
 
 
-def _decimal(hundred_millionths: int) -> str:
-    return f"{hundred_millionths // 10**8}.{hundred_millionths % 10**8:08d}"
+def _decimal(trillionths: int) -> str:
+    return f"{trillionths // 10**12}.{trillionths % 10**12:012d}"
 
 
 def _events(rng: random.Random, plans: Mapping[str, Mapping[str, Any]]) -> list[Event]:

@@ -21,6 +21,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from tests.support.exactness import trap_rounding
 from tests.support.idempotency import MemoryKeys
 from tests.support.ledger import PEPPER, opened
 
@@ -326,5 +327,6 @@ async def serve(path: str, spec: dict[str, Any]) -> None:
 def main(path: str, encoded: str) -> None:
     """The process's target; the spec comes as text, because forked servers pickle arguments."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    trap_rounding()
     logging.getLogger("asyncpg").setLevel(logging.CRITICAL)  # outages are part of the play
     asyncio.run(serve(path, json.loads(base64.b64decode(encoded))))

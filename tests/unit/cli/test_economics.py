@@ -2,12 +2,14 @@
 
 import json
 from decimal import Decimal
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import pytest
 from click.testing import CliRunner
 
+from tenantry.domain import money
 from tenantry.entrypoints.cli.main import cli
 
 
@@ -49,9 +51,9 @@ def test_markup_is_not_margin() -> None:
     margins = {}
     for markup in ("2", "3", "5"):
         [row] = rows_of("--markup", markup, *bare)
-        left = Decimal(row["revenue"]) - Decimal(row["model_cost"])
-        margins[markup] = round(left * 100 / Decimal(row["revenue"]), 1)
-    assert margins == {"2": Decimal("50.0"), "3": Decimal("66.7"), "5": Decimal("80.0")}
+        left = Fraction(row["revenue"]) - Fraction(row["model_cost"])
+        margins[markup] = round(float(left * 100 / Fraction(row["revenue"])), 1)
+    assert margins == {"2": 50.0, "3": 66.7, "5": 80.0}
 
 
 def test_a_model_of_the_price_book() -> None:
@@ -64,7 +66,7 @@ def test_a_deployment_is_the_fixed_cost() -> None:
     [row] = rows_of("--honest", "--customers", "1000", "--deployment", "ecs-rds")
     bills = json.loads(run("--deployments", "--customers", "1000", "--json"))
     [bill] = [bill for bill in bills if bill["deployment"] == "ecs-rds"]
-    assert Decimal(row["fixed_cost"]) == round(Decimal(bill["usd"]), 2)
+    assert Decimal(row["fixed_cost"]) == money.to_currency(Decimal(bill["usd"]), "USD")
     assert sum(Decimal(part["usd"]) for part in bill["parts"]) == Decimal(bill["usd"])
     assert any(part["price_assumed"] for part in bill["parts"])
 
@@ -88,6 +90,15 @@ def test_bars_and_svg(tmp_path: Path) -> None:
     assert "▒" in text and "73.2 % margin" in text
     svg = file.read_text("utf-8")
     assert svg.startswith("<svg") and "margin" in svg
+
+
+@pytest.mark.parametrize("form", [(), ("--json",), ("--chart",)])
+def test_an_svg_that_cannot_be_written_is_all_that_is_told(
+    tmp_path: Path, form: tuple[str, ...]
+) -> None:
+    done = CliRunner().invoke(cli, ["economics", "--svg", str(tmp_path / "no" / "x.svg"), *form])
+    assert isinstance(done.exception, FileNotFoundError)
+    assert done.output == ""
 
 
 @pytest.mark.parametrize(

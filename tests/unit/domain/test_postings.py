@@ -53,7 +53,7 @@ def totals(transfers: Sequence[Transfer], account: str) -> Decimal:
     return money.total(
         money.total(
             (each.amount if each.debit == account else money.ZERO,
-             -each.amount if each.credit == account else money.ZERO)
+             money.minus(each.amount) if each.credit == account else money.ZERO)
         )
         for each in transfers
     )  # fmt: skip

@@ -51,6 +51,7 @@ def test_an_amount_in_stripes_units(currency: str, amount: str, units: int) -> N
         ("KWD", "0.0001"),
         ("MGA", "0.001"),
         ("USD", "NaN"),
+        ("USD", "1E+40"),
     ],
 )
 def test_what_stripe_cannot_hold_is_refused(currency: str, amount: str) -> None:

@@ -160,3 +160,14 @@ def test_tenants_are_held_with_the_edges_slack() -> None:
     found = list(tenant_differences(booked, billed, {"a": Decimal(2)}))
     assert [(f.id, f.difference_usd) for f in found] == [("c", 1)]
     assert len(list(tenant_differences(booked, billed, {}))) == 2
+
+
+def test_what_is_beyond_the_tolerance_by_its_last_digit_is_told_with_it() -> None:
+    beyond = Decimal("1.010000000000000000000000000000000000000001")
+    over = Decimal("0.010000000000000000000000000000000000000001")
+    found = compared(
+        {key(): ours(9, "1")}, {key(): theirs(9, str(beyond))}, DAYS, NEXT, BillTally()
+    )
+    assert [(f.kind, f.difference_usd) for f in found] == [("mispriced", over)]
+    tenants = tenant_differences({"a": Decimal(1)}, {"a": beyond}, {})
+    assert [f.difference_usd for f in tenants] == [over]

@@ -200,6 +200,15 @@ def test_a_cost_that_is_not_the_editions_is_mispriced() -> None:
     assert (found.kind, found.log_usd, found.difference_usd) == (BreakKind.MISPRICED, COST, -COST)
 
 
+def test_a_difference_has_every_digit() -> None:
+    cost = Decimal("0.010500000000000000000000000000000000000001")
+    mine = booked(cost=cost)
+    found = only([mine], [logged(mine)])
+    assert found.difference_usd == Decimal("-0.000000000000000000000000000000000000000001")
+    gone = only([booked(cost=cost)], [])
+    assert (gone.kind, gone.difference_usd) == (BreakKind.MISSING_IN_LOG, cost.copy_negate())
+
+
 def test_the_price_is_that_of_the_tier_that_served() -> None:
     mine = booked(service_tier="flex", cost=Decimal("0.0035"))
     assert held([mine], [logged(mine)])[0] == []

@@ -129,7 +129,7 @@ def _array(values: Sequence[str]) -> str:
 
 def _unit_price(line: Line) -> Decimal:
     """The customer's price for 1,000,000, as `unit_cost` is the provider's."""
-    return money.EXACT.divide(line.charge.scaleb(6, money.EXACT), Decimal(line.quantity))
+    return money.EXACT.divide(money.shifted(line.charge, 6), Decimal(line.quantity))
 
 
 def from_admission_verdict(at: datetime, row: Mapping[str, Any]) -> Admitted | Refused:

@@ -31,7 +31,7 @@ def to_budget(row: Mapping[str, Any]) -> dict[str, Any]:
         "hard": row["hard"],
         "settled": settled,
         "reserved": reserved,
-        "remaining": max(row["amount"] - settled - reserved, money.ZERO),
+        "remaining": max(money.less(row["amount"], settled, reserved), money.ZERO),
         "resets_at": row["resets_at"],
         "set_by": row["set_by"],
     }
@@ -43,6 +43,6 @@ def to_limit(row: Mapping[str, Any]) -> dict[str, Any]:
     plan = budget["scope"] == PLAN
     return {
         "name": "monthly_budget" if plan else f"budget {row['subject']}",
-        "used": budget["settled"] + budget["reserved"],
+        "used": money.total((budget["settled"], budget["reserved"])),
         **{name: value for name, value in budget.items() if name not in ("scope", "scope_id")},
     }

@@ -103,11 +103,12 @@ def _units(amount: object, currency: str) -> int:
     exponent = 0 if currency in _ZERO else 3 if currency in _THREE else 2
     try:
         value = Decimal(amount)
-        units = value.scaleb(exponent, context=money.EXACT)
+        units = money.shifted(value, exponent)
     except InvalidOperation:
         raise BadInvoice("an amount is not a decimal") from None
     step = 100 if currency in _HUNDREDS else 1
-    if not units.is_finite() or units % step or abs(units) >= 10**12:
+    holds = units.is_finite() and money.absolute(units) < 10**12
+    if not holds or int(units) != units or int(units) % step:
         raise BadInvoice(f"Stripe cannot hold {value} {currency}")
     return int(units)
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from decimal import Decimal
 from typing import Any
 
-from tenantry.application.reconcile_bill import BillReport, Sum
+from tenantry.application.reconcile_bill import BillReport, Sum, TenantCost
 from tenantry.domain import money
 from tenantry.domain.bill_reconciliation import BillBreak, BillBreakKind
 from tenantry.entrypoints.cli.output import print_table, say
@@ -109,20 +110,21 @@ def _print_tenants(report: BillReport) -> None:
     say()
     print_table(
         ("tenant", "ledger $", "bill $", "difference $"),
-        (
-            (t.tenant_id, t.ledger_usd, t.bill_usd, money.total((t.bill_usd, -t.ledger_usd)))
-            for t in _dearest(report)
-        ),
+        ((t.tenant_id, t.ledger_usd, t.bill_usd, _difference(t)) for t in _dearest(report)),
         title=f"by tenant; {money.plain(report.unnamed_usd)} USD of the bill name none",
     )
 
 
-def _dearest(report: BillReport) -> Iterable[Any]:
+def _dearest(report: BillReport) -> Iterable[TenantCost]:
     """Where there are many, those with the largest difference."""
     by_difference = sorted(
-        report.tenants, key=lambda t: abs(money.total((t.bill_usd, -t.ledger_usd))), reverse=True
+        report.tenants, key=lambda t: money.absolute(_difference(t)), reverse=True
     )
     return by_difference[:SHOWN_MAX]
+
+
+def _difference(tenant: TenantCost) -> Decimal:
+    return money.less(tenant.bill_usd, tenant.ledger_usd)
 
 
 def _break(found: BillBreak) -> dict[str, Any]:
