@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 
-from tenantry.adapters.bedrock.client import BedrockModel
+from tenantry.adapters.bedrock.client import BedrockModel, uncounted
 from tenantry.adapters.bedrock.connections import Connections
 from tenantry.adapters.bedrock.credentials import StaticCredentials
 from tenantry.adapters.objects.buckets import UriBuckets
@@ -27,14 +28,16 @@ def rules_of(config: Settings) -> UpstreamRules:
     )
 
 
-def model_of(config: Settings, clock: Clock) -> BedrockModel:
-    """To be closed by who asked for it."""
+def model_of(
+    config: Settings, clock: Clock, count: Callable[[str], None] = uncounted
+) -> BedrockModel:
+    """To be closed by who asked for it. `count` is told what came of each attempt."""
     bundle = config.bedrock_ca_bundle
     connections = Connections(
         ca_pem=bundle.read_bytes() if bundle else None,
         max_connections=config.upstream_connections_max,
     )
-    return BedrockModel(StaticCredentials(credentials_of(config)), clock, connections)
+    return BedrockModel(StaticCredentials(credentials_of(config)), clock, connections, count)
 
 
 def buckets_of(config: Settings) -> UriBuckets:

@@ -10,12 +10,16 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from tenantry.domain.eventstream import Frame
 from tenantry.domain.model_ids import Operation
 
 __all__ = [
+    "ANSWERED",
+    "DENIED",
+    "LEFT",
+    "OUTCOMES",
     "Attempt",
     "Failure",
     "FailureKind",
@@ -93,6 +97,12 @@ class FailureKind(StrEnum):
     RUBBISH = "rubbish"  # an answer that does not parse, or is larger than allowed
     UNSENDABLE = "unsendable"  # the attempt itself is malformed; nothing left
     MISPLACED = "misplaced"  # its placement has no credentials or endpoint to use; nothing left
+
+
+ANSWERED: Final = "answered"  # a stream: to its end, with its usage
+LEFT: Final = "left"  # a stream that we closed before its end
+DENIED: Final = "denied"  # 401 or 403: our credentials or their rights, never what was sent
+OUTCOMES: Final = (ANSWERED, LEFT, DENIED, *map(str, FailureKind))  # by which attempts are counted
 
 
 @dataclass(frozen=True, slots=True)

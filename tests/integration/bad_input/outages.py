@@ -16,6 +16,7 @@ from tests.support.metered import MeteredStack
 from tests.support.postgres import scratch_folder
 from tests.support.refusals import ASKS, AWAY, NO_TRACE, refused, traces, upstream_requests
 from tests.support.stack import ACCOUNTS, wait_until
+from tests.support.stack_command import tenantry
 from tests.support.stack_databases import StackDatabases
 from tests.support.stack_processes import kill
 
@@ -24,6 +25,7 @@ from tenantry.adapters.postgres.embedded.place import known_place
 
 CLAUDE = "anthropic.claude-haiku-4-5-20251001-v1:0"
 START_S = 120
+SCRAPE_S = 10  # as long as Prometheus waits
 
 
 @contextlib.contextmanager
@@ -87,7 +89,49 @@ def test_no_connection_is_left_for_admission(fragile: MeteredStack) -> None:
         fragile.rows("ALTER ROLE tenantry_app CONNECTION LIMIT -1")
     wait_until(fragile.is_ready, "the worker is ready")
     assert ASKS[0].send(fragile, tenant)[0] == 200
-    assert b"\ntenantry_ledger_up 1\n" in fragile.http("GET", "/metrics", admin=True)[2]
+    # What is told may be a second old.
+    wait_until(
+        lambda: b"\ntenantry_ledger_up 1\n" in fragile.http("GET", "/metrics", admin=True)[2],
+        "the ledger is up again",
+    )
+    fragile.agree(tenant)
+
+
+@contextlib.contextmanager
+def hanging_database(stack: MeteredStack) -> Iterator[None]:
+    """PostgreSQL takes connections and answers nobody, as on a disk that hangs."""
+    processes = [stack.database_status().postmaster_pid, *stack.database_processes()]
+    for pid in processes:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for pid in processes:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGCONT)
+        wait_until(stack.is_ready, "the worker is ready")
+
+
+def test_the_database_hangs(fragile: MeteredStack) -> None:
+    """Who watches is told so within Prometheus' own 10 s, and a command says why it failed."""
+    tenant = fragile.tenant()
+    assert ASKS[0].send(fragile, tenant)[0] == 200
+    with hanging_database(fragile):
+        wait_until(lambda: not fragile.is_ready(), "the worker is not ready")
+        for _ in range(3):
+            status, _, body = fragile.http("GET", "/metrics", admin=True, timeout_s=SCRAPE_S)
+            assert status == 200
+            assert b"\ntenantry_ledger_up 0\n" in body
+            assert b'tenantry_upstream_attempts_total{outcome="answered"}' in body
+            assert b"tenantry_http_requests_total" in body
+        done = tenantry(fragile.home, "tenants", "list")
+        assert done.returncode == 1
+        assert done.stderr == "tenantry: The database is out of reach: no answer in time\n"
+    # What is told may be a second old.
+    wait_until(
+        lambda: b"\ntenantry_ledger_up 1\n" in fragile.http("GET", "/metrics", admin=True)[2],
+        "the ledger is up again",
+    )
     fragile.agree(tenant)
 
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import pytest
 import uvloop
 
-from tenantry.adapters.bedrock.client import BedrockModel
+from tenantry.adapters.bedrock.client import BedrockModel, uncounted
 from tenantry.adapters.bedrock.connections import Connections
 from tenantry.adapters.bedrock.credentials import Credentials, StaticCredentials
 from tenantry.ports.model import Attempt, Operation, Timeouts, Upstream
@@ -44,8 +44,9 @@ def loop(request, monkeypatch):
 
 
 @asynccontextmanager
-async def opened(**options) -> AsyncIterator[BedrockModel]:
-    model = BedrockModel(StaticCredentials(CREDENTIALS), FixedClock(), Connections(**options))
+async def opened(count=uncounted, **options) -> AsyncIterator[BedrockModel]:
+    credentials, connections = StaticCredentials(CREDENTIALS), Connections(**options)
+    model = BedrockModel(credentials, FixedClock(), connections, count)
     try:
         yield model
     finally:
@@ -54,7 +55,7 @@ async def opened(**options) -> AsyncIterator[BedrockModel]:
 
 @pytest.fixture
 def model():
-    """`async with model() as m:` an adapter; options go to `Connections`."""
+    """`async with model() as m:` an adapter; options but `count` go to `Connections`."""
     return opened
 
 

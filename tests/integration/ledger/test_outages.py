@@ -254,3 +254,24 @@ def test_closing_sends_what_waits(database: Database) -> None:
             await world.admission.admit(world.reservation())
 
     in_world(database, body)
+
+
+class _FullDisk:
+    """A batch on a server without room."""
+
+    async def fetch(self, *_: object, **__: object) -> Any:
+        raise asyncpg.DiskFullError("could not extend file: No space left on device")
+
+
+def test_why_admission_waits_is_logged(
+    database: Database, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def body(world: World) -> None:
+        world.batcher._call = _FullDisk()
+        with pytest.raises(Unavailable):
+            await world.admission.admit(world.reservation())
+        await _eventually(lambda: _admits_again(world))
+
+    in_world(database, body)
+    (said,) = [line for line in caplog.messages if line.startswith("admission waits")]
+    assert said.endswith("the database: could not extend file: No space left on device")

@@ -5,10 +5,11 @@ from __future__ import annotations
 import logging
 import re
 import sys
+from collections.abc import Callable
 
 import pytest
 
-from tenantry.bootstrap.logs import EventLine, log_events
+from tenantry.bootstrap.logs import FOLD_S, LINES_MAX, EventLine, Folded, log_events
 
 HEAD = r"2026-11-29T07:05:50Z {} {}\[\d+\] "
 
@@ -51,8 +52,123 @@ def test_a_process_that_set_up_nothing_writes_such_lines(
     last = logging.lastResort
     assert last is not None
     monkeypatch.setattr(last, "formatter", None)
+    monkeypatch.setattr(last, "filters", [])
     log_events()
     last.handle(logging.LogRecord("tenantry.x", logging.ERROR, "f.py", 1, "said", (), None))
     assert re.fullmatch(
         r"[0-9-]{10}T[0-9:]{8}Z ERROR tenantry\.x\[\d+\] said\n", capsys.readouterr().err
     )
+
+
+class _Log:
+    """A folding log whose time passes when a test says so."""
+
+    def __init__(self) -> None:
+        self.now_s = 0.0
+        self.told: list[str] = []
+        self.due: list[tuple[float, Callable[[], None]]] = []
+        self._folded = Folded(self.write, lambda: self.now_s, self._later)
+
+    def _later(self, seconds: float, call: Callable[[], None]) -> None:
+        self.due.append((self.now_s + seconds, call))
+
+    def write(self, record: logging.LogRecord) -> None:
+        if self._folded.filter(record):
+            self.told.append(record.getMessage())
+
+    def say(self, said: str, *values: object, logger: str = "tenantry.x") -> None:
+        self.write(logging.LogRecord(logger, logging.WARNING, "f.py", 1, said, values, None))
+
+    def fail(self, said: str, failure: Exception) -> None:
+        try:
+            raise failure
+        except Exception:
+            info = sys.exc_info()
+        self.write(logging.LogRecord("tenantry.x", logging.ERROR, "f.py", 1, said, (), info))
+
+    def pass_time(self, seconds: float) -> None:
+        self.now_s += seconds
+        due, self.due = self.due, []
+        for at, call in due:
+            if at <= self.now_s:
+                call()
+            else:
+                self.due.append((at, call))
+
+
+def test_a_line_that_comes_again_is_counted_and_told_with_its_number() -> None:
+    log = _Log()
+    for _ in range(313):
+        log.say("unavailable at %s", "/v1/chat")
+        log.say("unavailable at %s", "/v1/search")
+    assert log.told == ["unavailable at /v1/chat", "unavailable at /v1/search"]
+    log.pass_time(FOLD_S)
+    assert log.told[2:] == [
+        "… 312 more: unavailable at /v1/chat",
+        "… 312 more: unavailable at /v1/search",
+    ]
+
+
+def test_a_line_that_goes_on_is_one_line_a_time_and_one_that_has_ended_none() -> None:
+    log = _Log()
+    for _ in range(3):
+        for _ in range(100):
+            log.say("out of reach")
+        log.pass_time(FOLD_S)
+    assert log.told == [
+        "out of reach",
+        "… 99 more: out of reach",
+        *["… 100 more: out of reach"] * 2,
+    ]
+    log.pass_time(FOLD_S)
+    log.pass_time(FOLD_S)
+    log.say("out of reach")
+    assert len(log.told) == 5, "what had ended begins anew"
+    assert log.told[-1] == "out of reach"
+
+
+def test_a_line_that_comes_now_and_then_is_told_each_time() -> None:
+    log = _Log()
+    for _ in range(3):
+        log.say("a round has to wait")
+        log.pass_time(FOLD_S)
+    assert log.told == ["a round has to wait"] * 3
+
+
+def test_many_different_lines_of_one_module_are_bounded_and_hide_none_of_another() -> None:
+    log = _Log()
+    for number in range(LINES_MAX + 50):
+        log.say("line %d", number)
+    log.say("quite another", logger="tenantry.y")
+    assert len(log.told) == LINES_MAX + 1
+    assert log.told[-1] == "quite another"
+    log.pass_time(FOLD_S)
+    assert log.told[LINES_MAX + 1 :] == ["… 50 more lines of other words"]
+    log.say("line %d", LINES_MAX + 1)
+    assert log.told[-1] == f"line {LINES_MAX + 1}"
+
+
+def test_faults_of_two_kinds_under_one_text_are_both_told() -> None:
+    log = _Log()
+    for failure in (KeyError("a"), ValueError("b"), KeyError("c")):
+        log.fail("a round failed", failure)
+    assert log.told == ["a round failed"] * 2
+    log.pass_time(FOLD_S)
+    assert log.told[2:] == ["… 1 more: a round failed (KeyError)"]
+
+
+def test_a_long_process_folds_what_it_writes(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    last = logging.lastResort
+    assert last is not None
+    monkeypatch.setattr(last, "formatter", None)
+    monkeypatch.setattr(last, "filters", [])
+    for _ in range(2):
+        log_events()
+    for _ in range(5):
+        last.handle(logging.LogRecord("tenantry.x", logging.ERROR, "f.py", 1, "said", (), None))
+    (folded,) = [each for each in last.filters if isinstance(each, Folded)]
+    folded.end()
+    said = [line.partition("] ")[2] for line in capsys.readouterr().err.splitlines()]
+    assert said == ["said", "… 4 more: said"]

@@ -5,9 +5,10 @@ from tenantry.entrypoints.http.metrics import (
     Counters,
     alerts_exposition,
     cells_for,
-    forget_in_flight,
+    forget_living,
     ledger_exposition,
 )
+from tenantry.ports.model import ANSWERED, OUTCOMES
 
 LABELS = ("GET /a", "POST /b/{id}")
 
@@ -44,7 +45,7 @@ def test_requests_in_flight_are_those_of_workers_that_live() -> None:
     assert in_flight() == "4\n"
     Counters(board, LABELS, 1)  # the successor of one that died with two
     assert in_flight() == "2\n"
-    forget_in_flight(board, 2)  # it died and has no successor in its place
+    forget_living(board, 2)  # it died and has no successor in its place
     assert in_flight() == "1\n"
     assert 'route="/a",status="2xx"} 1\n' in workers[0].exposition(), "what was answered stays"
 
@@ -76,3 +77,19 @@ def test_an_alert_that_was_never_raised_is_counted_from_zero() -> None:
 def test_the_ledger_is_up_or_not() -> None:
     assert ledger_exposition(True).endswith("\ntenantry_ledger_up 1\n")
     assert ledger_exposition(False).endswith("\ntenantry_ledger_up 0\n")
+
+
+def test_attempts_are_counted_by_outcome_over_all_workers_from_zero() -> None:
+    board = [0] * cells_for(2)
+    first, second = (Counters(board, LABELS, worker) for worker in range(2))
+    for counters, outcome in ((first, ANSWERED), (second, ANSWERED), (second, "unreachable")):
+        counters.attempted(outcome)
+    first.begin()
+    lines = first.exposition().splitlines()
+    assert 'tenantry_upstream_attempts_total{outcome="answered"} 2' in lines
+    assert 'tenantry_upstream_attempts_total{outcome="unreachable"} 1' in lines
+    assert 'tenantry_upstream_attempts_total{outcome="throttled"} 0' in lines
+    found = [line for line in lines if line.startswith("tenantry_upstream_attempts_total")]
+    assert len(found) == len(OUTCOMES)
+    Counters(board, LABELS, 1)  # the successor of one that died
+    assert 'tenantry_upstream_attempts_total{outcome="answered"} 2' in first.exposition()

@@ -5,6 +5,7 @@ import contextlib
 import dataclasses
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -177,3 +178,23 @@ def test_a_program_that_is_gone_is_named(tmp_path: Path) -> None:
     with watched.running() as process:
         assert process.wait(PATIENCE_S) == 1
     assert str(watched.program) in watched.reaches("failed").reason
+
+
+def test_a_full_disk_of_the_log_is_none_of_the_servers(tmp_path: Path) -> None:
+    """Else a server that ends for another reason would be tried for ever."""
+    log = guardian.BoundedLog(tmp_path / "no such folder" / "postgres.log")
+    log.write(b"FATAL: out of luck\n")
+    assert log.tells_of(("out of luck",))
+    assert not log.tells_of(("No such file",))
+    log.forget()
+    assert log.tail() == ""
+
+
+def test_a_server_that_is_killed_leaves_a_reason_behind(tmp_path: Path) -> None:
+    watched = Watched(tmp_path)
+    with watched.running():
+        before = watched.reaches("ready")
+        assert before.reason == ""
+        os.kill(before.postmaster_pid, signal.SIGKILL)
+        wait_for(lambda: watched.reaches("ready").restarts == 1)
+        assert watched.reaches("ready").reason == "(it was ended by signal 9)"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 from tenantry.adapters.bedrock.answers import is_event_stream, to_failure, to_reply
@@ -13,9 +15,23 @@ from tenantry.adapters.bedrock.exchange import Exchange, open_exchange
 from tenantry.adapters.bedrock.placements import endpoint_url
 from tenantry.adapters.bedrock.sigv4 import Signer
 from tenantry.adapters.bedrock.stream import EventStreamReply
+from tenantry.adapters.bedrock.troubles import (
+    outcome_of,
+    outcome_of_stream,
+    trouble_of,
+    trouble_of_stream,
+)
 from tenantry.domain.model_ids import upstream_path
 from tenantry.ports.clock import Clock
-from tenantry.ports.model import Attempt, Failure, FailureKind, Reply, StreamReply
+from tenantry.ports.model import (
+    ANSWERED,
+    Attempt,
+    Failure,
+    FailureKind,
+    Reply,
+    StreamEnd,
+    StreamReply,
+)
 
 MAX_REPLY_BYTES: Final = 32 * 1024 * 1024  # the service's own bound on bodies is 25,000,000
 MAX_STREAM_BYTES: Final = 256 * 1024 * 1024
@@ -23,19 +39,37 @@ MAX_ERROR_BYTES: Final = 64 * 1024
 _log = logging.getLogger(__name__)
 
 
+def uncounted(_: str) -> None:
+    """Of a process whose attempts nobody counts."""
+
+
 class BedrockModel:
-    """`ports.model.ModelPort` on the real wire; the emulator speaks the same."""
+    """`ports.model.ModelPort` on the real wire; the emulator speaks the same. `count` is told
+    once of each attempt what came of it, in one of `OUTCOMES`."""
 
     def __init__(
-        self, credentials: CredentialsProvider, clock: Clock, connections: Connections
+        self,
+        credentials: CredentialsProvider,
+        clock: Clock,
+        connections: Connections,
+        count: Callable[[str], None] = uncounted,
     ) -> None:
         self._credentials = credentials
         self._clock = clock
         self._connections = connections
+        self._count = count
         self._signer = Signer()
 
     async def invoke(self, attempt: Attempt) -> Reply | Failure:
         """See ModelPort."""
+        reply = await self.ask(attempt)
+        if isinstance(reply, Failure):
+            return self._failed(attempt, reply)
+        self._count(ANSWERED)
+        return reply
+
+    async def ask(self, attempt: Attempt) -> Reply | Failure:
+        """A plain attempt that is neither counted nor told of."""
         try:
             exchange = await self._open(attempt)
             try:
@@ -45,24 +79,36 @@ class BedrockModel:
             finally:
                 exchange.close()
         except ExchangeFailed as error:
-            return Failure(error.kind, error.maybe_billed, error.message)
+            return _failed_exchange(error)
         return to_reply(exchange.status, exchange.headers, body)
+
+    async def trouble_reaching(self, url: str, connect_timeout_ms: int) -> str | None:
+        """Why there is no connection to an endpoint; None where there is. Nothing is sent."""
+        try:
+            pool = self._connections.endpoint(url).pool
+            pool.give_back(await pool.acquire(connect_timeout_ms / 1_000))
+        except EndpointRefused as refused:
+            return str(refused)
+        except ExchangeFailed as failed:
+            return trouble_of(_failed_exchange(failed))
+        return None
 
     async def stream(self, attempt: Attempt) -> StreamReply | Failure:
         """See ModelPort."""
         try:
             exchange = await self._open(attempt)
         except ExchangeFailed as error:
-            return Failure(error.kind, error.maybe_billed, error.message)
+            return self._failed(attempt, _failed_exchange(error))
         ours = False
         try:
             if not 200 <= exchange.status < 300:
-                return await _failure(exchange)
+                return self._failed(attempt, await _failure(exchange))
             if not is_event_stream(exchange.headers):
                 message = "the answer is not an event stream"
-                return Failure(FailureKind.RUBBISH, True, message, exchange.status)
+                failure = Failure(FailureKind.RUBBISH, True, message, exchange.status)
+                return self._failed(attempt, failure)
             ours = True
-            return EventStreamReply(exchange, MAX_STREAM_BYTES)
+            return EventStreamReply(exchange, MAX_STREAM_BYTES, partial(self._ended, attempt))
         finally:
             if not ours:
                 exchange.close()
@@ -93,6 +139,26 @@ class BedrockModel:
         except ValueError as error:
             raise ExchangeFailed(FailureKind.UNSENDABLE, False, str(error)) from error
         return await open_exchange(endpoint, path, headers, attempt)
+
+    def _failed(self, attempt: Attempt, failure: Failure) -> Failure:
+        self._count(outcome_of(failure))
+        self._warn(attempt, trouble_of(failure))
+        return failure
+
+    def _ended(self, attempt: Attempt, end: StreamEnd) -> None:
+        self._count(outcome_of_stream(end))
+        self._warn(attempt, trouble_of_stream(end))
+
+    def _warn(self, attempt: Attempt, trouble: str | None) -> None:
+        """Where the operator is to look. A process that serves folds lines that come again."""
+        if trouble is not None:
+            upstream = attempt.upstream
+            url = endpoint_url(upstream, attempt.operation)
+            _log.warning("%s, account %s, %s", url, upstream.account, trouble)
+
+
+def _failed_exchange(error: ExchangeFailed) -> Failure:
+    return Failure(error.kind, error.maybe_billed, error.message)
 
 
 async def _failure(exchange: Exchange) -> Failure:

@@ -81,10 +81,10 @@ class Pool:
                     Connection, self._host, self._port, ssl=self._tls
                 )
         except TimeoutError as error:
-            message = "no connection in time"
+            message = f"no connection within {connect_s:g} s"
             raise ExchangeFailed(FailureKind.UNREACHABLE, False, message) from error
         except (OSError, ssl.SSLError, ValueError) as error:
-            raise ExchangeFailed(FailureKind.UNREACHABLE, False, str(error)) from error
+            raise ExchangeFailed(FailureKind.UNREACHABLE, False, reason_of(error)) from error
         _keep_alive(transport.get_extra_info("socket"))
         return connection
 
@@ -92,6 +92,21 @@ class Pool:
         before = asyncio.get_running_loop().time() - IDLE_S_MAX
         while self._idle and self._idle[0].idle_since < before:
             self._idle.pop(0).abort()
+
+
+def reason_of(error: Exception) -> str:
+    """Why there is no connection, at which of its steps; never empty."""
+    match error:
+        case ssl.SSLCertVerificationError():
+            return f"TLS: its certificate is not trusted: {error.verify_message}"
+        case ssl.SSLError():
+            return f"TLS: {error.reason or error}"
+        case socket.gaierror():
+            return f"its name is not found: {error.strerror}"
+        case ConnectionRefusedError():
+            return "the connection is refused"
+        case _:
+            return str(error) or type(error).__name__
 
 
 def _keep_alive(connected: socket.socket | None) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Final
 
 import orjson
@@ -23,13 +23,17 @@ _ENDS: Final[Mapping[FailureKind, StreamEndKind]] = {
 
 
 class EventStreamReply:
-    """See `ports.model.StreamReply`. The connection is given back as soon as the end is known."""
+    """See `ports.model.StreamReply`. The connection is given back as soon as the end is known,
+    and `ended` is told of it, once."""
 
-    def __init__(self, exchange: Exchange, max_bytes: int) -> None:
+    def __init__(
+        self, exchange: Exchange, max_bytes: int, ended: Callable[[StreamEnd], None]
+    ) -> None:
         self.status = exchange.status
         self.headers = exchange.headers
         self.end: StreamEnd | None = None
         self._exchange = exchange
+        self._ended = ended
         self._decoder = Decoder()
         self._ready: deque[Frame] = deque()
         self._left_bytes = max_bytes
@@ -55,9 +59,8 @@ class EventStreamReply:
     async def aclose(self) -> None:
         """See `ports.model.StreamReply`."""
         if self.end is None:
-            self.end = StreamEnd(StreamEndKind.CLOSED, message="closed before its end")
+            await self._finish(StreamEnd(StreamEndKind.CLOSED, message="closed before its end"))
         self._ready.clear()
-        self._exchange.close()
 
     async def _pull(self) -> None:
         """Read one piece; what it completes is ready, or the stream has an end."""
@@ -89,6 +92,7 @@ class EventStreamReply:
     async def _finish(self, end: StreamEnd) -> None:
         self.end = end
         self._exchange.close()
+        self._ended(end)
 
     def _regular_end(self) -> StreamEnd:
         if self._exception is not None:

@@ -52,7 +52,7 @@ class DurableFiles:
                 temporary.unlink()
             self._sync_folder(path.parent)
         except OSError as error:
-            raise _unavailable(error) from error
+            raise _unavailable(error, path) from error
         return True
 
     def replace(self, path: Path, data: bytes) -> None:
@@ -60,7 +60,7 @@ class DurableFiles:
             self._temporary(path, data).replace(path)
             self._sync_folder(path.parent)
         except OSError as error:
-            raise _unavailable(error) from error
+            raise _unavailable(error, path) from error
 
     @contextlib.contextmanager
     def stream(self, path: Path) -> Iterator[BinaryIO]:
@@ -80,7 +80,7 @@ class DurableFiles:
                 raise
             self._sync_folder(path.parent)
         except OSError as error:
-            raise _unavailable(error) from error
+            raise _unavailable(error, path) from error
 
     def remove(self, path: Path) -> None:
         try:
@@ -89,7 +89,7 @@ class DurableFiles:
         except FileNotFoundError:
             self._check_root()
         except OSError as error:
-            raise _unavailable(error) from error
+            raise _unavailable(error, path) from error
 
     def _temporary(self, path: Path, data: bytes) -> Path:
         """The data in a durable file beside its final place."""
@@ -133,7 +133,10 @@ class DurableFiles:
             os.close(descriptor)
 
 
-def _unavailable(error: OSError) -> Unavailable:
+def _unavailable(error: OSError, path: Path) -> Unavailable:
+    """For whoever asked; the path is for the operator, who is told of the cause too."""
+    if error.filename is None:  # as where a write fails, and not an open
+        error.filename = str(path)
     if error.errno in _FULL:
         return Unavailable("The disk is full; nothing was stored.")
     return Unavailable(f"The disk refused a write: {error.strerror or 'unknown reason'}.")

@@ -28,7 +28,7 @@ from uuid import UUID
 import asyncpg
 
 from tenantry.adapters.postgres import batch_words
-from tenantry.adapters.postgres.outages import outages_are_unavailable
+from tenantry.adapters.postgres.outages import outages_are_unavailable, why
 from tenantry.domain.errors import Unavailable
 from tenantry.domain.ids import TenantId
 from tenantry.ports.admission import AttemptOutcome, Intent, Settlement
@@ -156,7 +156,7 @@ class Batcher:
                 await self._serve()
             except Exception as problem:
                 # Whatever it is, nobody may wait for a batcher that has stopped.
-                _log.warning("admission waits for the database: %r", problem.__cause__ or problem)
+                _log.warning("admission waits for the database: %s", why(problem))
                 outage = Unavailable("The ledger is out of reach.")
                 self._disconnect()
                 self._fail_all(outage, but_settlements=not self._closing)

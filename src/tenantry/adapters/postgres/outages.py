@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import asyncpg
 
 from tenantry.adapters.postgres.errors import ClusterNotRunning
-from tenantry.domain.errors import BadRequest, TenantSuspended, Unavailable
+from tenantry.domain.errors import BadRequest, TenantryError, TenantSuspended, Unavailable
 
 _OUTAGES = (
     OSError,  # refused, reset, no such socket
@@ -36,6 +36,8 @@ def outages_are_unavailable() -> Iterator[None]:
     """
     try:
         yield
+    except asyncpg.DiskFullError as reason:
+        raise Unavailable("The database's disk is full.") from reason
     except _OUTAGES as reason:
         raise Unavailable("The database is out of reach.") from reason
     except asyncpg.ObjectNotInPrerequisiteStateError as refused:
@@ -46,6 +48,15 @@ def outages_are_unavailable() -> Iterator[None]:
         if any(word in str(reason) for word in _LOST):
             raise Unavailable("The connection to the database was lost.") from reason
         raise
+
+
+def why(failure: BaseException) -> str:
+    """What lies under a refusal, in words: what the driver or the system said, never nothing."""
+    while isinstance(failure, TenantryError) and failure.__cause__ is not None:
+        failure = failure.__cause__
+    if said := "; ".join(line.strip() for line in str(failure).splitlines() if line.strip()):
+        return said
+    return "no answer in time" if isinstance(failure, TimeoutError) else type(failure).__name__
 
 
 @contextlib.contextmanager

@@ -7,15 +7,20 @@ whichever worker is asked. Labels are route templates, never a tenant's words.
 from __future__ import annotations
 
 from collections.abc import Mapping, MutableSequence, Sequence
+from datetime import datetime
 from typing import Final
 
 from tenantry.domain.alert import SEVERITIES
+from tenantry.ports.model import OUTCOMES
 
 STATUS_CLASSES: Final = ("2xx", "3xx", "4xx", "5xx")
 LABELS_MAX: Final = 256  # so that who makes the board need not load the routes
 _PER_ROUTE: Final = len(STATUS_CLASSES) + 1  # and the microseconds that its answers took
-_IN_FLIGHT: Final = LABELS_MAX * _PER_ROUTE  # the row's last cell: requests begun and not ended
-_ROW_CELLS: Final = _IN_FLIGHT + 1
+_ATTEMPTS: Final = LABELS_MAX * _PER_ROUTE  # the first of those of attempts by outcome
+# The last cells of a row are of a worker that lives.
+_IN_FLIGHT: Final = _ATTEMPTS + len(OUTCOMES)  # requests begun and not ended
+_TLS_ENDS: Final = _IN_FLIGHT + 1  # Unix seconds; 0: it serves no TLS
+_ROW_CELLS: Final = _TLS_ENDS + 1
 
 
 def cells_for(workers: int) -> int:
@@ -23,9 +28,10 @@ def cells_for(workers: int) -> int:
     return _ROW_CELLS * workers
 
 
-def forget_in_flight(board: MutableSequence[int], worker: int) -> None:
-    """What a worker had in flight ended with it."""
-    board[worker * _ROW_CELLS + _IN_FLIGHT] = 0
+def forget_living(board: MutableSequence[int], worker: int) -> None:
+    """What a worker had in flight, and its certificate, ended with it."""
+    for cell in (_IN_FLIGHT, _TLS_ENDS):
+        board[worker * _ROW_CELLS + cell] = 0
 
 
 class Counters:
@@ -38,7 +44,9 @@ class Counters:
         self._index = {label: number for number, label in enumerate(self._labels)}
         assert len(self._labels) <= LABELS_MAX, "more routes than the board has room for"
         self._in_flight = self._start + _IN_FLIGHT
-        forget_in_flight(board, worker)
+        first = self._start + _ATTEMPTS
+        self._attempts = {outcome: first + number for number, outcome in enumerate(OUTCOMES)}
+        forget_living(board, worker)
 
     def begin(self) -> None:
         self._board[self._in_flight] += 1
@@ -48,6 +56,14 @@ class Counters:
         cell = self._start + self._index[label or "none"] * _PER_ROUTE
         self._board[cell + min(max(status // 100 - 2, 0), 3)] += 1
         self._board[cell + _PER_ROUTE - 1] += int(duration_s * 1_000_000)
+
+    def tls_ends(self, at: datetime) -> None:
+        """Of the certificate that this worker serves from now on."""
+        self._board[self._start + _TLS_ENDS] = max(0, int(at.timestamp()))
+
+    def attempted(self, outcome: str) -> None:
+        """An attempt at Bedrock has ended, with one of `OUTCOMES`."""
+        self._board[self._attempts[outcome]] += 1
 
     def exposition(self) -> str:
         """Prometheus text format 0.0.4."""
@@ -70,7 +86,27 @@ class Counters:
         flying = _head("tenantry_http_requests_in_flight", "gauge", about)
         count = sum(self._board[_IN_FLIGHT::_ROW_CELLS])
         flying.append(f"tenantry_http_requests_in_flight {count}")
-        return "\n".join((*counts, *times, *flying)) + "\n"
+        of_http = (*counts, *times, *flying)
+        return "\n".join((*self._attempts_exposition(), *of_http, *self._tls_exposition())) + "\n"
+
+    def _attempts_exposition(self) -> list[str]:
+        """With those that never came: a series that begins at 1 has no increase."""
+        about = "Attempts at Bedrock, by what came of them."
+        lines = _head("tenantry_upstream_attempts_total", "counter", about)
+        for number, outcome in enumerate(OUTCOMES):
+            count = sum(self._board[_ATTEMPTS + number :: _ROW_CELLS])
+            lines.append(f'tenantry_upstream_attempts_total{{outcome="{outcome}"}} {count}')
+        return lines
+
+    def _tls_exposition(self) -> list[str]:
+        ends = [at for at in self._board[_TLS_ENDS::_ROW_CELLS] if at]
+        if not ends:
+            return []
+        name = "tenantry_tls_certificate_end_timestamp_seconds"
+        about = (
+            "When the TLS certificate ends, in Unix time; the first of those that workers serve."
+        )
+        return [*_head(name, "gauge", about), f"{name} {min(ends)}"]
 
 
 def alerts_exposition(raised: Mapping[tuple[str, str], int]) -> str:

@@ -1,5 +1,6 @@
 """A data folder: made once, refused when it is another version's, its files kept ours."""
 
+import contextlib
 import os
 import secrets
 import shutil
@@ -10,11 +11,13 @@ from tenantry.adapters.postgres.embedded.account import Account, run_as
 from tenantry.adapters.postgres.embedded.binaries import Binaries
 from tenantry.adapters.postgres.embedded.place import Place
 from tenantry.adapters.postgres.errors import ClusterDiskFull, ClusterFailed, ClusterMismatch
+from tenantry.adapters.postgres.guardian.status import DISK_FULL, LOG_TROUBLE
 
 SUPERUSER = "tenantry_superuser"
 FREE_BYTES_MIN = 128 * 1024 * 1024  # a new cluster takes 40 MB and a WAL segment or two
+HOME_FREE_BYTES_MIN = 16 * 1024 * 1024  # as much as the server's log may take
+_PROBE_BYTES = 16_384  # more than the guardian's word has
 _INITDB_TIMEOUT_S = 120
-_DISK_FULL = "No space left on device"
 
 
 def prepare_data(place: Place, account: Account, binaries: Binaries, password: str) -> None:
@@ -37,17 +40,41 @@ def prepare_data(place: Place, account: Account, binaries: Binaries, password: s
 
 def check_disk(folder: Path) -> None:
     """Raises ClusterDiskFull where too little is left to start on."""
+    _check_room(folder, FREE_BYTES_MIN)
+
+
+def check_home(home: Path) -> None:
+    """Raises ClusterDiskFull where the home, or where it will be made, has no room for the log."""
+    found = next(folder for folder in (home, *home.parents) if folder.exists())
+    _check_room(found, HOME_FREE_BYTES_MIN)
+
+
+def _check_room(folder: Path, bytes_min: int) -> None:
     free = shutil.disk_usage(folder).free
-    if free < FREE_BYTES_MIN:
+    if free < bytes_min:
         raise ClusterDiskFull(
             f"The disk of {folder} has {free // 2**20} MB left; the database needs "
-            f"{FREE_BYTES_MIN // 2**20} MB to start."
+            f"{bytes_min // 2**20} MB there to start."
         )
 
 
+def check_writable(folder: Path) -> None:
+    """Raises ClusterDiskFull or ClusterFailed where nothing can be written, and says why."""
+    probe = folder / f".written-by-{os.getpid()}"
+    try:
+        probe.write_bytes(bytes(_PROBE_BYTES))
+    except OSError as reason:
+        said = f"{folder} cannot be written: {reason.strerror} (errno {reason.errno})"
+        raise disk_full_or(ClusterFailed(said), folder) from reason
+    finally:
+        with contextlib.suppress(OSError):
+            probe.unlink(missing_ok=True)
+
+
 def disk_full_or(otherwise: ClusterFailed, folder: Path) -> ClusterFailed | ClusterDiskFull:
-    """Name a full disk for what it is."""
-    if _DISK_FULL in str(otherwise):
+    """Name a full disk for what it is. That of the log is another one than the server's."""
+    said = [line for line in str(otherwise).splitlines() if LOG_TROUBLE not in line]
+    if any(words in line for line in said for words in DISK_FULL):
         return ClusterDiskFull(f"The disk of {folder} is full: {otherwise}")
     return otherwise
 

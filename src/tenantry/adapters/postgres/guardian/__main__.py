@@ -25,7 +25,13 @@ from pathlib import Path
 from types import FrameType
 
 from tenantry.adapters.postgres.guardian import ports, processes
-from tenantry.adapters.postgres.guardian.status import ClusterStatus, State, write_status
+from tenantry.adapters.postgres.guardian.status import (
+    DISK_FULL,
+    LOG_TROUBLE,
+    ClusterStatus,
+    State,
+    write_status,
+)
 
 RESTARTS_MAX = 5
 RESTART_PAUSE_S = 0.1  # doubled with each restart in a row
@@ -36,7 +42,6 @@ TAIL_LINES_MAX = 40
 _TICK_S = 0.25
 _STARTING_TICK_S = 0.01
 _READ_BYTES = 65_536
-_DISK_FULL = ("No space left on device", "Disk quota exceeded")  # as the C library says it
 _PR_SET_PDEATHSIG = 1  # prctl(2)
 
 
@@ -68,6 +73,7 @@ class Guardian:
         self._restarts = 0
         self._in_a_row = 0
         self._told_to_stop = False
+        self._ended_by = ""  # why the server ended last
         self._word: ClusterStatus | None = None  # what could not be written yet
 
     def run(self) -> int:
@@ -90,11 +96,12 @@ class Guardian:
                 break
             if time.monotonic() - began > STEADY_AFTER_S:
                 self._in_a_row = 0
-            is_full = any(words in self._log.tail() for words in _DISK_FULL)
+            is_full = self._log.tells_of(DISK_FULL)
+            self._ended_by = self._why_it_ended()
             if self._in_a_row >= RESTARTS_MAX and not is_full:
-                self._say("failed", self._log.tail())
+                self._say("failed", self._ended_by)
                 return 1
-            self._say("restarting", self._log.tail())
+            self._say("restarting", self._ended_by)
             self._pause(DISK_FULL_PAUSE_S if is_full else RESTART_PAUSE_S * 2**self._in_a_row)
             self._in_a_row += not is_full
             self._restarts += 1
@@ -135,7 +142,14 @@ class Guardian:
             preexec_fn=die_with_guardian,  # safe: this process has one thread
             start_new_session=True,
         )
-        self._say("starting", "")
+        self._say("starting", self._ended_by)
+
+    def _why_it_ended(self) -> str:
+        """The server's last words, and the signal that ended it where one did."""
+        assert self._postmaster is not None
+        code = self._postmaster.returncode
+        last = [f"(it was ended by signal {-code})"] if code is not None and code < 0 else []
+        return "\n".join([*self._log.tail().splitlines(), *last])
 
     def _attend(self) -> None:
         """Pump the log until the postmaster ends or we must."""
@@ -146,7 +160,7 @@ class Guardian:
                 return
             if not ready and processes.is_ready(self._data, self._postmaster.pid):
                 ready = True
-                self._say("ready", "")
+                self._say("ready", self._ended_by)
         self._pump(0)
 
     def _must_stop(self, wait_s: float) -> bool:
@@ -224,6 +238,7 @@ class BoundedLog:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._tail: deque[str] = deque(maxlen=TAIL_LINES_MAX)
+        self._trouble: OSError | None = None  # with the file, since the server began
 
     def write(self, chunk: bytes) -> None:
         self._tail.extend(chunk.decode("utf-8", "replace").splitlines())
@@ -233,14 +248,21 @@ class BoundedLog:
             with self._path.open("ab") as log:
                 log.write(chunk)
         except OSError as reason:  # a full disk must not stop the watch
-            self._tail.append(f"(the log could not be written: {reason})")
+            self._trouble = reason
 
     def forget(self) -> None:
         """The last lines are of a server that is over."""
         self._tail.clear()
+        self._trouble = None
+
+    def tells_of(self, words: tuple[str, ...]) -> bool:
+        """Whether the server's own last lines have one of them."""
+        return any(each in line for line in self._tail for each in words)
 
     def tail(self) -> str:
-        return "\n".join(self._tail)
+        trouble = self._trouble
+        said = [] if trouble is None else [f"{LOG_TROUBLE}: {trouble})"]
+        return "\n".join([*self._tail, *said])
 
 
 def main() -> int:

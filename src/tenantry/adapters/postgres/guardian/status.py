@@ -1,4 +1,7 @@
-"""The guardian's word on its PostgreSQL: one small file, replaced atomically, read by anyone."""
+"""The guardian's word on its PostgreSQL: one small file, replaced atomically, read by anyone.
+
+On a full disk it is written over the one before, in the blocks that this one has.
+"""
 
 import dataclasses
 import json
@@ -6,12 +9,18 @@ import os
 from pathlib import Path
 from typing import Literal
 
+LOG_TROUBLE = "(the log could not be written"  # in a reason, and no word of the server's
+DISK_FULL = ("No space left on device", "Disk quota exceeded")  # as the C library says it
 State = Literal["starting", "ready", "restarting", "failed", "stopped"]
+
+
+_BLOCK_BYTES = 4_096  # of every file system that we know of, or a part of its blocks
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class ClusterStatus:
-    """What the guardian last said. `restarts` counts since it began; `reason` is for people."""
+    """What the guardian last said. `restarts` counts since it began; `reason`, for people, is why
+    the server ended, or had ended before it was started again."""
 
     state: State
     guardian_pid: int
@@ -25,8 +34,33 @@ class ClusterStatus:
 def write_status(path: Path, status: ClusterStatus) -> None:
     """Replace the status file; a reader sees the old word or the new one, never half of one."""
     fresh = path.with_name(f"{path.name}.{os.getpid()}")
-    fresh.write_text(json.dumps(dataclasses.asdict(status)), encoding="utf-8")
-    fresh.replace(path)
+    try:
+        fresh.write_bytes(_to_bytes(status))
+        fresh.replace(path)
+    except OSError:
+        fresh.unlink(missing_ok=True)
+        if not path.exists():
+            raise
+        _write_over(path, status)
+
+
+def _write_over(path: Path, status: ClusterStatus) -> None:
+    """Needs no room but the file's own; the end of the reason is what people need."""
+    before = path.stat().st_size
+    room = -(-before // _BLOCK_BYTES) * _BLOCK_BYTES
+    said = _to_bytes(status)
+    while len(said) > room and status.reason:
+        status = dataclasses.replace(status, reason=status.reason[len(status.reason) // 2 + 1 :])
+        said = _to_bytes(status)
+    descriptor = os.open(path, os.O_WRONLY)
+    try:
+        os.pwrite(descriptor, said.ljust(before), 0)  # JSON may end in blanks
+    finally:
+        os.close(descriptor)
+
+
+def _to_bytes(status: ClusterStatus) -> bytes:
+    return json.dumps(dataclasses.asdict(status)).encode("ascii")
 
 
 def read_status(path: Path) -> ClusterStatus | None:

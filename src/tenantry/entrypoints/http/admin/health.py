@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from tenantry.domain.errors import TenantryError
 from tenantry.entrypoints.http.call import Call
 from tenantry.entrypoints.http.health import healthz
 from tenantry.entrypoints.http.metrics import alerts_exposition, ledger_exposition
 from tenantry.entrypoints.http.response import Response, json_response
 from tenantry.entrypoints.http.routes import Access, Route
+from tenantry.entrypoints.http.services import Services
 
 
 async def readyz(call: Call) -> Response:
@@ -20,14 +23,28 @@ async def readyz(call: Call) -> Response:
 
 
 async def metrics(call: Call) -> Response:
-    """Counts of requests, and of alerts where the worker is ready to ask for them."""
-    text = call.services.counters.exposition()
-    try:
-        await call.services.ready()
-        text += alerts_exposition(await call.services.alerts.counts()) + ledger_exposition(True)
-    except TenantryError:
-        text += ledger_exposition(False)
+    """The worker's own counts, in any case; of alerts where the database can be asked in time."""
+    services = call.services
+    text = services.counters.exposition()
+    is_ready, alerts = await asyncio.gather(_is_ready(services), _alerts(services))
+    text += alerts or ""
+    text += ledger_exposition(is_ready and alerts is not None)
     return Response(200, text.encode(), {"content-type": "text/plain; version=0.0.4"})
+
+
+async def _is_ready(services: Services) -> bool:
+    try:
+        await services.ready()
+    except TenantryError:
+        return False
+    return True
+
+
+async def _alerts(services: Services) -> str | None:
+    try:
+        return alerts_exposition(await services.alert_counts())
+    except TenantryError:
+        return None
 
 
 ROUTES = (
