@@ -18,7 +18,14 @@ HEAD = """# Command line
 
 `tenantry COMMAND …`. Every read takes `--json`; `--help` shows an example. Exit status: 0 done, 1
 refused or failed with one clear line on stderr, 2 wrong usage. What a value can be and where it is
-set: [settings](settings.md).
+set: [settings](settings.md). A fault of Tenantry's own is 1 too: its line names the file with the traceback.
+
+A table that is wider than the terminal is printed as a block for each row, `field  value` on each
+line: figures, instants and ids are never broken, texts are between words. A file or a program gets
+240 columns, or as many as that takes.
+
+A list is printed to its end. Where a `--limit` ends it before, stderr says that there are more, and how to
+see them.
 """
 
 

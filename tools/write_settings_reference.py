@@ -24,6 +24,19 @@ A name says its unit: `_ms` milliseconds, `_h` hours, `_bytes` bytes, `_max` a l
 |---|---|---|---|
 """
 
+TAIL = """
+## A gateway over TLS
+
+Behind `TENANTRY_URL=https://…` (and `audit isolation --url`) the system's authorities are trusted,
+or those of the PEM file that `SSL_CERT_FILE` names in their place. The certificate that a gateway
+made for itself is of an authority of its own, `tls/ca.pem` in its `TENANTRY_HOME`:
+
+    export TENANTRY_URL=https://gateway.example.com:8443 SSL_CERT_FILE=ca.pem
+
+On the machine and with the `TENANTRY_HOME` of the gateway nothing need be set: for `localhost`,
+`127.0.0.1`, `::1` and `TENANTRY_TLS_NAMES` its `ca.pem` is trusted too.
+"""
+
 
 def settings_reference() -> str:
     """The whole page."""
@@ -31,7 +44,7 @@ def settings_reference() -> str:
         f"| `{item.name}` | `{item.variable}` | {_default(item.name, item.value)} | {item.about} |"
         for item in describe(Settings())
     ]
-    return HEAD + "\n".join(rows) + "\n"
+    return HEAD + "\n".join(rows) + "\n" + TAIL
 
 
 def _default(name: str, value: str) -> str:

@@ -131,7 +131,11 @@ class Emulator:
         return BatchRequests(jobs, self._jobs, buckets, self._lookup())
 
     async def start(self) -> dict[str, Any]:
-        """Listens; returns what a client needs: addresses, CA bundle, accounts."""
+        """Listens; returns what a client needs: addresses, CA bundle, accounts. From now on
+        SIGTERM, SIGINT and SIGHUP end it in good order, SIGHUP unless it was ignored (`nohup`)."""
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:
+                asyncio.get_running_loop().add_signal_handler(number, self.end)
         host = self._config.host
         http_port = await self._listen(self._config.http_port, tls=False)
         https_port = await self._listen(self._config.https_port, tls=True)
@@ -164,12 +168,8 @@ class Emulator:
         self._ended.set()
 
     async def run_until_ended(self) -> None:
-        """Serves until SIGTERM, SIGHUP (unless that was ignored, as `nohup` does), SIGINT, or (if
-        so configured) the parent's death; then closes."""
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
-            if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:
-                loop.add_signal_handler(number, self.end)
+        """Serves until it is to end, as `start` says, or (if so configured) its parent has; then
+        closes."""
         watchers = [asyncio.create_task(self._sweep())]
         if self._config.exit_with_parent:
             watchers.append(asyncio.create_task(self._watch_parent()))

@@ -110,8 +110,8 @@ class Settings:
     tls_names: str = _setting(
         "", "further names and addresses of the TLS certificate, with spaces between"
     )
-    admin_host: str = _setting("127.0.0.1", "address of admin API, console and metrics")
-    admin_port: Port = _setting(9090, "admin API, console and metrics; 0: any free port")
+    admin_host: str = _setting("127.0.0.1", "address of admin API and metrics")
+    admin_port: Port = _setting(9090, "admin API and metrics; 0: any free port")
     workers: Annotated[int, msgspec.Meta(ge=1, le=256)] = _setting(1, "gateway processes")
     shutdown_grace_ms: Millis = _setting(30_000, "for requests in flight when asked to stop")
 

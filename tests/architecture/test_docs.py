@@ -1,5 +1,7 @@
 """Documentation names what exists, and what exists is documented."""
 
+import re
+
 import click
 import pytest
 from tests.support.house.docs import (
@@ -68,6 +70,21 @@ def test_every_setting_is_documented():
 
 def test_every_command_and_option_is_documented():
     assert undocumented(cli, write_cli_reference.TARGET.read_text("utf-8")) == []
+
+
+def test_the_glossary_is_in_the_order_of_the_alphabet():
+    terms = glossary_terms(text_of(GLOSSARY))
+    rows = [
+        line.split("**")[1].casefold() for line in text_of(GLOSSARY).splitlines() if "| **" in line
+    ]
+    assert len(rows) > 50 and set(rows) <= {*terms, "price book, edition"}
+    assert rows == sorted(rows)
+
+
+def test_commands_of_how_to_pages_can_be_copied_as_they_are():
+    how_to = [name for name in pages() if name.startswith("docs/how-to/")]
+    prompted = re.compile(r"^\s*(?:\$|#>|>>>) \w", re.MULTILINE)
+    assert [name for name in how_to if prompted.search(text_of(name))] == []
 
 
 def test_every_term_of_the_glossary_is_unique_and_used():

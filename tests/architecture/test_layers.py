@@ -16,6 +16,8 @@ MODULES = (
     "tenantry/bootstrap.py",
     "tenantry/entrypoints/__init__.py",
     "tenantry/entrypoints/http/__init__.py",
+    "tenantry/entrypoints/http/wire/__init__.py",
+    "tenantry/entrypoints/http/wire/http2/__init__.py",
     "tenantry/adapters/__init__.py",
     "tenantry/adapters/disk/__init__.py",
     "tenantry/adapters/cloud/__init__.py",
@@ -44,6 +46,13 @@ PLANTED = [
     ("pure-domain", "tenantry/ports/__init__.py", "import numpy"),
     ("stripe-in-one-place", "tenantry/adapters/disk/__init__.py", "def f():\n    import stripe"),
     ("stripe-in-one-place", "tenantry/application/__init__.py", "from stripe import Invoice"),
+    ("http2-in-one-place", "tenantry/entrypoints/http/__init__.py", "import h2.connection"),
+    (
+        "http2-in-one-place",
+        "tenantry/entrypoints/http/wire/__init__.py",
+        "from hpack import Encoder",
+    ),
+    ("http2-in-one-place", "bedrock_emulator/__init__.py", "import hyperframe"),
     ("aws-in-one-place", "bedrock_emulator/__init__.py", "import botocore.eventstream"),
     ("aws-in-one-place", "tenantry/adapters/keys/__init__.py", "def f():\n    import boto3"),
     ("no-sdk-on-the-way", "tenantry/entrypoints/__init__.py", "import openai"),
@@ -86,6 +95,8 @@ def skeleton(tmp_path: Path) -> Path:
     (tmp_path / "src/tenantry/adapters/stripe/__init__.py").write_text("import stripe\n")
     aws = tmp_path / "src/tenantry/adapters/keys/aws_kms.py"
     aws.write_text("import boto3\nimport botocore\n")
+    http2 = tmp_path / "src/tenantry/entrypoints/http/wire/http2/__init__.py"
+    http2.write_text("import h2\nimport hpack\nimport hyperframe\n")
     return tmp_path
 
 

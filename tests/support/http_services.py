@@ -356,6 +356,7 @@ class FixedServices:
             clock=SystemClock(),
             operator_token_sha256=hashlib.sha256(OPERATOR_TOKEN.encode()).digest(),
             ready=ready,
+            alert_counts=lambda: self.alerts.counts(),
             drain=nothing,
             close=nothing,
             counters=counters or Counters([0] * cells_for(1), LABELS, 0),

@@ -1,23 +1,36 @@
-"""`python -m tests.support.http_supervised HOME`: a supervisor as a process of its own.
+"""`python -m tests.support.http_supervised HOME [FILES]`: a supervisor as a process of its own.
 
-Prints the admin URL once it serves, and ends like any program that was asked to.
+Prints its three URLs once it serves, and ends like any program that was asked to. With the variable
+`MAKE_S` its worker takes so long to start; with `FILES` a worker may open so many.
 """
 
+import dataclasses
+import os
+import resource
 import sys
 from pathlib import Path
 
-from tests.support.http_make import make_fixed
+from tests.support.http_make import make_fixed, make_late
 
+from tenantry.entrypoints.http.open_files import shares_of, wanted
 from tenantry.entrypoints.http.supervisor import Addresses, ServeSettings, run
 
 
 def announce(addresses: Addresses) -> None:
-    sys.stdout.write(f"{addresses.admin_url}\n")
+    sys.stdout.write(f"{addresses.admin_url} {addresses.http_url} {addresses.https_url}\n")
     sys.stdout.flush()
 
 
+def settings_of(home: Path, files: int | None) -> ServeSettings:
+    settings = ServeSettings(home, http_port=0, https_port=0, admin_port=0, drain_s=2.0)
+    if files is None:
+        return settings
+    resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))
+    shares = shares_of(files, wanted(1))
+    limits = dataclasses.replace(settings.limits, connections=shares.clients)
+    return dataclasses.replace(settings, limits=limits, admin_connections=shares.admin)
+
+
 if __name__ == "__main__":
-    settings = ServeSettings(
-        Path(sys.argv[1]), http_port=0, https_port=0, admin_port=0, workers=1, drain_s=2.0
-    )
-    run(settings, make_fixed, on_ready=announce)
+    given = settings_of(Path(sys.argv[1]), int(sys.argv[2]) if sys.argv[2:] else None)
+    run(given, make_late if "MAKE_S" in os.environ else make_fixed, on_ready=announce)

@@ -9,6 +9,7 @@ from decimal import Decimal
 from hashlib import sha256
 from typing import Any
 
+from tests.support.http_prices import MemoryPrices
 from tests.support.http_reindexes import MemoryReindexes
 
 from tenantry.application.answers import Answer
@@ -29,7 +30,6 @@ from tenantry.domain.ids import ApiKeyId, DocumentId, TenantId
 from tenantry.domain.period import Span, billing_period
 from tenantry.domain.placement import Placement
 from tenantry.domain.plan import Plan, plan_from
-from tenantry.domain.price import PriceEdition
 from tenantry.domain.prompt import Citation
 from tenantry.domain.rerank import Ranked, RankedPage
 from tenantry.domain.tenant import (
@@ -252,8 +252,9 @@ class MemoryLedger:
         ]
 
 
-class MemoryControl:
+class MemoryControl(MemoryPrices):
     def __init__(self, tenants: Sequence[Tenant], placement: Placement) -> None:
+        super().__init__()
         self.tenants = {tenant.id: tenant for tenant in tenants}
         self.placement = placement
         self.plans = {"free": Plan("free")}
@@ -318,8 +319,11 @@ class MemoryControl:
         self.keys.append((tenant_id, row))
         return NewKey(key, "tk_secret", "AKIASECRET", "very-secret")
 
-    async def list_keys(self, tenant_id: TenantId) -> list[KeyRow]:
-        return [row for owner, row in self.keys if owner == tenant_id]
+    async def list_keys(
+        self, tenant_id: TenantId, *, after: str | None = None, limit: int = 100
+    ) -> list[KeyRow]:
+        rows = [row for owner, row in self.keys if owner == tenant_id]
+        return [row for row in rows if after is None or row.id > after][:limit]
 
     async def revoke_key(self, tenant_id: TenantId, api_key_id: str) -> None:
         for number, (owner, row) in enumerate(self.keys):
@@ -333,8 +337,9 @@ class MemoryControl:
         self.plans |= {plan.name: plan for plan in made}
         return made
 
-    async def list_plans(self) -> list[Plan]:
-        return list(self.plans.values())
+    async def list_plans(self, *, after: str | None = None, limit: int | None = None) -> list[Plan]:
+        names = sorted(name for name in self.plans if after is None or name > after)
+        return [self.plans[name] for name in names[:limit]]
 
     async def apply_models(self, models: Sequence[Any]) -> None:
         self.applied += models
@@ -342,11 +347,11 @@ class MemoryControl:
     async def now(self) -> datetime:
         return datetime.now(UTC)
 
-    async def import_prices(self, edition: PriceEdition) -> PriceEdition:
-        return replace(edition, version=7)
-
-    async def list_placements(self) -> list[Placement]:
-        return [each for each in self.applied if isinstance(each, Placement)]
+    async def list_placements(
+        self, *, after: str | None = None, limit: int | None = None
+    ) -> list[Placement]:
+        found = [each for each in self.applied if isinstance(each, Placement)]
+        return [each for each in found if after is None or each.id > after][:limit]
 
     async def apply_placement(self, placement: Placement) -> None:
         try:
@@ -364,7 +369,9 @@ class MemoryControl:
             raise NotFound("There is no such budget.")
         self.budgets = kept
 
-    async def list_budgets(self, tenant_id: TenantId) -> list[Mapping[str, Any]]:
+    async def list_budgets(
+        self, tenant_id: TenantId, *, after: BudgetKey | None = None, limit: int = 100
+    ) -> list[Mapping[str, Any]]:
         return [
             {"scope": b.scope, "scope_id": b.scope_id, "limit": b.limit, "period": b.period}
             for b in self.budgets

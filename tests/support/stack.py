@@ -264,8 +264,8 @@ class Stack(Clients, Books, Processes):
     def _await_ready(self) -> None:
         ready = read_ready(self.serve, self.home / "serve.stderr")
         self.url, self.https_url = ready["http_url"], ready["https_url"]
-        self.admin_url, self.operator_token = ready["admin_url"], ready["operator_token"]
-        self.ca_bundle = Path(ready["ca_bundle"])
+        self.admin_url, self.ca_bundle = ready["admin_url"], Path(ready["ca_bundle"])
+        self.operator_token = (self.home / "control" / "operator-token").read_text().strip()
 
     # -- the stage --------------------------------------------------------------------------
 

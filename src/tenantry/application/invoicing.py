@@ -20,7 +20,14 @@ from tenantry.domain.contract import LIST_CURRENCY, Contract, ContractError, ter
 from tenantry.domain.credit_note import Credited, credit_note
 from tenantry.domain.errors import BadRequest, Conflict
 from tenantry.domain.ids import TenantId, prefixed, uuid7
-from tenantry.domain.invoice import Document, Made, canonical, content_sha256, document
+from tenantry.domain.invoice import (
+    Document,
+    Made,
+    canonical,
+    content_sha256,
+    document,
+    instant,
+)
 from tenantry.domain.late_usage import late_of
 from tenantry.domain.party import Issuer, Party, PartyError, issuer_from
 from tenantry.domain.period import Span
@@ -167,9 +174,9 @@ async def issue_credit_note(
             document=note,
             content_sha256=content_sha256(note),
             transfers=credit_note_transfers(given, of.currency),
-            total=-given.total,
-            credit=-given.prepaid,
-            due=-given.due,
+            total=money.minus(given.total),
+            credit=money.minus(given.prepaid),
+            due=money.minus(given.due),
             due_at=issue.issued_at,
             contract_version=of.contract_version,
         )
@@ -185,9 +192,10 @@ async def regenerate(invoices: TenantInvoices, tenant_id: TenantId, stored: Stor
         return Regenerated(stored.sha256, stored.document, same=True)
     reading = await invoices.read(tenant_id, stored.period, stored.watermark, stored.issued_at)
     agreement = reading.agreement or _without_contract(reading)
-    issuer = issuer_from(json.loads(stored.document)["issuer"])
-    made = _made(reading, agreement, _stated(reading, agreement), issuer)
-    again = canonical(document(replace(made, number=stored.number, issued_at=stored.issued_at)))
+    body = json.loads(stored.document)
+    made = _made(reading, agreement, _stated(reading, agreement), issuer_from(body["issuer"]))
+    made = replace(made, number=stored.number, issued_at=stored.issued_at)
+    again = canonical(_spelt_as(body, document(made)))
     return Regenerated(stored.sha256, again, same=again == stored.document)
 
 
@@ -282,7 +290,16 @@ def _references(reading: Reading, stated: Statement) -> Mapping[str, Any]:
     """Of an invoice: the earlier periods that it adjusts."""
     if not any(line.kind is LineKind.ADJUSTMENT for line in stated.lines):
         return {}
-    return {"adjusts": [each.period.start.isoformat() for each in reading.earlier]}
+    return {"adjusts": [instant(each.period.start) for each in reading.earlier]}
+
+
+def _spelt_as(stored: Mapping[str, Any], made: Document) -> Document:
+    """The first invoices wrote the starts of earlier periods with an offset in place of the `Z`."""
+    starts = made["references"].get("adjusts", [])
+    spelt = [start.replace("Z", "+00:00") for start in starts]
+    if not starts or stored["references"].get("adjusts") != spelt:
+        return made
+    return made | {"references": made["references"] | {"adjusts": spelt}}
 
 
 def _new_id(clock: Clock, at: datetime) -> str:

@@ -7,9 +7,10 @@ import contextlib
 import functools
 import hashlib
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 
+from tenantry.adapters.bedrock.client import uncounted
 from tenantry.adapters.clock import SystemClock
 from tenantry.adapters.extraction.extractor import FileExtractor
 from tenantry.adapters.extraction.splitter import SemanticSplitter
@@ -76,6 +77,7 @@ from tenantry.bootstrap.shared_costs import shared_costs_of
 from tenantry.bootstrap.upstream import buckets_of, model_of, rules_of
 from tenantry.bootstrap.vectors import VectorParts, vectors_of
 from tenantry.config import Settings
+from tenantry.domain.budget import BudgetKey
 from tenantry.domain.errors import Unavailable
 from tenantry.domain.ids import TenantId
 from tenantry.domain.shared_costs import SharedCosts
@@ -137,8 +139,10 @@ class Gateway:
         if not self.batcher.up:
             raise Unavailable("The ledger is out of reach.")
 
-    async def outlooks(self, tenant_id: TenantId) -> list[Outlook]:
-        return await outlooks(self.alerts, self.hours, tenant_id)
+    async def outlooks(
+        self, tenant_id: TenantId, after: BudgetKey | None, limit: int
+    ) -> list[Outlook]:
+        return await outlooks(self.alerts, self.hours, tenant_id, after=after, limit=limit)
 
     async def drain(self, timeout_ms: int = DRAIN_MS) -> int:
         return await self.tasks.drain(timeout_ms)
@@ -146,10 +150,14 @@ class Gateway:
 
 @contextlib.asynccontextmanager
 async def gateway(
-    config: Settings, machine: Clock | None = None, *, supervised: bool = False
+    config: Settings,
+    machine: Clock | None = None,
+    *,
+    supervised: bool = False,
+    attempted: Callable[[str], None] = uncounted,
 ) -> AsyncIterator[Gateway]:
     """Opens everything a worker holds; closes it in reverse. `machine`: its clock, before it is
-    held to the database's. `supervised`: a supervisor sees this process end."""
+    held to the database's. `supervised`: a supervisor sees it end. `attempted`: see `model_of`."""
     async with contextlib.AsyncExitStack() as stack:
         dsn_for = attach(config)
         databases = await _registered(dsn_for, supervised, stack)
@@ -160,18 +168,14 @@ async def gateway(
         sealer = TenantSealer(keyring)
         names = names_of(databases, sealer, keyring, clock.monotonic)
         labels = names.labels
-        directory = PostgresDirectory(
-            databases.app, pepper=key.pepper, open_sealed=key.open, clock=clock
-        )
+        directory = _directory(databases, key, clock)
         batcher = await _batcher(databases, stack)
-        model = model_of(config, clock)
-        stack.push_async_callback(model.close)
+        model = _model(config, clock, attempted, stack)
         alerts = PostgresAlerts(databases.control, clock)
-        admission = TellingAdmission(PostgresAdmission(batcher), alerts, tasks, clock)
-        gate = Gate(admission, directory, labels, tasks, SettleLimits(config.settle_wait_ms))
+        gate = _gate(config, batcher, alerts, directory, labels, tasks, clock)
         planning = Planning(directory, labels, clock, rules_of(config))
         calls = ModelCalls(model, planning)
-        cached = _cached(config, databases, sealer, clock, gate, planning, model, calls)
+        cached = _cached(config, databases, sealer, labels, clock, gate, planning, model, calls)
         embeddings = Embeddings(gate, planning, calls, tasks)
         at = (dsn_for, databases)
         knowledge = await _knowledge(config, at, keyring, sealer, embeddings, clock, stack)
@@ -236,6 +240,35 @@ async def _batcher(databases: Databases, stack: contextlib.AsyncExitStack) -> Ba
     return batcher
 
 
+def _gate(
+    config: Settings,
+    batcher: Batcher,
+    alerts: PostgresAlerts,
+    directory: PostgresDirectory,
+    labels: Labels,
+    tasks: OwnedTasks,
+    clock: Clock,
+) -> Gate:
+    admission = TellingAdmission(PostgresAdmission(batcher), alerts, tasks, clock)
+    return Gate(admission, directory, labels, tasks, SettleLimits(config.settle_wait_ms))
+
+
+def _model(
+    config: Settings,
+    clock: Clock,
+    attempted: Callable[[str], None],
+    stack: contextlib.AsyncExitStack,
+) -> ModelPort:
+    model = model_of(config, clock, attempted)
+    stack.push_async_callback(model.close)
+    return model
+
+
+def _directory(databases: Databases, key: ControlPlaneKey, clock: Clock) -> PostgresDirectory:
+    pool = databases.app
+    return PostgresDirectory(pool, pepper=key.pepper, open_sealed=key.open, clock=clock)
+
+
 def _tenant_admin(databases: Databases, key: ControlPlaneKey, clock: Clock) -> PostgresTenantAdmin:
     work = TenantWork(databases.app)
     return PostgresTenantAdmin(work, pepper=key.pepper, seal=key.seal, clock=clock)
@@ -294,6 +327,7 @@ def _cached(
     config: Settings,
     databases: Databases,
     sealer: TenantSealer,
+    labels: Labels,
     clock: Clock,
     gate: Gate,
     planning: Planning,
@@ -302,7 +336,7 @@ def _cached(
 ) -> CachedAnswers:
     objects = objects_of(config)
     index = PostgresAnswerIndex(TenantWork(databases.app))
-    store = AnswerStore(index, objects, sealer, clock)
+    store = AnswerStore(index, objects, sealer, labels, clock)
     return CachedAnswers(gate, planning, model, calls, store)
 
 

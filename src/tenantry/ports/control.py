@@ -100,7 +100,11 @@ class ControlPlane(Protocol):
         expires_at: datetime | None = None,
     ) -> NewKey: ...
 
-    async def list_keys(self, tenant_id: TenantId) -> list[KeyRow]: ...
+    async def list_keys(
+        self, tenant_id: TenantId, *, after: str | None = None, limit: int = 100
+    ) -> list[KeyRow]:
+        """By id; `after`: the id that the page before ended with."""
+        ...
 
     async def revoke_key(self, tenant_id: TenantId, api_key_id: str) -> None: ...
 
@@ -108,7 +112,9 @@ class ControlPlane(Protocol):
         """Each changed plan gets the next version; unchanged ones keep theirs."""
         ...
 
-    async def list_plans(self) -> list[Plan]: ...
+    async def list_plans(self, *, after: str | None = None, limit: int | None = None) -> list[Plan]:
+        """By name; `after`: a name. `limit` None: all."""
+        ...
 
     async def now(self) -> datetime:
         """What time it is in the database: what is priced from now on is so by its clock."""
@@ -126,8 +132,11 @@ class ControlPlane(Protocol):
         """Stores an edition under the next version. An edition is never changed."""
         ...
 
-    async def import_editions(self, editions: Sequence[PriceEdition]) -> list[PriceEdition]:
-        """`import_prices` of all of them, or of none."""
+    async def import_editions(
+        self, editions: Sequence[PriceEdition], *, upon: int
+    ) -> list[PriceEdition]:
+        """`import_prices` of all of them, or of none. Raises `Conflict` where the newest version is
+        not `upon` (0: there is none): what they were made of is not the book any more."""
         ...
 
     async def list_editions(self) -> list[EditionRow]:
@@ -138,7 +147,11 @@ class ControlPlane(Protocol):
         """Raises `NotFound`."""
         ...
 
-    async def list_placements(self) -> list[Placement]: ...
+    async def list_placements(
+        self, *, after: str | None = None, limit: int | None = None
+    ) -> list[Placement]:
+        """By id; `after`: an id. `limit` None: all."""
+        ...
 
     async def apply_placement(self, placement: Placement) -> None: ...
 
@@ -150,6 +163,9 @@ class ControlPlane(Protocol):
         """Holds from the next request on. Raises `NotFound`."""
         ...
 
-    async def list_budgets(self, tenant_id: TenantId) -> list[Mapping[str, Any]]:
-        """The plan's own and all that were set, with what is settled, reserved and left."""
+    async def list_budgets(
+        self, tenant_id: TenantId, *, after: BudgetKey | None = None, limit: int = 100
+    ) -> list[Mapping[str, Any]]:
+        """The plan's own and all that were set, with what is settled, reserved and left; by
+        subject, period and basis."""
         ...

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -19,6 +20,7 @@ from bedrock_emulator.__main__ import main
 
 NOVA = "amazon.nova-lite-v1:0"
 HELLO = [{"role": "user", "content": [{"text": "Say hello."}]}]
+TENANTRY = ["-m", "tenantry.entrypoints.cli.main"]
 
 
 def test_a_second_start_finds_accounts_bill_and_certificate(tmp_path):
@@ -275,3 +277,40 @@ def test_help_names_every_option():
     ).stdout
     for option in ("--config", "--data-dir", "--http-port", "--mode", "--exit-with-parent"):
         assert option in shown
+
+
+@pytest.mark.parametrize("command", [["-m", "bedrock_emulator"], [*TENANTRY, "emulator"]])
+@pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+def test_what_ends_it_ends_it_in_order(tmp_path, command, ending):
+    """Whoever was called to start it."""
+    with _begun(tmp_path, command, signal.SIG_DFL) as process:
+        process.send_signal(ending)
+        assert process.wait(30) == 0
+    with start_emulator(tmp_path):
+        pass  # nobody holds the folder any more
+
+
+def test_what_nohup_started_stays(tmp_path):
+    with _begun(tmp_path, ["-m", "bedrock_emulator"], signal.SIG_IGN) as process:
+        process.send_signal(signal.SIGHUP)
+        process.send_signal(0)
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(0.5)
+        process.terminate()
+        assert process.wait(30) == 0
+
+
+@contextlib.contextmanager
+def _begun(folder, command, hangup):
+    options = ["--http-port", "0", "--https-port", "0", "--mode", "fixed", "--data-dir"]
+    with subprocess.Popen(
+        [sys.executable, *command, *options, str(folder / "emulator")],
+        stdout=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGHUP, hangup),
+    ) as process:
+        try:
+            assert "url" in json.loads(process.stdout.readline())
+            yield process
+        finally:
+            process.kill()

@@ -112,7 +112,7 @@ def test_plans_budgets_prices_models_placements(edge: Edge) -> None:
     assert prices["prices"][0]["usd_per_million"] == "0.14"
     csv = "model,tier,over_tokens,class,usd_per_million\nx,default,0,out,1\n"
     edition = {"csv": csv, "effective_from": "2126-12-01T00:00:00Z", "source": "test"}
-    assert orjson.loads(post(edge, "/prices", edition)[2])["version"] == 7
+    assert orjson.loads(post(edge, "/prices", edition)[2])["version"] == 1
     past = {**edition, "effective_from": "2020-01-01T00:00:00Z"}
     assert post(edge, "/prices", past)[0] == 400
     assert post(edge, "/prices", {**past, "backdated": True})[0] == 201
@@ -123,6 +123,23 @@ def test_plans_budgets_prices_models_placements(edge: Edge) -> None:
     assert (status, orjson.loads(stored)["regions"]) == (201, ["eu-west-1"])
     (shown,) = get(edge, "/placements")["data"]
     assert {name: shown[name] for name in placement} == placement
+
+
+def test_an_edition_that_a_later_one_would_take_back_is_a_conflict(tmp_path: Path) -> None:
+    def priced(price: str, year: int, **options: bool) -> dict[str, Any]:
+        csv = f"model,tier,over_tokens,class,usd_per_million\nx,default,0,out,{price}\n"
+        return {"csv": csv, "effective_from": f"{year}-01-01T00:00:00Z", "source": "s", **options}
+
+    with Edge(tmp_path) as edge:
+        assert post(edge, "/prices", priced("1", 2200))[0] == 201
+        status, _, body = post(edge, "/prices", priced("2", 2100))
+        assert (status, orjson.loads(body)["code"]) == (409, "conflict")
+        assert "edition 1 from 2200-01-01" in orjson.loads(body)["detail"]
+        assert "`until_later`" in orjson.loads(body)["detail"]
+        assert len(edge.services.control.editions) == 1
+        assert post(edge, "/prices", priced("2", 2100, until_later=True))[0] == 201
+        assert post(edge, "/prices", priced("1", 2050))[0] == 409
+        assert post(edge, "/prices", priced("2", 2050))[0] == 201
 
 
 @pytest.mark.parametrize(

@@ -62,3 +62,10 @@ def test_a_reindex_is_an_admin_s_and_a_tenant_s_own(edge: Edge) -> None:
     assert ended["status"] == "cancelled"
     for wrong in ({}, {"model": 1}, {"model": "titan", "dimensions": "x"}, {"model": "t", "x": 1}):
         assert post_json(edge, REINDEX, wrong, key=ADMIN)[0] == 400
+
+
+def test_what_is_there_is_indexed_again_without_a_model(edge: Edge) -> None:
+    status, _, answer = post_json(edge, REINDEX, {"again": True}, key=ADMIN)
+    assert (status, orjson.loads(answer)["model"]) == (202, "as it is")
+    for body in ({"again": 1}, {"again": None}, {"model": "titan", "anew": True}):
+        assert post_json(edge, REINDEX, body, key=ADMIN)[0] == 400

@@ -1,19 +1,26 @@
 """Worker processes on shared sockets: start, counters, replacement, and the end."""
 
+import asyncio
+import dataclasses
+import hashlib
 import http.client
 import os
 import signal
+import socket
+import ssl
 import subprocess
 import sys
 import threading
 import time
 import urllib.request
 from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from tests.support.http_make import make_fixed, make_nothing
+from tests.support.http_services import FixedServices
 
 from tenantry.entrypoints.http.supervisor import (
     Addresses,
@@ -22,7 +29,9 @@ from tenantry.entrypoints.http.supervisor import (
     StartFailed,
     run,
 )
-from tenantry.entrypoints.http.wire.listeners import PortTaken, bind
+from tenantry.entrypoints.http.tls import ensure_local_tls
+from tenantry.entrypoints.http.wire.listeners import Listeners, PortTaken, bind
+from tenantry.entrypoints.http.worker import serve_worker
 
 START_S = 60.0
 
@@ -37,6 +46,7 @@ def running(
     settings: ServeSettings,
     make: MakeServices = make_fixed,
     rolls: Callable[[], Collection[int]] = tuple,
+    now: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> Iterator[Addresses]:
     ready, over = threading.Event(), threading.Event()
     found: list[Addresses] = []
@@ -48,7 +58,7 @@ def running(
     thread = threading.Thread(
         target=run,
         args=(settings, make),
-        kwargs={"on_ready": announce, "stop": over.is_set, "rolls": rolls},
+        kwargs={"on_ready": announce, "stop": over.is_set, "rolls": rolls, "now": now},
     )
     thread.start()
     try:
@@ -160,13 +170,34 @@ def test_a_worker_that_dies_while_it_rolls_has_one_successor(tmp_path: Path) -> 
         assert len(children() - before) == 1
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+@contextmanager
+def supervised(
+    home: Path, *files: int, hangup: signal.Handlers = signal.SIG_DFL, **environment: str
+) -> "Iterator[subprocess.Popen[str]]":
+    """A supervisor in a process group of its own, with what its worker and it write on stderr."""
+    command = [sys.executable, "-m", "tests.support.http_supervised", str(home), *map(str, files)]
+    with subprocess.Popen(
+        command,
+        cwd=Path(__file__).parents[3],
+        env=os.environ | environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGHUP, hangup),
+    ) as process:
+        try:
+            yield process
+        finally:
+            if process.poll() is None:
+                process.kill()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
 def test_workers_end_with_their_supervisor(tmp_path: Path, number: signal.Signals) -> None:
-    command = [sys.executable, "-m", "tests.support.http_supervised", str(tmp_path)]
-    root = Path(__file__).parents[3]
-    with subprocess.Popen(command, cwd=root, stdout=subprocess.PIPE, text=True) as supervisor:
+    with supervised(tmp_path) as supervisor:
         assert supervisor.stdout is not None
-        url = supervisor.stdout.readline().strip()
+        url = supervisor.stdout.readline().split()[0]
         assert "ok" in get(f"{url}/healthz")
         workers = children(supervisor.pid)
         assert len(workers) == 1
@@ -192,3 +223,161 @@ def test_a_taken_port_is_one_clear_line(tmp_path: Path) -> None:
 def test_a_worker_that_cannot_start_says_why(tmp_path: Path) -> None:
     with pytest.raises(StartFailed, match="the database is gone"):
         run(settings_in(tmp_path), make_nothing)
+
+
+def test_a_terminal_that_is_closed_tells_all_and_the_supervisor_ends_them(tmp_path: Path) -> None:
+    with supervised(tmp_path) as supervisor:
+        assert supervisor.stdout is not None
+        assert supervisor.stdout.readline()
+        for _ in range(2):  # the shell and the kernel
+            os.killpg(supervisor.pid, signal.SIGHUP)
+        assert supervisor.communicate(timeout=START_S) == ("", "")
+    assert supervisor.returncode == 0
+
+
+def test_what_nohup_started_stays(tmp_path: Path) -> None:
+    with supervised(tmp_path, hangup=signal.SIG_IGN) as supervisor:
+        assert supervisor.stdout is not None
+        url = supervisor.stdout.readline().split()[0]
+        workers = children(supervisor.pid)
+        os.killpg(supervisor.pid, signal.SIGHUP)
+        for _ in range(3):
+            assert "ok" in get(f"{url}/healthz")
+        assert children(supervisor.pid) == workers
+        supervisor.terminate()
+        assert supervisor.communicate(timeout=START_S) == ("", "")
+    assert supervisor.returncode == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
+def test_a_worker_that_has_just_begun_does_not_hear_the_terminal(
+    tmp_path: Path, number: signal.Signals
+) -> None:
+    """Its supervisor does, and ends it before it serves."""
+    with supervised(tmp_path) as supervisor:
+        eventually(lambda: bool(children(supervisor.pid)))
+        os.killpg(supervisor.pid, number)
+        assert supervisor.communicate(timeout=START_S) == ("", "")
+    assert supervisor.returncode == 0
+
+
+@pytest.mark.parametrize("making_s", ["0.5", "3600"])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_who_is_told_to_end_while_it_starts_says_nothing(
+    tmp_path: Path, number: signal.Signals, making_s: str
+) -> None:
+    with supervised(tmp_path, MAKE_S=making_s) as supervisor:
+        assert supervisor.stdout is not None
+        assert supervisor.stdout.readline() == "making\n"
+        os.killpg(supervisor.pid, number) if number != signal.SIGTERM else supervisor.terminate()
+        assert supervisor.communicate(timeout=START_S)[1] == ""
+    assert supervisor.returncode == 0
+
+
+def served(url: str, bundle: Path) -> tuple[str, socket.socket]:
+    """A hash of the certificate of a new connection, which stays open."""
+    where = url.removeprefix("https://").split(":")
+    raw = socket.create_connection((where[0], int(where[1])), timeout=20)
+    context = ssl.create_default_context(cafile=str(bundle))
+    client = context.wrap_socket(raw, server_hostname=where[0])
+    found = client.getpeercert(binary_form=True)
+    assert found is not None
+    return hashlib.sha256(found).hexdigest(), client
+
+
+def certificates(addresses: Addresses, workers: set[int]) -> set[str]:
+    """What each worker serves while the others stand still."""
+    found = set()
+    for worker in workers:
+        for other in workers - {worker}:
+            os.kill(other, signal.SIGSTOP)
+        try:
+            certificate, client = served(addresses.https_url, addresses.ca_bundle)
+        finally:
+            for other in workers - {worker}:
+                os.kill(other, signal.SIGCONT)
+        client.close()
+        found.add(certificate)
+    return found
+
+
+def end_told(addresses: Addresses) -> float:
+    for line in get(f"{addresses.admin_url}/metrics").splitlines():
+        name, _, value = line.partition(" ")
+        if name == "tenantry_tls_certificate_end_timestamp_seconds":
+            return float(value)
+    raise AssertionError("/metrics does not tell when the certificate ends")
+
+
+def test_all_workers_serve_the_renewed_certificate_and_who_is_connected_stays(
+    tmp_path: Path,
+) -> None:
+    at, before = [datetime.now(UTC)], children()
+    settings = settings_in(tmp_path, workers=2)
+    with running(settings, now=lambda: at[0]) as addresses, ExitStack() as stack:
+        workers = children() - before
+        (first,) = certificates(addresses, workers)
+        ended = end_told(addresses)
+        _, open_before = served(addresses.https_url, addresses.ca_bundle)
+        stack.enter_context(open_before)
+        at[0] += timedelta(days=380)
+        eventually(lambda: first not in (now := certificates(addresses, workers)) and len(now) == 1)
+        eventually(lambda: end_told(addresses) > ended + timedelta(days=360).total_seconds())
+        open_before.sendall(b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n")
+        assert open_before.recv(4_096).startswith(b"HTTP/1.1 200 ")
+
+
+def test_a_workers_successor_serves_no_other_certificate_than_the_rest(tmp_path: Path) -> None:
+    before = children()
+    with running(settings_in(tmp_path, workers=2)) as addresses:
+        old = children() - before
+        (first,) = certificates(addresses, old)
+        # As another `serve` of this home does.
+        ensure_local_tls(tmp_path, ("gateway.internal", "127.0.0.1"), now=datetime.now(UTC))
+        assert certificates(addresses, old) == {first}
+        os.kill(min(old), signal.SIGKILL)
+        eventually(lambda: len(children() - before - {min(old)}) == 2)
+        workers = children() - before
+        eventually(lambda: first not in (now := certificates(addresses, workers)) and len(now) == 1)
+
+
+@pytest.mark.parametrize("secure", [False, True])
+def test_connections_that_say_nothing_leave_files_for_everybody_else(
+    tmp_path: Path, secure: bool
+) -> None:
+    """In clear, and before a TLS handshake, which no connection is counted for."""
+    with supervised(tmp_path, 256) as supervisor, ExitStack() as stack:
+        assert supervisor.stdout is not None
+        admin, *urls = supervisor.stdout.readline().split()
+        host, port = urls[secure].partition("://")[2].split(":")
+        for _ in range(400):
+            stack.enter_context(socket.create_connection((host, int(port)), timeout=20))
+        assert "ok" in get(f"{admin}/healthz")
+        (worker,) = children(supervisor.pid)
+        assert len(list(Path(f"/proc/{worker}/fd").iterdir())) < 128
+        supervisor.terminate()
+        told = supervisor.communicate(timeout=START_S)[1]
+    assert "connections are open, and no more may be" in told
+
+
+def test_what_a_worker_opened_is_closed_where_it_cannot_serve(tmp_path: Path) -> None:
+    closed: list[bool] = []
+
+    async def run() -> None:
+        made = FixedServices().services()
+        close = made.close
+
+        async def noted() -> None:
+            closed.append(True)
+            await close()
+
+        tls = ensure_local_tls(tmp_path, (), now=datetime.now(UTC))
+        gone = [bind("127.0.0.1", 0) for _ in range(3)]
+        for listener in gone:
+            listener.close()
+        services = dataclasses.replace(made, close=noted)
+        await serve_worker(services, Listeners(*gone), tls.context(), asyncio.Event())
+
+    with pytest.raises((OSError, ValueError)):
+        asyncio.run(run())
+    assert closed == [True]

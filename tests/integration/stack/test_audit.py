@@ -147,7 +147,7 @@ def test_a_model_that_obeys_tells_nothing_of_others() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_an_audit_that_is_interrupted_leaves_nothing(stack: Stack, ending: signal.Signals) -> None:
     def canaries() -> set[str]:
         return {row["tenant_id"] for row in stack.rows(_CANARIES)}

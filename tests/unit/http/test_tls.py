@@ -1,12 +1,15 @@
-"""The local CA: made once, kept, never readable by others."""
+"""The local CA: made once, kept, never readable by others; its certificate made anew in time."""
 
+import resource
+import shutil
 import ssl
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import pytest
 from cryptography import x509
 
-from tenantry.entrypoints.http.tls import LocalTls, ensure_local_tls
+from tenantry.entrypoints.http.tls import LocalTls, TlsUnfit, ensure_local_tls, tls_problems
 
 NOW = datetime.now(UTC)
 
@@ -46,3 +49,97 @@ def test_a_certificate_near_its_end_is_renewed(tmp_path: Path) -> None:
     first = ensure_local_tls(tmp_path, (), now=NOW).certificate.read_bytes()
     later = NOW + timedelta(days=380)
     assert ensure_local_tls(tmp_path, (), now=later).certificate.read_bytes() != first
+
+
+def contents(tls: LocalTls) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in tls.ca_bundle.parent.iterdir()}
+
+
+def damage(path: Path, how: str) -> None:
+    if how == "missing":
+        path.unlink()
+    elif how == "another's":
+        other = ensure_local_tls(path.parents[1] / "other", (), now=NOW).ca_bundle.parent
+        shutil.copy(other / path.name, path)
+        shutil.rmtree(other)
+    else:
+        path.write_bytes(b"" if how == "empty" else b"-----BEGIN RUBBISH-----")
+
+
+DAMAGES = ["empty", "missing", "rubbish", "another's"]
+
+
+@pytest.mark.parametrize("how", DAMAGES)
+@pytest.mark.parametrize("name", ["server.pem", "server.key"])
+def test_a_damaged_certificate_is_told_and_made_anew_by_the_same_ca(
+    tmp_path: Path, name: str, how: str
+) -> None:
+    tls = ensure_local_tls(tmp_path, (), now=NOW)
+    before = contents(tls)
+    damage(tmp_path / "tls" / name, how)
+    (told,) = tls_problems(tmp_path, NOW)
+    assert name in told and "`serve` makes it anew" in told
+    ensure_local_tls(tmp_path, (), now=NOW)
+    after = contents(tls)
+    assert {key: after[key] for key in ("ca.pem", "ca.key")} == {
+        key: before[key] for key in ("ca.pem", "ca.key")
+    }
+    tls.context()
+    issuer = x509.load_pem_x509_certificate(after["ca.pem"])
+    x509.load_pem_x509_certificate(after["server.pem"]).verify_directly_issued_by(issuer)
+    assert tls_problems(tmp_path, NOW) == []
+
+
+@pytest.mark.parametrize("how", DAMAGES)
+@pytest.mark.parametrize("name", ["ca.pem", "ca.key"])
+def test_a_damaged_ca_is_named_with_what_to_do_and_is_not_replaced(
+    tmp_path: Path, name: str, how: str
+) -> None:
+    tls = ensure_local_tls(tmp_path, (), now=NOW)
+    damage(tmp_path / "tls" / name, how)
+    damaged = contents(tls)
+    with pytest.raises(TlsUnfit) as refused:
+        ensure_local_tls(tmp_path, (), now=NOW + timedelta(days=390))
+    assert contents(tls) == damaged
+    (told,) = tls_problems(tmp_path, NOW)
+    assert told == str(refused.value)
+    assert name in told and "\n" not in told
+    assert "bring it back from a backup; or remove" in told
+
+
+def test_a_first_start_that_was_cut_short_is_made_whole(tmp_path: Path) -> None:
+    """The key of the CA is written first, and nobody has it yet."""
+    tls = ensure_local_tls(tmp_path, (), now=NOW)
+    for path in (tls.ca_bundle, tls.certificate, tls.private_key):
+        path.unlink()
+    assert tls_problems(tmp_path, NOW) == []
+    ensure_local_tls(tmp_path, (), now=NOW).context()
+    assert tls_problems(tmp_path, NOW) == []
+
+
+def test_a_renewal_that_cannot_be_written_leaves_what_there_was(tmp_path: Path) -> None:
+    tls = ensure_local_tls(tmp_path, (), now=NOW)
+    before = contents(tls)
+    old = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, old[1]))  # bytes: no key fits
+    try:
+        with pytest.raises(TlsUnfit, match=r"server\.key cannot be written"):
+            ensure_local_tls(tmp_path, (), now=NOW + timedelta(days=380))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, old)
+    assert contents(tls) == before
+
+
+def test_a_certificate_that_should_have_been_renewed_is_told(tmp_path: Path) -> None:
+    assert tls_problems(tmp_path, NOW) == [], "it is not made yet"
+    tls = ensure_local_tls(tmp_path, (), now=NOW)
+    for days, words in ((366, None), (370, "ends on "), (398, "ended on ")):
+        told = tls_problems(tmp_path, NOW + timedelta(days=days))
+        assert [line.startswith(f"{tls.certificate} {words}") for line in told] == (
+            [True] if words else []
+        )
+
+
+def test_a_name_that_no_certificate_can_bear_is_told(tmp_path: Path) -> None:
+    with pytest.raises(TlsUnfit, match=r"no certificate for .* under_score: "):
+        ensure_local_tls(tmp_path, ("under_score",), now=NOW)

@@ -159,9 +159,13 @@ class PostgresControl:
             )
         return NewKey(api_key_id, secrets.bearer, secrets.access_key_id, secrets.secret_access_key)
 
-    async def list_keys(self, tenant_id: TenantId) -> list[KeyRow]:
+    async def list_keys(
+        self, tenant_id: TenantId, *, after: str | None = None, limit: int = 100
+    ) -> list[KeyRow]:
+        check_cursor("key", after)
+        values = (tenant_id, after or "", min(limit, PAGE_MAX))
         async with self._transaction() as connection:
-            rows = await connection.fetch(self._sql["keys"], tenant_id)
+            rows = await connection.fetch(self._sql["keys"], *values)
         return [to_key_row(row) for row in rows]
 
     async def revoke_key(self, tenant_id: TenantId, api_key_id: str) -> None:
@@ -172,9 +176,9 @@ class PostgresControl:
         async with self._transaction() as connection:
             return await self._catalogues.apply_plans(connection, plans)
 
-    async def list_plans(self) -> list[Plan]:
+    async def list_plans(self, *, after: str | None = None, limit: int | None = None) -> list[Plan]:
         async with self._transaction() as connection:
-            return await self._catalogues.plans(connection)
+            return await self._catalogues.plans(connection, after=after, limit=limit)
 
     async def list_models(self) -> list[Model]:
         async with self._transaction() as connection:
@@ -190,9 +194,11 @@ class PostgresControl:
         async with self._transaction() as connection:
             return await self._catalogues.current_prices(connection)
 
-    async def list_placements(self) -> list[Placement]:
+    async def list_placements(
+        self, *, after: str | None = None, limit: int | None = None
+    ) -> list[Placement]:
         async with self._transaction() as connection:
-            rows = await connection.fetch(self._sql["placements"])
+            rows = await connection.fetch(self._sql["placements"], after, limit)
         return [
             principals.to_placement(row["placement_id"], json.loads(row["definition"]))
             for row in rows
@@ -206,8 +212,14 @@ class PostgresControl:
         async with self._transaction() as connection:
             return await self._catalogues.import_prices(connection, edition)
 
-    async def import_editions(self, editions: Sequence[PriceEdition]) -> list[PriceEdition]:
+    async def import_editions(
+        self, editions: Sequence[PriceEdition], *, upon: int
+    ) -> list[PriceEdition]:
         async with self._transaction() as connection:
+            await connection.execute(self._sql["lock_catalogues"])
+            latest = await connection.fetchrow(self._sql["latest_edition"])
+            if (latest["version"] if latest else 0) != upon:
+                raise Conflict("Another edition was stored meanwhile: look at what this changes.")
             return [await self._catalogues.import_prices(connection, one) for one in editions]
 
     async def list_editions(self) -> list[EditionRow]:
@@ -256,9 +268,12 @@ class PostgresControl:
             answer = await connection.fetchval(self._sql["remove_budget"], tenant_id, *key)
         budget_answers.raise_unless("removed", answer)
 
-    async def list_budgets(self, tenant_id: TenantId) -> list[Mapping[str, Any]]:
+    async def list_budgets(
+        self, tenant_id: TenantId, *, after: BudgetKey | None = None, limit: int = 100
+    ) -> list[Mapping[str, Any]]:
+        values = (tenant_id, *(after or ("", "", "")), min(limit, PAGE_MAX))
         async with self._transaction() as connection:
-            rows = await connection.fetch(self._sql["budgets"], tenant_id)
+            rows = await connection.fetch(self._sql["budgets"], *values)
         return [to_budget(row) for row in rows]
 
     async def _check_models(self, connection: Any, tenant: Tenant, names: frozenset[str]) -> None:

@@ -11,11 +11,13 @@ import orjson
 
 from tenantry.adapters.postgres import catalogues
 from tenantry.domain.catalogue import Catalogue, Model
+from tenantry.domain.embeddable import embeds_texts
 from tenantry.domain.errors import Conflict, NotFound
 from tenantry.domain.model_ids import parse_model_id
 from tenantry.domain.plan import Plan, plan_from, plan_to_json
 from tenantry.domain.plan_values import PlanError, check_name, check_regions
 from tenantry.domain.price import PriceEdition, edition_to_rows
+from tenantry.domain.vector_lengths import length_near, lengths_in_words, makes
 from tenantry.ports.control import EditionRow
 
 _UNSTORED = {"version": 0, "source": ""}
@@ -28,10 +30,17 @@ class ControlCatalogues:
     def __init__(self, sql: Mapping[str, str]) -> None:
         self._sql = sql
 
-    async def plans(self, connection: Any, names: Sequence[str] | None = None) -> list[Plan]:
+    async def plans(
+        self,
+        connection: Any,
+        names: Sequence[str] | None = None,
+        *,
+        after: str | None = None,
+        limit: int | None = None,
+    ) -> list[Plan]:
         """The current versions, of these names alone where they are given: there may be as many
         plans as tenants."""
-        rows = await connection.fetch(self._sql["plans"], names)
+        rows = await connection.fetch(self._sql["plans"], names, after, limit)
         return [
             plan_from(row["name"], json.loads(row["definition"]), version=row["version"])
             for row in rows
@@ -46,7 +55,9 @@ class ControlCatalogues:
         for plan in given:
             _check_regions(plan)
         await connection.execute(self._sql["lock_catalogues"])
-        await self._check_models(connection, given, tables)
+        catalogue = Catalogue(await self.models(connection))
+        _check_models(given, tables, catalogue)
+        given = [_of_its_length(plan, tables[plan.name].keys(), catalogue) for plan in given]
         present = {plan.name: plan for plan in await self.plans(connection, list(tables))}
         applied = []
         for plan in given:
@@ -66,19 +77,6 @@ class ControlCatalogues:
             await connection.execute(self._sql["insert_plan"], new.name, new.version, definition)
             applied.append(new)
         return applied
-
-    async def _check_models(
-        self, connection: Any, plans: Sequence[Plan], tables: Mapping[str, Mapping[str, Any]]
-    ) -> None:
-        """PlanError for a model that is not in the catalogue: what the plan says of it would never
-        hold. Defaults that a table leaves out are not its words."""
-        models = await self.models(connection)
-        known, catalogue = {model.id for model in models}, Catalogue(models)
-        for plan in plans:
-            for model in plan.markup_by_model.keys() - known:
-                raise PlanError(f"plan {plan.name}: markup_by_model: there is no model {model!r}")
-            if models:
-                _check_named(plan, tables[plan.name].keys(), catalogue)
 
     async def models(self, connection: Any) -> list[Model]:
         rows = await connection.fetch(self._sql["models"])
@@ -153,12 +151,48 @@ def _check_regions(plan: Plan) -> None:
         raise PlanError(f"plan {plan.name}: regions_allowed: {wrong}") from None
 
 
+def _check_models(
+    plans: Sequence[Plan], tables: Mapping[str, Mapping[str, Any]], catalogue: Catalogue
+) -> None:
+    """PlanError for a model that is not in the catalogue: what the plan says of it would never
+    hold. Defaults that a table leaves out are not its words."""
+    known = {model.id for model in catalogue}
+    for plan in plans:
+        for model in plan.markup_by_model.keys() - known:
+            raise PlanError(f"plan {plan.name}: markup_by_model: there is no model {model!r}")
+        if known:
+            _check_named(plan, tables[plan.name].keys(), catalogue)
+
+
+def _of_its_length(plan: Plan, fields: Collection[str], catalogue: Catalogue) -> Plan:
+    """The plan with vectors that its embedding model makes: where the table leaves their length
+    out, the nearest to the default. PlanError for a length that the model does not make."""
+    name = plan.embedding_model
+    reference, model = parse_model_id(name), catalogue.named(name)
+    model_id = model.id if model else reference.base_id if reference else None
+    if model_id is None:
+        return plan  # an ARN that may stand for any model: whoever asks it finds out
+    if "embedding_dimensions" not in fields:
+        return replace(plan, embedding_dimensions=length_near(model_id, plan.embedding_dimensions))
+    if not makes(model_id, plan.embedding_dimensions):
+        raise PlanError(
+            f"plan {plan.name}: embedding_dimensions: {model_id} makes vectors of"
+            f" {lengths_in_words(model_id)}"
+        )
+    return plan
+
+
 def _check_named(plan: Plan, fields: Collection[str], catalogue: Catalogue) -> None:
     for field, kind in _KINDS.items():
         name = getattr(plan, field)
         model = _named(plan, field, name, catalogue) if field in fields else None
         if model is not None and model.kind != kind:
             raise PlanError(f"plan {plan.name}: {field}: {name[:200]} is no {kind} model")
+        if field == "embedding_model" and model is not None and not embeds_texts(model):
+            raise PlanError(
+                f"plan {plan.name}: embedding_model: documents cannot be embedded with"
+                f" {name[:200]} here"
+            )
         if field == "default_model" and model is not None and "models_allowed" in fields:
             _check_allowed(plan, model)
     for name in sorted(plan.models_allowed or ()):

@@ -21,6 +21,7 @@ from tenantry.adapters.postgres.unit_of_work import TenantWork
 from tenantry.adapters.postgres.usage_hours import PostgresUsageHours
 from tenantry.adapters.postgres.vector_rooms import PostgresEngineBook
 from tenantry.application.pacing import Outlook, outlooks
+from tenantry.application.pages import PAGE, to_the_end
 from tenantry.bootstrap.commands.run import run
 from tenantry.bootstrap.deployment import control_of
 from tenantry.config import Settings
@@ -87,7 +88,11 @@ def run_with_outlooks(
         found = await control.get_tenant(tenant)
         book = PostgresAlerts(databases.control, clock)
         hours = PostgresUsageHours(databases.control)
-        return await work(control, found, await outlooks(book, hours, found.id))
+        all_of_them = await to_the_end(
+            lambda after: outlooks(book, hours, found.id, after=after, limit=PAGE),
+            lambda outlook: outlook.key,
+        )
+        return await work(control, found, all_of_them)
 
     return run(one)
 

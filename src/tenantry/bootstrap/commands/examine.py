@@ -13,6 +13,7 @@ from tenantry.adapters.postgres.deliveries import PostgresDeliveries
 from tenantry.adapters.postgres.embedded.place import known_place
 from tenantry.adapters.postgres.errors import ClusterNotRunning
 from tenantry.adapters.postgres.vector_rooms import PostgresEngineBook
+from tenantry.bootstrap.commands.reach import reached
 from tenantry.bootstrap.database import attach
 from tenantry.bootstrap.deployment import (
     accounts_of,
@@ -31,8 +32,8 @@ _PAGE = 100
 _NAMED_MAX = 5  # tenants of one problem by name
 
 
-def examine(config: Settings) -> tuple[dict[str, Any], list[str]]:
-    """Facts and problems, a line each; nothing is written.
+def examine(config: Settings, *, aws: bool = False) -> tuple[dict[str, Any], list[str]]:
+    """Facts and problems, a line each; nothing is written. `aws`: Bedrock is tried too.
 
     Raises what `told` tells where a database should answer and does not.
     """
@@ -43,23 +44,32 @@ def examine(config: Settings) -> tuple[dict[str, Any], list[str]]:
         if known_place(config.home) is None:
             asked = no_deployment(config)
         facts = {"tenants": asked}
+        if aws:
+            facts["Bedrock"] = asked
         return facts, asyncio.run(engine_problems(config, None))
-    return asyncio.run(_examine(config, dsn_for))
+    return asyncio.run(_examine(config, dsn_for, aws))
 
 
-async def _examine(config: Settings, dsn_for: LoginDsnFor) -> tuple[dict[str, Any], list[str]]:
+async def _examine(
+    config: Settings, dsn_for: LoginDsnFor, aws: bool
+) -> tuple[dict[str, Any], list[str]]:
     databases = await Databases.open(dsn_for, application="tenantry cli")
     try:
         counts = await PostgresDeliveries(databases.control).counts()
         engines = await PostgresEngineBook(databases.control).open_engines()
         control = control_of(config, databases)
         placements, tenants = await control.list_placements(), await _living(control)
+        models = await control.list_models()
     finally:
         await databases.close()
     problems = _unanswered(config, placements, tenants)
     problems += _destroyed(config, tenants)
     problems += await engine_problems(config, dsn_for)
     problems += rooms_problems(config, engines)
+    bedrock: dict[str, str] = {}
+    if aws:
+        bedrock, wrong = await reached(config, placements, models)
+        problems += wrong
     if counts["dead"]:
         told = f"{counts['dead']} deliveries of notices are dead"
         problems.append(f"{told}: tenantry notices list --dead")
@@ -67,6 +77,7 @@ async def _examine(config: Settings, dsn_for: LoginDsnFor) -> tuple[dict[str, An
         "tenants": f"{len(tenants)}, in {len({each.placement.id for each in tenants})} placements",
         "vectors in clear": rooms_fact(engines),
         "deliveries": f"{counts['pending']} pending, {counts['dead']} dead",
+        **bedrock,
     }, problems
 
 
@@ -93,8 +104,6 @@ def _unanswered(
     for each in placements:
         if each.id not in used and each.id != DEFAULT_POOL_ID and len(placements) > 1:
             continue
-        if each.account == NO_ACCOUNT and not tenants:
-            continue  # as after `migrate`: there is nobody yet to be answered
         if each.account == NO_ACCOUNT:
             problems.append(
                 f"placement {each.id} has no account yet, so nobody in it is answered:"

@@ -51,14 +51,16 @@ class BackgroundProcess:
         with self._turn:
             if self._stop.is_set():
                 return None
-            self._process = subprocess.Popen([sys.executable, *_COMMAND])  # noqa: S603 - our own
+            # In a session of its own: what a terminal tells the whole group, we tell it in turn.
+            self._process = subprocess.Popen(  # noqa: S603 - our own
+                [sys.executable, *_COMMAND], start_new_session=True
+            )
             return self._process
 
     def _watch(self) -> None:
         process = self._process
         while process is not None:
             status = process.wait()
-            # Ctrl-C reaches it too: the pause lets the block end first.
             if self._stop.wait(RESTART_PAUSE_S):
                 return
             _log.error("the background worker ended with status %d; it is replaced", status)

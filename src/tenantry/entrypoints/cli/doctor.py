@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from tenantry.adapters.clock import SystemClock
 from tenantry.adapters.postgres.embedded import EmbeddedCluster
 from tenantry.bootstrap.billing import issuer_of
 from tenantry.bootstrap.capacity import workers_problems
@@ -20,19 +21,26 @@ from tenantry.bootstrap.vector_settings import vectors_fact
 from tenantry.config import Settings, SettingsError, describe
 from tenantry.domain.masks import without_userinfo
 from tenantry.entrypoints.cli.output import as_json, print_json, print_table, say
+from tenantry.entrypoints.http.open_files import files_allowed, scarce, too_few, wanted
+from tenantry.entrypoints.http.tls import local_tls, tls_problems
 
 
 @click.command()
+@click.option("--aws", is_flag=True, help="Try each placement's Bedrock, from here, too.")
 @as_json
-def doctor(json_output: bool) -> None:
+def doctor(aws: bool, json_output: bool) -> None:
     """Print each setting, where it came from, and what is wrong; exit 1 on a problem.
 
-    Example: `tenantry doctor`
+    With --aws each placement's endpoint in each of its regions is connected to (name, TCP, TLS)
+    and, where control/credentials.json has keys of its account, asked for one CountTokens, which is
+    free of charge.
+
+    Example: `tenantry doctor --aws`
     """
     config, problems = examined_settings()
     facts: dict[str, Any] = {"home": str(config.home)}
     if not problems:  # nothing can be tried with settings that are wrong
-        facts, problems = _facts(config)
+        facts, problems = _facts(config, aws)
     problems = [without_userinfo(problem) for problem in problems]
     facts = {
         name: without_userinfo(fact) if isinstance(fact, str) else fact
@@ -61,17 +69,17 @@ def _wrong(config: Settings, problems: list[str]) -> set[str]:
     return {s.name for s in describe(config) if s.name in config.refused or s.variable in named}
 
 
-def _facts(config: Settings) -> tuple[dict[str, Any], list[str]]:
+def _facts(config: Settings, aws: bool) -> tuple[dict[str, Any], list[str]]:
     facts: dict[str, Any] = {
         "home": str(config.home),
         "passages": vectors_fact(config),
     }
     problems = file_problems(config) + workers_problems(config)
     problems += control_problems(config) + open_secrets(config)
-    keys, wrong = key_facts(config)
-    facts |= keys
-    problems += wrong
-    found, wrong = _examined(config)
+    for found, wrong in (_gateway_facts(config), key_facts(config)):
+        facts |= found
+        problems += wrong
+    found, wrong = _examined(config, aws)
     facts |= found
     problems += wrong
     try:
@@ -87,16 +95,34 @@ def _facts(config: Settings) -> tuple[dict[str, Any], list[str]]:
     status = cluster.status()
     facts["database"] = "embedded PostgreSQL: for laptop, demo and tests, not for production"
     facts["cluster"] = "not started yet" if status is None else status.state
+    failed = cluster.failed_start()
+    if failed is not None:
+        problems.append(f"the last start of the database failed: {failed}")
+    elif status is not None and status.state == "failed":
+        problems.append(f"the database was given up: {status.reason}")
     marker = config.home / "cluster"
     if marker.exists():
         facts["cluster file"] = marker.read_text(encoding="utf-8").strip()
     return facts, problems
 
 
-def _examined(config: Settings) -> tuple[dict[str, Any], list[str]]:
+def _gateway_facts(config: Settings) -> tuple[dict[str, Any], list[str]]:
+    """What a gateway of this machine would serve with: its certificate, and open files."""
+    most = wanted(config.upstream_connections_max)
+    files = files_allowed(most)
+    facts: dict[str, Any] = {"open files": f"{files:,} of a worker, started from here"}
+    problems = tls_problems(config.home, SystemClock().now())
+    if not problems and (tls := local_tls(config.home)).certificate.exists():
+        facts["TLS certificate"] = f"until {tls.ends_at():%Y-%m-%d}"
+    if (wrong := too_few(files) or scarce(files, most)) is not None:
+        problems.append(wrong)
+    return facts, problems
+
+
+def _examined(config: Settings, aws: bool) -> tuple[dict[str, Any], list[str]]:
     """What the running deployment says, or why it cannot be asked."""
     try:
-        return examine(config)
+        return examine(config, aws=aws)
     except Exception as failure:
         message = told(failure)
         if message is None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import subprocess
+import os
 import sys
 
 import click
@@ -17,7 +17,6 @@ def emulator(arguments: tuple[str, ...]) -> None:
 
     Example: `tenantry emulator --http-port 4566`
     """
-    ended = subprocess.run(  # noqa: S603 - our own package, no shell
-        [sys.executable, "-m", "bedrock_emulator", *arguments], check=False
-    )
-    raise click.exceptions.Exit(ended.returncode)
+    # In our place: whoever ends us, or waits for us, means the emulator.
+    command = [sys.executable, "-m", "bedrock_emulator", *arguments]
+    os.execv(sys.executable, command)  # noqa: S606 - our own package, no shell

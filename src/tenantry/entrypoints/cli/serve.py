@@ -7,7 +7,6 @@ import functools
 import json
 import logging
 import os
-import resource
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -15,7 +14,7 @@ import click
 from tenantry.bootstrap.capacity import workers_problems
 from tenantry.bootstrap.control_files import control_problems, open_secrets
 from tenantry.bootstrap.database import database
-from tenantry.bootstrap.deployment import make_operator_token, operator_token, settings
+from tenantry.bootstrap.deployment import make_operator_token, settings
 from tenantry.bootstrap.holders import HostWatch
 from tenantry.bootstrap.logs import log_events
 from tenantry.bootstrap.shared_costs import shared_costs_of
@@ -23,6 +22,14 @@ from tenantry.config import Settings, SettingsError
 from tenantry.entrypoints.cli.background_process import BackgroundProcess
 from tenantry.entrypoints.cli.output import say
 from tenantry.entrypoints.http.metrics import Counters
+from tenantry.entrypoints.http.open_files import (
+    Shares,
+    allow_files,
+    scarce,
+    shares_of,
+    too_few,
+    wanted,
+)
 from tenantry.entrypoints.http.supervisor import (
     WORKERS_MAX,
     Addresses,
@@ -36,7 +43,6 @@ if TYPE_CHECKING:
     from tenantry.entrypoints.http.services import Services
 
 _PORT = click.IntRange(0, 65_535)
-OPEN_FILES = 65_536  # connections to clients and to Bedrock, and what they read
 _log = logging.getLogger(__name__)
 
 
@@ -48,7 +54,7 @@ _log = logging.getLogger(__name__)
 @click.option("--exit-with-parent", is_flag=True, help="End when the parent process ends.")
 @click.option("--ready-json", is_flag=True, help="Print the addresses as one JSON line.")
 def serve(exit_with_parent: bool, ready_json: bool, **given: int | None) -> None:
-    """Serve tenants until SIGTERM or Ctrl-C.
+    """Serve tenants until SIGTERM, SIGHUP or Ctrl-C.
 
     Example: `tenantry serve --http-port 8080 --workers 2`
     """
@@ -61,10 +67,13 @@ def serve(exit_with_parent: bool, ready_json: bool, **given: int | None) -> None
         raise click.ClickException(too_many[0])
     shared_costs_of(config)  # told now, not by a worker that keeps ending
     _check_control_files(config)
-    _allow_many_connections()
+    shares = _shares(config)
+    config = dataclasses.replace(
+        config, upstream_connections_max=min(config.upstream_connections_max, shares.requests)
+    )
 
     def ready(addresses: Addresses) -> None:
-        _announce(config, addresses, ready_json)
+        _announce(addresses, ready_json)
 
     make_operator_token(config)
     with (
@@ -79,7 +88,8 @@ def serve(exit_with_parent: bool, ready_json: bool, **given: int | None) -> None
 
         make = functools.partial(_make_services, config)
         try:
-            run(_serve_settings(config), make, on_ready=ready, stop=must_stop, rolls=host.rolls)
+            where = _within(shares, _serve_settings(config))
+            run(where, make, on_ready=ready, stop=must_stop, rolls=host.rolls)
         except StartFailed as failed:
             raise click.ClickException(str(failed)) from None
         if (reason := running.failure()) is not None:
@@ -104,12 +114,15 @@ def _check_control_files(config: Settings) -> None:
         _log.warning(line)
 
 
-def _allow_many_connections() -> None:
-    """Many systems start a process with 1,024 open files, and allow it to ask for more."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, OPEN_FILES)
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+def _shares(config: Settings) -> Shares:
+    """What each worker may have open; refuses what none could serve with."""
+    most = wanted(config.upstream_connections_max)
+    files = allow_files(most)
+    if (told := too_few(files)) is not None:
+        raise click.ClickException(told)
+    if (told := scarce(files, most)) is not None:
+        _log.warning(told)
+    return shares_of(files, most)
 
 
 def _serve_settings(config: Settings) -> ServeSettings:
@@ -126,14 +139,22 @@ def _serve_settings(config: Settings) -> ServeSettings:
     )
 
 
-def _announce(config: Settings, addresses: Addresses, ready_json: bool) -> None:
+def _within(shares: Shares, where: ServeSettings) -> ServeSettings:
+    limits = dataclasses.replace(
+        where.limits,
+        connections=shares.clients,
+        requests=min(where.limits.requests, shares.requests),
+    )
+    return dataclasses.replace(where, limits=limits, admin_connections=shares.admin)
+
+
+def _announce(addresses: Addresses, ready_json: bool) -> None:
     if ready_json:
         line = {
             "http_url": addresses.http_url,
             "https_url": addresses.https_url,
             "admin_url": addresses.admin_url,
             "ca_bundle": str(addresses.ca_bundle),
-            "operator_token": operator_token(config),
         }
         say(json.dumps(line))
         return

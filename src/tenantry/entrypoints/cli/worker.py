@@ -15,6 +15,7 @@ from tenantry.bootstrap.background import background
 from tenantry.bootstrap.deployment import settings
 from tenantry.bootstrap.logs import log_events
 from tenantry.config import Settings
+from tenantry.entrypoints.signals import endings
 from tenantry.entrypoints.worker import run_worker
 
 _PARENT_POLL_S = 0.5
@@ -24,7 +25,7 @@ _PARENT_POLL_S = 0.5
 @click.option("--exit-with-parent", is_flag=True, help="End when the parent process ends.")
 @click.option("--parent", type=int, hidden=True, help="Whose end, where it is known already.")
 def worker(exit_with_parent: bool, parent: int | None) -> None:
-    """Run the background worker until SIGTERM or Ctrl-C; `serve` runs one by itself.
+    """Run the background worker until SIGTERM, SIGHUP or Ctrl-C; `serve` runs one by itself.
 
     Example: `tenantry worker`
     """
@@ -48,7 +49,7 @@ async def _work(config: Settings, parent: int | None) -> bool:
     """Whether it has to make place for a successor."""
     stop, roll = asyncio.Event(), asyncio.Event()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in (*endings(), signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
 
     def on_roll() -> None:

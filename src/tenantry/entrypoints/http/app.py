@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import hmac
 import logging
@@ -13,6 +14,7 @@ from typing import Final
 from uuid import UUID
 
 from tenantry.application.authenticate import BearerKey, require
+from tenantry.application.context import Progress
 from tenantry.domain.errors import (
     KeyMissing,
     KeyWrong,
@@ -28,17 +30,19 @@ from tenantry.entrypoints.http.call import Call
 from tenantry.entrypoints.http.credentials import credentials_of
 from tenantry.entrypoints.http.errors import Family, status_response, to_response
 from tenantry.entrypoints.http.once import answer_once, answer_operator_once, key_of
-from tenantry.entrypoints.http.ratelimit import policy_header
+from tenantry.entrypoints.http.ratelimit import left_header, policy_header
 from tenantry.entrypoints.http.response import Response, StreamingResponse
 from tenantry.entrypoints.http.routes import Access, Route, RouteTable, family_of, family_of_sdk
 from tenantry.entrypoints.http.services import Services
-from tenantry.entrypoints.http.wire.exchange import Exchange
+from tenantry.entrypoints.http.wire.handover import Answering
 from tenantry.entrypoints.http.wire.limits import WireLimits
 from tenantry.entrypoints.http.wire.request import Request
 
 # Codings of bytes that are as they were, among them what some clients take for one.
 _PLAIN: Final = frozenset({"", "identity", "utf-8", "utf8"})
 _REQUESTS_MAX = WireLimits().requests
+_PATH_CHARS_TOLD: Final = 200
+_RESPONSES: Final = "/v1/responses"  # what some OpenAI clients ask by default
 _log = logging.getLogger(__name__)
 
 
@@ -53,7 +57,7 @@ class App:
         self._requests_max = requests_max
         self._running = 0
 
-    async def serve(self, request: Request, exchange: Exchange) -> None:
+    async def serve(self, request: Request, exchange: Answering) -> None:
         """Answers one request. Never raises but for cancellation."""
         clock = self._services.clock
         started = clock.monotonic()
@@ -66,7 +70,8 @@ class App:
             if self._running > self._requests_max:
                 self._send(self._busy(request, request_id), exchange)
             elif route is None:
-                self._send(self._unknown(request, match.path_known, request_id), exchange)
+                answer = await self._unknown(request, match.path_known, request_id)
+                self._send(answer, exchange)
             else:
                 await self._serve_route(route, match.params, request, request_id, exchange)
         except asyncio.CancelledError:
@@ -78,7 +83,7 @@ class App:
             elapsed = clock.monotonic() - started
             self._services.counters.end(label, exchange.status or 499, elapsed)
 
-    def refuse(self, status: int, message: str, raw_path: str, exchange: Exchange) -> None:
+    def refuse(self, status: int, message: str, raw_path: str, exchange: Answering) -> None:
         """Answers a request that could not be read."""
         request_id, family = self._request_id(), family_of(raw_path)
         response = status_response(status, message, family, request_id)
@@ -91,15 +96,18 @@ class App:
         params: Mapping[str, str],
         request: Request,
         request_id: UUID,
-        exchange: Exchange,
+        exchange: Answering,
     ) -> None:
         principal: Principal | None = None
+        progress = Progress()
         answer: Response | StreamingResponse
         try:
             principal = await self._who(route, request)
             _require_scopes(route, principal, request)
             _refuse_body(route, request)
-            call = Call(self._services, request, request_id, route, params, principal)
+            call = Call(
+                self._services, request, request_id, route, params, principal, progress=progress
+            )
             call.idempotency = key_of(call)
             if call.idempotency is None:
                 answer = await route.handler(call)
@@ -111,7 +119,7 @@ class App:
                 answer, request_id = await answer_once(call, refusal, again)
         except Exception as error:
             answer = self._refusal(error, route=route, request_id=request_id)
-        self._tag(answer, route, principal, request_id)
+        self._tag(answer, route, principal, request_id, progress)
         if isinstance(answer, Response):
             self._send(answer, exchange)
         else:
@@ -162,24 +170,42 @@ class App:
         route: Route,
         principal: Principal | None,
         request_id: UUID,
+        progress: Progress,
     ) -> None:
         _name(answer, route.family, request_id)
         if principal is None:
             return
         answer.headers["x-tenantry-tenant"] = principal.tenant_id
-        if route.family != "bedrock" and (policy := policy_header(principal.tenant.plan)):
+        if route.family == "bedrock":
+            return
+        if policy := policy_header(principal.tenant.plan):
             answer.headers["RateLimit-Policy"] = policy
+        if progress.verdict and (left := left_header(principal.tenant, progress.verdict)):
+            answer.headers.setdefault("RateLimit", left)
 
-    def _unknown(self, request: Request, path_known: bool, request_id: UUID) -> Response:
+    async def _unknown(self, request: Request, path_known: bool, request_id: UUID) -> Response:
         family = family_of_sdk(request.headers) or family_of(request.raw_path)
         # Bedrock says 404 for a known path's other methods too.
         status = 405 if path_known and family != "bedrock" else 404
-        message = "The method is not allowed here." if status == 405 else "There is no such route."
+        message = "The method is not allowed here." if status == 405 else _no_route(request)
         response = status_response(status, message, family, request_id)
         if status == 405:
             response.headers["allow"] = ", ".join(self._table.methods_of(request.raw_path))
         _name(response, family, request_id)
+        principal = await self._whoever(request)
+        if principal is not None:
+            response.headers["x-tenantry-tenant"] = principal.tenant_id
         return response
+
+    async def _whoever(self, request: Request) -> Principal | None:
+        """Whose key it is, where nothing depends on it."""
+        if not self._table.for_tenants:
+            return None
+        with contextlib.suppress(TenantryError):
+            return await self._services.authenticator.authenticate(
+                credentials_of(request), now=self._services.clock.now(), fresh=False
+            )
+        return None
 
     def _busy(self, request: Request, request_id: UUID) -> Response:
         busy, family = Unavailable("Too many requests at once."), family_of(request.raw_path)
@@ -187,11 +213,11 @@ class App:
         _name(response, family, request_id)
         return response
 
-    def _send(self, response: Response, exchange: Exchange) -> None:
+    def _send(self, response: Response, exchange: Answering) -> None:
         exchange.respond(response.status, response.headers, response.body)
 
     async def _send_stream(
-        self, answer: StreamingResponse, route: Route, exchange: Exchange
+        self, answer: StreamingResponse, route: Route, exchange: Answering
     ) -> None:
         """Piece by piece, as fast as the client reads. When it goes, only this reader ends: the
         answer is drained and settled by the task that owns it."""
@@ -224,10 +250,18 @@ class App:
 
 
 def _name(answer: Response | StreamingResponse, family: Family, request_id: UUID) -> None:
-    """The id by which whoever asks can tell of an answer; boto3 reads it where Bedrock puts it."""
+    """The id by which whoever asks can tell of an answer; SDKs read it where their API puts it."""
     answer.headers["x-tenantry-request-id"] = str(request_id)
     if family == "bedrock":
         answer.headers.setdefault("x-amzn-requestid", str(request_id))
+    elif family == "openai":
+        answer.headers.setdefault("x-request-id", str(request_id))
+
+
+def _no_route(request: Request) -> str:
+    path = request.raw_path if request.raw_path.isprintable() else ascii(request.raw_path)
+    message = f"There is no route {request.method} {path[:_PATH_CHARS_TOLD]}."
+    return f"{message} Use /v1/chat/completions." if path == _RESPONSES else message
 
 
 def _require_scopes(route: Route, principal: Principal | None, request: Request) -> None:
@@ -253,7 +287,10 @@ def _refuse_body(route: Route, request: Request) -> None:
 
 
 def _where(error: BaseException) -> str:
-    """The kind of an exception and where it was raised, without its message."""
+    """The kind of an exception, of what caused it, and where it was raised, without its message."""
     frames = traceback.extract_tb(error.__traceback__)[-3:]
     places = " < ".join(f"{frame.filename}:{frame.lineno}" for frame in reversed(frames))
-    return f"{type(error).__name__} at {places}"
+    kinds = type(error).__name__
+    if error.__cause__ is not None:
+        kinds += f" by {type(error.__cause__).__name__}"
+    return f"{kinds} at {places}"

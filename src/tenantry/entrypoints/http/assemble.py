@@ -7,7 +7,7 @@ import contextlib
 from tenantry.bootstrap.gateway import gateway
 from tenantry.config import Settings
 from tenantry.entrypoints.http.metrics import Counters
-from tenantry.entrypoints.http.readiness import Readiness
+from tenantry.entrypoints.http.readiness import SharedQuestion
 from tenantry.entrypoints.http.services import Services
 from tenantry.ports.clock import Clock
 
@@ -17,10 +17,17 @@ async def make_services(
 ) -> Services:
     """Opens what a worker needs; `Services.close` closes it. `machine`: its clock."""
     stack = contextlib.AsyncExitStack()
-    opened = await stack.enter_async_context(gateway(config, machine, supervised=True))
+    opened = await stack.enter_async_context(
+        gateway(config, machine, supervised=True, attempted=counters.attempted)
+    )
 
     async def drain(seconds: float) -> None:
         await opened.drain(int(seconds * 1_000))
+
+    ready = SharedQuestion(opened.ready, opened.clock.monotonic)
+    alert_counts = SharedQuestion(opened.alerts.counts, opened.clock.monotonic)
+    for question in (ready, alert_counts):
+        stack.push_async_callback(question.close)
 
     return Services(
         authenticator=opened.authenticator,
@@ -51,7 +58,8 @@ async def make_services(
         outlooks=opened.outlooks,
         clock=opened.clock,
         operator_token_sha256=opened.operator_token_sha256,
-        ready=Readiness(opened.ready, opened.clock.monotonic),
+        ready=ready,
+        alert_counts=alert_counts,
         drain=drain,
         close=stack.aclose,
         counters=counters,

@@ -27,6 +27,7 @@ from tenantry.application.operator_once import OperatorOnce
 from tenantry.application.pacing import Outlook
 from tenantry.application.reranking import RerankCall, Reranked
 from tenantry.application.shredding import Shreds
+from tenantry.domain.budget import BudgetKey
 from tenantry.domain.chunk import Passage
 from tenantry.domain.document import Document
 from tenantry.domain.ids import TenantId
@@ -83,7 +84,7 @@ class Library(Protocol):
     async def replace(self, ctx: RequestContext, document_id: str, upload: Upload, /) -> Added: ...
 
     async def reindex(
-        self, ctx: RequestContext, model: str, dimensions: int | None, /
+        self, ctx: RequestContext, model: str | None, dimensions: int | None, /, *, again: bool
     ) -> Reindex: ...
 
     async def latest_reindex(self, ctx: RequestContext, /) -> Reindex: ...
@@ -184,10 +185,11 @@ class Services:
     erasure: Erasure
     alerts: AlertBook
     audits: AuditBook
-    outlooks: Callable[[TenantId], Awaitable[Sequence[Outlook]]]
+    outlooks: Callable[[TenantId, BudgetKey | None, int], Awaitable[Sequence[Outlook]]]
     clock: Clock
     operator_token_sha256: bytes
     ready: Callable[[], Awaitable[None]]
+    alert_counts: Callable[[], Awaitable[Mapping[tuple[str, str], int]]]  # kind and severity
     drain: Callable[[float], Awaitable[None]]  # owned tasks, at most so many seconds
     close: Callable[[], Awaitable[None]]
     counters: Counters

@@ -14,20 +14,23 @@ import multiprocessing
 import signal
 import socket
 import time
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from tenantry.config import variable_of
-from tenantry.entrypoints.http.metrics import Counters, cells_for, forget_in_flight
-from tenantry.entrypoints.http.tls import LocalTls, ensure_local_tls
+from tenantry.entrypoints.http.metrics import Counters, cells_for, forget_living
+from tenantry.entrypoints.http.open_files import ADMIN
+from tenantry.entrypoints.http.tls_watch import TlsWatch
 from tenantry.entrypoints.http.wire.limits import WireLimits
 from tenantry.entrypoints.http.wire.listeners import Listeners, bind
 from tenantry.entrypoints.loading import loading
+from tenantry.entrypoints.signals import endings
 
 if TYPE_CHECKING:
     from tenantry.entrypoints.http.services import Services
@@ -39,6 +42,9 @@ START_S: Final = 60.0  # for a worker to say that it serves
 RESTART_PAUSE_S: Final = 1.0  # before a worker that died is replaced
 END_SLACK_S: Final = 5.0  # past both drains, before a worker is killed
 ROLL: Final = "roll"  # said to a worker that has a successor
+RENEWED: Final = "renewed"  # said to all of the TLS certificate
+# A terminal tells its whole group; the supervisor alone decides when workers end.
+_OF_THE_GROUP: Final = (signal.SIGINT, signal.SIGHUP)
 
 MakeServices: TypeAlias = "Callable[[Counters], Awaitable[Services]]"
 
@@ -58,6 +64,7 @@ class ServeSettings:
     drain_s: float = 30.0
     roll_drain_s: float = 900.0  # where a successor serves already, nobody need be cut off
     limits: WireLimits = field(default_factory=WireLimits)
+    admin_connections: int = ADMIN  # of one worker
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,12 +104,13 @@ class _Fleet:
     settings: ServeSettings
     make_services: MakeServices
     listeners: Listeners
-    tls: LocalTls
+    tls: TlsWatch
     board: Any  # shared memory of `Counters`
     workers: dict[int, _Worker] = field(default_factory=dict)
     roll: _Roll | None = None
 
     def spawn(self, number: int) -> None:
+        self.look_at_tls()  # so that it serves no other certificate than they do
         context = multiprocessing.get_context("spawn")
         ours, theirs = context.Pipe()
         process = context.Process(
@@ -111,16 +119,23 @@ class _Fleet:
                 self.settings,
                 self.make_services,
                 self.listeners,
-                self.tls,
+                self.tls.files,
                 self.board,
                 number,
                 theirs,
             ),
             name=f"tenantry-worker-{number}",
         )
-        process.start()
+        with _out_of_hearing():
+            process.start()
         theirs.close()
         self.workers[number] = _Worker(process, ours, time.monotonic() + START_S)
+
+    def look_at_tls(self) -> None:
+        if self.tls.look():
+            for worker in self.workers.values():
+                with contextlib.suppress(OSError):  # it has just died by itself
+                    worker.pipe.send(RENEWED)
 
     def end(self) -> None:
         """Asks all to drain, waits as long as that may take, kills who is left."""
@@ -164,6 +179,10 @@ def _bind(host: str, port: int, names: Sequence[str]) -> socket.socket:
         raise type(error)(f"{error} ({chosen_by})") from None
 
 
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
 def run(
     settings: ServeSettings,
     make_services: MakeServices,
@@ -171,16 +190,18 @@ def run(
     on_ready: Callable[[Addresses], None] | None = None,
     stop: Callable[[], bool] = lambda: False,
     rolls: Callable[[], Collection[int]] = tuple,
+    now: Callable[[], datetime] = _utc_now,
 ) -> None:
-    """Serves until SIGTERM, SIGINT or `stop()`. `make_services` must be picklable. A worker whose
-    pid is among `rolls()` makes place for a successor, and no request is lost by that.
+    """Serves until SIGTERM, SIGHUP, SIGINT or `stop()`. `make_services` must be picklable. A worker
+    whose pid is among `rolls()` makes place for a successor, and no request is lost by that. `now`:
+    by which the TLS certificate is renewed.
 
-    Raises `PortTaken`, `OSError` or `StartFailed`.
+    Raises `PortTaken`, `TlsUnfit`, `OSError` or `StartFailed`.
     """
     assert 1 <= settings.workers <= WORKERS_MAX, f"workers are 1 to {WORKERS_MAX}"
     listeners = open_listeners(settings)
     try:
-        tls = ensure_local_tls(settings.home, _tls_names(settings), now=datetime.now(UTC))
+        tls = TlsWatch(settings.home, _tls_names(settings), now)
         cells = cells_for(settings.workers + 1)  # one more while one rolls
         board = multiprocessing.get_context("spawn").RawArray("Q", cells)
         fleet = _Fleet(settings, make_services, listeners, tls, board)
@@ -210,9 +231,11 @@ def _watch(
 ) -> None:
     announced = False
     while not signals.asked and not stop():
+        if fleet.tls.is_due():
+            fleet.look_at_tls()
         pipes: dict[Any, int] = {w.pipe: n for n, w in fleet.workers.items() if not w.pipe.closed}
         for source in wait([*pipes, signals.receiver], timeout=0.2):
-            if source in pipes:
+            if source in pipes and not signals.asked:
                 _heard(fleet, pipes[source], announced)
         late = any(not w.ready and time.monotonic() > w.started_by for w in fleet.workers.values())
         if late and not announced:
@@ -251,7 +274,7 @@ def _advance_roll(fleet: _Fleet, pids: Collection[int]) -> None:
         roll.leaving.process.join()
         roll.leaving.pipe.close()
         _log.info("%s made place for a successor", roll.leaving.process.name)
-        forget_in_flight(fleet.board, roll.old)
+        forget_living(fleet.board, roll.old)
         fleet.roll = None
     elif time.monotonic() > roll.leaving.ends_by:
         _log.error("%s did not end in time and was killed", roll.leaving.process.name)
@@ -275,7 +298,7 @@ def _heard(fleet: _Fleet, number: int, announced: bool) -> None:
     if fleet.roll is not None and fleet.roll.old == number:
         _log.error("%s; its successor has been started", message)
         del fleet.workers[number]
-        forget_in_flight(fleet.board, number)
+        forget_living(fleet.board, number)
         fleet.roll = None
         return
     _log.error("%s; it is replaced", message)
@@ -294,12 +317,12 @@ def _addresses(fleet: _Fleet) -> Addresses:
         url("http", sockets.http),
         url("https", sockets.https),
         url("http", sockets.admin),
-        fleet.tls.ca_bundle,
+        fleet.tls.files.ca_bundle,
     )
 
 
 class _Signals:
-    """SIGTERM and SIGINT as something that `wait` can wait for."""
+    """What asks for the end as something that `wait` can wait for."""
 
     def __init__(self) -> None:
         self.asked = False
@@ -307,7 +330,7 @@ class _Signals:
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> _Signals:
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in (*endings(), signal.SIGINT):
             try:
                 self._before[number] = signal.signal(number, self._ask)
             except ValueError:  # not the main thread: whoever called `run` has its own way to stop
@@ -325,10 +348,22 @@ class _Signals:
         self._sender.send(b"x")
 
 
+@contextlib.contextmanager
+def _out_of_hearing() -> Iterator[None]:
+    """A process that is started within hears nothing of a terminal until it can ignore it."""
+    resource_tracker.ensure_running()  # which would let them through again
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _OF_THE_GROUP)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _worker_main(*given: Any) -> None:
     """In a worker's own process, which alone loads what a worker needs."""
-    # Ctrl-C reaches the whole group; the supervisor alone decides when workers end.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for number in _OF_THE_GROUP:
+        signal.signal(number, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _OF_THE_GROUP)
     with loading():
         from tenantry.entrypoints.http.worker_process import main
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import dataclasses
 import gc
 import logging
 import ssl
@@ -12,6 +14,7 @@ from collections.abc import Callable
 from tenantry.entrypoints.http.adminplane import ADMIN_PLANE
 from tenantry.entrypoints.http.app import App
 from tenantry.entrypoints.http.dataplane import DATA_PLANE
+from tenantry.entrypoints.http.open_files import ADMIN
 from tenantry.entrypoints.http.services import Services
 from tenantry.entrypoints.http.wire.limits import WireLimits
 from tenantry.entrypoints.http.wire.listeners import Listeners
@@ -37,33 +40,36 @@ async def serve_worker(
     drain_s: float = 30.0,
     roll_drain_s: Callable[[], float | None] = lambda: None,
     limits: WireLimits = _DEFAULT_LIMITS,
+    admin_connections: int = ADMIN,
 ) -> None:
     """Serves until `stop`, then lets requests and owned tasks end, each at most `drain_s`.
 
     Where `roll_drain_s` tells of a time, a successor serves already: so long every connection may
     end by itself first. Closes the services.
     """
-    data = Server(App(services, DATA_PLANE, limits.requests), limits)
-    admin = Server(App(services, ADMIN_PLANE, limits.requests), limits)
-    await data.listen(listeners.http)
-    await data.listen(listeners.https, tls)
-    await admin.listen(listeners.admin)
-    gc.collect()
-    gc.freeze()  # what was made at start lives for ever: the collector need not look at it again
-    gc.set_threshold(*_GC_THRESHOLDS)
-    sys.setswitchinterval(_SWITCH_S)
-    if started is not None:
-        started.set()
-    try:
-        await stop.wait()
-    finally:
-        admin.stop_listening()  # whoever starts after us, while we drain, needs the port
-        roll_s = roll_drain_s()
-        if roll_s is not None:
-            await data.finish(roll_s)
-        cut = await data.drain(drain_s)
-        if cut:
-            _log.warning("%d requests were cut off after %.0f s", cut, drain_s)
-        await services.drain(drain_s if roll_s is None else roll_s)
-        await admin.drain(1.0)
-        await services.close()
+    admin_limits = dataclasses.replace(limits, connections=admin_connections)
+    async with contextlib.AsyncExitStack() as stack:
+        stack.push_async_callback(services.close)
+        data = Server(App(services, DATA_PLANE, limits.requests), limits)
+        admin = Server(App(services, ADMIN_PLANE, limits.requests), admin_limits)
+        await data.listen(listeners.http)
+        await data.listen(listeners.https, tls)
+        await admin.listen(listeners.admin)
+        gc.collect()
+        gc.freeze()  # made at start, it lives for ever: the collector need not look at it again
+        gc.set_threshold(*_GC_THRESHOLDS)
+        sys.setswitchinterval(_SWITCH_S)
+        if started is not None:
+            started.set()
+        try:
+            await stop.wait()
+        finally:
+            admin.stop_listening()  # whoever starts after us, while we drain, needs the port
+            roll_s = roll_drain_s()
+            if roll_s is not None:
+                await data.finish(roll_s)
+            cut = await data.drain(drain_s)
+            if cut:
+                _log.warning("%d requests were cut off after %.0f s", cut, drain_s)
+            await services.drain(drain_s if roll_s is None else roll_s)
+            await admin.drain(1.0)
