@@ -98,7 +98,7 @@ def test_an_end_that_is_meant_is_no_news(server: _Server) -> None:
          "FATAL:  too many clients"),
         (f"{AT} [7] FATAL:  long ago\n" + f"{AT} [7] LOG:  x\n" * 20, "LOG:  x"),
         (f"{AT} [7] FATAL:  a client's\n(it was ended by signal 9)", "(it was ended by signal 9)"),
-        (f"FATAL:  ours\n{LOG_TROUBLE}: [Errno 28] No space left on device: '/home/log')",
+        (f"FATAL:  ours\n{LOG_TROUBLE}: [Errno 28] No space left on device: '/data/log')",
          "FATAL:  ours"),
         (f"{LOG_TROUBLE}: No space left on device)", f"{LOG_TROUBLE}: No space left on device)"),
     ],

@@ -24,7 +24,8 @@ def in_utf8() -> None:
             if stream is not None:
                 stream.flush()
         again = [sys.executable, "-X", "utf8", *sys.orig_argv[1:]]
-        os.execve(sys.executable, again, {**os.environ, _MODE: "1"})  # noqa: S606 - ourselves
+        os.putenv(_MODE, "1")
+        os.execv(sys.executable, again)  # noqa: S606 - ourselves
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # not where a program catches what is printed
             stream.reconfigure(encoding="utf-8", errors="backslashreplace")
