@@ -37,7 +37,8 @@ def original(folder: Path) -> EmbeddedCluster:
 
 def copied(cluster: EmbeddedCluster, name: str = "copy") -> EmbeddedCluster:
     target = cluster.home.with_name(name)
-    shutil.copytree(cluster.home, target, symlinks=True)
+    sockets = shutil.ignore_patterns(".s.PGSQL.*")  # which nothing can copy
+    shutil.copytree(cluster.home, target, symlinks=True, ignore=sockets)
     return new_cluster(target.parent, name)
 
 
@@ -103,7 +104,7 @@ def test_a_copy_that_drops_the_name_begins_with_an_empty_database(
 
 
 def test_a_moved_home_takes_the_database_with_it(original: EmbeddedCluster) -> None:
-    """And what is put back where it was is the copy from then on."""
+    """And what is put back where it was is the copy from then on, where both have one database."""
     backup = copied(original, "backup")
     shutil.move(original.home, original.home.with_name("moved"))
     moved = new_cluster(original.home.parent, "moved")
@@ -111,6 +112,8 @@ def test_a_moved_home_takes_the_database_with_it(original: EmbeddedCluster) -> N
     try:
         assert mark_of(moved)["home"] == str(moved.home)
         shutil.move(backup.home, original.home)
+        if place_of(moved).folder.is_relative_to(moved.home):
+            return  # each has brought its own
         for use in (original.start, original.attach):
             with pytest.raises(ClusterMismatch, match=f"{original.home} is a copy of {moved.home}"):
                 use()
