@@ -27,7 +27,7 @@ from benchmarks.retrieval_world import (
     quantiles,
     shared,
 )
-from tenantry.adapters.sealed.partitions import ranked_passages, unit
+from tenantry.adapters.sealed.ranked import ranked_passages, unit
 from tenantry.domain.document import Home
 
 ROWS, DIMENSIONS = 10_000, 1_024

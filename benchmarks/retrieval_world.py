@@ -24,7 +24,8 @@ from tenantry.adapters.objects.durable_file import DurableFiles
 from tenantry.adapters.postgres.connections import Databases, DsnFor
 from tenantry.adapters.postgres.manifest import PostgresManifest
 from tenantry.adapters.postgres.unit_of_work import TenantWork
-from tenantry.adapters.sealed.partitions import SealedPartitions, unit
+from tenantry.adapters.sealed.partitions import SealedPartitions
+from tenantry.adapters.sealed.ranked import unit
 from tenantry.domain.chunk import Passage
 from tenantry.domain.document import Card, DocumentLimits, DocumentRow, DocumentState, Home
 from tenantry.domain.ids import ApiKeyId, DocumentId, TenantId

@@ -12,6 +12,10 @@ from typing import BinaryIO, NamedTuple, Protocol
 from tenantry.domain.document import Home
 
 
+class WouldWait(Exception):
+    """A read was not to wait, and would have."""
+
+
 class ObjectKind(StrEnum):
     """One folder or prefix each, so that what sweeps one kind never sees another."""
 
@@ -50,12 +54,19 @@ class Objects(Protocol):
     async def get(self, home: Home, kind: ObjectKind, object_id: str) -> bytes: ...
 
     def get_ranges(
-        self, home: Home, kind: ObjectKind, object_id: str, ranges: Sequence[Range]
+        self,
+        home: Home,
+        kind: ObjectKind,
+        object_id: str,
+        ranges: Sequence[Range],
+        *,
+        wait: bool = True,
     ) -> Sequence[bytes]:
         """The bytes of each range, fewer where the object ends before.
 
         Blocking: a search calls it from the thread that scans, where a change of thread for each
-        range would cost more than the range.
+        range would cost more than the range. `wait=False` reads what this machine's memory has
+        and raises `WouldWait` where that is not all of it, or nobody can tell.
         """
         ...
 

@@ -15,7 +15,7 @@ from tenantry.adapters.sealed import certified, kernel
 from tenantry.adapters.sealed.certified import best
 from tenantry.adapters.sealed.layout import nearby_order
 from tenantry.adapters.sealed.open_segment import OpenSegment
-from tenantry.adapters.sealed.partitions import unit
+from tenantry.adapters.sealed.ranked import unit
 from tenantry.adapters.sealed.segment import Segment, merged
 from tenantry.domain.document import Card
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import functools
 import hashlib
 import os
@@ -13,9 +14,11 @@ from pathlib import Path
 
 from tenantry.domain.document import Home
 from tenantry.domain.errors import NotFound, Unavailable
-from tenantry.ports.objects import Files, ObjectEntry, ObjectKind, Range
+from tenantry.ports.objects import Files, ObjectEntry, ObjectKind, Range, WouldWait
 
 FOLDERS_CACHED = 4_096  # names, not files
+# The last: of a file system that cannot tell.
+_WOULD_WAIT = frozenset({errno.EAGAIN, errno.EOPNOTSUPP, errno.EINVAL})
 # What a crash left half written may be named too, so that the sweep can delete it.
 _SAFE_NAME = re.compile(r"(?:\.tmp-)?[A-Za-z0-9][A-Za-z0-9_-]{0,127}")
 
@@ -43,11 +46,19 @@ class DiskObjects:
             raise Unavailable("The disk refused a read.") from error
 
     def get_ranges(
-        self, home: Home, kind: ObjectKind, object_id: str, ranges: Sequence[Range]
+        self,
+        home: Home,
+        kind: ObjectKind,
+        object_id: str,
+        ranges: Sequence[Range],
+        *,
+        wait: bool = True,
     ) -> Sequence[bytes]:
         try:
             file = os.open(f"{self._ranged_folder(home, kind)}/{_safe(object_id)}", os.O_RDONLY)
             try:
+                if not wait:
+                    return [_read_from_memory(file, item) for item in ranges]
                 _read_ahead(file, ranges)
                 return [_read(file, item) for item in ranges]
             finally:
@@ -91,6 +102,23 @@ def _read(file: int, item: Range) -> bytes:
             position += len(more)
         return b"".join(parts)
     return found
+
+
+def _read_from_memory(file: int, item: Range) -> bytes:
+    """What the kernel holds of a file. It may give less than it holds, which is then asked for
+    again by waiting."""
+    if not hasattr(os, "RWF_NOWAIT"):
+        raise WouldWait
+    found = bytearray(item.length)
+    try:
+        length = os.preadv(file, [found], item.start, os.RWF_NOWAIT)
+    except OSError as error:
+        if error.errno in _WOULD_WAIT:
+            raise WouldWait from None
+        raise
+    if length < item.length:
+        raise WouldWait
+    return bytes(found)
 
 
 def _safe(name: str) -> str:

@@ -9,7 +9,8 @@
 Nothing outside the candidates can be among the top k, so the result equals brute force over the
 stored values. What a query's words add to a row (`keyword_search.py`) is known before the scan and
 is part of every score and bound, so the order by both is as exact. Only permitted rows of live
-documents count in any step; a card is asked for once, and only where a row of its document matters.
+documents count in any step. A card is asked for where tags do not decide alone, once, and only
+where a row of its document matters.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ import numpy.typing as npt
 
 from tenantry.adapters.sealed.kernel import F32, F64, LARGEST, dots
 from tenantry.adapters.sealed.open_segment import OpenSegment, Rows
+from tenantry.domain.access import Permission
 from tenantry.domain.document import Card
 from tenantry.domain.ids import DocumentId
 from tenantry.ports.vectors import Permitted
@@ -151,7 +153,7 @@ def best(
     added: Added | None = None,
 ) -> list[Hit]:
     """The exact top k, best first, but for those whose rank is under `floor`, which `top_k` rows
-    elsewhere reach. `query` has length 1. Runs in a thread; reads frames.
+    elsewhere reach. `query` has length 1. Reads frames.
     """
     if not live:
         return []
@@ -168,7 +170,9 @@ def _hit(found: _Scanned, row: int, rank: float) -> Hit:
     place = bisect_right(found.firsts, row) - 1
     own = row - found.firsts[place]
     document = int(found.live[place][0].catalogue.documents[own])
-    card = found.cards[document + found.first_documents[place]]
+    card = found.cards.get(document + found.first_documents[place])
+    if card is None:
+        card = found.live[place][0].card(document)
     return Hit(place, own, found.cosines[row], rank, document, card)
 
 
@@ -225,8 +229,15 @@ def _scan(
         first_documents=first_documents[:-1],
         rough=rough,
         runs=runs,
-        verdicts=np.full(first_documents[-1], -1, np.int8),
+        verdicts=_verdicts(live, permitted, first_documents[-1]),
     )
+
+
+def _verdicts(live: Live, permitted: Permitted, documents: int) -> npt.NDArray[np.int8]:
+    """What is known of each document before any is asked for: all of them by their tags alone."""
+    if not (isinstance(permitted, Permission) and permitted.where is None):
+        return np.full(documents, -1, np.int8)
+    return _joined([segment.permitted_documents(permitted) for segment, _ in live]).astype(np.int8)
 
 
 def _runs(firsts: Sequence[int]) -> Iterator[slice]:

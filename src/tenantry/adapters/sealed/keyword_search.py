@@ -7,27 +7,22 @@ and what is live: nothing else is counted, so no word of a hidden passage moves 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
-import numpy.typing as npt
 
 from tenantry.adapters.sealed.keyword_scores import F64, bonuses
 from tenantry.adapters.sealed.keyword_words import fingerprint, query_words
 from tenantry.adapters.sealed.keywords import Matches
-from tenantry.adapters.sealed.open_segment import OpenSegment
-from tenantry.domain.access import Permission
+from tenantry.adapters.sealed.open_segment import Bools, OpenSegment
+from tenantry.adapters.sealed.ranked import Opened
 from tenantry.domain.ids import DocumentId, SegmentId
 from tenantry.ports.manifest import SegmentRow
 from tenantry.ports.vectors import Permitted
 
-Opened = Sequence[tuple[SegmentRow, OpenSegment]]
-Bools = npt.NDArray[np.bool_]
 _NONE = np.zeros(0, dtype=np.int64)
 
 
 class Heard:
-    """One search's words. Its methods run in threads, one after the other."""
+    """One search's words. Its methods are called one after the other."""
 
     def __init__(self, text: str, permitted: Permitted) -> None:
         self.words = query_words(text)
@@ -69,19 +64,9 @@ def _permitted_rows(
     segment: OpenSegment, live: frozenset[DocumentId], permitted: Permitted
 ) -> Bools | None:
     """Which rows count; None where all do."""
-    documents = _permitted_documents(segment, permitted)
+    documents = segment.permitted_documents(permitted)
     alive = segment.alive(live)
     if documents.all():
         return alive
     seen: Bools = documents[segment.catalogue.documents]
     return seen if alive is None else seen & alive
-
-
-def _permitted_documents(segment: OpenSegment, permitted: Permitted) -> Bools:
-    if isinstance(permitted, Permission) and permitted.where is None:
-        # A partition has few different sets of tags: each is asked once, not each document.
-        sets, which = segment.tags()
-        seen = np.fromiter((permitted.sees(tags) for tags in sets), bool, len(sets))
-        return seen[which]
-    count = len(segment.ids)
-    return np.fromiter((permitted(segment.card(number)) for number in range(count)), bool, count)

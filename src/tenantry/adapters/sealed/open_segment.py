@@ -25,20 +25,22 @@ from tenantry.adapters.sealed.kernel import (
 from tenantry.adapters.sealed.keywords import Keywords
 from tenantry.adapters.sealed.memory import room, zero
 from tenantry.adapters.sealed.segment import from_record
+from tenantry.domain.access import Permission
 from tenantry.domain.document import Card
 from tenantry.domain.envelope import Plane
 from tenantry.domain.errors import Corrupt
 from tenantry.domain.ids import DocumentId
+from tenantry.ports.vectors import Permitted
 
 _ID_BYTES = 104  # what a document's id and the number of its tags weigh in memory
 _SELF_BYTES = 4_096  # objects, arrays and the cipher
 
 Rows = npt.NDArray[np.intp]
-Alive = npt.NDArray[np.bool_]
+Bools = npt.NDArray[np.bool_]
 
 
 class OpenSegment:
-    """Every method but `card` blocks where it reads what is sealed: call it from a thread."""
+    """`scores` and `passages` read what is sealed, which waits for the disk outside of memory."""
 
     __slots__ = ("_alive", "_memory", "_tags", "catalogue", "high", "keywords", "offsets", "sealed")
 
@@ -52,7 +54,7 @@ class OpenSegment:
         self.sealed = sealed
         self.catalogue: Catalogue = unpack_catalogue(catalogue)
         self._memory = (catalogue, high) if keywords is None else (catalogue, high, keywords)
-        self._alive: tuple[frozenset[DocumentId], Alive | None] | None = None
+        self._alive: tuple[frozenset[DocumentId], Bools | None] | None = None
         self._tags: tuple[Sequence[frozenset[str]], Rows] | None = None
         shape = (self.catalogue.rows, self.catalogue.dimensions)
         low, passages = sealed.entry(Plane.VECTORS_LOW), sealed.entry(Plane.PASSAGES)
@@ -101,14 +103,29 @@ class OpenSegment:
             self._tags = (tuple(numbers), np.array(which, dtype=np.intp))
         return self._tags
 
-    def alive(self, live: frozenset[DocumentId]) -> Alive | None:
+    @property
+    def tags_known(self) -> bool:
+        """Whether `tags` need not decode the card of each document first."""
+        return self._tags is not None
+
+    def permitted_documents(self, permitted: Permitted) -> Bools:
+        """Which documents a search may find, live or not."""
+        if isinstance(permitted, Permission) and permitted.where is None:
+            # A partition has few different sets of tags: each is asked once, not each document.
+            sets, which = self.tags()
+            seen = np.fromiter((permitted.sees(tags) for tags in sets), bool, len(sets))
+            return seen[which]
+        count = len(self.ids)
+        return np.fromiter((permitted(self.card(number)) for number in range(count)), bool, count)
+
+    def alive(self, live: frozenset[DocumentId]) -> Bools | None:
         """Which rows are of these documents; None where all are. Kept for the same set."""
         known = self._alive
         if known is None or known[0] is not live:
             known = self._alive = (live, self._mask(live))
         return known[1]
 
-    def _mask(self, live: frozenset[DocumentId]) -> Alive | None:
+    def _mask(self, live: frozenset[DocumentId]) -> Bools | None:
         documents = np.fromiter((name in live for name in self.ids), bool, len(self.ids))
         return None if documents.all() else documents[self.catalogue.documents]
 

@@ -2,7 +2,8 @@
 
 1. The manifest's generation, read once for each search, says whether the view at hand is still the
    truth: what another process publishes or removes holds for the next search here.
-2. Segments are opened into the bounded cache and searched together, in one thread.
+2. Segments are opened into the bounded cache and searched together: a few on the event loop, many
+   in one thread (`short_search.py`).
 3. Rows of documents that the manifest no longer maps to the segment are never scored.
 4. Merges and deletions come later, in tasks of their own (`upkeep.py`).
 """
@@ -12,15 +13,14 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import TypeVar
 
 import numpy as np
 
-from tenantry.adapters.sealed.certified import Added, best
 from tenantry.adapters.sealed.compaction import SEGMENTS_MAX, choose, mergeable
-from tenantry.adapters.sealed.kernel import F32
 from tenantry.adapters.sealed.keyword_search import Heard
-from tenantry.adapters.sealed.open_segment import OpenSegment
+from tenantry.adapters.sealed.ranked import Opened, Ranked, ranked_passages, unit
 from tenantry.adapters.sealed.segment import Segment, from_document, merged
 from tenantry.adapters.sealed.segment_cache import (
     OPEN_SEGMENTS_BYTES_MAX,
@@ -29,6 +29,7 @@ from tenantry.adapters.sealed.segment_cache import (
     SegmentCache,
 )
 from tenantry.adapters.sealed.segment_store import SegmentStore
+from tenantry.adapters.sealed.short_search import is_short
 from tenantry.adapters.sealed.upkeep import REPLACED_GRACE_S, Upkeep
 from tenantry.domain.chunk import Passage
 from tenantry.domain.document import Card, DocumentRow, Edition, Home
@@ -38,7 +39,7 @@ from tenantry.domain.ids import DocumentId, SegmentId, TenantId, prefix_of
 from tenantry.ports.clock import Clock
 from tenantry.ports.keys import KeyStore
 from tenantry.ports.manifest import Manifest, Partition, SegmentRow
-from tenantry.ports.objects import Objects
+from tenantry.ports.objects import Objects, WouldWait
 from tenantry.ports.vectors import Embedded, Permitted, Query
 
 SEARCHES_AT_ONCE = 4  # each pins what it searches; two threads do the work
@@ -47,8 +48,6 @@ VIEW_ATTEMPTS = 3  # a sweep of orphans may take a segment away between view and
 _ROW_BYTES = 260  # beside its high plane, in memory: mostly the words of an ordinary passage
 
 T = TypeVar("T")
-Opened = Sequence[tuple[SegmentRow, OpenSegment]]
-Ranked = tuple[float, Passage]  # by the sum of both scores
 
 
 class SealedPartitions:
@@ -151,7 +150,14 @@ class SealedPartitions:
         first = heard.listen if heard.words else None
         fits = (model, len(vector))
         await self._visit(
-            home, look, merge, anew, fits=fits, first=first, generation=query.generation
+            home,
+            look,
+            merge,
+            anew,
+            fits=fits,
+            first=first,
+            generation=query.generation,
+            short=lambda group: is_short(group, permitted),
         )
         return [passage for _, passage in hits]
 
@@ -207,10 +213,12 @@ class SealedPartitions:
         worth: Callable[[SegmentRow], bool] = lambda row: True,
         first: Callable[[Opened], None] | None = None,
         generation: int | None = None,
+        short: Callable[[Opened], bool] = lambda group: False,
     ) -> None:
         """Merge what `visit` returns of all live segments that are worth it, group by group;
         `anew` before what was merged is found again in another view. Where there are several
-        groups, `first` is shown all of them before `visit` is shown any. `generation`: see `Query`.
+        groups, `first` is shown all of them before `visit` is shown any. `generation`: see `Query`;
+        `short`: whether a group is visited on the loop.
         """
 
         async def over(view: Partition) -> None:
@@ -222,9 +230,9 @@ class SealedPartitions:
             groups = list(self._groups([row for row in view.segments if worth(row)]))
             if first is not None and len(groups) > 1:
                 for group in groups:
-                    await self._visit_group(home, group, first)
+                    await self._visit_group(home, group, first, short)
             for group in groups:
-                merge(await self._visit_group(home, group, visit))
+                merge(await self._visit_group(home, group, visit, short))
 
         for _ in range(VIEW_ATTEMPTS):
             view = await self._view(home, generation)
@@ -247,13 +255,20 @@ class SealedPartitions:
             raise
 
     async def _visit_group(
-        self, home: Home, rows: Sequence[SegmentRow], visit: Callable[[Opened], T]
+        self,
+        home: Home,
+        rows: Sequence[SegmentRow],
+        visit: Callable[[Opened], T],
+        short: Callable[[Opened], bool],
     ) -> T:
         openers = [self._opener(home, row) for row in rows]
         wanted = dict(zip(_keys(home, rows), openers, strict=True))
         async with self._searches, self._cache.pinned(wanted) as segments:
             group = list(zip(rows, segments, strict=True))
             # Shielded: a caller that goes away must not unpin what its thread still reads.
+            if short(group):
+                with suppress(WouldWait):
+                    return self._store.search_now(lambda: visit(group))
             return await _finish(self._store.search(lambda: visit(group)))
 
     def _groups(self, rows: Sequence[SegmentRow]) -> Iterator[Sequence[SegmentRow]]:
@@ -357,42 +372,3 @@ def _check_fits(view: Partition, model: str, dimensions: int) -> None:
 def _is_ours(row: SegmentRow) -> bool:
     """False for what rests in another vector engine; its cards are in the originals."""
     return prefix_of(row.id) == "seg"
-
-
-def unit(vector: Sequence[float]) -> F32:
-    """The query scaled to length 1. ValueError for zeros or what is not finite."""
-    query = np.asarray(vector, dtype=np.float64)
-    length = float(np.linalg.norm(query))
-    if query.ndim != 1 or not np.isfinite(length) or length == 0.0:
-        raise ValueError("a query's vector is empty, zero or not finite")
-    return (query / length).astype(np.float32)
-
-
-def ranked_passages(
-    group: Opened,
-    query: F32,
-    top_k: int,
-    permitted: Permitted,
-    floor: float = -np.inf,
-    added: Added | None = None,
-) -> list[Ranked]:
-    """The exact top k among live rows of permitted documents. Runs in a thread."""
-    segments = [(segment, row.documents) for row, segment in group]
-    hits = best(segments, query, top_k, permitted, floor, added)
-    passages: list[Ranked] = []
-    for place in sorted({hit.segment for hit in hits}):
-        segment = segments[place][0]
-        mine = [hit for hit in hits if hit.segment == place]
-        places = segment.passages([hit.row for hit in mine])
-        for hit, (start, end, text) in zip(mine, places, strict=True):
-            passage = Passage(
-                document_id=segment.ids[hit.document],
-                title=hit.card.title,
-                text=text,
-                score=max(-1.0, min(1.0, hit.score)),
-                start=start,
-                end=end,
-                metadata=hit.card.metadata,
-            )
-            passages.append((hit.rank, passage))
-    return passages

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
@@ -37,10 +38,14 @@ Opened = TypeVar("Opened", Segment, OpenSegment)
 
 
 class SegmentStore:
+    """One a process, made in the thread of its event loop."""
+
     def __init__(self, objects: Objects, keys: KeyStore, clock: Clock) -> None:
         self._objects = objects
         self._keys = keys
         self._clock = clock
+        self._loop_thread = threading.get_ident()
+        self._now = False
         # A pool each: neither uploads nor merges keep a search from a thread.
         self._searching = ThreadPoolExecutor(SEARCH_THREADS, thread_name_prefix="sealed-search")
         self._building = ThreadPoolExecutor(BUILD_THREADS, thread_name_prefix="sealed-build")
@@ -49,6 +54,14 @@ class SegmentStore:
     async def search(self, work: Callable[[], T]) -> T:
         """Work that a search waits for."""
         return await asyncio.get_running_loop().run_in_executor(self._searching, work)
+
+    def search_now(self, work: Callable[[], T]) -> T:
+        """Short work of a search, on the loop. Raises `WouldWait` where it needs the disk."""
+        self._now = True  # nothing else runs in the loop's thread until it is done
+        try:
+            return work()
+        finally:
+            self._now = False
 
     async def build(self, work: Callable[[], T]) -> T:
         """Work that an upload waits for."""
@@ -102,7 +115,8 @@ class SegmentStore:
 
     async def _sealed(self, home: Home, row: SegmentRow) -> SealedPlanes:
         def read(ranges: Sequence[Range]) -> Sequence[bytes]:
-            return self._objects.get_ranges(home, ObjectKind.SEGMENT, row.id, ranges)
+            wait = not (self._now and threading.get_ident() == self._loop_thread)
+            return self._objects.get_ranges(home, ObjectKind.SEGMENT, row.id, ranges, wait=wait)
 
         header = await self.search(lambda: read_header(read, row.size_bytes))
         cipher = await segment_cipher(self._keys, home, row.id, header.key_version)

@@ -1,0 +1,56 @@
+"""What a scan found, as passages: their texts are read and opened for the best alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from tenantry.adapters.sealed.certified import Added, best
+from tenantry.adapters.sealed.kernel import F32
+from tenantry.adapters.sealed.open_segment import OpenSegment
+from tenantry.domain.chunk import Passage
+from tenantry.ports.manifest import SegmentRow
+from tenantry.ports.vectors import Permitted
+
+Opened = Sequence[tuple[SegmentRow, OpenSegment]]
+Ranked = tuple[float, Passage]  # by the sum of both scores
+
+
+def unit(vector: Sequence[float]) -> F32:
+    """The query scaled to length 1. ValueError for zeros or what is not finite."""
+    query = np.asarray(vector, dtype=np.float64)
+    length = float(np.linalg.norm(query))
+    if query.ndim != 1 or not np.isfinite(length) or length == 0.0:
+        raise ValueError("a query's vector is empty, zero or not finite")
+    return (query / length).astype(np.float32)
+
+
+def ranked_passages(
+    group: Opened,
+    query: F32,
+    top_k: int,
+    permitted: Permitted,
+    floor: float = -np.inf,
+    added: Added | None = None,
+) -> list[Ranked]:
+    """The exact top k among live rows of permitted documents. Reads frames."""
+    segments = [(segment, row.documents) for row, segment in group]
+    hits = best(segments, query, top_k, permitted, floor, added)
+    passages: list[Ranked] = []
+    for place in sorted({hit.segment for hit in hits}):
+        segment = segments[place][0]
+        mine = [hit for hit in hits if hit.segment == place]
+        places = segment.passages([hit.row for hit in mine])
+        for hit, (start, end, text) in zip(mine, places, strict=True):
+            passage = Passage(
+                document_id=segment.ids[hit.document],
+                title=hit.card.title,
+                text=text,
+                score=max(-1.0, min(1.0, hit.score)),
+                start=start,
+                end=end,
+                metadata=hit.card.metadata,
+            )
+            passages.append((hit.rank, passage))
+    return passages
