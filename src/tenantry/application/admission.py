@@ -7,7 +7,7 @@ decision, which falls in the database for all workers at once.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from decimal import Decimal
 from typing import Any
 
@@ -17,6 +17,7 @@ from tenantry.domain.catalogue import Resolved
 from tenantry.domain.clamp import largest_output
 from tenantry.domain.price import PriceEdition, Unpriced
 from tenantry.domain.rating import Bound, worst_charge, worst_cost
+from tenantry.domain.record import record
 from tenantry.domain.tenant import Principal
 from tenantry.ports.admission import AdmissionPort, Admitted, Intent, Refused, Reservation
 from tenantry.ports.directory import Directory
@@ -28,7 +29,7 @@ CLAMP_TRIES = 32
 STALE_TRIES = 3  # a plan or price that changes more often than this in one request is an outage
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class PlannedCall:
     """One call that the request may make, with the most it can use.
 
@@ -74,7 +75,7 @@ class PlannedCall:
 Planner = Callable[[Principal, int | None], Sequence[PlannedCall]]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Admission:
     """A reservation that is committed: under which plan and prices, for which calls."""
 

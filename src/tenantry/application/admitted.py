@@ -105,11 +105,8 @@ class AdmittedRequest:
     @property
     def usage(self) -> Usage:
         """What the customer is charged for, all calls together."""
-        total = NO_USAGE
-        for outcome in self._outcomes:
-            if outcome.rated is not None and outcome.charged:
-                total = total + outcome.usage
-        return total
+        used = [o.usage for o in self._outcomes if o.rated is not None and o.charged]
+        return used[0] if len(used) == 1 else sum(used, NO_USAGE)
 
     async def __aenter__(self) -> Self:
         return self

@@ -14,6 +14,7 @@ from typing import Final
 
 from tenantry.domain import sigv4
 from tenantry.domain.errors import BadSignature, KeyMissing, KeyWrong, ScopeMissing
+from tenantry.domain.record import record
 from tenantry.domain.sigv4 import SignatureProblem, SignedRequest
 from tenantry.domain.tenant import Principal, Scope
 from tenantry.ports.directory import Directory
@@ -33,7 +34,7 @@ _PROBLEMS: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class BearerKey:
     """An API key as presented."""
 

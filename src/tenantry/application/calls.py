@@ -9,6 +9,7 @@ from typing import Any, Literal, Protocol
 from uuid import UUID
 
 from tenantry.domain.eventstream import Frame
+from tenantry.domain.record import record
 from tenantry.domain.usage import NO_USAGE, Usage
 
 ChatOperation = Literal[
@@ -16,7 +17,7 @@ ChatOperation = Literal[
 ]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ChatCall:
     """A call as its wire understood it.
 
@@ -33,7 +34,7 @@ class ChatCall:
     request_metadata: Mapping[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Completed:
     """A whole answer, settled. `body` is what the model sent, byte for byte."""
 

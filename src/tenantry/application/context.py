@@ -8,6 +8,7 @@ from typing import Literal
 from uuid import UUID
 
 from tenantry.domain.chat_request import Clamp
+from tenantry.domain.record import record
 from tenantry.domain.tenant import Principal
 from tenantry.ports.admission import Admitted
 
@@ -35,7 +36,7 @@ class Progress:
     verdict: Admitted | None = None  # and what it left of the limits
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class RequestContext:
     """Made by the ingress, once a request. `groups` None: the header was absent."""
 

@@ -6,7 +6,7 @@ Owns: every refusal that needs no database: unknown, retired or forbidden model,
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
@@ -29,6 +29,7 @@ from tenantry.domain.chat_request import AS_ASKED, Clamp, prepare_converse, prep
 from tenantry.domain.errors import Forbidden, ModelUnpriced
 from tenantry.domain.price import STANDARD_TIER, Unpriced
 from tenantry.domain.rating import Bound
+from tenantry.domain.record import record
 from tenantry.domain.tenant import Principal
 from tenantry.ports.clock import Clock
 from tenantry.ports.directory import Directory
@@ -36,7 +37,7 @@ from tenantry.ports.labels import Labels
 from tenantry.ports.model import Upstream
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class PlannedChat:
     """A chat call as it will leave, and the most it can use."""
 

@@ -14,11 +14,11 @@ import binascii
 import json
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from tenantry.domain.catalogue import Model
 from tenantry.domain.errors import BadRequest
+from tenantry.domain.record import record
 
 TOKENS_PER_BLOCK = 16  # what a message or block adds around its text (metering.md, contract 4)
 # Instructions that a template adds once where tools are offered: 346 to 530 tokens for Claude, 400
@@ -37,7 +37,7 @@ _ONE_HOUR = '"ttl": "1h"'
 _TEXT_FORMATS = frozenset({"txt", "md", "csv", "html"})
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class InputBound:
     tokens: int
     cache_writes_5m: bool = False

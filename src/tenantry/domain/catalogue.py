@@ -15,6 +15,7 @@ from typing import Literal
 from tenantry.domain.errors import ModelNotFound, ModelRetired
 from tenantry.domain.model_ids import ModelKind as IdKind
 from tenantry.domain.model_ids import parse_model_id
+from tenantry.domain.record import record
 
 ModelKind = Literal["chat", "embedding", "rerank"]
 
@@ -35,7 +36,7 @@ class Model:
     native_body: Literal["anthropic", "nova", "openai", "none"] = "none"  # InvokeModel's body
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Resolved:
     model: Model
     upstream_id: str  # as it goes to Bedrock

@@ -8,7 +8,6 @@ prefixes are never shared between tenants. Pure: bodies in, bodies out, nothing 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from tenantry.domain.bound import (
@@ -21,6 +20,7 @@ from tenantry.domain.catalogue import Model
 from tenantry.domain.errors import BadRequest, LargerThanLimit, ModelUnpriced
 from tenantry.domain.plan import Plan
 from tenantry.domain.rating import Bound
+from tenantry.domain.record import record
 from tenantry.domain.usage_figures import GROSS_FAMILIES
 
 Body = Mapping[str, Any]
@@ -49,7 +49,7 @@ _TIER_MEMBERS = ("service_tier", "serviceTier")
 _PLAIN_TIERS = (None, "auto", "default")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Clamp:
     """How far a request's output limit may be lowered: to `most`, where budgets have no more left.
 
@@ -63,7 +63,7 @@ class Clamp:
 AS_ASKED = Clamp()
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Prepared:
     """A body ready to be signed, and its bound.
 
@@ -179,7 +179,7 @@ def _rerank(body: Body, model: Model) -> Prepared:
     return Prepared(body, Bound(0, 0, rerank_units=units), 0)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class _Limit:
     """See `Prepared`."""
 

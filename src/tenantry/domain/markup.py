@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from decimal import Decimal
 
+from tenantry.domain.record import record
 from tenantry.domain.usage import TokenClass
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Markup:
     """Of one model. A plan says it: `Plan.markup_of`."""
 

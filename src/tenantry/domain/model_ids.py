@@ -8,12 +8,12 @@ Source: Amazon Bedrock API reference, InvokeModel `modelId` (read 2026-11).
 """
 
 import re
-from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
 from typing import Final
 from urllib.parse import quote
 
+from tenantry.domain.record import record
 from tenantry.domain.region import is_region
 
 MAX_MODEL_ID_CHARS: Final = 2_048  # the service model's bound on modelId
@@ -50,7 +50,7 @@ class ModelKind(StrEnum):
     ENDPOINT = "endpoint"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ModelRef:
     """A parsed identifier; `base_id` is None where only the account knows the model."""
 

@@ -7,7 +7,6 @@ Pure and exact: nothing is rounded here. A line is one token class; the charge i
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from decimal import Decimal
 
 from tenantry.domain import money
@@ -20,10 +19,11 @@ from tenantry.domain.price import (
     ModelPrice,
     Unpriced,
 )
+from tenantry.domain.record import record
 from tenantry.domain.usage import GUARDRAIL_CLASSES, TokenClass, Usage
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Line:
     token_class: TokenClass
     quantity: int
@@ -32,7 +32,7 @@ class Line:
     charge: Decimal  # customer's list charge, USD
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Rated:
     lines: tuple[Line, ...]
     cost: Decimal
@@ -82,7 +82,7 @@ def with_hit(rated: Rated, price: Decimal) -> Rated:
     return Rated((hit, *rated.lines), rated.cost, money.total((rated.charge, price)))
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Bound:
     """The most that one call can use.
 

@@ -4,8 +4,9 @@ Invariant: a token is counted in exactly one class. `uncached_in` never contains
 writes, whatever the provider's own figure did.
 """
 
-from dataclasses import dataclass
 from enum import StrEnum
+
+from tenantry.domain.record import record
 
 
 class TokenClass(StrEnum):
@@ -41,7 +42,7 @@ GUARDRAIL_CLASSES = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(kw_only=True)
 class Usage:
     """Counts by class: tokens, but `image` images, `rerank_units` queries of up to 100
     documents, `cache_hit` answers from our own cache, `guardrail_…` billable units of one policy:

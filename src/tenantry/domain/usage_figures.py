@@ -6,9 +6,10 @@ Does not own: where the figures stand in a response (`normalise`).
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final, TypeAlias
 
+from tenantry.domain.record import record
 from tenantry.domain.usage import TokenClass, Usage
 
 NORMALISER_VERSION: Final = 1
@@ -30,7 +31,7 @@ class NotUsable(Exception):
     """The figures cannot be trusted; the message says why."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Normalised:
     """Usage that adds up. `flags` name what had to be assumed."""
 
@@ -40,7 +41,7 @@ class Normalised:
     version: int = NORMALISER_VERSION
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Quarantined:
     """Usage that cannot be trusted, and why; budget stays held until somebody has looked."""
 
@@ -52,7 +53,7 @@ class Quarantined:
 WRITE_CLASS_ASSUMED: Final = "write_class_assumed"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Figures:
     """A response's own figures. `writes` are cache writes by class where it splits them."""
 

@@ -15,10 +15,11 @@ from uuid import UUID
 
 from tenantry.domain.ids import ApiKeyId, TenantId
 from tenantry.domain.rating import Rated
+from tenantry.domain.record import record
 from tenantry.domain.usage import NO_USAGE, Usage
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Intent:
     """One attempt of one call, committed before its first byte goes upstream.
 
@@ -38,7 +39,7 @@ class Intent:
     pinned: Mapping[str, object] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Reservation:
     """What a request asks for, over the bound of all the calls it may make."""
 
@@ -76,7 +77,7 @@ RefusalCode = Literal[
 ]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Admitted:
     """Committed. `at` is the database's clock: price, period and day are of this instant."""
 
@@ -109,7 +110,7 @@ UNDELIVERED = "undelivered"
 AttemptEnd = Literal["settled", "released", "unknown"]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class AttemptOutcome:
     """How one attempt ended, with what it cost us. `charge` is on at most one attempt of a call.
 
@@ -134,7 +135,7 @@ class AttemptOutcome:
     error: str | None = None  # upstream's exception name
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Settlement:
     """Outcomes of attempts of one request. `final` ends the request and frees what it still holds.
 
@@ -148,7 +149,7 @@ class Settlement:
     final: bool
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Settled:
     at: datetime
     posted: bool  # False: it had been posted before

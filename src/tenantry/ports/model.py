@@ -14,6 +14,7 @@ from typing import Any, Final, Protocol
 
 from tenantry.domain.eventstream import Frame
 from tenantry.domain.model_ids import Operation
+from tenantry.domain.record import record
 
 __all__ = [
     "ANSWERED",
@@ -34,7 +35,7 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Upstream:
     """The account and region that answer: a placement, resolved for one call."""
 
@@ -58,7 +59,7 @@ class Timeouts:
     total_timeout_ms: int = 600_000
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Attempt:
     """What goes upstream. `headers` are lower case, without host, date and signature."""
 
@@ -70,7 +71,7 @@ class Attempt:
     timeouts: Timeouts = Timeouts()
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Reply:
     """A complete answer, status 2xx. `headers` are lower case."""
 
@@ -135,7 +136,7 @@ class StreamEndKind(StrEnum):
     CLOSED = "closed"  # by us, before its end
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class StreamEnd:
     """The end of a stream; `usage_frame` is the one that carries its usage."""
 

@@ -8,11 +8,11 @@ reader; what went wrong is told once the pieces that came before it have been re
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 from typing import Final, cast
 
 import httptools
 
+from tenantry.domain.record import record
 from tenantry.ports.model import FailureKind
 
 HEAD_BYTES_MAX: Final = 65_536
@@ -30,7 +30,7 @@ class ExchangeFailed(Exception):
         self.message = message
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@record
 class Waits:
     """Limits of one exchange, in seconds: until its head, between two pieces, of the whole."""
 

@@ -10,6 +10,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Final, Literal
 from urllib.parse import unquote
 
+from tenantry.domain.record import record
 from tenantry.domain.tenant import Scope
 from tenantry.entrypoints.http.errors import Family
 from tenantry.entrypoints.http.response import Response, StreamingResponse
@@ -57,7 +58,7 @@ class Route:
         return tuple(self.template.split("/")[1:])
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Match:
     """`route` None: no such route; `path_known`: it exists with another method."""
 

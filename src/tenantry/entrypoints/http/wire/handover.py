@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Final, Protocol
 
+from tenantry.domain.record import record
 from tenantry.entrypoints.http.wire.limits import WireLimits
 from tenantry.entrypoints.http.wire.request import Request
 
@@ -57,7 +57,7 @@ class Broken(Exception):
         self.message = message
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Whole:
     """A request that was read to its end and waits for its turn."""
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final
+
+from tenantry.domain.record import record
 
 # Headers that must not come twice: two readers could believe two different ones.
 ONCE: Final = frozenset(
@@ -18,7 +19,7 @@ ONCE: Final = frozenset(
 _ORIGIN: Final = re.compile(rb"https?://[^/?#]*", re.IGNORECASE)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Request:
     """`raw_path` and `raw_query` are still percent-encoded. `headers` has lower-case names with
     repeated ones joined by a comma; `header_items` has them one by one, for signatures."""
