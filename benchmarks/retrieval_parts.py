@@ -19,9 +19,9 @@ from benchmarks.result import Bar, result_line
 from benchmarks.retrieval_data import F32, TEXT_BYTES, Clustered, documents, real_embeddings
 from benchmarks.retrieval_peers import PgVector, QdrantEdge, timed
 from benchmarks.retrieval_world import (
+    ANYONE,
     World,
     add_tenant,
-    anyone,
     nearest,
     open_world,
     quantiles,
@@ -141,7 +141,7 @@ async def _by_turns(
     assert all(segment is not None for _, segment in group), "a segment is not open"
 
     async def alone(query: Any) -> set[int]:
-        found = ranked_passages(group, unit(query), 5, anyone)  # type: ignore[arg-type]
+        found = ranked_passages(group, unit(query), 5, ANYONE)  # type: ignore[arg-type]
         return {hit.start for _, hit in found}
 
     times: dict[str, list[float]] = {

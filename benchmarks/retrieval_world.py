@@ -26,8 +26,9 @@ from tenantry.adapters.postgres.manifest import PostgresManifest
 from tenantry.adapters.postgres.unit_of_work import TenantWork
 from tenantry.adapters.sealed.partitions import SealedPartitions
 from tenantry.adapters.sealed.ranked import unit
+from tenantry.domain.access import Permission
 from tenantry.domain.chunk import Passage
-from tenantry.domain.document import Card, DocumentLimits, DocumentRow, DocumentState, Home
+from tenantry.domain.document import DocumentLimits, DocumentRow, DocumentState, Home
 from tenantry.domain.ids import ApiKeyId, DocumentId, TenantId
 from tenantry.ports.objects import ObjectKind
 from tenantry.ports.vectors import Embedded, Query
@@ -35,13 +36,10 @@ from tenantry.ports.vectors import Embedded, Query
 ACCOUNT = "111111111111"
 POOL_DEFINITION = f'{{"kind": "pool", "account": "{ACCOUNT}", "region": "us-east-1"}}'
 TOP_K = 5
+ANYONE = Permission(frozenset())  # as of a key without groups, and no filter
 _UNLIMITED = DocumentLimits(None, None)
 _LEASE_S = 600.0
 _EXACT = 1e-9  # of scores that are summed in another order
-
-
-def anyone(card: Card) -> bool:
-    return True
 
 
 @dataclass(slots=True)
@@ -56,7 +54,7 @@ class World:
 
     async def search(self, home: Home, query: Sequence[float]) -> Sequence[Passage]:
         """The whole search of a worker: manifest, key, scan, frames, texts."""
-        return await self.partitions.search(home, MODEL, Query(query), TOP_K, anyone)
+        return await self.partitions.search(home, MODEL, Query(query), TOP_K, ANYONE)
 
     async def times_ms(self, home: Home, queries: F32) -> list[float]:
         times = []

@@ -14,11 +14,14 @@ from tenantry.domain.access import Permission
 from tenantry.ports.vectors import Permitted
 
 SCAN_BYTES_MAX = 16 * 2**20  # of high planes: about 1.5 ms of the loop, 16,384 rows of 1,024
+SEGMENTS_MAX = 16  # more stand side by side only until they are merged
 
 
 def is_short(group: Opened, permitted: Permitted) -> bool:
     """Whether a search of these open segments takes a millisecond or two."""
     if not (isinstance(permitted, Permission) and permitted.where is None):
+        return False
+    if len(group) > SEGMENTS_MAX:
         return False
     scanned = sum(segment.rows * segment.dimensions for _, segment in group)
     return scanned <= SCAN_BYTES_MAX and all(segment.tags_known for _, segment in group)
