@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import threading
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,6 +14,7 @@ from tests.support import knowledge as support
 from tenantry.adapters.objects.disk import DiskObjects
 from tenantry.adapters.sealed import short_search
 from tenantry.adapters.sealed.partitions import SealedPartitions
+from tenantry.adapters.sealed.short_search import CANDIDATES_MAX
 from tenantry.domain.access import Permission
 from tenantry.domain.document import Home
 from tenantry.domain.filter import filter_from
@@ -96,9 +98,7 @@ def test_the_second_search_reads_on_the_loop_unless_the_disk_is_needed(
     asyncio.run(run())
 
 
-def test_a_filter_and_a_large_scan_go_to_a_thread(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_filter_goes_to_a_thread(tmp_path: Path) -> None:
     own = support.parts(tmp_path)
 
     async def run() -> None:
@@ -109,10 +109,58 @@ def test_a_filter_and_a_large_scan_go_to_a_thread(
         where = Permission(frozenset(), filter_from({"kind": "fruit"}))
         assert await found(partitions, A, where) == ["apples are red"]
         assert objects.on_loop and not any(objects.on_loop)
+        partitions.close()
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize(
+    ("bound", "least"),
+    [  # of one document of one passage, in whose words one of the query's stands
+        ("SCAN_BYTES_MAX", len(support.vector_of(""))),
+        ("POSTINGS_MAX", 1),
+        ("DOCUMENTS_MAX", 1),
+        ("TAG_SETS_MAX", 1),
+        ("SEGMENTS_MAX", 1),
+    ],
+)
+def test_what_is_over_a_bound_goes_to_a_thread(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bound: str, least: int
+) -> None:
+    own = support.parts(tmp_path)
+
+    async def run() -> None:
+        objects = WatchedObjects(tmp_path / "accounts", own.files)
+        partitions, _ = await world(own, objects)
+        await found(partitions, A)
+        for most, on_loop in ((least, True), (least - 1, False)):
+            objects.on_loop.clear()
+            monkeypatch.setattr(short_search, bound, most)
+            assert await found(partitions, A) == ["apples are red"]
+            assert set(objects.on_loop) == {on_loop}
+        partitions.close()
+
+    asyncio.run(run())
+
+
+def test_passages_that_are_alike_are_told_apart_in_a_thread(tmp_path: Path) -> None:
+    """Each of them must be scored exactly: their number shows only after the scan."""
+    own = support.parts(tmp_path)
+    texts = [f"apples {number}" for number in range(CANDIDATES_MAX + 20)]
+
+    async def run() -> None:
+        objects = WatchedObjects(tmp_path / "accounts", own.files)
+        partitions, manifest = await world(own, objects)
+        embedded = support.embedded("doc_3", texts)
+        alike = dataclasses.replace(embedded, vectors=[support.vector_of("apples")] * len(texts))
+        await manifest.insert(A.tenant_id, support.row("doc_3"), support.UNLIMITED, support.LEASE_S)
+        assert await partitions.publish(A, alike)
+        first = await found(partitions, A)
         objects.on_loop.clear()
-        monkeypatch.setattr(short_search, "SCAN_BYTES_MAX", len(support.vector_of("")) - 1)
-        assert await found(partitions, A) == ["apples are red"]
-        assert objects.on_loop and not any(objects.on_loop)
+        assert await found(partitions, A) == first
+        assert objects.on_loop[0], "it is tried on the loop"
+        assert not any(objects.on_loop[1:])
+        assert await found(partitions, B) == ["apples are blue"]
         partitions.close()
 
     asyncio.run(run())

@@ -40,6 +40,11 @@ _RUN_ROWS = 16_384
 _FEW_ROWS = 256  # fewer are told apart faster one by one
 _GATHER_ROWS = 4_096  # copied at once
 
+
+class TakesLong(Exception):
+    """More rows may be among the best than the caller has time for: they are as good as alike."""
+
+
 Live = Sequence[tuple[OpenSegment, frozenset[DocumentId]]]
 Added = Sequence[F64 | None]  # for each segment what is added to each row's cosine; None: nothing
 
@@ -151,9 +156,11 @@ def best(
     permitted: Permitted,
     floor: float = -np.inf,
     added: Added | None = None,
+    candidates_max: int | None = None,
 ) -> list[Hit]:
     """The exact top k, best first, but for those whose rank is under `floor`, which `top_k` rows
-    elsewhere reach. `query` has length 1. Reads frames.
+    elsewhere reach. `query` has length 1. Reads frames. Raises `TakesLong` where more than
+    `candidates_max` rows would have to be looked at closely.
     """
     if not live:
         return []
@@ -161,7 +168,8 @@ def best(
     found = _scan(live, looked, permitted, floor, added)
     leaders = _leaders(found, top_k)
     _score(found, leaders, looked)
-    _score_in_turn(found, looked, *_candidates(found, looked, leaders, top_k), top_k)
+    candidates = _candidates(found, looked, leaders, top_k, candidates_max)
+    _score_in_turn(found, looked, *candidates, top_k)
     first = sorted(found.scored.items(), key=lambda item: (-item[1], item[0]))[:top_k]
     return [_hit(found, row, rank) for row, rank in first]
 
@@ -283,7 +291,9 @@ def _best_rough(found: _Scanned, count: int) -> Rows:
     return alive
 
 
-def _candidates(found: _Scanned, looked: _Looked, leaders: Rows, top_k: int) -> tuple[Rows, F64]:
+def _candidates(
+    found: _Scanned, looked: _Looked, leaders: Rows, top_k: int, at_most: int | None = None
+) -> tuple[Rows, F64]:
     """Permitted rows, but the leaders, that may reach the k-th best score, and the most that each
     can reach; the likeliest first.
     """
@@ -292,6 +302,8 @@ def _candidates(found: _Scanned, looked: _Looked, leaders: Rows, top_k: int) -> 
     least = max(floor - lost * _SLACK - _ROUNDING, -_LOWEST)  # no row that is gone gets in
     factor = np.float32((1 + lost) * _SLACK)
     rows = np.concatenate([run.reaching(least, factor) for run in found.runs])
+    if at_most is not None and len(rows) > at_most:
+        raise TakesLong
     if len(rows) < _FEW_ROWS:
         rows = rows[[row not in found.scored for row in rows.tolist()]]
     else:

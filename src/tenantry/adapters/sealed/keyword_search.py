@@ -36,6 +36,11 @@ class Heard:
         self._matches.clear()
         self._added = None
 
+    def postings(self, group: Opened) -> int:
+        """How much there is to hear of some segments: each posting takes about 25 ns."""
+        held = [segment.keywords for _, segment in group]
+        return sum(one.holding(self._prints) for one in held if one is not None)
+
     def listen(self, group: Opened) -> None:
         """Hear some of the partition's segments."""
         for row, segment in group:

@@ -119,6 +119,15 @@ class Keywords:
             rows, counts, words = rows[kept], counts[kept], words[kept]
         return Matches(seen, length, words, rows, counts, self._lengths[rows])
 
+    def holding(self, prints: Prints) -> int:
+        """How many postings words with these fingerprints have: what `match` would look at."""
+        at = np.searchsorted(self._words, prints)
+        at = at[at < len(self._words)]
+        at = at[np.isin(self._words[at], prints)]
+        ends = self._ends[at].astype(np.int64)
+        starts = np.where(at > 0, self._ends[at - 1], 0).astype(np.int64)
+        return int((ends - starts).sum())
+
     def sizes(self) -> Ints:
         """How many rows hold each word."""
         return np.diff(self._ends.astype(np.int64), prepend=0).astype(np.int64)

@@ -18,6 +18,7 @@ from typing import TypeVar
 
 import numpy as np
 
+from tenantry.adapters.sealed.certified import TakesLong
 from tenantry.adapters.sealed.compaction import SEGMENTS_MAX, choose, mergeable
 from tenantry.adapters.sealed.keyword_search import Heard
 from tenantry.adapters.sealed.ranked import Opened, Ranked, ranked_passages, unit
@@ -29,7 +30,7 @@ from tenantry.adapters.sealed.segment_cache import (
     SegmentCache,
 )
 from tenantry.adapters.sealed.segment_store import SegmentStore
-from tenantry.adapters.sealed.short_search import is_short
+from tenantry.adapters.sealed.short_search import CANDIDATES_MAX, is_short
 from tenantry.adapters.sealed.upkeep import REPLACED_GRACE_S, Upkeep
 from tenantry.domain.chunk import Passage
 from tenantry.domain.document import Card, DocumentRow, Edition, Home
@@ -136,7 +137,9 @@ class SealedPartitions:
 
         def look(group: Opened) -> list[Ranked]:
             floor = hits[top_k - 1][0] if len(hits) >= top_k else -np.inf
-            return ranked_passages(group, vector, top_k, permitted, floor, heard.added(group))
+            most = CANDIDATES_MAX if self._store.hurries else None
+            added = heard.added(group)
+            return ranked_passages(group, vector, top_k, permitted, floor, added, most)
 
         def merge(found: list[Ranked]) -> None:
             hits.extend(found)
@@ -157,7 +160,7 @@ class SealedPartitions:
             fits=fits,
             first=first,
             generation=query.generation,
-            short=lambda group: is_short(group, permitted),
+            short=lambda group: is_short(group, permitted, heard),
         )
         return [passage for _, passage in hits]
 
@@ -267,7 +270,7 @@ class SealedPartitions:
             group = list(zip(rows, segments, strict=True))
             # Shielded: a caller that goes away must not unpin what its thread still reads.
             if short(group):
-                with suppress(WouldWait):
+                with suppress(WouldWait, TakesLong):
                     return self._store.search_now(lambda: visit(group))
             return await _finish(self._store.search(lambda: visit(group)))
 

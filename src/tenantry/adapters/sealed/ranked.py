@@ -33,10 +33,11 @@ def ranked_passages(
     permitted: Permitted,
     floor: float = -np.inf,
     added: Added | None = None,
+    candidates_max: int | None = None,
 ) -> list[Ranked]:
-    """The exact top k among live rows of permitted documents. Reads frames."""
+    """The exact top k among live rows of permitted documents, as `certified.best` finds them."""
     segments = [(segment, row.documents) for row, segment in group]
-    hits = best(segments, query, top_k, permitted, floor, added)
+    hits = best(segments, query, top_k, permitted, floor, added, candidates_max)
     passages: list[Ranked] = []
     for place in sorted({hit.segment for hit in hits}):
         segment = segments[place][0]

@@ -63,6 +63,11 @@ class SegmentStore:
         finally:
             self._now = False
 
+    @property
+    def hurries(self) -> bool:
+        """Whether the work that asks is done on the loop now."""
+        return self._now and threading.get_ident() == self._loop_thread
+
     async def build(self, work: Callable[[], T]) -> T:
         """Work that an upload waits for."""
         return await asyncio.get_running_loop().run_in_executor(self._building, work)
@@ -115,8 +120,9 @@ class SegmentStore:
 
     async def _sealed(self, home: Home, row: SegmentRow) -> SealedPlanes:
         def read(ranges: Sequence[Range]) -> Sequence[bytes]:
-            wait = not (self._now and threading.get_ident() == self._loop_thread)
-            return self._objects.get_ranges(home, ObjectKind.SEGMENT, row.id, ranges, wait=wait)
+            return self._objects.get_ranges(
+                home, ObjectKind.SEGMENT, row.id, ranges, wait=not self.hurries
+            )
 
         header = await self.search(lambda: read_header(read, row.size_bytes))
         cipher = await segment_cipher(self._keys, home, row.id, header.key_version)
