@@ -10,6 +10,7 @@ from tenantry.adapters.export.focus_files import focus_csv, focus_parquet
 from tenantry.adapters.paper.typesetter import Typesetter
 from tenantry.bootstrap.deployment import settings
 from tenantry.domain.focus import Row
+from tenantry.domain.party import Party
 from tenantry.ports.papers import InvoicePapers
 
 
@@ -27,6 +28,18 @@ class Papers:
 
     def focus_parquet(self, rows: Sequence[Row]) -> bytes:
         return focus_parquet(rows)
+
+
+def spelt_out(press: Typesetter, names: Mapping[str, Sequence[str]]) -> list[str]:
+    """Whose texts have letters that no font draws, of texts by whose they are. Raises
+    `FontFolderError`, `OSError`."""
+    lacking = set(press.unwritten(text for texts in names.values() for text in texts))
+    return [name for name, texts in names.items() if lacking & set(texts)]
+
+
+def texts_of(party: Party) -> Sequence[str]:
+    """What of a party is in its own language."""
+    return (party.name, *party.address)
 
 
 def papers() -> InvoicePapers:

@@ -14,6 +14,7 @@ from typing import Final
 from urllib.parse import parse_qsl, urlsplit
 
 from tenantry.adapters.objects.durable_file import ROOT_MARK
+from tenantry.adapters.paper.font_folder import font_files
 from tenantry.adapters.postgres.embedded.initialise import check_disk
 from tenantry.adapters.postgres.embedded.place import known_place
 from tenantry.adapters.postgres.errors import ClusterError
@@ -53,7 +54,7 @@ def file_problems(config: Settings) -> list[str]:
     """One line for each place that a setting names and that is not as it must be, by now."""
     checks: dict[str, Callable[[], object]] = {
         "postgres_bin": lambda: _check_folder(config.postgres_bin),
-        "invoice_fonts": lambda: _check_folder(config.invoice_fonts),
+        "invoice_fonts": lambda: _check_fonts(config.invoice_fonts),
         "s3_folder": lambda: _check_folder(config.s3_folder),
         "home": lambda: _check_home(config.home),
     }
@@ -114,6 +115,11 @@ def _check_hosts(names: list[str]) -> None:
 def _check_folder(folder: Path | None) -> None:
     if folder is not None:
         next(folder.iterdir(), None)
+
+
+def _check_fonts(folder: Path | None) -> None:
+    if folder is not None:
+        font_files(folder)
 
 
 def _check_home(home: Path) -> None:

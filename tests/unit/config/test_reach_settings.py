@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,8 @@ import pytest
 from tenantry.adapters.objects.durable_file import ROOT_MARK, DurableFiles
 from tenantry.bootstrap.reach_settings import file_problems, reach_problems
 from tenantry.config import Settings
+
+FONTS = Path(__file__).parents[2] / "support" / "fonts"
 
 
 @pytest.mark.parametrize(
@@ -76,6 +79,16 @@ def test_a_place_that_is_not_there_is_told_by_doctor(name: str, tmp_path: Path) 
     absent = tmp_path / "absent"
     (problem,) = file_problems(Settings(home=tmp_path, **{name: absent}))
     assert problem == f"TENANTRY_{name.upper()}: {absent}: No such file or directory"
+
+
+def test_a_font_that_is_cut_short_is_told_by_doctor(tmp_path: Path) -> None:
+    for name in ("NotoSansJP.otf", "Amiri.ttf"):
+        shutil.copy(FONTS / name, tmp_path)
+    assert file_problems(Settings(home=tmp_path, invoice_fonts=tmp_path)) == []
+    cut = tmp_path / "NotoSansJP.otf"
+    cut.write_bytes(cut.read_bytes()[:-2_000])
+    (problem,) = file_problems(Settings(home=tmp_path, invoice_fonts=tmp_path))
+    assert problem == f"TENANTRY_INVOICE_FONTS {cut}: cut short"
 
 
 def test_a_bill_of_shared_costs_that_is_none_is_told(tmp_path: Path) -> None:

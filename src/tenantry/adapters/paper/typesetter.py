@@ -1,7 +1,7 @@
 """An invoice's sheet as PDF/A-2u, off the event loop, a few at a time.
 
-PDF/A refuses a character that no font can draw. Which those are is asked of the compiler itself,
-one by one and once a process, and only where a sheet was refused; they are printed as `[U+4E2D]`.
+PDF/A refuses what no font can draw. What that is is asked of the compiler itself, once a process,
+and only where a sheet was refused; it is printed as `[U+4E2D]`.
 """
 
 from __future__ import annotations
@@ -9,39 +9,24 @@ from __future__ import annotations
 import asyncio
 import functools
 import unicodedata
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
-from importlib.resources import files
 from pathlib import Path
 from typing import Any, Final
 
-import orjson
-
+from tenantry.adapters.paper.directions import apart, is_from_right
+from tenantry.adapters.paper.font_folder import FontFolderError
+from tenantry.adapters.paper.press import NotDrawn, Press
+from tenantry.adapters.paper.tongues import tongue_of
 from tenantry.domain.errors import BadRequest, Unavailable
-from tenantry.domain.invoice_sheet import SheetError, sheet_of
-from tenantry.domain.printable import spelt
+from tenantry.domain.invoice_sheet import TEXT_CHARS_MAX, SheetError, sheet_of
+from tenantry.domain.printable import printable, spelt
 
-STANDARD: Final = "a-2u"  # archival, with text that can be searched and copied
 AT_ONCE_MAX: Final = 2  # compilations of one process: each takes a core
 WAITING_MAX: Final = 32  # more than that is refused
 PDF_BYTES_MAX: Final = 20_000_000
-CHARACTERS_KNOWN_MAX: Final = 20_000  # whose drawing is remembered
-PROBES_MAX: Final = 2_000  # characters asked for one sheet, at 2 ms each; the rest is spelt out
-_SERIF, _MONO = "Libertinus Serif", "DejaVu Sans Mono"  # inside the compiler
-_MORE: Final = ("New Computer Modern", "New Computer Modern Math")  # inside too, for symbols
-# What those inside are asked for. They have letters of further scripts, such as Arabic and
-# Devanagari, but set them apart that have to be joined: such are spelt out rather than set badly.
-_COVERED: Final = (
-    r"[\p{Latin}\p{Greek}\p{Cyrillic}\p{Hebrew}\p{Common}"
-    r"[\p{Inherited}&&[^\u{600}-\u{1C7F}\u{1CD0}-\u{1CFF}]]]"
-)
-_EPOCH: Final = datetime(2000, 1, 1, tzinfo=UTC)
-_PROBE: Final = b"""#set document(title: "probe")
-#set text(fallback: false, font: json(bytes(sys.inputs.at("fonts"))).map(it => {
-  if type(it) == str { it } else { (name: it.name, covers: regex(it.covers)) }
-}))
-#text(json(bytes(sys.inputs.at("sheet"))))
-"""
+KNOWN_MAX: Final = 20_000  # characters and words whose drawing is remembered
+PROBES_MAX: Final = 2_000  # of either, asked for one sheet, at 2 ms each; the rest is spelt out
 
 
 class Typesetter:
@@ -53,8 +38,8 @@ class Typesetter:
     def __init__(self, font_folder: Path | None = None) -> None:
         if font_folder is not None and not font_folder.is_dir():
             raise NotADirectoryError(f"there is no folder of fonts {font_folder}")
-        self._folders = [] if font_folder is None else [font_folder]
-        self._drawn = functools.lru_cache(maxsize=CHARACTERS_KNOWN_MAX)(self._can_draw)
+        self._press = Press(font_folder)
+        self._drawn = functools.lru_cache(maxsize=KNOWN_MAX)(self._press.can_draw)
         self._slots = asyncio.Semaphore(AT_ONCE_MAX)
         self._waiting = 0
 
@@ -71,8 +56,6 @@ class Typesetter:
 
     def render(self, invoice: Mapping[str, Any]) -> bytes:
         """As `invoice_pdf`, in the calling thread. The same JSON and fonts give the same bytes."""
-        import typst
-
         try:
             sheet = sheet_of(invoice)
         except SheetError as error:
@@ -80,62 +63,88 @@ class Typesetter:
         created = datetime.fromisoformat(sheet["created"]).astimezone(UTC).replace(microsecond=0)
         sheet["date"] = [str(part) for part in created.timetuple()[:6]]
         try:
-            pdf = self._printed(sheet, created)
-        except typst.TypstError as error:
-            if "could not be displayed" not in error.message:
-                raise
-            asked = sorted({c for text in _texts(sheet) for c in text if not c.isascii()})
-            drawn = frozenset(filter(self._drawn, asked[:PROBES_MAX]))
-            pdf = self._printed(_drawable(sheet, drawn), created)
+            pdf = self._printed(sheet, str(invoice["zone"]), created)
+        except (FontFolderError, OSError) as wrong:
+            raise Unavailable("The folder of fonts for invoices cannot be used.") from wrong
         if len(pdf) > PDF_BYTES_MAX:
             raise BadRequest("This invoice cannot be printed: its file would be too large.")
         return pdf
 
-    @functools.cached_property
-    def _template(self) -> bytes:
-        return files("tenantry.data").joinpath("invoice/invoice.typ").read_bytes()
+    def unwritten(self, texts: Iterable[str]) -> list[str]:
+        """Those of names and lines of addresses of which something would be spelt out.
 
-    @functools.cached_property
-    def _fonts(self) -> tuple[Any, str]:
-        """The fonts, and the order in which they are asked: serif, the folder's own, the rest.
-
-        What none covers comes to the last, without letters of it: the compiler would leave it out
-        in silence where no font was asked.
+        Raises `FontFolderError`, `OSError`.
         """
-        import typst
+        shown = {text: printable(text, TEXT_CHARS_MAX) for text in texts if not text.isascii()}
+        if not shown or self._press.can_draw("\n".join(shown.values())):
+            return []
+        return [text for text, on_paper in shown.items() if not self._drawn(on_paper)]
 
-        fonts = typst.Fonts(include_system_fonts=False, font_paths=self._folders)
-        inside = (_SERIF, _MONO, *_MORE)
-        own = sorted(name for name in fonts.families() if name not in inside)
-        serif, *rest = ({"name": name, "covers": _COVERED} for name in inside)
-        return fonts, orjson.dumps([serif, *own, *rest, _SERIF]).decode()
+    def _printed(self, sheet: Mapping[str, Any], zone: str, created: datetime) -> bytes:
+        for way in self._ways(_texts(sheet)):
+            try:
+                return self._press.sheet_pdf(_with_directions(_each(sheet, way), zone), created)
+            except NotDrawn:
+                continue
+        raise AssertionError("the fonts inside draw ASCII")
 
-    def _printed(self, sheet: Mapping[str, Any], created: datetime) -> bytes:
-        """With `rtl`: the sheet's texts that run from right to left, as the keys of a table."""
-        rtl = {text: True for text in _texts(sheet) if _is_from_right(text)}
-        return self._compiled(self._template, {**sheet, "rtl": rtl}, created)
+    def _ways(self, texts: Iterable[str]) -> Iterator[Callable[[str], str]]:
+        """How to write texts, each for where the one before it was refused: as they are; without
+        characters that no font draws; without words that none does, as where one has the letter
+        and another its accent; and ASCII alone."""
+        yield _as_it_is
+        found = tuple(texts)
+        asked = sorted({c for text in found for c in text if not c.isascii()})
+        drawn = frozenset(filter(self._drawn, asked[:PROBES_MAX]))
+        yield (by_character := functools.partial(_spelling, drawn=drawn))
+        words = sorted({w for t in found for w in by_character(t).split(" ") if not w.isascii()})
+        shown = {word: self._word(word) for word in words[:PROBES_MAX]}
+        yield lambda text: _word_by_word(by_character(text), shown)
+        yield _as_ascii
 
-    def _compiled(self, source: bytes, sheet: Any, created: datetime) -> bytes:
-        import typst
+    def _word(self, word: str) -> str:
+        """With its marks spelt out where it cannot be drawn, or all that is not ASCII."""
+        if self._drawn(word):
+            return word
+        bare = "".join(spelt(c) if unicodedata.category(c)[0] == "M" else c for c in word)
+        return bare if self._drawn(bare) else _as_ascii(word)
 
-        fonts, families = self._fonts
-        pdf = typst.Compiler(source, font_paths=fonts).compile(
-            format="pdf",
-            sys_inputs={"sheet": orjson.dumps(sheet).decode(), "fonts": families},
-            pdf_standards=[STANDARD],
-            timestamp=created,
-        )
-        assert isinstance(pdf, bytes), "a PDF is one file"
-        return pdf
 
-    def _can_draw(self, character: str) -> bool:
-        import typst
+def _as_it_is(text: str) -> str:
+    return text
 
-        try:
-            self._compiled(_PROBE, character, _EPOCH)
-        except typst.TypstError:
-            return False
-        return True
+
+def _as_ascii(text: str) -> str:
+    return _spelling(text, drawn=frozenset())
+
+
+def _spelling(text: str, drawn: frozenset[str]) -> str:
+    """With every character spelt out that is neither ASCII nor `drawn`."""
+    return "".join(c if c.isascii() or c in drawn else spelt(c) for c in text)
+
+
+def _word_by_word(text: str, shown: Mapping[str, str]) -> str:
+    return " ".join(
+        word if word.isascii() else shown.get(word) or _as_ascii(word) for word in text.split(" ")
+    )
+
+
+def _with_directions(written: Mapping[str, Any], zone: str) -> Mapping[str, Any]:
+    """With words from the right set apart in sentences of ours, and with tables of texts: `rtl` has
+    those that run from right to left, `tongues` those in which Chinese characters have the shapes
+    of one language, which in an address is that of the whole."""
+    ours = {name: _each(written[name], apart) for name in ("groups", "sums", "notes")}
+    sheet = {**written, **ours}
+    tongues = {text: tongue_of(text, zone) for text in _texts(sheet)}
+    for party in (sheet["issuer"], sheet["customer"]):
+        texts = tuple(_texts(party))
+        whole = tongue_of(" ".join(texts), zone)
+        tongues |= {text: whole for text in texts if tongues[text] is not None}
+    return {
+        **sheet,
+        "rtl": {text: True for text in _texts(sheet) if is_from_right(text)},
+        "tongues": {text: tongue for text, tongue in tongues.items() if tongue is not None},
+    }
 
 
 def _texts(value: Any) -> Iterator[str]:
@@ -150,21 +159,12 @@ def _texts(value: Any) -> Iterator[str]:
             yield from _texts(part)
 
 
-def _is_from_right(text: str) -> bool:
-    """By its first character that has a direction: UAX #9, P2 and P3; isolates are spelt out."""
-    for character in text:
-        direction = unicodedata.bidirectional(character)
-        if direction in ("L", "R", "AL"):
-            return direction != "L"
-    return False
-
-
-def _drawable(value: Any, drawn: frozenset[str]) -> Any:
-    """A sheet with every character spelt out that is neither ASCII nor `drawn`."""
+def _each(value: Any, way: Callable[[str], str]) -> Any:
+    """A sheet with each text written in that way."""
     if isinstance(value, str):
-        return "".join(c if c.isascii() or c in drawn else spelt(c) for c in value)
+        return way(value)
     if isinstance(value, Mapping):
-        return {name: _drawable(part, drawn) for name, part in value.items()}
+        return {name: _each(part, way) for name, part in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_drawable(part, drawn) for part in value]
+        return [_each(part, way) for part in value]
     return value
