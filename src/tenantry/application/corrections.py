@@ -3,7 +3,10 @@
 Nothing that was posted changes. The customer's price keeps its proportion to the cost, so that
 the markup of then holds, whatever plans say now. A period that is final is adjusted by the next
 invoice; one that is archived cannot be corrected any more.
-Idempotent: what has been corrected once is passed over.
+
+Corrections follow each other: what is corrected is what stands, the sum of all that was posted of
+an attempt, and `wrong` is the edition of its last posting. So the same command posts once, and one
+that was broken off is run again: what it posted stands by the right edition.
 """
 
 from __future__ import annotations
@@ -24,8 +27,7 @@ from tenantry.domain.rating import rate
 from tenantry.domain.usage import Usage
 from tenantry.ports.corrections import Corrections, Fix, Rated
 
-PAGE = 500  # attempts in one commit
-PAGES_MAX = 20_000
+PAGE = 200  # attempts in one commit, for which the tenant's requests wait
 _INSTEAD = "give back what was too much by a credit note (`tenantry invoices credit`)"
 
 
@@ -48,27 +50,36 @@ async def correct_prices(
     right: PriceEdition,
     model: str | None = None,
 ) -> Corrected:
-    """Of usage admitted in [start, end) and rated by the edition `wrong`. Raises `Conflict` where
-    `right` has no price for something, before its page is posted, and where the span begins in an
-    archived month: what lies there has no rows, and half of a span is no correction of it."""
+    """Of usage admitted in [start, end), and until now, that stands by the edition `wrong`.
+
+    One page at a time is in memory. It ends: each page begins behind the one before, and what is
+    admitted meanwhile is not in the span. Raises `Conflict` where `right` has no price for
+    something, before its page is posted, and where the span begins in an archived month: what lies
+    there has no rows, and half of a span is no correction of it."""
     attempts, cost, charge = 0, money.ZERO, money.ZERO
+    end = min(end, await corrections.now())
     after: Rated | None = None
-    for _ in range(PAGES_MAX):
+    while True:
         page = await corrections.correctable(tenant_id, start, end, wrong, model, after, PAGE)
         # Asked after the page was read: a month that was archived before it has left none of it.
         refuse_archived(start, await corrections.archived_through(), _INSTEAD)
         if not page:
-            break
+            return Corrected(attempts, cost, charge)
         fixes = [fix for rated in page if (fix := fix_of(rated, right)).changes]
-        attempts += await corrections.correct(tenant_id, fixes)
-        cost = money.total((cost, *(_moved(f.costs, f.of.costs) for f in fixes)))
-        charge = money.total((charge, *(_moved(f.charges, f.of.charges) for f in fixes)))
+        posted = await corrections.correct(tenant_id, fixes)
+        attempts += len(posted)
+        cost = money.total((cost, *(_moved(f.costs, f.of.costs) for f in posted)))
+        charge = money.total((charge, *(_moved(f.charges, f.of.charges) for f in posted)))
         after = page[-1]  # a request of more attempts than a page goes on behind it
-    return Corrected(attempts, cost, charge)
 
 
 def fix_of(rated: Rated, edition: PriceEdition) -> Fix:
     """Raises `Conflict`."""
+    if len(set(rated.token_classes)) < len(rated.token_classes):
+        raise Conflict(
+            f"{rated.request_id} stands at two prices of one class: `tenantry reconcile"
+            " --invariants` says what is wrong with the ledger."
+        )
     counts = dict(zip(rated.token_classes, rated.quantities, strict=True))
     try:
         made = rate(
@@ -83,9 +94,14 @@ def fix_of(rated: Rated, edition: PriceEdition) -> Fix:
     by_class = {str(line.token_class): line for line in made.lines}
     lines = [by_class[name] for name in rated.token_classes]
     unit_prices = [
-        _in_proportion(line.unit_cost, old_cost, old_price)
-        for line, old_cost, old_price in zip(
-            lines, rated.unit_costs, rated.unit_prices, strict=bool(rated.unit_prices)
+        _in_proportion(line.unit_cost, *known)
+        for line, *known in zip(
+            lines,
+            rated.unit_costs,
+            rated.unit_prices,
+            rated.first_unit_costs or rated.unit_costs,
+            rated.first_unit_prices or rated.unit_prices,
+            strict=bool(rated.unit_prices),
         )
     ]
     return Fix(
@@ -99,9 +115,18 @@ def fix_of(rated: Rated, edition: PriceEdition) -> Fix:
     )  # fmt: skip
 
 
-def _in_proportion(cost: Decimal, old_cost: Decimal, old_price: Decimal) -> Decimal:
+def _in_proportion(
+    cost: Decimal,
+    old_cost: Decimal,
+    old_price: Decimal,
+    first_cost: Decimal,
+    first_price: Decimal,
+) -> Decimal:
+    """At the markup of what stands or, where a wrong edition had no cost, of the first posting."""
     if cost == old_cost:
         return old_price  # also of an answer from our own cache, which costs nothing
+    if not old_cost:
+        old_cost, old_price = first_cost, first_price
     if not old_cost:
         raise Conflict("A line without a cost has no markup to keep.")
     exact = Fraction(cost) * Fraction(old_price) / Fraction(old_cost)

@@ -14,8 +14,10 @@ from tenantry.domain.ids import TenantId
 
 @dataclass(frozen=True, slots=True)
 class Rated:
-    """One posted attempt: its lines by token class. Unit figures are for 1,000,000. The last two
-    are empty where the customer was not charged."""
+    """What stands of an attempt by all that was posted for it: its lines by token class. Unit
+    figures are for 1,000,000. Prices and charges are empty where the customer is not charged.
+    `step` counts what was posted after its end; the first figures are those of the posting that
+    rated it first, line by line, and empty where that is the only one."""
 
     admitted_at: datetime
     request_id: UUID
@@ -30,6 +32,9 @@ class Rated:
     costs: Sequence[Decimal]
     unit_prices: Sequence[Decimal]
     charges: Sequence[Decimal]
+    step: int = 0
+    first_unit_costs: Sequence[Decimal] = ()
+    first_unit_prices: Sequence[Decimal] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,14 +66,19 @@ class Corrections(Protocol):
         after: Rated | None,
         limit: int,
     ) -> list[Rated]:
-        """Usage admitted in [start, end) and rated by an edition, not corrected yet: behind `after`
-        in the order of time, request, call and attempt. A request may be cut anywhere."""
+        """Usage admitted in [start, end) whose latest posting was rated by an edition: behind
+        `after` in the order of request, call and attempt. A request may be cut anywhere."""
+        ...
+
+    async def now(self) -> datetime:
+        """By the database's clock, as admissions are."""
         ...
 
     async def archived_through(self) -> datetime | None:
         """The instant before which all is archived, and has no rows any more; None: nothing is."""
         ...
 
-    async def correct(self, tenant_id: TenantId, fixes: Sequence[Fix]) -> int:
-        """Posts reversal and adjustment for each, once; returns how many it posted now."""
+    async def correct(self, tenant_id: TenantId, fixes: Sequence[Fix]) -> Sequence[Fix]:
+        """Posts reversal and adjustment for each, all in one transaction. One to which anything was
+        posted since its `step` is passed over; returns those that it posted now."""
         ...

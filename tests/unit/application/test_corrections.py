@@ -20,6 +20,8 @@ from tenantry.domain.ids import TenantId
 from tenantry.domain.price import GUARDRAILS
 from tenantry.ports.corrections import Fix, Rated
 
+NOVEMBER = (datetime(2026, 11, 1, tzinfo=UTC), datetime(2026, 12, 1, tzinfo=UTC))
+NOW = datetime(2027, 1, 1, tzinfo=UTC)
 RIGHT = edition(rows("m", {"uncached_in": "4", "out": "20"}), version=9)
 RATED = Rated(
     datetime(2026, 11, 3, tzinfo=UTC),
@@ -125,9 +127,12 @@ class Ledger:
     async def archived_through(self) -> datetime | None:
         return datetime(2026, 12, 1, tzinfo=UTC) if self.reads >= self.archived_at else None
 
-    async def correct(self, _: object, fixes: Sequence[Fix]) -> int:
+    async def now(self) -> datetime:
+        return NOW
+
+    async def correct(self, _: object, fixes: Sequence[Fix]) -> Sequence[Fix]:
         self.posted += len(fixes)
-        return len(fixes)
+        return fixes
 
 
 @pytest.mark.parametrize(("archived_at", "posted"), [(1, 0), (2, 1)])
@@ -164,3 +169,54 @@ def test_by_how_much_both_books_moved_has_every_digit() -> None:
     moved = (4 - Fraction(price)) * Fraction(1_000_003, 10**6)
     assert Fraction(done.cost) == moved
     assert Fraction(done.charge) == moved * Fraction(markup)
+
+
+def test_a_wrong_edition_without_a_cost_leaves_the_markup_of_the_first_posting() -> None:
+    free = replace(
+        RATED,
+        unit_costs=[Decimal(0), Decimal(15)],
+        costs=[Decimal(0), Decimal("0.0075")],
+        unit_prices=[Decimal(0), Decimal("37.5")],
+        charges=[Decimal(0), Decimal("0.01875")],
+        step=1,
+        first_unit_costs=RATED.unit_costs,
+        first_unit_prices=RATED.unit_prices,
+    )
+    assert list(fix_of(free, RIGHT).unit_prices) == [12, 50]
+
+
+def test_one_class_at_two_prices_is_not_guessed_at() -> None:
+    twice = replace(RATED, token_classes=["out", "out"])
+    with pytest.raises(Conflict, match=r"two prices of one class: .* --invariants"):
+        fix_of(twice, RIGHT)
+
+
+def test_it_goes_on_for_as_many_pages_as_there_are() -> None:
+    pages = 20_001
+    ours = replace(RATED, unit_prices=[], charges=[])  # the customer pays nothing of it
+    ledger = Ledger([[ours]] * pages + [[]], archived_at=pages + 2)
+    done = asyncio.run(
+        correct_prices(ledger, TenantId("tnt_a"), *NOVEMBER, wrong=7, right=RIGHT)  # type: ignore[arg-type]
+    )
+    assert done.attempts == pages
+
+
+def test_what_is_admitted_meanwhile_is_not_in_the_span() -> None:
+    """So that it ends, however fast its tenant goes on."""
+    asked = []
+
+    class Asked(Ledger):
+        async def correctable(self, *given: object) -> list[Rated]:
+            asked.append(given[1:3])
+            return await super().correctable(*given)
+
+    start, _ = NOVEMBER
+    for end, until in ((datetime.max.replace(tzinfo=UTC), NOW), (NOVEMBER[1], NOVEMBER[1])):
+        asyncio.run(
+            correct_prices(
+                Asked([[RATED], []], 9),  # type: ignore[arg-type]
+                TenantId("tnt_a"), start, end, wrong=7, right=RIGHT,
+            )
+        )  # fmt: skip
+        assert asked == [(start, until)] * 2
+        asked.clear()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -17,13 +17,13 @@ from tenantry.domain import money
 from tenantry.domain.ids import TenantId
 from tenantry.ports.corrections import Fix, Rated
 
-_FIRST = (datetime(1, 1, 1, tzinfo=UTC), UUID(int=0), 0, 0)
+_FIRST = (UUID(int=0), 0, 0)
 
 
 class PostgresCorrections:
     def __init__(self, control_pool: Any) -> None:
         self._pool = control_pool
-        self._sql = statements("sql/billing.sql")
+        self._sql = statements("sql/corrections.sql")
 
     async def correctable(
         self,
@@ -39,32 +39,21 @@ class PostgresCorrections:
         rows = await self._fetch(
             "correctable", tenant_id, start, end, version, model, *place, limit
         )
-        return [
-            Rated(
-                row["admitted_at"],
-                row["request_id"],
-                row["call"],
-                row["attempt"],
-                row["price_key"],
-                row["region"],
-                row["service_tier"],
-                row["token_classes"],
-                row["quantities"],
-                row["unit_costs"],
-                row["costs"],
-                row["unit_prices"] or [],
-                row["charges"] or [],
-            )
-            for row in rows
-        ]
+        return [_to_rated(row) for row in rows]
+
+    async def now(self) -> datetime:
+        at: datetime = (await self._fetch("now"))[0]["at"]
+        return at
 
     async def archived_through(self) -> datetime | None:
         return await archived_through(self._pool)
 
-    async def correct(self, tenant_id: TenantId, fixes: Sequence[Fix]) -> int:
+    async def correct(self, tenant_id: TenantId, fixes: Sequence[Fix]) -> Sequence[Fix]:
+        if not fixes:
+            return []
         body = json.dumps([_to_row(fix) for fix in fixes])
-        count: int = (await self._fetch("correct", tenant_id, body))[0][0]
-        return count
+        places = (await self._fetch("correct", tenant_id, body))[0]["places"]
+        return [fixes[place - 1] for place in places]
 
     async def _fetch(self, name: str, *values: object) -> list[Any]:
         with outages_are_unavailable():
@@ -73,8 +62,36 @@ class PostgresCorrections:
         return rows
 
 
-def _place(of: Rated) -> tuple[datetime, UUID, int, int]:
-    return of.admitted_at, of.request_id, of.call, of.attempt
+def _place(of: Rated) -> tuple[UUID, int, int]:
+    return of.request_id, of.call, of.attempt
+
+
+def _to_rated(row: Any) -> Rated:
+    classes = row["token_classes"]
+    return Rated(
+        row["admitted_at"],
+        row["request_id"],
+        row["call"],
+        row["attempt"],
+        row["price_key"],
+        row["region"],
+        row["service_tier"],
+        classes,
+        row["quantities"],
+        row["unit_costs"],
+        row["costs"],
+        row["unit_prices"],
+        row["charges"],
+        row["step"],
+        _first(row, classes, row["first_costs"]),
+        _first(row, classes, row["first_prices"]),
+    )
+
+
+def _first(row: Any, classes: Sequence[str], figures: Sequence[Decimal] | None) -> list[Decimal]:
+    """In the order of what stands now."""
+    by_class = dict(zip(row["first_classes"], figures or (), strict=figures is not None))
+    return [by_class[name] for name in classes] if by_class else []
 
 
 def _to_row(fix: Fix) -> dict[str, Any]:
@@ -86,6 +103,7 @@ def _to_row(fix: Fix) -> dict[str, Any]:
         "admitted_at": fix.of.admitted_at.isoformat(),
         "call": fix.of.call,
         "attempt": fix.of.attempt,
+        "step": fix.of.step,
         "price_version": fix.price_version,
         "unit_costs": texts(fix.unit_costs),
         "costs": texts(fix.costs),

@@ -22,7 +22,9 @@ INSTANT = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%SZ"])
 @click.argument("tenant")
 @click.option("--from", "start", type=INSTANT, required=True, help="UTC, by admission.")
 @click.option("--to", "end", type=INSTANT, required=True, help="UTC, exclusive.")
-@click.option("--wrong", type=click.IntRange(1), required=True, help="The edition that rated it.")
+@click.option(
+    "--wrong", type=click.IntRange(1), required=True, help="The edition by which it stands now."
+)
 @click.option(
     "--right", type=click.IntRange(1), required=True, help="The edition that should have."
 )
@@ -38,6 +40,9 @@ def correct(
     json_output: bool,
 ) -> None:
     """Reverse a tenant's usage of one price edition, and post it anew by another.
+
+    What was corrected before is corrected again: `--wrong` is the edition by which it stands.
+    Where it was broken off, run it once more: it goes on with what is left.
 
     Example: `tenantry prices correct acme --from 2026-11-01 --to 2026-12-01 --wrong 7 --right 8`
     """
@@ -63,8 +68,8 @@ def correct(
         print_json(done)
     elif not done.attempts:
         say(
-            f"nothing to correct: what edition {wrong} rated then has the same prices by edition"
-            f" {right}, or is corrected already, which an attempt can be once"
+            f"nothing to correct: nothing of then stands by edition {wrong}, or it has the same"
+            f" prices by edition {right}"
         )
     else:
         say(

@@ -82,24 +82,24 @@ GROUP BY request_id, call, attempt ORDER BY request_id, call, attempt;
 
 -- name: booked
 -- Attempts admitted in [$1, $2), ended or open, each with what was posted for it: a row a posting, in
--- the order of their keys, the end of an attempt before what came later. What was written off was
--- asked for at the tier that was pinned.
+-- the order of their keys, the end of an attempt before what came later, each correction after the one
+-- before. What was written off was asked for at the tier that was pinned.
 SELECT tenant_id, request_id, call, attempt, kind, ending AS state, model, price_key,
        price_version,
        CASE ending WHEN 'written_off' THEN coalesce(raw -> 'pinned' ->> 'tier', service_tier)
          ELSE service_tier END AS service_tier,
        admitted_at, posted_at AS last_at, upstream_request_id, error AS note, token_classes,
-       quantities, amount
+       quantities, amount, tenantry.step_of(kind) AS step
 FROM tenantry.cost_entry
 WHERE admitted_at >= $1 AND admitted_at < $2
 UNION ALL
 SELECT i.tenant_id, i.request_id, i.call, i.attempt, 'usage', i.state, i.model, i.price_key,
        r.price_version, coalesce(i.pinned ->> 'tier', 'default'), r.admitted_at, i.began_at,
-       NULL, coalesce(i.quarantined, i.error), NULL, NULL, NULL
+       NULL, coalesce(i.quarantined, i.error), NULL, NULL, NULL, 0
 FROM tenantry.intent i
 JOIN tenantry.open_request r ON r.tenant_id = i.tenant_id AND r.request_id = i.request_id
 WHERE r.admitted_at >= $1 AND r.admitted_at < $2
-ORDER BY tenant_id, request_id, call, attempt, kind DESC;
+ORDER BY tenant_id, request_id, call, attempt, step, kind DESC;
 
 -- name: inference_profiles
 SELECT p.key AS arn, p.value AS model
@@ -170,7 +170,7 @@ WHERE e.kind <> 'usage' AND NOT EXISTS (
     AND a.attempt = e.attempt AND a.admitted_at = e.admitted_at)
 UNION ALL
 SELECT 'a_call_is_charged_once', format('%s %s/%s', tenant_id, request_id, call)
-FROM tenantry.charge_entry WHERE kind <> 'reversal'
+FROM tenantry.charge_entry WHERE kind NOT LIKE 'reversal%'
 GROUP BY tenant_id, request_id, call HAVING count(DISTINCT attempt) > 1
 UNION ALL
 SELECT 'every_charge_has_its_cost',
@@ -180,7 +180,7 @@ LEFT JOIN tenantry.cost_entry e
   ON e.tenant_id = h.tenant_id AND e.admitted_at = h.admitted_at
  AND e.request_id = h.request_id AND e.call = h.call AND e.attempt = h.attempt
  AND e.kind = h.kind
-WHERE NOT (h.kind = 'reversal' AND 'undelivered' = ANY (h.flags))  -- of this book alone
+WHERE NOT (h.kind LIKE 'reversal%' AND 'undelivered' = ANY (h.flags))  -- of this book alone
   AND (e.token_classes IS DISTINCT FROM h.token_classes
        OR e.quantities IS DISTINCT FROM h.quantities)
 UNION ALL
@@ -195,4 +195,47 @@ FROM (
 WHERE x.amount <> (SELECT coalesce(sum(a), 0) FROM unnest(x.amounts) a)
    OR cardinality(x.token_classes) <> cardinality(x.amounts)
    OR cardinality(x.quantities) <> cardinality(x.amounts)
+UNION ALL
+-- A correction takes back all that stood, in both books, and posts as much at another price: what
+-- stands is its last posting. A charge whose answer was never delivered is taken back for good, in the customer's book alone.
+SELECT 'corrections_follow_each_other',
+       format('%s %s/%s:%s %s: postings come to %s, the last is of %s', t.tenant_id, t.request_id,
+              t.call, t.attempt, y.book, y.amount, y.last_amount)
+FROM (
+  SELECT DISTINCT tenant_id, admitted_at, request_id, call, attempt FROM tenantry.cost_entry
+  WHERE kind <> 'usage' AND 'corrected' = ANY (flags)
+) t
+CROSS JOIN LATERAL (
+  SELECT x.book, max(x.step) AS step, max(x.cost_step) AS cost_step, sum(x.amount) AS amount,
+         sum(x.quantity) AS quantity,
+         coalesce(sum(x.amount) FILTER (WHERE x.stands), 0) AS last_amount,
+         coalesce(sum(x.quantity) FILTER (WHERE x.stands), 0) AS last_quantity,
+         bool_or(x.stands) AS stands,
+         min(x.quantity) FILTER (WHERE x.is_rated) <> max(x.quantity) FILTER (WHERE x.is_rated)
+           AS counts_otherwise,
+         bool_or(x.book = 'charge' AND x.is_back AND 'undelivered' = ANY (x.flags)) AS undelivered
+  FROM (
+    SELECT b.*, NOT b.is_back AND b.step = max(b.step) OVER (PARTITION BY b.book) AS stands,
+           max(b.step) FILTER (WHERE b.book = 'cost') OVER () AS cost_step
+    FROM (
+      SELECT 'charge' AS book, tenantry.step_of(e.kind) AS step, e.kind LIKE 'reversal%' AS is_back,
+             e.amount, e.flags,
+             e.kind NOT LIKE 'reversal%' AND e.token_classes <> '{}' AS is_rated,
+             (SELECT coalesce(sum(q), 0) FROM unnest(e.quantities) q) AS quantity
+      FROM tenantry.charge_entry e
+      WHERE e.tenant_id = t.tenant_id AND e.admitted_at = t.admitted_at
+        AND e.request_id = t.request_id AND e.call = t.call AND e.attempt = t.attempt
+      UNION ALL
+      SELECT 'cost', tenantry.step_of(e.kind), e.kind LIKE 'reversal%', e.amount, e.flags,
+             e.kind NOT LIKE 'reversal%' AND e.token_classes <> '{}',
+             (SELECT coalesce(sum(q), 0) FROM unnest(e.quantities) q)
+      FROM tenantry.cost_entry e
+      WHERE e.tenant_id = t.tenant_id AND e.admitted_at = t.admitted_at
+        AND e.request_id = t.request_id AND e.call = t.call AND e.attempt = t.attempt
+    ) b
+  ) x
+  GROUP BY x.book
+) y
+WHERE y.amount <> y.last_amount OR y.quantity <> y.last_quantity OR y.counts_otherwise
+   OR NOT (y.undelivered OR y.stands AND y.step = y.cost_step)
 LIMIT 1000;
