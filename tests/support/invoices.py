@@ -149,6 +149,28 @@ def with_two_prices() -> dict[str, Any]:
     return an_invoice(lines=[line], true_up="0.00", tax=None, credit="0.00", due="10.00")
 
 
+def with_told_prices() -> dict[str, Any]:
+    """One class at the prices of two tiers, of a profile and of two editions."""
+    told = [
+        (tier, f"{prefix}{MODEL}", since, price)
+        for tier, prefix, since, price in (
+            ("batch", "", "2026-09-01T00:00:00Z", "22.5"),
+            ("default", "", "2026-09-01T00:00:00Z", "45"),
+            ("default", "us.", "2026-09-01T00:00:00Z", "49.5"),
+            ("default", "", "2026-11-15T23:00:00Z", "90"),
+        )
+    ]
+    lines = [
+        _usage("out", 1_000_000, price, price, f"{Decimal(price):.2f}")
+        | {"service_tiers": [tier], "price_keys": [key], "plans": ["pro/3"], "priced_from": since}
+        for tier, key, since, price in told
+    ]
+    return an_invoice(
+        lines=lines, subtotal="207.00", true_up="0.00", tax=None, total="207.00", credit="0.00",
+        due="207.00",
+    )  # fmt: skip
+
+
 def the_example() -> dict[str, Any]:
     """The example of the reference, as it was made from a statement."""
     file = Path(__file__).parent / "invoice_example.json"
@@ -182,5 +204,6 @@ INVOICES: Mapping[str, Callable[[], dict[str, Any]]] = {
     "plan lines": with_plan_lines,
     "two prices": with_two_prices,
     "rounded lines": with_rounded_lines,
+    "told prices": with_told_prices,
     "example": the_example,
 }

@@ -27,6 +27,7 @@ from tenantry.domain.invoice import (
     content_sha256,
     document,
     instant,
+    tells_prices,
 )
 from tenantry.domain.late_usage import late_of
 from tenantry.domain.party import Issuer, Party, PartyError, issuer_from
@@ -96,13 +97,8 @@ def composer(issuer: Issuer | None, approved_sha256: str | None = None) -> Compo
             return None
         _check_parties(reading, issuer)
         made = _made(reading, agreement, stated, issuer)
-        body = document(replace(made, number=issue.number, issued_at=issue.issued_at))
-        content = content_sha256(body)
-        if approved_sha256 not in (None, content):
-            raise Conflict(
-                f"The draft of {body['period']['label']} has changed since it was approved: its "
-                f"hash is {content} now; review it again."
-            )
+        made = replace(made, number=issue.number, issued_at=issue.issued_at)
+        body, content = _as_approved(made, approved_sha256)
         late = [line for each in reading.earlier for line in each.late]
         charges = money.total(line.charge for line in (*reading.usage, *late))
         return Composed(
@@ -194,7 +190,12 @@ async def regenerate(invoices: TenantInvoices, tenant_id: TenantId, stored: Stor
     agreement = reading.agreement or _without_contract(reading)
     body = json.loads(stored.document)
     made = _made(reading, agreement, _stated(reading, agreement), issuer_from(body["issuer"]))
-    made = replace(made, number=stored.number, issued_at=stored.issued_at)
+    made = replace(
+        made,
+        number=stored.number,
+        issued_at=stored.issued_at,
+        tells_prices=tells_prices(body),
+    )
     again = canonical(_spelt_as(body, document(made)))
     return Regenerated(stored.sha256, again, same=again == stored.document)
 
@@ -283,6 +284,22 @@ def _made(reading: Reading, agreement: Agreement, stated: Statement, issuer: Iss
         price_versions=reading.price_versions,
         plan_versions=reading.plan_versions,
         references=_references(reading, stated),
+    )
+
+
+def _as_approved(made: Made, approved_sha256: str | None) -> tuple[Document, str]:
+    """The document and its content's hash, which must be what was approved, if anything was. A
+    draft of before migration 0045 is issued as it was then. Raises `Conflict`."""
+    body = document(made)
+    content = content_sha256(body)
+    if approved_sha256 in (None, content):
+        return body, content
+    before = document(replace(made, tells_prices=False))
+    if content_sha256(before) == approved_sha256:
+        return before, approved_sha256
+    raise Conflict(
+        f"The draft of {body['period']['label']} has changed since it was approved: its "
+        f"hash is {content} now; review it again."
     )
 
 

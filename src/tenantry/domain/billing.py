@@ -23,7 +23,7 @@ from tenantry.domain.contract import Contract, ContractError, ExchangeRate, Term
 from tenantry.domain.overage import COUNTED, Overage
 from tenantry.domain.period import Span
 from tenantry.domain.proration import Days, civil_days, part_of, to_currency
-from tenantry.domain.usage_line import UsageLine, words_of
+from tenantry.domain.usage_line import UNKNOWN, PricedAs, UsageLine, words_of
 
 
 class LineKind(StrEnum):
@@ -46,6 +46,7 @@ class StatementLine:
     per_million: Decimal | None = None  # what 1,000,000 units cost
     model: str | None = None
     token_class: str | None = None
+    priced_as: PricedAs = UNKNOWN  # of a line of a model
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,7 +201,11 @@ def _listed(usage: Iterable[UsageLine], currency: str) -> Iterator[StatementLine
         words = words_of(row.model, row.token_class)
         line = _line(LineKind.USAGE, words, Fraction(row.charge), currency, quantity=row.quantity)
         yield replace(
-            line, model=row.model, token_class=row.token_class, per_million=row.unit_price
+            line,
+            model=row.model,
+            token_class=row.token_class,
+            per_million=row.unit_price,
+            priced_as=row.priced_as,
         )
 
 

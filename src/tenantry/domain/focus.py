@@ -39,7 +39,13 @@ DECIMALS = (
     "ListUnitPrice",
     "PricingQuantity",
 )
-INSTANTS = ("BillingPeriodEnd", "BillingPeriodStart", "ChargePeriodEnd", "ChargePeriodStart")
+INSTANTS = (
+    "BillingPeriodEnd",
+    "BillingPeriodStart",
+    "ChargePeriodEnd",
+    "ChargePeriodStart",
+    "x_PricedFrom",
+)
 COLUMNS = (
     "BilledCost",
     "BillingAccountId",
@@ -79,6 +85,9 @@ COLUMNS = (
     "x_LineKind",
     "x_Model",
     "x_Plan",
+    "x_PriceKey",
+    "x_PricedFrom",
+    "x_ServiceTier",
     "x_TokenClass",
     "x_Zone",
 )
@@ -141,6 +150,7 @@ def _line(invoice: Mapping[str, Any], line: Mapping[str, Any]) -> Row:
         "x_LineKind": str(kind),
         "x_Model": line.get("model"),
         "x_TokenClass": line.get("token_class"),
+        **_priced_as(line),
         "Tags": _tags(line),
     }
     if kind in _USAGE:
@@ -186,6 +196,16 @@ def _price_of(line: Mapping[str, Any], cost: Decimal, unit: str) -> _Priced:
     if price is not None and price >= 0:
         return _Priced(millions, f"1000000 {unit}", price)
     return _one(cost)
+
+
+def _priced_as(line: Mapping[str, Any]) -> Row:
+    """What the price was asked for; null of a line that does not say so, as those of before."""
+    since = line.get("priced_from")
+    return {
+        "x_PriceKey": ", ".join(line.get("price_keys") or ()) or None,
+        "x_PricedFrom": None if since is None else _instant(since),
+        "x_ServiceTier": ", ".join(line.get("service_tiers") or ()) or None,
+    }
 
 
 def _one(cost: Decimal) -> _Priced:

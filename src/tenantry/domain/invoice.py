@@ -23,6 +23,7 @@ from tenantry.domain.billing import Statement, StatementLine
 from tenantry.domain.contract import ExchangeRate
 from tenantry.domain.party import Issuer, issuer_to_json, party_to_json
 from tenantry.domain.period import Span, day_begun
+from tenantry.domain.told_apart import words_apart
 
 Kind = Literal["invoice", "credit_note"]
 Document = dict[str, Any]
@@ -36,7 +37,11 @@ _HEAD = (
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """What a document is made from. `issued_at` None: a draft."""
+    """What a document is made from. `issued_at` None: a draft.
+
+    `tells_prices` False: its lines do not say what their prices were asked for, as of before
+    migration 0045.
+    """
 
     tenant_id: str
     agreement: Agreement
@@ -51,6 +56,7 @@ class Made:
     kind: Kind = "invoice"
     number: str | None = None
     issued_at: datetime | None = None
+    tells_prices: bool = True
 
 
 def document(made: Made) -> Document:
@@ -69,7 +75,7 @@ def document(made: Made) -> Document:
         "zone": made.zone,
         "period": period_json(made.period, made.zone),
         "plan": statement.terms.plan,
-        "lines": [_line_json(line) for line in statement.lines],
+        "lines": _lines_json(made),
         "subtotal": text(statement.subtotal),
         "true_up": text(statement.true_up),
         "tax": {
@@ -155,8 +161,27 @@ def period_json(period: Span, zone: str) -> dict[str, Any]:
     }
 
 
-def _line_json(line: StatementLine) -> dict[str, Any]:
-    price = line.per_million
+def tells_prices(body: Mapping[str, Any]) -> bool:
+    """Whether a document's lines say what their prices were asked for; those of before do not."""
+    return any("price_keys" in line for line in body["lines"])
+
+
+def _lines_json(made: Made) -> list[dict[str, Any]]:
+    lines = [_line_json(line, tells_prices=made.tells_prices) for line in made.statement.lines]
+    for line, words in zip(lines, words_apart(lines, made.zone), strict=True):
+        if words:
+            line["description"] += f", {words}"
+    return lines
+
+
+def _line_json(line: StatementLine, *, tells_prices: bool) -> dict[str, Any]:
+    price, priced_as = line.per_million, line.priced_as
+    told = {
+        "service_tiers": list(priced_as.service_tiers),
+        "price_keys": [_without_account(key) for key in priced_as.price_keys],
+        "plans": list(priced_as.plans),
+        "priced_from": instant(priced_as.since),
+    }
     return {
         "kind": str(line.kind),
         "description": line.description,
@@ -166,7 +191,13 @@ def _line_json(line: StatementLine) -> dict[str, Any]:
         "unit_price": None if price is None else money.plain(price),
         "charge": money.plain(_finite(line.exact, line.amount)),
         "amount": text(line.amount),
+        **(told if tells_prices and line.model is not None else {}),
     }
+
+
+def _without_account(key: str) -> str:
+    """A price key as customers read it: of an ARN the resource alone, as `provisioned-model/x`."""
+    return key.split(":", 5)[-1] if key.startswith("arn:") else key
 
 
 def _finite(exact: Fraction, amount: Decimal) -> Decimal:

@@ -17,6 +17,7 @@ from zoneinfo import ZoneInfo
 from tenantry.domain import money
 from tenantry.domain.invoice_parties import customer_of, issuer_of, tax_words
 from tenantry.domain.printable import printable
+from tenantry.domain.told_apart import words_apart
 from tenantry.domain.usage_line import class_words
 
 LINES_MAX = 2_000  # about 60 pages; an invoice has a line for each model and token class
@@ -57,7 +58,7 @@ def _sheet(invoice: Mapping[str, Any]) -> dict[str, Any]:
         "customer": _party(customer_of(invoice)),
         "facts": list(_facts(invoice, zone)),
         "currency": currency,
-        "groups": list(_groups([line for line in lines if line["kind"] != _MINIMUM])),
+        "groups": list(_groups([each for each in lines if each["kind"] != _MINIMUM], zone)),
         "sums": list(_sums(invoice, kind)),
         "payable": _payable(invoice, kind, currency),
         "payment": _payment(invoice),
@@ -118,21 +119,24 @@ def _whole_day(instant: datetime) -> bool:
     ).astimezone(instant.tzinfo).date() > before.date()
 
 
-def _groups(lines: Sequence[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
+def _groups(lines: Sequence[Mapping[str, Any]], zone: ZoneInfo) -> Iterator[dict[str, Any]]:
     """Lines in their order, under what they are about: the plan, or a model."""
     groups: dict[str, list[dict[str, str]]] = {}
-    for line in lines:
-        groups.setdefault(_text(line.get("model") or _OTHERS), []).append(_row(line))
+    for line, apart in zip(lines, words_apart(lines, zone.key), strict=True):
+        groups.setdefault(_text(line.get("model") or _OTHERS), []).append(_row(line, apart))
     for name, rows in groups.items():
         yield {"name": name, "rows": rows}
 
 
-def _row(line: Mapping[str, Any]) -> dict[str, str]:
+def _row(line: Mapping[str, Any], apart: str) -> dict[str, str]:
+    """`apart`: what tells the line from those beside it, which its description has already."""
     words = _text(line["description"])
     if line.get("model") and line.get("token_class"):
         words = _text(class_words(line["token_class"])).capitalize()
         if line["kind"] not in ("usage", "overage"):
             words += f" ({_text(line['kind'])})"
+        if apart:
+            words += f", {_text(apart)}"
     counted = line.get("unit_price") is not None or line.get("token_class") is not None
     counted = counted or line["kind"] in ("included", "overage")
     return {

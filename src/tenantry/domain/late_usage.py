@@ -23,7 +23,7 @@ from tenantry.domain.contract import Contract, ExchangeRate, terms_until
 from tenantry.domain.overage import COUNTED
 from tenantry.domain.period import Span
 from tenantry.domain.proration import civil_days, to_currency
-from tenantry.domain.usage_line import UsageLine, words_of
+from tenantry.domain.usage_line import UNKNOWN, UsageLine, words_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +131,7 @@ def _line(
         per_million,
         None if row is None else row.model,
         None if row is None else row.token_class,
+        UNKNOWN if row is None else row.priced_as,
     )
 
 

@@ -4,7 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class PricedAs:
+    """What a price was asked for. Texts are in order, each once; none where nobody knows any more.
+
+    `plans` are `<name>/<version>`. `since`: when the first of the price editions that asked it, in
+    the period, came into force.
+    """
+
+    service_tiers: tuple[str, ...] = ()
+    price_keys: tuple[str, ...] = ()
+    plans: tuple[str, ...] = ()
+    since: datetime | None = None
+
+
+UNKNOWN = PricedAs()
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +34,7 @@ class UsageLine:
     quantity: int
     charge: Decimal  # unrounded
     unit_price: Decimal | None = None  # list charge of 1,000,000 units, where all have the same
+    priced_as: PricedAs = UNKNOWN
 
 
 def words_of(model: str, token_class: str) -> str:

@@ -40,10 +40,14 @@ async def _scans(world: World, name: str, start: datetime, end: datetime) -> lis
     """Every node that reads a table, and has in fact been run."""
     given: list[Any] = [world.anna.tenant_id, start, end, ["model", "day"], "UTC"]
     if name == "usage_in_detail":
-        given += [None, None]
+        given += [None, None, None, None, None, None]
+    given += [None, None, None, None, 1_001]
+    return await _scans_of(world, statements("sql/usage.sql")[name], given)
+
+
+async def _scans_of(world: World, statement: str, given: list[Any]) -> list[dict[str, Any]]:
     async with world.work.reading(world.anna.tenant_id) as unit:
         await unit.fetch("SET LOCAL enable_seqscan = off")  # what a table of any size would have
-        statement = statements("sql/usage.sql")[name]
         told = await unit.fetchval(
             f"EXPLAIN (ANALYZE, TIMING OFF, FORMAT JSON) {statement}", *given
         )
@@ -95,5 +99,30 @@ def test_of_the_ledger_only_the_months_of_the_span_are_read(database: Database) 
             read = {each["Relation Name"] for each in scans}
             assert f"charge_entry_{OLD:%Y_%m}" not in read
             assert f"charge_entry_{OLDER:%Y_%m}" not in read
+
+    asyncio.run(body())
+
+
+def test_what_prices_were_asked_for_is_read_as_narrowly(database: Database) -> None:
+    """Of a closed month from its roll-up; of an hour that is cut from that month of both books."""
+
+    async def body() -> None:
+        async with open_world(database) as world:
+            await _filled(world)
+            usage = statements("sql/billing.sql")["usage"]
+            now = datetime.now(UTC)
+
+            async def read(start: datetime, end: datetime) -> set[str]:
+                given = [world.anna.tenant_id, start, end, now, now]
+                scans = await _scans_of(world, usage, given)
+                return {each["Relation Name"] for each in scans}
+
+            closed = await read(instant_of(OLD, 0), instant_of(OLD, 28 * 24))
+            assert "charge_hour" in closed
+            assert not [name for name in closed if name.startswith(("charge_entry", "cost_entry"))]
+            cut = await read(instant_of(OLD, 3.25), instant_of(OLD, 3.75))
+            assert {name for name in cut if name.startswith(("charge_entry", "cost_entry"))} <= {
+                f"charge_entry_{OLD:%Y_%m}", f"cost_entry_{OLD:%Y_%m}",
+            }  # fmt: skip
 
     asyncio.run(body())

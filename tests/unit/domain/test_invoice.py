@@ -27,7 +27,7 @@ from tenantry.domain.invoice import (
 from tenantry.domain.party import Issuer, Party, PartyError, issuer_from_toml
 from tenantry.domain.period import billing_period
 from tenantry.domain.plan import plan_from
-from tenantry.domain.usage_line import UsageLine
+from tenantry.domain.usage_line import PricedAs, UsageLine
 
 EXAMPLE = Path(__file__).parents[2] / "support" / "invoice_example.json"
 NOW = datetime(2026, 12, 1, 6, 0, 12, 345678, tzinfo=UTC)
@@ -46,12 +46,15 @@ AGREEMENT = Agreement(
     version=2,
 )  # fmt: skip
 HAIKU, NOVA = "anthropic.claude-haiku-4-5-20251001-v1:0", "amazon.nova-micro-v1:0"
+SEPTEMBER, OCTOBER = (datetime(2026, month, 1, tzinfo=UTC) for month in (9, 10))
+BY_PROFILE = PricedAs(("default",), (f"us.{HAIKU}",), ("pro/3", "scale/1"), OCTOBER)
+BY_ITSELF = PricedAs(("default",), (NOVA,), ("scale/1",), SEPTEMBER)
 LINES = [
-    UsageLine(HAIKU, "uncached_in", 18_400_311, Decimal("73.601244"), Decimal(4)),
-    UsageLine(HAIKU, "out", 2_210_457, Decimal("44.20914"), Decimal(20)),
-    UsageLine(HAIKU, "cache_read", 5_000_000, Decimal(2), Decimal("0.4")),
-    UsageLine(NOVA, "uncached_in", 1_000_001, Decimal("0.14000014"), Decimal("0.14")),
-    UsageLine(NOVA, "out", 300_003, Decimal("0.16800168"), Decimal("0.56")),
+    UsageLine(HAIKU, "uncached_in", 18_400_311, Decimal("73.601244"), Decimal(4), BY_PROFILE),
+    UsageLine(HAIKU, "out", 2_210_457, Decimal("44.20914"), Decimal(20), BY_PROFILE),
+    UsageLine(HAIKU, "cache_read", 5_000_000, Decimal(2), Decimal("0.4"), BY_PROFILE),
+    UsageLine(NOVA, "uncached_in", 1_000_001, Decimal("0.14000014"), Decimal("0.14"), BY_ITSELF),
+    UsageLine(NOVA, "out", 300_003, Decimal("0.16800168"), Decimal("0.56"), BY_ITSELF),
 ]
 PRO, SCALE = (
     plan_from("pro", {"monthly_fee": "50"}, version=3),
@@ -94,6 +97,26 @@ def made(lines: list[UsageLine] = LINES, **changes: Any) -> Made:
 
 def test_the_example_that_others_build_on_is_what_is_made() -> None:
     assert json.loads(EXAMPLE.read_text("utf-8")) == document(made())
+
+
+def test_a_document_of_before_says_nothing_of_what_its_prices_were_asked_for() -> None:
+    batch = replace(LINES[1], priced_as=replace(BY_PROFILE, service_tiers=("batch",)))
+    now, before = (
+        document(replace(made([batch]), tells_prices=tells))["lines"][-1] for tells in (True, False)
+    )
+    assert before["description"] == f"{HAIKU}: output tokens"
+    assert now["description"] == f"{HAIKU}: output tokens, batch"
+    assert set(now) - set(before) == {"service_tiers", "price_keys", "plans", "priced_from"}
+
+
+def test_a_customer_reads_of_a_provisioned_model_no_account() -> None:
+    arn = "arn:aws:bedrock:us-east-1:111111111111:provisioned-model/x"
+    priced_as = replace(BY_PROFILE, price_keys=(arn, f"us.{HAIKU}"))
+    shown = document(made([LINES[1], replace(LINES[1], unit_price=None, priced_as=priced_as)]))
+    [first, _] = (line for line in shown["lines"] if line["model"])
+    assert first["price_keys"] == ["provisioned-model/x", f"us.{HAIKU}"]
+    assert first["description"].endswith(", provisioned-model/x and cross-region (us)")
+    assert "111111111111" not in str(shown)
 
 
 def test_each_line_is_its_quantity_at_its_price_rounded_once() -> None:

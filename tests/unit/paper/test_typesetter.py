@@ -15,6 +15,7 @@ from tests.support.invoices import (
     in_yen,
     of_many_models,
     the_example,
+    with_told_prices,
 )
 
 from tenantry.adapters.paper.typesetter import Typesetter
@@ -213,6 +214,32 @@ def test_too_many_at_once_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     one, two, refused, later = asyncio.run(all_at_once())
     assert isinstance(refused, Unavailable)
     assert all(isinstance(made, bytes) for made in (one, two, later))
+
+
+def test_lines_that_would_read_alike_say_what_tells_them_apart(typesetter: Typesetter) -> None:
+    text = " ".join(text_of(typesetter, with_told_prices()).split())
+    for words in (
+        "Output tokens, batch 1,000,000 22.50",
+        "Output tokens, default tier, single region, prices from 2026-09-01 1,000,000 45.00",
+        "Output tokens, default tier, cross-region (us) 1,000,000 49.50",
+        "Output tokens, default tier, single region, prices from 2026-11-16 1,000,000 90.00",
+    ):
+        assert words in text
+    alone = with_told_prices()["lines"][3]  # of the default tier: nothing stands beside it
+    text = text_of(typesetter, an_invoice(lines=[alone]))
+    assert "Output tokens 1,000,000" in text and "tier" not in text and MODEL in text
+
+
+def test_an_invoice_of_before_is_printed_as_it_was(typesetter: Typesetter) -> None:
+    told = ("service_tiers", "price_keys", "plans", "priced_from")
+    before, plain = with_told_prices(), with_told_prices()
+    for line in before["lines"]:
+        for name in told:
+            del line[name]
+    for line in plain["lines"]:
+        line |= {"service_tiers": ["default"], "price_keys": [], "plans": [], "priced_from": None}
+    assert typesetter.render(before) == typesetter.render(plain)
+    assert "Output tokens, " not in text_of(typesetter, before)
 
 
 def test_the_example_that_others_build_on_is_printed(typesetter: Typesetter) -> None:

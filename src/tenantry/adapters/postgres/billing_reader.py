@@ -17,7 +17,7 @@ from tenantry.domain.late_usage import Closed, EarlierPeriod
 from tenantry.domain.party import Party, name_as_stored
 from tenantry.domain.period import Span
 from tenantry.domain.plan import plan_from
-from tenantry.domain.usage_line import UsageLine
+from tenantry.domain.usage_line import UNKNOWN, PricedAs, UsageLine
 from tenantry.ports.billing import Reading, Stored
 
 Fetch = Callable[..., Awaitable[list[Any]]]  # (statement, *values)
@@ -188,8 +188,36 @@ def to_rate(row: Any) -> ExchangeRate:
 
 def to_usage_line(row: Any) -> UsageLine:
     return UsageLine(
-        row["model"], row["token_class"], row["quantity"], row["charge"], row["unit_price"]
+        row["model"],
+        row["token_class"],
+        row["quantity"],
+        row["charge"],
+        row["unit_price"],
+        from_priced_as(row["priced_as"]),
     )
+
+
+def to_priced_as(priced_as: PricedAs) -> dict[str, Any]:
+    """As it is kept beside what an invoice holds."""
+    since = priced_as.since
+    return {
+        "service_tiers": list(priced_as.service_tiers),
+        "price_keys": list(priced_as.price_keys),
+        "plans": list(priced_as.plans),
+        "since": None if since is None else since.isoformat(),
+    }
+
+
+def from_priced_as(kept: str | None) -> PricedAs:
+    """Of JSON, whose lists may be null and are in no order."""
+    if kept is None:
+        return UNKNOWN
+    found = json.loads(kept)
+    tiers, keys, plans = (
+        tuple(sorted(found[name] or ())) for name in ("service_tiers", "price_keys", "plans")
+    )
+    since = found["since"]
+    return PricedAs(tiers, keys, plans, None if since is None else datetime.fromisoformat(since))
 
 
 def _plan_versions(rows: Sequence[Any], zone: str, period: Span) -> list[dict[str, Any]]:

@@ -24,6 +24,7 @@ _COLUMNS = (
     "charge",
     "amount",
 )
+_PRICED = ("service_tiers", "price_keys", "plans", "priced_from")  # of a line of a model
 _FIGURES = frozenset({"quantity", "unit_price", "charge", "amount"})
 
 
@@ -39,20 +40,29 @@ def _csv(body: Document) -> bytes:
     text is a formula in it, and figures stand as they are."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\r\n")
-    writer.writerow(("invoice", "status", "period_start", "period_end", "currency", *_COLUMNS))
+    writer.writerow(
+        ("invoice", "status", "period_start", "period_end", "currency", *_COLUMNS, *_PRICED)
+    )
     period = body["period"]
     head = (body["number"], body["status"], period["start"], period["end"], body["currency"])
     for line in body["lines"]:
-        writer.writerow((*head, *(_cell(name, line[name]) for name in _COLUMNS)))
+        cells = (_cell(name, line[name]) for name in _COLUMNS)
+        writer.writerow((*head, *cells, *(_told(line.get(name)) for name in _PRICED)))
     tax = body["tax"]
     rest = (("tax", tax["label"], tax["amount"]), ("prepaid", "Prepaid credit", _minus(body)))
     for kind, words, amount in rest:
-        writer.writerow((*head, kind, in_cell(words), "", "", 1, "", amount, amount))
+        figures = (1, "", amount, amount)
+        writer.writerow((*head, kind, in_cell(words), "", "", *figures, *([""] * len(_PRICED))))
     return out.getvalue().encode("utf-8")
 
 
 def _cell(name: str, value: Any) -> Any:
     return value if value is None or name in _FIGURES else in_cell(str(value))
+
+
+def _told(value: Any) -> str:
+    """Texts with commas between them; nothing of a line that says nothing of its price."""
+    return in_cell(value if isinstance(value, str) else ", ".join(value or ()))
 
 
 def _minus(body: Document) -> str:

@@ -50,37 +50,46 @@ WHERE tenant_id = $1 AND currency = $2 AND posted_at < $3
 
 -- name: usage
 -- Usage admitted in [$2, $3) and posted up to $4, less what invoices hold of it that were live at $5
--- ('infinity': now); by model, class and price.
+-- ('infinity': now); by model, class and price, with what each price was asked for.
 SELECT x.model, x.token_class, x.unit_price, sum(x.quantity)::bigint AS quantity,
        sum(x.charge) AS charge,
        array_agg(DISTINCT x.price_version) FILTER (WHERE x.price_version IS NOT NULL)
-         AS price_versions
+         AS price_versions,
+       jsonb_build_object(
+         'service_tiers', jsonb_agg(DISTINCT x.service_tier) FILTER (WHERE x.service_tier <> ''),
+         'price_keys', jsonb_agg(DISTINCT x.price_key) FILTER (WHERE x.price_key <> ''),
+         'plans', jsonb_agg(DISTINCT x.plan || '/' || x.plan_version)
+           FILTER (WHERE x.plan IS NOT NULL),
+         'since', min(v.effective_from)) AS priced_as
 FROM (
-  SELECT e.model, e.token_class, e.unit_price, e.quantity, e.amount AS charge, e.price_version
-  FROM tenantry.charged_usage($1, $2, $3, $4, NULL) e
+  SELECT e.model, e.token_class, e.unit_price, e.quantity, e.amount AS charge, e.price_version,
+         e.service_tier, e.price_key, e.plan, e.plan_version
+  FROM tenantry.priced_usage($1, $2, $3, $4) e
   UNION ALL
-  SELECT u.model, u.token_class, u.unit_price, -u.quantity, -u.charge, NULL
+  SELECT u.model, u.token_class, u.unit_price, -u.quantity, -u.charge, NULL, NULL, NULL, NULL, NULL
   FROM tenantry.invoice_usage u
   JOIN tenantry.invoice i ON i.tenant_id = u.tenant_id AND i.invoice_id = u.invoice_id
   WHERE u.tenant_id = $1 AND u.period_start = $2 AND i.issued_at < $5
     AND (i.voided_at IS NULL OR i.voided_at >= $5)
 ) x
+LEFT JOIN tenantry.price_edition v ON v.version = x.price_version
 GROUP BY x.model, x.token_class, x.unit_price
 HAVING sum(x.quantity) <> 0 OR sum(x.charge) <> 0
 ORDER BY x.model, x.token_class, x.unit_price;
 
 -- name: is_in_files
 -- Whether `usage` would need rows of archived months, which lie in files: the roll-ups, which stay,
--- hold what was posted after $4 as well.
+-- hold what was posted after $4 as well, and those of before do not say what prices were asked for.
 SELECT EXISTS (
   SELECT FROM tenantry.charge_hour c
   WHERE c.tenant_id = $1 AND c.hour > $2::timestamptz - interval '1 hour' AND c.hour < $3
-    AND c.hour < tenantry.archived_through() AND c.last_posted_at > $4) AS yes;
+    AND c.hour < tenantry.archived_through()
+    AND (c.last_posted_at > $4 OR c.service_tier IS NULL)) AS yes;
 
 -- name: usage_held
 -- What the invoice that was issued at $3 holds of the period from $2. Which prices its own period
 -- had stands in its document.
-SELECT u.model, u.token_class, u.unit_price, u.quantity, u.charge,
+SELECT u.model, u.token_class, u.unit_price, u.quantity, u.charge, u.priced_as,
        ARRAY(SELECT jsonb_array_elements_text(
          convert_from(i.document, 'UTF8')::jsonb -> 'price_versions')::integer) AS price_versions
 FROM tenantry.invoice_usage u
@@ -91,7 +100,7 @@ ORDER BY u.model, u.token_class, u.unit_price;
 -- name: invoiced_usage
 -- What invoices that were live at $3 hold of the period from $2.
 SELECT u.model, u.token_class, u.unit_price, sum(u.quantity)::bigint AS quantity,
-       sum(u.charge) AS charge, NULL::integer[] AS price_versions
+       sum(u.charge) AS charge, NULL::integer[] AS price_versions, NULL::jsonb AS priced_as
 FROM tenantry.invoice_usage u
 JOIN tenantry.invoice i ON i.tenant_id = u.tenant_id AND i.invoice_id = u.invoice_id
 WHERE u.tenant_id = $1 AND u.period_start = $2 AND i.issued_at < $3
@@ -342,32 +351,3 @@ SELECT (SELECT count(*) FROM due) AS entries, count(*) AS tenants FROM changed;
 -- name: lock_plans
 -- Changes of plans come one after the other.
 SELECT pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtext('tenantry.plans'));
-
--- name: correctable
--- Usage of a tenant that was admitted in [$2, $3), rated by the edition $4, of the model $5 or any,
--- and neither adjusted nor corrected yet; after the attempt ($6, $7, $8, $9), at most $10 rows in
--- the order of time.
-SELECT c.admitted_at, c.request_id, c.call, c.attempt, a.price_key, c.region, c.service_tier, c.model,
-       c.token_classes, c.quantities, c.unit_prices AS unit_costs, c.amounts AS costs,
-       h.unit_prices, h.amounts AS charges
-FROM tenantry.cost_entry c
-JOIN tenantry.attempt a
-  ON a.tenant_id = c.tenant_id AND a.request_id = c.request_id AND a.call = c.call
- AND a.attempt = c.attempt
-LEFT JOIN tenantry.charge_entry h
-  ON h.tenant_id = c.tenant_id AND h.admitted_at = c.admitted_at
- AND h.request_id = c.request_id AND h.call = c.call AND h.attempt = c.attempt
- AND h.kind = c.kind
-WHERE c.tenant_id = $1 AND c.admitted_at >= $2 AND c.admitted_at < $3 AND c.price_version = $4
-  AND ($5::text IS NULL OR c.model = $5) AND c.kind = 'usage' AND c.token_classes <> '{}'
-  AND (c.admitted_at, c.request_id, c.call, c.attempt)
-    > ($6::timestamptz, $7::uuid, $8::smallint, $9::smallint)
-  AND NOT EXISTS (
-    SELECT FROM tenantry.cost_entry x
-    WHERE x.tenant_id = c.tenant_id AND x.admitted_at = c.admitted_at
-      AND x.request_id = c.request_id AND x.call = c.call AND x.attempt = c.attempt
-      AND x.kind <> 'usage')
-ORDER BY c.admitted_at, c.request_id, c.call, c.attempt LIMIT $10;
-
--- name: correct
-SELECT tenantry.correct($1, $2);

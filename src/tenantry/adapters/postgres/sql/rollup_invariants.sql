@@ -45,8 +45,11 @@ WITH hours AS MATERIALIZED (
   GROUP BY tenant_id, hour, day, currency, model, price_version, token_class, unit_price
 ), charge_rolled AS (
   SELECT tenant_id, hour, day, currency, model, price_version, token_class, unit_price,
-         quantity, amount, requests, model_requests, entries, last_posted_at
+         sum(quantity) AS quantity, sum(amount) AS amount, sum(requests) AS requests,
+         sum(model_requests) AS model_requests, sum(entries) AS entries,
+         max(last_posted_at) AS last_posted_at
   FROM asked JOIN tenantry.charge_hour USING (tenant_id, hour)
+  GROUP BY tenant_id, hour, day, currency, model, price_version, token_class, unit_price
 ), detail_replay AS (
   SELECT tenant_id, hour, day, currency, model, api_key_id, user_hash, run_id, tags, token_class,
          sum(quantity) AS quantity, sum(amount) AS amount, sum(requests) AS requests,

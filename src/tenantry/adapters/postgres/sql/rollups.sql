@@ -14,19 +14,21 @@ FROM tenantry.rollup r FOR NO KEY UPDATE;
 
 -- name: charges
 INSERT INTO tenantry.charge_hour (tenant_id, hour, line, day, currency, model, price_version,
-  token_class, unit_price, quantity, amount, requests, model_requests, entries, last_posted_at)
+  token_class, unit_price, quantity, amount, requests, model_requests, entries, last_posted_at,
+  plan, plan_version, service_tier, price_key)
 SELECT x.tenant_id, x.hour, row_number() OVER (PARTITION BY x.tenant_id, x.hour), x.day,
        x.currency, x.model, x.price_version, x.token_class, x.unit_price, x.quantity, x.amount,
-       x.requests, x.model_requests, x.entries, x.last_posted_at
+       x.requests, x.model_requests, x.entries, x.last_posted_at, x.plan, x.plan_version,
+       x.service_tier, x.price_key
 FROM (
   SELECT tenant_id, date_trunc('hour', admitted_at, 'UTC') AS hour, day, currency, model,
-         price_version, token_class, unit_price, sum(quantity)::bigint AS quantity,
-         sum(amount) AS amount, sum(requests) AS requests, sum(model_requests) AS model_requests,
-         sum(entries) AS entries, max(posted_at) AS last_posted_at
-  FROM tenantry.charge_line
-  WHERE admitted_at >= $1 AND admitted_at < $2
-    AND ($3::text[] IS NULL OR tenant_id = ANY ($3))
-  GROUP BY tenant_id, 2, day, currency, model, price_version, token_class, unit_price
+         price_version, token_class, unit_price, plan, plan_version, service_tier, price_key,
+         sum(quantity)::bigint AS quantity, sum(amount) AS amount, sum(requests) AS requests,
+         sum(model_requests) AS model_requests, sum(entries) AS entries,
+         max(posted_at) AS last_posted_at
+  FROM tenantry.priced_lines($3, $1, $2)
+  GROUP BY tenant_id, 2, day, currency, model, price_version, token_class, unit_price, plan,
+           plan_version, service_tier, price_key
 ) x;
 
 -- name: charge_details
