@@ -23,7 +23,7 @@ from tenantry.adapters.objects.disk import DiskObjects
 from tenantry.adapters.objects.durable_file import DurableFiles
 from tenantry.adapters.sealed.partitions import SealedPartitions
 from tenantry.adapters.sealed.sealer import TenantSealer
-from tenantry.domain.chunk import Chunk
+from tenantry.domain.chunk import Chunk, ChunkLimit
 from tenantry.domain.document import (
     Card,
     DocumentLimits,
@@ -62,10 +62,15 @@ class WordEmbedder:
     def __init__(self) -> None:
         self.calls: list[tuple[TenantId, int, str]] = []
         self.spaces: list[Space] = []
+        self.limits: dict[str, ChunkLimit] = {}  # of models that take less than others
+        self.texts: list[tuple[str, str]] = []  # each with the model that embedded it
 
     async def plan_space(self, principal: Principal) -> Space:
         plan = principal.tenant.plan
         return Space(plan.embedding_model, plan.embedding_dimensions)
+
+    async def chunk_limit(self, principal: Principal, space: Space) -> ChunkLimit:
+        return self.limits.get(space.model, ChunkLimit())
 
     def background(self, request_id: object) -> None:
         return None
@@ -80,6 +85,7 @@ class WordEmbedder:
     ) -> list[list[float]]:
         self.calls.append((principal.tenant_id, len(texts), purpose))
         self.spaces.append(space)
+        self.texts += [(space.model, text) for text in texts]
         return [vector_of(text, space.dimensions, space.model) for text in texts]
 
 

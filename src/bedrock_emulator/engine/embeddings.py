@@ -18,6 +18,7 @@ from bedrock_emulator.engine.tokens import tokeniser
 Vectors = list[list[float]]
 _MAX_TITAN_CHARACTERS = 50_000  # Bedrock user guide, Titan Text Embeddings
 _MAX_COHERE_TEXTS = 96
+_MAX_COHERE_3_CHARACTERS = 2_048  # of one text (Bedrock user guide, Cohere Embed v3)
 _COHERE_TYPES = ("float", "int8", "uint8", "binary", "ubinary")
 _COHERE_PURPOSES = ("search_document", "search_query", "classification", "clustering")
 # Bedrock user guide, Cohere Embed and Cohere Embed v4.
@@ -174,10 +175,13 @@ def _read_cohere(body: dict[str, Any], model: Model) -> EmbeddingPlan:
     most = model.window
     if body.get("max_tokens") is not None:
         most = min(most, checks.whole_number(body["max_tokens"], "max_tokens"))
+    if not newer:
+        _check_length(texts)
     counts = [tokeniser(model.encoding).count(text) for text in texts]
     if max(counts) > most and cut == "NONE":
         raise errors.validation(f"too many tokens: max {most} tokens, request had {max(counts)}")
     tokens = sum(min(count, most) for count in counts)
+    read = tuple(_cut(text, most, cut, model) for text in texts)
     dimensions = 1024
     if newer:
         dimensions = _one_of(
@@ -187,7 +191,27 @@ def _read_cohere(body: dict[str, Any], model: Model) -> EmbeddingPlan:
     render = _cohere_by_type if types else _cohere_floats
     lowers = model.id.startswith("cohere.embed-english")
     said = tuple(text.lower() for text in texts) if lowers else texts
-    return EmbeddingPlan(texts, dimensions, True, tokens, render, types, said)
+    return EmbeddingPlan(read, dimensions, True, tokens, render, types, said)
+
+
+def _check_length(texts: Sequence[str]) -> None:
+    """Whatever is cut: the bound is of what is sent."""
+    for number, text in enumerate(texts):
+        if len(text) > _MAX_COHERE_3_CHARACTERS:
+            raise errors.validation(
+                f"Malformed input request: #/texts/{number}: expected maxLength: "
+                f"{_MAX_COHERE_3_CHARACTERS}, actual: {len(text)}, please reformat your input and "
+                "try again."
+            )
+
+
+def _cut(text: str, most: int, cut: str, model: Model) -> str:
+    """What is embedded of a text: the tokens at its beginning, or at its end."""
+    encoding = tokeniser(model.encoding)
+    if encoding.count(text) <= most:
+        return text
+    ids = encoding.encode(text)
+    return encoding.decode(ids[-most:] if cut in ("START", "LEFT") else ids[:most])
 
 
 def _cohere_texts(body: dict[str, Any]) -> tuple[str, ...]:

@@ -20,7 +20,8 @@ from tenantry.application.model_calls import ModelCalls
 from tenantry.application.owned_tasks import OwnedTasks
 from tenantry.application.planning import PlannedChat, Planning
 from tenantry.domain.catalogue import Catalogue, Model
-from tenantry.domain.embeddable import beginning_of, drops_the_end
+from tenantry.domain.chunk import ChunkLimit
+from tenantry.domain.embeddable import beginning_of, chunk_limit, drops_the_end
 from tenantry.domain.errors import (
     BadRequest,
     Forbidden,
@@ -147,6 +148,14 @@ class Embeddings:
         catalogue = await self._planning.catalogue()
         resolved = self._planning.resolve(principal, plan.embedding_model, catalogue)
         return _space(resolved.model, plan.embedding_dimensions)
+
+    async def chunk_limit(self, principal: Principal, space: Space) -> ChunkLimit:
+        """See the port."""
+        catalogue = await self._planning.catalogue()
+        try:
+            return chunk_limit(self._planning.resolve(principal, space.model, catalogue).model)
+        except TenantryError:  # told when a text is to be embedded
+            return ChunkLimit()
 
     async def checked_space(
         self, principal: Principal, model: str, dimensions: int | None

@@ -12,11 +12,11 @@ import base64
 import binascii
 import dataclasses
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Final
 
 import orjson
 
+from tenantry.application import exact_json
 from tenantry.application.admission import PlannedCall
 from tenantry.application.calls import ChatCall
 from tenantry.domain import eventstream
@@ -33,6 +33,7 @@ from tenantry.domain.guardrail import (
 )
 from tenantry.domain.guardrail_usage import NATIVE_TRACE, usages_in_converse, usages_in_native
 from tenantry.domain.plan import Plan
+from tenantry.domain.record import record
 from tenantry.ports.model import Reply
 
 ID_HEADER: Final = "x-amzn-bedrock-guardrailidentifier"
@@ -45,7 +46,7 @@ _MODES: Final = (None, "sync", "async")
 _MEMBERS: Final = frozenset({"guardrailIdentifier", "guardrailVersion", "trace"})
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Guarded:
     """A call as it leaves. `shows_trace`: its client asked for the trace."""
 
@@ -54,7 +55,7 @@ class Guarded:
     shows_trace: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class _Asked:
     """What a client says of guardrails, wherever its wire has it."""
 
@@ -193,10 +194,11 @@ def without_trace(reply: Reply, operation: str) -> Reply:
     document = reply.document
     if not isinstance(document, dict):
         return reply
-    shown = _untraced(document) if operation == "Converse" else _native_untraced(document)
-    if shown is document:
+    untraced = _untraced if operation == "Converse" else _native_untraced
+    if untraced(document) is document:
         return reply
-    return dataclasses.replace(reply, document=shown, body=orjson.dumps(shown))
+    shown = untraced(exact_json.exactly(document, reply.body))
+    return dataclasses.replace(reply, document=shown, body=exact_json.write(shown))
 
 
 def frame_without_trace(frame: Frame) -> Frame:

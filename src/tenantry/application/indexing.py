@@ -15,7 +15,7 @@ from tenantry.application import patience as waiting
 from tenantry.application.kept_batches import Payer, embed_chunks, forget_batches
 from tenantry.application.knowledge import Knowledge, no_such_document
 from tenantry.application.patience import AT_ONCE, Patience, claimed, in_background
-from tenantry.domain.chunk import Chunk
+from tenantry.domain.chunk import Chunk, ChunkLimit
 from tenantry.domain.document import Card, DocumentRow, Home, Progress, home_of
 from tenantry.domain.errors import (
     Conflict,
@@ -26,6 +26,7 @@ from tenantry.domain.errors import (
     Unavailable,
     UpstreamRubbish,
 )
+from tenantry.domain.space import Space
 from tenantry.domain.tenant import Principal, Tenant
 from tenantry.ports.objects import ObjectKind
 from tenantry.ports.vectors import Embedded
@@ -43,6 +44,7 @@ class Work:
     row: DocumentRow
     card: Card
     chunks: Sequence[Chunk]
+    limit: ChunkLimit  # that the chunks were made for
     request: object | None = None
     restarted: bool = False  # it is a document that had failed, and fails again
 
@@ -126,22 +128,24 @@ async def _embed_and_publish(deps: Knowledge, work: Work, patience: Patience) ->
     """
     tenant_id, row = work.home.tenant_id, work.row
     payer = Payer(work.principal, work.request, patience)
+    chunks = work.chunks
 
     async def told(done: int) -> None:
-        progress = Progress(done, len(work.chunks))
+        progress = Progress(done, len(chunks))
         if not await deps.manifest.keep(tenant_id, row.id, waiting.LEASE_S, progress):
             raise no_such_document()
 
     for attempt in range(1, SPACES_MAX + 1):
         space = await patience(partial(deps.space, work.principal))
+        chunks = await patience(partial(_chunks, deps, work, space))
         vectors, names = await embed_chunks(
-            deps, work.home, row.content_hmac, work.chunks, payer, space, told
+            deps, work.home, row.content_hmac, chunks, payer, space, told
         )
         document = Embedded(
             document_id=row.document_id,
             card=work.card,
             model=space.model,
-            chunks=work.chunks,
+            chunks=chunks,
             vectors=vectors,
             original_id=row.original_id,
         )
@@ -158,6 +162,14 @@ async def _embed_and_publish(deps: Knowledge, work: Work, patience: Patience) ->
     raise AssertionError("the last attempt returns or raises")
 
 
+async def _chunks(deps: Knowledge, work: Work, space: Space) -> Sequence[Chunk]:
+    """As the space's model takes them: it may be another one than when the text was split."""
+    limit = await deps.embedder.chunk_limit(work.principal, space)
+    if limit == work.limit:
+        return work.chunks
+    return (await deps.read(work.home, work.row, limit))[1]
+
+
 def _code(error: Exception) -> str:
     return error.code if isinstance(error, TenantryError) else TenantryError.code
 
@@ -166,7 +178,8 @@ async def _resume(deps: Knowledge, principal: Principal, home: Home, row: Docume
     request = None if row.request_id is None else deps.embedder.background(row.request_id)
     async with claimed(partial(deps.manifest.keep, home.tenant_id, row.id)):
         try:
-            card, chunks = await deps.read(home, row)
+            limit = await deps.chunk_limit(principal)
+            card, chunks = await deps.read(home, row, limit)
         except NotFound:
             return  # deleted meanwhile
         except TenantryError as error:
@@ -174,4 +187,4 @@ async def _resume(deps: Knowledge, principal: Principal, home: Home, row: Docume
                 raise  # the claim runs out, and another call takes it up
             await deps.manifest.fail(home.tenant_id, row.id, error.code)
             raise
-    await index_patiently(deps, Work(principal, home, row, card, chunks, request))
+    await index_patiently(deps, Work(principal, home, row, card, chunks, limit, request))

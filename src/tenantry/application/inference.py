@@ -21,8 +21,7 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any
 
-import orjson
-
+from tenantry.application import exact_json
 from tenantry.application.admitted import AdmittedRequest
 from tenantry.application.attempts import attempts, to_error
 from tenantry.application.cached_answers import CachedAnswers
@@ -101,7 +100,7 @@ class Inference:
         upstream = self._planning.upstream(principal, region)
         # Bedrock counts by base id alone and refuses profiles here.
         result = await self._model.invoke(
-            Attempt(upstream, Operation.COUNT_TOKENS, resolved.model.id, orjson.dumps(body))
+            Attempt(upstream, Operation.COUNT_TOKENS, resolved.model.id, exact_json.write(body))
         )
         if isinstance(result, Failure):
             raise to_error(result)

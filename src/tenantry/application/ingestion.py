@@ -2,7 +2,7 @@
 
 | # | step | durable after it | fails with |
 |---|---|---|---|
-| 1 | extract the text, split it into chunks | nothing | 400, 413, 415 |
+| 1 | extract the text, split it into chunks that the model takes | nothing | 400, 413, 415 |
 | 2 | look for the same upload by its keyed digest | nothing | 503 |
 | 3 | seal card and original, put them as one object | an orphan, swept if nobody names it | 503 |
 | 4 | insert the row within the plan's limits | the document, as `indexing` | 409, 429, 503 |
@@ -17,6 +17,10 @@ before its claim has run out. Larger uploads return after step 4. Steps 5 and 6
 manifest keeps other processes from doing them twice, and `resume_indexing` takes over the claims of
 dead ones.
 
+An upload is known again among documents that its caller sees. One that it will not see itself, by
+the upload's own tags, is known again to callers of the same user and groups, who sent it, and tells
+nobody else that it is there: they have a document of their own.
+
 A replacement goes the same way: its row is a version beside the document, which is searched as it
 was until step 6, and the version alone from that commit on.
 """
@@ -25,6 +29,8 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import json
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Final
 from uuid import UUID
@@ -33,6 +39,7 @@ from tenantry.application import patience
 from tenantry.application.documents import visible
 from tenantry.application.indexing import Work, index_or_withdraw, index_patiently, withdraw
 from tenantry.application.knowledge import Knowledge, document_of
+from tenantry.domain.access import may_see
 from tenantry.domain.document import (
     Card,
     Document,
@@ -52,6 +59,7 @@ from tenantry.ports.keys import Purpose
 from tenantry.ports.manifest import Inserted
 from tenantry.ports.objects import ObjectKind
 
+_UNSEEN: Final = b"unseen/v1/"  # no upload begins so: `pack_original`
 SAME_UPLOAD_WAIT_S: Final = 5.0  # for a request that takes the same in; a dead one never ends
 WAITING_MAX: Final = 64  # requests that wait so in one process; others are told at once
 WAITING_OF_ONE_MAX: Final = 16  # of one tenant
@@ -61,6 +69,17 @@ WAITING_OF_ONE_MAX: Final = 16  # of one tenant
 class Ingested:
     document: Document
     created: bool  # False: the same upload was there already (200 instead of 201)
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who sends an upload, as its request says: what tells callers of one tenant apart."""
+
+    user: str | None = None
+    groups: frozenset[str] = frozenset()
+
+
+NOBODY: Final = Caller()  # a program of the tenant's, which sees documents without tags alone
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,13 +97,15 @@ async def ingest(
     request: object | None = None,
     *,
     request_id: UUID | None = None,
+    caller: Caller = NOBODY,
 ) -> Ingested:
-    """Take an upload in. Idempotent: the same card and bytes give the same document.
+    """Take an upload in. Idempotent: the same card and bytes give the same document, to all who see
+    it, and to the caller.
 
     `request` is handed to the embedder; `request_id` is the one that counts for the day, whichever
     process has it admitted.
     """
-    return await _take_in(deps, principal, upload, request, request_id, None)
+    return await _take_in(deps, principal, upload, request, request_id, caller, None)
 
 
 async def replace_document(
@@ -95,17 +116,17 @@ async def replace_document(
     request: object | None = None,
     *,
     request_id: UUID | None = None,
-    groups: frozenset[str] = frozenset(),
+    caller: Caller = NOBODY,
 ) -> Ingested:
     """Put an upload in a document's place; the id stays. Idempotent as `ingest` is.
 
-    NotFound for another tenant's document, and for what the groups may not see. Conflict while it
+    NotFound for another tenant's document, and for what the caller may not see. Conflict while it
     is being indexed or replaced, and where another document is the same upload. A refusal leaves
     the document as it was.
     """
-    row, card = await visible(deps, home_of(principal.tenant), document_id, groups)
+    row, card = await visible(deps, home_of(principal.tenant), document_id, caller.groups)
     target = _Target(row, card)
-    return await _take_in(deps, principal, upload, request, request_id, target)
+    return await _take_in(deps, principal, upload, request, request_id, caller, target)
 
 
 async def _take_in(
@@ -114,6 +135,7 @@ async def _take_in(
     upload: Upload,
     request: object | None,
     request_id: UUID | None,
+    caller: Caller,
     target: _Target | None,
 ) -> Ingested:
     home = home_of(principal.tenant)
@@ -123,12 +145,12 @@ async def _take_in(
         upload.data, upload.card.content_type, upload.card.file_name, home.tenant_id
     )
     card = replace(upload.card, content_type=extracted.content_type)
-    chunks = await deps.splitter.split(extracted.text, extracted.content_type)
+    limit = await deps.chunk_limit(principal)
+    chunks = await deps.splitter.split(extracted.text, extracted.content_type, limit)
     await deps.keys.create(home)
     # The declared type belongs to the upload: it decides how the bytes are read.
     plain = pack_original(upload.card, upload.data)
-    content = await asyncio.to_thread(lambda: hashlib.sha256(plain).digest())
-    digest = await deps.sealer.digest(home, Purpose.CONTENT_HMAC, content)
+    digest = await _digest(deps, home, plain, upload.card, caller)
     at_once = len(upload.data) <= READY_AT_ONCE_BYTES
     until = deps.clock.monotonic() + SAME_UPLOAD_WAIT_S
     while True:
@@ -145,7 +167,7 @@ async def _take_in(
         wait = at_once and held.state is DocumentState.INDEXING
         if not (wait and await _ended(deps, home, digest, until)):
             return _there_already(held, card, target)
-    work = Work(principal, home, inserted.row, card, chunks, request, inserted.restarted)
+    work = Work(principal, home, inserted.row, card, chunks, limit, request, inserted.restarted)
     indexing = await _started(deps, work, at_once)
     if at_once:
         # Shielded: a caller that hangs up does not leave its document half indexed.
@@ -153,6 +175,23 @@ async def _take_in(
     if target is None or inserted.restarted:
         return Ingested(document_of(inserted.row, card), created=True)
     return Ingested(document_of(target.row, target.card, inserted.row), created=True)
+
+
+async def _digest(deps: Knowledge, home: Home, plain: bytes, card: Card, caller: Caller) -> bytes:
+    """What the upload is known by, so that its caller is told of no document that it cannot see."""
+    content = await asyncio.to_thread(lambda: hashlib.sha256(plain).digest())
+    if may_see(card.access, caller.groups):
+        digest = await deps.sealer.digest(home, Purpose.CONTENT_HMAC, content)
+        held = await deps.manifest.by_content(home.tenant_id, digest)
+        if held is None or held.replaces is None:
+            return digest
+        # It is on its way into the place of a document that may have other tags until then.
+        with suppress(NotFound):
+            await visible(deps, home, held.replaces, caller.groups)
+            return digest
+    told = json.dumps([caller.user, sorted(caller.groups)]).encode()
+    own = hashlib.sha256(_UNSEEN + content + told).digest()
+    return await deps.sealer.digest(home, Purpose.CONTENT_HMAC, own)
 
 
 async def _ended(deps: Knowledge, home: Home, digest: bytes, until: float) -> bool:

@@ -10,7 +10,7 @@ from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
-from tenantry.domain.chunk import Chunk
+from tenantry.domain.chunk import Chunk, ChunkLimit
 from tenantry.domain.document import (
     Card,
     Document,
@@ -144,15 +144,17 @@ class Knowledge:
         plain = await self.sealer.open(home, ObjectKind.ORIGINAL.value, row.original_id, sealed)
         return unpack_original(plain)
 
-    async def read(self, home: Home, row: DocumentRow) -> tuple[Card, Sequence[Chunk]]:
-        """Card and chunks of what was uploaded, as they were when it came. Errors: those of
-        `original` and of extraction.
+    async def read(
+        self, home: Home, row: DocumentRow, limit: ChunkLimit
+    ) -> tuple[Card, Sequence[Chunk]]:
+        """The card of what was uploaded, as it was when it came, and its text in chunks. Errors:
+        those of `original`, of extraction and of splitting.
         """
         declared, data = await self.original(home, row)
         extracted = await self.extractor.extract(
             data, declared.content_type, declared.file_name, home.tenant_id
         )
-        chunks = await self.splitter.split(extracted.text, extracted.content_type)
+        chunks = await self.splitter.split(extracted.text, extracted.content_type, limit)
         return replace(declared, content_type=extracted.content_type), chunks
 
     async def space(self, principal: Principal) -> Space:
@@ -162,6 +164,16 @@ class Knowledge:
         """
         spaces = await self._spaces(principal)
         return spaces.live or await self.embedder.plan_space(principal)
+
+    async def chunk_limit(self, principal: Principal) -> ChunkLimit:
+        """What chunks may be where the tenant's documents are put now. Where nobody knows, what
+        most models take: the reason is told when they are to be embedded.
+        """
+        try:
+            space = await self.space(principal)
+        except TenantryError:
+            return ChunkLimit()
+        return await self.embedder.chunk_limit(principal, space)
 
     async def query_spaces(self, principal: Principal) -> QuerySpaces:
         """Where a query may have to be embedded. Conflict as for `space`."""

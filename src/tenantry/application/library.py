@@ -17,7 +17,7 @@ from tenantry.application.context import RequestContext
 from tenantry.application.embeddings import Embeddings
 from tenantry.application.finding import Finder, PlannedSearch
 from tenantry.application.gate import Gate
-from tenantry.application.ingestion import Ingested
+from tenantry.application.ingestion import Caller, Ingested
 from tenantry.application.knowledge import Knowledge
 from tenantry.application.metered_embedding import Batches
 from tenantry.application.owned_tasks import OwnedTasks
@@ -76,7 +76,12 @@ class Library:
         """Takes a document in; its first batch of chunks is the day's one request."""
         batches = Batches(ctx, self._clock, self._embeddings)
         ingested = await ingestion.ingest(
-            self._knowledge, ctx.principal, upload, batches, request_id=ctx.request_id
+            self._knowledge,
+            ctx.principal,
+            upload,
+            batches,
+            request_id=ctx.request_id,
+            caller=Caller(ctx.user, ctx.groups),
         )
         return Added(ingested, batches.charge, ctx.principal.tenant.currency)
 
@@ -90,7 +95,7 @@ class Library:
             upload,
             batches,
             request_id=ctx.request_id,
-            groups=ctx.groups,
+            caller=Caller(ctx.user, ctx.groups),
         )
         return Added(ingested, batches.charge, ctx.principal.tenant.currency)
 

@@ -17,6 +17,7 @@ from tenantry.application.context import RequestContext
 from tenantry.application.embeddings import Embeddings, Vector
 from tenantry.application.planning import PlannedChat
 from tenantry.domain import money
+from tenantry.domain.chunk import ChunkLimit
 from tenantry.domain.errors import Conflict, Unavailable
 from tenantry.domain.ids import RequestId, uuid7
 from tenantry.domain.space import Space
@@ -131,6 +132,9 @@ class MeteredEmbedder:
 
     async def plan_space(self, principal: Principal) -> Space:
         return await self._embeddings.plan_space(principal)
+
+    async def chunk_limit(self, principal: Principal, space: Space) -> ChunkLimit:
+        return await self._embeddings.chunk_limit(principal, space)
 
     def background(self, request_id: UUID) -> Batches:
         return Batches(None, self._clock, self._embeddings, request_id=request_id)

@@ -4,7 +4,7 @@ they are searched.
 | # | step | durable after it |
 |---|---|---|
 | 1 | open the reindex: model, dimensions, the API key that pays | the reindex, `running` |
-| 2 | each ready document: read its original, embed, publish into the next edition | each batch |
+| 2 | each ready document: read, split, embed, publish into the next edition | each batch |
 | 3 | where none is missing: model, dimensions and segments are switched in one commit | `done` |
 
 Searches are answered from the old index until 3, and from the new one after it. What is uploaded or
@@ -34,7 +34,7 @@ from tenantry.application.kept_batches import (
 )
 from tenantry.application.knowledge import Knowledge
 from tenantry.application.patience import claimed, in_background
-from tenantry.domain.chunk import Chunk
+from tenantry.domain.chunk import Chunk, ChunkLimit
 from tenantry.domain.document import Card, DocumentRow, Edition, home_of
 from tenantry.domain.errors import (
     BadRequest,
@@ -249,7 +249,9 @@ class _Run:
         self._reading = row.id
         read = None
         try:
-            read = _Read(row, *await self._patiently(lambda: self._deps.read(self._home, row)))
+            limit = await self._patiently(self._limit)
+            step = partial(self._deps.read, self._home, row, limit)
+            read = _Read(row, *await self._patiently(step))
         except NotFound:
             held = await self._deps.manifest.document(self._home.tenant_id, row.id)
             if held is not None and held.original_id == row.original_id:
@@ -351,6 +353,9 @@ class _Run:
         step = partial(self._reindexes.keep, self._home.tenant_id, self._id, waiting.LEASE_S)
         if not await self._patiently(step):
             raise _Stopped
+
+    async def _limit(self) -> ChunkLimit:
+        return await self._deps.embedder.chunk_limit(self._payer.principal, self._space)
 
     async def _patiently(self, step: Callable[[], Awaitable[T]]) -> T:
         return await self._payer.patience(step)

@@ -13,10 +13,12 @@ from uuid import UUID
 
 import orjson
 
+from tenantry.application import exact_json
 from tenantry.application.calls import ChatCall
 from tenantry.domain.catalogue import Resolved
 from tenantry.domain.errors import BadRequest, ModelNotAllowed, ModelNotFound, RegionNotAllowed
 from tenantry.domain.model_ids import parse_model_id
+from tenantry.domain.record import record
 from tenantry.domain.tenant import Principal
 from tenantry.ports.model import Attempt, Operation, Timeouts, Upstream
 
@@ -97,7 +99,7 @@ def check_metadata(metadata: Mapping[str, str]) -> None:
         raise BadRequest(f"requestMetadata takes at most {CLIENT_METADATA_MAX} keys here")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Departure:
     """All that the attempts of one call share; `attempt(n)` is what leaves."""
 
@@ -123,7 +125,7 @@ class Departure:
             self.upstream,
             self.operation,
             self.model_id,
-            orjson.dumps(body),
+            exact_json.write(body),
             headers,
             self.timeouts,
         )

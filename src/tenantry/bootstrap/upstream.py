@@ -36,6 +36,7 @@ def model_of(
     connections = Connections(
         ca_pem=bundle.read_bytes() if bundle else None,
         max_connections=config.upstream_connections_max,
+        max_total=config.upstream_connections_total_max,
     )
     return BedrockModel(StaticCredentials(credentials_of(config)), clock, connections, count)
 

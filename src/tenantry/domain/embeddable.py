@@ -1,14 +1,18 @@
-"""As much of a text as an embedding model takes: what is longer is embedded by its beginning.
+"""As much of a text as an embedding model takes: passages are made to fit, and a query that is
+longer is embedded by its beginning.
 
-Only what is embedded is shortened. A passage keeps its text, its words and its place.
+Only what is embedded is shortened: a query keeps its words, and so does a passage that was made
+for another model.
 """
 
 from __future__ import annotations
 
 from tenantry.domain.catalogue import Model
+from tenantry.domain.chunk import CHUNK_BYTES_MAX, ChunkLimit
 
 FAMILIES = frozenset({"titan_embed", "cohere_embed"})  # whose bodies are known here
 SPECIAL_TOKENS = 2  # a model's own marks of a text's beginning and end
+_TOKENS_MIN = 4  # of one character in UTF-8: no passage is less
 _COHERE_3 = ("cohere.embed-english-v3", "cohere.embed-multilingual-v3")
 _COHERE_3_CHARS_MAX = 2_048  # of one text (Bedrock user guide, Cohere Embed v3)
 
@@ -21,6 +25,15 @@ def embeds_texts(model: Model) -> bool:
 def drops_the_end(model: Model) -> bool:
     """Whether the model, if asked to, cuts a text to its window itself: it alone knows where."""
     return model.id.startswith(_COHERE_3)
+
+
+def chunk_limit(model: Model) -> ChunkLimit:
+    """What passages may be, so that all of each is embedded. A model that would refuse one of too
+    many tokens gets those that it takes for sure; one that drops the end, as many as words are.
+    """
+    tokens_max = max(_TOKENS_MIN, min(model.window - SPECIAL_TOKENS, CHUNK_BYTES_MAX))
+    whole = tokens_max == CHUNK_BYTES_MAX
+    return ChunkLimit(tokens_max, reads_words=drops_the_end(model) and not whole)
 
 
 def beginning_of(text: str, model: Model) -> str:

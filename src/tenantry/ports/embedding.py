@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Literal, Protocol
 from uuid import UUID
 
+from tenantry.domain.chunk import ChunkLimit
 from tenantry.domain.space import Space
 from tenantry.domain.tenant import Principal
 
@@ -17,6 +18,12 @@ class Embedder(Protocol):
         """The space of the plan's embedding model: where a tenant's first document is put.
 
         Raises what resolving a model raises: an unknown, retired or forbidden one.
+        """
+        ...
+
+    async def chunk_limit(self, principal: Principal, space: Space) -> ChunkLimit:
+        """What the space's model takes of one text. For one that is not known, what most take: it
+        is refused when it is to embed.
         """
         ...
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from tenantry.domain.chunk import Chunk
+from tenantry.domain.chunk import Chunk, ChunkLimit
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +34,8 @@ class Extractor(Protocol):
 
 
 class Splitter(Protocol):
-    async def split(self, text: str, content_type: str) -> Sequence[Chunk]:
-        """Chunks in order, none empty, none longer than `CHUNK_CHARS_MAX`. Else TooLarge."""
+    async def split(self, text: str, content_type: str, limit: ChunkLimit) -> Sequence[Chunk]:
+        """Chunks in order, none empty, none larger than the limit: together they are the text, but
+        for white space between them. TooLarge for more than `CHUNKS_PER_DOCUMENT_MAX`.
+        """
         ...

@@ -117,3 +117,22 @@ def test_a_wrong_secret_is_one_request_and_a_clear_error(edge: Edge) -> None:
     metadata = caught.value.response["ResponseMetadata"]
     assert metadata["RequestId"] == metadata["HTTPHeaders"]["x-tenantry-request-id"]
     assert len(edge.requests) == 1
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+def test_a_long_integer_that_a_model_made_up_may_be_echoed(edge: Edge, streamed: bool) -> None:
+    wide = {"id": 987654321098765432109876543210, "least": [-(2**63) - 1], "rate": 0.1}
+    use = {"toolUseId": "t", "name": "look", "input": wide}
+    result = {"toolUseId": "t", "content": [{"json": wide}]}
+    messages = [
+        *MESSAGES,
+        {"role": "assistant", "content": [{"toolUse": use}]},
+        {"role": "user", "content": [{"toolResult": result}]},
+    ]
+    sdk = edge.boto3()
+    (sdk.converse_stream if streamed else sdk.converse)(modelId=MODEL, messages=messages)
+    assert json.dumps(edge.services.inference.asked[0][1].body["messages"]) == json.dumps(messages)
+    refused = {"maxTokens": wide["id"]}
+    with pytest.raises(ClientError, match="send it as a string"):
+        sdk.converse(modelId=MODEL, messages=messages, inferenceConfig=refused)
+    assert len(edge.services.inference.asked) == 1

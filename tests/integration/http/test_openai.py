@@ -2,6 +2,7 @@
 
 import base64
 import gzip
+import json
 from typing import Any
 
 import openai
@@ -196,3 +197,27 @@ def test_a_coding_that_is_no_compression_is_not_looked_at(edge: Edge) -> None:
     for coding in ("UTF-8", "identity", "identity, identity", ""):
         sent = {"content-encoding": coding}
         assert post_json(edge, "/v1/chat/completions", body, headers=sent)[0] == 200
+
+
+def test_a_long_integer_that_a_model_made_up_may_be_echoed(edge: Edge) -> None:
+    wide = '{"id":987654321098765432109876543210,"least":[-9223372036854775809],"rate":0.1}'
+
+    def asked(arguments: str) -> Any:
+        call = {"id": "t", "type": "function"}
+        function = {"name": "look", "arguments": arguments}
+        return [
+            *MESSAGES,
+            {"role": "assistant", "tool_calls": [{**call, "function": function}]},
+            {"role": "tool", "tool_call_id": "t", "content": wide},
+        ]
+
+    with client(edge) as sdk:
+        sdk.chat.completions.create(model=MODEL, messages=asked(wide))
+        for arguments in (wide.replace("0.1", "NaN"), wide.replace("0.1", "9" * 5_000)):
+            with pytest.raises(openai.BadRequestError, match="must be a JSON object"):
+                sdk.chat.completions.create(model=MODEL, messages=asked(arguments))
+    ((_, chat),) = edge.services.inference.asked
+    _, used, told = chat.body["messages"]
+    said = used["content"][0]["toolUse"]["input"]
+    assert json.dumps(said, separators=(",", ":")) == wide
+    assert told["content"][0]["toolResult"]["content"] == [{"text": wide}]

@@ -99,3 +99,28 @@ def test_the_fourth_model_takes_the_older_names_of_cuts_too(fixed, call, cut) ->
     body = {**BODY, "texts": ["many words"], "max_tokens": 1, "truncate": cut}
     answer = fixed.answer(call(body, "InvokeModel", FOUR))
     assert answer.headers["x-amzn-bedrock-input-token-count"] == "1"
+
+
+@pytest.mark.parametrize("cut", ["NONE", "START", "END"])
+def test_the_third_model_takes_no_more_than_so_many_characters(fixed, call, cut) -> None:
+    answered(fixed, call, ENGLISH, texts=["a " * 255], truncate=cut)
+    with pytest.raises(EmulatedError, match=r"texts/1: expected maxLength: 2048, actual: 2049"):
+        answered(fixed, call, ENGLISH, texts=["a", "a" * 2_049], truncate=cut)
+
+
+def test_what_is_cut_off_is_not_embedded(fixed, call) -> None:
+    words = [f" w{number}" for number in range(400)]  # two tokens each, and more
+    text = "".join(words)
+
+    def vector(text: str, **more: object) -> list[float]:
+        vectors: list[list[float]] = answered(fixed, call, ENGLISH, texts=[text], **more)[
+            "embeddings"
+        ]
+        return vectors[0]
+
+    for cut in ("START", "END"):
+        kept, other = (text[:600], text[-600:]) if cut == "END" else (text[-600:], text[:600])
+        whole = vector(text, truncate=cut)
+        changed = vector(text.replace(other, other.upper()), truncate=cut)
+        assert changed == whole
+        assert vector(text.replace(kept, kept.upper()), truncate=cut) != whole

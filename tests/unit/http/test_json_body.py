@@ -13,9 +13,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import Struct
 
+from tenantry.application.exact_json import without_strings, write
 from tenantry.domain.errors import BadRequest
-from tenantry.entrypoints.http.exact_json import without_strings
-from tenantry.entrypoints.http.json_body import NESTING_MAX, VALUES_MAX, parse_object, to, zoned
+from tenantry.entrypoints.http.json_body import (
+    LONG_IN,
+    NESTING_MAX,
+    VALUES_MAX,
+    parse_object,
+    to,
+    zoned,
+)
 
 
 class Asked(Struct, forbid_unknown_fields=True):
@@ -191,3 +198,68 @@ def test_no_whole_number_becomes_another(number: bytes, kept: bool) -> None:
 def round_once(number: str) -> Decimal:
     """A number with a point or an exponent, as the double that everybody reads."""
     return Decimal(repr(float(number)))
+
+
+LONG = 987654321098765432109876543210
+
+
+@pytest.mark.parametrize("member", sorted(LONG_IN))
+@pytest.mark.parametrize("number", [LONG, -LONG, 2**64, -(2**63) - 1, 10**20, int("9" * 308)])
+def test_what_a_model_made_up_is_passed_on_as_it_is(member: str, number: int) -> None:
+    inner = {"id": number, "far": [0.1, 1e300, -1, "é", str(LONG), None, True], "least": 2**63}
+    body = json.dumps({member: [{"input": inner}], "other": 2**64 - 1}).encode()
+    with contextlib.suppress(BadRequest):
+        assert number == 10**20 == parse_object(body)[member][0]["input"]["id"]
+    value = parse_object(body, long_in=LONG_IN)
+    assert json.dumps(value) == body.decode(), "no number became a double"
+    assert json.dumps(json.loads(write(value))) == body.decode()
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"inferenceConfig": {"maxTokens": LONG}, "messages": []},
+        {"messages": [{"input": LONG}], "max_tokens": LONG},
+        {"messages": [{"input": 10**20}], "a": [{"b": LONG}]},
+    ],
+)
+def test_numbers_that_are_counted_with_are_as_short_as_ever(body: dict[str, Any]) -> None:
+    with pytest.raises(BadRequest, match="send it as a string"):
+        parse_object(json.dumps(body).encode(), long_in=LONG_IN)
+
+
+def test_a_round_number_that_is_counted_with_is_read_as_ever() -> None:
+    body = b'{"messages": [%d], "max_tokens": %d}' % (LONG, 10**20)
+    value = parse_object(body, long_in=LONG_IN)
+    assert value == {"messages": [LONG], "max_tokens": 1e20}
+    assert isinstance(value["max_tokens"], float)
+
+
+@pytest.mark.parametrize(
+    "rubbish",
+    ["NaN", "Infinity", "-Infinity", "9" * 310, "-" + "9" * 4_301, "9" * 1_000_000, "1e400", "01"],
+    ids=lambda text: text[:9],
+)
+def test_beside_long_integers_what_is_no_number_is_refused(rubbish: str) -> None:
+    body = f'{{"messages": [{LONG}, {rubbish}]}}'.encode()
+    with pytest.raises(BadRequest, match="not valid JSON"):
+        parse_object(body, long_in=LONG_IN)
+
+
+def test_beside_long_integers_bodies_are_bounded_as_ever() -> None:
+    deep = b'{"messages":' + b"[" * NESTING_MAX + str(LONG).encode() + b"]" * NESTING_MAX + b"}"
+    for body, told in (
+        (deep, "nested deeper"),
+        (b'{"messages":[%d,"\\u0000"]}' % LONG, "NUL"),
+        (b'{"messages":[%d,"\\ud800"]}' % LONG, "not valid JSON"),
+    ):
+        with pytest.raises(BadRequest, match=told):
+            parse_object(body, long_in=LONG_IN)
+
+
+@given(_VALUES)
+def test_what_is_read_is_what_is_written(value: Any) -> None:
+    told = {"messages": [value, LONG]}
+    read = parse_object(json.dumps(told).encode(), long_in=LONG_IN)
+    assert read == told
+    assert json.loads(write(read)) == told

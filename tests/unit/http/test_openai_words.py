@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
-import orjson
 import pytest
 
 from tenantry.domain.errors import BadRequest, UpstreamRubbish
@@ -59,18 +59,39 @@ def test_a_limit_is_refused_by_the_name_it_was_given(limits: dict[str, int], nam
         converse(**limits)
 
 
-def test_arguments_that_would_be_rounded_are_refused() -> None:
+def test_arguments_keep_every_digit() -> None:
     def used(arguments: str) -> dict[str, Any]:
         function = {"name": "look", "arguments": arguments}
         call = {"id": "t", "type": "function", "function": function}
         return {"role": "assistant", "tool_calls": [call]}
 
-    where = r"^`messages\[1\]\.tool_calls\[0\]\.function\.arguments` holds the integer "
-    with pytest.raises(BadRequest, match=where + str(LONG)):
-        converse(used(f'{{"id": {LONG}}}'))
-    kept = {"id": 2**64 - 1, "far": 1e300, "text": str(LONG)}
-    block = converse(used(orjson.dumps(kept).decode()))["messages"][1]["content"][0]
-    assert block["toolUse"]["input"] == kept
+    for kept in (
+        {"id": 2**64 - 1, "far": 1e300, "text": str(LONG)},
+        {"id": LONG, "far": [-LONG, {"one": 10**30, "é": None}], "text": "Zürich"},
+        {"id": int("9" * 308), "round": 10**20},
+    ):
+        block = converse(used(json.dumps(kept)))["messages"][1]["content"][0]
+        assert block["toolUse"]["input"] == kept
+        assert json.dumps(block["toolUse"]["input"]) == json.dumps(kept), (
+            "no number became a double"
+        )
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        f'{{"id": {"9" * 310}}}',
+        f'{{"id": {"9" * 5_000}}}',
+        f'{{"id": [{LONG}, NaN]}}',
+        f'{{"id": [{LONG}, -Infinity]}}',
+        f'{{"id": {LONG}, "text": "\\ud800"}}',
+        f"[{LONG}]",
+    ],
+)
+def test_arguments_that_nobody_reads_are_refused(arguments: str) -> None:
+    call = {"id": "t", "function": {"name": "look", "arguments": arguments}}
+    with pytest.raises(BadRequest, match="must be a JSON object in a string"):
+        converse({"role": "assistant", "tool_calls": [call]})
 
 
 def answer(arguments: str) -> bytes:

@@ -12,7 +12,7 @@ from tests.support import knowledge as support
 from tests.unit.knowledge.test_documents import ALICE, BOB, LARGE, A, World, text, titles
 
 from tenantry.application import documents, indexing, ingestion, patience
-from tenantry.application.ingestion import Ingested
+from tenantry.application.ingestion import Caller, Ingested
 from tenantry.application.knowledge import TASKS_LIMIT, OwnedTasks
 from tenantry.application.tending import sweep_orphans
 from tenantry.domain.document import Document, DocumentState, Progress
@@ -30,6 +30,7 @@ from tenantry.domain.upload import Upload
 from tenantry.ports.objects import ObjectKind
 
 Scene = Callable[[World], Awaitable[None]]
+HR = Caller(groups=frozenset({"hr"}))
 
 
 @pytest.fixture
@@ -132,11 +133,11 @@ def test_nobody_replaces_what_they_cannot_see(played) -> None:
         missing = support.row("doc_" + "0" * 26)
         for of, groups in ((secret, {"sales"}), (secret, set()), (theirs, set()), (missing, set())):
             with pytest.raises(NotFound):
-                await put(world, of, text("Mine", "plums"), groups=frozenset(groups))
+                await put(world, of, text("Mine", "plums"), caller=Caller(groups=frozenset(groups)))
         assert len(world.embedder.calls) == calls
         assert await world.originals(A) == 1
         assert await titles(world, BOB, "apples") == ["B"]
-        done = await put(world, secret, text("Open", "plums"), groups=frozenset({"hr"}))
+        done = await put(world, secret, text("Open", "plums"), caller=HR)
         assert done.created
         assert await titles(world, ALICE, "plums") == ["Open"]
 

@@ -39,9 +39,9 @@ class Call:
         assert self.principal is not None, "the route is not a tenant's"
         return self.principal
 
-    def json(self, *, exact: bool = False) -> dict[str, Any]:
-        """The body as a JSON object; `exact`: no number of it is rounded. Raises `BadRequest`."""
-        return parse_object(self.request.body, exact=exact)
+    def json(self, *, exact: bool = False, long_in: frozenset[str] = frozenset()) -> dict[str, Any]:
+        """The body as a JSON object, as `parse_object` reads it. Raises `BadRequest`."""
+        return parse_object(self.request.body, exact=exact, long_in=long_in)
 
     def query(self, *known: str) -> dict[str, str]:
         """The query's members, each at most once and known. Raises `BadRequest`."""

@@ -9,22 +9,27 @@ from typing import Any, Final, TypeVar
 import msgspec
 import orjson
 
+from tenantry.application import exact_json
 from tenantry.domain.errors import BadRequest
-from tenantry.entrypoints.http import exact_json
 
 VALUES_MAX: Final = 250_000  # 25 MB of `[],` would become half a gigabyte of objects
 # orjson reads 1,024 levels and writes 254; upstream's request wraps what was read in a few more.
 NESTING_MAX: Final = 128
+# Members of a chat in which models and tools make up numbers, and nobody here counts with them.
+LONG_IN: Final = frozenset({"messages", "tools", "toolConfig"})
 _NUL_ESCAPE: Final = b"\\u0000"
 _INTEGER_BYTES_MAX: Final = len(str(-(2**63)))
 _TOLD_MAX: Final = 40  # characters of a number in a message
 T = TypeVar("T")
 
 
-def parse_object(body: bytes, *, exact: bool = False) -> dict[str, Any]:
+def parse_object(
+    body: bytes, *, exact: bool = False, long_in: frozenset[str] = frozenset()
+) -> dict[str, Any]:
     """A JSON object. Raises `BadRequest` for anything else, for NUL, lone surrogates, more than
-    `VALUES_MAX` values or `NESTING_MAX` levels, and as `check_rounding` does; `exact`: as
-    `check_integers` does, which refuses more."""
+    `VALUES_MAX` values or `NESTING_MAX` levels, and for integers that were read, and would be
+    passed on, as another number. The members `long_in` keep all digits of theirs, up to 308, which
+    `exact_json.write` passes on. `exact`: raises as `check_integers` does, which refuses more."""
     if not body:
         raise BadRequest("The request body is empty; a JSON object is expected.")
     if len(body) > VALUES_MAX and _holds_too_many(body):
@@ -39,15 +44,14 @@ def parse_object(body: bytes, *, exact: bool = False) -> dict[str, Any]:
         ) from None
     if not isinstance(value, dict):
         raise BadRequest("The request body must be a JSON object.")
-    if exact:
-        check_integers(body)
-    else:
-        check_rounding(body, "The request body")
     if _NUL_ESCAPE in body:
         _refuse_nul(value)
     if body.count(b"[") + body.count(b"{") > NESTING_MAX:
         check_nesting(value)
-    return value
+    if exact:
+        check_integers(body)
+        return value
+    return _with_long_integers(value, body, long_in)
 
 
 def check_integers(body: bytes) -> None:
@@ -58,18 +62,36 @@ def check_integers(body: bytes) -> None:
             raise BadRequest("An integer of the body does not fit 64 bits; 1e19 would.")
 
 
-def check_rounding(body: bytes, where: str) -> None:
-    """Raises `BadRequest` for integers that were read, and would be passed on, as another number.
-    `where` names what holds them; what could not be read is not looked at."""
-    for found in exact_json.long_integers(body):
-        if -(2**63) <= int(found) < 2**64:
-            continue  # as it is
-        leaves = orjson.dumps(orjson.loads(found)).decode()
-        if Decimal(leaves) != int(found):
-            told = found.decode() if len(found) <= _TOLD_MAX else f"of {len(found)} digits"
-            raise BadRequest(
-                f"{where} holds the integer {told}, which 64 bits do not: send it as a string."
-            )
+def _with_long_integers(
+    value: dict[str, Any], body: bytes, long_in: frozenset[str]
+) -> dict[str, Any]:
+    """`value` as it was read, but for the members `long_in`, where there are such integers."""
+    if all(exact_json.fits(int(found)) for found in exact_json.long_integers(body)):
+        return value
+    exact: dict[str, Any] = exact_json.exactly(value, body)
+    for name, member in exact.items():
+        if name not in long_in:
+            _refuse_rounded(member)
+    return {name: exact[name] if name in long_in else value[name] for name in value}
+
+
+def _refuse_rounded(value: Any) -> None:
+    pending: list[Any] = [value]
+    while pending:
+        item = pending.pop()
+        if isinstance(item, dict):
+            pending.extend(item.values())
+        elif isinstance(item, list):
+            pending.extend(item)
+        elif isinstance(item, int) and not exact_json.fits(item):
+            found = str(item)
+            leaves = orjson.dumps(orjson.loads(found)).decode()
+            if Decimal(leaves) != item:
+                told = found if len(found) <= _TOLD_MAX else f"of {len(found)} digits"
+                raise BadRequest(
+                    f"The request body holds the integer {told}, which 64 bits do not: send it as "
+                    "a string."
+                )
 
 
 def check_nesting(value: Any) -> None:

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import orjson
 
-from tenantry.entrypoints.http import exact_json
+from tenantry.application import exact_json
 from tenantry.entrypoints.http.response import to_json
 
 _FIELDS: Final = "additionalModelResponseFields"
@@ -29,6 +29,6 @@ def with_grounds(body: bytes, grounds: Mapping[str, Any]) -> bytes:
         given = document[_FIELDS]
         beside = given if isinstance(given, dict) else {} if given is None else {"model": given}
         fields = {**beside, "tenantry": orjson.loads(to_json(grounds))}
-        return exact_json.write({**document, _FIELDS: fields}).encode()
+        return exact_json.write({**document, _FIELDS: fields})
     member = to_json({_FIELDS: {"tenantry": grounds}})
     return body.rstrip()[:-1] + (b"," if document else b"") + member[1:]

@@ -14,17 +14,18 @@ from tenantry.entrypoints.http.bedrock.requests import (
 )
 from tenantry.entrypoints.http.call import Call
 from tenantry.entrypoints.http.chats import completed, streamed
+from tenantry.entrypoints.http.json_body import LONG_IN
 from tenantry.entrypoints.http.response import Response, StreamingResponse
 from tenantry.entrypoints.http.routes import LARGE_BODY_BYTES_MAX, Access, Handler, Route
 
 
 async def converse(call: Call) -> Response:
-    chat = to_converse_call(call.params["model"], call.json(), "Converse")
+    chat = to_converse_call(call.params["model"], call.json(long_in=LONG_IN), "Converse")
     return from_completed(*await completed(call, call.context(), chat))
 
 
 async def converse_stream(call: Call) -> StreamingResponse:
-    chat = to_converse_call(call.params["model"], call.json(), "ConverseStream")
+    chat = to_converse_call(call.params["model"], call.json(long_in=LONG_IN), "ConverseStream")
     return from_streamed(*await streamed(call, call.context(), chat))
 
 
@@ -46,7 +47,7 @@ async def invoke_stream(call: Call) -> StreamingResponse:
 
 async def count_tokens(call: Call) -> Response:
     model = call.params["model"]
-    body = to_count_tokens(model, call.json())
+    body = to_count_tokens(model, call.json(long_in=frozenset({"input"})))
     ctx = call.faithful_context()
     return from_completed(await call.services.inference.count_tokens(ctx, model, body))
 

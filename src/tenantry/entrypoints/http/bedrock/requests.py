@@ -13,7 +13,7 @@ from tenantry.application.calls import ChatCall
 from tenantry.domain.errors import BadRequest
 from tenantry.domain.model_ids import MAX_MODEL_ID_CHARS
 from tenantry.entrypoints.http.bedrock import metadata
-from tenantry.entrypoints.http.json_body import parse_object, to
+from tenantry.entrypoints.http.json_body import LONG_IN, parse_object, to
 
 # Members of a Converse request (botocore 1.44.5, bedrock-runtime) and what each must be.
 _CONVERSE_MEMBERS: Final[Mapping[str, type]] = {
@@ -87,7 +87,7 @@ def to_invoke_call(
     return ChatCall(
         operation,
         model,
-        parse_object(body),
+        parse_object(body, long_in=LONG_IN),
         {name: headers[name] for name in _INVOKE_HEADERS if name in headers},
         metadata.service_tier_name(headers.get("x-amzn-bedrock-service-tier")),
         metadata.request_metadata_header(headers.get("x-amzn-bedrock-request-metadata")),
@@ -154,7 +154,7 @@ def _check_native(value: dict[str, Any]) -> None:
         native = base64.b64decode(value.get("body") or "", validate=True)
     except (binascii.Error, ValueError):
         raise BadRequest("`input.invokeModel.body` must be base64.") from None
-    parse_object(native)
+    parse_object(native, long_in=LONG_IN)
 
 
 def _check_model(model: str) -> None:

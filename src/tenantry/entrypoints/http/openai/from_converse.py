@@ -7,9 +7,9 @@ from typing import Any, Final
 
 import orjson
 
+from tenantry.application import exact_json
 from tenantry.domain.errors import UpstreamRubbish
 from tenantry.domain.usage import Usage
-from tenantry.entrypoints.http import exact_json
 
 _FINISH: Final = {
     "end_turn": "stop",
@@ -89,5 +89,6 @@ def _message(content: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _tool_call(use: Mapping[str, Any]) -> dict[str, Any]:
-    function = {"name": use["name"], "arguments": exact_json.write(use.get("input", {}))}
+    arguments = exact_json.write(use.get("input", {})).decode()
+    function = {"name": use["name"], "arguments": arguments}
     return {"id": use["toolUseId"], "type": "function", "function": function}

@@ -17,7 +17,7 @@ from tenantry.entrypoints.http.call import Call
 from tenantry.entrypoints.http.charge import CHARGE_HEADER, charge_text, max_tokens_headers
 from tenantry.entrypoints.http.chats import Grounds, completed, streamed
 from tenantry.entrypoints.http.errors import to_sse_error
-from tenantry.entrypoints.http.json_body import to
+from tenantry.entrypoints.http.json_body import LONG_IN, to
 from tenantry.entrypoints.http.openai import embeddings
 from tenantry.entrypoints.http.openai.chunks import ChunkMaker
 from tenantry.entrypoints.http.openai.from_converse import from_converse
@@ -32,7 +32,7 @@ _log = logging.getLogger(__name__)
 
 
 async def chat_completions(call: Call) -> Response | StreamingResponse:
-    chat = to(ChatRequest, given(call.json()))
+    chat = to(ChatRequest, given(call.json(long_in=LONG_IN)))
     body = to_converse(chat)
     streams = bool(chat.stream)
     converse = ChatCall(

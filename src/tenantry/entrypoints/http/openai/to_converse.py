@@ -7,8 +7,9 @@ from typing import Any
 
 import orjson
 
+from tenantry.application import exact_json
 from tenantry.domain.errors import BadRequest
-from tenantry.entrypoints.http.json_body import check_nesting, check_rounding
+from tenantry.entrypoints.http.json_body import check_nesting
 from tenantry.entrypoints.http.openai.parts import to_blocks, to_text
 from tenantry.entrypoints.http.openai.schema import ChatRequest, Message, NamedTool, ToolCall
 
@@ -143,8 +144,8 @@ def _tool_use(call: ToolCall, where: str) -> dict[str, Any]:
     if not isinstance(arguments, dict):
         raise BadRequest(f"{where} must be a JSON object in a string.")
     check_nesting(arguments)
-    check_rounding(said.encode(), where)
-    return {"toolUse": {"toolUseId": call.id, "name": call.function.name, "input": arguments}}
+    exact = exact_json.exactly(arguments, said.encode())
+    return {"toolUse": {"toolUseId": call.id, "name": call.function.name, "input": exact}}
 
 
 def _inference(chat: ChatRequest) -> dict[str, Any]:

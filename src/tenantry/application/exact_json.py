@@ -1,4 +1,7 @@
-"""JSON whose integers may be beyond 64 bits, which orjson reads as the nearest double. Pure."""
+"""JSON whose integers may be beyond 64 bits, which orjson reads as the nearest double. Pure.
+
+What orjson reads as infinite it refuses, so that no integer has more than 309 digits here.
+"""
 
 from __future__ import annotations
 
@@ -30,19 +33,30 @@ def without_strings(body: bytes) -> bytes:
     return b'"'.join(body.split(b'"')[::2])
 
 
+def fits(integer: int) -> bool:
+    """Whether orjson reads and writes it as it is: 64 bits, with a sign or without."""
+    return -(2**63) <= integer < 2**64
+
+
 def read(body: bytes) -> Any:
     """JSON with all of its integers' digits. Raises `orjson.JSONDecodeError`, and `RecursionError`
     for what nests deeper than Python calls."""
     value = orjson.loads(body)  # it refuses what `json` takes: NaN, lone surrogates
+    return exactly(value, body)
+
+
+def exactly(value: Any, body: bytes) -> Any:
+    """What `orjson.loads` made of `body`, with all digits. Raises `RecursionError` as `read`."""
     return json.loads(body) if _has_long_run(body) else value
 
 
-def write(value: Any) -> str:
+def write(value: Any) -> bytes:
     """The JSON of what `read` gave."""
     try:
-        return orjson.dumps(value).decode()
+        return orjson.dumps(value)
     except orjson.JSONEncodeError:  # an integer beyond 64 bits
-        return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+        text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+        return text.encode()
 
 
 def _has_long_run(body: bytes) -> bool:
