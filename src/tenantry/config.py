@@ -101,7 +101,12 @@ class Settings:
     )
     upstream_idle_timeout_ms: Millis = _setting(120_000, "between two chunks of a stream")
     upstream_total_timeout_ms: Millis = _setting(900_000, "of one attempt, from first to last byte")
-    upstream_connections_max: Count = _setting(512, "connections to Bedrock of one worker")
+    upstream_connections_max: Count = _setting(
+        512, "connections of one worker to one endpoint of Bedrock"
+    )
+    upstream_connections_total_max: Count = _setting(
+        2_048, "connections of one worker to all endpoints of Bedrock, idle ones too"
+    )
 
     # What listens
     http_host: str = _setting("127.0.0.1", "address of the data plane")

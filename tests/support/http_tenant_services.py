@@ -228,6 +228,7 @@ class MemoryLedger:
         *,
         user_hash: str | None = None,
         run_id: str | None = None,
+        **page: Any,
     ) -> list[UsageRow]:
         self.asked.append((user_hash, run_id))
         group = {name: f"some-{name}" for name in group_by}

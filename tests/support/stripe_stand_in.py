@@ -43,6 +43,8 @@ class StandIn:
     items: dict[str, dict[str, Any]] = field(default_factory=dict)
     collected: list[tuple[str, str, int]] = field(default_factory=list)
     requests: list[tuple[str, str]] = field(default_factory=list)
+    away: bool = False  # every request is answered 503
+    search_finds: bool = True  # its index is behind otherwise
     broken: dict[int, str] = field(default_factory=dict)  # which POST from now on: cut or 500
     _keys: dict[str, tuple[int, str, int, Any]] = field(default_factory=dict)
     _numbers: Any = field(default_factory=itertools.count)
@@ -62,6 +64,8 @@ class StandIn:
             how = self.broken.pop(self._posts, None)
             self._posts += 1
         try:
+            if self.away:
+                raise Refused(503, "api_error", "We are down")
             if request.header("authorization") != f"Bearer {API_KEY}":
                 raise Refused(401, "invalid_request_error", "Invalid API Key provided: sk_***")
             status, body = self._once(request, path, fails=how == "500")
@@ -191,6 +195,7 @@ class StandIn:
             for invoice in self.invoices.values()
             if invoice["metadata"].get(found[1]) == wanted
             and invoice["created"] + SEARCH_LAG_S <= self.now_s
+            and self.search_finds
         ]
         return {"object": "search_result", "data": data, "has_more": False, "url": "/v1/x"}
 

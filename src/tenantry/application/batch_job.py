@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from typing import Final
+
 import orjson
 
 from tenantry.ports.batch import BatchJob
@@ -9,6 +12,7 @@ from tenantry.ports.model import Attempt, Failure, ModelPort, Operation, Reply
 
 TIMEOUT_H = 24  # the least that Bedrock takes, and less than an unknown attempt is held
 JSON = {"content-type": "application/json"}
+_ARN: Final = re.compile(r"arn:[!-~]{1,1900}/[A-Za-z0-9_-]{1,100}", re.ASCII)
 
 
 async def create(model: ModelPort, job: BatchJob) -> Reply | Failure:
@@ -39,5 +43,6 @@ async def ask(model: ModelPort, job: BatchJob) -> Reply | Failure:
 
 
 def arn_of(reply: Reply) -> str | None:
+    """None where it is none: it is kept, and names where the job's output lies."""
     arn = reply.document.get("jobArn") if isinstance(reply.document, dict) else None
-    return arn if isinstance(arn, str) and arn else None
+    return arn if isinstance(arn, str) and _ARN.fullmatch(arn) else None

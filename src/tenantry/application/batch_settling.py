@@ -5,8 +5,9 @@ that was answered is rated at the batch tier by the prices pinned at its admissi
 or was never reached, is a row of zero. Invariants: a record is posted once, because an attempt ends
 once; a job is over only when every record has an end; output that does not account for every
 record that Bedrock says it processed gives nothing back: its records wait to be written off, and
-the job ends with them. What one job finds away holds back no other: a bucket that lets wait in vain
-is waited for once a round, whoever else needs it.
+the job ends with them; so does one whose documents make no sense, whatever fault that is. What one
+job finds away holds back no other: a bucket that lets wait in vain is waited for once a round,
+whoever else needs it.
 """
 
 from __future__ import annotations
@@ -18,7 +19,14 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from tenantry.application import batch_job
-from tenantry.domain.batch import Answered, Failed, read_record, records_uri
+from tenantry.domain.batch import (
+    CODE_CHARACTERS_MAX,
+    Answered,
+    Failed,
+    printable,
+    read_record,
+    records_uri,
+)
 from tenantry.domain.errors import NotFound, Unavailable
 from tenantry.domain.normalise import Quarantined
 from tenantry.domain.price import BATCH_TIER, Unpriced
@@ -29,6 +37,7 @@ from tenantry.ports.batch import (
     BatchBook,
     BatchJob,
     BatchLedger,
+    BatchState,
     Buckets,
     OpenJob,
 )
@@ -114,9 +123,21 @@ async def _advance_alone(ports: BatchPorts, found: OpenJob) -> bool:
         raise
     except _Away as problem:
         _log.warning("alert: batch %s waits: %s", found.job.request_id, problem)
-    except Exception:  # of one job, which must not hold back the others
+    except Exception as fault:  # of one job, which must not hold back the others
         _log.exception("batch %s cannot be advanced", found.job.request_id)
+        return await _end_by_fault(ports, found, fault)
     return False
+
+
+async def _end_by_fault(ports: BatchPorts, found: OpenJob, fault: Exception) -> bool:
+    """A fault that comes again in each round shall not keep the job open for ever."""
+    try:
+        return await _end_if_given_up(ports, found, f"cannot be read: {type(fault).__name__}")
+    except Unavailable:
+        raise
+    except Exception:
+        _log.exception("batch %s cannot be ended", found.job.request_id)
+        return False
 
 
 async def _advance(ports: BatchPorts, found: OpenJob) -> bool:
@@ -132,11 +153,13 @@ async def _advance(ports: BatchPorts, found: OpenJob) -> bool:
         return found.age_s >= SUBMITTING_MIN_S and await _submit(ports, found)
     reply = await _needed(batch_job.ask(ports.model, job))
     if isinstance(reply, Failure):
-        _log.warning("batch %s: its job cannot be asked for: %s", job.request_id, reply.message)
-        return await _end_if_given_up(ports, found, f"never told its end: {reply.message}")
+        said = printable(reply.message)
+        _log.warning("batch %s: its job cannot be asked for: %s", job.request_id, said)
+        return await _end_if_given_up(ports, found, f"never told its end: {said}")
     document = reply.document if isinstance(reply.document, dict) else {}
-    if document.get("status") not in ENDED:
-        return await _end_if_given_up(ports, found, f"never ended: {document.get('status')}")
+    status = printable(document.get("status"))
+    if status not in ENDED:
+        return await _end_if_given_up(ports, found, f"never ended: {status}")
     return await _settle(ports, found, document)
 
 
@@ -149,9 +172,10 @@ async def _submit(ports: BatchPorts, found: OpenJob) -> bool:
     if isinstance(result, Failure):
         if result.kind is not FailureKind.REFUSED:
             return False
-        await _give_back(ports, job, result.error_type or "refused", range(job.records))
+        why = printable(result.error_type or "refused")[:CODE_CHARACTERS_MAX]
+        await _give_back(ports, job, why, range(job.records))
         await _forget_input(ports, found)
-        return await ports.book.advance(job, "refused", message=result.message[:500])
+        return await _end(ports, job, "refused", result.message)
     arn = batch_job.arn_of(result)
     if arn is not None:
         await ports.book.advance(job, "running", job_arn=arn)
@@ -167,19 +191,28 @@ async def _settle(ports: BatchPorts, found: OpenJob, document: dict[str, Any]) -
             raise
         return await _end_if_given_up(ports, found, f"{status}: no output was read: {problem}")
     lines = [line for line in output.split(b"\n") if line.strip()]
-    seen: set[int] = set()
+    seen: dict[int, bool] = {}
     for first in range(0, len(lines), RECORDS_A_POSTING):
-        seen |= await _post(ports, job, lines[first : first + RECORDS_A_POSTING])
-    processed = document.get("processedRecordCount") or 0
+        seen = await _post(ports, job, lines[first : first + RECORDS_A_POSTING]) | seen
+    answered = sum(seen.values())
+    processed = _processed(document, job.records)
     if processed > len(seen):
         told = f"processed {processed} records, and its output tells of {len(seen)}"
         _log.warning("alert: batch %s %s", job.request_id, told)
-        return await _end_if_given_up(ports, found, f"{status}: {told}")
+        return await _end_if_given_up(ports, found, f"{status}: {told}", answered)
     missing = [call for call in range(job.records) if call not in seen]
     await _give_back(ports, job, status, missing)
     await _forget_input(ports, found)
-    message = f"{status}: {len(seen)} of {job.records} records"
-    return await ports.book.advance(job, "settled", message=message)
+    message = f"{status}: {len(seen)} of {job.records} records, {answered} answered"
+    return await _end(ports, job, "settled", message, answered)
+
+
+def _processed(document: dict[str, Any], records: int) -> int:
+    """How many records Bedrock says that it processed: all, where what it says is no number."""
+    said = document.get("processedRecordCount")
+    if said is None:
+        return 0
+    return min(said, records) if type(said) is int and said >= 0 else records
 
 
 async def _output(ports: BatchPorts, job: BatchJob) -> bytes:
@@ -196,11 +229,19 @@ def _given_up(found: OpenJob) -> bool:
     return not found.waits and found.age_s >= GIVEN_UP_S
 
 
-async def _end_if_given_up(ports: BatchPorts, found: OpenJob, message: str) -> bool:
+async def _end_if_given_up(
+    ports: BatchPorts, found: OpenJob, message: str, answered: int = 0
+) -> bool:
     if not _given_up(found):
         return False
     await _forget_input(ports, found)
-    return await ports.book.advance(found.job, "settled", message=message[:500])
+    return await _end(ports, found.job, "settled", message, answered)
+
+
+async def _end(
+    ports: BatchPorts, job: BatchJob, to: BatchState, message: str, answered: int = 0
+) -> bool:
+    return await ports.book.advance(job, to, message=printable(message), answered=answered)
 
 
 async def _needed(work: Awaitable[T]) -> T:
@@ -211,24 +252,66 @@ async def _needed(work: Awaitable[T]) -> T:
         raise _Away(problem.message) from problem
 
 
-async def _post(ports: BatchPorts, job: BatchJob, lines: Sequence[bytes]) -> set[int]:
-    """Posts what the lines say of records; returns which records they are."""
+async def _post(ports: BatchPorts, job: BatchJob, lines: Sequence[bytes]) -> dict[int, bool]:
+    """Posts what the lines say of records; returns which they are, and whether it is an answer."""
     # Family and write class are pinned, and the same for all records of one model.
     told: dict[int, bytes] = {}
+    answered: dict[int, bool] = {}
     for line in lines:
         found = read_record(line, job.operation, "", TokenClass.CACHE_WRITE_5M)
-        if found is not None and found.call < job.records:
-            told.setdefault(found.call, line)
+        if found is not None and found.call < job.records and found.call not in told:
+            told[found.call] = line
+            answered[found.call] = isinstance(found, Answered)
     attempts = {a.call: a for a in await ports.ledger.find_open(_keys(job, list(told)))}
-    outcomes = []
-    for call, attempt in attempts.items():
+    outcomes = [
+        await _read(ports.directory, job, attempt, told[call]) for call, attempt in attempts.items()
+    ]
+    try:
+        await _posted(ports, job, outcomes)
+    except Unavailable:
+        raise
+    except Exception:  # of one record, which must not hold back the others
+        _log.exception("batch %s: records are posted one by one", job.request_id)
+        for outcome in outcomes:
+            await _posted_alone(ports, job, outcome)
+    return answered
+
+
+async def _posted_alone(ports: BatchPorts, job: BatchJob, outcome: AttemptOutcome) -> None:
+    try:
+        await _posted(ports, job, [outcome])
+    except Unavailable:
+        raise
+    except Exception:
+        await _posted(ports, job, [_unreadable(outcome)])
+
+
+async def _read(
+    directory: Directory, job: BatchJob, attempt: OpenAttempt, line: bytes
+) -> AttemptOutcome:
+    """What becomes of a record; one that makes no sense is kept for a person to look at."""
+    try:
         family = str(attempt.pinned.get("family", ""))
         klass = TokenClass(attempt.pinned.get("write_class", TokenClass.CACHE_WRITE_5M))
-        record = read_record(told[call], job.operation, family, klass)
+        record = read_record(line, job.operation, family, klass)
         assert record is not None, "it was read a moment ago"
-        outcomes.append(await _outcome(ports.directory, attempt, record))
-    await _posted(ports, job, outcomes)
-    return set(told)
+        return await _outcome(directory, attempt, record)
+    except Unavailable:
+        raise
+    except Exception:
+        _log.exception("batch %s: record %d cannot be read", job.request_id, attempt.call)
+        return _unreadable(attempt)
+
+
+def _unreadable(of: OpenAttempt | AttemptOutcome) -> AttemptOutcome:
+    return AttemptOutcome(
+        of.call,
+        of.attempt,
+        "unknown",
+        charged=of.charged,
+        service_tier=BATCH_TIER,
+        quarantined="its record of the batch's output cannot be kept",
+    )
 
 
 async def _outcome(

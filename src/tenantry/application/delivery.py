@@ -4,12 +4,13 @@
 2. `deliver` starts a lane for each sink with something due and no lane of its own.
 3. A lane leases a batch, sends its notices beside each other, and ends each: delivered, postponed,
    or dead. Then it ends itself; the next round starts it again.
+4. `tell_late` tells operators of what a sink that moves money should have had by now.
 
 Owns: when, how many at once, and when it is given up. Does not own: how a sink is spoken to.
 Invariants: a sink that is slow holds its own lane alone, and no number of tenants' endpoints holds
 up the operator's sinks; a worker that dies leaves leases that
-pass, so a notice may arrive twice, never not at all; nothing is held in memory but the batches of
-the lanes that run.
+pass, so a notice may arrive twice, never not at all; what moves money is given up by an operator
+alone; nothing is held in memory but the batches of the lanes that run.
 """
 
 from __future__ import annotations
@@ -20,17 +21,28 @@ import functools
 import logging
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from tenantry.application.round import Round
-from tenantry.domain.backoff import ATTEMPTS_MAX, next_attempt
+from tenantry.domain.backoff import ATTEMPTS_MAX, LONGEST_S, next_attempt, pause
 from tenantry.domain.errors import Unavailable
 from tenantry.ports.clock import Clock
-from tenantry.ports.delivery import Deliveries, Delivery, DeliveryFailed, Route, Sink
+from tenantry.ports.delivery import (
+    LATE_AFTER,
+    OWED_FOR_EVER,
+    Deliveries,
+    Delivery,
+    DeliveryFailed,
+    Route,
+    Sink,
+)
+from tenantry.ports.outbox import PLATFORM, Notice
 
 DELIVER_EVERY_S = 1.0
 PURGE_EVERY_S = 600.0
+LATE_EVERY_S = 600.0
+LATE_NOTICE = "platform.undelivered"
 ROUTE_MAX = 500  # notices in one commit
 ROUTE_ROUNDS = 10  # then the rest waits for the next round: 5,000 a second are kept up with
 BATCH_MAX = 8  # notices under way to one sink, in one worker
@@ -128,11 +140,39 @@ class Deliverer:
         """Deletes notices older than `keep`; returns how many."""
         deleted = 0
         for _ in range(PURGE_ROUNDS):
-            count = await self._deliveries.purge(self._clock.now() - keep, PURGE_MAX)
+            before = self._clock.now() - keep
+            count = await self._deliveries.purge(before, PURGE_MAX, sorted(OWED_FOR_EVER))
             deleted += count
             if count < PURGE_MAX:
                 break
         return deleted
+
+    async def tell_late(self) -> bool:
+        """Tells once a day of what sinks that move money do not have since a day or longer; whether
+        it was told now.
+        """
+        now = self._clock.now()
+        sinks = sorted(OWED_FOR_EVER)
+        late = await self._deliveries.overdue(sinks, now - LATE_AFTER)
+        if late.oldest_at is None:
+            return False
+        summary = (
+            f"{' and '.join(sinks)} should have had {late.pending + late.dead} invoices, voids or"
+            f" credit notes for more than a day: {late.dead} wait for a person"
+        )
+        body = {
+            "summary": summary,
+            "pending": late.pending,
+            "dead": late.dead,
+            "oldest_at": late.oldest_at.astimezone(UTC).isoformat(),
+            "numbers": list(late.numbers),
+            "at": now.astimezone(UTC).isoformat(),
+        }
+        day = now.astimezone(UTC).date().isoformat()
+        told = await self._deliveries.report(Notice(PLATFORM, LATE_NOTICE, day, body))
+        if told:
+            _log.warning("alert: %s: tenantry stripe waiting", summary)
+        return told
 
     def _ended(self, sink: str, _: asyncio.Task[None]) -> None:
         del self._lanes[sink]
@@ -161,7 +201,12 @@ class Deliverer:
 
     async def _attempt(self, delivery: Delivery) -> bool:
         """Whether the sink took it."""
-        if delivery.attempts > ATTEMPTS_MAX:
+        owed = delivery.sink in OWED_FOR_EVER
+        if delivery.attempts > ATTEMPTS_MAX and owed:
+            # If it ends this worker as well, then once in so long.
+            again = self._clock.now() + timedelta(seconds=LONGEST_S)
+            await self._deliveries.postpone(delivery, again, "an attempt ended with its worker")
+        elif delivery.attempts > ATTEMPTS_MAX:
             await self._bury(delivery, "every attempt ended with its worker")
             return False
         sink = self._outside.sink(delivery.sink)
@@ -170,26 +215,32 @@ class Deliverer:
             async with asyncio.timeout(ATTEMPT_MAX_S):
                 await sink.deliver(delivery)
         except DeliveryFailed as failure:
-            await self._failed(delivery, failure.message, final=failure.final)
+            anew = owed and not failure.answered
+            await self._failed(delivery, failure.message, final=failure.final, anew=anew)
         except TimeoutError:
-            await self._failed(delivery, f"took longer than {ATTEMPT_MAX_S:.0f} s", final=False)
+            await self._failed(delivery, f"took longer than {ATTEMPT_MAX_S:.0f} s", anew=owed)
         except Exception as fault:
             # A notice that a sink cannot even read must not end the lane of all the others.
             _log.exception("a delivery to %s failed by a fault of ours", delivery.sink)
-            await self._failed(delivery, f"fault: {type(fault).__name__}", final=False)
+            await self._failed(delivery, f"fault: {type(fault).__name__}", anew=owed)
         else:
             await self._deliveries.delivered(delivery, self._clock.now())
             return True
         return False
 
-    async def _failed(self, delivery: Delivery, error: str, *, final: bool) -> None:
+    async def _failed(
+        self, delivery: Delivery, error: str, *, final: bool = False, anew: bool = False
+    ) -> None:
+        """`anew`: the sink was away, so how long it was asked counts from now on."""
         now = self._clock.now()
         chance = int.from_bytes(self._clock.random(4), "big") / 2**32
         again = None if final else next_attempt(delivery.attempts, delivery.since, now, chance)
+        if again is None and not final and delivery.sink in OWED_FOR_EVER:
+            again = now + pause(delivery.attempts, chance)
         if again is None:
             await self._bury(delivery, error)
         else:
-            await self._deliveries.postpone(delivery, again, error)
+            await self._deliveries.postpone(delivery, again, error, now if anew else None)
 
     async def _bury(self, delivery: Delivery, error: str) -> None:
         _log.error(
@@ -222,6 +273,7 @@ async def delivery_rounds(
         yield [
             Round("deliver", DELIVER_EVERY_S, deliverer.deliver),
             Round("purge-notices", PURGE_EVERY_S, purge),
+            Round("undelivered", LATE_EVERY_S, deliverer.tell_late),
         ]
     finally:
         await deliverer.close()

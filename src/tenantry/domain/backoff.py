@@ -3,6 +3,7 @@
 The pause doubles from `FIRST_S` to `LONGEST_S`, less up to `JITTER` of it, so that what failed
 together does not come back together. It ends after `GIVE_UP_AFTER` or `ATTEMPTS_MAX`, whichever
 is first: the former for a receiver that is away, the latter for a notice that ends the worker.
+What moves money has the same pauses, and no end.
 """
 
 from __future__ import annotations
@@ -26,5 +27,10 @@ def next_attempt(attempts: int, since: datetime, now: datetime, chance: float) -
     end = since + GIVE_UP_AFTER
     if attempts >= ATTEMPTS_MAX or now >= end:
         return None
+    return min(now + pause(attempts, chance), end)
+
+
+def pause(attempts: int, chance: float) -> timedelta:
+    """How long to wait after `attempts` (1 or more) that failed. `chance` is in [0, 1)."""
     pause_s = min(FIRST_S * 2.0 ** min(attempts - 1, 32), LONGEST_S)
-    return min(now + timedelta(seconds=pause_s * (1 - JITTER * chance)), end)
+    return timedelta(seconds=pause_s * (1 - JITTER * chance))

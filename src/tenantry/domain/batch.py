@@ -25,6 +25,8 @@ BUCKET_PATTERN: Final = (  # no segment is `.` or `..`
 ROLE_PATTERN: Final = (
     r"^arn:aws(-[a-z-]{1,16})?:iam::[0-9]{12}:role/[A-Za-z0-9_+=,.@/-]{1,512}(?!\n)$"
 )
+CODE_CHARACTERS_MAX: Final = 64
+_SAID_MAX: Final = 500  # characters of a provider's words
 _RECORD_ID: Final = re.compile(r"R([0-9]{10})", re.ASCII)  # 11 letters and digits, as Bedrock's
 # Families whose InvokeModel body tells usage: a batch's answer has no headers to tell it.
 NATIVE_FAMILIES: Final = frozenset({"anthropic", "nova", "openai", "qwen", "llama", "titan_embed"})
@@ -73,7 +75,8 @@ def read_record(
         return None
     if not isinstance(record, dict):
         return None
-    found = _RECORD_ID.fullmatch(str(record.get("recordId")))
+    name = record.get("recordId")
+    found = _RECORD_ID.fullmatch(name) if isinstance(name, str) else None
     if found is None:
         return None
     call = int(found[1])
@@ -81,11 +84,18 @@ def read_record(
     if output is None and "error" in record:
         error = record["error"]
         code = error.get("errorCode") if isinstance(error, dict) else None
-        return Failed(call, str(code)[:64])
+        return Failed(call, printable(code)[:CODE_CHARACTERS_MAX])
     if operation == "Converse":
         usage = output.get("usage") if isinstance(output, dict) else None
         return Answered(call, normalise.from_converse(usage, family, write_class))
     return Answered(call, normalise.from_invoke({}, output, family, write_class))
+
+
+def printable(said: object) -> str:
+    """What a provider said, as every store takes it: no control character, no half of a pair."""
+    if not isinstance(said, str | int | float | None):
+        return type(said).__name__
+    return "".join(each if each.isprintable() else "?" for each in str(said)[:_SAID_MAX])
 
 
 def records_uri(output_uri: str, job_arn: str, input_uri: str) -> str:

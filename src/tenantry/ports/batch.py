@@ -86,8 +86,11 @@ class BatchBook(Protocol):
         *,
         job_arn: str | None = None,
         message: str = "",
+        answered: int = 0,
     ) -> bool:
-        """As `BatchNotes.advance`; of a job that ends by it the outside hears."""
+        """As `BatchNotes.advance`; of a job that ends by it the outside hears, and how many of its
+        records were answered.
+        """
         ...
 
 

@@ -8,11 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any, Protocol
+from datetime import datetime, timedelta
+from typing import Any, Final, Protocol
 from uuid import UUID
 
 from tenantry.domain.ids import TenantId
+from tenantry.ports.outbox import Notice
+
+# What they hear of moves money: it is tried until they have it, or until an operator's word.
+OWED_FOR_EVER: Final = frozenset({"stripe"})
+LATE_AFTER: Final = timedelta(days=1)  # then operators are told of what these do not have
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,18 +49,21 @@ class Delivery:
     waits: bool = False  # a void, while its invoice is still on the way to this sink
     heard_of: bool = False  # a void, of an invoice that this sink was to have
     superseded: bool = False  # an invoice that has been voided since
+    pushed: bool = False  # a void, of an invoice that this sink certainly has
 
 
 class DeliveryFailed(Exception):
-    """The sink did not take the notice. `final`: no repetition can help. The message is kept and
-    shown to operators: no secret, no body of an answer.
+    """The sink did not take the notice. `final`: no repetition can help. `answered`: the sink was
+    there and told all that it knows, so that waiting for it begins no more anew. The message is
+    kept and shown to operators: no secret, no body of an answer.
     """
 
-    def __init__(self, message: str, *, final: bool = False) -> None:
+    def __init__(self, message: str, *, final: bool = False, answered: bool = False) -> None:
         # No NUL and no half of a surrogate pair: neither a log nor PostgreSQL takes them.
         self.message = message.replace("\x00", "").encode("utf-8", "replace").decode("utf-8")
         super().__init__(self.message)
         self.final = final
+        self.answered = answered
 
 
 class Sink(Protocol):
@@ -77,6 +85,31 @@ class Listed:
     attempts: int
     next_at: datetime | None
     last_error: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Owed:
+    """A delivery that its sink does not have, and that nobody dismissed. `state`: pending, dead."""
+
+    notice_id: UUID
+    tenant_id: TenantId
+    kind: str
+    number: str | None  # of the invoice or credit note
+    created_at: datetime
+    state: str
+    attempts: int
+    next_at: datetime | None
+    last_error: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Overdue:
+    """What sinks should have had by an instant: `pending` is still tried, `dead` is a person's."""
+
+    pending: int
+    dead: int
+    oldest_at: datetime | None
+    numbers: Sequence[str]  # of the oldest few invoices and credit notes
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,15 +143,28 @@ class Deliveries(Protocol):
         """False: the lease had passed to another attempt, which will end it."""
         ...
 
-    async def postpone(self, delivery: Delivery, next_at: datetime, error: str) -> bool: ...
+    async def postpone(
+        self, delivery: Delivery, next_at: datetime, error: str, since: datetime | None = None
+    ) -> bool:
+        """`since`: from there on it counts as tried; none: as before."""
+        ...
 
     async def bury(self, delivery: Delivery, now: datetime, error: str) -> bool:
         """Ends it as dead: nobody tries again unasked."""
         ...
 
-    async def purge(self, before: datetime, limit: int) -> int:
+    async def overdue(self, sinks: Sequence[str], before: datetime) -> Overdue:
+        """What those sinks do not have of notices older than that, unless it was dismissed."""
+        ...
+
+    async def report(self, notice: Notice) -> bool:
+        """Puts a notice into the outbox. False: it was there before."""
+        ...
+
+    async def purge(self, before: datetime, limit: int, keep_dead: Sequence[str] = ()) -> int:
         """Deletes up to `limit` notices older than that and owed to nobody, with their
-        deliveries; returns how many."""
+        deliveries; returns how many. At the sinks `keep_dead` what is dead is owed until somebody
+        dismisses it."""
         ...
 
 
@@ -134,11 +180,21 @@ class NoticeDesk(Protocol):
         ...
 
     async def dismiss(self, notice_id: UUID, sink: str | None) -> int:
-        """Leaves dead deliveries to a person; returns how many are left so. Idempotent."""
+        """Leaves dead deliveries to a person, at a sink that is named those that are still tried
+        too; returns how many are left so. Idempotent.
+        """
         ...
 
     async def send(self, notice_id: UUID, sink: str, now: datetime) -> bool:
         """To a sink that it was not routed to, or where it is dead. False: nothing to do."""
+        ...
+
+    async def owed(self, sink: str, limit: int) -> list[Owed]:
+        """What a sink does not have, the oldest first."""
+        ...
+
+    async def overdue(self, sinks: Sequence[str], before: datetime) -> Overdue:
+        """As `Deliveries.overdue`."""
         ...
 
     async def counts(self) -> Mapping[str, int]:

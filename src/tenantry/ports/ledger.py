@@ -97,8 +97,13 @@ class TenantLedger(Protocol):
         *,
         user_hash: str | None = None,
         run_id: str | None = None,
+        after: Sequence[str] | None = None,
+        limit: int | None = None,
     ) -> list[UsageRow]:
-        """By group; of one user or run alone where they are named."""
+        """By group, in order of the groups' values; of one user or run alone where they are named.
+        At most `limit` groups behind the one whose values, in the order of `group_by`, and currency
+        are in `after`. Raises `BadRequest` where no group could have such values.
+        """
         ...
 
     async def period(self, principal: Principal) -> Span:

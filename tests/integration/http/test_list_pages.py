@@ -16,7 +16,7 @@ from tenantry.entrypoints.http.paging import PAGE
 from tenantry.entrypoints.http.routes import Access, Route
 
 # Answers with `data` that are one report or one catalogue, and end with their question.
-WHOLE = {"/v1/usage", "/admin/v1/usage", "/admin/v1/economics", "/v1/limits", "/v1/models"}
+WHOLE = {"/admin/v1/economics", "/v1/limits", "/v1/models"}
 NEEDS_TENANT = "tenant=acme"
 LISTS = [
     route for route in (*ADMIN_PLANE.routes, *DATA_PLANE.routes) if set(PAGE) <= set(route.query)

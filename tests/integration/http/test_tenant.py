@@ -1,9 +1,14 @@
 """What tenants see of themselves, and the description of the ports."""
 
+from decimal import Decimal
+from typing import Any
+
 import orjson
 import pytest
 from tests.support.http_edge import Edge
 from tests.support.http_plain import send
+
+from tenantry.ports.ledger import UsageRow
 
 
 def test_usage_is_the_keys_own_tenants(edge: Edge) -> None:
@@ -19,6 +24,37 @@ def test_usage_is_the_keys_own_tenants(edge: Edge) -> None:
     assert edge.services.directory.fresh_reads == 1
     assert "cost" not in body.decode() and "markup" not in body.decode()
     assert headers["x-tenantry-tenant"] == "tnt_acme"
+
+
+def test_usage_that_fits_a_page_ends_with_it(edge: Edge) -> None:
+    assert orjson.loads(send(edge, "GET", "/v1/usage?limit=1")[2])["next_cursor"] is None
+
+
+def test_usage_of_many_groups_has_pages(edge: Edge, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    async def usage(*given: Any, after: Any, limit: int, **named: Any) -> list[UsageRow]:
+        asked.append((after, limit))
+        first = 0 if after is None else int(after[1].removeprefix("run-")) + 1
+        return [
+            UsageRow({"model": "m", "run": f"run-{n:04}"}, 1, {}, Decimal(1), "USD")
+            for n in range(first, min(1_500, first + limit))
+        ]
+
+    monkeypatch.setattr(edge.services.ledger, "usage", usage)
+    path = "/v1/usage?group_by=model,run"
+    first = orjson.loads(send(edge, "GET", path)[2])
+    assert len(first["data"]) == 1_000, "what is smaller comes whole"
+    found, cursor = first["data"], first["next_cursor"]
+    while cursor:
+        page = orjson.loads(send(edge, "GET", f"{path}&limit=100&cursor={cursor}")[2])
+        found += page["data"]
+        cursor = page["next_cursor"]
+    assert [row["run"] for row in found] == [f"run-{n:04}" for n in range(1_500)]
+    assert asked[0] == (None, 1_001)
+    assert asked[1] == (["m", "run-0999", "USD"], 101)
+    other = f"/v1/usage?group_by=run,model&cursor={first['next_cursor']}"
+    assert send(edge, "GET", other)[0] == 400
 
 
 @pytest.mark.parametrize(

@@ -73,7 +73,7 @@ def test_the_outside_hears_once_of_a_job_that_ended(database: Database) -> None:
         assert await world.fetch("SELECT FROM notice") == []
         said = "no role arn:aws:iam::111111111111:role/r"
         for job in (replace(settled, state="running"), replace(settled, state="running")):
-            await book.advance(job, "settled", message=said)
+            await book.advance(job, "settled", message=said, answered=99)
         assert await book.advance(replace(refused, state="submitting"), "refused", message=said)
         notices = await world.fetch("SELECT tenant_id, kind, body::text AS body FROM notice")
         assert {row["kind"] for row in notices} == {"job.ended"}
@@ -81,9 +81,10 @@ def test_the_outside_hears_once_of_a_job_that_ended(database: Database) -> None:
         assert len(notices) == len(told) == 2
         assert told[world.anna.tenant_id] == {
             "id": str(settled.request_id), "state": "settled", "model": "m",
-            "operation": "Converse", "records": 100,
+            "operation": "Converse", "records": 100, "answered": 99, "outcome": "partly_failed",
         }  # fmt: skip
-        assert told[world.bert.tenant_id]["state"] == "refused"
+        refused_one = told[world.bert.tenant_id]
+        assert (refused_one["state"], refused_one["outcome"]) == ("refused", "failed")
 
     in_world(database, body)
 

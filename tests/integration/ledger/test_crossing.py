@@ -383,6 +383,7 @@ def test_a_correction_is_of_one_tenants_usage(database: Database) -> None:
             "admitted_at": row["admitted_at"].isoformat(),
             "call": row["call"],
             "attempt": row["attempt"],
+            "step": 0,
             "price_version": row["price_version"],
             **{name: ["1", "1"] for name in ("unit_costs", "costs", "unit_prices", "charges")},
         }

@@ -7,6 +7,7 @@ import pytest
 from tests.support.ledger import World, in_world
 from tests.support.postgres import Database
 
+from tenantry.domain.errors import BadRequest
 from tenantry.domain.usage import Usage
 from tenantry.ports.control import Budget
 
@@ -50,6 +51,55 @@ def test_usage_by_group(
             assert row.charge == row.requests * CHARGE
             assert row.tokens == {"uncached_in": 1_000 * row.requests, "out": 500 * row.requests}
             assert row.currency == "USD"
+
+    in_world(database, body)
+
+
+@pytest.mark.parametrize(
+    "group_by", [["user"], ["run", "user"], ["tag", "run"], ["model", "user"], ["user", "day"]]
+)
+def test_usage_is_read_by_pages_to_its_end(database: Database, group_by: list[str]) -> None:
+    async def body(world: World) -> None:
+        for user, run, tags in (
+            (f"user {n}", f"run-{n % 2}", {"team": f"{n % 3}", "ä": "ö"}) for n in range(7)
+        ):
+            for who in (world.anna, world.bert):
+                made = await world.admitted(who, tags=tags, user_hash=user, run_id=run)
+                await world.settle(made, world.outcome(USED))
+        whole = await world.ledger.usage(world.anna, *ALL, group_by)  # type: ignore[arg-type]
+        assert len(whole) > 3
+        for limit in (1, 3, len(whole)):
+            found, after = [], None
+            while page := await world.ledger.usage(
+                world.anna,
+                *ALL,
+                group_by,
+                after=after,
+                limit=limit,  # type: ignore[arg-type]
+            ):
+                assert len(page) <= limit
+                found += page
+                after = [*page[-1].group.values(), page[-1].currency]
+            assert found == whole, "none twice, none left out"
+
+    in_world(database, body)
+
+
+@pytest.mark.parametrize("group_by", [["model"], ["day"], ["hour", "model"], []])
+def test_a_page_of_the_small_roll_up_begins_behind_the_one_before(
+    database: Database, group_by: list[str]
+) -> None:
+    async def body(world: World) -> None:
+        await _spend(world)
+        [row] = await world.ledger.usage(world.anna, *ALL, group_by, limit=1)  # type: ignore[arg-type]
+        after = [*row.group.values(), row.currency]
+        rest = await world.ledger.usage(world.anna, *ALL, group_by, after=after)  # type: ignore[arg-type]
+        assert rest == []
+        before = [*row.group.values(), "AAA"]
+        again = await world.ledger.usage(world.anna, *ALL, group_by, after=before)  # type: ignore[arg-type]
+        assert again == [row]
+        with pytest.raises(BadRequest):
+            await world.ledger.usage(world.anna, *ALL, ["day"], after=["never", "USD"])
 
     in_world(database, body)
 

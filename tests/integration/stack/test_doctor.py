@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from tests.support.stack import ACCOUNTS, Stack
@@ -10,9 +12,13 @@ from tests.support.stack_command import tenantry
 
 from tenantry.adapters.keys.key_folder import BARRED
 
+FONTS = Path(__file__).parents[2] / "support" / "fonts"
 
-def problems(stack: Stack) -> tuple[int, list[str], dict[str, Any]]:
-    done = tenantry(stack.home, "doctor", "--json")
+
+def problems(
+    stack: Stack, environment: Mapping[str, str] | None = None
+) -> tuple[int, list[str], dict[str, Any]]:
+    done = tenantry(stack.home, "doctor", "--json", environment=environment)
     told = json.loads(done.stdout)
     return done.returncode, told["problems"], told["facts"]
 
@@ -51,3 +57,37 @@ def test_a_tenant_whose_keys_are_destroyed_and_that_is_not_shredded_is_told(stac
     assert told.startswith(f"the keys of {anna.name} are destroyed")
     assert "repeat every shred" in told
     assert bert.name not in told
+
+
+def test_whose_name_an_invoice_cannot_write_is_told(stack: Stack, tmp_path: Path) -> None:
+    anna, bert = stack.tenants()
+
+    def named(name: str, *address: str) -> None:
+        lines = (word for line in address for word in ("--address", line))
+        done = tenantry(stack.home, "tenants", "contract", anna.name, "--legal-name", name, *lines)
+        assert done.returncode == 0, done.stderr
+
+    def doctor(fonts: Path | None = None) -> tuple[int, list[str], dict[str, Any]]:
+        issuer = {"TENANTRY_INVOICE_ISSUER": str(stack.home / "issuer.toml")}
+        with_fonts = {} if fonts is None else {"TENANTRY_INVOICE_FONTS": str(fonts)}
+        return problems(stack, issuer | with_fonts)
+
+    broken = tmp_path / "Broken.otf"
+    broken.write_bytes((FONTS / "NotoSansJP.otf").read_bytes()[:-2_000])
+    try:
+        named("株式会社サンプル", "東京都港区")
+        status, without, _ = doctor()
+        _, drafts_only, facts = problems(stack)
+        _, within, found = doctor(FONTS)
+        _, torn, _ = doctor(tmp_path)
+    finally:
+        named("Anna Corp.", "1 Main St")
+    [told] = [line for line in without if "spelt out on invoices" in line]
+    assert status == 1
+    assert anna.name in told and bert.name not in told and "TENANTRY_INVOICE_FONTS" in told
+    assert anna.name in facts["letters on invoices"]
+    assert [line for line in drafts_only if "spelt out" in line] == []
+    assert [line for line in within if "TENANTRY_INVOICE_FONTS" in line] == []
+    assert found["letters on invoices"] == "all can be drawn"
+    told_of = [line for line in torn if "TENANTRY_INVOICE_FONTS" in line]
+    assert told_of == [f"TENANTRY_INVOICE_FONTS {broken}: cut short"]

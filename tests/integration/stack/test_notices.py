@@ -72,10 +72,52 @@ def test_notices_endpoints_and_customers_from_the_command_line(stack: Stack) -> 
     tenantry(stack, "notices", "send", notice, "mail")
     assert "has it" in tenantry(stack, "notices", "send", notice, "mail")
     assert {row["sink"] for row in of(stack, anna.id)} == {row["sink"], "mail"}
+    tenantry(stack, "notices", "send", notice, "stripe")
+    waiting = tenantry(stack, "stripe", "waiting", "--json")
+    assert [(one["number"], one["state"]) for one in waiting if one["notice_id"] == notice] == [
+        ("INV-1", "pending")
+    ]
+    assert "INV-1" in tenantry(stack, "stripe", "waiting")
+    tenantry(stack, "notices", "dismiss", notice, "--sink", "stripe")
+    waiting = tenantry(stack, "stripe", "waiting", "--json")
+    assert notice not in [one["notice_id"] for one in waiting]
     tenantry(stack, "webhooks", "forget", anna.name, made["id"])
     tenantry(stack, "webhooks", "remove", anna.name, made["id"])
-    assert {row["sink"] for row in of(stack, anna.id)} == {"mail"}
+    assert {row["sink"] for row in of(stack, anna.id)} == {"mail", "stripe"}
     assert "no customer" in tenantry(stack, "stripe", "unlink", anna.name)
     # Its status is of the whole stack, with what other tests have made of it.
     told = CliRunner().invoke(cli, ["doctor", "--json"], env={"TENANTRY_HOME": str(stack.home)})
     assert json.loads(told.stdout)["facts"]["deliveries"].endswith("0 dead")
+
+
+def test_doctor_tells_what_stripe_should_have_had_until_somebody_has_seen_to_it(
+    stack: Stack,
+) -> None:
+    anna, _ = stack.tenants()
+
+    async def write(databases: Databases) -> None:
+        row = await databases.control.fetchrow(
+            "INSERT INTO tenantry.notice (tenant_id, kind, once_key, body, created_at, routed_at)"
+            " VALUES ($1, 'invoice.voided', 'late', '{\"number\": \"INV-7\"}',"
+            " now() - interval '2 days', now()) RETURNING notice_id",
+            anna.id,
+        )
+        await databases.control.execute(
+            "INSERT INTO tenantry.delivery (tenant_id, notice_id, sink, since, next_at)"
+            " VALUES ($1, $2, 'stripe', now() - interval '2 days', now())",
+            anna.id,
+            row[0],
+        )
+
+    def told() -> list[str]:
+        done = CliRunner().invoke(cli, ["doctor", "--json"], env={"TENANTRY_HOME": str(stack.home)})
+        problems = json.loads(done.stdout)["problems"]
+        return [line for line in problems if line.endswith("for Stripe: tenantry stripe waiting")]
+
+    before = told()
+    stack.in_databases(write)
+    [line] = told()
+    assert line not in before and "wait for more than a day" in line
+    [late] = [one for one in of(stack, anna.id) if one["sink"] == "stripe"]
+    tenantry(stack, "notices", "dismiss", late["notice_id"], "--sink", "stripe")
+    assert told() == before

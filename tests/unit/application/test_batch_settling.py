@@ -77,7 +77,9 @@ class World:
     asked: list[Operation] = field(default_factory=list)
     begun: int = 4
     written_off: set[int] = field(default_factory=set)
+    answered: int = 0  # of the job that ended
     away: set[str] = field(default_factory=set)  # what raises `Unavailable`
+    refused: set[int] = field(default_factory=set)  # records with usage that are not taken
 
     async def open_jobs(self, after: BatchJob | None, limit: int) -> Sequence[OpenJob]:
         if after is not None or self.job.state not in ("planned", "submitting", "running"):
@@ -89,10 +91,13 @@ class World:
         return [self.job]
 
     async def advance(
-        self, job: BatchJob, to: BatchState, *, job_arn: str | None = None, message: str = ""
-    ) -> bool:
+        self, job: BatchJob, to: BatchState, *, job_arn: str | None = None, message: str = "",
+        answered: int = 0,
+    ) -> bool:  # fmt: skip
         if self.job.state != job.state:
             return False
+        assert message.isprintable(), "a database takes no other"
+        self.answered = answered
         arn = job_arn or self.job.job_arn
         self.job = replace(self.job, state=to, job_arn=arn, message=message)
         return True
@@ -110,6 +115,8 @@ class World:
 
     async def post(self, settlement: Settlement) -> bool:
         self._reach("ledger")
+        if any(outcome.call in self.refused for outcome in settlement.outcomes if outcome.rated):
+            raise ValueError("the database does not take it")
         assert (settlement.tenant_id, settlement.request_id) == ("tnt_acme", RID)
         for outcome in settlement.outcomes:
             assert outcome.call not in self.ends, "a record ends once"

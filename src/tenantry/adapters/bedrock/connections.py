@@ -9,9 +9,11 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from tenantry.adapters.bedrock.pool import Pool
+from tenantry.adapters.bedrock.room import Room
 
 MAX_ENDPOINTS: Final = 512  # accounts × regions that one worker may talk to
 MAX_CONNECTIONS: Final = 1_024  # at once, per endpoint; streams hold theirs to the end
+MAX_TOTAL: Final = 2_048  # to all endpoints, idle ones too: a worker's files are not only these
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 _CERTIFICATE = re.compile(rb"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
 
@@ -33,12 +35,17 @@ class Connections:
     goes to that host."""
 
     def __init__(
-        self, *, ca_pem: bytes | None = None, max_connections: int = MAX_CONNECTIONS
+        self,
+        *,
+        ca_pem: bytes | None = None,
+        max_connections: int = MAX_CONNECTIONS,
+        max_total: int = MAX_TOTAL,
     ) -> None:
         self._ca_pem = ca_pem
         if ca_pem and not _CERTIFICATE.search(ca_pem):
             raise ValueError("the CA bundle holds no PEM certificate")
         self._max_connections = max_connections
+        self._room = Room(max_total)
         self._tls: ssl.SSLContext | None = None
         self._endpoints: dict[str, Endpoint] = {}
 
@@ -58,7 +65,7 @@ class Connections:
         if port != _DEFAULT_PORTS[scheme]:
             host = f"{host}:{port}"
         tls = self._context() if scheme == "https" else None
-        return Endpoint(host, Pool(name, port, tls, self._max_connections))
+        return Endpoint(host, Pool(name, port, tls, self._max_connections, self._room))
 
     def _context(self) -> ssl.SSLContext:
         """Of the system's authorities and those of the bundle; TLS 1.2 and later."""

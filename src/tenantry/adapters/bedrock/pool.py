@@ -1,4 +1,4 @@
-"""The kept-alive connections of one endpoint: bounded, newest first."""
+"""The kept-alive connections of one endpoint: bounded, newest first, within the worker's room."""
 
 from __future__ import annotations
 
@@ -9,18 +9,25 @@ import ssl
 from typing import Final
 
 from tenantry.adapters.bedrock.connection import Connection, ExchangeFailed
+from tenantry.adapters.bedrock.room import Room
 from tenantry.ports.model import FailureKind
 
 # Idle connections are given up before the other side does it; a load balancer waits 60 s.
 IDLE_S_MAX: Final = 30
 KEEPALIVE_AFTER_S: Final = 60  # a model may think for minutes; a NAT forgets silence after 350 s
+_NONE_FREE: Final = "no connection was free in time"
 
 
 class Pool:
     """Hands out connections, each to one exchange at a time."""
 
     def __init__(
-        self, host: str, port: int, tls: ssl.SSLContext | None, connections_max: int
+        self,
+        host: str,
+        port: int,
+        tls: ssl.SSLContext | None,
+        connections_max: int,
+        room: Room,
     ) -> None:
         self._host = host
         self._port = port
@@ -28,19 +35,21 @@ class Pool:
         self._slots = asyncio.Semaphore(connections_max)
         self._idle: list[Connection] = []  # the longest idle first
         self._closed = False
+        self._room = room
+        room.join(self)
 
     async def acquire(self, connect_s: float) -> Connection:
         """A usable connection. Raises `ExchangeFailed`, and nothing was sent then."""
-        await self._take_slot(connect_s)
+        wait_s = await self._take_slot(connect_s)
         try:
-            if self._closed:
-                raise ExchangeFailed(FailureKind.UNREACHABLE, False, "the client was closed")
+            self._check_open()
             self._drop_stale()
             while self._idle:
                 connection = self._idle.pop()
                 if connection.usable:
                     return connection
-            return await self._connect(connect_s)
+                self._room.free()
+            return await self._opened(wait_s, connect_s)
         except BaseException:
             self._slots.release()
             raise
@@ -48,30 +57,60 @@ class Pool:
     def give_back(self, connection: Connection) -> None:
         """After its exchange, whatever came of that."""
         self._slots.release()
-        if connection.release():
-            if self._closed:
-                connection.abort()
-            else:
-                self._idle.append(connection)
-                self._drop_stale()
+        if not connection.release():
+            self._room.free()
+        elif self._closed:
+            connection.abort()
+            self._room.free()
+        elif not self._room.hand_over(self, connection):
+            self._idle.append(connection)
+            self._drop_stale()
 
     def close(self) -> None:
         """Ends idle connections; those in use end with their exchange."""
         self._closed = True
-        for connection in self._idle:
-            connection.abort()
-        self._idle.clear()
+        self._room.leave(self)
+        while self._idle:
+            self.give_up_one()
+            self._room.free()
 
-    async def _take_slot(self, wait_s: float) -> None:
+    def idle_since(self) -> float | None:
+        return self._idle[0].idle_since if self._idle else None
+
+    def give_up_one(self) -> None:
+        self._idle.pop(0).abort()
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise ExchangeFailed(FailureKind.UNREACHABLE, False, "the client was closed")
+
+    async def _take_slot(self, wait_s: float) -> float:
+        """Returns how much of the wait is left."""
         if not self._slots.locked():
             await self._slots.acquire()
-            return
+            return wait_s
+        loop = asyncio.get_running_loop()
+        ends = loop.time() + wait_s
         try:
             async with asyncio.timeout(wait_s):
                 await self._slots.acquire()
         except TimeoutError:
-            message = "no connection was free in time"
-            raise ExchangeFailed(FailureKind.UNREACHABLE, False, message) from None
+            raise ExchangeFailed(FailureKind.UNREACHABLE, False, _NONE_FREE) from None
+        return max(ends - loop.time(), 0.0)
+
+    async def _opened(self, wait_s: float, connect_s: float) -> Connection:
+        try:
+            given = await self._room.take(self, wait_s)
+        except TimeoutError:
+            raise ExchangeFailed(FailureKind.UNREACHABLE, False, _NONE_FREE) from None
+        if given is not None and given.usable:
+            return given
+        try:
+            self._check_open()
+            return await self._connect(connect_s)
+        except BaseException:
+            self._room.free()
+            raise
 
     async def _connect(self, connect_s: float) -> Connection:
         loop = asyncio.get_running_loop()
@@ -91,7 +130,8 @@ class Pool:
     def _drop_stale(self) -> None:
         before = asyncio.get_running_loop().time() - IDLE_S_MAX
         while self._idle and self._idle[0].idle_since < before:
-            self._idle.pop(0).abort()
+            self.give_up_one()
+            self._room.free()
 
 
 def reason_of(error: Exception) -> str:

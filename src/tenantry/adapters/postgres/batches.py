@@ -22,6 +22,7 @@ from tenantry.ports.outbox import Notice
 
 JOB_ENDED = "job.ended"
 ENDS: frozenset[BatchState] = frozenset({"settled", "refused"})
+_OUTCOMES = ("failed", "partly_failed", "completed")
 _FIRST = (datetime(1, 1, 1, tzinfo=UTC), "", UUID(int=0))
 _OWN_COLUMNS = ("tenant_id", "request_id", "state", "job_arn", "message", "created_at")
 
@@ -61,7 +62,13 @@ class PostgresBatchBook:
         return [to_job(row) for row in await self._fetch("listed", tenant_id, limit)]
 
     async def advance(
-        self, job: BatchJob, to: BatchState, *, job_arn: str | None = None, message: str = ""
+        self,
+        job: BatchJob,
+        to: BatchState,
+        *,
+        job_arn: str | None = None,
+        message: str = "",
+        answered: int = 0,
     ) -> bool:
         values = _advance_values(job, to, job_arn, message)
         with outages_are_unavailable():
@@ -71,7 +78,7 @@ class PostgresBatchBook:
             ):
                 advanced = await connection.fetchval(self._sql["advance"], *values) is not None
                 if advanced and to in ENDS:
-                    await enqueue(connection, _ended(job, to))
+                    await enqueue(connection, _ended(job, to, answered))
         return advanced
 
     async def _fetch(self, name: str, *values: object) -> list[Any]:
@@ -87,7 +94,7 @@ def _advance_values(
     return job.tenant_id, job.request_id, job.state, to, job_arn, message
 
 
-def _ended(job: BatchJob, state: BatchState) -> Notice:
+def _ended(job: BatchJob, state: BatchState, answered: int) -> Notice:
     """What a tenant may hear: not where its job ran, nor what the provider said of it."""
     body = {
         "id": str(job.request_id),
@@ -95,6 +102,8 @@ def _ended(job: BatchJob, state: BatchState) -> Notice:
         "model": job.model,
         "operation": job.operation,
         "records": job.records,
+        "answered": answered,
+        "outcome": _OUTCOMES[(answered > 0) + (answered >= job.records)],
     }
     return Notice(job.tenant_id, JOB_ENDED, str(job.request_id), body)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import date, datetime
@@ -22,6 +22,7 @@ from tenantry.domain.agreement import Agreement
 from tenantry.domain.contract import LIST_CURRENCY, ExchangeRate
 from tenantry.domain.errors import BadRequest, Conflict, NotFound
 from tenantry.domain.ids import TenantId
+from tenantry.domain.party import Party
 from tenantry.domain.postings import grant_transfer
 
 PAGE_MAX = 1_000
@@ -64,6 +65,13 @@ class PostgresContracts:
         async with self._transaction() as connection:
             rows = await self._run(connection, "contracts", tenant_id, min(limit, PAGE_MAX), after)
         return [{**to_agreement(row).to_json(), "entered_at": row["entered_at"]} for row in rows]
+
+    async def customers(self, tenant_ids: Sequence[TenantId]) -> dict[TenantId, Party]:
+        """Whom invoices are to by now, of at most `PAGE_MAX` tenants."""
+        assert len(tenant_ids) <= PAGE_MAX, "more than a page of tenants"
+        async with self._transaction() as connection:
+            rows = await self._run(connection, "customers", list(tenant_ids))
+        return {TenantId(row["tenant_id"]): to_agreement(row).customer for row in rows}
 
     async def change_plan(self, tenant_id: TenantId, plan: str, at: datetime | None) -> datetime:
         async with self._transaction() as connection:

@@ -13,10 +13,12 @@ import asyncpg
 
 from tenantry.adapters.postgres.connections import ACQUIRE_TIMEOUT_S
 from tenantry.adapters.postgres.outages import outages_are_unavailable
+from tenantry.adapters.postgres.outbox import enqueue
 from tenantry.adapters.postgres.statements import statements
 from tenantry.domain.errors import BadRequest
 from tenantry.domain.ids import TenantId
-from tenantry.ports.delivery import Delivery, Listed, Route, StripeLink
+from tenantry.ports.delivery import Delivery, Listed, Overdue, Owed, Route, StripeLink
+from tenantry.ports.outbox import Notice
 
 
 class PostgresDeliveries:
@@ -48,14 +50,30 @@ class PostgresDeliveries:
     async def delivered(self, delivery: Delivery, now: datetime) -> bool:
         return await self._change("end_delivery", *_key(delivery), "delivered", now, None)
 
-    async def postpone(self, delivery: Delivery, next_at: datetime, error: str) -> bool:
-        return await self._change("postpone", *_key(delivery), next_at, error)
+    async def postpone(
+        self, delivery: Delivery, next_at: datetime, error: str, since: datetime | None = None
+    ) -> bool:
+        return await self._change("postpone", *_key(delivery), next_at, error, since)
 
     async def bury(self, delivery: Delivery, now: datetime, error: str) -> bool:
         return await self._change("end_delivery", *_key(delivery), "dead", now, error)
 
-    async def purge(self, before: datetime, limit: int) -> int:
-        return await self._execute("purge", before, limit)
+    async def purge(self, before: datetime, limit: int, keep_dead: Sequence[str] = ()) -> int:
+        return await self._execute("purge", before, limit, list(keep_dead))
+
+    async def overdue(self, sinks: Sequence[str], before: datetime) -> Overdue:
+        return Overdue(**(await self._fetch("overdue", list(sinks), before))[0])
+
+    async def report(self, notice: Notice) -> bool:
+        with outages_are_unavailable():
+            async with (
+                self._pool.acquire(timeout=ACQUIRE_TIMEOUT_S) as connection,
+                connection.transaction(),
+            ):
+                return await enqueue(connection, notice)
+
+    async def owed(self, sink: str, limit: int) -> list[Owed]:
+        return [Owed(**row) for row in await self._fetch("owed", sink, limit)]
 
     async def listed(self, state: str | None, limit: int) -> list[Listed]:
         return [Listed(**row) for row in await self._fetch("listed", state, limit)]
@@ -124,4 +142,5 @@ def _to_delivery(row: Any) -> Delivery:
         waits=row["waits"],
         heard_of=row["heard_of"],
         superseded=row["superseded"],
+        pushed=row["pushed"],
     )

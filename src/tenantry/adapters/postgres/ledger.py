@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, date, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -11,6 +11,7 @@ from tenantry.adapters.postgres.budget_rows import to_limit
 from tenantry.adapters.postgres.outages import archived_is_refused
 from tenantry.adapters.postgres.statements import statements
 from tenantry.adapters.postgres.unit_of_work import TenantWork
+from tenantry.domain.errors import BadRequest
 from tenantry.domain.ids import TenantId
 from tenantry.domain.period import Span
 from tenantry.domain.plan import Plan
@@ -19,6 +20,8 @@ from tenantry.ports.ledger import GroupBy, UsageRow
 
 LIMIT_BUDGETS_MAX = 1_000  # among an admin's limits; `/v1/budgets` has pages
 _IN_DETAIL = frozenset({"key", "user", "tag", "run"})  # what the small roll-up does not tell
+_PLACE = ("model", "day", "hour", "currency")
+_PLACE_IN_DETAIL = ("model", "day", "hour", "key", "user", "run", "tag", "currency")
 WINDOW_SLOTS = 11  # of the minute limits: 6 s each, migrations/0006_calendar.sql
 
 
@@ -36,14 +39,20 @@ class PostgresTenantLedger:
         *,
         user_hash: str | None = None,
         run_id: str | None = None,
+        after: Sequence[str] | None = None,
+        limit: int | None = None,
     ) -> list[UsageRow]:
-        """Groups in order of their values; days and hours are of the tenant's zone."""
+        """Days and hours are of the tenant's zone."""
         zone, tenant_id = principal.tenant.zone, principal.tenant_id
         given = (start, end, list(group_by), zone)
+        place = {} if after is None else _place_of(group_by, after)
         if _IN_DETAIL.isdisjoint(group_by) and user_hash is None and run_id is None:
-            rows = await self._fetch(tenant_id, "usage", *given)
+            page = (*map(place.get, _PLACE), limit)
+            rows = await self._fetch(tenant_id, "usage", *given, *page)
         else:
-            rows = await self._fetch(tenant_id, "usage_in_detail", *given, user_hash, run_id)
+            page = (*map(place.get, _PLACE_IN_DETAIL), limit)
+            named = (user_hash, run_id)
+            rows = await self._fetch(tenant_id, "usage_in_detail", *given, *named, *page)
         return to_usage_rows(rows, group_by, zone)
 
     async def period(self, principal: Principal) -> Span:
@@ -83,6 +92,22 @@ def to_usage_rows(rows: Sequence[Any], group_by: Sequence[str], zone: str) -> li
         else:
             tokens[row["token_class"]] = row["quantity"]
     return result
+
+
+def _place_of(group_by: Sequence[str], after: Sequence[str]) -> dict[str, Any]:
+    """The values of a group that was shown, as the database has them."""
+    names = (*group_by, "currency")
+    if len(names) != len(after):
+        raise BadRequest("No group of usage has such values.")
+    place: dict[str, Any] = dict(zip(names, after, strict=True))
+    try:
+        if "day" in place:
+            place["day"] = date.fromisoformat(place["day"])
+        if "hour" in place:
+            place["hour"] = datetime.fromisoformat(place["hour"]).astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise BadRequest("No group of usage has such values.") from None
+    return place
 
 
 def _shown(value: Any, zone: str) -> str:

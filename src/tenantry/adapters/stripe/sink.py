@@ -22,6 +22,7 @@ THREADS: Final = 8
 # An invoice is at Stripe after its notice was written, give or take what two clocks differ.
 CLOCKS_DIFFER: Final = timedelta(days=1)
 # Of what went to another customer Stripe's search alone tells, and lags: longest after an outage.
+# So long it is looked for from the last outage on, where nothing says for certain that it is there.
 SEARCH_LAGS: Final = timedelta(days=1)
 Collection = Literal["charge_automatically", "send_invoice"]
 
@@ -97,8 +98,14 @@ def take_back(session: Session, delivery: Delivery) -> None:
         raise DeliveryFailed("the notice holds no invoice's number", final=True)
     remote = session.find(number, delivery.customer_id, None)
     lags = delivery.heard_of and delivery.leased_at - delivery.since < SEARCH_LAGS
+    if remote is None and delivery.pushed:
+        # It was made there and cannot have gone: what does not find it is the search.
+        raise DeliveryFailed(
+            f"Stripe has {number} and does not find it: void it there, dismiss this"
+        )
     if remote is None and lags:
-        raise DeliveryFailed(f"the search at Stripe does not know {number} yet, if it is there")
+        told = f"the search at Stripe does not know {number} yet, if it is there"
+        raise DeliveryFailed(told, answered=True)
     if remote is None or remote.status == "void":
         return
     match remote.status:

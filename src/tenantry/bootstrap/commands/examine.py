@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 from tenantry.adapters.keys.key_folder import destroyed_in
+from tenantry.adapters.paper.font_folder import FontFolderError
+from tenantry.adapters.paper.typesetter import Typesetter
 from tenantry.adapters.postgres.connections import Databases, LoginDsnFor
+from tenantry.adapters.postgres.contracts import PostgresContracts
 from tenantry.adapters.postgres.control import DEFAULT_POOL_ID
 from tenantry.adapters.postgres.deliveries import PostgresDeliveries
 from tenantry.adapters.postgres.embedded.place import known_place
 from tenantry.adapters.postgres.errors import ClusterNotRunning
 from tenantry.adapters.postgres.vector_rooms import PostgresEngineBook
+from tenantry.bootstrap.billing import issuer_of
 from tenantry.bootstrap.commands.reach import reached
 from tenantry.bootstrap.database import attach
 from tenantry.bootstrap.deployment import (
@@ -21,12 +26,14 @@ from tenantry.bootstrap.deployment import (
     credentials_of,
     no_deployment,
 )
+from tenantry.bootstrap.papers import spelt_out, texts_of
 from tenantry.bootstrap.vector_settings import rooms_fact, rooms_problems
 from tenantry.bootstrap.vectors import engine_problems
-from tenantry.config import Settings, SettingsError
+from tenantry.config import Settings, SettingsError, variable_of
 from tenantry.domain.placement import NO_ACCOUNT, Placement
 from tenantry.domain.tenant import Tenant, TenantStatus
 from tenantry.ports.control import ControlPlane
+from tenantry.ports.delivery import LATE_AFTER, OWED_FOR_EVER
 
 _PAGE = 100
 _NAMED_MAX = 5  # tenants of one problem by name
@@ -55,17 +62,20 @@ async def _examine(
 ) -> tuple[dict[str, Any], list[str]]:
     databases = await Databases.open(dsn_for, application="tenantry cli")
     try:
-        counts = await PostgresDeliveries(databases.control).counts()
+        desk = PostgresDeliveries(databases.control)
+        counts = await desk.counts()
+        late = await desk.overdue(sorted(OWED_FOR_EVER), datetime.now(UTC) - LATE_AFTER)
         engines = await PostgresEngineBook(databases.control).open_engines()
         control = control_of(config, databases)
         placements, tenants = await control.list_placements(), await _living(control)
         models = await control.list_models()
+        letters, unwritten = await _letters(config, PostgresContracts(databases.control), tenants)
     finally:
         await databases.close()
     problems = _unanswered(config, placements, tenants)
     problems += _destroyed(config, tenants)
     problems += await engine_problems(config, dsn_for)
-    problems += rooms_problems(config, engines)
+    problems += rooms_problems(config, engines) + unwritten
     bedrock: dict[str, str] = {}
     if aws:
         bedrock, wrong = await reached(config, placements, models)
@@ -73,10 +83,14 @@ async def _examine(
     if counts["dead"]:
         told = f"{counts['dead']} deliveries of notices are dead"
         problems.append(f"{told}: tenantry notices list --dead")
+    if late.pending:
+        told = f"{late.pending} invoices, voids or credit notes wait for more than a day for Stripe"
+        problems.append(f"{told}: tenantry stripe waiting")
     return {
         "tenants": f"{len(tenants)}, in {len({each.placement.id for each in tenants})} placements",
         "vectors in clear": rooms_fact(engines),
         "deliveries": f"{counts['pending']} pending, {counts['dead']} dead",
+        "letters on invoices": letters,
         **bedrock,
     }, problems
 
@@ -89,6 +103,44 @@ async def _living(control: ControlPlane) -> list[Tenant]:
         found += [tenant for tenant in page if tenant.status is not TenantStatus.SHREDDED]
         after = page[-1].id
     return found
+
+
+async def _letters(
+    config: Settings, contracts: PostgresContracts, tenants: Sequence[Tenant]
+) -> tuple[str, list[str]]:
+    """Whose names and addresses a PDF cannot write with the fonts that there are; a problem where
+    invoices are made final."""
+    folder = config.invoice_fonts
+    try:
+        issuer = issuer_of(config)
+        press = Typesetter(folder)
+        ours = {"the issuer": (*texts_of(issuer.party), *issuer.payment)} if issuer else {}
+        found = await asyncio.to_thread(spelt_out, press, ours)
+        for at in range(0, len(tenants), _PAGE):
+            page = tenants[at : at + _PAGE]
+            customers = await contracts.customers([tenant.id for tenant in page])
+            texts = {
+                each.name: texts_of(customers[each.id]) for each in page if each.id in customers
+            }
+            found += await asyncio.to_thread(spelt_out, press, texts)
+            if len(found) > _NAMED_MAX:
+                break
+    except SettingsError:
+        return "not looked at", []  # told of by who reads the file
+    except FontFolderError as wrong:
+        return "not looked at", [f"{variable_of('invoice_fonts')} {wrong}"]
+    except OSError:
+        return "not looked at", []  # told of by who looks at the folder
+    if not found:
+        return "all can be drawn", []
+    told = f"letters of {_some(found)} are spelt out on invoices, as [U+65E5]"
+    if issuer is None:
+        return told, []
+    return told, [f"{told}: {variable_of('invoice_fonts')} names a folder of fonts that draw them"]
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:_NAMED_MAX]) + (", …" if len(names) > _NAMED_MAX else "")
 
 
 def _unanswered(
@@ -123,8 +175,7 @@ def _destroyed(config: Settings, tenants: Sequence[Tenant]) -> list[str]:
     names = [tenant.name for tenant in tenants if tenant.id in gone]
     if not names:
         return []
-    shown = ", ".join(names[:_NAMED_MAX]) + (", …" if len(names) > _NAMED_MAX else "")
     return [
-        f"the keys of {shown} are destroyed and the database knows of no shred, as one of before it"
-        " does: repeat every shred, revocation and suspension since that backup"
+        f"the keys of {_some(names)} are destroyed and the database knows of no shred, as one of"
+        " before it does: repeat every shred, revocation and suspension since that backup"
     ]

@@ -41,7 +41,7 @@ def doctor(aws: bool, json_output: bool) -> None:
     facts: dict[str, Any] = {"home": str(config.home)}
     if not problems:  # nothing can be tried with settings that are wrong
         facts, problems = _facts(config, aws)
-    problems = [without_userinfo(problem) for problem in problems]
+    problems = [without_userinfo(problem) for problem in dict.fromkeys(problems)]
     facts = {
         name: without_userinfo(fact) if isinstance(fact, str) else fact
         for name, fact in facts.items()
@@ -108,7 +108,7 @@ def _facts(config: Settings, aws: bool) -> tuple[dict[str, Any], list[str]]:
 
 def _gateway_facts(config: Settings) -> tuple[dict[str, Any], list[str]]:
     """What a gateway of this machine would serve with: its certificate, and open files."""
-    most = wanted(config.upstream_connections_max)
+    most = wanted(config.upstream_connections_total_max)
     files = files_allowed(most)
     facts: dict[str, Any] = {"open files": f"{files:,} of a worker, started from here"}
     problems = tls_problems(config.home, SystemClock().now())

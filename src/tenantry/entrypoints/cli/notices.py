@@ -74,7 +74,11 @@ def retry(notice: UUID, sink: str | None) -> None:
 
 @notices.command()
 @click.argument("notice", type=click.UUID)
-@click.option("--sink", type=NAMED, help="Only at this one; else at all where it is dead.")
+@click.option(
+    "--sink",
+    type=NAMED,
+    help="At this one, also where it is still tried; else at all where it is dead.",
+)
 def dismiss(notice: UUID, sink: str | None) -> None:
     """Leave dead deliveries of a notice to a person: doctor counts them no more.
 
@@ -85,7 +89,7 @@ def dismiss(notice: UUID, sink: str | None) -> None:
         return await desk.dismiss(notice, sink)
 
     if not run_with_desk(work):
-        raise click.ClickException(f"nothing of {notice} is dead")
+        raise click.ClickException(f"nothing of {notice} is dead" + (f" at {sink}" if sink else ""))
     say(f"{notice} is dismissed")
 
 

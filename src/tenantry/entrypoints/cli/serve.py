@@ -69,7 +69,9 @@ def serve(exit_with_parent: bool, ready_json: bool, **given: int | None) -> None
     _check_control_files(config)
     shares = _shares(config)
     config = dataclasses.replace(
-        config, upstream_connections_max=min(config.upstream_connections_max, shares.requests)
+        config,
+        upstream_connections_max=min(config.upstream_connections_max, shares.requests),
+        upstream_connections_total_max=min(config.upstream_connections_total_max, shares.requests),
     )
 
     def ready(addresses: Addresses) -> None:
@@ -116,7 +118,7 @@ def _check_control_files(config: Settings) -> None:
 
 def _shares(config: Settings) -> Shares:
     """What each worker may have open; refuses what none could serve with."""
-    most = wanted(config.upstream_connections_max)
+    most = wanted(config.upstream_connections_total_max)
     files = allow_files(most)
     if (told := too_few(files)) is not None:
         raise click.ClickException(told)

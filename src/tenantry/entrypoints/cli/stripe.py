@@ -1,4 +1,4 @@
-"""`tenantry stripe …`: whose invoices Stripe collects."""
+"""`tenantry stripe …`: whose invoices Stripe collects, and what it does not have yet."""
 
 from __future__ import annotations
 
@@ -7,14 +7,15 @@ import dataclasses
 import click
 
 from tenantry.bootstrap.commands.control import run_with_desk
+from tenantry.entrypoints.cli.cut import say_cut
 from tenantry.entrypoints.cli.output import as_json, print_json, print_table, say
 from tenantry.ports.control import ControlPlane
-from tenantry.ports.delivery import NoticeDesk, StripeLink
+from tenantry.ports.delivery import NoticeDesk, Owed, StripeLink
 
 
 @click.group()
 def stripe() -> None:
-    """Say whose invoices Stripe collects.
+    """Say whose invoices Stripe collects, and see what it does not have yet.
 
     Example: `tenantry stripe link acme cus_Q5p1xYz`
     """
@@ -70,3 +71,48 @@ def list_(json_output: bool) -> None:
         print_table(tuple(rows[0]), (tuple(row.values()) for row in rows))
     else:
         say("nobody is a customer at Stripe")
+
+
+_COLUMNS = (
+    "notice",
+    "tenant",
+    "kind",
+    "number",
+    "since",
+    "state",
+    "attempts",
+    "next",
+    "last error",
+)
+
+
+@stripe.command()
+@click.option(
+    "--limit",
+    type=click.IntRange(1, 10_000),
+    default=100,
+    show_default=True,
+    help="At most so many, the oldest.",
+)
+@as_json
+def waiting(limit: int, json_output: bool) -> None:
+    """List what Stripe does not have: what is on its way, and what is left to a person.
+
+    A void is tried until Stripe has it. `tenantry notices dismiss NOTICE --sink stripe` ends it.
+
+    Example: `tenantry stripe waiting`
+    """
+
+    async def work(_: ControlPlane, desk: NoticeDesk) -> list[Owed]:
+        return await desk.owed("stripe", limit + 1)
+
+    found = run_with_desk(work)
+    rows = [dataclasses.asdict(row) for row in found[:limit]]
+    if json_output:
+        print_json(rows)
+    elif rows:
+        print_table(_COLUMNS, (tuple(row.values()) for row in rows))
+    else:
+        say("Stripe has all that it should have")
+    if len(found) > limit:
+        say_cut(limit, "see --limit")

@@ -12,6 +12,7 @@ from tenantry.bootstrap.commands.keys import run_with_labels
 from tenantry.domain.end_user import user_from
 from tenantry.domain.period import Span
 from tenantry.domain.tenant import Principal
+from tenantry.entrypoints.cli.cut import say_cut
 from tenantry.entrypoints.cli.output import as_json, print_json, print_table
 from tenantry.entrypoints.cli.values import NAMED
 from tenantry.ports.control import ControlPlane
@@ -39,6 +40,13 @@ _INSTANT = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%SZ"])
 )
 @click.option("--user", type=NAMED, help="Of this end user alone, as `x-tenantry-user` names it.")
 @click.option("--run", type=NAMED, help="Of this run alone, as `x-tenantry-run` names it.")
+@click.option(
+    "--limit",
+    type=click.IntRange(1, 100_000),
+    default=10_000,
+    show_default=True,
+    help="At most so many rows.",
+)
 @as_json
 def usage(
     tenant: str,
@@ -47,6 +55,7 @@ def usage(
     by: tuple[str, ...],
     user: str | None,
     run: str | None,
+    limit: int,
     json_output: bool,
 ) -> None:
     """Show usage and list charge, to the token.
@@ -67,9 +76,11 @@ def usage(
             groups,  # type: ignore[arg-type]
             user_hash=user_hash,
             run_id=run,
+            limit=limit + 1,
         )
 
-    rows = run_with_ledger(tenant, work)
+    found = run_with_ledger(tenant, work)
+    rows = found[:limit]
     if json_output:
         print_json(rows)
     else:
@@ -87,6 +98,8 @@ def usage(
                 for row in rows
             ),
         )
+    if len(found) > limit:
+        say_cut(limit, "see --limit, --from and --to")
 
 
 def _span(start: datetime | None, end: datetime | None, period: Span) -> Span:

@@ -25,6 +25,7 @@ from tenantry.entrypoints.http.routes import (
     Route,
     RouteTable,
 )
+from tenantry.entrypoints.http.tenant.handlers import USAGE_QUERY
 
 
 def _admin(
@@ -86,7 +87,7 @@ _ROUTES: Final = (
     _admin("DELETE", "/mutes/{mute}", alerts.unmute, "Take an announcement back"),
     _admin("GET", "/prices", control.show_prices, "The price edition in force"),
     _admin("POST", "/prices", control.import_prices, "Import a price edition"),
-    _admin("GET", "/usage", accounting.usage, "A tenant's usage"),
+    _admin("GET", "/usage", accounting.usage, "A tenant's usage", ("tenant", *USAGE_QUERY)),
     _admin("GET", "/economics", economics.economics, "Margin by tenant, model or tag"),
     _admin("GET", "/invoices", accounting.invoices, "A tenant's invoices", _OF_TENANT),
     _admin("GET", "/invoices/{number}", accounting.invoice, "One invoice of a tenant"),

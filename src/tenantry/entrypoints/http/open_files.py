@@ -27,17 +27,18 @@ class Shares:
 
     clients: int  # connections to the data plane
     admin: int  # connections to the admin port
-    requests: int  # in flight, each with at most one connection to Bedrock
+    requests: int  # in flight, each with at most one connection to Bedrock; idle ones are of them
 
     @property
     def files(self) -> int:
         return OWN + self.clients + self.admin + self.requests
 
 
-def wanted(upstream_connections_max: int) -> Shares:
-    """What a worker takes where files are no matter."""
+def wanted(upstream_total_max: int) -> Shares:
+    """What a worker takes where files are no matter. `upstream_total_max`: connections to all
+    endpoints of Bedrock."""
     limits = WireLimits()
-    return Shares(limits.connections, ADMIN, max(limits.requests, upstream_connections_max))
+    return Shares(limits.connections, ADMIN, max(limits.requests, upstream_total_max))
 
 
 def shares_of(files: int, most: Shares) -> Shares:

@@ -7,6 +7,13 @@ SELECT version, legal_name, address, tax_id, email, currency, tax_rate, tax_labe
 FROM tenantry.contract WHERE tenant_id = $1 AND ($3::integer IS NULL OR version < $3)
 ORDER BY version DESC LIMIT $2;
 
+-- name: customers
+-- Whom the invoices of the tenants $1 are to by now.
+SELECT DISTINCT ON (tenant_id) tenant_id, version, legal_name, address, tax_id, email, currency,
+       tax_rate, tax_label, payment_days, ends_on
+FROM tenantry.contract WHERE tenant_id = ANY ($1::text[])
+ORDER BY tenant_id, version DESC;
+
 -- name: plan_changes
 SELECT plan, effective_at, entered_at, applied_at FROM tenantry.plan_change
 WHERE tenant_id = $1

@@ -2,7 +2,8 @@
 -- Chooses the sinks of the oldest notices that have none yet ($1: how many, $2: now). $3 to $5 are
 -- the sinks, the kinds that each hears of, and whether it hears of linked tenants alone: and still of
 -- the void and the credit notes of an invoice that it heard of while there was a link. $6 is what a
--- tenant's own endpoints hear of: never of a budget over the provider's cost.
+-- tenant's own endpoints hear of: never of a budget over the provider's cost. Where Stripe has heard of
+-- an invoice it is owed the void also while it is not set up.
 WITH fresh AS (
   SELECT tenant_id, notice_id, kind, body ->> 'basis' AS basis,
     coalesce(body #>> '{references,invoice}', body ->> 'number') AS invoice
@@ -23,6 +24,14 @@ WITH fresh AS (
       WHERE o.tenant_id = f.tenant_id AND o.kind = 'invoice.finalised'
         AND o.body ->> 'number' = f.invoice AND od.sink = s.sink)
   UNION ALL
+  SELECT f.tenant_id, f.notice_id, od.sink, $2, $2
+  FROM fresh f
+  JOIN tenantry.notice o ON o.tenant_id = f.tenant_id AND o.kind = 'invoice.finalised'
+    AND o.body ->> 'number' = f.invoice
+  JOIN tenantry.delivery od ON od.tenant_id = o.tenant_id AND od.notice_id = o.notice_id
+    AND od.sink = 'stripe'
+  WHERE f.kind IN ('invoice.voided', 'credit_note.issued')
+  UNION
   SELECT f.tenant_id, f.notice_id, 'endpoint:' || e.endpoint_id, $2, $2
   FROM fresh f JOIN tenantry.webhook_endpoint e USING (tenant_id)
   WHERE e.disabled_at IS NULL AND f.kind ~ $6 AND f.basis IS DISTINCT FROM 'cost'
@@ -45,8 +54,8 @@ SELECT sink FROM waiting WHERE next_at <= $1 ORDER BY next_at LIMIT $2;
 -- name: claim
 -- Leases what is due at a sink ($1) until $3. The attempt counts from here, so that a notice whose
 -- delivery kills the worker runs out of attempts too. `waits`: an invoice that is voided is still
--- on its way to this sink; `heard_of`: this sink may have it; `superseded`: this invoice has been
--- voided since.
+-- on its way to this sink; `heard_of`: this sink may have it; `pushed`: it has it, for all of it was
+-- delivered before the void was; `superseded`: this invoice has been voided since.
 WITH due AS (
   SELECT tenant_id, notice_id, sink FROM tenantry.delivery
   WHERE sink = $1 AND state = 'pending' AND next_at <= $2
@@ -61,6 +70,7 @@ WITH due AS (
 SELECT l.tenant_id, l.notice_id, l.sink, l.attempts, l.since, l.lease, $2 AS leased_at,
        n.kind, n.body::text AS body, n.created_at, c.customer_id,
        coalesce(i.pending, false) AS waits, i.pending IS NOT NULL AS heard_of,
+       coalesce(i.pushed, false) AS pushed,
        n.kind = 'invoice.finalised' AND EXISTS (
          SELECT FROM tenantry.notice o
          WHERE o.tenant_id = n.tenant_id AND o.kind = 'invoice.voided'
@@ -69,7 +79,9 @@ FROM leased l
 JOIN tenantry.notice n USING (tenant_id, notice_id)
 LEFT JOIN tenantry.stripe_customer c USING (tenant_id)
 CROSS JOIN LATERAL (
-  SELECT bool_or(od.state = 'pending') AS pending
+  SELECT bool_or(od.state = 'pending') AS pending,
+         bool_or(od.state = 'delivered' AND od.ended_at < n.created_at
+                 AND o.body -> 'lines' <> '[]') AS pushed
   FROM tenantry.notice o JOIN tenantry.delivery od USING (tenant_id, notice_id)
   WHERE n.kind = 'invoice.voided' AND o.tenant_id = n.tenant_id AND o.kind = 'invoice.finalised'
     AND o.body ->> 'number' = n.body ->> 'number' AND od.sink = l.sink) i;
@@ -79,16 +91,20 @@ UPDATE tenantry.delivery SET state = $5, ended_at = $6, last_error = left($7, 50
 WHERE tenant_id = $1 AND notice_id = $2 AND sink = $3 AND lease = $4 AND state = 'pending';
 
 -- name: postpone
-UPDATE tenantry.delivery SET next_at = $5, last_error = left($6, 500)
+-- $7: from there on it counts as tried.
+UPDATE tenantry.delivery
+SET next_at = $5, last_error = left($6, 500), since = coalesce($7::timestamptz, since)
 WHERE tenant_id = $1 AND notice_id = $2 AND sink = $3 AND lease = $4 AND state = 'pending';
 
 -- name: purge
--- Deletes the oldest notices that are past their keeping and owe no sink anything.
+-- Deletes the oldest notices that are past their keeping and owe no sink anything. To the sinks in $3
+-- they owe what is dead, too, until it is dismissed.
 DELETE FROM tenantry.notice n USING (
   SELECT tenant_id, notice_id FROM tenantry.notice o
   WHERE o.created_at < $1 AND o.routed_at IS NOT NULL AND NOT EXISTS (
     SELECT FROM tenantry.delivery d WHERE d.tenant_id = o.tenant_id
-      AND d.notice_id = o.notice_id AND d.state = 'pending')
+      AND d.notice_id = o.notice_id AND (d.state = 'pending'
+        OR d.state = 'dead' AND d.next_at < 'infinity' AND d.sink = ANY ($3::text[])))
   ORDER BY o.created_at LIMIT $2 FOR UPDATE SKIP LOCKED
 ) old
 WHERE n.tenant_id = old.tenant_id AND n.notice_id = old.notice_id;
@@ -112,9 +128,35 @@ SET state = 'pending', ended_at = NULL, attempts = 0, since = $3, next_at = $3, 
 WHERE notice_id = $1 AND state = 'dead' AND ($2::text IS NULL OR sink = $2);
 
 -- name: dismiss
--- Leaves what is dead to a person, at one sink ($2) or at all: it stays dead, and counts no more.
-UPDATE tenantry.delivery SET next_at = 'infinity'
-WHERE notice_id = $1 AND state = 'dead' AND ($2::text IS NULL OR sink = $2);
+-- Leaves what is dead to a person, at one sink ($2) or at all: it stays dead, and counts no more. At a
+-- sink that is named it also ends what is still tried.
+UPDATE tenantry.delivery
+SET state = 'dead', next_at = 'infinity', ended_at = coalesce(ended_at, clock_timestamp())
+WHERE notice_id = $1
+  AND (state = 'dead' AND ($2::text IS NULL OR sink = $2) OR state = 'pending' AND sink = $2);
+
+-- name: owed
+-- What a sink ($1) does not have, and nobody has dismissed.
+SELECT n.notice_id, n.tenant_id, n.kind, n.body ->> 'number' AS number, n.created_at, d.state,
+       d.attempts, CASE WHEN d.state = 'pending' THEN d.next_at END AS next_at, d.last_error
+FROM tenantry.delivery d JOIN tenantry.notice n USING (tenant_id, notice_id)
+WHERE d.sink = $1 AND (d.state = 'pending' OR d.state = 'dead' AND d.next_at < 'infinity')
+ORDER BY n.created_at, n.notice_id LIMIT $2;
+
+-- name: overdue
+-- The same of the sinks in $1, of notices from before $2. One that was just sent is not late yet.
+WITH late AS (
+  SELECT d.state, n.created_at, n.body ->> 'number' AS number
+  FROM tenantry.delivery d JOIN tenantry.notice n USING (tenant_id, notice_id)
+  WHERE d.sink = ANY ($1::text[]) AND n.created_at < $2
+    AND (d.state = 'pending' AND (d.attempts > 0 OR d.since < $2)
+         OR d.state = 'dead' AND d.next_at < 'infinity')
+)
+SELECT count(*) FILTER (WHERE state = 'pending')::int AS pending,
+       count(*) FILTER (WHERE state = 'dead')::int AS dead, min(created_at) AS oldest_at,
+       array(SELECT number FROM late WHERE number IS NOT NULL
+             ORDER BY created_at, number LIMIT 10) AS numbers
+FROM late;
 
 -- name: send
 -- Sends a notice to a sink that it was not routed to, or whose delivery is dead.

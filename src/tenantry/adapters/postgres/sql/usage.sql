@@ -1,6 +1,7 @@
 -- Usage and charge of one tenant by groups, run inside its unit of work. $1 is the tenant.
 -- $2, $3: [start, end). $4: what to group by. $5: the tenant's zone. One row per group with its
--- totals (token_class NULL), one per group and class.
+-- totals (token_class NULL), one per group and class. A page is of so many groups (NULL: of all) behind
+-- one, whose values and currency are given (NULL: from the first).
 
 -- name: period
 -- The running billing period.
@@ -9,7 +10,9 @@ FROM tenantry.tenant t, tenantry.billing_period(clock_timestamp(), t.zone, t.anc
 WHERE t.tenant_id = $1;
 
 -- name: usage
--- By model, day and hour: from the small roll-up.
+-- By model, day and hour: from the small roll-up. $6 to $9: model, day, hour and currency of the group
+-- before the page; $10: groups of a page.
+WITH grouped AS (
 SELECT grouping(e.token_class) = 1 AS is_total, e.token_class,
        CASE WHEN 'model' = ANY ($4::text[]) THEN e.model END AS model,
        CASE WHEN 'day' = ANY ($4) THEN e.day END AS day,
@@ -21,11 +24,22 @@ SELECT grouping(e.token_class) = 1 AS is_total, e.token_class,
 FROM tenantry.charged_usage(
   $1, $2, $3, 'infinity', CASE WHEN 'hour' = ANY ($4) THEN $5::text END) e
 GROUP BY GROUPING SETS ((3, 4, 5, e.currency), (3, 4, 5, e.currency, e.token_class))
-ORDER BY 3, 4, 5, e.currency, is_total DESC, e.token_class;
+), page AS (
+  SELECT g.*, dense_rank() OVER (ORDER BY model, day, hour, currency) AS place FROM grouped g
+  WHERE $9::text IS NULL OR (
+    coalesce(model, ''), coalesce(day, '-infinity'), coalesce(hour, '-infinity'), currency
+  ) > (
+    coalesce($6::text, ''), coalesce($7::date, '-infinity'),
+    coalesce($8::timestamptz, '-infinity'), $9)
+)
+SELECT * FROM page WHERE $10::bigint IS NULL OR place <= $10
+ORDER BY place, is_total DESC, token_class;
 
 -- name: usage_in_detail
 -- Also by API key, user, tag and run; $6, $7: of one user or run alone. A request with several tags
--- counts under each of them.
+-- counts under each of them. $8 to $15: model, day, hour, key, user, run, tag and currency of the group
+-- before the page; $16: groups of a page.
+WITH grouped AS (
 SELECT grouping(e.token_class) = 1 AS is_total, e.token_class,
        CASE WHEN 'model' = ANY ($4::text[]) THEN e.model END AS model,
        CASE WHEN 'day' = ANY ($4) THEN e.day END AS day,
@@ -52,4 +66,16 @@ GROUP BY GROUPING SETS (
   (3, 4, 5, 6, 7, 8, t.tag, e.currency),
   (3, 4, 5, 6, 7, 8, t.tag, e.currency, e.token_class)
 )
-ORDER BY 3, 4, 5, 6, 7, 8, t.tag, e.currency, is_total DESC, e.token_class;
+), page AS (
+  SELECT g.*, dense_rank() OVER (ORDER BY model, day, hour, key, "user", run, tag, currency) AS place
+  FROM grouped g
+  WHERE $15::text IS NULL OR (
+    coalesce(model, ''), coalesce(day, '-infinity'), coalesce(hour, '-infinity'),
+    coalesce(key, ''), coalesce("user", ''), coalesce(run, ''), coalesce(tag, ''), currency
+  ) > (
+    coalesce($8::text, ''), coalesce($9::date, '-infinity'),
+    coalesce($10::timestamptz, '-infinity'), coalesce($11::text, ''), coalesce($12::text, ''),
+    coalesce($13::text, ''), coalesce($14::text, ''), $15)
+)
+SELECT * FROM page WHERE $16::bigint IS NULL OR place <= $16
+ORDER BY place, is_total DESC, token_class;

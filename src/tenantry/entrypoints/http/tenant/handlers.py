@@ -14,9 +14,10 @@ from tenantry.entrypoints.http.response import Response, json_response
 from tenantry.entrypoints.http.routes import Access, Route
 from tenantry.entrypoints.http.tenant.invoice_answer import invoice_answer
 from tenantry.entrypoints.http.time_query import groups_of, span_of
+from tenantry.entrypoints.http.usage_pages import usage_cursor, usage_page_of
 from tenantry.ports.ledger import UsageRow
 
-USAGE_QUERY = ("from", "to", "group_by", "user", "run")
+USAGE_QUERY = ("from", "to", "group_by", "user", "run", *PAGE)
 
 
 def from_usage_row(row: UsageRow) -> dict[str, Any]:
@@ -34,6 +35,7 @@ async def usage_of(call: Call, principal: Principal, query: dict[str, str]) -> R
     end user as requests name them."""
     span = span_of(query, await call.services.ledger.period(principal))
     groups = groups_of(query)
+    after, limit = usage_page_of(query, groups)
     user, run = user_from(query.get("user"), field="user"), query.get("run")
     rows = await call.services.ledger.usage(
         principal,
@@ -42,14 +44,17 @@ async def usage_of(call: Call, principal: Principal, query: dict[str, str]) -> R
         groups,
         user_hash=None if user is None else await call.services.labels.user_hash(principal, user),
         run_id=run,
+        after=after,
+        limit=limit + 1,  # one more than asked for tells whether there is a next page
     )
+    shown = rows[:limit]
     return json_response(
         {
             "from": span.start,
             "to": span.end,
             "group_by": groups,
-            "data": [from_usage_row(row) for row in rows],
-            "next_cursor": None,
+            "data": [from_usage_row(row) for row in shown],
+            "next_cursor": usage_cursor(shown[-1]) if len(rows) > limit else None,
         }
     )
 
@@ -109,7 +114,15 @@ async def invoice(call: Call) -> Response:
 
 _FRESH = Access.TENANT_FRESH
 ROUTES = (
-    Route("GET", "/v1/usage", "tenantry", usage, _FRESH, "Usage and charges by group"),
+    Route(
+        "GET",
+        "/v1/usage",
+        "tenantry",
+        usage,
+        _FRESH,
+        "Usage and charges by group",
+        query=USAGE_QUERY,
+    ),
     Route("GET", "/v1/limits", "tenantry", limits, _FRESH, "Limits and what is left of them"),
     Route(
         "GET", "/v1/invoices", "tenantry", invoices, _FRESH, "Invoices, newest first", query=PAGE
