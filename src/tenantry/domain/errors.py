@@ -281,6 +281,7 @@ class UpstreamUnavailable(UpstreamFailed):
     """The model is out of reach for a moment."""
 
     code = "upstream_unavailable"
+    retry_after_ms = 1_000
 
 
 class UpstreamRubbish(UpstreamFailed):

@@ -17,6 +17,7 @@ _RAN_STATUSES: Final = frozenset({408, 424})
 _NOT_RUN_TYPES: Final = frozenset(
     {"InternalServerException", "ServiceUnavailableException", "ModelNotReadyException"}
 )
+_OF_ANYBODY: Final = frozenset({401, 403, 413, 414, 431})
 
 
 def to_reply(status: int, headers: Mapping[str, str], body: bytes) -> Reply | Failure:
@@ -37,6 +38,8 @@ def to_failure(status: int, headers: Mapping[str, str], body: bytes) -> Failure:
     error_type = _error_type(headers, document)
     message = _message(document) or f"upstream answered {status}"
     kind, maybe_billed = _meaning(status, error_type)
+    if kind is FailureKind.REFUSED and _is_of_another(status, headers, error_type):
+        kind = FailureKind.RUBBISH  # of what stands at the address that was meant to be Bedrock's
     return Failure(
         kind,
         maybe_billed,
@@ -59,6 +62,13 @@ def _meaning(status: int, error_type: str | None) -> tuple[FailureKind, bool]:
     if status >= 500:
         return FailureKind.FAILED, error_type not in _NOT_RUN_TYPES
     return FailureKind.RUBBISH, False  # a redirect: nothing ran
+
+
+def _is_of_another(status: int, headers: Mapping[str, str], error_type: str | None) -> bool:
+    """Whether a refusal has neither Bedrock's name for it nor its request id. What is too large
+    for something in between is the client's to know."""
+    named = error_type is not None or "x-amzn-requestid" in headers
+    return not named and status not in _OF_ANYBODY
 
 
 def _error_type(headers: Mapping[str, str], document: Mapping[str, Any]) -> str | None:

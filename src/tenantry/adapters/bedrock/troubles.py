@@ -56,6 +56,8 @@ def trouble_of(failure: Failure) -> str | None:
             return f"is too slow: {failure.message}"
         case FailureKind.BROKEN:
             return f"fails: {failure.message}"
+        case FailureKind.RUBBISH if failure.status is not None and failure.status >= 300:
+            return f"does not answer as Bedrock does: {said_of(failure)}"
         case FailureKind.RUBBISH:
             return "answers what cannot be read"
         case FailureKind.FAILED:

@@ -15,6 +15,7 @@ from tenantry.entrypoints.cli.output import as_json, print_json, print_table, sa
 from tenantry.entrypoints.cli.values import NAMED, TENANT_ID
 from tenantry.ports.control import ControlPlane
 
+_PAGE = 1_000  # tenants asked for at once
 _COMMANDS = {
     "contract": "contracts",
     "credit": "contracts",
@@ -70,22 +71,15 @@ def create(name: str, plan: str, json_output: bool, regions: tuple[str, ...], **
 
 @tenants.command(name="list")
 @click.option("--after", type=TENANT_ID, help="Continue after this id.")
-@click.option(
-    "--limit", type=click.IntRange(1, 1000), default=100, show_default=True, help="At most so many."
-)
+@click.option("--limit", type=click.IntRange(1), help="At most so many. [default: all]")
 @as_json
-def list_(after: str | None, limit: int, json_output: bool) -> None:
+def list_(after: str | None, limit: int | None, json_output: bool) -> None:
     """List tenants.
 
     Example: `tenantry tenants list --json`
     """
 
-    async def work(control: ControlPlane) -> tuple[list[Tenant], bool]:
-        found = await control.list_tenants(after=after, limit=limit)
-        more = len(found) == limit and await control.list_tenants(after=found[-1].id, limit=1)
-        return found, bool(more)
-
-    found, more = run_with_control(work)
+    found, more = run_with_control(lambda control: listed(control, after, limit))
     if json_output:
         print_json([tenant_json(tenant) for tenant in found])
     else:
@@ -95,6 +89,22 @@ def list_(after: str | None, limit: int, json_output: bool) -> None:
         )
     if more:
         say_cut(len(found), f"--after {found[-1].id}")
+
+
+async def listed(
+    control: ControlPlane, after: str | None, limit: int | None, *, page: int = _PAGE
+) -> tuple[list[Tenant], bool]:
+    """Tenants behind an id, at most `limit` of them, asked for `page` at a time; and whether there
+    are more."""
+    found: list[Tenant] = []
+    while limit is None or len(found) < limit:
+        wanted = page if limit is None else min(page, limit - len(found))
+        last = found[-1].id if found else after
+        some = await control.list_tenants(after=last, limit=wanted)
+        found += some
+        if len(some) < wanted:
+            return found, False
+    return found, bool(await control.list_tenants(after=found[-1].id, limit=1))
 
 
 @tenants.command()

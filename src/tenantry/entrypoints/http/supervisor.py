@@ -287,12 +287,13 @@ def _heard(fleet: _Fleet, number: int, announced: bool) -> None:
     try:
         message = worker.pipe.recv()
     except (EOFError, OSError):
-        message = f"{worker.process.name} ended by itself"
+        message = None
     if message == "ready":
         worker.ready = True
         return
     worker.pipe.close()
     worker.process.join(END_SLACK_S)
+    message = message or ended(worker.process)
     if not announced:
         raise StartFailed(str(message))
     if fleet.roll is not None and fleet.roll.old == number:
@@ -304,6 +305,17 @@ def _heard(fleet: _Fleet, number: int, announced: bool) -> None:
     _log.error("%s; it is replaced", message)
     time.sleep(RESTART_PAUSE_S)
     fleet.spawn(number)
+
+
+def ended(process: BaseProcess) -> str:
+    """How a worker came to its end, in the words that its system has for it."""
+    name, code = f"{process.name} (pid {process.pid})", process.exitcode
+    if code is None:
+        return f"{name} says nothing any more"
+    if code >= 0:
+        return f"{name} ended by itself with status {code}"
+    out_of_memory = ", as where memory runs out" if code == -signal.SIGKILL else ""
+    return f"{name} was ended by {signal.Signals(-code).name}{out_of_memory}"
 
 
 def _addresses(fleet: _Fleet) -> Addresses:
