@@ -58,10 +58,8 @@ class Edge:
     async def _serve(self) -> None:
         self._stop = asyncio.Event()
         services = self.services.services()
-        data, admin = (
-            _Counting(App(services, DATA_PLANE, self._limits.requests), self.requests),
-            App(services, ADMIN_PLANE),
-        )
+        tenants = App(services, DATA_PLANE, self._limits.requests)
+        data, admin = _Counting(tenants, self.requests), App(services, ADMIN_PLANE)
         plain, secure, private = (bind("127.0.0.1", 0) for _ in range(3))
         tls = ensure_local_tls(self._home, (), now=datetime.now(UTC))
         self.ca_bundle = tls.ca_bundle
@@ -69,7 +67,8 @@ class Edge:
         self.https_url = f"https://127.0.0.1:{secure.getsockname()[1]}"
         self.admin_url = f"http://127.0.0.1:{private.getsockname()[1]}"
         self.port = plain.getsockname()[1]
-        data_server, admin_server = Server(data, self._limits), Server(admin, self._limits)
+        data_server = Server(data, self._limits, who=tenants.who)
+        admin_server = Server(admin, self._limits, who=admin.who)
         await data_server.listen(plain)
         await data_server.listen(secure, tls.context())
         await admin_server.listen(private)

@@ -9,7 +9,8 @@ from typing import Any, cast
 
 from tenantry.entrypoints.http.wire.connection import Connection
 from tenantry.entrypoints.http.wire.exchange import Exchange
-from tenantry.entrypoints.http.wire.handover import Application
+from tenantry.entrypoints.http.wire.handover import Application, Who
+from tenantry.entrypoints.http.wire.holding import Holdings
 from tenantry.entrypoints.http.wire.limits import WireLimits
 from tenantry.entrypoints.http.wire.outgoing import Unsent
 from tenantry.entrypoints.http.wire.request import Request
@@ -63,10 +64,15 @@ class Listener:
         self.loop = cast(asyncio.AbstractEventLoop, self.clock)
         self.connections: set[Connection] = set()
         self.tasks: set[asyncio.Task[None]] = set()
-        self.held_bytes = 0
+        self.who: Who | None = None
+        self.holdings = Holdings(self.limits.held_bytes, self.clock.time)
         self.unsent = Unsent(self.limits)
         self.finishing = False
         self.ended = asyncio.Event()
+
+    @property
+    def held_bytes(self) -> int:
+        return self.holdings.bytes
 
     def later(self, seconds: float) -> None:
         """So much later, with a look at all deadlines."""

@@ -27,6 +27,8 @@ _PROBLEMS: Final = {
     SignatureProblem.WRONG_SERVICE: f"Credential should be scoped to service {sigv4.SERVICE!r}.",
     SignatureProblem.SESSION_TOKEN: "Session tokens are not accepted; use the API key's own pair.",
     SignatureProblem.HOST_NOT_SIGNED: "The host header must be signed.",
+    SignatureProblem.HEADER_NOT_SIGNED: "Headers that decide the answer must be signed:"
+    " x-tenantry-*, x-amzn-bedrock-* and idempotency-key.",
     SignatureProblem.PAYLOAD_NOT_SIGNED: "The payload's hash must be that of the body.",
     SignatureProblem.CLOCK_SKEW: "Signature expired: x-amz-date is more than 5 minutes off.",
     SignatureProblem.MISMATCH: "The request signature we calculated does not match the signature"
@@ -66,15 +68,35 @@ class Authenticator:
 
         Raises `Unauthenticated` and its kinds, `TenantSuspended`, `Unavailable`.
         """
-        match credentials:
-            case None:
-                raise KeyMissing
-            case BearerKey(presented):
-                if not 0 < len(presented) <= _BEARER_CHARS_MAX:
-                    raise KeyMissing if not presented else KeyWrong
-                return await self._directory.by_bearer(presented, fresh=fresh)
-            case Signed():
-                return await self._by_signature(credentials, now, fresh)
+        if isinstance(credentials, Signed):
+            return await self._by_signature(credentials, now, fresh)
+        return await self._by_bearer(credentials, fresh=fresh)
+
+    async def owner(self, credentials: Credentials | None) -> str:
+        """Whose a request says to be, before its body is here: what its bearer key opens, or its
+        access key id names. Nothing is allowed by it; from the directory's cache where it can be.
+
+        Of who signs it has another name than of who shows a key: that it holds the secret, nobody
+        knows before the body is here, and access key ids are no secrets. One that is revoked is
+        `KeyWrong` here, as nobody may learn of it. Raises as `authenticate`.
+        """
+        if not isinstance(credentials, Signed):
+            return (await self._by_bearer(credentials, fresh=False)).tenant_id
+        parsed = sigv4.parse_authorization(credentials.authorization)
+        if isinstance(parsed, SignatureProblem):
+            raise BadSignature(_PROBLEMS[parsed])
+        signer = await self._directory.by_access_key_id(parsed.scope.access_key_id, fresh=False)
+        if not isinstance(signer.who, Principal):
+            raise KeyWrong
+        return f"{signer.who.tenant_id} by signature"
+
+    async def _by_bearer(self, credentials: BearerKey | None, *, fresh: bool) -> Principal:
+        presented = "" if credentials is None else credentials.presented
+        if not presented:
+            raise KeyMissing
+        if len(presented) > _BEARER_CHARS_MAX:
+            raise KeyWrong
+        return await self._directory.by_bearer(presented, fresh=fresh)
 
     async def _by_signature(self, signed: Signed, now: datetime, fresh: bool) -> Principal:
         parsed = sigv4.parse_authorization(signed.authorization)

@@ -38,6 +38,10 @@ _SIGNATURE = re.compile(r"[0-9a-f]{64}", re.ASCII)
 # Over HTTP/2, the AWS SDK for JavaScript signs `:authority` in place of `host`.
 _HEADER_NAME = re.compile(r"[a-z0-9!#$%&'*+.^_`|~-]{1,128}|:authority", re.ASCII)
 _HOST_NAMES: Final = frozenset({"host", ":authority"})
+# Headers that decide whose request it is, what it may see and what becomes of it: unsigned, they
+# could be added to a request that was overheard. All SDKs sign them, as AWS wants `x-amz-*` signed.
+DECIDING_PREFIXES: Final = ("x-tenantry-", "x-amzn-bedrock-")
+_DECIDING_NAMES: Final = frozenset({"idempotency-key"})
 
 
 class SignatureProblem(StrEnum):
@@ -47,6 +51,7 @@ class SignatureProblem(StrEnum):
     WRONG_SERVICE = "wrong_service"
     SESSION_TOKEN = "session_token"  # noqa: S105 - the name of a problem, not a secret
     HOST_NOT_SIGNED = "host_not_signed"
+    HEADER_NOT_SIGNED = "header_not_signed"
     PAYLOAD_NOT_SIGNED = "payload_not_signed"
     CLOCK_SKEW = "clock_skew"
     MISMATCH = "mismatch"
@@ -211,7 +216,8 @@ def verify(
 
     `key` is `signing_key(secret, scope.date, scope.region)` of the claimed access key; an
     unknown access key is the caller's to refuse. `now` is an aware instant. Session tokens,
-    other services, and requests whose host or payload is not bound by the signature are refused.
+    other services, and requests whose host, payload or deciding header is not bound by the
+    signature are refused.
     """
     scope = authorization.scope
     if scope.service != SERVICE:
@@ -258,6 +264,8 @@ def _checked_headers(
         return SignatureProblem.SESSION_TOKEN
     if _HOST_NAMES.isdisjoint(authorization.signed_headers):
         return SignatureProblem.HOST_NOT_SIGNED
+    if any(map(_decides, seen.keys() - set(authorization.signed_headers))):
+        return SignatureProblem.HEADER_NOT_SIGNED
     # A claimed hash (or UNSIGNED-PAYLOAD) must be that of the body which came.
     if seen.get("x-amz-content-sha256", request.payload_sha256) != request.payload_sha256:
         return SignatureProblem.PAYLOAD_NOT_SIGNED
@@ -267,6 +275,10 @@ def _checked_headers(
     if missing or ambiguous or "x-amz-date" not in seen:
         return SignatureProblem.MALFORMED
     return seen["x-amz-date"].strip()
+
+
+def _decides(name: str) -> bool:
+    return name in _DECIDING_NAMES or name.startswith(DECIDING_PREFIXES)
 
 
 def _parse_timestamp(timestamp: str) -> datetime | None:

@@ -1,5 +1,9 @@
 """The whole way through real processes: each way in answers, and the books agree."""
 
+import socket
+from typing import Any
+from urllib.parse import urlsplit
+
 from tests.support.stack import MODEL, Stack
 from tests.support.stack_clients import converse_body
 
@@ -20,6 +24,25 @@ def test_every_way_in_is_metered_to_the_token(stack: Stack) -> None:
     stack.wait_settled(anna, bert)
     assert stack.bill(bert) == stack.ledger(bert) == {}
     assert stack.violations() == []
+
+
+def test_who_sends_much_says_who_it_is_first(stack: Stack) -> None:
+    """Whoever reaches the port could hold the memory in which tenants' requests are read."""
+    tenants = stack.tenants()
+    where = urlsplit(stack.url)
+    head = f"POST /v1/documents HTTP/1.1\r\nhost: {where.netloc}\r\ncontent-length: 20000000\r\n"
+    for who, status in (("", b"401"), ("authorization: Bearer tk_unknown\r\n", b"401")):
+        with socket.create_connection((where.hostname, where.port), timeout=20) as client:
+            client.sendall(f"{head}{who}\r\n".encode() + b"x" * 100_000)
+            assert client.recv(65_536).split(b" ", 2)[1] == status
+    messages: Any = [{"role": "user", "content": [{"text": "word " * 40_000}]}]
+    for tenant in tenants:
+        for how in ("sigv4", "bearer"):
+            answer = stack.boto3(tenant, how).converse(
+                modelId=MODEL, messages=messages, inferenceConfig={"maxTokens": 5}
+            )
+            told = answer["ResponseMetadata"]["HTTPHeaders"]["x-tenantry-tenant"]
+            assert told == tenant.id
 
 
 def test_a_silo_is_an_account_of_its_own(stack: Stack) -> None:

@@ -179,6 +179,40 @@ def test_the_host_must_be_signed():
     assert verdict(request) is SignatureProblem.HOST_NOT_SIGNED
 
 
+DECIDING = [
+    ("x-tenantry-groups", "hr"),
+    ("x-tenantry-user", "anna"),
+    ("x-tenantry-tags", "a=b"),
+    ("x-tenantry-run", "one"),
+    ("x-tenantry-knowledge", "5"),
+    ("X-Tenantry-Anything", "to come"),
+    ("idempotency-key", "again"),
+    ("x-amzn-bedrock-guardrailidentifier", "none"),
+]
+
+
+@pytest.mark.parametrize(("name", "value"), DECIDING)
+def test_a_header_that_decides_must_be_signed(name, value):
+    """Else whoever overheard a request could send it again with that header."""
+    signed = boto_sign("POST", RAW_PATH, "", {name: value}, BODY)
+    request = as_received("POST", RAW_PATH, "", signed, BODY)
+    assert isinstance(verdict(request), VerifiedSignature)
+    for added in ((name, value), (name.upper(), value)):
+        request = as_received("POST", RAW_PATH, QUERY, [*signed_example(), added], BODY)
+        assert verdict(request) is SignatureProblem.HEADER_NOT_SIGNED
+    twice = as_received("POST", RAW_PATH, "", [*signed, (name, "x")], BODY)
+    assert verdict(twice) is SignatureProblem.MISMATCH
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["x-amzn-trace-id", "x-forwarded-for", "amz-sdk-invocation-id", "amz-sdk-request", "via"],
+)
+def test_what_a_balancer_or_an_sdk_adds_later_need_not_be_signed(name):
+    request = as_received("POST", RAW_PATH, QUERY, [*signed_example(), (name, "1")], BODY)
+    assert isinstance(verdict(request), VerifiedSignature)
+
+
 def signed_over(name):
     """As the AWS SDK for JavaScript signs over HTTP/2, where `name` is `:authority`."""
     given, names = [(name, HOST), ("x-amz-date", TIMESTAMP)], (name, "x-amz-date")

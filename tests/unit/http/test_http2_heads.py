@@ -77,6 +77,12 @@ def test_fields_that_are_none(field: Field) -> None:
     assert head_of({}, (b"a", b"b"), field)[0] == 400
 
 
+def test_a_value_loses_blanks_alone() -> None:
+    """What Unicode takes for white space is part of it, as on HTTP/1.1."""
+    head = read_head([*FIRST.items(), (b"a", b" \t\xa0b\x85\t ")], LIMITS)
+    assert head.headers["a"] == "\xa0b\x85"
+
+
 def test_only_http_2_has_an_authority_to_sign() -> None:
     """And no header of that name, which the signature would be over and nobody would read."""
     signed = (

@@ -16,6 +16,7 @@ from tenantry.domain.access import tags_from
 from tenantry.domain.budget import RUN_WORDS, is_run
 from tenantry.domain.end_user import user_from
 from tenantry.domain.errors import BadRequest
+from tenantry.domain.sigv4 import DECIDING_PREFIXES
 from tenantry.entrypoints.http.errors import Family
 from tenantry.entrypoints.http.knowledge.multipart_body import PARTS_MAX
 from tenantry.entrypoints.http.wire.request import Request
@@ -36,7 +37,6 @@ _ATTEMPT = re.compile(r"attempt=([0-9]{1,4})(?![0-9])", re.ASCII)
 _BOUNDARY = re.compile(
     r'multipart/form-data\s*;\s*boundary=(?:"([^"]{1,200})"|([^";\s]{1,200}))', re.I
 )
-_DECIDING = ("x-tenantry-", "x-amzn-bedrock-")
 
 
 def user_of(headers: Mapping[str, str]) -> str | None:
@@ -117,7 +117,7 @@ def idempotency_of(request: Request, family: Family, *, form: bool = False) -> I
 def _digest(request: Request, *, form: bool) -> bytes:
     """Of the body and all else that decides the answer: the same body on another route, for other
     groups or with another guardrail is another request."""
-    told = sorted(item for item in request.header_items if item[0].startswith(_DECIDING))
+    told = sorted(item for item in request.header_items if item[0].startswith(DECIDING_PREFIXES))
     lines = [request.raw_path, request.raw_query, *(f"{name}:{value}" for name, value in told)]
     digest = hashlib.sha256("\n".join(lines).encode("latin-1", "replace"))
     digest.update(b"\n\n")

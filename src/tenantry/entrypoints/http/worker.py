@@ -50,8 +50,10 @@ async def serve_worker(
     admin_limits = dataclasses.replace(limits, connections=admin_connections)
     async with contextlib.AsyncExitStack() as stack:
         stack.push_async_callback(services.close)
-        data = Server(App(services, DATA_PLANE, limits.requests), limits)
-        admin = Server(App(services, ADMIN_PLANE, limits.requests), admin_limits)
+        tenants = App(services, DATA_PLANE, limits.requests)
+        operators = App(services, ADMIN_PLANE, limits.requests)
+        data = Server(tenants, limits, who=tenants.who)
+        admin = Server(operators, admin_limits, who=operators.who)
         await data.listen(listeners.http)
         await data.listen(listeners.https, tls)
         await admin.listen(listeners.admin)

@@ -166,6 +166,16 @@ _SIGNATURES: Final[tuple[_Row, ...]] = (
         lambda ground: _redated(ground, leaves_out=frozenset({"x-amz-date"})),
     ),
     (
+        "groups-unsigned",
+        "A signed request to which somebody has added groups is refused.",
+        _LISTED,
+        lambda ground: replace(
+            _own(ground),
+            leaves_out=frozenset({"x-tenantry-groups"}),
+            says={"x-tenantry-groups": "audit"},
+        ),
+    ),
+    (
         "payload-unsigned",
         "A signature over UNSIGNED-PAYLOAD is refused.",
         _ASKED,

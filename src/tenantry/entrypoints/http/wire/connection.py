@@ -11,7 +11,8 @@ from typing import Final, cast
 import httptools
 
 from tenantry.entrypoints.http.wire.exchange import Exchange
-from tenantry.entrypoints.http.wire.handover import NOT_HTTP, Broken, Whole
+from tenantry.entrypoints.http.wire.handover import NOT_HTTP, Broken, Refusal, Whole
+from tenantry.entrypoints.http.wire.holding import Held, address_of
 from tenantry.entrypoints.http.wire.host import Host
 from tenantry.entrypoints.http.wire.http2.connection import Http2Connection
 from tenantry.entrypoints.http.wire.http2.protocol import PREFACE, PREFACE_END
@@ -28,14 +29,13 @@ class Connection(Reading):
     """Reads requests and hands them on, the next when the last is answered."""
 
     __slots__ = (
-        "_ahead", "_closing", "_deadline", "_exchange", "_fresh", "_full", "_host",
-        "_large", "_last", "_running_bytes", "_said_all", "_transport", "_unreadable",
-        "_unsent_bytes",
+        "_ahead", "_away_bytes", "_away_until", "_closing", "_deadline", "_exchange", "_fresh",
+        "_full", "_large", "_last", "_running", "_said_all", "_transport", "_unread",
+        "_unreadable", "_unsent_bytes",
     )  # fmt: skip
 
     def __init__(self, host: Host) -> None:
-        super().__init__(host.limits, host)
-        self._host = host
+        super().__init__(host)
         self._transport: asyncio.Transport | None = None
         self._exchange: Exchange | None = None
         self._large: LargeAnswer | None = None  # what its client has yet to take of an answer
@@ -48,7 +48,10 @@ class Connection(Reading):
         self._last = host.finishing  # no request after the next
         self._deadline = host.loop.time() + host.limits.head_s
         self._unsent_bytes = 0  # when the deadline was set
-        self._running_bytes = 0  # of the body whose request is being answered
+        self._running: Held | None = None  # the body whose request is being answered
+        self._unread = False  # more comes of a body that was refused, and is read away
+        self._away_bytes = 0  # so much, once it was answered
+        self._away_until = _NEVER  # and so long
 
     # asyncio.Protocol
 
@@ -62,10 +65,13 @@ class Connection(Reading):
 
     def data_received(self, data: bytes) -> None:
         if self._unreadable:
+            if self._unread and self._closing:
+                self._read_away(len(data))
             return
         try:
             self._feed(data)
             self._keep_head()
+            self._ask_of_a_large_body()
             if len(data) >= _TURN_BYTES:
                 self._count(data)
                 self._let_others()
@@ -84,8 +90,15 @@ class Connection(Reading):
     def _let_others(self) -> None:
         """Reads on when they had their turn."""
         if self._transport is not None:
-            self._transport.pause_reading()
+            self._pause()
             self._host.loop.call_soon(self._read_on)
+
+    def _pause(self) -> None:
+        if self._transport is not None:
+            self._transport.pause_reading()
+
+    def _address(self) -> str:
+        return address_of(self._transport)
 
     def eof_received(self) -> bool:
         """Of a client that may still wait for its answer. One that leaves in the middle of a
@@ -106,8 +119,11 @@ class Connection(Reading):
         self._host.connections.discard(self)
         if not self._host.connections:
             self._host.ended.set()
-        self._host.held_bytes -= sum(whole.held_bytes for whole in self._waiting)
+        for whole in self._waiting:
+            if whole.held is not None:
+                self._host.holdings.end(whole.held)
         self._waiting.clear()
+        self._asking = None
         self._drop_body()
         if self._large is not None:
             self._host.unsent.end(self._large)
@@ -140,8 +156,8 @@ class Connection(Reading):
         if self._idle():
             if self._refusal is not None:
                 raise self._refusal
-            assert self._transport is not None
-            self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+            if self._transport is not None:
+                self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
     def _wait(self, whole: Whole) -> None:
         self._fresh = False
@@ -155,7 +171,7 @@ class Connection(Reading):
             self._transport.pause_reading()
 
     def _read_on(self) -> None:
-        if self._ahead or self._unreadable or self._said_all:
+        if self._ahead or self._unreadable or self._said_all or self._asking is not None:
             return
         if self._transport is not None and not self._closing:
             self._transport.resume_reading()
@@ -172,7 +188,7 @@ class Connection(Reading):
             return
         whole = self._waiting.popleft()
         request, broken = whole.request, whole.refusal
-        self._running_bytes = whole.held_bytes
+        self._running = whole.held
         self._deadline = _NEVER
         exchange = Exchange(
             transport,
@@ -182,8 +198,11 @@ class Connection(Reading):
         )
         self._exchange = exchange
         if broken is not None:
-            application = self._host.application
-            application.refuse(broken.status, broken.message, request.raw_path, exchange)
+            if isinstance(broken, Broken):
+                application = self._host.application
+                application.refuse(broken.status, broken.message, request.raw_path, exchange)
+            else:
+                broken(exchange)
             self._done(exchange)
             return
         task = self._host.loop.create_task(self._run(request, exchange))
@@ -198,8 +217,9 @@ class Connection(Reading):
 
     def _done(self, exchange: Exchange) -> None:
         self._exchange = None
-        self._host.held_bytes -= self._running_bytes
-        self._running_bytes = 0
+        held, self._running = self._running, None
+        if held is not None:
+            self._host.holdings.end(held)
         if self._transport is None:
             return
         last = not exchange.keep_alive or not exchange.started
@@ -234,20 +254,20 @@ class Connection(Reading):
         """With the next request, whether it is here already or not."""
         if self._transport is not None and not self._closing:
             self._ahead = False
-            if not self._unreadable and not self._said_all:
-                self._transport.resume_reading()
+            self._read_on()
             self._next()
 
-    def _refuse_now(self, broken: Broken) -> None:
-        """Answers what cannot be read to its end, when its turn comes, and closes."""
+    def _refuse_now(self, broken: Broken | Refusal, *, unread: bool = False) -> None:
+        self._drop_body()
         if self._transport is None or self._closing:
             return
         self._unreadable = True
+        self._unread = unread
         self._in_body = False
-        self._drop_body()
+        self._asking = None
         path = origin_form(self._target).partition(b"?")[0].decode("latin-1")
         request = Request("", path, "", {}, (), b"")
-        self._wait(Whole(request, False, False, broken, 0))
+        self._wait(Whole(request, False, False, broken, None))
 
     def _speak_http2(self) -> bool:
         """From here on, where what came is HTTP/2's preface. The parser knows it, and ends at its
@@ -286,6 +306,8 @@ class Connection(Reading):
             self.cut()
         elif now <= self._deadline:
             return
+        elif self._unread and self._closing:
+            self._end_reading_away()
         elif self._in_body and self._exchange is None and not self._full:
             self._body_is_late()
         elif (
@@ -311,6 +333,8 @@ class Connection(Reading):
             self._exchange.keep_alive = False
         elif self._large is not None:
             self._large.last = True
+        elif self._unread and self._closing:
+            self._end_reading_away()
         else:
             self.close()
 
@@ -330,12 +354,30 @@ class Connection(Reading):
         """Closes once what was written has left, which has a limit too."""
         if self._transport is not None and not self._closing:
             self._closing = True
+            if self._unread and not self._said_all:
+                self._away_until = self._host.loop.time() + self._limits.stall_s
+                self._transport.resume_reading()
+                self._read_away(0)
+                return
             if self._large is not None:  # counted on, until the connection is lost
                 self._transport.write(self._large.rest())
             # TLS does not say what is unsent below it.
             unsent = _secure(self._transport) or self._transport.get_write_buffer_size() > 0
             self._set_deadline(self._limits.stall_s if unsent else self._limits.close_s)
             self._transport.close()
+
+    def _read_away(self, count: int) -> None:
+        """What still comes of a body that was answered: a socket that was closed by then would
+        answer with a reset, and the answer be lost."""
+        self._away_bytes += count
+        left_s = self._away_until - self._host.loop.time()
+        self._set_deadline(min(self._limits.close_s, left_s))
+        if self._away_bytes > self._limits.discard_bytes:
+            self._end_reading_away()
+
+    def _end_reading_away(self) -> None:
+        self._unread = self._closing = False
+        self.close()
 
     def cut(self) -> None:
         """Ends at once, whatever has not left."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Final, Protocol
 
 from tenantry.domain.record import record
+from tenantry.entrypoints.http.wire.holding import TOO_MANY, Held
 from tenantry.entrypoints.http.wire.limits import WireLimits
 from tenantry.entrypoints.http.wire.request import Request
 
@@ -49,6 +50,13 @@ class Application(Protocol):
         ...
 
 
+# Answers a request that goes no further.
+Refusal = Callable[[Answering], None]
+# Who asks, by a request's head alone, or how it is refused: what is asked before much of a body is
+# kept. The request has no body yet. Requests of one name share what they hold. Must not raise.
+Who = Callable[[Request], Awaitable[str | Refusal]]
+
+
 class Broken(Exception):
     """The request cannot be read to its end."""
 
@@ -64,8 +72,12 @@ class Whole:
     request: Request
     http11: bool
     keep_alive: bool
-    refusal: Broken | None
-    held_bytes: int
+    refusal: Broken | Refusal | None
+    held: Held | None
+
+
+def too_many() -> Broken:
+    return Broken(503, TOO_MANY)
 
 
 def too_large(limits: WireLimits) -> Broken:
@@ -75,6 +87,7 @@ def too_large(limits: WireLimits) -> Broken:
 def body_bytes(given: str, limits: WireLimits) -> int:
     """What `content-length` says. Raises `Broken` for what is not even read to be dropped."""
     digits = given if len(given) <= 18 else given.lstrip("0") or "0"
-    if not digits.isdigit() or len(digits) > 18 or int(digits) > limits.discard_bytes:
+    plain = digits.isascii() and digits.isdigit() and len(digits) <= 18
+    if not plain or int(digits) > limits.discard_bytes:
         raise too_large(limits)
     return int(digits)

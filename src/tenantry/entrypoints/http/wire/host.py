@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import Protocol
 
-from tenantry.entrypoints.http.wire.handover import Application
+from tenantry.entrypoints.http.wire.handover import Application, Who
+from tenantry.entrypoints.http.wire.holding import Holdings
 from tenantry.entrypoints.http.wire.limits import WireLimits
 from tenantry.entrypoints.http.wire.outgoing import Unsent
 
@@ -38,7 +39,8 @@ class Host(Protocol):
     loop: asyncio.AbstractEventLoop
     connections: set[Link]
     tasks: set[asyncio.Task[None]]
-    held_bytes: int  # of bodies that are read or being read, until they are answered
+    who: Who | None  # None: nobody has to say
+    holdings: Holdings  # large bodies that are read or being read, until they are answered
     unsent: Unsent
     finishing: bool  # a successor serves already
     ended: asyncio.Event  # the last connection of one that finishes

@@ -11,8 +11,8 @@ from tenantry.domain.upload import BODY_BYTES_MAX
 class WireLimits:
     body_bytes: int = BODY_BYTES_MAX
     discard_bytes: int = 100_000_000  # of an oversized body read and dropped, so that 413 is read
-    held_bytes: int = 536_870_912  # of all large bodies in one worker, before anybody is known
-    small_body_bytes: int = 65_536  # up to here a body is not among them: no upload stops a chat
+    held_bytes: int = 536_870_912  # of all large bodies in one worker; then some give way
+    small_body_bytes: int = 65_536  # up to here a body is not among them, and nobody is asked
     # A chunk costs 0.5 µs whatever it holds. Clients that send JSON as it is encoded have one for
     # each token, comma and bracket, of 4 bytes or so. The free ones cost 33 ms, of several turns.
     chunks: int = 65_536

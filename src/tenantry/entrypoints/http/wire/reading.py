@@ -5,24 +5,30 @@ from __future__ import annotations
 import asyncio
 from abc import ABC, abstractmethod
 from collections import deque
-from typing import Final, Protocol
+from typing import Final
 
 import httptools
 
-from tenantry.entrypoints.http.wire.handover import NOT_HTTP, Broken, Whole, body_bytes, too_large
-from tenantry.entrypoints.http.wire.limits import WireLimits
+from tenantry.entrypoints.http.wire.handover import (
+    NOT_HTTP,
+    Broken,
+    Refusal,
+    Who,
+    Whole,
+    body_bytes,
+    too_large,
+    too_many,
+)
+from tenantry.entrypoints.http.wire.holding import Held
+from tenantry.entrypoints.http.wire.host import Host
 from tenantry.entrypoints.http.wire.offer import head_without_offer
-from tenantry.entrypoints.http.wire.request import ONCE, Request, origin_form
+from tenantry.entrypoints.http.wire.request import BLANKS, ONCE, Request, origin_form
 
 _EMPTY_LINE: Final = b"\r\n\r\n"
 _CHUNK_FRAMING_BYTES: Final = 8  # its size in up to four digits, and two line ends
+# What was coded before it was chunked, nobody here decodes.
+_CODING: Final = "The only transfer-encoding that is read is chunked."
 _FRAMING: Final = "The request has more framing than content."
-
-
-class Holder(Protocol):
-    """What counts the bodies of one listener's worker."""
-
-    held_bytes: int
 
 
 class Reading(asyncio.Protocol, ABC):
@@ -30,19 +36,19 @@ class Reading(asyncio.Protocol, ABC):
     may take."""
 
     __slots__ = (
-        "_begun_here", "_body", "_body_bytes", "_chunks", "_granted_at", "_granted_s", "_head",
-        "_header_bytes", "_headers", "_held_bytes", "_holder", "_in_body", "_in_head", "_items",
-        "_large_bytes", "_last_body", "_limits", "_parser", "_piece", "_piece_bodies", "_refusal",
-        "_target", "_waiting",
+        "_asking", "_begun_here", "_body", "_body_bytes", "_chunks", "_expects", "_granted_at",
+        "_granted_s", "_head", "_header_bytes", "_headers", "_held", "_host", "_in_body",
+        "_in_head", "_items", "_large_bytes", "_last_body", "_limits", "_owner", "_parser",
+        "_piece", "_piece_bodies", "_refusal", "_target", "_waiting",
     )  # fmt: skip
 
-    def __init__(self, limits: WireLimits, holder: Holder) -> None:
-        self._limits = limits
-        self._holder = holder
+    def __init__(self, host: Host) -> None:
+        self._limits = host.limits
+        self._host = host
         self._parser = httptools.HttpRequestParser(self)
         self._waiting: deque[Whole] = deque()
         self._look_at(b"")
-        self._held_bytes = 0  # of the body that is being read
+        self._held: Held | None = None  # the body that is being read, once it is large
         self._begin()
 
     def _look_at(self, piece: bytes) -> None:
@@ -66,6 +72,9 @@ class Reading(asyncio.Protocol, ABC):
         self._granted_s = 0.0  # to the body, beyond `body_s`
         self._granted_at = 0  # bytes of it
         self._refusal: Broken | None = None
+        self._owner: str | None = None  # who sends it, once somebody was asked
+        self._asking: object | None = None  # while somebody is: a mark of that question
+        self._expects = False  # word to go on, which it gets when that is known
 
     # what a connection adds
 
@@ -80,6 +89,23 @@ class Reading(asyncio.Protocol, ABC):
     @abstractmethod
     def _tell_to_go_on(self) -> None:
         """The client waits for word before it sends the body."""
+
+    @abstractmethod
+    def _address(self) -> str:
+        """Where it is sent from."""
+
+    @abstractmethod
+    def _refuse_now(self, broken: Broken | Refusal, *, unread: bool = False) -> None:
+        """Answers what is not read to its end, when its turn comes. `unread`: more may come of it,
+        and is read away, so that the answer is read."""
+
+    @abstractmethod
+    def _pause(self) -> None:
+        """Nothing more is read until `_read_on`."""
+
+    @abstractmethod
+    def _read_on(self) -> None:
+        """Where nothing else is waited for."""
 
     # bytes
 
@@ -157,7 +183,9 @@ class Reading(asyncio.Protocol, ABC):
             raise Broken(431, "The request headers are too large.")
         if not self._in_head:
             return  # a trailer (RFC 9110 §6.5.1): who stands before us strips headers, not these
-        key, text = name.decode("latin-1").lower(), value.decode("latin-1").strip()
+        key, text = name.decode("latin-1").lower(), value.decode("latin-1").strip(BLANKS)
+        if key == "transfer-encoding" and value.lower() != b"chunked":
+            raise Broken(400, _CODING)  # as it came: whoever stands before us reads that too
         items.append((key, text))
         known = self._headers.get(key)
         if known is None:
@@ -176,16 +204,20 @@ class Reading(asyncio.Protocol, ABC):
         if version not in ("1.0", "1.1") or not self._speaks_http():
             raise Broken(400, NOT_HTTP)
         self._head = b""
-        coding = headers.get("transfer-encoding", "chunked").lower()
-        if coding != "chunked":  # what was coded before it was chunked, nobody here decodes
-            raise Broken(400, "The only transfer-encoding that is read is chunked.")
+        if headers.get("transfer-encoding", "chunked").lower() != "chunked":  # it came twice
+            raise Broken(400, _CODING)
         length = headers.get("content-length")
         if length is not None and body_bytes(length, limits) > limits.body_bytes:
             self._refusal = too_large(limits)
         if self._parser.should_upgrade():
             return  # `_feed` reads it again
         if version == "1.1" and headers.get("expect", "").lower() == "100-continue":
-            self._tell_to_go_on()  # of HTTP/1.0 it is ignored (RFC 9110 §10.1.1)
+            # Of HTTP/1.0 it is ignored (RFC 9110 §10.1.1).
+            large = length is not None and int(length) > limits.small_body_bytes
+            if large and self._refusal is None and self._host.who is not None:
+                self._expects = True  # who it is, is asked before it sends anything
+            else:
+                self._tell_to_go_on()
 
     def _speaks_http(self) -> bool:
         line = b" " + self._target + b" HTTP/1."
@@ -220,34 +252,81 @@ class Reading(asyncio.Protocol, ABC):
             self._body += body
         if self._body_bytes <= self._limits.small_body_bytes:
             return
-        self._held_bytes += len(body)
-        self._holder.held_bytes += len(body)
-        if self._holder.held_bytes > self._limits.held_bytes:
+        holdings = self._host.holdings
+        if self._held is None:
+            self._held = holdings.begin(self._address(), self._give_way)
+            self._held.owner = self._owner
+        if not holdings.add(self._held, len(body)):
             self._drop_body()
-            self._refusal = Broken(503, "Too many large requests at once.")
+            self._refusal = too_many()
 
     def _drop_body(self) -> None:
         self._body = b""
-        self._holder.held_bytes -= self._held_bytes
-        self._held_bytes = 0
+        held, self._held = self._held, None
+        if held is not None:
+            self._host.holdings.end(held)
+
+    def _give_way(self) -> None:
+        """To another's body, where there is not room for both."""
+        self._refuse_now(too_many(), unread=True)
+
+    # who sends it
+
+    def _ask_of_a_large_body(self) -> None:
+        """Who asks, before more is kept of it. Of one that is whole it is asked with all else."""
+        if self._owner is not None or not self._in_body or self._asking is not None:
+            return
+        if self._refusal is not None or not (self._expects or self._held is not None):
+            return
+        who = self._host.who
+        if who is None:
+            return
+        asking = self._asking = object()
+        self._pause()
+        task = self._host.loop.create_task(self._hear(who, self._request(b""), asking))
+        self._host.tasks.add(task)
+        task.add_done_callback(self._host.tasks.discard)
+
+    async def _hear(self, who: Who, head: Request, asking: object) -> None:
+        answer = await who(head)
+        if self._asking is not asking:  # it has ended, or was refused, meanwhile
+            self._read_on()
+            return
+        self._asking = None
+        if not isinstance(answer, str):
+            self._refuse_now(answer, unread=True)
+            return
+        self._owner = answer
+        if self._held is not None and not self._host.holdings.name(self._held, answer):
+            self._refuse_now(too_many(), unread=True)
+            return
+        if self._expects and self._refusal is None:
+            self._tell_to_go_on()
+        self._read_on()
 
     def on_message_complete(self) -> None:
         if self._parser.should_upgrade():
             return  # `_feed` reads it again
         self._in_body = False
+        self._asking = None
+        request = self._request(bytes(self._body))
+        self._body = b""
+        held, self._held = self._held, None
+        if held is not None:
+            self._host.holdings.whole(held)
+        http11 = self._parser.get_http_version() == "1.1"
+        if http11 and "host" not in self._headers:
+            self._refusal = Broken(400, "The header host is missing.")
+        keep_alive = http11 and self._parser.should_keep_alive()
+        self._wait(Whole(request, http11, keep_alive, self._refusal, held))
+
+    def _request(self, body: bytes) -> Request:
         path, _, query = origin_form(self._target).partition(b"?")
-        request = Request(
+        return Request(
             self._parser.get_method().decode("ascii"),
             path.decode("latin-1"),
             query.decode("latin-1"),
             self._headers,
             self._items,
-            bytes(self._body),
+            body,
         )
-        self._body = b""
-        held_bytes, self._held_bytes = self._held_bytes, 0
-        http11 = self._parser.get_http_version() == "1.1"
-        if http11 and "host" not in self._headers:
-            self._refusal = Broken(400, "The header host is missing.")
-        keep_alive = http11 and self._parser.should_keep_alive()
-        self._wait(Whole(request, http11, keep_alive, self._refusal, held_bytes))

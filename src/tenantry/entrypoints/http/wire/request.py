@@ -16,6 +16,9 @@ ONCE: Final = frozenset(
         "x-tenantry-user", "x-tenantry-groups", "x-tenantry-run",
     }
 )  # fmt: skip
+# What a value may have around it (RFC 9110 §5.6.3). Unicode knows more, among it bytes that make
+# another value of it: `\xa0chunked` is no coding that anybody reads.
+BLANKS: Final = " \t"
 _ORIGIN: Final = re.compile(rb"https?://[^/?#]*", re.IGNORECASE)
 
 

@@ -8,7 +8,8 @@ import socket
 import ssl
 
 from tenantry.entrypoints.http.wire.accepting import Accepting
-from tenantry.entrypoints.http.wire.handover import Application
+from tenantry.entrypoints.http.wire.handover import Application, Who
+from tenantry.entrypoints.http.wire.holding import Holdings
 from tenantry.entrypoints.http.wire.host import Link
 from tenantry.entrypoints.http.wire.limits import WireLimits
 from tenantry.entrypoints.http.wire.outgoing import Unsent
@@ -18,21 +19,36 @@ _LOOK_S = 0.05  # how often, at the end, for answers that have not left
 
 
 class Server:
-    """One application on one or more sockets. Must be made inside a running loop."""
+    """One application on one or more sockets. Must be made inside a running loop.
 
-    def __init__(self, application: Application, limits: WireLimits | None = None) -> None:
+    `who` is asked about each large body before it is kept; without it anybody's is.
+    """
+
+    def __init__(
+        self,
+        application: Application,
+        limits: WireLimits | None = None,
+        *,
+        who: Who | None = None,
+    ) -> None:
         self.application = application
         self.limits = limits or WireLimits()
         self.loop = asyncio.get_running_loop()
         self.connections: set[Link] = set()
         self.tasks: set[asyncio.Task[None]] = set()
-        self.held_bytes = 0
+        self.who = who
+        self.holdings = Holdings(self.limits.held_bytes, self.loop.time)
         self.unsent = Unsent(self.limits)
         self.finishing = False
         self.ended = asyncio.Event()  # of all connections, while finishing
         self._listeners: list[Accepting] = []
         self._opening: set[asyncio.Task[None]] = set()  # accepted, and no connection yet
         self._sweeper = self.loop.call_later(_SWEEP_S, self._sweep)
+
+    @property
+    def held_bytes(self) -> int:
+        """Of large bodies, until they are answered."""
+        return self.holdings.bytes
 
     async def listen(self, listener: socket.socket, tls: ssl.SSLContext | None = None) -> None:
         """Accepts connections of a socket made by `bind`."""

@@ -9,7 +9,7 @@ from typing import Final
 
 from tenantry.entrypoints.http.wire.handover import Broken, body_bytes, too_large
 from tenantry.entrypoints.http.wire.limits import WireLimits
-from tenantry.entrypoints.http.wire.request import ONCE
+from tenantry.entrypoints.http.wire.request import BLANKS, ONCE
 
 NOT_HTTP2: Final = "The request is not valid HTTP/2."
 _FIELD_BYTES: Final = 32  # what a field counts beside its name and value (RFC 9113 §6.5.2)
@@ -81,7 +81,7 @@ def _split(head: Head, fields: Sequence[Field], limits: WireLimits) -> dict[byte
     for name, value in fields[at:]:
         if not _NAME.fullmatch(name) or not _VALUE.fullmatch(value):
             raise Broken(400, NOT_HTTP2)
-        key, text = name.decode("ascii"), value.decode("latin-1").strip()
+        key, text = name.decode("ascii"), value.decode("latin-1").strip(BLANKS)
         if key in OF_A_CONNECTION or (key == "te" and text.lower() != "trailers"):
             raise Broken(400, NOT_HTTP2)
         if key == "cookie":
@@ -133,7 +133,7 @@ def _name_host(head: Head, authority: bytes | None) -> None:
         return
     if not _VALUE.fullmatch(authority):
         raise Broken(400, NOT_HTTP2)
-    named = authority.decode("latin-1").strip()
+    named = authority.decode("latin-1").strip(BLANKS)
     head.items.append((":authority", named))
     if given is None:
         _add(head, "host", named)

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 from h2.connection import H2Connection
 from h2.errors import ErrorCodes
 from h2.events import DataReceived, RequestReceived
+from h2.exceptions import ProtocolError
 
-from tenantry.entrypoints.http.wire.handover import Broken
+from tenantry.entrypoints.http.wire.handover import Broken, Refusal, Who, too_many
+from tenantry.entrypoints.http.wire.holding import address_of
 from tenantry.entrypoints.http.wire.host import Host
 from tenantry.entrypoints.http.wire.http2 import budget
 from tenantry.entrypoints.http.wire.http2.budget import Budget
@@ -29,6 +33,10 @@ class Stream:
     exchange: StreamExchange
     reading: bool = True  # more of its request is to come
     running: bool = False  # somebody is at its answer
+    asked: bool = False  # who sends it
+    asking: bool = False
+    expects: bool = False  # word to go on, which it gets when that is known
+    owed_bytes: int = 0  # of its window, meanwhile
 
     @property
     def unread(self) -> bool:
@@ -55,7 +63,7 @@ class Streams:
         self._sending = sending
         self._budget = budget
         self._idle = idle
-        self._shelf = Shelf(host)
+        self._shelf = Shelf(host, lambda: address_of(sending.transport))
         self.open: dict[int, Stream] = {}
         self.accepts = True
 
@@ -72,30 +80,39 @@ class Streams:
             return
         head = read_head(event.headers, host.limits)
         until = host.loop.time() + host.limits.body_s
-        incoming = Incoming(head, size, cost, self._shelf, until)
+        give_way = partial(self._give_way, stream_id)
+        incoming = Incoming(head, size, cost, self._shelf, until, give_way)
         exchange = StreamExchange(self._sending, stream_id, head_only=head.method == "HEAD")
         stream = self.open[stream_id] = Stream(incoming, exchange)
         if event.stream_ended is not None:
             return  # which is the next event
         expects = head.headers.get("expect", "").lower() == "100-continue"
         if incoming.refusal is None:
-            if expects:
+            if expects and head.length is not None and head.length > host.limits.small_body_bytes:
+                stream.expects = True  # who it is, is asked before it sends anything
+                self._ask(stream_id, stream)
+            elif expects:
                 self._h2.send_headers(stream_id, _CONTINUE)
         elif expects or (incoming.refusal.status == 413 and head.length is None):
             self._refuse(stream_id, stream, incoming.refusal)
 
     def data(self, event: DataReceived) -> None:
-        """Room for as much more is given at once: it is kept, or not, and waits nowhere."""
+        """Room for as much more is given at once: it is kept, or not, and waits nowhere. Only
+        while it is asked who sends it, no more may come than a window."""
         stream_id = event.stream_id
-        if event.flow_controlled_length:
-            self._h2.acknowledge_received_data(event.flow_controlled_length, stream_id)
         stream = self.open.get(stream_id)
+        if stream is not None and stream.asking:
+            stream.owed_bytes += event.flow_controlled_length
+        elif event.flow_controlled_length:
+            self._h2.acknowledge_received_data(event.flow_controlled_length, stream_id)
         if stream is None or not stream.unread:
             return
         self._budget.earn(len(event.data) // budget.PART_BYTES)
         incoming = stream.incoming
         if not incoming.add(event.data, self._host) and incoming.refusal is not None:
             self._refuse(stream_id, stream, incoming.refusal)
+        elif incoming.held is not None:
+            self._ask(stream_id, stream)
 
     def whole(self, stream_id: int) -> None:
         """The end of a request was seen."""
@@ -112,6 +129,56 @@ class Streams:
         task = self._host.loop.create_task(self._run(stream_id, stream, request))
         self._host.tasks.add(task)
         task.add_done_callback(self._host.tasks.discard)
+
+    # who sends it
+
+    def _ask(self, stream_id: int, stream: Stream) -> None:
+        """Once, before more is kept of a large body. Of one that is whole by then it is asked with
+        all else."""
+        who = self._host.who
+        if stream.asked:
+            return
+        stream.asked = True
+        if who is None:
+            self._told(stream_id, stream, "")
+            return
+        stream.asking = True
+        task = self._host.loop.create_task(self._hear(who, stream_id, stream))
+        self._host.tasks.add(task)
+        task.add_done_callback(self._host.tasks.discard)
+
+    async def _hear(self, who: Who, stream_id: int, stream: Stream) -> None:
+        try:
+            answer = await who(stream.incoming.bodiless()) if stream.unread else ""
+        finally:
+            stream.asking = False
+            owed_bytes, stream.owed_bytes = stream.owed_bytes, 0
+            with contextlib.suppress(ProtocolError):  # the connection has ended
+                if owed_bytes:
+                    self._h2.acknowledge_received_data(owed_bytes, stream_id)
+        if self.open.get(stream_id) is stream:
+            self._told(stream_id, stream, answer)
+        self._sending.pump()
+
+    def _told(self, stream_id: int, stream: Stream, answer: str | Refusal) -> None:
+        incoming = stream.incoming
+        if not stream.unread or incoming.refusal is not None:
+            return
+        if not isinstance(answer, str):
+            self._refuse(stream_id, stream, answer)
+            return
+        if not incoming.name(answer):
+            self._refuse(stream_id, stream, too_many())
+        elif stream.expects:
+            self._h2.send_headers(stream_id, _CONTINUE)
+
+    def _give_way(self, stream_id: int) -> None:
+        """To another's body, where there is not room for both."""
+        stream = self.open.get(stream_id)
+        if stream is not None and stream.unread:
+            stream.incoming.refuse(too_many())
+            self._refuse(stream_id, stream, too_many())
+            self._sending.flush()
 
     def client_left(self, stream_id: int) -> None:
         stream = self.open.get(stream_id)
@@ -133,12 +200,15 @@ class Streams:
         finally:
             self._done(stream_id, stream)
 
-    def _refuse(self, stream_id: int, stream: Stream, broken: Broken) -> None:
+    def _refuse(self, stream_id: int, stream: Stream, broken: Broken | Refusal) -> None:
         """Answers what is not served. A client that sends still need not go on."""
         stream.running = True
         raw_path, exchange = stream.incoming.head.raw_path, stream.exchange
         try:
-            self._host.application.refuse(broken.status, broken.message, raw_path, exchange)
+            if isinstance(broken, Broken):
+                self._host.application.refuse(broken.status, broken.message, raw_path, exchange)
+            else:
+                broken(exchange)
         finally:
             self._done(stream_id, stream)
 
