@@ -24,6 +24,7 @@ from tenantry.application.admitted import AdmittedRequest
 from tenantry.application.answer_store import AnswerStore
 from tenantry.application.attempts import attempts
 from tenantry.application.calls import ChatCall, Completed
+from tenantry.application.chat_plans import ChatPlans
 from tenantry.application.context import RequestContext
 from tenantry.application.gate import Gate
 from tenantry.application.guardrails import attempt_of, outcome_of
@@ -63,15 +64,14 @@ class CachedAnswers:
         """A whole answer, settled, of the model or of an equal request before."""
         catalogue = await self._planning.catalogue()
         salt = await self._planning.salt(ctx.principal)
-        clamp = ctx.clamp(ctx.principal, None)
-        first = self._planning.chat(ctx.principal, chat, catalogue, salt, clamp)
+        plans = ChatPlans(self._planning, lambda _: chat, catalogue, salt)
+        first = plans.under(ctx.principal, ctx.clamp(ctx.principal, None))
         name = await self._store.name(ctx, first)
         known = None if name is None else await self._store.find(ctx.principal, name)
         planned: list[PlannedChat] = []
 
         def planner(principal: Principal, most: int | None) -> list[PlannedCall]:
-            clamp = ctx.clamp(principal, most)
-            planned.append(self._planning.chat(principal, chat, catalogue, salt, clamp))
+            planned.append(plans.under(principal, ctx.clamp(principal, most)))
             call = planned[-1].planned
             if known is None:
                 return [call]

@@ -20,7 +20,8 @@ _TO_ZEROS: Final = bytes.maketrans(b"123456789", b"0" * 9)
 def long_integers(body: bytes) -> Iterator[bytes]:
     """The integers of valid JSON that have 19 digits or more."""
     if _has_long_run(body):
-        for number in _NUMBER.findall(without_strings(body)):
+        for match in _NUMBER.finditer(without_strings(body)):
+            number = match[0]
             if number.removeprefix(b"-").isdigit():
                 yield number
 

@@ -19,6 +19,7 @@ from tenantry.application.admitted import AdmittedRequest
 from tenantry.application.asking import Question
 from tenantry.application.attempts import attempts
 from tenantry.application.calls import ChatOperation, Completed
+from tenantry.application.chat_plans import ChatPlans
 from tenantry.application.context import RequestContext
 from tenantry.application.finding import Finder, PlannedSearch, calls_of
 from tenantry.application.gate import Gate
@@ -188,13 +189,14 @@ class Grounded:
         salt = await self._planning.salt(ctx.principal)
         spaces = await self._finder.spaces(ctx.principal)
         full = _full_passages(asked.search.top_k)
+        plans = ChatPlans(
+            self._planning, lambda who: asked.call(who, operation, full), catalogue, salt
+        )
         planned: list[tuple[PlannedSearch, PlannedChat]] = []
 
         def planner(principal: Principal, most: int | None) -> list[PlannedCall]:
             finding = self._finder.plan(principal, catalogue, asked.search, spaces)
-            chat = asked.call(principal, operation, full)
-            clamp = ctx.clamp(principal, most)
-            answering = self._planning.chat(principal, chat, catalogue, salt, clamp)
+            answering = plans.under(principal, ctx.clamp(principal, most))
             planned[:] = [(finding, answering)]
             return [*finding.calls, answering.planned, *finding.spare_calls]
 
@@ -215,11 +217,17 @@ class Grounded:
             return self._planning.chat(principal, call, catalogue, opened.salt, clamp)
 
         _trim(passages, chat_over(()).planned)
-        while True:
-            chat = chat_over(passages)
-            if chat.planned.bound.input_tokens <= room or not passages:
-                return chat
-            passages.pop()
+        chat, fit, no_fit = chat_over(passages), 0, len(passages)
+        if chat.planned.bound.input_tokens <= room:
+            return chat
+        while no_fit - fit > 1:  # fewer passages are fewer tokens
+            some = (fit + no_fit) // 2
+            if chat_over(passages[:some]).planned.bound.input_tokens <= room:
+                fit = some
+            else:
+                no_fit = some
+        del passages[fit:]
+        return chat_over(passages)
 
     async def _complete(self, ctx: RequestContext, asked: Question) -> GroundedCompleted:
         opened = await self._open(ctx, asked, "Converse")

@@ -64,7 +64,7 @@ class _Asked:
     mode: str | None
 
 
-def guard(plan: Plan, chat: ChatCall, model: Model) -> Guarded:
+def guard(plan: Plan, chat: ChatCall, model: Model, account: str) -> Guarded:
     """The call with the guardrail that holds for it. Raises `BadRequest` or `Forbidden`."""
     converse = chat.operation.startswith("Converse")
     asked = _asked_in_body(chat) if converse else _asked_in_headers(chat)
@@ -76,7 +76,7 @@ def guard(plan: Plan, chat: ChatCall, model: Model) -> Guarded:
     if mandatory is not None:
         _check_not_weakened(mandatory, asked, chat)
     else:
-        check_allowed(plan, asked.guardrail)
+        check_allowed(plan, asked.guardrail, account)
     guardrail = mandatory or asked.guardrail
     if guardrail is None:
         return Guarded(chat)
@@ -85,10 +85,15 @@ def guard(plan: Plan, chat: ChatCall, model: Model) -> Guarded:
     return Guarded(leaving, guardrail, asked.trace in ("enabled", "enabled_full"))
 
 
-def check_allowed(plan: Plan, guardrail: Guardrail | None) -> None:
-    """Raises `Forbidden` where the plan names others; in a pool they may be another tenant's."""
+def check_allowed(plan: Plan, guardrail: Guardrail | None, account: str) -> None:
+    """Raises `Forbidden` where the plan names others; in a pool they may be another tenant's. Where
+    it names none, one of another account than the placement's would be reached by our rights."""
     allowed = plan.guardrails_allowed
-    if guardrail is None or allowed is None:
+    if guardrail is None:
+        return
+    if allowed is None:
+        if guardrail.account not in (None, account):
+            raise Forbidden("the guardrail is of another account")
         return
     if f"{guardrail.identifier}:{guardrail.version}" not in allowed:
         raise Forbidden("the plan does not allow this guardrail")

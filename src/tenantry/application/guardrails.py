@@ -116,7 +116,7 @@ class Guardrails:
         if planned_guardrail(plan.guardrail) not in (None, guardrail):
             raise BadRequest("the plan has a guardrail, and no other can be asked for")
         if plan.guardrail is None:
-            check_allowed(plan, guardrail)
+            check_allowed(plan, guardrail, principal.tenant.placement.account)
         looked = looked_at(body.get("content"))
         bound = Bound(0, 0, guardrail_units=looked.units, guardrail_images=looked.images)
         return self._planning.call(principal, RESOLVED, OPERATION, bound)

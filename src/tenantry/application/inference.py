@@ -19,23 +19,28 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from tenantry.application import exact_json
+from tenantry.application.admission import PlannedCall
 from tenantry.application.admitted import AdmittedRequest
 from tenantry.application.attempts import attempts, to_error
 from tenantry.application.cached_answers import CachedAnswers
 from tenantry.application.calls import ChatCall, Completed
+from tenantry.application.chat_plans import ChatPlans
 from tenantry.application.context import RequestContext
 from tenantry.application.gate import Gate
 from tenantry.application.model_calls import ModelCalls
 from tenantry.application.owned_tasks import OwnedTasks
 from tenantry.application.planning import PlannedChat, Planning
 from tenantry.application.streaming import StreamedAnswer, StreamLimits
-from tenantry.application.upstream import region_for
+from tenantry.domain.rating import Bound
 from tenantry.domain.tenant import Principal
+from tenantry.ports.admission import AttemptOutcome
 from tenantry.ports.clock import Clock
 from tenantry.ports.model import Attempt, Failure, ModelPort, Operation
+
+COUNT_TOKENS: Final = "CountTokens"
 
 
 class Inference:
@@ -86,22 +91,32 @@ class Inference:
     async def count_tokens(
         self, ctx: RequestContext, model: str, body: Mapping[str, Any]
     ) -> Completed:
-        """Bedrock's own count: free of charge and of limits, through the tenant's placement."""
+        """Bedrock's own count, through the tenant's placement: free of charge and no request of the
+        day, but paced by the minute's requests and by how many run at once."""
         work = self._count_tokens(ctx, model, body)
         return await asyncio.shield(self._tasks.start(work, name="count-tokens"))
 
     async def _count_tokens(
         self, ctx: RequestContext, model: str, body: Mapping[str, Any]
     ) -> Completed:
-        principal = ctx.principal
         catalogue = await self._planning.catalogue()
-        resolved = self._planning.resolve(principal, model, catalogue)
-        region = region_for(principal, resolved)
-        upstream = self._planning.upstream(principal, region)
-        # Bedrock counts by base id alone and refuses profiles here.
-        result = await self._model.invoke(
-            Attempt(upstream, Operation.COUNT_TOKENS, resolved.model.id, exact_json.write(body))
-        )
+        found = self._planning.resolve(ctx.principal, model, catalogue).model
+        self._planning.check_counted(found, body)
+
+        def planner(principal: Principal, most: int | None) -> list[PlannedCall]:
+            resolved = self._planning.resolve(principal, model, catalogue)
+            return [self._planning.call(principal, resolved, COUNT_TOKENS, Bound(0, 0))]
+
+        request = await self._gate.open(ctx, planner, counts_as_request=False)
+        (planned,) = request.admission.calls
+        async with request:
+            upstream = self._planning.upstream(request.principal, planned.region)
+            try:  # Bedrock counts by base id alone and refuses profiles here
+                result = await self._model.invoke(
+                    Attempt(upstream, Operation.COUNT_TOKENS, found.id, exact_json.write(body))
+                )
+            finally:  # however it ends, nothing was billed
+                request.ended(AttemptOutcome(0, 1, "released", charged=False))
         if isinstance(result, Failure):
             raise to_error(result)
         return Completed(ctx.request_id, result.body, result.headers)
@@ -111,15 +126,15 @@ class Inference:
     ) -> tuple[AdmittedRequest, PlannedChat]:
         catalogue = await self._planning.catalogue()
         salt = await self._planning.salt(ctx.principal)
+        plans = ChatPlans(self._planning, lambda _: chat, catalogue, salt)
         planned: list[PlannedChat] = []
 
-        def planner(principal: Principal, most: int | None) -> list[Any]:
-            clamp = ctx.clamp(principal, most)
-            planned.append(self._planning.chat(principal, chat, catalogue, salt, clamp))
-            return [planned[-1].planned]
+        def planner(principal: Principal, most: int | None) -> list[PlannedCall]:
+            planned[:] = [plans.under(principal, ctx.clamp(principal, most))]
+            return [planned[0].planned]
 
         request = await self._gate.open(ctx, planner)
-        return request, planned[-1]
+        return request, planned[0]
 
     async def _complete(self, ctx: RequestContext, chat: ChatCall) -> Completed:
         request, planned = await self._open(ctx, chat)

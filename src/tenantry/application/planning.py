@@ -5,10 +5,13 @@ Owns: every refusal that needs no database: unknown, retired or forbidden model,
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 from uuid import UUID
+
+import orjson
 
 from tenantry.application.admission import PlannedCall
 from tenantry.application.calls import ChatCall
@@ -24,8 +27,15 @@ from tenantry.application.upstream import (
     region_for,
     upstream_of,
 )
-from tenantry.domain.catalogue import Catalogue, Resolved
-from tenantry.domain.chat_request import AS_ASKED, Clamp, prepare_converse, prepare_native
+from tenantry.domain.bound import bound_of_converse
+from tenantry.domain.catalogue import Catalogue, Model, Resolved
+from tenantry.domain.chat_request import (
+    AS_ASKED,
+    Clamp,
+    bound_of_native,
+    prepare_converse,
+    prepare_native,
+)
 from tenantry.domain.errors import Forbidden, ModelUnpriced
 from tenantry.domain.price import STANDARD_TIER, Unpriced
 from tenantry.domain.rating import Bound
@@ -45,6 +55,7 @@ class PlannedChat:
     chat: ChatCall
     body: Mapping[str, Any]
     max_tokens: int | None = None  # the output limit, where it was lowered
+    asked: int = 0  # the output limit before it was
 
 
 class Planning:
@@ -98,7 +109,7 @@ class Planning:
             raise Forbidden(f"the plan does not allow service tier {tier}")
         _refuse_unpriced(chat)
         plan = principal.tenant.plan
-        guarded = guard(plan, chat, resolved.model)
+        guarded = guard(plan, chat, resolved.model, principal.tenant.placement.account)
         chat = guarded.chat
         prepare = prepare_converse if chat.operation.startswith("Converse") else prepare_native
         shared = principal.tenant.placement.kind == "pool"
@@ -107,7 +118,15 @@ class Planning:
         planned = replace(planned, output_least=prepared.least)
         if guarded.guardrail is not None:
             planned = bounded(planned, prepared, hides_trace=not guarded.shows_trace)
-        return PlannedChat(planned, chat, prepared.body, prepared.lowered_to)
+        return PlannedChat(planned, chat, prepared.body, prepared.lowered_to, prepared.asked)
+
+    def check_counted(self, model: Model, body: Mapping[str, Any]) -> None:
+        """Raises `BadRequest` for a CountTokens body that no call could send."""
+        for kind, value in (body.get("input") or {}).items():
+            if kind == "converse":
+                bound_of_converse(value, model)
+            else:
+                bound_of_native(model)(orjson.loads(base64.b64decode(value["body"])), model)
 
     def call(
         self,

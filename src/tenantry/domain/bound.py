@@ -19,6 +19,15 @@ from typing import Any
 from tenantry.domain.catalogue import Model
 from tenantry.domain.errors import BadRequest
 from tenantry.domain.record import record
+from tenantry.domain.shape import check_blocks
+from tenantry.domain.sources import (
+    anthropic_source,
+    document_source,
+    image_part,
+    image_source,
+    no_references,
+    no_references_in_block,
+)
 
 TOKENS_PER_BLOCK = 16  # what a message or block adds around its text (metering.md, contract 4)
 # Instructions that a template adds once where tools are offered: 346 to 530 tokens for Claude, 400
@@ -53,6 +62,7 @@ class _Tally:
 
     def __init__(self, model: Model) -> None:
         self.model = model
+        self.blocks_met = 0
         self.tokens = _PROMPT_TEMPLATE_TOKENS.get(model.family, 0)
         self.writes_5m = False
         self.writes_1h = False
@@ -98,15 +108,14 @@ class _Tally:
             raise BadRequest(f"model {self.model.id} takes no block of kind image")
         self.tokens += self.model.image_tokens_max
 
-    def document(self, fmt: str | None, source: Any) -> None:
-        """What `source` is alone: Bedrock takes one member of it and refuses two."""
+    def document(self, fmt: str | None, document: Mapping[str, Any]) -> None:
         self.takes_documents()
-        members = set(source) if isinstance(source, Mapping) else set()
-        if members == {"text"}:
+        member, source = document_source(document), document["source"]
+        if member == "text":
             self.text(source["text"])
-        elif members == {"content"}:
+        elif member == "content":
             self.blocks(source["content"], {"text": _text})
-        elif members == {"bytes"} and fmt in _TEXT_FORMATS:
+        elif fmt in _TEXT_FORMATS:
             self.tokens += _decoded_length(source["bytes"])
         else:
             self.pages()
@@ -122,13 +131,20 @@ class _Tally:
     def blocks(self, blocks: object, kinds: Mapping[str, Any], depth: int = 0) -> None:
         if depth > NESTING_MAX:
             raise BadRequest("content is nested too deeply")
-        for block in _list_of_objects(blocks, "content"):
+        for block in self.counted(blocks):
             self.tokens += TOKENS_PER_BLOCK
             for kind, value in block.items():
                 handler: Callable[[_Tally, Any, int], None] | None = kinds.get(kind)
                 if handler is None:
                     raise BadRequest(f"content block of kind {kind[:64]} is not supported")
                 handler(self, value, depth)
+
+    def counted(self, blocks: object) -> list[Mapping[str, Any]]:
+        """The blocks, which are no more than may be, those at other depths included."""
+        found = _list_of_objects(blocks, "content")
+        self.blocks_met += len(found)
+        check_blocks(self.blocks_met)
+        return found
 
     def bound(self) -> InputBound:
         tokens = min(self.model.window, self.tokens)
@@ -138,6 +154,7 @@ class _Tally:
 def bound_of_converse(body: Mapping[str, Any], model: Model) -> InputBound:
     """Bound of a Converse body, or of a Nova native one, which has the same blocks."""
     tally = _Tally(model)
+    no_references(body)
     tally.blocks(body.get("system") or [], _CONVERSE_BLOCKS)
     for message in _list_of_objects(body.get("messages") or [], "messages"):
         tally.tokens += TOKENS_PER_BLOCK
@@ -155,6 +172,7 @@ def bound_of_converse(body: Mapping[str, Any], model: Model) -> InputBound:
     fields = body.get("additionalModelRequestFields")
     if isinstance(fields, Mapping):  # where Converse takes Anthropic's own tools
         tally.tools(fields.get("tools") or [])
+        _refuse_content(fields)
     for member in ("additionalModelRequestFields", "outputConfig", "promptVariables"):
         if body.get(member) is not None:
             tally.json(body[member])
@@ -164,6 +182,7 @@ def bound_of_converse(body: Mapping[str, Any], model: Model) -> InputBound:
 def bound_of_anthropic(body: Mapping[str, Any], model: Model) -> InputBound:
     """Bound of an Anthropic messages body."""
     tally = _Tally(model)
+    no_references(body)
     _anthropic_marker(tally, body)  # of the whole body: the provider places the marks
     system = body.get("system") or []
     _anthropic_content(tally, system, 0)
@@ -183,6 +202,7 @@ def bound_of_anthropic(body: Mapping[str, Any], model: Model) -> InputBound:
 def bound_of_text_body(body: Mapping[str, Any], model: Model) -> InputBound:
     """Bound of any other native body: every byte of it, which holds its texts, and its images."""
     tally = _Tally(model)
+    no_references(body)
     tally.json(body)
     tally.tokens += TOKENS_PER_BLOCK
     tally.tools(body.get("tools") or [])
@@ -190,7 +210,9 @@ def bound_of_text_body(body: Mapping[str, Any], model: Model) -> InputBound:
     for message in _list_of_objects(messages, "messages") if messages is not None else ():
         tally.tokens += TOKENS_PER_BLOCK
         content = message.get("content")
-        for block in _list_of_objects(content, "content") if isinstance(content, list) else ():
+        if isinstance(content, Mapping):
+            raise BadRequest("a message's content must be a text or a list of objects")
+        for block in tally.counted(content) if isinstance(content, list) else ():
             tally.tokens += TOKENS_PER_BLOCK
             _text_body_block(tally, block)
     images = body.get("images")
@@ -202,10 +224,11 @@ def bound_of_text_body(body: Mapping[str, Any], model: Model) -> InputBound:
 def _text_body_block(tally: _Tally, block: Mapping[str, Any]) -> None:
     kind = block.get("type")
     if kind in ("image_url", "image"):
-        return tally.image()
+        tally.image()
+        return image_part(block)
     if kind not in ("text", "refusal"):
         raise BadRequest(f"content block of kind {str(kind)[:64]} is not supported")
-    return None
+    return no_references_in_block(block, str(kind))
 
 
 def _anthropic_content(tally: _Tally, content: object, depth: int) -> None:
@@ -214,7 +237,7 @@ def _anthropic_content(tally: _Tally, content: object, depth: int) -> None:
         return tally.text(content)
     if depth > NESTING_MAX:
         raise BadRequest("content is nested too deeply")
-    for block in _list_of_objects(content, "content"):
+    for block in tally.counted(content):
         tally.tokens += TOKENS_PER_BLOCK
         _anthropic_block(tally, block, depth)
     return None
@@ -224,12 +247,16 @@ def _anthropic_block(tally: _Tally, block: Mapping[str, Any], depth: int) -> Non
     _anthropic_marker(tally, block)
     kind = block.get("type")
     if kind == "image":
-        return tally.image()
+        tally.image()
+        anthropic_source(block.get("source"), ("base64",), "image")
+        return None
     if kind == "document":
         return _anthropic_document(tally, block, depth)
     if kind == "tool_result":
         return _anthropic_content(tally, block.get("content") or [], depth + 1)
     if kind in ("text", "tool_use", "thinking", "redacted_thinking", "search_result"):
+        if kind == "search_result":
+            no_references_in_block(block, kind)
         return tally.json(block)
     raise BadRequest(f"content block of kind {str(kind)[:64]} is not supported")
 
@@ -238,9 +265,9 @@ def _anthropic_document(tally: _Tally, block: Mapping[str, Any], depth: int) -> 
     for member in ("title", "context"):
         if block.get(member) is not None:
             tally.text(block[member])
-    source = _object(block.get("source"), "source")
     tally.takes_documents()
-    kind = source.get("type")
+    source = anthropic_source(block.get("source"), ("base64", "text", "content"), "document")
+    kind = source["type"]
     if kind == "content":  # blocks that are cited one by one, or one text
         return _anthropic_content(tally, source.get("content") or [], depth + 1)
     if kind == "text":
@@ -253,6 +280,13 @@ def _anthropic_marker(tally: _Tally, block: Mapping[str, Any]) -> None:
         tally.marker(_object(block["cache_control"], "cache_control").get("ttl"))
 
 
+def _refuse_content(fields: Mapping[str, Any]) -> None:
+    """What Converse has members of its own for, where its blocks are looked at."""
+    for name in ("messages", "system"):
+        if fields.get(name) is not None:
+            raise BadRequest(f"additionalModelRequestFields.{name} is not taken: send {name}")
+
+
 def _text(tally: _Tally, value: object, depth: int) -> None:
     tally.text(value)
 
@@ -261,8 +295,20 @@ def _json(tally: _Tally, value: object, depth: int) -> None:
     tally.json(value)
 
 
+def _texts(tally: _Tally, value: object, depth: int) -> None:
+    no_references_in_block(value, "content")
+    tally.json(value)
+
+
+def _guarded(tally: _Tally, value: object, depth: int) -> None:
+    if isinstance(value, Mapping) and "image" in value:
+        image_source(value["image"], "guardContent.image")
+    _texts(tally, value, depth)
+
+
 def _image(tally: _Tally, value: object, depth: int) -> None:
     tally.image()
+    image_source(value)
 
 
 def _document(tally: _Tally, value: object, depth: int) -> None:
@@ -273,7 +319,7 @@ def _document(tally: _Tally, value: object, depth: int) -> None:
     fmt = document.get("format")
     if fmt is not None and not isinstance(fmt, str):
         raise BadRequest("a document's format must be a string")
-    tally.document(fmt, document.get("source"))
+    tally.document(fmt, document)
 
 
 def _tool_result(tally: _Tally, value: object, depth: int) -> None:
@@ -290,11 +336,11 @@ def _cache_point(tally: _Tally, value: object, depth: int) -> None:
 _CONVERSE_BLOCKS: Mapping[str, Any] = {
     "text": _text,
     "json": _json,
-    "guardContent": _json,
+    "guardContent": _guarded,
     "toolUse": _json,
     "reasoningContent": _json,
-    "citationsContent": _json,
-    "searchResult": _json,
+    "citationsContent": _texts,
+    "searchResult": _texts,
     "toolAddition": _json,
     "toolRemoval": _json,
     "toolResult": _tool_result,

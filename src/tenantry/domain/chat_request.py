@@ -21,6 +21,7 @@ from tenantry.domain.errors import BadRequest, LargerThanLimit, ModelUnpriced
 from tenantry.domain.plan import Plan
 from tenantry.domain.rating import Bound
 from tenantry.domain.record import record
+from tenantry.domain.sources import no_references
 from tenantry.domain.usage_figures import GROSS_FAMILIES
 
 Body = Mapping[str, Any]
@@ -113,14 +114,10 @@ def prepare_native(
         return _embedding(body, model)
     if model.kind == "rerank":
         return _rerank(body, model)
-    member = _LIMIT_MEMBER.get(model.family)
-    if member is None:
-        raise BadRequest(f"model {model.id} is served through Converse only")
-    if member == ("max_completion_tokens",) and body.get("max_tokens") is not None:
-        member = ("max_tokens",)
+    member = _native_limit(body, model)
     _refuse_second_limit(body, member)
     _refuse_dearer(body)
-    bound_of = _BOUND_OF.get(model.family, bound_of_text_body)
+    bound_of = bound_of_native(model)
     prepared = dict(body)
     if plan.preamble:
         prepared = _native_system(prepared, model, plan.preamble)
@@ -140,6 +137,30 @@ _BOUND_OF: Mapping[str, Callable[[Body, Model], InputBound]] = {
     "anthropic": bound_of_anthropic,
     "nova": bound_of_converse,
 }
+
+
+def lowered(
+    body: Body, model: Model, asked: int, least: int, ceiling: int, clamp: Clamp, *, converse: bool
+) -> tuple[Body, int]:
+    """A prepared body under another clamp, and its output limit. Its bound of input holds on, which
+    counts the digits of the first limit where it counts every byte."""
+    leaves = _leaves(asked, least, ceiling, clamp)
+    member = _CONVERSE_LIMIT if converse else _native_limit(body, model)
+    return _with(body, member, leaves), leaves
+
+
+def _native_limit(body: Body, model: Model) -> tuple[str, ...]:
+    member = _LIMIT_MEMBER.get(model.family)
+    if member is None:
+        raise BadRequest(f"model {model.id} is served through Converse only")
+    if member == ("max_completion_tokens",) and body.get("max_tokens") is not None:
+        return ("max_tokens",)
+    return member
+
+
+def bound_of_native(model: Model) -> Callable[[Body, Model], InputBound]:
+    """How a body of InvokeModel is bounded."""
+    return _BOUND_OF.get(model.family, bound_of_text_body)
 
 
 def _may_cache(bound: InputBound, model: Model) -> bool:
@@ -172,6 +193,7 @@ def _embedding(body: Body, model: Model) -> Prepared:
 
 
 def _rerank(body: Body, model: Model) -> Prepared:
+    no_references(body, besides=frozenset({"documents"}))  # which are texts, whatever they hold
     documents = body.get("documents")
     if not isinstance(documents, list) or not documents:
         raise BadRequest("documents must be a list that is not empty")
@@ -203,8 +225,12 @@ def _output_limit(
     if not clamp.allowed:
         return _Limit(asked, asked, None)
     least = min(asked, ceiling, max(OUTPUT_TOKENS_MIN, _thinking_tokens(body) + 1))
+    return _Limit(_leaves(asked, least, ceiling, clamp), asked, least)
+
+
+def _leaves(asked: int, least: int, ceiling: int, clamp: Clamp) -> int:
     most = ceiling if clamp.most is None else max(clamp.most, least)
-    return _Limit(min(asked, ceiling, most), asked, least)
+    return min(asked, ceiling, most)
 
 
 def _asked_limit(body: Body, member: tuple[str, ...]) -> int | None:

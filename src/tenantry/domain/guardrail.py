@@ -44,6 +44,11 @@ class Guardrail:
     identifier: str
     version: str
 
+    @property
+    def account(self) -> str | None:
+        """Of its ARN; None where it is named by its id, in the account that is called."""
+        return self.identifier.split(":")[4] if ":" in self.identifier else None
+
 
 def guardrail_of(identifier: object, version: object) -> Guardrail:
     """A guardrail as a client names it. Raises `BadRequest`."""

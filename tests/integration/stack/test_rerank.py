@@ -96,7 +96,7 @@ def test_a_rerank_that_fails_upstream_costs_its_tenant_nothing(
     assert [row[0] for row in states] == ["unknown"] * unknown
     # No log will ever tell of them: they end as our waste.
     now = datetime.now(UTC)
-    stack.keeper(lambda keeper: keeper.write_off(now))
+    stack.keeper(lambda keeper: keeper.give_up(now))
     assert stack.open_requests(tenant) == []
     assert stack.rows("SELECT 1 FROM tenantry.charge_entry WHERE tenant_id = $1", tenant.id) == []
 

@@ -353,7 +353,7 @@ def test_an_unknown_model_reserves_nothing(model: str) -> None:
     assert worker.admission.reservations == []
 
 
-def test_counting_tokens_reserves_nothing_and_survives_its_client() -> None:
+def test_counting_tokens_holds_a_slot_for_nothing_and_survives_its_client() -> None:
     async def walk() -> Core:
         arrived, answered = asyncio.Event(), asyncio.Event()
 
@@ -363,7 +363,8 @@ def test_counting_tokens_reserves_nothing_and_survives_its_client() -> None:
             return reply({"inputTokens": 5})
 
         worker = core(slow)
-        client = asyncio.create_task(worker.inference.count_tokens(context(ACME), "claude", {}))
+        body = {"input": {"converse": BODY}}
+        client = asyncio.create_task(worker.inference.count_tokens(context(ACME), "claude", body))
         await arrived.wait()
         client.cancel()
         await asyncio.gather(client, return_exceptions=True)
@@ -373,5 +374,25 @@ def test_counting_tokens_reserves_nothing_and_survives_its_client() -> None:
         return worker
 
     worker = run(walk())
-    assert worker.admission.reservations == []
+    (held,) = worker.admission.reservations
+    assert (held.counts_as_request, held.paced_by_minute) == (False, True)
+    assert (held.worst_tokens, held.worst_cost, held.worst_charge) == (0, 0, 0)
+    assert ends(worker.admission.outcomes) == [(1, "released", False)]
     assert len(worker.tasks) == 0
+
+
+@pytest.mark.parametrize("kind", [FailureKind.THROTTLED, FailureKind.TIMED_OUT])
+def test_a_count_that_fails_leaves_nothing_open(kind: FailureKind) -> None:
+    worker = core(Failure(kind, maybe_billed=True, message="no"))
+    with pytest.raises(errors.UpstreamFailed):
+        run(worker.inference.count_tokens(context(ACME), "claude", {"input": {"converse": BODY}}))
+    assert ends(worker.admission.outcomes) == [(1, "released", False)]
+    assert len(worker.model.attempts) == 1, "nobody but its client tries it again"
+
+
+def test_a_count_beyond_a_limit_never_leaves() -> None:
+    worker = core()
+    worker.admission.verdicts = [Refused("concurrent_requests", "concurrent_requests", 1_000)]
+    with pytest.raises(errors.ConcurrencyLimited):
+        run(worker.inference.count_tokens(context(ACME), "claude", {"input": {"converse": BODY}}))
+    assert worker.model.attempts == []

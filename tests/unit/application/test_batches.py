@@ -8,6 +8,8 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
+from tests.support.core import CLAUDE, principal
+from tests.support.scripted import context, core
 
 from tenantry.application.batches import Batches
 from tenantry.application.calls import ChatCall
@@ -81,3 +83,22 @@ def test_a_record_at_fault_is_named_and_its_refusal_stays_what_it_is() -> None:
 def test_what_is_wrong_with_all_records_names_none() -> None:
     guarded = ChatCall("Converse", "m", {"guarded": True})
     assert refusal((42, guarded)).message == "batch inference takes no guardrail"
+
+
+@pytest.mark.parametrize("name", ["acme", "bolt"])
+def test_a_record_that_names_an_object_of_the_bucket_is_refused_as_any_bad_one(name: str) -> None:
+    """The batch bucket holds the records of all tenants, and the role of a job may read it."""
+    source = {"s3Location": {"uri": "s3://batches/jobs/records.jsonl.out"}}
+    document = {"document": {"format": "txt", "name": "d", "source": source}}
+
+    def chat(*blocks: Any) -> ChatCall:
+        messages = [{"role": "user", "content": [{"text": "x"}, *blocks]}]
+        return ChatCall("Converse", CLAUDE.id, {"messages": messages})
+
+    worker, none = core(), cast("Any", None)
+    chats = [chat()] * RECORDS_MIN
+    chats[41] = chat(document)
+    batches = Batches(worker.gate, worker.planning, none, none, none, worker.tasks, "local")
+    with pytest.raises(BadRequest, match=r"record 42: `document\.source\.s3Location`"):
+        asyncio.run(batches.submit(context(principal(name)), chats))
+    assert worker.admission.reservations == []

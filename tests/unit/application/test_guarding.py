@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 import pytest
-from tests.support.core import plan
+from tests.support.core import ACCOUNT, plan
 
 from tenantry.application.calls import ChatCall
 from tenantry.application.guarding import frame_without_trace, guard, without_trace
@@ -34,13 +34,13 @@ def configured(call: ChatCall, **more: object) -> ChatCall:
 
 def test_a_call_without_a_guardrail_is_untouched() -> None:
     for call in (CONVERSE, STREAM, NATIVE):
-        guarded = guard(plan(), call, CLAUDE)
+        guarded = guard(plan(), call, CLAUDE, ACCOUNT)
         assert guarded.chat is call and guarded.guardrail is None
 
 
 @pytest.mark.parametrize("call", [CONVERSE, STREAM])
 def test_a_plans_guardrail_leaves_with_a_trace_that_nobody_sees(call: ChatCall) -> None:
-    guarded = guard(plan(guardrail="gr1:1"), call, CLAUDE)
+    guarded = guard(plan(guardrail="gr1:1"), call, CLAUDE, ACCOUNT)
     assert guarded.chat.body["guardrailConfig"] == {**CONFIG, "trace": "enabled"}
     assert not guarded.shows_trace
     assert "guardrailConfig" not in call.body
@@ -57,18 +57,18 @@ def test_a_plans_guardrail_leaves_with_a_trace_that_nobody_sees(call: ChatCall) 
 )
 def test_the_trace_is_always_asked_for(trace: str | None, sent: str, shown: bool) -> None:
     asked = configured(STREAM, trace=trace, streamProcessingMode="async")
-    guarded = guard(plan(), asked, CLAUDE)
+    guarded = guard(plan(), asked, CLAUDE, ACCOUNT)
     config = guarded.chat.body["guardrailConfig"]
     assert config == {**CONFIG, "trace": sent, "streamProcessingMode": "async"}
     assert guarded.shows_trace is shown
     headers = {**HEADERS, **({"x-amzn-bedrock-trace": trace.upper()} if trace else {})}
-    native = guard(plan(), replace(NATIVE, headers=headers), CLAUDE)
+    native = guard(plan(), replace(NATIVE, headers=headers), CLAUDE, ACCOUNT)
     assert native.chat.headers == {**HEADERS, "x-amzn-bedrock-trace": sent.upper()}
     assert native.shows_trace is shown
 
 
 def test_headers_carry_a_plans_guardrail_into_native_bodies() -> None:
-    guarded = guard(plan(guardrail="gr1:1"), NATIVE, CLAUDE)
+    guarded = guard(plan(guardrail="gr1:1"), NATIVE, CLAUDE, ACCOUNT)
     assert guarded.chat.headers == {**HEADERS, "x-amzn-bedrock-trace": "ENABLED"}
     assert guarded.chat.body is NATIVE.body
 
@@ -87,7 +87,7 @@ def test_headers_carry_a_plans_guardrail_into_native_bodies() -> None:
 )
 def test_nothing_weakens_a_plans_guardrail(call: ChatCall) -> None:
     with pytest.raises(BadRequest):
-        guard(plan(guardrail="gr1:1"), call, CLAUDE)
+        guard(plan(guardrail="gr1:1"), call, CLAUDE, ACCOUNT)
 
 
 @pytest.mark.parametrize(
@@ -105,23 +105,28 @@ def test_nothing_weakens_a_plans_guardrail(call: ChatCall) -> None:
 )
 def test_a_config_that_bedrock_would_not_know_is_refused(config: Any) -> None:
     with pytest.raises(BadRequest):
-        guard(plan(), replace(CONVERSE, body={**CONVERSE.body, "guardrailConfig": config}), CLAUDE)
+        guard(
+            plan(),
+            replace(CONVERSE, body={**CONVERSE.body, "guardrailConfig": config}),
+            CLAUDE,
+            ACCOUNT,
+        )
 
 
 def test_a_plan_may_name_which_guardrails_a_client_can_ask_for() -> None:
     asked = configured(CONVERSE)
     for allowed in (None, ["gr1:1"], ["gr2:1", "gr1:1"]):
-        assert guard(plan(guardrails_allowed=allowed), asked, CLAUDE).guardrail is not None
+        assert guard(plan(guardrails_allowed=allowed), asked, CLAUDE, ACCOUNT).guardrail is not None
     for allowed in ([], ["gr1:2"], ["gr2:1"]):
         with pytest.raises(Forbidden):
-            guard(plan(guardrails_allowed=allowed), asked, CLAUDE)
+            guard(plan(guardrails_allowed=allowed), asked, CLAUDE, ACCOUNT)
 
 
 def test_embeddings_take_no_guardrail() -> None:
     call = ChatCall("InvokeModel", "t", {"inputText": "x"})
-    assert guard(plan(guardrail="gr1:1"), call, TITAN).chat is call
+    assert guard(plan(guardrail="gr1:1"), call, TITAN, ACCOUNT).chat is call
     with pytest.raises(BadRequest):
-        guard(plan(), replace(call, headers=HEADERS), TITAN)
+        guard(plan(), replace(call, headers=HEADERS), TITAN, ACCOUNT)
 
 
 def test_a_trace_that_was_not_asked_for_is_taken_out_of_an_answer() -> None:

@@ -32,6 +32,9 @@ VALUES = st.recursive(
 OBJECTS = st.dictionaries(TEXTS, VALUES, max_size=4)
 
 
+PICTURE = {"image": {"format": "png", "source": {"bytes": "AA"}}}
+
+
 def user(*blocks: Any) -> dict[str, Any]:
     return {"messages": [{"role": "user", "content": list(blocks)}]}
 
@@ -129,10 +132,10 @@ def test_an_unknown_kind_is_refused_by_name(kind: str) -> None:
 
 
 def test_an_image_counts_what_the_catalogue_says_or_is_refused() -> None:
-    with_image = bound_of_converse(user({"image": {"format": "png", "source": {}}}), CLAUDE)
+    with_image = bound_of_converse(user(PICTURE), CLAUDE)
     assert with_image.tokens == CLAUDE.image_tokens_max + 32
     with pytest.raises(BadRequest, match="image"):
-        bound_of_converse(user({"image": {"format": "png", "source": {}}}), NOVA)
+        bound_of_converse(user(PICTURE), NOVA)
     with pytest.raises(BadRequest, match="image"):
         bound_of_text_body(user({"type": "image_url", "image_url": {"url": "data:,x"}}), GPT)
     seeing = replace(GPT, image_tokens_max=1_000)
@@ -151,7 +154,6 @@ def test_a_document_counts_its_text_or_all_pages_that_are_read() -> None:
     assert bound_of_converse(document("md", {"bytes": encoded}), model).tokens == 90 + 1 + 32
     pages = PAGES_MAX * model.page_tokens_max + 1 + 32
     assert bound_of_converse(document("pdf", {"bytes": encoded}), model).tokens == pages
-    assert bound_of_converse(document("txt", {"s3Location": {}}), model).tokens == pages
     with pytest.raises(BadRequest, match="document"):
         bound_of_converse(document("pdf", {"bytes": encoded}), NOVA)
     with pytest.raises(BadRequest, match="base64"):

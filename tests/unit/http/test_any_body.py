@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.support.core import CLAUDE, GPT, NOVA, plan
+from tests.support.core import ACCOUNT, CLAUDE, GPT, NOVA, plan
 from tests.support.mutants import each_with_another_member, with_another_member
 
 from tenantry.application.guarding import guard
@@ -86,16 +86,17 @@ ANTHROPIC: dict[str, Any] = {
     "thinking": {"type": "enabled", "budget_tokens": 5},
     **EPHEMERAL,
 }
+URL = {"url": "data:image/png;base64,AAAA"}
+PICTURE = {"type": "image_url", "image_url": URL}
 CHAT: dict[str, Any] = {
     "messages": [
-        {"role": "user", "content": [{"type": "text", "text": "a"}, {"type": "image_url"}]},
+        {"role": "user", "content": [{"type": "text", "text": "a"}, PICTURE]},
         {"role": "user", "content": "b"},
     ],
     "max_completion_tokens": 5,
     "tools": [{"type": "function", "function": {"name": "t"}}],
 }
 PROMPT: dict[str, Any] = {"prompt": "a", "max_gen_len": 5, "images": ["a"]}
-URL = {"url": "data:image/png;base64,AAAA"}
 FILE = {"filename": "a.txt", "file_data": "data:text/plain;base64,AAAA"}
 CALL = {"id": "1", "type": "function", "function": {"name": "t", "arguments": "{}"}}
 OPENAI: dict[str, Any] = {
@@ -106,7 +107,7 @@ OPENAI: dict[str, Any] = {
             "role": "user",
             "content": [
                 {"type": "text", "text": "a"},
-                {"type": "image_url", "image_url": URL},
+                PICTURE,
                 {"type": "file", "file": FILE},
             ],
         },
@@ -126,7 +127,7 @@ OPENAI: dict[str, Any] = {
 def read_converse(body: Any) -> None:
     call = to_converse_call("m", body, "ConverseStream")
     for each in (KIND, BARE):
-        chat = guard(each, call, CLAUDE).chat
+        chat = guard(each, call, CLAUDE, ACCOUNT).chat
         prepare_converse(chat.body, CLAUDE, each, "salt", Clamp(allowed=True))
     looked_at(call.body)
 

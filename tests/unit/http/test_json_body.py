@@ -17,6 +17,7 @@ from tenantry.application.exact_json import without_strings, write
 from tenantry.domain.errors import BadRequest
 from tenantry.entrypoints.http.json_body import (
     LONG_IN,
+    LONG_INTEGERS_MAX,
     NESTING_MAX,
     VALUES_MAX,
     parse_object,
@@ -255,6 +256,20 @@ def test_beside_long_integers_bodies_are_bounded_as_ever() -> None:
     ):
         with pytest.raises(BadRequest, match=told):
             parse_object(body, long_in=LONG_IN)
+
+
+@pytest.mark.parametrize("member", ["messages", "additionalModelRequestFields"])
+@pytest.mark.parametrize("number", [10**20, -(2**63) - 1, 10**90])
+def test_long_integers_are_few(member: str, number: int) -> None:
+    """Each costs its worker time, before any limit of a plan is asked."""
+
+    def body(count: int) -> bytes:
+        return json.dumps({member: [number] * count, "near": [2**63] * 5_000}).encode()
+
+    if member in LONG_IN:
+        assert parse_object(body(LONG_INTEGERS_MAX), long_in=LONG_IN)[member][-1] == number
+    with pytest.raises(BadRequest, match="more than 1,000 integers"):
+        parse_object(body(LONG_INTEGERS_MAX + 1), long_in=LONG_IN)
 
 
 @given(_VALUES)

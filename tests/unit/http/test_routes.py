@@ -20,7 +20,9 @@ from tenantry.entrypoints.http.dataplane import DATA_PLANE
 from tenantry.entrypoints.http.routes import Access, family_of
 
 # Routes whose admission looks at tenant and API key again; every other one asks the database first.
-ADMITTED = {("POST", f"/model/{{model}}/{name}") for name in ("converse", "converse-stream")}
+ADMITTED = {
+    ("POST", f"/model/{{model}}/{name}") for name in ("converse", "converse-stream", "count-tokens")
+}
 ADMITTED |= {("POST", "/model/{model}/invoke"), ("POST", "/v1/embeddings"), ("POST", "/v1/search")}
 ADMITTED |= {("POST", "/model/{model}/invoke-with-response-stream"), ("POST", "/v1/answers")}
 ADMITTED |= {("POST", "/guardrail/{id}/version/{version}/apply"), ("POST", "/v1/chat/completions")}

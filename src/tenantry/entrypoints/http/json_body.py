@@ -15,6 +15,7 @@ from tenantry.domain.errors import BadRequest
 VALUES_MAX: Final = 250_000  # 25 MB of `[],` would become half a gigabyte of objects
 # orjson reads 1,024 levels and writes 254; upstream's request wraps what was read in a few more.
 NESTING_MAX: Final = 128
+LONG_INTEGERS_MAX: Final = 1_000  # beyond 64 bits: each is looked at digit by digit
 # Members of a chat in which models and tools make up numbers, and nobody here counts with them.
 LONG_IN: Final = frozenset({"messages", "tools", "toolConfig"})
 _NUL_ESCAPE: Final = b"\\u0000"
@@ -32,8 +33,7 @@ def parse_object(
     `exact_json.write` passes on. `exact`: raises as `check_integers` does, which refuses more."""
     if not body:
         raise BadRequest("The request body is empty; a JSON object is expected.")
-    if len(body) > VALUES_MAX and _holds_too_many(body):
-        raise BadRequest(f"The request body holds more than {VALUES_MAX:,} JSON values.")
+    check_values(body, "The request body")
     try:
         value = orjson.loads(body)
     except orjson.JSONDecodeError as error:
@@ -54,6 +54,12 @@ def parse_object(
     return _with_long_integers(value, body, long_in)
 
 
+def check_values(text: bytes, what: str) -> None:
+    """Raises `BadRequest` for JSON of more than `VALUES_MAX` values, before any is made."""
+    if len(text) > VALUES_MAX and _holds_too_many(text):
+        raise BadRequest(f"{what} holds more than {VALUES_MAX:,} JSON values.")
+
+
 def check_integers(body: bytes) -> None:
     """Raises `BadRequest` for integers beyond 64 bits: they are read as the nearest double, which
     nobody can tell from one that was sent."""
@@ -66,7 +72,15 @@ def _with_long_integers(
     value: dict[str, Any], body: bytes, long_in: frozenset[str]
 ) -> dict[str, Any]:
     """`value` as it was read, but for the members `long_in`, where there are such integers."""
-    if all(exact_json.fits(int(found)) for found in exact_json.long_integers(body)):
+    beyond = 0
+    for found in exact_json.long_integers(body):
+        beyond += len(found) > _INTEGER_BYTES_MAX or not exact_json.fits(int(found))
+        if beyond > LONG_INTEGERS_MAX:
+            raise BadRequest(
+                f"The request body holds more than {LONG_INTEGERS_MAX:,} integers that 64 bits do "
+                "not hold: send them as strings."
+            )
+    if not beyond:
         return value
     exact: dict[str, Any] = exact_json.exactly(value, body)
     for name, member in exact.items():

@@ -97,5 +97,5 @@ ROUTES = (
         (Scope.INFER,),
         body_bytes_max=LARGE_BODY_BYTES_MAX,
     ),
-    _route("count-tokens", count_tokens, Access.TENANT_FRESH, "CountTokens, free of charge"),
+    _route("count-tokens", count_tokens, Access.TENANT, "CountTokens, free of charge"),
 )

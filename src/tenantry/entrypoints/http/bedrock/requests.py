@@ -12,6 +12,8 @@ from msgspec import Meta, Struct
 from tenantry.application.calls import ChatCall
 from tenantry.domain.errors import BadRequest
 from tenantry.domain.model_ids import MAX_MODEL_ID_CHARS
+from tenantry.domain.shape import check_content, check_shape
+from tenantry.domain.sources import image_source
 from tenantry.entrypoints.http.bedrock import metadata
 from tenantry.entrypoints.http.json_body import LONG_IN, parse_object, to
 
@@ -61,6 +63,7 @@ def to_converse_call(
     """Raises `BadRequest` for unknown members, wrong types, and metadata keys that are ours."""
     _check_model(model)
     _check_members(body, _CONVERSE_MEMBERS)
+    check_shape(body)
     _check_conversation(body)
     to(_InferenceConfig, body.get("inferenceConfig") or {})
     return ChatCall(
@@ -84,10 +87,12 @@ def to_invoke_call(
 ) -> ChatCall:
     """`headers` are the request's, lower case. Raises `BadRequest`."""
     _check_model(model)
+    native = parse_object(body, long_in=LONG_IN)
+    check_shape(native)
     return ChatCall(
         operation,
         model,
-        parse_object(body, long_in=LONG_IN),
+        native,
         {name: headers[name] for name in _INVOKE_HEADERS if name in headers},
         metadata.service_tier_name(headers.get("x-amzn-bedrock-service-tier")),
         metadata.request_metadata_header(headers.get("x-amzn-bedrock-request-metadata")),
@@ -106,6 +111,7 @@ def to_count_tokens(model: str, body: dict[str, Any]) -> dict[str, Any]:
         raise BadRequest("`input` must hold exactly one of `converse` and `invokeModel`.")
     if kind == "converse":
         _check_members(value, {name: _CONVERSE_MEMBERS[name] for name in _COUNTED_MEMBERS})
+        check_shape(value)
         _check_conversation(value)
     else:
         _check_native(value)
@@ -120,9 +126,12 @@ def to_apply_guardrail(body: dict[str, Any]) -> dict[str, Any]:
     content = body.get("content")
     if not content:
         raise BadRequest("`content` must be a list that is not empty.")
+    check_content(content)
     for block in content:
         if not isinstance(block, dict) or len(block) != 1 or not block.keys() <= {"text", "image"}:
             raise BadRequest("Each of `content` must hold exactly one of `text` and `image`.")
+        if "image" in block:
+            image_source(block["image"])
     return body
 
 
@@ -154,7 +163,7 @@ def _check_native(value: dict[str, Any]) -> None:
         native = base64.b64decode(value.get("body") or "", validate=True)
     except (binascii.Error, ValueError):
         raise BadRequest("`input.invokeModel.body` must be base64.") from None
-    parse_object(native, long_in=LONG_IN)
+    check_shape(parse_object(native, long_in=LONG_IN))
 
 
 def _check_model(model: str) -> None:

@@ -14,6 +14,7 @@ from tenantry.domain.errors import BadRequest
 from tenantry.domain.ids import TenantId
 from tenantry.domain.knowledge_base import check_knowledge_base
 from tenantry.domain.rerank import SOURCES_MAX
+from tenantry.domain.sources import no_references
 from tenantry.domain.template import check_template
 from tenantry.entrypoints.http.bedrock_agent.words import (
     Fields,
@@ -202,6 +203,7 @@ def to_rerank(body: dict[str, Any]) -> RerankCall:
     for source in asked.sources:
         _check_source(source.inline_document_source)
     configuration = asked.reranking_configuration.bedrock_reranking_configuration
+    no_references(configuration.model_configuration.additional_model_request_fields or {})
     return RerankCall(
         configuration.model_configuration.model_arn,
         asked.queries[0].text_query.text,

@@ -14,6 +14,7 @@ from tenantry.application.asking import Search
 from tenantry.domain.errors import BadRequest
 from tenantry.domain.filter import filter_from
 from tenantry.domain.rerank import MetadataChoice, Reranking
+from tenantry.domain.sources import no_references
 
 RESULTS_MAX: Final = 100
 RESULTS_DEFAULT: Final = 5
@@ -110,6 +111,7 @@ def _reranking(given: _RerankingConfiguration | None) -> Reranking | None:
     if inner is None:
         raise BadRequest("`rerankingConfiguration` lacks `bedrockRerankingConfiguration`.")
     model = inner.model_configuration
+    no_references(model.additional_model_request_fields or {})
     return Reranking(
         model.model_arn,
         inner.number_of_reranked_results,

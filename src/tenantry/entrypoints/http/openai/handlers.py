@@ -10,6 +10,7 @@ import orjson
 from tenantry.application.calls import ChatCall, Streamed
 from tenantry.domain.end_user import user_from
 from tenantry.domain.errors import TenantryError, UpstreamRubbish
+from tenantry.domain.shape import check_parts, check_shape
 from tenantry.domain.tenant import Scope
 from tenantry.entrypoints.http import sse
 from tenantry.entrypoints.http.bedrock.metadata import request_metadata
@@ -32,7 +33,10 @@ _log = logging.getLogger(__name__)
 
 
 async def chat_completions(call: Call) -> Response | StreamingResponse:
-    chat = to(ChatRequest, given(call.json(long_in=LONG_IN)))
+    asked = given(call.json(long_in=LONG_IN))
+    check_shape(asked)
+    check_parts(asked.get("messages"))
+    chat = to(ChatRequest, asked)
     body = to_converse(chat)
     streams = bool(chat.stream)
     converse = ChatCall(

@@ -9,7 +9,7 @@ import orjson
 
 from tenantry.application import exact_json
 from tenantry.domain.errors import BadRequest
-from tenantry.entrypoints.http.json_body import check_nesting
+from tenantry.entrypoints.http.json_body import check_nesting, check_values
 from tenantry.entrypoints.http.openai.parts import to_blocks, to_text
 from tenantry.entrypoints.http.openai.schema import ChatRequest, Message, NamedTool, ToolCall
 
@@ -21,6 +21,7 @@ NO_OUTPUT = "(no output)"
 def to_converse(chat: ChatRequest) -> dict[str, Any]:
     """The Converse body. Raises `BadRequest` for what Converse cannot express."""
     _refuse_unsupported(chat)
+    _check_arguments(chat)
     system, messages = _conversation(chat.messages)
     body: dict[str, Any] = {"messages": messages}
     if system:
@@ -60,6 +61,14 @@ def _refuse_unsupported(chat: ChatRequest) -> None:
         raise BadRequest("`stream_options` goes with `stream` alone.")
     if not chat.messages:
         raise BadRequest("`messages` must not be empty.")
+
+
+def _check_arguments(chat: ChatRequest) -> None:
+    """They are JSON in strings, of which the body's own bounds know nothing."""
+    said = "".join(
+        call.function.arguments for message in chat.messages for call in message.tool_calls or ()
+    )
+    check_values(said.encode(), "`tool_calls`")
 
 
 def _conversation(
