@@ -179,6 +179,21 @@ def partitions(own: Parts, manifest: object, **options: int) -> SealedPartitions
     return SealedPartitions(manifest, own.objects, own.keys, own.clock, **options)  # type: ignore[arg-type]
 
 
+async def ours() -> bool:
+    """The objects are those of the database that a sweep reads."""
+    return True
+
+
+class Ours:
+    """As much of `application.belonging` as tending asks for, where that is so."""
+
+    async def holds(self) -> bool:
+        return True
+
+    async def move_on(self) -> bool:
+        return True
+
+
 async def settled(vectors: object) -> None:
     """An engine that tidies in the background is waited for."""
     settle = getattr(vectors, "settle", None)

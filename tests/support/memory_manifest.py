@@ -41,10 +41,10 @@ class _Held:
 
     def counts(self, row: DocumentRow) -> tuple[int, int]:
         if row.replaces is None:
-            return 1, row.original_bytes
+            return 1, row.stored_bytes
         if row.state is DocumentState.FAILED:
             return 0, 0
-        return 0, max(0, row.original_bytes - self.rows[row.replaces].original_bytes)
+        return 0, max(0, row.stored_bytes - self.rows[row.replaces].stored_bytes)
 
 
 class MemoryManifest:

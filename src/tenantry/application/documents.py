@@ -2,21 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from tenantry.application.knowledge import Knowledge, document_of, no_such_document
 from tenantry.domain.access import may_see
-from tenantry.domain.document import Card, Document, DocumentRow, DocumentState, Home, home_of
+from tenantry.domain.document import (
+    READ_WHOLE_BYTES_MAX,
+    Card,
+    Document,
+    DocumentRow,
+    DocumentState,
+    Home,
+    home_of,
+)
 from tenantry.domain.errors import BadRequest, NotFound
 from tenantry.domain.ids import DocumentId, is_id
+from tenantry.domain.original import card_bytes
 from tenantry.domain.tenant import Principal
-from tenantry.ports.objects import ObjectKind
 
 PAGE_MAX = 100
 PAGE_DEFAULT = 20
+PAGE_BYTES_MAX = 1024 * 1024  # of cards on a page, if it has two; a page may come back short
 SCANNED_MAX = 2_000  # rows a call looks at; a page may come back short, with a cursor
-_BATCH = 200
+READ_BYTES_MAX = 16 * 1024 * 1024  # opened for one call, until it stops looking
+_FIRST_ROWS = PAGE_DEFAULT + 1  # looked at together, until it is known what cards weigh here
+_ROWS_MAX = 200
+
+Sees = Callable[[Card], bool]
+Shown = tuple[DocumentRow, Card]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +55,11 @@ async def list_documents(
     cursor: str | None = None,
     limit: int = PAGE_DEFAULT,
 ) -> Page:
-    """Newest first. BadRequest for a limit or cursor that is none."""
+    """Newest first. BadRequest for a limit or cursor that is none.
+
+    `next_cursor` is there where a document follows that the groups may see, or where nobody knows
+    yet: a call looks at `SCANNED_MAX` documents and opens about `READ_BYTES_MAX`.
+    """
     if isinstance(limit, bool) or not 1 <= limit <= PAGE_MAX:
         raise BadRequest(f"`limit` must be a whole number from 1 to {PAGE_MAX}.")
     after = None
@@ -50,22 +68,48 @@ async def list_documents(
             raise BadRequest("`cursor` is not one that this list returned.")
         after = DocumentId(cursor)
     home = home_of(principal.tenant)
-    seen: list[Document] = []
-    for _ in range(0, SCANNED_MAX, _BATCH):
-        rows = await deps.manifest.documents(home.tenant_id, after, _BATCH)
-        cards = await _cards(deps, home, rows)
-        versions = await _versions(deps, home, rows)
-        for row in rows:
-            after = row.id
-            card = cards.get(row.id)
-            if card is not None and may_see(card.access, groups):
-                seen.append(document_of(row, card, versions.get(row.id)))
-                if len(seen) == limit:
-                    more = row is not rows[-1] or len(rows) == _BATCH
-                    return Page(seen, row.id if more else None)
-        if len(rows) < _BATCH:
-            return Page(seen, None)
-    return Page(seen, after)
+    shown, following = await paged(
+        deps, home, after, limit, lambda card: may_see(card.access, groups)
+    )
+    versions = await _versions(deps, home, [row for row, _ in shown])
+    return Page([document_of(row, card, versions.get(row.id)) for row, card in shown], following)
+
+
+async def paged(
+    deps: Knowledge, home: Home, after: DocumentId | None, limit: int, sees: Sees
+) -> tuple[Sequence[Shown], DocumentId | None]:
+    """Documents older than `after` with their cards, and where to go on; None: at the end.
+
+    A page ends before the card that makes it heavier than `PAGE_BYTES_MAX`.
+    """
+    shown: list[Shown] = []
+    looked = read = weight = 0
+    count = min(limit + 1, _FIRST_ROWS)
+    while looked < SCANNED_MAX and read < READ_BYTES_MAX:
+        rows = await deps.manifest.documents(home.tenant_id, after, count)
+        cards = await _ready_cards(deps, home, rows)
+        before = read, len(shown)
+        for place, row in enumerate(rows, 1):
+            after, looked = row.id, looked + 1
+            card, opened = await _card(deps, home, row, cards)
+            read += opened
+            if card is not None and sees(card):
+                weight += row.card_bytes or card_bytes(card)
+                if len(shown) == limit or (shown and weight > PAGE_BYTES_MAX):
+                    return shown, shown[-1][0].id
+                shown.append((row, card))
+            if read >= READ_BYTES_MAX and place < len(rows):
+                break
+        else:
+            if len(rows) < count:
+                return shown, None
+        wanted = limit + 1 - len(shown)
+        if 2 * (len(shown) - before[1]) < len(rows):
+            wanted = max(wanted, 2 * count)  # most of them are not shown
+        of_one = max(1, (read - before[0]) // len(rows))
+        count = max(1, min(wanted, _ROWS_MAX, PAGE_BYTES_MAX // of_one))
+    # Nobody looked further: where the page is full, what follows may be nothing to see.
+    return shown, shown[-1][0].id if len(shown) == limit else after
 
 
 async def get_document(
@@ -117,7 +161,7 @@ async def delete_document(
         raise no_such_document()
     # Vectors that were kept for it are named no more, and swept.
     for gone in (removed, *versions.values()):
-        await deps.objects.delete(home, ObjectKind.ORIGINAL, gone.original_id)
+        await deps.delete_original(home, gone)
 
 
 async def visible(
@@ -129,7 +173,8 @@ async def visible(
     row = await deps.manifest.document(home.tenant_id, DocumentId(document_id))
     if row is None:
         raise no_such_document()
-    card = (await _cards(deps, home, [row])).get(row.id)
+    cards = await _ready_cards(deps, home, [row])
+    card, _ = await _card(deps, home, row, cards)
     if card is None or not may_see(card.access, groups):
         raise no_such_document()
     return row, card
@@ -144,17 +189,25 @@ async def _versions(
     return {version.document_id: version for version in found}
 
 
-async def _cards(
+async def _ready_cards(
     deps: Knowledge, home: Home, rows: Sequence[DocumentRow]
-) -> dict[DocumentId, Card]:
-    """Cards of ready documents out of the partition, of others out of their originals."""
+) -> Mapping[DocumentId, Card]:
+    """Of ready documents, out of the partition; fewer where it cannot say."""
     ready = frozenset(row.id for row in rows if row.state is DocumentState.READY)
-    cards = dict(await deps.vectors.cards(home, ready)) if ready else {}
-    for row in rows:
-        if row.id in cards:
-            continue
-        try:
-            cards[row.id], _ = await deps.original(home, row)
-        except NotFound:
-            continue  # deleted between the two reads
-    return cards
+    return await deps.vectors.cards(home, ready) if ready else {}
+
+
+async def _card(
+    deps: Knowledge, home: Home, row: DocumentRow, cards: Mapping[DocumentId, Card]
+) -> tuple[Card | None, int]:
+    """One of `cards`, else the card as it was uploaded, and how many bytes that is reckoned as.
+    None where the document was deleted between the two reads.
+    """
+    card = cards.get(row.id)
+    if card is not None:
+        return card, row.card_bytes or card_bytes(card)
+    try:
+        card, opened = await deps.card(home, row)
+    except NotFound:
+        return None, READ_WHOLE_BYTES_MAX
+    return card, max(opened, READ_WHOLE_BYTES_MAX)

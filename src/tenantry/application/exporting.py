@@ -26,19 +26,21 @@ from uuid import UUID
 
 from tenantry.application.answer_store import AnswerStore
 from tenantry.application.billing import Billing
+from tenantry.application.documents import paged
 from tenantry.application.idempotency import Whole, open_kept
 from tenantry.application.invoice_lists import get_invoice, list_invoices
 from tenantry.application.knowledge import Knowledge, document_of, no_such_document
 from tenantry.application.sessions import opened_session
 from tenantry.domain.batch import records_uri
 from tenantry.domain.budget import BudgetKey, key_from_id
-from tenantry.domain.document import Card, Document, DocumentRow, DocumentState, Home, home_of
+from tenantry.domain.document import Home, home_of
 from tenantry.domain.errors import BadRequest, Conflict, Corrupt, NotFound
 from tenantry.domain.ids import DocumentId, is_id
 from tenantry.domain.tenant import Principal
 from tenantry.ports.batch import BatchJob, Buckets
 from tenantry.ports.control import KeyRow
 from tenantry.ports.export import Entry, KeptReply, KeptResult, KeptSession, TenantExport
+from tenantry.ports.labels import Labels
 from tenantry.ports.tenant_admin import TenantAdmin
 
 PAGE_MAX: Final = 100
@@ -128,20 +130,25 @@ class Exports:
         return await read(principal, cursor, min(limit, PAGE_MAX))
 
     async def user_page(
-        self, principal: Principal, user_hash: str, section: str, cursor: str | None, limit: int
+        self,
+        principal: Principal,
+        user_hashes: Sequence[str],
+        section: str,
+        cursor: str | None,
+        limit: int,
     ) -> ExportPage:
-        """What there is of one end user alone."""
+        """What there is of one end user alone, whose `hashes_of` these are."""
         limit = min(limit, PAGE_MAX)
         _check_cursor(section, cursor)
         match section:
             case "usage":
-                return await self._usage(principal, cursor, limit, user_hash)
+                return await self._usage(principal, cursor, limit, user_hashes)
             case "replies":
-                return await self._replies(principal, cursor, limit, user_hash)
+                return await self._replies(principal, cursor, limit, user_hashes)
             case "results":
-                return await self._results(principal, cursor, limit, user_hash)
+                return await self._results(principal, cursor, limit, user_hashes)
             case "sessions":
-                return await self._sessions(principal, cursor, limit, user_hash)
+                return await self._sessions(principal, cursor, limit, user_hashes)
         raise BadRequest(f"`section` must be one of {', '.join(USER_SECTIONS)}.")
 
     async def original(self, principal: Principal, document_id: str) -> Original:
@@ -170,26 +177,13 @@ class Exports:
     async def _documents(self, who: Principal, cursor: str | None, limit: int) -> ExportPage:
         home = home_of(who.tenant)
         after = None if cursor is None else DocumentId(cursor)
-        rows = await self._knowledge.manifest.documents(home.tenant_id, after, limit)
-        cards = await self._cards(home, rows)
-        found: list[Document] = [document_of(row, cards[row.id]) for row in rows if row.id in cards]
-        return ExportPage(found, rows[-1].id if len(rows) == limit else None)
-
-    async def _cards(self, home: Home, rows: Sequence[DocumentRow]) -> dict[DocumentId, Card]:
-        ready = frozenset(row.id for row in rows if row.state is DocumentState.READY)
-        cards = dict(await self._knowledge.vectors.cards(home, ready)) if ready else {}
-        for row in rows:
-            if row.id not in cards:
-                try:
-                    cards[row.id], _ = await self._knowledge.original(home, row)
-                except NotFound:
-                    continue  # deleted meanwhile
-        return cards
+        found, following = await paged(self._knowledge, home, after, limit, lambda card: True)
+        return ExportPage([document_of(row, card) for row, card in found], following)
 
     async def _usage(
-        self, who: Principal, cursor: str | None, limit: int, user_hash: str | None
+        self, who: Principal, cursor: str | None, limit: int, user_hashes: Sequence[str] | None
     ) -> ExportPage:
-        rows: Sequence[Entry] = await self._store.usage(who.tenant_id, cursor, limit, user_hash)
+        rows: Sequence[Entry] = await self._store.usage(who.tenant_id, cursor, limit, user_hashes)
         return ExportPage(
             [row.told for row in rows], rows[-1].cursor if len(rows) == limit else None
         )
@@ -224,10 +218,10 @@ class Exports:
         return ExportPage(rows, rows[-1].id if len(rows) == limit else None)
 
     async def _replies(
-        self, who: Principal, cursor: str | None, limit: int, user_hash: str | None
+        self, who: Principal, cursor: str | None, limit: int, user_hashes: Sequence[str] | None
     ) -> ExportPage:
         limit = min(limit, CONTENT_PAGE_MAX)
-        rows = await self._store.replies(who.tenant_id, cursor, limit, user_hash)
+        rows = await self._store.replies(who.tenant_id, cursor, limit, user_hashes)
         opened = [OpenedReply(row, await self._reply(home_of(who.tenant), row)) for row in rows]
         return ExportPage(opened, rows[-1].cursor if len(rows) == limit else None)
 
@@ -238,10 +232,10 @@ class Exports:
             return None
 
     async def _results(
-        self, who: Principal, cursor: str | None, limit: int, user_hash: str | None
+        self, who: Principal, cursor: str | None, limit: int, user_hashes: Sequence[str] | None
     ) -> ExportPage:
         limit = min(limit, CONTENT_PAGE_MAX)
-        rows = await self._store.results(who.tenant_id, cursor, limit, user_hash)
+        rows = await self._store.results(who.tenant_id, cursor, limit, user_hashes)
         opened = [OpenedResult(row, await self._result(home_of(who.tenant), row)) for row in rows]
         return ExportPage(opened, rows[-1].cursor if len(rows) == limit else None)
 
@@ -254,10 +248,10 @@ class Exports:
         return None if answer.headers.get("cache-control") == "no-store" else answer
 
     async def _sessions(
-        self, who: Principal, cursor: str | None, limit: int, user_hash: str | None
+        self, who: Principal, cursor: str | None, limit: int, user_hashes: Sequence[str] | None
     ) -> ExportPage:
         limit = min(limit, CONTENT_PAGE_MAX)
-        rows = await self._store.sessions(who.tenant_id, cursor, limit, user_hash)
+        rows = await self._store.sessions(who.tenant_id, cursor, limit, user_hashes)
         home = home_of(who.tenant)
         opened = [OpenedSession(row, await self._said(home, row)) for row in rows]
         return ExportPage(opened, rows[-1].session_id if len(rows) == limit else None)
@@ -282,6 +276,18 @@ def _check_cursor(section: str, cursor: str | None) -> None:
     prefix = _CURSORS.get(section)
     if cursor is not None and prefix is not None and not is_id(prefix, cursor):
         raise _no_cursor()
+
+
+async def hashes_of(
+    labels: Labels, principal: Principal, spellings: Sequence[str]
+) -> Sequence[str]:
+    """Those that an end user's name leads to in any spelling (`spellings_from`); first the one that
+    its requests have."""
+    erased = await labels.erased(principal)
+    found = [await labels.user_hash(principal, spellings[0], erased)]
+    for spelling in spellings:
+        found.append((await labels.user_hashes(principal, spelling, erased))[-1])
+    return list(dict.fromkeys(found))
 
 
 def _budget_key(cursor: str) -> BudgetKey:

@@ -28,7 +28,6 @@ from tenantry.domain.errors import (
 )
 from tenantry.domain.space import Space
 from tenantry.domain.tenant import Principal, Tenant
-from tenantry.ports.objects import ObjectKind
 from tenantry.ports.vectors import Embedded
 
 RESUME_DOCUMENTS_MAX = 16  # taken over a tenant and call
@@ -65,7 +64,7 @@ async def withdraw(deps: Knowledge, work: Work, error: Exception) -> None:
         return
     # None: nobody is sure whether it was published, but the manifest is, and names its original.
     if await deps.vectors.remove(work.home, work.row.id) is not None:
-        await deps.objects.delete(work.home, ObjectKind.ORIGINAL, work.row.original_id)
+        await deps.delete_original(work.home, work.row)
 
 
 async def index_patiently(deps: Knowledge, work: Work) -> DocumentRow:
@@ -115,7 +114,7 @@ async def _index(deps: Knowledge, work: Work, patience: Patience) -> DocumentRow
     await forget_batches(deps, work.home, names)
     if before is not None:
         with suppress(TenantryError):  # else it is swept
-            await deps.objects.delete(work.home, ObjectKind.ORIGINAL, before.original_id)
+            await deps.delete_original(work.home, before)
     found = await deps.manifest.document(tenant_id, row.document_id)
     if found is None:
         raise no_such_document()

@@ -9,6 +9,8 @@
 | 5 | embed the chunks in batches, each metered and kept | each batch | 402, 429, 503 |
 | 6 | seal a segment, put it, publish it with the row | the document, `ready` | 409, 503 |
 
+The card of a large original rests beside it as well, so that lists need not open the whole.
+
 Up to `READY_AT_ONCE_BYTES` the caller waits for step 6, and a refusal in 5 or 6 takes the document
 back: nothing is half done. The same upload sent again meanwhile waits a little for the first, so
 that it is seldom told of a document that is taken back: after a crash nobody ends what was begun
@@ -52,12 +54,11 @@ from tenantry.domain.document import (
 )
 from tenantry.domain.errors import Conflict, Limited, NotFound, TenantryError, TooLarge
 from tenantry.domain.ids import DocumentId, prefixed, uuid7
-from tenantry.domain.original import pack_original
+from tenantry.domain.original import card_bytes, pack_original
 from tenantry.domain.tenant import Principal
 from tenantry.domain.upload import READY_AT_ONCE_BYTES, Upload
 from tenantry.ports.keys import Purpose
 from tenantry.ports.manifest import Inserted
-from tenantry.ports.objects import ObjectKind
 
 _UNSEEN: Final = b"unseen/v1/"  # no upload begins so: `pack_original`
 SAME_UPLOAD_WAIT_S: Final = 5.0  # for a request that takes the same in; a dead one never ends
@@ -157,9 +158,8 @@ async def _take_in(
         held = await deps.manifest.by_content(home.tenant_id, digest) if target is None else None
         if held is None or held.state is DocumentState.FAILED:
             deps.tasks.check(home.tenant_id)
-            size, parts = len(upload.data), len(chunks)
-            row = _row(deps, principal, digest, size, parts, request_id, target)
-            inserted = await _register(deps, home, row, plain, limits)
+            row = _row(deps, principal, digest, upload, len(chunks), request_id, target)
+            inserted = await _register(deps, home, row, upload.card, plain, limits)
             if inserted.created:
                 break
             held = inserted.row
@@ -246,7 +246,7 @@ def _row(
     deps: Knowledge,
     principal: Principal,
     digest: bytes,
-    size_bytes: int,
+    upload: Upload,
     passages: int,
     request_id: UUID | None,
     target: _Target | None,
@@ -258,7 +258,7 @@ def _row(
         state=DocumentState.INDEXING,
         content_hmac=digest,
         original_id=deps.object_id(),
-        original_bytes=size_bytes,
+        original_bytes=len(upload.data),
         api_key_id=principal.api_key_id,
         passages=0,
         created_at=now,
@@ -266,21 +266,26 @@ def _row(
         replaces=None if target is None else target.row.id,
         passages_total=passages,
         request_id=request_id,
+        card_bytes=card_bytes(upload.card),
     )
 
 
 async def _register(
-    deps: Knowledge, home: Home, row: DocumentRow, plain: bytes, limits: DocumentLimits
+    deps: Knowledge,
+    home: Home,
+    row: DocumentRow,
+    card: Card,
+    plain: bytes,
+    limits: DocumentLimits,
 ) -> Inserted:
     """Steps 3 and 4. An original that lost a race or broke a limit is deleted again."""
-    sealed = await deps.sealer.seal(home, ObjectKind.ORIGINAL.value, row.original_id, plain)
-    await deps.objects.put(home, ObjectKind.ORIGINAL, row.original_id, sealed)
+    await deps.put_original(home, row, card, plain)
     try:
         inserted = await deps.manifest.insert(home.tenant_id, row, limits, patience.LEASE_S)
     except (Limited, Conflict, NotFound):
-        await deps.objects.delete(home, ObjectKind.ORIGINAL, row.original_id)
+        await deps.delete_original(home, row)
         raise
     # Any other error leaves the commit unknown: the object stays until the sweep knows.
     if not inserted.created:
-        await deps.objects.delete(home, ObjectKind.ORIGINAL, row.original_id)
+        await deps.delete_original(home, row)
     return inserted

@@ -7,6 +7,7 @@ import base64
 import logging
 from collections import Counter
 from collections.abc import Coroutine, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
@@ -26,7 +27,7 @@ from tenantry.domain.errors import (
     TenantryError,
     Unavailable,
 )
-from tenantry.domain.original import unpack_original
+from tenantry.domain.original import pack_original, unpack_original
 from tenantry.domain.space import Space
 from tenantry.domain.tenant import Principal
 from tenantry.ports.clock import Clock
@@ -140,9 +141,38 @@ class Knowledge:
 
     async def original(self, home: Home, row: DocumentRow) -> tuple[Card, bytes]:
         """Card and bytes as they were uploaded. NotFound where they are gone meanwhile."""
-        sealed = await self.objects.get(home, ObjectKind.ORIGINAL, row.original_id)
-        plain = await self.sealer.open(home, ObjectKind.ORIGINAL.value, row.original_id, sealed)
-        return unpack_original(plain)
+        return unpack_original(await self._opened(home, ObjectKind.ORIGINAL, row))
+
+    async def card(self, home: Home, row: DocumentRow) -> tuple[Card, int]:
+        """The card as it was uploaded, and how many bytes were opened for it: the original's only
+        where that is small, or of before there were cards beside. NotFound as for `original`.
+        """
+        plain = None
+        if row.has_card_beside:
+            with suppress(NotFound):
+                plain = await self._opened(home, ObjectKind.CARD, row)
+        if plain is None:
+            plain = await self._opened(home, ObjectKind.ORIGINAL, row)
+        return unpack_original(plain)[0], len(plain)
+
+    async def put_original(self, home: Home, row: DocumentRow, card: Card, plain: bytes) -> None:
+        """Seal and store what was uploaded, under the name in its row. `plain`: of `original`."""
+        if row.has_card_beside:
+            await self._put(home, ObjectKind.CARD, row, pack_original(card, b""))
+        await self._put(home, ObjectKind.ORIGINAL, row, plain)
+
+    async def delete_original(self, home: Home, row: DocumentRow) -> None:
+        await self.objects.delete(home, ObjectKind.ORIGINAL, row.original_id)
+        if row.has_card_beside:
+            await self.objects.delete(home, ObjectKind.CARD, row.original_id)
+
+    async def _opened(self, home: Home, kind: ObjectKind, row: DocumentRow) -> bytes:
+        sealed = await self.objects.get(home, kind, row.original_id)
+        return await self.sealer.open(home, kind.value, row.original_id, sealed)
+
+    async def _put(self, home: Home, kind: ObjectKind, row: DocumentRow, plain: bytes) -> None:
+        sealed = await self.sealer.seal(home, kind.value, row.original_id, plain)
+        await self.objects.put(home, kind, row.original_id, sealed)
 
     async def read(
         self, home: Home, row: DocumentRow, limit: ChunkLimit

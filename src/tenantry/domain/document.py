@@ -21,6 +21,9 @@ def fits_64_bits(value: float) -> bool:
     return math.isfinite(value) if isinstance(value, float) else -(2**63) <= value < 2**63
 
 
+READ_WHOLE_BYTES_MAX = 64 * 1024  # an original that is read for its card alone
+
+
 class DocumentState(StrEnum):
     INDEXING = "indexing"
     READY = "ready"
@@ -77,6 +80,17 @@ class DocumentRow:
     passages_total: int = 0  # 0: not split yet
     passages_done: int = 0  # embedded and kept
     request_id: UUID | None = None  # the request that counts for the day
+    card_bytes: int = 0  # of the card at rest; 0 for documents of before it was counted
+
+    @property
+    def stored_bytes(self) -> int:
+        """What counts against the plan's storage."""
+        return self.original_bytes + self.card_bytes
+
+    @property
+    def has_card_beside(self) -> bool:
+        """Whether the card rests a second time, so that the original need not be opened for it."""
+        return bool(self.card_bytes) and self.original_bytes > READ_WHOLE_BYTES_MAX
 
     @property
     def document_id(self) -> DocumentId:

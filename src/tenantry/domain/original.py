@@ -1,4 +1,8 @@
-"""An original at rest: the card and the uploaded bytes as one plaintext, sealed as one object."""
+"""An original at rest: the card and the uploaded bytes as one plaintext, sealed as one object.
+
+The card of a large one rests a second time beside it, as an original without bytes, so that a list
+need not open the whole.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +18,16 @@ _HEAD = struct.Struct(">HI")  # format, length of the card in bytes
 
 def pack_original(card: Card, data: bytes) -> bytes:
     """Deterministic: the same card and bytes give the same plaintext."""
+    encoded = _encoded(card)
+    return _HEAD.pack(_FORMAT, len(encoded)) + encoded + data
+
+
+def card_bytes(card: Card) -> int:
+    """What a card weighs in its stored form."""
+    return len(_encoded(card))
+
+
+def _encoded(card: Card) -> bytes:
     described = {
         "title": card.title,
         "content_type": card.content_type,
@@ -22,8 +36,7 @@ def pack_original(card: Card, data: bytes) -> bytes:
         "access": sorted(card.access),
     }
     text = json.dumps(described, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
-    encoded = text.encode()
-    return _HEAD.pack(_FORMAT, len(encoded)) + encoded + data
+    return text.encode()
 
 
 def unpack_original(plain: bytes) -> tuple[Card, bytes]:

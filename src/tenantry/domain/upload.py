@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from tenantry.domain.access import tags_from
 from tenantry.domain.document import Card, MetadataValue, fits_64_bits
 from tenantry.domain.errors import BadRequest, TooLarge
+from tenantry.domain.original import card_bytes
 
 BODY_BYTES_MAX = 25_000_000  # of any request: Bedrock's limit for InvokeModel
 UPLOAD_BYTES_MAX = BODY_BYTES_MAX  # less what the form or the JSON around it takes
@@ -18,6 +19,7 @@ METADATA_KEYS_MAX = 32
 METADATA_KEY_CHARS_MAX = 64
 METADATA_TEXT_CHARS_MAX = 1_024
 METADATA_LIST_MAX = 32
+CARD_BYTES_MAX = 16_384  # of all that is said of a document; Bedrock's own metadata file has 10 KB
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 FILE_NAME_CHARS_MAX = 255
@@ -75,6 +77,11 @@ def upload_from_file(
         metadata=metadata_from(metadata),
         access=tags_from(access),
     )
+    if card_bytes(card) > CARD_BYTES_MAX:
+        raise BadRequest(
+            "`title`, `metadata`, `access` and the file name take more than "
+            f"{CARD_BYTES_MAX:,} bytes together."
+        )
     return Upload(card, data)
 
 

@@ -240,3 +240,45 @@ def test_what_is_searched_decides_the_space(played) -> None:
         assert (await manifest.spaces(A)).live is None
 
     played(scene)
+
+
+def test_a_card_counts_as_its_document_s_bytes_do(played) -> None:
+    async def scene(manifest: Manifest) -> None:
+        full = {"documents": 2, "storage": 200}
+        heavy = dataclasses.replace(support.row("doc_1"), original_bytes=10, card_bytes=140)
+        stored = (await send(manifest, heavy, **full)).row
+        assert (stored.original_bytes, stored.card_bytes, stored.stored_bytes) == (10, 140, 150)
+        await manifest.publish(A, segment("seg_1"), "doc_1")
+        with pytest.raises(QuotaExceeded) as caught:
+            await insert(manifest, A, "doc_2", **full)
+        assert caught.value.limit == "storage_max_mb"
+        assert await insert(manifest, B, "doc_2", **full), "another tenant has its own room"
+        larger = version("doc_3", "doc_1", original_bytes=10, card_bytes=191)
+        with pytest.raises(QuotaExceeded):
+            await send(manifest, larger, **full)
+        fits = dataclasses.replace(larger, card_bytes=160)
+        assert (await send(manifest, fits, **full)).created
+        assert await publish(manifest, fits, "seg_3")
+        now = await manifest.document(A, "doc_1")
+        assert (now.original_bytes, now.card_bytes) == (10, 160)
+        with pytest.raises(QuotaExceeded):
+            await insert(manifest, A, "doc_4", storage=269)
+        await manifest.remove(A, "doc_1")
+        assert await insert(manifest, A, "doc_4", storage=100), "nothing of it is left"
+
+    played(scene)
+
+
+def test_a_failed_document_of_before_counts_its_card_once_it_is_sent_again(played) -> None:
+    async def scene(manifest: Manifest) -> None:
+        await insert(manifest, A, "doc_1")
+        await manifest.fail(A, "doc_1", "x")
+        again = version("doc_2", "doc_1", b"doc_1", card_bytes=30)
+        assert (await send(manifest, again)).restarted
+        with pytest.raises(QuotaExceeded):
+            await insert(manifest, A, "doc_3", storage=229)
+        assert await insert(manifest, B, "doc_3", storage=229)
+        await manifest.remove(A, "doc_1")
+        assert await insert(manifest, A, "doc_3", storage=100)
+
+    played(scene)

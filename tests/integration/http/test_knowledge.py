@@ -206,3 +206,26 @@ def test_a_broken_answer_ends_with_an_error_and_no_done(edge: Edge) -> None:
     assert b"[DONE]" not in body
     last = orjson.loads(body.split(b"\n\n")[-2].removeprefix(b"data: "))
     assert (last["code"], last["status"]) == ("upstream_timeout", 408)
+
+
+def test_what_is_said_of_a_document_has_a_bound_in_every_way_in(edge: Edge) -> None:
+    said = {f"k{n}": "\U0001f600" * 1_000 for n in range(5)}
+    document = {"title": "T", "text": "bounded", "metadata": {"k": "v" * 1_024}}
+    heavy = {**document, "metadata": said}
+    form, headers = multipart(
+        ("file", "f.txt", "text/plain", b"bounded"),
+        ("metadata", None, None, orjson.dumps(said)),
+    )
+    for key in ("tk_acme", "tk_bolt"):
+        status, _, answer = post_json(edge, "/v1/documents", document, key=key)
+        assert status == 201
+        path = f"/v1/documents/{orjson.loads(answer)['id']}"
+        for method, to in (("POST", "/v1/documents"), ("PUT", path)):
+            for body, sent in (
+                (orjson.dumps(heavy), {"content-type": "application/json"}),
+                (form, headers),
+            ):
+                status, _, answer = send(edge, method, to, body, key=key, headers=sent)
+                refused = orjson.loads(answer)
+                assert (status, refused["code"]) == (400, "bad_request")
+                assert "16,384 bytes together" in refused["detail"]

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tenantry.adapters.sealed.compaction import MERGED_ROWS_MAX, SEGMENTS_MAX, choose
+from tenantry.adapters.sealed.compaction import (
+    MERGED_BYTES_MAX,
+    MERGED_ROWS_MAX,
+    SEGMENTS_MAX,
+    beside_vectors,
+    choose,
+)
 from tenantry.domain.ids import DocumentId, SegmentId
 from tenantry.ports.manifest import SegmentRow
 
@@ -46,3 +54,22 @@ def test_no_row_is_rewritten_often(documents: int, size: int) -> None:
     assert rewritten <= 5 * documents * size
     small = [item for item in segments if item.live_rows * 2 <= MERGED_ROWS_MAX]
     assert len(small) <= SEGMENTS_MAX
+
+
+@given(st.lists(st.integers(0, 3 * MERGED_BYTES_MAX // 4), min_size=1, max_size=60))
+def test_what_is_chosen_is_no_heavier_than_a_segment_may_be(weights: list[int]) -> None:
+    """Cards may weigh a thousand times what a row does."""
+    segments = [
+        dataclasses.replace(row(f"seg_{n}", 1), size_bytes=weight + 2 * 8)
+        for n, weight in enumerate(weights)
+    ]
+    assert [beside_vectors(item) for item in segments] == weights
+    chosen = choose(segments, 2)
+    small = [item for item in segments if beside_vectors(item) * 2 <= MERGED_BYTES_MAX]
+    assert bool(chosen) == (len(small) > 2)
+    if chosen:
+        assert len(chosen) > 1
+        assert sum(beside_vectors(item) for item in chosen) <= MERGED_BYTES_MAX
+    dead = [dataclasses.replace(item, rows=2, size_bytes=item.size_bytes + 16) for item in segments]
+    chosen = choose(dead, 2)
+    assert len(chosen) == 1 or sum(beside_vectors(item) for item in chosen) <= MERGED_BYTES_MAX

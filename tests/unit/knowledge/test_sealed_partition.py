@@ -262,17 +262,24 @@ def test_open_memory_is_bounded_and_zeroed(own: support.Parts) -> None:
     asyncio.run(run())
 
 
-def test_a_missing_segment_fails_closed(own: support.Parts) -> None:
+def test_a_missing_segment_fails_closed_and_the_log_names_it(
+    own: support.Parts, caplog: pytest.LogCaptureFixture
+) -> None:
     async def run() -> None:
         await _keys(own)
         manifest = support.MemoryManifest()
         partitions = support.partitions(own, manifest)
         await published(partitions, manifest, HOME_A, "doc_1", "apples")
-        for path in own.root.glob("accounts/*/objects/*/segments/*"):
-            path.unlink()
-        with pytest.raises(Unavailable):
+        await published(partitions, manifest, HOME_B, "doc_2", "pears")
+        (gone,) = own.root.glob(f"accounts/{HOME_A.account}/objects/*/segments/*")
+        gone.unlink()
+        with pytest.raises(Unavailable) as refused:
             await found(partitions, HOME_A, "apples")
+        assert await found(partitions, HOME_B, "pears") == ["pears"]
         partitions.close()
+        (line,) = [each.getMessage() for each in caplog.records if "missing" in each.getMessage()]
+        assert line == f"a segment of {HOME_A.tenant_id} is missing: {gone.name}"
+        assert gone.name not in refused.value.message
 
     asyncio.run(run())
 

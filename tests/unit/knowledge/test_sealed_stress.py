@@ -50,7 +50,7 @@ def test_under_concurrency_nothing_is_lost_torn_or_foreign(tmp_path: Path, seed:
                 assert set(await process.cards(home, frozenset(model.live[owner.id]))) == set(
                     model.live[owner.id]
                 )
-            await sweep_orphans(home, own.objects, manifest, age_s=0.0)
+            await sweep_orphans(home, own.objects, manifest, support.ours, age_s=0.0)
             stored = await own.objects.list(home, ObjectKind.SEGMENT)
             assert {item.object_id for item in stored} <= await manifest.objects(home.tenant_id)
         for process in processes:
@@ -134,8 +134,8 @@ def test_half_written_files_are_swept(tmp_path: Path) -> None:
         await own.objects.put(home, ObjectKind.ORIGINAL, "orphan", b"x")
         (folder,) = await asyncio.to_thread(lambda: list(tmp_path.glob("accounts/*/objects/*/*")))
         (folder / ".tmp-abc").write_bytes(b"half")
-        assert await sweep_orphans(home, own.objects, manifest) == 0
-        assert await sweep_orphans(home, own.objects, manifest, age_s=0.0) == 2
+        assert await sweep_orphans(home, own.objects, manifest, support.ours) == 0
+        assert await sweep_orphans(home, own.objects, manifest, support.ours, age_s=0.0) == 2
         assert await own.objects.list(home, ObjectKind.ORIGINAL) == []
 
     asyncio.run(run())

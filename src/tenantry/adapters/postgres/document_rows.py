@@ -26,6 +26,7 @@ def document_of(row: Any) -> DocumentRow:
         passages_total=row["passages_total"],
         passages_done=row["passages_done"],
         request_id=row["request_id"],
+        card_bytes=row["card_bytes"],
     )
 
 

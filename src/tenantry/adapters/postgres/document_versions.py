@@ -67,6 +67,9 @@ async def _before(
     if target["content_hmac"] == row.content_hmac:
         if target["state"] != _FAILED:
             return Inserted(document_of(target), created=False)
+        # One of before did not count its card.
+        more = row.stored_bytes - _stored(target)
+        await unit.fetchrow(sql()["count"], unit.tenant_id, 0, more)
         return Inserted(await _restarted(unit, row, lease_s), created=True, restarted=True)
     if target["state"] == DocumentState.INDEXING:
         raise Conflict("The document is still being indexed: wait until it is ready.")
@@ -91,15 +94,16 @@ async def _restarted(unit: TenantWriter, row: DocumentRow, lease_s: float) -> Do
             lease_s,
             row.request_id,
             row.passages_total,
+            row.card_bytes,
         )
     )
 
 
 async def _count_in(unit: TenantWriter, row: DocumentRow, limits: DocumentLimits) -> None:
-    documents, size = 1, row.original_bytes
+    documents, size = 1, row.stored_bytes
     if row.replaces is not None:
         target = await unit.fetchrow(sql()["document_by_id"], unit.tenant_id, row.replaces)
-        documents, size = 0, _larger(row.original_bytes, target["original_bytes"])
+        documents, size = 0, _larger(row.stored_bytes, _stored(target))
     total = await unit.fetchrow(sql()["count"], unit.tenant_id, documents, size)
     documents_max, bytes_max = limits.documents_max, limits.storage_bytes_max
     # The transaction is rolled back with the refusal, and the count with it.
@@ -114,11 +118,11 @@ async def _count_in(unit: TenantWriter, row: DocumentRow, limits: DocumentLimits
 async def counted(unit: TenantWriter, row: Any) -> tuple[int, int]:
     """For how many documents and bytes a row counts."""
     if row["replaces"] is None:
-        return 1, row["original_bytes"]
+        return 1, _stored(row)
     if row["state"] == _FAILED:
         return 0, 0
     target = await unit.fetchrow(sql()["document_by_id"], unit.tenant_id, row["replaces"])
-    return 0, _larger(row["original_bytes"], target["original_bytes"])
+    return 0, _larger(_stored(row), _stored(target))
 
 
 async def deleted(
@@ -170,8 +174,9 @@ async def replaced(unit: TenantWriter, version: Any, segment: NewSegment) -> Non
         version["request_id"],
         segment.id,
         segment.rows,
+        version["card_bytes"],
     )
-    smaller = _larger(target["original_bytes"], version["original_bytes"])
+    smaller = _larger(_stored(target), _stored(version))
     await unit.fetchrow(sql()["count"], tenant_id, 0, -smaller)
     await _forget_batches(unit, target)
     await _forget_batches(unit, version)
@@ -181,6 +186,10 @@ async def replaced(unit: TenantWriter, version: Any, segment: NewSegment) -> Non
 
 async def _forget_batches(unit: TenantWriter, row: Any) -> None:
     await unit.execute(sql()["delete_batches"], unit.tenant_id, row["content_hmac"], None, None)
+
+
+def _stored(row: Any) -> int:
+    return int(row["original_bytes"]) + int(row["card_bytes"])
 
 
 def _larger(one: int, other: int) -> int:

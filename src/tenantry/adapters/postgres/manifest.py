@@ -68,6 +68,7 @@ class PostgresManifest:
                 row.replaces,
                 row.request_id,
                 row.passages_total,
+                row.card_bytes,
             )
         return Inserted(document_of(stored), created=True)
 

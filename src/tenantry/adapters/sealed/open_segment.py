@@ -6,6 +6,7 @@ The keywords stay as well. The low plane and the passages rest sealed, and are o
 from __future__ import annotations
 
 from collections.abc import Sequence
+from sys import getsizeof
 
 import numpy as np
 import numpy.typing as npt
@@ -32,8 +33,9 @@ from tenantry.domain.errors import Corrupt
 from tenantry.domain.ids import DocumentId
 from tenantry.ports.vectors import Permitted
 
-_ID_BYTES = 104  # what a document's id and the number of its tags weigh in memory
-_SELF_BYTES = 4_096  # objects, arrays and the cipher
+ID_BYTES = 104  # what a document's id and the number of its tags weigh in memory
+SELF_BYTES = 4_096  # objects, arrays and the cipher
+_SET_BYTES = 8  # a set's place among the others
 
 Rows = npt.NDArray[np.intp]
 Bools = npt.NDArray[np.bool_]
@@ -55,7 +57,7 @@ class OpenSegment:
         self.catalogue: Catalogue = unpack_catalogue(catalogue)
         self._memory = (catalogue, high) if keywords is None else (catalogue, high, keywords)
         self._alive: tuple[frozenset[DocumentId], Bools | None] | None = None
-        self._tags: tuple[Sequence[frozenset[str]], Rows] | None = None
+        self._tags: tuple[Sequence[frozenset[str]], Rows, int] | None = None
         shape = (self.catalogue.rows, self.catalogue.dimensions)
         low, passages = sealed.entry(Plane.VECTORS_LOW), sealed.entry(Plane.PASSAGES)
         right = (
@@ -83,8 +85,10 @@ class OpenSegment:
 
     @property
     def size_bytes(self) -> int:
+        """Grows once, when `tags` are asked for."""
         held = sum(len(memory) for memory in self._memory) + self.offsets.nbytes
-        return held + _ID_BYTES * len(self.ids) + _SELF_BYTES
+        tags_bytes = 0 if self._tags is None else self._tags[2]
+        return held + ID_BYTES * len(self.ids) + SELF_BYTES + tags_bytes
 
     def has(self, plane: int) -> bool:
         return any(entry.plane == plane for entry in self.sealed.header.planes)
@@ -94,14 +98,21 @@ class OpenSegment:
 
     def tags(self) -> tuple[Sequence[frozenset[str]], Rows]:
         """The different sets of access tags, and which of them each document has. Kept."""
-        if self._tags is None:
+        known = self._tags
+        if known is None:
             numbers: dict[frozenset[str], int] = {}
-            which = [
-                numbers.setdefault(self.card(number).access, len(numbers))
-                for number in range(len(self.ids))
-            ]
-            self._tags = (tuple(numbers), np.array(which, dtype=np.intp))
-        return self._tags
+            texts: dict[str, str] = {}  # a tag is kept once, in however many sets it is
+            which = np.empty(len(self.ids), dtype=np.intp)
+            for number in range(len(self.ids)):
+                access = self.card(number).access
+                if access not in numbers:
+                    own = frozenset(texts.setdefault(tag, tag) for tag in access)
+                    numbers[own] = len(numbers)
+                which[number] = numbers[access]
+            held = sum(map(getsizeof, numbers)) + sum(map(getsizeof, texts))
+            held += which.nbytes + _SET_BYTES * len(numbers)
+            known = self._tags = (tuple(numbers), which, held)
+        return known[:2]
 
     @property
     def tags_known(self) -> bool:

@@ -11,8 +11,9 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import TypeVar
 
@@ -32,6 +33,7 @@ from tenantry.adapters.sealed.segment_cache import (
 from tenantry.adapters.sealed.segment_store import SegmentStore
 from tenantry.adapters.sealed.short_search import CANDIDATES_MAX, is_short
 from tenantry.adapters.sealed.upkeep import REPLACED_GRACE_S, Upkeep
+from tenantry.adapters.sealed.weights import Weights
 from tenantry.domain.chunk import Passage
 from tenantry.domain.document import Card, DocumentRow, Edition, Home
 from tenantry.domain.envelope import is_retired
@@ -46,7 +48,7 @@ from tenantry.ports.vectors import Embedded, Permitted, Query
 SEARCHES_AT_ONCE = 4  # each pins what it searches; two threads do the work
 VIEWS_MAX = 4_096  # partitions whose manifest is remembered
 VIEW_ATTEMPTS = 3  # a sweep of orphans may take a segment away between view and read
-_ROW_BYTES = 260  # beside its high plane, in memory: mostly the words of an ordinary passage
+_log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -73,8 +75,9 @@ class SealedPartitions:
         self._segments_max = segments_max
         self._cache = SegmentCache(bytes_max=open_bytes_max)
         self._views: OrderedDict[TenantId, Partition] = OrderedDict()
+        self._weights = Weights()
         self._searches = asyncio.Semaphore(SEARCHES_AT_ONCE)
-        self._upkeep = Upkeep(self._compact, self._store.delete, clock.monotonic, grace_s)
+        self._upkeep = Upkeep(self._compact, clock.monotonic, grace_s)
 
     def close(self) -> None:
         """Zero everything that is open and end the tasks and threads."""
@@ -193,7 +196,7 @@ class SealedPartitions:
         removed = await self._manifest.remove(home.tenant_id, document_id)
         if removed is None:
             return None
-        self._upkeep.delete_later(home, removed.segments)
+        self._upkeep.later(self._store.delete, home, removed.segments)
         self._upkeep.compact_soon(home)
         return removed.row
 
@@ -230,7 +233,9 @@ class SealedPartitions:
                 _check_fits(view, *fits)
             if view.segments:
                 await self._check_key(home)
-            groups = list(self._groups([row for row in view.segments if worth(row)]))
+            share = self._cache.bytes_max // SEARCHES_AT_ONCE  # of a larger partition not all
+            asked = [row for row in view.segments if worth(row)]
+            groups = list(self._weights.groups(asked, share))
             if first is not None and len(groups) > 1:
                 for group in groups:
                     await self._visit_group(home, group, first, short)
@@ -242,8 +247,10 @@ class SealedPartitions:
             generation = None  # whatever was wrong with it, it is read anew
             try:
                 await over(view)
-            except NotFound:
+            except NotFound as gone:
                 if not await self._moved_on(home, view):
+                    which = " ".join(getattr(gone, "__notes__", ())) or "that is not known"
+                    _log.warning("a segment of %s is missing: %s", home.tenant_id, which)
                     raise Unavailable("A part of the tenant's documents is missing.") from None
             else:
                 return
@@ -268,26 +275,14 @@ class SealedPartitions:
         wanted = dict(zip(_keys(home, rows), openers, strict=True))
         async with self._searches, self._cache.pinned(wanted) as segments:
             group = list(zip(rows, segments, strict=True))
-            # Shielded: a caller that goes away must not unpin what its thread still reads.
-            if short(group):
-                with suppress(WouldWait, TakesLong):
-                    return self._store.search_now(lambda: visit(group))
-            return await _finish(self._store.search(lambda: visit(group)))
-
-    def _groups(self, rows: Sequence[SegmentRow]) -> Iterator[Sequence[SegmentRow]]:
-        """Segments to open at once: of a partition that is larger than its share, not all."""
-        share = self._cache.bytes_max // SEARCHES_AT_ONCE
-        group: list[SegmentRow] = []
-        size = 0
-        for row in rows:
-            weighs = row.rows * (row.dimensions + _ROW_BYTES)
-            if group and size + weighs > share:
-                yield group
-                group, size = [], 0
-            group.append(row)
-            size += weighs
-        if group:
-            yield group
+            try:
+                # Shielded: a caller that goes away must not unpin what its thread still reads.
+                if short(group):
+                    with suppress(WouldWait, TakesLong):
+                        return self._store.search_now(lambda: visit(group))
+                return await _finish(self._store.search(lambda: visit(group)))
+            finally:
+                self._weights.learn(group)
 
     def _opener(self, home: Home, row: SegmentRow) -> Opener:
         return lambda: self._store.open(home, row)
@@ -337,7 +332,7 @@ class SealedPartitions:
         names: list[SegmentId] = [item.id for item in sources]
         done = await self._manifest.merge(home.tenant_id, names, row, edition)
         if done:
-            self._upkeep.delete_later(home, names)
+            self._upkeep.later(self._store.discard, home, names)
         else:
             await self._store.delete(home, row.id)
         return done

@@ -75,6 +75,8 @@ class SegmentCache:
                 entry.pins -= 1
                 if self._entries.get(key) is not entry:
                     _wipe(entry)
+                else:
+                    self._weigh(entry)  # a search may have made it heavier
             self._evict()
 
     def drop(self, tenant_id: str, keep: frozenset[str] = frozenset()) -> None:
@@ -97,11 +99,16 @@ class SegmentCache:
             elif failed:
                 del self._entries[key]
             else:
-                entry.size_bytes = done.result().size_bytes
-                self._size_bytes += entry.size_bytes
+                self._weigh(entry)
 
         task.add_done_callback(opened)
         return entry
+
+    def _weigh(self, entry: _Entry) -> None:
+        if entry.segment is not None:
+            size_bytes = entry.segment.size_bytes
+            self._size_bytes += size_bytes - entry.size_bytes
+            entry.size_bytes = size_bytes
 
     def _evict(self) -> None:
         if self._size_bytes <= self._bytes_max:

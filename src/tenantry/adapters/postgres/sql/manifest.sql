@@ -137,9 +137,9 @@ WHERE tenant_id = $1 AND document_id = $2 AND state = 'indexing';
 -- name: insert_document
 INSERT INTO tenantry.document
   (tenant_id, document_id, state, content_hmac, original_id, original_bytes, api_key_id,
-   claimed_until, replaces, request_id, passages_total)
+   claimed_until, replaces, request_id, passages_total, card_bytes)
 VALUES ($1, $2, 'indexing', $3, $4, $5, $6, clock_timestamp() + make_interval(secs => $7), $8, $9,
-        $10)
+        $10, $11)
 RETURNING *;
 
 -- name: restart_document
@@ -147,7 +147,7 @@ RETURNING *;
 UPDATE tenantry.document
 SET state = 'indexing', original_id = $3, original_bytes = $4, api_key_id = $5, failure = NULL,
     claimed_until = clock_timestamp() + make_interval(secs => $6), request_id = $7,
-    passages_total = $8, passages_done = 0, updated_at = clock_timestamp()
+    passages_total = $8, passages_done = 0, card_bytes = $9, updated_at = clock_timestamp()
 WHERE tenant_id = $1 AND document_id = $2 AND state = 'failed'
 RETURNING *;
 
@@ -162,8 +162,8 @@ WHERE tenant_id = $1 AND document_id = $2 AND state = 'indexing';
 -- also in the index that a reindex builds.
 UPDATE tenantry.document
 SET state = 'ready', content_hmac = $3, original_id = $4, original_bytes = $5, api_key_id = $6,
-    request_id = $7, segment_id = $8, passages = $9, next_segment_id = NULL, next_passages = 0,
-    failure = NULL, claimed_until = NULL, updated_at = clock_timestamp()
+    request_id = $7, segment_id = $8, passages = $9, card_bytes = $10, next_segment_id = NULL,
+    next_passages = 0, failure = NULL, claimed_until = NULL, updated_at = clock_timestamp()
 WHERE tenant_id = $1 AND document_id = $2;
 
 -- name: next_document
