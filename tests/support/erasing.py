@@ -17,7 +17,11 @@ from tenantry.adapters.keys.labels import TenantLabels
 from tenantry.adapters.objects.disk import DiskObjects
 from tenantry.adapters.objects.durable_file import DurableFiles
 from tenantry.adapters.postgres.answers import PostgresAnswerIndex
-from tenantry.adapters.postgres.export import PostgresErasedUsers, PostgresTenantExport
+from tenantry.adapters.postgres.export import (
+    PostgresCappedUsers,
+    PostgresErasedUsers,
+    PostgresTenantExport,
+)
 from tenantry.adapters.postgres.idempotency import PostgresIdempotency
 from tenantry.adapters.postgres.sessions import PostgresSessionIndex
 from tenantry.adapters.postgres.tenant_admin import PostgresTenantAdmin
@@ -28,6 +32,7 @@ from tenantry.application.erasing import Erasure, erase_user
 from tenantry.application.idempotency import Idempotent
 from tenantry.application.owned_tasks import OwnedTasks
 from tenantry.application.sessions import Sessions, SessionTurn
+from tenantry.domain.end_user import spellings_from
 from tenantry.domain.tenant import Principal
 from tenantry.domain.usage import Usage
 from tenantry.ports.idempotency import Claim, Claimed, UsedKey
@@ -56,7 +61,7 @@ class Shop:
         self.world = world
         self.home = home
         erased = PostgresErasedUsers(world.work, monotonic)
-        self.labels = TenantLabels(sealer, keys, erased)
+        self.labels = TenantLabels(sealer, keys, erased, PostgresCappedUsers(world.work, monotonic))
         self.kept = PostgresIdempotency(world.databases.app)
         self.store = PostgresTenantExport(world.work, erased)
         self.once = Idempotent(self.kept, sealer, keys, self.labels, OwnedTasks())
@@ -69,11 +74,11 @@ class Shop:
         self._erasure = Erasure(self.store, self.objects, admin, self.labels, index)
 
     async def erase(self, who: Principal, user: str) -> Mapping[str, int]:
-        return await erase_user(self._erasure, who, user)
+        return await erase_user(self._erasure, who, spellings_from(user))
 
     async def results(self, who: Principal, user: str) -> int:
         user_hash = await self.labels.user_hash(who, user)
-        return len(await self.store.results(who.tenant_id, None, 10, user_hash))
+        return len(await self.store.results(who.tenant_id, None, 10, [user_hash]))
 
     async def known(self, who: Principal, user: str) -> None:
         """The books know of them, by an earlier request."""

@@ -8,8 +8,9 @@
 6. once more what was kept since: of a parted hash nothing is kept any more
 
 What remains is the ledger, which is append-only, with a hash that no name leads to any more. Each
-step may be repeated, and is done under every hash that the name has led to, so that what an erasure
-that was cut off has left is found. Invariant: an end user that never was, and one of another
+step may be repeated, and is done under every hash that any spelling of the name has led to, so that
+what an erasure that was cut off has left is found, and what was kept before names were taken in one
+form. Invariant: an end user that never was, and one of another
 tenant, are erased with the same answer: nothing was there.
 """
 
@@ -52,12 +53,17 @@ class Erasure:
     sessions: SessionIndex
 
 
-async def erase_user(erasure: Erasure, principal: Principal, user: str) -> Mapping[str, int]:
-    """How much of what was erased; `links` 1 where the ledger knew the user."""
+async def erase_user(
+    erasure: Erasure, principal: Principal, spellings: Sequence[str]
+) -> Mapping[str, int]:
+    """How much of what was erased; `links` 1 where the ledger knew the user, whose name's
+    `spellings_from` these are."""
     erased = await erasure.store.erased(principal.tenant_id)
-    user_hashes = await erasure.labels.user_hashes(principal, user, erased)
+    chains = [await erasure.labels.user_hashes(principal, each, erased) for each in spellings]
+    user_hashes = [found for chain in chains for found in chain]
     before = await _forget(erasure, principal, user_hashes)
-    parted = await erasure.store.part_from(principal.tenant_id, user_hashes[-1])
+    # All at once: a request that began before may yet end under another one than it began with.
+    parted = await erasure.store.part_from(principal.tenant_id, [chain[-1] for chain in chains])
     since = await _forget(erasure, principal, user_hashes)
     return {**{name: count + since[name] for name, count in before.items()}, "links": int(parted)}
 

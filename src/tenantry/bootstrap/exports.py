@@ -8,7 +8,11 @@ from dataclasses import dataclass
 from tenantry.adapters.keys.labels import TenantLabels
 from tenantry.adapters.postgres.answers import PostgresAnswerIndex
 from tenantry.adapters.postgres.connections import Databases
-from tenantry.adapters.postgres.export import PostgresErasedUsers, PostgresTenantExport
+from tenantry.adapters.postgres.export import (
+    PostgresCappedUsers,
+    PostgresErasedUsers,
+    PostgresTenantExport,
+)
 from tenantry.adapters.postgres.sessions import PostgresSessionIndex
 from tenantry.adapters.postgres.unit_of_work import TenantWork
 from tenantry.application.answer_store import AnswerStore
@@ -34,8 +38,9 @@ class Names:
 def names_of(
     databases: Databases, sealer: Sealer, keys: KeyStore, monotonic: Callable[[], float]
 ) -> Names:
-    erased = PostgresErasedUsers(TenantWork(databases.app), monotonic)
-    return Names(TenantLabels(sealer, keys, erased), erased)
+    work = TenantWork(databases.app)
+    erased, capped = PostgresErasedUsers(work, monotonic), PostgresCappedUsers(work, monotonic)
+    return Names(TenantLabels(sealer, keys, erased, capped), erased)
 
 
 @dataclass(frozen=True, slots=True)

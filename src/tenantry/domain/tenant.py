@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Final
+from unicodedata import normalize
 
 from tenantry.domain.errors import BadRequest
 from tenantry.domain.ids import ApiKeyId, TenantId, is_id
@@ -16,6 +17,7 @@ from tenantry.domain.printable import is_name
 
 TENANT_NAME_CHARS_MAX: Final = LINE_CHARS_MAX  # until a contract says otherwise, invoices bear it
 KEY_NAME_CHARS_MAX: Final = 128
+_TENANT_NAME_GIVEN_MAX: Final = 4 * TENANT_NAME_CHARS_MAX  # a character is written as four at most
 
 
 class TenantStatus(StrEnum):
@@ -70,6 +72,14 @@ class Principal:
 
     def may(self, scope: Scope) -> bool:
         return scope in self.scopes or Scope.ADMIN in self.scopes
+
+
+def tenant_name_from(words: str) -> str:
+    """A tenant's name as it is kept: in Unicode's composed form, without blanks around it, so that
+    no two read alike for those. What is no name stays as it is, for `check_tenant_name`."""
+    if len(words) > _TENANT_NAME_GIVEN_MAX:
+        return words
+    return normalize("NFC", words).strip(" ")
 
 
 def check_tenant_name(name: str) -> None:

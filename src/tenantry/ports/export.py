@@ -59,22 +59,23 @@ class Entry:
 
 
 class TenantExport(Protocol):
-    """Raises `BadRequest` for a cursor that is none. `user_hash`: of that end user alone."""
+    """Raises `BadRequest` for a cursor that is none. `user_hashes`: of the end user alone that has
+    these."""
 
     async def usage(
-        self, tenant_id: TenantId, after: str | None, limit: int, user_hash: str | None
+        self, tenant_id: TenantId, after: str | None, limit: int, user_hashes: Sequence[str] | None
     ) -> Sequence[Entry]: ...
 
     async def results(
-        self, tenant_id: TenantId, after: str | None, limit: int, user_hash: str | None
+        self, tenant_id: TenantId, after: str | None, limit: int, user_hashes: Sequence[str] | None
     ) -> Sequence[KeptResult]: ...
 
     async def replies(
-        self, tenant_id: TenantId, after: str | None, limit: int, user_hash: str | None
+        self, tenant_id: TenantId, after: str | None, limit: int, user_hashes: Sequence[str] | None
     ) -> Sequence[KeptReply]: ...
 
     async def sessions(
-        self, tenant_id: TenantId, after: str | None, limit: int, user_hash: str | None
+        self, tenant_id: TenantId, after: str | None, limit: int, user_hashes: Sequence[str] | None
     ) -> Sequence[KeptSession]:
         """By id; the last one's is the cursor."""
         ...
@@ -95,11 +96,11 @@ class TenantExport(Protocol):
 
     async def forget_reply(self, tenant_id: TenantId, object_id: str) -> None: ...
 
-    async def part_from(self, tenant_id: TenantId, user_hash: str) -> bool:
-        """No name leads to this hash any more. False: the books know of no such user, or none
-        did before.
+    async def part_from(self, tenant_id: TenantId, user_hashes: Sequence[str]) -> bool:
+        """No name leads to these hashes any more, which are of one user. False: the books know of
+        no such user, or none did before.
 
-        From its end on nothing is kept under the hash, also by who began before. Conflict where so
+        From its end on nothing is kept under them, also by who began before. Conflict where so
         many were erased that no more can be kept apart.
         """
         ...
@@ -111,5 +112,11 @@ class TenantExport(Protocol):
 
 class ErasedUsers(Protocol):
     """Hashes that no name leads to any more."""
+
+    async def of(self, tenant_id: TenantId) -> frozenset[str]: ...
+
+
+class CappedUsers(Protocol):
+    """Hashes of end users that a budget is set for."""
 
     async def of(self, tenant_id: TenantId) -> frozenset[str]: ...

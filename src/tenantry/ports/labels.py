@@ -13,14 +13,18 @@ class Labels(Protocol):
         self, principal: Principal, user: str, erased: frozenset[str] | None = None
     ) -> str:
         """An end user's name as the ledger keeps it; equal within a tenant, unrelated across.
-        `erased`: as the name led when these were; None: as it leads now."""
+        `user`: as `domain.end_user.user_from` has it. `erased`: as the name led when these were;
+        None: as it leads now.
+
+        Where a budget is under the hash of the decomposed spelling alone, it is that one: the
+        budget was set before names were taken in one form, and holds on."""
         ...
 
     async def user_hashes(
         self, principal: Principal, user: str, erased: frozenset[str]
     ) -> Sequence[str]:
-        """Every hash that the name has led to, as it leads when these are erased; the last is the
-        present one."""
+        """Every hash that this spelling of a name has led to, as it leads when these are erased;
+        the last is the present one."""
         ...
 
     async def erased(self, principal: Principal) -> frozenset[str]:

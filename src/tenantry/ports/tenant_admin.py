@@ -55,7 +55,9 @@ class TenantAdmin(Protocol):
     ) -> NewKey:
         """A key whose secrets are shown this once, and that may do no more than its maker.
 
-        `models_allowed` None: those of the maker.
+        `models_allowed` None: those of the maker; `expires_at` None: when the maker does. Raises
+        `ModelNotAllowed` for other models, and `Forbidden` for a later time and where the operator
+        has set a budget on the maker, which the new key's spending would escape.
         """
         ...
 

@@ -180,6 +180,28 @@ def test_a_tenant_has_a_name_that_can_stand_on_its_invoices(database: Database, 
     in_world(database, body)
 
 
+def test_no_two_tenants_have_names_that_read_alike_for_blanks_or_forms(database: Database) -> None:
+    async def body(world: World) -> None:
+        control = world.control
+        made = await control.create_tenant(" Jose\u0301 ", plan="standard")
+        assert made.name == "Jos\u00e9"
+        other = await control.create_tenant("Jose", plan="standard")
+        for name in ("Jos\u00e9", "Jose\u0301", "Jos\u00e9 "):
+            with pytest.raises(Conflict, match="There is a tenant named Jos\u00e9"):
+                await control.create_tenant(name, plan="standard")
+            assert (await control.get_tenant(name)).id == made.id
+        assert (await control.get_tenant("Jose")).id == other.id
+        # A tenant of before is found by the name that it has.
+        await world.as_superuser(
+            "UPDATE tenantry.tenant SET name = $1 WHERE tenant_id = $2", "e\u0301 ", other.id
+        )
+        assert (await control.get_tenant("e\u0301 ")).id == other.id
+        with pytest.raises(NotFound):
+            await control.get_tenant("\u00e9")
+
+    in_world(database, body)
+
+
 def test_an_api_key_has_a_name_that_can_stand_in_a_list(database: Database) -> None:
     async def body(world: World) -> None:
         anna, bert = world.anna.tenant_id, world.bert.tenant_id

@@ -200,6 +200,13 @@ def test_the_command_line_names_users_and_runs_as_requests_do(metered: MeteredSt
     for user, rows in (("eve", 1), ("mallory", 0)):
         status, said = _tenantry(metered, anna.name, "--user", user, "--json", command="usage")
         assert (status, len(json.loads(said))) == (0, rows)
+    assert ask(metered, anna, x_tenantry_user="mallory")[0] == 200
+    path = "/v1/usage?group_by=user&limit=1"
+    page = call(metered, anna, "GET", path)[1]
+    rest = call(metered, anna, "GET", f"{path}&cursor={page['next_cursor']}")[1]
+    assert page["data"][0]["user"] < rest["data"][0]["user"] and rest["next_cursor"] is None
+    cut = _tenantry(metered, anna.name, "--by=user", "--limit=1", "--json", command="usage")[1]
+    assert len(json.loads(cut)) == 1
     assert _tenantry(metered, "remove", anna.name, "--user", "eve")[0] == 0
     assert _tenantry(metered, "remove", anna.name, "--user", "eve")[0] == 1
     metered.agree(anna)

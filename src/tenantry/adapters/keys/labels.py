@@ -6,9 +6,10 @@ from collections import OrderedDict
 from collections.abc import Sequence
 
 from tenantry.domain.document import home_of
+from tenantry.domain.end_user import spellings_of
 from tenantry.domain.errors import NotFound
 from tenantry.domain.tenant import Principal
-from tenantry.ports.export import ErasedUsers
+from tenantry.ports.export import CappedUsers, ErasedUsers
 from tenantry.ports.keys import KeyStore, Purpose, Sealer
 
 LABELS_CACHED = 65_536  # about 10 MB
@@ -21,10 +22,17 @@ class TenantLabels:
     A name whose hash was erased leads to the next generation's: to somebody else.
     """
 
-    def __init__(self, sealer: Sealer, keys: KeyStore, erased: ErasedUsers | None = None) -> None:
+    def __init__(
+        self,
+        sealer: Sealer,
+        keys: KeyStore,
+        erased: ErasedUsers | None = None,
+        capped: CappedUsers | None = None,
+    ) -> None:
         self._sealer = sealer
         self._keys = keys
         self._erased = erased
+        self._capped = capped
         self._cache: OrderedDict[tuple[str, Purpose, str], str] = OrderedDict()
 
     async def user_hash(
@@ -32,7 +40,14 @@ class TenantLabels:
     ) -> str:
         if erased is None:
             erased = await self.erased(principal)
-        return (await self.user_hashes(principal, user, erased))[-1]
+        present, *others = [
+            (await self.user_hashes(principal, spelling, erased))[-1]
+            for spelling in spellings_of(user)
+        ]
+        if others and self._capped is not None:
+            capped = await self._capped.of(principal.tenant_id)
+            return next((found for found in (present, *others) if found in capped), present)
+        return present
 
     async def user_hashes(
         self, principal: Principal, user: str, erased: frozenset[str]

@@ -15,7 +15,7 @@ from tenantry.domain.errors import (
     TenantryError,
 )
 
-# By the words of migrations/0016_budgets.sql.
+# By the words of migrations/0016_budgets.sql and 0047_keys_no_mightier.sql.
 _ERRORS: Final[Mapping[str, tuple[type[TenantryError], str]]] = {
     "unknown_tenant": (NotFound, "There is no such tenant."),
     "unknown_api_key": (NotFound, "There is no such API key."),
@@ -24,6 +24,14 @@ _ERRORS: Final[Mapping[str, tuple[type[TenantryError], str]]] = {
     "too_many": (Conflict, "There are 10,000 already; remove what has ended."),
     "not_admin": (ScopeMissing, "The API key is no admin's any more."),
     "models": (ModelNotAllowed, "An API key can allow no more models than the one that makes it."),
+    "outlives": (
+        Forbidden,
+        "`expires_at` can be no later than that of the API key that makes it.",
+    ),
+    "capped": (
+        Forbidden,
+        "The operator limits what this API key spends, so it makes no others; the operator can.",
+    ),
     "expired": (BadRequest, "`expires_at` must lie in the future."),
     "last_admin": (Conflict, "It is the last API key of an admin; make another one first."),
 }

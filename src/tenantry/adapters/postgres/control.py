@@ -44,6 +44,7 @@ from tenantry.domain.tenant import (
     Tenant,
     check_key_name,
     check_tenant_name,
+    tenant_name_from,
 )
 from tenantry.ports.clock import Clock
 from tenantry.ports.control import Budget, EditionRow, KeyRow, NewKey
@@ -78,6 +79,7 @@ class PostgresControl:
     ) -> Tenant:
         """Raises `Conflict` where the name is taken, `BadRequest` where a value cannot be."""
         tenant_id = TenantId(self._new_id("tnt"))
+        name = tenant_name_from(name)
         check_tenant_name(name)
         _check_contract(zone, anchor_day, currency)
         _check_regions(regions_allowed)
@@ -305,6 +307,8 @@ class PostgresControl:
 
     async def _tenant(self, connection: Any, tenant: str) -> Tenant:
         row = await connection.fetchrow(self._sql["tenants"], tenant, "", 1)
+        if row is None and (name := tenant_name_from(tenant)) != tenant:
+            row = await connection.fetchrow(self._sql["tenants"], name, "", 1)
         if row is None:
             raise NotFound(f"There is no tenant {tenant[:200]}.")
         return principals.to_tenant(row)

@@ -7,7 +7,7 @@ import json
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 from uuid import UUID
 
 import orjson
@@ -24,7 +24,7 @@ from tenantry.ports.idempotency import UsedKey
 READ_TIMEOUT_S: Final = 60.0  # of a page: an end user's may lie anywhere in the books
 FORGET_TIMEOUT_S: Final = 60  # likewise
 ERASED_MAX: Final = 100_000  # end users of a tenant
-ERASED_TTL_S: Final = 15.0  # how long a worker may go by who was erased before
+ERASED_TTL_S: Final = 15.0  # how long a worker may go by who was erased, or capped, before
 ERASED_CACHED_MAX: Final = 4_096  # tenants
 _CURSOR_CHARS_MAX: Final = 512
 _ZERO: Final = UUID(int=0)
@@ -40,7 +40,7 @@ class PostgresTenantExport:
         self._sql = statements("sql/export.sql")
 
     async def usage(
-        self, tenant_id: TenantId, after: str | None, limit: int, user_hash: str | None
+        self, tenant_id: TenantId, after: str | None, limit: int, user_hashes: Sequence[str] | None
     ) -> Sequence[Entry]:
         begin = [_EPOCH.isoformat(), str(_ZERO), 0, 0, ""]
         at, request_id, call, attempt, kind = _decoded(after, begin)
@@ -49,14 +49,14 @@ class PostgresTenantExport:
             values = (since, UUID(request_id), call, attempt, kind)
         except (OverflowError, ValueError):
             raise _no_cursor() from None
-        rows = await self._read("usage_entries", tenant_id, *values, user_hash, limit)
+        rows = await self._read("usage_entries", tenant_id, *values, _of(user_hashes), limit)
         return [_to_entry(row) for row in rows]
 
     async def results(
-        self, tenant_id: TenantId, after: str | None, limit: int, user_hash: str | None
+        self, tenant_id: TenantId, after: str | None, limit: int, user_hashes: Sequence[str] | None
     ) -> Sequence[KeptResult]:
         kind, api_key_id, hmac = _decoded(after, ["", "", ""])
-        values = (kind, api_key_id, _bytes(hmac), user_hash, limit)
+        values = (kind, api_key_id, _bytes(hmac), _of(user_hashes), limit)
         rows = await self._read("kept_results", tenant_id, *values)
         return [
             KeptResult(
@@ -70,11 +70,10 @@ class PostgresTenantExport:
         ]
 
     async def replies(
-        self, tenant_id: TenantId, after: str | None, limit: int, user_hash: str | None
+        self, tenant_id: TenantId, after: str | None, limit: int, user_hashes: Sequence[str] | None
     ) -> Sequence[KeptReply]:
         (name,) = _decoded(after, [""])
-        whose = None if user_hash is None else [user_hash]
-        rows = await self._read("kept_replies", tenant_id, _bytes(name), whose, limit)
+        rows = await self._read("kept_replies", tenant_id, _bytes(name), _of(user_hashes), limit)
         return [_to_reply(row) for row in rows]
 
     async def replies_of(
@@ -84,9 +83,9 @@ class PostgresTenantExport:
         return [_to_reply(row) for row in rows]
 
     async def sessions(
-        self, tenant_id: TenantId, after: str | None, limit: int, user_hash: str | None
+        self, tenant_id: TenantId, after: str | None, limit: int, user_hashes: Sequence[str] | None
     ) -> Sequence[KeptSession]:
-        rows = await self._read("sessions", tenant_id, after or "", user_hash, limit)
+        rows = await self._read("sessions", tenant_id, after or "", _of(user_hashes), limit)
         return [KeptSession(**dict(row)) for row in rows]
 
     async def jobs(self, tenant_id: TenantId, after: str | None, limit: int) -> Sequence[BatchJob]:
@@ -107,16 +106,17 @@ class PostgresTenantExport:
         async with self._work.writing(tenant_id) as unit:
             await unit.execute(self._sql["forget_reply"], tenant_id, object_id)
 
-    async def part_from(self, tenant_id: TenantId, user_hash: str) -> bool:
+    async def part_from(self, tenant_id: TenantId, user_hashes: Sequence[str]) -> bool:
+        hashes = list(user_hashes)
         async with self._work.writing(tenant_id) as unit:
-            if not await unit.fetchval(self._sql["known_user"], tenant_id, user_hash):
+            if not await unit.fetchval(self._sql["known_user"], tenant_id, hashes):
                 return False
             if await unit.fetchval(self._sql["count_erased"], tenant_id) >= ERASED_MAX:
                 raise Conflict(f"{ERASED_MAX:,} end users were erased; no more can be kept apart.")
             await unit.execute(self._sql["await_keepers"], tenant_id)
-            tag = await unit.execute(self._sql["erase_user"], tenant_id, user_hash)
+            tag = await unit.execute(self._sql["erase_user"], tenant_id, hashes)
         self._erased.forget(tenant_id)
-        return tag == "INSERT 0 1"
+        return tag != "INSERT 0 0"
 
     async def erased(self, tenant_id: TenantId) -> frozenset[str]:
         self._erased.forget(tenant_id)
@@ -127,8 +127,10 @@ class PostgresTenantExport:
             return await unit.fetch(self._sql[name], tenant_id, *values, timeout_s=READ_TIMEOUT_S)
 
 
-class PostgresErasedUsers:
-    """`ports.export.ErasedUsers`, each tenant's read again after `ERASED_TTL_S`."""
+class _Users:
+    """Some hashes of each tenant, read again after `ERASED_TTL_S`."""
+
+    _statement: ClassVar[str]
 
     def __init__(self, work: TenantWork, monotonic: Callable[[], float]) -> None:
         self._work = work
@@ -142,7 +144,7 @@ class PostgresErasedUsers:
             return known[1]
         read_at = self._monotonic()
         async with self._work.reading(tenant_id) as unit:
-            rows = await unit.fetch(self._sql["erased_users"], tenant_id)
+            rows = await unit.fetch(self._sql[self._statement], tenant_id)
         found = frozenset(row["user_hash"] for row in rows)
         self._known[tenant_id] = (read_at + ERASED_TTL_S, found)
         self._known.move_to_end(tenant_id)
@@ -153,6 +155,22 @@ class PostgresErasedUsers:
     def forget(self, tenant_id: TenantId) -> None:
         """The next question is asked of the database."""
         self._known.pop(tenant_id, None)
+
+
+class PostgresErasedUsers(_Users):
+    """`ports.export.ErasedUsers`."""
+
+    _statement = "erased_users"
+
+
+class PostgresCappedUsers(_Users):
+    """`ports.export.CappedUsers`."""
+
+    _statement = "capped_users"
+
+
+def _of(user_hashes: Sequence[str] | None) -> list[str] | None:
+    return None if user_hashes is None else list(user_hashes)
 
 
 def _to_reply(row: Any) -> KeptReply:

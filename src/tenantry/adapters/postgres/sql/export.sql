@@ -8,7 +8,7 @@ FROM tenantry.charge_entry e
 WHERE e.tenant_id = $1
   AND (e.admitted_at, e.request_id, e.call, e.attempt, e.kind)
     > ($2::timestamptz, $3::uuid, $4::smallint, $5::smallint, $6::text)
-  AND ($7::text IS NULL OR e.user_hash = $7)
+  AND ($7::text[] IS NULL OR e.user_hash = ANY ($7))
 ORDER BY e.admitted_at, e.request_id, e.call, e.attempt, e.kind LIMIT $8;
 
 -- name: kept_results
@@ -16,11 +16,11 @@ SELECT i.kind, i.api_key_id, i.key_hmac, i.request_id, i.expires_at, i.sealed
 FROM tenantry.idempotency i
 WHERE i.tenant_id = $1 AND i.state = 'kept' AND i.expires_at > clock_timestamp()
   AND (i.kind, i.api_key_id, i.key_hmac) > ($2::text, $3::text, $4::bytea)
-  AND ($5::text IS NULL OR i.user_hash = $5
+  AND ($5::text[] IS NULL OR i.user_hash = ANY ($5)
     -- Kept by a worker of before 0039, for seven days at most: the books know whose it is.
     OR (i.user_hash IS NULL AND i.request_id IN (
       SELECT e.request_id FROM tenantry.charge_entry e
-      WHERE e.tenant_id = $1 AND e.user_hash = $5
+      WHERE e.tenant_id = $1 AND e.user_hash = ANY ($5)
         AND e.admitted_at > clock_timestamp() - interval '9 days')))
 ORDER BY i.kind, i.api_key_id, i.key_hmac LIMIT $6;
 
@@ -38,7 +38,7 @@ ORDER BY a.name_hmac LIMIT $4;
 -- name: sessions
 SELECT s.account, s.session_id, s.object_id, s.turns, s.expires_at FROM tenantry.session s
 WHERE s.tenant_id = $1 AND s.expires_at > clock_timestamp() AND s.session_id > $2::text
-  AND ($3::text IS NULL OR s.user_hash = $3)
+  AND ($3::text[] IS NULL OR s.user_hash = ANY ($3))
 ORDER BY s.session_id LIMIT $4;
 
 -- name: jobs
@@ -66,8 +66,10 @@ WHERE i.tenant_id = $1 AND i.kind = own.kind AND i.api_key_id = own.api_key_id
 DELETE FROM tenantry.answer WHERE tenant_id = $1 AND object_id = $2;
 
 -- name: known_user
-SELECT EXISTS (SELECT FROM tenantry.charge_entry WHERE tenant_id = $1 AND user_hash = $2)
-    OR EXISTS (SELECT FROM tenantry.charge_hour_detail WHERE tenant_id = $1 AND user_hash = $2);
+SELECT EXISTS (SELECT FROM tenantry.charge_entry
+               WHERE tenant_id = $1 AND user_hash = ANY ($2::text[]))
+    OR EXISTS (SELECT FROM tenantry.charge_hour_detail
+               WHERE tenant_id = $1 AND user_hash = ANY ($2::text[]));
 
 -- name: count_erased
 SELECT count(*) FROM tenantry.erased_user WHERE tenant_id = $1;
@@ -78,7 +80,12 @@ SELECT count(*) FROM tenantry.erased_user WHERE tenant_id = $1;
 SELECT pg_advisory_xact_lock(hashtext('tenantry.erased_user'), hashtext($1));
 
 -- name: erase_user
-INSERT INTO tenantry.erased_user (tenant_id, user_hash) VALUES ($1, $2) ON CONFLICT DO NOTHING;
+INSERT INTO tenantry.erased_user (tenant_id, user_hash) SELECT $1, unnest($2::text[])
+ON CONFLICT DO NOTHING;
 
 -- name: erased_users
 SELECT user_hash FROM tenantry.erased_user WHERE tenant_id = $1;
+
+-- name: capped_users
+SELECT DISTINCT substr(b.subject, 6) AS user_hash FROM tenantry.budget b
+WHERE b.tenant_id = $1 AND b.subject LIKE 'user:%';

@@ -11,8 +11,8 @@ from typing import Final
 from msgspec import Struct
 
 from tenantry.application.erasing import REMAINS, erase_user
-from tenantry.application.exporting import PAGE_MAX
-from tenantry.domain.end_user import user_from
+from tenantry.application.exporting import PAGE_MAX, hashes_of
+from tenantry.domain.end_user import spellings_from
 from tenantry.domain.errors import BadRequest
 from tenantry.domain.tenant import Scope
 from tenantry.entrypoints.http.call import Call
@@ -38,22 +38,19 @@ async def export(call: Call) -> Response:
     asked = to(_Page, call.json())
     if isinstance(asked.limit, bool) or not 1 <= asked.limit <= PAGE_MAX:
         raise BadRequest(f"`limit` must be a whole number from 1 to {PAGE_MAX}.")
-    user = user_from(asked.user, field="user")
-    assert user is not None
     principal = call.tenant()
-    user_hash = await call.services.labels.user_hash(principal, user)
+    hashes = await hashes_of(call.services.labels, principal, spellings_from(asked.user))
     page = await call.services.exports.user_page(
-        principal, user_hash, asked.section, asked.cursor, asked.limit
+        principal, hashes, asked.section, asked.cursor, asked.limit
     )
     data = [from_row(row) for row in page.rows]
-    return json_response({"user_hash": user_hash, "data": data, "next_cursor": page.next_cursor})
+    return json_response({"user_hash": hashes[0], "data": data, "next_cursor": page.next_cursor})
 
 
 async def erase(call: Call) -> Response:
     """What was erased, and what remains and why."""
-    user = user_from(to(_User, call.json()).user, field="user")
-    assert user is not None
-    erased = await erase_user(call.services.erasure, call.tenant(), user)
+    spellings = spellings_from(to(_User, call.json()).user)
+    erased = await erase_user(call.services.erasure, call.tenant(), spellings)
     return json_response({"erased": dict(erased), "remains": list(REMAINS)})
 
 
