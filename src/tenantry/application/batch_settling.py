@@ -4,8 +4,10 @@ Owns: the way of a job from a note to its end, whoever took it in and whatever d
 that was answered is rated at the batch tier by the prices pinned at its admission; one that failed,
 or was never reached, is a row of zero. Invariants: a record is posted once, because an attempt ends
 once; a job is over only when every record has an end; output that does not account for every
-record that Bedrock says it processed gives nothing back: its records wait to be written off, and
-the job ends with them; so does one whose documents make no sense, whatever fault that is. What one
+record that Bedrock says it processed gives nothing back: once their hold is over its records are
+written off, and the job ends; so does one whose documents make no sense, whatever fault that is.
+Nobody else writes off records of a job that has not ended, but an operator: what cannot be reached
+may still hold answers. What one
 job finds away holds back no other: a bucket that lets wait in vain is waited for once a round,
 whoever else needs it.
 """
@@ -47,6 +49,7 @@ from tenantry.ports.model import Failure, FailureKind, ModelPort, Upstream
 
 JOBS_A_PAGE = 100
 GIVEN_UP_S = (batch_job.TIMEOUT_H + 1) * 3_600  # by when Bedrock has ended every job
+HOLD_S = 72 * 3_600  # how long a record is waited for that nothing will be heard of
 PLANNED_MAX_S = 900  # what takes longer to be taken in has been left by its worker
 SUBMITTING_MIN_S = 60  # before that its own worker may still be asking
 RECORDS_A_POSTING = 500
@@ -63,6 +66,7 @@ class BatchPorts:
     buckets: Buckets
     directory: Directory
     model: ModelPort
+    hold_s: int = HOLD_S
 
 
 class _Away(Exception):
@@ -155,7 +159,9 @@ async def _advance(ports: BatchPorts, found: OpenJob) -> bool:
     if isinstance(reply, Failure):
         said = printable(reply.message)
         _log.warning("batch %s: its job cannot be asked for: %s", job.request_id, said)
-        return await _end_if_given_up(ports, found, f"never told its end: {said}")
+        # No such job, it says; anything else may pass, such as rights that are missing.
+        is_sure = reply.kind is FailureKind.REFUSED and reply.status in (400, 404)
+        return await _end_if_given_up(ports, found, f"never told its end: {said}", is_sure=is_sure)
     document = reply.document if isinstance(reply.document, dict) else {}
     status = printable(document.get("status"))
     if status not in ENDED:
@@ -189,7 +195,8 @@ async def _settle(ports: BatchPorts, found: OpenJob, document: dict[str, Any]) -
     except _Away as problem:
         if not _given_up(found):
             raise
-        return await _end_if_given_up(ports, found, f"{status}: no output was read: {problem}")
+        message = f"{status}: no output was read: {problem}"
+        return await _end_if_given_up(ports, found, message, is_sure=False)
     lines = [line for line in output.split(b"\n") if line.strip()]
     seen: dict[int, bool] = {}
     for first in range(0, len(lines), RECORDS_A_POSTING):
@@ -230,10 +237,16 @@ def _given_up(found: OpenJob) -> bool:
 
 
 async def _end_if_given_up(
-    ports: BatchPorts, found: OpenJob, message: str, answered: int = 0
+    ports: BatchPorts, found: OpenJob, message: str, answered: int = 0, *, is_sure: bool = True
 ) -> bool:
+    """`is_sure`: nothing more will be heard of its records, so they are written off in time."""
     if not _given_up(found):
-        return False
+        if not is_sure or found.age_s < max(GIVEN_UP_S, ports.hold_s):
+            return False
+        job = found.job
+        ended = await ports.ledger.give_up_request(job.tenant_id, job.request_id)
+        _log.warning("alert: batch %s: %d records were written off", job.request_id, ended)
+        found = replace(found, waits=False)
     await _forget_input(ports, found)
     return await _end(ports, found.job, "settled", message, answered)
 

@@ -5,7 +5,7 @@
 | `SWEEP_EVERY_S` | end attempts of dead workers and overdue ones |
 | `log_poll_s` | true up unknown attempts from the invocation log |
 | `ESTIMATE_EVERY_S` | settle by estimate what no log can tell of |
-| `WRITE_OFF_EVERY_S` | write off what no record came for within the hold |
+| `WRITE_OFF_EVERY_S` | write off what no record came for within the hold, by a log that was read |
 | `batch_poll_ms` | ask for batch jobs, and settle the records of those that have ended |
 | `SWEEP_ANSWERS_EVERY_S` | delete answers of the cache that have expired |
 | `SWEEP_SESSIONS_EVERY_S` | delete sessions that have expired, with what was said in them |
@@ -17,12 +17,12 @@ Every round is idempotent and may run in several processes at once.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
 from tenantry.application.answer_store import sweep_answers
 from tenantry.application.batch_settling import BatchPorts, settle_batches
+from tenantry.application.log_reading import LogReader
 from tenantry.application.round import Round
 from tenantry.application.sessions import sweep_sessions
 from tenantry.application.true_up import TrueUp
@@ -30,6 +30,7 @@ from tenantry.ports.answer_cache import ExpiredAnswers
 from tenantry.ports.clock import Clock
 from tenantry.ports.idempotency import ExpiredKeys
 from tenantry.ports.ledger import LedgerKeeper
+from tenantry.ports.log_reading import LogReadings
 from tenantry.ports.objects import Objects
 from tenantry.ports.sessions import ExpiredSessions
 
@@ -42,31 +43,29 @@ SWEEP_KEYS_ROUNDS = 10  # then the rest waits: 2,000 a second are kept up with
 ESTIMATE_EVERY_S = 30.0
 WRITE_OFF_EVERY_S = 600.0
 PARTITIONS_EVERY_S = 3_600.0
-_log = logging.getLogger(__name__)
 
 
 def ledger_rounds(
     keeper: LedgerKeeper,
     true_up: TrueUp,
     clock: Clock,
+    readings: LogReadings,
     *,
     hold: timedelta,
     estimate_after: timedelta,
     log_poll_s: float,
 ) -> list[Round]:
     """What ends attempts that nobody waits for any more."""
+    reader = LogReader(keeper, true_up, readings)
 
     async def read_logs() -> object:
-        return await true_up.read_logs(clock.now(), hold)
+        return await reader.read(clock.now(), hold)
 
     async def settle_by_estimate() -> object:
         return await true_up.settle_by_estimate(clock.now(), estimate_after)
 
     async def write_off() -> object:
-        ended = await keeper.write_off(clock.now() - hold)
-        if ended:
-            _log.warning("alert: %d attempts were written off: no log record in %s", ended, hold)
-        return ended
+        return await reader.write_off(clock.now(), hold)
 
     return [
         Round("sweep", SWEEP_EVERY_S, keeper.sweep),

@@ -11,7 +11,7 @@ import logging
 import re
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -43,6 +43,8 @@ class LogRead:
     files: int
     records: int
     trued_up: int
+    # By log: why it was not read to its end; empty where it was.
+    left: Mapping[str, str] = field(default_factory=dict, compare=False)
 
 
 class TrueUp:
@@ -56,24 +58,31 @@ class TrueUp:
         self._logs = logs
         self._read: dict[str, dict[str, datetime]] = {}
 
-    async def read_logs(self, now: datetime, hold: timedelta) -> LogRead:
-        """Reads every file that is new since the longest hold began, of every account."""
-        since = now - hold
+    async def read_logs(
+        self, now: datetime, hold: timedelta, since: Mapping[str, datetime] | None = None
+    ) -> LogRead:
+        """Reads every file that is new since the longest hold began, of every account; of the logs
+        in `since` from there on, where that is earlier."""
         files = records = posted = 0
+        left: dict[str, str] = {}
         for account, log in tuple(self._logs.items()):
+            start = min(now - hold, (since or {}).get(account, now))
             known = self._read.get(account, {})
-            done = {name: at for name, at in known.items() if at >= since}
+            done = {name: at for name, at in known.items() if at >= start}
             self._read[account] = done
             try:
-                names = await log.files(since, done)
+                names = await log.files(start, done)
             except OSError as problem:
                 _log.warning("the log of %s cannot be reached now: %s", account, problem)
+                left[account] = f"it cannot be reached: {problem}"
                 continue
+            left[account] = "there is more of it to read" if len(names) >= FEW_FILES else ""
             for name in names:
                 try:
                     found = await log.records(name)
                 except OSError as problem:
                     _log.warning("log file %s cannot be read now: %s", name, problem)
+                    left[account] = f"{name} cannot be read: {problem}"
                     continue
                 count, early = await self._post(found)
                 posted += count
@@ -81,7 +90,18 @@ class TrueUp:
                 records += len(found)
                 if not early:
                     done[name] = now
-        return LogRead(files, records, posted)
+        return LogRead(files, records, posted, left)
+
+    async def asked(self, account: str) -> Mapping[str, bool | None]:
+        """By log: whether calls of an account are logged there; None where it cannot be asked."""
+        found: dict[str, bool | None] = {}
+        for name, log in tuple(self._logs.items()):
+            try:
+                found[name] = await log.covers(account)
+            except OSError as problem:
+                _log.warning("the log of %s cannot be reached now: %s", name, problem)
+                found[name] = None
+        return found
 
     async def read_all(self, now: datetime, hold: timedelta) -> LogRead:
         """`read_logs` again and again, until no file is new: for logs of any length."""
@@ -118,14 +138,7 @@ class TrueUp:
 
     async def _covered(self, account: str) -> bool:
         """A log that cannot be asked covers everything: an outage is no reason to guess."""
-        for log in tuple(self._logs.values()):
-            try:
-                if await log.covers(account):
-                    return True
-            except OSError as problem:
-                _log.warning("a log cannot be reached now: %s", problem)
-                return True
-        return False
+        return any(covers is not False for covers in (await self.asked(account)).values())
 
     async def _post(self, records: Sequence[Mapping[str, Any]]) -> tuple[int, bool]:
         """How many were trued up, and whether a record came before its attempt was in doubt:

@@ -17,6 +17,7 @@ from tenantry.adapters.postgres.deliveries import PostgresDeliveries
 from tenantry.adapters.postgres.directory import PostgresDirectory
 from tenantry.adapters.postgres.idempotency import PostgresExpiredKeys
 from tenantry.adapters.postgres.keeper import PostgresLedgerKeeper
+from tenantry.adapters.postgres.log_readings import PostgresLogReadings
 from tenantry.adapters.postgres.partitions import extend
 from tenantry.adapters.postgres.rollups import PostgresRollups
 from tenantry.adapters.postgres.sessions import PostgresExpiredSessions
@@ -24,6 +25,7 @@ from tenantry.adapters.postgres.usage_hours import PostgresUsageHours
 from tenantry.application.alert_rounds import alert_rounds
 from tenantry.application.archiving import archive_round
 from tenantry.application.batch_settling import BatchPorts
+from tenantry.application.belonging import of_ours
 from tenantry.application.clock_watch import CHECK_EVERY_S
 from tenantry.application.delivery import delivery_rounds
 from tenantry.application.invoice_run import billing_rounds
@@ -40,9 +42,10 @@ from tenantry.application.rounds import (
 from tenantry.application.shredding import shred_round
 from tenantry.application.true_up import TrueUp
 from tenantry.bootstrap.archive import archive_of
+from tenantry.bootstrap.belonging import belonging_of
 from tenantry.bootstrap.billing import billing_of, issuer_or_none
 from tenantry.bootstrap.database import attach
-from tenantry.bootstrap.deployment import clock_watch, objects_of
+from tenantry.bootstrap.deployment import clock_watch, objects_of, round_marks
 from tenantry.bootstrap.holders import holders_round, registered
 from tenantry.bootstrap.invocation_logs import LogSources
 from tenantry.bootstrap.outside import outside_of
@@ -60,11 +63,11 @@ def _floor(config: Settings) -> Floor:
 
 def _sweeps(config: Settings, databases: Databases) -> list[Round]:
     """What keeps small what is kept for a time only."""
-    objects = objects_of(config)
+    objects, belonging = objects_of(config), belonging_of(config, databases)
     return [
         idempotency_round(PostgresExpiredKeys(databases.control)),
-        answers_round(PostgresExpiredAnswers(databases.control), objects),
-        sessions_round(PostgresExpiredSessions(databases.control), objects),
+        of_ours(belonging, answers_round(PostgresExpiredAnswers(databases.control), objects)),
+        of_ours(belonging, sessions_round(PostgresExpiredSessions(databases.control), objects)),
     ]
 
 
@@ -86,7 +89,8 @@ def _batch_ports(
     model: ModelPort,
 ) -> BatchPorts:
     book = PostgresBatchBook(databases.control)
-    return BatchPorts(book, keeper, buckets_of(config), directory, model)
+    hold_s = config.unknown_hold_h * 3_600
+    return BatchPorts(book, keeper, buckets_of(config), directory, model, hold_s)
 
 
 @contextlib.asynccontextmanager
@@ -126,12 +130,13 @@ async def background(
         await logs.refresh()
         billing = billing_of(databases, issuer_or_none(config))
         shredder = await held.enter_async_context(shredder_of(config, databases, dsn_for))
-        yield [
+        rounds = [
             logs.round(),
             *ledger_rounds(
                 keeper,
                 TrueUp(keeper, directory, logs),
                 clock,
+                PostgresLogReadings(databases.control),
                 hold=timedelta(hours=config.unknown_hold_h),
                 estimate_after=timedelta(milliseconds=config.unknown_estimate_after_ms),
                 log_poll_s=config.invocation_log_poll_ms / 1_000,
@@ -156,3 +161,6 @@ async def background(
             ),
             *_of_the_books(config, databases, dsn_for),
         ]
+        marks = round_marks(config)
+        held.callback(marks.forget)
+        yield marks.begin(rounds)

@@ -103,6 +103,12 @@ class BatchLedger(Protocol):
         """Posts outcomes of one request, each attempt at most once, however often it comes."""
         ...
 
+    async def give_up_request(self, tenant_id: TenantId, request_id: UUID) -> int:
+        """Writes off what is still unknown of a request, but for what is kept for a person to look
+        at; returns how many attempts.
+        """
+        ...
+
 
 class Buckets(Protocol):
     """Objects by `s3://` URI in the accounts' own buckets. Errors: NotFound, and Unavailable,

@@ -146,7 +146,16 @@ class LedgerKeeper(Protocol):
         ...
 
     async def write_off(self, older_than: datetime) -> int:
-        """Ends unknown attempts admitted before an instant as our waste; returns how many."""
+        """Ends unknown attempts that began before an instant as our waste, where their account's
+        log was read over their hold (`ports.log_reading`) and they are of no batch job that has
+        not ended; returns how many.
+        """
+        ...
+
+    async def give_up(self, older_than: datetime, account: str | None = None) -> int:
+        """The same by an operator's word, of one account or of all: whatever was read, and of
+        batch jobs that have not ended, too. That a log was there is forgotten with it.
+        """
         ...
 
     async def provider_usage(self) -> list[ProviderUsage]:

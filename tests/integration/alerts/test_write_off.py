@@ -16,14 +16,14 @@ def test_what_is_written_off_is_told_once_and_by_tenant(database: Database) -> N
         for who in (world.anna, world.anna, world.bert):
             await world.settle(await world.admitted(who), LOST)
         later = datetime.now(UTC) + timedelta(hours=1)
-        assert await world.keeper.write_off(later) == 3
-        assert await world.keeper.write_off(later) == 0
+        assert await world.keeper.give_up(later) == 3
+        assert await world.keeper.give_up(later) == 0
         (notice,) = await world.fetch("SELECT tenant_id, kind, body FROM notice")
         assert (notice["tenant_id"], notice["kind"]) == ("", "platform.written_off")
         assert json.loads(notice["body"]) == {
             "attempts": 3,
             "tenants": {world.anna.tenant_id: 2, world.bert.tenant_id: 1},
-            "summary": "3 attempts were written off: no log record came",
+            "summary": "3 attempts were written off: by an operator's word",
         }
 
     in_world(database, body)

@@ -120,7 +120,7 @@ def test_a_job_of_garbled_documents_does_not_hold_up_a_shred_for_ever(
             assert await run(world, tmp_path, told, {}) == 0
         assert [each.state for each in await content.jobs(job.tenant_id)] == ["running"]
         now = await world.databases.control.fetchval("SELECT clock_timestamp()")
-        assert await world.keeper.write_off(now) == RECORDS
+        assert await world.keeper.give_up(now) == RECORDS
         await world.as_superuser(
             "UPDATE tenantry.batch_job SET changed_at = changed_at - interval '73 hours'"
         )

@@ -130,7 +130,7 @@ def test_a_job_waits_until_its_last_record_has_an_end(database: Database) -> Non
         await world.as_superuser(
             "UPDATE tenantry.later_intent SET began_at = began_at - interval '73 hours'"
         )
-        assert await world.keeper.write_off(datetime.now(UTC) - timedelta(hours=72)) == 1
+        assert await world.keeper.give_up(datetime.now(UTC) - timedelta(hours=72)) == 1
         assert not await waits()
 
     in_world(database, body)

@@ -12,12 +12,13 @@ from tests.support.postgres import Database
 from tests.support.skewed import SkewedClock
 
 from tenantry.adapters.postgres.clock import PostgresTime
+from tenantry.adapters.postgres.log_readings import PostgresLogReadings
 from tenantry.application.clock_watch import CheckedClock, ClockWatch
 from tenantry.application.rounds import ledger_rounds
+from tenantry.application.true_up import TrueUp
 from tenantry.ports.admission import AttemptOutcome
 
 HOLD = timedelta(hours=72)
-NOT_AT_ALL: Any = None  # the true-up, which none of these rounds is of
 
 
 def _watched(world: World, ahead: timedelta, name: str) -> tuple[CheckedClock, ClockWatch]:
@@ -28,8 +29,9 @@ def _watched(world: World, ahead: timedelta, name: str) -> tuple[CheckedClock, C
 
 async def _written_off(world: World, clock: Any) -> object:
     rounds = ledger_rounds(
-        world.keeper, NOT_AT_ALL, clock, hold=HOLD, estimate_after=HOLD, log_poll_s=1
-    )
+        world.keeper, TrueUp(world.keeper, world.directory, {}), clock,
+        PostgresLogReadings(world.databases.control), hold=HOLD, estimate_after=HOLD, log_poll_s=1,
+    )  # fmt: skip
     return await next(each for each in rounds if each.name == "write-off").work()
 
 

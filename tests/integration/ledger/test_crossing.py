@@ -239,9 +239,7 @@ def test_late_postings_are_charged_by_tenant(database: Database) -> None:
                 " admitted_at = admitted_at WHERE tenant_id = $1",
                 who.tenant_id,
             )
-        posted = await world.keeper.write_off(
-            (await _rows(world, "SELECT clock_timestamp()"))[0][0]
-        )
+        posted = await world.keeper.give_up((await _rows(world, "SELECT clock_timestamp()"))[0][0])
         assert posted == 2
         assert await _rows(world, "SELECT FROM tenantry.open_request") == []
         rows = await world.fetch("SELECT tenant_id FROM cost_entry WHERE ending = 'written_off'")

@@ -125,7 +125,7 @@ def test_what_was_written_off_has_the_tier_that_it_was_asked_for_at(database: Da
     async def body(world: World) -> None:
         lost = await world.admitted(first=intent(pinned={"tier": "batch"}))
         await world.settle(lost, AttemptOutcome(0, 1, "unknown"))
-        assert await world.keeper.write_off(datetime.now(UTC) + timedelta(minutes=1)) == 1
+        assert await world.keeper.give_up(datetime.now(UTC) + timedelta(minutes=1)) == 1
         [found] = await booked(world, 10)
         assert (found.state, found.service_tier) == ("written_off", "batch")
 

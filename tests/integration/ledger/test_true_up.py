@@ -198,7 +198,7 @@ def test_what_comes_for_an_attempt_that_was_given_up_is_priced_as_it_was_asked_f
             await world.settle(mine, AttemptOutcome(0, 1, "released", charged=False))
         elif end == "written_off":
             await forget(world, mine)
-            assert await world.keeper.write_off(datetime.now(UTC)) == 1
+            assert await world.keeper.give_up(datetime.now(UTC)) == 1
         else:  # the request went on with another attempt
             await world.admission.begin(mine.tenant_id, mine.request_id, intent(attempt=2))
             await world.settle(

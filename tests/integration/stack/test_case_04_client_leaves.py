@@ -11,11 +11,14 @@ import pytest
 from tests.support.metered import CLAUDE, MeteredStack, Posted
 from tests.support.stack import Tenant, wait_until
 
+from tenantry.adapters.invocation_log.folder import OF_EACH_ACCOUNT, FolderLog
+from tenantry.adapters.postgres.connections import Databases
 from tenantry.adapters.postgres.keeper import PostgresLedgerKeeper
+from tenantry.adapters.postgres.log_readings import PostgresLogReadings
 from tenantry.application.rounds import ledger_rounds
 from tenantry.application.true_up import TrueUp
+from tenantry.bootstrap.invocation_logs import EMBEDDED
 from tenantry.entrypoints.worker import run_worker
-from tenantry.ports.invocation_log import InvocationLog
 
 HOLD = timedelta(hours=72)
 COST, CHARGE = Decimal("0.0078"), Decimal("0.0234")  # 45 in, 511 out
@@ -133,18 +136,20 @@ class _Moved:
 
 
 def write_off(metered: MeteredStack, now: datetime) -> None:
-    """One round of the background worker as at `now`, with no log to read."""
+    """One round of the background worker as at `now`; the log has no record yet."""
 
-    async def round_of(keeper: PostgresLedgerKeeper) -> None:
+    async def round_of(databases: Databases) -> None:
         stop = asyncio.Event()
-        nothing: dict[str, InvocationLog] = {}
-        true_up = TrueUp(keeper, None, nothing)  # type: ignore[arg-type]
+        keeper = PostgresLedgerKeeper(databases.control, databases.operator)
+        log = FolderLog(metered.home / "accounts", each=OF_EACH_ACCOUNT)
+        true_up = TrueUp(keeper, None, {EMBEDDED: log})  # type: ignore[arg-type]
         rounds = ledger_rounds(
-            keeper, true_up, _Moved(now), hold=HOLD, estimate_after=HOLD, log_poll_s=60
-        )
+            keeper, true_up, _Moved(now), PostgresLogReadings(databases.control), hold=HOLD,
+            estimate_after=HOLD, log_poll_s=60,
+        )  # fmt: skip
         worker = asyncio.create_task(run_worker(rounds, stop))
         await asyncio.sleep(0.5)
         stop.set()
         await worker
 
-    metered.keeper(round_of)
+    metered.in_databases(round_of)

@@ -100,6 +100,9 @@ class Keeper:
     async def write_off(self, older_than: datetime) -> int:
         return 0
 
+    async def give_up(self, older_than: datetime, account: str | None = None) -> int:
+        return 0
+
     async def provider_usage(self) -> list[ProviderUsage]:
         return []
 

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from tenantry.adapters.postgres import batch_words
 from tenantry.adapters.postgres.archived import archived_through
@@ -90,6 +91,19 @@ class PostgresLedgerKeeper:
         return bool(posted[0])
 
     async def write_off(self, older_than: datetime) -> int:
+        return await self._end_as_waste("write_off", "no log record came", older_than)
+
+    async def give_up(self, older_than: datetime, account: str | None = None) -> int:
+        ended = await self._end_as_waste("give_up", "by an operator's word", account, older_than)
+        await self._fetch(self._control, "forget_readings", account)
+        return ended
+
+    async def give_up_request(self, tenant_id: TenantId, request_id: UUID) -> int:
+        """`ports.batch.BatchLedger`."""
+        why = "of a batch job that did not end"
+        return await self._end_as_waste("give_up_request", why, tenant_id, request_id)
+
+    async def _end_as_waste(self, name: str, why: str, *values: object) -> int:
         ended = 0
         for _ in range(ROUNDS_MAX):
             with outages_are_unavailable():
@@ -97,9 +111,9 @@ class PostgresLedgerKeeper:
                     self._control.acquire(timeout=ACQUIRE_TIMEOUT_S) as connection,
                     connection.transaction(),
                 ):
-                    rows = await connection.fetch(self._sql["write_off"], older_than, WRITE_OFF_MAX)
+                    rows = await connection.fetch(self._sql[name], *values, WRITE_OFF_MAX)
                     if rows:
-                        await enqueue(connection, _written_off(rows))
+                        await enqueue(connection, _written_off(rows, why))
             ended += len(rows)
             if len(rows) < WRITE_OFF_MAX:
                 break
@@ -180,12 +194,12 @@ class PostgresLedgerKeeper:
         return rows
 
 
-def _written_off(rows: Sequence[Any]) -> Notice:
+def _written_off(rows: Sequence[Any], why: str) -> Notice:
     """Of attempts that were written off in one transaction; each is once, so the first names it."""
     first = rows[0]
     once_key = f"{first['tenant_id']} {first['request_id']}/{first['call']}:{first['attempt']}"
     tenants = Counter(row["tenant_id"] for row in rows)
-    summary = f"{len(rows)} attempts were written off: no log record came"
+    summary = f"{len(rows)} attempts were written off: {why}"
     body = {"attempts": len(rows), "tenants": tenants, "summary": summary}
     return Notice(PLATFORM, WRITTEN_OFF, once_key, body)
 

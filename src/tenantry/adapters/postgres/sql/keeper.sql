@@ -11,6 +11,18 @@ SELECT tenantry.post($1);
 SELECT tenant_id, request_id, call, attempt FROM tenantry.write_off($1, $2)
 ORDER BY tenant_id, request_id, call, attempt;
 
+-- name: give_up
+-- Of account $1; NULL: of all.
+SELECT tenant_id, request_id, call, attempt FROM tenantry.give_up($1, $2, $3)
+ORDER BY tenant_id, request_id, call, attempt;
+
+-- name: give_up_request
+SELECT tenant_id, request_id, call, attempt FROM tenantry.give_up_request($1, $2, $3)
+ORDER BY tenant_id, request_id, call, attempt;
+
+-- name: forget_readings
+DELETE FROM tenantry.log_reading WHERE $1::text IS NULL OR account = $1;
+
 -- name: open_attempts
 -- The oldest unknown attempts, at most $1.
 SELECT i.tenant_id, i.request_id, i.call, i.attempt, i.operation, i.model, i.price_key,

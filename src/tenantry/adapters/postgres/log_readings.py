@@ -1,0 +1,51 @@
+"""`ports.log_reading.LogReadings` in PostgreSQL, as `control`."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from tenantry.adapters.postgres.connections import ACQUIRE_TIMEOUT_S
+from tenantry.adapters.postgres.outages import outages_are_unavailable
+from tenantry.adapters.postgres.outbox import enqueue
+from tenantry.adapters.postgres.statements import statements
+from tenantry.ports.log_reading import Reading, Waiting
+from tenantry.ports.outbox import Notice
+
+PROBLEM_CHARACTERS_MAX = 500  # of what a bucket says of itself
+
+
+class PostgresLogReadings:
+    def __init__(self, control_pool: Any) -> None:
+        self._pool = control_pool
+        self._sql = statements("sql/log_readings.sql")
+
+    async def waiting(self) -> list[Waiting]:
+        rows = await self._fetch("waiting")
+        return [Waiting(**{**row, "logs": frozenset(row["logs"])}) for row in map(dict, rows)]
+
+    async def note(self, reading: Reading) -> None:
+        await self._fetch(
+            "note", reading.account, sorted(reading.logs), reading.read_at, reading.told_from,
+            reading.told_to,
+        )  # fmt: skip
+
+    async def note_away(
+        self, account: str, logs: frozenset[str], since: datetime, problem: str
+    ) -> None:
+        said = "".join(c if c.isprintable() else " " for c in problem)[:PROBLEM_CHARACTERS_MAX]
+        await self._fetch("note_away", account, sorted(logs), since, said)
+
+    async def tell(self, notice: Notice) -> bool:
+        with outages_are_unavailable():
+            async with (
+                self._pool.acquire(timeout=ACQUIRE_TIMEOUT_S) as connection,
+                connection.transaction(),
+            ):
+                return await enqueue(connection, notice)
+
+    async def _fetch(self, name: str, *values: object) -> list[Any]:
+        with outages_are_unavailable():
+            async with self._pool.acquire(timeout=ACQUIRE_TIMEOUT_S) as connection:
+                rows: list[Any] = await connection.fetch(self._sql[name], *values)
+        return rows

@@ -1,0 +1,232 @@
+"""Attempts whose log nobody read for long: read first, and written off only by what was read."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.integration.ledger.test_stored_log import key, packed
+from tests.integration.ledger.test_stored_log import record as stored_record
+from tests.integration.ledger.test_true_up import deliver, record
+from tests.support.ledger import POOL, World, in_world, intent
+from tests.support.postgres import Database
+from tests.support.s3_server import S3Server, s3_server
+from tests.support.skewed import SkewedClock
+
+from tenantry.adapters.invocation_log.folder import FolderLog
+from tenantry.adapters.invocation_log.stored import StoredLog
+from tenantry.adapters.postgres.log_readings import PostgresLogReadings
+from tenantry.adapters.record_files.s3 import S3Files
+from tenantry.application.log_reading import NONE_ANY_MORE, log_facts
+from tenantry.application.rounds import ledger_rounds
+from tenantry.application.true_up import TrueUp
+from tenantry.domain.tenant import Principal
+from tenantry.ports.admission import AttemptOutcome, Reservation
+from tenantry.ports.invocation_log import InvocationLog
+from tenantry.ports.log_reading import Waiting
+
+HOLD = timedelta(hours=72)
+DOWN = timedelta(hours=74)  # for so long nobody read
+SUMS = (Decimal("0.0105"), Decimal("0.0315"))  # of a record
+OTHER = "222222222222"  # an account
+
+
+@pytest.fixture
+def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[S3Server]:
+    with s3_server() as server:
+        for name, value in server.environment().items():
+            monkeypatch.setenv(name, value)
+        yield server
+
+
+class Process:
+    """A background worker that has just begun, so long after now."""
+
+    def __init__(
+        self, world: World, logs: Mapping[str, InvocationLog], ahead: timedelta = DOWN
+    ) -> None:
+        rounds = ledger_rounds(
+            world.keeper, TrueUp(world.keeper, world.directory, logs), SkewedClock(ahead),
+            PostgresLogReadings(world.databases.control), hold=HOLD,
+            estimate_after=timedelta(minutes=15), log_poll_s=1,
+        )  # fmt: skip
+        self._work = {each.name: each.work for each in rounds}
+
+    async def round(self, *names: str) -> None:
+        for name in names:
+            await self._work[name]()
+
+
+async def unknown(world: World, who: Principal, account: str = POOL.account) -> Reservation:
+    made = await world.admitted(who, first=intent(account=account))
+    await world.settle(made, AttemptOutcome(0, 1, "unknown"))
+    return made
+
+
+async def endings(world: World) -> dict[str, str]:
+    rows = await world.fetch("SELECT tenant_id, ending FROM cost_entry WHERE kind = 'usage'")
+    names = {world.anna.tenant_id: "anna", world.bert.tenant_id: "bert"}
+    return {names[row["tenant_id"]]: row["ending"] for row in rows}
+
+
+async def waiting(world: World) -> list[Waiting]:
+    return await PostgresLogReadings(world.databases.control).waiting()
+
+
+@pytest.mark.parametrize("first", ["write-off", "read-logs"])
+def test_records_that_lay_there_while_nobody_read_settle(
+    database: Database, tmp_path: Path, first: str
+) -> None:
+    """Of the other tenant the log lacks its file."""
+
+    async def body(world: World) -> None:
+        mine, _ = await unknown(world, world.anna), await unknown(world, world.bert)
+        deliver(tmp_path, record(mine))
+        process = Process(world, {"pool": FolderLog(tmp_path)})
+        await process.round(first, "write-off", "read-logs")
+        assert await endings(world) == {"anna": "settled", "bert": "written_off"}
+        assert await world.sums() == SUMS
+        assert await world.sums(world.bert) == (0, 0)
+
+    in_world(database, body)
+
+
+def test_all_rounds_of_a_start_at_once_write_off_nothing_that_is_logged(
+    database: Database, tmp_path: Path
+) -> None:
+    async def body(world: World) -> None:
+        for who in (world.anna, world.bert):
+            deliver(tmp_path, record(await unknown(world, who)))
+        process = Process(world, {"pool": FolderLog(tmp_path)})
+        await asyncio.gather(*(process.round(name) for name in ("write-off", "read-logs")))
+        assert await endings(world) == {"anna": "settled", "bert": "settled"}
+        assert await world.sums() == await world.sums(world.bert) == SUMS
+
+    in_world(database, body)
+
+
+def test_a_log_out_of_reach_holds_back_its_own_account_alone(
+    database: Database, bucket: S3Server, tmp_path: Path
+) -> None:
+    async def body(world: World) -> None:
+        mine = await unknown(world, world.anna)
+        await unknown(world, world.bert, OTHER)
+        bucket.objects[f"logs/{key(datetime.now(UTC))}"] = packed(stored_record(mine))
+        bucket.fails = True
+        away = StoredLog(S3Files("s3://logs"), accounts=frozenset({POOL.account}))
+        logs = {"away": away, "here": FolderLog(tmp_path)}
+        for _ in range(2):
+            await Process(world, logs).round("write-off")
+        assert await endings(world) == {"bert": "written_off"}
+        [held] = await waiting(world)
+        assert (held.account, held.attempts, held.read_at) == (POOL.account, 1, None)
+        assert held.away_since is not None and "away: it cannot be reached" in held.problem
+        later = held.away_since + timedelta(hours=1)
+        fact, [problem] = log_facts([held], later)
+        assert fact.startswith(f"{POOL.account}: away since ")
+        assert f"tenantry ledger write-off --account {POOL.account}" in problem
+        notices = await world.fetch(
+            "SELECT tenant_id, body::text FROM notice WHERE kind = 'platform.log_unread'"
+        )
+        [(tenant, told)] = [tuple(row) for row in notices]
+        assert (tenant, json.loads(told)["account"], json.loads(told)["attempts"]) == (
+            "", POOL.account, 1,
+        )  # fmt: skip
+        bucket.fails = False
+        await Process(world, logs).round("write-off")
+        assert await world.sums() == SUMS
+        assert await waiting(world) == []
+
+    in_world(database, body)
+
+
+class OneIsGone(FolderLog):
+    """A log of which each file is listed, and some cannot be read now."""
+
+    gone = True
+
+    async def records(self, name: str) -> Sequence[Mapping[str, Any]]:
+        if self.gone:
+            raise OSError("no such key")
+        return await super().records(name)
+
+
+def test_a_file_that_cannot_be_read_now_holds_back_what_it_may_tell_of(
+    database: Database, tmp_path: Path
+) -> None:
+    async def body(world: World) -> None:
+        mine, _ = await unknown(world, world.anna), await unknown(world, world.bert)
+        deliver(tmp_path, record(mine))
+        log = OneIsGone(tmp_path)
+        process = Process(world, {"pool": log})
+        await process.round("write-off")
+        assert await endings(world) == {}
+        log.gone = False
+        await process.round("write-off")
+        assert await endings(world) == {"anna": "settled", "bert": "written_off"}
+
+    in_world(database, body)
+
+
+def test_how_far_was_read_outlives_the_process(database: Database, tmp_path: Path) -> None:
+    async def body(world: World) -> None:
+        await unknown(world, world.anna)
+        process = Process(world, {"pool": FolderLog(tmp_path)})
+        assert await world.keeper.write_off(datetime.now(UTC) + DOWN) == 0, "nobody has read"
+        await process.round("read-logs")
+        # The process is killed; another begins, and meanwhile one more has come to be in doubt.
+        later = await unknown(world, world.bert)
+        await world.as_superuser(
+            "UPDATE tenantry.open_request SET unknown_at = now() + interval '74 hours'"
+            " WHERE tenant_id = $1",
+            later.tenant_id,
+        )
+        assert await world.keeper.write_off(datetime.now(UTC) + DOWN) == 1
+        assert await endings(world) == {"anna": "written_off"}
+        deliver(tmp_path, record(later))
+        again = Process(world, {"pool": FolderLog(tmp_path)}, DOWN + timedelta(hours=1))
+        await again.round("write-off")
+        assert await world.sums(world.bert) == SUMS
+
+    in_world(database, body)
+
+
+def test_an_account_without_a_log_is_told_of_and_written_off_by_age(database: Database) -> None:
+    async def body(world: World) -> None:
+        await unknown(world, world.anna)
+        await Process(world, {}, timedelta(hours=71)).round("write-off")
+        [held] = await waiting(world)
+        assert (
+            log_facts([held], held.oldest_at)[0] == f"{POOL.account}: none set up, 1 attempts wait"
+        )
+        await Process(world, {}).round("write-off")
+        assert await endings(world) == {"anna": "written_off"}
+
+    in_world(database, body)
+
+
+def test_where_a_log_was_switched_off_for_good_an_operator_says_so(
+    database: Database, tmp_path: Path
+) -> None:
+    async def body(world: World) -> None:
+        await unknown(world, world.anna)
+        await unknown(world, world.bert, OTHER)
+        await Process(world, {"pool": FolderLog(tmp_path)}, timedelta()).round("read-logs")
+        await Process(world, {}).round("write-off")
+        assert await endings(world) == {}
+        assert [each.problem for each in await waiting(world)] == [NONE_ANY_MORE] * 2
+        assert await world.keeper.give_up(datetime.now(UTC), POOL.account) == 1
+        assert await endings(world) == {"anna": "written_off"}
+        await unknown(world, world.anna)
+        await Process(world, {}).round("write-off")
+        assert [each.account for each in await waiting(world)] == [OTHER], (
+            "of the first by age again"
+        )
+
+    in_world(database, body)
