@@ -171,6 +171,44 @@ def with_told_prices() -> dict[str, Any]:
     )  # fmt: skip
 
 
+def with_followed_lines() -> dict[str, Any]:
+    """In euros: a fee of some days, corrected prices and late usage of two months, each at its own
+    rate, and a total below zero that goes to the prepaid credit."""
+    rates = {
+        day: {"day": day, "base": "USD", "quote": "EUR", "rate": rate, "source": "ECB"}
+        for day, rate in (("2026-09-01", "0.9"), ("2026-10-01", "0.875"))
+    }
+    september = {"start": "2026-08-31T22:00:00Z", "end": "2026-09-30T22:00:00Z"}
+    october = {"start": "2026-09-30T22:00:00Z", "end": "2026-10-31T23:00:00Z"}
+    fee = _other("fee", "Plan pro, 20 of 30 days from 2026-11-11", "66.00")
+    own = {"period": {"start": "2026-11-10T23:00:00Z", "end": "2026-11-30T23:00:00Z"}}
+
+    def adjusted(reason: str, period: dict[str, str], day: str, since: str) -> dict[str, Any]:
+        return {
+            "kind": "adjustment", "reason": reason, "period": period, "exchange_rate": rates[day],
+            "service_tiers": ["default"], "price_keys": [MODEL], "plans": ["pro/3"],
+            "priced_from": since,
+        }  # fmt: skip
+
+    was = adjusted("price_corrected", september, "2026-09-01", "2026-08-01T00:00:00Z")
+    now = {**was, "priced_from": "2026-09-15T00:00:00Z"}
+    late = adjusted("settled_late", october, "2026-10-01", "2026-09-15T00:00:00Z")
+    lines = [
+        {**fee, **own},
+        _usage("out", -10_000_000, "40.5", "-405", "-405.00") | was,
+        _usage("out", 10_000_000, "20.25", "202.5", "202.50") | now,
+        _usage("out", 1_000_000, "39.375", "39.375", "39.38") | late,
+        _other("adjustment", "Covered by the minimum, of the period from 2026-10-01", "-39.38")
+        | {"period": october, "reason": None, "exchange_rate": None},
+    ]
+    return an_invoice(
+        currency="EUR", issue_zone="Europe/Zurich", lines=lines, subtotal="-136.50",
+        true_up="0.00", tax={"rate": "0.081", "label": "MWST", "amount": "-11.06"},
+        total="-147.56", credit="-147.56", due="0.00", exchange_rate=rates["2026-10-01"],
+        references={"adjusts": [september["start"], october["start"]]}, plan_versions=[],
+    )  # fmt: skip
+
+
 def the_example() -> dict[str, Any]:
     """The example of the reference, as it was made from a statement."""
     file = Path(__file__).parent / "invoice_example.json"
@@ -205,5 +243,6 @@ INVOICES: Mapping[str, Callable[[], dict[str, Any]]] = {
     "two prices": with_two_prices,
     "rounded lines": with_rounded_lines,
     "told prices": with_told_prices,
+    "followed lines": with_followed_lines,
     "example": the_example,
 }

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import date
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 from tenantry.domain import money
-from tenantry.domain.agreement import Agreement, AgreementError, check_currency
+from tenantry.domain.agreement import Agreement, AgreementError, check_currency, check_tax
 from tenantry.domain.errors import BadRequest
 from tenantry.domain.party import Party, PartyError
 from tenantry.domain.tenant import Tenant
 from tenantry.ports.billing import Contracts
 
+T = TypeVar("T")
 FIELDS = (
     "legal_name",
     "address",
@@ -31,10 +32,13 @@ async def amend(contracts: Contracts, tenant: Tenant, changes: Mapping[str, Any]
     the tenant's name and currency. Raises `BadRequest`, `Conflict`."""
     assert not changes.keys() - set(FIELDS), "a field that a contract does not have"
     if "currency" in changes:
-        _check_currency(changes["currency"])
+        _checked(check_currency, changes["currency"])
     versions = await contracts.contracts(tenant.id, 1)
     present = _flat(versions[0]) if versions else _first(tenant)
-    return await contracts.set_contract(tenant.id, agreement_from({**present, **changes}))
+    agreement = agreement_from({**present, **changes})
+    if changes.keys() & {"tax_rate", "tax_label"}:  # what is stored was entered, and can differ
+        _checked(check_tax, agreement)
+    return await contracts.set_contract(tenant.id, agreement)
 
 
 def agreement_from(fields: Mapping[str, Any]) -> Agreement:
@@ -61,9 +65,9 @@ def agreement_from(fields: Mapping[str, Any]) -> Agreement:
         raise BadRequest("ends_on must be a civil day such as 2026-12-31.") from None
 
 
-def _check_currency(currency: str) -> None:
+def _checked(check: Callable[[T], None], value: T) -> None:
     try:
-        check_currency(currency)
+        check(value)
     except AgreementError as problem:
         raise BadRequest(f"{problem}.") from None
 

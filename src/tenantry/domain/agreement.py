@@ -19,6 +19,7 @@ from tenantry.domain.party import Party, party_to_json
 
 PAYMENT_DAYS_MAX = 365
 TAX_DIGITS_MAX = 6  # of a fraction: 8.875 % has five
+_PERCENT = re.compile(r"([0-9]+(?:[.,][0-9]+)?)\s*[%\uff05\u066a]")
 _CURRENCY = re.compile(r"[A-Z]{3}")
 _NO_CURRENCY = "currency must be an ISO 4217 code such as USD"
 
@@ -65,6 +66,23 @@ class Agreement:
             "payment_days": self.payment_days,
             "ends_on": None if self.ends_on is None else self.ends_on.isoformat(),
         }
+
+
+def percent_in(label: str) -> Decimal | None:
+    """What the percentages in a tax label come to, `8.25` of `Sales tax 8.25 %`; None: it has
+    none."""
+    found = [Decimal(figure.replace(",", ".")) for figure in _PERCENT.findall(label)]
+    return money.total(found) if found else None
+
+
+def check_tax(agreement: Agreement) -> None:
+    """Of what is entered: a label says no other rate than that. Raises `AgreementError`."""
+    named, rate = percent_in(agreement.tax_label), money.shifted(agreement.tax_rate, 2)
+    if named is not None and named != rate:
+        raise AgreementError(
+            f"tax_label says {money.plain(named)} %, and tax_rate is {money.plain(rate)} %: leave"
+            " the percentage out of the label, for the rate stands beside it"
+        )
 
 
 def check_currency(currency: str) -> None:

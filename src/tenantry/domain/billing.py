@@ -7,7 +7,8 @@
 3. Subtotal: 1 and 2. A line lifts it to the minimum.
 4. Adjustments of earlier periods, at those periods' own prices: they neither fill this period's
    minimum nor use up its included tokens.
-5. Tax on all lines, rounded once; then the prepaid credit, as far as it reaches.
+5. Tax on all lines, rounded once; then the prepaid credit, as far as it reaches. A total below
+   zero, of corrections, goes to it, whatever had paid: nothing is paid out by an invoice.
 """
 
 from __future__ import annotations
@@ -20,8 +21,9 @@ from fractions import Fraction
 
 from tenantry.domain import money
 from tenantry.domain.contract import Contract, ContractError, ExchangeRate, Terms
+from tenantry.domain.invoice_edition import PRESENT, Edition
 from tenantry.domain.overage import COUNTED, Overage
-from tenantry.domain.period import Span
+from tenantry.domain.period import Span, days_span
 from tenantry.domain.proration import Days, civil_days, part_of, to_currency
 from tenantry.domain.usage_line import UNKNOWN, PricedAs, UsageLine, words_of
 
@@ -47,6 +49,9 @@ class StatementLine:
     model: str | None = None
     token_class: str | None = None
     priced_as: PricedAs = UNKNOWN  # of a line of a model
+    period: Span | None = None  # of a fee its days, of an adjustment its period
+    rate: ExchangeRate | None = None  # of an adjustment: what converted it
+    reason: str | None = None  # of an adjustment of usage
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +68,8 @@ class Statement:
     true_up: Decimal  # that line
     tax: Decimal
     total: Decimal
-    credit: Decimal  # of the prepaid credit, used up by this statement
-    due: Decimal  # negative where fees were credited: the customer's
+    credit: Decimal  # of the prepaid credit, used up by this statement; negative: given to it
+    due: Decimal
     charges: Decimal  # list charges of the usage, unrounded: what the ledger already holds
     rate: ExchangeRate | None  # what converted them
     terms: Terms  # whose allowance, steps and minimum the period has
@@ -93,12 +98,18 @@ NOTHING_LATE = Late()
 
 
 def statement(
-    contract: Contract, period: Span, usage: Sequence[UsageLine], late: Late = NOTHING_LATE
+    contract: Contract,
+    period: Span,
+    usage: Sequence[UsageLine],
+    late: Late = NOTHING_LATE,
+    *,
+    edition: Edition = PRESENT,
 ) -> Statement:
     """The lines and sums of one billing period.
 
     `usage` is what the ledger holds of the period, by model, token class and price; its order
-    does not matter. Raises `ContractError`.
+    does not matter. Of an edition before `PERIODS_TOLD` a total below zero was due to the customer.
+    Raises `ContractError`.
     """
     days = civil_days(period, contract.zone)
     in_force = _in_force(contract, days)
@@ -111,7 +122,7 @@ def statement(
             (row.model, row.token_class, row.unit_price or money.ZERO, row.quantity, row.charge)
         ),
     )
-    lines = [*_fees(contract, in_force, days)] if covered.count else []
+    lines = [*_fees(contract, in_force, days, period)] if covered.count else []
     if terms.overage is None:
         lines += _listed(usage, contract.currency)
     else:
@@ -127,7 +138,7 @@ def statement(
     net = _sum(lines, contract.currency)
     tax = to_currency(Fraction(net) * Fraction(contract.tax_rate), contract.currency)
     total = money.total((net, tax))
-    credit = money.to_currency(min(contract.prepaid, max(total, money.ZERO)), contract.currency)
+    credit = _credit(contract, total, edition)
     return Statement(
         currency=contract.currency,
         lines=tuple(lines),
@@ -153,6 +164,12 @@ def _in_force(contract: Contract, days: Days) -> Sequence[tuple[Terms, Days]]:
     return contract.in_force(days)
 
 
+def _credit(contract: Contract, total: Decimal, edition: Edition) -> Decimal:
+    if total < 0 and edition >= Edition.PERIODS_TOLD:
+        return total
+    return money.to_currency(min(contract.prepaid, max(total, money.ZERO)), contract.currency)
+
+
 def _sum(lines: Iterable[StatementLine], currency: str) -> Decimal:
     """Of amounts in whole minor units: shown with all of their digits, also where it is 0."""
     return money.to_currency(money.total(line.amount for line in lines), currency)
@@ -167,33 +184,38 @@ def _converted(row: UsageLine, rate: ExchangeRate | None) -> UsageLine:
 
 
 def _fees(
-    contract: Contract, in_force: Sequence[tuple[Terms, Days]], period: Days
+    contract: Contract, in_force: Sequence[tuple[Terms, Days]], period: Days, span: Span
 ) -> Iterator[StatementLine]:
+    for terms, days, sign in _charged_and_credited(in_force, period):
+        if terms.fee:
+            line = _fee(terms, days, period, sign, contract.currency)
+            yield replace(line, period=days_span(days.start, days.end, span, contract.zone))
+
+
+def _charged_and_credited(
+    in_force: Sequence[tuple[Terms, Days]], period: Days
+) -> Iterator[tuple[Terms, Days, int]]:
+    """The days for which terms ask their fee, and, with sign -1, for which it is given back."""
     charged: Terms | None = None
     for terms, days in in_force:
         left = Days(days.start, period.end)
         if charged is None or charged.fee != terms.fee:
             if charged is not None:
-                yield from _fee(charged, left, period, -1, contract.currency)
-            yield from _fee(terms, left, period, 1, contract.currency)
+                yield charged, left, -1
+            yield terms, left, 1
         charged = terms
     last, end = in_force[-1][0], in_force[-1][1].end
     if end < period.end:
-        yield from _fee(last, Days(end, period.end), period, -1, contract.currency)
+        yield last, Days(end, period.end), -1
 
 
-def _fee(
-    terms: Terms, days: Days, period: Days, sign: int, currency: str
-) -> Iterator[StatementLine]:
-    """The fee for some days, or, with sign -1, what is given back of it."""
-    if not terms.fee:
-        return
+def _fee(terms: Terms, days: Days, period: Days, sign: int, currency: str) -> StatementLine:
     words = f"Plan {terms.plan}"
     if days != period:
         words += f", {days.count} of {period.count} days from {days.start}"
     if sign < 0:
         words += ", credited"
-    yield _line(LineKind.FEE, words, sign * part_of(terms.fee, days, period), currency)
+    return _line(LineKind.FEE, words, sign * part_of(terms.fee, days, period), currency)
 
 
 def _listed(usage: Iterable[UsageLine], currency: str) -> Iterator[StatementLine]:

@@ -71,6 +71,7 @@ def credit_note(
         "status": "final",
         "issued_at": instant(issued_at),
         "due_at": instant(issued_at),
+        "issue_zone": invoice["zone"],
         "issuer": issuer_to_json(issuer),
         "lines": [line],
         "subtotal": text(money.minus(given.net)),

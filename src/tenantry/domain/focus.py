@@ -38,6 +38,7 @@ DECIMALS = (
     "ListCost",
     "ListUnitPrice",
     "PricingQuantity",
+    "x_ExchangeRate",
 )
 INSTANTS = (
     "BillingPeriodEnd",
@@ -81,6 +82,7 @@ COLUMNS = (
     "SkuMeter",
     "SkuPriceId",
     "Tags",
+    "x_ExchangeRate",
     "x_InvoiceStatus",
     "x_LineKind",
     "x_Model",
@@ -151,6 +153,7 @@ def _line(invoice: Mapping[str, Any], line: Mapping[str, Any]) -> Row:
         "x_Model": line.get("model"),
         "x_TokenClass": line.get("token_class"),
         **_priced_as(line),
+        **_whose(line),
         "Tags": _tags(line),
     }
     if kind in _USAGE:
@@ -206,6 +209,19 @@ def _priced_as(line: Mapping[str, Any]) -> Row:
         "x_PricedFrom": None if since is None else _instant(since),
         "x_ServiceTier": ", ".join(line.get("service_tiers") or ()) or None,
     }
+
+
+def _whose(line: Mapping[str, Any]) -> Row:
+    """The days of a fee; the period of an adjustment, and the rate that converted it. A line that
+    names none is of the invoice's period."""
+    period, rate = line.get("period"), line.get("exchange_rate")
+    found: Row = {}
+    if period is not None:
+        found["ChargePeriodStart"] = _instant(period["start"])
+        found["ChargePeriodEnd"] = _instant(period["end"])
+    if rate is not None:
+        found["x_ExchangeRate"] = _decimal(Decimal(rate["rate"]))
+    return found
 
 
 def _one(cost: Decimal) -> _Priced:

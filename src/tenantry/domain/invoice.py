@@ -12,17 +12,20 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any, Literal
+from zoneinfo import ZoneInfo
 
 from tenantry.domain import money
 from tenantry.domain.agreement import Agreement
-from tenantry.domain.billing import Statement, StatementLine
+from tenantry.domain.billing import LineKind, Statement, StatementLine
 from tenantry.domain.contract import ExchangeRate
+from tenantry.domain.invoice_edition import PRESENT, Edition
 from tenantry.domain.party import Issuer, issuer_to_json, party_to_json
 from tenantry.domain.period import Span, day_begun
+from tenantry.domain.proration import Days, civil_days
 from tenantry.domain.told_apart import words_apart
 
 Kind = Literal["invoice", "credit_note"]
@@ -37,11 +40,8 @@ _HEAD = (
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """What a document is made from. `issued_at` None: a draft.
-
-    `tells_prices` False: its lines do not say what their prices were asked for, as of before
-    migration 0045.
-    """
+    """What a document is made from; the statement is of the same edition. `issued_at` None: a
+    draft."""
 
     tenant_id: str
     agreement: Agreement
@@ -56,19 +56,20 @@ class Made:
     kind: Kind = "invoice"
     number: str | None = None
     issued_at: datetime | None = None
-    tells_prices: bool = True
+    edition: Edition = PRESENT
 
 
 def document(made: Made) -> Document:
     """The members in the order of the reference; `canonical` sorts them."""
     statement, agreement, issued_at = made.statement, made.agreement, made.issued_at
-    due_at = issued_at + timedelta(days=agreement.payment_days) if issued_at else None
+    in_zone = {"issue_zone": made.zone} if made.edition >= Edition.PERIODS_TOLD else {}
     return {
         "number": made.number or draft_number(made.period, made.zone),
         "kind": made.kind,
         "status": "draft" if issued_at is None else "final",
         "issued_at": instant(issued_at),
-        "due_at": instant(due_at),
+        "due_at": None if issued_at is None else instant(_due_at(made, issued_at)),
+        **in_zone,
         "issuer": None if made.issuer is None else issuer_to_json(made.issuer),
         "customer": {"tenant_id": made.tenant_id, **party_to_json(agreement.customer)},
         "currency": statement.currency,
@@ -89,7 +90,7 @@ def document(made: Made) -> Document:
         "exchange_rate": None if statement.rate is None else rate_json(statement.rate),
         "references": dict(made.references),
         "price_versions": sorted(set(made.price_versions)),
-        "plan_versions": [dict(version) for version in made.plan_versions],
+        "plan_versions": [dict(version) for version in _plan_versions(made)],
         "watermark": instant(made.watermark),
     }
 
@@ -123,10 +124,10 @@ def number_of(series: str, count: int) -> str:
     return f"{series}-{count:06}"
 
 
-def series_of(kind: Kind, issued_at: datetime) -> str:
-    """Numbers run within a calendar year (UTC) and a kind."""
+def series_of(kind: Kind, issued_at: datetime, zone: str) -> str:
+    """Numbers run within a kind and the calendar year of the date on the document."""
     prefix = "INV" if kind == "invoice" else "CN"
-    return f"{prefix}-{issued_at.astimezone(UTC).year}"
+    return f"{prefix}-{issued_at.astimezone(ZoneInfo(zone)).year}"
 
 
 def instant(value: datetime | None) -> str | None:
@@ -161,20 +162,38 @@ def period_json(period: Span, zone: str) -> dict[str, Any]:
     }
 
 
-def tells_prices(body: Mapping[str, Any]) -> bool:
-    """Whether a document's lines say what their prices were asked for; those of before do not."""
-    return any("price_keys" in line for line in body["lines"])
+def _due_at(made: Made, issued_at: datetime) -> datetime:
+    """Civil days later, at the same time of day, whatever clocks do between; of earlier editions
+    so many times 24 hours."""
+    days = timedelta(days=made.agreement.payment_days)
+    if made.edition < Edition.PERIODS_TOLD:
+        return issued_at + days
+    return (issued_at.astimezone(ZoneInfo(made.zone)) + days).astimezone(UTC)
+
+
+def _plan_versions(made: Made) -> Sequence[Mapping[str, Any]]:
+    """Those that hold on a day of the period under contract: of several on a day, the last. Earlier
+    editions name every one."""
+    if made.edition < Edition.PERIODS_TOLD:
+        return made.plan_versions
+    ends, days = made.agreement.ends_on, civil_days(made.period, made.zone)
+    by_day = {date.fromisoformat(each["from"]): each for each in made.plan_versions}
+    starts = sorted(day for day in by_day if ends is None or day < ends)
+    until = [*starts[1:], ends or days.end]
+    spans = zip(starts, until, strict=bool(starts))
+    held = [by_day[start] for start, end in spans if Days(start, end).within(days).count]
+    return held or [by_day[start] for start in starts[-1:]]
 
 
 def _lines_json(made: Made) -> list[dict[str, Any]]:
-    lines = [_line_json(line, tells_prices=made.tells_prices) for line in made.statement.lines]
+    lines = [_line_json(line, made.edition) for line in made.statement.lines]
     for line, words in zip(lines, words_apart(lines, made.zone), strict=True):
         if words:
             line["description"] += f", {words}"
     return lines
 
 
-def _line_json(line: StatementLine, *, tells_prices: bool) -> dict[str, Any]:
+def _line_json(line: StatementLine, edition: Edition) -> dict[str, Any]:
     price, priced_as = line.per_million, line.priced_as
     told = {
         "service_tiers": list(priced_as.service_tiers),
@@ -191,8 +210,21 @@ def _line_json(line: StatementLine, *, tells_prices: bool) -> dict[str, Any]:
         "unit_price": None if price is None else money.plain(price),
         "charge": money.plain(_finite(line.exact, line.amount)),
         "amount": text(line.amount),
-        **(told if tells_prices and line.model is not None else {}),
+        **(told if edition >= Edition.PRICES_TOLD and line.model is not None else {}),
+        **(_whose(line) if edition >= Edition.PERIODS_TOLD else {}),
     }
+
+
+def _whose(line: StatementLine) -> dict[str, Any]:
+    """Which days a line is for, where it says so; why an adjustment is made, and at which rate."""
+    found: dict[str, Any] = {}
+    if line.period is not None:
+        start, end = instant(line.period.start), instant(line.period.end)
+        found["period"] = {"start": start, "end": end}
+    if line.kind is LineKind.ADJUSTMENT:
+        found["reason"] = line.reason
+        found["exchange_rate"] = None if line.rate is None else rate_json(line.rate)
+    return found
 
 
 def _without_account(key: str) -> str:

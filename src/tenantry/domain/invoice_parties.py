@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 from tenantry.domain import money
+from tenantry.domain.agreement import percent_in
 
 NO_ISSUER = "Issuer not named"  # shown where a deployment has not said who sells
 
@@ -24,7 +25,11 @@ def customer_of(invoice: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def tax_words(tax: Mapping[str, Any]) -> str:
-    """`MWST 8.1 %`: label and rate, which some labels hold already."""
+    """`MWST 8.1 %`: label and rate, which some labels hold already. Beside a label of another rate,
+    as it could be entered once, stands what was charged."""
     label = str(tax.get("label") or "Tax")
-    percent = money.plain(money.shifted(Decimal(tax["rate"]), 2))
-    return label if "%" in label else f"{label} {percent} %"
+    rate = Decimal(tax["rate"])
+    percent, named = money.plain(money.shifted(rate, 2)), percent_in(label)
+    if named is None:
+        return f"{label} {percent} %"
+    return label if named == money.shifted(rate, 2) else f"{label}, charged at {percent} %"

@@ -3,7 +3,7 @@
 Owns: which blocks there are, their order, their words, and how figures and dates are written. Does
 not own: the invoice, whose sums are taken as they are, and the look of the page. Pure: the same
 JSON gives the same sheet. Numbers are written `1,234,567.89` and dates `2026-11-30`, in the
-customer's zone; the sheet says so itself. Members that a draft does not have yet are left out.
+document's zone; the sheet says so itself. Members that a draft does not have yet are left out.
 """
 
 from __future__ import annotations
@@ -123,17 +123,21 @@ def _groups(lines: Sequence[Mapping[str, Any]], zone: ZoneInfo) -> Iterator[dict
     """Lines in their order, under what they are about: the plan, or a model."""
     groups: dict[str, list[dict[str, str]]] = {}
     for line, apart in zip(lines, words_apart(lines, zone.key), strict=True):
-        groups.setdefault(_text(line.get("model") or _OTHERS), []).append(_row(line, apart))
+        row = _row(line, apart, zone)
+        groups.setdefault(_text(line.get("model") or _OTHERS), []).append(row)
     for name, rows in groups.items():
         yield {"name": name, "rows": rows}
 
 
-def _row(line: Mapping[str, Any], apart: str) -> dict[str, str]:
-    """`apart`: what tells the line from those beside it, which its description has already."""
+def _row(line: Mapping[str, Any], apart: str, zone: ZoneInfo) -> dict[str, str]:
+    """`apart`: what tells the line from those beside it, which its description has already. An
+    adjustment says why and of which period it is; one of before, that it is one."""
     words = _text(line["description"])
     if line.get("model") and line.get("token_class"):
         words = _text(class_words(line["token_class"])).capitalize()
-        if line["kind"] not in ("usage", "overage"):
+        if line.get("reason"):
+            words += f", {_reason(line)}, {_period(line['period'], zone)}"
+        elif line["kind"] not in ("usage", "overage"):
             words += f" ({_text(line['kind'])})"
         if apart:
             words += f", {_text(apart)}"
@@ -145,6 +149,10 @@ def _row(line: Mapping[str, Any], apart: str) -> dict[str, str]:
         "unit_price": "" if line.get("unit_price") is None else _price(line["unit_price"]),
         "amount": figure(line["amount"]),
     }
+
+
+def _reason(line: Mapping[str, Any]) -> str:
+    return _text(line["reason"]).replace("_", " ")
 
 
 def _sums(invoice: Mapping[str, Any], kind: str) -> Iterator[dict[str, Any]]:
@@ -199,16 +207,35 @@ def _notes(invoice: Mapping[str, Any], zone: ZoneInfo) -> Iterator[str]:
         yield "This is a credit note: the amount is credited to you, and nothing is to be paid."
     if invoice["status"] == "void":
         yield "This document is void. It keeps its number; nothing is to be paid on it."
-    rate = invoice.get("exchange_rate")
-    if rate:
-        known = {name: rate.get(name) for name in ("base", "quote", "rate", "day", "source")}
-        words = ", ".join(f"{name} {_text(value)}" for name, value in known.items() if value)
-        yield f"Exchange rate: {words}."
+    if kind_of(invoice) == "invoice" and Decimal(invoice["total"]) < 0 and _gives_back(invoice):
+        yield "The total is in your favour: it is prepaid credit now and pays your next invoices."
+    yield from _rates(invoice, zone)
     yield (
         "Quantities are tokens, or units where a line says so; unit prices are for 1,000,000 of"
         " them. Each line is rounded once, half up; taxes and totals are of rounded lines."
     )
     yield f"{NUMBERS} Dates are year-month-day in {zone.key}."
+
+
+def _gives_back(invoice: Mapping[str, Any]) -> bool:
+    return invoice["status"] == "final" and Decimal(invoice.get("credit") or 0) < 0
+
+
+def _rates(invoice: Mapping[str, Any], zone: ZoneInfo) -> Iterator[str]:
+    """What converted the period's usage, then that of each earlier period."""
+    if invoice.get("exchange_rate"):
+        yield f"Exchange rate: {_rate(invoice['exchange_rate'])}."
+    earlier = {
+        f"Exchange rate, {_period(line['period'], zone)}: {_rate(line['exchange_rate'])}."
+        for line in invoice["lines"]
+        if line.get("exchange_rate")
+    }
+    yield from sorted(earlier)
+
+
+def _rate(rate: Mapping[str, Any]) -> str:
+    known = {name: rate.get(name) for name in ("base", "quote", "rate", "day", "source")}
+    return ", ".join(f"{name} {_text(value)}" for name, value in known.items() if value)
 
 
 def figure(text: object) -> str:

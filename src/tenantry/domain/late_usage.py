@@ -1,4 +1,5 @@
-"""What settles after its period was invoiced: lines of the next invoice, at the period's own price.
+"""What settles after its period was invoiced, or is corrected: lines of the next invoice, at the
+period's own price.
 
 A period stays what it was when it was closed: the end of the contract and the rates that were known
 then hold for it, whatever was entered since. Where none of those rates is of its time, because its
@@ -11,19 +12,26 @@ that was charged covers it as far as it reaches: nobody pays for the same usage 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
 from fractions import Fraction
+from typing import Final
 
 from tenantry.domain import money
 from tenantry.domain.billing import Late, LineKind, Statement, StatementLine, statement
 from tenantry.domain.contract import Contract, ExchangeRate, terms_until
+from tenantry.domain.invoice_edition import PRESENT, Edition
 from tenantry.domain.overage import COUNTED
 from tenantry.domain.period import Span
 from tenantry.domain.proration import civil_days, to_currency
 from tenantry.domain.usage_line import UNKNOWN, UsageLine, words_of
+
+SETTLED_LATE: Final = "settled_late"
+PRICE_CORRECTED: Final = "price_corrected"
+TAKEN_BACK: Final = "taken_back"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +56,9 @@ class EarlierPeriod:
     closed: Closed | None
 
 
-def late_of(contract: Contract, earlier: Sequence[EarlierPeriod]) -> Late:
+def late_of(
+    contract: Contract, earlier: Sequence[EarlierPeriod], *, edition: Edition = PRESENT
+) -> Late:
     """Raises `ContractError`."""
     lines: list[StatementLine] = []
     charges = money.ZERO
@@ -59,17 +69,16 @@ def late_of(contract: Contract, earlier: Sequence[EarlierPeriod]) -> Late:
         before = statement(agreed, each.period, each.invoiced)
         after = statement(agreed, each.period, [*each.invoiced, *each.late])
         charges = money.total((charges, money.less(after.charges, before.charges)))
-        words = _words(each.period, contract.zone)
-        found = [*_listed(agreed, each, tiered=after.terms.overage is not None, words=words)]
+        found = [*_listed(agreed, each, tiered=after.terms.overage is not None)]
         if after.terms.overage is not None:
             steps = _exact(after.lines, LineKind.OVERAGE) - _exact(before.lines, LineKind.OVERAGE)
             tokens = sum(row.quantity for row in each.late if row.token_class in COUNTED)
             if tokens or steps or each.closed is None:
-                found.append(_line(f"Tokens{words}", steps, contract.currency, quantity=tokens))
+                line = _line("Tokens", steps, contract.currency, quantity=tokens)
+                found.append(replace(line, reason=TAKEN_BACK if tokens < 0 else SETTLED_LATE))
         if covered := _covered(found, before, after):
-            words = f"Covered by the minimum{words}"
-            found.append(_line(words, Fraction(covered), contract.currency))
-        lines += found
+            found.append(_line("Covered by the minimum", Fraction(covered), contract.currency))
+        lines += [_of(each.period, line, contract.zone, edition) for line in found]
     return Late(tuple(lines), charges)
 
 
@@ -95,22 +104,45 @@ def _covered(lines: Sequence[StatementLine], before: Statement, after: Statement
     return min(money.minus(owed), after.true_up)
 
 
-def _listed(
-    contract: Contract, each: EarlierPeriod, *, tiered: bool, words: str
-) -> Iterator[StatementLine]:
+def _of(period: Span, line: StatementLine, zone: str, edition: Edition) -> StatementLine:
+    """A line with its period; its words say why it comes so late."""
+    why = line.reason
+    if edition < Edition.PERIODS_TOLD:
+        why = SETTLED_LATE
+    words = "" if why is None else f", {why.replace('_', ' ')}"
+    day = civil_days(period, zone).start.isoformat()
+    described = f"{line.description}{words}, of the period from {day}"
+    return replace(line, description=described, period=period)
+
+
+def _reason(row: UsageLine, late: Sequence[UsageLine]) -> str:
+    """Of usage that went from one price to another both are late: what is taken back at the one,
+    and posted at the other, with what has settled at it meanwhile."""
+    signs = Counter(
+        each.quantity > 0
+        for each in late
+        if (each.model, each.token_class) == (row.model, row.token_class) and each.quantity
+    )
+    if len(signs) > 1:
+        return PRICE_CORRECTED
+    return TAKEN_BACK if row.quantity < 0 else SETTLED_LATE
+
+
+def _listed(contract: Contract, each: EarlierPeriod, *, tiered: bool) -> Iterator[StatementLine]:
     rate = contract.usage_rate(civil_days(each.period, contract.zone).start)
     times = Decimal(1) if rate is None else rate.rate
     rows = [row for row in each.late if not (tiered and row.token_class in COUNTED)]
     for row in sorted(rows, key=lambda r: (r.model, r.token_class, r.unit_price or money.ZERO)):
         price = None if row.unit_price is None else money.times(row.unit_price, times)
-        yield _line(
-            f"{words_of(row.model, row.token_class)}{words}",
+        line = _line(
+            words_of(row.model, row.token_class),
             Fraction(money.times(row.charge, times)),
             contract.currency,
             quantity=row.quantity,
             row=row,
             per_million=price,
         )
+        yield replace(line, rate=rate, reason=_reason(row, each.late))
 
 
 def _line(
@@ -137,7 +169,3 @@ def _line(
 
 def _exact(lines: Sequence[StatementLine], kind: LineKind) -> Fraction:
     return sum((line.exact for line in lines if line.kind is kind), Fraction(0))
-
-
-def _words(period: Span, zone: str) -> str:
-    return f", settled late, of the period from {civil_days(period, zone).start.isoformat()}"

@@ -45,6 +45,16 @@ def billing_period(instant: datetime, zone: str, anchor_day: int) -> Span:
     return Span(_midnight(start, zone), _midnight(end, zone))
 
 
+def days_span(start: date, end: date, within: Span, zone: str) -> Span:
+    """The civil days d with start ≤ d < end, some of a span of whole days; where it begins or ends
+    with it, by its own instants."""
+    first, last = day_begun(within.start, zone), day_begun(within.end, zone)
+    return Span(
+        within.start if start <= first else _midnight(start, zone),
+        within.end if end >= last else _midnight(end, zone),
+    )
+
+
 def day_begun(midnight: datetime, zone: str) -> date:
     """The civil day that begins at an instant.
 

@@ -53,9 +53,16 @@ def invoice_transfers(statement: Statement, list_charges: Decimal) -> list[Trans
     found += [
         Transfer("invoiced", RECEIVABLE, UNBILLED, net, currency),
         Transfer("tax", RECEIVABLE, TAX, statement.tax, currency),
-        Transfer("credit_used", PREPAID, RECEIVABLE, statement.credit, currency),
+        _of_credit(statement.credit, currency),
     ]
     return [transfer for transfer in found if transfer.amount]
+
+
+def _of_credit(credit: Decimal, currency: str) -> Transfer:
+    if credit < 0:
+        amount = money.minus(credit)
+        return Transfer("credit_returned", RECEIVABLE, PREPAID, amount, currency)
+    return Transfer("credit_used", PREPAID, RECEIVABLE, credit, currency)
 
 
 def credit_note_transfers(given: Credited, currency: str) -> list[Transfer]:

@@ -30,14 +30,15 @@ def words_apart(lines: Sequence[Line], zone: str) -> list[str]:
     Dates are civil days of `zone`. Lines of before the members were there get ''.
     """
     said: list[list[str]] = [[] for _ in lines]
-    alike: dict[tuple[str, str, str], list[int]] = {}
+    alike: dict[tuple[str, ...], list[int]] = {}
     for place, line in enumerate(lines):
         if line.get("model") and "price_keys" in line:
+            period, reason = line.get("period") or {}, line.get("reason") or ""
             named = (line["kind"], line["model"], line["token_class"])
-            alike.setdefault(named, []).append(place)
+            alike.setdefault((*named, period.get("start", ""), reason), []).append(place)
     # Whom one stage tells apart the next has nothing to tell.
     of_plan: list[list[_Teller]] = [[_plan, _since(zone)], [_plan_version]]
-    for (_, _, token_class), places in alike.items():
+    for (_, _, token_class, *_), places in alike.items():
         by_tier: list[list[_Teller]] = [] if token_class in _AT_ONE_PRICE else [[_tiers], [_keys]]
         _tell(lines, places, [*by_tier, *of_plan], said)
     return [", ".join(words) for words in said]

@@ -141,7 +141,8 @@ def test_the_net_truth_is_on_invoices_exports_margin_usage_and_in_the_archive(
         for one in made[anna.tenant_id]:
             rows = focus_rows(one.document)
             billed = sum(Decimal(row["BilledCost"] or "") for row in rows)
-            assert billed == Decimal(one.document["total"])
+            assert billed == Decimal(one.document["due"])
+        assert (one.document["credit"], one.document["due"]) == ("-48.60", "0.00")
         costs = SharedCosts(usd_per={"EUR": Decimal("1.1")})
         books = PostgresMarginBooks(world.databases.operator)
         report = await margin_of(books, months_ago(3, day=1), datetime.now(UTC),

@@ -85,13 +85,16 @@ def text_of(pdf: bytes) -> str:
 
 
 def as_before(document: dict[str, Any]) -> dict[str, Any]:
-    """As an invoice was written before its lines said what their prices were asked for."""
+    """As an invoice was written before its lines said what their prices were asked for, of which
+    one without a fee has no other member that is new."""
     lines = [
         {name: value for name, value in line.items() if name not in TOLD}
         | {"description": f"{MODEL}: output tokens"}
         for line in document["lines"]
     ]
-    return {**document, "lines": lines}
+    return {name: value for name, value in document.items() if name != "issue_zone"} | {
+        "lines": lines
+    }
 
 
 WORDS = (
@@ -256,7 +259,8 @@ def test_what_settles_late_says_what_its_price_was_asked_for(database: Database)
         day = period_of(anna, months_ago(2)).start.date()
         assert line["description"].endswith(f"of the period from {day}, batch")
         assert (line["service_tiers"], line["price_keys"]) == (["batch"], [MODEL])
-        assert "Output tokens (adjustment), batch" in text_of(Typesetter().render(done.document))
+        paper = text_of(Typesetter().render(done.document))
+        assert f"Output tokens, settled late, {day} to" in paper and ", batch 1,000,000" in paper
         assert await is_made_again(house, anna, str(done.number))
 
     in_world(database, body)

@@ -61,7 +61,7 @@ def test_no_cell_of_text_is_a_formula_or_a_control_and_figures_stay() -> None:
     body["tax"]["label"] = "@SUM(A1)"
     rows = list(csv.DictReader(io.StringIO(exported("csv", body, None).decode())))
     said = """'=HYPERLINK("http://x")[U+001B][2J[U+202E] """
-    assert [row["description"] for row in rows[:2]] == [said, "'@SUM(A1)"]
+    assert [row["description"] for row in rows[:2]] == [said, "'@SUM(A1) 8.1 %"]
     assert (rows[0]["amount"], rows[0]["charge"]) == ("-100.00", "-100.00")
 
 

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from tenantry.domain.billing import Late, LineKind, Statement, StatementLine, statement
 from tenantry.domain.contract import Contract, ContractError, ExchangeRate, Terms, terms_of
+from tenantry.domain.invoice_edition import Edition
 from tenantry.domain.overage import Overage
 from tenantry.domain.period import billing_period
 from tenantry.domain.plan import plan_from
@@ -86,12 +87,15 @@ def test_case_21_nothing_is_0_with_its_digits_and_never_below() -> None:
     assert reversed_.adjustment == Decimal("0.001")
 
 
-def test_case_21_a_sum_below_zero_uses_up_no_credit() -> None:
+def test_case_21_a_sum_below_zero_goes_to_the_credit() -> None:
     agreed = contract(
         Terms(FIRST, "free", Decimal(0)), tax_rate=Decimal("0.1"), prepaid=Decimal(20)
     )
-    made = statement(agreed, NOVEMBER, [UsageLine("m", "out", -1, Decimal(-5))])
-    assert (made.tax, made.credit, made.due) == (Decimal("-0.50"), 0, Decimal("-5.50"))
+    back = [UsageLine("m", "out", -1, Decimal(-5))]
+    made = statement(agreed, NOVEMBER, back)
+    assert (made.tax, made.credit, made.due) == (Decimal("-0.50"), Decimal("-5.50"), 0)
+    before = statement(agreed, NOVEMBER, back, edition=Edition.PRICES_TOLD)
+    assert (before.tax, before.credit, before.due) == (Decimal("-0.50"), 0, Decimal("-5.50"))
 
 
 def test_case_21_a_line_of_an_overage_says_where_it_begins() -> None:

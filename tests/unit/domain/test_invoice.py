@@ -24,6 +24,7 @@ from tenantry.domain.invoice import (
     series_of,
     sha256,
 )
+from tenantry.domain.invoice_edition import Edition
 from tenantry.domain.party import Issuer, Party, PartyError, issuer_from_toml
 from tenantry.domain.period import billing_period
 from tenantry.domain.plan import plan_from
@@ -41,7 +42,7 @@ AGREEMENT = Agreement(
     Party("Acme Corporation", ("1 Main Street", "New York, NY 10001", "USA"),
           "US 12-3456789", "ap@acme.example"),
     tax_rate=Decimal("0.08875"),
-    tax_label="NY sales tax 8.875 %",
+    tax_label="NY sales tax",
     payment_days=30,
     version=2,
 )  # fmt: skip
@@ -102,7 +103,8 @@ def test_the_example_that_others_build_on_is_what_is_made() -> None:
 def test_a_document_of_before_says_nothing_of_what_its_prices_were_asked_for() -> None:
     batch = replace(LINES[1], priced_as=replace(BY_PROFILE, service_tiers=("batch",)))
     now, before = (
-        document(replace(made([batch]), tells_prices=tells))["lines"][-1] for tells in (True, False)
+        document(replace(made([batch]), edition=edition))["lines"][-1]
+        for edition in (Edition.PRICES_TOLD, Edition.FIRST)
     )
     assert before["description"] == f"{HAIKU}: output tokens"
     assert now["description"] == f"{HAIKU}: output tokens, batch"
@@ -178,8 +180,8 @@ def test_a_tenant_reads_nothing_of_our_cost() -> None:
 
 
 def test_numbers_run_in_a_series_a_year() -> None:
-    assert number_of(series_of("invoice", NOW), 41) == "INV-2026-000041"
-    assert number_of(series_of("credit_note", NOW), 1_234_567) == "CN-2026-1234567"
+    assert number_of(series_of("invoice", NOW, "UTC"), 41) == "INV-2026-000041"
+    assert number_of(series_of("credit_note", NOW, "UTC"), 1_234_567) == "CN-2026-1234567"
 
 
 @pytest.mark.parametrize(

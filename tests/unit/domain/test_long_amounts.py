@@ -180,7 +180,8 @@ def test_a_credit_note_gives_back_to_the_last_digit(
     total = money.total((net, tax))
     assume(credit <= total)
     invoice = {
-        "number": "INV-1", "currency": "USD", "subtotal": f"{net:f}", "true_up": "0.00",
+        "number": "INV-1", "currency": "USD", "zone": "UTC", "true_up": "0.00",
+        "subtotal": f"{net:f}",
         "tax": {"rate": "0.1", "amount": f"{tax:f}"}, "total": f"{total:f}",
         "credit": f"{credit:f}", "due": f"{money.EXACT.subtract(total, credit):f}",
     }  # fmt: skip

@@ -222,10 +222,10 @@ def test_a_rate_is_shown_with_its_day_and_its_source() -> None:
     }
 
 
-def test_series_and_instants_are_of_utc() -> None:
+def test_instants_are_of_utc_and_a_series_is_of_the_year_on_the_document() -> None:
     kiritimati = datetime(2027, 1, 1, 3, tzinfo=ZoneInfo("Pacific/Kiritimati"))
-    assert series_of("invoice", kiritimati) == "INV-2026"
-    assert series_of("credit_note", kiritimati) == "CN-2026"
+    assert series_of("invoice", kiritimati, "Pacific/Kiritimati") == "INV-2027"
+    assert series_of("credit_note", kiritimati, "America/New_York") == "CN-2026"
     assert instant(kiritimati) == "2026-12-31T13:00:00Z"
     assert instant(kiritimati + timedelta(microseconds=5)) == "2026-12-31T13:00:00.000005Z"
     assert instant(None) is None

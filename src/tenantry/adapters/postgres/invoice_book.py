@@ -87,7 +87,7 @@ class PostgresInvoiceBook:
             await self._check_turn(connection, tenant_id, period)
             reader = BillingReader(connection.fetch)
             reading = await reader.read(tenant_id, period, watermark, None)
-            series, issue = await self._next(connection, "INV")
+            series, issue = await self._next(connection, "INV", reading.zone)
             made = compose(reading, issue)
             if made is None:
                 await self._run(connection, "close_period", tenant_id, period.start, period.end)
@@ -111,7 +111,8 @@ class PostgresInvoiceBook:
         async with self._transaction() as connection:
             await self._run(connection, "lock_billing", tenant_id)
             [row] = await self._run(connection, "credited", tenant_id, of.number)
-            series, issue = await self._next(connection, "CN")
+            zone: str = json.loads(of.document)["zone"]
+            series, issue = await self._next(connection, "CN", zone)
             made = compose(Credited(row["net"], row["tax"], row["prepaid"]), issue)
             note = _row(
                 "credit_note", tenant_id, make_id(issue.issued_at), series, issue, of.period, made
@@ -226,8 +227,8 @@ class PostgresInvoiceBook:
             at = instant(change["effective_at"])
             raise Conflict(f"The change to plan {change['plan']} at {at} is not applied yet.")
 
-    async def _next(self, connection: Any, prefix: str) -> tuple[tuple[str, int], Issue]:
-        [row] = await self._run(connection, "next_number", prefix)
+    async def _next(self, connection: Any, prefix: str, zone: str) -> tuple[tuple[str, int], Issue]:
+        [row] = await self._run(connection, "next_number", prefix, zone)
         series = (row["series"], row["count"])
         return series, Issue(number_of(*series), row["at"])
 

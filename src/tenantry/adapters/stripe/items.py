@@ -9,6 +9,8 @@ from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 
 from tenantry.domain import money
+from tenantry.domain.invoice_edition import Edition, edition_of
+from tenantry.domain.invoice_parties import tax_words
 
 _NUMBER: Final = re.compile(r"[!-~]{1,100}")  # goes into idempotency keys, which end at 255
 _CURRENCY: Final = re.compile(r"[A-Z]{3}")
@@ -80,11 +82,12 @@ def to_stripe(invoice: Mapping[str, Any]) -> StripeInvoice:
     if true_up and sum(item.amount for item in items) + tax_amount != total:
         items.append(Item("true-up", "Minimum charge", true_up))
     if tax_amount:
-        items.append(Item("tax", str(tax.get("label") or "Tax"), tax_amount))
+        items.append(Item("tax", _tax_words(invoice, tax), tax_amount))
     if sum(item.amount for item in items) != total:
         raise BadInvoice("its lines and tax do not add up to its total")
     if credit:
-        items.append(Item("credit", "Credit", -credit))
+        words = "Credit" if credit > 0 else "Given back to prepaid credit"
+        items.append(Item("credit", words, -credit))
     if total - credit != due:
         raise BadInvoice("its total less its credit is not what is due")
     if due < 0:
@@ -94,6 +97,13 @@ def to_stripe(invoice: Mapping[str, Any]) -> StripeInvoice:
     if currency in _WHOLE:
         return _divided(_in_steps(whole, 100), 100)
     return _in_steps(whole, 10) if currency in _THREE else whole
+
+
+def _tax_words(invoice: Mapping[str, Any], tax: Mapping[str, Any]) -> str:
+    """As on paper. An invoice of before, which may be half there, keeps the item that it has."""
+    if edition_of(invoice) >= Edition.PERIODS_TOLD:
+        return tax_words(tax)
+    return str(tax.get("label") or "Tax")
 
 
 def _units(amount: object, currency: str) -> int:

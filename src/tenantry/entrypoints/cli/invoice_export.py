@@ -12,6 +12,7 @@ from typing import Any
 from tenantry.application.invoice_file import FileFormat, invoice_file
 from tenantry.bootstrap.papers import papers
 from tenantry.domain.invoice import Document, canonical
+from tenantry.domain.invoice_parties import tax_words
 from tenantry.domain.printable import in_cell
 
 _COLUMNS = (
@@ -25,6 +26,7 @@ _COLUMNS = (
     "amount",
 )
 _PRICED = ("service_tiers", "price_keys", "plans", "priced_from")  # of a line of a model
+_WHOSE = ("of_start", "of_end", "reason", "exchange_rate")  # of a fee or an adjustment
 _FIGURES = frozenset({"quantity", "unit_price", "charge", "amount"})
 
 
@@ -41,18 +43,29 @@ def _csv(body: Document) -> bytes:
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\r\n")
     writer.writerow(
-        ("invoice", "status", "period_start", "period_end", "currency", *_COLUMNS, *_PRICED)
+        (
+            "invoice",
+            "status",
+            "period_start",
+            "period_end",
+            "currency",
+            *_COLUMNS,
+            *_PRICED,
+            *_WHOSE,
+        )
     )
     period = body["period"]
     head = (body["number"], body["status"], period["start"], period["end"], body["currency"])
     for line in body["lines"]:
         cells = (_cell(name, line[name]) for name in _COLUMNS)
-        writer.writerow((*head, *cells, *(_told(line.get(name)) for name in _PRICED)))
+        told = (_told(line.get(name)) for name in _PRICED)
+        writer.writerow((*head, *cells, *told, *_whose(line)))
     tax = body["tax"]
-    rest = (("tax", tax["label"], tax["amount"]), ("prepaid", "Prepaid credit", _minus(body)))
+    rest = (("tax", tax_words(tax), tax["amount"]), ("prepaid", "Prepaid credit", _minus(body)))
     for kind, words, amount in rest:
         figures = (1, "", amount, amount)
-        writer.writerow((*head, kind, in_cell(words), "", "", *figures, *([""] * len(_PRICED))))
+        empty = [""] * (len(_PRICED) + len(_WHOSE))
+        writer.writerow((*head, kind, in_cell(words), "", "", *figures, *empty))
     return out.getvalue().encode("utf-8")
 
 
@@ -63,6 +76,13 @@ def _cell(name: str, value: Any) -> Any:
 def _told(value: Any) -> str:
     """Texts with commas between them; nothing of a line that says nothing of its price."""
     return in_cell(value if isinstance(value, str) else ", ".join(value or ()))
+
+
+def _whose(line: Mapping[str, Any]) -> tuple[str, str, str, str]:
+    """Empty where the line is of the invoice's own period and rate."""
+    period, rate = line.get("period") or {}, line.get("exchange_rate") or {}
+    start, end = period.get("start", ""), period.get("end", "")
+    return start, end, in_cell(line.get("reason") or ""), rate.get("rate", "")
 
 
 def _minus(body: Document) -> str:

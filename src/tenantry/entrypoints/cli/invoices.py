@@ -35,6 +35,7 @@ from tenantry.bootstrap.deployment import settings
 from tenantry.domain import money
 from tenantry.domain.billing import LineKind
 from tenantry.domain.invoice import DRAFT, Document, content_sha256
+from tenantry.domain.invoice_parties import tax_words
 from tenantry.domain.period import Span
 from tenantry.domain.tenant import Tenant
 from tenantry.entrypoints.cli.invoice_export import FORMATS, exported
@@ -290,10 +291,12 @@ def run(review: bool, json_output: bool) -> None:
 
     mode: Mode = "review" if review else "automatic"
 
-    async def work(_: ControlPlane, billing: Billing) -> RunTally:
-        return await run_due(billing.book, SystemClock(), billing.issuer, mode=mode, again_s=0)
+    async def work(_: ControlPlane, billing: Billing) -> tuple[RunTally, bool]:
+        book = billing.book
+        done = await run_due(book, SystemClock(), billing.issuer, mode=mode, again_s=0)
+        return done, bool(await book.runs(None, "review", 1))
 
-    tally = run_with_billing(work)
+    tally, waits = run_with_billing(work)
     if json_output:
         print_json(tally)
     else:
@@ -301,6 +304,8 @@ def run(review: bool, json_output: bool) -> None:
             f"{tally.final} final, {tally.review} for review, {tally.nothing} with nothing to "
             f"invoice, {tally.trouble} in trouble"
         )
+    if waits:
+        say("drafts wait for approval: tenantry invoices runs --outcome review", err=True)
     if tally.trouble:
         raise click.ClickException("see `tenantry invoices runs --outcome trouble`")
 
@@ -372,7 +377,7 @@ def print_invoice(body: Mapping[str, Any]) -> None:
     tax = body["tax"]
     sums = [("Subtotal", body["subtotal"])]
     sums += [(lifts[0] if lifts else "Up to the minimum", body["true_up"])]
-    sums += [(tax["label"], tax["amount"]), ("Total", body["total"])]
+    sums += [(tax_words(tax), tax["amount"]), ("Total", body["total"])]
     sums += [("Prepaid credit", body["credit"]), ("Due", body["due"])]
     shown = {"Subtotal", "Total", "Due"}
     rows += [

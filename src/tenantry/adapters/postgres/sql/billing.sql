@@ -197,7 +197,8 @@ SELECT plan, effective_at FROM tenantry.plan_change
 WHERE tenant_id = $1 AND applied_at IS NULL AND effective_at < $2;
 
 -- name: next_number
-SELECT * FROM tenantry.next_number($1);
+-- Of the series of the calendar year in the zone $2.
+SELECT * FROM tenantry.next_number($1, $2);
 
 -- name: finalise
 SELECT tenantry.finalise($1, $2, $3, $4);
