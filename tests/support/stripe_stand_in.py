@@ -23,6 +23,7 @@ THREE_DECIMALS = {"bhd", "jod", "kwd", "omr", "tnd"}
 INVOICE = {
     "customer", "currency", "auto_advance", "pending_invoice_items_behavior", "discounts",
     "description", "metadata", "collection_method", "days_until_due",
+    "due_date",
 }  # fmt: skip
 ITEM = {"customer", "invoice", "amount", "currency", "description", "discountable", "metadata"}
 
@@ -112,6 +113,8 @@ class StandIn:
                 return self._listed(self.items, given, "invoice")
             case "GET", ["invoices", invoice_id]:
                 return self._shown(self._invoice(invoice_id))
+            case "POST", ["invoices", invoice_id]:
+                return self._update(self._invoice(invoice_id), given)
             case "DELETE", ["invoices", invoice_id]:
                 return self._delete(self._invoice(invoice_id))
             case "POST", ["invoices", invoice_id, "finalize"]:
@@ -122,8 +125,7 @@ class StandIn:
 
     def _create_invoice(self, given: Mapping[str, Any]) -> Any:
         known(given, INVOICE)
-        if (given["collection_method"] == "send_invoice") != ("days_until_due" in given):
-            raise Refused(400, "invalid_request_error", "days_until_due")
+        due_date = self._due_date(given, given["collection_method"])
         self._customer(given["customer"])
         invoice = {
             "id": f"in_{next(self._numbers)}",
@@ -135,8 +137,33 @@ class StandIn:
             "collection_method": given["collection_method"],
             "description": given.get("description"),
             "metadata": given.get("metadata", {}),
+            "due_date": due_date,
         }
         self.invoices[invoice["id"]] = invoice
+        return self._shown(invoice)
+
+    def _due_date(self, given: Mapping[str, Any], collection: str) -> int | None:
+        """One of both, of an invoice that is sent; and in the future."""
+        told = {"days_until_due", "due_date"} & given.keys()
+        if len(told) != (collection == "send_invoice"):
+            raise Refused(400, "invalid_request_error", "days_until_due or due_date")
+        if not told:
+            return None
+        value = given[told.pop()]
+        if not re.fullmatch(r"[1-9]\d{0,10}", value):
+            raise Refused(400, "invalid_request_error", "Invalid integer", "parameter_invalid")
+        if "days_until_due" in given:
+            return self.now_s + int(value) * 86_400
+        if int(value) <= self.now_s:
+            message = "Invalid timestamp: must be an integer Unix timestamp in the future."
+            raise Refused(400, "invalid_request_error", message)
+        return int(value)
+
+    def _update(self, invoice: dict[str, Any], given: Mapping[str, Any]) -> Any:
+        known(given, {"due_date", "days_until_due"})
+        if invoice["status"] != "draft":
+            raise Refused(400, "invalid_request_error", "Finalized invoices can't be updated")
+        invoice["due_date"] = self._due_date(given, invoice["collection_method"])
         return self._shown(invoice)
 
     def _create_item(self, given: Mapping[str, Any]) -> Any:
@@ -166,6 +193,8 @@ class StandIn:
     def _finalise(self, invoice: dict[str, Any], given: Mapping[str, Any]) -> Any:
         if invoice["status"] != "draft":
             raise Refused(400, "invalid_request_error", "This invoice is already finalized")
+        if invoice["due_date"] is not None and invoice["due_date"] <= self.now_s:
+            raise Refused(400, "invalid_request_error", "The due date is in the past")
         total = self._shown(invoice)["total"]
         invoice["status"] = "open" if total > 0 else "paid"
         if given.get("auto_advance") == "true":

@@ -35,11 +35,13 @@ from tenantry.ports.archive import (
     Carried,
     LedgerMonths,
     MonthReader,
+    Obstacles,
     SignedManifest,
     Signer,
 )
 
 MONTHS_MAX = 600  # of one round
+NAMED_MAX = 3  # requests and tenants in one line
 ARCHIVE_EVERY_S = 3_600.0
 _log = logging.getLogger(__name__)
 
@@ -63,12 +65,37 @@ class Verified:
     size_bytes: int
 
 
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A month that could be archived by its age, and what holds it up; all later ones wait, too."""
+
+    month: date
+    obstacles: Obstacles
+
+    def words(self, named_max: int) -> str:
+        """In one line, with so many of those that are named."""
+        told, named = self.obstacles, list(self.obstacles.named[:named_max])
+        more = told.more + len(told.named) - len(named)
+        if more:
+            named.append(f"and {more} more")
+        listed = f" ({'; '.join(named)})" if named else ""
+        return f"{self.month:%Y-%m} cannot be archived: {'; '.join(told.reasons)}{listed}"
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """What was archived by age, oldest first. `held`: what is due and was not; None: nothing is."""
+
+    done: Sequence[Verified]
+    held: Held | None
+
+
 async def archive_month(archive: Archive, month: date) -> Verified:
     """Raises `Conflict` with all that stands in the way; `ArchiveBroken` where the files, read
     back, are not what was written."""
     obstacles = await archive.months.obstacles(month)
-    if obstacles:
-        raise Conflict(f"{month:%Y-%m} cannot be archived: {'; '.join(obstacles)}.")
+    if obstacles is not None:
+        raise Conflict(f"{Held(month, obstacles).words(NAMED_MAX)}.")
     async with archive.months.reading(month) as reader:
         sums = await reader.sums()
         place = await asyncio.to_thread(_complete, archive, month, sums)
@@ -83,30 +110,55 @@ async def archive_month(archive: Archive, month: date) -> Verified:
     return _verified(place, manifest)
 
 
-async def archive_closed(archive: Archive, after_months: int) -> list[Verified]:
-    """Archives, oldest first, the months that ended so many months ago and nothing holds up."""
+async def archive_closed(archive: Archive, after_months: int) -> Closed:
+    """Archives, oldest first, the months that ended so many months ago, up to the first that
+    something holds up."""
     done: list[Verified] = []
     for _ in range(MONTHS_MAX):
-        month = await archive.months.oldest()
-        now = await archive.months.now()
-        if month is None or months_between(month, now.date()) <= after_months:
+        month = await _due(archive.months, after_months)
+        if month is None:
             break
-        if await archive.months.obstacles(month):
-            break
+        obstacles = await archive.months.obstacles(month)
+        if obstacles is not None:
+            return Closed(done, Held(month, obstacles))
         done.append(await archive_month(archive, month))
-    return done
+    return Closed(done, None)
+
+
+async def held_up(months: LedgerMonths, after_months: int) -> Held | None:
+    """The oldest month, where it ended so many months ago and something holds it up."""
+    month = await _due(months, after_months)
+    obstacles = None if month is None else await months.obstacles(month)
+    return None if month is None or obstacles is None else Held(month, obstacles)
+
+
+async def _due(months: LedgerMonths, after_months: int) -> date | None:
+    month, now = await months.oldest(), await months.now()
+    if month is None or months_between(month, now.date()) <= after_months:
+        return None
+    return month
 
 
 def archive_round(archive: Archive, after_months: int) -> Round:
-    """What archives by age; 0 months: never."""
+    """What archives by age; 0 months: never. What is held up is told when it changes, and once a
+    day."""
+    told: tuple[str, date] | None = None
 
     async def work() -> object:
+        nonlocal told
         if after_months == 0:
             return None
-        done = await archive_closed(archive, after_months)
-        for each in done:
+        closed = await archive_closed(archive, after_months)
+        for each in closed.done:
             _log.info("%s: %d rows are archived in %s", each.month, each.rows, each.place)
-        return done
+        if closed.held is None:
+            told = None
+            return closed
+        now = closed.held.words(NAMED_MAX), (await archive.months.now()).date()
+        if now != told:
+            _log.warning("alert: %s: tenantry ledger archive", now[0])
+            told = now
+        return closed
 
     return Round("archive", ARCHIVE_EVERY_S, work)
 

@@ -21,6 +21,7 @@ import contextlib
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from datetime import date, timedelta
 from typing import Final
 
 from tenantry.application.round import Round
@@ -43,6 +44,8 @@ from tenantry.ports.vectors import Vectors
 SHRED_EVERY_S: Final = 2.0
 SHREDS_MAX: Final = 100  # of one round
 DELETIONS_MAX: Final = 16  # objects at once
+LATE_AFTER: Final = timedelta(days=1)  # then operators are told of a shred that is not finished
+NAMED_MAX: Final = 5  # jobs and processes in one line
 _log = logging.getLogger(__name__)
 
 
@@ -72,6 +75,14 @@ class Progress:
     shred: Shred
     processes: Sequence[Holder] = ()
     jobs: Sequence[BatchJob] = ()
+
+    def waits(self) -> str:
+        """What for, in one line, with the first few by name."""
+        if self.jobs:
+            ids = _some(sorted(str(job.request_id) for job in self.jobs))
+            return f"waits for batch jobs to end, of which usage is not told yet: {ids}"
+        names = sorted({f"{p.host_name} {p.kind} {p.pid}" for p in self.processes})
+        return f"waits for processes to make place for others: {_some(names)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +140,19 @@ async def advance_shred(shredder: Shredder, tenant_id: TenantId) -> Progress:
 
 
 def shred_round(shredder: Shredder) -> Round:
-    """What goes on with shreds that nobody waits for any more."""
+    """What goes on with shreds that nobody waits for any more. One that is late is told of when
+    what it waits for changes, and once a day."""
+    told: dict[TenantId, tuple[str, date]] = {}
+
+    async def tell(progress: Progress) -> None:
+        now, shred = await shredder.book.now(), progress.shred
+        if now - shred.asked_at <= LATE_AFTER:
+            return
+        line = (progress.waits(), now.date())
+        if told.get(shred.tenant_id) != line:
+            told[shred.tenant_id] = line
+            asked = f"the shred of {shred.tenant_id}, asked for on {shred.asked_at:%Y-%m-%d}"
+            _log.warning("alert: %s, is not finished: it %s", asked, line[0])
 
     async def work() -> object:
         for tenant_id in await shredder.book.unfinished(SHREDS_MAX):
@@ -139,7 +162,10 @@ def shred_round(shredder: Shredder) -> Round:
                 _log.exception("the shred of %s cannot go on", tenant_id)
                 continue
             if progress.shred.step == "certified":
+                told.pop(tenant_id, None)
                 _log.info("%s is shredded and certified", tenant_id)
+            else:
+                await tell(progress)
         return None
 
     return Round("shred", SHRED_EVERY_S, work)
@@ -268,6 +294,11 @@ async def _logs(shredder: Shredder, tenant: Tenant) -> list[InvocationLog]:
     told[tenant.placement.account] = tenant.placement.invocation_log
     accounts = {tenant.placement.account} | await shredder.book.accounts(tenant.id)
     return [shredder.log_of(account, told.get(account)) for account in sorted(accounts)]
+
+
+def _some(names: Sequence[str]) -> str:
+    more = len(names) - NAMED_MAX
+    return ", ".join(names[:NAMED_MAX]) + (f" and {more} more" if more > 0 else "")
 
 
 def _runs(job: BatchJob) -> bool:

@@ -33,6 +33,17 @@ class Archived:
 
 
 @dataclass(frozen=True, slots=True)
+class Obstacles:
+    """What stands in a month's way. `named`: the first few requests and tenants that do, a line
+    each, with why a period could not be invoiced; `more`: how many there are beside them.
+    """
+
+    reasons: Sequence[str]
+    named: Sequence[str] = ()
+    more: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Carried:
     """An entry that stands for a tenant's month in a book."""
 
@@ -58,8 +69,8 @@ class LedgerMonths(Protocol):
         """The oldest month that has a partition and is over."""
         ...
 
-    async def obstacles(self, month: date) -> list[str]:
-        """Why it cannot be archived now; empty: it can."""
+    async def obstacles(self, month: date) -> Obstacles | None:
+        """Why it cannot be archived now; None: it can."""
         ...
 
     def reading(self, month: date) -> AbstractAsyncContextManager[MonthReader]: ...

@@ -30,6 +30,7 @@ from tests.support.postings import Posting, a_posting, audited, post
 
 from tenantry.application.archiving import (
     Archive,
+    Closed,
     archive_closed,
     archive_month,
     verify_archives,
@@ -363,9 +364,9 @@ def test_months_go_by_age_and_nobody_else_drops_one(database: Database, tmp_path
     async def body(
         world: World, archive: Archive, postings: list[Posting], connection: Any
     ) -> None:
-        assert await archive_closed(archive, 3) == []
-        done = await archive_closed(archive, 2)
-        assert [each.month for each in done] == [OLDER]
+        assert await archive_closed(archive, 3) == Closed([], None)
+        closed = await archive_closed(archive, 2)
+        assert ([each.month for each in closed.done], closed.held) == ([OLDER], None)
         for role in ("app", "control", "operator"):
             other = await asyncpg.connect(world.database.dsn(role))  # type: ignore[arg-type]
             for statement in (

@@ -13,6 +13,7 @@ from tests.support.stripe_stand_in import API_KEY, StandIn, stripe_stand_in
 from tenantry.adapters.postgres.deliveries import PostgresDeliveries
 from tenantry.adapters.stripe.account import StripeAccount
 from tenantry.adapters.stripe.sink import SEARCH_LAGS, StripeSink
+from tenantry.adapters.stripe.terms import Terms
 from tenantry.application.delivery import FOR_STRIPE, Deliverer
 from tenantry.domain.errors import BadRequest
 from tenantry.ports.delivery import Route
@@ -162,7 +163,7 @@ def test_what_changed_under_the_same_key_waits_until_it_is_forgotten(database: D
         shop.stand_in.break_post(0, "500")
         await shop.finalise(invoice())
         await run_rounds(shop.worker())
-        shop.sink._terms["days_until_due"] = 30
+        shop.sink._terms = Terms("send_invoice", 30)
         shop.pass_by(hours=1)
         await run_rounds(shop.worker())
         state, error = await shop.state()

@@ -16,9 +16,10 @@ from tenantry.adapters.postgres.outages import outages_are_unavailable
 from tenantry.adapters.postgres.statements import statements
 from tenantry.domain.archive import Book, BookSum
 from tenantry.domain.errors import Conflict
-from tenantry.ports.archive import Archived, Carried, Row
+from tenantry.ports.archive import Archived, Carried, Obstacles, Row
 
 BATCH_ROWS = 5_000
+NAMED_MAX = 10  # requests, periods and adjustments that stand in a month's way, of each
 READ_TIMEOUT_S = 3_600  # of a statement: the first rows of a month come when it is sorted
 REPLACE_TIMEOUT_S = 600
 # At the end admission waits for what we wait for, as where a partition is made.
@@ -40,8 +41,16 @@ class PostgresLedgerMonths:
         month: date | None = (await self._fetch("oldest"))[0]["month"]
         return month
 
-    async def obstacles(self, month: date) -> list[str]:
-        return [row["reason"] for row in await self._fetch("obstacles", month)]
+    async def obstacles(self, month: date) -> Obstacles | None:
+        reasons = [row["reason"] for row in await self._fetch("obstacles", month)]
+        if not reasons:
+            return None
+        rows = await self._fetch("in_the_way", month, NAMED_MAX)
+        return Obstacles(
+            reasons,
+            [row["told"] for row in rows],
+            rows[0]["total"] - len(rows) if rows else 0,
+        )
 
     @asynccontextmanager
     async def reading(self, month: date) -> AsyncIterator[_Reader]:

@@ -86,7 +86,9 @@ class Session:
         return None if getattr(invoice, "deleted", False) else invoice
 
     def create(self, invoice: StripeInvoice, customer: str, terms: Mapping[str, Any]) -> Any:
-        """A draft that Stripe does nothing with by itself."""
+        """A draft that Stripe does nothing with by itself. `terms`: how and until when it is to be
+        paid.
+        """
         metadata = {NUMBER: invoice.number}
         if invoice.left_over:
             metadata[LEFT_OVER] = str(invoice.left_over)
@@ -101,6 +103,10 @@ class Session:
             **terms,
         }
         return self._make(self._v1.invoices.create, params, f"{invoice.number}/invoice")
+
+    def change_draft(self, invoice_id: str, changes: Mapping[str, Any]) -> None:
+        """Says what holds, so that it needs no idempotency key."""
+        self._call(lambda: self._v1.invoices.update(invoice_id, dict(changes)))
 
     def items(self, invoice_id: str, limit: int) -> dict[str, int]:
         """Key and amount of the items that a draft has; those of others under their own ids."""

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 from tenantry.adapters.stripe.account import Session, StripeAccount
 from tenantry.adapters.stripe.items import (
@@ -16,6 +15,7 @@ from tenantry.adapters.stripe.items import (
     is_number,
     to_stripe,
 )
+from tenantry.adapters.stripe.terms import BadDueDate, Collection, Terms
 from tenantry.ports.delivery import Delivery, DeliveryFailed
 
 THREADS: Final = 8
@@ -24,15 +24,12 @@ CLOCKS_DIFFER: Final = timedelta(days=1)
 # Of what went to another customer Stripe's search alone tells, and lags: longest after an outage.
 # So long it is looked for from the last outage on, where nothing says for certain that it is there.
 SEARCH_LAGS: Final = timedelta(days=1)
-Collection = Literal["charge_automatically", "send_invoice"]
 
 
 class StripeSink:
     def __init__(self, account: StripeAccount, *, collection: Collection, days_due: int) -> None:
         self._account = account
-        self._terms: dict[str, Any] = {"collection_method": collection}
-        if collection == "send_invoice":
-            self._terms["days_until_due"] = days_due
+        self._terms = Terms(collection, days_due)
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="stripe")
 
     async def deliver(self, delivery: Delivery) -> None:
@@ -62,7 +59,7 @@ class StripeSink:
                 raise DeliveryFailed(f"Stripe takes no {delivery.kind}", final=True)
 
 
-def push(session: Session, delivery: Delivery, terms: Mapping[str, Any]) -> None:
+def push(session: Session, delivery: Delivery, terms: Terms) -> None:
     """One invoice at Stripe, finalised once. Idempotent for ever: each attempt asks what is there
     and makes what is missing.
     """
@@ -71,16 +68,21 @@ def push(session: Session, delivery: Delivery, terms: Mapping[str, Any]) -> None
         raise DeliveryFailed("the tenant is no customer at Stripe any more", final=True)
     try:
         invoice = to_stripe(delivery.body)
-    except BadInvoice as wrong:
+        new = terms.of_new(delivery.body, delivery.leased_at)
+    except (BadInvoice, BadDueDate) as wrong:
         raise DeliveryFailed(f"not pushed: {wrong}", final=True) from None
     if not invoice.items:
         return  # nothing was used, nothing is owed
     remote = session.find(invoice.number, customer, delivery.created_at - CLOCKS_DIFFER)
+    is_new = remote is None
     if remote is None:
-        remote = session.create(invoice, customer, terms)
+        remote = session.create(invoice, customer, new)
     _check_same(remote, invoice, customer)
     if remote.status != "draft":
         return
+    changes = {} if is_new else terms.of_draft(delivery.body, remote.due_date, delivery.leased_at)
+    if changes:
+        session.change_draft(remote.id, changes)
     _fill(session, remote.id, customer, invoice)
     total = session.total(remote.id)
     if total != invoice.total:

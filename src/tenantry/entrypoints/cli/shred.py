@@ -100,7 +100,7 @@ async def _until_certified(shredder: Shredder, look: Look, tenant_id: Any, wait_
         progress = await advance_shred(shredder, tenant_id)
         if progress.shred.step == "certified":
             return progress
-        waits = _waits(progress)
+        waits = progress.waits()
         if waits != told:
             say(waits, err=True)
             told = waits
@@ -110,13 +110,6 @@ async def _until_certified(shredder: Shredder, look: Look, tenant_id: Any, wait_
                 " command when it is run again"
             )
         await asyncio.sleep(POLL_S)
-
-
-def _waits(progress: Progress) -> str:
-    if progress.jobs:
-        return f"waits for {len(progress.jobs)} batch jobs to end, of which usage is not told yet"
-    names = sorted({f"{p.host_name} {p.kind} {p.pid}" for p in progress.processes})
-    return f"waits for processes to make place for others: {', '.join(names)}"
 
 
 def _asked(name: str) -> str:

@@ -7,10 +7,17 @@ import dataclasses
 import click
 
 from tenantry.bootstrap.commands.control import run_with_desk
+from tenantry.bootstrap.deployment import settings
+from tenantry.config import variable_of
 from tenantry.entrypoints.cli.cut import say_cut
 from tenantry.entrypoints.cli.output import as_json, print_json, print_table, say
 from tenantry.ports.control import ControlPlane
 from tenantry.ports.delivery import NoticeDesk, Owed, StripeLink
+
+_NOWHERE = (
+    f"{variable_of('stripe_api_key')} is not set here: where the worker has none either, invoices"
+    " are pushed nowhere, and later by `tenantry notices send` alone"
+)
 
 
 @click.group()
@@ -35,6 +42,8 @@ def link(tenant: str, customer: str) -> None:
 
     run_with_desk(work)
     say(f"{tenant} is {customer} at Stripe")
+    if settings().stripe_api_key is None:
+        say(_NOWHERE, err=True)
 
 
 @stripe.command()
@@ -114,5 +123,7 @@ def waiting(limit: int, json_output: bool) -> None:
         print_table(_COLUMNS, (tuple(row.values()) for row in rows))
     else:
         say("Stripe has all that it should have")
+        if settings().stripe_api_key is None:
+            say(_NOWHERE, err=True)
     if len(found) > limit:
         say_cut(limit, "see --limit")

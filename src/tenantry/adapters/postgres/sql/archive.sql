@@ -11,6 +11,39 @@ WHERE i.inhparent = 'tenantry.charge_entry'::regclass
 -- name: obstacles
 SELECT o AS reason FROM tenantry.archive_obstacles($1) o;
 
+-- name: in_the_way
+-- Whose requests, periods and adjustments these are ($1: the month): at most $2 of each, in a line, and
+-- how many there are in all. Of a period it is told why it could not be invoiced.
+WITH found AS (
+  SELECT 1 AS place, o.request_id::text AS id,
+         format('request %s of %s is open', o.request_id, o.tenant_id) AS told
+  FROM tenantry.open_request o
+  WHERE o.admitted_at < ($1::date + interval '1 month') AT TIME ZONE 'UTC'
+  UNION ALL
+  SELECT 2, a.tenant_id,
+         format('%s: its period from %s is not final%s', a.tenant_id,
+                to_char(a.period_start AT TIME ZONE 'UTC', 'YYYY-MM-DD'),
+                CASE r.outcome WHEN 'trouble' THEN ': ' || left(r.detail, 200)
+                  WHEN 'review' THEN ': its draft waits for approval' ELSE '' END)
+  FROM tenantry.billing_account a
+  LEFT JOIN tenantry.invoice_run r
+    ON r.tenant_id = a.tenant_id AND r.period_start = a.period_start
+  WHERE a.period_start < ($1::date + interval '1 month') AT TIME ZONE 'UTC'
+  UNION ALL
+  SELECT DISTINCT 3, c.tenant_id, format('%s: adjustments of the month are not invoiced', c.tenant_id)
+  FROM tenantry.charge_hour c
+  JOIN (SELECT r.tenant_id, max(r.watermark) AS watermark FROM tenantry.invoice_run r
+        WHERE r.outcome IN ('final', 'nothing') GROUP BY r.tenant_id) x
+    ON x.tenant_id = c.tenant_id AND c.last_posted_at > x.watermark
+  WHERE c.hour >= $1::date::timestamp AT TIME ZONE 'UTC'
+    AND c.hour < ($1::date + interval '1 month') AT TIME ZONE 'UTC'
+), numbered AS (
+  SELECT place, id, told, count(*) OVER ()::int AS total,
+         row_number() OVER (PARTITION BY place ORDER BY id COLLATE "C") AS number
+  FROM found
+)
+SELECT told, total FROM numbered WHERE number <= $2 ORDER BY place, id COLLATE "C";
+
 -- name: sums
 SELECT * FROM tenantry.month_sums($1)
 ORDER BY tenant_id COLLATE "C", book COLLATE "C", currency COLLATE "C";

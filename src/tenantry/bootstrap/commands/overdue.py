@@ -1,0 +1,74 @@
+"""What `doctor` finds that is due and held up: archives, invoices, shreds, and what Stripe is to
+collect."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from tenantry.adapters.postgres.archive import PostgresLedgerMonths
+from tenantry.adapters.postgres.connections import Databases, LoginDsnFor
+from tenantry.adapters.postgres.deliveries import PostgresDeliveries
+from tenantry.adapters.postgres.invoice_book import PostgresInvoiceBook
+from tenantry.adapters.postgres.shreds import PostgresShreds
+from tenantry.application.archiving import NAMED_MAX, held_up
+from tenantry.application.shredding import LATE_AFTER
+from tenantry.config import Settings, variable_of
+
+_NAMED_MAX: Final = 5  # of one problem
+_SHREDS_MAX: Final = 100  # that are looked at, the oldest
+
+
+async def overdue_problems(
+    config: Settings, databases: Databases, dsn_for: LoginDsnFor
+) -> list[str]:
+    """A line for each kind of thing that waits."""
+    return [
+        *await _archive(config, databases, dsn_for),
+        *await _invoices(databases),
+        *await _shreds(databases),
+        *await _stripe(config, databases),
+    ]
+
+
+async def _archive(config: Settings, databases: Databases, dsn_for: LoginDsnFor) -> list[str]:
+    if not config.archive_after_months:
+        return []
+    months = PostgresLedgerMonths(databases.control, lambda: dsn_for("migrator"))
+    held = await held_up(months, config.archive_after_months)
+    return [] if held is None else [f"{held.words(NAMED_MAX)}: tenantry ledger archive"]
+
+
+async def _invoices(databases: Databases) -> list[str]:
+    rows = await PostgresInvoiceBook(databases.control).runs(None, "trouble", _NAMED_MAX + 1)
+    if not rows:
+        return []
+    named = [f"{row['name']} from {row['period_start']:%Y-%m-%d}" for row in rows[:_NAMED_MAX]]
+    told = ", ".join(named) + (", …" if len(rows) > _NAMED_MAX else "")
+    return [f"periods could not be invoiced ({told}): tenantry invoices runs --outcome trouble"]
+
+
+async def _shreds(databases: Databases) -> list[str]:
+    book = PostgresShreds(databases.control)
+    now, late = await book.now(), []
+    for tenant_id in await book.unfinished(_SHREDS_MAX):
+        shred = await book.get(tenant_id)
+        if shred is not None and shred.step != "certified" and now - shred.asked_at > LATE_AFTER:
+            late.append(f"{tenant_id} since {shred.asked_at:%Y-%m-%d}")
+    if not late:
+        return []
+    told = ", ".join(late[:_NAMED_MAX]) + (", …" if len(late) > _NAMED_MAX else "")
+    return [f"shreds are not finished ({told}): tenantry tenants shred TENANT says what they await"]
+
+
+async def _stripe(config: Settings, databases: Databases) -> list[str]:
+    if config.stripe_api_key is not None:
+        return []
+    links = await PostgresDeliveries(databases.control).stripe_links()
+    if not links:
+        return []
+    names = [link.name for link in links[:_NAMED_MAX]]
+    told = ", ".join(names) + (", …" if len(links) > _NAMED_MAX else "")
+    return [
+        f"invoices of {told} are pushed nowhere: they are customers at Stripe, and"
+        f" {variable_of('stripe_api_key')} is not set"
+    ]
