@@ -32,7 +32,9 @@ TENANT = "tnt_" + "k" * 26
 UPLOADS = 5
 REPLACED = 1  # the number of the one that is replaced once it is there
 NEW_WORD = "replacement"
-_EFFECTS = frozenset({"put", "delete", "insert", "publish", "remove", "merge", "create", "replace"})
+_EFFECTS = frozenset(
+    {"put", "delete", "discard", "insert", "publish", "remove", "merge", "create", "replace"}
+)
 
 
 class Doom:

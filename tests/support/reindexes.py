@@ -130,7 +130,7 @@ async def is_tidy(one: Process, who: Any) -> None:
     """What is stored is what is named, after the sweep."""
     home = home_of(who.tenant)
     await support.settled(one.deps.vectors)
-    await tending.sweep_orphans(home, one.deps.objects, one.deps.manifest, age_s=0.0)
+    await tending.sweep_orphans(home, one.deps.objects, one.deps.manifest, support.ours, age_s=0.0)
     kinds = (ObjectKind.ORIGINAL, ObjectKind.SEGMENT, ObjectKind.BATCH)
     stored = {e.object_id for kind in kinds for e in await one.deps.objects.list(home, kind)}
     assert stored == await one.deps.manifest.objects(home.tenant_id)

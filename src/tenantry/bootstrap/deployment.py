@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import socket
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from tenantry.adapters.bedrock.credentials import Credentials
@@ -14,6 +15,7 @@ from tenantry.adapters.objects.durable_file import ROOT_MARK, DurableFiles
 from tenantry.adapters.postgres.clock import PostgresTime
 from tenantry.adapters.postgres.connections import Databases
 from tenantry.adapters.postgres.control import PostgresControl
+from tenantry.adapters.round_marks import RoundMarks
 from tenantry.application.clock_watch import CheckedClock, ClockWatch
 from tenantry.bootstrap.control_files import (
     access_keys_in,
@@ -23,14 +25,16 @@ from tenantry.bootstrap.control_files import (
     token_path,
     token_problems,
 )
+from tenantry.bootstrap.home_owner import owner_problems
 from tenantry.bootstrap.key_settings import key_problems
 from tenantry.bootstrap.outside_settings import outside_problems
 from tenantry.bootstrap.reach_settings import reach_problems
 from tenantry.bootstrap.vector_settings import vectors_problems
-from tenantry.config import Settings, SettingsError, examine_settings, variable_of
+from tenantry.config import DEFAULT, Settings, SettingsError, examine_settings, variable_of
 from tenantry.ports.clock import Clock
 
 SECRET_BYTES = 32
+_DAY_S = 86_400.0
 
 
 def settings() -> Settings:
@@ -43,7 +47,10 @@ def settings() -> Settings:
 
 def examined_settings() -> tuple[Settings, list[str]]:
     """The settings of this process as far as they can be read, and a line for each problem."""
-    config, problems = examine_settings()
+    try:
+        config, problems = examine_settings()
+    except RuntimeError:  # a user id without a name, whose home folder nothing tells
+        raise SettingsError(f"{variable_of('home')} must be set: this user has no home") from None
     asked = {
         "storage": config.storage != "postgres",
         "objects_url": config.objects_url is not None,
@@ -60,8 +67,19 @@ def examined_settings() -> tuple[Settings, list[str]]:
         *outside_problems(config),
         *vectors_problems(config),
         *token_problems(config),
+        *owner_problems(config),
     ]
     return config, problems
+
+
+def env_told(config: Settings) -> str:
+    """The label of this deployment for its log; empty where nobody has given it one."""
+    return "" if config.origin("env") == DEFAULT else config.env
+
+
+def round_marks(config: Settings) -> RoundMarks:
+    """When the rounds of this data folder's background worker last ended."""
+    return RoundMarks(config.home / "background")
 
 
 def make_secret(config: Settings, name: str) -> bytes:
@@ -105,9 +123,12 @@ def make_accounts(config: Settings) -> None:
     DurableFiles().create(config.home / "accounts" / ROOT_MARK, b"")
 
 
-def objects_of(config: Settings) -> DiskObjects:
-    """Sealed objects in the accounts' folders."""
-    return DiskObjects(*accounts_of(config))
+def objects_of(
+    config: Settings, may_discard: Callable[[], Awaitable[bool]] | None = None
+) -> DiskObjects:
+    """Sealed objects in the accounts' folders. `may_discard`: whether they are this database's."""
+    trash_s = config.trash_keep_days * _DAY_S
+    return DiskObjects(*accounts_of(config), trash_s=trash_s, may_discard=may_discard)
 
 
 def make_operator_token(config: Settings) -> None:

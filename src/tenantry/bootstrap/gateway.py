@@ -42,6 +42,7 @@ from tenantry.application.answer_store import AnswerStore
 from tenantry.application.answers import Answers
 from tenantry.application.authenticate import Authenticator
 from tenantry.application.batches import Batches
+from tenantry.application.belonging import Belonging
 from tenantry.application.billing import Billing
 from tenantry.application.cached_answers import CachedAnswers
 from tenantry.application.conversing import Conversations
@@ -66,6 +67,7 @@ from tenantry.application.reranking import Reranker
 from tenantry.application.shredding import Shreds
 from tenantry.application.tending import tend
 from tenantry.bootstrap.asking import asking_of, limits_of
+from tenantry.bootstrap.belonging import belonging_of
 from tenantry.bootstrap.billing import billing_of, issuer_or_none
 from tenantry.bootstrap.database import attach
 from tenantry.bootstrap.deployment import clock_watch, control_of, objects_of, operator_token
@@ -177,14 +179,14 @@ async def gateway(
         calls = ModelCalls(model, planning)
         cached = _cached(config, databases, sealer, labels, clock, gate, planning, model, calls)
         embeddings = Embeddings(gate, planning, calls, tasks)
-        at = (dsn_for, databases)
+        at = (dsn_for, databases, belonging_of(config, databases))
         knowledge = await _knowledge(config, at, keyring, sealer, embeddings, clock, stack)
         asking = asking_of(
             config, databases, knowledge, gate, planning, embeddings, calls, model, tasks, labels
         )
         control, admin = control_of(config, databases), _tenant_admin(databases, key, clock)
         billing = billing_of(databases, issuer_or_none(config))
-        _start_tending(knowledge, asking.reindexing, databases, control, stack)
+        _start_tending(knowledge, asking.reindexing, databases, control, at[2], stack)
         yield Gateway(
             authenticator=Authenticator(directory),
             directory=directory,
@@ -305,10 +307,12 @@ def _start_tending(
     reindexing: Reindexing,
     databases: Databases,
     control: ControlPlane,
+    belonging: Belonging,
     stack: contextlib.AsyncExitStack,
 ) -> None:
     """Finishes what dead processes left, uploads and reindexes, until the stack ends."""
-    tending = tend(knowledge, reindexing, PostgresUnfinished(databases.control), control)
+    unfinished = PostgresUnfinished(databases.control)
+    tending = tend(knowledge, reindexing, unfinished, control, belonging)
     stack.push_async_callback(_cancelled, asyncio.create_task(tending, name="tending"))
 
 
@@ -361,7 +365,7 @@ def _batches(
 
 async def _knowledge(
     config: Settings,
-    at: tuple[LoginDsnFor, Databases],
+    at: tuple[LoginDsnFor, Databases, Belonging],
     keyring: Keyring,
     sealer: TenantSealer,
     embeddings: Embeddings,
@@ -369,11 +373,11 @@ async def _knowledge(
     stack: contextlib.AsyncExitStack,
 ) -> Knowledge:
     """Documents over the data folder and a vector engine; what it opens is closed by the stack."""
-    dsn_for, databases = at
-    objects = objects_of(config)
+    dsn_for, databases, belonging = at
+    objects = objects_of(config, belonging.holds)
     work = TenantWork(databases.app)
     manifest = PostgresManifest(work)
-    parts = VectorParts(work, manifest, keyring, sealer, clock)
+    parts = VectorParts(work, manifest, keyring, sealer, clock, objects)
     vectors = await vectors_of(config, dsn_for, parts, stack)
     stack.push_async_callback(_cancelled, asyncio.create_task(keyring.keep(), name="keys"))
     indexing = IndexingTasks()

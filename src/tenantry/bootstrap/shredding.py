@@ -44,7 +44,8 @@ async def shredder_of(
     async with contextlib.AsyncExitStack() as stack:
         keyring = stack.enter_context(keyring_of(config, clock))
         kms = stack.enter_context(contextlib.closing(kms_of(config)))
-        parts = VectorParts(work, PostgresManifest(work), keyring, TenantSealer(keyring), clock)
+        objects, sealer = objects_of(config), TenantSealer(keyring)
+        parts = VectorParts(work, PostgresManifest(work), keyring, sealer, clock, objects)
         yield Shredder(
             control=control_of(config, databases),
             book=PostgresShreds(databases.control),
@@ -52,7 +53,7 @@ async def shredder_of(
             content=PostgresContent(work),
             keys=keyring,
             kms=kms,
-            objects=objects_of(config),
+            objects=objects,
             vectors=await vectors_of(config, dsn_for, parts, stack),
             buckets=buckets_of(config),
             signer=control_plane.load(config.home / "control").archive_signer,

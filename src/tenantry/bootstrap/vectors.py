@@ -20,7 +20,7 @@ from tenantry.adapters.vectors.engine import Engine
 from tenantry.adapters.vectors.partitions import EnginePartitions
 from tenantry.adapters.vectors.pgvector import Pgvector
 from tenantry.adapters.vectors.tracked import TrackedVectors
-from tenantry.bootstrap.deployment import objects_of, secret_of
+from tenantry.bootstrap.deployment import secret_of
 from tenantry.bootstrap.failures import told
 from tenantry.bootstrap.vector_settings import EngineName, configured_engines
 from tenantry.config import Settings, variable_of
@@ -30,6 +30,7 @@ from tenantry.domain.placement import NO_ACCOUNT
 from tenantry.ports.clock import Clock
 from tenantry.ports.keys import Sealer
 from tenantry.ports.manifest import Manifest
+from tenantry.ports.objects import Objects
 from tenantry.ports.vectors import Vectors
 
 
@@ -42,6 +43,7 @@ class VectorParts:
     keyring: Keyring
     sealer: Sealer
     clock: Clock
+    objects: Objects
 
 
 async def vectors_of(
@@ -57,7 +59,7 @@ async def vectors_of(
     if config.vectors == "sealed":
         present = SealedPartitions(
             parts.manifest,
-            objects_of(config),
+            parts.objects,
             parts.keyring,
             parts.clock,
             open_bytes_max=config.segment_cache_max_bytes,

@@ -216,6 +216,8 @@ def _remains(logs: Sequence[InvocationLog]) -> list[str]:
         " label, and use that an operator announced; facts of batch jobs without a record",
         "backups of the database and of objects that were made before: what is sealed in them"
         " opens with no key that is left",
+        "outside of Tenantry: backups of the key store, where somebody keeps any: a key in one of"
+        " before opens until that has expired, or until its KMS key is deleted",
     ]
     return remains + [
         f"outside of Tenantry: the invocation log of Bedrock in account {log.account}"

@@ -20,12 +20,16 @@ class ObjectKind(StrEnum):
     """One folder or prefix each, so that what sweeps one kind never sees another."""
 
     ORIGINAL = "originals"
+    CARD = "cards"  # of a large original, under its name
     SEGMENT = "segments"
     BATCH = "batches"
     JOB = "jobs"
     RESULT = "results"
     ANSWER = "answers"
     SESSION = "sessions"
+    # What no row names any more, for a time. The last, for a shred goes through them in this order:
+    # what moves there meanwhile is found.
+    TRASH = "trash"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +78,27 @@ class Objects(Protocol):
         """Idempotent: an absent object is no error."""
         ...
 
+    @property
+    def trash_s(self) -> float:
+        """How long the trash keeps what is discarded; 0: there is none."""
+        ...
+
+    async def discard(self, home: Home, kind: ObjectKind, object_id: str) -> bool:
+        """Delete what no row names any more, by way of the trash where there is one.
+
+        False, nothing changed: it is absent, or the objects are of another database than asks.
+        """
+        ...
+
+    async def put_back(self, home: Home, kind: ObjectKind, object_id: str) -> bool:
+        """Out of the trash, whole, in its place. False: it is not there."""
+        ...
+
     async def list(self, home: Home, kind: ObjectKind) -> Sequence[ObjectEntry]: ...
+
+
+def name_in_trash(kind: ObjectKind, object_id: str) -> str:
+    return f"{kind.value}-{object_id}"
 
 
 class Files(Protocol):
@@ -96,4 +120,9 @@ class Files(Protocol):
 
     def remove(self, path: Path) -> None:
         """Durable removal; an absent file is no error."""
+        ...
+
+    def move(self, path: Path, target: Path) -> bool:
+        """Durable renaming on one disk, in place of what is there; its time is then now. False:
+        the file is absent."""
         ...

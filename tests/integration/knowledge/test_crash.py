@@ -103,7 +103,7 @@ async def _verify(database: Database, root: Path, lines: list[list[str]]) -> Non
                 assert [p.document_id for p in found] == [document_id]
                 assert (await documents.document_content(deps, WHO, document_id)).data
         await deps.vectors.settle()
-        await sweep_orphans(home, deps.objects, deps.manifest, age_s=0.0)
+        await sweep_orphans(home, deps.objects, deps.manifest, support.ours, age_s=0.0)
         await _no_orphans(deps, home)
         listed = (await documents.list_documents(deps, WHO, limit=UPLOADS + 1)).documents
         assert all(item.status is DocumentState.READY for item in listed)

@@ -15,7 +15,7 @@ from typing import Any
 import asyncpg
 import pytest
 from tests.support import engines
-from tests.support.knowledge import DIMENSIONS, MODEL
+from tests.support.knowledge import DIMENSIONS, MODEL, Ours
 from tests.support.postgres import Database
 from tests.support.reindexes import AnyModel
 from tests.support.shredding import BY, Ground, ground
@@ -175,7 +175,8 @@ def test_what_a_reindex_leaves_in_the_engine_of_before_is_swept_there(played) ->
         await deps.tasks.settle()
         assert len(await retrieval.search(deps, who, "apples", top_k=9)) == 2
         assert await deployment.rows(who) == 2
-        assert await tending.sweep_vectors(deps, at.world.control) == 0, "too young to be orphans"
+        swept = await tending.sweep_vectors(deps, at.world.control, Ours())
+        assert swept == 0, "too young to be orphans"
         assert await deps.vectors.sweep(at.home(who), 0.0) == 2
         await deps.vectors.sweep(at.home(at.bert), 0.0)
         assert (await deployment.rows(who), await deployment.rows(at.bert)) == (0, 2)
@@ -248,7 +249,9 @@ def test_settings_that_name_another_engine_reach_the_one_of_before(database, tmp
             contextlib.AsyncExitStack() as stack,
         ):
             deps, who = at.knowledge, at.anna
-            parts = VectorParts(at.world.work, deps.manifest, deps.keys, deps.sealer, deps.clock)
+            parts = VectorParts(
+                at.world.work, deps.manifest, deps.keys, deps.sealer, deps.clock, deps.objects
+            )
             before = dataclasses.replace(config, vectors="pgvector")
             first, now = [
                 dataclasses.replace(

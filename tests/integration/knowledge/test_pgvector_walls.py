@@ -270,7 +270,7 @@ def test_a_document_s_whole_way_with_the_manifest_in_postgresql(database, tmp_pa
             assert [hit.text for hit in await retrieval.search(deps, bob, "apples")] == [
                 "blue apples"
             ]
-            assert await tending.sweep_vectors(deps, TwoTenants(a, b)) == 0
+            assert await tending.sweep_vectors(deps, TwoTenants(a, b), support.Ours()) == 0
             await deps.tasks.close()
             await vectors.close()
 

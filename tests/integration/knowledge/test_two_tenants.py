@@ -250,10 +250,12 @@ def test_tending_finishes_and_sweeps_for_every_tenant_and_sees_ids_alone(
             for who in (ALICE, BOB):
                 (shown,) = (await documents.list_documents(deps, who)).documents
                 assert shown.status is DocumentState.READY
-            assert await tending.sweep(deps, TwoTenants()) == 0  # too young by an hour
-            assert (
-                await tending.sweep_orphans(home_of(B), deps.objects, deps.manifest, age_s=0.0) == 1
+            young = await tending.sweep(deps, TwoTenants(), support.Ours())
+            assert young == 0, "too young by an hour"
+            swept = tending.sweep_orphans(
+                home_of(B), deps.objects, deps.manifest, support.ours, age_s=0.0
             )
+            assert await swept == 1
             for columns in ("*", "document_id", "content_hmac"):
                 with pytest.raises(asyncpg.InsufficientPrivilegeError):
                     await control.fetch(f"SELECT {columns} FROM tenantry.document")

@@ -217,7 +217,8 @@ def test_a_large_version_that_fails_says_why_and_goes_on_where_it_was(played) ->
         assert version.progress.done == 320
         assert await titles(world, ALICE, "apples") == ["Old"]
         await support.settled(world.partitions)
-        await sweep_orphans(support.home(A), world.deps.objects, world.deps.manifest, age_s=0.0)
+        deps = world.deps
+        await sweep_orphans(support.home(A), deps.objects, deps.manifest, support.ours, age_s=0.0)
         assert await world.originals(A) == 1
         left[0] = 1_000
         await put(world, old, text("Large", LARGE))
@@ -241,7 +242,8 @@ def test_a_document_deleted_while_it_is_replaced_takes_all_with_it(played) -> No
         go.set()
         await world.deps.tasks.settle()
         await support.settled(world.partitions)
-        await sweep_orphans(support.home(A), world.deps.objects, world.deps.manifest, age_s=0.0)
+        deps = world.deps
+        await sweep_orphans(support.home(A), deps.objects, deps.manifest, support.ours, age_s=0.0)
         for kind in (ObjectKind.ORIGINAL, ObjectKind.SEGMENT, ObjectKind.BATCH):
             assert await stored(world, kind) == 0
         assert await titles(world, ALICE, "apples") == []

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from tests.support import knowledge as support
 
 from tenantry.application import tending
 from tenantry.domain.errors import Unavailable
@@ -34,8 +35,12 @@ class Vectors:
         return refused(home)
 
 
-async def orphans(home: str, objects: object, manifest: object) -> int:
+async def orphans(home: str, objects: object, manifest: object, may_delete: object) -> int:
     return refused(home)
+
+
+async def empty(home: str, objects: object, manifest: object, may_delete: object) -> int:
+    return 0
 
 
 @pytest.mark.parametrize(
@@ -46,7 +51,13 @@ def test_one_tenants_refusal_does_not_stop_the_others(
 ) -> None:
     monkeypatch.setattr(tending, "home_of", lambda tenant: tenant.id)
     monkeypatch.setattr(tending, "sweep_orphans", orphans)
-    knowledge = SimpleNamespace(objects=None, manifest=None, vectors=Vectors())
+    monkeypatch.setattr(tending, "empty_trash", empty)
+    knowledge = SimpleNamespace(
+        objects=SimpleNamespace(trash_s=0.0), manifest=None, vectors=Vectors()
+    )
     with caplog.at_level(logging.WARNING):
-        assert asyncio.run(sweep(knowledge, Tenants())) == 4
-    assert caplog.messages == [f"{of} of tnt_a are swept later: The KMS key is disabled."]
+        assert asyncio.run(sweep(knowledge, Tenants(), support.Ours())) == 4
+    assert caplog.messages[:1] == [f"{of} of tnt_a are swept later: The KMS key is disabled."]
+    # Each round that took anything says how much.
+    told = ["objects that no row names: 4 deleted; 0 of before deleted out of the trash"]
+    assert caplog.messages[1:] == (told if of == "objects" else [])

@@ -9,26 +9,49 @@ import hashlib
 import os
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
+from tenantry.adapters.objects.durable_file import TEMPORARY_PREFIX
 from tenantry.domain.document import Home
 from tenantry.domain.errors import NotFound, Unavailable
-from tenantry.ports.objects import Files, ObjectEntry, ObjectKind, Range, WouldWait
+from tenantry.ports.objects import (
+    Files,
+    ObjectEntry,
+    ObjectKind,
+    Range,
+    WouldWait,
+    name_in_trash,
+)
 
 FOLDERS_CACHED = 4_096  # names, not files
 # The last: of a file system that cannot tell.
 _WOULD_WAIT = frozenset({errno.EAGAIN, errno.EOPNOTSUPP, errno.EINVAL})
+# What can be had by other means is not kept: cards and batches of vectors are made anew.
+_KEPT = frozenset({ObjectKind.ORIGINAL, ObjectKind.SEGMENT})
 # What a crash left half written may be named too, so that the sweep can delete it.
 _SAFE_NAME = re.compile(r"(?:\.tmp-)?[A-Za-z0-9][A-Za-z0-9_-]{0,127}")
 
 
 class DiskObjects:
-    """`ports.objects.Objects` in the folders of embedded accounts."""
+    """`ports.objects.Objects` in the folders of embedded accounts.
 
-    def __init__(self, accounts: Path, files: Files) -> None:
+    `trash_s`: how long originals and segments that are discarded can be put back. `may_discard` is
+    asked before.
+    """
+
+    def __init__(
+        self,
+        accounts: Path,
+        files: Files,
+        *,
+        trash_s: float = 0.0,
+        may_discard: Callable[[], Awaitable[bool]] | None = None,
+    ) -> None:
         self._accounts = accounts
         self._files = files
+        self._trash_s = trash_s
+        self._may_discard = may_discard
         self._ranged_folder = functools.lru_cache(FOLDERS_CACHED)(self._folder_name)
 
     async def put(self, home: Home, kind: ObjectKind, object_id: str, data: bytes) -> None:
@@ -70,6 +93,24 @@ class DiskObjects:
 
     async def delete(self, home: Home, kind: ObjectKind, object_id: str) -> None:
         await asyncio.to_thread(self._files.remove, self._path(home, kind, object_id))
+
+    @property
+    def trash_s(self) -> float:
+        return self._trash_s
+
+    async def discard(self, home: Home, kind: ObjectKind, object_id: str) -> bool:
+        if self._may_discard is not None and not await self._may_discard():
+            return False
+        path = self._path(home, kind, object_id)
+        if self._trash_s and kind in _KEPT and not object_id.startswith(TEMPORARY_PREFIX):
+            thrown = self._path(home, ObjectKind.TRASH, name_in_trash(kind, object_id))
+            return await asyncio.to_thread(self._files.move, path, thrown)
+        await asyncio.to_thread(self._files.remove, path)
+        return True
+
+    async def put_back(self, home: Home, kind: ObjectKind, object_id: str) -> bool:
+        thrown = self._path(home, ObjectKind.TRASH, name_in_trash(kind, object_id))
+        return await asyncio.to_thread(self._files.move, thrown, self._path(home, kind, object_id))
 
     async def list(self, home: Home, kind: ObjectKind) -> Sequence[ObjectEntry]:
         return await asyncio.to_thread(_entries, self._folder(home, kind))

@@ -91,6 +91,22 @@ class DurableFiles:
         except OSError as error:
             raise _unavailable(error, path) from error
 
+    def move(self, path: Path, target: Path) -> bool:
+        try:
+            if not path.exists():
+                self._check_root()
+                return False
+            self._make_folder(target.parent)
+            os.utime(path)
+            path.replace(target)
+            self._sync_folder(target.parent)
+            self._sync_folder(path.parent)
+        except FileNotFoundError:  # somebody else moves the same
+            return False
+        except OSError as error:
+            raise _unavailable(error, path) from error
+        return True
+
     def _temporary(self, path: Path, data: bytes) -> Path:
         """The data in a durable file beside its final place."""
         self._make_folder(path.parent)

@@ -20,7 +20,7 @@ from tenantry.adapters.sealed.frames import (
 from tenantry.adapters.sealed.open_segment import OpenSegment, opened
 from tenantry.adapters.sealed.segment import Segment, from_planes, to_planes
 from tenantry.domain.document import Home
-from tenantry.domain.errors import Corrupt
+from tenantry.domain.errors import Corrupt, NotFound
 from tenantry.domain.ids import SegmentId
 from tenantry.ports.clock import Clock
 from tenantry.ports.keys import KeyStore
@@ -120,9 +120,13 @@ class SegmentStore:
 
     async def _sealed(self, home: Home, row: SegmentRow) -> SealedPlanes:
         def read(ranges: Sequence[Range]) -> Sequence[bytes]:
-            return self._objects.get_ranges(
-                home, ObjectKind.SEGMENT, row.id, ranges, wait=not self.hurries
-            )
+            try:
+                return self._objects.get_ranges(
+                    home, ObjectKind.SEGMENT, row.id, ranges, wait=not self.hurries
+                )
+            except NotFound as gone:
+                gone.add_note(row.id)  # for the log
+                raise
 
         header = await self.search(lambda: read_header(read, row.size_bytes))
         cipher = await segment_cipher(self._keys, home, row.id, header.key_version)
@@ -131,6 +135,10 @@ class SegmentStore:
     async def delete_all(self, home: Home) -> None:
         for entry in await self._objects.list(home, ObjectKind.SEGMENT):
             await self._objects.delete(home, ObjectKind.SEGMENT, entry.object_id)
+
+    async def discard(self, home: Home, segment_id: SegmentId) -> None:
+        """What a merge has replaced, by way of the trash."""
+        await self._objects.discard(home, ObjectKind.SEGMENT, segment_id)
 
     async def delete(self, home: Home, segment_id: SegmentId) -> None:
         await self._objects.delete(home, ObjectKind.SEGMENT, segment_id)

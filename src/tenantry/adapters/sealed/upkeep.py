@@ -2,7 +2,8 @@
 
 A replaced or emptied segment stays for a while, sealed and named by nobody: a search that read the
 manifest just before still finds every part of what it read, however fast the tenant writes. What a
-dead process leaves behind, the sweep of orphans deletes.
+dead process leaves behind, the sweep of orphans takes. What a merge has replaced goes to the trash;
+what held deleted documents alone is deleted.
 """
 
 from __future__ import annotations
@@ -28,15 +29,12 @@ Delete = Callable[[Home, SegmentId], Awaitable[None]]
 class Upkeep:
     """One task for merges and one for deletions, each alive only while there is work."""
 
-    def __init__(
-        self, compact: Compact, delete: Delete, monotonic: Callable[[], float], grace_s: float
-    ) -> None:
+    def __init__(self, compact: Compact, monotonic: Callable[[], float], grace_s: float) -> None:
         self._compact = compact
-        self._delete = delete
         self._monotonic = monotonic
         self._grace_s = grace_s
         self._unmerged: OrderedDict[TenantId, Home] = OrderedDict()
-        self._replaced: deque[tuple[float, Home, SegmentId]] = deque()
+        self._replaced: deque[tuple[float, Home, SegmentId, Delete]] = deque()
         self._merger: asyncio.Task[None] | None = None
         self._deleter: asyncio.Task[None] | None = None
 
@@ -46,9 +44,10 @@ class Upkeep:
         if self._merger is None or self._merger.done():
             self._merger = asyncio.create_task(self._merge_all(), name="merge segments")
 
-    def delete_later(self, home: Home, segments: Iterable[SegmentId]) -> None:
+    def later(self, delete: Delete, home: Home, segments: Iterable[SegmentId]) -> None:
+        """`delete` or discard them, once no search reads them any more."""
         due = self._monotonic() + self._grace_s
-        self._replaced.extend((due, home, segment_id) for segment_id in segments)
+        self._replaced.extend((due, home, segment_id, delete) for segment_id in segments)
         if self._replaced and (self._deleter is None or self._deleter.done()):
             self._deleter = asyncio.create_task(self._delete_all(), name="delete segments")
 
@@ -78,8 +77,8 @@ class Upkeep:
                 await self._delete_first()
 
     async def _delete_first(self) -> None:
-        _, home, segment_id = self._replaced.popleft()
-        await _tried("deleting a segment", self._delete(home, segment_id))
+        _, home, segment_id, delete = self._replaced.popleft()
+        await _tried("deleting a segment", delete(home, segment_id))
 
 
 async def _tried(what: str, work: Awaitable[None]) -> None:

@@ -1,0 +1,51 @@
+"""`ports.object_mark.DatabaseMark`, over the control plane's pool."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import asyncpg
+
+from tenantry.adapters.postgres.connections import ACQUIRE_TIMEOUT_S
+from tenantry.adapters.postgres.outages import outages_are_unavailable
+from tenantry.adapters.postgres.statements import statements
+from tenantry.domain.errors import Unavailable
+from tenantry.domain.object_mark import DatabaseState
+
+# Somebody took the right from all roles, or the server is one that only looks like PostgreSQL.
+_UNTOLD = (
+    asyncpg.InsufficientPrivilegeError,
+    asyncpg.FeatureNotSupportedError,
+    asyncpg.ObjectNotInPrerequisiteStateError,
+    asyncpg.UndefinedFunctionError,
+)
+
+
+class PostgresMark:
+    def __init__(self, control_pool: Any) -> None:
+        self._pool = control_pool
+        self._sql = statements("sql/object_mark.sql")
+
+    async def read(self) -> DatabaseState:
+        try:
+            row = await self._row("read")
+        except _UNTOLD as refused:
+            raise Unavailable(
+                "The database does not tell which one it is, so nothing that no row names is"
+                f" deleted: {refused}."
+            ) from refused
+        return DatabaseState(row["database"], row["at"])
+
+    async def advance(self, since: datetime | None) -> datetime | None:
+        row = await self._row("advance", since)
+        return None if row is None else row["at"]
+
+    async def adopt(self, since: datetime | None) -> datetime:
+        at: datetime = (await self._row("adopt", since))["at"]
+        return at
+
+    async def _row(self, name: str, *values: object) -> Any:
+        with outages_are_unavailable():
+            async with self._pool.acquire(timeout=ACQUIRE_TIMEOUT_S) as connection:
+                return await connection.fetchrow(self._sql[name], *values)
