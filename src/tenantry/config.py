@@ -63,8 +63,9 @@ class Settings:
     objects_url: str | None = _setting(
         None, "not in this version, and refused: sealed objects lie in the data folder"
     )
-    queue_url: str | None = _setting(
-        None, "not in this version, and refused: jobs wait in PostgreSQL"
+    queue_url: str | None = _setting(None, "not in this version, refused: jobs wait in PostgreSQL")
+    trash_keep_days: Annotated[int, msgspec.Meta(ge=0, le=365)] = _setting(
+        7, "that a sealed object can be put back once no row names it; 0: none"
     )
 
     # Keys
@@ -228,7 +229,7 @@ class Settings:
         "send_invoice", "how Stripe collects an invoice"
     )
     stripe_days_due: Annotated[int, msgspec.Meta(ge=1, le=365)] = _setting(
-        30, "days until an invoice that Stripe sends is due"
+        30, "days until a sent invoice is due at Stripe, where its document has no due date"
     )
     notice_keep_days: Annotated[int, msgspec.Meta(ge=30, le=3_650)] = _setting(
         400, "days a notice is kept, and told from a repetition"

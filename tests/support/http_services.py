@@ -51,6 +51,7 @@ from tenantry.entrypoints.http.metrics import Counters, cells_for
 from tenantry.entrypoints.http.services import Services
 from tenantry.ports.directory import Signer
 from tenantry.ports.idempotency import IdempotencyStore
+from tenantry.ports.round_marks import LastRound
 
 OPERATOR_TOKEN = "op_" + "o" * 40
 CHARGE = Decimal("0.0315")
@@ -321,6 +322,12 @@ class FixedServices:
         async def nothing(*_: object) -> None:
             return None
 
+        async def no_attempts() -> dict[str, tuple[int, float]]:
+            return {}
+
+        async def no_rounds() -> list[LastRound]:
+            return []
+
         directory: Any = self.directory
         control: Any = self.control
         audits: Any = None  # tests/integration/stack too
@@ -357,6 +364,10 @@ class FixedServices:
             operator_token_sha256=hashlib.sha256(OPERATOR_TOKEN.encode()).digest(),
             ready=ready,
             alert_counts=lambda: self.alerts.counts(),
+            attempt_counts=no_attempts,
+            last_rounds=no_rounds,
+            env="local",
+            version="0",
             drain=nothing,
             close=nothing,
             counters=counters or Counters([0] * cells_for(1), LABELS, 0),

@@ -30,7 +30,7 @@ from tenantry.application.clock_watch import CHECK_EVERY_S
 from tenantry.application.delivery import delivery_rounds
 from tenantry.application.invoice_run import billing_rounds
 from tenantry.application.rolling_up import rollups_round
-from tenantry.application.round import Round
+from tenantry.application.round import Round, marked
 from tenantry.application.rounds import (
     answers_round,
     batch_round,
@@ -163,4 +163,4 @@ async def background(
         ]
         marks = round_marks(config)
         held.callback(marks.forget)
-        yield marks.begin(rounds)
+        yield marked(rounds, marks)

@@ -1,7 +1,8 @@
 """What a long process writes on stderr: a line for each event, with its time, level and place.
 
 Owns: the form, and that no event fills the log by coming again. Does not own: what is worth a line.
-Levels below WARNING are not written.
+Levels below WARNING are not written. Whose request an event was of is the record's `about` (given
+as `extra`): it ends the line, and does not make it another one.
 """
 
 from __future__ import annotations
@@ -25,13 +26,21 @@ _OF_THE_WORLD = ("asyncpg",)
 
 class EventLine(logging.Formatter):
     """`2026-11-29T07:05:50Z WARNING tenantry.entrypoints.worker[4711] …`; a fault of ours is
-    followed by its traceback.
+    followed by its traceback. `env`, where it is given, is told after the process.
     """
+
+    def __init__(self, env: str = "") -> None:
+        super().__init__()
+        told = "".join(c if c.isprintable() else " " for c in env).split()
+        self._env = f" env={' '.join(told)}" if told else ""
 
     def format(self, record: logging.LogRecord) -> str:
         at = datetime.fromtimestamp(record.created, UTC)
         said = " ".join(record.getMessage().split("\n"))
-        line = f"{at:%Y-%m-%dT%H:%M:%SZ} {record.levelname} {record.name}[{os.getpid()}] {said}"
+        if about := _about(record):
+            said += f" ({about})"
+        place = f"{record.name}[{os.getpid()}]{self._env}"
+        line = f"{at:%Y-%m-%dT%H:%M:%SZ} {record.levelname} {place} {said}"
         failure = record.exc_info[1] if record.exc_info else None
         if failure is None:
             return line
@@ -44,6 +53,7 @@ class EventLine(logging.Formatter):
 class Folded(logging.Filter):
     """Lets a line through once; when FOLD_S are over, `… 312 more: ` and the line tells how often
     it has come since, for as long as it comes. Clients can cause most lines as often as they ask.
+    A count is about the first that it counts.
 
     Past LINES_MAX different lines of a module only their number is told. `tell` writes a record
     and asks us, who let counts through; `later` calls back after so many seconds.
@@ -85,9 +95,9 @@ class Folded(logging.Filter):
             self._is_awaited = False
             self._ends = self._monotonic() + FOLD_S
             counts = [
-                _count(name, level, said)
+                _count(name, *told)
                 for name, module in self._modules.items()
-                for level, said in module.counts()
+                for told in module.counts()
             ]
             going_on = {name: module.going_on() for name, module in self._modules.items()}
             self._modules = {name: module for name, module in going_on.items() if module.lines}
@@ -102,6 +112,7 @@ class _Line:
     level: int
     said: str
     more: int = 0
+    about: str = ""  # of the first that is counted
 
 
 @dataclass(slots=True)
@@ -114,6 +125,7 @@ class _Module:
     def is_new(self, key: tuple[object, ...], record: logging.LogRecord) -> bool:
         known = self.lines.get(key)
         if known is not None:
+            known.about = known.about if known.more else _about(record)
             known.more += 1
         elif len(self.lines) >= LINES_MAX:
             self.others += 1
@@ -122,25 +134,26 @@ class _Module:
             return True
         return False
 
-    def counts(self) -> Iterator[tuple[int, str]]:
-        """Level and text."""
+    def counts(self) -> Iterator[tuple[int, str, str]]:
+        """Level, text, and what it is about."""
         for line in self.lines.values():
             if line.more:
-                yield line.level, f"… {line.more} more: {line.said}"
+                yield line.level, f"… {line.more} more: {line.said}", line.about
         if self.others:
-            yield logging.WARNING, f"… {self.others} more lines of other words"
+            yield logging.WARNING, f"… {self.others} more lines of other words", ""
 
     def going_on(self) -> _Module:
         """What is left of it when the time is over: the lines that have come again."""
         return _Module({k: replace(v, more=0) for k, v in self.lines.items() if v.more})
 
 
-def log_events() -> None:
-    """From now on in this process; whoever has set up logging otherwise keeps it."""
+def log_events(env: str = "") -> None:
+    """From now on in this process; whoever has set up logging otherwise keeps it. `env`: see
+    `EventLine`."""
     last = logging.lastResort
     if last is None:
         return
-    last.setFormatter(EventLine())
+    last.setFormatter(EventLine(env))
     if not any(isinstance(each, Folded) for each in last.filters):
         folded = Folded(last.handle)
         last.addFilter(folded)
@@ -165,9 +178,13 @@ def _said(record: logging.LogRecord) -> str:
     return said if kind is None else f"{said} ({kind.__name__})"
 
 
-def _count(name: str, level: int, said: str) -> logging.LogRecord:
+def _about(record: logging.LogRecord) -> str:
+    return str(getattr(record, "about", ""))
+
+
+def _count(name: str, level: int, said: str, about: str) -> logging.LogRecord:
     record = logging.LogRecord(name, level, __file__, 0, said, (), None)
-    record.is_count = True
+    record.is_count, record.about = True, about
     return record
 
 

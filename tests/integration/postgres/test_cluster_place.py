@@ -71,6 +71,22 @@ def test_root_in_a_closed_folder(folder: Path, tmp_path: Path) -> None:
 
 
 @only_root
+def test_a_user_id_without_a_name_is_refused_in_one_line() -> None:
+    """In a process of its own, which gives its rights up for good."""
+    script = (
+        "import os, sys; from tenantry.adapters.postgres.embedded.account import database_account;"
+        "os.setuid(54321)\n"
+        "try: database_account()\n"
+        "except Exception as refused: sys.exit(f'{type(refused).__name__}: {refused}')"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert (done.returncode, len(done.stderr.splitlines())) == (1, 1)
+    assert done.stderr.startswith("ClusterUnsupported: PostgreSQL runs under no user id without")
+    assert "useradd --uid 54321" in done.stderr
+    assert "TENANTRY_DATABASE_URL" in done.stderr
+
+
+@only_root
 def test_the_copied_programs_are_verified_and_mended(folder: Path) -> None:
     account = database_account()
     first = find_binaries(account, cache_root=folder / "cache")

@@ -60,12 +60,30 @@ def test_a_process_that_set_up_nothing_writes_such_lines(
     )
 
 
+def told_of(said: str, about: str, env: str = "") -> str:
+    record = logging.LogRecord("tenantry.x", logging.WARNING, "f.py", 1, said, (), None)
+    record.about = about
+    return EventLine(env).format(record).partition("[")[2].partition("]")[2]
+
+
+def test_a_line_ends_with_whose_request_it_is_about() -> None:
+    assert told_of("unavailable at /v1/search", "request r1 tenant tnt_a") == (
+        " unavailable at /v1/search (request r1 tenant tnt_a)"
+    )
+
+
+def test_a_line_names_the_deployment_that_has_a_name() -> None:
+    assert told_of("said", "", "staging 2") == " env=staging 2 said"
+    assert told_of("said", "", "a\nb\x1b[1m") == " env=a b [1m said", "one line in any case"
+
+
 class _Log:
     """A folding log whose time passes when a test says so."""
 
     def __init__(self) -> None:
         self.now_s = 0.0
         self.told: list[str] = []
+        self.about: list[str] = []
         self.due: list[tuple[float, Callable[[], None]]] = []
         self._folded = Folded(self.write, lambda: self.now_s, self._later)
 
@@ -75,9 +93,15 @@ class _Log:
     def write(self, record: logging.LogRecord) -> None:
         if self._folded.filter(record):
             self.told.append(record.getMessage())
+            self.about.append(getattr(record, "about", ""))
 
-    def say(self, said: str, *values: object, logger: str = "tenantry.x") -> None:
-        self.write(logging.LogRecord(logger, logging.WARNING, "f.py", 1, said, values, None))
+    def say(
+        self, said: str, *values: object, logger: str = "tenantry.x", about: str | None = None
+    ) -> None:
+        record = logging.LogRecord(logger, logging.WARNING, "f.py", 1, said, values, None)
+        if about is not None:
+            record.about = about
+        self.write(record)
 
     def fail(self, said: str, failure: Exception) -> None:
         try:
@@ -107,6 +131,19 @@ def test_a_line_that_comes_again_is_counted_and_told_with_its_number() -> None:
         "… 312 more: unavailable at /v1/chat",
         "… 312 more: unavailable at /v1/search",
     ]
+
+
+def test_lines_about_different_requests_fold_and_the_count_keeps_the_first_that_it_counts() -> None:
+    log = _Log()
+    for number in range(1, 5):
+        log.say("unavailable", about=f"request r{number}")
+    log.pass_time(FOLD_S)
+    assert log.told == ["unavailable", "… 3 more: unavailable"]
+    assert log.about == ["request r1", "request r2"]
+    for number in range(5, 7):
+        log.say("unavailable", about=f"request r{number}")
+    log.pass_time(FOLD_S)
+    assert (log.told[-1], log.about[-1]) == ("… 2 more: unavailable", "request r5")
 
 
 def test_a_line_that_goes_on_is_one_line_a_time_and_one_that_has_ended_none() -> None:

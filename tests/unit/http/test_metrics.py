@@ -4,11 +4,15 @@ from tenantry.domain.alert import SEVERITIES
 from tenantry.entrypoints.http.metrics import (
     Counters,
     alerts_exposition,
+    attempts_exposition,
     cells_for,
     forget_living,
+    info_exposition,
     ledger_exposition,
+    rounds_exposition,
 )
 from tenantry.ports.model import ANSWERED, OUTCOMES
+from tenantry.ports.round_marks import LastRound
 
 LABELS = ("GET /a", "POST /b/{id}")
 
@@ -93,3 +97,24 @@ def test_attempts_are_counted_by_outcome_over_all_workers_from_zero() -> None:
     assert len(found) == len(OUTCOMES)
     Counters(board, LABELS, 1)  # the successor of one that died
     assert 'tenantry_upstream_attempts_total{outcome="answered"} 2' in first.exposition()
+
+
+def test_what_a_deployment_is_called_can_be_any_text() -> None:
+    (line,) = [each for each in info_exposition('a"b\\c\nd', "1.2").splitlines() if each[0] != "#"]
+    assert line == 'tenantry_info{env="a\\"b\\\\c\\nd",version="1.2"} 1'
+
+
+def test_attempts_that_have_not_ended_are_told_by_state_from_zero() -> None:
+    lines = attempts_exposition({"unknown": (3, 4_000.25)}).splitlines()
+    assert 'tenantry_attempts{state="open"} 0' in lines
+    assert 'tenantry_attempts{state="unknown"} 3' in lines
+    assert 'tenantry_attempts_oldest_age_seconds{state="unknown"} 4000.250' in lines
+    assert 'tenantry_attempts_oldest_age_seconds{state="batch"} 0.000' in lines
+
+
+def test_each_round_tells_when_it_last_ended_and_how_often_it_should() -> None:
+    text = rounds_exposition([LastRound("sweep", 2.0, 1_795_935_950.5)])
+    name = "tenantry_background_last_round_timestamp_seconds"
+    assert f'{name}{{round="sweep"}} 1795935950.500' in text.splitlines()
+    assert 'tenantry_background_round_period_seconds{round="sweep"} 2' in text.splitlines()
+    assert rounds_exposition([]) == ""

@@ -16,8 +16,12 @@ from tenantry.adapters.postgres.control import DEFAULT_POOL_ID
 from tenantry.adapters.postgres.deliveries import PostgresDeliveries
 from tenantry.adapters.postgres.embedded.place import known_place
 from tenantry.adapters.postgres.errors import ClusterNotRunning
+from tenantry.adapters.postgres.log_readings import PostgresLogReadings
 from tenantry.adapters.postgres.vector_rooms import PostgresEngineBook
+from tenantry.application.log_reading import log_facts
 from tenantry.bootstrap.billing import issuer_of
+from tenantry.bootstrap.commands.objects import object_facts
+from tenantry.bootstrap.commands.overdue import overdue_problems
 from tenantry.bootstrap.commands.reach import reached
 from tenantry.bootstrap.database import attach
 from tenantry.bootstrap.deployment import (
@@ -65,17 +69,22 @@ async def _examine(
         desk = PostgresDeliveries(databases.control)
         counts = await desk.counts()
         late = await desk.overdue(sorted(OWED_FOR_EVER), datetime.now(UTC) - LATE_AFTER)
+        waiting = await PostgresLogReadings(databases.control).waiting()
         engines = await PostgresEngineBook(databases.control).open_engines()
         control = control_of(config, databases)
         placements, tenants = await control.list_placements(), await _living(control)
         models = await control.list_models()
         letters, unwritten = await _letters(config, PostgresContracts(databases.control), tenants)
+        overdue = await overdue_problems(config, databases, dsn_for)
+        objects, astray = await object_facts(config, databases, tenants)
     finally:
         await databases.close()
     problems = _unanswered(config, placements, tenants)
     problems += _destroyed(config, tenants)
     problems += await engine_problems(config, dsn_for)
     problems += rooms_problems(config, engines) + unwritten
+    logs, unread = log_facts(waiting, datetime.now(UTC))
+    problems += unread
     bedrock: dict[str, str] = {}
     if aws:
         bedrock, wrong = await reached(config, placements, models)
@@ -86,11 +95,14 @@ async def _examine(
     if late.pending:
         told = f"{late.pending} invoices, voids or credit notes wait for more than a day for Stripe"
         problems.append(f"{told}: tenantry stripe waiting")
+    problems += overdue + astray
     return {
         "tenants": f"{len(tenants)}, in {len({each.placement.id for each in tenants})} placements",
         "vectors in clear": rooms_fact(engines),
         "deliveries": f"{counts['pending']} pending, {counts['dead']} dead",
+        "invocation logs": logs,
         "letters on invoices": letters,
+        "objects": objects,
         **bedrock,
     }, problems
 

@@ -6,19 +6,34 @@ import logging
 import subprocess
 import sys
 import threading
+import time
+from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Final, Self
 
+from tenantry.application.round import STANDS_STILL_S, stands_still
+from tenantry.ports.round_marks import LastRound
+
 RESTART_PAUSE_S: Final = 1.0  # before one that ended is replaced
 STOP_S: Final = 30.0  # then it is killed
+LOOK_EVERY_S: Final = 10.0  # whether its rounds still end
 _COMMAND: Final = ("-m", "tenantry.entrypoints.cli.main", "worker", "--exit-with-parent")
 _log = logging.getLogger(__name__)
 
 
 class BackgroundProcess:
-    """Runs for as long as the block does; without it nothing sweeps and nothing is trued up."""
+    """Runs for as long as the block does; without it nothing sweeps and nothing is trued up.
 
-    def __init__(self) -> None:
+    One that ends no round any more is told once, and left to who knows why: see `last_rounds`.
+    """
+
+    def __init__(
+        self,
+        last_rounds: Callable[[], Sequence[LastRound]],
+        look_every_s: float = LOOK_EVERY_S,
+    ) -> None:
+        self._last_rounds = last_rounds
+        self._look_every_s = look_every_s
         self._stop = threading.Event()
         self._turn = threading.Lock()  # of starting and of ending
         self._process: subprocess.Popen[bytes] | None = None
@@ -27,6 +42,7 @@ class BackgroundProcess:
     def __enter__(self) -> Self:
         self._start()
         self._watcher.start()
+        threading.Thread(target=self._look, name="worker-look", daemon=True).start()
         return self
 
     def __exit__(
@@ -56,6 +72,18 @@ class BackgroundProcess:
                 [sys.executable, *_COMMAND], start_new_session=True
             )
             return self._process
+
+    def _look(self) -> None:
+        told = False
+        while not self._stop.wait(self._look_every_s):
+            still = stands_still(self._last_rounds(), time.time())
+            if still and not told:
+                _log.error(
+                    "the background worker has ended no round for %.0f s: it hangs, or none can be"
+                    " done",
+                    STANDS_STILL_S,
+                )
+            told = still
 
     def _watch(self) -> None:
         process = self._process

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import re
+import time
 from typing import Any
 
 import click
 
 from tenantry.adapters.clock import SystemClock
 from tenantry.adapters.postgres.embedded import EmbeddedCluster
+from tenantry.application.round import round_facts
 from tenantry.bootstrap.billing import issuer_of
 from tenantry.bootstrap.capacity import workers_problems
 from tenantry.bootstrap.commands.examine import examine
 from tenantry.bootstrap.control_files import control_problems, open_secrets
-from tenantry.bootstrap.deployment import examined_settings
+from tenantry.bootstrap.deployment import examined_settings, round_marks
 from tenantry.bootstrap.failures import told
 from tenantry.bootstrap.keys import key_facts
 from tenantry.bootstrap.reach_settings import file_problems
@@ -81,6 +83,8 @@ def _facts(config: Settings, aws: bool) -> tuple[dict[str, Any], list[str]]:
         problems += wrong
     found, wrong = _examined(config, aws)
     facts |= found
+    problems += wrong
+    facts["background worker"], wrong = round_facts(round_marks(config).read(), time.time())
     problems += wrong
     try:
         issuer = issuer_of(config)

@@ -31,6 +31,7 @@ MODULES: Mapping[str, str] = {
     "migrate": "migrate",
     "models": "models",
     "notices": "notices",
+    "objects": "objects",
     "plans": "plans",
     "prices": "prices",
     "rates": "rates",

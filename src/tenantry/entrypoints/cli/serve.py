@@ -14,7 +14,7 @@ import click
 from tenantry.bootstrap.capacity import workers_problems
 from tenantry.bootstrap.control_files import control_problems, open_secrets
 from tenantry.bootstrap.database import database
-from tenantry.bootstrap.deployment import make_operator_token, settings
+from tenantry.bootstrap.deployment import env_told, make_operator_token, round_marks, settings
 from tenantry.bootstrap.holders import HostWatch
 from tenantry.bootstrap.logs import log_events
 from tenantry.bootstrap.shared_costs import shared_costs_of
@@ -62,7 +62,7 @@ def serve(exit_with_parent: bool, ready_json: bool, **given: int | None) -> None
     config = dataclasses.replace(settings(), **overrides)
     parent = os.getppid() if exit_with_parent else None
 
-    log_events()
+    log_events(env_told(config))
     if too_many := workers_problems(config):
         raise click.ClickException(too_many[0])
     shared_costs_of(config)  # told now, not by a worker that keeps ending
@@ -81,7 +81,7 @@ def serve(exit_with_parent: bool, ready_json: bool, **given: int | None) -> None
     with (
         database(config) as running,
         HostWatch(running.dsn_for) as host,
-        BackgroundProcess(),
+        BackgroundProcess(round_marks(config).read),
     ):
 
         def must_stop() -> bool:
@@ -104,7 +104,7 @@ async def _make_services(config: Settings, counters: Counters) -> Services:
     with loading():
         from tenantry.entrypoints.http.assemble import make_services
 
-    log_events()
+    log_events(env_told(config))
     return await make_services(config, counters)
 
 

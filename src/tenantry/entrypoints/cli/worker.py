@@ -12,7 +12,7 @@ from typing import NoReturn
 import click
 
 from tenantry.bootstrap.background import background
-from tenantry.bootstrap.deployment import settings
+from tenantry.bootstrap.deployment import env_told, settings
 from tenantry.bootstrap.logs import log_events
 from tenantry.config import Settings
 from tenantry.entrypoints.signals import endings
@@ -29,10 +29,11 @@ def worker(exit_with_parent: bool, parent: int | None) -> None:
 
     Example: `tenantry worker`
     """
-    log_events()
     if parent is None and exit_with_parent:
         parent = os.getppid()
-    if asyncio.run(_work(settings(), parent)):
+    config = settings()
+    log_events(env_told(config))
+    if asyncio.run(_work(config, parent)):
         _make_place(parent)
 
 

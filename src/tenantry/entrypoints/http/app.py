@@ -34,7 +34,7 @@ from tenantry.entrypoints.http.ratelimit import left_header, policy_header
 from tenantry.entrypoints.http.response import Response, StreamingResponse
 from tenantry.entrypoints.http.routes import Access, Route, RouteTable, family_of, family_of_sdk
 from tenantry.entrypoints.http.services import Services
-from tenantry.entrypoints.http.wire.handover import Answering
+from tenantry.entrypoints.http.wire.handover import Answering, Refusal
 from tenantry.entrypoints.http.wire.limits import WireLimits
 from tenantry.entrypoints.http.wire.request import Request
 
@@ -90,6 +90,34 @@ class App:
         _name(response, family, request_id)
         self._send(response, exchange)
 
+    async def who(self, head: Request) -> str | Refusal:
+        """Who sends a large body, by its request's head, before it is kept: a name for all that a
+        tenant sends, or the operator; else the refusal that the whole request would have had. It
+        decides nothing else: `serve` asks again, with the body. Never raises but for cancellation.
+        """
+        request_id = self._request_id()
+        match = self._table.match(head.method, head.raw_path)
+        route = match.route
+        if route is None:
+            answer = await self._unknown(head, match.path_known, request_id)
+            return partial(self._send, answer)
+        try:
+            if route.access is Access.PUBLIC:
+                raise TooLarge("No body is taken here.")
+            if route.access is Access.OPERATOR:
+                self._require_operator(head)
+                return "operator"
+            return await self._services.authenticator.owner(credentials_of(head))
+        except Exception as error:
+            answer = self._refusal(error, route=route, request_id=request_id)
+        _name(answer, route.family, request_id)
+        return partial(self._refuse_large, route, answer)
+
+    def _refuse_large(self, route: Route, answer: Response, exchange: Answering) -> None:
+        self._services.counters.begin()
+        self._send(answer, exchange)
+        self._services.counters.end(f"{route.method} {route.template}", answer.status, 0.0)
+
     async def _serve_route(
         self,
         route: Route,
@@ -114,24 +142,34 @@ class App:
             elif principal is None:
                 answer = await answer_operator_once(call)
             else:
-                refusal = partial(self._refusal, route=route, request_id=request_id)
+                refusal = partial(
+                    self._refusal, route=route, request_id=request_id, principal=principal
+                )
                 again = partial(self._who_again, route, request)
                 answer, request_id = await answer_once(call, refusal, again)
         except Exception as error:
-            answer = self._refusal(error, route=route, request_id=request_id)
+            answer = self._refusal(error, route=route, request_id=request_id, principal=principal)
         self._tag(answer, route, principal, request_id, progress)
         if isinstance(answer, Response):
             self._send(answer, exchange)
         else:
-            await self._send_stream(answer, route, exchange)
+            await self._send_stream(answer, route, exchange, _about(request_id, principal))
 
-    def _refusal(self, error: Exception, *, route: Route, request_id: UUID) -> Response:
+    def _refusal(
+        self,
+        error: Exception,
+        *,
+        route: Route,
+        request_id: UUID,
+        principal: Principal | None = None,
+    ) -> Response:
+        about = _about(request_id, principal)
         if isinstance(error, TenantryError):
             if isinstance(error, Unavailable):
-                _log.warning("unavailable at %s: %s", route.template, _where(error))
+                _log.warning("unavailable at %s: %s", route.template, _where(error), extra=about)
             return to_response(error, route.family, request_id)
         # Content could be in the message of an exception: only its kind and place are logged.
-        _log.error("unexpected at %s: %s", route.template, _where(error))
+        _log.error("unexpected at %s: %s", route.template, _where(error), extra=about)
         message = "Something unexpected went wrong."
         return status_response(500, message, route.family, request_id)
 
@@ -217,7 +255,11 @@ class App:
         exchange.respond(response.status, response.headers, response.body)
 
     async def _send_stream(
-        self, answer: StreamingResponse, route: Route, exchange: Answering
+        self,
+        answer: StreamingResponse,
+        route: Route,
+        exchange: Answering,
+        about: Mapping[str, object],
     ) -> None:
         """Piece by piece, as fast as the client reads. When it goes, only this reader ends: the
         answer is drained and settled by the task that owns it."""
@@ -240,7 +282,9 @@ class App:
                 raise
             reader.uncancel()
         except Exception as error:
-            _log.error("unexpected in a stream of %s: %s", route.template, _where(error))
+            _log.error(
+                "unexpected in a stream of %s: %s", route.template, _where(error), extra=about
+            )
             answer.leave()
             exchange.cut()
 
@@ -284,6 +328,12 @@ def _refuse_body(route: Route, request: Request) -> None:
                 )
     if len(request.body) > route.body_bytes_max:
         raise TooLarge(f"The request body is larger than {route.body_bytes_max:,} bytes.")
+
+
+def _about(request_id: UUID, principal: Principal | None) -> Mapping[str, object]:
+    """Whose request a line of the log is of, beside its words: it folds with those of others."""
+    whose = "" if principal is None else f" tenant {principal.tenant_id}"
+    return {"about": f"request {request_id}{whose}"}
 
 
 def _where(error: BaseException) -> str:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+from importlib.metadata import version
 
+from tenantry.adapters.postgres.open_attempts import PostgresOpenAttempts
+from tenantry.bootstrap.deployment import round_marks
 from tenantry.bootstrap.gateway import gateway
 from tenantry.config import Settings
 from tenantry.entrypoints.http.metrics import Counters
@@ -26,7 +30,11 @@ async def make_services(
 
     ready = SharedQuestion(opened.ready, opened.clock.monotonic)
     alert_counts = SharedQuestion(opened.alerts.counts, opened.clock.monotonic)
-    for question in (ready, alert_counts):
+    attempts = PostgresOpenAttempts(opened.databases.control)
+    attempt_counts = SharedQuestion(attempts.counts, opened.clock.monotonic)
+    marks = round_marks(config)
+    last_rounds = SharedQuestion(lambda: asyncio.to_thread(marks.read), opened.clock.monotonic)
+    for question in (ready, alert_counts, attempt_counts, last_rounds):
         stack.push_async_callback(question.close)
 
     return Services(
@@ -60,6 +68,10 @@ async def make_services(
         operator_token_sha256=opened.operator_token_sha256,
         ready=ready,
         alert_counts=alert_counts,
+        attempt_counts=attempt_counts,
+        last_rounds=last_rounds,
+        env=config.env,
+        version=version("tenantry"),
         drain=drain,
         close=stack.aclose,
         counters=counters,

@@ -12,8 +12,10 @@ from typing import Final
 
 from tenantry.domain.alert import SEVERITIES
 from tenantry.ports.model import OUTCOMES
+from tenantry.ports.round_marks import LastRound
 
 STATUS_CLASSES: Final = ("2xx", "3xx", "4xx", "5xx")
+ATTEMPT_STATES: Final = ("open", "unknown", "batch")
 LABELS_MAX: Final = 256  # so that who makes the board need not load the routes
 _PER_ROUTE: Final = len(STATUS_CLASSES) + 1  # and the microseconds that its answers took
 _ATTEMPTS: Final = LABELS_MAX * _PER_ROUTE  # the first of those of attempts by outcome
@@ -121,11 +123,52 @@ def alerts_exposition(raised: Mapping[tuple[str, str], int]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def attempts_exposition(found: Mapping[str, tuple[int, float]]) -> str:
+    """Attempts that have not ended, as the database counts them for all processes, by state."""
+    name, age = "tenantry_attempts", "tenantry_attempts_oldest_age_seconds"
+    counts = _head(name, "gauge", "Attempts that have not ended.")
+    ages = _head(age, "gauge", "Since when the oldest of them has begun; 0 where there is none.")
+    for state in ATTEMPT_STATES:
+        count, oldest_s = found.get(state, (0, 0.0))
+        counts.append(f'{name}{{state="{state}"}} {count}')
+        ages.append(f'{age}{{state="{state}"}} {oldest_s:.3f}')
+    return "\n".join((*counts, *ages)) + "\n"
+
+
+def rounds_exposition(rounds: Sequence[LastRound]) -> str:
+    """When each round of the background worker last ended; nothing where none works here."""
+    if not rounds:
+        return ""
+    name, period = (
+        "tenantry_background_last_round_timestamp_seconds",
+        "tenantry_background_round_period_seconds",
+    )
+    ends = _head(name, "gauge", "When a round of the background worker last ended, in Unix time.")
+    periods = _head(period, "gauge", "The pause after a round.")
+    for each in rounds:
+        label = f'{{round="{_escaped(each.name)}"}}'
+        ends.append(f"{name}{label} {each.at_s:.3f}")
+        periods.append(f"{period}{label} {each.every_s:g}")
+    return "\n".join((*ends, *periods)) + "\n"
+
+
+def info_exposition(env: str, version: str) -> str:
+    """What this deployment is called, and what it runs."""
+    lines = _head("tenantry_info", "gauge", "1, with what this deployment is in its labels.")
+    labels = f'env="{_escaped(env)}",version="{_escaped(version)}"'
+    return "\n".join((*lines, f"tenantry_info{{{labels}}} 1")) + "\n"
+
+
 def ledger_exposition(reachable: bool) -> str:
     """Whether the worker that was asked can admit requests."""
     about = "1 where this worker reaches the ledger's database and can admit, else 0."
     lines = _head("tenantry_ledger_up", "gauge", about)
     return "\n".join((*lines, f"tenantry_ledger_up {int(reachable)}")) + "\n"
+
+
+def _escaped(text: str) -> str:
+    """As the value of a label."""
+    return text.replace("\\", "\\\\").replace("\n", "\\n").replace('"', '\\"')
 
 
 def _head(name: str, kind: str, about: str) -> list[str]:

@@ -45,6 +45,7 @@ from tenantry.ports.ledger import TenantLedger
 from tenantry.ports.margin import MarginBooks
 from tenantry.ports.papers import InvoicePapers
 from tenantry.ports.reindexing import Reindex
+from tenantry.ports.round_marks import LastRound
 from tenantry.ports.tenant_admin import TenantAdmin
 
 
@@ -190,6 +191,11 @@ class Services:
     operator_token_sha256: bytes
     ready: Callable[[], Awaitable[None]]
     alert_counts: Callable[[], Awaitable[Mapping[tuple[str, str], int]]]  # kind and severity
+    # By state: how many have not ended, and the age of the oldest in seconds.
+    attempt_counts: Callable[[], Awaitable[Mapping[str, tuple[int, float]]]]
+    last_rounds: Callable[[], Awaitable[Sequence[LastRound]]]  # of this machine's background worker
+    env: str
+    version: str
     drain: Callable[[float], Awaitable[None]]  # owned tasks, at most so many seconds
     close: Callable[[], Awaitable[None]]
     counters: Counters

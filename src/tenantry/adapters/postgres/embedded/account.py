@@ -30,9 +30,11 @@ class Account:
 def database_account() -> Account:
     """Return the account for PostgreSQL; as root, create `tenantry` where it is absent.
 
-    Raises ClusterUnsupported where the user is absent and cannot be created.
+    Raises ClusterUnsupported where the user is absent and cannot be created, and where we are
+    a user without a name, as a container's arbitrary uid.
     """
     if os.geteuid() != 0:
+        _check_named(os.geteuid())
         return Account(os.geteuid(), os.getegid(), switched=False)
     entry = _lookup() or _create()
     if entry.pw_uid == 0:
@@ -65,6 +67,16 @@ def make_passable(folder: Path, mode: int) -> None:
     make_passable(folder.parent, mode)
     folder.mkdir(exist_ok=True)
     folder.chmod(mode)
+
+
+def _check_named(uid: int) -> None:
+    try:
+        pwd.getpwuid(uid)
+    except KeyError:
+        raise ClusterUnsupported(
+            f"PostgreSQL runs under no user id without a name, and {uid} has none in /etc/passwd: "
+            f"add one (useradd --uid {uid} …), or set TENANTRY_DATABASE_URL to your own server."
+        ) from None
 
 
 def _lookup() -> pwd.struct_passwd | None:

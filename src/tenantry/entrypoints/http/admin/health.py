@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
 
 from tenantry.domain.errors import TenantryError
 from tenantry.entrypoints.http.call import Call
 from tenantry.entrypoints.http.health import healthz
-from tenantry.entrypoints.http.metrics import alerts_exposition, ledger_exposition
+from tenantry.entrypoints.http.metrics import (
+    alerts_exposition,
+    attempts_exposition,
+    info_exposition,
+    ledger_exposition,
+    rounds_exposition,
+)
 from tenantry.entrypoints.http.response import Response, json_response
 from tenantry.entrypoints.http.routes import Access, Route
 from tenantry.entrypoints.http.services import Services
+
+T = TypeVar("T")
 
 
 async def readyz(call: Call) -> Response:
@@ -23,11 +33,17 @@ async def readyz(call: Call) -> Response:
 
 
 async def metrics(call: Call) -> Response:
-    """The worker's own counts, in any case; of alerts where the database can be asked in time."""
+    """The worker's own counts, in any case; what the database counts where it can be asked in time,
+    and what the disk knows where that answers in time."""
     services = call.services
-    text = services.counters.exposition()
-    is_ready, alerts = await asyncio.gather(_is_ready(services), _alerts(services))
-    text += alerts or ""
+    text = info_exposition(services.env, services.version) + services.counters.exposition()
+    is_ready, alerts, attempts, rounds = await asyncio.gather(
+        _is_ready(services),
+        _told(services.alert_counts, alerts_exposition),
+        _told(services.attempt_counts, attempts_exposition),
+        _told(services.last_rounds, rounds_exposition),
+    )
+    text += "".join(told or "" for told in (alerts, attempts, rounds))
     text += ledger_exposition(is_ready and alerts is not None)
     return Response(200, text.encode(), {"content-type": "text/plain; version=0.0.4"})
 
@@ -40,9 +56,9 @@ async def _is_ready(services: Services) -> bool:
     return True
 
 
-async def _alerts(services: Services) -> str | None:
+async def _told(ask: Callable[[], Awaitable[T]], told: Callable[[T], str]) -> str | None:
     try:
-        return alerts_exposition(await services.alert_counts())
+        return told(await ask())
     except TenantryError:
         return None
 
