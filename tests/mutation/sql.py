@@ -94,7 +94,7 @@ MUTANTS = (
     ),
     Mutant(
         "a reversal for each delivery",
-        "reverse_charge", "IF e.kind = 'reversal' THEN", "IF false THEN",
+        "reverse_charge", "IF e.token_classes = '{}' THEN", "IF false THEN",
     ),
     Mutant(
         "a reversal that charges once more",

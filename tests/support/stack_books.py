@@ -151,7 +151,7 @@ class Books:
                 raise AssertionError(f"open: {states}, settled: {settled}; serve said:\n{said}")
             time.sleep(0.1)
         now = datetime.now(UTC)
-        lost: int = self.keeper(lambda keeper: keeper.write_off(now))  # type: ignore[attr-defined]
+        lost: int = self.keeper(lambda keeper: keeper.give_up(now))  # type: ignore[attr-defined]
         assert lost == len(states)
         self.wait_settled(*tenants)
         return lost

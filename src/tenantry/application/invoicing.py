@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final
 
@@ -27,8 +27,8 @@ from tenantry.domain.invoice import (
     content_sha256,
     document,
     instant,
-    tells_prices,
 )
+from tenantry.domain.invoice_edition import PRESENT, Edition, edition_of
 from tenantry.domain.late_usage import late_of
 from tenantry.domain.party import Issuer, Party, PartyError, issuer_from
 from tenantry.domain.period import Span
@@ -57,11 +57,11 @@ class Regenerated:
     same: bool
 
 
-def draft_from(reading: Reading, issuer: Issuer | None) -> Document:
+def draft_from(reading: Reading, issuer: Issuer | None, edition: Edition = PRESENT) -> Document:
     """The draft of a period as it was read. Raises `Conflict` where the contract cannot be invoiced
     as it stands."""
     agreement = reading.agreement or _without_contract(reading)
-    return document(_made(reading, agreement, _stated(reading, agreement), issuer))
+    return document(_made(reading, agreement, issuer, edition))
 
 
 async def finalise_invoice(
@@ -92,13 +92,12 @@ def composer(issuer: Issuer | None, approved_sha256: str | None = None) -> Compo
         agreement = reading.agreement or _without_contract(reading)
         if _is_after_its_end(reading, agreement):
             return None
-        stated = _stated(reading, agreement)
-        if not stated.lines and not reading.usage:
+        made = _made(reading, agreement, issuer)
+        if not made.statement.lines and not reading.usage:
             return None
         _check_parties(reading, issuer)
-        made = _made(reading, agreement, stated, issuer)
-        made = replace(made, number=issue.number, issued_at=issue.issued_at)
-        body, content = _as_approved(made, approved_sha256)
+        made, body, content = _as_approved(reading, agreement, made, issue, approved_sha256)
+        stated = made.statement
         late = [line for each in reading.earlier for line in each.late]
         charges = money.total(line.charge for line in (*reading.usage, *late))
         return Composed(
@@ -108,7 +107,7 @@ def composer(issuer: Issuer | None, approved_sha256: str | None = None) -> Compo
             total=stated.total,
             credit=stated.credit,
             due=stated.due,
-            due_at=issue.issued_at + timedelta(days=agreement.payment_days),
+            due_at=datetime.fromisoformat(body["due_at"]),
             contract_version=agreement.version,
         )
 
@@ -189,13 +188,8 @@ async def regenerate(invoices: TenantInvoices, tenant_id: TenantId, stored: Stor
     reading = await invoices.read(tenant_id, stored.period, stored.watermark, stored.issued_at)
     agreement = reading.agreement or _without_contract(reading)
     body = json.loads(stored.document)
-    made = _made(reading, agreement, _stated(reading, agreement), issuer_from(body["issuer"]))
-    made = replace(
-        made,
-        number=stored.number,
-        issued_at=stored.issued_at,
-        tells_prices=tells_prices(body),
-    )
+    made = _made(reading, agreement, issuer_from(body["issuer"]), edition_of(body))
+    made = replace(made, number=stored.number, issued_at=stored.issued_at)
     again = canonical(_spelt_as(body, document(made)))
     return Regenerated(stored.sha256, again, same=again == stored.document)
 
@@ -250,7 +244,7 @@ def _without_contract(reading: Reading) -> Agreement:
         ) from None
 
 
-def _stated(reading: Reading, agreement: Agreement) -> Statement:
+def _stated(reading: Reading, agreement: Agreement, edition: Edition) -> Statement:
     terms = terms_until(reading.terms, agreement.ends_on)
     if not terms:
         raise Conflict(f"The contract ends on {agreement.ends_on}, before its first terms start.")
@@ -265,14 +259,17 @@ def _stated(reading: Reading, agreement: Agreement) -> Statement:
             usage_currency=LIST_CURRENCY,
             rates=reading.rates,
         )
-        late = late_of(contract, reading.earlier)
-        return statement(contract, reading.period, reading.usage, late)
+        late = late_of(contract, reading.earlier, edition=edition)
+        return statement(contract, reading.period, reading.usage, late, edition=edition)
     except ContractError as problem:
         words = str(problem)
         raise Conflict(f"{words[:1].upper()}{words[1:]}.") from None
 
 
-def _made(reading: Reading, agreement: Agreement, stated: Statement, issuer: Issuer | None) -> Made:
+def _made(
+    reading: Reading, agreement: Agreement, issuer: Issuer | None, edition: Edition = PRESENT
+) -> Made:
+    stated = _stated(reading, agreement, edition)
     return Made(
         tenant_id=reading.tenant_id,
         agreement=agreement,
@@ -284,19 +281,25 @@ def _made(reading: Reading, agreement: Agreement, stated: Statement, issuer: Iss
         price_versions=reading.price_versions,
         plan_versions=reading.plan_versions,
         references=_references(reading, stated),
+        edition=edition,
     )
 
 
-def _as_approved(made: Made, approved_sha256: str | None) -> tuple[Document, str]:
+def _as_approved(
+    reading: Reading, agreement: Agreement, made: Made, issue: Issue, approved_sha256: str | None
+) -> tuple[Made, Document, str]:
     """The document and its content's hash, which must be what was approved, if anything was. A
-    draft of before migration 0045 is issued as it was then. Raises `Conflict`."""
-    body = document(made)
+    draft of an earlier edition is issued as it is. Raises `Conflict`."""
+    for edition in sorted(Edition, reverse=True):
+        if edition != made.edition:
+            made = _made(reading, agreement, made.issuer, edition)
+        made = replace(made, number=issue.number, issued_at=issue.issued_at)
+        body = document(made)
+        content = content_sha256(body)
+        if approved_sha256 in (None, content):
+            return made, body, content
+    body = document(_made(reading, agreement, made.issuer))
     content = content_sha256(body)
-    if approved_sha256 in (None, content):
-        return body, content
-    before = document(replace(made, tells_prices=False))
-    if content_sha256(before) == approved_sha256:
-        return before, approved_sha256
     raise Conflict(
         f"The draft of {body['period']['label']} has changed since it was approved: its "
         f"hash is {content} now; review it again."

@@ -241,7 +241,7 @@ def test_replies_of_before_are_given_and_erased_by_the_books(
 
         async def given() -> list[int]:
             return [
-                len(await shop.store.replies(one[0].tenant_id, None, 10, hashes[number]))
+                len(await shop.store.replies(one[0].tenant_id, None, 10, [hashes[number]]))
                 for number, one in enumerate(everyone(world))
             ]
 

@@ -116,7 +116,7 @@ def test_an_answer_of_who_is_erased_while_it_is_made_goes_to_nobody_of_the_name(
         await asyncio.gather(*running)
         assert await shop.labels.user_hash(world.anna, "ann") != before
         assert [await shop.results(*one) for one in everyone(world)] == [0, 1, 1, 1]
-        assert await shop.store.results(world.anna.tenant_id, None, 10, before) == []
+        assert await shop.store.results(world.anna.tenant_id, None, 10, [before]) == []
         # Under no other hash either: of the two that ended, bob's is kept.
         assert len(await shop.store.results(world.anna.tenant_id, None, 10, None)) == 1
 

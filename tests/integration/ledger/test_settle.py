@@ -170,7 +170,7 @@ def test_case_13_a_quarantined_attempt_holds_its_budget(database: Database) -> N
         assert await world.sums() == (0, 0)
         assert await world.in_flight() == 0
         old = datetime.now(UTC) + timedelta(hours=1)
-        assert await world.keeper.write_off(old) == 0, "it waits for a human"
+        assert await world.keeper.give_up(old) == 0, "it waits for a human"
         [waiting] = await world.keeper.open_attempts(10)
         assert waiting.request_id == reservation.request_id
         assert await world.keeper.true_up(waiting, world.outcome(USED))
@@ -185,7 +185,7 @@ def test_case_32_a_settlement_after_write_off_is_a_linked_adjustment(database: D
         reservation = await world.admitted()
         await world.settle(reservation, unknown(0, 1, charged=True))
         assert await world.budget() == (0, CHARGE)
-        assert await world.keeper.write_off(datetime.now(UTC) + timedelta(hours=1)) == 1
+        assert await world.keeper.give_up(datetime.now(UTC) + timedelta(hours=1)) == 1
         assert await world.budget() == (0, 0)
         assert await world.sums() == (0, 0)
         for posted in (True, False):

@@ -183,7 +183,7 @@ def test_case_32_the_holder_dies_and_its_slots_fall_free(database: Database) -> 
             assert each.charged
             assert await world.keeper.true_up(each, world.outcome(USED))
         later = datetime.now(UTC) + timedelta(hours=1)
-        assert await world.keeper.write_off(later) == 3
+        assert await world.keeper.give_up(later) == 3
         assert await world.sums() == (2 * COST, 2 * CHARGE)
         assert await world.budget() == (2 * CHARGE, 0)
 
@@ -217,7 +217,7 @@ def test_slots_are_leases_of_each_worker_alone(database: Database) -> None:
             for reservation in mine:
                 await world.settle(reservation, world.outcome(USED))
         assert await world.in_flight() == 0
-        assert await world.keeper.write_off(datetime.now(UTC) + timedelta(hours=1)) == 2
+        assert await world.keeper.give_up(datetime.now(UTC) + timedelta(hours=1)) == 2
 
     in_world(database, body)
 

@@ -12,6 +12,7 @@ from pathlib import Path
 SOURCE = Path(__file__).parents[3] / "src"
 _UNIT = "tests/unit"
 _DOCUMENTS = f"{_UNIT}/knowledge/test_documents.py"
+_UPLOADS = f"{_UNIT}/knowledge/test_unseen_uploads.py"
 _PARTITIONS = f"{_UNIT}/knowledge/test_sealed_partition.py"
 _KEYS = f"{_UNIT}/knowledge/test_keys.py"
 _AWS_KMS = "tests/contract/keys/test_kms.py"
@@ -84,7 +85,7 @@ _CACHES = (
        "known = None if fresh else self._cached(digest)", "known = self._cached(digest)",
        "tests/integration/ledger/test_directory.py"),
     _m("cache", "the groups of an idempotent request", "entrypoints/http/attribution.py",
-       '("x-tenantry-", "x-amzn-bedrock-")', '("x-amzn-bedrock-",)',
+       "startswith(DECIDING_PREFIXES)", 'startswith("x-amzn-bedrock-")',
        f"{_UNIT}/http/test_attribution.py"),
 )  # fmt: skip
 _SEALS = (
@@ -111,13 +112,18 @@ _SEALS = (
 )  # fmt: skip
 _SEEN = (
     _m("access", "tags in a list", "application/documents.py",
-       "card is not None and may_see(card.access, groups)", "card is not None", _DOCUMENTS),
+       "lambda card: may_see(card.access, groups)", "lambda card: True", _DOCUMENTS),
     _m("access", "tags of one document: read, downloaded, removed", "application/documents.py",
        "card is None or not may_see(card.access, groups)", "card is None", _DOCUMENTS),
     _m("access", "tags in a search and an answer", "domain/access.py",
        "return may_see(tags, self.groups)", "return True", _DOCUMENTS),
     _m("access", "that one tag must be shared", "domain/access.py",
        "not tags or not tags.isdisjoint(groups)", "not tags or bool(groups)", _DOCUMENTS),
+    _m("access", "tags of a document that an upload is the same as", "application/ingestion.py",
+       "if may_see(card.access, caller.groups):", "if True:", _UPLOADS),
+    _m("access", "tags of a document that the same upload is to replace",
+       "application/ingestion.py", "if held is None or held.replaces is None:", "if True:",
+       _UPLOADS),
 )  # fmt: skip
 _ROUTES = (
     _m("route", "the scope of documents' reads", "entrypoints/http/knowledge/documents.py",
@@ -179,6 +185,9 @@ _WHO = (
        "if False:", _SIGNED),
     _m("signature", "its host", "domain/sigv4.py",
        "if _HOST_NAMES.isdisjoint(authorization.signed_headers):", "if False:", _SIGNED),
+    _m("signature", "headers that decide", "domain/sigv4.py",
+       "if any(map(_decides, seen.keys() - set(authorization.signed_headers))):", "if False:",
+       _SIGNED, "attack:signature.groups-unsigned"),
     _m("signature", "its service", "domain/sigv4.py", "if scope.service != SERVICE:", "if False:",
        _SIGNED),
     _m("signature", "its payload", "domain/sigv4.py",

@@ -14,6 +14,8 @@ from pathlib import Path
 
 from tests.integration.ledger import test_archive as archive
 from tests.integration.ledger import test_crossing as crossing
+from tests.integration.ledger import test_crossing_waste as waste
+from tests.integration.ledger import test_own_keys as own_keys
 from tests.integration.ledger import test_walls as walls
 from tests.support.postgres import Database
 
@@ -81,8 +83,16 @@ MUTANTS = (
     _M("post", "the tenant of the call that is charged in the same batch",
        "b.tenant_id = p_outcomes[i].tenant_id AND ", "",
        partial(crossing.test_what_is_posted_late_is_charged_by_tenant, at_once=True)),
-    _M("write_off", "the tenant whose attempt is given up", "x.alone, x.tenant_id,",
-       f"x.alone, {_LAST},", crossing.test_late_postings_are_charged_by_tenant),
+    _M("post", "the tenant whose attempt is the customer's",
+       "n.tenant_id = p_outcomes[i].tenant_id AND ", "",
+       waste.test_what_is_posted_late_is_what_its_own_tenants_attempt_is),
+    _M("write_off", "the tenant whose batch job is open", "j.tenant_id = i.tenant_id AND ", "",
+       waste.test_another_tenants_batch_job_holds_up_no_write_off),
+    _M("give_up", "the tenant whose attempt is given up", "x.alone, x.tenant_id,",
+       f"x.alone, {_LAST},", crossing.test_late_postings_are_charged_by_tenant, "end_as_waste"),
+    _M("give_up_request", "the tenant whose request is given up",
+       "i.tenant_id = p_tenant_id AND ", "",
+       waste.test_one_tenants_request_is_given_up),
     _M("set_budget", "the tenant whose budget is set", "t.tenant_id = p_tenant_id", "true",
        crossing.test_an_operators_budget_is_one_tenants),
     _M("set_budget", "the tenant whose use is counted", "WHERE t.tenant_id = p_tenant_id", "",
@@ -120,6 +130,8 @@ MUTANTS = (
        crossing.test_budgets_go_with_their_own_shredded_tenant),
     _M("create_own_key", "the tenant of the admin that asks", "k.tenant_id = p_tenant_id AND ",
        "", crossing.test_an_admin_makes_keys_for_its_own_tenant, "admin_key"),
+    _M("create_own_key", "the tenant whose budget caps the maker", "b.tenant_id = own AND ", "",
+       own_keys.test_a_key_on_which_another_tenants_operator_budget_is_makes_keys),
     _M("create_own_key", "the tenant that the key is made for", "VALUES (own,",
        f"VALUES ({_LAST},", crossing.test_an_admin_makes_keys_for_its_own_tenant),
     _M("revoke_own_key", "the tenant of the admin that asks", "k.tenant_id = p_tenant_id AND ",

@@ -332,7 +332,7 @@ class Stage:
         await self._until(lambda rows: not any(map(waits, rows)))
         for row in await self._fetch(_OPEN):
             self.facts.late.add((row["request_id"], row["call"], row["attempt"]))
-        await self.keeper.write_off(datetime.now(UTC) + timedelta(hours=1))
+        await self.keeper.give_up(datetime.now(UTC) + timedelta(hours=1))
         self._theatre.release()
         billed = -1
         while billed < (billed := len(self._theatre.bill())):  # a slow machine still answers
