@@ -21,4 +21,6 @@ class PostgresOpenAttempts:
         with outages_are_unavailable():
             async with self._pool.acquire(timeout=ACQUIRE_TIMEOUT_S) as connection:
                 rows = await connection.fetch(self._sql["counts"])
-        return {row["state"]: (row["attempts"], row["oldest_s"]) for row in rows}
+        return {
+            row["state"]: (row["attempts"], max(0.0, row["oldest"].total_seconds())) for row in rows
+        }

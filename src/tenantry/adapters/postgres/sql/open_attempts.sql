@@ -9,6 +9,6 @@ SELECT CASE WHEN i.state <> 'unknown' THEN 'open'
                 AND j.state IN ('planned', 'submitting', 'running')) THEN 'batch'
             ELSE 'unknown' END AS state,
        count(*) AS attempts,
-       greatest(extract(epoch FROM clock_timestamp() - min(i.began_at)), 0)::float8 AS oldest_s
+       clock_timestamp() - min(i.began_at) AS oldest
 FROM tenantry.intent i
 GROUP BY 1;
