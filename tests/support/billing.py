@@ -11,10 +11,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import asyncpg
 from tests.support.ledger import World
+from tests.support.postgres import Database
 
 from tenantry.adapters.clock import SystemClock
 from tenantry.application.billing import Billing
@@ -37,6 +39,11 @@ ADDRESS = ("1 Main Street", "New York, NY 10001", "USA")
 SETTLES = timedelta(seconds=2)  # after its admission
 
 
+def home_of(database: Database) -> Path:
+    """A data folder of its own for each database, gone with its cluster."""
+    return database.cluster.home / "homes" / database.name
+
+
 @dataclass
 class House:
     """A world with its invoicing."""
@@ -46,7 +53,7 @@ class House:
 
     @classmethod
     def of(cls, world: World) -> House:
-        return cls(world, billing_of(world.databases, ISSUER))
+        return cls(world, billing_of(world.databases, ISSUER, home_of(world.database)))
 
     async def contract(self, who: Principal, **fields: Any) -> Agreement:
         agreement = Agreement(Party(f"{who.tenant.name} Corp.", ADDRESS), **fields)

@@ -128,4 +128,5 @@ class MemoryContracts:
 
 def memory_billing() -> Billing:
     invoices = MemoryInvoices()
-    return Billing(invoices, cast(InvoiceBook, invoices), cast(Any, MemoryContracts()), ISSUER)
+    book, contracts = cast(InvoiceBook, invoices), cast(Any, MemoryContracts())
+    return Billing(invoices, book, contracts, ISSUER, cast(Any, None))

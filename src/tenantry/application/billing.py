@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from tenantry.application.invoice_numbers import InvoiceNumbers
 from tenantry.domain.party import Issuer
 from tenantry.ports.billing import Contracts, InvoiceBook, TenantInvoices
 
@@ -14,3 +15,4 @@ class Billing:
     book: InvoiceBook  # as control
     contracts: Contracts
     issuer: Issuer | None  # None: drafts only
+    numbers: InvoiceNumbers

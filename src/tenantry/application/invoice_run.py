@@ -22,7 +22,7 @@ from tenantry.application.invoicing import (
     store_for_review,
 )
 from tenantry.application.round import Round
-from tenantry.domain.errors import TenantryError, Unavailable
+from tenantry.domain.errors import Conflict, TenantryError, Unavailable
 from tenantry.domain.invoice import content_sha256
 from tenantry.domain.party import Issuer
 from tenantry.ports.billing import Contracts, DuePeriod, InvoiceBook, Outcome
@@ -59,13 +59,18 @@ async def run_due(
     after_s: int = 0,
     again_s: int = AGAIN_S,
 ) -> RunTally:
-    """One round over all tenants, in pages. `after_s`: how long after its end a period is due."""
+    """One round over all tenants, in pages. `after_s`: how long after its end a period is due.
+
+    Raises `Conflict`, before anything is tried, where no number may be given.
+    """
     counts: Counter[Outcome] = Counter()
     if mode == "off":
         return RunTally()
     if issuer is None:
         _log.warning("no invoice is made: %s", NO_ISSUER)
         return RunTally()
+    if mode == "automatic":
+        await book.check_numbers()
     tried_before = await book.now() - timedelta(seconds=again_s)
     for _ in range(PASSES_MAX):
         found = await _pass(book, clock, issuer, mode, after_s, tried_before)
@@ -160,7 +165,10 @@ def billing_rounds(
         return [plans]
 
     async def invoice() -> object:
-        tally = await run_due(book, clock, issuer, mode=mode, after_s=after_s)
+        try:
+            tally = await run_due(book, clock, issuer, mode=mode, after_s=after_s)
+        except Conflict:
+            return None  # the round of the numbers tells of it
         if tally.trouble:
             _log.warning("alert: %d invoices could not be made", tally.trouble)
         return tally

@@ -26,8 +26,10 @@ from tenantry.application.alert_rounds import alert_rounds
 from tenantry.application.archiving import archive_round
 from tenantry.application.batch_settling import BatchPorts
 from tenantry.application.belonging import of_ours
+from tenantry.application.billing import Billing
 from tenantry.application.clock_watch import CHECK_EVERY_S
 from tenantry.application.delivery import delivery_rounds
+from tenantry.application.invoice_numbers import numbers_round
 from tenantry.application.invoice_run import billing_rounds
 from tenantry.application.rolling_up import rollups_round
 from tenantry.application.round import Round, marked
@@ -81,6 +83,15 @@ def _of_the_books(config: Settings, databases: Databases, dsn_for: LoginDsnFor) 
     ]
 
 
+def _of_invoices(config: Settings, billing: Billing, clock: Clock) -> list[Round]:
+    after_s = config.invoice_after_h * 3_600
+    book, contracts, issuer = billing.book, billing.contracts, billing.issuer
+    return [
+        numbers_round(billing.numbers),
+        *billing_rounds(book, contracts, clock, issuer, mode=config.invoice_run, after_s=after_s),
+    ]
+
+
 def _batch_ports(
     config: Settings,
     databases: Databases,
@@ -128,7 +139,6 @@ async def background(
         alerts = PostgresAlerts(databases.control, clock)
         logs = LogSources(config, keeper)
         await logs.refresh()
-        billing = billing_of(databases, issuer_or_none(config))
         shredder = await held.enter_async_context(shredder_of(config, databases, dsn_for))
         rounds = [
             logs.round(),
@@ -142,13 +152,8 @@ async def background(
                 log_poll_s=config.invocation_log_poll_ms / 1_000,
             ),
             *outside,
-            *billing_rounds(
-                billing.book,
-                billing.contracts,
-                clock,
-                billing.issuer,
-                mode=config.invoice_run,
-                after_s=config.invoice_after_h * 3_600,
+            *_of_invoices(
+                config, billing_of(databases, issuer_or_none(config), config.home), clock
             ),
             Round("clock", CHECK_EVERY_S, watch.check),
             holders_round(holders, on_roll),

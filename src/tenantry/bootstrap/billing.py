@@ -5,12 +5,16 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
+from tenantry.adapters.objects.durable_file import DurableFiles
+from tenantry.adapters.objects.number_file import DiskNumbers
 from tenantry.adapters.postgres.connections import Databases
 from tenantry.adapters.postgres.contracts import PostgresContracts
 from tenantry.adapters.postgres.invoice_book import PostgresInvoiceBook
+from tenantry.adapters.postgres.invoice_numbers import PostgresSeries
 from tenantry.adapters.postgres.tenant_invoices import PostgresTenantInvoices
 from tenantry.adapters.postgres.unit_of_work import TenantWork
 from tenantry.application.billing import Billing
+from tenantry.application.invoice_numbers import InvoiceNumbers
 from tenantry.config import Settings, SettingsError
 from tenantry.domain.party import Issuer, PartyError, issuer_from_toml
 
@@ -18,11 +22,15 @@ ISSUER_BYTES_MAX = 100_000
 _log = logging.getLogger(__name__)
 
 
-def billing_of(databases: Databases, issuer: Issuer | None) -> Billing:
+def billing_of(databases: Databases, issuer: Issuer | None, home: Path) -> Billing:
+    """`home`: where the numbers that were given are kept, beside the database."""
+    file = DiskNumbers(home / "control", DurableFiles())
+    numbers = InvoiceNumbers(PostgresSeries(databases.control), file)
     return Billing(
         invoices=PostgresTenantInvoices(TenantWork(databases.app)),
-        book=PostgresInvoiceBook(databases.control),
+        book=PostgresInvoiceBook(databases.control, numbers),
         contracts=PostgresContracts(databases.control),
+        numbers=numbers,
         issuer=issuer,
     )
 

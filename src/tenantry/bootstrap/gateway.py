@@ -185,7 +185,7 @@ async def gateway(
             config, databases, knowledge, gate, planning, embeddings, calls, model, tasks, labels
         )
         control, admin = control_of(config, databases), _tenant_admin(databases, key, clock)
-        billing = billing_of(databases, issuer_or_none(config))
+        billing = billing_of(databases, issuer_or_none(config), config.home)
         _start_tending(knowledge, asking.reindexing, databases, control, at[2], stack)
         yield Gateway(
             authenticator=Authenticator(directory),

@@ -164,8 +164,8 @@ class InvoiceBook(TenantInvoices, Protocol):
         compose: Compose,
         make_id: Callable[[datetime], str],
     ) -> Finalised:
-        """Raises `Conflict`: not over, requests open or in doubt, an earlier period not closed, or
-        final already."""
+        """Raises `Conflict`: not over, requests open or in doubt, an earlier period not closed,
+        final already, or numbers were given that the database does not know."""
         ...
 
     async def issue_credit_note(
@@ -209,6 +209,10 @@ class InvoiceBook(TenantInvoices, Protocol):
         detail: str,
         watermark: datetime | None = None,
     ) -> None: ...
+
+    async def check_numbers(self) -> None:
+        """Raises `Conflict` where numbers were given that the database does not know."""
+        ...
 
     async def tell_freed(self, told_before: datetime) -> int:
         """Records a trouble for each period that a void freed and that is not closed again; returns

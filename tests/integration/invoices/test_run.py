@@ -12,7 +12,7 @@ from typing import Any
 
 import asyncpg
 import pytest
-from tests.support.billing import ISSUER, House, months_ago, period_of
+from tests.support.billing import ISSUER, House, home_of, months_ago, period_of
 from tests.support.ledger import World, in_world, intent
 from tests.support.postgres import Database
 
@@ -242,7 +242,7 @@ class _Away(PostgresInvoiceBook):
 def test_a_database_that_goes_away_ends_the_round_as_an_outage(database: Database) -> None:
     async def body(world: World) -> None:
         await crowd(world, 3)
-        book = _Away(world.databases.control)
+        book = _Away(world.databases.control, House.of(world).billing.numbers)
         with pytest.raises(Unavailable):
             await run_due(book, SystemClock(), ISSUER, mode="automatic", again_s=0)
         assert await House.of(world).numbers() == []
@@ -259,7 +259,7 @@ def test_cut_off_at_any_statement_a_run_does_all_once(database: Database) -> Non
             world.database.dsn("control"), min_size=1, max_size=3, server_settings=settings
         )
         for at in range(1, 60):
-            book = _Cut(pool)
+            book = _Cut(pool, house.billing.numbers)
             book.at = at
             try:
                 await run_due(book, SystemClock(), ISSUER, mode="automatic", again_s=0)
@@ -286,8 +286,10 @@ def test_killed_with_sigkill_a_run_does_all_once(database: Database, step: int) 
         people = await crowd(world, 6)
         house = House.of(world)
         command = [sys.executable, "-m", "tests.support.invoice_process"]
-        dsn = world.database.dsn("control")
-        ended = await asyncio.to_thread(subprocess.run, [*command, dsn, str(step)], timeout=60)
+        dsn, home = world.database.dsn("control"), str(home_of(world.database))
+        ended = await asyncio.to_thread(
+            subprocess.run, [*command, dsn, str(step), home], timeout=60
+        )
         assert ended.returncode == -signal.SIGKILL
         assert await world.keeper.violations() == []
         assert len(await house.numbers()) < 6

@@ -19,7 +19,7 @@ USED = Usage(uncached_in=1_000, out=500)
 DEFINERS = Path(__file__).parents[3] / "docs" / "reference" / "definer-functions.md"
 # The only tables that belong to no tenant.
 GLOBAL_TABLES = {"schema_migrations", "plan", "model", "price_edition", "price", "placement"}
-GLOBAL_TABLES |= {"exchange_rate", "invoice_series"}
+GLOBAL_TABLES |= {"exchange_rate", "invoice_series", "invoice_gap"}
 GLOBAL_TABLES |= {"rollup", "ledger_archive", "log_reading"}
 # Of no tenant either, and nothing that accounting knows.
 REGISTERS = {"key_holder"}

@@ -13,6 +13,7 @@ from tests.support.billing import months_ago
 from tests.support.stack import MODEL, Stack, Tenant
 from tests.support.stack_clients import converse_body, converse_path
 
+from tenantry.domain.invoice_numbers import parts_of
 from tenantry.domain.period import billing_period
 
 
@@ -76,6 +77,9 @@ def test_a_question_ends_on_a_final_invoice_of_its_tenant_alone(stack: Stack) ->
     assert (final["total"], final["due"]) == ("12.00", "12.00")
     assert {line["token_class"] for line in final["lines"]} == {None, "uncached_in", "out"}
     number = final["number"]
+    series, count = parts_of(number)
+    kept = json.loads((stack.home / "control" / "invoice-numbers.json").read_text())
+    assert kept[series] >= count  # before it was handed out
     assert admin(stack, "POST", "/invoices/finalise", {"tenant": anna.id})[0] == 409
     assert admin(stack, "GET", f"/invoices/{number}/verify")[1]["same"] is True
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
 from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
 from tests.support.simulated.facts import Facts, TenantFacts
@@ -66,9 +67,9 @@ class Invoiced:
     differences: Sequence[str]  # with what the product itself says of its documents
 
 
-async def invoice_all(databases: Databases, facts: Facts, connection: Any) -> Invoiced:
+async def invoice_all(databases: Databases, facts: Facts, connection: Any, home: Path) -> Invoiced:
     """`connection` is a superuser's."""
-    billing = billing_of(databases, ISSUER)
+    billing = billing_of(databases, ISSUER, home)
     book, documents, differences = billing.book, {}, []
     await connection.execute("SET session_replication_role = replica")
     await connection.execute(_LONG_AGO)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import asyncpg
+from tests.support.billing import home_of
 from tests.support.postgres import Database
 from tests.support.simulated.auditor import audit, read_ledger
 from tests.support.simulated.facts import Facts
@@ -47,7 +48,7 @@ def play(
                 violations = await stage.keeper.violations()
                 if after is not None:
                     await after(stage.facts, connection)
-                made = await invoice_all(databases, stage.facts, connection)
+                made = await invoice_all(databases, stage.facts, connection, home_of(database))
                 differences += await audit_invoices(stage.facts, made, connection)
                 violations += await stage.keeper.violations()
                 if invoiced is not None:

@@ -3,7 +3,7 @@
 A document is final in one commit: its number, its bytes, which usage it holds, its postings, the
 closed period, the run's record and the notice to the outside. Before it the ledger's watermark is
 taken in a transaction of its own, so that a tenant's requests wait for a lock and never for an
-invoice.
+invoice. A number is given under the guard of what is kept beside the database.
 """
 
 from __future__ import annotations
@@ -40,6 +40,7 @@ from tenantry.ports.billing import (
     Stored,
     StoredDraft,
 )
+from tenantry.ports.invoice_numbers import NumberGuard
 from tenantry.ports.outbox import Notice
 
 MakeId = Callable[[datetime], str]
@@ -47,8 +48,9 @@ _Usage = tuple[datetime, Sequence[UsageLine]]  # a period's start, and what a do
 
 
 class PostgresInvoiceBook:
-    def __init__(self, control_pool: Any) -> None:
+    def __init__(self, control_pool: Any, numbers: NumberGuard) -> None:
         self._pool = control_pool
+        self._numbers = numbers
         self._sql = statements("sql/billing.sql")
 
     async def read(
@@ -82,6 +84,7 @@ class PostgresInvoiceBook:
     async def finalise(
         self, tenant_id: TenantId, period: Span, compose: Compose, make_id: MakeId
     ) -> Finalised:
+        await self._numbers.check()
         watermark = await self.close_ledger(tenant_id, period)
         async with self._transaction() as connection:
             await self._check_turn(connection, tenant_id, period)
@@ -99,7 +102,8 @@ class PostgresInvoiceBook:
             row["watermark"] = watermark.isoformat()
             done = await self._write(connection, row, made, usage)
             await self._close(connection, tenant_id, period, "final", issue.number, watermark)
-            return done
+        await self._numbers.given(issue.number)
+        return done
 
     async def issue_credit_note(
         self,
@@ -108,6 +112,7 @@ class PostgresInvoiceBook:
         compose: Callable[[Credited, Issue], Composed],
         make_id: MakeId,
     ) -> Finalised:
+        await self._numbers.check()
         async with self._transaction() as connection:
             await self._run(connection, "lock_billing", tenant_id)
             [row] = await self._run(connection, "credited", tenant_id, of.number)
@@ -119,7 +124,9 @@ class PostgresInvoiceBook:
             )
             note["watermark"] = of.watermark.isoformat()
             note["credits_number"] = of.number
-            return await self._write(connection, note, made, [])
+            done = await self._write(connection, note, made, [])
+        await self._numbers.given(issue.number)
+        return done
 
     async def void(self, tenant_id: TenantId, number: str, reason: str) -> bool:
         async with self._transaction() as connection:
@@ -196,6 +203,9 @@ class PostgresInvoiceBook:
     ) -> list[Mapping[str, Any]]:
         rows = await self._fetch("runs", tenant_id, outcome, limit, *(after or (None, None)))
         return [dict(row) for row in rows]
+
+    async def check_numbers(self) -> None:
+        await self._numbers.check()
 
     async def now(self) -> datetime:
         at: datetime = (await self._fetch("now"))[0]["at"]

@@ -20,7 +20,7 @@ def run_with_billing(work: Callable[[ControlPlane, Billing], Awaitable[T]]) -> T
     """Runs one piece of work on contracts and invoices. Raises `SettingsError`."""
 
     async def one(config: Settings, databases: Databases) -> T:
-        billing = billing_of(databases, issuer_of(config))
+        billing = billing_of(databases, issuer_of(config), config.home)
         return await work(control_of(config, databases), billing)
 
     return run(one)

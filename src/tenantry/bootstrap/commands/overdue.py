@@ -8,10 +8,10 @@ from typing import Final
 from tenantry.adapters.postgres.archive import PostgresLedgerMonths
 from tenantry.adapters.postgres.connections import Databases, LoginDsnFor
 from tenantry.adapters.postgres.deliveries import PostgresDeliveries
-from tenantry.adapters.postgres.invoice_book import PostgresInvoiceBook
 from tenantry.adapters.postgres.shreds import PostgresShreds
 from tenantry.application.archiving import NAMED_MAX, held_up
 from tenantry.application.shredding import LATE_AFTER
+from tenantry.bootstrap.billing import billing_of
 from tenantry.config import Settings, variable_of
 
 _NAMED_MAX: Final = 5  # of one problem
@@ -24,7 +24,7 @@ async def overdue_problems(
     """A line for each kind of thing that waits."""
     return [
         *await _archive(config, databases, dsn_for),
-        *await _invoices(databases),
+        *await _invoices(config, databases),
         *await _shreds(databases),
         *await _stripe(config, databases),
     ]
@@ -38,13 +38,17 @@ async def _archive(config: Settings, databases: Databases, dsn_for: LoginDsnFor)
     return [] if held is None else [f"{held.words(NAMED_MAX)}: tenantry ledger archive"]
 
 
-async def _invoices(databases: Databases) -> list[str]:
-    rows = await PostgresInvoiceBook(databases.control).runs(None, "trouble", _NAMED_MAX + 1)
+async def _invoices(config: Settings, databases: Databases) -> list[str]:
+    billing = billing_of(databases, None, config.home)
+    wrong = await billing.numbers.problem()
+    problems = [] if wrong is None else [wrong]
+    rows = await billing.book.runs(None, "trouble", _NAMED_MAX + 1)
     if not rows:
-        return []
+        return problems
     named = [f"{row['name']} from {row['period_start']:%Y-%m-%d}" for row in rows[:_NAMED_MAX]]
     told = ", ".join(named) + (", …" if len(rows) > _NAMED_MAX else "")
-    return [f"periods could not be invoiced ({told}): tenantry invoices runs --outcome trouble"]
+    told = f"periods could not be invoiced ({told})"
+    return [*problems, f"{told}: tenantry invoices runs --outcome trouble"]
 
 
 async def _shreds(databases: Databases) -> list[str]:

@@ -39,6 +39,7 @@ from tenantry.domain.invoice_parties import tax_words
 from tenantry.domain.period import Span
 from tenantry.domain.tenant import Tenant
 from tenantry.entrypoints.cli.invoice_export import FORMATS, exported
+from tenantry.entrypoints.cli.invoice_numbers import numbers
 from tenantry.entrypoints.cli.output import as_json, print_json, print_table, say, write_exact
 from tenantry.entrypoints.cli.values import NAMED
 from tenantry.ports.billing import Finalised
@@ -59,6 +60,9 @@ def invoices() -> None:
 
     Example: `tenantry invoices draft acme`
     """
+
+
+invoices.add_command(numbers)
 
 
 @invoices.command()

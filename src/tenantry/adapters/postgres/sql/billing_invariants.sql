@@ -25,10 +25,17 @@ WITH live AS (
   GROUP BY c.tenant_id, c.period_start, e.model, e.token_class, e.unit_price
 ), series AS (
   SELECT s.series, s.last, count(i.number) AS numbers, count(DISTINCT i.series_number) AS apart,
-         coalesce(max(i.series_number), 0) AS greatest
+         coalesce(max(i.series_number), 0) AS highest, g.told, g.told_to,
+         count(i.number) FILTER (WHERE EXISTS (
+           SELECT FROM tenantry.invoice_gap x WHERE x.series = i.series
+             AND i.series_number BETWEEN x.first AND x.last)) AS within
   FROM tenantry.invoice_series s
   LEFT JOIN tenantry.invoice i ON i.series = s.series
-  GROUP BY s.series, s.last
+  CROSS JOIN LATERAL (  -- what an operator told of a restored database
+    SELECT coalesce(sum(x.last - x.first + 1), 0) AS told, coalesce(max(x.last), 0) AS told_to
+    FROM tenantry.invoice_gap x WHERE x.series = s.series
+  ) g
+  GROUP BY s.series, s.last, g.told, g.told_to
 )
 SELECT 'transaction_sums_to_zero' AS invariant,
        format('%s posting %s %s %s', tenant_id, posting_id, currency, sum(amount)) AS detail
@@ -76,8 +83,11 @@ FROM (
 WHERE coalesce(x.posted, 0) <> coalesce(x.due, 0)
 UNION ALL
 SELECT 'numbers_have_no_gap',
-       format('%s: last %s, %s documents up to %s', series, last, numbers, greatest)
-FROM series WHERE last <> numbers OR last <> apart OR last <> greatest
+       format('%s: last %s, %s documents up to %s, told gaps of %s up to %s with %s documents',
+              series, last, numbers, highest, told, told_to, within)
+FROM series
+WHERE last <> numbers + told OR numbers <> apart OR last <> greatest(highest, told_to)
+   OR within > 0
 UNION ALL
 SELECT 'a_document_is_what_was_hashed', format('%s %s', tenant_id, number)
 FROM tenantry.invoice WHERE sha256 <> pg_catalog.sha256(document)

@@ -1,0 +1,81 @@
+"""`tenantry invoices numbers`: the series, and numbers that stay a gap."""
+
+from __future__ import annotations
+
+import getpass
+from dataclasses import asdict
+
+import click
+
+from tenantry.application.billing import Billing
+from tenantry.application.invoice_numbers import Series
+from tenantry.bootstrap.commands.billing import run_with_billing
+from tenantry.domain.invoice import number_of
+from tenantry.entrypoints.cli.output import as_json, print_json, print_table, say
+from tenantry.entrypoints.cli.values import NAMED
+from tenantry.ports.control import ControlPlane
+from tenantry.ports.invoice_numbers import Gap
+
+
+@click.command()
+@click.option(
+    "--continue-after",
+    "after",
+    type=NAMED,
+    help="The last number that was given: those up to it that the database lacks stay a gap.",
+)
+@click.option("--reason", type=NAMED, help="Kept with the gap for good.")
+@as_json
+def numbers(after: str | None, reason: str | None, json_output: bool) -> None:
+    """List the series with their last numbers, in the database and beside it, and told gaps.
+
+    Example: `tenantry invoices numbers --continue-after INV-2026-000041 --reason "restored"`
+    """
+    if (after is None) != (reason is None):
+        raise click.UsageError("--continue-after and --reason go together")
+    if after is None or reason is None:
+        _list(json_output)
+        return
+    number, why = after, reason
+
+    async def work(_: ControlPlane, billing: Billing) -> Gap:
+        return await billing.numbers.continue_after(number, _who(), why)
+
+    gap = run_with_billing(work)
+    if json_output:
+        print_json(asdict(gap))
+    else:
+        say(f"{_span(gap)} stay a gap; the next is {number_of(gap.series, gap.last + 1)}")
+
+
+def _list(json_output: bool) -> None:
+    async def work(_: ControlPlane, billing: Billing) -> tuple[list[Series], list[Gap]]:
+        return await billing.numbers.listed()
+
+    series, gaps = run_with_billing(work)
+    if json_output:
+        print_json({"series": [asdict(s) for s in series], "gaps": [asdict(g) for g in gaps]})
+        return
+    print_table(
+        ("series", "last in the database", "last that was given", ""),
+        (
+            (each.series, each.database, each.file, "database is behind" if each.is_behind else "")
+            for each in series
+        ),
+    )
+    if gaps:
+        print_table(
+            ("gap", "told", "by", "reason"),
+            ((_span(gap), gap.told_at, gap.told_by, gap.reason) for gap in gaps),
+        )
+
+
+def _span(gap: Gap) -> str:
+    return f"{number_of(gap.series, gap.first)} to {number_of(gap.series, gap.last)}"
+
+
+def _who() -> str:
+    try:
+        return f"{getpass.getuser()}, on the command line"
+    except (KeyError, OSError):  # a user without a name
+        return "an operator, on the command line"

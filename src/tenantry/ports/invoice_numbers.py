@@ -1,0 +1,63 @@
+"""The series of documents' numbers: the database's, what a file beside it says, and told gaps."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """Numbers `first` to `last` of a series that this database has no documents of, for good."""
+
+    series: str
+    first: int
+    last: int
+    told_by: str
+    reason: str
+    told_at: datetime
+
+
+class SeriesBook(Protocol):
+    """The database's side. Errors: Unavailable."""
+
+    async def series(self) -> Mapping[str, int]:
+        """The last number of each series."""
+        ...
+
+    async def gaps(self, limit: int) -> list[Gap]:
+        """The latest told first."""
+        ...
+
+    async def continue_after(self, series: str, last: int, by: str, reason: str) -> Gap:
+        """Records all numbers up to `last` that were not given as a gap. Raises `Conflict` where
+        there are none, or too many."""
+        ...
+
+
+class NumberFile(Protocol):
+    """What lies beside the database and is not restored with it. It is never ahead of the database
+    that it was written for, and never goes back. Errors: Unavailable; Corrupt."""
+
+    async def read(self) -> Mapping[str, int]:
+        """The last number of each series; none where there was no file yet."""
+        ...
+
+    async def keep(self, given: Mapping[str, int]) -> None:
+        """Durable on return; a number that is before what is there changes nothing."""
+        ...
+
+
+class NumberGuard(Protocol):
+    """Asked by whoever makes a document final."""
+
+    async def check(self) -> None:
+        """Before. Raises `Conflict` where numbers were given that the database does not know;
+        Unavailable or Corrupt where that cannot be told."""
+        ...
+
+    async def given(self, number: str) -> None:
+        """After its commit, and before the document is handed out."""
+        ...
