@@ -27,7 +27,7 @@ from benchmarks.retrieval_world import (
     quantiles,
     shared,
 )
-from tenantry.adapters.sealed.ranked import ranked_passages, unit
+from tenantry.adapters.sealed.ranked import Search, unit
 from tenantry.domain.document import Home
 
 ROWS, DIMENSIONS = 10_000, 1_024
@@ -141,7 +141,7 @@ async def _by_turns(
     assert all(segment is not None for _, segment in group), "a segment is not open"
 
     async def alone(query: Any) -> set[int]:
-        found = ranked_passages(group, unit(query), 5, ANYONE)  # type: ignore[arg-type]
+        found = Search(unit(query), 5, ANYONE).passages(group)  # type: ignore[arg-type]
         return {hit.start for _, hit in found}
 
     times: dict[str, list[float]] = {

@@ -115,19 +115,19 @@ def test_no_row_scores_more_than_it_is_said_to_be_able_to(
     segments, numbers, dimensions = made
     query = unit(numbers.standard_normal(dimensions).tolist())
     live = [(opened_of(segment), frozenset(segment.ids)) for segment in segments]
-    looked = certified._looked(query)
-    found = certified._scan(live, looked, lambda card: True, -np.inf)
+    found = certified.scanned(live, query, lambda card: True)
+    looked = found.looked
     rows = np.arange(len(found.rough))
     scores = np.concatenate([values(s.vectors) @ query.astype(np.float64) for s in segments])
     residual = np.concatenate([segment.vectors.residual for segment in segments])
     bound = looked.beyond_high * certified._SLACK * (1 + residual) + certified._ROUNDING + residual
     assert np.all(np.abs(scores - found.rough) <= bound * certified._SLACK)
-    assert np.all(scores <= certified._bounded(found, looked, rows))
+    assert np.all(scores <= certified._bounded(found, rows))
     for top_k in (1, 5):
         leaders = numbers.permutation(len(scores))[: top_k + 2]  # however bad the guesses are
         found.scored = {int(row): float(scores[row]) for row in leaders}
         kth = certified._kth(found, top_k)
-        candidates, _ = certified._candidates(found, looked, leaders, top_k)
+        candidates, _ = certified._candidates(found, leaders, top_k)
         assert set(np.flatnonzero(scores >= kth)) <= {*candidates.tolist(), *found.scored}
         assert not {*candidates.tolist()} & {*found.scored}
 

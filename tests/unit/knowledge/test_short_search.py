@@ -7,12 +7,13 @@ import dataclasses
 import threading
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.support import knowledge as support
 
 from tenantry.adapters.objects.disk import DiskObjects
-from tenantry.adapters.sealed import short_search
+from tenantry.adapters.sealed import certified, ranked, short_search
 from tenantry.adapters.sealed.partitions import SealedPartitions
 from tenantry.adapters.sealed.short_search import CANDIDATES_MAX
 from tenantry.domain.access import Permission
@@ -93,6 +94,31 @@ def test_the_second_search_reads_on_the_loop_unless_the_disk_is_needed(
             assert objects.on_loop[0], "it is tried on the loop"
             assert all(objects.on_loop) is not cold
             objects.on_loop.clear()
+        partitions.close()
+
+    asyncio.run(run())
+
+
+def test_what_goes_on_in_a_thread_is_not_scanned_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = support.parts(tmp_path)
+    scans: list[int] = []
+
+    def counted(*arguments: Any, **options: Any) -> Any:
+        scans.append(threading.get_ident())
+        return certified.scanned(*arguments, **options)
+
+    monkeypatch.setattr(ranked, "scanned", counted)
+
+    async def run() -> None:
+        objects = WatchedObjects(tmp_path / "accounts", own.files, cold=True)
+        partitions, _ = await world(own, objects)
+        for home, text in ((A, "apples are red"), (B, "apples are blue")):
+            await found(partitions, home)
+            scans.clear()
+            assert await found(partitions, home) == [text]
+            assert scans == [threading.get_ident()], "once, on the loop"
         partitions.close()
 
     asyncio.run(run())

@@ -98,10 +98,11 @@ class _Run:
 
 
 @dataclass(slots=True)
-class _Scanned:
+class Scanned:
     """All rows of all segments, in one numbering."""
 
     live: Live
+    looked: _Looked
     added: Added
     permitted: Permitted
     floor: float  # what is less is of no interest
@@ -162,19 +163,24 @@ def best(
     elsewhere reach. `query` has length 1. Reads frames. Raises `TakesLong` where more than
     `candidates_max` rows would have to be looked at closely.
     """
-    if not live:
+    return best_of(scanned(live, query, permitted, floor, added), top_k, candidates_max)
+
+
+def best_of(found: Scanned, top_k: int, candidates_max: int | None = None) -> list[Hit]:
+    """As `best`, of what was scanned. What it learns stays: broken off by a read, it may be asked
+    again.
+    """
+    if not found.live:
         return []
-    looked = _looked(query)
-    found = _scan(live, looked, permitted, floor, added)
     leaders = _leaders(found, top_k)
-    _score(found, leaders, looked)
-    candidates = _candidates(found, looked, leaders, top_k, candidates_max)
-    _score_in_turn(found, looked, *candidates, top_k)
+    _score(found, leaders)
+    candidates = _candidates(found, leaders, top_k, candidates_max)
+    _score_in_turn(found, *candidates, top_k)
     first = sorted(found.scored.items(), key=lambda item: (-item[1], item[0]))[:top_k]
     return [_hit(found, row, rank) for row, rank in first]
 
 
-def _hit(found: _Scanned, row: int, rank: float) -> Hit:
+def _hit(found: Scanned, row: int, rank: float) -> Hit:
     place = bisect_right(found.firsts, row) - 1
     own = row - found.firsts[place]
     document = int(found.live[place][0].catalogue.documents[own])
@@ -198,13 +204,15 @@ def _length(vector: F64) -> float:
     return math.sqrt(float(vector @ vector))
 
 
-def _scan(
+def scanned(
     live: Live,
-    looked: _Looked,
+    query: F32,
     permitted: Permitted,
-    floor: float,
+    floor: float = -np.inf,
     added: Added | None = None,
-) -> _Scanned:
+) -> Scanned:
+    """Step 1, of `best`'s arguments: reads nothing."""
+    looked = _looked(query)
     added = added or [None] * len(live)
     firsts = [0, *accumulate(segment.rows for segment, _ in live)]
     first_documents = [0, *accumulate(len(segment.ids) for segment, _ in live)]
@@ -228,8 +236,9 @@ def _scan(
         alive = segment.alive(names)
         if alive is not None:
             rough[first : first + segment.rows][~alive] = -np.inf
-    return _Scanned(
+    return Scanned(
         live=live,
+        looked=looked,
         added=added,
         permitted=permitted,
         floor=floor,
@@ -261,7 +270,7 @@ def _joined(arrays: Sequence[npt.NDArray[Any]]) -> npt.NDArray[Any]:
     return arrays[0] if len(arrays) == 1 else np.concatenate(arrays)
 
 
-def _leaders(found: _Scanned, top_k: int) -> Rows:
+def _leaders(found: Scanned, top_k: int) -> Rows:
     """The permitted rows that look best, some more than `top_k` where there are so many."""
     rough, rows = found.rough, len(found.rough)
     wanted = top_k + top_k // 2 + 4
@@ -277,7 +286,7 @@ def _leaders(found: _Scanned, top_k: int) -> Rows:
     return allowed
 
 
-def _best_rough(found: _Scanned, count: int) -> Rows:
+def _best_rough(found: Scanned, count: int) -> Rows:
     """So many rows of the largest rough scores, in no order; fewer where fewer are alive."""
     rough = found.rough
     chosen: Rows = np.zeros(0, np.intp)
@@ -292,13 +301,13 @@ def _best_rough(found: _Scanned, count: int) -> Rows:
 
 
 def _candidates(
-    found: _Scanned, looked: _Looked, leaders: Rows, top_k: int, at_most: int | None = None
+    found: Scanned, leaders: Rows, top_k: int, at_most: int | None = None
 ) -> tuple[Rows, F64]:
     """Permitted rows, but the leaders, that may reach the k-th best score, and the most that each
     can reach; the likeliest first.
     """
     floor = _kth(found, top_k)
-    lost = looked.beyond_high
+    lost = found.looked.beyond_high
     least = max(floor - lost * _SLACK - _ROUNDING, -_LOWEST)  # no row that is gone gets in
     factor = np.float32((1 + lost) * _SLACK)
     rows = np.concatenate([run.reaching(least, factor) for run in found.runs])
@@ -312,7 +321,7 @@ def _candidates(
     unrefused = found.verdicts[documents] != 0
     rows, documents = rows[unrefused], documents[unrefused]
     starts = range(0, len(rows), _GATHER_ROWS)
-    parts = [_bounded(found, looked, rows[start : start + _GATHER_ROWS]) for start in starts]
+    parts = [_bounded(found, rows[start : start + _GATHER_ROWS]) for start in starts]
     most = np.concatenate(parts) if parts else np.zeros(0)
     reaching = most >= floor
     rows, most = rows[reaching], most[reaching]
@@ -322,8 +331,9 @@ def _candidates(
     return rows[order], most[order]
 
 
-def _bounded(found: _Scanned, looked: _Looked, rows: Rows) -> F64:
+def _bounded(found: Scanned, rows: Rows) -> F64:
     """The most that rows can score, now that the whole query is known to the high plane."""
+    looked = found.looked
     lost = looked.beyond_both
     upper = found.rough[rows].astype(np.float64)
     for place, mine, own in found.grouped(rows):
@@ -334,19 +344,19 @@ def _bounded(found: _Scanned, looked: _Looked, rows: Rows) -> F64:
     return upper + (lost * _SLACK + _ROUNDING)
 
 
-def _score_in_turn(found: _Scanned, looked: _Looked, rows: Rows, most: F64, top_k: int) -> None:
+def _score_in_turn(found: Scanned, rows: Rows, most: F64, top_k: int) -> None:
     """Candidates in batches; the k-th best grows with each and may spare what follows."""
     for start in range(0, len(rows), _BATCH_ROWS):
         floor = _kth(found, top_k)
         if most[start] < floor:
             return
         batch = slice(start, start + _BATCH_ROWS)
-        _score(found, rows[batch][most[batch] >= floor], looked)
+        _score(found, rows[batch][most[batch] >= floor])
 
 
-def _score(found: _Scanned, rows: Rows, looked: _Looked) -> None:
+def _score(found: Scanned, rows: Rows) -> None:
     for place, mine, own in found.grouped(rows):
-        cosines = found.live[place][0].scores(own, looked.whole)
+        cosines = found.live[place][0].scores(own, found.looked.whole)
         more = found.added[place]
         ranks = cosines if more is None else cosines + more[own]
         numbers = rows[mine].tolist()
@@ -354,7 +364,7 @@ def _score(found: _Scanned, rows: Rows, looked: _Looked) -> None:
         found.scored.update(zip(numbers, ranks.tolist(), strict=True))
 
 
-def _kth(found: _Scanned, top_k: int) -> float:
+def _kth(found: Scanned, top_k: int) -> float:
     """A rank that `top_k` rows reach, or -inf where there are not so many yet."""
     scores = found.scored.values()
     kth = sorted(scores, reverse=True)[top_k - 1] if len(scores) >= top_k else -np.inf

@@ -22,7 +22,7 @@ import numpy as np
 from tenantry.adapters.sealed.certified import TakesLong
 from tenantry.adapters.sealed.compaction import SEGMENTS_MAX, choose, mergeable
 from tenantry.adapters.sealed.keyword_search import Heard
-from tenantry.adapters.sealed.ranked import Opened, Ranked, ranked_passages, unit
+from tenantry.adapters.sealed.ranked import Opened, Ranked, Search, unit
 from tenantry.adapters.sealed.segment import Segment, from_document, merged
 from tenantry.adapters.sealed.segment_cache import (
     OPEN_SEGMENTS_BYTES_MAX,
@@ -135,14 +135,14 @@ class SealedPartitions:
         permitted: Permitted,
     ) -> Sequence[Passage]:
         vector = unit(query.vector)
+        work = Search(vector, top_k, permitted)
         heard = Heard(query.text, permitted)
         hits: list[Ranked] = []
 
         def look(group: Opened) -> list[Ranked]:
             floor = hits[top_k - 1][0] if len(hits) >= top_k else -np.inf
             most = CANDIDATES_MAX if self._store.hurries else None
-            added = heard.added(group)
-            return ranked_passages(group, vector, top_k, permitted, floor, added, most)
+            return work.passages(group, floor, heard.added(group), most)
 
         def merge(found: list[Ranked]) -> None:
             hits.extend(found)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from tenantry.adapters.sealed.certified import Added, best
+from tenantry.adapters.sealed.certified import Added, Hit, Scanned, best_of, scanned
 from tenantry.adapters.sealed.kernel import F32
 from tenantry.adapters.sealed.open_segment import OpenSegment
 from tenantry.domain.chunk import Passage
@@ -26,21 +26,39 @@ def unit(vector: Sequence[float]) -> F32:
     return (query / length).astype(np.float32)
 
 
-def ranked_passages(
-    group: Opened,
-    query: F32,
-    top_k: int,
-    permitted: Permitted,
-    floor: float = -np.inf,
-    added: Added | None = None,
-    candidates_max: int | None = None,
-) -> list[Ranked]:
-    """The exact top k among live rows of permitted documents, as `certified.best` finds them."""
-    segments = [(segment, row.documents) for row, segment in group]
-    hits = best(segments, query, top_k, permitted, floor, added, candidates_max)
+class Search:
+    """One query over groups of segments, one after the other. Each is scanned once: what is read
+    after its scan may be broken off, and begun anew elsewhere.
+    """
+
+    def __init__(self, query: F32, top_k: int, permitted: Permitted) -> None:
+        self._query = query
+        self._top_k = top_k
+        self._permitted = permitted
+        self._group: Opened | None = None
+        self._found: Scanned | None = None
+
+    def passages(
+        self,
+        group: Opened,
+        floor: float = -np.inf,
+        added: Added | None = None,
+        candidates_max: int | None = None,
+    ) -> list[Ranked]:
+        """The exact top k among live rows of permitted documents, as `best` finds them."""
+        found = self._found
+        if found is None or self._group is not group:
+            live = [(segment, row.documents) for row, segment in group]
+            found = scanned(live, self._query, self._permitted, floor, added)
+            self._group, self._found = group, found
+        return _read(found, best_of(found, self._top_k, candidates_max))
+
+
+def _read(found: Scanned, hits: Sequence[Hit]) -> list[Ranked]:
+    """The passages of hits."""
     passages: list[Ranked] = []
     for place in sorted({hit.segment for hit in hits}):
-        segment = segments[place][0]
+        segment = found.live[place][0]
         mine = [hit for hit in hits if hit.segment == place]
         places = segment.passages([hit.row for hit in mine])
         for hit, (start, end, text) in zip(mine, places, strict=True):
