@@ -14,6 +14,7 @@ from pathlib import Path
 
 from tests.integration.ledger import test_archive as archive
 from tests.integration.ledger import test_crossing as crossing
+from tests.integration.ledger import test_crossing_numbers as numbers
 from tests.integration.ledger import test_crossing_waste as waste
 from tests.integration.ledger import test_own_keys as own_keys
 from tests.integration.ledger import test_walls as walls
@@ -158,6 +159,9 @@ MUTANTS = (
        "a.tenant_id = p_tenant_id", "true", crossing.test_a_billing_lock_is_one_tenants),
     _M("next_number", "the series that is asked for", "s.series = next_number.series", "true",
        crossing.test_a_number_is_the_next_of_its_own_series),
+    _M("continue_after", "the series that is gone on with",
+       "SET last = p_last WHERE s.series = p_series", "SET last = p_last WHERE true",
+       numbers.test_a_gap_is_told_of_its_own_series),
     _M("finalise", "the tenant whose invoice is credited",
        "i.tenant_id = made.tenant_id AND ", "",
        crossing.test_an_invoice_is_voided_and_credited_by_its_own_tenant),
