@@ -68,6 +68,9 @@ class SegmentCache:
                 if not entry.task.done():
                     # Shielded: one caller that goes away must not fail the others that wait.
                     await asyncio.shield(entry.task)
+            for key, entry in held:
+                if self._entries.get(key) is entry:
+                    self._weigh(entry)  # it may be open since this moment, and not be weighed yet
             self._evict()
             yield [entry.task.result() for _, entry in held]
         finally:
