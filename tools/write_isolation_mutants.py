@@ -7,6 +7,7 @@ code. `python -m tools.write_isolation_mutants`; a test holds the page to what t
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
@@ -32,7 +33,7 @@ _POLICIES = """
 ## Row policies
 
 Tried with every grant that the house withholds, on rows of two tenants in every table. Of a table's own switch,
-`row security`, both that there is any and that it is forced are taken away.
+`row security`, both that there is any and that it is forced are taken away; of each month's partition (`_YYYY_MM`) too.
 """
 _FUNCTIONS = """
 ## Functions that cross tenants
@@ -78,11 +79,17 @@ def _row(cells: Sequence[str]) -> str:
 def _policy_rows(policies: Sequence[PolicyMutant]) -> Iterator[Sequence[str]]:
     known: dict[tuple[str, str], list[PolicyMutant]] = {}
     for mutant in sorted(policies, key=lambda m: (m.table, m.policy == "row security", m.policy)):
-        known.setdefault((mutant.table, mutant.policy), []).append(mutant)
+        known.setdefault((_without_month(mutant.table), mutant.policy), []).append(mutant)
     for (table, policy), mutants in known.items():
         killers = dict.fromkeys(f"`{mutant.killed_by}`" for mutant in mutants)
+        guards = dict.fromkeys(mutant.guard for mutant in mutants)
         name = policy if policy == "row security" else f"`{policy}`"
-        yield f"`{table}`", name, "; ".join(m.guard for m in mutants), ", ".join(killers)
+        yield f"`{table}`", name, "; ".join(guards), ", ".join(killers)
+
+
+def _without_month(table: str) -> str:
+    """Partitions come and go with the months: the page says the same of all."""
+    return re.sub(r"_\d{4}_\d{2}$", "_YYYY_MM", table)
 
 
 def _function_rows() -> Iterator[Sequence[str]]:

@@ -6,7 +6,7 @@ import csv
 import io
 import json
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -39,7 +39,9 @@ from tenantry.domain.usage import Usage
 from tenantry.entrypoints.cli.invoice_export import exported
 from tenantry.ports.billing import Finalised
 
-LAST, BEFORE, FIRST = months_ago(1), months_ago(2), months_ago(3)
+# Months that have ended in every zone: in the first hours of one, the last goes on in New York.
+NOW = datetime.now(UTC) - timedelta(hours=13)
+LAST, BEFORE, FIRST = (months_ago(months, now=NOW) for months in (1, 2, 3))
 USED = Usage(out=1_000_000)  # 45.00
 
 
@@ -61,7 +63,7 @@ async def in_zones(house: House) -> tuple[Principal, Principal]:
         )
         of = replace(who, tenant=replace(who.tenant, zone=zone))
         await house.contract(of, currency=currency, tax_rate=Decimal("0.1"), tax_label="VAT")
-        await house.since(of, months_ago(3, day=2))
+        await house.since(of, months_ago(3, day=2, now=NOW))
         found.append(of)
     return found[0], found[1]
 
@@ -265,7 +267,7 @@ def test_number_and_date_of_new_year_are_of_one_year(database: Database) -> None
                 f"UPDATE tenantry.tenant SET zone = '{zone}' WHERE tenant_id = '{who.tenant_id}'"
             )
             people.append(replace(who, tenant=replace(who.tenant, zone=zone)))
-            await house.since(people[-1], months_ago(2, day=5))
+            await house.since(people[-1], months_ago(2, day=5, now=NOW))
             for at in (BEFORE, LAST):
                 await house.used(people[-1], USED, at)
         [row] = await world.fetch(
