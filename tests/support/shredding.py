@@ -161,6 +161,7 @@ async def is_untouched(at: Ground) -> None:
         "answer": 1,
         "budget": 0,
         "budget_use": 0,
+        "deleted_object": 0,
         "document": 2,
         "embedded_batch": 0,
         "erased_user": 0,

@@ -187,7 +187,7 @@ async def _read(log: CountingLog, reader: _Reader) -> bool:
     while names := await log.files(datetime.fromtimestamp(0, UTC), done):
         for name in names:
             if _may_concern(name, reader.since):
-                reader.take(await log.records(name))
+                reader.take((await log.records(name)).records)
         done.update(names)
         if len(done) > FILES_MAX:
             raise TooManyFiles(f"the log has more than {FILES_MAX:,} files")

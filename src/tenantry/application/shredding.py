@@ -289,11 +289,15 @@ async def _certify(shredder: Shredder, shred: Shred, tenant: Tenant) -> Shred:
 
 
 async def _logs(shredder: Shredder, tenant: Tenant) -> list[InvocationLog]:
-    """Of every account in which its calls were answered: one of before keeps its log."""
-    told = {each.account: each.invocation_log for each in await shredder.control.list_placements()}
-    told[tenant.placement.account] = tenant.placement.invocation_log
-    accounts = {tenant.placement.account} | await shredder.book.accounts(tenant.id)
-    return [shredder.log_of(account, told.get(account)) for account in sorted(accounts)]
+    """All of every account in which its calls were answered: Bedrock logs each region by itself,
+    and an account of before keeps its log."""
+    placements = [*await shredder.control.list_placements(), tenant.placement]
+    logs = dict[InvocationLog, None]()  # each once: the settings' may be a placement's too
+    for account in sorted({tenant.placement.account} | await shredder.book.accounts(tenant.id)):
+        told = {each.invocation_log for each in placements if each.account == account} or {None}
+        for url in sorted(told, key=lambda url: url or ""):
+            logs[shredder.log_of(account, url)] = None
+    return list(logs)
 
 
 def _some(names: Sequence[str]) -> str:

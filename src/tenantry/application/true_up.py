@@ -16,6 +16,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from tenantry.domain import guardrail, normalise
+from tenantry.domain.log_place import place_of
 from tenantry.domain.price import STANDARD_TIER, Unpriced
 from tenantry.domain.rating import NOTHING, rate
 from tenantry.domain.usage import TokenClass, Usage
@@ -33,6 +34,8 @@ ESTIMATED = "estimated"
 TENANT_CHARS_MAX = 64  # an id of ours has 30
 SCANS_MAX = 100
 FEW_FILES = 1_000  # of one scan: then there are no more than those that must be read again
+SOON = timedelta(minutes=1)
+AGAIN_AFTER_MAX = timedelta(minutes=10)  # until a file that is not whole is looked at again
 ESTIMATES_MAX = 1_000  # a pass; what is left comes with the next
 
 
@@ -40,11 +43,51 @@ ESTIMATES_MAX = 1_000  # a pass; what is left comes with the next
 class LogRead:
     """What one pass did."""
 
-    files: int
+    files: int  # read to their end
     records: int
     trued_up: int
-    # By log: why it was not read to its end; empty where it was.
+    # By log: why it was not read to its end; empty where it was, but for `unread`.
     left: Mapping[str, str] = field(default_factory=dict, compare=False)
+    # By log and name of a file: why it was not read to its end.
+    unread: Mapping[str, Mapping[str, str]] = field(default_factory=dict, compare=False)
+
+    def problem(self, log: str, account: str, region: str) -> str:
+        """Why an account's calls in a region are not all known of a log; empty: they are."""
+        if log not in self.left:
+            return "it was taken away before it was read"
+        if self.left[log]:
+            return self.left[log]
+        places = (None, (account, region))
+        names = [name for name in self.unread.get(log, {}) if place_of(name) in places]
+        if not names:
+            return ""
+        more = f", and {len(names) - 1} more files" if len(names) > 1 else ""
+        return f"{names[0]} {self.unread[log][names[0]]}{more}"
+
+
+@dataclass(slots=True)
+class _Pass:
+    """A `LogRead` while it is made."""
+
+    files: int = 0
+    records: int = 0
+    posted: int = 0
+    left: dict[str, str] = field(default_factory=dict)
+    unread: dict[str, dict[str, str]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class _NotWhole:
+    """A file of which a part is missing. Somebody may yet put the whole one in its place."""
+
+    why: str
+    first_at: datetime
+    last_at: datetime
+
+    def is_due(self, now: datetime) -> bool:
+        """From the second minute on each wait is as long as all before it."""
+        waited = self.last_at - self.first_at
+        return waited < SOON or now - self.last_at >= min(waited, AGAIN_AFTER_MAX)
 
 
 class TrueUp:
@@ -57,47 +100,68 @@ class TrueUp:
         self._directory = directory
         self._logs = logs
         self._read: dict[str, dict[str, datetime]] = {}
+        self._not_whole: dict[str, dict[str, _NotWhole]] = {}
 
     async def read_logs(
         self, now: datetime, hold: timedelta, since: Mapping[str, datetime] | None = None
     ) -> LogRead:
-        """Reads every file that is new since the longest hold began, of every account; of the logs
-        in `since` from there on, where that is earlier."""
-        files = records = posted = 0
-        left: dict[str, str] = {}
-        for account, log in tuple(self._logs.items()):
-            start = min(now - hold, (since or {}).get(account, now))
-            known = self._read.get(account, {})
-            done = {name: at for name, at in known.items() if at >= start}
-            self._read[account] = done
-            try:
-                names = await log.files(start, done)
-            except OSError as problem:
-                _log.warning("the log of %s cannot be reached now: %s", account, problem)
-                left[account] = f"it cannot be reached: {problem}"
-                continue
-            left[account] = "there is more of it to read" if len(names) >= FEW_FILES else ""
-            for name in names:
-                try:
-                    found = await log.records(name)
-                except OSError as problem:
-                    _log.warning("log file %s cannot be read now: %s", name, problem)
-                    left[account] = f"{name} cannot be read: {problem}"
-                    continue
-                count, early = await self._post(found)
-                posted += count
-                files += 1
-                records += len(found)
-                if not early:
-                    done[name] = now
-        return LogRead(files, records, posted, left)
+        """Reads every file that is new since the longest hold began, of every log; of those in
+        `since` from there on, where that is earlier. A file that is not whole is read again."""
+        made = _Pass()
+        for log in tuple(self._logs):
+            start = min(now - hold, (since or {}).get(log, now))
+            await self._read_log(log, start, now, made)
+        return LogRead(made.files, made.records, made.posted, made.left, made.unread)
 
-    async def asked(self, account: str) -> Mapping[str, bool | None]:
-        """By log: whether calls of an account are logged there; None where it cannot be asked."""
+    async def _read_log(self, name: str, start: datetime, now: datetime, made: _Pass) -> None:
+        log = self._logs.get(name)
+        if log is None:
+            return  # taken away meanwhile
+        known = self._read.get(name, {})
+        done = {file: at for file, at in known.items() if at >= start}
+        self._read[name] = done
+        try:
+            files = await log.files(start, done)
+        except OSError as problem:
+            _log.warning("the log of %s cannot be reached now: %s", name, problem)
+            made.left[name] = f"it cannot be reached: {problem}"
+            return
+        made.left[name] = "there is more of it to read" if len(files) >= FEW_FILES else ""
+        before = self._not_whole.get(name, {})
+        unread = made.unread[name] = {}
+        parts = self._not_whole[name] = {file: before[file] for file in files if file in before}
+        for file in files:
+            part = parts.get(file)
+            if part is not None and not part.is_due(now):
+                unread[file] = part.why
+                continue
+            try:
+                found = await log.records(file)
+            except OSError as problem:
+                _log.warning("log file %s cannot be read now: %s", file, problem)
+                unread[file] = f"cannot be read: {problem}"
+                continue
+            count, early = await self._post(found.records)
+            made.posted += count
+            made.records += len(found.records)
+            if found.unread:
+                _log.warning("log file %s cannot be read to its end: %s", file, found.unread)
+                unread[file] = f"cannot be read to its end: {found.unread}"
+                parts[file] = _NotWhole(unread[file], part.first_at if part else now, now)
+                continue
+            parts.pop(file, None)
+            made.files += 1
+            if not early:
+                done[file] = now
+                _tell_of_skipped(name, file, found.skipped_lines)
+
+    async def asked(self, account: str, region: str) -> Mapping[str, bool | None]:
+        """By log: whether calls of an account in a region are logged there; None where it cannot
+        be asked."""
         found: dict[str, bool | None] = {}
         for name, log in tuple(self._logs.items()):
             try:
-                found[name] = await log.covers(account)
+                found[name] = await log.covers(account, region)
             except OSError as problem:
                 _log.warning("the log of %s cannot be reached now: %s", name, problem)
                 found[name] = None
@@ -115,14 +179,14 @@ class TrueUp:
         return LogRead(files, records, posted)
 
     async def settle_by_estimate(self, now: datetime, after: timedelta) -> int:
-        """Ends what is unknown for so long in accounts that no log covers: input counted, output
-        seen, flagged `estimated`. Returns how many.
+        """Ends what is unknown for so long where no log covers it: input counted, output seen,
+        flagged `estimated`. Returns how many.
         """
         ended = 0
         for attempt in await self._keeper.open_attempts(ESTIMATES_MAX):
             seen = attempt.estimate and not attempt.quarantined
             fresh = attempt.admitted_at > now - after
-            if not seen or fresh or await self._covered(attempt.account):
+            if not seen or fresh or await self._covered(attempt.account, attempt.region):
                 continue  # nothing seen is never settled at nothing: it is written off
             usage = Usage(**attempt.estimate)
             outcome = AttemptOutcome(
@@ -136,9 +200,10 @@ class TrueUp:
             ended += await self._keeper.true_up(attempt, await self._rated(attempt, outcome, usage))
         return ended
 
-    async def _covered(self, account: str) -> bool:
+    async def _covered(self, account: str, region: str) -> bool:
         """A log that cannot be asked covers everything: an outage is no reason to guess."""
-        return any(covers is not False for covers in (await self.asked(account)).values())
+        asked = await self.asked(account, region)
+        return any(covers is not False for covers in asked.values())
 
     async def _post(self, records: Sequence[Mapping[str, Any]]) -> tuple[int, bool]:
         """How many were trued up, and whether a record came before its attempt was in doubt:
@@ -202,6 +267,14 @@ class TrueUp:
         except Unpriced as problem:
             return replace(outcome, usage=usage, quarantined=f"unpriced: {problem}")
         return replace(outcome, end="settled", usage=usage, rated=rated)
+
+
+def _tell_of_skipped(log: str, file: str, lines: int) -> None:
+    if lines:
+        _log.warning(
+            "alert: %d lines of log file %s (%s) are no records: what they told of, if anything,"
+            " is written off after its hold", lines, file, log,
+        )  # fmt: skip
 
 
 def attempt_of(record: Mapping[str, Any]) -> AttemptKey | None:

@@ -25,28 +25,43 @@ from tenantry.ports.record_files import RecordFiles
 LOOK_EVERY_S = 60.0  # for placements that name another log
 EMBEDDED, OF_ALL = "embedded", "settings"
 S3 = "s3://"
+_PARTS = 3  # of the name of a placement's log
 
 
 class LogSources(dict[str, CountingLog]):
-    """The logs by name, kept in step with the placements by `refresh`. What is open stays open."""
+    """The logs by name, kept in step with the placements by `refresh`. What is open stays open, and
+    one that is named no more until nothing waits for it. `notes`: whether these are what is set up,
+    as a worker's are."""
 
-    def __init__(self, config: Settings, keeper: PostgresLedgerKeeper) -> None:
+    def __init__(
+        self, config: Settings, keeper: PostgresLedgerKeeper, *, notes: bool = True
+    ) -> None:
         super().__init__()
         self._config = config
         self._keeper = keeper
+        self._notes = notes
         self[EMBEDDED] = FolderLog(config.home / "accounts", each=OF_EACH_ACCOUNT)
         if config.invocation_log_url is not None:
-            self[OF_ALL] = StoredLog(S3Files(config.invocation_log_url))
+            name = f"{OF_ALL} {config.invocation_log_url}"
+            self[name] = StoredLog(S3Files(config.invocation_log_url))
+        self._always = frozenset(self)
 
     async def refresh(self) -> None:
-        """Opens the logs that placements name and that are not open yet, closes the others."""
+        """Opens the logs that placements name and that are not open yet, closes the others.
+        Raises `Unavailable`."""
         wanted = {_name(at): at for at in await self._keeper.log_locations()}
-        for name in [n for n in self if n not in (EMBEDDED, OF_ALL) and n not in wanted]:
+        named = self._always | wanted.keys()
+        if self._notes:
+            await self._keeper.note_gone(sorted(named))
+        for name in await self._keeper.former_logs():
+            if name not in named and (at := _former(name)) is not None:
+                wanted[name] = at
+        for name in [n for n in self if n not in self._always and n not in wanted]:
             del self[name]
         keys = credentials_of(self._config)
         for name, at in wanted.items():
             if name not in self:
-                self[name] = _of_placement(at, keys.get(at.account))
+                self[name] = _of_place(at, keys.get(at.account))
 
     def round(self) -> Round:
         return Round("log-sources", LOOK_EVERY_S, self.refresh)
@@ -72,7 +87,17 @@ def _name(at: LogLocation) -> str:
     return f"{at.account} {at.region} {at.url}"
 
 
-def _of_placement(at: LogLocation, keys: Credentials | None) -> StoredLog:
+def _former(name: str) -> LogLocation | None:
+    """Of one that placements or settings named once. None: it is no bucket."""
+    if name.startswith(f"{OF_ALL} {S3}"):
+        return LogLocation("", "", name.removeprefix(f"{OF_ALL} "))
+    parts = name.split(" ", 2)
+    return LogLocation(*parts) if len(parts) == _PARTS and parts[2].startswith(S3) else None
+
+
+def _of_place(at: LogLocation, keys: Credentials | None) -> StoredLog:
+    if not at.account:
+        return StoredLog(S3Files(at.url))
     config = None
     if keys is not None:
         config = {
@@ -81,4 +106,4 @@ def _of_placement(at: LogLocation, keys: Credentials | None) -> StoredLog:
             **({"session_token": keys.session_token} if keys.session_token else {}),
         }
     files = S3Files(at.url, region=at.region, credentials=config)
-    return StoredLog(files, accounts=frozenset({at.account}))
+    return StoredLog(files, places=frozenset({(at.account, at.region)}))

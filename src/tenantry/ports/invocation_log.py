@@ -3,15 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Container, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class LogFile:
+    """What a file gave. `unread`: why that is not all of it; empty: it was read to its end."""
+
+    records: Sequence[Mapping[str, Any]]
+    skipped_lines: int = 0  # that are no records, of a file that was read to its end
+    unread: str = ""
 
 
 class InvocationLog(Protocol):
     """One account's log. Delivery is at least once; reading a file again must be harmless."""
 
-    async def covers(self, account: str) -> bool:
-        """Whether calls of an account are logged here: what is unknown of it can be waited for."""
+    async def covers(self, account: str, region: str) -> bool:
+        """Whether calls of an account in a region are logged here: what is unknown of them can be
+        waited for.
+        """
         ...
 
     async def files(self, since: datetime, done: Container[str]) -> Sequence[str]:
@@ -20,10 +32,10 @@ class InvocationLog(Protocol):
         """
         ...
 
-    async def records(self, name: str) -> Sequence[Mapping[str, Any]]:
-        """The records of one file. A line that is not a record is skipped and counted by the
-        implementation; a file that can be read in part alone gives what is whole. Raises `OSError`
-        where the file cannot be read now.
+    async def records(self, name: str) -> LogFile:
+        """The records of one file. A line that is not a record is skipped and counted; a file that
+        can be read in part alone gives what is whole, and says so. Raises `OSError` where the file
+        cannot be read now.
         """
         ...
 

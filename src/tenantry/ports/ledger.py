@@ -52,7 +52,8 @@ class OpenAttempt:
     pinned: Mapping[str, Any]
     charged: bool  # whether its true-up is the customer's: no other attempt of its call was
     quarantined: str | None = None  # why its usage could not be trusted
-    account: str = ""  # whose invocation log may name it
+    account: str = ""  # whose invocation log may name it,
+    region: str = ""  # which is one for each region
     estimate: Mapping[str, int] = field(default_factory=dict)  # by token class: what was seen
     plan: str = ""
     plan_version: int = 0
@@ -78,7 +79,7 @@ class Violation:
 
 @dataclass(frozen=True, slots=True)
 class LogLocation:
-    """Where an account's invocation log is delivered: `s3://bucket/prefix` in a region."""
+    """Where an account's invocation log of a region is delivered: `s3://bucket/prefix`, in it."""
 
     account: str
     region: str

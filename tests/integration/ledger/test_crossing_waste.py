@@ -40,7 +40,7 @@ def test_another_tenants_batch_job_holds_up_no_write_off(database: Database) -> 
         job = replace(job_of(world.bert.tenant_id), request_id=theirs.request_id)
         await PostgresBatchNotes(world.work).plan(job)
         later = datetime.now(UTC) + DAY
-        read = Reading(POOL.account, frozenset({"a"}), later, later - 2 * DAY, later)
+        read = Reading(POOL.account, POOL.region, frozenset({"a"}), later, later - 2 * DAY, later)
         await PostgresLogReadings(world.databases.control).note(read)
         assert await world.keeper.write_off(later) == 1
         assert await written_off(world) == [mine.tenant_id]

@@ -1,7 +1,9 @@
 """What a tenant reads of itself, and the operator of all."""
 
+import re
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from zoneinfo import ZoneInfo
 
 import pytest
 from tests.support.ledger import World, in_world
@@ -104,19 +106,27 @@ def test_a_page_of_the_small_roll_up_begins_behind_the_one_before(
     in_world(database, body)
 
 
-def test_days_and_hours_are_of_the_tenants_zone(database: Database) -> None:
+@pytest.mark.parametrize(
+    ("zone", "told"), [("Asia/Kathmandu", r":00:00\+05:45"), ("UTC", ":00:00Z")]
+)
+def test_days_and_hours_are_of_the_tenants_zone(database: Database, zone: str, told: str) -> None:
+    """Hours are instants of RFC 3339, with seconds, as they are asked for."""
+
     async def body(world: World) -> None:
         await _spend(world)
         [row] = await world.ledger.usage(world.anna, *ALL, ["day", "hour", "key"])
-        now = datetime.now(UTC) + timedelta(hours=5, minutes=45)
+        now = datetime.now(ZoneInfo(zone)).replace(tzinfo=None)
         assert row.group["key"] == world.anna.api_key_id
         assert row.group["day"] in {
             (now - timedelta(minutes=late)).date().isoformat() for late in (0, 5)
         }
-        assert row.group["hour"].endswith(":00+05:45")
-        assert row.group["hour"].startswith(row.group["day"])
+        assert re.fullmatch(rf"{row.group['day']}T\d\d{told}", row.group["hour"])
+        start = datetime.fromisoformat(row.group["hour"])
+        end = start + timedelta(hours=1)
+        [again] = await world.ledger.usage(world.anna, start, end, ["day", "hour", "key"])
+        assert again == row
 
-    in_world(database, body, zone="Asia/Kathmandu")
+    in_world(database, body, zone=zone)
 
 
 def test_a_span_is_half_open(database: Database) -> None:

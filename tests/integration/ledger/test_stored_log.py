@@ -77,7 +77,7 @@ def test_unknown_attempts_are_trued_up_from_a_bucket_once(
         long_ago = f"logs/eu/{key(NOW - timedelta(days=40))}"
         bucket.objects[long_ago] = packed(record(other))
         bucket.objects[f"logs/eu/{key(NOW, 'data/x_input.json.gz')}"] = b"a body, and not read"
-        log = StoredLog(S3Files("s3://logs/eu"), accounts=frozenset({ACCOUNT}))
+        log = StoredLog(S3Files("s3://logs/eu"), places=frozenset({(ACCOUNT, POOL.region)}))
         reader = TrueUp(world.keeper, world.directory, {"s3": log})
         assert (await reader.read_logs(NOW, HOLD)).trued_up == 1
         assert not [path for path in bucket.requests if long_ago in path]
@@ -136,12 +136,15 @@ def test_only_the_days_of_a_period_are_listed(bucket: S3Server) -> None:
 
 
 def test_which_accounts_are_covered(bucket: S3Server) -> None:
-    log = StoredLog(S3Files("s3://logs"), accounts=frozenset({"333333333333"}))
-    assert asyncio.run(log.covers("333333333333")), "said to be, before anything was delivered"
-    assert not asyncio.run(log.covers(ACCOUNT))
+    log = StoredLog(S3Files("s3://logs"), places=frozenset({("333333333333", POOL.region)}))
+    here = POOL.region
+    assert asyncio.run(log.covers("333333333333", here)), "said to be, before anything came"
+    assert not asyncio.run(log.covers("333333333333", "eu-west-1"))
+    assert not asyncio.run(log.covers(ACCOUNT, here))
     bucket.objects[f"logs/{key(NOW)}"] = packed(record())
-    assert asyncio.run(log.covers(ACCOUNT))
-    assert not asyncio.run(log.covers("222222222222"))
+    assert asyncio.run(log.covers(ACCOUNT, here))
+    assert not asyncio.run(log.covers(ACCOUNT, "eu-west-1"))
+    assert not asyncio.run(log.covers("222222222222", here))
 
 
 def test_one_file_and_lines_that_are_none(tmp_path: Path) -> None:
@@ -152,12 +155,12 @@ def test_one_file_and_lines_that_are_none(tmp_path: Path) -> None:
     file.write_bytes("\n".join(lines).encode() + b"\n\xff\n")
     log = StoredLog(LocalFiles(file))
     [name] = asyncio.run(log.files(EPOCH, set()))
-    assert len(asyncio.run(log.records(name))) == 2, "a body may hold half a character"
+    assert len(asyncio.run(log.records(name)).records) == 2, "a body may hold half a character"
     assert log.skipped_lines == 4
     packed_file = tmp_path / "cut.json.gz"
     packed_file.write_bytes(packed(record())[:-10])
     cut = StoredLog(LocalFiles(packed_file))
-    assert asyncio.run(cut.records("cut.json.gz")) == []
+    assert asyncio.run(cut.records("cut.json.gz")).records == []
     assert (cut.skipped_lines, cut.unreadable_files) == (0, ["cut.json.gz"])
     assert asyncio.run(log.files(EPOCH, {name})) == []
 
@@ -171,13 +174,13 @@ def test_a_placement_says_where_its_account_is_logged(
         )
         sources = LogSources(settings, world.keeper)
         await sources.refresh()
-        assert list(sources) == [EMBEDDED, "settings"]
+        assert list(sources) == [EMBEDDED, "settings s3://all/logs"]
         silo = replace(POOL, id="acme", kind="silo", account="222222222222")
         await world.control.apply_placement(replace(silo, invocation_log="s3://acme-logs"))
         await sources.refresh()
         [name] = [one for one in sources if "acme-logs" in one]
         log = sources[name]
-        assert await log.covers("222222222222")
+        assert await log.covers("222222222222", silo.region)
         await sources.refresh()
         assert sources[name] is log, "what is open stays open"
         await world.control.apply_placement(silo)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
 
 import pytest
 from tests.integration.ledger.test_stored_log import key, packed
@@ -19,6 +19,7 @@ from tests.support.postgres import Database
 from tests.support.s3_server import S3Server, s3_server
 from tests.support.skewed import SkewedClock
 
+from tenantry.adapters.invocation_log import lines
 from tenantry.adapters.invocation_log.folder import FolderLog
 from tenantry.adapters.invocation_log.stored import StoredLog
 from tenantry.adapters.postgres.log_readings import PostgresLogReadings
@@ -28,13 +29,14 @@ from tenantry.application.rounds import ledger_rounds
 from tenantry.application.true_up import TrueUp
 from tenantry.domain.tenant import Principal
 from tenantry.ports.admission import AttemptOutcome, Reservation
-from tenantry.ports.invocation_log import InvocationLog
+from tenantry.ports.invocation_log import InvocationLog, LogFile
 from tenantry.ports.log_reading import Waiting
 
 HOLD = timedelta(hours=72)
 DOWN = timedelta(hours=74)  # for so long nobody read
 SUMS = (Decimal("0.0105"), Decimal("0.0315"))  # of a record
 OTHER = "222222222222"  # an account
+PLACE = (POOL.account, POOL.region)
 
 
 @pytest.fixture
@@ -119,7 +121,7 @@ def test_a_log_out_of_reach_holds_back_its_own_account_alone(
         await unknown(world, world.bert, OTHER)
         bucket.objects[f"logs/{key(datetime.now(UTC))}"] = packed(stored_record(mine))
         bucket.fails = True
-        away = StoredLog(S3Files("s3://logs"), accounts=frozenset({POOL.account}))
+        away = StoredLog(S3Files("s3://logs"), places=frozenset({PLACE}))
         logs = {"away": away, "here": FolderLog(tmp_path)}
         for _ in range(2):
             await Process(world, logs).round("write-off")
@@ -129,7 +131,7 @@ def test_a_log_out_of_reach_holds_back_its_own_account_alone(
         assert held.away_since is not None and "away: it cannot be reached" in held.problem
         later = held.away_since + timedelta(hours=1)
         fact, [problem] = log_facts([held], later)
-        assert fact.startswith(f"{POOL.account}: away since ")
+        assert fact.startswith(f"{POOL.account} {POOL.region}: away since ")
         assert f"tenantry ledger write-off --account {POOL.account}" in problem
         notices = await world.fetch(
             "SELECT tenant_id, body::text FROM notice WHERE kind = 'platform.log_unread'"
@@ -151,7 +153,7 @@ class OneIsGone(FolderLog):
 
     gone = True
 
-    async def records(self, name: str) -> Sequence[Mapping[str, Any]]:
+    async def records(self, name: str) -> LogFile:
         if self.gone:
             raise OSError("no such key")
         return await super().records(name)
@@ -170,6 +172,85 @@ def test_a_file_that_cannot_be_read_now_holds_back_what_it_may_tell_of(
         log.gone = False
         await process.round("write-off")
         assert await endings(world) == {"anna": "settled", "bert": "written_off"}
+
+    in_world(database, body)
+
+
+@pytest.mark.parametrize("how", ["cut", "long"])
+def test_a_file_that_is_not_whole_holds_back_its_own_place_until_it_is(
+    database: Database, bucket: S3Server, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    """And not the other tenant's account, which is logged to the same bucket."""
+
+    async def body(world: World) -> None:
+        mine, _ = await unknown(world, world.anna), await unknown(world, world.bert, OTHER)
+        name, whole = f"logs/{key(datetime.now(UTC))}", packed(stored_record(mine))
+        bucket.objects[name] = whole[:-10]
+        if how == "long":
+            monkeypatch.setattr(lines, "FILE_BYTES_MAX", 100)
+            bucket.objects[name] = whole
+        places = frozenset({PLACE, (OTHER, POOL.region)})
+        process = Process(world, {"s3": StoredLog(S3Files("s3://logs"), places=places)})
+        await process.round("read-logs", "write-off")
+        assert await endings(world) == {"bert": "written_off"}
+        [held] = await waiting(world)
+        assert held.away_since is not None
+        assert "json.gz cannot be read to its end: it is" in held.problem
+        monkeypatch.setattr(lines, "FILE_BYTES_MAX", 1_000_000)
+        bucket.objects[name] = whole
+        await process.round("write-off")
+        assert await endings(world) == {"anna": "settled", "bert": "written_off"}
+        assert await world.sums() == SUMS
+
+    in_world(database, body)
+
+
+def test_lines_that_are_no_records_hold_back_nothing_and_are_told(
+    database: Database, bucket: S3Server, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Nobody delivers them again: what waited for them would wait for ever."""
+
+    async def body(world: World) -> None:
+        mine, _ = await unknown(world, world.anna), await unknown(world, world.bert)
+        name = key(datetime.now(UTC))
+        text = json.dumps(stored_record(mine)).encode()
+        bucket.objects[f"logs/{name}"] = gzip.compress(text + b"\nno record\n" + text[:-1])
+        log = StoredLog(S3Files("s3://logs"), places=frozenset({PLACE}))
+        process = Process(world, {"s3": log})
+        await process.round("read-logs", "write-off")
+        assert await endings(world) == {"anna": "settled", "bert": "written_off"}
+        [told] = [each for each in caplog.messages if name in each]
+        assert told.startswith("alert: 2 lines of log file ")
+
+    in_world(database, body)
+
+
+class IsTakenAway(dict[str, InvocationLog]):
+    """Logs of which one goes between two questions."""
+
+    async def covers(self, account: str, region: str) -> bool:
+        self.clear()
+        return True
+
+    async def files(self, since: datetime, done: object) -> list[str]:
+        raise AssertionError("it is gone")
+
+    async def records(self, name: str) -> LogFile:
+        raise AssertionError("it is gone")
+
+
+def test_a_log_that_is_taken_away_meanwhile_stops_no_round(database: Database) -> None:
+    async def body(world: World) -> None:
+        await unknown(world, world.anna)
+        await unknown(world, world.bert, OTHER)
+        logs = IsTakenAway()
+        logs["pool"] = logs
+        await Process(world, logs).round("write-off")
+        assert await endings(world) == {"bert": "written_off"}
+        [held] = await waiting(world)
+        assert (held.account, held.problem) == (
+            POOL.account, "pool: it was taken away before it was read",
+        )  # fmt: skip
 
     in_world(database, body)
 
@@ -202,9 +283,8 @@ def test_an_account_without_a_log_is_told_of_and_written_off_by_age(database: Da
         await unknown(world, world.anna)
         await Process(world, {}, timedelta(hours=71)).round("write-off")
         [held] = await waiting(world)
-        assert (
-            log_facts([held], held.oldest_at)[0] == f"{POOL.account}: none set up, 1 attempts wait"
-        )
+        fact, _ = log_facts([held], held.oldest_at)
+        assert fact == f"{POOL.account} {POOL.region}: none set up, 1 attempts wait"
         await Process(world, {}).round("write-off")
         assert await endings(world) == {"anna": "written_off"}
 

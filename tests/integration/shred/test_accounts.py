@@ -79,3 +79,34 @@ def test_the_account_of_before_is_known_without_its_placement(
         await is_untouched(at)
 
     on_ground(database, tmp_path, body)
+
+
+def test_every_log_of_an_account_is_named(database: Database, tmp_path: Path) -> None:
+    """Bedrock logs each region by itself, into a bucket in it; one of another account is nobody's
+    matter."""
+
+    async def body(at: Ground) -> None:
+        pool = at.anna.tenant.placement
+        for name, account, region in (
+            (pool.id, pool.account, pool.region),
+            ("eu", pool.account, "eu-west-1"),
+            ("eu-again", pool.account, "eu-west-1"),
+            ("other", "2" * 12, "us-east-1"),
+        ):
+            await at.world.control.apply_placement(
+                dataclasses.replace(
+                    pool, id=name, account=account, region=region, regions=frozenset({region}),
+                    invocation_log=f"s3://logs-{account}-{region}",
+                )
+            )  # fmt: skip
+        done = await advance_shred(await begun(at), at.anna.tenant_id)
+        told = json.loads(str(done.shred.certificate))
+        logs = [each.split(";")[0] for each in told["remains"] if "invocation log" in each]
+        assert logs == [
+            f"outside of Tenantry: the invocation log of Bedrock in account {pool.account}"
+            f" (s3://logs-{pool.account}-{region})"
+            for region in ("eu-west-1", pool.region)
+        ]
+        await is_untouched(at)
+
+    on_ground(database, tmp_path, body)

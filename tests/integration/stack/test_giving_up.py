@@ -35,7 +35,7 @@ def test_an_operator_gives_up_an_account_before_an_instant(stack: Stack) -> None
     lost(stack, anna)
     lost(stack, bert)
     facts = json.loads(tenantry(stack.home, "doctor", "--json").stdout)["facts"]
-    assert f"{anna.account}: " in facts["invocation logs"]
+    assert f"{anna.account} us-east-1: " in facts["invocation logs"]
     assert "attempts wait" in facts["invocation logs"]
     early = f"{start - timedelta(days=1):%Y-%m-%dT%H:%M:%SZ}"
     done = tenantry(stack.home, *WORDS, "--yes", "--json", "--before", early)

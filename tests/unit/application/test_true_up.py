@@ -18,6 +18,7 @@ from tenantry.application.true_up import NUMBER_MAX, LogRead, TrueUp, attempt_of
 from tenantry.domain.ids import TenantId
 from tenantry.domain.markup import Markup
 from tenantry.ports.admission import AttemptOutcome
+from tenantry.ports.invocation_log import LogFile
 from tenantry.ports.ledger import OpenAttempt, ProviderUsage, Violation
 
 HOLD = timedelta(hours=72)
@@ -52,17 +53,18 @@ class Files:
     def __init__(self, **files: Sequence[Mapping[str, Any]]) -> None:
         self.content = files
         self.accounts = {"111111111111"}
+        self.cut = set[str]()
         self.reads: list[str] = []
 
-    async def covers(self, account: str) -> bool:
+    async def covers(self, account: str, region: str) -> bool:
         return account in self.accounts
 
     async def files(self, since: datetime, done: Container[str]) -> Sequence[str]:
         return sorted(name for name in self.content if name not in done)
 
-    async def records(self, name: str) -> Sequence[Mapping[str, Any]]:
+    async def records(self, name: str) -> LogFile:
         self.reads.append(name)
-        return self.content[name]
+        return LogFile(self.content[name], unread="it is cut" if name in self.cut else "")
 
 
 class Keeper:
@@ -280,3 +282,47 @@ def test_two_accounts_with_files_of_one_name() -> None:
     keeper = Keeper(open_attempt(), open_attempt("tnt_bolt", other))
     done = read(keeper, Files(a=[record()]), Files(a=[record("tnt_bolt", other)]))
     assert (done.files, done.trued_up) == (2, 2)
+
+
+def test_a_file_that_is_not_whole_is_read_again_until_it_is_and_ever_more_seldom() -> None:
+    """Each wait is as long as all before it, and ten minutes at most."""
+    name = "AWSLogs/111111111111/BedrockModelInvocationLogs/us-east-1/2026/11/30/00/a.json.gz"
+    log = Files(**{name: [record()]})
+    log.cut = {name}
+    keeper = Keeper(open_attempt())
+    true_up = TrueUp(keeper, MemoryDirectory(), {"pool": log})
+
+    def at(minute: int) -> LogRead:
+        return asyncio.run(true_up.read_logs(NOW + timedelta(minutes=minute), HOLD))
+
+    first = at(0)
+    assert (first.files, first.records, first.trued_up) == (0, 1, 1), "what is whole counts"
+    assert first.problem("pool", "111111111111", "us-east-1") == (
+        f"{name} cannot be read to its end: it is cut"
+    )
+    assert first.problem("pool", "111111111111", "eu-west-1") == ""
+    assert first.problem("pool", "222222222222", "us-east-1") == ""
+    assert first.problem("other", "222222222222", "us-east-1") != "", "nobody read it"
+    read_at = [0]
+    for minute in range(1, 61):
+        before = len(log.reads)
+        assert at(minute).problem("pool", "111111111111", "us-east-1")
+        if len(log.reads) > before:
+            read_at.append(minute)
+    assert read_at == [0, 1, 2, 4, 8, 16, 26, 36, 46, 56]
+    log.cut = set()
+    assert at(66).problem("pool", "111111111111", "us-east-1") == ""
+    assert at(67).files == 0, "it is done with"
+
+
+@pytest.mark.parametrize("gone", [False, True])
+def test_of_a_file_whose_name_says_nothing_it_may_be_anybodys(gone: bool) -> None:
+    log = Files(a=[], b=[])
+    log.cut = {"a", "b"}
+    true_up = TrueUp(Keeper(), MemoryDirectory(), {"pool": log})
+    found = asyncio.run(true_up.read_logs(NOW, HOLD))
+    assert found.problem("pool", "222222222222", "us-east-1").endswith(", and 1 more files")
+    if gone:
+        log.content.clear()
+        found = asyncio.run(true_up.read_logs(NOW, HOLD))
+        assert found.problem("pool", "222222222222", "us-east-1") == "", "it is waited for no more"

@@ -67,7 +67,7 @@ def test_a_named_folder_is_read_however_a_log_lies_in_it(tmp_path: Path, name: s
     ):
         assert has_files(log)
         assert names(log) == {name}
-        assert asyncio.run(log.records(name))[0]["requestId"] == "r"
+        assert asyncio.run(log.records(name)).records[0]["requestId"] == "r"
 
 
 @pytest.mark.parametrize("name", OF_NONE)
@@ -124,9 +124,21 @@ def test_a_folder_that_cannot_be_listed_is_told(tmp_path: Path) -> None:
         (PACKED[:1], 0),
         (b"", 0),
         (PACKED + b"and then something else", 1),
+        (LINE + b"\n" + LINE[:-5], 1),
         (gzip.compress(b"[]\n[]\n"), 0),
     ],
-    ids=["text", "bytes", "its end", "its half", "its head", "a byte", "nothing", "more", "lists"],
+    ids=[
+        "text",
+        "bytes",
+        "its end",
+        "its half",
+        "its head",
+        "a byte",
+        "nothing",
+        "more",
+        "line",
+        "lists",
+    ],
 )
 def test_a_file_that_is_no_log_or_not_the_whole_of_one_is_named(
     tmp_path: Path, content: bytes, records: int
@@ -134,9 +146,11 @@ def test_a_file_that_is_no_log_or_not_the_whole_of_one_is_named(
     put(tmp_path, "good.json.gz")
     put(tmp_path, "bad.json.gz", content)
     for log in (FolderLog(tmp_path, anywhere=True), StoredLog(LocalFiles(tmp_path))):
-        assert len(asyncio.run(log.records("good.json.gz"))) == 50_000
+        assert len(asyncio.run(log.records("good.json.gz")).records) == 50_000
         assert log.unreadable_files == []
-        assert bool(asyncio.run(log.records("bad.json.gz"))) == bool(records), "what is whole"
+        assert bool(asyncio.run(log.records("bad.json.gz")).records) == bool(records), (
+            "what is whole"
+        )
         assert (log.unreadable_files, log.skipped_lines) == (["bad.json.gz"], 0)
 
 
@@ -156,7 +170,8 @@ def test_a_file_that_can_be_read_is_not_named(
 ) -> None:
     put(tmp_path, "a.json.gz", content)
     log = FolderLog(tmp_path, anywhere=True)
-    assert len(asyncio.run(log.records("a.json.gz"))) == records
+    read = asyncio.run(log.records("a.json.gz"))
+    assert (len(read.records), read.skipped_lines, read.unread) == (records, skipped, "")
     assert (log.unreadable_files, log.skipped_lines) == ([], skipped)
 
 
@@ -170,3 +185,14 @@ def test_what_is_longer_than_is_read_is_named(
         log = FolderLog(tmp_path, anywhere=True)
         asyncio.run(log.records("a.json.gz"))
         assert log.unreadable_files == named
+
+
+def test_a_file_that_is_whole_by_now_is_named_no_more(tmp_path: Path) -> None:
+    log = FolderLog(tmp_path, anywhere=True)
+    put(tmp_path, "a.json.gz", PACKED[:-10])
+    for _ in range(2):
+        assert asyncio.run(log.records("a.json.gz")).unread
+    assert log.unreadable_files == ["a.json.gz"], "once"
+    put(tmp_path, "a.json.gz")
+    assert not asyncio.run(log.records("a.json.gz")).unread
+    assert log.unreadable_files == []

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Container, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 from tenantry.adapters.invocation_log.lines import LineReader
 from tenantry.adapters.invocation_log.names import LOGS, OF_BEDROCK, may_be_log
+from tenantry.ports.invocation_log import LogFile
 
 FILES_MAX = 10_000  # a scan; what is left is found by the next one
 OF_EACH_ACCOUNT = "*/log/"
@@ -29,7 +29,8 @@ class FolderLog(LineReader):
         self._pattern = None if anywhere else each + _PATTERN
         self.where = str(root)
 
-    async def covers(self, account: str) -> bool:
+    async def covers(self, account: str, region: str) -> bool:
+        """A folder that is there is the log of its account, whatever the region."""
         folder = self._root / account / "log" if self._of_each_account else self._root
         return await asyncio.to_thread(folder.is_dir)
 
@@ -39,7 +40,7 @@ class FolderLog(LineReader):
     async def has_files(self) -> bool:
         return await asyncio.to_thread(lambda: next(self._paths(), None) is not None)
 
-    async def records(self, name: str) -> Sequence[Mapping[str, Any]]:
+    async def records(self, name: str) -> LogFile:
         return await asyncio.to_thread(self.read, self._root / name, name)
 
     def _list(self, since_s: float, done: Container[str]) -> list[str]:

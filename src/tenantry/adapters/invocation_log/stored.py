@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Container, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 from tenantry.adapters.invocation_log.lines import LineReader
 from tenantry.adapters.invocation_log.names import LOGS, OF_BEDROCK, may_be_log
+from tenantry.ports.invocation_log import LogFile
 from tenantry.ports.record_files import FileEntry, RecordFiles
 
 FILES_MAX = 10_000  # a scan; what is left is found by the next one
@@ -28,7 +28,8 @@ _FILE = re.compile(r"[^/]+\.jsonl?(?:\.gz)?$", re.ASCII)
 
 
 class StoredLog(LineReader):
-    """`accounts`: those that are said to be logged here; of others the bucket itself is asked.
+    """`places`: accounts and regions that are said to be logged here; of others the bucket itself
+    is asked.
 
     `period`: of which days the records matter; none: those delivered since an instant. `anywhere`:
     logs may lie in it as a person keeps them.
@@ -38,26 +39,27 @@ class StoredLog(LineReader):
         self,
         files: RecordFiles,
         *,
-        accounts: frozenset[str] = frozenset(),
+        places: frozenset[tuple[str, str]] = frozenset(),
         period: tuple[datetime, datetime] | None = None,
         anywhere: bool = False,
     ) -> None:
         super().__init__()
         self._files = files
-        self._accounts = accounts
+        self._places = places
         self._period = period
         self._anywhere = anywhere
-        self._found: dict[str, bool] = {}
+        self._found: dict[tuple[str, str], bool] = {}
         self.where = files.where
 
-    async def covers(self, account: str) -> bool:
-        if account in self._accounts:
+    async def covers(self, account: str, region: str) -> bool:
+        place = account, region
+        if place in self._places:
             return True
-        if not self._found.get(account):  # once there is a log, it stays one
-            folder = f"{LOGS}/{account}/{OF_BEDROCK}"
+        if not self._found.get(place):  # once there is a log, it stays one
+            folder = f"{LOGS}/{account}/{OF_BEDROCK}/{region}"
             first = await asyncio.to_thread(lambda: next(self._files.entries(folder), None))
-            self._found[account] = first is not None
-        return self._found[account]
+            self._found[place] = first is not None
+        return self._found[place]
 
     async def files(self, since: datetime, done: Container[str]) -> Sequence[str]:
         return await asyncio.to_thread(self._list, since, done)
@@ -65,7 +67,7 @@ class StoredLog(LineReader):
     async def has_files(self) -> bool:
         return await asyncio.to_thread(lambda: next(self._all(), None) is not None)
 
-    async def records(self, name: str) -> Sequence[Mapping[str, Any]]:
+    async def records(self, name: str) -> LogFile:
         return await asyncio.to_thread(self._read, name)
 
     def _list(self, since: datetime, done: Container[str]) -> list[str]:
@@ -114,6 +116,6 @@ class StoredLog(LineReader):
         begin = start - DELIVERY_MAX if start > datetime.fromtimestamp(0, UTC) else start
         return f"{begin:%Y/%m/%d}", f"{last}:"
 
-    def _read(self, name: str) -> list[Mapping[str, Any]]:
+    def _read(self, name: str) -> LogFile:
         with self._files.local(name) as path:
             return self.read(path, name)

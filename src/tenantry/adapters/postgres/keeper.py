@@ -30,6 +30,7 @@ from tenantry.ports.ledger import (
     ProviderUsage,
     Violation,
 )
+from tenantry.ports.log_reading import LOGGED_ON
 from tenantry.ports.outbox import PLATFORM, Notice
 
 WRITTEN_OFF = "platform.written_off"
@@ -147,9 +148,18 @@ class PostgresLedgerKeeper:
         return await archived_through(self._operator)
 
     async def log_locations(self) -> list[LogLocation]:
-        """Of the placements that name one, by account."""
+        """Of the placements that name one, by account and region."""
         rows = await self._fetch(self._operator, "log_locations")
         return [LogLocation(row["account"], row["region"], row["url"]) for row in rows]
+
+    async def note_gone(self, named: Sequence[str]) -> None:
+        """Since when a log that was read is not among those that are set up."""
+        await self._fetch(self._control, "note_gone", named)
+
+    async def former_logs(self) -> list[str]:
+        """Names of logs that are gone, and that open attempts from before may be told of in."""
+        rows = await self._fetch(self._control, "former_logs", LOGGED_ON)
+        return [row["name"] for row in rows]
 
     async def violations(self) -> list[Violation]:
         asked: Mapping[str, Sequence[object]] = {
@@ -226,6 +236,7 @@ def _to_open_attempt(row: Any) -> OpenAttempt:
         pinned=json.loads(row["pinned"]),
         charged=row["charged"],
         account=row["account"],
+        region=row["region"],
         quarantined=row["quarantined"],
         estimate=json.loads(row["estimate"]),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import datetime
 from typing import Any
 
@@ -22,19 +23,19 @@ class PostgresLogReadings:
 
     async def waiting(self) -> list[Waiting]:
         rows = await self._fetch("waiting")
-        return [Waiting(**{**row, "logs": frozenset(row["logs"])}) for row in map(dict, rows)]
+        return [_to_waiting(dict(row)) for row in rows]
 
     async def note(self, reading: Reading) -> None:
         await self._fetch(
-            "note", reading.account, sorted(reading.logs), reading.read_at, reading.told_from,
-            reading.told_to,
+            "note", reading.account, reading.region, sorted(reading.logs), reading.read_at,
+            reading.told_from, reading.told_to,
         )  # fmt: skip
 
     async def note_away(
-        self, account: str, logs: frozenset[str], since: datetime, problem: str
+        self, account: str, region: str, logs: frozenset[str], since: datetime, problem: str
     ) -> None:
         said = "".join(c if c.isprintable() else " " for c in problem)[:PROBLEM_CHARACTERS_MAX]
-        await self._fetch("note_away", account, sorted(logs), since, said)
+        await self._fetch("note_away", account, region, sorted(logs), since, said)
 
     async def tell(self, notice: Notice) -> bool:
         with outages_are_unavailable():
@@ -49,3 +50,8 @@ class PostgresLogReadings:
             async with self._pool.acquire(timeout=ACQUIRE_TIMEOUT_S) as connection:
                 rows: list[Any] = await connection.fetch(self._sql[name], *values)
         return rows
+
+
+def _to_waiting(row: dict[str, Any]) -> Waiting:
+    gone = {name: datetime.fromisoformat(at) for name, at in json.loads(row["gone"]).items()}
+    return Waiting(**{**row, "logs": frozenset(row["logs"]), "gone": gone})

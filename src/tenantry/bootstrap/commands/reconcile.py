@@ -55,7 +55,7 @@ def run_with_sides(
             if places:
                 logs += logs_at(places, period)
             else:
-                sources = LogSources(config, keeper)
+                sources = LogSources(config, keeper, notes=False)
                 await sources.refresh()
                 logs += sources.values()
         named = {f"log {number}": log for number, log in enumerate(posted, 1)}

@@ -21,13 +21,18 @@ SELECT tenant_id, request_id, call, attempt FROM tenantry.give_up_request($1, $2
 ORDER BY tenant_id, request_id, call, attempt;
 
 -- name: forget_readings
-DELETE FROM tenantry.log_reading WHERE $1::text IS NULL OR account = $1;
+-- What is gone stays gone, of a time before all attempts: it is not waited for again.
+UPDATE tenantry.log_reading
+SET logs = '{}', read_at = NULL, told_from = NULL, told_to = NULL, away_since = NULL, problem = '',
+    gone = (SELECT coalesce(jsonb_object_agg(name, '1970-01-01T00:00:00+00:00'), '{}')
+            FROM jsonb_object_keys(gone) name)
+WHERE $1::text IS NULL OR account = $1;
 
 -- name: open_attempts
 -- The oldest unknown attempts, at most $1.
 SELECT i.tenant_id, i.request_id, i.call, i.attempt, i.operation, i.model, i.price_key,
        r.price_version, r.plan, r.plan_version, p.definition - 'preamble' AS definition,
-       r.admitted_at, i.pinned, i.estimate, i.account, i.quarantined,
+       r.admitted_at, i.pinned, i.estimate, i.account, i.region, i.quarantined,
        i.charged AND NOT EXISTS (
          SELECT FROM tenantry.cost_entry a
          WHERE a.tenant_id = i.tenant_id AND a.request_id = i.request_id AND a.call = i.call
@@ -45,7 +50,7 @@ SELECT x.*, p.definition - 'preamble' AS definition
 FROM (
   SELECT i.tenant_id, i.request_id, i.call, i.attempt, i.operation, i.model, i.price_key,
          r.price_version, r.plan, r.plan_version, r.admitted_at, i.pinned, i.estimate, i.account,
-         i.quarantined, i.charged AND NOT EXISTS (
+         i.region, i.quarantined, i.charged AND NOT EXISTS (
            SELECT FROM tenantry.cost_entry a
            WHERE a.tenant_id = i.tenant_id AND a.request_id = i.request_id AND a.call = i.call
              AND a.admitted_at = r.admitted_at AND a.charged) AS charged
@@ -62,7 +67,7 @@ FROM (
          coalesce((SELECT jsonb_build_object('family', m.definition ->> 'family')
                    FROM tenantry.model m WHERE m.model_id = a.model), '{}')
            || coalesce(a.raw -> 'pinned', '{}'), '{}', a.account,
-         NULL, false
+         a.region, NULL, false
   FROM unnest($1::text[], $2::uuid[], $3::smallint[], $4::smallint[])
     AS k (tenant_id, request_id, call, attempt)
   JOIN tenantry.attempt a
@@ -118,13 +123,36 @@ SELECT p.key AS arn, p.value AS model
 FROM tenantry.placement, jsonb_each_text(definition -> 'inference_profiles') p;
 
 -- name: log_locations
--- Where each account's invocation log is delivered, and the region of its bucket.
-SELECT DISTINCT ON (definition ->> 'account')
-       definition ->> 'account' AS account, definition ->> 'region' AS region,
+-- Where the invocation logs of accounts and regions are delivered: each bucket that placements name,
+-- in its placement's region, which Bedrock asks for.
+SELECT DISTINCT definition ->> 'account' AS account, definition ->> 'region' AS region,
        definition ->> 'invocation_log' AS url
 FROM tenantry.placement
 WHERE definition ->> 'invocation_log' IS NOT NULL
-ORDER BY definition ->> 'account', placement_id;
+ORDER BY account, region, url;
+
+-- name: note_gone
+-- $1: the names of all logs that are set up. Since when one that was read is not, is noted once.
+UPDATE tenantry.log_reading r SET gone = x.gone
+FROM (
+  SELECT l.account, l.region, coalesce((
+    SELECT jsonb_object_agg(name, coalesce(l.gone -> name, to_jsonb(clock_timestamp())))
+    FROM unnest(l.logs) name WHERE name <> ALL ($1::text[])), '{}') AS gone
+  FROM tenantry.log_reading l
+) x
+WHERE r.account = x.account AND r.region = x.region AND r.gone <> x.gone;
+
+-- name: former_logs
+-- The logs that are gone, where attempts are open that began no later than $1 after that: of each
+-- account and region, for they may be told of there.
+SELECT DISTINCT g.key AS name
+FROM tenantry.log_reading r
+CROSS JOIN LATERAL jsonb_each_text(r.gone) g
+WHERE EXISTS (
+  SELECT FROM tenantry.intent i
+  WHERE i.account = r.account AND i.region = r.region AND i.quarantined IS NULL
+    AND i.began_at <= g.value::timestamptz + $1::interval)
+ORDER BY name;
 
 -- name: violations
 -- metering.md, contract 12, in one snapshot. $1: how long an unknown attempt may be held, in
