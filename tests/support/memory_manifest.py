@@ -11,12 +11,14 @@ from tenantry.domain.document import (
     DocumentRow,
     DocumentState,
     Edition,
+    PageCount,
     Progress,
 )
 from tenantry.domain.errors import Conflict, NotFound, QuotaExceeded
 from tenantry.domain.ids import DocumentId, SegmentId, TenantId
 from tenantry.domain.space import Space, space_of_pin
 from tenantry.ports.manifest import (
+    Deleted,
     EmbeddedBatch,
     Inserted,
     Live,
@@ -26,6 +28,7 @@ from tenantry.ports.manifest import (
     SegmentRow,
     Spaces,
 )
+from tenantry.ports.objects import ObjectKind
 
 
 @dataclasses.dataclass
@@ -38,6 +41,14 @@ class _Held:
     claims: dict[DocumentId, float] = dataclasses.field(default_factory=dict)
     live: dict[DocumentId, tuple[SegmentId, int]] = dataclasses.field(default_factory=dict)
     batches: dict[tuple[bytes, str, int], EmbeddedBatch] = dataclasses.field(default_factory=dict)
+    deleted: dict[Deleted, float] = dataclasses.field(default_factory=dict)
+
+    def note(self, rows: Sequence[DocumentRow], segments: Sequence[SegmentId]) -> None:
+        for row in rows:
+            self.deleted[Deleted(ObjectKind.ORIGINAL, row.original_id)] = time.monotonic()
+        for name in segments:
+            if name.startswith("seg_"):
+                self.deleted[Deleted(ObjectKind.SEGMENT, name)] = time.monotonic()
 
     def counts(self, row: DocumentRow) -> tuple[int, int]:
         if row.replaces is None:
@@ -217,6 +228,7 @@ class MemoryManifest:
         document_id: DocumentId,
         original_id: str = "",
         edition: Edition = Edition.LIVE,
+        pages: PageCount | None = None,
     ) -> bool:
         assert edition is Edition.LIVE, "reindexes are PostgreSQL's"
         held = self._of(tenant_id)
@@ -249,8 +261,11 @@ class MemoryManifest:
             created_at=before.created_at,
             state=DocumentState.READY,
             passages=segment.rows,
+            pages=pages,
         )
-        self._drop_empty(held)
+        empty = self._drop_empty(held)
+        if before is not document:
+            held.note([before], empty)
         held.generation += 1
         return True
 
@@ -273,7 +288,9 @@ class MemoryManifest:
         held.batches = {key: each for key, each in held.batches.items() if key[0] not in digests}
         held.live.pop(document_id, None)
         held.generation += 1
-        return Removed(document, self._drop_empty(held))
+        empty = self._drop_empty(held)
+        held.note([document, *gone], empty)
+        return Removed(document, empty)
 
     async def merge(
         self,
@@ -304,6 +321,17 @@ class MemoryManifest:
         }
         batches = {batch.object_id for batch in held.batches.values()}
         return frozenset(held.segments) | originals | batches
+
+    async def deletions(self, tenant_id: TenantId, age_s: float, limit: int) -> Sequence[Deleted]:
+        found, now = self._of(tenant_id).deleted, time.monotonic()
+        return [each for each, at in found.items() if now - at >= age_s][:limit]
+
+    async def deleted_of(self, tenant_id: TenantId, names: Sequence[str]) -> frozenset[str]:
+        return frozenset(each.name for each in self._of(tenant_id).deleted if each.name in names)
+
+    async def forget_deletions(self, tenant_id: TenantId, names: Sequence[str]) -> None:
+        held = self._of(tenant_id)
+        held.deleted = {each: at for each, at in held.deleted.items() if each.name not in names}
 
     def _drop_empty(self, held: _Held) -> tuple[SegmentId, ...]:
         used = {segment for segment, _ in held.live.values()}

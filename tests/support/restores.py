@@ -39,8 +39,8 @@ class TwoTenants:
 class SameName(PostgresMark):
     """A database that was put back by its disk: server, timeline and oid are the old ones."""
 
-    async def read(self) -> DatabaseState:
-        return dataclasses.replace(await super().read(), database="7/1/5")
+    async def read(self, line: str | None) -> DatabaseState:
+        return dataclasses.replace(await super().read(line), database="7/1/5")
 
 
 @dataclasses.dataclass

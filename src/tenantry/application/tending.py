@@ -3,6 +3,7 @@
 | every | does |
 |---|---|
 | `RESUME_EVERY_S` | takes over documents and reindexes whose process died |
+| `SWEEP_EVERY_S` | deletes what a user's deletion has left, where its process died or was ended |
 | `SWEEP_EVERY_S` | discards objects that a crash left without a commit that names them |
 | `SWEEP_EVERY_S` | deletes from the trash what has been there for long enough |
 | `SWEEP_EVERY_S` | the same of what rests in a vector engine |
@@ -35,6 +36,9 @@ RESUME_TENANTS_MAX = 64  # a round; the next one takes the others
 SWEEP_EVERY_S = 3_600.0
 MARK_EVERY_S = 60.0  # what a restore takes back is seen where it is more
 ORPHAN_AGE_S = 3_600.0  # far longer than an upload takes between object and commit
+DELETED_AGE_S = 60.0  # longer than a search may still read a segment that was emptied
+DELETED_PAGE = 500
+DELETED_PAGES_MAX = 200  # a round of a tenant; the next one goes on
 SWEPT = (ObjectKind.ORIGINAL, ObjectKind.CARD, ObjectKind.SEGMENT, ObjectKind.BATCH)
 _TENANTS_PAGE = 100
 _log = logging.getLogger(__name__)
@@ -93,6 +97,7 @@ async def sweep(knowledge: Knowledge, control: ControlPlane, belonging: Belongin
         for tenant in page:
             try:
                 of = (home_of(tenant), knowledge.objects, knowledge.manifest, belonging.holds)
+                await delete_noted(*of)
                 discarded += await sweep_orphans(*of)
                 deleted += await empty_trash(*of)
             except TenantryError as refusal:  # one tenant's, which the others do not wait for
@@ -149,9 +154,33 @@ async def sweep_orphans(
         ]
         if not orphans or not await may_delete():
             continue
+        deleted = await manifest.deleted_of(home.tenant_id, orphans)
         for object_id in orphans:
-            discarded += await objects.discard(home, kind, object_id)
+            if object_id in deleted:  # by a user, for good
+                await objects.delete(home, kind, object_id)
+            else:
+                discarded += await objects.discard(home, kind, object_id)
     return discarded
+
+
+async def delete_noted(
+    home: Home,
+    objects: Objects,
+    manifest: Manifest,
+    may_delete: Callable[[], Awaitable[bool]],
+) -> None:
+    """Delete what a user's deletions have left, also out of the trash. Idempotent: a note is
+    forgotten once its object is gone."""
+    for _ in range(DELETED_PAGES_MAX):
+        noted = await manifest.deletions(home.tenant_id, DELETED_AGE_S, DELETED_PAGE)
+        if not noted or not await may_delete():
+            return
+        for kind, name in noted:
+            await objects.delete(home, kind, name)
+            await objects.delete(home, ObjectKind.TRASH, name_in_trash(kind, name))
+        await manifest.forget_deletions(home.tenant_id, [each.name for each in noted])
+        if len(noted) < DELETED_PAGE:
+            return
 
 
 async def empty_trash(

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
-from tenantry.domain.document import DocumentLimits, DocumentRow, Edition, Progress
+from tenantry.domain.document import DocumentLimits, DocumentRow, Edition, PageCount, Progress
 from tenantry.domain.ids import DocumentId, SegmentId, TenantId
 from tenantry.domain.space import Space
+from tenantry.ports.objects import ObjectKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +88,13 @@ class Inserted:
 class Removed:
     row: DocumentRow
     segments: tuple[SegmentId, ...]  # those that hold no live document any more
+
+
+class Deleted(NamedTuple):
+    """An object that a deletion has left, to be deleted for good."""
+
+    kind: ObjectKind
+    name: str
 
 
 class Manifest(Protocol):
@@ -180,12 +188,14 @@ class Manifest(Protocol):
         document_id: DocumentId,
         original_id: str = "",
         edition: Edition = Edition.LIVE,
+        pages: PageCount | None = None,
     ) -> bool:
-        """The segment is live and the document `ready`, in one commit.
+        """The segment is live and the document `ready`, with its pages, in one commit.
 
         `original_id` says which version of the document it holds: one on its way takes the
         document's place, and the one before is searched no more. "": the one that is `indexing`.
-        Edition `next`: the segment becomes the document's own in the index that a reindex builds.
+        Edition `next`: the segment becomes the document's own in the index that a reindex builds,
+        and the pages with it: what is shown is of the reading that is searched.
         False, nothing changed: that version is not waited for any more.
         Conflict where the partition holds vectors of another model or dimension.
         """
@@ -196,7 +206,8 @@ class Manifest(Protocol):
         ...
 
     async def remove(self, tenant_id: TenantId, document_id: DocumentId) -> Removed | None:
-        """With a document go the versions on their way; a version goes alone."""
+        """With a document go the versions on their way; a version goes alone. Their originals, and
+        the segments that are empty with them, are `deletions` from the same commit on."""
         ...
 
     async def merge(
@@ -214,6 +225,19 @@ class Manifest(Protocol):
 
         The rest are orphans.
         """
+        ...
+
+    async def deletions(self, tenant_id: TenantId, age_s: float, limit: int) -> Sequence[Deleted]:
+        """What was deleted so long ago, by the database's clock, and may be there still; oldest
+        first. Also what a version that replaced another has left."""
+        ...
+
+    async def deleted_of(self, tenant_id: TenantId, names: Sequence[str]) -> frozenset[str]:
+        """Those of the names that are `deletions`, however young."""
+        ...
+
+    async def forget_deletions(self, tenant_id: TenantId, names: Sequence[str]) -> None:
+        """They are gone. Idempotent."""
         ...
 
 

@@ -14,16 +14,20 @@ from tenantry.ports.objects import ObjectKind
 class DatabaseMark(Protocol):
     """The database's side. Errors: Unavailable."""
 
-    async def read(self) -> DatabaseState:
-        """Unavailable too where the server does not tell which one it is."""
+    async def read(self, line: str | None) -> DatabaseState:
+        """With how far that line came; None: what marks of before are compared with.
+
+        Unavailable too where the server does not tell which one it is.
+        """
         ...
 
-    async def advance(self, since: datetime | None) -> datetime | None:
-        """The next instant, in one commit. None, nothing changed: it is behind `since`."""
+    async def advance(self, mark: ObjectMark, line: str) -> datetime | None:
+        """The next instant of `line`, which may begin with it, in one commit. None, nothing
+        changed: the mark is of a state that it does not know."""
         ...
 
-    async def adopt(self, since: datetime | None) -> datetime:
-        """The next instant, which is after `since` too."""
+    async def adopt(self, line: str) -> datetime:
+        """The first instant of a line that nobody had."""
         ...
 
 
@@ -40,6 +44,10 @@ class MarkFile(Protocol):
         """None: there was none yet. Corrupt for one that cannot be read."""
         ...
 
+    async def begin(self, mark: ObjectMark) -> None:
+        """Durable on return. Nothing changes where there is one."""
+        ...
+
     async def write(self, mark: ObjectMark) -> None:
-        """Durable on return."""
+        """Durable on return, in place of what is there."""
         ...

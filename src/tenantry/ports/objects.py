@@ -36,7 +36,7 @@ class ObjectKind(StrEnum):
 class ObjectEntry:
     object_id: str
     size_bytes: int
-    age_s: float  # by the store's own clock
+    age_s: float  # by the store's own clock, and no older than by this machine's
 
 
 class Range(NamedTuple):
@@ -120,6 +120,11 @@ class Files(Protocol):
 
     def remove(self, path: Path) -> None:
         """Durable removal; an absent file is no error."""
+        ...
+
+    def now(self, folder: Path) -> float:
+        """The time by which files that are written in it are dated, as seconds since 1970: of a
+        file server its own."""
         ...
 
     def move(self, path: Path, target: Path) -> bool:

@@ -8,10 +8,11 @@ import dataclasses
 import pytest
 from tests.support import knowledge as support
 
-from tenantry.domain.document import DocumentLimits, DocumentState
+from tenantry.domain.document import DocumentLimits, DocumentState, PageCount
 from tenantry.domain.errors import Conflict, QuotaExceeded
 from tenantry.domain.ids import SegmentId, TenantId
 from tenantry.ports.manifest import Manifest, NewSegment
+from tenantry.ports.objects import ObjectKind
 
 A, B = TenantId("tnt_" + "a" * 26), TenantId("tnt_" + "b" * 26)
 
@@ -72,6 +73,50 @@ def test_a_document_goes_from_indexing_to_ready_and_away(played) -> None:
         assert (removed.row.id, removed.segments) == ("doc_1", ("seg_1",))
         assert await manifest.generation(A) > view.generation
         assert await manifest.objects(A) == frozenset()
+
+    played(scene)
+
+
+def test_a_document_s_pages_come_with_the_commit_that_makes_it_ready(played) -> None:
+    async def scene(manifest: Manifest) -> None:
+        for tenant in (A, B):
+            await insert(manifest, tenant, "doc_1")
+        assert (await manifest.document(A, "doc_1")).pages is None
+        part = PageCount(6, 5)
+        assert await manifest.publish(A, segment("seg_1"), "doc_1", pages=part)
+        assert (await manifest.document(A, "doc_1")).pages == part
+        assert (await manifest.document(B, "doc_1")).pages is None
+        assert await manifest.publish(B, segment("seg_b"), "doc_1", pages=PageCount(1, 0))
+        await manifest.merge(A, ["seg_1"], segment("seg_merged"))
+        (listed,) = await manifest.documents(A, None, 9)
+        same = await manifest.by_content(A, support.row("doc_1").content_hmac)
+        assert (listed.pages, same) == (part, listed)
+        assert (await manifest.remove(A, "doc_1")).row.pages == part
+        assert (await manifest.document(B, "doc_1")).pages == PageCount(1, 0)
+
+    played(scene)
+
+
+def test_what_a_deletion_has_left_is_known_until_it_is_gone(played) -> None:
+    async def scene(manifest: Manifest) -> None:
+        for tenant in (A, B):
+            await add(manifest, tenant, "doc_1")
+        await add(manifest, A, "doc_2")
+        await manifest.merge(A, ["seg_doc_1"], segment("seg_merged"))
+        original = support.row("doc_1").original_id
+        assert await manifest.deletions(A, 0.0, 9) == [], "a merge deletes nothing for good"
+        await manifest.remove(A, "doc_1")
+        left = {(ObjectKind.ORIGINAL, original), (ObjectKind.SEGMENT, "seg_merged")}
+        assert set(await manifest.deletions(A, 0.0, 9)) == left
+        assert len(await manifest.deletions(A, 0.0, 1)) == 1
+        assert await manifest.deletions(A, 3_600.0, 9) == []
+        names = ["seg_merged", "seg_doc_2", original]
+        assert await manifest.deleted_of(A, names) == {"seg_merged", original}
+        assert await manifest.deleted_of(B, names) == frozenset()
+        await manifest.forget_deletions(B, names)
+        await manifest.forget_deletions(A, [original])
+        await manifest.forget_deletions(A, [original])
+        assert await manifest.deletions(A, 0.0, 9) == [(ObjectKind.SEGMENT, "seg_merged")]
 
     played(scene)
 

@@ -9,7 +9,7 @@ import pytest
 from tests.contract.knowledge.test_manifest import A, B, add, insert, segment
 from tests.support import knowledge as support
 
-from tenantry.domain.document import DocumentLimits, DocumentRow, DocumentState, Progress
+from tenantry.domain.document import DocumentLimits, DocumentRow, DocumentState, PageCount, Progress
 from tenantry.domain.errors import Conflict, NotFound, QuotaExceeded
 from tenantry.domain.ids import DocumentId
 from tenantry.domain.space import Space
@@ -64,6 +64,25 @@ def test_a_version_takes_its_document_s_place_in_one_commit(played) -> None:
         assert await manifest.objects(A) == {"seg_doc_2", "seg_3", "obj_doc_2", new.original_id}
         assert await manifest.replacements(A, ["doc_1"]) == []
         assert not await publish(manifest, new, "seg_again")
+
+    played(scene)
+
+
+@pytest.mark.parametrize("after", [PageCount(3, 0), None], ids=["PDF", "text"])
+def test_a_version_brings_its_own_pages(played, after: PageCount | None) -> None:
+    async def scene(manifest: Manifest) -> None:
+        before = PageCount(6, 5)
+        for tenant in (A, B):
+            await insert(manifest, tenant, "doc_1")
+            await manifest.publish(tenant, segment("seg_1"), "doc_1", pages=before)
+        new = version("doc_2", "doc_1")
+        await send(manifest, new)
+        await manifest.fail(A, "doc_2", "unreadable")
+        assert (await manifest.document(A, "doc_1")).pages == before
+        await send(manifest, new)
+        assert await manifest.publish(A, segment("seg_2"), "doc_1", new.original_id, pages=after)
+        assert (await manifest.document(A, "doc_1")).pages == after
+        assert (await manifest.document(B, "doc_1")).pages == before
 
     played(scene)
 

@@ -13,6 +13,7 @@ from tests.support.restores import ALICE, BOB, A, B, Process, TwoTenants, aged, 
 from tenantry.adapters.objects.disk import DiskObjects
 from tenantry.adapters.objects.durable_file import ROOT_MARK, DurableFiles
 from tenantry.application import documents, ingestion, retrieval, tending
+from tenantry.application.knowledge import Knowledge
 from tenantry.application.missing_objects import (
     in_trash,
     missing_objects,
@@ -25,6 +26,7 @@ from tenantry.ports.objects import ObjectKind
 
 WEEK_S = 7 * 86_400.0
 WHO = (ALICE, BOB)
+_KEPT = (ObjectKind.ORIGINAL, ObjectKind.SEGMENT, ObjectKind.TRASH)
 
 
 async def uploaded(at: Process, *words: str) -> dict[str, str]:
@@ -138,6 +140,92 @@ def test_a_document_that_is_deleted_leaves_nothing_in_the_trash(
             for kind in ObjectKind:
                 assert await at.deps.objects.list(home, kind) == []
             assert await found(at) == [[], ["one"]]
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("end", ["an orderly end", "a crash"])
+def test_what_was_deleted_is_not_in_the_trash_after_a_restart(
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, end: str
+) -> None:
+    """The segment waits for searches when the process ends; a crash leaves the original too."""
+    monkeypatch.setattr(tending, "DELETED_AGE_S", 0.0)
+
+    async def nothing(*_: object) -> None:
+        pass
+
+    async def run() -> None:
+        await support.add_tenants(database, A.id, B.id)
+        async with process(database, tmp_path, trash_s=WEEK_S) as at:
+            names = await uploaded(at, "one")
+            with monkeypatch.context() as crash:
+                if end == "a crash":
+                    crash.setattr(Knowledge, "delete_original", nothing)
+                await documents.delete_document(at.deps, ALICE, names["one"])
+        async with process(database, tmp_path, trash_s=WEEK_S) as at:
+            home = home_of(A)
+            assert len(await at.deps.objects.list(home, ObjectKind.SEGMENT)) == 1
+            await swept(at)  # however young the files are
+            for kind in (ObjectKind.ORIGINAL, ObjectKind.SEGMENT, ObjectKind.TRASH):
+                assert await at.deps.objects.list(home, kind) == []
+            assert await at.deps.manifest.deletions(A.id, 0.0, 9) == []
+            assert (await found(at), await thrown(at, BOB)) == ([[], ["one"]], set())
+
+    asyncio.run(run())
+
+
+def test_what_was_deleted_is_taken_out_of_the_trash_and_never_put_there(
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Emptied between two readings of a sweep, or swept before notes are old enough."""
+
+    async def run() -> None:
+        await support.add_tenants(database, A.id, B.id)
+        async with process(database, tmp_path, trash_s=WEEK_S) as at:
+            names = await uploaded(at, "one")
+            (row,) = (await at.deps.manifest.partition(A.id)).segments
+            await documents.delete_document(at.deps, ALICE, names["one"])
+        aged(tmp_path)
+        async with process(database, tmp_path, trash_s=WEEK_S) as at:
+            home, objects = home_of(A), at.deps.objects
+            assert await objects.discard(home, ObjectKind.SEGMENT, row.id)
+            await objects.put(home, ObjectKind.SEGMENT, row.id, b"again")
+            aged(tmp_path)
+            await swept(at)
+            assert await objects.list(home, ObjectKind.SEGMENT) == [], "an orphan, and deleted"
+            assert await thrown(at) == {f"segments-{row.id}"}, "the note is young"
+            monkeypatch.setattr(tending, "DELETED_AGE_S", 0.0)
+        async with (
+            copied(database, f"{database.name}_other") as other,
+            process(other, tmp_path, trash_s=WEEK_S) as strange,
+        ):
+            await swept(strange)
+            assert await thrown(strange) != set()
+        async with process(database, tmp_path, trash_s=WEEK_S) as at:
+            await swept(at)
+            assert await thrown(at) == set()
+            assert await found(at) == [[], ["one"]]
+
+    asyncio.run(run())
+
+
+def test_a_version_that_was_replaced_does_not_go_to_the_trash(
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tending, "DELETED_AGE_S", 0.0)
+    monkeypatch.setattr(tending, "DELETED_PAGE", 1)
+
+    async def run() -> None:
+        await support.add_tenants(database, A.id, B.id)
+        async with process(database, tmp_path, trash_s=WEEK_S) as at:
+            names = await uploaded(at, "one")
+            text = {"title": "new", "text": f"new of {A.id}"}
+            await ingestion.replace_document(at.deps, ALICE, names["one"], upload_from_text(text))
+            aged(tmp_path)
+            await swept(at)
+            left = [len(await at.deps.objects.list(home_of(A), kind)) for kind in _KEPT]
+            assert left == [1, 1, 0]
+            assert (await found(at), await thrown(at, BOB)) == ([["new"], ["one"]], set())
 
     asyncio.run(run())
 

@@ -53,7 +53,7 @@ CONTROL_TABLES += ["alert", "alert_mute", "watched_hour", "usage_watch", "shred"
 # A tenant's own, which the data plane writes.
 OWN_TABLES = ["answer", "batch_job", "document", "erased_user", "idempotency"]
 OWN_TABLES += ["knowledge_partition", "segment", "session", "reindex", "embedded_batch"]
-OWN_TABLES += ["vector_room"]
+OWN_TABLES += ["vector_room", "deleted_object"]
 READABLE_BY_APP = {"tenant", "budget", "counter", "budget_use", "customer_ledger", "contract"}
 READABLE_BY_APP |= {"plan_change", "plan_terms", "billing_account", "invoice", "invoice_usage"}
 READABLE_BY_APP |= {"billing_entry", "invoice_run"}

@@ -99,3 +99,11 @@ def test_a_mark_of_another_database_is_told_until_the_operator_adopts(stack: Sta
         assert json.loads(mark.read_bytes())["database"] == f"{server}/{timeline}/{oid}"
         assert [line for line in told(stack) if "this database's" in line] == []
     assert "belong to this database" in tenantry(stack.home, "objects", "adopt").stdout
+    mark.unlink()  # as of an empty folder, or one that was moved without its hidden files
+    (line,) = [line for line in told(stack) if "this database's" in line]
+    assert "they have no mark" in line and "tenantry objects adopt" in line
+    refused = tenantry(stack.home, "objects", "adopt")
+    assert refused.returncode == 1 and "they have no mark" in refused.stderr
+    assert not mark.exists(), "nobody makes one but by the word"
+    assert tenantry(stack.home, "objects", "adopt", "--yes").returncode == 0
+    assert [line for line in told(stack) if "this database's" in line] == []

@@ -52,6 +52,7 @@ def test_one_tenants_refusal_does_not_stop_the_others(
     monkeypatch.setattr(tending, "home_of", lambda tenant: tenant.id)
     monkeypatch.setattr(tending, "sweep_orphans", orphans)
     monkeypatch.setattr(tending, "empty_trash", empty)
+    monkeypatch.setattr(tending, "delete_noted", empty)
     knowledge = SimpleNamespace(
         objects=SimpleNamespace(trash_s=0.0), manifest=None, vectors=Vectors()
     )

@@ -6,10 +6,12 @@ import asyncio
 import errno
 import functools
 import hashlib
+import logging
 import os
 import re
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from tenantry.adapters.objects.durable_file import TEMPORARY_PREFIX
@@ -25,11 +27,13 @@ from tenantry.ports.objects import (
 )
 
 FOLDERS_CACHED = 4_096  # names, not files
+CLOCKS_APART_S = 300.0  # machines that follow a time server never are
 # The last: of a file system that cannot tell.
 _WOULD_WAIT = frozenset({errno.EAGAIN, errno.EOPNOTSUPP, errno.EINVAL})
 # What can be had by other means is not kept: cards and batches of vectors are made anew.
 _KEPT = frozenset({ObjectKind.ORIGINAL, ObjectKind.SEGMENT})
 # What a crash left half written may be named too, so that the sweep can delete it.
+_log = logging.getLogger(__name__)
 _SAFE_NAME = re.compile(r"(?:\.tmp-)?[A-Za-z0-9][A-Za-z0-9_-]{0,127}")
 
 
@@ -52,6 +56,7 @@ class DiskObjects:
         self._files = files
         self._trash_s = trash_s
         self._may_discard = may_discard
+        self._is_told = False
         self._ranged_folder = functools.lru_cache(FOLDERS_CACHED)(self._folder_name)
 
     async def put(self, home: Home, kind: ObjectKind, object_id: str, data: bytes) -> None:
@@ -113,7 +118,40 @@ class DiskObjects:
         return await asyncio.to_thread(self._files.move, thrown, self._path(home, kind, object_id))
 
     async def list(self, home: Home, kind: ObjectKind) -> Sequence[ObjectEntry]:
-        return await asyncio.to_thread(_entries, self._folder(home, kind))
+        return await asyncio.to_thread(self._entries, self._folder(home, kind))
+
+    def _entries(self, folder: Path) -> Sequence[ObjectEntry]:
+        found = _found(folder)
+        now = self._now() if found else 0.0
+        return [ObjectEntry(n, of.st_size, max(0.0, now - of.st_mtime)) for n, of in found]
+
+    def _now(self) -> float:
+        """What ages are told by. A clock that is ahead makes nothing old: the earlier of the
+        store's, which has dated the objects, and of this machine's counts. Where the store does
+        not tell, nothing is old.
+        """
+        local = time.time()
+        try:
+            store = self._files.now(self._accounts)
+        except Unavailable as refusal:
+            self._tell("nothing counts as old: the clock of the disk is not told: %s", refusal)
+            return 0.0
+        apart_s = store - local
+        if abs(apart_s) > CLOCKS_APART_S:
+            self._tell(
+                "the clock of the disk is %+.0f s from this machine's: the earlier one says what is"
+                " old enough to be swept",
+                apart_s,
+            )
+        else:
+            self._is_told = False
+        return min(store, local)
+
+    def _tell(self, message: str, *values: object) -> None:
+        """Once, until it is in order again."""
+        if not self._is_told:
+            _log.warning(message, *values)
+        self._is_told = True
 
     def _path(self, home: Home, kind: ObjectKind, object_id: str) -> Path:
         return self._folder(home, kind) / _safe(object_id)
@@ -168,18 +206,13 @@ def _safe(name: str) -> str:
     return name
 
 
-def _entries(folder: Path) -> list[ObjectEntry]:
-    now = time.time()
-    entries = []
+def _found(folder: Path) -> list[tuple[str, os.stat_result]]:
+    found = []
     try:
-        with os.scandir(folder) as found:
-            for item in found:
-                try:
-                    status = item.stat(follow_symlinks=False)
-                except FileNotFoundError:
-                    continue  # removed while listing
-                age_s = max(0.0, now - status.st_mtime)
-                entries.append(ObjectEntry(item.name, status.st_size, age_s))
+        with os.scandir(folder) as listed:
+            for item in listed:
+                with suppress(FileNotFoundError):  # removed while listing
+                    found.append((item.name, item.stat(follow_symlinks=False)))
     except FileNotFoundError:
         return []
-    return entries
+    return found

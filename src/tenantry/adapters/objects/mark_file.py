@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from datetime import datetime
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from tenantry.domain.object_mark import ObjectMark
 from tenantry.ports.objects import Files
 
 NAME = ".database"  # no account's folder has a dot
+_LINE = re.compile(r"[0-9a-f]{32}")
 
 
 class DiskMark:
@@ -23,24 +25,37 @@ class DiskMark:
     async def read(self) -> ObjectMark | None:
         return await asyncio.to_thread(self._read)
 
+    async def begin(self, mark: ObjectMark) -> None:
+        await asyncio.to_thread(self._begin, _told(mark))
+
     async def write(self, mark: ObjectMark) -> None:
-        text = json.dumps({"database": mark.database, "at": mark.at.isoformat()})
-        await asyncio.to_thread(self._write, f"{text}\n".encode())
+        await asyncio.to_thread(self._write, _told(mark))
 
     def _read(self) -> ObjectMark | None:
         self._check_disk()
         try:
             told = json.loads((self._accounts / NAME).read_bytes())
-            at = datetime.fromisoformat(told["at"])
-            if at.tzinfo is None or not isinstance(told["database"], str):
+            line, at = told.get("line"), told["at"]
+            if not isinstance(told["database"], str):
                 raise ValueError
-            return ObjectMark(told["database"], at)
+            if line is not None and not _LINE.fullmatch(line):
+                raise ValueError
+            if at is None and line is not None:
+                return ObjectMark(told["database"], None, line)
+            instant = datetime.fromisoformat(at)
+            if instant.tzinfo is None:
+                raise ValueError
+            return ObjectMark(told["database"], instant, line)
         except FileNotFoundError:
             return None
         except OSError as error:
             raise Unavailable("The mark beside the objects cannot be read.") from error
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, AttributeError):
             raise Corrupt("The mark beside the objects is damaged.") from None
+
+    def _begin(self, data: bytes) -> None:
+        self._check_disk()
+        self._files.create(self._accounts / NAME, data)
 
     def _write(self, data: bytes) -> None:
         self._check_disk()
@@ -49,3 +64,8 @@ class DiskMark:
     def _check_disk(self) -> None:
         if not (self._accounts / ROOT_MARK).exists():
             raise Unavailable("The disk of the documents is not there.")
+
+
+def _told(mark: ObjectMark) -> bytes:
+    at = None if mark.at is None else mark.at.isoformat()
+    return f"{json.dumps({'database': mark.database, 'line': mark.line, 'at': at})}\n".encode()

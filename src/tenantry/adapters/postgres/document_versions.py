@@ -10,10 +10,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from tenantry.adapters.postgres.document_rows import document_of
+from tenantry.adapters.postgres import deleted_objects
+from tenantry.adapters.postgres.document_rows import document_of, pages_as_stored
 from tenantry.adapters.postgres.statements import statements
 from tenantry.adapters.postgres.unit_of_work import TenantWriter
-from tenantry.domain.document import DocumentLimits, DocumentRow, DocumentState
+from tenantry.domain.document import DocumentLimits, DocumentRow, DocumentState, PageCount
 from tenantry.domain.errors import Conflict, NotFound, QuotaExceeded
 from tenantry.domain.ids import DocumentId
 from tenantry.ports.manifest import Inserted, NewSegment
@@ -146,7 +147,9 @@ async def deleted(
     return own
 
 
-async def published(unit: TenantWriter, version: Any, segment: NewSegment) -> None:
+async def published(
+    unit: TenantWriter, version: Any, segment: NewSegment, pages: PageCount | None
+) -> None:
     """A document's first version is ready."""
     await unit.execute(
         sql()["ready_document"],
@@ -154,11 +157,14 @@ async def published(unit: TenantWriter, version: Any, segment: NewSegment) -> No
         version["document_id"],
         segment.id,
         segment.rows,
+        *pages_as_stored(pages),
     )
     await _forget_batches(unit, version)
 
 
-async def replaced(unit: TenantWriter, version: Any, segment: NewSegment) -> None:
+async def replaced(
+    unit: TenantWriter, version: Any, segment: NewSegment, pages: PageCount | None
+) -> None:
     """A version takes its document's place, which counts from now on for what it is."""
     tenant_id = unit.tenant_id
     target = await unit.fetchrow(sql()["document_by_id"], tenant_id, version["replaces"])
@@ -175,13 +181,19 @@ async def replaced(unit: TenantWriter, version: Any, segment: NewSegment) -> Non
         segment.id,
         segment.rows,
         version["card_bytes"],
+        *pages_as_stored(pages),
     )
     smaller = _larger(_stored(target), _stored(version))
     await unit.fetchrow(sql()["count"], tenant_id, 0, -smaller)
     await _forget_batches(unit, target)
     await _forget_batches(unit, version)
     left = [name for name in (target["segment_id"], target["next_segment_id"]) if name is not None]
-    await unit.execute(sql()["delete_segments_left"], tenant_id, left)
+    empty = await unit.fetch(sql()["delete_segments_left"], tenant_id, left)
+    await deleted_objects.note(
+        unit,
+        originals=[target["original_id"]],
+        segments=[each["segment_id"] for each in empty],
+    )
 
 
 async def _forget_batches(unit: TenantWriter, row: Any) -> None:

@@ -9,8 +9,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from tenantry.adapters.postgres import deleted_objects
 from tenantry.adapters.postgres.connections import ACQUIRE_TIMEOUT_S
-from tenantry.adapters.postgres.document_rows import batch_of, document_of, segment_of
+from tenantry.adapters.postgres.document_rows import (
+    batch_of,
+    document_of,
+    pages_as_stored,
+    segment_of,
+)
 from tenantry.adapters.postgres.document_versions import (
     admitted_version,
     counted,
@@ -26,12 +32,14 @@ from tenantry.domain.document import (
     DocumentLimits,
     DocumentRow,
     Edition,
+    PageCount,
     Progress,
 )
 from tenantry.domain.errors import Conflict
 from tenantry.domain.ids import DocumentId, SegmentId, TenantId
 from tenantry.domain.space import Space, space_of_pin
 from tenantry.ports.manifest import (
+    Deleted,
     EmbeddedBatch,
     Inserted,
     Live,
@@ -179,13 +187,14 @@ class PostgresManifest:
         document_id: DocumentId,
         original_id: str = "",
         edition: Edition = Edition.LIVE,
+        pages: PageCount | None = None,
     ) -> bool:
         async with self._work.writing(tenant_id) as unit:
             held = await unit.fetchrow(self._sql["lock_partition"], tenant_id)
             if held is None:
                 return False
             if edition is Edition.NEXT:
-                return await self._publish_next(unit, segment, document_id, original_id)
+                return await self._publish_next(unit, segment, document_id, original_id, pages)
             version = await unit.fetchrow(
                 self._sql["indexing_version"], tenant_id, document_id, original_id
             )
@@ -201,9 +210,9 @@ class PostgresManifest:
                 )
             await self._add_segment(unit, segment)
             if version["replaces"] is None:
-                await published(unit, version, segment)
+                await published(unit, version, segment, pages)
             else:
-                await replaced(unit, version, segment)
+                await replaced(unit, version, segment, pages)
             await unit.execute(self._sql["pin"], tenant_id, segment.model, segment.dimensions)
         return True
 
@@ -223,10 +232,16 @@ class PostgresManifest:
     async def remove(self, tenant_id: TenantId, document_id: DocumentId) -> Removed | None:
         async with self._work.writing(tenant_id) as unit:
             await unit.fetchrow(self._sql["lock_partition"], tenant_id)
+            versions = await unit.fetch(self._sql["replacements"], tenant_id, [document_id])
             row = await deleted(unit, document_id)
             if row is None:
                 return None
             empty = await unit.fetch(self._sql["delete_empty_segments"], tenant_id)
+            await deleted_objects.note(
+                unit,
+                originals=[each["original_id"] for each in (row, *versions)],
+                segments=[each["segment_id"] for each in empty],
+            )
             await unit.execute(self._sql["advance"], tenant_id)
         return Removed(document_of(row), tuple(SegmentId(item["segment_id"]) for item in empty))
 
@@ -258,13 +273,30 @@ class PostgresManifest:
             rows = await unit.fetch(self._sql["objects"], tenant_id)
         return frozenset(row["name"] for row in rows)
 
+    async def deletions(self, tenant_id: TenantId, age_s: float, limit: int) -> Sequence[Deleted]:
+        async with self._work.reading(tenant_id) as unit:
+            return await deleted_objects.due(unit, age_s, limit)
+
+    async def deleted_of(self, tenant_id: TenantId, names: Sequence[str]) -> frozenset[str]:
+        async with self._work.reading(tenant_id) as unit:
+            return await deleted_objects.of_names(unit, names)
+
+    async def forget_deletions(self, tenant_id: TenantId, names: Sequence[str]) -> None:
+        async with self._work.writing(tenant_id) as unit:
+            await deleted_objects.forget(unit, names)
+
     async def _many(self, tenant_id: TenantId, name: str, *values: object) -> list[DocumentRow]:
         async with self._work.reading(tenant_id) as unit:
             rows = await unit.fetch(self._sql[name], tenant_id, *values)
         return [document_of(row) for row in rows]
 
     async def _publish_next(
-        self, unit: TenantWriter, segment: NewSegment, document_id: DocumentId, original_id: str
+        self,
+        unit: TenantWriter,
+        segment: NewSegment,
+        document_id: DocumentId,
+        original_id: str,
+        pages: PageCount | None,
     ) -> bool:
         """Into the index that a reindex builds, where the document is still that version."""
         tenant_id = unit.tenant_id
@@ -276,7 +308,12 @@ class PostgresManifest:
             return False
         await self._add_segment(unit, segment)
         await unit.execute(
-            self._sql["next_document"], tenant_id, document_id, segment.id, segment.rows
+            self._sql["next_document"],
+            tenant_id,
+            document_id,
+            segment.id,
+            segment.rows,
+            *pages_as_stored(pages),
         )
         await unit.execute(
             self._sql["delete_batches"],

@@ -11,7 +11,9 @@ from tenantry.adapters.postgres.connections import ACQUIRE_TIMEOUT_S
 from tenantry.adapters.postgres.outages import outages_are_unavailable
 from tenantry.adapters.postgres.statements import statements
 from tenantry.domain.errors import Unavailable
-from tenantry.domain.object_mark import DatabaseState
+from tenantry.domain.object_mark import DatabaseState, ObjectMark
+
+LINES_MAX = 1_000  # remembered; a mark of one before them takes an operator's word
 
 # Somebody took the right from all roles, or the server is one that only looks like PostgreSQL.
 _UNTOLD = (
@@ -27,22 +29,22 @@ class PostgresMark:
         self._pool = control_pool
         self._sql = statements("sql/object_mark.sql")
 
-    async def read(self) -> DatabaseState:
+    async def read(self, line: str | None) -> DatabaseState:
         try:
-            row = await self._row("read")
+            row = await self._row("read", line)
         except _UNTOLD as refused:
             raise Unavailable(
                 "The database does not tell which one it is, so nothing that no row names is"
                 f" deleted: {refused}."
             ) from refused
-        return DatabaseState(row["database"], row["at"])
+        return DatabaseState(row["database"], row["used"], row["at"])
 
-    async def advance(self, since: datetime | None) -> datetime | None:
-        row = await self._row("advance", since)
+    async def advance(self, mark: ObjectMark, line: str) -> datetime | None:
+        row = await self._row("advance", mark.line, mark.at, line, LINES_MAX)
         return None if row is None else row["at"]
 
-    async def adopt(self, since: datetime | None) -> datetime:
-        at: datetime = (await self._row("adopt", since))["at"]
+    async def adopt(self, line: str) -> datetime:
+        at: datetime = (await self._row("adopt", line))["at"]
         return at
 
     async def _row(self, name: str, *values: object) -> Any:

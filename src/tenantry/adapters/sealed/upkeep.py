@@ -2,8 +2,9 @@
 
 A replaced or emptied segment stays for a while, sealed and named by nobody: a search that read the
 manifest just before still finds every part of what it read, however fast the tenant writes. What a
-dead process leaves behind, the sweep of orphans takes. What a merge has replaced goes to the trash;
-what held deleted documents alone is deleted.
+dead process leaves behind, and one that was ended, the sweep takes. What a merge has replaced goes
+to the trash; what held deleted documents alone is deleted, by the sweep too: the commit of the
+deletion has noted it.
 """
 
 from __future__ import annotations

@@ -23,9 +23,10 @@ def objects() -> None:
 def adopt(yes: bool) -> None:
     """Say that the objects of this home belong to its database as it is now.
 
-    Asked for after a restore or a fail-over: until then nothing is deleted that no row names. Then
-    what was stored after the restored point in time, and is named no more, is swept. A database
-    that had the objects before is refused in its turn.
+    Asked for after a restore or a fail-over, and where a database that was used finds a folder of
+    objects without a mark, such as an empty one: until then nothing is deleted that no row names.
+    Then what was stored after the restored point in time, and is named no more, is swept. A
+    database that had the objects before is refused in its turn.
 
     Example: `tenantry objects adopt`
     """

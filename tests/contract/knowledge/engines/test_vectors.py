@@ -10,7 +10,7 @@ from tests.support import knowledge as support
 from tests.support.engines import ENGINES, EXACT, Scene, anyone, ids
 
 from tenantry.domain.chunk import Passage
-from tenantry.domain.document import Card
+from tenantry.domain.document import Card, PageCount
 from tenantry.domain.errors import Conflict, Unavailable
 from tenantry.ports.vectors import Query
 
@@ -95,6 +95,19 @@ def test_removed_is_gone_and_a_replacement_is_found(played) -> None:
             "apples are ripe",
             "apples are sour",
         }
+
+    played(scene)
+
+
+def test_the_manifest_is_told_a_document_s_pages(played) -> None:
+    async def scene(world: Scene) -> None:
+        pages = PageCount(6, 5)
+        for home, told in ((world.anna, pages), (world.bert, None)):
+            await world.insert(home, "doc_1")
+            document = dataclasses.replace(support.embedded("doc_1", ["apples"]), pages=told)
+            assert await world.vectors.publish(home, document)
+        assert (await world.manifest.document(world.anna.tenant_id, "doc_1")).pages == pages
+        assert (await world.manifest.document(world.bert.tenant_id, "doc_1")).pages is None
 
     played(scene)
 

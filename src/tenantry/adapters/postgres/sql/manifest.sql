@@ -153,8 +153,8 @@ RETURNING *;
 
 -- name: ready_document
 UPDATE tenantry.document
-SET state = 'ready', segment_id = $3, passages = $4, claimed_until = NULL,
-    updated_at = clock_timestamp()
+SET state = 'ready', segment_id = $3, passages = $4, pages = $5, pages_without_text = $6,
+    claimed_until = NULL, updated_at = clock_timestamp()
 WHERE tenant_id = $1 AND document_id = $2 AND state = 'indexing';
 
 -- name: replace_document
@@ -162,12 +162,15 @@ WHERE tenant_id = $1 AND document_id = $2 AND state = 'indexing';
 -- also in the index that a reindex builds.
 UPDATE tenantry.document
 SET state = 'ready', content_hmac = $3, original_id = $4, original_bytes = $5, api_key_id = $6,
-    request_id = $7, segment_id = $8, passages = $9, card_bytes = $10, next_segment_id = NULL,
-    next_passages = 0, failure = NULL, claimed_until = NULL, updated_at = clock_timestamp()
+    request_id = $7, segment_id = $8, passages = $9, card_bytes = $10, pages = $11,
+    pages_without_text = $12, next_segment_id = NULL, next_passages = 0, next_pages = NULL,
+    next_pages_without_text = NULL, failure = NULL, claimed_until = NULL,
+    updated_at = clock_timestamp()
 WHERE tenant_id = $1 AND document_id = $2;
 
 -- name: next_document
-UPDATE tenantry.document SET next_segment_id = $3, next_passages = $4
+UPDATE tenantry.document
+SET next_segment_id = $3, next_passages = $4, next_pages = $5, next_pages_without_text = $6
 WHERE tenant_id = $1 AND document_id = $2 AND state = 'ready';
 
 -- name: fail_document
@@ -253,7 +256,8 @@ WHERE s.tenant_id = $1 AND s.segment_id = ANY ($2::text[]) AND NOT EXISTS (
 ) AND NOT EXISTS (
   SELECT FROM tenantry.document d
   WHERE d.tenant_id = s.tenant_id AND d.next_segment_id = s.segment_id
-);
+)
+RETURNING s.segment_id;
 
 -- name: objects
 -- A failed version is a note of why; its original is held no longer.

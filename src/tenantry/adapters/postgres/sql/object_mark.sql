@@ -4,24 +4,37 @@
 -- the control file follows with the next checkpoint.
 
 -- name: read
+-- $1 the line of the mark, null for a mark of before there were lines: how far it came here.
 SELECT concat_ws('/', c.system_identifier,
                  ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::int, d.oid) AS database,
-       (SELECT at FROM tenantry.object_mark) AS at
+       EXISTS (SELECT FROM tenantry.object_line) OR EXISTS (SELECT FROM tenantry.object_mark) AS used,
+       CASE WHEN $1::text IS NULL THEN (SELECT at FROM tenantry.object_mark)
+            ELSE (SELECT at FROM tenantry.object_line WHERE line = $1) END AS at
 FROM pg_control_system() c, pg_database d WHERE d.datname = current_database();
 
 -- name: advance
--- $1 not behind which it must be; null: there was no file. No row: it is behind.
-INSERT INTO tenantry.object_mark AS m (at)
-SELECT clock_timestamp() WHERE $1::timestamptz IS NULL OR EXISTS (SELECT FROM tenantry.object_mark)
-ON CONFLICT (is_only) DO UPDATE
-  SET at = greatest(clock_timestamp(), m.at + interval '1 microsecond')
-  WHERE $1 IS NULL OR m.at >= $1
+-- $1 and $2 line and instant of the mark, $3 the line that goes on. No row: the mark is of a state
+-- that the database does not know. $4 lines are remembered.
+WITH known AS (
+  SELECT CASE
+    WHEN $1::text IS NULL THEN EXISTS (SELECT FROM tenantry.object_mark WHERE at >= $2)
+    WHEN $2::timestamptz IS NULL THEN EXISTS (SELECT FROM tenantry.object_line WHERE line = $1)
+      OR NOT EXISTS (SELECT FROM tenantry.object_line)
+      AND NOT EXISTS (SELECT FROM tenantry.object_mark)
+    ELSE EXISTS (SELECT FROM tenantry.object_line WHERE line = $1 AND at >= $2)
+  END AS it
+), forgotten AS (
+  DELETE FROM tenantry.object_line WHERE line <> $3 AND line IS DISTINCT FROM $1 AND line IN (
+    SELECT line FROM tenantry.object_line WHERE (SELECT it FROM known)
+    ORDER BY at DESC OFFSET $4
+  )
+)
+INSERT INTO tenantry.object_line AS l (line, at)
+SELECT $3, clock_timestamp() FROM known WHERE it
+ON CONFLICT (line) DO UPDATE
+  SET at = greatest(clock_timestamp(), l.at + interval '1 microsecond')
 RETURNING at;
 
 -- name: adopt
--- $1 as above, which it is not behind from now on.
-INSERT INTO tenantry.object_mark AS m (at)
-VALUES (greatest(clock_timestamp(), $1::timestamptz + interval '1 microsecond'))
-ON CONFLICT (is_only) DO UPDATE
-  SET at = greatest(excluded.at, m.at + interval '1 microsecond')
-RETURNING at;
+-- $1 a line that begins here.
+INSERT INTO tenantry.object_line (line, at) VALUES ($1, clock_timestamp()) RETURNING at;
