@@ -15,7 +15,8 @@ class Extracted:
 
     text: str
     content_type: str  # one of the supported types, without parameters
-    pages: int | None = None
+    pages: int | None = None  # of a PDF
+    pages_without_text: int | None = None  # scanned, damaged, blank, or in fonts without letters
 
 
 class Extractor(Protocol):

@@ -55,7 +55,7 @@ def test_a_form_that_holds_its_answers_alone_is_no_scan() -> None:
     looked = "/Subtype /Stamp /AP << /N << /Subtype /Form /BBox [0 0 9 9] /Length 0 >> >>"
     assert pdf.to_text(files.pdf("x", "y", annotations=[FILLED, looked, "/Subtype /Widget"])) == (
         "x\nAnn Example\n\ny",
-        2,
+        (2, 0),
     )
 
 

@@ -8,6 +8,7 @@ from tests.support import knowledge_files as files
 from tenantry.adapters.extraction import html, pdf, plain
 from tenantry.adapters.extraction.content_type import HTML, MARKDOWN, PDF, TEXT, resolve
 from tenantry.domain.errors import BadRequest, Unreadable, UnsupportedMedia
+from tenantry.domain.upload import upload_from_text
 
 LINES = {
     "inter-\nnational law": "international law",
@@ -52,7 +53,7 @@ LINES = {
 
 @pytest.mark.parametrize("lines", LINES)
 def test_a_word_that_a_pdf_breaks_at_a_line_s_end_is_one_word(lines: str) -> None:
-    assert pdf.to_text(files.pdf(lines)) == (LINES[lines], 1)
+    assert pdf.to_text(files.pdf(lines)) == (LINES[lines], (1, 0))
 
 
 def test_no_control_character_of_a_pdf_reaches_its_text() -> None:
@@ -355,6 +356,22 @@ def test_a_file_that_is_declared_as_text_is_refused(file: bytes) -> None:
     with pytest.raises(UnsupportedMedia, match="binary"):
         resolve(file, TEXT, "")
     assert resolve(files.pdf("x"), "", "") == PDF
+
+
+@pytest.mark.parametrize("declared", ["", "application/octet-stream", "application/rtf"])
+def test_rtf_is_refused_by_its_first_bytes(declared: str) -> None:
+    rtf = rb"{\rtf1\ansi Notice is ninety days.}"
+    with pytest.raises(UnsupportedMedia, match="application/rtf is not supported"):
+        resolve(rtf, declared, "a.rtf" if declared else "")
+    assert resolve(rtf, TEXT, "") == TEXT
+
+
+def test_a_string_of_json_is_text_whatever_it_says() -> None:
+    text = "%PDF-1.4 is how a PDF starts. startxref 12 %%EOF ends it"
+    upload = upload_from_text({"title": "j", "text": text})
+    assert resolve(upload.data, upload.card.content_type, upload.card.file_name) == TEXT
+    with pytest.raises(UnsupportedMedia, match="binary"):
+        resolve(upload.data, upload.card.content_type, "a.txt")
 
 
 def test_a_nul_is_refused_in_every_charset() -> None:

@@ -6,19 +6,22 @@ import re
 from pathlib import PurePosixPath
 
 from tenantry.domain.errors import Unreadable, UnsupportedMedia
+from tenantry.domain.upload import STRING_TYPE
 
 TEXT = "text/plain"
 MARKDOWN = "text/markdown"
 HTML = "text/html"
+XHTML = "application/xhtml+xml"
 PDF = "application/pdf"
 DOCX = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
 SUPPORTED = (TEXT, MARKDOWN, HTML, PDF, DOCX)
 
 _ALIASES = {
     "text/x-markdown": MARKDOWN,
-    "application/xhtml+xml": HTML,
+    XHTML: HTML,
     "application/x-pdf": PDF,
 }
+_XHTML_EXTENSIONS = (".xhtml", ".xht")
 _EXTENSIONS = {
     ".txt": TEXT,
     ".text": TEXT,
@@ -26,7 +29,7 @@ _EXTENSIONS = {
     ".markdown": MARKDOWN,
     ".html": HTML,
     ".htm": HTML,
-    ".xhtml": HTML,
+    **dict.fromkeys(_XHTML_EXTENSIONS, HTML),
     ".pdf": PDF,
     ".docx": DOCX,
 }
@@ -34,6 +37,7 @@ _UNDECLARED = ("", "application/octet-stream", "binary/octet-stream")
 _PDF_WITHIN_BYTES = 1_024  # readers accept a header that late (ISO 32000-1 annex H.3.4.1)
 _OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 _ZIP = b"PK\x03\x04"
+_RTF, _RTF_START = "application/rtf", b"{\\rtf"
 _PDF_END = re.compile(rb"startxref\s+\d+\s*%%EOF")
 
 
@@ -58,11 +62,21 @@ def resolve(data: bytes, declared: str, file_name: str) -> str:
         raise Unreadable("The DOCX is encrypted, or it is an old .doc: save it without a password.")
     if stated == DOCX and not data.startswith(_ZIP):
         raise UnsupportedMedia("The file is declared as DOCX, but it is none.")
+    if declared == STRING_TYPE and not file_name:
+        return TEXT  # a string is no file, whatever it begins with
     if stated in (TEXT, MARKDOWN, HTML) and _sniff(data) and not _only_begins_so(data):
         raise UnsupportedMedia(
             f"The file is declared as {stated}, but its bytes are a binary file."
         )
     return stated
+
+
+def of_page(declared: str, file_name: str) -> str:
+    """The content type as declared, but XHTML's where the name alone says that it is some."""
+    if PurePosixPath(file_name).suffix.lower() not in _XHTML_EXTENSIONS:
+        return declared
+    _, semicolon, parameters = declared.partition(";")
+    return f"{XHTML}{semicolon}{parameters}"
 
 
 def charset(declared: str) -> str:
@@ -75,12 +89,14 @@ def charset(declared: str) -> str:
 
 
 def _sniff(data: bytes) -> str:
-    """The binary type that the first bytes announce, or nothing."""
+    """The type that the first bytes announce of a file that is no text, or nothing."""
     start = data[:16].lstrip()
     if start.startswith(b"%PDF-"):
         return PDF
     if data.startswith((_ZIP, _OLE)):
         return DOCX
+    if data.startswith(_RTF_START):
+        return _RTF
     return ""
 
 

@@ -5,11 +5,16 @@ from __future__ import annotations
 import io
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import Any
 
-from tenantry.adapters.extraction.docx_package import part, related
-from tenantry.adapters.extraction.docx_words import DOCUMENT, blocks, notes
+from tenantry.adapters.extraction import html, plain
+from tenantry.adapters.extraction.content_type import DOCX, HTML, XHTML
+from tenantry.adapters.extraction.docx_numbers import Numbers
+from tenantry.adapters.extraction.docx_package import content_type, part, related, relations
+from tenantry.adapters.extraction.docx_styles import Styles
+from tenantry.adapters.extraction.docx_words import DOCUMENT, Words
 from tenantry.adapters.extraction.plain import printable
 from tenantry.adapters.extraction.worker_limits import TEXT_CHARS_MAX
 from tenantry.domain.errors import TooLarge, Unreadable, UnsupportedMedia
@@ -18,6 +23,12 @@ ENTRIES_MAX = 4_096
 UNCOMPRESSED_BYTES_MAX = 200 * 1024 * 1024
 RATIO_MAX = 200  # XML compresses 10 to 30 times; a bomb a thousand times
 RATIO_FROM_BYTES = 1024 * 1024  # below this a high ratio harms nobody
+CHUNK_DEPTH_MAX = 1  # files in a file in a file are refused
+_PAGES = (HTML, XHTML)
+_DOCUMENTS = (
+    DOCX,
+    "application/vnd.openxmlformats-officedocument.wordprocessingml.document.main+xml",
+)
 _NOTES = ("footnotes", "endnotes")
 _DAMAGES = (
     *(zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError),  # of the archive
@@ -25,13 +36,14 @@ _DAMAGES = (
 )
 
 
-def to_text(data: bytes) -> str:
+def to_text(data: bytes, depth: int = 0) -> str:
+    """Of one that stands in another, `depth` is in how many."""
     check_archive(data)
     pieces: list[str] = []
     chars = 0
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            for piece in _pieces(archive):
+            for piece in _pieces(archive, depth):
                 chars += len(piece) + 1
                 if chars > TEXT_CHARS_MAX:
                     raise TooLarge(
@@ -63,13 +75,39 @@ def check_archive(data: bytes) -> None:
         raise Unreadable("The DOCX unpacks to far more than it holds: refused as a zip bomb.")
 
 
-def _pieces(archive: zipfile.ZipFile) -> Iterator[str]:
+def _pieces(archive: zipfile.ZipFile, depth: int) -> Iterator[str]:
     main = related(archive, "").get("officeDocument")
     document: Any = part(archive, main) if main else None
     if not main or document.tag != DOCUMENT:
         raise UnsupportedMedia("The file is declared as DOCX, but it is another kind of archive.")
-    yield from blocks(document)
     parts = related(archive, main)
+    styles = Styles(_optional(archive, parts, "styles"))
+    numbers = Numbers(styles, _optional(archive, parts, "numbering"))
+    yield from Words(styles, numbers, partial(_chunk, archive, main, depth)).blocks(document)
     for kind in _NOTES:
         if kind in parts:
-            yield from notes(part(archive, parts[kind]))
+            words = Words(styles, numbers, partial(_chunk, archive, parts[kind], depth))
+            yield from words.notes(part(archive, parts[kind]))
+
+
+def _optional(archive: zipfile.ZipFile, parts: Mapping[str, str], kind: str) -> Any:
+    name = parts.get(kind)
+    return part(archive, name) if name in archive.namelist() else None
+
+
+def _chunk(archive: zipfile.ZipFile, source: str, depth: int, id: str) -> str:
+    """The text of a file that stands in another as it is, until Word opens and saves that one."""
+    name = next((name for _, one, name in relations(archive, source) if one == id), None)
+    if name is None:
+        return ""  # outside of the file
+    kind = content_type(archive, name)
+    if kind in _PAGES:
+        return html.to_text(archive.read(name), kind)
+    if kind == "text/plain":
+        return plain.decode(archive.read(name), kind)
+    if kind in _DOCUMENTS and depth < CHUNK_DEPTH_MAX:
+        return to_text(archive.read(name), depth + 1)
+    raise Unreadable(
+        f"The DOCX holds a file of the type {kind[:80] or 'none'} that Word has not taken in yet: "
+        "open it in Word and save it."
+    )

@@ -7,7 +7,10 @@ from __future__ import annotations
 
 import posixpath
 import zipfile
+from collections.abc import Iterator
 from typing import Any
+
+from tenantry.domain.errors import Unreadable
 
 # "Strict Open XML" is the same language with other names for its vocabularies.
 _TRANSITIONAL = {
@@ -17,6 +20,12 @@ _TRANSITIONAL = {
     "{http://purl.oclc.org/ooxml/officeDocument/math": (
         "{http://schemas.openxmlformats.org/officeDocument/2006/math"
     ),
+    "{http://purl.oclc.org/ooxml/officeDocument/relationships": (
+        "{http://schemas.openxmlformats.org/officeDocument/2006/relationships"
+    ),
+    "{http://purl.oclc.org/ooxml/drawingml/main": (
+        "{http://schemas.openxmlformats.org/drawingml/2006/main"
+    ),
 }
 
 
@@ -25,15 +34,34 @@ def related(archive: zipfile.ZipFile, source: str) -> dict[str, str]:
 
     An empty source is the package itself.
     """
-    folder, name = posixpath.split(source)
-    relations = posixpath.join(folder, "_rels", f"{name}.rels")
     found: dict[str, str] = {}
-    if relations in archive.namelist():
-        for one in part(archive, relations).iter("{*}Relationship"):
+    for kind, _, target in relations(archive, source):
+        found.setdefault(kind, target)
+    return found
+
+
+def relations(archive: zipfile.ZipFile, source: str) -> Iterator[tuple[str, str, str]]:
+    """Kind, id and name of each part that one relates to; none that stands elsewhere."""
+    folder, name = posixpath.split(source)
+    path = posixpath.join(folder, "_rels", f"{name}.rels")
+    if path in archive.namelist():
+        for one in part(archive, path).iter("{*}Relationship"):
             if one.get("TargetMode") != "External":
                 target = posixpath.normpath(posixpath.join("/", folder, one.get("Target", "")))
-                found.setdefault(one.get("Type", "").rpartition("/")[2], target.lstrip("/"))
-    return found
+                kind = one.get("Type", "").rpartition("/")[2]
+                yield kind, one.get("Id", ""), target.lstrip("/")
+
+
+def content_type(archive: zipfile.ZipFile, name: str) -> str:
+    """A part's, as the package states it, without parameters; empty where it does not."""
+    stated = ""
+    for one in part(archive, "[Content_Types].xml"):
+        if one.get("PartName", "").lstrip("/").lower() == name.lower():
+            stated = one.get("ContentType", "")
+            break
+        if name.lower().endswith(f".{one.get('Extension', '/').lower()}"):
+            stated = one.get("ContentType", "")
+    return str(stated).partition(";")[0].strip().lower()
 
 
 def part(archive: zipfile.ZipFile, name: str) -> Any:
@@ -42,6 +70,8 @@ def part(archive: zipfile.ZipFile, name: str) -> Any:
     from docx.oxml import parse_xml
 
     root: Any = parse_xml(archive.read(name))
+    if root.getroottree().docinfo.doctype:
+        raise Unreadable("The DOCX holds a DOCTYPE, which none may: it is refused.")
     if root.tag.partition("}")[0] in _TRANSITIONAL:
         for element in root.iter("*"):
             element.tag = _transitional(element.tag)

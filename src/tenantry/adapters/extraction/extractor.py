@@ -36,11 +36,11 @@ class FileExtractor:
     ) -> Extracted:
         check_size(len(data))
         kind = types.resolve(data, content_type, file_name)
-        pages = None
+        counts = None
         if kind in _PARSED:
             async with self._workers.slot(owner):
-                text, pages = await worker_client.parse(
-                    _PARSED[kind], data, content_type, wall_s=self._wall_s
+                text, counts = await worker_client.parse(
+                    _PARSED[kind], data, types.of_page(content_type, file_name), wall_s=self._wall_s
                 )
         else:
             text = await asyncio.to_thread(plain.decode, data, content_type)
@@ -49,4 +49,5 @@ class FileExtractor:
         if not text.strip():
             scan = " Is it a scan?" if kind == types.PDF else ""
             raise Unreadable(f"The document holds no text.{scan}")
-        return Extracted(text, kind, pages)
+        pages, without_text = counts or (None, None)
+        return Extracted(text, kind, pages, without_text)

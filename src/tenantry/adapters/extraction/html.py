@@ -16,27 +16,33 @@ from tenantry.adapters.extraction.html_elements import (
     WITHIN_A_LINE,
 )
 from tenantry.adapters.extraction.html_formulas import is_drawn_again
+from tenantry.adapters.extraction.html_lists import ListNumbers
+from tenantry.adapters.extraction.html_pictures import WRITTEN, begins_a_line, written_in
 from tenantry.adapters.extraction.html_raised import sign_before
 from tenantry.adapters.extraction.html_style import hides
+from tenantry.adapters.extraction.html_xml import as_html, is_xhtml
 from tenantry.adapters.extraction.plain import decode, printable
 from tenantry.adapters.extraction.raised import END_CHARS
 from tenantry.domain.errors import Unreadable
 from tenantry.domain.upload import check_text
 
 _MAY_BE_LEFT_OUT = (
-    '[hidden], [style*="display" i], div[role], dialog:not([open]), [aria-hidden="true"]'
+    '[hidden], [style*="display" i], div[role], dialog:not([open]), [aria-hidden="true"], '
+    "object[data]"
 )
 _PARTS = 2 * END_CHARS  # that they may be spread over, gaps among them
+SHADOW_CHARS_MAX = 20_000_000  # of what components hold: each level within another once more
+_TEMPLATE = ("<template", "</template>")  # around its attributes and what it holds
 _SPACES = re.compile(r"[ \t\r\n\f]+")
 
 
 def to_text(data: bytes, declared: str) -> str:
     source = decode(data, declared, charset_of_page(data))
-    tree = LexborHTMLParser(source)
+    tree = LexborHTMLParser(as_html(source) if is_xhtml(source, declared) else source)
     body = tree.body
     if body is None:
         raise Unreadable("The HTML has no body.")
-    text = _read(body, _left_out(tree))
+    text = _Page(tree).text(body)
     # Character references can name what the source may not hold.
     check_text(text, "document")
     return printable(text).strip()
@@ -49,10 +55,15 @@ class _Writer:
         self.parts: list[str] = []
         self._gap = ""
         self._tight = False
+        self._marked = False
 
     def end(self) -> str:
         """The last few characters, where nothing stands between them and what comes."""
-        last = "" if self._gap else "".join(part[-END_CHARS:] for part in self.parts[-_PARTS:])
+        last = (
+            ""
+            if self._gap or self._marked
+            else "".join(part[-END_CHARS:] for part in self.parts[-_PARTS:])
+        )
         return last[-END_CHARS:]
 
     def sign(self, sign: str) -> None:
@@ -77,43 +88,86 @@ class _Writer:
     def space(self) -> None:
         self._gap = self._gap or ("" if self._tight else " ")
 
+    def mark(self, number: str) -> None:
+        """Writes it in the line of what comes, even if that is a paragraph of its own."""
+        self._put(number)
+        self._marked = True
+
+    def unmark(self) -> None:
+        """Nothing came."""
+        self._marked = False
+
     def lines(self, count: int) -> None:
+        if self._marked:
+            return
         if len(self._gap.strip(" ")) < count:
             self._gap = "\n" * count
 
     def _put(self, text: str) -> None:
         if self.parts:
-            self.parts.append(self._gap)
-        self._gap, self._tight = "", False
+            self.parts.append(" " if self._marked else self._gap)
+        self._gap, self._tight, self._marked = "", False, False
         self.parts.append(text)
 
 
-def _read(body: LexborNode, left_out: frozenset[int]) -> str:
-    """Text in reading order. A stack, not recursion: nesting is as deep as its author likes."""
-    writer = _Writer()
-    preformatted = 0
-    stack: list[tuple[LexborNode, bool]] = [(body, True)]
-    while stack:
-        node, opening = stack.pop()
-        name = node.tag or ""
-        if name == "-text":
-            text = node.text_content or ""
-            if preformatted:
-                writer.verbatim(text)
-            else:
-                writer.words(text)
-            continue
-        if name in UNSEEN or (left_out and node.mem_id in left_out):
-            continue
-        _separate(writer, node, name)
-        if opening and (sign := sign_before(node, name, writer.end())):
-            writer.sign(sign)
+class _Page:
+    """A page as it is read. A stack, not recursion: nesting is as deep as its author likes."""
+
+    def __init__(self, tree: LexborHTMLParser) -> None:
+        self._trees = [tree]  # kept, for their nodes live by them
+        self._left_out = _left_out(tree)
+        self._shadow_chars = SHADOW_CHARS_MAX
+        self._numbers = ListNumbers()
+        self._writer = _Writer()
+        self._preformatted = 0
+
+    def text(self, body: LexborNode) -> str:
+        """In reading order."""
+        stack: list[tuple[LexborNode, bool]] = [(body, True)]
+        while stack:
+            node, opening = stack.pop()
+            name = node.tag or ""
+            if name == "-text":
+                self._words(node.text_content or "")
+            elif name == "svg":
+                stack.extend((one, True) for one in reversed(written_in(node, self._left_out)))
+            elif name == "template":
+                stack.extend((one, True) for one in reversed(self._shadow(node)))
+            elif name not in UNSEEN and node.mem_id not in self._left_out:
+                self._element(node, name, opening=opening)
+                if opening:
+                    stack.append((node, False))
+                    stack.extend((child, True) for child in reversed(_children(node)))
+        return "".join(self._writer.parts).strip()
+
+    def _words(self, text: str) -> None:
+        if self._preformatted:
+            self._writer.verbatim(text)
+        else:
+            self._writer.words(text)
+
+    def _element(self, node: LexborNode, name: str, *, opening: bool) -> None:
+        _separate(self._writer, node, name, opening=opening)
+        if opening and (sign := sign_before(node, name, self._writer.end())):
+            self._writer.sign(sign)
+        if opening and name == "li" and (number := self._numbers.before(node, self._left_out)):
+            self._writer.mark(number)
         if name == "pre":
-            preformatted += 1 if opening else -1
-        if opening:
-            stack.append((node, False))
-            stack.extend((child, True) for child in reversed(_children(node)))
-    return "".join(writer.parts).strip()
+            self._preformatted += 1 if opening else -1
+
+    def _shadow(self, template: LexborNode) -> list[LexborNode]:
+        """What a template holds that is shown where it stands; the parser keeps that apart."""
+        mode = (template.attributes.get("shadowrootmode") or "").lower()
+        if mode not in ("open", "closed") or self._shadow_chars <= 0:
+            return []
+        inner = (template.html or "").removeprefix(_TEMPLATE[0]).removesuffix(_TEMPLATE[1])
+        self._shadow_chars -= len(inner)
+        tree = LexborHTMLParser(f"<x-shadow{inner}</x-shadow>")
+        if tree.body is None:
+            return []
+        self._trees.append(tree)
+        self._left_out |= _left_out(tree)
+        return _children(tree.body)
 
 
 def _children(node: LexborNode) -> list[LexborNode]:
@@ -125,15 +179,15 @@ def _children(node: LexborNode) -> list[LexborNode]:
     return children
 
 
-def _left_out(tree: LexborHTMLParser) -> frozenset[int]:
-    """What is hidden as written, navigation by its role, and what shows a formula again. A hidden
-    body a script shows.
+def _left_out(tree: LexborHTMLParser) -> set[int]:
+    """What is hidden as written, navigation by its role, what shows a formula again, and what
+    stands in for an object that is shown. A hidden body a script shows.
     """
-    return frozenset(
+    return {
         node.mem_id
         for node in tree.css(_MAY_BE_LEFT_OUT)
         if node.tag != "body" and _is_left_out(node)
-    )
+    }
 
 
 def _is_left_out(node: LexborNode) -> bool:
@@ -141,6 +195,8 @@ def _is_left_out(node: LexborNode) -> bool:
     if node.tag == "div" and attributes.get("role") in UNSEEN_ROLES:
         return True
     if node.tag == "dialog" and "open" not in attributes:
+        return True
+    if node.tag == "object" and "data" in attributes:
         return True
     if attributes.get("aria-hidden") == "true" and is_drawn_again(node):
         return True
@@ -150,11 +206,16 @@ def _is_left_out(node: LexborNode) -> bool:
     return hides(attributes.get("style") or "")
 
 
-def _separate(writer: _Writer, node: LexborNode, name: str) -> None:
+def _separate(writer: _Writer, node: LexborNode, name: str, *, opening: bool) -> None:
     if name in CELLS:
         writer.space()
-    elif name in LINES:
+    elif name in LINES or name.lower() in WRITTEN:
+        if name == "li" and not opening:
+            writer.unmark()
         writer.lines(1)
+    elif name == "tspan":
+        if opening and begins_a_line(node):
+            writer.lines(1)
     elif name in BLOCKS:
         writer.lines(2)
     elif name not in WITHIN_A_LINE and _beside_another(node):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 UNSEEN = frozenset(
     {
-        *("script", "style", "noscript", "template", "head", "svg", "iframe", "object", "nav"),
-        *("button", "datalist"),
+        *("script", "style", "noscript", "head", "iframe", "nav", "button", "datalist"),
+        *("rp", "rt", "rtc"),  # the reading of a word, which stands between its letters
         *("audio", "canvas", "noframes", "video"),  # for browsers that do not know them
         *("annotation", "annotation-xml"),  # a formula once more, as its author typed it
         "-comment",  # as the parser names them
@@ -30,7 +30,7 @@ WITHIN_A_LINE = frozenset(
         *("a", "abbr", "acronym", "b", "bdi", "bdo", "big", "blink", "cite", "code", "data"),
         *("del", "dfn", "em", "font", "i", "ins", "kbd", "label", "map", "mark", "marquee"),
         *("meter", "nobr", "noembed", "output", "picture"),
-        *("progress", "q", "rb", "rp", "rt", "rtc", "ruby", "s", "samp", "select", "slot"),
+        *("progress", "object", "q", "rb", "ruby", "s", "samp", "select", "slot"),
         *("small", "span", "strike", "strong", "sub", "sup", "textarea", "time", "tt", "u", "var"),
         *("area", "base", "basefont", "bgsound", "col", "colgroup", "embed", "frame"),
         *("frameset", "img", "input", "keygen", "link", "meta", "param", "source", "track", "wbr"),

@@ -8,6 +8,7 @@ from contextlib import closing
 import pypdfium2 as pdfium
 
 from tenantry.adapters.extraction.pdf_annotations import Annotations
+from tenantry.adapters.extraction.pdf_page import letters, text_of
 from tenantry.adapters.extraction.plain import printable
 from tenantry.adapters.extraction.worker_limits import PAGES_MAX, TEXT_CHARS_MAX
 from tenantry.domain.errors import TooLarge, Unreadable
@@ -18,6 +19,7 @@ _BROKEN = re.compile(
     "[\x02\ufffe](?:\r?\n)?|(?<=[^\\W\\d_])[\u00ad\u2010][ \\t]*\r?\n(?=[^\\W\\d_])"
 )
 _TOLD_OF = "\x02\ufffe"
+_AT_PAGE_S_END = re.compile("(?<=[^\\W\\d_])[-\u00ad\u2010]\\s*\\Z")
 _TOKEN_CHARS = 200  # how far around a hyphen is looked at
 _SPACE = re.compile(r"\s")
 _ABBREVIATION = re.compile(r"^\W?(?:[^\W\d_]\.){2,}")  # e.g. before a word without a space
@@ -34,8 +36,8 @@ _BEFORE_OR = re.compile(
 )
 
 
-def to_text(data: bytes) -> tuple[str, int]:
-    """All pages' text, a blank line between them, and their number."""
+def to_text(data: bytes) -> tuple[str, tuple[int, int]]:
+    """All pages' text, a blank line between them; how many there are, and how many without text."""
     try:
         document = pdfium.PdfDocument(data)
     except pdfium.PdfiumError as error:
@@ -48,32 +50,65 @@ def to_text(data: bytes) -> tuple[str, int]:
             raise TooLarge(f"The PDF has {pages} pages; at most {PAGES_MAX} are taken.")
         texts: list[str] = []
         with_notes: list[str] = []
-        chars = 0
+        chars = looked_at = unknown = 0
         for number in range(pages):
-            text, notes = _page(document, number, annotations)
+            text, notes, seen, unseen = _page(document, number, annotations)
+            looked_at, unknown = looked_at + seen, unknown + unseen
             chars += len(text)
             if chars > TEXT_CHARS_MAX:
                 raise TooLarge(f"The PDF holds more than {TEXT_CHARS_MAX:,} characters of text.")
             texts.append(text)
             with_notes.append("\n".join(part for part in (text, notes) if part))
+    if 2 * unknown > looked_at:
+        raise Unreadable(
+            "The fonts of the PDF do not say which letters they show. Read it as a scan is read."
+        )
     whole = _paged(with_notes)
-    return whole if len(whole) <= TEXT_CHARS_MAX else _paged(texts), pages
+    without_text = with_notes.count("")
+    return whole if len(whole) <= TEXT_CHARS_MAX else _paged(texts), (pages, without_text)
 
 
 def _paged(texts: list[str]) -> str:
-    return "\n\n".join(text for text in texts if text)
+    """A blank line between pages, but where a word goes on from one to the next."""
+    parts: list[str] = []
+    for text in filter(None, texts):
+        broken = _AT_PAGE_S_END.search(parts[-1]) if parts else None
+        if broken and text[0].islower() and _divides(parts[-1][: broken.start()], text):
+            parts[-1] = parts[-1][: broken.start()]
+        elif parts:
+            parts.append("\n\n")
+        parts.append(text)
+    return "".join(parts)
 
 
-def _page(document: pdfium.PdfDocument, number: int, annotations: Annotations) -> tuple[str, str]:
-    """Its own text, and what is filled in and typed on it."""
+def _divides(before: str, after: str) -> bool:
+    """Whether a hyphen between them divides a word, and is not its own."""
+    around = before[-_TOKEN_CHARS:] + _TOLD_OF[0] + after[:_TOKEN_CHARS]
+    found = _BROKEN.search(around, min(len(before), _TOKEN_CHARS))
+    return found is not None and _at_line_s_end(found) == ""
+
+
+def _page(
+    document: pdfium.PdfDocument, number: int, annotations: Annotations
+) -> tuple[str, str, int, int]:
+    """Its own text; what is filled in and typed on it; characters that were looked at, and those
+    without a letter. Where these are most, the page has no text: what comes of it is no words.
+    """
     try:
         page = document[number]
-        text = page.get_textpage().get_text_bounded()
+        textpage = page.get_textpage()
+        looked_at, unknown = letters(textpage)
+        text = text_of(textpage) if 2 * unknown <= looked_at else ""
         notes = "\n".join(annotations.on(page))
         page.close()
     except pdfium.PdfiumError:
         raise Unreadable(f"Page {number + 1} of the PDF is damaged.") from None
-    return _clean(_joined(text)), _clean(notes)
+    return _clean(_kept_at_the_end(_joined(text))), _clean(notes), looked_at, unknown
+
+
+def _kept_at_the_end(text: str) -> str:
+    """A soft hyphen is seen there, and the next page may show that it divides a word."""
+    return _AT_PAGE_S_END.sub("-", text) if text.rstrip().endswith("\u00ad") else text
 
 
 def _clean(text: str) -> str:

@@ -1,8 +1,8 @@
 """One parse in one process: `python -m tenantry.adapters.extraction.worker pdf|docx|html TYPE`.
 
 Reads the file from stdin; writes one line of JSON, `{"pages"}` or `{"code", "message"}`, and after
-a `{"pages"}` line the text in UTF-8. It has no environment, writes no
-files, starts no process and leaves no core.
+a `{"pages"}` line the text in UTF-8. Pages are two numbers: all, and those without text. It has
+no environment, writes no files, starts no process and leaves no core.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def main() -> None:
     out.flush()
 
 
-def _parse(kind: str, data: bytes, declared: str) -> tuple[str, int | None]:
+def _parse(kind: str, data: bytes, declared: str) -> tuple[str, tuple[int, int] | None]:
     if kind == "pdf":
         from tenantry.adapters.extraction import pdf
 

@@ -16,8 +16,9 @@ _REFUSALS = {error.code: error for error in (Unreadable, TooLarge, UnsupportedMe
 
 async def parse(
     kind: str, data: bytes, declared: str = "", *, wall_s: float = WALL_S_MAX
-) -> tuple[str, int | None]:
-    """The text and page count of a `pdf`, `docx` or `html`, whose charset `declared` may name.
+) -> tuple[str, tuple[int, int] | None]:
+    """The text of a `pdf`, `docx` or `html`, whose charset `declared` may name; and of a PDF how
+    many pages it has, and how many of them without text.
 
     Raises Unreadable, TooLarge, UnsupportedMedia.
     """
@@ -75,11 +76,12 @@ async def _end(process: asyncio.subprocess.Process) -> None:
     await asyncio.shield(process.wait())
 
 
-def _answer(output: bytes) -> tuple[str, int | None]:
+def _answer(output: bytes) -> tuple[str, tuple[int, int] | None]:
     head, newline, text = output.partition(b"\n")
     if not newline or len(output) > OUTPUT_BYTES_MAX:
         raise Unreadable("The document cannot be read within bounded time and memory.")
     line = json.loads(head)
     if "code" in line:
         raise _REFUSALS.get(line["code"], Unreadable)(line["message"])
-    return text.decode(), line["pages"]
+    counts = line["pages"]
+    return text.decode(), counts and (int(counts[0]), int(counts[1]))

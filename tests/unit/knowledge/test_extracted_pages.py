@@ -1,0 +1,150 @@
+"""PDF to text: lines however they are turned, words across pages, and pages without text."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Sequence
+
+import pytest
+from tests.support import hostile_files as hostile
+from tests.support import knowledge_files as files
+
+from tenantry.adapters.extraction import pdf
+from tenantry.domain.errors import Unreadable
+
+FONT = "<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica /Encoding /WinAnsiEncoding >>"
+# Of its two characters the font names no letter, or those that a table of its own names.
+NAMELESS = (
+    "<< /Type /Font /Subtype /Type0 /BaseFont /AAAAAA+X /Encoding /Identity-H %s /DescendantFonts "
+    "[<< /Type /Font /Subtype /CIDFontType2 /BaseFont /AAAAAA+X /CIDSystemInfo << /Registry (Adobe)"
+    " /Ordering (Identity) /Supplement 0 >> /DW 600 /FontDescriptor << /Type /FontDescriptor "
+    "/FontName /AAAAAA+X /Flags 4 /FontBBox [0 0 600 700] /Ascent 700 /Descent 0 /StemV 80 "
+    "/ItalicAngle 0 /CapHeight 700 >> >>] >>"
+)
+LETTERS = (
+    b"/CIDInit /ProcSet findresource begin 12 dict begin begincmap 1 begincodespacerange <0000> "
+    b"<FFFF> endcodespacerange 2 beginbfchar <0001> <D83DDE80> <0002> <0041> endbfchar endcmap end"
+)
+LINES = ("Europe reached", "Frankfurt and", "Paris exceeded")
+READ = "Europe reached\nFrankfurt and\nParis exceeded"
+TURNS = {
+    0: "1 0 0 1 50 700",
+    90: "0 1 -1 0 300 200",
+    180: "-1 0 0 -1 400 400",
+    270: "0 -1 1 0 200 700",
+}
+
+
+def pages_of(contents: Sequence[bytes], font: str = FONT, settings: str = "") -> bytes:
+    """A PDF of pages with these contents; `settings` are each page's."""
+    numbers = range(3, 3 + 2 * len(contents), 2)
+    kids = " ".join(f"{number} 0 R" for number in numbers)
+    objects = [
+        b"<< /Type /Catalog /Pages 2 0 R >>",
+        f"<< /Type /Pages /Kids [{kids}] /Count {len(contents)} >>".encode(),
+    ]
+    for number, content in zip(numbers, contents, strict=True):
+        objects.append(
+            f"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 612 792] {settings} /Contents "
+            f"{number + 1} 0 R /Resources << /Font << /F1 {font} >> >> >>".encode()
+        )
+        objects.append(b"<< /Length %d >>\nstream\n%s\nendstream" % (len(content), content))
+    objects.append(b"<< /Length %d >>\nstream\n%s\nendstream" % (len(LETTERS), LETTERS))
+    return hostile.pdf(objects)
+
+
+def turned(degrees: int, lines: Sequence[str] = LINES) -> bytes:
+    drawn = " ".join(
+        f"BT /F1 11 Tf 1 0 0 1 0 {-16 * place} Tm ({line}) Tj ET"
+        for place, line in enumerate(lines)
+    )
+    return f"q {TURNS[degrees]} cm {drawn} Q".encode()
+
+
+@pytest.mark.parametrize("degrees", TURNS)
+@pytest.mark.parametrize("page", [0, 90, 180, 270])
+def test_lines_end_however_they_and_their_page_are_turned(degrees: int, page: int) -> None:
+    text, _ = pdf.to_text(pages_of([turned(degrees)], settings=f"/Rotate {page}"))
+    # On a page that stands on its head the lines come from its foot.
+    assert sorted(text.split("\n")) == sorted(LINES)
+    if (degrees, page) in ((90, 0), (90, 90), (270, 270)):
+        assert text == READ
+
+
+def test_a_word_that_is_broken_at_a_column_s_end_is_one_and_its_lines_end() -> None:
+    columns = (
+        b"BT /F1 10 Tf 1 0 0 1 50 714 Tm (Left one line here) Tj ET "
+        b"BT /F1 10 Tf 1 0 0 1 50 700 Tm (The committee issued recom-) Tj ET "
+        b"BT /F1 10 Tf 1 0 0 1 320 714 Tm (mendations in May.) Tj ET "
+        b"BT /F1 10 Tf 1 0 0 1 320 700 Tm (Right two.) Tj ET"
+    )
+    assert pdf.to_text(pages_of([columns]))[0] == (
+        "Left one line here\nThe committee issued recommendations in May.\nRight two."
+    )
+
+
+PAGES = {
+    ("published its recom-", "mendations in May."): "published its recommendations in May.",
+    ("published its recom\u00ad", "mendations in May."): "published its recommendations in May.",
+    ("recom\u2010", "mendations"): "recommendations",
+    ("recom-", "", "mendations"): "recommendations",
+    ("see chapter A-", "and B"): "see chapter A-\n\nand B",
+    ("after COVID-", "infections"): "after COVID-\n\ninfections",
+    ("Haupt-", "und Nebensatz"): "Haupt-\n\nund Nebensatz",
+    ("recom-", "Page 2"): "recom-\n\nPage 2",
+    ("a dash -", "and more"): "a dash -\n\nand more",
+    ("soft\u00ad", "Page 2"): "soft-\n\nPage 2",
+}
+
+
+@pytest.mark.parametrize("pages", PAGES)
+def test_a_word_that_is_broken_at_a_page_s_end_is_one(pages: tuple[str, ...]) -> None:
+    assert pdf.to_text(files.pdf(*pages))[0] == PAGES[pages]
+
+
+def test_what_is_typed_on_a_page_stands_between_it_and_the_next() -> None:
+    note = "/Subtype /FreeText /Contents (a note)"
+    assert pdf.to_text(files.pdf("recom-", "mendations", annotations=[note]))[0] == (
+        "recom-\na note\n\nmendations"
+    )
+
+
+def test_what_stands_beside_the_page_is_not_read() -> None:
+    drawn = (
+        b"BT /F1 10 Tf 1 0 0 1 50 700 Tm (on it) Tj ET BT /F1 10 Tf 1 0 0 1 700 690 Tm (beside) Tj "
+        b"ET BT /F1 10 Tf 1 0 0 1 50 680 Tm (below) Tj ET BT /F1 10 Tf 1 0 0 1 50 -90 Tm (under) "
+        b"Tj ET"
+    )
+    assert pdf.to_text(pages_of([drawn]))[0] == "on it\nbelow"
+    cropped = "/CropBox [0 695 612 792]"
+    assert pdf.to_text(pages_of([drawn], settings=cropped))[0] == "on it"
+
+
+def test_a_character_beyond_the_first_plane_is_read_whole() -> None:
+    lines = b"q 0 1 -1 0 300 200 cm BT /F1 11 Tf <00010002> Tj 0 -16 Td <0002> Tj ET Q"
+    named = NAMELESS % "/ToUnicode 5 0 R"
+    assert pdf.to_text(pages_of([lines], named))[0] == "\U0001f680A\nA"
+
+
+def test_pages_without_text_are_counted() -> None:
+    packed = zlib.compress(b"BT /F1 24 Tf 72 700 Td (lost) Tj ET")
+    broken = files.pdf("cover", "x" * 60, "", "end")
+    page = broken.index(b"BT /F1 24 Tf 72 700 Td (xxx")
+    at = broken.rindex(b"<< /Length", 0, page)
+    length = broken[at : broken.index(b">>", at)]
+    filtered = length.replace(b"<< /Length", b"<</Filter/FlateDecode/Length")
+    assert pdf.to_text(broken)[1] == (4, 1)
+    damaged = broken[:at] + filtered + broken[at + len(length) : page] + packed[:9] + broken[page:]
+    text, counts = pdf.to_text(damaged)
+    assert (text, counts) == ("cover\n\nend", (4, 2))
+
+
+def test_a_page_in_a_font_without_letters_has_no_text() -> None:
+    nameless = NAMELESS % ""
+    letters = b"BT /F1 11 Tf 50 700 Td <002300240025002600270028> Tj ET"
+    with pytest.raises(Unreadable, match="which letters they show"):
+        pdf.to_text(pages_of([letters], nameless))
+    words = turned(0)
+    mixed = pages_of([words, letters]).replace(FONT.encode(), nameless.encode(), 2)
+    mixed = mixed.replace(nameless.encode(), FONT.encode(), 1)
+    assert pdf.to_text(mixed) == (READ, (2, 1))
