@@ -16,7 +16,7 @@ from tenantry.application.kept_batches import Payer, embed_chunks, forget_batche
 from tenantry.application.knowledge import Knowledge, no_such_document
 from tenantry.application.patience import AT_ONCE, Patience, claimed, in_background
 from tenantry.domain.chunk import Chunk, ChunkLimit
-from tenantry.domain.document import Card, DocumentRow, Home, Progress, home_of
+from tenantry.domain.document import Card, DocumentRow, Home, PageCount, Progress, home_of
 from tenantry.domain.errors import (
     Conflict,
     Corrupt,
@@ -46,6 +46,7 @@ class Work:
     limit: ChunkLimit  # that the chunks were made for
     request: object | None = None
     restarted: bool = False  # it is a document that had failed, and fails again
+    pages: PageCount | None = None  # of a PDF
 
 
 async def index_or_withdraw(deps: Knowledge, work: Work) -> DocumentRow:
@@ -147,6 +148,7 @@ async def _embed_and_publish(deps: Knowledge, work: Work, patience: Patience) ->
             chunks=chunks,
             vectors=vectors,
             original_id=row.original_id,
+            pages=work.pages,
         )
         try:
             if not await patience(partial(deps.vectors.publish, work.home, document)):
@@ -166,7 +168,7 @@ async def _chunks(deps: Knowledge, work: Work, space: Space) -> Sequence[Chunk]:
     limit = await deps.embedder.chunk_limit(work.principal, space)
     if limit == work.limit:
         return work.chunks
-    return (await deps.read(work.home, work.row, limit))[1]
+    return (await deps.read(work.home, work.row, limit)).chunks
 
 
 def _code(error: Exception) -> str:
@@ -178,7 +180,7 @@ async def _resume(deps: Knowledge, principal: Principal, home: Home, row: Docume
     async with claimed(partial(deps.manifest.keep, home.tenant_id, row.id)):
         try:
             limit = await deps.chunk_limit(principal)
-            card, chunks = await deps.read(home, row, limit)
+            card, chunks, pages = await deps.read(home, row, limit)
         except NotFound:
             return  # deleted meanwhile
         except TenantryError as error:
@@ -186,4 +188,5 @@ async def _resume(deps: Knowledge, principal: Principal, home: Home, row: Docume
                 raise  # the claim runs out, and another call takes it up
             await deps.manifest.fail(home.tenant_id, row.id, error.code)
             raise
-    await index_patiently(deps, Work(principal, home, row, card, chunks, limit, request))
+    work = Work(principal, home, row, card, chunks, limit, request, pages=pages)
+    await index_patiently(deps, work)

@@ -40,7 +40,7 @@ from uuid import UUID
 from tenantry.application import patience
 from tenantry.application.documents import visible
 from tenantry.application.indexing import Work, index_or_withdraw, index_patiently, withdraw
-from tenantry.application.knowledge import Knowledge, document_of
+from tenantry.application.knowledge import Knowledge, document_of, pages_of
 from tenantry.domain.access import may_see
 from tenantry.domain.document import (
     Card,
@@ -167,7 +167,10 @@ async def _take_in(
         wait = at_once and held.state is DocumentState.INDEXING
         if not (wait and await _ended(deps, home, digest, until)):
             return _there_already(held, card, target)
-    work = Work(principal, home, inserted.row, card, chunks, limit, request, inserted.restarted)
+    pages = pages_of(extracted)
+    work = Work(
+        principal, home, inserted.row, card, chunks, limit, request, inserted.restarted, pages
+    )
     indexing = await _started(deps, work, at_once)
     if at_once:
         # Shielded: a caller that hangs up does not leave its document half indexed.

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Coroutine, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from tenantry.domain.chunk import Chunk, ChunkLimit
 from tenantry.domain.document import (
@@ -17,6 +17,7 @@ from tenantry.domain.document import (
     Document,
     DocumentRow,
     Home,
+    PageCount,
     Replacement,
     progress_of,
 )
@@ -32,7 +33,7 @@ from tenantry.domain.space import Space
 from tenantry.domain.tenant import Principal
 from tenantry.ports.clock import Clock
 from tenantry.ports.embedding import Embedder
-from tenantry.ports.extraction import Extractor, Splitter
+from tenantry.ports.extraction import Extracted, Extractor, Splitter
 from tenantry.ports.keys import KeyStore, Sealer
 from tenantry.ports.manifest import Manifest, Spaces
 from tenantry.ports.objects import ObjectKind, Objects
@@ -119,6 +120,14 @@ class QuerySpaces:
     next: Space | None  # where a reindex may have taken them before the query is there
 
 
+class Reading(NamedTuple):
+    """An upload as it is embedded."""
+
+    card: Card
+    chunks: Sequence[Chunk]
+    pages: PageCount | None
+
+
 @dataclass(frozen=True, slots=True)
 class Knowledge:
     """The ports that ingestion, retrieval and documents use."""
@@ -174,18 +183,17 @@ class Knowledge:
         sealed = await self.sealer.seal(home, kind.value, row.original_id, plain)
         await self.objects.put(home, kind, row.original_id, sealed)
 
-    async def read(
-        self, home: Home, row: DocumentRow, limit: ChunkLimit
-    ) -> tuple[Card, Sequence[Chunk]]:
-        """The card of what was uploaded, as it was when it came, and its text in chunks. Errors:
-        those of `original`, of extraction and of splitting.
+    async def read(self, home: Home, row: DocumentRow, limit: ChunkLimit) -> Reading:
+        """The card of what was uploaded, as it was when it came, its text in chunks, and its pages.
+        Errors: those of `original`, of extraction and of splitting.
         """
         declared, data = await self.original(home, row)
         extracted = await self.extractor.extract(
             data, declared.content_type, declared.file_name, home.tenant_id
         )
         chunks = await self.splitter.split(extracted.text, extracted.content_type, limit)
-        return replace(declared, content_type=extracted.content_type), chunks
+        card = replace(declared, content_type=extracted.content_type)
+        return Reading(card, chunks, pages_of(extracted))
 
     async def space(self, principal: Principal) -> Space:
         """Where the tenant's documents are put: with those that are searched, else as planned.
@@ -219,6 +227,13 @@ class Knowledge:
         return spaces
 
 
+def pages_of(extracted: Extracted) -> PageCount | None:
+    """None for what is no PDF."""
+    if extracted.pages is None or extracted.pages_without_text is None:
+        return None
+    return PageCount(extracted.pages, extracted.pages_without_text)
+
+
 def document_of(row: DocumentRow, card: Card, version: DocumentRow | None = None) -> Document:
     """`version`: the one on its way to take this one's place."""
     return Document(
@@ -232,6 +247,7 @@ def document_of(row: DocumentRow, card: Card, version: DocumentRow | None = None
         failure=row.failure,
         progress=progress_of(row),
         replacement=None if version is None else _replacement_of(version),
+        pages=row.pages,
     )
 
 

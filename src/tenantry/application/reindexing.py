@@ -35,7 +35,7 @@ from tenantry.application.kept_batches import (
 from tenantry.application.knowledge import Knowledge
 from tenantry.application.patience import claimed, in_background
 from tenantry.domain.chunk import Chunk, ChunkLimit
-from tenantry.domain.document import Card, DocumentRow, Edition, home_of
+from tenantry.domain.document import Card, DocumentRow, Edition, PageCount, home_of
 from tenantry.domain.errors import (
     BadRequest,
     Conflict,
@@ -69,6 +69,7 @@ class _Read:
     row: DocumentRow
     card: Card
     chunks: Sequence[Chunk]
+    pages: PageCount | None
 
 
 class Reindexing:
@@ -334,6 +335,7 @@ class _Run:
             vectors=vectors,
             original_id=read.row.original_id,
             edition=Edition.NEXT,
+            pages=read.pages,
         )
         try:
             done = await self._patiently(lambda: self._deps.vectors.publish(self._home, document))

@@ -63,6 +63,14 @@ class Card:
 
 
 @dataclass(frozen=True, slots=True)
+class PageCount:
+    """Of a PDF, as it was read. Of pages without text nothing can be found."""
+
+    total: int
+    without_text: int  # scanned, damaged, blank, or in fonts without letters
+
+
+@dataclass(frozen=True, slots=True)
 class DocumentRow:
     """What the manifest knows in clear: ids, state, sizes, counts, times and a keyed digest."""
 
@@ -81,6 +89,7 @@ class DocumentRow:
     passages_done: int = 0  # embedded and kept
     request_id: UUID | None = None  # the request that counts for the day
     card_bytes: int = 0  # of the card at rest; 0 for documents of before it was counted
+    pages: PageCount | None = None  # None: no PDF, not ready yet, or read before pages were kept
 
     @property
     def stored_bytes(self) -> int:
@@ -137,6 +146,7 @@ class Document:
     failure: str | None = None
     progress: Progress = Progress()
     replacement: Replacement | None = None
+    pages: PageCount | None = None  # as in its row
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from tenantry.domain.chunk import Chunk, Passage
-from tenantry.domain.document import Card, DocumentRow, Edition, Home
+from tenantry.domain.document import Card, DocumentRow, Edition, Home, PageCount
 from tenantry.domain.ids import DocumentId, TenantId
 
 Permitted = Callable[[Card], bool]  # `domain.access.Permission`, or any other rule
@@ -17,8 +17,8 @@ Permitted = Callable[[Card], bool]  # `domain.access.Permission`, or any other r
 class Embedded:
     """A document that is ready to be searched: one vector a chunk, all of the same length.
 
-    `original_id` and `edition` are for the manifest, which decides what is live: an engine hands
-    them to `Manifest.publish` with the name under which it stored the vectors.
+    `original_id`, `edition` and `pages` are for the manifest, which decides what is live: an engine
+    hands them to `Manifest.publish` with the name under which it stored the vectors.
     """
 
     document_id: DocumentId
@@ -28,6 +28,7 @@ class Embedded:
     vectors: Sequence[Sequence[float]]
     original_id: str = ""  # which version of the document; "": the one that is `indexing`
     edition: Edition = Edition.LIVE
+    pages: PageCount | None = None  # of a PDF
 
 
 @dataclass(frozen=True, slots=True)

@@ -318,7 +318,7 @@ def test_a_merge_that_began_before_the_switch_takes_nothing_from_the_new_index(p
                 switched.append(sources)
                 # What is still missing is published by hand, so that the switch can come first.
                 for row in await one.reindexing._reindexes.pending(tenant, None, 9):
-                    card, chunks = await one.deps.read(home_of(A), row, ChunkLimit())
+                    card, chunks, _ = await one.deps.read(home_of(A), row, ChunkLimit())
                     vectors = [support.vector_of(c.text, 128, NEW.model) for c in chunks]
                     await publish_next(one, row, card, chunks, vectors)
                 open_one = await one.state(ALICE)

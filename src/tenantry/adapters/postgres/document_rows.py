@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tenantry.domain.document import DocumentRow, DocumentState
+from tenantry.domain.document import DocumentRow, DocumentState, PageCount
 from tenantry.domain.ids import ApiKeyId, DocumentId, SegmentId
 from tenantry.domain.space import Space
 from tenantry.ports.manifest import EmbeddedBatch, SegmentRow
@@ -27,7 +27,18 @@ def document_of(row: Any) -> DocumentRow:
         passages_done=row["passages_done"],
         request_id=row["request_id"],
         card_bytes=row["card_bytes"],
+        pages=_pages_of(row),
     )
+
+
+def _pages_of(row: Any) -> PageCount | None:
+    if row["pages"] is None:
+        return None
+    return PageCount(row["pages"], row["pages_without_text"])
+
+
+def pages_as_stored(pages: PageCount | None) -> tuple[int | None, int | None]:
+    return (None, None) if pages is None else (pages.total, pages.without_text)
 
 
 def segment_of(row: Any) -> SegmentRow:

@@ -115,6 +115,7 @@ class SealedPartitions:
                 document.document_id,
                 document.original_id,
                 document.edition,
+                document.pages,
             )
         except Conflict:
             await self._store.delete(home, row.id)

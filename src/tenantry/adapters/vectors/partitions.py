@@ -115,6 +115,7 @@ class EnginePartitions:
                 document.document_id,
                 document.original_id,
                 document.edition,
+                document.pages,
             )
         except Conflict:
             await self._deleted_later(room, [segment_id])

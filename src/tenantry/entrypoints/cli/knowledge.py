@@ -127,8 +127,12 @@ def _how_far(document: dict[str, Any]) -> dict[str, int] | None:
 
 
 def _status(document: dict[str, Any]) -> str:
-    """With how far it is, or what replaces it."""
+    """With what of it is not found, and how far it is, or what replaces it."""
     how_far, status = _how_far(document), document["status"]
+    if document.get("pages_without_text"):
+        status += (
+            f", {document['pages_without_text']:,} of {document['pages']:,} pages without text"
+        )
     if document["replacement"]:
         status += f", replacement {document['replacement']['status']}"
     return status if how_far is None else f"{status} {how_far['done']:,}/{how_far['total']:,}"

@@ -86,12 +86,14 @@ FROM tenantry.document WHERE tenant_id = $1 AND state = 'ready';
 
 -- name: switch_documents
 UPDATE tenantry.document
-SET segment_id = next_segment_id, passages = next_passages, next_segment_id = NULL,
-    next_passages = 0
+SET segment_id = next_segment_id, passages = next_passages, pages = next_pages,
+    pages_without_text = next_pages_without_text, next_segment_id = NULL, next_passages = 0,
+    next_pages = NULL, next_pages_without_text = NULL
 WHERE tenant_id = $1 AND state = 'ready';
 
 -- name: forget_documents
-UPDATE tenantry.document SET next_segment_id = NULL, next_passages = 0
+UPDATE tenantry.document
+SET next_segment_id = NULL, next_passages = 0, next_pages = NULL, next_pages_without_text = NULL
 WHERE tenant_id = $1 AND next_segment_id IS NOT NULL;
 
 -- name: delete_batches_of

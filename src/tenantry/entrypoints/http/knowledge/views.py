@@ -15,7 +15,7 @@ from tenantry.ports.reindexing import Reindex
 
 
 def from_document(document: Document) -> dict[str, Any]:
-    card = document.card
+    card, pages = document.card, document.pages
     return {
         "id": document.id,
         "status": str(document.status),
@@ -26,6 +26,8 @@ def from_document(document: Document) -> dict[str, Any]:
         "access": sorted(card.access),
         "size_bytes": document.size_bytes,
         "passages": document.passages,
+        "pages": None if pages is None else pages.total,
+        "pages_without_text": None if pages is None else pages.without_text,
         "created_at": document.created_at,
         "updated_at": document.updated_at,
         "failure": document.failure,
