@@ -27,6 +27,7 @@ from tenantry.domain.sources import (
     image_source,
     no_references,
     no_references_in_block,
+    no_references_to_embed,
 )
 
 TOKENS_PER_BLOCK = 16  # what a message or block adds around its text (metering.md, contract 4)
@@ -43,6 +44,8 @@ NESTING_MAX = 8  # tool results and search results inside one another
 # In JSON that `json.dumps` made; in a text its quotes would stand escaped.
 _MARKER = re.compile(r'(?<!\\)"(?:cache_control|cachePoint)": \{')
 _ONE_HOUR = '"ttl": "1h"'
+# What is looked at block by block, and a client's own JSON.
+_OF_MESSAGES = frozenset({"content", "tool_calls", "function_call"})
 _TEXT_FORMATS = frozenset({"txt", "md", "csv", "html"})
 
 
@@ -202,13 +205,17 @@ def bound_of_anthropic(body: Mapping[str, Any], model: Model) -> InputBound:
 def bound_of_text_body(body: Mapping[str, Any], model: Model) -> InputBound:
     """Bound of any other native body: every byte of it, which holds its texts, and its images."""
     tally = _Tally(model)
-    no_references(body)
+    if model.kind == "embedding":
+        no_references_to_embed(body, model.family)
+    else:
+        no_references(body, besides=frozenset({"messages"}))
     tally.json(body)
     tally.tokens += TOKENS_PER_BLOCK
     tally.tools(body.get("tools") or [])
     messages = body.get("messages")
     for message in _list_of_objects(messages, "messages") if messages is not None else ():
         tally.tokens += TOKENS_PER_BLOCK
+        no_references(message, besides=_OF_MESSAGES)
         content = message.get("content")
         if isinstance(content, Mapping):
             raise BadRequest("a message's content must be a text or a list of objects")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import select
 import socket
 import time
 from collections.abc import Callable, Iterator
@@ -250,18 +251,22 @@ def test_the_admin_port_asks_for_its_token(edge: Edge) -> None:
 
 
 def test_one_tenant_leaves_room_for_the_other(edge: Edge) -> None:
-    """One that fills all of it gives back as much as the other wants."""
+    """One that sends as much as it can has half: its own are told to wait, and nobody else's."""
     server = edge.data_server
     with ExitStack() as stack:
         holders = []
-        for number in range(LIMITS.held_bytes // FIRST - 1):
+        for _ in range(LIMITS.held_bytes // FIRST):
             client = stack.enter_context(connect(edge))
             client.sendall(head(BOLT, length=300_000) + b"y" * FIRST)
-            eventually(lambda most=number + 1: server.held_bytes >= most * FIRST * 0.3)
-            holders.append(client)
-        for client in holders:
             client.sendall(b"y" * 50_000)
-        eventually(lambda: server.held_bytes > 0.75 * LIMITS.held_bytes)
+            holders.append(client)
+        eventually(lambda: bool(select.select(holders, [], [], 0)[0]))
+        refused = answer_of(select.select(holders, [], [], 0)[0][0])
+        assert refused.startswith(b"HTTP/1.1 503") and b"ServiceUnavailableException" in refused
+        assert b"\r\nretry-after: 1\r\n" in refused.lower()
+        assert b"\r\nx-amz-retry-after: 1000\r\n" in refused.lower()
+        eventually(lambda: server.held_bytes > 0.3 * LIMITS.held_bytes)
+        assert server.held_bytes <= LIMITS.held_bytes // 2 + LIMITS.held_bytes // 16
         with connect(edge) as client:  # in pieces, so that it is asked who sends it
             client.sendall(head(ACME) + LARGE[:FIRST])
             client.sendall(LARGE[FIRST:])
@@ -342,11 +347,14 @@ def test_one_tenant_leaves_room_for_the_others_streams(edge: Edge) -> None:
         streams = [holder.begin(fields(who=bolt)) for _ in range(LIMITS.held_bytes // FIRST)]
         for stream in streams:
             holder.body(stream, b"y" * FIRST, end=False)
-        eventually(lambda: server.held_bytes > 0.9 * LIMITS.held_bytes - 65_536)
+        eventually(lambda: server.held_bytes > 0.4 * LIMITS.held_bytes - 65_536)
         with Client(edge.port) as other:
             assert other.ask(fields(), LARGE).status == 200
-        while not any(holder.answers[stream].over for stream in streams):
+        for stream in streams:  # who has no room is told once its body is read away
+            holder.body(stream, b"y")
+        while not all(holder.answers[stream].over for stream in streams):
             assert holder.receive()
-        told = [holder.answers[stream].status for stream in streams]
-        assert set(told) == {0, 503}
+        told = [holder.answers[stream] for stream in streams]
+        assert {answer.status for answer in told} == {400, 503}  # the bodies are no JSON
+        assert all(a.headers["retry-after"] == "1" for a in told if a.status == 503)
     eventually(lambda: server.held_bytes == 0)

@@ -290,7 +290,8 @@ def test_embeddings_and_reranking_have_bounds_of_their_own() -> None:
     assert embedding.bound.embeds
     assert embedding.bound.output_tokens == 0
     assert embedding.bound.input_tokens >= 3
-    many = prepare_native({"texts": ["a" * 100_000, "b"]}, TITAN, PLAN, None)
+    cohere = replace(TITAN, family="cohere_embed")
+    many = prepare_native({"texts": ["a" * 100_000, "b"]}, cohere, PLAN, None)
     assert many.bound.input_tokens == TITAN.window + 1 + 2 * 16
     assert prepare_native({"documents": ["x"] * 101}, RERANK, PLAN, None).bound.rerank_units == 2
     for documents in ([], None, "x"):

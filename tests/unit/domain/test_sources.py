@@ -6,6 +6,8 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from tests.support.core import CLAUDE, GPT, TITAN
 
 from tenantry.domain.bound import bound_of_anthropic, bound_of_converse, bound_of_text_body
@@ -147,8 +149,7 @@ def test_a_client_s_own_json_and_words_are_its_own() -> None:
     assert bound_of_anthropic({**said(call), **tools}, CLAUDE).tokens
     function = {"type": "function", "function": {"name": "f", "parameters": schema}}
     assert bound_of_text_body({"messages": [], "tools": [function]}, GPT).tokens
-    texts = {"inputText": "s3://a/b", "texts": ["s3://a/b", "https://c"]}
-    assert bound_of_text_body(texts, TITAN).tokens
+    assert bound_of_text_body({"inputText": "s3://a/b"}, TITAN).tokens
 
 
 def test_what_is_there_is_taken() -> None:
@@ -156,6 +157,197 @@ def test_what_is_there_is_taken() -> None:
     no_references({"images": ["data:image/png;base64,AA", "AAAA"], "temperature": 1, "stop": None})
     for body in (said(image(**BYTES)), said(document(text="a")), said(document(content=[]))):
         assert bound_of_converse(body, CLAUDE).tokens
+
+
+AWAY = "s3://b/k"
+
+
+@pytest.mark.parametrize(
+    ("body", "member"),
+    [
+        ({"images": [" https://169.254.169.254/"]}, "images"),
+        ({"images": ["\nhttps://a/"]}, "images"),
+        ({"inputs": [{"content": [{"image_url": {"url": "\t https://a"}}]}]}, "url"),
+        ({"inputs": [{"content": [{"image_url": "\u200bh\nttps://a"}]}]}, "image_url"),
+        ({"mediaSource": {"s3Object": {"bucket": "b", "key": "k"}}}, "s3Object"),
+        ({"mediaSource": {"object": {"Bucket-Name": "b", "key": "k"}}}, "Bucket-Name"),
+        ({"mediaSource": {"s3-location": {"uri": " s3://b/k"}}}, "s3-location"),
+        ({"mediaSource": {"location": {"at": " arn:aws:s3:::b/k"}}}, "at"),
+        ({"media_source": {"content": AWAY}}, "content"),
+        ({"video": {"videoUri": AWAY}}, "videoUri"),
+        ({"inputVideo": AWAY}, "inputVideo"),
+        ({"audio": "https://x"}, "audio"),
+        ({"audio": "file:///etc/passwd"}, "audio"),
+        ({"video_url": "https://x"}, "video_url"),
+        ({"of-no-name": [{"x": ["HTTP://x"]}]}, "x"),
+        ({"of_no_name": "A\tRN:aws:s3:::b/k"}, "of_no_name"),
+        ({"parameters": {"image": AWAY}}, "image"),
+        ({"properties": S3}, "s3Location"),
+        ({"schema": S3}, "s3Location"),
+        ({"extra": {"tools": [S3]}}, "s3Location"),
+        ({"extra": {"metadata": {"audio": "https://x"}}}, "audio"),
+        ({"model": AWAY}, "model"),
+        ({"guardrailConfig": {"image": "arn:aws:s3:::b/k"}}, "image"),
+    ],
+)
+def test_of_a_body_that_is_not_known(body: Any, member: str) -> None:
+    """At any depth, in whatever case, with whatever blanks."""
+    for refuse in (
+        lambda: no_references(body),
+        lambda: no_references({"additionalModelRequestFields": body}),
+        lambda: bound_of_text_body({"prompt": "a", **body}, SEEING),
+        lambda: bound_of_anthropic({**said(), **body}, CLAUDE),
+        lambda: bound_of_text_body(body, replace(TITAN, family="another")),
+    ):
+        with pytest.raises(BadRequest, match=f"`{member}`"):
+            refuse()
+
+
+@pytest.mark.parametrize(
+    ("message", "member"),
+    [
+        ({"role": "user", "content": "a", "images": ["https://x"]}, "images"),
+        ({"role": "user", "content": "a", "audio": S3}, "s3Location"),
+        ({"content": [{"type": "text", "text": "a", "metadata": S3}]}, "s3Location"),
+        ({"content": [{"type": "image_url", "image_url": "data:,", "source": S3}]}, "s3Location"),
+        (
+            {"content": [{**anthropic("image", type="base64", data="AA"), "video_url": AWAY}]},
+            "video_url",
+        ),
+    ],
+)
+def test_of_another_member_of_a_message(message: Any, member: str) -> None:
+    with pytest.raises(BadRequest, match=f"`{member}`"):
+        bound_of_text_body({"messages": [message]}, SEEING)
+
+
+def test_of_a_system_prompt_that_nobody_knows_the_blocks_of() -> None:
+    with pytest.raises(BadRequest, match="`s3Location`"):
+        bound_of_text_body({"messages": [], "system": [image(**S3)]}, SEEING)
+
+
+URL = "https://example.com is down: why?"
+SCHEMA = {"$schema": "https://json-schema.org/", "properties": {"s3Uri": {"default": AWAY}}}
+
+
+def test_words_may_begin_as_an_address_does() -> None:
+    own = {
+        "tools": [{"type": "function", "function": {"description": URL, "parameters": SCHEMA}}],
+        "response_format": {"type": "json_schema", "json_schema": {"schema": SCHEMA}},
+        "metadata": {"source": URL, "image": AWAY},
+        "user": URL,
+    }
+    words = {"prompt": URL, "suffix": URL, "system": URL, "stop": [URL], "model": "arn:aws:bedrock"}
+    call = {"id": "c", "type": "function", "function": {"name": "f", "arguments": f'"{AWAY}"'}}
+    messages = [
+        {"role": "system", "name": URL, "content": URL},
+        {"role": "assistant", "content": None, "tool_calls": [call], "reasoning_content": URL},
+        {"role": "tool", "tool_call_id": "c", "content": [{"type": "text", "text": f" {URL}"}]},
+    ]
+    no_references({**own, **words, "system": [{"type": "text", "text": URL}]}, frozenset())
+    assert bound_of_text_body({"messages": messages, **own, **words}, GPT).tokens
+    more = {"system": URL, "stop_sequences": [URL], "metadata": {"user_id": URL}, "tools": []}
+    schema = {"output_format": {"type": "json_schema", "schema": SCHEMA}}
+    assert bound_of_anthropic({"messages": messages[:1], **more, **schema}, CLAUDE).tokens
+    fields = {"stop_sequences": [URL], "response_format": SCHEMA, "output_config": SCHEMA}
+    converse = {
+        "system": [{"text": URL}],
+        "inferenceConfig": {"stopSequences": [URL]},
+        "promptVariables": {"source": {"text": URL}},
+        "requestMetadata": {"source": URL},
+        "guardrailConfig": {"guardrailIdentifier": "arn:aws:bedrock:us-east-1:1:guardrail/a"},
+        "additionalModelRequestFields": fields,
+    }
+    assert bound_of_converse({**said({"text": URL}), **converse}, CLAUDE).tokens
+
+
+@pytest.mark.parametrize(
+    ("family", "body"),
+    [
+        ("titan_embed", {"inputText": URL, "dimensions": 256, "normalize": True}),
+        ("titan_embed", {"inputText": URL, "embeddingTypes": ["float"], "inputImage": "AAAA"}),
+        ("titan_embed", {"inputText": None, "embeddingConfig": {"outputEmbeddingLength": 256}}),
+        ("cohere_embed", {"texts": [URL, AWAY], "input_type": "search_query", "truncate": "END"}),
+        ("cohere_embed", {"inputs": [{"content": [{"type": "text", "text": URL}]}]}),
+        (
+            "cohere_embed",
+            {"inputs": [{"content": [{"type": "image_url", "image_url": {"url": "data:,A"}}]}]},
+        ),
+        (
+            "nova_embed",
+            {
+                "taskType": "SINGLE_EMBEDDING",
+                "singleEmbeddingParams": {"text": {"truncationMode": "END", "value": URL}},
+            },
+        ),
+        ("nova_embed", {"singleEmbeddingParams": {"image": {"source": {"bytes": "AAAA"}}}}),
+        ("another", {"text": URL, "of_no_name": 1}),
+    ],
+)
+def test_an_embedding_model_takes_what_is_known_of_it(family: str, body: Any) -> None:
+    assert bound_of_text_body(body, replace(TITAN, family=family)).tokens
+
+
+def nova(kind: str, **source: Any) -> dict[str, Any]:
+    return {"singleEmbeddingParams": {kind: {"format": "png", "source": source}}}
+
+
+@pytest.mark.parametrize(
+    ("family", "body", "member"),
+    [
+        ("titan_embed", {"inputText": "a", "inputVideo": "AAAA"}, "inputVideo"),
+        ("titan_embed", {"inputText": "a", "metadata": S3}, "metadata"),
+        ("titan_embed", {"inputImage": " file:///etc/passwd"}, "inputImage"),
+        ("titan_embed", {"embeddingConfig": {"output": S3}}, "embeddingConfig.output"),
+        ("titan_embed", {"dimensions": S3}, "s3Location"),
+        ("cohere_embed", {"texts": ["a"], "tools": [S3]}, "tools"),
+        ("cohere_embed", {"texts": S3}, "s3Location"),
+        ("cohere_embed", {"images": ["data:,A", " https://a"]}, "images"),
+        ("cohere_embed", {"inputs": [{"content": [{"image_url": " https://a"}]}]}, "image_url"),
+        ("cohere_embed", {"inputs": [{"content": [S3]}]}, "inputs.content.s3Location"),
+        ("nova_embed", {"segmentedEmbeddingParams": {}}, "segmentedEmbeddingParams"),
+        ("nova_embed", nova("image", **S3), "singleEmbeddingParams.image.source.s3Location"),
+        ("nova_embed", nova("video", bytes=AWAY), "bytes"),
+        ("nova_embed", nova("text", **S3), "singleEmbeddingParams.text.format"),
+        (
+            "nova_embed",
+            {"singleEmbeddingParams": {"parameters": {"image": {"source": S3}}}},
+            "singleEmbeddingParams.parameters",
+        ),
+    ],
+)
+def test_an_embedding_model_takes_nothing_else(family: str, body: Any, member: str) -> None:
+    with pytest.raises(BadRequest, match=f"`{member}`"):
+        bound_of_text_body(body, replace(TITAN, family=family))
+
+
+PLAIN_NAMES = st.sampled_from(["a", "value", "media_type", "config", "parameters", "schema"])
+PLAIN = st.none() | st.booleans() | st.integers() | st.text("abc/+= ", max_size=6)
+TREES = st.recursive(
+    PLAIN,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(PLAIN_NAMES, inner, max_size=3),
+    max_leaves=10,
+)
+BLANKS = st.text(" \t\r\n\x00\x1f\u00a0\u200b\ufeff", max_size=4)
+
+
+@given(
+    st.lists(st.none() | PLAIN_NAMES, max_size=6),
+    TREES,
+    st.sampled_from(["s3", "arn", "http", "https", "S3", "HttpS"]),
+    st.lists(BLANKS, min_size=7, max_size=7),
+)
+def test_an_address_is_found_wherever_it_stands(
+    path: list[str | None], beside: Any, scheme: str, blanks: list[str]
+) -> None:
+    """Within whatever is not known: as a string in lists (None) and objects."""
+    letters = "".join(f"{blank}{one}" for blank, one in zip(blanks, scheme, strict=False))
+    value: Any = f"{letters}{blanks[-1]}://b/k"
+    for name in path:
+        value = [beside, value] if name is None else {name: value, "b": beside}
+    with pytest.raises(BadRequest):
+        no_references({"x": value})
+    no_references({"x": beside})
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """Bedrock requests as calls: whatever comes is understood or refused."""
 
+import base64
 from typing import Any
 
 import orjson
@@ -56,11 +57,28 @@ def test_any_converse_body(body: dict[str, Any]) -> None:
 
 @given(json_values, st.sampled_from(["converse", "invokeModel", "x"]))
 def test_any_count_tokens_body(value: Any, kind: str) -> None:
-    for body in ({"input": value}, {"input": {kind: value}}, {"input": {kind: {"body": value}}}):
+    text = base64.b64encode(orjson.dumps(value)).decode()
+    for inner in (value, {kind: value}, {kind: {"body": value}}, {kind: {"body": text}}):
+        body = {"input": inner}
         try:
             assert to_count_tokens("m", body) == body
         except BadRequest:
             continue
+
+
+@pytest.mark.parametrize("tenant", ["acme", "globex"])
+def test_what_is_counted_is_what_was_checked(tenant: str) -> None:
+    """A member that stands there twice leaves once, an integer with all of its digits."""
+    source = f'{{"type":"document","source":{{"type":"url","url":"s3://{tenant}/x"}}}}'
+    first = f'"messages":[{{"role":"user","content":[{source}]}}]'
+    last = '"messages":[{"role":"user","content":[{"type":"tool_use","input":{"n":%s}}]}]' % 10**30
+    for text, leaves in (
+        (f'{{"max_tokens":5, {first},{last}}}', f'{{"max_tokens":5,{last}}}'),
+        ('{ "x": 1.50, "y": "\u00e4", "x": 12345678901234567 }', '{"x":12345678901234567,"y":"ä"}'),
+    ):
+        body = {"input": {"invokeModel": {"body": base64.b64encode(text.encode()).decode()}}}
+        sent = orjson.loads(write(to_count_tokens("m", body)))
+        assert base64.b64decode(sent["input"]["invokeModel"]["body"]).decode() == leaves
 
 
 @given(st.binary(max_size=30) | json_values.map(orjson.dumps), st.text(max_size=30))

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Final, Literal
 
 from msgspec import Meta, Struct
 
+from tenantry.application import exact_json
 from tenantry.application.calls import ChatCall
 from tenantry.domain.errors import BadRequest
 from tenantry.domain.model_ids import MAX_MODEL_ID_CHARS
@@ -18,7 +19,7 @@ from tenantry.entrypoints.http.bedrock import metadata
 from tenantry.entrypoints.http.json_body import LONG_IN, parse_object, to
 
 # Members of a Converse request (botocore 1.44.5, bedrock-runtime) and what each must be.
-_CONVERSE_MEMBERS: Final[Mapping[str, type]] = {
+CONVERSE_MEMBERS: Final[Mapping[str, type]] = {
     "messages": list,
     "system": list,
     "inferenceConfig": dict,
@@ -36,7 +37,7 @@ _NAMES: Final[Mapping[type, str]] = {list: "a list", dict: "an object", str: "a 
 # Said beside the body of a call, never twice.
 _TAKEN_OUT: Final = frozenset({"requestMetadata", "serviceTier"})
 # Request headers that the service model names for InvokeModel and its stream.
-_INVOKE_HEADERS: Final = (
+INVOKE_HEADERS: Final = (
     "accept",
     "content-type",
     "x-amzn-bedrock-accept",
@@ -45,12 +46,12 @@ _INVOKE_HEADERS: Final = (
     "x-amzn-bedrock-guardrailversion",
     "x-amzn-bedrock-performanceconfig-latency",
 )
-_COUNTED_MEMBERS: Final = frozenset(
+COUNTED_MEMBERS: Final = frozenset(
     {"messages", "system", "toolConfig", "additionalModelRequestFields"}
 )
 
 
-class _InferenceConfig(Struct, forbid_unknown_fields=True):
+class InferenceConfiguration(Struct, forbid_unknown_fields=True):
     maxTokens: Annotated[int, Meta(ge=1)] | None = None  # noqa: N815 - the wire's name
     temperature: float | None = None
     topP: float | None = None  # noqa: N815
@@ -62,10 +63,10 @@ def to_converse_call(
 ) -> ChatCall:
     """Raises `BadRequest` for unknown members, wrong types, and metadata keys that are ours."""
     _check_model(model)
-    _check_members(body, _CONVERSE_MEMBERS)
+    _check_members(body, CONVERSE_MEMBERS)
     check_shape(body)
     _check_conversation(body)
-    to(_InferenceConfig, body.get("inferenceConfig") or {})
+    to(InferenceConfiguration, body.get("inferenceConfig") or {})
     return ChatCall(
         operation,
         model,
@@ -93,14 +94,14 @@ def to_invoke_call(
         operation,
         model,
         native,
-        {name: headers[name] for name in _INVOKE_HEADERS if name in headers},
+        {name: headers[name] for name in INVOKE_HEADERS if name in headers},
         metadata.service_tier_name(headers.get("x-amzn-bedrock-service-tier")),
         metadata.request_metadata_header(headers.get("x-amzn-bedrock-request-metadata")),
     )
 
 
 def to_count_tokens(model: str, body: dict[str, Any]) -> dict[str, Any]:
-    """A CountTokens body, checked. Raises `BadRequest`."""
+    """A CountTokens body, checked, as it leaves. Raises `BadRequest`."""
     _check_model(model)
     _check_members(body, {"input": dict})
     union = body.get("input")
@@ -110,12 +111,11 @@ def to_count_tokens(model: str, body: dict[str, Any]) -> dict[str, Any]:
     if kind not in ("converse", "invokeModel") or not isinstance(value, dict):
         raise BadRequest("`input` must hold exactly one of `converse` and `invokeModel`.")
     if kind == "converse":
-        _check_members(value, {name: _CONVERSE_MEMBERS[name] for name in _COUNTED_MEMBERS})
+        _check_members(value, {name: CONVERSE_MEMBERS[name] for name in COUNTED_MEMBERS})
         check_shape(value)
         _check_conversation(value)
-    else:
-        _check_native(value)
-    return body
+        return body
+    return {"input": {kind: _native(value)}}
 
 
 def to_apply_guardrail(body: dict[str, Any]) -> dict[str, Any]:
@@ -157,13 +157,17 @@ def _check_blocks(blocks: Iterable[Any], where: str) -> None:
             raise BadRequest(f"`{where}.text` must be a string.")
 
 
-def _check_native(value: dict[str, Any]) -> None:
+def _native(value: dict[str, Any]) -> dict[str, Any]:
+    """With a body that says what was checked and no more: of a member that stands there twice,
+    what is sent on would still have both."""
     _check_members(value, {"body": str})
     try:
-        native = base64.b64decode(value.get("body") or "", validate=True)
+        given = base64.b64decode(value.get("body") or "", validate=True)
     except (binascii.Error, ValueError):
         raise BadRequest("`input.invokeModel.body` must be base64.") from None
-    check_shape(parse_object(native, long_in=LONG_IN))
+    native = parse_object(given, long_in=LONG_IN)
+    check_shape(native)
+    return {"body": base64.b64encode(exact_json.write(native)).decode("ascii")}
 
 
 def _check_model(model: str) -> None:

@@ -2,8 +2,9 @@
 
 Owns: the count of all bodies that are read or being read until they are answered, whose they are,
 and the choice among them. Does not own: who asks (an owner is a name that the application gives),
-the bodies themselves. Invariant: beyond the allowance there are at most the small part of it that
-nobody was asked about yet.
+the bodies themselves. Invariants: beyond the allowance there are at most the small part of it that
+nobody was asked about yet; the bodies of one owner, or of one address of which nobody was asked,
+are no more than half of it together. For what is whole gives way no more: one tenant would fill it.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from collections.abc import Callable, Iterable
 from typing import Final
 
 TOO_MANY: Final = "Too many large requests at once."
+_OWN_PARTS: Final = 2  # nobody holds more than such a part of it, though nobody else is there
 _SHARES: Final = 4  # who holds more than such a part of it gives way to others
 _UNASKED_PARTS: Final = 16  # over the allowance there is such a part for whom nobody knows yet
 _HALF_CHARS: Final = 19  # of an IPv6 address, in hexadecimal digits and colons
@@ -42,10 +44,11 @@ class Held:
 class Holdings:
     """Of one listener's worker. `now` is monotonic, in seconds."""
 
-    __slots__ = ("_all", "_most", "_now", "bytes")
+    __slots__ = ("_all", "_most", "_now", "_whose", "bytes")
 
     def __init__(self, most: int, now: Callable[[], float]) -> None:
         self._all: dict[Held, None] = {}
+        self._whose: Counter[tuple[bool, str]] = Counter()  # bytes of each that holds any
         self._most = most
         self._now = now
         self.bytes = 0
@@ -60,11 +63,17 @@ class Holdings:
         held.bytes += count
         held.came_at = self._now()
         self.bytes += count
+        self._whose[_whose(held)] += count
         return self._has_room(held)
 
     def name(self, held: Held, owner: str) -> bool:
         """Whose it is. False as of `add`."""
+        counts = held in self._all
+        if counts:
+            self._take(held)
         held.owner = owner
+        if counts:
+            self._whose[_whose(held)] += held.bytes
         return self._has_room(held)
 
     def whole(self, held: Held) -> None:
@@ -75,39 +84,64 @@ class Holdings:
         """It is held no more. Idempotent."""
         if self._all.pop(held, held) is None:
             self.bytes -= held.bytes
+            self._take(held)
+
+    def _take(self, held: Held) -> None:
+        whose = _whose(held)
+        self._whose[whose] -= held.bytes
+        if self._whose[whose] <= 0:
+            del self._whose[whose]
 
     def _has_room(self, held: Held) -> bool:
         if held.owner is None:  # who has not said who it is makes nobody give way
-            return self.bytes <= self._most + self._most // _UNASKED_PARTS
-        while self.bytes > self._most:
-            other = self._who_gives_way(held)
+            beside = self._most // _UNASKED_PARTS
+            return self._has_its_part(held) and self.bytes <= self._most + beside
+        while (too_much := not self._has_its_part(held)) or self.bytes > self._most:
+            other = self._own_that_gives_way(held) if too_much else self._who_gives_way(held)
             if other is held or other.give_way is None:
                 return False
             other.give_way()
             self.end(other)
         return True
 
+    def _has_its_part(self, held: Held) -> bool:
+        """Whether all of its owner's are within its part; one body alone always is."""
+        theirs = self._whose[_whose(held)]
+        return theirs <= self._most // _OWN_PARTS or theirs == held.bytes
+
+    def _own_that_gives_way(self, held: Held) -> Held:
+        """Of its owner's, whom it would take beyond its part: nobody else's pays for that."""
+        theirs = [each for each in self._coming() if each.owner == held.owner]
+        return _slowest(theirs, self._now()) or _newest(theirs, held)
+
     def _who_gives_way(self, held: Held) -> Held:
-        """Of whoever holds more than a share, tenant or address, else of all: the slowest."""
-        now, most = self._now(), self._most // _SHARES
+        """Of whoever holds more than a share, tenant or address, else of all: the slowest. Of
+        those that have any that still comes, the one that holds most."""
+        now, coming = self._now(), self._coming()
         owners: Counter[str] = Counter()
         addresses: Counter[str] = Counter()
         for each in self._all:
-            owners[each.owner or ""] += each.bytes
             addresses[each.address] += each.bytes
-        del owners[""]
-        coming = [each for each in self._all if each.give_way is not None]
-        owner, owned = max(owners.items(), key=lambda item: item[1], default=("", 0))
-        if owned > most:
+            if each.owner is not None:
+                owners[each.owner] += each.bytes
+        named = (each.owner for each in coming if each.owner is not None)
+        owner = max(named, key=owners.__getitem__, default="")
+        if owners[owner] > self._most // _SHARES:
             theirs = [each for each in coming if each.owner == owner]
-            if theirs:
-                return _slowest(theirs, now) or _newest(theirs)
-        address, sent = max(addresses.items(), key=lambda item: item[1])
-        if sent > most:
+            return _slowest(theirs, now) or _newest(theirs, held)
+        address = max((each.address for each in coming), key=addresses.__getitem__, default="")
+        if addresses[address] > self._most // _SHARES:
             theirs = [each for each in coming if each.address == address]
-            if theirs:
-                return _slowest(theirs, now) or (held if held in theirs else _newest(theirs))
+            return _slowest(theirs, now) or (held if held in theirs else _newest(theirs, held))
         return _slowest(coming, now) or held
+
+    def _coming(self) -> list[Held]:
+        return [each for each in self._all if each.give_way is not None]
+
+
+def _whose(held: Held) -> tuple[bool, str]:
+    """Whose part it counts to: its owner's, or its address's until that is known."""
+    return (True, held.owner) if held.owner is not None else (False, held.address)
 
 
 def address_of(transport: asyncio.BaseTransport | None) -> str:
@@ -130,5 +164,5 @@ def _slowest(among: Iterable[Held], now: float) -> Held | None:
     return min(old, key=lambda each: (each.bytes_per_s(now), each.came_at), default=None)
 
 
-def _newest(among: Iterable[Held]) -> Held:
-    return max(among, key=lambda each: each.since)
+def _newest(among: Iterable[Held], held: Held) -> Held:
+    return max(among, key=lambda each: each.since, default=held)
