@@ -41,7 +41,7 @@ class _Dying(PostgresInvoiceBook):
 class _Unkept(InvoiceNumbers):
     """What is committed is final, and its number is in no file."""
 
-    async def given(self, number: str) -> None:
+    async def given(self, number: str, sha256: str) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
 
 

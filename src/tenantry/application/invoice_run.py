@@ -98,15 +98,16 @@ async def _pass(
 
     after = ""
     while page := await _due(book, after, tried_before, after_s, mode):
-        lost: BaseException | None = None
+        lost: list[Unavailable] = []
         try:
             async with asyncio.TaskGroup() as running:
                 for due in page:
                     running.create_task(one(due))
         except* Unavailable as outages:
-            lost = outages  # what is raised in here would come in a group of its own
-        if lost is not None:
-            raise Unavailable("The database is out of reach.") from lost
+            # What is raised in here would come in a group of its own. No task has a group within.
+            lost = [each for each in outages.exceptions if isinstance(each, Unavailable)]
+        if lost:
+            raise lost[0]
         after = page[-1].tenant_id
     return outcomes
 

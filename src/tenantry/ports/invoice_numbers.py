@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
+
+from tenantry.domain.invoice_numbers import Given
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +29,10 @@ class SeriesBook(Protocol):
         """The last number of each series."""
         ...
 
+    async def digests(self, numbers: Sequence[str]) -> Mapping[str, str]:
+        """SHA-256 in hexadecimal by number, of those that have a document. It reads all rows."""
+        ...
+
     async def gaps(self, limit: int) -> list[Gap]:
         """The latest told first."""
         ...
@@ -41,12 +47,13 @@ class NumberFile(Protocol):
     """What lies beside the database and is not restored with it. It is never ahead of the database
     that it was written for, and never goes back. Errors: Unavailable; Corrupt."""
 
-    async def read(self) -> Mapping[str, int]:
+    async def read(self) -> Mapping[str, Given]:
         """The last number of each series; none where there was no file yet."""
         ...
 
-    async def keep(self, given: Mapping[str, int]) -> None:
-        """Durable on return; a number that is before what is there changes nothing."""
+    async def keep(self, given: Mapping[str, Given]) -> None:
+        """Durable on return; a number that is before what is there changes nothing, and no digest
+        of the same number takes another's place."""
         ...
 
 
@@ -54,10 +61,10 @@ class NumberGuard(Protocol):
     """Asked by whoever makes a document final."""
 
     async def check(self) -> None:
-        """Before. Raises `Conflict` where numbers were given that the database does not know;
-        Unavailable or Corrupt where that cannot be told."""
+        """Before. Raises `Conflict` where numbers were given that the database does not know, or
+        has other documents of; Unavailable or Corrupt where that cannot be told."""
         ...
 
-    async def given(self, number: str) -> None:
-        """After its commit, and before the document is handed out."""
+    async def given(self, number: str, sha256: str) -> None:
+        """After its commit, and before the document is handed out. `sha256`: hexadecimal."""
         ...

@@ -36,8 +36,22 @@ OWED = (months_ago(2), months_ago(1))
 
 
 def numbers_in(home: Path) -> dict[str, int]:
+    return {name: last for name, last in file_of(home).items() if name != "sha256"}
+
+
+def digests_in(home: Path) -> dict[str, str]:
+    return dict(file_of(home).get("sha256", {}))
+
+
+def file_of(home: Path) -> dict[str, Any]:
     path = home / "control" / NAME
     return json.loads(path.read_text()) if path.exists() else {}
+
+
+def keep(home: Path, told: object) -> None:
+    path = home / "control" / NAME
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(told))
 
 
 async def two_owe(world: World) -> House:
@@ -219,6 +233,75 @@ def test_a_home_that_lags_refuses_nothing_and_is_brought_up(database: Database) 
     in_world(database, body)
 
 
+@pytest.mark.parametrize("lagged", [{}, {INV: 1}])
+def test_a_number_that_another_home_gave_again_is_told_by_the_home_that_knew_the_first(
+    database: Database, lagged: dict[str, int]
+) -> None:
+    """Which alone knows that two customers hold it."""
+
+    async def body() -> None:
+        async with restored(database) as (world, _, behind):
+            knew = home_of(database)
+            given = file_of(knew)
+            second = knew / "second"
+            keep(second, lagged)
+            async with over(world, behind.world.database, second) as other:
+                assert await other.billing.numbers.problem() is None  # it knows of nothing
+                again = await other.finalise(world.anna, period_of(world.anna, OWED[1]))
+                assert again.number == f"{INV}-000002"
+                told = f"{CN}-000001 were given that this database does not know"
+                assert told in str(await behind.billing.numbers.problem())
+                assert await credited(other, world.anna, str(again.number)) == f"{CN}-000001"
+                assert digests_in(second)[INV] == again.sha256 != digests_in(knew)[INV]
+
+                numbers = behind.billing.numbers
+                told = f"{CN}-000001, {INV}-000002: this database has another document"
+                assert told in str(await numbers.problem())
+                for _ in range(2):
+                    with pytest.raises(Conflict, match=told):
+                        await behind.finalise(world.bert, period_of(world.bert, OWED[0]))
+                    await numbers.bring_up()
+                with pytest.raises(Conflict, match=told):
+                    await behind.run()
+                rows, _ = await numbers.listed()
+                assert [(row.series, row.is_behind, row.is_another) for row in rows] == [
+                    (CN, False, True),
+                    (INV, False, True),
+                ]
+                assert file_of(knew) == given
+
+                for number in (f"{INV}-000003", f"{CN}-000002"):
+                    await numbers.continue_after(number, "eve", "two customers hold the last one")
+                assert await numbers.problem() is None
+                assert await other.billing.numbers.problem() is None
+                made = await behind.finalise(world.bert, period_of(world.bert, OWED[0]))
+                assert made.number == f"{INV}-000004"
+                assert file_of(knew) == {CN: 2, INV: 4, "sha256": {INV: made.sha256}}
+                assert await violations(behind) == []
+
+    asyncio.run(body())
+
+
+def test_a_file_of_before_there_were_digests_goes_on_and_gets_them(database: Database) -> None:
+    async def body(world: World) -> None:
+        house, home = await two_owe(world), home_of(database)
+        first = await house.finalise(world.anna, period_of(world.anna, OWED[0]))
+        assert file_of(home) == {INV: 1, "sha256": {INV: first.sha256}}
+        keep(home, {INV: 1})
+        assert await house.billing.numbers.problem() is None
+        assert digests_in(home) == {}  # it was only asked
+        await house.billing.numbers.bring_up()
+        assert file_of(home) == {INV: 1, "sha256": {INV: first.sha256}}
+        keep(home, {INV: 1})
+        second = await house.finalise(world.bert, period_of(world.bert, OWED[0]))
+        assert file_of(home) == {INV: 2, "sha256": {INV: second.sha256}}
+        keep(home, {INV: 2, "sha256": {INV: "0" * 64}})
+        with pytest.raises(Conflict, match=f"{INV}-000002: this database has another document"):
+            await house.finalise(world.bert, period_of(world.bert, OWED[1]))
+
+    in_world(database, body)
+
+
 def test_killed_between_the_commit_and_the_file_the_file_is_behind(database: Database) -> None:
     async def body(world: World) -> None:
         house, home = await two_owe(world), home_of(database)
@@ -248,7 +331,9 @@ def test_without_a_file_that_can_be_read_and_written_no_number_is_given(
         house, home = await two_owe(world), home_of(database)
         path = home / "control" / NAME
         path.parent.mkdir(parents=True)
-        for damaged in ("{", "[]", f'{{"{INV}": "3"}}', '{"x": 3}'):
+        digests = (f'"{INV}"', "[]", f'{{"{INV}": "x"}}', f'{{"{CN}": "{"0" * 64}"}}')
+        more = [f'{{"{INV}": 3, "sha256": {each}}}' for each in digests]
+        for damaged in ("{", "[]", f'{{"{INV}": "3"}}', '{"x": 3}', *more):
             path.write_text(damaged)
             with pytest.raises(Corrupt, match="is damaged"):
                 await house.finalise(world.anna, period_of(world.anna, OWED[0]))

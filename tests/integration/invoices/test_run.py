@@ -243,7 +243,7 @@ def test_a_database_that_goes_away_ends_the_round_as_an_outage(database: Databas
     async def body(world: World) -> None:
         await crowd(world, 3)
         book = _Away(world.databases.control, House.of(world).billing.numbers)
-        with pytest.raises(Unavailable):
+        with pytest.raises(Unavailable, match="the connection is gone"):
             await run_due(book, SystemClock(), ISSUER, mode="automatic", again_s=0)
         assert await House.of(world).numbers() == []
 

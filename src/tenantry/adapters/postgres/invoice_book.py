@@ -102,7 +102,7 @@ class PostgresInvoiceBook:
             row["watermark"] = watermark.isoformat()
             done = await self._write(connection, row, made, usage)
             await self._close(connection, tenant_id, period, "final", issue.number, watermark)
-        await self._numbers.given(issue.number)
+        await self._numbers.given(issue.number, done.sha256)
         return done
 
     async def issue_credit_note(
@@ -125,7 +125,7 @@ class PostgresInvoiceBook:
             note["watermark"] = of.watermark.isoformat()
             note["credits_number"] = of.number
             done = await self._write(connection, note, made, [])
-        await self._numbers.given(issue.number)
+        await self._numbers.given(issue.number, done.sha256)
         return done
 
     async def void(self, tenant_id: TenantId, number: str, reason: str) -> bool:
@@ -214,7 +214,10 @@ class PostgresInvoiceBook:
     async def close_ledger(self, tenant_id: TenantId, period: Span) -> datetime:
         [closing] = await self._fetch("period_closing", tenant_id, period.start, period.end)
         if not closing["is_over"]:
-            raise Conflict(f"The period ends at {instant(period.end)}.")
+            raise Conflict(
+                f"The period ends at {instant(period.end)}: until then nothing of it is made final"
+                " or stored for review. What it comes to so far is its draft."
+            )
         if closing["waiting"]:
             named = "; ".join(closing["named"])
             raise Conflict(f"{closing['waiting']} requests of the period are open: {named}.")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import asyncpg
@@ -21,6 +21,9 @@ class PostgresSeries:
 
     async def series(self) -> Mapping[str, int]:
         return {row["series"]: row["last"] for row in await self._fetch("series")}
+
+    async def digests(self, numbers: Sequence[str]) -> Mapping[str, str]:
+        return {row["number"]: row["sha256"] for row in await self._fetch("digests", numbers)}
 
     async def gaps(self, limit: int) -> list[Gap]:
         return [Gap(*row) for row in await self._fetch("gaps", limit)]

@@ -58,16 +58,19 @@ def _list(json_output: bool) -> None:
         return
     print_table(
         ("series", "last in the database", "last that was given", ""),
-        (
-            (each.series, each.database, each.file, "database is behind" if each.is_behind else "")
-            for each in series
-        ),
+        ((each.series, each.database, each.file, _trouble(each)) for each in series),
     )
     if gaps:
         print_table(
             ("gap", "told", "by", "reason"),
             ((_span(gap), gap.told_at, gap.told_by, gap.reason) for gap in gaps),
         )
+
+
+def _trouble(each: Series) -> str:
+    if each.is_behind:
+        return "database is behind"
+    return "database has another document" if each.is_another else ""
 
 
 def _span(gap: Gap) -> str:
