@@ -69,12 +69,12 @@ async def search(
     raise AssertionError("the second search returns or raises")
 
 
-def check_query(query: str, top_k: int, most: int = TOP_K_MAX) -> None:
-    """BadRequest for what cannot be searched for."""
+def check_query(query: str, top_k: int, most: int = TOP_K_MAX, *, called: str = "query") -> None:
+    """BadRequest for what cannot be searched for. `called`: as whoever asked calls it."""
     if not isinstance(query, str) or not query.strip():
-        raise BadRequest("The query must not be empty.")
+        raise BadRequest(f"The {called} must not be empty.")
     if len(query) > QUERY_CHARS_MAX:
-        raise BadRequest(f"The query is longer than {QUERY_CHARS_MAX:,} characters.")
-    check_text(query, "query")
+        raise BadRequest(f"The {called} is longer than {QUERY_CHARS_MAX:,} characters.")
+    check_text(query, called)
     if isinstance(top_k, bool) or not isinstance(top_k, int) or not 1 <= top_k <= most:
         raise BadRequest(f"`top_k` must be a whole number from 1 to {most}.")

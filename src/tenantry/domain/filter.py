@@ -6,6 +6,9 @@ The grammar is that of Bedrock Knowledge Bases' `RetrievalFilter`: `{"equals": {
 Shorthand: an object whose members are no operators, such as `{"lang": "en", "year": 2026}`, asks
 for equality of each. As there, a document without the key is matched by `notEquals`, and by no
 other comparison, `notIn` among them.
+
+Keys and texts are compared in NFC, whichever form they were sent and kept in: `é` as one character
+and `e` with an accent are the same. Case matters.
 """
 
 from __future__ import annotations
@@ -17,6 +20,7 @@ from typing import Any, Final
 
 from tenantry.domain.document import Metadata, MetadataValue, fits_64_bits
 from tenantry.domain.errors import BadRequest
+from tenantry.domain.one_form import given_in_nfc, in_nfc
 
 DEPTH_MAX = 4
 COMPARISONS_MAX = 64
@@ -29,6 +33,8 @@ Scalar = str | int | float | bool
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
+    """`key` and texts of `value` are in NFC."""
+
     operator: str
     key: str
     value: Scalar | tuple[Scalar, ...]
@@ -36,8 +42,10 @@ class Comparison:
     def matches(self, metadata: Metadata) -> bool:
         held = metadata.get(self.key)
         if held is None:
+            held = _spelt_otherwise(self.key, metadata)
+        if held is None:
             return self.operator == "notEquals"
-        return _OPERATORS[self.operator](held, self.value)
+        return _OPERATORS[self.operator](_in_one_form(held), self.value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +114,7 @@ def _comparison(name: str, operand: object, budget: list[int]) -> Comparison:
     if not isinstance(operand, Mapping) or set(operand) != {"key", "value"}:
         raise BadRequest(f"`filter.{name}` takes `key` and `value`.")
     key, value = operand["key"], operand["value"]
+    key = given_in_nfc(key, KEY_CHARS_MAX) if isinstance(key, str) else key
     if not isinstance(key, str) or not 0 < len(key) <= KEY_CHARS_MAX:
         raise BadRequest(f"`filter.{name}.key` has 1 to {KEY_CHARS_MAX} characters.")
     if name in ("in", "notIn"):
@@ -121,11 +130,27 @@ def _comparison(name: str, operand: object, budget: list[int]) -> Comparison:
 
 
 def _scalar(name: str, value: object) -> Scalar:
-    if isinstance(value, str) and len(value) <= TEXT_CHARS_MAX:
-        return value
+    if isinstance(value, str):
+        value = given_in_nfc(value, TEXT_CHARS_MAX)
+        if len(value) <= TEXT_CHARS_MAX:
+            return value
     if isinstance(value, (bool, int, float)) and fits_64_bits(value):
         return value
     raise BadRequest(f"`filter.{name}.value` takes a string, a number of 64 bits or a boolean.")
+
+
+def _spelt_otherwise(key: str, metadata: Metadata) -> MetadataValue | None:
+    """What a document has under another form of the key."""
+    for name, value in metadata.items():
+        if in_nfc(name) == key:
+            return value
+    return None
+
+
+def _in_one_form(held: MetadataValue) -> MetadataValue:
+    if isinstance(held, str):
+        return in_nfc(held)
+    return tuple(map(in_nfc, held)) if isinstance(held, tuple) else held
 
 
 def _same(held: MetadataValue, wanted: Any) -> bool:

@@ -1,30 +1,37 @@
 """The marks of an answer, `[2]` or `[1, 3]`, by which a model cites passages; and what looks so.
 
-    argv[1]            as a passage has it: quoted, no mark
+    at 40 bar [2].     behind words that a passage has before the same number: quoted, no mark
     `rows[2]`          within backticks, in a line or in a fence: code, no mark
     print(a[1], b[2])  right behind a word in the brackets of a call: code, no mark
     rows[2] = 5        right behind an ASCII word where no clause ends: cited, and left where it is
+    【2】概要            full-width before a word, or first in its line: a heading, no mark
     That is known[2].  a mark, and taken out; so is every other
 
 A model may well write `days[2] and` and mean a passage. A number too many in a text does less harm
 than code without its subscripts, so what may be either is cited and stays. Works on text as it
-comes, however it is cut.
+comes, however it is cut. What is quoted, `domain/quoted_marks.py` says.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable
 from typing import Final
 
-_AND: Final = ",;,；，、،؛"  # between the numbers of one mark, in any script
-_NUMBERS: Final = rf"\d{{1,3}}(?:\s{{0,2}}[{_AND}]\s{{0,2}}\d{{1,3}}){{0,9}}"  # of [1] or [1, 2]
-_MARK: Final = re.compile(rf"[ \t]{{0,16}}\[({_NUMBERS})\]")
-_MORE: Final = re.compile(rf"(?:\[{_NUMBERS}\]){{0,9}}")  # right behind another
-BEFORE_CHARS_MAX: Final = 64  # of what is known of the text before a mark
-_WORD: Final = re.compile(rf"\w{{1,{BEFORE_CHARS_MAX}}}\Z")
-_QUOTED: Final = re.compile(rf"(\w{{1,{BEFORE_CHARS_MAX}}})(\[{_NUMBERS}\])")
-_OPENED: Final = re.compile(rf"\[[\d\s{_AND}]{{0,64}}\Z")
+from tenantry.domain.quoted_marks import (
+    AND,
+    BEFORE_CHARS_MAX,
+    MARK,
+    NUMBERS,
+    Numbers,
+    QuotedMarks,
+    Reading,
+    numbers_of,
+)
+
+_MORE: Final = re.compile(rf"(?:\[{NUMBERS}\]){{0,9}}")  # right behind another
+_NEAR_CHARS_MAX: Final = 64  # of what is looked at before a mark to tell code
+_WORD: Final = re.compile(rf"\w{{1,{_NEAR_CHARS_MAX}}}\Z")
+_OPENED: Final = re.compile(rf"[\[［【][\d\s{AND}]{{0,64}}\Z")
 _UNDECIDED: Final = re.compile(rf"[ \t]{{0,16}}(?:{_OPENED.pattern})?\Z")  # may become a mark
 _CLOSING: Final = re.compile(
     r"[.,;:!?…\"'”’»)*_]{0,4}"
@@ -32,24 +39,17 @@ _CLOSING: Final = re.compile(
 _CODE_PIECES: Final = re.compile(r"`+|\n|[^`\n]+")
 _FENCE_MIN: Final = 3
 
-Numbers = tuple[int, ...]
-
-
-def numbers_quoted_in(texts: Iterable[str]) -> frozenset[tuple[str, str]]:
-    """Each word of the texts that has numbers in brackets right behind it, with them."""
-    return frozenset((word, mark) for text in texts for word, mark, *_ in _QUOTED.findall(text))
-
 
 class Marks:
-    """Of one answer; `count` passages were given, numbered from 1, and `quoted` stands in them.
+    """Of one answer; `count` passages were given, numbered from 1, and have `quoted` themselves.
 
     `feed` and `finish` return what is decided: text to show, and numbers that are cited for the
     text before them. Numbers that were not given stay in the text.
     """
 
-    def __init__(self, count: int, quoted: Collection[tuple[str, str]] = ()) -> None:
+    def __init__(self, count: int, quoted: QuotedMarks | None = None) -> None:
         self._count = count
-        self._quoted = quoted
+        self._quoted = QuotedMarks() if quoted is None else quoted
         self._code = _Code()
         self._before = ""  # the end of what is said
         self._after_mark = False  # that was taken out, and nothing was said since
@@ -64,7 +64,7 @@ class Marks:
     def _take(self, held: str, *, last: bool) -> list[str | Numbers]:
         out: list[str | Numbers] = []
         done = looked = 0
-        for mark in _MARK.finditer(held):
+        for mark in MARK.finditer(held):
             start, end = mark.span()
             if start < done:
                 continue
@@ -76,16 +76,22 @@ class Marks:
             # No slice grows with what is held: a long answer would take its square.
             since = held[max(done, start - BEFORE_CHARS_MAX) : start]
             before = (self._before + since)[-BEFORE_CHARS_MAX:]
-            glued = mark[0][0] == "[" and not (self._after_mark and start == done)
-            if self._is_text(before, mark[0], glued):
+            behind_other = self._after_mark and start == done
+            reading = self._reading(before, mark[0], held[end : end + 65], behind_other, last=last)
+            if reading is None:
+                return self._wait(held, done, start, out)
+            if reading is Reading.TEXT:
                 continue
-            if glued and _is_like_code(before):
+            if reading is Reading.EITHER:
+                self._say(held[done:end], out)
+                out.append(given)
+                done = end
+                continue
+            if mark[0][0] == "[" and not behind_other and _is_like_code(before):
                 end = _end_of(_MORE, held, end)
                 ends = _clause_ends(held, end, last=last)
                 if ends is None:
-                    self._say(held[done:start], out)
-                    self._held = held[start:]
-                    return out
+                    return self._wait(held, done, start, out)
                 if not ends or _is_name(before):
                     self._say(held[done:end], out)
                     out.append(self._given(held[start:end]))
@@ -104,16 +110,42 @@ class Marks:
         self._held = held[end:]
         return out
 
+    def _wait(
+        self, held: str, done: int, start: int, out: list[str | Numbers]
+    ) -> list[str | Numbers]:
+        """The next piece will tell what stands at `start`."""
+        self._say(held[done:start], out)
+        self._held = held[start:]
+        return out
+
     def _given(self, marks: str) -> Numbers:
         """Their numbers, without those that were not given."""
-        numbers = (int(digits) for digits in re.findall(r"\d+", marks))
-        return tuple(number for number in numbers if 1 <= number <= self._count)
+        return tuple(number for number in numbers_of(marks) if 1 <= number <= self._count)
 
-    def _is_text(self, before: str, mark: str, glued: bool) -> bool:
-        word = _WORD.search(before)
-        if word is not None and (word[0], mark) in self._quoted:
-            return True
-        return self._code.inside or (glued and _is_in_call(before))
+    def _reading(
+        self, before: str, mark: str, behind: str, behind_other: bool, *, last: bool
+    ) -> Reading | None:
+        """None: the next piece will tell. `behind_other`: right behind one that was taken out,
+        which nobody but the model wrote, and so no note of a passage's."""
+        if self._code.inside:
+            return Reading.TEXT
+        if mark[0] == "[" and not behind_other and _is_in_call(before[-_NEAR_CHARS_MAX:]):
+            return Reading.TEXT
+        opens = not before[-_NEAR_CHARS_MAX:].rpartition("\n")[2].strip()
+        if mark[-1] != "]":  # full-width
+            if not behind and not last:
+                return None
+            if (opens and not behind_other) or behind[:1].isalnum():
+                return Reading.TEXT
+        reading = Reading.MARK
+        if not behind_other:
+            reading = self._quoted.reading(before, mark, self._given(mark))
+        if reading is Reading.MARK and (opens or behind_other):
+            followed = self._quoted.is_followed(mark, behind, last=last)
+            if followed is None:
+                return None
+            return Reading.TEXT if followed else reading
+        return reading
 
     def _say(self, text: str, out: list[str | Numbers]) -> None:
         if not text:
@@ -132,7 +164,7 @@ def _end_of(pattern: re.Pattern[str], text: str, start: int) -> int:
 def _is_like_code(before: str) -> bool:
     """Whether what stands right behind this may be a subscript: of an ASCII word that is no
     number, or of what a bracket closes."""
-    word = _WORD.search(before)
+    word = _WORD.search(before[-_NEAR_CHARS_MAX:])
     if word is None:
         return before[-1:] in (")", "]")
     return word[0].isascii() and not word[0].isdigit()
@@ -140,7 +172,7 @@ def _is_like_code(before: str) -> bool:
 
 def _is_name(before: str) -> bool:
     """Whether the word is one that prose hardly has: `x`, `row_ids`."""
-    word = _WORD.search(before)
+    word = _WORD.search(before[-_NEAR_CHARS_MAX:])
     if word is None:
         return False
     return "_" in word[0].strip("_") or (len(word[0]) == 1 and word[0].islower())
@@ -169,7 +201,7 @@ def _clause_ends(text: str, at: int, *, last: bool) -> bool | None:
     if following == "[":
         if not last and _OPENED.match(text, closed):
             return None
-        return closed > at and _MARK.match(text, closed) is not None
+        return closed > at and MARK.match(text, closed) is not None
     if not following.isascii():
         return True
     return following.isspace() if closed > at else following in "\r\n"

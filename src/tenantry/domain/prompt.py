@@ -13,7 +13,8 @@ from dataclasses import dataclass
 
 from tenantry.domain.chunk import Passage
 from tenantry.domain.ids import DocumentId
-from tenantry.domain.marks import Marks, numbers_quoted_in
+from tenantry.domain.marks import Marks
+from tenantry.domain.quoted_marks import QuotedMarks
 
 # The rules name no tag literally, so that nothing that looks for fences finds one in them.
 NOT_IN_DOCUMENTS = "The answer is not in the supplied documents."
@@ -88,7 +89,7 @@ def citations_in(answer: str, passages: Sequence[Passage]) -> list[Citation]:
     """The passages an answer cites, each once, as they appear; other numbers are ignored."""
     cited: list[Citation] = []
     seen: set[int] = set()
-    marks = Marks(len(passages), numbers_quoted_in(passage.text for passage in passages))
+    marks = Marks(len(passages), QuotedMarks(passage.text for passage in passages))
     for numbers in [*marks.feed(answer), *marks.finish()]:
         if isinstance(numbers, str):
             continue

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from tenantry.domain.access import tags_from
 from tenantry.domain.document import Card, MetadataValue, fits_64_bits
 from tenantry.domain.errors import BadRequest, TooLarge
+from tenantry.domain.one_form import in_nfc
 from tenantry.domain.original import card_bytes
 
 BODY_BYTES_MAX = 25_000_000  # of any request: Bedrock's limit for InvokeModel
@@ -20,10 +21,13 @@ METADATA_KEY_CHARS_MAX = 64
 METADATA_TEXT_CHARS_MAX = 1_024
 METADATA_LIST_MAX = 32
 CARD_BYTES_MAX = 16_384  # of all that is said of a document; Bedrock's own metadata file has 10 KB
+# What Retrieve shows beside a document's own metadata, and what Bedrock's has there.
+RESERVED_PREFIXES = ("x-tenantry-", "x-amz-bedrock-kb-")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 FILE_NAME_CHARS_MAX = 255
 CONTENT_TYPE_CHARS_MAX = 255
+STRING_TYPE = "text/plain; charset=utf-8"  # of text that came as a string of JSON, without a name
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +51,7 @@ def upload_from_text(body: object) -> Upload:
     check_text(text, "text")
     return upload_from_file(
         text.encode(),
-        content_type="text/plain; charset=utf-8",
+        content_type=STRING_TYPE,
         file_name="",
         title=title_from(body.get("title")),
         metadata=body.get("metadata"),
@@ -105,14 +109,18 @@ def title_from(value: object) -> str:
 
 
 def metadata_from(value: object) -> dict[str, MetadataValue]:
-    """A flat object of strings, numbers, booleans and lists of strings. Else BadRequest."""
+    """A flat object of strings, numbers, booleans and lists of strings, as it is given; filters
+    compare it in NFC. Else BadRequest."""
     if value is None:
         return {}
     if not isinstance(value, Mapping):
         raise BadRequest("`metadata` must be an object.")
     if len(value) > METADATA_KEYS_MAX:
         raise BadRequest(f"`metadata` holds at most {METADATA_KEYS_MAX} keys.")
-    return {_metadata_key(key): _metadata_value(key, item) for key, item in value.items()}
+    metadata = {_metadata_key(key): _metadata_value(key, item) for key, item in value.items()}
+    if len(set(map(in_nfc, metadata))) < len(metadata):
+        raise BadRequest("Two keys of `metadata` are the same to Unicode (NFC).")
+    return metadata
 
 
 def check_size(size_bytes: int) -> None:
@@ -124,6 +132,9 @@ def _metadata_key(key: object) -> str:
     if not isinstance(key, str) or not 0 < len(key) <= METADATA_KEY_CHARS_MAX:
         raise BadRequest(f"A key of `metadata` has 1 to {METADATA_KEY_CHARS_MAX} characters.")
     check_text(key, "metadata")
+    for prefix in RESERVED_PREFIXES:
+        if key.startswith(prefix):
+            raise BadRequest(f"Keys of `metadata` that begin with `{prefix}` are taken.")
     return key
 
 

@@ -164,7 +164,7 @@ def test_citations_stand_beside_the_text(edge: Edge, client: Any) -> None:
         ]
         parts.append((part["text"], found))
     assert parts[0] == ("Grüße are first.", ["doc_1"])
-    assert parts[1] == ("The second", ["doc_2"])
+    assert parts[1] == ("The second", ["doc_2", "doc_1"])
     assert answer["citations"][0]["retrievedReferences"][0]["metadata"]["year"] == 2026
     assert "guardrailAction" not in answer
 

@@ -7,6 +7,7 @@ from typing import Any
 import openai
 import orjson
 import pytest
+from tests.support.described import Described
 from tests.support.http_edge import Edge
 from tests.support.http_plain import post_json
 from tests.support.http_services import CONVERSE_ANSWER, converse_events, frame
@@ -184,11 +185,11 @@ def test_the_routes_that_take_it_say_so(edge: Edge) -> None:
     from tests.support.http_plain import send
 
     _, _, said = send(edge, "GET", "/openapi.json", b"")
+    port = Described(orjson.loads(said))
     told = {
-        path
-        for path, methods in orjson.loads(said)["paths"].items()
-        for operation in methods.values()
-        if any(one["name"] == "x-tenantry-knowledge" for one in operation["parameters"])
+        line.partition(" ")[2]
+        for line in port.operations
+        if "x-tenantry-knowledge" in port.named(line, "header")
     }
     wanted = {"/v1/chat/completions", "/model/{model}/converse", "/model/{model}/converse-stream"}
     assert told == wanted

@@ -116,7 +116,7 @@ _SEEN = (
     _m("access", "tags of one document: read, downloaded, removed", "application/documents.py",
        "card is None or not may_see(card.access, groups)", "card is None", _DOCUMENTS),
     _m("access", "tags in a search and an answer", "domain/access.py",
-       "return may_see(tags, self.groups)", "return True", _DOCUMENTS),
+       "return _shares(tags, self.groups)", "return True", _DOCUMENTS),
     _m("access", "that one tag must be shared", "domain/access.py",
        "not tags or not tags.isdisjoint(groups)", "not tags or bool(groups)", _DOCUMENTS),
     _m("access", "tags of a document that an upload is the same as", "application/ingestion.py",

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tenantry.domain.citing import Cited, Citing
-from tenantry.domain.marks import Marks, numbers_quoted_in
+from tenantry.domain.marks import Marks
+from tenantry.domain.quoted_marks import QuotedMarks
 
 
 def cited(*pieces: str, count: int = 3) -> tuple[str, list[Cited]]:
@@ -55,7 +56,7 @@ def test_parts_and_their_numbers(answer: str, text: str, parts: list[tuple[objec
         assert said[one.start : one.end] == one.text
 
 
-QUOTED = numbers_quoted_in(["Take sys.argv[1], or rows[2] of it.", "As known since 1998[3]."])
+QUOTED = QuotedMarks(["Take sys.argv[1], or rows[2] of it.", "As known since 1998[3]."])
 
 
 @pytest.mark.parametrize(

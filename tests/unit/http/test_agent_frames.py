@@ -54,7 +54,7 @@ def kinds(raw: list[bytes]) -> list[str | None]:
 
 def test_the_last_frame_waits_for_the_end_of_the_turn() -> None:
     async def go() -> None:
-        stream, seen = Stream("It is ", "first [1]."), []
+        stream, seen = Stream("It is ", "first [1]. ", "More"), []
 
         async def read() -> None:
             async for raw in frames_of(stream, guarded=True):
@@ -63,10 +63,11 @@ def test_the_last_frame_waits_for_the_end_of_the_turn() -> None:
         reader = asyncio.create_task(read())
         for _ in range(50):
             await asyncio.sleep(0)
-        assert kinds(seen) == ["output", "output", "citation"]
+        assert kinds(seen).count("citation") == 1
+        early = len(seen)
         stream.ended.set()
         await reader
-        assert kinds(seen)[3:] == ["output", "guardrail"]
+        assert kinds(seen)[early:] == ["output", "guardrail"]
         last = Decoder().feed(seen[-1])[0]
         assert last.headers["x-tenantry-charge"] == "1 USD"
         assert orjson.loads(last.payload) == {"action": "NONE"}

@@ -1,7 +1,8 @@
 """Words of a text, of any script: what the keyword index knows passages and queries by.
 
 - Case, accents and compatibility forms do not matter: `Crème`, `CREME` and a full-width `creme`
-  are one word. Marks are dropped in every script: a vowel sign never cuts a word in two.
+  are one word. Marks are dropped in every script: a vowel sign never cuts a word in two. Letters
+  that have no mark of their own stay: `ł`, `đ`, `ø`.
 - What is not seen within a word does not count: the soft hyphen, a place where a line may break,
   joiners. But a non-joiner divides words in the Arabic script, where many write a space.
 - A name written with joints (`asyncio.run`, `ORA-00942`, `2026-11-23`) is a word as a whole, and

@@ -26,7 +26,7 @@ from tenantry.adapters.sealed.kernel import (
 from tenantry.adapters.sealed.keywords import Keywords
 from tenantry.adapters.sealed.memory import room, zero
 from tenantry.adapters.sealed.segment import from_record
-from tenantry.domain.access import Permission
+from tenantry.domain.access import Permission, in_one_form
 from tenantry.domain.document import Card
 from tenantry.domain.envelope import Plane
 from tenantry.domain.errors import Corrupt
@@ -97,14 +97,14 @@ class OpenSegment:
         return self.catalogue.card(number)
 
     def tags(self) -> tuple[Sequence[frozenset[str]], Rows]:
-        """The different sets of access tags, and which of them each document has. Kept."""
+        """The different sets of access tags, `in_one_form`, and which each document has. Kept."""
         known = self._tags
         if known is None:
             numbers: dict[frozenset[str], int] = {}
             texts: dict[str, str] = {}  # a tag is kept once, in however many sets it is
             which = np.empty(len(self.ids), dtype=np.intp)
             for number in range(len(self.ids)):
-                access = self.card(number).access
+                access = in_one_form(self.card(number).access)
                 if access not in numbers:
                     own = frozenset(texts.setdefault(tag, tag) for tag in access)
                     numbers[own] = len(numbers)

@@ -15,6 +15,7 @@ from tenantry.domain.errors import BadRequest
 from tenantry.domain.filter import filter_from
 from tenantry.domain.rerank import MetadataChoice, Reranking
 from tenantry.domain.sources import no_references
+from tenantry.entrypoints.http.described import RetrievalFiltering
 
 RESULTS_MAX: Final = 100
 RESULTS_DEFAULT: Final = 5
@@ -76,7 +77,7 @@ class _RerankingConfiguration(Wire):
 class _VectorSearch(Wire):
     number_of_results: Annotated[int, Meta(ge=1, le=RESULTS_MAX)] = RESULTS_DEFAULT
     override_search_type: Literal["HYBRID", "SEMANTIC"] | None = None
-    filter: Any = None
+    filter: RetrievalFiltering = None
     reranking_configuration: _RerankingConfiguration | None = None
     implicit_filter_configuration: Any = None
 
