@@ -15,8 +15,10 @@ from tenantry.application.asking import Question
 from tenantry.application.context import RequestContext
 from tenantry.application.grounded import Grounded, GroundedStream, Then
 from tenantry.application.hearing import stop_reason_of, text_of_delta
+from tenantry.application.streaming import OwnFrame
 from tenantry.domain import errors
 from tenantry.domain.chunk import Passage
+from tenantry.domain.eventstream import Frame
 from tenantry.domain.prompt import Citation, citations_in
 from tenantry.domain.usage import Usage
 
@@ -82,7 +84,7 @@ class AnswerStream:
         async for frame in self._streamed.frames:
             if frame.is_failure:
                 await self.told()
-                raise _broken(frame.exception_type)
+                raise _broken(frame)
             if frame.event_type == "contentBlockDelta":
                 text = text_of_delta(frame)
                 parts.append(text)
@@ -113,9 +115,9 @@ class AnswerStream:
         self._streamed.leave()
 
 
-def _broken(exception_type: str | None) -> errors.TenantryError:
-    if exception_type == "serviceUnavailableException":
+def _broken(frame: Frame) -> errors.TenantryError:
+    if isinstance(frame, OwnFrame) and frame.exception_type == "serviceUnavailableException":
         return errors.Unavailable()
-    if exception_type == "modelTimeoutException":
+    if frame.exception_type == "modelTimeoutException":
         return errors.UpstreamTimeout()
     return errors.UpstreamFailed()

@@ -35,10 +35,11 @@ class Search:
     reranking: Reranking | None = None
     by_words: bool | None = None
     most: int = TOP_K_MAX
+    called: str = "query"  # by its API
 
     def check(self) -> None:
         """Raises `BadRequest`."""
-        check_query(self.query, self.top_k, self.most)
+        check_query(self.query, self.top_k, self.most, called=self.called)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +81,8 @@ def plain_question(
             "messages": [{"role": "user", "content": [{"text": prompt.user}]}],
         }
 
-    return Question(Search(query, top_k, where, reranking), model, compose)
+    search = Search(query, top_k, where, reranking, called="question")
+    return Question(search, model, compose)
 
 
 def chat_question(chat: ChatCall, top_k: int) -> Question:

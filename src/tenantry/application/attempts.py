@@ -15,6 +15,7 @@ from tenantry.application import metering
 from tenantry.application.admission import PlannedCall
 from tenantry.application.admitted import AdmittedRequest
 from tenantry.domain import errors
+from tenantry.domain.denial import Denial, denial_of
 from tenantry.ports.model import Attempt, Failure, FailureKind, Reply, StreamReply
 
 THROTTLED_ATTEMPTS_MAX = 5  # nothing is billed: worth the wait
@@ -27,7 +28,6 @@ Answer = TypeVar("Answer", Reply, StreamReply)
 _RETRIED = frozenset(
     {FailureKind.FAILED, FailureKind.TIMED_OUT, FailureKind.UNREACHABLE, FailureKind.BROKEN}
 )
-_CREDENTIAL_STATUSES = frozenset({401, 403})  # ours are wrong, never the tenant's
 
 
 async def attempts(
@@ -80,19 +80,13 @@ def _pause_ms(failure: Failure, attempts_made: int) -> int:
     return min(PAUSE_MAX_MS, max(doubled, failure.retry_after_ms or 0))
 
 
-def to_error(failure: Failure) -> errors.UpstreamFailed:
+def to_error(failure: Failure) -> errors.TenantryError:
     """What the caller is told of the last failed attempt."""
     match failure.kind:
         case FailureKind.THROTTLED:
             return errors.UpstreamThrottled(retry_after_ms=failure.retry_after_ms or 1_000)
         case FailureKind.REFUSED:
-            if failure.status is None or failure.status in _CREDENTIAL_STATUSES:
-                return errors.UpstreamUnavailable("the model's account refused our credentials")
-            return errors.UpstreamRefused(
-                failure.message,
-                status=failure.status,
-                error_type=failure.error_type or "ValidationException",
-            )
+            return _refused(failure)
         case FailureKind.UNSENDABLE:
             return errors.UpstreamRefused(
                 failure.message, status=400, error_type="ValidationException"
@@ -109,3 +103,20 @@ def to_error(failure: Failure) -> errors.UpstreamFailed:
             return errors.UpstreamFailed()
         case FailureKind.FAILED | FailureKind.UNREACHABLE | FailureKind.BROKEN:
             return errors.UpstreamUnavailable()
+
+
+def _refused(failure: Failure) -> errors.TenantryError:
+    """Of a denial nothing is repeated: Bedrock's words for it name account and role."""
+    denial = denial_of(failure.status, failure.error_type, failure.message)
+    if failure.status is None or denial is Denial.CREDENTIALS:  # ours, never the tenant's
+        return errors.UpstreamUnavailable("the model's account refused our credentials")
+    if denial is Denial.ACCESS:  # until the operator has opened it, asking again is in vain
+        return errors.ModelNotAllowed("the model is not open to this deployment")
+    message = failure.message
+    if denial is Denial.CACHING:
+        message = "the model caches no prompts: leave out what marks a prefix for its cache"
+    return errors.UpstreamRefused(
+        message,
+        status=failure.status,
+        error_type=failure.error_type or "ValidationException",
+    )

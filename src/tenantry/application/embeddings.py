@@ -268,6 +268,9 @@ def _batches(
         slices = [texts[start : start + step] for start in range(0, len(texts), step)]
         wish = _cohere_wish(model, length, purpose)
         return [_Batch(_call(name, {"texts": list(part), **wish}), len(part)) for part in slices]
+    if model.family == "nova_embed" and purpose == "client":  # no plan has it for documents
+        bodies = [_nova_body(text, length) for text in texts]
+        return [_Batch(_call(name, body), 1) for body in bodies]
     raise BadRequest(f"model {model.id} cannot be used to embed texts here")
 
 
@@ -283,6 +286,16 @@ def _titan_wish(model: Model, length: int | None) -> dict[str, Any]:
     if model.id.startswith(_OF_PICTURES):
         return {"embeddingConfig": {"outputEmbeddingLength": length}}
     return {"dimensions": length}
+
+
+def _nova_body(text: str, length: int | None) -> dict[str, Any]:
+    params: dict[str, Any] = {
+        "embeddingPurpose": "GENERIC_INDEX",
+        "text": {"value": text, "truncationMode": "NONE"},
+    }
+    if length is not None:
+        params["embeddingDimension"] = length
+    return {"taskType": "SINGLE_EMBEDDING", "singleEmbeddingParams": params}
 
 
 def _cohere_wish(model: Model, dimensions: int | None, purpose: Purpose) -> dict[str, Any]:
@@ -304,6 +317,9 @@ def _vectors(document: Any, call: PlannedChat) -> list[Vector]:
     else:
         embeddings = document.get("embeddings")
         found = embeddings.get("float") if isinstance(embeddings, Mapping) else embeddings
+        if "singleEmbeddingParams" in call.body and isinstance(found, list):
+            vectors = [of for of in found if isinstance(of, Mapping) and "embedding" in of]
+            found = [of["embedding"] for of in vectors]  # Nova says what each is of
     wanted = len(call.body["texts"]) if "texts" in call.body else 1
     if not isinstance(found, list) or len(found) != wanted:
         raise UpstreamRubbish("the model's answer holds no embedding for each text")

@@ -51,6 +51,13 @@ class StreamLimits:
     client_stall_ms: int = 60_000  # a client that reads nothing for so long has gone
 
 
+class OwnFrame(Frame):
+    """A failure of ours in a stream. On the wire it looks as one of Bedrock's, which the decoded
+    frame is told apart from by its class."""
+
+    __slots__ = ()
+
+
 class StreamedAnswer:
     """Implements `calls.Streamed`."""
 
@@ -310,4 +317,11 @@ def _exception(kind: str, message: str) -> Frame:
     payload = orjson.dumps({"message": message})
     raw = eventstream.encode_exception(kind, payload)
     (frame,) = eventstream.Decoder().feed(raw)
-    return frame
+    return OwnFrame(
+        frame.message_type,
+        frame.event_type,
+        frame.exception_type,
+        frame.headers,
+        frame.payload,
+        frame.raw,
+    )

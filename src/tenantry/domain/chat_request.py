@@ -220,7 +220,8 @@ def _output_limit(
     elif asked > ceiling and not clamp.allowed:
         # Each API has its own name of the limit, and this may be another's.
         raise LargerThanLimit(
-            f"{asked} output tokens are asked for; the plan's max_tokens_ceiling is {ceiling}"
+            f"{asked} output tokens are asked for; the plan's max_tokens_ceiling is {ceiling}",
+            of="output",
         )
     if not clamp.allowed:
         return _Limit(asked, asked, None)

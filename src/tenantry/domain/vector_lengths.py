@@ -15,6 +15,7 @@ _LENGTHS: Mapping[str, tuple[int, ...]] = {
     "amazon.titan-embed-g1-text-02": (1_536,),
     "amazon.titan-embed-text-v2": (256, 512, 1_024),
     "amazon.titan-embed-image-v1": (256, 384, 1_024),
+    "amazon.nova-2-multimodal-embeddings-v1": (256, 384, 1_024, 3_072),
     "cohere.embed-english-v3": (1_024,),
     "cohere.embed-multilingual-v3": (1_024,),
     "cohere.embed-v4": (256, 512, 1_024, 1_536),

@@ -19,8 +19,11 @@ JSON = {"Content-Type": "application/json"}
 STREAM = {"Content-Type": eventstream.CONTENT_TYPE}
 METADATA = eventstream.encode_event("metadata", b'{"usage":{"inputTokens":1,"outputTokens":2}}')
 DELTA = eventstream.encode_event("contentBlockDelta", b'{"delta":{"text":"hi"}}')
+MODEL = "us.amazon.nova-lite-v1:0"
 SECRETS = ("pool-secret", "AKIAPOOL", "sent by a tenant", "said by a model")
 BODY = b'{"messages":["sent by a tenant"]}'
+
+NO_CACHING = b'{"message":"your request did not allow prompt caching"}'
 
 
 def answers(status, error_type=None, body=b'{"message":"said by a model"}'):
@@ -72,7 +75,7 @@ def told(model, attempt, caplog, handler, *, read=True, **changes):
             return server.url
 
     url = asyncio.run(asyncio.wait_for(run(), 30))
-    lines = [line.replace(url, "URL") for line in caplog.messages]
+    lines = [line.replace(url, "URL").replace(MODEL, "MODEL") for line in caplog.messages]
     assert not any(secret in line for secret in SECRETS for line in lines)
     return counted, lines
 
@@ -89,6 +92,12 @@ def told(model, attempt, caplog, handler, *, read=True, **changes):
             "refuses our credentials: 403 UnrecognizedClientException",
         ),
         (answers(403, "said by a model"), "denied", "refuses our credentials: 403"),
+        (
+            answers(403, "AccessDeniedException"),
+            "denied",
+            "does not let our credentials call MODEL: 403 AccessDeniedException",
+        ),
+        (answers(403, "AccessDeniedException", NO_CACHING), "refused", None),
         (answers(404, "ResourceNotFoundException"), "refused", None),
         (answers(404), "rubbish", "does not answer as Bedrock does: 404"),
         (answers(405, body=b"<html>"), "rubbish", "does not answer as Bedrock does: 405"),

@@ -31,7 +31,8 @@ def test_converse_signed(edge: Edge) -> None:
     headers = answer["ResponseMetadata"]["HTTPHeaders"]
     assert headers["x-tenantry-tenant"] == "tnt_acme"
     assert headers["x-tenantry-charge"] == "0.0315 USD"
-    assert headers["x-amzn-requestid"] == "0a1b2c3d-0000-4000-8000-000000000001"
+    assert answer["ResponseMetadata"]["RequestId"] == headers["x-tenantry-request-id"]
+    assert headers["x-tenantry-upstream-request-id"] == "0a1b2c3d-0000-4000-8000-000000000001"
     assert headers["x-amzn-bedrock-input-token-count"] == "1000"
     assert headers["x-tenantry-request-id"][14] == "7", "a UUIDv7"
     ctx, chat = edge.services.inference.asked[0]
@@ -59,7 +60,18 @@ def test_converse_stream(edge: Edge) -> None:
         "messageStop", "metadata",
     ]  # fmt: skip
     assert events[-1]["metadata"]["usage"]["inputTokens"] == 1_000
-    assert answer["ResponseMetadata"]["HTTPHeaders"]["x-tenantry-tenant"] == "tnt_acme"
+    headers = answer["ResponseMetadata"]["HTTPHeaders"]
+    assert headers["x-tenantry-tenant"] == "tnt_acme"
+    assert answer["ResponseMetadata"]["RequestId"] == headers["x-tenantry-request-id"]
+    assert headers["x-tenantry-upstream-request-id"] == "up-1"
+
+
+def test_the_request_id_of_a_refusal_is_ours_too(edge: Edge) -> None:
+    with pytest.raises(ClientError) as refused:
+        edge.boto3().converse(modelId="unknown", messages=MESSAGES)
+    told = refused.value.response["ResponseMetadata"]
+    assert told["RequestId"] == told["HTTPHeaders"]["x-tenantry-request-id"]
+    assert "x-tenantry-upstream-request-id" not in told["HTTPHeaders"]
 
 
 def test_the_metadata_frame_carries_the_charge(edge: Edge) -> None:

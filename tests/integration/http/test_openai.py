@@ -12,6 +12,8 @@ from tests.support.http_edge import Edge
 from tests.support.http_plain import post_json, send
 from tests.support.http_services import converse_events
 
+from tenantry.domain.errors import LargerThanLimit
+
 MODEL = "amazon.nova-micro-v1:0"
 MESSAGES: Any = [{"role": "user", "content": "hello"}]
 
@@ -136,6 +138,51 @@ def test_the_sdk_is_told_by_a_clear_error_what_is_not_supported(edge: Edge) -> N
     assert len(edge.requests) == 1
 
 
+@pytest.mark.parametrize(
+    ("members", "param"),
+    [
+        ({"n": 2}, "n"),
+        ({"logprobs": True}, "logprobs"),
+        ({"max_tokens": 0}, "max_tokens"),
+        ({"temperature": 1.5}, "temperature"),
+        ({"stop": ""}, "stop"),
+        ({"user": " "}, "user"),
+        ({"extra_body": {"foo": 1}}, "foo"),
+    ],
+)
+def test_the_sdk_is_told_which_parameter_was_refused(
+    edge: Edge, members: dict[str, Any], param: str
+) -> None:
+    with client(edge) as sdk, pytest.raises(openai.BadRequestError) as caught:
+        sdk.chat.completions.create(model=MODEL, messages=MESSAGES, **members)
+    assert caught.value.param == param
+    assert len(edge.requests) == 1
+
+
+def test_an_output_limit_over_the_plans_is_refused_by_its_own_name(edge: Edge) -> None:
+    for limit in ("max_tokens", "max_completion_tokens"):
+        edge.services.inference.refusal = LargerThanLimit("too many", of="output")
+        with client(edge) as sdk, pytest.raises(openai.BadRequestError) as caught:
+            sdk.chat.completions.create(model=MODEL, messages=MESSAGES, **{limit: 9})
+        assert (caught.value.param, caught.value.code) == (limit, "larger_than_limit")
+
+
+def test_metadata_of_any_text_is_taken_and_an_empty_user_is_none(edge: Edge) -> None:
+    metadata = {"env": "prod", "città": "Zürich!", **{f"k{i}": "v" * 512 for i in range(14)}}
+    with client(edge, "bolt") as sdk:
+        sdk.chat.completions.create(model=MODEL, messages=MESSAGES, metadata=metadata, user="")
+        sdk.embeddings.create(model="amazon.titan-embed-text-v2:0", input="a", user="")
+    (ctx, chat), (other, _) = edge.services.inference.asked
+    assert ctx.user is None and other.user is None
+    marks = chat.request_metadata
+    assert (marks["metadata.env"], marks["citt=C3=A0"], marks["k9"]) == (
+        "prod",
+        "Z=C3=BCrich=21",
+        "v" * 256,
+    )
+    assert len(marks) == 12 and "env" not in marks
+
+
 def test_an_operation_that_is_not_served_is_refused_in_the_shape_that_the_sdk_reads(
     edge: Edge,
 ) -> None:
@@ -211,8 +258,9 @@ def test_a_long_integer_that_a_model_made_up_may_be_echoed(edge: Edge) -> None:
             {"role": "tool", "tool_call_id": "t", "content": wide},
         ]
 
+    tools: Any = [{"type": "function", "function": {"name": "look"}}]
     with client(edge) as sdk:
-        sdk.chat.completions.create(model=MODEL, messages=asked(wide))
+        sdk.chat.completions.create(model=MODEL, messages=asked(wide), tools=tools)
         for arguments in (wide.replace("0.1", "NaN"), wide.replace("0.1", "9" * 5_000)):
             with pytest.raises(openai.BadRequestError, match="must be a JSON object"):
                 sdk.chat.completions.create(model=MODEL, messages=asked(arguments))

@@ -192,6 +192,52 @@ def test_what_a_client_has_embedded_is_never_cut() -> None:
             planned(model, None, "x" * (model.window * 8 + 1), "client")
 
 
+NOVA = replace(TITAN, id="amazon.nova-2-multimodal-embeddings-v1:0", family="nova_embed")
+
+
+def test_nova_embeds_a_clients_texts_one_a_call() -> None:
+    of_emulator = emulated()[NOVA.id]
+    for length in (None, *vector_lengths(NOVA.id)):
+        (call,) = planned(NOVA, length, "world", "client")
+        read = read_embedding(dict(call.body), of_emulator)
+        assert (read.texts, read.dimensions) == (("world",), length or 3_072)
+        assert 0 < read.tokens <= call.planned.bound.input_tokens
+    for length in (1, 512, 4_096):
+        with pytest.raises(errors.BadRequest, match="256, 384, 1,024 or 3,072 numbers"):
+            planned(NOVA, length, "world", "client")
+    for purpose in ("document", "query"):
+        with pytest.raises(errors.BadRequest, match="cannot be used to embed texts here"):
+            planned(NOVA, None, "world", purpose)
+
+
+def nova(attempt: Attempt) -> list[float]:
+    params = orjson.loads(attempt.body)["singleEmbeddingParams"]
+    return vector_of(params["text"]["value"])
+
+
+def embed_by_nova(worker: Core) -> Embedded:
+    worker.directory.found = Catalogue([NOVA])
+    return run(worker.embeddings.embed(context(ACME), NOVA.id, ["a", "bcd"], 384))
+
+
+def test_novas_vectors_come_in_order_and_are_metered() -> None:
+    async def answer(attempt: Attempt) -> Any:
+        said = {"embeddings": [{"embeddingType": "TEXT", "embedding": nova(attempt)}]}
+        return reply(said, {"x-amzn-bedrock-input-token-count": "3"})
+
+    done = embed_by_nova(core(answer, answer))
+    assert list(done.vectors) == [vector_of("a"), vector_of("bcd")]
+    assert done.usage.embedding == 6
+    assert done.charge is not None and done.charge > 0
+
+
+@pytest.mark.parametrize("said", [{}, {"embeddings": None}, {"embeddings": [{"x": []}]}])
+def test_an_answer_of_novas_without_a_vector_is_rubbish(said: dict[str, Any]) -> None:
+    answer = reply(said, {"x-amzn-bedrock-input-token-count": "3"})
+    with pytest.raises(errors.UpstreamRubbish):
+        embed_by_nova(core(answer, answer))
+
+
 def test_calls_at_once_are_bounded() -> None:
     at_once = most = 0
 

@@ -21,6 +21,7 @@ from tenantry.entrypoints.http.openai.to_converse import to_converse
 
 PNG = base64.b64encode(b"\x89PNG").decode()
 USAGE = Usage(uncached_in=10, cache_read=3, out=5)
+TOOLS = [{"type": "function", "function": {"name": "look"}}]
 
 
 def converse(**members: Any) -> dict[str, Any]:
@@ -50,6 +51,7 @@ def test_what_no_model_can_do_on_this_route_is_told_as_that(
 
 def test_a_whole_conversation() -> None:
     body = converse(
+        tools=TOOLS,
         messages=[
             {"role": "system", "content": "be kind"},
             {"role": "user", "content": [{"type": "text", "text": "what is"}, image()]},
@@ -62,7 +64,7 @@ def test_a_whole_conversation() -> None:
             {"role": "tool", "tool_call_id": "t2", "content": [{"type": "text", "text": "black"}]},
             {"role": "developer", "content": "briefly"},
             {"role": "user", "content": "so?"},
-        ]
+        ],
     )
     assert body["system"] == [{"text": "be kind"}, {"text": "briefly"}]
     assert [turn["role"] for turn in body["messages"]] == ["user", "assistant", "user"]
@@ -89,7 +91,8 @@ def test_a_tool_that_said_nothing_is_told_as_that(content: Any) -> None:
         {"role": "tool", "tool_call_id": "t", "content": content},
     ]
     result = {"toolUseId": "t", "content": [{"text": "(no output)"}]}
-    assert converse(messages=used)["messages"][2]["content"] == [{"toolResult": result}]
+    sent = converse(messages=used, tools=TOOLS)["messages"]
+    assert sent[2]["content"] == [{"toolResult": result}]
 
 
 @pytest.mark.parametrize("content", ["", " \n", None, [], [{"type": "text", "text": ""}]])
@@ -103,7 +106,7 @@ def test_an_answer_that_said_nothing_is_left_out(content: Any) -> None:
         {"role": "user", "content": [{"text": "a"}]}
     ]
     used = {**said_nothing, "tool_calls": [call("t", "look", "{}")]}
-    blocks = converse(messages=[turns[0], used])["messages"][1]["content"]
+    blocks = converse(messages=[turns[0], used], tools=TOOLS)["messages"][1]["content"]
     assert [list(block) for block in blocks] == [["toolUse"]]
 
 
@@ -160,15 +163,7 @@ def test_tools(choice: Any, expected: Any) -> None:
 
 
 def test_no_tool_is_to_be_used() -> None:
-    tools = [{"type": "function", "function": {"name": "look"}}]
-    assert "toolConfig" not in converse(tools=tools, tool_choice="none")
-    used = [
-        {"role": "user", "content": "x"},
-        {"role": "assistant", "tool_calls": [call("t", "look", "{}")]},
-        {"role": "tool", "tool_call_id": "t", "content": "y"},
-    ]
-    with pytest.raises(BadRequest, match="tool_choice"):
-        converse(messages=used, tools=tools, tool_choice="none")
+    assert "toolConfig" not in converse(tools=TOOLS, tool_choice="none")
 
 
 def test_options_of_a_stream_are_for_streams_alone() -> None:
@@ -260,7 +255,7 @@ def test_a_parsed_answer_is_taken_back_as_the_sdk_sends_it() -> None:
         {"role": "assistant", "tool_calls": [parsed], "parsed": None},
         {"role": "tool", "tool_call_id": "t", "content": "y"},
     ]
-    used = converse(messages=turns)["messages"][1]["content"]
+    used = converse(messages=turns, tools=TOOLS)["messages"][1]["content"]
     assert used == [{"toolUse": {"toolUseId": "t", "name": "look", "input": {"at": 1}}}]
 
 
@@ -274,7 +269,12 @@ json_values = st.recursive(
 members = st.sampled_from(sorted(ChatRequest.__struct_fields__))
 parts = st.fixed_dictionaries(
     {"type": st.sampled_from(["text", "image_url", "file", "x"])},
-    optional={"text": json_values, "image_url": json_values, "file": json_values},
+    optional={
+        "text": st.text(max_size=9) | json_values,
+        "image_url": json_values,
+        "file": json_values,
+        "cache_control": st.just({"type": "ephemeral"}) | json_values,
+    },
 )
 messages = st.fixed_dictionaries(
     {"role": st.sampled_from(["system", "developer", "user", "assistant", "tool"])},
@@ -282,6 +282,7 @@ messages = st.fixed_dictionaries(
         "content": st.text(max_size=9) | st.lists(parts, max_size=3) | json_values,
         "tool_call_id": st.text(max_size=4),
         "tool_calls": st.lists(st.just(call("t", "f", "{}")), max_size=2) | json_values,
+        "cache_control": st.just({"type": "ephemeral"}) | json_values,
     },
 )
 
@@ -309,7 +310,7 @@ def test_every_text_arrives_once_and_in_order(said: list[tuple[str, str]]) -> No
         text for role, text in said if role == "user" or (role == "assistant" and text.strip())
     ]
     system = [block["text"] for block in body.get("system", [])]
-    assert system == [text for role, text in said if role == "system"]
+    assert system == [text for role, text in said if role == "system" and text.strip()]
 
 
 @given(st.binary(max_size=40) | json_values.map(orjson.dumps))

@@ -15,6 +15,7 @@ from tenantry.entrypoints.http.openai.schema import ChatRequest
 from tenantry.entrypoints.http.openai.to_converse import to_converse
 
 ASKED = {"role": "user", "content": "hi"}
+TOOLS = [{"type": "function", "function": {"name": "look"}}]
 LONG = 98765432109876543210  # beyond 64 bits
 
 
@@ -70,7 +71,7 @@ def test_arguments_keep_every_digit() -> None:
         {"id": LONG, "far": [-LONG, {"one": 10**30, "é": None}], "text": "Zürich"},
         {"id": int("9" * 308), "round": 10**20},
     ):
-        block = converse(used(json.dumps(kept)))["messages"][1]["content"][0]
+        block = converse(used(json.dumps(kept)), tools=TOOLS)["messages"][1]["content"][0]
         assert block["toolUse"]["input"] == kept
         assert json.dumps(block["toolUse"]["input"]) == json.dumps(kept), (
             "no number became a double"

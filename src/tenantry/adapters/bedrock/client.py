@@ -142,7 +142,7 @@ class BedrockModel:
 
     def _failed(self, attempt: Attempt, failure: Failure) -> Failure:
         self._count(outcome_of(failure))
-        self._warn(attempt, trouble_of(failure))
+        self._warn(attempt, trouble_of(failure, attempt.model_id))
         return failure
 
     def _ended(self, attempt: Attempt, end: StreamEnd) -> None:

@@ -10,6 +10,7 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
+from tenantry.domain.denial import Denial, denial_of
 from tenantry.ports.model import (
     ANSWERED,
     DENIED,
@@ -21,7 +22,6 @@ from tenantry.ports.model import (
 )
 
 _NAME: Final = re.compile(r"[A-Za-z]{1,64}")
-_CREDENTIAL_STATUSES: Final = frozenset({401, 403})
 _OF_STREAMS: Final[Mapping[StreamEndKind, str]] = {
     StreamEndKind.COMPLETE: ANSWERED,
     StreamEndKind.CLOSED: LEFT,
@@ -34,10 +34,15 @@ _OF_EXCEPTIONS: Final[Mapping[str | None, FailureKind]] = {
     "validationException": FailureKind.REFUSED,
 }
 
+_DENIALS: Final[Mapping[Denial, str]] = {
+    Denial.CREDENTIALS: "refuses our credentials",
+    Denial.ACCESS: "does not let our credentials call {model}",
+}
+
 
 def outcome_of(failure: Failure) -> str:
     """One of `OUTCOMES`."""
-    return DENIED if _is_denied(failure) else failure.kind
+    return DENIED if _denial(failure) is not None else failure.kind
 
 
 def outcome_of_stream(end: StreamEnd) -> str:
@@ -47,8 +52,9 @@ def outcome_of_stream(end: StreamEnd) -> str:
     return _OF_STREAMS[end.kind]
 
 
-def trouble_of(failure: Failure) -> str | None:
-    """What is wrong with the endpoint or with us there; None where it is nothing of the sort."""
+def trouble_of(failure: Failure, model_id: str = "") -> str | None:
+    """What is wrong with the endpoint or with us there; None where it is nothing of the sort.
+    `model_id`: as it went upstream."""
     match failure.kind:
         case FailureKind.UNREACHABLE:
             return f"is out of reach: {failure.message}"
@@ -62,14 +68,19 @@ def trouble_of(failure: Failure) -> str | None:
             return "answers what cannot be read"
         case FailureKind.FAILED:
             return f"fails: {said_of(failure)}"
-        case FailureKind.REFUSED if _is_denied(failure):
-            return f"refuses our credentials: {said_of(failure)}"
+        case FailureKind.REFUSED if (denial := _denial(failure)) is not None:
+            words = _DENIALS[denial].format(model=model_id or "a model")
+            return f"{words}: {said_of(failure)}"
         case _:
             return None
 
 
-def _is_denied(failure: Failure) -> bool:
-    return failure.kind is FailureKind.REFUSED and failure.status in _CREDENTIAL_STATUSES
+def _denial(failure: Failure) -> Denial | None:
+    """None where the refusal is the request's, as of every other 4xx."""
+    if failure.kind is not FailureKind.REFUSED:
+        return None
+    denial = denial_of(failure.status, failure.error_type, failure.message)
+    return denial if denial in _DENIALS else None
 
 
 def said_of(failure: Failure) -> str:

@@ -11,8 +11,11 @@ from urllib.parse import quote, urlencode
 
 # Of the reply itself, not of what it says: they differ between any two.
 _INCIDENTAL: Final = frozenset(
-    {"date", "content-length", "x-tenantry-request-id", "x-amzn-requestid", "connection"}
-)
+    {
+        "date", "content-length", "connection",
+        "x-tenantry-request-id", "x-amzn-requestid", "x-tenantry-upstream-request-id",
+    }
+)  # fmt: skip
 _SHOWN_CHARS: Final = 160
 
 

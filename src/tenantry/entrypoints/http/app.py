@@ -294,10 +294,14 @@ class App:
 
 
 def _name(answer: Response | StreamingResponse, family: Family, request_id: UUID) -> None:
-    """The id by which whoever asks can tell of an answer; SDKs read it where their API puts it."""
+    """The id by which whoever asks can tell of an answer; SDKs read it where their API puts it.
+    Bedrock's own, by which its logs are joined, stands beside it."""
     answer.headers["x-tenantry-request-id"] = str(request_id)
     if family == "bedrock":
-        answer.headers.setdefault("x-amzn-requestid", str(request_id))
+        theirs = answer.headers.get("x-amzn-requestid")
+        if theirs is not None:
+            answer.headers["x-tenantry-upstream-request-id"] = theirs
+        answer.headers["x-amzn-requestid"] = str(request_id)
     elif family == "openai":
         answer.headers.setdefault("x-request-id", str(request_id))
 

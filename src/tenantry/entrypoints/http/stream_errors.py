@@ -7,6 +7,7 @@ from typing import Final
 
 import orjson
 
+from tenantry.application.streaming import OwnFrame
 from tenantry.domain.errors import (
     TenantryError,
     Unavailable,
@@ -21,7 +22,7 @@ from tenantry.domain.eventstream import Frame
 
 _KINDS: Final[Mapping[str, Callable[[str], TenantryError]]] = {
     "throttlingException": UpstreamThrottled,
-    "serviceUnavailableException": Unavailable,
+    "serviceUnavailableException": UpstreamUnavailable,
     "internalServerException": UpstreamUnavailable,
     "modelTimeoutException": UpstreamTimeout,
     "modelStreamErrorException": UpstreamRubbish,
@@ -29,13 +30,20 @@ _KINDS: Final[Mapping[str, Callable[[str], TenantryError]]] = {
         message, status=400, error_type="ValidationException"
     ),
 }
+# Of those that are ours, which are no words of the model's endpoint.
+_OWN_KINDS: Final[Mapping[str, Callable[[str], TenantryError]]] = {
+    **_KINDS,
+    "serviceUnavailableException": Unavailable,
+    "internalServerException": TenantryError,
+}
 
 
 def error_of(frame: Frame) -> TenantryError | None:
     """None where the frame is an ordinary event."""
     if not frame.is_failure:
         return None
-    make = _KINDS.get(frame.exception_type or "", UpstreamFailed)
+    kinds = _OWN_KINDS if isinstance(frame, OwnFrame) else _KINDS
+    make = kinds.get(frame.exception_type or "", UpstreamFailed)
     return make(_message(frame))
 
 

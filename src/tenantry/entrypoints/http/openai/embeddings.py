@@ -8,8 +8,8 @@ from typing import Any, Final
 import numpy as np
 
 from tenantry.application.calls import Embedded
-from tenantry.domain.errors import BadRequest
 from tenantry.domain.vector_lengths import DIMENSIONS_MAX
+from tenantry.entrypoints.http.openai.refusing import refused
 from tenantry.entrypoints.http.openai.schema import EmbeddingsRequest
 
 TEXTS_MAX: Final = 2_048  # OpenAI's own limit of an array
@@ -19,14 +19,14 @@ def texts_of(request: EmbeddingsRequest) -> list[str]:
     """The texts to embed. Raises `BadRequest`, also for arrays of token ids."""
     texts = [request.input] if isinstance(request.input, str) else request.input
     if not texts or len(texts) > TEXTS_MAX:
-        raise BadRequest(f"`input` takes 1 to {TEXTS_MAX:,} texts.")
+        raise refused("input", f"takes 1 to {TEXTS_MAX:,} texts.")
     if request.dimensions is not None and not 1 <= request.dimensions <= DIMENSIONS_MAX:
-        raise BadRequest(f"`dimensions` must be 1 to {DIMENSIONS_MAX:,}.")
+        raise refused("dimensions", f"must be 1 to {DIMENSIONS_MAX:,}.")
     for text in texts:
         if isinstance(text, (int, list)):
-            raise BadRequest("`input` takes texts; arrays of token ids are not supported.")
+            raise refused("input", "takes texts; arrays of token ids are not supported.")
         if not isinstance(text, str) or not text:
-            raise BadRequest("`input` takes non-empty strings.")
+            raise refused("input", "takes non-empty strings.")
     return texts
 
 

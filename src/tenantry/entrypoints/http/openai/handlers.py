@@ -3,28 +3,30 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 
 import orjson
 
 from tenantry.application.calls import ChatCall, Streamed
 from tenantry.domain.end_user import user_from
-from tenantry.domain.errors import TenantryError, UpstreamRubbish
+from tenantry.domain.errors import BadRequest, LargerThanLimit, TenantryError, UpstreamRubbish
 from tenantry.domain.shape import check_parts, check_shape
 from tenantry.domain.tenant import Scope
 from tenantry.entrypoints.http import sse
-from tenantry.entrypoints.http.bedrock.metadata import request_metadata
 from tenantry.entrypoints.http.call import Call
 from tenantry.entrypoints.http.charge import CHARGE_HEADER, charge_text, max_tokens_headers
 from tenantry.entrypoints.http.chats import Grounds, completed, streamed
 from tenantry.entrypoints.http.errors import to_sse_error
-from tenantry.entrypoints.http.json_body import LONG_IN, to
+from tenantry.entrypoints.http.json_body import LONG_IN
 from tenantry.entrypoints.http.openai import embeddings
 from tenantry.entrypoints.http.openai.chunks import ChunkMaker
 from tenantry.entrypoints.http.openai.from_converse import from_converse
+from tenantry.entrypoints.http.openai.metadata import to_request_metadata
 from tenantry.entrypoints.http.openai.models import Choice
+from tenantry.entrypoints.http.openai.refusing import read
 from tenantry.entrypoints.http.openai.schema import ChatRequest, EmbeddingsRequest, given
-from tenantry.entrypoints.http.openai.to_converse import service_tier, to_converse
+from tenantry.entrypoints.http.openai.to_converse import limit_name, service_tier, to_converse
 from tenantry.entrypoints.http.response import Response, StreamingResponse, json_response
 from tenantry.entrypoints.http.routes import LARGE_BODY_BYTES_MAX, Access, Route
 from tenantry.entrypoints.http.stream_errors import error_of
@@ -36,7 +38,7 @@ async def chat_completions(call: Call) -> Response | StreamingResponse:
     asked = given(call.json(long_in=LONG_IN))
     check_shape(asked)
     check_parts(asked.get("messages"))
-    chat = to(ChatRequest, asked)
+    chat = read(ChatRequest, asked)
     body = to_converse(chat)
     streams = bool(chat.stream)
     converse = ChatCall(
@@ -44,9 +46,9 @@ async def chat_completions(call: Call) -> Response | StreamingResponse:
         chat.model,
         body,
         service_tier=service_tier(chat),
-        request_metadata=request_metadata(chat.metadata, field="metadata"),
+        request_metadata=to_request_metadata(chat.metadata),
     )
-    ctx = call.context(user=user_from(chat.user, field="user"))
+    ctx = call.context(user=_user(chat.user))
     completion_id = f"chatcmpl-{call.request_id.hex}"
     created = int(call.services.clock.now().timestamp())
     if streams:
@@ -57,10 +59,12 @@ async def chat_completions(call: Call) -> Response | StreamingResponse:
             model=chat.model,
             include_usage=bool(options and options.include_usage),
         )
-        stream, grounds = await streamed(call, ctx, converse)
+        with _naming_the_limit(chat):
+            stream, grounds = await streamed(call, ctx, converse)
         headers = dict(sse.HEADERS) | max_tokens_headers(stream.max_tokens)
         return StreamingResponse(_events(stream, maker, grounds), headers, stream.leave)
-    done, told = await completed(call, ctx, converse)
+    with _naming_the_limit(chat):
+        done, told = await completed(call, ctx, converse)
     completion = from_converse(
         done.body, done.usage, completion_id=completion_id, created=created, model=chat.model
     )
@@ -69,6 +73,26 @@ async def chat_completions(call: Call) -> Response | StreamingResponse:
     if done.charge is not None:
         response.headers[CHARGE_HEADER] = charge_text(done.charge, done.currency)
     return response
+
+
+def _user(given: str | None) -> str | None:
+    """An empty one is none, as some clients always send the member. Raises `BadRequest`."""
+    try:
+        return user_from(given or None, field="user")
+    except BadRequest as refusal:
+        refusal.details["param"] = "user"
+        raise
+
+
+@contextmanager
+def _naming_the_limit(chat: ChatRequest) -> Iterator[None]:
+    """Which parameter asked for more than the plan's ceiling: each API has its own name of it."""
+    try:
+        yield
+    except LargerThanLimit as refusal:
+        if refusal.details.get("of") == "output":
+            refusal.details["param"] = limit_name(chat)
+        raise
 
 
 async def _events(
@@ -96,9 +120,9 @@ async def _events(
 
 
 async def create_embeddings(call: Call) -> Response:
-    request = to(EmbeddingsRequest, given(call.json()))
+    request = read(EmbeddingsRequest, given(call.json()))
     texts = embeddings.texts_of(request)
-    ctx = call.context(user=user_from(request.user, field="user"))
+    ctx = call.context(user=_user(request.user))
     done = await call.services.embeddings.embed(ctx, request.model, texts, request.dimensions)
     response = json_response(embeddings.from_embedded(done, request))
     if done.charge is not None:

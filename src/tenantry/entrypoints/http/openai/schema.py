@@ -30,6 +30,7 @@ class Message(Struct):
     tool_calls: list[ToolCall] | None = None
     tool_call_id: str | None = None
     refusal: str | None = None
+    cache_control: Any = None  # of a message whose content is a string
     # Refused, where they say anything.
     audio: Any = None
     function_call: Any = None
@@ -40,11 +41,15 @@ class Function(Struct, forbid_unknown_fields=True):
     description: str | None = None
     parameters: dict[str, Any] | None = None
     strict: bool | None = None
+    cache_control: Any = None
 
 
 class Tool(Struct, forbid_unknown_fields=True):
+    """Clients set a cache mark beside the function, or within."""
+
     type: Literal["function"]
     function: Function
+    cache_control: Any = None
 
 
 class NamedFunction(Struct, forbid_unknown_fields=True):

@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 import orjson
 
 from tenantry.application import exact_json
-from tenantry.domain.errors import BadRequest
 from tenantry.entrypoints.http.json_body import check_nesting, check_values
-from tenantry.entrypoints.http.openai.parts import to_blocks, to_text
-from tenantry.entrypoints.http.openai.schema import ChatRequest, Message, NamedTool, ToolCall
+from tenantry.entrypoints.http.openai.parts import (
+    cache_point,
+    marked,
+    to_blocks,
+    to_texts,
+    without_blanks,
+)
+from tenantry.entrypoints.http.openai.past_tools import in_words
+from tenantry.entrypoints.http.openai.refusing import refused
+from tenantry.entrypoints.http.openai.schema import ChatRequest, Message, NamedTool, Tool, ToolCall
 
 # Of a tool that said nothing. Models differ in whether they take a result without content or with
 # a blank text; one with a text they all take.
-NO_OUTPUT = "(no output)"
+NO_OUTPUT: Final = "(no output)"
+FILE_ALONE: Final = "(see the file)"  # Bedrock takes no document without a text beside it
+CACHE_POINTS_MAX: Final = 4  # of one request (Bedrock user guide, prompt caching, 2026-11)
 
 
 def to_converse(chat: ChatRequest) -> dict[str, Any]:
@@ -23,13 +32,18 @@ def to_converse(chat: ChatRequest) -> dict[str, Any]:
     _refuse_unsupported(chat)
     _check_arguments(chat)
     system, messages = _conversation(chat.messages)
+    tools = _tools(chat)
+    if not tools:
+        messages = in_words(messages)
+    _put_words_beside_files(messages)
     body: dict[str, Any] = {"messages": messages}
     if system:
         body["system"] = system
     if inference := _inference(chat):
         body["inferenceConfig"] = inference
-    if tools := _tools(chat, messages):
+    if tools:
         body["toolConfig"] = tools
+    _check_cache_points(body)
     if output := _output(chat):
         body["outputConfig"] = output
     return body
@@ -40,8 +54,13 @@ def service_tier(chat: ChatRequest) -> str | None:
     return None if chat.service_tier in (None, "auto") else chat.service_tier
 
 
+def limit_name(chat: ChatRequest) -> str:
+    """What the client has called its output limit; the newer name goes first."""
+    return "max_tokens" if chat.max_completion_tokens is None else "max_completion_tokens"
+
+
 def _refuse_unsupported(chat: ChatRequest) -> None:
-    refused = {
+    asked_for = {
         "n": chat.n not in (None, 1),
         "logprobs": bool(chat.logprobs),
         "top_logprobs": bool(chat.top_logprobs),
@@ -52,15 +71,15 @@ def _refuse_unsupported(chat: ChatRequest) -> None:
         "modalities": chat.modalities not in (None, ["text"]),
         "parallel_tool_calls": chat.parallel_tool_calls is False,
     }
-    for name, asked in refused.items():
+    for name, asked in asked_for.items():
         if asked:
-            raise BadRequest(f"`{name}` is not supported here: leave it out.")
+            raise refused(name, "is not supported here: leave it out.")
     if chat.response_format is not None and chat.response_format.type == "json_object":
-        raise BadRequest("`response_format` json_object is not supported here; json_schema is.")
+        raise refused("response_format", "json_object is not supported here; json_schema is.")
     if chat.stream_options is not None and not chat.stream:
-        raise BadRequest("`stream_options` goes with `stream` alone.")
+        raise refused("stream_options", "goes with `stream` alone.")
     if not chat.messages:
-        raise BadRequest("`messages` must not be empty.")
+        raise refused("messages", "must not be empty.")
 
 
 def _check_arguments(chat: ChatRequest) -> None:
@@ -81,15 +100,14 @@ def _conversation(
         where = f"messages[{number}]"
         _refuse_unsaid(message, where)
         if message.role in ("system", "developer"):
-            if text := to_text(message.content, where):
-                system.append({"text": text})
+            system += _system(message, where)
             continue
         role = "assistant" if message.role == "assistant" else "user"
         blocks = _blocks(message, where)
         if not blocks and role == "assistant":  # an answer that said nothing
             continue
         if not blocks:
-            raise BadRequest(f"`{where}` is empty.")
+            raise refused(where, "is empty.")
         if turns and turns[-1]["role"] == role:
             turns[-1]["content"] += blocks
         else:
@@ -98,14 +116,34 @@ def _conversation(
     return system, turns
 
 
+def _system(message: Message, where: str) -> list[dict[str, Any]]:
+    """A block for each text, as the client has parted them; a blank one is refused by Bedrock."""
+    point = cache_point(message.cache_control, f"{where}.cache_control")
+    return marked(without_blanks(to_texts(message.content, where)), point)
+
+
+def _put_words_beside_files(turns: Sequence[dict[str, Any]]) -> None:
+    for turn in turns:
+        kinds = {kind for block in turn["content"] for kind in block}
+        if turn["role"] == "user" and "document" in kinds and "text" not in kinds:
+            turn["content"].append({"text": FILE_ALONE})
+
+
+def _check_cache_points(body: dict[str, Any]) -> None:
+    blocks = [*body.get("system", ()), *body.get("toolConfig", {}).get("tools", ())]
+    blocks += [block for turn in body["messages"] for block in turn["content"]]
+    if sum("cachePoint" in block for block in blocks) > CACHE_POINTS_MAX:
+        raise refused("cache_control", f"is taken {CACHE_POINTS_MAX} times in a request at most.")
+
+
 def _refuse_unsaid(message: Message, where: str) -> None:
     """What would be lost on the way to Converse, though the model was meant to have it."""
     if message.audio is not None:
-        raise BadRequest(f"`{where}.audio` is not supported: send what was said as `content`.")
+        raise refused(f"{where}.audio", "is not supported: send what was said as `content`.")
     if message.function_call is not None:
-        raise BadRequest(f"`{where}.function_call` is not supported: use `tool_calls`.")
+        raise refused(f"{where}.function_call", "is not supported: use `tool_calls`.")
     if message.refusal and message.role != "assistant":
-        raise BadRequest(f"`{where}.refusal` belongs to the assistant.")
+        raise refused(f"{where}.refusal", "belongs to the assistant.")
 
 
 def _tell_apart(turns: Sequence[dict[str, Any]]) -> None:
@@ -123,24 +161,32 @@ def _tell_apart(turns: Sequence[dict[str, Any]]) -> None:
 
 
 def _blocks(message: Message, where: str) -> list[dict[str, Any]]:
+    point = cache_point(message.cache_control, f"{where}.cache_control")
     if message.role == "tool":
-        if not message.tool_call_id:
-            raise BadRequest(f"`{where}.tool_call_id` is missing.")
-        text = to_text(message.content, where)
-        content = [{"text": text if text.strip() else NO_OUTPUT}]
-        return [{"toolResult": {"toolUseId": message.tool_call_id, "content": content}}]
+        return _tool_result(message, point, where)
     blocks = to_blocks(message.content, where)
     if message.refusal:  # an answer in words, as a part of that name is
         blocks.append({"text": message.refusal})
     if message.role == "assistant":  # an answer may hold blank texts, which no request may
-        blocks = [block for block in blocks if "text" not in block or block["text"].strip()]
+        blocks = without_blanks(blocks)
     if message.tool_calls:
         if message.role != "assistant":
-            raise BadRequest(f"`{where}.tool_calls` belongs to the assistant.")
+            raise refused(f"{where}.tool_calls", "belongs to the assistant.")
         blocks += [
             _tool_use(call, f"{where}.tool_calls[{i}]") for i, call in enumerate(message.tool_calls)
         ]
-    return blocks
+    return marked(blocks, point)
+
+
+def _tool_result(message: Message, point: list[dict[str, Any]], where: str) -> list[dict[str, Any]]:
+    """A result holds no cache points: they stand behind it."""
+    if not message.tool_call_id:
+        raise refused(f"{where}.tool_call_id", "is missing.")
+    said = without_blanks(to_texts(message.content, where))
+    texts = [block for block in said if "text" in block] or [{"text": NO_OUTPUT}]
+    points = [block for block in said if "cachePoint" in block] or point
+    result = {"toolUseId": message.tool_call_id, "content": texts}
+    return [{"toolResult": result}, *points[-1:]]
 
 
 def _tool_use(call: ToolCall, where: str) -> dict[str, Any]:
@@ -149,21 +195,25 @@ def _tool_use(call: ToolCall, where: str) -> dict[str, Any]:
         arguments = orjson.loads(said)
     except orjson.JSONDecodeError:
         arguments = None
-    where = f"`{where}.function.arguments`"
     if not isinstance(arguments, dict):
-        raise BadRequest(f"{where} must be a JSON object in a string.")
+        raise refused(f"{where}.function.arguments", "must be a JSON object in a string.")
     check_nesting(arguments)
     exact = exact_json.exactly(arguments, said.encode())
     return {"toolUse": {"toolUseId": call.id, "name": call.function.name, "input": exact}}
 
 
 def _inference(chat: ChatRequest) -> dict[str, Any]:
-    name, limit = "max_completion_tokens", chat.max_completion_tokens
+    limit = chat.max_completion_tokens
     if limit is None:
-        name, limit = "max_tokens", chat.max_tokens
+        limit = chat.max_tokens
     if limit is not None and limit < 1:
-        raise BadRequest(f"`{name}` must be at least 1.")
+        raise refused(limit_name(chat), "must be at least 1.")
+    for of, value in (("temperature", chat.temperature), ("top_p", chat.top_p)):
+        if value is not None and not 0 <= value <= 1:  # OpenAI's own models take 0 to 2
+            raise refused(of, "must be 0 to 1 here: Bedrock's models take no more.")
     stop = [chat.stop] if isinstance(chat.stop, str) else chat.stop
+    if stop and not all(stop):
+        raise refused("stop", "takes texts that are not empty.")
     members = {
         "maxTokens": limit,
         "temperature": chat.temperature,
@@ -173,17 +223,17 @@ def _inference(chat: ChatRequest) -> dict[str, Any]:
     return {name: value for name, value in members.items() if value is not None}
 
 
-def _tools(chat: ChatRequest, messages: Sequence[dict[str, Any]]) -> dict[str, Any]:
+def _tools(chat: ChatRequest) -> dict[str, Any]:
+    """Nothing where the model may call none."""
     choice = chat.tool_choice
     if choice == "none":
-        if any("toolUse" in block for turn in messages for block in turn["content"]):
-            raise BadRequest("`tool_choice` none is not supported after a tool was used.")
         return {}
     if not chat.tools:
         if choice not in (None, "auto"):
-            raise BadRequest("`tool_choice` needs `tools`.")
+            raise refused("tool_choice", "needs `tools`.")
         return {}
-    config: dict[str, Any] = {"tools": [_tool(tool.function) for tool in chat.tools]}
+    tools = [block for i, tool in enumerate(chat.tools) for block in _tool(tool, f"tools[{i}]")]
+    config: dict[str, Any] = {"tools": tools}
     if isinstance(choice, NamedTool):
         config["toolChoice"] = {"tool": {"name": choice.function.name}}
     elif choice is not None:
@@ -191,14 +241,17 @@ def _tools(chat: ChatRequest, messages: Sequence[dict[str, Any]]) -> dict[str, A
     return config
 
 
-def _tool(function: Any) -> dict[str, Any]:
+def _tool(tool: Tool, where: str) -> list[dict[str, Any]]:
+    function = tool.function
     parameters = function.parameters or {"type": "object", "properties": {}}
     spec: dict[str, Any] = {"name": function.name, "inputSchema": {"json": parameters}}
     if function.description:
         spec["description"] = function.description
     if function.strict:
         spec["strict"] = True
-    return {"toolSpec": spec}
+    point = cache_point(tool.cache_control, f"{where}.cache_control")
+    inner = cache_point(function.cache_control, f"{where}.function.cache_control")
+    return [{"toolSpec": spec}, *(point or inner)]
 
 
 def _output(chat: ChatRequest) -> dict[str, Any]:
@@ -206,7 +259,7 @@ def _output(chat: ChatRequest) -> dict[str, Any]:
     form = chat.response_format
     if form is not None and form.type == "json_schema":
         if form.json_schema is None or form.json_schema.schema is None:
-            raise BadRequest("`response_format.json_schema.schema` is missing.")
+            raise refused("response_format.json_schema.schema", "is missing.")
         schema: dict[str, Any] = {
             "schema": orjson.dumps(form.json_schema.schema).decode(),
             "name": form.json_schema.name,

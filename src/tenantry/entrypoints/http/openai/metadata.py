@@ -1,0 +1,55 @@
+"""OpenAI's `metadata` as Bedrock's `requestMetadata`, which takes less of it. Pure.
+
+It annotates a call and decides nothing, so that what OpenAI takes is never refused: what Bedrock
+cannot take is escaped, cut or left out.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Final
+
+from tenantry.entrypoints.http.bedrock.metadata import CLIENT_KEYS_MAX, OUR_KEYS
+from tenantry.entrypoints.http.openai.refusing import refused
+
+PAIRS_MAX: Final = 16  # OpenAI's own bounds (API reference, chat completions, 2026-11)
+KEY_CHARS_MAX: Final = 64
+VALUE_CHARS_MAX: Final = 512
+RESERVED_PREFIX: Final = "metadata."  # before a key that is one of ours
+_BEDROCK_CHARS_MAX: Final = 256  # of a key and of a value (service model)
+_TAKEN: Final = re.compile(r"[a-zA-Z0-9\s:_@$#=/+,\-.]", re.ASCII)
+
+
+def to_request_metadata(metadata: Mapping[str, str] | None) -> dict[str, str]:
+    """The first pairs, as many as Bedrock has room for. Raises `BadRequest` beyond OpenAI's own
+    bounds alone."""
+    pairs = metadata or {}
+    if len(pairs) > PAIRS_MAX:
+        raise refused("metadata", f"takes at most {PAIRS_MAX} pairs.")
+    kept: dict[str, str] = {}
+    for key, value in pairs.items():
+        if len(key) > KEY_CHARS_MAX:
+            raise refused("metadata", f"takes keys of at most {KEY_CHARS_MAX} characters.")
+        if len(value) > VALUE_CHARS_MAX:
+            raise refused("metadata", f"takes values of at most {VALUE_CHARS_MAX} characters.")
+        name = _escaped(f"{RESERVED_PREFIX}{key}" if key in OUR_KEYS else key)
+        if name and name not in kept and len(kept) < CLIENT_KEYS_MAX:
+            kept[name] = _escaped(value)
+    return kept
+
+
+def _escaped(text: str) -> str:
+    """Each other character as `=` and the hexadecimal of its bytes in UTF-8; cut where it is too
+    long, never within one."""
+    pieces: list[str] = []
+    room = _BEDROCK_CHARS_MAX
+    for character in text:
+        piece = character
+        if not _TAKEN.fullmatch(character):
+            piece = "".join(f"={byte:02X}" for byte in character.encode())
+        if len(piece) > room:
+            break
+        pieces.append(piece)
+        room -= len(piece)
+    return "".join(pieces)

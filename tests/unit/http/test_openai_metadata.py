@@ -1,0 +1,68 @@
+"""OpenAI's `metadata` annotates: what OpenAI takes is never refused, and never one of our marks."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tenantry.application.upstream import check_metadata
+from tenantry.domain.errors import BadRequest
+from tenantry.entrypoints.http.bedrock.metadata import OUR_KEYS, request_metadata
+from tenantry.entrypoints.http.openai.metadata import to_request_metadata
+
+CHARACTERS = st.characters(exclude_categories=["Cs"])
+KEYS = st.sampled_from([*sorted(OUR_KEYS), "metadata.env", ""]) | st.text(CHARACTERS, max_size=64)
+METADATA = st.dictionaries(KEYS, st.text(CHARACTERS, max_size=512), max_size=16)
+
+
+def test_what_bedrock_takes_stays_as_it_is() -> None:
+    assert to_request_metadata({"feature": "a = b", "team": ""}) == {"feature": "a = b", "team": ""}
+    assert to_request_metadata(None) == {}
+
+
+def test_our_own_keys_stand_under_another_name() -> None:
+    asked = {"env": "prod", "tid": "tnt_bolt", "x": "y"}
+    assert to_request_metadata(asked) == {
+        "metadata.env": "prod",
+        "metadata.tid": "tnt_bolt",
+        "x": "y",
+    }
+
+
+def test_what_bedrock_does_not_take_is_escaped_or_cut() -> None:
+    told = to_request_metadata({"città": "Zürich!", "long": "x" * 300, "cut": "é" * 50, "": "y"})
+    assert told == {
+        "citt=C3=A0": "Z=C3=BCrich=21",
+        "long": "x" * 256,
+        "cut": "=C3=A9" * 42,
+    }
+
+
+def test_the_first_twelve_are_kept() -> None:
+    kept = to_request_metadata({f"k{i}": "v" for i in range(16)})
+    assert list(kept) == [f"k{i}" for i in range(12)]
+
+
+@given(METADATA)
+def test_what_openai_takes_is_taken_by_bedrock(metadata: dict[str, str]) -> None:
+    kept = to_request_metadata(metadata)
+    assert request_metadata(kept) == kept
+    check_metadata(kept)
+    assert not OUR_KEYS & kept.keys()
+
+
+@pytest.mark.parametrize(
+    ("metadata", "words"),
+    [
+        ({f"k{i}": "v" for i in range(17)}, "at most 16 pairs"),
+        ({"k" * 65: "v"}, "keys of at most 64 characters"),
+        ({"k": "v" * 513}, "values of at most 512 characters"),
+    ],
+)
+def test_beyond_openais_own_bounds_it_is_refused(metadata: dict[str, str], words: str) -> None:
+    with pytest.raises(BadRequest, match=re.escape(f"`metadata` takes {words}.")) as told:
+        to_request_metadata(metadata)
+    assert told.value.details["param"] == "metadata"
