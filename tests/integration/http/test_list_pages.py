@@ -6,6 +6,7 @@ from typing import Any
 
 import orjson
 import pytest
+from tests.support.described import Described
 from tests.support.http_edge import Edge
 from tests.support.http_plain import send
 from tests.support.http_services import OPERATOR_TOKEN
@@ -61,10 +62,11 @@ def test_every_list_is_described_with_its_pages(edge: Edge) -> None:
     """A GET that answers `data` and `next_cursor` is a list, or is named above."""
     for table, admin in ((ADMIN_PLANE, True), (DATA_PLANE, False)):
         key = OPERATOR_TOKEN if admin else None
-        described = orjson.loads(send(edge, "GET", "/openapi.json", key=key, admin=admin)[2])
+        said = send(edge, "GET", "/openapi.json", key=key, admin=admin)[2]
+        described = Described(orjson.loads(said))
         for route in table.routes:
-            told = described["paths"][route.template][route.method.lower()]
-            named = {one["name"]: one for one in told["parameters"] if one["in"] == "query"}
+            told = described.parameters(f"{route.method} {route.template}")
+            named = {one["name"]: one for one in told if one["in"] == "query"}
             assert set(named) == set(route.query)
             if "limit" in named:
                 assert named["limit"]["schema"] == {"type": "integer", "minimum": 1, "maximum": 100}

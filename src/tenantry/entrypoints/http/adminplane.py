@@ -43,7 +43,9 @@ def _admin(
     )
 
 
-_OF_TENANT: Final = ("tenant", *PAGE)
+_WHOSE: Final = ("tenant",)
+_OF_TENANT: Final = (*_WHOSE, *PAGE)
+_ECONOMICS: Final = ("from", "to", "by", "tag")
 _ROUTES: Final = (
     *health.ROUTES,
     _admin("GET", "/tenants", control.list_tenants, "Tenants", PAGE),
@@ -55,7 +57,7 @@ _ROUTES: Final = (
     _admin("GET", "/tenants/{tenant}/shred", shreds.show, "A shred: how far, and its certificate"),
     _admin("GET", "/keys", control.list_keys, "A tenant's API keys, without secrets", _OF_TENANT),
     _admin("POST", "/keys", control.create_key, "Create an API key; its secrets are shown once"),
-    _admin("DELETE", "/keys/{key}", control.revoke_key, "Revoke an API key"),
+    _admin("DELETE", "/keys/{key}", control.revoke_key, "Revoke an API key", _WHOSE),
     _admin("GET", "/plans", control.list_plans, "Plans", PAGE),
     _admin("POST", "/plans", control.apply_plans, "Apply plans; what changed gets a version"),
     _admin("GET", "/models", control.list_models, "The model catalogue", PAGE),
@@ -66,7 +68,7 @@ _ROUTES: Final = (
         "GET", "/budgets", budgets.list_budgets, "A tenant's budgets and what is left", _OF_TENANT
     ),
     _admin("POST", "/budgets", budgets.set_budget, "Set a budget"),
-    _admin("DELETE", "/budgets/{budget}", budgets.remove_budget, "Remove a budget"),
+    _admin("DELETE", "/budgets/{budget}", budgets.remove_budget, "Remove a budget", _WHOSE),
     _admin(
         "GET",
         "/budgets/forecast",
@@ -84,13 +86,13 @@ _ROUTES: Final = (
     _admin("POST", "/alerts/{alert}/acknowledge", alerts.acknowledge, "Acknowledge an alert"),
     _admin("GET", "/mutes", alerts.list_mutes, "A tenant's announced use", _OF_TENANT),
     _admin("POST", "/mutes", alerts.mute, "Announce use, which is then not told"),
-    _admin("DELETE", "/mutes/{mute}", alerts.unmute, "Take an announcement back"),
+    _admin("DELETE", "/mutes/{mute}", alerts.unmute, "Take an announcement back", _WHOSE),
     _admin("GET", "/prices", control.show_prices, "The price edition in force"),
     _admin("POST", "/prices", control.import_prices, "Import a price edition"),
     _admin("GET", "/usage", accounting.usage, "A tenant's usage", ("tenant", *USAGE_QUERY)),
-    _admin("GET", "/economics", economics.economics, "Margin by tenant, model or tag"),
+    _admin("GET", "/economics", economics.economics, "Margin by tenant, model or tag", _ECONOMICS),
     _admin("GET", "/invoices", accounting.invoices, "A tenant's invoices", _OF_TENANT),
-    _admin("GET", "/invoices/{number}", accounting.invoice, "One invoice of a tenant"),
+    _admin("GET", "/invoices/{number}", accounting.invoice, "One invoice of a tenant", _WHOSE),
     _admin("POST", "/invoices/review", billing.review, "Store a period's draft for review"),
     _admin("POST", "/invoices/finalise", billing.finalise, "Make a period's invoice final"),
     _admin("POST", "/invoices/{number}/void", billing.void, "Void a final invoice"),

@@ -16,13 +16,13 @@ from tenantry.entrypoints.http.response import Response, json_response
 ASKED_BY = "an operator, on the admin port"
 
 
-class _Confirmation(Struct, forbid_unknown_fields=True):
-    confirm: str
+class ShredRequest(Struct, forbid_unknown_fields=True):
+    confirm: str  # the tenant's name
 
 
 async def begin(call: Call) -> Response:
     """202: refused from now on; the background worker does the rest. The name must be repeated."""
-    asked = to(_Confirmation, call.json())
+    asked = to(ShredRequest, call.json())
     shreds = call.services.shreds
     shred = await begin_shred(shreds, call.params["tenant"], asked.confirm, ASKED_BY)
     call.services.directory.forget(shred.tenant_id)

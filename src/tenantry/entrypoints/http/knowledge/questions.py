@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from typing import Annotated, Any
+from typing import Annotated
 from uuid import UUID
 
 from msgspec import Meta, Struct
@@ -18,6 +18,7 @@ from tenantry.domain.tenant import Scope
 from tenantry.entrypoints.http import sse
 from tenantry.entrypoints.http.call import Call
 from tenantry.entrypoints.http.charge import CHARGE_HEADER, charge_text, max_tokens_headers
+from tenantry.entrypoints.http.described import Filtering, Question, TopK
 from tenantry.entrypoints.http.errors import to_sse_error
 from tenantry.entrypoints.http.json_body import to
 from tenantry.entrypoints.http.knowledge.views import from_answer, from_passage
@@ -26,29 +27,31 @@ from tenantry.entrypoints.http.routes import LARGE_BODY_BYTES_MAX, Access, Route
 from tenantry.entrypoints.http.services import AnswerStream
 
 
-class _Rerank(Struct, forbid_unknown_fields=True):
+class RerankChoice(Struct, forbid_unknown_fields=True):
+    """A reranking model orders the passages, and `keep` of them stay; null: all."""
+
     model: Annotated[str, Meta(min_length=1, max_length=MAX_MODEL_ID_CHARS)]
     keep: Annotated[int, Meta(ge=1, le=TOP_K_MAX)] | None = None
 
 
-class _Search(Struct, forbid_unknown_fields=True):
-    query: str
-    top_k: int = TOP_K_DEFAULT
-    filter: Any = None
-    rerank: _Rerank | None = None
+class SearchRequest(Struct, forbid_unknown_fields=True):
+    query: Question
+    top_k: TopK = TOP_K_DEFAULT
+    filter: Filtering = None
+    rerank: RerankChoice | None = None
 
 
-class _Question(Struct, forbid_unknown_fields=True):
-    question: str
-    model: str | None = None
-    top_k: int = TOP_K_DEFAULT
-    filter: Any = None
-    rerank: _Rerank | None = None
+class AnswerRequest(Struct, forbid_unknown_fields=True):
+    question: Question
+    model: str | None = None  # the plan's
+    top_k: TopK = TOP_K_DEFAULT
+    filter: Filtering = None
+    rerank: RerankChoice | None = None
     stream: bool = False
 
 
 async def search(call: Call) -> Response:
-    asked = to(_Search, call.json(exact=True))
+    asked = to(SearchRequest, call.json(exact=True))
     where, reranking = filter_from(asked.filter), _reranking(asked.rerank)
     wanted = Search(asked.query, asked.top_k, where, reranking)
     found = await call.services.library.find(call.context(), wanted)
@@ -59,7 +62,7 @@ async def search(call: Call) -> Response:
 
 
 async def answer(call: Call) -> Response | StreamingResponse:
-    asked = to(_Question, call.json(exact=True))
+    asked = to(AnswerRequest, call.json(exact=True))
     where, reranking = filter_from(asked.filter), _reranking(asked.rerank)
     question = plain_question(asked.question, asked.model, asked.top_k, where, reranking)
     answers, ctx = call.services.answers, call.context()
@@ -76,7 +79,7 @@ async def answer(call: Call) -> Response | StreamingResponse:
     return response
 
 
-def _reranking(given: _Rerank | None) -> Reranking | None:
+def _reranking(given: RerankChoice | None) -> Reranking | None:
     return None if given is None else Reranking(given.model, given.keep)
 
 

@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from msgspec import Struct
 
 from tenantry.domain.errors import BadRequest
 from tenantry.domain.tenant import Scope
+from tenantry.domain.vector_lengths import DIMENSIONS_MAX
 from tenantry.entrypoints.http.call import Call
+from tenantry.entrypoints.http.described import described
 from tenantry.entrypoints.http.json_body import to
 from tenantry.entrypoints.http.knowledge.views import from_reindex
 from tenantry.entrypoints.http.response import Response, json_response
 from tenantry.entrypoints.http.routes import Access, Route
 
 
-class _Reindex(Struct, forbid_unknown_fields=True):
+class ReindexRequest(Struct, forbid_unknown_fields=True):
     model: str | None = None
-    dimensions: int | None = None
+    dimensions: Annotated[int, described(minimum=1, maximum=DIMENSIONS_MAX)] | None = None
     again: bool = False
 
 
 async def start(call: Call) -> Response:
     """202: it runs, whether it was begun now or before."""
-    asked = to(_Reindex, call.json())
+    asked = to(ReindexRequest, call.json())
     if asked.model is None and not asked.again:
         raise BadRequest("`model` is missing: only `again` goes without it.")
     reindex = await call.services.library.reindex(

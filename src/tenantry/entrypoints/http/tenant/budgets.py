@@ -14,18 +14,19 @@ from tenantry.domain.budget import Scope as BudgetScope
 from tenantry.domain.errors import BadRequest, NotFound
 from tenantry.domain.tenant import Scope
 from tenantry.entrypoints.http.call import Call
+from tenantry.entrypoints.http.described import LimitText, UserHash
 from tenantry.entrypoints.http.json_body import to
 from tenantry.entrypoints.http.paging import PAGE, page_of, page_response
 from tenantry.entrypoints.http.response import Response, json_response
 from tenantry.entrypoints.http.routes import Access, Route
 
 
-class _NewBudget(Struct, forbid_unknown_fields=True):
+class NewBudget(Struct, forbid_unknown_fields=True):
     scope: BudgetScope
     period: Period
-    limit: str
+    limit: LimitText
     scope_id: str | None = None  # the tenant itself where absent
-    user_hash: str | None = None  # in place of a user's name
+    user_hash: UserHash | None = None  # in place of a user's name
     basis: Literal["charge"] = "charge"
     currency: str | None = None  # the contract's
     hard: bool = True
@@ -39,7 +40,7 @@ async def index(call: Call) -> Response:
 
 async def place(call: Call) -> Response:
     """Sets or replaces one; 201 with what is settled and reserved of it already."""
-    asked = to(_NewBudget, call.json())
+    asked = to(NewBudget, call.json())
     principal = call.tenant()
     if asked.currency is not None:
         check_currency(asked.currency, await call.services.tenant_admin.currency(principal))

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
-from typing import Final
+from typing import Annotated, Final
 
 from msgspec import Struct
 
 from tenantry.domain.errors import BadRequest, ModelRetired, NotFound
 from tenantry.domain.tenant import DEFAULT_SCOPES, Principal, Scope
 from tenantry.entrypoints.http.call import Call
+from tenantry.entrypoints.http.described import KeyName, Zoned, described
 from tenantry.entrypoints.http.json_body import to, zoned
 from tenantry.entrypoints.http.key_views import from_key_row, from_new_key
 from tenantry.entrypoints.http.paging import PAGE, page_of, page_response
@@ -21,11 +21,11 @@ MODELS_MAX: Final = 100
 _ID_CHARS_MAX: Final = 64
 
 
-class _NewKey(Struct, forbid_unknown_fields=True):
-    name: str = ""
-    scopes: list[Scope] | None = None
-    models_allowed: list[str] | None = None
-    expires_at: datetime | None = None
+class NewKey(Struct, forbid_unknown_fields=True):
+    name: KeyName = ""
+    scopes: Annotated[list[Scope], described(minItems=1)] | None = None
+    models_allowed: Annotated[list[str], described(minItems=1, maxItems=MODELS_MAX)] | None = None
+    expires_at: Zoned | None = None
 
 
 async def index(call: Call) -> Response:
@@ -36,7 +36,7 @@ async def index(call: Call) -> Response:
 
 async def create(call: Call) -> Response:
     """The only answer that ever holds the key's secrets."""
-    asked = to(_NewKey, call.json())
+    asked = to(NewKey, call.json())
     principal = call.tenant()
     scopes = DEFAULT_SCOPES if asked.scopes is None else frozenset(asked.scopes)
     if not scopes:

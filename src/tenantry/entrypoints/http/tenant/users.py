@@ -6,36 +6,37 @@ user who never was is answered like one of another tenant: nothing is there.
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Annotated, Final
 
 from msgspec import Struct
 
 from tenantry.application.erasing import REMAINS, erase_user
-from tenantry.application.exporting import PAGE_MAX, hashes_of
+from tenantry.application.exporting import PAGE_MAX, USER_SECTIONS, hashes_of
 from tenantry.domain.end_user import spellings_from
 from tenantry.domain.errors import BadRequest
 from tenantry.domain.tenant import Scope
 from tenantry.entrypoints.http.call import Call
+from tenantry.entrypoints.http.described import User, described
 from tenantry.entrypoints.http.json_body import to
 from tenantry.entrypoints.http.response import Response, json_response
 from tenantry.entrypoints.http.routes import Access, Route
 from tenantry.entrypoints.http.tenant.export_views import from_row
 
 
-class _Page(Struct, forbid_unknown_fields=True):
-    user: str
-    section: str
+class UserExportRequest(Struct, forbid_unknown_fields=True):
+    user: User
+    section: Annotated[str, described(enum=list(USER_SECTIONS))]
     cursor: str | None = None
-    limit: int = PAGE_MAX
+    limit: Annotated[int, described(minimum=1, maximum=PAGE_MAX)] = PAGE_MAX
 
 
-class _User(Struct, forbid_unknown_fields=True):
-    user: str
+class UserRequest(Struct, forbid_unknown_fields=True):
+    user: User
 
 
 async def export(call: Call) -> Response:
     """One section of what is kept of an end user, by pages."""
-    asked = to(_Page, call.json())
+    asked = to(UserExportRequest, call.json())
     if isinstance(asked.limit, bool) or not 1 <= asked.limit <= PAGE_MAX:
         raise BadRequest(f"`limit` must be a whole number from 1 to {PAGE_MAX}.")
     principal = call.tenant()
@@ -49,7 +50,7 @@ async def export(call: Call) -> Response:
 
 async def erase(call: Call) -> Response:
     """What was erased, and what remains and why."""
-    spellings = spellings_from(to(_User, call.json()).user)
+    spellings = spellings_from(to(UserRequest, call.json()).user)
     erased = await erase_user(call.services.erasure, call.tenant(), spellings)
     return json_response({"erased": dict(erased), "remains": list(REMAINS)})
 

@@ -1,0 +1,123 @@
+"""How routes refuse, from the table by which they do (`errors.SHAPES`): a component for each API
+family and status."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from tenantry.entrypoints.http.described import Schema
+from tenantry.entrypoints.http.errors import BY_STATUS, SHAPES, Family, Shape
+from tenantry.entrypoints.http.openapi.headers import is_tenants, of_refusal, refs
+from tenantry.entrypoints.http.openapi.parts import JSON, ref
+from tenantry.entrypoints.http.routes import Access, Route
+
+_TEXT: Final[Schema] = {"type": "string"}
+_LIMITED: Final[dict[str, Schema]] = {
+    "limit": {"type": "string", "description": "The limit that was reached."},
+    "resets_at": {"type": "string", "format": "date-time"},
+}
+
+
+def _object(members: dict[str, Schema], *optional: str, says: str = "") -> Schema:
+    required = [name for name in members if name not in optional]
+    told: Schema = {"type": "object", "properties": members, "required": required}
+    return {**told, "description": says} if says else told
+
+
+SCHEMAS: Final[dict[str, Schema]] = {
+    "BedrockError": _object({"message": _TEXT}, says="Its kind is the header `x-amzn-ErrorType`."),
+    "OpenAIError": _object(
+        {
+            "error": _object(
+                {
+                    "message": _TEXT,
+                    "type": _TEXT,
+                    "param": {"type": ["string", "null"]},
+                    "code": {"type": ["string", "null"]},
+                    **_LIMITED,
+                },
+                *_LIMITED,
+            )
+        }
+    ),
+    "Problem": _object(
+        {
+            "type": {"type": "string", "format": "uri"},
+            "title": _TEXT,
+            "status": {"type": "integer", "minimum": 400, "maximum": 599},
+            "detail": _TEXT,
+            "code": {"type": "string", "description": "Stable; by it a client decides."},
+            "request_id": {"type": "string", "format": "uuid"},
+            **_LIMITED,
+        },
+        *_LIMITED,
+        says="RFC 9457.",
+    ),
+}
+_SCHEMA_OF: Final[dict[Family, str]] = {
+    "bedrock": "BedrockError",
+    "openai": "OpenAIError",
+    "tenantry": "Problem",
+}
+_ANY: Final = ("4XX", "5XX")
+_WORDS: Final = {"4XX": "Refused", "5XX": "Failed"}
+
+
+def statuses_of(route: Route) -> list[str]:
+    """Those that a route is known to refuse with, and the ranges of all that may come besides: what
+    Bedrock itself refuses keeps its own status."""
+    known = {400, 414, 431, 500, 503}
+    if route.method in ("POST", "PUT"):
+        known |= {408, 413, 415}
+    if "{" in route.template or route.access is Access.TENANT:
+        known |= {404}
+    if route.access is not Access.PUBLIC:
+        known |= {401}
+        known |= {409, 422} if route.method == "POST" and route.kept else {409}
+    if is_tenants(route):
+        known |= {403}
+    if route.access is Access.TENANT or route.takes_form:
+        known |= {402, 408, 424, 429}
+    if route.family == "bedrock":
+        known -= {401}
+    return [*map(str, sorted(known)), *_ANY]
+
+
+def refs_of(route: Route) -> dict[str, Schema]:
+    """The refusals of a route by status."""
+    return {
+        status: {"$ref": f"#/components/responses/{_name(route.family, status)}"}
+        for status in statuses_of(route)
+    }
+
+
+def components(routes: tuple[Route, ...]) -> dict[str, Schema]:
+    """The responses that `refs_of` these routes leads to."""
+    wanted = {(route.family, status) for route in routes for status in statuses_of(route)}
+    tenants = any(map(is_tenants, routes))
+    return {_name(*one): _response(*one, tenants) for one in sorted(wanted)}
+
+
+def _name(family: Family, status: str) -> str:
+    return f"{_SCHEMA_OF[family]}-{status}"
+
+
+def _response(family: Family, status: str, tenants: bool) -> Schema:
+    media = "application/problem+json" if family == "tenantry" else JSON
+    said = ", ".join(f"`{kind}`" for kind in dict.fromkeys(_kinds(family, status)))
+    return {
+        "description": said or _WORDS[status],
+        "headers": refs(of_refusal(family, status, tenants=tenants)),
+        "content": {media: {"schema": ref(_SCHEMA_OF[family])}},
+    }
+
+
+def _kinds(family: Family, status: str) -> Iterator[str]:
+    """Codes of refusals, on Bedrock's routes exceptions, with a status."""
+    coded: list[tuple[str, Shape]] = [(kind.code, shape) for kind, shape in SHAPES.items()]
+    for code, shape in (*coded, *BY_STATUS.values()):
+        if family == "bedrock" and str(shape.aws_status) == status:
+            yield shape.aws_type
+        elif family != "bedrock" and str(shape.status) == status:
+            yield code
