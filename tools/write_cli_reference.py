@@ -24,6 +24,9 @@ A table that is wider than the terminal is printed as a block for each row, `fie
 line: figures, instants and ids are never broken, texts are between words. A file or a program gets
 240 columns, or as many as that takes.
 
+Where nobody reads what is printed any more, as after `| head`, a command ends at once and says nothing;
+its status is 141, as that of other tools. Without a standard output (`>&-`) nothing is begun.
+
 A list is printed to its end. Where a `--limit` ends it before, stderr says that there are more, and how to
 see them.
 """

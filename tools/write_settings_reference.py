@@ -15,7 +15,7 @@ HEAD = f"""# Settings
 
 One TOML file and `TENANTRY_*` variables; a variable wins over the file, and an empty variable
 counts as not set. The file is the one that `{CONFIG_VARIABLE}` names, else `{FILE_NAME}` in the
-data folder. `tenantry doctor` prints each value, where it came from, and what is wrong. Unknown
+data folder. `tenantry doctor` prints what was set, where, and what is wrong; `--all` all. Unknown
 names, wrong types and figures out of range are errors at start. Secrets are never printed.
 
 A name says its unit: `_ms` milliseconds, `_h` hours, `_bytes` bytes, `_max` a largest number.

@@ -3,8 +3,7 @@
 Owns: every environment read and the meaning of every setting. Does not own: what is data (plans,
 prices, models, placements).
 Invariants: nothing is read at import; an unknown name, a wrong type or a figure out of its range
-is an error that names setting and source; a secret is never printable; each value knows where it
-came from.
+is an error that names setting and source; a secret is never printable; each value has its origin.
 """
 
 from __future__ import annotations
@@ -277,13 +276,12 @@ def examine_settings(environ: Mapping[str, str] | None = None) -> tuple[Settings
     home = _home(variables, os.environ if environ is None else environ)
     named = variables.pop(CONFIG_VARIABLE, None)
     path = Path(named).expanduser() if named else home / FILE_NAME
-    problems: list[str] = []
+    read = _Read({"home": home}, {}, {}, [])
     try:
         table = _read_file(path, required=named is not None)
     except SettingsError as unreadable:
         table = {}
-        problems.append(str(unreadable))
-    read = _Read({"home": home}, {}, {}, problems)
+        read.problems.append(str(unreadable))
     for name, raw in table.items():
         _take(read, name, raw, f"file {path}", strict=True)
     for variable, text in variables.items():
@@ -292,7 +290,7 @@ def examine_settings(environ: Mapping[str, str] | None = None) -> tuple[Settings
     for name, value in read.values.items():
         if isinstance(value, Path):
             read.values[name] = value.expanduser().absolute()
-    return Settings(**read.values, origins=read.origins, refused=read.refused), problems
+    return Settings(**read.values, origins=read.origins, refused=read.refused), read.problems
 
 
 def describe(settings: Settings) -> Iterator[Described]:
@@ -339,8 +337,7 @@ def _home(variables: Mapping[str, str], environ: Mapping[str, str]) -> Path:
         return Path(named).expanduser()
     if data := environ.get("XDG_DATA_HOME"):
         return Path(data) / "tenantry"
-    user = Path(environ["HOME"]) if environ.get("HOME") else Path.home()
-    return user / ".local" / "share" / "tenantry"
+    return Path(environ.get("HOME") or Path.home()) / ".local" / "share" / "tenantry"
 
 
 def _read_file(path: Path, *, required: bool) -> dict[str, Any]:
@@ -351,6 +348,9 @@ def _read_file(path: Path, *, required: bool) -> dict[str, Any]:
         if required:
             raise SettingsError(f"{CONFIG_VARIABLE}: there is no file {path}") from None
         return {}
+    except NotADirectoryError:
+        variable = CONFIG_VARIABLE if required else variable_of("home")
+        raise SettingsError(f"{variable}: {path.parent} is no folder") from None
     except OSError as error:
         raise SettingsError(f"file {path}: {error.strerror}") from None
     if len(raw) > FILE_BYTES_MAX:

@@ -170,7 +170,7 @@ def _groups(each: Posting, by: Sequence[str]) -> list[tuple[str, ...]]:
     told = {
         "model": each.model,
         "day": each.day.isoformat(),
-        "hour": local.replace(minute=0, second=0, microsecond=0).isoformat(timespec="minutes"),
+        "hour": local.replace(minute=0, second=0, microsecond=0).isoformat().replace("+00:00", "Z"),
         "key": each.key,
         "user": each.user or "",
         "run": each.run or "",

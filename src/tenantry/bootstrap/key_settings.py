@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 
 from tenantry.config import Settings, variable_of
+from tenantry.domain.extras import extra_of
 from tenantry.domain.kms_arn import KmsArn, kms_arn
 from tenantry.domain.placement import s3_location
 
@@ -20,7 +21,7 @@ def key_problems(config: Settings) -> list[str]:
         except ValueError as wrong:
             problems.append(f"{variable_of('kms')} {wrong}, or {LOCAL}")
         if importlib.util.find_spec("boto3") is None:
-            problems.append(f"{variable_of('kms')} needs: pip install tenantry[aws]")
+            problems.append(f"{variable_of('kms')} needs {extra_of('aws')}")
     if config.kms_endpoint_url is not None and not config.kms_endpoint_url.startswith(
         ("https://", "http://")
     ):

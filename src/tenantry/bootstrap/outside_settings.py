@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from tenantry.adapters.smtp.server import MailServer
 from tenantry.adapters.smtp.sink import address
 from tenantry.config import Settings, variable_of
+from tenantry.domain.extras import extra_of
 from tenantry.domain.webhook import check_secret
 
 RECEIVERS_MAX = 20
@@ -41,7 +42,7 @@ def outside_problems(config: Settings) -> list[str]:
     if config.stripe_api_url is not None:
         check("stripe_api_url", lambda: check_url(config.stripe_api_url))
     if config.stripe_api_key is not None and importlib.util.find_spec("stripe") is None:
-        problems.append(f"{variable_of('stripe_api_key')} needs: pip install tenantry[stripe]")
+        problems.append(f"{variable_of('stripe_api_key')} needs {extra_of('stripe')}")
     return problems
 
 

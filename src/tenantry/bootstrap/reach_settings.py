@@ -18,6 +18,7 @@ from tenantry.adapters.paper.font_folder import font_files
 from tenantry.adapters.postgres.embedded.initialise import check_disk
 from tenantry.adapters.postgres.embedded.place import known_place
 from tenantry.adapters.postgres.errors import ClusterError
+from tenantry.bootstrap.outside_settings import check_url
 from tenantry.bootstrap.shared_costs import shared_costs_of
 from tenantry.config import Settings, SettingsError, variable_of
 from tenantry.domain.placement import check_endpoint, s3_location
@@ -42,6 +43,7 @@ def reach_problems(config: Settings) -> list[str]:
     checks: dict[str, Callable[[], object]] = {
         "database_url": lambda: _check_dsn(config.database_url),
         "pgvector_url": lambda: _check_dsn(config.pgvector_url),
+        "url": lambda: check_url(config.url),
         "bedrock_endpoint_url": lambda: check_endpoint(config.bedrock_endpoint_url or ""),
         "bedrock_ca_bundle": lambda: _check_authorities(config.bedrock_ca_bundle),
         "invocation_log_url": lambda: s3_location(config.invocation_log_url or ""),

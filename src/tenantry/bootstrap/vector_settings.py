@@ -8,6 +8,7 @@ from typing import Literal, get_args
 from urllib.parse import urlsplit
 
 from tenantry.config import Settings, variable_of
+from tenantry.domain.extras import extra_of
 
 EngineName = Literal["pgvector", "opensearch", "pinecone", "weaviate"]
 ENGINES: tuple[EngineName, ...] = get_args(EngineName)
@@ -65,7 +66,7 @@ def _problems(config: Settings, engine: str) -> list[str]:
         if wrong := _wrong_url(getattr(config, name)):
             problems.append(f"{variable_of(name)} {wrong}")
     if module and importlib.util.find_spec(module) is None:
-        problems.append(f"{variable_of('vectors')}={engine} needs: pip install tenantry[{engine}]")
+        problems.append(f"{variable_of('vectors')}={engine} needs {extra_of(engine)}")
     return problems
 
 

@@ -63,3 +63,11 @@ def test_use_is_announced_by_command(stack: Stack) -> None:
     backwards = ["alerts", "mute", anna.name, "--from", "2026-12-02", "--to", "2026-12-01"]
     refused = CliRunner().invoke(cli, [*backwards, "--reason", "x"])
     assert refused.exit_code == 2
+
+
+def test_a_replay_without_a_file_reads_the_ledger(stack: Stack) -> None:
+    """It was a usage error, and nothing makes the file that it wanted."""
+    stack.tenants()
+    found = run(stack, "alerts", "replay", "--json")["alerts"]
+    assert all(alert.keys() == {"tenant", "hour_utc", "kind", "excess"} for alert in found)
+    assert run(stack, "alerts", "replay").split()[:4] == ["tenant", "hour_utc", "kind", "excess"]

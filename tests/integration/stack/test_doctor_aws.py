@@ -99,3 +99,28 @@ def test_credentials_that_are_refused_or_missing(stack: Stack, kept: bool) -> No
     else:
         assert problems == []
         assert fact.endswith("is in reach; nothing was asked")
+
+
+def test_an_endpoint_of_this_machine_at_which_nothing_listens_is_told_without_it(
+    stack: Stack,
+) -> None:
+    """As after the demo: each question is a 503, and `nothing is wrong` was told."""
+    stack.tenant(placement="silo")
+    assert doctor(stack)[1] == []
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        url = f"http://127.0.0.1:{free.getsockname()[1]}"
+        with endpoint(stack, "silo", url):
+            assert doctor(stack)[1] == [], "somebody does"
+    mark = stack.home / "demo.json"
+    with endpoint(stack, "silo", url):
+        status, problems, _ = doctor(stack)
+        mark.touch()
+        try:
+            again = tenantry(stack.home, "doctor")
+        finally:
+            mark.unlink()
+    told = f"placement silo: nothing listens at {url}, so nobody in it is answered"
+    assert (status, problems) == (1, [told])
+    assert told in again.stderr and "`make demo` brings all of it back" in again.stderr
+    with endpoint(stack, "silo", "https://bedrock.invalid"):
+        assert doctor(stack)[1] == [], "no other machine is asked"

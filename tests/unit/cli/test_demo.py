@@ -150,6 +150,31 @@ def test_the_lines_to_go_on_with_are_settings_that_there_are_and_whole_keys(
     assert "TENANTRY_HTTP_PORT" not in exported  # the default
 
 
+@pytest.mark.parametrize("elsewhere", [True, False])
+def test_one_that_ends_says_what_brings_it_back_and_how_to_be_rid_of_it(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    elsewhere: bool,
+) -> None:
+    home, cluster = tmp_path / "my demo", tmp_path / "cluster"
+    folder = str(cluster) if elsewhere else "postgres"
+
+    def play(show: Show, stack: contextlib.ExitStack, check: bool) -> None:
+        claim(Settings(home=home))
+        (home / "cluster").write_text(f'{{"uuid": "0", "path": "{folder}"}}')
+        raise KeyboardInterrupt
+
+    monkeypatch.setenv("TENANTRY_HOME", str(home))
+    monkeypatch.setattr(walk, "_play", play)
+    assert walk.run(check=False) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert "make demo" in lines and any("`tenantry serve` alone" in line for line in lines)
+    assert shlex.split(lines[-1])[2:] == [str(home), *([str(cluster)] if elsewhere else [])]
+    assert walk.run(check=True) == 1
+    assert capsys.readouterr().out == "  stopped\n"
+
+
 def player(name: str) -> Player:
     key = f"tk_{name}_" + "0123456789abcdef" * 6
     return Player("tnt_01hzzzzzzzzzzzzzzzzzzzzzzz", name, "pro", "pool", key, "AKIA", "secret")

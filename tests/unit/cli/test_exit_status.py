@@ -302,7 +302,7 @@ def test_doctor_prints_every_setting_also_where_some_are_wrong(
     (home / "tenantry.toml").write_text("workers = 'many'\nenv = 'staging'", encoding="utf-8")
     monkeypatch.setenv("TENANTRY_OPERATOR_TOKEN", "hidden")
     monkeypatch.setenv("TENANTRY_BEDROCK_ENDPOINT_URL", "ftp://bedrock")
-    assert status_of(monkeypatch, "doctor") == 1
+    assert status_of(monkeypatch, "doctor", "--all") == 1
     said = capsys.readouterr()
     rows = {line.split()[0]: line.split() for line in said.out.splitlines() if line.strip()}
     assert set(setting_names()) < set(rows)
@@ -313,6 +313,11 @@ def test_doctor_prints_every_setting_also_where_some_are_wrong(
     assert "workers" in said.err
     assert "TENANTRY_BEDROCK_ENDPOINT_URL must be" in said.err
     assert "hidden" not in said.out + said.err
+    assert [name for name in rows if name in setting_names()][-3:] == [
+        "bedrock_endpoint_url",
+        "workers",
+        "operator_token",
+    ], "what is wrong is last"
 
 
 def test_doctor_marks_a_file_that_cannot_be_read_and_a_place_that_is_not_there(

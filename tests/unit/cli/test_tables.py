@@ -80,6 +80,23 @@ def test_rows_are_lines_where_they_fit_and_blocks_where_they_do_not(
     ]  # fmt: skip
 
 
+def test_a_block_has_nothing_of_a_column_without_a_name_that_says_nothing(
+    terminal: Callable[..., list[str]],
+) -> None:
+    rows = [("workers", "x" * 50, "y" * 50, ""), ("kms", "x" * 50, "y" * 50, "wrong")]
+    lines = terminal(80, output.print_table, ("setting", "value", "from", ""), rows)
+    assert [line.split() for line in lines] == [
+        ["setting", "workers"],
+        ["value", "x" * 50],
+        ["from", "y" * 50],
+        [],
+        ["setting", "kms"],
+        ["value", "x" * 50],
+        ["from", "y" * 50],
+        ["wrong"],
+    ]
+
+
 def test_headings_and_words_fold_between_words(terminal: Callable[..., list[str]]) -> None:
     rows = [("free", 100, "a text that is folded"), ("pro", 10_000, "and another one of them")]
     columns = ("plan", "requests per day", "what is said of it")

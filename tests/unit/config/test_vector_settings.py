@@ -15,6 +15,7 @@ from tenantry.bootstrap.vector_settings import (
     vectors_problems,
 )
 from tenantry.config import Settings
+from tenantry.domain.extras import extra_of
 
 ENGINES = get_args(get_type_hints(Settings)["vectors"])
 GOOD = {
@@ -59,7 +60,7 @@ def test_the_loopback_needs_no_tls() -> None:
 def test_a_client_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     (problem,) = vectors_problems(Settings(vectors="opensearch", **GOOD))
-    assert problem.endswith("needs: pip install tenantry[opensearch]")
+    assert problem == f"TENANTRY_VECTORS=opensearch needs {extra_of('opensearch')}"
 
 
 def test_an_engine_of_before_is_named_where_it_is_not_configured() -> None:

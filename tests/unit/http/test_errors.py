@@ -15,6 +15,7 @@ from tenantry.entrypoints.http.errors import (
     Family,
     status_response,
     to_response,
+    to_sse_error,
 )
 
 REQUEST_ID = UUID("01890000-0000-7000-8000-000000000001")
@@ -140,6 +141,16 @@ def test_openais_clients_know_what_is_used_up_by_its_code(kind: type[TenantryErr
     assert busy["code"] == "rate_limited"
 
 
+def test_openais_clients_are_told_which_parameter_it_is_about() -> None:
+    about = errors.BadRequest("no", param="n")
+    assert orjson.loads(to_response(about, "openai", REQUEST_ID).body)["error"]["param"] == "n"
+    assert orjson.loads(to_sse_error(about, "openai", REQUEST_ID))["error"]["param"] == "n"
+    told = orjson.loads(to_response(errors.BadRequest("no"), "openai", REQUEST_ID).body)
+    assert told["error"]["param"] is None
+    for family in set(FAMILIES) - {"openai"}:
+        assert b"param" not in to_response(about, family, REQUEST_ID).body
+
+
 def test_an_upstream_refusal_keeps_its_status_and_type() -> None:
     error = errors.UpstreamRefused("too long", status=400, error_type="ValidationException")
     response = to_response(error, "bedrock", REQUEST_ID)
@@ -160,4 +171,5 @@ def test_what_never_became_a_request_has_a_shape_too(status: int, family: Family
     # Bedrock says 404 for a known path's other methods too.
     assert response.status == (404 if (status, family) == (405, "bedrock") else status)
     assert response.headers.get("x-should-retry") == (None if status == 503 else "false")
+    assert response.headers.get("retry-after") == ("1" if status == 503 else None)
     assert b"why" in response.body

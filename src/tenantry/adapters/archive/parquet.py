@@ -23,6 +23,7 @@ from tenantry.domain.archive import (
     canonical,
 )
 from tenantry.domain.errors import NotFound, Unavailable
+from tenantry.domain.extras import extra_of
 from tenantry.ports.archive import MonthWriter, Row, SignedManifest
 from tenantry.ports.objects import Files
 
@@ -184,7 +185,7 @@ def _pyarrow() -> tuple[Any, Any]:
         import pyarrow  # type: ignore[import-untyped]
         import pyarrow.parquet  # type: ignore[import-untyped]
     except ImportError:
-        raise Unavailable("Archives need pyarrow: install `tenantry[archive]`.") from None
+        raise Unavailable(f"Archives need {extra_of('archive')}.") from None
     return pyarrow, pyarrow.parquet
 
 

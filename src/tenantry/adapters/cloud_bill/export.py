@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import IO, Any, Final, TypeAlias
 
 from tenantry.domain.bill import OPTIONAL, REQUIRED, BillError, BillLine, bill_line
+from tenantry.domain.extras import extra_of
 from tenantry.ports.record_files import RecordFiles
 
 FILES_MAX: Final = 100_000
@@ -103,7 +104,7 @@ def _parquet(path: Path) -> Iterator[_Row]:
         import pyarrow as arrow  # type: ignore[import-untyped]
         import pyarrow.parquet as parquet  # type: ignore[import-untyped]
     except ImportError:
-        raise BillError("Parquet needs pyarrow: install tenantry[archive]") from None
+        raise BillError(f"Parquet needs {extra_of('archive')}") from None
     try:
         with parquet.ParquetFile(path) as file:
             present = file.schema_arrow.names

@@ -10,6 +10,7 @@ from decimal import Decimal
 from typing import Final
 
 from tenantry.domain.errors import BadRequest
+from tenantry.domain.extras import extra_of
 from tenantry.domain.focus import COLUMNS, DECIMALS, INSTANTS, VERSION, Row
 from tenantry.domain.printable import in_cell
 
@@ -41,7 +42,7 @@ def focus_parquet(rows: Sequence[Row]) -> bytes:
         import pyarrow as pa  # type: ignore[import-untyped]
         import pyarrow.parquet as pq  # type: ignore[import-untyped]
     except ImportError:
-        raise BadRequest("Parquet needs pyarrow: install tenantry[archive].") from None
+        raise BadRequest(f"Parquet needs {extra_of('archive')}.") from None
     kinds = {
         **dict.fromkeys(COLUMNS, pa.string()),
         **dict.fromkeys(DECIMALS, pa.decimal128(PARQUET_DIGITS, PARQUET_DECIMALS)),

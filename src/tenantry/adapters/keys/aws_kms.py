@@ -24,6 +24,7 @@ from typing import Any, Final, TypeVar
 
 from tenantry.adapters.keys.retirements import together
 from tenantry.domain.errors import Conflict, Corrupt, Unavailable
+from tenantry.domain.extras import extra_of
 from tenantry.domain.kms_arn import KmsArn, kms_arn
 from tenantry.ports.keys import SHARED_KMS_KEY, KeyName, Retirement, WrappedKey
 
@@ -239,7 +240,7 @@ def _told(work: Callable[[], T]) -> T:
     try:
         from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
     except ImportError:
-        raise Unavailable("AWS KMS needs: pip install tenantry[aws]") from None
+        raise Unavailable(f"AWS KMS needs {extra_of('aws')}.") from None
     try:
         return work()
     except ClientError as error:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+from tenantry.domain.budget import BudgetKey
 from tenantry.domain.errors import (
     BadRequest,
     Conflict,
@@ -15,11 +16,12 @@ from tenantry.domain.errors import (
     TenantryError,
 )
 
+_SHOWN_MAX: Final = 200  # characters of what a caller named
+
 # By the words of migrations/0016_budgets.sql and 0047_keys_no_mightier.sql.
 _ERRORS: Final[Mapping[str, tuple[type[TenantryError], str]]] = {
     "unknown_tenant": (NotFound, "There is no such tenant."),
     "unknown_api_key": (NotFound, "There is no such API key."),
-    "unknown": (NotFound, "There is no such thing."),
     "operators": (Forbidden, "The operator has set this budget; only the operator changes it."),
     "too_many": (Conflict, "There are 10,000 already; remove what has ended."),
     "not_admin": (ScopeMissing, "The API key is no admin's any more."),
@@ -37,8 +39,20 @@ _ERRORS: Final[Mapping[str, tuple[type[TenantryError], str]]] = {
 }
 
 
-def raise_unless(done: str, answer: str) -> None:
-    """Raises what an answer other than `done` means."""
+def raise_unless(done: str, answer: str, *, asked: str = "thing") -> None:
+    """Raises what an answer other than `done` means. `asked`: what was named. Of a budget the
+    subject is told to the operator alone: a tenant may have the id of another's."""
+    if answer == "unknown":
+        raise NotFound(f"There is no {asked}.")
     if answer != done:
         kind, message = _ERRORS[answer]
         raise kind(message)
+
+
+def named(key: BudgetKey) -> str:
+    """As it is told of one that is not there."""
+    return f"budget {key.subject[:_SHOWN_MAX]}, {key.period}, {key.basis}"
+
+
+def named_key(api_key_id: str) -> str:
+    return f"API key {api_key_id[:_SHOWN_MAX]}"

@@ -171,7 +171,8 @@ class PostgresControl:
         return [to_key_row(row) for row in rows]
 
     async def revoke_key(self, tenant_id: TenantId, api_key_id: str) -> None:
-        await self._change("revoke_key", tenant_id, api_key_id)
+        asked = budget_answers.named_key(api_key_id)
+        await self._change("revoke_key", tenant_id, api_key_id, asked=asked)
 
     async def apply_plans(self, plans: Mapping[str, Mapping[str, Any]]) -> list[Plan]:
         """Raises `PlanError` before anything is written."""
@@ -268,7 +269,7 @@ class PostgresControl:
     async def remove_budget(self, tenant_id: TenantId, key: BudgetKey) -> None:
         async with self._transaction() as connection:
             answer = await connection.fetchval(self._sql["remove_budget"], tenant_id, *key)
-        budget_answers.raise_unless("removed", answer)
+        budget_answers.raise_unless("removed", answer, asked=budget_answers.named(key))
 
     async def list_budgets(
         self, tenant_id: TenantId, *, after: BudgetKey | None = None, limit: int = 100
@@ -313,11 +314,11 @@ class PostgresControl:
             raise NotFound(f"There is no tenant {tenant[:200]}.")
         return principals.to_tenant(row)
 
-    async def _change(self, name: str, *values: object) -> None:
+    async def _change(self, name: str, *values: object, asked: str = "tenant") -> None:
         async with self._transaction() as connection:
             tag = await connection.execute(self._sql[name], *values)
         if tag == "UPDATE 0":
-            raise NotFound()
+            raise NotFound(f"There is no {asked}.")
 
     @asynccontextmanager
     async def _transaction(self) -> AsyncIterator[Any]:

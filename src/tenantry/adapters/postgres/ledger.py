@@ -111,8 +111,10 @@ def _place_of(group_by: Sequence[str], after: Sequence[str]) -> dict[str, Any]:
 
 
 def _shown(value: Any, zone: str) -> str:
+    """An instant as RFC 3339 has it, in the tenant's zone; of UTC with Z, as instants are told."""
     if isinstance(value, datetime):
-        return value.astimezone(ZoneInfo(zone)).isoformat(timespec="minutes")
+        told = value.astimezone(ZoneInfo(zone)).isoformat(timespec="seconds")
+        return told.replace("+00:00", "Z")
     return str(value)
 
 

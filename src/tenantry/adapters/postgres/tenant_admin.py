@@ -60,7 +60,7 @@ class PostgresTenantAdmin:
     async def remove_budget(self, principal: Principal, key: BudgetKey) -> None:
         async with self._work.writing(principal.tenant_id) as unit:
             answer = await unit.fetchval(self._sql["remove_budget"], key.subject, key.period)
-        budget_answers.raise_unless("removed", answer)
+        budget_answers.raise_unless("removed", answer, asked="such budget")
 
     async def keys(self, principal: Principal, *, after: str | None, limit: int) -> list[KeyRow]:
         check_cursor("key", after)
@@ -103,7 +103,7 @@ class PostgresTenantAdmin:
     async def revoke_key(self, principal: Principal, api_key_id: str) -> None:
         async with self._work.writing(principal.tenant_id) as unit:
             answer = await unit.fetchval(self._sql["revoke_key"], principal.api_key_id, api_key_id)
-        budget_answers.raise_unless("revoked", answer)
+        budget_answers.raise_unless("revoked", answer, asked=budget_answers.named_key(api_key_id))
 
     async def _listed(
         self,

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from tenantry.adapters.stripe.items import Item, StripeInvoice
+from tenantry.domain.extras import extra_of
 from tenantry.ports.delivery import DeliveryFailed
 
 CONNECT_TIMEOUT_S: Final = 5
@@ -32,9 +33,7 @@ class StripeAccount:
         try:
             import stripe  # an extra, and slow to import
         except ImportError:
-            raise ValueError(
-                "stripe_api_key needs the extra: pip install tenantry[stripe]"
-            ) from None
+            raise ValueError(f"stripe_api_key needs {extra_of('stripe')}") from None
         self._sdk = stripe
         client = stripe.RequestsClient(timeout=(CONNECT_TIMEOUT_S, READ_TIMEOUT_S))
         self._stripe = stripe.StripeClient(

@@ -27,7 +27,7 @@ from tenantry.bootstrap.deployment import control_of
 from tenantry.config import Settings
 from tenantry.domain.ids import ApiKeyId
 from tenantry.domain.tenant import DEFAULT_SCOPES, Principal, Tenant
-from tenantry.ports.alerts import AlertBook
+from tenantry.ports.alerts import AlertBook, UsageHours
 from tenantry.ports.batch import BatchBook
 from tenantry.ports.control import ControlPlane
 from tenantry.ports.corrections import Corrections
@@ -74,6 +74,19 @@ def run_with_alerts(work: Callable[[ControlPlane, AlertBook], Awaitable[T]]) -> 
     return run(
         lambda config, databases: work(
             control_of(config, databases), PostgresAlerts(databases.control, SystemClock())
+        )
+    )
+
+
+def run_with_hours(
+    work: Callable[[ControlPlane, AlertBook, UsageHours], Awaitable[T]],
+) -> T:
+    """Runs one piece of work on what tenants used by the hour."""
+    return run(
+        lambda config, databases: work(
+            control_of(config, databases),
+            PostgresAlerts(databases.control, SystemClock()),
+            PostgresUsageHours(databases.control),
         )
     )
 

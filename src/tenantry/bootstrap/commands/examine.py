@@ -20,6 +20,7 @@ from tenantry.adapters.postgres.log_readings import PostgresLogReadings
 from tenantry.adapters.postgres.vector_rooms import PostgresEngineBook
 from tenantry.application.log_reading import log_facts
 from tenantry.bootstrap.billing import issuer_of
+from tenantry.bootstrap.commands.loopback import unheard
 from tenantry.bootstrap.commands.objects import object_facts
 from tenantry.bootstrap.commands.overdue import overdue_problems
 from tenantry.bootstrap.commands.reach import reached
@@ -89,6 +90,8 @@ async def _examine(
     if aws:
         bedrock, wrong = await reached(config, placements, models)
         problems += wrong
+    else:
+        problems += await unheard(config, _used(placements, tenants))
     if counts["dead"]:
         told = f"{counts['dead']} deliveries of notices are dead"
         problems.append(f"{told}: tenantry notices list --dead")
@@ -155,6 +158,12 @@ def _some(names: Sequence[str]) -> str:
     return ", ".join(names[:_NAMED_MAX]) + (", …" if len(names) > _NAMED_MAX else "")
 
 
+def _used(placements: Sequence[Placement], tenants: Sequence[Tenant]) -> list[Placement]:
+    """Those with tenants, and the one that tenants come into."""
+    used = {tenant.placement.id for tenant in tenants} | {DEFAULT_POOL_ID}
+    return [each for each in placements if each.id in used or len(placements) == 1]
+
+
 def _unanswered(
     config: Settings, placements: Sequence[Placement], tenants: Sequence[Tenant]
 ) -> list[str]:
@@ -163,11 +172,8 @@ def _unanswered(
         known = credentials_of(config)
     except SettingsError:
         return []  # told of by who reads the file
-    used = {tenant.placement.id for tenant in tenants}
     problems = []
-    for each in placements:
-        if each.id not in used and each.id != DEFAULT_POOL_ID and len(placements) > 1:
-            continue
+    for each in _used(placements, tenants):
         if each.account == NO_ACCOUNT:
             problems.append(
                 f"placement {each.id} has no account yet, so nobody in it is answered:"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -13,7 +13,8 @@ from typing import Any
 import click
 
 from tenantry.application.pages import PAGE, to_the_end
-from tenantry.bootstrap.commands.control import run_with_alerts
+from tenantry.application.replaying import replayed
+from tenantry.bootstrap.commands.control import run_with_alerts, run_with_hours
 from tenantry.domain import money
 from tenantry.domain.alert import Alert as StoredAlert
 from tenantry.domain.anomaly import (
@@ -33,7 +34,7 @@ from tenantry.domain.remark import check_reason
 from tenantry.entrypoints.cli.cut import say_cut
 from tenantry.entrypoints.cli.output import as_json, print_json, print_table, say
 from tenantry.entrypoints.cli.values import ALERT_ID, NAMED
-from tenantry.ports.alerts import AlertBook, Mute
+from tenantry.ports.alerts import AlertBook, Mute, UsageHours
 from tenantry.ports.control import ControlPlane
 
 _COLUMNS = ("tenant", "hour_utc", "kind", "excess")
@@ -181,7 +182,9 @@ def unmute(tenant: str, mute_id: str) -> None:
 
 
 @alerts.command()
-@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument(
+    "file", required=False, type=click.Path(exists=True, dir_okay=False, path_type=Path)
+)
 @click.option(
     "--floor-tokens",
     type=click.IntRange(0, 10**15),
@@ -193,7 +196,7 @@ def unmute(tenant: str, mute_id: str) -> None:
     "--floor-charge",
     default=str(Floor().charge),
     show_default=True,
-    help="Nor one that is charged less, in the file's currency.",
+    help="Nor one that is charged less: in USD, or the file's currency.",
 )
 @click.option(
     "--planned",
@@ -205,35 +208,61 @@ def unmute(tenant: str, mute_id: str) -> None:
 )
 @as_json
 def replay(
-    file: Path,
+    file: Path | None,
     floor_tokens: int,
     floor_charge: str,
     planned: Sequence[tuple[str, str, str]],
     json_output: bool,
 ) -> None:
-    """Tell what the detector would have told, hour by hour, of the usage in a CSV file.
+    """Tell what the detector would have told, hour by hour, of more tokens than are normal.
 
-    Its columns: tenant, hour_utc (2027-01-31T15:00:00Z), tokens, requests, charge; its rows in any
-    order. An excess is in tokens over what is normal for the tenant.
+    Without FILE from the ledger: every tenant's last twelve weeks; what was muted is announced.
+    FILE is a CSV with the columns tenant, hour_utc (2027-01-31T15:00:00Z), tokens, requests,
+    charge; its rows in any order. An excess is in tokens over what is normal for the tenant.
 
-    Example: `tenantry alerts replay hours.csv --floor-charge 0.50`
+    Example: `tenantry alerts replay --floor-charge 0.50`
     """
     settings = Settings(Floor(tokens=floor_tokens, charge=_amount(floor_charge)))
-    events = [(tenant, _event(start, end)) for tenant, start, end in planned]
-    found: list[tuple[str, Alert]] = []
-    try:
-        for tenant, series in series_by_tenant(_lines(file)):
-            known = [event for name, event in events if name == tenant]
-            found += [(tenant, alert) for alert in alerts_of(series, settings, planned=known)]
-    except BadHours as wrong:
-        raise click.ClickException(f"{file.name}: {wrong}") from None
-    except UnicodeDecodeError:
-        raise click.ClickException(f"{file.name}: is not text in UTF-8") from None
+    events: dict[str, list[PlannedEvent]] = {}
+    for tenant, start, end in planned:
+        events.setdefault(tenant, []).append(_event(start, end))
+    if file is None:
+        found = _of_the_ledger(settings, events)
+    else:
+        found = _of_a_file(file, settings, events)
     found.sort(key=lambda pair: (pair[1].hour, pair[0]))
     if json_output:
         print_json({"alerts": [dict(zip(_COLUMNS, _row(*pair), strict=True)) for pair in found]})
     else:
         print_table(_COLUMNS, [_row(*pair) for pair in found])
+
+
+def _of_the_ledger(
+    settings: Settings, events: Mapping[str, Sequence[PlannedEvent]]
+) -> list[tuple[str, Alert]]:
+    now = datetime.now(UTC)
+
+    async def work(
+        control: ControlPlane, book: AlertBook, hours: UsageHours
+    ) -> list[tuple[str, Alert]]:
+        return await replayed(control, book, hours, now, settings, events)
+
+    return run_with_hours(work)
+
+
+def _of_a_file(
+    file: Path, settings: Settings, events: Mapping[str, Sequence[PlannedEvent]]
+) -> list[tuple[str, Alert]]:
+    found: list[tuple[str, Alert]] = []
+    try:
+        for tenant, series in series_by_tenant(_lines(file)):
+            known = events.get(tenant, ())
+            found += [(tenant, alert) for alert in alerts_of(series, settings, planned=known)]
+    except BadHours as wrong:
+        raise click.ClickException(f"{file.name}: {wrong}") from None
+    except UnicodeDecodeError:
+        raise click.ClickException(f"{file.name}: is not text in UTF-8") from None
+    return found
 
 
 def _utc(at: datetime | None) -> datetime | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import click
@@ -14,13 +15,14 @@ from tenantry.application.round import round_facts
 from tenantry.bootstrap.billing import issuer_of
 from tenantry.bootstrap.capacity import workers_problems
 from tenantry.bootstrap.commands.examine import examine
+from tenantry.bootstrap.commands.loopback import NOTHING_LISTENS
 from tenantry.bootstrap.control_files import control_problems, open_secrets
 from tenantry.bootstrap.deployment import examined_settings, round_marks
 from tenantry.bootstrap.failures import told
 from tenantry.bootstrap.keys import key_facts
 from tenantry.bootstrap.reach_settings import file_problems
 from tenantry.bootstrap.vector_settings import vectors_fact
-from tenantry.config import Settings, SettingsError, describe
+from tenantry.config import DEFAULT, Settings, SettingsError, describe
 from tenantry.domain.masks import without_userinfo
 from tenantry.entrypoints.cli.output import as_json, print_json, print_table, say
 from tenantry.entrypoints.http.open_files import files_allowed, scarce, too_few, wanted
@@ -29,9 +31,13 @@ from tenantry.entrypoints.http.tls import local_tls, tls_problems
 
 @click.command()
 @click.option("--aws", is_flag=True, help="Try each placement's Bedrock, from here, too.")
+@click.option("--all", "whole", is_flag=True, help="Print settings at their default, too.")
 @as_json
-def doctor(aws: bool, json_output: bool) -> None:
-    """Print each setting, where it came from, and what is wrong; exit 1 on a problem.
+def doctor(aws: bool, whole: bool, json_output: bool) -> None:
+    """Print what was set, where it came from, and what is wrong; exit 1 on a problem.
+
+    Settings at their default are left out, but for --all; JSON has every one. What is wrong comes
+    last.
 
     With --aws each placement's endpoint in each of its regions is connected to (name, TCP, TLS)
     and, where control/credentials.json has keys of its account, asked for one CountTokens, which is
@@ -55,14 +61,31 @@ def doctor(aws: bool, json_output: bool) -> None:
         settings = [dict(zip(columns, row, strict=True)) for row in rows]
         print_json({"settings": settings, "facts": facts, "problems": problems})
     else:
-        shown = [(*row, "wrong" if is_wrong else "") for *row, is_wrong in rows]
-        print_table(("setting", "value", "from", ""), shown)
         print_table(("fact", "value"), facts.items())
+        say()
+        _print_settings(rows, whole)
     if problems:
         raise click.ClickException("; ".join(problems))
     if not json_output:
         tried = "deliveries" in facts
         say("nothing is wrong" if tried else f"nothing that was tried is wrong. {facts['tenants']}")
+
+
+def _print_settings(rows: Sequence[tuple[str, str, str, bool]], whole: bool) -> None:
+    """Those that were set or are wrong, these last; `whole`: all."""
+    shown = [row for row in rows if whole or row[2] != DEFAULT or row[3]]
+    shown.sort(key=lambda row: row[3])
+    marked = any(is_wrong for *_, is_wrong in shown)
+    if shown:
+        print_table(
+            ("setting", "value", "from", *([""] if marked else [])),
+            [
+                (*row, *(["wrong" if is_wrong else ""] if marked else []))
+                for *row, is_wrong in shown
+            ],
+        )
+    if left := len(rows) - len(shown):
+        say(f"{left} settings are at their default (--all prints them)")
 
 
 def _wrong(config: Settings, problems: list[str]) -> set[str]:
@@ -83,7 +106,7 @@ def _facts(config: Settings, aws: bool) -> tuple[dict[str, Any], list[str]]:
         problems += wrong
     found, wrong = _examined(config, aws)
     facts |= found
-    problems += wrong
+    problems += wrong + _demo_is_over(config, wrong)
     facts["background worker"], wrong = round_facts(round_marks(config).read(), time.time())
     problems += wrong
     try:
@@ -108,6 +131,17 @@ def _facts(config: Settings, aws: bool) -> tuple[dict[str, Any], list[str]]:
     if marker.exists():
         facts["cluster file"] = marker.read_text(encoding="utf-8").strip()
     return facts, problems
+
+
+def _demo_is_over(config: Settings, problems: Sequence[str]) -> list[str]:
+    """What can be done where it is the demo's emulator that nobody finds any more."""
+    if not any(NOTHING_LISTENS in problem for problem in problems):
+        return []
+    from tenantry.entrypoints.demo.ground import MARK
+
+    if not (config.home / MARK).exists():
+        return []
+    return ["the demo's emulator of Bedrock ended with the demo: `make demo` brings all of it back"]
 
 
 def _gateway_facts(config: Settings) -> tuple[dict[str, Any], list[str]]:

@@ -6,14 +6,19 @@ import asyncio
 import csv
 import functools
 import io
+import sys
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
+
+import click
 
 from tenantry.application.invoice_file import FileFormat, invoice_file
 from tenantry.bootstrap.papers import papers
 from tenantry.domain.invoice import Document, canonical
 from tenantry.domain.invoice_parties import tax_words
 from tenantry.domain.printable import in_cell
+from tenantry.entrypoints.cli.output import write_exact
 
 _COLUMNS = (
     "kind",
@@ -28,6 +33,24 @@ _COLUMNS = (
 _PRICED = ("service_tiers", "price_keys", "plans", "priced_from")  # of a line of a model
 _WHOSE = ("of_start", "of_end", "reason", "exchange_rate")  # of a fee or an adjustment
 _FIGURES = frozenset({"quantity", "unit_price", "charge", "amount"})
+
+
+STANDARD_OUTPUT = Path("-")
+OUTPUT = click.Path(dir_okay=False, allow_dash=True, path_type=Path)
+_BINARY = frozenset({FileFormat.PDF, FileFormat.FOCUS_PARQUET})
+
+
+def check_screen(form: str, output: Path | None) -> None:
+    """Raises `click.UsageError` where a file that is no text would go to a terminal, unasked."""
+    if output is None and form in _BINARY and sys.stdout.isatty():
+        raise click.UsageError(f"{form} is no text: name a file with -o, or -o -")
+
+
+def write_out(content: bytes, output: Path | None) -> None:
+    if output in (None, STANDARD_OUTPUT):
+        write_exact(content)
+    else:
+        output.write_bytes(content)
 
 
 def exported(form: str, body: Document, exact: bytes | None) -> bytes:

@@ -38,9 +38,15 @@ from tenantry.domain.invoice import DRAFT, Document, content_sha256
 from tenantry.domain.invoice_parties import tax_words
 from tenantry.domain.period import Span
 from tenantry.domain.tenant import Tenant
-from tenantry.entrypoints.cli.invoice_export import FORMATS, exported
+from tenantry.entrypoints.cli.invoice_export import (
+    FORMATS,
+    OUTPUT,
+    check_screen,
+    exported,
+    write_out,
+)
 from tenantry.entrypoints.cli.invoice_numbers import numbers
-from tenantry.entrypoints.cli.output import as_json, print_json, print_table, say, write_exact
+from tenantry.entrypoints.cli.output import as_json, print_json, print_table, say
 from tenantry.entrypoints.cli.values import NAMED
 from tenantry.ports.billing import Finalised
 from tenantry.ports.control import ControlPlane
@@ -243,7 +249,7 @@ def credit(number: str, amount: str | None, reason: str, json_output: bool) -> N
     show_default=True,
     help="What is written.",
 )
-@click.option("--output", "-o", type=click.Path(dir_okay=False, path_type=Path), help="A file.")
+@click.option("--output", "-o", type=OUTPUT, help="A file; -: standard output, the default.")
 def export(number: str, tenant: str | None, form: str, output: Path | None) -> None:
     """Write an invoice to a file or to standard output; JSON of a final one is its exact bytes.
 
@@ -251,12 +257,9 @@ def export(number: str, tenant: str | None, form: str, output: Path | None) -> N
     """
     if number.startswith(DRAFT) and tenant is None:
         raise click.UsageError("a draft is exported of a --tenant")
+    check_screen(form, output)
     body, exact = _document(number, tenant)
-    content = exported(form, body, exact)
-    if output is None:
-        write_exact(content)
-    else:
-        output.write_bytes(content)
+    write_out(exported(form, body, exact), output)
 
 
 @invoices.command()
@@ -291,7 +294,7 @@ def run(review: bool, json_output: bool) -> None:
     Example: `tenantry invoices run`
     """
     if issuer_of(settings()) is None:
-        raise click.ClickException("no issuer is set: name its TOML file in invoice_issuer")
+        raise click.ClickException("no issuer is set: TENANTRY_INVOICE_ISSUER names its TOML file")
 
     mode: Mode = "review" if review else "automatic"
 

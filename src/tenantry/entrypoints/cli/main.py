@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import sys
 from collections.abc import Mapping
+from typing import Any
 
 import click
 
+from tenantry.entrypoints.cli import lost_output
 from tenantry.entrypoints.cli.lazy import LazyGroup
 from tenantry.entrypoints.cli.output import say, say_lines
 from tenantry.entrypoints.cli.utf8 import arguments, in_utf8
@@ -46,8 +49,20 @@ MODULES: Mapping[str, str] = {
 }
 
 
+class _Root(LazyGroup):
+    """The group whose commands tell what broke."""
+
+    def make_context(self, *given: Any, **named: Any) -> click.Context:
+        with lost_output.told():  # help and version are printed here
+            return super().make_context(*given, **named)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        with lost_output.told():
+            return super().invoke(ctx)
+
+
 @click.group(
-    cls=LazyGroup,
+    cls=_Root,
     modules=MODULES,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -62,7 +77,11 @@ def cli() -> None:
 def main() -> None:
     """The console script. Whatever fails is one line on stderr, never a traceback."""
     in_utf8()
-    sys.exit(_run())
+    if lost_output.is_closed():  # before anything is done that nobody would hear of
+        sys.exit(_failed("standard output is closed; nothing was done"))
+    status = _run()
+    lost = lost_output.flushed()
+    sys.exit(status or (0 if lost is None else _unwritten(lost)))
 
 
 def _run() -> int:
@@ -70,6 +89,13 @@ def _run() -> int:
         # Where it is not standalone, click returns the status of an `Exit` instead of raising it.
         status = cli.main(arguments(), standalone_mode=False)
         return status if isinstance(status, int) else 0
+    except lost_output.Broken as broken:
+        cause = broken.__cause__
+        assert isinstance(cause, OSError)
+        if not lost_output.reader_is_gone():
+            return _fault(cause)
+        lost_output.forget()
+        return lost_output.READER_GONE
     except click.UsageError as wrong:
         return _misused(wrong)
     except click.Abort:  # Ctrl-C, or nobody there to answer what was asked
@@ -78,14 +104,24 @@ def _run() -> int:
     except click.ClickException as refused:
         return _failed(refused.format_message())
     except Exception as failure:
-        from tenantry.bootstrap.failures import told  # brings every adapter along
+        return _fault(failure)
 
-        message = told(failure)
-        if message is None:
-            from tenantry.bootstrap.faults import fault
 
-            message = fault(failure)
-        return _failed(message)
+def _fault(failure: Exception) -> int:
+    from tenantry.bootstrap.failures import told  # brings every adapter along
+
+    message = told(failure)
+    if message is None:
+        from tenantry.bootstrap.faults import fault
+
+        message = fault(failure)
+    return _failed(message)
+
+
+def _unwritten(lost: OSError) -> int:
+    if lost.errno == errno.EPIPE:
+        return lost_output.READER_GONE
+    return _failed(f"standard output could not be written: {lost.strerror}")
 
 
 def _misused(wrong: click.UsageError) -> int:

@@ -68,7 +68,11 @@ def plain_console(**options: Any) -> Console:
     """Rich's console, to which words are words."""
     from rich.console import Console  # a third of the start of a command that prints none
 
-    return Console(markup=False, emoji=False, highlight=False, **options)
+    class Plain(Console):
+        def on_broken_pipe(self) -> None:
+            raise  # what broke: `main` knows what to do where nobody reads any more
+
+    return Plain(markup=False, emoji=False, highlight=False, **options)
 
 
 def print_table(
@@ -126,7 +130,8 @@ def drawn_table(
 def _drawn_blocks(
     headings: Sequence[str], rows: Sequence[Sequence[str]], room: int, style: str
 ) -> tuple[int, Table]:
-    """`field  value`, a block for each row, blank lines between them."""
+    """`field  value`, a block for each row, blank lines between them; nothing of a column without
+    a name where it has nothing to say."""
     from rich.text import Text
 
     from tenantry.entrypoints.cli.layout import GAP, folded, width_of
@@ -141,7 +146,8 @@ def _drawn_blocks(
         if number:
             table.add_row()
         for heading, lines in zip(headings, block, strict=True):
-            table.add_row(Text(heading, style=style), "\n".join(lines))
+            if heading or any(lines):
+                table.add_row(Text(heading, style=style), "\n".join(lines))
     return names + GAP + values, table
 
 

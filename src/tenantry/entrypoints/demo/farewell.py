@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+from tenantry.adapters.postgres.embedded.place import known_place
 from tenantry.config import Settings, variable_of
 from tenantry.domain.ids import TenantId
 from tenantry.domain.knowledge_base import knowledge_base_of
@@ -33,6 +34,27 @@ def print_how_to_go_on(
     show.code("\n".join(_exports(home, front, player)))
     show.say("")
     _print_lines(show, front, player)
+
+
+def print_how_to_come_back(show: Show, home: Path) -> None:
+    """After Ctrl-C: what is left, what brings the rest back, and how to be rid of it."""
+    show.say("stopped: the gateway, its database, and the emulator that answered for Bedrock")
+    show.say("")
+    show.say(f"All that it made is kept in {home}. It comes back, with its keys, by")
+    show.code("make demo")
+    show.say(
+        "`tenantry serve` alone brings no model back: the tenants' placements lead to the emulator."
+    )
+    show.say("")
+    show.say("to delete it")
+    show.code(f"rm -r {' '.join(shlex.quote(str(folder)) for folder in _folders(home))}")
+
+
+def _folders(home: Path) -> list[Path]:
+    """The data folder, and the database's where that is somewhere else."""
+    place = known_place(home)
+    outside = place is not None and not place.folder.is_relative_to(home)
+    return [home, *([place.folder] if place is not None and outside else [])]
 
 
 def _exports(home: Path, front: Mapping[str, Any], player: Player) -> list[str]:

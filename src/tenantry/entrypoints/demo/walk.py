@@ -40,8 +40,11 @@ def run(*, check: bool) -> int:
         show.failed(str(failed))
         return 1
     except KeyboardInterrupt:
-        show.say("stopped")
-        return 1 if check else 0
+        home = settings().home
+        if check or not (home / MARK).exists():  # nobody stayed to go on, or nothing was made
+            show.say("stopped")
+            return 1 if check else 0
+        farewell.print_how_to_come_back(show, home)
     return 0
 
 

@@ -23,6 +23,10 @@ from tenantry.entrypoints.http.response import Response
 Family = Literal["bedrock", "openai", "anthropic", "tenantry"]
 
 RETRY_AFTER_MAX_S: Final = 60  # the anthropic SDK sleeps the whole of it
+# How to be let in, which each 401 has to say (RFC 9110, 15.5.2; RFC 6750, 3). A key that was given
+# and does not open is told from one that was not.
+CHALLENGE: Final = 'Bearer realm="tenantry"'
+_GIVEN: Final = (errors.KeyWrong, errors.KeyRevoked, errors.KeyExpired)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,20 +134,28 @@ def to_response(error: TenantryError, family: Family, request_id: UUID) -> Respo
         headers["x-should-retry"] = "false"
     if isinstance(error, errors.Limited) and family != "bedrock":
         headers |= _rate_limit_headers(error)
-    return _render(family, shape, error.code, error.message, headers, request_id, _extras(error))
+    if _status(shape, family) == 401:
+        why = ', error="invalid_token"' if isinstance(error, _GIVEN) else ""
+        headers["WWW-Authenticate"] = f"{CHALLENGE}{why}"
+    extras = _extras(error, family)
+    return _render(family, shape, error.code, error.message, headers, request_id, extras)
 
 
 def status_response(status: int, message: str, family: Family, request_id: UUID) -> Response:
     """The answer to what never reached a use case; `status` is one of `BY_STATUS`."""
     code, shape = BY_STATUS[status]
-    headers = {} if shape.retry else {"x-should-retry": "false"}
+    headers: dict[str, str] = {}
+    if shape.retry:
+        _add_wait(headers, family, errors.Unavailable().retry_after_ms)
+    else:
+        headers["x-should-retry"] = "false"
     return _render(family, shape, code, message, headers, request_id, {})
 
 
 def to_sse_error(error: TenantryError, family: Family, request_id: UUID) -> bytes:
     """The JSON of an error that comes after a stream has begun."""
     shape = _shape_of(error)
-    extras = _extras(error)
+    extras = _extras(error, family)
     return orjson.dumps(_body(family, shape, error.code, error.message, request_id, extras))
 
 
@@ -167,11 +179,15 @@ def _render(
     if family == "bedrock":
         headers["content-type"] = "application/json"
         headers["x-amzn-ErrorType"] = shape.aws_type
-        return Response(shape.aws_status, body, headers)
+        return Response(_status(shape, family), body, headers)
     headers["content-type"] = (
         "application/problem+json" if family == "tenantry" else "application/json"
     )
-    return Response(shape.status, body, headers)
+    return Response(_status(shape, family), body, headers)
+
+
+def _status(shape: Shape, family: Family) -> int:
+    return shape.aws_status if family == "bedrock" else shape.status
 
 
 def _body(
@@ -202,7 +218,10 @@ def _body(
     }
 
 
-def _extras(error: TenantryError) -> dict[str, Any]:
+def _extras(error: TenantryError, family: Family) -> dict[str, Any]:
+    param = error.details.get("param")  # which of OpenAI's shape has a place for
+    if family == "openai" and param is not None:
+        return {"param": param}
     if not isinstance(error, errors.Limited):
         return {}
     extras = {"limit": error.limit or None, "resets_at": error.resets_at}

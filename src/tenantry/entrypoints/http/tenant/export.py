@@ -18,8 +18,10 @@ _AS_BYTES: Final = {"content-type": "application/octet-stream", "x-content-type-
 async def index(call: Call) -> Response:
     """Whose export it is, and of what sections."""
     call.query()
-    sections = call.services.exports.sections
-    return json_response({"tenant": from_tenant(call.tenant().tenant), "sections": list(sections)})
+    principal, sections = call.tenant(), call.services.exports.sections
+    currency = await call.services.tenant_admin.currency(principal)
+    told = from_tenant(principal.tenant, currency)
+    return json_response({"tenant": told, "sections": list(sections)})
 
 
 async def section(call: Call) -> Response:

@@ -46,7 +46,8 @@ def from_row(row: object) -> dict[str, Any]:
     raise AssertionError(f"{type(row).__name__} is no row of an export")
 
 
-def from_tenant(tenant: Tenant) -> dict[str, Any]:
+def from_tenant(tenant: Tenant, currency: str) -> dict[str, Any]:
+    """`currency`: its contract's, which a tenant that was read with its key does not have."""
     regions = tenant.regions_allowed
     return {
         "id": tenant.id,
@@ -55,7 +56,7 @@ def from_tenant(tenant: Tenant) -> dict[str, Any]:
         "plan_version": tenant.plan.version,
         "zone": tenant.zone,
         "anchor_day": tenant.anchor_day,
-        "currency": tenant.currency,
+        "currency": currency,
         "regions_allowed": None if regions is None else sorted(regions),
     }
 
