@@ -126,7 +126,7 @@ ROUTES = [
             {"stream_options": {"include_usage": True}},
             {"service_tier": "first-class"},
             {"metadata": {"a": 1}},
-            {"user": ""},
+            {"user": 7},
         ),
         metadata="metadata",
     ),

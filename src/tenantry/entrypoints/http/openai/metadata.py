@@ -1,7 +1,7 @@
 """OpenAI's `metadata` as Bedrock's `requestMetadata`, which takes less of it. Pure.
 
-It annotates a call and decides nothing, so that what OpenAI takes is never refused: what Bedrock
-cannot take is escaped, cut or left out.
+It annotates a call and decides nothing, so that what Bedrock cannot take is escaped, cut or left
+out. Only the keys that attribute a call are refused, as on every API.
 """
 
 from __future__ import annotations
@@ -16,15 +16,17 @@ from tenantry.entrypoints.http.openai.refusing import refused
 PAIRS_MAX: Final = 16  # OpenAI's own bounds (API reference, chat completions, 2026-11)
 KEY_CHARS_MAX: Final = 64
 VALUE_CHARS_MAX: Final = 512
-RESERVED_PREFIX: Final = "metadata."  # before a key that is one of ours
 _BEDROCK_CHARS_MAX: Final = 256  # of a key and of a value (service model)
 _TAKEN: Final = re.compile(r"[a-zA-Z0-9\s:_@$#=/+,\-.]", re.ASCII)
 
 
 def to_request_metadata(metadata: Mapping[str, str] | None) -> dict[str, str]:
     """The first pairs, as many as Bedrock has room for. Raises `BadRequest` beyond OpenAI's own
-    bounds alone."""
+    bounds, and for keys of ours."""
     pairs = metadata or {}
+    ours = sorted(OUR_KEYS & pairs.keys())
+    if ours:
+        raise refused("metadata", f"must not hold the reserved key `{ours[0]}`.")
     if len(pairs) > PAIRS_MAX:
         raise refused("metadata", f"takes at most {PAIRS_MAX} pairs.")
     kept: dict[str, str] = {}
@@ -33,7 +35,7 @@ def to_request_metadata(metadata: Mapping[str, str] | None) -> dict[str, str]:
             raise refused("metadata", f"takes keys of at most {KEY_CHARS_MAX} characters.")
         if len(value) > VALUE_CHARS_MAX:
             raise refused("metadata", f"takes values of at most {VALUE_CHARS_MAX} characters.")
-        name = _escaped(f"{RESERVED_PREFIX}{key}" if key in OUR_KEYS else key)
+        name = _escaped(key)
         if name and name not in kept and len(kept) < CLIENT_KEYS_MAX:
             kept[name] = _escaped(value)
     return kept
