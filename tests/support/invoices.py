@@ -209,6 +209,21 @@ def with_followed_lines() -> dict[str, Any]:
     )  # fmt: skip
 
 
+def with_two_taxes() -> dict[str, Any]:
+    """Of the same lines, where September had been invoiced at another tax."""
+    made, then = with_followed_lines(), {"rate": "0.077", "label": "MWST"}
+    for line in made["lines"][1:3]:
+        line["tax"] = then
+        line["description"] += ", MWST 7.7 %"
+    own = {"rate": "0.081", "label": "MWST"}
+    parts = [
+        {**own, "net": "66.00", "amount": "5.35"},
+        {**then, "net": "-202.50", "amount": "-15.59"},
+    ]
+    tax = {**own, "amount": "-10.24", "parts": parts}
+    return made | {"tax": tax, "total": "-146.74", "credit": "-146.74"}
+
+
 def the_example() -> dict[str, Any]:
     """The example of the reference, as it was made from a statement."""
     file = Path(__file__).parent / "invoice_example.json"
@@ -244,5 +259,6 @@ INVOICES: Mapping[str, Callable[[], dict[str, Any]]] = {
     "rounded lines": with_rounded_lines,
     "told prices": with_told_prices,
     "followed lines": with_followed_lines,
+    "two taxes": with_two_taxes,
     "example": the_example,
 }

@@ -255,6 +255,7 @@ def _stated(reading: Reading, agreement: Agreement, edition: Edition) -> Stateme
             currency=agreement.currency,
             ends=agreement.ends_on,
             tax_rate=agreement.tax_rate,
+            tax_label=agreement.tax_label,
             prepaid=reading.prepaid,
             usage_currency=LIST_CURRENCY,
             rates=reading.rates,

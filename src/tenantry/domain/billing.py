@@ -7,17 +7,20 @@
 3. Subtotal: 1 and 2. A line lifts it to the minimum.
 4. Adjustments of earlier periods, at those periods' own prices: they neither fill this period's
    minimum nor use up its included tokens.
-5. Tax on all lines, rounded once; then the prepaid credit, as far as it reaches. A total below
-   zero, of corrections, goes to it, whatever had paid: nothing is paid out by an invoice.
+5. Tax, rounded once for each rate: adjustments have that of their period, all else the contract's.
+   Then the prepaid credit, as far as it reaches. A total below zero, of corrections, goes to it,
+   whatever had paid: nothing is paid out by an invoice.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from decimal import Decimal
 from enum import StrEnum
 from fractions import Fraction
+from typing import Any, Final
 
 from tenantry.domain import money
 from tenantry.domain.contract import Contract, ContractError, ExchangeRate, Terms
@@ -25,7 +28,10 @@ from tenantry.domain.invoice_edition import PRESENT, Edition
 from tenantry.domain.overage import COUNTED, Overage
 from tenantry.domain.period import Span, days_span
 from tenantry.domain.proration import Days, civil_days, part_of, to_currency
+from tenantry.domain.tax import Taxed, TaxRate, taxed_apart
 from tenantry.domain.usage_line import UNKNOWN, PricedAs, UsageLine, words_of
+
+_LONG_AGO: Final = datetime.min.replace(tzinfo=UTC)  # of prices of which nobody knows any more
 
 
 class LineKind(StrEnum):
@@ -52,6 +58,7 @@ class StatementLine:
     period: Span | None = None  # of a fee its days, of an adjustment its period
     rate: ExchangeRate | None = None  # of an adjustment: what converted it
     reason: str | None = None  # of an adjustment of usage
+    tax: TaxRate | None = None  # of an adjustment: its period's; None: the contract's
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +73,8 @@ class Statement:
     lines: tuple[StatementLine, ...]
     subtotal: Decimal  # without the line that lifts it to the minimum
     true_up: Decimal  # that line
-    tax: Decimal
+    tax: Decimal  # of all rates
+    taxes: tuple[Taxed, ...]  # the contract's first; one at least
     total: Decimal
     credit: Decimal  # of the prepaid credit, used up by this statement; negative: given to it
     due: Decimal
@@ -116,13 +124,8 @@ def statement(
     terms = in_force[0][0]
     covered = Days(in_force[0][1].start, in_force[-1][1].end)
     rate = contract.usage_rate(days.start)
-    usage = sorted(
-        (_converted(row, rate) for row in usage),
-        key=lambda row: (
-            (row.model, row.token_class, row.unit_price or money.ZERO, row.quantity, row.charge)
-        ),
-    )
-    lines = [*_fees(contract, in_force, days, period)] if covered.count else []
+    usage = sorted((_converted(row, rate) for row in usage), key=_order(edition))
+    lines = [*_fees(contract, in_force, days, period, edition)] if covered.count else []
     if terms.overage is None:
         lines += _listed(usage, contract.currency)
     else:
@@ -136,7 +139,8 @@ def statement(
     subtotal = _sum(lines, contract.currency)
     lines += true_up
     net = _sum(lines, contract.currency)
-    tax = to_currency(Fraction(net) * Fraction(contract.tax_rate), contract.currency)
+    taxes = _taxes(lines, contract)
+    tax = money.total(each.amount for each in taxes)
     total = money.total((net, tax))
     credit = _credit(contract, total, edition)
     return Statement(
@@ -145,6 +149,7 @@ def statement(
         subtotal=subtotal,
         true_up=money.less(net, subtotal),
         tax=tax,
+        taxes=taxes,
         total=total,
         credit=credit,
         due=money.less(total, credit),
@@ -162,6 +167,13 @@ def _in_force(contract: Contract, days: Days) -> Sequence[tuple[Terms, Days]]:
     if contract.is_over(days):
         return [(contract.terms[-1], Days(days.start, days.start))]
     return contract.in_force(days)
+
+
+def _taxes(lines: Sequence[StatementLine], contract: Contract) -> tuple[Taxed, ...]:
+    own = [(contract.tax, line.amount) for line in lines if line.tax is None]
+    others = [(line.tax, line.amount) for line in lines if line.tax is not None]
+    nets = [*own, *others] or [(contract.tax, money.ZERO)]
+    return taxed_apart(nets, contract.currency)
 
 
 def _credit(contract: Contract, total: Decimal, edition: Edition) -> Decimal:
@@ -183,23 +195,43 @@ def _converted(row: UsageLine, rate: ExchangeRate | None) -> UsageLine:
     return replace(row, charge=money.times(row.charge, rate.rate), unit_price=price)
 
 
+def _order(edition: Edition) -> Callable[[UsageLine], tuple[Any, ...]]:
+    """Of lines of one model and class that whose prices began first; in editions before
+    `CHANGES_TOLD` the cheapest."""
+    begins = edition >= Edition.CHANGES_TOLD
+
+    def place(row: UsageLine) -> tuple[Any, ...]:
+        began = (row.priced_as.since if begins else None) or _LONG_AGO
+        price = row.unit_price or money.ZERO
+        return row.model, row.token_class, began, price, row.quantity, row.charge
+
+    return place
+
+
 def _fees(
-    contract: Contract, in_force: Sequence[tuple[Terms, Days]], period: Days, span: Span
+    contract: Contract,
+    in_force: Sequence[tuple[Terms, Days]],
+    period: Days,
+    span: Span,
+    edition: Edition,
 ) -> Iterator[StatementLine]:
-    for terms, days, sign in _charged_and_credited(in_force, period):
+    for terms, days, sign in _charged_and_credited(in_force, period, edition):
         if terms.fee:
             line = _fee(terms, days, period, sign, contract.currency)
             yield replace(line, period=days_span(days.start, days.end, span, contract.zone))
 
 
 def _charged_and_credited(
-    in_force: Sequence[tuple[Terms, Days]], period: Days
+    in_force: Sequence[tuple[Terms, Days]], period: Days, edition: Edition
 ) -> Iterator[tuple[Terms, Days, int]]:
-    """The days for which terms ask their fee, and, with sign -1, for which it is given back."""
+    """The days for which terms ask their fee, and, with sign -1, for which it is given back. What a
+    plan has charged is credited in its own name, and goes to another plan that asks the same: both
+    lines round alike. In editions before `CHANGES_TOLD` the name went to the latest plan alone."""
+    by_name = edition >= Edition.CHANGES_TOLD
     charged: Terms | None = None
     for terms, days in in_force:
         left = Days(days.start, period.end)
-        if charged is None or charged.fee != terms.fee:
+        if charged is None or charged.fee != terms.fee or (by_name and charged.plan != terms.plan):
             if charged is not None:
                 yield charged, left, -1
             yield terms, left, 1

@@ -17,6 +17,7 @@ from tenantry.domain.agreement import check_currency
 from tenantry.domain.overage import Overage, overage_from
 from tenantry.domain.plan import Plan
 from tenantry.domain.proration import Days
+from tenantry.domain.tax import TaxRate
 
 LIST_CURRENCY = "USD"  # of list charges: provider prices are in USD
 RATE_DIGITS_MAX = 12  # before and after the point: products with list charges stay exact
@@ -93,6 +94,7 @@ class Contract:
     currency: str = "USD"
     ends: date | None = None  # the first civil day that is no longer under contract
     tax_rate: Decimal = money.ZERO  # a fraction: 8.25 % is 0.0825
+    tax_label: str = "Tax"
     prepaid: Decimal = money.ZERO
     usage_currency: str = LIST_CURRENCY
     rates: tuple[ExchangeRate, ...] = ()
@@ -114,6 +116,10 @@ class Contract:
             raise ContractError(f"a prepaid credit of {prepaid} is no amount in {self.currency}")
         if any(not (rate.rate.is_finite() and rate.rate > 0) for rate in self.rates):
             raise ContractError("an exchange rate is more than 0")
+
+    @property
+    def tax(self) -> TaxRate:
+        return TaxRate(self.tax_rate, self.tax_label)
 
     def is_over(self, period: Days) -> bool:
         """Whether it had ended before a period began."""

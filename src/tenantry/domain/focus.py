@@ -2,11 +2,11 @@
 
 Owns: which of the specification's columns there are, and what stands in each for each line. Pure.
 
-A row for each line, one for tax, one for the prepaid credit that was used. Invariants: BilledCost
-sums to what is due; a unit price times its quantity is ContractedCost and ListCost to the digit;
-null is None, never an empty text. The customer's list price is the price agreed for its plan, so
-list and contracted figures are the same; they are exact, where BilledCost is rounded as the
-invoice rounds. The specification wants a cost that has no unit price to be BilledCost, so every
+A row for each line, one for each tax, one for the prepaid credit that was used. Invariants:
+BilledCost sums to what is due; a unit price times its quantity is ContractedCost and ListCost to
+the digit; null is None, never an empty text. The customer's list price is the price agreed for its
+plan, so list and contracted figures are the same; they are exact, where BilledCost is rounded as
+the invoice rounds. The specification wants a cost that has no unit price to be BilledCost, so every
 line that may be rounded has one: its own, or the line is one unit. Columns for what does not exist
 here (sub-accounts, regions, commitment discounts, capacity reservations, resources) are left out,
 as the specification wants.
@@ -22,7 +22,7 @@ from decimal import Context, Decimal, Inexact, InvalidOperation
 from typing import Any
 
 from tenantry.domain import money
-from tenantry.domain.invoice_parties import customer_of, issuer_of, tax_words
+from tenantry.domain.invoice_parties import customer_of, is_taxed_by, issuer_of, tax_words, taxes_of
 from tenantry.domain.usage import GUARDRAIL_CLASSES, TokenClass
 from tenantry.domain.usage_line import class_words
 
@@ -278,22 +278,26 @@ def _tags(line: Mapping[str, Any]) -> str | None:
 
 
 def _tax(invoice: Mapping[str, Any]) -> Iterator[Row]:
-    tax = invoice.get("tax")
-    if tax is None or not Decimal(tax["rate"]):
-        return
-    base = money.total(Decimal(row["ContractedCost"] or "") for row in _lines(invoice))
     correction = "Correction" if invoice.get("kind") == "credit_note" else None
-    yield {
-        **_common(invoice),
-        "BilledCost": _decimal(Decimal(tax["amount"])),
-        "EffectiveCost": _decimal(Decimal(tax["amount"])),
-        **_costs(money.times(base, Decimal(tax["rate"]))),
-        "ChargeCategory": "Tax",
-        "ChargeClass": correction,
-        "ChargeFrequency": "Recurring",
-        "ChargeDescription": tax_words(tax),
-        "x_LineKind": "tax",
-    }
+    for tax in taxes_of(invoice):
+        if not Decimal(tax["rate"]):
+            continue
+        base = money.total(
+            Decimal(row["ContractedCost"] or "")
+            for line, row in zip(invoice["lines"], _lines(invoice), strict=True)
+            if is_taxed_by(invoice, line, tax)
+        )
+        yield {
+            **_common(invoice),
+            "BilledCost": _decimal(Decimal(tax["amount"])),
+            "EffectiveCost": _decimal(Decimal(tax["amount"])),
+            **_costs(money.times(base, Decimal(tax["rate"]))),
+            "ChargeCategory": "Tax",
+            "ChargeClass": correction,
+            "ChargeFrequency": "Recurring",
+            "ChargeDescription": tax_words(tax),
+            "x_LineKind": "tax",
+        }
 
 
 def _credit(invoice: Mapping[str, Any]) -> Iterator[Row]:

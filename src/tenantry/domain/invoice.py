@@ -23,9 +23,11 @@ from tenantry.domain.agreement import Agreement
 from tenantry.domain.billing import LineKind, Statement, StatementLine
 from tenantry.domain.contract import ExchangeRate
 from tenantry.domain.invoice_edition import PRESENT, Edition
+from tenantry.domain.invoice_parties import tax_words
 from tenantry.domain.party import Issuer, issuer_to_json, party_to_json
 from tenantry.domain.period import Span, day_begun
 from tenantry.domain.proration import Days, civil_days
+from tenantry.domain.tax import TaxRate
 from tenantry.domain.told_apart import words_apart
 
 Kind = Literal["invoice", "credit_note"]
@@ -63,6 +65,7 @@ def document(made: Made) -> Document:
     """The members in the order of the reference; `canonical` sorts them."""
     statement, agreement, issued_at = made.statement, made.agreement, made.issued_at
     in_zone = {"issue_zone": made.zone} if made.edition >= Edition.PERIODS_TOLD else {}
+    edition = {"edition": int(made.edition)} if made.edition >= Edition.CHANGES_TOLD else {}
     return {
         "number": made.number or draft_number(made.period, made.zone),
         "kind": made.kind,
@@ -70,6 +73,7 @@ def document(made: Made) -> Document:
         "issued_at": instant(issued_at),
         "due_at": None if issued_at is None else instant(_due_at(made, issued_at)),
         **in_zone,
+        **edition,
         "issuer": None if made.issuer is None else issuer_to_json(made.issuer),
         "customer": {"tenant_id": made.tenant_id, **party_to_json(agreement.customer)},
         "currency": statement.currency,
@@ -79,11 +83,7 @@ def document(made: Made) -> Document:
         "lines": _lines_json(made),
         "subtotal": text(statement.subtotal),
         "true_up": text(statement.true_up),
-        "tax": {
-            "rate": money.plain(agreement.tax_rate),
-            "label": agreement.tax_label,
-            "amount": text(statement.tax),
-        },
+        "tax": _tax_json(statement),
         "total": text(statement.total),
         "credit": text(statement.credit),
         "due": text(statement.due),
@@ -152,6 +152,10 @@ def rate_json(rate: ExchangeRate) -> dict[str, str]:
     }
 
 
+def tax_rate_json(tax: TaxRate) -> dict[str, str]:
+    return {"rate": money.plain(tax.rate), "label": tax.label}
+
+
 def period_json(period: Span, zone: str) -> dict[str, Any]:
     first = day_begun(period.start, zone)
     last = day_begun(period.end, zone) - timedelta(days=1)
@@ -187,10 +191,26 @@ def _plan_versions(made: Made) -> Sequence[Mapping[str, Any]]:
 
 def _lines_json(made: Made) -> list[dict[str, Any]]:
     lines = [_line_json(line, made.edition) for line in made.statement.lines]
-    for line, words in zip(lines, words_apart(lines, made.zone), strict=True):
+    times = made.edition >= Edition.CHANGES_TOLD
+    for line, words in zip(lines, words_apart(lines, made.zone, times=times), strict=True):
         if words:
             line["description"] += f", {words}"
+        if "tax" in line and len(made.statement.taxes) > 1:
+            line["description"] += f", {tax_words(line['tax'])}"
     return lines
+
+
+def _tax_json(statement: Statement) -> dict[str, Any]:
+    """Where there are several, each stands apart beside their sum."""
+    first, *others = statement.taxes
+    found = {**tax_rate_json(first.by), "amount": text(statement.tax)}
+    if not others:
+        return found
+    parts = [
+        {**tax_rate_json(each.by), "net": text(each.net), "amount": text(each.amount)}
+        for each in statement.taxes
+    ]
+    return {**found, "parts": parts}
 
 
 def _line_json(line: StatementLine, edition: Edition) -> dict[str, Any]:
@@ -216,7 +236,8 @@ def _line_json(line: StatementLine, edition: Edition) -> dict[str, Any]:
 
 
 def _whose(line: StatementLine) -> dict[str, Any]:
-    """Which days a line is for, where it says so; why an adjustment is made, and at which rate."""
+    """Which days a line is for, where it says so; why an adjustment is made, at which rate, and at
+    which tax, where that is another than the contract's."""
     found: dict[str, Any] = {}
     if line.period is not None:
         start, end = instant(line.period.start), instant(line.period.end)
@@ -224,6 +245,8 @@ def _whose(line: StatementLine) -> dict[str, Any]:
     if line.kind is LineKind.ADJUSTMENT:
         found["reason"] = line.reason
         found["exchange_rate"] = None if line.rate is None else rate_json(line.rate)
+    if line.tax is not None:
+        found["tax"] = tax_rate_json(line.tax)
     return found
 
 

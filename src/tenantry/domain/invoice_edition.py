@@ -18,20 +18,30 @@ class Edition(IntEnum):
     `PERIODS_TOLD`, of migration 0050: fees and adjustments name their days, adjustments their
     reason and rate; a total below zero goes to the prepaid credit; number, date and the days until
     it is due are of one zone, `issue_zone`; of several plans on a day there is the last.
+    `TAXED_BY_PERIOD`, of no migration: adjustments have the tax of their own period, and say so
+    where it is another than the contract's.
+    `CHANGES_TOLD`: lines of prices that changed twice on a day say at what time, and stand in its
+    order; a fee goes from plan to plan also where both ask the same; `edition` is a member.
     """
 
     FIRST = 1
     PRICES_TOLD = 2
     PERIODS_TOLD = 3
+    TAXED_BY_PERIOD = 4
+    CHANGES_TOLD = 5
 
 
-PRESENT: Final = Edition.PERIODS_TOLD
+PRESENT: Final = Edition.CHANGES_TOLD
 
 
 def edition_of(body: Mapping[str, Any]) -> Edition:
-    """Of a document's JSON. One without a line of a model reads alike in the first two."""
+    """Of a document's JSON. Of those that do not say it, one without a line of a model reads alike
+    in the first two, and one without a line of another tax in the last two."""
+    if body.get("edition") in list(Edition):
+        return Edition(body["edition"])
     if "issue_zone" in body:
-        return Edition.PERIODS_TOLD
+        told = any("tax" in line for line in body["lines"])
+        return Edition.TAXED_BY_PERIOD if told else Edition.PERIODS_TOLD
     if any("price_keys" in line for line in body["lines"]):
         return Edition.PRICES_TOLD
     return Edition.FIRST

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -22,6 +22,22 @@ def customer_of(invoice: Mapping[str, Any]) -> Mapping[str, Any]:
     """With `tenant_id` and `name` always."""
     customer = invoice["customer"]
     return {**customer, "name": customer.get("name") or customer["tenant_id"]}
+
+
+def taxes_of(invoice: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+    """A tax with its `amount` for each rate; none of a document that has no tax. Where there are
+    several, each has the `net` that it is of."""
+    tax = invoice.get("tax")
+    return () if tax is None else tax.get("parts") or (tax,)
+
+
+def is_taxed_by(
+    invoice: Mapping[str, Any], line: Mapping[str, Any], tax: Mapping[str, Any]
+) -> bool:
+    """Whether a line is one of those that a tax of `taxes_of` is of."""
+    of = line.get("tax") or invoice["tax"]
+    same = Decimal(of["rate"]) == Decimal(tax["rate"]) and of.get("label") == tax.get("label")
+    return same or len(taxes_of(invoice)) == 1
 
 
 def tax_words(tax: Mapping[str, Any]) -> str:

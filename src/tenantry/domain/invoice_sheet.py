@@ -8,14 +8,15 @@ document's zone; the sheet says so itself. Members that a draft does not have ye
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from tenantry.domain import money
-from tenantry.domain.invoice_parties import customer_of, issuer_of, tax_words
+from tenantry.domain.invoice_edition import Edition, edition_of
+from tenantry.domain.invoice_parties import customer_of, issuer_of, tax_words, taxes_of
 from tenantry.domain.printable import printable
 from tenantry.domain.told_apart import words_apart
 from tenantry.domain.usage_line import class_words
@@ -58,7 +59,7 @@ def _sheet(invoice: Mapping[str, Any]) -> dict[str, Any]:
         "customer": _party(customer_of(invoice)),
         "facts": list(_facts(invoice, zone)),
         "currency": currency,
-        "groups": list(_groups([each for each in lines if each["kind"] != _MINIMUM], zone)),
+        "groups": list(_groups(invoice, zone)),
         "sums": list(_sums(invoice, kind)),
         "payable": _payable(invoice, kind, currency),
         "payment": _payment(invoice),
@@ -119,10 +120,15 @@ def _whole_day(instant: datetime) -> bool:
     ).astimezone(instant.tzinfo).date() > before.date()
 
 
-def _groups(lines: Sequence[Mapping[str, Any]], zone: ZoneInfo) -> Iterator[dict[str, Any]]:
+def _groups(invoice: Mapping[str, Any], zone: ZoneInfo) -> Iterator[dict[str, Any]]:
     """Lines in their order, under what they are about: the plan, or a model."""
+    lines = [each for each in invoice["lines"] if each["kind"] != _MINIMUM]
+    several = len(taxes_of(invoice)) > 1
     groups: dict[str, list[dict[str, str]]] = {}
-    for line, apart in zip(lines, words_apart(lines, zone.key), strict=True):
+    times = edition_of(invoice) >= Edition.CHANGES_TOLD
+    for line, apart in zip(lines, words_apart(lines, zone.key, times=times), strict=True):
+        if several and line.get("tax"):
+            apart = f"{apart}, {tax_words(line['tax'])}" if apart else tax_words(line["tax"])
         row = _row(line, apart, zone)
         groups.setdefault(_text(line.get("model") or _OTHERS), []).append(row)
     for name, rows in groups.items():
@@ -161,9 +167,10 @@ def _sums(invoice: Mapping[str, Any], kind: str) -> Iterator[dict[str, Any]]:
     if _some(invoice.get("true_up")):
         words = [line["description"] for line in invoice["lines"] if line["kind"] == _MINIMUM]
         yield _sum(_text(words[0] if words else "Up to the agreed minimum"), invoice["true_up"])
-    tax = invoice.get("tax")
-    if tax is not None and (_some(tax["rate"]) or _some(tax["amount"]) or tax.get("label")):
-        yield _sum(_text(tax_words(tax)), tax["amount"])
+    for tax in taxes_of(invoice):
+        if _some(tax["rate"]) or _some(tax["amount"]) or tax.get("label"):
+            of = f" of {figure(tax['net'])}" if "net" in tax else ""
+            yield _sum(_text(tax_words(tax)) + of, tax["amount"])
     total = "Total credited" if kind == "credit_note" else "Total"
     yield _sum(total, invoice["total"], strong=True)
     if _some(invoice.get("credit")):

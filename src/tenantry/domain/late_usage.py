@@ -2,8 +2,9 @@
 period's own price.
 
 A period stays what it was when it was closed: the end of the contract and the rates that were known
-then hold for it, whatever was entered since. Where none of those rates is of its time, because its
-currency was agreed later, those that are known now hold.
+then hold for it, and the tax, whatever was entered since. Where none of those rates is of its time,
+because its currency was agreed later, those that are known now hold; so does the tax of now where
+there was no contract then.
 
 By list, a late event costs its list charge. Under an overage it costs what the steps ask for the
 tokens after those already invoiced, and included tokens that are left stay included. A minimum
@@ -27,6 +28,7 @@ from tenantry.domain.invoice_edition import PRESENT, Edition
 from tenantry.domain.overage import COUNTED
 from tenantry.domain.period import Span
 from tenantry.domain.proration import civil_days, to_currency
+from tenantry.domain.tax import TaxRate
 from tenantry.domain.usage_line import UNKNOWN, UsageLine, words_of
 
 SETTLED_LATE: Final = "settled_late"
@@ -40,6 +42,7 @@ class Closed:
 
     ends: date | None  # of the contract
     rates: tuple[ExchangeRate, ...]
+    tax: TaxRate | None = None  # None: there was no contract
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +68,7 @@ def late_of(
     for each in earlier:
         if not each.late:
             continue
-        agreed = _as_closed(contract, each)
+        agreed, tax = _as_closed(contract, each), _tax_of(contract, each, edition)
         before = statement(agreed, each.period, each.invoiced)
         after = statement(agreed, each.period, [*each.invoiced, *each.late])
         charges = money.total((charges, money.less(after.charges, before.charges)))
@@ -78,7 +81,8 @@ def late_of(
                 found.append(replace(line, reason=TAKEN_BACK if tokens < 0 else SETTLED_LATE))
         if covered := _covered(found, before, after):
             found.append(_line("Covered by the minimum", Fraction(covered), contract.currency))
-        lines += [_of(each.period, line, contract.zone, edition) for line in found]
+        found = [_of(each.period, line, contract.zone, edition) for line in found]
+        lines += [replace(line, tax=tax) for line in found]
     return Late(tuple(lines), charges)
 
 
@@ -94,6 +98,13 @@ def _as_closed(contract: Contract, each: EarlierPeriod) -> Contract:
         ends=closed.ends,
         rates=closed.rates if known else contract.rates,
     )
+
+
+def _tax_of(contract: Contract, each: EarlierPeriod, edition: Edition) -> TaxRate | None:
+    """Where it is another than the contract's."""
+    if edition < Edition.TAXED_BY_PERIOD or each.closed is None or each.closed.tax == contract.tax:
+        return None
+    return each.closed.tax
 
 
 def _covered(lines: Sequence[StatementLine], before: Statement, after: Statement) -> Decimal:

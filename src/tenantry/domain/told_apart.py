@@ -21,13 +21,20 @@ Line = Mapping[str, Any]
 _Teller = Callable[[Line, Sequence[Line]], str]  # of a line, among those that are alike so far
 # Neither tier nor price key changes what these cost.
 _AT_ONE_PRICE: Final = GUARDRAIL_CLASSES | {TokenClass.CACHE_HIT}
+# As short as tells instants apart; the last one tells also those of an hour that the clock repeats.
+_INSTANTS: Final[Sequence[Callable[[datetime], str]]] = (
+    lambda at: at.date().isoformat(),
+    lambda at: f"{at:%Y-%m-%d %H:%M:%S}",
+    lambda at: at.isoformat(" "),
+)
 _BY_DEFAULT: Final = f"{STANDARD_TIER} tier"
 
 
-def words_apart(lines: Sequence[Line], zone: str) -> list[str]:
+def words_apart(lines: Sequence[Line], zone: str, *, times: bool = True) -> list[str]:
     """For each line of an invoice's JSON, in order: `batch, prices from 2026-11-16`, or ''.
 
-    Dates are civil days of `zone`. Lines of before the members were there get ''.
+    Dates are civil days of `zone`; of prices that changed on one day the time is said as well,
+    where `times`: not in documents of before that was so. Lines without the members get ''.
     """
     said: list[list[str]] = [[] for _ in lines]
     alike: dict[tuple[str, ...], list[int]] = {}
@@ -37,7 +44,7 @@ def words_apart(lines: Sequence[Line], zone: str) -> list[str]:
             named = (line["kind"], line["model"], line["token_class"])
             alike.setdefault((*named, period.get("start", ""), reason), []).append(place)
     # Whom one stage tells apart the next has nothing to tell.
-    of_plan: list[list[_Teller]] = [[_plan, _since(zone)], [_plan_version]]
+    of_plan: list[list[_Teller]] = [[_plan, _since(zone, times)], [_plan_version]]
     for (_, _, token_class, *_), places in alike.items():
         by_tier: list[list[_Teller]] = [] if token_class in _AT_ONE_PRICE else [[_tiers], [_keys]]
         _tell(lines, places, [*by_tier, *of_plan], said)
@@ -100,15 +107,25 @@ def _plan_version(line: Line, _: Sequence[Line]) -> str:
     return _and(f"plan {name} version {version}" for name, _, version in parts)
 
 
-def _since(zone: str) -> _Teller:
-    def told(line: Line, _: Sequence[Line]) -> str:
-        since = line["priced_from"]
-        if since is None:
+def _since(zone: str, times: bool) -> _Teller:
+    spelt = _INSTANTS if times else _INSTANTS[:1]
+
+    def told(line: Line, beside: Sequence[Line]) -> str:
+        if line["priced_from"] is None:
             return ""
-        day = datetime.fromisoformat(since).astimezone(ZoneInfo(zone)).date()
-        return f"prices from {day.isoformat()}"
+        since = line["priced_from"]
+        others = {each["priced_from"] for each in beside} - {since, None}
+        for spell in spelt:
+            words = spell(_local(since, zone))
+            if all(spell(_local(other, zone)) != words for other in others):
+                break
+        return f"prices from {words}"
 
     return told
+
+
+def _local(instant: str, zone: str) -> datetime:
+    return datetime.fromisoformat(instant).astimezone(ZoneInfo(zone))
 
 
 def _and(words: Iterable[str]) -> str:

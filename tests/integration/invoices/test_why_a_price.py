@@ -92,9 +92,8 @@ def as_before(document: dict[str, Any]) -> dict[str, Any]:
         | {"description": f"{MODEL}: output tokens"}
         for line in document["lines"]
     ]
-    return {name: value for name, value in document.items() if name != "issue_zone"} | {
-        "lines": lines
-    }
+    new = ("issue_zone", "edition")
+    return {name: value for name, value in document.items() if name not in new} | {"lines": lines}
 
 
 WORDS = (

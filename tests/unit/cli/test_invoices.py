@@ -8,7 +8,7 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
-from tests.support.invoices import a_credit_note, an_invoice
+from tests.support.invoices import a_credit_note, an_invoice, with_two_taxes
 
 from tenantry.application.invoice_lists import noon
 from tenantry.domain.invoice import canonical
@@ -40,6 +40,22 @@ def test_an_export_is_the_exact_bytes_or_rows_that_sum_to_what_is_due() -> None:
     assert [row["kind"] for row in rows[-2:]] == ["tax", "prepaid"]
     without = exported("csv", {**body, "credit": "0.00"}, None).decode()
     assert ",-0.00" not in without
+
+
+def test_each_of_several_taxes_is_a_row(capsys: pytest.CaptureFixture[str]) -> None:
+    body = with_two_taxes()
+    rows = list(csv.DictReader(io.StringIO(exported("csv", body, None).decode())))
+    assert sum(Decimal(row["amount"]) for row in rows) == Decimal(body["due"])
+    assert [
+        (row["kind"], row["description"], row["charge"], row["amount"]) for row in rows[-3:]
+    ] == [
+        ("tax", "MWST 8.1 %", "5.35", "5.35"),
+        ("tax", "MWST 7.7 %", "-15.59", "-15.59"),
+        ("prepaid", "Prepaid credit", "146.74", "146.74"),
+    ]
+    print_invoice(body)
+    shown = capsys.readouterr().out
+    assert "MWST 8.1 %" in shown and "-15.59" in shown and "-10.24" not in shown
 
 
 @pytest.mark.parametrize("credit", ["4.00", "0.00", "-4.00", "-0.00", "-1500", "0"])

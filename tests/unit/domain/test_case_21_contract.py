@@ -112,7 +112,7 @@ def test_case_21_a_line_of_an_overage_says_where_it_begins() -> None:
 
 def test_case_21_an_upgrade_raises_no_allowance_of_its_own_period() -> None:
     tiers = Tiers("volume", (Step(None, Decimal(1)),))
-    bigger = Terms(date(2026, 11, 30), "big", Decimal(99), Overage(50_000_000, tiers))
+    bigger = Terms(date(2026, 11, 30), "team", Decimal(99), Overage(50_000_000, tiers))
     agreed = contract(terms_of(PLAN, FIRST), bigger)
     assert amounts(statement(agreed, NOVEMBER, USAGE)) == amounts(
         statement(contract(), NOVEMBER, USAGE)

@@ -62,7 +62,7 @@ def test_case_22_a_contract_that_covers_a_part(
 
 
 def test_case_22_terms_of_the_same_fee_and_a_free_plan_add_no_lines() -> None:
-    same = Terms(date(2026, 11, 11), "renamed", Decimal(99))
+    same = Terms(date(2026, 11, 11), BASE.plan, Decimal(99))
     assert len(statement(Contract("UTC", (BASE, same)), NOVEMBER, []).lines) == 1
     free = Terms(date(2026, 1, 1), "free", Decimal(0))
     assert statement(Contract("UTC", (free,)), NOVEMBER, []).lines == ()

@@ -15,7 +15,7 @@ from tenantry.domain.billing import statement
 from tenantry.domain.contract import Contract, Terms
 from tenantry.domain.focus import focus_rows
 from tenantry.domain.invoice import Made, document
-from tenantry.domain.invoice_edition import Edition, edition_of
+from tenantry.domain.invoice_edition import PRESENT, Edition, edition_of
 from tenantry.domain.invoice_parties import tax_words
 from tenantry.domain.invoice_sheet import sheet_of
 from tenantry.domain.party import Party
@@ -50,7 +50,7 @@ def test_days_to_pay_are_civil_days_over_a_change_of_clocks(
     assert (date.fromisoformat(facts["Due"]) - date.fromisoformat(facts["Date"])).days == 30
     of = made(zone, datetime.fromisoformat(issued), edition=Edition.PRICES_TOLD)
     before = document(of)
-    assert "issue_zone" not in before and edition_of(shown) is Edition.PERIODS_TOLD
+    assert "issue_zone" not in before and edition_of(shown) is PRESENT
     assert datetime.fromisoformat(before["due_at"]) != datetime.fromisoformat(due)
 
 

@@ -68,6 +68,7 @@ def contract(agreement: Agreement = AGREEMENT, **fields: Any) -> Contract:
     given = {
         "currency": agreement.currency,
         "tax_rate": agreement.tax_rate,
+        "tax_label": agreement.tax_label,
         "prepaid": Decimal(100),
         **fields,
     }

@@ -76,6 +76,32 @@ def test_a_day_is_the_customers() -> None:
     assert words == ["prices from 2020-01-01", "prices from 2026-11-16"]
 
 
+def test_prices_that_changed_twice_on_a_day_say_at_what_time() -> None:
+    lines = [a_line(), a_line(since="2026-11-15T23:30:00Z"), a_line(since="2026-11-16T00:10:07Z")]
+    assert said(*lines) == [
+        "prices from 2020-01-01", "prices from 2026-11-15", "prices from 2026-11-16",
+    ]  # fmt: skip
+    assert said(*lines, zone="Europe/Berlin") == [
+        "prices from 2020-01-01",
+        "prices from 2026-11-16 00:30:00",
+        "prices from 2026-11-16 01:10:07",
+    ]
+    assert words_apart(lines, "Europe/Berlin", times=False) == [
+        "prices from 2020-01-01", "prices from 2026-11-16", "prices from 2026-11-16",
+    ]  # fmt: skip
+
+
+def test_times_that_read_alike_have_their_offset_and_all_their_digits() -> None:
+    """In an hour that the clock repeats, and within one second."""
+    twice = [a_line(since="2026-11-01T05:30:00Z"), a_line(since="2026-11-01T06:30:00Z")]
+    assert said(*twice, zone="America/New_York") == [
+        "prices from 2026-11-01 01:30:00-04:00", "prices from 2026-11-01 01:30:00-05:00",
+    ]  # fmt: skip
+    assert said(a_line(since="2026-11-01T05:30:00Z"), a_line(since="2026-11-01T05:30:00.25Z")) == [
+        "prices from 2026-11-01 05:30:00+00:00", "prices from 2026-11-01 05:30:00.250000+00:00",
+    ]  # fmt: skip
+
+
 def test_guardrail_units_and_cached_answers_cost_the_same_in_every_tier() -> None:
     for name in ("guardrail_topic", "cache_hit"):
         lines = a_line("flex", token_class=name), a_line(token_class=name, since=LATE)

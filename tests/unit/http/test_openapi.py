@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from tests.support.described import Described
+from tests.support.invoices import the_example
 from tests.support.json_schema import KEYWORDS, Validator, subschemas
 
 from tenantry.domain.audit import AuditError, Outcome, Wall, report_from
@@ -293,3 +294,23 @@ def test_a_shred_is_told_as_it_is_described() -> None:
             told = {"content-type": "application/json"}
             path = f"{line} /admin/v1/tenants/{{tenant}}/shred"
             assert PORTS["control plane"].wrong_in_answer(path, status, told, body) == []
+
+
+@pytest.mark.parametrize(("port", "line"), [
+    ("data plane", "GET /v1/invoices/{number}"),
+    ("control plane", "POST /admin/v1/invoices/{number}/credit"),
+])  # fmt: skip
+def test_an_invoice_of_several_taxes_is_described(port: str, line: str) -> None:
+    body = the_example() | {"sha256": "0" * 64}
+    then = {"rate": "0.19", "label": "USt"}
+    body["lines"][-1] |= {"tax": then}
+    body["tax"] |= {"parts": [{**then, "net": "1.00", "amount": "0.19"}]}
+    status = 201 if line.startswith("POST") else 200
+
+    def problems() -> list[str]:
+        headers = {"content-type": "application/json"}
+        return PORTS[port].wrong_in_answer(line, status, headers, to_json(body))
+
+    assert problems() == []
+    body["tax"]["parts"][0]["gross"] = "1.19"
+    assert problems()

@@ -17,6 +17,7 @@ from tenantry.domain.late_usage import Closed, EarlierPeriod
 from tenantry.domain.party import Party, name_as_stored
 from tenantry.domain.period import Span
 from tenantry.domain.plan import plan_from
+from tenantry.domain.tax import TaxRate
 from tenantry.domain.usage_line import UNKNOWN, PricedAs, UsageLine
 from tenantry.ports.billing import Reading, Stored
 
@@ -112,7 +113,8 @@ class BillingReader:
         if not (await self._one("goes_by_closed", then))["yes"]:
             return None
         agreed = await self._one("facts", tenant_id, closed_at)
-        return Closed(agreed["ends_on"], await self._rates(currency, closed_at))
+        tax = TaxRate(agreed["tax_rate"], agreed["tax_label"]) if agreed["version"] else None
+        return Closed(agreed["ends_on"], await self._rates(currency, closed_at), tax)
 
     async def documents(
         self, tenant_id: TenantId, before: str | None, limit: int

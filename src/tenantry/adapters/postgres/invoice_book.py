@@ -12,6 +12,7 @@ import json
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from datetime import datetime
+from decimal import Decimal
 from typing import Any, Literal
 
 import asyncpg
@@ -28,6 +29,7 @@ from tenantry.domain.ids import TenantId
 from tenantry.domain.invoice import canonical, instant, number_of, sha256, text
 from tenantry.domain.period import Span
 from tenantry.domain.postings import Transfer
+from tenantry.domain.tax import Taxed, TaxRate
 from tenantry.domain.usage_line import UsageLine
 from tenantry.ports.billing import (
     Compose,
@@ -115,10 +117,10 @@ class PostgresInvoiceBook:
         await self._numbers.check()
         async with self._transaction() as connection:
             await self._run(connection, "lock_billing", tenant_id)
-            [row] = await self._run(connection, "credited", tenant_id, of.number)
+            credited = await self._credited(connection, tenant_id, of.number)
             zone: str = json.loads(of.document)["zone"]
             series, issue = await self._next(connection, "CN", zone)
-            made = compose(Credited(row["net"], row["tax"], row["prepaid"]), issue)
+            made = compose(credited, issue)
             note = _row(
                 "credit_note", tenant_id, make_id(issue.issued_at), series, issue, of.period, made
             )
@@ -127,6 +129,14 @@ class PostgresInvoiceBook:
             done = await self._write(connection, note, made, [])
         await self._numbers.given(issue.number, done.sha256)
         return done
+
+    async def _credited(self, connection: Any, tenant_id: TenantId, number: str) -> Credited:
+        [row] = await self._run(connection, "credited", tenant_id, number)
+        parts = [
+            Taxed(TaxRate(Decimal(each["rate"]), each["label"]), each["net"], each["amount"])
+            for each in await self._run(connection, "credited_parts", tenant_id, number)
+        ]
+        return Credited(row["net"], row["tax"], row["prepaid"], tuple(parts))
 
     async def void(self, tenant_id: TenantId, number: str, reason: str) -> bool:
         async with self._transaction() as connection:

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from tenantry.domain import money
 from tenantry.domain.invoice_edition import Edition, edition_of
-from tenantry.domain.invoice_parties import tax_words
+from tenantry.domain.invoice_parties import tax_words, taxes_of
 
 _NUMBER: Final = re.compile(r"[!-~]{1,100}")  # goes into idempotency keys, which end at 255
 _CURRENCY: Final = re.compile(r"[A-Z]{3}")
@@ -71,9 +71,9 @@ def to_stripe(invoice: Mapping[str, Any]) -> StripeInvoice:
             Item(f"line-{place}", str(line["description"]), _units(line["amount"], currency))
             for place, line in enumerate(lines, 1)
         ]
-        tax = invoice.get("tax") or {}
         true_up = _units(invoice.get("true_up") or 0, currency)
-        tax_amount = _units(tax.get("amount") or 0, currency)
+        taxes = [(each, _units(each.get("amount") or 0, currency)) for each in taxes_of(invoice)]
+        tax_amount = sum(amount for _, amount in taxes)
         credit = _units(invoice.get("credit") or 0, currency)
         total, due = _units(invoice["total"], currency), _units(invoice["due"], currency)
     except (KeyError, TypeError, AttributeError) as wrong:
@@ -81,8 +81,10 @@ def to_stripe(invoice: Mapping[str, Any]) -> StripeInvoice:
     # The true-up may be one of the lines or stand beside them.
     if true_up and sum(item.amount for item in items) + tax_amount != total:
         items.append(Item("true-up", "Minimum charge", true_up))
-    if tax_amount:
-        items.append(Item("tax", _tax_words(invoice, tax), tax_amount))
+    for place, (tax, amount) in enumerate(taxes, 1):
+        if amount:
+            key = "tax" if len(taxes) == 1 else f"tax-{place}"
+            items.append(Item(key, _tax_words(invoice, tax), amount))
     if sum(item.amount for item in items) != total:
         raise BadInvoice("its lines and tax do not add up to its total")
     if credit:

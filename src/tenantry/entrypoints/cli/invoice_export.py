@@ -16,7 +16,7 @@ import click
 from tenantry.application.invoice_file import FileFormat, invoice_file
 from tenantry.bootstrap.papers import papers
 from tenantry.domain.invoice import Document, canonical
-from tenantry.domain.invoice_parties import tax_words
+from tenantry.domain.invoice_parties import tax_words, taxes_of
 from tenantry.domain.printable import in_cell
 from tenantry.entrypoints.cli.output import write_exact
 
@@ -83,8 +83,8 @@ def _csv(body: Document) -> bytes:
         cells = (_cell(name, line[name]) for name in _COLUMNS)
         told = (_told(line.get(name)) for name in _PRICED)
         writer.writerow((*head, *cells, *told, *_whose(line)))
-    tax = body["tax"]
-    rest = (("tax", tax_words(tax), tax["amount"]), ("prepaid", "Prepaid credit", _minus(body)))
+    rest = [("tax", tax_words(tax), tax["amount"]) for tax in taxes_of(body)]
+    rest.append(("prepaid", "Prepaid credit", _minus(body)))
     for kind, words, amount in rest:
         figures = (1, "", amount, amount)
         empty = [""] * (len(_PRICED) + len(_WHOSE))

@@ -35,7 +35,7 @@ from tenantry.bootstrap.deployment import settings
 from tenantry.domain import money
 from tenantry.domain.billing import LineKind
 from tenantry.domain.invoice import DRAFT, Document, content_sha256
-from tenantry.domain.invoice_parties import tax_words
+from tenantry.domain.invoice_parties import tax_words, taxes_of
 from tenantry.domain.period import Span
 from tenantry.domain.tenant import Tenant
 from tenantry.entrypoints.cli.invoice_export import (
@@ -381,10 +381,10 @@ def print_invoice(body: Mapping[str, Any]) -> None:
         )
         for line in lines
     ]
-    tax = body["tax"]
     sums = [("Subtotal", body["subtotal"])]
     sums += [(lifts[0] if lifts else "Up to the minimum", body["true_up"])]
-    sums += [(tax_words(tax), tax["amount"]), ("Total", body["total"])]
+    sums += [(tax_words(tax), tax["amount"]) for tax in taxes_of(body)]
+    sums += [("Total", body["total"])]
     sums += [("Prepaid credit", body["credit"]), ("Due", body["due"])]
     shown = {"Subtotal", "Total", "Due"}
     rows += [

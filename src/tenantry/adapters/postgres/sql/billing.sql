@@ -181,6 +181,15 @@ JOIN tenantry.billing_entry e
   ON e.tenant_id = i.tenant_id AND e.posting_id = i.posting_id
 WHERE i.tenant_id = $1 AND i.credits_number = $2 AND i.status = 'final';
 
+-- name: credited_parts
+-- What they have given back of each tax of an invoice that has several.
+SELECT p.part ->> 'rate' AS rate, p.part ->> 'label' AS label,
+       -sum((p.part ->> 'net')::numeric) AS net, -sum((p.part ->> 'amount')::numeric) AS amount
+FROM tenantry.invoice i,
+  LATERAL jsonb_array_elements(convert_from(i.document, 'UTF8')::jsonb #> '{tax,parts}') AS p (part)
+WHERE i.tenant_id = $1 AND i.credits_number = $2 AND i.status = 'final'
+GROUP BY 1, 2;
+
 -- name: period_closing
 SELECT * FROM tenantry.period_closing($1, $2, $3);
 

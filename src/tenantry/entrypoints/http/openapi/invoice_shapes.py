@@ -52,6 +52,13 @@ class LinePeriod(TypedDict):
     end: Instant
 
 
+class TaxRate(TypedDict):
+    """`rate` is a fraction: 8.25 % is 0.0825."""
+
+    rate: Decimal
+    label: str
+
+
 class InvoiceLine(TypedDict):
     kind: LineKind
     description: str
@@ -68,6 +75,7 @@ class InvoiceLine(TypedDict):
     period: NotRequired[LinePeriod]
     reason: NotRequired[str | None]
     exchange_rate: NotRequired[ExchangeRate | None]
+    tax: NotRequired[TaxRate]
 
 
 class Party(TypedDict):
@@ -85,10 +93,18 @@ class Customer(Party):
     tenant_id: str
 
 
-class Tax(TypedDict):
-    rate: Decimal
-    label: str
+class TaxPart(TaxRate):
+    """The tax of the lines of one rate, which come to `net`."""
+
+    net: Decimal
     amount: Decimal
+
+
+class Tax(TaxRate):
+    """`amount` is of all lines; `parts` it by rate, where there are several."""
+
+    amount: Decimal
+    parts: NotRequired[list[TaxPart]]
 
 
 PlanVersion = TypedDict("PlanVersion", {"plan": str, "version": int, "from": str})
@@ -112,6 +128,7 @@ class Invoice(TypedDict):
     issued_at: Instant | None
     due_at: Instant | None
     issue_zone: NotRequired[str]
+    edition: NotRequired[int]
     issuer: Issuer | None
     customer: Customer
     currency: str
