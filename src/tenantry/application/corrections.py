@@ -1,12 +1,14 @@
 """A back-dated fix of prices: what an edition rated is reversed and posted anew by another one.
 
 Nothing that was posted changes. The customer's price keeps its proportion to the cost, so that
-the markup of then holds, whatever plans say now. A period that is final is adjusted by the next
-invoice; one that is archived cannot be corrected any more.
+the markup of then holds, whatever plans say now; where nothing had a cost, it is that of the plan's
+version of then. A period that is final is adjusted by the next invoice; one that is archived cannot
+be corrected any more.
 
 Corrections follow each other: what is corrected is what stands, the sum of all that was posted of
 an attempt, and `wrong` is the edition of its last posting. So the same command posts once, and one
-that was broken off is run again: what it posted stands by the right edition.
+that was broken off is run again: what it posted stands by the right edition. Each attempt is
+corrected for itself: one that cannot be stays as it stands, is told, and holds up no other.
 """
 
 from __future__ import annotations
@@ -21,23 +23,27 @@ from tenantry.domain import money
 from tenantry.domain.archive import refuse_archived
 from tenantry.domain.errors import Conflict
 from tenantry.domain.ids import TenantId
-from tenantry.domain.markup import AT_COST
+from tenantry.domain.markup import AT_COST, Markup
 from tenantry.domain.price import PriceEdition, Unpriced
 from tenantry.domain.rating import rate
-from tenantry.domain.usage import Usage
+from tenantry.domain.usage import TokenClass, Usage
 from tenantry.ports.corrections import Corrections, Fix, Rated
 
 PAGE = 200  # attempts in one commit, for which the tenant's requests wait
+TOLD_MAX = 20  # attempts that could not be corrected and are told one by one
 _INSTEAD = "give back what was too much by a credit note (`tenantry invoices credit`)"
 
 
 @dataclass(frozen=True, slots=True)
 class Corrected:
-    """How many attempts, and by how much both books moved."""
+    """How many attempts, and by how much both books moved. `left` attempts could not be corrected
+    and stand as before; why, of the first of them, is in `why_left`."""
 
     attempts: int
     cost: Decimal
     charge: Decimal
+    left: int = 0
+    why_left: tuple[str, ...] = ()
 
 
 async def correct_prices(
@@ -53,10 +59,12 @@ async def correct_prices(
     """Of usage admitted in [start, end), and until now, that stands by the edition `wrong`.
 
     One page at a time is in memory. It ends: each page begins behind the one before, and what is
-    admitted meanwhile is not in the span. Raises `Conflict` where `right` has no price for
-    something, before its page is posted, and where the span begins in an archived month: what lies
-    there has no rows, and half of a span is no correction of it."""
+    admitted meanwhile is not in the span. What `right` has no price for, or whose markup nobody
+    knows, is left as it stands and told; the rest is posted. Raises `Conflict` where the span
+    begins in an archived month: what lies there has no rows, and half of a span is no correction
+    of it."""
     attempts, cost, charge = 0, money.ZERO, money.ZERO
+    left, why_left = 0, list[str]()
     end = min(end, await corrections.now())
     after: Rated | None = None
     while True:
@@ -64,8 +72,10 @@ async def correct_prices(
         # Asked after the page was read: a month that was archived before it has left none of it.
         refuse_archived(start, await corrections.archived_through(), _INSTEAD)
         if not page:
-            return Corrected(attempts, cost, charge)
-        fixes = [fix for rated in page if (fix := fix_of(rated, right)).changes]
+            return Corrected(attempts, cost, charge, left, tuple(why_left))
+        fixes, refused = _fixes(page, right)
+        left += len(refused)
+        why_left += refused[: TOLD_MAX - len(why_left)]
         posted = await corrections.correct(tenant_id, fixes)
         attempts += len(posted)
         cost = money.total((cost, *(_moved(f.costs, f.of.costs) for f in posted)))
@@ -73,8 +83,22 @@ async def correct_prices(
         after = page[-1]  # a request of more attempts than a page goes on behind it
 
 
+def _fixes(page: Sequence[Rated], edition: PriceEdition) -> tuple[list[Fix], list[str]]:
+    """Those that change something, and why others cannot be made."""
+    fixes, refused = list[Fix](), list[str]()
+    for rated in page:
+        try:
+            fix = fix_of(rated, edition)
+        except Conflict as problem:
+            refused.append(str(problem))
+            continue
+        if fix.changes:
+            fixes.append(fix)
+    return fixes, refused
+
+
 def fix_of(rated: Rated, edition: PriceEdition) -> Fix:
-    """Raises `Conflict`."""
+    """Raises `Conflict`, which names the request and what of it is in the way."""
     if len(set(rated.token_classes)) < len(rated.token_classes):
         raise Conflict(
             f"{rated.request_id} stands at two prices of one class: `tenantry reconcile"
@@ -90,11 +114,13 @@ def fix_of(rated: Rated, edition: PriceEdition) -> Fix:
             guardrails=edition.guardrails,
         )
     except Unpriced as problem:
-        raise Conflict(f"{problem}: edition {edition.version} cannot correct it.") from None
+        raise Conflict(
+            f"{rated.request_id}: {problem}: edition {edition.version} cannot correct it."
+        ) from None
     by_class = {str(line.token_class): line for line in made.lines}
     lines = [by_class[name] for name in rated.token_classes]
     unit_prices = [
-        _in_proportion(line.unit_cost, *known)
+        _unit_price(rated, line.token_class, line.unit_cost, *known)
         for line, *known in zip(
             lines,
             rated.unit_costs,
@@ -115,22 +141,34 @@ def fix_of(rated: Rated, edition: PriceEdition) -> Fix:
     )  # fmt: skip
 
 
-def _in_proportion(
+def _unit_price(
+    rated: Rated,
+    token_class: TokenClass,
     cost: Decimal,
     old_cost: Decimal,
     old_price: Decimal,
     first_cost: Decimal,
     first_price: Decimal,
 ) -> Decimal:
-    """At the markup of what stands or, where a wrong edition had no cost, of the first posting."""
+    """At the markup of what stands; where a wrong edition had no cost, of the first posting; where
+    that had none either, of the plan's version by which the call was charged."""
     if cost == old_cost:
         return old_price  # also of an answer from our own cache, which costs nothing
     if not old_cost:
         old_cost, old_price = first_cost, first_price
     if not old_cost:
-        raise Conflict("A line without a cost has no markup to keep.")
+        return money.times(cost, _planned(rated, token_class).of(token_class))
     exact = Fraction(cost) * Fraction(old_price) / Fraction(old_cost)
     return money.EXACT.divide(Decimal(exact.numerator), Decimal(exact.denominator))
+
+
+def _planned(rated: Rated, token_class: TokenClass) -> Markup:
+    if rated.markup is None:
+        raise Conflict(
+            f"{rated.request_id}: {token_class} was posted without a cost, and the version of the"
+            " plan that charged it is not known: there is no markup to keep."
+        )
+    return rated.markup
 
 
 def _moved(new: Sequence[Decimal], old: Sequence[Decimal]) -> Decimal:

@@ -10,6 +10,7 @@ from typing import Protocol
 from uuid import UUID
 
 from tenantry.domain.ids import TenantId
+from tenantry.domain.markup import Markup
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +18,9 @@ class Rated:
     """What stands of an attempt by all that was posted for it: its lines by token class. Unit
     figures are for 1,000,000. Prices and charges are empty where the customer is not charged.
     `step` counts what was posted after its end; the first figures are those of the posting that
-    rated it first, line by line, and empty where that is the only one."""
+    rated it first, line by line, and empty where that is the only one. `markup` is of the model,
+    by the version of the plan that charged it: None where every line has a cost, so that nobody
+    asks, and where the version is not known."""
 
     admitted_at: datetime
     request_id: UUID
@@ -35,6 +38,7 @@ class Rated:
     step: int = 0
     first_unit_costs: Sequence[Decimal] = ()
     first_unit_prices: Sequence[Decimal] = ()
+    markup: Markup | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,11 +13,13 @@ from uuid import UUID
 import pytest
 from tests.support.core import edition, rows
 
-from tenantry.application.corrections import correct_prices, fix_of
+from tenantry.application.corrections import TOLD_MAX, correct_prices, fix_of
 from tenantry.domain import money
 from tenantry.domain.errors import Conflict
 from tenantry.domain.ids import TenantId
+from tenantry.domain.markup import Markup
 from tenantry.domain.price import GUARDRAILS
+from tenantry.domain.usage import TokenClass
 from tenantry.ports.corrections import Fix, Rated
 
 NOVEMBER = (datetime(2026, 11, 1, tzinfo=UTC), datetime(2026, 12, 1, tzinfo=UTC))
@@ -110,8 +112,35 @@ def test_without_a_price_or_a_markup_nothing_is_corrected() -> None:
     with pytest.raises(Conflict, match="edition 9 cannot correct it"):
         fix_of(RATED, edition(rows("m", {"uncached_in": "4"}), version=9))
     free = replace(RATED, unit_costs=[Decimal(0), Decimal(15)])
-    with pytest.raises(Conflict, match="no markup to keep"):
+    with pytest.raises(Conflict, match=f"{RATED.request_id}: uncached_in .* no markup to keep"):
         fix_of(free, RIGHT)
+
+
+def test_where_nothing_had_a_cost_the_markup_is_that_of_the_plan_of_then() -> None:
+    free = replace(
+        RATED,
+        unit_costs=[Decimal(0), Decimal(15)],
+        costs=[Decimal(0), Decimal("0.0075")],
+        unit_prices=[Decimal(0), Decimal("37.5")],
+        charges=[Decimal(0), Decimal("0.01875")],
+        markup=Markup(Decimal(2), {TokenClass.UNCACHED_IN: Decimal("3.5")}),
+    )
+    assert list(fix_of(free, RIGHT).unit_prices) == [14, 50]
+    assert list(fix_of(free, RIGHT).charges) == [14, Decimal("0.025")]
+
+
+def test_what_cannot_be_corrected_is_told_and_holds_up_nothing_else() -> None:
+    free = replace(RATED, request_id=UUID(int=8), unit_costs=[Decimal(0), Decimal(15)])
+    other = replace(RATED, request_id=UUID(int=9), price_key="n")
+    pages = [[free, RATED, other], [free] * TOLD_MAX, []]
+    ledger = Ledger(pages, 9)
+    done = asyncio.run(
+        correct_prices(ledger, TenantId("tnt_a"), *NOVEMBER, wrong=7, right=RIGHT)  # type: ignore[arg-type]
+    )
+    assert (done.attempts, ledger.posted, done.left) == (1, 1, 2 + TOLD_MAX)
+    assert len(done.why_left) == TOLD_MAX
+    assert done.why_left[0].startswith(f"{free.request_id}: uncached_in was posted without a cost")
+    assert done.why_left[1].startswith(f"{other.request_id}: n: no price in edition 9")
 
 
 class Ledger:

@@ -15,6 +15,8 @@ from tenantry.adapters.postgres.outages import outages_are_unavailable
 from tenantry.adapters.postgres.statements import statements
 from tenantry.domain import money
 from tenantry.domain.ids import TenantId
+from tenantry.domain.markup import Markup
+from tenantry.domain.plan import plan_from
 from tenantry.ports.corrections import Fix, Rated
 
 _FIRST = (UUID(int=0), 0, 0)
@@ -85,7 +87,15 @@ def _to_rated(row: Any) -> Rated:
         row["step"],
         _first(row, classes, row["first_costs"]),
         _first(row, classes, row["first_prices"]),
+        _markup(row),
     )
+
+
+def _markup(row: Any) -> Markup | None:
+    if row["definition"] is None:
+        return None
+    plan = plan_from(row["plan"], json.loads(row["definition"]), version=row["plan_version"])
+    return plan.markup_of(row["model"])
 
 
 def _first(row: Any, classes: Sequence[str], figures: Sequence[Decimal] | None) -> list[Decimal]:

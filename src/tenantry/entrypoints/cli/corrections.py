@@ -42,7 +42,8 @@ def correct(
     """Reverse a tenant's usage of one price edition, and post it anew by another.
 
     What was corrected before is corrected again: `--wrong` is the edition by which it stands.
-    Where it was broken off, run it once more: it goes on with what is left.
+    Where it was broken off, run it once more: it goes on with what is left. What cannot be
+    corrected stays as it stands, and is told; exit 1 then.
 
     Example: `tenantry prices correct acme --from 2026-11-01 --to 2026-12-01 --wrong 7 --right 8`
     """
@@ -66,7 +67,7 @@ def correct(
     done = run_with_corrections(work)
     if json_output:
         print_json(done)
-    elif not done.attempts:
+    elif not done.attempts and not done.left:
         say(
             f"nothing to correct: nothing of then stands by edition {wrong}, or it has the same"
             f" prices by edition {right}"
@@ -75,4 +76,11 @@ def correct(
         say(
             f"{done.attempts:,} attempts corrected: cost {money.plain(done.cost)}, "
             f"charge {money.plain(done.charge)} USD"
+        )
+    if done.left:
+        for why in done.why_left:
+            say(why, err=True)
+        raise click.ClickException(
+            f"{done.left:,} attempts could not be corrected and stand as before: run it again when"
+            " what is in the way is put right"
         )

@@ -5,16 +5,23 @@ SELECT clock_timestamp() AS at;
 
 -- name: correctable
 -- Attempts that were admitted in [$2, $3), of the model $5 or any, whose latest posting was rated by
--- the edition $4: what stands of them, and what rated them first. After the attempt ($6, $7, $8), at
--- most $9, in the order of the provider's book, so that each page begins where the one before ended.
+-- the edition $4: what stands of them, what rated them first and, where a line has no cost, the plan
+-- that charged it. After the attempt ($6, $7, $8), at most $9, in the order of the provider's book, so
+-- that each page begins where the one before ended.
 SELECT a.admitted_at, a.request_id, a.call, a.attempt, a.price_key, s.step, (s.cost).region,
        (s.cost).service_tier, (s.cost).token_classes, (s.cost).quantities,
        (s.cost).unit_prices AS unit_costs, (s.cost).amounts AS costs,
-       (s.charge).unit_prices, (s.charge).amounts AS charges,
+       (s.charge).unit_prices, (s.charge).amounts AS charges, a.model, (s.charge).plan,
+       (s.charge).plan_version,
+       CASE WHEN 0 = ANY ((s.cost).unit_prices) THEN (
+         SELECT p.definition - 'preamble' FROM tenantry.plan p
+         WHERE p.name = (s.charge).plan AND p.version = (s.charge).plan_version
+       ) END AS definition,
        o.token_classes AS first_classes, o.unit_costs AS first_costs,
        o.unit_prices AS first_prices
 FROM (
-  SELECT a.tenant_id, a.admitted_at, a.request_id, a.call, a.attempt, a.price_key
+  SELECT a.tenant_id, a.admitted_at, a.request_id, a.call, a.attempt, a.price_key,
+         a.model
   FROM tenantry.cost_entry a
   WHERE a.tenant_id = $1 AND a.admitted_at >= $2 AND a.admitted_at < $3 AND a.kind = 'usage'
     AND ($5::text IS NULL OR a.model = $5)
