@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
+from tenantry.domain.catalogue import Model
 from tenantry.domain.price import PriceEdition
 from tenantry.ports.control import EditionRow
 
@@ -15,6 +16,11 @@ _AT = datetime(2026, 11, 23, tzinfo=UTC)
 class MemoryPrices:
     def __init__(self) -> None:
         self.editions: list[PriceEdition] = []
+
+    async def list_models(self) -> list[Model]:
+        from tests.support.http_services import CATALOGUE  # which is made of this
+
+        return list(CATALOGUE)
 
     async def list_editions(self) -> list[EditionRow]:
         return [EditionRow(e.version, e.effective_from, e.source, _AT) for e in self.editions]

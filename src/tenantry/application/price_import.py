@@ -10,7 +10,8 @@ An edition is never changed, and one that begins in the past is refused unless t
 re-prices nothing by itself, what it puts right are reversals and new entries.
 
 An edition is a whole price list. One that was stored for a later day was made of the prices before
-this import, and takes back what it changes when it begins: that is refused unless it is meant.
+this import, and takes back what it changes when it begins: that is refused unless it is meant. So
+is a new price key that no model of the catalogue has.
 """
 
 from __future__ import annotations
@@ -20,13 +21,15 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final, Literal, TypeAlias
 
+from tenantry.domain.catalogue import Catalogue
 from tenantry.domain.discount import Discount, discounted, layered
 from tenantry.domain.price import PriceEdition, PriceError
 from tenantry.domain.price_change import Place, PriceChange, price_changes
+from tenantry.domain.price_keys import UnknownKey, unknown_keys
 from tenantry.ports.control import ControlPlane, EditionRow
 
 CLOCKS_APART: Final = timedelta(minutes=5)  # this machine's and the database's
-NAMED_MAX: Final = 5  # editions in one message
+NAMED_MAX: Final = 5  # editions or price keys in one message
 
 # What is done about editions that begin later and have other prices for what is changed: refuse,
 # lay the layer over each of them as well, or let this one hold until they begin.
@@ -35,6 +38,10 @@ Later: TypeAlias = Literal["refuse", "onto", "until"]
 
 class Overtaken(PriceError):
     """Editions that begin later would take back what an import changes."""
+
+
+class UnknownModels(PriceError):
+    """An import has prices that no request would ever be priced by."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +117,27 @@ def refuse_empty(edition: PriceEdition) -> None:
     """Raises `PriceError`: no request has a price in such an edition, so all would be refused."""
     if not edition.models:
         raise PriceError(f"there is no price in {edition.source}")
+
+
+def unknown_models(plan: ImportPlan, catalogue: Catalogue) -> Sequence[UnknownKey]:
+    """Keys that come with the plan and price no model of the catalogue."""
+    new = set[str]()
+    for one in plan.editions:
+        new |= one.edition.models.keys() - (one.follows.models.keys() if one.follows else set())
+    return unknown_keys(new, catalogue)
+
+
+def refuse_unknown(unknown: Sequence[UnknownKey]) -> None:
+    """Raises `UnknownModels` where there are any: for a caller who did not say that they are
+    meant."""
+    if not unknown:
+        return
+    named = ", ".join(map(str, unknown[:NAMED_MAX]))
+    more = f" and {len(unknown) - NAMED_MAX:,} more" if len(unknown) > NAMED_MAX else ""
+    raise UnknownModels(
+        f"no model of the catalogue is priced by {named}{more}: put the key right, apply the model"
+        " first, or say that it is meant"
+    )
 
 
 async def store_editions(control: ControlPlane, plan: ImportPlan) -> list[PriceEdition]:

@@ -79,7 +79,12 @@ _ARN = re.compile(
 
 def is_region_or_prefix(text: str) -> bool:
     """Whether it can be an AWS region or the prefix of a cross-region profile."""
-    return is_region(text) or _scope_of(text) is not Scope.REGIONAL
+    return is_region(text) or is_profile_prefix(text)
+
+
+def is_profile_prefix(text: str) -> bool:
+    """Whether ids of cross-region profiles begin with it, as `us` and `global` do."""
+    return _scope_of(text) is not Scope.REGIONAL
 
 
 def parse_model_id(text: str) -> ModelRef | None:

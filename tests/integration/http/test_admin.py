@@ -112,6 +112,11 @@ def test_plans_budgets_prices_models_placements(edge: Edge) -> None:
     assert prices["prices"][0]["usd_per_million"] == "0.14"
     csv = "model,tier,over_tokens,class,usd_per_million\nx,default,0,out,1\n"
     edition = {"csv": csv, "effective_from": "2126-12-01T00:00:00Z", "source": "test"}
+    status, _, body = post(edge, "/prices", edition)
+    assert (status, orjson.loads(body)["code"]) == (400, "bad_request")
+    assert "no model of the catalogue is priced by x:" in orjson.loads(body)["detail"]
+    assert "`unknown_models`" in orjson.loads(body)["detail"]
+    edition["unknown_models"] = True
     assert orjson.loads(post(edge, "/prices", edition)[2])["version"] == 1
     past = {**edition, "effective_from": "2020-01-01T00:00:00Z"}
     assert post(edge, "/prices", past)[0] == 400
@@ -128,7 +133,8 @@ def test_plans_budgets_prices_models_placements(edge: Edge) -> None:
 def test_an_edition_that_a_later_one_would_take_back_is_a_conflict(tmp_path: Path) -> None:
     def priced(price: str, year: int, **options: bool) -> dict[str, Any]:
         csv = f"model,tier,over_tokens,class,usd_per_million\nx,default,0,out,{price}\n"
-        return {"csv": csv, "effective_from": f"{year}-01-01T00:00:00Z", "source": "s", **options}
+        at = f"{year}-01-01T00:00:00Z"
+        return {"csv": csv, "effective_from": at, "source": "s", "unknown_models": True, **options}
 
     with Edge(tmp_path) as edge:
         assert post(edge, "/prices", priced("1", 2200))[0] == 201

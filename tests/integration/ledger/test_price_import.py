@@ -16,13 +16,16 @@ from tests.support.postgres import Database
 from tenantry.application.price_import import (
     NAMED_MAX,
     Overtaken,
+    UnknownModels,
     edition_at,
     plan_import,
+    refuse_unknown,
     store_editions,
 )
 from tenantry.domain.discount import Discount
 from tenantry.domain.errors import Conflict, NotFound
 from tenantry.domain.price import PriceError, edition_from_csv
+from tenantry.domain.price_keys import UnknownKey
 from tenantry.domain.usage import TokenClass
 from tenantry.entrypoints.cli import prices
 from tenantry.entrypoints.cli.price_files import OfferOptions
@@ -290,6 +293,40 @@ def test_the_command_says_what_can_be_done_and_until_when_it_holds(
         assert plan["until"] == NOW + DAY
 
     in_world(database, work)
+
+
+def test_a_new_key_of_no_model_is_stored_where_it_is_meant(
+    database: Database, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In the catalogue there are no models, so that any key is of none."""
+    file = tmp_path / "prices.csv"
+    header = "model,tier,over_tokens,class,usd_per_million\n"
+    file.write_text(f"{header}{MODEL},,0,out,15\n{OTHER},,0,out,7\n", "utf-8")
+    offers = OfferOptions(None, (), None)
+
+    async def work(world: World) -> None:
+        known = await world.control.list_editions()
+        asked = prices._Asked((file,), None, True, False, "refuse", offers, True)
+        with pytest.raises(UnknownModels, match=rf"priced by {OTHER}: .*\(--unknown-models\)"):
+            await prices._import(world.control, asked)
+        assert await world.control.list_editions() == known
+        shown = await prices._import(world.control, replace(asked, stores=False))
+        assert [each.key for each in shown.unknown] == [OTHER], "the other one was there before"
+        done = await prices._import(world.control, replace(asked, unknown=True))
+        prices._print_planned(done)
+        assert f"no model of the catalogue is priced by {OTHER}" in capsys.readouterr().out
+        assert prices._to_json(done)["unknown_models"] == [{"key": OTHER, "near": None}]
+        assert len(done.stored) == 1
+        assert (await prices._import(world.control, asked)).unknown == [], "it is no new one now"
+
+    in_world(database, work)
+
+
+def test_of_many_keys_of_no_model_some_are_named() -> None:
+    keys = [UnknownKey(f"m{number}") for number in range(NAMED_MAX + 2)]
+    with pytest.raises(UnknownModels, match=r"(m\d, ){4}m4 and 2 more: "):
+        refuse_unknown(keys)
+    refuse_unknown([])
 
 
 def test_of_many_later_editions_some_are_named(database: Database) -> None:

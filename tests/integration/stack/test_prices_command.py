@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+from decimal import Decimal
 from pathlib import Path
 
-from tests.support.metered import NOVA, MeteredStack
+from tests.support.metered import CLAUDE, NOVA, MeteredStack
 from tests.support.price_list import BEDROCK, FOUNDATION_MODELS, offer_csv, offer_json
 from tests.support.stack_command import tenantry
 
@@ -59,6 +60,58 @@ def test_import_reads_the_price_list(metered: MeteredStack, tmp_path: Path) -> N
     assert edition["source"].startswith("AmazonBedrock 20261120094512 + AmazonBedrockFoundation")
     assert {one["change"] for one in edition["changes"]} == {"added", "removed", "changed"}
     assert json.loads(done.stdout)["stored"] == []
+
+
+def test_a_new_key_of_no_model_is_told_and_refused(metered: MeteredStack, tmp_path: Path) -> None:
+    file = tmp_path / "typed.csv"
+    wrong = NOVA.removesuffix(":0")
+    file.write_text(COLUMNS + f"{wrong},default,0,out,15\n")
+    ask = ("prices", "import", str(file), "--layer", "--from", "2127-01-01")
+    shown = tenantry(metered.home, *ask)
+    told = f"no model of the catalogue is priced by {wrong} (did you mean {NOVA}?)"
+    assert (shown.returncode, told in shown.stdout) == (0, True), shown.stderr
+    assert "nothing is stored yet: --yes --unknown-models stores it" in shown.stdout
+    refused = tenantry(metered.home, *ask, "--yes")
+    assert (refused.returncode, refused.stdout, refused.stderr.count("\n")) == (1, "", 1)
+    assert refused.stderr.startswith(f"tenantry: {told}: ")
+    assert refused.stderr.endswith("(--unknown-models)\n")
+    listed = json.loads(tenantry(metered.home, "prices", "list", "--json").stdout)
+    assert not any(one["effective_from"].startswith("2127") for one in listed)
+    meant = json.loads(tenantry(metered.home, *ask, "--unknown-models", "--json").stdout)
+    assert meant["unknown_models"] == [{"key": wrong, "near": NOVA}]
+
+
+def test_a_correction_posts_what_it_can_and_tells_what_it_cannot(
+    metered: MeteredStack, tmp_path: Path
+) -> None:
+    """The right edition has a price for one of two models; the other tenant is not asked about."""
+    anna, bert = metered.tenants()
+    for who in (anna, bert):
+        for model in (NOVA, CLAUDE):
+            metered.boto3(who).converse(**metered.ask(model, 1_000, 500))
+    file = tmp_path / "right.csv"
+    file.write_text(
+        COLUMNS + "".join(f"{CLAUDE},default,0,{n},30\n" for n in ("uncached_in", "out"))
+    )
+    ask = ("prices", "import", str(file), "--backdated", "--from", "2019-01-01", "--yes", "--json")
+    [right] = json.loads(tenantry(metered.home, *ask).stdout)["stored"]
+    wrong = json.loads(tenantry(metered.home, "prices", "show", "--json").stdout)["version"]
+    span = ("--from", "2020-01-01", "--to", "2990-01-01")
+    correct = ("prices", "correct", anna.id, *span, "--wrong", str(wrong), "--right", str(right))
+    done = tenantry(metered.home, *correct)
+    assert done.returncode == 1
+    assert done.stdout == "1 attempts corrected: cost 0.0345, charge 0.1035 USD\n"
+    why, told = done.stderr.splitlines()
+    assert why.endswith(
+        f": {NOVA}: no price in edition {right}: edition {right} cannot correct it."
+    )
+    assert told.startswith("tenantry: 1 attempts could not be corrected and stand as before")
+    again = tenantry(metered.home, *correct, "--json")
+    assert again.returncode == 1
+    shown = json.loads(again.stdout)
+    assert (shown["attempts"], shown["left"], shown["why_left"]) == (0, 1, [why])
+    assert metered.posted(bert).charge == Decimal("0.063")
+    metered.agree(anna, bert)
 
 
 def test_what_is_wrong_is_one_line(metered: MeteredStack, tmp_path: Path) -> None:

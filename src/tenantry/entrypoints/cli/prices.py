@@ -14,15 +14,19 @@ from tenantry.application.price_import import (
     ImportPlan,
     Later,
     Overtaken,
+    UnknownModels,
     edition_at,
     plan_import,
+    refuse_unknown,
     store_editions,
+    unknown_models,
 )
 from tenantry.bootstrap.commands.control import run_with_control
 from tenantry.domain.catalogue import Catalogue
 from tenantry.domain.errors import NotFound
 from tenantry.domain.price import COLUMNS, PriceEdition, edition_to_rows
 from tenantry.domain.price_change import PriceChange, price_changes
+from tenantry.domain.price_keys import UnknownKey
 from tenantry.entrypoints.cli import corrections
 from tenantry.entrypoints.cli.output import as_json, print_json, print_table, say
 from tenantry.entrypoints.cli.price_files import OfferOptions, Read, read_price_files
@@ -52,6 +56,7 @@ class _Asked:
     later: Later
     offers: OfferOptions
     stores: bool
+    unknown: bool = False  # price keys of no model are meant
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +64,7 @@ class _Done:
     read: Read
     plan: ImportPlan
     stored: Sequence[PriceEdition]
+    unknown: Sequence[UnknownKey]
 
 
 @prices.command(name="import")
@@ -83,6 +89,11 @@ class _Done:
     help="Let it hold until an edition with other prices begins, which is stored already.",
 )
 @click.option(
+    "--unknown-models",
+    is_flag=True,
+    help="Store new price keys that no model of the catalogue has, too.",
+)
+@click.option(
     "--home-region",
     type=NAMED,
     help="Of offer files: the region whose prices hold where no other region has its own.",
@@ -103,6 +114,7 @@ def import_(
     backdated: bool,
     onto_later: bool,
     until_later: bool,
+    unknown_models: bool,
     home_region: str | None,
     ignore: tuple[str, ...],
     names: Path | None,
@@ -119,7 +131,7 @@ def import_(
     later: Later = "onto" if onto_later else "until" if until_later else "refuse"
     start = effective.replace(tzinfo=UTC) if effective else None
     offers = OfferOptions(home_region, ignore, names)
-    asked = _Asked(files, start, layer, backdated, later, offers, yes)
+    asked = _Asked(files, start, layer, backdated, later, offers, yes, unknown_models)
     done = run_with_control(lambda control: _import(control, asked))
     if json_output:
         print_json(_to_json(done))
@@ -132,7 +144,8 @@ def import_(
             f"{edition.effective_from.isoformat()}{_until(until[edition.effective_from])}"
         )
     if any(one.changes for one in done.plan.editions) and not yes:
-        say("nothing is stored yet: --yes stores it")
+        also = " --unknown-models" if done.unknown and not unknown_models else ""
+        say(f"nothing is stored yet: --yes{also} stores it")
 
 
 async def _import(control: ControlPlane, asked: _Asked) -> _Done:
@@ -158,8 +171,14 @@ async def _import(control: ControlPlane, asked: _Asked) -> _Done:
         raise Overtaken(
             f"{problem} (--onto-later does the one, for a layer; --until-later the other)"
         ) from None
+    unknown = unknown_models(plan, catalogue)
+    if asked.stores and not asked.unknown:
+        try:
+            refuse_unknown(unknown)
+        except UnknownModels as problem:
+            raise UnknownModels(f"{problem} (--unknown-models)") from None
     stored = await store_editions(control, plan) if asked.stores else []
-    return _Done(read, plan, stored)
+    return _Done(read, plan, stored, unknown)
 
 
 @prices.command(name="list")
@@ -266,6 +285,10 @@ def _print_planned(done: _Done) -> None:
         )
     for reason, count in sorted(done.read.left_out.items()):
         say(f"left out: {count:,} rows, {reason}")
+    for key in done.unknown[:SHOWN_MAX]:
+        say(f"no model of the catalogue is priced by {key}")
+    if len(done.unknown) > SHOWN_MAX:
+        say(f"… nor by {len(done.unknown) - SHOWN_MAX:,} keys more; --json lists them")
 
 
 def _until(row: EditionRow | None) -> str:
@@ -297,6 +320,7 @@ def _to_json(done: _Done) -> dict[str, object]:
     return {
         "stored": [edition.version for edition in done.stored],
         "left_out": dict(done.read.left_out),
+        "unknown_models": [{"key": each.key, "near": each.near} for each in done.unknown],
         "editions": [
             {
                 "source": one.edition.source,

@@ -8,8 +8,14 @@ from decimal import InvalidOperation
 from typing import TypeVar
 from zoneinfo import ZoneInfo
 
-from tenantry.application.price_import import Overtaken, plan_import
-from tenantry.domain.catalogue import Model
+from tenantry.application.price_import import (
+    Overtaken,
+    UnknownModels,
+    plan_import,
+    refuse_unknown,
+    unknown_models,
+)
+from tenantry.domain.catalogue import Catalogue, Model
 from tenantry.domain.currency import is_currency
 from tenantry.domain.cursor import cursor_of, parts_of
 from tenantry.domain.errors import BadRequest, Conflict
@@ -183,8 +189,12 @@ async def import_prices(call: Call) -> Response:
             backdated=asked.backdated,
             later="until" if asked.until_later else "refuse",
         )
+        if not asked.unknown_models:
+            refuse_unknown(unknown_models(plan, Catalogue(await control.list_models())))
     except Overtaken as problem:
         raise Conflict(f"{problem} (`until_later`).") from None
+    except UnknownModels as problem:
+        raise BadRequest(f"{problem} (`unknown_models`).") from None
     except PriceError as problem:
         raise BadRequest(f"{problem}.") from None
     [stored] = await control.import_editions([edition], upon=plan.upon)

@@ -95,6 +95,7 @@ class PricesRequest(Struct, forbid_unknown_fields=True):
     source: Name
     backdated: bool = False
     until_later: bool = False
+    unknown_models: bool = False
 
 
 class ContractRequest(Struct, forbid_unknown_fields=True):
