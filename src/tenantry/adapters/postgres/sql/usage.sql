@@ -2,6 +2,9 @@
 -- $2, $3: [start, end). $4: what to group by. $5: the tenant's zone. One row per group with its
 -- totals (token_class NULL), one per group and class. A page is of so many groups (NULL: of all) behind
 -- one, whose values and currency are given (NULL: from the first).
+-- An hour begins where the zone's clock shows a full hour. Where the clock was moved by a part of an
+-- hour, the full hour behind an instant lies before that, as the clock shows it now: such an hour
+-- begins when the clock was moved, which it is at a full minute.
 
 -- name: period
 -- The running billing period.
@@ -16,13 +19,22 @@ WITH grouped AS (
 SELECT grouping(e.token_class) = 1 AS is_total, e.token_class,
        CASE WHEN 'model' = ANY ($4::text[]) THEN e.model END AS model,
        CASE WHEN 'day' = ANY ($4) THEN e.day END AS day,
-       CASE WHEN 'hour' = ANY ($4) THEN date_trunc('hour', e.at, $5) END AS hour,
+       h.hour,
        e.currency,
        sum(CASE WHEN 'model' = ANY ($4) THEN e.model_requests ELSE e.requests END)::bigint
          AS requests,
        sum(e.quantity)::bigint AS quantity, sum(e.amount) AS charge
 FROM tenantry.charged_usage(
   $1, $2, $3, 'infinity', CASE WHEN 'hour' = ANY ($4) THEN $5::text END) e
+CROSS JOIN LATERAL (
+  SELECT CASE WHEN 'hour' = ANY ($4) THEN date_trunc('hour', e.at, $5) END AS mark
+) m
+CROSS JOIN LATERAL (
+  SELECT CASE WHEN date_trunc('hour', m.mark, $5) <> m.mark THEN (
+    SELECT min(moved) FROM generate_series(m.mark, e.at, interval '1 minute') moved
+    WHERE date_trunc('hour', moved, $5) = m.mark
+  ) ELSE m.mark END AS hour
+) h
 GROUP BY GROUPING SETS ((3, 4, 5, e.currency), (3, 4, 5, e.currency, e.token_class))
 ), page AS (
   SELECT g.*, dense_rank() OVER (ORDER BY model, day, hour, currency) AS place FROM grouped g
@@ -43,7 +55,7 @@ WITH grouped AS (
 SELECT grouping(e.token_class) = 1 AS is_total, e.token_class,
        CASE WHEN 'model' = ANY ($4::text[]) THEN e.model END AS model,
        CASE WHEN 'day' = ANY ($4) THEN e.day END AS day,
-       CASE WHEN 'hour' = ANY ($4) THEN date_trunc('hour', e.at, $5) END AS hour,
+       h.hour,
        CASE WHEN 'key' = ANY ($4) THEN e.api_key_id END AS key,
        CASE WHEN 'user' = ANY ($4) THEN e.user_hash END AS "user",
        CASE WHEN 'run' = ANY ($4) THEN e.run_id END AS run,
@@ -53,6 +65,15 @@ SELECT grouping(e.token_class) = 1 AS is_total, e.token_class,
        sum(e.quantity)::bigint AS quantity, sum(e.amount) AS charge
 FROM tenantry.charged_detail(
   $1, $2, $3, CASE WHEN 'hour' = ANY ($4) THEN $5::text END) e
+CROSS JOIN LATERAL (
+  SELECT CASE WHEN 'hour' = ANY ($4) THEN date_trunc('hour', e.at, $5) END AS mark
+) m
+CROSS JOIN LATERAL (
+  SELECT CASE WHEN date_trunc('hour', m.mark, $5) <> m.mark THEN (
+    SELECT min(moved) FROM generate_series(m.mark, e.at, interval '1 minute') moved
+    WHERE date_trunc('hour', moved, $5) = m.mark
+  ) ELSE m.mark END AS hour
+) h
 CROSS JOIN LATERAL (
   SELECT x.key || '=' || x.value AS tag FROM jsonb_each_text(e.tags) x
   WHERE 'tag' = ANY ($4)
