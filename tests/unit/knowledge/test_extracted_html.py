@@ -61,6 +61,41 @@ def test_html_is_read_as_browsers_read_it() -> None:
     assert html.to_text(b"<p>a<div hidden />b</div>c", HTML) == "a\n\nc"
 
 
+WORD = '<?xml:namespace prefix = o ns = "urn:schemas-microsoft-com:office:office" />'
+NO_XML = {
+    f"{WORD}<p>The zebra valve opens.</p>": "The zebra valve opens.\n\n",
+    '<p>1</p><?import namespace="t" implementation="#x"><p>2</p>': "1\n\n2\n\n",
+    "<p>1<?php</p><p>2 <br/></p><textarea/>": "1\n\n2\n\n",
+    '<script>if(a<b&&c>d){x="<?"}</script><p>rest</p>': "rest\n\n",
+    '<script type="a/b">var x="<!--"; </SCRIPT><p>two <br/></p><textarea/><p>three</p>': (
+        "two\n\nthree\n\n"
+    ),
+    "<style>/* <!-- <? */</style ><title/><p>a</p>": "a\n\n",
+    "<textarea>a <? <!-- b</textarea><iframe/>": "a <? <!-- b\n\n",
+    "<p>a</p><!--><title/><p>b</p>": "a\n\nb\n\n",
+    "<script>'<![CDATA['</script><p>a</p><script>//<![CDATA[\n'</script>' //]]></script>": "a\n\n",
+}
+
+
+@pytest.mark.parametrize("inner", NO_XML)
+def test_no_text_goes_of_a_page_that_only_begins_as_xml(inner: str) -> None:
+    """Only what is told and quoted as XML has it is XML's; else it ends as in HTML."""
+    read = html.to_text((XML + PAGE % inner).encode(), HTML)
+    assert " ".join(read.split()) == " ".join((READ % NO_XML[inner]).split())
+
+
+def test_what_begins_with_another_word_than_xml_is_no_xhtml() -> None:
+    assert html.to_text(f"{WORD}<p>Pasted from<div/>Word.</p>".encode(), HTML) == (
+        "Pasted from\n\nWord."
+    )
+    assert html.to_text(b"<?xml\n?><p>a</p><title/><p>b</p>", HTML) == "a\n\nb"
+
+
+@pytest.mark.parametrize("part", ["<script>", "<script><![CDATA[", "<title></title ", "<?a", "<?>"])
+def test_xhtml_that_ends_nothing_is_read_in_one_pass(part: str) -> None:
+    html.to_text(f"<p>seen</p>{part * 200_000}".encode(), XHTML)
+
+
 @pytest.mark.parametrize("part", ["<!--", "<![CDATA[", "<?", '<a "', "<a '", "<a /", "<a ", "<"])
 def test_xhtml_that_is_no_xml_is_read_in_one_pass(part: str) -> None:
     page = f"<p>seen</p>{part * 200_000}"

@@ -63,9 +63,15 @@ def kinds(*inner: str) -> str:
 
 
 def file_of(
-    body: str, *, styles: str = "", numbering: str = "", chunk: tuple[str, bytes] | None = None
+    body: str,
+    *,
+    styles: str = "",
+    numbering: str = "",
+    chunk: tuple[str, bytes] | None = None,
+    comment: str = "",
 ) -> bytes:
-    """A DOCX of a body, with styles, kinds of lists, and a file of a type within it."""
+    """A DOCX of a body, with styles, kinds of lists, and a file of a type within it; `comment`
+    stands before its type."""
     with zipfile.ZipFile(io.BytesIO(files.docx_of(body))) as source:
         parts = {name: source.read(name) for name in source.namelist()}
     relations = ""
@@ -81,7 +87,7 @@ def file_of(
             'TargetMode="External"/>'
         )
         types = parts["[Content_Types].xml"].decode()
-        told = f'<Default Extension="DAT" ContentType="{chunk[0]}"/></Types>'
+        told = f'{comment}<Default Extension="DAT" ContentType="{chunk[0]}"/></Types>'
         parts["[Content_Types].xml"] = types.replace("</Types>", told).encode()
     package = "http://schemas.openxmlformats.org/package/2006/relationships"
     parts["word/_rels/document.xml.rels"] = (
@@ -230,6 +236,25 @@ def test_a_list_by_the_style_of_another() -> None:
     assert docx.to_text(file_of(body, styles=styles, numbering=lists)) == "1. a\n(a) b"
 
 
+@pytest.mark.parametrize("wrong", ["one", "1.0", "", "9" * 5_000, "9" * 4_300])
+def test_a_number_that_cannot_be_read_counts_as_absent(wrong: str) -> None:
+    """It was the whole file that could not be read."""
+    of = f'w:val="{wrong}"'
+    override = f"<w:startOverride {of}/></w:lvlOverride>"
+    overrides = "".join(f'<w:lvlOverride w:ilvl="{at}">{override}' for at in (wrong, "0"))
+    lists = kinds(
+        f'<w:lvl w:ilvl="{wrong}"><w:start {of}/><w:lvlRestart {of}/><w:lvlText w:val="%1."/>'
+        "</w:lvl>"
+    ).replace("</w:num>", f"{overrides}</w:num>", 1)
+    own = f"<w:numPr><w:ilvl {of}/><w:numId w:val='1'/></w:numPr>"
+    styles = style("Listed", f"<w:pPr>{own}</w:pPr>")
+    body = line("a", own) + line("b", styled("Listed")) + line("c", listed(1))
+    table = f"<w:tbl><w:tr><w:trPr><w:gridBefore {of}/></w:trPr><w:tc><w:tcPr><w:gridSpan {of}/>"
+    table += f"</w:tcPr>{line('d')}</w:tc></w:tr></w:tbl>"
+    read = docx.to_text(file_of(body + table, styles=styles, numbering=lists))
+    assert read == "0. a\n1. b\n2. c\nd"
+
+
 CHUNK = f'<w:altChunk r:id="chunk" xmlns:r="{OFFICE}"/>'
 
 
@@ -245,6 +270,8 @@ CHUNK = f'<w:altChunk r:id="chunk" xmlns:r="{OFFICE}"/>'
 def test_files_within_a_docx_are_read(kind: str, data: bytes, read: str) -> None:
     file = file_of(line("before") + CHUNK + line("after"), chunk=(kind, data))
     assert docx.to_text(file) == f"before\n{read}\nafter"
+    told = file_of(CHUNK, chunk=(kind, data), comment="<!-- types --><?a b?>")
+    assert docx.to_text(told) == read
     outside = file_of(line("a") + CHUNK.replace('"chunk"', '"out"'), chunk=(kind, data))
     assert docx.to_text(outside) == "a"
 

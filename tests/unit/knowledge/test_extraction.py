@@ -210,7 +210,7 @@ def _parsing_children() -> list[str]:
     for process in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
             parent = (process / "stat").read_text().rpartition(")")[2].split()[1]
-            command = (process / "cmdline").read_bytes().decode()
+            command = (process / "cmdline").read_bytes().decode("utf-8", "replace")
             if int(parent) == os.getpid() and "extraction.worker" in command:
                 found.append(command)
     return found

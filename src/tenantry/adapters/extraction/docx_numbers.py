@@ -98,9 +98,10 @@ class Numbers:
             starts = {}
             for other in one.iterfind(f"{_W}lvlOverride"):
                 levels |= _levels(other)
-                place, start = other.get(f"{_W}ilvl", ""), value(other, "startOverride")
-                if start and place:
-                    starts[int(place)] = int(start)
+                place = number(other.get(f"{_W}ilvl", ""))
+                start = number(value(other, "startOverride"))
+                if start is not None and place is not None:
+                    starts[place] = start
             self._lists[one.get(f"{_W}numId", "")] = _List(kind, levels, starts)
         for one in self._lists.values():
             if links.get(one.kind):  # a style of lists: what it says of its own list
@@ -112,7 +113,7 @@ class Numbers:
 def _levels(element: Any) -> dict[int, _Level]:
     found: dict[int, _Level] = {}
     for one in element.iterfind(f"{_W}lvl"):
-        place = int(one.get(f"{_W}ilvl", "0"))
+        place = number(one.get(f"{_W}ilvl", "")) or 0
         if 0 <= place < LEVELS:
             chosen = one.find(f"{_COMPATIBLE}AlternateContent/{_COMPATIBLE}Fallback")
             start = number(value(one, "start"))

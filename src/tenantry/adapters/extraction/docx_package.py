@@ -55,7 +55,7 @@ def relations(archive: zipfile.ZipFile, source: str) -> Iterator[tuple[str, str,
 def content_type(archive: zipfile.ZipFile, name: str) -> str:
     """A part's, as the package states it, without parameters; empty where it does not."""
     stated = ""
-    for one in part(archive, "[Content_Types].xml"):
+    for one in part(archive, "[Content_Types].xml").iterchildren("{*}Default", "{*}Override"):
         if one.get("PartName", "").lstrip("/").lower() == name.lower():
             stated = one.get("ContentType", "")
             break

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 BASED_ON_MAX = 64  # styles that one may be based on, each on the next
+_NUMBER_MAX = 2**31 - 1  # of `xsd:int`; Python would not write one of thousands of digits
 _W = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
 _VALUE = f"{_W}val"
 _NO = ("0", "false", "off")  # what a setting says that is there and does not hold
@@ -96,5 +97,9 @@ def value(element: Any, *path: str) -> str:
 
 
 def number(text: str) -> int | None:
-    """Else ValueError, but nothing for nothing."""
-    return int(text) if text else None
+    """None where it is none: a list is not worth its document."""
+    try:
+        found = int(text)
+    except ValueError:
+        return None
+    return found if abs(found) <= _NUMBER_MAX else None

@@ -13,20 +13,29 @@ _VOID = frozenset(
         *("input", "keygen", "link", "meta", "param", "source", "track", "wbr"),
     }
 )
-# Each goes on to its end or to the text's, and no value of an attribute holds "<": one pass is all.
+_ATTRIBUTES = r"""(?:[^"'<>/]++|"[^"<]*+"|'[^'<]*+'|/(?!>))*+"""
+# Each goes on to its end or to the text's, what is quoted in a script no further than to the next
+# that is, and no value of an attribute holds "<": one pass is all. What is told goes on to "?>" or,
+# as HTML's comments by mistake, to the first ">".
 _SIGN = re.compile(
-    r"""(?P<comment><!--.*?(?:-->|\Z))
+    rf"""(?P<comment><!--(?:-?>|.*?(?:-->|\Z)))
       | <!\[CDATA\[(?P<quoted>.*?)(?:\]\]>|\Z)
-      | (?P<told><\?.*?(?:\?>|\Z))
-      | <(?P<name>[A-Za-z_][^\s/<>"'=]*+)
-        (?P<attributes>(?:[^"'<>/]++|"[^"<]*+"|'[^'<]*+'|/(?!>))*+)/>""",
+      | (?P<told><\?(?:[^<]*?\?>|[^>]*+(?:>|\Z)))
+      | (?P<opening><(?P<verbatim>(?i:script|style|textarea|title))(?=[\s>]){_ATTRIBUTES}>)
+        (?P<inner>(?:[^<]++
+          | <!\[CDATA\[(?:[^\]<]++|\](?!\]>)|<(?!!\[CDATA\[))*+\]\]>
+          | <(?!/(?i:(?P=verbatim))[\s/>]))*+)
+      | <(?P<name>[A-Za-z_][^\s/<>"'=]*+)(?P<attributes>{_ATTRIBUTES})/>""",
     re.DOTALL | re.VERBOSE,
 )
+_QUOTED = re.compile(r"<!\[CDATA\[(?P<quoted>(?:[^\]<]++|\](?!\]>)|<(?!!\[CDATA\[))*+)\]\]>")
+_XML = re.compile(r"<\?xml\s")
 
 
 def is_xhtml(source: str, declared: str) -> bool:
     """Whether its type says so or its first words do. Pages sent as HTML begin so as well."""
-    return declared.partition(";")[0].strip().lower() == XHTML or source.startswith("<?xml")
+    by_type = declared.partition(";")[0].strip().lower() == XHTML
+    return by_type or _XML.match(source) is not None
 
 
 def as_html(source: str) -> str:
@@ -41,9 +50,15 @@ def _in_html(found: re.Match[str]) -> str:
     if found["comment"] is not None:
         return found[0]
     if found["quoted"] is not None:
-        return escape(found["quoted"], quote=False)
+        return _escaped(found)
     if found["told"] is not None:
         return ""
+    if found["opening"] is not None:  # its text is no markup to HTML
+        return found["opening"] + _QUOTED.sub(_escaped, found["inner"])
     if found["name"].lower() in _VOID:
         return found[0]
     return f"<{found['name']}{found['attributes']}></{found['name']}>"
+
+
+def _escaped(found: re.Match[str]) -> str:
+    return escape(found["quoted"], quote=False)
