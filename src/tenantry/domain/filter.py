@@ -14,6 +14,7 @@ and `e` with an accent are the same. Case matters.
 from __future__ import annotations
 
 import operator
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -31,37 +32,68 @@ TEXT_CHARS_MAX = 1_024
 Scalar = str | int | float | bool
 
 
+class _Held:
+    """A document's metadata, as the comparisons of one filter look into it.
+
+    Keys are kept as they were given. They are brought to NFC once, and only where one is missing:
+    a filter may ask for many that a document lacks.
+    """
+
+    __slots__ = ("_in_nfc", "_metadata")
+
+    def __init__(self, metadata: Metadata) -> None:
+        self._metadata = metadata
+        self._in_nfc: Metadata | None = None
+
+    def get(self, key: str) -> MetadataValue | None:
+        held = self._metadata.get(key)
+        if held is not None:
+            return held
+        if self._in_nfc is None:
+            self._in_nfc = _spelt_otherwise(self._metadata)
+        return self._in_nfc.get(key)
+
+
+class _Asks(ABC):
+    __slots__ = ()
+
+    def matches(self, metadata: Metadata) -> bool:
+        return self.holds(_Held(metadata))
+
+    @abstractmethod
+    def holds(self, held: _Held) -> bool:
+        """Of a document that other parts of the same filter look at as well."""
+
+
 @dataclass(frozen=True, slots=True)
-class Comparison:
+class Comparison(_Asks):
     """`key` and texts of `value` are in NFC."""
 
     operator: str
     key: str
     value: Scalar | tuple[Scalar, ...]
 
-    def matches(self, metadata: Metadata) -> bool:
-        held = metadata.get(self.key)
-        if held is None:
-            held = _spelt_otherwise(self.key, metadata)
-        if held is None:
+    def holds(self, held: _Held) -> bool:
+        value = held.get(self.key)
+        if value is None:
             return self.operator == "notEquals"
-        return _OPERATORS[self.operator](_in_one_form(held), self.value)
+        return _OPERATORS[self.operator](_in_one_form(value), self.value)
 
 
 @dataclass(frozen=True, slots=True)
-class AndAll:
+class AndAll(_Asks):
     parts: tuple[Filter, ...]
 
-    def matches(self, metadata: Metadata) -> bool:
-        return all(part.matches(metadata) for part in self.parts)
+    def holds(self, held: _Held) -> bool:
+        return all(part.holds(held) for part in self.parts)
 
 
 @dataclass(frozen=True, slots=True)
-class OrAll:
+class OrAll(_Asks):
     parts: tuple[Filter, ...]
 
-    def matches(self, metadata: Metadata) -> bool:
-        return any(part.matches(metadata) for part in self.parts)
+    def holds(self, held: _Held) -> bool:
+        return any(part.holds(held) for part in self.parts)
 
 
 Filter = Comparison | AndAll | OrAll
@@ -139,12 +171,14 @@ def _scalar(name: str, value: object) -> Scalar:
     raise BadRequest(f"`filter.{name}.value` takes a string, a number of 64 bits or a boolean.")
 
 
-def _spelt_otherwise(key: str, metadata: Metadata) -> MetadataValue | None:
-    """What a document has under another form of the key."""
+def _spelt_otherwise(metadata: Metadata) -> Metadata:
+    """What a document has under keys of any other form, by their NFC; the first where two are one
+    there, as of documents of long ago."""
+    found: dict[str, MetadataValue] = {}
     for name, value in metadata.items():
-        if in_nfc(name) == key:
-            return value
-    return None
+        if not name.isascii():
+            found.setdefault(in_nfc(name), value)
+    return found
 
 
 def _in_one_form(held: MetadataValue) -> MetadataValue:

@@ -31,7 +31,8 @@ from tenantry.domain.quoted_marks import (
 _MORE: Final = re.compile(rf"(?:\[{NUMBERS}\]){{0,9}}")  # right behind another
 _NEAR_CHARS_MAX: Final = 64  # of what is looked at before a mark to tell code
 _WORD: Final = re.compile(rf"\w{{1,{_NEAR_CHARS_MAX}}}\Z")
-_OPENED: Final = re.compile(rf"[\[［【][\d\s{AND}]{{0,64}}\Z")
+_INNER_CHARS_MAX: Final = 80  # ten numbers take 75 at most
+_OPENED: Final = re.compile(rf"[\[［【][\d\s{AND}]{{0,{_INNER_CHARS_MAX}}}\Z")
 _UNDECIDED: Final = re.compile(rf"[ \t]{{0,16}}(?:{_OPENED.pattern})?\Z")  # may become a mark
 _CLOSING: Final = re.compile(
     r"[.,;:!?…\"'”’»)*_]{0,4}"

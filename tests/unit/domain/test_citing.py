@@ -147,6 +147,15 @@ def test_a_mark_behind_a_word_is_taken_out_where_a_clause_ends(
     assert by_pieces(answer) == (text, parts)
 
 
+@pytest.mark.parametrize("between", [" ; ", "  ;  ", "  、\n "])
+def test_a_mark_of_ten_numbers_is_one_by_the_letter(between: str) -> None:
+    mark = f"[{between.join(f'{number:03}' for number in range(1, 11))}]"
+    assert by_pieces(f"Thirty days {mark}. So") == (
+        "Thirty days. So",
+        [("Thirty days", 1, 2, 3)],
+    )
+
+
 words = st.lists(
     st.sampled_from(["a", "é", " ", "  ", "\n", ".", "[1]", "[2", "]", "[", "[1, 2]", " [3]", "9,"])
     | st.sampled_from(["`", "```", "x", "rows", "(", ")", " = ", "**", ":"])

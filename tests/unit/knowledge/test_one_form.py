@@ -5,16 +5,18 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import unicodedata
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from tests.unit.knowledge.test_documents import ALICE, BOB, World, text
 
 from tenantry.application import documents, ingestion, retrieval
+from tenantry.domain import one_form
 from tenantry.domain.access import Permission, may_see, tags_from
-from tenantry.domain.document import Card
+from tenantry.domain.document import Card, MetadataValue
 from tenantry.domain.errors import BadRequest, NotFound
 from tenantry.domain.filter import filter_from
 from tenantry.domain.upload import Upload, metadata_from
@@ -117,6 +119,39 @@ def test_filters_compare_in_one_form(kept: dict[str, Any], key: str, value: str)
     shorthand = filter_from({key: value})
     assert listed is not None and listed.matches(kept)
     assert shorthand is not None and shorthand.matches(kept)
+
+
+@pytest.mark.parametrize(
+    ("keys", "most"),
+    [([f"{'e' + chr(0x301)}{n:03}" for n in range(32)], 32), ([f"k{n}" for n in range(32)], 0)],
+)
+def test_keys_are_brought_to_one_form_once_a_document(
+    monkeypatch: pytest.MonkeyPatch, keys: list[str], most: int
+) -> None:
+    """However many comparisons ask for keys that it lacks: tenants share the threads."""
+    brought: list[str] = []
+
+    def counted(form: Literal["NFC"], text: str) -> str:
+        brought.append(text)
+        return unicodedata.normalize(form, text)
+
+    where = filter_from(
+        {
+            "orAll": [
+                {"andAll": [{"equals": {"key": f"no{n}", "value": 1}}, {"lang": "en"}]}
+                for n in range(30)
+            ]
+        }
+    )
+    none = filter_from({"andAll": [{"notEquals": {"key": f"x{n}", "value": 1}} for n in range(60)]})
+    assert where is not None and none is not None
+    held: dict[str, MetadataValue] = dict.fromkeys(keys, "v")
+    monkeypatch.setattr(one_form, "normalize", counted)
+    assert none.matches(held)
+    assert len(brought) <= most
+    assert not where.matches(held)
+    assert len(brought) <= 2 * most
+    assert not where.matches({"lang": "en", **held})
 
 
 def test_metadata_stays_as_it_is_given_but_no_key_stands_twice() -> None:
