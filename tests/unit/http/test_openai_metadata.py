@@ -39,6 +39,30 @@ def test_what_bedrock_does_not_take_is_escaped_or_cut() -> None:
     }
 
 
+def test_two_names_that_differ_stay_two() -> None:
+    assert to_request_metadata({"é": "1", "=C3=A9": "=", "a=c3": "a=b", "==": "=0"}) == {
+        "=C3=A9": "1",
+        "=3DC3=3DA9": "=",
+        "a=3Dc3": "a=b",
+        "==": "=0",
+    }
+
+
+LIKE_OURS = st.text(st.sampled_from("=C3A9dé !g\U0001f600"), max_size=20)
+
+
+@given(st.dictionaries(LIKE_OURS | st.text(CHARACTERS, max_size=20), LIKE_OURS, max_size=16))
+def test_what_is_not_cut_can_be_told_again(metadata: dict[str, str]) -> None:
+    kept = to_request_metadata(metadata)
+    told = [(key, value) for key, value in metadata.items() if key][:12]
+    assert [(_meant(key), _meant(value)) for key, value in kept.items()] == told
+
+
+def _meant(text: str) -> str:
+    raw = re.sub(rb"=([0-9A-F]{2})", lambda found: bytes.fromhex(found[1].decode()), text.encode())
+    return raw.decode()
+
+
 def test_the_first_twelve_are_kept() -> None:
     kept = to_request_metadata({f"k{i}": "v" for i in range(16)})
     assert list(kept) == [f"k{i}" for i in range(12)]

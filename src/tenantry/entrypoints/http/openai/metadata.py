@@ -18,6 +18,7 @@ KEY_CHARS_MAX: Final = 64
 VALUE_CHARS_MAX: Final = 512
 _BEDROCK_CHARS_MAX: Final = 256  # of a key and of a value (service model)
 _TAKEN: Final = re.compile(r"[a-zA-Z0-9\s:_@$#=/+,\-.]", re.ASCII)
+_LIKE_OURS: Final = re.compile("=[0-9a-fA-F]{2}")
 
 
 def to_request_metadata(metadata: Mapping[str, str] | None) -> dict[str, str]:
@@ -42,13 +43,13 @@ def to_request_metadata(metadata: Mapping[str, str] | None) -> dict[str, str]:
 
 
 def _escaped(text: str) -> str:
-    """Each other character as `=` and the hexadecimal of its bytes in UTF-8; cut where it is too
-    long, never within one."""
+    """Each other character as `=` and the hexadecimal of its bytes in UTF-8, and so a `=` that two
+    such digits follow: texts that differ stay so. Cut where it is too long, never within one."""
     pieces: list[str] = []
     room = _BEDROCK_CHARS_MAX
-    for character in text:
+    for at, character in enumerate(text):
         piece = character
-        if not _TAKEN.fullmatch(character):
+        if not _TAKEN.fullmatch(character) or _LIKE_OURS.match(text, at):
             piece = "".join(f"={byte:02X}" for byte in character.encode())
         if len(piece) > room:
             break
