@@ -21,6 +21,7 @@ from tenantry.domain.errors import NotFound
 from tenantry.domain.shred import document_of
 from tenantry.entrypoints.cli.main import main
 from tenantry.entrypoints.http.supervisor import StartFailed
+from tenantry.entrypoints.http.wire.listeners import bind
 
 serve = importlib.import_module("tenantry.entrypoints.cli.serve")
 
@@ -32,6 +33,8 @@ _MUTE = ("alerts", "mute", "acme")
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in ("TENANTRY_API_KEY", "TENANTRY_URL", "TENANTRY_DATABASE_URL"):
         monkeypatch.delenv(name, raising=False)
+    for name in ("TENANTRY_HTTP_PORT", "TENANTRY_HTTPS_PORT", "TENANTRY_ADMIN_PORT"):
+        monkeypatch.setenv(name, "0")
     monkeypatch.setenv("TENANTRY_HOME", str(tmp_path))
     return tmp_path
 
@@ -212,6 +215,19 @@ def test_a_database_that_is_away_is_one_line_and_1(
         assert said.startswith("tenantry: The database is out of reach: "), command
         assert said.count("\n") == 1
         assert "secret" not in said
+
+
+def test_a_taken_port_is_told_before_a_database_is_made(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with bind("127.0.0.1", 0) as taken:
+        port = taken.getsockname()[1]
+        monkeypatch.setenv("TENANTRY_ADMIN_PORT", str(port))
+        assert status_of(monkeypatch, "serve") == 1
+    said = capsys.readouterr().err
+    assert said.startswith(f"tenantry: cannot listen on 127.0.0.1:{port}: Address already in use")
+    assert said.count("\n") == 1
+    assert list(home.iterdir()) == []
 
 
 def test_serve_tells_of_shared_costs_before_it_starts_anything(

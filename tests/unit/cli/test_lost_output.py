@@ -51,7 +51,11 @@ def test_one_that_has_read_enough(tmp_path: Path) -> None:
     assert (done.returncode, done.stdout, done.stderr) == (0, "{\n", "")
 
 
-@pytest.mark.parametrize("arguments", [("--version",), ("doctor",), ("plans", "list")], ids=str)
+NEEDS_IT = [("--version",), ("doctor",), ("plans", "list"), ("serve", "--help")]
+NEEDS_IT += [("serve", "--workers", "1", "--ready-json"), ("demo", "--help")]
+
+
+@pytest.mark.parametrize("arguments", NEEDS_IT, ids=str)
 def test_no_standard_output_at_all(tmp_path: Path, arguments: tuple[str, ...]) -> None:
     """It was exit 0 with nothing written: a key would have been made that nobody saw."""
     done = run(tmp_path / "home", *arguments, shell='exec "$0" "$@" >&-')
@@ -60,12 +64,84 @@ def test_no_standard_output_at_all(tmp_path: Path, arguments: tuple[str, ...]) -
     assert not (tmp_path / "home").exists()
 
 
+@pytest.mark.parametrize("closed", [">&-", "<&- >&-"])
+@pytest.mark.parametrize("name", ["serve", "worker", "demo"])
+def test_what_stays_up_needs_no_standard_output(tmp_path: Path, name: str, closed: str) -> None:
+    """Who watches over it may close it; nothing that is opened later gets its place."""
+    script = f"""
+import click, os, sys
+from tenantry.entrypoints.cli import main as module
+
+def stays() -> None:
+    click.echo("to nobody")
+    held = open(sys.executable)
+    print(held.fileno() > 2, os.readlink("/proc/self/fd/1"), file=sys.stderr)
+    os.system("echo to nobody && echo done >&2")
+
+module.cli._modules = {{}}
+module.cli.add_command(click.Command({name!r}, callback=stays))
+module.main()
+"""
+    command = [sys.executable, "-c", script, name]
+    done = subprocess.run(
+        ["/bin/sh", "-c", f'exec "$0" "$@" {closed}', *command],
+        stderr=subprocess.PIPE,
+        text=True,
+        timeout=120,
+        env={**os.environ, "TENANTRY_HOME": str(tmp_path)},
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "True /dev/null\ndone\n")
+
+
 @pytest.mark.parametrize("arguments", [("--help",), ("doctor", "--json")], ids=str)
 def test_a_disk_that_is_full(tmp_path: Path, arguments: tuple[str, ...]) -> None:
     with Path("/dev/full").open("wb") as full:
         done = run(tmp_path, *arguments, stdout=full.fileno())
     assert done.returncode == 1
-    assert done.stderr.count("\n") == 1 and "No space left" in done.stderr
+    assert done.stderr == UNWRITTEN
+
+
+UNWRITTEN = "tenantry: standard output could not be written: No space left on device\n"
+
+
+@pytest.mark.parametrize("lines", [1, 10_000])
+@pytest.mark.parametrize("table", [False, True], ids=["lines", "table"])
+def test_a_full_output_is_not_told_as_a_full_disk(tmp_path: Path, lines: int, table: bool) -> None:
+    """`[Errno 28]` alone sent its reader to the data folder."""
+    script = f"""
+import click, sys
+from tenantry.entrypoints.cli import main as module
+from tenantry.entrypoints.cli.output import print_table, say_lines
+
+@click.command()
+def prints() -> None:
+    if {table}:
+        print_table(["n"], [["x" * 40]] * {lines})
+    say_lines("x" * 40 * {lines})
+    print("was written", file=sys.stderr)
+
+@click.command()
+def keeps() -> None:
+    open("/dev/full", "w", buffering=1).write("x\\n")
+
+module.cli.add_command(prints)
+module.cli.add_command(keeps)
+module.main()
+"""
+    for name, told in (("prints", UNWRITTEN), ("keeps", "tenantry: [Errno 28] No space")):
+        with Path("/dev/full").open("wb") as full:
+            done = subprocess.run(
+                [sys.executable, "-c", script, name],
+                stdout=full.fileno(),
+                stderr=subprocess.PIPE,
+                text=True,
+                timeout=120,
+                env={**os.environ, "TENANTRY_HOME": str(tmp_path)},
+                check=False,
+            )
+        assert done.returncode == 1
+        assert done.stderr.startswith(told) and done.stderr.count("\n") == 1
 
 
 def test_a_connection_that_breaks_is_told(

@@ -5,8 +5,8 @@ from __future__ import annotations
 import errno
 import io
 import sys
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
 
 import click
 
@@ -47,6 +47,8 @@ MODULES: Mapping[str, str] = {
     "webhooks": "webhooks",
     "worker": "worker",
 }
+_STAYING: Final = frozenset({"demo", "serve", "worker"})
+_PRINTED: Final = frozenset({"-h", "--help", "--ready-json"})
 
 
 class _Root(LazyGroup):
@@ -77,11 +79,19 @@ def cli() -> None:
 def main() -> None:
     """The console script. Whatever fails is one line on stderr, never a traceback."""
     in_utf8()
-    if lost_output.is_closed():  # before anything is done that nobody would hear of
-        sys.exit(_failed("standard output is closed; nothing was done"))
+    if lost_output.is_closed():
+        if not _stays_up(sys.argv[1:]):  # before anything is done that nobody would hear of
+            sys.exit(_failed("standard output is closed; nothing was done"))
+        lost_output.open_nowhere()
+    lost_output.watch()
     status = _run()
     lost = lost_output.flushed()
     sys.exit(status or (0 if lost is None else _unwritten(lost)))
+
+
+def _stays_up(arguments: Sequence[str]) -> bool:
+    """Whether a command is for what it does, and not for what it prints."""
+    return bool(arguments) and arguments[0] in _STAYING and _PRINTED.isdisjoint(arguments)
 
 
 def _run() -> int:
@@ -96,6 +106,9 @@ def _run() -> int:
             return _fault(cause)
         lost_output.forget()
         return lost_output.READER_GONE
+    except lost_output.Unwritten as lost:
+        lost_output.forget()
+        return _unwritten(lost)
     except click.UsageError as wrong:
         return _misused(wrong)
     except click.Abort:  # Ctrl-C, or nobody there to answer what was asked
