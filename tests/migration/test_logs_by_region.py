@@ -62,8 +62,15 @@ def test_each_region_keeps_the_logs_that_were_its_own(database: Database, tmp_pa
         return [tuple(row) for row in rows]
 
     assert asyncio.run(upgrade()) == [
-        (_OF_A, "eu-west-1", ["embedded"], True, True, ""),
-        (_OF_A, "us-east-1", [f"{_OF_A} us-east-1 s3://us-logs", "embedded"], True, True, ""),
-        (_OF_A, "us-west-2", ["embedded"], True, True, ""),
+        (_OF_A, "eu-west-1", ["embedded", "settings"], True, True, ""),
+        (
+            _OF_A,
+            "us-east-1",
+            [f"{_OF_A} us-east-1 s3://us-logs", "embedded", "settings"],
+            True,
+            True,
+            "",
+        ),
+        (_OF_A, "us-west-2", ["embedded", "settings"], True, True, ""),
         (_OF_B, "us-east-1", [f"{_OF_B} us-east-1 s3://b"], True, False, "gone"),
     ]

@@ -87,7 +87,7 @@ class LogReader:
         away = {name for name, covers in asked.items() if covers is None}
         logs |= away & waiting.logs if logs else away
         over = {n for n, at in waiting.gone.items() if waiting.oldest_at > at + LOGGED_ON}
-        lost = waiting.logs - asked.keys() - over
+        lost = (waiting.logs | waiting.gone.keys()) - asked.keys() - over
         oldest = max(waiting.oldest_at, now - BACK_MAX)
         since = min(oldest, now - hold) - CLOCKS_DIFFER
         return _Wanted(waiting, frozenset(logs - over), lost, since)

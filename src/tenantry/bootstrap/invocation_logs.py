@@ -41,9 +41,10 @@ class LogSources(dict[str, CountingLog]):
         self._keeper = keeper
         self._notes = notes
         self[EMBEDDED] = FolderLog(config.home / "accounts", each=OF_EACH_ACCOUNT)
+        self._of_all: str | None = None
         if config.invocation_log_url is not None:
-            name = f"{OF_ALL} {config.invocation_log_url}"
-            self[name] = StoredLog(S3Files(config.invocation_log_url))
+            self._of_all = f"{OF_ALL} {config.invocation_log_url}"
+            self[self._of_all] = StoredLog(S3Files(config.invocation_log_url))
         self._always = frozenset(self)
 
     async def refresh(self) -> None:
@@ -52,6 +53,8 @@ class LogSources(dict[str, CountingLog]):
         wanted = {_name(at): at for at in await self._keeper.log_locations()}
         named = self._always | wanted.keys()
         if self._notes:
+            if self._of_all is not None:
+                await self._keeper.name_settings(self._of_all)
             await self._keeper.note_gone(sorted(named))
         for name in await self._keeper.former_logs():
             if name not in named and (at := _former(name)) is not None:

@@ -15,6 +15,8 @@ from tests.support.ledger import POOL, World, in_world, intent
 from tests.support.postgres import Database
 from tests.support.s3_server import S3Server, s3_server
 
+from tenantry.adapters.postgres.keeper import FORGOTTEN_MAX
+from tenantry.adapters.postgres.log_readings import PostgresLogReadings
 from tenantry.application.log_reading import GONE, NONE_ANY_MORE
 from tenantry.bootstrap.invocation_logs import EMBEDDED, LogSources
 from tenantry.config import load_settings
@@ -26,7 +28,14 @@ EU, COPIED = "eu-west-1", "eu-central-1"
 US_LOG, EU_LOG = dataclasses.replace(POOL, invocation_log="s3://us-logs"), "s3://eu-logs"
 NOW = timedelta()
 LATER = timedelta(hours=2)  # since a log moved: nothing is logged to the old one any more
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+BEGAN = "UPDATE tenantry.open_request SET admitted_at = admitted_at + $1::interval"
+LOST = """
+INSERT INTO tenantry.log_reading AS r (account, region, logs) VALUES ($1, $2, $3)
+ON CONFLICT (account, region) DO UPDATE SET logs = excluded.logs
+"""
 MOVED = "UPDATE tenantry.log_reading SET gone = jsonb_build_object($1::text, now() - $2::interval)"
+MOVED_AT = "UPDATE tenantry.log_reading SET gone = jsonb_build_object($1::text, $2::timestamptz)"
 
 
 @pytest.fixture
@@ -51,6 +60,11 @@ async def unknown(
     made = await world.admitted(who, first=intent(region=region))
     await world.settle(made, AttemptOutcome(0, 1, "unknown", usage=usage or Usage()))
     return made
+
+
+async def gone(world: World) -> set[str]:
+    rows = await world.fetch("SELECT jsonb_object_keys(gone) FROM log_reading")
+    return {row[0] for row in rows}
 
 
 def names(bucket_name: str, region: str = POOL.region) -> str:
@@ -216,5 +230,130 @@ def test_what_began_after_a_log_moved_waits_for_the_new_one_alone(
         assert await endings(world) == {"anna": "written_off", "bert": "settled"}
         await sources.refresh()
         assert set(sources) == {EMBEDDED, names("new")}
+
+    in_world(database, body)
+
+
+def test_an_operators_word_holds_for_a_process_that_has_not_looked_since(
+    database: Database, bucket: S3Server, tmp_path: Path
+) -> None:
+    """One process looks which logs there are before the other, which has the lost one open."""
+
+    async def body(world: World) -> None:
+        await world.control.apply_placement(US_LOG)
+        await unknown(world, world.anna)
+        one = await opened(world, tmp_path)
+        await Process(world, one, NOW).round("read-logs")
+        bucket.objects[f"us-logs/{key(datetime.now(UTC))}"] = b"not whole"
+        await world.control.apply_placement(dataclasses.replace(POOL, invocation_log="s3://new"))
+        two = await opened(world, tmp_path)
+        await one.refresh()
+        await two.refresh()
+        await Process(world, two).round("write-off")
+        assert await world.keeper.give_up(datetime.now(UTC), POOL.account) == 1
+        await unknown(world, world.bert)
+        await one.refresh()
+        readings = PostgresLogReadings(world.databases.control)
+        both = frozenset({names("us-logs"), names("new")})
+        await readings.note_away(POOL.account, POOL.region, both, datetime.now(UTC), "it was away")
+        assert [each.logs for each in await waiting(world)] == [{names("new")}], (
+            "by a round that had begun before that word"
+        )
+        await Process(world, two).round("write-off")
+        assert await endings(world) == {"anna": "written_off", "bert": "written_off"}
+        for each in (one, two):
+            await each.refresh()
+            assert set(each) == {EMBEDDED, names("new")}
+        await unknown(world, world.bert)
+        await world.control.apply_placement(US_LOG)
+        await two.refresh()
+        await Process(world, two).round("read-logs")
+        [held] = await waiting(world)
+        assert held.problem.startswith(f"{names('us-logs')}: "), "it is set up again"
+
+    in_world(database, body)
+
+
+def test_what_is_under_way_since_before_a_log_moved_is_told_of_in_the_old_one(
+    database: Database, bucket: S3Server, tmp_path: Path
+) -> None:
+    """Although what began later has been told of in the new one alone, and the old one is away."""
+
+    async def body(world: World) -> None:
+        await world.control.apply_placement(US_LOG)
+        mine, between = await world.admitted(world.anna, first=intent()), datetime.now(UTC)
+        await unknown(world, world.bert)
+        sources = await opened(world, tmp_path)
+        await Process(world, sources, NOW).round("read-logs")
+        await world.control.apply_placement(dataclasses.replace(POOL, invocation_log="s3://new"))
+        await sources.refresh()
+        await world.as_superuser(MOVED_AT, names("us-logs"), between - HOUR)
+        await Process(world, sources).round("write-off")
+        assert await endings(world) == {"bert": "written_off"}
+        await sources.refresh()
+        await world.settle(mine, AttemptOutcome(0, 1, "unknown"))
+        del sources[names("us-logs")]
+        await Process(world, sources).round("write-off")
+        assert [each.problem for each in await waiting(world)] == [f"{names('us-logs')}: {GONE}"]
+        bucket.objects[f"us-logs/{key(datetime.now(UTC))}"] = packed(record(mine))
+        await sources.refresh()
+        await Process(world, sources).round("write-off")
+        assert await endings(world) == {"anna": "settled", "bert": "written_off"}
+
+    in_world(database, body)
+
+
+def test_what_is_remembered_of_logs_that_are_gone_has_an_end(
+    database: Database, tmp_path: Path
+) -> None:
+    async def body(world: World) -> None:
+        await unknown(world, world.anna)
+        sources = await opened(world, tmp_path)
+        process = Process(world, sources)
+        await world.keeper.note_gone([])
+        for turn in range(2):
+            named = [f"{POOL.account} {POOL.region} s3://{turn}-{each}" for each in range(40)]
+            await world.as_superuser(LOST, POOL.account, POOL.region, named)
+            await world.keeper.note_gone([EMBEDDED])
+            assert len(await gone(world)) == (40 if turn == 0 else 40 + FORGOTTEN_MAX)
+            await world.keeper.give_up(datetime.now(UTC) - LATER, POOL.account)
+            assert len(kept := await gone(world)) == FORGOTTEN_MAX
+            assert kept <= set(named), "the last ones that were said"
+        await world.as_superuser(LOST, POOL.account, POOL.region, [names("old")])
+        await world.keeper.note_gone([EMBEDDED])
+        await process.round("write-off")
+        assert names("old") in await gone(world)
+        await world.as_superuser(BEGAN, -3 * DAY)
+        await world.as_superuser(MOVED, names("old"), 2 * DAY)
+        await world.as_superuser(LOST, POOL.account, POOL.region, [EMBEDDED])
+        await world.keeper.note_gone([EMBEDDED])
+        assert names("old") in await gone(world), "Anna's may be told of there"
+        await world.as_superuser(BEGAN, 3 * DAY)
+        await world.keeper.give_up(datetime.now(UTC), POOL.account)
+        await world.as_superuser(MOVED, names("old"), 2 * DAY)
+        await world.keeper.note_gone([EMBEDDED])
+        assert await gone(world) == set()
+
+    in_world(database, body)
+
+
+@pytest.mark.parametrize("first", ["with it", "without it"])
+def test_the_bucket_of_all_that_an_older_version_noted_is_the_one_of_now(
+    database: Database, bucket: S3Server, tmp_path: Path, first: str
+) -> None:
+    """Nothing is written off unread where a start lacks it; once it is named, all goes on."""
+
+    async def body(world: World) -> None:
+        mine, _ = await unknown(world, world.anna), await unknown(world, world.bert)
+        await world.as_superuser(LOST, POOL.account, POOL.region, [EMBEDDED, "settings"])
+        bucket.objects[f"ours/{key(datetime.now(UTC))}"] = packed(record(mine))
+        if first == "without it":
+            await Process(world, await opened(world, tmp_path)).round("write-off")
+            assert await endings(world) == {}
+            assert [each.problem for each in await waiting(world)] == [NONE_ANY_MORE]
+        sources = await opened(world, tmp_path, "s3://ours")
+        await Process(world, sources).round("write-off")
+        assert await endings(world) == {"anna": "settled", "bert": "written_off"}
+        assert await gone(world) == set()
 
     in_world(database, body)

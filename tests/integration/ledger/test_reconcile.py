@@ -357,14 +357,21 @@ def test_a_call_that_ran_over_the_end_of_an_archived_month_is_no_stranger(
     in_world(database, body)
 
 
-def test_a_file_that_cannot_be_read_is_no_answer(database: Database, tmp_path: Path) -> None:
-    deliver(tmp_path, {})
+def test_what_cannot_be_read_is_named_and_the_rest_is_compared(
+    database: Database, tmp_path: Path
+) -> None:
+    """A link that leads nowhere; where there is nothing else, there is no log."""
+    deliver(tmp_path, {"requestId": "r", "modelId": "m"})
     [file] = tmp_path.rglob("*.json.gz")
-    file.unlink()
-    file.symlink_to(tmp_path / "gone")
+    gone = file.with_name("gone.json.gz")
+    gone.symlink_to(tmp_path / "gone")
 
     async def body(world: World) -> None:
-        with pytest.raises(OSError, match="No such file"):
+        log = (await held(world, tmp_path)).log
+        name = f"{gone.relative_to(tmp_path)} in {tmp_path}"
+        assert (log.records, log.unreadable_files, log.unreadable_named) == (1, 1, [name])
+        file.unlink()
+        with pytest.raises(NoLog):
             await held(world, tmp_path)
 
     in_world(database, body)

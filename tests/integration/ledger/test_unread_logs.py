@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
+import os
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -109,6 +110,26 @@ def test_all_rounds_of_a_start_at_once_write_off_nothing_that_is_logged(
         await asyncio.gather(*(process.round(name) for name in ("write-off", "read-logs")))
         assert await endings(world) == {"anna": "settled", "bert": "settled"}
         assert await world.sums() == await world.sums(world.bert) == SUMS
+
+    in_world(database, body)
+
+
+def put_no_files(root: Path) -> None:
+    """Beside each file of a log."""
+    for hour in {path.parent for path in root.rglob("*.json.gz")}:
+        os.mkfifo(hour / "pipe.json.gz")
+        (hour / "link.json.gz").symlink_to(root / "gone")
+
+
+def test_what_is_no_file_of_a_log_holds_nobody_back(database: Database, tmp_path: Path) -> None:
+    """A pipe that nobody writes, and a link that leads nowhere."""
+
+    async def body(world: World) -> None:
+        deliver(tmp_path, record(await unknown(world, world.anna)))
+        await unknown(world, world.bert)
+        put_no_files(tmp_path)
+        await Process(world, {"pool": FolderLog(tmp_path)}).round("write-off")
+        assert await endings(world) == {"anna": "settled", "bert": "written_off"}
 
     in_world(database, body)
 

@@ -34,6 +34,7 @@ from tenantry.ports.log_reading import LOGGED_ON
 from tenantry.ports.outbox import PLATFORM, Notice
 
 WRITTEN_OFF = "platform.written_off"
+FORGOTTEN_MAX = 32  # lost logs of an account and region that an operator's word is remembered of
 SWEEP_MAX = 1_000  # requests in one commit
 WRITE_OFF_MAX = 1_000
 ROUNDS_MAX = 100  # of either in one call; what is left comes with the next
@@ -96,7 +97,7 @@ class PostgresLedgerKeeper:
 
     async def give_up(self, older_than: datetime, account: str | None = None) -> int:
         ended = await self._end_as_waste("give_up", "by an operator's word", account, older_than)
-        await self._fetch(self._control, "forget_readings", account)
+        await self._fetch(self._control, "forget_readings", account, FORGOTTEN_MAX)
         return ended
 
     async def give_up_request(self, tenant_id: TenantId, request_id: UUID) -> int:
@@ -155,6 +156,11 @@ class PostgresLedgerKeeper:
     async def note_gone(self, named: Sequence[str]) -> None:
         """Since when a log that was read is not among those that are set up."""
         await self._fetch(self._control, "note_gone", named)
+        await self._fetch(self._control, "drop_gone", LOGGED_ON)
+
+    async def name_settings(self, name: str) -> None:
+        """The name of the own bucket of all, which an older version noted without address."""
+        await self._fetch(self._control, "name_settings", name)
 
     async def former_logs(self) -> list[str]:
         """Names of logs that are gone, and that open attempts from before may be told of in."""

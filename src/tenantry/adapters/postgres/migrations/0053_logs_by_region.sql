@@ -11,7 +11,8 @@ COMMENT ON TABLE tenantry.log_reading IS
   'How far the invocation logs of each account and region were read, and since when they cannot be.';
 
 -- Each region has the logs that were its own or nobody's. How far they were read, the next reading says.
--- The deployment's own bucket is by now named with its address.
+-- The deployment's own bucket, by now named with its address, keeps its old name until a worker that
+-- has one gives it that.
 GRANT INSERT ON tenantry.log_reading TO tenantry_gate;
 GRANT CREATE ON SCHEMA tenantry TO tenantry_gate;
 SET LOCAL ROLE tenantry_gate;
@@ -19,8 +20,7 @@ SET LOCAL ROLE tenantry_gate;
 INSERT INTO tenantry.log_reading (account, region, logs, away_since, problem)
 SELECT r.account, p.region,
        ARRAY(SELECT name FROM unnest(r.logs) name
-             WHERE name <> 'settings'
-               AND (name NOT LIKE r.account || ' %' OR split_part(name, ' ', 2) = p.region)),
+             WHERE name NOT LIKE r.account || ' %' OR split_part(name, ' ', 2) = p.region),
        r.away_since, r.problem
 FROM tenantry.log_reading r
 JOIN (

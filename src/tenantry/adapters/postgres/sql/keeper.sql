@@ -21,11 +21,14 @@ SELECT tenant_id, request_id, call, attempt FROM tenantry.give_up_request($1, $2
 ORDER BY tenant_id, request_id, call, attempt;
 
 -- name: forget_readings
--- What is gone stays gone, of a time before all attempts: it is not waited for again.
-UPDATE tenantry.log_reading
+-- What is gone stays gone, of a time before all attempts: it is not waited for again, whoever still has
+-- it open. At most $2 of an account and region are remembered so, the last ones that were said.
+UPDATE tenantry.log_reading r
 SET logs = '{}', read_at = NULL, told_from = NULL, told_to = NULL, away_since = NULL, problem = '',
-    gone = (SELECT coalesce(jsonb_object_agg(name, '1970-01-01T00:00:00+00:00'), '{}')
-            FROM jsonb_object_keys(gone) name)
+    gone = (
+      SELECT coalesce(jsonb_object_agg(g.key, '1970-01-01T00:00:00+00:00'), '{}')
+      FROM (SELECT key FROM jsonb_each_text(r.gone)
+            ORDER BY value = '1970-01-01T00:00:00+00:00', key LIMIT $2::integer) g)
 WHERE $1::text IS NULL OR account = $1;
 
 -- name: open_attempts
@@ -131,16 +134,38 @@ FROM tenantry.placement
 WHERE definition ->> 'invocation_log' IS NOT NULL
 ORDER BY account, region, url;
 
+-- name: name_settings
+-- Before 0053 the deployment's own bucket was named without its address: it is the one of now, $1.
+UPDATE tenantry.log_reading
+SET logs = array_replace(logs, 'settings', $1::text), gone = gone - 'settings'
+WHERE 'settings' = ANY (logs) OR gone ? 'settings';
+
 -- name: note_gone
--- $1: the names of all logs that are set up. Since when one that was read is not, is noted once.
-UPDATE tenantry.log_reading r SET gone = x.gone
-FROM (
-  SELECT l.account, l.region, coalesce((
-    SELECT jsonb_object_agg(name, coalesce(l.gone -> name, to_jsonb(clock_timestamp())))
-    FROM unnest(l.logs) name WHERE name <> ALL ($1::text[])), '{}') AS gone
-  FROM tenantry.log_reading l
-) x
-WHERE r.account = x.account AND r.region = x.region AND r.gone <> x.gone;
+-- $1: the names of all logs that are set up. Since when one that was read is not, is noted once, and
+-- holds until it is set up again.
+UPDATE tenantry.log_reading r
+SET gone = (r.gone - $1::text[]) || (
+  SELECT coalesce(jsonb_object_agg(name, clock_timestamp()), '{}')
+  FROM unnest(r.logs) name WHERE name <> ALL ($1) AND NOT r.gone ? name)
+WHERE r.gone ?| $1 OR EXISTS (
+  SELECT FROM unnest(r.logs) name WHERE name <> ALL ($1) AND NOT r.gone ? name);
+
+-- name: drop_gone
+-- What nothing can be told of in any more: it is in no reading, for a day nothing began that may be
+-- logged there, nothing from before is open, and it was not an operator's word.
+UPDATE tenantry.log_reading r
+SET gone = r.gone - ARRAY(
+  SELECT g.key FROM jsonb_each_text(r.gone) g
+  WHERE g.key <> ALL (r.logs) AND g.value <> '1970-01-01T00:00:00+00:00'
+    AND g.value::timestamptz + $1::interval < clock_timestamp() - interval '1 day'
+    AND NOT EXISTS (
+      SELECT FROM tenantry.intent i
+      WHERE i.account = r.account AND i.region = r.region
+        AND i.began_at <= g.value::timestamptz + $1::interval))
+WHERE EXISTS (
+  SELECT FROM jsonb_each_text(r.gone) g
+  WHERE g.key <> ALL (r.logs) AND g.value <> '1970-01-01T00:00:00+00:00'
+    AND g.value::timestamptz + $1::interval < clock_timestamp() - interval '1 day');
 
 -- name: former_logs
 -- The logs that are gone, where attempts are open that began no later than $1 after that: of each

@@ -18,15 +18,21 @@ LEFT JOIN tenantry.log_reading r ON r.account = w.account AND r.region = w.regio
 ORDER BY w.account, w.region;
 
 -- name: note
+-- Of logs that an operator gave up none comes back, from a process that still has it open.
 INSERT INTO tenantry.log_reading AS r (account, region, logs, read_at, told_from, told_to)
 VALUES ($1, $2, $3, $4, $5, $6)
 ON CONFLICT (account, region) DO UPDATE
-SET logs = excluded.logs, read_at = excluded.read_at, told_from = excluded.told_from,
+SET logs = ARRAY(SELECT name FROM unnest(excluded.logs) name
+                 WHERE r.gone ->> name IS DISTINCT FROM '1970-01-01T00:00:00+00:00'),
+    read_at = excluded.read_at, told_from = excluded.told_from,
     told_to = excluded.told_to, away_since = NULL, problem = '';
 
 -- name: note_away
+-- As in `note`.
 INSERT INTO tenantry.log_reading AS r (account, region, logs, away_since, problem)
 VALUES ($1, $2, $3, $4, $5)
 ON CONFLICT (account, region) DO UPDATE
-SET logs = excluded.logs, away_since = coalesce(r.away_since, excluded.away_since),
+SET logs = ARRAY(SELECT name FROM unnest(excluded.logs) name
+                 WHERE r.gone ->> name IS DISTINCT FROM '1970-01-01T00:00:00+00:00'),
+    away_since = coalesce(r.away_since, excluded.away_since),
     problem = excluded.problem;
