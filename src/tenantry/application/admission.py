@@ -169,6 +169,30 @@ def _worst(
     return cost, charge
 
 
+def _refusal_of(
+    problem: Unpriced, calls: Sequence[PlannedCall], prices: PriceEdition, principal: Principal
+) -> errors.BadRequest:
+    """Whose a missing price is: the caller's, where only what the request marks to be cached, or
+    for how long, has none."""
+
+    def priced(**unmarked: bool) -> bool:
+        asked = [replace(call, bound=replace(call.bound, **unmarked)) for call in calls]
+        try:
+            _worst(asked, prices, principal)
+        except Unpriced:
+            return False
+        return True
+
+    marked = [call.resolved.model.id for call in calls if call.bound.cache_writes_5m]
+    if marked and priced(cache_writes_1h=False):
+        said = f"model {marked[0]} caches no prompts for an hour: the ttl is 5m"
+        return errors.BadRequest(said, of="cache")
+    if marked and priced(cache_writes_5m=False, cache_writes_1h=False):
+        said = f"model {marked[0]} caches no prompts: leave out what marks a prefix"
+        return errors.BadRequest(said, of="cache")
+    return errors.ModelUnpriced(str(problem))
+
+
 def _reservation(
     ctx: RequestContext,
     principal: Principal,
@@ -181,7 +205,7 @@ def _reservation(
     try:
         worst, charge = _worst(calls, prices, principal)
     except Unpriced as problem:
-        raise errors.ModelUnpriced(str(problem)) from None
+        raise _refusal_of(problem, calls, prices, principal) from None
     plan = principal.tenant.plan
     return Reservation(
         request_id=ctx.request_id,

@@ -99,6 +99,8 @@ class _Tally:
         if offered:
             self.tokens += TOOLS_TEMPLATE_TOKENS + TOKENS_PER_BLOCK * len(offered)
         for tool in offered:
+            if "systemTool" in tool:  # runs at the provider, and is billed besides its tokens
+                raise BadRequest("a tool of kind systemTool has no bound")
             kind = tool.get("type")
             if kind in (None, "custom", "function"):
                 continue
@@ -168,8 +170,6 @@ def bound_of_converse(body: Mapping[str, Any], model: Model) -> InputBound:
         offered = _object(tools, "toolConfig").get("tools") or []
         tally.tools(offered)
         for tool in offered:
-            if "systemTool" in tool:  # runs at the provider, and is billed besides its tokens
-                raise BadRequest("a tool of kind systemTool has no bound")
             if "cachePoint" in tool:
                 tally.marker(_object(tool["cachePoint"], "cachePoint").get("ttl"))
     fields = body.get("additionalModelRequestFields")
@@ -288,8 +288,8 @@ def _anthropic_marker(tally: _Tally, block: Mapping[str, Any]) -> None:
 
 
 def _refuse_content(fields: Mapping[str, Any]) -> None:
-    """What Converse has members of its own for, where its blocks are looked at."""
-    for name in ("messages", "system"):
+    """What Converse has members of its own for, where its blocks and tools are looked at."""
+    for name in ("messages", "system", "toolConfig"):
         if fields.get(name) is not None:
             raise BadRequest(f"additionalModelRequestFields.{name} is not taken: send {name}")
 

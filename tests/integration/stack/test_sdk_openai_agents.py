@@ -99,6 +99,34 @@ def test_a_cache_mark_caches_and_is_charged_as_bedrock_bills_it(metered: Metered
     metered.agree(anna, bert)
 
 
+@pytest.mark.parametrize(
+    ("model", "ttl", "told"),
+    [
+        ("mistral.mistral-large-2407-v1:0", "5m", "caches no prompts: leave out what marks"),
+        ("openai.gpt-oss-20b-1:0", "1h", "caches no prompts: leave out what marks a prefix"),
+        (MICRO, "1h", "caches no prompts for an hour: the ttl is 5m"),
+    ],
+)
+def test_a_cache_mark_that_a_model_does_not_take_is_named(
+    stack: Stack,
+    tenants: tuple[Tenant, Tenant],
+    sdk: openai.OpenAI,
+    model: str,
+    ttl: str,
+    told: str,
+) -> None:
+    mark = {"type": "ephemeral", "ttl": ttl}
+    part: Any = {"type": "text", "text": "Hello.", "cache_control": mark}
+    for streams in (False, True):
+        with pytest.raises(openai.BadRequestError) as caught:
+            sdk.chat.completions.create(
+                model=model, messages=[{"role": "user", "content": [part]}], stream=streams
+            )
+        assert (caught.value.param, caught.value.code) == ("cache_control", "bad_request")
+        assert f"model {model} {told}" in str(caught.value)
+    assert stack.ledger(tenants[0]) == {}
+
+
 def test_a_model_that_is_not_open_is_asked_once(metered: MeteredStack) -> None:
     anna, bert = metered.tenants()
     metered.rule(anna, "error", status=403, code="AccessDeniedException", message=NO_ACCESS)

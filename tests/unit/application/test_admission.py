@@ -195,14 +195,42 @@ def test_every_verdict_has_words() -> None:
         assert isinstance(to_error(Refused(code)), errors.TenantryError)
 
 
+@pytest.mark.parametrize(
+    ("classes", "ttl", "told"),
+    [
+        ("uncached_in out", "5m", "caches no prompts: leave out what marks a prefix"),
+        ("uncached_in out", "1h", "caches no prompts: leave out what marks a prefix"),
+        ("uncached_in out cache_read cache_write_5m", "1h", "for an hour: the ttl is 5m"),
+        ("uncached_in", "5m", None),
+        ("cache_read cache_write_5m out", "1h", None),
+        ("uncached_in out cache_read cache_write_5m", "5m", ""),
+    ],
+)
+def test_a_mark_that_a_model_takes_no_price_for_is_the_callers(
+    classes: str, ttl: str, told: str | None
+) -> None:
+    """None: the model has no price at all. Nothing told: it is answered."""
+    worker = core(converse_reply())
+    priced = dict.fromkeys(classes.split(), "1")
+    worker.directory.edition_in_force = edition(rows("nova", priced))
+    point = {"cachePoint": {"type": "default", "ttl": ttl}}
+    chat = ChatCall("Converse", "amazon.nova-test-v1:0", {**BODY, "system": [{"text": "s"}, point]})
+    if told == "":
+        ask(worker, chat=chat)
+        return
+    with pytest.raises(errors.BadRequest) as caught:
+        ask(worker, chat=chat)
+    assert worker.admission.reservations == []
+    assert caught.value.code == ("model_unpriced" if told is None else "bad_request")
+    assert told is None or caught.value.message.endswith(told)
+    assert told is None or caught.value.message.startswith("model amazon.nova-test-v1:0 ")
+
+
 def test_case_14_what_has_no_price_reserves_nothing() -> None:
     worker = core()
     worker.directory.edition_in_force = edition(rows("nova", {"uncached_in": "1", "out": "1"}))
     with pytest.raises(errors.ModelUnpriced, match="claude"):
         ask(worker)
-    marked = {**BODY, "system": [{"text": "s"}, {"cachePoint": {"type": "default"}}]}
-    with pytest.raises(errors.ModelUnpriced, match="cache"):
-        ask(worker, chat=ChatCall("Converse", "amazon.nova-test-v1:0", marked))
     geo = ChatCall("Converse", "us.anthropic.claude-test-v1:0", BODY)
     worker.directory.edition_in_force = PRICES
     with pytest.raises(errors.ModelUnpriced, match=r"us\.claude"):

@@ -104,6 +104,9 @@ def test_anthropics_own_tools_add_theirs_where_the_client_runs_them() -> None:
     assert tokens({"type": "computer_20250124", "name": "x"}) >= tokens(custom) + 735
 
 
+GROUNDING = {"tools": [{"systemTool": {"name": "nova_grounding"}}]}
+
+
 @pytest.mark.parametrize("kind", ["web_search_20250305", "code_execution_20250522", 7])
 def test_a_tool_that_the_provider_runs_has_no_bound(kind: object) -> None:
     """Its results come back as input tokens of the same call, and it is billed by use."""
@@ -112,9 +115,28 @@ def test_a_tool_that_the_provider_runs_has_no_bound(kind: object) -> None:
         bound_of_anthropic({**user(), **own}, CLAUDE)
     with pytest.raises(BadRequest, match="has no bound"):
         bound_of_converse({**user(), "additionalModelRequestFields": own}, CLAUDE)
-    with pytest.raises(BadRequest, match="systemTool has no bound"):
-        tools = [{"systemTool": {"name": "nova_grounding"}}]
-        bound_of_converse({**user(), "toolConfig": {"tools": tools}}, NOVA)
+
+
+@pytest.mark.parametrize(
+    ("members", "told"),
+    [
+        ({"toolConfig": GROUNDING}, "a tool of kind systemTool has no bound"),
+        (
+            {"additionalModelRequestFields": {"toolConfig": GROUNDING}},
+            "additionalModelRequestFields.toolConfig is not taken: send toolConfig",
+        ),
+        (
+            {"additionalModelRequestFields": GROUNDING},
+            "a tool of kind systemTool has no bound",
+        ),
+    ],
+)
+def test_a_tool_of_nova_that_the_provider_runs_has_no_bound(
+    members: dict[str, Any], told: str
+) -> None:
+    with pytest.raises(BadRequest) as refused:
+        bound_of_converse({**user(), **members}, NOVA)
+    assert refused.value.message == told
 
 
 def test_the_window_ends_every_bound() -> None:

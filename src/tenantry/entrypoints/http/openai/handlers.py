@@ -10,7 +10,7 @@ import orjson
 
 from tenantry.application.calls import ChatCall, Streamed
 from tenantry.domain.end_user import user_from
-from tenantry.domain.errors import BadRequest, LargerThanLimit, TenantryError, UpstreamRubbish
+from tenantry.domain.errors import BadRequest, TenantryError, UpstreamRubbish
 from tenantry.domain.shape import check_parts, check_shape
 from tenantry.domain.tenant import Scope
 from tenantry.entrypoints.http import sse
@@ -59,11 +59,11 @@ async def chat_completions(call: Call) -> Response | StreamingResponse:
             model=chat.model,
             include_usage=bool(options and options.include_usage),
         )
-        with _naming_the_limit(chat):
+        with _naming_the_parameter(chat):
             stream, grounds = await streamed(call, ctx, converse)
         headers = dict(sse.HEADERS) | max_tokens_headers(stream.max_tokens)
         return StreamingResponse(_events(stream, maker, grounds), headers, stream.leave)
-    with _naming_the_limit(chat):
+    with _naming_the_parameter(chat):
         done, told = await completed(call, ctx, converse)
     completion = from_converse(
         done.body, done.usage, completion_id=completion_id, created=created, model=chat.model
@@ -85,13 +85,17 @@ def _user(given: str | None) -> str | None:
 
 
 @contextmanager
-def _naming_the_limit(chat: ChatRequest) -> Iterator[None]:
-    """Which parameter asked for more than the plan's ceiling: each API has its own name of it."""
+def _naming_the_parameter(chat: ChatRequest) -> Iterator[None]:
+    """Which one asked for more than the plan's ceiling, or for a cache that the model lacks: each
+    API has its own name of it."""
     try:
         yield
-    except LargerThanLimit as refusal:
-        if refusal.details.get("of") == "output":
+    except BadRequest as refusal:
+        of = refusal.details.get("of")
+        if of == "output":
             refusal.details["param"] = limit_name(chat)
+        elif of == "cache":
+            refusal.details["param"] = "cache_control"
         raise
 
 
