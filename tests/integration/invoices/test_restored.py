@@ -22,7 +22,7 @@ from tests.support.postgres import Database
 from tests.support.restores import copied
 
 from tenantry.adapters.clock import SystemClock
-from tenantry.adapters.objects.number_file import NAME
+from tenantry.adapters.objects.number_file import DIGESTS, NAME
 from tenantry.adapters.postgres.connections import Databases
 from tenantry.adapters.postgres.keeper import PostgresLedgerKeeper
 from tenantry.application.invoicing import issue_credit_note
@@ -35,21 +35,22 @@ INV, CN = f"INV-{YEAR}", f"CN-{YEAR}"
 OWED = (months_ago(2), months_ago(1))
 
 
-def numbers_in(home: Path) -> dict[str, int]:
-    return {name: last for name, last in file_of(home).items() if name != "sha256"}
-
-
-def digests_in(home: Path) -> dict[str, str]:
-    return dict(file_of(home).get("sha256", {}))
-
-
-def file_of(home: Path) -> dict[str, Any]:
-    path = home / "control" / NAME
+def numbers_in(home: Path, name: str = NAME) -> dict[str, Any]:
+    path = home / "control" / name
     return json.loads(path.read_text()) if path.exists() else {}
 
 
-def keep(home: Path, told: object) -> None:
-    path = home / "control" / NAME
+def digests_in(home: Path) -> dict[str, str]:
+    """By number, as the file beside the numbers has them."""
+    return numbers_in(home, DIGESTS)
+
+
+def files_of(home: Path) -> tuple[dict[str, int], dict[str, str]]:
+    return numbers_in(home), digests_in(home)
+
+
+def keep(home: Path, told: object, name: str = NAME) -> None:
+    path = home / "control" / name
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(told))
 
@@ -242,7 +243,7 @@ def test_a_number_that_another_home_gave_again_is_told_by_the_home_that_knew_the
     async def body() -> None:
         async with restored(database) as (world, _, behind):
             knew = home_of(database)
-            given = file_of(knew)
+            given = files_of(knew)
             second = knew / "second"
             keep(second, lagged)
             async with over(world, behind.world.database, second) as other:
@@ -252,7 +253,8 @@ def test_a_number_that_another_home_gave_again_is_told_by_the_home_that_knew_the
                 told = f"{CN}-000001 were given that this database does not know"
                 assert told in str(await behind.billing.numbers.problem())
                 assert await credited(other, world.anna, str(again.number)) == f"{CN}-000001"
-                assert digests_in(second)[INV] == again.sha256 != digests_in(knew)[INV]
+                mine, other_one = digests_in(second)[again.number], digests_in(knew)[again.number]
+                assert mine == again.sha256 != other_one
 
                 numbers = behind.billing.numbers
                 told = f"{CN}-000001, {INV}-000002: this database has another document"
@@ -268,7 +270,7 @@ def test_a_number_that_another_home_gave_again_is_told_by_the_home_that_knew_the
                     (CN, False, True),
                     (INV, False, True),
                 ]
-                assert file_of(knew) == given
+                assert files_of(knew) == given
 
                 for number in (f"{INV}-000003", f"{CN}-000002"):
                     await numbers.continue_after(number, "eve", "two customers hold the last one")
@@ -276,28 +278,48 @@ def test_a_number_that_another_home_gave_again_is_told_by_the_home_that_knew_the
                 assert await other.billing.numbers.problem() is None
                 made = await behind.finalise(world.bert, period_of(world.bert, OWED[0]))
                 assert made.number == f"{INV}-000004"
-                assert file_of(knew) == {CN: 2, INV: 4, "sha256": {INV: made.sha256}}
+                assert files_of(knew) == ({CN: 2, INV: 4}, {made.number: made.sha256})
                 assert await violations(behind) == []
 
     asyncio.run(body())
 
 
-def test_a_file_of_before_there_were_digests_goes_on_and_gets_them(database: Database) -> None:
+def test_numbers_without_digests_go_on_and_get_them(database: Database) -> None:
+    """The file of numbers is as an older version writes and reads it."""
+
     async def body(world: World) -> None:
         house, home = await two_owe(world), home_of(database)
         first = await house.finalise(world.anna, period_of(world.anna, OWED[0]))
-        assert file_of(home) == {INV: 1, "sha256": {INV: first.sha256}}
-        keep(home, {INV: 1})
+        assert files_of(home) == ({INV: 1}, {first.number: first.sha256})
+        (home / "control" / DIGESTS).unlink()
         assert await house.billing.numbers.problem() is None
         assert digests_in(home) == {}  # it was only asked
         await house.billing.numbers.bring_up()
-        assert file_of(home) == {INV: 1, "sha256": {INV: first.sha256}}
-        keep(home, {INV: 1})
+        assert files_of(home) == ({INV: 1}, {first.number: first.sha256})
+        (home / "control" / DIGESTS).unlink()
         second = await house.finalise(world.bert, period_of(world.bert, OWED[0]))
-        assert file_of(home) == {INV: 2, "sha256": {INV: second.sha256}}
-        keep(home, {INV: 2, "sha256": {INV: "0" * 64}})
+        assert files_of(home) == ({INV: 2}, {second.number: second.sha256})
+        keep(home, {second.number: "0" * 64}, DIGESTS)
         with pytest.raises(Conflict, match=f"{INV}-000002: this database has another document"):
             await house.finalise(world.bert, period_of(world.bert, OWED[1]))
+
+    in_world(database, body)
+
+
+def test_digests_without_numbers_refuse_nothing_and_are_written_anew(database: Database) -> None:
+    """So are those of other numbers, as a crash between both files or an older version leaves."""
+
+    async def body(world: World) -> None:
+        house, home = await two_owe(world), home_of(database)
+        first = await house.finalise(world.anna, period_of(world.anna, OWED[0]))
+        (home / "control" / NAME).unlink()
+        keep(home, {first.number: "0" * 64, f"{INV}-000009": "1" * 64}, DIGESTS)
+        assert await house.billing.numbers.problem() is None
+        await house.billing.numbers.bring_up()
+        assert files_of(home) == ({INV: 1}, {first.number: first.sha256})
+        keep(home, {f"{INV}-000009": "1" * 64}, DIGESTS)
+        second = await house.finalise(world.bert, period_of(world.bert, OWED[0]))
+        assert files_of(home) == ({INV: 2}, {second.number: second.sha256})
 
     in_world(database, body)
 
@@ -331,20 +353,26 @@ def test_without_a_file_that_can_be_read_and_written_no_number_is_given(
         house, home = await two_owe(world), home_of(database)
         path = home / "control" / NAME
         path.parent.mkdir(parents=True)
-        digests = (f'"{INV}"', "[]", f'{{"{INV}": "x"}}', f'{{"{CN}": "{"0" * 64}"}}')
-        more = [f'{{"{INV}": 3, "sha256": {each}}}' for each in digests]
-        for damaged in ("{", "[]", f'{{"{INV}": "3"}}', '{"x": 3}', *more):
-            path.write_text(damaged)
+        beside = path.with_name(DIGESTS)
+        sha256 = "0" * 64
+        for file, damaged in (
+            *((path, each) for each in ("{", "[]", f'{{"{INV}": "3"}}', '{"x": 3}')),
+            *((beside, each) for each in ("{", "[]", f'{{"{INV}-000003": "x"}}')),
+            *((beside, f'{{"{each}": "{sha256}"}}') for each in (INV, f"{INV}-3")),
+        ):
+            path.unlink(missing_ok=True)
+            file.write_text(damaged)
             with pytest.raises(Corrupt, match="is damaged"):
                 await house.finalise(world.anna, period_of(world.anna, OWED[0]))
             with pytest.raises(Corrupt):
                 await house.run()
             assert "is damaged" in str(await house.billing.numbers.problem())
-        path.unlink()
-        path.mkdir()
-        with pytest.raises(Unavailable, match="cannot be read"):
-            await house.finalise(world.anna, period_of(world.anna, OWED[0]))
-        path.rmdir()
+        beside.unlink()
+        for file in (path, beside):
+            file.mkdir()
+            with pytest.raises(Unavailable, match="cannot be read"):
+                await house.finalise(world.anna, period_of(world.anna, OWED[0]))
+            file.rmdir()
         assert await house.numbers() == []
 
     in_world(database, body)
