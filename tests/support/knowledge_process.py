@@ -34,6 +34,7 @@ REPLACED = 1  # the number of the one that is replaced once it is there
 NEW_WORD = "replacement"
 _EFFECTS = frozenset(
     {"put", "delete", "discard", "insert", "publish", "remove", "merge", "create", "replace"}
+    | {"forget_deletions"}
 )
 
 

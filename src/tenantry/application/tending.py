@@ -178,6 +178,8 @@ async def delete_noted(
         for kind, name in noted:
             await objects.delete(home, kind, name)
             await objects.delete(home, ObjectKind.TRASH, name_in_trash(kind, name))
+            if kind is ObjectKind.ORIGINAL:  # the card rests beside a large one, of the same name
+                await objects.delete(home, ObjectKind.CARD, name)
         await manifest.forget_deletions(home.tenant_id, [each.name for each in noted])
         if len(noted) < DELETED_PAGE:
             return
