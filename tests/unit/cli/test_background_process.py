@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import logging
+import signal
 import time
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 
+from tenantry.entrypoints.cli import background_process
 from tenantry.entrypoints.cli.background_process import BackgroundProcess
 from tenantry.ports.round_marks import LastRound
 
@@ -30,3 +33,21 @@ def test_a_worker_that_ends_no_round_is_told_once_each_time(
         process._look()
     assert len(caplog.records) == 2
     assert "the background worker has ended no round for 60 s" in caplog.text
+
+
+def test_a_worker_that_does_not_end_is_killed_and_that_is_told(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    deaf = "import signal, sys, time, pathlib; signal.signal(signal.SIGTERM, signal.SIG_IGN); "
+    deaf += "pathlib.Path(sys.argv[1]).touch(); time.sleep(600)"
+    begun = tmp_path / "begun"
+    monkeypatch.setattr(background_process, "_COMMAND", ("-c", deaf, str(begun)))
+    monkeypatch.setattr(background_process, "STOP_S", 0.1)
+    with BackgroundProcess(lambda: []) as running:
+        worker = running._process
+        assert worker is not None
+        while not begun.exists():
+            assert worker.poll() is None
+            time.sleep(0.01)
+    assert worker.returncode == -signal.SIGKILL
+    assert caplog.messages == ["the background worker did not end within 0 s and was killed"]

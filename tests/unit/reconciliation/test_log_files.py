@@ -5,6 +5,10 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -196,3 +200,73 @@ def test_a_file_that_is_whole_by_now_is_named_no_more(tmp_path: Path) -> None:
     put(tmp_path, "a.json.gz")
     assert not asyncio.run(log.records("a.json.gz")).unread
     assert log.unreadable_files == []
+
+
+@pytest.mark.parametrize("anywhere", [False, True])
+def test_what_is_no_regular_file_is_told_once_and_the_rest_is_read(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, anywhere: bool
+) -> None:
+    put(tmp_path, f"{HOUR}/a.json.gz")
+    put(tmp_path, f"{HOUR}/folder.json.gz/b.txt")
+    hour = tmp_path / HOUR
+    os.mkfifo(hour / "pipe.json.gz")
+    (hour / "nowhere.json.gz").symlink_to(tmp_path / "gone")
+    (hour / "ring.json.gz").symlink_to(hour / "ring.json.gz")
+    (hour / "device.json.gz").symlink_to("/dev/null")
+    log = FolderLog(tmp_path, anywhere=anywhere)
+    others = {"pipe", "nowhere", "ring", "device"} | (set() if anywhere else {"folder"})
+    for _ in range(2):
+        assert names(log) == {f"{HOUR}/a.json.gz"}
+        assert has_files(log)
+        assert set(log.unreadable_files) == {f"{HOUR}/{name}.json.gz" for name in others}
+    assert len(caplog.records) == len(others)
+    (hour / "a.json.gz").unlink()
+    assert not has_files(log)
+
+
+def test_a_pipe_that_took_a_files_place_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "a.json.gz")
+    log = FolderLog(tmp_path, anywhere=True)
+    assert asyncio.run(log.records("a.json.gz")).unread == "it is no regular file"
+
+
+def test_a_file_that_the_system_does_not_let_us_read_is_named() -> None:
+    """One of another user, and whatever lies in a folder of which only the names are told."""
+    with (
+        tempfile.TemporaryDirectory() as made,
+        _as_nobody(root := Path(made)),
+    ):
+        put(root, "whole.json.gz")
+        put(root, "secret.json.gz")
+        (root / "secret.json.gz").chmod(0)
+        log = FolderLog(root, anywhere=True)
+        assert names(log) == {"whole.json.gz", "secret.json.gz"}
+        assert asyncio.run(log.records("secret.json.gz")).unread == "Permission denied"
+        assert asyncio.run(log.records("gone.json.gz")).unread == "No such file or directory"
+        assert not asyncio.run(log.records("whole.json.gz")).unread
+        root.chmod(0o400)
+        assert names(log) == {"whole.json.gz", "secret.json.gz"}
+        assert asyncio.run(log.records("whole.json.gz")).unread == "Permission denied"
+        root.chmod(0o700)
+
+
+def test_a_file_that_its_disk_does_not_give_is_named(tmp_path: Path) -> None:
+    (tmp_path / "a.json.gz").symlink_to("/proc/self/mem")  # of which the first page is nowhere
+    log = FolderLog(tmp_path, anywhere=True)
+    assert names(log) == {"a.json.gz"}
+    assert asyncio.run(log.records("a.json.gz")).unread == "Input/output error"
+    assert log.unreadable_files == ["a.json.gz"]
+
+
+@contextmanager
+def _as_nobody(root: Path) -> Iterator[None]:
+    """Who runs tests as root may read everything."""
+    if os.geteuid() != 0:
+        yield
+        return
+    os.chown(root, 65_534, 65_534)
+    os.seteuid(65_534)
+    try:
+        yield
+    finally:
+        os.seteuid(0)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
+import stat
 from collections.abc import Container, Iterator, Sequence
 from datetime import datetime
+from math import inf
 from pathlib import Path
 
 from tenantry.adapters.invocation_log.lines import LineReader
@@ -14,12 +17,16 @@ from tenantry.ports.invocation_log import LogFile
 
 FILES_MAX = 10_000  # a scan; what is left is found by the next one
 OF_EACH_ACCOUNT = "*/log/"
+_log = logging.getLogger(__name__)
 _PATTERN = f"{LOGS}/*/{OF_BEDROCK}/*/*/*/*/*/*.json.gz"
 
 
 class FolderLog(LineReader):
     """The log under a folder; `each`: under each account's own folder `<accounts>/<account>/log`;
-    `anywhere`: or many, however they lie in it."""
+    `anywhere`: or many, however they lie in it.
+
+    What has the name of a file of the log and is no regular file, as a pipe or a link that leads
+    nowhere, is none: it is told once, and named among the unreadable."""
 
     def __init__(self, root: Path, *, each: str = "", anywhere: bool = False) -> None:
         super().__init__()
@@ -38,18 +45,45 @@ class FolderLog(LineReader):
         return await asyncio.to_thread(self._list, since.timestamp(), done)
 
     async def has_files(self) -> bool:
-        return await asyncio.to_thread(lambda: next(self._paths(), None) is not None)
+        return await asyncio.to_thread(self._has_files)
 
     async def records(self, name: str) -> LogFile:
         return await asyncio.to_thread(self.read, self._root / name, name)
+
+    def _has_files(self) -> bool:
+        return any(self._delivered(path) is not None for path in self._paths())
 
     def _list(self, since_s: float, done: Container[str]) -> list[str]:
         found = []
         for path in self._paths():
             name = str(path)[self._prefix :]  # a tenth of `relative_to`, for each file at each scan
-            if name not in done and (delivered_s := path.stat().st_mtime) >= since_s:
+            if name in done or (delivered_s := self._delivered(path)) is None:
+                continue
+            if delivered_s >= since_s:
                 found.append((delivered_s, name))
         return [name for _, name in sorted(found)[:FILES_MAX]]
+
+    def _delivered(self, path: Path) -> float | None:
+        """When, in seconds; infinity where nobody may know, as reading it will say. None: it is no
+        file, or has gone meanwhile."""
+        try:
+            found = path.stat()
+        except PermissionError:
+            return inf
+        except OSError:  # it has gone, or leads nowhere or round in a ring
+            if path.is_symlink():
+                self._tell_of_none(path)
+            return None
+        if stat.S_ISREG(found.st_mode):
+            return found.st_mtime
+        self._tell_of_none(path)
+        return None
+
+    def _tell_of_none(self, path: Path) -> None:
+        name = str(path)[self._prefix :]
+        if name not in self._unreadable:
+            self._unreadable[name] = None
+            _log.warning("%s is no regular file, and so none of the log: it is not read", path)
 
     def _paths(self) -> Iterator[Path]:
         if self._pattern is not None:

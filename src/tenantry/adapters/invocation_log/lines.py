@@ -5,10 +5,12 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import os
+import stat
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import orjson
 
@@ -24,7 +26,7 @@ class LineReader:
 
     def __init__(self) -> None:
         self.skipped_lines = 0  # of files that can be read
-        self._unreadable: dict[str, None] = {}  # by name, each once
+        self._unreadable: dict[str, None] = {}  # by name, each once, and what is no file
 
     @property
     def unreadable_files(self) -> list[str]:
@@ -32,16 +34,17 @@ class LineReader:
 
     def read(self, path: Path, name: str) -> LogFile:
         """The records of a file. One that is cut short, or longer than FILE_BYTES_MAX, gives what
-        is whole and is unreadable; so is one in which no line is a record.
-
-        Raises `OSError` where the file cannot be read now.
+        is whole and is unreadable; so is one in which no line is a record, and one that the system
+        does not let us read.
         """
         records: list[Mapping[str, Any]] = []
         skipped, left, whole, line = 0, FILE_BYTES_MAX, False, b"\n"
-        packed = _is_packed(path)
+        packed = cut_to_nothing = False
         why = "no line of it is a record"
         try:
-            with io.BufferedReader(gzip.GzipFile(path)) if packed else path.open("rb") as lines:
+            with _opened(path) as file, _lines(file) as lines:
+                packed = lines is not file
+                cut_to_nothing = path.suffix == _PACKED and not os.fstat(file.fileno()).st_size
                 while left > 0 and (read := lines.readline(left)):
                     line = read
                     left -= len(line)
@@ -56,7 +59,9 @@ class LineReader:
                     whole = not skipped or bool(records)
         except (gzip.BadGzipFile, EOFError, zlib.error):
             why = "it is cut short, or no gzip"
-        if whole and (_is_cut_to_nothing(path) or (not packed and _is_half(line))):
+        except OSError as refused:
+            why = refused.strerror or str(refused)
+        if whole and (cut_to_nothing or (not packed and _is_half(line))):
             whole, why = False, "it is cut short"
         if not whole:
             self._unreadable[name] = None
@@ -66,13 +71,20 @@ class LineReader:
         return LogFile(records, skipped)
 
 
-def _is_packed(path: Path) -> bool:
-    with path.open("rb") as file:
-        return file.read(2) == _GZIP
+def _opened(path: Path) -> BinaryIO:
+    """Waits for nobody: opening a pipe does, until somebody writes. Raises `OSError`."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError("it is no regular file")
+    return os.fdopen(descriptor, "rb")
 
 
-def _is_cut_to_nothing(path: Path) -> bool:
-    return path.suffix == _PACKED and not path.stat().st_size
+def _lines(file: BinaryIO) -> BinaryIO:
+    """Unpacked where it is packed; else the file itself."""
+    packed = file.read(2) == _GZIP
+    file.seek(0)
+    return io.BufferedReader(gzip.GzipFile(fileobj=file, mode="rb")) if packed else file
 
 
 def _is_half(last: bytes) -> bool:

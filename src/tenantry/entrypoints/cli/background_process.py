@@ -59,6 +59,7 @@ class BackgroundProcess:
         try:
             process.wait(STOP_S)
         except subprocess.TimeoutExpired:
+            _log.error("the background worker did not end within %.0f s and was killed", STOP_S)
             process.kill()
         self._watcher.join()
 
