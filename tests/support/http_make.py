@@ -3,6 +3,7 @@
 import asyncio
 import os
 import sys
+from pathlib import Path
 
 from tests.support.http_services import FixedServices
 
@@ -25,3 +26,19 @@ async def make_late(counters: Counters) -> Services:
     sys.stdout.flush()
     await asyncio.sleep(float(os.environ["MAKE_S"]))
     return FixedServices().services(counters)
+
+
+async def make_held(counters: Counters) -> Services:
+    """Its streams wait after their first piece, until there is the file that the environment
+    names."""
+    fixed = FixedServices()
+    gate = fixed.inference.gate
+    gate.clear()
+
+    async def open_when_told() -> None:
+        while not Path(os.environ["GATE"]).exists():  # noqa: ASYNC110, ASYNC240
+            await asyncio.sleep(0.02)
+        gate.set()
+
+    fixed.opening = asyncio.create_task(open_when_told())  # type: ignore[attr-defined]
+    return fixed.services(counters)

@@ -1,7 +1,8 @@
 """`python -m tests.support.http_supervised HOME [FILES]`: a supervisor as a process of its own.
 
 Prints its three URLs once it serves, and ends like any program that was asked to. With the variable
-`MAKE_S` its worker takes so long to start; with `FILES` a worker may open so many.
+`MAKE_S` its worker takes so long to start, with `GATE` streams wait for that file; with `FILES` a
+worker may open so many.
 """
 
 import dataclasses
@@ -10,7 +11,7 @@ import resource
 import sys
 from pathlib import Path
 
-from tests.support.http_make import make_fixed, make_late
+from tests.support.http_make import make_fixed, make_held, make_late
 
 from tenantry.entrypoints.http.open_files import shares_of, wanted
 from tenantry.entrypoints.http.supervisor import Addresses, ServeSettings, run
@@ -22,7 +23,8 @@ def announce(addresses: Addresses) -> None:
 
 
 def settings_of(home: Path, files: int | None) -> ServeSettings:
-    settings = ServeSettings(home, http_port=0, https_port=0, admin_port=0, drain_s=2.0)
+    drain_s = 120.0 if "GATE" in os.environ else 2.0
+    settings = ServeSettings(home, http_port=0, https_port=0, admin_port=0, drain_s=drain_s)
     if files is None:
         return settings
     resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))
@@ -33,4 +35,6 @@ def settings_of(home: Path, files: int | None) -> ServeSettings:
 
 if __name__ == "__main__":
     given = settings_of(Path(sys.argv[1]), int(sys.argv[2]) if sys.argv[2:] else None)
-    run(given, make_late if "MAKE_S" in os.environ else make_fixed, on_ready=announce)
+    makes = {"MAKE_S": make_late, "GATE": make_held}
+    make = next((each for name, each in makes.items() if name in os.environ), make_fixed)
+    run(given, make, on_ready=announce)

@@ -163,6 +163,17 @@ def test_lost_passwords_are_not_replaced_by_wrong_ones(made: place.Place) -> Non
     assert not (made.home / "postgres.secrets").exists()
 
 
+@pytest.mark.parametrize(
+    "content", ["", '{"tenantry_superuser": "ab', "[]", '{"x": 1}', "\x00\x00"]
+)
+def test_damaged_passwords_are_named(made: place.Place, content: str) -> None:
+    path = made.home / "postgres.secrets"
+    path.write_text(content)
+    with pytest.raises(ClusterMismatch, match=f"{path} is damaged; .*Restore it from a backup"):
+        new_cluster(made.home.parent).start()
+    assert path.read_text() == content
+
+
 def test_half_a_cluster_of_a_killed_start_is_removed(made: place.Place) -> None:
     (made.folder / "data.0f0f").mkdir()
     (made.folder / "password.0f0f").write_text("secret")

@@ -35,6 +35,7 @@ from tenantry.entrypoints.http.supervisor import (
     Addresses,
     ServeSettings,
     StartFailed,
+    check_ports,
     run,
 )
 from tenantry.entrypoints.loading import loading
@@ -67,6 +68,7 @@ def serve(exit_with_parent: bool, ready_json: bool, **given: int | None) -> None
         raise click.ClickException(too_many[0])
     shared_costs_of(config)  # told now, not by a worker that keeps ending
     _check_control_files(config)
+    check_ports(_serve_settings(config))  # as the rest: before a database is made or started
     shares = _shares(config)
     config = dataclasses.replace(
         config,

@@ -138,7 +138,9 @@ class _Fleet:
                     worker.pipe.send(RENEWED)
 
     def end(self) -> None:
-        """Asks all to drain, waits as long as that may take, kills who is left."""
+        """Asks all to drain, waits as long as that may take, kills who is left. Nobody new is let
+        in meanwhile: a socket that anybody holds open takes connections that nobody answers."""
+        self.listeners.close()
         workers = list(self.workers.values())
         if self.roll is not None and self.roll.leaving is not None:
             workers.append(self.roll.leaving)
@@ -153,7 +155,12 @@ class _Fleet:
                 worker.process.join()
 
 
-def open_listeners(settings: ServeSettings) -> Listeners:
+def check_ports(settings: ServeSettings) -> None:
+    """Raises `PortTaken` or `OSError` where `run` would, before anything else is begun."""
+    open_listeners(settings, listening=False).close()
+
+
+def open_listeners(settings: ServeSettings, *, listening: bool = True) -> Listeners:
     """Binds the three ports. Raises `PortTaken` or `OSError`, having closed what it opened."""
     opened: list[socket.socket] = []
     try:
@@ -162,7 +169,7 @@ def open_listeners(settings: ServeSettings) -> Listeners:
             (settings.host, settings.https_port, ("http_host", "https_port")),
             (settings.admin_host, settings.admin_port, ("admin_host", "admin_port")),
         ):
-            opened.append(_bind(host, port, names))
+            opened.append(_bind(host, port, names, listening))
     except OSError:
         for listener in opened:
             listener.close()
@@ -170,10 +177,10 @@ def open_listeners(settings: ServeSettings) -> Listeners:
     return Listeners(*opened)
 
 
-def _bind(host: str, port: int, names: Sequence[str]) -> socket.socket:
+def _bind(host: str, port: int, names: Sequence[str], listening: bool) -> socket.socket:
     """`bind`; the error says which settings choose the address."""
     try:
-        return bind(host, port)
+        return bind(host, port, listening=listening)
     except OSError as error:
         chosen_by = ", ".join(variable_of(name) for name in names)
         raise type(error)(f"{error} ({chosen_by})") from None

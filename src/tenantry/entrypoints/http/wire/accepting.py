@@ -17,6 +17,7 @@ from tenantry.entrypoints.http.wire.connection import Connection
 from tenantry.entrypoints.http.wire.host import Host
 
 _TURN: Final = 64  # connections, before others have their turn
+_LAST_TURNS: Final = 32  # at the end, of those that the system let in: twice what it may keep
 _HANDSHAKE_S: Final = 10.0
 _NONE_LEFT: Final = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 _PAUSE_S: Final = 0.5  # until it is tried again
@@ -46,10 +47,14 @@ class Accepting:
         host.loop.add_reader(listener.fileno(), self._accept)
 
     def close(self) -> None:
-        """Accepts no more; what is open stays so. Idempotent."""
+        """Accepts who has been let in by the system, and would be reset, but no more; what is open
+        stays so. Idempotent."""
         if self._listener.fileno() < 0:
             return
         self._host.loop.remove_reader(self._listener.fileno())
+        for _ in range(_LAST_TURNS):
+            if not self._accept():
+                break
         if self._pause is not None:
             self._pause.cancel()
         self._listener.close()
@@ -63,17 +68,18 @@ class Accepting:
         while self._opening or self._host.connections:  # noqa: ASYNC110 - they are many
             await asyncio.sleep(_LOOK_S)
 
-    def _accept(self) -> None:
+    def _accept(self) -> bool:
+        """Whether more may wait."""
         for _ in range(_TURN):
             try:
                 accepted, _ = self._listener.accept()
             except (BlockingIOError, InterruptedError, ConnectionAbortedError):
-                return
+                return False
             except OSError as refused:
                 if refused.errno not in _NONE_LEFT:
                     raise
                 self._rest(refused)
-                return
+                return False
             opened = len(self._host.connections) + len(self._opening)
             if opened >= self._host.limits.connections:
                 accepted.close()
@@ -85,6 +91,7 @@ class Accepting:
             task = self._host.loop.create_task(self._open(accepted))
             self._opening.add(task)
             task.add_done_callback(self._opening.discard)
+        return True
 
     async def _open(self, accepted: socket.socket) -> None:
         try:

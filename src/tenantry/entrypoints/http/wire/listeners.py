@@ -15,8 +15,9 @@ class PortTaken(OSError):
     """Another program listens there already."""
 
 
-def bind(host: str, port: int) -> socket.socket:
-    """A listening socket; `port` 0 takes any free one. Raises `PortTaken` or `OSError`."""
+def bind(host: str, port: int, *, listening: bool = True) -> socket.socket:
+    """A listening socket; `port` 0 takes any free one. Raises `PortTaken` or `OSError`. Without
+    `listening` it lets nobody in: it shows that nobody else listens there."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     try:
@@ -25,7 +26,8 @@ def bind(host: str, port: int) -> socket.socket:
         if hasattr(socket, "TCP_NOTSENT_LOWAT"):  # Linux, macOS; accepted sockets inherit it
             listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, _UNSENT_BYTES)
         listener.bind((host, port))
-        listener.listen(_BACKLOG)
+        if listening:
+            listener.listen(_BACKLOG)
     except OSError as error:
         listener.close()
         if isinstance(error, PermissionError):

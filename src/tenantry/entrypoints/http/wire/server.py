@@ -15,6 +15,8 @@ from tenantry.entrypoints.http.wire.limits import WireLimits
 from tenantry.entrypoints.http.wire.outgoing import Unsent
 
 _SWEEP_S = 1.0  # how often deadlines are looked at
+_LAST_OPENED_S = 1.0  # at the end, for the handshakes of who was accepted at the last moment
+_LAST_ASKED_S = 0.25  # and for their requests
 _LOOK_S = 0.05  # how often, at the end, for answers that have not left
 
 
@@ -83,6 +85,9 @@ class Server:
         """
         until = self.loop.time() + grace_s
         self.stop_listening()
+        if self._opening:
+            await asyncio.wait(tuple(self._opening), timeout=min(_LAST_OPENED_S, grace_s))
+            await asyncio.sleep(min(_LAST_ASKED_S, grace_s))
         for connection in tuple(self.connections):
             connection.close_if_idle()
         if self.tasks:
