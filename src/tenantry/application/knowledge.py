@@ -75,6 +75,7 @@ class OwnedTasks:
             raise Unavailable("Too many documents are being indexed; try again in a moment.")
 
     def start(self, work: Coroutine[Any, Any, T], name: str, owner: str = "") -> asyncio.Task[T]:
+        """`name`: a word for what is done, and what it is done to."""
         try:
             self.check(owner)
         except TenantryError:
@@ -106,9 +107,15 @@ class OwnedTasks:
             del self._of[owner]
         if task.cancelled() or isinstance(task.exception(), NotFound):
             return  # the document was deleted meanwhile
-        if task.exception() is not None:
-            # Its refusal reached the caller or the document's state; this is for the operator.
-            _log.warning("%s ended: %s", task.get_name(), type(task.exception()).__name__)
+        failure = task.exception()
+        if failure is not None:
+            # Its refusal reached the caller or the document's state; this is for the operator. In
+            # an outage many say the same, so that only what is beside the words tells them apart.
+            kind = type(failure).__name__
+            said = f"{kind}: {failure.message}" if isinstance(failure, Unavailable) else kind
+            about = f"{task.get_name()} tenant {owner}" if owner else task.get_name()
+            what = task.get_name().partition(" ")[0]
+            _log.warning("%s ended: %s", what, said, extra={"about": about})
 
 
 @dataclass(frozen=True, slots=True)

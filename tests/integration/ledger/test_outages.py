@@ -12,6 +12,7 @@ from tests.support.ledger import World, in_world, intent
 from tests.support.postgres import Database
 
 from tenantry.adapters.postgres.batcher import Batcher
+from tenantry.adapters.postgres.outages import why
 from tenantry.domain.errors import Unavailable
 from tenantry.domain.usage import Usage
 from tenantry.ports.admission import Admitted
@@ -268,8 +269,10 @@ def test_why_admission_waits_is_logged(
 ) -> None:
     async def body(world: World) -> None:
         world.batcher._call = _FullDisk()
-        with pytest.raises(Unavailable):
-            await world.admission.admit(world.reservation())
+        for who in (world.anna, world.bert):  # who met it, and who is refused at once for it
+            with pytest.raises(Unavailable) as refused:
+                await world.admission.admit(world.reservation(who))
+            assert why(refused.value) == "could not extend file: No space left on device"
         await _eventually(lambda: _admits_again(world))
 
     in_world(database, body)

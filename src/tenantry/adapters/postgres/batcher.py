@@ -97,6 +97,7 @@ class Batcher:
         self._call: Any = None
         self._task: asyncio.Task[None] | None = None
         self._closing = False
+        self._problem: Exception | None = None  # why there was no connection last
 
     async def start(self) -> None:
         """Connects, and begins to serve. Raises `Unavailable` where the database is away."""
@@ -136,7 +137,7 @@ class Batcher:
         """When one item was decided and how, committed. Raises `Unavailable`."""
         patient = kind == "settle" and self._task is not None and not self._closing
         if not (self.up or patient):
-            raise Unavailable("The ledger is out of reach.")
+            raise Unavailable("The ledger is out of reach.") from self._problem
         if len(self._queue) >= QUEUE_MAX:
             raise Unavailable("Too much waits for the ledger.")
         loop = asyncio.get_running_loop()
@@ -158,6 +159,7 @@ class Batcher:
                 # Whatever it is, nobody may wait for a batcher that has stopped.
                 _log.warning("admission waits for the database: %s", why(problem))
                 outage = Unavailable("The ledger is out of reach.")
+                outage.__cause__ = self._problem = problem
                 self._disconnect()
                 self._fail_all(outage, but_settlements=not self._closing)
                 await asyncio.sleep(pause_s)
@@ -223,6 +225,7 @@ class Batcher:
             return _nothing
         except Exception as problem:
             outage = Unavailable("The ledger is out of reach.")
+            outage.__cause__ = problem
             self._unknown(batch, outage)
             raise outage from problem
         return functools.partial(self._answer_all, (settles, begins, admits), said)
@@ -315,4 +318,6 @@ def _nothing() -> None:
 
 def _copy(outage: Unavailable) -> Unavailable:
     """Each waiter gets an exception of its own: tracebacks are mutable."""
-    return Unavailable(outage.message, retry_after_ms=outage.retry_after_ms)
+    copy = Unavailable(outage.message, retry_after_ms=outage.retry_after_ms)
+    copy.__cause__ = outage.__cause__
+    return copy

@@ -42,6 +42,10 @@ from tenantry.entrypoints.http.wire.request import Request
 _PLAIN: Final = frozenset({"", "identity", "utf-8", "utf8"})
 _REQUESTS_MAX = WireLimits().requests
 _PATH_CHARS_TOLD: Final = 200
+_CAUSES_MAX: Final = 8
+# Classes of SQLSTATE: connection, resources, operator intervention, system. The others' messages
+# may hold what was sent.
+_OF_THE_SERVER: Final = ("08", "53", "57", "58")
 _RESPONSES: Final = "/v1/responses"  # what some OpenAI clients ask by default
 _log = logging.getLogger(__name__)
 
@@ -168,7 +172,7 @@ class App:
             if isinstance(error, Unavailable):
                 _log.warning("unavailable at %s: %s", route.template, _where(error), extra=about)
             return to_response(error, route.family, request_id)
-        # Content could be in the message of an exception: only its kind and place are logged.
+        # Content could be in the message of an exception: only what the system said is logged.
         _log.error("unexpected at %s: %s", route.template, _where(error), extra=about)
         message = "Something unexpected went wrong."
         return status_response(500, message, route.family, request_id)
@@ -341,10 +345,26 @@ def _about(request_id: UUID, principal: Principal | None) -> Mapping[str, object
 
 
 def _where(error: BaseException) -> str:
-    """The kind of an exception, of what caused it, and where it was raised, without its message."""
+    """What is out of reach, what the system said, the kind of an exception and of what caused it,
+    and where it was raised; no other message, which could be of a tenant."""
     frames = traceback.extract_tb(error.__traceback__)[-3:]
     places = " < ".join(f"{frame.filename}:{frame.lineno}" for frame in reversed(frames))
     kinds = type(error).__name__
     if error.__cause__ is not None:
         kinds += f" by {type(error.__cause__).__name__}"
-    return f"{kinds} at {places}"
+    said = [error.message.rstrip(".")] if isinstance(error, Unavailable) else []
+    said += [reason] if (reason := _of_the_system(error)) else []
+    return "; ".join([*said, f"{kinds} at {places}"])
+
+
+def _of_the_system(error: BaseException) -> str:
+    """What the system or the database's server said of itself, under all that was made of it."""
+    for _ in range(_CAUSES_MAX):
+        if error.__cause__ is None:
+            break
+        error = error.__cause__
+    if isinstance(error, OSError):
+        return error.strerror or ""
+    if str(getattr(error, "sqlstate", None))[:2] in _OF_THE_SERVER:
+        return str(error).partition("\n")[0]
+    return ""
