@@ -22,7 +22,8 @@ class _Server:
     def __init__(self, caplog: pytest.LogCaptureFixture) -> None:
         self._caplog = caplog
         self._said: ClusterStatus | None = READY
-        self._news = News(lambda: self._said)
+        self.refusal: str | None = None
+        self._news = News(lambda: self._said, lambda: self.refusal)
         self._news.look()
 
     def says(self, **changes: object) -> list[str]:
@@ -82,6 +83,33 @@ def test_a_guardian_that_was_replaced_is_told(server: _Server) -> None:
     told = server.says(state="starting", guardian_pid=99)
     assert told == ["PostgreSQL is started again: its guardian had ended"]
     assert server.says(state="ready") == ["PostgreSQL answers again, after 0 restarts"]
+
+
+def test_a_server_that_runs_and_lets_nobody_in_does_not_answer(server: _Server) -> None:
+    assert len(server.says(state="restarting", reason=of(20))) == 1
+    server.refusal = "could not write init file"
+    told = ["PostgreSQL runs and lets nobody in: could not write init file"]
+    assert server.says(state="ready", restarts=1) == told
+    assert server.says() == [], "once"
+    server.refusal = None
+    assert server.says() == ["PostgreSQL answers again, after 1 restarts"]
+
+
+def test_a_crash_is_told_and_that_it_answers_again(server: _Server) -> None:
+    crash = "server process (PID 77) was terminated by signal 9: Killed"
+    server.refusal = ""
+    told = [f"a process of PostgreSQL crashed, all connections are cut: {crash}"]
+    assert server.says(crashes=1, crash=crash) == told
+    assert server.says() == [], "it is in recovery"
+    server.refusal = None
+    assert server.says() == ["PostgreSQL answers again, after 0 restarts"]
+
+
+def test_a_socket_that_was_removed_is_the_reason(server: _Server) -> None:
+    """And not the words of those who were cut when the server was ended for it."""
+    why = "(its socket is gone: /run/.s.PGSQL.5432)"
+    told = server.says(restarts=1, reason=f"{AT} [7] FATAL:  terminating connection\n{why}")
+    assert told[0] == f"PostgreSQL ended and is started again: {why}"
 
 
 def test_an_end_that_is_meant_is_no_news(server: _Server) -> None:

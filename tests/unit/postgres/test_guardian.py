@@ -29,6 +29,7 @@ _IN_A_HURRY = """
 import sys
 from tenantry.adapters.postgres.guardian import __main__ as guardian
 guardian.RESTART_PAUSE_S, guardian.DISK_FULL_PAUSE_S = 0.001, 0.01
+guardian.SOCKET_GONE_S = 0.1
 guardian.processes.FAST_SHUTDOWN_S = 0.1  # `sleep` is deaf to both signals
 guardian.processes.IMMEDIATE_SHUTDOWN_S = 0.1
 sys.exit(guardian.main())
@@ -36,7 +37,12 @@ sys.exit(guardian.main())
 _SERVER = """#!/bin/sh
 echo start >> starts
 if [ -e words ]; then cat words; exit 1; fi
+for each; do case $each in
+port=*) port=${each#*=};; unix_socket_directories=*) folder=${each#*=};;
+esac; done
+> $folder/.s.PGSQL.$port
 printf '%s\\n' $$ 2 3 4 5 6 7 ready > postmaster.pid
+if [ -e more ]; then cat more; fi
 exec sleep 60
 """
 PATIENCE_S = 60.0
@@ -50,6 +56,7 @@ class Watched:
         self._data, self.status_path = folder / "data", folder / "status" / "postgres.status"
         self._data.mkdir()
         self.status_path.parent.mkdir()
+        self.socket_dir = folder / "run"
         self.program = folder / "postgres"
         self.program.write_text(_SERVER)
         self.program.chmod(0o755)
@@ -79,7 +86,7 @@ class Watched:
             uid=os.geteuid(),
             gid=os.getegid(),
             port=0,
-            socket_dir="/nowhere",
+            socket_dir=str(self.socket_dir),
             status_path=str(self.status_path),
             log_path=str(self._data / "log"),
         )
@@ -198,3 +205,48 @@ def test_a_server_that_is_killed_leaves_a_reason_behind(tmp_path: Path) -> None:
         os.kill(before.postmaster_pid, signal.SIGKILL)
         wait_for(lambda: watched.reaches("ready").restarts == 1)
         assert watched.reaches("ready").reason == "(it was ended by signal 9)"
+
+
+@pytest.mark.parametrize("folder_too", [False, True])
+def test_a_server_whose_socket_is_removed_is_started_again(
+    tmp_path: Path, folder_too: bool
+) -> None:
+    watched = Watched(tmp_path)
+    with watched.running():
+        before = watched.reaches("ready")
+        socket = watched.socket_dir / f".s.PGSQL.{before.port}"
+        socket.unlink()
+        if folder_too:
+            watched.socket_dir.rmdir()
+        after = wait_for(lambda: (now := watched.reaches("ready")).restarts == 1 and now)
+        assert after.postmaster_pid != before.postmaster_pid
+        assert after.reason == f"(its socket is gone: {socket})"
+
+
+CRASH = "server process (PID 77) was terminated by signal 9: Killed"
+
+
+def test_a_crash_of_a_backend_is_passed_on(tmp_path: Path) -> None:
+    watched = Watched(tmp_path)
+    (tmp_path / "data" / "more").write_text(f"AT [7] LOG:  {CRASH}\n")
+    with watched.running():
+        said = wait_for(lambda: (now := watched.reaches("ready")).crashes and now)
+    assert (said.crashes, said.crash, said.restarts) == (1, CRASH, 0)
+
+
+def test_a_line_that_comes_in_pieces_is_one(tmp_path: Path) -> None:
+    log = guardian.BoundedLog(tmp_path / "postgres.log")
+    for piece in (f"LOG:  {CRASH[:9]}", f"{CRASH[9:]}\nLOG:  and", f" then\nLOG:  {CRASH}"):
+        log.write(piece.encode())
+    assert (log.crashes, log.crash) == (1, CRASH), "the second is not whole yet"
+
+
+def test_a_reason_is_short_and_has_no_statement() -> None:
+    words = ["AT [7] a@b PANIC:  no room", "AT [7] a@b STATEMENT:  SELECT 1", "\tFROM x", "\t, y"]
+    told = guardian.useful_end([*words, "AT [7] LOG:  bye", "\tand more"])
+    assert told == "AT [7] a@b PANIC:  no room\nAT [7] LOG:  bye\n\tand more"
+    many = [f"line {number} " + "x" * 90 for number in range(100)]
+    told = guardian.useful_end(many)
+    assert told.splitlines() == many[-len(told.splitlines()) :]
+    assert len(told) <= guardian.REASON_CHARS_MAX < len(told) + 100
+    assert guardian.useful_end(["y" * 9_000]) == "y" * guardian.REASON_CHARS_MAX

@@ -7,6 +7,7 @@ a fail-over too, is passed over, and is an outage where there is no other.
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import asyncpg
 
@@ -41,6 +42,11 @@ async def connect(dsn: str, **options: Any) -> Any:
         if _STARTUP in str(refused):
             raise PoolerBetween() from refused
         raise
+    except (FileNotFoundError, ConnectionRefusedError) as away:
+        where = _socket_of(dsn) if away.filename is None else None
+        if where is None:
+            raise
+        raise type(away)(away.errno, away.strerror or str(away), where) from None
     try:
         _check(connection)
     except BaseException:
@@ -86,3 +92,10 @@ def _check(connection: Any) -> None:
             f"The database has the encoding {encoding} and cannot hold every text: create it with"
             f" ENCODING '{ENCODING}' TEMPLATE template0."
         )
+
+
+def _socket_of(dsn: str) -> str | None:
+    """The path of the socket that a URL leads to: the system does not name it. None: elsewhere."""
+    given = parse_qs(urlsplit(dsn).query)
+    folder = given.get("host", [""])[0]
+    return f"{folder}/.s.PGSQL.{given.get('port', ['5432'])[0]}" if folder[:1] == "/" else None

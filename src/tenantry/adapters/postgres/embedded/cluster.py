@@ -13,7 +13,9 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import quote
 
-from tenantry.adapters.postgres import roles
+import asyncpg
+
+from tenantry.adapters.postgres import dial, roles
 from tenantry.adapters.postgres.embedded import initialise, place
 from tenantry.adapters.postgres.embedded.account import database_account
 from tenantry.adapters.postgres.embedded.binaries import CACHE_ROOT, find_binaries
@@ -32,6 +34,7 @@ from tenantry.adapters.postgres.migrate import check_record
 
 START_TIMEOUT_S = 120.0  # recovery after a crash replays up to max_wal_size
 WORD_DUE_S = 2.0  # from the guardian; later it is seen whether it can write one at all
+CONNECT_TIMEOUT_S = 5.0
 STOP_TIMEOUT_S = processes.FAST_SHUTDOWN_S + 2 * processes.IMMEDIATE_SHUTDOWN_S + 5.0
 GUARDIAN_RESTARTS_MAX = 5
 DATABASE = "tenantry"
@@ -65,7 +68,7 @@ class EmbeddedCluster:
         self._data_root = data_root
         self._guardian: Guardian | None = None
         self._watcher: threading.Thread | None = None
-        self._news = News(self.status)
+        self._news = News(self.status, self._refusal)
         self._turn = threading.Lock()  # of stopping and of bringing a guardian back
         self._stopping = False
         self._place: place.Place | None = None
@@ -218,6 +221,22 @@ class EmbeddedCluster:
     def folder(self) -> Path | None:
         """Where the cluster lies, once it is known."""
         return self._place.folder if self._place else None
+
+    def _refusal(self) -> str | None:
+        """Why no connection can be made; empty: it is starting up, None: one was made. For a thread
+        without a loop."""
+
+        async def ask() -> None:
+            connection = await dial.connect(self.dsn("app"), timeout=CONNECT_TIMEOUT_S)
+            await connection.close(timeout=CONNECT_TIMEOUT_S)
+
+        try:
+            asyncio.run(ask())
+        except asyncpg.CannotConnectNowError:
+            return ""
+        except Exception as refused:
+            return str(refused) or type(refused).__name__
+        return None
 
     def _take_lock(self, where: place.Place) -> int:
         """Take the lock; wait for the guardian of a Tenantry that has just ended."""

@@ -1,4 +1,5 @@
 """What the operator is told of the embedded server: each change of its state once, with its reason.
+That it answers again is told once a connection was made: a server may start and refuse all of them.
 
 Owns: those lines. Does not own: what the states mean, which the guardian says (`..guardian`).
 """
@@ -9,7 +10,12 @@ import re
 import threading
 from collections.abc import Callable
 
-from tenantry.adapters.postgres.guardian.status import DISK_FULL, LOG_TROUBLE, ClusterStatus
+from tenantry.adapters.postgres.guardian.status import (
+    DISK_FULL,
+    LOG_TROUBLE,
+    SOCKET_GONE,
+    ClusterStatus,
+)
 
 LOOK_EVERY_S = 0.5
 _LAST_LINES = 10  # of a server that ended by itself, among which it says why
@@ -20,8 +26,14 @@ _log = logging.getLogger(__name__)
 class News:
     """Looks at the guardian's word from `start` to `stop`, in a thread of its own."""
 
-    def __init__(self, status: Callable[[], ClusterStatus | None]) -> None:
+    def __init__(
+        self,
+        status: Callable[[], ClusterStatus | None],
+        refusal: Callable[[], str | None] = lambda: None,
+    ) -> None:
+        """`refusal`: why no connection can be made; empty: not yet, None: one was."""
         self._status = status
+        self._refusal = refusal
         self._seen: ClusterStatus | None = None
         self._told: str | None = None  # the trouble that was told last and is not over
         self._end = threading.Event()
@@ -49,7 +61,16 @@ class News:
             self._trouble("PostgreSQL is started again: %s", "its guardian had ended")
         elif said.state == "restarting" or said.restarts > seen.restarts:
             self._trouble("PostgreSQL ended and is started again: %s", said.reason)
+        elif said.crashes > seen.crashes:
+            self._trouble(
+                "a process of PostgreSQL crashed, all connections are cut: %s", said.crash
+            )
         if said.state == "ready" and self._told is not None:
+            refused = self._refusal()
+            if refused and not self._end.is_set():
+                self._trouble("PostgreSQL runs and lets nobody in: %s", refused)
+            if refused is not None or self._end.is_set():
+                return
             self._told = None
             _log.warning("PostgreSQL answers again, after %d restarts", said.restarts)
 
@@ -71,7 +92,7 @@ def main_reason(reason: str) -> str:
     """The one of a server's last lines that says why it ended; empty where there is none."""
     lines = [_PREFIX.sub("", line.strip()) for line in reason.splitlines() if line.strip()]
     lines = [line for line in lines if not line.startswith(LOG_TROUBLE)] or lines
-    for words in (DISK_FULL, ("(it was ended by signal",)):
+    for words in ((SOCKET_GONE,), DISK_FULL, ("(it was ended by signal",)):
         for line in reversed(lines):
             if any(each in line for each in words):
                 return line

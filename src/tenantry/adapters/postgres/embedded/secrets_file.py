@@ -5,13 +5,18 @@ import os
 import secrets
 from pathlib import Path
 
+from tenantry.adapters.postgres.errors import ClusterMismatch
+
 _PASSWORD_BYTES = 24
 
 
 def load_or_make(path: Path, names: tuple[str, ...]) -> dict[str, str]:
-    """Return a password for each name; made once and kept, safe inside a URL."""
+    """Return a password for each name; made once and kept, safe inside a URL.
+
+    Raises ClusterMismatch where the file is damaged: others would not be the database's.
+    """
     try:
-        known: dict[str, str] = json.loads(path.read_text(encoding="utf-8"))
+        known = _read(path)
     except FileNotFoundError:
         known = {}
     missing = [name for name in names if name not in known]
@@ -24,4 +29,17 @@ def load_or_make(path: Path, names: tuple[str, ...]) -> dict[str, str]:
             file.flush()
             os.fsync(file.fileno())
         fresh.replace(path)
+    return known
+
+
+def _read(path: Path) -> dict[str, str]:
+    try:
+        known = json.loads(path.read_bytes())
+    except ValueError:
+        known = None
+    if not isinstance(known, dict) or not all(isinstance(each, str) for each in known.values()):
+        raise ClusterMismatch(
+            f"{path} is damaged; it has the passwords of the embedded database, which nothing else"
+            " has. Restore it from a backup of the home; where there is no database yet, delete it."
+        )
     return known

@@ -7,14 +7,18 @@ it down when Tenantry ends, however that happens:
 2. The guardian itself is killed: the kernel sends the postmaster SIGINT, which is the same.
 3. Both die with the machine: the next start finds the leftovers (`processes.end_leftovers`).
 
+A server whose socket somebody removed is started again too: nobody new reaches it.
+
 A postmaster that keeps dying is given up, unless it is for want of room on its disk: then it is
 tried again until there is some.
 """
 
+import contextlib
 import ctypes
 import dataclasses
 import json
 import os
+import re
 import select
 import signal
 import subprocess
@@ -28,6 +32,7 @@ from tenantry.adapters.postgres.guardian import ports, processes
 from tenantry.adapters.postgres.guardian.status import (
     DISK_FULL,
     LOG_TROUBLE,
+    SOCKET_GONE,
     ClusterStatus,
     State,
     write_status,
@@ -39,6 +44,11 @@ STEADY_AFTER_S = 60.0  # a server up this long has its restarts forgiven
 DISK_FULL_PAUSE_S = 5.0  # between two tries on a full disk, of which there is no end
 LOG_BYTES_MAX = 8 * 1024 * 1024  # of which one older file is kept
 TAIL_LINES_MAX = 40
+REASON_CHARS_MAX = 2_000
+# Of a client's backend or a process of the server's own; where the startup process does, all end.
+_CRASH = re.compile(r"LOG:  ((?!startup)[a-z][a-z ]*\(PID [0-9]+\) was terminated by .*)")
+_STATEMENT = re.compile(r"(?:^| )STATEMENT:  ")
+SOCKET_GONE_S = 1.0  # a server that ends by itself removes its own, and is over by then
 _TICK_S = 0.25
 _STARTING_TICK_S = 0.01
 _READ_BYTES = 65_536
@@ -74,7 +84,10 @@ class Guardian:
         self._in_a_row = 0
         self._told_to_stop = False
         self._ended_by = ""  # why the server ended last
+        self._socket_gone = False
         self._word: ClusterStatus | None = None  # what could not be written yet
+        self._last: tuple[State, str] | None = None  # state and reason that were said last
+        self._crashes_said = 0
 
     def run(self) -> int:
         """Serve until the end; return the exit status."""
@@ -123,6 +136,7 @@ class Guardian:
                 os._exit(1)
 
         as_root = os.geteuid() == 0
+        self._make_socket_dir(as_root)
         self._postmaster = subprocess.Popen(  # noqa: S603 - verified program, no shell
             [
                 orders.postgres,
@@ -144,28 +158,49 @@ class Guardian:
         )
         self._say("starting", self._ended_by)
 
+    def _make_socket_dir(self, as_root: bool) -> None:
+        """Where somebody removed it; it was checked when Tenantry started."""
+        orders = self._orders
+        with contextlib.suppress(OSError):  # the server says why it cannot use it
+            Path(orders.socket_dir).mkdir(mode=0o700)
+            if as_root:
+                os.chown(orders.socket_dir, orders.uid, orders.gid)
+
     def _why_it_ended(self) -> str:
         """The server's last words, and the signal that ended it where one did."""
         assert self._postmaster is not None
         code = self._postmaster.returncode
         last = [f"(it was ended by signal {-code})"] if code is not None and code < 0 else []
-        return "\n".join([*self._log.tail().splitlines(), *last])
+        if self._socket_gone:
+            last = [f"{SOCKET_GONE}: {self._socket()})"]
+        return useful_end([*self._log.tail().splitlines(), *last])
+
+    def _socket(self) -> Path:
+        return Path(self._orders.socket_dir, f".s.PGSQL.{self._port}")
 
     def _attend(self) -> None:
         """Pump the log until the postmaster ends or we must."""
         assert self._postmaster is not None
-        ready = False
+        ready = self._socket_gone = False
+        seen_at = 0.0  # the socket
         while self._postmaster.poll() is None:
             if self._must_stop(_TICK_S if ready else _STARTING_TICK_S):
                 return
             if not ready and processes.is_ready(self._data, self._postmaster.pid):
-                ready = True
+                ready, seen_at = True, time.monotonic()
                 self._say("ready", self._ended_by)
+            elif ready and self._socket().exists():
+                seen_at = time.monotonic()
+            elif ready and time.monotonic() - seen_at > SOCKET_GONE_S:
+                self._socket_gone = True
+                self._shut_down()
         self._pump(0)
 
     def _must_stop(self, wait_s: float) -> bool:
         """Wait for news from either side; whether Tenantry has ended or wants us to."""
         self._pump(wait_s)
+        if self._log.crashes != self._crashes_said and self._last is not None:
+            self._say(*self._last)
         if self._word is not None:
             self._write_word()
         if os.getppid() != self._orders.parent_pid:
@@ -209,6 +244,8 @@ class Guardian:
         processes.end_leftovers(self._orders.uuid, self._orders.uid, self._data)
 
     def _say(self, state: State, reason: str) -> None:
+        self._last = state, reason
+        self._crashes_said = self._log.crashes
         self._word = ClusterStatus(
             state=state,
             guardian_pid=os.getpid(),
@@ -217,6 +254,8 @@ class Guardian:
             socket_dir=self._orders.socket_dir,
             restarts=self._restarts,
             reason=reason,
+            crashes=self._log.crashes,
+            crash=self._log.crash,
         )
         self._write_word()
 
@@ -239,9 +278,17 @@ class BoundedLog:
         self._path = path
         self._tail: deque[str] = deque(maxlen=TAIL_LINES_MAX)
         self._trouble: OSError | None = None  # with the file, since the server began
+        self._half = ""  # of a line that is not whole yet
+        self.crashes = 0  # of a backend, that the log told of
+        self.crash = ""  # the last
 
     def write(self, chunk: bytes) -> None:
-        self._tail.extend(chunk.decode("utf-8", "replace").splitlines())
+        said = chunk.decode("utf-8", "replace")
+        self._tail.extend(said.splitlines())
+        *whole, self._half = (self._half + said).split("\n")
+        self._half = self._half[-REASON_CHARS_MAX:]
+        for told in filter(None, map(_CRASH.search, whole)):
+            self.crashes, self.crash = self.crashes + 1, told[1]
         try:
             if self._path.exists() and self._path.stat().st_size > LOG_BYTES_MAX:
                 self._path.replace(self._path.with_suffix(".log.1"))
@@ -263,6 +310,22 @@ class BoundedLog:
         trouble = self._trouble
         said = [] if trouble is None else [f"{LOG_TROUBLE}: {trouble})"]
         return "\n".join([*self._tail, *said])
+
+
+def useful_end(lines: list[str]) -> str:
+    """Of a server's last words at most REASON_CHARS_MAX, and none of a statement's: those are long,
+    and may be of a tenant."""
+    kept: list[str] = []
+    of_statement = False
+    for line in lines:
+        of_statement = bool(_STATEMENT.search(line)) or (of_statement and line.startswith("\t"))
+        if not of_statement:
+            kept.append(line)
+    said = "\n".join(kept)
+    if len(said) <= REASON_CHARS_MAX:
+        return said
+    end = said[-REASON_CHARS_MAX:]
+    return end.partition("\n")[2] or end
 
 
 def main() -> int:

@@ -9,6 +9,7 @@ import os
 from pathlib import Path
 from typing import Literal
 
+SOCKET_GONE = "(its socket is gone"  # in a reason, and no word of the server's
 LOG_TROUBLE = "(the log could not be written"  # in a reason, and no word of the server's
 DISK_FULL = ("No space left on device", "Disk quota exceeded")  # as the C library says it
 State = Literal["starting", "ready", "restarting", "failed", "stopped"]
@@ -20,7 +21,8 @@ _BLOCK_BYTES = 4_096  # of every file system that we know of, or a part of its b
 @dataclasses.dataclass(frozen=True, slots=True)
 class ClusterStatus:
     """What the guardian last said. `restarts` counts since it began; `reason`, for people, is why
-    the server ended, or had ended before it was started again."""
+    the server ended, or had ended before it was started again. `crashes` counts those of single
+    backends since it began, for which a server cuts all connections; `crash`: of the last one."""
 
     state: State
     guardian_pid: int
@@ -29,6 +31,8 @@ class ClusterStatus:
     socket_dir: str
     restarts: int = 0
     reason: str = ""
+    crashes: int = 0
+    crash: str = ""
 
 
 def write_status(path: Path, status: ClusterStatus) -> None:
