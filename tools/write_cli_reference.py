@@ -25,7 +25,9 @@ line: figures, instants and ids are never broken, texts are between words. A fil
 240 columns, or as many as that takes.
 
 Where nobody reads what is printed any more, as after `| head`, a command ends at once and says nothing;
-its status is 141, as that of other tools. Without a standard output (`>&-`) nothing is begun.
+its status is 141, as that of other tools. Without a standard output (`>&-`) nothing is begun, but for
+`serve`, `worker` and `demo`: what they would print goes nowhere. `serve --ready-json` needs one. A standard output that
+takes no more is 1: `standard output could not be written: No space left on device`.
 
 A list is printed to its end. Where a `--limit` ends it before, stderr says that there are more, and how to
 see them.
