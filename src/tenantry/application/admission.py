@@ -185,10 +185,10 @@ def _refusal_of(
 
     marked = [call.resolved.model.id for call in calls if call.bound.cache_writes_5m]
     if marked and priced(cache_writes_1h=False):
-        said = f"model {marked[0]} caches no prompts for an hour: the ttl is 5m"
+        said = f"model {marked[0]} has no price for an hour in the cache: the ttl is 5m"
         return errors.BadRequest(said, of="cache")
     if marked and priced(cache_writes_5m=False, cache_writes_1h=False):
-        said = f"model {marked[0]} caches no prompts: leave out what marks a prefix"
+        said = f"model {marked[0]} has no price for cached prompts: leave out what marks one"
         return errors.BadRequest(said, of="cache")
     return errors.ModelUnpriced(str(problem))
 

@@ -67,7 +67,7 @@ def test_a_file_alone_is_a_question(sdk: openai.OpenAI) -> None:
 
 
 def test_metadata_that_openai_takes_is_taken(sdk: openai.OpenAI) -> None:
-    metadata = {"env": "prod", "città": "Zürich!", **{f"k{i}": "v" * 512 for i in range(14)}}
+    metadata = {"stage": "prod", "città": "Zürich!", **{f"k{i}": "v" * 512 for i in range(14)}}
     answer = sdk.chat.completions.create(
         model=MICRO, messages=USED[:1], max_tokens=8, metadata=metadata
     )
@@ -102,9 +102,9 @@ def test_a_cache_mark_caches_and_is_charged_as_bedrock_bills_it(metered: Metered
 @pytest.mark.parametrize(
     ("model", "ttl", "told"),
     [
-        ("mistral.mistral-large-2407-v1:0", "5m", "caches no prompts: leave out what marks"),
-        ("openai.gpt-oss-20b-1:0", "1h", "caches no prompts: leave out what marks a prefix"),
-        (MICRO, "1h", "caches no prompts for an hour: the ttl is 5m"),
+        ("mistral.mistral-large-2407-v1:0", "5m", "has no price for cached prompts: leave out"),
+        ("openai.gpt-oss-20b-1:0", "1h", "has no price for cached prompts: leave out"),
+        (MICRO, "1h", "has no price for an hour in the cache: the ttl is 5m"),
     ],
 )
 def test_a_cache_mark_that_a_model_does_not_take_is_named(

@@ -198,9 +198,9 @@ def test_every_verdict_has_words() -> None:
 @pytest.mark.parametrize(
     ("classes", "ttl", "told"),
     [
-        ("uncached_in out", "5m", "caches no prompts: leave out what marks a prefix"),
-        ("uncached_in out", "1h", "caches no prompts: leave out what marks a prefix"),
-        ("uncached_in out cache_read cache_write_5m", "1h", "for an hour: the ttl is 5m"),
+        ("uncached_in out", "5m", "has no price for cached prompts: leave out what marks one"),
+        ("uncached_in out", "1h", "has no price for cached prompts: leave out what marks one"),
+        ("uncached_in out cache_read cache_write_5m", "1h", "for an hour in the cache: the ttl is 5m"),
         ("uncached_in", "5m", None),
         ("cache_read cache_write_5m out", "1h", None),
         ("uncached_in out cache_read cache_write_5m", "5m", ""),
