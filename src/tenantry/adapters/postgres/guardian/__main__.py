@@ -242,6 +242,9 @@ class Guardian:
             while postmaster.poll() is None and time.monotonic() < deadline:
                 self._pump(_STARTING_TICK_S)
         processes.end_leftovers(self._orders.uuid, self._orders.uid, self._data)
+        if postmaster is not None and postmaster.poll() is None:
+            postmaster.kill()  # it is ours, whatever it calls itself
+            postmaster.wait()
 
     def _say(self, state: State, reason: str) -> None:
         self._last = state, reason
