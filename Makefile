@@ -6,7 +6,6 @@ VENV := .venv
 BOOT := .venv-bootstrap
 BIN := $(VENV)/bin
 UV := $(BOOT)/bin/uv
-TEST_WORKERS ?= 3  # on two cores: a third of the time is spent waiting for what must take its time
 export TENANTRY_HOME ?= $(CURDIR)/.tenantry
 # Where an environment forbids bytecode, each process that starts would compile all it imports anew.
 unexport PYTHONDONTWRITEBYTECODE
@@ -41,7 +40,7 @@ demo: $(VENV)/.runtime ## three tenants, real documents, real wire; CHECK=1 veri
 	@$(BIN)/tenantry demo $(if $(CHECK),--check,)
 
 test: $(VENV)/.dev ## every test that belongs in a ten-minute run
-	@$(BIN)/python -m pytest tests -n $(TEST_WORKERS) --dist loadgroup -m "not slow"
+	@$(BIN)/python -m pytest tests -n 2 --dist loadgroup -m "not slow"
 
 test-all: $(VENV)/.dev ## also the slow suites, longer searches for counterexamples, mutation testing
 	@$(BIN)/python -m pytest tests -n 2 --dist loadgroup --hypothesis-profile=thorough \
