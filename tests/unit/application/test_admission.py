@@ -200,7 +200,11 @@ def test_every_verdict_has_words() -> None:
     [
         ("uncached_in out", "5m", "has no price for cached prompts: leave out what marks one"),
         ("uncached_in out", "1h", "has no price for cached prompts: leave out what marks one"),
-        ("uncached_in out cache_read cache_write_5m", "1h", "for an hour in the cache: the ttl is 5m"),
+        (
+            "uncached_in out cache_read cache_write_5m",
+            "1h",
+            "for an hour in the cache: the ttl is 5m",
+        ),
         ("uncached_in", "5m", None),
         ("cache_read cache_write_5m out", "1h", None),
         ("uncached_in out cache_read cache_write_5m", "5m", ""),
