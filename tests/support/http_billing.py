@@ -16,6 +16,7 @@ from tenantry.domain.ids import TenantId
 from tenantry.domain.invoice import canonical, sha256
 from tenantry.domain.party import Issuer, Party
 from tenantry.domain.period import Span, billing_period
+from tenantry.domain.tax import NO_TAX
 from tenantry.domain.usage_line import UsageLine
 from tenantry.ports.billing import InvoiceBook, Issue, Reading, Stored
 
@@ -40,6 +41,7 @@ class MemoryInvoices:
             "UTC",
             1,
             Agreement(Party(name, ("1 Main St",)), version=1),
+            NO_TAX,
             (Terms(date(2020, 1, 1), "test", Decimal(0)),),
             ({"plan": "test", "version": 1, "from": "2020-01-01"},),
             (),

@@ -22,6 +22,7 @@ FIELDS = (
     "currency",
     "tax_rate",
     "tax_label",
+    "tax_starts_on",
     "payment_days",
     "ends_on",
 )
@@ -48,7 +49,6 @@ def agreement_from(fields: Mapping[str, Any]) -> Agreement:
     except ValueError as wrong:
         raise BadRequest(f"tax_rate: {wrong}.") from None
     try:
-        ends_on = fields["ends_on"]
         return Agreement(
             Party(
                 fields["legal_name"], tuple(fields["address"]), fields["tax_id"], fields["email"]
@@ -57,12 +57,18 @@ def agreement_from(fields: Mapping[str, Any]) -> Agreement:
             tax_rate,
             fields["tax_label"],
             fields["payment_days"],
-            None if ends_on is None else date.fromisoformat(ends_on),
+            _day_of(fields, "ends_on"),
+            tax_starts_on=_day_of(fields, "tax_starts_on"),
         )
     except (AgreementError, PartyError) as problem:
         raise BadRequest(f"{problem}.") from None
+
+
+def _day_of(fields: Mapping[str, Any], name: str) -> date | None:
+    try:
+        return None if fields[name] is None else date.fromisoformat(fields[name])
     except ValueError:
-        raise BadRequest("ends_on must be a civil day such as 2026-12-31.") from None
+        raise BadRequest(f"{name} must be a civil day such as 2026-12-31.") from None
 
 
 def _checked(check: Callable[[T], None], value: T) -> None:
@@ -81,6 +87,7 @@ def _first(tenant: Tenant) -> dict[str, Any]:
         "currency": tenant.invoice_currency,
         "tax_rate": "0",
         "tax_label": "Tax",
+        "tax_starts_on": None,
         "payment_days": 30,
         "ends_on": None,
     }

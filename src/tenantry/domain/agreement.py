@@ -39,6 +39,7 @@ class Agreement:
     payment_days: int = 30
     ends_on: date | None = None  # the first civil day that is no longer under contract
     version: int = 0  # 0: none was entered
+    tax_starts_on: date | None = None  # of periods that end before it the tax is an earlier one's
 
     def __post_init__(self) -> None:
         # What is stored was entered, and need not be of today's list.
@@ -63,6 +64,7 @@ class Agreement:
             "currency": self.currency,
             "tax_rate": money.plain(self.tax_rate),
             "tax_label": self.tax_label,
+            "tax_starts_on": None if self.tax_starts_on is None else self.tax_starts_on.isoformat(),
             "payment_days": self.payment_days,
             "ends_on": None if self.ends_on is None else self.ends_on.isoformat(),
         }

@@ -17,6 +17,9 @@ class TaxRate:
     label: str
 
 
+NO_TAX = TaxRate(money.ZERO, "Tax")  # of a contract that says nothing of it
+
+
 @dataclass(frozen=True, slots=True)
 class Taxed:
     """What lines of one rate come to, in whole minor units of the document's currency."""

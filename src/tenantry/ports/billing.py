@@ -21,6 +21,7 @@ from tenantry.domain.ids import TenantId
 from tenantry.domain.late_usage import EarlierPeriod
 from tenantry.domain.period import Span
 from tenantry.domain.postings import Transfer
+from tenantry.domain.tax import TaxRate
 from tenantry.domain.usage_line import UsageLine
 
 Outcome = Literal["final", "review", "nothing", "trouble"]
@@ -37,6 +38,7 @@ class Reading:
     zone: str
     anchor_day: int
     agreement: Agreement | None  # None: no contract was entered
+    tax: TaxRate  # of the period, which need not be that of the agreement's last version
     terms: tuple[Terms, ...]
     plan_versions: tuple[Mapping[str, Any], ...]  # plan, version, from: those of the period
     rates: tuple[ExchangeRate, ...]

@@ -17,7 +17,7 @@ from tenantry.domain.late_usage import Closed, EarlierPeriod
 from tenantry.domain.party import Party, name_as_stored
 from tenantry.domain.period import Span
 from tenantry.domain.plan import plan_from
-from tenantry.domain.tax import TaxRate
+from tenantry.domain.tax import NO_TAX, TaxRate
 from tenantry.domain.usage_line import UNKNOWN, PricedAs, UsageLine
 from tenantry.ports.billing import Reading, Stored
 
@@ -40,7 +40,7 @@ class BillingReader:
         self, tenant_id: TenantId, period: Span, watermark: datetime, as_of: datetime | None
     ) -> Reading:
         then = as_of or EVER
-        facts = await self._one("facts", tenant_id, then)
+        facts = await self._one("facts", tenant_id, then, period.end)
         agreement = to_agreement(facts) if facts["version"] is not None else None
         currency = agreement.currency if agreement else LIST_CURRENCY
         rates = await self._rates(currency, then)
@@ -53,6 +53,7 @@ class BillingReader:
             zone=facts["zone"],
             anchor_day=facts["anchor_day"],
             agreement=agreement,
+            tax=to_tax(facts) or NO_TAX,
             terms=to_terms(terms, facts["zone"]),
             plan_versions=tuple(_plan_versions(terms, facts["zone"], period)),
             rates=rates,
@@ -101,19 +102,20 @@ class BillingReader:
                         span,
                         [to_usage_line(each) for each in held],
                         [to_usage_line(each) for each in late],
-                        await self._closed(tenant_id, currency, row["closed_at"], then),
+                        await self._closed(tenant_id, span, currency, row["closed_at"], then),
                     )
                 )
         return found
 
     async def _closed(
-        self, tenant_id: TenantId, currency: str, closed_at: datetime, then: datetime
+        self, tenant_id: TenantId, period: Span, currency: str, closed_at: datetime, then: datetime
     ) -> Closed | None:
-        """What an invoice of `then` goes by; None: by nothing of the kind, as all did once."""
+        """What an invoice of `then` goes by for an earlier period; None: by nothing of the kind,
+        as all did once."""
         if not (await self._one("goes_by_closed", then))["yes"]:
             return None
-        agreed = await self._one("facts", tenant_id, closed_at)
-        tax = TaxRate(agreed["tax_rate"], agreed["tax_label"]) if agreed["version"] else None
+        agreed = await self._one("facts", tenant_id, closed_at, period.end)
+        tax = to_tax(agreed) or (NO_TAX if agreed["version"] else None)
         return Closed(agreed["ends_on"], await self._rates(currency, closed_at), tax)
 
     async def documents(
@@ -142,7 +144,7 @@ class BillingReader:
         )
 
     async def next_period(self, tenant_id: TenantId) -> Span:
-        facts = await self._one("facts", tenant_id, EVER)
+        facts = await self._one("facts", tenant_id, EVER, EVER)
         return Span(facts["period_start"], facts["period_end"])
 
     async def freed_periods(self, tenant_id: TenantId) -> list[Span]:
@@ -171,7 +173,14 @@ def to_agreement(row: Any) -> Agreement:
         row["payment_days"],
         row["ends_on"],
         row["version"],
+        row["tax_starts_on"],
     )
+
+
+def to_tax(facts: Any) -> TaxRate | None:
+    """That of the period that was asked for; None: no version has any for it."""
+    rate = facts["period_tax_rate"]
+    return None if rate is None else TaxRate(rate, facts["period_tax_label"])
 
 
 def to_terms(rows: Sequence[Any], zone: str) -> tuple[Terms, ...]:

@@ -56,6 +56,7 @@ class PostgresContracts:
                 agreement.tax_label,
                 agreement.payment_days,
                 agreement.ends_on,
+                agreement.tax_starts_on,
             )
             return replace(agreement, version=version)
 
@@ -162,7 +163,7 @@ class PostgresContracts:
         rows = await self._run(connection, "lock_billing", tenant_id)
         if not rows or rows[0]["period_start"] is None:
             raise NotFound("There is no such tenant.")
-        [row] = await self._run(connection, "facts", tenant_id, EVER)
+        [row] = await self._run(connection, "facts", tenant_id, EVER, EVER)
         return None if row["version"] is None else to_agreement(row)
 
     async def _check(
@@ -181,7 +182,7 @@ class PostgresContracts:
 
     async def _check_end(self, connection: Any, tenant_id: TenantId, ends_on: date) -> None:
         """A contract has a day at least, and what is invoiced stays under it."""
-        [facts] = await self._run(connection, "facts", tenant_id, EVER)
+        [facts] = await self._run(connection, "facts", tenant_id, EVER, EVER)
         terms = await self._run(connection, "terms", tenant_id, EVER)
         starts = to_terms(terms, facts["zone"])[0].starts
         if ends_on <= starts:

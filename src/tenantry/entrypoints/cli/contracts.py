@@ -22,7 +22,7 @@ from tenantry.ports.control import ControlPlane
 
 INSTANT = click.DateTime(["%Y-%m-%dT%H:%M:%SZ", "%Y-%m-%d"])
 NONE = "none"
-_CLEARED = ("tax_id", "email", "ends_on")  # what a contract can be without
+_CLEARED = ("tax_id", "email", "tax_starts_on", "ends_on")  # what a contract can be without
 _DAY = click.DateTime(["%Y-%m-%d"])
 
 
@@ -46,6 +46,11 @@ class _DayOrNone(click.ParamType[str]):
 @click.option("--currency", type=NAMED, help="Of the invoices; stays once one is final.")
 @click.option("--tax-rate", type=NAMED, help="A fraction: 0.0825 is 8.25 %.")
 @click.option("--tax-label", type=NAMED, help="As it stands on the invoice.")
+@click.option(
+    "--tax-starts-on",
+    type=_DayOrNone(),
+    help="Periods that end before this day keep the tax of before; `none`: all have the new one.",
+)
 @click.option("--payment-days", type=click.IntRange(0, 365), help="From issue to due.")
 @click.option(
     "--ends-on", type=_DayOrNone(), help="First day without a contract; `none`: it has no end."

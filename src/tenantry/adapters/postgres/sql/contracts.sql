@@ -3,14 +3,14 @@
 
 -- name: contracts
 SELECT version, legal_name, address, tax_id, email, currency, tax_rate, tax_label, payment_days,
-       ends_on, entered_at
+       ends_on, tax_starts_on, entered_at
 FROM tenantry.contract WHERE tenant_id = $1 AND ($3::integer IS NULL OR version < $3)
 ORDER BY version DESC LIMIT $2;
 
 -- name: customers
 -- Whom the invoices of the tenants $1 are to by now.
 SELECT DISTINCT ON (tenant_id) tenant_id, version, legal_name, address, tax_id, email, currency,
-       tax_rate, tax_label, payment_days, ends_on
+       tax_rate, tax_label, payment_days, ends_on, tax_starts_on
 FROM tenantry.contract WHERE tenant_id = ANY ($1::text[])
 ORDER BY tenant_id, version DESC;
 

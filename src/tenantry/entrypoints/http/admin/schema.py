@@ -107,6 +107,7 @@ class ContractRequest(Struct, forbid_unknown_fields=True):
     currency: Currency | UnsetType = UNSET
     tax_rate: LimitText | UnsetType = UNSET  # a fraction
     tax_label: str | UnsetType = UNSET
+    tax_starts_on: Day | UnsetType | None = UNSET  # periods that end before keep the tax of before
     payment_days: Annotated[int, described(minimum=0, maximum=PAYMENT_DAYS_MAX)] | UnsetType = UNSET
     ends_on: Day | UnsetType | None = UNSET  # the first civil day without a contract
 

@@ -222,13 +222,15 @@ class InvoiceRun(TypedDict):
 
 
 class Contract(TypedDict):
-    """One version. `tax_rate` is a fraction; `ends_on` the first day without a contract."""
+    """One version. `tax_rate` is a fraction, of periods that have a day on or after
+    `tax_starts_on`, where that is set; `ends_on` is the first day without a contract."""
 
     version: int
     customer: Party
     currency: str
     tax_rate: Decimal
     tax_label: str
+    tax_starts_on: date | None
     payment_days: int
     ends_on: date | None
 
