@@ -2,6 +2,8 @@
 
 import asyncio
 import dataclasses
+import os
+import signal
 from collections.abc import Awaitable, Callable
 from decimal import Decimal
 from typing import Any
@@ -19,6 +21,7 @@ from tenantry.ports.admission import Admitted
 
 USED = Usage(uncached_in=1_000, out=500)
 COST, CHARGE = Decimal("0.0105"), Decimal("0.0315")
+_THERE = "SELECT FROM pg_catalog.pg_stat_activity WHERE pid = $1 AND backend_start = $2"
 
 
 async def _end_sessions(world: World) -> None:
@@ -54,6 +57,10 @@ async def _nothing_open(world: World) -> bool:
         "SELECT 1 FROM open_request WHERE tenant_id = $1", world.anna.tenant_id
     )
     return rows == []
+
+
+async def _forgotten(world: World) -> bool:
+    return not world.batcher._lost
 
 
 class _Held:
@@ -157,6 +164,52 @@ def test_a_call_that_hangs_is_an_outage(
                 await world.admission.admit(world.reservation())
         await _eventually(lambda: _admits_again(world))
         await _eventually(lambda: _nothing_open(world))
+
+    in_world(database, body)
+
+
+def test_a_lost_call_that_commits_late_is_given_back_all_the_same(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server reads the call when the worker's next session has long begun."""
+
+    async def body(world: World) -> None:
+        monkeypatch.setattr("tenantry.adapters.postgres.batcher.CALL_TIMEOUT_S", 0.3)
+        # A server that is told to end a session, and is too busy to hear it for now.
+        monkeypatch.setattr("tenantry.adapters.postgres.lost_calls._END", _THERE)
+        slow = world.batcher.server_pid
+        os.kill(slow, signal.SIGSTOP)
+        try:
+            with pytest.raises(Unavailable):
+                await world.admission.admit(world.reservation())
+            await _eventually(lambda: _admits_again(world))
+            assert await _nothing_open(world)
+        finally:
+            os.kill(slow, signal.SIGCONT)
+        await _eventually(lambda: _given_back(world))
+        assert await _nothing_open(world)
+        assert await world.budget() == (0, 0)
+
+    in_world(database, body)
+
+
+def test_a_lost_call_that_never_ran_is_ended_and_given_up(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def body(world: World) -> None:
+        monkeypatch.setattr("tenantry.adapters.postgres.batcher.CALL_TIMEOUT_S", 0.3)
+        slow = world.batcher.server_pid
+        os.kill(slow, signal.SIGSTOP)
+        try:
+            with pytest.raises(Unavailable):
+                await world.admission.admit(world.reservation())
+            await _eventually(lambda: _admits_again(world))
+        finally:
+            os.kill(slow, signal.SIGCONT)
+        await _eventually(lambda: _forgotten(world))
+        assert await world.fetch("SELECT FROM attempt") == []
+        assert await _nothing_open(world)
+        assert isinstance(await world.admission.admit(world.reservation()), Admitted)
 
     in_world(database, body)
 

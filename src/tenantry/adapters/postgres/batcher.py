@@ -9,13 +9,14 @@ Invariants
 - A caller is answered after the commit, or told `Unavailable`.
 - A request is in a batch at most once; a second item of it waits for the next one.
 - Where it is unknown whether a commit holds, settlements are sent again (they post once) and
-  reservations and intents are given back by a settlement of our own. If we die first, the sweep
-  finds them.
+  reservations and intents are given back by a settlement of our own, once the session that was
+  lost has ended. If we die first, the sweep finds them.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import logging
 from collections import deque
@@ -28,6 +29,7 @@ from uuid import UUID
 import asyncpg
 
 from tenantry.adapters.postgres import batch_words
+from tenantry.adapters.postgres.lost_calls import LostCalls, Session, session_of
 from tenantry.adapters.postgres.outages import outages_are_unavailable, why
 from tenantry.domain.errors import Unavailable
 from tenantry.domain.ids import TenantId
@@ -41,6 +43,7 @@ RECONNECT_FIRST_S = 0.05
 RECONNECT_MAX_S = 2.0
 SETTLE_RETRY_S = 4.0  # how long a settlement outlives an outage; under settle_wait_ms (5,000)
 CLOSE_WAIT_S = 5.0
+LOST_LOOK_S = 0.1  # between two looks whether a lost session has ended
 
 _CALL = "SELECT tenantry.gate_batch($1, $2, $3, $4)"
 _LEASE = "SELECT pg_catalog.pg_advisory_lock_shared($1)"
@@ -95,6 +98,9 @@ class Batcher:
         self._wake = asyncio.Event()
         self._connection: Any = None
         self._call: Any = None
+        self._session: Session | None = None
+        self._lost: LostCalls[_Waiting] = LostCalls()
+        self._look_at = 0.0  # for the end of lost sessions, by the loop's clock
         self._task: asyncio.Task[None] | None = None
         self._closing = False
         self._problem: Exception | None = None  # why there was no connection last
@@ -169,6 +175,8 @@ class Batcher:
         """Batch after batch, until the connection fails or we close."""
         loop = asyncio.get_running_loop()
         while self._connected():
+            if self._lost and loop.time() >= self._look_at:
+                await self._look_for_lost()
             batch = self._take()
             if batch:
                 answer = await self._send(batch)
@@ -183,7 +191,16 @@ class Batcher:
                 return
             else:
                 self._wake.clear()
-                await self._wake.wait()
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(LOST_LOOK_S if self._lost else None):
+                        await self._wake.wait()
+
+    async def _look_for_lost(self) -> None:
+        with outages_are_unavailable():
+            over = await self._lost.over(self._connection, CALL_TIMEOUT_S)
+        for item in over:
+            self._give_back(item)
+        self._look_at = asyncio.get_running_loop().time() + LOST_LOOK_S
 
     def _take(self) -> list[_Waiting]:
         """The next batch: at most BATCH_MAX, each request once, in the order of arrival."""
@@ -261,13 +278,14 @@ class Batcher:
 
     def _unknown(self, batch: list[_Waiting], outage: Unavailable) -> None:
         """After a call that broke: nobody knows whether its commit holds."""
-        for item in reversed(batch):
-            if item.kind == "settle":
-                self._queue.appendleft(item)
-            else:
-                if item.future is not None and not item.future.done():
-                    item.future.set_exception(_copy(outage))
-                self._give_back(item)
+        lost = [item for item in batch if item.kind != "settle"]
+        self._queue.extendleft(item for item in reversed(batch) if item.kind == "settle")
+        for item in lost:
+            if item.future is not None and not item.future.done():
+                item.future.set_exception(_copy(outage))
+        if self._session is not None:
+            self._lost.add(self._session, lost)
+            self._look_at = 0.0
 
     def _give_back(self, item: _Waiting) -> None:
         if item.undo is not None:
@@ -299,6 +317,7 @@ class Batcher:
             try:
                 await connection.execute(_KEEP_IDLE)
                 await connection.fetchval(_LEASE, self.boot_id, timeout=CALL_TIMEOUT_S)
+                self._session = await session_of(connection, CALL_TIMEOUT_S)
                 self._call = await connection.prepare(_CALL)
             except BaseException:
                 connection.terminate()
