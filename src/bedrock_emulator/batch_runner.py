@@ -24,6 +24,7 @@ import orjson
 from bedrock_emulator.batch_jobs import BatchJobs, Job
 from bedrock_emulator.bill import Bill, Charge
 from bedrock_emulator.engine import errors
+from bedrock_emulator.engine.native.openai import created
 from bedrock_emulator.engine.types import Answer, Call, EmulatedError, Prepared, TokenUsage
 from bedrock_emulator.files import replace_file
 from bedrock_emulator.nesting import MAX_DEPTH, too_deep
@@ -97,17 +98,28 @@ class BatchRunner:
             self.jobs.change(job, "InProgress")
             lines = await asyncio.to_thread(self._records, job)
             await self._answer_all(job, lines)
-        except (OSError, ValueError) as error:
+        except ValueError as error:
             self.jobs.change(job, "Failed", message=str(error)[:1_000])
+        except OSError:  # whose words name this machine's paths
+            traceback.print_exc(file=sys.stderr)
+            message = f"The output cannot be written to {job.wanted.output_uri}."
+            self.jobs.change(job, "Failed", message=message)
         except Exception:  # a fault of the emulator, which must not leave the job under way
             traceback.print_exc(file=sys.stderr)
             self.jobs.change(job, "Failed", message=INTERNAL)
 
     def _records(self, job: Job) -> list[bytes]:
-        path = self.buckets.path(job.wanted.input_uri)
-        if path.stat().st_size > MAX_INPUT_BYTES:
-            raise ValueError("The input is too large.")
-        lines = [line for line in path.read_bytes().split(b"\n") if line.strip()]
+        uri = job.wanted.input_uri
+        path = self.buckets.path(uri)
+        try:
+            if path.stat().st_size > MAX_INPUT_BYTES:
+                raise ValueError("The input is too large.")
+            content = path.read_bytes()
+        except (FileNotFoundError, NotADirectoryError):
+            raise ValueError(f"The input object {uri} does not exist.") from None
+        except OSError:  # whose words name this machine's paths
+            raise ValueError(f"The input object {uri} cannot be read.") from None
+        lines = [line for line in content.split(b"\n") if line.strip()]
         if not MIN_RECORDS <= len(lines) <= MAX_RECORDS:
             raise ValueError(
                 f"The number of records must be from {MIN_RECORDS} to {MAX_RECORDS:,}, "
@@ -166,11 +178,12 @@ class BatchRunner:
             account=job.account,
             region=job.region,
             body=body,
+            request_id=f"{job.id}/{record_id}",
         )
         if isinstance(body, dict) and "guardrailConfig" in body:
             raise errors.validation("Batch inference takes no guardrails.")
         prepared = self.engine.prepare(call)
-        answer = self.engine.answer(call, prepared, None)
+        answer = created(self.engine.answer(call, prepared, None), int(self.now().timestamp()))
         output = {"recordId": record_id, "modelInput": body, "modelOutput": answer.body}
         return _Done(record_id, orjson.dumps(output), prepared.model, answer)
 

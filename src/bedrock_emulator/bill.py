@@ -44,6 +44,7 @@ class Charge:
     job_arn: str | None = None  # of a batch job, with its record
     record_id: str | None = None
     search_units: int = 0  # queries of a reranking model
+    latency: str | None = None  # standard or optimized, where the call names one
 
 
 class Bill:
@@ -83,6 +84,8 @@ class Bill:
         }
         if charge.search_units:
             record["search_units"] = charge.search_units
+        if charge.latency is not None:
+            record["latency"] = charge.latency
         if charge.job_arn is not None:
             record |= {"job_arn": charge.job_arn, "record_id": charge.record_id}
         self._journal.append(orjson.dumps(record))

@@ -3,7 +3,7 @@
 Owns: the model catalogue, request validation with Bedrock's messages, the prompt cache, the models.
 Does not own: sockets, signatures, quotas, logs, bills, time on the wire.
 Invariants: usage counts are disjoint; the same call with the same cache state gives the same
-answer.
+answer, ids made from the request id among it.
 """
 
 from bedrock_emulator.engine.engine import Engine

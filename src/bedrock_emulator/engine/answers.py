@@ -5,19 +5,20 @@ from __future__ import annotations
 import hashlib
 from typing import Any
 
+from bedrock_emulator.engine.citing import Citation
 from bedrock_emulator.engine.generation import Block, Generation, ToolCall, chunks
 from bedrock_emulator.engine.prompt import Prompt
 from bedrock_emulator.engine.types import Answer, Event, Json, TokenUsage
 
 
 def converse_body(
-    body: Json, prompt: Prompt, made: Generation, usage: TokenUsage, seed: str
+    body: Json, prompt: Prompt, made: Generation, usage: TokenUsage, identity: str
 ) -> dict[str, Any]:
     """The response body of Converse."""
     answer: dict[str, Any] = {
         "metrics": {"latencyMs": 0},
         "output": {
-            "message": {"content": _content(prompt, made, seed), "role": "assistant"},
+            "message": {"content": _content(prompt, made, identity), "role": "assistant"},
         },
         "stopReason": made.stop_reason,
         "usage": usage_members(prompt, usage, stream=False),
@@ -27,9 +28,14 @@ def converse_body(
 
 
 def converse(
-    body: Json, prompt: Prompt, made: Generation, usage: TokenUsage, seed: str, region: str | None
+    body: Json,
+    prompt: Prompt,
+    made: Generation,
+    usage: TokenUsage,
+    identity: str,
+    region: str | None,
 ) -> Answer:
-    answer = converse_body(body, prompt, made, usage, seed)
+    answer = converse_body(body, prompt, made, usage, identity)
     return Answer(
         usage,
         body=answer,
@@ -39,12 +45,17 @@ def converse(
 
 
 def converse_stream(
-    body: Json, prompt: Prompt, made: Generation, usage: TokenUsage, seed: str, region: str | None
+    body: Json,
+    prompt: Prompt,
+    made: Generation,
+    usage: TokenUsage,
+    identity: str,
+    region: str | None,
 ) -> Answer:
     """The events of ConverseStream; `metadata` with the usage is last."""
     events = [Event("messageStart", {"role": "assistant"}, 0)]
     for index, block in enumerate(made.blocks):
-        events += _block_events(index, block, prompt, seed)
+        events += _block_events(index, block, prompt, identity)
     extras = _extras(body, prompt, made)
     stop: dict[str, Any] = {"stopReason": made.stop_reason}
     if "additionalModelResponseFields" in extras:
@@ -91,22 +102,26 @@ def usage_members(prompt: Prompt, usage: TokenUsage, *, stream: bool) -> dict[st
     return members
 
 
-def tool_id(seed: str, index: int) -> str:
-    digest = hashlib.sha256(f"{seed}/{index}".encode("utf-8", "replace")).hexdigest()
+def tool_id(identity: str, index: int) -> str:
+    digest = hashlib.sha256(f"{identity}/{index}".encode("utf-8", "replace")).hexdigest()
     return f"tooluse_{digest[:22]}"
 
 
-def _content(prompt: Prompt, made: Generation, seed: str) -> list[dict[str, Any]]:
+def _content(prompt: Prompt, made: Generation, identity: str) -> list[dict[str, Any]]:
     content: list[dict[str, Any]] = []
     for index, block in enumerate(made.blocks):
         if block.call is not None:
-            use = {"input": block.call.input, **_tool_use(prompt, block.call, seed, index)}
+            use = {"input": block.call.input, **_tool_use(prompt, block.call, identity, index)}
             content.append({"toolUse": use})
         elif block.kind == "reasoning":
             reasoning = {"text": block.text}
             if _is_claude(prompt):
                 reasoning["signature"] = _signature(block.text)
             content.append({"reasoningContent": {"reasoningText": reasoning}})
+        elif block.citations:
+            citations = [_citation(citation) for citation in block.citations]
+            member = {"content": [{"text": block.text}], "citations": citations}
+            content.append({"citationsContent": member})
         else:
             content.append({"text": block.text})
     if prompt.model.reasons_last:
@@ -114,7 +129,7 @@ def _content(prompt: Prompt, made: Generation, seed: str) -> list[dict[str, Any]
     return content
 
 
-def _block_events(index: int, block: Block, prompt: Prompt, seed: str) -> list[Event]:
+def _block_events(index: int, block: Block, prompt: Prompt, identity: str) -> list[Event]:
     events = []
 
     def delta(member: dict[str, Any], tokens: int) -> None:
@@ -122,7 +137,7 @@ def _block_events(index: int, block: Block, prompt: Prompt, seed: str) -> list[E
         events.append(Event("contentBlockDelta", payload, tokens))
 
     if block.call is not None:
-        start = {"toolUse": _tool_use(prompt, block.call, seed, index)}
+        start = {"toolUse": _tool_use(prompt, block.call, identity, index)}
         payload = {"contentBlockIndex": index, "start": start}
         events.append(Event("contentBlockStart", payload, block.first))
         for text, tokens in chunks(block, prompt.tokeniser):
@@ -135,8 +150,24 @@ def _block_events(index: int, block: Block, prompt: Prompt, seed: str) -> list[E
     else:
         for text, tokens in chunks(block, prompt.tokeniser):
             delta({"text": text}, tokens)
+        for citation in block.citations:
+            delta({"citation": _citation(citation)}, block.tokens)
     events.append(Event("contentBlockStop", {"contentBlockIndex": index}, block.tokens))
     return events
+
+
+def _citation(citation: Citation) -> dict[str, Any]:
+    """A Citation of the service model, whose CitationsDelta has the same members."""
+    source, place = citation.source, {"start": citation.start, "end": citation.end}
+    member: dict[str, Any] = {"title": source.title or ""}
+    if source.kind == "search_result":
+        member["source"] = source.origin
+        location = {"searchResultLocation": {"searchResultIndex": source.index, **place}}
+    else:
+        name = "documentChar" if source.one_text else "documentChunk"
+        location = {name: {"documentIndex": source.index, **place}}
+    texts = [{"text": text} for text in citation.texts]
+    return {**member, "sourceContent": texts, "location": location}
 
 
 def _is_claude(prompt: Prompt) -> bool:
@@ -144,8 +175,8 @@ def _is_claude(prompt: Prompt) -> bool:
     return prompt.model.native == "anthropic"
 
 
-def _tool_use(prompt: Prompt, call: ToolCall, seed: str, index: int) -> dict[str, str]:
-    members = {"name": call.name, "toolUseId": tool_id(seed, index)}
+def _tool_use(prompt: Prompt, call: ToolCall, identity: str, index: int) -> dict[str, str]:
+    members = {"name": call.name, "toolUseId": tool_id(identity, index)}
     return {**members, "type": "tool_use"} if _is_claude(prompt) else members
 
 

@@ -71,11 +71,11 @@ class EmbeddingPlan:
     types: tuple[str, ...] = ("float",)
     said: tuple[str, ...] = ()  # the texts as the answer repeats them
 
-    def answer(self, embedder: Embedder, seed: str) -> dict[str, Any]:
+    def answer(self, embedder: Embedder, identity: str) -> dict[str, Any]:
         vectors = [
             embedder.embed(text, self.dimensions, normalize=self.normalize) for text in self.texts
         ]
-        return self.render(vectors, self, seed)
+        return self.render(vectors, self, identity)
 
 
 def read_embedding(body: Any, model: Model) -> EmbeddingPlan:
@@ -150,14 +150,14 @@ def _one_of(value: Any, allowed: Sequence[Any], path: str) -> Any:
     return next(known for known in allowed if known == value)  # 256 where JSON has 256.0
 
 
-def _titan(vectors: Vectors, plan: EmbeddingPlan, seed: str) -> dict[str, Any]:
+def _titan(vectors: Vectors, plan: EmbeddingPlan, identity: str) -> dict[str, Any]:
     return {"embedding": vectors[0], "inputTextTokenCount": plan.tokens}
 
 
-def _titan_by_type(vectors: Vectors, plan: EmbeddingPlan, seed: str) -> dict[str, Any]:
+def _titan_by_type(vectors: Vectors, plan: EmbeddingPlan, identity: str) -> dict[str, Any]:
     vector = vectors[0]
     forms = {"float": vector, "binary": [int(number > 0) for number in vector]}
-    body = _titan(vectors, plan, seed)
+    body = _titan(vectors, plan, identity)
     body["embeddingsByType"] = {kind: forms[kind] for kind in plan.types}
     return body
 
@@ -252,9 +252,9 @@ def _cohere_types(body: dict[str, Any]) -> tuple[str, ...]:
     return tuple(str(_one_of(kind, _COHERE_TYPES, "embedding_types")) for kind in types)
 
 
-def _cohere_by_type(vectors: Vectors, plan: EmbeddingPlan, seed: str) -> dict[str, Any]:
+def _cohere_by_type(vectors: Vectors, plan: EmbeddingPlan, identity: str) -> dict[str, Any]:
     return {
-        "id": seed,
+        "id": identity,
         "texts": list(plan.said),
         "embeddings": {kind: [_cohere_form(kind, v) for v in vectors] for kind in plan.types},
         "response_type": "embeddings_by_type",
@@ -277,9 +277,9 @@ def _cohere_form(kind: str, vector: list[float]) -> list[float]:
     return [number - shift for number in numbers]
 
 
-def _cohere_floats(vectors: Vectors, plan: EmbeddingPlan, seed: str) -> dict[str, Any]:
+def _cohere_floats(vectors: Vectors, plan: EmbeddingPlan, identity: str) -> dict[str, Any]:
     return {
-        "id": seed,
+        "id": identity,
         "texts": list(plan.said),
         "embeddings": vectors,
         "response_type": "embeddings_floats",
@@ -330,5 +330,5 @@ def _only(members: dict[str, Any], allowed: frozenset[str], path: str) -> None:
             raise errors.extraneous_key(path, key)
 
 
-def _nova(vectors: Vectors, plan: EmbeddingPlan, seed: str) -> dict[str, Any]:
+def _nova(vectors: Vectors, plan: EmbeddingPlan, identity: str) -> dict[str, Any]:
     return {"embeddings": [{"embedding": vectors[0], "embeddingType": "TEXT"}]}

@@ -52,7 +52,7 @@ class _Plan:
     """What `prepare` found out and `answer` goes on with."""
 
     resolved: Resolved
-    seed: str  # a stable name of the request, from which ids are made
+    seed: str  # a stable name of the request, equal for equal ones
     prompt: Prompt | None
     embedding: EmbeddingPlan | None
     guarding: Guarding | None = None
@@ -124,21 +124,21 @@ class Engine:
         was counted. Raises EmulatedError where `prepare` would have.
         """
         plan = (prepared or self.prepare(call)).plan
-        seed = plan.seed
-        region = plan.resolved.inference_region(seed)
+        region = plan.resolved.inference_region(plan.seed)
+        identity = _identity(plan.seed, call.request_id)
         inference_region = None if region == call.region else region
         if plan.embedding is not None:
             embedding = plan.embedding
             if usage is not None:  # of which an embedding has input alone
                 embedding = replace(embedding, tokens=usage.input)
-            return self._embed(call, embedding, seed, inference_region)
+            return self._embed(embedding, identity, inference_region)
         if plan.reranking is not None:
             return self._rerank(plan.reranking)
         prompt, guarding = plan.prompt, plan.guarding
         native = call.operation.startswith("Invoke")
         if guarding is not None and guarding.prompt.blocked:
             made = blocked_prompt(guarding, prompt, native=native)
-            answer = _render(call, prompt, made, TokenUsage(), seed, inference_region)
+            answer = _render(call, prompt, made, TokenUsage(), identity, inference_region)
             return shown(answer, guarding, None, (), call)
         counted = self._cache.use(prompt, call.account, call.region)
         made = generate(prompt, self._draft(prompt))
@@ -147,7 +147,7 @@ class Engine:
         if guarding is not None:
             made, found = guarded_generation(guarding, prompt, made, native=native)
         used = replace(counted, output=made.output_tokens) if usage is None else usage
-        answer = _render(call, prompt, made, used, seed, inference_region)
+        answer = _render(call, prompt, made, used, identity, inference_region)
         if usage is not None:
             answer = _paced_by(usage.output, made.output_tokens, answer)
         return answer if guarding is None else shown(answer, guarding, found, texts, call)
@@ -202,10 +202,10 @@ class Engine:
             return structured.schema_text(prompt, draft.text)
         return draft
 
-    def _embed(self, call: Call, plan: EmbeddingPlan, seed: str, region: str | None) -> Answer:
+    def _embed(self, plan: EmbeddingPlan, identity: str, region: str | None) -> Answer:
         return Answer(
             TokenUsage(input=plan.tokens),
-            body=plan.answer(self._embedder, seed),
+            body=plan.answer(self._embedder, identity),
             headers={"x-amzn-bedrock-input-token-count": str(plan.tokens)},
             service_tier="default",
             inference_region=region,
@@ -244,16 +244,16 @@ def _render(
     prompt: Prompt,
     made: Generation,
     usage: TokenUsage,
-    seed: str,
+    identity: str,
     region: str | None,
 ) -> Answer:
     if call.operation == "Converse":
-        return answers.converse(call.body, prompt, made, usage, seed, region)
+        return answers.converse(call.body, prompt, made, usage, identity, region)
     if call.operation == "ConverseStream":
-        return answers.converse_stream(call.body, prompt, made, usage, seed, region)
+        return answers.converse_stream(call.body, prompt, made, usage, identity, region)
     if call.operation == "InvokeModel":
-        return native.render(prompt, made, usage, seed, region)
-    return native.render_stream(prompt, made, usage, seed, region)
+        return native.render(prompt, made, usage, identity, region)
+    return native.render_stream(prompt, made, usage, identity, region)
 
 
 def _paced_by(output: int, made: int, answer: Answer) -> Answer:
@@ -274,5 +274,13 @@ def _invoke_body(form: Any) -> Any:
 
 
 def _seed(call: Call) -> str:
-    text = f"{call.account}/{call.region}/{call.model_id}/{call.body!r}"
+    return _digest(f"{call.account}/{call.region}/{call.model_id}/{call.body!r}")
+
+
+def _identity(seed: str, request_id: str) -> str:
+    """What the ids of one invocation are made from: equal requests have ids of their own."""
+    return _digest(f"{seed}/{request_id}")
+
+
+def _digest(text: str) -> str:
     return hashlib.sha256(text.encode("utf-8", "backslashreplace")).hexdigest()

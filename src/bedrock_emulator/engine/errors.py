@@ -85,6 +85,14 @@ def no_image(path: str) -> EmulatedError:
     return validation(f"{path}: Could not process image")
 
 
+def too_large(kind: str, path: str, limit: str) -> EmulatedError:
+    """`kind` is image or document, `limit` what the service model says of a message's."""
+    return validation(
+        f"The {kind} at {path} exceeds the limit of {limit}. Provide a smaller {kind} and try "
+        "again."
+    )
+
+
 def extraneous_key(path: str, key: str) -> EmulatedError:
     """The service's wording for a member that a model's body does not have. (recorded)"""
     return validation(

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from bedrock_emulator.engine.citing import Citation, Part
 from bedrock_emulator.engine.prompt import Prompt
 from bedrock_emulator.engine.tokens import Tokeniser
 
@@ -30,6 +31,7 @@ class Draft:
     """What a model would say without any limit."""
 
     text: str = ""
+    parts: tuple[Part, ...] = ()  # the same with citations, where the request asks for them
     calls: tuple[ToolCall, ...] = ()
     reasoning: str = ""
 
@@ -44,6 +46,7 @@ class Block:
     call: ToolCall | None = None
     ids: tuple[int, ...] = ()  # of `text`, for streaming
     first: int = 0  # cumulative tokens before the block
+    citations: tuple[Citation, ...] = ()  # of a text
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +69,13 @@ class _Loop:
         self.stopped: StopReason | None = None
         self.stop_sequence: str | None = None
 
-    def text(self, kind: Literal["text", "reasoning"], text: str) -> None:
+    def text(
+        self,
+        kind: Literal["text", "reasoning"],
+        text: str,
+        citations: tuple[Citation, ...] = (),
+    ) -> None:
+        """A text that is cut off comes without its citations, which would follow it."""
         if self.stopped or not text:
             return
         ids = self.tokeniser.encode(text)
@@ -77,7 +86,9 @@ class _Loop:
         if kind == "text" and self.stops:
             text, ids = self._stop(text, ids)
         first, self.used = self.used, self.used + len(ids)
-        self.blocks.append(Block(kind, self.used, text, None, tuple(ids), first))
+        if text:  # what a stop sequence or the limit has left nothing of is no block
+            kept = () if self.stopped else citations
+            self.blocks.append(Block(kind, self.used, text, None, tuple(ids), first, kept))
 
     def _stop(self, text: str, ids: list[int]) -> tuple[str, list[int]]:
         """Ends at the stop sequence that is complete first; its own tokens were generated."""
@@ -115,11 +126,20 @@ def generate(prompt: Prompt, draft: Draft) -> Generation:
     """Runs a draft into the limits of its request."""
     loop = _Loop(prompt)
     loop.text("reasoning", draft.reasoning)
-    loop.text("text", draft.text)
+    for part in _parts(prompt, draft):
+        loop.text("text", part.text, part.citations)
     for call in draft.calls:
         loop.call(call)
     reason: StopReason = loop.stopped or ("tool_use" if draft.calls else "end_turn")
     return Generation(tuple(loop.blocks), reason, loop.used, loop.stop_sequence)
+
+
+def _parts(prompt: Prompt, draft: Draft) -> tuple[Part, ...]:
+    """An answer that is stopped is one text: a stop sequence may stand across its parts."""
+    whole = "".join(part.text for part in draft.parts)
+    if draft.parts and not any(stop in whole for stop in prompt.stop_sequences):
+        return draft.parts
+    return (Part(draft.text),)
 
 
 def chunks(block: Block, tokeniser: Tokeniser) -> Iterator[tuple[str, int]]:

@@ -14,6 +14,10 @@ _BYTES_PER_DOCUMENT_TOKEN = 6
 _MAX_DOCUMENT_TOKENS = 150_000
 _MAX_CLIP_TOKENS = 30_000
 _BYTES_PER_CLIP_TOKEN = 64
+# Service model, Message: of an image its bytes and its sides, of a document its bytes.
+MAX_IMAGE_BYTES = 3_932_160  # 3.75 MB
+MAX_IMAGE_SIDE = 8_000  # px
+MAX_DOCUMENT_BYTES = 4_718_592  # 4.5 MB
 TEXT_FORMATS = frozenset({"txt", "md", "csv", "html"})
 
 
@@ -25,11 +29,13 @@ def decode(data: Any) -> bytes | None:
         return None
 
 
-def image_tokens(data: bytes) -> int | None:
-    """None where the bytes are no image."""
-    size = _image_size(data)
-    if size is None or 0 in size:
-        return None
+def image_size(data: bytes) -> tuple[int, int] | None:
+    """Width and height in px; None where the bytes are no image."""
+    size = _header_size(data)
+    return None if size is None or 0 in size else size
+
+
+def image_tokens(size: tuple[int, int]) -> int:
     return min(MAX_IMAGE_TOKENS, max(1, size[0] * size[1] // _PIXELS_PER_TOKEN))
 
 
@@ -42,7 +48,7 @@ def clip_tokens(data: bytes) -> int:
     return min(_MAX_CLIP_TOKENS, 1 + len(data) // _BYTES_PER_CLIP_TOKEN)
 
 
-def _image_size(data: bytes) -> tuple[int, int] | None:
+def _header_size(data: bytes) -> tuple[int, int] | None:
     if data[:8] == b"\x89PNG\r\n\x1a\n" and len(data) >= 24:
         width, height = struct.unpack(">II", data[16:24])
         return width, height

@@ -6,6 +6,7 @@ The order tools, system, messages is the order in which a cached prefix grows.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -38,6 +39,19 @@ class Turn:
     text: str
 
 
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A document or a search result of the prompt, which an answer may be asked to cite."""
+
+    kind: Literal["document", "search_result"]
+    index: int  # among those of its kind, from 0
+    title: str | None
+    origin: str  # of a search result: where it says that it is from
+    blocks: tuple[str, ...]  # its texts; of a document that is not read none
+    one_text: bool  # cited by its characters; otherwise by its blocks
+    cited: bool  # where it is quoted
+
+
 @dataclass(slots=True)
 class Prompt:
     """What one request asks; built by the readers in `requests/`."""
@@ -47,7 +61,8 @@ class Prompt:
     system: str = ""
     turns: list[Turn] = field(default_factory=list)
     tools: list[Tool] = field(default_factory=list)
-    called: set[str] = field(default_factory=set)  # tools, since the user last asked
+    called: list[tuple[str, Any]] = field(default_factory=list)
+    """Name and input of the tools called since the user last asked."""
     built_in_tools: int = 0  # offered beside those, and never run here
     tool_choice: str = "auto"  # auto, any, none, or the name of a tool after "tool:"
     max_tokens: int | None = None
@@ -59,6 +74,7 @@ class Prompt:
     field_paths: tuple[str, ...] = ()  # members of the native answer that are asked for
     checkpoints: int = 0
     documents: set[str] = field(default_factory=set)  # names of those in messages
+    sources: list[Source] = field(default_factory=list)
     chat: bool = False  # a chat body, where the family also has another kind
 
     @property
@@ -111,6 +127,20 @@ class Prompt:
         preamble = 0 if self.tools else self.model.overhead.tools
         self.tools.append(tool)
         self.pieces.append(Piece("tool:" + text, self.tokeniser.count(text) + preamble))
+
+    def add_source(
+        self,
+        kind: Literal["document", "search_result"],
+        title: str | None,
+        blocks: Iterable[str],
+        *,
+        one_text: bool,
+        cited: bool,
+        origin: str = "",
+    ) -> None:
+        """Notes a document or a search result, in the order in which they are numbered."""
+        index = sum(source.kind == kind for source in self.sources)
+        self.sources.append(Source(kind, index, title, origin, tuple(blocks), one_text, cited))
 
     def mark(self, ttl: Ttl) -> None:
         """Sets a checkpoint at the end of what has been read so far."""

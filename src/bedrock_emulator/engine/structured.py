@@ -22,7 +22,8 @@ def forced_call(prompt: Prompt, hint: str) -> Draft:
     """
     name = prompt.tool_choice.removeprefix("tool:")
     named = [tool for tool in prompt.tools if tool.name == name]
-    uncalled = [tool for tool in prompt.tools if tool.name not in prompt.called]
+    called = {called for called, _ in prompt.called}
+    uncalled = [tool for tool in prompt.tools if tool.name not in called]
     chosen = [*named, *uncalled, prompt.tools[-1]][0]
     return Draft(calls=(call_of(chosen, hint),))
 

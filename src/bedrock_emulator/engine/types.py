@@ -24,7 +24,10 @@ Json = Any
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One decoded request. `body` is parsed JSON; `headers` have lower-case names."""
+    """One decoded request. `body` is parsed JSON; `headers` have lower-case names.
+
+    `request_id` is the invocation's own: ids in its answer are made from it and from the request.
+    """
 
     operation: Operation
     model_id: str  # as called, URL-decoded: base id, profile id or ARN
@@ -32,6 +35,7 @@ class Call:
     region: str
     body: Json
     headers: Mapping[str, str] = field(default_factory=dict)
+    request_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +89,8 @@ class Answer:
     """A whole generation. Exactly one of `body` and `events` is set.
 
     For streams the last event carries usage (`metadata`, or a `chunk` with invocation metrics).
-    Latencies (`metrics.latencyMs`, and two members of the invocation metrics) are placeholders that
-    the wire overwrites; it also pads the frames.
+    Latencies (`metrics.latencyMs`, and two members of the invocation metrics) and `created` are
+    placeholders that the wire overwrites; it also pads the frames.
     """
 
     usage: TokenUsage

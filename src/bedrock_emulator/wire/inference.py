@@ -16,6 +16,7 @@ from datetime import datetime
 from functools import partial
 from typing import Protocol, TypeVar
 
+from bedrock_emulator.engine.native.openai import created
 from bedrock_emulator.engine.reranking import model_of
 from bedrock_emulator.engine.types import (
     Answer,
@@ -77,6 +78,7 @@ class Inference:
             region=principal.region,
             body=body,
             headers=request.headers,
+            request_id=request_id,
         )
         metadata = request_metadata(request, route.operation, body)
         if call.operation == "CountTokens":
@@ -99,6 +101,8 @@ class Inference:
             raise
         if plan.stop_on_hangup and exchange.half_closed:
             exchange.client_left()
+        if call.operation.startswith("Invoke"):
+            answer = created(answer, int(self.now().timestamp()))
         reply = Reply(exchange, call, answer, plan, meter, request_id, started_ns)
         try:
             await self._write(reply)

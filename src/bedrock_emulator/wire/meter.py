@@ -14,6 +14,7 @@ from bedrock_emulator.invocation_log import Entry, InvocationLog, entry_of, reco
 from bedrock_emulator.log_record import Invocation, log_record, split_large_bodies
 from bedrock_emulator.log_settings import LogSettingsStore
 from bedrock_emulator.quota import Reservation
+from bedrock_emulator.wire.answers import LATENCY_HEADER
 from bedrock_emulator.wire.auth import Principal
 
 
@@ -96,6 +97,7 @@ class Meter:
                 guardrail=answer.guardrail,
                 search_units=answer.search_units,
                 service_tier=answer.service_tier,
+                latency=_latency(call),
                 inference_region=answer.inference_region,
                 request_metadata=self._metadata,
                 invocation_id=call.headers.get("amz-sdk-invocation-id"),
@@ -155,3 +157,11 @@ class Meter:
             key = str(Path(settings.key_prefix, record_folder(record)))
             objects = split_large_bodies(record, settings.bucket, key)
         return entry_of(root, record, objects)
+
+
+def _latency(call: Call) -> str | None:
+    """The latency that a valid call asks for, which its answer confirms."""
+    if not call.operation.startswith("Converse"):
+        return call.headers.get(LATENCY_HEADER)
+    config = call.body.get("performanceConfig")
+    return config.get("latency") if isinstance(config, dict) else None

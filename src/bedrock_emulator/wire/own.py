@@ -20,6 +20,7 @@ from bedrock_emulator.wire.answers import JSON
 from bedrock_emulator.wire.exchange import Exchange, Request
 from bedrock_emulator.wire.stats import Stats
 
+MAX_DIGITS = 15  # of an offset or limit
 MAX_SESSION_S = 43_200  # 12 hours, the longest that STS gives
 
 
@@ -72,10 +73,8 @@ class OwnEndpoints:
     async def _bill(self, request: Request) -> Any:
         query = parse_qs(request.raw_query)
         account = query.get("account", [None])[-1]
-        offset = int(query.get("offset", ["0"])[-1])
-        limit = int(query.get("limit", [str(MAX_LISTED)])[-1])
-        if offset < 0 or limit < 0:
-            raise ValueError("offset and limit must not be negative")
+        offset = _whole(query, "offset", 0)
+        limit = _whole(query, "limit", MAX_LISTED)
         return self.bill.read(account, offset, limit)
 
     async def _stats(self, _: Request) -> Any:
@@ -120,6 +119,14 @@ class OwnEndpoints:
             "session_token": credential.session_token,
             "expires_at": expires_at.isoformat(timespec="seconds"),
         }
+
+
+def _whole(query: dict[str, list[str]], name: str, otherwise: int) -> int:
+    """A whole number of a query, not negative. Raises ValueError, whose words name it."""
+    given = query.get(name, [str(otherwise)])[-1]
+    if not (given.isascii() and given.isdecimal() and len(given) <= MAX_DIGITS):
+        raise ValueError(f"{name} must be a whole number of at most {MAX_DIGITS} digits.")
+    return int(given)
 
 
 def names_this_machine(host: str, listening: str) -> bool:

@@ -128,13 +128,25 @@ def logged_body(reply: Reply) -> Any:
             body["stopReason"] = payload["stopReason"]
         elif event.type == "metadata":
             body |= payload
-    body["output"] = {"message": {"role": role, "content": [blocks[i] for i in sorted(blocks)]}}
+    content = [_with_citations(blocks[index]) for index in sorted(blocks)]
+    body["output"] = {"message": {"role": role, "content": content}}
     return body
+
+
+def _with_citations(block: dict[str, Any]) -> dict[str, Any]:
+    """A text with citations, as a whole answer has it."""
+    if "citations" not in block:
+        return block
+    member = {"content": [{"text": block["text"]}], "citations": block["citations"]}
+    return {"citationsContent": member}
 
 
 def _extend(block: dict[str, Any], delta: dict[str, Any]) -> None:
     """Adds a delta to its block: strings grow, objects merge, the rest replaces."""
     for key, value in delta.items():
+        if key == "citation":
+            block.setdefault("citations", []).append(value)
+            continue
         known = block.get(key)
         if isinstance(known, str) and isinstance(value, str):
             block[key] = known + value

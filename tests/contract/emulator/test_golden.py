@@ -67,8 +67,11 @@ def request_like(fact: dict[str, Any]) -> dict[str, Any]:
     if "schema" in features:
         structure = {"jsonSchema": {"name": "City", "schema": SCHEMA}}
         body["outputConfig"] = {"textFormat": {"type": "json_schema", "structure": structure}}
-    if "thinking" in features:
-        body["additionalModelRequestFields"] = {"thinking": {"type": "enabled"}}
+    # A recorded model chose its tool; one that is forced to may not think, and says no less.
+    if "thinking" in features and "any" not in body.get("toolConfig", {}).get("toolChoice", ()):
+        body["additionalModelRequestFields"] = {
+            "thinking": {"type": "enabled", "budget_tokens": 1_024}
+        }
     if fact.get("stop_reason") == "max_tokens":
         body["inferenceConfig"]["maxTokens"] = 5
     return body
@@ -219,6 +222,14 @@ def test_refusals_have_the_recorded_status_and_words(engine: Engine, fact: dict[
     if fact["with"] == "server_tool":
         words = words[: words.index("'bash_20250124'")]  # the list of known tools grows
     assert caught.value.message.startswith(words)
+
+
+@pytest.mark.parametrize("fact", FACTS["answered"], ids=lambda f: f"{f['model']}-{f['with']}")
+def test_what_bedrock_has_answered_is_answered(engine: Engine, fact: dict[str, Any]) -> None:
+    video = {"video": {"format": fact["with"], "source": {"bytes": "AAAA"}}}
+    body = {"messages": [{"role": "user", "content": [{"text": "hello"}, video]}]}
+    answer = engine.answer(call("Converse", fact["model"], body))
+    assert sorted(answer.body) == fact["members"]
 
 
 def invoke_body(fact: dict[str, Any]) -> dict[str, Any]:

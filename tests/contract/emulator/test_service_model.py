@@ -36,7 +36,7 @@ REQUESTS: dict[str, dict[str, Any]] = {
     "cached": {"messages": HELLO, "system": [{"text": "word " * 1_500}, POINT]},
     "thinking": {
         "messages": HELLO,
-        "additionalModelRequestFields": {"thinking": {"type": "enabled"}},
+        "additionalModelRequestFields": {"thinking": {"type": "enabled", "budget_tokens": 1_024}},
     },
     "tier": {
         "messages": HELLO,
@@ -86,6 +86,30 @@ def test_converse_stream_fits_the_service_model(name: str, model: str) -> None:
     stream = MODEL.operation_model("ConverseStream").output_shape.members["stream"]
     for event in Engine(mode="fixed").answer(call).events:
         assert faults(event.payload, stream.members[event.type], event.type) == []
+
+
+def test_citations_fit_the_service_model() -> None:
+    text = "Readers do not block writers in write-ahead logging."
+    enabled = {"citations": {"enabled": True}}
+    result = {"source": "s", "title": "t", "content": [{"text": text}], **enabled}
+    sources: list[dict[str, Any]] = [
+        {"document": {"name": "d", "format": "txt", "source": {"text": text}, **enabled}},
+        {"document": {"name": "d", "source": {"content": [{"text": text}]}, **enabled}},
+        {"searchResult": result},
+    ]
+    engine = Engine()
+    whole = MODEL.operation_model("Converse").output_shape
+    stream = MODEL.operation_model("ConverseStream").output_shape.members["stream"]
+    for source in sources:
+        content = [source, {"text": "Do readers block writers?"}]
+        body = {"messages": [{"role": "user", "content": content}]}
+        model = "anthropic.claude-sonnet-4-6"
+        answer = engine.answer(Call("Converse", model, "111122223333", "us-east-1", body)).body
+        assert "citationsContent" in answer["output"]["message"]["content"][0]
+        assert faults(answer, whole, "") == []
+        call = Call("ConverseStream", model, "111122223333", "us-east-1", body)
+        for event in engine.answer(call).events:
+            assert faults(event.payload, stream.members[event.type], event.type) == []
 
 
 def test_count_tokens_takes_what_the_service_model_has() -> None:

@@ -66,6 +66,17 @@ def billed(emulator, arn):
     return [r for r in emulator.bill()["records"] if r.get("job_arn") == arn]
 
 
+def test_what_is_not_there_is_named_as_it_was_asked_for(emulator):
+    source = {"s3InputDataConfig": {"s3Uri": f"s3://{BUCKET}/none.jsonl"}}
+    arn = submit(emulator, "some.jsonl", "{}", inputDataConfig=source)
+    job = ended(emulator, arn)
+    assert job["status"] == "Failed"
+    assert job["message"] == f"The input object s3://{BUCKET}/none.jsonl does not exist."
+    folder = {"s3InputDataConfig": {"s3Uri": f"s3://{BUCKET}/some.jsonl/below"}}
+    job = ended(emulator, submit(emulator, "some.jsonl", "{}", inputDataConfig=folder))
+    assert job["message"] == f"The input object s3://{BUCKET}/some.jsonl/below does not exist."
+
+
 def test_every_success_is_billed_once_at_the_batch_tier(emulator):
     arn = submit(emulator, "first.jsonl", records(120, wrong={3, 77}))
     job = ended(emulator, arn)

@@ -41,14 +41,14 @@ CONVERSE = {
         },
     ],
     "system": [{"text": "s"}, {"cachePoint": {"type": "default"}}],
-    "inferenceConfig": {"maxTokens": 5, "temperature": 0.5, "stopSequences": ["x"]},
+    "inferenceConfig": {"maxTokens": 1_100, "temperature": 1, "stopSequences": ["x"]},
     "toolConfig": {**TOOLS, "toolChoice": {"auto": {}}},
     "serviceTier": {"type": "flex"},
     "requestMetadata": {"k": "v"},
     "outputConfig": {
         "textFormat": {"type": "json_schema", "structure": {"jsonSchema": {"schema": "{}"}}}
     },
-    "additionalModelRequestFields": {"thinking": {"type": "enabled"}},
+    "additionalModelRequestFields": {"thinking": {"type": "enabled", "budget_tokens": 1_024}},
     "additionalModelResponseFieldPaths": ["/stop_sequence"],
 }
 GUARDED = {"guardrailIdentifier": "gr1", "guardrailVersion": "1", "trace": "enabled"}

@@ -81,6 +81,35 @@ def test_a_million_tokens_fit_where_the_beta_is_asked_for(
         fixed.prepare(asked)
 
 
+@pytest.mark.parametrize("model", [CLAUDE, "amazon.nova-lite-v1:0"])
+def test_a_stop_sequence_that_cuts_everything_leaves_no_block(fixed, call, model) -> None:
+    """An empty text would be refused when the conversation is sent back."""
+    body = {
+        "messages": [{"role": "user", "content": [{"text": "hi"}]}],
+        "inferenceConfig": {"stopSequences": ["This is"]},
+    }
+    whole = fixed.answer(call(body, model=model)).body
+    assert whole["output"]["message"]["content"] == []
+    assert whole["stopReason"] == "stop_sequence"
+    assert whole["usage"]["outputTokens"] > 0
+    events = fixed.answer(call(body, "ConverseStream", model)).events
+    assert [event.type for event in events] == ["messageStart", "messageStop", "metadata"]
+
+
+def test_a_messages_body_of_which_all_is_cut_has_no_block(fixed, call) -> None:
+    body = {
+        "anthropic_version": "bedrock-2023-05-31",
+        "max_tokens": 9,
+        "messages": [{"role": "user", "content": "hi"}],
+        "stop_sequences": ["This is"],
+    }
+    whole = fixed.answer(call(body, "InvokeModel", CLAUDE)).body
+    assert (whole["content"], whole["stop_sequence"]) == ([], "This is")
+    events = fixed.answer(call(body, "InvokeModelWithResponseStream", CLAUDE)).events
+    kinds = [event.payload["type"] for event in events]
+    assert kinds == ["message_start", "message_delta", "message_stop"]
+
+
 def test_the_earliest_stop_sequence_wins() -> None:
     result = made("alpha beta gamma delta", 50, ("gamma", "beta"))
     assert (result.blocks[0].text, result.stop_sequence) == ("alpha ", "beta")

@@ -208,3 +208,29 @@ def test_the_same_call_is_answered_the_same(say) -> None:
 def test_hostile_prompts_are_read_in_steps_that_grow_with_their_length(say, hostile) -> None:
     """A reader in n² steps would take minutes here, and the suite's time limit would show it."""
     assert say(hostile * (100_000 // len(hostile)), model=OBEDIENT)
+
+
+@pytest.mark.parametrize("given", ['{"q": 1}', ""])
+def test_the_obedient_model_ends_a_loop_with_what_the_tool_returned(models, call, given) -> None:
+    spec = {"name": "look", "inputSchema": {"json": {"type": "object"}}}
+    messages = [{"role": "user", "content": [{"text": f"Call the tool look {given}"}]}]
+    tools = {"tools": [{"toolSpec": spec}]}
+
+    def turn(returned: str = "12 m"):
+        body = {"messages": messages, "toolConfig": tools}
+        content = models.answer(call(body, model=OBEDIENT)).body["output"]["message"]["content"]
+        messages.append({"role": "assistant", "content": content})
+        uses = [block["toolUse"] for block in content if "toolUse" in block]
+        if uses:
+            results = [
+                {"toolResult": {"toolUseId": u["toolUseId"], "content": [{"text": returned}]}}
+                for u in uses
+            ]
+            messages.append({"role": "user", "content": results})
+        return [use["input"] for use in uses]
+
+    asked = json.loads(given or "{}")
+    assert [turn(), turn()] == [[asked], []]
+    messages.append({"role": "user", "content": [{"text": "Call the tool look again."}]})
+    assert turn('Now call the tool look {"q": 2}') == [asked]
+    assert [turn(), turn()] == [[{"q": 2}], []]

@@ -218,14 +218,16 @@ def jpeg(before: bytes = b"") -> bytes:
     ],
 )
 def test_an_image_of_each_format_counts_by_its_size(data) -> None:
-    assert media.image_tokens(data) == 800 * 600 // 750
+    size = media.image_size(data)
+    assert size == (800, 600)
+    assert media.image_tokens(size) == 800 * 600 // 750
 
 
 @pytest.mark.parametrize(
     "data", [b"", b"\xff\xd8", b"\xff\xd8\xff\xd9" + b"\0" * 20, webp(b"ABCD", b""), b"GIF89a\x01"]
 )
 def test_what_has_no_size_is_no_image(data) -> None:
-    assert media.image_tokens(data) is None
+    assert media.image_size(data) is None
 
 
 NEWER = "2026-10-21"

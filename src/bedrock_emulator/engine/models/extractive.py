@@ -10,6 +10,7 @@ import re
 from dataclasses import dataclass
 from itertools import pairwise
 
+from bedrock_emulator.engine.citing import cited
 from bedrock_emulator.engine.generation import Draft
 from bedrock_emulator.engine.models.minilm import MiniLm
 from bedrock_emulator.engine.models.reading import Passage, read
@@ -55,8 +56,12 @@ class Extractive:
         reasoning = _THINKING if prompt.thinking or prompt.model.reasons else ""
         if not reading.passages:
             return Draft(text=NO_PASSAGES, reasoning=reasoning)
-        quotes = self._quotes(reading.question, reading.passages)
-        return Draft(text=_answer(quotes), reasoning=reasoning)
+        chosen = _chosen(self._quotes(reading.question, reading.passages))
+        if not chosen:
+            return Draft(text=NOT_FOUND, reasoning=reasoning)
+        text = " ".join(f"{quote.text} [{quote.label}]" for quote in chosen)
+        parts = cited(prompt, ((quote.text, quote.label) for quote in chosen))
+        return Draft(text=text, parts=parts, reasoning=reasoning)
 
     def _quotes(self, question: str, passages: tuple[Passage, ...]) -> list[_Quote]:
         asked = self._minilm.vector(question)
@@ -79,15 +84,16 @@ class Extractive:
         return sorted(quotes, key=lambda quote: -quote.score)
 
 
-def _answer(quotes: list[_Quote]) -> str:
+def _chosen(quotes: list[_Quote]) -> list[_Quote]:
+    """The best and perhaps a second; none where the best is not near enough."""
     best = quotes[0]
     if best.score < _THRESHOLD:
-        return NOT_FOUND
+        return []
     chosen = [best]
     for quote in quotes[1:2]:
         if quote.score >= _CLOSE_SECOND * best.score and quote.text != best.text:
             chosen.append(quote)
-    return " ".join(f"{quote.text} [{quote.label}]" for quote in chosen)
+    return chosen
 
 
 def _windows(text: str) -> list[_Window]:

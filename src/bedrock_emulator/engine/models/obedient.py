@@ -127,7 +127,12 @@ def _asked(match: re.Match[str]) -> str:
 
 
 def _calls(text: str, prompt: Prompt) -> list[ToolCall]:
-    """Calls of offered tools that the text names, each tool once, with the JSON that follows."""
+    """Calls of offered tools that the text names, each tool once, with the JSON that follows.
+
+    What has been called since the user last asked is not called again: its result is there. An
+    instruction without JSON has had its call whatever the input was.
+    """
+    called = {name for name, _ in prompt.called}
     offered = {tool.name: tool for tool in prompt.tools}
     calls: dict[str, ToolCall] = {}
     for match in _CALL.finditer(text) if offered else ():
@@ -135,6 +140,8 @@ def _calls(text: str, prompt: Prompt) -> list[ToolCall]:
         if tool is None or tool.name in calls:
             continue
         given = _json_after(text, match.end())
+        if (tool.name in called) if given is None else ((tool.name, given) in prompt.called):
+            continue
         calls[tool.name] = ToolCall(tool.name, given) if given is not None else call_of(tool, "")
     return list(calls.values())[:_MAX_OBEYED]
 

@@ -54,10 +54,10 @@ def check_headers(headers: Mapping[str, str]) -> None:
 
 
 def render(
-    prompt: Prompt, made: Generation, usage: TokenUsage, seed: str, region: str | None
+    prompt: Prompt, made: Generation, usage: TokenUsage, identity: str, region: str | None
 ) -> Answer:
     """InvokeModel's answer, with the counts in its headers."""
-    body = _FAMILIES[prompt.model.native].body(prompt, made, usage, seed)
+    body = _FAMILIES[prompt.model.native].body(prompt, made, usage, identity)
     counts = {
         "x-amzn-bedrock-input-token-count": usage.input,
         "x-amzn-bedrock-output-token-count": usage.output,
@@ -72,10 +72,10 @@ def render(
 
 
 def render_stream(
-    prompt: Prompt, made: Generation, usage: TokenUsage, seed: str, region: str | None
+    prompt: Prompt, made: Generation, usage: TokenUsage, identity: str, region: str | None
 ) -> Answer:
     """InvokeModelWithResponseStream's answer: native chunks, metrics in the last."""
-    parts = _FAMILIES[prompt.model.native].stream(prompt, made, usage, seed)
+    parts = _FAMILIES[prompt.model.native].stream(prompt, made, usage, identity)
     events = [Event("chunk", payload, tokens) for payload, tokens in parts]
     metrics: dict[str, int] = {
         "inputTokenCount": usage.input,

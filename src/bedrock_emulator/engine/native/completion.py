@@ -42,7 +42,7 @@ def _read_llama(body: dict[str, Any], model: Model) -> Prompt:
     return prompt
 
 
-def _llama(prompt: Prompt, made: Generation, usage: TokenUsage, seed: str) -> dict[str, Any]:
+def _llama(prompt: Prompt, made: Generation, usage: TokenUsage, identity: str) -> dict[str, Any]:
     return {
         "generation": _text(made),
         "prompt_token_count": usage.input,
@@ -51,7 +51,7 @@ def _llama(prompt: Prompt, made: Generation, usage: TokenUsage, seed: str) -> di
     }
 
 
-def _llama_stream(prompt: Prompt, made: Generation, usage: TokenUsage, seed: str) -> Chunks:
+def _llama_stream(prompt: Prompt, made: Generation, usage: TokenUsage, identity: str) -> Chunks:
     parts: Chunks = []
     for text, tokens in _pieces(prompt, made):
         first = usage.input if not parts else None
@@ -85,27 +85,27 @@ def _read_deepseek(body: dict[str, Any], model: Model) -> Prompt:
     return _read(body, model, "max_tokens", allowed)
 
 
-def _mistral(prompt: Prompt, made: Generation, usage: TokenUsage, seed: str) -> dict[str, Any]:
+def _mistral(prompt: Prompt, made: Generation, usage: TokenUsage, identity: str) -> dict[str, Any]:
     if prompt.chat:
-        return openai.FAMILY.body(prompt, made, usage, seed)
+        return openai.FAMILY.body(prompt, made, usage, identity)
     return {"outputs": [{"text": _text(made), "stop_reason": _reason(made)}]}
 
 
-def _mistral_stream(prompt: Prompt, made: Generation, usage: TokenUsage, seed: str) -> Chunks:
+def _mistral_stream(prompt: Prompt, made: Generation, usage: TokenUsage, identity: str) -> Chunks:
     if prompt.chat:
-        return openai.FAMILY.stream(prompt, made, usage, seed)
+        return openai.FAMILY.stream(prompt, made, usage, identity)
     return _texts_of("outputs", prompt, made)
 
 
-def _deepseek(prompt: Prompt, made: Generation, usage: TokenUsage, seed: str) -> dict[str, Any]:
+def _deepseek(prompt: Prompt, made: Generation, usage: TokenUsage, identity: str) -> dict[str, Any]:
     if prompt.chat:
-        return openai.FAMILY.body(prompt, made, usage, seed)
+        return openai.FAMILY.body(prompt, made, usage, identity)
     return {"choices": [{"text": _text(made), "stop_reason": _reason(made)}]}
 
 
-def _deepseek_stream(prompt: Prompt, made: Generation, usage: TokenUsage, seed: str) -> Chunks:
+def _deepseek_stream(prompt: Prompt, made: Generation, usage: TokenUsage, identity: str) -> Chunks:
     if prompt.chat:
-        return openai.FAMILY.stream(prompt, made, usage, seed)
+        return openai.FAMILY.stream(prompt, made, usage, identity)
     return _texts_of("choices", prompt, made)
 
 

@@ -12,8 +12,8 @@ from bedrock_emulator.engine.requests.converse import read_nova
 from bedrock_emulator.engine.types import TokenUsage
 
 
-def _body(prompt: Prompt, made: Generation, usage: TokenUsage, seed: str) -> dict[str, Any]:
-    answer = answers.converse_body({}, prompt, made, usage, seed)
+def _body(prompt: Prompt, made: Generation, usage: TokenUsage, identity: str) -> dict[str, Any]:
+    answer = answers.converse_body({}, prompt, made, usage, identity)
     return {
         "output": answer["output"],
         "stopReason": answer["stopReason"],
@@ -21,9 +21,9 @@ def _body(prompt: Prompt, made: Generation, usage: TokenUsage, seed: str) -> dic
     }
 
 
-def _stream(prompt: Prompt, made: Generation, usage: TokenUsage, seed: str) -> Chunks:
+def _stream(prompt: Prompt, made: Generation, usage: TokenUsage, identity: str) -> Chunks:
     parts: Chunks = []
-    for event in answers.converse_stream({}, prompt, made, usage, seed, None).events:
+    for event in answers.converse_stream({}, prompt, made, usage, identity, None).events:
         payload = event.payload
         if event.type == "metadata":
             payload = {"usage": _usage(usage), "metrics": {}, "trace": {}}

@@ -19,6 +19,7 @@ from bedrock_emulator.engine.requests.anthropic_blocks import (
     text_of,
     unknown_tag,
 )
+from bedrock_emulator.engine.requests.thinking import Beside, check_choice, read_thinking
 from bedrock_emulator.engine.requests.tooling import named_twice
 
 _REQUIRED = ("anthropic_version", "max_tokens", "messages")
@@ -36,9 +37,6 @@ _VERSION_2026 = "2026-10-21"
 _TOOL_TYPES = ("bash_20250124", "custom", "memory_20250818", "text_editor_20250728")
 _TOOL_NAME = re.compile("[a-zA-Z0-9_-]{1,128}")
 _CHOICES = ("any", "auto", "none", "tool")
-_THINKING = ("adaptive", "disabled", "enabled")
-_LEAST_BUDGET = 1_024  # tokens of thinking
-_INTERLEAVED = "interleaved-thinking"  # of a beta's name, before its date
 _SERVER_TOOL_TOKENS = 300
 
 
@@ -118,31 +116,9 @@ def _read_limits(body: dict[str, Any], prompt: Prompt) -> None:
         raise errors.validation("top_k: Input should be a valid integer")
     if top_k is not None and top_k < 0:
         raise errors.validation("top_k: Input should be greater than or equal to 0")
-    if body.get("thinking") is not None:
-        _read_thinking(as_dict(body["thinking"], "thinking"), body, most)
-        if body["thinking"]["type"] != "disabled":
-            if body.get("temperature") not in (None, 1):
-                raise errors.validation(
-                    "`temperature` may only be set to 1 when thinking is enabled or in adaptive "
-                    "mode."
-                )
-            prompt.think()
-
-
-def _read_thinking(thinking: dict[str, Any], body: dict[str, Any], most: int) -> None:
-    """Thinking has a budget within the answer's, but between tool calls may go beyond it."""
-    kind = thinking.get("type")
-    if kind not in _THINKING:
-        raise unknown_tag(kind, _THINKING, "thinking")
-    if kind != "enabled":
-        return
-    budget, path = thinking.get("budget_tokens"), "thinking.enabled.budget_tokens"
-    if isinstance(budget, bool) or not isinstance(budget, int):
-        raise errors.validation(f"{path}: Input should be a valid integer")
-    if budget < _LEAST_BUDGET:
-        raise errors.validation(f"{path}: Input should be greater than or equal to {_LEAST_BUDGET}")
-    if budget >= most and _INTERLEAVED not in str(body.get("anthropic_beta")):
-        raise errors.validation("`max_tokens` must be greater than `thinking.budget_tokens`.")
+    beside = Beside(most, body.get("temperature"), body.get("anthropic_beta"))
+    if read_thinking(body.get("thinking"), beside):
+        prompt.think()
 
 
 def _read_format(body: dict[str, Any], prompt: Prompt) -> None:
@@ -192,8 +168,7 @@ def _read_choice(body: dict[str, Any], prompt: Prompt) -> None:
         raise unknown_tag(kind, _CHOICES, "tool_choice")
     if kind in ("any", "tool") and not body.get("tools"):
         raise errors.validation("tool_choice may only be specified while providing tools")
-    if kind in ("any", "tool") and prompt.thinking:
-        raise errors.validation("Thinking may not be enabled when tool_choice forces tool use.")
+    check_choice(str(kind), thinking=prompt.thinking)
     if kind != "tool":
         prompt.tool_choice = str(kind)
     else:

@@ -8,7 +8,8 @@ from typing import Any
 
 from bedrock_emulator.engine import errors, media
 from bedrock_emulator.engine.prompt import Prompt
-from bedrock_emulator.engine.requests.content import mark_cache
+from bedrock_emulator.engine.requests.cache_points import mark_cache
+from bedrock_emulator.engine.requests.content import search_passage
 from bedrock_emulator.engine.types import EmulatedError
 
 _BLOCK_TYPES = (
@@ -17,6 +18,7 @@ _BLOCK_TYPES = (
 )
 _RESULT_TYPES = ("document", "image", "search_result", "text", "tool_reference")
 _IMAGE_TYPES = ("image/gif", "image/jpeg", "image/png", "image/webp")
+_MAX_ENCODED_IMAGE = 5_242_880  # characters of base64, which are 3.75 MB of bytes
 _BLOCK_OVERHEAD = 4  # tokens around a tool use or result in the family's template
 
 
@@ -41,12 +43,15 @@ class BlockReader:
             text = self._media(kind, block, path)
         elif kind == "tool_result":
             text = self._tool_result(block, path)
+        elif kind == "search_result":
+            blocks = self._search_result(block, path)
+            self._count(kind, "\n".join(blocks))
+            text = search_passage(blocks)
         else:
             if kind == "tool_use":
                 self._tool_use(block, path)
-            text = _inner_text(kind, block)
-            self._count(kind, text)
-            text = text if kind == "search_result" else ""
+            self._count(kind, _inner_text(kind, block))
+            text = ""
         mark(block, self.prompt)
         return text
 
@@ -62,7 +67,7 @@ class BlockReader:
         if not isinstance(block.get("id"), str):
             raise errors.validation(f"{path}.tool_use.id: Field required")
         self.tool_uses.append(block["id"])
-        self.prompt.called.add(str(block.get("name")))
+        self.prompt.called.append((str(block.get("name")), block.get("input")))
 
     def _tool_result(self, block: dict[str, Any], path: str) -> str:
         """Its parts are read as they are read outside of it, only that its texts may be blank."""
@@ -82,6 +87,11 @@ class BlockReader:
             if kind in ("image", "document"):
                 said.append(self._media(kind, part, where))
                 continue
+            if kind == "search_result":
+                blocks = self._search_result(part, where)
+                texts += blocks
+                said.append(search_passage(blocks))
+                continue
             texts.append(text_of(part, where) if kind == "text" else _inner_text(kind, part))
             said.append(texts[-1])
         self._count("tool_result", "\n".join(texts))
@@ -92,19 +102,57 @@ class BlockReader:
         source = as_dict(block.get("source"), f"{path}.source")
         if source.get("type") == "url":
             raise errors.validation(f"{path}.source: URL sources are not supported")
-        path = f"{path}.{kind}.source"
-        text = None
+        path, of_block = f"{path}.{kind}.source", path
+        texts: list[str] | None = None
         if kind == "image":
             tokens = _image_tokens(source, path)
         elif source.get("type") == "text":
-            text = _plain_text(source, f"{path}.text")
-            tokens = prompt.tokeniser.count(text)
+            texts = [_plain_text(source, f"{path}.text")]
+            tokens = prompt.tokeniser.count(texts[0])
         elif source.get("type") == "content":
-            text, tokens = _custom_content(source.get("content"), f"{path}.content", prompt)
+            texts, tokens = _custom_content(source.get("content"), f"{path}.content", prompt)
         else:
             tokens = media.document_tokens(_bytes_of(source, path))
         prompt.add(f"{self.role}:{kind}:{json.dumps(source, sort_keys=True)}", tokens)
-        return "" if text is None else f"<document>\n{text}\n</document>"
+        if kind == "document":
+            prompt.add_source(
+                "document",
+                _title(block),
+                texts or (),
+                one_text=source.get("type") != "content",
+                cited=_is_cited(block, of_block),
+            )
+        return "" if texts is None else "<document>\n{}\n</document>".format("\n".join(texts))
+
+    def _search_result(self, block: dict[str, Any], path: str) -> list[str]:
+        parts = block.get("content")
+        parts = parts if isinstance(parts, list) else []
+        texts = [str(part.get("text", "")) for part in parts if isinstance(part, dict)]
+        self.prompt.add_source(
+            "search_result",
+            _title(block),
+            texts,
+            one_text=False,
+            cited=_is_cited(block, path),
+            origin=str(block.get("source", "")),
+        )
+        return texts
+
+
+def _title(block: dict[str, Any]) -> str | None:
+    title = block.get("title")
+    return title if isinstance(title, str) else None
+
+
+def _is_cited(block: dict[str, Any], path: str) -> bool:
+    """Whether a document or search result asks to be cited where it is quoted."""
+    if block.get("citations") is None:
+        return False
+    path = f"{path}.citations"
+    enabled = as_dict(block["citations"], path).get("enabled", False)
+    if not isinstance(enabled, bool):
+        raise errors.validation(f"{path}.enabled: Input should be a valid boolean")
+    return enabled
 
 
 def _tag(block: dict[str, Any], allowed: Sequence[str], path: str) -> str:
@@ -137,13 +185,24 @@ def _bytes_of(source: dict[str, Any], path: str) -> bytes:
 
 
 def _image_tokens(source: dict[str, Any], path: str) -> int:
-    tokens = media.image_tokens(_bytes_of(source, path))
-    if tokens is None:
+    size = media.image_size(_bytes_of(source, path))
+    if size is None:
         raise errors.no_image(f"{path}.base64")
+    encoded = len(source["data"])
+    if encoded > _MAX_ENCODED_IMAGE:
+        raise errors.validation(
+            f"{path}.base64: image exceeds 5 MB maximum: {encoded} bytes > "
+            f"{_MAX_ENCODED_IMAGE} bytes"
+        )
+    if max(size) > media.MAX_IMAGE_SIDE:
+        raise errors.validation(
+            f"{path}.base64.data: At least one of the image dimensions exceed max allowed size: "
+            f"{media.MAX_IMAGE_SIDE} pixels"
+        )
     if source.get("media_type") not in _IMAGE_TYPES:
         names = ", ".join(f"'{name}'" for name in _IMAGE_TYPES)
         raise errors.validation(f"{path}.base64.media_type: Input should be one of {names}")
-    return tokens
+    return media.image_tokens(size)
 
 
 def _plain_text(source: dict[str, Any], path: str) -> str:
@@ -156,8 +215,8 @@ def _plain_text(source: dict[str, Any], path: str) -> str:
     return text
 
 
-def _custom_content(content: Any, path: str, prompt: Prompt) -> tuple[str, int]:
-    """Text and tokens of a document in blocks, which answers cite one by one; or of one text."""
+def _custom_content(content: Any, path: str, prompt: Prompt) -> tuple[list[str], int]:
+    """Texts and tokens of a document in blocks, which answers cite one by one; or of one text."""
     texts, tokens = [], 0
     blocks = [{"type": "text", "text": content}] if isinstance(content, str) else content
     for index, block in enumerate(as_list(blocks, path)):
@@ -168,7 +227,7 @@ def _custom_content(content: Any, path: str, prompt: Prompt) -> tuple[str, int]:
         else:
             texts.append(text_of(block, where))
             tokens += prompt.tokeniser.count(texts[-1])
-    return "\n".join(texts), tokens
+    return texts, tokens
 
 
 def _inner_text(kind: str, block: dict[str, Any]) -> str:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any, cast
+from typing import Any
 
 from bedrock_emulator.engine import errors, media
-from bedrock_emulator.engine.catalogue import Ttl
-from bedrock_emulator.engine.prompt import MAX_CHECKPOINTS, Prompt
-from bedrock_emulator.engine.requests import checks
+from bedrock_emulator.engine.prompt import Prompt
+from bedrock_emulator.engine.requests import cache_points, checks
 from bedrock_emulator.engine.types import EmulatedError
 
 _IMAGE_FORMATS = ("gif", "jpeg", "png", "webp")
@@ -18,7 +17,7 @@ _QUALIFIERS = ("grounding_source", "query", "guard_content")
 # Service model, Message: of one message, and a document never without a text beside it.
 _MAX_IMAGES = 20
 _MAX_DOCUMENTS = 5
-# Service model: VideoFormat, AudioFormat, ToolResultStatus, CachePointType.
+# Service model: VideoFormat, AudioFormat, ToolResultStatus.
 _CLIP_FORMATS = {
     "video": ("mkv", "mov", "mp4", "webm", "flv", "mpeg", "mpg", "wmv", "three_gp"),
     "audio": (
@@ -27,7 +26,6 @@ _CLIP_FORMATS = {
     ),
 }
 _STATUSES = ("success", "error")
-_CACHE_POINTS = ("default",)
 _SOURCES = {
     "image": frozenset({"bytes", "s3Location"}),
     "document": frozenset({"bytes", "s3Location", "text", "content"}),
@@ -93,7 +91,7 @@ class ContentReader:
             prompt.add_text(mark, text)
             return text
         if kind == "cachePoint":
-            read_cache_point(value, prompt)
+            cache_points.read_cache_point(value, prompt)
             return ""
         if kind in ("image", "document", "video", "audio"):
             if kind == "document":
@@ -101,6 +99,8 @@ class ContentReader:
             return self._media(kind, value, path)
         if kind in ("toolUse", "toolResult"):
             return self._tool(kind, checks.as_object(value, path), path)
+        if kind == "searchResult":
+            return self._search_result(checks.as_object(value, path), f"{path}.{kind}", mark)
         text = _other_text(kind, value, path)
         prompt.add_text(f"{mark}{kind}:", text)
         return text if kind != "reasoningContent" else ""
@@ -124,9 +124,11 @@ class ContentReader:
                 raise errors.not_in_set(f"{path}.format", value.get("format"), _IMAGE_FORMATS)
             self.prompt.add(mark, tokens)
         else:
-            if value.get("format") not in _CLIP_FORMATS[kind]:
-                form = value.get("format")
-                raise errors.not_in_set(f"{path}.format", form, _CLIP_FORMATS[kind])
+            form = value.get("format")
+            known = _CLIP_FORMATS[kind]
+            # Nova, which alone takes videos, takes their media types too (recorded).
+            if form not in (*known, *(f"video/{name}" for name in known if kind == "video")):
+                raise errors.not_in_set(f"{path}.format", form, known)
             self.prompt.add(mark, media.clip_tokens(source if origin == "bytes" else b""))
         return ""
 
@@ -152,14 +154,37 @@ class ContentReader:
                 "consecutive whitespace character."
             )
         data = source if origin == "bytes" else b""
-        text = _document_text(origin, source, f"{path}.source")
+        if len(data) > media.MAX_DOCUMENT_BYTES:
+            raise errors.too_large("document", path, "4.5 MB")
+        blocks = _document_texts(origin, source, f"{path}.source")
         if form in media.TEXT_FORMATS and data:
-            text = data.decode("utf-8", "replace")
-        if text:
+            blocks = [data.decode("utf-8", "replace")]
+        self.prompt.add_source(
+            "document",
+            str(value.get("name", "")),
+            blocks,
+            one_text=origin != "content",
+            cited=_is_cited(value, path),
+        )
+        if text := "\n".join(blocks):
             self.prompt.add(mark, self.prompt.tokeniser.count(text))
             return f'<document name="{value.get("name", "")}">\n{text}\n</document>'
         self.prompt.add(mark, media.document_tokens(data))
         return ""
+
+    def _search_result(self, value: dict[str, Any], path: str, mark: str) -> str:
+        blocks = _texts_in(value, path)
+        title, origin = str(value.get("title", "")), str(value.get("source", ""))
+        self.prompt.add_text(f"{mark}searchResult:", "\n".join(blocks))
+        self.prompt.add_source(
+            "search_result",
+            title,
+            blocks,
+            one_text=False,
+            cited=_is_cited(value, path),
+            origin=origin,
+        )
+        return search_passage(blocks)
 
     def _tool(self, kind: str, value: dict[str, Any], path: str) -> str:
         if not self.prompt.tools and not self.prompt.built_in_tools:
@@ -172,7 +197,7 @@ class ContentReader:
         if kind == "toolUse":
             checks.word(value.get("name"), f"{where}.name", checks.TOOL_NAME)
             self.tool_uses.append(identity)
-            self.prompt.called.add(str(value.get("name")))
+            self.prompt.called.append((str(value.get("name")), value.get("input")))
             text = json.dumps([value.get("name"), value.get("input")], ensure_ascii=False)
             self._count(f"toolUse:{identity}:", text)
             return ""
@@ -205,6 +230,9 @@ class ContentReader:
             text = checks.as_text(value, path)
         elif kind == "json":
             text = json.dumps(value, ensure_ascii=False)
+        elif kind == "searchResult":
+            mark = f"{self.role}:toolResult:"
+            return self._search_result(checks.as_object(value, path), f"{path}.{kind}", mark)
         else:
             text = _other_text(kind, value, path)
         self._count("toolResult:", text)
@@ -213,6 +241,12 @@ class ContentReader:
     def _count(self, key: str, text: str) -> None:
         tokens = self.prompt.tokeniser.count(text) + _BLOCK_OVERHEAD
         self.prompt.add(f"{self.role}:{key}{text}", tokens)
+
+
+def search_passage(blocks: list[str]) -> str:
+    """A search result as the models find passages."""
+    text = "\n".join(blocks)
+    return f"<search_result>\n{text}\n</search_result>" if text else ""
 
 
 def _lies_in_s3(entry: Any) -> bool:
@@ -245,38 +279,6 @@ def _blank(shape: str, path: str) -> EmulatedError:
         f"The text field in the {shape} object at {path} is blank. Add text to the text field, "
         "and try again."
     )
-
-
-def read_cache_point(value: Any, prompt: Prompt) -> None:
-    """A cachePoint: its class of life is 5m unless it says 1h; at most four in a prompt."""
-    point = checks.as_object(value, "cachePoint")
-    if point.get("type") not in _CACHE_POINTS:
-        raise errors.not_in_set("cachePoint.type", point.get("type"), _CACHE_POINTS)
-    mark_cache(point.get("ttl", "5m"), prompt)
-
-
-def mark_cache(ttl: Any, prompt: Prompt) -> None:
-    model = prompt.model
-    if not model.cache_min:
-        raise errors.access_denied(
-            "You invoked an unsupported model or your request did not allow prompt caching. See "
-            "the documentation for more information."
-        )
-    if ttl not in model.cache_ttls:
-        raise errors.validation(
-            f"This model doesn't support the cache ttl '{ttl}'. Supported: "
-            f"{', '.join(model.cache_ttls)}."
-        )
-    if ttl == "1h" and any(piece.checkpoint == "5m" for piece in prompt.pieces):
-        raise errors.validation(
-            "a ttl='1h' cache_control block must not come after a ttl='5m' cache_control block."
-        )
-    if prompt.checkpoints == MAX_CHECKPOINTS:
-        raise errors.validation(
-            f"A maximum of {MAX_CHECKPOINTS} blocks with cache_control may be provided. "
-            f"Found {MAX_CHECKPOINTS + 1}."
-        )
-    prompt.mark(cast(Ttl, ttl))
 
 
 def guarded_text(value: Any, path: str) -> str:
@@ -321,24 +323,37 @@ def _read_source(kind: str, value: dict[str, Any], path: str) -> tuple[str, Any]
 
 
 def _image_tokens(data: bytes, path: str) -> int:
-    tokens = media.image_tokens(data)
-    if tokens is None:
+    size = media.image_size(data)
+    if size is None:
         raise errors.no_image(f"{path}.source.bytes")
-    return tokens
+    if len(data) > media.MAX_IMAGE_BYTES:
+        raise errors.too_large("image", path, "3.75 MB")
+    if max(size) > media.MAX_IMAGE_SIDE:
+        raise errors.too_large("image", path, f"{media.MAX_IMAGE_SIDE} px on a side")
+    return media.image_tokens(size)
 
 
-def _document_text(origin: str, source: Any, path: str) -> str:
-    """The text of a document that comes as such."""
+def _document_texts(origin: str, source: Any, path: str) -> list[str]:
+    """The texts of a document that comes as such."""
     if origin == "text":
-        return checks.as_text(source, path.replace(".", "/") + "/text")
+        return [checks.as_text(source, path.replace(".", "/") + "/text")]
     if origin != "content":
-        return ""
+        return []
     path = f"{path}.content"
     entries = [
         only_member(entry, path, "DocumentContentBlock")
         for entry in checks.as_list(source, path.replace(".", "/"))
     ]
-    return "\n".join(checks.as_text(text, path.replace(".", "/")) for _, text in entries)
+    return [checks.as_text(text, path.replace(".", "/")) for _, text in entries]
+
+
+def _is_cited(value: dict[str, Any], path: str) -> bool:
+    """Whether a document or search result asks to be cited where it is quoted."""
+    where = path.replace(".", "/") + "/citations"
+    enabled = checks.object_in(value, "citations", where).get("enabled", False)
+    if not isinstance(enabled, bool):
+        raise errors.wrong_type(f"{where}/enabled", "boolean")
+    return enabled
 
 
 def match_tool_results(pending: list[str], answered: list[str], path: str) -> None:
@@ -356,6 +371,11 @@ def match_tool_results(pending: list[str], answered: list[str], path: str) -> No
         )
 
 
+def _texts_in(value: dict[str, Any], path: str) -> list[str]:
+    parts = checks.list_in(value, "content", f"{path}.content".replace(".", "/"))
+    return [str(part.get("text", "")) for part in parts if isinstance(part, dict)]
+
+
 def _other_text(kind: str, value: Any, path: str) -> str:
     if kind == "guardContent":
         return guarded_text(value, path)
@@ -363,8 +383,6 @@ def _other_text(kind: str, value: Any, path: str) -> str:
     if kind == "reasoningContent":
         text = value.get("reasoningText")
         return str(text.get("text", "")) if isinstance(text, dict) else ""
-    if kind in ("citationsContent", "searchResult"):
-        name = f"{path}.{kind}.content".replace(".", "/")
-        parts = checks.list_in(value, "content", name)
-        return "\n".join(str(p.get("text", "")) for p in parts if isinstance(p, dict))
+    if kind == "citationsContent":
+        return "\n".join(_texts_in(value, f"{path}.{kind}"))
     return json.dumps(value, ensure_ascii=False)

@@ -8,8 +8,10 @@ from typing import Any
 from bedrock_emulator.engine import errors
 from bedrock_emulator.engine.catalogue import Model
 from bedrock_emulator.engine.prompt import Prompt, Turn
-from bedrock_emulator.engine.requests import checks, content
+from bedrock_emulator.engine.requests import cache_points, checks, content
+from bedrock_emulator.engine.requests.thinking import Beside, check_choice, read_thinking
 from bedrock_emulator.engine.requests.tooling import read_tool_config
+from bedrock_emulator.engine.types import EmulatedError
 
 # Service model, ConverseRequest and what it holds.
 _MAX_FIELD_PATHS = 10
@@ -30,7 +32,10 @@ def read_converse(body: Any, model: Model) -> Prompt:
     _read_settings(body, prompt)
     _read_inference(body.get("inferenceConfig"), prompt)
     _read_output_config(checks.object_in(body, "outputConfig"), prompt)
-    return _read_prompt(body, prompt)
+    _read_prompt(body, prompt)
+    if model.native == "anthropic":
+        _check_thinking(body, prompt)
+    return prompt
 
 
 def read_nova(body: Any, model: Model) -> Prompt:
@@ -95,6 +100,20 @@ def _read_settings(body: dict[str, Any], prompt: Prompt) -> None:
         prompt.think()
 
 
+def _check_thinking(body: dict[str, Any], prompt: Prompt) -> None:
+    """Converse lets `thinking` pass unread; it is the model that refuses it."""
+    fields = body.get("additionalModelRequestFields")
+    if not isinstance(fields, dict):
+        return
+    temperature = checks.object_in(body, "inferenceConfig").get("temperature")
+    beside = Beside(prompt.output_limit, temperature, fields.get("anthropic_beta"))
+    try:
+        thinking = read_thinking(fields.get("thinking"), beside)
+        check_choice(prompt.tool_choice, thinking=thinking)
+    except EmulatedError as refusal:
+        raise errors.from_model(refusal) from None
+
+
 def _field_paths(paths: Any) -> tuple[str, ...]:
     name = "additionalModelResponseFieldPaths"
     texts = tuple(checks.as_text(path, name) for path in checks.as_list(paths, name))
@@ -156,7 +175,7 @@ def _read_system(blocks: list[Any], prompt: Prompt) -> None:
         path = f"system.{index}"
         kind, value = content.only_member(block, path, "SystemContentBlock")
         if kind == "cachePoint":
-            content.read_cache_point(value, prompt)
+            cache_points.read_cache_point(value, prompt)
         elif kind == "text":
             texts.append(content.read_text(value, path, "SystemContentBlock"))
             prompt.add_text("system:", texts[-1])

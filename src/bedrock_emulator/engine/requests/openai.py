@@ -21,6 +21,8 @@ def read_chat(body: dict[str, Any], model: Model) -> Prompt:
     for name in _LIMITS:
         if body.get(name) is not None:
             prompt.max_tokens = checks.whole_number(body[name], name)
+    if body.get("n") is not None and checks.whole_number(body["n"], "n") != 1:
+        raise errors.validation("n: only 1 answer can be asked for.")
     stop = body.get("stop")
     if stop is not None:
         prompt.stop_sequences = checks.stop_sequences(
@@ -75,13 +77,21 @@ def _read_message(message: dict[str, Any], index: int, prompt: Prompt) -> None:
         prompt.add_text("call:", json.dumps(call, ensure_ascii=False))
         function = call.get("function") if isinstance(call, dict) else None
         if isinstance(function, dict):
-            prompt.called.add(str(function.get("name")))
+            prompt.called.append((str(function.get("name")), _arguments(function)))
     if role == "user":
         prompt.called.clear()
     if role in ("system", "developer"):
         prompt.system = "\n\n".join(part for part in (prompt.system, text) if part)
     else:
         prompt.turns.append(Turn("assistant" if role == "assistant" else "user", text))
+
+
+def _arguments(function: dict[str, Any]) -> Any:
+    """The input of a call, which this shape holds as a text of JSON; None where it is none."""
+    try:
+        return json.loads(str(function.get("arguments")))
+    except ValueError:
+        return None
 
 
 def _text(content: Any, index: int) -> str:

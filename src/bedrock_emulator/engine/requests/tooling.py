@@ -7,7 +7,7 @@ from typing import Any
 
 from bedrock_emulator.engine import errors
 from bedrock_emulator.engine.prompt import Prompt, Tool
-from bedrock_emulator.engine.requests import checks, content
+from bedrock_emulator.engine.requests import cache_points, checks, content
 
 _SYSTEM_TOOL_TOKENS = 400  # the template of a built-in tool; about what recorded calls show
 
@@ -23,7 +23,7 @@ def read_tool_config(config: dict[str, Any], prompt: Prompt) -> None:
         path = f"toolConfig.tools.{index}"
         kind, value = content.only_member(entry, path, "Tool")
         if kind == "cachePoint":
-            content.read_cache_point(value, prompt)
+            cache_points.read_cache_point(value, prompt)
         elif kind == "toolSpec":
             prompt.add_tool(_tool(checks.as_object(value, f"{path}.toolSpec"), path))
         elif kind == "systemTool":
