@@ -196,6 +196,20 @@ def test_a_messages_body_gets_an_answer_that_fits_its_schema(models, call, older
     assert shaped["usage"]["input_tokens"] > plain["usage"]["input_tokens"]
 
 
+def test_converse_passes_claude_its_schema(models, call) -> None:
+    """As clients do that put Claude's own field beside Converse's."""
+    schema = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
+    config = {"output_config": {"format": {"type": "json_schema", "schema": schema}}}
+    body = {"messages": [{"role": "user", "content": [{"text": f"{WAL}\n{ASKED}"}]}]}
+    plain, shaped = (
+        models.answer(call(body | {"additionalModelRequestFields": fields})).body
+        for fields in ({}, config)
+    )
+    (block,) = shaped["output"]["message"]["content"]
+    assert json.loads(block["text"]).keys() == {"city"}
+    assert shaped["usage"]["inputTokens"] > plain["usage"]["inputTokens"]
+
+
 def test_the_same_call_is_answered_the_same(say) -> None:
     prompt = f'<passage id="1">{WAL}</passage>\n\n{ASKED}'
     assert len({say(prompt) for _ in range(3)}) == 1

@@ -11,6 +11,7 @@ from bedrock_emulator.engine import errors
 from bedrock_emulator.engine.catalogue import Model
 from bedrock_emulator.engine.prompt import Prompt, Tool, Turn
 from bedrock_emulator.engine.requests import checks
+from bedrock_emulator.engine.requests.answer_format import read_format
 from bedrock_emulator.engine.requests.anthropic_blocks import (
     BlockReader,
     as_dict,
@@ -56,7 +57,7 @@ def read_anthropic(body: dict[str, Any], model: Model) -> Prompt:
     prompt.open()
     prompt.use_betas(body.get("anthropic_beta"))
     _read_limits(body, prompt)
-    _read_format(body, prompt)
+    read_format(body, prompt)
     for index, tool in enumerate(_tools(body)):
         _read_tool(as_dict(tool, f"tools.{index}"), index, prompt)
     if named_twice(prompt.tools) is not None:
@@ -119,15 +120,6 @@ def _read_limits(body: dict[str, Any], prompt: Prompt) -> None:
     beside = Beside(most, body.get("temperature"), body.get("anthropic_beta"))
     if read_thinking(body.get("thinking"), beside):
         prompt.think()
-
-
-def _read_format(body: dict[str, Any], prompt: Prompt) -> None:
-    """A JSON schema for the answer, billed for its tokens; `output_format` is its older name."""
-    config = body.get("output_config")
-    form = config.get("format") if isinstance(config, dict) else body.get("output_format")
-    if isinstance(form, dict) and form.get("type") == "json_schema":
-        prompt.schema = as_dict(form.get("schema"), "output_config.format.schema")
-        prompt.add_text("schema:", json.dumps(prompt.schema, ensure_ascii=False))
 
 
 def _tools(body: dict[str, Any]) -> list[Any]:

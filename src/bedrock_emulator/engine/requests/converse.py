@@ -9,6 +9,7 @@ from bedrock_emulator.engine import errors
 from bedrock_emulator.engine.catalogue import Model
 from bedrock_emulator.engine.prompt import Prompt, Turn
 from bedrock_emulator.engine.requests import cache_points, checks, content
+from bedrock_emulator.engine.requests.answer_format import read_format
 from bedrock_emulator.engine.requests.thinking import Beside, check_choice, read_thinking
 from bedrock_emulator.engine.requests.tooling import read_tool_config
 from bedrock_emulator.engine.types import EmulatedError
@@ -34,7 +35,7 @@ def read_converse(body: Any, model: Model) -> Prompt:
     _read_output_config(checks.object_in(body, "outputConfig"), prompt)
     _read_prompt(body, prompt)
     if model.native == "anthropic":
-        _check_thinking(body, prompt)
+        _read_passed_on(body, prompt)
     return prompt
 
 
@@ -100,8 +101,8 @@ def _read_settings(body: dict[str, Any], prompt: Prompt) -> None:
         prompt.think()
 
 
-def _check_thinking(body: dict[str, Any], prompt: Prompt) -> None:
-    """Converse lets `thinking` pass unread; it is the model that refuses it."""
+def _read_passed_on(body: dict[str, Any], prompt: Prompt) -> None:
+    """Converse lets Claude's own fields pass unread; it is the model that refuses them."""
     fields = body.get("additionalModelRequestFields")
     if not isinstance(fields, dict):
         return
@@ -110,6 +111,7 @@ def _check_thinking(body: dict[str, Any], prompt: Prompt) -> None:
     try:
         thinking = read_thinking(fields.get("thinking"), beside)
         check_choice(prompt.tool_choice, thinking=thinking)
+        read_format(fields, prompt)
     except EmulatedError as refusal:
         raise errors.from_model(refusal) from None
 
