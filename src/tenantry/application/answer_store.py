@@ -90,15 +90,15 @@ class AnswerStore:
             object_id = await self.index.find(principal.tenant_id, name.digest)
             if object_id is None:
                 return None
-            return await self.body(home, object_id)
+            return await self.body(home, name.digest, object_id)
         except (NotFound, Corrupt, Unavailable) as problem:
             _log.warning("a kept answer could not be read: %s", problem.code)
             return None
 
-    async def body(self, home: Home, object_id: str) -> bytes:
-        """A kept answer. Raises `NotFound`, `Corrupt`, `Unavailable`."""
+    async def body(self, home: Home, name: bytes, object_id: str) -> bytes:
+        """The kept answer of that name. Raises `NotFound`, `Corrupt`, `Unavailable`."""
         sealed = await self.objects.get(home, ObjectKind.ANSWER, object_id)
-        return await self.sealer.open(home, _KIND, object_id, sealed)
+        return await self.sealer.open(home, _KIND, _bound(name, object_id), sealed)
 
     async def keep(self, ctx: RequestContext, name: AnswerName, body: bytes) -> None:
         """Keeps a request's answer for the plan's time; at most `ANSWERS_MAX` of a tenant, and none
@@ -110,7 +110,7 @@ class AnswerStore:
         home = home_of(principal.tenant)
         object_id = self.clock.random(16).hex()
         try:
-            sealed = await self.sealer.seal(home, _KIND, object_id, body)
+            sealed = await self.sealer.seal(home, _KIND, _bound(name.digest, object_id), body)
             # The entry first: one without its object is a miss, an object without one an orphan.
             stored = StoredAnswer(home, name.digest, object_id, ctx.request_id, name.user_hash)
             if not await self.index.keep(stored, ttl_s, ANSWERS_MAX):
@@ -130,6 +130,11 @@ async def sweep_answers(expired: ExpiredAnswers, objects: Objects) -> int:
         await objects.delete(answer.home, ObjectKind.ANSWER, answer.object_id)
         await expired.forget(answer)
     return len(found)
+
+
+def _bound(name: bytes, object_id: str) -> str:
+    """What an answer is sealed for: an entry that names another's object opens nothing."""
+    return f"{name.hex()}/{object_id}"
 
 
 def _whole(body: bytes) -> bool:

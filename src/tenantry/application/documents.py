@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 
 from tenantry.application.knowledge import Knowledge, document_of, no_such_document
 from tenantry.domain.access import may_see
@@ -28,6 +29,7 @@ SCANNED_MAX = 2_000  # rows a call looks at; a page may come back short, with a 
 READ_BYTES_MAX = 16 * 1024 * 1024  # opened for one call, until it stops looking
 _FIRST_ROWS = PAGE_DEFAULT + 1  # looked at together, until it is known what cards weigh here
 _ROWS_MAX = 200
+_LOOKS_MAX = 2  # at a document that is replaced while it is read
 
 Sees = Callable[[Card], bool]
 Shown = tuple[DocumentRow, Card]
@@ -133,14 +135,17 @@ async def document_content(
     *,
     groups: frozenset[str] = frozenset(),
 ) -> Content:
-    """The original as it was uploaded. NotFound as for `get_document`."""
+    """The original as it was uploaded. NotFound as for `get_document`, and for an original of
+    another card than the one that was decided on: a row names it in clear, and proves nothing.
+    """
     home = home_of(principal.tenant)
-    row, _ = await visible(deps, home, document_id, groups)
-    try:
-        card, data = await deps.original(home, row)
-    except NotFound:
-        raise no_such_document() from None
-    return Content(card, data)
+    for _ in range(_LOOKS_MAX):
+        row, seen = await visible(deps, home, document_id, groups)
+        with suppress(NotFound):
+            card, data = await deps.original(home, row)
+            if _is_of(seen, card):
+                return Content(card, data)
+    raise no_such_document()
 
 
 async def delete_document(
@@ -178,6 +183,12 @@ async def visible(
     if card is None or not may_see(card.access, groups):
         raise no_such_document()
     return row, card
+
+
+def _is_of(seen: Card, uploaded: Card) -> bool:
+    """Whether both are of one upload. What was found in its bytes may be another type than was
+    declared."""
+    return replace(uploaded, content_type=seen.content_type) == seen
 
 
 async def _versions(

@@ -227,7 +227,8 @@ class Exports:
 
     async def _reply(self, home: Home, row: KeptReply) -> bytes | None:
         try:
-            return await self._answers.body(replace(home, account=row.account), row.object_id)
+            at = replace(home, account=row.account)
+            return await self._answers.body(at, row.name, row.object_id)
         except (NotFound, Corrupt):
             return None
 
@@ -262,7 +263,9 @@ class Exports:
         deps = self._knowledge
         try:
             at = replace(home, account=row.account)
-            return await opened_session(deps.objects, deps.sealer, at, row.object_id)
+            return await opened_session(
+                deps.objects, deps.sealer, at, row.session_id, row.object_id
+            )
         except (NotFound, Corrupt):
             return None
 

@@ -95,7 +95,7 @@ class Sessions:
         document: Any = orjson.loads(await self.sealer.open(name.home, _KIND, object_id, sealed))
         # Sealed for this tenant and object; a row that names another session's object is refused.
         if document["session"] != name.session_id or document["owner"] != name.owner.hex():
-            raise Corrupt("What was said belongs to another session.")
+            raise _of_another()
         return conversation_from(document["said"])
 
     async def write(self, name: SessionName, object_id: str, said: Conversation) -> int:
@@ -107,13 +107,19 @@ class Sessions:
 
 
 async def opened_session(
-    objects: Objects, sealer: Sealer, home: Home, object_id: str
+    objects: Objects, sealer: Sealer, home: Home, session_id: str, object_id: str
 ) -> Mapping[str, Any]:
-    """What was said in a session, as it is stored. Raises `NotFound`, `Corrupt`."""
+    """What was said in a session, as it is stored, whoever it was. Raises `NotFound`, `Corrupt`."""
     sealed = await objects.get(home, ObjectKind.SESSION, object_id)
     document: Any = orjson.loads(await sealer.open(home, _KIND, object_id, sealed))
+    if document["session"] != session_id:
+        raise _of_another()
     said: Mapping[str, Any] = document["said"]
     return said
+
+
+def _of_another() -> Corrupt:
+    return Corrupt("What was said belongs to another session.")
 
 
 @dataclass(slots=True)

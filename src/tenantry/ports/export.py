@@ -33,6 +33,7 @@ class KeptReply:
     """An entry of the answer cache."""
 
     account: str
+    name: bytes
     object_id: str
     request_id: UUID | None
     expires_at: datetime

@@ -22,6 +22,7 @@ _SIGNED = f"{_UNIT}/bedrock/test_sigv4.py"
 _REGIONS = f"{_UNIT}/application/test_regions.py"
 _ONCE = f"{_UNIT}/idempotency/test_idempotent.py"
 _MOVED = f"{_UNIT}/idempotency/test_moved.py"
+_EXCHANGED_ANSWERS = "tests/integration/idempotency/test_exchanged_answers.py"
 _WORK = "tests/integration/postgres/test_unit_of_work.py"
 
 
@@ -99,6 +100,10 @@ _SEALS = (
        "{key.key_hmac.hex()}/", "", _MOVED),
     _m("seal", "the request of a kept answer", "application/idempotency.py",
        "{key.key_hmac.hex()}/{request_id}", "{key.key_hmac.hex()}", _MOVED),
+    _m("seal", "the name of an answer that may be given again", "application/answer_store.py",
+       'return f"{name.hex()}/{object_id}"', "return object_id", _EXCHANGED_ANSWERS),
+    _m("seal", "the session of words that are exported", "application/sessions.py",
+       'if document["session"] != session_id:', "if False:", _EXCHANGED_ANSWERS),
     _m("seal", "the tenant of an object's folder", "adapters/objects/disk.py",
        'b"tenantry/objects/" + home.tenant_id.encode()', 'b"tenantry/objects/"',
        f"{_UNIT}/knowledge/test_same_segment.py"),
@@ -115,6 +120,9 @@ _SEEN = (
        "lambda card: may_see(card.access, groups)", "lambda card: True", _DOCUMENTS),
     _m("access", "tags of one document: read, downloaded, removed", "application/documents.py",
        "card is None or not may_see(card.access, groups)", "card is None", _DOCUMENTS),
+    _m("access", "the card of an original that is given", "application/documents.py",
+       "if _is_of(seen, card):", "if True:",
+       "tests/integration/knowledge/test_exchanged_rows.py"),
     _m("access", "tags in a search and an answer", "domain/access.py",
        "return _shares(tags, self.groups)", "return True", _DOCUMENTS),
     _m("access", "that one tag must be shared", "domain/access.py",

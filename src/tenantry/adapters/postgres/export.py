@@ -176,6 +176,7 @@ def _of(user_hashes: Sequence[str] | None) -> list[str] | None:
 def _to_reply(row: Any) -> KeptReply:
     return KeptReply(
         row["account"],
+        bytes(row["name_hmac"]),
         row["object_id"],
         row["request_id"],
         row["expires_at"],
