@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tenantry.domain.sigv4 import SignatureProblem, parse_authorization
-from tenantry.entrypoints.http.wire.http2.head import Field, read_head
+from tenantry.entrypoints.http.wire.http2.head import Field, are_fields, read_head
 from tenantry.entrypoints.http.wire.limits import WireLimits
 
 LIMITS = WireLimits()
@@ -43,7 +43,8 @@ def test_a_path_is_kept_as_it_came(path: bytes) -> None:
         (b":scheme", b""), (b":scheme", b"ht tp"), (b":scheme", b"http\r\nx: y"),
         (b":scheme", b"http://x"), (b":scheme", b"a" * 40),
         (b":method", b""), (b":method", b"P T"), (b":method", b"POST\r\n"), (b":method", b"A" * 40),
-        (b":authority", b"x\r\ny: z"), (b":authority", b"x\x00"),
+        (b":authority", b"x\r\ny: z"), (b":authority", b"x\x00"), (b":authority", b"x "),
+        (b":authority", b"\tx"),
     ],
 )  # fmt: skip
 def test_the_first_line_is_checked_in_all_its_parts(name: bytes, value: bytes) -> None:
@@ -66,7 +67,9 @@ def test_what_becomes_a_header_counts_as_one(name: bytes) -> None:
         (b":authority", b"x"), (b":path", b"/b"), (b":status", b"200"), (b":protocol", b"a"),
         (b"Host", b"x"), (b"host", b"y"), (b"host", b""), (b"", b"a"), (b"a b", b"c"),
         (b"a:", b"b"),
-        (b"\xe9", b"a"), (b"a", b"b\rc"), (b"connection", b""), (b"te", b"trailers, gzip"),
+        (b"\xe9", b"a"), (b"a", b"b\rc"), (b"a", b" b"), (b"a", b"b "), (b"a", b"\tb"),
+        (b"a", b"b\t"), (b"a", b" "), (b"a", b"\t"), (b"cookie", b"a=b "),
+        (b"connection", b""), (b"te", b"trailers, gzip"),
         (b"upgrade", b"h2c"), (b"keep-alive", b"1"), (b"proxy-connection", b"close"),
         (b"transfer-encoding", b"identity"), (b"content-length", b"+1"),
         (b"content-length", b"1,1"),
@@ -77,10 +80,25 @@ def test_fields_that_are_none(field: Field) -> None:
     assert head_of({}, (b"a", b"b"), field)[0] == 400
 
 
-def test_a_value_loses_blanks_alone() -> None:
+@pytest.mark.parametrize("value", [b"", b"b", b"a b", b"a \t b", b"\xa0b\x85", b"\xff"])
+def test_a_value_is_kept_as_it_came(value: bytes) -> None:
     """What Unicode takes for white space is part of it, as on HTTP/1.1."""
-    head = read_head([*FIRST.items(), (b"a", b" \t\xa0b\x85\t ")], LIMITS)
-    assert head.headers["a"] == "\xa0b\x85"
+    head = read_head([*FIRST.items(), (b"a", value)], LIMITS)
+    assert head.refusal is None and head.headers["a"] == value.decode("latin-1")
+    assert are_fields([(b"a", value)])
+
+
+@pytest.mark.parametrize(
+    "field",
+    [
+        (b":path", b"/"), (b":x", b"a"), (b":", b"a"), (b"A", b"a"), (b"a b", b"c"), (b"", b"a"),
+        (b"a", b"b\r\nc: d"), (b"a", b"b\n"), (b"a", b" b"), (b"a", b"b\t"), (b"a", b"\x00"),
+        (b"connection", b"close"), (b"te", b"gzip"), (b"upgrade", b"h2c"),
+    ],
+)  # fmt: skip
+def test_a_trailer_has_no_field_that_a_head_has_not(field: Field) -> None:
+    assert are_fields([(b"a", b"b"), (b"te", b"trailers")])
+    assert not are_fields([(b"a", b"b"), field])
 
 
 def test_only_http_2_has_an_authority_to_sign() -> None:

@@ -36,7 +36,6 @@ from tenantry.entrypoints.http.wire.http2.frames import (
     Violation,
     known_settings,
 )
-from tenantry.entrypoints.http.wire.http2.head import size_of
 from tenantry.entrypoints.http.wire.http2.lingering import on_its_way
 from tenantry.entrypoints.http.wire.http2.protocol import (
     begun,
@@ -231,8 +230,8 @@ class Http2Connection(asyncio.Protocol):
         elif isinstance(event, RemoteSettingsChanged):
             keep_packing_small(self._h2)
             streams.look_again(0)
-        elif isinstance(event, TrailersReceived):  # who stands before us strips headers, not these
-            self._budget.spend(size_of(event.headers) // budget.PART_BYTES)
+        elif isinstance(event, TrailersReceived):
+            streams.trailers(event)
 
     # deadlines
 

@@ -9,7 +9,7 @@ from typing import Final
 
 from tenantry.entrypoints.http.wire.handover import Broken, body_bytes, too_large
 from tenantry.entrypoints.http.wire.limits import WireLimits
-from tenantry.entrypoints.http.wire.request import BLANKS, ONCE
+from tenantry.entrypoints.http.wire.request import ONCE
 
 NOT_HTTP2: Final = "The request is not valid HTTP/2."
 _FIELD_BYTES: Final = 32  # what a field counts beside its name and value (RFC 9113 §6.5.2)
@@ -20,7 +20,8 @@ OF_A_CONNECTION: Final = frozenset(
 _NAME: Final = re.compile(rb"[a-z0-9!#$%&'*+.^_`|~-]+")
 _METHOD: Final = re.compile(rb"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,32}")
 _SCHEME: Final = re.compile(rb"[A-Za-z][A-Za-z0-9+.-]{0,31}")
-_VALUE: Final = re.compile(rb"[^\x00-\x08\x0a-\x1f\x7f]*")
+# Without blanks around it (§8.2.1): whoever passes it on as HTTP/1.1 would make another of it.
+_VALUE: Final = re.compile(rb"(?![ \t])[^\x00-\x08\x0a-\x1f\x7f]*(?<![ \t])")
 _TARGET: Final = re.compile(rb"/[^\x00-\x20\x7f#]*|\*")
 
 Field = tuple[bytes, bytes]
@@ -42,6 +43,18 @@ class Head:
 def size_of(fields: Iterable[Field]) -> int:
     """As SETTINGS_MAX_HEADER_LIST_SIZE counts."""
     return sum(len(name) + len(value) + _FIELD_BYTES for name, value in fields)
+
+
+def are_fields(fields: Iterable[Field]) -> bool:
+    """Whether a request may have all of these beside its pseudo-headers, or behind its body."""
+    return all(_is_field(name, value) for name, value in fields)
+
+
+def _is_field(name: bytes, value: bytes) -> bool:
+    if not _NAME.fullmatch(name) or not _VALUE.fullmatch(value):
+        return False
+    key = name.decode("ascii")
+    return key not in OF_A_CONNECTION and (key != "te" or value.lower() == b"trailers")
 
 
 def read_head(fields: Sequence[Field], limits: WireLimits) -> Head:
@@ -79,11 +92,9 @@ def _split(head: Head, fields: Sequence[Field], limits: WireLimits) -> dict[byte
         raise Broken(431, "The request headers are too large.")
     cookies = []
     for name, value in fields[at:]:
-        if not _NAME.fullmatch(name) or not _VALUE.fullmatch(value):
+        if not _is_field(name, value):
             raise Broken(400, NOT_HTTP2)
-        key, text = name.decode("ascii"), value.decode("latin-1").strip(BLANKS)
-        if key in OF_A_CONNECTION or (key == "te" and text.lower() != "trailers"):
-            raise Broken(400, NOT_HTTP2)
+        key, text = name.decode("ascii"), value.decode("latin-1")
         if key == "cookie":
             cookies.append(text)
         else:
@@ -133,7 +144,7 @@ def _name_host(head: Head, authority: bytes | None) -> None:
         return
     if not _VALUE.fullmatch(authority):
         raise Broken(400, NOT_HTTP2)
-    named = authority.decode("latin-1").strip(BLANKS)
+    named = authority.decode("latin-1")
     head.items.append((":authority", named))
     if given is None:
         _add(head, "host", named)

@@ -10,7 +10,7 @@ from typing import Final
 
 from h2.connection import H2Connection
 from h2.errors import ErrorCodes
-from h2.events import DataReceived, RequestReceived
+from h2.events import DataReceived, RequestReceived, TrailersReceived
 from h2.exceptions import ProtocolError
 
 from tenantry.entrypoints.http.wire.handover import Broken, Refusal, Who, too_many
@@ -19,7 +19,7 @@ from tenantry.entrypoints.http.wire.host import Host
 from tenantry.entrypoints.http.wire.http2 import budget
 from tenantry.entrypoints.http.wire.http2.budget import Budget
 from tenantry.entrypoints.http.wire.http2.exchange import StreamExchange
-from tenantry.entrypoints.http.wire.http2.head import read_head, size_of
+from tenantry.entrypoints.http.wire.http2.head import NOT_HTTP2, are_fields, read_head, size_of
 from tenantry.entrypoints.http.wire.http2.incoming import LATE, Incoming, Shelf
 from tenantry.entrypoints.http.wire.http2.sending import Sending
 from tenantry.entrypoints.http.wire.request import Request
@@ -113,6 +113,14 @@ class Streams:
             self._refuse(stream_id, stream, incoming.refusal)
         elif incoming.held is not None:
             self._ask(stream_id, stream)
+
+    def trailers(self, event: TrailersReceived) -> None:
+        """Checked as fields of a head are, and dropped: who stands before us strips headers, not
+        these. The end of the stream is the next event."""
+        self._budget.spend(size_of(event.headers) // budget.PART_BYTES)
+        stream = self.open.get(event.stream_id)
+        if stream is not None and stream.unread and not are_fields(event.headers):
+            stream.incoming.refuse(Broken(400, NOT_HTTP2))
 
     def whole(self, stream_id: int) -> None:
         """The end of a request was seen."""
