@@ -11,6 +11,7 @@ from tenantry.adapters.postgres.audit_access import AuditAccess, AuditRole
 from tenantry.adapters.postgres.connections import derived_dsns
 from tenantry.adapters.postgres.embedded import EmbeddedCluster
 from tenantry.adapters.postgres.errors import DatabaseError
+from tenantry.adapters.postgres.walls import Kind, shipped
 from tenantry.bootstrap.deployment import objects_of, secret_of
 from tenantry.config import Settings, SettingsError
 from tenantry.domain.document import Home
@@ -34,6 +35,16 @@ class LocalStores:
 
     def passes_row_security(self) -> bool:
         return self._run(self._access.passes_row_security())
+
+    def beyond(self, kind: Kind) -> list[str] | None:
+        """What the catalogue has beyond what the migrations make; None: of other migrations."""
+        found = self._run(self._access.walls())
+        known = shipped()
+        return found.beyond(known, kind) if found.migrations == known.migrations else None
+
+    def catalogue(self, question: str, *values: object) -> list[Any]:
+        """The answer to a question of `sql/walls.sql` about roles, rights and relations."""
+        return self._run(self._access.catalogue(question, *values))
 
     def rows(
         self, role: AuditRole, query: str, *values: object, tenant: str | None = None
@@ -78,7 +89,7 @@ def local_stores(config: Settings, tenant: str) -> LocalStores | str:
     else why they are not."""
     try:
         stores = LocalStores(AuditAccess(_dsns(config)), objects_of(config))
-        known = stores.rows("superuser", _KNOWN, TenantId(tenant))
+        known = stores.rows("control", _KNOWN, TenantId(tenant))
     except (DatabaseError, OSError, SettingsError) as problem:
         return f"the database of this data folder is out of reach: {problem}"
     if not known:

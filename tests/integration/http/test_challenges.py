@@ -10,11 +10,11 @@ import pytest
 from botocore.exceptions import ClientError
 from tests.support.http2_client import Client, fields
 from tests.support.http_edge import Edge
-from tests.support.http_plain import send
+from tests.support.http_plain import post_json, send
 from tests.support.http_services import OPERATOR_TOKEN
 
 from tenantry.domain import errors
-from tenantry.domain.errors import TenantryError
+from tenantry.domain.errors import TenantryError, TenantSuspended
 from tenantry.entrypoints.http.errors import SHAPES, Family, to_response
 
 ASKED = 'Bearer realm="tenantry"'
@@ -107,3 +107,21 @@ def test_the_sdks_have_their_own_words_for_it_still(ported: Edge) -> None:
         pytest.raises(anthropic.AuthenticationError),
     ):
         sdk_.get("", cast_to=object)
+
+
+@pytest.mark.parametrize("refusal", [errors.KeyRevoked(), errors.KeyExpired(), TenantSuspended()])
+@pytest.mark.parametrize("headers", [{}, {"idempotency-key": "of-a-stranger"}])
+@pytest.mark.parametrize("path", ["/v1/chat/completions", f"/model/{MODEL}/converse"])
+def test_whom_admission_alone_knows_to_be_nobody_is_served_as_nobody(
+    edge: Edge, path: str, headers: dict[str, str], refusal: TenantryError
+) -> None:
+    """The worker's cache still knows the key as it was: no tenant is named, as of any such key."""
+    words = [{"role": "user", "content": "hi" if path.startswith("/v1") else [{"text": "hi"}]}]
+    body = {"model": MODEL, "messages": words} if path.startswith("/v1") else {"messages": words}
+    edge.services.inference.refusal = refusal
+    status, told, _ = post_json(edge, path, body, headers=headers)
+    assert status in (401, 403)
+    assert "x-tenantry-tenant" not in told and "ratelimit-policy" not in told
+    edge.services.inference.refusal = errors.ModelNotAllowed()
+    status, told, _ = post_json(edge, path, body)
+    assert (status, told["x-tenantry-tenant"]) == (403, "tnt_acme"), "it knows who asks"

@@ -31,9 +31,9 @@ A, B = canary("a"), canary("b")
 WORD = B.word()
 
 
-def exchange(who: str, said: str, told: str, **headers: str) -> Exchange:
+def exchange(who: str, said: str, told: str, status: int = 200, **headers: str) -> Exchange:
     asked = Ask("POST /v1/search", "/v1/search", body=said.encode())
-    return Exchange(who, asked, Reply(200, headers, told.encode()))
+    return Exchange(who, asked, Reply(status, headers, told.encode()))
 
 
 @pytest.mark.parametrize(
@@ -60,6 +60,16 @@ def test_a_reply_that_is_served_as_another_tenant_is_a_leak() -> None:
     assert leak_in(served, (A, B)) is not None
     assert leak_in(exchange("a", "", "{}", **{"x-tenantry-tenant": A.id}), (A, B)) is None
     assert leak_in(exchange("", "", "{}", **{"x-tenantry-tenant": A.id}), (A, B)) is not None
+
+
+@pytest.mark.parametrize("status", [401, 403, 404, 429, 503])
+def test_who_is_refused_is_not_served(status: int) -> None:
+    """The header names whose limits refuse it; who learns an id by it that it had not said is told
+    of, as of any word."""
+    refused = exchange("", B.id, "{}", status, **{"x-tenantry-tenant": B.id})
+    assert leak_in(refused, (A, B)) is None
+    told = leak_in(exchange("", "", "{}", status, **{"x-tenantry-tenant": B.id}), (A, B))
+    assert told == "POST /v1/search told of canary b"
 
 
 @pytest.mark.parametrize(

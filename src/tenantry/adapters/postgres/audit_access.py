@@ -13,6 +13,7 @@ import asyncpg
 
 from tenantry.adapters.postgres.dial import connect
 from tenantry.adapters.postgres.errors import DatabaseError
+from tenantry.adapters.postgres.walls import Walls, question
 
 AuditRole = Literal["app", "control", "operator", "superuser"]
 STATEMENT_TIMEOUT_MS = 20_000
@@ -40,6 +41,16 @@ class AuditAccess:
     async def passes_row_security(self) -> bool:
         """Whether the administrator's role can move rows between tenants at all."""
         return bool((await self.rows("superuser", _PASSES))[0][0])
+
+    async def walls(self) -> Walls:
+        """What the catalogue has of the walls, to be held against those that are shipped."""
+        ((migrations,),) = await self.rows("control", question("migrations"))
+        facts = await self.catalogue("facts")
+        return Walls(migrations, frozenset((row[0], row[1]) for row in facts))
+
+    async def catalogue(self, name: str, *values: object) -> list[Any]:
+        """The answer to a question of `sql/walls.sql`."""
+        return await self.rows("superuser", question(name), *values)
 
     async def rows(
         self, role: AuditRole, query: str, *values: object, tenant: str | None = None

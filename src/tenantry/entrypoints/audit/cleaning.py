@@ -75,7 +75,7 @@ def _left(ground: Ground) -> list[str]:
     left = []
     for canary in ground.canaries:
         try:
-            named = local.rows("superuser", _NAMED, canary.id)
+            named = local.rows("app", _NAMED, canary.id, tenant=canary.id)
             if named or local.count(home_of(canary), ObjectKind.ORIGINAL):
                 left.append(canary.id)
         except Exception as problem:  # of a database that has gone away, in its driver's words

@@ -28,7 +28,7 @@ def leak_in(exchange: Exchange, canaries: Sequence[Canary]) -> str | None:
     if exchange.who == "operator":
         return None
     caller = next((canary for canary in canaries if canary.name == exchange.who), None)
-    served = reply.tenant
+    served = reply.tenant if reply.ok else None
     if served is not None and (caller is None or served != caller.id):
         return f"{exchange.ask.operation} was served as another tenant"
     text = _whole(reply)

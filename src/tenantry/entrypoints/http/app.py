@@ -19,7 +19,9 @@ from tenantry.domain.errors import (
     KeyMissing,
     KeyWrong,
     TenantryError,
+    TenantSuspended,
     TooLarge,
+    Unauthenticated,
     Unavailable,
     UnsupportedMedia,
 )
@@ -46,6 +48,8 @@ _CAUSES_MAX: Final = 8
 # Classes of SQLSTATE: connection, resources, operator intervention, system. The others' messages
 # may hold what was sent.
 _OF_THE_SERVER: Final = ("08", "53", "57", "58")
+# What admission says of who asks, where a worker knew it still as it was: it serves nobody.
+_NOBODY: Final = (Unauthenticated, TenantSuspended)
 _RESPONSES: Final = "/v1/responses"  # what some OpenAI clients ask by default
 _log = logging.getLogger(__name__)
 
@@ -131,10 +135,18 @@ class App:
         exchange: Answering,
     ) -> None:
         principal: Principal | None = None
+        served: Principal | None = None
         progress = Progress()
         answer: Response | StreamingResponse
+
+        def refusal(error: Exception) -> Response:
+            nonlocal served
+            served = None if isinstance(error, _NOBODY) else principal
+            return self._refusal(error, route=route, request_id=request_id, principal=principal)
+
         try:
             principal = await self._who(route, request)
+            served = principal
             _require_scopes(route, principal, request)
             _refuse_body(route, request)
             call = Call(
@@ -146,14 +158,11 @@ class App:
             elif principal is None:
                 answer = await answer_operator_once(call)
             else:
-                refusal = partial(
-                    self._refusal, route=route, request_id=request_id, principal=principal
-                )
                 again = partial(self._who_again, route, request)
                 answer, request_id = await answer_once(call, refusal, again)
         except Exception as error:
-            answer = self._refusal(error, route=route, request_id=request_id, principal=principal)
-        self._tag(answer, route, principal, request_id, progress)
+            answer = refusal(error)
+        self._tag(answer, route, served, request_id, progress)
         if isinstance(answer, Response):
             self._send(answer, exchange)
         else:

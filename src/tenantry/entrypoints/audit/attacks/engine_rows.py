@@ -92,10 +92,10 @@ def _out_of_reach(ground: Ground) -> str:
         return "passages rest in sealed segments, and no vector engine has rows of them"
     if engine != "pgvector":
         return f"the rows of the vector engine {engine} are out of reach"
-    if not local.rows("superuser", _THERE)[0][0]:
-        return "pgvector's rows are in another database than the deployment's"
     if not local.passes_row_security():
         return "the administrator of this database does not pass row security"
+    if not local.rows("superuser", _THERE)[0][0]:
+        return "pgvector's rows are in another database than the deployment's"
     return ""
 
 

@@ -41,14 +41,15 @@ def engine_of(ground: Ground) -> str | None:
     """Where the canaries' passages rest; None where that cannot be seen."""
     if ground.local is None:
         return None
-    rows = ground.local.rows("superuser", _ANY, ground.a.id)
+    rows = ground.local.rows("app", _ANY, ground.a.id, tenant=ground.a.id)
     return prefix_of(rows[0][0]) if rows else None
 
 
 def places(ground: Ground, who: Canary, document: str) -> tuple[str, str]:
     """A document's segment and its original."""
     assert ground.local is not None, "asked where it is local"
-    ((segment, original),) = ground.local.rows("superuser", _PLACES, who.id, document)
+    rows = ground.local.rows("app", _PLACES, who.id, document, tenant=who.id)
+    ((segment, original),) = rows
     return str(segment), str(original)
 
 
@@ -66,4 +67,4 @@ def settled_places(ground: Ground, who: Canary, document: str) -> tuple[str, str
 def is_named(ground: Ground, who: Canary, segment: str) -> bool:
     """Whether a search would still read this segment."""
     assert ground.local is not None, "asked where it is local"
-    return bool(ground.local.rows("superuser", _NAMED, who.id, segment))
+    return bool(ground.local.rows("app", _NAMED, who.id, segment, tenant=who.id))

@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Final
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
 
-from tenantry.domain.audit import Wall
-from tenantry.entrypoints.audit.attack import HELD, Attack, Run, Verdict, found, held_if, not_run
+from tenantry.domain.audit import Outcome, Wall
+from tenantry.entrypoints.audit.attack import (
+    HELD,
+    Attack,
+    Verdict,
+    found,
+    held_if,
+    not_run,
+    void,
+)
+from tenantry.entrypoints.audit.attacks.walls import LocalRun, locally, wall_attacks
 from tenantry.entrypoints.audit.ground import Ground
+
+if TYPE_CHECKING:
+    from tenantry.bootstrap.audit import LocalStores
 
 _NO_RIGHT: Final = "42501"  # insufficient_privilege; a row policy's refusal has it too
 _UNSET: Final = ("", "%", "null", "*")
@@ -31,18 +45,20 @@ _CLOSED: Final = (
 )
 
 
-# Of a table: what A does to the rows of others, or gives away of its own. The names of tables come
-# from the catalogue.
+# Of a table: what A does to the rows of others, or gives away of its own. The names of tables and
+# columns come from the catalogue.
 _OTHERS: Final = "SELECT tenant_id FROM tenantry.{} WHERE tenant_id <> $1 LIMIT 1"
-_CROSSED: Final[tuple[tuple[str, Callable[[Ground], str]], ...]] = (
-    (_OTHERS, lambda ground: ground.a.id),
-    (
-        "UPDATE tenantry.{} SET tenant_id = tenant_id WHERE tenant_id = $1",
-        lambda ground: ground.b.id,
-    ),
-    ("DELETE FROM tenantry.{} WHERE tenant_id = $1", lambda ground: ground.b.id),
-    ("UPDATE tenantry.{} SET tenant_id = $1", lambda ground: ground.b.id),
+_WRITTEN: Final = "UPDATE tenantry.{0} SET {1} = {1} WHERE tenant_id = $1"
+_GIVEN: Final = "UPDATE tenantry.{} SET tenant_id = $1"
+_DELETED: Final = "DELETE FROM tenantry.{} WHERE tenant_id = $1"
+# A row of another tenant as it is, or no more than whose it is: policies come before constraints.
+_PUT: Final = (
+    "INSERT INTO tenantry.{0} ({1}) SELECT {1}"
+    " FROM jsonb_populate_record(NULL::tenantry.{0}, $1::text::jsonb)"
 )
+_ROW: Final = "SELECT to_jsonb(t)::text FROM tenantry.{} t WHERE tenant_id = $1 LIMIT 1"
+_CONSTRAINT: Final = "23"  # a class: the row was refused, and not for whose it is
+_NO_PARTITION: Final = "23514"  # before any policy is asked
 _SHOWN: Final = "SELECT tenant_id FROM tenantry.{} LIMIT 1"
 
 
@@ -53,7 +69,7 @@ def row_attacks(tables: Sequence[str]) -> list[Attack]:
                 f"rows.table-{name.replace('_', '-')}",
                 Wall.ROWS,
                 f"As the data plane's role, A reaches no row of another tenant in `{name}`.",
-                _locally(_table(name)),
+                locally(_table(name)),
             )
             for name in tables
         ),
@@ -62,7 +78,7 @@ def row_attacks(tables: Sequence[str]) -> list[Attack]:
                 f"rows.closed-{slug}",
                 Wall.ROWS,
                 f"The role `{role}` cannot reach {words}.",
-                _locally(_closed(role, statement)),
+                locally(_closed(role, statement)),
             )
             for role, statement, slug, words in _CLOSED
         ),
@@ -70,48 +86,76 @@ def row_attacks(tables: Sequence[str]) -> list[Attack]:
             "rows.no-tenant",
             Wall.ROWS,
             "Without a unit of work, or in one for nobody, the data plane's role sees no row.",
-            _locally(_no_tenant),
+            locally(_no_tenant),
         ),
-        Attack(
-            "rows.strong-role",
-            Wall.ROWS,
-            "No role that logs in passes row security, or may become one that crosses.",
-            _locally(_weak_roles),
-        ),
-        Attack(
-            "rows.unforced",
-            Wall.ROWS,
-            "Row security is forced on every table of tenants.",
-            _locally(_forced),
-        ),
+        *wall_attacks(),
     ]
 
 
-def _locally(run: Run) -> Run:
-    def local(ground: Ground) -> Verdict:
-        return run(ground) if ground.local is not None else not_run(ground.not_local)
+@dataclass(frozen=True, slots=True)
+class _Try:
+    """A statement of A's on a table, and whether its role has the right that it takes."""
 
-    return local
+    verb: str
+    statement: str
+    value: str
+    allowed: bool
 
 
-def _table(name: str) -> Run:
-    def run(ground: Ground) -> Verdict:
-        local = ground.local
-        assert local is not None, "asked where it is local"
-        a = ground.a.id
-        for statement, other in _CROSSED:
-            if local.refusal("app", statement.format(name), other(ground), tenant=a) is None:
-                return found(f"{statement.partition(' ')[0]} reaches another tenant's rows")
-        others = local.rows("superuser", _OTHERS.format(name), a)
-        return HELD if others else not_run("no other tenant has a row in it here")
+def _table(name: str) -> LocalRun:
+    def run(ground: Ground, local: LocalStores) -> Verdict:
+        a, b = ground.a.id, ground.b.id
+        sees_all = local.passes_row_security()
+        row = local.rows("superuser", _ROW.format(name), b) if sees_all else []
+        tries = _tries(name, local.catalogue("rights", name)[0], a, b, row[0][0] if row else None)
+        for each in tries:
+            refused = local.refusal("app", each.statement, each.value, tenant=a)
+            if (verdict := _judged(each, refused, copied=bool(row))) is not None:
+                return verdict
+        if not any(each.allowed for each in tries):
+            return Verdict(Outcome.HELD, "the data plane's role has no right to it at all")
+        if not sees_all:
+            return not_run("whose rows are in it, the administrator of this database may not see")
+        if not local.rows("superuser", _OTHERS.format(name), a):
+            return not_run("no other tenant has a row in it here")
+        lacking = dict.fromkeys(each.verb for each in tries if not each.allowed)
+        return Verdict(Outcome.HELD, f"no right to {', '.join(lacking)}" if lacking else "")
 
     return run
 
 
-def _closed(role: str, statement: str) -> Run:
-    def run(ground: Ground) -> Verdict:
-        assert ground.local is not None, "asked where it is local"
-        refused = ground.local.refusal(role, statement, tenant=ground.a.id)  # type: ignore[arg-type]
+def _tries(name: str, rights: Any, a: str, b: str, row: str | None) -> list[_Try]:
+    """`row`: one of B's, as JSON, or None where it has none or nobody may read it."""
+    updatable, insertable = rights["updatable"], rights["insertable"]
+    column = updatable[0] if updatable else "tenant_id"
+    put = insertable if row is not None and insertable else ["tenant_id"]
+    whose = json.dumps({"tenant_id": b}) if row is None else row
+    return [
+        _Try("SELECT", _OTHERS.format(name), a, rights["may_select"]),
+        _Try("UPDATE", _WRITTEN.format(name, column), b, bool(updatable)),
+        _Try("DELETE", _DELETED.format(name), b, rights["may_delete"]),
+        _Try("UPDATE of tenant_id", _GIVEN.format(name), b, "tenant_id" in updatable),
+        _Try("INSERT", _PUT.format(name, ", ".join(put)), whose, "tenant_id" in insertable),
+    ]
+
+
+def _judged(each: _Try, refused: str | None, *, copied: bool) -> Verdict | None:
+    """None: it came to nothing, as it should. Without the right nothing else may refuse it; with
+    it only the policy may, which shows no row of others or refuses to take one."""
+    if refused is None:
+        return found(f"{each.verb} reaches another tenant's rows")
+    if not each.allowed:
+        return None if refused == _NO_RIGHT else void(f"{each.verb} ended with {refused}")
+    if refused in ("none", _NO_RIGHT) or (refused == _NO_PARTITION and not copied):
+        return None
+    if refused.startswith(_CONSTRAINT):
+        return found(f"{each.verb} reaches another tenant's rows: but a constraint stopped it")
+    return void(f"{each.verb} ended with {refused}")
+
+
+def _closed(role: str, statement: str) -> LocalRun:
+    def run(ground: Ground, local: LocalStores) -> Verdict:
+        refused = local.refusal(role, statement, tenant=ground.a.id)  # type: ignore[arg-type]
         if refused in ("42P01", "42703"):
             return not_run("there is no such table or column in this version")
         return held_if(refused == _NO_RIGHT, "it can be read")
@@ -119,9 +163,7 @@ def _closed(role: str, statement: str) -> Run:
     return run
 
 
-def _no_tenant(ground: Ground) -> Verdict:
-    local = ground.local
-    assert local is not None, "asked where it is local"
+def _no_tenant(_: Ground, local: LocalStores) -> Verdict:
     for name in ("document", "segment", "idempotency", "answer", "budget", "customer_ledger"):
         read = _SHOWN.format(name)
         if local.rows("app", read):
@@ -130,28 +172,3 @@ def _no_tenant(ground: Ground) -> Verdict:
             if local.rows("app", read, tenant=tenant):
                 return found(f"{name} shows rows to the tenant {tenant!r}")
     return HELD
-
-
-_STRONG: Final = (
-    "SELECT rolname FROM pg_roles WHERE rolcanlogin AND rolname LIKE 'tenantry\\_%'"
-    " AND rolname <> 'tenantry_superuser' AND (rolsuper OR rolbypassrls"
-    " OR (rolname <> 'tenantry_migrator' AND pg_has_role(rolname, 'tenantry_owner', 'MEMBER'))"
-    " OR (rolname <> 'tenantry_migrator' AND pg_has_role(rolname, 'tenantry_gate', 'MEMBER')))"
-)
-_UNFORCED: Final = (
-    "SELECT c.relname FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid"
-    " AND a.attname = 'tenant_id' WHERE c.relnamespace = 'tenantry'::regnamespace"
-    " AND c.relkind IN ('r', 'p') AND NOT (c.relrowsecurity AND c.relforcerowsecurity)"
-)
-
-
-def _weak_roles(ground: Ground) -> Verdict:
-    assert ground.local is not None, "asked where it is local"
-    strong = [row[0] for row in ground.local.rows("superuser", _STRONG)]
-    return held_if(not strong, f"too strong: {', '.join(strong)}")
-
-
-def _forced(ground: Ground) -> Verdict:
-    assert ground.local is not None, "asked where it is local"
-    loose = [row[0] for row in ground.local.rows("superuser", _UNFORCED)]
-    return held_if(not loose, f"not forced: {', '.join(loose[:5])}")

@@ -1,0 +1,157 @@
+-- What the catalogue has of the walls between tenants. Nothing here reads a tenant's row, so that
+-- the administrator of a managed server, who passes no row security, may ask it too.
+
+-- Each fact is a line: who owns what, every policy, every right, every function with its body's
+-- digest. A month's partition stands for all months. Rights of roles that are not Tenantry's are
+-- left out of relations, where row security shows such a role nothing, and told of functions.
+-- name: facts
+WITH relation AS (
+  SELECT c.*, regexp_replace(c.relname, '_[0-9]{4}_[0-9]{2}$', '_YYYY_MM') AS name
+  FROM pg_class c
+  WHERE c.relnamespace = 'tenantry'::regnamespace AND c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S')
+), function AS (
+  -- A type of ours is named with its schema where who asks may not use the schema.
+  SELECT p.*, format('%s(%s)', p.proname,
+    replace(pg_get_function_identity_arguments(p.oid), 'tenantry.', '')) AS name
+  FROM pg_proc p
+  WHERE p.pronamespace = 'tenantry'::regnamespace
+), given (kind, thing, owner, item) AS (
+  SELECT 'grant', 'schema', n.nspowner, acl
+  FROM pg_namespace n, aclexplode(n.nspacl) acl
+  WHERE n.nspname = 'tenantry'
+  UNION ALL
+  SELECT 'grant', r.name, r.relowner, acl FROM relation r, aclexplode(r.relacl) acl
+  UNION ALL
+  SELECT 'grant', r.name || '.' || a.attname, r.relowner, acl
+  FROM relation r JOIN pg_attribute a ON a.attrelid = r.oid, aclexplode(a.attacl) acl
+  UNION ALL
+  SELECT 'function', f.name, f.proowner, acl
+  FROM function f, aclexplode(coalesce(f.proacl, acldefault('f', f.proowner))) acl
+), told (kind, fact) AS (
+  SELECT 'policy', format('%s: of %s, row security %s', r.name, r.relowner::regrole,
+    CASE WHEN NOT r.relrowsecurity THEN 'off' WHEN r.relforcerowsecurity THEN 'forced'
+      ELSE 'not forced' END)
+  FROM relation r
+  WHERE r.relkind IN ('r', 'p', 'f')
+  UNION ALL
+  SELECT 'policy', format('%s: %s %s, %s to %s, using %s, check %s',
+    regexp_replace(p.tablename, '_[0-9]{4}_[0-9]{2}$', '_YYYY_MM'), lower(p.permissive),
+    p.policyname, p.cmd, array_to_string(p.roles, ', '), coalesce(p.qual, 'none'),
+    coalesce(p.with_check, 'none'))
+  FROM pg_policies p
+  WHERE p.schemaname = 'tenantry'
+  UNION ALL
+  SELECT 'function', format('%s: %s of %s, %s, %s', f.name,
+    CASE WHEN f.prosecdef THEN 'definer' ELSE 'invoker' END, f.proowner::regrole,
+    coalesce(array_to_string(f.proconfig, '; '), 'no settings'),
+    encode(sha256(convert_to(f.prosrc, 'UTF8')), 'hex'))
+  FROM function f
+  UNION ALL
+  SELECT g.kind, format('%s: %s to %s%s', g.thing, (g.item).privilege_type,
+    CASE (g.item).grantee WHEN 0 THEN 'PUBLIC' ELSE (g.item).grantee::regrole::text END,
+    CASE WHEN (g.item).is_grantable THEN ', who may grant it' ELSE '' END)
+  FROM given g
+  WHERE (g.item).grantee <> g.owner AND (g.kind = 'function' OR (g.item).grantee = 0
+    OR (g.item).grantee::regrole::text LIKE 'tenantry\_%')
+)
+SELECT DISTINCT kind, fact FROM told;
+
+-- name: migrations
+SELECT coalesce(max(number), 0) FROM tenantry.schema_migrations;
+
+-- Who logs in and passes row security, or may take up a role that crosses tenants, or what a role
+-- of ours may take up besides. The administrator by whom this is asked made the roles, another may
+-- have made those of pgvector, and the migrator is there to act as the owner.
+-- name: strong_roles
+SELECT CASE WHEN r.oid = s.oid THEN format('%s bypasses row security', r.rolname)
+  ELSE format('%s may become %s', r.rolname, s.rolname) END
+FROM pg_roles r
+JOIN pg_roles s ON pg_has_role(r.oid, s.oid, 'MEMBER')
+WHERE r.rolcanlogin AND NOT r.rolsuper AND r.rolname <> session_user
+  AND CASE WHEN r.oid = s.oid THEN r.rolbypassrls
+    ELSE s.rolsuper OR s.rolbypassrls OR s.rolname LIKE 'tenantry\_%'
+      OR r.rolname LIKE 'tenantry\_%' END
+  AND NOT (r.rolname = 'tenantry_migrator' AND s.rolname IN ('tenantry_owner', 'tenantry_gate'))
+  AND NOT (r.rolcreaterole AND s.rolname LIKE 'tenantry\_vectors%')
+ORDER BY 1;
+
+-- Superusers that log in, and whether the server is ours: `tenantry_superuser` made it.
+-- name: superusers
+SELECT r.rolname::text AS name, f.rolname = 'tenantry_superuser' AS embedded, r.oid = f.oid AS first
+FROM pg_roles r, pg_roles f
+WHERE r.rolsuper AND r.rolcanlogin AND f.oid = 10
+ORDER BY 1;
+
+-- What the roles that serve read with the rights of somebody else: views that are not of their
+-- invoker, and rows that a view, a copy or a foreign table has beside row security. Elsewhere than
+-- in our schema, what is made of its relations or has a column `tenant_id`.
+-- name: ways_around
+WITH RECURSIVE made (oid) AS (
+  SELECT c.oid FROM pg_class c WHERE c.relnamespace = 'tenantry'::regnamespace
+  UNION
+  SELECT w.ev_class
+  FROM made m
+  JOIN pg_depend d ON d.refclassid = 'pg_class'::regclass AND d.refobjid = m.oid
+    AND d.classid = 'pg_rewrite'::regclass
+  JOIN pg_rewrite w ON w.oid = d.objid
+)
+SELECT n.nspname = 'tenantry' AS here, format('%s.%s, open to %s', n.nspname, c.relname,
+  string_agg(r.rolname, ' and ' ORDER BY r.rolname))
+FROM pg_class c
+JOIN pg_namespace n ON n.oid = c.relnamespace
+JOIN pg_roles r ON r.rolname IN ('tenantry_app', 'tenantry_control', 'tenantry_operator')
+WHERE n.nspname <> 'tenantry_vectors' AND n.nspname <> 'information_schema'
+  AND n.nspname !~ '^pg_'
+  AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
+  AND NOT EXISTS (SELECT FROM pg_depend e
+    WHERE e.classid = 'pg_class'::regclass AND e.objid = c.oid AND e.deptype = 'e')
+  AND has_schema_privilege(r.oid, n.oid, 'USAGE')
+  AND (has_any_column_privilege(r.oid, c.oid, 'SELECT, INSERT, UPDATE')
+    OR has_table_privilege(r.oid, c.oid, 'DELETE, TRUNCATE'))
+  AND NOT (c.relkind = 'v'
+    AND coalesce(c.reloptions && '{security_invoker=true,security_invoker=on}', false))
+  AND CASE WHEN n.nspname = 'tenantry' THEN c.relkind IN ('v', 'm', 'f')
+    ELSE c.oid IN (SELECT oid FROM made) OR EXISTS (SELECT FROM pg_attribute a
+      WHERE a.attrelid = c.oid AND a.attname = 'tenant_id' AND NOT a.attisdropped) END
+GROUP BY n.nspname, c.relname
+ORDER BY 1, 2;
+
+-- Functions of other schemas that the roles that serve may call with the rights of somebody who
+-- crosses tenants.
+-- name: definers_elsewhere
+SELECT DISTINCT format('%s.%s, definer of %s', n.nspname, p.proname, o.rolname)
+FROM pg_proc p
+JOIN pg_namespace n ON n.oid = p.pronamespace
+JOIN pg_roles o ON o.oid = p.proowner
+JOIN pg_roles r ON r.rolname IN ('tenantry_app', 'tenantry_control', 'tenantry_operator')
+WHERE p.prosecdef AND n.nspname NOT IN ('tenantry', 'information_schema') AND n.nspname !~ '^pg_'
+  AND NOT EXISTS (SELECT FROM pg_depend e
+    WHERE e.classid = 'pg_proc'::regclass AND e.objid = p.oid AND e.deptype = 'e')
+  AND has_schema_privilege(r.oid, n.oid, 'USAGE')
+  AND has_function_privilege(r.oid, p.oid, 'EXECUTE')
+  AND (o.rolsuper OR o.rolbypassrls OR EXISTS (SELECT FROM pg_roles s
+    WHERE s.rolname LIKE 'tenantry\_%' AND s.oid <> r.oid AND pg_has_role(o.oid, s.oid, 'MEMBER')))
+ORDER BY 1;
+
+-- What the data plane's role may do to a table's rows: to which columns, where it is asked of some.
+-- name: rights
+SELECT has_column_privilege('tenantry_app', c.oid, 'tenant_id', 'SELECT') AS may_select,
+  has_table_privilege('tenantry_app', c.oid, 'DELETE') AS may_delete,
+  ARRAY(SELECT quote_ident(a.attname) FROM pg_attribute a
+    WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = ''
+      AND a.attidentity <> 'a' AND has_column_privilege('tenantry_app', c.oid, a.attnum, 'INSERT')
+    ORDER BY a.attnum) AS insertable,
+  ARRAY(SELECT quote_ident(a.attname) FROM pg_attribute a
+    WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = ''
+      AND a.attidentity <> 'a' AND has_column_privilege('tenantry_app', c.oid, a.attnum, 'UPDATE')
+    ORDER BY a.attnum) AS updatable
+FROM pg_class c
+WHERE c.relnamespace = 'tenantry'::regnamespace AND c.relname = $1;
+
+-- name: unforced
+SELECT c.relname::text
+FROM pg_class c
+JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = 'tenant_id' AND NOT a.attisdropped
+WHERE c.relnamespace = 'tenantry'::regnamespace AND c.relkind IN ('r', 'p')
+  AND NOT (c.relrowsecurity AND c.relforcerowsecurity)
+ORDER BY 1;

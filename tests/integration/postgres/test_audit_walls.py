@@ -1,0 +1,242 @@
+"""The audit's look at roles, rights, policies, functions and views: green, and red on each hole.
+
+Each hole is planted by itself in a fresh database; roles are the server's, and go with the test.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
+from types import SimpleNamespace
+from typing import Any
+
+import asyncpg
+import pytest
+from tests.support.planting import ANNA, BERT, plant
+from tests.support.postgres import Database
+from tools.write_walls import text_of
+
+from tenantry.adapters.postgres.audit_access import AuditAccess
+from tenantry.adapters.postgres.walls import TARGET
+from tenantry.bootstrap.audit import LocalStores
+from tenantry.domain.audit import FINDINGS, Outcome
+from tenantry.entrypoints.audit.attack import Verdict
+from tenantry.entrypoints.audit.attacks.rows import row_attacks
+
+WIDE = "planted_login"  # a role that only these tests make
+_GONE = """
+    REVOKE pg_read_all_data FROM tenantry_app;
+    DO $$ DECLARE made text; BEGIN
+      FOR made IN SELECT rolname FROM pg_roles WHERE rolname LIKE 'planted\\_%' LOOP
+        EXECUTE format('DROP OWNED BY %I CASCADE; DROP ROLE %I', made, made);
+      END LOOP;
+    END $$
+"""
+
+
+def run(database: Database, *statements: str) -> None:
+    async def body() -> None:
+        connection = await asyncpg.connect(database.dsn("superuser"))
+        try:
+            for statement in statements:
+                await connection.execute(statement)
+        finally:
+            await connection.close()
+
+    asyncio.run(body())
+
+
+@contextmanager
+def planted(database: Database, *statements: str) -> Iterator[None]:
+    try:
+        run(database, *statements)
+        yield
+    finally:
+        run(database, _GONE)
+
+
+def verdicts(database: Database, *names: str) -> Mapping[str, Verdict]:
+    """What comes of the attacks on the database whose ids begin so; without names, of all."""
+    no_objects: Any = None
+    local = LocalStores(AuditAccess(database.dsn), no_objects)
+    a, b = SimpleNamespace(id=ANNA), SimpleNamespace(id=BERT)
+    ground: Any = SimpleNamespace(a=a, b=b, local=local, not_local="")
+    with closing(local):
+        attacks = [
+            each
+            for each in row_attacks(local.tenant_tables())
+            if each.id.startswith(names or "rows.")
+        ]
+        return {attack.id: attack.run(ground) for attack in attacks}
+
+
+def findings(database: Database, *names: str) -> dict[str, str]:
+    made = verdicts(database, *names)
+    assert made
+    return {name: each.detail for name, each in made.items() if each.outcome in FINDINGS}
+
+
+def test_the_shipped_walls_are_those_of_the_migrations(module_database: Database) -> None:
+    made = asyncio.run(text_of(module_database))
+    assert made == TARGET.read_text("utf-8"), "run python -m tools.write_walls"
+
+
+def test_a_deployment_as_the_migrations_make_it_has_no_hole(database: Database) -> None:
+    assert findings(database) == {}
+    asyncio.run(plant(database))
+    made = verdicts(database)
+    assert {each.outcome for each in made.values()} == {Outcome.HELD}, "every table was tried"
+    assert made["rows.table-document"].detail == ""
+    assert made["rows.table-segment"].detail == "no right to UPDATE, UPDATE of tenant_id"
+    assert made["rows.table-delivery"].detail == "the data plane's role has no right to it at all"
+
+
+LOGIN = f"CREATE ROLE {WIDE} LOGIN"
+ROLES = {
+    f"{LOGIN} BYPASSRLS": f"{WIDE} bypasses row security",
+    f"{LOGIN} SUPERUSER": f"{WIDE} is a superuser",
+    f"{LOGIN}; GRANT tenantry_gate TO {WIDE}": f"{WIDE} may become tenantry_gate",
+    f"{LOGIN}; GRANT tenantry_owner TO {WIDE}": (
+        f"{WIDE} may become tenantry_gate; {WIDE} may become tenantry_owner"
+    ),
+    f"{LOGIN}; GRANT tenantry_control TO {WIDE}": f"{WIDE} may become tenantry_control",
+    f"{LOGIN}; CREATE ROLE planted_group BYPASSRLS; GRANT planted_group TO {WIDE}": (
+        f"{WIDE} may become planted_group"
+    ),
+    "GRANT pg_read_all_data TO tenantry_app": "tenantry_app may become pg_read_all_data",
+}
+
+
+@pytest.mark.parametrize("statement", ROLES)
+def test_a_role_that_passes_the_walls_is_found(database: Database, statement: str) -> None:
+    with planted(database, statement):
+        assert findings(database, "rows.strong-role") == {"rows.strong-role": ROLES[statement]}
+
+
+PEEK = (
+    "CREATE FUNCTION {}.peek() RETURNS SETOF tenantry.document LANGUAGE sql SECURITY DEFINER"
+    " AS 'SELECT * FROM tenantry.document'"
+)
+COPY = "CREATE {} tenantry.planted AS SELECT * FROM tenantry.document"
+SEEN = "GRANT SELECT ON tenantry.planted TO {}"
+IN_COPY = "CREATE TABLE planted.notes AS SELECT tenant_id, document_id FROM tenantry.document"
+PEEK_HERE = PEEK.format("tenantry")
+PUBLIC_SCHEMA = "CREATE SCHEMA planted; GRANT USAGE ON SCHEMA planted TO PUBLIC"
+FREED = (
+    "DO $$ BEGIN EXECUTE replace(pg_get_functiondef('tenantry.lock_billing'::regproc),"
+    " 'a.tenant_id = p_tenant_id', 'true'); END $$"
+)
+# What is planted, and which attacks find it: no other does.
+HOLES: dict[str, str] = {
+    # functions
+    PEEK_HERE: "functions",
+    f"{PEEK_HERE}; GRANT EXECUTE ON FUNCTION tenantry.peek() TO PUBLIC": "functions",
+    "GRANT EXECUTE ON FUNCTION tenantry.authenticate TO PUBLIC": "functions",
+    "GRANT EXECUTE ON FUNCTION tenantry.sweep TO tenantry_app": "functions",
+    "ALTER FUNCTION tenantry.authenticate SET search_path = public, tenantry": "functions",
+    "ALTER FUNCTION tenantry.authenticate RESET ALL": "functions",
+    "ALTER FUNCTION tenantry.gate_settle SECURITY DEFINER": "functions",
+    "ALTER FUNCTION tenantry.sweep OWNER TO tenantry_superuser": "functions",
+    FREED: "functions",
+    f"{PUBLIC_SCHEMA}; {PEEK.format('planted')}": "functions",
+    # views and copies
+    f"{COPY.format('VIEW')}; {SEEN.format('tenantry_app')}": "views grants",
+    f"{COPY.format('MATERIALIZED VIEW')}; {SEEN.format('PUBLIC')}": "views grants",
+    f"{COPY.format('TABLE')}; {SEEN.format('tenantry_app')}": "policies unforced grants",
+    "ALTER VIEW tenantry.customer_ledger RESET (security_invoker)": "views",
+    "ALTER VIEW tenantry.customer_ledger SET (security_invoker = false)": "views",
+    # rights
+    "GRANT SELECT ON tenantry.document TO tenantry_operator": "grants closed-operator-documents",
+    "GRANT SELECT ON tenantry.charge_entry_default TO tenantry_app": "grants",
+    "GRANT SELECT (bearer_hmac) ON tenantry.api_key TO tenantry_app": "grants closed-app-bearers",
+    "GRANT TRUNCATE ON tenantry.invoice TO PUBLIC": "grants",
+    "GRANT SELECT ON tenantry.document TO tenantry_app WITH GRANT OPTION": "grants",
+    "GRANT USAGE ON SCHEMA tenantry TO PUBLIC": "grants",
+    # policies, on tables without a row
+    "ALTER POLICY own_tenant ON tenantry.segment WITH CHECK (true)": "policies table-segment",
+    "ALTER POLICY own_tenant ON tenantry.answer WITH CHECK (true)": "policies table-answer",
+    "ALTER POLICY own_tenant ON tenantry.invoice USING (true)": "policies",
+    "ALTER POLICY own_tenant ON tenantry.invoice TO PUBLIC": "policies",
+    "CREATE POLICY more ON tenantry.session FOR SELECT USING (true)": "policies",
+    "ALTER POLICY expired ON tenantry.answer USING (true)": "policies",
+    "ALTER TABLE tenantry.invoice NO FORCE ROW LEVEL SECURITY": "policies unforced",
+    "ALTER TABLE tenantry.cost_entry_default DISABLE ROW LEVEL SECURITY": "policies unforced",
+    "ALTER TABLE tenantry.document OWNER TO tenantry_control": "policies",
+}
+ELSEWHERE_MADE = (
+    IN_COPY,
+    "CREATE VIEW planted.notes AS SELECT document_id FROM tenantry.document",
+    "CREATE VIEW planted.hidden WITH (security_invoker) AS SELECT * FROM tenantry.document;"
+    " CREATE VIEW planted.notes AS SELECT document_id FROM planted.hidden",
+    "CREATE MATERIALIZED VIEW planted.notes AS SELECT state FROM tenantry.document",
+)
+
+
+@pytest.mark.parametrize("statement", HOLES)
+def test_a_hole_is_found(database: Database, statement: str) -> None:
+    with planted(database, statement):
+        assert findings(database).keys() == {f"rows.{name}" for name in HOLES[statement].split()}
+
+
+@pytest.mark.parametrize("made", ELSEWHERE_MADE)
+@pytest.mark.parametrize("role", ["PUBLIC", "tenantry_app", "tenantry_operator"])
+def test_tenants_rows_in_another_schema_are_found(database: Database, made: str, role: str) -> None:
+    with planted(database, "CREATE SCHEMA planted", made):
+        assert findings(database, "rows.copies") == {}, "nobody of ours reads it"
+        run(database, f"GRANT USAGE ON SCHEMA planted TO {role}")
+        harmless = (
+            "CREATE VIEW planted.own WITH (security_invoker) AS SELECT * FROM tenantry.tenant"
+        )
+        run(database, f"{harmless}; GRANT SELECT ON planted.own TO {role}")
+        assert findings(database, "rows.copies") == {}, "it shows who reads it what is theirs"
+        run(database, f"GRANT SELECT ON planted.notes TO {role}")
+        (told,) = findings(database, "rows.copies").values()
+    assert told.startswith("planted.notes, open to tenantry_")
+
+
+def test_what_was_planted_together_is_found_together(database: Database) -> None:
+    statements = (
+        f"CREATE ROLE {WIDE} LOGIN BYPASSRLS",
+        f"GRANT USAGE ON SCHEMA tenantry TO {WIDE}",
+        f"GRANT SELECT ON ALL TABLES IN SCHEMA tenantry TO {WIDE}",
+        f"GRANT tenantry_gate TO {WIDE}",
+        PEEK_HERE,
+        "GRANT EXECUTE ON FUNCTION tenantry.peek() TO PUBLIC",
+        f"{COPY.format('VIEW')}; {SEEN.format('tenantry_app')}",
+        "CREATE MATERIALIZED VIEW tenantry.all_keys AS SELECT * FROM tenantry.api_key",
+        "GRANT SELECT ON tenantry.all_keys TO PUBLIC",
+    )
+    with planted(database, *statements):
+        told = findings(database)
+    assert told.keys() == {
+        f"rows.{name}" for name in ("strong-role", "functions", "grants", "views")
+    }
+    assert "bypasses row security" in told["rows.strong-role"]
+    assert "tenantry_gate" in told["rows.strong-role"]
+    assert "peek()" in told["rows.functions"]
+    assert "all_keys" in told["rows.views"] and "planted" in told["rows.views"]
+
+
+INSERTABLE = ("answer", "batch_job", "deleted_object", "document", "embedded_batch", "erased_user")
+INSERTABLE += ("idempotency", "knowledge_partition", "reindex", "segment", "session", "vector_room")
+
+
+@pytest.mark.parametrize("name", INSERTABLE)
+def test_a_policy_that_takes_rows_of_others_is_found_by_an_insert(
+    database: Database, name: str
+) -> None:
+    """Also where the table's key would have refused the very same row."""
+    attack = f"rows.table-{name.replace('_', '-')}"
+    asyncio.run(plant(database))
+    assert findings(database, attack) == {}
+    run(database, f"ALTER POLICY own_tenant ON tenantry.{name} WITH CHECK (true)")
+    (told,) = findings(database, attack).values()
+    assert "reaches another tenant's rows" in told
+
+
+def test_a_schema_of_another_version_is_not_compared(database: Database) -> None:
+    more = "INSERT INTO tenantry.schema_migrations VALUES (9999, 'later', repeat('0', 64))"
+    with planted(database, more):
+        made = verdicts(database, "rows.policies", "rows.grants", "rows.functions")
+    assert {each.outcome for each in made.values()} == {Outcome.NOT_RUN}
