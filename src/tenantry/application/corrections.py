@@ -9,6 +9,9 @@ Corrections follow each other: what is corrected is what stands, the sum of all 
 an attempt, and `wrong` is the edition of its last posting. So the same command posts once, and one
 that was broken off is run again: what it posted stands by the right edition. Each attempt is
 corrected for itself: one that cannot be stays as it stands, is told, and holds up no other.
+
+What is still open settles by the edition of its admission, however wrong that is: it is told as
+left, and corrected by the same command once it has ended.
 """
 
 from __future__ import annotations
@@ -18,6 +21,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from fractions import Fraction
+from uuid import UUID
 
 from tenantry.domain import money
 from tenantry.domain.archive import refuse_archived
@@ -36,8 +40,8 @@ _INSTEAD = "give back what was too much by a credit note (`tenantry invoices cre
 
 @dataclass(frozen=True, slots=True)
 class Corrected:
-    """How many attempts, and by how much both books moved. `left` attempts could not be corrected
-    and stand as before; why, of the first of them, is in `why_left`."""
+    """How many attempts, and by how much both books moved. `left` attempts could not be corrected:
+    they stand as before, or were still open; why, of the first of them, is in `why_left`."""
 
     attempts: int
     cost: Decimal
@@ -60,19 +64,22 @@ async def correct_prices(
 
     One page at a time is in memory. It ends: each page begins behind the one before, and what is
     admitted meanwhile is not in the span. What `right` has no price for, or whose markup nobody
-    knows, is left as it stands and told; the rest is posted. Raises `Conflict` where the span
-    begins in an archived month: what lies there has no rows, and half of a span is no correction
-    of it."""
+    knows, is left as it stands and told, and so is what was open when it began; the rest is
+    posted. Raises `Conflict` where the span begins in an archived month: what lies there has no
+    rows, and half of a span is no correction of it."""
     attempts, cost, charge = 0, money.ZERO, money.ZERO
-    left, why_left = 0, list[str]()
     end = min(end, await corrections.now())
+    # Asked before the first page: what ends meanwhile may lie before the page that is read by then.
+    still = await corrections.still_open(tenant_id, start, end, wrong, model, TOLD_MAX)
+    left, why_left = still.attempts, list[str]()
     after: Rated | None = None
     while True:
         page = await corrections.correctable(tenant_id, start, end, wrong, model, after, PAGE)
         # Asked after the page was read: a month that was archived before it has left none of it.
         refuse_archived(start, await corrections.archived_through(), _INSTEAD)
         if not page:
-            return Corrected(attempts, cost, charge, left, tuple(why_left))
+            why_left += [_open(*each, wrong) for each in still.first]
+            return Corrected(attempts, cost, charge, left, tuple(why_left[:TOLD_MAX]))
         fixes, refused = _fixes(page, right)
         left += len(refused)
         why_left += refused[: TOLD_MAX - len(why_left)]
@@ -81,6 +88,12 @@ async def correct_prices(
         cost = money.total((cost, *(_moved(f.costs, f.of.costs) for f in posted)))
         charge = money.total((charge, *(_moved(f.charges, f.of.charges) for f in posted)))
         after = page[-1]  # a request of more attempts than a page goes on behind it
+
+
+def _open(request_id: UUID, attempts: int, wrong: int) -> str:
+    what, they = ("an attempt is", "it settles") if attempts == 1 else (
+        f"{attempts:,} attempts are", "they settle")  # fmt: skip
+    return f"{request_id}: {what} still open; {they} at edition {wrong}: run again"
 
 
 def _fixes(page: Sequence[Rated], edition: PriceEdition) -> tuple[list[Fix], list[str]]:

@@ -59,6 +59,15 @@ class Fix:
         return [list(each) for each in new] != [list(each) for each in old]
 
 
+@dataclass(frozen=True, slots=True)
+class StillOpen:
+    """Attempts that have not ended, and settle by the edition of their admission. `first`: of the
+    oldest requests, how many each has."""
+
+    attempts: int
+    first: Sequence[tuple[UUID, int]] = ()
+
+
 class Corrections(Protocol):
     async def correctable(
         self,
@@ -72,6 +81,20 @@ class Corrections(Protocol):
     ) -> list[Rated]:
         """Usage admitted in [start, end) whose latest posting was rated by an edition: behind
         `after` in the order of request, call and attempt. A request may be cut anywhere."""
+        ...
+
+    async def still_open(
+        self,
+        tenant_id: TenantId,
+        start: datetime,
+        end: datetime,
+        version: int,
+        model: str | None,
+        limit: int,
+    ) -> StillOpen:
+        """Of requests admitted in [start, end) by an edition. One that may still begin a call
+        counts as one attempt, also where a model is named: nobody knows yet which it will be.
+        `limit` is of the requests that are named."""
         ...
 
     async def now(self) -> datetime:

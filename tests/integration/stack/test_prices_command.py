@@ -105,7 +105,7 @@ def test_a_correction_posts_what_it_can_and_tells_what_it_cannot(
     assert why.endswith(
         f": {NOVA}: no price in edition {right}: edition {right} cannot correct it."
     )
-    assert told.startswith("tenantry: 1 attempts could not be corrected and stand as before")
+    assert told.startswith("tenantry: 1 attempts could not be corrected: run it again when")
     again = tenantry(metered.home, *correct, "--json")
     assert again.returncode == 1
     shown = json.loads(again.stdout)

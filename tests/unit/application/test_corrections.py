@@ -20,7 +20,7 @@ from tenantry.domain.ids import TenantId
 from tenantry.domain.markup import Markup
 from tenantry.domain.price import GUARDRAILS
 from tenantry.domain.usage import TokenClass
-from tenantry.ports.corrections import Fix, Rated
+from tenantry.ports.corrections import Fix, Rated, StillOpen
 
 NOVEMBER = (datetime(2026, 11, 1, tzinfo=UTC), datetime(2026, 12, 1, tzinfo=UTC))
 NOW = datetime(2027, 1, 1, tzinfo=UTC)
@@ -143,8 +143,30 @@ def test_what_cannot_be_corrected_is_told_and_holds_up_nothing_else() -> None:
     assert done.why_left[1].startswith(f"{other.request_id}: n: no price in edition 9")
 
 
+def test_what_is_still_open_is_left_and_told_behind_what_is_refused() -> None:
+    other = replace(RATED, price_key="n")
+    ledger = Ledger([[RATED, other], []], 9)
+    ledger.open = StillOpen(1_003, [(UUID(int=5), 1), (UUID(int=6), 1_002)])
+    done = asyncio.run(
+        correct_prices(ledger, TenantId("tnt_a"), *NOVEMBER, wrong=7, right=RIGHT)  # type: ignore[arg-type]
+    )
+    assert (done.attempts, done.left) == (1, 1_004)
+    assert done.why_left[1:] == (
+        f"{UUID(int=5)}: an attempt is still open; it settles at edition 7: run again",
+        f"{UUID(int=6)}: 1,002 attempts are still open; they settle at edition 7: run again",
+    )
+    ledger = Ledger([[other] * TOLD_MAX, []], 9)
+    ledger.open = StillOpen(1, [(UUID(int=5), 1)])
+    done = asyncio.run(
+        correct_prices(ledger, TenantId("tnt_a"), *NOVEMBER, wrong=7, right=RIGHT)  # type: ignore[arg-type]
+    )
+    assert (done.left, len(done.why_left)) == (TOLD_MAX + 1, TOLD_MAX)
+
+
 class Ledger:
     """Pages of what can be corrected; its oldest month is archived while one of them is read."""
+
+    open = StillOpen(0)
 
     def __init__(self, pages: list[list[Rated]], archived_at: int) -> None:
         self.pages, self.archived_at, self.reads, self.posted = pages, archived_at, 0, 0
@@ -155,6 +177,9 @@ class Ledger:
 
     async def archived_through(self) -> datetime | None:
         return datetime(2026, 12, 1, tzinfo=UTC) if self.reads >= self.archived_at else None
+
+    async def still_open(self, *_: object) -> StillOpen:
+        return self.open
 
     async def now(self) -> datetime:
         return NOW

@@ -17,7 +17,7 @@ from tenantry.domain import money
 from tenantry.domain.ids import TenantId
 from tenantry.domain.markup import Markup
 from tenantry.domain.plan import plan_from
-from tenantry.ports.corrections import Fix, Rated
+from tenantry.ports.corrections import Fix, Rated, StillOpen
 
 _FIRST = (UUID(int=0), 0, 0)
 
@@ -42,6 +42,19 @@ class PostgresCorrections:
             "correctable", tenant_id, start, end, version, model, *place, limit
         )
         return [_to_rated(row) for row in rows]
+
+    async def still_open(
+        self,
+        tenant_id: TenantId,
+        start: datetime,
+        end: datetime,
+        version: int,
+        model: str | None,
+        limit: int,
+    ) -> StillOpen:
+        rows = await self._fetch("still_open", tenant_id, start, end, version, model, limit)
+        first = [(row["request_id"], row["attempts"]) for row in rows]
+        return StillOpen(rows[0]["in_all"] if rows else 0, first)
 
     async def now(self) -> datetime:
         at: datetime = (await self._fetch("now"))[0]["at"]

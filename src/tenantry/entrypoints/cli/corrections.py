@@ -43,7 +43,8 @@ def correct(
 
     What was corrected before is corrected again: `--wrong` is the edition by which it stands.
     Where it was broken off, run it once more: it goes on with what is left. What cannot be
-    corrected stays as it stands, and is told; exit 1 then.
+    corrected stays as it stands, and what is still open settles at the wrong edition: both are
+    told, with exit 1. Run it again then.
 
     Example: `tenantry prices correct acme --from 2026-11-01 --to 2026-12-01 --wrong 7 --right 8`
     """
@@ -81,6 +82,6 @@ def correct(
         for why in done.why_left:
             say(why, err=True)
         raise click.ClickException(
-            f"{done.left:,} attempts could not be corrected and stand as before: run it again when"
-            " what is in the way is put right"
+            f"{done.left:,} attempts could not be corrected: run it again when what is in the way"
+            " is put right, and what is open has ended"
         )

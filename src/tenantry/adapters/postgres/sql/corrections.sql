@@ -3,6 +3,24 @@
 -- name: now
 SELECT clock_timestamp() AS at;
 
+-- name: still_open
+-- Of requests admitted in [$2, $3) by the edition $4: how many attempts each has open, of the model $5
+-- or any, and how many there are in all; the oldest $6. One that may still begin a call has one at
+-- least, of whatever model that will be.
+SELECT x.request_id, x.attempts, (sum(x.attempts) OVER ())::bigint AS in_all
+FROM (
+  SELECT o.request_id, o.admitted_at,
+         greatest(count(i.request_id), (NOT o.final)::integer) AS attempts
+  FROM tenantry.open_request o
+  LEFT JOIN tenantry.intent i
+    ON i.tenant_id = o.tenant_id AND i.request_id = o.request_id
+   AND ($5::text IS NULL OR i.model = $5)
+  WHERE o.tenant_id = $1 AND o.admitted_at >= $2 AND o.admitted_at < $3 AND o.price_version = $4
+  GROUP BY o.tenant_id, o.request_id
+) x
+WHERE x.attempts > 0
+ORDER BY x.admitted_at, x.request_id LIMIT $6;
+
 -- name: correctable
 -- Attempts that were admitted in [$2, $3), of the model $5 or any, whose latest posting was rated by
 -- the edition $4: what stands of them, what rated them first and, where a line has no cost, the plan
