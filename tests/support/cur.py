@@ -53,7 +53,7 @@ def lines_of(records: Iterable[Mapping[str, Any]]) -> list[Line]:
                 before = sums[key]
                 sums[key] = (before[0] + amount, before[1] + cost)
     return [
-        _line(number, key, amount, cost)
+        line_of(number, key, amount, cost)
         for number, (key, (amount, cost)) in enumerate(sorted(sums.items()))
     ]
 
@@ -75,7 +75,7 @@ def _priced(
     return dimension, "Units", "Claude Haiku 4.5 (Amazon Bedrock Edition)", amount, cost
 
 
-def _line(number: int, key: tuple[str, ...], amount: Decimal, cost: Decimal) -> Line:
+def line_of(number: int, key: tuple[str, ...], amount: Decimal, cost: Decimal) -> Line:
     hour, account, region, tenant, usage_type, unit, product = key
     marketplace = unit == "Units"
     begin = f"{hour}:00:00Z"
@@ -122,7 +122,7 @@ def other_lines(day: str, account: str) -> list[Line]:
             "line_item_unblended_cost": "2.304",
         },
     )
-    plain = {**_line(0, key, Decimal(1), Decimal(0)), "tags": {}, "line_item_iam_principal": ""}
+    plain = {**line_of(0, key, Decimal(1), Decimal(0)), "tags": {}, "line_item_iam_principal": ""}
     return [
         {**plain, **change, "identity_line_item_id": f"other{number}"}
         for number, change in enumerate(changes)

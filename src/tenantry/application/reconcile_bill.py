@@ -38,8 +38,10 @@ from tenantry.domain.bill_reconciliation import (
     tenant_differences,
     usage_of,
 )
+from tenantry.domain.billed_later import reach_days
 from tenantry.domain.billing_name import BillingNames
 from tenantry.domain.model_ids import Scope
+from tenantry.domain.price import BATCH_TIER
 from tenantry.domain.price_list import class_of
 from tenantry.domain.usage_type import MILLION, THOUSAND, Aside, usage_type
 from tenantry.ports.cloud_bill import BillExport, CostBook, DayCost
@@ -50,7 +52,9 @@ UNKNOWN_MAX: Final = 50  # usage types in one message; all are counted
 LISTED_MAX: Final = 10_000  # breaks of each kind; all are counted, and so is their money
 TENANT_TAG: Final = "tid"  # as in the metadata of every call
 UNNAMED: Final = ""  # a line that names no tenant
-A_DAY: Final = timedelta(days=1)
+# Days on either side of the period that are read as well: so far what a batch job used may stand
+# from the day on which it was made, and one more, whose own usage that may have displaced.
+EDGE: Final = timedelta(days=reach_days(BATCH_TIER) + 2)
 _ARN = "arn:"
 _SEPARATOR = "\x1f"
 _UNITS: Final[Mapping[str, int]] = {
@@ -161,8 +165,8 @@ async def reconcile_bill(sides: BillSides, start: date, end: date) -> BillReport
 def _read(sides: BillSides, report: BillReport, tenants: Mapping[str, str]) -> None:
     unknown = Counter[str]()
     for export in sides.exports:
-        for line in export.lines(report.start - A_DAY, report.end + A_DAY):
-            if not report.start - A_DAY <= line.at.date() < report.end + A_DAY:
+        for line in export.lines(report.start - EDGE, report.end + EDGE):
+            if not report.start - EDGE <= line.at.date() < report.end + EDGE:
                 continue
             text = _line(line, sides, report, tenants, unknown)
             if text is not None:
@@ -280,12 +284,12 @@ async def _refuse_archived(book: CostBook, start: date) -> None:
 async def _booked(
     book: CostBook, report: BillReport
 ) -> tuple[dict[UsageKey, Booked], dict[str, Decimal], dict[str, Decimal]]:
-    """By usage with a day on either side; by tenant; and what each used in the edges' minutes."""
+    """By usage with the days on either side; by tenant; and what each used that may be billed
+    behind an edge of the period."""
     booked: dict[UsageKey, Booked] = {}
     by_tenant: dict[str, Decimal] = {}
     edges: dict[str, Decimal] = {}
-    last_days = (report.start - A_DAY, report.end - A_DAY)
-    async for batch in book.day_costs(report.start - A_DAY, report.end + A_DAY):
+    async for batch in book.day_costs(report.start - EDGE, report.end + EDGE):
         for one in batch:
             ours = report.has(one.day)
             if one.token_class not in COMPARED or one.price_key.startswith(_ARN):
@@ -297,14 +301,23 @@ async def _booked(
             found.cost = money.total((found.cost, one.cost))
             found.late_quantity += one.late_quantity
             found.late_cost = money.total((found.late_cost, one.late_cost))
+            found.reach = reach_days(one.service_tier)
             if len(booked) > KEYS_MAX:
                 raise BillError(f"more than {KEYS_MAX:,} usages of a day; ask for less")
-            if one.day in last_days:
-                _add(edges, one.tenant_id, one.late_cost)
+            for edge in (report.start, report.end):
+                _add(edges, one.tenant_id, _behind(edge, one))
             if ours:
                 _add(by_tenant, one.tenant_id, one.cost)
                 report.ledger_usd = money.total((report.ledger_usd, one.cost))
     return booked, by_tenant, edges
+
+
+def _behind(edge: date, one: DayCost) -> Decimal:
+    """What of a day before the edge may be billed behind it."""
+    beyond = (edge - one.day).days - reach_days(one.service_tier)
+    if edge <= one.day or beyond > 1:
+        return money.ZERO
+    return one.late_cost if beyond == 1 else one.cost
 
 
 def _add(sums: dict[str, Decimal], name: str, amount: Decimal) -> None:

@@ -5,20 +5,22 @@ Owns: what is compared, what a break is and what it is worth. Does not own: read
 A *usage* is a model, a scope, a tier and a class. Usage types that AWS bills apart and the ledger
 does not tell apart (in-region and geo profiles; short and long prompts) are summed on both sides.
 What is within max($0.01, 0.1 %) of the bill agrees; what the tolerance swallowed is summed and
-shown. Both sides come with the day before and the day after: a call of the last minutes of a day
-may be billed in the next.
+shown. Both sides come with days before and after: what was asked for on one day may be billed on
+a later one (`domain/billed_later.py`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import date, timedelta
+from datetime import date
 from decimal import Decimal
 from enum import StrEnum
+from itertools import groupby
 from typing import Final, NamedTuple
 
 from tenantry.domain import money
+from tenantry.domain.billed_later import Sides, Tolerance, billed_later, not_billed_yet
 from tenantry.domain.usage import TokenClass
 
 CENT: Final = Decimal("0.01")
@@ -61,13 +63,14 @@ class UsageKey(NamedTuple):
 
 @dataclass(slots=True)
 class Booked:
-    """The ledger's side of a key. `late_…`: of the last minutes of the day, which the provider may
-    have put into the next."""
+    """The ledger's side of a key. All of it may stand `reach` days later on the bill, and `late_…`,
+    of the end of the day, one day further."""
 
     quantity: int = 0
     cost: Decimal = money.ZERO
     late_quantity: int = 0
     late_cost: Decimal = money.ZERO
+    reach: int = 0
 
 
 @dataclass(slots=True)
@@ -107,8 +110,8 @@ class BillTally:
 
     matched: int = 0
     within_tolerance_usd: Decimal = money.ZERO  # bill less ledger, of all that matched
-    moved: int = 0  # days whose last minutes are billed in the next
-    not_yet_billed: int = 0
+    moved: int = 0  # days of which something is billed on a later one
+    not_yet_billed: int = 0  # days, or what of a day may stand behind the bill's last
     not_yet_billed_usd: Decimal = money.ZERO
 
 
@@ -131,7 +134,7 @@ def compared(
 
     `billed_until` is the last day that the bill has anything of; None: the bill is empty.
     """
-    _move_late(booked, billed, tally)
+    _move_later(booked, billed, days, billed_until, tally)
     for key in sorted(booked.keys() | billed.keys()):
         if not days[0] <= key.day < days[1]:
             continue
@@ -170,8 +173,7 @@ def tenant_differences(
 
 def _kind(ours: Booked, theirs: Billed) -> BillBreakKind:
     more = money.less(theirs.quantity, Decimal(ours.quantity))
-    share = money.times(money.absolute(theirs.quantity), PER_MILLE)
-    if money.absolute(more) <= share:
+    if money.absolute(more) <= _share(theirs.quantity):
         return BillBreakKind.MISPRICED
     return BillBreakKind.UNATTRIBUTED if more > 0 else BillBreakKind.MISSING
 
@@ -196,33 +198,61 @@ def _found(
     )
 
 
-def _move_late(
-    booked: dict[UsageKey, Booked], billed: Mapping[UsageKey, Billed], tally: BillTally
+def _move_later(
+    booked: dict[UsageKey, Booked],
+    billed: Mapping[UsageKey, Billed],
+    days: tuple[date, date],
+    billed_until: date | None,
+    tally: BillTally,
 ) -> None:
-    """Usage of a day's last minutes that the bill has in the next day: what the day lacks, where
-    there was so much so late, and where the next has so much too much."""
-    for key in sorted(booked):
-        ours, theirs = booked[key], billed.get(key, Billed())
-        lacking = money.less(ours.cost, theirs.cost)
-        if not ours.late_cost or lacking <= tolerance(theirs.cost):
+    """Puts usage on the days on which the bill has it, and counts what the bill cannot have yet."""
+    keys = sorted(booked.keys() | billed.keys())
+    for _, same in groupby(keys, key=lambda key: key[:-1]):
+        series = list(same)
+        if not any(key in booked for key in series):
             continue
-        after = key._replace(day=key.day + timedelta(days=1))
-        next_theirs, next_ours = billed.get(after), booked.get(after, Booked())
-        if next_theirs is None:
-            continue
-        surplus = money.less(next_theirs.cost, next_ours.cost)
-        allowed = money.total((ours.late_cost, tolerance(theirs.cost)))
-        if lacking > min(allowed, money.total((surplus, tolerance(next_theirs.cost)))):
-            continue  # it would not settle the day
-        cost = lacking
-        short = int(money.less(Decimal(ours.quantity), theirs.quantity))
-        quantity = max(0, short)
-        booked[key] = replace(
-            ours, quantity=ours.quantity - quantity, cost=money.less(ours.cost, cost)
-        )
-        booked[after] = replace(
-            next_ours,
-            quantity=next_ours.quantity + quantity,
-            cost=money.total((next_ours.cost, cost)),
-        )
-        tally.moved += 1
+        ours = {key.day: booked.get(key, Booked()) for key in series}
+        theirs = {key.day: billed.get(key, Billed()) for key in series}
+        reach = max(one.reach for one in ours.values())
+        of = series[0]
+        costs = {day: Sides(ours[day].cost, ours[day].late_cost, theirs[day].cost) for day in ours}
+        counts = {
+            day: Sides(
+                Decimal(ours[day].quantity), Decimal(ours[day].late_quantity), theirs[day].quantity
+            )
+            for day in ours
+        }
+        new_costs, moved, waiting = _as_billed(costs, reach, tolerance, billed_until)
+        new_counts, _, _ = _as_billed(counts, reach, _share, billed_until)
+        for day, one in ours.items():
+            booked[of._replace(day=day)] = replace(
+                one, quantity=int(new_counts[day]), cost=new_costs[day]
+            )
+            if days[0] <= day < days[1]:
+                tally.moved += day in moved
+                if day in waiting:
+                    tally.not_yet_billed += 1
+                    tally.not_yet_billed_usd = money.total((tally.not_yet_billed_usd, waiting[day]))
+
+
+def _as_billed(
+    sides: Mapping[date, Sides], reach: int, slack: Tolerance, billed_until: date | None
+) -> tuple[dict[date, Decimal], set[date], Mapping[date, Decimal]]:
+    """The ledger's amounts on the days on which the bill has them, without those that it cannot
+    have yet; the days from which something went, and those that wait for a bill."""
+    moves = billed_later(sides, reach, slack)
+    amounts = {day: one.ours for day, one in sides.items()}
+    for move in moves:
+        amounts[move.of] = money.less(amounts[move.of], move.amount)
+        amounts[move.on] = money.total((amounts[move.on], move.amount))
+    if billed_until is None:
+        return amounts, {move.of for move in moves}, {}
+    now = {day: one._replace(ours=amounts[day]) for day, one in sides.items()}
+    waiting = not_billed_yet(now, reach, slack, billed_until)
+    for day, amount in waiting.items():
+        amounts[day] = money.less(amounts[day], amount)
+    return amounts, {move.of for move in moves}, waiting
+
+
+def _share(quantity: Decimal) -> Decimal:
+    return money.times(money.absolute(quantity), PER_MILLE)

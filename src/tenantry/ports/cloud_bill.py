@@ -10,12 +10,12 @@ from typing import Protocol
 
 from tenantry.domain.bill import BillLine
 
-LATE_S = 900  # of the end of a day: what runs then may be billed in the next
-
 
 @dataclass(frozen=True, slots=True)
 class DayCost:
-    """What one tenant's attempts of one day used of one class, by the day (UTC) they were sent."""
+    """What one tenant's attempts of one day used of one class, by the day (UTC) they were sent.
+
+    `late_…`: of its last seconds, as many as `domain.billed_later.late_s` has for the tier."""
 
     day: date
     account: str

@@ -132,7 +132,8 @@ def test_what_the_tolerance_swallows_is_summed() -> None:
 
 def test_the_last_minutes_of_a_day_may_be_billed_in_the_next() -> None:
     def held(late_cost: str) -> list[str]:
-        booked = {key(): ours(1_000, "10", 200, late_cost), key(NEXT): ours(500, "5")}
+        late = int(Decimal(late_cost) * 100)
+        booked = {key(): ours(1_000, "10", late, late_cost), key(NEXT): ours(500, "5")}
         return kinds(booked, {key(): theirs(800, "8"), key(NEXT): theirs(700, "7")})
 
     assert held("2") == []

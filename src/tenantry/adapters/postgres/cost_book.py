@@ -10,16 +10,17 @@ from tenantry.adapters.postgres.archived import archived_through
 from tenantry.adapters.postgres.connections import ACQUIRE_TIMEOUT_S
 from tenantry.adapters.postgres.outages import outages_are_unavailable
 from tenantry.adapters.postgres.statements import statements
-from tenantry.ports.cloud_bill import LATE_S, DayCost
+from tenantry.domain.billed_later import late_s
+from tenantry.domain.price import BATCH_TIER, STANDARD_TIER
+from tenantry.ports.cloud_bill import DayCost
 
 ROWS = 5_000  # in one batch
 TIMEOUT_S = 600  # the first batch waits until all is summed
 
 
 class PostgresCostBook:
-    def __init__(self, operator_pool: Any, *, late_s: int = LATE_S) -> None:
+    def __init__(self, operator_pool: Any) -> None:
         self._operator = operator_pool
-        self._late_s = late_s
         self._sql = statements("sql/bill.sql")
 
     async def day_costs(self, start: date, end: date) -> AsyncIterator[Sequence[DayCost]]:
@@ -30,7 +31,8 @@ class PostgresCostBook:
             ):
                 await connection.execute("SET LOCAL timezone = 'UTC'")
                 await connection.execute(f"SET LOCAL statement_timeout = '{TIMEOUT_S}s'")
-                cursor = await connection.cursor(self._sql["day_costs"], start, end, self._late_s)
+                late = (late_s(STANDARD_TIER), BATCH_TIER, late_s(BATCH_TIER))
+                cursor = await connection.cursor(self._sql["day_costs"], start, end, *late)
                 while rows := await cursor.fetch(ROWS, timeout=TIMEOUT_S):
                     yield [DayCost(**row) for row in rows]
 
