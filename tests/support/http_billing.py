@@ -50,6 +50,7 @@ class MemoryInvoices:
             watermark,
             [UsageLine("amazon.nova-micro-v1:0", "out", 500, CHARGE, Decimal(63))],
             [1],
+            [1],
             [],
         )
 

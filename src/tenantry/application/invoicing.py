@@ -270,6 +270,7 @@ def _stated(reading: Reading, agreement: Agreement, edition: Edition) -> Stateme
 def _made(
     reading: Reading, agreement: Agreement, issuer: Issuer | None, edition: Edition = PRESENT
 ) -> Made:
+    reading = _as_told_by(edition, reading)
     stated = _stated(reading, agreement, edition)
     return Made(
         tenant_id=reading.tenant_id,
@@ -283,6 +284,19 @@ def _made(
         plan_versions=reading.plan_versions,
         references=_references(reading, stated),
         edition=edition,
+    )
+
+
+def _as_told_by(edition: Edition, reading: Reading) -> Reading:
+    """With what its prices were asked for as documents of an edition say it."""
+    if edition >= Edition.STANDING_TOLD:
+        return reading
+    earlier = [replace(each, late=[row.as_posted for row in each.late]) for each in reading.earlier]
+    return replace(
+        reading,
+        usage=[row.as_posted for row in reading.usage],
+        price_versions=reading.posted_versions,
+        earlier=earlier,
     )
 
 

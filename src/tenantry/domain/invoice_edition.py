@@ -22,6 +22,8 @@ class Edition(IntEnum):
     where it is another than the contract's.
     `CHANGES_TOLD`: lines of prices that changed twice on a day say at what time, and stand in its
     order; a fee goes from plan to plan also where both ask the same; `edition` is a member.
+    `STANDING_TOLD`: what a price was asked for, and which price editions there are, goes by what
+    stands, not by what was posted at a price and taken back from it.
     """
 
     FIRST = 1
@@ -29,9 +31,10 @@ class Edition(IntEnum):
     PERIODS_TOLD = 3
     TAXED_BY_PERIOD = 4
     CHANGES_TOLD = 5
+    STANDING_TOLD = 6
 
 
-PRESENT: Final = Edition.CHANGES_TOLD
+PRESENT: Final = Edition.STANDING_TOLD
 
 
 def edition_of(body: Mapping[str, Any]) -> Edition:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 
@@ -27,7 +27,10 @@ UNKNOWN = PricedAs()
 
 @dataclass(frozen=True, slots=True)
 class UsageLine:
-    """What the ledger holds of one model, token class and price in a period."""
+    """What the ledger holds of one model, token class and price in a period.
+
+    `priced_as` goes by what stands; `posted_as` by all that was ever posted at the price, also
+    where a reversal has taken it back: as invoices of before `Edition.STANDING_TOLD` have it."""
 
     model: str
     token_class: str
@@ -35,6 +38,11 @@ class UsageLine:
     charge: Decimal  # unrounded
     unit_price: Decimal | None = None  # list charge of 1,000,000 units, where all have the same
     priced_as: PricedAs = UNKNOWN
+    posted_as: PricedAs = UNKNOWN
+
+    @property
+    def as_posted(self) -> UsageLine:
+        return replace(self, priced_as=self.posted_as)
 
 
 def words_of(model: str, token_class: str) -> str:

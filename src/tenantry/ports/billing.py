@@ -31,7 +31,8 @@ CREDIT_FIELDS: Final = ("posted_at", "kind", "number", "amount", "currency", "no
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """All that a document of one period is a function of."""
+    """All that a document of one period is a function of. `price_versions` are those by which usage
+    stands, `posted_versions` also those of what was taken back from a price that has a line."""
 
     tenant_id: TenantId
     tenant_name: str
@@ -47,6 +48,7 @@ class Reading:
     watermark: datetime
     usage: Sequence[UsageLine]  # list charges, in USD
     price_versions: Sequence[int]
+    posted_versions: Sequence[int]
     earlier: Sequence[EarlierPeriod]
 
 

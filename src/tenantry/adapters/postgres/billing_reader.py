@@ -61,7 +61,8 @@ class BillingReader:
             period=period,
             watermark=watermark,
             usage=[to_usage_line(row) for row in usage],
-            price_versions=sorted({v for row in usage for v in row["price_versions"] or ()}),
+            price_versions=_versions(usage, "price_versions"),
+            posted_versions=_versions(usage, "posted_versions"),
             earlier=await self._earlier(tenant_id, period, currency, watermark, then),
         )
 
@@ -197,19 +198,42 @@ def to_rate(row: Any) -> ExchangeRate:
     return ExchangeRate(row["day"], row["base"], row["quote"], row["rate"], row["source"])
 
 
+def _versions(usage: Sequence[Any], name: str) -> list[int]:
+    return sorted({version for row in usage for version in row[name] or ()})
+
+
 def to_usage_line(row: Any) -> UsageLine:
+    """What invoices say of what they hold is beside what stands: the difference is of both."""
+    parts = [from_priced_as(kept) for kept in (row["priced_as"], *(row["held_as"] or ()))]
     return UsageLine(
         row["model"],
         row["token_class"],
         row["quantity"],
         row["charge"],
         row["unit_price"],
-        from_priced_as(row["priced_as"]),
+        parts[0] if len(parts) == 1 else _together(parts),
+        from_priced_as(row["posted_as"]),
     )
 
 
-def to_priced_as(priced_as: PricedAs) -> dict[str, Any]:
-    """As it is kept beside what an invoice holds."""
+def _together(parts: Sequence[PricedAs]) -> PricedAs:
+    def each(name: str) -> tuple[str, ...]:
+        return tuple(sorted({text for part in parts for text in getattr(part, name)}))
+
+    since = min((part.since for part in parts if part.since is not None), default=None)
+    return PricedAs(each("service_tiers"), each("price_keys"), each("plans"), since)
+
+
+def to_kept(line: UsageLine) -> dict[str, Any]:
+    """As it is kept beside what an invoice holds: also by all that was posted, where a document of
+    an earlier edition would say otherwise."""
+    kept = _to_priced_as(line.priced_as)
+    if line.posted_as != line.priced_as:
+        kept["posted"] = _to_priced_as(line.posted_as)
+    return kept
+
+
+def _to_priced_as(priced_as: PricedAs) -> dict[str, Any]:
     since = priced_as.since
     return {
         "service_tiers": list(priced_as.service_tiers),

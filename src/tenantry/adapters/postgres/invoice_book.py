@@ -18,7 +18,7 @@ from typing import Any, Literal
 import asyncpg
 
 from tenantry.adapters.postgres import outbox
-from tenantry.adapters.postgres.billing_reader import BillingReader, to_priced_as
+from tenantry.adapters.postgres.billing_reader import BillingReader, to_kept
 from tenantry.adapters.postgres.connections import ACQUIRE_TIMEOUT_S
 from tenantry.adapters.postgres.outages import outages_are_unavailable
 from tenantry.adapters.postgres.statements import statements
@@ -367,7 +367,7 @@ def _usage_rows(period_start: datetime, lines: Sequence[UsageLine]) -> list[dict
             "unit_price": money.plain(line.unit_price or money.ZERO),
             "quantity": line.quantity,
             "charge": money.plain(line.charge),
-            "priced_as": to_priced_as(line.priced_as),
+            "priced_as": to_kept(line),
         }
         for line in lines
     ]

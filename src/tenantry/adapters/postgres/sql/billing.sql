@@ -58,29 +58,53 @@ WHERE tenant_id = $1 AND currency = $2 AND posted_at < $3
 
 -- name: usage
 -- Usage admitted in [$2, $3) and posted up to $4, less what invoices hold of it that were live at $5
--- ('infinity': now); by model, class and price, with what each price was asked for.
+-- ('infinity': now); by model, class and price, with what each price was asked for: by what stands,
+-- and (`posted_…`) by all that was ever posted, as invoices of before edition 6 have it. What a reversal
+-- takes back stands no longer; one of the customer's book alone names neither tier nor price key.
+-- `held_as`: what the invoices say of what they hold.
+WITH part AS (
+  SELECT e.model, e.token_class, e.unit_price, e.price_version, e.service_tier, e.price_key, e.plan,
+         e.plan_version, NULL::jsonb AS held_as, sum(e.quantity) AS quantity, sum(e.amount) AS charge
+  FROM tenantry.priced_usage($1, $2, $3, $4) e
+  GROUP BY 1, 2, 3, 4, 5, 6, 7, 8
+  UNION ALL
+  SELECT u.model, u.token_class, u.unit_price, NULL, NULL, NULL, NULL, NULL,
+         coalesce(u.priced_as - 'posted', '{}'), -sum(u.quantity), -sum(u.charge)
+  FROM tenantry.invoice_usage u
+  JOIN tenantry.invoice i ON i.tenant_id = u.tenant_id AND i.invoice_id = u.invoice_id
+  WHERE u.tenant_id = $1 AND u.period_start = $2 AND i.issued_at < $5
+    AND (i.voided_at IS NULL OR i.voided_at >= $5)
+  GROUP BY 1, 2, 3, 9
+), x AS (
+  SELECT p.*, v.effective_from,
+         (p.quantity <> 0 OR p.charge <> 0)
+           AND (sum(p.quantity) OVER of_price <> 0 OR sum(p.charge) OVER of_price <> 0) AS stands
+  FROM part p
+  LEFT JOIN tenantry.price_edition v ON v.version = p.price_version
+  WINDOW of_price AS (
+    PARTITION BY p.model, p.token_class, p.unit_price, p.price_version, p.plan, p.plan_version)
+)
 SELECT x.model, x.token_class, x.unit_price, sum(x.quantity)::bigint AS quantity,
        sum(x.charge) AS charge,
-       array_agg(DISTINCT x.price_version) FILTER (WHERE x.price_version IS NOT NULL)
+       array_agg(DISTINCT x.price_version) FILTER (WHERE x.stands AND x.price_version IS NOT NULL)
          AS price_versions,
+       jsonb_build_object(
+         'service_tiers',
+           jsonb_agg(DISTINCT x.service_tier) FILTER (WHERE x.stands AND x.service_tier <> ''),
+         'price_keys', jsonb_agg(DISTINCT x.price_key) FILTER (WHERE x.stands AND x.price_key <> ''),
+         'plans', jsonb_agg(DISTINCT x.plan || '/' || x.plan_version)
+           FILTER (WHERE x.stands AND x.plan IS NOT NULL),
+         'since', min(x.effective_from) FILTER (WHERE x.stands)) AS priced_as,
+       array_agg(DISTINCT x.held_as) FILTER (WHERE x.stands AND x.held_as <> '{}') AS held_as,
+       array_agg(DISTINCT x.price_version) FILTER (WHERE x.price_version IS NOT NULL)
+         AS posted_versions,
        jsonb_build_object(
          'service_tiers', jsonb_agg(DISTINCT x.service_tier) FILTER (WHERE x.service_tier <> ''),
          'price_keys', jsonb_agg(DISTINCT x.price_key) FILTER (WHERE x.price_key <> ''),
          'plans', jsonb_agg(DISTINCT x.plan || '/' || x.plan_version)
            FILTER (WHERE x.plan IS NOT NULL),
-         'since', min(v.effective_from)) AS priced_as
-FROM (
-  SELECT e.model, e.token_class, e.unit_price, e.quantity, e.amount AS charge, e.price_version,
-         e.service_tier, e.price_key, e.plan, e.plan_version
-  FROM tenantry.priced_usage($1, $2, $3, $4) e
-  UNION ALL
-  SELECT u.model, u.token_class, u.unit_price, -u.quantity, -u.charge, NULL, NULL, NULL, NULL, NULL
-  FROM tenantry.invoice_usage u
-  JOIN tenantry.invoice i ON i.tenant_id = u.tenant_id AND i.invoice_id = u.invoice_id
-  WHERE u.tenant_id = $1 AND u.period_start = $2 AND i.issued_at < $5
-    AND (i.voided_at IS NULL OR i.voided_at >= $5)
-) x
-LEFT JOIN tenantry.price_edition v ON v.version = x.price_version
+         'since', min(x.effective_from)) AS posted_as
+FROM x
 GROUP BY x.model, x.token_class, x.unit_price
 HAVING sum(x.quantity) <> 0 OR sum(x.charge) <> 0
 ORDER BY x.model, x.token_class, x.unit_price;
@@ -97,18 +121,23 @@ SELECT EXISTS (
 -- name: usage_held
 -- What the invoice that was issued at $3 holds of the period from $2. Which prices its own period
 -- had stands in its document.
-SELECT u.model, u.token_class, u.unit_price, u.quantity, u.charge, u.priced_as,
-       ARRAY(SELECT jsonb_array_elements_text(
-         convert_from(i.document, 'UTF8')::jsonb -> 'price_versions')::integer) AS price_versions
+SELECT u.model, u.token_class, u.unit_price, u.quantity, u.charge, u.priced_as - 'posted' AS priced_as,
+       NULL::jsonb[] AS held_as, coalesce(u.priced_as -> 'posted', u.priced_as) AS posted_as,
+       d.versions AS price_versions, d.versions AS posted_versions
 FROM tenantry.invoice_usage u
 JOIN tenantry.invoice i ON i.tenant_id = u.tenant_id AND i.invoice_id = u.invoice_id
+CROSS JOIN LATERAL (
+  SELECT ARRAY(SELECT jsonb_array_elements_text(
+    convert_from(i.document, 'UTF8')::jsonb -> 'price_versions')::integer) AS versions
+) d
 WHERE u.tenant_id = $1 AND u.period_start = $2 AND i.kind = 'invoice' AND i.issued_at = $3
 ORDER BY u.model, u.token_class, u.unit_price;
 
 -- name: invoiced_usage
 -- What invoices that were live at $3 hold of the period from $2.
 SELECT u.model, u.token_class, u.unit_price, sum(u.quantity)::bigint AS quantity,
-       sum(u.charge) AS charge, NULL::integer[] AS price_versions, NULL::jsonb AS priced_as
+       sum(u.charge) AS charge, NULL::jsonb AS priced_as, NULL::jsonb[] AS held_as,
+       NULL::jsonb AS posted_as
 FROM tenantry.invoice_usage u
 JOIN tenantry.invoice i ON i.tenant_id = u.tenant_id AND i.invoice_id = u.invoice_id
 WHERE u.tenant_id = $1 AND u.period_start = $2 AND i.issued_at < $3
