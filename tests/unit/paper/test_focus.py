@@ -14,6 +14,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from tests.support.invoices import (
@@ -27,7 +28,7 @@ from tests.support.invoices import (
 
 from tenantry.adapters.export.focus_files import focus_csv, focus_parquet
 from tenantry.domain.errors import BadRequest
-from tenantry.domain.focus import COLUMNS, FocusError, Row, focus_rows
+from tenantry.domain.focus import COLUMNS, DECIMALS, FocusError, Row, focus_rows
 
 _TABLE = (Path(__file__).parent / "focus_1_2.csv").read_text("utf-8")
 RULES = list(csv.DictReader(_TABLE.splitlines()))
@@ -241,8 +242,50 @@ def test_parquet_holds_the_same_rows(invoice: dict[str, Any], tmp_path: Path) ->
     assert table["ChargeClass"].to_pylist() == [r["ChargeClass"] for r in focus_rows(invoice)]
 
 
-def test_parquet_refuses_a_figure_that_it_would_cut() -> None:
-    rows = focus_rows(with_two_prices())
-    rows[0]["ListCost"] = "0.0000000000000000001"
-    with pytest.raises(BadRequest, match="decimals"):
+def in_parquet(rows: list[Row]) -> Any:
+    return pq.read_table(io.BytesIO(focus_parquet(rows)))
+
+
+def test_parquet_has_every_digit_of_a_price_in_another_currency() -> None:
+    """A price of 0.00875 USD at markup 1.35 in euros: its charge has more than 18 decimals."""
+    price = Decimal("0.00875") * Decimal("1.35") * Decimal("0.921345")
+    charge = price * 1_234_567 / 1_000_000
+    exact = {"quantity": "1234567", "unit_price": f"{price:f}", "charge": f"{charge:f}"}
+    line = an_invoice()["lines"][1] | exact | {"amount": "0.01"}
+    rows = focus_rows(an_invoice(lines=[line], tax=None, credit="0.00", due="0.01"))
+    table = in_parquet(rows)
+    for name in DECIMALS:
+        assert table[name].to_pylist() == [row[name] and Decimal(row[name] or "") for row in rows]
+    assert table.schema.field("ListCost").type == pa.decimal128(38, 19)
+    assert table.schema.field("BilledCost").type == pa.decimal128(38, 18)
+
+
+@pytest.mark.parametrize(
+    ("whole", "decimals", "scale"),
+    [
+        (1, 1, 18),
+        (1, 18, 18),
+        (20, 18, 18),
+        (21, 2, 17),  # of whole digits so many that fewer may follow
+        (1, 37, 37),
+        (10, 28, 28),
+        (38, 0, 0),
+    ],
+)
+def test_a_columns_scale_goes_by_its_figures(whole: int, decimals: int, scale: int) -> None:
+    """Two figures of one column: one has its whole digits, the other its decimals."""
+    rows = focus_rows(an_invoice())[:2]
+    rows[0]["ListCost"] = "-" + "9" * whole
+    rows[1]["ListCost"] = "0." + "9" * decimals if decimals else "0.000"
+    table = in_parquet(rows)
+    assert table.schema.field("ListCost").type == pa.decimal128(38, scale)
+    assert table["ListCost"].to_pylist() == [Decimal(str(row["ListCost"])) for row in rows]
+
+
+@pytest.mark.parametrize(("whole", "decimals"), [(1, 38), (11, 28), (39, 0)])
+def test_parquet_refuses_a_figure_that_it_would_cut(whole: int, decimals: int) -> None:
+    rows = focus_rows(an_invoice())
+    rows[0]["ListCost"] = "9" * whole
+    rows[1]["ListCost"] = "0." + "9" * decimals if decimals else "0"
+    with pytest.raises(BadRequest, match=r"ListCost .* 38 digits.* CSV"):
         focus_parquet(rows)

@@ -15,7 +15,9 @@ from tenantry.domain.focus import COLUMNS, DECIMALS, INSTANTS, VERSION, Row
 from tenantry.domain.printable import in_cell
 
 ROWS_MAX: Final = 1_000_000
-# Parquet's decimal has a fixed scale: 38 digits, of which these stand after the point.
+# Parquet's decimal has one scale for all of a column: of its 38 digits so many stand after the
+# point as the longest figure needs, and 18 where that leaves room, so that most files are alike.
+# A wider one DuckDB reads as binary fractions (2.0.1), and Polars not at all (2.1.0; read 2026-12).
 PARQUET_DIGITS: Final = 38
 PARQUET_DECIMALS: Final = 18
 
@@ -43,24 +45,34 @@ def focus_parquet(rows: Sequence[Row]) -> bytes:
         import pyarrow.parquet as pq  # type: ignore[import-untyped]
     except ImportError:
         raise BadRequest(f"Parquet needs {extra_of('archive')}.") from None
+    columns = {name: _column(name, [row[name] for row in rows[:ROWS_MAX]]) for name in COLUMNS}
     kinds = {
         **dict.fromkeys(COLUMNS, pa.string()),
-        **dict.fromkeys(DECIMALS, pa.decimal128(PARQUET_DIGITS, PARQUET_DECIMALS)),
+        **{n: pa.decimal128(PARQUET_DIGITS, _scale(n, columns[n])) for n in DECIMALS},
         **dict.fromkeys(INSTANTS, pa.timestamp("us", tz="UTC")),
     }
     schema = pa.schema(
         [(name, kinds[name]) for name in COLUMNS], metadata={"FocusVersion": VERSION}
     )
-    columns = [_column(name, [row[name] for row in rows[:ROWS_MAX]]) for name in COLUMNS]
-    try:
-        arrays = [
-            pa.array(column, kinds[name]) for name, column in zip(COLUMNS, columns, strict=True)
-        ]
-    except pa.ArrowInvalid:
-        raise BadRequest(f"A figure has over {PARQUET_DECIMALS} decimals: take CSV.") from None
+    arrays = [pa.array(columns[name], kinds[name]) for name in COLUMNS]
     sink = pa.BufferOutputStream()
     pq.write_table(pa.table(arrays, schema=schema), sink, compression="zstd")
     return bytes(sink.getvalue().to_pybytes())
+
+
+def _scale(name: str, column: Sequence[object]) -> int:
+    """How many decimals a column has. Raises `BadRequest` where a figure would be cut."""
+    whole, decimals = 1, 0  # digits before the point and after it, of the longest figures
+    for figure in column:
+        if isinstance(figure, Decimal) and figure:
+            _, digits, exponent = figure.as_tuple()
+            assert isinstance(exponent, int), "a document's figures are finite"
+            zeros = len(digits) - len("".join(map(str, digits)).rstrip("0"))
+            decimals = max(decimals, -exponent - zeros)
+            whole = max(whole, figure.adjusted() + 1)
+    if whole + decimals > PARQUET_DIGITS:
+        raise BadRequest(f"{name} would need over {PARQUET_DIGITS} digits in Parquet: take CSV.")
+    return max(decimals, min(PARQUET_DECIMALS, PARQUET_DIGITS - whole))
 
 
 def _column(name: str, cells: Sequence[str | None]) -> list[object]:
