@@ -125,6 +125,14 @@ MUTANTS = (
         "admission_facts", "THEN 'duplicate'", "THEN NULL",
     ),
     Mutant(
+        "a wait that ends before its slot does",
+        "slots_wait_ms", "+ 11) * 6", "+ 10) * 6",
+    ),
+    Mutant(
+        "a wait for the oldest slot, whatever it frees",
+        "slots_wait_ms", "IF freed >= p_need", "IF freed >= 0",
+    ),
+    Mutant(
         "a call of which each attempt is charged",
         "post", "p_outcomes[i].charged := false;", "NULL;",
     ),

@@ -11,7 +11,13 @@ import pytest
 from tests.mutation.sql import MUTANTS, Mutant
 
 ROOT = Path(__file__).parents[2]
-SUITES = ("test_settle.py", "test_true_up.py", "test_admit.py", "test_workers.py")
+SUITES = (
+    "test_settle.py",
+    "test_true_up.py",
+    "test_admit.py",
+    "test_minute_waits.py",
+    "test_workers.py",
+)
 TIMEOUT_S = 300  # the suites take one tenth of it
 FAILED = 1  # pytest's status where tests ran and failed
 

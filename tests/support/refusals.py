@@ -168,7 +168,7 @@ NOT_FOUND = Refusal((404, "ResourceNotFoundException"), 404)
 QUOTA = Refusal((400, "ServiceQuotaExceededException"), 429)
 BUDGET = Refusal((402, "BudgetExceeded"), 402)
 THROTTLED = Refusal((429, "ThrottlingException"), 429, again=True)
-TIMEOUT = Refusal((408, "ModelTimeoutException"), 408)
+TIMEOUT = Refusal((408, "ModelTimeoutException"), 424)
 AWAY = Refusal((503, "ServiceUnavailableException"), 503, again=True)
 RUBBISH = Refusal((424, "ModelErrorException"), 424)
 

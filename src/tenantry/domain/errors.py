@@ -22,7 +22,8 @@
     ├── Unavailable ........... 503  ledger, database, disk
     │   └── Corrupt ............... sealed data that does not open: changed, swapped or foreign
     └── UpstreamFailed
-        ├── UpstreamThrottled 429, UpstreamTimeout 408, UpstreamUnavailable 503
+        ├── UpstreamThrottled 429, UpstreamUnavailable 503
+        ├── UpstreamTimeout .... 424 (Bedrock wire: 408)
         ├── UpstreamRefused  (its own 4xx, passed on)
         └── UpstreamRubbish 424
 

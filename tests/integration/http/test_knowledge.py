@@ -205,7 +205,7 @@ def test_a_broken_answer_ends_with_an_error_and_no_done(edge: Edge) -> None:
         edge.services.answers.breaks = False
     assert b"[DONE]" not in body
     last = orjson.loads(body.split(b"\n\n")[-2].removeprefix(b"data: "))
-    assert (last["code"], last["status"]) == ("upstream_timeout", 408)
+    assert (last["code"], last["status"]) == ("upstream_timeout", 424)
 
 
 def test_what_is_said_of_a_document_has_a_bound_in_every_way_in(edge: Edge) -> None:

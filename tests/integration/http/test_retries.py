@@ -68,7 +68,9 @@ def test_one_request_where_waiting_does_not_help(
     edge.requests.clear()
     spent = isinstance(refusal, (errors.QuotaExceeded, errors.BudgetExceeded))
     told = "insufficient_quota" if spent else refusal.code
-    assert refused_by_openai(edge, refusal).code == told
+    by_openai = refused_by_openai(edge, refusal)
+    assert by_openai.code == told
+    assert by_openai.status_code != 408, "which other clients ask again, whatever else is said"
     assert len(edge.requests) == 1
 
 

@@ -93,7 +93,7 @@ TABLE = [
     (errors.NotFound, 404, "ResourceNotFoundException", 404, False),
     (errors.TooLarge, 413, "RequestEntityTooLargeException", 413, False),
     (errors.UpstreamThrottled, 429, "ThrottlingException", 429, True),
-    (errors.UpstreamTimeout, 408, "ModelTimeoutException", 408, False),
+    (errors.UpstreamTimeout, 408, "ModelTimeoutException", 424, False),
     (errors.UpstreamUnavailable, 503, "ServiceUnavailableException", 503, True),
     (errors.UpstreamRubbish, 424, "ModelErrorException", 424, False),
 ]
@@ -121,7 +121,18 @@ def test_waits_are_bounded_and_in_each_familys_unit() -> None:
     assert openai.headers["RateLimit"] == '"requests_per_minute";r=0;t=2'
     for family in FAMILIES:
         far = to_response(errors.RateLimited(retry_after_ms=10**9), family, REQUEST_ID)
-        assert far.headers["retry-after"] == "60"
+        assert far.headers["retry-after"] == "59"
+
+
+def test_a_minutes_limit_says_its_whole_wait_and_asks_for_less_than_a_minute_of_it() -> None:
+    """Vercel's AI SDK passes over a wait of 60 s and more, and asks again within seconds."""
+    error = errors.RateLimited(limit="requests_per_minute", retry_after_ms=65_300)
+    bedrock = to_response(error, "bedrock", REQUEST_ID)
+    assert bedrock.headers["x-amz-retry-after"] == "59000"
+    assert bedrock.headers["retry-after"] == "59"
+    openai = to_response(error, "openai", REQUEST_ID)
+    assert openai.headers["retry-after"] == "59"
+    assert openai.headers["RateLimit"] == '"requests_per_minute";r=0;t=66'
 
 
 def test_a_quota_says_when_it_resets_and_asks_nobody_to_wait() -> None:

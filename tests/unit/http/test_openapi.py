@@ -314,3 +314,18 @@ def test_an_invoice_of_several_taxes_is_described(port: str, line: str) -> None:
     assert problems() == []
     body["tax"]["parts"][0]["gross"] = "1.19"
     assert problems()
+
+
+def test_a_model_that_was_too_slow_is_named_under_its_status() -> None:
+    """Bedrock's own on its routes; elsewhere one that no client asks again for by itself."""
+    port = PORTS["data plane"]
+
+    def said(line: str, status: str) -> str:
+        return str(port.resolved(port.operations[line]["responses"][status])["description"])
+
+    for line in ("POST /v1/chat/completions", "POST /v1/embeddings", "POST /v1/answers"):
+        assert "`upstream_timeout`" in said(line, "424")
+        assert said(line, "408") == "`request_timeout`", "of a client that is too slow"
+    converse = "POST /model/{model}/converse"
+    assert "`ModelTimeoutException`" in said(converse, "408")
+    assert "ModelTimeoutException" not in said(converse, "424")

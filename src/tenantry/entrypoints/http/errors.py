@@ -1,10 +1,14 @@
 """How each refusal looks on each API family's wire (interface.md, refusals).
 
 Bedrock says `x-amzn-ErrorType` and `{"message"}`; OpenAI `{"error": {…}}`; Anthropic `{"type":
-"error", …}`; our own routes RFC 9457. The statuses and headers are chosen by what the SDKs do with
-them: botocore retries 429 and 5xx and waits as `x-amz-retry-after` says, openai and anthropic retry
-also 408 and 409 unless `x-should-retry: false`, and anthropic sleeps the whole `Retry-After`. All
-of it holds on Bedrock's routes too, which AnthropicBedrock calls.
+"error", …}`; our own routes RFC 9457. The statuses and headers are chosen by what clients do with
+them. botocore retries 429 and 5xx, and waits as `x-amz-retry-after` says; openai and anthropic
+retry also 408 and 409 unless `x-should-retry: false`, and anthropic sleeps the whole `Retry-After`.
+All of it holds on Bedrock's routes too, which AnthropicBedrock calls. Others go by the status
+alone, whatever `x-should-retry` says: Vercel's AI SDK asks again after 408, 409, 429 and 5xx, and
+passes over a `Retry-After` of 60 s and more. So what may have cost money is a 424 wherever
+Bedrock's own SDKs do not look for Bedrock's 408. LangChain for JavaScript asks again after that
+too, as after all but 400 to 407, 409 and 413: no status that fits stops it, only its `maxRetries`.
 """
 
 from __future__ import annotations
@@ -22,7 +26,8 @@ from tenantry.entrypoints.http.response import Response
 
 Family = Literal["bedrock", "openai", "anthropic", "tenantry"]
 
-RETRY_AFTER_MAX_S: Final = 60  # the anthropic SDK sleeps the whole of it
+# The anthropic SDK sleeps the whole of it; Vercel's AI SDK passes over 60 and more, for its own 2.
+RETRY_AFTER_MAX_S: Final = 59
 # How to be let in, which each 401 has to say (RFC 9110, 15.5.2; RFC 6750, 3). A key that was given
 # and does not open is told from one that was not.
 CHALLENGE: Final = 'Bearer realm="tenantry"'
@@ -99,7 +104,7 @@ SHAPES: Final[Mapping[type[TenantryError], Shape]] = {
     errors.UpstreamFailed: _FAILED,
     errors.UpstreamThrottled: _THROTTLED,
     # A timed-out answer may have cost money: no SDK should ask for it again by itself.
-    errors.UpstreamTimeout: Shape(408, "ModelTimeoutException", 408, *_SERVER),
+    errors.UpstreamTimeout: Shape(408, "ModelTimeoutException", 424, *_SERVER),
     errors.UpstreamUnavailable: _AWAY,
     errors.UpstreamRubbish: _FAILED,
     errors.UpstreamRefused: _VALIDATION,  # its own status and type take their places

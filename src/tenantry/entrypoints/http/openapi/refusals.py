@@ -78,7 +78,7 @@ def statuses_of(route: Route) -> list[str]:
     if is_tenants(route):
         known |= {403}
     if route.access is Access.TENANT or route.takes_form:
-        known |= {402, 408, 424, 429}
+        known |= {402, 424, 429}
     if route.family == "bedrock":
         known -= {401}
     return [*map(str, sorted(known)), *_ANY]
