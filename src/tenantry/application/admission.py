@@ -190,7 +190,10 @@ def _refusal_of(
     if marked and priced(cache_writes_5m=False, cache_writes_1h=False):
         said = f"model {marked[0]} has no price for cached prompts: leave out what marks one"
         return errors.BadRequest(said, of="cache")
-    return errors.ModelUnpriced(str(problem))
+    # A query's embedding beside a chat is by the plan's model, which the caller has not named.
+    asked_for = [call for call in calls if not call.bound.embeds] or calls
+    named = problem.key in {call.price_key(prices) for call in asked_for}
+    return errors.ModelUnpriced(str(problem), of=problem.of if named else None)
 
 
 def _reservation(

@@ -129,16 +129,17 @@ class Embeddings:
     ) -> list[PlannedChat]:
         """The calls that embedding `texts` takes."""
         if not 0 < len(texts) <= TEXTS_MAX:
-            raise BadRequest(f"1 to {TEXTS_MAX} texts can be embedded at once")
+            raise BadRequest(f"1 to {TEXTS_MAX} texts can be embedded at once", of="texts")
         resolved = self._planning.resolve(principal, model, catalogue)
         if resolved.model.kind != "embedding":
-            raise BadRequest(f"model {resolved.model.id} does not embed")
+            raise BadRequest(f"model {resolved.model.id} does not embed", of="model")
         for text in texts:
             if not text.strip():
-                raise BadRequest("a text to embed must not be empty")
+                raise BadRequest("a text to embed must not be empty", of="texts")
             # No tokeniser makes fewer of them.
             if purpose == "client" and len(text) > resolved.model.window * 8:
-                raise LargerThanLimit(f"a text is larger than {resolved.model.window} tokens")
+                said = f"a text is larger than {resolved.model.window} tokens"
+                raise LargerThanLimit(said, of="texts")
         batches = _batches(resolved.model, model, texts, dimensions, purpose)
         return [self._planning.chat(principal, b.chat, catalogue, None) for b in batches]
 
@@ -271,7 +272,7 @@ def _batches(
     if model.family == "nova_embed" and purpose == "client":  # no plan has it for documents
         bodies = [_nova_body(text, length) for text in texts]
         return [_Batch(_call(name, body), 1) for body in bodies]
-    raise BadRequest(f"model {model.id} cannot be used to embed texts here")
+    raise BadRequest(f"model {model.id} cannot be used to embed texts here", of="model")
 
 
 def _call(model: str, body: Mapping[str, Any]) -> ChatCall:

@@ -6,7 +6,8 @@ needed is not paid for. The caller admits and settles.
 
 from __future__ import annotations
 
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 
 from tenantry.application.admission import PlannedCall
@@ -52,6 +53,16 @@ def calls_of(asked: Search) -> int:
     return 1 if asked.reranking is None else 2
 
 
+@contextmanager
+def _of_the_plans_model() -> Iterator[None]:
+    """What is refused of it is not about the model that the caller has named."""
+    try:
+        yield
+    except UNPLANNABLE as refusal:
+        refusal.details.pop("of", None)
+        raise
+
+
 class Finder:
     """One for each worker."""
 
@@ -62,7 +73,8 @@ class Finder:
 
     async def spaces(self, principal: Principal) -> QuerySpaces:
         """Where the query may have to be embedded: the next space where it can be, as it is now."""
-        spaces = await self._knowledge.query_spaces(principal)
+        with _of_the_plans_model():
+            spaces = await self._knowledge.query_spaces(principal)
         if spaces.next is None or await self._embeddings.can_plan_in(principal, spaces.next):
             return spaces
         return replace(spaces, next=None)
@@ -78,7 +90,8 @@ class Finder:
             )
 
         def embed(space: Space) -> PlannedChat:
-            return self._embeddings.plan_in(principal, catalogue, space, asked.query)
+            with _of_the_plans_model():
+                return self._embeddings.plan_in(principal, catalogue, space, asked.query)
 
         wanted, rerank = asked.reranking, None
         if wanted is not None:

@@ -106,7 +106,7 @@ class Planning:
         check_metadata(chat.request_metadata)
         tier = chat.service_tier or STANDARD_TIER
         if tier not in principal.tenant.plan.service_tiers_allowed | {STANDARD_TIER}:
-            raise Forbidden(f"the plan does not allow service tier {tier}")
+            raise Forbidden(f"the plan does not allow service tier {tier}", of="tier")
         _refuse_unpriced(chat)
         plan = principal.tenant.plan
         guarded = guard(plan, chat, resolved.model, principal.tenant.placement.account)

@@ -52,7 +52,8 @@ def check_model(principal: Principal, resolved: Resolved) -> None:
         names.add(resolved.model.alias)
     for allowed in (principal.tenant.plan.models_allowed, principal.models_allowed):
         if allowed is not None and not names & allowed:
-            raise ModelNotAllowed(f"model {resolved.model.id} is not allowed for this API key")
+            said = f"model {resolved.model.id} is not allowed for this API key"
+            raise ModelNotAllowed(said, of="model")
 
 
 def region_for(principal: Principal, resolved: Resolved) -> str:
@@ -71,7 +72,7 @@ def region_for(principal: Principal, resolved: Resolved) -> str:
     if region not in usable:
         raise RegionNotAllowed(f"region {region} is not one of this tenant's placement")
     if reference is not None and reference.account not in (None, placement.account):
-        raise ModelNotFound(f"unknown model: {resolved.upstream_id[:200]}")
+        raise ModelNotFound(f"unknown model: {resolved.upstream_id[:200]}", of="model")
     for allowed in (tenant.regions_allowed, tenant.plan.regions_allowed):
         if allowed is None:
             continue
@@ -79,7 +80,8 @@ def region_for(principal: Principal, resolved: Resolved) -> str:
             raise RegionNotAllowed(f"region {region} is not allowed for this tenant")
         prefix = resolved.profile_prefix
         if prefix is not None and prefix not in allowed:
-            raise RegionNotAllowed(f"profile {prefix} runs outside of the allowed regions")
+            said = f"profile {prefix} runs outside of the allowed regions"
+            raise RegionNotAllowed(said, of="model")
     return region
 
 

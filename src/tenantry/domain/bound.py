@@ -110,7 +110,7 @@ class _Tally:
 
     def image(self) -> None:
         if not self.model.image_tokens_max:
-            raise BadRequest(f"model {self.model.id} takes no block of kind image")
+            raise BadRequest(f"model {self.model.id} takes no block of kind image", of="messages")
         self.tokens += self.model.image_tokens_max
 
     def document(self, fmt: str | None, document: Mapping[str, Any]) -> None:
@@ -131,7 +131,8 @@ class _Tally:
 
     def takes_documents(self) -> None:
         if not self.model.page_tokens_max:
-            raise BadRequest(f"model {self.model.id} takes no block of kind document")
+            said = f"model {self.model.id} takes no block of kind document"
+            raise BadRequest(said, of="messages")
 
     def blocks(self, blocks: object, kinds: Mapping[str, Any], depth: int = 0) -> None:
         if depth > NESTING_MAX:

@@ -84,15 +84,16 @@ class Catalogue:
             return self._usable(inner.model, name, name if hourly else inner.price_key, today)
         reference = parse_model_id(name)
         if reference is None or reference.base_id is None:
-            raise ModelNotFound(f"unknown model: {name[:200]}")
+            raise ModelNotFound(f"unknown model: {name[:200]}", of="model")
         model = self._by_id.get(reference.base_id)
         if model is None:
-            raise ModelNotFound(f"unknown model: {name[:200]}")
+            raise ModelNotFound(f"unknown model: {name[:200]}", of="model")
         prefix = reference.profile_prefix
         key = f"{prefix}.{model.price_key}" if prefix else model.price_key
         return self._usable(model, name, key, today)
 
     def _usable(self, model: Model, upstream_id: str, price_key: str, today: date) -> Resolved:
         if model.retires_on is not None and model.retires_on <= today:
-            raise ModelRetired(f"model {model.id} was retired on {model.retires_on.isoformat()}")
+            said = f"model {model.id} was retired on {model.retires_on.isoformat()}"
+            raise ModelRetired(said, of="model")
         return Resolved(model, upstream_id, price_key)

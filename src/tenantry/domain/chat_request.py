@@ -89,7 +89,7 @@ def prepare_converse(
 ) -> Prepared:
     """`salt` is the tenant's stable line, or None outside the pool."""
     if model.kind != "chat":
-        raise BadRequest(f"model {model.id} does not converse")
+        raise BadRequest(f"model {model.id} does not converse", of="model")
     _refuse_dearer(body)
     fields = body.get("additionalModelRequestFields")
     if isinstance(fields, Mapping):

@@ -42,7 +42,16 @@ class PriceError(ValueError):
 
 
 class Unpriced(LookupError):
-    """No price for this model, tier, prompt size or class."""
+    """No price for this model, tier, prompt size or class.
+
+    `key` is the price key that was looked up, and `of` what of a request it is about: its `model`
+    or its `tier`; None where it is about how large it is or what it uses.
+    """
+
+    def __init__(self, message: str, *, key: str = "", of: str | None = None) -> None:
+        super().__init__(message)
+        self.key = key
+        self.of = of
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +75,8 @@ class ModelPrice:
         """The steps that a prompt of up to `prompt_tokens` can meet, in ascending order."""
         found = self.tiers.get(tier)
         if found is None:
-            raise Unpriced(f"{self.key}: no price for service tier {tier}")
+            said = f"{self.key}: no price for service tier {tier}"
+            raise Unpriced(said, key=self.key, of="model" if tier == STANDARD_TIER else "tier")
         return tuple(s for s in found if s.over_tokens == 0 or prompt_tokens > s.over_tokens)
 
     def rates(self, tier: str, prompt_tokens: int) -> Mapping[TokenClass, Decimal]:
@@ -88,7 +98,8 @@ class PriceEdition:
         try:
             return self.models[key]
         except KeyError:
-            raise Unpriced(f"{key}: no price in edition {self.version}") from None
+            said = f"{key}: no price in edition {self.version}"
+            raise Unpriced(said, key=key, of="model") from None
 
     def key_in(self, key: str, region: str) -> str:
         """The key that a call in a region is priced by: the region's own where the book has one."""

@@ -48,7 +48,7 @@ def _check(part: Mapping[str, Any]) -> None:
     for name in _MOST.keys() & part.keys():
         value = part[name]
         if type(value) is list and len(value) > _MOST[name]:
-            _refuse(_MOST[name], name)
+            _refuse(_MOST[name], _NAMES.get(name, name), of=name)
 
 
 def check_parts(messages: object) -> None:
@@ -60,7 +60,7 @@ def check_parts(messages: object) -> None:
 def check_blocks(count: int) -> None:
     """Of all blocks at any depth together. Raises `BadRequest`."""
     if count > BLOCKS_MAX:
-        _refuse(BLOCKS_MAX, "content blocks")
+        _refuse(BLOCKS_MAX, "content blocks", of="messages")
 
 
 def check_content(content: list[Any]) -> None:
@@ -76,5 +76,5 @@ def _parts_of(message: object) -> int:
     return parts + (len(calls) if isinstance(calls, list) else 0)
 
 
-def _refuse(most: int, of_what: str) -> NoReturn:
-    raise BadRequest(f"The request has more than {most:,} {_NAMES.get(of_what, of_what)}.")
+def _refuse(most: int, pieces: str, *, of: str) -> NoReturn:
+    raise BadRequest(f"The request has more than {most:,} {pieces}.", of=of)

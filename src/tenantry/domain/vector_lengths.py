@@ -48,5 +48,6 @@ def length_near(model_id: str, wanted: int) -> int:
 def length_to_ask_for(model_id: str, dimensions: int | None) -> int | None:
     """None where the model has one length, and takes no wish. BadRequest for one it cannot make."""
     if dimensions is not None and not makes(model_id, dimensions):
-        raise BadRequest(f"model {model_id} makes vectors of {lengths_in_words(model_id)}")
+        said = f"model {model_id} makes vectors of {lengths_in_words(model_id)}"
+        raise BadRequest(said, of="dimensions")
     return None if len(vector_lengths(model_id)) == 1 else dimensions

@@ -16,6 +16,8 @@ from tenantry.domain.errors import LargerThanLimit
 
 MODEL = "amazon.nova-micro-v1:0"
 MESSAGES: Any = [{"role": "user", "content": "hello"}]
+PART = {"type": "text", "text": "a"}
+TOOL = {"type": "function", "function": {"name": "t"}}
 
 
 def client(edge: Edge, name: str = "acme") -> openai.OpenAI:
@@ -129,7 +131,7 @@ def test_models(edge: Edge) -> None:
         assert sdk.models.retrieve(arn).id == arn
         with pytest.raises(openai.NotFoundError) as caught:
             sdk.models.retrieve("nothing")
-    assert caught.value.code == "model_not_found"
+    assert (caught.value.code, caught.value.param) == ("model_not_found", "model")
 
 
 def test_the_sdk_is_told_by_a_clear_error_what_is_not_supported(edge: Edge) -> None:
@@ -146,6 +148,10 @@ def test_the_sdk_is_told_by_a_clear_error_what_is_not_supported(edge: Edge) -> N
         ({"max_tokens": 0}, "max_tokens"),
         ({"temperature": 1.5}, "temperature"),
         ({"stop": ""}, "stop"),
+        ({"stop": ["a"] * 2_501}, "stop"),
+        ({"messages": MESSAGES * 10_001}, "messages"),
+        ({"messages": [{"role": "user", "content": [PART] * 20_001}]}, "messages"),
+        ({"tools": [TOOL] * 10_001}, "tools"),
         ({"user": " "}, "user"),
         ({"extra_body": {"foo": 1}}, "foo"),
     ],
@@ -154,7 +160,7 @@ def test_the_sdk_is_told_which_parameter_was_refused(
     edge: Edge, members: dict[str, Any], param: str
 ) -> None:
     with client(edge) as sdk, pytest.raises(openai.BadRequestError) as caught:
-        sdk.chat.completions.create(model=MODEL, messages=MESSAGES, **members)
+        sdk.chat.completions.create(**{"model": MODEL, "messages": MESSAGES, **members})
     assert caught.value.param == param
     assert len(edge.requests) == 1
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator
+from typing import Final
 
 import orjson
 
@@ -24,7 +24,7 @@ from tenantry.entrypoints.http.openai.chunks import ChunkMaker
 from tenantry.entrypoints.http.openai.from_converse import from_converse
 from tenantry.entrypoints.http.openai.metadata import to_request_metadata
 from tenantry.entrypoints.http.openai.models import Choice
-from tenantry.entrypoints.http.openai.refusing import read
+from tenantry.entrypoints.http.openai.refusing import naming, read
 from tenantry.entrypoints.http.openai.schema import ChatRequest, EmbeddingsRequest, given
 from tenantry.entrypoints.http.openai.to_converse import limit_name, service_tier, to_converse
 from tenantry.entrypoints.http.response import Response, StreamingResponse, json_response
@@ -32,12 +32,23 @@ from tenantry.entrypoints.http.routes import LARGE_BODY_BYTES_MAX, Access, Route
 from tenantry.entrypoints.http.stream_errors import error_of
 
 _log = logging.getLogger(__name__)
+# What a refusal may be of, and the parameter that it is here.
+_OF_CHATS: Final = {
+    "model": "model",
+    "messages": "messages",
+    "tools": "tools",
+    "stop": "stop",
+    "tier": "service_tier",
+    "cache": "cache_control",
+}
+_OF_EMBEDDINGS: Final = {"model": "model", "texts": "input", "dimensions": "dimensions"}
 
 
 async def chat_completions(call: Call) -> Response | StreamingResponse:
     asked = given(call.json(long_in=LONG_IN))
-    check_shape(asked)
-    check_parts(asked.get("messages"))
+    with naming(_OF_CHATS):
+        check_shape(asked)
+        check_parts(asked.get("messages"))
     chat = read(ChatRequest, asked)
     body = to_converse(chat)
     streams = bool(chat.stream)
@@ -48,6 +59,7 @@ async def chat_completions(call: Call) -> Response | StreamingResponse:
         service_tier=service_tier(chat),
         request_metadata=to_request_metadata(chat.metadata),
     )
+    names = _OF_CHATS | {"output": limit_name(chat)}
     ctx = call.context(user=_user(chat.user))
     completion_id = f"chatcmpl-{call.request_id.hex}"
     created = int(call.services.clock.now().timestamp())
@@ -59,11 +71,11 @@ async def chat_completions(call: Call) -> Response | StreamingResponse:
             model=chat.model,
             include_usage=bool(options and options.include_usage),
         )
-        with _naming_the_parameter(chat):
+        with naming(names):
             stream, grounds = await streamed(call, ctx, converse)
         headers = dict(sse.HEADERS) | max_tokens_headers(stream.max_tokens)
         return StreamingResponse(_events(stream, maker, grounds), headers, stream.leave)
-    with _naming_the_parameter(chat):
+    with naming(names):
         done, told = await completed(call, ctx, converse)
     completion = from_converse(
         done.body, done.usage, completion_id=completion_id, created=created, model=chat.model
@@ -81,21 +93,6 @@ def _user(given: str | None) -> str | None:
         return user_from(given or None, field="user")
     except BadRequest as refusal:
         refusal.details["param"] = "user"
-        raise
-
-
-@contextmanager
-def _naming_the_parameter(chat: ChatRequest) -> Iterator[None]:
-    """Which one asked for more than the plan's ceiling, or for a cache that the model lacks: each
-    API has its own name of it."""
-    try:
-        yield
-    except BadRequest as refusal:
-        of = refusal.details.get("of")
-        if of == "output":
-            refusal.details["param"] = limit_name(chat)
-        elif of == "cache":
-            refusal.details["param"] = "cache_control"
         raise
 
 
@@ -127,7 +124,8 @@ async def create_embeddings(call: Call) -> Response:
     request = read(EmbeddingsRequest, given(call.json()))
     texts = embeddings.texts_of(request)
     ctx = call.context(user=_user(request.user))
-    done = await call.services.embeddings.embed(ctx, request.model, texts, request.dimensions)
+    with naming(_OF_EMBEDDINGS):
+        done = await call.services.embeddings.embed(ctx, request.model, texts, request.dimensions)
     response = json_response(embeddings.from_embedded(done, request))
     if done.charge is not None:
         response.headers[CHARGE_HEADER] = charge_text(done.charge, done.currency)

@@ -34,7 +34,7 @@ class Choice:
         and not for this API key."""
         model = self._find(name)
         if model is None:
-            raise ModelNotFound(f"unknown model: {name[:200]}")
+            raise ModelNotFound(f"unknown model: {name[:200]}", param="model")
         return model
 
     def _names(self) -> Iterable[str]:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, Final, TypeVar
 
 import msgspec
 
-from tenantry.domain.errors import BadRequest
+from tenantry.domain.errors import BadRequest, TenantryError
 
 # As msgspec words it: ``Expected `int`, got `str` - at `$.top_k` ``.
 _WHERE: Final = re.compile(r"(?P<what>.*?)(?: - at `\$\.?(?P<where>[^`]*)`)?", re.DOTALL)
@@ -26,6 +28,19 @@ def unknown(param: str) -> BadRequest:
     """In OpenAI's own words, which programs look for."""
     param = param[:_NAME_CHARS_MAX]
     return BadRequest(f"Unrecognized request argument supplied: {param}", param=param)
+
+
+@contextmanager
+def naming(names: Mapping[str, str]) -> Iterator[None]:
+    """Says which parameter a refusal is about that tells in the gateway's own words what it is `of`
+    (in its details): each API has its own names of them."""
+    try:
+        yield
+    except TenantryError as refusal:
+        param = names.get(str(refusal.details.get("of")))
+        if param is not None:
+            refusal.details["param"] = param
+        raise
 
 
 def read(kind: type[T], value: Any) -> T:
