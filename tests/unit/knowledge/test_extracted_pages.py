@@ -53,9 +53,9 @@ def pages_of(contents: Sequence[bytes], font: str = FONT, settings: str = "") ->
     return hostile.pdf(objects)
 
 
-def turned(degrees: int, lines: Sequence[str] = LINES) -> bytes:
+def turned(degrees: int, lines: Sequence[str] = LINES, indent: int = 0) -> bytes:
     drawn = " ".join(
-        f"BT /F1 11 Tf 1 0 0 1 0 {-16 * place} Tm ({line}) Tj ET"
+        f"BT /F1 11 Tf 1 0 0 1 {indent} {-16 * place} Tm ({line}) Tj ET"
         for place, line in enumerate(lines)
     )
     return f"q {TURNS[degrees]} cm {drawn} Q".encode()
@@ -63,12 +63,26 @@ def turned(degrees: int, lines: Sequence[str] = LINES) -> bytes:
 
 @pytest.mark.parametrize("degrees", TURNS)
 @pytest.mark.parametrize("page", [0, 90, 180, 270])
-def test_lines_end_however_they_and_their_page_are_turned(degrees: int, page: int) -> None:
-    text, _ = pdf.to_text(pages_of([turned(degrees)], settings=f"/Rotate {page}"))
-    # On a page that stands on its head the lines come from its foot.
-    assert sorted(text.split("\n")) == sorted(LINES)
-    if (degrees, page) in ((90, 0), (90, 90), (270, 270)):
-        assert text == READ
+def test_lines_are_in_order_however_they_and_their_page_are_turned(degrees: int, page: int) -> None:
+    def read(*blocks: bytes) -> str:
+        return pdf.to_text(pages_of([b" ".join(blocks)], settings=f"/Rotate {page}"))[0]
+
+    assert read(turned(degrees)) == READ
+    columns = read(turned(degrees), turned(degrees, ["Right one", "Right two"], 150))
+    assert columns == f"{READ}\nRight one\nRight two"
+    broken = ["It issued recom-", "mendations in May", "for inter-", "national use of COVID-", "19"]
+    assert read(turned(degrees, broken)) == (
+        "It issued recommendations in May\nfor international use of COVID-19"
+    )
+    above = f"q {TURNS[degrees]} cm BT /F1 7 Tf 1 0 0 1 6 4 Tm (2) Tj ET Q".encode()
+    raised = read(turned(degrees, ["x"]), above, turned(degrees, ["", "y z"])).split()
+    assert raised in (["x", "2", "y", "z"], ["x2", "y", "z"])
+
+
+def test_lines_that_are_turned_stand_among_others_in_order() -> None:
+    beside = turned(270, ["beside", "the page"], -800)  # above its edge
+    page = b" ".join([turned(0), turned(270), beside, turned(180, ["The end"])])
+    assert pdf.to_text(pages_of([page]))[0] == f"{READ}\n{READ}\nThe end"
 
 
 def test_a_word_that_is_broken_at_a_column_s_end_is_one_and_its_lines_end() -> None:
@@ -137,6 +151,21 @@ def test_pages_without_text_are_counted() -> None:
     damaged = broken[:at] + filtered + broken[at + len(length) : page] + packed[:9] + broken[page:]
     text, counts = pdf.to_text(damaged)
     assert (text, counts) == ("cover\n\nend", (4, 2))
+
+
+@pytest.mark.parametrize("kid", [b"<< /Type /Foo >>", b"null", b"[1]", b"(page)"])
+def test_a_page_that_is_none_is_left_out_and_counted(kid: bytes) -> None:
+    whole = pages_of([turned(0, ["one"]), turned(0, ["two"]), turned(0, ["three"])])
+    for kids in (b"3 0 R 10 0 R 7 0 R", b"10 0 R 3 0 R 7 0 R", b"3 0 R 7 0 R 99 0 R"):
+        named = whole.replace(b"3 0 R 5 0 R 7 0 R", kids)
+        with_kid = named.replace(b"xref\n", b"10 0 obj\n%s\nendobj\nxref\n" % kid, 1)
+        assert pdf.to_text(with_kid) == ("one\n\nthree", (3, 1))
+
+
+def test_a_pdf_without_one_page_that_can_be_read_is_refused() -> None:
+    whole = pages_of([turned(0, ["one"]), turned(0, ["two"])])
+    with pytest.raises(Unreadable, match="None of the PDF's pages can be read"):
+        pdf.to_text(whole.replace(b"3 0 R 5 0 R", b"98 0 R 99 0 R"))
 
 
 def test_a_page_in_a_font_without_letters_has_no_text() -> None:

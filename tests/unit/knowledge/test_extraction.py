@@ -86,7 +86,7 @@ def test_html_reads_as_a_reader_sees_it() -> None:
       <h1>Head</h1><p>some <b>bold</b> text &amp; more<br>next</p><script>no()</script>
       <ul><li>one<li>two</ul><pre>a\n  b</pre><table><tr><td>x<td>y<tr><td>z</table>"""
     assert extract(source, HTML).text == (
-        "Head\n\nsome bold text & more\nnext\n\none\ntwo\n\na\n  b\n\nx y\nz"
+        "Head\n\nsome bold text & more\nnext\n\none\ntwo\n\na\n  b\n\nx | y\nz"
     )
     menus = b"<nav>menu</nav><div role=navigation>more</div><div role=main>text</div>"
     assert extract(menus, HTML).text == "text"

@@ -20,6 +20,7 @@ from tenantry.adapters.extraction.html_lists import ListNumbers
 from tenantry.adapters.extraction.html_pictures import WRITTEN, begins_a_line, written_in
 from tenantry.adapters.extraction.html_raised import sign_before
 from tenantry.adapters.extraction.html_style import hides
+from tenantry.adapters.extraction.html_tables import PARTS, Tables
 from tenantry.adapters.extraction.html_xml import as_html, is_xhtml
 from tenantry.adapters.extraction.plain import decode, printable
 from tenantry.adapters.extraction.raised import END_CHARS
@@ -118,7 +119,9 @@ class _Page:
         self._left_out = _left_out(tree)
         self._shadow_chars = SHADOW_CHARS_MAX
         self._numbers = ListNumbers()
+        self._tables = Tables()
         self._writer = _Writer()
+        self._around: list[_Writer] = []  # of cells that are open
         self._preformatted = 0
 
     def text(self, body: LexborNode) -> str:
@@ -147,6 +150,9 @@ class _Page:
             self._writer.words(text)
 
     def _element(self, node: LexborNode, name: str, *, opening: bool) -> None:
+        self._tables.saw(name, opening=opening)
+        if name in PARTS and self._is_written(node, name, opening=opening):
+            return
         _separate(self._writer, node, name, opening=opening)
         if opening and (sign := sign_before(node, name, self._writer.end())):
             self._writer.sign(sign)
@@ -154,6 +160,30 @@ class _Page:
             self._writer.mark(number)
         if name == "pre":
             self._preformatted += 1 if opening else -1
+
+    def _is_written(self, node: LexborNode, name: str, *, opening: bool) -> bool:
+        """Whether a part of a table is done with: its text waits for the table's end."""
+        if name == "table":
+            if opening:
+                self._tables.begin(node)
+            else:
+                for count, text in self._tables.end():
+                    self._writer.lines(count)
+                    self._writer.verbatim(text)
+            return False
+        if not self._tables.reads:
+            return False
+        if name == "tr":
+            if opening:
+                self._tables.begin_row()
+        elif opening:
+            self._around.append(self._writer)
+            self._writer = _Writer()
+        else:
+            text = "".join(self._writer.parts).strip()
+            self._writer = self._around.pop()
+            self._tables.cell(node, text)
+        return True
 
     def _shadow(self, template: LexborNode) -> list[LexborNode]:
         """What a template holds that is shown where it stands; the parser keeps that apart."""

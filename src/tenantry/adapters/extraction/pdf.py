@@ -50,15 +50,21 @@ def to_text(data: bytes) -> tuple[str, tuple[int, int]]:
             raise TooLarge(f"The PDF has {pages} pages; at most {PAGES_MAX} are taken.")
         texts: list[str] = []
         with_notes: list[str] = []
-        chars = looked_at = unknown = 0
+        chars = looked_at = unknown = damaged = 0
         for number in range(pages):
-            text, notes, seen, unseen = _page(document, number, annotations)
+            try:
+                text, notes, seen, unseen = _page(document, number, annotations)
+            except pdfium.PdfiumError:
+                damaged += 1
+                text, notes, seen, unseen = "", "", 0, 0
             looked_at, unknown = looked_at + seen, unknown + unseen
             chars += len(text)
             if chars > TEXT_CHARS_MAX:
                 raise TooLarge(f"The PDF holds more than {TEXT_CHARS_MAX:,} characters of text.")
             texts.append(text)
             with_notes.append("\n".join(part for part in (text, notes) if part))
+    if 0 < pages == damaged:
+        raise Unreadable("None of the PDF's pages can be read: it is damaged.")
     if 2 * unknown > looked_at:
         raise Unreadable(
             "The fonts of the PDF do not say which letters they show. Read it as a scan is read."
@@ -93,16 +99,14 @@ def _page(
 ) -> tuple[str, str, int, int]:
     """Its own text; what is filled in and typed on it; characters that were looked at, and those
     without a letter. Where these are most, the page has no text: what comes of it is no words.
+    PdfiumError for a page that is damaged, or is none.
     """
-    try:
-        page = document[number]
-        textpage = page.get_textpage()
-        looked_at, unknown = letters(textpage)
-        text = text_of(textpage) if 2 * unknown <= looked_at else ""
-        notes = "\n".join(annotations.on(page))
-        page.close()
-    except pdfium.PdfiumError:
-        raise Unreadable(f"Page {number + 1} of the PDF is damaged.") from None
+    page = document[number]
+    textpage = page.get_textpage()
+    looked_at, unknown = letters(textpage)
+    text = text_of(textpage) if 2 * unknown <= looked_at else ""
+    notes = "\n".join(annotations.on(page))
+    page.close()
     return _clean(_kept_at_the_end(_joined(text))), _clean(notes), looked_at, unknown
 
 

@@ -1,4 +1,6 @@
-"""The words of one PDF page as they stand on it: in their lines, and none from beside the page."""
+"""The words of one PDF page as they stand on it: in their lines, in order, and none from beside the
+page.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +9,11 @@ from typing import Any
 
 import pypdfium2.raw as pdfium
 
+from tenantry.adapters.extraction.pdf_turned import Line, in_order
+
 LOOKED_AT = 200  # characters of a page, spread over it
+_HYPHEN = re.compile("(?<=[^\\W\\d_])[-\u00ad\x02\ufffe] *\\Z")
+_TOLD_OF = "\x02"  # as PDFium writes one that breaks a word
 _GAPS = re.compile("[\\s\x00-\x1f\x7f-\x9f\ufffe\u00ad]+")
 
 
@@ -16,12 +22,17 @@ def text_of(textpage: Any) -> str:
 
     PDFium gives it in two ways, and neither whole: by its range, with all line ends, what stands
     beside the page, and no character beyond U+FFFF; by the page's box, without the line ends of
-    lines that are turned by a right angle. Where both hold the same words, the first is right.
+    lines that are turned by a right angle. Where both hold the same words, the first is right, but
+    for the order of lines that are turned clockwise.
     """
     ranged = str(textpage.get_text_range())
-    if _GAPS.sub("", ranged) == _GAPS.sub("", textpage.get_text_bounded()):
-        return ranged
-    return _one_by_one(textpage)
+    count = textpage.count_chars()
+    whole = _GAPS.sub("", ranged) == _GAPS.sub("", textpage.get_text_bounded())
+    characters = ranged if len(ranged) == count else _characters(textpage, count)
+    lines = in_order(textpage, characters)
+    if lines is not None:
+        return _ordered(textpage, lines)
+    return ranged if whole else _one_by_one(textpage, 0, count)
 
 
 def letters(textpage: Any) -> tuple[int, int]:
@@ -36,12 +47,31 @@ def letters(textpage: Any) -> tuple[int, int]:
     return seen, unknown
 
 
-def _one_by_one(textpage: Any) -> str:
+def _characters(textpage: Any, count: int) -> str:
+    units = (pdfium.FPDFText_GetUnicode(textpage, place) for place in range(count))
+    return "".join(map(chr, units))
+
+
+def _ordered(textpage: Any, lines: list[Line]) -> str:
+    """Lines anew, one to a line. Whether a hyphen breaks a word is told by what comes next."""
+    read = (_one_by_one(textpage, line.start, line.stop) for line in lines)
+    texts = [text for text in read if text.strip()]
+    parts: list[str] = []
+    for text, following in zip(texts, [*texts[1:], ""], strict=True):
+        broken = _HYPHEN.search(text) if following[:1].isalnum() else None
+        if broken is not None:
+            parts += [text[: broken.start()], _TOLD_OF]
+        else:
+            parts += [text.replace("\x02", "-").replace("\ufffe", "-"), "\n"]
+    return "".join(parts)
+
+
+def _one_by_one(textpage: Any, start: int, stop: int) -> str:
     """The characters that stand on the page; those between them, by what is before them."""
     left, bottom, right, top = textpage.page.get_bbox()
     kept: list[str] = []
     shown = False
-    for place in range(textpage.count_chars()):
+    for place in range(start, stop):
         sign = chr(pdfium.FPDFText_GetUnicode(textpage, place))
         if sign in "\r\n":
             if kept and kept[-1] != "\n":
