@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from unicodedata import normalize
 
 from tenantry.domain.chunk import Passage
 from tenantry.domain.ids import DocumentId
@@ -32,12 +33,23 @@ Cite only numbers that were given.
 - Answer in the language of the question, briefly."""
 
 _LESS_THAN = "<＜﹤‹"  # also the full-width and small forms, which a lenient reader takes for one
-# What is not seen, or seen as a slash, between the sign and the name.
-_UNSEEN = (
-    r"\s/\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202f\u2044"
-    r"\u2060-\u206f\u2215\u29f8\u3164\ufe00-\ufe0f\ufeff\uff0f\uffa0\U000e0000-\U000e0fff"
+# And those that it takes for one before the name of a fence alone: titles have them as quotes.
+_SIGNS = _LESS_THAN + "≮❮❬❰\u2329\u3008⟨˂ᐸ"
+_SLASHES = "⁄∕⧸╱／"
+# Control characters, and what else Unicode has drawn as nothing.
+_NONE = (
+    r"\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f"
+    r"\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb"
+    r"\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
 )
-_FENCE = re.compile(rf"[{_LESS_THAN}](?=[{_UNSEEN}]*(?:passages?|question)\b)", re.IGNORECASE)
+# Between the sign and the name; an accent strikes the sign out.
+_BETWEEN = rf"\s/{_SLASHES}\u0300-\u036f\u20d0-\u20ff{_NONE}"
+_NAMES = "|".join(f"[{_NONE}]*+".join(name) for name in ("passages", "passage", "question"))
+# A sign, and as much of what follows as a name and its end may be. No part of it is given back and
+# none goes beyond the next sign, so that a text is looked at once.
+_OPENING = re.compile(rf"[{_SIGNS}](?=([{_BETWEEN}]*+(?:[^{_SIGNS}{_NONE}][{_NONE}]*+){{0,9}}))")
+_FENCE = re.compile(rf"[{_BETWEEN}]*+(?:{_NAMES})(?:[\W{_NONE}]|\Z)", re.IGNORECASE)
+_IS_NONE = re.compile(f"[{_NONE}]")
 _ATTRIBUTE = {"&": "&amp;", ">": "&gt;", '"': "&quot;"} | dict.fromkeys(_LESS_THAN, "&lt;")
 
 
@@ -81,8 +93,12 @@ def fenced_question(question: str) -> str:
 
 
 def defused(text: str) -> str:
-    """The text with every opening of a fence written as an entity; all else as it was."""
-    return _FENCE.sub("&lt;", text)
+    """The text with every opening of a fence written as an entity; all else as it was.
+
+    One is seen through letters and signs of other forms and what is not seen between them. In
+    letters of other scripts it is none.
+    """
+    return _OPENING.sub(_written, text)
 
 
 def citations_in(answer: str, passages: Sequence[Passage]) -> list[Citation]:
@@ -113,11 +129,30 @@ def citations_in(answer: str, passages: Sequence[Passage]) -> list[Citation]:
     return cited
 
 
+def _written(opening: re.Match[str]) -> str:
+    return "&lt;" if _is_fence(opening) else opening[0]
+
+
+def _is_fence(opening: re.Match[str]) -> bool:
+    follows = opening[1]
+    if not follows.isascii():
+        # One by one: as a whole, a letter and its accent would become another letter.
+        follows = "".join(_form(character) for character in follows)
+    return _FENCE.match(follows) is not None
+
+
+def _form(character: str) -> str:
+    """What a reader may take it for: where it has a form in ASCII, that."""
+    return character if _IS_NONE.match(character) else normalize("NFKC", character)
+
+
 def _attribute(value: str) -> str:
     """One line that cannot leave its quotes: as many whole characters as there is room for."""
     written = ""
-    for character in " ".join(value.split()):
-        longer = written + _ATTRIBUTE.get(character, character)
+    line = " ".join(value.split())
+    openings = {found.start() for found in _OPENING.finditer(line) if _is_fence(found)}
+    for place, character in enumerate(line):
+        longer = written + ("&lt;" if place in openings else _ATTRIBUTE.get(character, character))
         if len(longer.encode()) > TITLE_BYTES_MAX:
             break
         written = longer

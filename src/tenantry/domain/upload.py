@@ -17,13 +17,15 @@ UPLOAD_BYTES_MAX = BODY_BYTES_MAX  # less what the form or the JSON around it ta
 READY_AT_ONCE_BYTES = 1024 * 1024  # smaller uploads answer `ready`
 TITLE_CHARS_MAX = 512
 METADATA_KEYS_MAX = 32
-METADATA_KEY_CHARS_MAX = 64
+METADATA_KEY_CHARS_MAX = 100  # as a filter can name
 METADATA_TEXT_CHARS_MAX = 1_024
 METADATA_LIST_MAX = 32
 CARD_BYTES_MAX = 16_384  # of all that is said of a document; Bedrock's own metadata file has 10 KB
 # What Retrieve shows beside a document's own metadata, and what Bedrock's has there.
 RESERVED_PREFIXES = ("x-tenantry-", "x-amz-bedrock-kb-")
 _SURROGATE = re.compile("[\ud800-\udfff]")
+CONTROLS = r"\u0000-\u001f\u007f-\u009f\u2028\u2029"  # and line ends: what no name holds
+_CONTROLS = re.compile(f"[{CONTROLS}]+")
 
 FILE_NAME_CHARS_MAX = 255
 CONTENT_TYPE_CHARS_MAX = 255
@@ -68,12 +70,14 @@ def upload_from_file(
     metadata: object = None,
     access: object = None,
 ) -> Upload:
-    """From a multipart file; without a title its file name is one. Else BadRequest, TooLarge."""
+    """From a multipart file; without a title its file name is one, in which a blank stands for
+    control characters. Else BadRequest, TooLarge."""
     check_size(len(data))
     for value, name in ((content_type, "content type"), (file_name, "file name")):
         check_text(value, name)
     if len(file_name) > FILE_NAME_CHARS_MAX or len(content_type) > CONTENT_TYPE_CHARS_MAX:
         raise BadRequest("The file name and the content type have at most 255 characters each.")
+    file_name = " ".join(filter(None, _CONTROLS.split(file_name)))
     card = Card(
         title=title_from(title if title is not None else file_name),
         content_type=content_type,
@@ -98,11 +102,13 @@ def check_text(text: str, name: str) -> None:
 
 
 def title_from(value: object) -> str:
-    """A title of 1 to 512 characters, trimmed. Else BadRequest."""
-    if not isinstance(value, str) or not value.strip():
+    """A title of 1 to 512 characters, trimmed, blanks for control characters. Else BadRequest."""
+    if not isinstance(value, str):
         raise BadRequest("`title` must be a non-empty string.")
     check_text(value, "title")
-    title = " ".join(value.split())
+    title = " ".join(_CONTROLS.sub(" ", value).split())
+    if not title:
+        raise BadRequest("`title` must be a non-empty string.")
     if len(title) > TITLE_CHARS_MAX:
         raise BadRequest(f"`title` is longer than {TITLE_CHARS_MAX} characters.")
     return title
@@ -132,6 +138,8 @@ def _metadata_key(key: object) -> str:
     if not isinstance(key, str) or not 0 < len(key) <= METADATA_KEY_CHARS_MAX:
         raise BadRequest(f"A key of `metadata` has 1 to {METADATA_KEY_CHARS_MAX} characters.")
     check_text(key, "metadata")
+    if _CONTROLS.search(key):
+        raise BadRequest("A key of `metadata` holds a control character.")
     for prefix in RESERVED_PREFIXES:
         if key.startswith(prefix):
             raise BadRequest(f"Keys of `metadata` that begin with `{prefix}` are taken.")

@@ -57,6 +57,85 @@ def test_what_only_looks_like_a_fence_is_written_out_too(unseen: str) -> None:
     assert defused(f"<{unseen}passage> <{unseen}question>").count("<") == 0
 
 
+UNSEEN = [
+    "",
+    "\u200b",
+    "\u00ad",
+    "\u3164",
+    "\ufe0f",
+    "\x08",
+    "\U000e0070",
+    "\u2060\u200d",
+    "\uffa0",
+]
+LETTERS = [
+    str.lower,
+    str.upper,
+    lambda name: "".join(chr(ord(letter) + 0xFEE0) for letter in name),  # full-width
+    lambda name: "".join(chr(ord(letter) + 0x1D400 - 65 - 6) for letter in name),  # bold
+    lambda name: "".join(chr(ord(letter) + 0x24D0 - 97) for letter in name),  # in circles
+    lambda name: name.replace("ss", "ſs").replace("st", "\ufb06"),
+]
+DISGUISED = st.builds(
+    lambda sign, between, name, letters, unseen, end: (
+        sign + between + unseen.join(letters(name)) + end
+    ),
+    st.sampled_from(["<", "＜", "﹤", "‹", "≮", "<\u0338", "❮", "〈", "\u2329", "⟨"]),
+    st.sampled_from(["", "/", "／", " \u2044 ", "\u200b/\u200b", "\n/"]),
+    st.sampled_from(["passage", "passages", "question"]),
+    st.sampled_from(LETTERS),
+    st.sampled_from(UNSEEN),
+    st.sampled_from([">", "＞", " id=1>", "\u3164>", "\u200bx", ""]),
+)
+
+
+@given(st.text(max_size=20), DISGUISED, st.text(max_size=20).map(lambda text: f" {text}"))
+def test_a_fence_is_seen_through_any_disguise(before: str, fence: str, after: str) -> None:
+    assert defused(f"{before}{fence}{after}") != f"{before}{fence}{after}"
+    place = len(defused(before + ".")) - 1
+    made = defused(f"{before}.{fence}{after}")
+    assert made[place:].startswith(f".&lt;{fence[1:]}")
+    assert defused(made) == made
+    assert 'title="&lt;' in answer_prompt("", [passage(1, title=fence)]).user
+
+
+@given(st.text(alphabet="<>/ pasgequtionſ\u200b\u0338≮〈ﬆ\u3164é", max_size=80))
+def test_only_signs_of_fences_are_written_out(text: str) -> None:
+    made, place = defused(text), 0
+    for character in text:
+        if made.startswith(character, place):
+            place += len(character)
+        else:
+            assert made.startswith("&lt;", place)
+            assert character in "<≮〈"
+            place += 4
+    assert place == len(made)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "‹Passagen› «Passage» 〈論文〉 ❮back",
+        "x<passagex <question_id> <passag e> <p>",
+        "il n'est <pas sage>",
+        "〈пассаж〉 <раssаge> ü≮p",
+        "é < passagé",
+    ],
+)
+def test_what_is_no_fence_stays_as_it_is(text: str) -> None:
+    assert defused(text) == text
+    assert "〈論文〉" in answer_prompt("", [passage(1, title="〈論文〉")]).user
+
+
+@pytest.mark.parametrize(
+    "part",
+    ["<", "<\u200b", "<p\u200b", "<passage", "<\u200bpassages\u200b", "≮ / ", "\u200b", "ﷺ<"],
+)
+def test_texts_made_to_be_slow_are_read_in_one_pass(part: str) -> None:
+    for text in (part * 100_000, f"é{part * 100_000}", f"<{part * 100_000}"):
+        assert len(defused(text)) >= len(text)
+
+
 def test_a_prompt_shows_code_and_markup_as_they_are() -> None:
     source = "if a < b && c > d: print('<p>')"
     assert source in answer_prompt("why?", [passage(1, source)]).user
@@ -241,6 +320,12 @@ def test_a_tag_that_no_group_could_share_is_refused(tag: str) -> None:
         {"title": "T", "text": "x", "metadata": {"a": {"b": 1}}},
         {"title": "T", "text": "x", "metadata": {"a": 2**63}},
         {"title": "T", "text": "x", "metadata": {"": 1}},
+        {"title": "T", "text": "x", "metadata": {"k" * 101: 1}},
+        {"title": "T", "text": "x", "metadata": {"k\n": 1}},
+        {"title": "T", "text": "x", "metadata": {"k\x1b": 1}},
+        {"title": "T", "text": "x", "metadata": {"a\x85b": 1}},
+        {"title": "T", "text": "x", "metadata": {"\u2028": 1}},
+        {"title": " \x1b\x7f", "text": "x"},
         {"title": "T", "text": "x", "metadata": {"a": "\ud800"}},
         {"title": "T", "text": "x", "metadata": {str(n): n for n in range(33)}},
         {"title": "T", "text": "x", "access": "hr"},
@@ -258,6 +343,31 @@ def test_uploads_of_files() -> None:
         upload_from_file(b"x", content_type="text/plain", file_name="")
     with pytest.raises(TooLarge):
         upload_from_file(bytes(UPLOAD_BYTES_MAX + 1), content_type="", file_name="a")
+
+
+def test_a_key_is_as_long_as_a_filter_may_name() -> None:
+    card = upload_from_text({"title": "T", "text": "x", "metadata": {"k" * 100: "de"}}).card
+    found = filter_from({"k" * 100: "de"})
+    assert found is not None
+    assert found.matches(card.metadata)
+
+
+@pytest.mark.parametrize(
+    ("name", "kept"),
+    [
+        ("a\r\nb.txt", "a b.txt"),
+        ("\x1b[2Ja.pdf\r\n", "[2Ja.pdf"),
+        ("a\u2028\x85b", "a b"),
+        ("a  b.txt ", "a  b.txt "),
+        ("ü\u200d\u202e.txt", "ü\u200d\u202e.txt"),
+    ],
+)
+def test_no_control_character_is_kept_in_names(name: str, kept: str) -> None:
+    card = upload_from_file(b"x", content_type="text/plain", file_name=name, title=name).card
+    assert (card.file_name, card.title) == (kept, " ".join(kept.split()))
+    assert upload_from_file(b"x", content_type="", file_name=name).card.title == card.title
+    with pytest.raises(BadRequest):
+        upload_from_file(b"x", content_type="", file_name="\r\n\x1b")
 
 
 def test_no_file_is_refused_that_came_in_a_body_and_none_is_promised_that_cannot() -> None:

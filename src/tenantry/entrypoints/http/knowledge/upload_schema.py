@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from tenantry.domain.access import TAG_CHARS_MAX, TAGS_MAX
 from tenantry.domain.upload import (
+    CONTROLS,
     METADATA_KEY_CHARS_MAX,
     METADATA_KEYS_MAX,
     METADATA_LIST_MAX,
@@ -26,7 +27,11 @@ _VALUE: Final = {
 _METADATA: Final = {
     "type": ["object", "null"],
     "maxProperties": METADATA_KEYS_MAX,
-    "propertyNames": {"minLength": 1, "maxLength": METADATA_KEY_CHARS_MAX},
+    "propertyNames": {
+        "minLength": 1,
+        "maxLength": METADATA_KEY_CHARS_MAX,
+        "pattern": f"^[^{CONTROLS}]*$",
+    },
     "additionalProperties": _VALUE,
 }
 _TITLE: Final = {
