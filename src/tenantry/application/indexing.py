@@ -6,7 +6,8 @@ A version that replaces a document goes the same way; the document stays what it
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from array import array
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -139,7 +140,14 @@ async def _embed_and_publish(deps: Knowledge, work: Work, patience: Patience) ->
         space = await patience(partial(deps.space, work.principal))
         chunks = await patience(partial(_chunks, deps, work, space))
         vectors, names = await embed_chunks(
-            deps, work.home, row.content_hmac, chunks, payer, space, told
+            deps,
+            work.home,
+            row.content_hmac,
+            chunks,
+            payer,
+            space,
+            told,
+            await _carried(deps, work, chunks, space),
         )
         document = Embedded(
             document_id=row.document_id,
@@ -161,6 +169,21 @@ async def _embed_and_publish(deps: Knowledge, work: Work, patience: Patience) ->
             continue
         return names
     raise AssertionError("the last attempt returns or raises")
+
+
+async def _carried(
+    deps: Knowledge, work: Work, chunks: Sequence[Chunk], space: Space
+) -> Mapping[str, array[float]]:
+    """What the document that is replaced has of the same texts. None of it where that cannot be
+    read: then all is embedded, as for a new one.
+    """
+    if work.row.replaces is None:
+        return {}
+    texts = frozenset(chunk.text for chunk in chunks)
+    try:
+        return await deps.vectors.vectors_of(work.home, space, work.row.replaces, texts)
+    except TenantryError:
+        return {}
 
 
 async def _chunks(deps: Knowledge, work: Work, space: Space) -> Sequence[Chunk]:

@@ -3,12 +3,15 @@
 What is embedded is paid for. A batch is sealed, stored and named by the manifest before the next
 one is begun, so that whoever goes on after a crash, a refusal or a spent budget embeds at most one
 batch again. A document of one batch has nothing to keep: it is published at once.
+
+What a document's version before has embedded already is carried over into the one that replaces
+it: only passages of other texts are embedded and paid for.
 """
 
 from __future__ import annotations
 
 from array import array
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -63,8 +66,11 @@ async def embed_chunks(
     payer: Payer,
     space: Space,
     told: Told,
+    carried: Mapping[str, array[float]],
 ) -> tuple[Vectors, list[str]]:
-    """All vectors of a document, and the names of the batches that were kept for it."""
+    """All vectors of a document, and the names of the batches that were kept for it. `carried`:
+    vectors in the space by their texts.
+    """
     kept: dict[int, EmbeddedBatch] = {}
     if len(chunks) > EMBED_BATCH:
         found = await deps.manifest.batches(home.tenant_id, content_hmac, space)
@@ -74,8 +80,10 @@ async def embed_chunks(
         texts = [chunk.text for chunk in chunks[first : first + EMBED_BATCH]]
         again = await _opened(deps, home, kept.get(first), texts)
         if again is None:
-            again = await embed(deps, payer, space, texts)
-            if first + len(texts) < len(chunks):
+            missing = [text for text in texts if text not in carried]
+            fresh = iter(await embed(deps, payer, space, missing) if missing else [])
+            again = [carried[text] if text in carried else next(fresh) for text in texts]
+            if missing and first + len(texts) < len(chunks):
                 own = _Unkept(content_hmac, space, first, again, texts)
                 named = await payer.patience(partial(_keep, deps, home, own))
                 kept |= {first: named} if named is not None else {}

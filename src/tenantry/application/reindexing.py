@@ -316,6 +316,7 @@ class _Run:
                 self._payer,
                 self._space,
                 self._keep,
+                {},
             )
         except (UpstreamRefused, LargerThanLimit) as refused:
             if await self._accepts_others(refused):

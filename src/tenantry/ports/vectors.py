@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -9,6 +10,7 @@ from typing import Protocol
 from tenantry.domain.chunk import Chunk, Passage
 from tenantry.domain.document import Card, DocumentRow, Edition, Home, PageCount
 from tenantry.domain.ids import DocumentId, TenantId
+from tenantry.domain.space import Space
 
 Permitted = Callable[[Card], bool]  # `domain.access.Permission`, or any other rule
 
@@ -83,6 +85,16 @@ class Vectors(Protocol):
     async def cards(self, home: Home, wanted: frozenset[DocumentId]) -> Mapping[DocumentId, Card]:
         """The cards of wanted documents that are `ready`, but for those that cannot be read from
         here, as of another engine: their originals have them too."""
+        ...
+
+    async def vectors_of(
+        self, home: Home, space: Space, document_id: DocumentId, texts: frozenset[str]
+    ) -> Mapping[str, array[float]]:
+        """Vectors of passages of a document that is `ready`, by those of these texts that it has.
+
+        Their lengths say nothing: to publish them again gives what is there, to the bit. Some or
+        all may be missing, as where an engine does not tell them. Conflict as for `search`.
+        """
         ...
 
     async def check_reach(self, tenant_id: TenantId) -> None:

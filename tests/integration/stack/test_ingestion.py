@@ -127,6 +127,8 @@ def test_a_document_is_replaced_over_the_wire(stack: Stack) -> None:
     assert call(stack, anna, "PUT", path, {"title": "x"})[0] == 400
     assert titles(stack, anna, "apples") == ["Old"]
     before = billed(stack, anna)
+    retold = document("Retold", "apples are red", metadata={"year": 2026})  # this costs nothing
+    assert call(stack, anna, "PUT", path, retold)[1]["title"] == "Retold"
     status, after = call(stack, anna, "PUT", path, new)
     assert (status, after["id"], after["title"]) == (200, made["id"], "New")
     assert billed(stack, anna) == before + 1

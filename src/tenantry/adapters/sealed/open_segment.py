@@ -5,6 +5,7 @@ The keywords stay as well. The low plane and the passages rest sealed, and are o
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Sequence
 from sys import getsizeof
 
@@ -144,6 +145,11 @@ class OpenSegment:
         """The exact scores of some rows over the stored 16-bit values."""
         low = self._low(rows)
         return exact(query, unbiased(self.high[rows]), low, self.catalogue.scale[rows])
+
+    def vectors(self, rows: Rows) -> list[array[float]]:
+        """The stored 16-bit values of some rows: vectors, but for their length."""
+        whole = unbiased(self.high[rows]).astype(np.int32) * 256 + self._low(rows)
+        return [array("f", row.tobytes()) for row in whole.astype(np.float32)]
 
     def _low(self, rows: Rows) -> I8:
         rows_a_frame = self.sealed.entry(Plane.VECTORS_LOW).frame_bytes // self.dimensions

@@ -12,9 +12,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from array import array
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import TypeVar
 
 import numpy as np
@@ -23,6 +25,7 @@ from tenantry.adapters.sealed.certified import TakesLong
 from tenantry.adapters.sealed.compaction import SEGMENTS_MAX, choose, mergeable
 from tenantry.adapters.sealed.keyword_search import Heard
 from tenantry.adapters.sealed.ranked import Opened, Ranked, Search, unit
+from tenantry.adapters.sealed.read_back import ROWS_AT_ONCE, ReadBack, read_back
 from tenantry.adapters.sealed.segment import Segment, from_document, merged
 from tenantry.adapters.sealed.segment_cache import (
     OPEN_SEGMENTS_BYTES_MAX,
@@ -39,6 +42,7 @@ from tenantry.domain.document import Card, DocumentRow, Edition, Home
 from tenantry.domain.envelope import is_retired
 from tenantry.domain.errors import Conflict, Corrupt, NotFound, TenantryError, Unavailable
 from tenantry.domain.ids import DocumentId, SegmentId, TenantId, prefix_of
+from tenantry.domain.space import Space
 from tenantry.ports.clock import Clock
 from tenantry.ports.keys import KeyStore
 from tenantry.ports.manifest import Manifest, Partition, SegmentRow
@@ -189,6 +193,25 @@ class SealedPartitions:
                 raise
             return {}  # their originals have their cards
         return cards
+
+    async def vectors_of(
+        self, home: Home, space: Space, document_id: DocumentId, texts: frozenset[str]
+    ) -> Mapping[str, array[float]]:
+        found: dict[str, array[float]] = {}
+
+        def asked(row: SegmentRow) -> bool:
+            return _is_ours(row) and document_id in row.documents
+
+        fits, first = (space.model, space.dimensions), 0
+        while True:
+            parts: list[ReadBack] = []
+            read = partial(read_back, document_id=document_id, texts=texts, first=first)
+            await self._visit(home, read, parts.append, parts.clear, fits=fits, worth=asked)
+            for part in parts:
+                found |= part.vectors
+            if sum(part.rows for part in parts) < ROWS_AT_ONCE:
+                return found
+            first += ROWS_AT_ONCE
 
     async def check_reach(self, tenant_id: TenantId) -> None:
         """Of one engine alone; `vectors/tracked.py` knows the others."""

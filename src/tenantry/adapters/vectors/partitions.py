@@ -11,6 +11,7 @@
 from __future__ import annotations
 
 import logging
+from array import array
 from collections.abc import Mapping, Sequence
 
 from tenantry.adapters.vectors.card_cache import CardCache
@@ -36,6 +37,7 @@ from tenantry.domain.ids import (
     unix_ms_of,
     uuid7,
 )
+from tenantry.domain.space import Space
 from tenantry.ports.clock import Clock
 from tenantry.ports.keys import KeyStore, Sealer
 from tenantry.ports.manifest import Live, Manifest, NewSegment, SegmentRow
@@ -158,6 +160,11 @@ class EnginePartitions:
             return {}  # they rest elsewhere, and their originals have their cards
         rows = {name: segment for segment, names in live.documents.items() for name in names}
         return await self._cards_of(home, rows, live.dimensions)
+
+    async def vectors_of(
+        self, home: Home, space: Space, document_id: DocumentId, texts: frozenset[str]
+    ) -> Mapping[str, array[float]]:
+        return {}  # no engine is asked for them: they are embedded anew
 
     async def check_reach(self, tenant_id: TenantId) -> None:
         """Of one engine alone; `vectors/tracked.py` knows the others."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from array import array
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from tenantry.adapters.vectors.engine import Engine
@@ -19,6 +20,7 @@ from tenantry.domain.chunk import Passage
 from tenantry.domain.document import Card, DocumentRow, Home
 from tenantry.domain.errors import Unavailable
 from tenantry.domain.ids import DocumentId, SegmentId, TenantId
+from tenantry.domain.space import Space
 from tenantry.domain.vector_room import check_reach
 from tenantry.ports.manifest import Manifest
 from tenantry.ports.vector_rooms import VectorRooms
@@ -70,6 +72,11 @@ class TrackedVectors:
 
     async def cards(self, home: Home, wanted: frozenset[DocumentId]) -> Mapping[DocumentId, Card]:
         return await self._present.cards(home, wanted)
+
+    async def vectors_of(
+        self, home: Home, space: Space, document_id: DocumentId, texts: frozenset[str]
+    ) -> Mapping[str, array[float]]:
+        return await self._present.vectors_of(home, space, document_id, texts)
 
     async def check_reach(self, tenant_id: TenantId) -> None:
         check_reach(await self._rooms.of(tenant_id), self._reached)

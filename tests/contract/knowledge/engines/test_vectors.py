@@ -12,6 +12,8 @@ from tests.support.engines import ENGINES, EXACT, Scene, anyone, ids
 from tenantry.domain.chunk import Passage
 from tenantry.domain.document import Card, PageCount
 from tenantry.domain.errors import Conflict, Unavailable
+from tenantry.domain.ids import DocumentId
+from tenantry.domain.space import Space
 from tenantry.ports.vectors import Query
 
 pytestmark = pytest.mark.parametrize("engine", ENGINES)
@@ -169,6 +171,41 @@ def test_another_model_or_length_is_refused_not_compared(played) -> None:
                 await world.vectors.publish(world.anna, other)
         assert await world.found(world.anna, "apples") == ["apples"]
         assert await world.vectors.sweep(world.anna, 0.0) == 0
+
+    played(scene)
+
+
+def test_vectors_that_are_read_back_are_those_that_were_published(played, engine: str) -> None:
+    async def scene(world: Scene) -> None:
+        texts = [f"passage {n} of apples" for n in range(300)]
+        document = support.embedded("doc_1", texts)
+        scaled = [[3.7 * x for x in vector] for vector in document.vectors]
+        await world.add(world.anna, "doc_1", document=dataclasses.replace(document, vectors=scaled))
+        await world.add(world.bert, "doc_1", "passage 7 of apples", "of bert")
+        read, space = world.vectors.vectors_of, Space(support.MODEL, support.DIMENSIONS)
+        wanted = frozenset([*texts[:290], "of bert", "of nobody"])
+        found = await read(world.anna, space, DocumentId("doc_1"), wanted)
+        if engine != "sealed":
+            assert found == {}, "they are embedded anew"
+            return
+        assert found.keys() == frozenset(texts[:290])
+        assert await read(world.anna, space, DocumentId("doc_2"), wanted) == {}
+        assert set(await read(world.bert, space, DocumentId("doc_1"), wanted)) == {
+            "passage 7 of apples",
+            "of bert",
+        }
+        for other in (Space("another", space.dimensions), Space(space.model, 2)):
+            with pytest.raises(Conflict):
+                await read(world.anna, other, DocumentId("doc_1"), wanted)
+        before = await world.hits(world.anna, "passage 9", 300)
+        again = support.embedded("doc_2", texts[:290])
+        vectors = [found[text] for text in texts[:290]]
+        await world.add(world.anna, "doc_2", document=dataclasses.replace(again, vectors=vectors))
+        await world.vectors.remove(world.anna, DocumentId("doc_1"))
+        after = {hit.text: hit.score for hit in await world.hits(world.anna, "passage 9", 300)}
+        assert after == {hit.text: hit.score for hit in before if hit.text in after}
+        assert len(after) == 290
+        assert await read(world.anna, space, DocumentId("doc_1"), wanted) == {}
 
     played(scene)
 
