@@ -2,7 +2,8 @@
 
 1. the file beside the objects is read, then the database: so the right one is never behind it
 2. where neither was ever marked, the file is begun, so that a database is never found used and the
-   file absent but where they are strange to each other
+   file absent but where they are strange to each other, or where all of that happened between the
+   two readings: then both are read once more
 3. the database's instant is moved on, and then the file's: a crash in between leaves the database
    ahead, which is right
 4. a database of before, or another one, moves nothing: it stays refused until the operator adopts
@@ -76,9 +77,12 @@ class Belonging:
     async def _look(self) -> tuple[ObjectMark | None, DatabaseState, str | None]:
         try:
             mark = await self._file.read()
+            state = await self._database.read(None if mark is None else mark.line)
+            if mark is None and state.used:  # by another process since the file was read, perhaps
+                mark = await self._file.read()
+                state = await self._database.read(None if mark is None else mark.line)
         except Corrupt as damaged:
             return None, await self._database.read(None), damaged.message
-        state = await self._database.read(None if mark is None else mark.line)
         return mark, state, strangeness(mark, state)
 
     def _heard(self, reason: str | None) -> bool:

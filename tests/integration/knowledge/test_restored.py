@@ -314,6 +314,31 @@ def test_a_crash_between_the_two_sides_leaves_them_together(
     asyncio.run(run())
 
 
+def test_a_new_deployment_whose_mark_another_process_makes_meanwhile_is_not_strange(
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All of one process's round falls between the two readings of another."""
+
+    async def run() -> None:
+        async with process(database, tmp_path) as gateway, process(database, tmp_path) as worker:
+            read, rounds = gateway.file.read, [worker.belonging.move_on]
+
+            async def slow() -> Any:
+                mark = await read()
+                if rounds:
+                    assert await rounds.pop()()
+                return mark
+
+            monkeypatch.setattr(gateway.file, "read", slow)
+            assert await gateway.belonging.strange() is None
+            assert rounds == []
+            assert await gateway.belonging.move_on()
+            (tmp_path / "accounts" / NAME).unlink()
+            assert "no mark" in (await gateway.belonging.strange() or "")
+
+    asyncio.run(run())
+
+
 def test_a_server_that_does_not_tell_which_one_it_is_has_nothing_swept(
     database: Database, tmp_path: Path
 ) -> None:
