@@ -181,16 +181,20 @@ def test_limits_show_those_of_documents_too(database: Database) -> None:
         await world.plan(documents_max=10, storage_max_mb=3, document_max_mb=2)
         await world.as_superuser(
             "INSERT INTO tenantry.knowledge_partition (tenant_id, documents, original_bytes)"
-            " VALUES ($1, 7, 1000001)",
+            " VALUES ($1, 7, 1000001), ($2, 1, 3000009)",
             world.anna.tenant_id,
+            world.bert.tenant_id,
         )
-        for who, documents, megabytes in ((world.anna, 7, 2), (world.bert, 0, 0)):
+        for who, documents, used, left in (
+            (world.anna, 7, Decimal("1.000001"), Decimal("1.999999")),
+            (world.bert, 1, Decimal("3.000009"), Decimal(0)),  # of a plan that had more
+        ):
             limits = await world.ledger.limits(who)
             assert [
                 (row["name"], row["limit"], row["used"], row["remaining"]) for row in limits
             ] == [
                 ("documents_max", 10, documents, 10 - documents),
-                ("storage_max_mb", 3, megabytes, 3 - megabytes),
+                ("storage_max_mb", 3, used, left),
                 ("document_max_mb", 2, 0, 2),
             ]
 

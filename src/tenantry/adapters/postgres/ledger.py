@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime
+from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -11,6 +12,7 @@ from tenantry.adapters.postgres.budget_rows import to_limit
 from tenantry.adapters.postgres.outages import archived_is_refused
 from tenantry.adapters.postgres.statements import statements
 from tenantry.adapters.postgres.unit_of_work import TenantWork
+from tenantry.domain import money
 from tenantry.domain.errors import BadRequest
 from tenantry.domain.ids import TenantId
 from tenantry.domain.period import Span
@@ -133,16 +135,20 @@ def _plan_limits(row: Any) -> list[dict[str, Any]]:
 
 
 def _document_limits(plan: Plan, row: Any) -> list[dict[str, Any]]:
-    found = (
+    """Storage in decimals of a megabyte, to the byte: what remains is what still fits."""
+    found: tuple[tuple[str, int | None, int | Decimal], ...] = (
         ("documents_max", plan.documents_max, row["documents"]),
-        ("storage_max_mb", plan.storage_max_mb, -(-row["stored_bytes"] // 1_000_000)),
+        ("storage_max_mb", plan.storage_max_mb, money.shifted(Decimal(row["stored_bytes"]), -6)),
         ("document_max_mb", plan.document_max_mb, 0),  # each document has all of it
     )
     return [_counted(name, most, used) for name, most, used in found if most is not None]
 
 
-def _counted(name: str, most: int, used: int, resets_at: object = None) -> dict[str, Any]:
-    remaining = max(most - used, 0)
+def _counted(name: str, most: int, used: int | Decimal, resets_at: object = None) -> dict[str, Any]:
+    if isinstance(used, Decimal):
+        remaining: int | Decimal = max(money.less(Decimal(most), used), money.ZERO)
+    else:
+        remaining = max(most - used, 0)
     return {
         "name": name,
         "limit": most,
