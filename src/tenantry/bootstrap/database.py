@@ -22,6 +22,8 @@ from tenantry.adapters.postgres.roles import (
     bootstrap_roles,
     check_passwords,
     derive_password,
+    mark_of,
+    secret_mark,
 )
 from tenantry.bootstrap.deployment import (
     control_of,
@@ -123,12 +125,19 @@ async def _migrate(config: Settings, cluster: EmbeddedCluster | None, new_passwo
     assert config.database_url is not None
     secret = make_secret(config, "database-secret")
     passwords = {role: derive_password(secret, role) for role in LOGIN_ROLES}
-    login_dsn = derived_dsns(config.database_url, secret)("migrator")
+    url = config.database_url
+
+    def login_dsn_for(secret: bytes) -> str:
+        return derived_dsns(url, secret)("migrator")
+
+    login_dsn = login_dsn_for(secret)
     with outages_are_unavailable():
-        if not new_passwords:
-            await check_passwords(config.database_url, login_dsn)
+        if new_passwords:
+            there = await mark_of(url)
+        else:
+            there = await check_passwords(url, secret, login_dsn_for)
         await check_record(login_dsn)
-        await bootstrap_roles(config.database_url, passwords)
+        await bootstrap_roles(url, passwords, mark=secret_mark(secret), instead_of=there)
         await migrate(login_dsn)
 
 

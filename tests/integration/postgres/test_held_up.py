@@ -12,7 +12,7 @@ from pathlib import Path
 
 import asyncpg
 import pytest
-from tests.integration.postgres.test_own_server import LIMIT_S, own_server  # noqa: F401
+from tests.support.own_server import LIMIT_S
 
 BY_AGE = ("ledger", "archive", "--after-months", "1")
 
@@ -56,7 +56,7 @@ class Deployment:
 
 
 @pytest.fixture
-def at(own_server: str, tmp_path: Path) -> Deployment:  # noqa: F811
+def at(own_server: str, tmp_path: Path) -> Deployment:
     return Deployment(tmp_path, own_server)
 
 

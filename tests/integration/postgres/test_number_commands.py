@@ -6,7 +6,7 @@ import asyncio
 import json
 from datetime import UTC, datetime
 
-from tests.integration.postgres.test_held_up import Deployment, as_superuser, at, own_server  # noqa: F401
+from tests.integration.postgres.test_held_up import Deployment, as_superuser, at  # noqa: F401
 
 from tenantry.bootstrap.background import background
 from tenantry.config import load_settings

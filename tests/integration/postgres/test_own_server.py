@@ -1,80 +1,19 @@
 """A PostgreSQL of the operator's own: a login with CREATEROLE and an empty database suffice."""
 
 import asyncio
-import os
 import shutil
-import socket
-import subprocess
-import sys
-import tempfile
 from pathlib import Path
 
-import asyncpg
 import pytest
+from tests.support.own_server import as_superuser, execute, let_in, tenantry
 
-from tenantry.adapters.postgres.embedded.account import database_account, run_as
-from tenantry.adapters.postgres.embedded.binaries import find_binaries
-from tenantry.adapters.postgres.roles import LOGIN_ROLES, bootstrap_roles
-
-LIMIT_S = 120
-
-
-@pytest.fixture
-def own_server():
-    """A bare server with one database, and the URL of its owner, who is no superuser."""
-    account = database_account()
-    binaries = find_binaries(account)
-    folder = Path(tempfile.mkdtemp(prefix="tenantry-own-"))  # short: its socket lies in it
-    os.chown(folder, account.uid, account.gid)
-    data = str(folder / "data")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-
-    def program(name, *arguments):
-        done = run_as(account, [binaries.program(name), "-D", data, *arguments], LIMIT_S)
-        assert done.returncode == 0, done.stderr
-
-    password = folder / "password"
-    password.write_text("secret")
-    password.chmod(0o644)
-    locale = ("--encoding=UTF8", "--locale=C")
-    program(
-        "initdb", "-A", "scram-sha-256", f"--pwfile={password}", "-U", "postgres", "-N", *locale
-    )
-    options = f"-p {port} -k {folder} -c listen_addresses=127.0.0.1"
-    program("pg_ctl", "-w", "-l", str(folder / "log"), "-o", options, "start")
-    try:
-        url = f"postgresql://postgres:secret@127.0.0.1:{port}/postgres"
-        execute(url, "CREATE ROLE master LOGIN CREATEROLE CREATEDB PASSWORD 'secret'")
-        execute(url, "CREATE DATABASE product OWNER master")
-        yield f"postgresql://master:secret@127.0.0.1:{port}/product"
-    finally:
-        program("pg_ctl", "-w", "-m", "immediate", "stop")
-        shutil.rmtree(folder)
-
-
-def execute(url, statement):
-    async def run():
-        connection = await asyncpg.connect(url)
-        try:
-            return await connection.fetchval(statement)
-        finally:
-            await connection.close()
-
-    return asyncio.run(run())
-
-
-def tenantry(home, url, *words):
-    environment = {**os.environ, "TENANTRY_HOME": str(home), "TENANTRY_DATABASE_URL": url}
-    return subprocess.run(
-        [sys.executable, "-m", "tenantry.entrypoints.cli.main", *words],
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=LIMIT_S,
-        check=False,
-    )
+from tenantry.adapters.postgres.errors import RolesTaken
+from tenantry.adapters.postgres.roles import (
+    LOGIN_ROLES,
+    bootstrap_roles,
+    derive_password,
+    secret_mark,
+)
 
 
 def test_doctor_names_the_pool_of_a_fresh_deployment_that_nobody_answers(own_server, tmp_path):
@@ -113,9 +52,104 @@ def test_another_deployments_secret_opens_nothing_and_takes_no_roles_away(own_se
         (line,) = refused.stderr.splitlines()
         assert "control/database-secret" in line
     assert tenantry(one, own_server, "tenants", "list").returncode == 0
+    shutil.copy(one / "control" / "key", two / "control" / "key")
     assert tenantry(two, own_server, "migrate", "--new-passwords").returncode == 0
     assert tenantry(two, own_server, "tenants", "list").returncode == 0
     assert tenantry(one, own_server, "tenants", "list").returncode != 0
+
+
+TRUSTED = (
+    "local all all trust",
+    "host product all 127.0.0.1/32 trust",
+    # where the running deployment comes from
+    "host staging all 127.0.0.1/32 scram-sha-256",
+)
+STORED = "SELECT string_agg(rolpassword, ' ' ORDER BY rolname) FROM pg_authid"
+MARK = (
+    "SELECT shobj_description(oid, 'pg_authid') FROM pg_roles WHERE rolname = 'tenantry_migrator'"
+)
+
+
+@pytest.mark.parametrize("who", ["master", "superuser"])
+@pytest.mark.parametrize("marked", [True, False])
+def test_where_no_password_is_asked_for_another_secret_is_still_refused(
+    own_server: str, tmp_path: Path, who: str, marked: bool
+) -> None:
+    one, two = tmp_path / "one", tmp_path / "two"
+    superuser = as_superuser(own_server)
+    url = own_server if who == "master" else superuser
+    assert tenantry(one, own_server, "migrate").returncode == 0
+    assert execute(superuser, MARK).startswith("Tenantry: ")
+    assert (one / "control" / "database-secret").read_text() not in execute(superuser, MARK)
+    if not marked:
+        execute(superuser, "COMMENT ON ROLE tenantry_migrator IS 'of the gateway'")
+    let_in(own_server, *TRUSTED)
+    (two / "control").mkdir(parents=True)
+    shutil.copy(one / "control" / "key", two / "control")
+    before = execute(superuser, STORED)
+    refused = tenantry(two, url, "migrate")
+    assert refused.returncode == 1
+    (line,) = refused.stderr.splitlines()
+    assert "control/database-secret" in line
+    assert execute(superuser, STORED) == before
+    # The secret that they are of is let in, where that can be told.
+    again = tenantry(one, url, "migrate")
+    told = marked or who == "superuser"
+    assert (again.returncode == 0) is told, again.stderr
+    assert ("any password" in again.stderr) is not told
+    assert tenantry(one, url, "migrate", "--new-passwords").returncode == 0
+    mark = execute(superuser, MARK)
+    assert mark.startswith("Tenantry: ")
+    assert tenantry(one, url, "migrate").returncode == 0
+    assert tenantry(two, url, "migrate", "--new-passwords").returncode == 0
+    assert execute(superuser, MARK) != mark
+    assert tenantry(one, url, "migrate").returncode == 1
+
+
+def test_a_role_that_is_refused_before_its_password_keeps_it(
+    own_server: str, tmp_path: Path
+) -> None:
+    superuser = as_superuser(own_server)
+    assert tenantry(tmp_path / "one", own_server, "migrate").returncode == 0
+    let_in(own_server, "host all tenantry_migrator 127.0.0.1/32 reject")
+    before = execute(superuser, STORED)
+    refused = tenantry(tmp_path / "two", own_server, "migrate")
+    assert refused.returncode == 1
+    assert "pg_hba.conf rejects" in refused.stderr
+    assert execute(superuser, STORED) == before
+
+
+def test_roles_that_may_not_log_in_or_connect_are_set_right_by_their_own_secret(
+    own_server: str, tmp_path: Path
+) -> None:
+    one, two = tmp_path / "one", tmp_path / "two"
+    assert tenantry(one, own_server, "migrate").returncode == 0
+    for harm in (
+        "ALTER ROLE tenantry_migrator NOLOGIN",
+        "REVOKE CONNECT ON DATABASE product FROM tenantry_migrator",
+        "COMMENT ON ROLE tenantry_migrator IS NULL",
+    ):
+        execute(own_server, harm)
+        assert tenantry(two, own_server, "migrate").returncode == 1
+        done = tenantry(one, own_server, "migrate")
+        assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_of_two_new_deployments_at_once_one_gets_the_roles(own_server: str) -> None:
+    secrets = [bytes([number]) * 32 for number in range(4)]
+
+    async def one(secret: bytes) -> bool:
+        passwords = {role: derive_password(secret, role) for role in LOGIN_ROLES}
+        try:
+            await bootstrap_roles(own_server, passwords, mark=secret_mark(secret))
+        except RolesTaken:
+            return False
+        return True
+
+    async def race() -> list[bool]:
+        return await asyncio.gather(*(one(secret) for secret in secrets))
+
+    assert sorted(asyncio.run(race())) == [False, False, False, True]
 
 
 def test_a_database_of_another_history_is_refused_before_its_roles_are_changed(
