@@ -31,7 +31,8 @@ def told(failure: BaseException) -> str | None:
     """One line that says what went wrong; None where it is a fault of ours."""
     match failure:
         case Unavailable() if failure.__cause__ is not None:
-            return f"{_line(failure.message).rstrip('.')}: {why(failure)}"
+            line = f"{_line(failure.message).rstrip('.')}: {why(failure)}"
+            return f"{line} ({_PASSWORDS})" if _OURS in line else line
         case TenantryError():
             return _line(failure.message)
         case PyreqwestError():

@@ -18,6 +18,7 @@ from tenantry.adapters.postgres.connections import Databases, LoginDsnFor, open_
 from tenantry.adapters.postgres.errors import DatabaseError
 from tenantry.adapters.postgres.key_holders import Kind, PostgresKeyHolders, this_host
 from tenantry.application.round import Round
+from tenantry.bootstrap.failures import told
 from tenantry.domain.errors import Unavailable
 
 LOOK_EVERY_S: Final = 1.0
@@ -79,15 +80,15 @@ class HostWatch:
         asyncio.run(self._watch())
 
     async def _watch(self) -> None:
-        told = False
+        is_told = False
         while True:
             try:
                 await self._looks()
                 return
             except (Unavailable, DatabaseError, OSError) as outage:
-                if not told:
-                    _log.warning("this host's processes cannot be noted: %s", outage)
-                told = True
+                if not is_told:
+                    _log.warning("this host's processes cannot be noted: %s", told(outage))
+                is_told = True
             except Exception:
                 # A fault of ours must not end the watch: no worker would roll any more.
                 _log.exception("this host's processes could not be looked after")

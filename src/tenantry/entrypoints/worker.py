@@ -12,6 +12,7 @@ import logging
 from collections.abc import Sequence
 
 from tenantry.application.round import Round
+from tenantry.bootstrap.failures import told
 from tenantry.domain.errors import Unavailable
 
 _log = logging.getLogger(__name__)
@@ -29,7 +30,7 @@ async def _repeat(each: Round, stop: asyncio.Event) -> None:
         try:
             await each.work()
         except Unavailable as outage:
-            _log.warning("the round %s has to wait: %s", each.name, outage.message)
+            _log.warning("the round %s has to wait: %s", each.name, told(outage))
         except Exception:
             # A fault of ours in one round must end neither the later ones nor the other rounds.
             _log.exception("a round of background work failed: %s", each.name)

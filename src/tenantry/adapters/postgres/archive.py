@@ -11,7 +11,7 @@ from typing import Any
 import asyncpg
 
 from tenantry.adapters.postgres.connections import ACQUIRE_TIMEOUT_S
-from tenantry.adapters.postgres.dial import connect
+from tenantry.adapters.postgres.dial import reach
 from tenantry.adapters.postgres.outages import outages_are_unavailable
 from tenantry.adapters.postgres.statements import statements
 from tenantry.domain.archive import Book, BookSum
@@ -79,7 +79,7 @@ class PostgresLedgerMonths:
         ]
         values = (month, manifest, manifest_sha256, json.dumps(told))
         with outages_are_unavailable():
-            connection = await connect(
+            connection = await reach(
                 self._migrator_dsn(),
                 timeout=CONNECT_TIMEOUT_S,
                 server_settings={

@@ -11,7 +11,7 @@ from urllib.parse import quote, urlsplit, urlunsplit
 
 import asyncpg
 
-from tenantry.adapters.postgres.dial import connect, prove
+from tenantry.adapters.postgres.dial import prove_reached, reach
 from tenantry.adapters.postgres.errors import MigrationsMissing
 from tenantry.adapters.postgres.migrate import check_schema, load_migrations
 from tenantry.adapters.postgres.outages import outages_are_unavailable
@@ -66,8 +66,9 @@ class Databases:
         """Connect, and refuse a server or a schema that we cannot rely on.
 
         `dsn_for` is asked anew for each connection: an embedded server's port may change.
-        Raises NotDurable, ServerTooOld, EncodingUnfit, PoolerBetween, RoleTooStrong, SchemaNewer,
-        MigrationEdited, MigrationsMissing; Unavailable where no server that writes is in reach.
+        Raises SchemaNewer, MigrationEdited, MigrationsMissing; Unavailable where no server that
+        writes is in reach, or it lets nobody in or must not be used: its cause is LoginRefused,
+        NotDurable, ServerTooOld, EncodingUnfit, PoolerBetween or RoleTooStrong then.
         """
         pools: dict[PoolRole, Any] = {}
         try:
@@ -95,7 +96,7 @@ class Databases:
                 max_cached_statement_lifetime=0,  # never: a batcher has a handful of statements
             )
             try:
-                await prove(connection)
+                await prove_reached(connection)
             except BaseException:
                 connection.terminate()
                 raise
@@ -124,7 +125,7 @@ async def _open_pool(
     return await asyncpg.create_pool(
         connect=functools.partial(_connect, dsn_for, role),
         connection_class=UnitConnection if role == "app" else asyncpg.Connection,
-        init=prove,
+        init=prove_reached,
         min_size=1,
         max_size=size_max or POOL_SIZE_MAX[role],
         server_settings=_settings(role, application),
@@ -134,7 +135,7 @@ async def _open_pool(
 
 
 async def _connect(dsn_for: DsnFor, role: PoolRole, *_given: object, **options: Any) -> Any:
-    return await connect(dsn_for(role), **options)
+    return await reach(dsn_for(role), **options)
 
 
 def _settings(role: PoolRole, application: str) -> dict[str, str]:

@@ -6,18 +6,23 @@ a fail-over too, is passed over, and is an outage where there is no other.
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import asyncpg
 
 from tenantry.adapters.postgres.errors import (
+    DatabaseError,
     EncodingUnfit,
+    LoginRefused,
     NotDurable,
     PoolerBetween,
     RoleTooStrong,
     ServerTooOld,
 )
+from tenantry.adapters.postgres.outages import outages_are_unavailable
 from tenantry.domain.errors import Unavailable
 
 MAJOR_MIN = 16  # the first with GRANT … WITH INHERIT, SET, which the roles use
@@ -28,6 +33,12 @@ _READ_ONLY = "default_transaction_read_only"
 _SETTINGS = "SELECT name, setting, source FROM pg_catalog.pg_settings WHERE name = ANY($1::text[])"
 # A session whose server changes has statements that it did not prepare, or lacks those it did.
 _OF_A_POOLER = (asyncpg.DuplicatePreparedStatementError, asyncpg.InvalidSQLStatementNameError)
+# What a server says to who logs in: a password, pg_hba.conf, NOLOGIN, no CONNECT, no such database.
+_REFUSALS = (
+    asyncpg.InvalidAuthorizationSpecificationError,
+    asyncpg.InsufficientPrivilegeError,
+    asyncpg.InvalidCatalogNameError,
+)
 _STARTUP = "startup parameter"  # as PgBouncer names a setting that it does not pass on
 
 
@@ -53,6 +64,32 @@ async def connect(dsn: str, **options: Any) -> Any:
         connection.terminate()
         raise
     return connection
+
+
+async def reach(dsn: str, **options: Any) -> Any:
+    """`connect` for who serves: Unavailable for whatever stands in the way, since somebody can mend
+    it meanwhile; LoginRefused, with the server's words, or our own refusal is its cause."""
+    with _refusals_are_unavailable():
+        return await connect(dsn, **options)
+
+
+async def prove_reached(connection: Any) -> None:
+    """`prove`, likewise Unavailable."""
+    with _refusals_are_unavailable():
+        await prove(connection)
+
+
+@contextlib.contextmanager
+def _refusals_are_unavailable() -> Iterator[None]:
+    """For connecting alone: within a statement a missing right would be a fault of ours."""
+    try:
+        with outages_are_unavailable():
+            yield
+    except _REFUSALS as reason:
+        refused = LoginRefused(str(reason).partition("\n")[0])
+        raise Unavailable("The database refuses our login.") from refused
+    except DatabaseError as reason:
+        raise Unavailable("The database must not be used.") from reason
 
 
 async def prove(connection: Any) -> None:

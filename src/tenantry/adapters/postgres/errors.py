@@ -6,7 +6,7 @@ DatabaseError
 │   ├── ClusterNotRunning   ├── ClusterFailed     └── ClusterDiskFull
 ├── MigrationError
 │   ├── MigrationEdited     ├── SchemaNewer       └── MigrationBroken
-├── NotDurable             ├── RolesTaken
+├── NotDurable             ├── RolesTaken             ├── LoginRefused
 ├── ServerTooOld           ├── EncodingUnfit          ├── PoolerBetween
 ├── PgvectorMissing
 └── TenantMissing
@@ -74,6 +74,10 @@ class NotDurable(DatabaseError):
 
 class ServerTooOld(DatabaseError):
     """The server is older than PostgreSQL 16."""
+
+
+class LoginRefused(DatabaseError):
+    """The server does not let our role in."""
 
 
 class RolesTaken(DatabaseError):

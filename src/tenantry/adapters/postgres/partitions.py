@@ -12,7 +12,7 @@ from typing import Any
 
 import asyncpg
 
-from tenantry.adapters.postgres.dial import connect
+from tenantry.adapters.postgres.dial import reach
 from tenantry.adapters.postgres.outages import outages_are_unavailable
 
 MONTHS = 4  # this one and three ahead: as long may this go wrong unnoticed
@@ -43,7 +43,7 @@ async def ensure_partitions(connection: Any) -> int:
 async def extend(dsn: str) -> int:
     """The same over a connection of its own; `dsn` logs in as `tenantry_migrator`."""
     with outages_are_unavailable():
-        connection = await connect(
+        connection = await reach(
             dsn,
             timeout=CONNECT_TIMEOUT_S,
             server_settings={

@@ -19,7 +19,7 @@ from tenantry.adapters.postgres.connections import (
     KEEPALIVE_SETTINGS,
     LOCK_TIMEOUT_MS,
 )
-from tenantry.adapters.postgres.dial import connect, prove
+from tenantry.adapters.postgres.dial import connect, prove_reached, reach
 from tenantry.adapters.postgres.errors import PgvectorMissing
 from tenantry.adapters.postgres.outages import outages_are_unavailable
 from tenantry.adapters.postgres.roles import derive_password, to_scram_verifier
@@ -56,21 +56,21 @@ async def prepare_pgvector(admin_dsn: str, secret: bytes) -> None:
 
 
 async def open_pgvector(dsn_for: Callable[[], str], secret: bytes, application: str) -> Any:
-    """A pool of the role's connections, each proved before its first use. Unavailable, or the
-    errors of `Databases.open`.
+    """A pool of the role's connections, each proved before its first use. Unavailable as for
+    `Databases.open`.
 
     `dsn_for` gives the address, with any login in it; it is asked anew for each connection.
     """
     password = derive_password(secret, ROLE)
 
     async def open_one(*_given: object, **options: Any) -> Any:
-        return await connect(_as_role(dsn_for(), password), **options)
+        return await reach(_as_role(dsn_for(), password), **options)
 
     with outages_are_unavailable():
         return await asyncpg.create_pool(
             connect=open_one,
             connection_class=UnitConnection,
-            init=prove,
+            init=prove_reached,
             min_size=0,
             max_size=POOL_SIZE_MAX,
             server_settings={

@@ -13,6 +13,7 @@ from functools import partial
 from typing import Final
 from uuid import UUID
 
+from tenantry.adapters.postgres.errors import DatabaseError
 from tenantry.application.authenticate import BearerKey, require
 from tenantry.application.context import Progress
 from tenantry.domain.errors import (
@@ -374,6 +375,8 @@ def _of_the_system(error: BaseException) -> str:
         error = error.__cause__
     if isinstance(error, OSError):
         return error.strerror or ""
+    if isinstance(error, DatabaseError):  # refused by us, or at the login
+        return str(error)
     if str(getattr(error, "sqlstate", None))[:2] in _OF_THE_SERVER:
         return str(error).partition("\n")[0]
     return ""
