@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 
+from tenantry.bootstrap.outside_settings import check_url
 from tenantry.config import Settings, variable_of
 from tenantry.domain.extras import extra_of
 from tenantry.domain.kms_arn import KmsArn, kms_arn
@@ -22,10 +23,11 @@ def key_problems(config: Settings) -> list[str]:
             problems.append(f"{variable_of('kms')} {wrong}, or {LOCAL}")
         if importlib.util.find_spec("boto3") is None:
             problems.append(f"{variable_of('kms')} needs {extra_of('aws')}")
-    if config.kms_endpoint_url is not None and not config.kms_endpoint_url.startswith(
-        ("https://", "http://")
-    ):
-        problems.append(f"{variable_of('kms_endpoint_url')} must be an http or https URL")
+    if config.kms_endpoint_url is not None:
+        try:
+            check_url(config.kms_endpoint_url)
+        except ValueError as wrong:
+            problems.append(f"{variable_of('kms_endpoint_url')} {wrong}")
     if config.key_store_url is not None:
         try:
             s3_location(config.key_store_url)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Final
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 from tenantry.adapters.objects.durable_file import ROOT_MARK
 from tenantry.adapters.paper.font_folder import font_files
@@ -35,6 +35,12 @@ _LIBPQ_ALONE: Final = frozenset(
         "sslcompression", "sslsni", "tcp_user_timeout",
     }
 )  # fmt: skip
+_FORM: Final = "must be postgresql://user:password@host:port/database"
+_SERVER: Final = re.compile(
+    r"/.*|\[[^\[\]]+\](:(?P<port_of_ipv6>.*))?|[^/\[:][^:]*(:(?P<port>.*))?", re.DOTALL
+)
+_PORT: Final = re.compile(r"[0-9]{1,5}")
+_PORT_MAX: Final = 65_535
 _HOST_NAME: Final = re.compile(r"(\*\.)?[\w-]{1,63}(\.[\w-]{1,63})*")
 
 
@@ -89,16 +95,41 @@ def _wrong(config: Settings, checks: dict[str, Callable[[], object]]) -> Iterato
 
 def _check_dsn(url: str | None) -> None:
     try:
-        usable = urlsplit(url or "").scheme in ("postgresql", "postgres")
+        parts = urlsplit(url or "")
     except ValueError:
-        usable = False
-    if not usable:
-        raise ValueError("must be postgresql://user:password@host:port/database")
-    for name, value in parse_qsl(urlsplit(url or "").query, keep_blank_values=True):
+        raise ValueError(_FORM) from None
+    if parts.scheme not in ("postgresql", "postgres"):
+        raise ValueError(_FORM)
+    _check_servers(parts.netloc.rpartition("@")[2], unquote)
+    for name, value in parse_qsl(parts.query, keep_blank_values=True):
         if name in _LIBPQ_ALONE:
             raise ValueError(f"has the parameter {name}, which libpq alone knows: leave it away")
         if name in _TLS_FILES and not Path(value).is_file():
             raise ValueError(f"names a file as {name} that is not there: {value}")
+        if name == "host":
+            _check_servers(value, str)
+        if name == "port" and value:
+            for port in value.split(","):
+                _check_port(port)
+
+
+def _check_servers(servers: str, decoded: Callable[[str], str]) -> None:
+    """Hosts with their ports, between commas, as asyncpg reads them; a folder has none."""
+    for server in servers.split(",") if servers else ():
+        found = _SERVER.fullmatch(server)
+        if found is None:
+            raise ValueError(_FORM)
+        if port := found["port"] or found["port_of_ipv6"]:
+            _check_port(decoded(port))
+
+
+def _check_port(port: str) -> None:
+    """It is not repeated: what stands there may be the rest of a password."""
+    if _PORT.fullmatch(port) is None or not 1 <= int(port) <= _PORT_MAX:
+        raise ValueError(
+            f"has a port that is not 1 to {_PORT_MAX:d} (where the password has one of :/?#[]@, it"
+            " must be percent-encoded)"
+        )
 
 
 def _check_authorities(bundle: Path | None) -> None:

@@ -55,6 +55,64 @@ def test_a_parameter_that_libpq_alone_knows_is_named(parameter: str) -> None:
         )
 
 
+PORTS = ["abc", "121409", "99999", "65536", "0", "-1", "5_432", "%35abc", "\u0665", "5432:5432"]
+
+
+@pytest.mark.parametrize("setting", ["database_url", "pgvector_url"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        *(f"postgresql://one:hidden@db:{port}/x" for port in PORTS),
+        "postgresql://one:hidden@db1:5432,db2:99999/x",
+        "postgresql://one:hidden@[::1]:abc/x",
+        "postgresql://one:hidden@%2Frun%2Fpostgresql:99999/x",
+        "postgresql://one:hidden@/x?host=db:%2535432",  # decoded once
+        "postgresql://one:hidden@/x?host=db&port=99999",
+        "postgresql://one:hidden@/x?host=db1,db2&port=5432,0",
+        "postgresql://one:hidden@/x?host=db1:5432,db2:abc",
+        "postgresql://one:hid/den@db:5432/x",  # a password that is not encoded ends at the slash
+    ],
+)
+def test_a_port_that_is_none_is_told_without_what_may_be_a_password(setting: str, url: str) -> None:
+    (problem,) = reach_problems(Settings(**{setting: url}))
+    assert problem == (
+        f"TENANTRY_{setting.upper()} has a port that is not 1 to 65535 (where the password has one"
+        " of :/?#[]@, it must be percent-encoded)"
+    )
+
+
+@pytest.mark.parametrize("hosts", ["db1:5432,", ",db2", "db1,,db2", "[::1", "[::1]x:5432"])
+def test_a_host_that_is_none_is_told(hosts: str) -> None:
+    for url in (f"postgresql://one:hidden@{hosts}/x", f"postgresql://one:hidden@/x?host={hosts}"):
+        (problem,) = reach_problems(Settings(database_url=url))
+        assert problem.startswith("TENANTRY_DATABASE_URL must be postgresql://")
+
+
+@pytest.mark.parametrize(
+    "where",
+    [
+        "db/x",
+        "db:/x",
+        "db:1/x",
+        "db:65535/x",
+        "db:05432/x",
+        "db:%35432/x",
+        "db1:5432,db2:5433/x",
+        "db1,db2:5433/x",
+        "[::1]/x",
+        "[::1]:5432,10.0.0.7:5432/x",
+        "%2Frun%2Fpostgresql/x",
+        "%2Frun%2Fpostgresql:5432/x",
+        "/x?host=/run/postgresql&port=5432",
+        "/x?host=/run/a:b,db&port=5432,5433",
+        "/x?host=db&port=",
+    ],
+)
+def test_a_host_and_port_as_the_driver_takes_them_are_no_problem(where: str) -> None:
+    url = f"postgresql://one:hidden@{where}"
+    assert reach_problems(Settings(database_url=url)) == []
+
+
 def test_addresses_that_can_be_reached_are_no_problem() -> None:
     config = Settings(
         database_url="postgresql://master:secret@db.internal:5432/tenantry?sslmode=verify-full&options=-ctcp_user_timeout%3D9",
