@@ -12,6 +12,7 @@ from tenantry.adapters.objects.durable_file import DurableFiles
 from tenantry.adapters.postgres.archive import PostgresLedgerMonths
 from tenantry.adapters.postgres.connections import Databases, LoginDsnFor
 from tenantry.application.archiving import Archive
+from tenantry.bootstrap.control_key import control_key_of
 from tenantry.bootstrap.database import attached_or_started
 from tenantry.bootstrap.deployment import settings
 from tenantry.config import Settings
@@ -36,6 +37,7 @@ def run_with_archive(work: Callable[[Archive, Settings], Awaitable[T]]) -> T:
     async def main(dsn_for: LoginDsnFor) -> T:
         databases = await Databases.open(dsn_for, application="tenantry archive")
         try:
+            await control_key_of(config, databases)
             return await work(archive_of(config, databases, dsn_for), config)
         finally:
             await databases.close()

@@ -8,7 +8,6 @@ from datetime import timedelta
 from decimal import Decimal
 
 from tenantry.adapters.clock import SystemClock
-from tenantry.adapters.keys import control_plane
 from tenantry.adapters.postgres.alerts import PostgresAlerts
 from tenantry.adapters.postgres.answers import PostgresExpiredAnswers
 from tenantry.adapters.postgres.batches import PostgresBatchBook
@@ -46,6 +45,7 @@ from tenantry.application.true_up import TrueUp
 from tenantry.bootstrap.archive import archive_of
 from tenantry.bootstrap.belonging import belonging_of
 from tenantry.bootstrap.billing import billing_of, issuer_or_none
+from tenantry.bootstrap.control_key import control_key_of
 from tenantry.bootstrap.database import attach
 from tenantry.bootstrap.deployment import clock_watch, objects_of, round_marks
 from tenantry.bootstrap.holders import holders_round, registered
@@ -123,7 +123,7 @@ async def background(
         await watch.check()
         model = model_of(config, clock)
         held.push_async_callback(model.close)
-        key = control_plane.load(config.home / "control")
+        key = await control_key_of(config, databases)
         keeper = PostgresLedgerKeeper(databases.control, databases.operator)
         directory = PostgresDirectory(
             databases.app, pepper=key.pepper, open_sealed=key.open, clock=clock

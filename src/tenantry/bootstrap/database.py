@@ -8,8 +8,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from tenantry.adapters import shipped
-from tenantry.adapters.keys import control_plane
-from tenantry.adapters.objects.durable_file import DurableFiles
 from tenantry.adapters.postgres.connections import Databases, LoginDsnFor, derived_dsns
 from tenantry.adapters.postgres.control import DEFAULT_POOL_ID
 from tenantry.adapters.postgres.embedded import EmbeddedCluster
@@ -25,6 +23,7 @@ from tenantry.adapters.postgres.roles import (
     mark_of,
     secret_mark,
 )
+from tenantry.bootstrap.control_key import settle_control_key
 from tenantry.bootstrap.deployment import (
     control_of,
     make_accounts,
@@ -55,10 +54,13 @@ class RunningDatabase:
 
 
 @contextlib.contextmanager
-def database(config: Settings, *, new_passwords: bool = False) -> Iterator[RunningDatabase]:
+def database(
+    config: Settings, *, new_passwords: bool = False, new_control_key: bool = False
+) -> Iterator[RunningDatabase]:
     """The database for as long as the block runs: started where it is ours, migrated, seeded.
 
     `new_passwords`: on a server of the operator's own, whoever used the roles is locked out.
+    `new_control_key`: this home's `control/key` holds from now on, made where there is none.
     """
     make_accounts(config)
     cluster = None
@@ -70,7 +72,7 @@ def database(config: Settings, *, new_passwords: bool = False) -> Iterator[Runni
             asyncio.run(_migrate(config, cluster, new_passwords))
             asyncio.run(prepare_vectors(config, cluster))
             dsn_for = _dsn_for(config, cluster)
-            asyncio.run(_seed(config, dsn_for))
+            asyncio.run(_seed(config, dsn_for, new_control_key))
         except Exception as failure:
             if cluster is not None:
                 cluster.note(failure)
@@ -141,11 +143,11 @@ async def _migrate(config: Settings, cluster: EmbeddedCluster | None, new_passwo
         await migrate(login_dsn)
 
 
-async def _seed(config: Settings, dsn_for: LoginDsnFor) -> None:
-    """Plans, models, prices and a pool placement, where there are none yet."""
+async def _seed(config: Settings, dsn_for: LoginDsnFor, new_control_key: bool) -> None:
+    """The control plane's key, plans, models, prices and a pool placement, where there are none."""
     databases = await Databases.open(dsn_for)
     try:
-        control_plane.make(config.home / "control", DurableFiles())
+        await settle_control_key(config, databases, anew=new_control_key)
         control = control_of(config, databases)
         if not await control.list_models():
             await control.apply_models(shipped.bedrock_models())

@@ -14,7 +14,6 @@ from tenantry.adapters.bedrock.client import uncounted
 from tenantry.adapters.clock import SystemClock
 from tenantry.adapters.extraction.extractor import FileExtractor
 from tenantry.adapters.extraction.splitter import SemanticSplitter
-from tenantry.adapters.keys import control_plane
 from tenantry.adapters.keys.control_plane import ControlPlaneKey
 from tenantry.adapters.keys.keyring import Keyring
 from tenantry.adapters.postgres.admission import PostgresAdmission
@@ -69,6 +68,7 @@ from tenantry.application.tending import tend
 from tenantry.bootstrap.asking import asking_of, limits_of
 from tenantry.bootstrap.belonging import belonging_of
 from tenantry.bootstrap.billing import billing_of, issuer_or_none
+from tenantry.bootstrap.control_key import control_key_of
 from tenantry.bootstrap.database import attach
 from tenantry.bootstrap.deployment import clock_watch, control_of, objects_of, operator_token
 from tenantry.bootstrap.exports import TakenAway, names_of, taken_away
@@ -165,7 +165,7 @@ async def gateway(
         databases = await _registered(dsn_for, supervised, stack)
         tasks = OwnedTasks()
         clock = await _checked(databases, machine or SystemClock(), stack)
-        key = control_plane.load(config.home / "control")
+        key = await control_key_of(config, databases)
         keyring = stack.enter_context(keyring_of(config, clock))
         sealer = TenantSealer(keyring)
         names = names_of(databases, sealer, keyring, clock.monotonic)

@@ -20,6 +20,7 @@ from tenantry.adapters.postgres.unit_of_work import TenantWork
 from tenantry.adapters.postgres.vector_rooms import PostgresVectorRooms
 from tenantry.adapters.sealed.sealer import TenantSealer
 from tenantry.application.shredding import Shredder
+from tenantry.bootstrap.control_key import control_key_of
 from tenantry.bootstrap.database import attached_or_started
 from tenantry.bootstrap.deployment import check_deployed, control_of, objects_of, settings
 from tenantry.bootstrap.keys import keyring_of, kms_of
@@ -79,6 +80,7 @@ def run_with_shredder(work: Callable[[Shredder, Look], Awaitable[T]]) -> T:
     async def main(dsn_for: LoginDsnFor) -> T:
         databases = await Databases.open(dsn_for, application="tenantry shred")
         try:
+            await control_key_of(config, databases)
             holders = PostgresKeyHolders(databases.control, this_host())
             async with shredder_of(config, databases, dsn_for) as shredder:
                 return await work(shredder, holders.look)

@@ -1,7 +1,8 @@
 """The control plane's own key: seals SigV4 secrets, and is the pepper of API-key digests.
 
-One random master in `$TENANTRY_HOME/control/key`, made once; a subkey for each use, so that none
-can weaken another. Losing the file invalidates every API key, so it belongs in the backup.
+One random master in `$TENANTRY_HOME/control/key`, made once for all machines of a deployment; a
+subkey for each use, so that none can weaken another. The database knows its fingerprint. Losing the
+file invalidates every API key, so it belongs in the backup.
 """
 
 from __future__ import annotations
@@ -50,13 +51,15 @@ class ArchiveSigner:
 class ControlPlaneKey:
     """Open it once at start with `load`. Never printable."""
 
-    __slots__ = ("_cipher", "_pepper", "archive_signer")
+    __slots__ = ("_cipher", "_pepper", "archive_signer", "fingerprint")
 
     def __init__(self, master: bytes) -> None:
         assert len(master) == KEY_BYTES, "the control plane's key has 32 bytes"
         self._cipher = AESGCM(_subkey(master, b"tenantry/control/seal/v1"))
         self._pepper = _subkey(master, b"tenantry/control/pepper/v1")
         self.archive_signer = ArchiveSigner(_subkey(master, b"tenantry/control/archive/v1"))
+        # Tells one key from another, opens nothing and leads to no subkey: no secret.
+        self.fingerprint = _subkey(master, b"tenantry/control/fingerprint/v1")
 
     @property
     def pepper(self) -> bytes:
@@ -80,15 +83,18 @@ class ControlPlaneKey:
 
 
 def make(control_folder: Path, files: Files) -> None:
-    """The key in `<control_folder>/key`, where there is none; safe when two start at once."""
+    """The key in `<control_folder>/key`, where there is none; safe when two start at once.
+
+    For a database that was used with no key yet (`bootstrap/control_key.py`): to any other it
+    would open nothing.
+    """
     path = control_folder / "key"
     if not path.exists():
         files.create(path, secrets.token_bytes(KEY_BYTES))
 
 
 def load(control_folder: Path) -> ControlPlaneKey:
-    """The key in `<control_folder>/key`. Raises `Unavailable` where none was made: another one
-    would open nothing."""
+    """The key in `<control_folder>/key`. Raises `Unavailable` where there is none."""
     path = control_folder / "key"
     if not path.exists():
         raise Unavailable(f"The control plane's key is not there: {path}.")

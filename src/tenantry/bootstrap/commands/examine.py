@@ -24,6 +24,7 @@ from tenantry.bootstrap.commands.loopback import unheard
 from tenantry.bootstrap.commands.objects import object_facts
 from tenantry.bootstrap.commands.overdue import overdue_problems
 from tenantry.bootstrap.commands.reach import reached
+from tenantry.bootstrap.control_key import control_key_of
 from tenantry.bootstrap.database import attach
 from tenantry.bootstrap.deployment import (
     accounts_of,
@@ -67,6 +68,7 @@ async def _examine(
 ) -> tuple[dict[str, Any], list[str]]:
     databases = await Databases.open(dsn_for, application="tenantry cli")
     try:
+        await control_key_of(config, databases)
         desk = PostgresDeliveries(databases.control)
         counts = await desk.counts()
         late = await desk.overdue(sorted(OWED_FOR_EVER), datetime.now(UTC) - LATE_AFTER)

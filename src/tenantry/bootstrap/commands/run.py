@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from tenantry.adapters.postgres.connections import Databases, DsnFor
+from tenantry.bootstrap.control_key import control_key_of
 from tenantry.bootstrap.database import attached_or_started
 from tenantry.bootstrap.deployment import settings
 from tenantry.config import Settings
@@ -21,6 +22,7 @@ def run(work: Callable[[Settings, Databases], Awaitable[T]]) -> T:
     async def main(dsn_for: DsnFor) -> T:
         databases = await Databases.open(dsn_for, application="tenantry cli")
         try:
+            await control_key_of(config, databases)
             return await work(config, databases)
         finally:
             await databases.close()

@@ -15,10 +15,16 @@ from tenantry.entrypoints.cli.output import say
     is_flag=True,
     help="Give the roles of your own server this data folder's passwords, whoever has others.",
 )
-def migrate(new_passwords: bool) -> None:
+@click.option(
+    "--new-control-key",
+    is_flag=True,
+    help="Go on with this data folder's control/key; API keys of another one never open again.",
+)
+def migrate(new_passwords: bool, new_control_key: bool) -> None:
     """Apply the migrations that are missing, and seed an empty deployment.
 
     Example: `TENANTRY_DATABASE_URL=postgresql://… tenantry migrate`
     """
-    with database(settings(), new_passwords=new_passwords):
+    config = settings()
+    with database(config, new_passwords=new_passwords, new_control_key=new_control_key):
         say("the schema is up to date")
