@@ -26,6 +26,7 @@ FIELDS = (
     "payment_days",
     "ends_on",
 )
+_TAX = frozenset({"tax_rate", "tax_label"})
 
 
 async def amend(contracts: Contracts, tenant: Tenant, changes: Mapping[str, Any]) -> Agreement:
@@ -37,8 +38,13 @@ async def amend(contracts: Contracts, tenant: Tenant, changes: Mapping[str, Any]
     versions = await contracts.contracts(tenant.id, 1)
     present = _flat(versions[0]) if versions else _first(tenant)
     agreement = agreement_from({**present, **changes})
-    if changes.keys() & {"tax_rate", "tax_label"}:  # what is stored was entered, and can differ
+    if changes.keys() & _TAX:  # what is stored was entered, and can differ
         _checked(check_tax, agreement)
+        if agreement.tax_starts_on is not None and "tax_starts_on" not in changes:
+            raise BadRequest(
+                f"The tax of now starts on {agreement.tax_starts_on}: name tax_starts_on too, that"
+                " day or another one, or none for all that is invoiced from now on."
+            )
     return await contracts.set_contract(tenant.id, agreement)
 
 

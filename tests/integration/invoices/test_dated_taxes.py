@@ -117,8 +117,16 @@ def test_what_is_entered_last_holds_from_its_own_day_on(database: Database) -> N
             made = [await house.finalise(who, period_of(who, at)) for at in (BEFORE, LAST)]
             expected = [OLD, NEW] if who is world.anna else ["0.2", "0.2"]
             assert [done.document["tax"]["rate"] for done in made] == expected
-        with pytest.raises(BadRequest, match="tax_starts_on must be a civil day"):
-            await amend(house.billing.contracts, world.anna.tenant, {"tax_starts_on": "2027-02-30"})
+        refused = {
+            "tax_starts_on must be a civil day": {"tax_starts_on": "2027-02-30"},
+            "name tax_starts_on too": {"tax_rate": "0.25"},
+            "name tax_starts_on too, ": {"tax_label": "IVA"},
+        }
+        for words, changes in refused.items():
+            with pytest.raises(BadRequest, match=words):
+                await amend(house.billing.contracts, world.anna.tenant, changes)
+        free = {"tax_rate": "0.25", "tax_label": "IVA"}  # his has no day any more
+        assert (await amend(house.billing.contracts, world.bert.tenant, free)).version == 5
 
     in_world(database, body)
 
