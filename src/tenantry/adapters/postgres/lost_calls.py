@@ -54,15 +54,13 @@ class LostCalls(Generic[T]):
         while sum(len(of) for _, of in self._waiting) > ITEMS_MAX:
             self._waiting.popleft()
 
-    async def over(self, connection: Any, timeout_s: float) -> list[T]:
-        """Ends the lost sessions, and returns the items of those that the server no longer has."""
-        found: list[T] = []
-        for _ in range(len(self._waiting)):
-            session, items = self._waiting[0]
-            is_there = await connection.fetch(_END, session.pid, session.began, timeout=timeout_s)
-            self._waiting.popleft()
-            if is_there:
-                self._waiting.append((session, items))
-            else:
-                found.extend(items)
-        return found
+    async def over(self, connection: Any, timeout_s: float) -> Sequence[T]:
+        """Ends the lost session that waits longest: its items once the server no longer has it,
+        until then none, and the next one's turn."""
+        session, items = self._waiting[0]
+        is_there = await connection.fetch(_END, session.pid, session.began, timeout=timeout_s)
+        self._waiting.popleft()
+        if not is_there:
+            return items
+        self._waiting.append((session, items))
+        return ()
