@@ -84,16 +84,20 @@ class AnswerStore:
         return AnswerName(digest, user_hash)
 
     async def find(self, principal: Principal, name: AnswerName) -> bytes | None:
-        """The answer's body, or None."""
-        home = home_of(principal.tenant)
+        """The answer's body, or None. An entry that does not open makes room for the next."""
+        tenant_id = principal.tenant_id
         try:
-            object_id = await self.index.find(principal.tenant_id, name.digest)
+            object_id = await self.index.find(tenant_id, name.digest)
             if object_id is None:
                 return None
-            return await self.body(home, name.digest, object_id)
-        except (NotFound, Corrupt, Unavailable) as problem:
+            try:
+                return await self.body(home_of(principal.tenant), name.digest, object_id)
+            except (NotFound, Corrupt) as problem:
+                _log.warning("a kept answer could not be read: %s", problem.code)
+                await self.index.take_out(tenant_id, name.digest, object_id)
+        except Unavailable as problem:
             _log.warning("a kept answer could not be read: %s", problem.code)
-            return None
+        return None
 
     async def body(self, home: Home, name: bytes, object_id: str) -> bytes:
         """The kept answer of that name. Raises `NotFound`, `Corrupt`, `Unavailable`."""

@@ -38,7 +38,8 @@ from tenantry.ports.admission import AttemptOutcome
 from tenantry.ports.model import ModelPort, Reply
 
 OPERATION: Final = "CachedAnswer"
-HIT_HEADERS: Final = {"content-type": "application/json", "x-tenantry-cache": "hit"}
+CACHE_HEADER: Final = "x-tenantry-cache"
+HIT_HEADERS: Final = {"content-type": "application/json", CACHE_HEADER: "hit"}
 HIT = Usage(cache_hit=1)
 _log = logging.getLogger(__name__)
 

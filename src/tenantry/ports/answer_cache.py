@@ -38,6 +38,10 @@ class AnswerIndex(Protocol):
         user was erased meanwhile."""
         ...
 
+    async def take_out(self, tenant_id: TenantId, name: bytes, object_id: str) -> None:
+        """Removes an entry, unless another object has its name by now. Idempotent."""
+        ...
+
 
 class ExpiredAnswers(Protocol):
     """The worker's side, across tenants."""

@@ -54,13 +54,32 @@ def test_an_entry_that_names_another_s_answer_is_a_miss(database: Database, tmp_
         )
         await exchanged(shop, world.anna, [statement], own.digest, asked.digest)
         assert await shop.answers.index.find(world.anna.tenant_id, asked.digest) is not None
-        assert await shop.answers.find(world.anna, asked) is None
-        for who, name in names:
-            assert await shop.answers.find(who, name) == REPLY
         assert sorted(map(str, await told(shop, world.anna, "replies"))) == sorted(
             map(str, [REPLY, REPLY, None])
         )
+        assert await shop.answers.find(world.anna, asked) is None
+        for who, name in names:
+            assert await shop.answers.find(who, name) == REPLY
+        assert await told(shop, world.anna, "replies") == [REPLY, REPLY]
         assert await told(shop, world.bert, "replies") == [REPLY, REPLY]
+
+    in_world(database, body)
+
+
+def test_an_entry_that_does_not_open_makes_room_for_the_next(
+    database: Database, tmp_path: Path
+) -> None:
+    """As of an answer that an earlier version kept, sealed for its object alone."""
+
+    async def body(world: World) -> None:
+        shop = Shop(world, tmp_path)
+        for who, user in everyone(world):
+            name = await shop.asked(who, user)
+            await shop.answered(who, user, name)
+            await world.as_superuser("UPDATE tenantry.answer SET object_id = object_id || 'x'")
+            assert await shop.answers.find(who, name) is None
+            await shop.answered(who, user, name)
+            assert await shop.answers.find(who, name) == REPLY
 
     in_world(database, body)
 

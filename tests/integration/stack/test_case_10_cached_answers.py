@@ -72,10 +72,11 @@ def test_a_hit_without_a_guardrail_asks_nobody(metered: MeteredStack) -> None:
     message = {"role": "user", "content": "Hello."}
     chat = {"model": NOVA, "messages": [message], "max_tokens": 11}
     openai = metered.openai(anna).chat.completions
-    texts = {
-        user: [openai.create(**chat, user=user).choices[0].message.content for _ in range(2)]
-        for user in ("eve", "ida")
-    }
+    texts = {}
+    for user in ("eve", "ida"):
+        raw = [openai.with_raw_response.create(**chat, user=user) for _ in range(2)]
+        assert [each.headers.get("x-tenantry-cache") for each in raw] == [None, "hit"]
+        texts[user] = [each.parse().choices[0].message.content for each in raw]
     assert metered.dispatched(anna) == 6  # once for each end user
     assert texts["eve"] == texts["ida"]
     metered.agree(anna, bert)

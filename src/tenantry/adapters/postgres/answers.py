@@ -33,6 +33,10 @@ class PostgresAnswerIndex:
         async with self._work.writing(home.tenant_id) as unit:
             return await unit.fetchval(self._sql["keep"], *values) is not None
 
+    async def take_out(self, tenant_id: TenantId, name: bytes, object_id: str) -> None:
+        async with self._work.writing(tenant_id) as unit:
+            await unit.execute(self._sql["take_out"], tenant_id, name, object_id)
+
 
 class PostgresExpiredAnswers:
     """`ports.answer_cache.ExpiredAnswers`, as `control`."""

@@ -16,6 +16,10 @@ WHERE (SELECT count(*) FROM tenantry.answer WHERE tenant_id = $1) < $6
 ON CONFLICT (tenant_id, name_hmac) DO NOTHING
 RETURNING true;
 
+-- name: take_out
+-- One of the tenant's own that does not open: it would keep another of its name away.
+DELETE FROM tenantry.answer WHERE tenant_id = $1 AND name_hmac = $2 AND object_id = $3;
+
 -- name: expired
 SELECT tenant_id, name_hmac, object_id, account FROM tenantry.answer
 WHERE expires_at <= statement_timestamp() ORDER BY expires_at LIMIT $1;

@@ -8,6 +8,7 @@ from typing import Final
 
 import orjson
 
+from tenantry.application.cached_answers import CACHE_HEADER
 from tenantry.application.calls import ChatCall, Streamed
 from tenantry.domain.end_user import user_from
 from tenantry.domain.errors import BadRequest, TenantryError, UpstreamRubbish
@@ -82,6 +83,8 @@ async def chat_completions(call: Call) -> Response | StreamingResponse:
     )
     response = json_response(completion if told is None else {**completion, "tenantry": told})
     response.headers |= max_tokens_headers(done.max_tokens)
+    if CACHE_HEADER in done.headers:
+        response.headers[CACHE_HEADER] = done.headers[CACHE_HEADER]
     if done.charge is not None:
         response.headers[CHARGE_HEADER] = charge_text(done.charge, done.currency)
     return response
