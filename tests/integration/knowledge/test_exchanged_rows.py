@@ -117,6 +117,27 @@ def test_a_row_that_names_what_its_reader_may_not_see(
     asyncio.run(run())
 
 
+def test_a_document_whose_row_names_a_strange_segment_is_replaced(
+    database: Database, tmp_path: Path
+) -> None:
+    """It holds nothing of the old version, so all of the new one is embedded."""
+
+    async def run() -> None:
+        await support.add_tenants(database, A.id, B.id)
+        async with process(database, tmp_path) as deps:
+            public = await uploaded(deps, ALICE, PUBLIC)
+            hidden = await uploaded(deps, ALICE, SECRET, access=["hr"])
+            await exchanged(database, EXCHANGES["segment"], public, hidden)
+            body = {"title": "New", "text": f"All about {PUBLIC}. "}
+            await ingestion.replace_document(
+                deps, ALICE, DocumentId(public), upload_from_text(body)
+            )
+            found = await documents.document_content(deps, ALICE, public)
+            assert found.data.decode() == body["text"]
+
+    asyncio.run(run())
+
+
 def test_an_original_of_the_same_readers_is_not_another_document_s(
     database: Database, tmp_path: Path
 ) -> None:

@@ -26,6 +26,8 @@ def read_back(
     found: dict[str, array[float]] = {}
     looked = 0
     for _, segment in group:
+        if document_id not in segment.ids:
+            continue  # its row names a segment that is another's
         number = segment.ids.index(document_id)
         rows = np.flatnonzero(segment.catalogue.documents == number)
         rows = rows[first : first + ROWS_AT_ONCE]
