@@ -32,7 +32,13 @@ from tenantry.domain.chat_request import Clamp
 from tenantry.domain.chunk import CHUNK_BYTES_MAX, Passage
 from tenantry.domain.eventstream import Frame
 from tenantry.domain.ids import DocumentId
-from tenantry.domain.prompt import TITLE_BYTES_MAX, Citation, citations_in, fenced
+from tenantry.domain.prompt import (
+    TITLE_BYTES_MAX,
+    Citation,
+    FencedPassages,
+    citations_in,
+    fenced_within,
+)
 from tenantry.domain.tenant import Principal
 from tenantry.domain.usage import Usage
 from tenantry.ports.clock import Clock
@@ -216,18 +222,18 @@ class Grounded:
             call = asked.call(principal, reserved.chat.operation, given)
             return self._planning.chat(principal, call, catalogue, opened.salt, clamp)
 
-        _trim(passages, chat_over(()).planned)
-        chat, fit, no_fit = chat_over(passages), 0, len(passages)
+        held = _trim(passages, chat_over(()).planned)
+        chat, fit, no_fit = chat_over(held), 0, len(held)
         if chat.planned.bound.input_tokens <= room:
             return chat
         while no_fit - fit > 1:  # fewer passages are fewer tokens
             some = (fit + no_fit) // 2
-            if chat_over(passages[:some]).planned.bound.input_tokens <= room:
+            if chat_over(held[:some]).planned.bound.input_tokens <= room:
                 fit = some
             else:
                 no_fit = some
         del passages[fit:]
-        return chat_over(passages)
+        return chat_over(held[:fit])
 
     async def _complete(self, ctx: RequestContext, asked: Question) -> GroundedCompleted:
         opened = await self._open(ctx, asked, "Converse")
@@ -289,13 +295,14 @@ class Grounded:
         return None if whole is None or whole[1] == GUARDRAIL_INTERVENED else whole[0]
 
 
-def _trim(passages: list[Passage], bare: PlannedCall) -> None:
-    """Leaves those that the window holds beside the chat and its answer. What is reserved cannot
-    tell: it ends at the window, where more passages cost nothing more."""
+def _trim(passages: list[Passage], bare: PlannedCall) -> FencedPassages:
+    """Leaves those that the window holds beside the chat and its answer; they come back fenced.
+    What is reserved cannot tell: it ends at the window, where more passages cost nothing more."""
     tokens = bare.resolved.model.window - bare.bound.output_tokens
     room_bytes = BYTES_A_TOKEN * tokens - bare.bound.input_tokens
-    while passages and len(fenced(passages).encode()) > room_bytes:
-        passages.pop()
+    held = fenced_within(passages, room_bytes)
+    del passages[len(held) :]
+    return held
 
 
 def _cited(text: str, stop_reason: str, passages: Sequence[Passage]) -> list[Citation]:

@@ -7,12 +7,12 @@ the guarantee is that nothing of another tenant is in the context at all.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from unicodedata import normalize
+from typing import overload
 
 from tenantry.domain.chunk import Passage
+from tenantry.domain.fence import LESS_THAN, OPENING
 from tenantry.domain.ids import DocumentId
 from tenantry.domain.marks import Marks
 from tenantry.domain.quoted_marks import QuotedMarks
@@ -32,25 +32,7 @@ Cite only numbers that were given.
 - If the passages do not hold the answer, say exactly: "{NOT_IN_DOCUMENTS}"
 - Answer in the language of the question, briefly."""
 
-_LESS_THAN = "<＜﹤‹"  # also the full-width and small forms, which a lenient reader takes for one
-# And those that it takes for one before the name of a fence alone: titles have them as quotes.
-_SIGNS = _LESS_THAN + "≮❮❬❰\u2329\u3008⟨˂ᐸ"
-_SLASHES = "⁄∕⧸╱／"
-# Control characters, and what else Unicode has drawn as nothing.
-_NONE = (
-    r"\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f"
-    r"\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb"
-    r"\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
-)
-# Between the sign and the name; an accent strikes the sign out.
-_BETWEEN = rf"\s/{_SLASHES}\u0300-\u036f\u20d0-\u20ff{_NONE}"
-_NAMES = "|".join(f"[{_NONE}]*+".join(name) for name in ("passages", "passage", "question"))
-# A sign, and as much of what follows as a name and its end may be. No part of it is given back and
-# none goes beyond the next sign, so that a text is looked at once.
-_OPENING = re.compile(rf"[{_SIGNS}](?=([{_BETWEEN}]*+(?:[^{_SIGNS}{_NONE}][{_NONE}]*+){{0,9}}))")
-_FENCE = re.compile(rf"[{_BETWEEN}]*+(?:{_NAMES})(?:[\W{_NONE}]|\Z)", re.IGNORECASE)
-_IS_NONE = re.compile(f"[{_NONE}]")
-_ATTRIBUTE = {"&": "&amp;", ">": "&gt;", '"': "&quot;"} | dict.fromkeys(_LESS_THAN, "&lt;")
+_ATTRIBUTE = {"&": "&amp;", ">": "&gt;", '"': "&quot;"} | dict.fromkeys(LESS_THAN, "&lt;")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +55,38 @@ class Citation:
     end: int
 
 
+class FencedPassages(Sequence[Passage]):
+    """Passages whose fences are written once, however many prompts are made of some of them."""
+
+    def __init__(self, passages: Sequence[Passage], fences: Sequence[str]) -> None:
+        self._passages = passages
+        self._fences = fences
+
+    @classmethod
+    def of(cls, passages: Sequence[Passage]) -> FencedPassages:
+        """All of them."""
+        return cls(passages, [_fence(passage) for passage in passages])
+
+    @property
+    def text(self) -> str:
+        """Numbered from 1; empty without any."""
+        return "\n".join(_numbered(number, fence) for number, fence in enumerate(self._fences, 1))
+
+    def __len__(self) -> int:
+        return len(self._passages)
+
+    @overload
+    def __getitem__(self, place: int) -> Passage: ...
+
+    @overload
+    def __getitem__(self, place: slice) -> FencedPassages: ...
+
+    def __getitem__(self, place: int | slice) -> Passage | FencedPassages:
+        if isinstance(place, slice):
+            return FencedPassages(self._passages[place], self._fences[place])
+        return self._passages[place]
+
+
 def answer_prompt(question: str, passages: Sequence[Passage]) -> Prompt:
     """Passages are numbered from 1 in the order given."""
     return Prompt(RULES, f"{fenced(passages)}\n\n{fenced_question(question)}")
@@ -80,12 +94,21 @@ def answer_prompt(question: str, passages: Sequence[Passage]) -> Prompt:
 
 def fenced(passages: Sequence[Passage]) -> str:
     """Passages as data, numbered from 1."""
-    given = "\n".join(
-        f'<passage id="{number}" document="{_attribute(passage.document_id)}" '
-        f'title="{_attribute(passage.title)}">\n{defused(passage.text)}\n</passage>'
-        for number, passage in enumerate(passages, start=1)
-    )
-    return given or "(No passage of the documents matches the question.)"
+    held = passages if isinstance(passages, FencedPassages) else FencedPassages.of(passages)
+    return held.text or "(No passage of the documents matches the question.)"
+
+
+def fenced_within(passages: Sequence[Passage], bytes_max: int) -> FencedPassages:
+    """As many of them, from the first on, as `fenced` writes in so many bytes of UTF-8."""
+    fences: list[str] = []
+    size = -1  # no line ends before the first
+    for number, passage in enumerate(passages, start=1):
+        fence = _fence(passage)
+        size += len(f"\n{_numbered(number, fence)}".encode())
+        if size > bytes_max:
+            break
+        fences.append(fence)
+    return FencedPassages(passages[: len(fences)], fences)
 
 
 def fenced_question(question: str) -> str:
@@ -95,10 +118,10 @@ def fenced_question(question: str) -> str:
 def defused(text: str) -> str:
     """The text with every opening of a fence written as an entity; all else as it was.
 
-    One is seen through letters and signs of other forms and what is not seen between them. In
-    letters of other scripts it is none.
+    One is seen through letters and signs of other forms, accents on its letters, and what is not
+    seen between them. In letters of other scripts it is none.
     """
-    return _OPENING.sub(_written, text)
+    return OPENING.sub("&lt;", text)
 
 
 def citations_in(answer: str, passages: Sequence[Passage]) -> list[Citation]:
@@ -129,28 +152,23 @@ def citations_in(answer: str, passages: Sequence[Passage]) -> list[Citation]:
     return cited
 
 
-def _written(opening: re.Match[str]) -> str:
-    return "&lt;" if _is_fence(opening) else opening[0]
+def _fence(passage: Passage) -> str:
+    """All but its number."""
+    return (
+        f'document="{_attribute(passage.document_id)}" '
+        f'title="{_attribute(passage.title)}">\n{defused(passage.text)}\n</passage>'
+    )
 
 
-def _is_fence(opening: re.Match[str]) -> bool:
-    follows = opening[1]
-    if not follows.isascii():
-        # One by one: as a whole, a letter and its accent would become another letter.
-        follows = "".join(_form(character) for character in follows)
-    return _FENCE.match(follows) is not None
-
-
-def _form(character: str) -> str:
-    """What a reader may take it for: where it has a form in ASCII, that."""
-    return character if _IS_NONE.match(character) else normalize("NFKC", character)
+def _numbered(number: int, fence: str) -> str:
+    return f'<passage id="{number}" {fence}'
 
 
 def _attribute(value: str) -> str:
     """One line that cannot leave its quotes: as many whole characters as there is room for."""
     written = ""
     line = " ".join(value.split())
-    openings = {found.start() for found in _OPENING.finditer(line) if _is_fence(found)}
+    openings = {found.start() for found in OPENING.finditer(line)}
     for place, character in enumerate(line):
         longer = written + ("&lt;" if place in openings else _ATTRIBUTE.get(character, character))
         if len(longer.encode()) > TITLE_BYTES_MAX:

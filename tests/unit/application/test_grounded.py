@@ -9,6 +9,7 @@ from typing import Any
 import orjson
 import pytest
 from tests.support.core import CLAUDE, GPT, TITAN, plan, principal
+from tests.support.read_passages import ReadPassage
 from tests.support.scripted import (
     Core,
     ScriptedStream,
@@ -144,6 +145,14 @@ def test_passages_that_do_not_fit_are_left_out_from_the_worst_on() -> None:
     told = sent(worker)["messages"][0]["content"][0]["text"]
     assert 0 < told.count("</passage>") == len(found.passages) < 3
     assert "best" in told and list(found.passages) == given[: len(found.passages)]
+
+
+def test_a_passage_is_fenced_once_however_often_fewer_of_them_are_tried() -> None:
+    wide = "<𝄞" * (CHUNK_CHARS_MAX // 2)
+    given: list[Any] = [ReadPassage(wide + "𝄞" * 400) for _ in range(20)]
+    _, found = complete(chat(), converse_reply(""), shelf=Shelf({"tnt_acme": given}), top_k=20)
+    assert 0 < len(found.passages) < 20
+    assert [one.times for one in given] == [1] * 20
 
 
 def test_no_more_passages_go_out_than_the_models_window_holds() -> None:

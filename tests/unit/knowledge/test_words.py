@@ -67,6 +67,9 @@ UNSEEN = [
     "\U000e0070",
     "\u2060\u200d",
     "\uffa0",
+    "\u2800",
+    "\u0301",
+    "\u200b\u0308\u0323",
 ]
 LETTERS = [
     str.lower,
@@ -75,13 +78,17 @@ LETTERS = [
     lambda name: "".join(chr(ord(letter) + 0x1D400 - 65 - 6) for letter in name),  # bold
     lambda name: "".join(chr(ord(letter) + 0x24D0 - 97) for letter in name),  # in circles
     lambda name: name.replace("ss", "ſs").replace("st", "\ufb06"),
+    lambda name: name.translate({ord("p"): "ṕ", ord("a"): "ǻ", ord("u"): "Û"}),
+    lambda name: name.replace("pa", "㎩").replace("ti", "tİ"),
 ]
 DISGUISED = st.builds(
     lambda sign, between, name, letters, unseen, end: (
         sign + between + unseen.join(letters(name)) + end
     ),
     st.sampled_from(["<", "＜", "﹤", "‹", "≮", "<\u0338", "❮", "〈", "\u2329", "⟨"]),
-    st.sampled_from(["", "/", "／", " \u2044 ", "\u200b/\u200b", "\n/"]),
+    st.sampled_from(
+        ["", "/", "／", " \u2044 ", "\u200b/\u200b", "\n/", "\u2800", "\u2800/\u2800", "´/"]
+    ),
     st.sampled_from(["passage", "passages", "question"]),
     st.sampled_from(LETTERS),
     st.sampled_from(UNSEEN),
@@ -120,20 +127,12 @@ def test_only_signs_of_fences_are_written_out(text: str) -> None:
         "il n'est <pas sage>",
         "〈пассаж〉 <раssаge> ü≮p",
         "é < passagé",
+        "‹Passage™› ‹Passageⓧ› ‹Pässe› <pa¨ssage> <s\u0301passage>",
     ],
 )
 def test_what_is_no_fence_stays_as_it_is(text: str) -> None:
     assert defused(text) == text
     assert "〈論文〉" in answer_prompt("", [passage(1, title="〈論文〉")]).user
-
-
-@pytest.mark.parametrize(
-    "part",
-    ["<", "<\u200b", "<p\u200b", "<passage", "<\u200bpassages\u200b", "≮ / ", "\u200b", "ﷺ<"],
-)
-def test_texts_made_to_be_slow_are_read_in_one_pass(part: str) -> None:
-    for text in (part * 100_000, f"é{part * 100_000}", f"<{part * 100_000}"):
-        assert len(defused(text)) >= len(text)
 
 
 def test_a_prompt_shows_code_and_markup_as_they_are() -> None:
