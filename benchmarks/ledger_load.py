@@ -21,6 +21,7 @@ from tenantry.adapters.postgres.partitions import extend
 from tenantry.domain import money
 from tenantry.domain.ids import ApiKeyId
 from tenantry.domain.tenant import Principal
+from tenantry.domain.usage import TokenClass
 
 TENANTS = 1_000
 MONTHS = 6
@@ -201,11 +202,12 @@ def _events(tenants: Sequence[Principal], span: Span, events: int) -> Iterator[t
 def _shapes(draw: random.Random, sent: str, made: str, cached: str) -> list[_Shape]:
     found = []
     for _ in range(SHAPES):
-        lines = [("uncached_in" if made else "embedding", draw.randrange(50, 6_000), sent)]
+        first = TokenClass.UNCACHED_IN if made else TokenClass.EMBEDDING
+        lines = [(first, draw.randrange(50, 6_000), sent)]
         if cached and draw.random() < 0.4:
-            lines.append(("cache_read", draw.randrange(1_000, 20_000), cached))
+            lines.append((TokenClass.CACHE_READ, draw.randrange(1_000, 20_000), cached))
         if made:
-            lines.append(("out", draw.randrange(20, 1_500), made))
+            lines.append((TokenClass.OUT, draw.randrange(20, 1_500), made))
         names = ",".join(name for name, _, _ in lines)
         counts = ",".join(str(count) for _, count, _ in lines)
         found.append(
@@ -213,7 +215,9 @@ def _shapes(draw: random.Random, sent: str, made: str, cached: str) -> list[_Sha
                 sum(count for _, count, _ in lines),
                 f"{{{names}}}\t{{{counts}}}",
                 _amounts([(count, Decimal(price)) for _, count, price in lines]),
-                _amounts([(count, Decimal(price) * MARKUP) for _, count, price in lines]),
+                _amounts(
+                    [(count, Decimal(price) * MARKUP.of(name)) for name, count, price in lines]
+                ),
             )
         )
     return found
