@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 from rich.console import Console
+from rich.text import Text
 
 from tenantry.domain.economics import Scenario, economics
 from tenantry.entrypoints.cli import economics_view, layout, output
@@ -97,6 +98,59 @@ def test_a_block_has_nothing_of_a_column_without_a_name_that_says_nothing(
     ]
 
 
+@pytest.mark.parametrize("columns", [80, 140])
+def test_no_cell_is_wrapped_again(
+    columns: int, terminal: Callable[..., list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What Rich is given it measures, wraps and cuts anew: thousands of rows are not for it."""
+    given: list[str] = []
+    wrap = Text.wrap
+
+    def counted(text: Text, *room: Any, **more: Any) -> Any:
+        given.append(text.plain)
+        return wrap(text, *room, **more)
+
+    monkeypatch.setattr(Text, "wrap", counted)
+    lines = terminal(columns, output.print_table, COLUMNS, [ROW] * 300)
+    assert sum(KEY in line for line in lines) == 300
+    assert len(given) <= len(COLUMNS)
+    assert not any(KEY in words for words in given)
+
+
+def test_headings_are_bold_on_a_terminal_alone(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("FORCE_COLOR", "NO_COLOR", "TTY_COMPATIBLE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.setenv("COLUMNS", "60")
+    output.print_table(("id", "name"), [("1", "b")])
+    assert capsys.readouterr().out == "id  name\n 1  b   \n"
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    output.print_table(("id", "name"), [("1", "b")])
+    headings, row = capsys.readouterr().out.splitlines()
+    assert headings.startswith("\x1b[1mid") and STYLES.sub("", headings) == "id  name"
+    assert row == " 1  b   "
+    output.print_table(("id", "of", "at"), [("x" * 40, "y" * 40, "")])
+    assert capsys.readouterr().out.splitlines()[1] == "\x1b[1mof\x1b[0m  " + "y" * 40
+    monkeypatch.setenv("TERM", "dumb")
+    output.print_table(("id", "name"), [("1", "b")])
+    assert capsys.readouterr().out == "id  name\n 1  b   \n"
+
+
+def test_columns_of_wide_letters_stand_below_each_other(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    rows = [("株式会社", 1, "x"), ("acme", 1_000, "y"), ("", 10, "z")]
+    output.print_table(("name", "n", "to"), rows)
+    assert capsys.readouterr().out.splitlines() == [
+        "name          n  to",
+        "株式会社      1  x ",
+        "acme      1,000  y ",
+        "             10  z ",
+    ]
+
+
 def test_headings_and_words_fold_between_words(terminal: Callable[..., list[str]]) -> None:
     rows = [("free", 100, "a text that is folded"), ("pro", 10_000, "and another one of them")]
     columns = ("plan", "requests per day", "what is said of it")
@@ -170,7 +224,8 @@ def test_the_demo_s_tables_are_whole(columns: int, terminal: Callable[..., list[
 
 FIGURE = st.sampled_from(["0.00381548", "2,000,000", "–", "-4", "1.67 USD", "93.8 %", AT_SHOWN])
 ID = st.sampled_from([KEY, "amazon.nova-micro-v1:0", "a" * 50])
-TEXT = st.lists(st.sampled_from(["a", "lease", "日本語の文章は長い。", "ends", KEY])).map(" ".join)
+WORD = st.sampled_from(["a", "lease", "日本語の文章は長い。", "ends", "", KEY])
+TEXT = st.lists(WORD).map(" ".join)  # some begin or end with blanks
 
 
 @st.composite
@@ -200,6 +255,8 @@ def test_columns_fit_and_hold_their_pieces(
             assert max(map(cell_len, lines)) <= width
             assert "".join("".join(lines).split()) == "".join(cell.split())
             assert unbroken(cell, lines)
+    drawn = output.drawn_table(headings, rows, room, blocks=True)
+    assert len({cell_len(words + rest) for words, rest in drawn}) == 1
 
 
 def unbroken(cell: str, lines: Sequence[str]) -> bool:

@@ -118,7 +118,7 @@ class PostgresControl:
             rows = await connection.fetch(
                 self._sql["tenants"], None, after or "", min(limit, PAGE_MAX)
             )
-        return [principals.to_tenant(row) for row in rows]
+        return principals.to_tenants(rows)
 
     async def set_suspended(self, tenant_id: TenantId, suspended: bool) -> None:
         status = "suspended" if suspended else "active"

@@ -3,24 +3,44 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from tenantry.domain.ids import ApiKeyId, TenantId
 from tenantry.domain.placement import Placement
-from tenantry.domain.plan import plan_from
+from tenantry.domain.plan import Plan, plan_from
 from tenantry.domain.tenant import Principal, Scope, Tenant, TenantStatus
 
 
 def to_tenant(row: Mapping[str, Any]) -> Tenant:
+    (tenant,) = to_tenants((row,))
+    return tenant
+
+
+def to_tenants(rows: Iterable[Mapping[str, Any]]) -> list[Tenant]:
+    """Of one statement, in its order: plans and placements that several are on are read once."""
+    plans: dict[tuple[str, int], Plan] = {}
+    placements: dict[str, Placement] = {}
+    found = []
+    for row in rows:
+        plan, placement = (row["plan"], row["plan_version"]), row["placement_id"]
+        if plan not in plans:
+            definition = json.loads(row["plan_definition"])
+            plans[plan] = plan_from(row["plan"], definition, version=row["plan_version"])
+        if placement not in placements:
+            definition = json.loads(row["placement_definition"])
+            placements[placement] = to_placement(placement, definition)
+        found.append(_tenant(row, plans[plan], placements[placement]))
+    return found
+
+
+def _tenant(row: Mapping[str, Any], plan: Plan, placement: Placement) -> Tenant:
     return Tenant(
         id=TenantId(row["tenant_id"]),
         name=row["tenant_name"],
         status=TenantStatus(row["status"]),
-        plan=plan_from(
-            row["plan"], json.loads(row["plan_definition"]), version=row["plan_version"]
-        ),
-        placement=to_placement(row["placement_id"], json.loads(row["placement_definition"])),
+        plan=plan,
+        placement=placement,
         zone=row["zone"],
         anchor_day=row["anchor_day"],
         currency=row["currency"],

@@ -17,6 +17,7 @@ from tenantry.domain import money
 from tenantry.domain.deployments import DEPLOYMENTS, Bill, Load, bill_of
 from tenantry.domain.economics import Economics, Scenario, economics, shown
 from tenantry.domain.heavy_tail import tail_of
+from tenantry.entrypoints.cli.layout import width_of
 from tenantry.entrypoints.cli.output import (
     drawn_table,
     plain_console,
@@ -55,9 +56,11 @@ def print_scenarios(asked: Shown, json_output: bool) -> None:
 def _write_svg(asked: Shown, rows: Sequence[dict[str, Any]], file: Path) -> None:
     titles = [_title(name) for name in rows[0]]
     cells = [["–" if cell is None else str(cell) for cell in row.values()] for row in rows]
-    wide, table = drawn_table(titles, cells, SVG_COLUMNS, blocks=False, right=range(len(titles)))
+    lines = drawn_table(titles, cells, SVG_COLUMNS, blocks=False, right=range(len(titles)))
+    wide = max(width_of(words + rest) for words, rest in lines)
     console = plain_console(record=True, width=max(wide, BARS_COLUMNS), file=io.StringIO())
-    console.print(table)
+    for words, rest in lines:
+        console.print(Text.assemble((words, "bold"), rest))
     console.print(_bars(asked.scenarios))
     drawn = console.export_svg(title="tenantry economics")
     # The font that Rich names would be fetched from a server when the file is opened.

@@ -22,7 +22,8 @@ from tenantry.domain.printable import printable
 
 if TYPE_CHECKING:
     from rich.console import Console
-    from rich.table import Table
+
+    from tenantry.entrypoints.cli.layout import Line
 
 PIPE_COLUMNS = 240  # where nobody's terminal sets a width
 as_json = click.option("--json", "json_output", is_flag=True, help="Print JSON for programs.")
@@ -44,7 +45,7 @@ def say_lines(text: str, *, err: bool = False) -> None:
 
 def one_line(text: str) -> str:
     """As a terminal may have it: a control character is spelt, the end of a line a blank."""
-    return printable(text, len(text))
+    return text if text.isascii() and text.isprintable() else printable(text, len(text))
 
 
 def lines_of(text: str) -> str:
@@ -89,8 +90,7 @@ def print_table(
     if title is not None:
         for line in folded(one_line(title), room):
             console.print(line, style="table.title", soft_wrap=True)
-    width, table = drawn_table(columns, shown, room, blocks=console.is_terminal)
-    plain_console(width=width).print(table)
+    print_drawn(console, drawn_table(columns, shown, room, blocks=console.is_terminal))
 
 
 def drawn_table(
@@ -100,61 +100,39 @@ def drawn_table(
     *,
     blocks: bool,
     right: Collection[int] | None = None,
-    header_style: str = "bold",
-) -> tuple[int, Table]:
-    """How wide it is, and what to print on a console that is as wide, even where that is wider
-    than the terminal. `right`: which columns, by default those of figures.
+) -> list[Line]:
+    """All its lines, each as wide as the widest, even where that is wider than the terminal.
+    `right`: which columns, by default those of figures.
     """
-    from tenantry.entrypoints.cli.layout import GAP, column_widths, folded, least_widths
+    from tenantry.entrypoints.cli import layout
 
     headings = [one_line(column) for column in columns]
     shown = [[one_line(cell) for cell in row] for row in rows]
-    widths = column_widths(headings, shown, room)
+    widths = layout.column_widths(headings, shown, room)
     if widths is None and blocks:
-        return _drawn_blocks(headings, shown, room, header_style)
+        return list(layout.lines_of_blocks(headings, shown, room))
     if widths is None:
-        widths = least_widths(headings, shown)
+        widths = layout.least_widths(headings, shown)
     if right is None:
         places = range(len(headings)) if shown else ()
         right = [at for at in places if all(_is_number(row[at]) for row in shown)]
-    table = _plain_table(header_style)
-    for at, (heading, width) in enumerate(zip(headings, widths, strict=True)):
-        words = "\n".join(folded(heading, width))
-        table.add_column(words, width=width, justify="right" if at in right else "left")
-    for row in shown:
-        cells = zip(row, widths, strict=True)
-        table.add_row(*("\n".join(folded(cell, width)) for cell, width in cells))
-    return sum(widths) + GAP * (len(widths) - 1), table
+    return list(layout.lines_of_rows(headings, shown, widths, right))
 
 
-def _drawn_blocks(
-    headings: Sequence[str], rows: Sequence[Sequence[str]], room: int, style: str
-) -> tuple[int, Table]:
-    """`field  value`, a block for each row, blank lines between them; nothing of a column without
-    a name where it has nothing to say."""
-    from rich.text import Text
-
-    from tenantry.entrypoints.cli.layout import GAP, folded, width_of
-
-    names = max(map(width_of, headings))
-    blocks = [[folded(cell, max(room - names - GAP, 1)) for cell in row] for row in rows]
-    values = max(width_of(line) for block in blocks for lines in block for line in lines)
-    table = _plain_table(style, show_header=False)
-    table.add_column(width=names)
-    table.add_column(width=values)
-    for number, block in enumerate(blocks):
-        if number:
-            table.add_row()
-        for heading, lines in zip(headings, block, strict=True):
-            if heading or any(lines):
-                table.add_row(Text(heading, style=style), "\n".join(lines))
-    return names + GAP + values, table
-
-
-def _plain_table(header_style: str, **options: Any) -> Table:
-    from rich.table import Table
-
-    return Table(box=None, header_style=header_style, pad_edge=False, **options)
+def print_drawn(
+    console: Console, lines: Iterable[Line], *, style: str = "bold", indent: int = 0
+) -> None:
+    """The lines of a table as they are, `indent` blanks before each. `style`: of what stands out,
+    where the console has styles."""
+    styled = {"": ""}
+    printed = []
+    for words, rest in lines:
+        if words not in styled:
+            with console.capture() as captured:
+                console.print(words, style=style, end="", soft_wrap=True)
+            styled[words] = captured.get()
+        printed.append(f"{' ' * indent}{styled[words]}{rest}")
+    click.echo("\n".join(printed), color=True)  # no style is in it but those of the console
 
 
 def _text(cell: object) -> str:

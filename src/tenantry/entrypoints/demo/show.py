@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
-from rich.padding import Padding
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.text import Text
 
@@ -16,6 +15,7 @@ from tenantry.entrypoints.cli.output import (
     lines_of,
     one_line,
     plain_console,
+    print_drawn,
 )
 
 INDENT = 2
@@ -51,11 +51,8 @@ class Show:
         """Columns from number `right` on are figures."""
         room = (self.console.width if self.console.is_terminal else PIPE_COLUMNS) - INDENT
         figures = range(right, len(columns))
-        width, table = drawn_table(
-            columns, list(rows), room, blocks=True, right=figures, header_style="dim"
-        )
-        wide = plain_console(width=max(width + INDENT, self.console.width))
-        wide.print(Padding(table, (0, 0, 0, INDENT), expand=False))
+        drawn = drawn_table(columns, list(rows), room, blocks=True, right=figures)
+        print_drawn(self.console, drawn, style="dim", indent=INDENT)
 
     def code(self, text: str) -> None:
         """Ready to paste: never wrapped."""
