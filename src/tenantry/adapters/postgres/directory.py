@@ -1,7 +1,8 @@
 """`ports.directory.Directory`: who asks, out of PostgreSQL, through a small cache.
 
 What is cached may be old for CACHE_TTL_S: status, plan and prices are decided again in the admit
-batch, and routes without admission ask with `fresh`. Only keys that are good are cached.
+batch, and routes without admission ask with `fresh`. Only keys that are good are cached, also
+those that a stale verdict had read anew.
 """
 
 from __future__ import annotations
@@ -10,11 +11,11 @@ import asyncio
 import hmac
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from tenantry.adapters.postgres import api_keys, catalogues, principals
 from tenantry.adapters.postgres.connections import ACQUIRE_TIMEOUT_S
+from tenantry.adapters.postgres.known_keys import Known, KnownKeys, Lookup
 from tenantry.adapters.postgres.outages import outages_are_unavailable
 from tenantry.adapters.postgres.statements import statements
 from tenantry.domain.catalogue import Catalogue
@@ -38,14 +39,6 @@ CACHED_KEYS_MAX = 10_000
 CACHED_EDITIONS_MAX = 8
 ACCESS_KEY_ID_CHARS_MAX = 128
 OpenSealed = Callable[[bytes, bytes], bytes]  # (sealed, AAD) → secret
-_Lookup = bytes | str  # a bearer's HMAC or an access key id
-
-
-@dataclass(frozen=True, slots=True, repr=False)
-class _Known:
-    principal: Principal
-    secret: bytes | None  # opened only for SigV4
-    loaded_at: float
 
 
 class PostgresDirectory:
@@ -60,8 +53,8 @@ class PostgresDirectory:
         self._open_sealed = open_sealed
         self._clock = clock
         self._sql = statements("sql/directory.sql")
-        self._cache: OrderedDict[_Lookup, _Known] = OrderedDict()
-        self._presented: OrderedDict[ApiKeyId, _Lookup] = OrderedDict()
+        self._keys = KnownKeys(CACHED_KEYS_MAX)
+        self._presented: OrderedDict[ApiKeyId, Lookup] = OrderedDict()
         self._editions: OrderedDict[int, PriceEdition] = OrderedDict()
         self._in_force: PriceEdition | None = None
         self._catalogue: tuple[float, Catalogue] | None = None
@@ -83,8 +76,7 @@ class PostgresDirectory:
         known = None if fresh else self._cached(access_key_id)
         if known is None or known.secret is None:
             row = await self._find(access_key_id)
-            aad = api_keys.secret_aad(row["tenant_id"], row["api_key_id"])
-            secret = self._open_sealed(row["secret_sealed"], aad)
+            secret = self._secret(row)
             trouble = _trouble(row)
             if trouble is not None:
                 return Signer(secret, trouble)
@@ -97,11 +89,12 @@ class PostgresDirectory:
         presented = self._presented.get(principal.api_key_id)
         if presented is None:
             raise Unavailable("Too many keys were presented since this one.")
-        return principals.to_principal(await self._authenticate(presented))
+        row = await self._authenticate(presented)
+        secret = None if isinstance(presented, bytes) else self._secret(row)
+        return self._keep(presented, row, secret=secret).principal
 
     def forget(self, tenant_id: TenantId) -> None:
-        for key in [k for k, v in self._cache.items() if v.principal.tenant_id == tenant_id]:
-            del self._cache[key]
+        self._keys.forget(tenant_id)
 
     async def prices(self, *, reload: bool = False) -> PriceEdition:
         if self._in_force is None or reload:
@@ -137,13 +130,13 @@ class PostgresDirectory:
                 self._editions.popitem(last=False)
         return self._editions[version]
 
-    async def _authenticate(self, presented: _Lookup) -> Any:
+    async def _authenticate(self, presented: Lookup) -> Any:
         """The row of a key that is good."""
         row = await self._find(presented)
         _judge(row)
         return row
 
-    async def _find(self, presented: _Lookup) -> Any:
+    async def _find(self, presented: Lookup) -> Any:
         by_bearer = isinstance(presented, bytes)
         lookup = (presented, None) if by_bearer else (None, presented)
         row = await self._fetchrow("authenticate", *lookup)
@@ -151,17 +144,21 @@ class PostgresDirectory:
             raise KeyWrong()
         return row
 
-    def _cached(self, key: _Lookup) -> _Known | None:
-        known = self._cache.get(key)
-        if known is None or self._clock.monotonic() - known.loaded_at > CACHE_TTL_S:
-            return None
-        self._cache.move_to_end(key)
-        return known
+    def _secret(self, row: Any) -> bytes:
+        aad = api_keys.secret_aad(row["tenant_id"], row["api_key_id"])
+        return self._open_sealed(row["secret_sealed"], aad)
 
-    def _keep(self, key: _Lookup, row: Any, *, secret: bytes | None) -> _Known:
-        known = _Known(principals.to_principal(row), secret, self._clock.monotonic())
-        _put(self._cache, key, known)
-        _put(self._presented, known.principal.api_key_id, key)
+    def _cached(self, presented: Lookup) -> Known | None:
+        return self._keys.get(presented, since=self._clock.monotonic() - CACHE_TTL_S)
+
+    def _keep(self, presented: Lookup, row: Any, *, secret: bytes | None) -> Known:
+        known = Known(principals.to_principal(row), secret, self._clock.monotonic())
+        self._keys.put(presented, known)
+        key_id = known.principal.api_key_id
+        self._presented[key_id] = presented
+        self._presented.move_to_end(key_id)
+        while len(self._presented) > CACHED_KEYS_MAX:
+            self._presented.popitem(last=False)
         return known
 
     async def _fetch(self, name: str, *values: object) -> list[Any]:
@@ -173,13 +170,6 @@ class PostgresDirectory:
     async def _fetchrow(self, name: str, *values: object) -> Any:
         rows = await self._fetch(name, *values)
         return rows[0] if rows else None
-
-
-def _put(cache: OrderedDict[Any, Any], key: object, value: object) -> None:
-    cache[key] = value
-    cache.move_to_end(key)
-    while len(cache) > CACHED_KEYS_MAX:
-        cache.popitem(last=False)
 
 
 def _judge(row: Any) -> None:
