@@ -64,10 +64,14 @@ class WordEmbedder:
         self.spaces: list[Space] = []
         self.limits: dict[str, ChunkLimit] = {}  # of models that take less than others
         self.texts: list[tuple[str, str]] = []  # each with the model that embedded it
+        self.gone: set[str] = set()  # models that cannot be called any more
 
     async def plan_space(self, principal: Principal) -> Space:
         plan = principal.tenant.plan
         return Space(plan.embedding_model, plan.embedding_dimensions)
+
+    async def can_embed(self, principal: Principal, space: Space) -> bool:
+        return space.model not in self.gone
 
     async def chunk_limit(self, principal: Principal, space: Space) -> ChunkLimit:
         return self.limits.get(space.model, ChunkLimit())

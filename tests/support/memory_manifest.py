@@ -182,8 +182,9 @@ class MemoryManifest:
 
     async def spaces(self, tenant_id: TenantId) -> Spaces:
         held = self._of(tenant_id)
-        live = space_of_pin(held.model, held.dimensions) if held.live else None
-        return Spaces(held.generation, live, pin=held.model)
+        pinned = space_of_pin(held.model, held.dimensions) if held.model else None
+        live, kept = (pinned, None) if held.live else (None, pinned)
+        return Spaces(held.generation, live, pin=held.model, kept=kept)
 
     async def generation(self, tenant_id: TenantId) -> int:
         return self._of(tenant_id).generation

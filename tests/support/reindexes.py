@@ -57,6 +57,7 @@ class Process:
 
     def __init__(self, deps: Knowledge, pool: Any) -> None:
         self.deps = deps
+        self.pool = pool
         self.embedder: support.WordEmbedder = deps.embedder  # type: ignore[assignment]
         reindexes = PostgresReindexes(TenantWork(pool))
         self.reindexing = Reindexing(deps, reindexes, AnyModel())  # type: ignore[arg-type]

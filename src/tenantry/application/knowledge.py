@@ -203,12 +203,12 @@ class Knowledge:
         return Reading(card, chunks, pages_of(extracted))
 
     async def space(self, principal: Principal) -> Space:
-        """Where the tenant's documents are put: with those that are searched, else as planned.
+        """Where the tenant's documents are put: with those that are searched; where none is, where
+        the last one was or a reindex has said, else as planned.
 
-        Conflict where those rest in another vector engine, before anything is embedded for them.
+        Conflict where they rest in another vector engine, before anything is embedded for them.
         """
-        spaces = await self._spaces(principal)
-        return spaces.live or await self.embedder.plan_space(principal)
+        return await self._space_of(principal, await self._spaces(principal))
 
     async def chunk_limit(self, principal: Principal) -> ChunkLimit:
         """What chunks may be where the tenant's documents are put now. Where nobody knows, what
@@ -223,9 +223,19 @@ class Knowledge:
     async def query_spaces(self, principal: Principal) -> QuerySpaces:
         """Where a query may have to be embedded. Conflict as for `space`."""
         spaces = await self._spaces(principal)
-        live = spaces.live or await self.embedder.plan_space(principal)
+        live = await self._space_of(principal, spaces)
         following = None if spaces.next == live else spaces.next
         return QuerySpaces(spaces.generation, live, following)
+
+    async def _space_of(self, principal: Principal, spaces: Spaces) -> Space:
+        if spaces.live is not None:
+            return spaces.live
+        # One whose model is retired, or not the tenant's any more, must not keep out the next
+        # document. An API key that may not call it moves nothing: it is refused.
+        anyone = replace(principal, models_allowed=None)
+        if spaces.kept is not None and await self.embedder.can_embed(anyone, spaces.kept):
+            return spaces.kept
+        return await self.embedder.plan_space(principal)
 
     async def _spaces(self, principal: Principal) -> Spaces:
         spaces = await self.manifest.spaces(principal.tenant_id)

@@ -133,6 +133,9 @@ class MeteredEmbedder:
     async def plan_space(self, principal: Principal) -> Space:
         return await self._embeddings.plan_space(principal)
 
+    async def can_embed(self, principal: Principal, space: Space) -> bool:
+        return await self._embeddings.can_plan_in(principal, space)
+
     async def chunk_limit(self, principal: Principal, space: Space) -> ChunkLimit:
         return await self._embeddings.chunk_limit(principal, space)
 

@@ -96,9 +96,9 @@ class Reindexing:
         """Begin, or go on with the paused one of this model; idempotent while it runs.
 
         No model: the one that the documents have, and its dimensions. `again`: also where they have
-        both already. The principal's API key pays. Its batches are together one request of the day.
-        Conflict as for `Reindexes.begin` and `Vectors.check_reach`; refused as a call to the model
-        would be.
+        both already. Where there are none, it says where the next one is put. The principal's API
+        key pays. Its batches are together one request of the day. Conflict as for
+        `Reindexes.begin` and `Vectors.check_reach`; refused as a call to the model would be.
         """
         deps, tenant_id = self._knowledge, ctx.principal.tenant_id
         if model is None:
@@ -149,10 +149,11 @@ class Reindexing:
         return started
 
     async def _as_it_is(self, tenant_id: TenantId, dimensions: int | None) -> tuple[str, int]:
-        live = (await self._knowledge.manifest.spaces(tenant_id)).live
-        if live is None:
-            raise Conflict("There is nothing to reindex: no document is ready.")
-        return live.model, live.dimensions if dimensions is None else dimensions
+        spaces = await self._knowledge.manifest.spaces(tenant_id)
+        found = spaces.live or spaces.kept
+        if found is None:
+            raise Conflict("There is nothing to reindex: there never was a document.")
+        return found.model, found.dimensions if dimensions is None else dimensions
 
     async def _checked(self, principal: Principal, model: str, dimensions: int | None) -> Space:
         """The space that is asked for, of a model that can be called and priced."""

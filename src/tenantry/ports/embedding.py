@@ -21,6 +21,10 @@ class Embedder(Protocol):
         """
         ...
 
+    async def can_embed(self, principal: Principal, space: Space) -> bool:
+        """Whether the space's model can be called and priced now, for this principal."""
+        ...
+
     async def chunk_limit(self, principal: Principal, space: Space) -> ChunkLimit:
         """What the space's model takes of one text. For one that is not known, what most take: it
         is refused when it is to embed.

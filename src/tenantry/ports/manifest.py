@@ -48,12 +48,14 @@ class Live:
 
 @dataclass(frozen=True, slots=True)
 class Spaces:
-    """Which vectors a tenant's index holds. These decide, not the plan, once there are any."""
+    """Which vectors a tenant's index holds, or is to hold. These decide, not the plan."""
 
     generation: int  # 0 for a tenant that never had a document
     live: Space | None = None  # of what is searched; None where nothing is
     next: Space | None = None  # of what a reindex builds; None where it is paused
     pin: str = ""  # of `live`, as `Vectors.pinned` names it: with the engine where it rests
+    # Where nothing is searched, of what was last, or of what a reindex has chosen since.
+    kept: Space | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -67,8 +67,8 @@ class Reindexes(Protocol):
         at the caller's expense. The flag says whether the caller has work to do: False for one
         that is running already.
 
-        Conflict: another space is being built, the documents are in this space already and it is
-        not `again`, or none is ready.
+        Conflict: another space is being built, or the documents are in this space already and it
+        is not `again`. Where there are none, the next ones are put where the reindex ends.
         """
         ...
 
@@ -95,7 +95,8 @@ class Reindexes(Protocol):
     async def switch(
         self, tenant_id: TenantId, reindex_id: ReindexId, *, patient: bool
     ) -> Switched:
-        """Model, dimensions and segments at once, where no ready document is missing.
+        """Model, dimensions and segments at once, where no ready document is missing; where there
+        is none, model and dimensions are those of the next one.
 
         `patient`: not while somebody embeds an upload for the old index.
         """

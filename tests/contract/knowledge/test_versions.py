@@ -250,13 +250,16 @@ def test_what_is_searched_decides_the_space(played) -> None:
     async def scene(manifest: Manifest) -> None:
         assert (await manifest.spaces(A)).generation == 0
         await insert(manifest, A, "doc_1")
-        assert (await manifest.spaces(A)).live is None
+        spaces = await manifest.spaces(A)
+        assert (spaces.live, spaces.kept) == (None, None)
         await manifest.publish(A, segment("seg_1"), "doc_1")
         spaces = await manifest.spaces(A)
-        assert (spaces.live, spaces.next) == (SPACE, None)
-        assert (await manifest.spaces(B)).live is None
+        assert (spaces.live, spaces.kept, spaces.next) == (SPACE, None, None)
+        of_another = await manifest.spaces(B)
+        assert (of_another.live, of_another.kept) == (None, None)
         await manifest.remove(A, "doc_1")
-        assert (await manifest.spaces(A)).live is None
+        spaces = await manifest.spaces(A)
+        assert (spaces.live, spaces.kept) == (None, SPACE)
 
     played(scene)
 

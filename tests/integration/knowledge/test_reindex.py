@@ -365,10 +365,8 @@ def test_vectors_in_another_engine_are_in_the_same_space() -> None:
     assert space_of_pin(arn, 8) == Space(arn, 8)
 
 
-def test_nothing_to_reindex_and_a_database_out_of_reach(played) -> None:
+def test_originals_out_of_reach_pause_it(played) -> None:
     async def scene(one: Process) -> None:
-        with pytest.raises(Conflict, match="nothing"):
-            await one.start(ALICE)
         await one.upload(ALICE, "T", "apples")
         with pytest.raises(NotFound):
             await one.state(ALICE)

@@ -144,11 +144,12 @@ class PostgresManifest:
         row = await self._work.fetchrow_of(tenant_id, self._sql["spaces"])
         if row is None:
             return Spaces(0)
-        live = space_of_pin(row["model"], row["dimensions"]) if row["live"] else None
+        pinned = space_of_pin(row["model"], row["dimensions"]) if row["model"] else None
+        live, kept = (pinned, None) if row["live"] else (None, pinned)
         following = None
         if row["advances"]:
             following = Space(row["next_model"], row["next_dimensions"])
-        return Spaces(row["generation"], live, following, row["model"])
+        return Spaces(row["generation"], live, following, row["model"], kept)
 
     async def generation(self, tenant_id: TenantId) -> int:
         async with self._work.reading(tenant_id) as unit:
@@ -202,7 +203,7 @@ class PostgresManifest:
                 return False
             pinned = (held["model"], held["dimensions"])
             if pinned != (segment.model, segment.dimensions) and await unit.fetchval(
-                self._sql["is_searched"], tenant_id
+                self._sql["is_decided"], tenant_id, version["updated_at"]
             ):
                 raise Conflict(
                     f"The documents are indexed with {held['model']} at {held['dimensions']} "

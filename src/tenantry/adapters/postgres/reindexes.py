@@ -41,13 +41,11 @@ class PostgresReindexes:
         again: bool = False,
     ) -> tuple[Reindex, bool]:
         async with self._work.writing(tenant_id) as unit:
+            await unit.execute(manifest_sql()["open_partition"], tenant_id)
             held = await unit.fetchrow(manifest_sql()["lock_partition"], tenant_id)
             begun = await unit.fetchrow(self._sql["open"], tenant_id)
             if begun is not None:
                 return await self._joined(unit, begun, space, api_key_id, lease_s)
-            ready = await unit.fetchval(self._sql["has_ready"], tenant_id)
-            if held is None or not ready:
-                raise Conflict("There is nothing to reindex: no document is ready.")
             if not again and (held["model"], held["dimensions"]) == (pin, space.dimensions):
                 raise Conflict(
                     f"The documents are indexed with {space.model} at {space.dimensions} "
@@ -110,7 +108,7 @@ class PostgresReindexes:
             await unit.execute_within(SWITCH_TIMEOUT_S, self._sql["switch_documents"], tenant_id)
             await unit.execute(manifest_sql()["delete_empty_segments"], tenant_id)
             pin = (tenant_id, row["pin"], space.dimensions)
-            await unit.execute(manifest_sql()["pin"], *pin)
+            await unit.execute(self._sql["pin"], *pin)
             # Of the space that is left: nobody can publish them any more.
             left = (tenant_id, space.model, space.dimensions)
             await unit.execute(self._sql["delete_batches_but"], *left)

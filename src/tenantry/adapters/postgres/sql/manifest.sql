@@ -223,9 +223,15 @@ INSERT INTO tenantry.segment
   (tenant_id, segment_id, generation, dimensions, row_count, size_bytes)
 VALUES ($1, $2, $3, $4, $5, $6);
 
--- name: is_searched
+-- name: is_decided
+-- Where something is searched the pin holds, and so does that of a reindex since ($2) an upload came:
+-- it may have read where to go before.
 SELECT EXISTS (
   SELECT FROM tenantry.document WHERE tenant_id = $1 AND segment_id IS NOT NULL
+) OR EXISTS (
+  SELECT FROM tenantry.reindex r JOIN tenantry.knowledge_partition p USING (tenant_id)
+  WHERE r.tenant_id = $1 AND r.state = 'done' AND r.updated_at > $2
+    AND r.pin = p.model AND r.dimensions = p.dimensions
 );
 
 -- name: is_searched_in

@@ -21,12 +21,14 @@ WHERE tenant_id = $1 AND reindex_id = $2 AND state = 'paused'
 RETURNING *;
 
 -- name: claim
-UPDATE tenantry.reindex SET claimed_until = clock_timestamp() + make_interval(secs => $2)
+UPDATE tenantry.reindex
+SET claimed_until = clock_timestamp() + make_interval(secs => $2), updated_at = clock_timestamp()
 WHERE tenant_id = $1 AND state = 'running' AND claimed_until < clock_timestamp()
 RETURNING *;
 
 -- name: keep
-UPDATE tenantry.reindex SET claimed_until = clock_timestamp() + make_interval(secs => $3)
+UPDATE tenantry.reindex
+SET claimed_until = clock_timestamp() + make_interval(secs => $3), updated_at = clock_timestamp()
 WHERE tenant_id = $1 AND reindex_id = $2 AND state = 'running';
 
 -- name: pause
@@ -61,9 +63,6 @@ SELECT EXISTS (
   WHERE tenant_id = $1 AND state = 'ready' AND next_segment_id IS NULL
 );
 
--- name: has_ready
-SELECT EXISTS (SELECT FROM tenantry.document WHERE tenant_id = $1 AND state = 'ready');
-
 -- name: is_being_fed
 -- Uploads that somebody embeds for the old index just now.
 SELECT EXISTS (
@@ -90,6 +89,14 @@ SET segment_id = next_segment_id, passages = next_passages, pages = next_pages,
     pages_without_text = next_pages_without_text, next_segment_id = NULL, next_passages = 0,
     next_pages = NULL, next_pages_without_text = NULL
 WHERE tenant_id = $1 AND state = 'ready';
+
+-- name: pin
+-- A generation is of what is searched: where no document is, none begins.
+UPDATE tenantry.knowledge_partition
+SET model = $2, dimensions = $3, generation = generation + EXISTS (
+  SELECT FROM tenantry.document WHERE tenant_id = $1 AND state = 'ready'
+)::int
+WHERE tenant_id = $1;
 
 -- name: forget_documents
 UPDATE tenantry.document
