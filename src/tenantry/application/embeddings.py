@@ -7,8 +7,11 @@ reservation of many calls; a failure of one fails the batch.
 from __future__ import annotations
 
 import asyncio
+import math
+from array import array
 from collections import deque
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -33,11 +36,14 @@ from tenantry.domain.errors import (
 )
 from tenantry.domain.space import Space
 from tenantry.domain.tenant import Principal
-from tenantry.domain.vector_lengths import length_near, length_to_ask_for
+from tenantry.domain.vector_lengths import length_near, length_to_ask_for, vector_lengths
 
 PARALLEL_CALLS_MAX = 8  # of one request, so that one upload does not fill the connection pool
 TEXTS_MAX = 2_048  # of one request: OpenAI's own bound on `input`
 COHERE_TEXTS_MAX = 96  # of one call (Bedrock user guide, Cohere Embed)
+# Where a body says how long its vectors are to be: at its top, or in one of these members of it.
+_HOLDING_THE_WISH = ("embeddingConfig", "singleEmbeddingParams")
+_WISHES = ("dimensions", "output_dimension", "outputEmbeddingLength", "embeddingDimension")
 _OF_PICTURES = "amazon.titan-embed-image"  # and of texts
 # A document's passages and the queries for them are embedded as far as the model takes them; what a
 # client has embedded for itself, whole or not at all.
@@ -312,6 +318,7 @@ def _cohere_wish(model: Model, dimensions: int | None, purpose: Purpose) -> dict
 
 
 def _vectors(document: Any, call: PlannedChat) -> list[Vector]:
+    """The vectors of one call, in order. UpstreamRubbish for what is none of the wanted length."""
     found: object
     if "embedding" in document:
         found = [document["embedding"]]
@@ -324,4 +331,28 @@ def _vectors(document: Any, call: PlannedChat) -> list[Vector]:
     wanted = len(call.body["texts"]) if "texts" in call.body else 1
     if not isinstance(found, list) or len(found) != wanted:
         raise UpstreamRubbish("the model's answer holds no embedding for each text")
+    length = _length(call)
+    if not all(_is_vector(one, length) for one in found):
+        said = "the model's answer holds an embedding that is no vector of the length asked for"
+        raise UpstreamRubbish(said)
     return found
+
+
+def _length(call: PlannedChat) -> int | None:
+    """How long the vectors of a call are; None where only the model knows."""
+    lengths = vector_lengths(call.planned.resolved.model.id)
+    if len(lengths) == 1:  # and takes no wish
+        return lengths[0]
+    held = [call.body, *(call.body.get(name, {}) for name in _HOLDING_THE_WISH)]
+    return next((place[name] for place in held for name in _WISHES if name in place), None)
+
+
+def _is_vector(found: object, length: int | None) -> bool:
+    """Whether it is a list of so many numbers, each finite in the 32 bits that callers keep."""
+    if not isinstance(found, list) or not set(map(type, found)) <= {int, float}:
+        return False
+    with suppress(OverflowError):
+        return len(found) == (length or len(found) or 1) and all(
+            map(math.isfinite, array("f", found))
+        )
+    return False

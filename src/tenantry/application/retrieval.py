@@ -53,8 +53,10 @@ async def search(
     generation: int | None = spaces.generation
     for last in (False, True):
         vectors = await deps.embedder.embed(principal, [query], "query", request, space)
-        if len(vectors) != 1:
-            raise UpstreamRubbish("The embedding model returned no vector.")
+        if len(vectors) != 1 or len(vectors[0]) != space.dimensions:
+            raise UpstreamRubbish(
+                f"The embedding model did not return a vector of {space.dimensions} dimensions."
+            )
         asked = Query(vectors[0], query if by_words else "", generation)
         try:
             return await deps.vectors.search(home, space.model, asked, top_k, permitted)

@@ -49,7 +49,7 @@ from tenantry.ports.manifest import Spaces
 
 PLAN = plan(default_model="claude", embedding_model=TITAN.id, max_tokens_default=100)
 ACME = principal("acme", PLAN)
-EMBEDDED = reply({"embedding": [1.0, 0.0], "inputTextTokenCount": 4})
+EMBEDDED = reply({"embedding": [1.0] * 512, "inputTextTokenCount": 4})
 WHAT = plain_question("What is a tenant?", None, 3, None)
 OUTAGE = errors.Unavailable("the objects are out of reach")
 
@@ -291,7 +291,8 @@ def test_a_reindex_that_ends_meanwhile_is_followed_within_the_same_reservation()
     """The query is embedded once more, in a call that was reserved for that."""
     small = Space(TITAN.id, 256)
     shelf = Shelf({"tnt_acme": [passage("A tenant rents.")]}, live=Space(TITAN.id, 512), next=small)
-    worker, made = answers(shelf, EMBEDDED, EMBEDDED, converse_reply("It rents [1]."))
+    again = reply({"embedding": [1.0] * 256, "inputTextTokenCount": 4})
+    worker, made = answers(shelf, EMBEDDED, again, converse_reply("It rents [1]."))
     assert ask(made).answer == "It rents [1]."
     assert rows(worker) == [(0, 1, "settled"), (2, 1, "settled"), (1, 1, "settled")]
     assert len(worker.admission.reservations) == 1

@@ -36,7 +36,7 @@ from tenantry.ports.model import StreamEnd, StreamEndKind
 
 PLAN = plan(default_model="claude", embedding_model=TITAN.id, max_tokens_default=100)
 ACME = principal("acme", PLAN)
-EMBEDDED = reply({"embedding": [1.0, 0.0], "inputTextTokenCount": 4})
+EMBEDDED = reply({"embedding": [1.0] * 512, "inputTextTokenCount": 4})
 SAID = Conversation((Turn("Who?", "A tenant."),))
 
 

@@ -27,8 +27,8 @@ from tenantry.ports.model import Attempt, Failure, FailureKind
 ACME = principal("acme")
 
 
-def vector_of(text: str) -> list[float]:
-    return [float(len(text)), 1.0]
+def vector_of(text: str, length: int = 512) -> list[float]:
+    return [float(len(text))] + [1.0] * (length - 1)
 
 
 async def embedding(attempt: Attempt) -> Any:
@@ -212,7 +212,7 @@ def test_nova_embeds_a_clients_texts_one_a_call() -> None:
 
 def nova(attempt: Attempt) -> list[float]:
     params = orjson.loads(attempt.body)["singleEmbeddingParams"]
-    return vector_of(params["text"]["value"])
+    return vector_of(params["text"]["value"], 384)
 
 
 def embed_by_nova(worker: Core) -> Embedded:
@@ -226,7 +226,7 @@ def test_novas_vectors_come_in_order_and_are_metered() -> None:
         return reply(said, {"x-amzn-bedrock-input-token-count": "3"})
 
     done = embed_by_nova(core(answer, answer))
-    assert list(done.vectors) == [vector_of("a"), vector_of("bcd")]
+    assert list(done.vectors) == [vector_of("a", 384), vector_of("bcd", 384)]
     assert done.usage.embedding == 6
     assert done.charge is not None and done.charge > 0
 

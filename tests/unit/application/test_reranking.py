@@ -22,7 +22,7 @@ from tenantry.ports.model import Operation
 
 PLAN = plan(default_model="claude", embedding_model=TITAN.id, max_tokens_default=100)
 ACME = principal("acme", PLAN)
-EMBEDDED = reply({"embedding": [1.0, 0.0], "inputTextTokenCount": 4})
+EMBEDDED = reply({"embedding": [1.0] * 512, "inputTextTokenCount": 4})
 CHARGE = Decimal("0.006")  # a query at 2,000 $ for a million, three times
 
 

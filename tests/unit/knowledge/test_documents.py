@@ -368,6 +368,21 @@ def test_a_tenant_without_documents_is_not_charged_for_a_search(played) -> None:
     played(scene)
 
 
+@pytest.mark.parametrize("length", [0, 1, support.DIMENSIONS - 1, 2 * support.DIMENSIONS])
+def test_a_query_s_vector_of_another_length_is_the_model_s_fault(played, length: int) -> None:
+    async def scene(world: World) -> None:
+        await ingestion.ingest(world.deps, ALICE, text("Fruit", "apples are red"))
+
+        async def embed(*_: object) -> list[list[float]]:
+            return [[1.0] * length]
+
+        world.embedder.embed = embed
+        with pytest.raises(UpstreamRubbish, match=f"{support.DIMENSIONS} dimensions"):
+            await titles(world, ALICE, "apples")
+
+    played(scene)
+
+
 def test_nothing_a_tenant_wrote_lies_in_clear_on_disk(played) -> None:
     async def scene(world: World) -> None:
         upload = text("Canarytitle", "canarybody", metadata={"canarykey": "canaryvalue"})
