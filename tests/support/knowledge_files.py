@@ -121,6 +121,8 @@ def zip_bomb(*, megabytes: int = 64) -> bytes:
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("[Content_Types].xml", "<Types/>")
+        main = '<Relationship Type="x/officeDocument" Target="word/document.xml"/>'
+        archive.writestr("_rels/.rels", f"<Relationships>{main}</Relationships>")
         archive.writestr("word/document.xml", b"\0" * (megabytes * 1024 * 1024))
     return out.getvalue()
 

@@ -9,7 +9,7 @@ import zipfile
 import pytest
 from tests.support import knowledge_files as files
 
-from tenantry.adapters.extraction import docx, worker_client
+from tenantry.adapters.extraction import docx, docx_package, worker_client
 from tenantry.domain.errors import TooLarge, Unreadable, UnsupportedMedia
 
 
@@ -120,6 +120,91 @@ def test_cells_that_repeat_what_they_hold_end_with_their_process() -> None:
 def test_another_kind_of_archive_is_refused_as_one(told: str) -> None:
     with pytest.raises(UnsupportedMedia, match="another kind"):
         docx.to_text(rewritten(files.docx_of("<w:p/>"), told, f"{told}s"))
+
+
+ROOM = 2 * 1024 * 1024  # of which all that compresses well is refused where it is read
+
+
+def with_parts(file: bytes, parts: dict[str, bytes]) -> bytes:
+    out = io.BytesIO()
+    with (
+        zipfile.ZipFile(io.BytesIO(file)) as source,
+        zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as target,
+    ):
+        for name in source.namelist():
+            if name not in parts:
+                target.writestr(name, source.read(name))
+        for name, body in parts.items():
+            target.writestr(name, body)
+    return out.getvalue()
+
+
+def test_pictures_and_embedded_files_are_never_unpacked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A white bitmap, and room that an embedded file keeps free, compress as a bomb does."""
+    unread = {
+        "word/media/image1.bmp": b"BM" + b"\xff" * ROOM,
+        "word/embeddings/oleObject1.bin": b"\0" * ROOM,
+        "customXml/item1.xml": b" " * ROOM,
+    }
+    file = files.docx_of(line(run("Body.")), NOTE % line(run("Note.")))
+    opened: list[str] = []
+    open_part = zipfile.ZipFile.open
+
+    def noted(self: zipfile.ZipFile, name: str, *more: object) -> object:
+        opened.append(name if isinstance(name, str) else name.filename)
+        return open_part(self, name, *more)
+
+    whole = with_parts(file, unread)
+    monkeypatch.setattr(zipfile.ZipFile, "open", noted)
+    assert docx.to_text(whole) == "Body.\nNote."
+    assert opened and not unread.keys() & set(opened)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "[Content_Types].xml",
+        "_rels/.rels",
+        "word/document.xml",
+        "word/_rels/document.xml.rels",
+        "word/footnotes.xml",
+        "word/afchunk.html",
+    ],
+)
+def test_a_bomb_in_any_part_that_is_read_is_refused(name: str) -> None:
+    space = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
+    chunk = f'<w:altChunk xmlns:r="{space}" r:id="rId9"/>'
+    file = files.docx_of(chunk + line(run("Body.")), NOTE % line(run("Note.")))
+    linked = (
+        "</Relationships>",
+        '<Relationship Id="rId9" Type="x/aFChunk" Target="{}"/></Relationships>',
+    )
+    kind = "</Types>", '<Default Extension="html" ContentType="text/html"/></Types>'
+    file = rewritten(file, kind[0], kind[1])
+    file = rewritten(file, linked[0], linked[1].format("afchunk.html"))
+    file = with_parts(file, {"word/afchunk.html": b"<p>chunk</p>"})
+    assert docx.to_text(file) == "chunk\nBody.\nNote."
+    with zipfile.ZipFile(io.BytesIO(file)) as archive:
+        body = archive.read(name)
+    with pytest.raises(Unreadable, match="zip bomb"):
+        docx.to_text(with_parts(file, {name: body + b" " * ROOM}))
+
+
+def test_parts_that_are_read_unpack_to_a_bound_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    file = files.docx_of(line(run("Body.")), NOTE % line(run("Note.")))
+    parts = zipfile.ZipFile(io.BytesIO(file)).infolist()
+    size = sum(info.file_size for info in parts if info.filename != "[Content_Types].xml")
+    monkeypatch.setattr(docx_package, "UNCOMPRESSED_BYTES_MAX", size)
+    assert docx.to_text(file) == "Body.\nNote."
+    monkeypatch.setattr(docx_package, "UNCOMPRESSED_BYTES_MAX", size - 1)
+    with pytest.raises(Unreadable, match="zip bomb"):
+        docx.to_text(file)
+
+
+def test_more_parts_than_any_document_has_are_refused() -> None:
+    many = {f"word/media/{number}": b"" for number in range(docx.ENTRIES_MAX)}
+    with pytest.raises(Unreadable, match="more than 4096 parts"):
+        docx.to_text(with_parts(files.docx_of("<w:p/>"), many))
 
 
 def rewritten(file: bytes, old: str, new: str) -> bytes:

@@ -138,6 +138,78 @@ REFUSED = [
 ]
 
 
+PNG, JPEG, GIF = b"\x89PNG\r\n\x1a\n" + b"\0" * 64, b"\xff\xd8\xff\xe0" + b"\0" * 64, b"GIF89a,,,"
+SHEET = files.archive(**{"[Content_Types].xml": "<Types/>", "xl/workbook.xml": "<workbook/>"})
+SLIDES = files.archive(**{"[Content_Types].xml": "<Types/>", "ppt/presentation.xml": "<p/>"})
+BOOK = files.archive(**{"mimetype": "application/epub+zip", "a.html": "<p>x"})
+OPEN_TEXT = files.archive(**{"mimetype": "application/vnd.oasis.opendocument.text"})
+STRANGE = files.archive(**{"mimetype": "x\r\n" * 99})
+OFFICE = "application/vnd.openxmlformats-officedocument"
+FOREIGN = [
+    (b"a,b", "table.CSV", "text/csv"),
+    (b'{"a": 1}', "a.json", "application/json"),
+    (b"From: a", "mail.eml", "message/rfc822"),
+    (b"<a/>", "a.xml", "application/xml"),
+    (b"words", "a.rtf", "application/rtf"),
+    (b"words", "a.png", "image/png"),
+    (SHEET, "a.xlsx", f"{OFFICE}.spreadsheetml.sheet"),
+    (SLIDES, "a.pptx", f"{OFFICE}.presentationml.presentation"),
+    (BOOK, "a.epub", "application/epub+zip"),
+    (SHEET, "", f"{OFFICE}.spreadsheetml.sheet"),
+    (SLIDES, "", f"{OFFICE}.presentationml.presentation"),
+    (BOOK, "book", "application/epub+zip"),
+    (OPEN_TEXT, "a.unknown", "application/vnd.oasis.opendocument.text"),
+    (STRANGE, "", "application/zip"),
+    (files.archive(a="b"), "", "application/zip"),
+    (PNG, "", "image/png"),
+    (JPEG, "photo", "image/jpeg"),
+    (GIF, "", "image/gif"),
+    (b"GIF87a,,,", "a.unknown", "image/gif"),
+]
+
+
+@pytest.mark.parametrize("number", range(len(FOREIGN)))
+@pytest.mark.parametrize("declared", ["", "application/octet-stream"])
+def test_what_nobody_declared_is_refused_by_the_name_of_what_it_is(
+    number: int, declared: str
+) -> None:
+    data, name, kind = FOREIGN[number]
+    with pytest.raises(UnsupportedMedia) as caught:
+        extract(data, declared, name)
+    assert f"The content type {kind} is not supported" in caught.value.message
+    with pytest.raises(UnsupportedMedia, match="is not supported"):
+        extract(data, kind, name)
+
+
+@pytest.mark.parametrize("name", ["", "README", "a.log", "a.rst", ".json"])
+def test_what_is_known_by_nothing_is_text(name: str) -> None:
+    assert extract(b"a,b", "application/octet-stream", name).content_type == TEXT
+
+
+def test_text_may_begin_as_a_picture_does() -> None:
+    for declared, name in ((TEXT, ""), ("", "a.txt"), (TEXT, "a.gif")):
+        assert extract(GIF, declared, name).text == "GIF89a,,,"
+    for data in (PNG, JPEG):
+        with pytest.raises(UnsupportedMedia, match="bytes are a binary file"):
+            extract(data, TEXT)
+
+
+@pytest.mark.parametrize(
+    ("data", "name", "said"),
+    [
+        (b"words", "a.pdf", "named as PDF, but it is none"),
+        (b"words", "a.docx", "named as DOCX, but it is none"),
+        (SHEET, "a.docx", "no DOCX, but another kind of archive"),
+        (PNG, "a.txt", "named as text/plain, but its bytes are a binary file"),
+    ],
+)
+def test_nothing_is_said_to_be_declared_that_nobody_declared(
+    data: bytes, name: str, said: str
+) -> None:
+    with pytest.raises(UnsupportedMedia, match=said):
+        extract(data, "application/octet-stream", name)
+
+
 @pytest.mark.parametrize("number", range(len(REFUSED)))
 def test_what_cannot_be_taken_is_refused_in_words(number: int) -> None:
     data, content_type, error, words = REFUSED[number]
