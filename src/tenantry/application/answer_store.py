@@ -95,7 +95,7 @@ class AnswerStore:
             except (NotFound, Corrupt) as problem:
                 _log.warning("a kept answer could not be read: %s", problem.code)
                 await self.index.take_out(tenant_id, name.digest, object_id)
-        except Unavailable as problem:
+        except (NotFound, Corrupt, Unavailable) as problem:
             _log.warning("a kept answer could not be read: %s", problem.code)
         return None
 
