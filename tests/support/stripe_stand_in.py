@@ -46,6 +46,7 @@ class StandIn:
     requests: list[tuple[str, str]] = field(default_factory=list)
     away: bool = False  # every request is answered 503
     search_finds: bool = True  # its index is behind otherwise
+    has_search: bool = True  # not where the account is of India
     broken: dict[int, str] = field(default_factory=dict)  # which POST from now on: cut or 500
     _keys: dict[str, tuple[int, str, int, Any]] = field(default_factory=dict)
     _numbers: Any = field(default_factory=itertools.count)
@@ -215,6 +216,9 @@ class StandIn:
         return {"id": invoice["id"], "object": "invoice", "deleted": True}
 
     def _search(self, query: str) -> Any:
+        if not self.has_search:
+            message = "Search functionality is not available to merchants in India"
+            raise Refused(400, "invalid_request_error", message)
         found = re.fullmatch(r'metadata\["([^"]+)"\]:"((?:[^"\\]|\\.)*)"', query)
         if found is None:
             raise Refused(400, "invalid_request_error", "malformed query")
@@ -231,6 +235,8 @@ class StandIn:
     def _listed(self, things: dict[str, Any], given: Mapping[str, Any], by: str) -> Any:
         """The newest first, page by page."""
         known(given, {by, "limit", "created", "starting_after"})
+        if by == "customer":
+            self._customer(given["customer"])
         since = int(given.get("created", {}).get("gte", 0))
         wanted = [
             thing

@@ -206,7 +206,7 @@ def _remains(logs: Sequence[InvocationLog]) -> list[str]:
     remains = [
         "the tenant's name, invoices and credit notes, which the law asks to be kept, and its"
         " contract, which has ended with the day on which the shred was asked for; the id of its"
-        " customer at Stripe, where one is linked",
+        " customer at Stripe, where one is or was linked",
         "prepaid credit and what became of it, with the notes that an operator gave it",
         "the ledger, its roll-ups and the balances of its plan: ids, models, counts, amounts,"
         " times, tags and run labels; end users as keyed hashes whose key is destroyed",

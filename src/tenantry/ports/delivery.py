@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Any, Final, Protocol
 from uuid import UUID
 
@@ -32,6 +33,17 @@ class Route:
 
 
 @dataclass(frozen=True, slots=True)
+class OwnInvoice:
+    """The document that a notice of an invoice is about, as the books have it."""
+
+    invoice_id: str
+    sha256: str  # of the document, hex
+    currency: str
+    due: Decimal
+    issued_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Delivery:
     """One notice leased to one worker for one sink. `attempts` counts this one."""
 
@@ -50,6 +62,9 @@ class Delivery:
     heard_of: bool = False  # a void, of an invoice that this sink was to have
     superseded: bool = False  # an invoice that has been voided since
     pushed: bool = False  # a void, of an invoice that this sink certainly has
+    # Those at Stripe that earlier attempts pushed the invoice to; none: it is not known.
+    customers: tuple[str, ...] = ()
+    invoice: OwnInvoice | None = None  # Stripe's alone, of an invoice or its void
 
 
 class DeliveryFailed(Exception):

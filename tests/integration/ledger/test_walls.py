@@ -22,7 +22,7 @@ GLOBAL_TABLES = {"schema_migrations", "plan", "model", "price_edition", "price",
 GLOBAL_TABLES |= {"exchange_rate", "invoice_series", "invoice_gap"}
 GLOBAL_TABLES |= {"rollup", "ledger_archive", "log_reading"}
 # Of no tenant either, and nothing that accounting knows.
-REGISTERS = {"key_holder"}
+REGISTERS = {"key_holder", "alert_total"}
 TENANT_TABLES = [
     "tenant",
     "api_key",
@@ -49,6 +49,7 @@ TENANT_TABLES = [
 ]
 # Neither app nor gate reaches them.
 CONTROL_TABLES = ["notice", "delivery", "webhook_endpoint", "stripe_customer"]
+CONTROL_TABLES += ["stripe_invoice"]
 CONTROL_TABLES += ["alert", "alert_mute", "watched_hour", "usage_watch", "shred"]
 # A tenant's own, which the data plane writes.
 OWN_TABLES = ["answer", "batch_job", "document", "erased_user", "idempotency"]

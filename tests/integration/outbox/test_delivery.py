@@ -304,6 +304,7 @@ def test_neither_the_app_nor_the_operator_writes_or_reads_secrets(
         for statement in (
             "SELECT * FROM webhook_endpoint",
             "SELECT * FROM stripe_customer",
+            "SELECT * FROM stripe_invoice",
             "DELETE FROM delivery",
             "UPDATE notice SET routed_at = NULL",
             "DELETE FROM notice",

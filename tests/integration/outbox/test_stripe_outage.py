@@ -4,7 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from tests.integration.outbox.test_stripe import Shop, in_shop, invoice
+from tests.integration.outbox.test_stripe import Shop, forget_customers, in_shop, invoice
 from tests.support.outbox import Recorder, deliverer, outside, run_rounds, states
 from tests.support.postgres import Database
 
@@ -48,6 +48,7 @@ def test_a_void_is_not_done_where_stripe_does_not_find_what_it_has(
         await run_rounds(worker)
         [made] = shop.stand_in.invoices.values()
         shop.pass_by(hours=1)
+        await forget_customers(shop)
         assert await shop.desk.unlink_stripe(anna)
         if customer is not None:
             await shop.desk.link_stripe(anna, customer)

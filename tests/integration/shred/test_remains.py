@@ -44,6 +44,7 @@ NAMED = {
     "plan_change": "its contract",
     "shred": "the tenant's name",
     "stripe_customer": "Stripe",
+    "stripe_invoice": "Stripe",
     "tenant": "the tenant's name",
     "usage_watch": "its roll-ups",
     "vector_room": "",  # where there was one, the certificate says what is left of it

@@ -17,7 +17,15 @@ from tenantry.adapters.postgres.outbox import enqueue
 from tenantry.adapters.postgres.statements import statements
 from tenantry.domain.errors import BadRequest
 from tenantry.domain.ids import TenantId
-from tenantry.ports.delivery import Delivery, Listed, Overdue, Owed, Route, StripeLink
+from tenantry.ports.delivery import (
+    Delivery,
+    Listed,
+    Overdue,
+    Owed,
+    OwnInvoice,
+    Route,
+    StripeLink,
+)
 from tenantry.ports.outbox import Notice
 
 
@@ -143,4 +151,14 @@ def _to_delivery(row: Any) -> Delivery:
         heard_of=row["heard_of"],
         superseded=row["superseded"],
         pushed=row["pushed"],
+        customers=tuple(row["customers"]),
+        invoice=_to_invoice(row),
+    )
+
+
+def _to_invoice(row: Any) -> OwnInvoice | None:
+    if row["invoice_id"] is None:
+        return None
+    return OwnInvoice(
+        row["invoice_id"], row["sha256"], row["currency"], row["due"], row["issued_at"]
     )

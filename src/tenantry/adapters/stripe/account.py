@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Any, Final
@@ -24,6 +24,10 @@ _QUOTED: Final = str.maketrans({"\\": "\\\\", '"': '\\"'})
 
 class _Missing(DeliveryFailed):
     """Stripe has no such thing."""
+
+
+class _Refused(DeliveryFailed):
+    """Stripe does no such thing, or not for this account."""
 
 
 class StripeAccount:
@@ -55,26 +59,34 @@ class Session:
         self._v1 = client.v1
         self._deadline = deadline
 
-    def find(self, number: str, customer: str | None, since: datetime | None) -> Any | None:
-        """The invoice that is ours of that number. Raises `DeliveryFailed` where there are two.
+    def search(self, number: str) -> list[Any] | None:
+        """The invoices of that number, of all customers. It lags behind by a minute or more.
 
-        By search, over all customers, which lags behind by a minute or more; and by the list of
-        the customer's invoices since then, which does not lag.
+        None: Stripe has no search for this account, as in India (docs.stripe.com/search, 2026-11).
         """
         query = f'metadata["{NUMBER}"]:"{number.translate(_QUOTED)}"'
         asked = {"query": query, "limit": 10}
-        found = [each.id for each in self._call(lambda: self._v1.invoices.search(asked)).data]
-        if customer is not None and (since is not None or not found):
-            params: dict[str, Any] = {"customer": customer, "limit": 100}
-            if since is not None:
-                params["created"] = {"gte": int(since.timestamp())}
-            for each in self._all(lambda: self._v1.invoices.list(params), INVOICES_MAX):
-                if _metadata(each).get(NUMBER) == number and each.id not in found:
-                    found.append(each.id)
-        there = [each for key in found if (each := self._retrieved(key)) is not None]
-        if len(there) > 1:
-            raise DeliveryFailed(f"Stripe has {len(there)} invoices for {number}", final=True)
-        return there[0] if there else None
+        try:
+            found = self._call(lambda: self._v1.invoices.search(asked)).data
+        except _Refused:
+            return None
+        return self._as_now(each.id for each in found)
+
+    def listed(self, number: str, customer: str, since: datetime | None) -> list[Any]:
+        """The invoices of that number of a customer, made since then; this does not lag. Empty
+        where Stripe has no such customer, too.
+        """
+        params: dict[str, Any] = {"customer": customer, "limit": 100}
+        if since is not None:
+            params["created"] = {"gte": int(since.timestamp())}
+        try:
+            there = list(self._all(lambda: self._v1.invoices.list(params), INVOICES_MAX))
+        except _Missing:
+            return []
+        return self._as_now(each.id for each in there if metadata(each).get(NUMBER) == number)
+
+    def _as_now(self, ids: Iterable[str]) -> list[Any]:
+        return [each for key in ids if (each := self._retrieved(key)) is not None]
 
     def _retrieved(self, invoice_id: str) -> Any | None:
         """As it is now; None where it is deleted, which the search may not know yet."""
@@ -84,13 +96,19 @@ class Session:
             return None
         return None if getattr(invoice, "deleted", False) else invoice
 
-    def create(self, invoice: StripeInvoice, customer: str, terms: Mapping[str, Any]) -> Any:
-        """A draft that Stripe does nothing with by itself. `terms`: how and until when it is to be
-        paid.
+    def create(
+        self,
+        invoice: StripeInvoice,
+        customer: str,
+        marks: Mapping[str, str],
+        terms: Mapping[str, Any],
+    ) -> Any:
+        """A draft that Stripe does nothing with by itself. `marks`: which invoice of ours it is;
+        `terms`: how and until when it is to be paid.
         """
-        metadata = {NUMBER: invoice.number}
+        noted = {NUMBER: invoice.number, **marks}
         if invoice.left_over:
-            metadata[LEFT_OVER] = str(invoice.left_over)
+            noted[LEFT_OVER] = str(invoice.left_over)
         params = {
             "customer": customer,
             "currency": invoice.currency,
@@ -98,7 +116,7 @@ class Session:
             "pending_invoice_items_behavior": "exclude",
             "discounts": "",
             "description": f"Invoice {invoice.number}",
-            "metadata": metadata,
+            "metadata": noted,
             **terms,
         }
         return self._make(self._v1.invoices.create, params, f"{invoice.number}/invoice")
@@ -111,7 +129,7 @@ class Session:
         """Key and amount of the items that a draft has; those of others under their own ids."""
         params = {"invoice": invoice_id, "limit": 100}
         found = self._all(lambda: self._v1.invoice_items.list(params), limit)
-        return {_metadata(each).get(KEY) or each.id: each.amount for each in found}
+        return {metadata(each).get(KEY) or each.id: each.amount for each in found}
 
     def add(self, invoice_id: str, customer: str, invoice: StripeInvoice, item: Item) -> None:
         params = {
@@ -167,7 +185,8 @@ class Session:
             return call()
 
 
-def _metadata(thing: Any) -> dict[str, str]:
+def metadata(thing: Any) -> dict[str, str]:
+    """Of an invoice or an item."""
     return {} if thing.metadata is None else dict(thing.metadata.to_dict())
 
 
@@ -181,9 +200,11 @@ def _told(sdk: Any) -> Iterator[None]:
     except sdk.IdempotencyError as error:
         raise DeliveryFailed(f"Stripe: {_words(error)}") from None
     except sdk.InvalidRequestError as error:
-        if error.http_status == 404:
+        if error.http_status == 404 or error.code == "resource_missing":
             raise _Missing(f"Stripe refused: {_words(error)}", final=True) from None
         again = error.http_status == 409 or error.code == "lock_timeout"
+        if error.http_status == 400 and not again:
+            raise _Refused(f"Stripe refused: {_words(error)}", final=True) from None
         raise DeliveryFailed(f"Stripe refused: {_words(error)}", final=not again) from None
     except sdk.StripeError as error:
         raise DeliveryFailed(f"Stripe: {_words(error)}") from None

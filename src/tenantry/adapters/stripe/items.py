@@ -60,6 +60,14 @@ def is_number(number: object) -> bool:
     return isinstance(number, str) and _NUMBER.fullmatch(number) is not None
 
 
+def collected(due: Decimal, currency: str) -> int:
+    """What Stripe collects of what is due, in its units. Raises `BadInvoice`."""
+    units = _units(due, currency)
+    if currency in _WHOLE:
+        return units // 100
+    return units - units % 10 if currency in _THREE else units
+
+
 def to_stripe(invoice: Mapping[str, Any]) -> StripeInvoice:
     """Raises `BadInvoice`; also where lines, tax and credit do not add up to what is due."""
     try:

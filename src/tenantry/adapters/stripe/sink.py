@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any, Final
@@ -16,6 +17,7 @@ from tenantry.adapters.stripe.items import (
     to_stripe,
 )
 from tenantry.adapters.stripe.terms import BadDueDate, Collection, Terms
+from tenantry.adapters.stripe.whose import Wanted
 from tenantry.ports.delivery import Delivery, DeliveryFailed
 
 THREADS: Final = 8
@@ -73,10 +75,11 @@ def push(session: Session, delivery: Delivery, terms: Terms) -> None:
         raise DeliveryFailed(f"not pushed: {wrong}", final=True) from None
     if not invoice.items:
         return  # nothing was used, nothing is owed
-    remote = session.find(invoice.number, customer, delivery.created_at - CLOCKS_DIFFER)
+    wanted = Wanted.of_push(delivery, invoice, delivery.created_at - CLOCKS_DIFFER)
+    remote = _pushed(session, wanted)
     is_new = remote is None
     if remote is None:
-        remote = session.create(invoice, customer, new)
+        remote = session.create(invoice, customer, wanted.marks, new)
     _check_same(remote, invoice, customer)
     if remote.status != "draft":
         return
@@ -98,16 +101,10 @@ def take_back(session: Session, delivery: Delivery) -> None:
     number = delivery.body.get("number")
     if not isinstance(number, str) or not is_number(number):
         raise DeliveryFailed("the notice holds no invoice's number", final=True)
-    remote = session.find(number, delivery.customer_id, None)
-    lags = delivery.heard_of and delivery.leased_at - delivery.since < SEARCH_LAGS
-    if remote is None and delivery.pushed:
-        # It was made there and cannot have gone: what does not find it is the search.
-        raise DeliveryFailed(
-            f"Stripe has {number} and does not find it: void it there, dismiss this"
-        )
-    if remote is None and lags:
-        told = f"the search at Stripe does not know {number} yet, if it is there"
-        raise DeliveryFailed(told, answered=True)
+    own = delivery.invoice
+    since = None if own is None else own.issued_at - CLOCKS_DIFFER
+    wanted = Wanted.of_void(delivery, number, since)
+    remote = _left(session, delivery, wanted)
     if remote is None or remote.status == "void":
         return
     match remote.status:
@@ -123,12 +120,76 @@ def take_back(session: Session, delivery: Delivery) -> None:
             )
 
 
+def _pushed(session: Session, wanted: Wanted) -> Any | None:
+    """What earlier attempts made; None: nothing. By search and by lists: what the one does not know
+    yet may be another customer's, of which there is no list. Another's that is void is in nobody's
+    way.
+    """
+    found = {each.id: each for each in session.search(wanted.number) or ()}
+    for customer in wanted.customers:
+        found |= {e.id: e for e in session.listed(wanted.number, customer, wanted.since)}
+    own = _one_of(wanted, list(found.values()))
+    others = [each for each in found.values() if each.status != "void"]
+    if own is None and others:
+        told = f"Stripe has {wanted.number} {wanted.difference(others[0])}"
+        raise DeliveryFailed(told, final=True)
+    return own
+
+
+def _left(session: Session, delivery: Delivery, wanted: Wanted) -> Any | None:
+    """What is to be taken back; None: nothing is. Raises `DeliveryFailed` where nobody can tell."""
+    searched = session.search(wanted.number)
+    found = searched or []
+    if _one_of(wanted, found) is None:
+        for customer in wanted.customers:
+            found = found + session.listed(wanted.number, customer, wanted.since)
+    own = _one_of(wanted, list({each.id: each for each in found}.values()))
+    if own is not None or delivery.superseded:
+        return own
+    number = wanted.number
+    # The lists of all the customers that it was pushed to tell at once.
+    waited = delivery.leased_at - delivery.since >= SEARCH_LAGS or bool(delivery.customers)
+    lags = delivery.heard_of and not waited
+    if found:
+        told = f"Stripe has {number} {wanted.difference(found[0])}: nothing is voided there"
+        raise DeliveryFailed(told, final=not lags, answered=True)
+    if searched is None and delivery.heard_of and not delivery.customers:
+        told = f"Stripe has no search for this account, and whose {number} became is not known"
+        raise DeliveryFailed(f"{told}: look for it there, dismiss this", final=True)
+    if delivery.pushed:
+        # It was made there and cannot have gone: what does not find it is the search.
+        raise DeliveryFailed(
+            f"Stripe has {number} and does not find it: void it there, dismiss this"
+        )
+    if searched is not None and lags:
+        told = f"the search at Stripe does not know {number} yet, if it is there"
+        raise DeliveryFailed(told, answered=True)
+    return None
+
+
+def _one_of(wanted: Wanted, found: Sequence[Any]) -> Any | None:
+    own = [each for each in found if wanted.difference(each) is None]
+    if len(own) > 1:
+        raise DeliveryFailed(f"Stripe has {len(own)} invoices for {wanted.number}", final=True)
+    return own[0] if own else None
+
+
 def _check_same(remote: Any, invoice: StripeInvoice, customer: str) -> None:
     if remote.customer != customer:
         raise DeliveryFailed(
             f"Stripe has {invoice.number} for another customer, {remote.customer}", final=True
         )
-    if remote.status not in ("draft", "void") and remote.total != invoice.total:
+    if remote.status == "void":
+        raise DeliveryFailed(
+            f"Stripe's {remote.id} is void, {invoice.number} is not: void it here, or collect it"
+            " yourself",
+            final=True,
+        )
+    if remote.currency != invoice.currency:
+        raise DeliveryFailed(
+            f"Stripe's {remote.id} is in {remote.currency}, not {invoice.currency}", final=True
+        )
+    if remote.status != "draft" and remote.total != invoice.total:
         raise DeliveryFailed(
             f"Stripe's {remote.id} says {remote.total}, not {invoice.total}", final=True
         )

@@ -1,9 +1,9 @@
 -- name: route
 -- Chooses the sinks of the oldest notices that have none yet ($1: how many, $2: now). $3 to $5 are
--- the sinks, the kinds that each hears of, and whether it hears of linked tenants alone: and still of
--- the void and the credit notes of an invoice that it heard of while there was a link. $6 is what a
+-- the sinks, the kinds that each hears of, and whether it hears of linked tenants alone. $6 is what a
 -- tenant's own endpoints hear of: never of a budget over the provider's cost. Where Stripe has heard of
--- an invoice it is owed the void also while it is not set up.
+-- an invoice, or is about to, it is owed the void and the credit notes also when there is no link any
+-- more, and while it is not set up.
 WITH fresh AS (
   SELECT tenant_id, notice_id, kind, body ->> 'basis' AS basis,
     coalesce(body #>> '{references,invoice}', body ->> 'number') AS invoice
@@ -19,18 +19,16 @@ WITH fresh AS (
   JOIN unnest($3::text[], $4::text[], $5::bool[]) AS s (sink, kinds, linked) ON f.kind ~ s.kinds
   WHERE NOT s.linked OR EXISTS (
     SELECT FROM tenantry.stripe_customer c WHERE c.tenant_id = f.tenant_id)
-    OR f.kind IN ('invoice.voided', 'credit_note.issued') AND EXISTS (
+  UNION ALL
+  SELECT f.tenant_id, f.notice_id, 'stripe', $2, $2
+  FROM fresh f
+  WHERE f.kind IN ('invoice.voided', 'credit_note.issued') AND (EXISTS (
+      SELECT FROM tenantry.stripe_invoice i
+      WHERE i.tenant_id = f.tenant_id AND i.number = f.invoice)
+    OR EXISTS (
       SELECT FROM tenantry.notice o JOIN tenantry.delivery od USING (tenant_id, notice_id)
       WHERE o.tenant_id = f.tenant_id AND o.kind = 'invoice.finalised'
-        AND o.body ->> 'number' = f.invoice AND od.sink = s.sink)
-  UNION ALL
-  SELECT f.tenant_id, f.notice_id, od.sink, $2, $2
-  FROM fresh f
-  JOIN tenantry.notice o ON o.tenant_id = f.tenant_id AND o.kind = 'invoice.finalised'
-    AND o.body ->> 'number' = f.invoice
-  JOIN tenantry.delivery od ON od.tenant_id = o.tenant_id AND od.notice_id = o.notice_id
-    AND od.sink = 'stripe'
-  WHERE f.kind IN ('invoice.voided', 'credit_note.issued')
+        AND o.body ->> 'number' = f.invoice AND od.sink = 'stripe' AND od.state = 'pending'))
   UNION
   SELECT f.tenant_id, f.notice_id, 'endpoint:' || e.endpoint_id, $2, $2
   FROM fresh f JOIN tenantry.webhook_endpoint e USING (tenant_id)
@@ -53,9 +51,10 @@ SELECT sink FROM waiting WHERE next_at <= $1 ORDER BY next_at LIMIT $2;
 
 -- name: claim
 -- Leases what is due at a sink ($1) until $3. The attempt counts from here, so that a notice whose
--- delivery kills the worker runs out of attempts too. `waits`: an invoice that is voided is still
--- on its way to this sink; `heard_of`: this sink may have it; `pushed`: it has it, for all of it was
--- delivered before the void was; `superseded`: this invoice has been voided since.
+-- delivery kills the worker runs out of attempts too. What Stripe is about to hear of, and for whom, is
+-- noted with it. `waits`: an invoice that is voided is still on its way to this sink; `heard_of`: Stripe
+-- may have it; `pushed`: it has it, for all of it was delivered before the void was; `superseded`: this
+-- invoice has been voided since.
 WITH due AS (
   SELECT tenant_id, notice_id, sink FROM tenantry.delivery
   WHERE sink = $1 AND state = 'pending' AND next_at <= $2
@@ -66,29 +65,52 @@ WITH due AS (
   FROM due
   WHERE d.tenant_id = due.tenant_id AND d.notice_id = due.notice_id AND d.sink = due.sink
   RETURNING d.*
+), noted AS (
+  INSERT INTO tenantry.stripe_invoice AS s (tenant_id, number, customers)
+  SELECT DISTINCT l.tenant_id, n.body ->> 'number', array(
+    SELECT c.customer_id FROM tenantry.stripe_customer c WHERE c.tenant_id = l.tenant_id)
+  FROM leased l JOIN tenantry.notice n USING (tenant_id, notice_id)
+  WHERE l.sink = 'stripe' AND n.kind = 'invoice.finalised' AND n.body ->> 'number' IS NOT NULL
+  ON CONFLICT (tenant_id, number) DO UPDATE SET customers = s.customers || excluded.customers
+  WHERE NOT excluded.customers <@ s.customers
 )
 SELECT l.tenant_id, l.notice_id, l.sink, l.attempts, l.since, l.lease, $2 AS leased_at,
        n.kind, n.body::text AS body, n.created_at, c.customer_id,
-       coalesce(i.pending, false) AS waits, i.pending IS NOT NULL AS heard_of,
-       coalesce(i.pushed, false) AS pushed,
-       n.kind = 'invoice.finalised' AND EXISTS (
+       coalesce(s.customers, '{}') AS customers,
+       n.kind = 'invoice.voided' AND EXISTS (
+         SELECT FROM tenantry.notice o JOIN tenantry.delivery od USING (tenant_id, notice_id)
+         WHERE o.tenant_id = n.tenant_id AND o.kind = 'invoice.finalised'
+           AND o.body ->> 'number' = n.body ->> 'number'
+           AND od.sink = l.sink AND od.state = 'pending') AS waits,
+       n.kind = 'invoice.voided' AND s.number IS NOT NULL AS heard_of,
+       n.kind = 'invoice.voided' AND coalesce(s.pushed_at < n.created_at, false) AS pushed,
+       n.kind = 'invoice.finalised' AND (v.status IS NOT DISTINCT FROM 'void' OR EXISTS (
          SELECT FROM tenantry.notice o
          WHERE o.tenant_id = n.tenant_id AND o.kind = 'invoice.voided'
-           AND o.body ->> 'number' = n.body ->> 'number') AS superseded
+           AND o.body ->> 'number' = n.body ->> 'number')) AS superseded,
+       v.invoice_id, encode(v.sha256, 'hex') AS sha256, v.currency, v.due, v.issued_at
 FROM leased l
 JOIN tenantry.notice n USING (tenant_id, notice_id)
 LEFT JOIN tenantry.stripe_customer c USING (tenant_id)
-CROSS JOIN LATERAL (
-  SELECT bool_or(od.state = 'pending') AS pending,
-         bool_or(od.state = 'delivered' AND od.ended_at < n.created_at
-                 AND o.body -> 'lines' <> '[]') AS pushed
-  FROM tenantry.notice o JOIN tenantry.delivery od USING (tenant_id, notice_id)
-  WHERE n.kind = 'invoice.voided' AND o.tenant_id = n.tenant_id AND o.kind = 'invoice.finalised'
-    AND o.body ->> 'number' = n.body ->> 'number' AND od.sink = l.sink) i;
+LEFT JOIN tenantry.stripe_invoice s ON l.sink = 'stripe' AND s.tenant_id = n.tenant_id
+  AND n.kind IN ('invoice.finalised', 'invoice.voided') AND s.number = n.body ->> 'number'
+LEFT JOIN tenantry.invoice v ON l.sink = 'stripe' AND v.tenant_id = n.tenant_id
+  AND n.kind IN ('invoice.finalised', 'invoice.voided') AND v.number = n.body ->> 'number';
 
 -- name: end_delivery
-UPDATE tenantry.delivery SET state = $5, ended_at = $6, last_error = left($7, 500)
-WHERE tenant_id = $1 AND notice_id = $2 AND sink = $3 AND lease = $4 AND state = 'pending';
+-- An invoice that Stripe took stays known as pushed; one without lines is not made there.
+WITH ended AS (
+  UPDATE tenantry.delivery SET state = $5, ended_at = $6, last_error = left($7, 500)
+  WHERE tenant_id = $1 AND notice_id = $2 AND sink = $3 AND lease = $4 AND state = 'pending'
+  RETURNING tenant_id, notice_id, sink, state, ended_at
+), pushed AS (
+  UPDATE tenantry.stripe_invoice s SET pushed_at = e.ended_at
+  FROM ended e JOIN tenantry.notice n USING (tenant_id, notice_id)
+  WHERE e.sink = 'stripe' AND e.state = 'delivered' AND n.kind = 'invoice.finalised'
+    AND n.body -> 'lines' <> '[]' AND s.tenant_id = n.tenant_id
+    AND s.number = n.body ->> 'number' AND s.pushed_at IS NULL
+)
+SELECT FROM ended;
 
 -- name: postpone
 -- $7: from there on it counts as tried.
