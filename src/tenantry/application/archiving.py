@@ -91,8 +91,12 @@ class Closed:
 
 
 async def archive_month(archive: Archive, month: date) -> Verified:
-    """Raises `Conflict` with all that stands in the way; `ArchiveBroken` where the files, read
-    back, are not what was written."""
+    """Idempotent. Raises `Conflict` with all that stands in the way; `ArchiveBroken` where the
+    files, read back, are not what was written."""
+    for known in await archive.months.archived():
+        if known.month == month:
+            manifest = await asyncio.to_thread(_signed, archive, known.manifest)
+            return _verified(known.manifest, manifest)
     obstacles = await archive.months.obstacles(month)
     if obstacles is not None:
         raise Conflict(f"{Held(month, obstacles).words(NAMED_MAX)}.")
@@ -218,11 +222,15 @@ async def _write(
     return place
 
 
-def _read_back(archive: Archive, place: str) -> Manifest:
+def _signed(archive: Archive, place: str) -> Manifest:
     signed = archive.files.manifest(place)
     if not archive.signer.verifies(signed.content, signed.signature):
         raise ArchiveBroken(f"{place}: the signature is not of this deployment's key.")
-    manifest = manifest_from(signed.content)
+    return manifest_from(signed.content)
+
+
+def _read_back(archive: Archive, place: str) -> Manifest:
+    manifest = _signed(archive, place)
     tally = Tally()
     for file in manifest.files:
         archive.files.check(place, file)
