@@ -5,7 +5,8 @@
    raises its alerts, so a worker that dies, or a second one, tells nothing twice.
 3. Settlements that come late change hours; for `LATE_H` they are judged again, and what they show
    is told unless the same episode was.
-4. A deployment that starts with a past is told of its last day, not of all its history.
+4. Tenants of whom nothing is known pass an hour together: they have nothing to be judged by.
+5. A deployment that starts with a past is told of its last day, not of all its history.
 """
 
 from __future__ import annotations
@@ -50,9 +51,13 @@ async def watch_usage(
     raised. A tenant whose hours cannot be judged is logged, and tried again with the next round.
     """
     through, after, raised = last_final(now), "", 0
+    since = instant_of(first_hour(hour_of(through)))
     for _ in range(PAGES_MAX):
         page = await watch.due(through, after, TENANTS_PAGE)
+        idle = await watch.pass_idle(page, since, through) if page else ()
         for tenant_id in page:
+            if tenant_id in idle:
+                continue
             try:
                 raised += await _watch_tenant(watch, hours, tenant_id, now, settings or Settings())
             except Unavailable:

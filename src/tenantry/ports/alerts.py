@@ -6,7 +6,7 @@ neither stored nor told again, and one that is stored is told, in the same trans
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -89,6 +89,16 @@ class UsageWatch(Protocol):
         """Tenants by id after one, of which hours before `through` have not been judged."""
         ...
 
+    async def pass_idle(
+        self, tenants: Sequence[TenantId], since: datetime, through: datetime
+    ) -> Collection[TenantId]:
+        """Counts hours before `through` as summed and judged, in one transaction, for those of
+        which no hour is known and neither book has anything since `since`, where histories begin:
+        there is nothing to judge. Returns them, without those that another worker holds. `tenants`
+        are due.
+        """
+        ...
+
     async def judged(
         self, tenant_id: TenantId, through: datetime, judge: Callable[[Watched], Sequence[NewAlert]]
     ) -> int:
@@ -142,5 +152,5 @@ class AlertBook(Protocol):
         ...
 
     async def counts(self) -> Mapping[tuple[str, str], int]:
-        """How many alerts there are by kind and severity."""
+        """How many alerts were ever raised by kind and severity; never less than before."""
         ...

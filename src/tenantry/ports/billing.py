@@ -230,8 +230,10 @@ class InvoiceBook(TenantInvoices, Protocol):
         limit: int,
         *,
         after: tuple[datetime, str] | None = None,
+        since: date | None = None,
     ) -> list[Mapping[str, Any]]:
-        """Latest period first; `after`: `period_start` and `tenant_id` of a row."""
+        """Latest period first; `after`: `period_start` and `tenant_id` of a row; `since`: the
+        civil day, in the tenant's zone, on which a period begins at the earliest."""
         ...
 
     async def now(self) -> datetime:
@@ -292,7 +294,17 @@ class Contracts(Protocol):
         ...
 
     async def add_rate(self, rate: ExchangeRate) -> None:
-        """Raises `Conflict` where that day has another."""
+        """Ends when the balances of all tenants are held at it; may be asked again, as after a
+        crash in between. Raises `Conflict` where that day has another."""
+        ...
+
+    async def convert_budgets(self) -> int:
+        """Brings balances to the rates that are known, some tenants at a time, each some in a
+        commit of their own. Returns of how many tenants any was held at another."""
+        ...
+
+    async def rates_entered(self) -> tuple[datetime | None, datetime]:
+        """When the newest rate was entered, if any was, and what time it is, by the database."""
         ...
 
     async def rates(

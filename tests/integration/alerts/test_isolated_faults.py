@@ -46,6 +46,7 @@ def test_the_others_are_judged_and_the_one_is_tried_again(
 
 def test_an_outage_ends_the_round(database: Database) -> None:
     async def body(world: World) -> None:
+        await world.settle(await world.admitted(world.anna), world.outcome(RUNAWAY))
         with pytest.raises(Unavailable):
             failing = Failing(world, Unavailable())
             await watch_usage(alerts_in(world), failing, when_final(this_hour()))

@@ -303,13 +303,24 @@ def test_a_load_balancer_asks_the_data_plane_without_a_key_and_is_told_the_statu
 def test_metrics_tell_that_the_ledger_is_out_of_reach(
     edge: Edge, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """By whether requests can be admitted, and not by a count that cannot be told."""
+
     async def away() -> Mapping[tuple[str, str], int]:
         raise Unavailable
 
+    def told() -> str:
+        status, _, body = send(edge, "GET", "/metrics", key=None, admin=True)
+        assert status == 200
+        return body.decode()
+
+    edge.services.unready = Unavailable()
+    try:
+        assert told().endswith("tenantry_ledger_up 0\n")
+    finally:
+        edge.services.unready = None
     monkeypatch.setattr(edge.services.alerts, "counts", away)
-    status, _, body = send(edge, "GET", "/metrics", key=None, admin=True)
-    assert status == 200
-    assert body.decode().endswith("tenantry_ledger_up 0\n")
+    assert told().endswith("tenantry_ledger_up 1\n")
+    assert "tenantry_alerts_total" not in told()
 
 
 def test_a_key_created_twice_under_one_idempotency_key_is_one_key(edge: Edge) -> None:

@@ -17,6 +17,7 @@ from tests.integration.ledger import test_crossing as crossing
 from tests.integration.ledger import test_crossing_numbers as numbers
 from tests.integration.ledger import test_crossing_waste as waste
 from tests.integration.ledger import test_own_keys as own_keys
+from tests.integration.ledger import test_rate_pages as rates
 from tests.integration.ledger import test_walls as walls
 from tests.support.postgres import Database
 
@@ -174,9 +175,13 @@ MUTANTS = (
        crossing.test_a_correction_is_of_one_tenants_usage, "standing"),
     _M("convert_by_contract", "the tenant of the contract", "ARRAY[NEW.tenant_id]",
        f"ARRAY[{_LAST}]", crossing.test_budgets_are_converted_by_their_own_tenants_contract),
-    _M("convert_at_rate", "the tenant whose rate it is", "x.tenant_id, x.basis, x.period_start",
-       f"{_FIRST}, x.basis, x.period_start",
-       crossing.test_budgets_are_converted_by_their_own_tenants_contract, "convert_budgets"),
+    _M("convert_page", "the tenant whose rate it is", "t.tenant_id, u.basis, u.period_start",
+       f"{_FIRST}, u.basis, u.period_start",
+       crossing.test_budgets_are_converted_by_their_own_tenants_contract, "misrated"),
+    _M("convert_page", "the tenant whose balances are read", "u.tenant_id = t.tenant_id AND ", "",
+       rates.test_a_rate_moves_the_balances_of_its_own_currency_alone, "misrated"),
+    _M("convert_page", "the tenant that is looked at", "ARRAY[t.tenant_id]", f"ARRAY[{_LAST}]",
+       rates.test_a_rate_moves_the_balances_of_its_own_currency_alone),
     _M("open_billing", "the tenant just created", "SELECT NEW.tenant_id, m.period_start",
        f"SELECT {_FIRST}, m.period_start", crossing.test_a_key_opens_its_own_tenant),
     _M("open_accounts", "the tenant just created", "SELECT NEW.tenant_id, d.day",

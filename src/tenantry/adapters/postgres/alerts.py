@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -14,6 +14,7 @@ from tenantry.adapters.postgres.connections import ACQUIRE_TIMEOUT_S
 from tenantry.adapters.postgres.outages import outages_are_unavailable
 from tenantry.adapters.postgres.outbox import enqueue
 from tenantry.adapters.postgres.statements import statements
+from tenantry.adapters.postgres.usage_hours import CLOCK_WRONG, lowest_id
 from tenantry.domain.alert import (
     THRESHOLDS,
     Alert,
@@ -80,6 +81,18 @@ class PostgresAlerts:
             rows = await connection.fetch(self._sql["due"], through, after, limit)
         return [TenantId(row["tenant_id"]) for row in rows]
 
+    async def pass_idle(
+        self, tenants: Sequence[TenantId], since: datetime, through: datetime
+    ) -> Collection[TenantId]:
+        lowest = lowest_id(since - CLOCK_WRONG)
+        async with self._transaction() as connection:
+            rows = await connection.fetch(self._sql["idle"], list(tenants), since, lowest)
+            idle = {TenantId(row["tenant_id"]) for row in rows}
+            if idle:
+                await connection.execute(self._sql["begin_watches"], list(idle))
+                rows = await connection.fetch(self._sql["end_watches"], list(idle), through)
+        return {TenantId(row["tenant_id"]) for row in rows}
+
     async def judged(
         self, tenant_id: TenantId, through: datetime, judge: Callable[[Watched], Sequence[NewAlert]]
     ) -> int:
@@ -116,11 +129,10 @@ class PostgresAlerts:
     ) -> list[Alert]:
         check_cursor("alr", before)
         acknowledged = None if state is None else state == "acknowledged"
-        page = min(limit, PAGE_MAX)
+        values = (tenant_id, since, acknowledged, before, min(limit, PAGE_MAX), _first_id(since))
         async with self._transaction() as connection:
-            rows = await connection.fetch(
-                self._sql["alerts"], tenant_id, since, acknowledged, before, page, None
-            )
+            await connection.execute(self._sql["plan_by_values"])
+            rows = await connection.fetch(self._sql["alerts"], *values)
         return [_to_alert(row) for row in rows]
 
     async def acknowledge(self, alert_id: str) -> Alert:
@@ -180,8 +192,8 @@ class PostgresAlerts:
         return rows
 
     async def _raise(self, connection: Any, alerts: Sequence[NewAlert]) -> int:
-        """Stores those that are new, each with its notice."""
-        raised = 0
+        """Stores those that are new, each with its notice, and counts them."""
+        raised: list[NewAlert] = []
         for alert in alerts:
             alert_id = self._new_id("alr")
             fresh = await connection.fetchval(
@@ -204,9 +216,12 @@ class PostgresAlerts:
             )
             if not fresh:
                 continue
-            raised += 1
+            raised.append(alert)
             await enqueue(connection, _to_notice(alert_id, alert))
-        return raised
+        if raised:
+            kinds, severities = zip(*((one.kind, str(one.severity)) for one in raised), strict=True)
+            await connection.execute(self._sql["count_raised"], kinds, severities)
+        return len(raised)
 
     @asynccontextmanager
     async def _transaction(self) -> AsyncIterator[Any]:
@@ -221,6 +236,14 @@ class PostgresAlerts:
         """Later than the one before, also within a millisecond: lists are in the order of ids."""
         self._last_ms = max(self._last_ms + 1, int(self._clock.now().timestamp() * 1000))
         return prefixed(prefix, uuid7(self._last_ms, self._clock.random(10)))
+
+
+def _first_id(since: datetime | None) -> str | None:
+    """Before any id of an alert that was raised then or later: ids sort by their maker's time."""
+    if since is None:
+        return None
+    ms = int((since.timestamp() - CLOCK_WRONG.total_seconds()) * 1000)
+    return prefixed("alr", uuid7(max(ms, 0), bytes(10)))
 
 
 def _to_notice(alert_id: str, alert: NewAlert) -> Notice:

@@ -26,6 +26,7 @@ from tenantry.domain.party import Party
 from tenantry.domain.postings import grant_transfer
 
 PAGE_MAX = 1_000
+CONVERTED_MAX = 100  # tenants that are locked at once: some 50 ms, and the gate waits 3 s at most
 CREDIT_DIGITS_MAX = 12  # before the point, as of every amount that is agreed
 
 
@@ -141,14 +142,29 @@ class PostgresContracts:
     async def add_rate(self, rate: ExchangeRate) -> None:
         async with self._transaction() as connection:
             values = (rate.base, rate.quote, rate.day, rate.rate, rate.source)
-            if await self._run(connection, "insert_rate", *values):
-                return
+            await self._run(connection, "insert_rate", *values)
             [row] = await self._run(connection, "rate", rate.base, rate.quote, rate.day)
         if (row["rate"], row["source"]) != (rate.rate, rate.source):
             raise Conflict(
                 f"The rate of {rate.day} from {rate.base} to {rate.quote} is "
                 f"{money.plain(row['rate'])} by {row['source']}; a rate is never changed."
             )
+        await self.convert_budgets()
+
+    async def convert_budgets(self, page: int = CONVERTED_MAX) -> int:
+        """Each page is a transaction: whoever asks for the gate waits for one page at most."""
+        after, converted = "", 0
+        while True:
+            async with self._transaction() as connection:
+                [row] = await self._run(connection, "convert", after, page)
+            if row["through"] is None:
+                return converted
+            after, converted = row["through"], converted + int(row["converted"])
+
+    async def rates_entered(self) -> tuple[datetime | None, datetime]:
+        async with self._transaction() as connection:
+            [row] = await self._run(connection, "rates_entered")
+        return row["newest"], row["now"]
 
     async def rates(
         self, limit: int = 100, *, after: tuple[str, str, date] | None = None

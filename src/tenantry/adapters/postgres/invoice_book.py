@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, Literal
 
@@ -210,8 +210,12 @@ class PostgresInvoiceBook:
         limit: int,
         *,
         after: tuple[datetime, str] | None = None,
+        since: date | None = None,
     ) -> list[Mapping[str, Any]]:
-        rows = await self._fetch("runs", tenant_id, outcome, limit, *(after or (None, None)))
+        values = (tenant_id, outcome, limit, *(after or (None, None)), since)
+        async with self._transaction() as connection:
+            await connection.execute(self._sql["plan_by_values"])
+            rows = await self._run(connection, "runs", *values)
         return [dict(row) for row in rows]
 
     async def check_numbers(self) -> None:

@@ -59,8 +59,8 @@ class PostgresUsageHours:
                         tenant_id,
                         since,
                         until,
-                        _lowest_id(since - CLOCK_WRONG),
-                        _lowest_id(until + CLOCK_WRONG),
+                        lowest_id(since - CLOCK_WRONG),
+                        lowest_id(until + CLOCK_WRONG),
                     )
                 await connection.execute(self._sql["forget"], tenant_id, through - KEPT)
                 await connection.execute(self._sql["end_sum"], tenant_id, end)
@@ -69,7 +69,7 @@ class PostgresUsageHours:
         self, connection: Any, tenant_id: TenantId, start: datetime, through: datetime
     ) -> datetime:
         """Before which there is nothing to sum: of a new tenant not weeks of nothing."""
-        lowest = _lowest_id(start - CLOCK_WRONG)
+        lowest = lowest_id(start - CLOCK_WRONG)
         first: datetime | None = await connection.fetchval(
             self._sql["first_use"], tenant_id, start, lowest
         )
@@ -91,7 +91,8 @@ def _spans(
             yield since, until
 
 
-def _lowest_id(at: datetime) -> Any:
+def lowest_id(at: datetime) -> Any:
+    """No request of that instant or a later one has a lower id, by the gateway's clock."""
     return uuid7(int(at.timestamp() * 1_000), bytes(10))
 
 

@@ -70,6 +70,35 @@ INSERT INTO tenantry.usage_watch (tenant_id)
 SELECT tenant_id FROM tenantry.tenant WHERE tenant_id = $1
 ON CONFLICT DO NOTHING;
 
+-- name: idle
+-- Those of $1 of whom no hour is known, and of whom neither book has anything that was admitted since
+-- $2; an attempt that was throttled is in the provider's. $3: the lowest id that a request of then can
+-- have, by which that book's key goes on. One look at each index a tenant, however large the books.
+SELECT t.tenant_id FROM unnest($1::text[]) AS t (tenant_id)
+WHERE (SELECT true FROM tenantry.watched_hour w WHERE w.tenant_id = t.tenant_id LIMIT 1) IS NULL
+  AND (SELECT true FROM tenantry.charge_entry c
+       WHERE c.tenant_id = t.tenant_id AND c.admitted_at >= $2 LIMIT 1) IS NULL
+  AND (SELECT true FROM tenantry.cost_entry c
+       WHERE c.tenant_id = t.tenant_id AND c.request_id >= $3::uuid AND c.admitted_at >= $2
+       LIMIT 1) IS NULL;
+
+-- name: begin_watches
+INSERT INTO tenantry.usage_watch (tenant_id)
+SELECT tenant_id FROM tenantry.tenant WHERE tenant_id = ANY ($1::text[])
+ORDER BY tenant_id ON CONFLICT DO NOTHING;
+
+-- name: end_watches
+-- Sums and judgements of $1 are as far as $2, but for those that another worker holds or has taken
+-- there.
+UPDATE tenantry.usage_watch w
+SET judged_through = $2, summed_through = greatest(w.summed_through, $2)
+FROM (
+  SELECT tenant_id FROM tenantry.usage_watch
+  WHERE tenant_id = ANY ($1::text[]) AND (judged_through IS NULL OR judged_through < $2)
+  FOR NO KEY UPDATE SKIP LOCKED
+) free
+WHERE w.tenant_id = free.tenant_id RETURNING w.tenant_id;
+
 -- name: lock_watch
 -- Nothing where another worker holds it, or has judged as far as $2.
 SELECT w.judged_through, t.status, t.currency
@@ -108,13 +137,18 @@ WHERE u.tenant_id = $1 AND u.period_start <= clock_timestamp() AND u.period_end 
      > ($3 <> 'plan', $3 <> 'tenant', $3, $4::text, $5::text))
 ORDER BY u.subject <> 'plan', u.subject <> 'tenant', u.subject, u.period, u.basis LIMIT $6;
 
+-- name: plan_by_values
+-- What is not asked for is no condition then, and what is left has its index.
+SET LOCAL plan_cache_mode = force_custom_plan;
+
 -- name: alerts
 -- Newest first. $1 tenant, $2 raised at or after, $3 whether acknowledged: NULL for any. $4: ids before
--- this one, $5: a page, $6: one id.
+-- this one, $5: a page, $6: an id that is not after what was raised at $2.
 SELECT * FROM tenantry.alert
-WHERE ($1::text IS NULL OR tenant_id = $1) AND ($2::timestamptz IS NULL OR raised_at >= $2)
+WHERE ($1::text IS NULL OR tenant_id = $1)
+  AND ($2::timestamptz IS NULL OR (raised_at >= $2 AND alert_id >= $6::text))
   AND ($3::boolean IS NULL OR (acknowledged_at IS NOT NULL) = $3)
-  AND ($4::text IS NULL OR alert_id < $4) AND ($6::text IS NULL OR alert_id = $6)
+  AND ($4::text IS NULL OR alert_id < $4)
 ORDER BY alert_id DESC LIMIT $5;
 
 -- name: acknowledge
@@ -135,6 +169,12 @@ ORDER BY starts_at DESC, mute_id DESC LIMIT $4;
 -- name: unmute
 DELETE FROM tenantry.alert_mute WHERE tenant_id = $1 AND mute_id = $2;
 
+-- name: count_raised
+-- In one order, so that no two that raise wait for each other in a ring.
+INSERT INTO tenantry.alert_total AS t (kind, severity, raised)
+SELECT x.kind, x.severity, count(*) FROM unnest($1::text[], $2::text[]) AS x (kind, severity)
+GROUP BY x.kind, x.severity ORDER BY x.kind COLLATE "C", x.severity COLLATE "C"
+ON CONFLICT (kind, severity) DO UPDATE SET raised = t.raised + excluded.raised;
+
 -- name: counts
-SELECT kind, severity, count(*) AS raised FROM tenantry.alert GROUP BY kind, severity
-ORDER BY kind, severity;
+SELECT kind, severity, raised FROM tenantry.alert_total ORDER BY kind, severity;

@@ -313,15 +313,21 @@ WHERE a.period_end <= clock_timestamp() - $4::integer * interval '1 second'
   AND ($5 OR r.outcome IS DISTINCT FROM 'review')
 ORDER BY a.tenant_id LIMIT $2;
 
+-- name: plan_by_values
+-- What is not asked for is no condition then, and what is left has its index.
+SET LOCAL plan_cache_mode = force_custom_plan;
+
 -- name: runs
--- What came of the periods that were due, the latest first; $1 a tenant or NULL, $2 an outcome or NULL.
--- After ($4, $5) or NULL, at most $3.
+-- What came of the periods that were due, the latest first; $1 a tenant or NULL, $2 an outcome or NULL,
+-- $6 the first civil day of their tenants' zones or NULL. After ($4, $5) or NULL, at most $3.
 SELECT r.tenant_id, t.name, r.period_start, r.period_end, r.outcome, r.detail, r.tried_at
 FROM tenantry.invoice_run r
 JOIN tenantry.tenant t ON t.tenant_id = r.tenant_id
 WHERE ($1::text IS NULL OR r.tenant_id = $1) AND ($2::text IS NULL OR r.outcome = $2)
-  AND ($4::timestamptz IS NULL OR r.period_start < $4
-    OR (r.period_start = $4 AND r.tenant_id > $5::text))
+  AND ($4::timestamptz IS NULL OR (r.period_start <= $4
+    AND (r.period_start < $4 OR r.tenant_id > $5::text)))
+  AND ($6::date IS NULL OR (r.period_start >= $6::timestamp AT TIME ZONE 'UTC' - interval '1 day'
+    AND (r.period_start AT TIME ZONE t.zone)::date >= $6))
 ORDER BY r.period_start DESC, r.tenant_id LIMIT $3;
 
 -- name: tenant_of
@@ -347,13 +353,6 @@ LEFT JOIN tenantry.invoice i
   ON i.tenant_id = t.tenant_id AND i.kind = 'invoice' AND i.status = 'final'
 WHERE t.tenant_id = $1
 GROUP BY t.zone;
-
--- name: insert_rate
-INSERT INTO tenantry.exchange_rate (base, quote, day, rate, source) VALUES ($1, $2, $3, $4, $5)
-ON CONFLICT (base, quote, day) DO NOTHING RETURNING true AS yes;
-
--- name: rate
-SELECT rate, source FROM tenantry.exchange_rate WHERE base = $1 AND quote = $2 AND day = $3;
 
 -- name: plan_now
 -- A change at once: billed and admitted by from this instant on.

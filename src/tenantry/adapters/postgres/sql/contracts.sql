@@ -44,3 +44,17 @@ SELECT day, base, quote, rate, source FROM tenantry.exchange_rate
 WHERE $2::text IS NULL OR (quote, base) > ($2, $3::text)
    OR ((quote, base) = ($2, $3::text) AND day < $4::date)
 ORDER BY quote, base, day DESC LIMIT $1;
+
+-- name: insert_rate
+INSERT INTO tenantry.exchange_rate (base, quote, day, rate, source) VALUES ($1, $2, $3, $4, $5)
+ON CONFLICT (base, quote, day) DO NOTHING RETURNING true AS yes;
+
+-- name: rate
+SELECT rate, source FROM tenantry.exchange_rate WHERE base = $1 AND quote = $2 AND day = $3;
+
+-- name: rates_entered
+SELECT max(entered_at) AS newest, clock_timestamp() AS now FROM tenantry.exchange_rate;
+
+-- name: convert
+-- Of tenants after $1, at most $2.
+SELECT through, converted FROM tenantry.convert_page($1, $2);

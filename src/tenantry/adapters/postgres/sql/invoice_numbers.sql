@@ -4,7 +4,7 @@
 SELECT series, last FROM tenantry.invoice_series ORDER BY series;
 
 -- name: digests
--- By number alone there is no index: it is asked once a minute, and of numbers that another gave.
+-- Asked once a minute, and of numbers that another gave.
 SELECT number, encode(sha256, 'hex') AS sha256 FROM tenantry.invoice WHERE number = ANY($1);
 
 -- name: gaps

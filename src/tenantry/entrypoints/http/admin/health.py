@@ -44,7 +44,7 @@ async def metrics(call: Call) -> Response:
         _told(services.last_rounds, rounds_exposition),
     )
     text += "".join(told or "" for told in (alerts, attempts, rounds))
-    text += ledger_exposition(is_ready and alerts is not None)
+    text += ledger_exposition(is_ready)
     return Response(200, text.encode(), {"content-type": "text/plain; version=0.0.4"})
 
 
