@@ -22,15 +22,27 @@ class Round:
     work: Callable[[], Awaitable[object]]
 
 
-def marked(rounds: Sequence[Round], marks: Marks) -> list[Round]:
-    """The same rounds, of which each leaves a mark when it ends as it should."""
+def marked(
+    rounds: Sequence[Round], marks: Marks, told: Callable[[BaseException], str | None]
+) -> list[Round]:
+    """The same rounds, of which each leaves a mark when it ends as it should, and when it fails.
+
+    `told`: one line that says what went wrong, None where it is a fault of ours.
+    """
     marks.begin({each.name: each.every_s for each in rounds})
-    return [Round(each.name, each.every_s, _marking(each, marks)) for each in rounds]
+    return [Round(each.name, each.every_s, _marking(each, marks, told)) for each in rounds]
 
 
-def _marking(each: Round, marks: Marks) -> Callable[[], Awaitable[object]]:
+def _marking(
+    each: Round, marks: Marks, told: Callable[[BaseException], str | None]
+) -> Callable[[], Awaitable[object]]:
     async def work() -> object:
-        done = await each.work()
+        try:
+            done = await each.work()
+        except Exception as failure:
+            why = told(failure) or f"a fault of ours ({type(failure).__name__})"
+            marks.failed(each.name, each.every_s, why)
+            raise
         marks.ended(each.name, each.every_s)
         return done
 
@@ -48,15 +60,36 @@ def round_facts(rounds: Sequence[LastRound], now_s: float) -> tuple[str, list[st
         return "none works from this data folder", []
     newest = max(rounds, key=lambda each: each.at_s)
     told = f"its last round ({newest.name}) ended {_instant(newest.at_s)}"
-    if stands_still(rounds, now_s):
+    failing = _failing(rounds)
+    if stands_still(rounds, now_s) and not failing:
         return told, [
             f"the background worker stands still: {told}, and nothing is settled, swept or"
             " invoiced since. Where its process hangs, end it: `serve` starts another"
         ]
-    late = [f"{each.name} since {_instant(each.at_s)}" for each in rounds if _is_late(each, now_s)]
+    late = [
+        f"{each.name} since {_instant(each.at_s)}"
+        for each in rounds
+        if _is_late(each, now_s) and not each.fails
+    ]
     if not late:
-        return told, []
-    return told, [f"rounds of the background worker do not end ({', '.join(late)}): see its log"]
+        return told, failing
+    return told, [
+        *failing,
+        f"rounds of the background worker do not end ({', '.join(late)}): see its log",
+    ]
+
+
+def _failing(rounds: Sequence[LastRound]) -> list[str]:
+    """A problem for each reason for which rounds fail."""
+    by_reason: dict[str, list[LastRound]] = {}
+    for each in rounds:
+        if each.fails:
+            by_reason.setdefault(each.failure, []).append(each)
+    return [
+        f"rounds of the background worker fail ({', '.join(each.name for each in several)}; last"
+        f" {_instant(max(each.failed_at_s for each in several))}): {reason}"
+        for reason, several in by_reason.items()
+    ]
 
 
 def _is_late(each: LastRound, now_s: float) -> bool:

@@ -27,10 +27,11 @@ from tenantry.application.batch_settling import BatchPorts
 from tenantry.application.belonging import of_ours
 from tenantry.application.billing import Billing
 from tenantry.application.clock_watch import CHECK_EVERY_S
+from tenantry.application.converting import rates_round
 from tenantry.application.delivery import delivery_rounds
 from tenantry.application.invoice_numbers import numbers_round
 from tenantry.application.invoice_run import billing_rounds
-from tenantry.application.rolling_up import rollups_round
+from tenantry.application.rolling_up import rollups_rounds
 from tenantry.application.round import Round, marked
 from tenantry.application.rounds import (
     answers_round,
@@ -48,6 +49,7 @@ from tenantry.bootstrap.billing import billing_of, issuer_or_none
 from tenantry.bootstrap.control_key import control_key_of
 from tenantry.bootstrap.database import attach
 from tenantry.bootstrap.deployment import clock_watch, objects_of, round_marks
+from tenantry.bootstrap.failures import told
 from tenantry.bootstrap.holders import holders_round, registered
 from tenantry.bootstrap.invocation_logs import LogSources
 from tenantry.bootstrap.outside import outside_of
@@ -78,7 +80,7 @@ def _of_the_books(config: Settings, databases: Databases, dsn_for: LoginDsnFor) 
     archive = archive_of(config, databases, dsn_for)
     return [
         partitions_round(lambda: extend(dsn_for("migrator"))),
-        rollups_round(PostgresRollups(databases.control)),
+        *rollups_rounds(PostgresRollups(databases.control)),
         archive_round(archive, config.archive_after_months),
     ]
 
@@ -87,6 +89,7 @@ def _of_invoices(config: Settings, billing: Billing, clock: Clock) -> list[Round
     after_s = config.invoice_after_h * 3_600
     book, contracts, issuer = billing.book, billing.contracts, billing.issuer
     return [
+        rates_round(contracts),
         numbers_round(billing.numbers),
         *billing_rounds(book, contracts, clock, issuer, mode=config.invoice_run, after_s=after_s),
     ]
@@ -168,4 +171,4 @@ async def background(
         ]
         marks = round_marks(config)
         held.callback(marks.forget)
-        yield marked(rounds, marks)
+        yield marked(rounds, marks, told)

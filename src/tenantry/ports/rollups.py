@@ -6,6 +6,7 @@ hour is rolled up yet.
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Protocol
 
 
@@ -13,11 +14,23 @@ class Rollups(Protocol):
     async def advance(self, hours: int) -> bool:
         """Rolls up the next hours that are over, at most so many, in one transaction. False where
         nothing is left to do, or another worker does it.
+
+        Hours that are yet to come, as after a clock that was ahead, count as rolled up no more:
+        that is a step of its own.
         """
         ...
 
     async def renew(self, hours: int) -> int:
         """Rolls up anew, each in a transaction, at most so many hours to which something was
         posted late; returns how many.
+        """
+        ...
+
+    async def look_back(self, before: datetime | None, hours: int) -> datetime | None:
+        """Rolls up anew, in one transaction, those of so many rolled up hours before an instant
+        (None: before the newest) that do not hold as many postings as the ledger.
+
+        Returns where they begin, to go on before it; None where nothing earlier is looked at; the
+        same instant where another worker was in the way.
         """
         ...

@@ -171,3 +171,10 @@ def test_a_shred_that_does_not_end_is_told(at: Deployment) -> None:
     [told] = at.problems()
     assert told.startswith(f"shreds are not finished ({at.ids['acme']} since ")
     assert at.ids["globex"] not in told
+
+
+def test_roll_ups_of_hours_that_are_yet_to_come_are_told(at: Deployment) -> None:
+    assert at.problems() == []
+    as_superuser(at, "UPDATE tenantry.rollup SET through = '2999-01-01 07:00Z'")
+    (told,) = at.problems()
+    assert told.startswith("the ledger is rolled up until 2999-01-01 07:00Z, which is yet to come")

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from tenantry.adapters.round_marks import RoundMarks
-from tenantry.application.round import SLACK_S, STANDS_STILL_S, Round, marked, round_facts
+from tenantry.application.round import SLACK_S, STANDS_STILL_S, Round, round_facts
+from tenantry.application.round import marked as marked_by
 from tenantry.domain.errors import Unavailable
 from tenantry.ports.round_marks import LastRound
 
@@ -26,6 +27,10 @@ async def trouble() -> None:
 
 def rounds() -> list[Round]:
     return [Round("sweep", 2.0, nothing), Round("invoices", 60.0, trouble)]
+
+
+def marked(rounds: list[Round], marks: RoundMarks) -> list[Round]:
+    return marked_by(rounds, marks, lambda failure: str(failure) or None)
 
 
 def aged(folder: Path) -> None:
@@ -103,3 +108,66 @@ def test_one_round_that_does_not_end_is_named() -> None:
     _, (problem,) = round_facts([late, fine, LastRound("clock", 60.0, now_s)], now_s)
     assert "sweep since" in problem
     assert "archive" not in problem
+
+
+async def full() -> None:
+    raise OSError("No space left on\ndevice – überall")
+
+
+async def fault() -> None:
+    raise ZeroDivisionError
+
+
+def failing(folder: Path, *works: Round) -> None:
+    for each in marked(list(works), RoundMarks(folder)):
+        with pytest.raises((OSError, ZeroDivisionError)):
+            asyncio.run(each.work())
+
+
+def test_a_round_that_fails_leaves_how_often_when_and_why_until_it_ends(tmp_path: Path) -> None:
+    marked([Round("sweep", 2.0, full)], RoundMarks(tmp_path))
+    aged(tmp_path)
+    failing(tmp_path, Round("sweep", 2.0, full))
+    failing(tmp_path, Round("sweep", 2.0, full))  # of a successor
+    (last,) = RoundMarks(tmp_path).read()
+    assert (last.name, last.every_s, last.at_s) == ("sweep", 2.0, LONG_AGO_S), "it never ended"
+    assert (last.failures, last.fails) == (2, True)
+    assert last.failed_at_s > LONG_AGO_S
+    assert last.failure == "No space left on device \\u2013 \\xfcberall"
+    (sweep,) = marked([Round("sweep", 2.0, nothing)], RoundMarks(tmp_path))
+    asyncio.run(sweep.work())
+    (last,) = RoundMarks(tmp_path).read()
+    assert (last.failures, last.fails) == (2, False)
+    assert last.at_s > last.failed_at_s
+
+
+def test_a_mark_never_grows_so_that_a_full_disk_takes_it(tmp_path: Path) -> None:
+    marks = RoundMarks(tmp_path)
+    marks.begin({"sweep": 2.0})
+    size = (tmp_path / "sweep").stat().st_size
+    marks.failed("sweep", 2.0, "no room " * 1_000)
+    assert (tmp_path / "sweep").stat().st_size == size
+    (last,) = marks.read()
+    assert last.failure.startswith("no room no room")
+
+
+def test_a_mark_of_an_older_version_is_read(tmp_path: Path) -> None:
+    (tmp_path / "sweep").write_text("0.3\n")
+    (last,) = RoundMarks(tmp_path).read()
+    assert (last.every_s, last.failures, last.fails) == (0.3, 0, False)
+
+
+def test_doctor_names_rounds_that_fail_by_their_reason(tmp_path: Path) -> None:
+    failing(tmp_path, *(Round(name, 2.0, full) for name in ("deliver", "sweep")))
+    failed = RoundMarks(tmp_path).read()
+    failing(tmp_path / "other", Round("archive", 3_600.0, fault))
+    failed += RoundMarks(tmp_path / "other").read()
+    now_s = failed[0].failed_at_s
+    _, problems = round_facts([*failed, LastRound("clock", 60.0, now_s)], now_s)
+    assert len(problems) == 2
+    assert problems[0].startswith("rounds of the background worker fail (deliver, sweep; last 2")
+    assert problems[0].endswith("Z): No space left on device \\u2013 \\xfcberall")
+    assert problems[1].startswith("rounds of the background worker fail (archive; last ")
+    assert problems[1].endswith("): a fault of ours (ZeroDivisionError)")
+    _, problems = round_facts(failed, now_s + 10_000.0)
+    assert len(problems) == 2, "they fail, and it is no worker that hangs"

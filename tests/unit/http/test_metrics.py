@@ -117,4 +117,8 @@ def test_each_round_tells_when_it_last_ended_and_how_often_it_should() -> None:
     name = "tenantry_background_last_round_timestamp_seconds"
     assert f'{name}{{round="sweep"}} 1795935950.500' in text.splitlines()
     assert 'tenantry_background_round_period_seconds{round="sweep"} 2' in text.splitlines()
+    failures = "tenantry_background_round_failures_total"
+    assert f'{failures}{{round="sweep"}} 0' in text.splitlines()
+    failing = LastRound("sweep", 2.0, 1_795_935_950.5, 7, 1_795_935_960.0, "No space left")
+    assert f'{failures}{{round="sweep"}} 7' in rounds_exposition([failing]).splitlines()
     assert rounds_exposition([]) == ""

@@ -6,7 +6,7 @@ says how far the ledger is rolled up, and the later one gives up.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import datetime, timedelta
 from typing import Any
@@ -18,6 +18,8 @@ from tenantry.adapters.postgres.outages import outages_are_unavailable
 from tenantry.adapters.postgres.statements import statements
 
 STATEMENT_TIMEOUT_S = 600  # of an hour in which everyone was busy
+RETREAT_MAX_H = 31 * 24  # rolled up before their time, that are read from the ledger again
+LOOK_BACK_H = 62 * 24  # before the newest: the period that is invoiced next, and the one before
 _TABLES = ("charges", "charge_details", "cost_details")
 _MET = (asyncpg.SerializationError, asyncpg.UniqueViolationError)  # another worker, at the same
 
@@ -30,12 +32,17 @@ class PostgresRollups:
     async def advance(self, hours: int) -> bool:
         with suppress(*_MET):
             async with self._step() as connection:
-                [next_hours] = await self._run(connection, "next_hours", hours)
-                since, until = next_hours["since"], next_hours["until"]
+                next_hours = await self._next_hours(connection, hours)
+                since, until, back = (next_hours[name] for name in ("since", "until", "back"))
+                if back is not None:
+                    [every] = await self._run(connection, "every_tenant")
+                    await self._forget(connection, back, since, every["tenants"])
+                    await self._run(connection, "reach", back)
+                    return True
                 if since >= until:
                     return False
                 await self._fill(connection, since, until, None)
-                await self._run(connection, "advance", until)
+                await self._run(connection, "reach", until)
                 return True
         return False
 
@@ -45,20 +52,53 @@ class PostgresRollups:
             done += 1
         return done
 
+    async def look_back(self, before: datetime | None, hours: int) -> datetime | None:
+        with suppress(*_MET):
+            async with self._step() as connection:
+                [span] = await self._run(connection, "hours_before", before, hours, LOOK_BACK_H)
+                if span["since"] >= span["until"]:
+                    return None
+                await self._fill_anew(
+                    connection,
+                    await self._run(connection, "differing", span["since"], span["until"]),
+                )
+                since: datetime = span["since"]
+                return since
+        return before
+
+    async def ahead_through(self) -> datetime | None:
+        """Where the roll-ups go beyond what the database's clock says: until when."""
+        async with self._step() as connection:
+            rows = await self._run(connection, "ahead_through")
+            return rows[0]["through"] if rows else None
+
     async def _renew(self) -> bool:
         """The oldest hour that has marks, if any."""
         with suppress(*_MET):
             async with self._step() as connection:
-                [next_hours] = await self._run(connection, "next_hours", 0)
+                next_hours = await self._next_hours(connection, 0)
                 late = await self._run(connection, "late_hours", next_hours["since"], 1)
-                for row in late:
-                    hour, tenants = row["hour"], row["tenants"]
-                    until = hour + timedelta(hours=1)
-                    for table in _TABLES:
-                        await self._run(connection, f"forget_{table}", hour, until, tenants)
-                    await self._fill(connection, hour, until, tenants)
+                await self._fill_anew(connection, late)
                 return bool(late)
         return False
+
+    async def _next_hours(self, connection: Any, hours: int) -> Any:
+        [next_hours] = await self._run(connection, "next_hours", hours, RETREAT_MAX_H)
+        return next_hours
+
+    async def _fill_anew(self, connection: Any, rows: Sequence[Any]) -> None:
+        """Hours, each with the tenants concerned."""
+        for row in rows:
+            hour, tenants = row["hour"], row["tenants"]
+            until = hour + timedelta(hours=1)
+            await self._forget(connection, hour, until, tenants)
+            await self._fill(connection, hour, until, tenants)
+
+    async def _forget(
+        self, connection: Any, since: datetime, until: datetime, tenants: list[str]
+    ) -> None:
+        for table in _TABLES:
+            await self._run(connection, f"forget_{table}", since, until, tenants)
 
     async def _fill(
         self, connection: Any, since: datetime, until: datetime, tenants: list[str] | None

@@ -1,5 +1,5 @@
 """What `doctor` finds that is due and held up: archives, invoices, shreds, and what Stripe is to
-collect."""
+collect; and roll-ups of hours that are yet to come."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Final
 from tenantry.adapters.postgres.archive import PostgresLedgerMonths
 from tenantry.adapters.postgres.connections import Databases, LoginDsnFor
 from tenantry.adapters.postgres.deliveries import PostgresDeliveries
+from tenantry.adapters.postgres.rollups import PostgresRollups
 from tenantry.adapters.postgres.shreds import PostgresShreds
 from tenantry.application.archiving import NAMED_MAX, held_up
 from tenantry.application.shredding import LATE_AFTER
@@ -27,6 +28,7 @@ async def overdue_problems(
         *await _invoices(config, databases),
         *await _shreds(databases),
         *await _stripe(config, databases),
+        *await _rollups(databases),
     ]
 
 
@@ -75,4 +77,15 @@ async def _stripe(config: Settings, databases: Databases) -> list[str]:
     return [
         f"invoices of {told} are pushed nowhere: they are customers at Stripe, and"
         f" {variable_of('stripe_api_key')} is not set"
+    ]
+
+
+async def _rollups(databases: Databases) -> list[str]:
+    through = await PostgresRollups(databases.control).ahead_through()
+    if through is None:
+        return []
+    return [
+        f"the ledger is rolled up until {through:%Y-%m-%d %H:%M}Z, which is yet to come: the"
+        " database's clock was ahead, or is behind now. No usage is lost by it; set the clock"
+        " right, and the background worker goes back to it"
     ]

@@ -136,20 +136,24 @@ def attempts_exposition(found: Mapping[str, tuple[int, float]]) -> str:
 
 
 def rounds_exposition(rounds: Sequence[LastRound]) -> str:
-    """When each round of the background worker last ended; nothing where none works here."""
+    """When each round of the background worker last ended, and how often it failed; nothing where
+    none works here."""
     if not rounds:
         return ""
-    name, period = (
+    name, period, failures = (
         "tenantry_background_last_round_timestamp_seconds",
         "tenantry_background_round_period_seconds",
+        "tenantry_background_round_failures_total",
     )
     ends = _head(name, "gauge", "When a round of the background worker last ended, in Unix time.")
     periods = _head(period, "gauge", "The pause after a round.")
+    failed = _head(failures, "counter", "Rounds of the background worker that failed.")
     for each in rounds:
         label = f'{{round="{_escaped(each.name)}"}}'
         ends.append(f"{name}{label} {each.at_s:.3f}")
         periods.append(f"{period}{label} {each.every_s:g}")
-    return "\n".join((*ends, *periods)) + "\n"
+        failed.append(f"{failures}{label} {each.failures}")
+    return "\n".join((*ends, *periods, *failed)) + "\n"
 
 
 def info_exposition(env: str, version: str) -> str:

@@ -4,13 +4,19 @@
 -- name: next_hours
 -- What is to be rolled up next, at most $1 hours of it; an hour waits for 10 minutes after its end.
 -- The first time it is all that there was before the first tenant, from an instant that a driver can
--- tell.
-SELECT greatest(r.through, '0001-01-02 00:00:00+00') AS since, least(
-  date_trunc('hour', clock_timestamp() - interval '10 minutes', 'UTC'),
+-- tell. `back`: where the roll-ups are to end instead, for they go beyond what the clock says, by $2
+-- hours at most, and nothing of it is archived.
+SELECT greatest(r.through, '0001-01-02 00:00:00+00') AS since, least(c.over,
   CASE r.through WHEN '-infinity'
     THEN (SELECT date_trunc('hour', min(t.created_at), 'UTC') FROM tenantry.tenant t)
-    ELSE r.through + $1::integer * interval '1 hour' END) AS until
-FROM tenantry.rollup r FOR NO KEY UPDATE;
+    ELSE r.through + $1::integer * interval '1 hour' END) AS until,
+  CASE WHEN r.through > c.now AND r.through <= c.now + $2::integer * interval '1 hour'
+        AND c.over >= coalesce(tenantry.archived_through(), '-infinity') THEN c.over END AS back
+FROM tenantry.rollup r, LATERAL (
+  SELECT n AS now, date_trunc('hour', n - interval '10 minutes', 'UTC') AS over
+  FROM clock_timestamp() AS n
+) c
+FOR NO KEY UPDATE OF r;
 
 -- name: charges
 INSERT INTO tenantry.charge_hour (tenant_id, hour, line, day, currency, model, price_version,
@@ -67,13 +73,54 @@ FROM (
            token_class
 ) x;
 
--- name: advance
+-- name: reach
 UPDATE tenantry.rollup SET through = $1;
 
 -- name: late_hours
 -- The oldest hours before $1 that have marks, at most $2, with the tenants concerned.
 SELECT l.hour, array_agg(DISTINCT l.tenant_id) AS tenants FROM tenantry.late_hour l
 WHERE l.hour < $1 GROUP BY l.hour ORDER BY l.hour LIMIT $2;
+
+-- name: hours_before
+-- The $2 hours before $1, NULL: before the newest that is rolled up; within $3 of that one, and of
+-- what is not archived.
+SELECT greatest(least($1::timestamptz, r.through) - $2::integer * interval '1 hour',
+         r.through - $3::integer * interval '1 hour', tenantry.archived_through(),
+         '0001-01-02 00:00:00+00') AS since,
+       greatest(least($1, r.through), '0001-01-02 00:00:00+00') AS until
+FROM tenantry.rollup r FOR NO KEY UPDATE;
+
+-- name: differing
+-- Hours of [$1, $2) whose roll-ups do not hold as many postings as the books, with the tenants
+-- concerned. Postings never change, so that this tells whether any is missing.
+SELECT d.hour, array_agg(d.tenant_id) AS tenants FROM (
+  SELECT x.tenant_id, x.hour FROM (
+    SELECT e.tenant_id, date_trunc('hour', e.admitted_at, 'UTC') AS hour, count(*) AS charges,
+           0::numeric AS costs
+    FROM tenantry.charge_entry e
+    WHERE e.admitted_at >= $1 AND e.admitted_at < $2 AND e.token_classes <> '{}' GROUP BY 1, 2
+    UNION ALL
+    SELECT e.tenant_id, date_trunc('hour', e.admitted_at, 'UTC'), 0, count(*)
+    FROM tenantry.cost_entry e
+    WHERE e.admitted_at >= $1 AND e.admitted_at < $2 AND e.token_classes <> '{}' GROUP BY 1, 2
+    UNION ALL
+    SELECT t.tenant_id, h.hour, -h.entries, 0 FROM tenantry.tenant t CROSS JOIN LATERAL (
+      SELECT c.hour, c.entries FROM tenantry.charge_hour c
+      WHERE c.tenant_id = t.tenant_id AND c.hour >= $1 AND c.hour < $2 OFFSET 0) h
+    UNION ALL
+    SELECT t.tenant_id, h.hour, 0, -h.entries FROM tenantry.tenant t CROSS JOIN LATERAL (
+      SELECT c.hour, c.entries FROM tenantry.cost_hour_detail c
+      WHERE c.tenant_id = t.tenant_id AND c.hour >= $1 AND c.hour < $2 OFFSET 0) h
+  ) x
+  GROUP BY x.tenant_id, x.hour HAVING sum(x.charges) <> 0 OR sum(x.costs) <> 0
+) d
+GROUP BY d.hour ORDER BY d.hour;
+
+-- name: every_tenant
+SELECT array_agg(t.tenant_id) AS tenants FROM tenantry.tenant t;
+
+-- name: ahead_through
+SELECT r.through FROM tenantry.rollup r WHERE r.through > clock_timestamp();
 
 -- name: forget_marks
 -- Those that this transaction's snapshot sees; what is posted meanwhile leaves others.
