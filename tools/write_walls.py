@@ -1,20 +1,36 @@
-"""Writes `src/tenantry/adapters/postgres/walls.txt`: what the migrations make of the walls.
+"""Writes `src/tenantry/adapters/postgres/walls.txt`: the walls of a fresh database with pgvector.
 
-`python -m tools.write_walls`, after each migration; a test holds the file to what this makes.
+`python -m tools.write_walls`, after each migration and each change of `pgvector.sql`; a test holds
+the file to what this makes.
 """
 
 from __future__ import annotations
 
 import asyncio
 
+import asyncpg
+from tests.support import engines
 from tests.support.postgres import Database, running_databases
 
 from tenantry.adapters.postgres.audit_access import AuditAccess
 from tenantry.adapters.postgres.walls import TARGET, to_text
 
+_TENANT = "tnt_of_a_room"
+
+
+async def open_room(database: Database, tenant: str) -> None:
+    """The tenant's partition in pgvector, as its first document makes it."""
+    connection = await asyncpg.connect(database.dsn("superuser"))
+    async with connection.transaction():
+        await connection.execute("SELECT set_config('tenantry.tenant', $1, true)", tenant)
+        await connection.execute("SELECT tenantry_vectors.open_room(0)")
+    await connection.close()
+
 
 async def text_of(database: Database) -> str:
-    """The file as a freshly migrated database makes it."""
+    """The file as a freshly migrated database makes it, with pgvector in use by a tenant."""
+    await engines.prepare(database)
+    await open_room(database, _TENANT)
     access = AuditAccess(database.dsn)
     try:
         walls = await access.walls()

@@ -13,9 +13,10 @@ from typing import Any
 
 import asyncpg
 import pytest
+from tests.support import engines
 from tests.support.planting import ANNA, BERT, plant
 from tests.support.postgres import Database
-from tools.write_walls import text_of
+from tools.write_walls import open_room, text_of
 
 from tenantry.adapters.postgres.audit_access import AuditAccess
 from tenantry.adapters.postgres.walls import TARGET
@@ -185,14 +186,102 @@ def test_tenants_rows_in_another_schema_are_found(database: Database, made: str,
     with planted(database, "CREATE SCHEMA planted", made):
         assert findings(database, "rows.copies") == {}, "nobody of ours reads it"
         run(database, f"GRANT USAGE ON SCHEMA planted TO {role}")
-        harmless = (
-            "CREATE VIEW planted.own WITH (security_invoker) AS SELECT * FROM tenantry.tenant"
-        )
-        run(database, f"{harmless}; GRANT SELECT ON planted.own TO {role}")
-        assert findings(database, "rows.copies") == {}, "it shows who reads it what is theirs"
         run(database, f"GRANT SELECT ON planted.notes TO {role}")
         (told,) = findings(database, "rows.copies").values()
     assert told.startswith("planted.notes, open to tenantry_")
+
+
+@pytest.mark.parametrize(
+    ("option", "invokers"),
+    [
+        (" WITH (security_invoker)", True),
+        (" WITH (security_invoker = 1, check_option = local)", True),
+        (" WITH (check_option = local, security_invoker = yes)", True),
+        (" WITH (security_invoker = on)", True),
+        (" WITH (security_invoker = off)", False),
+        (" WITH (security_invoker = 0, security_barrier = on)", False),
+        (" WITH (check_option = local)", False),
+        ("", False),
+    ],
+)
+def test_a_view_of_its_invoker_shows_who_reads_it_what_is_theirs(
+    database: Database, option: str, invokers: bool
+) -> None:
+    """However the option was spelled."""
+    view = f"CREATE VIEW planted.own{option} AS SELECT * FROM tenantry.tenant"
+    open_to_all = "GRANT SELECT ON planted.own TO PUBLIC"
+    with planted(database, f"{PUBLIC_SCHEMA}; {view}; {open_to_all}"):
+        assert (findings(database, "rows.copies") == {}) is invokers
+
+
+def with_pgvector(database: Database) -> None:
+    async def made() -> None:
+        await engines.prepare(database)
+        await open_room(database, ANNA)
+
+    asyncio.run(made())
+
+
+@pytest.mark.parametrize("home", ["tenantry_vectors", "public"])
+def test_pgvector_as_its_adapter_makes_it_is_no_hole(database: Database, home: str) -> None:
+    if home == "public":
+        run(database, "CREATE EXTENSION vector WITH SCHEMA public")
+    with_pgvector(database)
+    assert findings(database) == {}
+    with_pgvector(database)  # as each start does
+    assert findings(database) == {}
+
+
+IN_VECTORS = "GRANT USAGE ON SCHEMA tenantry_vectors TO tenantry_app; CREATE {}"
+ROOM = f"tenantry_vectors.passage_{ANNA}"
+VECTOR_HOLES: dict[str, str] = {
+    IN_VECTORS.format(
+        "VIEW tenantry_vectors.peek AS SELECT * FROM tenantry.answer;"
+        " GRANT SELECT ON tenantry_vectors.peek TO tenantry_app"
+    ): "copies grants",
+    IN_VECTORS.format(
+        "MATERIALIZED VIEW tenantry_vectors.peek AS SELECT sealed FROM tenantry_vectors.passage;"
+        " GRANT SELECT ON tenantry_vectors.peek TO PUBLIC"
+    ): "copies grants",
+    IN_VECTORS.format(
+        "TABLE tenantry_vectors.passage_copy AS SELECT sealed FROM tenantry_vectors.passage;"
+        " GRANT SELECT ON tenantry_vectors.passage_copy TO tenantry_app"
+    ): "copies grants policies",
+    "CREATE VIEW tenantry_vectors.peek AS SELECT * FROM tenantry_vectors.passage;"
+    " GRANT SELECT ON tenantry_vectors.peek TO tenantry_vectors": "copies grants",
+    f"{PUBLIC_SCHEMA}; CREATE VIEW planted.notes AS SELECT sealed FROM tenantry_vectors.passage;"
+    " GRANT SELECT ON planted.notes TO tenantry_operator": "copies",
+    f"{PUBLIC_SCHEMA}; CREATE VIEW planted.notes AS SELECT sealed FROM {ROOM};"
+    " GRANT SELECT ON planted.notes TO tenantry_vectors": "copies",
+    PEEK.format("tenantry_vectors"): "functions",
+    "ALTER FUNCTION tenantry_vectors.open_room RESET ALL": "functions",
+    "GRANT EXECUTE ON FUNCTION tenantry_vectors.empty_room TO PUBLIC": "functions",
+    "GRANT USAGE ON SCHEMA tenantry_vectors TO PUBLIC": "grants",
+    "GRANT SELECT ON tenantry_vectors.passage TO tenantry_app": "grants",
+    f"GRANT SELECT ON {ROOM} TO tenantry_vectors": "copies grants",
+    "ALTER POLICY own_tenant ON tenantry_vectors.passage USING (true)": "policies",
+    "ALTER POLICY own_tenant ON tenantry_vectors.passage TO PUBLIC": "policies",
+    f"CREATE POLICY more ON {ROOM} USING (true)": "policies",
+    f"ALTER TABLE {ROOM} OWNER TO tenantry_vectors": "copies policies",
+    f"ALTER TABLE {ROOM} NO FORCE ROW LEVEL SECURITY": "policies unforced",
+    "ALTER TABLE tenantry_vectors.passage DISABLE ROW LEVEL SECURITY": "policies unforced",
+}
+
+
+@pytest.mark.parametrize("statement", VECTOR_HOLES)
+def test_a_hole_beside_pgvector_is_found(database: Database, statement: str) -> None:
+    with_pgvector(database)
+    with planted(database, statement):
+        assert findings(database).keys() == {
+            f"rows.{name}" for name in VECTOR_HOLES[statement].split()
+        }
+
+
+def test_a_view_in_the_schema_of_an_engine_that_is_not_used_is_found(database: Database) -> None:
+    made = "CREATE SCHEMA tenantry_vectors; " + next(iter(VECTOR_HOLES))
+    with planted(database, made):
+        told = findings(database, "rows.copies")
+    assert told == {"rows.copies": "tenantry_vectors.peek, open to tenantry_app"}
 
 
 def test_what_was_planted_together_is_found_together(database: Database) -> None:

@@ -1,9 +1,10 @@
 """The walls between tenants, as the catalogue has them and as the migrations make them.
 
 Owns: the questions to the catalogue (`sql/walls.sql`) and `walls.txt`, every fact that a freshly
-migrated database answers to `facts`. `python -m tools.write_walls` writes it after each migration;
-a test holds it to the migrations. Does not own: what a difference means (the audit of isolation).
-Invariant: a fact names no tenant, no month and no machine, so that every deployment has the same.
+migrated database answers to `facts`, with what `pgvector.sql` makes where that engine is used.
+`python -m tools.write_walls` writes it after each change of either; a test holds it to them. Does
+not own: what a difference means (the audit of isolation). Invariant: a fact names no tenant, no
+month and no machine, so that every deployment has the same, or fewer.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ def question(name: str) -> str:
 
 @cache
 def shipped() -> Walls:
-    """Those of this release's migrations."""
+    """Those of this release's migrations, and of its pgvector."""
     head, *lines = TARGET.read_text("utf-8").splitlines()
     pairs = (line.split("\t", 1) for line in lines)
     return Walls(int(head.split("\t")[1]), frozenset((kind, fact) for kind, fact in pairs))

@@ -2,23 +2,33 @@
 -- the administrator of a managed server, who passes no row security, may ask it too.
 
 -- Each fact is a line: who owns what, every policy, every right, every function with its body's
--- digest. A month's partition stands for all months. Rights of roles that are not Tenantry's are
--- left out of relations, where row security shows such a role nothing, and told of functions.
+-- digest. A month's partition stands for all months, and in pgvector's schema a tenant's for all
+-- tenants. Rights of roles that are not Tenantry's are left out of relations, where row security
+-- shows such a role nothing, and told of functions.
 -- name: facts
-WITH relation AS (
-  SELECT c.*, regexp_replace(c.relname, '_[0-9]{4}_[0-9]{2}$', '_YYYY_MM') AS name
-  FROM pg_class c
-  WHERE c.relnamespace = 'tenantry'::regnamespace AND c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S')
+WITH schema AS (
+  SELECT n.*, CASE n.nspname WHEN 'tenantry' THEN '' ELSE n.nspname || '.' END AS prefix
+  FROM pg_namespace n
+  WHERE n.nspname IN ('tenantry', 'tenantry_vectors')
+), relation AS (
+  SELECT c.*, s.prefix || CASE s.prefix
+    WHEN '' THEN regexp_replace(c.relname, '_[0-9]{4}_[0-9]{2}$', '_YYYY_MM')
+    ELSE regexp_replace(c.relname, '^passage_.+', 'passage_TENANT') END AS name
+  FROM pg_class c JOIN schema s ON s.oid = c.relnamespace
+  WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S')
 ), function AS (
   -- A type of ours is named with its schema where who asks may not use the schema.
-  SELECT p.*, format('%s(%s)', p.proname,
+  SELECT p.*, format('%s%s(%s)', s.prefix, p.proname,
     replace(pg_get_function_identity_arguments(p.oid), 'tenantry.', '')) AS name
-  FROM pg_proc p
-  WHERE p.pronamespace = 'tenantry'::regnamespace
+  FROM pg_proc p JOIN schema s ON s.oid = p.pronamespace
+  -- Those of the extension may lie in pgvector's schema.
+  WHERE s.prefix = '' OR NOT EXISTS (SELECT
+    FROM pg_depend d JOIN pg_extension e ON e.oid = d.refobjid
+    WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e'
+      AND d.refclassid = 'pg_extension'::regclass AND e.extname = 'vector')
 ), given (kind, thing, owner, item) AS (
-  SELECT 'grant', 'schema', n.nspowner, acl
-  FROM pg_namespace n, aclexplode(n.nspacl) acl
-  WHERE n.nspname = 'tenantry'
+  SELECT 'grant', s.prefix || 'schema', s.nspowner, acl
+  FROM schema s, aclexplode(s.nspacl) acl
   UNION ALL
   SELECT 'grant', r.name, r.relowner, acl FROM relation r, aclexplode(r.relacl) acl
   UNION ALL
@@ -34,12 +44,12 @@ WITH relation AS (
   FROM relation r
   WHERE r.relkind IN ('r', 'p', 'f')
   UNION ALL
-  SELECT 'policy', format('%s: %s %s, %s to %s, using %s, check %s',
-    regexp_replace(p.tablename, '_[0-9]{4}_[0-9]{2}$', '_YYYY_MM'), lower(p.permissive),
-    p.policyname, p.cmd, array_to_string(p.roles, ', '), coalesce(p.qual, 'none'),
-    coalesce(p.with_check, 'none'))
+  SELECT 'policy', format('%s: %s %s, %s to %s, using %s, check %s', r.name,
+    lower(p.permissive), p.policyname, p.cmd, array_to_string(p.roles, ', '),
+    coalesce(p.qual, 'none'), coalesce(p.with_check, 'none'))
   FROM pg_policies p
-  WHERE p.schemaname = 'tenantry'
+  JOIN schema s ON s.nspname = p.schemaname
+  JOIN relation r ON r.relnamespace = s.oid AND r.relname = p.tablename
   UNION ALL
   SELECT 'function', format('%s: %s of %s, %s, %s', f.name,
     CASE WHEN f.prosecdef THEN 'definer' ELSE 'invoker' END, f.proowner::regrole,
@@ -84,10 +94,12 @@ ORDER BY 1;
 
 -- What the roles that serve read with the rights of somebody else: views that are not of their
 -- invoker, and rows that a view, a copy or a foreign table has beside row security. Elsewhere than
--- in our schema, what is made of its relations or has a column `tenant_id`.
+-- in our schema, what lies in pgvector's, is made of the relations of either or has a column
+-- `tenant_id`; but not the table of passages for pgvector's role, whose policy `facts` tells.
 -- name: ways_around
 WITH RECURSIVE made (oid) AS (
-  SELECT c.oid FROM pg_class c WHERE c.relnamespace = 'tenantry'::regnamespace
+  SELECT c.oid FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+  WHERE n.nspname IN ('tenantry', 'tenantry_vectors')
   UNION
   SELECT w.ev_class
   FROM made m
@@ -99,32 +111,37 @@ SELECT n.nspname = 'tenantry' AS here, format('%s.%s, open to %s', n.nspname, c.
   string_agg(r.rolname, ' and ' ORDER BY r.rolname))
 FROM pg_class c
 JOIN pg_namespace n ON n.oid = c.relnamespace
-JOIN pg_roles r ON r.rolname IN ('tenantry_app', 'tenantry_control', 'tenantry_operator')
-WHERE n.nspname <> 'tenantry_vectors' AND n.nspname <> 'information_schema'
-  AND n.nspname !~ '^pg_'
+JOIN pg_roles r
+  ON r.rolname IN ('tenantry_app', 'tenantry_control', 'tenantry_operator', 'tenantry_vectors')
+WHERE n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'
+  AND (n.nspname, c.relname, c.relkind, r.rolname)
+    <> ('tenantry_vectors', 'passage', 'p', 'tenantry_vectors')
   AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
   AND NOT EXISTS (SELECT FROM pg_depend e
     WHERE e.classid = 'pg_class'::regclass AND e.objid = c.oid AND e.deptype = 'e')
   AND has_schema_privilege(r.oid, n.oid, 'USAGE')
   AND (has_any_column_privilege(r.oid, c.oid, 'SELECT, INSERT, UPDATE')
     OR has_table_privilege(r.oid, c.oid, 'DELETE, TRUNCATE'))
-  AND NOT (c.relkind = 'v'
-    AND coalesce(c.reloptions && '{security_invoker=true,security_invoker=on}', false))
+  -- The option is kept as it was spelled.
+  AND NOT (c.relkind = 'v' AND EXISTS (SELECT FROM pg_options_to_table(c.reloptions) o
+    WHERE CASE o.option_name WHEN 'security_invoker' THEN o.option_value::boolean END))
   AND CASE WHEN n.nspname = 'tenantry' THEN c.relkind IN ('v', 'm', 'f')
     ELSE c.oid IN (SELECT oid FROM made) OR EXISTS (SELECT FROM pg_attribute a
       WHERE a.attrelid = c.oid AND a.attname = 'tenant_id' AND NOT a.attisdropped) END
 GROUP BY n.nspname, c.relname
 ORDER BY 1, 2;
 
--- Functions of other schemas that the roles that serve may call with the rights of somebody who
--- crosses tenants.
+-- Functions of other schemas than those of `facts` that the roles that serve may call with the
+-- rights of somebody who crosses tenants.
 -- name: definers_elsewhere
 SELECT DISTINCT format('%s.%s, definer of %s', n.nspname, p.proname, o.rolname)
 FROM pg_proc p
 JOIN pg_namespace n ON n.oid = p.pronamespace
 JOIN pg_roles o ON o.oid = p.proowner
-JOIN pg_roles r ON r.rolname IN ('tenantry_app', 'tenantry_control', 'tenantry_operator')
-WHERE p.prosecdef AND n.nspname NOT IN ('tenantry', 'information_schema') AND n.nspname !~ '^pg_'
+JOIN pg_roles r
+  ON r.rolname IN ('tenantry_app', 'tenantry_control', 'tenantry_operator', 'tenantry_vectors')
+WHERE p.prosecdef AND n.nspname NOT IN ('tenantry', 'tenantry_vectors', 'information_schema')
+  AND n.nspname !~ '^pg_'
   AND NOT EXISTS (SELECT FROM pg_depend e
     WHERE e.classid = 'pg_proc'::regclass AND e.objid = p.oid AND e.deptype = 'e')
   AND has_schema_privilege(r.oid, n.oid, 'USAGE')
@@ -151,7 +168,8 @@ WHERE c.relnamespace = 'tenantry'::regnamespace AND c.relname = $1;
 -- name: unforced
 SELECT c.relname::text
 FROM pg_class c
+JOIN pg_namespace n ON n.oid = c.relnamespace
 JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = 'tenant_id' AND NOT a.attisdropped
-WHERE c.relnamespace = 'tenantry'::regnamespace AND c.relkind IN ('r', 'p')
+WHERE n.nspname IN ('tenantry', 'tenantry_vectors') AND c.relkind IN ('r', 'p')
   AND NOT (c.relrowsecurity AND c.relforcerowsecurity)
 ORDER BY 1;

@@ -1,7 +1,7 @@
 """The walls as the catalogue has them: what stands open needs no rows and no attack to be seen.
 
-Each is held against what the migrations make, so that whatever was granted, created or altered by
-hand is found, whether an attack would have come that way or not.
+Each is held against what the release makes, by its migrations and of pgvector, so that whatever was
+granted, created or altered by hand is found, whether an attack would have come that way or not.
 """
 
 from __future__ import annotations
@@ -38,17 +38,17 @@ def wall_attacks() -> list[Attack]:
         ),
         (
             "policies",
-            "Owner, row security and policies of every table are those that the migrations make.",
+            "Owner, row security and policies of every table are those that this release makes.",
             lambda _, local: _beyond(local, "policy"),
         ),
         (
             "grants",
-            "Neither PUBLIC nor a role of Tenantry's has a right that the migrations do not give.",
+            "Neither PUBLIC nor a role of Tenantry's has a right that this release does not give.",
             lambda _, local: _beyond(local, "grant"),
         ),
         (
             "functions",
-            "Every function with its owner, search path, body and callers is the migrations' own.",
+            "Every function with its owner, search path, body and callers is this release's own.",
             _functions,
         ),
         (
