@@ -22,39 +22,78 @@ from tenantry.adapters.postgres.embedded.binaries import find_binaries
 LIMIT_S = 120
 
 
+class OwnServer:
+    """One that can be stopped, started again, and followed by a standby."""
+
+    def __init__(self, folder: Path) -> None:
+        self._account = database_account()
+        self._binaries = find_binaries(self._account)
+        self._folder = folder  # short: its socket lies in it
+        os.chown(folder, self._account.uid, self._account.gid)
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port: int = probe.getsockname()[1]
+        self.url = f"postgresql://master:secret@127.0.0.1:{self.port}/product"
+
+    def make(self) -> None:
+        password = self._folder / "password"
+        password.write_text("secret")
+        password.chmod(0o644)
+        login = ("-A", "scram-sha-256", f"--pwfile={password}", "-U", "postgres")
+        self._program("initdb", *login, "-N", "--encoding=UTF8", "--locale=C")
+
+    def start(self) -> None:
+        options = f"-p {self.port} -k {self._folder} -c listen_addresses=127.0.0.1"
+        self._program("pg_ctl", "-w", "-l", str(self._folder / "log"), "-o", options, "start")
+
+    def stop(self) -> None:
+        self._program("pg_ctl", "-w", "-m", "immediate", "stop")
+
+    def promote(self) -> None:
+        """What was a standby takes writes, on a timeline of its own."""
+        self._program("pg_ctl", "-w", "promote")
+
+    def follow(self, primary: str) -> None:
+        """As a standby of who has this URL."""
+        self._program("pg_basebackup", "-R", "-c", "fast", "-d", as_superuser(primary))
+
+    def _program(self, name: str, *arguments: str) -> None:
+        data = str(self._folder / "data")
+        command = [self._binaries.program(name), "-D", data, *arguments]
+        done = run_as(self._account, command, LIMIT_S)
+        assert done.returncode == 0, done.stderr
+
+
+@contextlib.contextmanager
+def own_server() -> Iterator[OwnServer]:
+    """Not made yet; ended and removed afterwards, in whatever state it is."""
+    folder = Path(tempfile.mkdtemp(prefix="tenantry-own-"))
+    server = OwnServer(folder)
+    try:
+        yield server
+    finally:
+        with contextlib.suppress(AssertionError):  # it was stopped, or never started
+            server.stop()
+        shutil.rmtree(folder)
+
+
+@contextlib.contextmanager
+def started_own_server() -> Iterator[OwnServer]:
+    """With the login `master`, who is no superuser, as the owner of the database `product`."""
+    with own_server() as server:
+        server.make()
+        server.start()
+        url = f"postgresql://postgres:secret@127.0.0.1:{server.port}/postgres"
+        execute(url, "CREATE ROLE master LOGIN CREATEROLE CREATEDB PASSWORD 'secret'")
+        execute(url, "CREATE DATABASE product OWNER master")
+        yield server
+
+
 @contextlib.contextmanager
 def running_own_server() -> Iterator[str]:
     """The URL of its owner, who is no superuser, over TCP with a password."""
-    account = database_account()
-    binaries = find_binaries(account)
-    folder = Path(tempfile.mkdtemp(prefix="tenantry-own-"))  # short: its socket lies in it
-    os.chown(folder, account.uid, account.gid)
-    data = str(folder / "data")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-
-    def program(name: str, *arguments: str) -> None:
-        done = run_as(account, [binaries.program(name), "-D", data, *arguments], LIMIT_S)
-        assert done.returncode == 0, done.stderr
-
-    password = folder / "password"
-    password.write_text("secret")
-    password.chmod(0o644)
-    locale = ("--encoding=UTF8", "--locale=C")
-    program(
-        "initdb", "-A", "scram-sha-256", f"--pwfile={password}", "-U", "postgres", "-N", *locale
-    )
-    options = f"-p {port} -k {folder} -c listen_addresses=127.0.0.1"
-    program("pg_ctl", "-w", "-l", str(folder / "log"), "-o", options, "start")
-    try:
-        url = f"postgresql://postgres:secret@127.0.0.1:{port}/postgres"
-        execute(url, "CREATE ROLE master LOGIN CREATEROLE CREATEDB PASSWORD 'secret'")
-        execute(url, "CREATE DATABASE product OWNER master")
-        yield f"postgresql://master:secret@127.0.0.1:{port}/product"
-    finally:
-        program("pg_ctl", "-w", "-m", "immediate", "stop")
-        shutil.rmtree(folder)
+    with started_own_server() as server:
+        yield server.url
 
 
 def as_superuser(url: str) -> str:

@@ -11,6 +11,7 @@ from tenantry.adapters.postgres.audit_access import AuditAccess, AuditRole
 from tenantry.adapters.postgres.connections import derived_dsns
 from tenantry.adapters.postgres.embedded import EmbeddedCluster
 from tenantry.adapters.postgres.errors import DatabaseError
+from tenantry.adapters.postgres.one_primary import note_primary
 from tenantry.adapters.postgres.walls import Kind, shipped
 from tenantry.bootstrap.deployment import objects_of, secret_of
 from tenantry.config import Settings, SettingsError
@@ -104,6 +105,7 @@ def _dsns(config: Settings) -> Any:
         cluster = EmbeddedCluster(config.home, bin_dir=config.postgres_bin)
         cluster.attach()
         return cluster.dsn
+    note_primary(url, config.home / "control")
     of_role = derived_dsns(url, secret_of(config, "database-secret"))
 
     def dsn_for(role: AuditRole) -> str:

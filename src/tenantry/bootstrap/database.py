@@ -13,7 +13,8 @@ from tenantry.adapters.postgres.control import DEFAULT_POOL_ID
 from tenantry.adapters.postgres.embedded import EmbeddedCluster
 from tenantry.adapters.postgres.embedded.place import known_place
 from tenantry.adapters.postgres.errors import ClusterNotRunning
-from tenantry.adapters.postgres.migrate import check_record, migrate
+from tenantry.adapters.postgres.migrate import check_record, check_whole, migrate
+from tenantry.adapters.postgres.one_primary import note_primary
 from tenantry.adapters.postgres.outages import outages_are_unavailable
 from tenantry.adapters.postgres.roles import (
     LOGIN_ROLES,
@@ -55,12 +56,17 @@ class RunningDatabase:
 
 @contextlib.contextmanager
 def database(
-    config: Settings, *, new_passwords: bool = False, new_control_key: bool = False
+    config: Settings,
+    *,
+    new_passwords: bool = False,
+    new_control_key: bool = False,
+    upgrade: bool = True,
 ) -> Iterator[RunningDatabase]:
     """The database for as long as the block runs: started where it is ours, migrated, seeded.
 
     `new_passwords`: on a server of the operator's own, whoever used the roles is locked out.
     `new_control_key`: this home's `control/key` holds from now on, made where there is none.
+    `upgrade`: else an embedded one that an older version made is refused with `MigrationsMissing`.
     """
     make_accounts(config)
     cluster = None
@@ -69,6 +75,8 @@ def database(
         cluster.start()
     try:
         try:
+            if cluster is not None and not upgrade:
+                asyncio.run(check_whole(cluster.dsn("migrator")))
             asyncio.run(_migrate(config, cluster, new_passwords))
             asyncio.run(prepare_vectors(config, cluster))
             dsn_for = _dsn_for(config, cluster)
@@ -99,14 +107,15 @@ def attach(config: Settings) -> LoginDsnFor:
 def attached_or_started(config: Settings) -> Iterator[LoginDsnFor]:
     """The running database, or one of our own for a single command.
 
-    Raises as `attach` does where the home has none: a mistyped home is no empty deployment.
+    Raises as `attach` does where the home has none: a mistyped home is no empty deployment. One
+    that an older version made is refused: there is no way down, so a person asks for it.
     """
     try:
         running = attach(config)
     except ClusterNotRunning:
         if known_place(config.home) is None:
             raise ClusterNotRunning(no_deployment(config)) from None
-        with database(config) as started:
+        with database(config, upgrade=False) as started:
             yield started.dsn_for
     else:
         yield running
@@ -116,6 +125,7 @@ def _dsn_for(config: Settings, cluster: EmbeddedCluster | None) -> LoginDsnFor:
     if cluster is not None:
         return cluster.dsn
     assert config.database_url is not None
+    note_primary(config.database_url, config.home / "control")
     return derived_dsns(config.database_url, secret_of(config, "database-secret"))
 
 
@@ -126,6 +136,7 @@ async def _migrate(config: Settings, cluster: EmbeddedCluster | None, new_passwo
         return
     assert config.database_url is not None
     secret = make_secret(config, "database-secret")
+    note_primary(config.database_url, config.home / "control")
     passwords = {role: derive_password(secret, role) for role in LOGIN_ROLES}
     url = config.database_url
 

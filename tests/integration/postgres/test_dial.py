@@ -31,8 +31,13 @@ def welcome(**reported: str) -> bytes:
     return b"".join(parts)
 
 
+def refusal(sqlstate: str, words: str) -> bytes:
+    fields = {"S": "ERROR", "V": "ERROR", "C": sqlstate, "M": words}
+    return message(b"E", "".join(f"{k}{v}\0" for k, v in fields.items()).encode() + b"\0")
+
+
 class Answering(asyncio.Protocol):
-    """Answers whoever begins a session, and then nothing more."""
+    """Answers whoever begins a session, and knows no function that it is asked for then."""
 
     def __init__(self, answer: bytes, opened: list[asyncio.Transport]) -> None:
         self._answer, self._opened = answer, opened
@@ -42,8 +47,8 @@ class Answering(asyncio.Protocol):
         self._opened.append(transport)
 
     def data_received(self, data: bytes) -> None:
-        answer, self._answer = self._answer, b""
-        self._opened[-1].write(answer)
+        self._opened[-1].write(self._answer)
+        self._answer = refusal("42883", "no such function") + message(b"Z", b"I")
 
 
 @contextlib.asynccontextmanager
@@ -96,11 +101,9 @@ def test_a_standby_is_passed_over_and_alone_is_an_outage() -> None:
 
 
 def test_a_pooler_that_takes_no_settings_is_named() -> None:
-    fields = {"S": "FATAL", "V": "FATAL", "C": "08P01"}
-    refusal = {**fields, "M": "unsupported startup parameter: search_path"}
-    body = "".join(f"{kind}{text}\0" for kind, text in refusal.items()).encode() + b"\0"
+    answer = refusal("08P01", "unsupported startup parameter: search_path")
     with pytest.raises(PoolerBetween):
-        dial(message(b"E", body), server_settings={"search_path": "tenantry"})
+        dial(answer, server_settings={"search_path": "tenantry"})
 
 
 @pytest.mark.parametrize(

@@ -1,12 +1,14 @@
 """How every connection to a server begins, and which servers and sessions are refused.
 
 A URL may name several hosts. Only the one that takes writes will do: a standby that answers, after
-a fail-over too, is passed over, and is an outage where there is no other.
+a fail-over too, is passed over, and so is an old primary that came back (`one_primary.py`). Either
+is an outage where there is no other.
 """
 
 from __future__ import annotations
 
 import contextlib
+import logging
 from collections.abc import Iterator
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -22,6 +24,7 @@ from tenantry.adapters.postgres.errors import (
     RoleTooStrong,
     ServerTooOld,
 )
+from tenantry.adapters.postgres.one_primary import Primary, hosts_of, primary_of
 from tenantry.adapters.postgres.outages import outages_are_unavailable
 from tenantry.domain.errors import Unavailable
 
@@ -40,15 +43,72 @@ _REFUSALS = (
     asyncpg.InvalidCatalogNameError,
 )
 _STARTUP = "startup parameter"  # as PgBouncer names a setting that it does not pass on
+_TOLD_S = 60.0  # as asyncpg gives a connection, where its user names no time
+_log = logging.getLogger(__name__)
 
 
 async def connect(dsn: str, **options: Any) -> Any:
     """`asyncpg.connect` to the primary, with any session's settings in `server_settings`.
 
-    Raises ServerTooOld, EncodingUnfit or PoolerBetween beside what asyncpg raises.
+    Raises ServerTooOld, EncodingUnfit, PoolerBetween or, where only an old primary answers,
+    Unavailable beside what asyncpg raises.
     """
+    primary, refused, why = primary_of(dsn), list[object](), ""
+    while True:
+        left = [host for host in hosts_of(dsn) if host not in refused] if refused else []
+        if refused and not left:
+            raise Unavailable(f"The database at {_shown(refused[0])} is not used: {why}.")
+        try:
+            connection = await _open(dsn, options | _only(left))
+        except OSError as away:
+            if not refused:
+                raise
+            raise Unavailable(
+                f"The database at {_shown(refused[0])} is not used: {why}. The other host is out"
+                f" of reach: {away.strerror or away}."
+            ) from away
+        try:
+            _check(connection)
+            found = await _refusal(primary, connection, options)
+        except BaseException:
+            connection.terminate()
+            raise
+        if found is None:
+            return connection
+        connection.terminate()
+        refused.append(connection._addr)
+        why = found
+
+
+async def _refusal(primary: Primary | None, connection: Any, options: dict[str, Any]) -> str | None:
+    """Why it is not the one server, which the log has once for each reason."""
+    if primary is None:
+        return None
     try:
-        connection = await asyncpg.connect(dsn, target_session_attrs="primary", **options)
+        why = await primary.refusal(connection, options.get("timeout") or _TOLD_S)
+    except _OF_A_POOLER as reason:
+        raise PoolerBetween() from reason
+    if why is not None and (line := f"{_shown(connection._addr)} is not used: {why}") not in (
+        primary.told
+    ):
+        primary.told.add(line)
+        _log.error("the database at %s", line)
+    return why
+
+
+def _only(hosts: list[tuple[str, int]]) -> dict[str, Any]:
+    if not hosts:
+        return {}
+    return {"host": [host for host, _ in hosts], "port": [port for _, port in hosts]}
+
+
+def _shown(address: Any) -> str:
+    return address if isinstance(address, str) else f"{address[0]}:{address[1]}"
+
+
+async def _open(dsn: str, options: dict[str, Any]) -> Any:
+    try:
+        return await asyncpg.connect(dsn, target_session_attrs="primary", **options)
     except asyncpg.ProtocolViolationError as refused:
         if _STARTUP in str(refused):
             raise PoolerBetween() from refused
@@ -58,12 +118,6 @@ async def connect(dsn: str, **options: Any) -> Any:
         if where is None:
             raise
         raise type(away)(away.errno, away.strerror or str(away), where) from None
-    try:
-        _check(connection)
-    except BaseException:
-        connection.terminate()
-        raise
-    return connection
 
 
 async def reach(dsn: str, **options: Any) -> Any:

@@ -15,7 +15,12 @@ from typing import Any
 import asyncpg
 
 from tenantry.adapters.postgres.dial import connect, prove
-from tenantry.adapters.postgres.errors import MigrationBroken, MigrationEdited, SchemaNewer
+from tenantry.adapters.postgres.errors import (
+    MigrationBroken,
+    MigrationEdited,
+    MigrationsMissing,
+    SchemaNewer,
+)
 from tenantry.adapters.postgres.partitions import ensure_partitions
 
 MIGRATIONS_DIR = Path(__file__).parent / "migrations"
@@ -102,6 +107,22 @@ async def check_record(dsn: str, *, folder: Path = MIGRATIONS_DIR) -> None:
         if await connection.fetchval(_HAS_OWNER):
             await connection.execute("SET ROLE tenantry_owner")
             await check_schema(connection, load_migrations(folder))
+    finally:
+        await connection.close()
+
+
+async def check_whole(dsn: str) -> None:
+    """Raises MigrationsMissing where an older version has made the schema, and what `migrate`
+    raises before it applies anything; writes nothing. An empty database is no older one's.
+
+    `dsn` logs in as `tenantry_migrator`.
+    """
+    migrations = load_migrations()
+    connection = await connect(dsn)
+    try:
+        await connection.execute("SET ROLE tenantry_owner")
+        if 0 < await check_schema(connection, migrations) < len(migrations):
+            raise MigrationsMissing()
     finally:
         await connection.close()
 

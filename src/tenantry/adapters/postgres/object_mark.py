@@ -5,23 +5,14 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-import asyncpg
-
 from tenantry.adapters.postgres.connections import ACQUIRE_TIMEOUT_S
+from tenantry.adapters.postgres.one_primary import UNTOLD
 from tenantry.adapters.postgres.outages import outages_are_unavailable
 from tenantry.adapters.postgres.statements import statements
 from tenantry.domain.errors import Unavailable
 from tenantry.domain.object_mark import DatabaseState, ObjectMark
 
 LINES_MAX = 1_000  # remembered; a mark of one before them takes an operator's word
-
-# Somebody took the right from all roles, or the server is one that only looks like PostgreSQL.
-_UNTOLD = (
-    asyncpg.InsufficientPrivilegeError,
-    asyncpg.FeatureNotSupportedError,
-    asyncpg.ObjectNotInPrerequisiteStateError,
-    asyncpg.UndefinedFunctionError,
-)
 
 
 class PostgresMark:
@@ -32,7 +23,7 @@ class PostgresMark:
     async def read(self, line: str | None) -> DatabaseState:
         try:
             row = await self._row("read", line)
-        except _UNTOLD as refused:
+        except UNTOLD as refused:
             raise Unavailable(
                 "The database does not tell which one it is, so nothing that no row names is"
                 f" deleted: {refused}."

@@ -1,0 +1,122 @@
+"""Of two servers that both take writes, the one of the later timeline is used, and no other."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import pytest
+from tests.support.own_server import OwnServer, execute, own_server, started_own_server, tenantry
+
+from tenantry.adapters.postgres import one_primary
+from tenantry.adapters.postgres.dial import connect, reach
+from tenantry.domain.errors import Unavailable
+
+_PORT = "SELECT inet_server_port()"
+
+
+@contextlib.contextmanager
+def pair() -> Iterator[tuple[OwnServer, OwnServer, str]]:
+    """A primary, a standby of it, and a URL that names both in this order."""
+    with started_own_server() as old, own_server() as new:
+        new.follow(old.url)
+        new.start()
+        hosts = f"127.0.0.1:{old.port},127.0.0.1:{new.port}"
+        yield old, new, f"postgresql://master:secret@{hosts}/product?sslmode=disable"
+
+
+def port_of(url: str) -> int:
+    async def run() -> int:
+        connection = await reach(url, timeout=30)
+        try:
+            port: int = await connection.fetchval(_PORT)
+            return port
+        finally:
+            await connection.close()
+
+    return asyncio.run(run())
+
+
+def test_an_old_primary_that_comes_back_is_passed_over(caplog: pytest.LogCaptureFixture) -> None:
+    with pair() as (old, new, url):
+        assert port_of(url) == old.port
+        old.stop()
+        new.promote()
+        assert port_of(url) == new.port
+        old.start()  # nobody has fenced it
+        with caplog.at_level(logging.ERROR):
+            assert [port_of(url) for _ in range(3)] == [new.port] * 3
+        (line,) = [each.getMessage() for each in caplog.records if each.levelname == "ERROR"]
+        assert f"127.0.0.1:{old.port} is not used: its timeline is 1" in line
+        new.stop()
+        with pytest.raises(Unavailable, match=r"is not used: its timeline is 1.* out of reach"):
+            port_of(url)
+
+
+def test_what_is_open_to_the_old_primary_ends_with_the_first_word_of_the_new_one() -> None:
+    async def run(old: OwnServer, new: OwnServer, url: str) -> None:
+        kept = await connect(url, timeout=30)
+        assert await kept.fetchval(_PORT) == old.port
+        await asyncio.to_thread(new.promote)  # and the old one goes on
+        whose = one_primary.primary_of(url)
+        assert whose is not None
+        at_new = await asyncpg.connect(new.url)
+        try:
+            assert await whose.refusal(at_new, 30) is None
+            await asyncio.sleep(0)
+            assert kept.is_closed() and not at_new.is_closed()
+        finally:
+            await at_new.close()
+
+    with pair() as (old, new, url):
+        asyncio.run(run(old, new, url))
+
+
+def test_another_server_is_no_second_choice() -> None:
+    with started_own_server() as one, started_own_server() as other:
+        hosts = f"127.0.0.1:{one.port},127.0.0.1:{other.port}"
+        url = f"postgresql://master:secret@{hosts}/product?sslmode=disable"
+        assert port_of(url) == one.port
+        one.stop()
+        with pytest.raises(Unavailable, match="another server"):
+            port_of(url)
+        one.start()
+        assert port_of(url) == one.port
+
+
+def test_a_server_that_does_not_tell_its_timeline_is_taken_as_it_is() -> None:
+    with started_own_server() as server:
+        superuser = server.url.replace("master:", "postgres:")
+        execute(superuser, "REVOKE EXECUTE ON FUNCTION pg_control_system() FROM PUBLIC")
+        assert port_of(f"{server.url}?sslmode=disable") == server.port
+
+
+def test_a_restart_knows_which_primary_is_the_old_one(tmp_path: Path) -> None:
+    """Each command is a process of its own."""
+
+    def run(*words: str) -> Any:
+        done = tenantry(tmp_path, url, *words)
+        assert done.returncode == 0, done.stderr
+        return done
+
+    with pair() as (old, new, url):
+        run("migrate")
+        old.stop()
+        new.promote()
+        run("tenants", "create", "acme", "--plan", "pro")
+        note = tmp_path / "control" / one_primary.NOTE
+        assert note.read_text().endswith("/2\n") and note.stat().st_mode & 0o777 == 0o600
+        old.start()
+        told = run("tenants", "list")
+        assert "acme" in told.stdout
+        assert f"127.0.0.1:{old.port} is not used: its timeline is 1" in told.stderr
+        new.stop()
+        told = tenantry(tmp_path, url, "doctor")
+        assert told.returncode == 1 and "its timeline is 1" in told.stderr
+        note.unlink()  # the operator's word that it is to be the one again
+        assert "acme" not in run("tenants", "list").stdout
