@@ -141,7 +141,8 @@ def _check_hosts(names: list[str]) -> None:
         try:
             ip_address(name)
         except ValueError:
-            if _HOST_NAME.fullmatch(name) is None:
+            numbered = name.rpartition(".")[2].isdecimal()  # an address that is none, as 10.0.0.300
+            if numbered or _HOST_NAME.fullmatch(name) is None:
                 raise ValueError(f"must be names and addresses, and {name!r} is neither") from None
 
 

@@ -26,6 +26,7 @@ FONTS = Path(__file__).parents[2] / "support" / "fonts"
         ("bedrock_endpoint_url", "https://bedrock.internal/hidden"),
         ("invocation_log_url", "/srv/log"),
         ("tls_names", "gateway.example.com,other.example.com"),
+        ("tls_names", "10.0.0.300"),
     ],
 )
 def test_a_wrong_address_is_one_line_that_names_its_setting(name: str, value: str) -> None:

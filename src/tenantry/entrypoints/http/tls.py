@@ -3,20 +3,20 @@
 boto3 refuses bearer keys over plain http, so a laptop needs TLS too. Owns `$TENANTRY_HOME/tls/`:
 `ca.pem` (what clients trust), `ca.key` and `server.key` (mode 600), `server.pem`. The certificate
 is renewed from the same CA when names are added, its end is near or it is damaged, so clients need
-no new bundle. A CA that is damaged is told of and never replaced: every client trusts it.
+no new bundle, and the log says why. A CA that is damaged is told of and never replaced: every
+client trusts it. Nor is a certificate that somebody else's authority signed: it was put there.
 """
 
 from __future__ import annotations
 
+import logging
 import ssl
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Final
 
-import trustme
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
@@ -24,11 +24,12 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from tenantry.adapters.objects.durable_file import DurableFiles
 from tenantry.domain.errors import Unavailable
+from tenantry.entrypoints.http.tls_issuing import make_authority, make_certificate, plain_name
 
 LOCAL_NAMES: Final = ("localhost", "127.0.0.1", "::1")
-_CERTIFICATE: Final = timedelta(days=397)  # the longest that browsers accept
 _RENEW: Final = timedelta(days=30)
 _OVERDUE: Final = timedelta(days=28)  # who looks once a day has renewed it by then
+_log = logging.getLogger(__name__)
 
 
 class TlsUnfit(OSError):
@@ -65,21 +66,31 @@ def local_tls(home: Path) -> LocalTls:
 def ensure_local_tls(home: Path, names: Sequence[str], *, now: datetime) -> LocalTls:
     """The certificate under `home/tls` for the local names and `names`, made where missing.
 
-    For one process alone, not for its workers: it writes files. Raises `TlsUnfit`.
+    For one process alone, not for its workers: it writes files. Raises `TlsUnfit`, also for a
+    certificate of another authority, which is not ours to replace.
     """
     tls = local_tls(home)
     tls.ca_bundle.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    ca, now = _ensure_ca(tls), now.astimezone(UTC)
-    wanted = tuple(dict.fromkeys((*LOCAL_NAMES, *names)))
+    now = now.astimezone(UTC)
+    _ensure_ca(tls, now)
     authority = _certificate_in(tls.ca_bundle)
-    ca_ends = authority.not_valid_after_utc
-    if not _still_good(tls, authority, wanted, min(now + _RENEW, ca_ends)):
-        try:
-            issued = ca.issue_cert(*wanted, not_after=min(now + _CERTIFICATE, ca_ends))
-        except (ValueError, x509.ExtensionNotFound) as refused:
-            raise TlsUnfit(f"no certificate for {' '.join(wanted)}: {refused}") from None
-        _write(tls.private_key, issued.private_key_pem.bytes())
-        _write(tls.certificate, b"".join(blob.bytes() for blob in issued.cert_chain_pems))
+    if (foreign := _foreign(tls, authority)) is not None:
+        raise TlsUnfit(foreign)
+    wanted = tuple(dict.fromkeys((*LOCAL_NAMES, *names)))
+    try:
+        plain = {plain_name(name) for name in wanted}
+        why = _unfit(tls, authority, plain, min(now + _RENEW, authority.not_valid_after_utc))
+        if why is None:
+            return tls
+        issued = make_certificate(authority, _read(_ca_key(tls)), wanted, now)
+    except ValueError as refused:
+        raise TlsUnfit(f"no certificate for {' '.join(wanted)}: {refused}") from None
+    kept = _put_aside(tls)
+    if kept or tls.certificate.exists():
+        kept_as = f"; {' and '.join(kept)} kept as .replaced" if kept else ""
+        _log.warning("the TLS certificate is made anew: %s%s", why, kept_as)
+    _write(tls.private_key, issued.private_key)
+    _write(tls.certificate, issued.certificate)
     return tls
 
 
@@ -87,7 +98,7 @@ def tls_problems(home: Path, now: datetime) -> list[str]:
     """A line for each thing that is wrong with the TLS that was made here; nothing is written."""
     tls = local_tls(home)
     try:
-        if _read_ca(tls) is None:
+        if not _has_ca(tls):
             return []
         authority = _certificate_in(tls.ca_bundle)
     except TlsUnfit as unfit:
@@ -96,35 +107,35 @@ def tls_problems(home: Path, now: datetime) -> list[str]:
     if (ends := authority.not_valid_after_utc) < now + _OVERDUE:
         problems.append(f"{tls.ca_bundle} {_ends(ends, now)}: {_another(tls)}")
     renewed = "`serve` makes it anew when it starts, and looks once a day"
-    if (damage := _damage(tls, authority)) is not None:
+    if (foreign := _foreign(tls, authority)) is not None:
+        problems.append(foreign)
+    elif (damage := _damage(tls, authority)) is not None:
         problems.append(f"{damage}: {renewed}")
     elif (ends := tls.ends_at()) < now + _OVERDUE:
         problems.append(f"{tls.certificate} {_ends(ends, now)}: {renewed}")
     return problems
 
 
-def _ensure_ca(tls: LocalTls) -> trustme.CA:
-    ca = _read_ca(tls)
-    if ca is None:
-        ca = trustme.CA(organization_name="Tenantry", organization_unit_name="local CA")
-        _write(_ca_key(tls), ca.private_key_pem.bytes())
-        _write(tls.ca_bundle, ca.cert_pem.bytes())
+def _ensure_ca(tls: LocalTls, now: datetime) -> None:
+    if not _has_ca(tls):
+        made = make_authority(now)
+        _write(_ca_key(tls), made.private_key)
+        _write(tls.ca_bundle, made.certificate)
         tls.ca_bundle.chmod(0o644)  # clients read it
-    return ca
 
 
-def _read_ca(tls: LocalTls) -> trustme.CA | None:
-    """None where there has not been one: its certificate is written after its key, and before any
+def _has_ca(tls: LocalTls) -> bool:
+    """False where there has not been one: its certificate is written after its key, and before any
     of a server. Raises `TlsUnfit`."""
     if not tls.ca_bundle.exists() and not tls.certificate.exists():
-        return None
+        return False
     key = _ca_key(tls)
     try:
         if _certificate_in(tls.ca_bundle).public_key() != _public_key_in(key):
             raise TlsUnfit(f"{key} is not the key of {tls.ca_bundle.name}")
     except TlsUnfit as unfit:
         raise TlsUnfit(f"{unfit}: {_another(tls)}") from None
-    return trustme.CA.from_pem(tls.ca_bundle.read_bytes(), key.read_bytes())
+    return True
 
 
 def _another(tls: LocalTls) -> str:
@@ -139,20 +150,61 @@ def _ca_key(tls: LocalTls) -> Path:
     return tls.ca_bundle.with_name("ca.key")
 
 
-def _still_good(
-    tls: LocalTls, authority: x509.Certificate, wanted: Sequence[str], until: datetime
-) -> bool:
-    if _damage(tls, authority) is not None:
-        return False
+def _foreign(tls: LocalTls, authority: x509.Certificate) -> str | None:
+    """What to do about a certificate of an authority that is none of ours, by its name: one of
+    another home's, whose name is ours, is only made anew."""
+    try:
+        issuer = _certificate_in(tls.certificate).issuer
+    except TlsUnfit:
+        return None
+    if issuer == authority.subject:
+        return None
+    return (
+        f"{tls.certificate} is of another authority ({issuer.rfc4514_string()}) and is not"
+        f" replaced: move it and {tls.private_key.name} elsewhere, and serve with it at a proxy or"
+        " load balancer before the gateway"
+    )
+
+
+def _unfit(
+    tls: LocalTls, authority: x509.Certificate, wanted: set[str], until: datetime
+) -> str | None:
+    """Why the certificate is not to be served with any longer; None: it is."""
+    if (damage := _damage(tls, authority)) is not None:
+        return damage
     certificate = _certificate_in(tls.certificate)
     try:
         found = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     except x509.ExtensionNotFound:
-        return False
+        return f"{tls.certificate} bears no name"
     held = {str(name) for name in found.get_values_for_type(x509.DNSName)}
     held |= {str(address) for address in found.get_values_for_type(x509.IPAddress)}
-    ends = certificate.not_valid_after_utc
-    return held >= {_plain(name) for name in wanted} and ends >= until.replace(microsecond=0)
+    if missing := sorted(wanted - held):
+        return f"{tls.certificate} is not for {' '.join(missing)}"
+    if (ends := certificate.not_valid_after_utc) < until.replace(microsecond=0):
+        return f"{tls.certificate} ends on {ends:%Y-%m-%d}"
+    return None
+
+
+def _put_aside(tls: LocalTls) -> list[str]:
+    """Names of what is kept: a key and a certificate that do not belong together, for one of both
+    somebody has put there."""
+    try:
+        together = _certificate_in(tls.certificate).public_key() == _public_key_in(tls.private_key)
+    except TlsUnfit:
+        together = False
+    kept = []
+    for path, holds in ((tls.private_key, _public_key_in), (tls.certificate, _certificate_in)):
+        try:
+            holds(path)
+            if not together:
+                path.replace(path.with_name(f"{path.name}.replaced"))
+                kept.append(path.name)
+        except TlsUnfit:
+            continue  # it is not there, or rubbish
+        except OSError as refused:
+            raise TlsUnfit(f"{path} cannot be kept: {refused.strerror}") from None
+    return kept
 
 
 def _damage(tls: LocalTls, authority: x509.Certificate) -> str | None:
@@ -174,13 +226,6 @@ def _damage(tls: LocalTls, authority: x509.Certificate) -> str | None:
 
 def _ends(at: datetime, now: datetime) -> str:
     return f"{'ended' if at <= now else 'ends'} on {at:%Y-%m-%d}"
-
-
-def _plain(name: str) -> str:
-    try:
-        return str(ip_address(name))
-    except ValueError:
-        return name
 
 
 def _certificate_in(path: Path) -> x509.Certificate:
