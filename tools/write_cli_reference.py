@@ -17,7 +17,8 @@ TARGET = Path(__file__).resolve().parent.parent / "docs" / "reference" / "cli.md
 HEAD = """# Command line
 
 `tenantry COMMAND …`. Every read takes `--json`; `--help` shows an example. Exit status: 0 done, 1
-refused or failed with one clear line on stderr, 2 wrong usage. What a value can be and where it is
+refused, failed or found something, with one clear line on stderr, 2 wrong usage, 130 interrupted (Ctrl-C). A question
+that is answered with no is 1, and so is one that nobody can answer: `--yes` needs no answer. What a value can be and where it is
 set: [settings](settings.md). A fault of Tenantry's own is 1 too: its line names the file with the traceback.
 
 A table that is wider than the terminal is printed as a block for each row, `field  value` on each

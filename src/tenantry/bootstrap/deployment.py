@@ -25,7 +25,7 @@ from tenantry.bootstrap.control_files import (
     token_path,
     token_problems,
 )
-from tenantry.bootstrap.home_owner import owner_problems
+from tenantry.bootstrap.home_owner import owner_problems, shut_out
 from tenantry.bootstrap.key_settings import key_problems
 from tenantry.bootstrap.outside_settings import outside_problems
 from tenantry.bootstrap.reach_settings import reach_problems
@@ -51,6 +51,8 @@ def examined_settings() -> tuple[Settings, list[str]]:
         config, problems = examine_settings()
     except RuntimeError:  # a user id without a name, whose home folder nothing tells
         raise SettingsError(f"{variable_of('home')} must be set: this user has no home") from None
+    if (shut := shut_out(config)) is not None:
+        return config, [shut]
     asked = {
         "storage": config.storage != "postgres",
         "objects_url": config.objects_url is not None,

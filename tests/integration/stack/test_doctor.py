@@ -40,6 +40,7 @@ def test_tenants_whose_account_has_no_credentials_and_no_others_are_told(stack: 
         f" key of account {ACCOUNTS['silo']}"
     ]
     assert facts["tenants"].endswith("in 2 placements")
+    assert facts["objects"] == "of all tenants looked for"
 
 
 def test_a_tenant_whose_keys_are_destroyed_and_that_is_not_shredded_is_told(stack: Stack) -> None:

@@ -47,3 +47,10 @@ def test_a_start_that_failed_is_told(home: Path) -> None:
 def test_one_that_was_given_up_is_told(home: Path) -> None:
     say(home, "failed", WHY)
     assert problems() == (1, [f"the database was given up: {WHY}"])
+
+
+def test_the_folder_of_the_database_is_a_path(home: Path) -> None:
+    done = CliRunner().invoke(doctor, ["--json"])
+    facts = json.JSONDecoder().raw_decode(done.stdout)[0]["facts"]
+    assert facts["cluster folder"] == str(home / "postgres")
+    assert "cluster file" not in facts

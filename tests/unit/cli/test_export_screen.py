@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import click
 import pytest
 
 from tenantry.entrypoints.cli.invoice_export import STANDARD_OUTPUT, write_out
@@ -73,3 +74,8 @@ def test_a_line_is_standard_output(
     write_out(b"three", tmp_path / "file")
     assert capfdbinary.readouterr().out == b"onetwo"
     assert (tmp_path / "file").read_bytes() == b"three"
+
+
+def test_a_file_that_takes_no_more_is_named() -> None:
+    with pytest.raises(click.ClickException, match=r"^/dev/full: No space left on device$"):
+        write_out(b"one", Path("/dev/full"))

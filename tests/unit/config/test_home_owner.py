@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -77,6 +78,50 @@ def test_a_user_without_a_name_and_a_home_is_told_what_to_set() -> None:
         [sys.executable, "-c", script], env=bare, capture_output=True, text=True, check=False
     )
     assert done.stderr == "SettingsError: TENANTRY_HOME must be set: this user has no home\n"
+
+
+_ASKS = """
+import os, sys
+from click.testing import CliRunner
+from tenantry.bootstrap.deployment import settings
+from tenantry.entrypoints.cli.doctor import doctor
+os.setuid(54321)
+try: settings()
+except Exception as refused: print(f"{type(refused).__name__}: {refused}")
+print(CliRunner().invoke(doctor).output)
+"""
+
+
+def test_who_may_not_look_into_the_folder_is_told_of_it_and_of_its_owner() -> None:
+    """Not of a file in it, which need not be there."""
+    with tempfile.TemporaryDirectory() as outer:
+        home = Path(outer, "home")
+        home.mkdir(mode=0o700)
+        Path(outer).chmod(0o755)
+        os.chown(home, 1, 1)
+        told = _as_nobody(home)
+        assert told.splitlines()[0] == (
+            f"SettingsError: {home} (TENANTRY_HOME) belongs to the user daemon and is closed to"
+            " this user: run this as that user (sudo -u daemon …, with the same settings)"
+        )
+        assert "tenantry.toml" not in told
+        Path(outer).chmod(0o700)
+        told = _as_nobody(home)
+        assert "(TENANTRY_HOME) lies in a folder that this user may not enter" in told
+        assert "tenantry.toml" not in told
+
+
+def _as_nobody(home: Path) -> str:
+    kept = {name: value for name, value in os.environ.items() if name.startswith("PYTHON")}
+    done = subprocess.run(
+        [sys.executable, "-c", _ASKS],
+        env={**kept, "TENANTRY_HOME": str(home)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
 
 
 def test_the_log_has_the_label_of_a_deployment_that_was_given_one(

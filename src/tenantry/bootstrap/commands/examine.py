@@ -102,7 +102,7 @@ async def _examine(
         problems.append(f"{told}: tenantry stripe waiting")
     problems += overdue + astray
     return {
-        "tenants": f"{len(tenants)}, in {len({each.placement.id for each in tenants})} placements",
+        "tenants": _counted(tenants),
         "vectors in clear": rooms_fact(engines),
         "deliveries": f"{counts['pending']} pending, {counts['dead']} dead",
         "invocation logs": logs,
@@ -110,6 +110,11 @@ async def _examine(
         "objects": objects,
         **bedrock,
     }, problems
+
+
+def _counted(tenants: Sequence[Tenant]) -> str:
+    placements = len({each.placement.id for each in tenants})
+    return f"{len(tenants):,}, in {placements:,} placement{'' if placements == 1 else 's'}"
 
 
 async def _living(control: ControlPlane) -> list[Tenant]:

@@ -93,8 +93,8 @@ async def object_facts(
             lack = "lie in the trash" if what is ObjectKind.TRASH else "are not there"
             kept = "objects" if what is ObjectKind.TRASH else what.value
             problems.append(f"{kept} of {told} {lack}: {repair}")
-    looked = min(len(tenants), LOOKED_MAX)
-    return f"of {looked:,} tenants of {len(tenants):,} looked for", problems
+    whose = "all tenants" if len(tenants) <= LOOKED_MAX else f"the first {LOOKED_MAX:,} tenants"
+    return f"of {whose} looked for", problems
 
 
 async def _incomplete(

@@ -112,7 +112,7 @@ def acknowledge(alert_id: str) -> None:
 
 
 @alerts.command()
-@click.argument("tenant")
+@click.argument("tenant", type=NAMED)
 @click.option("--from", "start", type=INSTANT, required=True, help="UTC.")
 @click.option("--to", "end", type=INSTANT, required=True, help="UTC, exclusive.")
 @click.option("--reason", required=True, help="What was announced.")
@@ -142,7 +142,7 @@ def mute(tenant: str, start: datetime, end: datetime, reason: str) -> None:
 
 
 @alerts.command()
-@click.argument("tenant")
+@click.argument("tenant", type=NAMED)
 @as_json
 def mutes(tenant: str, json_output: bool) -> None:
     """List what was announced of a tenant.
@@ -166,7 +166,7 @@ def mutes(tenant: str, json_output: bool) -> None:
 
 
 @alerts.command()
-@click.argument("tenant")
+@click.argument("tenant", type=NAMED)
 @click.argument("mute_id", metavar="ID")
 def unmute(tenant: str, mute_id: str) -> None:
     """Take an announcement back.

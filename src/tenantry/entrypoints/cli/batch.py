@@ -24,6 +24,7 @@ from tenantry.domain.ids import uuid7
 from tenantry.domain.tenant import Scope
 from tenantry.entrypoints.cli.cut import say_cut
 from tenantry.entrypoints.cli.output import as_json, print_json, print_table, say
+from tenantry.entrypoints.cli.values import NAMED
 from tenantry.entrypoints.http.bedrock.requests import to_converse_call, to_invoke_call
 from tenantry.entrypoints.http.json_body import parse_object
 from tenantry.ports.batch import BatchJob
@@ -80,7 +81,7 @@ def submit(file: Path, model: str, operation: str, json_output: bool) -> None:
 
 
 @batch.command(name="list")
-@click.argument("tenant")
+@click.argument("tenant", type=NAMED)
 @click.option(
     "--limit",
     type=click.IntRange(1, 10_000),

@@ -84,7 +84,7 @@ def budgets() -> None:
 
 
 @budgets.command(name="set")
-@click.argument("tenant")
+@click.argument("tenant", type=NAMED)
 @click.option("--limit", required=True, help="In the contract's currency; 0 blocks all.")
 @_whose
 @click.option("--soft", is_flag=True, help="Admit and alert instead of refusing.")
@@ -120,7 +120,7 @@ def set_(
 
 
 @budgets.command()
-@click.argument("tenant")
+@click.argument("tenant", type=NAMED)
 @as_json
 def show(tenant: str, json_output: bool) -> None:
     """Show a tenant's budgets, what is left of them, and where their periods will end.
@@ -141,13 +141,15 @@ def show(tenant: str, json_output: bool) -> None:
     if json_output:
         print_json(rows)
     elif rows:
-        print_table(_SHOWN, ([row[name] for name in _SHOWN] for row in rows))
+        print_table(
+            _SHOWN, ([row[name] if row[name] != "" else None for name in _SHOWN] for row in rows)
+        )
     else:
         say("no budgets")
 
 
 @budgets.command()
-@click.argument("tenant")
+@click.argument("tenant", type=NAMED)
 @_whose
 def remove(
     tenant: str,

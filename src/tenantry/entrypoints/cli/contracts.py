@@ -16,7 +16,7 @@ from tenantry.bootstrap.commands.billing import run_with_billing
 from tenantry.domain import money
 from tenantry.domain.remark import check_remark
 from tenantry.entrypoints.cli.output import as_json, print_json, print_table, say
-from tenantry.entrypoints.cli.values import NAMED
+from tenantry.entrypoints.cli.values import NAMED, NO_OPTION
 from tenantry.ports.billing import CREDIT_FIELDS
 from tenantry.ports.control import ControlPlane
 
@@ -36,7 +36,7 @@ class _DayOrNone(click.ParamType[str]):
 
 
 @click.command()
-@click.argument("tenant")
+@click.argument("tenant", type=NAMED)
 @click.option("--legal-name", type=NAMED, help="Whom the invoice is to.")
 @click.option(
     "--address", type=NAMED, multiple=True, help="A line of the address; repeat in order."
@@ -88,7 +88,7 @@ def contract(tenant: str, json_output: bool, **given: Any) -> None:
 
 
 @click.command()
-@click.argument("tenant")
+@click.argument("tenant", type=NAMED)
 @click.argument("new_plan", metavar="[PLAN]", required=False)
 @click.option("--at", type=INSTANT, help="UTC; from this instant on. Default: now.")
 @as_json
@@ -119,8 +119,8 @@ def plan(tenant: str, new_plan: str | None, at: datetime | None, json_output: bo
 
 
 @click.command(context_settings={"ignore_unknown_options": True})  # -5 is an amount
-@click.argument("tenant")
-@click.argument("amount", required=False)
+@click.argument("tenant", type=NO_OPTION)
+@click.argument("amount", type=NO_OPTION, required=False)
 @click.option("--note", default="", help="Why; kept with the entry.")
 @as_json
 def credit(tenant: str, amount: str | None, note: str, json_output: bool) -> None:

@@ -19,7 +19,7 @@ INSTANT = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%SZ"])
 
 
 @click.command()
-@click.argument("tenant")
+@click.argument("tenant", type=NAMED)
 @click.option("--from", "start", type=INSTANT, required=True, help="UTC, by admission.")
 @click.option("--to", "end", type=INSTANT, required=True, help="UTC, exclusive.")
 @click.option(

@@ -11,6 +11,7 @@ import click
 
 from tenantry.adapters.clock import SystemClock
 from tenantry.adapters.postgres.embedded import EmbeddedCluster
+from tenantry.adapters.postgres.embedded.place import known_place
 from tenantry.application.round import round_facts
 from tenantry.bootstrap.billing import issuer_of
 from tenantry.bootstrap.capacity import workers_problems
@@ -127,9 +128,8 @@ def _facts(config: Settings, aws: bool) -> tuple[dict[str, Any], list[str]]:
         problems.append(f"the last start of the database failed: {failed}")
     elif status is not None and status.state == "failed":
         problems.append(f"the database was given up: {status.reason}")
-    marker = config.home / "cluster"
-    if marker.exists():
-        facts["cluster file"] = marker.read_text(encoding="utf-8").strip()
+    if (place := known_place(config.home)) is not None:
+        facts["cluster folder"] = str(place.folder)
     return facts, problems
 
 

@@ -6,6 +6,7 @@ import click
 
 from tenantry.bootstrap.commands.control import run_with_engine_book
 from tenantry.bootstrap.vector_settings import ENGINES
+from tenantry.entrypoints.cli.confirming import confirm
 from tenantry.entrypoints.cli.output import as_json, print_json, print_table, say
 
 
@@ -44,6 +45,6 @@ def gone(engine: str, yes: bool) -> None:
     """
     if not yes:
         say(f"Nobody will delete what {engine} may still hold of your tenants.", err=True)
-        click.confirm(f"Is {engine} gone for good?", abort=True, err=True)
+        confirm(f"Is {engine} gone for good?")
     count = run_with_engine_book(lambda book: book.declare_gone(engine))
     say(f"{engine} is taken for gone; {count} tenants had vectors there")

@@ -13,6 +13,7 @@ import click
 
 from tenantry.domain.ids import is_id
 from tenantry.entrypoints.api_client import Api
+from tenantry.entrypoints.cli.confirming import confirm
 from tenantry.entrypoints.cli.output import as_json, print_json, say
 from tenantry.entrypoints.cli.tenant_api import done, tenant_api
 from tenantry.entrypoints.cli.values import NAMED
@@ -71,7 +72,7 @@ def erase_user(user: str, yes: bool, json_output: bool) -> None:
     """
     api = tenant_api()
     if not yes:
-        click.confirm(f"Erase what is kept of {user!r}?", abort=True, err=True)
+        confirm(f"Erase what is kept of {user!r}?")
     told = done(api.post("/v1/users/erase", {"user": user})).body
     if json_output:
         print_json(told)

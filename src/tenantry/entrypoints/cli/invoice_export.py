@@ -47,10 +47,14 @@ def check_screen(form: str, output: Path | None) -> None:
 
 
 def write_out(content: bytes, output: Path | None) -> None:
+    """Raises `click.ClickException`, which names the file."""
     if output in (None, STANDARD_OUTPUT):
         write_exact(content)
-    else:
+        return
+    try:
         output.write_bytes(content)
+    except OSError as refused:  # of a write that fails the system names no file
+        raise click.ClickException(f"{output}: {refused.strerror}") from None
 
 
 def exported(form: str, body: Document, exact: bytes | None) -> bytes:

@@ -46,12 +46,12 @@ from tenantry.entrypoints.cli.invoice_export import (
     write_out,
 )
 from tenantry.entrypoints.cli.invoice_numbers import numbers
+from tenantry.entrypoints.cli.invoice_runs import runs
 from tenantry.entrypoints.cli.output import as_json, print_json, print_table, say
 from tenantry.entrypoints.cli.values import NAMED
 from tenantry.ports.billing import Finalised
 from tenantry.ports.control import ControlPlane
 
-_OUTCOMES = ("final", "review", "nothing", "trouble")
 _IN = click.option(
     "--in",
     "day",
@@ -69,10 +69,11 @@ def invoices() -> None:
 
 
 invoices.add_command(numbers)
+invoices.add_command(runs)
 
 
 @invoices.command()
-@click.argument("tenant")
+@click.argument("tenant", type=NAMED)
 @_IN
 @click.option("--store", is_flag=True, help="Store it for review; the period must be over.")
 @as_json
@@ -106,7 +107,7 @@ def draft(tenant: str, day: datetime | None, store: bool, json_output: bool) -> 
 
 
 @invoices.command(name="list")
-@click.argument("tenant")
+@click.argument("tenant", type=NAMED)
 @as_json
 def list_(tenant: str, json_output: bool) -> None:
     """List a tenant's invoices: drafts of open periods, then final ones, newest first.
@@ -164,7 +165,7 @@ def show(number: str, tenant: str | None, json_output: bool) -> None:
 
 
 @invoices.command()
-@click.argument("tenant")
+@click.argument("tenant", type=NAMED)
 @_IN
 @click.option("--sha256", type=NAMED, help="The hash of the draft that was approved.")
 @as_json
@@ -315,34 +316,6 @@ def run(review: bool, json_output: bool) -> None:
         say("drafts wait for approval: tenantry invoices runs --outcome review", err=True)
     if tally.trouble:
         raise click.ClickException("see `tenantry invoices runs --outcome trouble`")
-
-
-@invoices.command()
-@click.option("--tenant", type=NAMED, help="Of this one alone.")
-@click.option("--outcome", type=click.Choice(_OUTCOMES), help="These alone.")
-@as_json
-def runs(tenant: str | None, outcome: str | None, json_output: bool) -> None:
-    """Show what came of the periods that were due, and why one could not be invoiced.
-
-    Example: `tenantry invoices runs --outcome trouble`
-    """
-
-    async def work(control: ControlPlane, billing: Billing) -> list[Mapping[str, Any]]:
-        of = None if tenant is None else (await control.get_tenant(tenant)).id
-        return await to_the_end(
-            lambda after: billing.book.runs(of, outcome, PAGE, after=after),  # type: ignore[arg-type]
-            lambda row: (row["period_start"], str(row["tenant_id"])),
-        )
-
-    rows = run_with_billing(work)
-    if json_output:
-        print_json(rows)
-    else:
-        names = ("name", "period_start", "outcome", "detail", "tried_at")
-        print_table(
-            ("tenant", "period from", "outcome", "detail", "tried"),
-            (tuple(row[name] for name in names) for row in rows),
-        )
 
 
 def _document(number: str, tenant: str | None) -> tuple[Document, bytes | None]:

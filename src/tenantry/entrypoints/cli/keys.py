@@ -23,7 +23,7 @@ def keys() -> None:
 
 
 @keys.command()
-@click.argument("tenant")
+@click.argument("tenant", type=NAMED)
 @click.option("--name", default="", help="What the key is for.")
 @click.option(
     "--scope",
@@ -80,7 +80,7 @@ def create(
 
 
 @keys.command(name="list")
-@click.argument("tenant")
+@click.argument("tenant", type=NAMED)
 @as_json
 def list_(tenant: str, json_output: bool) -> None:
     """List a tenant's API keys, without their secrets.
@@ -108,7 +108,7 @@ def list_(tenant: str, json_output: bool) -> None:
 
 
 @keys.command()
-@click.argument("tenant")
+@click.argument("tenant", type=NAMED)
 @click.argument("api_key_id")
 def revoke(tenant: str, api_key_id: str) -> None:
     """Refuse an API key from the next request on.

@@ -20,6 +20,7 @@ from tenantry.bootstrap.archive import run_with_archive
 from tenantry.bootstrap.commands.control import run_with_keeper
 from tenantry.bootstrap.deployment import settings
 from tenantry.config import Settings
+from tenantry.entrypoints.cli.confirming import confirm
 from tenantry.entrypoints.cli.output import as_json, print_json, print_table, say
 from tenantry.entrypoints.cli.values import NAMED
 from tenantry.ports.ledger import LedgerKeeper
@@ -150,7 +151,7 @@ def write_off(account: str | None, before: datetime | None, yes: bool, json_outp
     if not yes:
         whose = "every account" if account is None else f"account {account}"
         asked = f"Write off what is unknown of {whose} and began before {until:%Y-%m-%d %H:%M}Z?"
-        click.confirm(asked, abort=True, err=True)
+        confirm(asked)
 
     async def work(keeper: LedgerKeeper) -> int:
         return await keeper.give_up(until, account)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import io
+import signal
 import sys
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
@@ -11,6 +12,7 @@ from typing import Any, Final
 import click
 
 from tenantry.entrypoints.cli import lost_output
+from tenantry.entrypoints.cli.confirming import interrupted
 from tenantry.entrypoints.cli.lazy import LazyGroup
 from tenantry.entrypoints.cli.output import say, say_lines
 from tenantry.entrypoints.cli.utf8 import arguments, in_utf8
@@ -47,6 +49,7 @@ MODULES: Mapping[str, str] = {
     "webhooks": "webhooks",
     "worker": "worker",
 }
+INTERRUPTED: Final = 128 + signal.SIGINT  # as a shell has it; 1 would be a finding
 _STAYING: Final = frozenset({"demo", "serve", "worker"})
 _PRINTED: Final = frozenset({"-h", "--help", "--ready-json"})
 
@@ -111,13 +114,17 @@ def _run() -> int:
         return _unwritten(lost)
     except click.UsageError as wrong:
         return _misused(wrong)
-    except click.Abort:  # Ctrl-C, or nobody there to answer what was asked
+    except (click.Abort, KeyboardInterrupt) as broken:  # Ctrl-C, or a no
         say(err=True)  # ends the line of the question
-        return _failed("broken off")
+        return _status_of(broken, _failed("broken off"))
     except click.ClickException as refused:
-        return _failed(refused.format_message())
+        return _status_of(refused, _failed(refused.format_message()))
     except Exception as failure:
         return _fault(failure)
+
+
+def _status_of(failure: BaseException, status: int) -> int:
+    return INTERRUPTED if interrupted(failure) else status
 
 
 def _fault(failure: Exception) -> int:

@@ -7,6 +7,7 @@ from dataclasses import asdict, astuple
 import click
 
 from tenantry.bootstrap.commands.objects import recover_all, run_with_belonging
+from tenantry.entrypoints.cli.confirming import confirm
 from tenantry.entrypoints.cli.output import as_json, print_json, print_table, say
 
 
@@ -36,7 +37,7 @@ def adopt(yes: bool) -> None:
         return
     if not yes:
         say(f"The sealed objects are not this database's: {reason}.", err=True)
-        click.confirm("Is this the database that they belong to now?", abort=True, err=True)
+        confirm("Is this the database that they belong to now?")
     run_with_belonging(lambda belonging: belonging.adopt())
     say("the objects belong to this database from now on")
 

@@ -19,6 +19,7 @@ from tenantry.domain.shred import (
     document_of,
     signed_content,
 )
+from tenantry.entrypoints.cli.confirming import answer
 from tenantry.entrypoints.cli.output import as_json, print_json, say, say_lines
 from tenantry.entrypoints.cli.values import NAMED
 
@@ -27,7 +28,7 @@ WAIT_S: Final = 3_600
 
 
 @click.command()
-@click.argument("tenant", required=False)
+@click.argument("tenant", type=NAMED, required=False)
 @click.option(
     "--yes", "name", type=NAMED, metavar="NAME", help="The tenant's name again, in place of asking."
 )
@@ -118,10 +119,10 @@ def _asked(name: str) -> str:
         " cannot be read by anybody afterwards; invoices and ledger stay.",
         err=True,
     )
-    answer: str = click.prompt("Type the tenant's name to go on", default="", show_default=False)
-    if answer != name:
+    typed = answer("Type the tenant's name to go on", instead="--yes NAME")
+    if typed != name:
         raise click.ClickException("that is not the tenant's name; nothing was shredded")
-    return answer
+    return typed
 
 
 def _who() -> str:

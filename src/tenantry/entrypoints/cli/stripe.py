@@ -11,6 +11,7 @@ from tenantry.bootstrap.deployment import settings
 from tenantry.config import variable_of
 from tenantry.entrypoints.cli.cut import say_cut
 from tenantry.entrypoints.cli.output import as_json, print_json, print_table, say
+from tenantry.entrypoints.cli.values import NAMED
 from tenantry.ports.control import ControlPlane
 from tenantry.ports.delivery import NoticeDesk, Owed, StripeLink
 
@@ -29,7 +30,7 @@ def stripe() -> None:
 
 
 @stripe.command()
-@click.argument("tenant")
+@click.argument("tenant", type=NAMED)
 @click.argument("customer")
 def link(tenant: str, customer: str) -> None:
     """Have a tenant's invoices pushed to its customer at Stripe, from the next one on.
@@ -47,7 +48,7 @@ def link(tenant: str, customer: str) -> None:
 
 
 @stripe.command()
-@click.argument("tenant")
+@click.argument("tenant", type=NAMED)
 def unlink(tenant: str) -> None:
     """Push a tenant's invoices no more.
 

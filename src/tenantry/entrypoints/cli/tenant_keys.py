@@ -11,12 +11,13 @@ from tenantry.application.key_rotation import KeyState, rotate_keys
 from tenantry.bootstrap.commands.keys import run_with_keys
 from tenantry.domain.document import home_of
 from tenantry.entrypoints.cli.output import as_json, print_json, print_table, say
+from tenantry.entrypoints.cli.values import NAMED
 from tenantry.ports.control import ControlPlane
 from tenantry.ports.keys import KeyRotation
 
 
 @click.command()
-@click.argument("tenant")
+@click.argument("tenant", type=NAMED)
 @as_json
 def key(tenant: str, json_output: bool) -> None:
     """Show the versions of a tenant's key, and the KMS key that wraps each.
@@ -37,7 +38,7 @@ def key(tenant: str, json_output: bool) -> None:
 
 
 @click.command(name="rotate-key")
-@click.argument("tenant", required=False)
+@click.argument("tenant", type=NAMED, required=False)
 @click.option("--all", "everyone", is_flag=True, help="Of every tenant that has a key.")
 @click.option(
     "--rewrap",

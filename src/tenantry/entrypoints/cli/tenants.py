@@ -108,7 +108,7 @@ async def listed(
 
 
 @tenants.command()
-@click.argument("tenant")
+@click.argument("tenant", type=NAMED)
 @as_json
 def show(tenant: str, json_output: bool) -> None:
     """Show a tenant, named by id or name.
@@ -119,7 +119,7 @@ def show(tenant: str, json_output: bool) -> None:
 
 
 @tenants.command()
-@click.argument("tenant")
+@click.argument("tenant", type=NAMED)
 def suspend(tenant: str) -> None:
     """Refuse all of a tenant's requests from the next one on.
 
@@ -129,7 +129,7 @@ def suspend(tenant: str) -> None:
 
 
 @tenants.command()
-@click.argument("tenant")
+@click.argument("tenant", type=NAMED)
 def resume(tenant: str) -> None:
     """Serve a suspended tenant again.
 

@@ -25,7 +25,7 @@ _INSTANT = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%SZ"])
 
 
 @click.command()
-@click.argument("tenant")
+@click.argument("tenant", type=NAMED)
 @click.option(
     "--from", "start", type=_INSTANT, help="UTC; default: the running billing period's start."
 )

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+import re
+from typing import Any, Final
 
 import click
 
 from tenantry.domain.ids import is_id
+
+_MINUS: Final = re.compile(r"-[0-9.]")
 
 
 class _Named(click.types.StringParamType):
@@ -16,6 +19,17 @@ class _Named(click.types.StringParamType):
         words: str = super().convert(value, param, ctx)
         if not words.strip():
             self.fail("must not be empty", param, ctx)
+        return words
+
+
+class _NoOption(_Named):
+    """Of a command that takes amounts with a minus, to which click takes every option that it does
+    not know for an argument."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        words: str = super().convert(value, param, ctx)
+        if words.startswith("-") and _MINUS.match(words) is None:
+            raise click.NoSuchOption(words.partition("=")[0], ctx=ctx)
         return words
 
 
@@ -33,5 +47,6 @@ class _Id(_Named):
 
 
 NAMED = _Named()
+NO_OPTION = _NoOption()
 TENANT_ID = _Id("tnt", "a tenant")
 ALERT_ID = _Id("alr", "an alert")

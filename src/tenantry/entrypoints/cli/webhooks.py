@@ -10,6 +10,7 @@ import click
 from tenantry.bootstrap.commands.control import run_with_endpoints
 from tenantry.domain.ids import TenantId
 from tenantry.entrypoints.cli.output import as_json, print_json, print_table, say
+from tenantry.entrypoints.cli.values import NAMED
 from tenantry.ports.control import ControlPlane
 from tenantry.ports.endpoints import Endpoint, Endpoints
 
@@ -25,7 +26,7 @@ def webhooks() -> None:
 
 
 @webhooks.command()
-@click.argument("tenant")
+@click.argument("tenant", type=NAMED)
 @click.argument("url")
 @as_json
 def add(tenant: str, url: str, json_output: bool) -> None:
@@ -38,7 +39,7 @@ def add(tenant: str, url: str, json_output: bool) -> None:
 
 
 @webhooks.command(name="list")
-@click.argument("tenant")
+@click.argument("tenant", type=NAMED)
 @as_json
 def list_(tenant: str, json_output: bool) -> None:
     """List a tenant's endpoints, without their secrets.
@@ -56,7 +57,7 @@ def list_(tenant: str, json_output: bool) -> None:
 
 
 @webhooks.command()
-@click.argument("tenant")
+@click.argument("tenant", type=NAMED)
 @click.argument("endpoint")
 @as_json
 def rotate(tenant: str, endpoint: str, json_output: bool) -> None:
@@ -69,7 +70,7 @@ def rotate(tenant: str, endpoint: str, json_output: bool) -> None:
 
 
 @webhooks.command()
-@click.argument("tenant")
+@click.argument("tenant", type=NAMED)
 @click.argument("endpoint")
 def forget(tenant: str, endpoint: str) -> None:
     """Sign with the old secret no more.
@@ -81,7 +82,7 @@ def forget(tenant: str, endpoint: str) -> None:
 
 
 @webhooks.command()
-@click.argument("tenant")
+@click.argument("tenant", type=NAMED)
 @click.argument("endpoint")
 def enable(tenant: str, endpoint: str) -> None:
     """Send again to an endpoint that had answered 410, from the next notice on.
@@ -93,7 +94,7 @@ def enable(tenant: str, endpoint: str) -> None:
 
 
 @webhooks.command()
-@click.argument("tenant")
+@click.argument("tenant", type=NAMED)
 @click.argument("endpoint")
 def remove(tenant: str, endpoint: str) -> None:
     """Remove an endpoint, and what was on its way to it.

@@ -1,0 +1,99 @@
+"""A question that nobody answers, an answer that is no, and Ctrl-C."""
+
+from __future__ import annotations
+
+import io
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import click
+import pytest
+
+from tenantry.entrypoints.cli.confirming import answer, confirm
+from tenantry.entrypoints.cli.main import cli, main
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.delenv("TENANTRY_DATABASE_URL", raising=False)
+    monkeypatch.setenv("TENANTRY_HOME", str(tmp_path))
+    return tmp_path
+
+
+def status_of(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
+    monkeypatch.setattr(sys, "argv", ["tenantry", *arguments])
+    with pytest.raises(SystemExit) as end:
+        main()
+    assert isinstance(end.value.code, int)
+    return end.value.code
+
+
+_QUESTIONS = [
+    ("tenants", "erase-user", "ann@example.com"),
+    ("engines", "gone", "pinecone"),
+    ("ledger", "write-off"),
+]
+
+
+@pytest.mark.parametrize("stdin", [io.StringIO(), None], ids=["ended", "closed"])
+@pytest.mark.parametrize("arguments", _QUESTIONS, ids=" ".join)
+def test_a_question_that_nobody_answers_is_told_and_1(
+    arguments: tuple[str, ...],
+    stdin: io.StringIO | None,
+    home: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("TENANTRY_API_KEY", "tk_x")
+    monkeypatch.setattr(sys, "stdin", stdin)
+    assert status_of(monkeypatch, *arguments) == 1
+    told = "tenantry: broken off: nobody can be asked here; --yes needs no answer\n"
+    assert capsys.readouterr().err.splitlines(keepends=True)[-1] == told
+
+
+@pytest.mark.parametrize("stdin", [io.StringIO(), None], ids=["ended", "closed"])
+def test_a_name_that_nobody_types_is_told(
+    stdin: io.StringIO | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "stdin", stdin)
+    with pytest.raises(click.ClickException, match="--yes NAME needs no answer"):
+        answer("Type the tenant's name to go on", instead="--yes NAME")
+
+
+def test_a_no_is_1(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "stdin", io.StringIO("n\n"))
+    assert status_of(monkeypatch, "ledger", "write-off") == 1
+    assert capsys.readouterr().err.endswith("\ntenantry: broken off\n")
+
+
+def _waits() -> None:
+    raise KeyboardInterrupt
+
+
+def _is_asked() -> None:
+    confirm("Is it?")
+
+
+def _puts_away() -> None:
+    try:
+        raise KeyboardInterrupt
+    except KeyboardInterrupt:
+        raise click.ClickException("interrupted; canaries are left") from None
+
+
+@pytest.mark.parametrize("doing", [_waits, _is_asked, _puts_away])
+def test_what_is_interrupted_is_no_finding(
+    doing: Callable[[], None],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def pressed(_: str) -> str:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("click.termui.visible_prompt_func", pressed)
+    monkeypatch.setitem(cli.commands, "does", click.command("does")(doing))
+    assert status_of(monkeypatch, "does") == 130
+    assert capsys.readouterr().err.splitlines()[-1].startswith("tenantry: ")
