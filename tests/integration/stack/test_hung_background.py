@@ -33,8 +33,13 @@ def still(stack: Stack) -> list[str]:
 
 
 def aged(folder: Path, seconds: float) -> float:
+    """As if the rounds had ended so long ago, and what failed before, so long before."""
     at = time.time() - seconds
     for path in folder.iterdir():
+        every, *failed = path.read_text("ascii").splitlines()
+        if failed and failed[0].strip():
+            count, failed_at, why = failed[0].split(" ", 2)
+            path.write_text(f"{every}\n{count} {float(failed_at) - seconds!r} {why}", "ascii")
         os.utime(path, (at, at))
     return at
 
