@@ -6,8 +6,8 @@ import re
 
 _SIGN = re.compile(
     r"""/\*.*?(?:\*/|\Z)                                   # a comment
-      | "(?:[^"\\\n]|\\.)*+"? | '(?:[^'\\\n]|\\.)*+'?      # a string
-      | url\(\s*+(?!["'\s])(?:[^)\\]|\\.)*+\)?             # an address without quotes
+      | "(?:[^"\\\n]++|\\.)*"? | '(?:[^'\\\n]++|\\.)*'?      # a string
+      | url\(\s*+(?!["'\s])(?:[^)\\]++|\\.)*\)?             # an address without quotes
       | \\. | [;()\[\]{}]""",
     re.IGNORECASE | re.DOTALL | re.VERBOSE,
 )

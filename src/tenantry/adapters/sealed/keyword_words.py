@@ -30,7 +30,7 @@ _UNSPACED = (
 )
 _UNSEEN = re.compile("[\u00ad\u200b\u200d\u2060\ufeff]|(?<![\u0620-\u06ff])\u200c")
 _WORD = re.compile(r"\w+")
-_JOINED = re.compile(r"\b\w++(?:[.:/\-]{1,3}+\w++)++")
+_JOINED = re.compile(r"\b\w++(?:[.:/\-]{1,3}+\w++)+")
 _RUNS = re.compile(rf"[{_UNSPACED}]+|[^{_UNSPACED}]+")
 _UNSPACED_RUN = re.compile(rf"[{_UNSPACED}]")
 
