@@ -6,6 +6,7 @@ from tests.support.house.hygiene import (
     loose_lock,
     machine_paths,
     notes,
+    possessive_groups,
     switched_off,
     unfinished,
 )
@@ -48,6 +49,10 @@ def test_nothing_is_half_built():
     assert violations(code(".py", under=CODE), unfinished) == []
 
 
+def test_patterns_mean_the_same_to_every_python():
+    assert violations(code(".py", under=CODE), possessive_groups) == []
+
+
 def test_no_test_is_switched_off():
     names = [name for name in code(".py", under=("tests/",)) if name not in SKIPPING]
     assert violations(names, switched_off) == []
@@ -77,6 +82,8 @@ HASH = "    --hash=sha256:" + "0" * 64
     [
         (notes, "# TO" + "DO: later", "# methodology"),
         (notes, "-- FIX" + "ME", "-- fixed"),
+        (possessive_groups, "(?:ab?)" + "*+", "a*+(?:ab?)*"),
+        (possessive_groups, "(?:ab?){{0,31}}" + "+", "[ab]{0,31}+"),
         (unfinished, "raise NotImplementedError", "except_ = NotImplementedError"),
         (unfinished, "raise NotImplementedError('x')", "raise ValueError('x')"),
         (

@@ -59,7 +59,7 @@ _REMOTE: Final = re.compile(
     re.IGNORECASE,
 )
 _SCHEME: Final = re.compile(
-    f"{_DROPPED}(?!{_spaced('data')}:)[a-z](?:{_DROPPED}[a-z0-9+.-]){{0,31}}+{_DROPPED}:",
+    f"{_DROPPED}(?!{_spaced('data')}:)[a-z](?:{_DROPPED}[a-z0-9+.-]){{0,31}}{_DROPPED}:",
     re.IGNORECASE,
 )
 

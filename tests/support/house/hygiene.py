@@ -17,6 +17,8 @@ _MACHINE = re.compile(
     r"|https?://[^\s\"')>]*/simple\b|https?://(?:files\.python" + r"hosted|pypi)\.org"
     r"|--(?:extra-)?index-" + r"url|--find-" + r"links"
 )
+# Of a group, which Python before 3.11.5 misreads; of one character it is right.
+_POSSESSIVE = re.compile(r"\)(?:[*+?]|\{+\d*,?\d*\}+)\+")
 _LOCK_LINE = re.compile(r"://|^--|^-e|^\.|file:")
 _PIN = re.compile(r"[A-Za-z0-9._-]+(?:\[[A-Za-z0-9,._-]+\])?==[^\s;]+(?: ; .+?)?(?: \\)?")
 _HASH = re.compile(r"    --hash=sha256:[0-9a-f]{64}(?: \\)?")
@@ -28,6 +30,15 @@ def notes(text: str) -> list[str]:
         f"line {n}: {found[0]}"
         for n, line in enumerate(text.splitlines(), 1)
         if (found := _NOTES.search(line))
+    ]
+
+
+def possessive_groups(text: str) -> list[str]:
+    """Groups of a pattern that are repeated possessively."""
+    return [
+        f"line {n}: {found[0]}"
+        for n, line in enumerate(text.splitlines(), 1)
+        if (found := _POSSESSIVE.search(line))
     ]
 
 

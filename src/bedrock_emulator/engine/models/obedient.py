@@ -30,10 +30,13 @@ _NOT_HOW = (
     r"documents?|sources?|questions?|your|you|and|one|two|three|short|brief)\b)"
 )
 _VERB = r"\b(?:reply|respond|answer|say|output|print|write|return|state)\b(?:[ \t]+back)?"
-_SAY = re.compile(
-    _VERB + r"(?:[ \t]+(?:only|just|exactly|precisely|simply|solely|with|by saying|verbatim|"
+_WITH = (
+    r"(?:[ \t]+(?:only|just|exactly|precisely|simply|solely|with|by saying|verbatim|"
     r"nothing but|the|single|exact|word|words|string|text|phrase|sentence|following|this|line|"
-    r"literal(?:ly)?)\b)++[ \t]*+:?+[ \t]*+\n?+" + rf"(?:{_QUOTED}|{_NOT_HOW}{_PLAIN})",
+    r"literal(?:ly)?)\b)"
+)
+_SAY = re.compile(
+    rf"{_VERB}{_WITH}+(?!{_WITH})[ \t]*+:?+[ \t]*+\n?+(?:{_QUOTED}|{_NOT_HOW}{_PLAIN})",
     re.IGNORECASE | re.MULTILINE,
 )
 _SAY_QUOTED = re.compile(
