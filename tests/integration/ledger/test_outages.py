@@ -59,6 +59,19 @@ async def _nothing_open(world: World) -> bool:
     return rows == []
 
 
+async def _given_up_unread(world: World) -> None:
+    """A reservation that the server reads when the worker's next session has long begun."""
+    slow = world.batcher.server_pid
+    os.kill(slow, signal.SIGSTOP)
+    try:
+        with pytest.raises(Unavailable):
+            await world.admission.admit(world.reservation())
+        await _eventually(lambda: _admits_again(world))
+        assert await _nothing_open(world)
+    finally:
+        os.kill(slow, signal.SIGCONT)
+
+
 async def _forgotten(world: World) -> bool:
     return not world.batcher._lost
 
@@ -177,15 +190,7 @@ def test_a_lost_call_that_commits_late_is_given_back_all_the_same(
         monkeypatch.setattr("tenantry.adapters.postgres.batcher.CALL_TIMEOUT_S", 0.3)
         # A server that is told to end a session, and is too busy to hear it for now.
         monkeypatch.setattr("tenantry.adapters.postgres.lost_calls._END", _THERE)
-        slow = world.batcher.server_pid
-        os.kill(slow, signal.SIGSTOP)
-        try:
-            with pytest.raises(Unavailable):
-                await world.admission.admit(world.reservation())
-            await _eventually(lambda: _admits_again(world))
-            assert await _nothing_open(world)
-        finally:
-            os.kill(slow, signal.SIGCONT)
+        await _given_up_unread(world)
         await _eventually(lambda: _given_back(world))
         assert await _nothing_open(world)
         assert await world.budget() == (0, 0)
@@ -198,14 +203,7 @@ def test_a_lost_call_that_never_ran_is_ended_and_given_up(
 ) -> None:
     async def body(world: World) -> None:
         monkeypatch.setattr("tenantry.adapters.postgres.batcher.CALL_TIMEOUT_S", 0.3)
-        slow = world.batcher.server_pid
-        os.kill(slow, signal.SIGSTOP)
-        try:
-            with pytest.raises(Unavailable):
-                await world.admission.admit(world.reservation())
-            await _eventually(lambda: _admits_again(world))
-        finally:
-            os.kill(slow, signal.SIGCONT)
+        await _given_up_unread(world)
         await _eventually(lambda: _forgotten(world))
         assert await world.fetch("SELECT FROM attempt") == []
         assert await _nothing_open(world)
