@@ -3,7 +3,7 @@
 import asyncpg
 import pytest
 
-from tenantry.adapters.postgres.invoice_book import refusals_are_conflicts
+from tenantry.adapters.postgres.refusals import refusals_are_conflicts
 from tenantry.domain.errors import Conflict
 
 

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import orjson
 
-from tenantry.adapters.postgres.connections import ACQUIRE_TIMEOUT_S
-from tenantry.adapters.postgres.outages import outages_are_unavailable
 from tenantry.adapters.postgres.outbox import enqueue
-from tenantry.adapters.postgres.statements import statements
+from tenantry.adapters.postgres.pooled import Pooled
 from tenantry.adapters.postgres.usage_hours import CLOCK_WRONG, lowest_id
 from tenantry.domain.alert import (
     THRESHOLDS,
@@ -42,14 +39,13 @@ TOLD = timedelta(days=14)  # longer than a finding may be told late
 PAGE_MAX = 1_000
 
 
-class PostgresAlerts:
+class PostgresAlerts(Pooled):
     """Acts through `control_pool`; the clock makes ids, which sort by time."""
 
     def __init__(self, control_pool: Any, clock: Clock) -> None:
-        self._pool = control_pool
+        super().__init__(control_pool, "sql/alerts.sql")
         self._clock = clock
         self._last_ms = 0
-        self._sql = statements("sql/alerts.sql")
 
     async def moved_tenants(self, after: str, limit: int, *, all_of_them: bool) -> list[TenantId]:
         async with self._transaction() as connection:
@@ -70,11 +66,6 @@ class PostgresAlerts:
             rows = await self._budget_uses(connection, tenant_id, budget)
             alerts = [refused_alert(_to_budget_use(row)) for row in rows]
             return await self._raise(connection, alerts) > 0
-
-    async def now(self) -> datetime:
-        async with self._transaction() as connection:
-            at: datetime = await connection.fetchval(self._sql["now"])
-        return at
 
     async def due(self, through: datetime, after: str, limit: int) -> list[TenantId]:
         async with self._transaction() as connection:
@@ -222,15 +213,6 @@ class PostgresAlerts:
             kinds, severities = zip(*((one.kind, str(one.severity)) for one in raised), strict=True)
             await connection.execute(self._sql["count_raised"], kinds, severities)
         return len(raised)
-
-    @asynccontextmanager
-    async def _transaction(self) -> AsyncIterator[Any]:
-        with outages_are_unavailable():
-            async with (
-                self._pool.acquire(timeout=ACQUIRE_TIMEOUT_S) as connection,
-                connection.transaction(),
-            ):
-                yield connection
 
     def _new_id(self, prefix: str) -> str:
         """Later than the one before, also within a millisecond: lists are in the order of ids."""

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from tenantry.adapters.postgres.connections import ACQUIRE_TIMEOUT_S
-from tenantry.adapters.postgres.outages import outages_are_unavailable
+from tenantry.adapters.postgres.pooled import Pooled
 from tenantry.adapters.postgres.statements import statements
 from tenantry.adapters.postgres.unit_of_work import TenantWork
 from tenantry.domain.document import Home
@@ -38,12 +37,11 @@ class PostgresAnswerIndex:
             await unit.execute(self._sql["take_out"], tenant_id, name, object_id)
 
 
-class PostgresExpiredAnswers:
+class PostgresExpiredAnswers(Pooled):
     """`ports.answer_cache.ExpiredAnswers`, as `control`."""
 
     def __init__(self, control_pool: Any) -> None:
-        self._pool = control_pool
-        self._sql = statements("sql/answers.sql")
+        super().__init__(control_pool, "sql/answers.sql")
 
     async def expired(self, limit: int) -> Sequence[StoredAnswer]:
         rows = await self._fetch("expired", limit)
@@ -58,9 +56,3 @@ class PostgresExpiredAnswers:
 
     async def forget(self, answer: StoredAnswer) -> None:
         await self._fetch("forget", answer.home.tenant_id, answer.name, answer.object_id)
-
-    async def _fetch(self, name: str, *values: object) -> list[Any]:
-        with outages_are_unavailable():
-            async with self._pool.acquire(timeout=ACQUIRE_TIMEOUT_S) as connection:
-                rows: list[Any] = await connection.fetch(self._sql[name], *values)
-        return rows

@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from datetime import date, datetime
+from datetime import date
 from typing import Any
 
 import asyncpg
 
-from tenantry.adapters.postgres.connections import ACQUIRE_TIMEOUT_S
 from tenantry.adapters.postgres.dial import reach
 from tenantry.adapters.postgres.outages import outages_are_unavailable
+from tenantry.adapters.postgres.pooled import Pooled
 from tenantry.adapters.postgres.statements import statements
 from tenantry.domain.archive import Book, BookSum
 from tenantry.domain.errors import Conflict
@@ -27,15 +27,14 @@ LOCK_TIMEOUT_MS = 250
 CONNECT_TIMEOUT_S = 5.0
 
 
-class PostgresLedgerMonths:
+class PostgresLedgerMonths(Pooled):
     """`migrator_dsn` tells how `tenantry_migrator` logs in, who alone acts as the owner; asked anew
     each time, since an embedded server's port may change.
     """
 
     def __init__(self, control_pool: Any, migrator_dsn: Callable[[], str]) -> None:
-        self._pool = control_pool
+        super().__init__(control_pool, "sql/archive.sql")
         self._migrator_dsn = migrator_dsn
-        self._sql = statements("sql/archive.sql")
 
     async def oldest(self) -> date | None:
         month: date | None = (await self._fetch("oldest"))[0]["month"]
@@ -54,17 +53,13 @@ class PostgresLedgerMonths:
 
     @asynccontextmanager
     async def reading(self, month: date) -> AsyncIterator[_Reader]:
-        with outages_are_unavailable():
-            async with (
-                self._pool.acquire(timeout=ACQUIRE_TIMEOUT_S) as connection,
-                connection.transaction(isolation="repeatable_read", readonly=True),
-            ):
-                await connection.execute(
-                    f"SET LOCAL statement_timeout = '{READ_TIMEOUT_S}s';"
-                    # While a batch is compressed or a file read back, it waits for us.
-                    "SET LOCAL idle_in_transaction_session_timeout = 0"
-                )
-                yield _Reader(connection, month)
+        async with self._transaction(isolation="repeatable_read", readonly=True) as connection:
+            await connection.execute(
+                f"SET LOCAL statement_timeout = '{READ_TIMEOUT_S}s';"
+                # While a batch is compressed or a file read back, it waits for us.
+                "SET LOCAL idle_in_transaction_session_timeout = 0"
+            )
+            yield _Reader(connection, month)
 
     async def replace(
         self, month: date, manifest: str, manifest_sha256: bytes, entries: Sequence[Carried]
@@ -121,16 +116,6 @@ class PostgresLedgerMonths:
             )
             found.append(Carried(total, row["content"].encode(), row["signature"]))
         return found
-
-    async def now(self) -> datetime:
-        at: datetime = (await self._fetch("now"))[0]["at"]
-        return at
-
-    async def _fetch(self, name: str, *values: object) -> list[Any]:
-        with outages_are_unavailable():
-            async with self._pool.acquire(timeout=ACQUIRE_TIMEOUT_S) as connection:
-                rows: list[Any] = await connection.fetch(self._sql[name], *values)
-        return rows
 
 
 class _Reader:

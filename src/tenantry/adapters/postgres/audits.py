@@ -6,9 +6,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from tenantry.adapters.postgres.connections import ACQUIRE_TIMEOUT_S
-from tenantry.adapters.postgres.outages import outages_are_unavailable
-from tenantry.adapters.postgres.statements import statements
+from tenantry.adapters.postgres.pooled import Pooled
 from tenantry.domain.audit import Outcome, Report, report_from
 from tenantry.domain.errors import NotFound
 from tenantry.domain.ids import check_cursor, prefixed, uuid7
@@ -23,18 +21,17 @@ _COLUMNS = {
 }
 
 
-class PostgresAudits:
+class PostgresAudits(Pooled):
     """Over the pool of the control plane."""
 
     def __init__(self, control_pool: Any, clock: Clock) -> None:
-        self._pool = control_pool
+        super().__init__(control_pool, "sql/audits.sql")
         self._clock = clock
-        self._sql = statements("sql/audits.sql")
 
     async def add(self, report: Report) -> StoredAudit:
         unix_ms = int(self._clock.now().timestamp() * 1_000)
         counts = report.counts
-        row = await self._row(
+        row = await self._fetchrow(
             "add",
             prefixed("aud", uuid7(unix_ms, self._clock.random(10))),
             report.started_at,
@@ -48,21 +45,14 @@ class PostgresAudits:
 
     async def page(self, *, before: str | None, limit: int) -> Sequence[StoredAudit]:
         check_cursor("aud", before)
-        with outages_are_unavailable():
-            async with self._pool.acquire(timeout=ACQUIRE_TIMEOUT_S) as connection:
-                rows = await connection.fetch(self._sql["page"], before, limit)
+        rows = await self._fetch("page", before, limit)
         return [_stored(row) for row in rows]
 
     async def get(self, audit_id: str) -> tuple[StoredAudit, Report]:
-        row = await self._row("get", audit_id)
+        row = await self._fetchrow("get", audit_id)
         if row is None:
             raise NotFound("There is no such audit.")
         return _stored(row), report_from(json.loads(row["report"]))
-
-    async def _row(self, name: str, *values: object) -> Any:
-        with outages_are_unavailable():
-            async with self._pool.acquire(timeout=ACQUIRE_TIMEOUT_S) as connection:
-                return await connection.fetchrow(self._sql[name], *values)
 
 
 def _stored(row: Any) -> StoredAudit:

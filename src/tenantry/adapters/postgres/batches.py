@@ -10,9 +10,8 @@ from uuid import UUID
 
 import orjson
 
-from tenantry.adapters.postgres.connections import ACQUIRE_TIMEOUT_S
-from tenantry.adapters.postgres.outages import outages_are_unavailable
 from tenantry.adapters.postgres.outbox import enqueue
+from tenantry.adapters.postgres.pooled import Pooled
 from tenantry.adapters.postgres.statements import statements
 from tenantry.adapters.postgres.unit_of_work import TenantWork
 from tenantry.domain.ids import TenantId
@@ -46,12 +45,11 @@ class PostgresBatchNotes:
             return await unit.fetchval(self._sql["advance"], *values) is not None
 
 
-class PostgresBatchBook:
+class PostgresBatchBook(Pooled):
     """`ports.batch.BatchBook`, as `control`."""
 
     def __init__(self, control_pool: Any) -> None:
-        self._pool = control_pool
-        self._sql = statements("sql/batches.sql")
+        super().__init__(control_pool, "sql/batches.sql")
 
     async def open_jobs(self, after: BatchJob | None, limit: int) -> Sequence[OpenJob]:
         place = _FIRST if after is None else (after.created_at, after.tenant_id, after.request_id)
@@ -71,21 +69,11 @@ class PostgresBatchBook:
         answered: int = 0,
     ) -> bool:
         values = _advance_values(job, to, job_arn, message)
-        with outages_are_unavailable():
-            async with (
-                self._pool.acquire(timeout=ACQUIRE_TIMEOUT_S) as connection,
-                connection.transaction(),
-            ):
-                advanced = await connection.fetchval(self._sql["advance"], *values) is not None
-                if advanced and to in ENDS:
-                    await enqueue(connection, _ended(job, to, answered))
+        async with self._transaction() as connection:
+            advanced = await connection.fetchval(self._sql["advance"], *values) is not None
+            if advanced and to in ENDS:
+                await enqueue(connection, _ended(job, to, answered))
         return advanced
-
-    async def _fetch(self, name: str, *values: object) -> list[Any]:
-        with outages_are_unavailable():
-            async with self._pool.acquire(timeout=ACQUIRE_TIMEOUT_S) as connection:
-                rows: list[Any] = await connection.fetch(self._sql[name], *values)
-        return rows
 
 
 def _advance_values(

@@ -12,11 +12,10 @@ from typing import Any
 from uuid import UUID
 
 from tenantry.adapters.postgres.billing_reader import EVER, to_agreement, to_rate, to_terms
-from tenantry.adapters.postgres.connections import ACQUIRE_TIMEOUT_S
 from tenantry.adapters.postgres.contract_rates import check_rate
-from tenantry.adapters.postgres.invoice_book import refusals_are_conflicts, to_entry
-from tenantry.adapters.postgres.outages import outages_are_unavailable
-from tenantry.adapters.postgres.statements import statements
+from tenantry.adapters.postgres.invoice_book import to_entry
+from tenantry.adapters.postgres.pooled import NOW, Pooled
+from tenantry.adapters.postgres.refusals import refusals_are_conflicts
 from tenantry.domain import money
 from tenantry.domain.agreement import Agreement
 from tenantry.domain.contract import LIST_CURRENCY, ExchangeRate
@@ -30,11 +29,9 @@ CONVERTED_MAX = 100  # tenants that are locked at once: some 50 ms, and the gate
 CREDIT_DIGITS_MAX = 12  # before the point, as of every amount that is agreed
 
 
-class PostgresContracts:
+class PostgresContracts(Pooled):
     def __init__(self, control_pool: Any) -> None:
-        self._pool = control_pool
-        files = ("sql/control.sql", "sql/billing.sql", "sql/contracts.sql")
-        self._sql = {name: text for file in files for name, text in statements(file).items()}
+        super().__init__(control_pool, "sql/control.sql", "sql/billing.sql", "sql/contracts.sql")
 
     async def set_contract(self, tenant_id: TenantId, agreement: Agreement) -> Agreement:
         async with self._transaction() as connection:
@@ -79,8 +76,8 @@ class PostgresContracts:
         async with self._transaction() as connection:
             await self._run(connection, "lock_plans")
             await self._check_plan(connection, tenant_id, plan)
-            [now] = await self._run(connection, "now")
-            if at is not None and at <= now["at"]:
+            now = await connection.fetchval(NOW)
+            if at is not None and at <= now:
                 raise BadRequest("A plan changes now or later; the past is corrected by credit.")
             if at is None:
                 [row] = await self._run(connection, "plan_now", tenant_id, plan)
@@ -228,10 +225,7 @@ class PostgresContracts:
         return rows
 
     @asynccontextmanager
-    async def _transaction(self) -> AsyncIterator[Any]:
-        with outages_are_unavailable(), refusals_are_conflicts():
-            async with (
-                self._pool.acquire(timeout=ACQUIRE_TIMEOUT_S) as connection,
-                connection.transaction(),
-            ):
+    async def _transaction(self, **options: Any) -> AsyncIterator[Any]:
+        with refusals_are_conflicts():
+            async with super()._transaction(**options) as connection:
                 yield connection

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import zoneinfo
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from functools import cache
 from typing import Any
@@ -15,12 +14,10 @@ import orjson
 
 from tenantry.adapters.postgres import api_keys, budget_answers, principals
 from tenantry.adapters.postgres.budget_rows import to_budget
-from tenantry.adapters.postgres.connections import ACQUIRE_TIMEOUT_S
 from tenantry.adapters.postgres.contract_rates import check_rate
 from tenantry.adapters.postgres.control_catalogues import ControlCatalogues
 from tenantry.adapters.postgres.key_rows import to_key_row
-from tenantry.adapters.postgres.outages import outages_are_unavailable
-from tenantry.adapters.postgres.statements import statements
+from tenantry.adapters.postgres.pooled import Pooled
 from tenantry.domain.budget import BudgetKey
 from tenantry.domain.catalogue import Catalogue, Model
 from tenantry.domain.contract import LIST_CURRENCY
@@ -54,16 +51,15 @@ PAGE_MAX = 1_000
 DEFAULT_POOL_ID = "pool"  # where a tenant is that names no placement and there are several
 
 
-class PostgresControl:
+class PostgresControl(Pooled):
     """`pepper` and `seal` are those that the directory hashes and opens with."""
 
     def __init__(self, control_pool: Any, *, pepper: bytes, seal: Seal, clock: Clock) -> None:
         assert len(pepper) >= 32, "the pepper must have at least 32 bytes"
-        self._pool = control_pool
+        super().__init__(control_pool, "sql/control.sql")
         self._pepper = pepper
         self._seal = seal
         self._clock = clock
-        self._sql = statements("sql/control.sql")
         self._catalogues = ControlCatalogues(self._sql)
 
     async def create_tenant(
@@ -186,11 +182,6 @@ class PostgresControl:
     async def list_models(self) -> list[Model]:
         async with self._transaction() as connection:
             return await self._catalogues.models(connection)
-
-    async def now(self) -> datetime:
-        async with self._transaction() as connection:
-            at: datetime = await connection.fetchval(self._sql["now"])
-            return at
 
     async def current_prices(self) -> PriceEdition:
         """Raises `NotFound` where no edition has begun."""
@@ -319,15 +310,6 @@ class PostgresControl:
             tag = await connection.execute(self._sql[name], *values)
         if tag == "UPDATE 0":
             raise NotFound(f"There is no {asked}.")
-
-    @asynccontextmanager
-    async def _transaction(self) -> AsyncIterator[Any]:
-        with outages_are_unavailable():
-            async with (
-                self._pool.acquire(timeout=ACQUIRE_TIMEOUT_S) as connection,
-                connection.transaction(),
-            ):
-                yield connection
 
     def _new_id(self, prefix: str) -> str:
         unix_ms = int(self._clock.now().timestamp() * 1000)

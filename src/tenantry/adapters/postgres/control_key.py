@@ -12,9 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tenantry.adapters.postgres.api_keys import secret_aad
-from tenantry.adapters.postgres.connections import ACQUIRE_TIMEOUT_S
-from tenantry.adapters.postgres.outages import outages_are_unavailable
-from tenantry.adapters.postgres.statements import statements
+from tenantry.adapters.postgres.pooled import Pooled
 from tenantry.domain.errors import Corrupt
 from tenantry.domain.ids import ApiKeyId, TenantId
 
@@ -42,30 +40,24 @@ class KnownKey:
         return not self.sealed or any(_opens(open_sealed, *each) for each in self.sealed)
 
 
-class PostgresControlKey:
+class PostgresControlKey(Pooled):
     def __init__(self, control_pool: Any) -> None:
-        self._pool = control_pool
-        self._sql = statements("sql/control_key.sql")
+        super().__init__(control_pool, "sql/control_key.sql")
 
     async def known(self) -> KnownKey:
-        with outages_are_unavailable():
-            async with self._pool.acquire(timeout=ACQUIRE_TIMEOUT_S) as connection:
-                return await self._known(connection)
+        async with self._connection() as connection:
+            return await self._known(connection)
 
     @contextlib.asynccontextmanager
     async def settling(self) -> AsyncIterator[tuple[KnownKey, list[bytes]]]:
         """What is known, while nobody else settles it. The fingerprint that the block puts into
         the list is noted with its end, in place of another one."""
-        with outages_are_unavailable():
-            async with (
-                self._pool.acquire(timeout=ACQUIRE_TIMEOUT_S) as connection,
-                connection.transaction(),
-            ):
-                await connection.execute(self._sql["lock"])
-                noted: list[bytes] = []
-                yield await self._known(connection), noted
-                for fingerprint in noted:
-                    await connection.execute(self._sql["note"], fingerprint)
+        async with self._transaction() as connection:
+            await connection.execute(self._sql["lock"])
+            noted: list[bytes] = []
+            yield await self._known(connection), noted
+            for fingerprint in noted:
+                await connection.execute(self._sql["note"], fingerprint)
 
     async def _known(self, connection: Any) -> KnownKey:
         fingerprint = await connection.fetchval(self._sql["fingerprint"])

@@ -10,9 +10,7 @@ from typing import Any
 from uuid import UUID
 
 from tenantry.adapters.postgres.archived import archived_through
-from tenantry.adapters.postgres.connections import ACQUIRE_TIMEOUT_S
-from tenantry.adapters.postgres.outages import outages_are_unavailable
-from tenantry.adapters.postgres.statements import statements
+from tenantry.adapters.postgres.pooled import Pooled
 from tenantry.domain import money
 from tenantry.domain.ids import TenantId
 from tenantry.domain.markup import Markup
@@ -22,10 +20,9 @@ from tenantry.ports.corrections import Fix, Rated, StillOpen
 _FIRST = (UUID(int=0), 0, 0)
 
 
-class PostgresCorrections:
+class PostgresCorrections(Pooled):
     def __init__(self, control_pool: Any) -> None:
-        self._pool = control_pool
-        self._sql = statements("sql/corrections.sql")
+        super().__init__(control_pool, "sql/corrections.sql")
 
     async def correctable(
         self,
@@ -56,10 +53,6 @@ class PostgresCorrections:
         first = [(row["request_id"], row["attempts"]) for row in rows]
         return StillOpen(rows[0]["in_all"] if rows else 0, first)
 
-    async def now(self) -> datetime:
-        at: datetime = (await self._fetch("now"))[0]["at"]
-        return at
-
     async def archived_through(self) -> datetime | None:
         return await archived_through(self._pool)
 
@@ -69,12 +62,6 @@ class PostgresCorrections:
         body = json.dumps([_to_row(fix) for fix in fixes])
         places = (await self._fetch("correct", tenant_id, body))[0]["places"]
         return [fixes[place - 1] for place in places]
-
-    async def _fetch(self, name: str, *values: object) -> list[Any]:
-        with outages_are_unavailable():
-            async with self._pool.acquire(timeout=ACQUIRE_TIMEOUT_S) as connection:
-                rows: list[Any] = await connection.fetch(self._sql[name], *values)
-        return rows
 
 
 def _place(of: Rated) -> tuple[UUID, int, int]:

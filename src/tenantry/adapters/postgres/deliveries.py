@@ -11,10 +11,8 @@ from uuid import UUID
 
 import asyncpg
 
-from tenantry.adapters.postgres.connections import ACQUIRE_TIMEOUT_S
-from tenantry.adapters.postgres.outages import outages_are_unavailable
 from tenantry.adapters.postgres.outbox import enqueue
-from tenantry.adapters.postgres.statements import statements
+from tenantry.adapters.postgres.pooled import Pooled
 from tenantry.domain.errors import BadRequest
 from tenantry.domain.ids import TenantId
 from tenantry.ports.delivery import (
@@ -29,10 +27,9 @@ from tenantry.ports.delivery import (
 from tenantry.ports.outbox import Notice
 
 
-class PostgresDeliveries:
+class PostgresDeliveries(Pooled):
     def __init__(self, control_pool: Any) -> None:
-        self._pool = control_pool
-        self._sql = statements("sql/outbox.sql")
+        super().__init__(control_pool, "sql/outbox.sql")
 
     async def route(
         self, routes: Sequence[Route], tenants_hear: str, now: datetime, limit: int
@@ -73,12 +70,8 @@ class PostgresDeliveries:
         return Overdue(**(await self._fetch("overdue", list(sinks), before))[0])
 
     async def report(self, notice: Notice) -> bool:
-        with outages_are_unavailable():
-            async with (
-                self._pool.acquire(timeout=ACQUIRE_TIMEOUT_S) as connection,
-                connection.transaction(),
-            ):
-                return await enqueue(connection, notice)
+        async with self._transaction() as connection:
+            return await enqueue(connection, notice)
 
     async def owed(self, sink: str, limit: int) -> list[Owed]:
         return [Owed(**row) for row in await self._fetch("owed", sink, limit)]
@@ -116,18 +109,6 @@ class PostgresDeliveries:
 
     async def _change(self, name: str, *values: object) -> bool:
         return await self._execute(name, *values) > 0
-
-    async def _execute(self, name: str, *values: object) -> int:
-        with outages_are_unavailable():
-            async with self._pool.acquire(timeout=ACQUIRE_TIMEOUT_S) as connection:
-                tag: str = await connection.execute(self._sql[name], *values)
-        return int(tag.rpartition(" ")[2])
-
-    async def _fetch(self, name: str, *values: object) -> list[Any]:
-        with outages_are_unavailable():
-            async with self._pool.acquire(timeout=ACQUIRE_TIMEOUT_S) as connection:
-                rows: list[Any] = await connection.fetch(self._sql[name], *values)
-        return rows
 
 
 def _key(delivery: Delivery) -> tuple[object, ...]:

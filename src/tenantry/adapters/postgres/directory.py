@@ -14,10 +14,8 @@ from collections.abc import Callable
 from typing import Any
 
 from tenantry.adapters.postgres import api_keys, catalogues, principals
-from tenantry.adapters.postgres.connections import ACQUIRE_TIMEOUT_S
 from tenantry.adapters.postgres.known_keys import Known, KnownKeys, Lookup
-from tenantry.adapters.postgres.outages import outages_are_unavailable
-from tenantry.adapters.postgres.statements import statements
+from tenantry.adapters.postgres.pooled import Pooled
 from tenantry.domain.catalogue import Catalogue
 from tenantry.domain.errors import (
     KeyExpired,
@@ -41,18 +39,17 @@ ACCESS_KEY_ID_CHARS_MAX = 128
 OpenSealed = Callable[[bytes, bytes], bytes]  # (sealed, AAD) → secret
 
 
-class PostgresDirectory:
+class PostgresDirectory(Pooled):
     """One for each worker. `pepper` keys the hash of bearers; `open_sealed` opens secrets."""
 
     def __init__(
         self, app_pool: Any, *, pepper: bytes, open_sealed: OpenSealed, clock: Clock
     ) -> None:
         assert len(pepper) >= 32, "the pepper must have at least 32 bytes"
-        self._pool = app_pool
+        super().__init__(app_pool, "sql/directory.sql")
         self._pepper = pepper
         self._open_sealed = open_sealed
         self._clock = clock
-        self._sql = statements("sql/directory.sql")
         self._keys = KnownKeys(CACHED_KEYS_MAX)
         self._presented: OrderedDict[ApiKeyId, Lookup] = OrderedDict()
         self._editions: OrderedDict[int, PriceEdition] = OrderedDict()
@@ -160,16 +157,6 @@ class PostgresDirectory:
         while len(self._presented) > CACHED_KEYS_MAX:
             self._presented.popitem(last=False)
         return known
-
-    async def _fetch(self, name: str, *values: object) -> list[Any]:
-        with outages_are_unavailable():
-            async with self._pool.acquire(timeout=ACQUIRE_TIMEOUT_S) as connection:
-                rows: list[Any] = await connection.fetch(self._sql[name], *values)
-        return rows
-
-    async def _fetchrow(self, name: str, *values: object) -> Any:
-        rows = await self._fetch(name, *values)
-        return rows[0] if rows else None
 
 
 def _judge(row: Any) -> None:

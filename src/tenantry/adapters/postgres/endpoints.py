@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from tenantry.adapters.postgres.connections import ACQUIRE_TIMEOUT_S
-from tenantry.adapters.postgres.outages import outages_are_unavailable
-from tenantry.adapters.postgres.statements import statements
+from tenantry.adapters.postgres.pooled import Pooled
 from tenantry.domain.errors import BadRequest, NotFound
 from tenantry.domain.ids import TenantId, prefixed, uuid7
 from tenantry.domain.webhook import SECRET_BYTES, BadEndpoint, secret_from, tenant_url
@@ -17,15 +15,14 @@ from tenantry.ports.endpoints import ENDPOINTS_MAX, Endpoint
 Seal = Callable[[bytes, bytes], bytes]
 
 
-class PostgresEndpoints:
+class PostgresEndpoints(Pooled):
     """`seal` and `open_sealed` bind the secret to its tenant and endpoint."""
 
     def __init__(self, control_pool: Any, *, seal: Seal, open_sealed: Seal, clock: Clock) -> None:
-        self._pool = control_pool
+        super().__init__(control_pool, "sql/outbox.sql")
         self._seal = seal
         self._open = open_sealed
         self._clock = clock
-        self._sql = statements("sql/outbox.sql")
 
     async def add(self, tenant_id: TenantId, url: str) -> Endpoint:
         try:
@@ -90,18 +87,6 @@ class PostgresEndpoints:
     async def _change(self, name: str, *values: object) -> None:
         if not await self._execute(name, *values):
             raise NotFound("There is no such endpoint.")
-
-    async def _execute(self, name: str, *values: object) -> int:
-        with outages_are_unavailable():
-            async with self._pool.acquire(timeout=ACQUIRE_TIMEOUT_S) as connection:
-                tag: str = await connection.execute(self._sql[name], *values)
-        return int(tag.rpartition(" ")[2])
-
-    async def _fetch(self, name: str, *values: object) -> list[Any]:
-        with outages_are_unavailable():
-            async with self._pool.acquire(timeout=ACQUIRE_TIMEOUT_S) as connection:
-                rows: list[Any] = await connection.fetch(self._sql[name], *values)
-        return rows
 
 
 def _aad(tenant_id: str, endpoint_id: str) -> bytes:

@@ -13,7 +13,7 @@ from uuid import UUID
 import orjson
 
 from tenantry.adapters.postgres.batches import to_job
-from tenantry.adapters.postgres.statements import statements
+from tenantry.adapters.postgres.statements import rows_of, statements
 from tenantry.adapters.postgres.unit_of_work import TenantWork
 from tenantry.domain.errors import BadRequest, Conflict
 from tenantry.domain.ids import ApiKeyId, TenantId
@@ -100,7 +100,7 @@ class PostgresTenantExport:
             tag = await unit.execute_within(
                 FORGET_TIMEOUT_S, self._sql["forget_results"], tenant_id, list(user_hashes)
             )
-        return int(tag.rpartition(" ")[2])
+        return rows_of(tag)
 
     async def forget_reply(self, tenant_id: TenantId, object_id: str) -> None:
         async with self._work.writing(tenant_id) as unit:

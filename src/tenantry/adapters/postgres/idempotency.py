@@ -13,10 +13,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final, Literal, assert_never
 
-from tenantry.adapters.postgres.connections import ACQUIRE_TIMEOUT_S
 from tenantry.adapters.postgres.grouped import Grouped
-from tenantry.adapters.postgres.outages import outages_are_unavailable
-from tenantry.adapters.postgres.statements import statements
+from tenantry.adapters.postgres.pooled import Pooled
 from tenantry.ports.idempotency import (
     GIVEN_KEPT_S,
     IMPLIED_KEPT_S,
@@ -43,43 +41,41 @@ class _Note:
     user_hash: str | None = None
 
 
-class _Lane:
+class _Lane(Pooled):
     """One kind of key: the implied ones must not wait for the disk behind the given ones."""
 
     def __init__(self, pool: Any, kind: KeyKind, kept_s: int) -> None:
-        self._pool = pool
+        super().__init__(pool, "sql/idempotency.sql")
         self._kind = kind
         self._kept = timedelta(seconds=kept_s)
-        self._sql = statements("sql/idempotency.sql")
         self.claims = Grouped(self._claim, group_max=_GROUP_MAX, waiting_max=_WAITING_MAX)
         self.notes = Grouped(self._note, group_max=_GROUP_MAX, waiting_max=_WAITING_MAX)
 
     async def _claim(self, claims: Sequence[Claim]) -> list[ClaimResult]:
         resent = [claim.resent for claim in claims]
-        rows = await self._fetch("claim", claims, resent)
+        rows = await self._ask("claim", claims, resent)
         return [_result(row) for row in sorted(rows, key=lambda row: row["number"])]
 
     async def _note(self, notes: Sequence[_Note]) -> list[None]:
         states, sealed = [note.state for note in notes], [note.sealed for note in notes]
         users = [note.user_hash for note in notes]
-        await self._fetch("note", [note.claim for note in notes], states, sealed, users)
+        await self._ask("note", [note.claim for note in notes], states, sealed, users)
         return [None] * len(notes)
 
-    async def _fetch(self, name: str, claims: Sequence[Claim], *more: Sequence[object]) -> Any:
-        with outages_are_unavailable():
-            async with self._pool.acquire(timeout=ACQUIRE_TIMEOUT_S) as connection:
-                return await connection.fetch(
-                    self._sql[name],
-                    self._kind,
-                    [claim.key.tenant_id for claim in claims],
-                    [claim.key.api_key_id for claim in claims],
-                    [claim.key.key_hmac for claim in claims],
-                    [claim.body_hmac for claim in claims],
-                    [claim.request_id for claim in claims],
-                    *more,
-                    _LEASE,
-                    self._kept,
-                )
+    async def _ask(self, name: str, claims: Sequence[Claim], *more: Sequence[object]) -> Any:
+        async with self._connection() as connection:
+            return await connection.fetch(
+                self._sql[name],
+                self._kind,
+                [claim.key.tenant_id for claim in claims],
+                [claim.key.api_key_id for claim in claims],
+                [claim.key.key_hmac for claim in claims],
+                [claim.body_hmac for claim in claims],
+                [claim.request_id for claim in claims],
+                *more,
+                _LEASE,
+                self._kept,
+            )
 
 
 class PostgresIdempotency:
@@ -110,18 +106,14 @@ class PostgresIdempotency:
         await self._lanes[note.claim.key.kind].notes.add(note)
 
 
-class PostgresExpiredKeys:
+class PostgresExpiredKeys(Pooled):
     """The sweep, over the background worker's `control` pool."""
 
     def __init__(self, control_pool: Any) -> None:
-        self._pool = control_pool
-        self._sql = statements("sql/idempotency.sql")
+        super().__init__(control_pool, "sql/idempotency.sql")
 
     async def sweep(self, limit: int) -> int:
-        with outages_are_unavailable():
-            async with self._pool.acquire(timeout=ACQUIRE_TIMEOUT_S) as connection:
-                tag: str = await connection.execute(self._sql["sweep"], limit)
-        return int(tag.rpartition(" ")[2])
+        return await self._execute("sweep", limit)
 
 
 def _result(row: Any) -> ClaimResult:

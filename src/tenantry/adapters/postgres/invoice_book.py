@@ -9,19 +9,16 @@ invoice. A number is given under the guard of what is kept beside the database.
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, Literal
 
-import asyncpg
-
 from tenantry.adapters.postgres import outbox
 from tenantry.adapters.postgres.billing_reader import BillingReader, to_kept
-from tenantry.adapters.postgres.connections import ACQUIRE_TIMEOUT_S
-from tenantry.adapters.postgres.outages import outages_are_unavailable
-from tenantry.adapters.postgres.statements import statements
+from tenantry.adapters.postgres.pooled import Pooled
+from tenantry.adapters.postgres.refusals import refusals_are_conflicts
 from tenantry.domain import money
 from tenantry.domain.credit_note import Credited
 from tenantry.domain.errors import Conflict, NotFound
@@ -49,11 +46,10 @@ MakeId = Callable[[datetime], str]
 _Usage = tuple[datetime, Sequence[UsageLine]]  # a period's start, and what a document holds of it
 
 
-class PostgresInvoiceBook:
+class PostgresInvoiceBook(Pooled):
     def __init__(self, control_pool: Any, numbers: NumberGuard) -> None:
-        self._pool = control_pool
+        super().__init__(control_pool, "sql/billing.sql")
         self._numbers = numbers
-        self._sql = statements("sql/billing.sql")
 
     async def read(
         self, tenant_id: TenantId, period: Span, watermark: datetime, as_of: datetime | None = None
@@ -221,10 +217,6 @@ class PostgresInvoiceBook:
     async def check_numbers(self) -> None:
         await self._numbers.check()
 
-    async def now(self) -> datetime:
-        at: datetime = (await self._fetch("now"))[0]["at"]
-        return at
-
     async def close_ledger(self, tenant_id: TenantId, period: Span) -> datetime:
         [closing] = await self._fetch("period_closing", tenant_id, period.start, period.end)
         if not closing["is_over"]:
@@ -299,27 +291,10 @@ class PostgresInvoiceBook:
             return await self._run(connection, name, *values)
 
     @asynccontextmanager
-    async def _transaction(self) -> AsyncIterator[Any]:
-        with outages_are_unavailable(), refusals_are_conflicts():
-            async with (
-                self._pool.acquire(timeout=ACQUIRE_TIMEOUT_S) as connection,
-                connection.transaction(),
-            ):
+    async def _transaction(self, **options: Any) -> AsyncIterator[Any]:
+        with refusals_are_conflicts():
+            async with super()._transaction(**options) as connection:
                 yield connection
-
-
-@contextmanager
-def refusals_are_conflicts() -> Iterator[None]:
-    """What the database's own checks refuse is told in their words."""
-    try:
-        yield
-    except asyncpg.LockNotAvailableError:  # a kind of the next
-        raise Conflict("Another process is invoicing this tenant at the moment.") from None
-    except asyncpg.ObjectNotInPrerequisiteStateError as refused:
-        words = str(refused)
-        raise Conflict(f"{words[:1].upper()}{words[1:]}.") from None
-    except asyncpg.UniqueViolationError:
-        raise Conflict("It was done by somebody else at the same moment.") from None
 
 
 def to_entry(transfer: Transfer) -> dict[str, str]:

@@ -16,9 +16,7 @@ from pathlib import Path
 from typing import Any, Literal
 from uuid import UUID
 
-from tenantry.adapters.postgres.connections import ACQUIRE_TIMEOUT_S
-from tenantry.adapters.postgres.outages import outages_are_unavailable
-from tenantry.adapters.postgres.statements import statements
+from tenantry.adapters.postgres.pooled import Pooled
 from tenantry.domain.shred import Holder
 
 Kind = Literal["gateway", "background", "command"]
@@ -67,14 +65,13 @@ def _born_elsewhere(pid: int) -> int | None:
     return 0
 
 
-class PostgresKeyHolders:
+class PostgresKeyHolders(Pooled):
     """`pool` is the control plane's, or a connection of its own behind the same two methods."""
 
     def __init__(self, pool: Any, host: Host, born_of: Callable[[int], int | None] = born) -> None:
-        self._pool = pool
+        super().__init__(pool, "sql/shred.sql")
         self._host = host
         self._born_of = born_of
-        self._sql = statements("sql/shred.sql")
 
     async def register(self, kind: Kind) -> UUID:
         """Notes this process. To be called before it can open any key."""
@@ -124,13 +121,4 @@ class PostgresKeyHolders:
         ]
 
     async def declare_gone(self, host_name: str) -> int:
-        with outages_are_unavailable():
-            async with self._pool.acquire(timeout=ACQUIRE_TIMEOUT_S) as connection:
-                tag: str = await connection.execute(self._sql["declare_gone"], host_name)
-        return int(tag.rpartition(" ")[2])
-
-    async def _fetch(self, name: str, *values: object) -> list[Any]:
-        with outages_are_unavailable():
-            async with self._pool.acquire(timeout=ACQUIRE_TIMEOUT_S) as connection:
-                rows: list[Any] = await connection.fetch(self._sql[name], *values)
-        return rows
+        return await self._execute("declare_gone", host_name)

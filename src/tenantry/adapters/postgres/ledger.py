@@ -9,7 +9,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from tenantry.adapters.postgres.budget_rows import to_limit
-from tenantry.adapters.postgres.outages import archived_is_refused
+from tenantry.adapters.postgres.refusals import archived_is_refused
 from tenantry.adapters.postgres.statements import statements
 from tenantry.adapters.postgres.unit_of_work import TenantWork
 from tenantry.domain import money

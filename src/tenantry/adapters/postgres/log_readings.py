@@ -6,20 +6,17 @@ import json
 from datetime import datetime
 from typing import Any
 
-from tenantry.adapters.postgres.connections import ACQUIRE_TIMEOUT_S
-from tenantry.adapters.postgres.outages import outages_are_unavailable
 from tenantry.adapters.postgres.outbox import enqueue
-from tenantry.adapters.postgres.statements import statements
+from tenantry.adapters.postgres.pooled import Pooled
 from tenantry.ports.log_reading import Reading, Waiting
 from tenantry.ports.outbox import Notice
 
 PROBLEM_CHARACTERS_MAX = 500  # of what a bucket says of itself
 
 
-class PostgresLogReadings:
+class PostgresLogReadings(Pooled):
     def __init__(self, control_pool: Any) -> None:
-        self._pool = control_pool
-        self._sql = statements("sql/log_readings.sql")
+        super().__init__(control_pool, "sql/log_readings.sql")
 
     async def waiting(self) -> list[Waiting]:
         rows = await self._fetch("waiting")
@@ -38,18 +35,8 @@ class PostgresLogReadings:
         await self._fetch("note_away", account, region, sorted(logs), since, said)
 
     async def tell(self, notice: Notice) -> bool:
-        with outages_are_unavailable():
-            async with (
-                self._pool.acquire(timeout=ACQUIRE_TIMEOUT_S) as connection,
-                connection.transaction(),
-            ):
-                return await enqueue(connection, notice)
-
-    async def _fetch(self, name: str, *values: object) -> list[Any]:
-        with outages_are_unavailable():
-            async with self._pool.acquire(timeout=ACQUIRE_TIMEOUT_S) as connection:
-                rows: list[Any] = await connection.fetch(self._sql[name], *values)
-        return rows
+        async with self._transaction() as connection:
+            return await enqueue(connection, notice)
 
 
 def _to_waiting(row: dict[str, Any]) -> Waiting:

@@ -7,10 +7,8 @@ committed and a generation names one state only. The statements are in `sql/mani
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from tenantry.adapters.postgres import deleted_objects
-from tenantry.adapters.postgres.connections import ACQUIRE_TIMEOUT_S
 from tenantry.adapters.postgres.document_rows import (
     batch_of,
     document_of,
@@ -25,7 +23,7 @@ from tenantry.adapters.postgres.document_versions import (
     replaced,
     sql,
 )
-from tenantry.adapters.postgres.outages import outages_are_unavailable
+from tenantry.adapters.postgres.pooled import Pooled
 from tenantry.adapters.postgres.statements import statements
 from tenantry.adapters.postgres.unit_of_work import TenantWork, TenantWriter
 from tenantry.domain.document import (
@@ -340,16 +338,12 @@ class PostgresManifest:
         )
 
 
-class PostgresUnfinished:
+class PostgresUnfinished(Pooled):
     """`ports.manifest.Unfinished`, over the control plane's pool."""
 
-    def __init__(self, control_pool: Any) -> None:
-        self._pool = control_pool
-
     async def tenants(self, limit: int) -> Sequence[TenantId]:
-        with outages_are_unavailable():
-            async with self._pool.acquire(timeout=ACQUIRE_TIMEOUT_S) as connection:
-                rows = await connection.fetch(
-                    statements("sql/manifest.sql")["unfinished_tenants"], limit
-                )
+        async with self._connection() as connection:
+            rows = await connection.fetch(
+                statements("sql/manifest.sql")["unfinished_tenants"], limit
+            )
         return [TenantId(row["tenant_id"]) for row in rows]

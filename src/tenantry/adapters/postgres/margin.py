@@ -9,9 +9,8 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from tenantry.adapters.postgres.connections import ACQUIRE_TIMEOUT_S
-from tenantry.adapters.postgres.outages import archived_is_refused, outages_are_unavailable
-from tenantry.adapters.postgres.statements import statements
+from tenantry.adapters.postgres.pooled import Pooled
+from tenantry.adapters.postgres.refusals import archived_is_refused
 from tenantry.domain import money
 from tenantry.domain.audit import CANARY_PREFIX
 from tenantry.domain.margin import AUDITS, NO_TAG, PLANS, Books, MarginBy
@@ -30,10 +29,9 @@ TOKEN_CLASSES = [
 REPORT_TIMEOUT_S = 300  # it reads every entry of the span
 
 
-class PostgresMarginBooks:
+class PostgresMarginBooks(Pooled):
     def __init__(self, operator_pool: Any) -> None:
-        self._pool = operator_pool
-        self._sql = statements("sql/margin.sql")
+        super().__init__(operator_pool, "sql/margin.sql")
 
     async def books(
         self, start: datetime, end: datetime, by: MarginBy, tag: str
@@ -81,11 +79,8 @@ class PostgresMarginBooks:
 
     @contextlib.asynccontextmanager
     async def _snapshot(self) -> AsyncIterator[Any]:
-        with outages_are_unavailable(), archived_is_refused():
-            async with (
-                self._pool.acquire(timeout=ACQUIRE_TIMEOUT_S) as connection,
-                connection.transaction(isolation="repeatable_read", readonly=True),
-            ):
+        with archived_is_refused():
+            async with self._transaction(isolation="repeatable_read", readonly=True) as connection:
                 yield connection
 
     async def _rows(self, connection: Any, name: str, *values: object) -> list[Any]:

@@ -7,30 +7,26 @@ from datetime import timedelta
 from typing import Any, Final
 from uuid import UUID
 
-from tenantry.adapters.postgres.connections import ACQUIRE_TIMEOUT_S
-from tenantry.adapters.postgres.outages import outages_are_unavailable
-from tenantry.adapters.postgres.statements import statements
+from tenantry.adapters.postgres.pooled import Pooled
 from tenantry.ports.operator_keys import KEPT_S, LEASE_S, OperatorClaim
 
 _LEASE: Final = timedelta(seconds=LEASE_S)
 _KEEP: Final = timedelta(seconds=KEPT_S)
 
 
-class PostgresOperatorKeys:
+class PostgresOperatorKeys(Pooled):
     """Over the pool of the control plane."""
 
     def __init__(self, control_pool: Any) -> None:
-        self._pool = control_pool
-        self._sql = statements("sql/operator_keys.sql")
+        super().__init__(control_pool, "sql/operator_keys.sql")
 
     async def claim(self, key_hmac: bytes, body_hmac: bytes, run_id: UUID) -> OperatorClaim:
-        with outages_are_unavailable():
-            async with self._pool.acquire(timeout=ACQUIRE_TIMEOUT_S) as connection:
-                await connection.execute(self._sql["forget_expired"])
-                row = (key_hmac, body_hmac, run_id, _LEASE, _KEEP)
-                if await connection.fetchval(self._sql["claim"], *row):
-                    return OperatorClaim("claimed")
-                held = await connection.fetchrow(self._sql["holder"], key_hmac)
+        async with self._connection() as connection:
+            await connection.execute(self._sql["forget_expired"])
+            row = (key_hmac, body_hmac, run_id, _LEASE, _KEEP)
+            if await connection.fetchval(self._sql["claim"], *row):
+                return OperatorClaim("claimed")
+            held = await connection.fetchrow(self._sql["holder"], key_hmac)
         if held is None:
             return OperatorClaim("running")  # freed in this moment: the caller may come again
         if not hmac.compare_digest(held["body_hmac"], body_hmac):
@@ -44,8 +40,3 @@ class PostgresOperatorKeys:
 
     async def free(self, key_hmac: bytes, run_id: UUID) -> None:
         await self._execute("free", key_hmac, run_id)
-
-    async def _execute(self, name: str, *values: object) -> None:
-        with outages_are_unavailable():
-            async with self._pool.acquire(timeout=ACQUIRE_TIMEOUT_S) as connection:
-                await connection.execute(self._sql[name], *values)

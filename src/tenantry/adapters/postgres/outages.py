@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import asyncpg
 
 from tenantry.adapters.postgres.errors import ClusterNotRunning
-from tenantry.domain.errors import BadRequest, TenantryError, TenantSuspended, Unavailable
+from tenantry.domain.errors import TenantryError, TenantSuspended, Unavailable
 
 _OUTAGES = (
     OSError,  # refused, reset, no such socket
@@ -57,13 +57,3 @@ def why(failure: BaseException) -> str:
     if said := "; ".join(line.strip() for line in str(failure).splitlines() if line.strip()):
         return said
     return "no answer in time" if isinstance(failure, TimeoutError) else type(failure).__name__
-
-
-@contextlib.contextmanager
-def archived_is_refused() -> Iterator[None]:
-    """What needs rows that lie in the archive is refused in the database's words."""
-    try:
-        yield
-    except asyncpg.ObjectNotInPrerequisiteStateError as refused:
-        words = str(refused)
-        raise BadRequest(f"{words[:1].upper()}{words[1:]}.") from None

@@ -13,9 +13,7 @@ from typing import Any
 
 import asyncpg
 
-from tenantry.adapters.postgres.connections import ACQUIRE_TIMEOUT_S
-from tenantry.adapters.postgres.outages import outages_are_unavailable
-from tenantry.adapters.postgres.statements import statements
+from tenantry.adapters.postgres.pooled import Pooled
 
 STATEMENT_TIMEOUT_S = 600  # of an hour in which everyone was busy
 RETREAT_MAX_H = 31 * 24  # rolled up before their time, that are read from the ledger again
@@ -24,10 +22,9 @@ _TABLES = ("charges", "charge_details", "cost_details")
 _MET = (asyncpg.SerializationError, asyncpg.UniqueViolationError)  # another worker, at the same
 
 
-class PostgresRollups:
+class PostgresRollups(Pooled):
     def __init__(self, control_pool: Any) -> None:
-        self._pool = control_pool
-        self._sql = statements("sql/rollups.sql")
+        super().__init__(control_pool, "sql/rollups.sql")
 
     async def advance(self, hours: int) -> bool:
         with suppress(*_MET):
@@ -115,10 +112,6 @@ class PostgresRollups:
 
     @asynccontextmanager
     async def _step(self) -> AsyncIterator[Any]:
-        with outages_are_unavailable():
-            async with (
-                self._pool.acquire(timeout=ACQUIRE_TIMEOUT_S) as connection,
-                connection.transaction(isolation="repeatable_read"),
-            ):
-                await connection.execute(f"SET LOCAL statement_timeout = '{STATEMENT_TIMEOUT_S}s'")
-                yield connection
+        async with self._transaction(isolation="repeatable_read") as connection:
+            await connection.execute(f"SET LOCAL statement_timeout = '{STATEMENT_TIMEOUT_S}s'")
+            yield connection

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from tenantry.adapters.postgres.connections import ACQUIRE_TIMEOUT_S
-from tenantry.adapters.postgres.outages import outages_are_unavailable
-from tenantry.adapters.postgres.statements import statements
+from tenantry.adapters.postgres.pooled import Pooled
+from tenantry.adapters.postgres.statements import rows_of, statements
 from tenantry.adapters.postgres.unit_of_work import TenantWork
 from tenantry.domain.document import Home
 from tenantry.domain.errors import BadRequest, Conflict, NotFound
@@ -76,15 +75,14 @@ class PostgresSessionIndex:
     async def end_of_user(self, home: Home, user_hashes: Sequence[str]) -> int:
         async with self._work.writing(home.tenant_id) as unit:
             tag = await unit.execute(self._sql["end_of_user"], home.tenant_id, list(user_hashes))
-        return int(tag.rpartition(" ")[2])
+        return rows_of(tag)
 
 
-class PostgresExpiredSessions:
+class PostgresExpiredSessions(Pooled):
     """`ports.sessions.ExpiredSessions`, as `control`."""
 
     def __init__(self, control_pool: Any) -> None:
-        self._pool = control_pool
-        self._sql = statements("sql/sessions.sql")
+        super().__init__(control_pool, "sql/sessions.sql")
 
     async def expired(self, limit: int) -> Sequence[ExpiredSession]:
         rows = await self._fetch("expired", limit)
@@ -99,9 +97,3 @@ class PostgresExpiredSessions:
 
     async def forget(self, tenant_id: TenantId, session_id: str) -> None:
         await self._fetch("forget", tenant_id, session_id)
-
-    async def _fetch(self, name: str, *values: object) -> list[Any]:
-        with outages_are_unavailable():
-            async with self._pool.acquire(timeout=ACQUIRE_TIMEOUT_S) as connection:
-                rows: list[Any] = await connection.fetch(self._sql[name], *values)
-        return rows

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
 import orjson
 
-from tenantry.adapters.postgres.connections import ACQUIRE_TIMEOUT_S
-from tenantry.adapters.postgres.outages import outages_are_unavailable
-from tenantry.adapters.postgres.statements import statements
+from tenantry.adapters.postgres.pooled import Pooled
 from tenantry.domain.errors import NotFound
 from tenantry.domain.ids import TenantId
 from tenantry.domain.shred import Shred
@@ -19,12 +16,11 @@ from tenantry.domain.shred import Shred
 LEDGER_TIMEOUT_S: Final = 3_600.0  # all that a tenant ever used is looked through
 
 
-class PostgresShreds:
+class PostgresShreds(Pooled):
     """Over the control plane's pool."""
 
     def __init__(self, control_pool: Any) -> None:
-        self._pool = control_pool
-        self._sql = statements("sql/shred.sql")
+        super().__init__(control_pool, "sql/shred.sql")
 
     async def begin(self, tenant_id: TenantId, asked_by: str) -> Shred:
         async with self._transaction() as connection:
@@ -78,25 +74,11 @@ class PostgresShreds:
             )
         return frozenset(row["account"] for row in rows)
 
-    async def now(self) -> datetime:
-        async with self._transaction() as connection:
-            at: datetime = await connection.fetchval(self._sql["now"])
-        return at
-
     async def _step(self, name: str, tenant_id: TenantId, *values: object) -> Shred:
         """Writes a step where nobody has, and returns what is there."""
         async with self._transaction() as connection:
             await connection.execute(self._sql[name], tenant_id, *values)
             return _to_shred(await connection.fetchrow(self._sql["get"], tenant_id))
-
-    @asynccontextmanager
-    async def _transaction(self) -> AsyncIterator[Any]:
-        with outages_are_unavailable():
-            async with (
-                self._pool.acquire(timeout=ACQUIRE_TIMEOUT_S) as connection,
-                connection.transaction(),
-            ):
-                yield connection
 
 
 def _to_shred(row: Any) -> Shred:

@@ -1,4 +1,4 @@
-"""SQL as text: named statements out of a `.sql` file beside this module."""
+"""SQL as text: the named statements of a `.sql` file beside this module, and what they answer."""
 
 from __future__ import annotations
 
@@ -21,3 +21,8 @@ def statements(file_name: str) -> Mapping[str, str]:
     return MappingProxyType(
         {name: body.strip().rstrip(";") for name, body in zip(names, bodies, strict=True)}
     )
+
+
+def rows_of(command_tag: str) -> int:
+    """The number of rows in what a command answers: `UPDATE 3`, `INSERT 0 1`."""
+    return int(command_tag.rpartition(" ")[2])

@@ -10,9 +10,7 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from tenantry.adapters.postgres.connections import ACQUIRE_TIMEOUT_S
-from tenantry.adapters.postgres.outages import outages_are_unavailable
-from tenantry.adapters.postgres.statements import statements
+from tenantry.adapters.postgres.pooled import Pooled
 from tenantry.domain.anomaly import HourFacts, hour_of
 from tenantry.domain.ids import TenantId, uuid7
 
@@ -22,18 +20,16 @@ KEPT = timedelta(weeks=14)
 CLOCK_WRONG = timedelta(hours=3)  # by how much a gateway's clock may differ
 
 
-class PostgresUsageHours:
+class PostgresUsageHours(Pooled):
     def __init__(self, control_pool: Any) -> None:
-        self._pool = control_pool
-        self._sql = statements("sql/usage_hours.sql")
+        super().__init__(control_pool, "sql/usage_hours.sql")
 
     async def hours(
         self, tenant_id: TenantId, start: datetime, through: datetime
     ) -> Sequence[HourFacts]:
-        with outages_are_unavailable():
-            async with self._pool.acquire(timeout=ACQUIRE_TIMEOUT_S) as connection:
-                await self._sum(connection, tenant_id, start, through)
-                rows = await connection.fetch(self._sql["hours"], tenant_id, start, through)
+        async with self._connection() as connection:
+            await self._sum(connection, tenant_id, start, through)
+            rows = await connection.fetch(self._sql["hours"], tenant_id, start, through)
         return [_to_facts(row) for row in rows]
 
     async def _sum(

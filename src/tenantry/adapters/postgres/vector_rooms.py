@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tenantry.adapters.postgres.connections import ACQUIRE_TIMEOUT_S
-from tenantry.adapters.postgres.outages import outages_are_unavailable
+from tenantry.adapters.postgres.pooled import Pooled
 from tenantry.adapters.postgres.statements import statements
 from tenantry.adapters.postgres.unit_of_work import TenantWork
 from tenantry.domain.ids import TenantId
@@ -34,21 +33,15 @@ class PostgresVectorRooms:
             await unit.execute(self._sql["emptied"], tenant_id, engine, unused_s)
 
 
-class PostgresEngineBook:
+class PostgresEngineBook(Pooled):
     """`ports.vector_rooms.EngineBook`, over the control plane's pool."""
 
     def __init__(self, control_pool: Any) -> None:
-        self._pool = control_pool
-        self._sql = statements("sql/vector_rooms.sql")
+        super().__init__(control_pool, "sql/vector_rooms.sql")
 
     async def open_engines(self) -> Mapping[str, int]:
-        with outages_are_unavailable():
-            async with self._pool.acquire(timeout=ACQUIRE_TIMEOUT_S) as connection:
-                rows = await connection.fetch(self._sql["open_engines"])
+        rows = await self._fetch("open_engines")
         return {row["engine"]: row["tenants"] for row in rows}
 
     async def declare_gone(self, engine: str) -> int:
-        with outages_are_unavailable():
-            async with self._pool.acquire(timeout=ACQUIRE_TIMEOUT_S) as connection:
-                tag: str = await connection.execute(self._sql["declare_gone"], engine)
-        return int(tag.rpartition(" ")[2])
+        return await self._execute("declare_gone", engine)

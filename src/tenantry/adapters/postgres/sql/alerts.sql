@@ -55,9 +55,6 @@ INSERT INTO tenantry.alert (tenant_id, alert_id, kind, subject, once_key, severi
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
 ON CONFLICT (tenant_id, kind, subject, once_key) DO NOTHING RETURNING true;
 
--- name: now
-SELECT clock_timestamp();
-
 -- name: due
 -- Tenants after $2 with hours before $1 that nobody has judged. $3: a page.
 SELECT t.tenant_id FROM tenantry.tenant t

@@ -59,9 +59,6 @@ SELECT tenant_id, book, currency, entries, amount, content, signature
 FROM tenantry.carry_forward WHERE month = $1
 ORDER BY tenant_id COLLATE "C", book COLLATE "C", currency COLLATE "C";
 
--- name: now
-SELECT clock_timestamp() AS at;
-
 -- name: replace
 SELECT tenantry.drop_archived_month($1, $2, $3, $4);
 

@@ -334,9 +334,6 @@ ORDER BY r.period_start DESC, r.tenant_id LIMIT $3;
 -- Whose document a number is; an operator asks.
 SELECT tenant_id FROM tenantry.invoice WHERE number = $1;
 
--- name: now
-SELECT clock_timestamp() AS at;
-
 -- name: insert_contract
 INSERT INTO tenantry.contract (tenant_id, version, legal_name, address, tax_id, email, currency,
   tax_rate, tax_label, payment_days, ends_on, tax_starts_on)

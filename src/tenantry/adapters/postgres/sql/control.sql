@@ -126,9 +126,6 @@ SELECT model, tier, over_tokens, token_class, usd_per_million
 FROM tenantry.price WHERE version = $1
 ORDER BY model, tier, over_tokens, token_class;
 
--- name: now
-SELECT clock_timestamp();
-
 -- name: insert_edition
 INSERT INTO tenantry.price_edition (version, effective_from, source) VALUES ($1, $2, $3);
 

@@ -1,8 +1,5 @@
 -- Corrections of prices, as tenantry_control. $1 is the tenant.
 
--- name: now
-SELECT clock_timestamp() AS at;
-
 -- name: still_open
 -- Of requests admitted in [$2, $3) by the edition $4: how many attempts each has open, of the model $5
 -- or any, and how many there are in all; the oldest $6. One that may still begin a call has one at

@@ -76,9 +76,6 @@ SELECT account FROM tenantry.intent WHERE tenant_id = $1
 UNION
 SELECT definition -> 'upstream' ->> 'account' FROM tenantry.batch_job WHERE tenant_id = $1;
 
--- name: now
-SELECT clock_timestamp();
-
 -- name: register
 -- The process that registers is in the place of whatever had its pid before.
 WITH gone AS (
