@@ -8,13 +8,12 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 
+from tenantry.application.pages import every_tenant
 from tenantry.domain.document import home_of
 from tenantry.domain.errors import TenantryError
 from tenantry.domain.tenant import Tenant
 from tenantry.ports.control import ControlPlane
 from tenantry.ports.keys import KeyRotation, WrappedKey
-
-_PAGE = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +62,5 @@ async def _tenants(control: ControlPlane, name: str | None) -> AsyncIterator[Ten
     if name is not None:
         yield await control.get_tenant(name)
         return
-    after = None
-    while page := await control.list_tenants(after=after, limit=_PAGE):
-        for tenant in page:
-            yield tenant
-        after = page[-1].id
+    async for tenant in every_tenant(control):
+        yield tenant

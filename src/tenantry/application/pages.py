@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Final, TypeVar
 
+from tenantry.domain.tenant import Tenant, TenantStatus
+from tenantry.ports.control import ControlPlane
+
 PAGE: Final = 1_000  # rows; the most that an adapter gives at once
+_TENANTS: Final = 100  # rows; few, for work on one takes long and the next should be as it is now
 
 T = TypeVar("T")
 K = TypeVar("K")
@@ -22,3 +26,19 @@ async def to_the_end(
         found += rows
         after = place(rows[-1])
     return found
+
+
+async def every_tenant(control: ControlPlane) -> AsyncIterator[Tenant]:
+    """By id, shredded ones too."""
+    after: str | None = None
+    while page := await control.list_tenants(after=after, limit=_TENANTS):
+        for tenant in page:
+            yield tenant
+        after = page[-1].id
+
+
+async def living_tenants(control: ControlPlane) -> AsyncIterator[Tenant]:
+    """By id, each that is not shredded."""
+    async for tenant in every_tenant(control):
+        if tenant.status is not TenantStatus.SHREDDED:
+            yield tenant

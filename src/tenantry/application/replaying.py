@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from tenantry.application.final_hours import first_hour, last_final
-from tenantry.application.pages import PAGE, to_the_end
+from tenantry.application.pages import PAGE, living_tenants, to_the_end
 from tenantry.domain.anomaly import (
     HOUR_S,
     Alert,
@@ -18,7 +18,6 @@ from tenantry.domain.anomaly import (
     instant_of,
 )
 from tenantry.domain.ids import TenantId
-from tenantry.domain.tenant import Tenant, TenantStatus
 from tenantry.ports.alerts import AlertBook, Mute, UsageHours
 from tenantry.ports.control import ControlPlane
 
@@ -38,20 +37,13 @@ async def replayed(
     end = hour_of(through)
     start = instant_of(first_hour(end))
     found: list[tuple[str, Alert]] = []
-    for tenant in await _living(control):
+    async for tenant in living_tenants(control):
         facts = await hours.hours(tenant.id, start, through)
         known = [*planned.get(tenant.name, ()), *planned.get(tenant.id, ())]
         known += [_event(mute) for mute in await _mutes(book, tenant.id)]
         series = facts_of(facts, end).usage
         found += [(tenant.name, alert) for alert in alerts_of(series, settings, planned=known)]
     return found
-
-
-async def _living(control: ControlPlane) -> list[Tenant]:
-    every = await to_the_end(
-        lambda after: control.list_tenants(after=after, limit=PAGE), lambda tenant: str(tenant.id)
-    )
-    return [tenant for tenant in every if tenant.status is not TenantStatus.SHREDDED]
 
 
 async def _mutes(book: AlertBook, tenant_id: TenantId) -> list[Mute]:

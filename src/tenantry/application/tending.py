@@ -23,6 +23,7 @@ from collections.abc import Awaitable, Callable
 from tenantry.application.belonging import Belonging
 from tenantry.application.indexing import resume_indexing
 from tenantry.application.knowledge import Knowledge
+from tenantry.application.pages import every_tenant
 from tenantry.application.reindexing import Reindexing
 from tenantry.domain.document import Home, home_of
 from tenantry.domain.errors import NotFound, TenantryError
@@ -40,7 +41,6 @@ DELETED_AGE_S = 60.0  # longer than a search may still read a segment that was e
 DELETED_PAGE = 500
 DELETED_PAGES_MAX = 200  # a round of a tenant; the next one goes on
 SWEPT = (ObjectKind.ORIGINAL, ObjectKind.CARD, ObjectKind.SEGMENT, ObjectKind.BATCH)
-_TENANTS_PAGE = 100
 _log = logging.getLogger(__name__)
 
 
@@ -92,17 +92,15 @@ async def sweep(knowledge: Knowledge, control: ControlPlane, belonging: Belongin
     """One round over all tenants. Returns how many objects that no row named were discarded."""
     if not await belonging.move_on():
         return 0
-    discarded, deleted, after = 0, 0, None
-    while page := await control.list_tenants(after=after, limit=_TENANTS_PAGE):
-        for tenant in page:
-            try:
-                of = (home_of(tenant), knowledge.objects, knowledge.manifest, belonging.holds)
-                await delete_noted(*of)
-                discarded += await sweep_orphans(*of)
-                deleted += await empty_trash(*of)
-            except TenantryError as refusal:  # one tenant's, which the others do not wait for
-                _log.warning("objects of %s are swept later: %s", tenant.id, refusal.message)
-        after = page[-1].id
+    discarded, deleted = 0, 0
+    async for tenant in every_tenant(control):
+        try:
+            of = (home_of(tenant), knowledge.objects, knowledge.manifest, belonging.holds)
+            await delete_noted(*of)
+            discarded += await sweep_orphans(*of)
+            deleted += await empty_trash(*of)
+        except TenantryError as refusal:  # one tenant's, which the others do not wait for
+            _log.warning("objects of %s are swept later: %s", tenant.id, refusal.message)
     if discarded or deleted:
         how = "put into the trash" if knowledge.objects.trash_s else "deleted"
         _log.warning(
@@ -118,15 +116,13 @@ async def sweep_vectors(knowledge: Knowledge, control: ControlPlane, belonging: 
     """One round over all tenants, apart from that of objects: an engine may be down."""
     if not await belonging.move_on():
         return 0
-    deleted, after = 0, None
-    while page := await control.list_tenants(after=after, limit=_TENANTS_PAGE):
-        for tenant in page:
-            try:
-                if await belonging.holds():
-                    deleted += await knowledge.vectors.sweep(home_of(tenant), ORPHAN_AGE_S)
-            except TenantryError as refusal:
-                _log.warning("vectors of %s are swept later: %s", tenant.id, refusal.message)
-        after = page[-1].id
+    deleted = 0
+    async for tenant in every_tenant(control):
+        try:
+            if await belonging.holds():
+                deleted += await knowledge.vectors.sweep(home_of(tenant), ORPHAN_AGE_S)
+        except TenantryError as refusal:
+            _log.warning("vectors of %s are swept later: %s", tenant.id, refusal.message)
     return deleted
 
 

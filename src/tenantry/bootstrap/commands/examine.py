@@ -19,6 +19,7 @@ from tenantry.adapters.postgres.errors import ClusterNotRunning
 from tenantry.adapters.postgres.log_readings import PostgresLogReadings
 from tenantry.adapters.postgres.vector_rooms import PostgresEngineBook
 from tenantry.application.log_reading import log_facts
+from tenantry.application.pages import living_tenants
 from tenantry.bootstrap.billing import issuer_of
 from tenantry.bootstrap.commands.loopback import unheard
 from tenantry.bootstrap.commands.objects import object_facts
@@ -37,8 +38,7 @@ from tenantry.bootstrap.vector_settings import rooms_fact, rooms_problems
 from tenantry.bootstrap.vectors import engine_problems
 from tenantry.config import Settings, SettingsError, variable_of
 from tenantry.domain.placement import NO_ACCOUNT, Placement
-from tenantry.domain.tenant import Tenant, TenantStatus
-from tenantry.ports.control import ControlPlane
+from tenantry.domain.tenant import Tenant
 from tenantry.ports.delivery import LATE_AFTER, OWED_FOR_EVER
 
 _PAGE = 100
@@ -75,7 +75,8 @@ async def _examine(
         waiting = await PostgresLogReadings(databases.control).waiting()
         engines = await PostgresEngineBook(databases.control).open_engines()
         control = control_of(config, databases)
-        placements, tenants = await control.list_placements(), await _living(control)
+        placements = await control.list_placements()
+        tenants = [tenant async for tenant in living_tenants(control)]
         models = await control.list_models()
         letters, unwritten = await _letters(config, PostgresContracts(databases.control), tenants)
         overdue = await overdue_problems(config, databases, dsn_for)
@@ -115,16 +116,6 @@ async def _examine(
 def _counted(tenants: Sequence[Tenant]) -> str:
     placements = len({each.placement.id for each in tenants})
     return f"{len(tenants):,}, in {placements:,} placement{'' if placements == 1 else 's'}"
-
-
-async def _living(control: ControlPlane) -> list[Tenant]:
-    """Every tenant that is not shredded."""
-    found: list[Tenant] = []
-    after: str | None = None
-    while page := await control.list_tenants(after=after, limit=_PAGE):
-        found += [tenant for tenant in page if tenant.status is not TenantStatus.SHREDDED]
-        after = page[-1].id
-    return found
 
 
 async def _letters(

@@ -11,19 +11,19 @@ from tenantry.adapters.postgres.named_objects import PostgresNamedObjects
 from tenantry.adapters.postgres.unit_of_work import TenantWork
 from tenantry.application.belonging import WORD, Belonging
 from tenantry.application.missing_objects import in_trash, missing_objects, recover_objects
+from tenantry.application.pages import living_tenants
 from tenantry.bootstrap.belonging import belonging_of
 from tenantry.bootstrap.commands.run import run
 from tenantry.bootstrap.deployment import control_of, objects_of
 from tenantry.config import Settings
 from tenantry.domain.document import home_of
 from tenantry.domain.errors import Unavailable
-from tenantry.domain.tenant import Tenant, TenantStatus
+from tenantry.domain.tenant import Tenant
 from tenantry.ports.objects import ObjectKind
 
 LOOKED_MAX = 1_000  # tenants whose objects `doctor` looks for
 RECOVER = "tenantry objects recover"
 _NAMED_MAX = 5
-_PAGE = 100
 _REPAIRS = {
     ObjectKind.TRASH: f"`{RECOVER}` puts them back",
     ObjectKind.SEGMENT: (
@@ -55,18 +55,14 @@ def recover_all() -> list[Recovered]:
 
     async def work(config: Settings, databases: Databases) -> list[Recovered]:
         objects, named = objects_of(config), PostgresNamedObjects(TenantWork(databases.app))
-        control, found, after = control_of(config, databases), list[Recovered](), None
-        while page := await control.list_tenants(after=after, limit=_PAGE):
-            for tenant in page:
-                if tenant.status is TenantStatus.SHREDDED:
-                    continue
-                count, missing = await recover_objects(home_of(tenant), objects, named)
-                originals, segments = (
-                    len(missing.get(kind, ())) for kind in (ObjectKind.ORIGINAL, ObjectKind.SEGMENT)
-                )
-                if count or missing:
-                    found.append(Recovered(tenant.name, count, originals, segments))
-            after = page[-1].id
+        found: list[Recovered] = []
+        async for tenant in living_tenants(control_of(config, databases)):
+            count, missing = await recover_objects(home_of(tenant), objects, named)
+            originals, segments = (
+                len(missing.get(kind, ())) for kind in (ObjectKind.ORIGINAL, ObjectKind.SEGMENT)
+            )
+            if count or missing:
+                found.append(Recovered(tenant.name, count, originals, segments))
         return found
 
     return run(work)
