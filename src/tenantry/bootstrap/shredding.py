@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import dataclasses
-from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import TypeVar
+from collections.abc import AsyncIterator
 
 from tenantry.adapters.clock import SystemClock
 from tenantry.adapters.keys import control_plane
@@ -20,19 +18,13 @@ from tenantry.adapters.postgres.unit_of_work import TenantWork
 from tenantry.adapters.postgres.vector_rooms import PostgresVectorRooms
 from tenantry.adapters.sealed.sealer import TenantSealer
 from tenantry.application.shredding import Shredder
-from tenantry.bootstrap.control_key import control_key_of
-from tenantry.bootstrap.database import attached_or_started
-from tenantry.bootstrap.deployment import check_deployed, control_of, objects_of, settings
+from tenantry.bootstrap.deployment import control_of, objects_of
 from tenantry.bootstrap.keys import keyring_of, kms_of
 from tenantry.bootstrap.upstream import buckets_of
 from tenantry.bootstrap.vectors import VectorParts, vectors_of
 from tenantry.config import Settings
 from tenantry.domain.document import Home
 from tenantry.domain.shred import InvocationLog
-from tenantry.ports.archive import Signer
-
-T = TypeVar("T")
-Look = Callable[[], Awaitable[object]]  # after this host's own processes
 
 
 @contextlib.asynccontextmanager
@@ -62,33 +54,6 @@ async def shredder_of(
             log_of=lambda account, told: _log_of(config, account, told),
             rooms=PostgresVectorRooms(work),
         )
-
-
-def archive_signer() -> Signer:
-    """What signs certificates, without a database. Raises `SettingsError` without a deployment."""
-    config = settings()
-    check_deployed(config)
-    return control_plane.load(config.home / "control").archive_signer
-
-
-def run_with_shredder(work: Callable[[Shredder, Look], Awaitable[T]]) -> T:
-    """Runs one piece of work of a shred. `Look` notes which processes of this host have ended, for
-    where none of them runs that would."""
-
-    config = settings()
-
-    async def main(dsn_for: LoginDsnFor) -> T:
-        databases = await Databases.open(dsn_for, application="tenantry shred")
-        try:
-            await control_key_of(config, databases)
-            holders = PostgresKeyHolders(databases.control, this_host())
-            async with shredder_of(config, databases, dsn_for) as shredder:
-                return await work(shredder, holders.look)
-        finally:
-            await databases.close()
-
-    with attached_or_started(config) as dsn_for:
-        return asyncio.run(main(dsn_for))
 
 
 def _own_root_key(home: Home) -> str:

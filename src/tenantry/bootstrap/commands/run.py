@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-from tenantry.adapters.postgres.connections import Databases, DsnFor
+from tenantry.adapters.postgres.connections import Databases, LoginDsnFor
 from tenantry.bootstrap.control_key import control_key_of
 from tenantry.bootstrap.database import attached_or_started
 from tenantry.bootstrap.deployment import settings
@@ -17,13 +17,21 @@ T = TypeVar("T")
 
 def run(work: Callable[[Settings, Databases], Awaitable[T]]) -> T:
     """Runs it on the running database, or on one that is started for it alone."""
+    return run_with_logins(lambda config, databases, _: work(config, databases), "tenantry cli")
+
+
+def run_with_logins(
+    work: Callable[[Settings, Databases, LoginDsnFor], Awaitable[T]], application: str
+) -> T:
+    """The same for work that opens connections of its own. `application` is its name in
+    PostgreSQL."""
     config = settings()
 
-    async def main(dsn_for: DsnFor) -> T:
-        databases = await Databases.open(dsn_for, application="tenantry cli")
+    async def main(dsn_for: LoginDsnFor) -> T:
+        databases = await Databases.open(dsn_for, application=application)
         try:
             await control_key_of(config, databases)
-            return await work(config, databases)
+            return await work(config, databases, dsn_for)
         finally:
             await databases.close()
 

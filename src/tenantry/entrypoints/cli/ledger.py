@@ -16,7 +16,7 @@ from tenantry.application.archiving import (
     archive_month,
     verify_archives,
 )
-from tenantry.bootstrap.archive import run_with_archive
+from tenantry.bootstrap.commands.archive import run_with_archive
 from tenantry.bootstrap.commands.control import run_with_keeper
 from tenantry.bootstrap.deployment import settings
 from tenantry.config import Settings

@@ -12,7 +12,7 @@ from typing import Any, Final
 import click
 
 from tenantry.application.shredding import Progress, Shredder, advance_shred, begin_shred
-from tenantry.bootstrap.shredding import Look, archive_signer, run_with_shredder
+from tenantry.bootstrap.commands.shredding import Look, archive_signer, run_with_shredder
 from tenantry.domain.shred import (
     CertificateBroken,
     certificate_text,
