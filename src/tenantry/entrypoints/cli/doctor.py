@@ -15,10 +15,10 @@ from tenantry.adapters.postgres.embedded.place import known_place
 from tenantry.application.round import round_facts
 from tenantry.bootstrap.billing import issuer_of
 from tenantry.bootstrap.capacity import workers_problems
-from tenantry.bootstrap.commands.examine import examine
-from tenantry.bootstrap.commands.loopback import NOTHING_LISTENS
 from tenantry.bootstrap.control_files import control_problems, open_secrets
 from tenantry.bootstrap.deployment import examined_settings, round_marks
+from tenantry.bootstrap.doctor.examine import examine
+from tenantry.bootstrap.doctor.listening import NOTHING_LISTENS
 from tenantry.bootstrap.failures import told
 from tenantry.bootstrap.keys import key_facts
 from tenantry.bootstrap.reach_settings import file_problems

@@ -21,10 +21,6 @@ from tenantry.adapters.postgres.vector_rooms import PostgresEngineBook
 from tenantry.application.log_reading import log_facts
 from tenantry.application.pages import living_tenants
 from tenantry.bootstrap.billing import issuer_of
-from tenantry.bootstrap.commands.loopback import unheard
-from tenantry.bootstrap.commands.objects import object_facts
-from tenantry.bootstrap.commands.overdue import overdue_problems
-from tenantry.bootstrap.commands.reach import reached
 from tenantry.bootstrap.control_key import control_key_of
 from tenantry.bootstrap.database import attach
 from tenantry.bootstrap.deployment import (
@@ -33,6 +29,10 @@ from tenantry.bootstrap.deployment import (
     credentials_of,
     no_deployment,
 )
+from tenantry.bootstrap.doctor.endpoints import reached
+from tenantry.bootstrap.doctor.listening import unheard
+from tenantry.bootstrap.doctor.objects import object_facts
+from tenantry.bootstrap.doctor.overdue import overdue_problems
 from tenantry.bootstrap.papers import spelt_out, texts_of
 from tenantry.bootstrap.vector_settings import rooms_fact, rooms_problems
 from tenantry.bootstrap.vectors import engine_problems
