@@ -17,6 +17,11 @@ from tenantry.adapters.postgres.connections import Databases
 from tenantry.adapters.postgres.control import PostgresControl
 from tenantry.adapters.round_marks import RoundMarks
 from tenantry.application.clock_watch import CheckedClock, ClockWatch
+from tenantry.bootstrap.checks.home_owner import owner_problems, shut_out
+from tenantry.bootstrap.checks.keys import key_problems
+from tenantry.bootstrap.checks.outside import outside_problems
+from tenantry.bootstrap.checks.reach import reach_problems
+from tenantry.bootstrap.checks.vectors import vectors_problems
 from tenantry.bootstrap.control_files import (
     access_keys_in,
     credentials_path,
@@ -25,11 +30,6 @@ from tenantry.bootstrap.control_files import (
     token_path,
     token_problems,
 )
-from tenantry.bootstrap.home_owner import owner_problems, shut_out
-from tenantry.bootstrap.key_settings import key_problems
-from tenantry.bootstrap.outside_settings import outside_problems
-from tenantry.bootstrap.reach_settings import reach_problems
-from tenantry.bootstrap.vector_settings import vectors_problems
 from tenantry.config import DEFAULT, Settings, SettingsError, examine_settings, variable_of
 from tenantry.ports.clock import Clock
 

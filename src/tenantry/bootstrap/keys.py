@@ -15,8 +15,8 @@ from tenantry.adapters.keys.key_folder import KeyFolder
 from tenantry.adapters.keys.keyring import KEY_BYTES, Keyring
 from tenantry.adapters.keys.local_faults import local_faults
 from tenantry.adapters.keys.local_kms import LocalKms
+from tenantry.bootstrap.checks.keys import shared_arn
 from tenantry.bootstrap.deployment import accounts_of, credentials_of
-from tenantry.bootstrap.key_settings import shared_arn
 from tenantry.config import Settings
 from tenantry.domain.errors import TenantryError
 from tenantry.domain.ids import TenantId

@@ -14,7 +14,7 @@ from tenantry.adapters.stripe.account import StripeAccount
 from tenantry.adapters.stripe.sink import StripeSink
 from tenantry.adapters.webhook.sinks import OperatorWebhook, TenantEndpoints
 from tenantry.application.delivery import ALERTS, EVERYTHING, FOR_STRIPE, Outside
-from tenantry.bootstrap.outside_settings import receivers
+from tenantry.bootstrap.checks.outside import receivers
 from tenantry.config import Settings
 from tenantry.ports.clock import Clock
 from tenantry.ports.delivery import Route, Sink

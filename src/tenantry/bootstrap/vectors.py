@@ -20,9 +20,9 @@ from tenantry.adapters.vectors.engine import Engine
 from tenantry.adapters.vectors.partitions import EnginePartitions
 from tenantry.adapters.vectors.pgvector import Pgvector
 from tenantry.adapters.vectors.tracked import TrackedVectors
+from tenantry.bootstrap.checks.vectors import EngineName, configured_engines
 from tenantry.bootstrap.deployment import secret_of
 from tenantry.bootstrap.failures import told
-from tenantry.bootstrap.vector_settings import EngineName, configured_engines
 from tenantry.config import Settings, variable_of
 from tenantry.domain.document import Home
 from tenantry.domain.ids import TenantId

@@ -6,7 +6,7 @@ from __future__ import annotations
 from tenantry.adapters.postgres import pgvector
 from tenantry.adapters.postgres.connections import PINNED_MAX, POOL_SIZE_MAX
 from tenantry.adapters.postgres.embedded.settings import SERVER_SETTINGS
-from tenantry.bootstrap.capacity import workers_problems
+from tenantry.bootstrap.checks.capacity import workers_problems
 from tenantry.config import Settings
 
 SERVER = int(SERVER_SETTINGS["max_connections"])

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tenantry.adapters.objects.durable_file import ROOT_MARK, DurableFiles
-from tenantry.bootstrap.reach_settings import file_problems, reach_problems
+from tenantry.bootstrap.checks.reach import file_problems, reach_problems
 from tenantry.config import Settings
 
 FONTS = Path(__file__).parents[2] / "support" / "fonts"
@@ -176,7 +176,7 @@ def test_a_home_whose_documents_disk_is_not_mounted_is_told(tmp_path: Path) -> N
 
 
 def test_a_home_with_little_room_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tenantry.bootstrap.reach_settings.HOME_FREE_BYTES_MIN", 10**18)
+    monkeypatch.setattr("tenantry.bootstrap.checks.reach.HOME_FREE_BYTES_MIN", 10**18)
     (problem,) = file_problems(Settings(home=tmp_path))
     assert problem.startswith(f"TENANTRY_HOME: {tmp_path}: its disk is nearly full")
 

@@ -7,7 +7,7 @@ from typing import get_args, get_type_hints
 
 import pytest
 
-from tenantry.bootstrap.vector_settings import (
+from tenantry.bootstrap.checks.vectors import (
     configured_engines,
     rooms_fact,
     rooms_problems,

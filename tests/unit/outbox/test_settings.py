@@ -6,7 +6,7 @@ import pytest
 from tests.support.outbox import SECRET
 
 from tenantry.adapters.smtp.server import BadServer, MailServer
-from tenantry.bootstrap.outside_settings import outside_problems
+from tenantry.bootstrap.checks.outside import outside_problems
 from tenantry.config import Settings, describe
 
 GOOD = {

@@ -21,6 +21,7 @@ from tenantry.adapters.postgres.vector_rooms import PostgresEngineBook
 from tenantry.application.log_reading import log_facts
 from tenantry.application.pages import living_tenants
 from tenantry.bootstrap.billing import issuer_of
+from tenantry.bootstrap.checks.vectors import rooms_fact, rooms_problems
 from tenantry.bootstrap.control_key import control_key_of
 from tenantry.bootstrap.database import attach
 from tenantry.bootstrap.deployment import (
@@ -34,7 +35,6 @@ from tenantry.bootstrap.doctor.listening import unheard
 from tenantry.bootstrap.doctor.objects import object_facts
 from tenantry.bootstrap.doctor.overdue import overdue_problems
 from tenantry.bootstrap.papers import spelt_out, texts_of
-from tenantry.bootstrap.vector_settings import rooms_fact, rooms_problems
 from tenantry.bootstrap.vectors import engine_problems
 from tenantry.config import Settings, SettingsError, variable_of
 from tenantry.domain.placement import NO_ACCOUNT, Placement

@@ -14,15 +14,15 @@ from tenantry.adapters.postgres.embedded import EmbeddedCluster
 from tenantry.adapters.postgres.embedded.place import known_place
 from tenantry.application.round import round_facts
 from tenantry.bootstrap.billing import issuer_of
-from tenantry.bootstrap.capacity import workers_problems
+from tenantry.bootstrap.checks.capacity import workers_problems
+from tenantry.bootstrap.checks.reach import file_problems
+from tenantry.bootstrap.checks.vectors import vectors_fact
 from tenantry.bootstrap.control_files import control_problems, open_secrets
 from tenantry.bootstrap.deployment import examined_settings, round_marks
 from tenantry.bootstrap.doctor.examine import examine
 from tenantry.bootstrap.doctor.listening import NOTHING_LISTENS
 from tenantry.bootstrap.failures import told
 from tenantry.bootstrap.keys import key_facts
-from tenantry.bootstrap.reach_settings import file_problems
-from tenantry.bootstrap.vector_settings import vectors_fact
 from tenantry.config import DEFAULT, Settings, SettingsError, describe
 from tenantry.domain.masks import without_userinfo
 from tenantry.entrypoints.cli.output import as_json, print_json, print_table, say

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import click
 
+from tenantry.bootstrap.checks.vectors import ENGINES
 from tenantry.bootstrap.commands.control import run_with_engine_book
-from tenantry.bootstrap.vector_settings import ENGINES
 from tenantry.entrypoints.cli.confirming import confirm
 from tenantry.entrypoints.cli.output import as_json, print_json, print_table, say
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tenantry.bootstrap.capacity import workers_problems
+from tenantry.bootstrap.checks.capacity import workers_problems
 from tenantry.bootstrap.control_files import control_problems, open_secrets
 from tenantry.bootstrap.database import database
 from tenantry.bootstrap.deployment import env_told, make_operator_token, round_marks, settings

@@ -18,7 +18,7 @@ from tenantry.adapters.paper.font_folder import font_files
 from tenantry.adapters.postgres.embedded.initialise import check_disk
 from tenantry.adapters.postgres.embedded.place import known_place
 from tenantry.adapters.postgres.errors import ClusterError
-from tenantry.bootstrap.outside_settings import check_url
+from tenantry.bootstrap.checks.outside import check_url
 from tenantry.bootstrap.shared_costs import shared_costs_of
 from tenantry.config import Settings, SettingsError, variable_of
 from tenantry.domain.placement import check_endpoint, s3_location

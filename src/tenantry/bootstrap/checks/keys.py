@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 
-from tenantry.bootstrap.outside_settings import check_url
+from tenantry.bootstrap.checks.outside import check_url
 from tenantry.config import Settings, variable_of
 from tenantry.domain.extras import extra_of
 from tenantry.domain.kms_arn import KmsArn, kms_arn
