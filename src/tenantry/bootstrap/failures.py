@@ -1,12 +1,15 @@
-"""What the world does to a command, named once for the command line.
+"""What broke, in one line for whoever called a command.
 
 Owns: which exceptions are a person's to read and act upon. Whatever is not named here is a fault
-of ours: `faults.py` keeps its traceback.
+of ours: its traceback goes to a file for whoever mends it, which its owner alone can read, for
+words of tenants may be in a traceback's messages.
 """
 
 from __future__ import annotations
 
 import re
+import tempfile
+import traceback
 from typing import Final
 
 import asyncpg
@@ -17,6 +20,8 @@ from tenantry.adapters.postgres.outages import why
 from tenantry.domain.errors import TenantryError, Unavailable
 from tenantry.domain.price import Unpriced
 
+MESSAGE_CHARS_MAX: Final = 300  # of a fault
+PLACES: Final = 3  # the innermost, enough to tell one fault from another
 _URL: Final = re.compile(r"\((?P<origin>https?://[^/@?#\s)]+)(?=[/?#)])")
 _CERTIFICATE: Final = "invalid peer certificate"
 _OURS: Final = '"tenantry_'  # a role that `tenantry migrate` makes
@@ -49,6 +54,17 @@ def told(failure: BaseException) -> str | None:
             return None
 
 
+def fault(failure: BaseException) -> str:
+    """What a person is told of it, after its traceback was put into a file where one can be."""
+    frames = traceback.extract_tb(failure.__traceback__)[-PLACES:]
+    places = " < ".join(f"{frame.filename}:{frame.lineno}" for frame in reversed(frames))
+    message = " ".join(str(failure).split())[:MESSAGE_CHARS_MAX]
+    kind = type(failure).__name__
+    said = f"a fault of Tenantry: {kind}{f' ({message})' if message else ''} at {places}"
+    kept = _kept(failure)
+    return said if kept is None else f"{said}; its traceback, to report it with, is in {kept}"
+
+
 def unreached(failure: PyreqwestError) -> str:
     """A request that got no answer: whom it was for, and why; never what was sent."""
     details = failure.details if isinstance(failure, DetailedPyreqwestError) else None
@@ -77,3 +93,14 @@ def _trust(why: str) -> str:
 
 def _line(text: str) -> str:
     return "; ".join(line.strip() for line in text.splitlines() if line.strip())
+
+
+def _kept(failure: BaseException) -> str | None:
+    try:
+        with tempfile.NamedTemporaryFile(
+            "w", encoding="utf-8", prefix="tenantry-fault-", suffix=".txt", delete=False
+        ) as file:
+            traceback.print_exception(failure, file=file)
+            return file.name
+    except OSError:
+        return None

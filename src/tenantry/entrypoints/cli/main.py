@@ -128,14 +128,10 @@ def _status_of(failure: BaseException, status: int) -> int:
 
 
 def _fault(failure: Exception) -> int:
-    from tenantry.bootstrap.failures import told  # brings every adapter along
+    from tenantry.bootstrap.failures import fault, told  # brings every adapter along
 
     message = told(failure)
-    if message is None:
-        from tenantry.bootstrap.faults import fault
-
-        message = fault(failure)
-    return _failed(message)
+    return _failed(fault(failure) if message is None else message)
 
 
 def _unwritten(lost: OSError) -> int:
