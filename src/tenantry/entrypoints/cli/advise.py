@@ -12,7 +12,7 @@ from tenantry.domain.advice import Advice, Verdict
 from tenantry.domain.advice import advise as advice_on
 from tenantry.domain.advice_file import standings_from_csv
 from tenantry.entrypoints.cli.output import as_json, print_json, print_table, say
-from tenantry.entrypoints.cli.values import NAMED
+from tenantry.entrypoints.cli.values import FILE, NAMED
 from tenantry.ports.margin import MarginBooks
 
 FILE_BYTES_MAX = 128 * 2**20  # a million rows are about 60 MB
@@ -20,9 +20,7 @@ _Found = dict[str, tuple[Advice, bool | None]]  # whether it has its own account
 
 
 @click.command()
-@click.argument(
-    "file", required=False, type=click.Path(exists=True, dir_okay=False, path_type=Path)
-)
+@click.argument("file", required=False, type=FILE)
 @click.option(
     "--last-month", type=NAMED, metavar="YYYY-MM", help="Last closed month; default: the file's."
 )

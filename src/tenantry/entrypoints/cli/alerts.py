@@ -33,7 +33,7 @@ from tenantry.domain.anomaly import (
 from tenantry.domain.remark import check_reason
 from tenantry.entrypoints.cli.cut import say_cut
 from tenantry.entrypoints.cli.output import as_json, print_json, print_table, say
-from tenantry.entrypoints.cli.values import ALERT_ID, NAMED
+from tenantry.entrypoints.cli.values import ALERT_ID, FILE, INSTANT, NAMED
 from tenantry.ports.alerts import AlertBook, Mute, UsageHours
 from tenantry.ports.control import ControlPlane
 
@@ -43,7 +43,6 @@ _ALERT_COLUMNS = (
     "excess tokens", "excess charge", "about", "id",
 )  # fmt: skip
 _TOLD = ("threshold_percent", "period", "basis", "hours", "forecast", "passes_on")
-INSTANT = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%SZ"])
 
 
 @click.group()
@@ -182,9 +181,7 @@ def unmute(tenant: str, mute_id: str) -> None:
 
 
 @alerts.command()
-@click.argument(
-    "file", required=False, type=click.Path(exists=True, dir_okay=False, path_type=Path)
-)
+@click.argument("file", required=False, type=FILE)
 @click.option(
     "--floor-tokens",
     type=click.IntRange(0, 10**15),

@@ -22,7 +22,7 @@ from tenantry.entrypoints.audit.report_text import summary, to_text
 from tenantry.entrypoints.audit.running import Target, run_audit
 from tenantry.entrypoints.audit.wire import Wire
 from tenantry.entrypoints.cli.output import as_json, plain_console, print_json, say_lines
-from tenantry.entrypoints.cli.values import NAMED
+from tenantry.entrypoints.cli.values import FILE, NAMED
 from tenantry.entrypoints.signals import endings
 
 
@@ -50,7 +50,7 @@ def audit() -> None:
 @click.option("--admin-url", type=NAMED, help="Its admin port; default: this machine's.")
 @click.option(
     "--ca-bundle",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    type=FILE,
     help="PEM file of the authority of an https `--url`.",
 )
 @click.option(

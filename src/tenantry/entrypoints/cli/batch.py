@@ -24,7 +24,7 @@ from tenantry.domain.ids import uuid7
 from tenantry.domain.tenant import Scope
 from tenantry.entrypoints.cli.cut import say_cut
 from tenantry.entrypoints.cli.output import as_json, print_json, print_table, say
-from tenantry.entrypoints.cli.values import NAMED
+from tenantry.entrypoints.cli.values import FILE, NAMED
 from tenantry.entrypoints.http.bedrock.requests import to_converse_call, to_invoke_call
 from tenantry.entrypoints.http.json_body import parse_object
 from tenantry.ports.batch import BatchJob
@@ -41,7 +41,7 @@ def batch() -> None:
 
 
 @batch.command()
-@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("file", type=FILE)
 @click.option("--model", required=True, help="Alias, id or ARN of the catalogue's model.")
 @click.option(
     "--operation",

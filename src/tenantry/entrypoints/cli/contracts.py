@@ -16,14 +16,12 @@ from tenantry.bootstrap.commands.billing import run_with_billing
 from tenantry.domain import money
 from tenantry.domain.remark import check_remark
 from tenantry.entrypoints.cli.output import as_json, print_json, print_table, say
-from tenantry.entrypoints.cli.values import NAMED, NO_OPTION
+from tenantry.entrypoints.cli.values import DAY, INSTANT, NAMED, NO_OPTION
 from tenantry.ports.billing import CREDIT_FIELDS
 from tenantry.ports.control import ControlPlane
 
-INSTANT = click.DateTime(["%Y-%m-%dT%H:%M:%SZ", "%Y-%m-%d"])
 NONE = "none"
 _CLEARED = ("tax_id", "email", "tax_starts_on", "ends_on")  # what a contract can be without
-_DAY = click.DateTime(["%Y-%m-%d"])
 
 
 class _DayOrNone(click.ParamType[str]):
@@ -32,7 +30,7 @@ class _DayOrNone(click.ParamType[str]):
     name = "YYYY-MM-DD or none"
 
     def convert(self, value: Any, param: Any, ctx: Any) -> str:
-        return NONE if value == NONE else _DAY.convert(value, param, ctx).date().isoformat()
+        return NONE if value == NONE else DAY.convert(value, param, ctx).date().isoformat()
 
 
 @click.command()

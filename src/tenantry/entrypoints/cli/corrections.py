@@ -10,12 +10,10 @@ from tenantry.application.corrections import Corrected, correct_prices
 from tenantry.bootstrap.commands.control import run_with_corrections
 from tenantry.domain import money
 from tenantry.entrypoints.cli.output import as_json, print_json, say
-from tenantry.entrypoints.cli.values import NAMED
+from tenantry.entrypoints.cli.values import INSTANT, NAMED
 from tenantry.ports.control import ControlPlane
 from tenantry.ports.corrections import Corrections
 from tenantry.ports.directory import Directory
-
-INSTANT = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%SZ"])
 
 
 @click.command()

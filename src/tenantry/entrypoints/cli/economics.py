@@ -22,11 +22,10 @@ from tenantry.domain.usage import TokenClass
 from tenantry.entrypoints.cli import economics_view as view
 from tenantry.entrypoints.cli.economics_actual import print_actual
 from tenantry.entrypoints.cli.output import as_json
-from tenantry.entrypoints.cli.values import NAMED
+from tenantry.entrypoints.cli.values import DAY, FILE, NAMED
 
 # The fixed costs of the reference case, by its numbers of customers.
 REFERENCE_FIXED = {100: Decimal(50)}
-_DAY = click.DateTime(["%Y-%m-%d"])
 _COUNT = click.IntRange(0, 10_000_000)
 
 
@@ -66,8 +65,8 @@ class _Figure(click.ParamType[Decimal]):
 @click.option("--chart", is_flag=True, help="Bars below the table.")
 @click.option("--svg", type=click.Path(path_type=Path), help="Write table and bars to a file.")
 @click.option("--actual", is_flag=True, help="Margin from the ledger instead.")
-@click.option("--from", "start", type=_DAY, help="With --actual: first day, UTC.")
-@click.option("--to", "end", type=_DAY, help="With --actual: the day after the last, UTC.")
+@click.option("--from", "start", type=DAY, help="With --actual: first day, UTC.")
+@click.option("--to", "end", type=DAY, help="With --actual: the day after the last, UTC.")
 @click.option(
     "--by",
     type=click.Choice([each.value for each in MarginBy]),
@@ -78,7 +77,7 @@ class _Figure(click.ParamType[Decimal]):
 @click.option("--tag", type=NAMED, default=TAG, show_default=True, help="With --by tag: which.")
 @click.option(
     "--costs",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    type=FILE,
     help="With --actual: TOML bill of shared costs; default: the setting's.",
 )
 @as_json

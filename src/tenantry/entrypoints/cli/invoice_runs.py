@@ -14,7 +14,7 @@ from tenantry.bootstrap.commands.billing import run_with_billing
 from tenantry.domain.ids import TenantId
 from tenantry.entrypoints.cli.cut import say_cut
 from tenantry.entrypoints.cli.output import as_json, print_json, print_table
-from tenantry.entrypoints.cli.values import NAMED
+from tenantry.entrypoints.cli.values import DAY, NAMED
 from tenantry.ports.billing import InvoiceBook, Outcome
 from tenantry.ports.control import ControlPlane
 
@@ -26,7 +26,7 @@ _COLUMNS = ("name", "period_start", "outcome", "detail", "tried_at")
 @click.option("--outcome", type=click.Choice(get_args(Outcome)), help="These alone.")
 @click.option(
     "--since",
-    type=click.DateTime(["%Y-%m-%d"]),
+    type=DAY,
     help="Periods that begin on this day or later, in the tenant's zone.",
 )
 @click.option(

@@ -48,14 +48,14 @@ from tenantry.entrypoints.cli.invoice_export import (
 from tenantry.entrypoints.cli.invoice_numbers import numbers
 from tenantry.entrypoints.cli.invoice_runs import runs
 from tenantry.entrypoints.cli.output import as_json, print_json, print_table, say
-from tenantry.entrypoints.cli.values import NAMED
+from tenantry.entrypoints.cli.values import DAY, NAMED
 from tenantry.ports.billing import Finalised
 from tenantry.ports.control import ControlPlane
 
 _IN = click.option(
     "--in",
     "day",
-    type=click.DateTime(["%Y-%m-%d"]),
+    type=DAY,
     help="A day of the period, in the tenant's zone.",
 )
 

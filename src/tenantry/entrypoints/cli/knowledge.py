@@ -20,7 +20,7 @@ from tenantry.entrypoints.cli.following import follow
 from tenantry.entrypoints.cli.output import as_json, print_json, print_table, say, say_lines
 from tenantry.entrypoints.cli.reindex import reindex
 from tenantry.entrypoints.cli.tenant_api import done, tenant_api
-from tenantry.entrypoints.cli.values import NAMED
+from tenantry.entrypoints.cli.values import FILE, NAMED
 
 _CHARSET = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:+-]{0,63}")
 _TYPES = {".md": "text/markdown", ".markdown": "text/markdown", ".txt": "text/plain"}
@@ -35,9 +35,7 @@ def documents() -> None:
 
 
 @documents.command()
-@click.argument(
-    "files", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path)
-)
+@click.argument("files", nargs=-1, required=True, type=FILE)
 @click.option("--title", type=NAMED, help="Default: the file's name.")
 @click.option(
     "--replace", "replaced", type=NAMED, metavar="ID", help="Put the one file in this one's place."

@@ -22,11 +22,10 @@ from tenantry.bootstrap.deployment import settings
 from tenantry.config import Settings
 from tenantry.entrypoints.cli.confirming import confirm
 from tenantry.entrypoints.cli.output import as_json, print_json, print_table, say
-from tenantry.entrypoints.cli.values import NAMED
+from tenantry.entrypoints.cli.values import INSTANT, NAMED
 from tenantry.ports.ledger import LedgerKeeper
 
 _MONTH = click.DateTime(["%Y-%m"])
-_INSTANT = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%SZ"])
 
 
 @click.group()
@@ -129,7 +128,7 @@ def archives(json_output: bool) -> None:
 @ledger.command("write-off")
 @click.option("--account", type=NAMED, help="Of this AWS account alone; default: of all.")
 @click.option(
-    "--before", type=_INSTANT, help="UTC: what began before; default: what is held for too long."
+    "--before", type=INSTANT, help="UTC: what began before; default: what is held for too long."
 )
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @as_json

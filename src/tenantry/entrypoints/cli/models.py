@@ -10,6 +10,7 @@ from tenantry.bootstrap.commands.control import run_with_control
 from tenantry.domain.catalogue import Model
 from tenantry.domain.catalogue_file import models_from_csv
 from tenantry.entrypoints.cli.output import as_json, print_json, print_table, say
+from tenantry.entrypoints.cli.values import FILE
 from tenantry.ports.control import ControlPlane
 
 
@@ -46,7 +47,7 @@ def list_(json_output: bool) -> None:
 
 
 @models.command()
-@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("file", type=FILE)
 def apply(file: Path) -> None:
     """Add or replace the models of a CSV file.
 

@@ -10,6 +10,7 @@ from tenantry.bootstrap.commands.control import run_with_control
 from tenantry.domain.plan import Plan, plan_to_json
 from tenantry.domain.plan_file import plan_tables_from_toml
 from tenantry.entrypoints.cli.output import as_json, print_json, print_table, say
+from tenantry.entrypoints.cli.values import FILE
 from tenantry.ports.control import ControlPlane
 
 _SHOWN = (
@@ -54,7 +55,7 @@ def list_(json_output: bool) -> None:
 
 
 @plans.command()
-@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("file", type=FILE)
 def apply(file: Path) -> None:
     """Apply the plans of a TOML file; a changed plan gets its next version.
 

@@ -30,13 +30,11 @@ from tenantry.domain.price_keys import UnknownKey
 from tenantry.entrypoints.cli import corrections
 from tenantry.entrypoints.cli.output import as_json, print_json, print_table, say
 from tenantry.entrypoints.cli.price_files import OfferOptions, Read, read_price_files
-from tenantry.entrypoints.cli.values import NAMED
+from tenantry.entrypoints.cli.values import FILE, INSTANT, NAMED
 from tenantry.ports.control import ControlPlane, EditionRow
 
 SHOWN_MAX = 200  # changes in a table; --json has all
 CURRENT = "current"
-_INSTANT = click.DateTime(["%Y-%m-%dT%H:%M:%SZ", "%Y-%m-%d"])
-_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
 @click.group()
@@ -68,11 +66,11 @@ class _Done:
 
 
 @prices.command(name="import")
-@click.argument("files", nargs=-1, required=True, type=_FILE)
+@click.argument("files", nargs=-1, required=True, type=FILE)
 @click.option(
     "--from",
     "effective",
-    type=_INSTANT,
+    type=INSTANT,
     help="The instant (UTC) from which it holds; default: the file's own, else now.",
 )
 @click.option("--yes", is_flag=True, help="Store it; without this only what would change is shown.")
@@ -104,7 +102,7 @@ class _Done:
     multiple=True,
     help="Of offer files: a usage type (or pattern) to leave out.",
 )
-@click.option("--names", type=_FILE, help="CSV `name,model`: more of AWS's names for models.")
+@click.option("--names", type=FILE, help="CSV `name,model`: more of AWS's names for models.")
 @as_json
 def import_(
     files: tuple[Path, ...],
@@ -235,7 +233,7 @@ def diff(before: str, after: str, json_output: bool) -> None:
 
 @prices.command()
 @click.option("--model", type=NAMED, help="Only this price key.")
-@click.option("--at", type=_INSTANT, help="As it was in force then (UTC); default: now.")
+@click.option("--at", type=INSTANT, help="As it was in force then (UTC); default: now.")
 @as_json
 def show(model: str | None, at: datetime | None, json_output: bool) -> None:
     """Show the edition in force: USD per 1,000,000 by model, tier, prompt size and class.

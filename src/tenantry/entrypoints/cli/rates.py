@@ -13,6 +13,7 @@ from tenantry.domain import money
 from tenantry.domain.contract import LIST_CURRENCY, ExchangeRate
 from tenantry.domain.invoice import rate_json
 from tenantry.entrypoints.cli.output import as_json, print_json, print_table, say
+from tenantry.entrypoints.cli.values import DAY
 from tenantry.ports.control import ControlPlane
 
 
@@ -27,7 +28,7 @@ def rates() -> None:
 @rates.command()
 @click.argument("quote")
 @click.argument("rate")
-@click.option("--day", type=click.DateTime(["%Y-%m-%d"]), required=True, help="From this day on.")
+@click.option("--day", type=DAY, required=True, help="From this day on.")
 @click.option("--source", required=True, help="Who says so; stands on the invoice.")
 def add(quote: str, rate: str, day: datetime, source: str) -> None:
     """Add a rate: 1 USD is RATE units of QUOTE. What is entered is never changed.

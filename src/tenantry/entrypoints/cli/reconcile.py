@@ -20,13 +20,12 @@ from tenantry.domain.archive import refuse_archived
 from tenantry.domain.reconciliation import Break, BreakKind
 from tenantry.entrypoints.cli.output import as_json, print_json, print_table, say
 from tenantry.entrypoints.cli.reconcile_bill import bill_to_json, print_bill
-from tenantry.entrypoints.cli.values import NAMED
+from tenantry.entrypoints.cli.values import FILE, INSTANT, NAMED
 from tenantry.ports.ledger import LedgerKeeper, Violation
 
 EPOCH = datetime.fromtimestamp(0, UTC)
 _LAST = datetime(9999, 1, 1, tzinfo=UTC)  # what is looked at beyond it is still a day
 SHOWN_MAX = 20  # breaks of each kind in the table; JSON has more
-_INSTANT = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%SZ"])
 _ADVICE: Mapping[BreakKind, str] = {
     BreakKind.MISSING_IN_LOG: "is the log complete? else ask the provider by upstream id",
     BreakKind.UNATTRIBUTED: "who else calls with this account's credentials?",
@@ -64,7 +63,7 @@ _ADVICE: Mapping[BreakKind, str] = {
 )
 @click.option(
     "--names",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    type=FILE,
     help="CSV `name,model`: more of AWS's names for models.",
 )
 @click.option(
@@ -73,9 +72,9 @@ _ADVICE: Mapping[BreakKind, str] = {
     default=TENANT_TAG,
     help=f"Of a bill: the tag that names the tenant; default: {TENANT_TAG}.",
 )
-@click.option("--from", "start", type=_INSTANT, help="UTC; default: the month's first day.")
+@click.option("--from", "start", type=INSTANT, help="UTC; default: the month's first day.")
 @click.option(
-    "--to", "end", type=_INSTANT, help="UTC, exclusive; default: now, of a bill today's start."
+    "--to", "end", type=INSTANT, help="UTC, exclusive; default: now, of a bill today's start."
 )
 @click.option(
     "--log-delay-s",

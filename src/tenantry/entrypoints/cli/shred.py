@@ -21,7 +21,7 @@ from tenantry.domain.shred import (
 )
 from tenantry.entrypoints.cli.confirming import answer
 from tenantry.entrypoints.cli.output import as_json, print_json, say, say_lines
-from tenantry.entrypoints.cli.values import NAMED
+from tenantry.entrypoints.cli.values import FILE, NAMED
 
 POLL_S: Final = 0.5
 WAIT_S: Final = 3_600
@@ -49,7 +49,7 @@ WAIT_S: Final = 3_600
 @click.option(
     "--verify",
     "file",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    type=FILE,
     help="Check a certificate that this deployment signed; nothing is shredded.",
 )
 @as_json

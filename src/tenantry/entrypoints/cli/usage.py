@@ -14,22 +14,21 @@ from tenantry.domain.period import Span
 from tenantry.domain.tenant import Principal
 from tenantry.entrypoints.cli.cut import say_cut
 from tenantry.entrypoints.cli.output import as_json, print_json, print_table
-from tenantry.entrypoints.cli.values import NAMED
+from tenantry.entrypoints.cli.values import INSTANT, NAMED
 from tenantry.ports.control import ControlPlane
 from tenantry.ports.labels import Labels
 from tenantry.ports.ledger import TenantLedger, UsageRow
 
 _GROUPS = ("model", "day", "hour", "key", "user", "tag", "run")
 _SHOWN = "%Y-%m-%dT%H:%M:%SZ"
-_INSTANT = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%SZ"])
 
 
 @click.command()
 @click.argument("tenant", type=NAMED)
 @click.option(
-    "--from", "start", type=_INSTANT, help="UTC; default: the running billing period's start."
+    "--from", "start", type=INSTANT, help="UTC; default: the running billing period's start."
 )
-@click.option("--to", "end", type=_INSTANT, help="UTC, exclusive; default: that period's end.")
+@click.option("--to", "end", type=INSTANT, help="UTC, exclusive; default: that period's end.")
 @click.option(
     "--by",
     type=click.Choice(_GROUPS),

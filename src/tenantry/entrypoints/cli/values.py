@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any, Final
 
 import click
@@ -50,3 +51,6 @@ NAMED = _Named()
 NO_OPTION = _NoOption()
 TENANT_ID = _Id("tnt", "a tenant")
 ALERT_ID = _Id("alr", "an alert")
+DAY = click.DateTime(["%Y-%m-%d"])
+INSTANT = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%SZ"])  # without a zone: it is UTC
+FILE = click.Path(exists=True, dir_okay=False, path_type=Path)  # that is there
