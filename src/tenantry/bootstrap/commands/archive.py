@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-from tenantry.adapters.postgres.connections import Databases, LoginDsnFor
 from tenantry.application.archiving import Archive
 from tenantry.bootstrap.archive import archive_of
 from tenantry.bootstrap.commands.run import run_with_logins
@@ -16,8 +15,7 @@ T = TypeVar("T")
 
 def run_with_archive(work: Callable[[Archive, Settings], Awaitable[T]]) -> T:
     """Runs one piece of work of the archive."""
-
-    async def one(config: Settings, databases: Databases, dsn_for: LoginDsnFor) -> T:
-        return await work(archive_of(config, databases, dsn_for), config)
-
-    return run_with_logins(one, "tenantry archive")
+    return run_with_logins(
+        lambda config, databases, dsn_for: work(archive_of(config, databases, dsn_for), config),
+        "tenantry archive",
+    )

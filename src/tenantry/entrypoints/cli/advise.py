@@ -13,7 +13,6 @@ from tenantry.domain.advice import advise as advice_on
 from tenantry.domain.advice_file import standings_from_csv
 from tenantry.entrypoints.cli.output import as_json, print_json, print_table, say
 from tenantry.entrypoints.cli.values import FILE, NAMED
-from tenantry.ports.margin import MarginBooks
 
 FILE_BYTES_MAX = 128 * 2**20  # a million rows are about 60 MB
 _Found = dict[str, tuple[Advice, bool | None]]  # whether it has its own account; None: unknown
@@ -72,11 +71,9 @@ def _of_the_ledger(compliance: tuple[str, ...]) -> tuple[str | None, _Found]:
     from tenantry.entrypoints.cli.economics_actual import costs_of
 
     costs, now = costs_of(None), datetime.now(UTC)
-
-    async def work(books: MarginBooks) -> tuple[str, dict[str, tuple[Advice, bool]]]:
-        return await advice_from_ledger(books, now, compliance, costs)
-
-    closed, advice = run_with_margin_books(work)
+    closed, advice = run_with_margin_books(
+        lambda books: advice_from_ledger(books, now, compliance, costs)
+    )
     return closed, {tenant: (made, silo) for tenant, (made, silo) in advice.items()}
 
 

@@ -34,7 +34,7 @@ from tenantry.domain.remark import check_reason
 from tenantry.entrypoints.cli.cut import say_cut
 from tenantry.entrypoints.cli.output import as_json, print_json, print_table, say
 from tenantry.entrypoints.cli.values import ALERT_ID, FILE, INSTANT, NAMED
-from tenantry.ports.alerts import AlertBook, Mute, UsageHours
+from tenantry.ports.alerts import AlertBook, Mute
 from tenantry.ports.control import ControlPlane
 
 _COLUMNS = ("tenant", "hour_utc", "kind", "excess")
@@ -103,11 +103,7 @@ def acknowledge(alert_id: str) -> None:
 
     Example: `tenantry alerts acknowledge alr_01m8j3ws0yfcbvgzkr1q2h3s4t`
     """
-
-    async def work(_: ControlPlane, book: AlertBook) -> StoredAlert:
-        return await book.acknowledge(alert_id)
-
-    say(f"{run_with_alerts(work).id} is acknowledged")
+    say(f"{run_with_alerts(lambda _, book: book.acknowledge(alert_id)).id} is acknowledged")
 
 
 @alerts.command()
@@ -238,13 +234,9 @@ def _of_the_ledger(
     settings: Settings, events: Mapping[str, Sequence[PlannedEvent]]
 ) -> list[tuple[str, Alert]]:
     now = datetime.now(UTC)
-
-    async def work(
-        control: ControlPlane, book: AlertBook, hours: UsageHours
-    ) -> list[tuple[str, Alert]]:
-        return await replayed(control, book, hours, now, settings, events)
-
-    return run_with_hours(work)
+    return run_with_hours(
+        lambda control, book, hours: replayed(control, book, hours, now, settings, events)
+    )
 
 
 def _of_a_file(

@@ -19,7 +19,6 @@ from tenantry.domain.period import billing_period
 from tenantry.domain.shared_costs import SharedCosts, SharedCostsError
 from tenantry.entrypoints.cli.output import print_json, print_table, say
 from tenantry.entrypoints.margin_view import FIGURES, from_margin
-from tenantry.ports.margin import MarginBooks
 
 _STEP = Decimal("0.0001")
 
@@ -40,10 +39,7 @@ def print_actual(
         raise click.ClickException("--from must lie before --to")
     costs = costs_of(costs_file)
 
-    async def work(books: MarginBooks) -> MarginReport:
-        return await margin_of(books, start, end, by, costs, tag)
-
-    report = run_with_margin_books(work)
+    report = run_with_margin_books(lambda books: margin_of(books, start, end, by, costs, tag))
     if json_output:
         print_json(from_margin(report, start, end))
     else:

@@ -7,13 +7,11 @@ from dataclasses import asdict
 
 import click
 
-from tenantry.application.billing import Billing
 from tenantry.application.invoice_numbers import Series
 from tenantry.bootstrap.commands.billing import run_with_billing
 from tenantry.domain.invoice import number_of
 from tenantry.entrypoints.cli.output import as_json, print_json, print_table, say
 from tenantry.entrypoints.cli.values import NAMED
-from tenantry.ports.control import ControlPlane
 from tenantry.ports.invoice_numbers import Gap
 
 
@@ -36,12 +34,7 @@ def numbers(after: str | None, reason: str | None, json_output: bool) -> None:
     if after is None or reason is None:
         _list(json_output)
         return
-    number, why = after, reason
-
-    async def work(_: ControlPlane, billing: Billing) -> Gap:
-        return await billing.numbers.continue_after(number, _who(), why)
-
-    gap = run_with_billing(work)
+    gap = run_with_billing(lambda _, billing: billing.numbers.continue_after(after, _who(), reason))
     if json_output:
         print_json(asdict(gap))
     else:
@@ -49,10 +42,7 @@ def numbers(after: str | None, reason: str | None, json_output: bool) -> None:
 
 
 def _list(json_output: bool) -> None:
-    async def work(_: ControlPlane, billing: Billing) -> tuple[list[Series], list[Gap]]:
-        return await billing.numbers.listed()
-
-    series, gaps = run_with_billing(work)
+    series, gaps = run_with_billing(lambda _, billing: billing.numbers.listed())
     if json_output:
         print_json({"series": [asdict(s) for s in series], "gaps": [asdict(g) for g in gaps]})
         return

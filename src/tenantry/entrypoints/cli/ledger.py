@@ -23,7 +23,6 @@ from tenantry.config import Settings
 from tenantry.entrypoints.cli.confirming import confirm
 from tenantry.entrypoints.cli.output import as_json, print_json, print_table, say
 from tenantry.entrypoints.cli.values import INSTANT, NAMED
-from tenantry.ports.ledger import LedgerKeeper
 
 _MONTH = click.DateTime(["%Y-%m"])
 
@@ -152,10 +151,7 @@ def write_off(account: str | None, before: datetime | None, yes: bool, json_outp
         asked = f"Write off what is unknown of {whose} and began before {until:%Y-%m-%d %H:%M}Z?"
         confirm(asked)
 
-    async def work(keeper: LedgerKeeper) -> int:
-        return await keeper.give_up(until, account)
-
-    ended = run_with_keeper(work)
+    ended = run_with_keeper(lambda keeper: keeper.give_up(until, account))
     if json_output:
         print_json({"written_off": ended})
     else:

@@ -7,11 +7,9 @@ from pathlib import Path
 import click
 
 from tenantry.bootstrap.commands.control import run_with_control
-from tenantry.domain.catalogue import Model
 from tenantry.domain.catalogue_file import models_from_csv
 from tenantry.entrypoints.cli.output import as_json, print_json, print_table, say
 from tenantry.entrypoints.cli.values import FILE
-from tenantry.ports.control import ControlPlane
 
 
 @click.group()
@@ -29,11 +27,7 @@ def list_(json_output: bool) -> None:
 
     Example: `tenantry models list --json`
     """
-
-    async def work(control: ControlPlane) -> list[Model]:
-        return await control.list_models()
-
-    found = run_with_control(work)
+    found = run_with_control(lambda control: control.list_models())
     if json_output:
         print_json(found)
     else:
@@ -55,8 +49,5 @@ def apply(file: Path) -> None:
     """
     found = models_from_csv(file.read_text(encoding="utf-8").splitlines())
 
-    async def work(control: ControlPlane) -> None:
-        await control.apply_models(found)
-
-    run_with_control(work)
+    run_with_control(lambda control: control.apply_models(found))
     say(f"{len(found)} models applied")

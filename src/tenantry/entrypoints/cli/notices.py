@@ -12,8 +12,6 @@ from tenantry.bootstrap.commands.control import run_with_desk
 from tenantry.entrypoints.cli.cut import say_cut
 from tenantry.entrypoints.cli.output import as_json, print_json, print_table, say
 from tenantry.entrypoints.cli.values import NAMED
-from tenantry.ports.control import ControlPlane
-from tenantry.ports.delivery import Listed, NoticeDesk
 
 _COLUMNS = ("notice", "tenant", "kind", "time", "sink", "state", "attempts", "next", "last error")
 
@@ -41,11 +39,7 @@ def list_(dead: bool, limit: int, json_output: bool) -> None:
 
     Example: `tenantry notices list --dead`
     """
-
-    async def work(_: ControlPlane, desk: NoticeDesk) -> list[Listed]:
-        return await desk.listed("dead" if dead else None, limit + 1)
-
-    found = run_with_desk(work)
+    found = run_with_desk(lambda _, desk: desk.listed("dead" if dead else None, limit + 1))
     rows = found[:limit]
     if json_output:
         print_json([dataclasses.asdict(row) for row in rows])
@@ -63,11 +57,7 @@ def retry(notice: UUID, sink: str | None) -> None:
 
     Example: `tenantry notices retry 0b8e6f0c-1f0e-4f6e-9a53-3d1d5f1f9f5b`
     """
-
-    async def work(_: ControlPlane, desk: NoticeDesk) -> int:
-        return await desk.retry(notice, sink, datetime.now(UTC))
-
-    if not run_with_desk(work):
+    if not run_with_desk(lambda _, desk: desk.retry(notice, sink, datetime.now(UTC))):
         raise click.ClickException(f"nothing of {notice} is dead")
     say(f"{notice} is on its way again")
 
@@ -84,11 +74,7 @@ def dismiss(notice: UUID, sink: str | None) -> None:
 
     Example: `tenantry notices dismiss 0b8e6f0c-1f0e-4f6e-9a53-3d1d5f1f9f5b --sink stripe`
     """
-
-    async def work(_: ControlPlane, desk: NoticeDesk) -> int:
-        return await desk.dismiss(notice, sink)
-
-    if not run_with_desk(work):
+    if not run_with_desk(lambda _, desk: desk.dismiss(notice, sink)):
         raise click.ClickException(f"nothing of {notice} is dead" + (f" at {sink}" if sink else ""))
     say(f"{notice} is dismissed")
 
@@ -101,10 +87,6 @@ def send(notice: UUID, sink: str) -> None:
 
     Example: `tenantry notices send 0b8e6f0c-1f0e-4f6e-9a53-3d1d5f1f9f5b stripe`
     """
-
-    async def work(_: ControlPlane, desk: NoticeDesk) -> bool:
-        return await desk.send(notice, sink, datetime.now(UTC))
-
-    if not run_with_desk(work):
+    if not run_with_desk(lambda _, desk: desk.send(notice, sink, datetime.now(UTC))):
         raise click.ClickException(f"there is no notice {notice}, or {sink} has it")
     say(f"{notice} is on its way to {sink}")

@@ -7,11 +7,10 @@ from pathlib import Path
 import click
 
 from tenantry.bootstrap.commands.control import run_with_control
-from tenantry.domain.plan import Plan, plan_to_json
+from tenantry.domain.plan import plan_to_json
 from tenantry.domain.plan_file import plan_tables_from_toml
 from tenantry.entrypoints.cli.output import as_json, print_json, print_table, say
 from tenantry.entrypoints.cli.values import FILE
-from tenantry.ports.control import ControlPlane
 
 _SHOWN = (
     "requests_per_day",
@@ -40,11 +39,7 @@ def list_(json_output: bool) -> None:
 
     Example: `tenantry plans list`
     """
-
-    async def work(control: ControlPlane) -> list[Plan]:
-        return await control.list_plans()
-
-    found = run_with_control(work)
+    found = run_with_control(lambda control: control.list_plans())
     if json_output:
         print_json([{"name": p.name, "version": p.version, **plan_to_json(p)} for p in found])
     else:
@@ -63,8 +58,5 @@ def apply(file: Path) -> None:
     """
     tables = plan_tables_from_toml(file.read_text(encoding="utf-8"))
 
-    async def work(control: ControlPlane) -> list[Plan]:
-        return await control.apply_plans(tables)
-
-    for plan in run_with_control(work):
+    for plan in run_with_control(lambda control: control.apply_plans(tables)):
         say(f"{plan.name} is at version {plan.version}")

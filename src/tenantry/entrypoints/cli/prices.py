@@ -186,11 +186,7 @@ def list_(json_output: bool) -> None:
 
     Example: `tenantry prices list`
     """
-
-    async def work(control: ControlPlane) -> list[EditionRow]:
-        return await control.list_editions()
-
-    rows = run_with_control(work)
+    rows = run_with_control(lambda control: control.list_editions())
     if json_output:
         print_json([{**_plain(row), "backdated": _is_backdated(row)} for row in rows])
         return

@@ -42,10 +42,7 @@ def add(quote: str, rate: str, day: datetime, source: str) -> None:
     entered = ExchangeRate(day.date(), LIST_CURRENCY, quote, amount, source)
     entered.check()
 
-    async def work(_: ControlPlane, billing: Billing) -> None:
-        await billing.contracts.add_rate(entered)
-
-    run_with_billing(work)
+    run_with_billing(lambda _, billing: billing.contracts.add_rate(entered))
     say(f"from {entered.day} on 1 {LIST_CURRENCY} is {rate} {quote} ({source})")
 
 

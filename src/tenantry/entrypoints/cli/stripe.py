@@ -13,7 +13,7 @@ from tenantry.entrypoints.cli.cut import say_cut
 from tenantry.entrypoints.cli.output import as_json, print_json, print_table, say
 from tenantry.entrypoints.cli.values import NAMED
 from tenantry.ports.control import ControlPlane
-from tenantry.ports.delivery import NoticeDesk, Owed, StripeLink
+from tenantry.ports.delivery import NoticeDesk
 
 _NOWHERE = (
     f"{variable_of('stripe_api_key')} is not set here: where the worker has none either, invoices"
@@ -70,11 +70,7 @@ def list_(json_output: bool) -> None:
 
     Example: `tenantry stripe list`
     """
-
-    async def work(_: ControlPlane, desk: NoticeDesk) -> list[StripeLink]:
-        return await desk.stripe_links()
-
-    rows = [dataclasses.asdict(row) for row in run_with_desk(work)]
+    rows = [dataclasses.asdict(row) for row in run_with_desk(lambda _, desk: desk.stripe_links())]
     if json_output:
         print_json(rows)
     elif rows:
@@ -112,11 +108,7 @@ def waiting(limit: int, json_output: bool) -> None:
 
     Example: `tenantry stripe waiting`
     """
-
-    async def work(_: ControlPlane, desk: NoticeDesk) -> list[Owed]:
-        return await desk.owed("stripe", limit + 1)
-
-    found = run_with_desk(work)
+    found = run_with_desk(lambda _, desk: desk.owed("stripe", limit + 1))
     rows = [dataclasses.asdict(row) for row in found[:limit]]
     if json_output:
         print_json(rows)

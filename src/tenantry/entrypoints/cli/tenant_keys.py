@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import click
@@ -60,10 +59,9 @@ def rotate_key(tenant: str | None, everyone: bool, rewrap: bool, json_output: bo
         if not json_output:
             say(_line(state, rewrap))
 
-    async def work(control: ControlPlane, keys: KeyRotation) -> Sequence[KeyState]:
-        return await rotate_keys(control, keys, tenant, rewrap=rewrap, told=told)
-
-    states = run_with_keys(work)
+    states = run_with_keys(
+        lambda control, keys: rotate_keys(control, keys, tenant, rewrap=rewrap, told=told)
+    )
     if json_output:
         print_json([_json(state) for state in states])
     failed = sum(state.problem is not None for state in states)

@@ -62,11 +62,11 @@ def create(name: str, plan: str, json_output: bool, regions: tuple[str, ...], **
 
     Example: `tenantry tenants create acme --plan pro`
     """
-
-    async def work(control: ControlPlane) -> Tenant:
-        return await control.create_tenant(name, plan=plan, regions_allowed=regions or None, **rest)
-
-    _show(run_with_control(work), json_output)
+    allowed = regions or None
+    made = run_with_control(
+        lambda control: control.create_tenant(name, plan=plan, regions_allowed=allowed, **rest)
+    )
+    _show(made, json_output)
 
 
 @tenants.command(name="list")
@@ -78,7 +78,6 @@ def list_(after: str | None, limit: int | None, json_output: bool) -> None:
 
     Example: `tenantry tenants list --json`
     """
-
     found, more = run_with_control(lambda control: listed(control, after, limit))
     if json_output:
         print_json([tenant_json(tenant) for tenant in found])
