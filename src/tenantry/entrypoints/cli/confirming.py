@@ -1,7 +1,9 @@
-"""What is asked before something that cannot be taken back; on stderr, so that JSON stays JSON."""
+"""What is asked before something that cannot be taken back, on stderr, so that JSON stays JSON; and
+who answered."""
 
 from __future__ import annotations
 
+import getpass
 import sys
 from collections.abc import Callable
 from typing import TypeVar
@@ -26,6 +28,14 @@ def answer(question: str, *, instead: str) -> str:
         lambda: click.prompt(question, default="", show_default=False, err=True), instead
     )
     return given
+
+
+def who() -> str:
+    """Who is at the command line, for what is kept of it."""
+    try:
+        return f"{getpass.getuser()}, on the command line"
+    except (KeyError, OSError):  # a user without a name
+        return "an operator, on the command line"
 
 
 def interrupted(broken: BaseException | None) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 from dataclasses import asdict
 
 import click
@@ -10,6 +9,7 @@ import click
 from tenantry.application.invoice_numbers import Series
 from tenantry.bootstrap.commands.billing import run_with_billing
 from tenantry.domain.invoice import number_of
+from tenantry.entrypoints.cli.confirming import who
 from tenantry.entrypoints.cli.output import as_json, print_json, print_table, say
 from tenantry.entrypoints.cli.values import NAMED
 from tenantry.ports.invoice_numbers import Gap
@@ -34,7 +34,7 @@ def numbers(after: str | None, reason: str | None, json_output: bool) -> None:
     if after is None or reason is None:
         _list(json_output)
         return
-    gap = run_with_billing(lambda _, billing: billing.numbers.continue_after(after, _who(), reason))
+    gap = run_with_billing(lambda _, billing: billing.numbers.continue_after(after, who(), reason))
     if json_output:
         print_json(asdict(gap))
     else:
@@ -65,10 +65,3 @@ def _trouble(each: Series) -> str:
 
 def _span(gap: Gap) -> str:
     return f"{number_of(gap.series, gap.first)} to {number_of(gap.series, gap.last)}"
-
-
-def _who() -> str:
-    try:
-        return f"{getpass.getuser()}, on the command line"
-    except (KeyError, OSError):  # a user without a name
-        return "an operator, on the command line"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import getpass
 import json
 import time
 from pathlib import Path
@@ -19,7 +18,7 @@ from tenantry.domain.shred import (
     document_of,
     signed_content,
 )
-from tenantry.entrypoints.cli.confirming import answer
+from tenantry.entrypoints.cli.confirming import answer, who
 from tenantry.entrypoints.cli.output import as_json, print_json, say, say_lines
 from tenantry.entrypoints.cli.values import FILE, NAMED
 
@@ -79,7 +78,7 @@ def shred(
         confirmed = name
         if await shredder.book.get(found.id) is None and confirmed is None:
             confirmed = _asked(found.name)
-        begun = await begin_shred(shredder, found.id, confirmed or "", _who())
+        begun = await begin_shred(shredder, found.id, confirmed or "", who())
         for host in gone:
             count = await shredder.holders.declare_gone(host)
             say(f"{host}: {count} processes are taken for gone", err=True)
@@ -123,13 +122,6 @@ def _asked(name: str) -> str:
     if typed != name:
         raise click.ClickException("that is not the tenant's name; nothing was shredded")
     return typed
-
-
-def _who() -> str:
-    try:
-        return f"{getpass.getuser()}, on the command line"
-    except (KeyError, OSError):  # a user without a name
-        return "an operator, on the command line"
 
 
 def _verify(file: Path) -> None:
