@@ -1,4 +1,4 @@
-"""One folder for each outside thing, each behind a port.
+"""One folder or module for each outside thing, each behind a port.
 
 Adapters import neither the application nor each other.
 """

@@ -1,4 +1,4 @@
-"""`tenantry worker`: sweeps, true-ups and write-offs, in the background."""
+"""`tenantry worker`: every round of the background, from sweeps to the delivery of notices."""
 
 from __future__ import annotations
 
