@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 import asyncpg
+import pytest
 from tests.support.billing import House
 from tests.support.ledger import World, in_world
 from tests.support.postgres import Database
@@ -23,6 +24,7 @@ from tenantry.domain.ids import TenantId
 from tenantry.domain.tenant import Principal
 
 LONG_AGO, LATER = date(2020, 1, 1), date(2020, 1, 2)
+SET = datetime(2024, 5, 1, 12, tzinfo=UTC)  # a budget, long ago
 _FREE = "SELECT tenant_id FROM tenantry.counter FOR NO KEY UPDATE SKIP LOCKED"
 
 
@@ -232,5 +234,36 @@ def test_a_page_ends_with_the_tenant_that_has_many_balances(database: Database) 
             assert (done["through"], done["converted"]) == (euro[1], 2)
             assert await locked(world) == set(euro[:2])
         assert await House.of(world).billing.contracts.convert_budgets() == 1
+
+    in_world(database, body)
+
+
+@pytest.mark.parametrize("setter", ["place_budget", "place_own_budget", "set_budget"])
+def test_a_total_that_is_set_again_has_the_rate_of_that_day_at_once(
+    database: Database, setter: str
+) -> None:
+    """No round of a worker changes its room later; what is not touched keeps its own."""
+
+    async def body(world: World) -> None:
+        euro = await in_euro(world, 2)
+        contracts = House.of(world).billing.contracts
+        place = "SELECT place_budget($1, 'run:r', 'total', 'charge', 100, true)"
+        for tenant_id in euro:
+            assert await world.databases.control.fetchval(place, tenant_id) == "set"
+        await world.as_superuser("UPDATE tenantry.budget SET set_by = 'tenant', set_at = $1", SET)
+        await contracts.add_rate(rate_of("0.8", (SET + timedelta(days=2)).date()))
+        totals = "SELECT tenant_id, amount, rate FROM budget_use WHERE period = 'total'"
+        assert {row["rate"] for row in await world.fetch(totals)} == {Decimal("0.5")}
+
+        if setter == "place_own_budget":
+            async with world.work.writing(euro[0]) as unit:
+                await unit.fetchval("SELECT place_own_budget('run:r', 'total', 200, true)")
+        else:
+            again = f"SELECT {setter}($1, 'run:r', 'total', 'charge', 200, true)"
+            await world.databases.control.fetchval(again, euro[0])
+        expected = {(euro[0], 200, Decimal("0.8")), (euro[1], 100, Decimal("0.5"))}
+        for _ in range(2):
+            assert {tuple(row) for row in await world.fetch(totals)} == expected
+            assert await contracts.convert_budgets() == 0
 
     in_world(database, body)
