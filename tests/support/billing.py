@@ -56,8 +56,18 @@ class House:
         return cls(world, billing_of(world.databases, ISSUER, home_of(world.database)))
 
     async def contract(self, who: Principal, **fields: Any) -> Agreement:
-        agreement = Agreement(Party(f"{who.tenant.name} Corp.", ADDRESS), **fields)
-        return await self.billing.contracts.set_contract(who.tenant_id, agreement)
+        return await self.agree(
+            who, Agreement(Party(f"{who.tenant.name} Corp.", ADDRESS), **fields)
+        )
+
+    async def agree(self, who: Principal, agreement: Agreement) -> Agreement:
+        """The whole of it, in the place of whatever was agreed before."""
+        contracts = self.billing.contracts
+        versions = await contracts.contracts(who.tenant_id, 1)
+        made_from = versions[0]["version"] if versions else 0
+        made = await contracts.set_contract(who.tenant_id, agreement, made_from=made_from)
+        assert made is not None
+        return made
 
     async def since(self, who: Principal, at: datetime) -> None:
         """The tenant, its plan and its contract have been there since an instant."""

@@ -110,7 +110,9 @@ class MemoryContracts:
     def __init__(self) -> None:
         self.agreements: list[Agreement] = []
 
-    async def set_contract(self, tenant_id: TenantId, agreement: Agreement) -> Agreement:
+    async def set_contract(
+        self, tenant_id: TenantId, agreement: Agreement, *, made_from: int
+    ) -> Agreement:
         self.agreements.append(agreement)
         return agreement
 

@@ -8,7 +8,7 @@ from typing import Any, TypeVar, cast
 
 from tenantry.domain import money
 from tenantry.domain.agreement import Agreement, AgreementError, check_currency, check_tax
-from tenantry.domain.errors import BadRequest
+from tenantry.domain.errors import BadRequest, Conflict
 from tenantry.domain.party import Party, PartyError
 from tenantry.domain.tenant import Tenant
 from tenantry.ports.billing import Contracts
@@ -26,17 +26,28 @@ FIELDS = (
     "payment_days",
     "ends_on",
 )
+TRIES = 5  # of a command that others come before; each has changed the contract
 _TAX = frozenset({"tax_rate", "tax_label"})
 
 
 async def amend(contracts: Contracts, tenant: Tenant, changes: Mapping[str, Any]) -> Agreement:
     """`changes` by the names of `FIELDS`; texts for money and days. The first version begins with
-    the tenant's name and currency. Raises `BadRequest`, `Conflict`."""
+    the tenant's name and currency. What others enter at the same moment stays. Raises
+    `BadRequest`, `Conflict`."""
     assert not changes.keys() - set(FIELDS), "a field that a contract does not have"
     if "currency" in changes:
         _checked(check_currency, changes["currency"])
-    versions = await contracts.contracts(tenant.id, 1)
-    present = _flat(versions[0]) if versions else _first(tenant)
+    for _ in range(TRIES):
+        versions = await contracts.contracts(tenant.id, 1)
+        agreement = _merged(_flat(versions[0]) if versions else _first(tenant), changes)
+        made_from = int(versions[0]["version"]) if versions else 0
+        made = await contracts.set_contract(tenant.id, agreement, made_from=made_from)
+        if made is not None:
+            return made
+    raise Conflict("The contract is changed by others all the time; nothing of this was entered.")
+
+
+def _merged(present: Mapping[str, Any], changes: Mapping[str, Any]) -> Agreement:
     agreement = agreement_from({**present, **changes})
     if changes.keys() & _TAX:  # what is stored was entered, and can differ
         _checked(check_tax, agreement)
@@ -45,7 +56,7 @@ async def amend(contracts: Contracts, tenant: Tenant, changes: Mapping[str, Any]
                 f"The tax of now starts on {agreement.tax_starts_on}: name tax_starts_on too, that"
                 " day or another one, or none for all that is invoiced from now on."
             )
-    return await contracts.set_contract(tenant.id, agreement)
+    return agreement
 
 
 def agreement_from(fields: Mapping[str, Any]) -> Agreement:

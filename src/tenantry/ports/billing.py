@@ -244,10 +244,13 @@ class InvoiceBook(TenantInvoices, Protocol):
 class Contracts(Protocol):
     """Entering contracts, changes of plan, exchange rates and credit: added, never edited."""
 
-    async def set_contract(self, tenant_id: TenantId, agreement: Agreement) -> Agreement:
-        """The next version, or the present one where nothing changed. Raises `Conflict` where the
-        currency would change after an invoice, or while credit is left, and for an end that is not
-        after the start of the first terms, or within what is invoiced."""
+    async def set_contract(
+        self, tenant_id: TenantId, agreement: Agreement, *, made_from: int
+    ) -> Agreement | None:
+        """The next version, or the present one where nothing changed. `made_from`: the version that
+        was read, 0 where there was none; None: that is no longer the present one. Raises `Conflict`
+        where the currency would change after an invoice, or while credit is left, and for an end
+        that is not after the start of the first terms, or within what is invoiced."""
         ...
 
     async def contracts(

@@ -164,7 +164,7 @@ def test_without_issuer_contract_address_or_rate_nothing_is_final(database: Data
         await refused("anna has no contract with a billing address")
         agreement = await house.contract(anna)
         bare = replace(agreement, customer=replace(agreement.customer, address=()))
-        await contracts.set_contract(anna.tenant_id, bare)
+        await house.agree(anna, bare)
         await refused("no contract with a billing address")
         with pytest.raises(BadRequest, match="No rate from USD to EUR is known"):
             await house.contract(anna, currency="EUR")

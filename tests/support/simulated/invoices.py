@@ -77,7 +77,8 @@ async def invoice_all(databases: Databases, facts: Facts, connection: Any, home:
         tenant_id = TenantId(tenant.id)
         party = Party(f"{tenant.name} Corp.", ("1 Main Street",))
         agreement = Agreement(party, currency=tenant.currency, tax_rate=Decimal(TAX_RATE))
-        await billing.contracts.set_contract(tenant_id, agreement)
+        made_from = len(await billing.contracts.contracts(tenant_id))  # born with one, or without
+        assert await billing.contracts.set_contract(tenant_id, agreement, made_from=made_from)
         running = await book.period_at(tenant_id, await book.now())
         period = await book.period_at(tenant_id, running.start - timedelta(hours=1))
         await _move(connection, tenant, period)

@@ -33,9 +33,13 @@ class PostgresContracts(Pooled):
     def __init__(self, control_pool: Any) -> None:
         super().__init__(control_pool, "sql/control.sql", "sql/billing.sql", "sql/contracts.sql")
 
-    async def set_contract(self, tenant_id: TenantId, agreement: Agreement) -> Agreement:
+    async def set_contract(
+        self, tenant_id: TenantId, agreement: Agreement, *, made_from: int
+    ) -> Agreement | None:
         async with self._transaction() as connection:
             present = await self._present(connection, tenant_id)
+            if made_from != (present.version if present else 0):
+                return None
             if present is not None and replace(agreement, version=present.version) == present:
                 return present
             await self._check(connection, tenant_id, present, agreement)
