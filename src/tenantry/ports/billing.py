@@ -256,7 +256,7 @@ class Contracts(Protocol):
     async def contracts(
         self, tenant_id: TenantId, limit: int = 100, *, after: int | None = None
     ) -> list[Mapping[str, Any]]:
-        """Versions, newest first; `after`: a version."""
+        """Versions, newest first, each with the taxes that held by it; `after`: a version."""
         ...
 
     async def change_plan(self, tenant_id: TenantId, plan: str, at: datetime | None) -> datetime:

@@ -143,3 +143,94 @@ def test_a_first_rate_that_starts_later_taxes_nothing_before_it(database: Databa
             assert tax_of(before) == (("0", "0.00") if day else (OLD, "8.55"))
 
     in_world(database, body)
+
+
+def moved_on(day: date, days: int) -> dict[str, str]:
+    return {"tax_starts_on": (day + timedelta(days=days)).isoformat()}
+
+
+@pytest.mark.parametrize("forgotten", [False, True])
+def test_a_day_that_is_put_off_is_taken_back(database: Database, forgotten: bool) -> None:
+    """It was entered too early, or without a day at all; his is put off beyond both periods."""
+
+    async def body(world: World) -> None:
+        house = House.of(world)
+        contracts = house.billing.contracts
+        await house.plans_long_ago()
+        for who, days, expected in ((world.anna, 1, [OLD, NEW]), (world.bert, 90, [OLD, OLD])):
+            day = last_day(who, period_of(who, BEFORE))
+            await announced(house, who, day - timedelta(days=20))
+            if forgotten:
+                await amend(contracts, who.tenant, {"tax_starts_on": None})
+            await amend(contracts, who.tenant, moved_on(day, days))
+            last, *_, first = await contracts.contracts(who.tenant_id)
+            assert first["tax_schedule"] == [step(None, OLD)]
+            assert last["tax_schedule"] == [step(None, OLD), step(day + timedelta(days=days), NEW)]
+            made = [await house.finalise(who, period_of(who, at)) for at in (BEFORE, LAST)]
+            assert [done.document["tax"]["rate"] for done in made] == expected
+            assert all([await is_made_again(house, who, done) for done in made])
+        assert await world.keeper.violations() == []
+
+    in_world(database, body)
+
+
+def test_two_changes_that_are_announced_both_hold(database: Database) -> None:
+    """A rate that is lowered for a while; and what was moved leaves what it had covered."""
+
+    async def body(world: World) -> None:
+        house = House.of(world)
+        contracts = house.billing.contracts
+        await house.plans_long_ago()
+        for who in (world.anna, world.bert):
+            lowered = last_day(who, period_of(who, BEFORE))
+            raised = last_day(who, period_of(who, LAST))
+            await announced(house, who, lowered)
+            back = {"tax_rate": OLD, "tax_starts_on": raised.isoformat()}
+            await amend(contracts, who.tenant, back)
+            expected = [NEW, OLD]
+            if who is world.bert:  # ahead of all, which covers hers; then after the first
+                await amend(contracts, who.tenant, moved_on(lowered, -80))
+                await amend(contracts, who.tenant, moved_on(raised, 1))
+                expected = [NEW, NEW]
+            made = [await house.finalise(who, period_of(who, at)) for at in (BEFORE, LAST)]
+            assert [done.document["tax"]["rate"] for done in made] == expected
+            [now] = await contracts.contracts(who.tenant_id, 1)
+            assert [each["rate"] for each in now["tax_schedule"]] == [OLD, NEW, OLD]
+
+    in_world(database, body)
+
+
+def test_what_was_invoiced_before_days_moved_is_made_again_as_it_was(database: Database) -> None:
+    """Also what is late of it goes by the tax that it had."""
+
+    async def body(world: World) -> None:
+        house = House.of(world)
+        await house.plans_long_ago()
+        moved = "UPDATE tenantry.schema_migrations SET applied_at = %s WHERE name = 'moved_taxes'"
+        for who in (world.anna, world.bert):
+            day = last_day(who, period_of(who, BEFORE))
+            await announced(house, who, day - timedelta(days=20))
+            await amend(house.billing.contracts, who.tenant, moved_on(day, 1))
+        await house.as_the_past(moved % "'infinity'")
+        for who in (world.anna, world.bert):
+            first = await house.finalise(who, period_of(who, BEFORE))
+            assert tax_of(first) == (NEW, "9.45")
+            await house.as_the_past(moved % "clock_timestamp()")
+            assert await is_made_again(house, who, first)
+            await house.used(who, USED, BEFORE, posted_at=await house.billing.book.now())
+            if who is world.bert:
+                await void_invoice(house.billing.book, who.tenant_id, str(first.number), "a rate")
+                again = await house.finalise(who, period_of(who, BEFORE))
+                assert tax_of(again) == (OLD, "17.10")
+            last = await house.finalise(who, period_of(who, LAST))
+            nets = {"anna": ("90.00", "18.90"), "bert": ("45.00", "9.45")}[who.tenant.name]
+            assert (last.document["subtotal"], last.document["tax"]["amount"]) == nets
+            assert await is_made_again(house, who, first)
+            assert await is_made_again(house, who, last)
+            await house.as_the_past(moved % "'infinity'")
+
+    in_world(database, body)
+
+
+def step(day: date | None, rate: str) -> dict[str, str | None]:
+    return {"starts_on": None if day is None else day.isoformat(), "rate": rate, "label": "VAT"}

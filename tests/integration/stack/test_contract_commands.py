@@ -31,6 +31,23 @@ def test_an_end_that_was_agreed_can_be_taken_out_again(metered: MeteredStack) ->
     assert (refused.returncode, len(contract(metered, anna.id))) == (2, 2)
 
 
+def test_a_tax_that_is_put_off_is_shown_where_it_is(metered: MeteredStack) -> None:
+    anna, bert = metered.tenants()
+    for tenant in (anna, bert):
+        contract(metered, tenant.id, "--tax-rate", "0.19", "--tax-label", "VAT")
+        contract(metered, tenant.id, "--tax-rate", "0.21", "--tax-starts-on", "2126-07-01")
+    first = {"starts_on": None, "rate": "0.19", "label": "VAT"}
+    second = {"starts_on": "2126-07-01", "rate": "0.21", "label": "VAT"}
+    versions = contract(metered, anna.id, "--tax-starts-on", "2126-10-01")
+    schedules = [version["tax_schedule"] for version in versions]
+    put_off = {**second, "starts_on": "2126-10-01"}
+    assert schedules == [[first, put_off], [first, second], [first]]
+    assert contract(metered, bert.id)[0]["tax_schedule"] == [first, second]
+    table = tenantry(metered.home, "tenants", "contract", anna.id).stdout.splitlines()
+    [shown] = [line for line in table if line.startswith("tax_schedule")]
+    assert shown.split(maxsplit=1)[1].strip() == "0.19 VAT; from 2126-10-01 on 0.21 VAT"
+
+
 def test_usage_until_a_day_before_the_running_period_names_what_to_give(
     metered: MeteredStack,
 ) -> None:

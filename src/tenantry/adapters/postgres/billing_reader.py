@@ -18,6 +18,7 @@ from tenantry.domain.party import Party, name_as_stored
 from tenantry.domain.period import Span
 from tenantry.domain.plan import plan_from
 from tenantry.domain.tax import NO_TAX, TaxRate
+from tenantry.domain.tax_schedule import TaxStep, tax_before, tax_schedule
 from tenantry.domain.usage_line import UNKNOWN, PricedAs, UsageLine
 from tenantry.ports.billing import Reading, Stored
 
@@ -40,7 +41,7 @@ class BillingReader:
         self, tenant_id: TenantId, period: Span, watermark: datetime, as_of: datetime | None
     ) -> Reading:
         then = as_of or EVER
-        facts = await self._one("facts", tenant_id, then, period.end)
+        facts = await self._one("facts", tenant_id, then)
         agreement = to_agreement(facts) if facts["version"] is not None else None
         currency = agreement.currency if agreement else LIST_CURRENCY
         rates = await self._rates(currency, then)
@@ -53,7 +54,7 @@ class BillingReader:
             zone=facts["zone"],
             anchor_day=facts["anchor_day"],
             agreement=agreement,
-            tax=to_tax(facts) or NO_TAX,
+            tax=await self._tax(tenant_id, period, then) or NO_TAX,
             terms=to_terms(terms, facts["zone"]),
             plan_versions=tuple(_plan_versions(terms, facts["zone"], period)),
             rates=rates,
@@ -115,9 +116,17 @@ class BillingReader:
         as all did once."""
         if not (await self._one("goes_by_closed", then))["yes"]:
             return None
-        agreed = await self._one("facts", tenant_id, closed_at, period.end)
-        tax = to_tax(agreed) or (NO_TAX if agreed["version"] else None)
+        agreed = await self._one("facts", tenant_id, closed_at)
+        tax = await self._tax(tenant_id, period, closed_at)
         return Closed(agreed["ends_on"], await self._rates(currency, closed_at), tax)
+
+    async def _tax(self, tenant_id: TenantId, period: Span, then: datetime) -> TaxRate | None:
+        """By the contract of then; None: there was none."""
+        rows = await self._fetch(self._sql["taxes"], tenant_id, then, period.end)
+        if not rows:
+            return None
+        schedule = tax_schedule(map(to_tax_step, rows), moves=rows[0]["moves"])
+        return tax_before(schedule, rows[0]["next_day"])
 
     async def documents(
         self, tenant_id: TenantId, before: str | None, limit: int
@@ -145,7 +154,7 @@ class BillingReader:
         )
 
     async def next_period(self, tenant_id: TenantId) -> Span:
-        facts = await self._one("facts", tenant_id, EVER, EVER)
+        facts = await self._one("facts", tenant_id, EVER)
         return Span(facts["period_start"], facts["period_end"])
 
     async def freed_periods(self, tenant_id: TenantId) -> list[Span]:
@@ -178,10 +187,8 @@ def to_agreement(row: Any) -> Agreement:
     )
 
 
-def to_tax(facts: Any) -> TaxRate | None:
-    """That of the period that was asked for; None: no version has any for it."""
-    rate = facts["period_tax_rate"]
-    return None if rate is None else TaxRate(rate, facts["period_tax_label"])
+def to_tax_step(row: Any) -> TaxStep:
+    return TaxStep(TaxRate(row["tax_rate"], row["tax_label"]), row["tax_starts_on"])
 
 
 def to_terms(rows: Sequence[Any], zone: str) -> tuple[Terms, ...]:

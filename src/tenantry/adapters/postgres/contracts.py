@@ -11,7 +11,13 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from tenantry.adapters.postgres.billing_reader import EVER, to_agreement, to_rate, to_terms
+from tenantry.adapters.postgres.billing_reader import (
+    EVER,
+    to_agreement,
+    to_rate,
+    to_tax_step,
+    to_terms,
+)
 from tenantry.adapters.postgres.contract_rates import check_rate
 from tenantry.adapters.postgres.invoice_book import to_entry
 from tenantry.adapters.postgres.pooled import NOW, Pooled
@@ -23,6 +29,7 @@ from tenantry.domain.errors import BadRequest, Conflict, NotFound
 from tenantry.domain.ids import TenantId
 from tenantry.domain.party import Party
 from tenantry.domain.postings import grant_transfer
+from tenantry.domain.tax_schedule import tax_schedule
 
 PAGE_MAX = 1_000
 CONVERTED_MAX = 100  # tenants that are locked at once: some 50 ms, and the gate waits 3 s at most
@@ -67,7 +74,18 @@ class PostgresContracts(Pooled):
     ) -> list[Mapping[str, Any]]:
         async with self._transaction() as connection:
             rows = await self._run(connection, "contracts", tenant_id, min(limit, PAGE_MAX), after)
-        return [{**to_agreement(row).to_json(), "entered_at": row["entered_at"]} for row in rows]
+            taxes = await self._run(connection, "taxes", tenant_id, EVER, EVER)
+        entered = [to_tax_step(row) for row in taxes]
+        return [
+            {
+                **to_agreement(row).to_json(),
+                "tax_schedule": [
+                    step.to_json() for step in tax_schedule(entered[: row["version"]])
+                ],
+                "entered_at": row["entered_at"],
+            }
+            for row in rows
+        ]
 
     async def customers(self, tenant_ids: Sequence[TenantId]) -> dict[TenantId, Party]:
         """Whom invoices are to by now, of at most `PAGE_MAX` tenants."""
@@ -180,7 +198,7 @@ class PostgresContracts(Pooled):
         rows = await self._run(connection, "lock_billing", tenant_id)
         if not rows or rows[0]["period_start"] is None:
             raise NotFound("There is no such tenant.")
-        [row] = await self._run(connection, "facts", tenant_id, EVER, EVER)
+        [row] = await self._run(connection, "facts", tenant_id, EVER)
         return None if row["version"] is None else to_agreement(row)
 
     async def _check(
@@ -199,7 +217,7 @@ class PostgresContracts(Pooled):
 
     async def _check_end(self, connection: Any, tenant_id: TenantId, ends_on: date) -> None:
         """A contract has a day at least, and what is invoiced stays under it."""
-        [facts] = await self._run(connection, "facts", tenant_id, EVER, EVER)
+        [facts] = await self._run(connection, "facts", tenant_id, EVER)
         terms = await self._run(connection, "terms", tenant_id, EVER)
         starts = to_terms(terms, facts["zone"])[0].starts
         if ends_on <= starts:

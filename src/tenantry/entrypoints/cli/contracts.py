@@ -47,7 +47,8 @@ class _DayOrNone(click.ParamType[str]):
 @click.option(
     "--tax-starts-on",
     type=_DayOrNone(),
-    help="Periods that end before this day keep the tax of before; `none`: all have the new one.",
+    help="First day of this tax: periods that end before it keep the tax of before. Entered again"
+    " with another day, it is moved there; `none`: all periods have it.",
 )
 @click.option("--payment-days", type=click.IntRange(0, 365), help="From issue to due.")
 @click.option(
@@ -81,8 +82,14 @@ def contract(tenant: str, json_output: bool, **given: Any) -> None:
     else:
         now = versions[0]
         rows = {**now, **now["customer"], "address": ", ".join(now["customer"]["address"])}
+        rows["tax_schedule"] = "; ".join(map(_tax_step, now["tax_schedule"]))
         del rows["customer"]
         print_table(("field", "value"), rows.items())
+
+
+def _tax_step(step: Mapping[str, Any]) -> str:
+    since = "" if step["starts_on"] is None else f"from {step['starts_on']} on "
+    return f"{since}{step['rate']} {step['label']}"
 
 
 @click.command()

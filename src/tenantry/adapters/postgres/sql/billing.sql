@@ -2,11 +2,9 @@
 -- statements of the first part run as tenantry_app inside its unit of work as well as for control.
 
 -- name: facts
--- The tenant, and the latest version of its contract that was entered before $2; and the tax of a
--- period that ends at $3: by the latest version whose tax starts on one of its days or before.
+-- The tenant, and the latest version of its contract that was entered before $2.
 SELECT t.tenant_id, t.name, t.zone, t.anchor_day, c.version, c.legal_name, c.address, c.tax_id,
        c.email, c.currency, c.tax_rate, c.tax_label, c.payment_days, c.ends_on, c.tax_starts_on,
-       x.tax_rate AS period_tax_rate, x.tax_label AS period_tax_label,
        a.period_start, a.period_end
 FROM tenantry.tenant t
 JOIN tenantry.billing_account a ON a.tenant_id = t.tenant_id
@@ -14,13 +12,17 @@ LEFT JOIN LATERAL (
   SELECT * FROM tenantry.contract c WHERE c.tenant_id = t.tenant_id AND c.entered_at < $2
   ORDER BY c.version DESC LIMIT 1
 ) c ON true
-LEFT JOIN LATERAL (
-  SELECT x.tax_rate, x.tax_label FROM tenantry.contract x
-  WHERE x.tenant_id = t.tenant_id AND x.entered_at < $2
-    AND (x.tax_starts_on IS NULL OR x.tax_starts_on < ($3 AT TIME ZONE t.zone)::date)
-  ORDER BY x.version DESC LIMIT 1
-) x ON true
 WHERE t.tenant_id = $1;
+
+-- name: taxes
+-- What each version that was entered before $2 says of the tax, in their order; `moves`: whether what
+-- is made at $2 takes a tax that is entered again with another day as moved. `next_day`: that of $3.
+SELECT c.tax_rate, c.tax_label, c.tax_starts_on, m.applied_at <= $2 AS moves,
+       ($3 AT TIME ZONE t.zone)::date AS next_day
+FROM tenantry.tenant t
+JOIN tenantry.contract c ON c.tenant_id = t.tenant_id AND c.entered_at < $2
+JOIN tenantry.schema_migrations m ON m.name = 'moved_taxes'
+WHERE t.tenant_id = $1 ORDER BY c.version;
 
 -- name: period_at
 SELECT m.period_start, m.period_end
@@ -333,11 +335,6 @@ ORDER BY r.period_start DESC, r.tenant_id LIMIT $3;
 -- name: tenant_of
 -- Whose document a number is; an operator asks.
 SELECT tenant_id FROM tenantry.invoice WHERE number = $1;
-
--- name: insert_contract
-INSERT INTO tenantry.contract (tenant_id, version, legal_name, address, tax_id, email, currency,
-  tax_rate, tax_label, payment_days, ends_on, tax_starts_on)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12);
 
 -- name: has_invoices
 SELECT EXISTS (SELECT FROM tenantry.invoice WHERE tenant_id = $1) AS yes;

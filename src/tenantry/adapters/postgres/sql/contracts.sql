@@ -1,5 +1,10 @@
--- What an operator lists of a tenant's contract ($1 the tenant, $2 the length of the page) and of
--- exchange rates, as tenantry_control.
+-- What an operator enters and lists of a tenant's contract ($1 the tenant, $2 the length of the page)
+-- and of exchange rates, as tenantry_control.
+
+-- name: insert_contract
+INSERT INTO tenantry.contract (tenant_id, version, legal_name, address, tax_id, email, currency,
+  tax_rate, tax_label, payment_days, ends_on, tax_starts_on)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12);
 
 -- name: contracts
 SELECT version, legal_name, address, tax_id, email, currency, tax_rate, tax_label, payment_days,

@@ -222,7 +222,7 @@ class InvoiceRun(TypedDict):
 
 
 class Contract(TypedDict):
-    """One version. `tax_rate` is a fraction, of periods that have a day on or after
+    """One version. `tax_rate` is a fraction, of periods whose last day is on or after
     `tax_starts_on`, where that is set; `ends_on` is the first day without a contract."""
 
     version: int
@@ -235,7 +235,19 @@ class Contract(TypedDict):
     ends_on: date | None
 
 
+class TaxStep(TypedDict):
+    """The tax of periods whose last day is on or after `starts_on`, until the next; null: of all
+    before it."""
+
+    starts_on: date | None
+    rate: Decimal
+    label: str
+
+
 class EnteredContract(Contract):
+    """`tax_schedule`: the taxes by this version and those before it, by day."""
+
+    tax_schedule: list[TaxStep]
     entered_at: Instant
 
 
