@@ -8,7 +8,7 @@ and collects what is finalised: `collected` is what a customer would be charged.
 import itertools
 import json
 import re
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -48,6 +48,7 @@ class StandIn:
     search_finds: bool = True  # its index is behind otherwise
     has_search: bool = True  # not where the account is of India
     broken: dict[int, str] = field(default_factory=dict)  # which POST from now on: cut or 500
+    meanwhile: Callable[[], Awaitable[None]] | None = None  # once, before the next POST is done
     _keys: dict[str, tuple[int, str, int, Any]] = field(default_factory=dict)
     _numbers: Any = field(default_factory=itertools.count)
     _posts: int = 0
@@ -65,6 +66,9 @@ class StandIn:
         if request.method == "POST":
             how = self.broken.pop(self._posts, None)
             self._posts += 1
+            meanwhile, self.meanwhile = self.meanwhile, None
+            if meanwhile is not None:
+                await meanwhile()
         try:
             if self.away:
                 raise Refused(503, "api_error", "We are down")

@@ -191,12 +191,12 @@ class NoticeDesk(Protocol):
         ...
 
     async def retry(self, notice_id: UUID, sink: str | None, now: datetime) -> int:
-        """Begins dead deliveries anew; returns how many."""
+        """Begins dead deliveries anew, after an attempt that may still run; returns how many."""
         ...
 
     async def dismiss(self, notice_id: UUID, sink: str | None) -> int:
         """Leaves dead deliveries to a person, at a sink that is named those that are still tried
-        too; returns how many are left so. Idempotent.
+        too, but for an attempt that runs; returns how many are left so. Idempotent.
         """
         ...
 

@@ -52,8 +52,8 @@ SELECT sink FROM waiting WHERE next_at <= $1 ORDER BY next_at LIMIT $2;
 -- name: claim
 -- Leases what is due at a sink ($1) until $3. The attempt counts from here, so that a notice whose
 -- delivery kills the worker runs out of attempts too. What Stripe is about to hear of, and for whom, is
--- noted with it. `waits`: an invoice that is voided is still on its way to this sink; `heard_of`: Stripe
--- may have it; `pushed`: it has it, for all of it was delivered before the void was; `superseded`: this
+-- noted with it. `waits`: an invoice that is voided is still on its way to this sink, be it by an attempt
+-- that was dismissed and may run still; `heard_of`: Stripe may have it; `pushed`: it has it, for all of it was delivered before the void was; `superseded`: this
 -- invoice has been voided since.
 WITH due AS (
   SELECT tenant_id, notice_id, sink FROM tenantry.delivery
@@ -61,7 +61,7 @@ WITH due AS (
   ORDER BY next_at LIMIT $4 FOR UPDATE SKIP LOCKED
 ), leased AS (
   UPDATE tenantry.delivery d
-  SET attempts = d.attempts + 1, next_at = $3, lease = gen_random_uuid()
+  SET attempts = d.attempts + 1, next_at = $3, leased_until = $3, lease = gen_random_uuid()
   FROM due
   WHERE d.tenant_id = due.tenant_id AND d.notice_id = due.notice_id AND d.sink = due.sink
   RETURNING d.*
@@ -81,7 +81,8 @@ SELECT l.tenant_id, l.notice_id, l.sink, l.attempts, l.since, l.lease, $2 AS lea
          SELECT FROM tenantry.notice o JOIN tenantry.delivery od USING (tenant_id, notice_id)
          WHERE o.tenant_id = n.tenant_id AND o.kind = 'invoice.finalised'
            AND o.body ->> 'number' = n.body ->> 'number'
-           AND od.sink = l.sink AND od.state = 'pending') AS waits,
+           AND od.sink = l.sink
+           AND (od.state = 'pending' OR od.leased_until > $2)) AS waits,
        n.kind = 'invoice.voided' AND s.number IS NOT NULL AS heard_of,
        n.kind = 'invoice.voided' AND coalesce(s.pushed_at < n.created_at, false) AS pushed,
        n.kind = 'invoice.finalised' AND (v.status IS NOT DISTINCT FROM 'void' OR EXISTS (
@@ -100,7 +101,8 @@ LEFT JOIN tenantry.invoice v ON l.sink = 'stripe' AND v.tenant_id = n.tenant_id
 -- name: end_delivery
 -- An invoice that Stripe took stays known as pushed; one without lines is not made there.
 WITH ended AS (
-  UPDATE tenantry.delivery SET state = $5, ended_at = $6, last_error = left($7, 500)
+  UPDATE tenantry.delivery
+  SET state = $5, ended_at = $6, last_error = left($7, 500), leased_until = NULL
   WHERE tenant_id = $1 AND notice_id = $2 AND sink = $3 AND lease = $4 AND state = 'pending'
   RETURNING tenant_id, notice_id, sink, state, ended_at
 ), pushed AS (
@@ -115,7 +117,8 @@ SELECT FROM ended;
 -- name: postpone
 -- $7: from there on it counts as tried.
 UPDATE tenantry.delivery
-SET next_at = $5, last_error = left($6, 500), since = coalesce($7::timestamptz, since)
+SET next_at = $5, last_error = left($6, 500), since = coalesce($7::timestamptz, since),
+  leased_until = NULL
 WHERE tenant_id = $1 AND notice_id = $2 AND sink = $3 AND lease = $4 AND state = 'pending';
 
 -- name: purge
@@ -144,14 +147,15 @@ WHERE $1::text IS NULL OR d.state = $1 AND d.next_at < 'infinity'
 ORDER BY n.created_at DESC, n.notice_id, d.sink LIMIT $2;
 
 -- name: retry
--- Begins anew what is dead, at one sink ($2) or at all.
+-- Begins anew what is dead, at one sink ($2) or at all: after an attempt that may run still.
 UPDATE tenantry.delivery
-SET state = 'pending', ended_at = NULL, attempts = 0, since = $3, next_at = $3, lease = NULL
+SET state = 'pending', ended_at = NULL, attempts = 0, since = $3,
+  next_at = greatest($3, leased_until), lease = NULL
 WHERE notice_id = $1 AND state = 'dead' AND ($2::text IS NULL OR sink = $2);
 
 -- name: dismiss
 -- Leaves what is dead to a person, at one sink ($2) or at all: it stays dead, and counts no more. At a
--- sink that is named it also ends what is still tried.
+-- sink that is named it also ends what is still tried; an attempt that runs goes on until its lease ends.
 UPDATE tenantry.delivery
 SET state = 'dead', next_at = 'infinity', ended_at = coalesce(ended_at, clock_timestamp())
 WHERE notice_id = $1
@@ -185,7 +189,8 @@ FROM late;
 INSERT INTO tenantry.delivery (tenant_id, notice_id, sink, since, next_at)
 SELECT tenant_id, notice_id, $2, $3, $3 FROM tenantry.notice WHERE notice_id = $1
 ON CONFLICT (tenant_id, notice_id, sink) DO UPDATE
-SET state = 'pending', ended_at = NULL, attempts = 0, since = $3, next_at = $3, lease = NULL
+SET state = 'pending', ended_at = NULL, attempts = 0, since = $3,
+  next_at = greatest($3, delivery.leased_until), lease = NULL
 WHERE delivery.state = 'dead';
 
 -- name: counts
