@@ -33,6 +33,7 @@ from tenantry.domain.bill_reconciliation import (
     BillTally,
     Booked,
     UsageKey,
+    Window,
     compared,
     doubled,
     tenant_differences,
@@ -96,6 +97,7 @@ class BillReport:
     lines: int = 0  # of usage, compared
     ledger_usd: Decimal = money.ZERO
     bill_usd: Decimal = money.ZERO
+    billed_from: date | None = None  # the first day of which the bill has usage of Bedrock
     billed_until: date | None = None
     tally: BillTally = field(default_factory=BillTally)
     by_kind: dict[BillBreakKind, Sum] = field(default_factory=dict)
@@ -146,8 +148,8 @@ async def reconcile_bill(sides: BillSides, start: date, end: date) -> BillReport
     billed, billed_by_tenant = _summed(sides.sorter, report)
     booked, booked_by_tenant, edges = await _booked(sides.book, report)
     await _refuse_archived(sides.book, start)  # before the book was read a month may have gone
-    days = (start, end)
-    for found in compared(booked, billed, days, report.billed_until, report.tally):
+    window = Window(start, end, report.billed_from, report.billed_until)
+    for found in compared(booked, billed, window, report.tally):
         report.take(found)
     named = {t: usd for t, usd in billed_by_tenant.items() if t != UNNAMED}
     report.unnamed_usd = billed_by_tenant.get(UNNAMED, money.ZERO)
@@ -198,6 +200,7 @@ def _line(
         if shown:
             report.other_lines.setdefault(line.kind, Sum()).add(line.cost)
         return None
+    report.billed_from = min(day, report.billed_from or day)
     usage, quantity = line.usage_type, line.amount
     counted = usage_type(line.usage_type)
     if isinstance(counted, Aside):

@@ -6,7 +6,8 @@ A *usage* is a model, a scope, a tier and a class. Usage types that AWS bills ap
 does not tell apart (in-region and geo profiles; short and long prompts) are summed on both sides.
 What is within max($0.01, 0.1 %) of the bill agrees; what the tolerance swallowed is summed and
 shown. Both sides come with days before and after: what was asked for on one day may be billed on
-a later one (`domain/billed_later.py`).
+a later one (`domain/billed_later.py`). What may be of a day before the first that the bill has
+cannot be told: it is no break, and summed apart.
 """
 
 from __future__ import annotations
@@ -113,6 +114,37 @@ class BillTally:
     moved: int = 0  # days of which something is billed on a later one
     not_yet_billed: int = 0  # days, or what of a day may stand behind the bill's last
     not_yet_billed_usd: Decimal = money.ZERO
+    of_before_bill: int = 0  # usages of which something may be of a day before the bill's first
+    of_before_bill_usd: Decimal = money.ZERO
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """The days [start, end) that are asked for, and the first and the last that the bill has
+    anything of; None: the bill is empty."""
+
+    start: date
+    end: date
+    billed_from: date | None
+    billed_until: date | None
+
+    def has(self, day: date) -> bool:
+        return self.start <= day < self.end
+
+    def is_before_bill(self, day: date) -> bool:
+        """Whether the bill need not have that day: it is before its first and was not asked for."""
+        return day < self.start and self.billed_from is not None and day < self.billed_from
+
+
+class _AsBilled(NamedTuple):
+    """The ledger's amounts of one usage on the days on which the bill has them, without those that
+    it cannot have yet. `moved`: days from which something went; `waiting`: what waits for a bill;
+    `of_before`: what came from days before the bill, by the day to which it went."""
+
+    amounts: dict[date, Decimal]
+    moved: set[date]
+    waiting: Mapping[date, Decimal]
+    of_before: Mapping[date, Decimal]
 
 
 def tolerance(billed: Decimal) -> Decimal:
@@ -126,24 +158,21 @@ def usage_of(model: str, scope: str, tier: str, token_class: str) -> str:
 def compared(
     booked: dict[UsageKey, Booked],
     billed: Mapping[UsageKey, Billed],
-    days: tuple[date, date],
-    billed_until: date | None,
+    window: Window,
     tally: BillTally,
 ) -> Iterator[BillBreak]:
-    """The breaks of [days) in the order of account, region, usage and day. `booked` is used up.
-
-    `billed_until` is the last day that the bill has anything of; None: the bill is empty.
-    """
-    _move_later(booked, billed, days, billed_until, tally)
+    """The breaks of the days that are asked for, in the order of account, region, usage and day.
+    `booked` is used up."""
+    untold = _move_later(booked, billed, window, tally)
     for key in sorted(booked.keys() | billed.keys()):
-        if not days[0] <= key.day < days[1]:
+        if not window.has(key.day):
             continue
         ours, theirs = booked.get(key, Booked()), billed.get(key, Billed())
         difference = money.less(theirs.cost, ours.cost)
         if money.absolute(difference) <= tolerance(theirs.cost):
-            tally.matched += 1
+            tally.matched += key not in untold
             tally.within_tolerance_usd = money.total((tally.within_tolerance_usd, difference))
-        elif not theirs.lines and (billed_until is None or key.day > billed_until):
+        elif not theirs.lines and (window.billed_until is None or key.day > window.billed_until):
             tally.not_yet_billed += 1
             tally.not_yet_billed_usd = money.total((tally.not_yet_billed_usd, ours.cost))
         else:
@@ -201,11 +230,12 @@ def _found(
 def _move_later(
     booked: dict[UsageKey, Booked],
     billed: Mapping[UsageKey, Billed],
-    days: tuple[date, date],
-    billed_until: date | None,
+    window: Window,
     tally: BillTally,
-) -> None:
-    """Puts usage on the days on which the bill has it, and counts what the bill cannot have yet."""
+) -> set[UsageKey]:
+    """Puts usage on the days on which the bill has it, and counts what the bill cannot have yet and
+    what it has of days before it; the usages of which something is that."""
+    untold = set[UsageKey]()
     keys = sorted(booked.keys() | billed.keys())
     for _, same in groupby(keys, key=lambda key: key[:-1]):
         series = list(same)
@@ -222,36 +252,47 @@ def _move_later(
             )
             for day in ours
         }
-        new_costs, moved, waiting = _as_billed(costs, reach, tolerance, billed_until)
-        new_counts, _, _ = _as_billed(counts, reach, _share, billed_until)
+        new = _as_billed(costs, reach, tolerance, window)
+        new_counts = _as_billed(counts, reach, _share, window).amounts
         for day, one in ours.items():
             booked[of._replace(day=day)] = replace(
-                one, quantity=int(new_counts[day]), cost=new_costs[day]
+                one, quantity=int(new_counts[day]), cost=new.amounts[day]
             )
-            if days[0] <= day < days[1]:
-                tally.moved += day in moved
-                if day in waiting:
-                    tally.not_yet_billed += 1
-                    tally.not_yet_billed_usd = money.total((tally.not_yet_billed_usd, waiting[day]))
+        untold |= {of._replace(day=day) for day in new.of_before}
+        _count(new, window, tally)
+    return untold
+
+
+def _count(new: _AsBilled, window: Window, tally: BillTally) -> None:
+    """Of the days that are asked for."""
+    tally.moved += sum(map(window.has, new.moved))
+    waiting = [amount for day, amount in new.waiting.items() if window.has(day)]
+    tally.not_yet_billed += len(waiting)
+    tally.not_yet_billed_usd = money.total((tally.not_yet_billed_usd, *waiting))
+    of_before = [amount for day, amount in new.of_before.items() if window.has(day)]
+    tally.of_before_bill += len(of_before)
+    tally.of_before_bill_usd = money.total((tally.of_before_bill_usd, *of_before))
 
 
 def _as_billed(
-    sides: Mapping[date, Sides], reach: int, slack: Tolerance, billed_until: date | None
-) -> tuple[dict[date, Decimal], set[date], Mapping[date, Decimal]]:
-    """The ledger's amounts on the days on which the bill has them, without those that it cannot
-    have yet; the days from which something went, and those that wait for a bill."""
+    sides: Mapping[date, Sides], reach: int, slack: Tolerance, window: Window
+) -> _AsBilled:
     moves = billed_later(sides, reach, slack)
     amounts = {day: one.ours for day, one in sides.items()}
+    of_before = dict[date, Decimal]()
     for move in moves:
         amounts[move.of] = money.less(amounts[move.of], move.amount)
         amounts[move.on] = money.total((amounts[move.on], move.amount))
-    if billed_until is None:
-        return amounts, {move.of for move in moves}, {}
+        if window.is_before_bill(move.of):
+            of_before[move.on] = money.total((of_before.get(move.on, money.ZERO), move.amount))
+    moved = {move.of for move in moves}
+    if window.billed_until is None:
+        return _AsBilled(amounts, moved, {}, of_before)
     now = {day: one._replace(ours=amounts[day]) for day, one in sides.items()}
-    waiting = not_billed_yet(now, reach, slack, billed_until)
+    waiting = not_billed_yet(now, reach, slack, window.billed_until)
     for day, amount in waiting.items():
         amounts[day] = money.less(amounts[day], amount)
-    return amounts, {move.of for move in moves}, waiting
+    return _AsBilled(amounts, moved, waiting, of_before)
 
 
 def _share(quantity: Decimal) -> Decimal:

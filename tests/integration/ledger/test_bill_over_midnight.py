@@ -128,3 +128,25 @@ def test_a_call_of_the_last_hour_has_no_more_than_its_minutes(
         assert [abs(one.difference_usd) for one in report.breaks] == [15, 15]
 
     in_world(database, body)
+
+
+def test_what_may_be_of_before_the_bill_is_told_where_it_begins_with_the_period(
+    database: Database, tmp_path: Path
+) -> None:
+    async def body(world: World) -> None:
+        house, anna, bert = House.of(world), world.anna, world.bert
+        await used(house, anna, hours(-6))
+        await used(house, bert, hours(-6))
+        await used(house, anna, hours(5))
+        before = [billed(1, hours(-3)), billed(2, hours(-2))]
+        of_month = [billed(3, hours(6)), billed(4, hours(7))]  # one is nobody's, or ran over
+        first = FIRST.date()
+        days = (first, first + timedelta(days=10))
+        whole = await held(world, tmp_path, before + of_month, *days)
+        assert told(whole) == [("unattributed", f"{first:%m-%d}")]
+        assert whole.tally.of_before_bill == 0
+        alone = await held(world, tmp_path, of_month, *days)
+        assert (told(alone), alone.tally.matched, alone.billed_from) == ([], 0, first)
+        assert (alone.tally.of_before_bill, alone.tally.of_before_bill_usd) == (1, Decimal("7.5"))
+
+    in_world(database, body)

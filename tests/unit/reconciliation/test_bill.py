@@ -14,6 +14,7 @@ from tenantry.domain.bill_reconciliation import (
     BillTally,
     Booked,
     UsageKey,
+    Window,
     compared,
     tenant_differences,
     tolerance,
@@ -82,7 +83,12 @@ def test_what_cannot_be_read_is_said(changes: dict[str, Any], message: str) -> N
 
 
 DAY, NEXT = date(2026, 11, 3), date(2026, 11, 4)
-DAYS = (DAY, date(2026, 11, 5))
+BEFORE, END = date(2026, 11, 2), date(2026, 11, 5)
+
+
+def until(last: date | None) -> Window:
+    """Of a bill of the day before the period until then."""
+    return Window(DAY, END, None if last is None else BEFORE, last)
 
 
 def key(day: date = DAY) -> UsageKey:
@@ -98,7 +104,7 @@ def theirs(quantity: int, cost: str) -> Billed:
 
 
 def kinds(booked: dict[UsageKey, Booked], billed: dict[UsageKey, Billed]) -> list[str]:
-    return [str(f.kind) for f in compared(booked, billed, DAYS, DAYS[1], BillTally())]
+    return [str(f.kind) for f in compared(booked, billed, until(END), BillTally())]
 
 
 @pytest.mark.parametrize(
@@ -125,7 +131,7 @@ def test_a_day_is_judged(booked: Booked | None, billed: Billed | None, found: li
 def test_what_the_tolerance_swallows_is_summed() -> None:
     tally = BillTally()
     booked, billed = {key(): ours(9, "1")}, {key(): theirs(9, "1.004")}
-    assert list(compared(booked, billed, DAYS, NEXT, tally)) == []
+    assert list(compared(booked, billed, until(NEXT), tally)) == []
     assert (tally.matched, tally.within_tolerance_usd) == (1, Decimal("0.004"))
     assert tolerance(Decimal(-5_000)) == 5
 
@@ -141,18 +147,17 @@ def test_the_last_minutes_of_a_day_may_be_billed_in_the_next() -> None:
     assert held("0") == ["missing", "unattributed"]
     assert held("0.5") == ["missing", "unattributed"], "no more than there was so late"
     # From the day before the period into it.
-    before = date(2026, 11, 2)
-    booked = {key(before): ours(1_000, "10", 200, "2"), key(): ours(500, "5")}
-    assert kinds(booked, {key(before): theirs(800, "8"), key(): theirs(700, "7")}) == []
+    booked = {key(BEFORE): ours(1_000, "10", 200, "2"), key(): ours(500, "5")}
+    assert kinds(booked, {key(BEFORE): theirs(800, "8"), key(): theirs(700, "7")}) == []
 
 
 def test_what_no_bill_covers_yet_is_no_break() -> None:
     tally = BillTally()
     booked = {key(): ours(1_000, "10"), key(NEXT): ours(1_000, "10")}
-    found = list(compared(booked, {}, DAYS, DAY, tally))
+    found = list(compared(booked, {}, until(DAY), tally))
     assert [(f.kind, f.day) for f in found] == [("missing", DAY)]
     assert (tally.not_yet_billed, tally.not_yet_billed_usd) == (1, 10)
-    assert list(compared({key(): ours(1, "9")}, {}, DAYS, None, tally)) == []
+    assert list(compared({key(): ours(1, "9")}, {}, until(None), tally)) == []
 
 
 def test_tenants_are_held_with_the_edges_slack() -> None:
@@ -167,7 +172,7 @@ def test_what_is_beyond_the_tolerance_by_its_last_digit_is_told_with_it() -> Non
     beyond = Decimal("1.010000000000000000000000000000000000000001")
     over = Decimal("0.010000000000000000000000000000000000000001")
     found = compared(
-        {key(): ours(9, "1")}, {key(): theirs(9, str(beyond))}, DAYS, NEXT, BillTally()
+        {key(): ours(9, "1")}, {key(): theirs(9, str(beyond))}, until(NEXT), BillTally()
     )
     assert [(f.kind, f.difference_usd) for f in found] == [("mispriced", over)]
     tenants = tenant_differences({"a": Decimal(1)}, {"a": beyond}, {})

@@ -18,6 +18,7 @@ from tenantry.domain.bill_reconciliation import (
     BillTally,
     Booked,
     UsageKey,
+    Window,
     compared,
     tolerance,
 )
@@ -95,9 +96,10 @@ def breaks(
     billed: dict[UsageKey, Billed],
     until: date = SPAN[1],
     days: tuple[date, date] = SPAN,
+    since: date = FIRST,
 ) -> tuple[list[BillBreak], BillTally]:
     tally = BillTally()
-    return list(compared(booked, billed, days, until, tally)), tally
+    return list(compared(booked, billed, Window(*days, since, until), tally)), tally
 
 
 @given(runs(BATCH_LATE_S))
@@ -192,3 +194,39 @@ def test_an_edge_of_the_period_is_looked_over() -> None:
     one_day = (FIRST + timedelta(days=1), FIRST + timedelta(days=2))
     told, tally = breaks(in_ledger(made, "batch"), on_bill(made, "batch"), days=one_day)
     assert (told, tally.matched, tally.moved) == ([], 1, 0)
+
+
+def of_days(*usd: int) -> list[Run]:
+    """Made at noon of one day after the other, for so many USD, and run at once."""
+    return jobs(*((24 * day + 12, 0, amount * 10**6) for day, amount in enumerate(usd)))
+
+
+def held_from(ledger: list[Run], bill: list[Run], start: int) -> tuple[list[str], BillTally]:
+    """Days from the `start`th on, held against a bill that begins with it."""
+    begin = FIRST + timedelta(days=start)
+    days, booked, billed = (begin, SPAN[1]), in_ledger(ledger, "batch"), on_bill(bill, "batch")
+    told, tally = breaks(booked, billed, days=days, since=min(one.day for one in billed))
+    return [f"{one.kind} {one.difference_usd}" for one in told], tally
+
+
+def test_what_may_be_of_days_before_the_bill_is_told_apart() -> None:
+    ledger = of_days(100, 50)
+    told, tally = held_from(ledger, of_days(100, 130), 1)
+    assert (told, tally.of_before_bill) == (["unattributed 80"], 0), "the bill has the day before"
+    told, tally = held_from(ledger, of_days(0, 130)[1:], 1)
+    assert (told, tally.matched, tally.moved) == ([], 0, 0)
+    assert (tally.of_before_bill, tally.of_before_bill_usd) == (1, 80)
+    told, tally = held_from(ledger, of_days(0, 170)[1:], 1)
+    assert told == ["unattributed 20"], "no more than those days used"
+    assert (tally.of_before_bill, tally.of_before_bill_usd) == (1, 100)
+
+
+def test_days_that_are_asked_for_are_held_against_a_bill_that_begins_later() -> None:
+    told, tally = held_from(of_days(100, 50), of_days(0, 130)[1:], 0)
+    assert (told, tally.moved, tally.of_before_bill) == (["missing -20"], 1, 0)
+
+
+def test_usage_of_the_bills_own_days_comes_before_what_cannot_be_told() -> None:
+    late = jobs((24 + 12, 20, 30 * 10**6))
+    told, tally = held_from(of_days(100, 50) + late, of_days(0, 50)[1:] + late, 1)
+    assert (told, tally.moved, tally.of_before_bill) == ([], 1, 0)

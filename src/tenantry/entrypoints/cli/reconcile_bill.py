@@ -29,6 +29,7 @@ def bill_to_json(report: BillReport) -> dict[str, Any]:
         "lines": report.lines,
         "ledger_usd": report.ledger_usd,
         "bill_usd": report.bill_usd,
+        "billed_from": report.billed_from and report.billed_from.isoformat(),
         "billed_until": report.billed_until and report.billed_until.isoformat(),
         **{name: getattr(report.tally, name) for name in report.tally.__slots__},
         "break_count": report.break_count,
@@ -59,6 +60,12 @@ def print_bill(report: BillReport) -> None:
         f" in all, {tally.moved:,} of them over midnight; {tally.not_yet_billed:,} not yet billed"
         f" ({money.plain(tally.not_yet_billed_usd)} USD); {report.break_count:,} breaks"
     )
+    if tally.of_before_bill:
+        say(
+            f"{tally.of_before_bill:,} usages with {money.plain(tally.of_before_bill_usd)} USD that"
+            f" may be of days before the bill's first, {report.billed_from}: cannot be told without"
+            " the bill of those"
+        )
     if report.not_compared_usd:
         say(
             f"in the ledger and by no token on the bill: {money.plain(report.not_compared_usd)} USD"
