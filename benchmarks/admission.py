@@ -137,7 +137,7 @@ async def measure(database: Database, seconds: float) -> dict[str, Any]:
             figures[f"in_flight_{in_flight}"] = run.figures()
             print(f"{in_flight:4} in flight: {run.figures()}", flush=True)
         figures["rows_a_request"] = await rows_a_request(world, principals, seconds)
-        figures["violations"] = len(await world.keeper.violations())
+        figures["violations"] = len(await world.violations())
         return figures
 
 
@@ -146,7 +146,7 @@ async def settled_per_s(database: Database, seconds: float) -> dict[str, Any]:
     async with _ready(database, seconds) as (world, principals):
         figures: dict[str, Any] = (await load(world, principals, BAR_IN_FLIGHT, seconds)).figures()
         figures["rows_a_request"] = await rows_a_request(world, principals, seconds)
-        figures["violations"] = len(await world.keeper.violations())
+        figures["violations"] = len(await world.violations())
         return figures
 
 

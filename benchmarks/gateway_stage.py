@@ -10,16 +10,17 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 from benchmarks.processes import children, cpu_s, peak_rss_mb, started, tree_cpu_s
 from tenantry.adapters.postgres.guardian.status import read_status
 from tenantry.bootstrap.commands.control import run_with_control, run_with_keeper
+from tenantry.bootstrap.deployment import settings
 from tenantry.domain.placement import Placement
 from tenantry.entrypoints.api_client import Api
 from tenantry.ports.control import ControlPlane
-from tenantry.ports.ledger import LedgerKeeper
 
 ACCOUNT = "111111111111"
 REGION = "us-east-1"
@@ -80,10 +81,8 @@ class Stage:
     def violations(self) -> int:
         """How many invariants of the ledger do not hold after the load."""
 
-        async def ask(keeper: LedgerKeeper) -> int:
-            return len(await keeper.violations())
-
-        return run_with_keeper(ask)
+        hold = timedelta(hours=settings().unknown_hold_h)
+        return len(run_with_keeper(lambda keeper: keeper.violations(hold)))
 
 
 @contextmanager

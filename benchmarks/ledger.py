@@ -128,7 +128,7 @@ async def at_scale(database: Database, events: int) -> Measured:
             "tenant_month_usage_ms": Bar(usage_ms, USAGE_BAR_MS),
             "invoice_1000_tenants_s": Bar(invoice_s, INVOICE_BAR_S),
         }
-        violations = await world.keeper.violations() if events <= MILLION else []
+        violations = await world.violations() if events <= MILLION else []
         figures["violations"] = len(violations) if events <= MILLION else None
     return Measured(figures, bars)
 

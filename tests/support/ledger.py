@@ -10,7 +10,7 @@ import dataclasses
 import secrets
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -43,11 +43,13 @@ from tenantry.ports.admission import (
     Settlement,
 )
 from tenantry.ports.control import NewKey
+from tenantry.ports.ledger import Violation
 
 MODEL = "synthetic"
 MARKUP = Markup(Decimal(3))
 PEPPER = b"p" * 32
 EPOCH = datetime(2020, 1, 1, tzinfo=UTC)
+HOLD = timedelta(hours=72)  # as `unknown_hold_h` is by default
 _CLASSES = {
     "uncached_in": Decimal(3),
     "out": Decimal(15),
@@ -142,6 +144,10 @@ class World:
         return await self.admission.settle(
             Settlement(reservation.request_id, reservation.tenant_id, outcomes, final)
         )
+
+    async def violations(self) -> list[Violation]:
+        """What `reconcile --invariants` says by default."""
+        return await self.keeper.violations(HOLD)
 
     async def fetch(self, query: str, *values: object) -> list[Any]:
         """As the operator, who reads accounting across tenants."""
@@ -261,6 +267,6 @@ def in_world(database: Database, body: Callable[[World], Awaitable[None]], **opt
     async def run() -> None:
         async with open_world(database, **options) as world:
             await body(world)
-            assert await world.keeper.violations() == []
+            assert await world.violations() == []
 
     asyncio.run(run())

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from tests.support.emulator import Emulator
+from tests.support.ledger import HOLD
 
 SETTLE_S = 60.0
 BILL_PAGE = 1_000
@@ -162,7 +163,7 @@ class Books:
 
     def violations(self) -> list[Any]:
         """What `reconcile --invariants` would say."""
-        found: list[Any] = self.keeper(lambda keeper: keeper.violations())  # type: ignore[attr-defined]
+        found: list[Any] = self.keeper(lambda keeper: keeper.violations(HOLD))  # type: ignore[attr-defined]
         return found
 
 

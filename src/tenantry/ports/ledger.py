@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, Literal, Protocol
 from uuid import UUID
@@ -163,8 +163,9 @@ class LedgerKeeper(Protocol):
         """Every attempt in the provider's book that has quantities; for small deployments."""
         ...
 
-    async def violations(self) -> list[Violation]:
-        """`reconcile --invariants`: empty where all hold."""
+    async def violations(self, hold: timedelta) -> list[Violation]:
+        """`reconcile --invariants`: empty where all hold. `hold`: how long an attempt may be
+        unknown."""
         ...
 
 

@@ -132,7 +132,7 @@ def test_invoices_of_archived_months_are_made_again_after_corrections(
                 stored = await invoices.document(who.tenant_id, str(done.number))
                 again = await regenerate(invoices, who.tenant_id, stored)
                 assert again.same, again.document
-        assert await world.keeper.violations() == []
+        assert await world.violations() == []
 
     in_world(database, body)
 

@@ -93,6 +93,6 @@ def test_an_invoice_tells_changes_and_one_that_was_approved_before_stays_as_it_w
         assert before.document["total"] == now.document["total"]
         for who, done in ((anna, now), (bert, before)):
             assert await is_made_again(house, who, done)
-        assert await world.keeper.violations() == []
+        assert await world.violations() == []
 
     in_world(database, body)

@@ -104,7 +104,7 @@ def test_a_correction_has_the_rate_at_which_its_period_was_invoiced(database: Da
         # Who has no invoice of that period yet is billed at the rate that is known now.
         other = await house.finalise(world.bert, period_of(world.bert, BEFORE))
         assert other.document["total"] == "112.50"
-        assert await world.keeper.violations() == []
+        assert await world.violations() == []
 
     in_world(database, body)
 
@@ -156,7 +156,7 @@ def test_a_correction_of_tokens_that_steps_price_is_no_line_of_nothing(database:
         assert lines_of(done) == [("overage", 1_000_000, "10.00")]
         assert await is_made_again(house, anna, done)
         assert (await house.finalise(bert, period_of(bert, LAST))).number is None
-        assert await world.keeper.violations() == []
+        assert await world.violations() == []
 
     in_world(database, body)
 

@@ -88,7 +88,7 @@ def test_corrections_follow_each_other_and_each_posts_once(database: Database) -
             )
             assert await world.sums(anna) == (before * 36, before * 54)
             assert await world.sums(bert) == (18, 54)
-            assert await world.keeper.violations() == []
+            assert await world.violations() == []
         v = {factor: edition.version for factor, edition in by.items()}
         assert await kinds(world, "charge", first) == [
             ("usage", v["1"], 54),
@@ -148,7 +148,7 @@ def test_the_net_truth_is_on_invoices_exports_margin_usage_and_in_the_archive(
         report = await margin_of(books, months_ago(3, day=1), datetime.now(UTC),
                                  MarginBy.TENANT, costs)  # fmt: skip
         assert [row.provider_cost for row in report.rows] == [18, 18]
-        assert await world.keeper.violations() == []
+        assert await world.violations() == []
         for archived in (False, True):
             for who in (anna, bert):
                 [row] = await world.ledger.usage(who, months_ago(3, day=1), datetime.now(UTC), [])
@@ -200,7 +200,7 @@ def test_a_charge_that_was_never_delivered_is_none_whenever_it_is_heard_of(
             done = await corrected(world, world.anna, by[wrong], by[right])
             assert (done.attempts, bool(done.charge)) == (1, at < heard)
             assert not (at == heard and (await world.settle(lost, late)).posted)
-            assert await world.keeper.violations() == []
+            assert await world.violations() == []
         assert (await world.settle(lost, late)).posted is (heard == 3)
         assert await world.sums(world.anna) == (18, 0)
         assert await world.budget() == (0, 0)
@@ -274,7 +274,7 @@ def test_a_broken_chain_is_told(database: Database, broken: str) -> None:
             await house.as_the_past(f"CREATE TABLE public.{table} AS TABLE tenantry.{table}")
         own = f" AND tenant_id = '{world.anna.tenant_id}'"
         await house.as_the_past(broken + own)
-        found = [v for v in await world.keeper.violations()
+        found = [v for v in await world.violations()
                  if v.invariant == "corrections_follow_each_other"]  # fmt: skip
         assert found
         assert all(world.anna.tenant_id in violation.detail for violation in found)
@@ -314,7 +314,7 @@ def test_killed_between_its_pages_a_correction_of_a_correction_goes_on(
         assert ended.returncode == -signal.SIGKILL
         posted = 2 * step
         assert await world.sums(world.anna) == ((14 + posted) * 18, (14 + posted) * 54)
-        assert await world.keeper.violations() == []
+        assert await world.violations() == []
         left = 7 - posted
         assert await corrected(world, world.anna, by["2"], by["3"]) == Corrected(
             left, Decimal(left * 18), Decimal(left * 54)

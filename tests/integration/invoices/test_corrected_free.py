@@ -65,7 +65,7 @@ def test_usage_at_a_mistaken_price_of_0_is_corrected_at_its_plans_markup(
             done = await corrected(world, anna, wrong, other)
             assert done == Corrected(2, moved + moved, moved * 3)
             assert await corrected(world, anna, wrong, other) == NOTHING
-            assert await world.keeper.violations() == []
+            assert await world.violations() == []
         assert await world.sums(anna) == (75, Decimal("112.5"))
         assert await world.sums(bert) == (30, 45)
 
@@ -98,6 +98,6 @@ def test_what_an_edition_has_no_price_for_is_told_and_the_rest_of_its_page_is_co
         )
         assert await world.sums(anna) == (Decimal("40.6"), Decimal("121.8"))
         assert await world.sums(bert) == (Decimal("30.3"), Decimal("90.9"))
-        assert await world.keeper.violations() == []
+        assert await world.violations() == []
 
     in_world(database, body)

@@ -73,7 +73,7 @@ def test_a_rate_entered_ahead_leaves_the_periods_before_it(database: Database, d
             assert last.document["customer"]["address"] == ["2 New Street"]
             assert await is_made_again(house, who, before)
             assert await is_made_again(house, who, last)
-        assert await world.keeper.violations() == []
+        assert await world.violations() == []
 
     in_world(database, body)
 

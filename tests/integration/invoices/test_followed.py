@@ -149,7 +149,7 @@ def test_a_downward_correction_goes_to_the_credit_and_pays_the_next_invoice(
         assert await prepaid_left(house, anna) == Decimal("401.00")
         assert sums(await house.finalise(anna, period_of(anna, BEFORE))) == sums(back[0])
         assert await prepaid_left(house, anna) == Decimal("425.75")
-        assert await world.keeper.violations() == []
+        assert await world.violations() == []
 
     in_world(database, body)
 
@@ -250,7 +250,7 @@ def test_what_was_approved_before_is_issued_and_stays_as_it_was(database: Databa
             billed = [Decimal(row["BilledCost"] or "") for row in focus_rows(done.document)]
             assert sum(billed) == Decimal(done.document["due"])
             assert exported("csv", done.document, None)
-        assert await world.keeper.violations() == []
+        assert await world.violations() == []
 
     in_world(database, body)
 
@@ -291,7 +291,7 @@ def test_number_and_date_of_new_year_are_of_one_year(database: Database) -> None
             for document in (done.document, note.document):
                 assert f"Date {shown}-" in text_of(document)
         await world.as_superuser(row["definition"])
-        assert await world.keeper.violations() == []
+        assert await world.violations() == []
 
     in_world(database, body)
 

@@ -263,7 +263,7 @@ def test_a_credit_note_gives_prepaid_credit_back_and_its_void_takes_it_again(
         balances = await house.entries(world.bert.tenant_id)
         assert balances[("prepaid_credit", "USD")] == -20
         assert ("receivable", "USD") not in balances
-        assert await world.keeper.violations() == []
+        assert await world.violations() == []
 
         assert await void_invoice(book, world.bert.tenant_id, str(rest.number), "mistaken")
         assert (await house.entries(world.bert.tenant_id))[("prepaid_credit", "USD")] == Decimal(
@@ -275,7 +275,7 @@ def test_a_credit_note_gives_prepaid_credit_back_and_its_void_takes_it_again(
         with pytest.raises(Conflict, match=r"gave back, 31\.5 USD are used up"):
             await void_invoice(book, world.anna.tenant_id, str(whole.number), "mistaken")
         assert (await book.document(world.anna.tenant_id, str(whole.number))).status == "final"
-        assert await world.keeper.violations() == []
+        assert await world.violations() == []
 
     in_world(database, body)
 

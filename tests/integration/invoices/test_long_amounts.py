@@ -80,7 +80,7 @@ def test_invoices_of_long_charges_are_final_and_the_books_are_exact(
             assert "adjustment" in [line["kind"] for line in july.document["lines"]]
             for made in (june, july):
                 await hold(house, who, made)
-        assert await world.keeper.violations() == []
+        assert await world.violations() == []
 
     in_world(database, body)
 
@@ -154,7 +154,7 @@ def test_voids_credit_notes_corrections_and_the_margin_of_long_charges_are_exact
             assert Fraction(row.contribution) == expected
         parts = sum(Fraction(row.contribution) for row in report.rows)
         assert Fraction(report.total.contribution) == parts
-        assert await world.keeper.violations() == []
+        assert await world.violations() == []
 
     in_world(database, body)
 
@@ -175,13 +175,13 @@ def test_a_row_that_was_posted_rounded_is_told_of_and_mended_by_a_void(
             "UPDATE tenantry.billing_entry SET amount = amount + 4e-32"
             f" WHERE kind = 'allowance' AND tenant_id = '{world.anna.tenant_id}'"
         )
-        [told] = await world.keeper.violations()
+        [told] = await world.violations()
         assert told.invariant == "charges_and_adjustments_equal_invoiced_and_unbilled"
         assert str(world.anna.tenant_id) in told.detail
         await void_invoice(house.billing.book, world.anna.tenant_id, str(made.number), "rounded")
         again = await house.finalise(world.anna, period_of(world.anna, LAST))
         assert again.document["lines"] == made.document["lines"]
-        assert await world.keeper.violations() == []
+        assert await world.violations() == []
         assert await is_made_again(house, world.bert, other)
 
     in_world(database, body)

@@ -17,7 +17,7 @@ from typing import Any
 import asyncpg
 import pytest
 from tests.support.billing import ISSUER, House, home_of, months_ago, period_of
-from tests.support.ledger import World, in_world, open_world
+from tests.support.ledger import HOLD, World, in_world, open_world
 from tests.support.postgres import Database
 from tests.support.restores import copied
 
@@ -163,7 +163,8 @@ def test_what_an_operator_says_stays_a_gap_and_numbers_go_on_after_it(database: 
 
 async def violations(house: House) -> list[str]:
     databases = house.world.databases
-    return list(await PostgresLedgerKeeper(databases.control, databases.operator).violations())
+    keeper = PostgresLedgerKeeper(databases.control, databases.operator)
+    return list(await keeper.violations(HOLD))
 
 
 def test_a_gap_that_nobody_told_and_a_document_within_one_are_violations(

@@ -269,7 +269,7 @@ def test_cut_off_at_any_statement_a_run_does_all_once(database: Database) -> Non
                 if book.sent < at:
                     break
             assert all(n == 1 for n in (await counts(world)).values())
-            assert await world.keeper.violations() == []
+            assert await world.violations() == []
         await house.run()
         pool.terminate()
         assert await counts(world) == {who.tenant_id: 1 for who in people}
@@ -291,7 +291,7 @@ def test_killed_with_sigkill_a_run_does_all_once(database: Database, step: int) 
             subprocess.run, [*command, dsn, str(step), home], timeout=60
         )
         assert ended.returncode == -signal.SIGKILL
-        assert await world.keeper.violations() == []
+        assert await world.violations() == []
         assert len(await house.numbers()) < 6
         tally = await house.run()
         assert tally.trouble == 0

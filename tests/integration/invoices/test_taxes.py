@@ -160,7 +160,7 @@ def test_what_was_given_back_has_the_tax_that_was_charged(
                 assert await is_made_again(house, who, done)
         if then == OLD:
             assert made["USD"][1].document["tax"]["amount"] == "-42.75"
-        assert await world.keeper.violations() == []
+        assert await world.violations() == []
 
     in_world(database, body)
 
@@ -216,7 +216,7 @@ def test_each_of_three_rates_is_taxed_apart_in_every_form(database: Database, ot
         assert entries["tax_payable", "USD"] == Decimal("-85.50") - Decimal("34.65") - (
             Decimal("36.45") + Decimal("31.64") + Decimal("60.29")
         )
-        assert await world.keeper.violations() == []
+        assert await world.violations() == []
 
     in_world(database, body)
 
@@ -281,7 +281,7 @@ def test_credit_notes_give_back_of_each_rate_and_come_to_the_invoice(
             assert await house.entries(who.tenant_id) == before[currency]
             assert await is_made_again(house, who, again)
             assert await is_made_again(house, who, done)
-        assert await world.keeper.violations() == []
+        assert await world.violations() == []
 
     in_world(database, body)
 
@@ -310,7 +310,7 @@ def test_a_second_issue_of_the_period_is_the_one_that_holds(database: Database) 
             check(last.document, {NEW: 450 * usd})
             for done in (wrong, between, again, last):
                 assert await is_made_again(house, who, done)
-        assert await world.keeper.violations() == []
+        assert await world.violations() == []
 
     in_world(database, body)
 

@@ -163,7 +163,7 @@ def test_it_is_made_again_from_roll_ups_and_from_hours_rolled_up_before(database
             (tier, key, "standard")
             for tier, key in (("default", MODEL), ("batch", MODEL), ("default", f"us.{MODEL}"))
         }
-        assert await world.keeper.violations() == []
+        assert await world.violations() == []
         for who, number in done:
             assert await is_made_again(house, who, number)
         await world.as_superuser(ROLLED_UP_BEFORE)

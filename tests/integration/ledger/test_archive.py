@@ -66,7 +66,7 @@ def in_old_months(
             await rolled_up(world)
             try:
                 await body(world, archive_in(world, folder), postings, connection)
-                found = await world.keeper.violations()
+                found = await world.violations()
                 assert [each for each in found if "roll" in each.invariant] == []
                 assert [each for each in found if "archive" in each.invariant] == []
                 assert [each for each in found if "carry" in each.invariant] == []

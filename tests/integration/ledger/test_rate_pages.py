@@ -129,7 +129,7 @@ def test_a_page_locks_its_own_tenants_alone(database: Database) -> None:
             assert (others & await locked(world)) == set()
         assert await at_rate(world, "0.25") == set(euro[:2])
         # Those that wait for their page are held at the rate of before, and nothing is broken.
-        assert await world.keeper.violations() == []
+        assert await world.violations() == []
 
     in_world(database, body)
 

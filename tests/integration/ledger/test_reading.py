@@ -11,6 +11,7 @@ from tests.support.postgres import Database
 
 from tenantry.domain.errors import BadRequest
 from tenantry.domain.usage import Usage
+from tenantry.ports.admission import AttemptOutcome
 from tenantry.ports.control import Budget
 
 CHARGE = Decimal("0.0315")
@@ -240,9 +241,9 @@ def test_damage_is_found(database: Database, damage: str, invariant: str) -> Non
     async def body(world: World) -> None:
         await _spend(world)
         await world.admitted()
-        assert await world.keeper.violations() == []
+        assert await world.violations() == []
         await world.as_superuser(f"SET session_replication_role = replica; {damage}")
-        assert invariant in {each.invariant for each in await world.keeper.violations()}
+        assert invariant in {each.invariant for each in await world.violations()}
         # The world's end holds the invariants, so it begins anew.
         await world.as_superuser(
             "SET session_replication_role = replica; TRUNCATE tenantry.open_request,"
@@ -250,5 +251,17 @@ def test_damage_is_found(database: Database, damage: str, invariant: str) -> Non
             " UPDATE tenantry.counter SET in_flight = 0;"
             " UPDATE tenantry.budget_use SET settled = 0, reserved = 0"
         )
+
+    in_world(database, body)
+
+
+def test_what_waits_past_the_hold_that_is_set_is_named(database: Database) -> None:
+    async def body(world: World) -> None:
+        [_, bert] = [await world.admitted(who) for who in (world.anna, world.bert)]
+        await world.settle(bert, AttemptOutcome(0, 1, "unknown"))
+        assert await world.keeper.violations(timedelta(hours=1)) == []
+        [found] = await world.keeper.violations(timedelta(0))
+        assert found.invariant == "no_unknown_past_its_hold"
+        assert found.detail.startswith(world.bert.tenant_id)
 
     in_world(database, body)

@@ -89,7 +89,7 @@ async def held(
 
 
 async def rollup_violations(world: World) -> list[Any]:
-    found = await world.keeper.violations()
+    found = await world.violations()
     return [each for each in found if each.invariant == "roll_ups_equal_replay"]
 
 

@@ -84,7 +84,7 @@ async def the_clock_was_ahead(world: World, hours: int) -> datetime:
 
 
 async def rollup_violations(world: World) -> list[Any]:
-    found = await world.keeper.violations()
+    found = await world.violations()
     return [each for each in found if each.invariant == "roll_ups_equal_replay"]
 
 

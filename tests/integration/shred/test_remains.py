@@ -125,6 +125,6 @@ def test_budgets_go_with_their_tenant_and_credit_is_named(
         async with at.world.work.reading(at.bert.tenant_id) as unit:
             assert await unit.fetchval("SELECT count(*) FROM budget") == 3
             assert await unit.fetchval("SELECT count(*) FROM budget_use") == 4
-        assert await at.world.keeper.violations() == []
+        assert await at.world.violations() == []
 
     on_ground(database, tmp_path, body)

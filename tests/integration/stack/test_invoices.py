@@ -98,7 +98,7 @@ def test_a_question_ends_on_a_final_invoice_of_its_tenant_alone(stack: Stack) ->
     assert admin(stack, "POST", f"/invoices/{note['number']}/void", {"reason": "no"})[0] == 200
     assert admin(stack, "POST", f"/invoices/{number}/void", {"reason": "address"})[0] == 200
     assert stack.api(anna).get(f"/v1/invoices/{number}").body["status"] == "void"
-    assert stack.keeper(lambda keeper: keeper.violations()) == []
+    assert stack.violations() == []
 
 
 def test_a_plan_changed_over_the_admin_port_holds_for_the_next_request(stack: Stack) -> None:

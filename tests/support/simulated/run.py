@@ -9,6 +9,7 @@ from typing import Any
 
 import asyncpg
 from tests.support.billing import home_of
+from tests.support.ledger import HOLD
 from tests.support.postgres import Database
 from tests.support.simulated.auditor import audit, read_ledger
 from tests.support.simulated.facts import Facts
@@ -45,12 +46,12 @@ def play(
             connection = await asyncpg.connect(database.dsn("superuser"))
             try:
                 differences = audit(stage.facts, await read_ledger(connection))
-                violations = await stage.keeper.violations()
+                violations = await stage.keeper.violations(HOLD)
                 if after is not None:
                     await after(stage.facts, connection)
                 made = await invoice_all(databases, stage.facts, connection, home_of(database))
                 differences += await audit_invoices(stage.facts, made, connection)
-                violations += await stage.keeper.violations()
+                violations += await stage.keeper.violations(HOLD)
                 if invoiced is not None:
                     await invoiced(stage.facts, made, connection)
             finally:

@@ -108,7 +108,7 @@ class Keeper:
     async def provider_usage(self) -> list[ProviderUsage]:
         return []
 
-    async def violations(self) -> list[Violation]:
+    async def violations(self, hold: timedelta) -> list[Violation]:
         return []
 
 

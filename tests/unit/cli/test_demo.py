@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, cast
 from uuid import UUID
@@ -219,7 +220,7 @@ class Ledger:
             ProviderUsage(UUID(int=1), 0, 1, {"rerank_units": self._rerank_units}),
         ]
 
-    async def violations(self) -> list[Any]:
+    async def violations(self, hold: timedelta) -> list[Any]:
         return []
 
 
@@ -256,7 +257,7 @@ def test_a_rerank_which_names_no_attempt_is_compared_by_its_queries(
         def keeper(use: Any) -> Any:
             return asyncio.run(use(ledger))
 
-        oracle.reconcile(Show(), cast(Api, Bill()), keeper)
+        oracle.reconcile(Show(), cast(Api, Bill()), keeper, timedelta(hours=72))
 
     reconcile(Ledger(rerank_units=3))
     assert "the difference is 0" in capsys.readouterr().out

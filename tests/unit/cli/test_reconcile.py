@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from tenantry.application.reconcile import NAMED_MAX, LogRead, Report, Sides
 from tenantry.domain.errors import Conflict
 from tenantry.domain.reconciliation import Tally
 from tenantry.entrypoints.cli.reconcile import month_of, reconcile
+from tenantry.ports.ledger import Violation
 
 
 @pytest.mark.parametrize(
@@ -95,3 +97,21 @@ def test_a_file_that_cannot_be_read_is_told_and_1(
                 ] == [True] * len(log.unreadable_named)  # fmt: skip
         assert ("… and 5 more" in done.stdout) == (log.unreadable_files > NAMED_MAX)
         assert f"{log.unreadable} lines unreadable" in done.stdout
+
+
+@pytest.mark.parametrize(("set_h", "hold_h"), [(None, 72), ("5", 5)])
+def test_the_invariants_go_by_the_hold_that_is_set(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, set_h: str | None, hold_h: int
+) -> None:
+    asked: list[timedelta] = []
+
+    class Keeper:
+        async def violations(self, hold: timedelta) -> list[Violation]:
+            asked.append(hold)
+            return []
+
+    command = sys.modules[month_of.__module__]
+    monkeypatch.setattr(command, "run_with_keeper", lambda work: asyncio.run(work(Keeper())))
+    given = {"TENANTRY_HOME": str(tmp_path), "TENANTRY_UNKNOWN_HOLD_H": set_h}
+    ran = CliRunner().invoke(reconcile, ["--invariants"], env=given)
+    assert (ran.exit_code, asked) == (0, [timedelta(hours=hold_h)]), ran.output

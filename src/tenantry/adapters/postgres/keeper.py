@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -38,7 +38,6 @@ FORGOTTEN_MAX = 32  # lost logs of an account and region that an operator's word
 SWEEP_MAX = 1_000  # requests in one commit
 WRITE_OFF_MAX = 1_000
 ROUNDS_MAX = 100  # of either in one call; what is left comes with the next
-UNKNOWN_HOLD_H = 72  # metering.md, contract 3
 SWEEP_GRACE_S = 60  # the sweep comes every few seconds
 ROLLUP_HOURS = (72, 48)  # the latest, and some of all: what is held against the roll-ups
 ARCHIVED_MONTHS = 6  # of all: what is held against what stands for them
@@ -50,16 +49,10 @@ class PostgresLedgerKeeper:
     """Acts through `control_pool`, reads the invariants through `operator_pool`."""
 
     def __init__(
-        self,
-        control_pool: Any,
-        operator_pool: Any,
-        *,
-        unknown_hold_h: int = UNKNOWN_HOLD_H,
-        book_rows: int = BOOK_ROWS,
+        self, control_pool: Any, operator_pool: Any, *, book_rows: int = BOOK_ROWS
     ) -> None:
         self._control = control_pool
         self._operator = operator_pool
-        self._unknown_hold_h = unknown_hold_h
         self._book_rows = book_rows
         self._sql = {
             **statements("sql/keeper.sql"),
@@ -167,9 +160,9 @@ class PostgresLedgerKeeper:
         rows = await self._fetch(self._control, "former_logs", LOGGED_ON)
         return [row["name"] for row in rows]
 
-    async def violations(self) -> list[Violation]:
+    async def violations(self, hold: timedelta) -> list[Violation]:
         asked: Mapping[str, Sequence[object]] = {
-            "violations": (self._unknown_hold_h, SWEEP_GRACE_S),
+            "violations": (hold, SWEEP_GRACE_S),
             "billing_violations": (PREPAID,),
             "rollup_violations": ROLLUP_HOURS,
             "archive_violations": (ARCHIVED_MONTHS,),

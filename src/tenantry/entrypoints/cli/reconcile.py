@@ -15,13 +15,13 @@ from tenantry.application.reconcile_bill import TENANT_TAG, reconcile_bill, whol
 from tenantry.application.true_up import TrueUp
 from tenantry.bootstrap.commands.control import run_with_keeper
 from tenantry.bootstrap.commands.reconcile import BillAsked, run_with_bill, run_with_sides
+from tenantry.bootstrap.deployment import settings
 from tenantry.domain import money
 from tenantry.domain.archive import refuse_archived
 from tenantry.domain.reconciliation import Break, BreakKind
 from tenantry.entrypoints.cli.output import as_json, print_json, print_table, say
 from tenantry.entrypoints.cli.reconcile_bill import bill_to_json, print_bill
 from tenantry.entrypoints.cli.values import FILE, INSTANT, NAMED
-from tenantry.ports.ledger import LedgerKeeper, Violation
 
 EPOCH = datetime.fromtimestamp(0, UTC)
 _LAST = datetime(9999, 1, 1, tzinfo=UTC)  # what is looked at beyond it is still a day
@@ -168,10 +168,8 @@ def _of_logs(
 
 
 def _check_invariants(json_output: bool) -> None:
-    async def work(keeper: LedgerKeeper) -> list[Violation]:
-        return await keeper.violations()
-
-    found = run_with_keeper(work)
+    hold = timedelta(hours=settings().unknown_hold_h)
+    found = run_with_keeper(lambda keeper: keeper.violations(hold))
     if json_output:
         print_json({"violations": found})
     elif found:

@@ -8,6 +8,7 @@ import secrets
 import signal
 import threading
 from collections.abc import Mapping
+from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -65,7 +66,8 @@ def _play(show: Show, stack: contextlib.ExitStack, check: bool) -> None:
     acts.isolation(walk, ids)
     _limits(walk)
     acts.statements(walk)
-    oracle.reconcile(show, walk.emulator, run_with_keeper)
+    hold = timedelta(hours=settings().unknown_hold_h)
+    oracle.reconcile(show, walk.emulator, run_with_keeper, hold)
     if check:
         show.act("All promises were kept.")
         return

@@ -180,8 +180,8 @@ WHERE EXISTS (
 ORDER BY name;
 
 -- name: violations
--- metering.md, contract 12, in one snapshot. $1: how long an unknown attempt may be held, in
--- hours. $2: how much later than its deadline the sweep may find an attempt, in seconds.
+-- metering.md, contract 12, in one snapshot. $1: how long an unknown attempt may be held. $2: how
+-- much later than its deadline the sweep may find an attempt, in seconds.
 SELECT 'transaction_sums_to_zero' AS invariant,
        format('%s %s %s/%s:%s %s %s', tenant_id, request_id, call, attempt, kind, book,
               sum(amount)) AS detail
@@ -198,7 +198,7 @@ SELECT 'no_unknown_past_its_hold',
        format('%s %s/%s:%s', tenant_id, request_id, call, attempt)
 FROM tenantry.intent
 WHERE state = 'unknown' AND quarantined IS NULL
-  AND began_at < clock_timestamp() - $1::integer * interval '1 hour'
+  AND began_at < clock_timestamp() - $1::interval
 UNION ALL
 SELECT 'balances_equal_replay',
        format('%s %s %s %s from %s: settled %s, replay %s; reserved %s, replay %s', u.tenant_id,
