@@ -10,7 +10,7 @@ import orjson
 from tenantry.ports.batch import BatchJob
 from tenantry.ports.model import Attempt, Failure, ModelPort, Operation, Reply
 
-TIMEOUT_H = 24  # the least that Bedrock takes, and less than an unknown attempt is held
+TIMEOUT_H = 24  # the least that Bedrock takes; its records are held no less, whatever others are
 JSON = {"content-type": "application/json"}
 _ARN: Final = re.compile(r"arn:[!-~]{1,1900}/[A-Za-z0-9_-]{1,100}", re.ASCII)
 

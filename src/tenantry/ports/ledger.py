@@ -165,7 +165,7 @@ class LedgerKeeper(Protocol):
 
     async def violations(self, hold: timedelta) -> list[Violation]:
         """`reconcile --invariants`: empty where all hold. `hold`: how long an attempt may be
-        unknown."""
+        unknown; a batch job's records may for as long as it runs, too."""
         ...
 
 

@@ -121,3 +121,24 @@ def test_a_bucket_out_of_reach_holds_back_its_jobs_until_an_operator_gives_them_
         assert await endings(world) == {"written_off": RECORDS}
 
     in_world(database, body)
+
+
+def test_records_are_past_their_hold_when_their_job_should_have_been_given_up(
+    database: Database,
+) -> None:
+    """A job may run for longer than an attempt is held otherwise."""
+
+    async def body(world: World) -> None:
+        bert = [await running(world, who) for who in (world.anna, world.bert)][1]
+        assert await world.keeper.violations(timedelta(0)) == []
+        await world.as_superuser(
+            "UPDATE tenantry.batch_job SET changed_at = changed_at - interval '26 hours'"
+            f" WHERE tenant_id = '{bert.tenant_id}'"
+        )
+        found = await world.keeper.violations(timedelta(0))
+        assert {each.invariant for each in found} == {"no_unknown_past_its_hold"}
+        assert {each.detail.split(" ")[0] for each in found} == {bert.tenant_id}
+        assert len(found) == RECORDS
+        assert await world.keeper.violations(timedelta(hours=27)) == []
+
+    in_world(database, body)

@@ -18,6 +18,7 @@ from tenantry.adapters.postgres.outages import outages_are_unavailable
 from tenantry.adapters.postgres.outbox import enqueue
 from tenantry.adapters.postgres.statements import statements
 from tenantry.domain import money
+from tenantry.domain.billed_later import BATCH_LATE_S
 from tenantry.domain.ids import TenantId
 from tenantry.domain.plan import plan_from
 from tenantry.domain.postings import PREPAID
@@ -38,6 +39,7 @@ FORGOTTEN_MAX = 32  # lost logs of an account and region that an operator's word
 SWEEP_MAX = 1_000  # requests in one commit
 WRITE_OFF_MAX = 1_000
 ROUNDS_MAX = 100  # of either in one call; what is left comes with the next
+BATCH_RUNS = timedelta(seconds=BATCH_LATE_S)
 SWEEP_GRACE_S = 60  # the sweep comes every few seconds
 ROLLUP_HOURS = (72, 48)  # the latest, and some of all: what is held against the roll-ups
 ARCHIVED_MONTHS = 6  # of all: what is held against what stands for them
@@ -162,7 +164,7 @@ class PostgresLedgerKeeper:
 
     async def violations(self, hold: timedelta) -> list[Violation]:
         asked: Mapping[str, Sequence[object]] = {
-            "violations": (hold, SWEEP_GRACE_S),
+            "violations": (hold, SWEEP_GRACE_S, BATCH_RUNS),
             "billing_violations": (PREPAID,),
             "rollup_violations": ROLLUP_HOURS,
             "archive_violations": (ARCHIVED_MONTHS,),

@@ -181,7 +181,8 @@ ORDER BY name;
 
 -- name: violations
 -- metering.md, contract 12, in one snapshot. $1: how long an unknown attempt may be held. $2: how
--- much later than its deadline the sweep may find an attempt, in seconds.
+-- much later than its deadline the sweep may find an attempt, in seconds. $3: how long a batch job may
+-- stay as it is, whose records wait no less.
 SELECT 'transaction_sums_to_zero' AS invariant,
        format('%s %s %s/%s:%s %s %s', tenant_id, request_id, call, attempt, kind, book,
               sum(amount)) AS detail
@@ -196,9 +197,14 @@ WHERE state <> 'unknown' AND deadline_at < clock_timestamp() - $2::integer * int
 UNION ALL
 SELECT 'no_unknown_past_its_hold',
        format('%s %s/%s:%s', tenant_id, request_id, call, attempt)
-FROM tenantry.intent
-WHERE state = 'unknown' AND quarantined IS NULL
-  AND began_at < clock_timestamp() - $1::interval
+FROM tenantry.intent i
+LEFT JOIN (
+  SELECT tenant_id, request_id, changed_at FROM tenantry.batch_job
+  WHERE state IN ('planned', 'submitting', 'running')
+) j USING (tenant_id, request_id)
+WHERE i.state = 'unknown' AND i.quarantined IS NULL
+  AND coalesce(j.changed_at, i.began_at) < clock_timestamp() - CASE
+    WHEN j.changed_at IS NULL THEN $1::interval ELSE greatest($1::interval, $3::interval) END
 UNION ALL
 SELECT 'balances_equal_replay',
        format('%s %s %s %s from %s: settled %s, replay %s; reserved %s, replay %s', u.tenant_id,
