@@ -1,13 +1,15 @@
-"""`batch submit`: a file that cannot be sent whole is refused by the line that is wrong."""
+"""`batch submit` refuses a file that cannot be sent whole by its line; `batch list` asks once."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
 
+from tenantry.bootstrap.commands import control
 from tenantry.entrypoints.cli.batch import batch
 
 BODY = {"messages": [{"role": "user", "content": [{"text": "hello"}]}]}
@@ -74,3 +76,15 @@ def test_two_records_of_one_name_are_refused(tmp_path: Path) -> None:
     said = refusal(tmp_path, named("A1"), named("A2"), GOOD, GOOD, named("A1"))
     assert "line 5: its `recordId` is that of line 1" in said
     assert "line 2: `recordId` must be a string" in refusal(tmp_path, GOOD, named(7))
+
+
+def test_the_list_asks_in_one_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[Any] = []
+
+    def run(work: Any) -> list[Any]:
+        opened.append(work)
+        return []
+
+    monkeypatch.setattr(control, "run", run)
+    done = CliRunner().invoke(batch, ["list", "acme", "--json"])
+    assert (done.exit_code, done.output.strip(), len(opened)) == (0, "[]", 1), done.exception

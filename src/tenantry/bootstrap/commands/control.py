@@ -142,9 +142,13 @@ def run_with_margin_books(work: Callable[[MarginBooks], Awaitable[T]]) -> T:
     return run(lambda _, databases: work(PostgresMarginBooks(databases.operator)))
 
 
-def run_with_batches(work: Callable[[BatchBook], Awaitable[T]]) -> T:
+def run_with_batches(work: Callable[[ControlPlane, BatchBook], Awaitable[T]]) -> T:
     """Reads batch jobs with an operator's rights."""
-    return run(lambda _, databases: work(PostgresBatchBook(databases.control)))
+    return run(
+        lambda config, databases: work(
+            control_of(config, databases), PostgresBatchBook(databases.control)
+        )
+    )
 
 
 def run_with_ledger(tenant: str, work: Callable[[TenantLedger, Principal], Awaitable[T]]) -> T:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from tenantry.application.authenticate import BearerKey, require
 from tenantry.application.batches import Submitted
 from tenantry.application.calls import ChatCall
 from tenantry.application.context import RequestContext
-from tenantry.bootstrap.commands.control import run_with_batches, run_with_control
+from tenantry.bootstrap.commands.control import run_with_batches
 from tenantry.bootstrap.commands.gateway import run_with_gateway
 from tenantry.bootstrap.deployment import settings
 from tenantry.bootstrap.gateway import Gateway
@@ -27,7 +28,8 @@ from tenantry.entrypoints.cli.output import as_json, print_json, print_table, sa
 from tenantry.entrypoints.cli.values import FILE, NAMED
 from tenantry.entrypoints.http.bedrock.requests import to_converse_call, to_invoke_call
 from tenantry.entrypoints.http.json_body import parse_object
-from tenantry.ports.batch import BatchJob
+from tenantry.ports.batch import BatchBook, BatchJob
+from tenantry.ports.control import ControlPlane
 
 NAME_TOLD_MAX = 40  # characters of a member's name in a message
 
@@ -95,8 +97,12 @@ def list_(tenant: str, limit: int, json_output: bool) -> None:
 
     Example: `tenantry batch list acme`
     """
-    found = run_with_control(lambda control: control.get_tenant(tenant))
-    jobs = run_with_batches(lambda book: book.listed(found.id, limit + 1))
+
+    async def work(control: ControlPlane, book: BatchBook) -> Sequence[BatchJob]:
+        found = await control.get_tenant(tenant)
+        return await book.listed(found.id, limit + 1)
+
+    jobs = run_with_batches(work)
     rows = [_shown(job) for job in jobs[:limit]]
     if json_output:
         print_json(rows)
