@@ -29,6 +29,7 @@ class Rollups(Protocol):
     async def look_back(self, before: datetime | None, hours: int) -> datetime | None:
         """Rolls up anew, in one transaction, those of so many rolled up hours before an instant
         (None: before the newest) that do not hold as many postings as the ledger.
+        What invoices have missed of them comes to the tenant's next one.
 
         Returns where they begin, to go on before it; None where nothing earlier is looked at; the
         same instant where another worker was in the way.

@@ -37,6 +37,7 @@ TENANT_TABLES = [
     "charge_hour_detail",
     "cost_hour_detail",
     "late_hour",
+    "mended_hour",
     "carry_forward",
     "contract",
     "plan_change",
@@ -60,6 +61,7 @@ READABLE_BY_APP |= {"plan_change", "plan_terms", "billing_account", "invoice", "
 READABLE_BY_APP |= {"billing_entry", "invoice_run"}
 INVOICED = {"contract", "invoice", "invoice_usage", "billing_entry", "invoice_run"}
 READABLE_BY_APP |= {"session", "charge_line", "charge_hour", "charge_hour_detail", "late_hour"}
+READABLE_BY_APP |= {"mended_hour"}
 _HOUR = "'2020-01-01T00:00Z', 1, '2020-01-01', 'USD', 'm'"
 _PLANTED = {  # what no request writes by itself
     "budget": "VALUES ($1, 'user:x', 'day', 'charge', 1, true)",
@@ -68,6 +70,7 @@ _PLANTED = {  # what no request writes by itself
     "session": "VALUES ($1, 'ses_1', NULL, decode(repeat('00', 32), 'hex'), '1', NULL, 0, 0, '{}',"
     " NULL, NULL, now() + interval '1 hour')",
     "late_hour": "VALUES ($1, '2020-01-01T00:00Z')",
+    "mended_hour": "VALUES ($1, '2020-01-01T00:00Z', now())",
 }
 
 

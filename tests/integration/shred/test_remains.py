@@ -39,6 +39,7 @@ NAMED = {
     "invoice_usage": "invoices and credit notes",
     "late_hour": "its roll-ups",
     "later_intent": "the ledger",
+    "mended_hour": "its roll-ups",
     "notice": "alerts and notices",
     "open_request": "the ledger",
     "plan_change": "its contract",

@@ -70,11 +70,12 @@ class BillingReader:
     async def _usage(
         self, tenant_id: TenantId, period: Span, watermark: datetime, then: datetime
     ) -> list[Any]:
-        """By the ledger; where its rows lie in files, by what the invoice of `then` holds."""
-        values = (tenant_id, period.start, period.end, watermark)
-        if then < EVER and (await self._one("is_in_files", *values))["yes"]:
+        """By the ledger; where that tells no more what there was, by what the invoice of `then`
+        holds."""
+        values = (tenant_id, period.start, period.end, watermark, then)
+        if then < EVER and (await self._one("is_past", *values))["yes"]:
             return await self._fetch(self._sql["usage_held"], tenant_id, period.start, then)
-        return await self._fetch(self._sql["usage"], *values, then)
+        return await self._fetch(self._sql["usage"], *values)
 
     async def _rates(self, currency: str, then: datetime) -> tuple[ExchangeRate, ...]:
         if currency == LIST_CURRENCY:

@@ -30,13 +30,17 @@ WITH found AS (
     ON r.tenant_id = a.tenant_id AND r.period_start = a.period_start
   WHERE a.period_start < ($1::date + interval '1 month') AT TIME ZONE 'UTC'
   UNION ALL
-  SELECT DISTINCT 3, c.tenant_id, format('%s: adjustments of the month are not invoiced', c.tenant_id)
-  FROM tenantry.charge_hour c
-  JOIN (SELECT r.tenant_id, max(r.watermark) AS watermark FROM tenantry.invoice_run r
+  SELECT 3, x.tenant_id, format('%s: adjustments of the month are not invoiced', x.tenant_id)
+  FROM (SELECT r.tenant_id, max(r.watermark) AS watermark FROM tenantry.invoice_run r
         WHERE r.outcome IN ('final', 'nothing') GROUP BY r.tenant_id) x
-    ON x.tenant_id = c.tenant_id AND c.last_posted_at > x.watermark
-  WHERE c.hour >= $1::date::timestamp AT TIME ZONE 'UTC'
-    AND c.hour < ($1::date + interval '1 month') AT TIME ZONE 'UTC'
+  CROSS JOIN LATERAL (
+    SELECT $1::date::timestamp AT TIME ZONE 'UTC' AS since,
+           ($1::date + interval '1 month') AT TIME ZONE 'UTC' AS until) m
+  WHERE EXISTS (
+    SELECT FROM tenantry.charge_hour c
+    WHERE c.tenant_id = x.tenant_id AND c.hour >= m.since AND c.hour < m.until
+      AND c.last_posted_at > x.watermark
+  ) OR tenantry.mended_since(x.tenant_id, m.since, m.until, x.watermark)
 ), numbered AS (
   SELECT place, id, told, count(*) OVER ()::int AS total,
          row_number() OVER (PARTITION BY place ORDER BY id COLLATE "C") AS number

@@ -111,14 +111,16 @@ GROUP BY x.model, x.token_class, x.unit_price
 HAVING sum(x.quantity) <> 0 OR sum(x.charge) <> 0
 ORDER BY x.model, x.token_class, x.unit_price;
 
--- name: is_in_files
--- Whether `usage` would need rows of archived months, which lie in files: the roll-ups, which stay,
--- hold what was posted after $4 as well, and those of before do not say what prices were asked for.
+-- name: is_past
+-- Whether `usage` cannot tell any more what there was at $5: it would need rows of archived months, which
+-- lie in files (the roll-ups, which stay, hold what was posted after $4 as well, and those of before do
+-- not say what prices were asked for), or was mended since, or is about to be.
 SELECT EXISTS (
   SELECT FROM tenantry.charge_hour c
   WHERE c.tenant_id = $1 AND c.hour > $2::timestamptz - interval '1 hour' AND c.hour < $3
     AND c.hour < tenantry.archived_through()
-    AND (c.last_posted_at > $4 OR c.service_tier IS NULL)) AS yes;
+    AND (c.last_posted_at > $4 OR c.service_tier IS NULL)
+) OR tenantry.mended_since($1, $2, $3, $5) AS yes;
 
 -- name: usage_held
 -- What the invoice that was issued at $3 holds of the period from $2. Which prices its own period
@@ -150,9 +152,9 @@ ORDER BY u.model, u.token_class, u.unit_price;
 
 -- name: late_periods
 -- Periods before $2 that were closed by $5, and when, to which something was posted up to $3 after
--- they had been read, of which a void invoice has given something back, or of which the invoice that
--- was issued at $5 holds something. Adjustments and reversals are looked for without a bound, by
--- their own index; usage within $4 days.
+-- they had been read, or that were mended since, of which a void invoice has given something back, or
+-- of which the invoice that was issued at $5 holds something. Adjustments, reversals and mended hours
+-- are looked for without a bound, by their own index; usage within $4 days.
 WITH closed AS (
   SELECT i.period_start, i.period_end, i.watermark, i.issued_at AS closed_at
   FROM tenantry.invoice i
@@ -169,8 +171,6 @@ WITH closed AS (
   WHERE h.tenant_id = $1 AND h.hour < $2
     AND h.hour >= $2::timestamptz - $4::integer * interval '1 day'
   UNION ALL
-  SELECT l.hour, 'infinity' FROM tenantry.late_hour l WHERE l.tenant_id = $1 AND l.hour < $2
-  UNION ALL
   SELECT e.admitted_at, e.posted_at FROM tenantry.charge_entry e
   WHERE e.tenant_id = $1 AND e.kind = 'usage' AND e.admitted_at < $2 AND e.posted_at <= $3
     AND e.admitted_at >= $2::timestamptz - $4::integer * interval '1 day'
@@ -181,7 +181,7 @@ WHERE EXISTS (
   SELECT FROM late l
   WHERE l.admitted_at > c.period_start - interval '1 hour' AND l.admitted_at < c.period_end
     AND l.posted_at > c.watermark
-) OR EXISTS (
+) OR tenantry.mended_since($1, c.period_start, c.period_end, c.watermark) OR EXISTS (
   SELECT FROM tenantry.invoice_usage u
   JOIN tenantry.invoice i ON i.tenant_id = u.tenant_id AND i.invoice_id = u.invoice_id
   WHERE u.tenant_id = $1 AND u.period_start = c.period_start

@@ -1,7 +1,8 @@
 -- The invariants of the billing book, read by tenantry_operator in one snapshot.
 
 -- name: billing_violations
--- metering.md, contract 12: entries sum to 0, and charges + adjustments = invoiced + unbilled.
+-- metering.md, contract 12: entries sum to 0, and charges + adjustments = invoiced + unbilled. What an
+-- hour was mended by is unbilled until the next invoice has looked at it.
 -- $1: a prepaid credit is an account of this name.
 WITH live AS (
   SELECT i.* FROM tenantry.invoice i WHERE i.status = 'final'
@@ -12,10 +13,13 @@ WITH live AS (
   JOIN live i ON i.tenant_id = u.tenant_id AND i.invoice_id = u.invoice_id
   GROUP BY u.tenant_id, u.period_start, u.model, u.token_class, u.unit_price
 ), closed AS (  -- periods with a live invoice, and up to when they were looked at
-  SELECT i.tenant_id, i.period_start, i.period_end,
-         (SELECT max(x.watermark) FROM live x WHERE x.tenant_id = i.tenant_id
-            AND x.kind = 'invoice' AND x.period_start >= i.period_start) AS watermark
-  FROM live i WHERE i.kind = 'invoice'
+  SELECT * FROM (
+    SELECT i.tenant_id, i.period_start, i.period_end,
+           (SELECT max(x.watermark) FROM live x WHERE x.tenant_id = i.tenant_id
+              AND x.kind = 'invoice' AND x.period_start >= i.period_start) AS watermark
+    FROM live i WHERE i.kind = 'invoice'
+  ) c
+  WHERE NOT tenantry.mended_since(c.tenant_id, c.period_start, c.period_end, c.watermark)
 ), posted AS (  -- what the ledger holds of them
   SELECT c.tenant_id, c.period_start, e.model, e.token_class, e.unit_price,
          sum(e.quantity) AS quantity, sum(e.amount) AS charge
