@@ -16,7 +16,7 @@ class Rollups(Protocol):
         nothing is left to do, or another worker does it.
 
         Hours that are yet to come, as after a clock that was ahead, count as rolled up no more:
-        that is a step of its own.
+        those are steps of their own, each of a month at most. What is archived or invoiced stays.
         """
         ...
 
@@ -28,7 +28,7 @@ class Rollups(Protocol):
 
     async def look_back(self, before: datetime | None, hours: int) -> datetime | None:
         """Rolls up anew, in one transaction, those of so many rolled up hours before an instant
-        (None: before the newest) that do not hold as many postings as the ledger.
+        (None: before the newest that has begun) that do not hold as many postings as the ledger.
         What invoices have missed of them comes to the tenant's next one.
 
         Returns where they begin, to go on before it; None where nothing earlier is looked at; the

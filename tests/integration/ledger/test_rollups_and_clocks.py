@@ -16,7 +16,7 @@ from tests.support.ledger import World, intent, open_world
 from tests.support.postgres import Database
 from tests.support.postings import a_posting, post
 
-from tenantry.adapters.postgres.rollups import RETREAT_MAX_H, PostgresRollups
+from tenantry.adapters.postgres.rollups import RETREAT_MAX_H, Ahead, PostgresRollups
 from tenantry.application.rolling_up import HOURS_AT_ONCE, LookingBack, roll_up
 from tenantry.domain.period import Span
 from tenantry.domain.tenant import Principal
@@ -25,6 +25,10 @@ from tenantry.domain.usage import Usage
 HOUR = timedelta(hours=1)
 USED = Usage(uncached_in=1_000, out=500)
 CHARGE = Decimal("0.0315")
+_ROLLED_UP = (
+    "INSERT INTO tenantry.charge_hour VALUES"
+    " ($1, $2, 1, '2020-01-01', 'USD', 'm', 1, 'out', 3, 1, 1, 1, 1, 1, now())"
+)
 
 
 def in_a_rolled_up_world(
@@ -135,33 +139,104 @@ def both(world: World) -> list[Principal]:
     return [world.anna, world.bert]
 
 
-def test_a_clock_that_was_ahead_by_years_has_nothing_deleted(database: Database) -> None:
-    """Of so many hours it cannot be told cheaply, and they may be what is right: each is rolled
-    up anew when something is posted to it."""
+def test_roll_ups_go_back_however_far_they_are_ahead(database: Database) -> None:
+    """In steps of bounded size. What was rolled up of hours yet to come goes with them."""
 
     async def body(world: World, rollups: PostgresRollups) -> None:
-        ahead = await the_clock_was_ahead(world, RETREAT_MAX_H + 2)
-        for _ in range(2):
-            await settled(world, world.anna)
-            await roll_up(rollups)
-            assert await through(world) == ahead
-            assert await world.fetch("SELECT * FROM late_hour") == []
-        assert await charged(world, world.anna) == 2 * CHARGE
+        right = await through(world)
+        ahead = await the_clock_was_ahead(world, 3 * RETREAT_MAX_H - 5)
+        await world.as_superuser(_ROLLED_UP, world.bert.tenant_id, ahead - HOUR)
+        seen = [ahead]
+        while seen[-1] > right + HOUR:
+            assert await rollups.advance(HOURS_AT_ONCE)
+            seen.append(await through(world))
+            assert timedelta(0) < seen[-2] - seen[-1] <= RETREAT_MAX_H * HOUR
+        assert 3 <= len(seen) - 1 <= 4
+        assert await world.fetch("SELECT * FROM charge_hour") == []
+        await settled(world, world.anna)
+        await roll_up(rollups)
+        assert abs(await through(world) - right) <= HOUR
+        assert await charged(world, world.anna) == CHARGE
         assert await charged(world, world.bert) == 0
         assert await rollup_violations(world) == []
 
     in_a_rolled_up_world(database, body)
 
 
-def test_nothing_archived_is_gone_back_to(database: Database) -> None:
+@pytest.mark.parametrize("hours", [100 * 24, 100 * 365 * 24])
+def test_what_was_missed_is_found_while_roll_ups_are_far_ahead(
+    database: Database, hours: int
+) -> None:
     async def body(world: World, rollups: PostgresRollups) -> None:
-        ahead = await the_clock_was_ahead(world, 3)
+        await the_clock_was_ahead(world, hours)
+        draw = random.Random(6)
+        postings = [
+            a_posting(draw, who.tenant_id, hour, posted_at=hour)
+            for who in both(world)
+            for hour in (hour_ago(ago) for ago in (2, 30, 50))
+        ]
+        async with superuser(world) as connection:
+            await post(connection, postings)
+        assert len(await rollup_violations(world)) > 0
+        looking_back = LookingBack(rollups)
+        for _ in range(60 // HOURS_AT_ONCE):
+            await looking_back.go_on()
+        assert await rollup_violations(world) == []
+        await roll_up(rollups)
+        for who in both(world):
+            own = [each.amount for each in postings if each.tenant_id == who.tenant_id]
+            assert await charged(world, who) == sum(own)
+        assert await rollup_violations(world) == []
+
+    in_a_rolled_up_world(database, body)
+
+
+def test_nothing_archived_is_gone_back_to(database: Database) -> None:
+    """Of what is archived until later than now, as by such a clock; but of what is beyond it."""
+
+    async def body(world: World, rollups: PostgresRollups) -> None:
         await world.as_superuser(
             "INSERT INTO tenantry.ledger_archive (month, manifest, manifest_sha256)"
             " VALUES (date_trunc('month', now() AT TIME ZONE 'UTC')::date, '', sha256(''))"
         )
+        [row] = await world.fetch("SELECT tenantry.archived_through() AS at")
+        for ahead in (row["at"], row["at"] + 2 * RETREAT_MAX_H * HOUR):
+            await world.as_superuser("UPDATE tenantry.rollup SET through = $1", ahead)
+            await roll_up(rollups)
+            assert await through(world) == row["at"]
+        told = await rollups.ahead()
+        assert told is not None
+        assert (told.through, told.for_good) == (row["at"], row["at"])
+
+    in_a_rolled_up_world(database, body)
+
+
+def test_nothing_invoiced_is_gone_back_to(database: Database) -> None:
+    """What is used then leaves a mark, by which the next invoice has it."""
+
+    async def body(world: World, rollups: PostgresRollups) -> None:
+        closed = hour_ago(-50)
+        await world.as_superuser(
+            "INSERT INTO tenantry.invoice_run"
+            " (tenant_id, period_start, period_end, outcome, detail, watermark)"
+            " VALUES ($1, $2, $3, 'nothing', '', $3)",
+            world.bert.tenant_id,
+            hour_ago(90),
+            closed,
+        )
+        await the_clock_was_ahead(world, 3 * RETREAT_MAX_H)
         await roll_up(rollups)
-        assert await through(world) == ahead
+        assert await through(world) == closed
+        for who in both(world):
+            await settled(world, who)
+            assert await charged(world, who) == CHARGE
+        await roll_up(rollups)
+        assert await world.fetch("SELECT * FROM late_hour") == []
+        for who in both(world):
+            assert await charged(world, who) == CHARGE
+        kept = await world.fetch("SELECT tenant_id FROM mended_hour")
+        assert [row["tenant_id"] for row in kept] == [world.bert.tenant_id]
+        assert await rollup_violations(world) == []
 
     in_a_rolled_up_world(database, body)
 
@@ -222,8 +297,8 @@ def test_nothing_to_look_back_on_is_no_trouble(database: Database) -> None:
 
 def test_roll_ups_ahead_of_the_clock_are_told(database: Database) -> None:
     async def body(world: World, rollups: PostgresRollups) -> None:
-        assert await rollups.ahead_through() is None
+        assert await rollups.ahead() is None
         ahead = await the_clock_was_ahead(world, 3)
-        assert await rollups.ahead_through() == ahead
+        assert await rollups.ahead() == Ahead(ahead, None)
 
     in_a_rolled_up_world(database, body)

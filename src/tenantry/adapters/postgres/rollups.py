@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -16,11 +17,20 @@ import asyncpg
 from tenantry.adapters.postgres.pooled import Pooled
 
 STATEMENT_TIMEOUT_S = 600  # of an hour in which everyone was busy
-RETREAT_MAX_H = 31 * 24  # rolled up before their time, that are read from the ledger again
-LOOK_BACK_H = 62 * 24  # before the newest: the period that is invoiced next, and the one before
+RETREAT_MAX_H = 31 * 24  # rolled up before their time, that are given up at once
+# Before the newest that has begun: the period that is invoiced next, and the one before.
+LOOK_BACK_H = 62 * 24
 COMPARED_MAX = 100  # tenants of an hour whose periods are read to see what their invoices hold
 _TABLES = ("charges", "charge_details", "cost_details")
 _MET = (asyncpg.SerializationError, asyncpg.UniqueViolationError)  # another worker, at the same
+
+
+@dataclass(frozen=True, slots=True)
+class Ahead:
+    """Roll-ups of hours that are yet to come."""
+
+    through: datetime
+    for_good: datetime | None  # before it they are never given up; None: they are, all of them
 
 
 class PostgresRollups(Pooled):
@@ -65,11 +75,11 @@ class PostgresRollups(Pooled):
                 return since
         return before
 
-    async def ahead_through(self) -> datetime | None:
-        """Where the roll-ups go beyond what the database's clock says: until when."""
+    async def ahead(self) -> Ahead | None:
+        """Where the roll-ups go beyond what the database's clock says."""
         async with self._step() as connection:
-            rows = await self._run(connection, "ahead_through")
-            return rows[0]["through"] if rows else None
+            rows = await self._run(connection, "ahead")
+            return Ahead(rows[0]["through"], rows[0]["for_good"]) if rows else None
 
     async def _renew(self) -> bool:
         """The oldest hour that has marks, if any."""

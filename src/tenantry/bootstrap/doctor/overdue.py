@@ -81,11 +81,18 @@ async def _stripe(config: Settings, databases: Databases) -> list[str]:
 
 
 async def _rollups(databases: Databases) -> list[str]:
-    through = await PostgresRollups(databases.control).ahead_through()
-    if through is None:
+    ahead = await PostgresRollups(databases.control).ahead()
+    if ahead is None:
         return []
+    told = (
+        f"the ledger is rolled up until {ahead.through:%Y-%m-%d %H:%M}Z, which is yet to come: the"
+        " database's clock was ahead, or is behind now. Usage is told and invoiced all the same;"
+        " set the clock right"
+    )
+    if ahead.for_good is None:
+        return [f"{told}, and the background worker takes the roll-ups back to it"]
     return [
-        f"the ledger is rolled up until {through:%Y-%m-%d %H:%M}Z, which is yet to come: the"
-        " database's clock was ahead, or is behind now. No usage is lost by it; set the clock"
-        " right, and the background worker goes back to it"
+        f"{told}. Roll-ups of before {ahead.for_good:%Y-%m-%d %H:%M}Z stay, for periods until then"
+        " are invoiced or months archived: what is used until then is rolled up within a minute"
+        " each time, and comes to the next invoice"
     ]

@@ -7,15 +7,18 @@ SELECT true AS violations, true AS billing_violations,
        EXISTS (SELECT FROM tenantry.ledger_archive) AS archive_violations;
 
 -- name: rollup_violations
--- $1: so many of the latest hours, and $2 of all, which differ from day to day. An hour with a mark is
--- read from the ledger, whatever its roll-up holds.
-WITH hours AS MATERIALIZED (
-  SELECT (SELECT r.through FROM tenantry.rollup r) - n * interval '1 hour' AS hour
+-- $1: so many of the latest hours that have begun, and $2 of all, which differ from day to day. An hour
+-- with a mark is read from the ledger, whatever its roll-up holds.
+WITH rolled AS MATERIALIZED (
+  SELECT least(r.through, date_trunc('hour', clock_timestamp(), 'UTC') + interval '1 hour') AS until
+  FROM tenantry.rollup r
+), hours AS MATERIALIZED (
+  SELECT (SELECT r.until FROM rolled r) - n * interval '1 hour' AS hour
   FROM generate_series(1, $1::integer) AS n
   UNION
   (SELECT h.hour
    FROM generate_series((SELECT date_trunc('hour', min(t.created_at), 'UTC') FROM tenantry.tenant t),
-     (SELECT r.through FROM tenantry.rollup r) - interval '1 hour', interval '1 hour') AS h (hour)
+     (SELECT r.until FROM rolled r) - interval '1 hour', interval '1 hour') AS h (hour)
    ORDER BY hashtextextended(h.hour::text, extract(epoch FROM current_date)::bigint) LIMIT $2)
 ), asked AS MATERIALIZED (
   SELECT t.tenant_id, h.hour FROM hours h CROSS JOIN tenantry.tenant t

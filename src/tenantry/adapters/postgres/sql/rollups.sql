@@ -4,18 +4,22 @@
 -- name: next_hours
 -- What is to be rolled up next, at most $1 hours of it; an hour waits for 10 minutes after its end.
 -- The first time it is all that there was before the first tenant, from an instant that a driver can
--- tell. `back`: where the roll-ups are to end instead, for they go beyond what the clock says, by $2
--- hours at most, and nothing of it is archived.
+-- tell. `back`: where the roll-ups are to end instead, for they go beyond what the clock says; at most
+-- $2 hours at once, and nothing that is there for good.
 SELECT greatest(r.through, '0001-01-02 00:00:00+00') AS since, least(c.over,
   CASE r.through WHEN '-infinity'
     THEN (SELECT date_trunc('hour', min(t.created_at), 'UTC') FROM tenantry.tenant t)
-    ELSE r.through + $1::integer * interval '1 hour' END) AS until,
-  CASE WHEN r.through > c.now AND r.through <= c.now + $2::integer * interval '1 hour'
-        AND c.over >= coalesce(tenantry.archived_through(), '-infinity') THEN c.over END AS back
-FROM tenantry.rollup r, LATERAL (
+    ELSE r.through + $1::integer * interval '1 hour' END) AS until, b.back
+FROM tenantry.rollup r
+CROSS JOIN (
   SELECT n AS now, date_trunc('hour', n - interval '10 minutes', 'UTC') AS over
   FROM clock_timestamp() AS n
 ) c
+LEFT JOIN LATERAL (
+  SELECT greatest(c.over, tenantry.rolled_up_for_good(),
+                  r.through - $2::integer * interval '1 hour') AS back
+  WHERE r.through > c.now
+) b ON b.back < r.through
 FOR NO KEY UPDATE OF r;
 
 -- name: charges
@@ -82,13 +86,16 @@ SELECT l.hour, array_agg(DISTINCT l.tenant_id) AS tenants FROM tenantry.late_hou
 WHERE l.hour < $1 GROUP BY l.hour ORDER BY l.hour LIMIT $2;
 
 -- name: hours_before
--- The $2 hours before $1, NULL: before the newest that is rolled up; within $3 of that one, and of
--- what is not archived.
-SELECT greatest(least($1::timestamptz, r.through) - $2::integer * interval '1 hour',
-         r.through - $3::integer * interval '1 hour', tenantry.archived_through(),
+-- The $2 hours before $1, NULL: before the newest that is rolled up and has begun; within $3 of that
+-- one, and of what is not archived.
+SELECT greatest(least($1::timestamptz, r.newest) - $2::integer * interval '1 hour',
+         r.newest - $3::integer * interval '1 hour', tenantry.archived_through(),
          '0001-01-02 00:00:00+00') AS since,
-       greatest(least($1, r.through), '0001-01-02 00:00:00+00') AS until
-FROM tenantry.rollup r FOR NO KEY UPDATE;
+       greatest(least($1, r.newest), '0001-01-02 00:00:00+00') AS until
+FROM (
+  SELECT least(x.through, date_trunc('hour', clock_timestamp(), 'UTC') + interval '1 hour') AS newest
+  FROM tenantry.rollup x FOR NO KEY UPDATE
+) r;
 
 -- name: differing
 -- Hours of [$1, $2) whose roll-ups do not hold as many postings as the books, with the tenants
@@ -119,8 +126,11 @@ GROUP BY d.hour ORDER BY d.hour;
 -- name: every_tenant
 SELECT array_agg(t.tenant_id) AS tenants FROM tenantry.tenant t;
 
--- name: ahead_through
-SELECT r.through FROM tenantry.rollup r WHERE r.through > clock_timestamp();
+-- name: ahead
+-- Where the roll-ups go beyond what the clock says; and what is there for good of it.
+SELECT r.through, CASE WHEN g.until > clock_timestamp() THEN least(g.until, r.through) END AS for_good
+FROM tenantry.rollup r, LATERAL (SELECT tenantry.rolled_up_for_good() AS until) g
+WHERE r.through > clock_timestamp();
 
 -- name: unseen
 -- Of the tenants $2 those whose roll-up of the hour $1 lacks postings that an invoice may have missed:
