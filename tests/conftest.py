@@ -74,7 +74,7 @@ SHARED = {
     "metered": "metered",
     "fragile": "fragile",
     "mortal": "crash",
-    "traffic": "case_34",
+    "traffic": "traffic",
     "target": "conformance",
     "aws": "aws",
 }

@@ -1,4 +1,4 @@
-"""Cases 15, 16, 20, 21 and 22 through the database and a final invoice."""
+"""Prices, periods, steps, contracts and upgrades through the database and a final invoice."""
 
 from __future__ import annotations
 

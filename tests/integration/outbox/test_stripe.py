@@ -24,7 +24,7 @@ POSTS = 1 + LINES + 2 + 1  # draft, items, finalise
 
 
 def invoice(number: str = "INV-2027-0001", **changes: Any) -> dict[str, Any]:
-    """Case 21's: fee 99, overage 36, true-up 15, tax 8.25 %, 20 prepaid."""
+    """Fee 99, overage 36, true-up 15, tax 8.25 %, 20 prepaid."""
     lines = [
         {"kind": "fee", "description": "Pro, January 2027", "amount": "99.00"},
         {"kind": "overage", "description": "6,000,000 tokens over", "amount": "36.00"},

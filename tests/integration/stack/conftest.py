@@ -28,6 +28,6 @@ def doomed(mortal: Stack) -> Iterator[Stack]:
 
 @pytest.fixture(scope="session")
 def traffic() -> Iterator[Traffic]:
-    """For the tests of one worker (`xdist_group("case_34")`), which leave it as it is."""
+    """For the tests of one worker (`xdist_group("traffic")`), which leave it as it is."""
     with running_traffic() as started:
         yield started

@@ -1,4 +1,4 @@
-"""Cases 7, 8 and 9 over the wire: attempts that fail, and who pays for them."""
+"""Over the wire: attempts that fail, and who pays for them."""
 
 from contextlib import closing
 from decimal import Decimal

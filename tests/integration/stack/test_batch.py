@@ -1,4 +1,4 @@
-"""Case 28: a batch of 1,000, 7 of which fail, polled 5 times and restarted: 993 at half the price,
+"""A batch of 1,000, 7 of which fail, polled 5 times and restarted: 993 at half the price,
 each once."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Case 14 over the wire: an ARN is its model; what is unknown or unpriced never leaves."""
+"""Over the wire: an ARN is its model; what is unknown or unpriced never leaves."""
 
 from dataclasses import replace
 from decimal import Decimal

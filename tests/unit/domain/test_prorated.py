@@ -1,4 +1,4 @@
-"""Case 22: a fee that changes within a period, by civil days, in any zone."""
+"""A fee that changes within a period, by civil days, in any zone."""
 
 from __future__ import annotations
 

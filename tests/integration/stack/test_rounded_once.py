@@ -1,4 +1,4 @@
-"""Case 23 over the wire: calls too small for a cent each are a line that is rounded once."""
+"""Over the wire: calls too small for a cent each are a line that is rounded once."""
 
 from datetime import date
 from decimal import Decimal

@@ -1,4 +1,4 @@
-"""Case 36 over the wire: a run that asks for 64,000 tokens each time goes on as long as it can."""
+"""Over the wire: a run that asks for 64,000 tokens each time goes on as long as it can."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Case 26 over the wire: an agent's loop whose context grows runs up to its cap, to the cent."""
+"""Over the wire: an agent's loop whose context grows runs up to its cap, to the cent."""
 
 from decimal import Decimal
 from typing import Any

@@ -1,4 +1,4 @@
-"""Case 29 over the wire: reserved at the tier asked for, settled at the tier that served."""
+"""Over the wire: reserved at the tier asked for, settled at the tier that served."""
 
 from contextlib import closing
 from decimal import Decimal

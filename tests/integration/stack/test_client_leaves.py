@@ -1,4 +1,4 @@
-"""Cases 4, 5 and 32 over the wire: a client leaves a stream, and the whole answer is accounted."""
+"""Over the wire: a client leaves a stream, and the whole answer is accounted."""
 
 import asyncio
 import logging
@@ -111,7 +111,7 @@ def test_case_05_without_a_log_for_72_hours_it_is_written_off(
     assert (written_off.cost, written_off.charge) == (0, 0)
     assert (written_off.held_cost, written_off.held_charge) == (0, 0)
 
-    # Case 32: what comes after the write-off is a linked adjustment, and our waste.
+    # What comes after the write-off is a linked adjustment, and our waste.
     wait_until(lambda: metered.bill(anna), "the bill")
     metered.log()
     adjusted = wait_until(

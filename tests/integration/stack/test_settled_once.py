@@ -1,4 +1,4 @@
-"""Case 1 over the wire: the answer, the log, and the log once more tell of one settlement."""
+"""Over the wire: the answer, the log, and the log once more tell of one settlement."""
 
 import shutil
 from decimal import Decimal

@@ -1,4 +1,4 @@
-"""Case 32 over the wire: the worker that holds a call dies; the hold stays until the log tells."""
+"""Over the wire: the worker that holds a call dies; the hold stays until the log tells."""
 
 import http.client
 import threading

@@ -1,4 +1,4 @@
-"""Case 17 over the wire: a gateway whose machine has the wrong time decides by the database's."""
+"""Over the wire: a gateway whose machine has the wrong time decides by the database's."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Case 21: fee, allowance, overage, minimum, tax and credit, to the cent and in this order."""
+"""Fee, allowance, overage, minimum, tax and credit, to the cent and in this order."""
 
 from __future__ import annotations
 

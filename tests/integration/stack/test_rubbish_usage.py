@@ -1,4 +1,4 @@
-"""Case 13 over the wire: usage that cannot be trusted is held, never guessed and never zero."""
+"""Over the wire: usage that cannot be trusted is held, never guessed and never zero."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Case 20: graduated and volume prices to the last digit, at the steps and beside them."""
+"""Graduated and volume prices to the last digit, at the steps and beside them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Case 33 over the wire: many events of one tenant at once, more than a megabyte of them."""
+"""Over the wire: many events of one tenant at once, more than a megabyte of them."""
 
 import asyncio
 from decimal import Decimal

@@ -1,4 +1,4 @@
-"""Case 2 over the wire: an Idempotency-Key with another body, or still in flight."""
+"""Over the wire: an Idempotency-Key with another body, or still in flight."""
 
 import http.client
 from concurrent.futures import ThreadPoolExecutor

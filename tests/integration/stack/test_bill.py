@@ -1,4 +1,4 @@
-"""Case 34 by the bill: the emulator's own, as a Cost and Usage Report, against the ledger.
+"""The ledger against the emulator's own bill, as a Cost and Usage Report.
 
 The report is made by `tests/support/cur.py` from what the emulator billed, with prices and usage
 types of its own.

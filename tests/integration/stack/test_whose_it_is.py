@@ -1,4 +1,4 @@
-"""Case 25 over the wire: the key says whose a call is, whatever else names another tenant."""
+"""Over the wire: the key says whose a call is, whatever else names another tenant."""
 
 import json
 from typing import Any

@@ -1,4 +1,4 @@
-"""Case 27 over the wire: a guardrail blocks the input, and only its units are paid; it blocks the
+"""Over the wire: a guardrail blocks the input, and only its units are paid; it blocks the
 output, and its units and the model are."""
 
 import json

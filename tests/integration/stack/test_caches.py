@@ -1,4 +1,4 @@
-"""Cases 11 and 12 over the wire: cached tokens by their class, gross input made net."""
+"""Over the wire: cached tokens by their class, gross input made net."""
 
 from decimal import Decimal
 from typing import Any

@@ -1,4 +1,4 @@
-"""Case 37: unmodified boto3 gives up before the answer is there and sends the same call again."""
+"""Unmodified boto3 gives up before the answer is there and sends the same call again."""
 
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal

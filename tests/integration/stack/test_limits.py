@@ -1,4 +1,4 @@
-"""Case 30 over the wire: an absent limit is unlimited, 0 blocks all, a wrong plan never loads."""
+"""Over the wire: an absent limit is unlimited, 0 blocks all, a wrong plan never loads."""
 
 import subprocess
 import sys

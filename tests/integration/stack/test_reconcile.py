@@ -1,4 +1,4 @@
-"""Case 34: what is dropped, doubled, mispriced or of no known model is found, each by its id.
+"""What is dropped, doubled, mispriced or of no known model is found, each by its id.
 
 Traffic of two tenants in two accounts crosses the wire; the log is the emulator's own, and so are
 the files. What is wrong is put into copies of the log, and into one posting of the ledger.

@@ -1,4 +1,4 @@
-"""Case 10: an answer from our own cache, with a guardrail that costs .0001: the model 0, the
+"""An answer from our own cache, with a guardrail that costs .0001: the model 0, the
 guardrail .0001, the plan's price for a hit."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Case 3 over the wire: a thousand requests over four workers race for a cap, to the cent."""
+"""Over the wire: a thousand requests over four workers race for a cap, to the cent."""
 
 import asyncio
 import signal
