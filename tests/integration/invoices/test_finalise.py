@@ -187,7 +187,7 @@ def test_without_issuer_contract_address_or_rate_nothing_is_final(database: Data
     in_world(database, body)
 
 
-def test_case_23_invoices_in_currencies_of_other_decimals(database: Database) -> None:
+def test_invoices_in_currencies_of_other_decimals(database: Database) -> None:
     """16.44 USD of list charges: a line is rounded once, after its conversion."""
     given = {"JPY": ("150", "2466"), "KWD": ("0.3", "4.932")}
 
@@ -216,7 +216,7 @@ def test_case_23_invoices_in_currencies_of_other_decimals(database: Database) ->
     in_world(database, body)
 
 
-def test_case_19_an_invoice_comes_out_the_same_after_all_has_changed(database: Database) -> None:
+def test_an_invoice_comes_out_the_same_after_all_has_changed(database: Database) -> None:
     """Later events, prices, plans, contracts, rates, credit and a void: the same bytes."""
 
     async def body(world: World) -> None:

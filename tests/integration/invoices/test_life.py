@@ -38,7 +38,7 @@ async def credit(house: House, who: Principal, number: str | None, **options: An
     return await issue_credit_note(book, clock, ISSUER, who.tenant_id, str(number), **given)
 
 
-def test_case_18_a_late_event_is_an_adjustment_of_the_next_invoice_at_its_own_price(
+def test_a_late_event_is_an_adjustment_of_the_next_invoice_at_its_own_price(
     database: Database,
 ) -> None:
     async def body(world: World) -> None:
@@ -81,7 +81,7 @@ def test_case_18_a_late_event_is_an_adjustment_of_the_next_invoice_at_its_own_pr
     in_world(database, body)
 
 
-def test_case_18_a_late_event_under_steps_costs_what_its_periods_next_token_cost(
+def test_a_late_event_under_steps_costs_what_its_periods_next_token_cost(
     database: Database,
 ) -> None:
     async def body(world: World) -> None:
@@ -280,7 +280,7 @@ def test_a_credit_note_gives_prepaid_credit_back_and_its_void_takes_it_again(
     in_world(database, body)
 
 
-def test_case_24_fifty_at_once_ten_roll_back_numbers_have_no_gap(database: Database) -> None:
+def test_fifty_at_once_ten_roll_back_numbers_have_no_gap(database: Database) -> None:
     async def body(world: World) -> None:
         house = House.of(world)
         people = []

@@ -37,9 +37,7 @@ STEPS = [
         ("volume", ["0", "10", "8.000008", "50.000005", "60"]),
     ],
 )
-def test_case_20_steps_on_final_invoices(
-    database: Database, mode: str, expected: list[str]
-) -> None:
+def test_steps_on_final_invoices(database: Database, mode: str, expected: list[str]) -> None:
     """Of five months, each with its own quantity; a month of nothing has no invoice."""
     used = [0, 1_000_000, 1_000_001, 10_000_001, 12_000_000]
 
@@ -66,7 +64,7 @@ def test_case_20_steps_on_final_invoices(
     in_world(database, body)
 
 
-def test_case_21_to_the_cent_with_its_postings(database: Database) -> None:
+def test_to_the_cent_with_its_postings(database: Database) -> None:
     async def body(world: World) -> None:
         await world.plan(
             monthly_fee="99",
@@ -114,7 +112,7 @@ def test_case_21_to_the_cent_with_its_postings(database: Database) -> None:
     in_world(database, body)
 
 
-def test_case_22_an_upgrade_within_a_period_on_a_final_invoice(database: Database) -> None:
+def test_an_upgrade_within_a_period_on_a_final_invoice(database: Database) -> None:
     """November 2026 has 30 days: 20 are left on the 11th."""
     change = datetime(2026, 11, 11, 15, tzinfo=UTC)
     period = billing_period(change, "UTC", 1)
@@ -150,7 +148,7 @@ def test_case_22_an_upgrade_within_a_period_on_a_final_invoice(database: Databas
     in_world(database, body)
 
 
-def test_case_15_a_price_holds_from_its_instant_and_late_events_keep_the_old_one(
+def test_a_price_holds_from_its_instant_and_late_events_keep_the_old_one(
     database: Database,
 ) -> None:
     """Admitted 100 ms before the change, and one that settles two days after it: the old price."""
@@ -184,7 +182,7 @@ def test_case_15_a_price_holds_from_its_instant_and_late_events_keep_the_old_one
     in_world(database, body)
 
 
-def test_case_16_each_event_of_an_edge_is_in_exactly_one_period(database: Database) -> None:
+def test_each_event_of_an_edge_is_in_exactly_one_period(database: Database) -> None:
     """America/New_York: a month ends at its own midnight, with its own number of hours."""
     zone = ZoneInfo("America/New_York")
 
@@ -296,7 +294,7 @@ def test_an_invoice_waits_for_a_change_of_plan_that_is_due(database: Database) -
     in_world(database, body)
 
 
-def test_case_15_a_back_dated_fix_is_a_reversal_plus_new_entries(database: Database) -> None:
+def test_a_back_dated_fix_is_a_reversal_plus_new_entries(database: Database) -> None:
     async def body(world: World) -> None:
         house, anna = House.of(world), world.anna
         for who in (anna, world.bert):

@@ -26,7 +26,7 @@ LIMITS = [
 
 
 @pytest.mark.parametrize("limit", LIMITS)
-def test_case_30_zero_blocks_all_and_absent_is_unlimited(database: Database, limit: str) -> None:
+def test_zero_blocks_all_and_absent_is_unlimited(database: Database, limit: str) -> None:
     async def body(world: World) -> None:
         await world.admitted()
         zero: Any = "0" if limit == "monthly_budget" else 0
@@ -40,7 +40,7 @@ def test_case_30_zero_blocks_all_and_absent_is_unlimited(database: Database, lim
     in_world(database, body)
 
 
-def test_case_30_a_limit_that_cannot_be_is_an_error_at_load(database: Database) -> None:
+def test_a_limit_that_cannot_be_is_an_error_at_load(database: Database) -> None:
     async def body(world: World) -> None:
         for wrong in ({"requests_per_day": -1}, {"requests_per_daze": 1}, {"markup": 1.5}):
             with pytest.raises(PlanError):

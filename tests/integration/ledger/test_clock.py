@@ -35,7 +35,7 @@ async def _written_off(world: World, clock: Any) -> object:
     return await next(each for each in rounds if each.name == "write-off").work()
 
 
-def test_case_17_a_hold_is_as_long_as_the_database_says(database: Database) -> None:
+def test_a_hold_is_as_long_as_the_database_says(database: Database) -> None:
     async def body(world: World) -> None:
         unknown = AttemptOutcome(0, 1, "unknown", error="gone")
         await world.settle(await world.admitted(), unknown)
@@ -49,7 +49,7 @@ def test_case_17_a_hold_is_as_long_as_the_database_says(database: Database) -> N
     in_world(database, body)
 
 
-def test_case_17_a_skew_is_told_once_a_day_and_worker(database: Database) -> None:
+def test_a_skew_is_told_once_a_day_and_worker(database: Database) -> None:
     async def body(world: World) -> None:
         for ahead, name in (
             (timedelta(minutes=7), "a/gateway"),

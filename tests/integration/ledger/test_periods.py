@@ -72,7 +72,7 @@ def _instants(zone: str, draw: random.Random) -> list[datetime]:
     return found
 
 
-def test_case_16_days_and_periods_equal_the_domains(module_database: Database) -> None:
+def test_days_and_periods_equal_the_domains(module_database: Database) -> None:
     draw = random.Random(16)
 
     async def check() -> None:
@@ -100,7 +100,7 @@ def test_case_16_days_and_periods_equal_the_domains(module_database: Database) -
     asyncio.run(check())
 
 
-def test_case_16_november_in_new_york(module_database: Database) -> None:
+def test_november_in_new_york(module_database: Database) -> None:
     async def check() -> None:
         connection = await asyncpg.connect(module_database.dsn("superuser"))
 

@@ -28,7 +28,7 @@ def unknown(call: int, attempt: int, *, charged: bool = False) -> AttemptOutcome
     return AttemptOutcome(call, attempt, "unknown", charged=charged, error="ReadTimeout")
 
 
-def test_case_01_settled_three_times_posts_once(database: Database) -> None:
+def test_settled_three_times_posts_once(database: Database) -> None:
     async def body(world: World) -> None:
         reservation = await world.admitted()
         assert await world.budget() == (0, CHARGE)
@@ -51,7 +51,7 @@ def test_case_01_settled_three_times_posts_once(database: Database) -> None:
     in_world(database, body)
 
 
-def test_case_01_settled_three_times_at_once_posts_once(database: Database) -> None:
+def test_settled_three_times_at_once_posts_once(database: Database) -> None:
     async def body(world: World) -> None:
         reservation = await world.admitted()
         outcome = world.outcome(USED)
@@ -62,7 +62,7 @@ def test_case_01_settled_three_times_at_once_posts_once(database: Database) -> N
     in_world(database, body)
 
 
-def test_case_07_a_billed_retry_is_two_costs_and_one_charge(database: Database) -> None:
+def test_a_billed_retry_is_two_costs_and_one_charge(database: Database) -> None:
     async def body(world: World) -> None:
         reservation = await world.admitted()
         await world.settle(reservation, unknown(0, 1), final=False)
@@ -89,7 +89,7 @@ def test_case_07_a_billed_retry_is_two_costs_and_one_charge(database: Database) 
     in_world(database, body)
 
 
-def test_case_08_throttled_four_times_then_answered(database: Database) -> None:
+def test_throttled_four_times_then_answered(database: Database) -> None:
     async def body(world: World) -> None:
         reservation = await world.admitted()
         for attempt in range(1, 5):
@@ -159,7 +159,7 @@ def test_outcomes_of_all_attempts_in_one_settlement(database: Database) -> None:
     in_world(database, body)
 
 
-def test_case_13_a_quarantined_attempt_holds_its_budget(database: Database) -> None:
+def test_a_quarantined_attempt_holds_its_budget(database: Database) -> None:
     async def body(world: World) -> None:
         reservation = await world.admitted()
         rubbish = AttemptOutcome(
@@ -180,7 +180,7 @@ def test_case_13_a_quarantined_attempt_holds_its_budget(database: Database) -> N
     in_world(database, body)
 
 
-def test_case_32_a_settlement_after_write_off_is_a_linked_adjustment(database: Database) -> None:
+def test_a_settlement_after_write_off_is_a_linked_adjustment(database: Database) -> None:
     async def body(world: World) -> None:
         reservation = await world.admitted()
         await world.settle(reservation, unknown(0, 1, charged=True))
@@ -236,7 +236,7 @@ def test_a_charge_whose_answer_was_never_delivered_is_reversed(database: Databas
     in_world(database, body)
 
 
-def test_case_32_a_late_settlement_over_the_limit_is_flagged(database: Database) -> None:
+def test_a_late_settlement_over_the_limit_is_flagged(database: Database) -> None:
     async def body(world: World) -> None:
         await world.control.set_budget(
             Budget(world.anna.tenant_id, "tenant", "", "month", "charge", CHARGE)
@@ -325,7 +325,7 @@ def test_another_tenants_request_cannot_be_settled(database: Database) -> None:
     in_world(database, body)
 
 
-def test_case_33_a_hundred_events_in_one_batch_are_a_hundred_rows(database: Database) -> None:
+def test_a_hundred_events_in_one_batch_are_a_hundred_rows(database: Database) -> None:
     async def body(world: World) -> None:
         made = await asyncio.gather(*(world.admitted() for _ in range(100)))
         raw = {f"member{number}": number for number in range(200)}  # more than 1 MB in all
@@ -339,7 +339,7 @@ def test_case_33_a_hundred_events_in_one_batch_are_a_hundred_rows(database: Data
     in_world(database, body)
 
 
-def test_case_23_nothing_is_rounded_per_event(database: Database) -> None:
+def test_nothing_is_rounded_per_event(database: Database) -> None:
     async def body(world: World) -> None:
         tiny = Usage(cache_read=137)  # .0000411 a call, .0001233 charged
         worst = {"worst_cost": Decimal("0.0000411"), "worst_charge": Decimal("0.0001233")}

@@ -97,7 +97,7 @@ CAPPED = {
 
 
 @pytest.mark.parametrize("scope", CAPPED)
-def test_case_03_a_cap_holds_over_four_processes(database: Database, scope: Any) -> None:
+def test_a_cap_holds_over_four_processes(database: Database, scope: Any) -> None:
     subject, whose = CAPPED[scope]
 
     async def body(world: World) -> None:
@@ -133,7 +133,7 @@ def test_case_03_a_cap_holds_over_four_processes(database: Database, scope: Any)
     in_world(database, body)
 
 
-def test_case_31_cold_workers_agree_with_the_ledger(database: Database) -> None:
+def test_cold_workers_agree_with_the_ledger(database: Database) -> None:
     """There is no cache of limits to flush: eight new workers decide as one that never left."""
 
     async def body(world: World) -> None:
@@ -161,7 +161,7 @@ def test_case_31_cold_workers_agree_with_the_ledger(database: Database) -> None:
     in_world(database, body)
 
 
-def test_case_32_the_holder_dies_and_its_slots_fall_free(database: Database) -> None:
+def test_the_holder_dies_and_its_slots_fall_free(database: Database) -> None:
     """Admitted directly as dispatched: what was sent is unknowable, so it is unknown and held."""
 
     async def body(world: World) -> None:
@@ -222,7 +222,7 @@ def test_slots_are_leases_of_each_worker_alone(database: Database) -> None:
     in_world(database, body)
 
 
-def test_case_06_killed_in_the_middle_of_settling(database: Database) -> None:
+def test_killed_in_the_middle_of_settling(database: Database) -> None:
     """Whatever the moment, each attempt ends once, with totals as without the crash."""
 
     async def body(world: World) -> None:

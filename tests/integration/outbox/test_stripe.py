@@ -111,7 +111,7 @@ def test_a_finalised_invoice_is_collected_once_with_all_its_lines(database: Data
     in_shop(database, body)
 
 
-def test_case_35_one_charge_after_48_hours(database: Database) -> None:
+def test_one_charge_after_48_hours(database: Database) -> None:
     """Every request in turn loses its answer; two days later the push goes on, and charges once."""
 
     async def body(shop: Shop) -> None:

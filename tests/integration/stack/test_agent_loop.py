@@ -17,7 +17,7 @@ CALLS, OUT = 10, 300
 AROUND = 32  # the bound of one message and one block
 
 
-def test_case_26_ten_calls_run_and_the_eleventh_is_refused(metered: MeteredStack) -> None:
+def test_ten_calls_run_and_the_eleventh_is_refused(metered: MeteredStack) -> None:
     anna, bert = metered.tenants({"clamp_output": False})
     for who in (anna, bert):
         run = Budget(who.id, "run", RUN, "total", "cost", CAP)
@@ -50,7 +50,7 @@ def test_case_26_ten_calls_run_and_the_eleventh_is_refused(metered: MeteredStack
     metered.agree(anna, bert)
 
 
-def test_case_26_no_sdk_sends_a_refused_call_again(metered: MeteredStack) -> None:
+def test_no_sdk_sends_a_refused_call_again(metered: MeteredStack) -> None:
     """With each SDK's own retries: one request for a 402, and the run named as the how-to says."""
     anna, bert = metered.tenants()
     run = Budget(anna.id, "run", RUN, "total", "charge", Decimal("0.0001"))

@@ -9,7 +9,7 @@ from tests.support.stack_clients import converse_body
 TEXTS = 2_048
 
 
-def test_case_33_a_hundred_at_once(metered: MeteredStack) -> None:
+def test_a_hundred_at_once(metered: MeteredStack) -> None:
     anna, bert = metered.tenants()
     sdk = metered.boto3(anna, max_pool_connections=32)
 
@@ -23,7 +23,7 @@ def test_case_33_a_hundred_at_once(metered: MeteredStack) -> None:
     metered.agree(anna, bert)
 
 
-def test_case_33_more_than_a_megabyte_in_one_settlement(metered: MeteredStack) -> None:
+def test_more_than_a_megabyte_in_one_settlement(metered: MeteredStack) -> None:
     anna, bert = metered.tenants()
     with metered.openai(anna) as sdk:
         answer = sdk.embeddings.create(model=TITAN, input=["ok"] * TEXTS, dimensions=256)

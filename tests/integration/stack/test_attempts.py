@@ -12,7 +12,7 @@ from tests.support.stack import Tenant, wait_until
 COST = Decimal("0.0105")  # 1,000 in, 500 out
 
 
-def test_case_07_a_billed_time_out_is_our_waste(metered: MeteredStack) -> None:
+def test_a_billed_time_out_is_our_waste(metered: MeteredStack) -> None:
     anna, bert = metered.tenants()
     metered.rule(anna, "hang", bill="full", times=1)
     answer = metered.boto3(anna).converse(**metered.ask(CLAUDE, 1_000, 500))
@@ -27,7 +27,7 @@ def test_case_07_a_billed_time_out_is_our_waste(metered: MeteredStack) -> None:
     metered.agree(anna, bert)
 
 
-def test_case_07_two_attempts_that_may_be_billed_are_the_most(metered: MeteredStack) -> None:
+def test_two_attempts_that_may_be_billed_are_the_most(metered: MeteredStack) -> None:
     anna, bert = metered.tenants()
     metered.rule(anna, "cut", bill="full")
     with pytest.raises(ClientError) as refused:
@@ -40,7 +40,7 @@ def test_case_07_two_attempts_that_may_be_billed_are_the_most(metered: MeteredSt
 
 
 @pytest.mark.parametrize("how", ["sigv4", "bearer"])
-def test_case_08_throttled_four_times_then_answered(metered: MeteredStack, how: str) -> None:
+def test_throttled_four_times_then_answered(metered: MeteredStack, how: str) -> None:
     anna, bert = metered.tenants()
     metered.rule(anna, "throttle", times=4)
     answer = metered.boto3(anna, how).converse(**metered.ask(CLAUDE, 1_000, 500))
@@ -55,7 +55,7 @@ def test_case_08_throttled_four_times_then_answered(metered: MeteredStack, how: 
     metered.agree(anna, bert)
 
 
-def test_case_08_throttled_to_the_end_costs_nothing(metered: MeteredStack) -> None:
+def test_throttled_to_the_end_costs_nothing(metered: MeteredStack) -> None:
     anna, bert = metered.tenants()
     metered.rule(anna, "throttle")
     with pytest.raises(ClientError) as refused:
@@ -68,9 +68,7 @@ def test_case_08_throttled_to_the_end_costs_nothing(metered: MeteredStack) -> No
 
 
 @pytest.mark.parametrize("kind", ["error_frame", "cut"])
-def test_case_09_an_error_in_the_stream_is_not_the_customers(
-    metered: MeteredStack, kind: str
-) -> None:
+def test_an_error_in_the_stream_is_not_the_customers(metered: MeteredStack, kind: str) -> None:
     anna, bert = metered.tenants()
     metered.rule(anna, kind, after_events=40)
     text = ""
@@ -94,7 +92,7 @@ def test_case_09_an_error_in_the_stream_is_not_the_customers(
     metered.agree(anna, bert)
 
 
-def test_case_09_nor_is_it_when_the_client_has_left(metered: MeteredStack) -> None:
+def test_nor_is_it_when_the_client_has_left(metered: MeteredStack) -> None:
     anna, bert = metered.tenants()
     metered.rule(anna, "slow_tokens", delay_ms=5)
     metered.rule(anna, "error_frame", after_events=200)

@@ -107,7 +107,7 @@ def run_to_the_end(stack: MeteredStack, job_arn: str) -> None:
     wait_until(completed, "the job has ended")
 
 
-def test_case_28_batch_polled_and_restarted(
+def test_batch_polled_and_restarted(
     metered: MeteredStack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     anna, bert = metered.tenants()

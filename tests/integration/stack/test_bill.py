@@ -59,7 +59,7 @@ def ids(report: dict[str, Any], kind: str) -> list[str]:
     return [one["id"] for one in report["breaks"] if one["kind"] == kind]
 
 
-def test_case_34_the_bill_of_the_same_traffic_has_no_break(
+def test_the_bill_of_the_same_traffic_has_no_break(
     traffic: Traffic, bill: list[Line], tmp_path: Path
 ) -> None:
     day = bill[0]["line_item_usage_start_date"][:10]
@@ -83,9 +83,7 @@ def test_case_34_the_bill_of_the_same_traffic_has_no_break(
     assert report["unnamed_usd"] == "0"
 
 
-def test_case_34_every_break_of_a_bill_is_found(
-    traffic: Traffic, bill: list[Line], tmp_path: Path
-) -> None:
+def test_every_break_of_a_bill_is_found(traffic: Traffic, bill: list[Line], tmp_path: Path) -> None:
     lines = deepcopy(bill)
     missing = the_one(lines, NOVA_OUT)
     lines.remove(missing)
@@ -132,7 +130,7 @@ def test_case_34_every_break_of_a_bill_is_found(
     assert "7 breaks between ledger and bill" in said
 
 
-def test_case_34_a_usage_type_that_nobody_knows_stops_it(
+def test_a_usage_type_that_nobody_knows_stops_it(
     traffic: Traffic, bill: list[Line], tmp_path: Path
 ) -> None:
     odd = {**bill[0], "line_item_usage_type": "USE1-Zebra9-input-tokens"}
@@ -147,7 +145,7 @@ def test_case_34_a_usage_type_that_nobody_knows_stops_it(
     assert "ignored as asked, 1 lines" in ignored.stdout
 
 
-def test_case_34_a_bill_by_tenant(traffic: Traffic, bill: list[Line], tmp_path: Path) -> None:
+def test_a_bill_by_tenant(traffic: Traffic, bill: list[Line], tmp_path: Path) -> None:
     lines = deepcopy(bill)
     swapped = the_one(lines, NOVA_OUT)
     swapped["tags"] = {"iamPrincipal/tid": traffic.bert.name}  # a tag may also hold the name
@@ -165,7 +163,7 @@ def test_case_34_a_bill_by_tenant(traffic: Traffic, bill: list[Line], tmp_path: 
     assert report["unnamed_usd"] == swapped["line_item_unblended_cost"].rstrip("0").rstrip(".")
 
 
-def test_case_34_the_newest_delivery_of_a_month_in_parquet_from_a_bucket(
+def test_the_newest_delivery_of_a_month_in_parquet_from_a_bucket(
     traffic: Traffic, bill: list[Line], tmp_path: Path
 ) -> None:
     file = tmp_path / "new.parquet"
@@ -190,7 +188,7 @@ def test_case_34_the_newest_delivery_of_a_month_in_parquet_from_a_bucket(
     assert f"{len(months)} files, {len(bill)} lines of usage" in done.stdout
 
 
-def test_case_34_a_day_that_is_not_billed_yet_is_no_break(
+def test_a_day_that_is_not_billed_yet_is_no_break(
     traffic: Traffic, bill: list[Line], tmp_path: Path
 ) -> None:
     early = other_lines("2026-11-02", ACCOUNTS["pool"])

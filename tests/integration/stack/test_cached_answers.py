@@ -30,7 +30,7 @@ def told(answer: Mapping[str, Any]) -> tuple[str, str | None]:
     return headers["x-tenantry-charge"], headers.get("x-tenantry-cache")
 
 
-def test_case_10_a_hit_pays_the_guardrail_and_the_plans_price(metered: MeteredStack) -> None:
+def test_a_hit_pays_the_guardrail_and_the_plans_price(metered: MeteredStack) -> None:
     anna, bert = metered.tenants({**CACHING, "guardrail": f"{PRIVATE}:1"})
     client = metered.boto3(anna)
     ask = metered.ask(NOVA, 45, 11)

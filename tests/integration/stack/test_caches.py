@@ -11,7 +11,7 @@ FIVE_MINUTES = {"cachePoint": {"type": "default", "ttl": "5m"}}
 READ, WRITTEN_1H, WRITTEN_5M = 13_923, 5_000, 2_262
 
 
-def test_case_11_each_class_at_its_price(metered: MeteredStack) -> None:
+def test_each_class_at_its_price(metered: MeteredStack) -> None:
     anna, bert = metered.tenants(placement="silo")
     first = _cached(metered, anna, [(6_000, "a"), None], out=1)["usage"]
     blocks = [(6_000 + READ - first["cacheWriteInputTokens"], "a"), None]
@@ -47,7 +47,7 @@ def test_case_11_each_class_at_its_price(metered: MeteredStack) -> None:
     metered.agree(anna, bert)
 
 
-def test_case_12_gross_input_is_made_net(metered: MeteredStack) -> None:
+def test_gross_input_is_made_net(metered: MeteredStack) -> None:
     """The answer's usage is of another provider's kind: the emulator says it, and bills its own."""
     anna = metered.tenant()
     metered.rule(

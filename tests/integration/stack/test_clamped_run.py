@@ -39,9 +39,7 @@ WIRES: dict[str, tuple[str, dict[str, Any]]] = {
 
 
 @pytest.mark.parametrize("wire", WIRES)
-def test_case_36_runs_until_input_and_256_tokens_are_not_left(
-    metered: MeteredStack, wire: str
-) -> None:
+def test_runs_until_input_and_256_tokens_are_not_left(metered: MeteredStack, wire: str) -> None:
     anna, bert = metered.tenants(PLAN)
     cap = Budget(anna.id, "run", "r36", "total", "cost", CAP)
     metered.control(lambda control: control.set_budget(cap))
@@ -71,7 +69,7 @@ def test_case_36_runs_until_input_and_256_tokens_are_not_left(
     metered.agree(anna, bert)
 
 
-def test_case_36_a_short_answer_is_not_lowered_below_what_was_asked(metered: MeteredStack) -> None:
+def test_a_short_answer_is_not_lowered_below_what_was_asked(metered: MeteredStack) -> None:
     anna, bert = metered.tenants({**PLAN, "markup": "3"})
     one = BOUND * IN_PRICE + 100 * OUT_PRICE
     for limit, status in ((3 * one, 200), (3 * one - Decimal("1e-9"), 402)):
@@ -84,7 +82,7 @@ def test_case_36_a_short_answer_is_not_lowered_below_what_was_asked(metered: Met
     metered.agree(anna, bert)
 
 
-def test_case_36_the_tightest_of_several_budgets_shortens(metered: MeteredStack) -> None:
+def test_the_tightest_of_several_budgets_shortens(metered: MeteredStack) -> None:
     """Each bites in turn, in its own basis; the plan clamps for all, with or without a run."""
     anna, bert = metered.tenants({**PLAN, "clamp_output": True, "monthly_budget": "2"})
     key = anna.key.id
@@ -109,7 +107,7 @@ def test_case_36_the_tightest_of_several_budgets_shortens(metered: MeteredStack)
     metered.agree(anna, bert)
 
 
-def test_case_36_calls_at_once_never_pass_the_cap(metered: MeteredStack) -> None:
+def test_calls_at_once_never_pass_the_cap(metered: MeteredStack) -> None:
     anna, bert = metered.tenants(PLAN)
     cap = Budget(anna.id, "run", "r36", "total", "cost", CAP)
     metered.control(lambda control: control.set_budget(cap))

@@ -53,7 +53,7 @@ def _read(events: Iterator[Any], tokens: int) -> None:
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_case_04_the_whole_answer_is_billed_once(metered: MeteredStack, way: str) -> None:
+def test_the_whole_answer_is_billed_once(metered: MeteredStack, way: str) -> None:
     anna, bert = metered.tenants()
     metered.rule(anna, "slow_tokens", delay_ms=2)
     leave_after(metered, anna, way)
@@ -73,7 +73,7 @@ def at_the_drain_cap(metered: MeteredStack, tenant: Tenant) -> Posted:
     return metered.wait_unknown(tenant)
 
 
-def test_case_05_the_log_tells_what_the_drain_did_not(metered: MeteredStack) -> None:
+def test_the_log_tells_what_the_drain_did_not(metered: MeteredStack) -> None:
     anna, bert = metered.tenants()
     unknown = at_the_drain_cap(metered, anna)
     assert (unknown.cost, unknown.charge) == (0, 0)
@@ -90,7 +90,7 @@ def test_case_05_the_log_tells_what_the_drain_did_not(metered: MeteredStack) -> 
     metered.agree(anna, bert)
 
 
-def test_case_05_without_a_log_for_72_hours_it_is_written_off(
+def test_without_a_log_for_72_hours_it_is_written_off(
     metered: MeteredStack, caplog: pytest.LogCaptureFixture
 ) -> None:
     anna, bert = metered.tenants()

@@ -18,7 +18,7 @@ AHEAD = {"7 min ahead": timedelta(minutes=7), "2 h behind": timedelta(hours=-2)}
 
 
 @pytest.mark.parametrize("how", AHEAD)
-def test_case_17_the_databases_time_is_used(
+def test_the_databases_time_is_used(
     metered: MeteredStack, how: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ahead = AHEAD[how]

@@ -24,7 +24,7 @@ def lines(metered: MeteredStack, tenant: Tenant) -> Mapping[str, tuple[int, Deci
     return {row[0]: (row[1], row[2]) for row in metered.rows(_LINES, tenant.id)}
 
 
-def test_case_27_input_blocked_pays_units_alone(metered: MeteredStack) -> None:
+def test_input_blocked_pays_units_alone(metered: MeteredStack) -> None:
     anna, bert = metered.tenants()
     answer = metered.boto3(anna).converse(
         modelId=NOVA, messages=ASKED, guardrailConfig=STRICT_CONFIG
@@ -43,7 +43,7 @@ def test_case_27_input_blocked_pays_units_alone(metered: MeteredStack) -> None:
     metered.agree(anna, bert)
 
 
-def test_case_27_output_blocked_pays_units_and_model(metered: MeteredStack) -> None:
+def test_output_blocked_pays_units_and_model(metered: MeteredStack) -> None:
     anna, bert = metered.tenants()
     ask = metered.ask(NOVA, 45, 511)
     answer = metered.boto3(anna).converse(**ask, guardrailConfig=DIVIDED_CONFIG)
@@ -63,7 +63,7 @@ def test_case_27_output_blocked_pays_units_and_model(metered: MeteredStack) -> N
 
 
 @pytest.mark.parametrize("mode", ["sync", "async"])
-def test_case_27_a_stream(metered: MeteredStack, mode: str) -> None:
+def test_a_stream(metered: MeteredStack, mode: str) -> None:
     anna, bert = metered.tenants()
     ask = metered.ask(NOVA, 45, 511)
     config = {**DIVIDED_CONFIG, "streamProcessingMode": mode, "trace": "enabled"}
@@ -82,7 +82,7 @@ def test_case_27_a_stream(metered: MeteredStack, mode: str) -> None:
     metered.agree(anna, bert)
 
 
-def test_case_27_native_bodies(metered: MeteredStack) -> None:
+def test_native_bodies(metered: MeteredStack) -> None:
     anna, bert = metered.tenants()
     client = metered.boto3(anna)
     named = {"guardrailIdentifier": STRICT, "guardrailVersion": "1"}

@@ -9,7 +9,7 @@ from tests.support.stack import Tenant, wait_until
 from tests.support.stack_clients import converse_path
 
 
-def test_case_32_dispatched_is_unknown_and_held(fragile: MeteredStack) -> None:
+def test_dispatched_is_unknown_and_held(fragile: MeteredStack) -> None:
     anna, bert = fragile.tenants()
     ask = fragile.ask(CLAUDE, 45, 511)
     fragile.rule(anna, "slow_first_token", delay_ms=3_000)

@@ -33,7 +33,7 @@ def once(posted: Posted) -> None:
 
 
 @pytest.mark.parametrize("stream", [False, True])
-def test_case_02_the_answer_is_replayed_and_another_body_refused(
+def test_the_answer_is_replayed_and_another_body_refused(
     metered: MeteredStack, stream: bool
 ) -> None:
     anna, bert = metered.tenants({"requests_per_day": 1})
@@ -56,7 +56,7 @@ def test_case_02_the_answer_is_replayed_and_another_body_refused(
     assert metered.dispatched(anna) == metered.dispatched(bert) == 1
 
 
-def test_case_02_in_flight(metered: MeteredStack) -> None:
+def test_in_flight(metered: MeteredStack) -> None:
     anna, bert = metered.tenants()
     metered.rule(anna, "slow_first_token", delay_ms=2_000)
     with ThreadPoolExecutor(1) as pool:
@@ -71,7 +71,7 @@ def test_case_02_in_flight(metered: MeteredStack) -> None:
     assert metered.posted(bert).attempts == []
 
 
-def test_case_02_a_stream_that_was_left_is_there_in_full(metered: MeteredStack) -> None:
+def test_a_stream_that_was_left_is_there_in_full(metered: MeteredStack) -> None:
     anna = metered.tenant()
     metered.rule(anna, "slow_tokens", delay_ms=2)
     ask = metered.ask(CLAUDE, 1_000, 500)
@@ -89,7 +89,7 @@ def test_case_02_a_stream_that_was_left_is_there_in_full(metered: MeteredStack) 
     once(metered.posted(anna))
 
 
-def test_case_02_through_openai(metered: MeteredStack) -> None:
+def test_through_openai(metered: MeteredStack) -> None:
     anna = metered.tenant()
     text = metered.ask(CLAUDE, 1_000, 500)["messages"][0]["content"][0]["text"]
 
@@ -115,7 +115,7 @@ def test_case_02_through_openai(metered: MeteredStack) -> None:
     once(metered.posted(anna))
 
 
-def test_case_02_what_was_refused_or_throttled_is_not_kept(metered: MeteredStack) -> None:
+def test_what_was_refused_or_throttled_is_not_kept(metered: MeteredStack) -> None:
     anna = metered.tenant({"requests_per_day": 1})
     for key in ("", "a b", "k" * 256):
         assert converse(metered, anna, key)[0] == 400
@@ -126,7 +126,7 @@ def test_case_02_what_was_refused_or_throttled_is_not_kept(metered: MeteredStack
     once(metered.wait_posted(anna, 1))
 
 
-def test_case_02_the_model_s_refusal_is_kept(metered: MeteredStack) -> None:
+def test_the_model_s_refusal_is_kept(metered: MeteredStack) -> None:
     anna = metered.tenant()
     metered.rule(anna, "error", status=400, code="ValidationException", times=1)
     first = converse(metered, anna, "k")

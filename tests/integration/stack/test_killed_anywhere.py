@@ -163,7 +163,7 @@ def stopped(stack: Stack) -> Iterator[None]:
 
 
 @PLAIN_AND_STREAMED
-def test_case_06_killed_after_the_reservation(doomed: Stack, stream: bool) -> None:
+def test_killed_after_the_reservation(doomed: Stack, stream: bool) -> None:
     scene = Scene(doomed, stream=stream)
     with contextlib.ExitStack() as lock:
         lock.enter_context(locked(doomed, scene.anna))
@@ -179,7 +179,7 @@ def test_case_06_killed_after_the_reservation(doomed: Stack, stream: bool) -> No
 
 
 @PLAIN_AND_STREAMED
-def test_case_06_killed_after_the_dispatch(doomed: Stack, stream: bool) -> None:
+def test_killed_after_the_dispatch(doomed: Stack, stream: bool) -> None:
     scene = Scene(doomed, stream=stream)
     with scene.answer_later():
         doomed.kill_gateway_worker()
@@ -188,7 +188,7 @@ def test_case_06_killed_after_the_dispatch(doomed: Stack, stream: bool) -> None:
 
 
 @PLAIN_AND_STREAMED
-def test_case_06_killed_after_the_upstream_reply(doomed: Stack, stream: bool) -> None:
+def test_killed_after_the_upstream_reply(doomed: Stack, stream: bool) -> None:
     scene = Scene(doomed, stream=stream)
     with scene.answer_later(), stopped(doomed):
         scene.wait_billed()
@@ -197,7 +197,7 @@ def test_case_06_killed_after_the_upstream_reply(doomed: Stack, stream: bool) ->
 
 
 @ONE_OF_BOTH
-def test_case_06_gateway_killed_in_the_middle_of_the_commit(doomed: Stack, stream: bool) -> None:
+def test_gateway_killed_in_the_middle_of_the_commit(doomed: Stack, stream: bool) -> None:
     """The commit goes through although nobody waits for it any more."""
     scene = Scene(doomed, stream=stream)
     with scene.answer_later(), locked(doomed, scene.anna):
@@ -208,7 +208,7 @@ def test_case_06_gateway_killed_in_the_middle_of_the_commit(doomed: Stack, strea
 
 
 @ONE_OF_BOTH
-def test_case_06_all_killed_in_the_middle_of_the_commit(doomed: Stack, stream: bool) -> None:
+def test_all_killed_in_the_middle_of_the_commit(doomed: Stack, stream: bool) -> None:
     """The commit is undone with the database; the log says what was used."""
     scene = Scene(doomed, stream=stream)
     with scene.answer_later(), locked(doomed, scene.anna):
@@ -219,7 +219,7 @@ def test_case_06_all_killed_in_the_middle_of_the_commit(doomed: Stack, stream: b
 
 
 @ONE_OF_BOTH
-def test_case_06_postgres_killed_in_the_middle_of_the_commit(doomed: Stack, stream: bool) -> None:
+def test_postgres_killed_in_the_middle_of_the_commit(doomed: Stack, stream: bool) -> None:
     """The gateway still knows what to settle, and settles it when the database is back: as the
     customer's where that was in time, as our waste where it was told 503."""
     scene = Scene(doomed, stream=stream)

@@ -21,7 +21,7 @@ ZERO: list[tuple[dict[str, Any], int, str, int]] = [
 ]
 
 
-def test_case_30_absent_is_unlimited(metered: MeteredStack) -> None:
+def test_absent_is_unlimited(metered: MeteredStack) -> None:
     anna, bert = metered.tenants({})
     sdk = metered.boto3(anna)
     for _ in range(30):
@@ -32,7 +32,7 @@ def test_case_30_absent_is_unlimited(metered: MeteredStack) -> None:
 
 
 @pytest.mark.parametrize(("plan", "status", "kind", "other"), ZERO)
-def test_case_30_zero_blocks_all(
+def test_zero_blocks_all(
     metered: MeteredStack, plan: dict[str, Any], status: int, kind: str, other: int
 ) -> None:
     anna, bert = metered.tenant(plan), metered.tenant({})
@@ -47,7 +47,7 @@ def test_case_30_zero_blocks_all(
     assert metered.bill(anna) == {}
 
 
-def test_case_30_a_plan_that_is_not_there(metered: MeteredStack) -> None:
+def test_a_plan_that_is_not_there(metered: MeteredStack) -> None:
     with pytest.raises(BadRequest, match="no plan"):
         metered.control(lambda control: control.create_tenant("x", plan="no-such-tier"))
 
@@ -64,7 +64,7 @@ def test_case_30_a_plan_that_is_not_there(metered: MeteredStack) -> None:
     ],
     ids=str,
 )
-def test_case_30_a_plan_that_is_wrong_does_not_load(
+def test_a_plan_that_is_wrong_does_not_load(
     metered: MeteredStack, table: dict[str, Any], tmp_path: Path
 ) -> None:
     with pytest.raises(PlanError):
@@ -73,7 +73,7 @@ def test_case_30_a_plan_that_is_wrong_does_not_load(
     assert "wrong" not in [plan.name for plan in plans]
 
 
-def test_case_30_the_command_line_says_what_is_wrong(metered: MeteredStack, tmp_path: Path) -> None:
+def test_the_command_line_says_what_is_wrong(metered: MeteredStack, tmp_path: Path) -> None:
     file = tmp_path / "plans.toml"
     file.write_text('[gold]\nservice_tiers_allowed = ["gold"]\n')
     done = subprocess.run(

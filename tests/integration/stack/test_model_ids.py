@@ -15,7 +15,7 @@ from tenantry.adapters.postgres.control import PostgresControl
 COST = Decimal("0.0105")
 
 
-def test_case_14_an_arn_is_its_model(metered: MeteredStack) -> None:
+def test_an_arn_is_its_model(metered: MeteredStack) -> None:
     anna, bert = metered.tenants()
     arn = f"arn:aws:bedrock:us-east-1::foundation-model/{CLAUDE}"
     ask = metered.ask(CLAUDE, 1_000, 500)
@@ -27,7 +27,7 @@ def test_case_14_an_arn_is_its_model(metered: MeteredStack) -> None:
     metered.agree(anna, bert)
 
 
-def test_case_14_a_geo_profile_has_prices_of_its_own(metered: MeteredStack) -> None:
+def test_a_geo_profile_has_prices_of_its_own(metered: MeteredStack) -> None:
     """`us.` + model is priced under its own key, by the edition as shipped."""
     anna, bert = metered.tenants()
     ask = metered.ask(CLAUDE, 1_000, 500)
@@ -41,7 +41,7 @@ def test_case_14_a_geo_profile_has_prices_of_its_own(metered: MeteredStack) -> N
     metered.agree(anna, bert)
 
 
-def test_case_14_a_region_has_prices_of_its_own(metered: MeteredStack) -> None:
+def test_a_region_has_prices_of_its_own(metered: MeteredStack) -> None:
     """The provider bills the region that is called; the ARN names it."""
     anna, bert = metered.tenants()
     ask = metered.ask(REGIONAL, 1_000, 500)
@@ -52,7 +52,7 @@ def test_case_14_a_region_has_prices_of_its_own(metered: MeteredStack) -> None:
     metered.agree(anna, bert)
 
 
-def test_case_14_bought_hours_have_no_price_by_the_token(metered: MeteredStack) -> None:
+def test_bought_hours_have_no_price_by_the_token(metered: MeteredStack) -> None:
     """A provisioned model is known by its placement; without a row of its ARN it is refused."""
     arn = f"arn:aws:bedrock:us-east-1:{ACCOUNTS['pool']}:provisioned-model/abc123def456"
 
@@ -92,9 +92,7 @@ NOWHERE = [
 
 
 @pytest.mark.parametrize(("model", "status", "kind"), NOWHERE)
-def test_case_14_refused_before_dispatch(
-    metered: MeteredStack, model: str, status: int, kind: str
-) -> None:
+def test_refused_before_dispatch(metered: MeteredStack, model: str, status: int, kind: str) -> None:
     anna, bert = metered.tenants()
     for stream in (False, True):
         reply = metered.http(
@@ -105,7 +103,7 @@ def test_case_14_refused_before_dispatch(
     metered.agree(anna, bert)
 
 
-def test_case_14_a_class_without_a_price(metered: MeteredStack) -> None:
+def test_a_class_without_a_price(metered: MeteredStack) -> None:
     anna, bert = metered.tenants()
     marker = {"cachePoint": {"type": "default"}}
     sdk = metered.boto3(anna)

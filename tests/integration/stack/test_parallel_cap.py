@@ -28,7 +28,7 @@ def four_workers() -> Iterator[MeteredStack]:
 
 
 @pytest.mark.xdist_group("metered")
-def test_case_03_exactly_fifty_are_admitted(four_workers: MeteredStack) -> None:
+def test_exactly_fifty_are_admitted(four_workers: MeteredStack) -> None:
     metered = four_workers
     anna, bert = metered.tenants()
     metered.control(

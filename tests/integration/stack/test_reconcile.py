@@ -56,7 +56,7 @@ def copied(traffic: Traffic, folder: Path) -> Path:
     return folder / "copy"
 
 
-def test_case_34_the_clean_copy_has_no_break(traffic: Traffic, tmp_path: Path) -> None:
+def test_the_clean_copy_has_no_break(traffic: Traffic, tmp_path: Path) -> None:
     for options in ((), ("--logs", str(copied(traffic, tmp_path)))):
         status, report, said = reconcile(traffic, "--log-delay-s", "0", *options)
         assert (status, report["breaks"], said) == (0, [], "")
@@ -65,7 +65,7 @@ def test_case_34_the_clean_copy_has_no_break(traffic: Traffic, tmp_path: Path) -
         assert report["log"]["unreadable"] == 0
 
 
-def test_case_34_the_log_in_a_bucket_has_no_break(traffic: Traffic) -> None:
+def test_the_log_in_a_bucket_has_no_break(traffic: Traffic) -> None:
     with s3_server() as server:
         for account in traffic.log.iterdir():
             for path in (account / "log").rglob("*.json.gz"):
@@ -78,7 +78,7 @@ def test_case_34_the_log_in_a_bucket_has_no_break(traffic: Traffic) -> None:
     assert report["trued_up"] == 0, "nothing was unknown"
 
 
-def test_case_34_what_cannot_be_read_is_said_and_1(traffic: Traffic, tmp_path: Path) -> None:
+def test_what_cannot_be_read_is_said_and_1(traffic: Traffic, tmp_path: Path) -> None:
     """The files of all accounts in one folder, as somebody may bring them."""
     flat, asked = tmp_path / "flat", ("--log-delay-s", "0", "--logs", str(tmp_path / "flat"))
     flat.mkdir()
@@ -95,7 +95,7 @@ def test_case_34_what_cannot_be_read_is_said_and_1(traffic: Traffic, tmp_path: P
     assert "1 files of the log cannot be read to their end" in said
 
 
-def test_case_34_every_planted_break_is_found_by_id(traffic: Traffic, tmp_path: Path) -> None:
+def test_every_planted_break_is_found_by_id(traffic: Traffic, tmp_path: Path) -> None:
     copy = copied(traffic, tmp_path)
     files = log_files(copy)
     every = sorted((r for records in files.values() for r in records), key=by_tenant)

@@ -13,7 +13,7 @@ PLAN = {"concurrent_requests": 1, "requests_per_day": 1}
 
 
 @pytest.mark.parametrize("how", ["sigv4", "bearer"])
-def test_case_37_one_charge_one_answer(metered: MeteredStack, how: str) -> None:
+def test_one_charge_one_answer(metered: MeteredStack, how: str) -> None:
     anna, bert = metered.tenants(PLAN)
     metered.rule(anna, "slow_first_token", delay_ms=2_500)
     client = metered.boto3(anna, how, read_timeout=1.5, retries={"mode": "standard"})
@@ -29,7 +29,7 @@ def test_case_37_one_charge_one_answer(metered: MeteredStack, how: str) -> None:
     assert metered.posted(bert).attempts == []
 
 
-def test_case_37_a_stream_that_began_late_is_replayed_as_one(metered: MeteredStack) -> None:
+def test_a_stream_that_began_late_is_replayed_as_one(metered: MeteredStack) -> None:
     anna = metered.tenant(PLAN)
     metered.rule(anna, "slow_first_token", delay_ms=2_500)
     client = metered.boto3(anna, read_timeout=1.5, retries={"mode": "standard"})
@@ -42,7 +42,7 @@ def test_case_37_a_stream_that_began_late_is_replayed_as_one(metered: MeteredSta
     assert metered.dispatched(anna) == 1
 
 
-def test_case_37_a_call_refused_before_it_ran_runs_when_sent_again(metered: MeteredStack) -> None:
+def test_a_call_refused_before_it_ran_runs_when_sent_again(metered: MeteredStack) -> None:
     anna = metered.tenant({"concurrent_requests": 1})
     ask = metered.ask(CLAUDE, 45, 511)
     metered.rule(anna, "slow_first_token", delay_ms=1_000, times=1)

@@ -14,7 +14,7 @@ from tenantry.domain.contract import ExchangeRate
 CALLS, TOKENS, EACH = 100, 137, Decimal("0.0001644")  # 137 × $.40 per 1M × 3
 
 
-def test_case_23_a_line_is_the_exact_sum_of_its_calls(metered: MeteredStack) -> None:
+def test_a_line_is_the_exact_sum_of_its_calls(metered: MeteredStack) -> None:
     anna, bert = metered.tenants()
     with metered.openai(anna) as sdk:
         probe = sdk.embeddings.create(model=TITAN, input=text_of(100)).usage.prompt_tokens
@@ -35,9 +35,7 @@ def test_case_23_a_line_is_the_exact_sum_of_its_calls(metered: MeteredStack) -> 
 
 
 @pytest.mark.parametrize(("currency", "shown"), [("JPY", "2466"), ("KWD", "4.932")])
-def test_case_23_to_the_currencys_minor_unit(
-    metered: MeteredStack, currency: str, shown: str
-) -> None:
+def test_to_the_currencys_minor_unit(metered: MeteredStack, currency: str, shown: str) -> None:
     """A tenant's invoices are in its contract's currency; its list charges stay in USD."""
     rate = {"JPY": Decimal(150), "KWD": Decimal("0.3")}[currency]
 

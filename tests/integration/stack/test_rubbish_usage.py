@@ -28,7 +28,7 @@ RUBBISH: dict[str, Any] = {
 
 @pytest.mark.parametrize("stream", [False, True], ids=["plain", "stream"])
 @pytest.mark.parametrize("name", RUBBISH)
-def test_case_13_quarantined_and_held(metered: MeteredStack, name: str, stream: bool) -> None:
+def test_quarantined_and_held(metered: MeteredStack, name: str, stream: bool) -> None:
     anna = metered.tenant()
     metered.rule(anna, "rubbish", what="usage", usage=RUBBISH[name])
     body = {**metered.prompt(CLAUDE, 1_000), "inferenceConfig": {"maxTokens": 500}}

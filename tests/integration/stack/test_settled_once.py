@@ -9,7 +9,7 @@ from tests.support.stack import wait_until
 
 
 @pytest.mark.parametrize("how", ["sigv4", "bearer"])
-def test_case_01_told_three_times_posted_once(metered: MeteredStack, how: str) -> None:
+def test_told_three_times_posted_once(metered: MeteredStack, how: str) -> None:
     anna, bert = metered.tenants()
     answer = metered.boto3(anna, how).converse(**metered.ask(CLAUDE, 1_000, 500))
     assert answer["usage"]["inputTokens"] == 1_000

@@ -12,7 +12,7 @@ PRIORITY = {"serviceTier": {"type": "priority"}}
 TIERS = {"service_tiers_allowed": ["default", "priority"]}
 
 
-def test_case_29_asked_for_priority_served_default(metered: MeteredStack) -> None:
+def test_asked_for_priority_served_default(metered: MeteredStack) -> None:
     anna, bert = metered.tenants(TIERS)
     # Twice: the first tells what was reserved, the second what was settled.
     ask = {**metered.ask(UNTIERED, WINDOW, 1_000), **PRIORITY}
@@ -38,7 +38,7 @@ def test_case_29_asked_for_priority_served_default(metered: MeteredStack) -> Non
     metered.agree(anna, bert)
 
 
-def test_case_29_a_tier_that_the_plan_does_not_allow(metered: MeteredStack) -> None:
+def test_a_tier_that_the_plan_does_not_allow(metered: MeteredStack) -> None:
     anna, bert = metered.tenants()
     with pytest.raises(ClientError) as refused:
         metered.boto3(anna).converse(**metered.ask(UNTIERED, 100, 10), **PRIORITY)

@@ -58,7 +58,7 @@ WAYS = [
 
 
 @pytest.mark.parametrize("named", WAYS, ids=lambda way: way.__name__)
-def test_case_25_billed_to_the_keys_tenant(metered: MeteredStack, named: Any) -> None:
+def test_billed_to_the_keys_tenant(metered: MeteredStack, named: Any) -> None:
     anna, bert = metered.tenants()
     body = converse_body(max_tokens=8)
     headers = named(body, bert.id)
@@ -75,7 +75,7 @@ def test_case_25_billed_to_the_keys_tenant(metered: MeteredStack, named: Any) ->
     metered.agree(anna, bert)
 
 
-def test_case_25_in_a_query_or_an_openai_body(metered: MeteredStack) -> None:
+def test_in_a_query_or_an_openai_body(metered: MeteredStack) -> None:
     anna, bert = metered.tenants()
     body = {
         "model": NOVA,
@@ -94,7 +94,7 @@ def test_case_25_in_a_query_or_an_openai_body(metered: MeteredStack) -> None:
     assert metered.posted(bert).charge == 0
 
 
-def test_case_25_anothers_things_are_as_unknown_as_what_never_was(metered: MeteredStack) -> None:
+def test_anothers_things_are_as_unknown_as_what_never_was(metered: MeteredStack) -> None:
     anna, bert = metered.tenants()
     his = metered.http("POST", "/v1/documents", {"title": "t", "text": "His own."}, tenant=bert)
     assert his[0] == 201, his[2]

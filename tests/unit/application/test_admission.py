@@ -230,7 +230,7 @@ def test_a_mark_that_a_model_takes_no_price_for_is_the_callers(
     assert told is None or caught.value.message.startswith("model amazon.nova-test-v1:0 ")
 
 
-def test_case_14_what_has_no_price_reserves_nothing() -> None:
+def test_what_has_no_price_reserves_nothing() -> None:
     worker = core()
     worker.directory.edition_in_force = edition(rows("nova", {"uncached_in": "1", "out": "1"}))
     with pytest.raises(errors.ModelUnpriced, match="claude"):

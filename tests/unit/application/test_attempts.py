@@ -71,7 +71,7 @@ def test_an_attempt_that_cannot_be_written_gives_its_hold_back() -> None:
     assert worker.model.attempts == []
 
 
-def test_case_07_a_timed_out_attempt_was_billed_and_the_second_answers() -> None:
+def test_a_timed_out_attempt_was_billed_and_the_second_answers() -> None:
     worker = core(failure(FailureKind.TIMED_OUT, True), converse_reply())
     done = ask(worker)
     assert ends(worker.admission.outcomes) == [(1, "unknown", False), (2, "settled", True)]
@@ -81,7 +81,7 @@ def test_case_07_a_timed_out_attempt_was_billed_and_the_second_answers() -> None
     assert done.charge == Decimal("0.0315")  # one answer is paid for
 
 
-def test_case_08_throttled_four_times_then_answered() -> None:
+def test_throttled_four_times_then_answered() -> None:
     worker = core(*[throttled() for _ in range(4)], converse_reply())
     ask(worker)
     outcomes = worker.admission.outcomes
@@ -233,7 +233,7 @@ def test_rubbish_never_becomes_a_row_that_no_store_takes() -> None:
 @pytest.mark.parametrize(
     "counts", [None, {}, {"inputTokens": -1, "outputTokens": 1}, {"inputTokens": "1e9"}]
 )
-def test_case_13_usage_that_cannot_be_trusted_is_quarantined(counts: Any) -> None:
+def test_usage_that_cannot_be_trusted_is_quarantined(counts: Any) -> None:
     document = {"output": {"message": {"content": [{"text": "x"}]}}, "usage": counts}
     worker = core(reply(document))
     done = ask(worker)
@@ -243,7 +243,7 @@ def test_case_13_usage_that_cannot_be_trusted_is_quarantined(counts: Any) -> Non
     assert done.charge is None  # not known is not nothing
 
 
-def test_case_29_asked_for_priority_and_served_default() -> None:
+def test_asked_for_priority_and_served_default() -> None:
     allowing = plan(service_tiers_allowed=["default", "priority"], max_tokens_default=1_000)
     asking = replace(ACME, tenant=replace(ACME.tenant, plan=allowing))
     chat = ChatCall("Converse", "claude", BODY, service_tier="priority")

@@ -110,7 +110,7 @@ def test_an_answer_is_asked_once_and_given_again() -> None:
     assert again.model.attempts == [] and reservation.counts_as_request
 
 
-def test_case_10_a_guardrail_judges_a_hit_again() -> None:
+def test_a_guardrail_judges_a_hit_again() -> None:
     shelf = Shelf()
     ask(core(traced()), shelf, GUARDED)
     worker = core(judged("NONE"))

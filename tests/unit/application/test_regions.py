@@ -66,7 +66,7 @@ def test_a_region_that_is_not(who: Principal, model: str) -> None:
         region_for(who, resolved(model))
 
 
-def test_case_14_a_profile_of_another_account_is_unknown() -> None:
+def test_a_profile_of_another_account_is_unknown() -> None:
     def arn(account: str) -> Resolved:
         return resolved(f"arn:aws:bedrock:us-east-1:{account}:inference-profile/us.{CLAUDE.id}")
 

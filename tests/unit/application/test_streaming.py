@@ -114,7 +114,7 @@ def test_the_frame_with_usage_waits_for_the_settlement() -> None:
     run(walk())
 
 
-def test_case_04_a_client_leaves_and_all_is_read_and_charged_once() -> None:
+def test_a_client_leaves_and_all_is_read_and_charged_once() -> None:
     frames = [delta("x"), *[delta("y")] * 40, metadata(uncached_in=45, out=511)]
     gate = asyncio.Event()
     stream = ScriptedStream(frames, gates={1: gate})
@@ -131,7 +131,7 @@ def test_case_04_a_client_leaves_and_all_is_read_and_charged_once() -> None:
     assert (outcome.end, outcome.charged) == ("settled", True)
 
 
-def test_case_05_a_drain_cap_leaves_it_unknown_and_the_customers() -> None:
+def test_a_drain_cap_leaves_it_unknown_and_the_customers() -> None:
     gate = asyncio.Event()
     stream = ScriptedStream([delta("x")] * 5 + [metadata()], gates={2: gate})
 
@@ -153,7 +153,7 @@ def test_a_failure_after_the_client_left_is_not_the_customers() -> None:
     assert (outcome.end, outcome.charged) == ("unknown", False)
 
 
-def test_case_09_an_exception_after_some_text_is_unknown_and_our_waste() -> None:
+def test_an_exception_after_some_text_is_unknown_and_our_waste() -> None:
     broken = exception("modelStreamErrorException")
     end = StreamEnd(StreamEndKind.EXCEPTION, error_type="modelStreamErrorException")
     worker, frames = played(ScriptedStream([delta("x"), broken], end))

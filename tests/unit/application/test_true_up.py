@@ -117,7 +117,7 @@ def read(keeper: Keeper, *logs: Files) -> LogRead:
     return asyncio.run(TrueUp(keeper, MemoryDirectory(), named).read_logs(NOW, HOLD))
 
 
-def test_case_05_a_late_record_settles_what_was_unknown_once() -> None:
+def test_a_late_record_settles_what_was_unknown_once() -> None:
     keeper, log = Keeper(open_attempt()), Files(a=[record()], b=[record()])
     assert read(keeper, log) == LogRead(files=2, records=2, trued_up=1)
     ((_, outcome),) = keeper.posted

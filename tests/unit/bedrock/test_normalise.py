@@ -48,7 +48,7 @@ def test_recorded_cache_write_and_read_of_claude():
     assert reading.flags == frozenset()
 
 
-def test_case_11_cache_writes_are_split_by_time_to_live():
+def test_cache_writes_are_split_by_time_to_live():
     usage = converse(2, 300, 13_923, 7_262, details=details(t1h=5_000, t5m=2_262))
     assert usage_of(normalise.from_converse(usage, "anthropic")) == Usage(
         uncached_in=2, cache_read=13_923, cache_write_5m=2_262, cache_write_1h=5_000, out=300
@@ -56,7 +56,7 @@ def test_case_11_cache_writes_are_split_by_time_to_live():
 
 
 @pytest.mark.parametrize("total", [12_501, 24_900, None])
-def test_case_12_gross_input_is_made_net(total):
+def test_gross_input_is_made_net(total):
     """OpenAI's family counts cached tokens in its input, and in its total once or twice."""
     usage = {
         "inputTokens": 12_401,
@@ -101,7 +101,7 @@ def test_case_12_gross_input_is_made_net(total):
         ("openai", converse(10, 2, read=8, write=3, total=12), "smaller than its cached part"),
     ],
 )
-def test_case_13_what_does_not_add_up_is_quarantined(family, usage, reason):
+def test_what_does_not_add_up_is_quarantined(family, usage, reason):
     assert reason in reason_of(normalise.from_converse(usage, family))
 
 

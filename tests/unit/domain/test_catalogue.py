@@ -42,11 +42,11 @@ def test_ids_aliases_profiles_and_arns(name: str, upstream: str, price_key: str)
 
 
 @pytest.mark.parametrize("inner", [CLAUDE.id, "claude", REGIONAL])
-def test_case_14_an_application_profile_is_its_model(inner: str) -> None:
+def test_an_application_profile_is_its_model(inner: str) -> None:
     assert resolve(PROFILE, {PROFILE: inner}) == Resolved(CLAUDE, PROFILE, "claude")
 
 
-def test_case_14_a_profile_of_a_profile_keeps_its_price() -> None:
+def test_a_profile_of_a_profile_keeps_its_price() -> None:
     assert resolve(PROFILE, {PROFILE: f"us.{CLAUDE.id}"}).price_key == "us.claude"
 
 
@@ -55,7 +55,7 @@ def test_case_14_a_profile_of_a_profile_keeps_its_price() -> None:
     ["", "nobody", "anthropic.claude-none-v1:0", f"us.us.{CLAUDE.id}", f"zz.{CLAUDE.id}", PROFILE,
      "arn:aws:bedrock:us-east-1:1:custom-model/x", f"{CLAUDE.id} ", CLAUDE.id.upper(), "x" * 5_000],
 )  # fmt: skip
-def test_case_14_what_is_not_known_is_not_found(name: str) -> None:
+def test_what_is_not_known_is_not_found(name: str) -> None:
     with pytest.raises(NotFound) as told:
         resolve(name)
     assert len(told.value.message) < 300

@@ -50,7 +50,7 @@ def amounts(made: Statement) -> list[tuple[str, str]]:
     return [(line.kind.value, format(line.amount, "f")) for line in made.lines]
 
 
-def test_case_21_to_the_cent() -> None:
+def test_to_the_cent() -> None:
     agreed = contract(tax_rate=Decimal("0.0825"), prepaid=Decimal(20))
     made = statement(agreed, NOVEMBER, USAGE)
     assert amounts(made) == [
@@ -70,12 +70,12 @@ def test_case_21_to_the_cent() -> None:
     assert made.charges == Decimal("5.86")
 
 
-def test_case_21_a_credit_pays_no_more_than_what_is_due() -> None:
+def test_a_credit_pays_no_more_than_what_is_due() -> None:
     made = statement(contract(prepaid=Decimal("500.00")), NOVEMBER, USAGE)
     assert (made.credit, made.due) == (Decimal(150), 0)
 
 
-def test_case_21_nothing_is_0_with_its_digits_and_never_below() -> None:
+def test_nothing_is_0_with_its_digits_and_never_below() -> None:
     free = contract(Terms(FIRST, "free", Decimal(0)), tax_rate=Decimal("0.2"))
     idle, reversed_ = (
         statement(free, NOVEMBER, rows)
@@ -87,7 +87,7 @@ def test_case_21_nothing_is_0_with_its_digits_and_never_below() -> None:
     assert reversed_.adjustment == Decimal("0.001")
 
 
-def test_case_21_a_sum_below_zero_goes_to_the_credit() -> None:
+def test_a_sum_below_zero_goes_to_the_credit() -> None:
     agreed = contract(
         Terms(FIRST, "free", Decimal(0)), tax_rate=Decimal("0.1"), prepaid=Decimal(20)
     )
@@ -98,7 +98,7 @@ def test_case_21_a_sum_below_zero_goes_to_the_credit() -> None:
     assert (before.tax, before.credit, before.due) == (Decimal("-0.50"), 0, Decimal("-5.50"))
 
 
-def test_case_21_a_line_of_an_overage_says_where_it_begins() -> None:
+def test_a_line_of_an_overage_says_where_it_begins() -> None:
     tiers = Tiers("graduated", (Step(1_000_000, Decimal(10)), Step(None, Decimal(8))))
     made = statement(
         contract(Terms(FIRST, "p", Decimal(0), Overage(5_000_000, tiers))), NOVEMBER, USAGE
@@ -110,7 +110,7 @@ def test_case_21_a_line_of_an_overage_says_where_it_begins() -> None:
     ]
 
 
-def test_case_21_an_upgrade_raises_no_allowance_of_its_own_period() -> None:
+def test_an_upgrade_raises_no_allowance_of_its_own_period() -> None:
     tiers = Tiers("volume", (Step(None, Decimal(1)),))
     bigger = Terms(date(2026, 11, 30), "team", Decimal(99), Overage(50_000_000, tiers))
     agreed = contract(terms_of(PLAN, FIRST), bigger)
@@ -121,7 +121,7 @@ def test_case_21_an_upgrade_raises_no_allowance_of_its_own_period() -> None:
     assert amounts(statement(agreed, december, USAGE)) == [("fee", "99.00"), ("included", "0.00")]
 
 
-def test_case_21_a_minimum_that_is_reached_adds_no_line() -> None:
+def test_a_minimum_that_is_reached_adds_no_line() -> None:
     heavy = [UsageLine("nova", "out", 13_500_000, Decimal(1))]
     made = statement(contract(), NOVEMBER, heavy)
     assert made.subtotal == Decimal(150)
@@ -129,14 +129,14 @@ def test_case_21_a_minimum_that_is_reached_adds_no_line() -> None:
     assert LineKind.MINIMUM not in [line.kind for line in made.lines]
 
 
-def test_case_21_what_is_no_token_keeps_its_list_charge() -> None:
+def test_what_is_no_token_keeps_its_list_charge() -> None:
     rows = [*USAGE, UsageLine("rerank", "rerank_units", 40, Decimal("0.0849"))]
     made = statement(contract(), NOVEMBER, rows)
     assert amounts(made)[1] == ("usage", "0.08")
     assert [line.quantity for line in made.lines if line.kind is LineKind.OVERAGE] == [6_000_000]
 
 
-def test_case_21_what_settles_after_a_contracts_end_asks_for_nothing_else() -> None:
+def test_what_settles_after_a_contracts_end_asks_for_nothing_else() -> None:
     terms = (terms_of(PLAN, FIRST), Terms(date(2026, 2, 1), "b", Decimal(7)),
              Terms(date(2026, 3, 1), "last", Decimal(9), minimum=Decimal(100)))  # fmt: skip
     ended = contract(*terms, ends=date(2026, 11, 1), tax_rate=Decimal("0.5"))
@@ -153,7 +153,7 @@ def test_case_21_what_settles_after_a_contracts_end_asks_for_nothing_else() -> N
     ]  # fmt: skip
 
 
-def test_case_21_what_is_used_after_a_contracts_end_is_stated_under_its_last_terms() -> None:
+def test_what_is_used_after_a_contracts_end_is_stated_under_its_last_terms() -> None:
     late = Late((StatementLine(LineKind.ADJUSTMENT, "October's", Fraction(2), Decimal(2)),))
     ended = contract(Terms(FIRST, "old", Decimal(7)), terms_of(PLAN, date(2026, 2, 1)),
                      ends=date(2026, 11, 1))  # fmt: skip
@@ -166,7 +166,7 @@ def test_case_21_what_is_used_after_a_contracts_end_is_stated_under_its_last_ter
     assert statement(by_list, NOVEMBER, USAGE).total == Decimal("5.86")
 
 
-def test_case_21_without_an_overage_usage_is_charged_by_list() -> None:
+def test_without_an_overage_usage_is_charged_by_list() -> None:
     made = statement(contract(Terms(FIRST, "pro", Decimal(50))), NOVEMBER, USAGE)
     assert amounts(made) == [
         ("fee", "50.00"),
@@ -177,7 +177,7 @@ def test_case_21_without_an_overage_usage_is_charged_by_list() -> None:
     assert made.adjustment == 50
 
 
-def test_case_21_a_period_that_is_covered_in_part_has_that_part() -> None:
+def test_a_period_that_is_covered_in_part_has_that_part() -> None:
     made = statement(contract(terms_of(PLAN, date(2026, 11, 16))), NOVEMBER, USAGE)
     # 15 of 30 days: fee 49.50, 2.5M included, 8.5M × 6 = 51; minimum 75
     assert amounts(made) == [("fee", "49.50"), ("included", "0.00"), ("overage", "51.00")]
@@ -189,7 +189,7 @@ def test_case_21_a_period_that_is_covered_in_part_has_that_part() -> None:
     ("currency", "rate", "shown"),
     [("USD", None, "16.44"), ("JPY", "1", "16"), ("KWD", "1", "16.440"), ("EUR", "0.9", "14.80")],
 )
-def test_case_23_a_line_is_rounded_once_to_the_minor_unit(
+def test_a_line_is_rounded_once_to_the_minor_unit(
     currency: str, rate: str | None, shown: str
 ) -> None:
     rates = [ExchangeRate(date(2026, 11, 1), "USD", currency, Decimal(rate), "x")] if rate else []
@@ -275,7 +275,7 @@ ROWS = st.lists(
     st.sampled_from(["USD", "JPY", "KWD"]),
     st.randoms(use_true_random=False),
 )
-def test_case_21_the_sums_are_those_of_the_lines(
+def test_the_sums_are_those_of_the_lines(
     rows: list[UsageLine],
     price: Decimal | None,
     fee: Decimal,

@@ -138,7 +138,7 @@ def test_each_line_is_its_quantity_at_its_price_rounded_once() -> None:
     ("currency", "amounts", "total"),
     [("JPY", ["0", "15"], "15"), ("KWD", ["0.050", "15.000"], "15.050")],
 )
-def test_case_23_a_document_has_its_currencys_decimals(
+def test_a_document_has_its_currencys_decimals(
     currency: str, amounts: list[str], total: str
 ) -> None:
     lines = [UsageLine("m", "out", 1, Decimal("0.005")), UsageLine("n", "out", 1, Decimal("1.5"))]
@@ -152,7 +152,7 @@ def test_case_23_a_document_has_its_currencys_decimals(
     assert shown["exchange_rate"]["rate"] == "10"
 
 
-def test_case_19_equal_ledgers_have_equal_hashes_in_any_order_at_any_time() -> None:
+def test_equal_ledgers_have_equal_hashes_in_any_order_at_any_time() -> None:
     first = document(made())
     for seed in range(20):
         shuffled = random.Random(seed).sample(LINES, len(LINES))

@@ -61,7 +61,7 @@ def test_plain(amount: str, text: str) -> None:
     assert money.plain(Decimal(amount)) == text
 
 
-def test_case_23_rounded_once_and_not_for_each_call() -> None:
+def test_rounded_once_and_not_for_each_call() -> None:
     cost = money.per_million(137, Decimal("0.40"))
     charge = money.times(cost, Decimal(3))
     assert money.to_currency(charge, "USD") == 0  # what rounding each call would give
@@ -74,7 +74,7 @@ def test_case_23_rounded_once_and_not_for_each_call() -> None:
     [("USD", "16.45"), ("EUR", "16.45"), ("JPY", "16"), ("KRW", "16"), ("XOF", "16"),
      ("KWD", "16.445"), ("TND", "16.445"), ("CLF", "16.4450")],
 )  # fmt: skip
-def test_case_23_decimals_of_a_currency(currency: str, shown: str) -> None:
+def test_decimals_of_a_currency(currency: str, shown: str) -> None:
     assert format(money.to_currency(Decimal("16.445"), currency), "f") == shown
 
 

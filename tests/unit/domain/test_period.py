@@ -27,7 +27,7 @@ def at(text: str) -> datetime:
     return datetime.fromisoformat(text)
 
 
-def test_case_16_the_last_instant_of_november_and_the_first_of_december() -> None:
+def test_the_last_instant_of_november_and_the_first_of_december() -> None:
     november = billing_period(at("2026-12-01T04:59:59.999Z"), NEW_YORK, 1)
     december = billing_period(at("2026-12-01T05:00:00Z"), NEW_YORK, 1)
     assert november.end == december.start == at("2026-12-01T05:00:00Z")

@@ -25,13 +25,13 @@ MONEY = ("monthly_budget", "soft_alert_at", "markup", "monthly_fee", "minimum")
 
 
 @pytest.mark.parametrize("limit", LIMITS)
-def test_case_30_absent_is_unlimited_and_0_blocks_all(limit: str) -> None:
+def test_absent_is_unlimited_and_0_blocks_all(limit: str) -> None:
     assert getattr(plan_from("p", {}), limit) is None
     assert getattr(plan_from("p", {limit: None}), limit) is None
     assert getattr(plan_from("p", {limit: 0}), limit) == 0
 
 
-def test_case_30_a_tier_that_does_not_exist_is_an_error_at_load() -> None:
+def test_a_tier_that_does_not_exist_is_an_error_at_load() -> None:
     with pytest.raises(PlanError, match="turbo"):
         plan_from("p", {"service_tiers_allowed": ["default", "turbo"]})
 

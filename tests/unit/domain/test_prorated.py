@@ -25,7 +25,7 @@ def lines(made: Statement) -> list[tuple[str, str]]:
     return [(line.description, format(line.amount, "f")) for line in made.lines]
 
 
-def test_case_22_an_upgrade_with_20_of_30_days_left() -> None:
+def test_an_upgrade_with_20_of_30_days_left() -> None:
     agreed = Contract("UTC", (BASE, Terms(date(2026, 11, 11), "big", Decimal(299))))
     made = statement(agreed, NOVEMBER, [])
     assert lines(made) == [
@@ -38,7 +38,7 @@ def test_case_22_an_upgrade_with_20_of_30_days_left() -> None:
     assert lines(statement(agreed, december, [])) == [("Plan big", "299.00")]
 
 
-def test_case_22_a_downgrade_is_the_upgrades_mirror() -> None:
+def test_a_downgrade_is_the_upgrades_mirror() -> None:
     big = Terms(date(2026, 1, 1), "big", Decimal(299))
     agreed = Contract("UTC", (big, Terms(date(2026, 11, 11), "base", Decimal(99))))
     made = statement(agreed, NOVEMBER, [])
@@ -54,14 +54,12 @@ def test_case_22_a_downgrade_is_the_upgrades_mirror() -> None:
         (date(2026, 11, 10), date(2026, 11, 20), ["69.30", "-36.30"]),
     ],
 )
-def test_case_22_a_contract_that_covers_a_part(
-    starts: date, ends: date | None, amounts: list[str]
-) -> None:
+def test_a_contract_that_covers_a_part(starts: date, ends: date | None, amounts: list[str]) -> None:
     agreed = Contract("UTC", (Terms(starts, "p", Decimal(99)),), ends=ends)
     assert [amount for _, amount in lines(statement(agreed, NOVEMBER, []))] == amounts
 
 
-def test_case_22_terms_of_the_same_fee_and_a_free_plan_add_no_lines() -> None:
+def test_terms_of_the_same_fee_and_a_free_plan_add_no_lines() -> None:
     same = Terms(date(2026, 11, 11), BASE.plan, Decimal(99))
     assert len(statement(Contract("UTC", (BASE, same)), NOVEMBER, []).lines) == 1
     free = Terms(date(2026, 1, 1), "free", Decimal(0))
@@ -78,7 +76,7 @@ def test_case_22_terms_of_the_same_fee_and_a_free_plan_add_no_lines() -> None:
         ("UTC", datetime(2028, 2, 10, tzinfo=UTC), 1, 29),
     ],
 )
-def test_case_22_days_are_civil_ones(zone: str, instant: datetime, anchor: int, days: int) -> None:
+def test_days_are_civil_ones(zone: str, instant: datetime, anchor: int, days: int) -> None:
     assert civil_days(billing_period(instant, zone, anchor), zone).count == days
 
 
@@ -87,9 +85,7 @@ def test_case_22_days_are_civil_ones(zone: str, instant: datetime, anchor: int, 
     st.integers(1, 400),
     st.lists(st.integers(0, 400), max_size=8),
 )
-def test_case_22_the_parts_of_any_split_are_the_whole(
-    fee: Decimal, length: int, cuts: list[int]
-) -> None:
+def test_the_parts_of_any_split_are_the_whole(fee: Decimal, length: int, cuts: list[int]) -> None:
     start = date(2026, 1, 31)
     whole = Days(start, start + timedelta(days=length))
     edges = sorted({0, length, *(cut for cut in cuts if cut < length)})
@@ -107,7 +103,7 @@ def test_case_22_the_parts_of_any_split_are_the_whole(
     ),
     st.integers(1, 31),
 )
-def test_case_22_any_changes_come_to_each_fee_for_its_own_days(
+def test_any_changes_come_to_each_fee_for_its_own_days(
     changes: list[tuple[int, Decimal]], length: int
 ) -> None:
     changes = sorted(changes)
@@ -151,7 +147,7 @@ def test_days_are_those_of_the_database_whose_time_zones_are_of_another_age(apar
     assert draft_number(period, "America/New_York") == "draft-2026-12-01"
 
 
-def test_case_22_a_fee_that_is_given_back_is_in_the_currencys_own_units() -> None:
+def test_a_fee_that_is_given_back_is_in_the_currencys_own_units() -> None:
     terms = (Terms(date(2026, 1, 1), "p", Decimal(1_000)),)
     one = ExchangeRate(date(2026, 11, 1), "USD", "JPY", Decimal(150), "x")
     yen = Contract("UTC", terms, "JPY", ends=date(2026, 11, 11), rates=(one,))

@@ -24,12 +24,12 @@ def cost(usage: Usage, tier: str = "default") -> Decimal:
     return rate(usage, CLAUDE, tier=tier, markup=AT_COST).cost
 
 
-def test_case_01_cost_and_charge() -> None:
+def test_cost_and_charge() -> None:
     rated = rate(Usage(uncached_in=1_000, out=500), CLAUDE, tier="default", markup=THREEFOLD)
     assert (rated.cost, rated.charge) == (Decimal("0.0105"), Decimal("0.0315"))
 
 
-def test_case_11_each_class_of_cached_tokens_has_its_own_price() -> None:
+def test_each_class_of_cached_tokens_has_its_own_price() -> None:
     usage = {
         "inputTokens": 2, "outputTokens": 300, "totalTokens": 21_487,
         "cacheReadInputTokens": 13_923, "cacheWriteInputTokens": 7_262,
@@ -45,7 +45,7 @@ def test_case_11_each_class_of_cached_tokens_has_its_own_price() -> None:
     assert [cost(u) for u in wrong] == [Decimal("0.0359154"), Decimal("0.068061")]
 
 
-def test_case_12_gross_usage_is_counted_once() -> None:
+def test_gross_usage_is_counted_once() -> None:
     usage = {
         "prompt_tokens": 12_401, "completion_tokens": 100, "total_tokens": 12_501,
         "prompt_tokens_details": {"cached_tokens": 8_367},
@@ -59,7 +59,7 @@ def test_case_12_gross_usage_is_counted_once() -> None:
     assert cost(twice) == Decimal("0.0563331")
 
 
-def test_case_29_the_tier_that_served_and_the_one_that_was_reserved() -> None:
+def test_the_tier_that_served_and_the_one_that_was_reserved() -> None:
     served = Usage(uncached_in=10_000, out=1_000)
     assert cost(served, "default") == Decimal("0.045")
     bound = Bound(10_000, 1_000)

@@ -32,12 +32,12 @@ STEPS = (
         (12_000_000, "92", "60"),
     ],
 )
-def test_case_20_the_figures(used: int, graduated: str, volume: str) -> None:
+def test_the_figures(used: int, graduated: str, volume: str) -> None:
     assert money.plain(Tiers("graduated", STEPS).amount(used)) == graduated
     assert money.plain(Tiers("volume", STEPS).amount(used)) == volume
 
 
-def test_case_20_each_step_says_what_it_prices() -> None:
+def test_each_step_says_what_it_prices() -> None:
     portions = Tiers("graduated", STEPS).portions(10_000_001)
     assert [(p.after, p.quantity, p.amount) for p in portions] == [
         (0, MILLION, Decimal(10)),
@@ -59,7 +59,7 @@ def tiers(draw: st.DrawFn, mode: Mode) -> Tiers:
 
 
 @given(tiers("graduated"), st.integers(0, 10**10), st.integers(0, 10**6))
-def test_case_20_graduated_is_continuous_and_never_falls(of: Tiers, used: int, more: int) -> None:
+def test_graduated_is_continuous_and_never_falls(of: Tiers, used: int, more: int) -> None:
     grown = of.amount(used + more) - of.amount(used)
     dearest = max(step.per_million for step in of.steps)
     cheapest = min(step.per_million for step in of.steps)
@@ -67,7 +67,7 @@ def test_case_20_graduated_is_continuous_and_never_falls(of: Tiers, used: int, m
 
 
 @given(tiers("graduated") | tiers("volume"), st.integers(0, 10**10))
-def test_case_20_every_token_is_priced_once(of: Tiers, used: int) -> None:
+def test_every_token_is_priced_once(of: Tiers, used: int) -> None:
     portions = of.portions(used)
     assert sum(portion.quantity for portion in portions) == used
     starts = [0, *accumulate(portion.quantity for portion in portions)][:-1]
@@ -75,6 +75,6 @@ def test_case_20_every_token_is_priced_once(of: Tiers, used: int) -> None:
 
 
 @given(tiers("volume"), st.integers(1, 10**10))
-def test_case_20_volume_has_one_price_for_all(of: Tiers, used: int) -> None:
+def test_volume_has_one_price_for_all(of: Tiers, used: int) -> None:
     price = next(s.per_million for s in of.steps if s.up_to is None or used <= s.up_to)
     assert of.amount(used) == money.per_million(used, price)
