@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -109,6 +109,9 @@ class Process:
 
         self.embedder.embed = gated  # type: ignore[method-assign]
         return reached, go
+
+
+Scene = Callable[[Process], Awaitable[None]]
 
 
 @asynccontextmanager

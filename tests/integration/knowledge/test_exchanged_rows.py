@@ -11,9 +11,9 @@ from typing import Any
 
 import asyncpg
 import pytest
-from tests.integration.knowledge.test_two_tenants import ALICE, BOB, A, B, process
 from tests.support import knowledge as support
 from tests.support.postgres import Database
+from tests.support.two_tenants import ALICE, BOB, A, B, process
 
 from tenantry.application import documents, ingestion, retrieval
 from tenantry.application.knowledge import Knowledge

@@ -11,10 +11,10 @@ import asyncpg
 import numpy as np
 import pytest
 from cryptography.exceptions import InvalidTag
-from tests.integration.knowledge.test_two_tenants import ALICE, A, process
 from tests.support import by_the_page
 from tests.support import knowledge as support
 from tests.support.postgres import Database
+from tests.support.two_tenants import ALICE, A, process
 
 from tenantry.application import documents, ingestion
 from tenantry.domain.upload import upload_from_file, upload_from_text

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import asyncpg
-import pytest
-from tests.support import knowledge as support
+from tests.support.page_files import SCANNED, upload
 from tests.support.postgres import Database
-from tests.support.reindexes import ALICE, BOB, NEW, A, B, Process, process
-from tests.unit.knowledge.test_pages_told import SCANNED, upload
+from tests.support.reindexes import ALICE, BOB, NEW, Process, Scene
 
 from tenantry.application import documents, ingestion
 from tenantry.domain.document import PageCount
@@ -20,18 +17,7 @@ from tenantry.domain.tenant import Principal
 from tenantry.domain.upload import Upload, upload_from_text
 from tenantry.ports.reindexing import ReindexState
 
-Scene = Callable[[Process], Awaitable[None]]
 PART = PageCount(6, 5)
-
-
-@pytest.fixture
-def played(database: Database, tmp_path: Path) -> Callable[[Scene], None]:
-    async def run(scene: Scene) -> None:
-        await support.add_tenants(database, A.id, B.id)
-        async with process(database, tmp_path) as one:
-            await scene(one)
-
-    return lambda scene: asyncio.run(run(scene))
 
 
 async def add(one: Process, who: Principal, of: Upload) -> str:

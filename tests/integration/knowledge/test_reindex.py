@@ -4,7 +4,6 @@ paused and cancelled without a trace."""
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -34,18 +33,6 @@ from tenantry.domain.document import Progress, home_of
 from tenantry.domain.errors import BudgetExceeded, Conflict, NotFound, Unavailable
 from tenantry.domain.space import Space, space_of_pin
 from tenantry.ports.reindexing import ReindexState
-
-Scene = Callable[[Process], Awaitable[None]]
-
-
-@pytest.fixture
-def played(database: Database, tmp_path: Path) -> Callable[[Scene], None]:
-    async def run(scene: Scene) -> None:
-        await support.add_tenants(database, A.id, B.id)
-        async with process(database, tmp_path) as one:
-            await scene(one)
-
-    return lambda scene: asyncio.run(run(scene))
 
 
 def test_searches_are_answered_from_one_index_or_the_other(played) -> None:

@@ -9,8 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.support import knowledge as support
-from tests.support.postgres import Database
 from tests.support.reindexes import (
     ALICE,
     BOB,
@@ -18,10 +16,8 @@ from tests.support.reindexes import (
     NEW,
     OLD,
     A,
-    B,
     Process,
     is_tidy,
-    process,
     segments,
     until,
 )
@@ -32,18 +28,6 @@ from tenantry.domain.envelope import RETIRED_SEGMENT_MAGICS, SEGMENT_MAGIC
 from tenantry.domain.errors import Conflict, Corrupt, NotFound
 from tenantry.domain.upload import upload_from_text
 from tenantry.ports.reindexing import ReindexState
-
-Scene = Callable[[Process], Awaitable[None]]
-
-
-@pytest.fixture
-def played(database: Database, tmp_path: Path) -> Callable[[Scene], None]:
-    async def run(scene: Scene) -> None:
-        await support.add_tenants(database, A.id, B.id)
-        async with process(database, tmp_path) as one:
-            await scene(one)
-
-    return lambda scene: asyncio.run(run(scene))
 
 
 def rewrite(root: Path, names: set[str], change: Callable[[bytes], bytes]) -> None:

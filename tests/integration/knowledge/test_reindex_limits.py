@@ -4,14 +4,14 @@ nothing is lost on the way to a model that takes less, nor on the way back."""
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.support import knowledge as support
 from tests.support.postgres import Database
-from tests.support.reindexes import ALICE, BOB, NEW, OLD, A, B, Process, is_tidy, process
+from tests.support.reindexes import ALICE, BOB, NEW, OLD, A, B, Process, Scene, is_tidy, process
 
 from tenantry.application import ingestion, retrieval
 from tenantry.domain.chunk import ChunkLimit, Passage
@@ -19,7 +19,6 @@ from tenantry.domain.space import Space
 from tenantry.domain.upload import upload_from_text
 from tenantry.ports.reindexing import ReindexState
 
-Scene = Callable[[Process], Awaitable[None]]
 LESS = ChunkLimit(100)
 TEXT = (
     "".join(f"Apples of row {n}. 日本語の林檎は赤い。\n\n" for n in range(30)) + "x" * 700 + " end"

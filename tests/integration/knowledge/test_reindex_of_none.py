@@ -4,13 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-from collections.abc import Awaitable, Callable
-from pathlib import Path
 
 import pytest
-from tests.support import knowledge as support
-from tests.support.postgres import Database
-from tests.support.reindexes import ALICE, BOB, NEW, OLD, A, B, Process, is_tidy, process
+from tests.support.reindexes import ALICE, BOB, NEW, OLD, A, Process, is_tidy
 
 from tenantry.adapters.postgres.unit_of_work import TenantWork
 from tenantry.application import documents, reindexing
@@ -19,18 +15,6 @@ from tenantry.domain.errors import Conflict, NotFound
 from tenantry.domain.space import Space
 from tenantry.domain.tenant import Principal
 from tenantry.ports.reindexing import ReindexState
-
-Scene = Callable[[Process], Awaitable[None]]
-
-
-@pytest.fixture
-def played(database: Database, tmp_path: Path) -> Callable[[Scene], None]:
-    async def run(scene: Scene) -> None:
-        await support.add_tenants(database, A.id, B.id)
-        async with process(database, tmp_path) as one:
-            await scene(one)
-
-    return lambda scene: asyncio.run(run(scene))
 
 
 async def reindexed(one: Process, space: Space = NEW, *, again: bool = False) -> None:

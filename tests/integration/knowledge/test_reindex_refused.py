@@ -2,32 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.support import knowledge as support
-from tests.support.postgres import Database
-from tests.support.reindexes import ALICE, LARGE, NEW, A, B, Process, process
+from tests.support.reindexes import ALICE, LARGE, NEW, Process
 
 from tenantry.application import documents
 from tenantry.domain.document import Progress
 from tenantry.domain.errors import LargerThanLimit, TenantryError, UpstreamRefused
 from tenantry.ports.reindexing import ReindexState
-
-Scene = Callable[[Process], Awaitable[None]]
-
-
-@pytest.fixture
-def played(database: Database, tmp_path: Path) -> Callable[[Scene], None]:
-    async def run(scene: Scene) -> None:
-        await support.add_tenants(database, A.id, B.id)
-        async with process(database, tmp_path) as one:
-            await scene(one)
-
-    return lambda scene: asyncio.run(run(scene))
 
 
 def refused(status: int) -> TenantryError:

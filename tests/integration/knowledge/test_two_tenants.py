@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 import asyncpg
 import pytest
 from tests.support import knowledge as support
-from tests.support.knowledge_process import Doom, knowledge
-from tests.support.pools import app_pool
 from tests.support.postgres import Database
+from tests.support.two_tenants import ALICE, BOB, A, B, process
 
 from tenantry.adapters.postgres.manifest import PostgresUnfinished
 from tenantry.application import documents, ingestion, patience, retrieval, tending
@@ -22,18 +19,7 @@ from tenantry.domain.errors import Corrupt, NotFound, Unavailable
 from tenantry.domain.upload import upload_from_text
 from tenantry.ports.objects import ObjectKind
 
-A = support.tenant("tnt_" + "a" * 26)
-B = support.tenant("tnt_" + "b" * 26)
-ALICE, BOB = support.principal(A), support.principal(B)
 TABLES = ("knowledge_partition", "segment", "document")
-
-
-@asynccontextmanager
-async def process(database: Database, root: Path) -> AsyncIterator[Knowledge]:
-    async with app_pool(database.dsn("app")) as pool:
-        deps = knowledge(root, pool, Doom(1_000_000, after=False))
-        yield deps
-        deps.vectors.close()
 
 
 async def upload(deps: Knowledge, who: object, title: str, text: str) -> str:

@@ -7,9 +7,9 @@ import json
 from pathlib import Path
 from typing import Any
 
+from tests.support.page_files import SCANNED
 from tests.support.stack import ALL_SCOPES, Stack, Tenant
 from tests.support.stack_command import tenantry
-from tests.unit.knowledge.test_pages_told import SCANNED
 
 
 def command(stack: Stack, who: Tenant, *words: str) -> str:

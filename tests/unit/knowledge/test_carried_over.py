@@ -7,9 +7,21 @@ from typing import Any
 
 import pytest
 from tests.support import knowledge as support
-from tests.unit.knowledge.test_documents import ALICE, BOB, LARGE, A, B, World, text, titles
-from tests.unit.knowledge.test_replacing import add, held, put, shown, stored
-from tests.unit.knowledge.test_replacing import played as played
+from tests.support.documents import (
+    ALICE,
+    BOB,
+    LARGE,
+    A,
+    B,
+    World,
+    add,
+    held,
+    put,
+    shown,
+    stored,
+    text,
+    titles,
+)
 
 from tenantry.adapters.sealed import read_back
 from tenantry.application import documents, indexing, ingestion, patience, retrieval

@@ -15,9 +15,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.support.core import TITAN, principal
+from tests.support.documents import ALICE, LARGE, A, B, World, text
 from tests.support.knowledge import MODEL
 from tests.support.scripted import core
-from tests.unit.knowledge.test_documents import ALICE, LARGE, A, B, World, played, text
 from tokenizers import Tokenizer
 
 from bedrock_emulator.engine.catalogue import catalogue as emulated
@@ -31,7 +31,6 @@ from tenantry.domain.chunk import CHUNK_BYTES_MAX, CHUNK_CHARS_MAX, Chunk, Chunk
 from tenantry.domain.document import DocumentState
 from tenantry.domain.embeddable import SPECIAL_TOKENS, chunk_limit
 
-__all__ = ["played"]
 ENGLISH = (
     "The quick brown fox jumps over the lazy dog, again and again; nobody had asked it to. "
     "Refunds are paid within 14 days of the return, unless the goods were damaged (section 3.2). "

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 
 import pytest
 from tests.support import knowledge as support
 from tests.support import knowledge_files as files
+from tests.support.documents import ALICE, BOB, LARGE, A, B, World, text, titles
 
-from tenantry.adapters.extraction.extractor import FileExtractor
-from tenantry.adapters.extraction.splitter import SemanticSplitter
 from tenantry.application import documents, indexing, ingestion, patience, retrieval
-from tenantry.application.knowledge import Knowledge, OwnedTasks
 from tenantry.domain.document import DocumentState
 from tenantry.domain.errors import (
     BadRequest,
@@ -24,68 +21,7 @@ from tenantry.domain.errors import (
     UpstreamRubbish,
 )
 from tenantry.domain.filter import filter_from
-from tenantry.domain.upload import Upload, upload_from_file, upload_from_text
-from tenantry.ports.objects import ObjectKind
-
-A = support.tenant("tnt_a")
-B = support.tenant("tnt_b", silo=True)
-ALICE, BOB = support.principal(A), support.principal(B)
-LARGE = "\n\n".join(f"Paragraph {n} on the matter of word{n}. " + "x" * 900 for n in range(1200))
-
-
-class World:
-    """One process's knowledge; `again` is the next process on the same disk and manifest."""
-
-    def __init__(self, root: Path, manifest: support.MemoryManifest | None = None) -> None:
-        own = support.parts(root)
-        self.root = root
-        self.manifest = manifest or support.MemoryManifest()
-        self.embedder = support.WordEmbedder()
-        self.partitions = support.partitions(own, self.manifest)
-        self.deps = Knowledge(
-            manifest=self.manifest,
-            objects=own.objects,
-            keys=own.keys,
-            sealer=own.sealer,
-            vectors=self.partitions,
-            extractor=FileExtractor(),
-            splitter=SemanticSplitter(),
-            embedder=self.embedder,
-            clock=own.clock,
-            tasks=OwnedTasks(),
-        )
-
-    def again(self) -> World:
-        return World(self.root, self.manifest)
-
-    async def originals(self, owner: object) -> int:
-        home = support.home(owner)
-        return len(await self.deps.objects.list(home, ObjectKind.ORIGINAL))
-
-
-@pytest.fixture
-def played(tmp_path: Path) -> Callable[[Callable[[World], Awaitable[None]]], None]:
-    def play(scene: Callable[[World], Awaitable[None]]) -> None:
-        async def run() -> None:
-            world = World(tmp_path)
-            try:
-                await scene(world)
-            finally:
-                await world.deps.tasks.close()
-                world.partitions.close()
-
-        asyncio.run(run())
-
-    return play
-
-
-def text(title: str, body: str, **more: object) -> Upload:
-    return upload_from_text({"title": title, "text": body, **more})
-
-
-async def titles(world: World, who: object, query: str, **more: object) -> list[str]:
-    found = await retrieval.search(world.deps, who, query, **more)
-    return [passage.title for passage in found]
+from tenantry.domain.upload import upload_from_file
 
 
 def test_each_tenant_has_its_own_documents_and_cannot_reach_the_other_s(played) -> None:

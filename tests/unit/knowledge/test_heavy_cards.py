@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.support import knowledge as support
-from tests.unit.knowledge.test_documents import ALICE, BOB, World, text
+from tests.support.documents import ALICE, BOB, Scene, World, text
 
 from tenantry.adapters.sealed.partitions import SEARCHES_AT_ONCE
 from tenantry.adapters.vectors.card_cache import CardCache
@@ -25,23 +25,6 @@ from tenantry.ports.vectors import Query
 
 A, B = support.tenant("tnt_a"), support.tenant("tnt_b", silo=True)
 EVERYBODY = Permission(frozenset())
-Scene = Callable[[World], Awaitable[None]]
-
-
-@pytest.fixture
-def played(tmp_path: Path) -> Callable[[Scene], None]:
-    def play(scene: Scene) -> None:
-        async def run() -> None:
-            world = World(tmp_path)
-            try:
-                await scene(world)
-            finally:
-                await world.deps.tasks.close()
-                world.partitions.close()
-
-        asyncio.run(run())
-
-    return play
 
 
 def metadata(characters: int, of: str = "x") -> dict[str, Any]:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.support import knowledge as support
-from tests.unit.knowledge.test_documents import ALICE, BOB, A, B, World, text
+from tests.support.documents import ALICE, BOB, A, B, Scene, World, text
 
 from tenantry.application import documents, ingestion, tending
 from tenantry.domain.document import READ_WHOLE_BYTES_MAX, DocumentState, Home
@@ -18,7 +18,6 @@ from tenantry.domain.errors import BudgetExceeded
 from tenantry.domain.upload import Upload, upload_from_file
 from tenantry.ports.objects import ObjectKind, Objects
 
-Scene = Callable[[World], Awaitable[None]]
 LARGE_BYTES = 2_000_000
 
 

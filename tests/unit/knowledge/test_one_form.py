@@ -3,15 +3,13 @@ kept before that."""
 
 from __future__ import annotations
 
-import asyncio
 import dataclasses
 import unicodedata
-from collections.abc import Awaitable, Callable
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any, Literal
 
 import pytest
-from tests.unit.knowledge.test_documents import ALICE, BOB, World, text
+from tests.support.documents import ALICE, BOB, Scene, World, text
 
 from tenantry.application import documents, ingestion, retrieval
 from tenantry.domain import one_form
@@ -23,23 +21,6 @@ from tenantry.domain.upload import Upload, metadata_from
 
 NFC, NFD = "\u00dcnit", "U\u0308nit"
 KEY_NFC, KEY_NFD = "caf\u00e9", "cafe\u0301"
-Scene = Callable[[World], Awaitable[None]]
-
-
-@pytest.fixture
-def played(tmp_path: Path) -> Callable[[Scene], None]:
-    def play(scene: Scene) -> None:
-        async def run() -> None:
-            world = World(tmp_path)
-            try:
-                await scene(world)
-            finally:
-                await world.deps.tasks.close()
-                world.partitions.close()
-
-        asyncio.run(run())
-
-    return play
 
 
 def of_before(title: str, **card: Any) -> Upload:

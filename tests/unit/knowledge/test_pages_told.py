@@ -8,23 +8,13 @@ from typing import Any
 import pytest
 from tests.support import hostile_files as hostile
 from tests.support import knowledge_files as files
-from tests.unit.knowledge.test_documents import ALICE, BOB, A, B, World, text
-from tests.unit.knowledge.test_extracted_pages import NAMELESS, pages_of
-from tests.unit.knowledge.test_replacing import Scene, add, held, played, put, shown
+from tests.support.documents import ALICE, BOB, A, B, Scene, World, add, held, put, shown, text
+from tests.support.page_files import COVER, NAMELESS, SCANNED, pages_of, upload
 
 from tenantry.application import documents, indexing, ingestion, patience
 from tenantry.domain.document import Document, DocumentState, PageCount
-from tenantry.domain.upload import READY_AT_ONCE_BYTES, Upload, upload_from_file
+from tenantry.domain.upload import READY_AT_ONCE_BYTES
 from tenantry.entrypoints.http.knowledge.views import from_document
-
-__all__ = ["played"]
-COVER = b"BT /F1 12 Tf 1 0 0 1 50 700 Tm (Contract on apples) Tj ET"
-DRAWN = b"0 0 500 700 re f"
-SCANNED = pages_of([COVER] + 5 * [DRAWN])
-
-
-def upload(data: bytes) -> Upload:
-    return upload_from_file(data, content_type="application/pdf", file_name="contract.pdf")
 
 
 def damaged() -> bytes:

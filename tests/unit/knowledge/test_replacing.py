@@ -3,19 +3,30 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.support import knowledge as support
-from tests.unit.knowledge.test_documents import ALICE, BOB, LARGE, A, World, text, titles
+from tests.support.documents import (
+    ALICE,
+    BOB,
+    LARGE,
+    A,
+    World,
+    add,
+    held,
+    put,
+    shown,
+    stored,
+    text,
+    titles,
+)
 
-from tenantry.application import documents, indexing, ingestion, patience
-from tenantry.application.ingestion import Caller, Ingested
+from tenantry.application import documents, indexing, patience
+from tenantry.application.ingestion import Caller
 from tenantry.application.knowledge import TASKS_LIMIT, OwnedTasks
 from tenantry.application.tending import sweep_orphans
-from tenantry.domain.document import Document, DocumentState, Progress
+from tenantry.domain.document import DocumentState, Progress
 from tenantry.domain.errors import (
     BudgetExceeded,
     ConcurrencyLimited,
@@ -26,62 +37,9 @@ from tenantry.domain.errors import (
     Unavailable,
     UpstreamThrottled,
 )
-from tenantry.domain.upload import Upload
 from tenantry.ports.objects import ObjectKind
 
-Scene = Callable[[World], Awaitable[None]]
 HR = Caller(groups=frozenset({"hr"}))
-
-
-@pytest.fixture
-def played(tmp_path: Path) -> Callable[[Scene], None]:
-    def play(scene: Scene) -> None:
-        async def run() -> None:
-            world = World(tmp_path)
-            try:
-                await scene(world)
-            finally:
-                await world.deps.tasks.close()
-                world.partitions.close()
-
-        asyncio.run(run())
-
-    return play
-
-
-async def add(world: World, upload: Upload, who: Any = ALICE) -> Document:
-    return (await ingestion.ingest(world.deps, who, upload)).document
-
-
-async def put(
-    world: World, of: Document, upload: Upload, who: Any = ALICE, **more: Any
-) -> Ingested:
-    return await ingestion.replace_document(world.deps, who, of.id, upload, **more)
-
-
-async def shown(world: World, of: Document) -> Document:
-    return await documents.get_document(world.deps, ALICE, of.id)
-
-
-async def stored(world: World, kind: ObjectKind) -> int:
-    return len(await world.deps.objects.list(support.home(A), kind))
-
-
-def held(world: World, at: int = 1) -> tuple[asyncio.Event, asyncio.Event]:
-    """The `at`-th batch that is embedded from now on says so, and waits until it may."""
-    reached, go, embed = asyncio.Event(), asyncio.Event(), world.embedder.embed
-    left = [at]
-
-    async def gated(*given: Any) -> Any:
-        if given[2] == "document":
-            left[0] -= 1
-            if left[0] == 0:
-                reached.set()
-                await go.wait()
-        return await embed(*given)
-
-    world.embedder.embed = gated
-    return reached, go
 
 
 def test_searches_see_the_old_version_until_the_new_one_is_ready(played) -> None:

@@ -7,15 +7,13 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
-from tests.unit.knowledge.test_documents import ALICE, BOB, A, World, played, text, titles
+from tests.support.documents import ALICE, BOB, A, Scene, World, text, titles
 
 from tenantry.application import documents, indexing, ingestion, patience
 from tenantry.application.ingestion import Ingested
 from tenantry.domain.document import DocumentState
 from tenantry.domain.errors import BudgetExceeded, NotFound
 
-__all__ = ["played"]
-Scene = Callable[[World], Awaitable[None]]
 Send = Callable[[], Awaitable[Ingested]]
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Any
 
 import pytest
-from tests.unit.knowledge.test_documents import ALICE, BOB, A, World, played, text, titles
+from tests.support.documents import ALICE, BOB, A, Scene, World, text, titles
 
 from tenantry.application import documents, ingestion
 from tenantry.application.ingestion import NOBODY, Caller, Ingested
@@ -15,8 +15,6 @@ from tenantry.domain.document import DocumentState
 from tenantry.domain.errors import Conflict, NotFound
 from tenantry.domain.upload import Upload
 
-__all__ = ["played"]
-Scene = Callable[[World], Awaitable[None]]
 HR, SALES = (Caller(groups=frozenset({name})) for name in ("hr", "sales"))
 ANN, BEN = (Caller(user, SALES.groups) for user in ("ann", "ben"))
 PAY = text("Pay", "apples are paid for", access=["hr"])
