@@ -1,4 +1,4 @@
-"""The product at synthetic prices, shared by the metering contract's cases and by bad input."""
+"""The product at synthetic prices, shared by tests of metering and of bad input."""
 
 from collections.abc import Iterator
 
