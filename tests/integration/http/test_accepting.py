@@ -6,13 +6,13 @@ import os
 import resource
 import socket
 import ssl
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
 from tests.support.http_edge import Edge
+from tests.support.waiting import eventually
 
 from tenantry.entrypoints.http.wire.limits import WireLimits
 
@@ -44,13 +44,6 @@ def answered(client: socket.socket) -> bool:
 def asked(url: str) -> bool:
     with connect(url) as client:
         return answered(client)
-
-
-def eventually(check: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 30
-    while not check():
-        assert time.monotonic() < deadline, "it did not come true"
-        time.sleep(0.02)
 
 
 @pytest.mark.parametrize("secure", [False, True])

@@ -7,9 +7,9 @@ from typing import Any
 import orjson
 import pytest
 from botocore.exceptions import ClientError, EventStreamError
-from tests.integration.http.test_retries import BRIEFLY, DEFAULT_ATTEMPTS, ONCE, name_of
 from tests.support.http_edge import Edge
 from tests.support.http_plain import post_json
+from tests.support.http_refusals import BRIEFLY, DEFAULT_ATTEMPTS, ONCE, name_of
 
 from tenantry.application.answers import Answer
 from tenantry.application.asking import Search

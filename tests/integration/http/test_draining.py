@@ -10,8 +10,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from tests.integration.http.test_supervisor import START_S, eventually, supervised
 from tests.support.http_services import key_of
+from tests.support.http_supervisors import START_S, supervised
+from tests.support.waiting import eventually
 from tests.support.wire import Served
 
 from tenantry.entrypoints.http.tls import ensure_local_tls

@@ -11,11 +11,12 @@ import pytest
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
-from tests.integration.http.test_wire import converse, eventually, read_all
 from tests.support import http_services
 from tests.support.http2_client import BODY, CONVERSE, KEY, Answer, Client, fields, frame
+from tests.support.http_bytes import converse, read_all
 from tests.support.http_edge import Edge
 from tests.support.http_services import CONVERSE_ANSWER, converse_events, key_of
+from tests.support.waiting import eventually
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 

@@ -5,9 +5,9 @@ from collections.abc import Callable, Iterator
 
 import pytest
 from hpack import Encoder
-from tests.integration.http.test_wire import eventually
 from tests.support.http2_client import BODY, CONVERSE, Client, fields, frame
 from tests.support.http_edge import Edge
+from tests.support.waiting import eventually
 
 from tenantry.entrypoints.http.wire.limits import WireLimits
 

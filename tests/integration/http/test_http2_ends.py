@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 import uvloop
-from tests.integration.http.test_wire import eventually
 from tests.support.http2_client import Client, fields, frame
+from tests.support.waiting import eventually
 from tests.support.wire import Served
 
 from tenantry.entrypoints.http.tls import ensure_local_tls

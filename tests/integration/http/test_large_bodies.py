@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import select
 import socket
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from botocore.exceptions import ClientError
 from tests.support.http2_client import CONVERSE, Client, fields
 from tests.support.http_edge import Edge
 from tests.support.http_services import OPERATOR_TOKEN
+from tests.support.waiting import eventually
 
 from tenantry.entrypoints.http.wire.handover import Refusal
 from tenantry.entrypoints.http.wire.limits import WireLimits
@@ -93,13 +93,6 @@ def answer_of(client: socket.socket) -> bytes:
     while len(body) < length:
         body += client.recv(65_536)
     return before + b"\r\n\r\n" + body
-
-
-def eventually(true: Callable[[], bool]) -> None:
-    until = time.monotonic() + 20
-    while not true():
-        assert time.monotonic() < until, "it did not come true"
-        time.sleep(0.01)
 
 
 def talk(edge: Edge, who: bytes, body: bytes = LARGE) -> bytes:

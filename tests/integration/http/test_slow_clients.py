@@ -6,8 +6,9 @@ import ssl
 from collections.abc import Iterator
 
 import pytest
-from tests.integration.http.test_wire import CLOSE, converse, eventually, read_all
+from tests.support.http_bytes import CLOSE, converse, read_all
 from tests.support.http_edge import Edge
+from tests.support.waiting import eventually
 from tests.support.wire import Served
 
 from tenantry.entrypoints.http.wire.limits import WireLimits

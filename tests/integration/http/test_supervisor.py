@@ -8,10 +8,7 @@ import os
 import signal
 import socket
 import ssl
-import subprocess
-import sys
 import threading
-import time
 import urllib.request
 from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack, contextmanager
@@ -21,6 +18,8 @@ from pathlib import Path
 import pytest
 from tests.support.http_make import make_fixed, make_nothing
 from tests.support.http_services import FixedServices
+from tests.support.http_supervisors import START_S, supervised
+from tests.support.waiting import eventually
 
 from tenantry.entrypoints.http.supervisor import (
     Addresses,
@@ -32,8 +31,6 @@ from tenantry.entrypoints.http.supervisor import (
 from tenantry.entrypoints.http.tls import ensure_local_tls
 from tenantry.entrypoints.http.wire.listeners import Listeners, PortTaken, bind
 from tenantry.entrypoints.http.worker import serve_worker
-
-START_S = 60.0
 
 
 def settings_in(home: Path, **changes: int) -> ServeSettings:
@@ -74,13 +71,6 @@ def get(url: str) -> str:
     with urllib.request.urlopen(url, timeout=20) as answer:
         text: str = answer.read().decode()
         return text
-
-
-def eventually(check: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + START_S
-    while not check():
-        assert time.monotonic() < deadline, "it did not come true"
-        time.sleep(0.05)
 
 
 def children(parent: int | None = None) -> set[int]:
@@ -168,29 +158,6 @@ def test_a_worker_that_dies_while_it_rolls_has_one_successor(tmp_path: Path) -> 
         eventually(lambda: old not in children())
         assert "ok" in get(f"{addresses.admin_url}/healthz")
         assert len(children() - before) == 1
-
-
-@contextmanager
-def supervised(
-    home: Path, *files: int, hangup: signal.Handlers = signal.SIG_DFL, **environment: str
-) -> "Iterator[subprocess.Popen[str]]":
-    """A supervisor in a process group of its own, with what its worker and it write on stderr."""
-    command = [sys.executable, "-m", "tests.support.http_supervised", str(home), *map(str, files)]
-    with subprocess.Popen(
-        command,
-        cwd=Path(__file__).parents[3],
-        env=os.environ | environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-        preexec_fn=lambda: signal.signal(signal.SIGHUP, hangup),
-    ) as process:
-        try:
-            yield process
-        finally:
-            if process.poll() is None:
-                process.kill()
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])

@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 
 import pytest
-from tests.integration.http.test_wire import BODY as PLAIN_BODY
-from tests.integration.http.test_wire import CLOSE, chunked, converse, talk
 from tests.support.http2_client import BODY, CONVERSE, Answer, Client, fields
+from tests.support.http_bytes import BODY as PLAIN_BODY
+from tests.support.http_bytes import CLOSE, chunked, converse, talk
 from tests.support.http_edge import Edge
 
 Trailer = list[tuple[str, str]]

@@ -3,22 +3,31 @@
 import asyncio
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
+from tests.support.http_bytes import (
+    BODY,
+    CLOSE,
+    CONVERSE,
+    HEAD,
+    chunked,
+    connect,
+    converse,
+    read_all,
+    talk,
+)
 from tests.support.http_edge import Edge
 from tests.support.http_services import converse_events, key_of
+from tests.support.waiting import eventually
 
 from tenantry.domain.eventstream import Decoder
 from tenantry.entrypoints.http.wire.limits import WireLimits
 
-BODY = b'{"messages":[{"role":"user","content":[{"text":"hi"}]}]}'
-HEAD = b"authorization: Bearer tk_acme\r\nhost: x\r\n"
-CONVERSE = b"/model/amazon.nova-micro-v1%3A0/converse"
 LIMITS = WireLimits(
     body_bytes=100_000,
     discard_bytes=400_000,
@@ -40,42 +49,6 @@ def running_edge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Edge]:
     home: Path = tmp_path_factory.mktemp("home")
     with Edge(home, LIMITS) as edge:
         yield edge
-
-
-def connect(edge: Edge) -> socket.socket:
-    client = socket.create_connection(("127.0.0.1", edge.port), timeout=20)
-    client.settimeout(20)
-    return client
-
-
-def converse(body: bytes = BODY, more: bytes = b"", stream: bool = False) -> bytes:
-    path = CONVERSE + (b"-stream" if stream else b"")
-    length = b"content-length: %d\r\n" % len(body)
-    return b"POST " + path + b" HTTP/1.1\r\n" + HEAD + length + more + b"\r\n" + body
-
-
-def read_all(client: socket.socket) -> bytes:
-    """All bytes until the server closes."""
-    data = b""
-    while piece := client.recv(65_536):
-        data += piece
-    return data
-
-
-def talk(edge: Edge, data: bytes) -> bytes:
-    with connect(edge) as client:
-        client.sendall(data)
-        return read_all(client)
-
-
-def eventually(check: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 20
-    while not check():
-        assert time.monotonic() < deadline, "it did not come true"
-        time.sleep(0.01)
-
-
-CLOSE = b"connection: close\r\n"
 
 
 def statuses_in(answers: bytes) -> list[bytes]:
@@ -252,12 +225,6 @@ def test_a_body_over_the_limit_is_read_away_and_refused(edge: Edge, chunked: boo
 def test_a_far_larger_body_is_not_even_read(edge: Edge) -> None:
     request = b"POST " + CONVERSE + b" HTTP/1.1\r\n" + HEAD + b"content-length: 999999999\r\n\r\n"
     assert talk(edge, request).startswith(b"HTTP/1.1 413")
-
-
-def chunked(body: bytes, trailer: bytes = b"", coding: bytes = b"chunked") -> bytes:
-    head = b"POST " + CONVERSE + b" HTTP/1.1\r\n" + HEAD + CLOSE
-    framing = b"transfer-encoding: " + coding + b"\r\n\r\n"
-    return head + framing + b"%x\r\n%b\r\n0\r\n%b\r\n" % (len(body), body, trailer)
 
 
 def test_a_trailer_is_no_header(edge: Edge) -> None:

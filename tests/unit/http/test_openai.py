@@ -1,6 +1,5 @@
 """OpenAI ↔ Converse: pure converters, by example and by property."""
 
-import base64
 from itertools import pairwise
 from typing import Any
 
@@ -8,6 +7,7 @@ import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.support.openai_bodies import PNG, image
 
 from tenantry.domain import eventstream
 from tenantry.domain.errors import BadRequest, UpstreamRubbish
@@ -19,7 +19,6 @@ from tenantry.entrypoints.http.openai.from_converse import from_converse
 from tenantry.entrypoints.http.openai.schema import ChatRequest
 from tenantry.entrypoints.http.openai.to_converse import to_converse
 
-PNG = base64.b64encode(b"\x89PNG").decode()
 USAGE = Usage(uncached_in=10, cache_read=3, out=5)
 TOOLS = [{"type": "function", "function": {"name": "look"}}]
 
@@ -113,10 +112,6 @@ def test_an_answer_that_said_nothing_is_left_out(content: Any) -> None:
 def test_a_question_that_says_nothing_is_refused() -> None:
     with pytest.raises(BadRequest, match=r"`messages\[0\]` is empty"):
         converse(messages=[{"role": "user", "content": ""}])
-
-
-def image() -> dict[str, Any]:
-    return {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{PNG}"}}
 
 
 def call(identity: str, name: str, arguments: str) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from tests.unit.http.test_openai import PNG, image
+from tests.support.openai_bodies import PNG, image
 
 from tenantry.domain.bound import bound_of_converse
 from tenantry.domain.catalogue import Model
