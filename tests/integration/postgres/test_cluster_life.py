@@ -7,16 +7,17 @@ import signal
 import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import asyncpg
 import pytest
+from tests.support.clusters import ask, status_of
 from tests.support.postgres import new_cluster, scratch_folder
+from tests.support.waiting import eventually
 
-from tenantry.adapters.postgres.embedded import ClusterStatus, EmbeddedCluster, place
+from tenantry.adapters.postgres.embedded import EmbeddedCluster, place
 from tenantry.adapters.postgres.embedded import cluster as cluster_module
 from tenantry.adapters.postgres.embedded.account import database_account
 from tenantry.adapters.postgres.errors import ClusterInUse, ClusterNotRunning
@@ -31,13 +32,6 @@ def folder() -> Iterator[Path]:
     """One home for the module: each test starts its cluster and leaves it stopped (1 s saved)."""
     with scratch_folder() as scratch:
         yield scratch
-
-
-def wait_until(what: Callable[[], object]) -> None:
-    deadline = time.monotonic() + PATIENCE_S
-    while not what():
-        assert time.monotonic() < deadline, "it never came about"
-        time.sleep(0.02)
 
 
 def spawn(folder: Path) -> tuple[subprocess.Popen[bytes], dict[str, Any]]:
@@ -63,23 +57,6 @@ def members(cluster: EmbeddedCluster) -> list[int]:
     where = place.known_place(cluster.home)
     assert where is not None
     return processes.find_members(where.uuid, database_account().uid)
-
-
-def status_of(cluster: EmbeddedCluster) -> ClusterStatus:
-    status = cluster.status()
-    assert status is not None
-    return status
-
-
-def ask(cluster: EmbeddedCluster, query: str, **options: Any) -> object:
-    async def run() -> object:
-        connection = await asyncpg.connect(cluster.dsn("superuser", **options))
-        try:
-            return await connection.fetchval(query)
-        finally:
-            await connection.close()
-
-    return asyncio.run(run())
 
 
 def test_it_starts_answers_on_both_doors_stops_and_keeps_its_data(folder: Path) -> None:
@@ -142,7 +119,7 @@ def test_a_killed_postmaster_comes_back_with_every_commit(folder: Path) -> None:
         for _ in range(2):
             before = status_of(cluster)
             os.kill(before.postmaster_pid, signal.SIGKILL)
-            wait_until(
+            eventually(
                 lambda: (
                     status_of(cluster).state == "ready"
                     and status_of(cluster).restarts > before.restarts  # noqa: B023
@@ -163,7 +140,7 @@ def test_a_postmaster_that_keeps_dying_is_given_up(folder: Path) -> None:
         assert where is not None
         (where.data / "postgresql.conf").write_text("no_such_setting = 1\n")
         os.kill(status_of(cluster).postmaster_pid, signal.SIGKILL)
-        wait_until(lambda: status_of(cluster).state == "failed")
+        eventually(lambda: status_of(cluster).state == "failed")
         assert "no_such_setting" in status_of(cluster).reason
     finally:
         cluster.stop()
@@ -177,7 +154,7 @@ def test_a_killed_guardian_is_replaced(folder: Path) -> None:
     try:
         before = status_of(cluster)
         os.kill(before.guardian_pid, signal.SIGKILL)
-        wait_until(
+        eventually(
             lambda: (
                 (now := cluster.status()) is not None
                 and now.state == "ready"
@@ -200,7 +177,7 @@ def test_a_guardian_that_is_not_replaced_any_more_is_a_failure(
     try:
         assert cluster.failure() is None
         os.kill(status_of(cluster).guardian_pid, signal.SIGKILL)
-        wait_until(cluster.failure)
+        eventually(cluster.failure)
         assert "postgres.log" in str(cluster.failure())
     finally:
         cluster.stop()
@@ -212,8 +189,8 @@ def test_it_ends_with_its_killed_parent(folder: Path) -> None:
     assert processes.is_alive(said["ready"]["postmaster_pid"])
     process.kill()
     cluster = new_cluster(folder)
-    wait_until(lambda: members(cluster) == [])
-    wait_until(lambda: not processes.is_alive(said["ready"]["guardian_pid"]))
+    eventually(lambda: members(cluster) == [])
+    eventually(lambda: not processes.is_alive(said["ready"]["guardian_pid"]))
     put_away(process)
 
 

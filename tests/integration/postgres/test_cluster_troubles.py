@@ -10,8 +10,9 @@ from pathlib import Path
 
 import asyncpg
 import pytest
-from tests.integration.postgres.test_cluster_life import ask, status_of, wait_until
+from tests.support.clusters import ask, status_of
 from tests.support.postgres import new_cluster, scratch_folder
+from tests.support.waiting import eventually
 
 from tenantry.adapters.postgres.dial import connect
 from tenantry.adapters.postgres.embedded import EmbeddedCluster
@@ -24,7 +25,7 @@ def cluster() -> Iterator[EmbeddedCluster]:
     with scratch_folder() as folder:
         made = new_cluster(folder)
         made.start()
-        wait_until(lambda: made._news._seen is not None)
+        eventually(lambda: made._news._seen is not None)
         try:
             yield made
         finally:
@@ -43,7 +44,7 @@ def test_a_socket_that_is_removed_comes_back_and_the_outage_names_it(
     socket.unlink()
     with pytest.raises(FileNotFoundError, match=f"'{socket}'"):
         asyncio.run(connect(cluster.dsn("app")))
-    wait_until(lambda: told(caplog, AGAIN))
+    eventually(lambda: told(caplog, AGAIN))
     assert told(caplog, f"PostgreSQL ended and is started again: (its socket is gone: {socket})")
     assert ask(cluster, "SELECT 1") == 1
     assert status_of(cluster).restarts == 1
@@ -63,7 +64,7 @@ def test_a_crash_of_a_backend_is_told(
 
     before = status_of(cluster)
     pid = asyncio.run(crash())
-    wait_until(lambda: told(caplog, AGAIN))
+    eventually(lambda: told(caplog, AGAIN))
     assert told(caplog, f"(PID {pid}) was terminated by signal 9: Killed")
     assert ask(cluster, "SELECT 1") == 1
     after = status_of(cluster)
@@ -76,7 +77,7 @@ def test_a_server_that_lets_nobody_in_is_not_said_to_answer(
     maintenance = {"database": "postgres"}
     ask(cluster, "ALTER DATABASE tenantry ALLOW_CONNECTIONS false", **maintenance)
     os.kill(status_of(cluster).postmaster_pid, signal.SIGKILL)
-    wait_until(lambda: told(caplog, "PostgreSQL runs and lets nobody in: database"))
+    eventually(lambda: told(caplog, "PostgreSQL runs and lets nobody in: database"))
     assert not told(caplog, AGAIN)
     ask(cluster, "ALTER DATABASE tenantry ALLOW_CONNECTIONS true", **maintenance)
-    wait_until(lambda: told(caplog, AGAIN))
+    eventually(lambda: told(caplog, AGAIN))

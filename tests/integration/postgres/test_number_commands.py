@@ -6,7 +6,7 @@ import asyncio
 import json
 from datetime import UTC, datetime
 
-from tests.integration.postgres.test_held_up import Deployment, as_superuser, at  # noqa: F401
+from tests.support.own_deployment import Deployment, as_superuser
 
 from tenantry.bootstrap.background import background
 from tenantry.config import load_settings
@@ -17,7 +17,7 @@ FILE = "control/invoice-numbers.json"
 WORD = "tenantry invoices numbers --continue-after"
 
 
-def test_refused_told_continued_and_told_for_good(at: Deployment) -> None:  # noqa: F811
+def test_refused_told_continued_and_told_for_good(at: Deployment) -> None:
     assert at.done("invoices", "numbers", "--json") == '{\n  "series": [],\n  "gaps": []\n}\n'
     before = at.problems(**at.issuer)
     (at.home / FILE).write_text(json.dumps({INV: 3, CN: 1}))
@@ -51,7 +51,7 @@ def test_refused_told_continued_and_told_for_good(at: Deployment) -> None:  # no
     assert "invariants hold" in at.done("reconcile", "--invariants")
 
 
-def test_a_worker_that_starts_brings_the_file_up(at: Deployment) -> None:  # noqa: F811
+def test_a_worker_that_starts_brings_the_file_up(at: Deployment) -> None:
     given = {"TENANTRY_HOME": str(at.home), "TENANTRY_DATABASE_URL": at.url}
 
     async def start() -> None:
