@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.integration.ledger.test_batch_garbled import RECORDS, Bedrock, answered, run, running
-from tests.integration.ledger.test_unread_logs import Process
+from tests.support.batch_jobs import RECORDS, Bedrock, answered, run, running
 from tests.support.ledger import World, in_world
+from tests.support.log_workers import Process
 from tests.support.postgres import Database
 
 from tenantry.adapters.objects.buckets import UriBuckets

@@ -7,32 +7,13 @@ from datetime import UTC, datetime, timedelta
 
 import asyncpg
 import pytest
+from tests.support.batch_jobs import job_of
 from tests.support.ledger import World, in_world, intent
 from tests.support.postgres import Database
 
 from tenantry.adapters.postgres.batches import PostgresBatchBook, PostgresBatchNotes
-from tenantry.domain.ids import TenantId
 from tenantry.domain.usage import Usage
 from tenantry.ports.admission import AttemptOutcome
-from tenantry.ports.batch import BatchJob
-from tenantry.ports.model import Upstream
-
-
-def job_of(tenant_id: TenantId) -> BatchJob:
-    return BatchJob(
-        tenant_id=tenant_id,
-        request_id=uuid.uuid4(),
-        state="planned",
-        upstream=Upstream("111111111111", "us-east-1", "http://127.0.0.1:1", "111111111111"),
-        operation="Converse",
-        model="m",
-        upstream_id="us.m",
-        records=100,
-        input_uri="s3://b/in",
-        output_uri="s3://b/out/",
-        role_arn="arn:aws:iam::111111111111:role/r",
-        env="local",
-    )
 
 
 def test_a_job_goes_its_way_once(database: Database) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from tests.integration.ledger.test_batch_jobs import job_of
+from tests.support.batch_jobs import job_of
 from tests.support.ledger import POOL, World, in_world
 from tests.support.postgres import Database
 

@@ -4,16 +4,15 @@ logged it, whatever other logs there are."""
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from tests.integration.ledger.test_stored_log import key, packed, record
-from tests.integration.ledger.test_unread_logs import SUMS, Process, endings, waiting
 from tests.support.ledger import POOL, World, in_world, intent
+from tests.support.log_workers import SUMS, Process, endings, waiting
 from tests.support.postgres import Database
-from tests.support.s3_server import S3Server, s3_server
+from tests.support.s3_server import S3Server
+from tests.support.stored_logs import key, packed, record
 
 from tenantry.adapters.postgres.keeper import FORGOTTEN_MAX
 from tenantry.adapters.postgres.log_readings import PostgresLogReadings
@@ -36,14 +35,6 @@ ON CONFLICT (account, region) DO UPDATE SET logs = excluded.logs
 """
 MOVED = "UPDATE tenantry.log_reading SET gone = jsonb_build_object($1::text, now() - $2::interval)"
 MOVED_AT = "UPDATE tenantry.log_reading SET gone = jsonb_build_object($1::text, $2::timestamptz)"
-
-
-@pytest.fixture
-def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[S3Server]:
-    with s3_server() as server:
-        for name, value in server.environment().items():
-            monkeypatch.setenv(name, value)
-        yield server
 
 
 async def opened(world: World, home: Path, url: str | None = None) -> LogSources:

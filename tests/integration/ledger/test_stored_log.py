@@ -6,20 +6,16 @@ The bucket is `tests/support/s3_server.py`, real HTTP on loopback.
 from __future__ import annotations
 
 import asyncio
-import gzip
 import json
-import uuid
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
 
-import pytest
 from tests.support.ledger import POOL, World, in_world
 from tests.support.postgres import Database
-from tests.support.s3_server import S3Server, s3_server
+from tests.support.s3_server import S3Server
+from tests.support.stored_logs import ACCOUNT, key, packed, record
 
 from tenantry.adapters.invocation_log.stored import StoredLog
 from tenantry.adapters.record_files.local import LocalFiles
@@ -28,42 +24,11 @@ from tenantry.application.true_up import TrueUp
 from tenantry.bootstrap.invocation_logs import EMBEDDED, LogSources
 from tenantry.config import load_settings
 from tenantry.domain.usage import Usage
-from tenantry.ports.admission import AttemptOutcome, Reservation
+from tenantry.ports.admission import AttemptOutcome
 
 NOW = datetime.now(UTC)
 HOLD = timedelta(hours=72)
-ACCOUNT = POOL.account
 EPOCH = datetime.fromtimestamp(0, UTC)
-
-
-@pytest.fixture
-def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[S3Server]:
-    with s3_server() as server:
-        for name, value in server.environment().items():
-            monkeypatch.setenv(name, value)
-        yield server
-
-
-def record(mine: Reservation | None = None) -> dict[str, Any]:
-    metadata = {}
-    if mine is not None:
-        metadata = {"rid": str(mine.request_id), "tid": mine.tenant_id, "att": "0:1"}
-    return {
-        "schemaType": "ModelInvocationLog",
-        "requestId": str(uuid.uuid4()),
-        "requestMetadata": metadata,
-        "input": {"inputTokenCount": 1_000},
-        "output": {"outputTokenCount": 500},
-    }
-
-
-def key(at: datetime, name: str = "", account: str = ACCOUNT, region: str = "us-east-1") -> str:
-    name = name or f"{uuid.uuid4()}.json.gz"
-    return f"AWSLogs/{account}/BedrockModelInvocationLogs/{region}/{at:%Y/%m/%d/%H}/{name}"
-
-
-def packed(*records: dict[str, Any]) -> bytes:
-    return gzip.compress("\n".join(json.dumps(one) for one in records).encode())
 
 
 def test_unknown_attempts_are_trued_up_from_a_bucket_once(

@@ -1,7 +1,5 @@
 """The invocation log against attempts whose end nobody saw, whichever of the two comes first."""
 
-import gzip
-import json
 import uuid
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -11,6 +9,7 @@ from typing import Any
 import pytest
 from tests.support.ledger import MARKUP, MODEL, World, in_world, intent
 from tests.support.postgres import Database
+from tests.support.stored_logs import deliver, record
 
 from tenantry.adapters import shipped
 from tenantry.adapters.invocation_log.folder import FolderLog
@@ -23,26 +22,7 @@ from tenantry.ports.admission import UNDELIVERED, AttemptOutcome, Reservation
 HOLD = timedelta(hours=72)
 TITAN = "amazon.titan-embed-text-v2:0"
 USED = Usage(uncached_in=1_000, out=500)
-COST = (1_000 * 3 + 500 * 15) / 10**6  # of the record below, in dollars
-
-
-def record(mine: Reservation, att: str = "0:1", **metadata: str) -> dict[str, Any]:
-    """What Bedrock logs of a call with 1,000 tokens in and 500 out."""
-    ours = {"rid": str(mine.request_id), "tid": mine.tenant_id, "att": att, **metadata}
-    return {
-        "schemaType": "ModelInvocationLog",
-        "requestId": str(uuid.uuid4()),
-        "requestMetadata": ours,
-        "input": {"inputTokenCount": 1_000},
-        "output": {"outputTokenCount": 500},
-    }
-
-
-def deliver(root: Path, *records: dict[str, Any]) -> None:
-    folder = root / "AWSLogs/111111111111/BedrockModelInvocationLogs/us-east-1/2026/11/23/00"
-    folder.mkdir(parents=True, exist_ok=True)
-    lines = "\n".join(json.dumps(one) for one in records)
-    (folder / f"{uuid.uuid4()}.json.gz").write_bytes(gzip.compress(lines.encode()))
+COST = (1_000 * 3 + 500 * 15) / 10**6  # of such a record, in dollars
 
 
 def true_up(world: World, root: Path) -> TrueUp:

@@ -6,80 +6,33 @@ import asyncio
 import gzip
 import json
 import os
-from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal
 from pathlib import Path
 
 import pytest
-from tests.integration.ledger.test_stored_log import key, packed
-from tests.integration.ledger.test_stored_log import record as stored_record
-from tests.integration.ledger.test_true_up import deliver, record
 from tests.support.ledger import POOL, World, in_world, intent
+from tests.support.log_workers import DOWN, SUMS, Process, endings, waiting
 from tests.support.postgres import Database
-from tests.support.s3_server import S3Server, s3_server
-from tests.support.skewed import SkewedClock
+from tests.support.s3_server import S3Server
+from tests.support.stored_logs import deliver, key, packed, record
 
 from tenantry.adapters.invocation_log import lines
 from tenantry.adapters.invocation_log.folder import FolderLog
 from tenantry.adapters.invocation_log.stored import StoredLog
-from tenantry.adapters.postgres.log_readings import PostgresLogReadings
 from tenantry.adapters.record_files.s3 import S3Files
 from tenantry.application.log_reading import NONE_ANY_MORE, log_facts
-from tenantry.application.rounds import ledger_rounds
-from tenantry.application.true_up import TrueUp
 from tenantry.domain.tenant import Principal
 from tenantry.ports.admission import AttemptOutcome, Reservation
 from tenantry.ports.invocation_log import InvocationLog, LogFile
-from tenantry.ports.log_reading import Waiting
 
-HOLD = timedelta(hours=72)
-DOWN = timedelta(hours=74)  # for so long nobody read
-SUMS = (Decimal("0.0105"), Decimal("0.0315"))  # of a record
 OTHER = "222222222222"  # an account
 PLACE = (POOL.account, POOL.region)
-
-
-@pytest.fixture
-def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[S3Server]:
-    with s3_server() as server:
-        for name, value in server.environment().items():
-            monkeypatch.setenv(name, value)
-        yield server
-
-
-class Process:
-    """A background worker that has just begun, so long after now."""
-
-    def __init__(
-        self, world: World, logs: Mapping[str, InvocationLog], ahead: timedelta = DOWN
-    ) -> None:
-        rounds = ledger_rounds(
-            world.keeper, TrueUp(world.keeper, world.directory, logs), SkewedClock(ahead),
-            PostgresLogReadings(world.databases.control), hold=HOLD,
-            estimate_after=timedelta(minutes=15), log_poll_s=1,
-        )  # fmt: skip
-        self._work = {each.name: each.work for each in rounds}
-
-    async def round(self, *names: str) -> None:
-        for name in names:
-            await self._work[name]()
 
 
 async def unknown(world: World, who: Principal, account: str = POOL.account) -> Reservation:
     made = await world.admitted(who, first=intent(account=account))
     await world.settle(made, AttemptOutcome(0, 1, "unknown"))
     return made
-
-
-async def endings(world: World) -> dict[str, str]:
-    rows = await world.fetch("SELECT tenant_id, ending FROM cost_entry WHERE kind = 'usage'")
-    names = {world.anna.tenant_id: "anna", world.bert.tenant_id: "bert"}
-    return {names[row["tenant_id"]]: row["ending"] for row in rows}
-
-
-async def waiting(world: World) -> list[Waiting]:
-    return await PostgresLogReadings(world.databases.control).waiting()
 
 
 @pytest.mark.parametrize("first", ["write-off", "read-logs"])
@@ -140,7 +93,7 @@ def test_a_log_out_of_reach_holds_back_its_own_account_alone(
     async def body(world: World) -> None:
         mine = await unknown(world, world.anna)
         await unknown(world, world.bert, OTHER)
-        bucket.objects[f"logs/{key(datetime.now(UTC))}"] = packed(stored_record(mine))
+        bucket.objects[f"logs/{key(datetime.now(UTC))}"] = packed(record(mine))
         bucket.fails = True
         away = StoredLog(S3Files("s3://logs"), places=frozenset({PLACE}))
         logs = {"away": away, "here": FolderLog(tmp_path)}
@@ -205,7 +158,7 @@ def test_a_file_that_is_not_whole_holds_back_its_own_place_until_it_is(
 
     async def body(world: World) -> None:
         mine, _ = await unknown(world, world.anna), await unknown(world, world.bert, OTHER)
-        name, whole = f"logs/{key(datetime.now(UTC))}", packed(stored_record(mine))
+        name, whole = f"logs/{key(datetime.now(UTC))}", packed(record(mine))
         bucket.objects[name] = whole[:-10]
         if how == "long":
             monkeypatch.setattr(lines, "FILE_BYTES_MAX", 100)
@@ -234,7 +187,7 @@ def test_lines_that_are_no_records_hold_back_nothing_and_are_told(
     async def body(world: World) -> None:
         mine, _ = await unknown(world, world.anna), await unknown(world, world.bert)
         name = key(datetime.now(UTC))
-        text = json.dumps(stored_record(mine)).encode()
+        text = json.dumps(record(mine)).encode()
         bucket.objects[f"logs/{name}"] = gzip.compress(text + b"\nno record\n" + text[:-1])
         log = StoredLog(S3Files("s3://logs"), places=frozenset({PLACE}))
         process = Process(world, {"s3": log})
