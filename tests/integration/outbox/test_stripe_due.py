@@ -4,9 +4,9 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from tests.integration.outbox.test_stripe import POSTS, Shop, in_shop, invoice
 from tests.support.outbox import run_rounds, states
 from tests.support.postgres import Database
+from tests.support.stripe_shop import POSTS, Shop, in_shop, invoice
 
 from tenantry.adapters.stripe.sink import StripeSink
 from tenantry.adapters.stripe.terms import AT_ONCE_DAYS, NEAR, BadDueDate, Terms

@@ -4,9 +4,9 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from tests.integration.outbox.test_stripe import Shop, forget_customers, in_shop, invoice
 from tests.support.outbox import Recorder, deliverer, outside, run_rounds, states
 from tests.support.postgres import Database
+from tests.support.stripe_shop import Shop, forget_customers, in_shop, invoice
 
 from tenantry.application.delivery import LATE_NOTICE
 from tenantry.domain.backoff import ATTEMPTS_MAX, LONGEST_S

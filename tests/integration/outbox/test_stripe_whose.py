@@ -5,16 +5,9 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from tests.integration.outbox.test_stripe import (
-    POSTS,
-    Shop,
-    forget_customers,
-    in_shop,
-    invoice,
-    pending,
-)
 from tests.support.outbox import run_rounds, states
 from tests.support.postgres import Database
+from tests.support.stripe_shop import POSTS, Shop, forget_customers, in_shop, invoice, pending
 
 NUMBER = "INV-2027-0001"
 INVOICE_ID = f"inv_{0:026}"

@@ -5,11 +5,11 @@ from datetime import timedelta
 from pathlib import Path
 
 from standardwebhooks import Webhook
-from tests.integration.outbox.test_mail import Box, mail_server
-from tests.integration.outbox.test_stripe import invoice
 from tests.support.ledger import World, in_world
+from tests.support.mail_server import Box, mail_server
 from tests.support.outbox import OTHER_SECRET, SECRET, enqueue, receiving, states, until_seen
 from tests.support.postgres import Database
+from tests.support.stripe_shop import invoice
 from tests.support.stripe_stand_in import API_KEY, stripe_stand_in
 
 from tenantry.adapters.clock import SystemClock
