@@ -1,12 +1,22 @@
-"""A stack that tests may kill, apart from the shared one: whole again before each test."""
+"""Two tenants of the shared stack, and a stack that tests may kill: whole again before each."""
 
 from collections.abc import Iterator
 
 import pytest
-from tests.support.stack import Stack, running_stack
+from tests.support.stack import Stack, Tenant, running_stack
 from tests.support.traffic import Traffic, running_traffic
 
 RESTARTS_LEFT_TO_A_TEST = 2
+
+
+@pytest.fixture
+def tenants(stack: Stack) -> Iterator[tuple[Tenant, Tenant]]:
+    """Two of them. At the end the books agree, and the other one paid nothing."""
+    anna, bert = stack.tenants()
+    yield anna, bert
+    stack.wait_settled(anna, bert)
+    assert stack.ledger(bert) == {}
+    assert stack.violations() == []
 
 
 @pytest.fixture(scope="session")

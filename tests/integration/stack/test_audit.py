@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import re
@@ -11,14 +10,13 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-import asyncpg
 import pytest
 from tests.support.stack import Stack, running_stack, wait_until
+from tests.support.stack_audit import audit, flawed, of
 from tests.support.stack_command import tenantry
 
 from tenantry.bootstrap.audit import local_stores
@@ -28,11 +26,10 @@ from tenantry.domain.document import Home
 from tenantry.domain.errors import NotFound
 from tenantry.entrypoints.audit.published import EVERY
 from tenantry.entrypoints.audit.report_text import to_text
-from tenantry.entrypoints.audit.running import Target, run_audit
+from tenantry.entrypoints.audit.running import run_audit
 from tenantry.ports.objects import ObjectKind
 
 ATTACKS_MIN = 100
-TIMEOUT_S = 240  # of a whole audit on a busy machine
 _CANARIES = (
     "SELECT t.tenant_id, t.name, t.status, (SELECT count(*) FROM tenantry.api_key k WHERE"
     " k.tenant_id = t.tenant_id AND k.revoked_at IS NULL) AS keys, (SELECT count(*) FROM"
@@ -40,16 +37,6 @@ _CANARIES = (
     " FROM tenantry.charge_entry e WHERE e.tenant_id = t.tenant_id AND e.amount <> 0) AS charged"
     " FROM tenantry.tenant t WHERE t.name LIKE 'audit-canary-%'"
 )
-
-
-def audit(stack: Stack, *options: str) -> tuple[int, dict[str, Any]]:
-    """Exit status and report."""
-    where = ("--url", stack.url, "--admin-url", stack.admin_url)
-    command = ("audit", "isolation", *where, "--json", *options)
-    done = tenantry(stack.home, *command, timeout_s=TIMEOUT_S)
-    assert done.stdout, done.stderr
-    report: dict[str, Any] = json.loads(done.stdout)
-    return done.returncode, report
 
 
 def test_the_whole_audit_finds_nothing_and_leaves_nothing(stack: Stack, tmp_path: Path) -> None:
@@ -105,22 +92,6 @@ def _is_one_file(html: str, url: str) -> None:
     assert re.findall(r"(?:src|href)=", html) == []
     assert re.findall(r"https?://[^\s<\"]+", html.replace(url, "")) == []
     assert "No finding." in html
-
-
-@contextmanager
-def flawed(stack: Stack, broken: str, mended: str) -> Iterator[None]:
-    """The stack's database with a wall taken down, for as long as the block runs."""
-
-    async def run(statement: str) -> None:
-        connection = await asyncpg.connect(stack.cluster().dsn("superuser"))
-        await connection.execute(statement)
-        await connection.close()
-
-    asyncio.run(run(broken))
-    try:
-        yield
-    finally:
-        asyncio.run(run(mended))
 
 
 OWN = "tenant_id = current_setting('tenantry.tenant', true)"
@@ -245,10 +216,6 @@ def test_ctrl_c_waits_for_the_old_canary_at_hand_and_ends_the_audit(
 
 def _quietly(*_: object) -> None:
     pass
-
-
-def of(stack: Stack, *only: str, **more: Any) -> Target:
-    return Target(stack.url, stack.admin_url, stack.operator_token, only=only, **more)
 
 
 def stores(stack: Stack, tenant: str) -> Any:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import secrets
 from urllib.parse import urlsplit, urlunsplit
 
-from tests.integration.stack.test_audit import audit, flawed, of
 from tests.support.stack import Stack, running_stack
+from tests.support.stack_audit import audit, flawed, of
 
 from tenantry.adapters.postgres.audit_access import AuditAccess
 from tenantry.adapters.postgres.embedded.cluster import DATABASE

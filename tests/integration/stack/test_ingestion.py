@@ -14,13 +14,13 @@ import orjson
 import pytest
 from tests.support.stack import ALL_SCOPES, Stack, Tenant, wait_until
 from tests.support.stack_command import tenantry
+from tests.support.stack_documents import REINDEX, call, document, reindexed
 
 from tenantry.application.embeddings import PARALLEL_CALLS_MAX
 from tenantry.domain.tenant import DEFAULT_SCOPES, Scope
 from tenantry.ports.control import NewKey
 
 TITAN = "amazon.titan-embed-text-v2:0"
-REINDEX = "/v1/documents/reindex"
 BATCH = 64
 _PARAGRAPHS = 300  # of one passage each: less than a megabyte, so that its client waits
 _COUNTED = "SELECT day_requests FROM tenantry.counter WHERE tenant_id = $1"
@@ -46,17 +46,6 @@ class Keyed:
 
     def __init__(self, key: NewKey) -> None:
         self.key = key
-
-
-def call(stack: Stack, who: Any, method: str, path: str, body: Any = None) -> tuple[int, Any]:
-    sent = b"" if body is None else orjson.dumps(body)
-    headers = {"content-type": "application/json"}
-    status, _, answer = stack.http(method, path, sent, tenant=who, headers=headers)
-    return status, orjson.loads(answer) if answer else None
-
-
-def document(title: str, text: str, **more: object) -> dict[str, object]:
-    return {"title": title, "text": text, **more}
 
 
 def long_text(paragraphs: int = _PARAGRAPHS) -> str:
@@ -102,16 +91,6 @@ def replan(stack: Stack, tenant: Tenant, **plan: object) -> None:
         await control.apply_plans({f"plan-of-{tenant.name}": table})
 
     stack.control(apply)
-
-
-def reindexed(stack: Stack, who: Any) -> dict[str, Any]:
-    """The reindex once it runs no more."""
-
-    def look() -> dict[str, Any] | None:
-        found: dict[str, Any] = call(stack, who, "GET", REINDEX)[1]
-        return found if found["status"] != "running" else None
-
-    return wait_until(look, "the reindex has ended")
 
 
 def test_a_document_is_replaced_over_the_wire(stack: Stack) -> None:

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import urllib.error
 import urllib.request
 from typing import Any
 
-import asyncpg
-from tests.support.billing import months_ago
-from tests.support.stack import MODEL, Stack, Tenant
+from tests.support.stack import MODEL, Stack
 from tests.support.stack_clients import converse_body, converse_path
+from tests.support.stack_invoices import last_month
 
 from tenantry.domain.invoice_numbers import parts_of
-from tenantry.domain.period import billing_period
 
 
 def admin(stack: Stack, method: str, path: str, body: Any = None) -> tuple[int, Any]:
@@ -29,36 +26,6 @@ def admin(stack: Stack, method: str, path: str, body: Any = None) -> tuple[int, 
             return answer.status, json.load(answer)
     except urllib.error.HTTPError as refused:
         return refused.code, json.load(refused)
-
-
-def last_month(stack: Stack, tenant: Tenant) -> None:
-    """All of a tenant's past moves into the month before this one."""
-    at = months_ago(1)
-    period = billing_period(at, "UTC", 1)
-
-    async def move() -> None:
-        connection = await asyncpg.connect(stack.cluster().dsn("superuser"))
-        try:
-            await connection.execute(
-                "SET session_replication_role = replica;"
-                f"UPDATE tenantry.charge_entry SET admitted_at = '{at}', posted_at = '{at}'"
-                f" WHERE tenant_id = '{tenant.id}';"
-                f"UPDATE tenantry.cost_entry SET admitted_at = '{at}', posted_at = '{at}'"
-                f" WHERE tenant_id = '{tenant.id}';"
-                # What the ledger's own trigger would have marked for the roll-up.
-                f"INSERT INTO tenantry.late_hour (tenant_id, hour) VALUES"
-                f" ('{tenant.id}', date_trunc('hour', timestamptz '{at}', 'UTC'))"
-                " ON CONFLICT DO NOTHING;"
-                f"UPDATE tenantry.budget_use SET settled = 0 WHERE tenant_id = '{tenant.id}';"
-                f"UPDATE tenantry.plan_change SET effective_at = '{period.start}',"
-                f" entered_at = '{period.start}' WHERE tenant_id = '{tenant.id}';"
-                f"UPDATE tenantry.billing_account SET period_start = '{period.start}',"
-                f" period_end = '{period.end}' WHERE tenant_id = '{tenant.id}'"
-            )
-        finally:
-            await connection.close()
-
-    asyncio.run(move())
 
 
 def test_a_question_ends_on_a_final_invoice_of_its_tenant_alone(stack: Stack) -> None:

@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
 
-from tests.integration.stack.test_invoices import last_month
 from tests.support.described import Described
 from tests.support.stack import MODEL, STRICT, Stack, Tenant
 from tests.support.stack_clients import converse_body, converse_path
+from tests.support.stack_invoices import last_month
 
 PLAN = {"monthly_budget": "50", "monthly_fee": "10", "requests_per_minute": 1_000}
 CLAUDE = "anthropic.claude-haiku-4-5-20251001-v1:0"  # MODEL counts no tokens

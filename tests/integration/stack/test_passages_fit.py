@@ -6,8 +6,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from tests.integration.stack.test_ingestion import REINDEX, call, document, reindexed
 from tests.support.stack import Stack
+from tests.support.stack_documents import REINDEX, call, document, reindexed
 
 TEXT = (
     "The goods may be sent back within 14 days; the refund is paid at once. " * 20

@@ -1,7 +1,6 @@
 """Unmodified boto3 through the gateway: every operation, both ways to sign, to the token."""
 
 import json
-from collections.abc import Iterator
 from contextlib import closing
 from decimal import Decimal
 from typing import Any
@@ -46,16 +45,6 @@ NATIVE: dict[str, dict[str, Any]] = {
 }
 both_ways = pytest.mark.parametrize("how", ["sigv4", "bearer"])
 both_models = pytest.mark.parametrize("model", [CLAUDE, NOVA])
-
-
-@pytest.fixture
-def tenants(stack: Stack) -> Iterator[tuple[Tenant, Tenant]]:
-    """Two of them. At the end the books agree, and the other one paid nothing."""
-    anna, bert = stack.tenants()
-    yield anna, bert
-    stack.wait_settled(anna, bert)
-    assert stack.ledger(bert) == {}
-    assert stack.violations() == []
 
 
 def charge(model: str, tokens_in: int, tokens_out: int) -> str:

@@ -40,16 +40,6 @@ models = pytest.mark.parametrize("model", PRICES)
 
 
 @pytest.fixture
-def tenants(stack: Stack) -> Iterator[tuple[Tenant, Tenant]]:
-    """Two of them. At the end the books agree, and the other one paid nothing."""
-    anna, bert = stack.tenants()
-    yield anna, bert
-    stack.wait_settled(anna, bert)
-    assert stack.ledger(bert) == {}
-    assert stack.violations() == []
-
-
-@pytest.fixture
 def sdk(stack: Stack, tenants: tuple[Tenant, Tenant]) -> Iterator[openai.OpenAI]:
     with stack.openai(tenants[0]) as client:
         yield client
