@@ -7,15 +7,8 @@ from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 import pytest
-from tests.integration.invoices.test_followed import (
-    BEFORE,
-    LAST,
-    NOW,
-    in_zones,
-    is_made_again,
-    rates,
-)
 from tests.support.billing import House, months_ago, period_of
+from tests.support.corrected_invoices import BEFORE, LAST, NOW, in_zones, is_made_again, rates
 from tests.support.ledger import World, in_world
 from tests.support.postgres import Database
 

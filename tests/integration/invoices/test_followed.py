@@ -4,94 +4,44 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 from dataclasses import replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Any
 
-import pypdfium2
 import pytest
 from tests.support.billing import ISSUER, House, months_ago, period_of
-from tests.support.ledger import World, in_world, synthetic_prices
+from tests.support.corrected_invoices import (
+    BEFORE,
+    FIRST,
+    LAST,
+    NOW,
+    corrected,
+    in_zones,
+    is_made_again,
+    rates,
+    text_of,
+)
+from tests.support.ledger import World, in_world
 from tests.support.postgres import Database
 
 from tenantry.adapters.clock import SystemClock
-from tenantry.adapters.paper.typesetter import Typesetter
-from tenantry.adapters.postgres.corrections import PostgresCorrections
 from tenantry.adapters.stripe.items import to_stripe
 from tenantry.application.agreements import amend
-from tenantry.application.corrections import correct_prices
-from tenantry.application.invoicing import (
-    draft_from,
-    issue_credit_note,
-    regenerate,
-    void_invoice,
-)
-from tenantry.domain.contract import ExchangeRate
+from tenantry.application.invoicing import draft_from, issue_credit_note, void_invoice
 from tenantry.domain.errors import BadRequest, Conflict
 from tenantry.domain.focus import focus_rows
 from tenantry.domain.invoice import content_sha256, instant
 from tenantry.domain.invoice_edition import Edition
-from tenantry.domain.period import Span
 from tenantry.domain.tenant import Principal
 from tenantry.domain.usage import Usage
 from tenantry.entrypoints.cli.invoice_export import exported
 from tenantry.ports.billing import Finalised
 
-# Months that have ended in every zone: in the first hours of one, the last goes on in New York.
-NOW = datetime.now(UTC) - timedelta(hours=13)
-LAST, BEFORE, FIRST = (months_ago(months, now=NOW) for months in (1, 2, 3))
 USED = Usage(out=1_000_000)  # 45.00
-
-
-async def corrected(world: World, who: Principal, span: Span, factor: str) -> None:
-    right = await world.control.import_prices(synthetic_prices(Decimal(factor)))
-    fixes = PostgresCorrections(world.databases.control)
-    await correct_prices(fixes, who.tenant_id, span.start, span.end, wrong=1, right=right)
-
-
-async def in_zones(house: House) -> tuple[Principal, Principal]:
-    """Anna in New York with dollars, Bert in Zurich with euros, since three months."""
-    found = []
-    for who, zone, currency in (
-        (house.world.anna, "America/New_York", "USD"),
-        (house.world.bert, "Europe/Zurich", "EUR"),
-    ):
-        await house.as_the_past(
-            f"UPDATE tenantry.tenant SET zone = '{zone}' WHERE tenant_id = '{who.tenant_id}'"
-        )
-        of = replace(who, tenant=replace(who.tenant, zone=zone))
-        await house.contract(of, currency=currency, tax_rate=Decimal("0.1"), tax_label="VAT")
-        await house.since(of, months_ago(3, day=2, now=NOW))
-        found.append(of)
-    return found[0], found[1]
-
-
-async def rates(house: House) -> None:
-    for rate, day in (("0.9", date(2020, 1, 1)), ("0.8", BEFORE.replace(day=1).date())):
-        await house.billing.contracts.add_rate(
-            ExchangeRate(day, "USD", "EUR", Decimal(rate), "ECB")
-        )
-
-
-async def is_made_again(house: House, who: Principal, done: Finalised) -> bool:
-    stored = await house.billing.book.document(who.tenant_id, str(done.number))
-    made = [await regenerate(invoices, who.tenant_id, stored)
-            for invoices in (house.billing.book, house.billing.invoices)]  # fmt: skip
-    return json.loads(stored.document) == done.document and all(each.same for each in made)
 
 
 def sums(done: Finalised) -> list[str]:
     return [done.document[name] for name in ("total", "credit", "due")]
-
-
-def text_of(document: Any) -> str:
-    pdf = pypdfium2.PdfDocument(Typesetter().render(document))
-    try:
-        return " ".join(" ".join(p.get_textpage().get_text_range() for p in pdf).split())
-    finally:
-        pdf.close()
 
 
 async def prepaid_left(house: House, who: Principal) -> Decimal:

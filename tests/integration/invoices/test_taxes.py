@@ -11,7 +11,8 @@ from fractions import Fraction
 from typing import Any
 
 import pytest
-from tests.integration.invoices.test_followed import (
+from tests.support.billing import ISSUER, House, months_ago, period_of
+from tests.support.corrected_invoices import (
     BEFORE,
     FIRST,
     LAST,
@@ -20,17 +21,12 @@ from tests.integration.invoices.test_followed import (
     is_made_again,
     text_of,
 )
-from tests.support.billing import ISSUER, House, months_ago, period_of
 from tests.support.ledger import World, in_world
 from tests.support.postgres import Database
 
 from tenantry.adapters.clock import SystemClock
 from tenantry.adapters.stripe.items import to_stripe
-from tenantry.application.invoicing import (
-    draft_from,
-    issue_credit_note,
-    void_invoice,
-)
+from tenantry.application.invoicing import draft_from, issue_credit_note, void_invoice
 from tenantry.domain.contract import ExchangeRate
 from tenantry.domain.errors import Conflict
 from tenantry.domain.focus import focus_rows
