@@ -6,8 +6,8 @@ import asyncio
 import dataclasses
 
 import pytest
-from tests.contract.knowledge.test_manifest import A, B, add, insert, segment
 from tests.support import knowledge as support
+from tests.support.manifest_rows import A, B, add, insert, segment
 
 from tenantry.domain.document import DocumentLimits, DocumentRow, DocumentState, PageCount, Progress
 from tenantry.domain.errors import Conflict, NotFound, QuotaExceeded

@@ -7,16 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from tests.unit.application.test_batch_settling import (
-    ARN,
-    JOB,
-    OUTPUT,
-    World,
-    answered,
-    completed,
-    failed,
-    given_up,
-)
+from tests.support.batch_world import ARN, JOB, OUTPUT, World, answered, completed, failed, given_up
 
 from tenantry.application import batch_job
 from tenantry.application.batch_settling import GIVEN_UP_S

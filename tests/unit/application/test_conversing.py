@@ -10,6 +10,7 @@ from typing import Any, cast
 
 import orjson
 import pytest
+from tests.support.answers import Shelf, answers, passage
 from tests.support.core import TITAN, plan, principal
 from tests.support.scripted import (
     Core,
@@ -23,7 +24,6 @@ from tests.support.scripted import (
     reply,
 )
 from tests.support.skipping import run
-from tests.unit.application.test_answers import Shelf, answers, passage
 
 from tenantry.application.asking import Search
 from tenantry.application.conversing import Conversations, TurnCall

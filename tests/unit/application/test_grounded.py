@@ -8,6 +8,7 @@ from typing import Any
 
 import orjson
 import pytest
+from tests.support.answers import EMBEDDED, Shelf, grounded, passage, rows
 from tests.support.core import CLAUDE, GPT, TITAN, plan, principal
 from tests.support.read_passages import ReadPassage
 from tests.support.scripted import (
@@ -22,7 +23,6 @@ from tests.support.scripted import (
     reply,
 )
 from tests.support.skipping import run
-from tests.unit.application.test_answers import EMBEDDED, Shelf, grounded, passage, rows
 
 from tenantry.application.asking import chat_question
 from tenantry.application.calls import ChatCall

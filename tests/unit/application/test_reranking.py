@@ -9,10 +9,10 @@ from typing import Any
 
 import orjson
 import pytest
+from tests.support.answers import Shelf, answers, passage, rows
 from tests.support.core import CLAUDE, RERANK, TITAN, plan, principal
 from tests.support.scripted import Core, context, converse_reply, core, reply, throttled
 from tests.support.skipping import run
-from tests.unit.application.test_answers import Shelf, answers, passage, rows
 
 from tenantry.application.asking import Question, Search, plain_question
 from tenantry.application.reranking import RerankCall, Reranker

@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from tests.support.answers import ACME, EMBEDDED, OUTAGE, WHAT, Shelf, answers, passage, rows
 from tests.support.scripted import (
     Core,
     Script,
@@ -18,16 +19,6 @@ from tests.support.scripted import (
     metadata,
 )
 from tests.support.skipping import run
-from tests.unit.application.test_answers import (
-    ACME,
-    EMBEDDED,
-    OUTAGE,
-    WHAT,
-    Shelf,
-    answers,
-    passage,
-    rows,
-)
 
 from tenantry.application.answers import Answer
 from tenantry.domain import errors
