@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pytest
 from tests.support.metered import MeteredStack
 from tests.support.postgres import scratch_folder
+from tests.support.stack import Tenant
 
 pytest.register_assert_rewrite("tests.integration.bad_input", "tests.support.refusals")
 
@@ -21,3 +22,9 @@ def fragile() -> Iterator[MeteredStack]:
     """One of its own for tests that take something away from it, and give it back."""
     with scratch_folder() as folder, MeteredStack(folder) as started:
         yield started
+
+
+@pytest.fixture(scope="session")
+def uploader(metered: MeteredStack) -> Tenant:
+    """One for all uploads that leave nothing behind."""
+    return metered.tenant()

@@ -1,6 +1,6 @@
 """Bad input: every line for every API family gets a clear error in the shape of the API called,
 and nothing is half done. What the edge alone decides stands here; what takes the whole product is
-in `bad_input/` and comes in with its tests."""
+a class of tests in each file of `bad_input/`, and is collected here."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -9,17 +9,19 @@ from typing import Any
 
 import orjson
 import pytest
-from tests.integration.bad_input.agent import AGENT_ROUTES, WRONG_RERANKING
-from tests.integration.bad_input.documents import *  # noqa: F403
-from tests.integration.bad_input.keys import *  # noqa: F403
-from tests.integration.bad_input.models import *  # noqa: F403
-from tests.integration.bad_input.outages import *  # noqa: F403
-from tests.integration.bad_input.upstream import *  # noqa: F403
+from tests.integration.bad_input.documents import TestUploads
+from tests.integration.bad_input.keys import TestKeys
+from tests.integration.bad_input.models import TestModels
+from tests.integration.bad_input.outages import TestOutages
+from tests.integration.bad_input.upstream import TestUpstream
+from tests.support.agent_routes import AGENT_ROUTES, WRONG_RERANKING
 from tests.support.http_edge import Edge
 from tests.support.http_plain import Reply, send
 
 from tenantry.domain.errors import KeyExpired, KeyRevoked
 from tenantry.entrypoints.http.routes import family_of
+
+__all__ = ["TestKeys", "TestModels", "TestOutages", "TestUploads", "TestUpstream"]
 
 MODEL = "amazon.nova-micro-v1:0"
 TURN = {"role": "user", "content": [{"text": "hi"}]}

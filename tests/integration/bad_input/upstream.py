@@ -91,95 +91,100 @@ def since(metered: MeteredStack, tenant: Tenant) -> Posted:
     )
 
 
-@pytest.mark.parametrize("fault", FAULTS)
-def test_what_is_told_and_what_it_costs(metered: MeteredStack, fault: str) -> None:
-    action, refusal, maybe_billed = FAULTS[fault]
-    # Within a stream that has begun there are no statuses: those are the next test's.
-    asks = WHOLE if maybe_billed else NAMED
+class TestUpstream:
+    """Each refusal by its API, and what it cost."""
 
-    def prepare(tenant: Tenant) -> None:
-        metered.rule(tenant, **action)
+    @pytest.mark.parametrize("fault", FAULTS)
+    def test_what_is_told_and_what_it_costs(self, metered: MeteredStack, fault: str) -> None:
+        action, refusal, maybe_billed = FAULTS[fault]
+        # Within a stream that has begun there are no statuses: those are the next test's.
+        asks = WHOLE if maybe_billed else NAMED
 
-    tried = []
-    for ask, tenant, reply in each(metered, asks, prepare):
-        refused(ask.family, reply, refusal)
-        posted = since(metered, tenant)
-        assert posted.charge == 0, ask
-        if not maybe_billed:
-            assert (posted.cost, list(posted.open), posted.held_cost) == (0, [], 0), ask
-            assert {ending for _, _, ending, _ in posted.attempts} == {"released"}, ask
-        tried.append(tenant)
-    metered.log()
-    metered.agree(*tried)
-    for tenant in tried:
-        after = since(metered, tenant)
-        assert (after.charge, after.waste) == (0, after.cost)
-        if tenant.id not in before:
-            assert traces(metered, tenant)[3:] == (0, 0, 0), "a document is half there"
+        def prepare(tenant: Tenant) -> None:
+            metered.rule(tenant, **action)
 
+        tried = []
+        for ask, tenant, reply in each(metered, asks, prepare):
+            refused(ask.family, reply, refusal)
+            posted = since(metered, tenant)
+            assert posted.charge == 0, ask
+            if not maybe_billed:
+                assert (posted.cost, list(posted.open), posted.held_cost) == (0, [], 0), ask
+                assert {ending for _, _, ending, _ in posted.attempts} == {"released"}, ask
+            tried.append(tenant)
+        metered.log()
+        metered.agree(*tried)
+        for tenant in tried:
+            after = since(metered, tenant)
+            assert (after.charge, after.waste) == (0, after.cost)
+            if tenant.id not in before:
+                assert traces(metered, tenant)[3:] == (0, 0, 0), "a document is half there"
 
-@pytest.mark.parametrize("kind", ["hang", "cut", "error_frame", "rubbish"])
-def test_a_stream_that_breaks_says_so_before_it_ends(metered: MeteredStack, kind: str) -> None:
-    """Nobody may take half of an answer for the whole."""
-    asks = tuple(ask for ask in PAID if ask.name in STREAMED)
-    action = {"what": "bad_crc"} if kind == "rubbish" else {"after_events": 2}
+    @pytest.mark.parametrize("kind", ["hang", "cut", "error_frame", "rubbish"])
+    def test_a_stream_that_breaks_says_so_before_it_ends(
+        self, metered: MeteredStack, kind: str
+    ) -> None:
+        """Nobody may take half of an answer for the whole."""
+        asks = tuple(ask for ask in PAID if ask.name in STREAMED)
+        action = {"what": "bad_crc"} if kind == "rubbish" else {"after_events": 2}
 
-    def prepare(tenant: Tenant) -> None:
-        metered.rule(tenant, kind, **action)
+        def prepare(tenant: Tenant) -> None:
+            metered.rule(tenant, kind, **action)
 
-    tried = []
-    for ask, tenant, (status, _, body) in each(metered, asks, prepare):
-        if ask.name in ANSWERING and status != 200:
-            # Its query is embedded first, by a call that is not a stream.
-            assert status in (408, 424, 503)
-        else:
-            assert status == 200, body
-            if ask.family == "bedrock":
-                assert b":exception-type" in body[-512:], body[-200:]
-                assert b"x-tenantry-charge" not in body
+        tried = []
+        for ask, tenant, (status, _, body) in each(metered, asks, prepare):
+            if ask.name in ANSWERING and status != 200:
+                # Its query is embedded first, by a call that is not a stream.
+                assert status in (408, 424, 503)
             else:
-                assert b"[DONE]" not in body
-                assert b'"error"' in body or b"urn:tenantry:error" in body, body[-200:]
-        tried.append(tenant)
-    metered.log()
-    metered.agree(*tried)
-    for ask, tenant in zip(asks, tried, strict=True):
-        posted = since(metered, tenant)
-        if ask.name not in ANSWERING:  # where the embedding was answered, it is charged
-            assert (posted.charge, posted.waste) == (0, posted.cost), ask
+                assert status == 200, body
+                if ask.family == "bedrock":
+                    assert b":exception-type" in body[-512:], body[-200:]
+                    assert b"x-tenantry-charge" not in body
+                else:
+                    assert b"[DONE]" not in body
+                    assert b'"error"' in body or b"urn:tenantry:error" in body, body[-200:]
+            tried.append(tenant)
+        metered.log()
+        metered.agree(*tried)
+        for ask, tenant in zip(asks, tried, strict=True):
+            posted = since(metered, tenant)
+            if ask.name not in ANSWERING:  # where the embedding was answered, it is charged
+                assert (posted.charge, posted.waste) == (0, posted.cost), ask
 
-
-def test_nobody_listens_there(metered: MeteredStack) -> None:
-    """The address of a placement where nothing answers: nothing was sent, nothing is unknown."""
-    metered.control(
-        lambda control: control.apply_placement(
-            Placement(
-                id="nowhere",
-                kind="pool",
-                account=ACCOUNTS["pool"],
-                region=REGIONS[0],
-                regions=frozenset(REGIONS),
-                endpoint_url="http://127.0.0.1:9",
+    def test_nobody_listens_there(self, metered: MeteredStack) -> None:
+        """A placement's address where nothing answers: nothing was sent, nothing is unknown."""
+        metered.control(
+            lambda control: control.apply_placement(
+                Placement(
+                    id="nowhere",
+                    kind="pool",
+                    account=ACCOUNTS["pool"],
+                    region=REGIONS[0],
+                    regions=frozenset(REGIONS),
+                    endpoint_url="http://127.0.0.1:9",
+                )
             )
         )
-    )
-    tenant = metered.tenant()
+        tenant = metered.tenant()
 
-    async def move(control: Any) -> None:
-        made = await control.create_tenant(
-            f"{tenant.name}-nowhere", plan=f"plan-of-{tenant.name}", placement="nowhere"
-        )
-        moved.append(replace(tenant, id=made.id, key=await control.create_key(made.id)))
+        async def move(control: Any) -> None:
+            made = await control.create_tenant(
+                f"{tenant.name}-nowhere", plan=f"plan-of-{tenant.name}", placement="nowhere"
+            )
+            moved.append(replace(tenant, id=made.id, key=await control.create_key(made.id)))
 
-    moved: list[Tenant] = []
-    metered.control(move)
-    asks = [ask for ask in PAID if ask.name not in ("search", "retrieve")]  # there is nothing there
-    with ThreadPoolExecutor(len(asks)) as pool:
-        replies = list(pool.map(lambda ask: ask.send(metered, moved[0]), asks))
-    for ask, reply in zip(asks, replies, strict=True):
-        refused(ask.family, reply, AWAY)
-    posted = metered.posted(moved[0])
-    assert (posted.cost, posted.charge, posted.held_cost, list(posted.open)) == (0, 0, 0, [])
-    assert {ending for _, _, ending, _ in posted.attempts} == {"released"}
-    assert traces(metered, moved[0]) == NO_TRACE
-    assert metered.violations() == []
+        moved: list[Tenant] = []
+        metered.control(move)
+        asks = [
+            ask for ask in PAID if ask.name not in ("search", "retrieve")
+        ]  # there is nothing there
+        with ThreadPoolExecutor(len(asks)) as pool:
+            replies = list(pool.map(lambda ask: ask.send(metered, moved[0]), asks))
+        for ask, reply in zip(asks, replies, strict=True):
+            refused(ask.family, reply, AWAY)
+        posted = metered.posted(moved[0])
+        assert (posted.cost, posted.charge, posted.held_cost, list(posted.open)) == (0, 0, 0, [])
+        assert {ending for _, _, ending, _ in posted.attempts} == {"released"}
+        assert traces(metered, moved[0]) == NO_TRACE
+        assert metered.violations() == []

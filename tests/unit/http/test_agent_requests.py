@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.integration.bad_input.agent import AGENT_ROUTES, BASE
+from tests.support.agent_routes import AGENT_ROUTES, BASE
 
 from tenantry.domain.errors import BadRequest, NotFound
 from tenantry.domain.ids import TenantId
