@@ -15,12 +15,10 @@ WHY = "FATAL: out of luck"
 
 
 @pytest.fixture
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def home(home: Path) -> Path:
     """A home whose database was made and does not run."""
-    monkeypatch.delenv("TENANTRY_DATABASE_URL", raising=False)
-    monkeypatch.setenv("TENANTRY_HOME", str(tmp_path))
-    (tmp_path / "cluster").write_text(json.dumps({"uuid": "0", "path": "postgres"}))
-    return tmp_path
+    (home / "cluster").write_text(json.dumps({"uuid": "0", "path": "postgres"}))
+    return home
 
 
 def say(home: Path, state: State, reason: str = "") -> None:

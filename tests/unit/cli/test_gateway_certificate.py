@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import http.server
 import ssl
-import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from tests.support.command_line import StatusOf
 
-from tenantry.entrypoints.cli.main import main
 from tenantry.entrypoints.http.tls import LocalTls, ensure_local_tls
 
 NOW = datetime.now(UTC)
@@ -65,27 +64,30 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return home
 
 
-def listed(monkeypatch: pytest.MonkeyPatch, url: str) -> int:
-    monkeypatch.setenv("TENANTRY_URL", url)
-    monkeypatch.setattr(sys, "argv", ["tenantry", "documents", "list"])
-    with pytest.raises(SystemExit) as end:
-        main()
-    assert isinstance(end.value.code, int)
-    return end.value.code
+@pytest.fixture
+def listed(status_of: StatusOf, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], int]:
+    """Lists the documents of the gateway at a URL, and returns the exit status."""
+
+    def run(url: str) -> int:
+        monkeypatch.setenv("TENANTRY_URL", url)
+        return status_of("documents", "list")
+
+    return run
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "LOCALHOST"])
 def test_this_home_s_gateway_is_trusted(
-    host: str, home: Path, monkeypatch: pytest.MonkeyPatch
+    host: str, home: Path, listed: Callable[[str], int]
 ) -> None:
     with gateway(ensure_local_tls(home, [], now=NOW)) as port:
-        assert listed(monkeypatch, f"https://{host}:{port}") == 0
+        assert listed(f"https://{host}:{port}") == 0
 
 
 @pytest.mark.parametrize("has_its_own", [False, True])
 def test_another_home_s_is_told_of_with_what_helps(
     has_its_own: bool,
     home: Path,
+    listed: Callable[[str], int],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
@@ -94,32 +96,35 @@ def test_another_home_s_is_told_of_with_what_helps(
         ensure_local_tls(home, [], now=NOW)
     with gateway(tls := ensure_local_tls(tmp_path / "other", [], now=NOW)) as port:
         url = f"https://127.0.0.1:{port}"
-        assert listed(monkeypatch, url) == 1
+        assert listed(url) == 1
         said = capsys.readouterr().err
         assert said.startswith(f"tenantry: the TLS certificate at {url} is not accepted (")
         assert ADVICE in said
         assert said.count("\n") == 1
         monkeypatch.setenv("SSL_CERT_FILE", str(tls.ca_bundle))
-        assert listed(monkeypatch, url) == 0
+        assert listed(url) == 0
 
 
 def test_another_name_is_told_of(
-    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    home: Path,
+    listed: Callable[[str], int],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     """Here by an address that the machine answers at and the certificate does not name."""
     with gateway(tls := ensure_local_tls(home, [], now=NOW)) as port:
         monkeypatch.setenv("SSL_CERT_FILE", str(tls.ca_bundle))
-        assert listed(monkeypatch, f"https://0.0.0.0:{port}") == 1
+        assert listed(f"https://0.0.0.0:{port}") == 1
     said = capsys.readouterr().err
     assert "is not accepted (invalid peer certificate: certificate not valid for name" in said
     assert said.endswith(": TENANTRY_TLS_NAMES of the gateway adds names\n")
 
 
 def test_an_authority_that_is_damaged_is_named(
-    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    home: Path, listed: Callable[[str], int], capsys: pytest.CaptureFixture[str]
 ) -> None:
     tls = ensure_local_tls(home, [], now=NOW)
     tls.ca_bundle.write_text("-----BEGIN CERTIFICATE-----\nZZZZ\n-----END CERTIFICATE-----\n")
-    assert listed(monkeypatch, "https://127.0.0.1:1") == 1
+    assert listed("https://127.0.0.1:1") == 1
     said = capsys.readouterr().err
     assert said == f"tenantry: {tls.ca_bundle}: is no PEM file of certificates\n"

@@ -5,29 +5,13 @@ from __future__ import annotations
 import io
 import sys
 from collections.abc import Callable
-from pathlib import Path
 
 import click
 import pytest
+from tests.support.command_line import StatusOf
 
 from tenantry.entrypoints.cli.confirming import answer, confirm
-from tenantry.entrypoints.cli.main import cli, main
-
-
-@pytest.fixture
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.delenv("TENANTRY_DATABASE_URL", raising=False)
-    monkeypatch.setenv("TENANTRY_HOME", str(tmp_path))
-    return tmp_path
-
-
-def status_of(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
-    monkeypatch.setattr(sys, "argv", ["tenantry", *arguments])
-    with pytest.raises(SystemExit) as end:
-        main()
-    assert isinstance(end.value.code, int)
-    return end.value.code
-
+from tenantry.entrypoints.cli.main import cli
 
 _QUESTIONS = [
     ("tenants", "erase-user", "ann@example.com"),
@@ -41,13 +25,13 @@ _QUESTIONS = [
 def test_a_question_that_nobody_answers_is_told_and_1(
     arguments: tuple[str, ...],
     stdin: io.StringIO | None,
-    home: Path,
+    status_of: StatusOf,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setenv("TENANTRY_API_KEY", "tk_x")
     monkeypatch.setattr(sys, "stdin", stdin)
-    assert status_of(monkeypatch, *arguments) == 1
+    assert status_of(*arguments) == 1
     told = "tenantry: broken off: nobody can be asked here; --yes needs no answer\n"
     assert capsys.readouterr().err.splitlines(keepends=True)[-1] == told
 
@@ -62,10 +46,10 @@ def test_a_name_that_nobody_types_is_told(
 
 
 def test_a_no_is_1(
-    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    status_of: StatusOf, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(sys, "stdin", io.StringIO("n\n"))
-    assert status_of(monkeypatch, "ledger", "write-off") == 1
+    assert status_of("ledger", "write-off") == 1
     assert capsys.readouterr().err.endswith("\ntenantry: broken off\n")
 
 
@@ -86,6 +70,7 @@ def _puts_away() -> None:
 
 @pytest.mark.parametrize("doing", [_waits, _is_asked, _puts_away])
 def test_what_is_interrupted_is_no_finding(
+    status_of: StatusOf,
     doing: Callable[[], None],
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
@@ -95,5 +80,5 @@ def test_what_is_interrupted_is_no_finding(
 
     monkeypatch.setattr("click.termui.visible_prompt_func", pressed)
     monkeypatch.setitem(cli.commands, "does", click.command("does")(doing))
-    assert status_of(monkeypatch, "does") == 130
+    assert status_of("does") == 130
     assert capsys.readouterr().err.splitlines()[-1].startswith("tenantry: ")
