@@ -12,8 +12,9 @@ from tests.support import knowledge as support
 from tenantry.adapters.extraction.extractor import FileExtractor
 from tenantry.adapters.extraction.splitter import SemanticSplitter
 from tenantry.application import documents, ingestion, retrieval
+from tenantry.application.indexing_tasks import IndexingTasks
 from tenantry.application.ingestion import Ingested
-from tenantry.application.knowledge import Knowledge, OwnedTasks
+from tenantry.application.knowledge import Knowledge
 from tenantry.domain.document import Document
 from tenantry.domain.upload import Upload, upload_from_text
 from tenantry.ports.objects import ObjectKind
@@ -43,7 +44,7 @@ class World:
             splitter=SemanticSplitter(),
             embedder=self.embedder,
             clock=own.clock,
-            tasks=OwnedTasks(),
+            tasks=IndexingTasks(),
         )
 
     def again(self) -> World:

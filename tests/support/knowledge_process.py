@@ -25,7 +25,8 @@ from tenantry.adapters.extraction.splitter import SemanticSplitter
 from tenantry.adapters.postgres.manifest import PostgresManifest
 from tenantry.adapters.postgres.unit_of_work import TenantWork
 from tenantry.application import documents, ingestion
-from tenantry.application.knowledge import Knowledge, OwnedTasks
+from tenantry.application.indexing_tasks import IndexingTasks
+from tenantry.application.knowledge import Knowledge
 from tenantry.domain.upload import upload_from_text
 
 TENANT = "tnt_" + "k" * 26
@@ -88,7 +89,7 @@ def knowledge(root: Path, pool: Any, doom: Doom) -> Knowledge:
         splitter=SemanticSplitter(),
         embedder=support.WordEmbedder(),
         clock=own.clock,
-        tasks=OwnedTasks(),
+        tasks=IndexingTasks(),
     )
 
 

@@ -50,9 +50,9 @@ from tenantry.application.gate import Gate
 from tenantry.application.grounded import Grounded
 from tenantry.application.guardrails import Guardrails
 from tenantry.application.idempotency import Idempotent
+from tenantry.application.indexing_tasks import IndexingTasks
 from tenantry.application.inference import Inference
 from tenantry.application.knowledge import Knowledge
-from tenantry.application.knowledge import OwnedTasks as IndexingTasks
 from tenantry.application.library import Library
 from tenantry.application.metered_embedding import MeteredEmbedder
 from tenantry.application.model_calls import ModelCalls

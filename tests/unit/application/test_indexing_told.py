@@ -7,7 +7,7 @@ import logging
 import pytest
 from tests.support.skipping import run
 
-from tenantry.application.knowledge import OwnedTasks
+from tenantry.application.indexing_tasks import IndexingTasks
 from tenantry.bootstrap.logs import Folded
 from tenantry.domain.errors import BadRequest, Unavailable
 
@@ -17,7 +17,7 @@ def test_uploads_that_fail_alike_are_told_in_one_line(caplog: pytest.LogCaptureF
         raise failure
 
     async def walk() -> None:
-        tasks = OwnedTasks()
+        tasks = IndexingTasks()
         for tenant in ("tnt_acme", "tnt_bolt"):
             for number in range(3):
                 full = Unavailable("The disk is full; nothing was stored.")
@@ -25,7 +25,7 @@ def test_uploads_that_fail_alike_are_told_in_one_line(caplog: pytest.LogCaptureF
         tasks.start(fails(BadRequest("of a tenant")), "reindex 9")
         await tasks.settle()
 
-    with caplog.at_level(logging.WARNING, "tenantry.application.knowledge"):
+    with caplog.at_level(logging.WARNING, "tenantry.application.indexing_tasks"):
         run(walk())
     told = [(record.getMessage(), vars(record)["about"]) for record in caplog.records]
     line = "index ended: Unavailable: The disk is full; nothing was stored."

@@ -23,8 +23,8 @@ from tests.support.documents import (
 )
 
 from tenantry.application import documents, indexing, patience
+from tenantry.application.indexing_tasks import TASKS_LIMIT, IndexingTasks
 from tenantry.application.ingestion import Caller
-from tenantry.application.knowledge import TASKS_LIMIT, OwnedTasks
 from tenantry.application.tending import sweep_orphans
 from tenantry.domain.document import DocumentState, Progress
 from tenantry.domain.errors import (
@@ -283,7 +283,7 @@ def test_what_passes_is_waited_out_batch_by_batch(played, monkeypatch) -> None:
 
 def test_one_tenant_cannot_have_all_places() -> None:
     async def run() -> None:
-        tasks, go = OwnedTasks(tasks_max=5, tasks_of_one_max=3), asyncio.Event()
+        tasks, go = IndexingTasks(tasks_max=5, tasks_of_one_max=3), asyncio.Event()
 
         async def work() -> None:
             await go.wait()
