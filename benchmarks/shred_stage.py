@@ -33,7 +33,6 @@ from tenantry.ports.manifest import Partition
 from tenantry.ports.objects import ObjectKind
 
 OF_A_DOCUMENT = 10  # canaries: title, file name, metadata, access, question, and the text's
-_IN_TEXT = 5
 _PAGE = 500
 BOUNDARY = "canaryboundary"
 PLAN = {"answer_cache_ttl_s": 3_600}

@@ -20,7 +20,6 @@ pytestmark = pytest.mark.xdist_group("auditor")  # one run for all
 
 # Statement, and what the auditor says of it. $1 is a request with a charge, $2 another tenant.
 _ONE = "WHERE request_id = $1::text::uuid AND token_classes <> '{}'"
-_BOTH = "request_id = $1::text::uuid"
 ERRORS: dict[str, tuple[str, str]] = {
     "a wrong price": (
         f"UPDATE tenantry.cost_entry SET unit_prices[1] = unit_prices[1] * 2 {_ONE}",

@@ -13,7 +13,6 @@ Invariant: a hit is admitted and settled like any request: limits, budgets and b
 from __future__ import annotations
 
 import dataclasses
-import logging
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -41,7 +40,6 @@ OPERATION: Final = "CachedAnswer"
 CACHE_HEADER: Final = "x-tenantry-cache"
 HIT_HEADERS: Final = {"content-type": "application/json", CACHE_HEADER: "hit"}
 HIT = Usage(cache_hit=1)
-_log = logging.getLogger(__name__)
 
 
 class CachedAnswers:

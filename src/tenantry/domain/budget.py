@@ -16,7 +16,6 @@ Scope = Literal["tenant", "api_key", "user", "run"]
 Period = Literal["day", "month", "total"]
 Basis = Literal["charge", "cost"]
 
-SCOPES: Final[tuple[Scope, ...]] = get_args(Scope)
 PERIODS: Final[tuple[Period, ...]] = get_args(Period)
 BASES: Final[tuple[Basis, ...]] = get_args(Basis)
 RUN_WORDS: Final = "1 to 128 letters, digits and `_.:/-`"

@@ -18,7 +18,6 @@ DocumentId = NewType("DocumentId", str)  # doc_
 SegmentId = NewType("SegmentId", str)  # seg_; where it rests in another engine, its name
 ReindexId = NewType("ReindexId", str)  # rdx_
 RequestId = NewType("RequestId", uuid.UUID)
-InvoiceId = NewType("InvoiceId", str)  # inv_
 
 _FORM = re.compile("[a-z]+_[0-9a-z]{26}")
 _CROCKFORD = "0123456789abcdefghjkmnpqrstvwxyz"

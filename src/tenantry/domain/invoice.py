@@ -124,12 +124,6 @@ def number_of(series: str, count: int) -> str:
     return f"{series}-{count:06}"
 
 
-def series_of(kind: Kind, issued_at: datetime, zone: str) -> str:
-    """Numbers run within a kind and the calendar year of the date on the document."""
-    prefix = "INV" if kind == "invoice" else "CN"
-    return f"{prefix}-{issued_at.astimezone(ZoneInfo(zone)).year}"
-
-
 def instant(value: datetime | None) -> str | None:
     """RFC 3339 in UTC with microseconds, so that a watermark is exact."""
     if value is None:

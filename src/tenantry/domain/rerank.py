@@ -17,7 +17,6 @@ from tenantry.domain.errors import UpstreamRubbish
 from tenantry.domain.region import partition_of
 
 SOURCES_MAX: Final = 1_000  # service model of bedrock-agent-runtime, RerankSourcesList
-QUERY_CHARS_MAX: Final = 32_000  # the same, RerankTextDocument
 
 
 @dataclass(frozen=True, slots=True)

@@ -138,10 +138,9 @@ class StreamEndKind(StrEnum):
 
 @record
 class StreamEnd:
-    """The end of a stream; `usage_frame` is the one that carries its usage."""
+    """The end of a stream."""
 
     kind: StreamEndKind
-    usage_frame: Frame | None = None
     error_type: str | None = None  # of an exception frame, e.g. modelStreamErrorException
     message: str = ""
 

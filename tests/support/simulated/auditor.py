@@ -33,7 +33,6 @@ NEVER_RAN = frozenset(
         "forbidden", "model_unpriced",
     }
 )  # fmt: skip
-OUT_OF_REACH = frozenset({"unavailable", "serviceUnavailableException"})
 # Faults after which an attempt has an answer nonetheless, at the latest when it is made again.
 HARMLESS = frozenset({None, "throttle", "slow_tokens", "slow_first_token", "usage"})
 

@@ -21,7 +21,7 @@ from tenantry.domain.contract import (
     ExchangeRate,
     terms_of,
 )
-from tenantry.domain.invoice import canonical, instant, rate_json, series_of, sha256
+from tenantry.domain.invoice import canonical, instant, rate_json, sha256
 from tenantry.domain.markup import Markup
 from tenantry.domain.overage import STEPS_MAX, overage_from
 from tenantry.domain.plan_values import PlanError
@@ -222,10 +222,8 @@ def test_a_rate_is_shown_with_its_day_and_its_source() -> None:
     }
 
 
-def test_instants_are_of_utc_and_a_series_is_of_the_year_on_the_document() -> None:
+def test_instants_are_of_utc() -> None:
     kiritimati = datetime(2027, 1, 1, 3, tzinfo=ZoneInfo("Pacific/Kiritimati"))
-    assert series_of("invoice", kiritimati, "Pacific/Kiritimati") == "INV-2027"
-    assert series_of("credit_note", kiritimati, "America/New_York") == "CN-2026"
     assert instant(kiritimati) == "2026-12-31T13:00:00Z"
     assert instant(kiritimati + timedelta(microseconds=5)) == "2026-12-31T13:00:00.000005Z"
     assert instant(None) is None

@@ -12,12 +12,14 @@ from tests.support.segments import opened_of, segment_of
 from tests.support.vectors import values
 
 from tenantry.adapters.sealed import certified, kernel
-from tenantry.adapters.sealed.certified import best
+from tenantry.adapters.sealed.certified import Hit, Live, best_of, scanned
+from tenantry.adapters.sealed.kernel import F32
 from tenantry.adapters.sealed.layout import nearby_order
 from tenantry.adapters.sealed.open_segment import OpenSegment
 from tenantry.adapters.sealed.ranked import unit
 from tenantry.adapters.sealed.segment import Segment, merged
 from tenantry.domain.document import Card
+from tenantry.ports.vectors import Permitted
 
 SHAPES = (
     "spread",
@@ -30,6 +32,12 @@ SHAPES = (
     "huge",
     "sparse",
 )
+
+
+def best(
+    live: Live, query: F32, top_k: int, permitted: Permitted, floor: float = -np.inf
+) -> list[Hit]:
+    return best_of(scanned(live, query, permitted, floor), top_k)
 
 
 def vectors_of(draw: np.random.Generator, shape: str, rows: int, dimensions: int) -> np.ndarray:

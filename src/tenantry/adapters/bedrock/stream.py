@@ -97,21 +97,21 @@ class EventStreamReply:
     def _regular_end(self) -> StreamEnd:
         if self._exception is not None:
             return self._exception_end(self._exception)
-        if (frame := self._usage_frame()) is not None:
-            return StreamEnd(StreamEndKind.COMPLETE, frame)
+        if self._has_usage():
+            return StreamEnd(StreamEndKind.COMPLETE)
         return StreamEnd(StreamEndKind.CUT, message="the stream ended without its usage")
 
     def _broken_end(self, kind: StreamEndKind, message: str) -> StreamEnd:
         """An end in disorder. Usage or an exception that came before it is still the end."""
         if self._exception is not None:
             return self._exception_end(self._exception)
-        if (frame := self._usage_frame()) is not None:
-            return StreamEnd(StreamEndKind.COMPLETE, frame, message=message)
+        if self._has_usage():
+            return StreamEnd(StreamEndKind.COMPLETE, message=message)
         return StreamEnd(kind, message=message)
 
-    def _usage_frame(self) -> Frame | None:
+    def _has_usage(self) -> bool:
         frame = self._metadata or self._last
-        return frame if frame is not None and carries_usage(frame) else None
+        return frame is not None and carries_usage(frame)
 
     def _exception_end(self, frame: Frame) -> StreamEnd:
         error_type = frame.exception_type or frame.headers.get(":error-code")

@@ -150,25 +150,10 @@ class Scanned:
         return permitted
 
 
-def best(
-    live: Live,
-    query: F32,
-    top_k: int,
-    permitted: Permitted,
-    floor: float = -np.inf,
-    added: Added | None = None,
-    candidates_max: int | None = None,
-) -> list[Hit]:
-    """The exact top k, best first, but for those whose rank is under `floor`, which `top_k` rows
-    elsewhere reach. `query` has length 1. Reads frames. Raises `TakesLong` where more than
-    `candidates_max` rows would have to be looked at closely.
-    """
-    return best_of(scanned(live, query, permitted, floor, added), top_k, candidates_max)
-
-
 def best_of(found: Scanned, top_k: int, candidates_max: int | None = None) -> list[Hit]:
-    """As `best`, of what was scanned. What it learns stays: broken off by a read, it may be asked
-    again.
+    """The exact top k of what was scanned, best first. Reads frames. What it learns stays: broken
+    off by a read, it may be asked again. Raises `TakesLong` where more than `candidates_max` rows
+    would have to be looked at closely.
     """
     if not found.live:
         return []
@@ -211,7 +196,9 @@ def scanned(
     floor: float = -np.inf,
     added: Added | None = None,
 ) -> Scanned:
-    """Step 1, of `best`'s arguments: reads nothing."""
+    """Step 1: reads nothing. `query` has length 1; ranks under `floor` are left out, which enough
+    rows elsewhere reach.
+    """
     looked = _looked(query)
     added = added or [None] * len(live)
     firsts = [0, *accumulate(segment.rows for segment, _ in live)]

@@ -45,7 +45,7 @@ class Search:
         added: Added | None = None,
         candidates_max: int | None = None,
     ) -> list[Ranked]:
-        """The exact top k among live rows of permitted documents, as `best` finds them."""
+        """The exact top k among live rows of permitted documents, as `best_of` finds them."""
         found = self._found
         if found is None or self._group is not group:
             live = [(segment, row.documents) for row, segment in group]

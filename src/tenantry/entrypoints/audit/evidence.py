@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from tenantry.entrypoints.audit.canary import Canary
-from tenantry.entrypoints.audit.exchange import Ask, Reply
+from tenantry.entrypoints.audit.exchange import Reply
 from tenantry.entrypoints.audit.wire import Exchange
 
 # Names of members and headers, in JSON, in JSON inside of server-sent events, and in frames.
@@ -65,10 +65,6 @@ def cost_in(exchange: Exchange) -> str | None:
 
 def leaks(exchanges: Iterable[Exchange], canaries: Sequence[Canary]) -> list[str]:
     return [told for item in exchanges if (told := leak_in(item, canaries)) is not None]
-
-
-def asked_by(exchanges: Iterable[Exchange], name: str) -> list[Ask]:
-    return [item.ask for item in exchanges if item.who == name]
 
 
 def _whole(reply: Reply) -> str:

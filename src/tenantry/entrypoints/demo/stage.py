@@ -9,7 +9,6 @@ import sys
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,16 +19,6 @@ SILO_ACCOUNT = "222222222222"
 REGIONS = ("us-east-1", "eu-central-1")
 START_S = 180.0  # a cold machine makes a cluster and loads the models
 STOP_S = 45.0
-
-
-@dataclass(frozen=True, slots=True)
-class Stage:
-    """Where everything listens."""
-
-    home: Path
-    emulator_url: str
-    emulator_ca: Path
-    gateway: Mapping[str, Any]  # http_url, https_url, admin_url, ca_bundle
 
 
 @contextmanager

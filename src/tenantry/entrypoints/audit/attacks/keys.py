@@ -63,10 +63,6 @@ def _own(ground: Ground) -> Signature:
     return signed(ground.a.key, ground.now())
 
 
-def _of_b(ground: Ground) -> Signature:
-    return signed(ground.b.key, ground.now())
-
-
 # id, sentence, the request that is sent, and its signature
 _Row = tuple[str, str, Ask, Callable[[Ground], Credential]]
 _SIGNATURES: Final[tuple[_Row, ...]] = (

@@ -21,7 +21,6 @@ RESULTS_MAX: Final = 100
 RESULTS_DEFAULT: Final = 5
 _BY_WORDS: Final = {None: None, "SEMANTIC": False, "HYBRID": True}
 FIELDS_MAX: Final = 100  # names in a choice of metadata; also of a model's own fields here
-Text = Annotated[str, Meta(min_length=1)]
 ModelName = Annotated[str, Meta(min_length=1, max_length=2_048)]
 Fields = Annotated[
     dict[Annotated[str, Meta(min_length=1, max_length=100)], Any], Meta(max_length=FIELDS_MAX)
