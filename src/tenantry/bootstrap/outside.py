@@ -19,8 +19,6 @@ from tenantry.config import Settings
 from tenantry.ports.clock import Clock
 from tenantry.ports.delivery import Route, Sink
 
-RECEIVERS_MAX = 20
-
 
 @contextlib.asynccontextmanager
 async def outside_of(
