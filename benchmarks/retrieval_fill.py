@@ -13,6 +13,8 @@ import json
 import secrets
 import sys
 
+from tests.support.settings import load_settings
+
 from benchmarks.retrieval_data import CHUNKS, MODEL, Clustered, documents
 from benchmarks.retrieval_world import ACCOUNT, World, open_world
 from tenantry.adapters.postgres.connections import Databases
@@ -20,7 +22,6 @@ from tenantry.adapters.postgres.statements import statements
 from tenantry.adapters.postgres.unit_of_work import TenantWork
 from tenantry.adapters.sealed.segment import from_document, merged
 from tenantry.bootstrap.database import attach
-from tenantry.config import load_settings
 from tenantry.domain.document import Home
 from tenantry.domain.ids import TenantId
 from tenantry.ports.manifest import NewSegment

@@ -27,6 +27,7 @@ from typing import Any
 
 import numpy as np
 import uvloop
+from tests.support.settings import load_settings
 
 from benchmarks.gateway_stage import LIMITS, Stage, stage
 from benchmarks.processes import NotStarted
@@ -36,7 +37,6 @@ from benchmarks.retrieval_fill import DIMENSIONS, ROWS
 from benchmarks.retrieval_world import ACCOUNT, TOP_K, World, open_world, quantiles
 from benchmarks.wrk import Load, LoadFailed, require_wrk, run
 from tenantry.bootstrap.database import attach
-from tenantry.config import load_settings
 from tenantry.domain.document import Home
 from tenantry.domain.ids import TenantId
 from tenantry.entrypoints.api_client import Api

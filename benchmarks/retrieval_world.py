@@ -13,11 +13,11 @@ from pathlib import Path
 
 import asyncpg
 import numpy as np
+from tests.support.local_keyring import LocalKeyring
 from tests.support.vectors import values
 
 from benchmarks.retrieval_data import F32, MODEL
 from tenantry.adapters.clock import SystemClock
-from tenantry.adapters.keys.local_keyring import LocalKeyring
 from tenantry.adapters.keys.local_kms import LocalKms
 from tenantry.adapters.objects.disk import DiskObjects
 from tenantry.adapters.objects.durable_file import DurableFiles

@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import asyncpg
+from tests.support.local_keyring import LocalKeyring
 from tests.support.stack import MODEL, Stack, Tenant
 from tests.support.stack_clients import converse_path
 
 from benchmarks.canaries import Canaries
 from tenantry.adapters.clock import SystemClock
-from tenantry.adapters.keys.local_keyring import LocalKeyring
 from tenantry.adapters.keys.local_kms import LocalKms
 from tenantry.adapters.objects.disk import DiskObjects
 from tenantry.adapters.objects.durable_file import DurableFiles

@@ -262,14 +262,6 @@ class Described:
     about: str
 
 
-def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
-    """The settings of this process. Raises `SettingsError` with every problem that was found."""
-    settings, problems = examine_settings(environ)
-    if problems:
-        raise SettingsError("\n".join(problems))
-    return settings
-
-
 def examine_settings(environ: Mapping[str, str] | None = None) -> tuple[Settings, list[str]]:
     """The settings with the default in place of each that is `refused`, and what is wrong."""
     variables = _variables(os.environ if environ is None else environ)

@@ -9,10 +9,11 @@ from __future__ import annotations
 import logging
 
 import pytest
+from tests.support.ewma import ewma_alerts
 from tests.support.usage_scores import Score, scored
 from tests.support.usage_simulation import DAYS, EVENTS, SHAPES, TENANTS, tenants
 
-from tenantry.domain.anomaly import alerts_of, ewma_alerts, series_of
+from tenantry.domain.anomaly import alerts_of, series_of
 from tenantry.domain.anomaly.baseline import compared
 from tenantry.domain.anomaly.cohort import WIDTHS
 from tenantry.domain.anomaly.robust import median, spread

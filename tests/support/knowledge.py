@@ -14,10 +14,10 @@ from typing import Any
 
 import asyncpg
 import numpy as np
+from tests.support.local_keyring import LocalKeyring
 from tests.support.memory_manifest import MemoryManifest as MemoryManifest
 from tests.support.postgres import Database
 
-from tenantry.adapters.keys.local_keyring import LocalKeyring
 from tenantry.adapters.keys.local_kms import LocalKms
 from tenantry.adapters.objects.disk import DiskObjects
 from tenantry.adapters.objects.durable_file import DurableFiles

@@ -13,12 +13,13 @@ from typing import Any
 
 from tests.support.knowledge_process import Doom, knowledge
 from tests.support.ledger import World, open_world
+from tests.support.local_keyring import LocalKeyring
 from tests.support.postgres import Database
 
 from tenantry.adapters.clock import SystemClock
 from tenantry.adapters.keys.control_plane import ControlPlaneKey
-from tenantry.adapters.keys.local_keyring import LocalKeyring, kms_key_of
 from tenantry.adapters.keys.local_kms import LocalKms
+from tenantry.adapters.keys.wrapped_key import kms_key_of
 from tenantry.adapters.objects.buckets import UriBuckets
 from tenantry.adapters.objects.disk import DiskObjects
 from tenantry.adapters.objects.durable_file import DurableFiles

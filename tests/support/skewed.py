@@ -9,10 +9,10 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
+from tests.support.settings import load_settings
 from tests.support.stack_clients import Clients
 
 from tenantry.adapters.clock import SystemClock
-from tenantry.config import load_settings
 from tenantry.entrypoints.http.app import App
 from tenantry.entrypoints.http.assemble import make_services
 from tenantry.entrypoints.http.dataplane import DATA_PLANE

@@ -12,13 +12,13 @@ from tests.support.ledger import POOL, World, in_world, intent
 from tests.support.log_workers import SUMS, Process, endings, waiting
 from tests.support.postgres import Database
 from tests.support.s3_server import S3Server
+from tests.support.settings import load_settings
 from tests.support.stored_logs import key, packed, record
 
 from tenantry.adapters.postgres.keeper import FORGOTTEN_MAX
 from tenantry.adapters.postgres.log_readings import PostgresLogReadings
 from tenantry.application.log_reading import GONE, NONE_ANY_MORE
 from tenantry.bootstrap.invocation_logs import EMBEDDED, LogSources
-from tenantry.config import load_settings
 from tenantry.domain.tenant import Principal
 from tenantry.domain.usage import Usage
 from tenantry.ports.admission import AttemptOutcome, Reservation

@@ -10,11 +10,11 @@ from uuid import uuid4
 import asyncpg
 import pytest
 from tests.support.ledger import World, in_world
+from tests.support.local_keyring import LocalKeyring
 from tests.support.postgres import Database
 
 from tenantry.adapters.clock import SystemClock
 from tenantry.adapters.keys.labels import TenantLabels
-from tenantry.adapters.keys.local_keyring import LocalKeyring
 from tenantry.adapters.keys.local_kms import LocalKms
 from tenantry.adapters.objects.disk import DiskObjects
 from tenantry.adapters.objects.durable_file import DurableFiles

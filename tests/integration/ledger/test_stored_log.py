@@ -15,6 +15,7 @@ from pathlib import Path
 from tests.support.ledger import POOL, World, in_world
 from tests.support.postgres import Database
 from tests.support.s3_server import S3Server
+from tests.support.settings import load_settings
 from tests.support.stored_logs import ACCOUNT, key, packed, record
 
 from tenantry.adapters.invocation_log.stored import StoredLog
@@ -22,7 +23,6 @@ from tenantry.adapters.record_files.local import LocalFiles
 from tenantry.adapters.record_files.s3 import S3Files
 from tenantry.application.true_up import TrueUp
 from tenantry.bootstrap.invocation_logs import EMBEDDED, LogSources
-from tenantry.config import load_settings
 from tenantry.domain.usage import Usage
 from tenantry.ports.admission import AttemptOutcome
 

@@ -7,9 +7,9 @@ import json
 from datetime import UTC, datetime
 
 from tests.support.own_deployment import Deployment, as_superuser
+from tests.support.settings import load_settings
 
 from tenantry.bootstrap.background import background
-from tenantry.config import load_settings
 
 YEAR = datetime.now(UTC).year
 INV, CN = f"INV-{YEAR}", f"CN-{YEAR}"

@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.support.settings import load_settings
 from tests.support.stack import Stack, running_stack, wait_until
 from tests.support.stack_audit import audit, flawed, of
 from tests.support.stack_command import tenantry
 
 from tenantry.bootstrap.audit import local_stores
-from tenantry.config import load_settings
 from tenantry.domain.audit import Outcome, Wall, report_from
 from tenantry.domain.document import Home
 from tenantry.domain.errors import NotFound

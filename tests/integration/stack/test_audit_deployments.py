@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from urllib.parse import urlsplit, urlunsplit
 
+from tests.support.settings import load_settings
 from tests.support.stack import Stack, running_stack
 from tests.support.stack_audit import audit, flawed, of
 
@@ -12,7 +13,6 @@ from tenantry.adapters.postgres.audit_access import AuditAccess
 from tenantry.adapters.postgres.embedded.cluster import DATABASE
 from tenantry.bootstrap.audit import LocalStores
 from tenantry.bootstrap.deployment import objects_of
-from tenantry.config import load_settings
 from tenantry.domain.audit import Outcome
 from tenantry.entrypoints.audit.running import run_audit
 

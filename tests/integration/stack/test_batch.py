@@ -16,12 +16,13 @@ from typing import Any
 
 import pytest
 from tests.support.metered import NOVA, MeteredStack
+from tests.support.settings import load_settings
 from tests.support.stack import DIVIDED, Tenant, wait_until
 
 from tenantry.adapters.postgres.keeper import PostgresLedgerKeeper
 from tenantry.application.round import Round
 from tenantry.bootstrap.background import background
-from tenantry.config import Settings, load_settings
+from tenantry.config import Settings
 from tenantry.ports.admission import Settlement
 
 RECORDS, WRONG, OUT = 1_000, frozenset({0, 1, 77, 500, 501, 998, 999}), 10

@@ -10,13 +10,13 @@ from typing import Any
 import orjson
 import pytest
 from tests.support.aws_server import aws_server
+from tests.support.settings import load_settings
 from tests.support.skewed import SkewedGateway, SteppedClock
 from tests.support.stack import ACCOUNTS, MODEL, Stack, Tenant
 from tests.support.stack_clients import Reply, converse_body, converse_path
 
 from tenantry.adapters.keys.local_kms import LocalKms
 from tenantry.adapters.objects.durable_file import DurableFiles
-from tenantry.config import load_settings
 
 TEXT = "Apples are red and ripe in autumn."
 TTL_S = load_settings({}).key_cache_ttl_s

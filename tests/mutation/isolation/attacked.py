@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import sys
 
+from tests.support.settings import load_settings
 from tests.support.stack import running_stack
 
 from tenantry.bootstrap.audit import local_stores
-from tenantry.config import load_settings
 from tenantry.entrypoints.audit.running import Target, run_audit
 
 

@@ -16,8 +16,9 @@ from typing import Any, cast
 from uuid import UUID
 
 import pytest
+from tests.support.settings import load_settings
 
-from tenantry.config import Settings, load_settings
+from tenantry.config import Settings
 from tenantry.entrypoints.api_client import Api, Reply
 from tenantry.entrypoints.demo import acts, oracle, walk
 from tenantry.entrypoints.demo.cast import Player

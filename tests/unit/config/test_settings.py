@@ -3,13 +3,13 @@
 from pathlib import Path
 
 import pytest
+from tests.support.settings import load_settings
 
 from tenantry.config import (
     FILE_BYTES_MAX,
     SettingsError,
     describe,
     examine_settings,
-    load_settings,
     setting_names,
     variable_of,
 )

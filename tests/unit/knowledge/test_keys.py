@@ -13,10 +13,11 @@ from typing import Any
 
 import pytest
 from tests.support import knowledge as support
+from tests.support.local_keyring import LocalKeyring
 
 from tenantry.adapters.keys import control_plane
 from tenantry.adapters.keys.key_cache import KeyCache
-from tenantry.adapters.keys.local_keyring import LocalKeyring, kms_key_of
+from tenantry.adapters.keys.wrapped_key import kms_key_of
 from tenantry.adapters.objects.durable_file import DurableFiles
 from tenantry.domain.errors import Conflict, Corrupt, NotFound, Unavailable
 from tenantry.domain.placement import NO_ACCOUNT

@@ -7,9 +7,9 @@ import time
 from pathlib import Path
 
 from tests.support.core import principal
+from tests.support.local_keyring import LocalKeyring
 
 from tenantry.adapters.keys.labels import HASH_CHARS, TenantLabels
-from tenantry.adapters.keys.local_keyring import LocalKeyring
 from tenantry.adapters.keys.local_kms import LocalKms
 from tenantry.adapters.objects.durable_file import DurableFiles
 from tenantry.adapters.sealed.sealer import TenantSealer

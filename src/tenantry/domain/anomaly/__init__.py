@@ -10,7 +10,6 @@ reminder; every series has a bounded length.
 
 from tenantry.domain.anomaly.cohort import CohortPrior
 from tenantry.domain.anomaly.detector import Alert, Kind, alerts_of
-from tenantry.domain.anomaly.ewma import ewma_alerts
 from tenantry.domain.anomaly.facts import FactSeries, HourFacts, facts_of
 from tenantry.domain.anomaly.finding import Finding, Unit
 from tenantry.domain.anomaly.hours import (
@@ -45,7 +44,6 @@ __all__ = [
     "UsageHour",
     "alerts_of",
     "check_announced",
-    "ewma_alerts",
     "facts_of",
     "hour_of",
     "instant_hour",

@@ -8,11 +8,8 @@ from pathlib import Path
 from tenantry.adapters.keys.key_cache import CACHED_KEY_TTL_S, CACHED_KEYS_MAX
 from tenantry.adapters.keys.key_folder import KeyFolder
 from tenantry.adapters.keys.keyring import Keyring
-from tenantry.adapters.keys.wrapped_key import kms_key_of
 from tenantry.ports.keys import KmsKeys
 from tenantry.ports.objects import Files
-
-__all__ = ["LocalKeyring", "kms_key_of"]
 
 
 class LocalKeyring(Keyring):

@@ -1,4 +1,4 @@
-"""The plain detector that this one is measured against; nothing else uses it.
+"""The plain detector that this one is measured against.
 
 An exponentially weighted mean and variance of hours, and a z-score. It knows neither the hour of
 the week nor what an excess is worth.
