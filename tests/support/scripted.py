@@ -12,7 +12,6 @@ from uuid import UUID
 import orjson
 from tests.support.core import CLAUDE, GPT, NOVA, PRICES, RERANK, TITAN
 
-from tenantry.application.admitted import SettleLimits
 from tenantry.application.context import RequestContext
 from tenantry.application.embeddings import Embeddings
 from tenantry.application.gate import Gate
@@ -240,7 +239,7 @@ def core(
     model, admission, directory = ScriptedModel(*script), MemoryAdmission(), MemoryDirectory()
     clock, tasks, labels = ManualClock(), OwnedTasks(), FixedLabels()
     limits = limits or StreamLimits()
-    gate = Gate(admission, directory, labels, tasks, SettleLimits(settle_wait_ms))
+    gate = Gate(admission, directory, labels, tasks, settle_wait_ms)
     planning = Planning(directory, labels, clock, rules or UpstreamRules())
     calls = ModelCalls(model, planning)
     return Core(

@@ -53,21 +53,21 @@ class CorpusQuestion:
     file: str
 
 
-def bedrock_prices(*, version: int = 1) -> PriceEdition:
+def bedrock_prices() -> PriceEdition:
     """The first edition of Amazon Bedrock's prices."""
     return edition_from_csv(
         _lines("prices", BEDROCK_EDITION),
-        version=version,
+        version=1,
         effective_from=BEDROCK_EFFECTIVE_FROM,
         source=BEDROCK_EDITION,
     )
 
 
-def emulator_prices(*, version: int = 1) -> PriceEdition:
+def emulator_prices() -> PriceEdition:
     """Invented prices of the models that exist in the emulator alone."""
     return edition_from_csv(
         _lines("prices", "emulator.csv"),
-        version=version,
+        version=1,
         effective_from=BEDROCK_EFFECTIVE_FROM,
         source="emulator.csv",
     )

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Self
 from uuid import UUID
@@ -31,11 +30,6 @@ def _costs(outcome: AttemptOutcome) -> bool:
     return outcome.end == "unknown" or (outcome.end == "settled" and outcome.charged)
 
 
-@dataclass(frozen=True, slots=True)
-class SettleLimits:
-    settle_wait_ms: int = 5_000  # metering.md, contract 3
-
-
 class AdmittedRequest:
     """Not safe for concurrent settlement; calls of one request may run side by side. As a context
     manager it settles what its block has used, however that ends."""
@@ -46,12 +40,12 @@ class AdmittedRequest:
         admission: Admission,
         request_id: UUID,
         tasks: OwnedTasks,
-        limits: SettleLimits,
+        settle_wait_ms: int,
         progress: Progress,
     ) -> None:
         self._port = port
         self._tasks = tasks
-        self._limits = limits
+        self._settle_wait_ms = settle_wait_ms
         self._outcomes: list[AttemptOutcome] = []
         self._progress = progress
         self._begun = 1  # attempts; the first one's intent came with the admission
@@ -141,7 +135,7 @@ class AdmittedRequest:
         """
         settlement = self._settlement(self._outcomes)
         try:
-            async with asyncio.timeout(self._limits.settle_wait_ms / 1_000):
+            async with asyncio.timeout(self._settle_wait_ms / 1_000):
                 await self._port.settle(settlement)
         except (TimeoutError, Unavailable):
             self.waste()

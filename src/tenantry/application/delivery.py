@@ -59,20 +59,19 @@ PURGE_ROUNDS = 20
 EVERYTHING: Final = "."
 ALERTS: Final = r"^(?!(invoice|credit_note|job)\.)"
 FOR_STRIPE: Final = r"^(invoice\.(finalised|voided)|credit_note\.issued)$"
-# Their bodies hold no provider cost and no markup.
+# What tenants' own endpoints hear of: bodies without provider cost and markup.
 TENANTS_HEAR: Final = r"^(budget|invoice|credit_note|job)\."
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Outside:
-    """The sinks that are set up, by the word before the colon of a sink's name; what each hears of;
-    and what tenants' own endpoints hear of.
+    """The sinks that are set up, by the word before the colon of a sink's name, and what each hears
+    of.
     """
 
     sinks: Mapping[str, Sink]
     routes: Sequence[Route]
-    tenants_hear: str = TENANTS_HEAR
 
     def sink(self, name: str) -> Sink | None:
         return self.sinks.get(name.partition(":")[0])
@@ -94,9 +93,7 @@ class Deliverer:
         routed = 0
         for _ in range(ROUTE_ROUNDS):
             now = self._clock.now()
-            count = await self._deliveries.route(
-                self._outside.routes, self._outside.tenants_hear, now, ROUTE_MAX
-            )
+            count = await self._deliveries.route(self._outside.routes, TENANTS_HEAR, now, ROUTE_MAX)
             routed += count
             if count < ROUTE_MAX:
                 break

@@ -6,7 +6,7 @@ Owns: joining attribution, admission and settlement into an `AdmittedRequest`.
 from __future__ import annotations
 
 from tenantry.application.admission import Planner, admit
-from tenantry.application.admitted import AdmittedRequest, SettleLimits
+from tenantry.application.admitted import AdmittedRequest
 from tenantry.application.context import RequestContext
 from tenantry.application.owned_tasks import OwnedTasks
 from tenantry.ports.admission import AdmissionPort
@@ -23,13 +23,13 @@ class Gate:
         directory: Directory,
         labels: Labels,
         tasks: OwnedTasks,
-        limits: SettleLimits,
+        settle_wait_ms: int,
     ) -> None:
         self._port = port
         self._directory = directory
         self._labels = labels
         self._tasks = tasks
-        self._limits = limits
+        self._settle_wait_ms = settle_wait_ms
 
     async def open(
         self,
@@ -54,5 +54,5 @@ class Gate:
         )
         ctx.progress.admitted, ctx.progress.verdict = True, admission.admitted
         return AdmittedRequest(
-            self._port, admission, ctx.request_id, self._tasks, self._limits, ctx.progress
+            self._port, admission, ctx.request_id, self._tasks, self._settle_wait_ms, ctx.progress
         )

@@ -46,6 +46,8 @@ from tenantry.ports.directory import Directory
 from tenantry.ports.labels import Labels
 from tenantry.ports.model import Upstream
 
+DEADLINE_SLACK_MS = 60_000  # past the total time-out the sweeper may take an intent
+
 
 @record
 class PlannedChat:
@@ -142,7 +144,7 @@ class Planning:
             operation=operation,
             region=region_for(principal, resolved),
             bound=bound,
-            deadline_ms=self._rules.timeouts.total_timeout_ms + self._rules.deadline_slack_ms,
+            deadline_ms=self._rules.timeouts.total_timeout_ms + DEADLINE_SLACK_MS,
             tiers=frozenset({tier}),
         )
         planned.pinned.update(

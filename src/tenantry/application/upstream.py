@@ -42,7 +42,6 @@ class UpstreamRules:
     env: str = "local"
     endpoint_url: str | None = None  # where a placement names none; None: Amazon Bedrock's own
     timeouts: Timeouts = field(default_factory=Timeouts)
-    deadline_slack_ms: int = 60_000  # past the total time-out the sweeper may take an intent
 
 
 def check_model(principal: Principal, resolved: Resolved) -> None:

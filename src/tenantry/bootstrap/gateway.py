@@ -36,7 +36,6 @@ from tenantry.adapters.postgres.tenant_admin import PostgresTenantAdmin
 from tenantry.adapters.postgres.unit_of_work import TenantWork
 from tenantry.adapters.postgres.usage_hours import PostgresUsageHours
 from tenantry.adapters.sealed.sealer import TenantSealer
-from tenantry.application.admitted import SettleLimits
 from tenantry.application.answer_store import AnswerStore
 from tenantry.application.answers import Answers
 from tenantry.application.authenticate import Authenticator
@@ -252,7 +251,7 @@ def _gate(
     clock: Clock,
 ) -> Gate:
     admission = TellingAdmission(PostgresAdmission(batcher), alerts, tasks, clock)
-    return Gate(admission, directory, labels, tasks, SettleLimits(config.settle_wait_ms))
+    return Gate(admission, directory, labels, tasks, config.settle_wait_ms)
 
 
 def _model(

@@ -28,11 +28,11 @@ def user_from(value: str | None, *, field: str = "x-tenantry-user") -> str | Non
     return name.strip()
 
 
-def spellings_from(value: str, *, field: str = "user") -> Sequence[str]:
+def spellings_from(value: str) -> Sequence[str]:
     """The name, then the other spellings that it may have been kept under before names were taken
     in one form: as it is given, and decomposed. Raises `BadRequest`.
     """
-    name = user_from(value, field=field)
+    name = user_from(value, field="user")
     assert name is not None
     return list(dict.fromkeys((name, value.strip(), *spellings_of(name))))
 

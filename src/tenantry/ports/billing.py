@@ -206,13 +206,7 @@ class InvoiceBook(TenantInvoices, Protocol):
         """Tenants after an id whose next period has ended and was not tried since."""
         ...
 
-    async def record_run(
-        self,
-        due: DuePeriod,
-        outcome: Outcome,
-        detail: str,
-        watermark: datetime | None = None,
-    ) -> None: ...
+    async def record_run(self, due: DuePeriod, outcome: Outcome, detail: str) -> None: ...
 
     async def check_numbers(self) -> None:
         """Raises `Conflict` where numbers were given that the database does not know."""

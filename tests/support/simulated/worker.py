@@ -36,7 +36,6 @@ from tenantry.adapters.postgres.connections import Databases
 from tenantry.adapters.postgres.directory import PostgresDirectory
 from tenantry.adapters.postgres.idempotency import PostgresIdempotency
 from tenantry.adapters.sealed.sealer import TenantSealer
-from tenantry.application.admitted import SettleLimits
 from tenantry.application.calls import ChatCall
 from tenantry.application.context import Idempotency, RequestContext
 from tenantry.application.embeddings import Embeddings
@@ -174,9 +173,7 @@ class Worker:
                 BedrockModel(StaticCredentials(credentials), SystemClock(), connections)
             )
             admission = MortalAdmission(PostgresAdmission(batcher), self.say)
-            gate = Gate(
-                admission, self._directory, labels, self.tasks, SettleLimits(spec["settle_wait_ms"])
-            )
+            gate = Gate(admission, self._directory, labels, self.tasks, spec["settle_wait_ms"])
             rules = UpstreamRules(
                 endpoint_url=spec["endpoint_url"], timeouts=Timeouts(**spec["timeouts"])
             )

@@ -14,7 +14,7 @@ from tests.support.scripted import MemoryAdmission, context, converse_reply, cor
 
 from tenantry.application import metering
 from tenantry.application.admission import PlannedCall
-from tenantry.application.admitted import AdmittedRequest, SettleLimits
+from tenantry.application.admitted import AdmittedRequest
 from tenantry.application.calls import ChatCall
 from tenantry.application.context import Progress
 from tenantry.application.owned_tasks import OwnedTasks
@@ -163,7 +163,7 @@ def request(port: MemoryAdmission, tasks: OwnedTasks, wait_ms: int = 20) -> Admi
         admission,
         context(who).request_id,
         tasks,
-        SettleLimits(wait_ms),  # type: ignore[arg-type]
+        wait_ms,
         Progress(),
     )
     made.ended(settled(reading()))
@@ -246,7 +246,7 @@ def test_charge_and_usage_are_of_what_is_charged_alone() -> None:
         SimpleNamespace(principal=principal()),  # type: ignore[arg-type]
         made.request_id,
         OwnedTasks(),
-        SettleLimits(),
+        5_000,
         Progress(),
     )
     assert (empty.priced, empty.charge, empty.usage) == (False, 0, NO_USAGE)

@@ -188,12 +188,10 @@ class PostgresInvoiceBook(Pooled):
             for row in rows
         ]
 
-    async def record_run(
-        self, due: DuePeriod, outcome: Outcome, detail: str, watermark: datetime | None = None
-    ) -> None:
+    async def record_run(self, due: DuePeriod, outcome: Outcome, detail: str) -> None:
         period = due.period
         await self._fetch(
-            "record_run", due.tenant_id, period.start, period.end, outcome, detail, watermark
+            "record_run", due.tenant_id, period.start, period.end, outcome, detail, None
         )
 
     async def tell_freed(self, told_before: datetime) -> int:

@@ -66,10 +66,10 @@ class Call:
             members[name] = value
         return members
 
-    def faithful_context(self, *, user: str | None = None) -> RequestContext:
+    def faithful_context(self) -> RequestContext:
         """The same of a call whose body nothing is added to."""
         attribution.refuse_knowledge(self.request.headers)
-        return self.context(user=user)
+        return self.context()
 
     def context(self, *, user: str | None = None) -> RequestContext:
         """The context of the use cases; `user` is the body's, the header goes before it."""
