@@ -7,8 +7,10 @@ import pytest
 from tests.support.house.docs import (
     broken_links,
     glossary_terms,
+    missing_pages,
     missing_paths,
     missing_targets,
+    remarks,
     undocumented,
     unknown_variables,
     unused_terms,
@@ -41,6 +43,21 @@ def test_every_file_that_is_named_exists():
     names = set(tracked())
     folders = {name[:end] for name in names for end, char in enumerate(name) if char == "/"}
     assert each_page(lambda _, text: missing_paths(text, (names | folders).__contains__)) == []
+
+
+def test_every_page_that_code_names_exists():
+    names = set(tracked())
+
+    def missing(text):
+        return missing_pages(text, exists) + missing_paths(text, exists)
+
+    def rule(name):
+        text = text_of(name)
+        return missing(remarks(name, text)) if missing(text) else []  # few files are read closely
+
+    folders = {name[:end] for name in names for end, char in enumerate(name) if char == "/"}
+    exists = (names | folders).__contains__
+    assert [f"{name}: {wrong}" for name in code(".py", ".sql") for wrong in rule(name)] == []
 
 
 def test_every_layer_and_every_outside_thing_stands_in_the_architecture():
@@ -120,6 +137,9 @@ def test_a_broken_link_is_found(tmp_path, target, resolves):
 
 def test_what_is_not_there_is_found():
     assert missing_paths("`src/a.py` `src/b/` `other/c`", {"src/b"}.__contains__) == ["src/a.py"]
+    said = '"""See docs/a.md, `b.md`."""\nC = "c.md"  # d.md, e.md\n'
+    assert missing_pages(remarks("x.py", said), {"e.md"}.__contains__) == ["d.md", "docs/a.md"]
+    assert missing_pages(remarks("x.sql", "-- f.md\nSELECT 'g.md'"), set().__contains__) == ["f.md"]
     makefile = "demo: x\nbench-%: y\n"
     assert missing_targets("`make demo CHECK=1` `make bench-a` `make no`", makefile) == ["no"]
     assert unknown_variables("TENANTRY_A and `TENANTRY_B=1`", {"TENANTRY_A"}) == ["TENANTRY_B"]

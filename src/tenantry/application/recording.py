@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-ANSWER_BYTES_MAX: Final = 1024 * 1024  # of one answer (interface.md, `Idempotency-Key`)
+ANSWER_BYTES_MAX: Final = 1024 * 1024  # of one answer (docs/reference/http.md, `Idempotency-Key`)
 RECORDED_BYTES_MAX: Final = 64 * 1024 * 1024  # of all streams under way in a worker
 _AHEAD_MAX: Final = 64  # chunks that an answer too large to keep may be ahead of its client
 

@@ -30,7 +30,7 @@ from tenantry.domain.sources import (
     no_references_to_embed,
 )
 
-TOKENS_PER_BLOCK = 16  # what a message or block adds around its text (metering.md, contract 4)
+TOKENS_PER_BLOCK = 16  # what a message or block adds around its text
 # Instructions that a template adds once where tools are offered: 346 to 530 tokens for Claude, 400
 # for Nova (recorded exchanges; Anthropic, "Tool use with Claude", pricing, 2026-11).
 TOOLS_TEMPLATE_TOKENS = 1_024

@@ -43,7 +43,7 @@ _LIMIT_NAMES = frozenset(
     | {"max_output_tokens", "max_tokens_to_sample", "maxTokenCount"}
 )
 _MANY_ANSWERS = ("n", "best_of", "num_generations", "numResults")  # each would multiply the output
-# No answer is worth its prompt with fewer tokens than these (metering.md, contract 4).
+# No answer is worth its prompt with fewer tokens than these.
 OUTPUT_TOKENS_MIN = 256
 _THINKING = ("thinking", "reasoning_config")  # Anthropic's member, and Converse's older name of it
 _TIER_MEMBERS = ("service_tier", "serviceTier")

@@ -1,6 +1,6 @@
 """A plan: what a tenant may use and what it pays for it.
 
-Every limit is `None` (unlimited), `0` (blocks all) or a positive number (metering.md, case 30).
+Every limit is `None` (unlimited), `0` (blocks all) or a positive number.
 """
 
 from __future__ import annotations

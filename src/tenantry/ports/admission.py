@@ -1,7 +1,8 @@
-"""Admit, begin, settle: the durable decisions around every call (metering.md, contract 2 to 4, 11).
+"""Admit, begin, settle: the durable decisions around every call.
 
-Owns: the words that cross. An implementation commits each decision before it returns, decides
-limits and budgets of all scopes atomically and in one place for all workers, and fails closed.
+Why they are so: docs/explanation/how-money-is-kept.md. Owns: the words that cross. An
+implementation commits each decision before it returns, decides limits and budgets of all scopes
+atomically and in one place for all workers, and fails closed.
 """
 
 from __future__ import annotations

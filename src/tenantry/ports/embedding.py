@@ -10,7 +10,7 @@ from tenantry.domain.chunk import ChunkLimit
 from tenantry.domain.space import Space
 from tenantry.domain.tenant import Principal
 
-EMBED_BATCH = 64  # texts a reservation: metering reserves per batch of 64 chunks (interface.md)
+EMBED_BATCH = 64  # texts in one call, which is reserved for as a whole
 
 
 class Embedder(Protocol):

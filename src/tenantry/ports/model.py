@@ -1,4 +1,4 @@
-"""One attempt at a model, and what can come of it (metering.md: "we own every attempt").
+"""One attempt at a model, and what can come of it: every attempt is ours, no SDK's.
 
 Owns: the words of an attempt. An implementation makes exactly one attempt per call, never
 retries, raises nothing that the world can cause, and says of every failure whether the provider

@@ -1,4 +1,4 @@
-"""Admission: every limit and budget, decided for all workers in one place (metering.md)."""
+"""Admission: every limit and budget, decided for all workers in one place."""
 
 import asyncio
 import dataclasses

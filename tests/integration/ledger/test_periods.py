@@ -1,4 +1,4 @@
-"""Civil days and billing periods in the database equal those of the domain (metering.md, 16)."""
+"""Civil days and billing periods in the database equal those of the domain."""
 
 import asyncio
 import random

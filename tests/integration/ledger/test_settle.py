@@ -1,4 +1,4 @@
-"""Settlement: each attempt ends once, both books are posted, holds fall free (metering.md)."""
+"""Settlement: each attempt ends once, both books are posted, holds fall free."""
 
 import asyncio
 from dataclasses import replace

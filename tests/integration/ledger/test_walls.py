@@ -1,4 +1,4 @@
-"""Who may see and write what, tried as each role with plain SQL (architecture.md, decision 1)."""
+"""Who may see and write what, tried as each role with plain SQL (docs/explanation/isolation.md)."""
 
 import asyncio
 import re

@@ -1,4 +1,4 @@
-"""Several workers over one ledger, and what becomes of those that die (metering.md)."""
+"""Several workers over one ledger, and what becomes of those that die."""
 
 import asyncio
 import contextlib

@@ -1,4 +1,4 @@
-"""Kill -9 at each point of a request's life; every attempt ends once.
+"""kill -9 at each point of a request's life; every attempt ends once.
 
 Each point is reached for certain: a tenant's row lock holds a commit back, SIGSTOP holds the
 gateway back, the emulator's rules hold its answer back.

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import ast
+import io
 import re
+import tokenize
 from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
 
@@ -14,6 +17,7 @@ _LINK = re.compile(r"\[[^\]]*\]\(\s*<?([^)>\s]+)>?(?:\s+\"[^\"]*\")?\s*\)")
 _HEADING = re.compile(r"^#{1,6}\s+(.+?)\s*#*$", re.MULTILINE)
 _OUTSIDE = re.compile(r"[a-z][a-z0-9+.-]*:|//")
 _PATH = re.compile(r"`((?:src|tests|tools|docs|benchmarks|locks|deploy)/[\w./-]*\w/?)`")
+_PAGE = re.compile(r"[\w./-]*\w\.md\b")
 _TARGET = re.compile(r"`make ([a-z-]+)")
 _VARIABLE = re.compile(r"\bTENANTRY_[A-Z]+(?:_[A-Z]+)*\b")
 _TERM = re.compile(r"^(?:[-*|] *)?\*\*([^*]+)\*\*", re.MULTILINE)
@@ -52,6 +56,22 @@ def missing_paths(text: str, exists: Callable[[str], bool]) -> list[str]:
     """Files and folders named in code spans that are not there; NNNN stands for any number."""
     named = [path.rstrip("/") for path in _PATH.findall(text) if "NNNN" not in path]
     return [path for path in named if not exists(path)]
+
+
+def missing_pages(text: str, exists: Callable[[str], bool]) -> list[str]:
+    """Pages named in prose, outside of code spans, that are not there: paths from the root."""
+    return [page for page in _PAGE.findall(_SPAN.sub("", text)) if not exists(page)]
+
+
+def remarks(name: str, text: str) -> str:
+    """What a file of Python or SQL says to its reader: comments and docstrings."""
+    if name.endswith(".sql"):
+        return "\n".join(re.findall(r"--(.*)$", text, re.MULTILINE))
+    tokens = tokenize.generate_tokens(io.StringIO(text).readline)
+    said = [token.string for token in tokens if token.type == tokenize.COMMENT]
+    kinds = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+    nodes = [node for node in ast.walk(ast.parse(text)) if isinstance(node, kinds)]
+    return "\n".join([*said, *(ast.get_docstring(node) or "" for node in nodes)])
 
 
 def missing_targets(text: str, makefile: str) -> list[str]:

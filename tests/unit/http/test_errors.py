@@ -1,4 +1,4 @@
-"""Every refusal has a shape in every API family (interface.md, refusals)."""
+"""Every refusal has a shape in every API family."""
 
 from collections.abc import Iterator
 from typing import get_args

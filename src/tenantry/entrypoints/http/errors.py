@@ -1,4 +1,4 @@
-"""How each refusal looks on each API family's wire (interface.md, refusals).
+"""How each refusal looks on each API family's wire (docs/reference/http.md, refusals).
 
 Bedrock says `x-amzn-ErrorType` and `{"message"}`; OpenAI `{"error": {…}}`; Anthropic `{"type":
 "error", …}`; our own routes RFC 9457. The statuses and headers are chosen by what clients do with

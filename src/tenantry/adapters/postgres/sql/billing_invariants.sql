@@ -1,8 +1,8 @@
 -- The invariants of the billing book, read by tenantry_operator in one snapshot.
 
 -- name: billing_violations
--- metering.md, contract 12: entries sum to 0, and charges + adjustments = invoiced + unbilled. What an
--- hour was mended by is unbilled until the next invoice has looked at it.
+-- Entries sum to 0, and charges + adjustments = invoiced + unbilled. What an hour was mended by is
+-- unbilled until the next invoice has looked at it.
 -- $1: a prepaid credit is an account of this name.
 WITH live AS (
   SELECT i.* FROM tenantry.invoice i WHERE i.status = 'final'

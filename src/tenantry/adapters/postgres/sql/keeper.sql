@@ -180,7 +180,7 @@ WHERE EXISTS (
 ORDER BY name;
 
 -- name: violations
--- metering.md, contract 12, in one snapshot. $1: how long an unknown attempt may be held. $2: how
+-- The invariants of the ledger, in one snapshot. $1: how long an unknown attempt may be held. $2: how
 -- much later than its deadline the sweep may find an attempt, in seconds. $3: how long a batch job may
 -- stay as it is, whose records wait no less.
 SELECT 'transaction_sums_to_zero' AS invariant,
