@@ -58,6 +58,33 @@ class Route:
         return tuple(self.template.split("/")[1:])
 
 
+def own(
+    method: Method,
+    template: str,
+    handler: Handler,
+    summary: str,
+    *scopes: Scope,
+    query: tuple[str, ...] = (),
+    kept: bool = True,
+    body_bytes_max: int = BODY_BYTES_MAX,
+    takes_form: bool = False,
+) -> Route:
+    """A route of ours for tenants that no admission follows."""
+    return Route(
+        method,
+        template,
+        "tenantry",
+        handler,
+        Access.TENANT_FRESH,
+        summary,
+        scopes,
+        kept=kept,
+        body_bytes_max=body_bytes_max,
+        takes_form=takes_form,
+        query=query,
+    )
+
+
 @record
 class Match:
     """`route` None: no such route; `path_known`: it exists with another method."""

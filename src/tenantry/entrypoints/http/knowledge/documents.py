@@ -21,7 +21,7 @@ from tenantry.entrypoints.http.knowledge.multipart_body import Form, parse_form
 from tenantry.entrypoints.http.knowledge.views import from_document
 from tenantry.entrypoints.http.paging import PAGE
 from tenantry.entrypoints.http.response import Response, json_response
-from tenantry.entrypoints.http.routes import LARGE_BODY_BYTES_MAX, Access, Handler, Method, Route
+from tenantry.entrypoints.http.routes import LARGE_BODY_BYTES_MAX, Handler, Method, Route, own
 
 _FIELDS = frozenset({"title", "metadata", "access"})
 _MEDIA_TYPE = re.compile(r"[\w!#$&^.+-]+/[\w!#$&^.+-]+(;[ -~]*)?", re.ASCII)
@@ -123,31 +123,21 @@ async def remove(call: Call) -> Response:
     return Response(204)
 
 
-_READ = (Scope.SEARCH,)
-_WRITE = (Scope.DOCUMENTS_WRITE,)
-_FRESH = Access.TENANT_FRESH
+_READ = Scope.SEARCH
+_WRITE = Scope.DOCUMENTS_WRITE
 _ALL, _ONE = "/v1/documents", "/v1/documents/{id}"
 
 
 def _upload_route(method: Method, path: str, handler: Handler, summary: str) -> Route:
-    return Route(
-        method,
-        path,
-        "tenantry",
-        handler,
-        _FRESH,
-        summary,
-        _WRITE,
-        body_bytes_max=LARGE_BODY_BYTES_MAX,
-        takes_form=True,
-    )
+    large = LARGE_BODY_BYTES_MAX
+    return own(method, path, handler, summary, _WRITE, body_bytes_max=large, takes_form=True)
 
 
 ROUTES = (
     _upload_route("POST", _ALL, add, "Add a document"),
-    Route("GET", _ALL, "tenantry", page, _FRESH, "Documents, newest first", _READ, query=PAGE),
-    Route("GET", _ONE, "tenantry", get, _FRESH, "One document", _READ),
+    own("GET", _ALL, page, "Documents, newest first", _READ, query=PAGE),
+    own("GET", _ONE, get, "One document", _READ),
     _upload_route("PUT", _ONE, replace, "Replace a document"),
-    Route("DELETE", _ONE, "tenantry", remove, _FRESH, "Delete a document", _WRITE),
-    Route("GET", f"{_ONE}/content", "tenantry", content, _FRESH, "A document as uploaded", _READ),
+    own("DELETE", _ONE, remove, "Delete a document", _WRITE),
+    own("GET", f"{_ONE}/content", content, "A document as uploaded", _READ),
 )

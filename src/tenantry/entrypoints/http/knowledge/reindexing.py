@@ -14,7 +14,7 @@ from tenantry.entrypoints.http.described import described
 from tenantry.entrypoints.http.json_body import to
 from tenantry.entrypoints.http.knowledge.views import from_reindex
 from tenantry.entrypoints.http.response import Response, json_response
-from tenantry.entrypoints.http.routes import Access, Route
+from tenantry.entrypoints.http.routes import own
 
 
 class ReindexRequest(Struct, forbid_unknown_fields=True):
@@ -45,10 +45,9 @@ async def cancel(call: Call) -> Response:
 
 
 _PATH = "/v1/documents/reindex"
-_ADMIN = (Scope.ADMIN,)
-_FRESH = Access.TENANT_FRESH
+_ADMIN = Scope.ADMIN
 ROUTES = (
-    Route("POST", _PATH, "tenantry", start, _FRESH, "Reindex with another embedding model", _ADMIN),
-    Route("GET", _PATH, "tenantry", latest, _FRESH, "The reindex, open or last", _ADMIN),
-    Route("DELETE", _PATH, "tenantry", cancel, _FRESH, "Cancel the open reindex", _ADMIN),
+    own("POST", _PATH, start, "Reindex with another embedding model", _ADMIN),
+    own("GET", _PATH, latest, "The reindex, open or last", _ADMIN),
+    own("DELETE", _PATH, cancel, "Cancel the open reindex", _ADMIN),
 )

@@ -18,7 +18,7 @@ from tenantry.entrypoints.http.described import LimitText, UserHash
 from tenantry.entrypoints.http.json_body import to
 from tenantry.entrypoints.http.paging import PAGE, page_of, page_response
 from tenantry.entrypoints.http.response import Response, json_response
-from tenantry.entrypoints.http.routes import Access, Route
+from tenantry.entrypoints.http.routes import own
 
 
 class NewBudget(Struct, forbid_unknown_fields=True):
@@ -101,19 +101,9 @@ def key_of(budget: Mapping[str, object]) -> BudgetKey:
     return BudgetKey(subject, str(budget["period"]), str(budget["basis"]))
 
 
-_ADMIN: Final = (Scope.ADMIN,)
-_FRESH: Final = Access.TENANT_FRESH
+_ADMIN: Final = Scope.ADMIN
 ROUTES: Final = (
-    Route(
-        "GET",
-        "/v1/budgets",
-        "tenantry",
-        index,
-        _FRESH,
-        "Budgets and what is left",
-        _ADMIN,
-        query=PAGE,
-    ),
-    Route("POST", "/v1/budgets", "tenantry", place, _FRESH, "Set a budget", _ADMIN),
-    Route("DELETE", "/v1/budgets/{budget}", "tenantry", remove, _FRESH, "Remove a budget", _ADMIN),
+    own("GET", "/v1/budgets", index, "Budgets and what is left", _ADMIN, query=PAGE),
+    own("POST", "/v1/budgets", place, "Set a budget", _ADMIN),
+    own("DELETE", "/v1/budgets/{budget}", remove, "Remove a budget", _ADMIN),
 )

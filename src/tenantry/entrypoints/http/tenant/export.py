@@ -8,7 +8,7 @@ from tenantry.domain.tenant import Scope
 from tenantry.entrypoints.http.call import Call
 from tenantry.entrypoints.http.paging import PAGE, page_of
 from tenantry.entrypoints.http.response import Response, instant, json_response
-from tenantry.entrypoints.http.routes import Access, Route
+from tenantry.entrypoints.http.routes import own
 from tenantry.entrypoints.http.tenant.export_views import from_row, from_tenant
 
 UPDATED_AT_HEADER: Final = "x-tenantry-updated-at"  # of the row that these bytes go with
@@ -44,22 +44,13 @@ async def batch_output(call: Call) -> Response:
     return Response(200, data, dict(_AS_BYTES))
 
 
-_ADMIN: Final = (Scope.ADMIN,)
-_FRESH: Final = Access.TENANT_FRESH
+_ADMIN: Final = Scope.ADMIN
 _ORIGINAL: Final = "/v1/export/documents/{id}/content"
 _OUTPUT: Final = "/v1/export/batch_jobs/{id}/output"
+_SECTION: Final = "One section of what the tenant owns, by pages"
 ROUTES: Final = (
-    Route("GET", "/v1/export", "tenantry", index, _FRESH, "Sections of the export", _ADMIN),
-    Route(
-        "GET",
-        "/v1/export/{section}",
-        "tenantry",
-        section,
-        _FRESH,
-        "One section of what the tenant owns, by pages",
-        _ADMIN,
-        query=PAGE,
-    ),
-    Route("GET", _ORIGINAL, "tenantry", original, _FRESH, "A document as uploaded", _ADMIN),
-    Route("GET", _OUTPUT, "tenantry", batch_output, _FRESH, "A batch job's answers", _ADMIN),
+    own("GET", "/v1/export", index, "Sections of the export", _ADMIN),
+    own("GET", "/v1/export/{section}", section, _SECTION, _ADMIN, query=PAGE),
+    own("GET", _ORIGINAL, original, "A document as uploaded", _ADMIN),
+    own("GET", _OUTPUT, batch_output, "A batch job's answers", _ADMIN),
 )

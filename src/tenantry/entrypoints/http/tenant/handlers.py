@@ -11,7 +11,7 @@ from tenantry.domain.tenant import Principal, Tenant
 from tenantry.entrypoints.http.call import Call
 from tenantry.entrypoints.http.paging import PAGE, page_of
 from tenantry.entrypoints.http.response import Response, json_response
-from tenantry.entrypoints.http.routes import Access, Route
+from tenantry.entrypoints.http.routes import own
 from tenantry.entrypoints.http.tenant.invoice_answer import invoice_answer
 from tenantry.entrypoints.http.time_query import groups_of, span_of
 from tenantry.entrypoints.http.usage_pages import usage_cursor, usage_page_of
@@ -112,20 +112,9 @@ async def invoice(call: Call) -> Response:
     return await invoice_of(call, call.tenant().tenant, call.params["number"])
 
 
-_FRESH = Access.TENANT_FRESH
 ROUTES = (
-    Route(
-        "GET",
-        "/v1/usage",
-        "tenantry",
-        usage,
-        _FRESH,
-        "Usage and charges by group",
-        query=USAGE_QUERY,
-    ),
-    Route("GET", "/v1/limits", "tenantry", limits, _FRESH, "Limits and what is left of them"),
-    Route(
-        "GET", "/v1/invoices", "tenantry", invoices, _FRESH, "Invoices, newest first", query=PAGE
-    ),
-    Route("GET", "/v1/invoices/{number}", "tenantry", invoice, _FRESH, "One invoice"),
+    own("GET", "/v1/usage", usage, "Usage and charges by group", query=USAGE_QUERY),
+    own("GET", "/v1/limits", limits, "Limits and what is left of them"),
+    own("GET", "/v1/invoices", invoices, "Invoices, newest first", query=PAGE),
+    own("GET", "/v1/invoices/{number}", invoice, "One invoice"),
 )

@@ -15,7 +15,7 @@ from tenantry.entrypoints.http.json_body import to, zoned
 from tenantry.entrypoints.http.key_views import from_key_row, from_new_key
 from tenantry.entrypoints.http.paging import PAGE, page_of, page_response
 from tenantry.entrypoints.http.response import Response, json_response
-from tenantry.entrypoints.http.routes import Access, Route
+from tenantry.entrypoints.http.routes import own
 
 MODELS_MAX: Final = 100
 _ID_CHARS_MAX: Final = 64
@@ -81,27 +81,9 @@ async def _models(
     return frozenset(names)
 
 
-_ADMIN: Final = (Scope.ADMIN,)
-_FRESH: Final = Access.TENANT_FRESH
+_ADMIN: Final = Scope.ADMIN
 ROUTES: Final = (
-    Route(
-        "GET",
-        "/v1/keys",
-        "tenantry",
-        index,
-        _FRESH,
-        "API keys, without secrets",
-        _ADMIN,
-        query=PAGE,
-    ),
-    Route(
-        "POST",
-        "/v1/keys",
-        "tenantry",
-        create,
-        _FRESH,
-        "Create an API key; its secrets are shown once",
-        _ADMIN,
-    ),
-    Route("DELETE", "/v1/keys/{key}", "tenantry", revoke, _FRESH, "Revoke an API key", _ADMIN),
+    own("GET", "/v1/keys", index, "API keys, without secrets", _ADMIN, query=PAGE),
+    own("POST", "/v1/keys", create, "Create an API key; its secrets are shown once", _ADMIN),
+    own("DELETE", "/v1/keys/{key}", revoke, "Revoke an API key", _ADMIN),
 )

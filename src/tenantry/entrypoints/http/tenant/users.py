@@ -19,7 +19,7 @@ from tenantry.entrypoints.http.call import Call
 from tenantry.entrypoints.http.described import User, described
 from tenantry.entrypoints.http.json_body import to
 from tenantry.entrypoints.http.response import Response, json_response
-from tenantry.entrypoints.http.routes import Access, Route
+from tenantry.entrypoints.http.routes import own
 from tenantry.entrypoints.http.tenant.export_views import from_row
 
 
@@ -55,18 +55,15 @@ async def erase(call: Call) -> Response:
     return json_response({"erased": dict(erased), "remains": list(REMAINS)})
 
 
-_ADMIN: Final = (Scope.ADMIN,)
-_FRESH: Final = Access.TENANT_FRESH
+_ADMIN: Final = Scope.ADMIN
 ROUTES: Final = (
-    Route(
+    own(
         "POST",
         "/v1/users/export",
-        "tenantry",
         export,
-        _FRESH,
         "An end user's data",
         _ADMIN,
         kept=False,  # it only reads, and a copy of it would outlive the erasure
     ),
-    Route("POST", "/v1/users/erase", "tenantry", erase, _FRESH, "Erase an end user", _ADMIN),
+    own("POST", "/v1/users/erase", erase, "Erase an end user", _ADMIN),
 )
