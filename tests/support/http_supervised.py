@@ -14,7 +14,8 @@ from pathlib import Path
 from tests.support.http_make import make_fixed, make_held, make_late
 
 from tenantry.entrypoints.http.open_files import shares_of, wanted
-from tenantry.entrypoints.http.supervisor import Addresses, ServeSettings, run
+from tenantry.entrypoints.http.serving import ServeSettings
+from tenantry.entrypoints.http.supervisor import Addresses, run
 
 
 def announce(addresses: Addresses) -> None:

@@ -21,10 +21,9 @@ from tests.support.http_services import FixedServices
 from tests.support.http_supervisors import START_S, supervised
 from tests.support.waiting import eventually
 
+from tenantry.entrypoints.http.serving import MakeServices, ServeSettings
 from tenantry.entrypoints.http.supervisor import (
     Addresses,
-    MakeServices,
-    ServeSettings,
     StartFailed,
     run,
 )

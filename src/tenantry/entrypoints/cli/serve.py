@@ -30,10 +30,10 @@ from tenantry.entrypoints.http.open_files import (
     too_few,
     wanted,
 )
+from tenantry.entrypoints.http.serving import ServeSettings
 from tenantry.entrypoints.http.supervisor import (
     WORKERS_MAX,
     Addresses,
-    ServeSettings,
     StartFailed,
     check_ports,
     run,

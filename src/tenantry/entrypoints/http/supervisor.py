@@ -14,57 +14,36 @@ import multiprocessing
 import signal
 import socket
 import time
-from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import Any, Final
 
 from tenantry.config import variable_of
-from tenantry.entrypoints.http.metrics import Counters, cells_for, forget_living
-from tenantry.entrypoints.http.open_files import ADMIN
+from tenantry.entrypoints.http.metrics import cells_for, forget_living
+from tenantry.entrypoints.http.serving import (
+    END_SLACK_S,
+    RENEWED,
+    ROLL,
+    MakeServices,
+    ServeSettings,
+)
 from tenantry.entrypoints.http.tls_watch import TlsWatch
-from tenantry.entrypoints.http.wire.limits import WireLimits
 from tenantry.entrypoints.http.wire.listeners import Listeners, bind
 from tenantry.entrypoints.loading import loading
 from tenantry.entrypoints.signals import endings
-
-if TYPE_CHECKING:
-    from tenantry.entrypoints.http.services import Services
 
 _log = logging.getLogger(__name__)
 
 WORKERS_MAX: Final = 256
 START_S: Final = 60.0  # for a worker to say that it serves
 RESTART_PAUSE_S: Final = 1.0  # before a worker that died is replaced
-END_SLACK_S: Final = 5.0  # past both drains, before a worker is killed
-ROLL: Final = "roll"  # said to a worker that has a successor
-RENEWED: Final = "renewed"  # said to all of the TLS certificate
 # A terminal tells its whole group; the supervisor alone decides when workers end.
 _OF_THE_GROUP: Final = (signal.SIGINT, signal.SIGHUP)
-
-MakeServices: TypeAlias = "Callable[[Counters], Awaitable[Services]]"
-
-
-@dataclass(frozen=True, slots=True)
-class ServeSettings:
-    """Where to listen. Port 0 is any free one."""
-
-    home: Path
-    host: str = "127.0.0.1"
-    http_port: int = 8080
-    https_port: int = 8443
-    admin_host: str = "127.0.0.1"
-    admin_port: int = 9090
-    workers: int = 1
-    tls_names: tuple[str, ...] = ()
-    drain_s: float = 30.0
-    roll_drain_s: float = 900.0  # where a successor serves already, nobody need be cut off
-    limits: WireLimits = field(default_factory=WireLimits)
-    admin_connections: int = ADMIN  # of one worker
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ import uvloop
 from tenantry.entrypoints.http.labels import LABELS
 from tenantry.entrypoints.http.metrics import Counters
 from tenantry.entrypoints.http.services import Services
-from tenantry.entrypoints.http.supervisor import (
+from tenantry.entrypoints.http.serving import (
     END_SLACK_S,
     RENEWED,
     ROLL,
