@@ -10,7 +10,7 @@ from tests.support.ledger import World
 from tests.support.skewed import SkewedClock
 
 from tenantry.adapters.postgres.log_readings import PostgresLogReadings
-from tenantry.application.rounds import ledger_rounds
+from tenantry.application.ledger_rounds import ledger_rounds
 from tenantry.application.true_up import TrueUp
 from tenantry.ports.invocation_log import InvocationLog
 from tenantry.ports.log_reading import Waiting

@@ -16,6 +16,7 @@ from typing import Any, Final
 
 from tenantry.application.context import RequestContext
 from tenantry.application.planning import PlannedChat
+from tenantry.application.round import Round
 from tenantry.domain.document import Home, home_of
 from tenantry.domain.errors import Corrupt, NotFound, Unavailable
 from tenantry.domain.tenant import Principal
@@ -27,6 +28,7 @@ from tenantry.ports.objects import ObjectKind, Objects
 
 ANSWERS_MAX: Final = 1_000  # of a tenant
 ANSWER_BYTES_MAX: Final = 262_144
+SWEEP_EVERY_S: Final = 20.0
 EXPIRED_MAX: Final = 500  # of one sweep; the rest comes with the next
 _KIND: Final = "answer"
 _OPERATIONS: Final = frozenset({"Converse", "InvokeModel"})
@@ -134,6 +136,11 @@ async def sweep_answers(expired: ExpiredAnswers, objects: Objects) -> int:
         await objects.delete(answer.home, ObjectKind.ANSWER, answer.object_id)
         await expired.forget(answer)
     return len(found)
+
+
+def answers_round(expired: ExpiredAnswers, objects: Objects) -> Round:
+    """What deletes answers whose time is over."""
+    return Round("sweep-answers", SWEEP_EVERY_S, lambda: sweep_answers(expired, objects))
 
 
 def _bound(name: bytes, object_id: str) -> str:

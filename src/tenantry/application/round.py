@@ -1,16 +1,11 @@
-"""A round of background work, and what is known of one from outside."""
+"""A round of background work, and the mark that it leaves."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import Final
 
-from tenantry.ports.round_marks import LastRound, Marks
-
-STANDS_STILL_S: Final = 60.0  # without an end of any round; several come every second or two
-SLACK_S: Final = 300.0  # that a round may take, past three pauses
+from tenantry.ports.round_marks import Marks
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,54 +42,3 @@ def _marking(
         return done
 
     return work
-
-
-def stands_still(rounds: Sequence[LastRound], now_s: float) -> bool:
-    """Whether a worker that works here ends no round any more."""
-    return bool(rounds) and now_s - max(each.at_s for each in rounds) > STANDS_STILL_S
-
-
-def round_facts(rounds: Sequence[LastRound], now_s: float) -> tuple[str, list[str]]:
-    """What `doctor` says of a background worker: a line, and its problems."""
-    if not rounds:
-        return "none works from this data folder", []
-    newest = max(rounds, key=lambda each: each.at_s)
-    told = f"its last round ({newest.name}) ended {_instant(newest.at_s)}"
-    failing = _failing(rounds)
-    if stands_still(rounds, now_s) and not failing:
-        return told, [
-            f"the background worker stands still: {told}, and nothing is settled, swept or"
-            " invoiced since. Where its process hangs, end it: `serve` starts another"
-        ]
-    late = [
-        f"{each.name} since {_instant(each.at_s)}"
-        for each in rounds
-        if _is_late(each, now_s) and not each.fails
-    ]
-    if not late:
-        return told, failing
-    return told, [
-        *failing,
-        f"rounds of the background worker do not end ({', '.join(late)}): see its log",
-    ]
-
-
-def _failing(rounds: Sequence[LastRound]) -> list[str]:
-    """A problem for each reason for which rounds fail."""
-    by_reason: dict[str, list[LastRound]] = {}
-    for each in rounds:
-        if each.fails:
-            by_reason.setdefault(each.failure, []).append(each)
-    return [
-        f"rounds of the background worker fail ({', '.join(each.name for each in several)}; last"
-        f" {_instant(max(each.failed_at_s for each in several))}): {reason}"
-        for reason, several in by_reason.items()
-    ]
-
-
-def _is_late(each: LastRound, now_s: float) -> bool:
-    return now_s - each.at_s > 3 * each.every_s + SLACK_S
-
-
-def _instant(at_s: float) -> str:
-    return f"{datetime.fromtimestamp(at_s, UTC):%Y-%m-%d %H:%M:%S}Z"

@@ -17,6 +17,7 @@ from typing import Any, Final
 import orjson
 
 from tenantry.application.context import RequestContext
+from tenantry.application.round import Round
 from tenantry.domain.conversation import TTL_S, TURNS_MAX, Conversation, Turn, conversation_from
 from tenantry.domain.document import Home, home_of
 from tenantry.domain.errors import Corrupt, NotFound, TenantryError
@@ -31,6 +32,7 @@ SESSIONS_MAX: Final = 10_000  # of a tenant; another one ends the oldest
 LEASE_S: Final = 60  # of a turn; a worker that died holds its session no longer
 BEAT_S: Final = 20.0  # so that two beats may fail
 BEATS_MAX: Final = 180  # an hour: longer than any turn's time-outs
+SWEEP_EVERY_S: Final = 60.0
 EXPIRED_MAX: Final = 500  # of one statement
 SWEEPS_MAX: Final = 20  # of one round; the rest comes with the next
 _KIND: Final = "session"
@@ -229,3 +231,8 @@ async def sweep_sessions(expired: ExpiredSessions, objects: Objects) -> int:
         if len(found) < EXPIRED_MAX:
             break
     return swept
+
+
+def sessions_round(expired: ExpiredSessions, objects: Objects) -> Round:
+    """What ends conversations whose time is over."""
+    return Round("sweep-sessions", SWEEP_EVERY_S, lambda: sweep_sessions(expired, objects))

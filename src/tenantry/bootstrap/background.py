@@ -22,25 +22,21 @@ from tenantry.adapters.postgres.rollups import PostgresRollups
 from tenantry.adapters.postgres.sessions import PostgresExpiredSessions
 from tenantry.adapters.postgres.usage_hours import PostgresUsageHours
 from tenantry.application.alert_rounds import alert_rounds
+from tenantry.application.answer_store import answers_round
 from tenantry.application.archiving import archive_round
 from tenantry.application.batch_settling import BatchPorts
 from tenantry.application.belonging import of_ours
 from tenantry.application.billing import Billing
+from tenantry.application.budget_rates import rates_round
 from tenantry.application.clock_watch import CHECK_EVERY_S
-from tenantry.application.converting import rates_round
 from tenantry.application.delivery import delivery_rounds
+from tenantry.application.idempotency_sweep import idempotency_round
 from tenantry.application.invoice_numbers import numbers_round
 from tenantry.application.invoice_run import billing_rounds
+from tenantry.application.ledger_rounds import batch_round, ledger_rounds, partitions_round
 from tenantry.application.rolling_up import rollups_rounds
 from tenantry.application.round import Round, marked
-from tenantry.application.rounds import (
-    answers_round,
-    batch_round,
-    idempotency_round,
-    ledger_rounds,
-    partitions_round,
-    sessions_round,
-)
+from tenantry.application.sessions import sessions_round
 from tenantry.application.shredding import shred_round
 from tenantry.application.true_up import TrueUp
 from tenantry.bootstrap.archive import archive_of

@@ -25,7 +25,7 @@ _OF_THE_WORLD = ("asyncpg",)
 
 
 class EventLine(logging.Formatter):
-    """`2026-11-29T07:05:50Z WARNING tenantry.entrypoints.worker[4711] …`; a fault of ours is
+    """`2026-11-29T07:05:50Z WARNING tenantry.entrypoints.rounds[4711] …`; a fault of ours is
     followed by its traceback. `env`, where it is given, is told after the process.
     """
 

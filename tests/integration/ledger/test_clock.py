@@ -14,7 +14,7 @@ from tests.support.skewed import SkewedClock
 from tenantry.adapters.postgres.clock import PostgresTime
 from tenantry.adapters.postgres.log_readings import PostgresLogReadings
 from tenantry.application.clock_watch import CheckedClock, ClockWatch
-from tenantry.application.rounds import ledger_rounds
+from tenantry.application.ledger_rounds import ledger_rounds
 from tenantry.application.true_up import TrueUp
 from tenantry.ports.admission import AttemptOutcome
 

@@ -18,7 +18,7 @@ from tests.support.ledger import World, in_world
 from tests.support.postgres import Database
 
 from tenantry.adapters.postgres.statements import statements
-from tenantry.application.converting import SETTLED_S, rates_round
+from tenantry.application.budget_rates import SETTLED_S, rates_round
 from tenantry.domain.contract import ExchangeRate
 from tenantry.domain.ids import TenantId
 from tenantry.domain.tenant import Principal

@@ -19,7 +19,7 @@ from tenantry.adapters.postgres.deliveries import PostgresDeliveries
 from tenantry.application.delivery import delivery_rounds
 from tenantry.bootstrap.outside import outside_of
 from tenantry.config import Settings
-from tenantry.entrypoints.worker import run_worker
+from tenantry.entrypoints.rounds import run_rounds
 
 
 def test_the_worker_delivers_by_its_settings(database: Database, tmp_path: Path) -> None:
@@ -51,7 +51,7 @@ def test_the_worker_delivers_by_its_settings(database: Database, tmp_path: Path)
                 outside_of(config, world.databases, key, clock) as outside,
                 delivery_rounds(deliveries, outside, clock, keep=timedelta(days=400)) as rounds,
             ):
-                running = asyncio.create_task(run_worker(rounds, stop))
+                running = asyncio.create_task(run_rounds(rounds, stop))
                 await until_seen(
                     lambda: world.databases.control.fetchval(
                         "SELECT count(*) = 4 FROM delivery WHERE state = 'delivered'"

@@ -15,10 +15,10 @@ from tenantry.adapters.invocation_log.folder import OF_EACH_ACCOUNT, FolderLog
 from tenantry.adapters.postgres.connections import Databases
 from tenantry.adapters.postgres.keeper import PostgresLedgerKeeper
 from tenantry.adapters.postgres.log_readings import PostgresLogReadings
-from tenantry.application.rounds import ledger_rounds
+from tenantry.application.ledger_rounds import ledger_rounds
 from tenantry.application.true_up import TrueUp
 from tenantry.bootstrap.invocation_logs import EMBEDDED
-from tenantry.entrypoints.worker import run_worker
+from tenantry.entrypoints.rounds import run_rounds
 
 HOLD = timedelta(hours=72)
 COST, CHARGE = Decimal("0.0078"), Decimal("0.0234")  # 45 in, 511 out
@@ -152,7 +152,7 @@ def write_off(metered: MeteredStack, now: datetime) -> None:
             keeper, true_up, _Moved(now), PostgresLogReadings(databases.control), hold=HOLD,
             estimate_after=HOLD, log_poll_s=60,
         )  # fmt: skip
-        worker = asyncio.create_task(run_worker(rounds, stop))
+        worker = asyncio.create_task(run_rounds(rounds, stop))
         await asyncio.sleep(0.5)
         stop.set()
         await worker

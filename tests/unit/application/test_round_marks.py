@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from tenantry.adapters.round_marks import RoundMarks
-from tenantry.application.round import SLACK_S, STANDS_STILL_S, Round, round_facts
+from tenantry.application.round import Round
 from tenantry.application.round import marked as marked_by
+from tenantry.application.round_facts import SLACK_S, STANDS_STILL_S, round_facts
 from tenantry.domain.errors import Unavailable
 from tenantry.ports.round_marks import LastRound
 

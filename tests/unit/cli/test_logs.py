@@ -28,8 +28,8 @@ def line_of(logger: str, level: int, said: str, failure: Exception | None = None
 
 
 def test_an_event_is_one_line_with_time_level_module_and_process() -> None:
-    said = line_of("tenantry.entrypoints.worker", logging.WARNING, "it has\nto wait")
-    head = HEAD.format("WARNING", "tenantry.entrypoints.worker")
+    said = line_of("tenantry.entrypoints.rounds", logging.WARNING, "it has\nto wait")
+    head = HEAD.format("WARNING", "tenantry.entrypoints.rounds")
     assert re.fullmatch(head + "it has to wait", said)
 
 

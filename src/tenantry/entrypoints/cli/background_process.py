@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Final, Self
 
-from tenantry.application.round import STANDS_STILL_S, stands_still
+from tenantry.application.round_facts import STANDS_STILL_S, stands_still
 from tenantry.ports.round_marks import LastRound
 
 RESTART_PAUSE_S: Final = 1.0  # before one that ended is replaced

@@ -12,7 +12,7 @@ import click
 from tenantry.adapters.clock import SystemClock
 from tenantry.adapters.postgres.embedded import EmbeddedCluster
 from tenantry.adapters.postgres.embedded.place import known_place
-from tenantry.application.round import round_facts
+from tenantry.application.round_facts import round_facts
 from tenantry.bootstrap.billing import issuer_of
 from tenantry.bootstrap.checks.capacity import workers_problems
 from tenantry.bootstrap.checks.reach import file_problems

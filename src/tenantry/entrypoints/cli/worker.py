@@ -15,8 +15,8 @@ from tenantry.bootstrap.background import background
 from tenantry.bootstrap.deployment import env_told, settings
 from tenantry.bootstrap.logs import log_events
 from tenantry.config import Settings
+from tenantry.entrypoints.rounds import run_rounds
 from tenantry.entrypoints.signals import endings
-from tenantry.entrypoints.worker import run_worker
 
 _PARENT_POLL_S = 0.5
 
@@ -60,7 +60,7 @@ async def _work(config: Settings, parent: int | None) -> bool:
 
     async with background(config, on_roll=on_roll) as rounds:
         watch = asyncio.create_task(_watch(parent, stop))
-        await run_worker(rounds, stop)
+        await run_rounds(rounds, stop)
         watch.cancel()
     return roll.is_set()
 

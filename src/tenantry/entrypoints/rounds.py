@@ -18,7 +18,7 @@ from tenantry.domain.errors import Unavailable
 _log = logging.getLogger(__name__)
 
 
-async def run_worker(rounds: Sequence[Round], stop: asyncio.Event) -> None:
+async def run_rounds(rounds: Sequence[Round], stop: asyncio.Event) -> None:
     """Runs until `stop` is set; an outage of the database is waited out."""
     async with asyncio.TaskGroup() as running:
         for each in rounds:
