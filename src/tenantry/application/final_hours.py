@@ -5,10 +5,9 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Final
 
-from tenantry.domain.anomaly import HOUR_S, instant_of
+from tenantry.domain.anomaly.hours import HOUR_S, WEEK_H, instant_of
 
 SETTLING: Final = timedelta(minutes=20)  # an attempt takes up to 15
-WEEK_H: Final = 168
 HISTORY_H: Final = 12 * WEEK_H
 
 

@@ -172,7 +172,7 @@ _ROUTES = (
        "entrypoints/http/tenant/budgets.py", 'if key.basis != "charge":', "if False:",
        "tests/integration/stack/test_tenant_admin.py", "attack:money.guard-removed"),
     _m("route", "that `requestMetadata` keeps our keys",
-       "entrypoints/http/bedrock/metadata.py", "ours = sorted(OUR_KEYS & value.keys())",
+       "entrypoints/http/bedrock/metadata.py", "ours = sorted(OWN_METADATA & value.keys())",
        "ours = []",
        f"{_UNIT}/http/test_bedrock_requests.py"),
 )  # fmt: skip

@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tenantry.application.exact_json import write
+from tenantry.application.upstream import CLIENT_METADATA_MAX, OWN_METADATA
 from tenantry.domain.errors import BadRequest
-from tenantry.entrypoints.http.bedrock.metadata import CLIENT_KEYS_MAX, OUR_KEYS, request_metadata
+from tenantry.entrypoints.http.bedrock.metadata import request_metadata
 from tenantry.entrypoints.http.bedrock.requests import (
     to_converse_call,
     to_count_tokens,
@@ -98,7 +99,7 @@ def test_metadata_is_the_clients_own_or_refused(value: dict[str, str]) -> None:
     except BadRequest:
         return
     assert held == value
-    assert len(held) <= CLIENT_KEYS_MAX and not OUR_KEYS & held.keys()
+    assert len(held) <= CLIENT_METADATA_MAX and not OWN_METADATA & held.keys()
 
 
 @pytest.mark.parametrize("model", ["", "a\nb", "a\x00", "x" * 2_049])
@@ -107,7 +108,7 @@ def test_a_model_id_that_is_none(model: str) -> None:
         to_converse_call(model, {}, "Converse")
 
 
-@pytest.mark.parametrize("key", sorted(OUR_KEYS))
+@pytest.mark.parametrize("key", sorted(OWN_METADATA))
 def test_metadata_that_attributes_a_call_is_ours_alone(key: str) -> None:
     with pytest.raises(BadRequest, match=f"reserved key `{key}`"):
         request_metadata({key: "tnt_other"})

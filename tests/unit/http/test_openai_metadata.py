@@ -8,13 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tenantry.application.upstream import check_metadata
+from tenantry.application.upstream import OWN_METADATA, check_metadata
 from tenantry.domain.errors import BadRequest
-from tenantry.entrypoints.http.bedrock.metadata import OUR_KEYS, request_metadata
+from tenantry.entrypoints.http.bedrock.metadata import request_metadata
 from tenantry.entrypoints.http.openai.metadata import to_request_metadata
 
 CHARACTERS = st.characters(exclude_categories=["Cs"])
-KEYS = st.text(CHARACTERS, max_size=64).filter(lambda key: key not in OUR_KEYS)
+KEYS = st.text(CHARACTERS, max_size=64).filter(lambda key: key not in OWN_METADATA)
 METADATA = st.dictionaries(KEYS, st.text(CHARACTERS, max_size=512), max_size=16)
 
 
@@ -23,7 +23,7 @@ def test_what_bedrock_takes_stays_as_it_is() -> None:
     assert to_request_metadata(None) == {}
 
 
-@pytest.mark.parametrize("key", sorted(OUR_KEYS))
+@pytest.mark.parametrize("key", sorted(OWN_METADATA))
 def test_our_own_keys_are_refused(key: str) -> None:
     with pytest.raises(BadRequest, match=f"the reserved key `{key}`"):
         to_request_metadata({"x": "y", key: "tnt_bolt"})
@@ -73,7 +73,7 @@ def test_what_openai_takes_is_taken_by_bedrock(metadata: dict[str, str]) -> None
     kept = to_request_metadata(metadata)
     assert request_metadata(kept) == kept
     check_metadata(kept)
-    assert not OUR_KEYS & kept.keys()
+    assert not OWN_METADATA & kept.keys()
 
 
 @pytest.mark.parametrize(

@@ -7,13 +7,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from tenantry.adapters.extraction.docx_names import COMPATIBLE, W
 from tenantry.adapters.extraction.docx_styles import Styles, number, setting, value
 from tenantry.adapters.extraction.numerals import ordinal, repeated_letter, roman
 
 LEVELS = 9
 TEXT_CHARS_MAX = 100  # of what stands around a number
-_W = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
-_COMPATIBLE = "{http://schemas.openxmlformats.org/markup-compatibility/2006}"
 _PLACE = re.compile("%([1-9])")
 _FORMATS: Mapping[str, Callable[[int], str]] = {  # others, such as circles around them, in digits
     "decimalZero": lambda count: f"{count:02}",
@@ -88,21 +87,21 @@ class Numbers:
     def _read(self, root: Any) -> None:
         kinds: dict[str, dict[int, _Level]] = {}
         links: dict[str, str] = {}
-        for one in root.iterfind(f"{_W}abstractNum"):
-            kind = one.get(f"{_W}abstractNumId", "")
+        for one in root.iterfind(f"{W}abstractNum"):
+            kind = one.get(f"{W}abstractNumId", "")
             kinds[kind] = _levels(one)
             links[kind] = value(one, "numStyleLink")
-        for one in root.iterfind(f"{_W}num"):
+        for one in root.iterfind(f"{W}num"):
             kind = value(one, "abstractNumId")
             levels = dict(kinds.get(kind, {}))
             starts = {}
-            for other in one.iterfind(f"{_W}lvlOverride"):
+            for other in one.iterfind(f"{W}lvlOverride"):
                 levels |= _levels(other)
-                place = number(other.get(f"{_W}ilvl", ""))
+                place = number(other.get(f"{W}ilvl", ""))
                 start = number(value(other, "startOverride"))
                 if start is not None and place is not None:
                     starts[place] = start
-            self._lists[one.get(f"{_W}numId", "")] = _List(kind, levels, starts)
+            self._lists[one.get(f"{W}numId", "")] = _List(kind, levels, starts)
         for one in self._lists.values():
             if links.get(one.kind):  # a style of lists: what it says of its own list
                 styled = self._lists.get(self._styles.list_of(links[one.kind])[0] or "")
@@ -112,10 +111,10 @@ class Numbers:
 
 def _levels(element: Any) -> dict[int, _Level]:
     found: dict[int, _Level] = {}
-    for one in element.iterfind(f"{_W}lvl"):
-        place = number(one.get(f"{_W}ilvl", "")) or 0
+    for one in element.iterfind(f"{W}lvl"):
+        place = number(one.get(f"{W}ilvl", "")) or 0
         if 0 <= place < LEVELS:
-            chosen = one.find(f"{_COMPATIBLE}AlternateContent/{_COMPATIBLE}Fallback")
+            chosen = one.find(f"{COMPATIBLE}AlternateContent/{COMPATIBLE}Fallback")
             start = number(value(one, "start"))
             found[place] = _Level(
                 0 if start is None else start,

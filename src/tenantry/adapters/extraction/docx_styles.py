@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from tenantry.adapters.extraction.docx_names import W
+
 BASED_ON_MAX = 64  # styles that one may be based on, each on the next
 _NUMBER_MAX = 2**31 - 1  # of `xsd:int`; Python would not write one of thousands of digits
-_W = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
-_VALUE = f"{_W}val"
+_VALUE = f"{W}val"
 _NO = ("0", "false", "off")  # what a setting says that is there and does not hold
 
 
@@ -30,15 +31,15 @@ class Styles:
         self._all_hidden = False
         if root is None:
             return
-        defaults = root.find(f"{_W}docDefaults/{_W}rPrDefault/{_W}rPr")
+        defaults = root.find(f"{W}docDefaults/{W}rPrDefault/{W}rPr")
         self._all_hidden = bool(setting(defaults, "vanish"))
-        for one in root.iterfind(f"{_W}style"):
-            name = one.get(f"{_W}styleId", "")
-            if one.get(f"{_W}default", "0") not in _NO:
-                self._defaults.setdefault(one.get(f"{_W}type", ""), name)
+        for one in root.iterfind(f"{W}style"):
+            name = one.get(f"{W}styleId", "")
+            if one.get(f"{W}default", "0") not in _NO:
+                self._defaults.setdefault(one.get(f"{W}type", ""), name)
             self._styles[name] = _Style(
                 value(one, "basedOn"),
-                setting(one.find(f"{_W}rPr"), "vanish"),
+                setting(one.find(f"{W}rPr"), "vanish"),
                 value(one, "pPr", "numPr", "numId") or None,
                 number(value(one, "pPr", "numPr", "ilvl")),
             )
@@ -86,13 +87,13 @@ class Styles:
 
 def setting(settings: Any, name: str) -> bool | None:
     """Whether a setting holds; None where nothing is said of it."""
-    found = None if settings is None else settings.find(f"{_W}{name}")
+    found = None if settings is None else settings.find(f"{W}{name}")
     return None if found is None else found.get(_VALUE) not in _NO
 
 
 def value(element: Any, *path: str) -> str:
     """What stands in `w:val` of an element below; empty where there is none."""
-    found = element.find("/".join(f"{_W}{name}" for name in path))
+    found = element.find("/".join(f"{W}{name}" for name in path))
     return "" if found is None else str(found.get(_VALUE, ""))
 
 

@@ -15,6 +15,7 @@ from typing import Any
 from tenantry.adapters.extraction.docx_line import LOWERED, RAISED, Line
 from tenantry.adapters.extraction.docx_maths import SPACE as _MATHS
 from tenantry.adapters.extraction.docx_maths import is_spelled, spelled
+from tenantry.adapters.extraction.docx_names import COMPATIBLE, W
 from tenantry.adapters.extraction.docx_numbers import Numbers
 from tenantry.adapters.extraction.docx_styles import Styles, number, setting, value
 from tenantry.adapters.extraction.docx_symbols import character_of
@@ -22,29 +23,27 @@ from tenantry.domain.errors import Unreadable
 
 TABLE_DEPTH_MAX = 32
 FORMULA_DEPTH_MAX = 128  # as deep as parts of formulas go; others are looked through
-_W = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
 _DRAWN = "{http://schemas.openxmlformats.org/drawingml/2006/main}"
-_COMPATIBLE = "{http://schemas.openxmlformats.org/markup-compatibility/2006}"
 _ID = "{http://schemas.openxmlformats.org/officeDocument/2006/relationships}id"
-DOCUMENT = f"{_W}document"
-_TABLE, _ROW, _CELL, _CHUNK = (f"{_W}{name}" for name in ("tbl", "tr", "tc", "altChunk"))
-_PARAGRAPHS = (f"{_W}p", f"{_DRAWN}p")
-_BOXES = (f"{_W}txbxContent", f"{_DRAWN}txBody")
+DOCUMENT = f"{W}document"
+_TABLE, _ROW, _CELL, _CHUNK = (f"{W}{name}" for name in ("tbl", "tr", "tc", "altChunk"))
+_PARAGRAPHS = (f"{W}p", f"{_DRAWN}p")
+_BOXES = (f"{W}txbxContent", f"{_DRAWN}txBody")
 _ALTERNATIVES, _CHOICE, _FALLBACK = (
-    f"{_COMPATIBLE}{name}" for name in ("AlternateContent", "Choice", "Fallback")
+    f"{COMPATIBLE}{name}" for name in ("AlternateContent", "Choice", "Fallback")
 )
 # Deleted, moved away, settings, the reading of a ruby.
-_PASSED_OVER = frozenset(f"{_W}{name}" for name in ("del", "moveFrom", "pPr", "rPr", "sdtPr", "rt"))
-_TEXTS = frozenset({f"{_W}t", f"{_MATHS}t", f"{_DRAWN}t"})
+_PASSED_OVER = frozenset(f"{W}{name}" for name in ("del", "moveFrom", "pPr", "rPr", "sdtPr", "rt"))
+_TEXTS = frozenset({f"{W}t", f"{_MATHS}t", f"{_DRAWN}t"})
 _SIGNS = {
-    **dict.fromkeys((f"{_W}tab", f"{_W}ptab"), "\t"),
+    **dict.fromkeys((f"{W}tab", f"{W}ptab"), "\t"),
     # also a page's or a column's end
-    **dict.fromkeys((f"{_W}br", f"{_W}cr", f"{_DRAWN}br"), "\n"),
-    f"{_W}noBreakHyphen": "-",
+    **dict.fromkeys((f"{W}br", f"{W}cr", f"{_DRAWN}br"), "\n"),
+    f"{W}noBreakHyphen": "-",
 }
-_RUN, _SYMBOL, _FIELD, _NOTE_TYPE = f"{_W}r", f"{_W}sym", f"{_W}fldChar", f"{_W}type"
+_RUN, _SYMBOL, _FIELD, _NOTE_TYPE = f"{W}r", f"{W}sym", f"{W}fldChar", f"{W}type"
 _RUNS = (_RUN, f"{_MATHS}r")
-_WORDS = (*_TEXTS, _SYMBOL, f"{_W}noBreakHyphen", _CHUNK)
+_WORDS = (*_TEXTS, _SYMBOL, f"{W}noBreakHyphen", _CHUNK)
 _MARK_GONE = ("del", "moveFrom")  # of a paragraph's end
 _NO_NOTES = ("separator", "continuationSeparator", "continuationNotice")
 
@@ -106,11 +105,11 @@ class Words:
 
     def _end_is_hidden(self, paragraph: Any) -> bool:
         """Whether the next one goes on in its line."""
-        mark = paragraph.find(f"{_W}pPr/{_W}rPr")
+        mark = paragraph.find(f"{W}pPr/{W}rPr")
         return self.styles.hides(self.styles.of_paragraph(paragraph), mark)
 
     def _hidden(self, element: Any, style: str) -> bool:
-        settings = element.find(f"{_W}rPr")
+        settings = element.find(f"{W}rPr")
         if settings is None and element.tag not in _RUNS:
             return False
         return self.styles.hides(style, settings)
@@ -123,7 +122,7 @@ class Words:
             elif child.tag in _SIGNS:
                 line.add(_SIGNS[child.tag], stands)
             elif child.tag == _SYMBOL:
-                line.add(character_of(child, _W), stands)
+                line.add(character_of(child, W), stands)
             elif child.tag == _FIELD:
                 line.add(_chosen(child), stands)
             elif child.tag in _BOXES:
@@ -152,15 +151,15 @@ class Words:
             raise Unreadable(f"The DOCX holds tables nested more than {TABLE_DEPTH_MAX} deep.")
         above: dict[int, str] = {}
         for row in _parts(table, _ROW):
-            if row.find(f"{_W}trPr/{_W}del") is not None:
+            if row.find(f"{W}trPr/{W}del") is not None:
                 continue
             column = number(value(row, "trPr", "gridBefore")) or 0
             cells: list[str] = []
             for cell in _parts(row, _CELL):
-                merge = cell.find(f"{_W}tcPr/{_W}vMerge")
-                if merge is None or merge.get(f"{_W}val") == "restart" or column not in above:
+                merge = cell.find(f"{W}tcPr/{W}vMerge")
+                if merge is None or merge.get(f"{W}val") == "restart" or column not in above:
                     above[column] = "\n".join(self.blocks(cell, depth + 1)).strip()
-                if cell.find(f"{_W}tcPr/{_W}cellDel") is None:
+                if cell.find(f"{W}tcPr/{W}cellDel") is None:
                     cells.append(above[column])
                 column += _columns(cell)
             yield " | ".join(cells)
@@ -184,19 +183,19 @@ def _alternative(element: Any) -> Any:
 
 def _end_is_deleted(paragraph: Any) -> bool:
     """Or moved away, so that the next one goes on in its line."""
-    mark = paragraph.find(f"{_W}pPr/{_W}rPr")
+    mark = paragraph.find(f"{W}pPr/{W}rPr")
     return any(setting(mark, name) for name in _MARK_GONE)
 
 
 def _chosen(field: Any) -> str:
     """The entry of a list that is chosen in a form; no other field keeps its words there."""
-    entries = field.find(f"{_W}ffData/{_W}ddList")
+    entries = field.find(f"{W}ffData/{W}ddList")
     if entries is None:
         return ""
     said = (number(value(entries, name)) for name in ("result", "default"))
     place = next((one for one in said if one is not None), 0)
-    listed = entries.findall(f"{_W}listEntry")
-    return str(listed[place].get(f"{_W}val", "")) if 0 <= place < len(listed) else ""
+    listed = entries.findall(f"{W}listEntry")
+    return str(listed[place].get(f"{W}val", "")) if 0 <= place < len(listed) else ""
 
 
 def _is_formula(element: Any, line: Line) -> bool:
@@ -204,8 +203,8 @@ def _is_formula(element: Any, line: Line) -> bool:
 
 
 def _alignment(run: Any) -> str:
-    found = run.find(f"{_W}rPr/{_W}vertAlign")
-    stands = "" if found is None else found.get(f"{_W}val", "")
+    found = run.find(f"{W}rPr/{W}vertAlign")
+    stands = "" if found is None else found.get(f"{W}val", "")
     return stands if stands in (RAISED, LOWERED) else ""
 
 

@@ -12,10 +12,9 @@ from math import inf
 from pathlib import Path
 
 from tenantry.adapters.invocation_log.lines import LineReader
-from tenantry.adapters.invocation_log.names import LOGS, OF_BEDROCK, may_be_log
+from tenantry.adapters.invocation_log.names import FILES_MAX, LOGS, OF_BEDROCK, may_be_log
 from tenantry.ports.invocation_log import LogFile
 
-FILES_MAX = 10_000  # a scan; what is left is found by the next one
 OF_EACH_ACCOUNT = "*/log/"
 _log = logging.getLogger(__name__)
 _PATTERN = f"{LOGS}/*/{OF_BEDROCK}/*/*/*/*/*/*.json.gz"

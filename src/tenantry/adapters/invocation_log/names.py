@@ -1,4 +1,4 @@
-"""Which files are a log's, by their names.
+"""Which files are a log's, by their names, and how many are taken at once.
 
 Bedrock delivers `AWSLogs/<account>/BedrockModelInvocationLogs/<region>/YYYY/MM/DD/HH/….json.gz`.
 Bodies that were too long for a line lie beside the files (`…/data/…`) and are none: the counts are
@@ -7,6 +7,7 @@ in the record.
 
 from __future__ import annotations
 
+FILES_MAX = 10_000  # a scan; what is left is found by the next one
 LOGS = "AWSLogs"
 OF_BEDROCK = "BedrockModelInvocationLogs"
 _BODIES = "data"

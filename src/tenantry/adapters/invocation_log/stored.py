@@ -13,11 +13,10 @@ from collections.abc import Container, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 
 from tenantry.adapters.invocation_log.lines import LineReader
-from tenantry.adapters.invocation_log.names import LOGS, OF_BEDROCK, may_be_log
+from tenantry.adapters.invocation_log.names import FILES_MAX, LOGS, OF_BEDROCK, may_be_log
 from tenantry.ports.invocation_log import LogFile
 from tenantry.ports.record_files import FileEntry, RecordFiles
 
-FILES_MAX = 10_000  # a scan; what is left is found by the next one
 DELIVERY_MAX = timedelta(days=1)  # from a call to the file that holds its record, at most
 _NAME = re.compile(
     rf"(?:^|.*/){LOGS}/[0-9]{{12}}/{OF_BEDROCK}/[a-z0-9-]+/[0-9]{{4}}(?:/[0-9]{{2}}){{3}}"

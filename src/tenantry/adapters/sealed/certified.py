@@ -25,8 +25,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tenantry.adapters.sealed.kernel import F32, F64, LARGEST, dots
-from tenantry.adapters.sealed.open_segment import OpenSegment, Rows
+from tenantry.adapters.sealed.kernel import F32, F64, LARGEST, Rows, dots
+from tenantry.adapters.sealed.open_segment import OpenSegment
 from tenantry.domain.access import Permission
 from tenantry.domain.document import Card
 from tenantry.domain.ids import DocumentId

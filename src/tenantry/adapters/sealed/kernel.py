@@ -20,6 +20,7 @@ U8 = npt.NDArray[np.uint8]
 I32 = npt.NDArray[np.int32]
 F32 = npt.NDArray[np.float32]
 F64 = npt.NDArray[np.float64]
+Rows = npt.NDArray[np.intp]
 
 _BIAS = 128  # of a high plane at rest and open: products of unsigned numbers are a third faster
 LARGEST = 127 * 256 + 127  # of a 16-bit number whose upper half fits 8 bits

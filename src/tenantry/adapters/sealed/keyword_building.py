@@ -10,8 +10,8 @@ import itertools
 from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
-import numpy.typing as npt
 
+from tenantry.adapters.sealed.kernel import Rows
 from tenantry.adapters.sealed.keyword_words import fingerprint, words_of
 from tenantry.adapters.sealed.keywords import Ints, Keywords, Prints, packed
 
@@ -20,8 +20,6 @@ COUNT_MAX = 255
 _WORD_AT, _ROW_AT = np.uint64(32), np.uint64(8)  # bits: 32 of a word, 24 of a row, 8 of a count
 _ROWS_MAX = 2**24
 _ROW, _COUNT = np.uint64(_ROWS_MAX - 1), np.uint64(COUNT_MAX)
-
-Rows = npt.NDArray[np.intp]
 
 
 def built(texts: Iterable[str]) -> Keywords:

@@ -20,6 +20,7 @@ from tenantry.adapters.sealed.kernel import (
     I8,
     I32,
     U8,
+    Rows,
     exact,
     offsets,
     unbiased,
@@ -38,7 +39,6 @@ ID_BYTES = 104  # what a document's id and the number of its tags weigh in memor
 SELF_BYTES = 4_096  # objects, arrays and the cipher
 _SET_BYTES = 8  # a set's place among the others
 
-Rows = npt.NDArray[np.intp]
 Bools = npt.NDArray[np.bool_]
 
 

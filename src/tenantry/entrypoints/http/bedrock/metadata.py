@@ -8,10 +8,9 @@ from typing import Any, Final
 
 import orjson
 
+from tenantry.application.upstream import CLIENT_METADATA_MAX, OWN_METADATA
 from tenantry.domain.errors import BadRequest
 
-OUR_KEYS: Final = frozenset({"tid", "rid", "att", "env"})
-CLIENT_KEYS_MAX: Final = 12  # Bedrock takes 16, of which 4 are ours
 HEADER_CHARS_MAX: Final = 8_500  # of X-Amzn-Bedrock-Request-Metadata (service model)
 SERVICE_TIERS: Final = ("default", "flex", "priority", "reserved")
 
@@ -27,11 +26,11 @@ def request_metadata(value: Any, *, field: str = "requestMetadata") -> dict[str,
         return {}
     if not isinstance(value, Mapping):
         raise BadRequest(f"`{field}` must be an object of strings.")
-    ours = sorted(OUR_KEYS & value.keys())
+    ours = sorted(OWN_METADATA & value.keys())
     if ours:
         raise BadRequest(f"`{field}` must not hold the reserved key `{ours[0]}`.")
-    if len(value) > CLIENT_KEYS_MAX:
-        raise BadRequest(f"`{field}` holds at most {CLIENT_KEYS_MAX} keys.")
+    if len(value) > CLIENT_METADATA_MAX:
+        raise BadRequest(f"`{field}` holds at most {CLIENT_METADATA_MAX} keys.")
     for key, item in value.items():
         if not isinstance(item, str):
             raise BadRequest(f"`{field}` must be an object of strings.")

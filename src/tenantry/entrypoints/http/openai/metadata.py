@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
-from tenantry.entrypoints.http.bedrock.metadata import CLIENT_KEYS_MAX, OUR_KEYS
+from tenantry.application.upstream import CLIENT_METADATA_MAX, OWN_METADATA
 from tenantry.entrypoints.http.openai.refusing import refused
 
 PAIRS_MAX: Final = 16  # OpenAI's own bounds (API reference, chat completions, 2026-11)
@@ -25,7 +25,7 @@ def to_request_metadata(metadata: Mapping[str, str] | None) -> dict[str, str]:
     """The first pairs, as many as Bedrock has room for. Raises `BadRequest` beyond OpenAI's own
     bounds, and for keys of ours."""
     pairs = metadata or {}
-    ours = sorted(OUR_KEYS & pairs.keys())
+    ours = sorted(OWN_METADATA & pairs.keys())
     if ours:
         raise refused("metadata", f"must not hold the reserved key `{ours[0]}`.")
     if len(pairs) > PAIRS_MAX:
@@ -37,7 +37,7 @@ def to_request_metadata(metadata: Mapping[str, str] | None) -> dict[str, str]:
         if len(value) > VALUE_CHARS_MAX:
             raise refused("metadata", f"takes values of at most {VALUE_CHARS_MAX} characters.")
         name = _escaped(key)
-        if name and name not in kept and len(kept) < CLIENT_KEYS_MAX:
+        if name and name not in kept and len(kept) < CLIENT_METADATA_MAX:
             kept[name] = _escaped(value)
     return kept
 
