@@ -55,8 +55,8 @@ mutation-isolation: $(VENV)/.dev ## take away each guard between two tenants; IS
 	  tests/mutation/test_isolation_code.py tests/mutation/test_isolation_table.py -n 2 --dist load -q
 
 lint: $(VENV)/.dev check-lock ## format, lint, types, import contracts
-	@$(BIN)/ruff format --check src tests benchmarks
-	@$(BIN)/ruff check src tests benchmarks
+	@$(BIN)/ruff format --check src tests benchmarks tools
+	@$(BIN)/ruff check src tests benchmarks tools
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache
 
