@@ -33,6 +33,7 @@ from tenantry.application.knowledge import Knowledge, document_of, no_such_docum
 from tenantry.application.sessions import opened_session
 from tenantry.domain.batch import records_uri
 from tenantry.domain.budget import BudgetKey, key_from_id
+from tenantry.domain.cursor import no_cursor
 from tenantry.domain.document import Home, home_of
 from tenantry.domain.errors import BadRequest, Conflict, Corrupt, NotFound
 from tenantry.domain.ids import DocumentId, is_id
@@ -278,7 +279,7 @@ def _check_cursor(section: str, cursor: str | None) -> None:
     """A page that begins nowhere would look like the last one."""
     prefix = _CURSORS.get(section)
     if cursor is not None and prefix is not None and not is_id(prefix, cursor):
-        raise _no_cursor()
+        raise no_cursor()
 
 
 async def hashes_of(
@@ -296,9 +297,5 @@ async def hashes_of(
 def _budget_key(cursor: str) -> BudgetKey:
     key = key_from_id(cursor)
     if key is None:
-        raise _no_cursor()
+        raise no_cursor()
     return key
-
-
-def _no_cursor() -> BadRequest:
-    return BadRequest("`cursor` is not one that this list returned.")

@@ -18,7 +18,7 @@ from tenantry.domain.agreement import Agreement
 from tenantry.domain.billing import LineKind, Statement, statement
 from tenantry.domain.contract import LIST_CURRENCY, Contract, ContractError, terms_until
 from tenantry.domain.credit_note import Credited, credit_note
-from tenantry.domain.errors import BadRequest, Conflict
+from tenantry.domain.errors import BadRequest, Conflict, sentence
 from tenantry.domain.ids import TenantId, prefixed, uuid7
 from tenantry.domain.invoice import (
     Document,
@@ -263,8 +263,7 @@ def _stated(reading: Reading, agreement: Agreement, edition: Edition) -> Stateme
         late = late_of(contract, reading.earlier, edition=edition)
         return statement(contract, reading.period, reading.usage, late, edition=edition)
     except ContractError as problem:
-        words = str(problem)
-        raise Conflict(f"{words[:1].upper()}{words[1:]}.") from None
+        raise Conflict(sentence(str(problem))) from None
 
 
 def _made(

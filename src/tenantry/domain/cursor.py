@@ -34,8 +34,13 @@ def parts_of(cursor: str | None, *kinds: type[Part]) -> tuple[Any, ...] | None:
         if cursor_of(*parts) != cursor:
             raise ValueError
     except (ValueError, OverflowError):
-        raise BadRequest("`cursor` is not one that this list returned.") from None
+        raise no_cursor() from None
     return parts
+
+
+def no_cursor() -> BadRequest:
+    """The refusal of a cursor that a list did not return."""
+    return BadRequest("`cursor` is not one that this list returned.")
 
 
 def _to_text(part: Part) -> str:

@@ -36,6 +36,11 @@ from __future__ import annotations
 from typing import ClassVar
 
 
+def sentence(words: str) -> str:
+    """A reason in words, as a message: with a capital, and a full stop."""
+    return f"{words[:1].upper()}{words[1:]}."
+
+
 class TenantryError(Exception):
     """Something went wrong."""
 
