@@ -8,7 +8,7 @@ from typing import Any
 
 from tests.support.ledger import World, intent
 
-from tenantry.adapters.objects.buckets import UriBuckets
+from tenantry.adapters.batch_buckets.buckets import UriBuckets
 from tenantry.adapters.postgres.batches import PostgresBatchBook, PostgresBatchNotes
 from tenantry.application.batch_settling import BatchPorts, settle_batches
 from tenantry.domain.batch import record_id

@@ -16,11 +16,11 @@ from tests.support.ledger import World, open_world
 from tests.support.local_keyring import LocalKeyring
 from tests.support.postgres import Database
 
+from tenantry.adapters.batch_buckets.buckets import UriBuckets
 from tenantry.adapters.clock import SystemClock
 from tenantry.adapters.keys.control_plane import ControlPlaneKey
 from tenantry.adapters.keys.local_kms import LocalKms
 from tenantry.adapters.keys.wrapped_key import kms_key_of
-from tenantry.adapters.objects.buckets import UriBuckets
 from tenantry.adapters.objects.disk import DiskObjects
 from tenantry.adapters.objects.durable_file import DurableFiles
 from tenantry.adapters.postgres.content import PostgresContent

@@ -5,10 +5,10 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 
+from tenantry.adapters.batch_buckets.buckets import UriBuckets
 from tenantry.adapters.bedrock.client import BedrockModel, uncounted
 from tenantry.adapters.bedrock.connections import Connections
 from tenantry.adapters.bedrock.credentials import StaticCredentials
-from tenantry.adapters.objects.buckets import UriBuckets
 from tenantry.application.upstream import UpstreamRules
 from tenantry.bootstrap.deployment import credentials_of
 from tenantry.config import Settings

@@ -14,7 +14,7 @@ from tests.support.ledger import World, in_world
 from tests.support.log_workers import Process
 from tests.support.postgres import Database
 
-from tenantry.adapters.objects.buckets import UriBuckets
+from tenantry.adapters.batch_buckets.buckets import UriBuckets
 from tenantry.adapters.postgres.batches import PostgresBatchBook
 from tenantry.adapters.postgres.keeper import PostgresLedgerKeeper
 from tenantry.application.batch_settling import BatchPorts, settle_batches
