@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from tests.support.usage_simulation import SimulatedTenant
 
-from tenantry.domain.anomaly import Alert, Series, series_of
+from tenantry.domain.anomaly import Noticed, Series, series_of
 
 MONTH_H = 730
 GRACE_H = 24  # after an event: a day's window still holds it
@@ -43,7 +43,7 @@ class Score:
         """False alerts of a tenant in a month."""
         return self.false * MONTH_H / max(1, self.hours)
 
-    def add(self, tenant: SimulatedTenant, alerts: Iterable[Alert]) -> None:
+    def add(self, tenant: SimulatedTenant, alerts: Iterable[Noticed]) -> None:
         self.hours += len(tenant.rows)
         event = tenant.event
         hits = 0
@@ -71,7 +71,7 @@ class Score:
 
 
 def scored(
-    tenants: Iterable[SimulatedTenant], *detectors: Callable[[Series], list[Alert]]
+    tenants: Iterable[SimulatedTenant], *detectors: Callable[[Series], list[Noticed]]
 ) -> list[Score]:
     """One score for each detector, all on the same hours."""
     scores = [Score() for _ in detectors]

@@ -9,7 +9,7 @@ from tenantry.application.final_hours import first_hour, last_final
 from tenantry.application.pages import PAGE, living_tenants, to_the_end
 from tenantry.domain.anomaly import (
     HOUR_S,
-    Alert,
+    Noticed,
     PlannedEvent,
     Settings,
     alerts_of,
@@ -29,14 +29,14 @@ async def replayed(
     now: datetime,
     settings: Settings,
     planned: Mapping[str, Sequence[PlannedEvent]],
-) -> list[tuple[str, Alert]]:
+) -> list[tuple[str, Noticed]]:
     """By each tenant's name, over the twelve weeks that the detector looks back on; what was muted
     is announced, and so is `planned`, by id or name. Nothing is raised or told.
     """
     through = last_final(now)
     end = hour_of(through)
     start = instant_of(first_hour(end))
-    found: list[tuple[str, Alert]] = []
+    found: list[tuple[str, Noticed]] = []
     async for tenant in living_tenants(control):
         facts = await hours.hours(tenant.id, start, through)
         known = [*planned.get(tenant.name, ()), *planned.get(tenant.id, ())]

@@ -9,7 +9,7 @@ reminder; every series has a bounded length.
 """
 
 from tenantry.domain.anomaly.cohort import CohortPrior
-from tenantry.domain.anomaly.detector import Alert, Kind, alerts_of
+from tenantry.domain.anomaly.detector import Kind, Noticed, alerts_of
 from tenantry.domain.anomaly.facts import FactSeries, HourFacts, facts_of
 from tenantry.domain.anomaly.finding import Finding, Unit
 from tenantry.domain.anomaly.hours import (
@@ -29,7 +29,6 @@ from tenantry.domain.anomaly.unusual import unusual
 __all__ = [
     "HOUR_S",
     "LINE_CHARACTERS_MAX",
-    "Alert",
     "BadHours",
     "CohortPrior",
     "FactSeries",
@@ -37,6 +36,7 @@ __all__ = [
     "Floor",
     "HourFacts",
     "Kind",
+    "Noticed",
     "PlannedEvent",
     "Series",
     "Settings",

@@ -28,7 +28,7 @@ WINDOWS = {Kind.SPIKE: 1, Kind.SURGE: 3, Kind.STEP: DAY_H}
 
 
 @dataclass(frozen=True, slots=True)
-class Alert:
+class Noticed:
     """Use over normal, noticed when `hour` (since 1970) had ended. `excess` is in tokens."""
 
     hour: int
@@ -47,7 +47,7 @@ def alerts_of(
     settings: Settings | None = None,
     prior: CohortPrior | None = None,
     planned: Sequence[PlannedEvent] = (),
-) -> list[Alert]:
+) -> list[Noticed]:
     """The alerts of one tenant, in order. Each looks at hours up to its own only."""
     settings, prior = settings or Settings(), prior or CohortPrior()
     found = (
@@ -58,7 +58,7 @@ def alerts_of(
     )
     in_order = sorted(found, key=lambda finding: (finding.window.at, finding.window.hours))
     return [
-        Alert(series.start + finding.window.at, finding.kind, finding.window.excess)
+        Noticed(series.start + finding.window.at, finding.kind, finding.window.excess)
         for finding in _news(in_order, settings)
     ]
 

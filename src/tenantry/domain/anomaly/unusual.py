@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tenantry.domain.anomaly.cohort import CohortPrior
-from tenantry.domain.anomaly.detector import WINDOWS, Alert, Kind, alerts_of
+from tenantry.domain.anomaly.detector import WINDOWS, Kind, Noticed, alerts_of
 from tenantry.domain.anomaly.facts import FactSeries
 from tenantry.domain.anomaly.finding import Finding, Unit, news
 from tenantry.domain.anomaly.hours import WEEK_H
@@ -64,7 +64,7 @@ def unusual(
     return sorted(told, key=lambda finding: (finding.hour, finding.kind))
 
 
-def _to_finding(series: FactSeries, alert: Alert) -> Finding:
+def _to_finding(series: FactSeries, alert: Noticed) -> Finding:
     hours = WEEK_H if alert.kind is Kind.LEAK else WINDOWS[alert.kind]
     at = alert.hour - series.start
     used = sum(series.usage.tokens[max(0, at + 1 - hours) : at + 1])

@@ -16,12 +16,12 @@ from tenantry.application.pages import PAGE, to_the_end
 from tenantry.application.replaying import replayed
 from tenantry.bootstrap.commands.control import run_with_alerts, run_with_hours
 from tenantry.domain import money
-from tenantry.domain.alert import Alert as StoredAlert
+from tenantry.domain.alert import Alert
 from tenantry.domain.anomaly import (
     LINE_CHARACTERS_MAX,
-    Alert,
     BadHours,
     Floor,
+    Noticed,
     PlannedEvent,
     Settings,
     alerts_of,
@@ -81,7 +81,7 @@ def list_(
     Example: `tenantry alerts list --tenant acme --since 2026-11-01`
     """
 
-    async def work(control: ControlPlane, book: AlertBook) -> tuple[list[StoredAlert], bool]:
+    async def work(control: ControlPlane, book: AlertBook) -> tuple[list[Alert], bool]:
         tenant_id = None if tenant is None else (await control.get_tenant(tenant)).id
         listed = functools.partial(book.alerts, tenant_id=tenant_id, since=_utc(since), state=state)
         found = await listed(before=after, limit=limit)
@@ -232,7 +232,7 @@ def replay(
 
 def _of_the_ledger(
     settings: Settings, events: Mapping[str, Sequence[PlannedEvent]]
-) -> list[tuple[str, Alert]]:
+) -> list[tuple[str, Noticed]]:
     now = datetime.now(UTC)
     return run_with_hours(
         lambda control, book, hours: replayed(control, book, hours, now, settings, events)
@@ -241,8 +241,8 @@ def _of_the_ledger(
 
 def _of_a_file(
     file: Path, settings: Settings, events: Mapping[str, Sequence[PlannedEvent]]
-) -> list[tuple[str, Alert]]:
-    found: list[tuple[str, Alert]] = []
+) -> list[tuple[str, Noticed]]:
+    found: list[tuple[str, Noticed]] = []
     try:
         for tenant, series in series_by_tenant(_lines(file)):
             known = events.get(tenant, ())
@@ -258,14 +258,14 @@ def _utc(at: datetime | None) -> datetime | None:
     return None if at is None else at.replace(tzinfo=UTC)
 
 
-def _to_json(alert: StoredAlert) -> dict[str, Any]:
+def _to_json(alert: Alert) -> dict[str, Any]:
     return {
         "state": alert.state,
         **{f.name: getattr(alert, f.name) for f in dataclasses.fields(alert)},
     }
 
 
-def _alert_row(alert: StoredAlert) -> tuple[object, ...]:
+def _alert_row(alert: Alert) -> tuple[object, ...]:
     detail = alert.detail
     about = ", ".join(f"{name} {detail[name]}" for name in _TOLD if detail.get(name) is not None)
     return (
@@ -282,7 +282,7 @@ def _lines(file: Path) -> Iterator[str]:
             yield line
 
 
-def _row(tenant: str, alert: Alert) -> tuple[str, str, str, int]:
+def _row(tenant: str, alert: Noticed) -> tuple[str, str, str, int]:
     hour = f"{instant_of(alert.hour):%Y-%m-%dT%H:%M:%SZ}"
     return tenant, hour, alert.kind.value, alert.excess
 
