@@ -10,7 +10,7 @@ from tenantry.domain.document import (
     DocumentLimits,
     DocumentRow,
     DocumentState,
-    Edition,
+    IndexEdition,
     PageCount,
     Progress,
 )
@@ -189,9 +189,11 @@ class MemoryManifest:
     async def generation(self, tenant_id: TenantId) -> int:
         return self._of(tenant_id).generation
 
-    async def partition(self, tenant_id: TenantId, edition: Edition = Edition.LIVE) -> Partition:
+    async def partition(
+        self, tenant_id: TenantId, edition: IndexEdition = IndexEdition.LIVE
+    ) -> Partition:
         held = self._of(tenant_id)
-        if edition is Edition.NEXT:
+        if edition is IndexEdition.NEXT:
             return Partition(held.generation, "", ())  # reindexes are PostgreSQL's
         segments = []
         for item in held.segments.values():
@@ -228,10 +230,10 @@ class MemoryManifest:
         segment: NewSegment,
         document_id: DocumentId,
         original_id: str = "",
-        edition: Edition = Edition.LIVE,
+        edition: IndexEdition = IndexEdition.LIVE,
         pages: PageCount | None = None,
     ) -> bool:
-        assert edition is Edition.LIVE, "reindexes are PostgreSQL's"
+        assert edition is IndexEdition.LIVE, "reindexes are PostgreSQL's"
         held = self._of(tenant_id)
         document = next(
             (
@@ -298,7 +300,7 @@ class MemoryManifest:
         tenant_id: TenantId,
         sources: Sequence[SegmentId],
         segment: NewSegment,
-        edition: Edition = Edition.LIVE,
+        edition: IndexEdition = IndexEdition.LIVE,
     ) -> bool:
         held = self._of(tenant_id)
         if any(source not in held.segments for source in sources):

@@ -20,7 +20,7 @@ from tenantry.application import ingestion, retrieval, tending
 from tenantry.application.context import RequestContext
 from tenantry.application.knowledge import Knowledge
 from tenantry.application.reindexing import Reindexing
-from tenantry.domain.document import Edition, home_of
+from tenantry.domain.document import IndexEdition, home_of
 from tenantry.domain.ids import RequestId, uuid7
 from tenantry.domain.space import Space
 from tenantry.domain.upload import upload_from_text
@@ -153,7 +153,11 @@ class LateMerges:
 
 
 async def publish_next(one: Process, row: Any, card: Any, chunks: Any, vectors: Any) -> None:
-    document = Embedded(row.id, card, NEW.model, chunks, vectors, row.original_id, Edition.NEXT)
+    document = Embedded(
+        row.id, card, NEW.model, chunks, vectors, row.original_id, IndexEdition.NEXT
+    )
     store = one.deps.vectors._store  # type: ignore[attr-defined]
     segment = await store.write(home_of(A), from_document(document), NEW.model, 99)
-    assert await one.deps.manifest.publish(A.id, segment, row.id, row.original_id, Edition.NEXT)
+    assert await one.deps.manifest.publish(
+        A.id, segment, row.id, row.original_id, IndexEdition.NEXT
+    )

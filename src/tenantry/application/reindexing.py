@@ -35,7 +35,7 @@ from tenantry.application.kept_batches import (
 from tenantry.application.knowledge import Knowledge
 from tenantry.application.patience import claimed, in_background
 from tenantry.domain.chunk import Chunk, ChunkLimit
-from tenantry.domain.document import Card, DocumentRow, Edition, PageCount, home_of
+from tenantry.domain.document import Card, DocumentRow, IndexEdition, PageCount, home_of
 from tenantry.domain.errors import (
     BadRequest,
     Conflict,
@@ -336,7 +336,7 @@ class _Run:
             chunks=read.chunks,
             vectors=vectors,
             original_id=read.row.original_id,
-            edition=Edition.NEXT,
+            edition=IndexEdition.NEXT,
             pages=read.pages,
         )
         try:

@@ -30,7 +30,7 @@ class DocumentState(StrEnum):
     FAILED = "failed"
 
 
-class Edition(StrEnum):
+class IndexEdition(StrEnum):
     """Which index a publication is for."""
 
     LIVE = "live"  # the one that is searched

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
-from tenantry.domain.document import DocumentLimits, DocumentRow, Edition, PageCount, Progress
+from tenantry.domain.document import DocumentLimits, DocumentRow, IndexEdition, PageCount, Progress
 from tenantry.domain.ids import DocumentId, SegmentId, TenantId
 from tenantry.domain.space import Space
 from tenantry.ports.objects import ObjectKind
@@ -168,7 +168,7 @@ class Manifest(Protocol):
         ...
 
     async def partition(
-        self, tenant_id: TenantId, edition: Edition = Edition.LIVE
+        self, tenant_id: TenantId, edition: IndexEdition = IndexEdition.LIVE
     ) -> Partition: ...
 
     async def live(
@@ -189,7 +189,7 @@ class Manifest(Protocol):
         segment: NewSegment,
         document_id: DocumentId,
         original_id: str = "",
-        edition: Edition = Edition.LIVE,
+        edition: IndexEdition = IndexEdition.LIVE,
         pages: PageCount | None = None,
     ) -> bool:
         """The segment is live and the document `ready`, with its pages, in one commit.
@@ -217,7 +217,7 @@ class Manifest(Protocol):
         tenant_id: TenantId,
         sources: Sequence[SegmentId],
         segment: NewSegment,
-        edition: Edition = Edition.LIVE,
+        edition: IndexEdition = IndexEdition.LIVE,
     ) -> bool:
         """Replace whole segments by one. False, nothing changed: a source is gone already."""
         ...

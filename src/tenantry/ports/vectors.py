@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from tenantry.domain.chunk import Chunk, Passage
-from tenantry.domain.document import Card, DocumentRow, Edition, Home, PageCount
+from tenantry.domain.document import Card, DocumentRow, Home, IndexEdition, PageCount
 from tenantry.domain.ids import DocumentId, TenantId
 from tenantry.domain.space import Space
 
@@ -29,7 +29,7 @@ class Embedded:
     chunks: Sequence[Chunk]
     vectors: Sequence[Sequence[float]]
     original_id: str = ""  # which version of the document; "": the one that is `indexing`
-    edition: Edition = Edition.LIVE
+    edition: IndexEdition = IndexEdition.LIVE
     pages: PageCount | None = None  # of a PDF
 
 

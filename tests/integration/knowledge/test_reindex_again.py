@@ -23,7 +23,7 @@ from tests.support.reindexes import (
 )
 
 from tenantry.application import documents, ingestion
-from tenantry.domain.document import DocumentState, Edition, Progress
+from tenantry.domain.document import DocumentState, IndexEdition, Progress
 from tenantry.domain.envelope import RETIRED_SEGMENT_MAGICS, SEGMENT_MAGIC
 from tenantry.domain.errors import Conflict, Corrupt, NotFound
 from tenantry.domain.upload import upload_from_text
@@ -187,7 +187,7 @@ def test_a_reindex_leads_out_of_a_retired_format(played, tmp_path: Path) -> None
         await one.start(ALICE, None, again=True)
         await reached.wait()
         await vectors.settle()
-        built = await one.deps.manifest.partition(A.id, Edition.NEXT)
+        built = await one.deps.manifest.partition(A.id, IndexEdition.NEXT)
         assert len(built.segments) <= 4, "merged, although those that are searched cannot be"
         go.set()
         await one.deps.tasks.settle()

@@ -29,7 +29,7 @@ from tenantry.adapters.postgres.unit_of_work import TenantWork, TenantWriter
 from tenantry.domain.document import (
     DocumentLimits,
     DocumentRow,
-    Edition,
+    IndexEdition,
     PageCount,
     Progress,
 )
@@ -153,8 +153,10 @@ class PostgresManifest:
         async with self._work.reading(tenant_id) as unit:
             return int(await unit.fetchval(self._sql["generation"], tenant_id) or 0)
 
-    async def partition(self, tenant_id: TenantId, edition: Edition = Edition.LIVE) -> Partition:
-        name = "partition" if edition is Edition.LIVE else "next_partition"
+    async def partition(
+        self, tenant_id: TenantId, edition: IndexEdition = IndexEdition.LIVE
+    ) -> Partition:
+        name = "partition" if edition is IndexEdition.LIVE else "next_partition"
         async with self._work.reading(tenant_id) as unit:
             rows = await unit.fetch(self._sql[name], tenant_id)
         if not rows:
@@ -185,14 +187,14 @@ class PostgresManifest:
         segment: NewSegment,
         document_id: DocumentId,
         original_id: str = "",
-        edition: Edition = Edition.LIVE,
+        edition: IndexEdition = IndexEdition.LIVE,
         pages: PageCount | None = None,
     ) -> bool:
         async with self._work.writing(tenant_id) as unit:
             held = await unit.fetchrow(self._sql["lock_partition"], tenant_id)
             if held is None:
                 return False
-            if edition is Edition.NEXT:
+            if edition is IndexEdition.NEXT:
                 return await self._publish_next(unit, segment, document_id, original_id, pages)
             version = await unit.fetchrow(
                 self._sql["indexing_version"], tenant_id, document_id, original_id
@@ -249,9 +251,9 @@ class PostgresManifest:
         tenant_id: TenantId,
         sources: Sequence[SegmentId],
         segment: NewSegment,
-        edition: Edition = Edition.LIVE,
+        edition: IndexEdition = IndexEdition.LIVE,
     ) -> bool:
-        live = edition is Edition.LIVE
+        live = edition is IndexEdition.LIVE
         move = "move_documents" if live else "move_next_documents"
         async with self._work.writing(tenant_id) as unit:
             await unit.fetchrow(self._sql["lock_partition"], tenant_id)

@@ -38,7 +38,7 @@ from tenantry.adapters.sealed.short_search import CANDIDATES_MAX, is_short
 from tenantry.adapters.sealed.upkeep import REPLACED_GRACE_S, Upkeep
 from tenantry.adapters.sealed.weights import Weights
 from tenantry.domain.chunk import Passage
-from tenantry.domain.document import Card, DocumentRow, Edition, Home
+from tenantry.domain.document import Card, DocumentRow, Home, IndexEdition
 from tenantry.domain.envelope import is_retired
 from tenantry.domain.errors import Conflict, Corrupt, NotFound, TenantryError, Unavailable
 from tenantry.domain.ids import DocumentId, SegmentId, TenantId, prefix_of
@@ -331,7 +331,7 @@ class SealedPartitions:
         """One merge of each edition, if there is any to do; the next one waits until other tenants
         had theirs.
         """
-        for edition in Edition:
+        for edition in IndexEdition:
             view = await self._manifest.partition(home.tenant_id, edition)
             ours = [row for row in view.segments if _is_ours(row) and row.documents]
             sources = choose(ours, self._segments_max)
@@ -343,7 +343,7 @@ class SealedPartitions:
                     raise
 
     async def _merge(
-        self, home: Home, view: Partition, sources: Sequence[SegmentRow], edition: Edition
+        self, home: Home, view: Partition, sources: Sequence[SegmentRow], edition: IndexEdition
     ) -> bool:
         whole = [(await self._store.load(home, row), row.documents) for row in sources]
         seed = self._store.seed()

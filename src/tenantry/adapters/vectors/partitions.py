@@ -27,7 +27,7 @@ from tenantry.adapters.vectors.engine import (
 )
 from tenantry.adapters.vectors.passages import Opened, open_passage, seal_passage, unit_rows
 from tenantry.domain.chunk import Passage
-from tenantry.domain.document import Card, DocumentRow, Edition, Home
+from tenantry.domain.document import Card, DocumentRow, Home, IndexEdition
 from tenantry.domain.errors import Conflict, Corrupt, Unavailable
 from tenantry.domain.ids import (
     DocumentId,
@@ -84,7 +84,7 @@ class EnginePartitions:
             raise ValueError("there must be one vector a chunk")
         live = await self._manifest.live(home.tenant_id)
         dimensions = int(vectors.shape[1])
-        if document.edition is Edition.LIVE:
+        if document.edition is IndexEdition.LIVE:
             await self._check_fits(home, live, document.model, dimensions)
         segment_id = self._new_segment()
         room = self._engine.room(home)
