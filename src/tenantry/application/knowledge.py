@@ -44,7 +44,7 @@ class QuerySpaces:
     next: Space | None  # where a reindex may have taken them before the query is there
 
 
-class Reading(NamedTuple):
+class Read(NamedTuple):
     """An upload as it is embedded."""
 
     card: Card
@@ -107,7 +107,7 @@ class Knowledge:
         sealed = await self.sealer.seal(home, kind.value, row.original_id, plain)
         await self.objects.put(home, kind, row.original_id, sealed)
 
-    async def read(self, home: Home, row: DocumentRow, limit: ChunkLimit) -> Reading:
+    async def read(self, home: Home, row: DocumentRow, limit: ChunkLimit) -> Read:
         """The card of what was uploaded, as it was when it came, its text in chunks, and its pages.
         Errors: those of `original`, of extraction and of splitting.
         """
@@ -117,7 +117,7 @@ class Knowledge:
         )
         chunks = await self.splitter.split(extracted.text, extracted.content_type, limit)
         card = replace(declared, content_type=extracted.content_type)
-        return Reading(card, chunks, pages_of(extracted))
+        return Read(card, chunks, pages_of(extracted))
 
     async def space(self, principal: Principal) -> Space:
         """Where the tenant's documents are put: with those that are searched; where none is, where
