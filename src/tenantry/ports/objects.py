@@ -102,7 +102,7 @@ def name_in_trash(kind: ObjectKind, object_id: str) -> str:
 
 
 class Files(Protocol):
-    """The only place that writes files. Folders are made 0700, files 0600."""
+    """Writes what must be whole and durable. Folders are made 0700, files 0600."""
 
     def create(self, path: Path, data: bytes) -> bool:
         """Write a new file whole and durable. False, and nothing changed, where one exists."""

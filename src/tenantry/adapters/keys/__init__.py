@@ -1,4 +1,6 @@
-"""Keys: root KMS keys, tenant keys, and the control plane's own key, in folders of mode 0700.
+"""Keys: root KMS keys, tenant keys, and the control plane's own key.
+
+They rest in folders of mode 0700; tenant keys also in a bucket, root keys also in AWS KMS.
 
 Owns: making, wrapping, opening, caching and destroying key material.
 Does not own: what is sealed with it (`adapters/sealed`), who may ask (row policies and routes).
