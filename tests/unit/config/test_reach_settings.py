@@ -27,6 +27,13 @@ FONTS = Path(__file__).parents[2] / "support" / "fonts"
         ("invocation_log_url", "/srv/log"),
         ("tls_names", "gateway.example.com,other.example.com"),
         ("tls_names", "10.0.0.300"),
+        ("tls_names", "gateway-"),
+        ("tls_names", "a.-b.internal"),
+        ("tls_names", "xn--gateway-.internal"),
+        ("tls_names", "*.*.internal"),
+        ("tls_names", "*.some_where.internal"),
+        ("tls_names", "a" * 64),
+        ("tls_names", ".".join(["a" * 60] * 5)),
     ],
 )
 def test_a_wrong_address_is_one_line_that_names_its_setting(name: str, value: str) -> None:
@@ -119,7 +126,7 @@ def test_addresses_that_can_be_reached_are_no_problem() -> None:
         database_url="postgresql://master:secret@db.internal:5432/tenantry?sslmode=verify-full&options=-ctcp_user_timeout%3D9",
         bedrock_endpoint_url="https://127.0.0.1:8443",
         invocation_log_url="s3://logs/of/all",
-        tls_names="gateway.example.com *.example.com büro.example 10.0.0.7 ::1",
+        tls_names="gateway.example.com *.example.com büro.example a_b 10.0.0.7 ::1 fe80::1%eth0",
     )
     assert reach_problems(config) == []
     assert reach_problems(Settings()) == []

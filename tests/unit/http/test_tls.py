@@ -141,5 +141,5 @@ def test_a_certificate_that_should_have_been_renewed_is_told(tmp_path: Path) -> 
 
 
 def test_a_name_that_no_certificate_can_bear_is_told(tmp_path: Path) -> None:
-    with pytest.raises(TlsUnfit, match=r"no certificate for .* under_score: "):
-        ensure_local_tls(tmp_path, ("under_score",), now=NOW)
+    with pytest.raises(TlsUnfit, match=r"no certificate for .* -dash: "):
+        ensure_local_tls(tmp_path, ("-dash",), now=NOW)

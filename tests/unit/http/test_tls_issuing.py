@@ -24,15 +24,23 @@ def certificate_in(path: Path) -> x509.Certificate:
     return x509.load_pem_x509_certificate(path.read_bytes())
 
 
-def verified(tls: LocalTls, subject: x509.DNSName | x509.IPAddress) -> None:
-    """By the rules of the web's public authorities, and by OpenSSL's strict ones."""
+def verified_by_all(tls: LocalTls, name: str) -> None:
+    """By the rules of the web's public authorities too."""
     authority, leaf = certificate_in(tls.ca_bundle), certificate_in(tls.certificate)
     builder = PolicyBuilder().store(Store([authority])).time(NOW)
+    try:
+        subject: x509.GeneralName = x509.IPAddress(ip_address(name))
+    except ValueError:
+        subject = x509.DNSName(name)
     builder.build_server_verifier(subject).verify(leaf, [])
+    verified(tls, name)
+
+
+def verified(tls: LocalTls, name: str) -> None:
+    """By OpenSSL's strict rules."""
     client = ssl.create_default_context(cafile=str(tls.ca_bundle))
     client.verify_flags |= ssl.VERIFY_X509_STRICT
     to_client, to_server = ssl.MemoryBIO(), ssl.MemoryBIO()
-    name = subject.value if isinstance(subject, x509.DNSName) else str(subject.value)
     asking = client.wrap_bio(to_client, to_server, server_hostname=name)
     answering = tls.context().wrap_bio(to_server, to_client, server_side=True)
     for _ in range(3):
@@ -52,9 +60,9 @@ def test_a_certificate_is_for_a_server_alone_and_for_397_days(tmp_path: Path) ->
     usage = leaf.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
     assert list(usage) == [ExtendedKeyUsageOID.SERVER_AUTH]
     for name in ("localhost", "gateway.internal", "xn--bro-hoa.example"):
-        verified(tls, x509.DNSName(name))
+        verified_by_all(tls, name)
     for address in ("127.0.0.1", "::1", "10.0.0.7"):
-        verified(tls, x509.IPAddress(ip_address(address)))
+        verified_by_all(tls, address)
 
 
 def test_the_authority_signs_for_no_other_and_for_ten_years(tmp_path: Path) -> None:
@@ -75,7 +83,7 @@ def test_an_authority_of_before_is_kept_and_signs_the_next_certificate(tmp_path:
     tls = ensure_local_tls(tmp_path, (), now=NOW)
     assert (folder / "ca.pem").read_bytes() == before.cert_pem.bytes()
     assert certificate_in(tls.certificate).not_valid_after_utc == NOW + timedelta(days=397)
-    verified(tls, x509.DNSName("localhost"))
+    verified_by_all(tls, "localhost")
 
 
 @pytest.mark.parametrize(
@@ -105,6 +113,23 @@ def test_a_name_in_letters_of_a_language_is_not_made_anew_at_each_look(tmp_path:
     first = ensure_local_tls(tmp_path, ("Büro.example",), now=NOW).certificate.read_bytes()
     again = ensure_local_tls(tmp_path, ("büro.example",), now=NOW)
     assert again.certificate.read_bytes() == first
+
+
+@pytest.mark.parametrize("name", ["the_gateway.internal", "The_Gateway"])
+def test_a_name_with_an_underscore_is_borne_as_services_of_containers_have_it(
+    tmp_path: Path, name: str
+) -> None:
+    tls = ensure_local_tls(tmp_path, (name,), now=NOW)
+    verified(tls, name.lower())
+    first = tls.certificate.read_bytes()
+    assert ensure_local_tls(tmp_path, (name,), now=NOW).certificate.read_bytes() == first
+
+
+def test_an_address_of_one_link_is_borne_without_its_zone(tmp_path: Path) -> None:
+    tls = ensure_local_tls(tmp_path, ("fe80::1%eth0",), now=NOW)
+    verified(tls, "fe80::1")
+    first = tls.certificate.read_bytes()
+    assert ensure_local_tls(tmp_path, ("fe80::1%eth0",), now=NOW).certificate.read_bytes() == first
 
 
 def test_what_another_authority_signed_is_refused_and_stays(tmp_path: Path) -> None:

@@ -8,7 +8,6 @@ import re
 import shutil
 import ssl
 from collections.abc import Callable, Iterator
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Final
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -41,7 +40,6 @@ _SERVER: Final = re.compile(
 )
 _PORT: Final = re.compile(r"[0-9]{1,5}")
 _PORT_MAX: Final = 65_535
-_HOST_NAME: Final = re.compile(r"(\*\.)?[\w-]{1,63}(\.[\w-]{1,63})*")
 
 
 def reach_problems(config: Settings) -> list[str]:
@@ -137,13 +135,13 @@ def _check_authorities(bundle: Path | None) -> None:
 
 
 def _check_hosts(names: list[str]) -> None:
+    from tenantry.adapters.tls_names import plain_name  # tables that no other command needs
+
     for name in names:
         try:
-            ip_address(name)
-        except ValueError:
-            numbered = name.rpartition(".")[2].isdecimal()  # an address that is none, as 10.0.0.300
-            if numbered or _HOST_NAME.fullmatch(name) is None:
-                raise ValueError(f"must be names and addresses, and {name!r} is neither") from None
+            plain_name(name)
+        except ValueError as wrong:
+            raise ValueError(f"must be names and addresses; {name!r} is neither: {wrong}") from None
 
 
 def _check_folder(folder: Path | None) -> None:

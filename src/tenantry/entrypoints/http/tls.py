@@ -23,8 +23,9 @@ from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from tenantry.adapters.objects.durable_file import DurableFiles
+from tenantry.adapters.tls_names import plain_name
 from tenantry.domain.errors import Unavailable
-from tenantry.entrypoints.http.tls_issuing import make_authority, make_certificate, plain_name
+from tenantry.entrypoints.http.tls_issuing import make_authority, make_certificate
 
 LOCAL_NAMES: Final = ("localhost", "127.0.0.1", "::1")
 _RENEW: Final = timedelta(days=30)

@@ -12,7 +12,6 @@ from datetime import datetime, timedelta
 from ipaddress import ip_address
 from typing import Final
 
-import idna
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
@@ -23,6 +22,8 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from tenantry.adapters.tls_names import plain_name
 
 CERTIFICATE: Final = timedelta(days=397)  # CA/Browser Forum, ballot SC22
 AUTHORITY: Final = timedelta(days=3_650)
@@ -80,16 +81,6 @@ def make_certificate(
         .sign(signer, hashes.SHA256())
     )
     return _pem(signed, key)
-
-
-def plain_name(name: str) -> str:
-    """As a certificate bears it: an address in its shortest form, a host name in ASCII. Raises
-    ValueError."""
-    try:
-        return str(ip_address(name))
-    except ValueError:
-        star, rest = ("*.", name[2:]) if name.startswith("*.") else ("", name)
-        return star + idna.encode(rest, uts46=True).decode("ascii")
 
 
 def _as_general(name: str) -> x509.GeneralName:
