@@ -143,3 +143,31 @@ def test_a_certificate_that_should_have_been_renewed_is_told(tmp_path: Path) -> 
 def test_a_name_that_no_certificate_can_bear_is_told(tmp_path: Path) -> None:
     with pytest.raises(TlsUnfit, match=r"no certificate for .* -dash: "):
         ensure_local_tls(tmp_path, ("-dash",), now=NOW)
+
+
+def test_a_certificate_of_a_clock_that_was_ahead_is_told_and_made_anew(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    tls = ensure_local_tls(tmp_path, (), now=NOW + timedelta(days=400))
+    authority = tls.ca_bundle.read_bytes()
+    (told,) = tls_problems(tmp_path, NOW)
+    assert told.startswith(f"{tls.certificate} begins on ") and "`serve` makes it anew" in told
+    ensure_local_tls(tmp_path, (), now=NOW)
+    assert "server.pem begins on " in caplog.text
+    assert tls_problems(tmp_path, NOW) == []
+    assert tls.ca_bundle.read_bytes() == authority, "clients trust it, and it holds already"
+    for path in (tls.ca_bundle, tls.certificate):
+        assert x509.load_pem_x509_certificate(path.read_bytes()).not_valid_before_utc < NOW
+
+
+def test_an_authority_that_does_not_hold_yet_is_told_with_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One of before, which began a day back."""
+    monkeypatch.setattr(
+        "tenantry.entrypoints.http.tls_issuing.AUTHORITY_BACK", timedelta(days=1), raising=True
+    )
+    tls = ensure_local_tls(tmp_path, (), now=NOW + timedelta(days=400))
+    ensure_local_tls(tmp_path, (), now=NOW)
+    (told,) = tls_problems(tmp_path, NOW)
+    assert told.startswith(f"{tls.ca_bundle} begins on ") and "another authority" in told

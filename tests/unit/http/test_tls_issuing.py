@@ -72,6 +72,7 @@ def test_the_authority_signs_for_no_other_and_for_ten_years(tmp_path: Path) -> N
     usage = authority.extensions.get_extension_for_class(x509.KeyUsage).value
     assert usage.key_cert_sign and usage.crl_sign and not usage.digital_signature
     assert authority.not_valid_after_utc - NOW == timedelta(days=3_650)
+    assert NOW - authority.not_valid_before_utc == timedelta(days=3_650), "a clock may be ahead"
 
 
 def test_an_authority_of_before_is_kept_and_signs_the_next_certificate(tmp_path: Path) -> None:

@@ -68,3 +68,15 @@ def test_a_look_that_fails_is_told_and_the_next_one_mends_it(
     assert not watch.is_due()
     key.write_bytes(kept)
     assert watch.look()
+
+
+def test_a_certificate_of_a_clock_that_was_ahead_is_renewed_at_the_next_look(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    now = Time()
+    now.at = START + timedelta(days=400)
+    watch = TlsWatch(tmp_path, (), now)
+    now.at = START
+    assert watch.is_due() and watch.look()
+    assert "begins on 2028-02-04" in caplog.text
+    assert not watch.look()

@@ -2,9 +2,10 @@
 
 boto3 refuses bearer keys over plain http, so a laptop needs TLS too. Owns `$TENANTRY_HOME/tls/`:
 `ca.pem` (what clients trust), `ca.key` and `server.key` (mode 600), `server.pem`. The certificate
-is renewed from the same CA when names are added, its end is near or it is damaged, so clients need
-no new bundle, and the log says why. A CA that is damaged is told of and never replaced: every
-client trusts it. Nor is a certificate that somebody else's authority signed: it was put there.
+is renewed from the same CA when names are added, its end is near, it does not hold yet or it is
+damaged, so clients need no new bundle, and the log says why. A CA that is damaged is told of and
+never replaced: every client trusts it. Nor is a certificate that somebody else's authority signed:
+it was put there.
 """
 
 from __future__ import annotations
@@ -80,7 +81,7 @@ def ensure_local_tls(home: Path, names: Sequence[str], *, now: datetime) -> Loca
     wanted = tuple(dict.fromkeys((*LOCAL_NAMES, *names)))
     try:
         plain = {plain_name(name) for name in wanted}
-        why = _unfit(tls, authority, plain, min(now + _RENEW, authority.not_valid_after_utc))
+        why = _unfit(tls, authority, plain, now)
         if why is None:
             return tls
         issued = make_certificate(authority, _read(_ca_key(tls)), wanted, now)
@@ -105,6 +106,8 @@ def tls_problems(home: Path, now: datetime) -> list[str]:
     except TlsUnfit as unfit:
         return [str(unfit)]
     problems = []
+    if (begins := authority.not_valid_before_utc) > now:
+        problems.append(f"{tls.ca_bundle} {_begins(begins)}: {_another(tls)}")
     if (ends := authority.not_valid_after_utc) < now + _OVERDUE:
         problems.append(f"{tls.ca_bundle} {_ends(ends, now)}: {_another(tls)}")
     renewed = "`serve` makes it anew when it starts, and looks once a day"
@@ -112,6 +115,8 @@ def tls_problems(home: Path, now: datetime) -> list[str]:
         problems.append(foreign)
     elif (damage := _damage(tls, authority)) is not None:
         problems.append(f"{damage}: {renewed}")
+    elif (begins := _certificate_in(tls.certificate).not_valid_before_utc) > now:
+        problems.append(f"{tls.certificate} {_begins(begins)}: {renewed}")
     elif (ends := tls.ends_at()) < now + _OVERDUE:
         problems.append(f"{tls.certificate} {_ends(ends, now)}: {renewed}")
     return problems
@@ -168,7 +173,7 @@ def _foreign(tls: LocalTls, authority: x509.Certificate) -> str | None:
 
 
 def _unfit(
-    tls: LocalTls, authority: x509.Certificate, wanted: set[str], until: datetime
+    tls: LocalTls, authority: x509.Certificate, wanted: set[str], now: datetime
 ) -> str | None:
     """Why the certificate is not to be served with any longer; None: it is."""
     if (damage := _damage(tls, authority)) is not None:
@@ -182,6 +187,9 @@ def _unfit(
     held |= {str(address) for address in found.get_values_for_type(x509.IPAddress)}
     if missing := sorted(wanted - held):
         return f"{tls.certificate} is not for {' '.join(missing)}"
+    if (begins := certificate.not_valid_before_utc) > now:
+        return f"{tls.certificate} {_begins(begins)}"
+    until = min(now + _RENEW, authority.not_valid_after_utc)
     if (ends := certificate.not_valid_after_utc) < until.replace(microsecond=0):
         return f"{tls.certificate} ends on {ends:%Y-%m-%d}"
     return None
@@ -223,6 +231,10 @@ def _damage(tls: LocalTls, authority: x509.Certificate) -> str | None:
     except OSError as unfit:
         return str(unfit)
     return None
+
+
+def _begins(at: datetime) -> str:
+    return f"begins on {at:%Y-%m-%d}, so the clock was ahead when it was made, or is behind"
 
 
 def _ends(at: datetime, now: datetime) -> str:

@@ -1,7 +1,8 @@
 """A local authority and the certificates that it signs, as strict clients want them.
 
-The authority signs for servers alone and for no other authority. A certificate is for TLS servers
-alone, begins a day back, for clocks that are slow, and holds for the longest that browsers take.
+The authority signs for servers alone and for no other authority, and begins far back: of a clock
+that was ahead only the certificate is made anew. A certificate is for TLS servers alone, begins a
+day back, for clocks that are slow, and holds for the longest that browsers take.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from tenantry.adapters.tls_names import plain_name
 
 CERTIFICATE: Final = timedelta(days=397)  # CA/Browser Forum, ballot SC22
 AUTHORITY: Final = timedelta(days=3_650)
+AUTHORITY_BACK: Final = timedelta(days=3_650)
 _BACK: Final = timedelta(days=1)
 _USAGES: Final = (
     "digital_signature", "content_commitment", "key_encipherment", "data_encipherment",
@@ -46,7 +48,7 @@ def make_authority(now: datetime) -> Issued:
     key = ec.generate_private_key(ec.SECP256R1())
     name = _name("local CA")
     signed = (
-        _began(name, name, key.public_key(), now, now + AUTHORITY)
+        _valid(name, name, key.public_key(), now - AUTHORITY_BACK, now + AUTHORITY)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .add_extension(_usage("key_cert_sign", "crl_sign"), critical=True)
         .add_extension(
@@ -68,8 +70,9 @@ def make_certificate(
         raise ValueError("the authority's key is neither of an elliptic curve nor RSA")
     key = ec.generate_private_key(ec.SECP256R1())
     ends = min(now + CERTIFICATE, authority.not_valid_after_utc)
+    begins = min(now - _BACK, ends)
     signed = (
-        _began(_name("gateway"), authority.subject, key.public_key(), now, ends)
+        _valid(_name("gateway"), authority.subject, key.public_key(), begins, ends)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(_usage("digital_signature"), critical=True)
         .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
@@ -90,11 +93,11 @@ def _as_general(name: str) -> x509.GeneralName:
         return x509.DNSName(name)
 
 
-def _began(
+def _valid(
     subject: x509.Name,
     issuer: x509.Name,
     key: ec.EllipticCurvePublicKey,
-    now: datetime,
+    begins: datetime,
     ends: datetime,
 ) -> x509.CertificateBuilder:
     return (
@@ -103,7 +106,7 @@ def _began(
         .issuer_name(issuer)
         .public_key(key)
         .serial_number(x509.random_serial_number())
-        .not_valid_before(min(now - _BACK, ends))
+        .not_valid_before(begins)
         .not_valid_after(ends)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
     )
