@@ -3,6 +3,8 @@
 import resource
 import shutil
 import ssl
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -171,3 +173,17 @@ def test_an_authority_that_does_not_hold_yet_is_told_with_what_to_do(
     ensure_local_tls(tmp_path, (), now=NOW)
     (told,) = tls_problems(tmp_path, NOW)
     assert told.startswith(f"{tls.ca_bundle} begins on ") and "another authority" in told
+
+
+def test_of_first_starts_at_once_all_serve_with_one_authority(tmp_path: Path) -> None:
+    starts = 4
+    barrier = threading.Barrier(starts)
+
+    def start(home: Path) -> None:
+        barrier.wait(30)
+        ensure_local_tls(home, (), now=NOW).context()
+
+    with ThreadPoolExecutor(starts) as pool:
+        for home in (tmp_path / str(number) for number in range(10)):
+            list(pool.map(start, [home] * starts))
+            assert tls_problems(home, NOW) == []

@@ -10,9 +10,12 @@ it was put there.
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import logging
+import os
 import ssl
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -68,12 +71,17 @@ def local_tls(home: Path) -> LocalTls:
 def ensure_local_tls(home: Path, names: Sequence[str], *, now: datetime) -> LocalTls:
     """The certificate under `home/tls` for the local names and `names`, made where missing.
 
-    For one process alone, not for its workers: it writes files. Raises `TlsUnfit`, also for a
-    certificate of another authority, which is not ours to replace.
+    For a process, not for each of its workers: it writes files, one process of the home after the
+    other. Raises `TlsUnfit`, also for a certificate of another authority, which is not ours to
+    replace.
     """
     tls = local_tls(home)
     tls.ca_bundle.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    now = now.astimezone(UTC)
+    with _alone(tls.ca_bundle.parent):
+        return _ensure(tls, names, now.astimezone(UTC))
+
+
+def _ensure(tls: LocalTls, names: Sequence[str], now: datetime) -> LocalTls:
     _ensure_ca(tls, now)
     authority = _certificate_in(tls.ca_bundle)
     if (foreign := _foreign(tls, authority)) is not None:
@@ -120,6 +128,19 @@ def tls_problems(home: Path, now: datetime) -> list[str]:
     elif (ends := tls.ends_at()) < now + _OVERDUE:
         problems.append(f"{tls.certificate} {_ends(ends, now)}: {renewed}")
     return problems
+
+
+@contextlib.contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Among all processes of this machine. Of one that dies the kernel lets go of the lock."""
+    with contextlib.ExitStack() as stack:
+        try:
+            descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+            stack.callback(os.close, descriptor)
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        except OSError as refused:
+            raise TlsUnfit(f"{folder}: {refused.strerror}") from None
+        yield
 
 
 def _ensure_ca(tls: LocalTls, now: datetime) -> None:
