@@ -14,7 +14,13 @@ from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID
 from cryptography.x509.verification import PolicyBuilder, Store
 
-from tenantry.entrypoints.http.tls import LocalTls, TlsUnfit, ensure_local_tls, tls_problems
+from tenantry.entrypoints.http.tls import (
+    KEPT_MAX,
+    LocalTls,
+    TlsUnfit,
+    ensure_local_tls,
+    tls_problems,
+)
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 WATCHED = "tenantry.entrypoints.http.tls"
@@ -155,4 +161,31 @@ def test_a_key_that_somebody_put_there_is_kept(
     with caplog.at_level(logging.WARNING, WATCHED):
         ensure_local_tls(tmp_path, (), now=NOW)
     assert tls.private_key.with_name("server.key.replaced").read_bytes() == theirs
-    assert "is not the key of server.pem; server.key and server.pem kept" in caplog.text
+    assert "is not the key of server.pem; kept: server.key.replaced, server.pem.repl" in caplog.text
+
+
+def kept_in(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.glob("server.key.replaced*")}
+
+
+def test_what_was_kept_before_is_not_overwritten_nor_kept_twice(tmp_path: Path) -> None:
+    tls = ensure_local_tls(tmp_path, (), now=NOW)
+    laid_down = [trustme.CA().private_key_pem.bytes() for _ in range(3)]
+    for theirs in (*laid_down, *laid_down):
+        tls.private_key.write_bytes(theirs)
+        ensure_local_tls(tmp_path, (), now=NOW)
+        tls.context()
+    names = ("server.key.replaced", "server.key.replaced-2", "server.key.replaced-3")
+    assert kept_in(tls.private_key.parent) == dict(zip(names, laid_down, strict=True))
+
+
+def test_what_cannot_be_kept_because_too_much_is_stays_as_it_is(tmp_path: Path) -> None:
+    tls = ensure_local_tls(tmp_path, (), now=NOW)
+    for number in range(2, KEPT_MAX + 1):
+        tls.private_key.with_name(f"server.key.replaced-{number:d}").touch()
+    tls.private_key.with_name("server.key.replaced").touch()
+    theirs = trustme.CA().private_key_pem.bytes()
+    tls.private_key.write_bytes(theirs)
+    with pytest.raises(TlsUnfit, match=r"server\.key cannot be kept: .* remove"):
+        ensure_local_tls(tmp_path, (), now=NOW)
+    assert tls.private_key.read_bytes() == theirs

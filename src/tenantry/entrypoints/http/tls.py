@@ -34,6 +34,7 @@ from tenantry.entrypoints.http.tls_issuing import make_authority, make_certifica
 LOCAL_NAMES: Final = ("localhost", "127.0.0.1", "::1")
 _RENEW: Final = timedelta(days=30)
 _OVERDUE: Final = timedelta(days=28)  # who looks once a day has renewed it by then
+KEPT_MAX: Final = 100  # files of one name that are put aside, each another one
 _log = logging.getLogger(__name__)
 
 
@@ -97,7 +98,7 @@ def _ensure(tls: LocalTls, names: Sequence[str], now: datetime) -> LocalTls:
         raise TlsUnfit(f"no certificate for {' '.join(wanted)}: {refused}") from None
     kept = _put_aside(tls)
     if kept or tls.certificate.exists():
-        kept_as = f"; {' and '.join(kept)} kept as .replaced" if kept else ""
+        kept_as = f"; kept: {', '.join(kept)}" if kept else ""
         _log.warning("the TLS certificate is made anew: %s%s", why, kept_as)
     _write(tls.private_key, issued.private_key)
     _write(tls.certificate, issued.certificate)
@@ -217,24 +218,36 @@ def _unfit(
 
 
 def _put_aside(tls: LocalTls) -> list[str]:
-    """Names of what is kept: a key and a certificate that do not belong together, for one of both
-    somebody has put there."""
+    """Names under which is kept, over no other file, a key and a certificate that do not belong
+    together: one of both somebody has put there."""
     try:
-        together = _certificate_in(tls.certificate).public_key() == _public_key_in(tls.private_key)
+        if _certificate_in(tls.certificate).public_key() == _public_key_in(tls.private_key):
+            return []
     except TlsUnfit:
-        together = False
-    kept = []
+        pass  # one of both may be sound
+    places = {}
     for path, holds in ((tls.private_key, _public_key_in), (tls.certificate, _certificate_in)):
         try:
             holds(path)
-            if not together:
-                path.replace(path.with_name(f"{path.name}.replaced"))
-                kept.append(path.name)
         except TlsUnfit:
             continue  # it is not there, or rubbish
+        places[path] = _place_aside(path)
+    for path, place in places.items():
+        try:
+            path.replace(place)
         except OSError as refused:
             raise TlsUnfit(f"{path} cannot be kept: {refused.strerror}") from None
-    return kept
+    return [place.name for place in places.values()]
+
+
+def _place_aside(path: Path) -> Path:
+    """One that is free, or holds the same already."""
+    content = _read(path)
+    for number in range(1, KEPT_MAX + 1):
+        place = path.with_name(f"{path.name}.replaced{f'-{number:d}' if number > 1 else ''}")
+        if not place.exists() or _read(place) == content:
+            return place
+    raise TlsUnfit(f"{path} cannot be kept: {KEPT_MAX:d} others are; remove {path}.replaced*")
 
 
 def _damage(tls: LocalTls, authority: x509.Certificate) -> str | None:
