@@ -20,6 +20,7 @@ from tenantry.adapters.objects.durable_file import DurableFiles
 from tenantry.adapters.postgres.connections import Databases
 from tenantry.adapters.postgres.control_key import KnownKey, PostgresControlKey
 from tenantry.config import Settings, SettingsError
+from tenantry.domain.errors import Unavailable
 
 _REMEDY = (
     "copy it from a machine of this deployment that serves, or from the backup of its"
@@ -62,11 +63,16 @@ def _make(folder: Path) -> None:
 
 def _load(folder: Path, known: KnownKey) -> ControlPlaneKey:
     path = folder / "key"
-    if known.is_used and not path.exists():
-        raise SettingsError(
-            f"{path} is not there, and API keys of this database open with it alone: {_REMEDY}"
-        )
-    key = control_plane.load(folder)
+    try:
+        if known.is_used and not path.exists():
+            raise SettingsError(
+                f"{path} is not there, and API keys of this database open with it alone: {_REMEDY}"
+            )
+        key = control_plane.load(folder)
+    except OSError as refused:
+        raise SettingsError(f"{path}: {refused.strerror or refused}") from None
+    except Unavailable as unfit:
+        raise SettingsError(unfit.message) from None
     if not known.is_of(key.fingerprint, key.open):
         raise SettingsError(
             f"{path} is another one than this database is used with, and opens none of its API"

@@ -178,6 +178,39 @@ def test_where_the_key_was_replaced_before_the_later_one_goes_on(
     with_databases(database, work)
 
 
+def spoil(path: Path, how: str) -> None:
+    if how == "open to others":
+        path.chmod(0o644)
+    elif how == "damaged":
+        path.write_bytes(path.read_bytes()[:-1])
+    else:  # as where a file that is not there is mounted into a container
+        path.unlink()
+        path.mkdir()
+
+
+@pytest.mark.parametrize("how", ["damaged", "open to others", "Is a directory"])
+def test_a_key_that_cannot_be_read_is_told_with_its_path_and_is_no_outage(
+    database: Database, tmp_path: Path, how: str
+) -> None:
+    async def work(databases: Databases) -> None:
+        await settle(tmp_path, databases)
+        before = await noted(databases)
+        path = tmp_path / "control" / "key"
+        spoil(path, how)
+        for refused in (
+            settle(tmp_path, databases),
+            settle(tmp_path, databases, anew=True),
+            control_key_of(Settings(home=tmp_path), databases),
+        ):
+            with pytest.raises(SettingsError) as told:
+                await refused
+            assert str(path) in str(told.value) and how in str(told.value)
+            assert ("remove it" in str(told.value)) is (how == "damaged")
+        assert await noted(databases) == before
+
+    with_databases(database, work)
+
+
 def test_no_command_goes_on_with_a_lost_or_another_key(own_server: str, tmp_path: Path) -> None:
     one, two = tmp_path / "one", tmp_path / "two"
     assert tenantry(one, own_server, "migrate").returncode == 0

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from tenantry.adapters.keys.local_kms import check_private
+from tenantry.adapters.keys.local_kms import is_private
 from tenantry.domain.errors import Corrupt, Unavailable
 from tenantry.ports.objects import Files
 
@@ -94,14 +94,20 @@ def make(control_folder: Path, files: Files) -> None:
 
 
 def load(control_folder: Path) -> ControlPlaneKey:
-    """The key in `<control_folder>/key`. Raises `Unavailable` where there is none."""
+    """The key in `<control_folder>/key`. Raises `Unavailable`, which names the file, where there is
+    none or it must not be used, and OSError."""
     path = control_folder / "key"
-    if not path.exists():
-        raise Unavailable(f"The control plane's key is not there: {path}.")
-    check_private(path)
-    master = path.read_bytes()
+    try:
+        master = path.read_bytes()
+    except FileNotFoundError:
+        raise Unavailable(f"The control plane's key is not there: {path}.") from None
+    if not is_private(path):
+        raise Unavailable(f"{path} is open to others; its mode must be 0600.")
     if len(master) != KEY_BYTES:
-        raise Unavailable("The control plane's key file is damaged; restore it from the backup.")
+        raise Unavailable(
+            f"{path} is damaged: bring it back from the backup. Where it is lost for good, remove"
+            " it, and `tenantry migrate --new-control-key` makes another one."
+        )
     return ControlPlaneKey(master)
 
 

@@ -119,9 +119,13 @@ class LocalKms:
 
 def check_private(path: Path) -> None:
     """Refuse key files that others may read or that another user owns."""
-    status = path.stat()
-    if status.st_mode & 0o077 or status.st_uid not in (os.geteuid(), 0):
+    if not is_private(path):
         raise Unavailable(f"The key file {path.name} is open to others; its mode must be 0600.")
+
+
+def is_private(path: Path) -> bool:
+    status = path.stat()
+    return not status.st_mode & 0o077 and status.st_uid in (os.geteuid(), 0)
 
 
 def _binding(name: KeyName) -> bytes:
