@@ -4,7 +4,8 @@
    fingerprint in the same commit: of two new machines at once one is first, and the other refused
 2. a database of before there were fingerprints takes that of a key which opens a secret of an
    existing API key, and of no other
-3. whoever uses the key later, a worker or a command, looks (`control_key_of`) and writes nothing
+3. `check_control_key` refuses the same before a start has changed anything in the database
+4. whoever uses the key later, a worker or a command, looks (`control_key_of`) and writes nothing
 
 With another key nothing would be damaged, but no API key would open: every request of every tenant
 would be a 401, and API keys made meanwhile would be dead once the right one is back.
@@ -43,6 +44,15 @@ async def settle_control_key(config: Settings, databases: Databases, *, anew: bo
         key = _load(folder, known)
         if key.fingerprint != known.fingerprint:
             noted.append(key.fingerprint)
+
+
+def check_control_key(config: Settings, known: KnownKey, *, anew: bool = False) -> None:
+    """Raises `SettingsError` where `settle_control_key` would. Writes nothing."""
+    folder = config.home / "control"
+    if anew:
+        known = KnownKey(None)
+    if known.is_used or (folder / "key").exists():
+        _load(folder, known)
 
 
 async def control_key_of(config: Settings, databases: Databases) -> ControlPlaneKey:

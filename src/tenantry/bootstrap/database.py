@@ -6,25 +6,34 @@ import asyncio
 import contextlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from tenantry.adapters import shipped
 from tenantry.adapters.postgres.connections import Databases, LoginDsnFor, derived_dsns
 from tenantry.adapters.postgres.control import DEFAULT_POOL_ID
+from tenantry.adapters.postgres.control_key import known_before
 from tenantry.adapters.postgres.embedded import EmbeddedCluster
 from tenantry.adapters.postgres.embedded.place import known_place
 from tenantry.adapters.postgres.errors import ClusterNotRunning
-from tenantry.adapters.postgres.migrate import check_record, check_whole, migrate
+from tenantry.adapters.postgres.migrate import (
+    check_schema,
+    check_whole,
+    has_schema,
+    load_migrations,
+    migrate,
+)
 from tenantry.adapters.postgres.one_primary import note_primary
 from tenantry.adapters.postgres.outages import outages_are_unavailable
 from tenantry.adapters.postgres.roles import (
     LOGIN_ROLES,
+    acting_as,
     bootstrap_roles,
     check_passwords,
     derive_password,
     mark_of,
     secret_mark,
 )
-from tenantry.bootstrap.control_key import settle_control_key
+from tenantry.bootstrap.control_key import check_control_key, settle_control_key
 from tenantry.bootstrap.deployment import (
     control_of,
     make_accounts,
@@ -77,7 +86,7 @@ def database(
         try:
             if cluster is not None and not upgrade:
                 asyncio.run(check_whole(cluster.dsn("migrator")))
-            asyncio.run(_migrate(config, cluster, new_passwords))
+            asyncio.run(_migrate(config, cluster, new_passwords, new_control_key))
             asyncio.run(prepare_vectors(config, cluster))
             dsn_for = _dsn_for(config, cluster)
             asyncio.run(_seed(config, dsn_for, new_control_key))
@@ -129,8 +138,13 @@ def _dsn_for(config: Settings, cluster: EmbeddedCluster | None) -> LoginDsnFor:
     return derived_dsns(config.database_url, secret_of(config, "database-secret"))
 
 
-async def _migrate(config: Settings, cluster: EmbeddedCluster | None, new_passwords: bool) -> None:
-    """The schema up to date; on a server of the operator's own the roles first."""
+async def _migrate(
+    config: Settings, cluster: EmbeddedCluster | None, new_passwords: bool, new_control_key: bool
+) -> None:
+    """The schema up to date; on a server of the operator's own the roles first.
+
+    What is refused of that server is refused before its roles are changed.
+    """
     if cluster is not None:
         await migrate(cluster.dsn("migrator"))
         return
@@ -144,13 +158,23 @@ async def _migrate(config: Settings, cluster: EmbeddedCluster | None, new_passwo
         return derived_dsns(url, secret)("migrator")
 
     login_dsn = login_dsn_for(secret)
+
+    async def check(connection: Any) -> None:
+        if await has_schema(connection):
+            async with acting_as(connection, "tenantry_owner"):
+                await check_schema(connection, load_migrations())
+            async with acting_as(connection, "tenantry_control"):
+                known = await known_before(connection)
+            check_control_key(config, known, anew=new_control_key)
+
     with outages_are_unavailable():
         if new_passwords:
             there = await mark_of(url)
         else:
             there = await check_passwords(url, secret, login_dsn_for)
-        await check_record(login_dsn)
-        await bootstrap_roles(url, passwords, mark=secret_mark(secret), instead_of=there)
+        await bootstrap_roles(
+            url, passwords, mark=secret_mark(secret), instead_of=there, check=check
+        )
         await migrate(login_dsn)
 
 

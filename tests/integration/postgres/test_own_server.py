@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 from tests.support.own_server import as_superuser, execute, let_in, tenantry
 
+from tenantry.adapters.keys import control_plane
+from tenantry.adapters.objects.durable_file import DurableFiles
 from tenantry.adapters.postgres.errors import RolesTaken
 from tenantry.adapters.postgres.roles import (
     LOGIN_ROLES,
@@ -58,13 +60,65 @@ def test_another_deployments_secret_opens_nothing_and_takes_no_roles_away(own_se
     assert tenantry(one, own_server, "tenants", "list").returncode != 0
 
 
+NEWER = "9999, 'of_later', repeat('0', 64)"
+MEMBERS = "SELECT string_agg(m::text, ' ' ORDER BY m.oid) FROM pg_auth_members m"
+STORED = "SELECT string_agg(rolpassword, ' ' ORDER BY rolname) FROM pg_authid"
+
+
+@pytest.mark.parametrize("who", ["master", "superuser"])
+def test_new_passwords_are_given_by_no_home_that_is_refused_afterwards(
+    own_server: str, tmp_path: Path, who: str
+) -> None:
+    one, two = tmp_path / "one", tmp_path / "two"
+    superuser = as_superuser(own_server)
+    url = own_server if who == "master" else superuser
+    assert tenantry(one, url, "migrate").returncode == 0
+    for name in ("acme", "globex"):
+        assert tenantry(one, url, "tenants", "create", name, "--plan", "pro").returncode == 0
+    assert tenantry(one, url, "keys", "create", "acme", "--name", "a").returncode == 0
+    before = [execute(superuser, statement) for statement in (STORED, MEMBERS)]
+
+    def refused(why: str) -> None:
+        told = tenantry(two, url, "migrate", "--new-passwords")
+        assert told.returncode == 1 and why in told.stderr, told
+        assert [execute(superuser, statement) for statement in (STORED, MEMBERS)] == before
+        assert tenantry(one, url, "tenants", "list").returncode == 0
+
+    key = two / "control" / "key"
+    refused(f"{key} is not there")
+    control_plane.make(two / "control", DurableFiles())
+    refused(f"{key} is another one")
+    execute(superuser, "DELETE FROM tenantry.control_key")  # as of before there were fingerprints
+    refused(f"{key} is another one")
+    shutil.copy(one / "control" / "key", key)
+    execute(superuser, f"INSERT INTO tenantry.schema_migrations VALUES ({NEWER})")
+    told = tenantry(two, url, "migrate", "--new-passwords")
+    assert told.returncode == 1 and "a newer one wrote it" in told.stderr, told
+    assert execute(superuser, STORED) == before[0]
+    execute(superuser, "DELETE FROM tenantry.schema_migrations WHERE number = 9999")
+    assert tenantry(two, url, "migrate", "--new-passwords").returncode == 0
+    assert tenantry(two, url, "keys", "create", "globex", "--name", "b").returncode == 0
+
+
+def test_where_both_files_are_lost_both_options_go_on_with_new_ones(
+    own_server: str, tmp_path: Path
+) -> None:
+    lost, found = tmp_path / "lost", tmp_path / "found"
+    assert tenantry(lost, own_server, "migrate").returncode == 0
+    for words in (("--new-passwords",), ("--new-control-key",)):
+        assert tenantry(found, own_server, "migrate", *words).returncode == 1
+        assert tenantry(lost, own_server, "tenants", "list").returncode == 0
+    both = ("--new-passwords", "--new-control-key")
+    assert tenantry(found, own_server, "migrate", *both).returncode == 0
+    assert tenantry(found, own_server, "tenants", "list").returncode == 0
+
+
 TRUSTED = (
     "local all all trust",
     "host product all 127.0.0.1/32 trust",
     # where the running deployment comes from
     "host staging all 127.0.0.1/32 scram-sha-256",
 )
-STORED = "SELECT string_agg(rolpassword, ' ' ORDER BY rolname) FROM pg_authid"
 MARK = (
     "SELECT shobj_description(oid, 'pg_authid') FROM pg_roles WHERE rolname = 'tenantry_migrator'"
 )

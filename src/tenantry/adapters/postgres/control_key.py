@@ -61,10 +61,24 @@ class PostgresControlKey(Pooled):
 
     async def _known(self, connection: Any) -> KnownKey:
         fingerprint = await connection.fetchval(self._sql["fingerprint"])
-        if fingerprint is not None:
-            return KnownKey(fingerprint)
-        rows = await connection.fetch(self._sql["sealed"], SEALED_MAX)
-        return KnownKey(None, tuple(_bound(row) for row in rows))
+        return KnownKey(fingerprint) if fingerprint else await _sealed_in(connection)
+
+
+async def known_before(connection: Any) -> KnownKey:
+    """What a schema of whatever version knows; `connection` acts as `tenantry_control`."""
+    sql = statements("sql/control_key.sql")
+    there = {row["relname"] for row in await connection.fetch(sql["tables"])}
+    fingerprint = None
+    if "control_key" in there:
+        fingerprint = await connection.fetchval(sql["fingerprint"])
+    if fingerprint or "api_key" not in there:
+        return KnownKey(fingerprint)
+    return await _sealed_in(connection)
+
+
+async def _sealed_in(connection: Any) -> KnownKey:
+    rows = await connection.fetch(statements("sql/control_key.sql")["sealed"], SEALED_MAX)
+    return KnownKey(None, tuple(_bound(row) for row in rows))
 
 
 def _bound(row: Any) -> tuple[bytes, bytes]:

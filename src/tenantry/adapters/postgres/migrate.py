@@ -29,6 +29,10 @@ STATEMENT_TIMEOUT_MS = 120_000
 RACE_TIMEOUT_MS = 300_000  # how long a start waits for another one that migrates
 _ADVISORY_LOCK = 0x74656E616E747279  # "tenantry" in ASCII
 _HAS_OWNER = "SELECT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = 'tenantry_owner')"
+_HAS_SCHEMA = """
+SELECT EXISTS (SELECT FROM pg_catalog.pg_namespace WHERE nspname = 'tenantry')
+   AND 2 = (SELECT count(*) FROM pg_catalog.pg_roles
+            WHERE rolname IN ('tenantry_owner', 'tenantry_control'))"""
 _HAS_LEDGER = "SELECT to_regclass('tenantry.charge_entry') IS NOT NULL"
 _FILE_NAME = re.compile(r"(\d{4})_([a-z0-9_]+)\.sql")
 
@@ -125,6 +129,12 @@ async def check_whole(dsn: str) -> None:
             raise MigrationsMissing()
     finally:
         await connection.close()
+
+
+async def has_schema(connection: Any) -> bool:
+    """Whether there is one, of whatever version, and roles to read it as; for any login."""
+    found: bool = await connection.fetchval(_HAS_SCHEMA)
+    return found
 
 
 async def check_schema(connection: Any, migrations: Sequence[Migration]) -> int:

@@ -15,12 +15,13 @@ proves nothing where the server asks for no password.
 
 import asyncio
 import base64
+import contextlib
 import hashlib
 import hmac
 import json
 import re
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -78,6 +79,7 @@ async def bootstrap_roles(
     *,
     mark: str | None = None,
     instead_of: str | None = None,
+    check: Callable[[Any], Awaitable[None]] | None = None,
 ) -> None:
     """Create the roles, set the passwords of those that log in, and close the database.
 
@@ -86,7 +88,9 @@ async def bootstrap_roles(
     out keeps the password it has. Idempotent; several starts may race.
 
     `mark`, a `secret_mark`, is noted with the passwords. Raises RolesTaken, having changed nothing,
-    where the roles have another one by then, but for that which they come `instead_of`.
+    where the roles have another one by then, but for that which they come `instead_of`. `check` is
+    called with the connection, in the transaction and before anything is changed; what it raises
+    ends it.
     """
     verifiers = {
         role: to_scram_verifier(passwords[role]) for role in LOGIN_ROLES if role in passwords
@@ -95,7 +99,7 @@ async def bootstrap_roles(
     try:
         for tries_left in reversed(range(_TRIES_MAX)):
             try:
-                await _make_roles(connection, json.dumps(verifiers), mark, instead_of)
+                await _make_roles(connection, json.dumps(verifiers), mark, instead_of, check)
                 break
             except _RACES:
                 if not tries_left:
@@ -174,17 +178,37 @@ async def _accepts(login_dsn: str, may_log_in: bool) -> bool:
 
 
 async def _make_roles(
-    connection: Any, verifiers: str, mark: str | None, instead_of: str | None
+    connection: Any,
+    verifiers: str,
+    mark: str | None,
+    instead_of: str | None,
+    check: Callable[[Any], Awaitable[None]] | None,
 ) -> None:
     async with connection.transaction():
         await connection.execute(_LOCK)
         if mark is not None and await _mark(connection) not in (None, mark, instead_of):
             raise RolesTaken(_TAKEN)
+        if check is not None:
+            await check(connection)
         await connection.execute("SELECT set_config('tenantry.verifiers', $1, true)", verifiers)
         await connection.execute((_HERE / "roles.sql").read_text(encoding="utf-8"))
         await connection.execute((_HERE / "database.sql").read_text(encoding="utf-8"))
         if mark is not None:
             await connection.execute(await connection.fetchval(_COMMENT, mark))
+
+
+@contextlib.asynccontextmanager
+async def acting_as(connection: Any, role: str) -> AsyncIterator[None]:
+    """Read as one of our roles, for who made them or a superuser, in a transaction of whose block
+    nothing stays."""
+    block = connection.transaction()
+    await block.start()
+    try:
+        await connection.execute(f"GRANT {role} TO CURRENT_USER WITH INHERIT FALSE, SET TRUE")
+        await connection.execute(f"SET LOCAL ROLE {role}")
+        yield
+    finally:
+        await block.rollback()
 
 
 def secret_mark(secret: bytes) -> str:

@@ -4,6 +4,12 @@
 -- Starts that may make or note a key come one after another, until their transaction ends.
 SELECT pg_advisory_xact_lock(hashtext('tenantry.control_key'));
 
+-- name: tables
+-- Which of the two there are: an older version made them later than its first one.
+SELECT relname FROM pg_catalog.pg_class
+WHERE relnamespace = (SELECT oid FROM pg_catalog.pg_namespace WHERE nspname = 'tenantry')
+  AND relname IN ('control_key', 'api_key');
+
 -- name: fingerprint
 SELECT fingerprint FROM tenantry.control_key;
 
