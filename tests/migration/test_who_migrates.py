@@ -20,6 +20,10 @@ from tenantry.adapters.postgres.migrate import MIGRATIONS_DIR, migrate
 
 NAMES = ("anna", "bert")
 TOLD = "The schema lacks migrations; run `tenantry migrate`."
+TOUCHED = "ALTER ROLE tenantry_app RESET search_path"
+IS_TOUCHED = """
+SELECT rolconfig IS NULL FROM pg_catalog.pg_roles WHERE rolname = 'tenantry_app'
+"""
 _WORLD = f"""
 INSERT INTO tenantry.placement (placement_id, kind, definition)
   VALUES ('pool', 'pool', '{{"kind": "pool", "account": "111111111111", "region": "us-east-1",
@@ -96,3 +100,20 @@ def test_a_command_does_not_upgrade_the_database(home: Path, words: tuple[str, .
     assert listed.returncode == 0
     assert {name for name in NAMES if f'"{name}"' in listed.stdout} == set(NAMES)
     assert json.loads(tenantry(home, "doctor", "--json").stdout)["problems"] == []
+
+
+def test_a_command_changes_no_role_of_a_home_that_it_refuses(home: Path) -> None:
+    bootstrapped = home / "postgres.bootstrapped"
+    ours = bootstrapped.read_text()
+    in_database(home, TOUCHED)
+    bootstrapped.write_text("of other roles")
+    refused = tenantry(home, "tenants", "list")
+    assert (refused.returncode, refused.stderr) == (1, f"tenantry: {TOLD}\n")
+    assert bootstrapped.read_text() == "of other roles"
+    bootstrapped.write_text(ours)  # so that this start changes no role either
+    assert in_database(home, IS_TOUCHED) is True
+    bootstrapped.write_text("of other roles")
+    assert tenantry(home, "migrate").returncode == 0
+    assert in_database(home, IS_TOUCHED) is False
+    listed = tenantry(home, "tenants", "list", "--json")
+    assert {name for name in NAMES if f'"{name}"' in listed.stdout} == set(NAMES)

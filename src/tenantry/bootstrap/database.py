@@ -17,7 +17,6 @@ from tenantry.adapters.postgres.embedded.place import known_place
 from tenantry.adapters.postgres.errors import ClusterNotRunning
 from tenantry.adapters.postgres.migrate import (
     check_schema,
-    check_whole,
     has_schema,
     load_migrations,
     migrate,
@@ -81,11 +80,9 @@ def database(
     cluster = None
     if config.database_url is None:
         cluster = EmbeddedCluster(config.home, bin_dir=config.postgres_bin)
-        cluster.start()
+        cluster.start(upgrade=upgrade)
     try:
         try:
-            if cluster is not None and not upgrade:
-                asyncio.run(check_whole(cluster.dsn("migrator")))
             asyncio.run(_migrate(config, cluster, new_passwords, new_control_key))
             asyncio.run(prepare_vectors(config, cluster))
             dsn_for = _dsn_for(config, cluster)

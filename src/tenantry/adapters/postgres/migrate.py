@@ -103,30 +103,27 @@ async def check_record(dsn: str, *, folder: Path = MIGRATIONS_DIR) -> None:
     `dsn` logs in as `tenantry_migrator` or as a superuser. Where there are no roles yet, or the
     migrator may not log in yet, nothing was applied that could be read.
     """
-    try:
-        connection = await connect(dsn)
-    except (asyncpg.InvalidAuthorizationSpecificationError, asyncpg.InsufficientPrivilegeError):
-        return
-    try:
-        if await connection.fetchval(_HAS_OWNER):
-            await connection.execute("SET ROLE tenantry_owner")
-            await check_schema(connection, load_migrations(folder))
-    finally:
-        await connection.close()
+    await _applied(dsn, load_migrations(folder))
 
 
 async def check_whole(dsn: str) -> None:
-    """Raises MigrationsMissing where an older version has made the schema, and what `migrate`
-    raises before it applies anything; writes nothing. An empty database is no older one's.
-
-    `dsn` logs in as `tenantry_migrator`.
-    """
+    """As `check_record`, and raises MigrationsMissing where an older version has made the schema.
+    An empty database is no older one's."""
     migrations = load_migrations()
-    connection = await connect(dsn)
+    if 0 < await _applied(dsn, migrations) < len(migrations):
+        raise MigrationsMissing()
+
+
+async def _applied(dsn: str, migrations: Sequence[Migration]) -> int:
     try:
+        connection = await connect(dsn)
+    except (asyncpg.InvalidAuthorizationSpecificationError, asyncpg.InsufficientPrivilegeError):
+        return 0
+    try:
+        if not await connection.fetchval(_HAS_OWNER):
+            return 0
         await connection.execute("SET ROLE tenantry_owner")
-        if 0 < await check_schema(connection, migrations) < len(migrations):
-            raise MigrationsMissing()
+        return await check_schema(connection, migrations)
     finally:
         await connection.close()
 

@@ -30,7 +30,7 @@ from tenantry.adapters.postgres.errors import (
 )
 from tenantry.adapters.postgres.guardian import ports, processes
 from tenantry.adapters.postgres.guardian.status import ClusterStatus, read_status
-from tenantry.adapters.postgres.migrate import check_record
+from tenantry.adapters.postgres.migrate import check_record, check_whole
 
 START_TIMEOUT_S = 120.0  # recovery after a crash replays up to max_wal_size
 WORD_DUE_S = 2.0  # from the guardian; later it is seen whether it can write one at all
@@ -74,8 +74,11 @@ class EmbeddedCluster:
         self._place: place.Place | None = None
         self._passwords: dict[str, str] = {}
 
-    def start(self) -> None:
+    def start(self, *, upgrade: bool = True) -> None:
         """Bring the cluster up, make it where it is new, and wait until it answers.
+
+        `upgrade`: else one that an older version made is refused with MigrationsMissing, its roles
+        as they are.
 
         Raises ClusterInUse where another Tenantry runs it, ClusterMismatch where the data is
         not this home's or this PostgreSQL's, ClusterDiskFull, ClusterUnsupported, ClusterFailed.
@@ -129,7 +132,7 @@ class EmbeddedCluster:
         self._news.start()
         try:
             self._await_ready()
-            self._bootstrap(where)
+            self._bootstrap(where, upgrade)
         except BaseException as failure:
             self.note(failure)
             self.stop()
@@ -303,20 +306,24 @@ class EmbeddedCluster:
             ClusterFailed(f"PostgreSQL did not start: {reason}"), self._place.folder
         )
 
-    def _bootstrap(self, where: place.Place) -> None:
+    def _bootstrap(self, where: place.Place, upgrade: bool) -> None:
         """Make the database and the roles where this cluster has not seen their present text.
 
         Raises as `migrate` for a schema that is not ours to upgrade, whose roles stay as they are.
         """
         done = where.home / "postgres.bootstrapped"
-        if done.exists() and done.read_text(encoding="ascii") == roles.text_digest():
+        is_done = done.exists() and done.read_text(encoding="ascii") == roles.text_digest()
+        if is_done and upgrade:
             return
 
         async def run() -> None:
-            maintenance = self.dsn("superuser", database="postgres")
-            await roles.ensure_database(maintenance, DATABASE)
-            await check_record(self.dsn("superuser"))
-            await roles.bootstrap_roles(self.dsn("superuser"), self._passwords)
+            if not is_done:
+                maintenance = self.dsn("superuser", database="postgres")
+                await roles.ensure_database(maintenance, DATABASE)
+            check = check_record if upgrade else check_whole
+            await check(self.dsn("superuser"))
+            if not is_done:
+                await roles.bootstrap_roles(self.dsn("superuser"), self._passwords)
 
         _in_own_loop(run)
         done.write_text(roles.text_digest(), encoding="ascii")
