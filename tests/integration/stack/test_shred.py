@@ -11,6 +11,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -23,6 +24,11 @@ from tests.support.stack_clients import converse_body, converse_path
 from tests.support.stack_command import tenantry
 
 CANARIES = 100
+CTRL_C = b"\x03"
+ON_A_TERMINAL = """
+import os, pty, sys
+sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))
+"""
 
 
 @pytest.fixture(scope="module")
@@ -112,6 +118,33 @@ def test_a_shred_asks_for_the_name(shredding: Stack) -> None:
         refused = tenantry(shredding.home, "tenants", "shred", anna.name, *given)
         assert refused.returncode == 1, given
         assert "nothing was shredded" in refused.stderr or not given
+    for tenant in (anna, bert):
+        status = shredding.http("POST", converse_path(MODEL), converse_body(), tenant=tenant)[0]
+        assert status == 200
+
+
+def test_the_first_interrupt_at_the_question_ends_the_command(shredding: Stack) -> None:
+    anna, bert = shredding.tenants()
+    asked = [sys.executable, "-m", "tenantry.entrypoints.cli.main", "tenants", "shred", anna.name]
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("TENANTRY_")}
+    with subprocess.Popen(
+        [sys.executable, "-c", ON_A_TERMINAL, *asked],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env={**environment, "TENANTRY_HOME": str(shredding.home)},
+    ) as shred:
+        assert shred.stdin is not None and shred.stdout is not None
+        try:
+            said = b""
+            while b"name to go on" not in said:
+                said += (piece := os.read(shred.stdout.fileno(), 1_000))
+                assert piece, said
+            time.sleep(1)  # it reads only after it has asked, and Python hears it no sooner
+            shred.stdin.write(CTRL_C)
+            shred.stdin.flush()
+            assert shred.wait(30) == 130
+        finally:
+            shred.kill()
     for tenant in (anna, bert):
         status = shredding.http("POST", converse_path(MODEL), converse_body(), tenant=tenant)[0]
         assert status == 200

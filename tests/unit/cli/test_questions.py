@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import click
 import pytest
@@ -61,6 +62,19 @@ def _is_asked() -> None:
     confirm("Is it?")
 
 
+def _is_asked_in_a_block() -> None:
+    with _after_a_refusal():
+        confirm("Is it?")
+
+
+@contextlib.contextmanager
+def _after_a_refusal() -> Iterator[None]:
+    try:
+        raise ValueError
+    except ValueError:  # which Python makes the context of what ends the block
+        yield
+
+
 def _puts_away() -> None:
     try:
         raise KeyboardInterrupt
@@ -68,7 +82,7 @@ def _puts_away() -> None:
         raise click.ClickException("interrupted; canaries are left") from None
 
 
-@pytest.mark.parametrize("doing", [_waits, _is_asked, _puts_away])
+@pytest.mark.parametrize("doing", [_waits, _is_asked, _is_asked_in_a_block, _puts_away])
 def test_what_is_interrupted_is_no_finding(
     status_of: StatusOf,
     doing: Callable[[], None],

@@ -13,6 +13,7 @@ from typing import Any
 
 from tenantry.adapters.postgres.api_keys import secret_aad
 from tenantry.adapters.postgres.pooled import Pooled
+from tenantry.adapters.postgres.statements import statements
 from tenantry.domain.errors import Corrupt
 from tenantry.domain.ids import ApiKeyId, TenantId
 

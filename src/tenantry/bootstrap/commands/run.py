@@ -1,10 +1,11 @@
-"""One piece of work of a command, on the database."""
+"""The work of a command, on the database."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from typing import TypeVar
+import contextlib
+from collections.abc import Awaitable, Callable, Iterator
+from typing import Protocol, TypeVar
 
 from tenantry.adapters.postgres.connections import Databases, LoginDsnFor
 from tenantry.bootstrap.control_key import control_key_of
@@ -13,6 +14,13 @@ from tenantry.bootstrap.deployment import settings
 from tenantry.config import Settings
 
 T = TypeVar("T")
+Work = Callable[[Settings, Databases, LoginDsnFor], Awaitable[T]]
+
+
+class RunWork(Protocol):
+    """Runs one piece of work."""
+
+    def __call__(self, work: Work[T], /) -> T: ...
 
 
 def run(work: Callable[[Settings, Databases], Awaitable[T]]) -> T:
@@ -20,14 +28,19 @@ def run(work: Callable[[Settings, Databases], Awaitable[T]]) -> T:
     return run_with_logins(lambda config, databases, _: work(config, databases), "tenantry cli")
 
 
-def run_with_logins(
-    work: Callable[[Settings, Databases, LoginDsnFor], Awaitable[T]], application: str
-) -> T:
-    """The same for work that opens connections of its own. `application` is its name in
-    PostgreSQL."""
+def run_with_logins(work: Work[T], application: str) -> T:
+    """The same for work that opens connections of its own."""
+    with on_database(application) as run_one:
+        return run_one(work)
+
+
+@contextlib.contextmanager
+def on_database(application: str) -> Iterator[RunWork]:
+    """What runs pieces of work on one database, each in a loop of its own: between them a person
+    can be asked. `application` is its name in PostgreSQL."""
     config = settings()
 
-    async def main(dsn_for: LoginDsnFor) -> T:
+    async def main(dsn_for: LoginDsnFor, work: Work[T]) -> T:
         databases = await Databases.open(dsn_for, application=application)
         try:
             await control_key_of(config, databases)
@@ -36,4 +49,4 @@ def run_with_logins(
             await databases.close()
 
     with attached_or_started(config) as dsn_for:
-        return asyncio.run(main(dsn_for))
+        yield lambda work: asyncio.run(main(dsn_for, work))

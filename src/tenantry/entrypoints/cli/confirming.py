@@ -52,7 +52,7 @@ def _heard(ask: Callable[[], T], instead: str) -> T:
         try:
             return ask()
         except click.Abort as broken:
-            if interrupted(broken):
-                raise
+            if interrupted(broken):  # told by its cause, which no block that it ends replaces
+                raise click.Abort from KeyboardInterrupt()
             say(err=True)  # ends the line of the question
     raise click.ClickException(f"broken off: nobody can be asked here; {instead} needs no answer")

@@ -11,7 +11,7 @@ from typing import Any, Final
 import click
 
 from tenantry.application.shredding import Progress, Shredder, advance_shred, begin_shred
-from tenantry.bootstrap.commands.shredding import Look, archive_signer, run_with_shredder
+from tenantry.bootstrap.commands.shredding import Look, archive_signer, shredding
 from tenantry.domain.shred import (
     CertificateBroken,
     certificate_text,
@@ -73,12 +73,13 @@ def shred(
         raise click.UsageError("Missing argument 'TENANT'.")
     which = tenant
 
-    async def work(shredder: Shredder, look: Look) -> dict[str, Any]:
+    async def to_ask(shredder: Shredder, _: Look) -> str | None:
+        """The name to ask for; None where it was begun."""
         found = await shredder.control.get_tenant(which)
-        confirmed = name
-        if await shredder.book.get(found.id) is None and confirmed is None:
-            confirmed = _asked(found.name)
-        begun = await begin_shred(shredder, found.id, confirmed or "", who())
+        return None if await shredder.book.get(found.id) else found.name
+
+    async def work(shredder: Shredder, look: Look) -> dict[str, Any]:
+        begun = await begin_shred(shredder, which, confirmed or "", who())
         for host in gone:
             count = await shredder.holders.declare_gone(host)
             say(f"{host}: {count} processes are taken for gone", err=True)
@@ -86,7 +87,12 @@ def shred(
         assert shred.certificate is not None and shred.signature is not None
         return document_of(shred.certificate, shred.signature, shredder.signer.public_key)
 
-    document = run_with_shredder(work)
+    with shredding() as run:
+        confirmed = name
+        # Asked outside a loop, which would keep Ctrl-C from the question.
+        if confirmed is None and (asked := run(to_ask)) is not None:
+            confirmed = _asked(asked)
+        document = run(work)
     if json_output:
         print_json(document)
     else:
