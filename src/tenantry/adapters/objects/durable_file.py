@@ -58,7 +58,12 @@ class DurableFiles:
 
     def replace(self, path: Path, data: bytes) -> None:
         try:
-            self._temporary(path, data).replace(path)
+            temporary = self._temporary(path, data)
+            try:
+                temporary.replace(path)
+            except BaseException:
+                temporary.unlink(missing_ok=True)
+                raise
             self._sync_folder(path.parent)
         except OSError as error:
             raise _unavailable(error, path) from error
