@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Sequence
 from typing import Any, TypeVar
 
 from tenantry.adapters.objects.disk import DiskObjects
+from tenantry.adapters.objects.durable_file import DurableFiles
 from tenantry.adapters.postgres.audit_access import AuditAccess, AuditRole
 from tenantry.adapters.postgres.connections import derived_dsns
 from tenantry.adapters.postgres.embedded import EmbeddedCluster
@@ -105,7 +106,7 @@ def _dsns(config: Settings) -> Any:
         cluster = EmbeddedCluster(config.home, bin_dir=config.postgres_bin)
         cluster.attach()
         return cluster.dsn
-    note_primary(url, config.home / "control")
+    note_primary(url, config.home / "control", DurableFiles())
     of_role = derived_dsns(url, secret_of(config, "database-secret"))
 
     def dsn_for(role: AuditRole) -> str:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tenantry.adapters import shipped
+from tenantry.adapters.objects.durable_file import DurableFiles
 from tenantry.adapters.postgres.connections import Databases, LoginDsnFor, derived_dsns
 from tenantry.adapters.postgres.control import DEFAULT_POOL_ID
 from tenantry.adapters.postgres.control_key import known_before
@@ -131,7 +132,7 @@ def _dsn_for(config: Settings, cluster: EmbeddedCluster | None) -> LoginDsnFor:
     if cluster is not None:
         return cluster.dsn
     assert config.database_url is not None
-    note_primary(config.database_url, config.home / "control")
+    note_primary(config.database_url, config.home / "control", DurableFiles())
     return derived_dsns(config.database_url, secret_of(config, "database-secret"))
 
 
@@ -147,7 +148,7 @@ async def _migrate(
         return
     assert config.database_url is not None
     secret = make_secret(config, "database-secret")
-    note_primary(config.database_url, config.home / "control")
+    note_primary(config.database_url, config.home / "control", DurableFiles(), may_change=True)
     passwords = {role: derive_password(secret, role) for role in LOGIN_ROLES}
     url = config.database_url
 

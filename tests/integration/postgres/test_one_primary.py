@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,9 +17,46 @@ from tests.support.own_server import OwnServer, execute, own_server, started_own
 
 from tenantry.adapters.postgres import one_primary
 from tenantry.adapters.postgres.dial import connect, reach
+from tenantry.adapters.postgres.primary_note import NAME
 from tenantry.domain.errors import Unavailable
 
 _PORT = "SELECT inet_server_port()"
+# A process with a connection that it keeps, and opens no other. Tells the port, and when it ended.
+_KEEPS = """
+import asyncio, pathlib, sys
+from tenantry.adapters.objects.durable_file import DurableFiles
+from tenantry.adapters.postgres.dial import reach
+from tenantry.adapters.postgres.one_primary import note_primary
+
+async def main(url, folder):
+    note_primary(url, pathlib.Path(folder), DurableFiles())
+    kept = await reach(url, timeout=30)
+    ended = asyncio.Event()
+    kept.add_termination_listener(lambda _: ended.set())
+    print(await kept.fetchval("SELECT inet_server_port()"), flush=True)
+    await ended.wait()
+    print("ended", flush=True)
+
+asyncio.run(main(*sys.argv[1:]))
+"""
+
+
+@contextlib.contextmanager
+def keeping(url: str, folder: Path) -> Iterator[subprocess.Popen[str]]:
+    """Another process of that folder, which has a connection."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", _KEEPS, url, str(folder)], stdout=subprocess.PIPE, text=True
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def line_of(process: subprocess.Popen[str]) -> str:
+    assert process.stdout is not None
+    return process.stdout.readline().strip()
 
 
 @contextlib.contextmanager
@@ -77,6 +116,53 @@ def test_what_is_open_to_the_old_primary_ends_with_the_first_word_of_the_new_one
         asyncio.run(run(old, new, url))
 
 
+def test_other_processes_of_the_machine_leave_the_old_primary_too(tmp_path: Path) -> None:
+    with pair() as (old, new, _):
+        hosts = f"127.0.0.1:{new.port},127.0.0.1:{old.port}"
+        url = f"postgresql://master:secret@{hosts}/product?sslmode=disable"
+        with keeping(url, tmp_path) as one:
+            assert line_of(one) == str(old.port)
+            new.promote()  # and the old one goes on
+            with keeping(url, tmp_path) as other:
+                assert line_of(other) == str(new.port)
+                assert line_of(one) == "ended"
+                assert other.poll() is None
+
+
+def test_a_look_at_a_promoted_copy_stops_nobody(tmp_path: Path) -> None:
+    with started_own_server() as production, own_server() as copy:
+        done = tenantry(tmp_path, production.url, "migrate")
+        assert done.returncode == 0, done.stderr
+        copy.follow(production.url)
+        copy.start()
+        copy.promote()
+        url = f"{production.url}?sslmode=disable"
+        with keeping(url, tmp_path / "control") as gateway:
+            assert line_of(gateway) == str(production.port)
+            looked = tenantry(tmp_path, copy.url, "tenants", "list")
+            assert looked.returncode == 0, looked.stderr
+            assert "has gone on to timeline 2" in looked.stderr
+            done = tenantry(tmp_path, production.url, "tenants", "create", "acme", "--plan", "pro")
+            assert done.returncode == 0, done.stderr
+            assert f"127.0.0.1:{copy.port} has gone on from it to 2" in done.stderr
+            assert gateway.poll() is None
+        assert "acme" not in tenantry(tmp_path, copy.url, "tenants", "list").stdout
+
+
+def test_a_look_at_an_unrelated_server_forgets_no_timeline(tmp_path: Path) -> None:
+    with pair() as (old, new, url), started_own_server() as unrelated:
+        assert tenantry(tmp_path, url, "migrate").returncode == 0
+        old.stop()
+        new.promote()
+        for each in (url, unrelated.url):
+            done = tenantry(tmp_path, each, "migrate")
+            assert done.returncode == 0, done.stderr
+        new.stop()
+        old.start()
+        told = tenantry(tmp_path, url, "tenants", "list")
+        assert told.returncode == 1 and "its timeline is 1" in told.stderr
+
+
 def test_another_server_is_no_second_choice() -> None:
     with started_own_server() as one, started_own_server() as other:
         hosts = f"127.0.0.1:{one.port},127.0.0.1:{other.port}"
@@ -109,8 +195,8 @@ def test_a_restart_knows_which_primary_is_the_old_one(tmp_path: Path) -> None:
         old.stop()
         new.promote()
         run("tenants", "create", "acme", "--plan", "pro")
-        note = tmp_path / "control" / one_primary.NOTE
-        assert note.read_text().endswith("/2\n") and note.stat().st_mode & 0o777 == 0o600
+        note = tmp_path / "control" / NAME
+        assert "/2 " in note.read_text() and note.stat().st_mode & 0o777 == 0o600
         old.start()
         told = run("tenants", "list")
         assert "acme" in told.stdout

@@ -4,12 +4,14 @@ After a fail-over without fencing the old primary comes back and takes writes be
 A promotion begins a timeline with a higher number, so whoever has seen that knows the old one.
 
 Owns: for each address, the server and the timeline that this process has seen, and which of its
-connections are of them; a note of it in the data folder, for other processes and the next start.
+connections are of them. What it sees it notes in the data folder (`primary_note.py`), and while it
+has connections open it looks there every second for what other processes have seen.
 Does not own: fencing. Of two servers on the same timeline, or of one whose successor nobody here
 has seen yet, nothing can be told.
 
 Invariants: within a process one server of an address is used, and its timeline never goes back.
-A connection is not kept beside one of a later timeline.
+A connection is not kept beside one of a later timeline. What was seen at other hosts is told, and
+refuses nothing: it may be a copy that somebody looked at.
 
 A server that does not tell its timeline, as some hosts of PostgreSQL do not let it, is taken as
 it is. So is one behind a socket of this machine: nothing fails over there.
@@ -20,19 +22,30 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import os
 import re
+import threading
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import parse_qsl, unquote, urlsplit
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, WeakSet
 
 import asyncpg
 
-NOTE: Final = "database-server"  # as the file is named: server, timeline, with a slash
+from tenantry.adapters.postgres.primary_note import (
+    NAME,
+    PrimaryNote,
+    Sighting,
+    host_of,
+    hosts_told,
+    of_hosts,
+)
+from tenantry.domain.errors import Unavailable
+from tenantry.ports.objects import Files
+
+LOOK_EVERY_S: Final = 1.0
 _PORT: Final = 5432
-_NOTED: Final = re.compile(r"(-?\d{1,20})/(\d{1,10})\n?", re.ASCII)
 _HOST: Final = re.compile(r"\[([^\[\]]+)\](?::(.*))?|([^:]+)(?::(.*))?")
 # The timeline of the log that is written: the control file follows with the next checkpoint.
 _WHICH: Final = """
@@ -49,23 +62,21 @@ UNTOLD: Final = (
 _log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class _Which:
-    server: int  # its system identifier, which a standby has from its primary
-    timeline: int
-
-
 @dataclass(slots=True)
 class Primary:
     """What this process knows of the server at one address."""
 
-    note: Path | None = None
-    seen: _Which | None = None
+    hosts: frozenset[str]
+    note: PrimaryNote | None = None
+    may_change: bool = False  # this process is a start: whichever server it finds is the one
+    seen: Sighting | None = None
     told: set[str] = field(default_factory=set)
     # Of which timeline, and of which loop, whose thread alone may end it.
     _open: WeakKeyDictionary[Any, tuple[int, asyncio.AbstractEventLoop]] = field(
         default_factory=WeakKeyDictionary
     )
+    _looking: WeakSet[asyncio.AbstractEventLoop] = field(default_factory=WeakSet)
+    _lock: threading.Lock = field(default_factory=threading.Lock)  # of the two above
 
     async def refusal(self, connection: Any, timeout_s: float) -> str | None:
         """Why this connection must not be used; None: it may be, and is of the one server."""
@@ -73,32 +84,80 @@ class Primary:
             row = await connection.fetchrow(_WHICH, timeout=timeout_s)
         except UNTOLD:
             return None
-        found = _Which(row["server"], row["timeline"])
-        noted = self._noted()
-        if noted is not None and noted.server == (self.seen or found).server:
-            self._advance(noted)
-        if self.seen is None or self.seen.server == found.server:
-            self._advance(found)
-        assert self.seen is not None
-        if found.server != self.seen.server:
-            return (
-                f"it is another server (system identifier {found.server}) than the one this"
-                f" process works with ({self.seen.server}); where it takes its place, restart"
-                " Tenantry"
-            )
-        if found.timeline < self.seen.timeline:
-            where = "" if self.note is None else f", remove {self.note} and restart Tenantry"
-            return (
-                f"its timeline is {found.timeline}, and another server has gone on from it to"
-                f" {self.seen.timeline}: it is a primary of before a fail-over, which must be"
-                f" stopped or made a standby; where it is to be the one again{where}"
-            )
-        self._open[connection] = (found.timeline, asyncio.get_running_loop())
-        if noted != self.seen:
-            self._write(self.seen)
-        return None
+        found = Sighting(row["server"], row["timeline"], self.hosts)
+        noted = self._noted() or []
+        self._heed(noted)
+        here = of_hosts(noted, self.hosts)
+        why = self._another(here, found) or self._overtaken(here, found)
+        if why is not None:
+            return why
+        is_first = self.seen is None
+        if is_first:
+            self._tell_of_copies(noted, found)
+        self._advance(found)
+        self._hold(connection, found.timeline)
+        self._note_down(is_first and self.may_change)
+        return self._overtaken((), found)  # meanwhile, where another thread looks too
 
-    def _advance(self, found: _Which) -> None:
+    def _another(self, here: Sequence[Sighting], found: Sighting) -> str | None:
+        if self.seen is not None:
+            server, whose, done = self.seen.server, "process", "restart Tenantry"
+        elif here and not self.may_change:
+            server, whose = here[-1].server, "data folder"
+            done = "restart Tenantry or run `tenantry migrate`"
+        else:
+            return None
+        if found.server == server:
+            return None
+        return (
+            f"it is another server (system identifier {found.server}) than the one this {whose}"
+            f" works with ({server}); where it takes its place, {done}"
+        )
+
+    def _overtaken(self, here: Sequence[Sighting], found: Sighting) -> str | None:
+        known = [each.timeline for each in here if each.server == found.server]
+        if self.seen is not None:
+            known.append(self.seen.timeline)
+        if (latest := max(known, default=found.timeline)) <= found.timeline:
+            return None
+        where = ""
+        if self.note is not None:
+            where = f", stop Tenantry, remove {self.note.path}, and start it"
+        return (
+            f"its timeline is {found.timeline}, and another server has gone on from it to"
+            f" {latest}: it is a primary of before a fail-over, which must be stopped or made a"
+            f" standby; where it is to be the one again{where}"
+        )
+
+    def _tell_of_copies(self, noted: Sequence[Sighting], found: Sighting) -> None:
+        """At other hosts the same server is a copy, or the primary of before or after a fail-over
+        to another address. Which it is only an operator knows."""
+        is_known = any(each.is_of(found) for each in noted)
+        for each in noted:
+            if each.server != found.server or not each.hosts.isdisjoint(self.hosts):
+                continue
+            where, there = hosts_told(self.hosts), hosts_told(each.hosts)
+            if each.timeline > found.timeline:
+                _log.warning(
+                    "the database at %s is on timeline %d, and the one at %s has gone on from it to"
+                    " %d: nobody may write to both; where that is a copy, remove its line from %s",
+                    *(where, found.timeline, there, each.timeline, self.note and self.note.path),
+                )
+            elif each.timeline < found.timeline and not is_known:
+                _log.warning(
+                    "the database at %s has gone on to timeline %d from the one at %s (%d), with"
+                    " which this data folder worked: nobody may write to both; a copy is better"
+                    " looked at with a data folder of its own",
+                    *(where, found.timeline, there, each.timeline),
+                )
+
+    def _heed(self, noted: Sequence[Sighting]) -> None:
+        """What others have seen of the server that this process works with."""
+        for each in of_hosts(noted, self.hosts):
+            if self.seen is not None and each.server == self.seen.server:
+                self._advance(each)
+
+    def _advance(self, found: Sighting) -> None:
         """What is open of an earlier timeline is ended: it may lead to the old primary."""
         if self.seen is not None and found.timeline <= self.seen.timeline:
             return
@@ -106,36 +165,62 @@ class Primary:
             _log.warning(
                 "the database went on from timeline %d to %d", self.seen.timeline, found.timeline
             )
-        self.seen = found
-        self.told.clear()
-        for connection, (timeline, loop) in list(self._open.items()):
+            self.told.clear()
+        self.seen = Sighting(found.server, found.timeline, self.hosts)
+        with self._lock:
+            is_open = list(self._open.items())
+        for connection, (timeline, loop) in is_open:
             if timeline < found.timeline:
                 with contextlib.suppress(RuntimeError):  # that loop has ended, with what it had
                     loop.call_soon_threadsafe(connection.terminate)
 
-    def _noted(self) -> _Which | None:
-        """None, too, where there is no reading it: the note is only what another process knew."""
-        if self.note is None:
-            return None
-        try:
-            found = _NOTED.fullmatch(self.note.read_text("ascii"))
-        except (OSError, UnicodeDecodeError):
-            return None
-        return None if found is None else _Which(int(found[1]), int(found[2]))
+    def _hold(self, connection: Any, timeline: int) -> None:
+        loop = asyncio.get_running_loop()
+        with self._lock:
+            self._open[connection] = (timeline, loop)
+            if self.note is None or loop in self._looking:
+                return
+            self._looking.add(loop)
+        loop.call_later(LOOK_EVERY_S, self._look, loop)
 
-    def _write(self, which: _Which) -> None:
-        """Of two that write at once the later one may lose; its next connection notes it again."""
-        if self.note is None:
-            return
-        beside = self.note.with_name(f"{self.note.name}.{os.getpid()}")
+    def _look(self, loop: asyncio.AbstractEventLoop) -> None:
+        """For as long as a connection of this loop is there: one that is kept busy, or pinned,
+        would never hear of the new primary otherwise."""
+        with self._lock:
+            if not any(of is loop for _, of in self._open.values()):
+                self._looking.discard(loop)
+                return
+        loop.call_later(LOOK_EVERY_S, self._look, loop)
+        self._heed(self._noted() or [])
+        self._note_down(False)
+
+    def _noted(self) -> list[Sighting] | None:
+        """None: there is no note, or no reading it. It is only what others knew."""
         try:
-            beside.write_text(f"{which.server}/{which.timeline}\n", "ascii")
-            beside.chmod(0o600)
-            beside.replace(self.note)
+            return None if self.note is None else self.note.read()
         except OSError as refused:
-            if (line := f"{self.note}: {refused.strerror}") not in self.told:
-                self.told.add(line)
-                _log.warning("the database's timeline could not be noted: %s", line)
+            self._tell(f"what others have seen is not known: {refused}")
+            return None
+
+    def _note_down(self, last: bool) -> None:
+        """What cannot be read is not replaced."""
+        if self.note is None or self.seen is None or (noted := self._noted()) is None:
+            return
+        here = of_hosts(noted, self.hosts)
+        is_known = any(
+            each.is_of(self.seen) and each.timeline >= self.seen.timeline for each in here
+        )
+        if is_known and not (last and here[-1].server != self.seen.server):
+            return
+        try:
+            self.note.add(self.seen, last=last)
+        except (OSError, Unavailable) as refused:
+            self._tell(f"it could not be noted: {refused}")
+
+    def _tell(self, line: str) -> None:
+        if line not in self.told:
+            self.told.add(line)
+            _log.warning("the database's timeline: %s", line)
 
 
 _KNOWN: dict[str, Primary] = {}  # of this process; by address
@@ -144,15 +229,23 @@ _KNOWN: dict[str, Primary] = {}  # of this process; by address
 def primary_of(dsn: str) -> Primary | None:
     """What is known of the server that a URL leads to. None where nothing is to be known: behind
     a socket of this machine."""
-    address = _address(dsn)
-    return None if address is None else _KNOWN.setdefault(address, Primary())
+    hosts = hosts_of(dsn)
+    if all(name.startswith("/") for name, _ in hosts):  # or there are none: the driver's default
+        return None
+    told = [host_of(*each) for each in hosts]
+    return _KNOWN.setdefault(",".join(told), Primary(frozenset(told)))
 
 
-def note_primary(url: str, folder: Path) -> None:
+def note_primary(url: str, folder: Path, files: Files, *, may_change: bool = False) -> None:
     """From now on what this process sees of that server is noted in `folder`, and what others
-    noted there holds."""
+    noted there holds.
+
+    `may_change`: another server than the noted one may have taken its place, as at a start. Else
+    it is refused: other processes of the data folder may still work with the noted one.
+    """
     if (primary := primary_of(url)) is not None:
-        primary.note = folder / NOTE
+        primary.note = PrimaryNote(folder / NAME, files)
+        primary.may_change = primary.may_change or may_change
 
 
 def hosts_of(dsn: str) -> list[tuple[str, int]]:
@@ -175,10 +268,3 @@ def hosts_of(dsn: str) -> list[tuple[str, int]]:
             name, port = unquote(name), unquote(port or "")
         found.append((name, int(port) if port else _PORT))
     return found
-
-
-def _address(dsn: str) -> str | None:
-    hosts = hosts_of(dsn)
-    if all(name.startswith("/") for name, _ in hosts):  # or there are none: the driver's default
-        return None
-    return ",".join(f"{name}:{port}" for name, port in hosts)

@@ -1,0 +1,103 @@
+"""The note in the data folder of which servers its processes have seen, and of what timeline.
+
+A line each, `<system identifier>/<timeline> <host>:<port>,…`: the hosts are those of the URL that
+led there. Of the lines that share a host with a URL the last names the server that the data folder
+works with there; the others keep what is known of servers that were there before, or elsewhere.
+
+Invariants: a line's timeline never goes back. A line of other hosts is never touched, but for the
+oldest one where there are more than `LINES_MAX`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+from urllib.parse import quote
+
+from tenantry.ports.objects import Files
+
+NAME: Final = "database-server"
+LINES_MAX: Final = 64
+_LINE: Final = re.compile(r"(-?\d{1,20})/(\d{1,10}) (\S+)", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """A server, the latest timeline that was seen of it, and the hosts it was reached by."""
+
+    server: int  # its system identifier, which a standby has from its primary
+    timeline: int
+    hosts: frozenset[str]  # each `host:port`, with no blank and no comma
+
+    def is_of(self, other: Sighting) -> bool:
+        return (self.server, self.hosts) == (other.server, other.hosts)
+
+
+@dataclass(frozen=True, slots=True)
+class PrimaryNote:
+    """The file, which all processes of the data folder share."""
+
+    path: Path
+    files: Files
+
+    def read(self) -> list[Sighting]:
+        """Every line that can be read as one; none where there is no file. Raises OSError."""
+        try:
+            text = self.path.read_bytes().decode("ascii", "replace")
+        except FileNotFoundError:
+            return []
+        lines = (_LINE.fullmatch(line) for line in text.splitlines())
+        return [
+            Sighting(int(line[1]), int(line[2]), frozenset(line[3].split(",")))
+            for line in lines
+            if line is not None
+        ]
+
+    def add(self, seen: Sighting, *, last: bool) -> None:
+        """Merges a sighting. `last`: it is the one its hosts lead to, also where it has a line
+        before another's. Raises OSError and `Unavailable`."""
+        with self._alone():
+            noted = self.read()
+            at = next((at for at, line in enumerate(noted) if line.is_of(seen)), None)
+            if at is None:
+                noted.append(seen)
+            else:
+                line = noted.pop(at)
+                newest = max(seen, line, key=lambda each: each.timeline)
+                noted.insert(len(noted) if last else at, newest)
+            text = "".join(_to_line(each) for each in noted[-LINES_MAX:])
+            self.files.replace(self.path, text.encode("ascii"))
+
+    @contextlib.contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Among all processes of this machine: of two that write at once no line is lost."""
+        descriptor = os.open(self.path.parent, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(descriptor)
+
+
+def host_of(name: str, port: int) -> str:
+    """As a line has it."""
+    return f"{quote(name, safe=':')}:{port}"
+
+
+def hosts_told(hosts: frozenset[str]) -> str:
+    return ",".join(sorted(hosts))
+
+
+def of_hosts(noted: Sequence[Sighting], hosts: frozenset[str]) -> list[Sighting]:
+    """Those of a URL that shares a host with these, in order."""
+    return [each for each in noted if not each.hosts.isdisjoint(hosts)]
+
+
+def _to_line(seen: Sighting) -> str:
+    return f"{seen.server}/{seen.timeline} {hosts_told(seen.hosts)}\n"

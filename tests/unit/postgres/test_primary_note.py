@@ -1,0 +1,168 @@
+"""What the processes of a data folder tell each other of the servers that they have seen."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tenantry.adapters.objects.durable_file import DurableFiles
+from tenantry.adapters.postgres import one_primary
+from tenantry.adapters.postgres.one_primary import Primary
+from tenantry.adapters.postgres.primary_note import LINES_MAX, NAME, PrimaryNote
+
+HERE, THERE = "db1:5432", "db2:5432"
+
+
+class Connection:
+    """Of a server that says which it is."""
+
+    def __init__(self, server: int, timeline: int) -> None:
+        self._row = {"server": server, "timeline": timeline}
+        self.ended = asyncio.Event()
+
+    async def fetchrow(self, *_: object, **__: object) -> dict[str, int]:
+        return self._row
+
+    def terminate(self) -> None:
+        self.ended.set()
+
+
+def process(home: Path, *hosts: str, may_change: bool = False) -> Primary:
+    """What one process knows, before its first connection."""
+    note = PrimaryNote(home / NAME, DurableFiles())
+    return Primary(frozenset(hosts or [HERE]), note, may_change)
+
+
+async def told(primary: Primary, server: int, timeline: int) -> str:
+    """Why it does not use that server; nothing: it does."""
+    connection: Any = Connection(server, timeline)
+    return await primary.refusal(connection, 1) or ""
+
+
+def start(home: Path, server: int, timeline: int, *hosts: str, may_change: bool = False) -> str:
+    return asyncio.run(told(process(home, *hosts, may_change=may_change), server, timeline))
+
+
+def lines(home: Path) -> Sequence[str]:
+    return (home / NAME).read_text().splitlines()
+
+
+def test_what_one_process_has_seen_ends_the_others_connections(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also of a process that opens none any more."""
+    monkeypatch.setattr(one_primary, "LOOK_EVERY_S", 0.01)
+
+    async def run() -> None:
+        one, other = process(tmp_path), process(tmp_path, HERE, THERE)
+        kept: Any = Connection(7, 1)
+        assert await one.refusal(kept, 1) is None
+        assert await told(other, 7, 2) == ""
+        async with asyncio.timeout(10):
+            await kept.ended.wait()
+        assert "gone on from it to 2" in await told(one, 7, 1)
+
+    asyncio.run(run())
+
+
+def test_a_copy_at_another_address_stops_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(one_primary, "LOOK_EVERY_S", 0.01)
+
+    async def run() -> None:
+        gateway = process(tmp_path)
+        kept: Any = Connection(7, 1)
+        assert await gateway.refusal(kept, 1) is None
+        with caplog.at_level(logging.WARNING):
+            assert await told(process(tmp_path, THERE), 7, 2) == ""
+        (warned,) = [each.getMessage() for each in caplog.records]
+        assert f"at {THERE} has gone on to timeline 2 from the one at {HERE} (1)" in warned
+        await asyncio.sleep(0.1)
+        assert not kept.ended.is_set()
+        assert await told(gateway, 7, 1) == ""
+
+    asyncio.run(run())
+    caplog.clear()
+    assert start(tmp_path, 7, 1) == "", "nor the next start"
+    (warned,) = [each.getMessage() for each in caplog.records]
+    assert f"the one at {THERE} has gone on from it to 2" in warned
+    assert f"remove its line from {tmp_path / NAME}" in warned
+    assert "before a fail-over" in start(tmp_path, 7, 1, THERE)
+
+
+def test_a_look_at_another_server_forgets_nothing(tmp_path: Path) -> None:
+    assert start(tmp_path, 7, 2, HERE) == ""
+    assert start(tmp_path, 8, 1, THERE) == ""
+    assert lines(tmp_path) == [f"7/2 {HERE}", f"8/1 {THERE}"]
+    assert "its timeline is 1" in start(tmp_path, 7, 1)
+
+
+def test_only_a_start_takes_another_server_in_the_place_of_the_noted_one(tmp_path: Path) -> None:
+    assert start(tmp_path, 7, 2) == ""
+    assert "another server (system identifier 8)" in start(tmp_path, 8, 1)
+    assert start(tmp_path, 8, 1, may_change=True) == ""
+    assert start(tmp_path, 8, 1) == ""
+    assert "another server (system identifier 7)" in start(tmp_path, 7, 2)
+    assert "its timeline is 1" in start(tmp_path, 7, 1, may_change=True), "it is still known"
+    assert start(tmp_path, 7, 3, may_change=True) == ""
+    assert lines(tmp_path) == [f"8/1 {HERE}", f"7/3 {HERE}"]
+
+
+def test_the_note_is_bounded_and_keeps_what_is_worked_with(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(one_primary, "LOOK_EVERY_S", 0.01)
+
+    async def run() -> None:
+        gateway = process(tmp_path)
+        kept: Any = Connection(7, 2)
+        assert await gateway.refusal(kept, 1) is None
+        for number in range(LINES_MAX + 1):
+            assert await told(process(tmp_path, f"db{number}:1"), number, 1) == ""
+        for _ in range(1_000):
+            if f"7/2 {HERE}" in lines(tmp_path):
+                break
+            await asyncio.sleep(0.01)
+        assert f"7/2 {HERE}" in lines(tmp_path)
+        assert len(lines(tmp_path)) == LINES_MAX
+
+    asyncio.run(run())
+
+
+def test_what_is_no_line_is_passed_over(tmp_path: Path) -> None:
+    (tmp_path / NAME).write_bytes(b"\xff\x00\n7/2\nseven/2 db1:5432\n" + f"7/2 {HERE}\n".encode())
+    assert "its timeline is 1" in start(tmp_path, 7, 1)
+    assert start(tmp_path, 7, 3) == ""
+    assert lines(tmp_path) == [f"7/3 {HERE}"]
+
+
+def test_a_note_that_cannot_be_written_is_told_and_leaves_no_file(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "replace", full)
+        with caplog.at_level(logging.WARNING):
+            assert start(tmp_path, 7, 1) == ""
+    assert list(tmp_path.iterdir()) == []
+    (warned,) = [each.getMessage() for each in caplog.records]
+    assert "could not be noted" in warned and "disk is full" in warned
+
+
+def test_a_note_that_cannot_be_read_is_told_and_stays(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / NAME).mkdir()
+    with caplog.at_level(logging.WARNING):
+        assert start(tmp_path, 7, 1) == ""
+    assert [each.name for each in tmp_path.iterdir()] == [NAME]
+    (warned,) = [each.getMessage() for each in caplog.records]
+    assert "what others have seen is not known" in warned and str(tmp_path / NAME) in warned
