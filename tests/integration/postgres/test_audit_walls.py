@@ -86,11 +86,22 @@ def test_the_shipped_walls_are_those_of_the_migrations(module_database: Database
 def test_a_deployment_as_the_migrations_make_it_has_no_hole(database: Database) -> None:
     assert findings(database) == {}
     asyncio.run(plant(database))
-    made = verdicts(database)
+    made = dict(verdicts(database))
+    assert made.pop("rows.triggers").outcome is Outcome.FOUND, "which planting turns off"
     assert {each.outcome for each in made.values()} == {Outcome.HELD}, "every table was tried"
     assert made["rows.table-document"].detail == ""
     assert made["rows.table-segment"].detail == "no right to UPDATE, UPDATE of tenant_id"
     assert made["rows.table-delivery"].detail == "the data plane's role has no right to it at all"
+
+
+def test_a_database_that_spells_otherwise_is_read_as_any(database: Database) -> None:
+    spelled = {"intervalstyle": "iso_8601", "datestyle": "German", "quote_all_identifiers": "on"}
+    for name, value in spelled.items():
+        alter = "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET {} = {}', current_database());"
+        run(database, f"{alter.format(name, value)} END $$")
+    assert (
+        findings(database, "rows.policies", "rows.grants", "rows.functions", "rows.triggers") == {}
+    )
 
 
 LOGIN = f"CREATE ROLE {WIDE} LOGIN"
@@ -128,6 +139,17 @@ FREED = (
     "DO $$ BEGIN EXECUTE replace(pg_get_functiondef('tenantry.lock_billing'::regproc),"
     " 'a.tenant_id = p_tenant_id', 'true'); END $$"
 )
+# Copies what others write, with its owner's rights, for who reads the schema `planted`.
+SPY = (
+    f"{PUBLIC_SCHEMA}; CREATE TABLE planted.log (words text);"
+    " GRANT SELECT ON planted.log TO PUBLIC;"
+    " CREATE FUNCTION planted.copy() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS"
+    " 'BEGIN INSERT INTO planted.log VALUES (NEW::text); RETURN NEW; END';"
+    " REVOKE EXECUTE ON FUNCTION planted.copy() FROM PUBLIC; CREATE TRIGGER spy {}"
+    " FOR EACH ROW EXECUTE FUNCTION planted.copy()"
+)
+RULE = f"{PUBLIC_SCHEMA}; CREATE TABLE planted.log (words text); CREATE RULE spy AS ON {{}}"
+IN_FUTURE = "ALTER DEFAULT PRIVILEGES FOR ROLE {}"
 # What is planted, and which attacks find it: no other does.
 HOLES: dict[str, str] = {
     # functions
@@ -154,6 +176,30 @@ HOLES: dict[str, str] = {
     "GRANT TRUNCATE ON tenantry.invoice TO PUBLIC": "grants",
     "GRANT SELECT ON tenantry.document TO tenantry_app WITH GRANT OPTION": "grants",
     "GRANT USAGE ON SCHEMA tenantry TO PUBLIC": "grants",
+    IN_FUTURE.format("tenantry_owner GRANT SELECT ON TABLES TO tenantry_app"): "grants",
+    IN_FUTURE.format(
+        "tenantry_owner IN SCHEMA tenantry GRANT SELECT ON TABLES TO tenantry_operator"
+    ): "grants",
+    IN_FUTURE.format(
+        "tenantry_superuser IN SCHEMA tenantry GRANT ALL ON TABLES TO tenantry_app"
+    ): "grants",
+    # PostgreSQL's own, of which the catalogue has no line.
+    IN_FUTURE.format("tenantry_gate GRANT EXECUTE ON FUNCTIONS TO PUBLIC"): "grants",
+    IN_FUTURE.format("tenantry_owner GRANT USAGE ON TYPES TO PUBLIC"): "grants",
+    # what a write sets off
+    SPY.format("AFTER INSERT ON tenantry.answer"): "triggers",
+    SPY.format("BEFORE UPDATE OF state ON tenantry.document"): "triggers",
+    SPY.format("AFTER INSERT ON tenantry.charge_entry"): "triggers",
+    SPY.format("AFTER INSERT ON tenantry.charge_entry_default"): "triggers",
+    SPY.format("INSTEAD OF INSERT ON tenantry.customer_ledger"): "triggers",
+    "DROP TRIGGER append_only ON tenantry.invoice; CREATE TRIGGER append_only BEFORE TRUNCATE"
+    " ON tenantry.invoice EXECUTE FUNCTION tenantry.refuse_change()": "triggers",
+    "ALTER TABLE tenantry.answer DISABLE TRIGGER refuse_shredded": "triggers",
+    "ALTER TABLE tenantry.answer ENABLE REPLICA TRIGGER refuse_shredded": "triggers",
+    RULE.format(
+        "INSERT TO tenantry.answer DO ALSO INSERT INTO planted.log VALUES (NEW.tenant_id)"
+    ): "triggers",
+    RULE.format("DELETE TO tenantry.api_key DO INSTEAD NOTHING"): "triggers table-api-key",
     # policies, on tables without a row
     "ALTER POLICY own_tenant ON tenantry.segment WITH CHECK (true)": "policies table-segment",
     "ALTER POLICY own_tenant ON tenantry.answer WITH CHECK (true)": "policies table-answer",
@@ -265,6 +311,11 @@ VECTOR_HOLES: dict[str, str] = {
     f"ALTER TABLE {ROOM} OWNER TO tenantry_vectors": "copies policies",
     f"ALTER TABLE {ROOM} NO FORCE ROW LEVEL SECURITY": "policies unforced",
     "ALTER TABLE tenantry_vectors.passage DISABLE ROW LEVEL SECURITY": "policies unforced",
+    SPY.format("AFTER INSERT ON tenantry_vectors.passage"): "triggers",
+    SPY.format(f"AFTER INSERT ON {ROOM}"): "triggers",
+    RULE.format(f"DELETE TO {ROOM} DO INSTEAD NOTHING"): "triggers",
+    IN_FUTURE.format("tenantry_vectors_owner GRANT SELECT ON TABLES TO tenantry_app"): "grants",
+    IN_FUTURE.format("tenantry_vectors_owner GRANT EXECUTE ON FUNCTIONS TO PUBLIC"): "grants",
 }
 
 

@@ -18,6 +18,8 @@ from tenantry.adapters.postgres.walls import Walls, question
 AuditRole = Literal["app", "control", "operator", "superuser"]
 STATEMENT_TIMEOUT_MS = 20_000
 CONNECT_TIMEOUT_S = 5.0
+# As `walls.txt` was written; a server may have others, and tells conditions in them.
+_SPELLING = {"intervalstyle": "postgres", "datestyle": "ISO", "quote_all_identifiers": "off"}
 _TABLES = (
     "SELECT c.relname::text FROM pg_catalog.pg_class c JOIN pg_catalog.pg_attribute a"
     " ON a.attrelid = c.oid AND a.attname = 'tenant_id' AND NOT a.attisdropped"
@@ -106,6 +108,7 @@ class AuditAccess:
                         "application_name": f"tenantry audit {role}",
                         "search_path": "tenantry, pg_temp",
                         "statement_timeout": str(STATEMENT_TIMEOUT_MS),
+                        **_SPELLING,
                     },
                 )
             except (OSError, asyncpg.PostgresError, TimeoutError) as error:

@@ -1,10 +1,11 @@
 -- What the catalogue has of the walls between tenants. Nothing here reads a tenant's row, so that
 -- the administrator of a managed server, who passes no row security, may ask it too.
 
--- Each fact is a line: who owns what, every policy, every right, every function with its body's
--- digest. A month's partition stands for all months, and in pgvector's schema a tenant's for all
--- tenants. Rights of roles that are not Tenantry's are left out of relations, where row security
--- shows such a role nothing, and told of functions.
+-- Each fact is a line: who owns what, every policy, every right, also those that what is made later
+-- begins with, every function with its body's digest, every trigger and rule. A month's partition
+-- stands for all months, and in pgvector's schema a tenant's for all tenants. Rights of roles that
+-- are not Tenantry's are left out of relations, where row security shows such a role nothing, and
+-- told of functions.
 -- name: facts
 WITH schema AS (
   SELECT n.*, CASE n.nspname WHEN 'tenantry' THEN '' ELSE n.nspname || '.' END AS prefix
@@ -26,6 +27,21 @@ WITH schema AS (
     FROM pg_depend d JOIN pg_extension e ON e.oid = d.refobjid
     WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e'
       AND d.refclassid = 'pg_extension'::regclass AND e.extname = 'vector')
+), future (role, namespace, type, acl) AS (
+  -- PostgreSQL's own default has no row; PUBLIC is in those of functions and types.
+  SELECT r.oid, 0::oid, type, coalesce(d.defaclacl, acldefault(type, r.oid))
+  FROM pg_roles r
+  CROSS JOIN unnest(ARRAY['f', 'T']::"char"[]) type
+  LEFT JOIN pg_default_acl d
+    ON d.defaclrole = r.oid AND d.defaclnamespace = 0 AND d.defaclobjtype = type
+  WHERE r.rolname IN ('tenantry_owner', 'tenantry_gate')
+    -- The role is the server's, and its defaults a database's.
+    OR (r.rolname, 'tenantry_vectors.') IN (SELECT 'tenantry_vectors_owner', prefix FROM schema)
+  UNION
+  SELECT d.defaclrole, d.defaclnamespace, d.defaclobjtype, d.defaclacl
+  FROM pg_default_acl d
+  WHERE d.defaclrole::regrole::text LIKE 'tenantry\_%'
+    OR d.defaclnamespace IN (SELECT oid FROM schema)
 ), given (kind, thing, owner, item) AS (
   SELECT 'grant', s.prefix || 'schema', s.nspowner, acl
   FROM schema s, aclexplode(s.nspacl) acl
@@ -37,6 +53,12 @@ WITH schema AS (
   UNION ALL
   SELECT 'function', f.name, f.proowner, acl
   FROM function f, aclexplode(coalesce(f.proacl, acldefault('f', f.proowner))) acl
+  UNION ALL
+  SELECT 'grant', format('future %s of %s%s', CASE f.type WHEN 'r' THEN 'tables'
+    WHEN 'S' THEN 'sequences' WHEN 'f' THEN 'functions' WHEN 'T' THEN 'types'
+    WHEN 'n' THEN 'schemas' ELSE 'objects' END, f.role::regrole,
+    ' in ' || (SELECT n.nspname FROM pg_namespace n WHERE n.oid = f.namespace)), f.role, item
+  FROM future f, aclexplode(f.acl) item
 ), told (kind, fact) AS (
   SELECT 'policy', format('%s: of %s, row security %s', r.name, r.relowner::regrole,
     CASE WHEN NOT r.relrowsecurity THEN 'off' WHEN r.relforcerowsecurity THEN 'forced'
@@ -56,6 +78,21 @@ WITH schema AS (
     coalesce(array_to_string(f.proconfig, '; '), 'no settings'),
     encode(sha256(convert_to(f.prosrc, 'UTF8')), 'hex'))
   FROM function f
+  UNION ALL
+  -- Its events, columns and condition stand between the table and the function.
+  SELECT 'trigger', format('%s: %s %s, %s of %s, %s', r.name,
+    CASE t.tgenabled WHEN 'O' THEN 'on' WHEN 'D' THEN 'off' WHEN 'R' THEN 'on in a replica'
+      ELSE 'always on' END,
+    regexp_replace(pg_get_triggerdef(t.oid), '^CREATE (.+) ON \S+ (.*) EXECUTE .+$', '\1 \2'),
+    CASE WHEN p.prosecdef THEN 'definer' ELSE 'invoker' END, p.proowner::regrole,
+    format('%I.%I', n.nspname, p.proname))
+  FROM relation r
+  JOIN pg_trigger t ON t.tgrelid = r.oid AND NOT t.tgisinternal
+  JOIN pg_proc p ON p.oid = t.tgfoid
+  JOIN pg_namespace n ON n.oid = p.pronamespace
+  UNION ALL
+  SELECT 'trigger', format('%s: rule %s', r.name, w.rulename)
+  FROM relation r JOIN pg_rewrite w ON w.ev_class = r.oid AND w.ev_type <> '1'
   UNION ALL
   SELECT g.kind, format('%s: %s to %s%s', g.thing, (g.item).privilege_type,
     CASE (g.item).grantee WHEN 0 THEN 'PUBLIC' ELSE (g.item).grantee::regrole::text END,

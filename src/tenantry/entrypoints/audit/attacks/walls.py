@@ -7,7 +7,7 @@ granted, created or altered by hand is found, whether an attack would have come 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final
 
 from tenantry.domain.audit import Outcome, Wall
 from tenantry.entrypoints.audit.attack import (
@@ -22,6 +22,7 @@ from tenantry.entrypoints.audit.attack import (
 from tenantry.entrypoints.audit.ground import Ground
 
 if TYPE_CHECKING:
+    from tenantry.adapters.postgres.walls import Kind
     from tenantry.bootstrap.audit import LocalStores
 
 LocalRun = Callable[[Ground, "LocalStores"], Verdict]
@@ -43,13 +44,18 @@ def wall_attacks() -> list[Attack]:
         ),
         (
             "grants",
-            "Neither PUBLIC nor a role of Tenantry's has a right that this release does not give.",
+            "Neither PUBLIC nor a role of Tenantry's has, or will have, more rights than shipped.",
             lambda _, local: _beyond(local, "grant"),
         ),
         (
             "functions",
             "Every function with its owner, search path, body and callers is this release's own.",
             _functions,
+        ),
+        (
+            "triggers",
+            "Writes set off the triggers that this release makes, each as it is, and no rule.",
+            lambda _, local: _beyond(local, "trigger"),
         ),
         (
             "views",
@@ -91,7 +97,7 @@ def _strong_roles(_: Ground, local: LocalStores) -> Verdict:
     return Verdict(Outcome.HELD, words) if others else HELD
 
 
-def _beyond(local: LocalStores, kind: Literal["policy", "grant", "function"]) -> Verdict:
+def _beyond(local: LocalStores, kind: Kind) -> Verdict:
     beyond = local.beyond(kind)
     if beyond is None:
         return not_run(_OTHER_VERSION)
