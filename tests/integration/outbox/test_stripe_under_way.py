@@ -6,9 +6,9 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from tests.integration.outbox.test_stripe import POSTS, Shop, in_shop, invoice
 from tests.support.outbox import run_rounds
 from tests.support.postgres import Database
+from tests.support.stripe_shop import POSTS, Shop, in_shop, invoice
 
 from tenantry.application.delivery import LEASE
 
