@@ -1,7 +1,8 @@
 """Which tax holds from which day on, by what a contract's versions say of it.
 
 A tax takes, from its day on, the place of all that was entered before it. Where the same rate and
-label are entered once more with another day, it is one tax that is moved there.
+label are entered once more with another day, it is one tax that is moved there; one that has held
+for all periods from the first on stays, for there is none before it.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from tenantry.domain.tax import NO_TAX, TaxRate
 class TaxStep:
     tax: TaxRate
     starts_on: date | None  # None: without a beginning
+    moves: bool = True  # the same tax, if that was entered right before
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -28,11 +30,11 @@ class TaxStep:
         }
 
 
-def tax_schedule(entered: Iterable[TaxStep], *, moves: bool = True) -> tuple[TaxStep, ...]:
+def tax_schedule(entered: Iterable[TaxStep]) -> tuple[TaxStep, ...]:
     """By day, the first without a beginning; nothing where nothing was entered. `entered`: of each
-    version, in their order. `moves` False: as if each version were a tax of its own."""
+    version, in their order."""
     steps: list[TaxStep] = []
-    for step in _moved(entered) if moves else entered:
+    for step in _moved(entered):
         steps = [each for each in steps if _is_before(each, step)]
         if not steps or steps[-1].tax != step.tax:
             steps.append(step)
@@ -50,10 +52,14 @@ def _moved(entered: Iterable[TaxStep]) -> list[TaxStep]:
     """The last of those in a row that are of one tax."""
     found: list[TaxStep] = []
     for step in entered:
-        if found and found[-1].tax == step.tax:
+        while step.moves and found and found[-1].tax == step.tax and not _is_first(found):
             found.pop()
         found.append(step)
     return found
+
+
+def _is_first(found: Sequence[TaxStep]) -> bool:
+    return len(found) == 1 and found[0].starts_on is None
 
 
 def _is_before(step: TaxStep, other: TaxStep) -> bool:

@@ -99,14 +99,14 @@ def test_what_is_mended_after_its_invoice_is_on_the_next_one(database: Database)
         assert [made.document["total"] for made in first] == ["31.50", "31.50"]
         await past.looked_through()
         assert [who for who, _ in await past.mended()] == [anna.tenant_id]
-        assert await past.world.keeper.violations() == []
+        assert await past.world.violations() == []
         assert await past.same(anna, first[0])
 
         second = [await past.finalise(who, past.after) for who in (anna, bert)]
         assert [adjusted(made) for made in second] == [Decimal("1.80"), 0]
         assert await past.same(anna, first[0], second[0])
         assert await past.same(bert, first[1], second[1])
-        assert await past.world.keeper.violations() == []
+        assert await past.world.violations() == []
 
         await past.missed(anna)  # again, after both
         await past.looked_through()
@@ -116,7 +116,7 @@ def test_what_is_mended_after_its_invoice_is_on_the_next_one(database: Database)
         )
         late = [line.charge for each in draft.earlier for line in each.late]
         assert sum(late, Decimal(0)) == Decimal("1.8")
-        assert await past.world.keeper.violations() == []
+        assert await past.world.violations() == []
 
     in_past(database, body)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
 
@@ -65,9 +66,14 @@ def test_the_schedule_is_what_was_said_last_of_each_day(
 
 def test_nothing_is_taxed_before_the_first_tax() -> None:
     assert tax_schedule([]) == ()
-    first, second = tax_schedule(steps(("0.19", None), ("0.19", OCTOBER)))
+    first, second = tax_schedule(steps(("0.19", OCTOBER)))
     assert (first, [second]) == (TaxStep(NO_TAX, None), steps(("0.19", OCTOBER)))
     assert first.to_json() == {"starts_on": None, "rate": "0", "label": "Tax"}
+
+
+def test_a_tax_of_all_periods_from_the_first_on_is_not_taken_back_by_a_day() -> None:
+    [only] = tax_schedule(steps(("0.19", None), ("0.19", OCTOBER), ("0.19", JANUARY)))
+    assert [only] == steps(("0.19", None))
 
 
 def test_another_label_is_another_tax() -> None:
@@ -83,8 +89,13 @@ def test_a_day_has_the_tax_that_started_last() -> None:
 
 
 def test_before_days_moved_each_version_was_a_tax_of_its_own() -> None:
-    """As documents of then are made again."""
-    entered = steps(("0.19", None), ("0.21", JULY), ("0.21", OCTOBER))
-    before = tax_schedule(entered, moves=False)
+    """What was entered then moves nothing, and is moved by what was entered since."""
+    entered = [
+        replace(step, moves=False)
+        for step in steps(("0.19", None), ("0.21", JULY), ("0.21", OCTOBER))
+    ]
+    before = tax_schedule(entered)
     assert tax_before(before, date.fromisoformat(OCTOBER)).rate == Decimal("0.21")
     assert tax_before(before, date.fromisoformat(JULY)).rate == Decimal("0.19")
+    since = tax_schedule([*entered, *steps(("0.21", JANUARY))])
+    assert tax_before(since, date.fromisoformat(JANUARY)).rate == Decimal("0.19")

@@ -126,8 +126,7 @@ class BillingReader:
         rows = await self._fetch(self._sql["taxes"], tenant_id, then, period.end)
         if not rows:
             return None
-        schedule = tax_schedule(map(to_tax_step, rows), moves=rows[0]["moves"])
-        return tax_before(schedule, rows[0]["next_day"])
+        return tax_before(tax_schedule(map(to_tax_step, rows)), rows[0]["next_day"])
 
     async def documents(
         self, tenant_id: TenantId, before: str | None, limit: int
@@ -189,7 +188,7 @@ def to_agreement(row: Any) -> Agreement:
 
 
 def to_tax_step(row: Any) -> TaxStep:
-    return TaxStep(TaxRate(row["tax_rate"], row["tax_label"]), row["tax_starts_on"])
+    return TaxStep(TaxRate(row["tax_rate"], row["tax_label"]), row["tax_starts_on"], row["moves"])
 
 
 def to_terms(rows: Sequence[Any], zone: str) -> tuple[Terms, ...]:

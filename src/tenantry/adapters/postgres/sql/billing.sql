@@ -15,9 +15,9 @@ LEFT JOIN LATERAL (
 WHERE t.tenant_id = $1;
 
 -- name: taxes
--- What each version that was entered before $2 says of the tax, in their order; `moves`: whether what
--- is made at $2 takes a tax that is entered again with another day as moved. `next_day`: that of $3.
-SELECT c.tax_rate, c.tax_label, c.tax_starts_on, m.applied_at <= $2 AS moves,
+-- What each version that was entered before $2 says of the tax, in their order; `moves`: whether it was
+-- entered since a tax is moved by entering it again with another day. `next_day`: that of $3.
+SELECT c.tax_rate, c.tax_label, c.tax_starts_on, c.entered_at >= m.applied_at AS moves,
        ($3 AT TIME ZONE t.zone)::date AS next_day
 FROM tenantry.tenant t
 JOIN tenantry.contract c ON c.tenant_id = t.tenant_id AND c.entered_at < $2
