@@ -6,6 +6,8 @@ import asyncio
 import signal
 import subprocess
 import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -17,11 +19,13 @@ from tests.support.ledger import World, in_world, intent
 from tests.support.postgres import Database
 
 from tenantry.adapters.clock import SystemClock
+from tenantry.adapters.postgres import connections
 from tenantry.adapters.postgres.invoice_book import PostgresInvoiceBook
+from tenantry.application.agreements import amend
 from tenantry.application.invoice_lists import oldest_open
 from tenantry.application.invoice_run import billing_rounds, run_due
 from tenantry.application.invoicing import void_invoice
-from tenantry.domain.errors import Unavailable
+from tenantry.domain.errors import Conflict, Unavailable
 from tenantry.domain.tenant import Principal
 from tenantry.domain.usage import Usage
 from tenantry.ports.admission import AttemptOutcome
@@ -43,6 +47,19 @@ async def crowd(world: World, count: int, months: int = 1) -> list[Principal]:
         await house.contract(people[-1])
         await house.since(people[-1], months_ago(months, day=1))
     return people
+
+
+@asynccontextmanager
+async def held(world: World, who: Principal) -> AsyncIterator[None]:
+    """Another transaction has the tenant's account."""
+    connection = await asyncpg.connect(world.database.dsn("superuser"))
+    try:
+        async with connection.transaction():
+            lock = "SELECT FROM tenantry.billing_account WHERE tenant_id = $1 FOR UPDATE"
+            await connection.execute(lock, who.tenant_id)
+            yield
+    finally:
+        await connection.close()
 
 
 async def counts(world: World) -> dict[str, int]:
@@ -119,6 +136,25 @@ def test_one_tenants_trouble_is_recorded_and_stops_no_other(database: Database) 
         tally = await house.run()
         assert (tally.final, tally.trouble) == (2, 0)
         assert len(await house.numbers()) == len(people) + 2
+
+    in_world(database, body)
+
+
+def test_one_tenant_that_another_process_holds_stops_no_other(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connections, "LOCK_TIMEOUT_MS", 200)
+
+    async def body(world: World) -> None:
+        first, second = await crowd(world, 2)
+        house = House.of(world)
+        async with held(world, first):
+            tally = await house.run()
+            assert (tally.final, tally.trouble) == (1, 1)
+            with pytest.raises(Conflict, match="Another process is invoicing this tenant"):
+                await amend(house.billing.contracts, first.tenant, {"email": "a@b.example"})
+            await amend(house.billing.contracts, second.tenant, {"email": "a@b.example"})
+        assert (await house.run()).final == 1
 
     in_world(database, body)
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import date, datetime
 from decimal import Decimal
@@ -38,7 +37,13 @@ CREDIT_DIGITS_MAX = 12  # before the point, as of every amount that is agreed
 
 class PostgresContracts(Pooled):
     def __init__(self, control_pool: Any) -> None:
-        super().__init__(control_pool, "sql/control.sql", "sql/billing.sql", "sql/contracts.sql")
+        super().__init__(
+            control_pool,
+            "sql/control.sql",
+            "sql/billing.sql",
+            "sql/contracts.sql",
+            told=refusals_are_conflicts,
+        )
 
     async def set_contract(
         self, tenant_id: TenantId, agreement: Agreement, *, made_from: int
@@ -245,9 +250,3 @@ class PostgresContracts(Pooled):
     async def _run(self, connection: Any, name: str, *values: object) -> list[Any]:
         rows: list[Any] = await connection.fetch(self._sql[name], *values)
         return rows
-
-    @asynccontextmanager
-    async def _transaction(self, **options: Any) -> AsyncIterator[Any]:
-        with refusals_are_conflicts():
-            async with super()._transaction(**options) as connection:
-                yield connection

@@ -9,8 +9,7 @@ invoice. A number is given under the guard of what is kept beside the database.
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, Literal
@@ -48,7 +47,7 @@ _Usage = tuple[datetime, Sequence[UsageLine]]  # a period's start, and what a do
 
 class PostgresInvoiceBook(Pooled):
     def __init__(self, control_pool: Any, numbers: NumberGuard) -> None:
-        super().__init__(control_pool, "sql/billing.sql")
+        super().__init__(control_pool, "sql/billing.sql", told=refusals_are_conflicts)
         self._numbers = numbers
 
     async def read(
@@ -287,12 +286,6 @@ class PostgresInvoiceBook(Pooled):
     async def _fetch(self, name: str, *values: object) -> list[Any]:
         async with self._transaction() as connection:
             return await self._run(connection, name, *values)
-
-    @asynccontextmanager
-    async def _transaction(self, **options: Any) -> AsyncIterator[Any]:
-        with refusals_are_conflicts():
-            async with super()._transaction(**options) as connection:
-                yield connection
 
 
 def to_entry(transfer: Transfer) -> dict[str, str]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
@@ -31,7 +31,7 @@ REPORT_TIMEOUT_S = 300  # it reads every entry of the span
 
 class PostgresMarginBooks(Pooled):
     def __init__(self, operator_pool: Any) -> None:
-        super().__init__(operator_pool, "sql/margin.sql")
+        super().__init__(operator_pool, "sql/margin.sql", told=archived_is_refused)
 
     async def books(
         self, start: datetime, end: datetime, by: MarginBy, tag: str
@@ -77,11 +77,8 @@ class PostgresMarginBooks(Pooled):
             for row in rows
         ]
 
-    @contextlib.asynccontextmanager
-    async def _snapshot(self) -> AsyncIterator[Any]:
-        with archived_is_refused():
-            async with self._transaction(isolation="repeatable_read", readonly=True) as connection:
-                yield connection
+    def _snapshot(self) -> AbstractAsyncContextManager[Any]:
+        return self._transaction(isolation="repeatable_read", readonly=True)
 
     async def _rows(self, connection: Any, name: str, *values: object) -> list[Any]:
         rows: list[Any] = await connection.fetch(self._sql[name], *values, timeout=REPORT_TIMEOUT_S)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
 from datetime import datetime
 from typing import Any
 
@@ -17,8 +17,16 @@ NOW = "SELECT pg_catalog.clock_timestamp()"
 class Pooled:
     """The base of adapters. Each method raises `Unavailable` where the database is out of reach."""
 
-    def __init__(self, pool: Any, *sql_files: str) -> None:
+    def __init__(
+        self,
+        pool: Any,
+        *sql_files: str,
+        told: Callable[[], AbstractContextManager[None]] = nullcontext,
+    ) -> None:
+        """`told`: tells what the database refuses in other words, before it is taken for an
+        outage, as a lock is that somebody holds."""
         self._pool = pool
+        self._told = told
         self._sql = {name: sql for file in sql_files for name, sql in statements(file).items()}
 
     async def now(self) -> datetime:
@@ -29,7 +37,7 @@ class Pooled:
 
     @asynccontextmanager
     async def _connection(self) -> AsyncIterator[Any]:
-        with outages_are_unavailable():
+        with outages_are_unavailable(), self._told():
             async with self._pool.acquire(timeout=ACQUIRE_TIMEOUT_S) as connection:
                 yield connection
 
