@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from tests.support.s3_server import S3Server, s3_server
 
+from tenantry.adapters.batch_buckets import buckets as module
 from tenantry.adapters.batch_buckets.buckets import UriBuckets
-from tenantry.adapters.objects import buckets as module
 from tenantry.bootstrap.failures import told
 from tenantry.domain.errors import NotFound, Unavailable
 from tenantry.ports.model import Upstream
