@@ -7,18 +7,17 @@ import contextlib
 import os
 import shlex
 import signal
-import subprocess
-import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, cast
 from uuid import UUID
 
 import pytest
+from tests.support.command_line import StatusOf
 from tests.support.settings import load_settings
 
-from tenantry.config import Settings
+from tenantry.config import Settings, setting_names, variable_of
 from tenantry.entrypoints.api_client import Api, Reply
 from tenantry.entrypoints.demo import acts, oracle, walk
 from tenantry.entrypoints.demo.cast import Player
@@ -26,6 +25,8 @@ from tenantry.entrypoints.demo.farewell import print_how_to_go_on
 from tenantry.entrypoints.demo.ground import claim
 from tenantry.entrypoints.demo.show import Failed, Show
 from tenantry.ports.ledger import ProviderUsage
+
+Refused = Callable[[Path, Mapping[str, str]], str]
 
 
 @pytest.fixture(autouse=True)
@@ -73,6 +74,27 @@ def test_only_a_walk_that_came_to_its_end_is_a_check_that_passed(
     assert walk.run(check=check) == status
 
 
+@pytest.fixture
+def refused(
+    status_of: StatusOf, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Refused:
+    """What `tenantry demo --check` says in a home with these settings, before it begins."""
+
+    def begun(*_: object) -> None:
+        raise AssertionError("the demo has begun")
+
+    def run(home: Path, more: Mapping[str, str]) -> str:
+        for name in os.environ.keys() & set(map(variable_of, setting_names())):
+            monkeypatch.delenv(name)
+        for name, value in {"TENANTRY_HOME": str(home), **more}.items():
+            monkeypatch.setenv(name, value)
+        assert status_of("demo", "--check") == 1
+        return " ".join(capsys.readouterr().out.split())
+
+    monkeypatch.setattr(walk, "emulator", begun)
+    return run
+
+
 @pytest.mark.parametrize(
     "outside",
     [
@@ -84,19 +106,21 @@ def test_only_a_walk_that_came_to_its_end_is_a_check_that_passed(
     ],
 )
 def test_the_demo_writes_nothing_where_settings_lead_out_of_its_folder(
-    tmp_path: Path, outside: dict[str, str]
+    refused: Refused, tmp_path: Path, outside: dict[str, str]
 ) -> None:
     home = tmp_path / "home"
-    said = demo_in(home, outside)
+    said = refused(home, outside)
     assert next(iter(outside)) in said and "nothing was written" in said
     assert "secret@" not in said and not home.exists()
 
 
-def test_the_demo_writes_nothing_into_a_deployment_that_it_did_not_make(tmp_path: Path) -> None:
+def test_the_demo_writes_nothing_into_a_deployment_that_it_did_not_make(
+    refused: Refused, tmp_path: Path
+) -> None:
     keys = tmp_path / "control" / "credentials.json"
     keys.parent.mkdir()
     keys.write_text("{}")
-    assert "is a deployment that the demo did not make" in demo_in(tmp_path, {})
+    assert "is a deployment that the demo did not make" in refused(tmp_path, {})
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == [keys]
 
 
@@ -110,21 +134,6 @@ def test_a_data_folder_of_the_demo_is_taken_up_again_also_after_a_walk_that_brok
     (home / "control").mkdir()
     (home / "accounts").mkdir()
     assert claim(Settings(home=home)) == home
-
-
-def demo_in(home: Path, more: dict[str, str]) -> str:
-    """What `tenantry demo --check` says, which must refuse."""
-    mine = {name: text for name, text in os.environ.items() if not name.startswith("TENANTRY_")}
-    ended = subprocess.run(
-        [sys.executable, "-m", "tenantry.entrypoints.cli.main", "demo", "--check"],
-        env={**mine, "TENANTRY_HOME": str(home), **more},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert ended.returncode == 1
-    return " ".join(ended.stdout.split())
 
 
 def test_the_lines_to_go_on_with_are_settings_that_there_are_and_whole_keys(

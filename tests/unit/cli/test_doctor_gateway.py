@@ -6,18 +6,59 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.support.command_line import StatusOf
 
 from tenantry.entrypoints.http.tls import ensure_local_tls
 
+Doctor = Callable[[], tuple[int, dict[str, Any]]]
 COMMAND = f"exec {sys.executable} -m tenantry.entrypoints.cli.main doctor --json"
 
 
-def doctor(home: Path, limit: int | str = "hard") -> tuple[int, dict[str, Any]]:
+@pytest.fixture
+def doctor(status_of: StatusOf, capsys: pytest.CaptureFixture[str]) -> Doctor:
+    """Of `home`, in this process."""
+
+    def run() -> tuple[int, dict[str, Any]]:
+        status = status_of("doctor", "--json")
+        told: dict[str, Any] = json.loads(capsys.readouterr().out)
+        return status, told
+
+    return run
+
+
+def test_a_certificate_that_is_well_is_a_fact(doctor: Doctor, home: Path) -> None:
+    assert "TLS certificate" not in doctor()[1]["facts"], "it is not made yet"
+    tls = ensure_local_tls(home, (), now=datetime.now(UTC))
+    status, told = doctor()
+    assert (status, told["problems"]) == (0, [])
+    assert told["facts"]["TLS certificate"] == f"until {tls.ends_at():%Y-%m-%d}"
+
+
+@pytest.mark.parametrize("name", ["ca.pem", "ca.key", "server.pem", "server.key"])
+def test_a_damaged_file_of_tls_is_named(doctor: Doctor, home: Path, name: str) -> None:
+    ensure_local_tls(home, (), now=datetime.now(UTC))
+    (home / "tls" / name).write_bytes(b"")
+    status, told = doctor()
+    (problem,) = told["problems"]
+    assert status == 1
+    assert problem.startswith(f"{home / 'tls' / name} is damaged: ")
+
+
+def test_a_certificate_that_has_ended_is_a_problem(doctor: Doctor, home: Path) -> None:
+    ensure_local_tls(home, (), now=datetime.now(UTC) - timedelta(days=400))
+    status, told = doctor()
+    (problem,) = told["problems"]
+    assert status == 1
+    assert f"{home / 'tls' / 'server.pem'} ended on " in problem
+
+
+def doctor_with(home: Path, limit: int) -> tuple[int, dict[str, Any]]:
     """As a process that may open so many files, and no more."""
     environment = {k: v for k, v in os.environ.items() if not k.startswith("TENANTRY_")}
     done = subprocess.run(
@@ -31,32 +72,6 @@ def doctor(home: Path, limit: int | str = "hard") -> tuple[int, dict[str, Any]]:
     return done.returncode, told
 
 
-def test_a_certificate_that_is_well_is_a_fact(tmp_path: Path) -> None:
-    assert "TLS certificate" not in doctor(tmp_path)[1]["facts"], "it is not made yet"
-    tls = ensure_local_tls(tmp_path, (), now=datetime.now(UTC))
-    status, told = doctor(tmp_path)
-    assert (status, told["problems"]) == (0, [])
-    assert told["facts"]["TLS certificate"] == f"until {tls.ends_at():%Y-%m-%d}"
-
-
-@pytest.mark.parametrize("name", ["ca.pem", "ca.key", "server.pem", "server.key"])
-def test_a_damaged_file_of_tls_is_named(tmp_path: Path, name: str) -> None:
-    ensure_local_tls(tmp_path, (), now=datetime.now(UTC))
-    (tmp_path / "tls" / name).write_bytes(b"")
-    status, told = doctor(tmp_path)
-    (problem,) = told["problems"]
-    assert status == 1
-    assert problem.startswith(f"{tmp_path / 'tls' / name} is damaged: ")
-
-
-def test_a_certificate_that_has_ended_is_a_problem(tmp_path: Path) -> None:
-    ensure_local_tls(tmp_path, (), now=datetime.now(UTC) - timedelta(days=400))
-    status, told = doctor(tmp_path)
-    (problem,) = told["problems"]
-    assert status == 1
-    assert f"{tmp_path / 'tls' / 'server.pem'} ended on " in problem
-
-
 @pytest.mark.parametrize(
     ("limit", "words"),
     [
@@ -65,7 +80,7 @@ def test_a_certificate_that_has_ended_is_a_problem(tmp_path: Path) -> None:
     ],
 )
 def test_too_few_open_files_are_a_problem(tmp_path: Path, limit: int, words: str) -> None:
-    status, told = doctor(tmp_path, limit)
+    status, told = doctor_with(tmp_path, limit)
     (problem,) = told["problems"]
     assert status == 1
     assert words in problem

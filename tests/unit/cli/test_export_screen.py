@@ -4,46 +4,58 @@ from __future__ import annotations
 
 import os
 import pty
-import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TextIO
 
 import click
 import pytest
+from tests.support.command_line import StatusOf
 
 from tenantry.entrypoints.cli.invoice_export import STANDARD_OUTPUT, write_out
 
-EXPORT = ("-m", "tenantry.entrypoints.cli.main", "invoices", "export", "INV-2026-000001")
+EXPORT = ("invoices", "export", "INV-2026-000001")
 NO_TEXT = ("pdf", "focus-parquet")
 TEXT = ("csv", "focus-csv", "json")
 
 
+Export = Callable[..., tuple[int, str]]
+
+
 @pytest.fixture
-def terminal() -> Iterator[int]:
+def terminal() -> Iterator[TextIO]:
     ours, theirs = pty.openpty()
-    yield theirs
-    os.close(theirs)
+    with os.fdopen(theirs, "w") as screen:
+        yield screen
     os.close(ours)
 
 
-def export(home: Path, stdout: int, *options: str) -> tuple[int, str]:
-    clean = {k: v for k, v in os.environ.items() if not k.startswith("TENANTRY_")}
-    done = subprocess.run(
-        [sys.executable, *EXPORT, *options],
-        stdout=stdout,
-        stderr=subprocess.PIPE,
-        text=True,
-        timeout=120,
-        env={**clean, "TENANTRY_HOME": str(home)},
-        check=False,
-    )
-    return done.returncode, done.stderr
+@pytest.fixture
+def pipe() -> Iterator[TextIO]:
+    ours, theirs = os.pipe()
+    with os.fdopen(theirs, "w") as writer:
+        yield writer
+    os.close(ours)
+
+
+@pytest.fixture
+def export(
+    status_of: StatusOf, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Export:
+    """Status and errors of a home without a deployment."""
+
+    def run(stdout: TextIO, *options: str) -> tuple[int, str]:
+        monkeypatch.setattr(sys, "stdout", stdout)
+        status = status_of(*EXPORT, *options)
+        return status, capsys.readouterr().err
+
+    return run
 
 
 @pytest.mark.parametrize("form", NO_TEXT)
-def test_a_terminal_is_spared(tmp_path: Path, terminal: int, form: str) -> None:
-    status, said = export(tmp_path, terminal, "--format", form)
+def test_a_terminal_is_spared(export: Export, terminal: TextIO, form: str) -> None:
+    status, said = export(terminal, "--format", form)
     assert (status, f"{form} is no text: name a file with -o, or -o -" in said) == (2, True)
 
 
@@ -53,16 +65,16 @@ def test_a_terminal_is_spared(tmp_path: Path, terminal: int, form: str) -> None:
     ids=str,
 )
 def test_what_was_asked_for_is_tried(
-    tmp_path: Path, terminal: int, options: tuple[str, ...]
+    export: Export, terminal: TextIO, options: tuple[str, ...]
 ) -> None:
     """There is no deployment here, which is what is told."""
-    status, said = export(tmp_path, terminal, *options)
+    status, said = export(terminal, *options)
     assert (status, "no text" in said) == (1, False)
 
 
-def test_a_pipe_takes_all(tmp_path: Path) -> None:
+def test_a_pipe_takes_all(export: Export, pipe: TextIO) -> None:
     for form in (*NO_TEXT, *TEXT):
-        status, said = export(tmp_path, subprocess.PIPE, "--format", form)
+        status, said = export(pipe, "--format", form)
         assert (status, "no text" in said) == (1, False)
 
 
