@@ -14,15 +14,44 @@ from tenantry.entrypoints.cli import main as main_module
 from tenantry.entrypoints.cli.main import main
 
 COMMAND = (sys.executable, "-m", "tenantry.entrypoints.cli.main")
-# Printed by click, by click's JSON, and as a table.
-PRINTING = [("--help",), ("tenants", "--help"), ("doctor", "--json"), ("doctor",)]
+# `tenantry` with commands that print so many lines, and one that writes a file.
+WITH_MORE = """
+import click, sys
+from tenantry.entrypoints.cli import main as module
+from tenantry.entrypoints.cli.output import print_json, print_table, say_lines
+
+@module.cli.command("print")
+@click.option("--table", is_flag=True)
+@click.option("--json", is_flag=True)
+@click.argument("lines", type=int)
+def prints(table: bool, json: bool, lines: int) -> None:
+    if table:
+        print_table(["n"], [["x" * 40]] * lines)
+    if json:
+        print_json(["x" * 40] * lines)
+    say_lines("x" * 40 * lines)
+    print("was written", file=sys.stderr)
+
+@module.cli.command("keep")
+def keeps() -> None:
+    open("/dev/full", "w", buffering=1).write("x\\n")
+
+module.main()
+"""
+MORE = (sys.executable, "-c", WITH_MORE)
+# Printed by click for all and for one command, as JSON, and as a table.
+PRINTING = [
+    (*COMMAND, "--version"),
+    (*MORE, "print", "--help"),
+    (*MORE, "print", "--json", "1"),
+    (*MORE, "print", "--table", "1"),
+]
 
 
 def run(
-    home: Path, *arguments: str, stdout: int | None = None, shell: str | None = None
+    home: Path, *command: str, stdout: int | None = None, shell: str | None = None
 ) -> subprocess.CompletedProcess[str]:
     clean = {k: v for k, v in os.environ.items() if not k.startswith("TENANTRY_")}
-    command = [*COMMAND, *arguments]
     return subprocess.run(
         ["/bin/sh", "-c", shell, *command] if shell else command,
         stdout=stdout,
@@ -34,20 +63,20 @@ def run(
     )
 
 
-@pytest.mark.parametrize("arguments", PRINTING, ids=" ".join)
-def test_a_reader_that_has_gone(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+@pytest.mark.parametrize("command", PRINTING, ids=["version", "help", "json", "table"])
+def test_a_reader_that_has_gone(tmp_path: Path, command: tuple[str, ...]) -> None:
     """It was exit 1 without a word, as of a failure."""
     read, write = os.pipe()
     os.close(read)
     try:
-        done = run(tmp_path, *arguments, stdout=write)
+        done = run(tmp_path, *command, stdout=write)
     finally:
         os.close(write)
     assert (done.returncode, done.stderr) == (141, "")
 
 
 def test_one_that_has_read_enough(tmp_path: Path) -> None:
-    done = run(tmp_path, "doctor", "--json", shell='"$0" "$@" | head -n 1', stdout=-1)
+    done = run(tmp_path, *COMMAND, "doctor", "--json", shell='"$0" "$@" | head -n 1', stdout=-1)
     assert (done.returncode, done.stdout, done.stderr) == (0, "{\n", "")
 
 
@@ -58,7 +87,7 @@ NEEDS_IT += [("serve", "--workers", "1", "--ready-json"), ("demo", "--help")]
 @pytest.mark.parametrize("arguments", NEEDS_IT, ids=str)
 def test_no_standard_output_at_all(tmp_path: Path, arguments: tuple[str, ...]) -> None:
     """It was exit 0 with nothing written: a key would have been made that nobody saw."""
-    done = run(tmp_path / "home", *arguments, shell='exec "$0" "$@" >&-')
+    done = run(tmp_path / "home", *COMMAND, *arguments, shell='exec "$0" "$@" >&-')
     assert done.returncode == 1
     assert done.stderr == "tenantry: standard output is closed; nothing was done\n"
     assert not (tmp_path / "home").exists()
@@ -94,54 +123,35 @@ module.main()
     assert (done.returncode, done.stderr) == (0, "True /dev/null\ndone\n")
 
 
-@pytest.mark.parametrize("arguments", [("--help",), ("doctor", "--json")], ids=str)
-def test_a_disk_that_is_full(tmp_path: Path, arguments: tuple[str, ...]) -> None:
-    with Path("/dev/full").open("wb") as full:
-        done = run(tmp_path, *arguments, stdout=full.fileno())
-    assert done.returncode == 1
-    assert done.stderr == UNWRITTEN
-
-
 UNWRITTEN = "tenantry: standard output could not be written: No space left on device\n"
 
 
-@pytest.mark.parametrize("lines", [1, 10_000])
-@pytest.mark.parametrize("table", [False, True], ids=["lines", "table"])
-def test_a_full_output_is_not_told_as_a_full_disk(tmp_path: Path, lines: int, table: bool) -> None:
+def run_full(home: Path, *command: str) -> subprocess.CompletedProcess[str]:
+    with Path("/dev/full").open("wb") as full:
+        return run(home, *command, stdout=full.fileno())
+
+
+@pytest.mark.parametrize("arguments", [("--version",), ("print", "--json", "1")], ids=str)
+def test_a_disk_that_is_full(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    done = run_full(tmp_path, *MORE, *arguments)
+    assert (done.returncode, done.stderr) == (1, UNWRITTEN)
+
+
+@pytest.mark.parametrize("lines", ["1", "10_000"])
+@pytest.mark.parametrize("form", [(), ("--table",)], ids=["lines", "table"])
+def test_a_full_output_is_not_told_as_a_full_disk(
+    tmp_path: Path, lines: str, form: tuple[str, ...]
+) -> None:
     """`[Errno 28]` alone sent its reader to the data folder."""
-    script = f"""
-import click, sys
-from tenantry.entrypoints.cli import main as module
-from tenantry.entrypoints.cli.output import print_table, say_lines
+    done = run_full(tmp_path, *MORE, "print", *form, lines)
+    assert (done.returncode, done.stderr) == (1, UNWRITTEN)
 
-@click.command()
-def prints() -> None:
-    if {table}:
-        print_table(["n"], [["x" * 40]] * {lines})
-    say_lines("x" * 40 * {lines})
-    print("was written", file=sys.stderr)
 
-@click.command()
-def keeps() -> None:
-    open("/dev/full", "w", buffering=1).write("x\\n")
-
-module.cli.add_command(prints)
-module.cli.add_command(keeps)
-module.main()
-"""
-    for name, told in (("prints", UNWRITTEN), ("keeps", "tenantry: [Errno 28] No space")):
-        with Path("/dev/full").open("wb") as full:
-            done = subprocess.run(
-                [sys.executable, "-c", script, name],
-                stdout=full.fileno(),
-                stderr=subprocess.PIPE,
-                text=True,
-                timeout=120,
-                env={**os.environ, "TENANTRY_HOME": str(tmp_path)},
-                check=False,
-            )
-        assert done.returncode == 1
-        assert done.stderr.startswith(told) and done.stderr.count("\n") == 1
+def test_a_full_disk_is_not_told_as_a_full_output(tmp_path: Path) -> None:
+    done = run_full(tmp_path, *MORE, "keep")
+    assert done.returncode == 1
+    assert done.stderr.startswith("tenantry: [Errno 28] No space")
+    assert done.stderr.count("\n") == 1
 
 
 def test_a_connection_that_breaks_is_told(
