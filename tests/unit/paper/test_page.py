@@ -2,12 +2,13 @@
 text runs."""
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import closing
 from typing import Any
 
 import pypdfium2
 import pytest
+from _pytest.mark import ParameterSet
 from tests.support.invoices import an_invoice, of_many_models, the_example
 
 from tenantry.adapters.paper.typesetter import Typesetter
@@ -52,12 +53,26 @@ def of_four_classes(lines: int) -> dict[str, Any]:
     return {**the_example(), "lines": [fee, *rows]}
 
 
-@pytest.mark.parametrize("lines", [*range(1, 5), *range(11, 19), *range(33, 41), 60, 80])
+def counts(*ranges: Iterable[int], at_breaks: Collection[int]) -> list[ParameterSet]:
+    """Numbers of lines. `at_breaks`: the least of all, and those beside the end of a page."""
+    numbers = [number for numbers in ranges for number in numbers]
+    assert set(at_breaks) < set(numbers)
+    return [
+        pytest.param(number, marks=[] if number in at_breaks else [pytest.mark.slow])
+        for number in numbers
+    ]
+
+
+OF_ONE = counts(range(1, 5), range(11, 19), range(33, 41), (60, 80), at_breaks=(1, 12, 13, 14, 34))
+OF_FOUR = counts(range(1, 5), range(18, 30), range(53, 64), at_breaks=(1, 18, 19, 20, 55))
+
+
+@pytest.mark.parametrize("lines", OF_ONE)
 def test_no_page_holds_a_lonely_total(typesetter: Typesetter, lines: int) -> None:
     _assert_sums_have_company(typesetter, of_one_class(lines), "300,003")
 
 
-@pytest.mark.parametrize("lines", [*range(1, 5), *range(18, 30), *range(53, 64)])
+@pytest.mark.parametrize("lines", OF_FOUR)
 def test_the_last_lines_of_a_model_go_with_the_sums(typesetter: Typesetter, lines: int) -> None:
     last = "199.33" if lines == 1 else "300,003"
     _assert_sums_have_company(typesetter, of_four_classes(lines), last)
