@@ -14,29 +14,34 @@ ANY_JSON: st.SearchStrategy[Any] = st.recursive(
     max_leaves=4,
 )
 _ONE_OF_EACH = (None, True, 7, 1.5, "", "x", [], ["x"], [[]], [{}], {}, {"a": 1})
+_LEFT_OUT = object()
 
 
 def with_another_member(body: dict[str, Any]) -> st.SearchStrategy[dict[str, Any]]:
     """The body with one of its members, however deep, replaced by any JSON or left out."""
-    return st.builds(_replaced, st.just(body), st.sampled_from(list(_paths(body))), ANY_JSON) | (
-        st.sampled_from(list(each_with_another_member(body)))
-    )
+    anything = st.tuples(st.sampled_from(list(_paths(body))), ANY_JSON)
+    changes = anything | st.sampled_from(list(_changes(body)))
+    return changes.map(lambda change: _replaced(body, *change))
 
 
 def each_with_another_member(body: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """Every member replaced by one of each type, and left out."""
+    return (_replaced(body, *change) for change in _changes(body))
+
+
+def _changes(body: dict[str, Any]) -> Iterator[tuple[tuple[Any, ...], Any]]:
     for path in _paths(body):
-        for value in _ONE_OF_EACH:
-            yield _replaced(body, path, value)
+        yield from ((path, value) for value in _ONE_OF_EACH)
         if isinstance(path[-1], str):
-            changed = copy.deepcopy(body)
-            del _at(changed, path[:-1])[path[-1]]
-            yield changed
+            yield path, _LEFT_OUT
 
 
 def _replaced(body: dict[str, Any], path: tuple[Any, ...], value: Any) -> dict[str, Any]:
     changed = copy.deepcopy(body)
-    _at(changed, path[:-1])[path[-1]] = copy.deepcopy(value)
+    if value is _LEFT_OUT:
+        del _at(changed, path[:-1])[path[-1]]
+    else:
+        _at(changed, path[:-1])[path[-1]] = copy.deepcopy(value)
     return changed
 
 
