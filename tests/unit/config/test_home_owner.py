@@ -86,42 +86,43 @@ from click.testing import CliRunner
 from tenantry.bootstrap.deployment import settings
 from tenantry.entrypoints.cli.doctor import doctor
 os.setuid(54321)
-try: settings()
-except Exception as refused: print(f"{type(refused).__name__}: {refused}")
-print(CliRunner().invoke(doctor).output)
+for os.environ["TENANTRY_HOME"] in sys.argv[1:]:
+    try: settings()
+    except Exception as refused: print(f"{type(refused).__name__}: {refused}")
+    print(CliRunner().invoke(doctor).output, end="\\0")
 """
 
 
 def test_who_may_not_look_into_the_folder_is_told_of_it_and_of_its_owner() -> None:
     """Not of a file in it, which need not be there."""
     with tempfile.TemporaryDirectory() as outer:
-        home = Path(outer, "home")
-        home.mkdir(mode=0o700)
+        home, closed = Path(outer, "home"), Path(outer, "closed")
+        for made in (home, closed, closed / "home"):
+            made.mkdir(mode=0o700)
         Path(outer).chmod(0o755)
         os.chown(home, 1, 1)
-        told = _as_nobody(home)
-        assert told.splitlines()[0] == (
-            f"SettingsError: {home} (TENANTRY_HOME) belongs to the user daemon and is closed to"
-            " this user: run this as that user (sudo -u daemon …, with the same settings)"
-        )
-        assert "tenantry.toml" not in told
-        Path(outer).chmod(0o700)
-        told = _as_nobody(home)
-        assert "(TENANTRY_HOME) lies in a folder that this user may not enter" in told
-        assert "tenantry.toml" not in told
+        os.chown(closed / "home", 1, 1)
+        of_home, of_closed = _as_nobody(home, closed / "home")
+    assert of_home.splitlines()[0] == (
+        f"SettingsError: {home} (TENANTRY_HOME) belongs to the user daemon and is closed to"
+        " this user: run this as that user (sudo -u daemon …, with the same settings)"
+    )
+    assert "(TENANTRY_HOME) lies in a folder that this user may not enter" in of_closed
+    assert "tenantry.toml" not in of_home + of_closed
 
 
-def _as_nobody(home: Path) -> str:
+def _as_nobody(*homes: Path) -> list[str]:
+    """What another user is told of each."""
     kept = {name: value for name, value in os.environ.items() if name.startswith("PYTHON")}
     done = subprocess.run(
-        [sys.executable, "-c", _ASKS],
-        env={**kept, "TENANTRY_HOME": str(home)},
+        [sys.executable, "-c", _ASKS, *map(str, homes)],
+        env=kept,
         capture_output=True,
         text=True,
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    return done.stdout
+    return done.stdout.split("\0")[:-1]
 
 
 def test_the_log_has_the_label_of_a_deployment_that_was_given_one(
