@@ -98,7 +98,8 @@ def vector_of(text: str, dimensions: int = DIMENSIONS, model: str = MODEL) -> li
     vector = np.full(dimensions, 1e-3)
     for word in text.lower().split():
         vector += _vector_of_word(word.strip(".,?!"), dimensions, model)
-    return [float(x) for x in vector / np.linalg.norm(vector)]
+    found: list[float] = (vector / np.linalg.norm(vector)).tolist()
+    return found
 
 
 @functools.lru_cache(maxsize=10_000)

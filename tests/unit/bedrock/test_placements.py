@@ -11,6 +11,11 @@ from tenantry.domain.rerank import model_arn
 from tenantry.ports.model import Operation, Upstream
 
 
+@pytest.fixture(scope="module")
+def session():
+    return botocore.session.Session()
+
+
 def upstream(region, url=None):
     return Upstream("111111111111", region, url, "pool")
 
@@ -27,8 +32,7 @@ def upstream(region, url=None):
         "us-isob-east-1",
     ],
 )
-def test_amazons_own_endpoints(region):
-    session = botocore.session.Session()
+def test_amazons_own_endpoints(session, region):
     theirs = session.create_client(
         "bedrock-runtime", region_name=region, aws_access_key_id="a", aws_secret_access_key="b"
     )
@@ -41,8 +45,7 @@ def test_amazons_own_endpoints(region):
     [("bedrock", Operation.GET_BATCH), ("bedrock-agent-runtime", Operation.RERANK)],
 )
 @pytest.mark.parametrize("region", ["us-east-1", "eu-central-1"])
-def test_other_services_have_hosts_of_their_own(service, operation, region):
-    session = botocore.session.Session()
+def test_other_services_have_hosts_of_their_own(session, service, operation, region):
     theirs = session.create_client(
         service, region_name=region, aws_access_key_id="a", aws_secret_access_key="b"
     )
@@ -50,8 +53,8 @@ def test_other_services_have_hosts_of_their_own(service, operation, region):
     theirs.close()
 
 
-def test_every_region_has_its_partitions_hosts_and_arns():
-    partitions = botocore.session.Session().get_data("partitions")["partitions"]
+def test_every_region_has_its_partitions_hosts_and_arns(session):
+    partitions = session.get_data("partitions")["partitions"]
     assert len(partitions) == 8
     for partition in partitions:
         for region in partition["regions"]:
