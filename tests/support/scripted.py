@@ -12,6 +12,7 @@ from uuid import UUID
 import orjson
 from tests.support.core import CLAUDE, GPT, NOVA, PRICES, RERANK, TITAN
 
+from tenantry.application.admission import OnRefused
 from tenantry.application.context import RequestContext
 from tenantry.application.embeddings import Embeddings
 from tenantry.application.gate import Gate
@@ -235,11 +236,12 @@ def core(
     settle_wait_ms: int = 5_000,
     limits: StreamLimits | None = None,
     rules: UpstreamRules | None = None,
+    on_refused: OnRefused | None = None,
 ) -> Core:
     model, admission, directory = ScriptedModel(*script), MemoryAdmission(), MemoryDirectory()
     clock, tasks, labels = ManualClock(), OwnedTasks(), FixedLabels()
     limits = limits or StreamLimits()
-    gate = Gate(admission, directory, labels, tasks, settle_wait_ms)
+    gate = Gate(admission, directory, labels, tasks, settle_wait_ms, on_refused)
     planning = Planning(directory, labels, clock, rules or UpstreamRules())
     calls = ModelCalls(model, planning)
     return Core(

@@ -15,6 +15,7 @@ from tenantry.application.context import RequestContext
 from tenantry.domain import errors, money
 from tenantry.domain.catalogue import Resolved
 from tenantry.domain.clamp import largest_output
+from tenantry.domain.ids import TenantId
 from tenantry.domain.price import PriceEdition, Unpriced
 from tenantry.domain.rating import Bound, worst_charge, worst_cost
 from tenantry.domain.record import record
@@ -73,6 +74,8 @@ class PlannedCall:
 
 # What to plan for whom, with at most so many output tokens (None: as many as were asked for).
 Planner = Callable[[Principal, int | None], Sequence[PlannedCall]]
+# Hears of a budget's refusal that the caller is told.
+OnRefused = Callable[[TenantId, Refused], None]
 
 
 @record
@@ -94,11 +97,13 @@ async def admit(
     user_hash: str | None,
     counts_as_request: bool = True,
     paced_by_minute: bool = True,
+    on_refused: OnRefused | None = None,
 ) -> Admission:
     """Reserves and commits, or raises the refusal.
 
     `plan` is asked again where a plan changed, and where a budget has too little left but enough
-    for a shorter answer. Several budgets may bite in turn, each time for less.
+    for a shorter answer. Several budgets may bite in turn, each time for less. `on_refused` hears
+    of the last one alone, and only where nothing shorter is left.
     """
     principal, prices = ctx.principal, await directory.prices()
     most: int | None = None
@@ -115,6 +120,8 @@ async def admit(
             most = _most_left(calls, prices, principal, verdict)
             clamped += 1
             if most is None or clamped > CLAMP_TRIES:
+                if on_refused is not None:
+                    on_refused(principal.tenant_id, verdict)
                 raise to_error(verdict)
             continue
         if verdict.code == "stale_plan":

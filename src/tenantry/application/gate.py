@@ -5,7 +5,7 @@ Owns: joining attribution, admission and settlement into an `AdmittedRequest`.
 
 from __future__ import annotations
 
-from tenantry.application.admission import Planner, admit
+from tenantry.application.admission import OnRefused, Planner, admit
 from tenantry.application.admitted import AdmittedRequest
 from tenantry.application.context import RequestContext
 from tenantry.application.owned_tasks import OwnedTasks
@@ -24,12 +24,14 @@ class Gate:
         labels: Labels,
         tasks: OwnedTasks,
         settle_wait_ms: int,
+        on_refused: OnRefused | None = None,
     ) -> None:
         self._port = port
         self._directory = directory
         self._labels = labels
         self._tasks = tasks
         self._settle_wait_ms = settle_wait_ms
+        self._on_refused = on_refused
 
     async def open(
         self,
@@ -51,6 +53,7 @@ class Gate:
             user_hash=user_hash,
             counts_as_request=counts_as_request,
             paced_by_minute=paced_by_minute,
+            on_refused=self._on_refused,
         )
         ctx.progress.admitted, ctx.progress.verdict = True, admission.admitted
         return AdmittedRequest(

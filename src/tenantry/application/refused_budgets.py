@@ -9,20 +9,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from uuid import UUID
 
 from tenantry.application.owned_tasks import OwnedTasks
 from tenantry.domain.errors import Unavailable
 from tenantry.domain.ids import TenantId
-from tenantry.ports.admission import (
-    AdmissionPort,
-    Admitted,
-    Intent,
-    Refused,
-    Reservation,
-    Settled,
-    Settlement,
-)
+from tenantry.ports.admission import Refused
 from tenantry.ports.alerts import RefusedBudgets
 from tenantry.ports.clock import Clock
 
@@ -31,40 +22,29 @@ NOTED_MAX = 10_000  # budgets; past it all are forgotten, and asked for again
 _log = logging.getLogger(__name__)
 
 
-class TellingAdmission:
-    """An `AdmissionPort` in front of another one."""
+class RefusedBudgetTeller:
+    """One for each worker. Hears of refusals that a caller is told, of no other verdict: a budget
+    that shortens an answer refuses nothing."""
 
-    def __init__(
-        self, port: AdmissionPort, budgets: RefusedBudgets, tasks: OwnedTasks, clock: Clock
-    ) -> None:
-        self._port = port
+    def __init__(self, budgets: RefusedBudgets, tasks: OwnedTasks, clock: Clock) -> None:
         self._budgets = budgets
         self._tasks = tasks
         self._clock = clock
         self._noted: dict[tuple[TenantId, str], float] = {}
         self._one_by_one = asyncio.Lock()  # of the few control connections at most one is taken
 
-    async def admit(self, reservation: Reservation) -> Admitted | Refused:
-        verdict = await self._port.admit(reservation)
-        if isinstance(verdict, Refused) and verdict.code == "budget" and verdict.limit:
-            self._note(reservation.tenant_id, verdict.limit)
-        return verdict
-
-    async def begin(self, tenant_id: TenantId, request_id: UUID, intent: Intent) -> None:
-        await self._port.begin(tenant_id, request_id, intent)
-
-    async def settle(self, settlement: Settlement) -> Settled:
-        return await self._port.settle(settlement)
-
-    def _note(self, tenant_id: TenantId, budget: str) -> None:
-        now, key = self._clock.monotonic(), (tenant_id, budget)
+    def note(self, tenant_id: TenantId, refused: Refused) -> None:
+        """Returns at once; the alert is raised by a task beside the request."""
+        if refused.code != "budget" or not refused.limit:
+            return
+        now, key = self._clock.monotonic(), (tenant_id, refused.limit)
         if now < self._noted.get(key, now):
             return
         if len(self._noted) >= NOTED_MAX:
             self._noted.clear()
         self._noted[key] = now + AGAIN_S
         try:
-            self._tasks.start(self._tell(tenant_id, budget), name="refused-budget")
+            self._tasks.start(self._tell(*key), name="refused-budget")
         except Unavailable:
             del self._noted[key]  # too many calls under way: the next refusal tells
 

@@ -59,7 +59,7 @@ from tenantry.application.operator_once import OperatorOnce
 from tenantry.application.owned_tasks import OwnedTasks
 from tenantry.application.pacing import Outlook, outlooks
 from tenantry.application.planning import Planning
-from tenantry.application.refused_budgets import TellingAdmission
+from tenantry.application.refused_budgets import RefusedBudgetTeller
 from tenantry.application.reindexing import Reindexing
 from tenantry.application.reranking import Reranker
 from tenantry.application.shredding import Shreds
@@ -250,8 +250,8 @@ def _gate(
     tasks: OwnedTasks,
     clock: Clock,
 ) -> Gate:
-    admission = TellingAdmission(PostgresAdmission(batcher), alerts, tasks, clock)
-    return Gate(admission, directory, labels, tasks, config.settle_wait_ms)
+    admission, teller = PostgresAdmission(batcher), RefusedBudgetTeller(alerts, tasks, clock)
+    return Gate(admission, directory, labels, tasks, config.settle_wait_ms, teller.note)
 
 
 def _model(

@@ -15,7 +15,7 @@ from tenantry.adapters.postgres.alerts import PostgresAlerts
 from tenantry.application import budget_alerts
 from tenantry.application.budget_alerts import alert_budgets
 from tenantry.application.owned_tasks import OwnedTasks
-from tenantry.application.refused_budgets import TellingAdmission
+from tenantry.application.refused_budgets import RefusedBudgetTeller
 from tenantry.domain.errors import NotFound, Unavailable
 from tenantry.domain.ids import TenantId
 from tenantry.domain.tenant import Principal
@@ -64,6 +64,14 @@ async def notices(world: World) -> list[Any]:
     return await world.fetch(
         "SELECT tenant_id, kind, once_key, body FROM notice ORDER BY created_at"
     )
+
+
+async def refuse(world: World, teller: RefusedBudgetTeller, tasks: OwnedTasks) -> None:
+    """Anna asks once more, is refused, and the alert is raised or known to be there."""
+    verdict = await world.admission.admit(world.reservation())
+    assert isinstance(verdict, Refused)
+    teller.note(world.anna.tenant_id, verdict)
+    await tasks.drain(10_000)
 
 
 def test_each_share_is_told_once_on_its_way(database: Database) -> None:
@@ -271,20 +279,17 @@ def test_a_hard_budget_that_refuses_is_told_once_a_period(database: Database) ->
         await budget(world, "0.05", hard=True)
         await budget(world, "0.5", basis="cost", hard=True)
         tasks = OwnedTasks()
-        gate = TellingAdmission(world.admission, alerts_in(world), tasks, SystemClock())
-        again = TellingAdmission(world.admission, alerts_in(world), tasks, SystemClock())
+        teller = RefusedBudgetTeller(alerts_in(world), tasks, SystemClock())
+        again = RefusedBudgetTeller(alerts_in(world), tasks, SystemClock())
         await spend(world)  # .0315: the next might take .0315 more
-        for port in (gate, gate, again):
-            verdict = await port.admit(world.reservation())
-            assert isinstance(verdict, Refused)
-        await tasks.drain(10_000)
+        for worker in (teller, teller, again):
+            await refuse(world, worker, tasks)
         (row,) = await alerts_in(world).alerts()
         assert (row.kind, row.subject, row.observed, row.expected) == (
             "budget.refused", "tenant", CHARGE, Decimal("0.05"),
         )  # fmt: skip
         assert (row.tenant_id, row.severity) == (world.anna.tenant_id, "critical")
-        assert isinstance(await gate.admit(world.reservation(world.bert)), Admitted)
-        await tasks.drain(10_000)
+        assert isinstance(await world.admission.admit(world.reservation(world.bert)), Admitted)
         assert len(await notices(world)) == 1
         assert not await alerts_in(world).raise_refused(world.bert.tenant_id, "tenant month charge")
 
@@ -305,10 +310,9 @@ def test_a_refusal_that_could_not_be_told_is_told_with_the_next(database: Databa
     async def body(world: World) -> None:
         await budget(world, "0.01", hard=True)
         out, tasks = Out(), OwnedTasks()
-        gate = TellingAdmission(world.admission, out, tasks, SystemClock())
+        teller = RefusedBudgetTeller(out, tasks, SystemClock())
         for asked in (1, 2, 2):
-            assert isinstance(await gate.admit(world.reservation()), Refused)
-            await tasks.drain(10_000)
+            await refuse(world, teller, tasks)
             assert out.asked == asked
 
     in_world(database, body)

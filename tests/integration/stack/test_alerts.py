@@ -5,10 +5,11 @@ from decimal import Decimal
 from typing import Any
 
 from click.testing import CliRunner
-from tests.support.stack import MODEL, Stack, wait_until
-from tests.support.stack_clients import converse_body, converse_path
+from tests.support.stack import MODEL, Stack, Tenant, wait_until
+from tests.support.stack_clients import Reply, converse_body, converse_path
 
 from tenantry.entrypoints.cli.main import cli
+from tenantry.ports.control import Budget
 
 
 def run(stack: Stack, *words: str) -> Any:
@@ -50,6 +51,33 @@ def test_a_call_that_a_budget_refuses_is_told(stack: Stack) -> None:
     (told,) = wait_until(lambda: alerts_of(stack, anna.name), "an alert")
     assert (told["kind"], told["subject"], told["observed"]) == ("budget.refused", "plan", "0")
     assert alerts_of(stack, bert.name) == []
+
+
+def test_a_shortened_answer_is_no_refusal_and_the_refusal_after_it_is_told(stack: Stack) -> None:
+    anna, bert = stack.tenants({"max_tokens_ceiling": 64_000})
+    for who in (anna, bert):
+        cap = Budget(who.id, "run", "r-one", "total", "charge", Decimal("0.002"))
+        stack.control(lambda control, cap=cap: control.set_budget(cap))
+    body = converse_body(max_tokens=64_000)
+    named = {"x-tenantry-run": "r-one"}
+
+    def ask(who: Tenant) -> Reply:
+        return stack.http("POST", converse_path(MODEL), body, tenant=who, headers=named)
+
+    for who in (anna, bert):
+        status, headers, answer = ask(who)
+        assert (status, "x-tenantry-max-tokens" in headers) == (200, True), answer
+        stack.wait_settled(who)
+    spent = Budget(anna.id, "run", "r-one", "total", "charge", Decimal("0.0000001"))
+    stack.control(lambda control: control.set_budget(spent))
+    assert [ask(anna)[0] for _ in range(2)] == [402, 402]
+    refused = wait_until(lambda: _refusals_of(stack, anna.name), "an alert")
+    assert [(a["subject"], a["observed"] != "0") for a in refused] == [("run:r-one", True)]
+    assert _refusals_of(stack, bert.name) == []
+
+
+def _refusals_of(stack: Stack, name: str) -> list[dict[str, Any]]:
+    return [alert for alert in alerts_of(stack, name) if alert["kind"] == "budget.refused"]
 
 
 def test_use_is_announced_by_command(stack: Stack) -> None:

@@ -134,6 +134,20 @@ def test_an_answer_of_a_run_is_shortened_to_what_is_left(
     assert f'"maxTokens":{leaves}'.encode() in worker.model.attempts[0].body
 
 
+def test_only_the_refusal_that_a_caller_is_told_is_heard_of() -> None:
+    heard: list[tuple[str, Refused]] = []
+    worker = core(converse_reply(), on_refused=lambda *told: heard.append(told))
+    worker.admission.verdicts = [short("0.02"), short("0.005", "tenant month cost")]
+    assert run(worker.inference.complete(context(ACME, **IN_RUN), CHAT)).max_tokens == 325
+    assert heard == []
+    last = short("0.0001", "tenant month cost")
+    worker.admission.verdicts = [short("0.02"), last, Refused("requests_per_day", "requests")]
+    for told in (errors.BudgetExceeded, errors.QuotaExceeded):
+        with pytest.raises(told):
+            ask(worker)
+    assert heard == [("tnt_acme", last)]
+
+
 def test_what_is_asked_for_again_is_less_each_time() -> None:
     worker = core(converse_reply())
     worker.admission.verdicts = [short("1"), short("1")]  # what others held came free meanwhile
