@@ -1,8 +1,9 @@
 """Tells of budgets that were half, nearly or wholly spent; never on the way of a request.
 
-A share is that of what was settled. Each is told once in a period, whatever happens: a jump tells
-all that it passes, a restart or a second worker nothing again, a raised limit nothing that was told
-before it, a lowered one what it makes due. A limit of 0 has no shares.
+A share is that of what was settled. Each is told once in a period, and once more only of a limit
+that is higher than all of which it was told: a jump tells all that it passes, a restart or a second
+worker nothing again, a lowered limit what it makes due for the first time, and a limit that is
+raised and lowered by turns nothing after its first turn. A limit of 0 has no shares.
 """
 
 from __future__ import annotations

@@ -131,7 +131,7 @@ class BudgetUse:
 
     @property
     def key(self) -> str:
-        """Which budget and period, whatever its limit is by now."""
+        """Which budget and period, whatever its limit is by now: how an alert's key begins."""
         return f"{self.period} {self.basis} {_instant(self.starts_at) or 'ever'}"
 
 
@@ -140,19 +140,22 @@ def threshold_alert(use: BudgetUse, percent: int) -> NewAlert:
     assert use.limit is not None, "a budget without a limit has no shares"
     severity = {50: Severity.INFO, 80: Severity.WARNING}.get(percent, Severity.CRITICAL)
     detail = {**_detail(use), "threshold_percent": percent}
-    return _of_budget(use, THRESHOLD, f"{use.key} {percent}", severity, use.limit, detail)
+    once_key = f"{use.key} {percent} {money.plain(use.limit)}"
+    return _of_budget(use, THRESHOLD, once_key, severity, use.limit, detail)
 
 
 def soft_alert(use: BudgetUse, at: Decimal) -> NewAlert:
     """The amount at which a plan wants to be told has been settled."""
     detail = {**_detail(use), "soft_alert_at": money.plain(at)}
-    return _of_budget(use, SOFT_ALERT, use.key, Severity.WARNING, at, detail)
+    once_key = f"{use.key} {money.plain(at)}"
+    return _of_budget(use, SOFT_ALERT, once_key, Severity.WARNING, at, detail)
 
 
 def refused_alert(use: BudgetUse) -> NewAlert:
     """A hard budget has refused a request that might have passed it."""
     limit = money.ZERO if use.limit is None else use.limit
-    return _of_budget(use, REFUSED, use.key, Severity.CRITICAL, limit, _detail(use))
+    once_key = f"{use.key} {money.plain(limit)}"
+    return _of_budget(use, REFUSED, once_key, Severity.CRITICAL, limit, _detail(use))
 
 
 def pace_alert(
@@ -167,7 +170,8 @@ def pace_alert(
         "high": money.plain(high),
         "passes_on": f"{passes_at.astimezone(UTC):%Y-%m-%d}",
     }
-    return _of_budget(use, PACE, use.key, Severity.WARNING, use.limit, detail)
+    once_key = f"{use.key} {money.plain(use.limit)}"
+    return _of_budget(use, PACE, once_key, Severity.WARNING, use.limit, detail)
 
 
 def body_of(alert_id: str, alert: NewAlert) -> dict[str, Any]:

@@ -59,7 +59,7 @@ class RefusedBudgets(Protocol):
 
     async def raise_refused(self, tenant_id: TenantId, budget: str) -> bool:
         """A hard budget, `<subject> <period> <basis>`, has refused a request in its running period.
-        False: that was told, or there is no such budget.
+        False: that was told of the limit in force, or there is no such budget, or it is soft now.
         """
         ...
 

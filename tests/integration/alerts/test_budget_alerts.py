@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from tests.support.ledger import World, in_world, open_world
+from tests.support.outbox import StillClock
 from tests.support.postgres import Database
 
 from tenantry.adapters.clock import SystemClock
@@ -15,7 +16,7 @@ from tenantry.adapters.postgres.alerts import PostgresAlerts
 from tenantry.application import budget_alerts
 from tenantry.application.budget_alerts import alert_budgets
 from tenantry.application.owned_tasks import OwnedTasks
-from tenantry.application.refused_budgets import RefusedBudgetTeller
+from tenantry.application.refused_budgets import SOON_S, RefusedBudgetTeller
 from tenantry.domain.errors import NotFound, Unavailable
 from tenantry.domain.ids import TenantId
 from tenantry.domain.tenant import Principal
@@ -141,19 +142,56 @@ def test_a_worker_that_dies_before_its_commit_has_told_nothing(database: Databas
     in_world(database, body)
 
 
-def test_a_raised_limit_tells_nothing_again_and_a_lowered_one_what_is_due(
+def test_a_raised_limit_has_its_shares_told_anew_and_a_lowered_one_what_is_due(
     database: Database,
 ) -> None:
     async def body(world: World) -> None:
         await budget(world, "0.06")
+        await budget(world, "0.06", world.bert)
         await spend(world)
-        assert await round_of(world) == 1
+        await spend(world, who=world.bert)
+        assert await round_of(world) == 2
         await budget(world, "6")
         assert await round_of(world) == 0
         await spend(world, 2)
-        await budget(world, "0.1")  # 94.5 %: 50 has been told
+        await budget(world, "0.1")  # 94.5 %: more than where 50 was told
+        assert await round_of(world) == 2
+        assert await told(world) == [("tenant", 50), ("tenant", 50), ("tenant", 80)]
+        await budget(world, "0.0945")
+        assert await round_of(world) == 1  # 100; 50 and 80 have been told of more than that
+        await spend(world)
+        await budget(world, "0.1")
+        assert await round_of(world) == 1  # 100 of a limit that is higher than where it was told
+        last, before = await alerts_in(world).alerts(tenant_id=world.anna.tenant_id, limit=2)
+        assert (before.expected, last.expected) == (Decimal("0.0945"), Decimal("0.1"))
+        assert await told(world, world.bert) == [("tenant", 50)]
+
+    in_world(database, body)
+
+
+def test_a_limit_that_is_raised_and_lowered_by_turns_does_not_ring(database: Database) -> None:
+    async def body(world: World) -> None:
+        await spend(world, 2)  # .063
+        seen = []
+        for limit in ("0.06", "0.07", "0.06", "0.07", "0.06", "0.07"):
+            await budget(world, limit)
+            seen.append(await round_of(world))
+        assert seen == [3, 2, 0, 0, 0, 0]
+
+    in_world(database, body)
+
+
+def test_what_was_told_before_keys_had_limits_is_not_told_again(database: Database) -> None:
+    async def body(world: World) -> None:
+        await budget(world, "0.06")
+        await spend(world)
         assert await round_of(world) == 1
-        assert await told(world) == [("tenant", 50), ("tenant", 80)]
+        await world.as_superuser(
+            "UPDATE tenantry.alert SET once_key = substring(once_key FROM '^.* 50')"
+        )
+        assert await round_of(world) == 0
+        await budget(world, "0.062")
+        assert await round_of(world) == 1
 
     in_world(database, body)
 
@@ -190,6 +228,11 @@ def test_the_plans_budget_and_its_soft_alert(database: Database) -> None:
         await world.plan(monthly_budget="0.0316", budget_hard=False)
         assert await round_of(world, all_of_them=True) == 2
         assert await told(world) == [("plan", 50), ("plan", 0), ("plan", 80)]
+        # And a higher one has its own, its soft alert too.
+        await world.plan(monthly_budget="0.062", soft_alert_at="0.031", budget_hard=False)
+        assert await round_of(world, all_of_them=True) == 4
+        await world.plan(monthly_budget="0.062", soft_alert_at="0.0312", budget_hard=False)
+        assert await round_of(world, all_of_them=True) == 2
 
     limits = {"monthly_budget": "0.06", "soft_alert_at": "0.03", "budget_hard": False}
     in_world(database, body, **limits)
@@ -292,6 +335,37 @@ def test_a_hard_budget_that_refuses_is_told_once_a_period(database: Database) ->
         assert isinstance(await world.admission.admit(world.reservation(world.bert)), Admitted)
         assert len(await notices(world)) == 1
         assert not await alerts_in(world).raise_refused(world.bert.tenant_id, "tenant month charge")
+
+    in_world(database, body)
+
+
+def test_each_limit_that_refuses_is_told_once(database: Database) -> None:
+    """Also at once, by the worker that has just told of the limit before."""
+
+    async def body(world: World) -> None:
+        tasks, clock = OwnedTasks(), StillClock()
+        teller = RefusedBudgetTeller(alerts_in(world), tasks, clock)
+        await budget(world, "0.00005", hard=True)
+        await refuse(world, teller, tasks)
+        await budget(world, "500", hard=True)
+        await spend(world)
+        for limit in ("0.0516", "0.0516", "0.00005", "0.0516"):
+            clock.pass_by(seconds=SOON_S)
+            await budget(world, limit, hard=True)
+            await refuse(world, teller, tasks)
+        rows = [row for row in await alerts_in(world).alerts() if row.kind == "budget.refused"]
+        assert [str(row.expected) for row in rows] == ["0.0516", "0.00005"]
+        assert {row.tenant_id for row in rows} == {world.anna.tenant_id}
+        assert len(await notices(world)) == 2
+
+    in_world(database, body)
+
+
+def test_a_budget_that_has_become_soft_is_not_said_to_refuse(database: Database) -> None:
+    async def body(world: World) -> None:
+        await budget(world, "0.01", hard=False)
+        await world.admitted()
+        assert not await alerts_in(world).raise_refused(world.anna.tenant_id, "tenant month charge")
 
     in_world(database, body)
 

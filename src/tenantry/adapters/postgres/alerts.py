@@ -64,7 +64,8 @@ class PostgresAlerts(Pooled):
     async def raise_refused(self, tenant_id: TenantId, budget: str) -> bool:
         async with self._transaction() as connection:
             rows = await self._budget_uses(connection, tenant_id, budget)
-            alerts = [refused_alert(_to_budget_use(row)) for row in rows]
+            uses = [_to_budget_use(row) for row in rows]
+            alerts = [refused_alert(use) for use in uses if use.hard]
             return await self._raise(connection, alerts) > 0
 
     async def due(self, through: datetime, after: str, limit: int) -> list[TenantId]:

@@ -9,7 +9,9 @@ WHERE tenant_id > $1 AND ($4 OR in_flight > 0
 ORDER BY tenant_id LIMIT $3;
 
 -- name: crossed
--- What the tenants of $1 have settled of budgets and what was not told yet: a row an alert. A
+-- What the tenants of $1 have settled of budgets and what was not told yet: a row an alert. What was
+-- told of a limit as high or higher is told: a key begins with the budget, its period and the share,
+-- and a blank and the limit follow ('!' is what comes after a blank). A
 -- period that ended lately is looked at too, because settlements come late. $2: how lately, $3: a page,
 -- $4: the shares in per cent.
 SELECT u.tenant_id, u.subject, u.period, u.basis, u.starts_at, u.ends_at, u.amount, u.hard,
@@ -36,16 +38,16 @@ FROM (
 ) u
 CROSS JOIN LATERAL (
   SELECT percent, NULL::numeric AS soft_alert_at, 'budget.threshold' AS kind,
-         u.key || ' ' || percent AS once_key
+         u.key || ' ' || percent AS key, u.amount AS due_of
   FROM unnest($4::integer[]) AS percent
   WHERE u.amount > 0 AND u.settled * 100 >= u.amount * percent
   UNION ALL
-  SELECT NULL, u.soft, 'budget.soft_alert', u.key WHERE u.soft > 0 AND u.settled >= u.soft
+  SELECT NULL, u.soft, 'budget.soft_alert', u.key, u.soft WHERE u.soft > 0 AND u.settled >= u.soft
 ) x
 WHERE NOT EXISTS (
   SELECT FROM tenantry.alert a
   WHERE a.tenant_id = u.tenant_id AND a.kind = x.kind AND a.subject = u.subject
-    AND a.once_key = x.once_key)
+    AND a.once_key >= x.key AND a.once_key < x.key || '!' AND a.expected >= x.due_of)
 ORDER BY u.tenant_id, u.subject, u.period, u.basis, u.starts_at, x.percent NULLS LAST LIMIT $3;
 
 -- name: insert_alert
