@@ -1,8 +1,8 @@
 """Alerts: what an operator shall hear of, each exactly once.
 
-Owns: the word, what makes two alerts the same, the body of their notices, and at which shares of a
-budget one is due. Does not own: when usage is unusual (`anomaly/`), where a month will end
-(`pacing.py`), delivery.
+Owns: the word, what makes two alerts the same, and at which shares of a budget one is due. Does
+not own: what their receivers read (`alert_notice.py`), when usage is unusual (`anomaly/`), where a
+month will end (`pacing.py`), delivery.
 """
 
 from __future__ import annotations
@@ -132,7 +132,7 @@ class BudgetUse:
     @property
     def key(self) -> str:
         """Which budget and period, whatever its limit is by now: how an alert's key begins."""
-        return f"{self.period} {self.basis} {_instant(self.starts_at) or 'ever'}"
+        return f"{self.period} {self.basis} {instant_text(self.starts_at) or 'ever'}"
 
 
 def threshold_alert(use: BudgetUse, percent: int) -> NewAlert:
@@ -174,45 +174,6 @@ def pace_alert(
     return _of_budget(use, PACE, once_key, Severity.WARNING, use.limit, detail)
 
 
-def body_of(alert_id: str, alert: NewAlert) -> dict[str, Any]:
-    """What a receiver of the alert's notice reads; money and figures are decimals in strings."""
-    excess = alert.excess_charge
-    return {
-        "alert_id": alert_id,
-        "tenant": alert.tenant_id,
-        "kind": alert.kind,
-        "subject": alert.subject,
-        "severity": str(alert.severity),
-        "starts_at": _instant(alert.starts_at),
-        "ends_at": _instant(alert.ends_at),
-        "observed": money.plain(alert.observed),
-        "expected": money.plain(alert.expected),
-        "unit": alert.unit,
-        "excess_tokens": alert.excess_tokens,
-        "excess_charge": None if excess is None else money.plain(excess),
-        "currency": alert.currency,
-        **alert.detail,
-        "summary": summary_of(alert),
-    }
-
-
-def summary_of(alert: NewAlert) -> str:
-    """One line for people: the end of a mail's subject."""
-    detail, whose = alert.detail, f"{alert.tenant_id} {alert.subject}"
-    of = f"{money.plain(alert.observed)} of {money.plain(alert.expected)} {alert.unit}"
-    if alert.kind == THRESHOLD:
-        return f"{whose}: {detail['threshold_percent']} % of a {detail['period']}'s budget, {of}"
-    if alert.kind == SOFT_ALERT:
-        return f"{whose}: {of} of a {detail['period']}"
-    if alert.kind == REFUSED:
-        return f"{whose}: a {detail['period']}'s budget refuses requests, {of} spent"
-    if alert.kind == PACE:
-        return f"{whose}: will pass its budget on {detail['passes_on']}, {of} spent"
-    seen, known = money.plain(alert.observed), money.plain(alert.expected)
-    unit = alert.unit.replace("_", " ")
-    return f"{alert.tenant_id}: {alert.kind}, {seen} {unit} in {detail['hours']} h, usual {known}"
-
-
 def _of_budget(
     use: BudgetUse,
     kind: str,
@@ -243,5 +204,6 @@ def _detail(use: BudgetUse) -> dict[str, Any]:
     return {"period": use.period, "basis": use.basis, "limit": limit, "hard": use.hard}
 
 
-def _instant(at: datetime | None) -> str | None:
+def instant_text(at: datetime | None) -> str | None:
+    """RFC 3339 in UTC, to the second."""
     return None if at is None else f"{at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"

@@ -91,9 +91,10 @@ def test_each_share_is_told_once_on_its_way(database: Database) -> None:
         assert {row["tenant_id"] for row in rows} == {world.anna.tenant_id}
         last = json.loads(rows[-1]["body"])
         assert last["tenant"] == world.anna.tenant_id
-        assert last["summary"] == (
-            f"{world.anna.tenant_id} tenant: 100 % of a month's budget, 0.315 of 0.315 USD"
-        )
+        name = last["tenant_name"]
+        assert name == world.anna.tenant.name
+        assert last["headline"] == f"{name}: 100 % of a month's budget"
+        assert last["summary"] == f"{last['headline']}, 0.315 of 0.315 USD settled"
         assert (last["observed"], last["expected"], last["unit"]) == ("0.315", "0.315", "USD")
         assert (last["threshold_percent"], last["severity"], last["period"], last["hard"]) == (
             100, "critical", "month", False,

@@ -1,6 +1,7 @@
 """Alerts by mail through a real SMTP server: in clear, over TLS, after STARTTLS."""
 
 import ssl
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,13 @@ from tests.support.mail_server import Box, mail_server
 from tests.support.outbox import StillClock, deliverer, enqueue, outside, run_rounds, states
 from tests.support.postgres import Database
 
+from tenantry.adapters.clock import SystemClock
+from tenantry.adapters.postgres.alerts import PostgresAlerts
 from tenantry.adapters.smtp.server import MailServer
 from tenantry.adapters.smtp.sink import MailSink
 from tenantry.application.delivery import ALERTS
+from tenantry.domain.usage import Usage
+from tenantry.ports.control import Budget
 from tenantry.ports.delivery import Route
 
 ROUTE = Route("mail", ALERTS)
@@ -36,7 +41,8 @@ def test_an_alert_is_a_legible_mail_under_one_message_id(database: Database) -> 
         async with mail_server(box) as port:
             sink = sink_of(f"smtp://127.0.0.1:{port}")
             worker = deliverer(world, outside(ROUTE, mail=sink), clock)
-            told = {"tenant": "acme", "excess": 1_200, "hour": {"from": "15:00", "to": "16:00"}}
+            told = {"tenant": "acme", "excess": 1_200, "hour": {"from": "15:00", "to": "16:00"},
+                    "due": None, "hard": False}  # fmt: skip
             await enqueue(world, "usage.spike", told, tenant_id=world.anna.tenant_id)
             await enqueue(world, "invoice.finalised", {"number": "INV-1"})
             await run_rounds(worker)
@@ -55,19 +61,63 @@ def test_an_alert_is_a_legible_mail_under_one_message_id(database: Database) -> 
             head, facts = mail.get_content().replace("\r", "").split("\n\n")
             assert head.splitlines() == [
                 "kind: usage.spike",
-                f"tenant_id: {world.anna.tenant_id}",
+                f"tenant: acme ({world.anna.tenant_id})",
                 f"time: {created_at:%Y-%m-%d %H:%M:%S} UTC",
                 "deployment: staging",
                 f"notice: {notice_id}",
             ]
-            assert sorted(facts.splitlines()) == [
+            assert facts.splitlines() == [
+                "hard: no",
                 "excess: 1200",
                 "hour.from: 15:00",
                 "hour.to: 16:00",
-                "tenant: acme",
             ]
             sink.close()
             assert box.envelopes[0][0].rcpt_tos == TO
+
+    in_world(database, body)
+
+
+def test_a_refusing_budget_reads_as_a_person_would_say_it(database: Database) -> None:
+    async def body(world: World) -> None:
+        box, anna = Box(), world.anna
+        limit = Decimal("0.0412345678901")
+        for who in (anna, world.bert):
+            budget = Budget(who.tenant_id, "run", "nightly-report", "total", "charge", limit, True)
+            await world.control.set_budget(budget)
+        used = Usage(uncached_in=1_000)  # charge .009
+        await world.settle(await world.admitted(run_id="nightly-report"), world.outcome(used))
+        alerts = PostgresAlerts(world.databases.control, SystemClock())
+        assert await alerts.raise_refused(anna.tenant_id, "run:nightly-report total charge")
+        async with mail_server(box) as port:
+            sink = sink_of(f"smtp://127.0.0.1:{port}")
+            await run_rounds(deliverer(world, outside(ROUTE, mail=sink), StillClock()))
+            sink.close()
+        [mail] = box.mails
+        name = anna.tenant.name
+        said = f"{name}, run nightly-report: a budget without end refuses requests"
+        assert mail["subject"] == f"[tenantry staging] budget refused: {said}"
+        [(notice_id, created_at)] = await world.fetch("SELECT notice_id, created_at FROM notice")
+        [alert] = await alerts.alerts()
+        assert mail.get_content().splitlines() == [
+            f"{said}, 0.009 of 0.0412345678901 USD settled",
+            "",
+            "severity: critical",
+            "kind: budget.refused",
+            f"tenant: {name} ({anna.tenant_id})",
+            f"time: {created_at:%Y-%m-%d %H:%M:%S} UTC",
+            "deployment: staging",
+            f"notice: {notice_id}",
+            "",
+            "subject: run:nightly-report",
+            "period: total",
+            "basis: charge",
+            "observed: 0.009 USD",
+            "expected: 0.0412345678901 USD",
+            "hard: yes",
+            "",
+            f"Say that someone sees to it: tenantry alerts acknowledge {alert.id}",
+        ]
 
     in_world(database, body)
 

@@ -18,11 +18,11 @@ from tenantry.domain.alert import (
     BudgetUse,
     NewAlert,
     Severity,
-    body_of,
     refused_alert,
     soft_alert,
     threshold_alert,
 )
+from tenantry.domain.alert_notice import body_of
 from tenantry.domain.anomaly import HOUR_S, PlannedEvent, hour_of
 from tenantry.domain.budget import BudgetKey
 from tenantry.domain.errors import NotFound
@@ -188,7 +188,7 @@ class PostgresAlerts(Pooled):
         raised: list[NewAlert] = []
         for alert in alerts:
             alert_id = self._new_id("alr")
-            fresh = await connection.fetchval(
+            tenant_name = await connection.fetchval(
                 self._sql["insert_alert"],
                 alert.tenant_id,
                 alert_id,
@@ -206,10 +206,10 @@ class PostgresAlerts(Pooled):
                 alert.currency,
                 orjson.dumps(dict(alert.detail)).decode(),
             )
-            if not fresh:
+            if tenant_name is None:
                 continue
             raised.append(alert)
-            await enqueue(connection, _to_notice(alert_id, alert))
+            await enqueue(connection, _to_notice(alert_id, alert, tenant_name))
         if raised:
             kinds, severities = zip(*((one.kind, str(one.severity)) for one in raised), strict=True)
             await connection.execute(self._sql["count_raised"], kinds, severities)
@@ -229,11 +229,11 @@ def _first_id(since: datetime | None) -> str | None:
     return prefixed("alr", uuid7(max(ms, 0), bytes(10)))
 
 
-def _to_notice(alert_id: str, alert: NewAlert) -> Notice:
+def _to_notice(alert_id: str, alert: NewAlert, tenant_name: str) -> Notice:
     """What a tenant may not see goes to the platform's receivers alone."""
     once_key = f"{alert.tenant_id} {alert.subject} {alert.once_key}"
     receiver = PLATFORM if alert.for_operator else alert.tenant_id
-    return Notice(receiver, alert.kind, once_key, body_of(alert_id, alert))
+    return Notice(receiver, alert.kind, once_key, body_of(alert_id, alert, tenant_name))
 
 
 def _to_crossed(row: Any) -> NewAlert:

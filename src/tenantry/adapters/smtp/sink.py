@@ -1,26 +1,23 @@
-"""A notice as a mail that a person on call can read on a telephone."""
+"""Hands notices to a mail server. How they read is in `words.py`."""
 
 from __future__ import annotations
 
 import asyncio
 import re
 import smtplib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.utils import format_datetime
-from typing import Any, Final
+from typing import Final
 
 from tenantry.adapters.smtp.server import MailServer
+from tenantry.adapters.smtp.words import subject, text
 from tenantry.ports.delivery import Delivery, DeliveryFailed
 
 THREADS: Final = 8  # of its own: a slow server holds up nobody else's
-LINES_MAX: Final = 200
-LINE_CHARACTERS_MAX: Final = 500
-SUBJECT_CHARACTERS_MAX: Final = 120
 _ADDRESS: Final = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]+@[A-Za-z0-9.-]+")
-_TO_SPACES = dict.fromkeys((*range(32), 127, 0x85, 0x2028, 0x2029), " ")
 
 
 class MailSink:
@@ -71,39 +68,3 @@ def address(given: str) -> Address:
     if not _ADDRESS.fullmatch(given):
         raise ValueError("is no mail address")
     return Address(addr_spec=given)
-
-
-def subject(delivery: Delivery, env: str) -> str:
-    """`[tenantry local] budget threshold: acme`: what, and who, in one line."""
-    what = delivery.kind.replace(".", " ").replace("_", " ")
-    told = delivery.body.get("summary") or delivery.body.get("tenant") or delivery.tenant_id
-    line = f"[tenantry {env}] {what}" + (f": {told}" if isinstance(told, str) and told else "")
-    return line.translate(_TO_SPACES)[:SUBJECT_CHARACTERS_MAX]
-
-
-def text(delivery: Delivery, env: str) -> Iterator[str]:
-    """One line for each fact, nested names joined by dots."""
-    yield f"kind: {delivery.kind}"
-    if delivery.tenant_id:
-        yield f"tenant_id: {delivery.tenant_id}"
-    yield f"time: {delivery.created_at:%Y-%m-%d %H:%M:%S} UTC"
-    yield f"deployment: {env}"
-    yield f"notice: {delivery.notice_id}"
-    yield ""
-    for number, line in enumerate(_facts("", delivery.body)):
-        if number >= LINES_MAX:
-            yield "… and more; the notice has all of it"
-            return
-        yield line
-
-
-def _facts(name: str, value: Any) -> Iterator[str]:
-    if isinstance(value, Mapping):
-        for key, inner in value.items():
-            yield from _facts(f"{name}.{key}" if name else str(key), inner)
-    elif isinstance(value, list):
-        for number, inner in enumerate(value):
-            yield from _facts(f"{name}[{number}]", inner)
-    else:
-        shown = "–" if value is None else str(value)
-        yield f"{name}: {shown}".translate(_TO_SPACES)[:LINE_CHARACTERS_MAX]

@@ -51,11 +51,12 @@ WHERE NOT EXISTS (
 ORDER BY u.tenant_id, u.subject, u.period, u.basis, u.starts_at, x.percent NULLS LAST LIMIT $3;
 
 -- name: insert_alert
--- True where it was not there before.
+-- The name of its tenant where it was not there before.
 INSERT INTO tenantry.alert (tenant_id, alert_id, kind, subject, once_key, severity, starts_at,
   ends_at, observed, expected, unit, excess_tokens, excess_charge, currency, detail)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
-ON CONFLICT (tenant_id, kind, subject, once_key) DO NOTHING RETURNING true;
+ON CONFLICT (tenant_id, kind, subject, once_key) DO NOTHING
+RETURNING (SELECT t.name FROM tenantry.tenant t WHERE t.tenant_id = $1);
 
 -- name: due
 -- Tenants after $2 with hours before $1 that nobody has judged. $3: a page.
