@@ -122,7 +122,7 @@ async def admit(
             if most is None or clamped > CLAMP_TRIES:
                 if on_refused is not None:
                     on_refused(principal.tenant_id, verdict)
-                raise to_error(verdict)
+                raise _out_of_budget(verdict, reservation.worst_charge)
             continue
         if verdict.code == "stale_plan":
             principal = await directory.refresh(principal)
@@ -238,14 +238,7 @@ def _reservation(
 
 def to_error(refused: Refused) -> errors.TenantryError:
     """What the caller is told. Exhaustive over `RefusalCode`."""
-    limit = refused.limit
-    if limit is not None and limit.endswith(_COST):
-        limit = "guard"  # an operator's, in provider cost: no tenant learns whose or of what
-    told: dict[str, Any] = {
-        "limit": limit,
-        "retry_after_ms": refused.retry_after_ms,
-        "resets_at": refused.resets_at.isoformat() if refused.resets_at else None,
-    }
+    told = _told(refused)
     match refused.code:
         case "requests_per_minute" | "tokens_per_minute" | "concurrent_requests" if (
             refused.retry_after_ms is None
@@ -258,7 +251,7 @@ def to_error(refused: Refused) -> errors.TenantryError:
         case "requests_per_day":
             return errors.QuotaExceeded(f"limit {refused.limit} is used up", **told)
         case "budget":
-            return errors.BudgetExceeded(f"budget {limit} is spent", **told)
+            return _out_of_budget(refused)
         case "larger_than_limit":
             return errors.LargerThanLimit(f"the request is larger than {refused.limit} allows")
         case "tenant_suspended":
@@ -273,3 +266,29 @@ def to_error(refused: Refused) -> errors.TenantryError:
             return errors.Conflict("this request id was used before")
         case "stale_plan" | "stale_price":
             return errors.Unavailable("plan and prices are changing")
+
+
+def _out_of_budget(refused: Refused, worst_charge: Decimal | None = None) -> errors.BudgetExceeded:
+    """With what is left and what would have been held, both in USD of list charge."""
+    left, told = refused.budget_left, _told(refused)
+    if refused.limit.endswith(_COST):
+        told["limit"] = "guard"  # an operator's, in provider cost: whose and of what, nobody learns
+    elif left is not None and worst_charge is not None:
+        held, has = money.plain(worst_charge), money.plain(left)
+        told |= {"worst_charge": held, "charge_left": has}
+        said = (
+            f"this request may cost up to {held} USD and budget {refused.limit} has {has} USD left"
+        )
+        if not left:
+            said = f"budget {refused.limit} has nothing left"
+        return errors.BudgetExceeded(said, **told)
+    said = f"budget {told['limit']} has too little left for this request"
+    return errors.BudgetExceeded(said, **told)
+
+
+def _told(refused: Refused) -> dict[str, Any]:
+    return {
+        "limit": refused.limit,
+        "retry_after_ms": refused.retry_after_ms,
+        "resets_at": refused.resets_at.isoformat() if refused.resets_at else None,
+    }

@@ -212,7 +212,7 @@ class QuotaExceeded(Limited):
 
 
 class BudgetExceeded(Limited):
-    """The budget is spent."""
+    """The budget has too little left for this request."""
 
     code = "budget_exceeded"
 

@@ -204,6 +204,40 @@ def test_the_plan_says_whose_answers_are_shortened(
             run(asking)
 
 
+@pytest.mark.parametrize(
+    ("refused", "message", "told"),
+    [
+        (
+            short("0.00096", "tenant month charge"),
+            "this request may cost up to 0.092493 USD and budget tenant month charge has"
+            " 0.00096 USD left",
+            ("0.092493", "0.00096"),
+        ),
+        (
+            short("0.00", "tenant month charge"),
+            "budget tenant month charge has nothing left",
+            ("0.092493", "0"),
+        ),
+        # What it costs the provider is told to nobody, nor what an operator's guard has left.
+        (
+            short("0.0001", "run:r1 total cost"),
+            "budget guard has too little left for this request",
+            (None, None),
+        ),
+    ],
+)
+def test_a_budgets_refusal_says_what_is_left_and_what_would_have_been_held(
+    refused: Refused, message: str, told: tuple[str | None, str | None]
+) -> None:
+    worker = core()
+    worker.admission.verdicts = [refused]
+    with pytest.raises(errors.BudgetExceeded) as refusal:
+        ask(worker)
+    assert refusal.value.message == message
+    details = refusal.value.details
+    assert (details.get("worst_charge"), details.get("charge_left")) == told
+
+
 def test_every_verdict_has_words() -> None:
     for code in get_args(RefusalCode):
         assert isinstance(to_error(Refused(code)), errors.TenantryError)

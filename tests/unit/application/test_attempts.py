@@ -276,7 +276,8 @@ def test_latency_that_has_no_price_is_refused() -> None:
 def test_a_guard_in_provider_cost_is_not_told(limit: str, told: str) -> None:
     refusal = to_error(Refused("budget", limit, None, None))
     assert isinstance(refusal, errors.BudgetExceeded)
-    assert (refusal.limit, refusal.message) == (told, f"budget {told} is spent")
+    message = f"budget {told} has too little left for this request"
+    assert (refusal.limit, refusal.message) == (told, message)
 
 
 def test_a_fault_is_logged_without_what_it_says(caplog: pytest.LogCaptureFixture) -> None:

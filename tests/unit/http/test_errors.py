@@ -144,6 +144,18 @@ def test_a_quota_says_when_it_resets_and_asks_nobody_to_wait() -> None:
     assert orjson.loads(response.body)["resets_at"] == "2026-12-01T00:00:00Z"
 
 
+@pytest.mark.parametrize(("family", "place"), [("openai", "error"), ("tenantry", None)])
+def test_a_budget_says_what_it_has_left_and_what_was_asked_for(
+    family: Family, place: str | None
+) -> None:
+    told = {"worst_charge": "0.0036", "charge_left": "0.00096"}
+    body = orjson.loads(to_response(errors.BudgetExceeded("m", **told), family, REQUEST_ID).body)
+    shown = body if place is None else body[place]
+    assert told.items() <= shown.items()
+    unknown = orjson.loads(to_response(errors.BudgetExceeded("m"), family, REQUEST_ID).body)
+    assert not told.keys() & (unknown if place is None else unknown[place]).keys()
+
+
 @pytest.mark.parametrize("kind", SPENT)
 def test_openais_clients_know_what_is_used_up_by_its_code(kind: type[TenantryError]) -> None:
     told = orjson.loads(to_response(kind(), "openai", REQUEST_ID).body)["error"]

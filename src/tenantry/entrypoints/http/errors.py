@@ -229,7 +229,8 @@ def _extras(error: TenantryError, family: Family) -> dict[str, Any]:
         return {"param": param}
     if not isinstance(error, errors.Limited):
         return {}
-    extras = {"limit": error.limit or None, "resets_at": error.resets_at}
+    extras: dict[str, Any] = {"limit": error.limit or None, "resets_at": error.resets_at}
+    extras |= {name: error.details.get(name) for name in ("worst_charge", "charge_left")}
     return {name: value for name, value in extras.items() if value is not None}
 
 
