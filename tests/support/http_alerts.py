@@ -22,6 +22,7 @@ def alert(number: int, tenant: str, kind: str) -> Alert:
     return Alert(
         id=f"alr_{number:026}",
         tenant_id=TenantId(f"tnt_{tenant}"),
+        tenant_name=tenant,
         kind=kind,
         subject="tenant",
         severity=Severity.WARNING,

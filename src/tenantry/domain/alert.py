@@ -82,6 +82,7 @@ class Alert:
 
     id: str
     tenant_id: TenantId
+    tenant_name: str
     kind: str
     subject: str
     severity: Severity

@@ -89,10 +89,12 @@ class Sink(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """A notice and one of its deliveries. `state`: pending, delivered, dead, new, no sink."""
+    """A notice and one of its deliveries. `state`: pending, delivered, dead, new, no sink.
+    `tenant_name`: none where the notice is the platform's own."""
 
     notice_id: UUID
     tenant_id: TenantId
+    tenant_name: str | None
     kind: str
     created_at: datetime
     sink: str | None

@@ -30,6 +30,7 @@ def test_a_call_that_spends_a_budget_is_told(stack: Stack) -> None:
     stack.wait_settled(anna)
     told = wait_until(lambda: alerts_of(stack, anna.name), "an alert")
     assert [a["detail"]["threshold_percent"] for a in told] == [100, 80, 50]
+    assert {(a["tenant_id"], a["tenant_name"]) for a in told} == {(anna.id, anna.name)}
     assert alerts_of(stack, bert.name) == []
     (row,) = run(stack, "budgets", "show", anna.name, "--json")
     assert row["scope"] == "plan"
@@ -40,7 +41,14 @@ def test_a_call_that_spends_a_budget_is_told(stack: Stack) -> None:
     states = {a["id"]: a["state"] for a in alerts_of(stack, anna.name)}
     assert sorted(states.values()) == ["acknowledged", "open", "open"]
     assert states[told[0]["id"]] == "acknowledged"
-    assert "budget.threshold" in run(stack, "alerts", "list", "--tenant", anna.name)
+    seen = run(stack, "alerts", "acknowledge", told[1]["id"])
+    assert told[1]["id"] in seen
+    lines = run(stack, "alerts", "list", "--tenant", anna.name).splitlines()[1:]
+    assert all("budget.threshold" in line and f" {anna.name} " in line for line in lines)
+    assert len(lines) == len(told)
+    told_of = {each["tenant_id"]: each["tenant_name"] for each in _notices(stack)}
+    assert told_of[anna.id] == anna.name
+    assert f" {anna.name} " in run(stack, "notices", "list")
 
 
 def test_a_call_that_a_budget_refuses_is_told(stack: Stack) -> None:
@@ -74,6 +82,11 @@ def test_a_shortened_answer_is_no_refusal_and_the_refusal_after_it_is_told(stack
     refused = wait_until(lambda: _refusals_of(stack, anna.name), "an alert")
     assert [(a["subject"], a["observed"] != "0") for a in refused] == [("run:r-one", True)]
     assert _refusals_of(stack, bert.name) == []
+
+
+def _notices(stack: Stack) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = run(stack, "notices", "list", "--json")
+    return found
 
 
 def _refusals_of(stack: Stack, name: str) -> list[dict[str, Any]]:

@@ -276,6 +276,7 @@ def _to_alert(row: Any) -> Alert:
     return Alert(
         id=row["alert_id"],
         tenant_id=TenantId(row["tenant_id"]),
+        tenant_name=row["tenant_name"],
         kind=row["kind"],
         subject=row["subject"],
         severity=Severity(row["severity"]),

@@ -269,7 +269,7 @@ def _alert_row(alert: Alert) -> tuple[object, ...]:
     detail = alert.detail
     about = ", ".join(f"{name} {detail[name]}" for name in _TOLD if detail.get(name) is not None)
     return (
-        alert.raised_at, alert.tenant_id, alert.kind, alert.subject, str(alert.severity),
+        alert.raised_at, alert.tenant_name, alert.kind, alert.subject, str(alert.severity),
         alert.state, alert.observed, alert.expected, alert.unit, alert.excess_tokens,
         alert.excess_charge, about, alert.id,
     )  # fmt: skip

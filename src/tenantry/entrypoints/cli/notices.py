@@ -12,6 +12,7 @@ from tenantry.bootstrap.commands.control import run_with_desk
 from tenantry.entrypoints.cli.cut import say_cut
 from tenantry.entrypoints.cli.output import as_json, print_json, print_table, say
 from tenantry.entrypoints.cli.values import NAMED
+from tenantry.ports.delivery import Listed
 
 _COLUMNS = ("notice", "tenant", "kind", "time", "sink", "state", "attempts", "next", "last error")
 
@@ -44,7 +45,7 @@ def list_(dead: bool, limit: int, json_output: bool) -> None:
     if json_output:
         print_json([dataclasses.asdict(row) for row in rows])
     else:
-        print_table(_COLUMNS, (dataclasses.astuple(row) for row in rows))
+        print_table(_COLUMNS, map(_row, rows))
     if len(found) > limit:
         say_cut(limit, "see --limit")
 
@@ -90,3 +91,8 @@ def send(notice: UUID, sink: str) -> None:
     if not run_with_desk(lambda _, desk: desk.send(notice, sink, datetime.now(UTC))):
         raise click.ClickException(f"there is no notice {notice}, or {sink} has it")
     say(f"{notice} is on its way to {sink}")
+
+
+def _row(listed: Listed) -> tuple[object, ...]:
+    notice_id, _, *rest = dataclasses.astuple(listed)
+    return (notice_id, *rest)

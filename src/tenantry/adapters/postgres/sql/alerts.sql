@@ -143,17 +143,23 @@ SET LOCAL plan_cache_mode = force_custom_plan;
 
 -- name: alerts
 -- Newest first. $1 tenant, $2 raised at or after, $3 whether acknowledged: NULL for any. $4: ids before
--- this one, $5: a page, $6: an id that is not after what was raised at $2.
-SELECT * FROM tenantry.alert
-WHERE ($1::text IS NULL OR tenant_id = $1)
-  AND ($2::timestamptz IS NULL OR (raised_at >= $2 AND alert_id >= $6::text))
-  AND ($3::boolean IS NULL OR (acknowledged_at IS NOT NULL) = $3)
-  AND ($4::text IS NULL OR alert_id < $4)
-ORDER BY alert_id DESC LIMIT $5;
+-- this one, $5: a page, $6: an id that is not after what was raised at $2. Names are looked up for the
+-- page alone.
+SELECT a.*, (SELECT t.name FROM tenantry.tenant t WHERE t.tenant_id = a.tenant_id) AS tenant_name
+FROM (
+  SELECT * FROM tenantry.alert
+  WHERE ($1::text IS NULL OR tenant_id = $1)
+    AND ($2::timestamptz IS NULL OR (raised_at >= $2 AND alert_id >= $6::text))
+    AND ($3::boolean IS NULL OR (acknowledged_at IS NOT NULL) = $3)
+    AND ($4::text IS NULL OR alert_id < $4)
+  ORDER BY alert_id DESC LIMIT $5
+) a
+ORDER BY a.alert_id DESC;
 
 -- name: acknowledge
-UPDATE tenantry.alert SET acknowledged_at = coalesce(acknowledged_at, clock_timestamp())
-WHERE alert_id = $1 RETURNING *;
+UPDATE tenantry.alert a SET acknowledged_at = coalesce(acknowledged_at, clock_timestamp())
+WHERE alert_id = $1
+RETURNING a.*, (SELECT t.name FROM tenantry.tenant t WHERE t.tenant_id = a.tenant_id) AS tenant_name;
 
 -- name: mute
 INSERT INTO tenantry.alert_mute (tenant_id, mute_id, starts_at, ends_at, reason)

@@ -136,7 +136,9 @@ WHERE n.tenant_id = old.tenant_id AND n.notice_id = old.notice_id;
 
 -- name: listed
 -- What is dead until for ever has been dismissed.
-SELECT n.notice_id, n.tenant_id, n.kind, n.created_at, d.sink,
+SELECT n.notice_id, n.tenant_id,
+       (SELECT t.name FROM tenantry.tenant t WHERE t.tenant_id = n.tenant_id) AS tenant_name,
+       n.kind, n.created_at, d.sink,
        CASE WHEN d.state = 'dead' AND d.next_at = 'infinity' THEN 'dismissed'
          ELSE coalesce(d.state, CASE WHEN n.routed_at IS NULL THEN 'new' ELSE 'no sink' END)
        END AS state,

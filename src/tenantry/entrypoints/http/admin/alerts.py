@@ -97,6 +97,7 @@ def from_alert(alert: Alert) -> dict[str, Any]:
     return {
         "id": alert.id,
         "tenant": alert.tenant_id,
+        "tenant_name": alert.tenant_name,
         "kind": alert.kind,
         "subject": alert.subject,
         "severity": str(alert.severity),

@@ -101,6 +101,7 @@ class Outlook(TypedDict):
 class Alert(TypedDict):
     id: str
     tenant: str
+    tenant_name: str
     kind: str
     subject: str
     severity: Severity
