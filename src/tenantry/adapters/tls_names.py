@@ -9,6 +9,8 @@ from typing import Final
 import idna
 
 _NAME_MAX: Final = 253  # characters, RFC 1035
+# What IDNA would refuse of them, as hyphens in the third and fourth place, clients take.
+_ASCII: Final = re.compile(r"(?!-|xn--)[a-z0-9-]{1,63}(?<!-)", re.IGNORECASE)
 # No host name of RFC 1123, but that of many a service of containers, and clients take it.
 _WITH_UNDERSCORE: Final = re.compile(r"(?!-)(?=.*_)[a-z0-9_-]{1,63}(?<!-)", re.IGNORECASE)
 
@@ -16,6 +18,8 @@ _WITH_UNDERSCORE: Final = re.compile(r"(?!-)(?=.*_)[a-z0-9_-]{1,63}(?<!-)", re.I
 def plain_name(name: str) -> str:
     """An address in its shortest form, without its zone; a host name in ASCII and small letters,
     perhaps with `*.` before it. Raises ValueError for what no certificate can bear."""
+    if name.startswith("["):
+        raise ValueError(f"write {name.strip('[]')}, without brackets")
     try:
         address = ip_address(name)
     except ValueError:
@@ -38,4 +42,6 @@ def _lenient(label: str) -> str:
 
 
 def _strict(label: str) -> str:
+    if _ASCII.fullmatch(label):
+        return label.lower()
     return idna.encode(label, uts46=True).decode("ascii")

@@ -30,6 +30,7 @@ FONTS = Path(__file__).parents[2] / "support" / "fonts"
         ("tls_names", "gateway-"),
         ("tls_names", "a.-b.internal"),
         ("tls_names", "xn--gateway-.internal"),
+        ("tls_names", "XN--gateway-.internal"),
         ("tls_names", "*.*.internal"),
         ("tls_names", "*.some_where.internal"),
         ("tls_names", "a" * 64),
@@ -130,6 +131,11 @@ def test_addresses_that_can_be_reached_are_no_problem() -> None:
     )
     assert reach_problems(config) == []
     assert reach_problems(Settings()) == []
+
+
+def test_an_address_in_the_brackets_of_a_url_is_told() -> None:
+    (problem,) = reach_problems(Settings(tls_names="[::1]"))
+    assert problem.endswith("'[::1]' is neither: write ::1, without brackets")
 
 
 def test_authorities_that_are_absent_or_are_none_are_told(tmp_path: Path) -> None:

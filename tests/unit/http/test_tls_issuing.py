@@ -122,6 +122,11 @@ def test_a_name_in_letters_of_a_language_is_not_made_anew_at_each_look(tmp_path:
     assert again.certificate.read_bytes() == first
 
 
+@pytest.mark.parametrize("name", ["ab--cd.example", "r3---sn.example", "gateway.a--b"])
+def test_a_name_with_hyphens_where_idna_has_none_is_borne(tmp_path: Path, name: str) -> None:
+    verified_by_all(ensure_local_tls(tmp_path, (name.upper(),), now=NOW), name)
+
+
 @pytest.mark.parametrize("name", ["the_gateway.internal", "The_Gateway"])
 def test_a_name_with_an_underscore_is_borne_as_services_of_containers_have_it(
     tmp_path: Path, name: str
