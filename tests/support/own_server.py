@@ -28,7 +28,7 @@ class OwnServer:
     def __init__(self, folder: Path) -> None:
         self._account = database_account()
         self._binaries = find_binaries(self._account)
-        self._folder = folder  # short: its socket lies in it
+        self.folder = folder  # short: its socket lies in it
         os.chown(folder, self._account.uid, self._account.gid)
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
@@ -36,15 +36,15 @@ class OwnServer:
         self.url = f"postgresql://master:secret@127.0.0.1:{self.port}/product"
 
     def make(self) -> None:
-        password = self._folder / "password"
+        password = self.folder / "password"
         password.write_text("secret")
         password.chmod(0o644)
         login = ("-A", "scram-sha-256", f"--pwfile={password}", "-U", "postgres")
         self._program("initdb", *login, "-N", "--encoding=UTF8", "--locale=C")
 
     def start(self) -> None:
-        options = f"-p {self.port} -k {self._folder} -c listen_addresses=127.0.0.1"
-        self._program("pg_ctl", "-w", "-l", str(self._folder / "log"), "-o", options, "start")
+        options = f"-p {self.port} -k {self.folder} -c listen_addresses=127.0.0.1"
+        self._program("pg_ctl", "-w", "-l", str(self.folder / "log"), "-o", options, "start")
 
     def stop(self) -> None:
         self._program("pg_ctl", "-w", "-m", "immediate", "stop")
@@ -58,7 +58,7 @@ class OwnServer:
         self._program("pg_basebackup", "-R", "-c", "fast", "-d", as_superuser(primary))
 
     def _program(self, name: str, *arguments: str) -> None:
-        data = str(self._folder / "data")
+        data = str(self.folder / "data")
         command = [self._binaries.program(name), "-D", data, *arguments]
         done = run_as(self._account, command, LIMIT_S)
         assert done.returncode == 0, done.stderr

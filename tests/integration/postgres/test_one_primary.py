@@ -69,11 +69,11 @@ def pair() -> Iterator[tuple[OwnServer, OwnServer, str]]:
         yield old, new, f"postgresql://master:secret@{hosts}/product?sslmode=disable"
 
 
-def port_of(url: str) -> int:
+def port_of(url: str) -> int | None:
     async def run() -> int:
         connection = await reach(url, timeout=30)
         try:
-            port: int = await connection.fetchval(_PORT)
+            port: int | None = await connection.fetchval(_PORT)
             return port
         finally:
             await connection.close()
@@ -94,6 +94,21 @@ def test_an_old_primary_that_comes_back_is_passed_over(caplog: pytest.LogCapture
         assert f"127.0.0.1:{old.port} is not used: its timeline is 1" in line
         new.stop()
         with pytest.raises(Unavailable, match=r"is not used: its timeline is 1.* out of reach"):
+            port_of(url)
+
+
+def test_an_old_primary_behind_a_socket_is_passed_over_for_a_host() -> None:
+    with pair() as (old, new, _):
+        where = f"host={old.folder},127.0.0.1&port={old.port},{new.port}"
+        url = f"postgresql://master:secret@/product?{where}&sslmode=disable"
+        assert port_of(url) is None, "of a socket"
+        old.stop()
+        new.promote()
+        assert port_of(url) == new.port
+        old.start()
+        assert port_of(url) == new.port
+        new.stop()
+        with pytest.raises(Unavailable, match=rf"{old.folder}/.* is not used: its timeline is 1"):
             port_of(url)
 
 

@@ -7,6 +7,7 @@ is an outage where there is no other.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import logging
 from collections.abc import Iterator
@@ -48,23 +49,27 @@ _log = logging.getLogger(__name__)
 
 
 async def connect(dsn: str, **options: Any) -> Any:
-    """`asyncpg.connect` to the primary, with any session's settings in `server_settings`.
+    """`asyncpg.connect` to the primary, with any session's settings in `server_settings`. Its
+    `timeout` is of all hosts together.
 
     Raises ServerTooOld, EncodingUnfit, PoolerBetween or, where only an old primary answers,
     Unavailable beside what asyncpg raises.
     """
-    primary, refused, why = primary_of(dsn), list[object](), ""
+    async with asyncio.timeout(options.get("timeout") or _TOLD_S):
+        return await _connect(dsn, options)
+
+
+async def _connect(dsn: str, options: dict[str, Any]) -> Any:
+    """Each turn has one host less."""
+    primary, left, refused, why = primary_of(dsn), hosts_of(dsn), None, ""
     while True:
-        left = [host for host in hosts_of(dsn) if host not in refused] if refused else []
-        if refused and not left:
-            raise Unavailable(f"The database at {_shown(refused[0])} is not used: {why}.")
         try:
-            connection = await _open(dsn, options | _only(left))
+            connection = await _open(dsn, options | _only(left if refused else []))
         except OSError as away:
-            if not refused:
+            if refused is None:
                 raise
             raise Unavailable(
-                f"The database at {_shown(refused[0])} is not used: {why}. The other host is out"
+                f"The database at {_shown(refused)} is not used: {why}. The other host is out"
                 f" of reach: {away.strerror or away}."
             ) from away
         try:
@@ -76,8 +81,12 @@ async def connect(dsn: str, **options: Any) -> Any:
         if found is None:
             return connection
         connection.terminate()
-        refused.append(connection._addr)
-        why = found
+        address = connection._addr
+        refused, why = (refused, why) if refused else (address, found)
+        others = [host for host in left if _address_of(*host) != address]
+        if not others or len(others) == len(left):
+            raise Unavailable(f"The database at {_shown(refused)} is not used: {why}.")
+        left = others
 
 
 async def _refusal(primary: Primary | None, connection: Any, options: dict[str, Any]) -> str | None:
@@ -100,6 +109,13 @@ def _only(hosts: list[tuple[str, int]]) -> dict[str, Any]:
     if not hosts:
         return {}
     return {"host": [host for host, _ in hosts], "port": [port for _, port in hosts]}
+
+
+def _address_of(host: str, port: int) -> object:
+    """As asyncpg has it: of a socket its path."""
+    if not host.startswith("/"):
+        return host, port
+    return host if ".s.PGSQL." in host else f"{host.removesuffix('/')}/.s.PGSQL.{port}"
 
 
 def _shown(address: Any) -> str:
