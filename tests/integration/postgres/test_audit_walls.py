@@ -149,6 +149,9 @@ SPY = (
     " FOR EACH ROW EXECUTE FUNCTION planted.copy()"
 )
 RULE = f"{PUBLIC_SCHEMA}; CREATE TABLE planted.log (words text); CREATE RULE spy AS ON {{}}"
+# In this database alone: the roles are the server's.
+BY_SETTING = "DO $$ BEGIN EXECUTE format('ALTER {} SET {}', current_database()); END $$"
+APP_HERE, ALL_HERE = "ROLE tenantry_app IN DATABASE %I", "DATABASE %I"
 IN_FUTURE = "ALTER DEFAULT PRIVILEGES FOR ROLE {}"
 # What is planted, and which attacks find it: no other does.
 HOLES: dict[str, str] = {
@@ -200,6 +203,13 @@ HOLES: dict[str, str] = {
         "INSERT TO tenantry.answer DO ALSO INSERT INTO planted.log VALUES (NEW.tenant_id)"
     ): "triggers",
     RULE.format("DELETE TO tenantry.api_key DO INSTEAD NOTHING"): "triggers table-api-key",
+    "CREATE OR REPLACE TRIGGER refuse_shredded BEFORE INSERT ON tenantry.answer"
+    " FOR EACH ROW EXECUTE FUNCTION tenantry.refuse_shredded('not')": "triggers",
+    # what sessions begin with
+    BY_SETTING.format(APP_HERE, "session_replication_role = replica"): "settings",
+    BY_SETTING.format(ALL_HERE, "session_replication_role = replica"): "settings",
+    BY_SETTING.format(APP_HERE, "search_path = public, tenantry"): "settings",
+    BY_SETTING.format(ALL_HERE, "tenantry.tenant = tnt_anna"): "settings",
     # policies, on tables without a row
     "ALTER POLICY own_tenant ON tenantry.segment WITH CHECK (true)": "policies table-segment",
     "ALTER POLICY own_tenant ON tenantry.answer WITH CHECK (true)": "policies table-answer",
@@ -224,6 +234,14 @@ ELSEWHERE_MADE = (
 def test_a_hole_is_found(database: Database, statement: str) -> None:
     with planted(database, statement):
         assert findings(database).keys() == {f"rows.{name}" for name in HOLES[statement].split()}
+
+
+def test_row_security_that_is_switched_off_by_a_setting_is_found(database: Database) -> None:
+    """Which makes an error of each statement of a role that does not pass it."""
+    run(database, BY_SETTING.format(APP_HERE, "row_security = off"))
+    assert findings(database, "rows.settings") == {
+        "rows.settings": "tenantry_app: row_security=off"
+    }
 
 
 @pytest.mark.parametrize("made", ELSEWHERE_MADE)

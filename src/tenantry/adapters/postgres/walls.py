@@ -18,7 +18,7 @@ from typing import Final, Literal
 from tenantry.adapters.postgres.statements import statements
 
 TARGET: Final = Path(__file__).with_name("walls.txt")
-Kind = Literal["policy", "grant", "function", "trigger"]
+Kind = Literal["policy", "grant", "function", "trigger", "setting"]
 Fact = tuple[str, str]  # its kind, and a line of words
 
 

@@ -2,10 +2,10 @@
 -- the administrator of a managed server, who passes no row security, may ask it too.
 
 -- Each fact is a line: who owns what, every policy, every right, also those that what is made later
--- begins with, every function with its body's digest, every trigger and rule. A month's partition
--- stands for all months, and in pgvector's schema a tenant's for all tenants. Rights of roles that
--- are not Tenantry's are left out of relations, where row security shows such a role nothing, and
--- told of functions.
+-- begins with, every function with its body's digest, every trigger and rule, every setting that
+-- passes them by. A month's partition stands for all months, and in pgvector's schema a tenant's for
+-- all tenants. Rights of roles that are not Tenantry's are left out of relations, where row security
+-- shows such a role nothing, and told of functions.
 -- name: facts
 WITH schema AS (
   SELECT n.*, CASE n.nspname WHEN 'tenantry' THEN '' ELSE n.nspname || '.' END AS prefix
@@ -85,7 +85,8 @@ WITH schema AS (
       ELSE 'always on' END,
     regexp_replace(pg_get_triggerdef(t.oid), '^CREATE (.+) ON \S+ (.*) EXECUTE .+$', '\1 \2'),
     CASE WHEN p.prosecdef THEN 'definer' ELSE 'invoker' END, p.proowner::regrole,
-    format('%I.%I', n.nspname, p.proname))
+    format('%I.%I%s', n.nspname, p.proname,
+      CASE WHEN t.tgnargs > 0 THEN format('(%s)', encode(t.tgargs, 'escape')) END))
   FROM relation r
   JOIN pg_trigger t ON t.tgrelid = r.oid AND NOT t.tgisinternal
   JOIN pg_proc p ON p.oid = t.tgfoid
@@ -93,6 +94,18 @@ WITH schema AS (
   UNION ALL
   SELECT 'trigger', format('%s: rule %s', r.name, w.rulename)
   FROM relation r JOIN pg_rewrite w ON w.ev_class = r.oid AND w.ev_type <> '1'
+  UNION ALL
+  -- With what a session of ours begins, here or everywhere; `search_path` is of each role.
+  SELECT 'setting', format('%s: %s', coalesce(r.rolname, 'all roles'),
+    coalesce(replace(setting, (SELECT format(', %I, pg_temp', n.nspname)
+      FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace
+      WHERE e.extname = 'vector'), ', PGVECTOR, pg_temp'), setting))
+  FROM pg_db_role_setting d
+  LEFT JOIN pg_roles r ON r.oid = d.setrole, unnest(d.setconfig) setting
+  WHERE d.setdatabase IN (0, (SELECT oid FROM pg_database WHERE datname = current_database()))
+    AND (d.setrole = 0 OR r.rolname LIKE 'tenantry\_%')
+    AND (setting ~ '^(session_replication_role|row_security|role|tenantry\.\w+)='
+      OR r.oid IS NOT NULL AND setting LIKE 'search\_path=%')
   UNION ALL
   SELECT g.kind, format('%s: %s to %s%s', g.thing, (g.item).privilege_type,
     CASE (g.item).grantee WHEN 0 THEN 'PUBLIC' ELSE (g.item).grantee::regrole::text END,

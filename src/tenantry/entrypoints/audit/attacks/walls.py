@@ -58,6 +58,11 @@ def wall_attacks() -> list[Attack]:
             lambda _, local: _beyond(local, "trigger"),
         ),
         (
+            "settings",
+            "No session begins with a setting that passes triggers, policies or names by.",
+            lambda _, local: _beyond(local, "setting"),
+        ),
+        (
             "views",
             "No view shows the roles that serve what its owner may see, and no view keeps a copy.",
             lambda _, local: _ways_around(local, here=True),
