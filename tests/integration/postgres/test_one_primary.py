@@ -17,7 +17,7 @@ from tests.support.own_server import OwnServer, execute, own_server, started_own
 
 from tenantry.adapters.postgres import one_primary
 from tenantry.adapters.postgres.dial import connect, reach
-from tenantry.adapters.postgres.primary_note import NAME
+from tenantry.adapters.postgres.primary_note import LOCK_NAME, NAME
 from tenantry.domain.errors import Unavailable
 
 _PORT = "SELECT inet_server_port()"
@@ -188,6 +188,22 @@ def test_another_server_is_no_second_choice() -> None:
             port_of(url)
         one.start()
         assert port_of(url) == one.port
+
+
+def test_a_switch_that_cannot_be_noted_ends_the_start_that_makes_it(tmp_path: Path) -> None:
+    with started_own_server() as server:
+        assert tenantry(tmp_path, server.url, "migrate").returncode == 0
+        note, lock = (tmp_path / "control" / name for name in (NAME, LOCK_NAME))
+        note.write_text(f"7/1 127.0.0.1:{server.port}\n")  # in whose place it is
+        lock.unlink()
+        lock.mkdir()  # nothing can be written
+        told = tenantry(tmp_path, server.url, "migrate")
+        assert told.returncode == 1 and str(note) in told.stderr
+        assert "Is a directory" in told.stderr and len(told.stderr.splitlines()) == 1
+        lock.rmdir()
+        assert tenantry(tmp_path, server.url, "tenants", "list").returncode == 1
+        assert tenantry(tmp_path, server.url, "migrate").returncode == 0
+        assert tenantry(tmp_path, server.url, "tenants", "list").returncode == 0
 
 
 def test_a_server_that_does_not_tell_its_timeline_is_taken_as_it_is() -> None:

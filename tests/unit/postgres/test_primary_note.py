@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import fcntl
 import logging
-from collections.abc import Sequence
+import os
+import threading
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.support.waiting import eventually
 
 from tenantry.adapters.objects.durable_file import DurableFiles
 from tenantry.adapters.postgres import one_primary
 from tenantry.adapters.postgres.one_primary import Primary
-from tenantry.adapters.postgres.primary_note import LINES_MAX, NAME, PrimaryNote
+from tenantry.adapters.postgres.outages import why
+from tenantry.adapters.postgres.primary_note import LINES_MAX, LOCK_NAME, NAME, PrimaryNote
+from tenantry.domain.errors import Unavailable
 
 HERE, THERE = "db1:5432", "db2:5432"
 
@@ -50,6 +57,21 @@ def start(home: Path, server: int, timeline: int, *hosts: str, may_change: bool 
 
 def lines(home: Path) -> Sequence[str]:
     return (home / NAME).read_text().splitlines()
+
+
+@contextlib.contextmanager
+def locked(*paths: Path) -> Iterator[None]:
+    """As another process does that is stopped meanwhile."""
+    with contextlib.ExitStack() as stack:
+        for path in paths:
+            descriptor = os.open(path, os.O_RDONLY | (0 if path.is_dir() else os.O_CREAT))
+            stack.callback(os.close, descriptor)
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+
+
+async def noted(home: Path, line: str) -> None:
+    await asyncio.to_thread(eventually, lambda: (home / NAME).exists() and line in lines(home))
 
 
 def test_what_one_process_has_seen_ends_the_others_connections(
@@ -125,11 +147,7 @@ def test_the_note_is_bounded_and_keeps_what_is_worked_with(
         assert await gateway.refusal(kept, 1) is None
         for number in range(LINES_MAX + 1):
             assert await told(process(tmp_path, f"db{number}:1"), number, 1) == ""
-        for _ in range(1_000):
-            if f"7/2 {HERE}" in lines(tmp_path):
-                break
-            await asyncio.sleep(0.01)
-        assert f"7/2 {HERE}" in lines(tmp_path)
+        await noted(tmp_path, f"7/2 {HERE}")
         assert len(lines(tmp_path)) == LINES_MAX
 
     asyncio.run(run())
@@ -142,17 +160,22 @@ def test_what_is_no_line_is_passed_over(tmp_path: Path) -> None:
     assert lines(tmp_path) == [f"7/3 {HERE}"]
 
 
-def test_a_note_that_cannot_be_written_is_told_and_leaves_no_file(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@contextlib.contextmanager
+def full_disk() -> Iterator[None]:
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    with monkeypatch.context() as patched:
+    with pytest.MonkeyPatch.context() as patched:
         patched.setattr(Path, "replace", full)
-        with caplog.at_level(logging.WARNING):
-            assert start(tmp_path, 7, 1) == ""
-    assert list(tmp_path.iterdir()) == []
+        yield
+
+
+def test_a_note_that_cannot_be_written_is_told_and_leaves_no_file(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with full_disk(), caplog.at_level(logging.WARNING):
+        assert start(tmp_path, 7, 1) == ""
+    assert [each.name for each in tmp_path.iterdir()] == [LOCK_NAME]
     (warned,) = [each.getMessage() for each in caplog.records]
     assert "could not be noted" in warned and "disk is full" in warned
 
@@ -166,3 +189,43 @@ def test_a_note_that_cannot_be_read_is_told_and_stays(
     assert [each.name for each in tmp_path.iterdir()] == [NAME]
     (warned,) = [each.getMessage() for each in caplog.records]
     assert "what others have seen is not known" in warned and str(tmp_path / NAME) in warned
+
+
+def test_a_start_that_cannot_note_another_server_does_not_begin(tmp_path: Path) -> None:
+    """Its own workers would refuse what it works with."""
+    assert start(tmp_path, 7, 1) == ""
+    words = rf"another server than {tmp_path / NAME} names"
+    with full_disk():
+        with pytest.raises(Unavailable, match=words) as told:
+            start(tmp_path, 8, 1, may_change=True)
+        assert why(told.value).startswith("[Errno 28] No space left on device")
+        assert start(tmp_path, 7, 2, may_change=True) == "", "which is no other server"
+    assert start(tmp_path, 8, 1, may_change=True) == ""
+    assert start(tmp_path, 8, 1) == ""
+
+
+def test_the_loop_waits_for_no_lock_and_no_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(one_primary, "LOOK_EVERY_S", 0.01)
+    wrote = set[int]()
+
+    class Watched(DurableFiles):
+        def replace(self, path: Path, data: bytes) -> None:
+            wrote.add(threading.get_ident())
+            super().replace(path, data)
+
+    async def run() -> None:
+        gateway = Primary(frozenset([HERE]), PrimaryNote(tmp_path / NAME, Watched()))
+        kept: Any = Connection(7, 1)
+        with locked(tmp_path / LOCK_NAME):
+            assert await gateway.refusal(kept, 1) is None
+            await asyncio.sleep(0.05)  # and some looks
+            assert not (tmp_path / NAME).exists()
+        with locked(tmp_path):  # as while an invoice's number is kept
+            await noted(tmp_path, f"7/1 {HERE}")
+        assert await told(gateway, 7, 2) == ""
+        await noted(tmp_path, f"7/2 {HERE}")
+        assert wrote and threading.get_ident() not in wrote
+
+    asyncio.run(run())

@@ -5,7 +5,7 @@ A promotion begins a timeline with a higher number, so whoever has seen that kno
 
 Owns: for each address, the server and the timeline that this process has seen, and which of its
 connections are of them. What it sees it notes in the data folder (`primary_note.py`), and while it
-has connections open it looks there every second for what other processes have seen.
+has connections open a thread looks there every second for what other processes have seen.
 Does not own: fencing. Of two servers on the same timeline, or of one whose successor nobody here
 has seen yet, nothing can be told.
 
@@ -24,12 +24,13 @@ import contextlib
 import logging
 import re
 import threading
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import parse_qsl, unquote, urlsplit
-from weakref import WeakKeyDictionary, WeakSet
+from weakref import WeakKeyDictionary
 
 import asyncpg
 
@@ -45,6 +46,8 @@ from tenantry.domain.errors import Unavailable
 from tenantry.ports.objects import Files
 
 LOOK_EVERY_S: Final = 1.0
+LOCK_S: Final = 0.2  # for who else writes the note; the next look tries again
+_LOCK_OF_START_S: Final = 10.0  # of a start, which has no next look
 _PORT: Final = 5432
 _HOST: Final = re.compile(r"\[([^\[\]]+)\](?::(.*))?|([^:]+)(?::(.*))?")
 # The timeline of the log that is written: the control file follows with the next checkpoint.
@@ -75,8 +78,8 @@ class Primary:
     _open: WeakKeyDictionary[Any, tuple[int, asyncio.AbstractEventLoop]] = field(
         default_factory=WeakKeyDictionary
     )
-    _looking: WeakSet[asyncio.AbstractEventLoop] = field(default_factory=WeakSet)
-    _lock: threading.Lock = field(default_factory=threading.Lock)  # of the two above
+    _is_looking: bool = False
+    _lock: threading.Lock = field(default_factory=threading.Lock)  # of the two above, and `seen`
 
     async def refusal(self, connection: Any, timeout_s: float) -> str | None:
         """Why this connection must not be used; None: it may be, and is of the one server."""
@@ -85,18 +88,20 @@ class Primary:
         except UNTOLD:
             return None
         found = Sighting(row["server"], row["timeline"], self.hosts)
-        noted = self._noted() or []
+        noted = await asyncio.to_thread(self._noted) or []
         self._heed(noted)
         here = of_hosts(noted, self.hosts)
         why = self._another(here, found) or self._overtaken(here, found)
+        if why is None and self.seen is None:
+            self._tell_of_copies(noted, found)
+            if here and here[-1].server != found.server:
+                await asyncio.to_thread(self._take_its_place, found)
+                why = self._another((), found)  # meanwhile
         if why is not None:
             return why
-        is_first = self.seen is None
-        if is_first:
-            self._tell_of_copies(noted, found)
         self._advance(found)
         self._hold(connection, found.timeline)
-        self._note_down(is_first and self.may_change)
+        await asyncio.to_thread(self._note_down)
         return self._overtaken((), found)  # meanwhile, where another thread looks too
 
     def _another(self, here: Sequence[Sighting], found: Sighting) -> str | None:
@@ -159,40 +164,41 @@ class Primary:
 
     def _advance(self, found: Sighting) -> None:
         """What is open of an earlier timeline is ended: it may lead to the old primary."""
-        if self.seen is not None and found.timeline <= self.seen.timeline:
-            return
-        if self.seen is not None:
+        with self._lock:
+            before = self.seen
+            if before is not None and found.timeline <= before.timeline:
+                return
+            self.seen = Sighting(found.server, found.timeline, self.hosts)
+            is_open = list(self._open.items())
+        if before is not None:
             _log.warning(
-                "the database went on from timeline %d to %d", self.seen.timeline, found.timeline
+                "the database went on from timeline %d to %d", before.timeline, found.timeline
             )
             self.told.clear()
-        self.seen = Sighting(found.server, found.timeline, self.hosts)
-        with self._lock:
-            is_open = list(self._open.items())
         for connection, (timeline, loop) in is_open:
             if timeline < found.timeline:
                 with contextlib.suppress(RuntimeError):  # that loop has ended, with what it had
                     loop.call_soon_threadsafe(connection.terminate)
 
     def _hold(self, connection: Any, timeline: int) -> None:
-        loop = asyncio.get_running_loop()
         with self._lock:
-            self._open[connection] = (timeline, loop)
-            if self.note is None or loop in self._looking:
+            self._open[connection] = (timeline, asyncio.get_running_loop())
+            if self.note is None or self._is_looking:
                 return
-            self._looking.add(loop)
-        loop.call_later(LOOK_EVERY_S, self._look, loop)
+            self._is_looking = True
+        threading.Thread(target=self._look, name="database-server", daemon=True).start()
 
-    def _look(self, loop: asyncio.AbstractEventLoop) -> None:
-        """For as long as a connection of this loop is there: one that is kept busy, or pinned,
-        would never hear of the new primary otherwise."""
-        with self._lock:
-            if not any(of is loop for _, of in self._open.values()):
-                self._looking.discard(loop)
+    def _look(self) -> None:
+        """For as long as a connection is there: one that is kept busy, or pinned, would never hear
+        of the new primary otherwise. In a thread: a disk may take as long as it likes."""
+        while True:
+            time.sleep(LOOK_EVERY_S)
+            with self._lock:
+                self._is_looking = bool(self._open)
+            if not self._is_looking:
                 return
-        loop.call_later(LOOK_EVERY_S, self._look, loop)
-        self._heed(self._noted() or [])
-        self._note_down(False)
+            self._heed(self._noted() or [])
+            self._note_down()
 
     def _noted(self) -> list[Sighting] | None:
         """None: there is no note, or no reading it. It is only what others knew."""
@@ -202,20 +208,29 @@ class Primary:
             self._tell(f"what others have seen is not known: {refused}")
             return None
 
-    def _note_down(self, last: bool) -> None:
+    def _note_down(self) -> None:
         """What cannot be read is not replaced."""
-        if self.note is None or self.seen is None or (noted := self._noted()) is None:
+        seen = self.seen
+        if self.note is None or seen is None or (noted := self._noted()) is None:
             return
-        here = of_hosts(noted, self.hosts)
-        is_known = any(
-            each.is_of(self.seen) and each.timeline >= self.seen.timeline for each in here
-        )
-        if is_known and not (last and here[-1].server != self.seen.server):
+        if any(each.is_of(seen) and each.timeline >= seen.timeline for each in noted):
             return
         try:
-            self.note.add(self.seen, last=last)
+            self.note.add(seen, last=False, wait_s=LOCK_S)
         except (OSError, Unavailable) as refused:
             self._tell(f"it could not be noted: {refused}")
+
+    def _take_its_place(self, found: Sighting) -> None:
+        """Else every other process of the data folder would refuse the server that this one uses.
+        Raises `Unavailable`."""
+        assert self.note is not None
+        try:
+            self.note.add(found, last=True, wait_s=_LOCK_OF_START_S)
+        except (OSError, Unavailable) as refused:
+            raise Unavailable(
+                f"The database is another server than {self.note.path} names, and it cannot be"
+                " noted there."
+            ) from refused
 
     def _tell(self, line: str) -> None:
         if line not in self.told:

@@ -14,6 +14,7 @@ import contextlib
 import fcntl
 import os
 import re
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,8 +24,10 @@ from urllib.parse import quote
 from tenantry.ports.objects import Files
 
 NAME: Final = "database-server"
+LOCK_NAME: Final = "database-server.lock"
 LINES_MAX: Final = 64
 _LINE: Final = re.compile(r"(-?\d{1,20})/(\d{1,10}) (\S+)", re.ASCII)
+_TRY_AGAIN_S: Final = 0.01
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +44,7 @@ class Sighting:
 
 @dataclass(frozen=True, slots=True)
 class PrimaryNote:
-    """The file, which all processes of the data folder share."""
+    """The file, which all processes of the data folder share. Blocking: not for a loop's thread."""
 
     path: Path
     files: Files
@@ -59,27 +62,39 @@ class PrimaryNote:
             if line is not None
         ]
 
-    def add(self, seen: Sighting, *, last: bool) -> None:
+    def add(self, seen: Sighting, *, last: bool, wait_s: float) -> None:
         """Merges a sighting. `last`: it is the one its hosts lead to, also where it has a line
-        before another's. Raises OSError and `Unavailable`."""
-        with self._alone():
+        before another's. `wait_s`: for others that write.
+
+        Raises OSError and `Unavailable`.
+        """
+        with self._alone(wait_s):
             noted = self.read()
             at = next((at for at, line in enumerate(noted) if line.is_of(seen)), None)
-            if at is None:
-                noted.append(seen)
+            if at is not None:
+                seen = max(seen, noted.pop(at), key=lambda each: each.timeline)
             else:
-                line = noted.pop(at)
-                newest = max(seen, line, key=lambda each: each.timeline)
-                noted.insert(len(noted) if last else at, newest)
-            text = "".join(_to_line(each) for each in noted[-LINES_MAX:])
+                noted, at = noted[1 - LINES_MAX :], LINES_MAX
+            noted.insert(LINES_MAX if last else at, seen)
+            text = "".join(_to_line(each) for each in noted)
             self.files.replace(self.path, text.encode("ascii"))
 
     @contextlib.contextmanager
-    def _alone(self) -> Iterator[None]:
+    def _alone(self, wait_s: float) -> Iterator[None]:
         """Among all processes of this machine: of two that write at once no line is lost."""
-        descriptor = os.open(self.path.parent, os.O_RDONLY | os.O_DIRECTORY)
+        until = time.monotonic() + wait_s
+        lock = self.path.with_name(LOCK_NAME)
+        descriptor = os.open(lock, os.O_WRONLY | os.O_CREAT, 0o600)
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            while True:
+                try:
+                    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    break
+                except BlockingIOError as held:
+                    if time.monotonic() >= until:
+                        words = "another process holds it"
+                        raise BlockingIOError(held.errno, words, str(lock)) from None
+                time.sleep(_TRY_AGAIN_S)
             yield
         finally:
             os.close(descriptor)
