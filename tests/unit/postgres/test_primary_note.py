@@ -229,3 +229,32 @@ def test_the_loop_waits_for_no_lock_and_no_disk(
         assert wrote and threading.get_ident() not in wrote
 
     asyncio.run(run())
+
+
+def test_what_still_runs_does_not_undo_a_removal_of_the_note(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(one_primary, "LOOK_EVERY_S", 0.01)
+
+    async def run() -> None:
+        left = process(tmp_path)
+        kept: Any = Connection(7, 1)
+        assert await left.refusal(kept, 1) is None
+        with locked(tmp_path / LOCK_NAME):
+            (tmp_path / NAME).write_text(f"8/1 {HERE}\n9/1 {THERE}\n")  # of a start since then
+        await noted(tmp_path, f"7/1 {HERE}")
+        assert lines(tmp_path) == [f"7/1 {HERE}", f"8/1 {HERE}", f"9/1 {THERE}"]
+        assert await told(process(tmp_path), 8, 1) == ""
+
+    asyncio.run(run())
+
+
+def test_who_refuses_another_server_says_what_helps_every_process(tmp_path: Path) -> None:
+    async def run() -> None:
+        worker = process(tmp_path)
+        assert await told(worker, 7, 1) == ""
+        for each in (worker, process(tmp_path)):
+            said = await told(each, 8, 1)
+            assert "restart `serve` of this data folder, or run `tenantry migrate` here" in said
+
+    asyncio.run(run())

@@ -105,11 +105,12 @@ class Primary:
         return self._overtaken((), found)  # meanwhile, where another thread looks too
 
     def _another(self, here: Sequence[Sighting], found: Sighting) -> str | None:
+        done = "restart `serve` of this data folder, or run `tenantry migrate` here"
         if self.seen is not None:
-            server, whose, done = self.seen.server, "process", "restart Tenantry"
+            server, whose = self.seen.server, "process"
+            done += ", and restart what still runs"
         elif here and not self.may_change:
             server, whose = here[-1].server, "data folder"
-            done = "restart Tenantry or run `tenantry migrate`"
         else:
             return None
         if found.server == server:
@@ -127,7 +128,10 @@ class Primary:
             return None
         where = ""
         if self.note is not None:
-            where = f", stop Tenantry, remove {self.note.path}, and start it"
+            where = (
+                ", stop every process of Tenantry, on every machine, remove"
+                f" {self.note.path} there, and start them"
+            )
         return (
             f"its timeline is {found.timeline}, and another server has gone on from it to"
             f" {latest}: it is a primary of before a fail-over, which must be stopped or made a"

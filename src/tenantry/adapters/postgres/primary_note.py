@@ -63,8 +63,8 @@ class PrimaryNote:
         ]
 
     def add(self, seen: Sighting, *, last: bool, wait_s: float) -> None:
-        """Merges a sighting. `last`: it is the one its hosts lead to, also where it has a line
-        before another's. `wait_s`: for others that write.
+        """Merges a sighting. `last`: it is the one its hosts lead to, after all others of them;
+        else one that has no line yet goes before them. `wait_s`: for others that write.
 
         Raises OSError and `Unavailable`.
         """
@@ -74,8 +74,10 @@ class PrimaryNote:
             if at is not None:
                 seen = max(seen, noted.pop(at), key=lambda each: each.timeline)
             else:
-                noted, at = noted[1 - LINES_MAX :], LINES_MAX
-            noted.insert(LINES_MAX if last else at, seen)
+                noted = noted[1 - LINES_MAX :]
+                theirs = (at for at, line in enumerate(noted) if of_hosts([line], seen.hosts))
+                at = next(theirs, len(noted))
+            noted.insert(len(noted) if last else at, seen)
             text = "".join(_to_line(each) for each in noted)
             self.files.replace(self.path, text.encode("ascii"))
 
