@@ -154,7 +154,7 @@ def test_the_note_is_bounded_and_keeps_what_is_worked_with(
 
 
 def test_what_is_no_line_is_passed_over(tmp_path: Path) -> None:
-    (tmp_path / NAME).write_bytes(b"\xff\x00\n7/2\nseven/2 db1:5432\n" + f"7/2 {HERE}\n".encode())
+    (tmp_path / NAME).write_bytes(b"\xff\x00\n7/2/1\nseven/2 db1:5432\n" + f"7/2 {HERE}\n".encode())
     assert "its timeline is 1" in start(tmp_path, 7, 1)
     assert start(tmp_path, 7, 3) == ""
     assert lines(tmp_path) == [f"7/3 {HERE}"]
@@ -247,6 +247,18 @@ def test_what_still_runs_does_not_undo_a_removal_of_the_note(
         assert await told(process(tmp_path), 8, 1) == ""
 
     asyncio.run(run())
+
+
+def test_a_line_without_hosts_is_of_the_url_that_is_asked_about(tmp_path: Path) -> None:
+    """As an older version wrote it."""
+    (tmp_path / NAME).write_text("7/2\n")
+    assert "its timeline is 1" in start(tmp_path, 7, 1)
+    assert "another server" in start(tmp_path, 8, 1)
+    assert start(tmp_path, 7, 2) == ""
+    assert lines(tmp_path) == [f"7/2 {HERE}"]
+    (tmp_path / NAME).write_text("7/2\n")
+    assert start(tmp_path, 8, 1, may_change=True) == ""
+    assert lines(tmp_path) == [f"7/2 {HERE}", f"8/1 {HERE}"]
 
 
 def test_who_refuses_another_server_says_what_helps_every_process(tmp_path: Path) -> None:

@@ -143,7 +143,7 @@ class Primary:
         to another address. Which it is only an operator knows."""
         is_known = any(each.is_of(found) for each in noted)
         for each in noted:
-            if each.server != found.server or not each.hosts.isdisjoint(self.hosts):
+            if each.server != found.server or of_hosts([each], self.hosts):
                 continue
             where, there = hosts_told(self.hosts), hosts_told(each.hosts)
             if each.timeline > found.timeline:

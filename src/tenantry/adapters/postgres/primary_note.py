@@ -2,7 +2,8 @@
 
 A line each, `<system identifier>/<timeline> <host>:<port>,…`: the hosts are those of the URL that
 led there. Of the lines that share a host with a URL the last names the server that the data folder
-works with there; the others keep what is known of servers that were there before, or elsewhere.
+works with there; the others keep what is known of servers that were there before, or elsewhere. A
+line without hosts, as an older version wrote it, is of whichever URL is asked about.
 
 Invariants: a line's timeline never goes back. A line of other hosts is never touched, but for the
 oldest one where there are more than `LINES_MAX`.
@@ -16,7 +17,7 @@ import os
 import re
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 from urllib.parse import quote
@@ -26,7 +27,7 @@ from tenantry.ports.objects import Files
 NAME: Final = "database-server"
 LOCK_NAME: Final = "database-server.lock"
 LINES_MAX: Final = 64
-_LINE: Final = re.compile(r"(-?\d{1,20})/(\d{1,10}) (\S+)", re.ASCII)
+_LINE: Final = re.compile(r"(-?\d{1,20})/(\d{1,10})(?: (\S+))?", re.ASCII)
 _TRY_AGAIN_S: Final = 0.01
 
 
@@ -36,7 +37,7 @@ class Sighting:
 
     server: int  # its system identifier, which a standby has from its primary
     timeline: int
-    hosts: frozenset[str]  # each `host:port`, with no blank and no comma
+    hosts: frozenset[str]  # each `host:port`, with no blank and no comma; none: not known
 
     def is_of(self, other: Sighting) -> bool:
         return (self.server, self.hosts) == (other.server, other.hosts)
@@ -57,7 +58,7 @@ class PrimaryNote:
             return []
         lines = (_LINE.fullmatch(line) for line in text.splitlines())
         return [
-            Sighting(int(line[1]), int(line[2]), frozenset(line[3].split(",")))
+            Sighting(int(line[1]), int(line[2]), frozenset(line[3].split(",") if line[3] else ()))
             for line in lines
             if line is not None
         ]
@@ -69,7 +70,7 @@ class PrimaryNote:
         Raises OSError and `Unavailable`.
         """
         with self._alone(wait_s):
-            noted = self.read()
+            noted = [replace(line, hosts=line.hosts or seen.hosts) for line in self.read()]
             at = next((at for at, line in enumerate(noted) if line.is_of(seen)), None)
             if at is not None:
                 seen = max(seen, noted.pop(at), key=lambda each: each.timeline)
@@ -112,8 +113,8 @@ def hosts_told(hosts: frozenset[str]) -> str:
 
 
 def of_hosts(noted: Sequence[Sighting], hosts: frozenset[str]) -> list[Sighting]:
-    """Those of a URL that shares a host with these, in order."""
-    return [each for each in noted if not each.hosts.isdisjoint(hosts)]
+    """Those of a URL that shares a host with these, or whose is not known, in order."""
+    return [each for each in noted if not each.hosts or not each.hosts.isdisjoint(hosts)]
 
 
 def _to_line(seen: Sighting) -> str:
