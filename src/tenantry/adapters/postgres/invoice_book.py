@@ -16,6 +16,7 @@ from typing import Any, Literal
 
 from tenantry.adapters.postgres import outbox
 from tenantry.adapters.postgres.billing_reader import BillingReader, to_kept
+from tenantry.adapters.postgres.mended_hours import have_been_seen, waiting_hours
 from tenantry.adapters.postgres.pooled import Pooled
 from tenantry.adapters.postgres.refusals import refusals_are_conflicts
 from tenantry.domain import money
@@ -85,10 +86,14 @@ class PostgresInvoiceBook(Pooled):
         watermark = await self.close_ledger(tenant_id, period)
         async with self._transaction() as connection:
             await self._check_turn(connection, tenant_id, period)
+            mended = await waiting_hours(connection, tenant_id, period.end)
             reader = BillingReader(connection.fetch)
             reading = await reader.read(tenant_id, period, watermark, None)
             series, issue = await self._next(connection, "INV", reading.zone)
             made = compose(reading, issue)
+            if made is not None or not reading.earlier:  # else what is late is on no document yet
+                at = issue.issued_at
+                await have_been_seen(connection, tenant_id, mended, watermark, at)
             if made is None:
                 await self._run(connection, "close_period", tenant_id, period.start, period.end)
                 await self._close(connection, tenant_id, period, "nothing", "", watermark)

@@ -20,7 +20,6 @@ STATEMENT_TIMEOUT_S = 600  # of an hour in which everyone was busy
 RETREAT_MAX_H = 31 * 24  # rolled up before their time, that are given up at once
 # Before the newest that has begun: the period that is invoiced next, and the one before.
 LOOK_BACK_H = 62 * 24
-COMPARED_MAX = 100  # tenants of an hour whose periods are read to see what their invoices hold
 _TABLES = ("charges", "charge_details", "cost_details")
 _MET = (asyncpg.SerializationError, asyncpg.UniqueViolationError)  # another worker, at the same
 
@@ -66,11 +65,8 @@ class PostgresRollups(Pooled):
                 [span] = await self._run(connection, "hours_before", before, hours, LOOK_BACK_H)
                 if span["since"] >= span["until"]:
                     return None
-                await self._fill_anew(
-                    connection,
-                    await self._run(connection, "differing", span["since"], span["until"]),
-                    marked=False,
-                )
+                differing = await self._run(connection, "differing", span["since"], span["until"])
+                await self._fill_anew(connection, differing)
                 since: datetime = span["since"]
                 return since
         return before
@@ -87,7 +83,7 @@ class PostgresRollups(Pooled):
             async with self._step() as connection:
                 next_hours = await self._next_hours(connection, 0)
                 late = await self._run(connection, "late_hours", next_hours["since"], 1)
-                await self._fill_anew(connection, late, marked=True)
+                await self._fill_anew(connection, late)
                 return bool(late)
         return False
 
@@ -95,21 +91,14 @@ class PostgresRollups(Pooled):
         [next_hours] = await self._run(connection, "next_hours", hours, RETREAT_MAX_H)
         return next_hours
 
-    async def _fill_anew(self, connection: Any, rows: Sequence[Any], *, marked: bool) -> None:
-        """Hours, each with the tenants concerned. What invoices lack of them is kept last, so that
-        its instant is near the commit's."""
-        unseen = []
+    async def _fill_anew(self, connection: Any, rows: Sequence[Any]) -> None:
+        """Hours, each with the tenants concerned. What invoices may lack of them is kept."""
         for row in rows:
             hour, tenants = row["hour"], row["tenants"]
             until = hour + timedelta(hours=1)
-            found = await self._run(connection, "unseen", hour, tenants, not marked)
-            unseen.append((hour, [each["tenant_id"] for each in found]))
+            await self._run(connection, "mend", hour, tenants)
             await self._forget(connection, hour, until, tenants)
             await self._fill(connection, hour, until, tenants)
-        for hour, tenants in unseen:
-            if tenants:
-                compare = marked and len(tenants) <= COMPARED_MAX
-                await self._run(connection, "mended", hour, tenants, compare)
 
     async def _forget(
         self, connection: Any, since: datetime, until: datetime, tenants: list[str]

@@ -40,7 +40,7 @@ WITH found AS (
     SELECT FROM tenantry.charge_hour c
     WHERE c.tenant_id = x.tenant_id AND c.hour >= m.since AND c.hour < m.until
       AND c.last_posted_at > x.watermark
-  ) OR tenantry.mended_since(x.tenant_id, m.since, m.until, x.watermark)
+  ) OR tenantry.mended_since(x.tenant_id, m.since, m.until, 'infinity')
 ), numbered AS (
   SELECT place, id, told, count(*) OVER ()::int AS total,
          row_number() OVER (PARTITION BY place ORDER BY id COLLATE "C") AS number

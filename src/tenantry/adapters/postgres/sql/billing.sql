@@ -181,7 +181,7 @@ WHERE EXISTS (
   SELECT FROM late l
   WHERE l.admitted_at > c.period_start - interval '1 hour' AND l.admitted_at < c.period_end
     AND l.posted_at > c.watermark
-) OR tenantry.mended_since($1, c.period_start, c.period_end, c.watermark) OR EXISTS (
+) OR tenantry.mended_since($1, c.period_start, c.period_end, $5) OR EXISTS (
   SELECT FROM tenantry.invoice_usage u
   JOIN tenantry.invoice i ON i.tenant_id = u.tenant_id AND i.invoice_id = u.invoice_id
   WHERE u.tenant_id = $1 AND u.period_start = c.period_start

@@ -19,7 +19,7 @@ WITH live AS (
               AND x.kind = 'invoice' AND x.period_start >= i.period_start) AS watermark
     FROM live i WHERE i.kind = 'invoice'
   ) c
-  WHERE NOT tenantry.mended_since(c.tenant_id, c.period_start, c.period_end, c.watermark)
+  WHERE NOT tenantry.mended_since(c.tenant_id, c.period_start, c.period_end, 'infinity')
 ), posted AS (  -- what the ledger holds of them
   SELECT c.tenant_id, c.period_start, e.model, e.token_class, e.unit_price,
          sum(e.quantity) AS quantity, sum(e.amount) AS charge

@@ -132,13 +132,14 @@ SELECT r.through, CASE WHEN g.until > clock_timestamp() THEN least(g.until, r.th
 FROM tenantry.rollup r, LATERAL (SELECT tenantry.rolled_up_for_good() AS until) g
 WHERE r.through > clock_timestamp();
 
--- name: unseen
--- Of the tenants $2 those whose roll-up of the hour $1 lacks postings that an invoice may have missed:
--- posted by the watermark of one that there is; or ($3: they left no mark) at any time where a period
--- waits for one, which may be in the making.
-SELECT t.tenant_id FROM unnest($2::text[]) AS t (tenant_id)
+-- name: mend
+-- Keeps the hour $1 of those tenants $2 whose roll-up of it lacks postings that an invoice may have missed:
+-- posted by the watermark of one that there is, or at any time where a period waits for one, which may be
+-- in the making.
+INSERT INTO tenantry.mended_hour AS m (tenant_id, hour)
+SELECT t.tenant_id, $1 FROM unnest($2::text[]) AS t (tenant_id)
 CROSS JOIN LATERAL (
-  SELECT CASE WHEN $3 AND tenantry.waits_for_invoice(t.tenant_id, $1) THEN 'infinity'
+  SELECT CASE WHEN tenantry.waits_for_invoice(t.tenant_id, $1) THEN 'infinity'
            ELSE greatest(
              (SELECT max(i.watermark) FROM tenantry.invoice i
               WHERE i.tenant_id = t.tenant_id AND i.kind = 'invoice' AND i.period_end > $1),
@@ -158,44 +159,8 @@ CROSS JOIN LATERAL (
   WHERE e.tenant_id = t.tenant_id AND e.admitted_at >= $1
     AND e.admitted_at < $1::timestamptz + interval '1 hour' AND e.token_classes <> '{}'
 ) l
-WHERE l.first <= w.until AND (l.next <= w.until OR l.entries - r.entries > l.later);
-
--- name: mended
--- Keeps the hour $1, now rolled up anew, of those tenants $2; after every instant at which an invoice of
--- theirs was made. $3: but not where all of its period is on invoices, which read it by its mark.
-INSERT INTO tenantry.mended_hour AS m (tenant_id, hour, mended_at)
-SELECT t.tenant_id, $1, greatest(clock_timestamp(),
-  (SELECT max(greatest(i.issued_at, i.watermark)) FROM tenantry.invoice i
-   WHERE i.tenant_id = t.tenant_id),
-  (SELECT max(greatest(x.tried_at, x.watermark)) FROM tenantry.invoice_run x
-   WHERE x.tenant_id = t.tenant_id AND x.outcome = 'nothing'))
-FROM unnest($2::text[]) AS t (tenant_id)
-WHERE NOT $3 OR EXISTS (
-  SELECT FROM (
-    SELECT i.period_start, i.period_end FROM tenantry.invoice i
-    WHERE i.tenant_id = t.tenant_id AND i.kind = 'invoice' AND i.status = 'final'
-    UNION ALL
-    SELECT x.period_start, x.period_end FROM tenantry.invoice_run x
-    WHERE x.tenant_id = t.tenant_id AND x.outcome = 'nothing'
-  ) c
-  WHERE c.period_start < $1::timestamptz + interval '1 hour' AND c.period_end > $1
-    AND CASE WHEN c.period_start < tenantry.archived_through() THEN true
-          ELSE (SELECT (coalesce(sum(u.quantity), 0), coalesce(sum(u.amount), 0))
-                FROM tenantry.charged_usage(t.tenant_id, c.period_start, c.period_end, greatest(
-                  (SELECT max(i.watermark) FROM tenantry.invoice i
-                   WHERE i.tenant_id = t.tenant_id AND i.kind = 'invoice' AND i.status = 'final'
-                     AND i.period_start >= c.period_start),
-                  (SELECT max(x.watermark) FROM tenantry.invoice_run x
-                   WHERE x.tenant_id = t.tenant_id AND x.outcome = 'nothing'
-                     AND x.period_start >= c.period_start)), NULL) u)
-            IS DISTINCT FROM
-               (SELECT (coalesce(sum(u.quantity), 0), coalesce(sum(u.charge), 0))
-                FROM tenantry.invoice_usage u
-                JOIN tenantry.invoice i ON i.tenant_id = u.tenant_id
-                  AND i.invoice_id = u.invoice_id AND i.status = 'final'
-                WHERE u.tenant_id = t.tenant_id AND u.period_start = c.period_start) END)
-ON CONFLICT (tenant_id, hour)
-  DO UPDATE SET mended_at = greatest(m.mended_at, excluded.mended_at);
+WHERE l.first <= w.until AND (l.next <= w.until OR l.entries - r.entries > l.later)
+ON CONFLICT (tenant_id, hour) DO UPDATE SET mended_at = clock_timestamp(), seen_at = NULL;
 
 -- name: forget_marks
 -- Those that this transaction's snapshot sees; what is posted meanwhile leaves others.
