@@ -38,6 +38,11 @@ class Terms:
     overage: Overage | None = None  # None: tokens are charged by list
     minimum: Decimal = money.ZERO  # of a whole billing period, fee included, before tax
 
+    @property
+    def go_by_order(self) -> bool:
+        """Whether what usage costs depends on what was invoiced of its period before."""
+        return self.minimum > 0 or (self.overage is not None and not self.overage.is_even)
+
 
 def terms_of(plan: Plan, starts: date) -> Terms:
     """What a version of a plan asks from a day on. Raises `PlanError`."""
@@ -48,6 +53,12 @@ def terms_of(plan: Plan, starts: date) -> Terms:
 def terms_until(terms: tuple[Terms, ...], ends: date | None) -> tuple[Terms, ...]:
     """Versions of plans go on for others after a contract's end."""
     return tuple(each for each in terms if ends is None or each.starts < ends)
+
+
+def terms_from(terms: Sequence[Terms], day: date) -> Terms:
+    """Whose allowance, steps and minimum a period has that begins on a day. At least one is given,
+    in the order of their days, and all start before the contract's end."""
+    return next((each for each in reversed(terms) if each.starts <= day), terms[0])
 
 
 @dataclass(frozen=True, slots=True)

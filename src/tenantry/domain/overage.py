@@ -39,6 +39,11 @@ class Overage:
     included: int
     tiers: Tiers
 
+    @property
+    def is_even(self) -> bool:
+        """Whether a token costs the same, however many came before it."""
+        return not self.included and len({step.per_million for step in self.tiers.steps}) == 1
+
 
 def overage_from(name: str, table: object) -> Overage | None:
     """The `overage` of the plan `name`; None for an empty table. Raises `PlanError`."""

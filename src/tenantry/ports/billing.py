@@ -169,7 +169,8 @@ class InvoiceBook(TenantInvoices, Protocol):
         make_id: Callable[[datetime], str],
     ) -> Finalised:
         """Raises `Conflict`: not over, requests open or in doubt, an earlier period not closed,
-        final already, or numbers were given that the database does not know."""
+        final already, priced in part on other invoices, or numbers were given that the database
+        does not know."""
         ...
 
     async def issue_credit_note(
@@ -181,7 +182,8 @@ class InvoiceBook(TenantInvoices, Protocol):
     ) -> Finalised: ...
 
     async def void(self, tenant_id: TenantId, number: str, reason: str) -> bool:
-        """False: it was void before. Raises `NotFound`; `Conflict` where it has credit notes."""
+        """False: it was void before. Raises `NotFound`; `Conflict` where it has credit notes, or
+        where later invoices price usage as what comes after that of this one."""
         ...
 
     async def store_draft(

@@ -16,6 +16,7 @@ from typing import Any, Literal
 
 from tenantry.adapters.postgres import outbox
 from tenantry.adapters.postgres.billing_reader import BillingReader, to_kept
+from tenantry.adapters.postgres.invoice_order import check_again, check_void
 from tenantry.adapters.postgres.mended_hours import have_been_seen, waiting_hours
 from tenantry.adapters.postgres.pooled import Pooled
 from tenantry.adapters.postgres.refusals import refusals_are_conflicts
@@ -141,6 +142,8 @@ class PostgresInvoiceBook(Pooled):
     async def void(self, tenant_id: TenantId, number: str, reason: str) -> bool:
         async with self._transaction() as connection:
             found = await BillingReader(connection.fetch).document(tenant_id, number)
+            await self._run(connection, "lock_billing", tenant_id)
+            await check_void(connection.fetch, tenant_id, number)
             [row] = await self._run(connection, "void_invoice", tenant_id, number, reason)
             if row[0]:
                 body = {"number": number, "kind": found.kind, "reason": reason}
@@ -244,6 +247,7 @@ class PostgresInvoiceBook(Pooled):
         live = await self._run(connection, "live", tenant_id, period.start)
         if live:
             raise Conflict(f"{live[0]['number']} is the final invoice of this period.")
+        await check_again(connection.fetch, tenant_id, period.start)
         for change in await self._run(connection, "pending_plan", tenant_id, period.end):
             at = instant(change["effective_at"])
             raise Conflict(f"The change to plan {change['plan']} at {at} is not applied yet.")
