@@ -249,6 +249,31 @@ def with_rounded_lines() -> dict[str, Any]:
     )  # fmt: skip
 
 
+def with_late_tokens() -> dict[str, Any]:
+    """Of a plan with steps: tokens of October that settled late in one step and over two, some that
+    were taken back, and what its minimum covers of them."""
+    october = {"start": "2026-10-01T00:00:00Z", "end": "2026-11-01T00:00:00Z"}
+
+    def tokens(reason: str, quantity: str, charge: str, amount: str) -> dict[str, Any]:
+        words = f"Tokens, {reason.replace('_', ' ')}, of the period from 2026-10-01"
+        own = {"reason": reason, "quantity": quantity, "charge": charge}
+        return _other("adjustment", words, amount) | own
+
+    covered = _other("adjustment", "Covered by the minimum, of the period from 2026-10-01", "-6.66")
+    of_october = {"period": october, "exchange_rate": None}
+    lines = [
+        tokens("settled_late", "1500000", "15", "15.00"),
+        tokens("settled_late", "2100004", "11.660032", "11.66"),
+        tokens("taken_back", "-1000000", "-10", "-10.00"),
+        covered | {"reason": None},
+    ]
+    return an_invoice(
+        lines=[line | of_october for line in lines],
+        subtotal="10.00", true_up="0.00", tax={"rate": "0.19", "label": "USt", "amount": "1.90"},
+        total="11.90", credit="0.00", due="11.90",
+    )  # fmt: skip
+
+
 INVOICES: Mapping[str, Callable[[], dict[str, Any]]] = {
     "plain": an_invoice,
     "many lines": lambda: of_many_models(5),
@@ -260,5 +285,6 @@ INVOICES: Mapping[str, Callable[[], dict[str, Any]]] = {
     "told prices": with_told_prices,
     "followed lines": with_followed_lines,
     "two taxes": with_two_taxes,
+    "late tokens": with_late_tokens,
     "example": the_example,
 }

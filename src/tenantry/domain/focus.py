@@ -178,6 +178,8 @@ def _line(invoice: Mapping[str, Any], line: Mapping[str, Any]) -> Row:
         if line.get("model"):
             priced = _price_of(line, cost, unit)
             shown |= _priced(priced, cost) | _sku(invoice, priced, *_usage_sku(invoice, line))
+        elif line.get("reason"):  # of tokens that steps price
+            shown |= _priced(_price_of(line, cost, unit), cost)
         else:
             shown |= _priced(_one(cost), cost)
     return shown

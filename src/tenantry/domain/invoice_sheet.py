@@ -148,7 +148,7 @@ def _row(line: Mapping[str, Any], apart: str, zone: ZoneInfo) -> dict[str, str]:
         if apart:
             words += f", {_text(apart)}"
     counted = line.get("unit_price") is not None or line.get("token_class") is not None
-    counted = counted or line["kind"] in ("included", "overage")
+    counted = counted or line["kind"] in ("included", "overage") or bool(line.get("reason"))
     return {
         "description": words,
         "quantity": figure(line["quantity"]) if counted else "",

@@ -22,6 +22,7 @@ from tests.support.invoices import (
     MODEL,
     a_credit_note,
     an_invoice,
+    with_late_tokens,
     with_rounded_lines,
     with_two_prices,
 )
@@ -138,6 +139,19 @@ def test_usage_that_settled_late_has_the_price_of_its_model() -> None:
     assert [steps[name] for name in shown] == ["1.0051", "1.0", "1.0051", "1.01"]
     assert (steps["SkuId"], minimum["SkuId"]) == (None, None)
     assert [fee[name] for name in shown] == ["69.993", "1.0", "69.993", "69.99"]
+
+
+def test_late_tokens_that_steps_price_are_counted_where_they_have_one_price() -> None:
+    """They are not consumed: by the specification that is of usage alone, not of corrections."""
+    rows = exported(with_late_tokens())[:4]
+    shown = ("PricingUnit", "PricingQuantity", "ListUnitPrice", "ListCost")
+    assert [[row[name] for name in shown] for row in rows] == [
+        ["1000000 Tokens", "1.5", "10.0", "15.0"],
+        ["Units", "1.0", "11.660032", "11.660032"],
+        ["1000000 Tokens", "-1.0", "10.0", "-10.0"],
+        ["Units", "-1.0", "6.66", "-6.66"],
+    ]
+    assert {row["ConsumedQuantity"] for row in rows} == {None}
 
 
 def test_lines_become_the_charges_that_they_are() -> None:
