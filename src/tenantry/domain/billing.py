@@ -139,7 +139,7 @@ def statement(
     subtotal = _sum(lines, contract.currency)
     lines += true_up
     net = _sum(lines, contract.currency)
-    taxes = _taxes(lines, contract)
+    taxes = _taxes(lines, contract, edition)
     tax = money.total(each.amount for each in taxes)
     total = money.total((net, tax))
     credit = _credit(contract, total, edition)
@@ -169,9 +169,15 @@ def _in_force(contract: Contract, days: Days) -> Sequence[tuple[Terms, Days]]:
     return contract.in_force(days)
 
 
-def _taxes(lines: Sequence[StatementLine], contract: Contract) -> tuple[Taxed, ...]:
+def _taxes(
+    lines: Sequence[StatementLine], contract: Contract, edition: Edition
+) -> tuple[Taxed, ...]:
+    """A tax of before of which all lines are 0 is none; in editions before `NOTHING_UNTAXED` it was
+    one of 0."""
+    told = edition < Edition.NOTHING_UNTAXED
+    some = {line.tax for line in lines if told or line.amount}
     own = [(contract.tax, line.amount) for line in lines if line.tax is None]
-    others = [(line.tax, line.amount) for line in lines if line.tax is not None]
+    others = [(by, line.amount) for line in lines if (by := line.tax) is not None and by in some]
     nets = [*own, *others] or [(contract.tax, money.ZERO)]
     return taxed_apart(nets, contract.currency)
 

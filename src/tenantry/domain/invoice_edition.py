@@ -24,6 +24,7 @@ class Edition(IntEnum):
     order; a fee goes from plan to plan also where both ask the same; `edition` is a member.
     `STANDING_TOLD`: what a price was asked for, and which price editions there are, goes by what
     stands, not by what was posted at a price and taken back from it.
+    `NOTHING_UNTAXED`: a tax of which all lines are 0, and that is not the contract's, has no part.
     """
 
     FIRST = 1
@@ -32,9 +33,10 @@ class Edition(IntEnum):
     TAXED_BY_PERIOD = 4
     CHANGES_TOLD = 5
     STANDING_TOLD = 6
+    NOTHING_UNTAXED = 7
 
 
-PRESENT: Final = Edition.STANDING_TOLD
+PRESENT: Final = Edition.NOTHING_UNTAXED
 
 
 def edition_of(body: Mapping[str, Any]) -> Edition:

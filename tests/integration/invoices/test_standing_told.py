@@ -19,7 +19,7 @@ from tenantry.application.archiving import archive_month
 from tenantry.application.corrections import correct_prices
 from tenantry.application.invoicing import draft_from, regenerate
 from tenantry.domain.invoice import content_sha256
-from tenantry.domain.invoice_edition import Edition
+from tenantry.domain.invoice_edition import PRESENT, Edition
 from tenantry.domain.tenant import Principal
 from tenantry.domain.usage import Usage
 from tenantry.ports.admission import UNDELIVERED
@@ -89,7 +89,7 @@ def test_a_corrected_price_is_told_of_what_stands_at_it(database: Database) -> N
         await corrected(world, anna, LAST)
         made = await house.finalise(anna, period_of(anna, LAST))
         assert told(made.document) == STANDS
-        assert (made.document["edition"], made.document["price_versions"]) == (6, [2])
+        assert (made.document["edition"], made.document["price_versions"]) == (PRESENT, [2])
         words = [line["description"] for line in made.document["lines"]]
         assert words == [f"{MODEL}: output tokens, {tier}" for tier in ("batch", "default tier")]
         other = await house.finalise(bert, period_of(bert, LAST))
@@ -121,7 +121,7 @@ def test_what_was_approved_by_the_rules_of_before_stays_what_it_was(
         void = await house.finalise(bert, period_of(bert, LAST))
         assert await house.billing.book.void(bert.tenant_id, str(void.number), "wrong address")
         new = await house.finalise(bert, period_of(bert, LAST))
-        assert (told(new.document), new.document["edition"]) == (STANDS, 6)
+        assert (told(new.document), new.document["edition"]) == (STANDS, PRESENT)
         await rolled_up(world)
         for who, each in ((anna, old), (bert, void), (bert, new)):
             assert await is_made_again(house, who, each)

@@ -17,8 +17,10 @@ from tenantry.domain.agreement import Agreement
 from tenantry.domain.billing import Statement, statement
 from tenantry.domain.contract import Contract, Terms
 from tenantry.domain.credit_note import Credited, credit_note
+from tenantry.domain.focus import focus_rows
 from tenantry.domain.invoice import Document, Made, document
-from tenantry.domain.invoice_edition import Edition, edition_of
+from tenantry.domain.invoice_edition import PRESENT, Edition, edition_of
+from tenantry.domain.invoice_sheet import sheet_of
 from tenantry.domain.late_usage import Closed, EarlierPeriod, late_of
 from tenantry.domain.overage import overage_from
 from tenantry.domain.party import Issuer, Party
@@ -103,6 +105,35 @@ def test_an_adjustment_has_the_tax_of_its_period(
     assert all(("tax" in line) is (line["kind"] == "adjustment") for line in shown["lines"])
     said = [line["description"].endswith(", MWST 7.7 %") for line in shown["lines"]]
     assert any(said) is several
+
+
+TINY = [UsageLine("m", "out", 1, Decimal("0.004"), Decimal(4_000))]  # an amount of 0.00
+BEFORE = Edition.STANDING_TOLD
+
+
+@pytest.mark.parametrize(
+    ("late", "own", "now", "before"),
+    [
+        (TINY, 100, [OWN], [OWN, OLD]),
+        (TINY, 0, [OWN], [OLD]),
+        ([row(5), row(-5, 2_000_000)], 100, [OWN, OLD], [OWN, OLD]),  # lines of +5.00 and -5.00
+        ([row(50)], 100, [OWN, OLD], [OWN, OLD]),
+        ([row(50)], 0, [OLD], [OLD]),
+    ],
+)
+def test_a_tax_of_lines_of_nothing_is_none(
+    late: list[UsageLine], own: int, now: list[TaxRate], before: list[TaxRate]
+) -> None:
+    made_now = stated(earlier(late, OLD), own=own, edition=PRESENT)
+    made_before = stated(earlier(late, OLD), own=own, edition=BEFORE)
+    assert [each.by for each in made_now.taxes] == now
+    assert [each.by for each in made_before.taxes] == before
+    assert made_now.total == made_before.total
+    shown = made(made_now, PRESENT)
+    assert ("parts" in shown["tax"]) is (len(now) > 1)
+    assert len(focus_rows(shown)) == len(shown["lines"]) + len(now)
+    sums = [each["label"] for each in sheet_of(shown)["sums"]]
+    assert len([label for label in sums if label.startswith("MWST")]) == len(now)
 
 
 def test_a_document_of_one_rate_is_that_of_the_edition_before() -> None:
