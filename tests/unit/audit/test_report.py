@@ -66,6 +66,13 @@ def test_what_was_not_run_is_never_passed() -> None:
     assert "Not run here, and so not passed:\n  no database here: rows.no-tenant" in to_text(told)
 
 
+def test_canaries_that_were_put_away_are_not_said_to_be_left_behind() -> None:
+    cleaned = Result("cleaning.tenants", Wall.CLEANING, "Away.", Outcome.HELD)
+    away = "The audit's own tenants, put away, without a key that works: tnt_a, tnt_b\n"
+    assert away in to_text(report(HELD, cleaned))
+    assert "Left behind" not in to_text(report(HELD, cleaned))
+
+
 def test_findings_stand_first_and_say_what_was_seen() -> None:
     text = to_text(report(HELD, FOUND, VOID))
     assert "Findings: 2" in text

@@ -43,8 +43,8 @@ def _lines(report: Report) -> Iterator[str]:
     yield ""
     yield from _findings(report.findings)
     yield from _not_run(report.results)
-    how = "without a key that works" if report.is_cleaned else "NOT known to be put away"
-    yield f"Left behind, {how}: {', '.join(report.canaries)}"
+    how = "put away, without a key that works" if report.is_cleaned else "NOT known to be put away"
+    yield f"The audit's own tenants, {how}: {', '.join(report.canaries)}"
     yield ""
     yield summary(report)
 

@@ -34,12 +34,13 @@ from tenantry.entrypoints.audit.operator import Operator, Refused
 from tenantry.entrypoints.audit.routes import operations_of
 from tenantry.entrypoints.audit.stage import (
     CANARIES,
+    foreign_batch_job,
     foreign_invoice,
     furnish,
     make_canary,
     make_plan,
 )
-from tenantry.entrypoints.audit.things import NoSuchThing
+from tenantry.entrypoints.audit.things import BATCH_JOB, NoSuchThing
 from tenantry.entrypoints.audit.wire import Wire
 
 if TYPE_CHECKING:
@@ -147,6 +148,8 @@ def _ground(
     else:
         b.things.pop("invoice", None)
     local = local_for(a.id)
+    if not isinstance(local, str) and (job := foreign_batch_job(local, (a, b, c))):
+        b.things[BATCH_JOB] = job
     return Ground(
         data=data,
         operator=operator,

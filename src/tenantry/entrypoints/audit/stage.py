@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from tenantry.domain.audit import CANARY_PREFIX
 from tenantry.entrypoints.audit.attacks.groups import GROUP
@@ -15,6 +15,9 @@ from tenantry.entrypoints.audit.operator import Operator, Refused
 from tenantry.entrypoints.audit.recipes import ALLOWED_GUARDRAIL
 from tenantry.entrypoints.audit.things import made
 from tenantry.entrypoints.audit.wire import Wire
+
+if TYPE_CHECKING:
+    from tenantry.bootstrap.audit import LocalStores
 
 CANARIES: Final = ("a", "b", "c")
 ALL_SCOPES: Final = ("infer", "search", "documents:write", "admin")
@@ -39,6 +42,10 @@ _FREE_OF_LIMITS: Final[Mapping[str, Any]] = {
     "minimum": "0",
     "overage": {},
 }
+_BATCH_JOB: Final = (
+    "SELECT request_id FROM tenantry.batch_job WHERE tenant_id <> ALL($1::text[])"
+    " ORDER BY state = 'settled' DESC, created_at DESC LIMIT 1"
+)
 _ASKED_FOR_INVOICES_MAX: Final = 25  # tenants; the oldest, which have most
 
 
@@ -136,6 +143,18 @@ def furnish(operator: Operator, canary: Canary, data: Wire, now: datetime) -> No
     drafts = data.send(ask("GET /v1/invoices"), canary.credential, who=canary.name).json()
     for row in drafts.get("data", []):
         things.setdefault("invoice", row["number"])
+
+
+def foreign_batch_job(local: LocalStores, canaries: Sequence[Canary]) -> str | None:
+    """The id of a batch job of some other tenant, if any one with output, which nobody reads here.
+
+    Raises `OSError` where the database went away.
+    """
+    try:
+        rows = local.rows("control", _BATCH_JOB, [canary.id for canary in canaries])
+    except Exception as problem:  # of a database, in its driver's words
+        raise OSError(f"batch jobs cannot be listed: {type(problem).__name__}") from None
+    return str(rows[0]["request_id"]) if rows else None
 
 
 def foreign_invoice(operator: Operator, tenants: Sequence[Mapping[str, Any]]) -> str | None:

@@ -119,6 +119,12 @@ KINDS: Final[Mapping[str, Kind]] = {
     "budget": Kind(_budget, _budget_is, _other_run),
     "knowledge-base": Kind(_knowledge_base, _knowledge_base_is, _other_letters),
 }
+BATCH_JOB: Final = "batch job"
+# Of what no canary has: how an id of the same form is made that names nothing.
+GUESSES: Final[Mapping[str, Callable[[str], str]]] = {
+    "invoice": lambda thing: f"{thing[:-1]}000",
+    BATCH_JOB: lambda thing: f"{thing[:-12]}{secrets.token_hex(6)}",
+}
 # The collection of a route's parameter → the kind of thing that it names.
 KIND_OF: Final[Mapping[str, str]] = {
     "documents": "document",
@@ -126,7 +132,7 @@ KIND_OF: Final[Mapping[str, str]] = {
     "budgets": "budget",
     "invoices": "invoice",
     "knowledgebases": "knowledge-base",
-    "batch_jobs": "batch job",
+    "batch_jobs": BATCH_JOB,
 }
 # Names that belong to no tenant: models, guardrails of an account, their versions, sections.
 COMMON: Final = frozenset({"model", "models", "guardrail", "version", "export"})

@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from tenantry.bootstrap.commands.control import run_with_control
+from tenantry.domain.audit import CANARY_PREFIX
 from tenantry.domain.knowledge_base import knowledge_base_of
 from tenantry.domain.tenant import Tenant
 from tenantry.entrypoints.cli.cut import say_cut
@@ -72,9 +73,12 @@ def create(name: str, plan: str, json_output: bool, regions: tuple[str, ...], **
 @tenants.command(name="list")
 @click.option("--after", type=TENANT_ID, help="Continue after this id.")
 @click.option("--limit", type=click.IntRange(1), help="At most so many. [default: all]")
+@click.option(
+    "--all", "everyone", is_flag=True, help="Also those that audits of isolation made and put away."
+)
 @as_json
-def list_(after: str | None, limit: int | None, json_output: bool) -> None:
-    """List tenants.
+def list_(after: str | None, limit: int | None, everyone: bool, json_output: bool) -> None:
+    """List tenants. JSON has all.
 
     Example: `tenantry tenants list --json`
     """
@@ -82,12 +86,22 @@ def list_(after: str | None, limit: int | None, json_output: bool) -> None:
     if json_output:
         print_json([tenant_json(tenant) for tenant in found])
     else:
+        shown = [tenant for tenant in found if everyone or not _is_put_away(tenant)]
         print_table(
             ("id", "name", "status", "plan", "placement", "zone"),
-            ((t.id, t.name, t.status, t.plan.name, t.placement.id, t.zone) for t in found),
+            ((t.id, t.name, t.status, t.plan.name, t.placement.id, t.zone) for t in shown),
         )
+        if len(shown) < len(found):
+            hidden = f"{len(found) - len(shown):,} of ended audits of isolation"
+            say(f"Not shown: {hidden} (--all shows them).", err=True)
     if more:
         say_cut(len(found), f"--after {found[-1].id}")
+
+
+def _is_put_away(tenant: Tenant) -> bool:
+    """A canary of an audit, as the margin report knows them, unless it is still served."""
+    ours = tenant.name.startswith(CANARY_PREFIX) and tenant.plan.name.startswith(CANARY_PREFIX)
+    return ours and tenant.status != "active"
 
 
 async def listed(

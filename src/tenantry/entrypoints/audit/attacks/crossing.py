@@ -19,7 +19,7 @@ from tenantry.entrypoints.audit.exchange import Ask
 from tenantry.entrypoints.audit.ground import Ground
 from tenantry.entrypoints.audit.recipes import RECIPES, own_ask
 from tenantry.entrypoints.audit.routes import PUBLIC, Operation
-from tenantry.entrypoints.audit.things import COMMON, KIND_OF, KINDS
+from tenantry.entrypoints.audit.things import BATCH_JOB, COMMON, GUESSES, KIND_OF, KINDS
 
 # Where other gateways look for the tenant; `x-…` names are what their documentation tells.
 TENANT_HEADERS: Final = (
@@ -217,7 +217,7 @@ def _foreign(route: Operation, parameter: str, kind: str) -> list[Attack]:
             return void(why)
         theirs = _theirs(ground, kind)
         if theirs is None:
-            return not_run(f"no other tenant has a {what} here")
+            return not_run(_why_none(ground, kind, what))
         seen = KINDS[kind].witness(ground, ground.b, theirs) if kind in KINDS else None
         reply = ground.send(ground.a, own_ask(ground, ground.a, route.line, **{parameter: theirs}))
         if reply.ok:
@@ -229,8 +229,8 @@ def _foreign(route: Operation, parameter: str, kind: str) -> list[Attack]:
     def tell(ground: Ground) -> Verdict:
         theirs = _theirs(ground, kind)
         if theirs is None:
-            return not_run(f"no other tenant has a {what} here")
-        guess = KINDS[kind].guess(theirs) if kind in KINDS else f"{theirs[:-1]}{'0' * 3}"
+            return not_run(_why_none(ground, kind, what))
+        guess = KINDS[kind].guess(theirs) if kind in KINDS else GUESSES[kind](theirs)
         replies = []
         for name in (theirs, guess):
             asked = own_ask(ground, ground.a, route.line, **{parameter: name})
@@ -258,10 +258,17 @@ def _foreign(route: Operation, parameter: str, kind: str) -> list[Attack]:
 
 
 def _theirs(ground: Ground, kind: str) -> str | None:
-    """A thing of another tenant: canary B's, but for invoices, which no canary has."""
+    """A thing of another tenant: canary B's, but for what no canary has."""
     if kind not in KINDS:
         return ground.b.things.get(kind)
     return KINDS[kind].make(ground, ground.b)
+
+
+def _why_none(ground: Ground, kind: str, what: str) -> str:
+    """The operator's port lists no batch jobs: elsewhere nobody knows whether there are any."""
+    if kind == BATCH_JOB and ground.local is None:
+        return f"another tenant's {what} is not found without the database: {ground.not_local}"
+    return f"no other tenant has a {what} here"
 
 
 def _without_cost(route: Operation) -> Callable[[Ground], Verdict]:
