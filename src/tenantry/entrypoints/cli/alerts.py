@@ -91,7 +91,7 @@ def list_(
     if json_output:
         print_json({"alerts": [_to_json(alert) for alert in found]})
     else:
-        print_table(_ALERT_COLUMNS, [_alert_row(alert) for alert in found])
+        print_table(_ALERT_COLUMNS, map(_alert_row, found), without_empty=True)
     if more:
         say_cut(len(found), f"--after {found[-1].id}")
 

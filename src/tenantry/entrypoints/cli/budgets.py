@@ -107,16 +107,19 @@ def set_(
     amount = _amount(limit)
     scope, scope_id = _scope(api_key, user, run)
 
-    async def work(control: ControlPlane, labels: Labels) -> str:
+    async def work(control: ControlPlane, labels: Labels) -> tuple[str, str]:
         owner = await control.get_tenant(tenant)
         key = await _key(labels, owner, scope, scope_id, period, basis)
         of = Budget(owner.id, scope, key.scope[1], period, basis, amount, not soft)
         await control.set_budget(of)
-        return key.subject
+        return key.subject, owner.invoice_currency if basis == "charge" else "USD"
 
-    subject = run_with_labels(work)
+    subject, currency = run_with_labels(work)
     each = "in total" if period == "total" else f"a {period}"
-    say(f"budget {subject} of {tenant} is {limit} {each}, in {basis}")
+    how = (
+        "soft: what passes it is served, and alerts" if soft else "hard: what passes it is refused"
+    )
+    say(f"budget {subject} of {tenant} is {limit} {currency} {each}, in {basis}; {how}")
 
 
 @budgets.command()
@@ -142,7 +145,9 @@ def show(tenant: str, json_output: bool) -> None:
         print_json(rows)
     elif rows:
         print_table(
-            _SHOWN, ([row[name] if row[name] != "" else None for name in _SHOWN] for row in rows)
+            _SHOWN,
+            ([row[name] if row[name] != "" else None for name in _SHOWN] for row in rows),
+            without_empty=True,
         )
     else:
         say("no budgets")

@@ -101,9 +101,10 @@ def list_(tenant: str, json_output: bool) -> None:
         print_table(
             ("id", "name", "ends in", "scopes", "created", "expires", "revoked"),
             (
-                (r.id, r.name, r.hint, r.scopes, r.created_at, r.expires_at, r.revoked_at)
+                (r.id, r.name or None, r.hint, r.scopes, r.created_at, r.expires_at, r.revoked_at)
                 for r in rows
             ),
+            without_empty=True,
         )
 
 

@@ -21,6 +21,7 @@ from tenantry.entrypoints.cli.output import as_json, print_json, print_table, sa
 from tenantry.entrypoints.cli.reindex import reindex
 from tenantry.entrypoints.cli.tenant_api import done, tenant_api
 from tenantry.entrypoints.cli.values import FILE, NAMED
+from tenantry.entrypoints.http.charge import CHARGE_HEADER
 
 _CHARSET = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:+-]{0,63}")
 _TYPES = {".md": "text/markdown", ".markdown": "text/markdown", ".txt": "text/plain"}
@@ -209,14 +210,17 @@ def ask(question: str, model: str | None, json_output: bool) -> None:
     Example: `tenantry ask "What is our refund policy?"`
     """
     body = {"question": question} | ({"model": model} if model else {})
-    answer = done(tenant_api().post("/v1/answers", body)).body
+    reply = done(tenant_api().post("/v1/answers", body))
+    answer = reply.body
     if json_output:
         print_json(answer)
         return
     say_lines(answer["answer"])
     for citation in answer["citations"]:
         say(f"  [{citation['number']}] {citation['title']}")
-    say(f"  charged {answer['charge']}", err=True)
+    charged = reply.headers.get(CHARGE_HEADER, answer["charge"])  # the header names the currency
+    if charged is not None:
+        say(f"  charged {charged}", err=True)
 
 
 def _checked_charset(name: str | None) -> str | None:

@@ -45,7 +45,7 @@ def list_(dead: bool, limit: int, json_output: bool) -> None:
     if json_output:
         print_json([dataclasses.asdict(row) for row in rows])
     else:
-        print_table(_COLUMNS, map(_row, rows))
+        print_table(_COLUMNS, map(_row, rows), without_empty=True)
     if len(found) > limit:
         say_cut(limit, "see --limit")
 

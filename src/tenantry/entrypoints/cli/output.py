@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from tenantry.entrypoints.cli.layout import Line
 
+NOTHING = "–"  # in a cell
 PIPE_COLUMNS = 240  # where nobody's terminal sets a width
 as_json = click.option("--json", "json_output", is_flag=True, help="Print JSON for programs.")
 
@@ -77,14 +78,26 @@ def plain_console(**options: Any) -> Console:
 
 
 def print_table(
-    columns: Sequence[str], rows: Iterable[Sequence[object]], *, title: str | None = None
+    columns: Sequence[str],
+    rows: Iterable[Sequence[object]],
+    *,
+    title: str | None = None,
+    without_empty: bool = False,
 ) -> None:
     """A line for each row, without boxes, figures to the right; a block for each row where no
     line of the terminal can hold it. No figure, instant or id is ever broken.
+
+    `without_empty`: columns in which no row has anything are left out.
     """
     from tenantry.entrypoints.cli.layout import folded
 
     shown = [[_text(cell) for cell in row] for row in rows]
+    if without_empty and shown:
+        told = [
+            at for at in range(len(columns)) if any(row[at] not in ("", NOTHING) for row in shown)
+        ]
+        columns = [columns[at] for at in told]
+        shown = [[row[at] for at in told] for row in shown]
     console = plain_console()
     room = console.width if console.is_terminal else PIPE_COLUMNS
     if title is not None:
@@ -137,20 +150,22 @@ def print_drawn(
 
 def _text(cell: object) -> str:
     if cell is None:
-        return "–"
+        return NOTHING
+    if isinstance(cell, bool):
+        return "yes" if cell else "no"
     if isinstance(cell, Decimal):
         return money.plain(cell)
     if isinstance(cell, datetime):
         return cell.strftime("%Y-%m-%d %H:%M:%SZ")
     if isinstance(cell, (frozenset, set)):
-        return " ".join(sorted(str(item) for item in cell)) or "–"
-    if isinstance(cell, int) and not isinstance(cell, bool):
+        return " ".join(sorted(str(item) for item in cell)) or NOTHING
+    if isinstance(cell, int):
         return f"{cell:,}"
     return str(cell)
 
 
 def _is_number(text: str) -> bool:
-    return text == "–" or text.replace(",", "").replace(".", "").replace("-", "").isdigit()
+    return text == NOTHING or text.replace(",", "").replace(".", "").replace("-", "").isdigit()
 
 
 def _plain(value: Any) -> Any:

@@ -88,7 +88,7 @@ def usage(
             (*groups, "requests", *classes, "charge", "currency"),
             (
                 (
-                    *(row.group[name] for name in groups),
+                    *(row.group[name] or None for name in groups),
                     row.requests,
                     *(row.tokens.get(name, 0) for name in classes),
                     row.charge,
