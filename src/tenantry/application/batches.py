@@ -35,7 +35,7 @@ from tenantry.application.owned_tasks import OwnedTasks
 from tenantry.application.planning import PlannedChat, Planning
 from tenantry.domain.batch import NATIVE_FAMILIES, RECORDS_MAX, RECORDS_MIN, input_lines
 from tenantry.domain.catalogue import Catalogue
-from tenantry.domain.errors import BadRequest, Unavailable
+from tenantry.domain.errors import BadRequest, TenantryError, Unavailable
 from tenantry.domain.price import BATCH_TIER
 from tenantry.domain.tenant import Principal
 from tenantry.ports.admission import AttemptOutcome
@@ -131,11 +131,12 @@ class Batches:
                 begun += 1
             content = input_lines([one.body for one in planned])
             await self._buckets.put(job.upstream, job.input_uri, content)
-        except BaseException:
+        except BaseException as problem:
             for call in range(begun):
                 request.ended(never_left(call=call, attempt=1))
             await request.settle()
-            await self._notes.advance(job, "refused", message="not handed over")
+            why = f": {problem.message}" if isinstance(problem, TenantryError) else ""
+            await self._notes.advance(job, "refused", message=f"not handed over{why}")
             raise
         for call in range(begun):
             request.ended(AttemptOutcome(call, 1, "unknown", error=WAITING))

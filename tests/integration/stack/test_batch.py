@@ -158,6 +158,23 @@ def die_after_one_posting(stack: MeteredStack, monkeypatch: pytest.MonkeyPatch) 
         one_round(stack)
 
 
+def test_a_bucket_that_is_not_there_is_named_in_the_refusal_and_in_the_list(
+    metered: MeteredStack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tenant = metered.tenant()
+    blocked = tmp_path / "file"
+    blocked.write_text("in place of the folder of buckets")
+    monkeypatch.setitem(metered.settings, "s3_folder", blocked)
+    good = write(metered, tmp_path, 100, frozenset())
+    done = command(metered, tenant, "submit", str(good), "--model", NOVA)
+    assert "The bucket cannot be reached: s3://" in done.stderr
+    assert (done.returncode, len(done.stderr.splitlines())) == (1, 1)
+    (row,) = json.loads(command(metered, tenant, "list", tenant.id, "--json").stdout)
+    assert row["state"] == "refused"
+    assert row["message"] == "not handed over: The bucket cannot be reached."
+    assert metered.open_requests(tenant) == [] and metered.bill(tenant) == {}
+
+
 def test_a_batch_is_refused_whole(metered: MeteredStack, tmp_path: Path) -> None:
     poor = metered.tenant({"monthly_budget": "0.0001"})
     guarded = metered.tenant({"guardrail": f"{DIVIDED}:2"})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
@@ -17,6 +18,10 @@ MAX_OBJECT_BYTES: Final = 512 * 1024 * 1024
 # large object is read and written in pieces, so that no request of a bucket that is there is long.
 CLIENT: Final[Any] = {"connect_timeout": timedelta(seconds=5), "timeout": timedelta(seconds=15)}
 RETRY: Final[Any] = {"max_retries": 3, "retry_timeout": timedelta(seconds=10)}  # begun until then
+# What the client says of itself and of the request before it says what was wrong.
+_PROSE: Final = re.compile(
+    r"Generic \S+ error: (?:Error performing \S+ … in \S+,? (?:after .*?)?- )?(?:HTTP error: )?"
+)
 PIECE_BYTES: Final = 5 * 1024 * 1024  # the smallest part that S3 takes
 PIECES_AT_ONCE: Final = 4
 
@@ -36,20 +41,20 @@ class UriBuckets:
         put = obstore.put_async(
             store, key, data, chunk_size=PIECE_BYTES, max_concurrency=PIECES_AT_ONCE
         )
-        await self._tried(put)
+        await self._tried(put, upstream, uri)
 
     async def get(self, upstream: Upstream, uri: str) -> bytes:
         import obstore
 
         store, key = self._at(upstream, uri)
-        size: int = (await self._tried(obstore.head_async(store, key)))["size"]
+        size: int = (await self._tried(obstore.head_async(store, key), upstream, uri))["size"]
         if size > MAX_OBJECT_BYTES:
             raise Unavailable(f"An object is larger than {MAX_OBJECT_BYTES:,} bytes.")
         found = bytearray()
         while len(found) < size:
             end = min(len(found) + PIECE_BYTES, size)
             piece = obstore.get_range_async(store, key, start=len(found), end=end)
-            found += await self._tried(piece)
+            found += await self._tried(piece, upstream, uri)
         return bytes(found)
 
     async def delete(self, upstream: Upstream, uri: str) -> None:
@@ -57,11 +62,11 @@ class UriBuckets:
 
         store, key = self._at(upstream, uri)
         try:
-            await self._tried(obstore.delete_async(store, key))
+            await self._tried(obstore.delete_async(store, key), upstream, uri)
         except NotFound:
             return
 
-    async def _tried(self, work: Any) -> Any:
+    async def _tried(self, work: Any, upstream: Upstream, uri: str) -> Any:
         from obstore.exceptions import BaseError, PermissionDeniedError, UnauthenticatedError
         from obstore.exceptions import NotFoundError as Absent
 
@@ -70,9 +75,11 @@ class UriBuckets:
         except (Absent, FileNotFoundError):
             raise NotFound("There is no such object.") from None
         except (PermissionDeniedError, UnauthenticatedError, PermissionError) as error:
-            raise Unavailable("The bucket denies this to Tenantry's keys.") from _short(error)
+            raise Unavailable("The bucket denies this to Tenantry's keys.") from _short(
+                error, upstream, uri
+            )
         except (BaseError, OSError) as error:
-            raise Unavailable("The bucket cannot be reached.") from _short(error)
+            raise Unavailable("The bucket cannot be reached.") from _short(error, upstream, uri)
 
     def _at(self, upstream: Upstream, uri: str) -> tuple[Any, str]:
         bucket, _, key = uri.removeprefix("s3://").partition("/")
@@ -85,10 +92,15 @@ class UriBuckets:
         return self._stores[where], key
 
     def _open(self, upstream: Upstream, bucket: str) -> Any:
+        from obstore.exceptions import BaseError
         from obstore.store import LocalStore, S3Store
 
         if self._folder is not None:
-            return LocalStore(self._folder / bucket, mkdir=True)
+            try:
+                return LocalStore(self._folder / bucket, mkdir=True)
+            except (BaseError, OSError) as error:
+                why = _short(error, upstream, f"s3://{bucket}")
+                raise Unavailable("The bucket cannot be reached.") from why
         entry = self._credentials.get(upstream.credentials_ref)
         if entry is None:
             raise Unavailable("There are no credentials for the account of the bucket.")
@@ -101,6 +113,8 @@ class UriBuckets:
         )
 
 
-def _short(error: BaseException) -> OSError:
-    """In place of the client's own, whose text is all that it knows of the request."""
-    return OSError(first_words(error))
+def _short(error: BaseException, upstream: Upstream, uri: str) -> OSError:
+    """Which bucket it was and why, in place of all that the client knows of the request."""
+    bucket = uri.removeprefix("s3://").partition("/")[0]
+    why = _PROSE.sub("", first_words(error))
+    return OSError(f"s3://{bucket} in {upstream.region}: {why}")
