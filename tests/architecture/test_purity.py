@@ -19,6 +19,7 @@ ENVIRONMENT = {
     "src/tenantry/config.py": "parses the settings, once",
     "src/bedrock_emulator/config.py": "takes accounts whose secrets belong in no file",
     "src/tenantry/adapters/postgres/embedded/cluster.py": "hands its own to its child, unread",
+    "src/tenantry/entrypoints/demo/stage.py": "hands its own to its child, unread",
 }
 
 

@@ -136,6 +136,13 @@ def test_a_data_folder_of_the_demo_is_taken_up_again_also_after_a_walk_that_brok
     assert claim(Settings(home=home)) == home
 
 
+def test_the_folder_of_the_demos_own_buckets_may_be_set_as_batches_need_it(tmp_path: Path) -> None:
+    own = tmp_path / "emulator" / "data" / "s3"
+    assert claim(Settings(home=tmp_path, s3_folder=own)) == tmp_path
+    with pytest.raises(Failed, match="unset TENANTRY_S3_FOLDER;"):
+        claim(Settings(home=tmp_path, s3_folder=tmp_path / "s3"))
+
+
 def test_the_lines_to_go_on_with_are_settings_that_there_are_and_whole_keys(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -203,6 +210,7 @@ def test_what_is_piped_into_a_file_has_no_bar_and_no_empty_line(
 
 
 REQUEST = UUID("01a22698-e57c-76ab-973e-3fa0a1359100")
+BATCH = UUID(int=79)
 
 
 class Bill:
@@ -213,7 +221,10 @@ class Bill:
         chat = {"request_metadata": {"rid": str(REQUEST), "att": "0:1"}, "operation": "Converse"}
         nothing = dict.fromkeys(usage, 0)
         rerank = {"request_metadata": {}, "operation": "Rerank", "search_units": 3}
+        batched = {"request_metadata": {"rid": str(BATCH)}, "operation": "BatchInference"}
+        batched |= {"record_id": "R0000000079", "usage": usage, "guardrail": {}}
         records = [
+            batched,
             {**chat, "usage": usage, "guardrail": {}},
             {**rerank, "usage": nothing, "guardrail": {}},
         ]
@@ -228,6 +239,7 @@ class Ledger:
         return [
             ProviderUsage(REQUEST, 0, 1, {"uncached_in": 7, "out": 2}),
             ProviderUsage(UUID(int=1), 0, 1, {"rerank_units": self._rerank_units}),
+            ProviderUsage(BATCH, 79, 1, {"uncached_in": 7, "out": 2}),
         ]
 
     async def violations(self, hold: timedelta) -> list[Any]:

@@ -108,7 +108,7 @@ def list_(tenant: str, limit: int, json_output: bool) -> None:
         print_json(rows)
     else:
         columns = ("id", "state", "model", "records", "message")
-        print_table(columns, ([str(row[name]) for name in columns] for row in rows))
+        print_table(columns, ([row[name] or None for name in columns] for row in rows))
     if len(jobs) > limit:
         say_cut(limit, "see --limit")
 

@@ -51,6 +51,8 @@ async def assign(control: ControlPlane, home: Path, endpoint_url: str) -> dict[s
                 regions=frozenset(REGIONS),
                 endpoint_url=endpoint_url,
                 kms_key="own" if kind == "silo" else "shared",
+                batch_s3_uri=f"s3://demo-{kind}/batches",
+                batch_role_arn=f"arn:aws:iam::{account}:role/batches",
             )
         )
     await control.apply_models(shipped.emulator_models())

@@ -11,6 +11,7 @@ from typing import Final
 
 from tenantry.config import Settings, variable_of
 from tenantry.entrypoints.demo.show import Failed
+from tenantry.entrypoints.demo.stage import buckets_of
 
 MARK: Final = "demo.json"  # also where everything listens, and the tenants with their keys
 # What a deployment has, and a folder with settings alone has not.
@@ -36,7 +37,11 @@ _OUTSIDE: Final = (
 
 def claim(config: Settings) -> Path:
     """The home, marked as the demo's. Raises `Failed` where it is somebody else's."""
-    outside = [variable_of(name) for name in _OUTSIDE if getattr(config, name) is not None]
+    own = {"s3_folder": buckets_of(config.home)}
+    given = {name: getattr(config, name) for name in _OUTSIDE}
+    outside = [
+        variable_of(name) for name, it in given.items() if it is not None and it != own.get(name)
+    ]
     outside += [variable_of("kms")] if config.kms != "local" else []
     if outside:
         raise Failed(

@@ -93,12 +93,18 @@ def _billed(emulator: Api) -> dict[str, Counts]:
         if record["operation"] == "Rerank":
             queries += int(record["search_units"])
             continue
-        metadata = record["request_metadata"]
-        found[f"{metadata.get('rid')}/{metadata.get('att')}"] = {
+        found[_attempt(record)] = {
             **{name: int(record["usage"][name]) for name in _CLASSES},
             **{name: int(record["guardrail"].get(name, 0)) for name in _UNITS},
         }
     return _with_reranks(found, queries)
+
+
+def _attempt(record: Mapping[str, Any]) -> str:
+    """Whose it is: a call says so itself, a batch's record by its number in the job's request."""
+    metadata, record_id = record["request_metadata"], record.get("record_id")
+    attempt = metadata.get("att") if record_id is None else f"{int(record_id[1:])}:1"
+    return f"{metadata.get('rid')}/{attempt}"
 
 
 def _with_reranks(found: dict[str, Counts], queries: int) -> dict[str, Counts]:

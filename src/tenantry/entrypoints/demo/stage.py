@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import secrets
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from tenantry.config import variable_of
 from tenantry.entrypoints.demo.show import Failed
 
 POOL_ACCOUNT = "111111111111"
@@ -26,6 +28,7 @@ def emulator(home: Path) -> Iterator[Mapping[str, Any]]:
     """The emulator as a process that ends with this one; yields its ready line."""
     folder = home / "emulator"
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    buckets_of(home).mkdir(parents=True, exist_ok=True)
     config = folder / "emulator.toml"
     config.write_text(_emulator_config(home, account_credentials(home)), encoding="utf-8")
     config.chmod(0o600)
@@ -38,8 +41,14 @@ def emulator(home: Path) -> Iterator[Mapping[str, Any]]:
 def gateway(home: Path, ports: Sequence[str]) -> Iterator[Mapping[str, Any]]:
     """`tenantry serve` as a process that ends with this one; yields its ready line."""
     command = ["-m", "tenantry.entrypoints.cli.main", "serve", "--exit-with-parent", "--ready-json"]
-    with _process([*command, *ports], home / "serve.stderr") as ready:
+    buckets = {variable_of("s3_folder"): str(buckets_of(home))}
+    with _process([*command, *ports], home / "serve.stderr", buckets) as ready:
         yield ready
+
+
+def buckets_of(home: Path) -> Path:
+    """The folder that stands for Amazon S3: the emulator's `s3_dir`."""
+    return home / "emulator" / "data" / "s3"
 
 
 def account_credentials(home: Path) -> dict[str, dict[str, str]]:
@@ -63,7 +72,8 @@ def account_credentials(home: Path) -> dict[str, dict[str, str]]:
 
 def _emulator_config(home: Path, credentials: Mapping[str, Mapping[str, str]]) -> str:
     """TOML for the emulator; JSON strings are TOML strings."""
-    lines = [f"data_dir = {json.dumps(str(home / 'emulator' / 'data'))}", 'mode = "models"', ""]
+    lines = [f"data_dir = {json.dumps(str(home / 'emulator' / 'data'))}", 'mode = "models"']
+    lines += [f"s3_dir = {json.dumps(str(buckets_of(home)))}", ""]
     lines += ["[log]", "delay_ms = 500", "jitter_ms = 1500", ""]
     for name, account in (("pool", POOL_ACCOUNT), ("silo", SILO_ACCOUNT)):
         log_dir = home / "accounts" / account / "log"
@@ -82,10 +92,17 @@ def _emulator_config(home: Path, credentials: Mapping[str, Mapping[str, str]]) -
 
 
 @contextmanager
-def _process(arguments: Sequence[str], log: Path) -> Iterator[Mapping[str, Any]]:
+def _process(
+    arguments: Sequence[str], log: Path, more: Mapping[str, str] | None = None
+) -> Iterator[Mapping[str, Any]]:
+    """`more` goes into the process's environment."""
     with log.open("ab") as errors:
         process = subprocess.Popen(  # noqa: S603 - our own modules, no shell
-            [sys.executable, *arguments], stdout=subprocess.PIPE, stderr=errors, text=True
+            [sys.executable, *arguments],
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
+            env={**os.environ, **(more or {})},
         )
     try:
         yield _ready(process, log)
