@@ -206,6 +206,10 @@ class NoticeDesk(Protocol):
         """To a sink that it was not routed to, or where it is dead. False: nothing to do."""
         ...
 
+    async def report(self, notice: Notice) -> bool:
+        """As `Deliveries.report`."""
+        ...
+
     async def owed(self, sink: str, limit: int) -> list[Owed]:
         """What a sink does not have, the oldest first."""
         ...

@@ -12,6 +12,8 @@ from tenantry.domain.ids import TenantId
 from tenantry.entrypoints.cli.main import cli
 from tenantry.ports.outbox import Notice
 
+SECRET = "whsec_" + "A" * 43 + "="
+
 
 def tenantry(stack: Stack, *words: str) -> Any:
     """What a command prints, as JSON where asked; a refusal is its one line."""
@@ -121,3 +123,14 @@ def test_doctor_tells_what_stripe_should_have_had_until_somebody_has_seen_to_it(
     [late] = [one for one in of(stack, anna.id) if one["sink"] == "stripe"]
     tenantry(stack, "notices", "dismiss", late["notice_id"], "--sink", "stripe")
     assert told() == before
+
+
+def test_a_test_finds_a_worker_that_knows_no_sink(stack: Stack) -> None:
+    """Whatever the command's own environment says."""
+    told = {"TENANTRY_WEBHOOK_URL": "https://no.such.invalid/x", "TENANTRY_WEBHOOK_SECRET": SECRET}
+    done = CliRunner().invoke(
+        cli, ["notices", "test"], env={"TENANTRY_HOME": str(stack.home), **told}
+    )
+    assert done.exit_code == 1
+    assert "platform.test" in done.stdout
+    assert "the worker knows neither a webhook nor mail" in done.stderr

@@ -8,18 +8,20 @@ from uuid import UUID
 
 import click
 
+from tenantry.application.notice_test import tell_test
 from tenantry.bootstrap.commands.control import run_with_desk
 from tenantry.entrypoints.cli.cut import say_cut
 from tenantry.entrypoints.cli.output import as_json, print_json, print_table, say
 from tenantry.entrypoints.cli.values import NAMED
 from tenantry.ports.delivery import Listed
 
+_PATIENCE_S = 20  # with a test, until everybody may have it
 _COLUMNS = ("notice", "tenant", "kind", "time", "sink", "state", "attempts", "next", "last error")
 
 
 @click.group()
 def notices() -> None:
-    """See what the outside was told, and send again or dismiss what is dead.
+    """See what the outside was told, send a test, and send again or dismiss what is dead.
 
     Example: `tenantry notices list --dead`
     """
@@ -48,6 +50,35 @@ def list_(dead: bool, limit: int, json_output: bool) -> None:
         print_table(_COLUMNS, map(_row, rows), without_empty=True)
     if len(found) > limit:
         say_cut(limit, "see --limit")
+
+
+@notices.command()
+@as_json
+def test(json_output: bool) -> None:
+    """Send a test to whoever hears of alerts, and tell who has it.
+
+    It goes the way of every alert, through the background worker, so it also finds a worker that
+    was not restarted since its settings changed.
+
+    Example: `tenantry notices test`
+    """
+    rows = run_with_desk(lambda _, desk: tell_test(desk, datetime.now(UTC), _PATIENCE_S))
+    if json_output:
+        print_json([dataclasses.asdict(row) for row in rows])
+    else:
+        print_table(_COLUMNS, map(dataclasses.astuple, rows), without_empty=True)
+    states = {row.state for row in rows}
+    if "new" in states:
+        raise click.ClickException(
+            f"no background worker has seen it within {_PATIENCE_S} s: is `tenantry serve` running?"
+        )
+    if "no sink" in states:
+        raise click.ClickException(
+            "the worker knows neither a webhook nor mail: it reads its settings when it starts, so"
+            " start `tenantry serve` again where they are set"
+        )
+    if states != {"delivered"}:
+        raise click.ClickException("not everybody has it; it is tried again: `notices list`")
 
 
 @notices.command()

@@ -1,0 +1,76 @@
+"""A test of notices tells which sinks the worker has, and does not wait for ever."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Any, cast
+from uuid import UUID
+
+import pytest
+
+from tenantry.application.notice_test import TEST_NOTICE, tell_test
+from tenantry.ports.delivery import Listed
+from tenantry.ports.outbox import PLATFORM, Notice
+
+AT = datetime(2026, 12, 1, tzinfo=UTC)
+NEW = Listed(UUID(int=2), PLATFORM, TEST_NOTICE, AT, None, "new", 0, None, None)
+EARLIER = replace(NEW, notice_id=UUID(int=1), sink="mail", state="delivered")
+OTHER = replace(NEW, notice_id=UUID(int=3), kind="platform.clock_skew")
+
+
+@dataclass
+class Desk:
+    """A worker that has come further each time somebody looks."""
+
+    steps: Sequence[Sequence[Listed]]
+    reported: list[Notice] = field(default_factory=list)
+    looks: int = 0
+
+    async def report(self, notice: Notice) -> bool:
+        self.reported.append(notice)
+        return True
+
+    async def listed(self, state: str | None, limit: int) -> list[Listed]:
+        if not self.reported:
+            return [OTHER, EARLIER]
+        rows = self.steps[min(self.looks, len(self.steps) - 1)]
+        self.looks += 1
+        return [OTHER, *rows, EARLIER]
+
+
+def told(desk: Desk, patience_s: float = 20) -> Sequence[Listed]:
+    async def pause(seconds: float) -> None:
+        pass
+
+    return asyncio.run(tell_test(cast("Any", desk), AT, patience_s, pause))
+
+
+def at(sink: str | None, state: str, error: str | None = None) -> Listed:
+    return replace(NEW, sink=sink, state=state, last_error=error)
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        [at(None, "no sink")],
+        [at("mail", "delivered"), at("webhook", "delivered")],
+        [at("mail", "delivered"), at("webhook", "pending", "it answered 500")],
+        [at("webhook", "dead", "it answered 410")],
+    ],
+    ids=["nobody", "everybody", "one fails", "one refuses"],
+)
+def test_it_is_told_as_soon_as_it_is_known(end: list[Listed]) -> None:
+    desk = Desk([[NEW], [at("mail", "pending"), at("webhook", "pending")], end, [OTHER]])
+    assert told(desk) == end
+    (notice,) = desk.reported
+    assert (notice.tenant_id, notice.kind) == (PLATFORM, TEST_NOTICE)
+    assert notice.body["summary"]
+
+
+def test_where_no_worker_is_it_stays_new_and_is_not_waited_for_any_longer() -> None:
+    desk = Desk([[NEW]])
+    assert told(desk, patience_s=1) == [NEW]
+    assert desk.looks == 5
