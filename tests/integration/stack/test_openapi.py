@@ -144,7 +144,7 @@ def walk_models(ask: Port) -> None:
 
 def walk_tenant(ask: Port) -> None:
     assert ask.who is not None
-    for path in ("/healthz", "/readyz", "/openapi.json"):
+    for path in ("/healthz", "/readyz", "/openapi.json", "/docs"):
         ask("GET", path)
     ask("GET", "/v1/usage?group_by=model,day,hour,key,user,tag,run&limit=100")
     ask("GET", "/v1/usage?user=ada&from=2026-11-01T00:00:00Z&to=2026-11-02T00:00:00Z")
@@ -187,7 +187,7 @@ _EMPTY = {"replies", "sessions", "batch_jobs"}
 
 
 def walk_operator(ask: Port, who: Tenant) -> None:
-    for path in ("/healthz", "/readyz", "/openapi.json", "/metrics"):
+    for path in ("/healthz", "/readyz", "/openapi.json", "/docs", "/metrics"):
         ask("GET", path)
     admin = "/admin/v1"
     of = {"tenant": who.id}

@@ -76,7 +76,7 @@ def test_a_filter_as_large_as_it_may_be_fits_a_body(path: str) -> None:
 def test_no_tenants_route_is_public_and_no_read_is_stale() -> None:
     for route in DATA_PLANE.routes:
         assert route.access is not Access.OPERATOR
-        public = route.template in ("/healthz", "/readyz", "/openapi.json")
+        public = route.template in ("/healthz", "/readyz", "/openapi.json", "/docs")
         assert (route.access is Access.PUBLIC) == public
         if route.access is Access.TENANT:
             assert (route.method, route.template) in ADMITTED, f"{route.template}: no admission"
@@ -84,7 +84,8 @@ def test_no_tenants_route_is_public_and_no_read_is_stale() -> None:
 
 def test_the_control_plane_is_the_operators_alone() -> None:
     for route in ADMIN_PLANE.routes:
-        public = route.template in ("/healthz", "/readyz", "/metrics", "/openapi.json")
+        named = ("/healthz", "/readyz", "/metrics", "/openapi.json", "/docs")
+        public = route.template in named
         assert route.access is (Access.PUBLIC if public else Access.OPERATOR)
 
 

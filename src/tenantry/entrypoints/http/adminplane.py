@@ -15,7 +15,7 @@ from tenantry.entrypoints.http.admin import (
     health,
     shreds,
 )
-from tenantry.entrypoints.http.openapi import route_for
+from tenantry.entrypoints.http.openapi import routes_for
 from tenantry.entrypoints.http.paging import PAGE
 from tenantry.entrypoints.http.routes import (
     LARGE_BODY_BYTES_MAX,
@@ -125,4 +125,4 @@ _ROUTES: Final = (
     _admin("GET", "/exchange-rates", billing.rates, "Dated exchange rates", PAGE),
     _admin("POST", "/exchange-rates", billing.add_rate, "Add an exchange rate"),
 )
-ADMIN_PLANE: Final = RouteTable((*_ROUTES, route_for("Tenantry control plane", _ROUTES)))
+ADMIN_PLANE: Final = RouteTable((*_ROUTES, *routes_for("Tenantry control plane", _ROUTES)))

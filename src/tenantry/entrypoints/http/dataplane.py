@@ -9,7 +9,7 @@ from tenantry.entrypoints.http.bedrock import handlers as bedrock
 from tenantry.entrypoints.http.bedrock_agent import handlers as bedrock_agent
 from tenantry.entrypoints.http.knowledge import documents, questions, reindexing
 from tenantry.entrypoints.http.openai import handlers as openai
-from tenantry.entrypoints.http.openapi import route_for
+from tenantry.entrypoints.http.openapi import routes_for
 from tenantry.entrypoints.http.routes import RouteTable
 from tenantry.entrypoints.http.tenant import budgets, export, keys, users
 from tenantry.entrypoints.http.tenant import handlers as tenant
@@ -28,4 +28,4 @@ _ROUTES: Final = (
     *export.ROUTES,
     *users.ROUTES,
 )
-DATA_PLANE: Final = RouteTable((*_ROUTES, route_for("Tenantry data plane", _ROUTES)))
+DATA_PLANE: Final = RouteTable((*_ROUTES, *routes_for("Tenantry data plane", _ROUTES)))

@@ -7,6 +7,6 @@ the handlers, from which schemas of requests are derived).
 Invariants: it is made once for each port; what a route answers is held against it by tests.
 """
 
-from tenantry.entrypoints.http.openapi.made import document, route_for
+from tenantry.entrypoints.http.openapi.made import document, routes_for
 
-__all__ = ["document", "route_for"]
+__all__ = ["document", "routes_for"]

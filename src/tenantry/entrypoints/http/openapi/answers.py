@@ -11,7 +11,7 @@ from tenantry.entrypoints.http.openapi import admin_shapes as admin
 from tenantry.entrypoints.http.openapi import shapes
 from tenantry.entrypoints.http.openapi.families import ANSWERS as OF_FAMILIES
 from tenantry.entrypoints.http.openapi.invoice_shapes import Invoice, InvoiceHead
-from tenantry.entrypoints.http.openapi.parts import BYTES, EVENTS, Answer, PageOf, ref
+from tenantry.entrypoints.http.openapi.parts import BYTES, EVENTS, HTML, Answer, PageOf, ref
 
 _UNREADY: Final = Answer(  # or there are too many requests, as on every route
     shapes.Unready, 503, "It cannot serve now", others={"application/problem+json": ref("Problem")}
@@ -75,6 +75,7 @@ _DATA_PLANE: Final[Mapping[str, tuple[Answer, ...]]] = {
     "GET /healthz": (Answer(shapes.Liveness),),
     "GET /readyz": (Answer(shapes.Ready), _UNREADY),
     "GET /openapi.json": (Answer({"type": "object"}),),
+    "GET /docs": (Answer(_TEXT, media=(HTML,), headers=("content-security-policy",)),),
     "POST /v1/documents": (
         Answer(shapes.Document, 201, "It is there", headers=("location", _CHARGE)),
         Answer(shapes.Document, 200, "It was there already", headers=("location", _CHARGE)),

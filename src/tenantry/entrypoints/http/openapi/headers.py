@@ -34,6 +34,7 @@ HEADERS: Final[dict[str, tuple[str, Schema]]] = {
     "vary": ("`accept`", _TEXT),
     "content-disposition": ("A download, with its name", _TEXT),
     "cache-control": ("`no-store`", _TEXT),
+    "content-security-policy": ("That a browser loads and runs nothing", _TEXT),
     UPDATED_AT_HEADER: ("When its row was updated", {"type": "string", "format": "date-time"}),
     "retry-after": (
         "Seconds to wait, where that helps",

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from tenantry.entrypoints.http.call import Call
 from tenantry.entrypoints.http.described import Schema
+from tenantry.entrypoints.http.docs import POLICY, to_page
 from tenantry.entrypoints.http.openapi import (
     answers,
     bodies,
@@ -17,7 +18,7 @@ from tenantry.entrypoints.http.openapi import (
     parameters,
     refusals,
 )
-from tenantry.entrypoints.http.openapi.parts import JSON, Answer, Body, Schemas, referred
+from tenantry.entrypoints.http.openapi.parts import HTML, JSON, Answer, Body, Schemas, referred
 from tenantry.entrypoints.http.response import Response, to_json
 from tenantry.entrypoints.http.routes import Access, Route
 
@@ -68,21 +69,32 @@ def document(title: str, routes: Iterable[Route]) -> dict[str, Any]:
     }
 
 
-def route_for(title: str, routes: tuple[Route, ...]) -> Route:
-    """The route that describes `routes` and itself. Who asks first waits until it is made, and
-    nobody else."""
-    made: list[bytes] = []
+def routes_for(title: str, routes: tuple[Route, ...]) -> tuple[Route, Route]:
+    """The routes that describe `routes` and themselves: for programs, and as a page to read. Who
+    asks first waits until it is made, and nobody else."""
+    made: dict[str, bytes] = {}
 
     async def openapi(call: Call) -> Response:
-        if not made:
-            made.append(await asyncio.to_thread(make))
-        return Response(200, made[0], {"content-type": JSON})
+        return Response(200, await once("json"), {"content-type": JSON})
 
-    def make() -> bytes:
-        return to_json(document(title, (*routes, itself)))
+    async def docs(call: Call) -> Response:
+        headers = {"content-type": f"{HTML}; charset=utf-8", "content-security-policy": POLICY}
+        return Response(200, await once("page"), headers)
 
-    itself = Route("GET", "/openapi.json", "tenantry", openapi, Access.PUBLIC, "This description")
-    return itself
+    async def once(what: str) -> bytes:
+        if what not in made:
+            made[what] = await asyncio.to_thread(make, what)
+        return made[what]
+
+    def make(what: str) -> bytes:
+        told = document(title, (*routes, *themselves))
+        return to_json(told) if what == "json" else to_page(told).encode()
+
+    themselves = (
+        Route("GET", "/openapi.json", "tenantry", openapi, Access.PUBLIC, "This description"),
+        Route("GET", "/docs", "tenantry", docs, Access.PUBLIC, "This description, as a page"),
+    )
+    return themselves
 
 
 def _schemas(routes: tuple[Route, ...]) -> Schemas:

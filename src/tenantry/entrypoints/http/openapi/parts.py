@@ -12,6 +12,7 @@ import msgspec
 from tenantry.entrypoints.http.described import FILTERS, REF, Schema
 
 JSON: Final = "application/json"
+HTML: Final = "text/html"
 EVENTS: Final = "text/event-stream"
 FRAMES: Final = "application/vnd.amazon.eventstream"
 BYTES: Final = "application/octet-stream"

@@ -1,0 +1,129 @@
+"""`/docs` of both ports: every route and schema, without scripts, and nothing of the document is
+markup."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hashlib
+import re
+from collections.abc import Callable, Mapping
+from html.parser import HTMLParser
+from typing import Any
+
+import orjson
+import pytest
+
+from tenantry.entrypoints.http.adminplane import ADMIN_PLANE
+from tenantry.entrypoints.http.dataplane import DATA_PLANE
+from tenantry.entrypoints.http.docs import to_page
+from tenantry.entrypoints.http.docs.schemas import said_of, type_of
+from tenantry.entrypoints.http.response import Response
+from tenantry.entrypoints.http.routes import Access, RouteTable
+
+TABLES = {"data plane": DATA_PLANE, "control plane": ADMIN_PLANE}
+VOID = {"meta"}
+HOSTILE = """<script>alert(1)</script>"'&`<b>x</b>`"""
+
+
+class Read(HTMLParser):
+    """The page's elements and words; a tag that does not close is an error."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.tags: set[str] = set()
+        self.attributes: list[tuple[str, str]] = []
+        self.words: list[str] = []
+        self.feed(html)
+        self.close()
+        assert self.open == []
+
+    def handle_starttag(self, tag: str, attrs: Any) -> None:
+        self.tags.add(tag)
+        self.attributes += attrs
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.words.append(data)
+
+    def values(self, name: str) -> list[str]:
+        return [value for attribute, value in self.attributes if attribute == name]
+
+
+def answer(table: RouteTable, path: str) -> Response:
+    (route,) = [route for route in table.routes if route.template == path]
+    assert route.access is Access.PUBLIC
+    ask: Callable[[Any], Any] = route.handler
+    found: Response = asyncio.run(ask(None))
+    assert asyncio.run(ask(None)).body is found.body, "it is made once"
+    return found
+
+
+@pytest.mark.parametrize("table", TABLES.values(), ids=TABLES)
+def test_every_route_and_schema_is_on_the_page(table: RouteTable) -> None:
+    document = orjson.loads(answer(table, "/openapi.json").body)
+    page = Read(answer(table, "/docs").body.decode())
+    words = " ".join(" ".join(page.words).split())
+    for route in table.routes:
+        assert f"{route.method} {route.template} {route.summary}" in words
+        assert all(str(scope) in words for scope in route.scopes)
+    ids = page.values("id")
+    assert len(set(ids)) == len(ids)
+    assert {f"schema-{name}" for name in document["components"]["schemas"]} <= set(ids)
+    assert {link[1:] for link in page.values("href") if link.startswith("#")} <= set(ids)
+
+
+@pytest.mark.parametrize("table", TABLES.values(), ids=TABLES)
+def test_it_loads_and_runs_nothing(table: RouteTable) -> None:
+    response = answer(table, "/docs")
+    page = Read(response.body.decode())
+    assert page.tags.isdisjoint({"script", "link", "img", "iframe", "object", "base", "form"})
+    assert not any(name.startswith("on") or name in ("src", "style") for name, _ in page.attributes)
+    (style,) = re.findall("<style>(.*?)</style>", response.body.decode(), flags=re.DOTALL)
+    assert "url(" not in style and "@import" not in style
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    policy = response.headers["content-security-policy"]
+    assert policy.startswith(f"default-src 'none'; style-src 'sha256-{digest}';")
+    assert response.headers["content-type"] == "text/html; charset=utf-8"
+
+
+def test_bounds_are_told_in_a_persons_words() -> None:
+    member = {"type": ["string", "null"], "minLength": 1, "maxLength": 8_192, "pattern": "^<"}
+    assert said_of(member) == "1 to 8,192 characters; matches <code>^&lt;</code>"
+    assert said_of({"minimum": -5, "description": "So `much`."}) == (
+        "So <code>much</code>; at least -5"
+    )
+    assert type_of({"type": "array", "items": {"$ref": "#/components/schemas/Key"}}) == (
+        'list of <a href="#schema-Key">Key</a>'
+    )
+    assert type_of({"anyOf": [{"const": "a<"}, {"type": "null"}]}) == (
+        "<code>&quot;a&lt;&quot;</code> or null"
+    )
+
+
+def test_no_word_of_the_document_is_markup() -> None:
+    def hostile(told: Any, key: str = "") -> Any:
+        if isinstance(told, Mapping):
+            return {
+                (f"{name}{HOSTILE}" if key in ("properties", "content") else name): hostile(
+                    it, name
+                )
+                for name, it in told.items()
+            }
+        if isinstance(told, list):
+            return [hostile(it, key) for it in told]
+        if isinstance(told, str) and key not in ("$ref", "type", "in", "format"):
+            return told + HOSTILE
+        return told
+
+    document = orjson.loads(answer(DATA_PLANE, "/openapi.json").body)
+    page = Read(to_page(hostile(document)))
+    plain = Read(answer(DATA_PLANE, "/docs").body.decode())
+    assert page.tags == plain.tags
+    assert {name for name, _ in page.attributes} == {name for name, _ in plain.attributes}
+    assert "alert(1)" in "".join(page.words)
