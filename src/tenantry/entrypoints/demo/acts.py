@@ -115,7 +115,8 @@ def budget(walk: Walk, player: Player, spend: Decimal) -> int:
         reply = _ask(api, "Say something.")
         if reply.status == 402:
             walk.show.checked(
-                f"that key is refused with 402 after {admitted} requests: its budget is spent"
+                f"that key is refused with 402 after {admitted} requests:"
+                " its budget has too little left"
             )
             return admitted
         expect(reply.status == 200, f"a request within the budget is answered: {reply.body}")
