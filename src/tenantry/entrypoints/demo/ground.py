@@ -6,8 +6,10 @@ Invariant: what somebody else set up is refused before anything is written.
 from __future__ import annotations
 
 import json
+import socket
 from pathlib import Path
 from typing import Final
+from urllib.parse import urlsplit
 
 from tenantry.config import Settings, variable_of
 from tenantry.entrypoints.demo.show import Failed
@@ -60,3 +62,17 @@ def claim(config: Settings) -> Path:
     mark.touch(mode=0o600)
     mark.write_text(json.dumps({"tenants": []}), encoding="utf-8")
     return config.home
+
+
+def emulator_port(home: Path) -> int:
+    """Where the emulator listened before, so that batch jobs on their way find it again; 0, which
+    is any that is free, where that is not known or is taken."""
+    known = json.loads((home / MARK).read_text(encoding="utf-8")).get("emulator_url", "")
+    port = urlsplit(known).port or 0
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as whoever listens does
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return 0
+    return port

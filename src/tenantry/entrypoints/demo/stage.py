@@ -24,8 +24,8 @@ STOP_S = 45.0
 
 
 @contextmanager
-def emulator(home: Path) -> Iterator[Mapping[str, Any]]:
-    """The emulator as a process that ends with this one; yields its ready line."""
+def emulator(home: Path, port: int) -> Iterator[Mapping[str, Any]]:
+    """The emulator as a process that ends with this one; yields its ready line. Port 0: any."""
     folder = home / "emulator"
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     buckets_of(home).mkdir(parents=True, exist_ok=True)
@@ -33,7 +33,9 @@ def emulator(home: Path) -> Iterator[Mapping[str, Any]]:
     config.write_text(_emulator_config(home, account_credentials(home)), encoding="utf-8")
     config.chmod(0o600)
     command = ["-m", "bedrock_emulator", "--config", str(config), "--exit-with-parent"]
-    with _process([*command, "--http-port", "0", "--https-port", "0"], folder / "stderr") as ready:
+    with _process(
+        [*command, "--http-port", str(port), "--https-port", "0"], folder / "stderr"
+    ) as ready:
         yield ready
 
 

@@ -20,7 +20,7 @@ from tenantry.domain.ids import TenantId
 from tenantry.entrypoints.api_client import Api
 from tenantry.entrypoints.demo import acts, farewell, oracle
 from tenantry.entrypoints.demo.cast import Player, assign, players_json, spare_key, trial
-from tenantry.entrypoints.demo.ground import MARK, claim
+from tenantry.entrypoints.demo.ground import MARK, claim, emulator_port
 from tenantry.entrypoints.demo.show import Failed, Show
 from tenantry.entrypoints.demo.stage import emulator, gateway
 from tenantry.entrypoints.signals import endings
@@ -53,7 +53,7 @@ def _play(show: Show, stack: contextlib.ExitStack, check: bool) -> None:
     home = claim(settings())
     show.act("Tenantry: three tenants of one product ask Amazon Bedrock")
     show.say("starting the Bedrock emulator (no AWS account is used, nothing leaves this machine)")
-    bedrock = stack.enter_context(emulator(home))
+    bedrock = stack.enter_context(emulator(home, emulator_port(home)))
     show.say("starting PostgreSQL and the gateway")
     ports = _free_ports() if check else ()
     front = stack.enter_context(gateway(home, ports))
