@@ -35,7 +35,7 @@ def test_a_call_that_spends_a_budget_is_told(stack: Stack) -> None:
     (row,) = run(stack, "budgets", "show", anna.name, "--json")
     assert row["scope"] == "plan"
     shown = run(stack, "budgets", "show", anna.name).splitlines()[1].split()
-    assert shown[:4] == ["plan", "–", "month", "charge"]
+    assert shown[:4] == ["plan", "month", "charge", "0.000001"]
     assert Decimal(row["settled"]) == Decimal(told[0]["observed"])
     run(stack, "alerts", "acknowledge", told[0]["id"])
     states = {a["id"]: a["state"] for a in alerts_of(stack, anna.name)}
