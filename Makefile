@@ -39,8 +39,9 @@ $(VENV)/.dev: locks/dev.txt $(VENV)/.runtime
 demo: $(VENV)/.runtime ## three tenants, real documents, real wire; CHECK=1 verifies and stops
 	@$(BIN)/tenantry demo $(if $(CHECK),--check,)
 
+# Three tests at once on two cores: they wait for processes and timers for a quarter of their time.
 test: $(VENV)/.dev ## every test that belongs in a ten-minute run
-	@$(BIN)/python -m pytest tests -n 2 --dist loadgroup -m "not slow"
+	@$(BIN)/python -m pytest tests -n 3 --dist loadgroup -m "not slow"
 
 test-all: $(VENV)/.dev ## also the slow suites, longer searches for counterexamples, mutation testing
 	@$(BIN)/python -m pytest tests -n 2 --dist loadgroup --hypothesis-profile=thorough \

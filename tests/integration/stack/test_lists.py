@@ -156,5 +156,5 @@ def test_a_list_that_a_limit_ends_says_that_there_are_more(stack: Stack) -> None
     first = tenantry(stack.home, "tenants", "list", "--limit", "1", "--json")
     [tenant] = json.loads(first.stdout)
     assert first.stderr == f"These are 1, and there are more: --after {tenant['id']}.\n"
-    after = tenantry(stack.home, "tenants", "list", "--after", tenant["id"], "--limit", "1000")
+    after = tenantry(stack.home, "tenants", "list", "--all", "--after", tenant["id"])
     assert (after.returncode, after.stderr) == (0, "")

@@ -16,7 +16,7 @@ from tenantry.ports.delivery import Listed
 from tenantry.ports.outbox import PLATFORM, Notice
 
 AT = datetime(2026, 12, 1, tzinfo=UTC)
-NEW = Listed(UUID(int=2), PLATFORM, TEST_NOTICE, AT, None, "new", 0, None, None)
+NEW = Listed(UUID(int=2), PLATFORM, None, TEST_NOTICE, AT, None, "new", 0, None, None)
 EARLIER = replace(NEW, notice_id=UUID(int=1), sink="mail", state="delivered")
 OTHER = replace(NEW, notice_id=UUID(int=3), kind="platform.clock_skew")
 
