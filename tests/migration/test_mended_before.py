@@ -4,16 +4,16 @@ next invoice, where roll-ups and invoices differ."""
 from __future__ import annotations
 
 import asyncio
-import shutil
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import asyncpg
 from tests.support.billing import months_ago
+from tests.support.older_schema import migrations_before
 from tests.support.postgres import Database
 
-from tenantry.adapters.postgres.migrate import MIGRATIONS_DIR, migrate
+from tenantry.adapters.postgres.migrate import migrate
 from tenantry.domain.period import Span, billing_period
 
 _WORLD = """
@@ -60,11 +60,7 @@ _TENANTS = {
 def test_what_was_mended_before_it_was_kept_waits_for_the_next_invoice(
     database: Database, tmp_path: Path
 ) -> None:
-    before = tmp_path / "before"
-    before.mkdir()
-    for path in MIGRATIONS_DIR.glob("*.sql"):
-        if path.name < "0066":
-            shutil.copy(path, before)
+    before = migrations_before("0066", tmp_path)
 
     async def upgraded() -> list[tuple[str, datetime]]:
         superuser = await asyncpg.connect(database.dsn("superuser"))

@@ -1,13 +1,13 @@
 """Budgets that a shred of before left: they go, and nobody else's."""
 
 import asyncio
-import shutil
 from pathlib import Path
 
 import asyncpg
+from tests.support.older_schema import migrations_before
 from tests.support.postgres import Database
 
-from tenantry.adapters.postgres.migrate import MIGRATIONS_DIR, migrate
+from tenantry.adapters.postgres.migrate import migrate
 
 _SHRED = """
 INSERT INTO tenantry.shred (tenant_id, asked_by, keys_destroyed_at, processes_at, found, erased_at,
@@ -26,11 +26,7 @@ FROM unnest(ARRAY['plan', 'run:r']) AS subject"""
 def test_what_certificates_of_before_did_not_name_is_gone(
     database: Database, tmp_path: Path
 ) -> None:
-    before = tmp_path / "before"
-    before.mkdir()
-    for path in MIGRATIONS_DIR.glob("*.sql"):
-        if path.name < "0043":
-            shutil.copy(path, before)
+    before = migrations_before("0043", tmp_path)
 
     async def upgraded() -> tuple[set[tuple[str, str]], list[str]]:
         superuser = await asyncpg.connect(database.dsn("superuser"))

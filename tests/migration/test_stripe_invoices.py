@@ -1,14 +1,14 @@
 """What Stripe was given before anybody kept it: known from the notices that are there still."""
 
 import asyncio
-import shutil
 from datetime import UTC, datetime
 from pathlib import Path
 
 import asyncpg
+from tests.support.older_schema import migrations_before
 from tests.support.postgres import Database
 
-from tenantry.adapters.postgres.migrate import MIGRATIONS_DIR, migrate
+from tenantry.adapters.postgres.migrate import migrate
 
 ANNA, BERT, CARL = (f"tnt_{number:026}" for number in range(3))
 ENDED = datetime(2027, 2, 2, tzinfo=UTC)
@@ -37,11 +37,7 @@ INSERT INTO tenantry.delivery (tenant_id, notice_id, sink, state, since, next_at
 def test_what_was_pushed_before_is_known_and_whose_where_that_is_certain(
     database: Database, tmp_path: Path
 ) -> None:
-    before = tmp_path / "before"
-    before.mkdir()
-    for path in MIGRATIONS_DIR.glob("*.sql"):
-        if path.name < "0059":
-            shutil.copy(path, before)
+    before = migrations_before("0059", tmp_path)
 
     async def upgraded() -> list[tuple[object, ...]]:
         superuser = await asyncpg.connect(database.dsn("superuser"))

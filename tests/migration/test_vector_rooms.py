@@ -1,13 +1,13 @@
 """Documents of before, in whichever vector engine they rest: a shred must know of it."""
 
 import asyncio
-import shutil
 from pathlib import Path
 
 import asyncpg
+from tests.support.older_schema import migrations_before
 from tests.support.postgres import Database
 
-from tenantry.adapters.postgres.migrate import MIGRATIONS_DIR, migrate
+from tenantry.adapters.postgres.migrate import migrate
 
 ANNA, BERT, CARL = (f"tnt_{number:026}" for number in range(3))
 _WORLD = f"""
@@ -27,11 +27,7 @@ INSERT INTO tenantry.reindex (tenant_id, reindex_id, state, model, dimensions, p
 def test_every_engine_that_documents_of_before_name_is_known(
     database: Database, tmp_path: Path
 ) -> None:
-    before = tmp_path / "before"
-    before.mkdir()
-    for path in MIGRATIONS_DIR.glob("*.sql"):
-        if path.name < "0038":
-            shutil.copy(path, before)
+    before = migrations_before("0038", tmp_path)
 
     async def upgraded() -> list[tuple[str, str]]:
         superuser = await asyncpg.connect(database.dsn("superuser"))

@@ -10,6 +10,7 @@ from typing import Any
 
 import asyncpg
 import pytest
+from tests.support.invoiced_past import blocked
 from tests.support.ledger import World, open_world
 from tests.support.postgres import Database
 from tests.support.postings import Posting, a_further_one, a_posting, audited, post
@@ -164,19 +165,6 @@ def test_what_commits_while_its_hour_is_rolled_up_is_not_missed(database: Databa
     in_past(database, body, "UTC")
 
 
-async def _blocked(connection: Any) -> int:
-    """The backend that waits for a lock, as soon as one does."""
-    async with asyncio.timeout(30):
-        while True:
-            pids = await connection.fetch(
-                "SELECT pid FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
-                " AND datname = current_database()"
-            )
-            if pids:
-                return int(pids[0]["pid"])
-            await asyncio.sleep(0.01)
-
-
 @pytest.mark.parametrize("table", ["charge_hour", "cost_hour_detail", "late_hour"])
 def test_a_step_that_dies_leaves_nothing_and_is_done_again(database: Database, table: str) -> None:
     async def body(world: World, rollups: PostgresRollups, connection: Any) -> None:
@@ -187,7 +175,7 @@ def test_a_step_that_dies_leaves_nothing_and_is_done_again(database: Database, t
         await holding.start()
         await connection.execute(f"LOCK TABLE tenantry.{table} IN SHARE MODE")
         step = asyncio.create_task(rollups.advance(50))
-        pid = await _blocked(connection)
+        pid = await blocked(connection)
         await connection.execute("SELECT pg_terminate_backend($1)", pid)
         with pytest.raises(Unavailable):
             await step

@@ -45,6 +45,9 @@ PRINTING = [
     (*MORE, "print", "--help"),
     (*MORE, "print", "--json", "1"),
     (*MORE, "print", "--table", "1"),
+    (*COMMAND, "--help"),
+    (*COMMAND, "doctor", "--json"),
+    (*COMMAND, "doctor"),
 ]
 
 
@@ -63,7 +66,11 @@ def run(
     )
 
 
-@pytest.mark.parametrize("command", PRINTING, ids=["version", "help", "json", "table"])
+@pytest.mark.parametrize(
+    "command",
+    PRINTING,
+    ids=["version", "help of one", "json", "table", "help", "doctor as json", "doctor"],
+)
 def test_a_reader_that_has_gone(tmp_path: Path, command: tuple[str, ...]) -> None:
     """It was exit 1 without a word, as of a failure."""
     read, write = os.pipe()
@@ -131,7 +138,11 @@ def run_full(home: Path, *command: str) -> subprocess.CompletedProcess[str]:
         return run(home, *command, stdout=full.fileno())
 
 
-@pytest.mark.parametrize("arguments", [("--version",), ("print", "--json", "1")], ids=str)
+@pytest.mark.parametrize(
+    "arguments",
+    [("--version",), ("print", "--json", "1"), ("--help",), ("doctor", "--json")],
+    ids=str,
+)
 def test_a_disk_that_is_full(tmp_path: Path, arguments: tuple[str, ...]) -> None:
     done = run_full(tmp_path, *MORE, *arguments)
     assert (done.returncode, done.stderr) == (1, UNWRITTEN)

@@ -25,7 +25,7 @@ def test_it_is_looked_at_once_a_day_and_renewed_a_month_before_its_end(tmp_path:
     now = Time()
     watch = TlsWatch(tmp_path, (), now)
     first, renewed = watch.files.ends_at(), []
-    for day in (0, 1, 2, 100, 200, 300, *range(360, 375), 399):
+    for day in range(400):
         now.at = START + timedelta(days=day)
         assert watch.is_due() == (day > 0)
         if watch.is_due() and watch.look():

@@ -63,11 +63,6 @@ def bare() -> Typesetter:
     return Typesetter()
 
 
-@pytest.fixture(scope="module")
-def beside_latin(press: Typesetter) -> bytes:
-    return press.render(of("Plain Name", "Street"))
-
-
 def some(*names: str) -> list[ParameterSet]:
     """All places, of which the others wait for the longer run."""
     return [pytest.param(p, marks=[] if p in names else [pytest.mark.slow]) for p in PLACES]
@@ -123,17 +118,19 @@ def test_without_the_folder_they_are_spelt_out(bare: Typesetter, place: str) -> 
 
 
 @pytest.mark.parametrize("place", some("Japanese", "Arabic", "Thai"))
-def test_a_name_moves_no_figure(press: Typesetter, beside_latin: bytes, place: str) -> None:
+def test_a_name_moves_no_figure(press: Typesetter, place: str) -> None:
     """Every figure stands where it stands beside a Latin name."""
 
     def figures(pdf: bytes) -> list[tuple[str, float, float]]:
         """Below the names."""
         return [(c, x, y) for c, x, y in placed(pdf) if (c.isdigit() or c in ".,−") and y < 500]
 
-    shown = press.render(of(PLACES[place][0][0], "Street"))
+    name, _, zone = PLACES[place][0]
+    plain = press.render(of("Plain Name", "Street", zone))
+    shown = press.render(of(name, "Street", zone))
     for words in FIGURES:
-        assert words in text_of(beside_latin) and words in text_of(shown)
-    assert figures(shown) == figures(beside_latin) != []
+        assert words in text_of(plain) and words in text_of(shown)
+    assert figures(shown) == figures(plain) != []
 
 
 def test_a_folder_changes_nothing_of_what_the_fonts_inside_draw(
