@@ -86,7 +86,7 @@ def test_every_header_type_is_read_as_botocore_reads_it():
 
 
 @given(frames, st.data())
-@settings(max_examples=2 * settings().max_examples)
+@settings(max_examples=300)
 def test_damage_is_an_error_and_never_a_wrong_frame(items, data):
     encoded = bytearray(b"".join(eventstream.encode(h, p) for h, p in items))
     position = data.draw(st.integers(0, len(encoded) - 1))

@@ -221,7 +221,7 @@ def test_the_same_call_is_answered_the_same(say) -> None:
 )
 def test_hostile_prompts_are_read_in_steps_that_grow_with_their_length(say, hostile) -> None:
     """A reader in n² steps would take minutes here, and the suite's time limit would show it."""
-    assert say(hostile * (40_000 // len(hostile)), model=OBEDIENT)
+    assert say(hostile * (100_000 // len(hostile)), model=OBEDIENT)
 
 
 @pytest.mark.parametrize("given", ['{"q": 1}', ""])

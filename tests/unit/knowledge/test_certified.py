@@ -6,7 +6,7 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from tests.support.segments import opened_of, segment_of
 from tests.support.vectors import values
@@ -87,7 +87,6 @@ def truth(
 
 
 @pytest.mark.parametrize(("library", "run_rows"), [(True, 1), (False, 300), (True, 16_384)])
-@settings(max_examples=settings().max_examples // 2)
 @given(partitions(), st.integers(1, 60), st.booleans(), st.sampled_from([1.0, 0.6, 0.1]))
 def test_search_equals_brute_force(
     library: bool,

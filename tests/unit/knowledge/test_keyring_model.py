@@ -206,7 +206,7 @@ class Keyrings:
             action()
 
 
-@pytest.mark.parametrize("seed", [0, 1, pytest.param(2, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("seed", range(3))
 def test_who_may_open_what_and_until_when(tmp_path: Path, seed: int) -> None:
     world = Keyrings(tmp_path, seed)
     world.play(STEPS)

@@ -27,7 +27,7 @@ class Model:
         self.gone: set[str] = set()
 
 
-@pytest.mark.parametrize("seed", [1, 2, pytest.param(3, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("seed", [1, 2, 3])
 def test_under_concurrency_nothing_is_lost_torn_or_foreign(tmp_path: Path, seed: int) -> None:
     async def run() -> None:
         own, manifest, model = support.parts(tmp_path), support.MemoryManifest(), Model()
