@@ -150,8 +150,8 @@ class PostgresManifest:
         return Spaces(row["generation"], live, following, row["model"], kept)
 
     async def generation(self, tenant_id: TenantId) -> int:
-        async with self._work.reading(tenant_id) as unit:
-            return int(await unit.fetchval(self._sql["generation"], tenant_id) or 0)
+        row = await self._work.fetchrow_of(tenant_id, self._sql["generation"])
+        return 0 if row is None else int(row["generation"])
 
     async def partition(
         self, tenant_id: TenantId, edition: IndexEdition = IndexEdition.LIVE

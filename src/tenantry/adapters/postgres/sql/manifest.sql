@@ -11,7 +11,7 @@ SELECT generation, model, dimensions
 FROM tenantry.knowledge_partition WHERE tenant_id = $1 FOR UPDATE;
 
 -- name: generation
-SELECT generation FROM tenantry.knowledge_partition WHERE tenant_id = $1;
+SELECT generation FROM tenantry.knowledge_spaces($1);
 
 -- name: spaces
 -- The reindex is looked up for each row of the function's, which has named the tenant by then.
