@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from bedrock_emulator.config import (
-    MAX_FIXED_OUTPUT_TOKENS,
+    FIXED_OUTPUT_TOKENS_MAX,
     Config,
     ConfigError,
     load,
@@ -79,7 +79,7 @@ def _delay(text: str) -> int:
 
 
 def _output_tokens(text: str) -> int:
-    return _bounded(text, 1, MAX_FIXED_OUTPUT_TOKENS)
+    return _bounded(text, 1, FIXED_OUTPUT_TOKENS_MAX)
 
 
 def _bounded(text: str, lowest: int, highest: int) -> int:

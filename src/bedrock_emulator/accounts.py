@@ -20,7 +20,7 @@ from bedrock_emulator.regions import bedrock_arn
 DEFAULT_REGIONS = ("us-east-1", "eu-central-1")
 POOL_ACCOUNT = "111111111111"
 SILO_ACCOUNT = "222222222222"
-MAX_CREDENTIALS = 10_000  # in one emulator, so that created sessions cannot grow without end
+CREDENTIALS_MAX = 10_000  # in one emulator, so that created sessions cannot grow without end
 _KEY_ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
 
 
@@ -96,8 +96,8 @@ class Directory:
 
     def add(self, account: Account, credential: Credential) -> None:
         """Raises ValueError if the key is taken or the directory is full."""
-        if len(self._by_access_key) + len(self._by_bearer) >= MAX_CREDENTIALS:
-            raise ValueError(f"more than {MAX_CREDENTIALS} credentials")
+        if len(self._by_access_key) + len(self._by_bearer) >= CREDENTIALS_MAX:
+            raise ValueError(f"more than {CREDENTIALS_MAX} credentials")
         if credential.access_key_id is not None:
             if credential.access_key_id in self._by_access_key:
                 raise ValueError(f"access key id {credential.access_key_id} is given twice")

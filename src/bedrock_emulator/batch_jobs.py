@@ -22,7 +22,7 @@ from bedrock_emulator.regions import bedrock_arn
 
 KIND = "model-invocation-job"
 ENDED = frozenset({"Completed", "PartiallyCompleted", "Failed", "Stopped", "Expired"})
-MAX_JOBS = 10_000  # in one emulator
+JOBS_MAX = 10_000  # in one emulator
 _ID_CHARS = 12
 _ID_ALPHABET = "abcdefghijklmnopqrstuvwxyz0123456789"
 
@@ -110,7 +110,7 @@ class BatchJobs:
                     400,
                     "The client request token was used with other parameters.",
                 )
-        if len(self._jobs) >= MAX_JOBS:
+        if len(self._jobs) >= JOBS_MAX:
             raise EmulatedError("ServiceQuotaExceededException", 400, "There are too many jobs.")
         job_id = "".join(secrets.choice(_ID_ALPHABET) for _ in range(_ID_CHARS))
         arn = bedrock_arn(region, account, f"{KIND}/{job_id}")

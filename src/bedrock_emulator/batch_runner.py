@@ -27,13 +27,13 @@ from bedrock_emulator.engine import errors
 from bedrock_emulator.engine.native.openai import created
 from bedrock_emulator.engine.types import Answer, Call, EmulatedError, Prepared, TokenUsage
 from bedrock_emulator.files import replace_file
-from bedrock_emulator.nesting import MAX_DEPTH, too_deep
+from bedrock_emulator.nesting import DEPTH_MAX, too_deep
 
 TIER = "batch"
 OPERATION = "CreateModelInvocationJob"
-MIN_RECORDS = 100  # Bedrock's default quotas of a job
-MAX_RECORDS = 50_000
-MAX_INPUT_BYTES = 1_073_741_824
+RECORDS_MIN = 100  # Bedrock's default quotas of a job
+RECORDS_MAX = 50_000
+INPUT_BYTES_MAX = 1_073_741_824
 INTERNAL = "The system encountered an unexpected error during processing."
 RECORDS_BETWEEN_LOOKS = 16  # whether the job was stopped
 _URI = re.compile(r"s3://([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])/([^\x00-\x1f]{1,1024})")
@@ -112,7 +112,7 @@ class BatchRunner:
         uri = job.wanted.input_uri
         path = self.buckets.path(uri)
         try:
-            if path.stat().st_size > MAX_INPUT_BYTES:
+            if path.stat().st_size > INPUT_BYTES_MAX:
                 raise ValueError("The input is too large.")
             content = path.read_bytes()
         except (FileNotFoundError, NotADirectoryError):
@@ -120,9 +120,9 @@ class BatchRunner:
         except OSError:  # whose words name this machine's paths
             raise ValueError(f"The input object {uri} cannot be read.") from None
         lines = [line for line in content.split(b"\n") if line.strip()]
-        if not MIN_RECORDS <= len(lines) <= MAX_RECORDS:
+        if not RECORDS_MIN <= len(lines) <= RECORDS_MAX:
             raise ValueError(
-                f"The number of records must be from {MIN_RECORDS} to {MAX_RECORDS:,}, "
+                f"The number of records must be from {RECORDS_MIN} to {RECORDS_MAX:,}, "
                 f"not {len(lines):,}."
             )
         return lines
@@ -159,7 +159,7 @@ class BatchRunner:
             record = orjson.loads(line)
             record_id = str(record["recordId"]) if "recordId" in record else record_id
             if too_deep(record, line):  # which cannot be repeated in the output
-                return _failed(record_id, None, 400, f"Nested deeper than {MAX_DEPTH} levels.")
+                return _failed(record_id, None, 400, f"Nested deeper than {DEPTH_MAX} levels.")
             body = record["modelInput"]
         except (orjson.JSONDecodeError, KeyError, TypeError, RecursionError):
             return _failed(record_id, None, 400, "The record is malformed.")

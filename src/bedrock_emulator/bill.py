@@ -19,7 +19,7 @@ from bedrock_emulator.engine.types import TokenUsage
 from bedrock_emulator.files import reading_again
 from bedrock_emulator.journal import Journal, Mode
 
-MAX_LISTED = 100_000  # records that one `GET /_emulator/bill` returns
+LISTED_MAX = 100_000  # records that one `GET /_emulator/bill` returns
 CLASSES = ("input", "output", "cache_read", "cache_write_5m", "cache_write_1h")
 
 
@@ -103,7 +103,7 @@ class Bill:
         else:
             own = (record for record in _records(self._path) if record["account"] == account)
             records = islice(own, offset, None)
-        most = min(limit, MAX_LISTED)
+        most = min(limit, LISTED_MAX)
         chosen = list(islice(records, most + 1))
         totals = {name: sums for name, sums in self._totals.items() if account in (None, name)}
         return {"records": chosen[:most], "totals": totals, "more": len(chosen) > most}

@@ -25,7 +25,7 @@ from bedrock_emulator.regions import is_region
 
 Mode = Literal["models", "fixed"]
 DEFAULT_FIXED_ANSWER = "This is the fixed answer of the emulator."
-MAX_FIXED_OUTPUT_TOKENS = 131_072
+FIXED_OUTPUT_TOKENS_MAX = 131_072
 # A JSON list in the words of `[[accounts]]`, for credentials that belong in no file.
 ACCOUNTS_VARIABLE = "BEDROCK_EMULATOR_ACCOUNTS"
 _ACCOUNT_ID = re.compile(r"\d{12}")
@@ -81,7 +81,7 @@ def parse(document: dict[str, Any], *, base_dir: Path, data_dir: Path | None = N
         mode=_mode(table.take("mode", str, default.mode)),
         fixed_answer=table.take("fixed_answer", str, default.fixed_answer),
         fixed_output_tokens=table.optional_integer(
-            "fixed_output_tokens", 1, MAX_FIXED_OUTPUT_TOKENS
+            "fixed_output_tokens", 1, FIXED_OUTPUT_TOKENS_MAX
         ),
         threads=table.integer("threads", default.threads, 1, 64),
         token_delay_ms=table.integer("token_delay_ms", 0, 0, 60_000),

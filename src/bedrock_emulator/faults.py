@@ -27,10 +27,10 @@ from typing import Any, Literal, get_args
 
 from bedrock_emulator.engine.types import Metered, Operation, TokenUsage
 
-MAX_RULES = 1_000
-MAX_DELAY_MS = 600_000
-MAX_MESSAGE_CHARS = 8_000  # an event stream's header holds 65,535 bytes
-MAX_TOKENS = 10_000_000_000  # of one class in a ruled usage
+RULES_MAX = 1_000
+DELAY_MAX_MS = 600_000
+MESSAGE_CHARS_MAX = 8_000  # an event stream's header holds 65,535 bytes
+TOKENS_MAX = 10_000_000_000  # of one class in a ruled usage
 
 Kind = Literal[
     "throttle",  # 429, nothing generated
@@ -64,7 +64,7 @@ class Action:
     message: str | None = None  # None: what Bedrock says
     delay_ms: int = 0
     after_events: int | None = None  # None: half of the stream
-    for_ms: int = MAX_DELAY_MS  # how long a hang lasts
+    for_ms: int = DELAY_MAX_MS  # how long a hang lasts
     clean: bool = False  # a cut stream ends inside a frame but as proper HTTP
     what: Rubbish = "not_json"
     usage: Any = None
@@ -153,8 +153,8 @@ class RuleBook:
         """Adds all rules or, with a ValueError that names the fault, none."""
         if not isinstance(documents, list):
             raise ValueError("rules must be a list")
-        if len(self._rules) + len(documents) > MAX_RULES:
-            raise ValueError(f"more than {MAX_RULES} rules")
+        if len(self._rules) + len(documents) > RULES_MAX:
+            raise ValueError(f"more than {RULES_MAX} rules")
         parsed = [parse_rule(document, 0) for document in documents]
         for rule in parsed:
             rule.id = next(self._ids)
@@ -234,10 +234,10 @@ _MEMBERS: dict[str, frozenset[str]] = {
 _CODE = re.compile("[A-Za-z][A-Za-z0-9]{0,127}")  # it becomes part of a header
 _RANGES = {
     "status": (400, 599),
-    "delay_ms": (0, MAX_DELAY_MS),
-    "for_ms": (0, MAX_DELAY_MS),
+    "delay_ms": (0, DELAY_MAX_MS),
+    "for_ms": (0, DELAY_MAX_MS),
     "after_events": (0, 1_000_000),
-    "retry_after_ms": (0, MAX_DELAY_MS),
+    "retry_after_ms": (0, DELAY_MAX_MS),
 }
 
 
@@ -280,8 +280,8 @@ def _parse_action(members: dict[str, Any]) -> Action:
     code = members.get("code")
     if code is not None and not _CODE.fullmatch(code):
         raise ValueError("code must have up to 128 letters and digits, a letter first")
-    if len(members.get("message") or "") > MAX_MESSAGE_CHARS:
-        raise ValueError(f"message must have at most {MAX_MESSAGE_CHARS} characters")
+    if len(members.get("message") or "") > MESSAGE_CHARS_MAX:
+        raise ValueError(f"message must have at most {MESSAGE_CHARS_MAX} characters")
     if not isinstance(members.get("clean", False), bool):
         raise ValueError("clean must be a boolean")
     if members.get("bill") not in (None, *get_args(Billed)):
@@ -298,7 +298,7 @@ def _usage_action(members: dict[str, Any]) -> Action:
     """Classes that are left out are 0, so that a rule says the whole usage of its call."""
     if len(members) == 1:
         raise ValueError(f"action usage needs one of {', '.join(USAGE_CLASSES)}")
-    counts = {name: _integer(members, name, 0, MAX_TOKENS) or 0 for name in USAGE_CLASSES}
+    counts = {name: _integer(members, name, 0, TOKENS_MAX) or 0 for name in USAGE_CLASSES}
     return Action("usage", tokens=TokenUsage(**counts))
 
 

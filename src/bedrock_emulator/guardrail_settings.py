@@ -8,8 +8,8 @@ from typing import Any, get_args
 
 from bedrock_emulator.engine.guardrail import POLICIES, Action, Guardrail, Pattern, Side
 
-MAX_KEYWORDS = 1_000  # of one policy
-MAX_PATTERN_CHARS = 500
+KEYWORDS_MAX = 1_000  # of one policy
+PATTERN_CHARS_MAX = 500
 _BLOCKED = "Sorry, the model cannot answer this question."
 _ID = re.compile(r"[a-z0-9]{1,64}")
 _VERSION = re.compile(r"DRAFT|[1-9][0-9]{0,7}")
@@ -59,8 +59,8 @@ def _text(value: Any, name: str) -> str:
 
 
 def _texts(value: Any, name: str) -> tuple[str, ...]:
-    if not isinstance(value, list) or len(value) > MAX_KEYWORDS:
-        raise ValueError(f"{name} must be a list of at most {MAX_KEYWORDS:,} texts")
+    if not isinstance(value, list) or len(value) > KEYWORDS_MAX:
+        raise ValueError(f"{name} must be a list of at most {KEYWORDS_MAX:,} texts")
     return tuple(_text(item, name) for item in value)
 
 
@@ -81,8 +81,8 @@ def _pattern(value: Any, name: str) -> Pattern:
     if not isinstance(members, dict) or members.keys() - {"pattern", "action"}:
         raise ValueError(f"{name} must be a pattern, or a table of pattern and action")
     text, action = members.get("pattern"), members.get("action", "BLOCK")
-    if not isinstance(text, str) or not 0 < len(text) <= MAX_PATTERN_CHARS:
-        raise ValueError(f"{name} must be of 1 to {MAX_PATTERN_CHARS} characters")
+    if not isinstance(text, str) or not 0 < len(text) <= PATTERN_CHARS_MAX:
+        raise ValueError(f"{name} must be of 1 to {PATTERN_CHARS_MAX} characters")
     if action not in get_args(Action):
         raise ValueError(f"{name}.action must be one of {', '.join(get_args(Action))}")
     try:

@@ -3,7 +3,7 @@
 Owns: the profiles of every account and region, kept over restarts in one file for each.
 Does not own: system-defined profiles (the catalogue has them), the wire.
 Invariants: a profile is durable before its ARN is told; a client request token makes one profile;
-no account sees another's; at most MAX_PROFILES live in one account and region.
+no account sees another's; at most PROFILES_MAX live in one account and region.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from bedrock_emulator.engine.types import EmulatedError
 from bedrock_emulator.files import reading_again, replace_file
 from bedrock_emulator.regions import bedrock_arn
 
-MAX_PROFILES = 1_000  # the default that is commonly cited for an account's region
-MAX_TAGS = 200  # of one resource (botocore 1.44.5, service model of `bedrock`)
+PROFILES_MAX = 1_000  # the default that is commonly cited for an account's region
+TAGS_MAX = 200  # of one resource (botocore 1.44.5, service model of `bedrock`)
 KIND = "application-inference-profile"
 _ID_ALPHABET = "abcdefghijklmnopqrstuvwxyz0123456789"
 _ID_CHARS = 12
@@ -55,7 +55,7 @@ class InferenceProfiles:
         self,
         folder: Path,
         now: Callable[[], datetime],
-        limit: int = MAX_PROFILES,
+        limit: int = PROFILES_MAX,
     ) -> None:
         self._folder = folder
         self._now = now
@@ -137,8 +137,8 @@ class InferenceProfiles:
 
 
 def check_tag_count(tags: Mapping[str, str]) -> None:
-    if len(tags) > MAX_TAGS:
-        message = f"A resource has at most {MAX_TAGS} tags."
+    if len(tags) > TAGS_MAX:
+        message = f"A resource has at most {TAGS_MAX} tags."
         raise EmulatedError("TooManyTagsException", 400, message)
 
 

@@ -27,7 +27,7 @@ import orjson
 from bedrock_emulator.files import reading_again, replace_file
 
 TICK_S = 0.2
-MAX_FILE_RECORDS = 5_000
+FILE_RECORDS_MAX = 5_000
 SEGMENT_RECORDS = 5_000  # a spool file is removed once all of so many are delivered
 _NO_OBJECTS: Mapping[str, bytes] = {}
 
@@ -250,8 +250,8 @@ def _write_folder(folder: Path, records: list[Entry], names: random.Random) -> N
     for entry in records:
         for path, content in entry.objects.items():
             replace_file(folder / path, content)
-    for start in range(0, len(records), MAX_FILE_RECORDS):
-        lines = [entry.line for entry in records[start : start + MAX_FILE_RECORDS]]
+    for start in range(0, len(records), FILE_RECORDS_MAX):
+        lines = [entry.line for entry in records[start : start + FILE_RECORDS_MAX]]
         content = b"\n".join(lines) + b"\n"
         stamp = time.strftime("%Y%m%dT%H%M%S", time.gmtime())
         millis = time.time_ns() // 1_000_000 % 1_000

@@ -13,7 +13,7 @@ from typing import Literal
 
 Mode = Literal["durable", "batched"]
 BATCH_S = 0.05
-MAX_BUFFERED_BYTES = 1_048_576  # a batched journal writes at once when it holds more
+BUFFERED_BYTES_MAX = 1_048_576  # a batched journal writes at once when it holds more
 
 
 class Journal:
@@ -31,7 +31,7 @@ class Journal:
         """Adds one line (without its newline). Durable journals hand it to the kernel at once."""
         self._buffer.append(line)
         self._buffered_bytes += len(line)
-        if self._mode == "durable" or self._buffered_bytes > MAX_BUFFERED_BYTES:
+        if self._mode == "durable" or self._buffered_bytes > BUFFERED_BYTES_MAX:
             self.write()
         elif self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(BATCH_S, self.write)

@@ -16,7 +16,7 @@ from bedrock_emulator.engine.types import TokenUsage
 from bedrock_emulator.log_media import MEDIA, without_media
 from bedrock_emulator.log_settings import LogSettings
 
-MAX_INLINE_BYTES = 100_000  # Bedrock moves longer bodies to an object of their own
+INLINE_BYTES_MAX = 100_000  # Bedrock moves longer bodies to an object of their own
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +89,7 @@ def split_large_bodies(record: dict[str, Any], bucket: str, folder: str) -> dict
         if body is None:
             continue
         encoded = orjson.dumps(body)
-        if len(encoded) > MAX_INLINE_BYTES:
+        if len(encoded) > INLINE_BYTES_MAX:
             del part[f"{side}BodyJson"]
             key = f"data/{record['requestId']}_{side}.json.gz"
             part[f"{side}BodyS3Path"] = f"s3://{bucket}/{folder}/{key}"

@@ -16,7 +16,7 @@ from bedrock_emulator.engine.types import EmulatedError
 from bedrock_emulator.files import reading_again, replace_file
 
 SWITCHES = ("text", "image", "embedding", "video", "audio")
-MAX_NAME_CHARS = 1_024
+NAME_CHARS_MAX = 1_024
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ def from_document(body: Any) -> LogSettings:
         bucket, prefix = s3.get("bucketName"), s3.get("keyPrefix") or ""
         if not isinstance(bucket, str) or not 3 <= len(bucket) <= 63:
             raise _invalid("s3Config.bucketName must have 3 to 63 characters")
-        if not isinstance(prefix, str) or len(prefix) > MAX_NAME_CHARS:
+        if not isinstance(prefix, str) or len(prefix) > NAME_CHARS_MAX:
             raise _invalid("s3Config.keyPrefix must be a string of at most 1,024 characters")
         if prefix.startswith("/") or ".." in prefix.split("/") or "\0" in prefix:
             raise _invalid("s3Config.keyPrefix must be a relative path")

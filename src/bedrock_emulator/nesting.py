@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-MAX_DEPTH = 200  # the JSON writer's limit is 254, and a body stands inside a record or an answer
+DEPTH_MAX = 200  # the JSON writer's limit is 254, and a body stands inside a record or an answer
 
 
 def too_deep(value: Any, document: bytes) -> bool:
     """Whether JSON, decoded from `document`, is nested too deep to be written with what stands
     around it."""
-    if document.count(b"{") + document.count(b"[") <= MAX_DEPTH:
+    if document.count(b"{") + document.count(b"[") <= DEPTH_MAX:
         return False  # as nearly always, and quickly seen
     level = _inner([value])
-    for _ in range(MAX_DEPTH):
+    for _ in range(DEPTH_MAX):
         if not level:
             return False
         level = [inner for outer in level for inner in _inner(outer)]

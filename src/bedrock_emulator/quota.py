@@ -17,7 +17,7 @@ from bedrock_emulator.accounts import Account, QuotaRule
 from bedrock_emulator.engine.types import EmulatedError, Prepared, TokenUsage
 
 NS_PER_MINUTE = 60_000_000_000
-MAX_COUNTERS = 100_000  # (account, region, model, scope) lines that have been called
+COUNTERS_MAX = 100_000  # (account, region, model, scope) lines that have been called
 
 
 class _Counter:
@@ -97,7 +97,7 @@ class Quotas:
             return None
         counter = self._counters.get(key)
         if counter is None:
-            if len(self._counters) >= MAX_COUNTERS:
+            if len(self._counters) >= COUNTERS_MAX:
                 raise throttled("requests")
             counter = self._counters[key] = _Counter(limit, now_ns)
         return counter

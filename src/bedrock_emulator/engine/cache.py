@@ -3,7 +3,7 @@
 Owns: prefixes of one engine, keyed by account, region and model, never by caller: as in Bedrock,
 all who share an account share its cache.
 Invariants: read + written + uncached = all prompt tokens; nothing under the model's minimum is
-written; at most MAX_PREFIXES live at once, the least recently used go first.
+written; at most PREFIXES_MAX live at once, the least recently used go first.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from bedrock_emulator.engine.catalogue import Ttl
 from bedrock_emulator.engine.prompt import Piece, Prompt
 from bedrock_emulator.engine.types import TokenUsage
 
-MAX_PREFIXES = 20_000
+PREFIXES_MAX = 20_000
 LOOKBACK_BLOCKS = 20  # blocks before a checkpoint that are searched for an older prefix
 TTL_S = {"5m": 300.0, "1h": 3_600.0}
 
@@ -108,7 +108,7 @@ class PromptCache:
             ttl_s = TTL_S[prefix.checkpoint]
             self._entries[prefix.digest] = _Entry(now_s + ttl_s, ttl_s)
             self._entries.move_to_end(prefix.digest)
-        while len(self._entries) > MAX_PREFIXES:
+        while len(self._entries) > PREFIXES_MAX:
             self._entries.popitem(last=False)
         return written
 

@@ -36,7 +36,7 @@ _PROFILE_REGIONS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = Mappin
         "global": (("",), ("us-east-1", "us-west-2", "eu-west-1", "ap-northeast-1")),
     }
 )
-_MAX_ALIAS_DEPTH = 3  # a provisioned model of a profile of a model is the longest chain there is
+_ALIAS_DEPTH_MAX = 3  # a provisioned model of a profile of a model is the longest chain there is
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +160,7 @@ def resolve(model_id: str, account: str, region: str, lookup: ArnLookup | None =
 
     Raises EmulatedError in Bedrock's words where there is none or it is not callable from here.
     """
-    for _ in range(_MAX_ALIAS_DEPTH):
+    for _ in range(_ALIAS_DEPTH_MAX):
         if not model_id.startswith("arn:"):
             return _by_id(model_id, region)
         model_id = _from_arn(model_id, account, region, lookup)

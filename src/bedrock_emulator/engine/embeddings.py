@@ -16,9 +16,9 @@ from bedrock_emulator.engine.requests import checks
 from bedrock_emulator.engine.tokens import tokeniser
 
 Vectors = list[list[float]]
-_MAX_TITAN_CHARACTERS = 50_000  # Bedrock user guide, Titan Text Embeddings
-_MAX_COHERE_TEXTS = 96
-_MAX_COHERE_3_CHARACTERS = 2_048  # of one text (Bedrock user guide, Cohere Embed v3)
+_TITAN_CHARACTERS_MAX = 50_000  # Bedrock user guide, Titan Text Embeddings
+_COHERE_TEXTS_MAX = 96
+_COHERE_3_CHARACTERS_MAX = 2_048  # of one text (Bedrock user guide, Cohere Embed v3)
 _COHERE_TYPES = ("float", "int8", "uint8", "binary", "ubinary")
 _COHERE_PURPOSES = ("search_document", "search_query", "classification", "clustering")
 # Bedrock user guide, Cohere Embed and Cohere Embed v4.
@@ -98,9 +98,9 @@ def _read_titan(body: dict[str, Any], model: Model) -> EmbeddingPlan:
             "Malformed input request: #/inputText: expected minLength: 1, actual: 0, "
             "please reformat your input and try again."
         )
-    if len(text) > _MAX_TITAN_CHARACTERS:
+    if len(text) > _TITAN_CHARACTERS_MAX:
         raise errors.validation(
-            f"Malformed input request: expected maxLength: {_MAX_TITAN_CHARACTERS}, "
+            f"Malformed input request: expected maxLength: {_TITAN_CHARACTERS_MAX}, "
             f"actual: {len(text)}, please reformat your input and try again."
         )
     tokens = 1 + tokeniser(model.encoding).count(text)
@@ -197,10 +197,10 @@ def _read_cohere(body: dict[str, Any], model: Model) -> EmbeddingPlan:
 def _check_length(texts: Sequence[str]) -> None:
     """Whatever is cut: the bound is of what is sent."""
     for number, text in enumerate(texts):
-        if len(text) > _MAX_COHERE_3_CHARACTERS:
+        if len(text) > _COHERE_3_CHARACTERS_MAX:
             raise errors.validation(
                 f"Malformed input request: #/texts/{number}: expected maxLength: "
-                f"{_MAX_COHERE_3_CHARACTERS}, actual: {len(text)}, please reformat your input and "
+                f"{_COHERE_3_CHARACTERS_MAX}, actual: {len(text)}, please reformat your input and "
                 "try again."
             )
 
@@ -222,9 +222,9 @@ def _cohere_texts(body: dict[str, Any]) -> tuple[str, ...]:
     if name == "inputs" and body.get("texts") is not None:
         raise errors.validation("Only one of texts and inputs can be given.")
     entries = checks.as_list(body.get(name), name)
-    if not 1 <= len(entries) <= _MAX_COHERE_TEXTS:
+    if not 1 <= len(entries) <= _COHERE_TEXTS_MAX:
         raise errors.validation(
-            f"Malformed input request: #/{name}: expected 1 to {_MAX_COHERE_TEXTS} items, actual: "
+            f"Malformed input request: #/{name}: expected 1 to {_COHERE_TEXTS_MAX} items, actual: "
             f"{len(entries)}, please reformat your input and try again."
         )
     if name == "texts":

@@ -8,16 +8,16 @@ from typing import Any
 
 # Anthropic's vision guide: about width × height / 750, and images are scaled down to about 1,600.
 _PIXELS_PER_TOKEN = 750
-MAX_IMAGE_TOKENS = 1_600
+IMAGE_TOKENS_MAX = 1_600
 # Fitted to recorded answers about a one-page PDF of 13 KB.
 _BYTES_PER_DOCUMENT_TOKEN = 6
-_MAX_DOCUMENT_TOKENS = 150_000
-_MAX_CLIP_TOKENS = 30_000
+_DOCUMENT_TOKENS_MAX = 150_000
+_CLIP_TOKENS_MAX = 30_000
 _BYTES_PER_CLIP_TOKEN = 64
 # Service model, Message: of an image its bytes and its sides, of a document its bytes.
-MAX_IMAGE_BYTES = 3_932_160  # 3.75 MB
-MAX_IMAGE_SIDE = 8_000  # px
-MAX_DOCUMENT_BYTES = 4_718_592  # 4.5 MB
+IMAGE_BYTES_MAX = 3_932_160  # 3.75 MB
+IMAGE_SIDE_MAX = 8_000  # px
+DOCUMENT_BYTES_MAX = 4_718_592  # 4.5 MB
 TEXT_FORMATS = frozenset({"txt", "md", "csv", "html"})
 
 
@@ -36,16 +36,16 @@ def image_size(data: bytes) -> tuple[int, int] | None:
 
 
 def image_tokens(size: tuple[int, int]) -> int:
-    return min(MAX_IMAGE_TOKENS, max(1, size[0] * size[1] // _PIXELS_PER_TOKEN))
+    return min(IMAGE_TOKENS_MAX, max(1, size[0] * size[1] // _PIXELS_PER_TOKEN))
 
 
 def document_tokens(data: bytes) -> int:
-    return min(_MAX_DOCUMENT_TOKENS, 1 + len(data) // _BYTES_PER_DOCUMENT_TOKEN)
+    return min(_DOCUMENT_TOKENS_MAX, 1 + len(data) // _BYTES_PER_DOCUMENT_TOKEN)
 
 
 def clip_tokens(data: bytes) -> int:
     """Audio or video."""
-    return min(_MAX_CLIP_TOKENS, 1 + len(data) // _BYTES_PER_CLIP_TOKEN)
+    return min(_CLIP_TOKENS_MAX, 1 + len(data) // _BYTES_PER_CLIP_TOKEN)
 
 
 def _header_size(data: bytes) -> tuple[int, int] | None:

@@ -14,7 +14,7 @@ from bedrock_emulator.engine.catalogue import Model, Ttl
 from bedrock_emulator.engine.tokens import Tokeniser, tokeniser
 
 LONG_CONTEXT = "context-1m-2025-08-07"  # of Claude, a beta
-MAX_CHECKPOINTS = 4  # Bedrock user guide, prompt caching
+CHECKPOINTS_MAX = 4  # Bedrock user guide, prompt caching
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,8 +15,8 @@ from bedrock_emulator.engine import errors
 from bedrock_emulator.engine.catalogue import Model
 from bedrock_emulator.engine.requests import checks
 
-MAX_DOCUMENTS = 1_000  # service model of bedrock-agent-runtime, RerankSourcesList
-MAX_QUERY_CHARS = 32_000  # the same, RerankTextDocument
+DOCUMENTS_MAX = 1_000  # service model of bedrock-agent-runtime, RerankSourcesList
+QUERY_CHARS_MAX = 32_000  # the same, RerankTextDocument
 DOCUMENTS_A_QUERY = 100
 RESULTS_A_PAGE = 500  # of the operation; the service says that there is such a bound, not which
 _NATIVE_MEMBERS = {
@@ -40,7 +40,7 @@ class RerankPlan:
     top: int
     render: Callable[[Sequence[tuple[int, float]]], dict[str, Any]]
     offset: int = 0
-    page: int = MAX_DOCUMENTS
+    page: int = DOCUMENTS_MAX
 
     @property
     def search_units(self) -> int:
@@ -126,7 +126,7 @@ def _source(source: Any, path: str) -> str:
 
 def _text_document(value: Any, path: str) -> str:
     text = checks.as_text(checks.as_object(value, path).get("text"), f"{path}/text")
-    if not 1 <= len(text) <= MAX_QUERY_CHARS:
+    if not 1 <= len(text) <= QUERY_CHARS_MAX:
         raise errors.validation(f"Value at '{path}.text' must have 1 to 32000 characters.")
     return text
 
@@ -143,15 +143,15 @@ def _flat(document: Any) -> str:
 
 
 def _query(text: str, path: str) -> str:
-    if not 1 <= len(text) <= MAX_QUERY_CHARS:
+    if not 1 <= len(text) <= QUERY_CHARS_MAX:
         raise errors.validation(f"Malformed input request: #/{path}: the query's length is wrong")
     return text
 
 
 def _check_documents(documents: Sequence[Any], path: str) -> None:
-    if not 1 <= len(documents) <= MAX_DOCUMENTS:
+    if not 1 <= len(documents) <= DOCUMENTS_MAX:
         raise errors.validation(
-            f"Malformed input request: #/{path}: expected 1 to {MAX_DOCUMENTS} items, actual: "
+            f"Malformed input request: #/{path}: expected 1 to {DOCUMENTS_MAX} items, actual: "
             f"{len(documents)}, please reformat your input and try again."
         )
 
@@ -159,7 +159,7 @@ def _check_documents(documents: Sequence[Any], path: str) -> None:
 def _top(value: Any, documents: Sequence[str], path: str) -> int:
     if value is None:
         return len(documents)
-    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= MAX_DOCUMENTS:
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= DOCUMENTS_MAX:
         raise errors.validation(f"Malformed input request: #/{path}: {value} is not valid")
     return min(value, len(documents))
 

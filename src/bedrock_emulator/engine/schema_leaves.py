@@ -9,9 +9,9 @@ from fractions import Fraction
 from types import MappingProxyType
 from typing import Any
 
-MAX_LENGTH = 10_000  # characters of a text
-_MAX_BOUND = 1e300  # of a number; beyond it, sums are no longer finite
-_MAX_INTEGER = 2**63  # beyond which JSON's writers do not write one
+LENGTH_MAX = 10_000  # characters of a text
+_BOUND_MAX = 1e300  # of a number; beyond it, sums are no longer finite
+_INTEGER_MAX = 2**63  # beyond which JSON's writers do not write one
 _FIRST_DAY = date(2026, 1, 1)
 
 
@@ -43,8 +43,8 @@ def text(schema: Mapping[str, Any], hint: str, number: int) -> str:
     """`hint` or what a format asks for, within the schema's lengths; `number` tells texts apart."""
     made = _FORMATS.get(str(schema.get("format")))
     said = hint if made is None else made(number)
-    said = said.ljust(min(count(schema.get("minLength"), 0), MAX_LENGTH), ".")
-    most = max(0, count(schema.get("maxLength"), MAX_LENGTH))
+    said = said.ljust(min(count(schema.get("minLength"), 0), LENGTH_MAX), ".")
+    most = max(0, count(schema.get("maxLength"), LENGTH_MAX))
     end = _numbered(number) if made is None else ""
     return (said[: max(0, most - len(end))] + end)[:most]
 
@@ -60,7 +60,7 @@ def integer(schema: Mapping[str, Any], number: int) -> int:
     value = (first + number) * step
     if highest and value > min(highest) and not lowest:
         value = (first - number) * step
-    return value if abs(value) < _MAX_INTEGER else 0
+    return value if abs(value) < _INTEGER_MAX else 0
 
 
 def decimal(schema: Mapping[str, Any], number: int) -> float:
@@ -109,7 +109,7 @@ def _multiple(
         first = 0 if highest is None else min(0, math.floor(Fraction(highest) / step))
         first -= first * step == highest and highest in below
         made = (first - number) * step
-    return int(made) if made.denominator == 1 and abs(made) < _MAX_INTEGER else float(made)
+    return int(made) if made.denominator == 1 and abs(made) < _INTEGER_MAX else float(made)
 
 
 def _step(schema: Mapping[str, Any]) -> Fraction:
@@ -123,4 +123,4 @@ def _bounds(schema: Mapping[str, Any], name: str) -> list[float]:
     bound = schema.get(name)
     if isinstance(bound, bool) or not isinstance(bound, int | float):
         return []
-    return [bound] if abs(bound) < _MAX_BOUND else []
+    return [bound] if abs(bound) < _BOUND_MAX else []

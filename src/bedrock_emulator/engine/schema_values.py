@@ -14,12 +14,12 @@ from typing import Any
 
 from bedrock_emulator.engine.schema_leaves import count, decimal, integer, text
 
-_MAX_OBJECTS = 24  # one in the other; deeper, values are as short as can be
-_MAX_LEVELS = 90  # of objects, arrays, references and unions: what is deeper is null
-_MAX_NODES = 2_000  # values; after them, what is left is as short as can be
-_MAX_SHORT = 500  # of which so many more are made; after them, null
+_OBJECTS_MAX = 24  # one in the other; deeper, values are as short as can be
+_LEVELS_MAX = 90  # of objects, arrays, references and unions: what is deeper is null
+_NODES_MAX = 2_000  # values; after them, what is left is as short as can be
+_SHORT_MAX = 500  # of which so many more are made; after them, null
 _CHARS_PER_NODE = 1_000  # a longer text counts as that many nodes more
-_MAX_ITEMS = 100
+_ITEMS_MAX = 100
 _ROOT = "#"
 
 
@@ -46,7 +46,7 @@ class _Place:
 
     def inside(self, *, of_object: bool) -> _Place:
         objects = self.objects + of_object
-        short = self.short or objects > _MAX_OBJECTS
+        short = self.short or objects > _OBJECTS_MAX
         return replace(self, objects=objects, levels=self.levels + 1, short=short)
 
     def of(self, reference: str) -> _Place:
@@ -59,14 +59,14 @@ class _Builder:
     def __init__(self, schema: Any, hint: str) -> None:
         self._root = schema if isinstance(schema, Mapping) else {}
         self._hint = hint
-        self._left = _MAX_NODES + _MAX_SHORT
+        self._left = _NODES_MAX + _SHORT_MAX
 
     def value(self, schema: Any, place: _Place) -> Any:
         self._left -= 1
         schema = {} if schema is True else schema
-        if not isinstance(schema, Mapping) or place.levels > _MAX_LEVELS or self._left < 0:
+        if not isinstance(schema, Mapping) or place.levels > _LEVELS_MAX or self._left < 0:
             return None
-        if self._left < _MAX_SHORT and not place.short:
+        if self._left < _SHORT_MAX and not place.short:
             place = replace(place, short=True)
         if "const" in schema:
             return self._given(schema["const"])
@@ -139,7 +139,7 @@ class _Builder:
             for name in dict.fromkeys(wanted)
             if properties.get(name) is not False or name in required
         }
-        least = min(count(schema.get("minProperties"), 0), _MAX_ITEMS)
+        least = min(count(schema.get("minProperties"), 0), _ITEMS_MAX)
         for name in self._names(schema, least, inner):
             if len(made) >= least or more is False:
                 break
@@ -162,7 +162,7 @@ class _Builder:
             more = schema.get("additionalItems", True)
         least = max(0, count(schema.get("minItems"), 0))
         wanted = least if inner.short else max(least, len(first) or 1)
-        wanted = min(wanted, count(schema.get("maxItems"), _MAX_ITEMS), _MAX_ITEMS)
+        wanted = min(wanted, count(schema.get("maxItems"), _ITEMS_MAX), _ITEMS_MAX)
         if more is False:
             wanted = min(wanted, len(first))
         if schema.get("uniqueItems") is True:

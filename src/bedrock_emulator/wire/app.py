@@ -18,7 +18,7 @@ from bedrock_emulator.wire.own import OwnEndpoints
 from bedrock_emulator.wire.routes import ControlRoute, GuardrailRoute, OwnRoute, route
 from bedrock_emulator.wire.stats import Stats
 
-MAX_IN_FLIGHT = 4_096
+IN_FLIGHT_MAX = 4_096
 
 
 @dataclass(slots=True)
@@ -35,7 +35,7 @@ class Application:
         request_id = str(uuid.uuid4())
         self.in_flight += 1
         try:
-            if self.in_flight > MAX_IN_FLIGHT:
+            if self.in_flight > IN_FLIGHT_MAX:
                 raise EmulatedError(
                     "ServiceUnavailableException", 503, "Too many connections, please wait."
                 )

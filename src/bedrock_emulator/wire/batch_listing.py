@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import parse_qs
 
 from bedrock_emulator.batch_jobs import Job
-from bedrock_emulator.wire.profile_requests import MAX_PAGE, cursor, invalid, page_size, token_for
+from bedrock_emulator.wire.profile_requests import PAGE_MAX, cursor, invalid, page_size, token_for
 
 # Members, sets and lengths: the service model of `bedrock` in botocore 1.44.5.
 STATUSES = (
@@ -27,7 +27,7 @@ class JobPage:
     def __init__(self, raw_query: str) -> None:
         given = parse_qs(raw_query, keep_blank_values=True)
         query = {name: values[-1] for name, values in given.items()}
-        self._size = page_size(query, MAX_PAGE)
+        self._size = page_size(query, PAGE_MAX)
         self._after = cursor(query.get("nextToken"))
         self._status = _one_of(query, "statusEquals", STATUSES)
         self._descends = _one_of(query, "sortOrder", _ORDERS) != "Ascending"

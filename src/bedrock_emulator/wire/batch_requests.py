@@ -15,7 +15,7 @@ from bedrock_emulator.engine.types import EmulatedError
 from bedrock_emulator.wire.batch_listing import JobPage
 from bedrock_emulator.wire.profile_requests import given_tags
 
-MIN_TIMEOUT_H, MAX_TIMEOUT_H = 24, 168
+TIMEOUT_MIN_H, TIMEOUT_MAX_H = 24, 168
 # As in the service model of `bedrock`, botocore 1.44.5, in patterns that never look back.
 _NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9+.-]{0,62}")
 _ROLE = re.compile(r"arn:aws(?:-[a-z-]{1,16})?:iam::[0-9]{12}:role/.{1,512}")
@@ -64,10 +64,10 @@ class BatchRequests:
         operation = document.get("modelInvocationType", "InvokeModel")
         if operation not in _OPERATIONS:
             raise errors.validation(f"modelInvocationType must be one of {', '.join(_OPERATIONS)}.")
-        hours = document.get("timeoutDurationInHours", MIN_TIMEOUT_H)
-        if type(hours) is not int or not MIN_TIMEOUT_H <= hours <= MAX_TIMEOUT_H:
+        hours = document.get("timeoutDurationInHours", TIMEOUT_MIN_H)
+        if type(hours) is not int or not TIMEOUT_MIN_H <= hours <= TIMEOUT_MAX_H:
             raise errors.validation(
-                f"timeoutDurationInHours must be from {MIN_TIMEOUT_H} to {MAX_TIMEOUT_H}."
+                f"timeoutDurationInHours must be from {TIMEOUT_MIN_H} to {TIMEOUT_MAX_H}."
             )
         token = document.get("clientRequestToken")
         return WantedJob(

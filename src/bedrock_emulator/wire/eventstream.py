@@ -15,8 +15,8 @@ CONTENT_TYPE = "application/vnd.amazon.eventstream"
 STRING_TYPE = 7  # header value type of a string: u16 length and UTF-8
 PRELUDE_BYTES = 12
 TRAILER_BYTES = 4
-MAX_HEADERS_BYTES = 128 * 1024  # botocore refuses more
-MAX_PAYLOAD_BYTES = 24 * 1024 * 1024  # botocore refuses more
+HEADERS_BYTES_MAX = 128 * 1024  # botocore refuses more
+PAYLOAD_BYTES_MAX = 24 * 1024 * 1024  # botocore refuses more
 
 _LENGTHS = struct.Struct(">II")
 _U32 = struct.Struct(">I")
@@ -34,14 +34,14 @@ def encode_headers(headers: Iterable[tuple[str, str]]) -> bytes:
         parts.append(struct.pack(">BH", STRING_TYPE, len(value_bytes)))
         parts.append(value_bytes)
     encoded = b"".join(parts)
-    if len(encoded) > MAX_HEADERS_BYTES:
+    if len(encoded) > HEADERS_BYTES_MAX:
         raise ValueError("event-stream headers are larger than 128 KiB")
     return encoded
 
 
 def encode_message(headers: bytes, payload: bytes) -> bytes:
     """One message from headers as `encode_headers` gave them and a payload."""
-    if len(payload) > MAX_PAYLOAD_BYTES:
+    if len(payload) > PAYLOAD_BYTES_MAX:
         raise ValueError("event-stream payload is larger than 24 MiB")
     total = PRELUDE_BYTES + len(headers) + len(payload) + TRAILER_BYTES
     lengths = _LENGTHS.pack(total, len(headers))

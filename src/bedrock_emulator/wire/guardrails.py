@@ -25,7 +25,7 @@ from bedrock_emulator.wire.replies import write_body
 from bedrock_emulator.wire.routes import GuardrailRoute
 
 OPERATION = "ApplyGuardrail"
-MAX_BLOCKS = 1_000
+BLOCKS_MAX = 1_000
 _SIDES = {"INPUT": "input", "OUTPUT": "output"}
 _SCOPES = ("INTERVENTIONS", "FULL")
 
@@ -90,8 +90,8 @@ def _read(request: Request) -> tuple[str, list[dict[str, Any]]]:
     if not isinstance(body, dict) or body.get("source") not in tuple(_SIDES):
         raise errors.validation("The source must be INPUT or OUTPUT.")
     content = body.get("content")
-    if not isinstance(content, list) or not 0 < len(content) <= MAX_BLOCKS:
-        raise errors.validation(f"The content must have 1 to {MAX_BLOCKS:,} blocks.")
+    if not isinstance(content, list) or not 0 < len(content) <= BLOCKS_MAX:
+        raise errors.validation(f"The content must have 1 to {BLOCKS_MAX:,} blocks.")
     for index, block in enumerate(content):
         guarded_text(block, f"content.{index}")
     scope = body.get("outputScope")

@@ -12,7 +12,7 @@ from urllib.parse import parse_qs, urlsplit
 import orjson
 
 from bedrock_emulator.accounts import Directory, new_session
-from bedrock_emulator.bill import MAX_LISTED, Bill
+from bedrock_emulator.bill import LISTED_MAX, Bill
 from bedrock_emulator.engine.types import EmulatedError
 from bedrock_emulator.faults import RuleBook
 from bedrock_emulator.invocation_log import InvocationLog
@@ -20,8 +20,8 @@ from bedrock_emulator.wire.answers import JSON
 from bedrock_emulator.wire.exchange import Exchange, Request
 from bedrock_emulator.wire.stats import Stats
 
-MAX_DIGITS = 15  # of an offset or limit
-MAX_SESSION_S = 43_200  # 12 hours, the longest that STS gives
+DIGITS_MAX = 15  # of an offset or limit
+SESSION_MAX_S = 43_200  # 12 hours, the longest that STS gives
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +74,7 @@ class OwnEndpoints:
         query = parse_qs(request.raw_query)
         account = query.get("account", [None])[-1]
         offset = _whole(query, "offset", 0)
-        limit = _whole(query, "limit", MAX_LISTED)
+        limit = _whole(query, "limit", LISTED_MAX)
         return self.bill.read(account, offset, limit)
 
     async def _stats(self, _: Request) -> Any:
@@ -105,8 +105,8 @@ class OwnEndpoints:
         if account is None:
             raise ValueError("account must be one of the emulator's accounts")
         duration_s = members.get("duration_s", 3_600)
-        if type(duration_s) is not int or not -MAX_SESSION_S <= duration_s <= MAX_SESSION_S:
-            raise ValueError(f"duration_s must be an integer of at most {MAX_SESSION_S}")
+        if type(duration_s) is not int or not -SESSION_MAX_S <= duration_s <= SESSION_MAX_S:
+            raise ValueError(f"duration_s must be an integer of at most {SESSION_MAX_S}")
         role, session = str(members.get("role", "emulated")), str(members.get("session", "session"))
         expires_at = self.now() + timedelta(seconds=duration_s)
         credential = new_session(account.id, role, session, expires_at)
@@ -124,8 +124,8 @@ class OwnEndpoints:
 def _whole(query: dict[str, list[str]], name: str, otherwise: int) -> int:
     """A whole number of a query, not negative. Raises ValueError, whose words name it."""
     given = query.get(name, [str(otherwise)])[-1]
-    if not (given.isascii() and given.isdecimal() and len(given) <= MAX_DIGITS):
-        raise ValueError(f"{name} must be a whole number of at most {MAX_DIGITS} digits.")
+    if not (given.isascii() and given.isdecimal() and len(given) <= DIGITS_MAX):
+        raise ValueError(f"{name} must be a whole number of at most {DIGITS_MAX} digits.")
     return int(given)
 
 

@@ -13,10 +13,10 @@ import orjson
 from bedrock_emulator.engine import errors
 from bedrock_emulator.engine.types import EmulatedError
 from bedrock_emulator.inference_profiles import Wanted, check_tag_count
-from bedrock_emulator.nesting import MAX_DEPTH, too_deep
+from bedrock_emulator.nesting import DEPTH_MAX, too_deep
 
 DEFAULT_PAGE = 100
-MAX_PAGE = 1_000
+PAGE_MAX = 1_000
 TYPES = ("SYSTEM_DEFINED", "APPLICATION")
 # Patterns and lengths: the service model of `bedrock` in botocore 1.44.5. The patterns are written
 # so that no text can make them look back, and mean the same.
@@ -39,7 +39,7 @@ def json_object(body: bytes) -> dict[str, Any]:
     if not isinstance(document, dict):
         raise EmulatedError("SerializationException", 400, "The body is not a JSON object.")
     if too_deep(document, body):
-        raise errors.validation(f"The body is nested deeper than {MAX_DEPTH} levels.")
+        raise errors.validation(f"The body is nested deeper than {DEPTH_MAX} levels.")
     return document
 
 
@@ -103,8 +103,8 @@ class Page:
 def page_size(query: Mapping[str, str], otherwise: int) -> int:
     """How many entries a list is asked for. Raises ValidationException."""
     size = query.get("maxResults", str(otherwise))
-    if not (size.isascii() and size.isdecimal()) or not 1 <= int(size[:9]) <= MAX_PAGE:
-        raise invalid("maxResults", f"Member must be from 1 to {MAX_PAGE}")
+    if not (size.isascii() and size.isdecimal()) or not 1 <= int(size[:9]) <= PAGE_MAX:
+        raise invalid("maxResults", f"Member must be from 1 to {PAGE_MAX}")
     return int(size)
 
 

@@ -9,13 +9,13 @@ from typing import Any
 import orjson
 
 from bedrock_emulator.engine.types import EmulatedError, Operation
-from bedrock_emulator.nesting import MAX_DEPTH, too_deep
+from bedrock_emulator.nesting import DEPTH_MAX, too_deep
 from bedrock_emulator.wire.exchange import Request
 
 METADATA_HEADER = "x-amzn-bedrock-request-metadata"
-MAX_METADATA_HEADER_CHARS = 8_500
-MAX_METADATA_PAIRS = 16
-MAX_METADATA_CHARS = 256  # of a key (at least 1) and of a value
+METADATA_HEADER_CHARS_MAX = 8_500
+METADATA_PAIRS_MAX = 16
+METADATA_CHARS_MAX = 256  # of a key (at least 1) and of a value
 _METADATA_TEXT = re.compile(r"[a-zA-Z0-9\s:_@$#=/+,\-.]*")
 _NATIVE = frozenset({"InvokeModel", "InvokeModelWithResponseStream"})
 _NO_METADATA: Mapping[str, str] = {}
@@ -30,7 +30,7 @@ def json_body(request: Request, operation: Operation) -> dict[str, Any]:
     if not isinstance(body, dict):
         raise _malformed(operation, "the body is not a JSON object")
     if too_deep(body, request.body):
-        raise _invalid(f"Malformed input request: nested deeper than {MAX_DEPTH} levels.")
+        raise _invalid(f"Malformed input request: nested deeper than {DEPTH_MAX} levels.")
     return body
 
 
@@ -42,7 +42,7 @@ def request_metadata(
         header = request.headers.get(METADATA_HEADER)
         if header is None:
             return _NO_METADATA
-        if len(header) > MAX_METADATA_HEADER_CHARS:
+        if len(header) > METADATA_HEADER_CHARS_MAX:
             raise _invalid("requestMetadata must be at most 8,500 characters long")
         try:
             metadata = orjson.loads(header)
@@ -61,14 +61,14 @@ def request_metadata(
 def _check_metadata(metadata: Any) -> None:
     if not isinstance(metadata, dict):
         raise _invalid("requestMetadata must be a JSON object of strings")
-    if not 1 <= len(metadata) <= MAX_METADATA_PAIRS:
-        raise _invalid(f"requestMetadata must have 1 to {MAX_METADATA_PAIRS} entries")
+    if not 1 <= len(metadata) <= METADATA_PAIRS_MAX:
+        raise _invalid(f"requestMetadata must have 1 to {METADATA_PAIRS_MAX} entries")
     for key, value in metadata.items():
-        if not 1 <= len(key) <= MAX_METADATA_CHARS or not _METADATA_TEXT.fullmatch(key):
+        if not 1 <= len(key) <= METADATA_CHARS_MAX or not _METADATA_TEXT.fullmatch(key):
             raise _invalid("a requestMetadata key is too long or has characters not allowed")
         if (
             not isinstance(value, str)
-            or len(value) > MAX_METADATA_CHARS
+            or len(value) > METADATA_CHARS_MAX
             or not _METADATA_TEXT.fullmatch(value)
         ):
             raise _invalid(f"the requestMetadata value of '{key}' is not allowed")

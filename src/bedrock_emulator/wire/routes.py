@@ -32,8 +32,8 @@ CONTROL_OPERATIONS = {
 }
 PROFILE_OPERATIONS = {"GET": "GetInferenceProfile", "DELETE": "DeleteInferenceProfile"}
 RERANK = "/rerank"  # of bedrock-agent-runtime; its body names the model
-MAX_MODEL_ID_CHARS = 2_048
-MAX_COUNT_TOKENS_MODEL_ID_CHARS = 256
+MODEL_ID_CHARS_MAX = 2_048
+COUNT_TOKENS_MODEL_ID_CHARS_MAX = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +100,7 @@ def _model_id(segment: str, operation: Operation) -> str:
         model_id = unquote(segment, errors="strict")
     except UnicodeDecodeError as error:
         raise _invalid_model_id() from error
-    limit = MAX_COUNT_TOKENS_MODEL_ID_CHARS if operation == "CountTokens" else MAX_MODEL_ID_CHARS
+    limit = COUNT_TOKENS_MODEL_ID_CHARS_MAX if operation == "CountTokens" else MODEL_ID_CHARS_MAX
     if not 1 <= len(model_id) <= limit or not model_id.isprintable():
         raise _invalid_model_id()
     return model_id

@@ -22,9 +22,9 @@ from bedrock_emulator.engine.types import EmulatedError
 ALGORITHM = "AWS4-HMAC-SHA256"
 SERVICE = "bedrock"
 TERMINATOR = "aws4_request"
-MAX_SKEW = timedelta(minutes=5)
-MAX_CACHED_KEYS = 1_024  # signing keys, one for each access key, day and region
-MAX_SIGNED_HEADERS = 100
+SKEW_MAX = timedelta(minutes=5)
+CACHED_KEYS_MAX = 1_024  # signing keys, one for each access key, day and region
+SIGNED_HEADERS_MAX = 100
 
 _AMZ_DATE = "%Y%m%dT%H%M%SZ"
 _FIELD = re.compile(r"\s*([A-Za-z]+)=([^,]*)\s*(?:,|$)")
@@ -64,7 +64,7 @@ def parse_authorization(value: str) -> Authorization:
     if terminator != TERMINATOR:
         raise invalid(f"Credential should be scoped with a valid terminator: '{TERMINATOR}'.")
     signed_headers = tuple(fields["SignedHeaders"].strip().split(";"))
-    if len(signed_headers) > MAX_SIGNED_HEADERS:
+    if len(signed_headers) > SIGNED_HEADERS_MAX:
         raise _incomplete("Too many signed headers.")
     signature = fields["Signature"].strip()
     return Authorization(access_key_id, date, region, service, signed_headers, signature)
@@ -125,7 +125,7 @@ class Verifier:
             for part in (authorization.date, authorization.region, SERVICE, TERMINATOR):
                 key = hmac.digest(key, part.encode(), "sha256")
             self._keys[name] = key
-            if len(self._keys) > MAX_CACHED_KEYS:
+            if len(self._keys) > CACHED_KEYS_MAX:
                 self._keys.popitem(last=False)
         return key
 
@@ -226,13 +226,13 @@ def _check_scope(authorization: Authorization, signed_at: datetime) -> None:
 
 
 def _check_time(signed_at: datetime, now: datetime) -> None:
-    if abs(now - signed_at) <= MAX_SKEW:
+    if abs(now - signed_at) <= SKEW_MAX:
         return
     sent, here = signed_at.strftime(_AMZ_DATE), now.strftime(_AMZ_DATE)
-    if signed_at < now - MAX_SKEW:
-        limit = (now - MAX_SKEW).strftime(_AMZ_DATE)
+    if signed_at < now - SKEW_MAX:
+        limit = (now - SKEW_MAX).strftime(_AMZ_DATE)
         raise invalid(f"Signature expired: {sent} is now earlier than {limit} ({here} - 5 min.)")
-    limit = (now + MAX_SKEW).strftime(_AMZ_DATE)
+    limit = (now + SKEW_MAX).strftime(_AMZ_DATE)
     raise invalid(
         f"Signature not yet current: {sent} is still later than {limit} ({here} + 5 min.)"
     )

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-MAX_INVOCATION_IDS = 10_000  # the latest are kept
+INVOCATION_IDS_MAX = 10_000  # the latest are kept
 
 
 class Stats:
@@ -22,7 +22,7 @@ class Stats:
         if invocation_id is not None:
             seen = self.by_invocation_id
             seen[invocation_id] = seen.pop(invocation_id, 0) + 1
-            if len(seen) > MAX_INVOCATION_IDS:
+            if len(seen) > INVOCATION_IDS_MAX:
                 seen.popitem(last=False)
 
     @contextmanager

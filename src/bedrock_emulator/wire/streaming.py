@@ -12,7 +12,7 @@ from bedrock_emulator.faults import Action
 from bedrock_emulator.wire import answers, eventstream
 from bedrock_emulator.wire.replies import Reply, rubbish
 
-MAX_PADDING = 60
+PADDING_MAX = 60
 PADDING_STEP = 17  # spreads the paddings of one stream over all lengths
 
 
@@ -48,7 +48,7 @@ async def write_stream(reply: Reply, *, live: bool) -> None:
             )
         if ending is not None and ending.what == "usage":
             payload = answers.event_with_reported_usage(payload, ending.usage)
-        padding = PADDING_STEP * index % MAX_PADDING + 1 if live else 0
+        padding = PADDING_STEP * index % PADDING_MAX + 1 if live else 0
         frame = _frame(event, payload, padding, ending, broken=index == ending_at)
         await exchange.send(frame)
         if live:

@@ -21,7 +21,7 @@ from tenantry.application.true_up import attempt_of
 from tenantry.domain import money, normalise
 from tenantry.domain.archive import refuse_archived
 from tenantry.domain.errors import NotFound
-from tenantry.domain.model_ids import MAX_MODEL_ID_CHARS
+from tenantry.domain.model_ids import MODEL_ID_CHARS_MAX
 from tenantry.domain.price import PriceEdition
 from tenantry.domain.reconciliation import (
     Booked,
@@ -263,7 +263,7 @@ class _Reader:
     def _line(self, record: Mapping[str, Any]) -> str | None:
         """Empty where it is of another time, None where it is no record."""
         upstream_id = _word(record.get("requestId"), _UPSTREAM_ID_CHARS_MAX)
-        model_id = _word(record.get("modelId"), MAX_MODEL_ID_CHARS)
+        model_id = _word(record.get("modelId"), MODEL_ID_CHARS_MAX)
         if not upstream_id or not model_id:
             return None
         at = _instant(record.get("timestamp"))

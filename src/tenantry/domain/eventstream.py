@@ -18,14 +18,14 @@ from zlib import crc32
 
 CONTENT_TYPE: Final = "application/vnd.amazon.eventstream"
 # The limits that botocore 1.44.5's eventstream.py sets.
-MAX_HEADERS_BYTES: Final = 128 * 1024
-MAX_PAYLOAD_BYTES: Final = 24 * 1024 * 1024
+HEADERS_BYTES_MAX: Final = 128 * 1024
+PAYLOAD_BYTES_MAX: Final = 24 * 1024 * 1024
 _PRELUDE_BYTES: Final = 12
 _CRC_BYTES: Final = 4
-_MIN_FRAME_BYTES: Final = _PRELUDE_BYTES + _CRC_BYTES
+_FRAME_BYTES_MIN: Final = _PRELUDE_BYTES + _CRC_BYTES
 # A stream repeats a handful of header blocks of about 90 bytes, one per event type.
-_MAX_CACHED_BLOCKS: Final = 64
-_MAX_CACHED_BLOCK_BYTES: Final = 512
+_CACHED_BLOCKS_MAX: Final = 64
+_CACHED_BLOCK_BYTES_MAX: Final = 512
 
 _PRELUDE = struct.Struct("!III")
 _LENGTHS = struct.Struct("!II")
@@ -145,8 +145,8 @@ class Decoder:
         total_bytes, headers_bytes, prelude_crc = _PRELUDE.unpack_from(data, start)
         if crc32(data[start : start + 8]) != prelude_crc:
             raise ChecksumMismatch("the prelude's checksum does not match")
-        payload_bytes = total_bytes - headers_bytes - _MIN_FRAME_BYTES
-        if headers_bytes > MAX_HEADERS_BYTES or payload_bytes > MAX_PAYLOAD_BYTES:
+        payload_bytes = total_bytes - headers_bytes - _FRAME_BYTES_MIN
+        if headers_bytes > HEADERS_BYTES_MAX or payload_bytes > PAYLOAD_BYTES_MAX:
             raise FrameTooLarge(f"{headers_bytes} header and {payload_bytes} payload bytes")
         if payload_bytes < 0:
             raise MalformedFrame("the headers do not fit into the frame")
@@ -164,7 +164,7 @@ class Decoder:
         block = self._blocks.get(encoded)
         if block is None:
             block = _Block(encoded)
-            if len(self._blocks) < _MAX_CACHED_BLOCKS and len(encoded) <= _MAX_CACHED_BLOCK_BYTES:
+            if len(self._blocks) < _CACHED_BLOCKS_MAX and len(encoded) <= _CACHED_BLOCK_BYTES_MAX:
                 self._blocks[encoded] = block
         payload = raw[headers_end:-_CRC_BYTES]
         message_type, event_type, exception_type, headers = block.words
@@ -236,9 +236,9 @@ def _exactly(encoded: bytes, start: int, end: int) -> bytes:
 def encode(headers: Headers, payload: bytes) -> bytes:
     """One frame. Integers go out as 64-bit; raises FrameTooLarge, MalformedFrame."""
     encoded = b"".join(_encode_header(name, value) for name, value in headers.items())
-    if len(encoded) > MAX_HEADERS_BYTES or len(payload) > MAX_PAYLOAD_BYTES:
+    if len(encoded) > HEADERS_BYTES_MAX or len(payload) > PAYLOAD_BYTES_MAX:
         raise FrameTooLarge(f"{len(encoded)} header and {len(payload)} payload bytes")
-    lengths = _LENGTHS.pack(_MIN_FRAME_BYTES + len(encoded) + len(payload), len(encoded))
+    lengths = _LENGTHS.pack(_FRAME_BYTES_MIN + len(encoded) + len(payload), len(encoded))
     body = b"".join((lengths, _U32.pack(crc32(lengths)), encoded, payload))
     return body + _U32.pack(crc32(body))
 

@@ -15,7 +15,7 @@ from typing import Final
 from tenantry.domain.normalise import Reading
 from tenantry.domain.usage import NO_USAGE, TokenClass, Usage
 from tenantry.domain.usage_figures import (
-    MAX_RAW_BYTES,
+    RAW_BYTES_MAX,
     Normalised,
     NotUsable,
     Quarantined,
@@ -34,7 +34,7 @@ _CLASSES: Final[Mapping[str, TokenClass]] = {
     "automatedReasoningPolicyUnits": TokenClass.GUARDRAIL_REASONING,
 }
 _REPORTED: Final = frozenset({*_CLASSES, "wordPolicyUnits", "sensitiveInformationPolicyFreeUnits"})
-_MAX_ASSESSMENTS: Final = 10_000  # of one answer: 10 million characters
+_ASSESSMENTS_MAX: Final = 10_000  # of one answer: 10 million characters
 
 
 def from_guardrail(usage: object) -> Reading:
@@ -57,7 +57,7 @@ def with_guardrail(reading: Reading, usages: Sequence[object]) -> Reading:
     """
     if isinstance(reading, Quarantined):
         return reading
-    if not usages or len(usages) > _MAX_ASSESSMENTS:
+    if not usages or len(usages) > _ASSESSMENTS_MAX:
         return Quarantined("guardrail usage is missing", reading.raw)
     units = NO_USAGE
     for usage in usages:
@@ -72,7 +72,7 @@ def _kept(raw: Mapping[str, int | str], units: Usage) -> Mapping[str, int | str]
     """The raw members with the units' sums, where both are still short enough to be kept."""
     sums = {f"guardrail.{name}": n for name, c in _BILLED if (n := units.count(c))}
     size = sum(len(name.encode()) + len(str(value)) + 8 for name, value in {**raw, **sums}.items())
-    return {**raw, **sums} if size <= MAX_RAW_BYTES else raw
+    return {**raw, **sums} if size <= RAW_BYTES_MAX else raw
 
 
 def usages_in_converse(trace: object) -> list[object]:

@@ -16,7 +16,7 @@ from urllib.parse import quote
 from tenantry.domain.record import record
 from tenantry.domain.region import is_region
 
-MAX_MODEL_ID_CHARS: Final = 2_048  # the service model's bound on modelId
+MODEL_ID_CHARS_MAX: Final = 2_048  # the service model's bound on modelId
 
 # Prefixes of system-defined cross-region profiles; the rest of the id is the base id.
 _GEO_PREFIXES: Final = ("us-gov", "apac", "us", "eu", "jp", "au", "ca", "in")
@@ -89,7 +89,7 @@ def is_profile_prefix(text: str) -> bool:
 
 def parse_model_id(text: str) -> ModelRef | None:
     """Parse a (percent-decoded) model identifier; None if it is none."""
-    if len(text) > MAX_MODEL_ID_CHARS:
+    if len(text) > MODEL_ID_CHARS_MAX:
         return None
     if text.startswith("arn:"):
         return _parse_arn(text)

@@ -48,7 +48,7 @@ Reading: TypeAlias = Normalised | Quarantined
 FAILED: Final = "failed"  # a record of a call that used nothing
 INVOCATION_METRICS: Final = "amazon-bedrock-invocationMetrics"
 DOCUMENTS_PER_RERANK_UNIT: Final = 100  # Bedrock bills a query per 100 document chunks
-_MAX_CACHE_DETAILS: Final = 16
+_CACHE_DETAILS_MAX: Final = 16
 _TTL_CLASSES: Final[Mapping[object, TokenClass]] = {
     "5m": TokenClass.CACHE_WRITE_5M,
     "1h": TokenClass.CACHE_WRITE_1H,
@@ -222,7 +222,7 @@ def _converse(report: Report, family: str) -> Figures:
 def _cache_details(details: object) -> dict[TokenClass, int]:
     if details is None:
         return {}
-    if not isinstance(details, list) or len(details) > _MAX_CACHE_DETAILS:
+    if not isinstance(details, list) or len(details) > _CACHE_DETAILS_MAX:
         raise NotUsable("cacheDetails is not a short list")
     writes: dict[TokenClass, int] = {}
     for detail in details:

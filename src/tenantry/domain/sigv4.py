@@ -24,12 +24,12 @@ from urllib.parse import quote
 ALGORITHM: Final = "AWS4-HMAC-SHA256"
 SERVICE: Final = "bedrock"  # one signing name for runtime, control plane and agent runtime
 TERMINATOR: Final = "aws4_request"
-MAX_SKEW: Final = timedelta(minutes=5)
-MAX_AUTHORIZATION_CHARS: Final = 4_096
-MAX_SIGNED_HEADERS: Final = 64
+SKEW_MAX: Final = timedelta(minutes=5)
+AUTHORIZATION_CHARS_MAX: Final = 4_096
+SIGNED_HEADERS_MAX: Final = 64
 # A caller's paths are cached before its signature is known to be good: few and short.
 _CACHED_PATHS: Final = 1_024
-_MAX_CACHED_PATH_CHARS: Final = 512
+_CACHED_PATH_CHARS_MAX: Final = 512
 
 _SCOPE_PART = re.compile(r"[A-Za-z0-9_-]{1,128}", re.ASCII)
 _DATE = re.compile(r"[0-9]{8}", re.ASCII)
@@ -99,7 +99,7 @@ class VerifiedSignature:
 
 def parse_authorization(header: str) -> Authorization | SignatureProblem:
     """Read an `AWS4-HMAC-SHA256 Credential=…, SignedHeaders=…, Signature=…` header."""
-    if len(header) > MAX_AUTHORIZATION_CHARS:
+    if len(header) > AUTHORIZATION_CHARS_MAX:
         return SignatureProblem.MALFORMED
     algorithm, _, rest = header.strip().partition(" ")
     members: dict[str, str] = {}
@@ -115,7 +115,7 @@ def parse_authorization(header: str) -> Authorization | SignatureProblem:
     signature_hex = members["Signature"]
     well_formed = (
         scope is not None
-        and len(signed) <= MAX_SIGNED_HEADERS
+        and len(signed) <= SIGNED_HEADERS_MAX
         and all(_HEADER_NAME.fullmatch(name) for name in signed)
         and list(signed) == sorted(set(signed))
         and _SIGNATURE.fullmatch(signature_hex) is not None
@@ -136,7 +136,7 @@ def _parse_scope(credential: str) -> CredentialScope | None:
 
 def canonical_path(raw_path: str) -> str:
     """The raw path with dot segments and empty segments removed, percent-encoded once more."""
-    if len(raw_path) <= _MAX_CACHED_PATH_CHARS:
+    if len(raw_path) <= _CACHED_PATH_CHARS_MAX:
         return _cached_canonical_path(raw_path)
     return _canonical_path(raw_path)
 
@@ -228,7 +228,7 @@ def verify(
     signed_at = _parse_timestamp(timestamp)
     if signed_at is None or timestamp[:8] != scope.date:
         return SignatureProblem.MALFORMED
-    if abs(now - signed_at) > MAX_SKEW:
+    if abs(now - signed_at) > SKEW_MAX:
         return SignatureProblem.CLOCK_SKEW
     try:
         canonical = canonical_request(

@@ -18,10 +18,10 @@ NORMALISER_VERSION: Final = 1
 # them (Bedrock's prompt-caching documentation).
 GROSS_FAMILIES: Final = frozenset({"openai"})
 
-MAX_COUNT: Final = 10**12  # no window comes near; keeps sums within a 64-bit column
-MAX_RAW_BYTES: Final = 2_048
-_MAX_RAW_DEPTH: Final = 5
-_MAX_RAW_NAME_CHARS: Final = 96
+COUNT_MAX: Final = 10**12  # no window comes near; keeps sums within a 64-bit column
+RAW_BYTES_MAX: Final = 2_048
+_RAW_DEPTH_MAX: Final = 5
+_RAW_NAME_CHARS_MAX: Final = 96
 _NUMBER_LIKE = re.compile(r"[0-9][0-9a-zA-Z+.,_-]{0,31}|[+-]?(?:NaN|Infinity|inf|nan)", re.ASCII)
 
 RawMembers: TypeAlias = Mapping[str, int | str]
@@ -69,7 +69,7 @@ class Figures:
 def count(members: Mapping[str, object], *names: str, default: int | None = None) -> int:
     """The count that stands under any of `names`, which are one figure and must agree.
 
-    Raises NotUsable unless it is an integer of 0 to MAX_COUNT, or absent with a default.
+    Raises NotUsable unless it is an integer of 0 to COUNT_MAX, or absent with a default.
     """
     found: int | None = None
     for name in names:
@@ -78,7 +78,7 @@ def count(members: Mapping[str, object], *names: str, default: int | None = None
             continue
         if type(value) is not int:
             raise NotUsable(f"{name} is not an integer")
-        if not 0 <= value <= MAX_COUNT:
+        if not 0 <= value <= COUNT_MAX:
             raise NotUsable(f"{name} is out of range")
         if found is not None and found != value:
             raise NotUsable(f"{name} contradicts {names[0]}")
@@ -136,7 +136,7 @@ def numeric_members(members: object) -> RawMembers:
     be a tenant's, are left out.
     """
     kept: dict[str, int | str] = {}
-    left_bytes = MAX_RAW_BYTES
+    left_bytes = RAW_BYTES_MAX
     for name, value in _leaves(members, "", 0):
         left_bytes -= len(name.encode(errors="replace")) + len(str(value)) + 8
         if left_bytes < 0:
@@ -146,17 +146,17 @@ def numeric_members(members: object) -> RawMembers:
 
 
 def _leaves(members: object, path: str, depth: int) -> Iterator[tuple[str, int | str]]:
-    if depth > _MAX_RAW_DEPTH or len(path) > _MAX_RAW_NAME_CHARS:
+    if depth > _RAW_DEPTH_MAX or len(path) > _RAW_NAME_CHARS_MAX:
         return
     if isinstance(members, Mapping | list):
         for name, value in _entries(members):
             inner = f"{path}.{name}" if path else str(name)
-            if type(value) is int and 0 <= value <= MAX_COUNT and len(inner) <= _MAX_RAW_NAME_CHARS:
+            if type(value) is int and 0 <= value <= COUNT_MAX and len(inner) <= _RAW_NAME_CHARS_MAX:
                 yield inner, value  # nearly every member, without a generator of its own
             else:
                 yield from _leaves(value, inner, depth + 1)
     elif isinstance(members, int) and not isinstance(members, bool):
-        yield path, members if abs(members) <= MAX_COUNT else "out of range"
+        yield path, members if abs(members) <= COUNT_MAX else "out of range"
     elif isinstance(members, float):
         yield path, repr(members)
     elif isinstance(members, str) and _NUMBER_LIKE.fullmatch(members):

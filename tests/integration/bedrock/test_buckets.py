@@ -41,7 +41,7 @@ def test_an_object_is_read_in_pieces(server: S3Server, monkeypatch: pytest.Monke
     for body in (b"", b"0123456789", b"0123456789" * 3 + b"end"):
         server.objects["bbb/x/records.out"] = body
         assert got(at(server.url), "x/records.out") == body
-    monkeypatch.setattr(module, "MAX_OBJECT_BYTES", 32)
+    monkeypatch.setattr(module, "OBJECT_BYTES_MAX", 32)
     with pytest.raises(Unavailable, match="larger than 32 bytes"):
         got(at(server.url), "x/records.out")
 

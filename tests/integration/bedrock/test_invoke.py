@@ -253,7 +253,7 @@ def test_an_answer_that_is_no_http(model, attempt):
 
 
 def test_an_answer_over_the_limit(model, attempt, monkeypatch):
-    monkeypatch.setattr("tenantry.adapters.bedrock.client.MAX_REPLY_BYTES", 1_000)
+    monkeypatch.setattr("tenantry.adapters.bedrock.client.REPLY_BYTES_MAX", 1_000)
 
     async def flood(exchange):
         await exchange.respond(200, JSON, b'"' + b"x" * 2_000 + b'"')

@@ -281,6 +281,6 @@ def test_closing_gives_the_connection_back(model, attempt):
 
 
 def test_a_stream_over_the_limit(model, attempt, monkeypatch):
-    monkeypatch.setattr("tenantry.adapters.bedrock.client.MAX_STREAM_BYTES", 1_000)
+    monkeypatch.setattr("tenantry.adapters.bedrock.client.STREAM_BYTES_MAX", 1_000)
     _, end = streamed(model, attempt, sends(*[DELTA] * 50, METADATA))
     assert end.kind is StreamEndKind.GARBLED

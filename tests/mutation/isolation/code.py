@@ -179,7 +179,7 @@ _ROUTES = (
 _WHO = (
     _m("signature", "that it matches", "domain/sigv4.py",
        "if not hmac.compare_digest(expected, authorization.signature):", "if False:", _SIGNED),
-    _m("signature", "its time", "domain/sigv4.py", "if abs(now - signed_at) > MAX_SKEW:",
+    _m("signature", "its time", "domain/sigv4.py", "if abs(now - signed_at) > SKEW_MAX:",
        "if False:", _SIGNED),
     _m("signature", "its host", "domain/sigv4.py",
        "if _HOST_NAMES.isdisjoint(authorization.signed_headers):", "if False:", _SIGNED),

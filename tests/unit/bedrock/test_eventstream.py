@@ -179,7 +179,7 @@ def test_a_large_payload_in_small_pieces():
 
 def test_what_does_not_fit_is_not_written():
     with pytest.raises(eventstream.FrameTooLarge):
-        eventstream.encode({}, b"\x00" * (eventstream.MAX_PAYLOAD_BYTES + 1))
+        eventstream.encode({}, b"\x00" * (eventstream.PAYLOAD_BYTES_MAX + 1))
     with pytest.raises(eventstream.FrameTooLarge):
         eventstream.encode({str(n): "x" * 60_000 for n in range(3)}, b"")
     for headers in ({"n": 2**63}, {"n" * 256: ""}, {"n": "x" * 65_536}):

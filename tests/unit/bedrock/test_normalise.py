@@ -11,7 +11,7 @@ from tests.support.readings import converse, reason_of, stream_of, usage_of
 from tenantry.domain import normalise
 from tenantry.domain.normalise import Normalised, Quarantined
 from tenantry.domain.usage import TokenClass, Usage
-from tenantry.domain.usage_figures import MAX_COUNT, MAX_RAW_BYTES, numeric_members
+from tenantry.domain.usage_figures import COUNT_MAX, RAW_BYTES_MAX, numeric_members
 
 
 def details(**by_ttl):
@@ -81,7 +81,7 @@ def test_gross_input_is_made_net(total):
         ("anthropic", {}, "inputTokens is missing"),
         ("anthropic", {"inputTokens": 1}, "outputTokens is missing"),
         ("anthropic", converse(-1, 2), "range"),
-        ("anthropic", converse(MAX_COUNT + 1, 2), "range"),
+        ("anthropic", converse(COUNT_MAX + 1, 2), "range"),
         ("anthropic", converse(1, 2) | {"inputTokens": math.nan}, "not an integer"),
         ("anthropic", converse(1, 2) | {"outputTokens": math.inf}, "not an integer"),
         ("anthropic", converse(1, 2) | {"inputTokens": "1e9"}, "not an integer"),
@@ -168,7 +168,7 @@ def test_no_report_makes_it_raise(report, family):
     ]
     for reading in readings:
         assert isinstance(reading, Normalised | Quarantined)
-        assert len(json.dumps(dict(reading.raw), allow_nan=False)) <= 2 * MAX_RAW_BYTES
+        assert len(json.dumps(dict(reading.raw), allow_nan=False)) <= 2 * RAW_BYTES_MAX
 
 
 @given(st.integers(0, 10**6), st.integers(0, 10**6), st.integers(0, 10**6), st.integers(0, 10**6))
@@ -198,4 +198,4 @@ def test_raw_members_are_exact_bounded_and_hold_no_text():
         "huge": "out of range",
     }
     flood = numeric_members({f"member-{n}": n for n in range(10_000)})
-    assert 0 < len(json.dumps(dict(flood))) <= MAX_RAW_BYTES
+    assert 0 < len(json.dumps(dict(flood))) <= RAW_BYTES_MAX

@@ -76,7 +76,7 @@ def test_equal_to_botocore(model_id, operation, sent, body, instant, credentials
 
 
 def test_the_key_cache_is_bounded(monkeypatch):
-    monkeypatch.setattr(sigv4, "MAX_CACHED_KEYS", 3)
+    monkeypatch.setattr(sigv4, "CACHED_KEYS_MAX", 3)
     signer = Signer()
     for day in range(1, 20):
         signer.sign(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bedrock_emulator.engine.types import TokenUsage
-from bedrock_emulator.faults import MAX_RULES, NO_FAULT, RuleBook, Subject
+from bedrock_emulator.faults import NO_FAULT, RULES_MAX, RuleBook, Subject
 
 
 def subject(**changes) -> Subject:
@@ -175,9 +175,9 @@ def test_a_usage_that_cannot_be_is_refused(members):
 
 
 def test_the_number_of_rules_has_a_limit():
-    rules = book(*[{"action": THROTTLE}] * MAX_RULES)
+    rules = book(*[{"action": THROTTLE}] * RULES_MAX)
     with pytest.raises(ValueError, match="more than"):
         rules.add([{"action": THROTTLE}])
     rules.clear()
-    assert rules.add([{"action": THROTTLE}]) == [MAX_RULES + 1]
-    assert rules.list() == [{"id": MAX_RULES + 1, "kind": "throttle", "matched": 0, "acted": 0}]
+    assert rules.add([{"action": THROTTLE}]) == [RULES_MAX + 1]
+    assert rules.list() == [{"id": RULES_MAX + 1, "kind": "throttle", "matched": 0, "acted": 0}]

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from bedrock_emulator.engine.types import EmulatedError
-from bedrock_emulator.inference_profiles import MAX_TAGS, InferenceProfiles, Wanted
+from bedrock_emulator.inference_profiles import TAGS_MAX, InferenceProfiles, Wanted
 
 HERE = ("111111111111", "us-east-1")
 SOURCE = "arn:aws:bedrock:us-east-1::foundation-model/amazon.nova-lite-v1:0"
@@ -66,5 +66,5 @@ def test_what_an_account_may_have_is_bounded(tmp_path):
     profiles.delete(*HERE, made[0].id)
     profiles.create(*HERE, Wanted("c", SOURCE))
     with pytest.raises(EmulatedError) as caught:
-        profiles.retag(*HERE, made[1].id, {str(n): "" for n in range(MAX_TAGS + 1)})
+        profiles.retag(*HERE, made[1].id, {str(n): "" for n in range(TAGS_MAX + 1)})
     assert caught.value.name == "TooManyTagsException"

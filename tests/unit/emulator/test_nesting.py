@@ -11,7 +11,7 @@ import pytest
 
 from bedrock_emulator.engine.types import Answer, Call, EmulatedError, TokenUsage
 from bedrock_emulator.log_settings import LogSettings
-from bedrock_emulator.nesting import MAX_DEPTH, too_deep
+from bedrock_emulator.nesting import DEPTH_MAX, too_deep
 from bedrock_emulator.wire.exchange import Request
 from bedrock_emulator.wire.meter import Books, Meter
 from bedrock_emulator.wire.profile_requests import json_object
@@ -34,23 +34,23 @@ def request(body: bytes) -> Request:
 
 @pytest.mark.parametrize("operation", ["Converse", "InvokeModel", "Rerank"])
 def test_a_body_that_could_not_be_logged_is_refused(operation) -> None:
-    assert json_body(request(nested(MAX_DEPTH)), operation)
-    for levels in (MAX_DEPTH + 1, WRITABLE, 900):
+    assert json_body(request(nested(DEPTH_MAX)), operation)
+    for levels in (DEPTH_MAX + 1, WRITABLE, 900):
         with pytest.raises(EmulatedError, match="nested deeper than 200 levels") as refused:
             json_body(request(nested(levels)), operation)
         assert (refused.value.name, refused.value.status) == ("ValidationException", 400)
 
 
 def test_a_body_of_the_control_plane_too() -> None:
-    assert json_object(nested(MAX_DEPTH))
+    assert json_object(nested(DEPTH_MAX))
     with pytest.raises(EmulatedError, match="nested deeper"):
-        json_object(nested(MAX_DEPTH + 1))
+        json_object(nested(DEPTH_MAX + 1))
 
 
 def test_many_brackets_are_not_depth() -> None:
     wide = b"[" + b",".join([b"[{}]"] * 1_000) + b"]"
     assert not too_deep(orjson.loads(wide), wide)
-    empty = nested(MAX_DEPTH + 1, inner=b"[]")
+    empty = nested(DEPTH_MAX + 1, inner=b"[]")
     assert too_deep(orjson.loads(empty), empty)
 
 

@@ -25,7 +25,7 @@ _THRESHOLD = 0.35
 _PASSAGE_WEIGHT = 0.7
 _CLOSE_SECOND = 0.93  # of the best score: a second passage as good as this is quoted too
 _READ_CLOSELY = 3  # passages whose sentences are compared; the rest are only ranked
-_MAX_SENTENCES = 48  # of a passage
+_SENTENCES_MAX = 48  # of a passage
 _SENTENCE_END = re.compile(
     r"(?<=[.!?])\s+(?=[\"'(\[A-Z0-9`<])|(?<=[.!?][\"')\]])\s+(?=[\"'(\[A-Z0-9`<])"
 )
@@ -102,7 +102,7 @@ def _windows(text: str) -> list[_Window]:
     Headings and questions are compared with the statement that follows, for they say what it is
     about, but are not said. A passage without any statement has no windows.
     """
-    sentences = _sentences(text)[:_MAX_SENTENCES]
+    sentences = _sentences(text)[:_SENTENCES_MAX]
     windows = [_Window(one, one) for one in sentences if _is_statement(one)]
     for one, two in pairwise(sentences):
         if _is_statement(two):

@@ -16,8 +16,8 @@ from bedrock_emulator.engine.generation import Draft, ToolCall
 from bedrock_emulator.engine.prompt import Prompt
 from bedrock_emulator.engine.structured import call_of
 
-_MAX_TEXT = 400_000  # characters of a prompt that are looked at
-_MAX_OBEYED = 16  # instructions of one prompt
+_TEXT_MAX = 400_000  # characters of a prompt that are looked at
+_OBEYED_MAX = 16  # instructions of one prompt
 _SAME_PLACE = 3  # characters: patterns that match there found one instruction
 _QUOTED = (
     r"""(?:"(?P<dq>[^"]{1,2000})"|'(?P<sq>[^'\n]{1,2000})'|"""
@@ -87,9 +87,9 @@ class Obedient:
         self._otherwise = otherwise
 
     def draft(self, prompt: Prompt) -> Draft:
-        text = prompt.all_text()[-_MAX_TEXT:]
+        text = prompt.all_text()[-_TEXT_MAX:]
         calls = _calls(text, prompt)
-        lines = list(dict.fromkeys(_obeyed(text)))[:_MAX_OBEYED]
+        lines = list(dict.fromkeys(_obeyed(text)))[:_OBEYED_MAX]
         if not calls and not lines:
             return self._otherwise.draft(prompt)
         return Draft(text="\n".join(lines), calls=tuple(calls))
@@ -99,10 +99,10 @@ def _obeyed(text: str) -> Iterator[str]:
     """What each instruction makes it say, in the order of the prompt."""
     said: list[tuple[int, str]] = []
     for pattern in (_SAY, _SAY_QUOTED, _INCLUDE):
-        found = islice(_meant(pattern, text), _MAX_OBEYED)
+        found = islice(_meant(pattern, text), _OBEYED_MAX)
         said += [(match.start(), _asked(match)) for match in found]
     said += [(match.start(), text) for match in islice(_meant(_DUMP, text), 1)]
-    for match in islice(_OVERRIDE.finditer(text), _MAX_OBEYED):
+    for match in islice(_OVERRIDE.finditer(text), _OBEYED_MAX):
         rest = match["rest"].strip()
         known = any(pattern.search(rest) for pattern in (_SAY, _SAY_QUOTED, _INCLUDE, _DUMP))
         if rest and not known:
@@ -146,7 +146,7 @@ def _calls(text: str, prompt: Prompt) -> list[ToolCall]:
         if (tool.name in called) if given is None else ((tool.name, given) in prompt.called):
             continue
         calls[tool.name] = ToolCall(tool.name, given) if given is not None else call_of(tool, "")
-    return list(calls.values())[:_MAX_OBEYED]
+    return list(calls.values())[:_OBEYED_MAX]
 
 
 def _json_after(text: str, at: int) -> dict[str, Any] | None:

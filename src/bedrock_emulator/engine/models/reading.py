@@ -13,10 +13,10 @@ from dataclasses import dataclass
 
 from bedrock_emulator.engine.prompt import Prompt
 
-MAX_PASSAGES = 32
-MAX_PASSAGE = 4_000  # characters of a passage that are compared
-MAX_QUESTION = 2_000  # characters
-MAX_TEXT = 400_000  # characters of a prompt that are looked at
+PASSAGES_MAX = 32
+PASSAGE_MAX = 4_000  # characters of a passage that are compared
+QUESTION_MAX = 2_000  # characters
+TEXT_MAX = 400_000  # characters of a prompt that are looked at
 _TAGS = (
     "passage|document|doc|context|source|excerpt|chunk|snippet|search_result|result|item|article"
 )
@@ -58,14 +58,14 @@ class Reading:
 
 def read(prompt: Prompt) -> Reading:
     """The question of the last user turn, and the passages of the whole prompt."""
-    last = prompt.last_user_text()[-MAX_TEXT:]
-    around = prompt.all_text()[-MAX_TEXT:]
+    last = prompt.last_user_text()[-TEXT_MAX:]
+    around = prompt.all_text()[-TEXT_MAX:]
     passages, _ = _marked(around)
     _, rest = _marked(last)
-    question = (_question(rest) or _question(last))[:MAX_QUESTION]
+    question = (_question(rest) or _question(last))[:QUESTION_MAX]
     if not passages:
         passages = _paragraphs(around, question)
-    kept = (Passage(p.label, p.text[:MAX_PASSAGE]) for p in passages[:MAX_PASSAGES])
+    kept = (Passage(p.label, p.text[:PASSAGE_MAX]) for p in passages[:PASSAGES_MAX])
     return Reading(question, tuple(kept))
 
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from bedrock_emulator.engine.vectors import Vector
 
 _log = logging.getLogger(__name__)
-_MAX_ROWS = 500_000  # 1.5 KB each: 750 MB
+_ROWS_MAX = 500_000  # 1.5 KB each: 750 MB
 _BUSY_TIMEOUT_S = 5.0
 _SCHEMA = "CREATE TABLE IF NOT EXISTS vectors (hash BLOB PRIMARY KEY, data BLOB) WITHOUT ROWID"
 
@@ -39,7 +39,7 @@ class VectorStore:
         connection.execute("PRAGMA synchronous = OFF")  # a lost vector is computed again
         connection.execute(_SCHEMA)
         count: int = connection.execute("SELECT count(*) FROM vectors").fetchone()[0]
-        self._room = max(0, _MAX_ROWS - count)
+        self._room = max(0, _ROWS_MAX - count)
         return connection
 
     def get(self, key: bytes) -> Vector | None:

@@ -18,7 +18,7 @@ _BLOCK_TYPES = (
 )
 _RESULT_TYPES = ("document", "image", "search_result", "text", "tool_reference")
 _IMAGE_TYPES = ("image/gif", "image/jpeg", "image/png", "image/webp")
-_MAX_ENCODED_IMAGE = 5_242_880  # characters of base64, which are 3.75 MB of bytes
+_ENCODED_IMAGE_MAX = 5_242_880  # characters of base64, which are 3.75 MB of bytes
 _BLOCK_OVERHEAD = 4  # tokens around a tool use or result in the family's template
 
 
@@ -189,15 +189,15 @@ def _image_tokens(source: dict[str, Any], path: str) -> int:
     if size is None:
         raise errors.no_image(f"{path}.base64")
     encoded = len(source["data"])
-    if encoded > _MAX_ENCODED_IMAGE:
+    if encoded > _ENCODED_IMAGE_MAX:
         raise errors.validation(
             f"{path}.base64: image exceeds 5 MB maximum: {encoded} bytes > "
-            f"{_MAX_ENCODED_IMAGE} bytes"
+            f"{_ENCODED_IMAGE_MAX} bytes"
         )
-    if max(size) > media.MAX_IMAGE_SIDE:
+    if max(size) > media.IMAGE_SIDE_MAX:
         raise errors.validation(
             f"{path}.base64.data: At least one of the image dimensions exceed max allowed size: "
-            f"{media.MAX_IMAGE_SIDE} pixels"
+            f"{media.IMAGE_SIDE_MAX} pixels"
         )
     if source.get("media_type") not in _IMAGE_TYPES:
         names = ", ".join(f"'{name}'" for name in _IMAGE_TYPES)

@@ -6,7 +6,7 @@ from typing import Any, cast
 
 from bedrock_emulator.engine import errors
 from bedrock_emulator.engine.catalogue import Ttl
-from bedrock_emulator.engine.prompt import MAX_CHECKPOINTS, Prompt
+from bedrock_emulator.engine.prompt import CHECKPOINTS_MAX, Prompt
 from bedrock_emulator.engine.requests import checks
 
 _CACHE_POINTS = ("default",)  # service model, CachePointType
@@ -36,9 +36,9 @@ def mark_cache(ttl: Any, prompt: Prompt) -> None:
         raise errors.validation(
             "a ttl='1h' cache_control block must not come after a ttl='5m' cache_control block."
         )
-    if prompt.checkpoints == MAX_CHECKPOINTS:
+    if prompt.checkpoints == CHECKPOINTS_MAX:
         raise errors.validation(
-            f"A maximum of {MAX_CHECKPOINTS} blocks with cache_control may be provided. "
-            f"Found {MAX_CHECKPOINTS + 1}."
+            f"A maximum of {CHECKPOINTS_MAX} blocks with cache_control may be provided. "
+            f"Found {CHECKPOINTS_MAX + 1}."
         )
     prompt.mark(cast(Ttl, ttl))

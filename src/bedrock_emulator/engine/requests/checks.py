@@ -9,12 +9,12 @@ from bedrock_emulator.engine import errors
 from bedrock_emulator.engine.prompt import Prompt
 
 TIERS = ("priority", "default", "flex", "reserved")
-MAX_STOP_SEQUENCES = 2_500  # service model of bedrock-runtime, InferenceConfiguration
-MAX_WORD = 64  # service model, ToolName and ToolUseId
+STOP_SEQUENCES_MAX = 2_500  # service model of bedrock-runtime, InferenceConfiguration
+WORD_MAX = 64  # service model, ToolName and ToolUseId
 TOOL_NAME = "[a-zA-Z0-9_-]+"
 TOOL_USE_ID = "[a-zA-Z0-9_.:-]+"
 _METADATA = re.compile(r"[a-zA-Z0-9\s:_@$#=/+,.\-]*")
-_MAX_METADATA = 16  # service model, RequestMetadata
+_METADATA_MAX = 16  # service model, RequestMetadata
 
 
 def as_object(value: Any, path: str) -> dict[str, Any]:
@@ -50,8 +50,8 @@ def as_text(value: Any, path: str) -> str:
 def word(value: Any, path: str, pattern: str) -> str:
     """A text of at most 64 characters out of a class, as tools' names and ids are."""
     text = as_text(value, path)
-    if len(text) > MAX_WORD:
-        said = f"have length less than or equal to {MAX_WORD}"
+    if len(text) > WORD_MAX:
+        said = f"have length less than or equal to {WORD_MAX}"
     elif not re.fullmatch(pattern, text):
         said = f"satisfy regular expression pattern: {pattern}"
     else:
@@ -88,10 +88,10 @@ def fraction(value: Any, path: str) -> None:
 
 def stop_sequences(value: Any, path: str) -> tuple[str, ...]:
     texts = tuple(as_text(item, path) for item in as_list(value, path))
-    if len(texts) > MAX_STOP_SEQUENCES:
+    if len(texts) > STOP_SEQUENCES_MAX:
         raise errors.validation(
             f"1 validation error detected: Value at '{path.replace('/', '.')}' failed to satisfy "
-            f"constraint: Member must have length less than or equal to {MAX_STOP_SEQUENCES}"
+            f"constraint: Member must have length less than or equal to {STOP_SEQUENCES_MAX}"
         )
     if any(not text for text in texts):
         raise errors.validation(
@@ -104,7 +104,7 @@ def stop_sequences(value: Any, path: str) -> tuple[str, ...]:
 def request_metadata(value: Any) -> None:
     """The caller's labels for the invocation log: 1 to 16, in a narrow alphabet."""
     labels = as_object(value, "requestMetadata")
-    fits = 1 <= len(labels) <= _MAX_METADATA and all(
+    fits = 1 <= len(labels) <= _METADATA_MAX and all(
         1 <= len(key) <= 256
         and isinstance(text, str)
         and len(text) <= 256

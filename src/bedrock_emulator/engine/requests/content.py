@@ -15,8 +15,8 @@ _IMAGE_FORMATS = ("gif", "jpeg", "png", "webp")
 _GUARDED_IMAGE_FORMATS = ("png", "jpeg")
 _QUALIFIERS = ("grounding_source", "query", "guard_content")
 # Service model, Message: of one message, and a document never without a text beside it.
-_MAX_IMAGES = 20
-_MAX_DOCUMENTS = 5
+_IMAGES_MAX = 20
+_DOCUMENTS_MAX = 5
 # Service model: VideoFormat, AudioFormat, ToolResultStatus.
 _CLIP_FORMATS = {
     "video": ("mkv", "mov", "mp4", "webm", "flv", "mpeg", "mpg", "wmv", "three_gp"),
@@ -59,7 +59,7 @@ class ContentReader:
     def read(self, blocks: list[Any]) -> str:
         texts = [self._block(block, f"{self.path}.content.{i}") for i, block in enumerate(blocks)]
         self._check_texts(blocks)
-        for kind, most in (("image", _MAX_IMAGES), ("document", _MAX_DOCUMENTS)):
+        for kind, most in (("image", _IMAGES_MAX), ("document", _DOCUMENTS_MAX)):
             if self._kinds.count(kind) > most:
                 raise errors.validation(
                     f"The message at {self.path} has more than {most} {kind} blocks. "
@@ -117,7 +117,7 @@ class ContentReader:
         if kind == "document":
             return self._document(value, origin, source, mark, path)
         if kind == "image":
-            tokens = media.MAX_IMAGE_TOKENS
+            tokens = media.IMAGE_TOKENS_MAX
             if origin == "bytes":
                 tokens = _image_tokens(source, path)
             if value.get("format") not in _IMAGE_FORMATS:
@@ -154,7 +154,7 @@ class ContentReader:
                 "consecutive whitespace character."
             )
         data = source if origin == "bytes" else b""
-        if len(data) > media.MAX_DOCUMENT_BYTES:
+        if len(data) > media.DOCUMENT_BYTES_MAX:
             raise errors.too_large("document", path, "4.5 MB")
         blocks = _document_texts(origin, source, f"{path}.source")
         if form in media.TEXT_FORMATS and data:
@@ -326,10 +326,10 @@ def _image_tokens(data: bytes, path: str) -> int:
     size = media.image_size(data)
     if size is None:
         raise errors.no_image(f"{path}.source.bytes")
-    if len(data) > media.MAX_IMAGE_BYTES:
+    if len(data) > media.IMAGE_BYTES_MAX:
         raise errors.too_large("image", path, "3.75 MB")
-    if max(size) > media.MAX_IMAGE_SIDE:
-        raise errors.too_large("image", path, f"{media.MAX_IMAGE_SIDE} px on a side")
+    if max(size) > media.IMAGE_SIDE_MAX:
+        raise errors.too_large("image", path, f"{media.IMAGE_SIDE_MAX} px on a side")
     return media.image_tokens(size)
 
 

@@ -15,10 +15,10 @@ from bedrock_emulator.engine.requests.tooling import read_tool_config
 from bedrock_emulator.engine.types import EmulatedError
 
 # Service model, ConverseRequest and what it holds.
-_MAX_FIELD_PATHS = 10
+_FIELD_PATHS_MAX = 10
 _LATENCIES = ("standard", "optimized")
 _TEXT_FORMATS = ("json_schema",)
-_MAX_EFFORT = 16  # characters: which efforts there are is the models' own
+_EFFORT_MAX = 16  # characters: which efforts there are is the models' own
 _NOVA_MEMBERS = frozenset({"schemaVersion", "messages", "system", "inferenceConfig", "toolConfig"})
 
 
@@ -119,10 +119,10 @@ def _read_passed_on(body: dict[str, Any], prompt: Prompt) -> None:
 def _field_paths(paths: Any) -> tuple[str, ...]:
     name = "additionalModelResponseFieldPaths"
     texts = tuple(checks.as_text(path, name) for path in checks.as_list(paths, name))
-    if len(texts) > _MAX_FIELD_PATHS:
+    if len(texts) > _FIELD_PATHS_MAX:
         raise errors.validation(
             f"1 validation error detected: Value at '{name}' failed to satisfy constraint: Member "
-            f"must have length less than or equal to {_MAX_FIELD_PATHS}"
+            f"must have length less than or equal to {_FIELD_PATHS_MAX}"
         )
     return texts
 
@@ -164,10 +164,10 @@ def _read_output_config(config: dict[str, Any], prompt: Prompt) -> None:
 
 
 def _check_effort(effort: str) -> None:
-    if len(effort) > _MAX_EFFORT:
+    if len(effort) > _EFFORT_MAX:
         raise errors.validation(
             f"1 validation error detected: Value '{effort}' at 'outputConfig.effort' failed to "
-            f"satisfy constraint: Member must have length less than or equal to {_MAX_EFFORT}"
+            f"satisfy constraint: Member must have length less than or equal to {_EFFORT_MAX}"
         )
 
 

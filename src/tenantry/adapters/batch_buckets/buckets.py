@@ -13,7 +13,7 @@ from tenantry.domain.outage import first_words
 from tenantry.ports.model import Upstream
 
 STORES_MAX: Final = 512  # buckets that one process may talk to
-MAX_OBJECT_BYTES: Final = 512 * 1024 * 1024
+OBJECT_BYTES_MAX: Final = 512 * 1024 * 1024
 # Whoever asks comes again; a bucket that is away shall not keep the others waiting for minutes. A
 # large object is read and written in pieces, so that no request of a bucket that is there is long.
 CLIENT: Final[Any] = {"connect_timeout": timedelta(seconds=5), "timeout": timedelta(seconds=15)}
@@ -48,8 +48,8 @@ class UriBuckets:
 
         store, key = self._at(upstream, uri)
         size: int = (await self._tried(obstore.head_async(store, key), upstream, uri))["size"]
-        if size > MAX_OBJECT_BYTES:
-            raise Unavailable(f"An object is larger than {MAX_OBJECT_BYTES:,} bytes.")
+        if size > OBJECT_BYTES_MAX:
+            raise Unavailable(f"An object is larger than {OBJECT_BYTES_MAX:,} bytes.")
         found = bytearray()
         while len(found) < size:
             end = min(len(found) + PIECE_BYTES, size)

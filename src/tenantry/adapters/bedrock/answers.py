@@ -9,8 +9,8 @@ import orjson
 
 from tenantry.ports.model import Failure, FailureKind, Reply
 
-MAX_RETRY_AFTER_MS: Final = 3_600_000
-MAX_MESSAGE_CHARS: Final = 2_048
+RETRY_AFTER_MAX_MS: Final = 3_600_000
+MESSAGE_CHARS_MAX: Final = 2_048
 # A 408 or 424 is the model's own failure: it ran. A 5xx without one of Bedrock's names comes
 # from something in between, behind which the call may still be running.
 _RAN_STATUSES: Final = frozenset({408, 424})
@@ -78,14 +78,14 @@ def _error_type(headers: Mapping[str, str], document: Mapping[str, Any]) -> str 
         name = next((document[m] for m in ("__type", "code") if m in document), None)
     if not isinstance(name, str):
         return None
-    return name.partition(":")[0].rpartition("#")[2][:MAX_MESSAGE_CHARS] or None
+    return name.partition(":")[0].rpartition("#")[2][:MESSAGE_CHARS_MAX] or None
 
 
 def _message(document: Mapping[str, Any]) -> str | None:
     for member in ("message", "Message"):
         text = document.get(member)
         if isinstance(text, str):
-            return text[:MAX_MESSAGE_CHARS]
+            return text[:MESSAGE_CHARS_MAX]
     return None
 
 
@@ -94,7 +94,7 @@ def _retry_after_ms(headers: Mapping[str, str]) -> int | None:
     for name, unit_ms in (("x-amz-retry-after", 1), ("retry-after", 1_000)):
         text = headers.get(name, "").strip()
         if text.isascii() and text.isdigit() and len(text) <= 9:
-            return min(int(text) * unit_ms, MAX_RETRY_AFTER_MS)
+            return min(int(text) * unit_ms, RETRY_AFTER_MAX_MS)
     return None
 
 

@@ -33,9 +33,9 @@ from tenantry.ports.model import (
     StreamReply,
 )
 
-MAX_REPLY_BYTES: Final = 32 * 1024 * 1024  # the service's own bound on bodies is 25,000,000
-MAX_STREAM_BYTES: Final = 256 * 1024 * 1024
-MAX_ERROR_BYTES: Final = 64 * 1024
+REPLY_BYTES_MAX: Final = 32 * 1024 * 1024  # the service's own bound on bodies is 25,000,000
+STREAM_BYTES_MAX: Final = 256 * 1024 * 1024
+ERROR_BYTES_MAX: Final = 64 * 1024
 _log = logging.getLogger(__name__)
 
 
@@ -75,7 +75,7 @@ class BedrockModel:
             try:
                 if not 200 <= exchange.status < 300:
                     return await _failure(exchange)
-                body = await exchange.read_all(MAX_REPLY_BYTES)
+                body = await exchange.read_all(REPLY_BYTES_MAX)
             finally:
                 exchange.close()
         except ExchangeFailed as error:
@@ -108,7 +108,7 @@ class BedrockModel:
                 failure = Failure(FailureKind.RUBBISH, True, message, exchange.status)
                 return self._failed(attempt, failure)
             ours = True
-            return EventStreamReply(exchange, MAX_STREAM_BYTES, partial(self._ended, attempt))
+            return EventStreamReply(exchange, STREAM_BYTES_MAX, partial(self._ended, attempt))
         finally:
             if not ours:
                 exchange.close()
@@ -164,7 +164,7 @@ def _failed_exchange(error: ExchangeFailed) -> Failure:
 async def _failure(exchange: Exchange) -> Failure:
     """The failure that an answer other than 2xx tells; its status counts even without a body."""
     try:
-        body = await exchange.read_all(MAX_ERROR_BYTES)
+        body = await exchange.read_all(ERROR_BYTES_MAX)
     except ExchangeFailed:
         body = b""
     return to_failure(exchange.status, exchange.headers, body)

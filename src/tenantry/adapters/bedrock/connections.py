@@ -11,9 +11,9 @@ from urllib.parse import urlsplit
 from tenantry.adapters.bedrock.pool import Pool
 from tenantry.adapters.bedrock.room import Room
 
-MAX_ENDPOINTS: Final = 512  # accounts × regions that one worker may talk to
-MAX_CONNECTIONS: Final = 1_024  # at once, per endpoint; streams hold theirs to the end
-MAX_TOTAL: Final = 2_048  # to all endpoints, idle ones too: a worker's files are not only these
+ENDPOINTS_MAX: Final = 512  # accounts × regions that one worker may talk to
+CONNECTIONS_MAX: Final = 1_024  # at once, per endpoint; streams hold theirs to the end
+TOTAL_MAX: Final = 2_048  # to all endpoints, idle ones too: a worker's files are not only these
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 _CERTIFICATE = re.compile(rb"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
 
@@ -38,8 +38,8 @@ class Connections:
         self,
         *,
         ca_pem: bytes | None = None,
-        max_connections: int = MAX_CONNECTIONS,
-        max_total: int = MAX_TOTAL,
+        max_connections: int = CONNECTIONS_MAX,
+        max_total: int = TOTAL_MAX,
     ) -> None:
         self._ca_pem = ca_pem
         if ca_pem and not _CERTIFICATE.search(ca_pem):
@@ -53,8 +53,8 @@ class Connections:
         """The endpoint of a URL, with its pool. Raises EndpointRefused."""
         found = self._endpoints.get(url)
         if found is None:
-            if len(self._endpoints) >= MAX_ENDPOINTS:
-                raise EndpointRefused(f"more than {MAX_ENDPOINTS} endpoints")
+            if len(self._endpoints) >= ENDPOINTS_MAX:
+                raise EndpointRefused(f"more than {ENDPOINTS_MAX} endpoints")
             found = self._open(url)
             self._endpoints[url] = found
         return found

@@ -9,7 +9,7 @@ from typing import Final
 from tenantry.adapters.bedrock.credentials import Credentials
 from tenantry.domain import sigv4
 
-MAX_CACHED_KEYS: Final = 1_024  # one per day, region and access key
+CACHED_KEYS_MAX: Final = 1_024  # one per day, region and access key
 
 
 class Signer:
@@ -57,7 +57,7 @@ class Signer:
         entry = (date, region, credentials)
         key = self._keys.get(entry)
         if key is None:
-            if len(self._keys) >= MAX_CACHED_KEYS:  # yesterday's; all are cheap to derive again
+            if len(self._keys) >= CACHED_KEYS_MAX:  # yesterday's; all are cheap to derive again
                 self._keys.clear()
             key = sigv4.signing_key(credentials.secret_access_key, date, region)
             self._keys[entry] = key

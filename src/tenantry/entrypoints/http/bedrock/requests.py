@@ -12,7 +12,7 @@ from msgspec import Meta, Struct
 from tenantry.application import exact_json
 from tenantry.application.calls import ChatCall
 from tenantry.domain.errors import BadRequest
-from tenantry.domain.model_ids import MAX_MODEL_ID_CHARS
+from tenantry.domain.model_ids import MODEL_ID_CHARS_MAX
 from tenantry.domain.shape import check_content, check_shape
 from tenantry.domain.sources import image_source
 from tenantry.entrypoints.http.bedrock import metadata
@@ -171,8 +171,8 @@ def _native(value: dict[str, Any]) -> dict[str, Any]:
 
 
 def _check_model(model: str) -> None:
-    if not 0 < len(model) <= MAX_MODEL_ID_CHARS or not model.isprintable():
-        raise BadRequest(f"The model id must be 1 to {MAX_MODEL_ID_CHARS:,} printable characters.")
+    if not 0 < len(model) <= MODEL_ID_CHARS_MAX or not model.isprintable():
+        raise BadRequest(f"The model id must be 1 to {MODEL_ID_CHARS_MAX:,} printable characters.")
 
 
 def _check_members(body: Mapping[str, Any], known: Mapping[str, type]) -> None:

@@ -12,7 +12,7 @@ from tenantry.application.asking import Search, plain_question
 from tenantry.application.retrieval import TOP_K_DEFAULT, TOP_K_MAX
 from tenantry.domain.errors import TenantryError, UpstreamRubbish
 from tenantry.domain.filter import filter_from
-from tenantry.domain.model_ids import MAX_MODEL_ID_CHARS
+from tenantry.domain.model_ids import MODEL_ID_CHARS_MAX
 from tenantry.domain.rerank import Reranking
 from tenantry.domain.tenant import Scope
 from tenantry.entrypoints.http import sse
@@ -30,7 +30,7 @@ from tenantry.entrypoints.http.services import AnswerStream
 class RerankChoice(Struct, forbid_unknown_fields=True):
     """A reranking model orders the passages, and `keep` of them stay; null: all."""
 
-    model: Annotated[str, Meta(min_length=1, max_length=MAX_MODEL_ID_CHARS)]
+    model: Annotated[str, Meta(min_length=1, max_length=MODEL_ID_CHARS_MAX)]
     keep: Annotated[int, Meta(ge=1, le=TOP_K_MAX)] | None = None
 
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final, Literal, NotRequired, TypedDict
 
-from tenantry.domain.model_ids import MAX_MODEL_ID_CHARS
+from tenantry.domain.model_ids import MODEL_ID_CHARS_MAX
 from tenantry.entrypoints.http.bedrock import requests as bedrock
 from tenantry.entrypoints.http.bedrock_agent import requests as agent
 from tenantry.entrypoints.http.bedrock_agent.answers import SESSION_HEADER
@@ -94,7 +94,7 @@ def _model(field: Schema | None = None) -> Schema:
     return {"required": ["model"], "properties": {"model": _A_MODEL, **(field or {})}}
 
 
-_A_MODEL: Final[Schema] = {"type": "string", "minLength": 1, "maxLength": MAX_MODEL_ID_CHARS}
+_A_MODEL: Final[Schema] = {"type": "string", "minLength": 1, "maxLength": MODEL_ID_CHARS_MAX}
 _CHAT: Final = _model({"messages": {"type": "array", "minItems": 1}})
 _TEXTS: Final = _model(
     {
