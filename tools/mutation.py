@@ -13,6 +13,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 from collections import Counter
 from pathlib import Path
 
@@ -22,23 +23,27 @@ MINUTES = 30.0  # where MUTATION_MINUTES says nothing else
 # mutmut's exit codes (its stats.py); any other is a kill, a time-out too.
 _LIVED = frozenset({0, 5, 33})  # survived, or no test reaches it
 _UNTRIED = frozenset({None, 2, 34})  # no time, interrupted, skipped
+_LAST_BYTES = 4_000
 
 
-def run(minutes: float) -> None:
-    """mutmut, ended after so many minutes."""
+def run(minutes: float) -> str:
+    """mutmut, ended after so many minutes. Returns what it said last."""
     command = [sys.executable, "-m", "mutmut", "run", "--max-children", "1"]
-    process = subprocess.Popen(
-        ["nice", *command], cwd=ROOT, stdout=subprocess.DEVNULL, start_new_session=True
-    )
-    try:
-        process.wait(minutes * 60)
-    except subprocess.TimeoutExpired:
-        os.killpg(process.pid, signal.SIGINT)
+    with tempfile.TemporaryFile() as said:
+        process = subprocess.Popen(
+            ["nice", *command], cwd=ROOT, stdout=said, start_new_session=True
+        )
         try:
-            process.wait(30)
+            process.wait(minutes * 60)
         except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
+            os.killpg(process.pid, signal.SIGINT)
+            try:
+                process.wait(30)
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+        said.seek(-min(said.tell(), _LAST_BYTES), os.SEEK_END)
+        return said.read().decode("utf-8", "replace")
 
 
 def results() -> dict[str, dict[str, int | None]]:
@@ -73,8 +78,11 @@ def verdict(found: dict[str, dict[str, int | None]]) -> tuple[float, list[str]]:
 
 
 def main() -> int:
-    run(float(os.environ.get("MUTATION_MINUTES", MINUTES)))
-    share, lines = verdict(results())
+    said = run(float(os.environ.get("MUTATION_MINUTES", MINUTES)))
+    found = results()
+    share, lines = verdict(found)
+    if all(code in _UNTRIED for codes in found.values() for code in codes.values()):
+        lines.insert(0, said)  # why: a test that fails before anything is changed, for one
     sys.stdout.write("\n".join([*lines, ""]))
     return 0 if share >= KILLED_MIN else 1
 
