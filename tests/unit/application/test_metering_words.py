@@ -109,6 +109,13 @@ def test_a_failure_names_itself(billed: bool, end: Any) -> None:
     assert metering.failed(nameless, call=0, attempt=1).error == "timed_out"
 
 
+def test_an_answer_that_nobody_gets_is_not_charged_but_what_never_cost_stays_as_it_was() -> None:
+    lost = metering.undelivered(settled(reading()))
+    assert (lost.charged, lost.flags) == (False, {"ours", "read", "undelivered"})
+    unsent = AttemptOutcome(3, 2, "released", flags=frozenset({"ours"}))
+    assert metering.undelivered(unsent) == unsent
+
+
 def test_what_never_left_says_so() -> None:
     assert metering.never_left(call=3, attempt=2) == AttemptOutcome(
         call=3, attempt=2, end="released", charged=False, error="never left"
@@ -155,19 +162,44 @@ def test_writes_without_a_class_are_of_the_dearest_asked_for() -> None:
 # -- an admitted request ------------------------------------------------------------------
 
 
-def request(port: MemoryAdmission, tasks: OwnedTasks, wait_ms: int = 20) -> AdmittedRequest:
+def begun(
+    port: MemoryAdmission,
+    tasks: OwnedTasks,
+    wait_ms: int = 20,
+    progress: Progress | None = None,
+) -> AdmittedRequest:
+    """Admitted; its first attempt has begun and not ended."""
     who = principal()
     admission = SimpleNamespace(principal=who, prices=PRICES)
-    made = AdmittedRequest(
-        port,
-        admission,
-        context(who).request_id,
-        tasks,
-        wait_ms,
-        Progress(),
-    )
+    request_id = context(who).request_id
+    return AdmittedRequest(port, admission, request_id, tasks, wait_ms, progress or Progress())
+
+
+def request(port: MemoryAdmission, tasks: OwnedTasks, wait_ms: int = 20) -> AdmittedRequest:
+    made = begun(port, tasks, wait_ms)
     made.ended(settled(reading()))
     return made
+
+
+def test_a_request_has_spent_while_an_attempt_runs_and_where_one_was_charged_or_is_unknown() -> (
+    None
+):
+    async def run() -> None:
+        progress = Progress()
+        made = begun(MemoryAdmission(), OwnedTasks(), progress=progress)
+        assert progress.spent
+        for attempt in (2, 3):
+            made.ended(metering.never_left(call=0, attempt=attempt - 1))
+            assert not progress.spent
+            await made.begin(planned(), 0, attempt)
+            assert progress.spent
+        failure = Failure(FailureKind.TIMED_OUT, True, "m")
+        made.ended(metering.failed(failure, call=0, attempt=3))
+        await made.begin(planned(), 0, 4)
+        made.ended(metering.never_left(call=0, attempt=4))
+        assert progress.spent
+
+    asyncio.run(run())
 
 
 def test_what_the_ledger_does_not_take_in_time_is_waste_that_says_why(

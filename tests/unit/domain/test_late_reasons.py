@@ -7,10 +7,15 @@ from decimal import Decimal
 
 import pytest
 
+from tenantry.domain.agreement import Agreement
+from tenantry.domain.billing import statement
 from tenantry.domain.contract import Contract, ExchangeRate, Terms
+from tenantry.domain.invoice import Made, document
 from tenantry.domain.invoice_edition import Edition
 from tenantry.domain.late_usage import Closed, EarlierPeriod, late_of
+from tenantry.domain.party import Party
 from tenantry.domain.period import billing_period
+from tenantry.domain.tax import TaxRate
 from tenantry.domain.usage_line import UsageLine
 
 ZONES = {"America/New_York": "USD", "Europe/Zurich": "EUR"}
@@ -53,3 +58,34 @@ def test_each_line_says_why_it_comes_late(
         assert line.description.endswith(words)
     for line in late_of(contract, earlier, edition=Edition.PRICES_TOLD).lines:
         assert line.description.endswith(", settled late, of the period from 2026-10-01")
+
+
+@pytest.mark.parametrize("zone", ZONES)
+def test_a_document_tells_of_adjustments_alone_why_at_which_rate_and_at_which_tax(
+    zone: str,
+) -> None:
+    october, november = (
+        billing_period(datetime(2026, month, 15, tzinfo=UTC), zone, 1) for month in (10, 11)
+    )
+    terms = (Terms(date(2026, 1, 1), "p", Decimal(5)),)
+    contract = Contract(
+        zone, terms, currency=ZONES[zone], rates=(RATE,), tax_rate=Decimal("0.1"), tax_label="VAT"
+    )
+    closed = Closed(None, (RATE,), TaxRate(Decimal("0.077"), "MWST"))
+    late = late_of(contract, [EarlierPeriod(october, [row(50, 4)], [row(7_000_000, 4)], closed)])
+    agreement = Agreement(
+        Party("Acme"), currency=ZONES[zone], tax_rate=Decimal("0.1"), tax_label="VAT"
+    )
+    of = statement(contract, november, [row(9, 4)], late)
+    shown = document(Made("tnt_1", agreement, zone, november, of, november.end))
+    by_kind = {line["kind"]: line for line in shown["lines"]}
+    adjusted = by_kind.pop("adjustment")
+    assert set(by_kind) == {"fee", "usage"}
+    assert not any({"reason", "exchange_rate", "tax"} & set(line) for line in by_kind.values())
+    assert adjusted["reason"] == "settled_late"
+    rate = {"day": "2026-01-01", "base": "USD", "quote": "EUR", "rate": "0.9", "source": "ECB"}
+    assert adjusted["exchange_rate"] == (None if ZONES[zone] == "USD" else rate)
+    assert adjusted["tax"] == {"rate": "0.077", "label": "MWST"}
+    assert adjusted["description"].startswith("m: output tokens")
+    assert adjusted["description"].endswith(", MWST 7.7 %")
+    assert [part["net"] for part in shown["tax"]["parts"]] == ["5.00", adjusted["amount"]]
