@@ -12,6 +12,7 @@ from email.message import EmailMessage
 from email.utils import format_datetime
 from typing import Final
 
+from tenantry.adapters.smtp.header import SubjectHeader
 from tenantry.adapters.smtp.server import MailServer
 from tenantry.adapters.smtp.words import subject, text
 from tenantry.ports.delivery import Delivery, DeliveryFailed
@@ -55,7 +56,7 @@ class MailSink:
         mail = EmailMessage()
         mail["From"] = self._sender
         mail["To"] = self._receivers
-        mail["Subject"] = subject(delivery, self._env)
+        mail["Subject"] = SubjectHeader(subject(delivery, self._env))
         mail["Date"] = format_datetime(delivery.created_at)
         mail["Message-ID"] = f"<{delivery.notice_id}@{self._sender.domain}>"
         mail["Auto-Submitted"] = "auto-generated"
