@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import smtplib
 import ssl
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from email.message import EmailMessage
 from pathlib import Path
 from typing import Final
 from urllib.parse import unquote, urlsplit
 
-TIMEOUT_S: Final = 15  # of each step of the talk
+from tenantry.adapters.smtp.talk import Talk, TalkOverTls
+
 _PORTS: Final = {"smtps": 465, "smtp+starttls": 587, "smtp": 25}
 
 
@@ -47,23 +50,28 @@ class MailServer:
         return cls(parts.scheme, host, port or _PORTS[parts.scheme], user, password, ca_bundle)
 
     def send(self, mail: EmailMessage, to: list[str]) -> dict[str, tuple[int, bytes]]:
-        """Blocks. Returns whom the server refused; raises `smtplib.SMTPException`, `OSError`."""
-        with self._connected() as server:
+        """Blocks, for little more than `TALK_MAX_S`. Returns whom the server refused; raises
+        `smtplib.SMTPException`, `OSError`. How the talk ends undoes nothing: a mail that was
+        accepted is, whatever the server says to a farewell."""
+        with self._talk() as talk:
+            if self.scheme == "smtp+starttls":
+                talk.starttls(context=self._tls())
             if self.user is not None and self.password is not None:
-                server.login(self.user, self.password)
-            return server.send_message(mail, to_addrs=to)
+                talk.login(self.user, self.password)
+            return talk.send_message(mail, to_addrs=to)
 
-    def _connected(self) -> smtplib.SMTP:
+    @contextlib.contextmanager
+    def _talk(self) -> Iterator[Talk]:
         if self.scheme == "smtps":
-            return smtplib.SMTP_SSL(self.host, self.port, timeout=TIMEOUT_S, context=self._tls())
-        server = smtplib.SMTP(self.host, self.port, timeout=TIMEOUT_S)
-        if self.scheme == "smtp+starttls":
-            try:
-                server.starttls(context=self._tls())
-            except BaseException:
-                server.close()
-                raise
-        return server
+            talk: Talk = TalkOverTls(self.host, self.port, self._tls())
+        else:
+            talk = Talk(self.host, self.port)
+        try:
+            yield talk
+        finally:
+            with contextlib.suppress(smtplib.SMTPException, OSError):
+                talk.quit()
+            talk.close()
 
     def _tls(self) -> ssl.SSLContext:
         context = ssl.create_default_context()
