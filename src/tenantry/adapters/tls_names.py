@@ -10,16 +10,19 @@ import idna
 
 _NAME_MAX: Final = 253  # characters, RFC 1035
 # What IDNA would refuse of them, as hyphens in the third and fourth place, clients take.
-_ASCII: Final = re.compile(r"(?!-|xn--)[a-z0-9-]{1,63}(?<!-)", re.IGNORECASE)
+_ANY_CASE: Final = re.IGNORECASE | re.ASCII  # else [a-z] takes ı, İ, ſ and the sign of kelvin too
+_ASCII: Final = re.compile(r"(?!-|xn--)[a-z0-9-]{1,63}(?<!-)", _ANY_CASE)
 # No host name of RFC 1123, but that of many a service of containers, and clients take it.
-_WITH_UNDERSCORE: Final = re.compile(r"(?!-)(?=.*_)[a-z0-9_-]{1,63}(?<!-)", re.IGNORECASE)
+_WITH_UNDERSCORE: Final = re.compile(r"(?!-)(?=.*_)[a-z0-9_-]{1,63}(?<!-)", _ANY_CASE)
+# As URLs have an address of version 6, with a star that only names have, or a port.
+_IN_BRACKETS: Final = re.compile(r"(\*\.)?\[(?P<address>[^\[\]]+)\]?(:\d*)?")
 
 
 def plain_name(name: str) -> str:
     """An address in its shortest form, without its zone; a host name in ASCII and small letters,
     perhaps with `*.` before it. Raises ValueError for what no certificate can bear."""
-    if name.startswith("["):
-        raise ValueError(f"write {name.strip('[]')}, without brackets")
+    if (found := _IN_BRACKETS.fullmatch(name)) is not None:
+        raise ValueError(f"write {found['address']} alone, without brackets")
     try:
         address = ip_address(name)
     except ValueError:

@@ -35,6 +35,7 @@ FONTS = Path(__file__).parents[2] / "support" / "fonts"
         ("tls_names", "*.some_where.internal"),
         ("tls_names", "a" * 64),
         ("tls_names", ".".join(["a" * 60] * 5)),
+        ("tls_names", "kapı_1.example"),
     ],
 )
 def test_a_wrong_address_is_one_line_that_names_its_setting(name: str, value: str) -> None:
@@ -133,9 +134,10 @@ def test_addresses_that_can_be_reached_are_no_problem() -> None:
     assert reach_problems(Settings()) == []
 
 
-def test_an_address_in_the_brackets_of_a_url_is_told() -> None:
-    (problem,) = reach_problems(Settings(tls_names="[::1]"))
-    assert problem.endswith("'[::1]' is neither: write ::1, without brackets")
+@pytest.mark.parametrize("name", ["[::1]", "[::1]:443", "*.[::1]", "[::1", "*.[::1]:443"])
+def test_an_address_in_the_brackets_of_a_url_is_told(name: str) -> None:
+    (problem,) = reach_problems(Settings(tls_names=name))
+    assert problem.endswith(f"{name!r} is neither: write ::1 alone, without brackets")
 
 
 def test_authorities_that_are_absent_or_are_none_are_told(tmp_path: Path) -> None:

@@ -127,6 +127,22 @@ def test_a_name_with_hyphens_where_idna_has_none_is_borne(tmp_path: Path, name: 
     verified_by_all(ensure_local_tls(tmp_path, (name.upper(),), now=NOW), name)
 
 
+@pytest.mark.parametrize(
+    ("name", "plain"),
+    [
+        ("kapı.example", "xn--kap-lua.example"),
+        ("İzmir.example", "xn--izmir-7fd.example"),
+        ("ſerver.example", "server.example"),
+        ("\N{KELVIN SIGN}elvin.example", "kelvin.example"),
+    ],
+)
+def test_a_letter_that_case_alone_makes_latin_is_borne(
+    tmp_path: Path, name: str, plain: str
+) -> None:
+    """As `re.IGNORECASE` has it, ı and İ are i, ſ is s, and the sign of kelvin is k."""
+    verified_by_all(ensure_local_tls(tmp_path, (name,), now=NOW), plain)
+
+
 @pytest.mark.parametrize("name", ["the_gateway.internal", "The_Gateway"])
 def test_a_name_with_an_underscore_is_borne_as_services_of_containers_have_it(
     tmp_path: Path, name: str
