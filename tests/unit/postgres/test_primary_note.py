@@ -154,7 +154,10 @@ def test_the_note_is_bounded_and_keeps_what_is_worked_with(
 
 
 def test_what_is_no_line_is_passed_over(tmp_path: Path) -> None:
-    (tmp_path / NAME).write_bytes(b"\xff\x00\n7/2/1\nseven/2 db1:5432\n" + f"7/2 {HERE}\n".encode())
+    damaged = (
+        b"\xff\x00\n7/2/1\nseven/2 db1:5432\n7/9 db1:5432,\xffb2:5432\n7/9 db1:5432,h\xc3\xb6st:1\n"
+    )
+    (tmp_path / NAME).write_bytes(damaged + f"7/2 {HERE}\n".encode())
     assert "its timeline is 1" in start(tmp_path, 7, 1)
     assert start(tmp_path, 7, 3) == ""
     assert lines(tmp_path) == [f"7/3 {HERE}"]

@@ -27,7 +27,7 @@ from tenantry.ports.objects import Files
 NAME: Final = "database-server"
 LOCK_NAME: Final = "database-server.lock"
 LINES_MAX: Final = 64
-_LINE: Final = re.compile(r"(-?\d{1,20})/(\d{1,10})(?: (\S+))?", re.ASCII)
+_LINE: Final = re.compile(r"(-?\d{1,20})/(\d{1,10})(?: ([!-~]+))?", re.ASCII)
 _TRY_AGAIN_S: Final = 0.01
 
 
