@@ -9,6 +9,7 @@ import logging
 import os
 import threading
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,13 @@ from tenantry.adapters.objects.durable_file import DurableFiles
 from tenantry.adapters.postgres import one_primary
 from tenantry.adapters.postgres.one_primary import Primary
 from tenantry.adapters.postgres.outages import why
-from tenantry.adapters.postgres.primary_note import LINES_MAX, LOCK_NAME, NAME, PrimaryNote
+from tenantry.adapters.postgres.primary_note import (
+    LINES_MAX,
+    LOCK_NAME,
+    NAME,
+    PrimaryNote,
+    Sighting,
+)
 from tenantry.domain.errors import Unavailable
 
 HERE, THERE = "db1:5432", "db2:5432"
@@ -161,6 +168,101 @@ def test_what_is_no_line_is_passed_over(tmp_path: Path) -> None:
     assert "its timeline is 1" in start(tmp_path, 7, 1)
     assert start(tmp_path, 7, 3) == ""
     assert lines(tmp_path) == [f"7/3 {HERE}"]
+
+
+def test_a_look_that_fails_is_told_once_and_is_not_the_last(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whatever it is: nobody else would tell this process of a new primary."""
+    monkeypatch.setattr(one_primary, "LOOK_EVERY_S", 0.01)
+    fails = [RuntimeError("odd")] * 3
+
+    class Odd(PrimaryNote):
+        def read(self) -> list[Sighting]:
+            if threading.current_thread().name == NAME and fails and self.path.exists():
+                raise fails.pop()
+            return super().read()
+
+    async def run() -> None:
+        gateway = Primary(frozenset([HERE]), Odd(tmp_path / NAME, DurableFiles()))
+        kept: Any = Connection(7, 1)
+        assert await gateway.refusal(kept, 1) is None
+        await asyncio.to_thread(eventually, lambda: not fails)
+        assert await told(process(tmp_path), 7, 2) == ""
+        async with asyncio.timeout(10):
+            await kept.ended.wait()
+
+    asyncio.run(run())
+    (warned,) = [each.getMessage() for each in caplog.records if "failed" in each.getMessage()]
+    assert "RuntimeError('odd')" in warned
+
+
+@dataclass(frozen=True)
+class Hung(PrimaryNote):
+    """On a disk that does not answer, until it does."""
+
+    answers: threading.Event = field(default_factory=threading.Event)
+    asked: list[int] = field(default_factory=list)
+
+    def read(self) -> list[Sighting]:
+        self.asked.append(1)
+        assert self.answers.wait(60)
+        return super().read()
+
+
+def test_a_note_that_does_not_answer_holds_up_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """No connection, no other use of the loop's threads, and no end of the process."""
+    monkeypatch.setattr(one_primary, "NOTE_S", 0.05, raising=False)
+    note = Hung(tmp_path / NAME, DurableFiles())
+
+    async def run() -> None:
+        primary = Primary(frozenset([HERE]), note)
+        try:
+            async with asyncio.timeout(20):
+                assert set(await asyncio.gather(*[told(primary, 7, 2) for _ in range(40)])) == {""}
+                begun = len(note.asked)
+                for _ in range(3):
+                    assert await told(primary, 7, 2) == ""
+                assert len(note.asked) == begun, "none is begun while one is overdue"
+                await asyncio.to_thread(int)
+            (tmp_path / NAME).write_text(f"7/3 {HERE}\n")
+        finally:
+            note.answers.set()
+        await asyncio.to_thread(eventually, lambda: asyncio.run(told(primary, 7, 2)) != "")
+
+    with caplog.at_level(logging.WARNING):
+        asyncio.run(run())
+    unanswered = [each for each in caplog.records if "does not answer" in each.getMessage()]
+    assert len(unanswered) == 1
+
+
+def test_a_start_whose_note_does_not_answer_takes_no_other_server(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between the reading and the writing the disk went away."""
+    monkeypatch.setattr(one_primary, "NOTE_S", 0.05)
+    monkeypatch.setattr(one_primary, "_LOCK_OF_START_S", 0.05)
+    note = Hung(tmp_path / NAME, DurableFiles())
+    note.path.write_text(f"7/1 {HERE}\n")
+    note.answers.set()
+
+    class WroteNever(DurableFiles):
+        def replace(self, path: Path, data: bytes) -> None:
+            note.answers.clear()
+            assert note.answers.wait(60)
+
+    async def run() -> None:
+        start = Primary(frozenset([HERE]), replace(note, files=WroteNever()), may_change=True)
+        try:
+            with pytest.raises(Unavailable, match="another server than") as refused:
+                await told(start, 8, 1)
+            assert why(refused.value) == "no answer in time"
+        finally:
+            note.answers.set()
+
+    asyncio.run(run())
 
 
 @contextlib.contextmanager

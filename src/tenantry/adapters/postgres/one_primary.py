@@ -21,19 +21,21 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import logging
 import re
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 from urllib.parse import parse_qsl, unquote, urlsplit
 from weakref import WeakKeyDictionary
 
 import asyncpg
 
+from tenantry.adapters.postgres.aside import Aside
 from tenantry.adapters.postgres.primary_note import (
     NAME,
     PrimaryNote,
@@ -46,6 +48,7 @@ from tenantry.domain.errors import Unavailable
 from tenantry.ports.objects import Files
 
 LOOK_EVERY_S: Final = 1.0
+NOTE_S: Final = 1.0  # that a connection waits for the note; the looks read it later
 LOCK_S: Final = 0.2  # for who else writes the note; the next look tries again
 _LOCK_OF_START_S: Final = 10.0  # of a start, which has no next look
 _PORT: Final = 5432
@@ -63,6 +66,7 @@ UNTOLD: Final = (
     asyncpg.UndefinedFunctionError,
 )
 _log = logging.getLogger(__name__)
+_T = TypeVar("_T")
 
 
 @dataclass(slots=True)
@@ -80,6 +84,7 @@ class Primary:
     )
     _is_looking: bool = False
     _lock: threading.Lock = field(default_factory=threading.Lock)  # of the two above, and `seen`
+    _aside: Aside = field(default_factory=lambda: Aside(f"{NAME}-note"))
 
     async def refusal(self, connection: Any, timeout_s: float) -> str | None:
         """Why this connection must not be used; None: it may be, and is of the one server."""
@@ -88,20 +93,20 @@ class Primary:
         except UNTOLD:
             return None
         found = Sighting(row["server"], row["timeline"], self.hosts)
-        noted = await asyncio.to_thread(self._noted) or []
+        noted = await self._asked(self._noted) or []
         self._heed(noted)
         here = of_hosts(noted, self.hosts)
         why = self._another(here, found) or self._overtaken(here, found)
         if why is None and self.seen is None:
             self._tell_of_copies(noted, found)
             if here and here[-1].server != found.server:
-                await asyncio.to_thread(self._take_its_place, found)
+                await self._take_its_place(found)
                 why = self._another((), found)  # meanwhile
         if why is not None:
             return why
         self._advance(found)
         self._hold(connection, found.timeline)
-        await asyncio.to_thread(self._note_down)
+        await self._asked(self._note_down)
         return self._overtaken((), found)  # meanwhile, where another thread looks too
 
     def _another(self, here: Sequence[Sighting], found: Sighting) -> str | None:
@@ -189,8 +194,8 @@ class Primary:
             self._open[connection] = (timeline, asyncio.get_running_loop())
             if self.note is None or self._is_looking:
                 return
+            threading.Thread(target=self._look, name=NAME, daemon=True).start()
             self._is_looking = True
-        threading.Thread(target=self._look, name="database-server", daemon=True).start()
 
     def _look(self) -> None:
         """For as long as a connection is there: one that is kept busy, or pinned, would never hear
@@ -198,11 +203,22 @@ class Primary:
         while True:
             time.sleep(LOOK_EVERY_S)
             with self._lock:
-                self._is_looking = bool(self._open)
-            if not self._is_looking:
-                return
-            self._heed(self._noted() or [])
-            self._note_down()
+                if not self._open:
+                    self._is_looking = False
+                    return
+            try:
+                self._heed(self._noted() or [])
+                self._note_down()
+            except Exception as fault:  # the next look may do
+                self._tell(f"a look at the note failed: {fault!r}", fault)
+
+    async def _asked(self, work: Callable[[], _T]) -> _T | None:
+        """What the note says; None: it does not answer in time, and no connection waits for it."""
+        try:
+            return await self._aside.run(work, NOTE_S)
+        except TimeoutError:
+            self._tell("the note does not answer; what others have seen is not known")
+            return None
 
     def _noted(self) -> list[Sighting] | None:
         """None: there is no note, or no reading it. It is only what others knew."""
@@ -224,22 +240,23 @@ class Primary:
         except (OSError, Unavailable) as refused:
             self._tell(f"it could not be noted: {refused}")
 
-    def _take_its_place(self, found: Sighting) -> None:
+    async def _take_its_place(self, found: Sighting) -> None:
         """Else every other process of the data folder would refuse the server that this one uses.
         Raises `Unavailable`."""
         assert self.note is not None
+        add = functools.partial(self.note.add, found, last=True, wait_s=_LOCK_OF_START_S)
         try:
-            self.note.add(found, last=True, wait_s=_LOCK_OF_START_S)
+            await self._aside.run(add, _LOCK_OF_START_S + NOTE_S)
         except (OSError, Unavailable) as refused:
             raise Unavailable(
                 f"The database is another server than {self.note.path} names, and it cannot be"
                 " noted there."
             ) from refused
 
-    def _tell(self, line: str) -> None:
+    def _tell(self, line: str, fault: Exception | None = None) -> None:
         if line not in self.told:
             self.told.add(line)
-            _log.warning("the database's timeline: %s", line)
+            _log.warning("the database's timeline: %s", line, exc_info=fault)
 
 
 _KNOWN: dict[str, Primary] = {}  # of this process; by address
