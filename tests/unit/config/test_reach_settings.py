@@ -65,6 +65,16 @@ def test_a_parameter_that_libpq_alone_knows_is_named(parameter: str) -> None:
         )
 
 
+@pytest.mark.parametrize("where", ["/x", "/x?port=5432", "/x?host=", "/x?service=main", ""])
+def test_a_host_that_the_surroundings_would_name_is_asked_for(where: str) -> None:
+    """PGHOST, a file of services, or a socket: whose server it is has to stand in the URL."""
+    for setting in ("database_url", "pgvector_url"):
+        url = f"postgresql://one:hidden@{where}"
+        (problem,) = reach_problems(Settings(**{setting: url}))
+        assert problem.startswith(f"TENANTRY_{setting.upper()} names no host: ")
+        assert "hidden" not in problem
+
+
 PORTS = ["abc", "121409", "99999", "65536", "0", "-1", "5_432", "%35abc", "\u0665", "5432:5432"]
 
 

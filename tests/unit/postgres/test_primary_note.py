@@ -160,6 +160,18 @@ def test_the_note_is_bounded_and_keeps_what_is_worked_with(
     asyncio.run(run())
 
 
+def test_looks_at_copies_take_each_others_place(tmp_path: Path) -> None:
+    """The production's line is the oldest, and no process of it runs here meanwhile."""
+    assert start(tmp_path, 7, 2) == ""
+    assert start(tmp_path, 8, 1, THERE) == ""
+    for number in range(LINES_MAX + 1):
+        assert start(tmp_path, 7, 3, f"copy{number}:1") == ""
+    assert len(lines(tmp_path)) == LINES_MAX
+    assert lines(tmp_path)[:2] == [f"7/2 {HERE}", f"8/1 {THERE}"]
+    assert lines(tmp_path)[-1] == f"7/3 copy{LINES_MAX}:1"
+    assert "its timeline is 1" in start(tmp_path, 7, 1)
+
+
 def test_what_is_no_line_is_passed_over(tmp_path: Path) -> None:
     damaged = (
         b"\xff\x00\n7/2/1\nseven/2 db1:5432\n7/9 db1:5432,\xffb2:5432\n7/9 db1:5432,h\xc3\xb6st:1\n"

@@ -25,8 +25,9 @@ from tenantry.adapters.postgres.errors import (
     RoleTooStrong,
     ServerTooOld,
 )
-from tenantry.adapters.postgres.one_primary import Primary, hosts_of, primary_of
+from tenantry.adapters.postgres.one_primary import Primary, primary_of
 from tenantry.adapters.postgres.outages import outages_are_unavailable
+from tenantry.adapters.postgres.url_hosts import hosts_of
 from tenantry.domain.errors import Unavailable
 
 MAJOR_MIN = 16  # the first with GRANT … WITH INHERIT, SET, which the roles use
@@ -64,7 +65,7 @@ async def _connect(dsn: str, options: dict[str, Any]) -> Any:
     primary, left, refused, why = primary_of(dsn), hosts_of(dsn), None, ""
     while True:
         try:
-            connection = await _open(dsn, options | _only(left if refused else []))
+            connection = await _open(dsn, options | _only(left))
         except OSError as away:
             if refused is None:
                 raise
@@ -106,6 +107,7 @@ async def _refusal(primary: Primary | None, connection: Any, options: dict[str, 
 
 
 def _only(hosts: list[tuple[str, int]]) -> dict[str, Any]:
+    """These and no others, whatever PGHOST and PGPORT say."""
     if not hosts:
         return {}
     return {"host": [host for host, _ in hosts], "port": [port for _, port in hosts]}

@@ -23,14 +23,12 @@ import asyncio
 import contextlib
 import functools
 import logging
-import re
 import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, TypeVar
-from urllib.parse import parse_qsl, unquote, urlsplit
 from weakref import WeakKeyDictionary
 
 import asyncpg
@@ -44,6 +42,7 @@ from tenantry.adapters.postgres.primary_note import (
     hosts_told,
     of_hosts,
 )
+from tenantry.adapters.postgres.url_hosts import hosts_of
 from tenantry.domain.errors import Unavailable
 from tenantry.ports.objects import Files
 
@@ -51,8 +50,6 @@ LOOK_EVERY_S: Final = 1.0
 NOTE_S: Final = 1.0  # that a connection waits for the note; the looks read it later
 LOCK_S: Final = 0.2  # for who else writes the note; the next look tries again
 _LOCK_OF_START_S: Final = 10.0  # of a start, which has no next look
-_PORT: Final = 5432
-_HOST: Final = re.compile(r"\[([^\[\]]+)\](?::(.*))?|([^:]+)(?::(.*))?")
 # The timeline of the log that is written: the control file follows with the next checkpoint.
 _WHICH: Final = """
 SELECT c.system_identifier AS server,
@@ -266,7 +263,7 @@ def primary_of(dsn: str) -> Primary | None:
     """What is known of the server that a URL leads to. None where nothing is to be known: behind
     a socket of this machine."""
     hosts = hosts_of(dsn)
-    if all(name.startswith("/") for name, _ in hosts):  # or there are none: the driver's default
+    if all(name.startswith("/") for name, _ in hosts):
         return None
     told = [host_of(*each) for each in hosts]
     return _KNOWN.setdefault(",".join(told), Primary(frozenset(told)))
@@ -282,25 +279,3 @@ def note_primary(url: str, folder: Path, files: Files, *, may_change: bool = Fal
     if (primary := primary_of(url)) is not None:
         primary.note = PrimaryNote(folder / NAME, files)
         primary.may_change = primary.may_change or may_change
-
-
-def hosts_of(dsn: str) -> list[tuple[str, int]]:
-    """The hosts between commas and their ports, as asyncpg reads them."""
-    parts = urlsplit(dsn)
-    servers, ports = parts.netloc.rpartition("@")[2], list[str]()
-    is_quoted = bool(servers)
-    if not servers:
-        given = dict(parse_qsl(parts.query))
-        servers = given.get("host", "")
-        ports = given["port"].split(",") if given.get("port") else []
-    found = []
-    for at, server in enumerate(servers.split(",") if servers else ()):
-        if (parsed := _HOST.fullmatch(server)) is None:
-            return []
-        name, port = parsed[1] or parsed[3], parsed[2] or parsed[4]
-        if ports:
-            port = ports[at if len(ports) > 1 else 0]
-        if is_quoted:
-            name, port = unquote(name), unquote(port or "")
-        found.append((name, int(port) if port else _PORT))
-    return found

@@ -5,8 +5,9 @@ led there. Of the lines that share a host with a URL the last names the server t
 works with there; the others keep what is known of servers that were there before, or elsewhere. A
 line without hosts, as an older version wrote it, is of whichever URL is asked about.
 
-Invariants: a line's timeline never goes back. A line of other hosts is never touched, but for the
-oldest one where there are more than `LINES_MAX`.
+Invariants: a line's timeline never goes back. A line of other hosts is never touched, but for one
+where there are more than `LINES_MAX`: the last of the same server, so that looks at copies take
+each other's place and not the production's, else the oldest.
 """
 
 from __future__ import annotations
@@ -75,7 +76,8 @@ class PrimaryNote:
             if at is not None:
                 seen = max(seen, noted.pop(at), key=lambda each: each.timeline)
             else:
-                noted = noted[1 - LINES_MAX :]
+                if len(noted) >= LINES_MAX:
+                    noted.pop(_least(noted, seen))
                 theirs = (at for at, line in enumerate(noted) if of_hosts([line], seen.hosts))
                 at = next(theirs, len(noted))
             noted.insert(len(noted) if last else at, seen)
@@ -104,8 +106,8 @@ class PrimaryNote:
 
 
 def host_of(name: str, port: int) -> str:
-    """As a line has it."""
-    return f"{quote(name, safe=':')}:{port}"
+    """As a line has it: a name in small letters, a socket's path as it is."""
+    return f"{quote(name if name.startswith('/') else name.lower(), safe=':')}:{port}"
 
 
 def hosts_told(hosts: frozenset[str]) -> str:
@@ -115,6 +117,16 @@ def hosts_told(hosts: frozenset[str]) -> str:
 def of_hosts(noted: Sequence[Sighting], hosts: frozenset[str]) -> list[Sighting]:
     """Those of a URL that shares a host with these, or whose is not known, in order."""
     return [each for each in noted if not each.hosts or not each.hosts.isdisjoint(hosts)]
+
+
+def _least(noted: Sequence[Sighting], seen: Sighting) -> int:
+    """Which line has to go for that sighting."""
+    copies = (
+        at
+        for at, line in reversed(list(enumerate(noted)))
+        if line.server == seen.server and line.hosts.isdisjoint(seen.hosts)
+    )
+    return next(copies, 0)
 
 
 def _to_line(seen: Sighting) -> str:

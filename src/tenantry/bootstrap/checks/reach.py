@@ -98,8 +98,15 @@ def _check_dsn(url: str | None) -> None:
         raise ValueError(_FORM) from None
     if parts.scheme not in ("postgresql", "postgres"):
         raise ValueError(_FORM)
-    _check_servers(parts.netloc.rpartition("@")[2], unquote)
-    for name, value in parse_qsl(parts.query, keep_blank_values=True):
+    given = parse_qsl(parts.query, keep_blank_values=True)
+    servers = parts.netloc.rpartition("@")[2]
+    if not servers and not dict(given).get("host"):
+        raise ValueError(
+            "names no host: write it before the database, or the folder of a socket as"
+            " ?host=/run/postgresql"
+        )
+    _check_servers(servers, unquote)
+    for name, value in given:
         if name in _LIBPQ_ALONE:
             raise ValueError(f"has the parameter {name}, which libpq alone knows: leave it away")
         if name in _TLS_FILES and not Path(value).is_file():
