@@ -68,7 +68,8 @@ class Databases:
         `dsn_for` is asked anew for each connection: an embedded server's port may change.
         Raises SchemaNewer, MigrationEdited, MigrationsMissing; Unavailable where no server that
         writes is in reach, or it lets nobody in or must not be used: its cause is LoginRefused,
-        NotDurable, ServerTooOld, EncodingUnfit, PoolerBetween or RoleTooStrong then.
+        NotDurable, ServerTooOld, EncodingUnfit, PoolerBetween, RoleTooStrong or WrongServer
+        then.
         """
         pools: dict[PoolRole, Any] = {}
         try:

@@ -24,9 +24,10 @@ from tenantry.adapters.postgres.errors import (
     PoolerBetween,
     RoleTooStrong,
     ServerTooOld,
+    WrongServer,
 )
 from tenantry.adapters.postgres.one_primary import Primary, primary_of
-from tenantry.adapters.postgres.outages import outages_are_unavailable
+from tenantry.adapters.postgres.outages import outages_are_unavailable, why
 from tenantry.adapters.postgres.url_hosts import hosts_of
 from tenantry.domain.errors import Unavailable
 
@@ -44,6 +45,8 @@ _REFUSALS = (
     asyncpg.InsufficientPrivilegeError,
     asyncpg.InvalidCatalogNameError,
 )
+# What may come of the next host.
+_FAILURES = (OSError, DatabaseError, asyncpg.PostgresError, asyncpg.InternalClientError)
 _STARTUP = "startup parameter"  # as PgBouncer names a setting that it does not pass on
 _TOLD_S = 60.0  # as asyncpg gives a connection, where its user names no time
 _log = logging.getLogger(__name__)
@@ -53,26 +56,34 @@ async def connect(dsn: str, **options: Any) -> Any:
     """`asyncpg.connect` to the primary, with any session's settings in `server_settings`. Its
     `timeout` is of all hosts together.
 
-    Raises ServerTooOld, EncodingUnfit, PoolerBetween or, where only an old primary answers,
-    Unavailable beside what asyncpg raises.
+    Raises ServerTooOld, EncodingUnfit, PoolerBetween or, where a server that answers is not the one
+    and no other host will do, WrongServer beside what asyncpg raises.
     """
-    async with asyncio.timeout(options.get("timeout") or _TOLD_S):
-        return await _connect(dsn, options)
+    primary, refused = primary_of(dsn), list[str]()
+    try:
+        async with asyncio.timeout(options.get("timeout") or _TOLD_S):
+            connection = await _connect(dsn, primary, refused, options)
+    except _FAILURES as failure:
+        if not refused:
+            raise
+        raise WrongServer(f"{_told(refused)} No other host will do: {why(failure)}") from None
+    if connection is None:
+        raise WrongServer(_told(refused))
+    if primary is not None:
+        for line in refused:
+            if line not in primary.told:
+                primary.told.add(line)
+                _log.error("the database at %s", line)
+    return connection
 
 
-async def _connect(dsn: str, options: dict[str, Any]) -> Any:
-    """Each turn has one host less."""
-    primary, left, refused, why = primary_of(dsn), hosts_of(dsn), None, ""
+async def _connect(
+    dsn: str, primary: Primary | None, refused: list[str], options: dict[str, Any]
+) -> Any:
+    """None: each that answers is refused. Each turn has one host less."""
+    left = hosts_of(dsn)
     while True:
-        try:
-            connection = await _open(dsn, options | _only(left))
-        except OSError as away:
-            if refused is None:
-                raise
-            raise Unavailable(
-                f"The database at {_shown(refused)} is not used: {why}. The other host is out"
-                f" of reach: {away.strerror or away}."
-            ) from away
+        connection = await _open(dsn, options | _only(left))
         try:
             _check(connection)
             found = await _refusal(primary, connection, options)
@@ -83,27 +94,25 @@ async def _connect(dsn: str, options: dict[str, Any]) -> Any:
             return connection
         connection.terminate()
         address = connection._addr
-        refused, why = (refused, why) if refused else (address, found)
+        refused.append(f"{_shown(address)} is not used: {found}")
         others = [host for host in left if _address_of(*host) != address]
         if not others or len(others) == len(left):
-            raise Unavailable(f"The database at {_shown(refused)} is not used: {why}.")
+            return None
         left = others
 
 
 async def _refusal(primary: Primary | None, connection: Any, options: dict[str, Any]) -> str | None:
-    """Why it is not the one server, which the log has once for each reason."""
+    """Why it is not the one server."""
     if primary is None:
         return None
     try:
-        why = await primary.refusal(connection, options.get("timeout") or _TOLD_S)
+        return await primary.refusal(connection, options.get("timeout") or _TOLD_S)
     except _OF_A_POOLER as reason:
         raise PoolerBetween() from reason
-    if why is not None and (line := f"{_shown(connection._addr)} is not used: {why}") not in (
-        primary.told
-    ):
-        primary.told.add(line)
-        _log.error("the database at %s", line)
-    return why
+
+
+def _told(refused: list[str]) -> str:
+    return " ".join(f"The database at {line}." for line in refused)
 
 
 def _only(hosts: list[tuple[str, int]]) -> dict[str, Any]:

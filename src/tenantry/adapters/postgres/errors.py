@@ -8,7 +8,7 @@ DatabaseError
 │   ├── MigrationEdited     ├── SchemaNewer       └── MigrationBroken
 ├── NotDurable             ├── RolesTaken             ├── LoginRefused
 ├── ServerTooOld           ├── EncodingUnfit          ├── PoolerBetween
-├── PgvectorMissing
+├── PgvectorMissing        ├── RoleTooStrong          ├── WrongServer
 └── TenantMissing
 """
 
@@ -90,6 +90,10 @@ class EncodingUnfit(DatabaseError):
 
 class PoolerBetween(DatabaseError):
     """A connection pooler stands before the server; name the server itself in the URL."""
+
+
+class WrongServer(DatabaseError):
+    """The server that answers is not the one that is worked with, and no other host will do."""
 
 
 class PgvectorMissing(DatabaseError):
