@@ -43,8 +43,15 @@ def test_columns_without_anything_in_them_are_left_out(capsys: pytest.CaptureFix
     assert [line.split() for line in capsys.readouterr().out.splitlines()] == [["a"], ["1"], ["–"]]
     print_table(("a", "b"), [(1, None)])
     assert capsys.readouterr().out.split() == ["a", "b", "1", "–"]
-    print_table(("a", "b"), [], without_empty=True)
-    assert capsys.readouterr().out.split() == ["a", "b"]
+    for rows in ([], [(None, "")]):
+        print_table(("a", "b"), rows, without_empty=True)
+        assert capsys.readouterr().out.split() == ["a", "b", *("–" for _ in rows)]
+
+
+def test_a_row_has_a_cell_for_each_column() -> None:
+    for row in ((1, 2, 3), (1,)):
+        with pytest.raises(ValueError, match="zip"):
+            print_table(("a", "b"), [row])
 
 
 def test_true_and_false_are_yes_and_no(capsys: pytest.CaptureFixture[str]) -> None:

@@ -87,15 +87,14 @@ def print_table(
     """A line for each row, without boxes, figures to the right; a block for each row where no
     line of the terminal can hold it. No figure, instant or id is ever broken.
 
-    `without_empty`: columns in which no row has anything are left out.
+    `without_empty`: columns in which no row has anything are left out, unless that is all of them.
     """
     from tenantry.entrypoints.cli.layout import folded
 
-    shown = [[_text(cell) for cell in row] for row in rows]
-    if without_empty and shown:
-        told = [
-            at for at in range(len(columns)) if any(row[at] not in ("", NOTHING) for row in shown)
-        ]
+    shown = [[_text(cell) for _, cell in zip(columns, row, strict=True)] for row in rows]
+    places = range(len(columns))
+    told = [at for at in places if any(row[at] not in ("", NOTHING) for row in shown)]
+    if without_empty and told:
         columns = [columns[at] for at in told]
         shown = [[row[at] for at in told] for row in shown]
     console = plain_console()
