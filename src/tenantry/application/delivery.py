@@ -166,10 +166,10 @@ class Deliverer:
             "at": now.astimezone(UTC).isoformat(),
         }
         day = now.astimezone(UTC).date().isoformat()
-        told = await self._deliveries.report(Notice(PLATFORM, LATE_NOTICE, day, body))
-        if told:
-            _log.warning("alert: %s: tenantry stripe waiting", summary)
-        return told
+        if await self._deliveries.report(Notice(PLATFORM, LATE_NOTICE, day, body)) is None:
+            return False
+        _log.warning("alert: %s: tenantry stripe waiting", summary)
+        return True
 
     def _ended(self, sink: str, _: asyncio.Task[None]) -> None:
         del self._lanes[sink]

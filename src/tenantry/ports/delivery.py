@@ -174,8 +174,8 @@ class Deliveries(Protocol):
         """What those sinks do not have of notices older than that, unless it was dismissed."""
         ...
 
-    async def report(self, notice: Notice) -> bool:
-        """Puts a notice into the outbox. False: it was there before."""
+    async def report(self, notice: Notice) -> UUID | None:
+        """Puts a notice into the outbox; returns its id. None: it was there before."""
         ...
 
     async def purge(self, before: datetime, limit: int, keep_dead: Sequence[str] = ()) -> int:
@@ -188,8 +188,10 @@ class Deliveries(Protocol):
 class NoticeDesk(Protocol):
     """What an operator sees and does."""
 
-    async def listed(self, state: str | None, limit: int) -> list[Listed]:
-        """The newest first."""
+    async def listed(
+        self, state: str | None, limit: int, notice_id: UUID | None = None
+    ) -> list[Listed]:
+        """The newest first, of one notice or of all."""
         ...
 
     async def retry(self, notice_id: UUID, sink: str | None, now: datetime) -> int:
@@ -206,7 +208,7 @@ class NoticeDesk(Protocol):
         """To a sink that it was not routed to, or where it is dead. False: nothing to do."""
         ...
 
-    async def report(self, notice: Notice) -> bool:
+    async def report(self, notice: Notice) -> UUID | None:
         """As `Deliveries.report`."""
         ...
 
@@ -219,7 +221,8 @@ class NoticeDesk(Protocol):
         ...
 
     async def counts(self) -> Mapping[str, int]:
-        """How many deliveries are `dead` and `pending`; without those that were dismissed."""
+        """How many deliveries are `dead` and `pending`; without those that were dismissed, and
+        without those of tests."""
         ...
 
     async def link_stripe(self, tenant_id: TenantId, customer_id: str) -> None: ...

@@ -13,6 +13,7 @@ from typing import Final
 from tenantry.domain.ids import TenantId
 
 PLATFORM: Final = TenantId("")  # the tenant of a notice that concerns none
+TEST_NOTICE: Final = "platform.test"  # says nothing: whoever has it hears of notices
 
 
 @dataclass(frozen=True, slots=True)

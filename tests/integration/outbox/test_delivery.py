@@ -31,6 +31,7 @@ from tenantry.application.delivery import (
 )
 from tenantry.domain.backoff import ATTEMPTS_MAX, GIVE_UP_AFTER
 from tenantry.ports.delivery import Delivery, DeliveryFailed, Route
+from tenantry.ports.outbox import PLATFORM, TEST_NOTICE, Notice
 
 ALL = Route("webhook", EVERYTHING)
 
@@ -152,6 +153,24 @@ def test_what_is_dismissed_is_counted_no_more_until_it_is_begun_anew(database: D
         assert await desk.retry(notice, None, clock.now()) == 2
         await run_rounds(worker)
         assert {row.state for row in await desk.listed(None, 10)} == {"delivered"}
+
+    in_world(database, body)
+
+
+def test_a_test_is_told_by_its_id_and_counted_nowhere(database: Database) -> None:
+    async def body(world: World) -> None:
+        sink = Recorder(*(DeliveryFailed("gone", final=True) for _ in range(2)))
+        desk = PostgresDeliveries(world.databases.control)
+        first, second = [
+            await desk.report(Notice(PLATFORM, TEST_NOTICE, key, {})) for key in ("one", "two")
+        ]
+        assert await desk.report(Notice(PLATFORM, TEST_NOTICE, "one", {})) is None
+        worker = deliverer(world, around(sink), StillClock())
+        await run_rounds(worker)
+        for test in (first, second):
+            [row] = await desk.listed(None, 1, test)
+            assert (row.notice_id, row.state) == (test, "dead")
+        assert await desk.counts() == {"dead": 0, "pending": 0}
 
     in_world(database, body)
 

@@ -1,4 +1,4 @@
-"""A test of notices tells which sinks the worker has, and does not wait for ever."""
+"""A test of notices tells which sinks the worker has, waits for no other, and not for ever."""
 
 from __future__ import annotations
 
@@ -11,34 +11,34 @@ from uuid import UUID
 
 import pytest
 
-from tenantry.application.notice_test import TEST_NOTICE, tell_test
+from tenantry.application.notice_test import tell_test
 from tenantry.ports.delivery import Listed
-from tenantry.ports.outbox import PLATFORM, Notice
+from tenantry.ports.outbox import PLATFORM, TEST_NOTICE, Notice
 
 AT = datetime(2026, 12, 1, tzinfo=UTC)
-NEW = Listed(UUID(int=2), PLATFORM, None, TEST_NOTICE, AT, None, "new", 0, None, None)
-EARLIER = replace(NEW, notice_id=UUID(int=1), sink="mail", state="delivered")
-OTHER = replace(NEW, notice_id=UUID(int=3), kind="platform.clock_skew")
+OWN, ANOTHER = UUID(int=2), UUID(int=3)
+NEW = Listed(OWN, PLATFORM, None, TEST_NOTICE, AT, None, "new", 0, None, None)
 
 
 @dataclass
 class Desk:
-    """A worker that has come further each time somebody looks."""
+    """A worker that has come further each time somebody looks, and a test that runs beside."""
 
     steps: Sequence[Sequence[Listed]]
     reported: list[Notice] = field(default_factory=list)
     looks: int = 0
 
-    async def report(self, notice: Notice) -> bool:
+    async def report(self, notice: Notice) -> UUID:
         self.reported.append(notice)
-        return True
+        return OWN
 
-    async def listed(self, state: str | None, limit: int) -> list[Listed]:
-        if not self.reported:
-            return [OTHER, EARLIER]
+    async def listed(
+        self, state: str | None, limit: int, notice_id: UUID | None = None
+    ) -> list[Listed]:
         rows = self.steps[min(self.looks, len(self.steps) - 1)]
         self.looks += 1
-        return [OTHER, *rows, EARLIER]
+        beside = [replace(NEW, notice_id=ANOTHER, sink="mail", state="pending")]
+        return [row for row in [*beside, *rows] if notice_id in (None, row.notice_id)]
 
 
 def told(desk: Desk, patience_s: float = 20) -> Sequence[Listed]:
@@ -63,7 +63,7 @@ def at(sink: str | None, state: str, error: str | None = None) -> Listed:
     ids=["nobody", "everybody", "one fails", "one refuses"],
 )
 def test_it_is_told_as_soon_as_it_is_known(end: list[Listed]) -> None:
-    desk = Desk([[NEW], [at("mail", "pending"), at("webhook", "pending")], end, [OTHER]])
+    desk = Desk([[NEW], [at("mail", "pending"), at("webhook", "pending")], end, []])
     assert told(desk) == end
     (notice,) = desk.reported
     assert (notice.tenant_id, notice.kind) == (PLATFORM, TEST_NOTICE)

@@ -21,4 +21,4 @@ class PostgresTime(Pooled):
 
     async def report(self, notice: Notice) -> bool:
         async with self._transaction() as connection:
-            return await enqueue(connection, notice)
+            return await enqueue(connection, notice) is not None

@@ -24,7 +24,7 @@ from tenantry.ports.delivery import (
     Route,
     StripeLink,
 )
-from tenantry.ports.outbox import Notice
+from tenantry.ports.outbox import TEST_NOTICE, Notice
 
 
 class PostgresDeliveries(Pooled):
@@ -69,15 +69,18 @@ class PostgresDeliveries(Pooled):
     async def overdue(self, sinks: Sequence[str], before: datetime) -> Overdue:
         return Overdue(**(await self._fetch("overdue", list(sinks), before))[0])
 
-    async def report(self, notice: Notice) -> bool:
+    async def report(self, notice: Notice) -> UUID | None:
         async with self._transaction() as connection:
             return await enqueue(connection, notice)
 
     async def owed(self, sink: str, limit: int) -> list[Owed]:
         return [Owed(**row) for row in await self._fetch("owed", sink, limit)]
 
-    async def listed(self, state: str | None, limit: int) -> list[Listed]:
-        return [Listed(**row) for row in await self._fetch("listed", state, limit)]
+    async def listed(
+        self, state: str | None, limit: int, notice_id: UUID | None = None
+    ) -> list[Listed]:
+        rows = await self._fetch("listed", state, limit, notice_id)
+        return [Listed(**row) for row in rows]
 
     async def retry(self, notice_id: UUID, sink: str | None, now: datetime) -> int:
         return await self._execute("retry", notice_id, sink, now)
@@ -89,7 +92,7 @@ class PostgresDeliveries(Pooled):
         return await self._change("send", notice_id, sink, now)
 
     async def counts(self) -> Mapping[str, int]:
-        return dict((await self._fetch("counts"))[0])
+        return dict((await self._fetch("counts", TEST_NOTICE))[0])
 
     async def link_stripe(self, tenant_id: TenantId, customer_id: str) -> None:
         """Raises `BadRequest` where it is no customer's id, or another tenant's."""

@@ -36,7 +36,7 @@ class PostgresLogReadings(Pooled):
 
     async def tell(self, notice: Notice) -> bool:
         async with self._transaction() as connection:
-            return await enqueue(connection, notice)
+            return await enqueue(connection, notice) is not None
 
 
 def _to_waiting(row: dict[str, Any]) -> Waiting:

@@ -66,7 +66,7 @@ def test(json_output: bool) -> None:
     if json_output:
         print_json([dataclasses.asdict(row) for row in rows])
     else:
-        print_table(_COLUMNS, map(dataclasses.astuple, rows), without_empty=True)
+        print_table(_COLUMNS, map(_row, rows), without_empty=True)
     states = {row.state for row in rows}
     if "new" in states:
         raise click.ClickException(
@@ -77,6 +77,9 @@ def test(json_output: bool) -> None:
             "the worker knows neither a webhook nor mail: it reads its settings when it starts, so"
             " start `tenantry serve` again where they are set"
         )
+    if dead := [f"{row.sink}: {row.last_error}" for row in rows if row.state == "dead"]:
+        told = "; ".join(dead)
+        raise click.ClickException(f"given up: {told}; mend it and run the test again")
     if states != {"delivered"}:
         raise click.ClickException("not everybody has it; it is tried again: `notices list`")
 

@@ -145,7 +145,8 @@ SELECT n.notice_id, n.tenant_id,
        coalesce(d.attempts, 0) AS attempts,
        CASE WHEN d.state = 'pending' THEN d.next_at END AS next_at, d.last_error
 FROM tenantry.notice n LEFT JOIN tenantry.delivery d USING (tenant_id, notice_id)
-WHERE $1::text IS NULL OR d.state = $1 AND d.next_at < 'infinity'
+WHERE ($1::text IS NULL OR d.state = $1 AND d.next_at < 'infinity')
+  AND ($3::uuid IS NULL OR n.notice_id = $3)
 ORDER BY n.created_at DESC, n.notice_id, d.sink LIMIT $2;
 
 -- name: retry
@@ -196,9 +197,12 @@ SET state = 'pending', ended_at = NULL, attempts = 0, since = $3,
 WHERE delivery.state = 'dead';
 
 -- name: counts
+-- But for notices of kind $1: what a test finds is told to whoever runs it.
 SELECT count(*) FILTER (WHERE state = 'dead' AND next_at < 'infinity')::int AS dead,
        count(*) FILTER (WHERE state = 'pending')::int AS pending
-FROM tenantry.delivery WHERE state <> 'delivered';
+FROM tenantry.delivery d WHERE state <> 'delivered' AND NOT EXISTS (
+  SELECT FROM tenantry.notice n
+  WHERE n.tenant_id = d.tenant_id AND n.notice_id = d.notice_id AND n.kind = $1);
 
 -- name: link_stripe
 INSERT INTO tenantry.stripe_customer (tenant_id, customer_id) VALUES ($1, $2)
