@@ -158,7 +158,7 @@ def die_after_one_posting(stack: MeteredStack, monkeypatch: pytest.MonkeyPatch) 
         one_round(stack)
 
 
-def test_a_bucket_that_is_not_there_is_named_in_the_refusal_and_in_the_list(
+def test_a_bucket_that_is_not_there_is_named_in_the_refusal_and_told_of_in_the_list(
     metered: MeteredStack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tenant = metered.tenant()
