@@ -189,13 +189,13 @@ async def _submit(ports: BatchPorts, found: OpenJob) -> bool:
 
 
 async def _settle(ports: BatchPorts, found: OpenJob, document: dict[str, Any]) -> bool:
-    job, status = found.job, str(document["status"])
+    job, status, why = found.job, str(document["status"]), _why(document)
     try:
         output = await _output(ports, job)
     except _Away as problem:
         if not _given_up(found):
             raise
-        message = f"{status}: no output was read: {problem}"
+        message = f"{status}: no output was read: {problem}{why}"
         return await _end_if_given_up(ports, found, message, is_sure=False)
     lines = [line for line in output.split(b"\n") if line.strip()]
     seen: dict[int, bool] = {}
@@ -206,12 +206,18 @@ async def _settle(ports: BatchPorts, found: OpenJob, document: dict[str, Any]) -
     if processed > len(seen):
         told = f"processed {processed} records, and its output tells of {len(seen)}"
         _log.warning("alert: batch %s %s", job.request_id, told)
-        return await _end_if_given_up(ports, found, f"{status}: {told}", answered)
+        return await _end_if_given_up(ports, found, f"{status}: {told}{why}", answered)
     missing = [call for call in range(job.records) if call not in seen]
     await _give_back(ports, job, status, missing)
     await _forget_input(ports, found)
-    message = f"{status}: {len(seen)} of {job.records} records, {answered} answered"
+    message = f"{status}: {len(seen)} of {job.records} records, {answered} answered{why}"
     return await _end(ports, job, "settled", message, answered)
+
+
+def _why(document: dict[str, Any]) -> str:
+    """What Bedrock says of a job that did not complete, behind what became of its records."""
+    said = document.get("message")
+    return "" if document["status"] == "Completed" or not said else f": {printable(said)}"
 
 
 def _processed(document: dict[str, Any], records: int) -> int:

@@ -64,6 +64,24 @@ def test_what_was_never_reached_is_given_back() -> None:
     assert set(world.endings().values()) == {"released"} and world.job.state == "settled"
 
 
+def test_why_bedrock_ended_a_job_is_kept() -> None:
+    said = "The role cannot read s3://b/x/\nrecords.jsonl."
+    for status, end in (("Failed", ": The role cannot read s3://b/x/?records.jsonl."),
+                        ("Completed", "")):  # fmt: skip
+        world = World(status={"status": status, "message": said})
+        assert world.round() == 1
+        assert world.job.message == f"{status}: 0 of 4 records, 0 answered{end}"
+    for nothing in ({}, {"message": None}, {"message": ""}):
+        world = World(status={"status": "Stopped", **nothing})
+        assert world.round() == 1
+        assert world.job.message == "Stopped: 0 of 4 records, 0 answered"
+    unread = given_up(status={"status": "Failed", "message": said}, away={"get"})
+    hidden = given_up(status={"status": "Expired", "message": said, "processedRecordCount": 3})
+    for world in (unread, hidden):
+        assert world.round() == 1
+        assert world.job.message.endswith(": The role cannot read s3://b/x/?records.jsonl.")
+
+
 def test_output_that_hides_records_gives_nothing_back() -> None:
     world = World(status=completed(4), objects={OUTPUT: answered(0) + b"\n" + answered(9)})
     assert world.round() == 0
