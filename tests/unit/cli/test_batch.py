@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from click.testing import CliRunner
+from tests.support.batch_world import JOB
 
 from tenantry.bootstrap.commands import control
+from tenantry.entrypoints.cli import batch as command
 from tenantry.entrypoints.cli.batch import batch
 
 BODY = {"messages": [{"role": "user", "content": [{"text": "hello"}]}]}
@@ -76,6 +79,17 @@ def test_two_records_of_one_name_are_refused(tmp_path: Path) -> None:
     said = refusal(tmp_path, named("A1"), named("A2"), GOOD, GOOD, named("A1"))
     assert "line 5: its `recordId` is that of line 1" in said
     assert "line 2: `recordId` must be a string" in refusal(tmp_path, GOOD, named(7))
+
+
+def test_the_list_says_nothing_where_nothing_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    refused = replace(JOB, state="refused", message="not admitted")
+    monkeypatch.setattr(command, "run_with_batches", lambda _: [JOB, refused])
+    done = CliRunner().invoke(batch, ["list", "acme"])
+    assert [line.rstrip().split(maxsplit=4) for line in done.output.splitlines()] == [
+        ["id", "state", "model", "records", "message"],
+        [str(JOB.request_id), "running", "claude", "4", "–"],
+        [str(JOB.request_id), "refused", "claude", "4", "not admitted"],
+    ]
 
 
 def test_the_list_asks_in_one_go(monkeypatch: pytest.MonkeyPatch) -> None:
