@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -30,6 +31,17 @@ def check_endpoint(url: str) -> None:
         raise ValueError("must be an http or https URL")
     if "@" in parts.netloc or parts.path not in ("", "/") or parts.query or parts.fragment:
         raise ValueError("must be a URL of a host alone, with no user and no path")
+
+
+def is_on_this_machine(url: str) -> bool:
+    """Whether nobody else can answer there: a loopback address, or the name of one."""
+    host = urlsplit(url).hostname or ""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def s3_location(url: str) -> tuple[str, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -83,6 +84,26 @@ def test_a_failure_is_told_in_a_line_without_what_was_asked_for(
     if not denied:
         line = "The bucket cannot be reached: s3://bbb in us-east-1: error sending request"
         assert told(refused.value) == line
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::1]"])
+def test_amazon_is_not_asked_for_a_placement_that_is_answered_here(
+    server: S3Server, host: str, tmp_path: Path
+) -> None:
+    here = replace(UPSTREAM, endpoint_url=f"http://{host}:4566")
+    server.objects["bbb/x"] = b"there"
+    amazon = at(server.url)
+    for away in (amazon.put(here, "s3://bbb/x", b"y"), amazon.get(here, "s3://bbb/x")):
+        with pytest.raises(Unavailable) as refused:
+            asyncio.run(away)
+        said = told(refused.value)
+        assert said is not None and said.startswith("The bucket cannot be reached: s3://bbb: ")
+        assert "set TENANTRY_S3_FOLDER" in said
+        assert "TENANTRY" not in refused.value.message, "a tenant may read it"
+    asyncio.run(UriBuckets({}, tmp_path).put(here, "s3://bbb/x", b"y"))
+    assert (tmp_path / "bbb" / "x").read_bytes() == b"y"
+    elsewhere = replace(UPSTREAM, endpoint_url="https://bedrock.example.com")
+    assert asyncio.run(amazon.get(elsewhere, "s3://bbb/x")) == b"there"
 
 
 @pytest.mark.parametrize("what", ["get", "put", "delete"])

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import os
 import shlex
 import signal
-import socket
 from collections.abc import Callable, Iterator, Mapping
 from datetime import timedelta
 from pathlib import Path
@@ -24,7 +22,7 @@ from tenantry.entrypoints.api_client import Api, Reply
 from tenantry.entrypoints.demo import acts, oracle, walk
 from tenantry.entrypoints.demo.cast import Player
 from tenantry.entrypoints.demo.farewell import print_how_to_go_on
-from tenantry.entrypoints.demo.ground import claim, emulator_port
+from tenantry.entrypoints.demo.ground import claim
 from tenantry.entrypoints.demo.show import Failed, Show
 from tenantry.ports.ledger import ProviderUsage
 
@@ -136,26 +134,6 @@ def test_a_data_folder_of_the_demo_is_taken_up_again_also_after_a_walk_that_brok
     (home / "control").mkdir()
     (home / "accounts").mkdir()
     assert claim(Settings(home=home)) == home
-
-
-def test_the_folder_of_the_demos_own_buckets_may_be_set_as_batches_need_it(tmp_path: Path) -> None:
-    own = tmp_path / "emulator" / "data" / "s3"
-    assert claim(Settings(home=tmp_path, s3_folder=own)) == tmp_path
-    with pytest.raises(Failed, match="unset TENANTRY_S3_FOLDER;"):
-        claim(Settings(home=tmp_path, s3_folder=tmp_path / "s3"))
-
-
-def test_the_emulator_is_where_it_was_so_that_its_batch_jobs_are_found_again(
-    tmp_path: Path,
-) -> None:
-    home = claim(Settings(home=tmp_path))
-    assert emulator_port(home) == 0, "it never was anywhere"
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
-        mark = json.dumps({"tenants": [], "emulator_url": f"http://127.0.0.1:{port}"})
-        (home / "demo.json").write_text(mark)
-        assert emulator_port(home) == 0, "somebody else listens there"
-    assert emulator_port(home) == port
 
 
 def test_the_lines_to_go_on_with_are_settings_that_there_are_and_whole_keys(

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from tenantry.domain.errors import NotFound, Unavailable
 from tenantry.domain.outage import first_words
+from tenantry.domain.placement import is_on_this_machine
 from tenantry.ports.model import Upstream
 
 STORES_MAX: Final = 512  # buckets that one process may talk to
@@ -24,10 +25,18 @@ _PROSE: Final = re.compile(
 )
 PIECE_BYTES: Final = 5 * 1024 * 1024  # the smallest part that S3 takes
 PIECES_AT_ONCE: Final = 4
+NOT_AMAZON: Final = (
+    "its placement is answered on this machine, so Amazon S3 is not asked: set TENANTRY_S3_FOLDER"
+    " to the emulator's s3_dir"
+)
 
 
 class UriBuckets:
-    """`ports.batch.Buckets`. `credentials` by account; `folder` stands for S3 where it is given."""
+    """`ports.batch.Buckets`. `credentials` by account; `folder` stands for S3 where it is given.
+
+    What answers for Bedrock on this machine does not read Amazon's buckets, and nothing of a tenant
+    is sent there for it.
+    """
 
     def __init__(self, credentials: Mapping[str, Mapping[str, str]], folder: Path | None) -> None:
         self._credentials = credentials
@@ -84,6 +93,9 @@ class UriBuckets:
     def _at(self, upstream: Upstream, uri: str) -> tuple[Any, str]:
         bucket, _, key = uri.removeprefix("s3://").partition("/")
         assert uri.startswith("s3://") and bucket and key, f"{uri!r} is no object of a bucket"
+        if self._folder is None and is_on_this_machine(upstream.endpoint_url or ""):
+            why = OSError(f"s3://{bucket}: {NOT_AMAZON}")
+            raise Unavailable("The bucket cannot be reached.") from why
         where = (upstream.account, upstream.region, bucket)
         if where not in self._stores:
             if len(self._stores) >= STORES_MAX:

@@ -6,13 +6,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ipaddress
 from collections.abc import Iterable, Sequence
 from typing import Final
 from urllib.parse import urlsplit
 
 from tenantry.config import Settings
-from tenantry.domain.placement import Placement
+from tenantry.domain.placement import Placement, is_on_this_machine
 
 ENDPOINTS_MAX: Final = 32  # more are not tried; few machines have two
 LISTENS_S: Final = 2.0
@@ -23,7 +22,9 @@ _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 async def unheard(config: Settings, placements: Iterable[Placement]) -> list[str]:
     """A problem for each placement whose endpoint on this machine nothing listens at."""
     urls = {each.id: each.endpoint_url or config.bedrock_endpoint_url for each in placements}
-    here = {place: url for place, url in urls.items() if url is not None and _is_here(url)}
+    here = {
+        place: url for place, url in urls.items() if url is not None and is_on_this_machine(url)
+    }
     tried = sorted(set(here.values()))[:ENDPOINTS_MAX]
     dead = set(await _silent(tried))
     return [
@@ -50,13 +51,3 @@ async def _listens(url: str) -> bool:
     with contextlib.suppress(OSError):
         await writer.wait_closed()
     return True
-
-
-def _is_here(url: str) -> bool:
-    host = urlsplit(url).hostname or ""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

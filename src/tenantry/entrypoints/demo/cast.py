@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -12,7 +11,7 @@ from tenantry.adapters import shipped
 from tenantry.domain.errors import NotFound
 from tenantry.domain.placement import Placement
 from tenantry.domain.tenant import DEFAULT_SCOPES, Scope, Tenant
-from tenantry.entrypoints.demo.ground import MARK
+from tenantry.entrypoints.demo.ground import read_mark, unreadable_mark
 from tenantry.entrypoints.demo.stage import POOL_ACCOUNT, REGIONS, SILO_ACCOUNT
 from tenantry.ports.control import ControlPlane
 
@@ -91,11 +90,10 @@ def players_json(players: Mapping[str, Player]) -> list[dict[str, str]]:
 
 
 def _known(home: Path) -> dict[str, Player]:
-    path = home / MARK
-    if not path.exists():
-        return {}
-    rows = json.loads(path.read_text(encoding="utf-8"))["tenants"]
-    return {row["name"]: Player(**row) for row in rows}
+    try:
+        return {row["name"]: Player(**row) for row in read_mark(home)["tenants"]}
+    except (KeyError, TypeError):
+        raise unreadable_mark(home, "its tenants are none") from None
 
 
 async def _player(control: ControlPlane, name: str, plan: str, known: Player | None) -> Player:

@@ -7,15 +7,18 @@ from __future__ import annotations
 
 import json
 import socket
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 from urllib.parse import urlsplit
 
+from tenantry.adapters.objects.durable_file import DurableFiles
 from tenantry.config import Settings, variable_of
+from tenantry.entrypoints.demo.bucket_setting import lead_to_own_buckets, leads_elsewhere
 from tenantry.entrypoints.demo.show import Failed
-from tenantry.entrypoints.demo.stage import buckets_of
 
 MARK: Final = "demo.json"  # also where everything listens, and the tenants with their keys
+_NO_TENANTS: Final[Mapping[str, Any]] = {"tenants": []}
 # What a deployment has, and a folder with settings alone has not.
 _DEPLOYMENT: Final = ("control", "accounts", "cluster")
 # What would have the demo write, or tell somebody, outside of its folder.
@@ -23,7 +26,6 @@ _OUTSIDE: Final = (
     "database_url",
     "key_store_url",
     "bedrock_endpoint_url",
-    "s3_folder",
     "invocation_log_url",
     "archive_folder",
     "pgvector_url",
@@ -39,36 +41,63 @@ _OUTSIDE: Final = (
 
 def claim(config: Settings) -> Path:
     """The home, marked as the demo's. Raises `Failed` where it is somebody else's."""
-    own = {"s3_folder": buckets_of(config.home)}
-    given = {name: getattr(config, name) for name in _OUTSIDE}
-    outside = [
-        variable_of(name) for name, it in given.items() if it is not None and it != own.get(name)
-    ]
-    outside += [variable_of("kms")] if config.kms != "local" else []
+    outside = [name for name in _OUTSIDE if getattr(config, name) is not None]
+    outside += ["s3_folder"] if leads_elsewhere(config) else []
+    outside += ["kms"] if config.kms != "local" else []
     if outside:
         raise Failed(
             f"the demo writes into a data folder of its own and tells nobody else: unset"
-            f" {', '.join(outside)}; nothing was written"
+            f" {', '.join(_set_by(config, name) for name in outside)}; nothing was written"
         )
-    mark = config.home / MARK
-    if mark.exists():
-        return config.home
-    if any((config.home / name).exists() for name in _DEPLOYMENT):
+    is_new = not (config.home / MARK).exists()
+    if is_new and any((config.home / name).exists() for name in _DEPLOYMENT):
         raise Failed(
             f"{config.home} is a deployment that the demo did not make; set {variable_of('home')}"
             " to another folder; nothing was written"
         )
     config.home.mkdir(mode=0o700, parents=True, exist_ok=True)
-    mark.touch(mode=0o600)
-    mark.write_text(json.dumps({"tenants": []}), encoding="utf-8")
+    if is_new:
+        keep_mark(config.home, _NO_TENANTS)
+    lead_to_own_buckets(config.home)
     return config.home
+
+
+def _set_by(config: Settings, name: str) -> str:
+    """What is to be taken away, a variable or a line of the settings file."""
+    origin = config.origin(name)
+    return f"{name} in {origin}" if origin.startswith("file ") else variable_of(name)
+
+
+def keep_mark(home: Path, document: Mapping[str, Any]) -> None:
+    """Whole or not at all, readable by its owner alone: keys are in it. Raises `Unavailable`."""
+    DurableFiles().replace(home / MARK, json.dumps(document, indent=2).encode())
+
+
+def read_mark(home: Path) -> Mapping[str, Any]:
+    """What `keep_mark` wrote. Raises `Failed` that names the file where it is something else."""
+    try:
+        document = json.loads((home / MARK).read_bytes())
+    except (OSError, ValueError) as problem:
+        raise unreadable_mark(home, str(problem)) from None
+    if not isinstance(document, dict):
+        raise unreadable_mark(home, "it is no object")
+    return document
+
+
+def unreadable_mark(home: Path, why: str) -> Failed:
+    return Failed(
+        f"{home / MARK} cannot be read: {why}; write {json.dumps(_NO_TENANTS)} into it, and the"
+        " tenants get new keys"
+    )
 
 
 def emulator_port(home: Path) -> int:
     """Where the emulator listened before, so that batch jobs on their way find it again; 0, which
     is any that is free, where that is not known or is taken."""
-    known = json.loads((home / MARK).read_text(encoding="utf-8")).get("emulator_url", "")
-    port = urlsplit(known).port or 0
+    try:
+        port = urlsplit(str(read_mark(home).get("emulator_url", ""))).port or 0
+    except ValueError:  # no port that there is
+        return 0
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as whoever listens does
         try:

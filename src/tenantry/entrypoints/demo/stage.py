@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from tenantry.adapters.objects.durable_file import DurableFiles
 from tenantry.config import variable_of
 from tenantry.entrypoints.demo.show import Failed
 
@@ -57,7 +58,12 @@ def account_credentials(home: Path) -> dict[str, dict[str, str]]:
     """Access keys of the two emulated accounts, made once and kept for the gateway (mode 600)."""
     path = home / "control" / "credentials.json"
     if path.exists():
-        loaded: dict[str, dict[str, str]] = json.loads(path.read_text(encoding="utf-8"))
+        try:
+            loaded: dict[str, dict[str, str]] = json.loads(path.read_bytes())
+        except ValueError as problem:
+            raise Failed(
+                f"{path} cannot be read: {problem}; without it new ones are made"
+            ) from None
         return loaded
     made = {
         account: {
@@ -66,9 +72,7 @@ def account_credentials(home: Path) -> dict[str, dict[str, str]]:
         }
         for account in (POOL_ACCOUNT, SILO_ACCOUNT)
     }
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    path.touch(mode=0o600)
-    path.write_text(json.dumps(made, indent=2), encoding="utf-8")
+    DurableFiles().replace(path, json.dumps(made, indent=2).encode())
     return made
 
 

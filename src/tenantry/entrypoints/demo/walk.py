@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import secrets
 import signal
 import threading
@@ -20,7 +19,7 @@ from tenantry.domain.ids import TenantId
 from tenantry.entrypoints.api_client import Api
 from tenantry.entrypoints.demo import acts, farewell, oracle
 from tenantry.entrypoints.demo.cast import Player, assign, players_json, spare_key, trial
-from tenantry.entrypoints.demo.ground import MARK, claim, emulator_port
+from tenantry.entrypoints.demo.ground import MARK, claim, emulator_port, keep_mark
 from tenantry.entrypoints.demo.show import Failed, Show
 from tenantry.entrypoints.demo.stage import emulator, gateway
 from tenantry.entrypoints.signals import endings
@@ -99,8 +98,6 @@ def _limits(walk: acts.Walk) -> None:
 def _keep(
     home: Path, front: Mapping[str, Any], emulator_url: str, players: Mapping[str, Player]
 ) -> None:
-    path = home / MARK
-    path.touch(mode=0o600)
     document = {
         "http_url": front["http_url"],
         "https_url": front["https_url"],
@@ -110,7 +107,7 @@ def _keep(
         "emulator_url": emulator_url,
         "tenants": players_json(players),
     }
-    path.write_text(json.dumps(document, indent=2), encoding="utf-8")
+    keep_mark(home, document)
 
 
 def _free_ports() -> tuple[str, ...]:
