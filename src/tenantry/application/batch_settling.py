@@ -28,6 +28,7 @@ from tenantry.domain.batch import (
     printable,
     read_record,
     records_uri,
+    with_words,
 )
 from tenantry.domain.errors import NotFound, Unavailable
 from tenantry.domain.normalise import Quarantined
@@ -157,11 +158,11 @@ async def _advance(ports: BatchPorts, found: OpenJob) -> bool:
         return found.age_s >= SUBMITTING_MIN_S and await _submit(ports, found)
     reply = await _needed(batch_job.ask(ports.model, job))
     if isinstance(reply, Failure):
-        said = printable(reply.message)
+        said = with_words("never told its end", reply.message)
         _log.warning("batch %s: its job cannot be asked for: %s", job.request_id, said)
         # No such job, it says; anything else may pass, such as rights that are missing.
         is_sure = reply.kind is FailureKind.REFUSED and reply.status in (400, 404)
-        return await _end_if_given_up(ports, found, f"never told its end: {said}", is_sure=is_sure)
+        return await _end_if_given_up(ports, found, said, is_sure=is_sure)
     document = reply.document if isinstance(reply.document, dict) else {}
     status = printable(document.get("status"))
     if status not in ENDED:
@@ -181,7 +182,7 @@ async def _submit(ports: BatchPorts, found: OpenJob) -> bool:
         why = printable(result.error_type or "refused")[:CODE_CHARACTERS_MAX]
         await _give_back(ports, job, why, range(job.records))
         await _forget_input(ports, found)
-        return await _end(ports, job, "refused", result.message)
+        return await _end(ports, job, "refused", with_words("refused", result.message))
     arn = batch_job.arn_of(result)
     if arn is not None:
         await ports.book.advance(job, "running", job_arn=arn)
@@ -189,13 +190,14 @@ async def _submit(ports: BatchPorts, found: OpenJob) -> bool:
 
 
 async def _settle(ports: BatchPorts, found: OpenJob, document: dict[str, Any]) -> bool:
-    job, status, why = found.job, str(document["status"]), _why(document)
+    job, status = found.job, str(document["status"])
+    why = None if status == "Completed" else document.get("message")
     try:
         output = await _output(ports, job)
     except _Away as problem:
         if not _given_up(found):
             raise
-        message = f"{status}: no output was read: {problem}{why}"
+        message = with_words(f"{status}: no output was read: {problem}", why)
         return await _end_if_given_up(ports, found, message, is_sure=False)
     lines = [line for line in output.split(b"\n") if line.strip()]
     seen: dict[int, bool] = {}
@@ -206,18 +208,13 @@ async def _settle(ports: BatchPorts, found: OpenJob, document: dict[str, Any]) -
     if processed > len(seen):
         told = f"processed {processed} records, and its output tells of {len(seen)}"
         _log.warning("alert: batch %s %s", job.request_id, told)
-        return await _end_if_given_up(ports, found, f"{status}: {told}{why}", answered)
+        message = with_words(f"{status}: {told}", why)
+        return await _end_if_given_up(ports, found, message, answered)
     missing = [call for call in range(job.records) if call not in seen]
     await _give_back(ports, job, status, missing)
     await _forget_input(ports, found)
-    message = f"{status}: {len(seen)} of {job.records} records, {answered} answered{why}"
-    return await _end(ports, job, "settled", message, answered)
-
-
-def _why(document: dict[str, Any]) -> str:
-    """What Bedrock says of a job that did not complete, behind what became of its records."""
-    said = document.get("message")
-    return "" if document["status"] == "Completed" or not said else f": {printable(said)}"
+    message = f"{status}: {len(seen)} of {job.records} records, {answered} answered"
+    return await _end(ports, job, "settled", with_words(message, why), answered)
 
 
 def _processed(document: dict[str, Any], records: int) -> int:

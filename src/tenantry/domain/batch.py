@@ -26,6 +26,7 @@ ROLE_PATTERN: Final = (
     r"^arn:aws(-[a-z-]{1,16})?:iam::[0-9]{12}:role/[A-Za-z0-9_+=,.@/-]{1,512}(?!\n)$"
 )
 CODE_CHARACTERS_MAX: Final = 64
+_SAID: Final = "; Bedrock says: "
 _SAID_MAX: Final = 500  # characters of a provider's words
 _RECORD_ID: Final = re.compile(r"R([0-9]{10})", re.ASCII)  # 11 letters and digits, as Bedrock's
 # Families whose InvokeModel body tells usage: a batch's answer has no headers to tell it.
@@ -96,6 +97,16 @@ def printable(said: object) -> str:
     if not isinstance(said, str | int | float | None):
         return type(said).__name__
     return "".join(each if each.isprintable() else "?" for each in str(said)[:_SAID_MAX])
+
+
+def with_words(message: str, said: object) -> str:
+    """What became of a job, and what the provider said of it, if anything."""
+    return f"{message}{_SAID}{printable(said)}" if said else message
+
+
+def without_words(message: str) -> str:
+    """As its tenant may read it: a provider's words may name account, role and bucket."""
+    return message.partition(_SAID)[0]
 
 
 def records_uri(output_uri: str, job_arn: str, input_uri: str) -> str:

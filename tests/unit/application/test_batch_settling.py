@@ -25,6 +25,7 @@ from tenantry.application import batch_settling
 from tenantry.application.batch_settling import GIVEN_UP_S, PLANNED_MAX_S, SUBMITTING_MIN_S
 from tenantry.domain.batch import record_id
 from tenantry.domain.errors import Unavailable
+from tenantry.entrypoints.http.tenant.export_views import from_row
 from tenantry.ports.batch import BatchJob, OpenJob
 from tenantry.ports.model import Failure, FailureKind, Operation, Upstream
 
@@ -64,22 +65,35 @@ def test_what_was_never_reached_is_given_back() -> None:
     assert set(world.endings().values()) == {"released"} and world.job.state == "settled"
 
 
-def test_why_bedrock_ended_a_job_is_kept() -> None:
-    said = "The role cannot read s3://b/x/\nrecords.jsonl."
-    for status, end in (("Failed", ": The role cannot read s3://b/x/?records.jsonl."),
-                        ("Completed", "")):  # fmt: skip
-        world = World(status={"status": status, "message": said})
+def test_why_bedrock_ended_a_job_is_kept_for_the_operator_alone() -> None:
+    said = "The role arn:aws:iam::1:role/r cannot read\ns3://b/x."
+    words = "; Bedrock says: The role arn:aws:iam::1:role/r cannot read?s3://b/x."
+    counted = "0 of 4 records, 0 answered"
+    submitting = replace(JOB, state="submitting", job_arn=None)
+    refused = Failure(FailureKind.REFUSED, False, said, 400, "ValidationException")
+    worlds = {
+        f"Failed: {counted}": World(status={"status": "Failed", "message": said}),
+        "Failed: no output was read: get is away": given_up(
+            status={"status": "Failed", "message": said}, away={"get"}
+        ),
+        "Expired: processed 3 records, and its output tells of 0": given_up(
+            status={"status": "Expired", "message": said, "processedRecordCount": 3}
+        ),
+        "never told its end": given_up(status=refused),
+        "refused": World(job=submitting, age_s=SUBMITTING_MIN_S, created=refused),
+    }
+    for told, world in worlds.items():
         assert world.round() == 1
-        assert world.job.message == f"{status}: 0 of 4 records, 0 answered{end}"
-    for nothing in ({}, {"message": None}, {"message": ""}):
-        world = World(status={"status": "Stopped", **nothing})
+        assert world.job.message == told + words
+        assert from_row(world.job)["message"] == told
+    for document in (
+        {"status": "Stopped"},
+        {"status": "Stopped", "message": None},
+        {"status": "Completed", "message": said},
+    ):
+        world = World(status=document)
         assert world.round() == 1
-        assert world.job.message == "Stopped: 0 of 4 records, 0 answered"
-    unread = given_up(status={"status": "Failed", "message": said}, away={"get"})
-    hidden = given_up(status={"status": "Expired", "message": said, "processedRecordCount": 3})
-    for world in (unread, hidden):
-        assert world.round() == 1
-        assert world.job.message.endswith(": The role cannot read s3://b/x/?records.jsonl.")
+        assert world.job.message == f"{document['status']}: {counted}"
 
 
 def test_output_that_hides_records_gives_nothing_back() -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import orjson
 
 from tenantry.application.exporting import OpenedReply, OpenedResult, OpenedSession
+from tenantry.domain.batch import without_words
 from tenantry.domain.document import Document
 from tenantry.domain.tenant import Tenant
 from tenantry.entrypoints.http.key_views import from_key_row
@@ -80,7 +81,7 @@ def _from_job(job: BatchJob) -> dict[str, Any]:
         "operation": job.operation,
         "model": job.model,
         "records": job.records,
-        "message": job.message,
+        "message": without_words(job.message),
         "created_at": job.created_at,
         "has_output": job.state == "settled" and job.job_arn is not None,
     }
