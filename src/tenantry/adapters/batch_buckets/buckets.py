@@ -66,6 +66,17 @@ class UriBuckets:
             found += await self._tried(piece, upstream, uri)
         return bytes(found)
 
+    async def has(self, upstream: Upstream, uri: str) -> bool:
+        """Whether the object is there; nothing of it is read. Raises `Unavailable`."""
+        import obstore
+
+        store, key = self._at(upstream, uri)
+        try:
+            await self._tried(obstore.head_async(store, key), upstream, uri)
+        except NotFound:
+            return False
+        return True
+
     async def delete(self, upstream: Upstream, uri: str) -> None:
         import obstore
 

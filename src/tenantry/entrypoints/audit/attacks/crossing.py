@@ -265,9 +265,12 @@ def _theirs(ground: Ground, kind: str) -> str | None:
 
 
 def _why_none(ground: Ground, kind: str, what: str) -> str:
-    """The operator's port lists no batch jobs: elsewhere nobody knows whether there are any."""
+    """The operator's port lists no batch jobs: elsewhere nobody knows whether there are any. One
+    without answers is not there for its own tenant either."""
     if kind == BATCH_JOB and ground.local is None:
         return f"another tenant's {what} is not found without the database: {ground.not_local}"
+    if kind == BATCH_JOB:
+        return f"no other tenant has a {what} whose answers are found here"
     return f"no other tenant has a {what} here"
 
 
