@@ -296,6 +296,20 @@ def test_pgvector_as_its_adapter_makes_it_is_no_hole(database: Database, home: s
     assert findings(database) == {}
 
 
+@pytest.mark.parametrize("home", ["tenantry_vectors", "public"])
+def test_what_is_left_of_pgvector_where_it_was_dropped_is_no_hole(
+    database: Database, home: str
+) -> None:
+    """Its roles stay, and with them the names that sessions of theirs would find first."""
+    if home == "public":
+        run(database, "CREATE EXTENSION vector WITH SCHEMA public")
+    with_pgvector(database)
+    run(database, "DROP SCHEMA tenantry_vectors CASCADE", "DROP EXTENSION IF EXISTS vector CASCADE")
+    assert findings(database) == {}
+    run(database, BY_SETTING.format("ROLE tenantry_vectors IN DATABASE %I", "row_security = off"))
+    assert findings(database).keys() == {"rows.settings"}
+
+
 IN_VECTORS = "GRANT USAGE ON SCHEMA tenantry_vectors TO tenantry_app; CREATE {}"
 ROOM = f"tenantry_vectors.passage_{ANNA}"
 VECTOR_HOLES: dict[str, str] = {

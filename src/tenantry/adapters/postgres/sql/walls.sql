@@ -95,7 +95,8 @@ WITH schema AS (
   SELECT 'trigger', format('%s: rule %s', r.name, w.rulename)
   FROM relation r JOIN pg_rewrite w ON w.ev_class = r.oid AND w.ev_type <> '1'
   UNION ALL
-  -- With what a session of ours begins, here or everywhere; `search_path` is of each role.
+  -- With what a session of ours begins, here or everywhere; `search_path` is of each role. Roles
+  -- outlive a schema: where pgvector's was dropped, its role's names lead to nothing.
   SELECT 'setting', format('%s: %s', coalesce(r.rolname, 'all roles'),
     coalesce(replace(setting, (SELECT format(', %I, pg_temp', n.nspname)
       FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace
@@ -105,7 +106,9 @@ WITH schema AS (
   WHERE d.setdatabase IN (0, (SELECT oid FROM pg_database WHERE datname = current_database()))
     AND (d.setrole = 0 OR r.rolname LIKE 'tenantry\_%')
     AND (setting ~ '^(session_replication_role|row_security|role|tenantry\.\w+)='
-      OR r.oid IS NOT NULL AND setting LIKE 'search\_path=%')
+      OR r.oid IS NOT NULL AND setting LIKE 'search\_path=%'
+        AND (r.rolname <> 'tenantry_vectors'
+          OR EXISTS (SELECT FROM schema s WHERE s.nspname = 'tenantry_vectors')))
   UNION ALL
   SELECT g.kind, format('%s: %s to %s%s', g.thing, (g.item).privilege_type,
     CASE (g.item).grantee WHEN 0 THEN 'PUBLIC' ELSE (g.item).grantee::regrole::text END,
