@@ -210,6 +210,8 @@ HOLES: dict[str, str] = {
     BY_SETTING.format(ALL_HERE, "session_replication_role = replica"): "settings",
     BY_SETTING.format(APP_HERE, "search_path = public, tenantry"): "settings",
     BY_SETTING.format(ALL_HERE, "tenantry.tenant = tnt_anna"): "settings",
+    # A name of ours is kept as it was spelled, and holds however it was.
+    BY_SETTING.format(APP_HERE, '"Tenantry.TENANT" = tnt_anna'): "settings",
     # policies, on tables without a row
     "ALTER POLICY own_tenant ON tenantry.segment WITH CHECK (true)": "policies table-segment",
     "ALTER POLICY own_tenant ON tenantry.answer WITH CHECK (true)": "policies table-answer",

@@ -95,8 +95,9 @@ WITH schema AS (
   SELECT 'trigger', format('%s: rule %s', r.name, w.rulename)
   FROM relation r JOIN pg_rewrite w ON w.ev_class = r.oid AND w.ev_type <> '1'
   UNION ALL
-  -- With what a session of ours begins, here or everywhere; `search_path` is of each role. Roles
-  -- outlive a schema: where pgvector's was dropped, its role's names lead to nothing.
+  -- With what a session of ours begins, here or everywhere; `search_path` is of each role. Names that
+  -- are not PostgreSQL's are kept as they were spelled, and hold in whatever case. Roles outlive a
+  -- schema: where pgvector's was dropped, its role's names lead to nothing.
   SELECT 'setting', format('%s: %s', coalesce(r.rolname, 'all roles'),
     coalesce(replace(setting, (SELECT format(', %I, pg_temp', n.nspname)
       FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace
@@ -105,8 +106,8 @@ WITH schema AS (
   LEFT JOIN pg_roles r ON r.oid = d.setrole, unnest(d.setconfig) setting
   WHERE d.setdatabase IN (0, (SELECT oid FROM pg_database WHERE datname = current_database()))
     AND (d.setrole = 0 OR r.rolname LIKE 'tenantry\_%')
-    AND (setting ~ '^(session_replication_role|row_security|role|tenantry\.\w+)='
-      OR r.oid IS NOT NULL AND setting LIKE 'search\_path=%'
+    AND (setting ~* '^(session_replication_role|row_security|role|tenantry\.\w+)='
+      OR r.oid IS NOT NULL AND setting ILIKE 'search\_path=%'
         AND (r.rolname <> 'tenantry_vectors'
           OR EXISTS (SELECT FROM schema s WHERE s.nspname = 'tenantry_vectors')))
   UNION ALL
