@@ -18,12 +18,12 @@ from tenantry.adapters.postgres.walls import TARGET, to_text
 _TENANT = "tnt_of_a_room"
 
 
-async def open_room(database: Database, tenant: str) -> None:
-    """The tenant's partition in pgvector, as its first document makes it."""
+async def open_room(database: Database, tenant: str, *, indexed_dimensions: int = 0) -> None:
+    """The tenant's partition in pgvector, as its first document makes it. 0: without an index."""
     connection = await asyncpg.connect(database.dsn("superuser"))
     async with connection.transaction():
         await connection.execute("SELECT set_config('tenantry.tenant', $1, true)", tenant)
-        await connection.execute("SELECT tenantry_vectors.open_room(0)")
+        await connection.execute("SELECT tenantry_vectors.open_room($1)", indexed_dimensions)
     await connection.close()
 
 

@@ -6,76 +6,15 @@ Each hole is planted by itself in a fresh database; roles are the server's, and 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
-from types import SimpleNamespace
-from typing import Any
 
-import asyncpg
 import pytest
-from tests.support import engines
-from tests.support.planting import ANNA, BERT, plant
+from tests.support.planting import ANNA, plant
 from tests.support.postgres import Database
-from tools.write_walls import open_room, text_of
+from tests.support.walls import WIDE, findings, planted, run, verdicts, with_pgvector
+from tools.write_walls import text_of
 
-from tenantry.adapters.postgres.audit_access import AuditAccess
 from tenantry.adapters.postgres.walls import TARGET
-from tenantry.bootstrap.audit import LocalStores
-from tenantry.domain.audit import FINDINGS, Outcome
-from tenantry.entrypoints.audit.attack import Verdict
-from tenantry.entrypoints.audit.attacks.rows import row_attacks
-
-WIDE = "planted_login"  # a role that only these tests make
-_GONE = """
-    REVOKE pg_read_all_data FROM tenantry_app;
-    DO $$ DECLARE made text; BEGIN
-      FOR made IN SELECT rolname FROM pg_roles WHERE rolname LIKE 'planted\\_%' LOOP
-        EXECUTE format('DROP OWNED BY %I CASCADE; DROP ROLE %I', made, made);
-      END LOOP;
-    END $$
-"""
-
-
-def run(database: Database, *statements: str) -> None:
-    async def body() -> None:
-        connection = await asyncpg.connect(database.dsn("superuser"))
-        try:
-            for statement in statements:
-                await connection.execute(statement)
-        finally:
-            await connection.close()
-
-    asyncio.run(body())
-
-
-@contextmanager
-def planted(database: Database, *statements: str) -> Iterator[None]:
-    try:
-        run(database, *statements)
-        yield
-    finally:
-        run(database, _GONE)
-
-
-def verdicts(database: Database, *names: str) -> Mapping[str, Verdict]:
-    """What comes of the attacks on the database whose ids begin so; without names, of all."""
-    no_objects: Any = None
-    local = LocalStores(AuditAccess(database.dsn), no_objects)
-    a, b = SimpleNamespace(id=ANNA), SimpleNamespace(id=BERT)
-    ground: Any = SimpleNamespace(a=a, b=b, local=local, not_local="")
-    with closing(local):
-        attacks = [
-            each
-            for each in row_attacks(local.tenant_tables())
-            if each.id.startswith(names or "rows.")
-        ]
-        return {attack.id: attack.run(ground) for attack in attacks}
-
-
-def findings(database: Database, *names: str) -> dict[str, str]:
-    made = verdicts(database, *names)
-    assert made
-    return {name: each.detail for name, each in made.items() if each.outcome in FINDINGS}
+from tenantry.domain.audit import Outcome
 
 
 def test_the_shipped_walls_are_those_of_the_migrations(module_database: Database) -> None:
@@ -278,14 +217,6 @@ def test_a_view_of_its_invoker_shows_who_reads_it_what_is_theirs(
     open_to_all = "GRANT SELECT ON planted.own TO PUBLIC"
     with planted(database, f"{PUBLIC_SCHEMA}; {view}; {open_to_all}"):
         assert (findings(database, "rows.copies") == {}) is invokers
-
-
-def with_pgvector(database: Database) -> None:
-    async def made() -> None:
-        await engines.prepare(database)
-        await open_room(database, ANNA)
-
-    asyncio.run(made())
 
 
 @pytest.mark.parametrize("home", ["tenantry_vectors", "public"])

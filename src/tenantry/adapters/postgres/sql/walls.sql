@@ -2,12 +2,12 @@
 -- the administrator of a managed server, who passes no row security, may ask it too.
 
 -- Each fact is a line: who owns what, every policy, every right, also those that what is made later
--- begins with, every function with its body's digest, every trigger and rule, every setting that
--- passes them by. A month's partition stands for all months, and in pgvector's schema a tenant's for
+-- begins with, every function with its body's digest, every trigger and rule and whatever else of a
+-- write calls functions that are not PostgreSQL's, every setting that passes them by. A month's partition stands for all months, and in pgvector's schema a tenant's for
 -- all tenants. Rights of roles that are not Tenantry's are left out of relations, where row security
 -- shows such a role nothing, and told of functions.
 -- name: facts
-WITH schema AS (
+WITH RECURSIVE schema AS (
   SELECT n.*, CASE n.nspname WHEN 'tenantry' THEN '' ELSE n.nspname || '.' END AS prefix
   FROM pg_namespace n
   WHERE n.nspname IN ('tenantry', 'tenantry_vectors')
@@ -59,6 +59,28 @@ WITH schema AS (
     WHEN 'n' THEN 'schemas' ELSE 'objects' END, f.role::regrole,
     ' in ' || (SELECT n.nspname FROM pg_namespace n WHERE n.oid = f.namespace)), f.role, item
   FROM future f, aclexplode(f.acl) item
+), typed (name, attname, type) AS (
+  -- A column with what its type is made of.
+  SELECT r.name, a.attname, a.atttypid
+  FROM relation r JOIN pg_attribute a ON a.attrelid = r.oid AND a.attnum > 0
+  UNION
+  SELECT d.name, d.attname, part
+  FROM typed d JOIN pg_type t ON t.oid = d.type, unnest(ARRAY[t.typbasetype, t.typelem]) part
+), computed (name, what, class, object) AS (
+  -- What a write computes beside triggers: by expressions of the table, its indexes and its types.
+  SELECT r.name, 'check ' || c.conname, 'pg_constraint'::regclass, c.oid
+  FROM relation r JOIN pg_constraint c ON c.conrelid = r.oid
+  UNION ALL
+  SELECT r.name, 'value of ' || a.attname, 'pg_attrdef'::regclass, e.oid
+  FROM relation r
+  JOIN pg_attrdef e ON e.adrelid = r.oid
+  JOIN pg_attribute a ON a.attrelid = r.oid AND a.attnum = e.adnum
+  UNION ALL
+  SELECT r.name, 'index', 'pg_class'::regclass, i.indexrelid
+  FROM relation r JOIN pg_index i ON i.indrelid = r.oid
+  UNION ALL
+  SELECT d.name, 'type of ' || d.attname, 'pg_constraint'::regclass, c.oid
+  FROM typed d JOIN pg_constraint c ON c.contypid = d.type AND d.type <> 0
 ), told (kind, fact) AS (
   SELECT 'policy', format('%s: of %s, row security %s', r.name, r.relowner::regrole,
     CASE WHEN NOT r.relrowsecurity THEN 'off' WHEN r.relforcerowsecurity THEN 'forced'
@@ -94,6 +116,17 @@ WITH schema AS (
   UNION ALL
   SELECT 'trigger', format('%s: rule %s', r.name, w.rulename)
   FROM relation r JOIN pg_rewrite w ON w.ev_class = r.oid AND w.ev_type <> '1'
+  UNION ALL
+  -- PostgreSQL notes no dependency on what is its own; pgvector's functions are the extension's.
+  SELECT 'trigger', format('%s: %s calls %s', x.name, x.what,
+    (pg_identify_object(d.refclassid, d.refobjid, 0)).identity)
+  FROM computed x
+  JOIN pg_depend d ON d.classid = x.class AND d.objid = x.object
+  WHERE d.refclassid IN ('pg_proc'::regclass, 'pg_operator'::regclass, 'pg_opclass'::regclass)
+    AND NOT EXISTS (SELECT
+      FROM pg_depend m JOIN pg_extension e ON e.oid = m.refobjid
+      WHERE m.classid = d.refclassid AND m.objid = d.refobjid AND m.deptype = 'e'
+        AND m.refclassid = 'pg_extension'::regclass AND e.extname = 'vector')
   UNION ALL
   -- With what a session of ours begins, here or everywhere; `search_path` is of each role. Names that
   -- are not PostgreSQL's are kept as they were spelled, and hold in whatever case. Roles outlive a

@@ -54,7 +54,7 @@ def wall_attacks() -> list[Attack]:
         ),
         (
             "triggers",
-            "Writes set off the triggers that this release makes, each as it is, and no rule.",
+            "Writes set off the triggers that this release makes, each as it is, and nothing else.",
             lambda _, local: _beyond(local, "trigger"),
         ),
         (
