@@ -3,7 +3,8 @@
 A share is that of what was settled. Each is told once in a period, and once more only of a limit
 that is higher than all of which it was told: a jump tells all that it passes, a restart or a second
 worker nothing again, a lowered limit what it makes due for the first time, and a limit that is
-raised and lowered by turns nothing after its first turn. A limit of 0 has no shares.
+raised and lowered by turns nothing after its first turn. In another currency, where the contract's
+has changed, a limit is another one. A limit of 0 has no shares.
 """
 
 from __future__ import annotations

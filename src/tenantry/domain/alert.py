@@ -135,27 +135,32 @@ class BudgetUse:
         """Which budget and period, whatever its limit is by now: how an alert's key begins."""
         return f"{self.period} {self.basis} {instant_text(self.starts_at) or 'ever'}"
 
+    def key_of(self, amount: Decimal, percent: int | None = None) -> str:
+        """The key of an alert on an amount, in the currency that it is of, or on a share of it."""
+        share = "" if percent is None else f" {percent}"
+        return f"{self.key}{share} {money.plain(amount)} {self.unit}"
+
 
 def threshold_alert(use: BudgetUse, percent: int) -> NewAlert:
     """A budget has settled `percent` of its limit or more."""
     assert use.limit is not None, "a budget without a limit has no shares"
     severity = {50: Severity.INFO, 80: Severity.WARNING}.get(percent, Severity.CRITICAL)
     detail = {**_detail(use), "threshold_percent": percent}
-    once_key = f"{use.key} {percent} {money.plain(use.limit)}"
+    once_key = use.key_of(use.limit, percent)
     return _of_budget(use, THRESHOLD, once_key, severity, use.limit, detail)
 
 
 def soft_alert(use: BudgetUse, at: Decimal) -> NewAlert:
     """The amount at which a plan wants to be told has been settled."""
     detail = {**_detail(use), "soft_alert_at": money.plain(at)}
-    once_key = f"{use.key} {money.plain(at)}"
+    once_key = use.key_of(at)
     return _of_budget(use, SOFT_ALERT, once_key, Severity.WARNING, at, detail)
 
 
 def refused_alert(use: BudgetUse) -> NewAlert:
     """A hard budget has refused a request that might have passed it."""
     limit = money.ZERO if use.limit is None else use.limit
-    once_key = f"{use.key} {money.plain(limit)}"
+    once_key = use.key_of(limit)
     return _of_budget(use, REFUSED, once_key, Severity.CRITICAL, limit, _detail(use))
 
 
@@ -171,7 +176,7 @@ def pace_alert(
         "high": money.plain(high),
         "passes_on": f"{passes_at.astimezone(UTC):%Y-%m-%d}",
     }
-    once_key = f"{use.key} {money.plain(use.limit)}"
+    once_key = use.key_of(use.limit)
     return _of_budget(use, PACE, once_key, Severity.WARNING, use.limit, detail)
 
 

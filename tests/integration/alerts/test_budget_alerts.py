@@ -2,77 +2,21 @@
 
 import asyncio
 import json
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
-from typing import Any
 
 import pytest
+from tests.support.billing import House
+from tests.support.budget_alerts import alerts_in, budget, notices, round_of, spend, told
 from tests.support.ledger import World, in_world, open_world
-from tests.support.outbox import StillClock
 from tests.support.postgres import Database
 
 from tenantry.adapters.clock import SystemClock
 from tenantry.adapters.postgres.alerts import PostgresAlerts
 from tenantry.application import budget_alerts
 from tenantry.application.budget_alerts import alert_budgets
-from tenantry.application.owned_tasks import OwnedTasks
-from tenantry.application.refused_budgets import SOON_S, RefusedBudgetTeller
-from tenantry.domain.errors import NotFound, Unavailable
-from tenantry.domain.ids import TenantId
-from tenantry.domain.tenant import Principal
-from tenantry.domain.usage import Usage
-from tenantry.ports.admission import Admitted, Refused
-from tenantry.ports.control import Budget
-
-USED = Usage(uncached_in=1_000, out=500)  # cost .0105, charge .0315
-CHARGE = Decimal("0.0315")
-
-
-def alerts_in(world: World) -> PostgresAlerts:
-    return PostgresAlerts(world.databases.control, SystemClock())
-
-
-async def round_of(world: World, *, all_of_them: bool = False) -> int:
-    return await alert_budgets(alerts_in(world), all_of_them=all_of_them)
-
-
-async def budget(world: World, limit: str, who: Principal | None = None, **changes: Any) -> None:
-    who = who or world.anna
-    values: dict[str, Any] = {
-        "tenant_id": who.tenant_id,
-        "scope": "tenant",
-        "scope_id": who.tenant_id,
-        "period": "month",
-        "basis": "charge",
-        "limit": Decimal(limit),
-        "hard": False,
-    }
-    await world.control.set_budget(Budget(**{**values, **changes}))
-
-
-async def spend(world: World, times: int = 1, who: Principal | None = None, **of: Any) -> None:
-    for _ in range(times):
-        await world.settle(await world.admitted(who, **of), world.outcome(USED))
-
-
-async def told(world: World, who: Principal | None = None) -> list[tuple[str, int]]:
-    """(subject, per cent) in the order they were raised."""
-    rows = await alerts_in(world).alerts(tenant_id=(who or world.anna).tenant_id)
-    return [(row.subject, row.detail.get("threshold_percent", 0)) for row in reversed(rows)]
-
-
-async def notices(world: World) -> list[Any]:
-    return await world.fetch(
-        "SELECT tenant_id, kind, once_key, body FROM notice ORDER BY created_at"
-    )
-
-
-async def refuse(world: World, teller: RefusedBudgetTeller, tasks: OwnedTasks) -> None:
-    """Anna asks once more, is refused, and the alert is raised or known to be there."""
-    verdict = await world.admission.admit(world.reservation())
-    assert isinstance(verdict, Refused)
-    teller.note(world.anna.tenant_id, verdict)
-    await tasks.drain(10_000)
+from tenantry.domain.contract import ExchangeRate
+from tenantry.domain.errors import NotFound
 
 
 def test_each_share_is_told_once_on_its_way(database: Database) -> None:
@@ -260,6 +204,33 @@ def test_the_next_period_begins_anew(database: Database) -> None:
     asyncio.run(body())
 
 
+def test_shares_of_another_currency_are_told_anew(database: Database) -> None:
+    """However high the limit was in the currency of before."""
+
+    async def body(world: World) -> None:
+        house = House.of(world)
+        for quote, rate in (("JPY", "150.37"), ("EUR", "0.92")):
+            at = ExchangeRate(date(2020, 1, 1), "USD", quote, Decimal(rate), "cb")
+            await house.billing.contracts.add_rate(at)
+        await house.contract(world.anna, currency="JPY")
+        await budget(world, "9")
+        await budget(world, "0.06", world.bert)
+        await budget(world, "0.012", period="total", basis="cost")  # in USD, whatever the contract
+        await spend(world)  # 4.74 JPY
+        await spend(world, who=world.bert)
+        assert await round_of(world) == 1 + 1 + 2
+        for currency, due in (("USD", 3), ("EUR", 2)):  # 100 % of the same figure, then 92 %
+            await house.contract(world.anna, currency=currency)
+            await budget(world, "0.0315")
+            assert [await round_of(world) for _ in range(2)] == [due, 0]
+        rows = await alerts_in(world).alerts(tenant_id=world.anna.tenant_id)
+        units = [row.unit for row in reversed(rows) if row.detail["basis"] == "charge"]
+        assert units == ["JPY", *["USD"] * 3, *["EUR"] * 2]
+        assert await told(world, world.bert) == [("tenant", 50)]
+
+    in_world(database, body)
+
+
 def test_no_limit_and_a_limit_of_nothing_have_no_shares(database: Database) -> None:
     async def body(world: World) -> None:
         await budget(world, "0", scope="run", scope_id="blocked")
@@ -314,80 +285,5 @@ def test_alerts_are_listed_as_they_were_raised(database: Database) -> None:
         assert await stopped.alerts(state="acknowledged") == [seen]
         with pytest.raises(NotFound):
             await stopped.acknowledge("alr_nothing")
-
-    in_world(database, body)
-
-
-def test_a_hard_budget_that_refuses_is_told_once_a_period(database: Database) -> None:
-    async def body(world: World) -> None:
-        await budget(world, "0.05", hard=True)
-        await budget(world, "0.5", basis="cost", hard=True)
-        tasks = OwnedTasks()
-        teller = RefusedBudgetTeller(alerts_in(world), tasks, SystemClock())
-        again = RefusedBudgetTeller(alerts_in(world), tasks, SystemClock())
-        await spend(world)  # .0315: the next might take .0315 more
-        for worker in (teller, teller, again):
-            await refuse(world, worker, tasks)
-        (row,) = await alerts_in(world).alerts()
-        assert (row.kind, row.subject, row.observed, row.expected) == (
-            "budget.refused", "tenant", CHARGE, Decimal("0.05"),
-        )  # fmt: skip
-        assert (row.tenant_id, row.severity) == (world.anna.tenant_id, "critical")
-        assert isinstance(await world.admission.admit(world.reservation(world.bert)), Admitted)
-        assert len(await notices(world)) == 1
-        assert not await alerts_in(world).raise_refused(world.bert.tenant_id, "tenant month charge")
-
-    in_world(database, body)
-
-
-def test_each_limit_that_refuses_is_told_once(database: Database) -> None:
-    """Also at once, by the worker that has just told of the limit before."""
-
-    async def body(world: World) -> None:
-        tasks, clock = OwnedTasks(), StillClock()
-        teller = RefusedBudgetTeller(alerts_in(world), tasks, clock)
-        await budget(world, "0.00005", hard=True)
-        await refuse(world, teller, tasks)
-        await budget(world, "500", hard=True)
-        await spend(world)
-        for limit in ("0.0516", "0.0516", "0.00005", "0.0516"):
-            clock.pass_by(seconds=SOON_S)
-            await budget(world, limit, hard=True)
-            await refuse(world, teller, tasks)
-        rows = [row for row in await alerts_in(world).alerts() if row.kind == "budget.refused"]
-        assert [str(row.expected) for row in rows] == ["0.0516", "0.00005"]
-        assert {row.tenant_id for row in rows} == {world.anna.tenant_id}
-        assert len(await notices(world)) == 2
-
-    in_world(database, body)
-
-
-def test_a_budget_that_has_become_soft_is_not_said_to_refuse(database: Database) -> None:
-    async def body(world: World) -> None:
-        await budget(world, "0.01", hard=False)
-        await world.admitted()
-        assert not await alerts_in(world).raise_refused(world.anna.tenant_id, "tenant month charge")
-
-    in_world(database, body)
-
-
-def test_a_refusal_that_could_not_be_told_is_told_with_the_next(database: Database) -> None:
-    class Out:
-        def __init__(self) -> None:
-            self.asked = 0
-
-        async def raise_refused(self, tenant_id: TenantId, budget: str) -> bool:
-            self.asked += 1
-            if self.asked == 1:
-                raise Unavailable()
-            return True
-
-    async def body(world: World) -> None:
-        await budget(world, "0.01", hard=True)
-        out, tasks = Out(), OwnedTasks()
-        teller = RefusedBudgetTeller(out, tasks, SystemClock())
-        for asked in (1, 2, 2):
-            await refuse(world, teller, tasks)
-            assert out.asked == asked
 
     in_world(database, body)

@@ -10,9 +10,9 @@ ORDER BY tenant_id LIMIT $3;
 
 -- name: crossed
 -- What the tenants of $1 have settled of budgets and what was not told yet: a row an alert. What was
--- told of a limit as high or higher is told: a key begins with the budget, its period and the share,
--- and a blank and the limit follow ('!' is what comes after a blank). A
--- period that ended lately is looked at too, because settlements come late. $2: how lately, $3: a page,
+-- told of a limit as high or higher in the same currency is told: a key begins with the budget, its
+-- period and the share, and a blank and the limit follow ('!' is what comes after a blank). A period
+-- that ended lately is looked at too, because settlements come late. $2: how lately, $3: a page,
 -- $4: the shares in per cent.
 SELECT u.tenant_id, u.subject, u.period, u.basis, u.starts_at, u.ends_at, u.amount, u.hard,
        u.settled, u.reserved, u.rate, u.currency, x.percent, x.soft_alert_at
@@ -47,7 +47,8 @@ CROSS JOIN LATERAL (
 WHERE NOT EXISTS (
   SELECT FROM tenantry.alert a
   WHERE a.tenant_id = u.tenant_id AND a.kind = x.kind AND a.subject = u.subject
-    AND a.once_key >= x.key AND a.once_key < x.key || '!' AND a.expected >= x.due_of)
+    AND a.once_key >= x.key AND a.once_key < x.key || '!' AND a.expected >= x.due_of
+    AND a.unit = CASE u.basis WHEN 'cost' THEN 'USD' ELSE u.currency END)
 ORDER BY u.tenant_id, u.subject, u.period, u.basis, u.starts_at, x.percent NULLS LAST LIMIT $3;
 
 -- name: insert_alert
