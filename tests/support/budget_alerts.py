@@ -55,3 +55,12 @@ async def notices(world: World) -> list[Any]:
     return await world.fetch(
         "SELECT tenant_id, kind, once_key, body FROM notice ORDER BY created_at"
     )
+
+
+async def day_is_over(world: World) -> None:
+    """What is counted of today is yesterday's; the ledger stays as it is."""
+    await world.as_superuser(
+        "UPDATE tenantry.budget_use SET period_start = period_start - interval '1 day',"
+        " period_end = period_end - interval '1 day' WHERE period = 'day'"
+    )
+    await world.as_superuser("UPDATE tenantry.counter SET day_end = day_start, day = day - 1")

@@ -1,9 +1,9 @@
 """Tells that a hard budget refuses, which can be before its last share is settled.
 
 Owns: noticing the refusal beside the request, which waits for nothing here. A budget is told of
-once a period and limit, by its alert's key. A worker asks whether a refusal is news after
-`AGAIN_S`, or after `SOON_S` where the budget has another amount left than before, as where its
-limit was changed; so a client that keeps knocking costs a look in a dictionary.
+once a period and limit, by its alert's key. A worker asks at once of a limit or period that it has
+not asked of, and after `AGAIN_S` of the same; so a client that keeps knocking costs a look in a
+dictionary.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 
 from tenantry.application.owned_tasks import OwnedTasks
@@ -21,16 +22,20 @@ from tenantry.ports.alerts import RefusedBudgets
 from tenantry.ports.clock import Clock
 
 AGAIN_S = 60.0
-SOON_S = 1.0
 TELLING_MAX = 64  # under way or waiting: they must not take the places of calls
-NOTED_MAX = 10_000  # budgets; past it all are forgotten, and asked for again
+NOTED_MAX = 10_000  # limits; past it all are forgotten, and asked for again
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class _Noted:
-    at: float  # monotonic
-    left: Decimal | None
+class _Limit:
+    """What an alert is raised of once."""
+
+    tenant_id: TenantId
+    budget: str
+    amount: Decimal
+    unit: str
+    resets_at: datetime | None
 
 
 class RefusedBudgetTeller:
@@ -41,29 +46,29 @@ class RefusedBudgetTeller:
         self._budgets = budgets
         self._tasks = tasks
         self._clock = clock
-        self._noted: dict[tuple[TenantId, str], _Noted] = {}
+        self._noted: dict[_Limit, float] = {}  # when it was asked of, monotonic
         self._telling = 0
         self._one_by_one = asyncio.Lock()  # of the few control connections at most one is taken
 
     def note(self, tenant_id: TenantId, refused: Refused) -> None:
         """Returns at once; the alert is raised by a task beside the request."""
-        if refused.code != "budget" or not refused.limit:
+        budget = refused.budget
+        if budget is None:
             return
-        now, key = self._clock.monotonic(), (tenant_id, refused.limit)
-        before = self._noted.get(key)
-        if before is not None:
-            quiet_s = AGAIN_S if before.left == refused.budget_left else SOON_S
-            if now < before.at + quiet_s:
-                return
+        now = self._clock.monotonic()
+        limit = _Limit(tenant_id, refused.limit, budget.limit, budget.unit, refused.resets_at)
+        before = self._noted.get(limit)
+        if before is not None and now < before + AGAIN_S:
+            return
         if self._telling >= TELLING_MAX:
             return  # the next refusal tells
         if len(self._noted) >= NOTED_MAX:
             self._noted.clear()
-        self._noted[key] = _Noted(now, refused.budget_left)
+        self._noted[limit] = now
         try:
-            telling = self._tasks.start(self._tell(*key), name="refused-budget")
+            telling = self._tasks.start(self._tell(limit, refused), name="refused-budget")
         except Unavailable:
-            del self._noted[key]  # too many calls under way: the next refusal tells
+            del self._noted[limit]  # too many calls under way: the next refusal tells
             return
         self._telling += 1
         telling.add_done_callback(self._ended)
@@ -71,10 +76,10 @@ class RefusedBudgetTeller:
     def _ended(self, _: asyncio.Task[None]) -> None:
         self._telling -= 1
 
-    async def _tell(self, tenant_id: TenantId, budget: str) -> None:
+    async def _tell(self, limit: _Limit, refused: Refused) -> None:
         try:
             async with self._one_by_one:
-                await self._budgets.raise_refused(tenant_id, budget)
+                await self._budgets.raise_refused(limit.tenant_id, refused)
         except Unavailable as outage:
-            self._noted.pop((tenant_id, budget), None)
+            self._noted.pop(limit, None)
             _log.warning("a refused budget is told of later: %s", outage.message)

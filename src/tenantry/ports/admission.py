@@ -52,7 +52,7 @@ class Reservation:
     price_version: int
     worst_tokens: int
     worst_cost: Decimal  # provider's, USD
-    worst_charge: Decimal  # customer's, contract currency
+    worst_charge: Decimal  # customer's, by list, USD
     first: Intent  # call 0, attempt 1; admitted directly as `dispatched`
     user_hash: str | None = None
     run_id: str | None = None
@@ -88,13 +88,27 @@ class Admitted:
 
 
 @dataclass(frozen=True, slots=True)
+class RefusingBudget:
+    """A budget as it was when it refused. `limit` and what was `left` of it, never below 0, are in
+    `unit`: the contract's currency, or USD where its basis is the provider's cost. `rate`: what
+    1 USD is in that unit, in the budget's period.
+    """
+
+    limit: Decimal
+    left: Decimal
+    unit: str
+    rate: Decimal
+
+
+@dataclass(frozen=True, slots=True)
 class Refused:
     """Nothing was written. `limit` names the limit (and its scope) that refused.
 
     `stale_plan` and `stale_price` mean: reload and ask again; they are never shown to a caller.
-    `budget_left`, with the code `budget` alone: what the budget that `limit` names (`<subject>
-    <period> <basis>`) had left before this reservation, never below 0, in that budget's own
-    basis: the customer's charge in the contract's currency, or the provider's cost in USD.
+    With the code `budget` alone, of the budget that `limit` names (`<subject> <period> <basis>`):
+    `budget_left`, what it had left before this reservation, never below 0, in USD of its basis, to
+    be held against what is reserved; and `budget` in the currency of its owner, to be told. None:
+    no rate is known for that currency, so that the limit leaves nothing.
     """
 
     code: RefusalCode
@@ -102,6 +116,7 @@ class Refused:
     retry_after_ms: int | None = None
     resets_at: datetime | None = None
     budget_left: Decimal | None = None
+    budget: RefusingBudget | None = None
 
 
 # A flag of an outcome whose caller was told 503: with `charged` False it also takes a charge back

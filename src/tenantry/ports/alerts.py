@@ -15,6 +15,7 @@ from tenantry.domain.alert import Alert, BudgetUse, NewAlert
 from tenantry.domain.anomaly import HourFacts, PlannedEvent
 from tenantry.domain.budget import BudgetKey
 from tenantry.domain.ids import TenantId
+from tenantry.ports.admission import Refused
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +58,10 @@ class BudgetAlerts(Protocol):
 class RefusedBudgets(Protocol):
     """What a gateway tells of."""
 
-    async def raise_refused(self, tenant_id: TenantId, budget: str) -> bool:
-        """A hard budget, `<subject> <period> <basis>`, has refused a request in its running period.
-        False: that was told of the limit in force, or there is no such budget, or it is soft now.
+    async def raise_refused(self, tenant_id: TenantId, refused: Refused) -> bool:
+        """A hard budget has refused a request: tells of the limit and the period that did, whatever
+        they are by now. False: that was told, or there is no such budget any more, or it is soft
+        now.
         """
         ...
 

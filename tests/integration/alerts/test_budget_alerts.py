@@ -7,7 +7,15 @@ from decimal import Decimal
 
 import pytest
 from tests.support.billing import House
-from tests.support.budget_alerts import alerts_in, budget, notices, round_of, spend, told
+from tests.support.budget_alerts import (
+    alerts_in,
+    budget,
+    day_is_over,
+    notices,
+    round_of,
+    spend,
+    told,
+)
 from tests.support.ledger import World, in_world, open_world
 from tests.support.postgres import Database
 
@@ -189,13 +197,7 @@ def test_the_next_period_begins_anew(database: Database) -> None:
             await budget(world, "0.04", period="day")
             await spend(world)
             assert await round_of(world) == 1
-            await world.as_superuser(
-                "UPDATE tenantry.budget_use SET period_start = period_start - interval '1 day',"
-                " period_end = period_end - interval '1 day' WHERE period = 'day'"
-            )
-            await world.as_superuser(
-                "UPDATE tenantry.counter SET day_end = day_start, day = day - 1"
-            )
+            await day_is_over(world)
             await spend(world)
             assert await round_of(world) == 1  # of the day that has ended: it settled late
             starts = {row.starts_at for row in await alerts_in(world).alerts()}

@@ -88,7 +88,8 @@ def test_a_refusing_budget_reads_as_a_person_would_say_it(database: Database) ->
         used = Usage(uncached_in=1_000)  # charge .009
         await world.settle(await world.admitted(run_id="nightly-report"), world.outcome(used))
         alerts = PostgresAlerts(world.databases.control, SystemClock())
-        assert await alerts.raise_refused(anna.tenant_id, "run:nightly-report total charge")
+        refused = await world.refused(run_id="nightly-report", worst_charge=limit)
+        assert await alerts.raise_refused(anna.tenant_id, refused)
         async with mail_server(box) as port:
             sink = sink_of(f"smtp://127.0.0.1:{port}")
             await run_rounds(deliverer(world, outside(ROUTE, mail=sink), StillClock()))

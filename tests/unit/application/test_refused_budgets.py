@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 from tests.support.scripted import ManualClock
@@ -11,12 +12,11 @@ from tests.support.skipping import run
 from tenantry.application.owned_tasks import OwnedTasks
 from tenantry.application.refused_budgets import (
     AGAIN_S,
-    SOON_S,
     TELLING_MAX,
     RefusedBudgetTeller,
 )
 from tenantry.domain.ids import TenantId
-from tenantry.ports.admission import Refused
+from tenantry.ports.admission import Refused, RefusingBudget
 
 ACME, GLOBEX = TenantId("tnt_acme"), TenantId("tnt_globex")
 
@@ -27,32 +27,46 @@ class Asked:
         self.free = asyncio.Event()
         self.free.set()
 
-    async def raise_refused(self, tenant_id: TenantId, budget: str) -> bool:
+    async def raise_refused(self, tenant_id: TenantId, refused: Refused) -> bool:
         await self.free.wait()
-        self.asked.append((tenant_id, budget))
+        self.asked.append((tenant_id, refused.limit))
         return True
 
 
-def refusal(left: str = "0", budget: str = "tenant month charge") -> Refused:
-    return Refused("budget", budget, budget_left=Decimal(left))
+DAY = datetime(2026, 12, 1, tzinfo=UTC)
+
+
+def refusal(
+    limit: str = "5",
+    budget: str = "tenant month charge",
+    *,
+    left: str = "0",
+    unit: str = "USD",
+    resets_at: datetime = DAY,
+) -> Refused:
+    of = RefusingBudget(Decimal(limit), Decimal(left), unit, Decimal(1))
+    return Refused("budget", budget, None, resets_at, Decimal(left), of)
 
 
 def test_a_client_that_keeps_knocking_costs_nothing() -> None:
     async def body() -> None:
         budgets, tasks, clock = Asked(), OwnedTasks(), ManualClock()
         teller = RefusedBudgetTeller(budgets, tasks, clock)
-        for seconds, tenant, left, asked in (
-            (0, ACME, "0.1", 1),
-            (0, ACME, "0.2", 1),
-            (SOON_S / 2, ACME, "0.2", 1),
-            (SOON_S, ACME, "0.1", 1),
-            (0, GLOBEX, "0.1", 2),
-            (0, ACME, "0.2", 3),  # what is left has changed, so its limit may have
-            (SOON_S, ACME, "0.2", 3),
-            (AGAIN_S, ACME, "0.2", 4),
+        for seconds, tenant, told, asked in (
+            (0, ACME, refusal("5"), 1),
+            (0, ACME, refusal("5.00", left="0.2"), 1),
+            (AGAIN_S / 2, ACME, refusal("5"), 1),
+            (0, GLOBEX, refusal("5"), 2),
+            (0, ACME, refusal("6"), 3),
+            (0, ACME, refusal("5"), 3),  # a limit that is changed by turns
+            (0, ACME, refusal("5", unit="EUR"), 4),
+            (0, ACME, refusal("5", resets_at=DAY + timedelta(days=1)), 5),
+            (0, ACME, refusal("5", "tenant day charge"), 6),
+            (AGAIN_S / 2, ACME, refusal("5"), 7),
+            (0, ACME, refusal("5"), 7),
         ):
             clock.move(seconds=seconds)
-            teller.note(tenant, refusal(left))
+            teller.note(tenant, told)
             await tasks.drain(1_000)
             assert len(budgets.asked) == asked
 

@@ -27,6 +27,7 @@ from tenantry.domain.anomaly import HOUR_S, PlannedEvent, hour_of
 from tenantry.domain.budget import BudgetKey
 from tenantry.domain.errors import NotFound
 from tenantry.domain.ids import TenantId, check_cursor, prefixed, uuid7
+from tenantry.ports.admission import Refused
 from tenantry.ports.alerts import Mute, Watched
 from tenantry.ports.clock import Clock
 from tenantry.ports.outbox import PLATFORM, Notice
@@ -61,11 +62,15 @@ class PostgresAlerts(Pooled):
             )
             return await self._raise(connection, [_to_crossed(row) for row in rows])
 
-    async def raise_refused(self, tenant_id: TenantId, budget: str) -> bool:
+    async def raise_refused(self, tenant_id: TenantId, refused: Refused) -> bool:
+        budget = refused.budget
+        if budget is None:
+            return False
+        place = (*refused.limit.rsplit(" ", 2), refused.resets_at)
+        then = (budget.limit, budget.rate, budget.unit)
         async with self._transaction() as connection:
-            rows = await self._budget_uses(connection, tenant_id, budget)
-            uses = [_to_budget_use(row) for row in rows]
-            alerts = [refused_alert(use) for use in uses if use.hard]
+            rows = await connection.fetch(self._sql["refused_use"], tenant_id, *place, *then)
+            alerts = [refused_alert(_to_budget_use(row)) for row in rows]
             return await self._raise(connection, alerts) > 0
 
     async def due(self, through: datetime, after: str, limit: int) -> list[TenantId]:
@@ -174,13 +179,12 @@ class PostgresAlerts(Pooled):
         self,
         connection: Any,
         tenant_id: TenantId,
-        name: str | None = None,
         *,
         after: BudgetKey | None = None,
         limit: int = PAGE_MAX,
     ) -> list[Any]:
         place = (*(after or (None, None, None)), min(limit, PAGE_MAX))
-        rows: list[Any] = await connection.fetch(self._sql["budget_uses"], tenant_id, name, *place)
+        rows: list[Any] = await connection.fetch(self._sql["budget_uses"], tenant_id, *place)
         return rows
 
     async def _raise(self, connection: Any, alerts: Sequence[NewAlert]) -> int:

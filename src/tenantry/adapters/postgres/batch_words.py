@@ -19,6 +19,7 @@ from tenantry.ports.admission import (
     Intent,
     RefusalCode,
     Refused,
+    RefusingBudget,
     Reservation,
     Settlement,
 )
@@ -148,7 +149,15 @@ def from_admission_verdict(at: datetime, row: Mapping[str, Any]) -> Admitted | R
         retry_after_ms=row["retry_after_ms"],
         resets_at=row["resets_at"],
         budget_left=row["budget_left"] if code == "budget" else None,
+        budget=_to_refusing_budget(row) if code == "budget" else None,
     )
+
+
+def _to_refusing_budget(row: Mapping[str, Any]) -> RefusingBudget | None:
+    rate = row["budget_rate"]
+    if rate is None:
+        return None
+    return RefusingBudget(row["budget_limit"], row["left_of_limit"], row["budget_unit"], rate)
 
 
 def _json(value: Mapping[str, object]) -> str:

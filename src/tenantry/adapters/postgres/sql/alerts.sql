@@ -120,8 +120,8 @@ SELECT starts_at, ends_at FROM tenantry.alert_mute WHERE tenant_id = $1 AND ends
 ORDER BY starts_at LIMIT 10000;
 
 -- name: budget_uses
--- The balances of $1 whose period runs: the plan's first, then the tenant's. $2: one of them by the
--- name that a refusal has, or NULL. After the budget ($3, $4, $5) or NULL, at most $6.
+-- The balances of $1 whose period runs: the plan's first, then the tenant's. After the budget
+-- ($2, $3, $4) or NULL, at most $5.
 SELECT u.tenant_id, u.subject, u.period, u.basis, u.rate, u.settled * u.rate AS settled,
        u.reserved * u.rate AS reserved, tenantry.contract_currency(u.tenant_id) AS currency,
        CASE WHEN isfinite(u.period_start) THEN u.period_start END AS starts_at,
@@ -132,11 +132,27 @@ FROM tenantry.budget_use u
 JOIN tenantry.tenant t ON t.tenant_id = u.tenant_id
 JOIN tenantry.plan p ON p.name = t.plan AND p.superseded_at IS NULL
 WHERE u.tenant_id = $1 AND u.period_start <= clock_timestamp() AND u.period_end > clock_timestamp()
-  AND ($2::text IS NULL OR u.subject || ' ' || u.period || ' ' || u.basis = $2)
-  AND ($3::text IS NULL
+  AND ($2::text IS NULL
     OR (u.subject <> 'plan', u.subject <> 'tenant', u.subject, u.period, u.basis)
-     > ($3 <> 'plan', $3 <> 'tenant', $3, $4::text, $5::text))
-ORDER BY u.subject <> 'plan', u.subject <> 'tenant', u.subject, u.period, u.basis LIMIT $6;
+     > ($2 <> 'plan', $2 <> 'tenant', $2, $3::text, $4::text))
+ORDER BY u.subject <> 'plan', u.subject <> 'tenant', u.subject, u.period, u.basis LIMIT $5;
+
+-- name: refused_use
+-- The balance ($1, $2, $3, $4) of the period that ends at $5, NULL: never, with the limit $6 by which
+-- it refused, at the rate $7 in the currency $8. Nothing where it is soft by now.
+SELECT u.tenant_id, u.subject, u.period, u.basis, $7::numeric AS rate, u.settled * $7 AS settled,
+       u.reserved * $7 AS reserved,
+       CASE u.basis WHEN 'charge' THEN $8::text
+         ELSE tenantry.contract_currency(u.tenant_id) END AS currency,
+       CASE WHEN isfinite(u.period_start) THEN u.period_start END AS starts_at,
+       CASE WHEN isfinite(u.period_end) THEN u.period_end END AS ends_at,
+       $6::numeric AS amount, true AS hard
+FROM tenantry.budget_use u
+JOIN tenantry.tenant t ON t.tenant_id = u.tenant_id
+JOIN tenantry.plan p ON p.name = t.plan AND p.superseded_at IS NULL
+WHERE u.tenant_id = $1 AND u.subject = $2 AND u.period = $3 AND u.basis = $4
+  AND u.period_end = coalesce($5::timestamptz, 'infinity')
+  AND CASE u.subject WHEN 'plan' THEN p.budget_hard ELSE u.hard END IS NOT FALSE;
 
 -- name: plan_by_values
 -- What is not asked for is no condition then, and what is left has its index.
