@@ -27,6 +27,7 @@ _COST = " cost"  # ends the name of a budget whose basis is the provider's cost
 # The plan's budget and those of four scopes by three periods and two bases can each be the next to
 # refuse: 25 turns, and a few for what others take meanwhile.
 CLAMP_TRIES = 32
+_SHOWN = Decimal("0.000001")  # as fine as a refusal's words are; its members are exact
 STALE_TRIES = 3  # a plan or price that changes more often than this in one request is an outage
 
 
@@ -107,12 +108,15 @@ async def admit(
     """
     principal, prices = ctx.principal, await directory.prices()
     most: int | None = None
+    asked = money.ZERO
     stale = clamped = 0
     while True:
         calls = plan(principal, most)
         reservation = _reservation(
             ctx, principal, calls, prices, user_hash, counts_as_request, paced_by_minute
         )
+        if most is None:
+            asked = reservation.worst_charge
         verdict = await port.admit(reservation)
         if isinstance(verdict, Admitted):
             return Admission(principal, calls, prices, verdict)
@@ -122,7 +126,7 @@ async def admit(
             if most is None or clamped > CLAMP_TRIES:
                 if on_refused is not None:
                     on_refused(principal.tenant_id, verdict)
-                raise _out_of_budget(verdict, reservation.worst_charge)
+                raise _out_of_budget(verdict, asked)
             continue
         if verdict.code == "stale_plan":
             principal = await directory.refresh(principal)
@@ -269,18 +273,24 @@ def to_error(refused: Refused) -> errors.TenantryError:
 
 
 def _out_of_budget(refused: Refused, worst_charge: Decimal | None = None) -> errors.BudgetExceeded:
-    """With what is left and what would have been held, both in USD of list charge."""
-    left, told = refused.budget_left, _told(refused)
+    """With what is left and what the request as it was asked would have held, both in the currency
+    of the budget. `worst_charge` is in USD."""
+    budget, told = refused.budget, _told(refused)
     if refused.limit.endswith(_COST):
         told["limit"] = "guard"  # an operator's, in provider cost: whose and of what, nobody learns
-    elif left is not None and worst_charge is not None:
-        held, has = money.plain(worst_charge), money.plain(left)
-        told |= {"worst_charge": held, "charge_left": has}
-        said = (
-            f"this request may cost up to {held} USD and budget {refused.limit} has {has} USD left"
-        )
+    elif budget is not None and worst_charge is not None:
+        held, left, unit = money.times(worst_charge, budget.rate), budget.left, budget.unit
+        told |= {
+            "worst_charge": money.plain(held),
+            "charge_left": money.plain(left),
+            "currency": unit,
+        }
         if not left:
-            said = f"budget {refused.limit} has nothing left"
+            return errors.BudgetExceeded(f"budget {refused.limit} has nothing left", **told)
+        most = money.plain(money.at_least(held, _SHOWN))
+        has = money.plain(money.at_most(left, _SHOWN) or left)
+        said = f"this request may cost up to {most} {unit}"
+        said += f" and budget {refused.limit} has {has} {unit} left"
         return errors.BudgetExceeded(said, **told)
     said = f"budget {told['limit']} has too little left for this request"
     return errors.BudgetExceeded(said, **told)

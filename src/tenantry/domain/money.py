@@ -11,6 +11,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from decimal import (
+    ROUND_CEILING,
+    ROUND_FLOOR,
     ROUND_HALF_UP,
     Context,
     Decimal,
@@ -96,6 +98,16 @@ def to_currency(amount: Decimal, currency: str) -> Decimal:
 def rounded(amount: Decimal, step: Decimal) -> Decimal:
     """Half up to a step such as 0.01: for a line of an invoice, and for what is shown."""
     return amount.quantize(step, rounding=ROUND_HALF_UP, context=_ROUNDED)
+
+
+def at_least(amount: Decimal, step: Decimal) -> Decimal:
+    """Rounded up to a step: for words on what may have to be paid."""
+    return amount.quantize(step, rounding=ROUND_CEILING, context=_ROUNDED)
+
+
+def at_most(amount: Decimal, step: Decimal) -> Decimal:
+    """Rounded down to a step: for words on what is there."""
+    return amount.quantize(step, rounding=ROUND_FLOOR, context=_ROUNDED)
 
 
 def ratio(left: Decimal, right: Decimal) -> Decimal:

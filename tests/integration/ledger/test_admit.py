@@ -2,6 +2,7 @@
 
 import asyncio
 import dataclasses
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -12,7 +13,7 @@ from tests.support.postgres import Database
 
 from tenantry.domain.plan import PlanError
 from tenantry.domain.usage import Usage
-from tenantry.ports.admission import Admitted, Refused
+from tenantry.ports.admission import Admitted, Refused, RefusingBudget
 from tenantry.ports.control import Budget
 
 USED = Usage(uncached_in=1_000, out=500)
@@ -157,15 +158,19 @@ def test_a_refused_budget_says_what_it_had_left(database: Database) -> None:
         refused = verdicts[-1]
         assert isinstance(refused, Refused)
         assert (refused.limit, refused.budget_left) == ("run:run-1 total cost", Decimal("0.001"))
+        left = RefusingBudget(Decimal("0.025"), Decimal("0.001"), "USD", Decimal(1))
+        assert refused.budget == left, "without what the others of its batch have taken"
 
         await cap("run", "cost", "0.01")
         refused = await world.refused(run_id="run-1")
         assert refused.budget_left == 0, "it was lowered under what it had reserved"
+        assert refused.budget == replace(left, limit=Decimal("0.01"), left=Decimal(0))
         await cap("run", "charge", "0")
         refused = await world.refused(run_id="run-1", worst_cost=Decimal(0))
         assert (refused.limit, refused.budget_left) == ("run:run-1 total charge", Decimal(0))
         await world.admitted()
-        assert (await world.refused()).budget_left is None, "no budget refused"
+        refused = await world.refused()
+        assert refused.budget_left is refused.budget is None, "no budget refused"
 
     in_world(database, body)
 

@@ -18,6 +18,7 @@ from tenantry.domain.contract import ExchangeRate
 from tenantry.domain.errors import BadRequest
 from tenantry.domain.ids import TenantId
 from tenantry.domain.usage import Usage
+from tenantry.ports.admission import RefusingBudget
 from tenantry.ports.control import Budget
 
 USED = Usage(uncached_in=1_000, out=500)  # .0315 USD of list charge
@@ -65,6 +66,8 @@ def test_a_limit_holds_in_its_own_currency(
         row = await shown(world, anna.tenant_id)
         assert (row["currency"], row["settled"]) == (currency, spent)
         assert row["remaining"] == Decimal(limit) - spent
+        told = RefusingBudget(Decimal(limit), Decimal(limit) - spent, currency, Decimal(rate))
+        assert refused.budget == told
         await world.admitted(world.bert)  # in USD, and of nobody else's currency
         assert (await shown(world, world.bert.tenant_id))["currency"] == "USD"
 
@@ -80,11 +83,17 @@ def test_the_plans_limit_and_guards_in_cost(database: Database) -> None:
         guard = Budget(anna.tenant_id, "tenant", "", "month", "cost", Decimal("0.0315"), True)
         await world.control.set_budget(guard)  # three requests, in USD whatever the contract's
         held = [await world.admitted() for _ in range(2)]
-        assert (await world.refused()).limit == "plan month charge"
+        by_plan = await world.refused()
+        assert by_plan.limit == "plan month charge"
+        assert by_plan.budget == RefusingBudget(Decimal("9.45"), Decimal(0), "JPY", Decimal(150)), (
+            "what is under way is not left"
+        )
         await world.admitted(world.bert)
         await world.plan(monthly_budget="100")
         held.append(await world.admitted())
-        assert (await world.refused()).limit == "tenant month cost"
+        by_guard = await world.refused()
+        assert by_guard.limit == "tenant month cost"
+        assert by_guard.budget == RefusingBudget(Decimal("0.0315"), Decimal(0), "USD", Decimal(1))
         for each in held:
             await world.settle(each, world.outcome(USED))
         rows = {(row["scope"], row["basis"]): row for row in

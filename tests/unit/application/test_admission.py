@@ -16,7 +16,7 @@ from tenantry.application.admission import CLAMP_TRIES, STALE_TRIES, to_error
 from tenantry.application.calls import ChatCall
 from tenantry.domain import errors
 from tenantry.domain.tenant import Principal
-from tenantry.ports.admission import RefusalCode, Refused
+from tenantry.ports.admission import RefusalCode, Refused, RefusingBudget
 
 ACME = principal("acme")
 BODY = {"messages": [{"role": "user", "content": [{"text": "hello"}]}]}
@@ -105,8 +105,12 @@ def test_a_refusal_asks_no_model_and_names_its_limit(
 IN_RUN = {"user": "ann", "run_id": "r1"}
 
 
-def short(left: str, limit: str = "run:r1 total charge") -> Refused:
-    return Refused("budget", limit, budget_left=Decimal(left))
+def short(
+    left: str, limit: str = "run:r1 total charge", *, unit: str = "USD", rate: str = "1"
+) -> Refused:
+    """What is left in USD; of a limit of 1 in a unit, of which 1 USD is `rate`."""
+    of = RefusingBudget(Decimal(1), Decimal(left) * Decimal(rate), unit, Decimal(rate))
+    return Refused("budget", limit, budget_left=Decimal(left), budget=of)
 
 
 @pytest.mark.parametrize(
@@ -211,23 +215,40 @@ def test_the_plan_says_whose_answers_are_shortened(
             short("0.00096", "tenant month charge"),
             "this request may cost up to 0.092493 USD and budget tenant month charge has"
             " 0.00096 USD left",
-            ("0.092493", "0.00096"),
+            ("0.092493", "0.00096", "USD"),
+        ),
+        (
+            short("0.000847826086", "tenant month charge", unit="EUR", rate="0.9213"),
+            "this request may cost up to 0.085214 EUR and budget tenant month charge has"
+            " 0.000781 EUR left",
+            ("0.0852138009", "0.0007811021730318", "EUR"),
+        ),
+        (
+            short("0.00000000012", "tenant month charge"),
+            "this request may cost up to 0.092493 USD and budget tenant month charge has"
+            " 0.00000000012 USD left",
+            ("0.092493", "0.00000000012", "USD"),
         ),
         (
             short("0.00", "tenant month charge"),
             "budget tenant month charge has nothing left",
-            ("0.092493", "0"),
+            ("0.092493", "0", "USD"),
         ),
         # What it costs the provider is told to nobody, nor what an operator's guard has left.
         (
             short("0.0001", "run:r1 total cost"),
             "budget guard has too little left for this request",
-            (None, None),
+            (None, None, None),
+        ),
+        (
+            replace(short("0", "tenant month charge"), budget=None),
+            "budget tenant month charge has too little left for this request",
+            (None, None, None),
         ),
     ],
 )
 def test_a_budgets_refusal_says_what_is_left_and_what_would_have_been_held(
-    refused: Refused, message: str, told: tuple[str | None, str | None]
+    refused: Refused, message: str, told: tuple[str | None, ...]
 ) -> None:
     worker = core()
     worker.admission.verdicts = [refused]
@@ -235,7 +256,21 @@ def test_a_budgets_refusal_says_what_is_left_and_what_would_have_been_held(
         ask(worker)
     assert refusal.value.message == message
     details = refusal.value.details
-    assert (details.get("worst_charge"), details.get("charge_left")) == told
+    assert tuple(map(details.get, ("worst_charge", "charge_left", "currency"))) == told
+
+
+def test_what_it_may_cost_is_that_of_the_request_as_it_was_asked() -> None:
+    """Whatever a budget before shortened it to; by the plan of now."""
+    newer = replace(ACME.tenant.plan, version=2, max_tokens_default=1_000)
+    changed = replace(ACME, tenant=replace(ACME.tenant, plan=newer))
+    short_for_good = [short("0.02"), short("0.0001", "tenant month charge")]
+    for stale, worst in (([], "0.092493"), ([short("0.02"), Refused("stale_plan")], "0.045333")):
+        worker = core()
+        worker.directory.principals = [changed]
+        worker.admission.verdicts = [*stale, *short_for_good]
+        with pytest.raises(errors.BudgetExceeded) as refusal:
+            run(worker.inference.complete(context(ACME, **IN_RUN), CHAT))
+        assert refusal.value.details["worst_charge"] == worst
 
 
 def test_every_verdict_has_words() -> None:

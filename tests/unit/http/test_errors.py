@@ -148,7 +148,7 @@ def test_a_quota_says_when_it_resets_and_asks_nobody_to_wait() -> None:
 def test_a_budget_says_what_it_has_left_and_what_was_asked_for(
     family: Family, place: str | None
 ) -> None:
-    told = {"worst_charge": "0.0036", "charge_left": "0.00096"}
+    told = {"worst_charge": "0.0036", "charge_left": "0.00096", "currency": "EUR"}
     body = orjson.loads(to_response(errors.BudgetExceeded("m", **told), family, REQUEST_ID).body)
     shown = body if place is None else body[place]
     assert told.items() <= shown.items()

@@ -230,7 +230,9 @@ def _extras(error: TenantryError, family: Family) -> dict[str, Any]:
     if not isinstance(error, errors.Limited):
         return {}
     extras: dict[str, Any] = {"limit": error.limit or None, "resets_at": error.resets_at}
-    extras |= {name: error.details.get(name) for name in ("worst_charge", "charge_left")}
+    extras |= {
+        name: error.details.get(name) for name in ("worst_charge", "charge_left", "currency")
+    }
     return {name: value for name, value in extras.items() if value is not None}
 
 

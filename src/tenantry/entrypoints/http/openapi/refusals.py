@@ -16,8 +16,9 @@ _TEXT: Final[Schema] = {"type": "string"}
 _LIMITED: Final[dict[str, Schema]] = {
     "limit": {"type": "string", "description": "The limit that was reached."},
     "resets_at": {"type": "string", "format": "date-time"},
-    "worst_charge": {**_TEXT, "description": "The most it would have been charged, in USD."},
-    "charge_left": {**_TEXT, "description": "What its budget has left, in USD of list charge."},
+    "worst_charge": {**_TEXT, "description": "The most it would have been charged."},
+    "charge_left": {**_TEXT, "description": "What its budget has left."},
+    "currency": {**_TEXT, "description": "Of both: the budget's."},
 }
 
 
