@@ -38,10 +38,13 @@ class Terms:
     overage: Overage | None = None  # None: tokens are charged by list
     minimum: Decimal = money.ZERO  # of a whole billing period, fee included, before tax
 
-    @property
-    def go_by_order(self) -> bool:
-        """Whether what usage costs depends on what was invoiced of its period before."""
-        return self.minimum > 0 or (self.overage is not None and not self.overage.is_even)
+    def goes_by_order(self, tokens: int) -> bool:
+        """Whether what other usage of a period costs depends on when usage of it is invoiced that
+        is so many tokens, more or fewer. What moves no token, as a corrected price, goes by order
+        under a minimum alone."""
+        if self.minimum > 0:
+            return True
+        return tokens != 0 and self.overage is not None and not self.overage.is_even
 
 
 def terms_of(plan: Plan, starts: date) -> Terms:

@@ -36,7 +36,14 @@ def terms(overage: Overage | None = None, minimum: str = "0") -> Terms:
 def test_a_price_goes_by_order_with_included_tokens_steps_or_a_minimum(
     given: Terms, by_order: bool
 ) -> None:
-    assert given.go_by_order is by_order
+    assert given.goes_by_order(1) is given.goes_by_order(-1) is by_order
+
+
+def test_what_moves_no_token_goes_by_order_under_a_minimum_alone() -> None:
+    steps = Overage(1, Tiers("graduated", (LAST,)))
+    assert not terms(steps).goes_by_order(0)
+    assert terms(steps, "0.01").goes_by_order(0)
+    assert terms(minimum="0.01").goes_by_order(0)
 
 
 @pytest.mark.parametrize("ends", [None, date(2026, 6, 1), date(2026, 10, 20), date(2026, 11, 20)])

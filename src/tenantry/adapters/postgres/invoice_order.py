@@ -2,70 +2,121 @@
 
 Under included tokens, steps or a minimum a period's usage costs what it does because of what was
 invoiced of the period before. So an invoice stays while a later one builds upon it, and a period is
-not invoiced beside others that hold usage of it. Both are asked under the tenant's lock.
+not invoiced beside others that hold usage of it. Both are asked under the tenant's lock, and a
+refusal names all that have to go, in an order in which they can.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
+from itertools import groupby
+from typing import Any
 
 from tenantry.adapters.postgres.billing_reader import EVER, Fetch, to_terms
 from tenantry.adapters.postgres.statements import statements
-from tenantry.domain.contract import terms_from, terms_until
+from tenantry.domain.contract import Terms, terms_from, terms_until
 from tenantry.domain.errors import Conflict
 from tenantry.domain.ids import TenantId
+from tenantry.domain.overage import COUNTED
 from tenantry.domain.period import day_begun
 
+_FILE = "sql/invoice_order.sql"
 _NAMED_MAX = 20  # numbers in one refusal
+
+
+@dataclass(frozen=True, slots=True)
+class _Invoice:
+    """A live one. Periods are told by their starts."""
+
+    number: str
+    own: datetime
+    held: frozenset[datetime]  # of which it holds usage that goes by order
+    credited: bool  # by notes that are live
+
+    @property
+    def periods(self) -> frozenset[datetime]:
+        """Of which later usage is priced as what comes after its own."""
+        return self.held | {self.own}
 
 
 async def check_void(fetch: Fetch, tenant_id: TenantId, number: str) -> None:
     """Raises `Conflict` where later invoices price usage as what comes after that of this one."""
-    own = await fetch(statements("sql/invoice_order.sql")["own_periods"], tenant_id, number)
-    if not own:
+    rows = await fetch(statements(_FILE)["issued"], tenant_id, number)
+    if not rows:
         return
-    starts = [row["period_start"] for row in own]
-    if numbers := await _in_order(fetch, tenant_id, starts, own[0]["issued_at"]):
+    issued = await _issued_from(fetch, tenant_id, rows[0]["issued_at"])
+    own = next(each for each in issued if each.number == number)
+    if found := _to_void(own.periods, [each for each in issued if each is not own]):
+        others = ", or of another of them" if len(found) > 1 else ""
         raise Conflict(
-            f"Void {_named(numbers)} first, in this order: later usage of a period of this invoice"
-            " is priced there as what comes after it."
+            f"Void {_named(found)} first, in this order: later usage is priced there as what comes"
+            f" after that of this invoice{others}.{_credited([*found, own])}"
         )
 
 
 async def check_again(fetch: Fetch, tenant_id: TenantId, start: datetime) -> None:
     """Of a period that was closed once and has no live invoice. Raises `Conflict` where others
     price usage of it as if nothing were left of it."""
-    if numbers := await _in_order(fetch, tenant_id, [start], None):
+    [row] = await fetch(statements(_FILE)["first_holder"], tenant_id, start)
+    if row["issued_at"] is None:
+        return
+    issued = await _issued_from(fetch, tenant_id, row["issued_at"])
+    if found := _to_void(frozenset({start}), issued):
+        others = ", or later usage as what comes after that of another of them"
         raise Conflict(
-            f"Void {_named(numbers)} first, in this order: usage of this period is priced there"
-            " without what is left of it."
+            f"Void {_named(found)} first, in this order: usage of this period is priced there"
+            f" without what is left of it{others if len(found) > 1 else ''}.{_credited(found)}"
         )
 
 
-async def _in_order(
-    fetch: Fetch, tenant_id: TenantId, starts: Sequence[datetime], after: datetime | None
-) -> list[str]:
-    """Numbers, newest first, of live invoices issued after an instant that hold usage of periods
-    whose terms go by order; by any end that the contract ever had."""
-    sql = statements("sql/invoice_order.sql")
-    holders = await fetch(sql["holders"], tenant_id, starts, after)
-    if not holders:
-        return []
+def _to_void(periods: frozenset[datetime], issued: Sequence[_Invoice]) -> list[_Invoice]:
+    """Newest first, those that hold usage of the periods, or of periods of one of those that was
+    issued before. `issued`: oldest first."""
+    found: list[_Invoice] = []
+    for invoice in issued:
+        if invoice.held & periods:
+            found.insert(0, invoice)
+            periods |= invoice.periods
+    return found
+
+
+async def _issued_from(fetch: Fetch, tenant_id: TenantId, at: datetime) -> list[_Invoice]:
+    """Live invoices, oldest first."""
+    sql = statements(_FILE)
+    rows = await fetch(sql["holdings"], tenant_id, at, sorted(COUNTED))
     [tenant] = await fetch(sql["zone"], tenant_id)
-    rows = await fetch(statements("sql/billing.sql")["terms"], tenant_id, EVER)
-    terms, ends = to_terms(rows, tenant["zone"]), await fetch(sql["ends"], tenant_id)
-    agreed = [held for row in ends if (held := terms_until(terms, row["ends_on"]))]
-    days = {start: day_begun(start, tenant["zone"]) for start in starts}
-    ordered = {
-        start
-        for start, day in days.items()
-        if any(terms_from(held, day).go_by_order for held in agreed)
-    }
-    found = [row["number"] for row in holders if row["period_start"] in ordered]
-    return list(dict.fromkeys(found))
+    terms = await fetch(statements("sql/billing.sql")["terms"], tenant_id, EVER)
+    agreed, ends = to_terms(terms, tenant["zone"]), await fetch(sql["ends"], tenant_id)
+    by_end = [its for row in ends if (its := terms_until(agreed, row["ends_on"]))]
+    found = []
+    for number, grouped in groupby(rows, key=lambda row: row["number"]):
+        holdings = list(grouped)
+        held = frozenset(
+            row["period_start"] for row in holdings if _is_in_order(row, by_end, tenant["zone"])
+        )
+        found.append(_Invoice(number, holdings[0]["own_start"], held, holdings[0]["credited"]))
+    return found
 
 
-def _named(numbers: Sequence[str]) -> str:
-    more = len(numbers) - _NAMED_MAX
-    return ", ".join(numbers[:_NAMED_MAX]) + (f" and {more} before them" if more > 0 else "")
+def _is_in_order(row: Any, by_end: Sequence[tuple[Terms, ...]], zone: str) -> bool:
+    """By any end that the contract ever had."""
+    if row["period_start"] is None:
+        return False
+    day = day_begun(row["period_start"], zone)
+    return any(terms_from(its, day).goes_by_order(row["tokens"]) for its in by_end)
+
+
+def _named(invoices: Sequence[_Invoice]) -> str:
+    numbers, more = [each.number for each in invoices[:_NAMED_MAX]], len(invoices) - _NAMED_MAX
+    return ", ".join(numbers) + (f" and {more} before them" if more > 0 else "")
+
+
+def _credited(invoices: Sequence[_Invoice]) -> str:
+    """Which of those cannot be voided yet."""
+    found = [each for each in invoices if each.credited]
+    if not found:
+        return ""
+    has = "has" if len(found) == 1 else "have"
+    return f" Credit notes come before their invoices: {_named(found)} {has} some."
