@@ -57,8 +57,8 @@ def planted(database: Database, *statements: str) -> Iterator[None]:
 
 def verdicts(database: Database, *names: str) -> Mapping[str, Verdict]:
     """What comes of the attacks on the database whose ids begin so; without names, of all."""
-    no_objects: Any = None
-    local = LocalStores(AuditAccess(database.dsn), no_objects)
+    nothing: Any = None
+    local = LocalStores(AuditAccess(database.dsn), nothing, nothing)
     a, b = SimpleNamespace(id=ANNA), SimpleNamespace(id=BERT)
     ground: Any = SimpleNamespace(a=a, b=b, local=local, not_local="")
     with closing(local):

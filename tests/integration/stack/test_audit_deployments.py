@@ -13,6 +13,7 @@ from tenantry.adapters.postgres.audit_access import AuditAccess
 from tenantry.adapters.postgres.embedded.cluster import DATABASE
 from tenantry.bootstrap.audit import LocalStores
 from tenantry.bootstrap.deployment import objects_of
+from tenantry.bootstrap.upstream import buckets_of
 from tenantry.domain.audit import Outcome
 from tenantry.entrypoints.audit.running import run_audit
 
@@ -39,7 +40,7 @@ def test_an_administrator_who_passes_no_row_security_audits_what_it_can(stack: S
     def of_login(_: str) -> LocalStores:
         dsns = {"superuser": urlunsplit(managed)}
         access = AuditAccess(lambda role: dsns.get(role) or stack.cluster().dsn(role))
-        return LocalStores(access, objects_of(config))
+        return LocalStores(access, objects_of(config), buckets_of(config))
 
     with flawed(stack, made, gone):
         report = run_audit(of(stack, "rows.", "seal."), of_login, lambda *_: None)
