@@ -34,10 +34,10 @@ def taxes_of(invoice: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
 def is_taxed_by(
     invoice: Mapping[str, Any], line: Mapping[str, Any], tax: Mapping[str, Any]
 ) -> bool:
-    """Whether a line is one of those that a tax of `taxes_of` is of."""
+    """Whether a line is one of those that a tax of `taxes_of` is of: a line of a tax that comes to
+    nothing may be of none."""
     of = line.get("tax") or invoice["tax"]
-    same = Decimal(of["rate"]) == Decimal(tax["rate"]) and of.get("label") == tax.get("label")
-    return same or len(taxes_of(invoice)) == 1
+    return Decimal(of["rate"]) == Decimal(tax["rate"]) and of.get("label") == tax.get("label")
 
 
 def tax_words(tax: Mapping[str, Any]) -> str:

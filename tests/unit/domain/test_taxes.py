@@ -131,7 +131,11 @@ def test_a_tax_of_lines_of_nothing_is_none(
     assert made_now.total == made_before.total
     shown = made(made_now, PRESENT)
     assert ("parts" in shown["tax"]) is (len(now) > 1)
-    assert len(focus_rows(shown)) == len(shown["lines"]) + len(now)
+    rows = focus_rows(shown)
+    assert len(rows) == len(shown["lines"]) + len(now)
+    charged = {OWN: Decimal(own), OLD: sum((line.charge for line in late), Decimal(0))}
+    bases = [charged[by] * by.rate for by in now]
+    assert [Decimal(row["ListCost"] or "") for row in rows[-len(now) :]] == bases
     sums = [each["label"] for each in sheet_of(shown)["sums"]]
     assert len([label for label in sums if label.startswith("MWST")]) == len(now)
 
