@@ -254,17 +254,19 @@ def with_late_tokens() -> dict[str, Any]:
     were taken back, and what its minimum covers of them."""
     october = {"start": "2026-10-01T00:00:00Z", "end": "2026-11-01T00:00:00Z"}
 
-    def tokens(reason: str, quantity: str, charge: str, amount: str) -> dict[str, Any]:
+    def tokens(
+        reason: str, quantity: str, price: str | None, charge: str, amount: str
+    ) -> dict[str, Any]:
         words = f"Tokens, {reason.replace('_', ' ')}, of the period from 2026-10-01"
-        own = {"reason": reason, "quantity": quantity, "charge": charge}
+        own = {"reason": reason, "quantity": quantity, "unit_price": price, "charge": charge}
         return _other("adjustment", words, amount) | own
 
     covered = _other("adjustment", "Covered by the minimum, of the period from 2026-10-01", "-6.66")
     of_october = {"period": october, "exchange_rate": None}
     lines = [
-        tokens("settled_late", "1500000", "15", "15.00"),
-        tokens("settled_late", "2100004", "11.660032", "11.66"),
-        tokens("taken_back", "-1000000", "-10", "-10.00"),
+        tokens("settled_late", "1500000", "10", "15", "15.00"),
+        tokens("settled_late", "2100000", None, "11.66", "11.66"),
+        tokens("taken_back", "-1000000", "10", "-10", "-10.00"),
         covered | {"reason": None},
     ]
     return an_invoice(

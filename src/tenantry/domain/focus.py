@@ -18,7 +18,7 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from decimal import Context, Decimal, Inexact, InvalidOperation
+from decimal import Decimal
 from typing import Any
 
 from tenantry.domain import money
@@ -104,7 +104,6 @@ _UNITS: Mapping[str, str] = {  # of what is not counted in tokens
     TokenClass.RERANK_UNITS: "Queries",
     TokenClass.CACHE_HIT: "Answers",
 }
-_DIGITS = Context(prec=36, traps=[Inexact, InvalidOperation])  # of an extended decimal
 
 
 class FocusError(ValueError):
@@ -186,20 +185,12 @@ def _line(invoice: Mapping[str, Any], line: Mapping[str, Any]) -> Row:
 
 
 def _price_of(line: Mapping[str, Any], cost: Decimal, unit: str) -> _Priced:
-    """The line's unit price where it is the one that was charged; else what the cost comes to.
-
-    Where a price changed within the period, and the quotient has no end, the line is one unit.
-    """
+    """The line's unit price where it is the one that was charged; of included tokens, nothing. A
+    line of several prices is one unit: what a million of it comes to may be none of them."""
     millions = money.shifted(Decimal(line["quantity"]), -6)
-    known = line.get("unit_price")
+    known = "0" if line["kind"] == "included" else line.get("unit_price")
     if known is not None and money.times(Decimal(known), millions) == cost:
         return _Priced(millions, f"1000000 {unit}", Decimal(known))
-    try:
-        price = _DIGITS.divide(cost, millions) if millions else None
-    except Inexact:
-        price = None
-    if price is not None and price >= 0:
-        return _Priced(millions, f"1000000 {unit}", price)
     return _one(cost)
 
 

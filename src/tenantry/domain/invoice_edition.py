@@ -25,6 +25,7 @@ class Edition(IntEnum):
     `STANDING_TOLD`: what a price was asked for, and which price editions there are, goes by what
     stands, not by what was posted at a price and taken back from it.
     `NOTHING_UNTAXED`: a tax of which all lines are 0, and that is not the contract's, has no part.
+    `STEPS_TOLD`: late tokens say their price where one step priced all of them.
     """
 
     FIRST = 1
@@ -34,9 +35,10 @@ class Edition(IntEnum):
     CHANGES_TOLD = 5
     STANDING_TOLD = 6
     NOTHING_UNTAXED = 7
+    STEPS_TOLD = 8
 
 
-PRESENT: Final = Edition.NOTHING_UNTAXED
+PRESENT: Final = Edition.STEPS_TOLD
 
 
 def edition_of(body: Mapping[str, Any]) -> Edition:

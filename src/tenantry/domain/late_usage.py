@@ -77,7 +77,8 @@ def late_of(
             steps = _exact(after.lines, LineKind.OVERAGE) - _exact(before.lines, LineKind.OVERAGE)
             tokens = sum(row.quantity for row in each.late if row.token_class in COUNTED)
             if tokens or steps or each.closed is None:
-                line = _line("Tokens", steps, contract.currency, quantity=tokens)
+                price = _step_price(before, after) if edition >= Edition.STEPS_TOLD else None
+                line = _line("Tokens", steps, contract.currency, quantity=tokens, per_million=price)
                 found.append(replace(line, reason=TAKEN_BACK if tokens < 0 else SETTLED_LATE))
         if covered := _covered(found, before, after):
             found.append(_line("Covered by the minimum", Fraction(covered), contract.currency))
@@ -105,6 +106,18 @@ def _tax_of(contract: Contract, each: EarlierPeriod, edition: Edition) -> TaxRat
     if edition < Edition.TAXED_BY_PERIOD or each.closed is None or each.closed.tax == contract.tax:
         return None
     return each.closed.tax
+
+
+def _step_price(before: Statement, after: Statement) -> Decimal | None:
+    """What 1,000,000 of the tokens cost by which two statements differ; None: some of them cost
+    another price, or the price of those before has moved."""
+    moved: Counter[Decimal] = Counter()
+    for sign, lines in ((1, after.lines), (-1, before.lines)):
+        for line in lines:
+            if line.kind in (LineKind.INCLUDED, LineKind.OVERAGE):
+                moved[line.per_million or money.ZERO] += sign * line.quantity
+    prices = [price for price, quantity in moved.items() if quantity]
+    return prices[0] if len(prices) == 1 else None
 
 
 def _covered(lines: Sequence[StatementLine], before: Statement, after: Statement) -> Decimal:

@@ -10,9 +10,9 @@ from tenantry.domain.invoice_sheet import sheet_of
 def test_late_tokens_that_steps_price_are_counted_and_what_a_minimum_covers_is_not() -> None:
     [group] = sheet_of(with_late_tokens())["groups"]
     assert [(row["quantity"], row["unit_price"], row["amount"]) for row in group["rows"]] == [
-        ("1,500,000", "", "15.00"),
-        ("2,100,004", "", "11.66"),
-        ("−1,000,000", "", "−10.00"),
+        ("1,500,000", "10.00", "15.00"),
+        ("2,100,000", "", "11.66"),
+        ("−1,000,000", "10.00", "−10.00"),
         ("", "", "−6.66"),
     ]
 

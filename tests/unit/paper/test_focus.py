@@ -147,7 +147,7 @@ def test_late_tokens_that_steps_price_are_counted_where_they_have_one_price() ->
     shown = ("PricingUnit", "PricingQuantity", "ListUnitPrice", "ListCost")
     assert [[row[name] for name in shown] for row in rows] == [
         ["1000000 Tokens", "1.5", "10.0", "15.0"],
-        ["Units", "1.0", "11.660032", "11.660032"],
+        ["Units", "1.0", "11.66", "11.66"],
         ["1000000 Tokens", "-1.0", "10.0", "-10.0"],
         ["Units", "-1.0", "6.66", "-6.66"],
     ]
