@@ -22,7 +22,8 @@ from tenantry.domain.usage import Usage
 from tenantry.ports.billing import Finalised
 
 USED = Usage(uncached_in=1_000_000, out=500_000)  # charge 31.5
-MISSED = Usage(uncached_in=100_000, out=20_000)  # charge 1.8
+MISSED = Usage(uncached_in=100_000, out=20_000)
+LATE = Decimal("1.80")  # its charge
 WHOLE = 12  # steps of a look back over 62 days, 6 days each
 
 
@@ -34,17 +35,26 @@ class Past:
         self.house = House.of(world)
         self.rollups = PostgresRollups(world.databases.control)
         self.at = months_ago(2)
+        self.people = (world.anna, world.bert)
         self.before, self.after = (period_of(world.anna, months_ago(n)) for n in (2, 1))
 
     async def made(self) -> None:
-        for who in (self.world.anna, self.world.bert):
+        for who in self.people:
             await self.house.contract(who)
             await self.house.since(who, self.before.start)
             for at in (self.at, months_ago(1)):
                 await self.house.used(who, USED, at)
         await roll_up(self.rollups)
+        # As where each hour was rolled up soon after its end, long before its period was over.
+        await self.world.as_superuser("DELETE FROM tenantry.mended_hour")
         # Two months before it are looked through, whatever the day.
         await self.world.as_superuser("UPDATE tenantry.rollup SET through = $1", self.after.end)
+
+    async def not_rolled_up(self) -> None:
+        """As where the worker was down: the usage waits in the ledger for its first roll-up."""
+        for table in ("charge_hour", "charge_hour_detail", "cost_hour_detail", "mended_hour"):
+            await self.world.as_superuser(f"DELETE FROM tenantry.{table}")
+        await self.world.as_superuser("UPDATE tenantry.rollup SET through = $1", self.at)
 
     async def missed(self, who: Principal, **changes: Any) -> None:
         """Posted to an hour that is rolled up, by a transaction that left no mark."""
@@ -105,6 +115,19 @@ def in_past(database: Database, body: Callable[[Past], Awaitable[None]]) -> None
         await body(past)
 
     in_world(database, run)
+
+
+def while_one_is_made(past: Past, meanwhile: Callable[[], Awaitable[None]]) -> None:
+    """Once, when the next invoice has read its usage and is not committed."""
+    book: Any = past.house.billing.book
+    number = book._next
+
+    async def after(*values: Any) -> Any:
+        book._next = number
+        await meanwhile()
+        return await number(*values)
+
+    book._next = after
 
 
 def adjusted(made: Finalised) -> Decimal:

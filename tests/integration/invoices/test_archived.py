@@ -108,6 +108,7 @@ def test_invoices_of_archived_months_are_made_again_after_corrections(
             await house.since(who, months_ago(2, day=1))
             for months in (2, 1):
                 await house.used(who, USED, months_ago(months))
+        await rolled_up(world)
         book, made = house.billing.book, []
         before, after = (period_of(world.anna, months_ago(months)) for months in (2, 1))
         for who in (world.anna, world.bert):
@@ -120,10 +121,11 @@ def test_invoices_of_archived_months_are_made_again_after_corrections(
             await correct_prices(
                 fixes, who.tenant_id, before.start, before.end, wrong=1, right=right
             )
+        await rolled_up(world)
+        for who in (world.anna, world.bert):
             made.append((who, await house.finalise(who, after)))
         adjusted = made[-1][1].document
         assert [line["kind"] for line in adjusted["lines"]].count("adjustment") == 4
-        await rolled_up(world)
         for month in (oldest, LAST):
             await archive_month(archive, month)
         assert await world.fetch("SELECT FROM charge_entry") == []
@@ -151,8 +153,9 @@ def test_what_lies_in_the_archive_is_not_corrected_by_half(
             await house.since(who, months_ago(2, day=1))
             for months in (2, 1):
                 await house.used(who, USED, months_ago(months))
-            await house.finalise(who, period_of(who, months_ago(2)))
         await rolled_up(world)
+        for who in (world.anna, world.bert):
+            await house.finalise(who, period_of(who, months_ago(2)))
         await archive_month(archive, oldest)
         right = await world.control.import_prices(synthetic_prices(Decimal(2)))
         fixes, live = PostgresCorrections(world.databases.control), instant_of(LAST, 0)
@@ -185,8 +188,9 @@ def test_a_bill_is_not_held_against_an_archived_month(database: Database, tmp_pa
             await house.contract(who)
             await house.since(who, months_ago(1, day=1))
             await house.used(who, USED, months_ago(1))
-            await house.finalise(who, period_of(who, months_ago(1)))
         await rolled_up(world)
+        for who in (world.anna, world.bert):
+            await house.finalise(who, period_of(who, months_ago(1)))
 
         async def held(start: date) -> BillReport:
             book = PostgresCostBook(world.databases.operator)

@@ -4,7 +4,7 @@ clock, however it goes, loses usage, changes a document, or keeps a month from i
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -13,25 +13,18 @@ from typing import Any
 import asyncpg
 import pytest
 from tests.support.archiving import archive_in, month_ago, with_partitions
-from tests.support.invoiced_past import Past, adjusted, blocked, in_past, now
+from tests.support.invoiced_past import (
+    LATE,
+    Past,
+    adjusted,
+    blocked,
+    in_past,
+    now,
+    while_one_is_made,
+)
 from tests.support.postgres import Database
 
 from tenantry.application.invoicing import void_invoice
-
-LATE = Decimal("1.80")
-
-
-def while_one_is_made(past: Past, meanwhile: Callable[[], Awaitable[None]]) -> None:
-    """Once, when the next invoice has read its usage and is not committed."""
-    book: Any = past.house.billing.book
-    number = book._next
-
-    async def after(*values: Any) -> Any:
-        book._next = number
-        await meanwhile()
-        return await number(*values)
-
-    book._next = after
 
 
 async def all_is_invoiced(past: Past) -> None:

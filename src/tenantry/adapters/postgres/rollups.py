@@ -48,6 +48,8 @@ class PostgresRollups(Pooled):
                     return True
                 if since >= until:
                     return False
+                posted = await self._run(connection, "posted_hours", since, until)
+                await self._mend(connection, posted)
                 await self._fill(connection, since, until, None)
                 await self._run(connection, "reach", until)
                 return True
@@ -92,13 +94,19 @@ class PostgresRollups(Pooled):
         return next_hours
 
     async def _fill_anew(self, connection: Any, rows: Sequence[Any]) -> None:
-        """Hours, each with the tenants concerned. What invoices may lack of them is kept."""
+        """Hours, each with the tenants concerned."""
+        await self._mend(connection, rows)
         for row in rows:
             hour, tenants = row["hour"], row["tenants"]
             until = hour + timedelta(hours=1)
-            await self._run(connection, "mend", hour, tenants)
             await self._forget(connection, hour, until, tenants)
             await self._fill(connection, hour, until, tenants)
+
+    async def _mend(self, connection: Any, rows: Sequence[Any]) -> None:
+        """Keeps what invoices may lack of hours that are to be filled, or filled anew: they read in
+        the ledger what is not rolled up, and may have missed what came to it."""
+        for row in rows:
+            await self._run(connection, "mend", row["hour"], row["tenants"])
 
     async def _forget(
         self, connection: Any, since: datetime, until: datetime, tenants: list[str]

@@ -22,6 +22,13 @@ LEFT JOIN LATERAL (
 ) b ON b.back < r.through
 FOR NO KEY UPDATE OF r;
 
+-- name: posted_hours
+-- Hours of [$1, $2) that have something, with the tenants concerned.
+SELECT date_trunc('hour', e.admitted_at, 'UTC') AS hour, array_agg(DISTINCT e.tenant_id) AS tenants
+FROM tenantry.charge_entry e
+WHERE e.admitted_at >= $1 AND e.admitted_at < $2 AND e.token_classes <> '{}'
+GROUP BY 1 ORDER BY 1;
+
 -- name: charges
 INSERT INTO tenantry.charge_hour (tenant_id, hour, line, day, currency, model, price_version,
   token_class, unit_price, quantity, amount, requests, model_requests, entries, last_posted_at,
@@ -133,9 +140,9 @@ FROM tenantry.rollup r, LATERAL (SELECT tenantry.rolled_up_for_good() AS until) 
 WHERE r.through > clock_timestamp();
 
 -- name: mend
--- Keeps the hour $1 of those tenants $2 whose roll-up of it lacks postings that an invoice may have missed:
--- posted by the watermark of one that there is, or at any time where a period waits for one, which may be
--- in the making.
+-- Keeps the hour $1 of those tenants $2 whose roll-up of it, if there is one, lacks postings that an invoice
+-- may have missed: posted by the watermark of one that there is, or at any time where a period waits for
+-- one, which may be in the making.
 INSERT INTO tenantry.mended_hour AS m (tenant_id, hour)
 SELECT t.tenant_id, $1 FROM unnest($2::text[]) AS t (tenant_id)
 CROSS JOIN LATERAL (
@@ -156,7 +163,7 @@ CROSS JOIN LATERAL (
          count(*) FILTER (WHERE e.posted_at > r.last) AS later,
          min(e.posted_at) FILTER (WHERE e.posted_at > r.last) AS next
   FROM tenantry.charge_entry e
-  WHERE e.tenant_id = t.tenant_id AND e.admitted_at >= $1
+  WHERE w.until IS NOT NULL AND e.tenant_id = t.tenant_id AND e.admitted_at >= $1
     AND e.admitted_at < $1::timestamptz + interval '1 hour' AND e.token_classes <> '{}'
 ) l
 WHERE l.first <= w.until AND (l.next <= w.until OR l.entries - r.entries > l.later)
