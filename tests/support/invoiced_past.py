@@ -4,7 +4,8 @@ to its hours afterwards: with a mark, or missed."""
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -99,6 +100,24 @@ class Past:
                 stored = await invoices.document(who.tenant_id, str(each.number))
                 found.append((await regenerate(invoices, who.tenant_id, stored)).same)
         return all(found)
+
+    @asynccontextmanager
+    async def clock_of(self, function: str, at: datetime) -> AsyncIterator[None]:
+        """What a function takes for now."""
+        [row] = await self.world.fetch(
+            f"SELECT pg_get_functiondef('tenantry.{function}'::regproc) AS definition"
+        )
+        moved = row["definition"].replace("clock_timestamp()", f"timestamptz '{at}'")
+        assert moved != row["definition"]
+        await self.world.as_superuser(moved)
+        yield
+        await self.world.as_superuser(row["definition"])
+
+    async def the_present_goes_on(self) -> None:
+        """The period that runs ends in more than a month, whatever the day."""
+        await self.world.as_superuser(
+            "UPDATE tenantry.billing_account SET period_end = now() + interval '40 days'"
+        )
 
     async def mended(self) -> list[tuple[str, datetime]]:
         """Those that wait for an invoice."""

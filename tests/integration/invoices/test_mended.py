@@ -71,6 +71,7 @@ def test_what_invoices_tell_apart_by_its_instant_is_not_kept_as_mended(database:
     async def body(past: Past) -> None:
         both = (past.world.anna, past.world.bert)
         made = [[await past.finalise(who, at) for at in (past.before, past.after)] for who in both]
+        await past.the_present_goes_on()
         await past.late(both[0], posted_at=now())
         await past.rollups.renew(10)
         assert await past.mended() == []

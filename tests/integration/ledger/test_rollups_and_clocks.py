@@ -224,6 +224,9 @@ def test_nothing_invoiced_is_gone_back_to(database: Database) -> None:
             hour_ago(90),
             closed,
         )
+        await world.as_superuser(
+            "UPDATE tenantry.billing_account SET period_end = now() + interval '40 days'"
+        )
         await the_clock_was_ahead(world, 3 * RETREAT_MAX_H)
         await roll_up(rollups)
         assert await through(world) == closed

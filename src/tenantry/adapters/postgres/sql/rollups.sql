@@ -142,7 +142,7 @@ WHERE r.through > clock_timestamp();
 -- name: mend
 -- Keeps the hour $1 of those tenants $2 whose roll-up of it, if there is one, lacks postings that an invoice
 -- may have missed: posted by the watermark of one that there is, or at any time where a period waits for
--- one, which may be in the making.
+-- one, or will soon: it may be in the making, or made before this commits.
 INSERT INTO tenantry.mended_hour AS m (tenant_id, hour)
 SELECT t.tenant_id, $1 FROM unnest($2::text[]) AS t (tenant_id)
 CROSS JOIN LATERAL (
