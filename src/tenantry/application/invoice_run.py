@@ -2,7 +2,8 @@
 
 Restartable anywhere: what is due is read from the database, each tenant's invoice is one commit,
 and a period that is closed is not due any more. One tenant's trouble is recorded with its reason
-and stops no other; it is tried again every `AGAIN_S`. A period whose invoice is void waits for the
+and stops no other; it is tried again every `AGAIN_S`. What only waits for a roll-up is tried again
+in the next round. A period whose invoice is void waits for the
 person who voided it: it is told as a trouble, and made final by hand.
 """
 
@@ -22,7 +23,8 @@ from tenantry.application.invoicing import (
     store_for_review,
 )
 from tenantry.application.round import Round
-from tenantry.domain.errors import Conflict, TenantryError, Unavailable
+from tenantry.domain.errors import Busy, Conflict, TenantryError, Unavailable
+from tenantry.domain.ids import TenantId
 from tenantry.domain.invoice import content_sha256
 from tenantry.domain.party import Issuer
 from tenantry.ports.billing import Contracts, DuePeriod, InvoiceBook, Outcome
@@ -48,6 +50,7 @@ class RunTally:
     review: int = 0
     nothing: int = 0
     trouble: int = 0
+    waiting: int = 0  # for a roll-up that is under way
 
 
 async def run_due(
@@ -64,6 +67,7 @@ async def run_due(
     Raises `Conflict`, before anything is tried, where no number may be given.
     """
     counts: Counter[Outcome] = Counter()
+    waiting: set[TenantId] = set()
     if mode == "off":
         return RunTally()
     if issuer is None:
@@ -73,12 +77,14 @@ async def run_due(
         await book.check_numbers()
     tried_before = await book.now() - timedelta(seconds=again_s)
     for _ in range(PASSES_MAX):
-        found = await _pass(book, clock, issuer, mode, after_s, tried_before)
+        found = await _pass(book, clock, issuer, mode, after_s, tried_before, waiting)
         counts.update(found)
         if not any(outcome in ("final", "nothing") for outcome in found):
             break  # nobody has moved on to a further period
     counts["trouble"] += await book.tell_freed(tried_before)
-    return RunTally(counts["final"], counts["review"], counts["nothing"], counts["trouble"])
+    return RunTally(
+        counts["final"], counts["review"], counts["nothing"], counts["trouble"], len(waiting)
+    )
 
 
 async def _pass(
@@ -88,13 +94,19 @@ async def _pass(
     mode: Mode,
     after_s: int,
     tried_before: datetime,
+    waiting: set[TenantId],
 ) -> list[Outcome]:
+    """What came of each; who only waits is added to `waiting`, and is not tried again."""
     outcomes: list[Outcome] = []
     slots = asyncio.Semaphore(AT_ONCE)
 
     async def one(due: DuePeriod) -> None:
         async with slots:
-            outcomes.append(await _one(book, clock, issuer, mode, due))
+            outcome = await _one(book, clock, issuer, mode, due)
+            if outcome is None:
+                waiting.add(due.tenant_id)
+            else:
+                outcomes.append(outcome)
 
     after = ""
     while page := await _due(book, after, tried_before, after_s, mode):
@@ -102,6 +114,8 @@ async def _pass(
         try:
             async with asyncio.TaskGroup() as running:
                 for due in page:
+                    if due.tenant_id in waiting:
+                        continue
                     running.create_task(one(due))
         except* Unavailable as outages:
             # What is raised in here would come in a group of its own. No task has a group within.
@@ -126,8 +140,9 @@ async def _due(
 
 async def _one(
     book: InvoiceBook, clock: Clock, issuer: Issuer, mode: Mode, due: DuePeriod
-) -> Outcome:
-    """One tenant's period. An outage ends the round; whatever else happens is this tenant's."""
+) -> Outcome | None:
+    """One tenant's period; None: it waits. An outage ends the round; whatever else happens is this
+    tenant's."""
     try:
         if mode == "review":
             drafted = await store_for_review(book, issuer, due.tenant_id, due.period)
@@ -138,6 +153,9 @@ async def _one(
         return "nothing" if done.number is None else "final"
     except Unavailable:
         raise
+    except Busy as refusal:
+        _log.info("the invoice of %s waits: %s", due.tenant_id, refusal.message)
+        return None
     except TenantryError as refusal:
         await book.record_run(due, "trouble", refusal.message)
     except Exception as fault:

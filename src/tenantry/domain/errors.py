@@ -17,6 +17,7 @@
     │   ├── QuotaExceeded .................. of a day or month, not worth waiting for
     │   └── BudgetExceeded ................. 402
     ├── Conflict
+    │   ├── Busy .............. 409  worth asking again
     │   ├── IdempotencyInFlight, ResultNotKept 409
     │   └── IdempotencyMismatch ............. 422
     ├── Unavailable ........... 503  ledger, database, disk
@@ -221,6 +222,12 @@ class Conflict(TenantryError):
     """The request conflicts with another one."""
 
     code = "conflict"
+
+
+class Busy(Conflict):
+    """What this needs is in use for a moment."""
+
+    code = "busy"
 
 
 class IdempotencyInFlight(Conflict):

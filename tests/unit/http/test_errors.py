@@ -74,6 +74,7 @@ TABLE = [
     (errors.ConcurrencyLimited, 429, "ThrottlingException", 429, True),
     (errors.QuotaExceeded, 400, "ServiceQuotaExceededException", 429, False),
     (errors.BudgetExceeded, 402, "BudgetExceeded", 402, False),
+    (errors.Busy, 409, "ConflictException", 409, False),
     (errors.IdempotencyInFlight, 409, "ConflictException", 409, False),
     (errors.ResultNotKept, 409, "ConflictException", 409, False),
     (errors.IdempotencyMismatch, 422, "IdempotentParameterMismatchException", 422, False),

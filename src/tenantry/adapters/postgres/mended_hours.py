@@ -6,7 +6,10 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
+import asyncpg
+
 from tenantry.adapters.postgres.statements import statements
+from tenantry.domain.errors import Busy
 from tenantry.domain.ids import TenantId
 
 _FILE = "sql/mended_hours.sql"
@@ -14,8 +17,11 @@ _FILE = "sql/mended_hours.sql"
 
 async def waiting_hours(connection: Any, tenant_id: TenantId, before: datetime) -> list[datetime]:
     """Those that end by `before`; asked for before usage is read, so that it has what they were
-    mended by. None of them is mended again while this transaction lasts."""
-    rows = await connection.fetch(statements(_FILE)["waiting"], tenant_id, before)
+    mended by. None of them is mended again while this transaction lasts. Raises `Busy`."""
+    try:
+        rows = await connection.fetch(statements(_FILE)["waiting"], tenant_id, before)
+    except asyncpg.LockNotAvailableError:
+        raise Busy("Usage of this tenant is being rolled up at the moment: ask again.") from None
     return [row["hour"] for row in rows]
 
 

@@ -316,6 +316,10 @@ def run(review: bool, json_output: bool) -> None:
         say("drafts wait for approval: tenantry invoices runs --outcome review", err=True)
     if tally.trouble:
         raise click.ClickException("see `tenantry invoices runs --outcome trouble`")
+    if tally.waiting:
+        raise click.ClickException(
+            f"{tally.waiting} wait for their usage to be rolled up: run this again"
+        )
 
 
 def _document(number: str, tenant: str | None) -> tuple[Document, bytes | None]:

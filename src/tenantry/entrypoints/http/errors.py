@@ -96,6 +96,7 @@ SHAPES: Final[Mapping[type[TenantryError], Shape]] = {
     errors.QuotaExceeded: _QUOTA,
     errors.BudgetExceeded: Shape(402, "BudgetExceeded", 402, _SPENT, "billing_error"),
     errors.Conflict: _CONFLICT,
+    errors.Busy: _CONFLICT,
     errors.IdempotencyInFlight: _CONFLICT,
     errors.ResultNotKept: _CONFLICT,
     errors.IdempotencyMismatch: Shape(422, "IdempotentParameterMismatchException", 422, *_INVALID),
