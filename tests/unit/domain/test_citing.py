@@ -1,11 +1,11 @@
 """Numbers come out of an answer and stand beside it, however the text is cut."""
 
-import time
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.support.processor_time import grows_no_faster
 
 from tenantry.domain.citing import Cited, Citing
 from tenantry.domain.marks import Marks
@@ -215,14 +215,4 @@ def test_what_is_copied_of_an_answer_grows_with_it_and_no_faster(part: str) -> N
 
 def test_time_to_cite_grows_with_the_answer_and_no_faster() -> None:
     """Marks between full stops make no part, and wait for one."""
-    assert _seconds("[1]. " * 12_000) < 8 * _seconds("[1]. " * 3_000)
-
-
-def _seconds(answer: str) -> float:
-    """Of the processor; the least of some tries, as others may be at work."""
-    took = []
-    for _ in range(3):
-        start = time.process_time()
-        cited(answer)
-        took.append(time.process_time() - start)
-    return min(took)
+    assert grows_no_faster(lambda times: cited("[1]. " * times), 3_000)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from tests.support.processor_time import grows_no_faster
 
 from tenantry.adapters.extraction import html
 from tenantry.adapters.extraction.html_tables import (
@@ -74,10 +75,15 @@ def test_tables_in_each_other_are_read_in_one_pass(within: str) -> None:
     assert text.count("a") == 5_000
     assert text.endswith("deep")
     assert TABLE_DEPTH_MAX == 32
+    assert grows_no_faster(lambda times: read(within * times + "deep"), 1_250)
 
 
 @pytest.mark.parametrize(
     "cell", ["<td rowspan=0 colspan=1000>", "<td rowspan=65534>", "<td>x", "<tr>"]
 )
 def test_tables_of_many_cells_are_read_in_one_pass(cell: str) -> None:
-    read(f"<table><tr>{cell * 20_000}" + "<tr><td>y" * 8_000)
+    def table(times: int) -> str:
+        return f"<table><tr>{cell * (5 * times)}{'<tr><td>y' * (2 * times)}"
+
+    assert read(table(4_000)).count("y") == 8_000
+    assert grows_no_faster(lambda times: read(table(times)), 1_000)
