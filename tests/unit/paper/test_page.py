@@ -54,7 +54,8 @@ def of_four_classes(lines: int) -> dict[str, Any]:
 
 
 def counts(*ranges: Iterable[int], at_breaks: Collection[int]) -> list[ParameterSet]:
-    """Numbers of lines. `at_breaks`: the least of all, and those beside the end of a page."""
+    """Numbers of lines. `at_breaks`: the least of all, and those beside the end of a page: of the
+    lines, of their sums, or of what follows these."""
     numbers = [number for numbers in ranges for number in numbers]
     assert set(at_breaks) < set(numbers)
     return [
@@ -64,24 +65,27 @@ def counts(*ranges: Iterable[int], at_breaks: Collection[int]) -> list[Parameter
 
 
 OF_ONE = counts(range(1, 5), range(11, 19), range(33, 41), (60, 80), at_breaks=(1, 12, 13, 14, 34))
-OF_FOUR = counts(range(1, 5), range(18, 30), range(53, 64), at_breaks=(1, 18, 19, 20, 55))
+OF_FOUR = counts(range(1, 5), range(18, 30), range(53, 64), at_breaks=(1, 18, 19, 23, 58))
 
 
 @pytest.mark.parametrize("lines", OF_ONE)
 def test_no_page_holds_a_lonely_total(typesetter: Typesetter, lines: int) -> None:
-    _assert_sums_have_company(typesetter, of_one_class(lines), "300,003")
+    _assert_sums_have_company(typesetter, of_one_class(lines), "300,003", at_least=1)
 
 
 @pytest.mark.parametrize("lines", OF_FOUR)
 def test_the_last_lines_of_a_model_go_with_the_sums(typesetter: Typesetter, lines: int) -> None:
-    last = "199.33" if lines == 1 else "300,003"
-    _assert_sums_have_company(typesetter, of_four_classes(lines), last)
+    of_last_model = (lines - 2) % 4 + 1
+    last, at_least = ("199.33", 1) if lines == 1 else ("300,003", min(2, of_last_model))
+    _assert_sums_have_company(typesetter, of_four_classes(lines), last, at_least=at_least)
 
 
-def _assert_sums_have_company(press: Typesetter, invoice: dict[str, Any], line: str) -> None:
+def _assert_sums_have_company(
+    press: Typesetter, invoice: dict[str, Any], line: str, *, at_least: int
+) -> None:
     [page] = (page for page in pages_of(press.render(invoice)) if "Subtotal" in page)
     above = page.partition("Subtotal")[0]
-    assert line in above
+    assert above.count(line) >= at_least
     assert "Unit price per 1M" in above.partition(line)[0]  # under its headings
     assert "Amount due" in page and "Quote the invoice number" in page
 
