@@ -11,6 +11,13 @@ from tests.support.command_line import StatusOf
 from tenantry.entrypoints.cli.main import main
 
 
+@pytest.fixture(autouse=True)
+def _files_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`doctor` and `serve` find as many open files as they can use, whatever the shell allows."""
+    for name in ("doctor.files_allowed", "serve.allow_files"):
+        monkeypatch.setattr(f"tenantry.entrypoints.cli.{name}", lambda most: most.files)
+
+
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty home, and no word of a gateway or a database."""

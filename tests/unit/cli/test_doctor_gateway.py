@@ -76,7 +76,7 @@ def doctor_with(home: Path, limit: int) -> tuple[int, dict[str, Any]]:
     ("limit", "words"),
     [
         (150, "may have 150 files open and needs 192 at least"),
-        (1_024, "it takes 523 connections of clients, not 8,192"),
+        (200, "it takes 42 connections of clients, not 8,192"),
     ],
 )
 def test_too_few_open_files_are_a_problem(tmp_path: Path, limit: int, words: str) -> None:
