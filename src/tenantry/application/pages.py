@@ -28,10 +28,11 @@ async def to_the_end(
     return found
 
 
-async def every_tenant(control: ControlPlane) -> AsyncIterator[Tenant]:
-    """By id, shredded ones too."""
-    after: str | None = None
-    while page := await control.list_tenants(after=after, limit=_TENANTS):
+async def every_tenant(
+    control: ControlPlane, *, after: str | None = None, page_rows: int = _TENANTS
+) -> AsyncIterator[Tenant]:
+    """By id, shredded ones too; those behind `after`, where it is given."""
+    while page := await control.list_tenants(after=after, limit=page_rows):
         for tenant in page:
             yield tenant
         after = page[-1].id

@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from tenantry.application.pages import PAGE, every_tenant
 from tenantry.bootstrap.commands.control import run_with_control
 from tenantry.domain.audit import CANARY_PREFIX
 from tenantry.domain.knowledge_base import knowledge_base_of
@@ -16,7 +17,6 @@ from tenantry.entrypoints.cli.output import as_json, print_json, print_table, sa
 from tenantry.entrypoints.cli.values import NAMED, TENANT_ID
 from tenantry.ports.control import ControlPlane
 
-_PAGE = 1_000  # tenants asked for at once
 _COMMANDS = {
     "contract": "contracts",
     "credit": "contracts",
@@ -82,42 +82,44 @@ def list_(after: str | None, limit: int | None, everyone: bool, json_output: boo
 
     Example: `tenantry tenants list --json`
     """
-    found, more = run_with_control(lambda control: listed(control, after, limit))
+    shown, hidden, more = run_with_control(
+        lambda control: listed(control, after, limit, everyone=everyone or json_output)
+    )
     if json_output:
-        print_json([tenant_json(tenant) for tenant in found])
+        print_json([tenant_json(tenant) for tenant in shown])
     else:
-        shown = [tenant for tenant in found if everyone or not _is_put_away(tenant)]
         print_table(
             ("id", "name", "status", "plan", "placement", "zone"),
             ((t.id, t.name, t.status, t.plan.name, t.placement.id, t.zone) for t in shown),
         )
-        if len(shown) < len(found):
-            hidden = f"{len(found) - len(shown):,} of ended audits of isolation"
-            say(f"Not shown: {hidden} (--all shows them).", err=True)
+    if hidden:
+        of_audits = f"{hidden:,} of ended audits of isolation"
+        say(f"Not shown: {of_audits} (--all shows them).", err=True)
     if more:
-        say_cut(len(found), f"--after {found[-1].id}")
+        say_cut(len(shown), f"--after {shown[-1].id}")
+
+
+async def listed(
+    control: ControlPlane, after: str | None, limit: int | None, *, everyone: bool
+) -> tuple[list[Tenant], int, bool]:
+    """Tenants behind an id, at most `limit` of them; how many up to there are left out; and whether
+    there are more to show."""
+    shown: list[Tenant] = []
+    left_out: list[Tenant] = []
+    async for tenant in every_tenant(control, after=after, page_rows=PAGE):
+        if not everyone and _is_put_away(tenant):
+            left_out.append(tenant)
+        elif len(shown) == limit:
+            return shown, sum(one.id < shown[-1].id for one in left_out), True
+        else:
+            shown.append(tenant)
+    return shown, len(left_out), False
 
 
 def _is_put_away(tenant: Tenant) -> bool:
     """A canary of an audit, as the margin report knows them, unless it is still served."""
     ours = tenant.name.startswith(CANARY_PREFIX) and tenant.plan.name.startswith(CANARY_PREFIX)
     return ours and tenant.status != "active"
-
-
-async def listed(
-    control: ControlPlane, after: str | None, limit: int | None, *, page: int = _PAGE
-) -> tuple[list[Tenant], bool]:
-    """Tenants behind an id, at most `limit` of them, asked for `page` at a time; and whether there
-    are more."""
-    found: list[Tenant] = []
-    while limit is None or len(found) < limit:
-        wanted = page if limit is None else min(page, limit - len(found))
-        last = found[-1].id if found else after
-        some = await control.list_tenants(after=last, limit=wanted)
-        found += some
-        if len(some) < wanted:
-            return found, False
-    return found, bool(await control.list_tenants(after=found[-1].id, limit=1))
 
 
 @tenants.command()
