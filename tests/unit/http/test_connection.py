@@ -161,14 +161,14 @@ def test_a_length_with_zeros_before_it(length: bytes) -> None:
     assert bodies == [b"{}"] and written.startswith(b"HTTP/1.1 200")
 
 
-def test_no_length_is_said_of_no_content() -> None:
+def test_no_length_is_said_of_no_content_nor_of_what_is_there_already() -> None:
     """RFC 9110 §8.6."""
     wire = Wire()
-    for status in (204, 200):
+    for status in (204, 304, 200):
         exchange = Exchange(cast(asyncio.Transport, wire), keep_alive=True, chunked=True)
         exchange.respond(status, {}, b"")
-    none, empty = wire.written.split(b"HTTP/1.1 ")[1:]
-    assert b"content-length" not in none and b"content-length: 0\r\n" in empty
+    none, same, empty = wire.written.split(b"HTTP/1.1 ")[1:]
+    assert b"content-length" not in none + same and b"content-length: 0\r\n" in empty
 
 
 def test_who_has_said_all_still_gets_the_answer() -> None:

@@ -19,6 +19,9 @@ _UNREADY: Final = Answer(  # or there are too many requests, as on every route
 _RAW: Final[Schema] = {"type": "string", "format": "binary"}
 _TEXT: Final[Schema] = {"type": "string"}
 _GONE: Final = (Answer(status=204, says="It is gone"),)
+_CACHED: Final = ("etag", "vary", "cache-control")
+_OF_FORMS: Final = (*_CACHED, "content-encoding")
+_SAME: Final = Answer(status=304, says="It is what `if-none-match` names", headers=_CACHED)
 _CHARGE: Final = "x-tenantry-charge"
 _DOWNLOAD: Final = "content-disposition"
 _FILES: Final = {
@@ -74,8 +77,11 @@ _DATA_PLANE: Final[Mapping[str, tuple[Answer, ...]]] = {
     **OF_FAMILIES,
     "GET /healthz": (Answer(shapes.Liveness),),
     "GET /readyz": (Answer(shapes.Ready), _UNREADY),
-    "GET /openapi.json": (Answer({"type": "object"}),),
-    "GET /docs": (Answer(_TEXT, media=(HTML,), headers=("content-security-policy",)),),
+    "GET /openapi.json": (Answer({"type": "object"}, headers=_OF_FORMS), _SAME),
+    "GET /docs": (
+        Answer(_TEXT, media=(HTML,), headers=("content-security-policy", *_OF_FORMS)),
+        _SAME,
+    ),
     "POST /v1/documents": (
         Answer(shapes.Document, 201, "It is there", headers=("location", _CHARGE)),
         Answer(shapes.Document, 200, "It was there already", headers=("location", _CHARGE)),

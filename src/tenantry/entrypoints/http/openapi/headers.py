@@ -31,9 +31,11 @@ HEADERS: Final[dict[str, tuple[str, Schema]]] = {
     "RateLimit-Policy": ("The plan's limits", _TEXT),
     "RateLimit": ("What is left of the tightest of them", _TEXT),
     "location": ("Where it is", _TEXT),
-    "vary": ("`accept`", _TEXT),
+    "vary": ("What of the request it goes by: `accept`, or `accept-encoding`", _TEXT),
     "content-disposition": ("A download, with its name", _TEXT),
-    "cache-control": ("`no-store`", _TEXT),
+    "cache-control": ("`no-store`, or `no-cache`: to be asked for again by its `etag`", _TEXT),
+    "etag": ("Of its bytes, for `if-none-match`", _TEXT),
+    "content-encoding": ("`gzip`, for who takes it", {"const": "gzip"}),
     "content-security-policy": ("That a browser loads and runs nothing", _TEXT),
     UPDATED_AT_HEADER: ("When its row was updated", {"type": "string", "format": "date-time"}),
     "retry-after": (

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterable
 from importlib.metadata import version
 from typing import Any, Final
@@ -10,6 +9,8 @@ from typing import Any, Final
 from tenantry.entrypoints.http.call import Call
 from tenantry.entrypoints.http.described import Schema
 from tenantry.entrypoints.http.docs import POLICY, to_page
+from tenantry.entrypoints.http.fixed_answer import FixedAnswer
+from tenantry.entrypoints.http.made_once import MadeOnce
 from tenantry.entrypoints.http.openapi import (
     answers,
     bodies,
@@ -71,25 +72,25 @@ def document(title: str, routes: Iterable[Route]) -> dict[str, Any]:
 
 def routes_for(title: str, routes: tuple[Route, ...]) -> tuple[Route, Route]:
     """The routes that describe `routes` and themselves: for programs, and as a page to read. Who
-    asks first waits until it is made, and nobody else."""
-    made: dict[str, bytes] = {}
+    asks first waits until both are made."""
 
     async def openapi(call: Call) -> Response:
-        return Response(200, await once("json"), {"content-type": JSON})
+        for_programs, _ = await forms()
+        return for_programs.to(call.request.headers)
 
     async def docs(call: Call) -> Response:
-        headers = {"content-type": f"{HTML}; charset=utf-8", "content-security-policy": POLICY}
-        return Response(200, await once("page"), headers)
+        _, page = await forms()
+        return page.to(call.request.headers)
 
-    async def once(what: str) -> bytes:
-        if what not in made:
-            made[what] = await asyncio.to_thread(make, what)
-        return made[what]
-
-    def make(what: str) -> bytes:
+    def make() -> tuple[FixedAnswer, FixedAnswer]:
         told = document(title, (*routes, *themselves))
-        return to_json(told) if what == "json" else to_page(told).encode()
+        of_page = {"content-type": f"{HTML}; charset=utf-8", "content-security-policy": POLICY}
+        return (
+            FixedAnswer(to_json(told), {"content-type": JSON}),
+            FixedAnswer(to_page(told).encode(), of_page),
+        )
 
+    forms = MadeOnce(make)
     themselves = (
         Route("GET", "/openapi.json", "tenantry", openapi, Access.PUBLIC, "This description"),
         Route("GET", "/docs", "tenantry", docs, Access.PUBLIC, "This description, as a page"),

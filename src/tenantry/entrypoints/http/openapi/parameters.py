@@ -54,6 +54,7 @@ _IDEMPOTENCY: Final = _header(
     "A repetition under it gets the first answer, and does nothing again",
     {"type": "string", "pattern": r"^[\x21-\x7e]{1,255}$"},
 )
+_KNOWN: Final = _header("If-None-Match", "The `etag` of what is there already: then 304", _TEXT)
 _ACCEPT: Final = ("accept", "content-type")  # no parameters, in OpenAPI's words
 _INVOKING: Final = (
     *(_header(name, "Bedrock's", _TEXT) for name in INVOKE_HEADERS if name not in _ACCEPT),
@@ -61,8 +62,9 @@ _INVOKING: Final = (
     _header("x-amzn-bedrock-request-metadata", "Bedrock's: a JSON object of strings", _TEXT),
 )
 _HEADERS: Final = {
-    each["name"]: each for each in (_KNOWLEDGE, *_ATTRIBUTING, _IDEMPOTENCY, *_INVOKING)
+    each["name"]: each for each in (_KNOWLEDGE, *_ATTRIBUTING, _IDEMPOTENCY, *_INVOKING, _KNOWN)
 }
+_DESCRIPTIONS: Final = ("/openapi.json", "/docs")
 
 _QUERY: Final[dict[str, Schema]] = {
     "limit": {"type": "integer", "minimum": 1, "maximum": PAGE_MAX},
@@ -130,6 +132,8 @@ def _headers_of(route: Route) -> list[str]:
         named.append(_IDEMPOTENCY["name"])
     if route.template.startswith("/model/{model}/invoke"):
         named += [each["name"] for each in _INVOKING]
+    if route.template in _DESCRIPTIONS:
+        named.append(_KNOWN["name"])
     return named
 
 

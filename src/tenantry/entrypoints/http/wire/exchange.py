@@ -7,9 +7,11 @@ import time
 from collections.abc import Callable, Mapping
 from email.utils import formatdate
 from http import HTTPStatus
+from typing import Final
 
 _JOINED_BYTES_MAX = 65_536  # a larger body is not copied, and sent as its reader takes it
-_NO_CONTENT = 204
+# Of nothing no length is said (RFC 9110 §8.6), nor of what the client has already.
+WITHOUT_LENGTH: Final = frozenset({204, 304})
 _STATUS_LINES = {
     status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n" for status in HTTPStatus
 }
@@ -46,8 +48,7 @@ class Exchange:
         """A whole answer at once. A large one is sent by the connection when this one is done."""
         if self.gone:
             return
-        # Of nothing no length is said (RFC 9110 §8.6).
-        framing = "" if status == _NO_CONTENT else f"content-length: {len(body)}\r\n"
+        framing = "" if status in WITHOUT_LENGTH else f"content-length: {len(body)}\r\n"
         head = self._head(status, headers, framing)
         if self._head_only or not body:
             self._transport.write(head)

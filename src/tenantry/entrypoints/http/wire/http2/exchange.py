@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from hpack import HeaderTuple, NeverIndexedHeaderTuple
 
-from tenantry.entrypoints.http.wire.exchange import http_date
+from tenantry.entrypoints.http.wire.exchange import WITHOUT_LENGTH, http_date
 from tenantry.entrypoints.http.wire.http2.head import OF_A_CONNECTION
 from tenantry.entrypoints.http.wire.http2.patience import Patience
 from tenantry.entrypoints.http.wire.outgoing import LargeAnswer
@@ -16,7 +16,6 @@ from tenantry.entrypoints.http.wire.outgoing import LargeAnswer
 if TYPE_CHECKING:
     from tenantry.entrypoints.http.wire.http2.sending import Sending
 
-_NO_CONTENT: Final = 204
 # What many answers have alike. The rest would fill the table in which each header is searched.
 _ALIKE: Final = frozenset({"content-type", "x-tenantry-tenant"})
 _NOT_COPIED: Final = OF_A_CONNECTION | {"content-length", "date"}
@@ -51,8 +50,7 @@ class StreamExchange:
         """A whole answer at once. What cannot be sent of it at once is sent as it is taken."""
         if self.gone:
             return
-        # Of nothing no length is said (RFC 9110 §8.6).
-        length = None if status == _NO_CONTENT else len(body)
+        length = None if status in WITHOUT_LENGTH else len(body)
         self.last = True
         empty = self.head_only or not body
         self._begin(status, headers, length, empty)
