@@ -150,6 +150,7 @@ def test_the_lines_to_go_on_with_are_settings_that_there_are_and_whole_keys(
     print_how_to_go_on(Show(), tmp_path, front, players)
     lines = capsys.readouterr().out.splitlines()
     assert {each.key for each in players.values()} <= set(lines)
+    assert {"http://127.0.0.1:8080/docs", "http://127.0.0.1:9191/docs"} <= set(lines)
     exported = dict(
         shlex.split(line.removeprefix("export "))[0].split("=", 1)
         for line in lines

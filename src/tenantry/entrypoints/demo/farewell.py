@@ -33,6 +33,9 @@ def print_how_to_go_on(
     show.say(f"a second terminal: this deployment, and {player.name}'s key for the lines below")
     show.code("\n".join(_exports(home, front, player)))
     show.say("")
+    show.say("what tenants can ask, and what you can, to read in a browser")
+    show.code("\n".join(f"{front[port]}/docs" for port in ("http_url", "admin_url")))
+    show.say("")
     _print_lines(show, front, player)
 
 
