@@ -69,7 +69,9 @@ def test_every_list_is_described_with_its_pages(edge: Edge) -> None:
             named = {one["name"]: one for one in told if one["in"] == "query"}
             assert set(named) == set(route.query)
             if "limit" in named:
-                assert named["limit"]["schema"] == {"type": "integer", "minimum": 1, "maximum": 100}
+                told_of_limit = named["limit"]["schema"]
+                bounds = {"type": "integer", "minimum": 1, "maximum": 100}
+                assert told_of_limit.items() >= bounds.items()
 
 
 def test_no_route_answers_a_list_without_pages(edge: Edge) -> None:

@@ -318,3 +318,49 @@ def test_a_model_that_was_too_slow_is_named_under_its_status() -> None:
     converse = "POST /model/{model}/converse"
     assert "`ModelTimeoutException`" in said(converse, "408")
     assert "ModelTimeoutException" not in said(converse, "424")
+
+
+OF_MODELS = {"model_retired", "model_not_allowed", "upstream_refused", "upstream_unavailable"}
+OF_REPETITIONS = {"result_not_kept", "idempotency_in_flight", "idempotency_mismatch"}
+
+
+@pytest.mark.parametrize(
+    ("port", "line", "named", "never"),
+    [
+        ("data plane", "GET /v1/documents", {"scope_missing"}, OF_MODELS | OF_REPETITIONS),
+        ("data plane", "GET /v1/documents/{id}", {"not_found"}, OF_MODELS | {"model_not_found"}),
+        ("data plane", "GET /v1/models/{model}", {"model_not_found"}, OF_MODELS),
+        ("data plane", "DELETE /v1/keys/{key}", {"conflict"}, OF_MODELS | OF_REPETITIONS),
+        ("data plane", "POST /v1/keys", OF_REPETITIONS, OF_MODELS | {"unreadable"}),
+        ("data plane", "POST /v1/users/export", {"conflict"}, OF_MODELS | OF_REPETITIONS),
+        ("data plane", "POST /v1/answers", OF_MODELS | OF_REPETITIONS, {"unreadable"}),
+        ("data plane", "POST /v1/documents", {"unreadable"} | OF_MODELS, set()),
+        ("data plane", "PUT /v1/documents/{id}", {"unreadable"} | OF_MODELS, OF_REPETITIONS),
+        ("data plane", "POST /v1/documents/reindex", OF_MODELS, {"unreadable"}),
+        ("control plane", "GET /admin/v1/tenants", {"key_wrong"}, OF_MODELS | OF_REPETITIONS),
+        ("control plane", "POST /admin/v1/mutes", OF_REPETITIONS, OF_MODELS),
+        ("control plane", "GET /healthz", {"unavailable"}, OF_MODELS | OF_REPETITIONS),
+    ],
+)
+def test_a_route_names_no_refusal_of_what_it_does_not_do(
+    port: str, line: str, named: set[str], never: set[str]
+) -> None:
+    described = PORTS[port]
+    responses = map(described.resolved, described.operations[line]["responses"].values())
+    told = {code for one in responses for code in re.findall("`([a-z_]+)`", one["description"])}
+    assert named <= told
+    assert not never & told
+
+
+@each_port
+def test_pages_of_lists_say_where_they_begin_and_how_many_they_have(port: Described) -> None:
+    for line in port.operations:
+        query = {
+            one["name"]: one["schema"] for one in port.parameters(line) if one["in"] == "query"
+        }
+        assert ("limit" in query) == ("cursor" in query), line
+        if "limit" in query:
+            assert query["cursor"]["description"] == "The `next_cursor` of the page before."
+            told = query["limit"].get("default") or query["limit"]["description"]
+            of_usage = "Without it 1,000." if line.endswith("/usage") else 100
+            assert told == (20 if line == "GET /v1/documents" else of_usage), line

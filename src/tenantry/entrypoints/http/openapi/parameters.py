@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final, get_args
 
+from tenantry.application.documents import PAGE_DEFAULT
 from tenantry.application.retrieval import TOP_K_MAX
 from tenantry.domain.budget import RUN_WORDS
 from tenantry.domain.end_user import USER_CHARS_MAX
@@ -14,6 +15,7 @@ from tenantry.entrypoints.http.bedrock.requests import INVOKE_HEADERS
 from tenantry.entrypoints.http.described import Schema
 from tenantry.entrypoints.http.paging import PAGE_MAX
 from tenantry.entrypoints.http.routes import Access, Route
+from tenantry.entrypoints.http.usage_pages import USAGE_ROWS
 from tenantry.ports.billing import Outcome
 from tenantry.ports.ledger import GroupBy
 
@@ -34,7 +36,7 @@ _KNOWLEDGE: Final = _header(
 _ATTRIBUTING: Final = (
     _header(
         "x-tenantry-user",
-        f"The end user, 1 to {USER_CHARS_MAX} printable characters",
+        "The end user, all of it printable",
         {"type": "string", "minLength": 1, "maxLength": USER_CHARS_MAX},
     ),
     _header(
@@ -66,8 +68,9 @@ _HEADERS: Final = {
 }
 _DESCRIPTIONS: Final = ("/openapi.json", "/docs")
 
+_LIMIT: Final[Schema] = {"type": "integer", "minimum": 1, "maximum": PAGE_MAX}
 _QUERY: Final[dict[str, Schema]] = {
-    "limit": {"type": "integer", "minimum": 1, "maximum": PAGE_MAX},
+    "cursor": {**_TEXT, "description": "The `next_cursor` of the page before."},
     "from": _INSTANT,
     "to": _INSTANT,
     "since": _INSTANT,
@@ -143,6 +146,13 @@ def _in_query(route: Route, name: str) -> Schema:
         "name": name,
         "in": "query",
         "required": name == "tenant" and line not in _ANY_TENANT,
-        "schema": _QUERY.get(name, _TEXT),
+        "schema": _limit_of(route) if name == "limit" else _QUERY.get(name, _TEXT),
     }
     return {**told, "style": "form", "explode": False} if name == "group_by" else told
+
+
+def _limit_of(route: Route) -> Schema:
+    """Of a page of its list, with what it is where nothing is said."""
+    if route.template.endswith("/usage"):
+        return {**_LIMIT, "description": f"Without it {USAGE_ROWS:,}."}
+    return {**_LIMIT, "default": PAGE_DEFAULT if route.template == "/v1/documents" else PAGE_MAX}
