@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import hashlib
+import itertools
 import re
 from collections.abc import Callable, Mapping
 from html.parser import HTMLParser
@@ -19,8 +20,9 @@ from tenantry.entrypoints.http.adminplane import ADMIN_PLANE
 from tenantry.entrypoints.http.dataplane import DATA_PLANE
 from tenantry.entrypoints.http.docs import to_page
 from tenantry.entrypoints.http.docs.schemas import said_of, type_of
+from tenantry.entrypoints.http.docs.style import STYLE
 from tenantry.entrypoints.http.response import Response
-from tenantry.entrypoints.http.routes import Access, RouteTable
+from tenantry.entrypoints.http.routes import Access, Route, RouteTable
 
 TABLES = {"data plane": DATA_PLANE, "control plane": ADMIN_PLANE}
 VOID = {"meta"}
@@ -75,7 +77,39 @@ def test_every_route_and_schema_is_on_the_page(table: RouteTable) -> None:
     ids = page.values("id")
     assert len(set(ids)) == len(ids)
     assert {f"schema-{name}" for name in document["components"]["schemas"]} <= set(ids)
-    assert {link[1:] for link in page.values("href") if link.startswith("#")} <= set(ids)
+    links = [link[1:] for link in page.values("href") if link.startswith("#")]
+    assert set(links) <= set(ids)
+    operations = [told for methods in document["paths"].values() for told in methods.values()]
+    assert len(operations) == len(table.routes)
+    assert all(links.count(told["operationId"]) == 1 for told in operations), "to copy"
+
+
+@pytest.mark.parametrize("table", TABLES.values(), ids=TABLES)
+def test_headings_are_in_order_and_each_route_has_one(table: RouteTable) -> None:
+    page = answer(table, "/docs").body.decode()
+    levels = [int(level) for level in re.findall(r"<h(\d)", page)]
+    assert levels[0] == 1 and levels.count(1) == 1
+    assert all(level <= before + 1 for before, level in itertools.pairwise(levels))
+    headings = [
+        " ".join("".join(Read(one).words).split())
+        for one in re.findall("<h3>.*?</h3>", page, re.DOTALL)
+    ]
+    assert headings == [f"{route.method} {route.template}" for route in in_groups(table, page)]
+
+
+def in_groups(table: RouteTable, page: str) -> list[Route]:
+    """The routes by their places on the page."""
+
+    def place(route: Route) -> int:
+        return page.index(f">{route.method}</b>\n<code>{route.template}</code></h3>")
+
+    return sorted(table.routes, key=place)
+
+
+def test_no_sign_of_the_look_is_read_aloud() -> None:
+    signs = re.findall(r'content: "[^"]+"(.*?)(?:;| })', STYLE)
+    assert len(signs) == 4, "with words for it, behind those that older browsers know"
+    assert signs == ["", ' / ""'] * 2
 
 
 @pytest.mark.parametrize("table", TABLES.values(), ids=TABLES)
@@ -107,6 +141,30 @@ def test_bounds_are_told_in_a_persons_words() -> None:
     assert type_of({"anyOf": [{"const": "a<"}, {"type": "null"}]}) == (
         "<code>&quot;a&lt;&quot;</code> or null"
     )
+
+
+@pytest.mark.parametrize(
+    ("schema", "said"),
+    [
+        ({"minLength": 1}, "at least 1 character"),
+        ({"minLength": 2}, "at least 2 characters"),
+        ({"maxItems": 1}, "at most 1 item"),
+        ({"minItems": 0, "maxItems": 1}, "0 to 1 item"),
+        ({"minItems": 1, "maxItems": 2}, "1 to 2 items"),
+        ({"minProperties": 1, "maxProperties": 1}, "exactly 1 member"),
+        ({"minimum": 1}, "at least 1"),
+        ({"minimum": 1, "maximum": 100, "default": 20}, "1 to 100; default <code>20</code>"),
+    ],
+)
+def test_one_is_one(schema: dict[str, Any], said: str) -> None:
+    assert said_of(schema) == said
+
+
+@pytest.mark.parametrize("table", TABLES.values(), ids=TABLES)
+def test_no_bound_is_told_twice(table: RouteTable) -> None:
+    page = answer(table, "/docs").body.decode()
+    assert "1 characters" not in page and "1 items" not in page and "1 members" not in page
+    assert not re.search(r"\b(\d+ to \d+)\b[^;<]*; \1\b", page)
 
 
 def test_no_word_of_the_document_is_markup() -> None:

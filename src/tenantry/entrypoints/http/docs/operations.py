@@ -19,9 +19,10 @@ class Operations:
         self._components: Told = document["components"]
 
     def section(self, method: str, path: str, told: Told) -> Iterator[str]:
-        yield f'<details><summary><b class="{escape(method)}">{escape(method.upper())}</b>'
-        yield f"{code(path)}<span>{prose(told['summary'])}</span></summary>"
-        yield f'<div id="{escape(told["operationId"])}">'
+        place = escape(told["operationId"])
+        yield f'<details><summary><h3><b class="{escape(method)}">{escape(method.upper())}</b>'
+        yield f"{code(path)}</h3><span>{prose(told['summary'])}</span></summary>"
+        yield f'<div id="{place}"><p class="soft">Link: <a href="#{place}">#{place}</a></p>'
         yield from self._who(told)
         yield from self._parameters(told)
         yield from self._body(told)

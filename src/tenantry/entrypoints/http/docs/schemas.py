@@ -11,10 +11,10 @@ from typing import Any, Final
 Schema = Mapping[str, Any]
 _CODE: Final = re.compile(r"`([^`]+)`")
 _BOUNDS: Final = (  # the least, the most, of what
-    ("minLength", "maxLength", "characters"),
+    ("minLength", "maxLength", " character"),
     ("minimum", "maximum", ""),
-    ("minItems", "maxItems", "items"),
-    ("minProperties", "maxProperties", "members"),
+    ("minItems", "maxItems", " item"),
+    ("minProperties", "maxProperties", " member"),
 )
 _JOINED: Final = (("anyOf", " or "), ("oneOf", " or "), ("allOf", " and "))
 
@@ -81,13 +81,13 @@ def _bounds(schema: Schema) -> Iterator[str]:
         match schema.get(lower), schema.get(upper):
             case None, None:
                 continue
-            case least, None:
-                told = f"at least {least:,}"
-            case None, most:
-                told = f"at most {most:,}"
-            case least, most:
-                told = f"{least:,} to {most:,}" if least != most else f"exactly {most:,}"
-        yield f"{told} {unit}".rstrip()
+            case last, None:
+                told = f"at least {last:,}"
+            case None, last:
+                told = f"at most {last:,}"
+            case least, last:
+                told = f"{least:,} to {last:,}" if least != last else f"exactly {last:,}"
+        yield f"{told}{unit}{'s' if unit and last != 1 else ''}"
     if "pattern" in schema:
         yield f"matches {code(schema['pattern'])}"
 

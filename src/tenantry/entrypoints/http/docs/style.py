@@ -29,15 +29,18 @@ details { border-bottom: 1px solid var(--line) }
 summary { cursor: pointer; padding: .6rem 0; display: grid; grid-template-columns: 4.5rem 1fr;
   gap: 0 .5rem; list-style: none }
 summary::-webkit-details-marker { display: none }
+summary h3 { grid-column: 1 / -1; display: grid; grid-template-columns: subgrid; margin: 0;
+  font-weight: 400 }
 summary b { font: 600 .8rem/1.9 ui-monospace, SFMono-Regular, Menlo, Consolas, monospace }
-summary b::after { content: " \\25b8" } details[open] summary b::after { content: " \\25be" }
+summary b::after { content: " \\25b8"; content: " \\25b8" / "" }
+details[open] summary b::after { content: " \\25be"; content: " \\25be" / "" }
 summary code { font-weight: 600 }
 summary span { grid-column: 2; color: var(--soft); font-size: .9rem }
 summary:hover code { text-decoration: underline }
 summary:focus-visible, a:focus-visible { outline: 2px solid var(--link); outline-offset: 2px }
 .get { color: var(--get) } .post { color: var(--post) } .put { color: var(--put) }
 .delete { color: var(--delete) }
-details > div { padding: 0 0 1.25rem; margin-left: 5rem }
+details > div { padding: 0 0 1.25rem; margin-left: 5rem; scroll-margin-top: 4.5rem }
 dl { margin: 0; border-left: 2px solid var(--line); padding-left: .9rem }
 dt { margin-top: .5rem } dt i { color: var(--soft); font-size: .85rem } dt b { font-size: .8rem }
 dd { margin: 0 0 .25rem; font-size: .9rem } dd dl { margin-top: .25rem }
