@@ -9,7 +9,7 @@ import secrets
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -364,6 +364,7 @@ class FixedServices:
             operator_token_sha256=hashlib.sha256(OPERATOR_TOKEN.encode()).digest(),
             ready=ready,
             alert_counts=lambda: self.alerts.counts(),
+            clock_ahead=timedelta,
             attempt_counts=no_attempts,
             last_rounds=no_rounds,
             env="local",

@@ -110,6 +110,8 @@ def _refused(failure: Failure) -> errors.TenantryError:
     denial = denial_of(failure.status, failure.error_type, failure.message)
     if failure.status is None or denial is Denial.CREDENTIALS:  # ours, never the tenant's
         return errors.UpstreamUnavailable("the model's account refused our credentials")
+    if denial is Denial.CLOCK:
+        return errors.UpstreamUnavailable("the model's account refused the time of our signature")
     if denial is Denial.ACCESS:  # until the operator has opened it, asking again is in vain
         return errors.ModelNotAllowed("the model is not open to this deployment")
     message = failure.message

@@ -43,6 +43,7 @@ from tenantry.application.batches import Batches
 from tenantry.application.belonging import Belonging
 from tenantry.application.billing import Billing
 from tenantry.application.cached_answers import CachedAnswers
+from tenantry.application.clock_watch import CheckedClock
 from tenantry.application.conversing import Conversations
 from tenantry.application.embeddings import Embeddings
 from tenantry.application.gate import Gate
@@ -128,7 +129,7 @@ class Gateway:
     alerts: AlertBook
     audits: AuditBook
     hours: UsageHours
-    clock: Clock
+    clock: CheckedClock
     tasks: OwnedTasks
     databases: Databases
     operator_token_sha256: bytes
@@ -256,11 +257,11 @@ def _gate(
 
 def _model(
     config: Settings,
-    clock: Clock,
+    clock: CheckedClock,
     attempted: Callable[[str], None],
     stack: contextlib.AsyncExitStack,
 ) -> ModelPort:
-    model = model_of(config, clock, attempted)
+    model = model_of(config, clock, attempted, clock.doubt)
     stack.push_async_callback(model.close)
     return model
 
@@ -275,7 +276,9 @@ def _tenant_admin(databases: Databases, key: ControlPlaneKey, clock: Clock) -> P
     return PostgresTenantAdmin(work, pepper=key.pepper, seal=key.seal, clock=clock)
 
 
-async def _checked(databases: Databases, machine: Clock, stack: contextlib.AsyncExitStack) -> Clock:
+async def _checked(
+    databases: Databases, machine: Clock, stack: contextlib.AsyncExitStack
+) -> CheckedClock:
     """The worker's clock, held to the database's until the stack ends."""
     clock, watch = clock_watch(databases, machine, "gateway")
     await watch.check()

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Callable
 
 from tenantry.adapters.batch_buckets.buckets import UriBuckets
-from tenantry.adapters.bedrock.client import BedrockModel, uncounted
+from tenantry.adapters.bedrock.client import BedrockModel, uncounted, untold
 from tenantry.adapters.bedrock.connections import Connections
 from tenantry.adapters.bedrock.credentials import StaticCredentials
 from tenantry.application.upstream import UpstreamRules
@@ -29,16 +29,22 @@ def rules_of(config: Settings) -> UpstreamRules:
 
 
 def model_of(
-    config: Settings, clock: Clock, count: Callable[[str], None] = uncounted
+    config: Settings,
+    clock: Clock,
+    count: Callable[[str], None] = uncounted,
+    skewed: Callable[[], None] = untold,
 ) -> BedrockModel:
-    """To be closed by who asked for it. `count` is told what came of each attempt."""
+    """To be closed by who asked for it. `count` is told what came of each attempt, `skewed` that
+    Bedrock has another time than `clock`."""
     bundle = config.bedrock_ca_bundle
     connections = Connections(
         ca_pem=bundle.read_bytes() if bundle else None,
         max_connections=config.upstream_connections_max,
         max_total=config.upstream_connections_total_max,
     )
-    return BedrockModel(StaticCredentials(credentials_of(config)), clock, connections, count)
+    return BedrockModel(
+        StaticCredentials(credentials_of(config)), clock, connections, count, skewed
+    )
 
 
 def buckets_of(config: Settings) -> UriBuckets:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import pytest
 import uvloop
 
-from tenantry.adapters.bedrock.client import BedrockModel, uncounted
+from tenantry.adapters.bedrock.client import BedrockModel, uncounted, untold
 from tenantry.adapters.bedrock.connections import Connections
 from tenantry.adapters.bedrock.credentials import Credentials, StaticCredentials
 from tenantry.ports.model import Attempt, Operation, Timeouts, Upstream
@@ -44,9 +44,9 @@ def loop(request, monkeypatch):
 
 
 @asynccontextmanager
-async def opened(count=uncounted, **options) -> AsyncIterator[BedrockModel]:
+async def opened(count=uncounted, skewed=untold, **options) -> AsyncIterator[BedrockModel]:
     credentials, connections = StaticCredentials(CREDENTIALS), Connections(**options)
-    model = BedrockModel(credentials, FixedClock(), connections, count)
+    model = BedrockModel(credentials, FixedClock(), connections, count, skewed)
     try:
         yield model
     finally:
@@ -55,7 +55,7 @@ async def opened(count=uncounted, **options) -> AsyncIterator[BedrockModel]:
 
 @pytest.fixture
 def model():
-    """`async with model() as m:` an adapter; options but `count` go to `Connections`."""
+    """`async with model() as m:` an adapter; options that are of neither go to `Connections`."""
     return opened
 
 

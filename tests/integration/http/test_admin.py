@@ -278,6 +278,7 @@ def test_health_readiness_and_metrics(edge: Edge) -> None:
     assert 'tenantry_http_requests_total{method="GET",route="/readyz",status="5xx"} 1' in text
     assert "tenantry_http_requests_in_flight 1\n" in text, "the one that asks"
     assert "tenantry_ledger_up 1\n" in text
+    assert "tenantry_clock_ahead_seconds 0.000\n" in text
     assert 'tenantry_info{env="local",version="0"} 1\n' in text
     assert 'tenantry_attempts{state="open"} 0\n' in text
 

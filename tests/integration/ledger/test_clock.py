@@ -4,6 +4,7 @@ database's."""
 from __future__ import annotations
 
 import json
+import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -16,6 +17,7 @@ from tenantry.adapters.postgres.log_readings import PostgresLogReadings
 from tenantry.application.clock_watch import CheckedClock, ClockWatch
 from tenantry.application.ledger_rounds import ledger_rounds
 from tenantry.application.true_up import TrueUp
+from tenantry.bootstrap.doctor.clocks import clock_facts
 from tenantry.ports.admission import AttemptOutcome
 
 HOLD = timedelta(hours=72)
@@ -72,5 +74,20 @@ def test_a_skew_is_told_once_a_day_and_worker(database: Database) -> None:
         _, watch = _watched(world, timedelta(minutes=7), "a/gateway")
         await watch.check()
         assert len(await world.fetch("SELECT FROM notice")) == 3
+
+    in_world(database, body)
+
+
+def test_doctor_compares_the_clocks_and_blames_neither(database: Database) -> None:
+    async def body(world: World) -> None:
+        fact, problems = await clock_facts(world.databases, SkewedClock(timedelta()))
+        assert (fact.endswith(" s from the database's"), problems) == (True, [])
+        fact, (problem,) = await clock_facts(world.databases, SkewedClock(timedelta(hours=-1)))
+        assert re.fullmatch(
+            r"the clocks of this machine and of the database differ by 36\d\d s"
+            r" \(the database's is ahead\)",
+            fact.replace("359", "360"),
+        )
+        assert problem.startswith(fact)
 
     in_world(database, body)

@@ -14,6 +14,8 @@ from tests.support.metered import CLAUDE, MeteredStack
 from tests.support.skewed import SkewedGateway
 from tests.support.stack_clients import converse_body
 
+from tenantry.ports.clock import Moment
+
 AHEAD = {"7 min ahead": timedelta(minutes=7), "2 h behind": timedelta(hours=-2)}
 
 
@@ -44,6 +46,18 @@ def test_the_databases_time_is_used(
     with SkewedGateway(metered.home, timedelta(seconds=5)):
         assert len(_notices(metered)) == 1, "within what a clock may be off"
     _forget_notices(metered)
+    metered.agree(anna, bert)
+
+
+def test_a_wrong_clock_of_the_database_fails_no_call(metered: MeteredStack) -> None:
+    anna, bert = metered.tenants()
+    with SkewedGateway(metered.home) as gateway:
+        clock = gateway.services.clock
+        clock.set(Moment(datetime.now(UTC) + timedelta(hours=1), clock.monotonic(), 0.0))
+        assert gateway.services.clock_ahead() < timedelta(minutes=-50)
+        body = {"model": CLAUDE, "max_tokens": 8, "messages": [{"role": "user", "content": "Hi"}]}
+        for _ in range(2):
+            assert gateway.api(anna).post("/v1/chat/completions", body).status == 200
     metered.agree(anna, bert)
 
 

@@ -23,6 +23,13 @@ DENIED = "AccessDeniedException"
         (403, "UnrecognizedClientException", "prompt caching", Denial.CREDENTIALS),
         (403, "ExpiredTokenException", "", Denial.CREDENTIALS),
         (403, "InvalidSignatureException", "", Denial.CREDENTIALS),
+        (403, "InvalidSignatureException", "The request signature we calculated does not match.",
+         Denial.CREDENTIALS),
+        (403, "InvalidSignatureException", "Signature expired: 20261201T120000Z is now earlier "
+         "than 20261201T125500Z (20261201T130000Z - 5 min.)", Denial.CLOCK),
+        (403, "InvalidSignatureException", "Signature not yet current: 20261201T120000Z is still "
+         "later than 20261201T110500Z (20261201T110000Z + 5 min.)", Denial.CLOCK),
+        (403, "RequestTimeTooSkewed", "", Denial.CLOCK),
         (403, None, "", Denial.CREDENTIALS),
         (401, None, "", Denial.CREDENTIALS),
         (400, DENIED, "", None),

@@ -1,11 +1,14 @@
 """Counters that workers share."""
 
+from datetime import timedelta
+
 from tenantry.domain.alert import SEVERITIES
 from tenantry.entrypoints.http.metrics import (
     Counters,
     alerts_exposition,
     attempts_exposition,
     cells_for,
+    clock_exposition,
     forget_living,
     info_exposition,
     ledger_exposition,
@@ -81,6 +84,12 @@ def test_an_alert_that_was_never_raised_is_counted_from_zero() -> None:
 def test_the_ledger_is_up_or_not() -> None:
     assert ledger_exposition(True).endswith("\ntenantry_ledger_up 1\n")
     assert ledger_exposition(False).endswith("\ntenantry_ledger_up 0\n")
+
+
+def test_a_skew_of_the_clocks_is_told_in_seconds() -> None:
+    assert clock_exposition(timedelta(seconds=-3600)).endswith(
+        "\ntenantry_clock_ahead_seconds -3600.000\n"
+    )
 
 
 def test_attempts_are_counted_by_outcome_over_all_workers_from_zero() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from datetime import datetime
 from functools import partial
 from typing import Final
 
@@ -13,12 +14,14 @@ from tenantry.adapters.bedrock.connections import Connections, EndpointRefused
 from tenantry.adapters.bedrock.credentials import CredentialsProvider, UnknownCredentials
 from tenantry.adapters.bedrock.exchange import Exchange, open_exchange
 from tenantry.adapters.bedrock.placements import endpoint_url
+from tenantry.adapters.bedrock.signing_time import SigningTime
 from tenantry.adapters.bedrock.sigv4 import Signer
 from tenantry.adapters.bedrock.stream import EventStreamReply
 from tenantry.adapters.bedrock.troubles import (
     outcome_of,
     outcome_of_stream,
     trouble_of,
+    trouble_of_clock,
     trouble_of_stream,
 )
 from tenantry.domain.model_ids import upstream_path
@@ -36,6 +39,7 @@ from tenantry.ports.model import (
 REPLY_BYTES_MAX: Final = 32 * 1024 * 1024  # the service's own bound on bodies is 25,000,000
 STREAM_BYTES_MAX: Final = 256 * 1024 * 1024
 ERROR_BYTES_MAX: Final = 64 * 1024
+_DENIED: Final = 403
 _log = logging.getLogger(__name__)
 
 
@@ -43,9 +47,15 @@ def uncounted(_: str) -> None:
     """Of a process whose attempts nobody counts."""
 
 
+def untold() -> None:
+    """Of a process whose clock nobody checks at once."""
+
+
 class BedrockModel:
     """`ports.model.ModelPort` on the real wire; the emulator speaks the same. `count` is told
-    once of each attempt what came of it, in one of `OUTCOMES`."""
+    once of each attempt what came of it, in one of `OUTCOMES`; `skewed` that an endpoint's clock is
+    not ours. An attempt that is refused for the time of its signature is signed by the endpoint's
+    clock and sent once more: nothing of it has run."""
 
     def __init__(
         self,
@@ -53,11 +63,13 @@ class BedrockModel:
         clock: Clock,
         connections: Connections,
         count: Callable[[str], None] = uncounted,
+        skewed: Callable[[], None] = untold,
     ) -> None:
         self._credentials = credentials
-        self._clock = clock
         self._connections = connections
         self._count = count
+        self._skewed = skewed
+        self._time = SigningTime(clock)
         self._signer = Signer()
 
     async def invoke(self, attempt: Attempt) -> Reply | Failure:
@@ -118,11 +130,26 @@ class BedrockModel:
         self._connections.close()
 
     async def _open(self, attempt: Attempt) -> Exchange:
+        exchange, host, signed_at = await self._send(attempt)
+        if exchange.status != _DENIED:
+            return exchange
+        ahead = self._time.learn(host, signed_at, exchange.headers)
+        if ahead is None:
+            return exchange
+        exchange.close()
+        self._warn(attempt, trouble_of_clock(ahead))
+        self._skewed()
+        exchange, _, _ = await self._send(attempt)
+        return exchange
+
+    async def _send(self, attempt: Attempt) -> tuple[Exchange, str, datetime]:
+        """The exchange, its host, and the time that was signed."""
         upstream = attempt.upstream
         try:
             credentials = await self._credentials.credentials(upstream.credentials_ref)
             endpoint = self._connections.endpoint(endpoint_url(upstream, attempt.operation))
             path = upstream_path(attempt.model_id, attempt.operation)
+            signed_at = self._time.now(endpoint.host)
             headers = self._signer.sign(
                 method=attempt.operation.method,
                 host=endpoint.host,
@@ -131,14 +158,14 @@ class BedrockModel:
                 body=attempt.body,
                 region=upstream.region,
                 credentials=credentials,
-                timestamp=f"{self._clock.now():%Y%m%dT%H%M%SZ}",
+                timestamp=f"{signed_at:%Y%m%dT%H%M%SZ}",
             )
         except (EndpointRefused, UnknownCredentials) as error:
             _log.warning("a placement cannot be called: %s", error)
             raise ExchangeFailed(FailureKind.MISPLACED, False, str(error)) from error
         except ValueError as error:
             raise ExchangeFailed(FailureKind.UNSENDABLE, False, str(error)) from error
-        return await open_exchange(endpoint, path, headers, attempt)
+        return await open_exchange(endpoint, path, headers, attempt), endpoint.host, signed_at
 
     def _failed(self, attempt: Attempt, failure: Failure) -> Failure:
         self._count(outcome_of(failure))

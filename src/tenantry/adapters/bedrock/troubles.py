@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Final
 
 from tenantry.domain.denial import Denial, denial_of
@@ -36,6 +37,7 @@ _OF_EXCEPTIONS: Final[Mapping[str | None, FailureKind]] = {
 
 _DENIALS: Final[Mapping[Denial, str]] = {
     Denial.CREDENTIALS: "refuses our credentials",
+    Denial.CLOCK: "refuses the time of our signatures, which is the database's",
     Denial.ACCESS: "does not let our credentials call {model}",
 }
 
@@ -73,6 +75,15 @@ def trouble_of(failure: Failure, model_id: str = "") -> str | None:
             return f"{words}: {said_of(failure)}"
         case _:
             return None
+
+
+def trouble_of_clock(ahead: timedelta) -> str:
+    """Of an endpoint whose clock is so far ahead of ours; a skew that is over is told too."""
+    seconds = round(ahead.total_seconds())
+    return (
+        f"refused the time of a signature: its clock and the database's differ by {abs(seconds)} s;"
+        " signed again by its clock"
+    )
 
 
 def _denial(failure: Failure) -> Denial | None:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from tenantry.adapters.clock import SystemClock
 from tenantry.adapters.keys.key_folder import destroyed_in
 from tenantry.adapters.paper.font_folder import FontFolderError
 from tenantry.adapters.paper.typesetter import Typesetter
@@ -30,6 +31,7 @@ from tenantry.bootstrap.deployment import (
     credentials_of,
     no_deployment,
 )
+from tenantry.bootstrap.doctor.clocks import clock_facts
 from tenantry.bootstrap.doctor.endpoints import reached
 from tenantry.bootstrap.doctor.listening import unheard
 from tenantry.bootstrap.doctor.objects import object_facts
@@ -72,6 +74,7 @@ async def _examine(
         desk = PostgresDeliveries(databases.control)
         counts = await desk.counts()
         late = await desk.overdue(sorted(OWED_FOR_EVER), datetime.now(UTC) - LATE_AFTER)
+        clock, skewed = await clock_facts(databases, SystemClock())
         waiting = await PostgresLogReadings(databases.control).waiting()
         engines = await PostgresEngineBook(databases.control).open_engines()
         control = control_of(config, databases)
@@ -83,7 +86,7 @@ async def _examine(
         objects, astray = await object_facts(config, databases, tenants)
     finally:
         await databases.close()
-    problems = _unanswered(config, placements, tenants)
+    problems = skewed + _unanswered(config, placements, tenants)
     problems += _destroyed(config, tenants)
     problems += await engine_problems(config, dsn_for)
     problems += rooms_problems(config, engines) + unwritten
@@ -104,6 +107,7 @@ async def _examine(
     problems += overdue + astray
     return {
         "tenants": _counted(tenants),
+        "clock": clock,
         "vectors in clear": rooms_fact(engines),
         "deliveries": f"{counts['pending']} pending, {counts['dead']} dead",
         "invocation logs": logs,

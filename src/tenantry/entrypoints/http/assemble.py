@@ -65,6 +65,7 @@ async def make_services(
         audits=opened.audits,
         outlooks=opened.outlooks,
         clock=opened.clock,
+        clock_ahead=opened.clock.ahead,
         operator_token_sha256=opened.operator_token_sha256,
         ready=ready,
         alert_counts=alert_counts,

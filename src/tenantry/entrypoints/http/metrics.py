@@ -7,7 +7,7 @@ whichever worker is asked. Labels are route templates, never a tenant's words.
 from __future__ import annotations
 
 from collections.abc import Mapping, MutableSequence, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 from tenantry.domain.alert import SEVERITIES
@@ -168,6 +168,13 @@ def ledger_exposition(reachable: bool) -> str:
     about = "1 where this worker reaches the ledger's database and can admit, else 0."
     lines = _head("tenantry_ledger_up", "gauge", about)
     return "\n".join((*lines, f"tenantry_ledger_up {int(reachable)}")) + "\n"
+
+
+def clock_exposition(ahead: timedelta) -> str:
+    """How far the machine's clock is ahead of the database's."""
+    name = "tenantry_clock_ahead_seconds"
+    about = "By how much the clock of this machine is ahead of the database's; negative: behind."
+    return "\n".join((*_head(name, "gauge", about), f"{name} {ahead.total_seconds():.3f}")) + "\n"
 
 
 def _escaped(text: str) -> str:

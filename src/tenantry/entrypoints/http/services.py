@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any, Protocol
 
 from tenantry.application.answers import Answer
@@ -188,6 +189,7 @@ class Services:
     audits: AuditBook
     outlooks: Callable[[TenantId, BudgetKey | None, int], Awaitable[Sequence[Outlook]]]
     clock: Clock
+    clock_ahead: Callable[[], timedelta]  # how far the machine's own is ahead of it
     operator_token_sha256: bytes
     ready: Callable[[], Awaitable[None]]
     alert_counts: Callable[[], Awaitable[Mapping[tuple[str, str], int]]]  # kind and severity

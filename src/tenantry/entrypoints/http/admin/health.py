@@ -12,6 +12,7 @@ from tenantry.entrypoints.http.health import healthz
 from tenantry.entrypoints.http.metrics import (
     alerts_exposition,
     attempts_exposition,
+    clock_exposition,
     info_exposition,
     ledger_exposition,
     rounds_exposition,
@@ -37,6 +38,7 @@ async def metrics(call: Call) -> Response:
     and what the disk knows where that answers in time."""
     services = call.services
     text = info_exposition(services.env, services.version) + services.counters.exposition()
+    text += clock_exposition(services.clock_ahead())
     is_ready, alerts, attempts, rounds = await asyncio.gather(
         _is_ready(services),
         _told(services.alert_counts, alerts_exposition),

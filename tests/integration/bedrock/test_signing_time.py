@@ -1,0 +1,106 @@
+"""An endpoint that refuses the time of our signatures, because our clock, the database's, is wrong:
+signed again by its clock, as AWS's SDKs do, and told as what it is."""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+
+import pytest
+from tests.support.wire_server import wire_server
+
+from tenantry.adapters.bedrock.signing_time import CORRECTION_MAX, SigningTime
+from tenantry.ports.model import Failure, Reply
+
+from .conftest import NOW, FixedClock
+
+JSON = {"Content-Type": "application/json"}
+HOUR = timedelta(hours=1)
+
+
+class Endpoint:
+    """Whose clock is so far ahead; it refuses what is signed more than five minutes off."""
+
+    def __init__(self, ahead):
+        self.ahead = ahead
+
+    async def __call__(self, exchange):
+        now = NOW + self.ahead
+        text = exchange.request.header("x-amz-date")
+        signed_at = datetime.strptime(text, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
+        dated = {**JSON, "Date": format_datetime(now, usegmt=True)}
+        if abs(signed_at - now) <= timedelta(minutes=5):
+            await exchange.respond(200, dated, b"{}")
+            return
+        how = "expired" if signed_at < now else "not yet current"
+        named = {**dated, "x-amzn-errortype": "InvalidSignatureException"}
+        await exchange.respond(403, named, f'{{"message":"Signature {how}: …"}}'.encode())
+
+
+def asked(model, attempt, endpoint, *steps):
+    """Answers and counts of as many attempts as there are steps, each done before its attempt."""
+    counted, doubts = [], []
+
+    async def run():
+        async with (
+            wire_server(endpoint) as server,
+            model(count=counted.append, skewed=lambda: doubts.append(1)) as bedrock,
+        ):
+            replies = []
+            for step in steps:
+                step()
+                replies.append(await bedrock.invoke(attempt(server.url)))
+            return replies, len(server.requests), server.url
+
+    replies, requests, url = asyncio.run(asyncio.wait_for(run(), 30))
+    return replies, counted, requests, len(doubts), url
+
+
+@pytest.mark.parametrize("ahead", [HOUR, -HOUR])
+def test_a_refused_time_is_signed_again_by_the_endpoints_clock(model, attempt, caplog, ahead):
+    endpoint = Endpoint(ahead)
+
+    def nothing():
+        pass
+
+    def is_right_again():
+        endpoint.ahead = timedelta()
+
+    replies, counted, requests, doubts, url = asked(
+        model, attempt, endpoint, nothing, nothing, is_right_again, nothing
+    )
+    assert [type(each) for each in replies] == [Reply] * 4
+    assert counted == ["answered"] * 4
+    assert requests == 4 + 2, "once more where the clocks went apart, and where they met again"
+    assert doubts == 2
+    told = "refused the time of a signature: its clock and the database's differ by"
+    assert [line.replace(url, "URL") for line in caplog.messages] == [
+        f"URL, account 111111111111, {told} {seconds} s; signed again by its clock"
+        for seconds in (3600, 0)
+    ]
+
+
+def test_a_clock_that_is_days_off_is_told_and_not_followed(model, attempt, caplog):
+    (failure,), counted, requests, doubts, _ = asked(
+        model, attempt, Endpoint(2 * CORRECTION_MAX), lambda: None
+    )
+    assert isinstance(failure, Failure)
+    assert (counted, requests, doubts) == (["denied"], 1, 0)
+    (line,) = caplog.messages
+    assert "refuses the time of our signatures, which is the database's" in line
+
+
+def test_corrections_are_each_of_its_endpoint():
+    time = SigningTime(FixedClock())
+    wrong = {"date": format_datetime(NOW + HOUR, usegmt=True)}
+    assert time.learn("a", NOW, wrong) == HOUR
+    assert (time.now("a"), time.now("b")) == (NOW + HOUR, NOW)
+    assert time.learn("b", NOW, {"date": format_datetime(NOW, usegmt=True)}) is None
+    assert time.learn("a", NOW + HOUR, wrong) is None, "it was signed by that clock"
+
+
+@pytest.mark.parametrize("date", ["", "never", "Mon, 99 Xyz 2026 00:00:00 GMT"])
+def test_a_refusal_without_a_date_teaches_nothing(date):
+    time = SigningTime(FixedClock())
+    assert time.learn("a", NOW, {"date": date}) is None
+    assert time.learn("a", NOW, {}) is None
+    assert time.now("a") == NOW
