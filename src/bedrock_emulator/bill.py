@@ -53,8 +53,9 @@ class Bill:
     def __init__(self, path: Path, mode: Mode) -> None:
         self._path = path
         self._totals: dict[str, dict[str, int]] = {}
-        with reading_again(path):
-            for record in _records(path):
+        for number, line in enumerate(_lines(path), 1):
+            with reading_again(path, number):
+                record = orjson.loads(line)
                 self._count(record["account"], record["usage"], _units(record))
         self._journal = Journal(path, mode)
 
@@ -126,13 +127,17 @@ class Bill:
 
 
 def _records(path: Path, first: int = 0) -> Iterator[dict[str, Any]]:
+    return map(orjson.loads, _lines(path, first))
+
+
+def _lines(path: Path, first: int = 0) -> Iterator[bytes]:
     """Every whole record from the `first` on; a line that a crash cut short is not one."""
     if not path.exists():
         return
     with path.open("rb") as file:
         for line in islice(file, first, None):
             if line.endswith(b"\n"):
-                yield orjson.loads(line)
+                yield line
 
 
 def _units(record: Mapping[str, Any]) -> Mapping[str, int]:

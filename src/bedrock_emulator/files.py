@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from json import JSONDecodeError
 from pathlib import Path
 
 
@@ -13,11 +14,31 @@ class DamagedFileError(ValueError):
 
 
 @contextmanager
-def reading_again(path: Path) -> Iterator[None]:
+def reading_again(path: Path, line: int | None = None) -> Iterator[None]:
+    """`line`: of a file that has a record in each, counted from 1."""
     try:
         yield
     except (ValueError, TypeError, KeyError, AttributeError) as error:
-        raise DamagedFileError(f"{path} is damaged: {error}") from error
+        if line is None:
+            raise DamagedFileError(f"{path} is damaged: {error}") from error
+        why = error.msg if isinstance(error, JSONDecodeError) else error
+        raise DamagedFileError(
+            f"{path} is damaged in line {line}: {why}; take that line out, and what it recorded"
+            " counts no more"
+        ) from error
+
+
+def append_whole(file: int, content: bytes) -> None:
+    """To a file opened to append, whose one writer we are. Raises OSError where a full disk takes a
+    part of it alone; that is taken back, so that nothing later joins it."""
+    end = os.fstat(file).st_size
+    left = memoryview(content)
+    try:
+        while left:
+            left = left[os.write(file, left) :]
+    except OSError:
+        os.ftruncate(file, end)
+        raise
 
 
 def replace_file(path: Path, content: bytes, mode: int = 0o600) -> None:

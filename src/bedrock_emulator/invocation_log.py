@@ -24,7 +24,7 @@ from typing import Any
 
 import orjson
 
-from bedrock_emulator.files import reading_again, replace_file
+from bedrock_emulator.files import append_whole, reading_again, replace_file
 
 TICK_S = 0.2
 FILE_RECORDS_MAX = 5_000
@@ -100,7 +100,7 @@ class InvocationLog:
         assert segment.file is not None
         spooled = {path: b64encode(content).decode() for path, content in entry.objects.items()}
         document = [entry.folder, entry.line.decode(), spooled]
-        os.write(segment.file, orjson.dumps(document) + b"\n")
+        append_whole(segment.file, orjson.dumps(document) + b"\n")
         segment.records += 1
         self._queue(entry, segment)
         if segment.records >= SEGMENT_RECORDS:

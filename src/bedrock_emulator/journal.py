@@ -11,6 +11,8 @@ import os
 from pathlib import Path
 from typing import Literal
 
+from bedrock_emulator.files import append_whole
+
 Mode = Literal["durable", "batched"]
 BATCH_S = 0.05
 BUFFERED_BYTES_MAX = 1_048_576  # a batched journal writes at once when it holds more
@@ -65,17 +67,17 @@ class Journal:
             self._sync = None
 
     def write(self) -> None:
-        """Hands every buffered line to the kernel."""
+        """Hands every buffered line to the kernel. Raises OSError where it cannot take them all:
+        then none is kept."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
         if not self._buffer:
             return
-        data = memoryview(b"\n".join(self._buffer) + b"\n")
+        data = b"\n".join(self._buffer) + b"\n"
         self._buffer.clear()
         self._buffered_bytes = 0
-        while data:
-            data = data[os.write(self._file, data) :]
+        append_whole(self._file, data)
 
     def close(self) -> None:
         self.write()

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 import orjson
 import pytest
 from tests.support.emulator import read_log
+from tests.support.full_disk import files_of_at_most
 
 from bedrock_emulator import invocation_log
 from bedrock_emulator.engine.types import TokenUsage
@@ -104,6 +105,28 @@ def test_a_full_disk_loses_nothing(tmp_path, clock, monkeypatch):
 
     asyncio.run(run())
     assert sorted(names(tmp_path / "one")) == ["a", "b", "c"]
+
+
+def test_a_record_that_a_full_disk_cut_short_is_taken_back(tmp_path, clock):
+    """Else it would be spooled by half, and none behind it be read again."""
+
+    async def crash():
+        log = InvocationLog(tmp_path / "spool", Delivery(), clock)
+        log.append(entry_of(tmp_path / "one", record("a")))
+        (spool,) = (tmp_path / "spool").iterdir()
+        size = spool.stat().st_size
+        with files_of_at_most(size + size // 2), pytest.raises(OSError, match="File too large"):
+            log.append(entry_of(tmp_path / "one", record("b")))
+        assert spool.stat().st_size == size
+        log.append(entry_of(tmp_path / "two", record("c", "222222222222")))
+
+    async def restart():
+        log = InvocationLog(tmp_path / "spool", Delivery(), clock)
+        await log.close()
+
+    asyncio.run(crash())
+    asyncio.run(restart())
+    assert (names(tmp_path / "one"), names(tmp_path / "two")) == (["a"], ["c"])
 
 
 def test_what_a_crash_left_is_delivered_by_the_next_start(tmp_path, clock):
