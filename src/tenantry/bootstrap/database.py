@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from tenantry.adapters import shipped
 from tenantry.adapters.objects.durable_file import DurableFiles
-from tenantry.adapters.postgres.connections import Databases, LoginDsnFor, derived_dsns
+from tenantry.adapters.postgres.connections import (
+    Databases,
+    LoginDsnFor,
+    derived_dsns,
+    open_control_pool,
+)
 from tenantry.adapters.postgres.control import DEFAULT_POOL_ID
 from tenantry.adapters.postgres.control_key import known_before
 from tenantry.adapters.postgres.embedded import EmbeddedCluster
@@ -33,6 +39,7 @@ from tenantry.adapters.postgres.roles import (
     mark_of,
     secret_mark,
 )
+from tenantry.bootstrap.checks.capacity import room_problems
 from tenantry.bootstrap.control_key import check_control_key, settle_control_key
 from tenantry.bootstrap.deployment import (
     control_of,
@@ -45,6 +52,8 @@ from tenantry.bootstrap.vector_schema import prepare_vectors
 from tenantry.config import Settings
 from tenantry.domain.errors import NotFound
 from tenantry.domain.placement import NO_ACCOUNT, Placement
+
+_log = logging.getLogger(__name__)
 
 FRESH_POOL = Placement(
     id=DEFAULT_POOL_ID,
@@ -96,6 +105,22 @@ def database(
     finally:
         if cluster is not None:
             cluster.stop()
+
+
+def warn_of_room(config: Settings, running: RunningDatabase) -> None:
+    """A line in the log for each limit of an operator's own server that `serve` can meet."""
+    if config.database_url is None:
+        return
+
+    async def ask() -> list[str]:
+        pool = await open_control_pool(running.dsn_for, "tenantry serve")
+        try:
+            return await room_problems(config, pool)
+        finally:
+            pool.terminate()
+
+    for line in asyncio.run(ask()):
+        _log.warning("%s", line)
 
 
 def attach(config: Settings) -> LoginDsnFor:

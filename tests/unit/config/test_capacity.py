@@ -1,5 +1,4 @@
-"""The embedded server has a connection for all that `serve` starts; a server of one's own is one's
-own business."""
+"""The embedded server has a connection for all that `serve` starts; one of one's own is asked."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ def test_a_full_disk_is_named() -> None:
     assert outage.message == "The database's disk is full."
     assert told(outage) == f"The database's disk is full: {FULL}"
     many = _outage(asyncpg.TooManyConnectionsError("sorry, too many clients already"))
-    assert many.message == "The database is out of reach."
+    assert many.message == "The database has no connection left for us."
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ _OUTAGES = (
     TimeoutError,  # no connection in time, no answer in time
     asyncpg.PostgresConnectionError,
     asyncpg.OperatorInterventionError,  # shutting down, starting up, cancelled by a time-out
-    asyncpg.InsufficientResourcesError,  # disk full, too many connections
+    asyncpg.InsufficientResourcesError,  # disk full, out of memory
     asyncpg.PostgresSystemError,  # its disk refuses
     asyncpg.LockNotAvailableError,
     # The connection was lost between two steps of one statement; no host of the URL takes writes.
@@ -38,6 +38,8 @@ def outages_are_unavailable() -> Iterator[None]:
         yield
     except asyncpg.DiskFullError as reason:
         raise Unavailable("The database's disk is full.") from reason
+    except asyncpg.TooManyConnectionsError as reason:
+        raise Unavailable("The database has no connection left for us.") from reason
     except _OUTAGES as reason:
         raise Unavailable("The database is out of reach.") from reason
     except asyncpg.ObjectNotInPrerequisiteStateError as refused:

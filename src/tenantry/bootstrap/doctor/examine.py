@@ -22,6 +22,7 @@ from tenantry.adapters.postgres.vector_rooms import PostgresEngineBook
 from tenantry.application.log_reading import log_facts
 from tenantry.application.pages import living_tenants
 from tenantry.bootstrap.billing import issuer_of
+from tenantry.bootstrap.checks.capacity import room_problems
 from tenantry.bootstrap.checks.vectors import rooms_fact, rooms_problems
 from tenantry.bootstrap.control_key import control_key_of
 from tenantry.bootstrap.database import attach
@@ -74,6 +75,7 @@ async def _examine(
         desk = PostgresDeliveries(databases.control)
         counts = await desk.counts()
         late = await desk.overdue(sorted(OWED_FOR_EVER), datetime.now(UTC) - LATE_AFTER)
+        narrow = await room_problems(config, databases.control)
         clock, skewed = await clock_facts(databases, SystemClock())
         waiting = await PostgresLogReadings(databases.control).waiting()
         engines = await PostgresEngineBook(databases.control).open_engines()
@@ -86,7 +88,7 @@ async def _examine(
         objects, astray = await object_facts(config, databases, tenants)
     finally:
         await databases.close()
-    problems = skewed + _unanswered(config, placements, tenants)
+    problems = narrow + skewed + _unanswered(config, placements, tenants)
     problems += _destroyed(config, tenants)
     problems += await engine_problems(config, dsn_for)
     problems += rooms_problems(config, engines) + unwritten

@@ -13,7 +13,7 @@ import click
 
 from tenantry.bootstrap.checks.capacity import workers_problems
 from tenantry.bootstrap.control_files import control_problems, open_secrets
-from tenantry.bootstrap.database import database
+from tenantry.bootstrap.database import database, warn_of_room
 from tenantry.bootstrap.deployment import env_told, make_operator_token, round_marks, settings
 from tenantry.bootstrap.holders import HostWatch
 from tenantry.bootstrap.logs import log_events
@@ -85,6 +85,7 @@ def serve(exit_with_parent: bool, ready_json: bool, **given: int | None) -> None
         HostWatch(running.dsn_for) as host,
         BackgroundProcess(round_marks(config).read),
     ):
+        warn_of_room(config, running)
 
         def must_stop() -> bool:
             orphaned = parent is not None and os.getppid() != parent
