@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -66,10 +66,12 @@ FRESH_POOL = Placement(
 
 @dataclass(frozen=True, slots=True)
 class RunningDatabase:
-    """How to reach it, and why it ended for good (an embedded one that kept dying), else None."""
+    """How to reach it, and why it ended for good (an embedded one that kept dying), else None.
+    `applied`: the migrations that it lacked."""
 
     dsn_for: LoginDsnFor
     failure: Callable[[], str | None]
+    applied: Sequence[int]
 
 
 @contextlib.contextmanager
@@ -93,7 +95,7 @@ def database(
         cluster.start(upgrade=upgrade)
     try:
         try:
-            asyncio.run(_migrate(config, cluster, new_passwords, new_control_key))
+            applied = asyncio.run(_migrate(config, cluster, new_passwords, new_control_key))
             asyncio.run(prepare_vectors(config, cluster))
             dsn_for = _dsn_for(config, cluster)
             asyncio.run(_seed(config, dsn_for, new_control_key))
@@ -101,7 +103,9 @@ def database(
             if cluster is not None:
                 cluster.note(failure)
             raise
-        yield RunningDatabase(dsn_for, lambda: cluster.failure() if cluster is not None else None)
+        yield RunningDatabase(
+            dsn_for, lambda: cluster.failure() if cluster is not None else None, applied
+        )
     finally:
         if cluster is not None:
             cluster.stop()
@@ -163,14 +167,14 @@ def _dsn_for(config: Settings, cluster: EmbeddedCluster | None) -> LoginDsnFor:
 
 async def _migrate(
     config: Settings, cluster: EmbeddedCluster | None, new_passwords: bool, new_control_key: bool
-) -> None:
-    """The schema up to date; on a server of the operator's own the roles first.
+) -> list[int]:
+    """The schema up to date, by the migrations that are returned; on a server of the operator's own
+    the roles first.
 
     What is refused of that server is refused before its roles are changed.
     """
     if cluster is not None:
-        await migrate(cluster.dsn("migrator"))
-        return
+        return await migrate(cluster.dsn("migrator"))
     assert config.database_url is not None
     secret = make_secret(config, "database-secret")
     note_primary(config.database_url, config.home / "control", DurableFiles(), may_change=True)
@@ -198,7 +202,7 @@ async def _migrate(
         await bootstrap_roles(
             url, passwords, mark=secret_mark(secret), instead_of=there, check=check
         )
-        await migrate(login_dsn)
+        return await migrate(login_dsn)
 
 
 async def _seed(config: Settings, dsn_for: LoginDsnFor, new_control_key: bool) -> None:

@@ -275,7 +275,7 @@ def test_a_worker_that_cannot_start_is_one_line_and_1(
     def refuse(*_: object, **__: object) -> None:
         raise StartFailed("a worker could not start: disk full")
 
-    running = RunningDatabase(lambda role: "", lambda: None)
+    running = RunningDatabase(lambda role: "", lambda: None, [])
     monkeypatch.setattr(serve, "database", lambda _: contextlib.nullcontext(running))
     monkeypatch.setattr(
         serve,

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import click
 
+from tenantry.adapters.postgres.migrate import load_migrations
 from tenantry.bootstrap.database import database
 from tenantry.bootstrap.deployment import settings
 from tenantry.entrypoints.cli.output import say
@@ -26,5 +29,16 @@ def migrate(new_passwords: bool, new_control_key: bool) -> None:
     Example: `TENANTRY_DATABASE_URL=postgresql://… tenantry migrate`
     """
     config = settings()
-    with database(config, new_passwords=new_passwords, new_control_key=new_control_key):
-        say("the schema is up to date")
+    with database(config, new_passwords=new_passwords, new_control_key=new_control_key) as ran:
+        say(f"the schema is up to date: {_applied(ran.applied)}")
+
+
+def _applied(numbers: Sequence[int]) -> str:
+    match numbers:
+        case []:
+            return f"nothing to apply after {len(load_migrations()):04d}"
+        case [only]:
+            return f"applied {only:04d}"
+        case [first, *_, last]:
+            return f"applied {first:04d} … {last:04d} ({len(numbers)})"
+    raise AssertionError(numbers)
