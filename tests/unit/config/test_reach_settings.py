@@ -200,6 +200,15 @@ def test_a_home_whose_documents_disk_is_not_mounted_is_told(tmp_path: Path) -> N
     assert "mounted" in problem
 
 
+def test_a_home_of_before_there_was_a_mark_is_to_be_migrated(tmp_path: Path) -> None:
+    """Accounts lie in the folder, so no disk is missing: an older version never wrote the mark."""
+    DurableFiles().create(tmp_path / "control" / "key", b"")
+    (tmp_path / "accounts" / "123456789012" / "keys").mkdir(parents=True)
+    (problem,) = file_problems(Settings(home=tmp_path))
+    assert "mounted" not in problem
+    assert problem.endswith("run `tenantry migrate`")
+
+
 def test_a_home_with_little_room_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tenantry.bootstrap.checks.reach.HOME_FREE_BYTES_MIN", 10**18)
     (problem,) = file_problems(Settings(home=tmp_path))

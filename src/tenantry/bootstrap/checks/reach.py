@@ -40,6 +40,7 @@ _SERVER: Final = re.compile(
 )
 _PORT: Final = re.compile(r"[0-9]{1,5}")
 _PORT_MAX: Final = 65_535
+_ACCOUNT: Final = "[0-9]" * 12  # a folder of `accounts`
 
 
 def reach_problems(config: Settings) -> list[str]:
@@ -171,7 +172,12 @@ def _check_home(home: Path) -> None:
     free = shutil.disk_usage(found).free
     if free < HOME_FREE_BYTES_MIN:
         raise OSError(errno.ENOSPC, f"its disk is nearly full: {free // 2**20} MB left")
-    if (home / "control" / "key").exists() and not (home / "accounts" / ROOT_MARK).exists():
+    accounts = home / "accounts"
+    if (home / "control" / "key").exists() and not (accounts / ROOT_MARK).exists():
+        if any(accounts.glob(_ACCOUNT)):  # they were here before there was a mark
+            raise FileNotFoundError(
+                errno.ENOENT, "its folder `accounts` has no mark yet: run `tenantry migrate`"
+            )
         raise FileNotFoundError(
             errno.ENOENT, "its folder `accounts` is not what was there; is a disk not mounted?"
         )
