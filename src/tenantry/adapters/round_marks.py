@@ -61,7 +61,7 @@ class RoundMarks:
         """None where it was taken away, or is written just now."""
         with contextlib.suppress(OSError, ValueError):
             with (self._folder / name).open("rb") as file:
-                lines = file.read(_TEXT_BYTES).decode("ascii").splitlines()
+                lines = file.read(_TEXT_BYTES).decode("utf-8").splitlines()
                 at_s = os.fstat(file.fileno()).st_mtime
             last = LastRound(name, float(lines[0] if lines else ""), at_s)
             if len(lines) < 2 or not lines[1].strip():
@@ -77,7 +77,8 @@ class RoundMarks:
         if last.failures:
             why = " ".join(last.failure.split())
             text += f"{last.failures} {last.failed_at_s!r} {why}"
-        content = text.encode("ascii", "backslashreplace")[:_TEXT_BYTES].ljust(_TEXT_BYTES)
+        cut = text.encode("utf-8", "backslashreplace")[:_TEXT_BYTES]
+        content = cut.decode("utf-8", "ignore").encode().ljust(_TEXT_BYTES)  # no half of a letter
         with contextlib.suppress(OSError):
             self._folder.mkdir(mode=0o700, exist_ok=True)
             file = os.open(self._folder / last.name, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)

@@ -134,7 +134,7 @@ def test_a_round_that_fails_leaves_how_often_when_and_why_until_it_ends(tmp_path
     assert (last.name, last.every_s, last.at_s) == ("sweep", 2.0, LONG_AGO_S), "it never ended"
     assert (last.failures, last.fails) == (2, True)
     assert last.failed_at_s > LONG_AGO_S
-    assert last.failure == "No space left on device \\u2013 \\xfcberall"
+    assert last.failure == "No space left on device – überall"
     (sweep,) = marked([Round("sweep", 2.0, nothing)], RoundMarks(tmp_path))
     asyncio.run(sweep.work())
     (last,) = RoundMarks(tmp_path).read()
@@ -167,8 +167,17 @@ def test_doctor_names_rounds_that_fail_by_their_reason(tmp_path: Path) -> None:
     _, problems = round_facts([*failed, LastRound("clock", 60.0, now_s)], now_s)
     assert len(problems) == 2
     assert problems[0].startswith("rounds of the background worker fail (deliver, sweep; last 2")
-    assert problems[0].endswith("Z): No space left on device \\u2013 \\xfcberall")
+    assert problems[0].endswith("Z): No space left on device – überall")
     assert problems[1].startswith("rounds of the background worker fail (archive; last ")
     assert problems[1].endswith("): a fault of ours (ZeroDivisionError)")
     _, problems = round_facts(failed, now_s + 10_000.0)
     assert len(problems) == 2, "they fail, and it is no worker that hangs"
+
+
+@pytest.mark.parametrize("why", ["3 tenants, acme, …", "…" * 400, "a surrogate \udc80"])
+def test_a_reason_is_told_in_the_letters_it_has(tmp_path: Path, why: str) -> None:
+    RoundMarks(tmp_path).failed("invoices", 60.0, why)
+    (told,) = RoundMarks(tmp_path).read()
+    whole = why.replace("\udc80", r"\udc80")
+    assert whole.startswith(told.failure)
+    assert len(told.failure.encode()) > min(len(whole.encode()) - 1, 450)
