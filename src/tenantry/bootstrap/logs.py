@@ -22,6 +22,7 @@ LINES_MAX: Final = 100  # of one module that are told apart in that time
 LINE_CHARS_MAX: Final = 2_000  # by which they are
 # Libraries whose loggers tell of the world, not of a fault of ours: what they met is enough.
 _OF_THE_WORLD = ("asyncpg",)
+_OF_POOLS: Final = "asyncpg.pool"  # it tells in its own words of outages that we tell of
 
 
 class EventLine(logging.Formatter):
@@ -150,6 +151,7 @@ class _Module:
 def log_events(env: str = "") -> None:
     """From now on in this process; whoever has set up logging otherwise keeps it. `env`: see
     `EventLine`."""
+    logging.getLogger(_OF_POOLS).setLevel(logging.CRITICAL)
     last = logging.lastResort
     if last is None:
         return

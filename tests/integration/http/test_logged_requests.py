@@ -45,6 +45,10 @@ def test_a_failed_request_is_named_with_its_tenant(
         f"request {ids[tenant]} tenant {tenant}" for tenant in KEYS
     ]
     assert all(record.getMessage().startswith(f"{words}/v1/search: ") for record in records)
+    if status == 503:
+        assert {record.getMessage() for record in records} == {
+            "unavailable at /v1/search: of a tenant"
+        }
     assert "tnt_" not in "".join(record.getMessage() for record in records)
 
 

@@ -209,3 +209,8 @@ def test_a_long_process_folds_what_it_writes(
     folded.end()
     said = [line.partition("] ")[2] for line in capsys.readouterr().err.splitlines()]
     assert said == ["said", "… 4 more: said"]
+
+
+def test_what_a_pool_of_the_driver_says_of_an_outage_is_left_out() -> None:
+    log_events()
+    assert not logging.getLogger("asyncpg.pool").isEnabledFor(logging.ERROR)

@@ -66,7 +66,7 @@ def test_an_end_between_two_looks_is_told(server: _Server) -> None:
     told = server.says(restarts=1, reason="(it was ended by signal 9)")
     assert told == [
         "PostgreSQL ended and is started again: (it was ended by signal 9)",
-        "PostgreSQL answers again, after 1 restarts",
+        "PostgreSQL answers again, after 1 restart",
     ]
 
 
@@ -82,7 +82,7 @@ def test_a_guardian_that_was_replaced_is_told(server: _Server) -> None:
     assert server.said(None) == []
     told = server.says(state="starting", guardian_pid=99)
     assert told == ["PostgreSQL is started again: its guardian had ended"]
-    assert server.says(state="ready") == ["PostgreSQL answers again, after 0 restarts"]
+    assert server.says(state="ready") == ["PostgreSQL answers again"]
 
 
 def test_a_server_that_runs_and_lets_nobody_in_does_not_answer(server: _Server) -> None:
@@ -92,7 +92,7 @@ def test_a_server_that_runs_and_lets_nobody_in_does_not_answer(server: _Server) 
     assert server.says(state="ready", restarts=1) == told
     assert server.says() == [], "once"
     server.refusal = None
-    assert server.says() == ["PostgreSQL answers again, after 1 restarts"]
+    assert server.says() == ["PostgreSQL answers again, after 1 restart"]
 
 
 def test_a_crash_is_told_and_that_it_answers_again(server: _Server) -> None:
@@ -102,7 +102,7 @@ def test_a_crash_is_told_and_that_it_answers_again(server: _Server) -> None:
     assert server.says(crashes=1, crash=crash) == told
     assert server.says() == [], "it is in recovery"
     server.refusal = None
-    assert server.says() == ["PostgreSQL answers again, after 0 restarts"]
+    assert server.says() == ["PostgreSQL answers again"]
 
 
 def test_a_socket_that_was_removed_is_the_reason(server: _Server) -> None:

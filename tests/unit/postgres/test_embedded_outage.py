@@ -42,6 +42,12 @@ def test_a_full_disk_is_named() -> None:
     [
         (TimeoutError(), "no answer in time"),
         (ConnectionResetError(), "ConnectionResetError"),
+        (
+            asyncpg.InternalClientError(
+                "cannot switch to state 12; another operation (2) is in progress"
+            ),
+            "the connection was cut",
+        ),
         (ConnectionRefusedError(111, "Connection refused"), "[Errno 111] Connection refused"),
     ],
 )

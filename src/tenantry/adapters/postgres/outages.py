@@ -27,6 +27,19 @@ _SHREDDED = "the tenant is shredded"  # as its triggers say
 _LOST = ("connection is closed", "released back to the pool")
 
 
+# What asyncpg says of a connection that was cut at work is of its own states.
+CUT = "the connection was cut"
+
+
+def is_cut(failure: BaseException) -> bool:
+    """Whether a connection was lost, in use or in its pool, and nobody said why."""
+    if isinstance(failure, asyncpg.InternalClientError):
+        return True
+    return isinstance(failure, asyncpg.InterfaceError) and any(
+        word in str(failure) for word in _LOST
+    )
+
+
 @contextlib.contextmanager
 def outages_are_unavailable() -> Iterator[None]:
     """Turn every sign of an outage into `Unavailable`; what is our bug passes as it is.
@@ -47,7 +60,7 @@ def outages_are_unavailable() -> Iterator[None]:
             raise TenantSuspended("The tenant is shredded.") from None
         raise
     except asyncpg.InterfaceError as reason:
-        if any(word in str(reason) for word in _LOST):
+        if is_cut(reason):
             raise Unavailable("The connection to the database was lost.") from reason
         raise
 
@@ -56,6 +69,8 @@ def why(failure: BaseException) -> str:
     """What lies under a refusal, in words: what the driver or the system said, never nothing."""
     while isinstance(failure, TenantryError) and failure.__cause__ is not None:
         failure = failure.__cause__
+    if is_cut(failure):
+        return CUT
     if said := "; ".join(line.strip() for line in str(failure).splitlines() if line.strip()):
         return said
     return "no answer in time" if isinstance(failure, TimeoutError) else type(failure).__name__

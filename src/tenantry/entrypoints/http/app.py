@@ -7,13 +7,11 @@ import contextlib
 import hashlib
 import hmac
 import logging
-import traceback
 from collections.abc import Mapping
 from functools import partial
 from typing import Final
 from uuid import UUID
 
-from tenantry.adapters.postgres.errors import DatabaseError
 from tenantry.application.authenticate import BearerKey, require
 from tenantry.application.context import Progress
 from tenantry.domain.errors import (
@@ -32,6 +30,7 @@ from tenantry.entrypoints.http.attribution import KNOWLEDGE_HEADER
 from tenantry.entrypoints.http.call import Call
 from tenantry.entrypoints.http.credentials import credentials_of
 from tenantry.entrypoints.http.errors import Family, status_response, to_response
+from tenantry.entrypoints.http.log_words import about_of, reason_of, where_of
 from tenantry.entrypoints.http.once import answer_once, answer_operator_once, key_of
 from tenantry.entrypoints.http.ratelimit import left_header, policy_header
 from tenantry.entrypoints.http.response import Response, StreamingResponse
@@ -45,10 +44,6 @@ from tenantry.entrypoints.http.wire.request import Request
 _PLAIN: Final = frozenset({"", "identity", "utf-8", "utf8"})
 _REQUESTS_MAX = WireLimits().requests
 _PATH_CHARS_TOLD: Final = 200
-_CAUSES_MAX: Final = 8
-# Classes of SQLSTATE: connection, resources, operator intervention, system. The others' messages
-# may hold what was sent.
-_OF_THE_SERVER: Final = ("08", "53", "57", "58")
 # What admission says of who asks, where a worker knew it still as it was: it serves nobody.
 _NOBODY: Final = (Unauthenticated, TenantSuspended)
 _RESPONSES: Final = "/v1/responses"  # what some OpenAI clients ask by default
@@ -167,7 +162,7 @@ class App:
         if isinstance(answer, Response):
             self._send(answer, exchange)
         else:
-            await self._send_stream(answer, route, exchange, _about(request_id, principal))
+            await self._send_stream(answer, route, exchange, about_of(request_id, principal))
 
     def _refusal(
         self,
@@ -177,13 +172,15 @@ class App:
         request_id: UUID,
         principal: Principal | None = None,
     ) -> Response:
-        about = _about(request_id, principal)
+        about = about_of(request_id, principal)
         if isinstance(error, TenantryError):
             if isinstance(error, Unavailable):
-                _log.warning("unavailable at %s: %s", route.template, _where(error), extra=about)
+                said, reason = error.message.rstrip("."), reason_of(error)
+                about = about_of(request_id, principal, reason)
+                _log.warning("unavailable at %s: %s", route.template, said, extra=about)
             return to_response(error, route.family, request_id)
         # Content could be in the message of an exception: only what the system said is logged.
-        _log.error("unexpected at %s: %s", route.template, _where(error), extra=about)
+        _log.error("unexpected at %s: %s", route.template, where_of(error), extra=about)
         message = "Something unexpected went wrong."
         return status_response(500, message, route.family, request_id)
 
@@ -297,7 +294,7 @@ class App:
             reader.uncancel()
         except Exception as error:
             _log.error(
-                "unexpected in a stream of %s: %s", route.template, _where(error), extra=about
+                "unexpected in a stream of %s: %s", route.template, where_of(error), extra=about
             )
             answer.leave()
             exchange.cut()
@@ -346,37 +343,3 @@ def _refuse_body(route: Route, request: Request) -> None:
                 )
     if len(request.body) > route.body_bytes_max:
         raise TooLarge(f"The request body is larger than {route.body_bytes_max:,} bytes.")
-
-
-def _about(request_id: UUID, principal: Principal | None) -> Mapping[str, object]:
-    """Whose request a line of the log is of, beside its words: it folds with those of others."""
-    whose = "" if principal is None else f" tenant {principal.tenant_id}"
-    return {"about": f"request {request_id}{whose}"}
-
-
-def _where(error: BaseException) -> str:
-    """What is out of reach, what the system said, the kind of an exception and of what caused it,
-    and where it was raised; no other message, which could be of a tenant."""
-    frames = traceback.extract_tb(error.__traceback__)[-3:]
-    places = " < ".join(f"{frame.filename}:{frame.lineno}" for frame in reversed(frames))
-    kinds = type(error).__name__
-    if error.__cause__ is not None:
-        kinds += f" by {type(error.__cause__).__name__}"
-    said = [error.message.rstrip(".")] if isinstance(error, Unavailable) else []
-    said += [reason] if (reason := _of_the_system(error)) else []
-    return "; ".join([*said, f"{kinds} at {places}"])
-
-
-def _of_the_system(error: BaseException) -> str:
-    """What the system or the database's server said of itself, under all that was made of it."""
-    for _ in range(_CAUSES_MAX):
-        if error.__cause__ is None:
-            break
-        error = error.__cause__
-    if isinstance(error, OSError):
-        return error.strerror or ""
-    if isinstance(error, DatabaseError):  # refused by us, or at the login
-        return str(error)
-    if str(getattr(error, "sqlstate", None))[:2] in _OF_THE_SERVER:
-        return str(error).partition("\n")[0]
-    return ""

@@ -72,7 +72,9 @@ class News:
             if refused is not None or self._end.is_set():
                 return
             self._told = None
-            _log.warning("PostgreSQL answers again, after %d restarts", said.restarts)
+            often = {0: "", 1: ", after 1 restart"}
+            after = often.get(said.restarts, f", after {said.restarts} restarts")
+            _log.warning("PostgreSQL answers again%s", after)
 
     def _trouble(self, line: str, reason: str) -> None:
         """Once for each reason, however often it is met before all is well again."""
