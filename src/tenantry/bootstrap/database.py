@@ -21,7 +21,8 @@ from tenantry.adapters.postgres.control import DEFAULT_POOL_ID
 from tenantry.adapters.postgres.control_key import known_before
 from tenantry.adapters.postgres.embedded import EmbeddedCluster
 from tenantry.adapters.postgres.embedded.place import known_place
-from tenantry.adapters.postgres.errors import ClusterNotRunning
+from tenantry.adapters.postgres.errors import ClusterNotRunning, StillServing
+from tenantry.adapters.postgres.key_holders import this_host
 from tenantry.adapters.postgres.migrate import (
     check_schema,
     has_schema,
@@ -39,6 +40,7 @@ from tenantry.adapters.postgres.roles import (
     mark_of,
     secret_mark,
 )
+from tenantry.adapters.postgres.serving import by_host, serving
 from tenantry.bootstrap.checks.capacity import room_problems
 from tenantry.bootstrap.control_key import check_control_key, settle_control_key
 from tenantry.bootstrap.deployment import (
@@ -80,12 +82,15 @@ def database(
     *,
     new_passwords: bool = False,
     new_control_key: bool = False,
+    while_serving: bool = False,
     upgrade: bool = True,
 ) -> Iterator[RunningDatabase]:
     """The database for as long as the block runs: started where it is ours, migrated, seeded.
 
     `new_passwords`: on a server of the operator's own, whoever used the roles is locked out.
     `new_control_key`: this home's `control/key` holds from now on, made where there is none.
+    `while_serving`: although processes of an older version go on with the schema; else a server of
+    the operator's own is refused with `StillServing` then.
     `upgrade`: else an embedded one that an older version made is refused with `MigrationsMissing`.
     """
     make_accounts(config)
@@ -95,7 +100,9 @@ def database(
         cluster.start(upgrade=upgrade)
     try:
         try:
-            applied = asyncio.run(_migrate(config, cluster, new_passwords, new_control_key))
+            applied = asyncio.run(
+                _migrate(config, cluster, new_passwords, new_control_key, while_serving)
+            )
             asyncio.run(prepare_vectors(config, cluster))
             dsn_for = _dsn_for(config, cluster)
             asyncio.run(_seed(config, dsn_for, new_control_key))
@@ -166,7 +173,11 @@ def _dsn_for(config: Settings, cluster: EmbeddedCluster | None) -> LoginDsnFor:
 
 
 async def _migrate(
-    config: Settings, cluster: EmbeddedCluster | None, new_passwords: bool, new_control_key: bool
+    config: Settings,
+    cluster: EmbeddedCluster | None,
+    new_passwords: bool,
+    new_control_key: bool,
+    while_serving: bool,
 ) -> list[int]:
     """The schema up to date, by the migrations that are returned; on a server of the operator's own
     the roles first.
@@ -189,7 +200,9 @@ async def _migrate(
     async def check(connection: Any) -> None:
         if await has_schema(connection):
             async with acting_as(connection, "tenantry_owner"):
-                await check_schema(connection, load_migrations())
+                migrations = load_migrations()
+                if await check_schema(connection, migrations) < len(migrations):
+                    await _check_none_serves(connection, while_serving)
             async with acting_as(connection, "tenantry_control"):
                 known = await known_before(connection)
             check_control_key(config, known, anew=new_control_key)
@@ -203,6 +216,17 @@ async def _migrate(
             url, passwords, mark=secret_mark(secret), instead_of=there, check=check
         )
         return await migrate(login_dsn)
+
+
+async def _check_none_serves(connection: Any, while_serving: bool) -> None:
+    """Raises `StillServing`, unless it is wanted so."""
+    found = await serving(connection, this_host())
+    if found and not while_serving:
+        raise StillServing(
+            "The schema lacks migrations, and processes of the version before still serve over it:"
+            f" {by_host(found)}. Stop them first; `tenantry migrate --while-serving` leaves them"
+            " with a schema that they do not know"
+        )
 
 
 async def _seed(config: Settings, dsn_for: LoginDsnFor, new_control_key: bool) -> None:

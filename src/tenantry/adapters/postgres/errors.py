@@ -5,7 +5,8 @@ DatabaseError
 │   ├── ClusterUnsupported  ├── ClusterMismatch   ├── ClusterInUse
 │   ├── ClusterNotRunning   ├── ClusterFailed     └── ClusterDiskFull
 ├── MigrationError
-│   ├── MigrationEdited     ├── SchemaNewer       └── MigrationBroken
+│   ├── MigrationEdited     ├── SchemaNewer       ├── MigrationBroken
+│   └── MigrationsMissing   └── StillServing
 ├── NotDurable             ├── RolesTaken             ├── LoginRefused
 ├── ServerTooOld           ├── EncodingUnfit          ├── PoolerBetween
 ├── PgvectorMissing        ├── RoleTooStrong          ├── WrongServer
@@ -58,6 +59,10 @@ class MigrationEdited(MigrationError):
 
 class MigrationsMissing(MigrationError):
     """The schema lacks migrations; run `tenantry migrate`."""
+
+
+class StillServing(MigrationError):
+    """Processes of an older version still serve over the schema that is to be migrated."""
 
 
 class SchemaNewer(MigrationError):

@@ -37,6 +37,7 @@ from tenantry.bootstrap.doctor.endpoints import reached
 from tenantry.bootstrap.doctor.listening import unheard
 from tenantry.bootstrap.doctor.objects import object_facts
 from tenantry.bootstrap.doctor.overdue import overdue_problems
+from tenantry.bootstrap.doctor.versions import version_problems
 from tenantry.bootstrap.papers import spelt_out, texts_of
 from tenantry.bootstrap.vectors import engine_problems
 from tenantry.config import Settings, SettingsError, variable_of
@@ -75,6 +76,7 @@ async def _examine(
         desk = PostgresDeliveries(databases.control)
         counts = await desk.counts()
         late = await desk.overdue(sorted(OWED_FOR_EVER), datetime.now(UTC) - LATE_AFTER)
+        older = await version_problems(databases)
         narrow = await room_problems(config, databases.control)
         clock, skewed = await clock_facts(databases, SystemClock())
         waiting = await PostgresLogReadings(databases.control).waiting()
@@ -88,7 +90,7 @@ async def _examine(
         objects, astray = await object_facts(config, databases, tenants)
     finally:
         await databases.close()
-    problems = narrow + skewed + _unanswered(config, placements, tenants)
+    problems = older + narrow + skewed + _unanswered(config, placements, tenants)
     problems += _destroyed(config, tenants)
     problems += await engine_problems(config, dsn_for)
     problems += rooms_problems(config, engines) + unwritten

@@ -23,13 +23,18 @@ from tenantry.entrypoints.cli.output import say
     is_flag=True,
     help="Go on with this data folder's control/key; API keys of another one never open again.",
 )
-def migrate(new_passwords: bool, new_control_key: bool) -> None:
+@click.option(
+    "--while-serving",
+    is_flag=True,
+    help="Also where processes of the version before still serve over your own server.",
+)
+def migrate(**how: bool) -> None:
     """Apply the migrations that are missing, and seed an empty deployment.
 
     Example: `TENANTRY_DATABASE_URL=postgresql://… tenantry migrate`
     """
     config = settings()
-    with database(config, new_passwords=new_passwords, new_control_key=new_control_key) as ran:
+    with database(config, **how) as ran:
         say(f"the schema is up to date: {_applied(ran.applied)}")
 
 
