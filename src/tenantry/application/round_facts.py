@@ -49,8 +49,10 @@ def _failing(rounds: Sequence[LastRound]) -> list[str]:
         if each.fails:
             by_reason.setdefault(each.failure, []).append(each)
     return [
-        f"rounds of the background worker fail ({', '.join(each.name for each in several)}; last"
-        f" {_instant(max(each.failed_at_s for each in several))}): {reason}"
+        f"rounds of the background worker failed when they came last"
+        f" ({', '.join(each.name for each in several)}; at"
+        f" {_instant(max(each.failed_at_s for each in several))}, again by"
+        f" {_instant(max(each.failed_at_s + each.every_s for each in several))}): {reason}"
         for reason, several in by_reason.items()
     ]
 

@@ -2,7 +2,7 @@
 
 Owns: that each round comes again and again. Does not own: what a round does (`application/`) nor
 which rounds there are (`bootstrap/background.py`). A failed round is logged and the next one tries
-again. Several workers may run; every round is idempotent.
+again, after an outage soon. Several workers may run; every round is idempotent.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from tenantry.application.round import Round
 from tenantry.bootstrap.failures import told
 from tenantry.domain.errors import Unavailable
 
+RETRY_S = 30.0  # the pause after an outage, where a round's own is longer
 _log = logging.getLogger(__name__)
 
 
@@ -27,15 +28,17 @@ async def run_rounds(rounds: Sequence[Round], stop: asyncio.Event) -> None:
 
 async def _repeat(each: Round, stop: asyncio.Event) -> None:
     while not stop.is_set():
+        pause_s = each.every_s
         try:
             await each.work()
         except Unavailable as outage:
+            pause_s = min(pause_s, RETRY_S)
             _log.warning("the round %s has to wait: %s", each.name, told(outage))
         except Exception:
             # A fault of ours in one round must end neither the later ones nor the other rounds.
             _log.exception("a round of background work failed: %s", each.name)
         try:
-            async with asyncio.timeout(each.every_s):
+            async with asyncio.timeout(pause_s):
                 await stop.wait()
         except TimeoutError:
             continue

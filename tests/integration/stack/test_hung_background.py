@@ -93,7 +93,7 @@ def test_rounds_that_fail_are_counted_and_named_until_they_end(doomed: Stack) ->
     finally:
         as_owner(doomed, "ALTER TABLE tenantry.lost RENAME TO open_request")
     (problem,) = [line for line in told if "sweep" in line]
-    assert problem.startswith("rounds of the background worker fail (")
+    assert problem.startswith("rounds of the background worker failed when they came last (")
     assert 'relation "tenantry.open_request" does not exist' in problem
     swept_after(doomed, time.time())
     assert [line for line in still(doomed) if "sweep" in line] == []

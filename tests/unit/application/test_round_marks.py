@@ -166,9 +166,11 @@ def test_doctor_names_rounds_that_fail_by_their_reason(tmp_path: Path) -> None:
     now_s = failed[0].failed_at_s
     _, problems = round_facts([*failed, LastRound("clock", 60.0, now_s)], now_s)
     assert len(problems) == 2
-    assert problems[0].startswith("rounds of the background worker fail (deliver, sweep; last 2")
+    failed_last = "rounds of the background worker failed when they came last"
+    assert problems[0].startswith(f"{failed_last} (deliver, sweep; at 2")
+    assert ", again by 2" in problems[0]
     assert problems[0].endswith("Z): No space left on device – überall")
-    assert problems[1].startswith("rounds of the background worker fail (archive; last ")
+    assert problems[1].startswith(f"{failed_last} (archive; at 2")
     assert problems[1].endswith("): a fault of ours (ZeroDivisionError)")
     _, problems = round_facts(failed, now_s + 10_000.0)
     assert len(problems) == 2, "they fail, and it is no worker that hangs"
