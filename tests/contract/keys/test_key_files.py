@@ -190,8 +190,15 @@ def test_a_bucket_that_is_not_there_is_an_outage(
     files = KeyBucket(f"s3://{bucket_name()}/x")
 
     async def run() -> None:
-        for refused in (files.read(A, 1), files.create(A, 1, b"a"), files.check()):
-            with pytest.raises(Unavailable, match="bucket"):
+        for refused in (
+            files.read(A, 1),
+            files.versions(A),
+            files.barred(A),
+            files.remove(A),
+            files.create(A, 1, b"a"),
+            files.check(),
+        ):
+            with pytest.raises(Unavailable, match="bucket does not exist"):
                 await refused
 
     asyncio.run(run())

@@ -17,7 +17,7 @@ from typing import Any, Final, TypeVar
 from tenantry.adapters.keys.key_folder import BARRED, FILE_NAME, NO_KEY, check_names
 from tenantry.domain.document import Home
 from tenantry.domain.errors import NotFound, Unavailable
-from tenantry.domain.outage import first_words
+from tenantry.domain.outage import code_of, first_words
 from tenantry.domain.placement import s3_location
 
 TIMEOUT_S: Final = 10
@@ -167,11 +167,11 @@ async def _tried(work: Awaitable[T]) -> T:
         return await work
     except (AlreadyExistsError, PreconditionError):
         raise
-    except FileNotFoundError as error:
-        if "NoSuchBucket" in str(error):
-            raise Unavailable("The key store's bucket does not exist.") from None
-        raise NotFound(NO_KEY) from None
     except (BaseError, OSError) as error:
+        if code_of(error) == "NoSuchBucket":
+            raise Unavailable("The key store's bucket does not exist.") from None
+        if isinstance(error, FileNotFoundError):
+            raise NotFound(NO_KEY) from None
         raise _unreachable(error) from None
 
 
