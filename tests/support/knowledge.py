@@ -36,6 +36,7 @@ from tenantry.domain.placement import Placement
 from tenantry.domain.plan import Plan
 from tenantry.domain.space import Space
 from tenantry.domain.tenant import Principal, Tenant, TenantStatus
+from tenantry.ports.noted_keys import NotedKeys
 from tenantry.ports.vectors import Embedded
 
 DIMENSIONS = 256
@@ -172,11 +173,11 @@ class Parts:
     clock: RealClock
 
 
-def parts(root: Path) -> Parts:
+def parts(root: Path, noted: NotedKeys | None = None) -> Parts:
     files, clock = DurableFiles(), RealClock()
     accounts = root / "accounts"
     kms = LocalKms(accounts, files)
-    keys = LocalKeyring(accounts, files, kms, clock.monotonic)
+    keys = LocalKeyring(accounts, files, kms, clock.monotonic, noted)
     return Parts(root, files, DiskObjects(accounts, files), kms, keys, TenantSealer(keys), clock)
 
 

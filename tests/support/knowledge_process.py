@@ -23,6 +23,7 @@ from tests.support.pools import app_pool
 from tenantry.adapters.extraction.extractor import FileExtractor
 from tenantry.adapters.extraction.splitter import SemanticSplitter
 from tenantry.adapters.postgres.manifest import PostgresManifest
+from tenantry.adapters.postgres.noted_keys import PostgresNotedKeys
 from tenantry.adapters.postgres.unit_of_work import TenantWork
 from tenantry.application import documents, ingestion
 from tenantry.application.indexing_tasks import IndexingTasks
@@ -76,8 +77,9 @@ class _Doomed:
 
 
 def knowledge(root: Path, pool: Any, doom: Doom) -> Knowledge:
-    own = support.parts(root)
-    manifest = doom.wrap(PostgresManifest(TenantWork(pool)))
+    work = TenantWork(pool)
+    own = support.parts(root, PostgresNotedKeys(work))
+    manifest = doom.wrap(PostgresManifest(work))
     own.objects = doom.wrap(own.objects)
     return Knowledge(
         manifest=manifest,

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from tests.support.noted_keys import MemoryNotedKeys
+
 from tenantry.adapters.keys.key_cache import CACHED_KEY_TTL_S, CACHED_KEYS_MAX
 from tenantry.adapters.keys.key_folder import KeyFolder
 from tenantry.adapters.keys.keyring import Keyring
 from tenantry.ports.keys import KmsKeys
+from tenantry.ports.noted_keys import NotedKeys
 from tenantry.ports.objects import Files
 
 
@@ -21,6 +24,7 @@ class LocalKeyring(Keyring):
         files: Files,
         kms: KmsKeys,
         monotonic: Callable[[], float],
+        noted: NotedKeys | None = None,
         *,
         cached_keys_max: int = CACHED_KEYS_MAX,
         cached_key_ttl_s: float = CACHED_KEY_TTL_S,
@@ -28,6 +32,7 @@ class LocalKeyring(Keyring):
         super().__init__(
             KeyFolder(accounts, files),
             kms,
+            noted or MemoryNotedKeys(),
             monotonic,
             cached_keys_max=cached_keys_max,
             cached_key_ttl_s=cached_key_ttl_s,

@@ -25,6 +25,7 @@ from tenantry.adapters.objects.disk import DiskObjects
 from tenantry.adapters.objects.durable_file import DurableFiles
 from tenantry.adapters.postgres.content import PostgresContent
 from tenantry.adapters.postgres.key_holders import Host, PostgresKeyHolders
+from tenantry.adapters.postgres.noted_keys import PostgresNotedKeys
 from tenantry.adapters.postgres.shreds import PostgresShreds
 from tenantry.adapters.postgres.vector_rooms import PostgresVectorRooms
 from tenantry.application import ingestion, retrieval
@@ -91,6 +92,13 @@ class Ground:
         upload = upload_from_text({"title": f"About {text}", "text": text})
         return (await ingestion.ingest(deps or self.knowledge, who, upload)).document.id
 
+    def keys(self, accounts: Path | None = None) -> LocalKeyring:
+        """As of a process that has just begun; `accounts`: another key store than theirs."""
+        here, files = self.root / "accounts", DurableFiles()
+        noted = PostgresNotedKeys(self.world.work)
+        kms = LocalKms(here, files)
+        return LocalKeyring(accounts or here, files, kms, SystemClock().monotonic, noted)
+
     def shredder(self, wrap: Callable[[Any], Any] = lambda part: part) -> Shredder:
         """What a command line or worker has; `wrap` goes around each port."""
         accounts, files = self.root / "accounts", DurableFiles()
@@ -101,7 +109,7 @@ class Ground:
             book=wrap(PostgresShreds(databases.control)),
             holders=wrap(self.holders("here")),
             content=wrap(PostgresContent(self.world.work)),
-            keys=wrap(LocalKeyring(accounts, files, kms, SystemClock().monotonic)),
+            keys=wrap(self.keys()),
             kms=wrap(kms),
             objects=wrap(DiskObjects(accounts, files)),
             vectors=wrap(self.knowledge.vectors),

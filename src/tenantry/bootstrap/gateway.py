@@ -166,7 +166,7 @@ async def gateway(
         tasks = OwnedTasks()
         clock = await _checked(databases, machine or SystemClock(), stack)
         key = await control_key_of(config, databases)
-        keyring = stack.enter_context(keyring_of(config, clock))
+        keyring = stack.enter_context(keyring_of(config, databases, clock))
         sealer = TenantSealer(keyring)
         names = names_of(databases, sealer, keyring, clock.monotonic)
         labels = names.labels

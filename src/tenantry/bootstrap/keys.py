@@ -15,6 +15,9 @@ from tenantry.adapters.keys.key_folder import KeyFolder
 from tenantry.adapters.keys.keyring import KEY_BYTES, Keyring
 from tenantry.adapters.keys.local_faults import local_faults
 from tenantry.adapters.keys.local_kms import LocalKms
+from tenantry.adapters.postgres.connections import Databases
+from tenantry.adapters.postgres.noted_keys import PostgresNotedKeys
+from tenantry.adapters.postgres.unit_of_work import TenantWork
 from tenantry.bootstrap.checks.keys import shared_arn
 from tenantry.bootstrap.deployment import accounts_of, credentials_of
 from tenantry.config import Settings
@@ -28,12 +31,13 @@ _DOCTOR = KeyName(TenantId("doctor"), 1, SHARED_KMS_KEY)
 
 
 @contextlib.contextmanager
-def keyring_of(config: Settings, clock: Clock) -> Iterator[Keyring]:
+def keyring_of(config: Settings, databases: Databases, clock: Clock) -> Iterator[Keyring]:
     """Tenant keys of this deployment; zeroed when the block ends."""
     kms = kms_of(config)
     keyring = Keyring(
         key_files_of(config),
         kms,
+        PostgresNotedKeys(TenantWork(databases.app)),
         clock.monotonic,
         cached_key_ttl_s=config.key_cache_ttl_s,
         cached_key_uses_max=config.key_cache_uses_max,

@@ -35,7 +35,7 @@ async def shredder_of(
     clock = SystemClock()
     work = TenantWork(databases.app)
     async with contextlib.AsyncExitStack() as stack:
-        keyring = stack.enter_context(keyring_of(config, clock))
+        keyring = stack.enter_context(keyring_of(config, databases, clock))
         kms = stack.enter_context(contextlib.closing(kms_of(config)))
         objects, sealer = objects_of(config), TenantSealer(keyring)
         parts = VectorParts(work, PostgresManifest(work), keyring, sealer, clock, objects)

@@ -47,6 +47,7 @@ TENANT_TABLES = [
     "billing_entry",
     "invoice_draft",
     "invoice_run",
+    "tenant_key",
 ]
 # Neither app nor gate reaches them.
 CONTROL_TABLES = ["notice", "delivery", "webhook_endpoint", "stripe_customer"]
@@ -61,7 +62,7 @@ READABLE_BY_APP |= {"plan_change", "plan_terms", "billing_account", "invoice", "
 READABLE_BY_APP |= {"billing_entry", "invoice_run"}
 INVOICED = {"contract", "invoice", "invoice_usage", "billing_entry", "invoice_run"}
 READABLE_BY_APP |= {"session", "charge_line", "charge_hour", "charge_hour_detail", "late_hour"}
-READABLE_BY_APP |= {"mended_hour"}
+READABLE_BY_APP |= {"mended_hour", "tenant_key"}
 _HOUR = "'2020-01-01T00:00Z', 1, '2020-01-01', 'USD', 'm'"
 _PLANTED = {  # what no request writes by itself
     "budget": "VALUES ($1, 'user:x', 'day', 'charge', 1, true)",
@@ -71,6 +72,7 @@ _PLANTED = {  # what no request writes by itself
     " NULL, NULL, now() + interval '1 hour')",
     "late_hour": "VALUES ($1, '2020-01-01T00:00Z')",
     "mended_hour": "VALUES ($1, '2020-01-01T00:00Z', now())",
+    "tenant_key": "VALUES ($1, 1, decode(repeat('00', 32), 'hex'))",
 }
 
 

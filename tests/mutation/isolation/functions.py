@@ -15,6 +15,7 @@ from pathlib import Path
 from tests.integration.invoices import test_clock_set_back as instants
 from tests.integration.ledger import test_archive as archive
 from tests.integration.ledger import test_crossing as crossing
+from tests.integration.ledger import test_crossing_keys as keys
 from tests.integration.ledger import test_crossing_numbers as numbers
 from tests.integration.ledger import test_crossing_waste as waste
 from tests.integration.ledger import test_own_keys as own_keys
@@ -131,6 +132,15 @@ MUTANTS = (
        crossing.test_budgets_go_with_their_own_shredded_tenant),
     _M("erase_own_budgets", "the tenant whose budgets are erased", "WHERE b.tenant_id = own", "",
        crossing.test_budgets_go_with_their_own_shredded_tenant),
+    _M("note_own_key", "the tenant of the unit of work",
+       "current_setting('tenantry.tenant', true)", _LAST,
+       keys.test_a_key_is_noted_for_its_own_tenant_and_once),
+    _M("note_own_key", "the tenant whose note stands", "k.tenant_id = own AND ", "",
+       keys.test_a_key_is_noted_for_its_own_tenant_and_once),
+    _M("note_own_key", "the tenant that is noted", "t.tenant_id = own AND ", "",
+       keys.test_a_key_is_noted_for_its_own_tenant_and_once),
+    _M("note_own_key", "the tenant whose note is read again", "k.tenant_id = own AND ", "",
+       keys.test_a_key_is_noted_for_its_own_tenant_and_once, nth=2),
     _M("create_own_key", "the tenant of the admin that asks", "k.tenant_id = p_tenant_id AND ",
        "", crossing.test_an_admin_makes_keys_for_its_own_tenant, "admin_key"),
     _M("create_own_key", "the tenant whose budget caps the maker", "b.tenant_id = own AND ", "",

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from tests.support import knowledge as support
+from tests.support.noted_keys import MemoryNotedKeys
 
 from tenantry.adapters.keys.key_cache import KeyCache
 from tenantry.adapters.keys.key_folder import KeyFolder
@@ -50,6 +51,7 @@ class Worker:
         self.keys = Keyring(
             KeyFolder(root / "accounts", DurableFiles()),
             self.kms,
+            MemoryNotedKeys(),
             lambda: self.now,
             cached_key_ttl_s=TTL_S,
             **options,

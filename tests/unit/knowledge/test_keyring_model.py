@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from tests.support import knowledge as support
+from tests.support.noted_keys import MemoryNotedKeys
 
 from tenantry.adapters.keys.key_folder import KeyFolder
 from tenantry.adapters.keys.keyring import Keyring
@@ -37,6 +38,7 @@ class Keyrings:
         self.random = random.Random(seed)
         self.now = 0.0
         self.kms = LocalKms(self.folder, DurableFiles())
+        self.noted = MemoryNotedKeys()  # the one database of both
         self.held: list[set[str]] = [set(), set()]  # by worker: whose content may be open
         self.keys = [self._keyring(number) for number in (0, 1)]
         self.sealers = [TenantSealer(keys) for keys in self.keys]
@@ -62,6 +64,7 @@ class Keyrings:
         keys = Keyring(
             files,
             self.kms,
+            self.noted,
             lambda: self.now,
             cached_key_ttl_s=TTL_S,
             cached_key_uses_max=USES_MAX,

@@ -25,6 +25,8 @@ from tenantry.adapters.keys.key_cache import (
     CACHED_KEYS_MAX,
     KeyCache,
 )
+from tenantry.adapters.keys.key_folder import NO_KEY
+from tenantry.adapters.keys.used_keys import DESTROYED, UsedKeys, lost
 from tenantry.adapters.keys.wrapped_key import after, kms_key_of, pack, unpack
 from tenantry.domain.document import Home
 from tenantry.domain.envelope import associated_data
@@ -33,6 +35,7 @@ from tenantry.domain.ids import TenantId
 from tenantry.domain.placement import NO_ACCOUNT
 from tenantry.ports.key_files import KeyFiles
 from tenantry.ports.keys import KeyName, KmsKeys, Purpose, WrappedKey
+from tenantry.ports.noted_keys import NotedKeys
 
 KEY_BYTES = 32
 VERSIONS_MAX = 1_000  # of a tenant key: a rotation a day for almost three years
@@ -45,7 +48,6 @@ _NO_ACCOUNT = (
     "The tenant's placement has no account yet, so nothing of the tenant can be kept: an operator"
     " has to say which account answers."
 )
-_DESTROYED = "The tenant's key was shredded; it gets no other."
 _log = logging.getLogger(__name__)
 
 
@@ -64,6 +66,7 @@ class Keyring:
         self,
         files: KeyFiles,
         kms: KmsKeys,
+        noted: NotedKeys,
         monotonic: Callable[[], float],
         *,
         cached_keys_max: int = CACHED_KEYS_MAX,
@@ -72,6 +75,7 @@ class Keyring:
     ) -> None:
         self._files = files
         self._kms = kms
+        self._used = UsedKeys(noted)
         self._monotonic = monotonic
         self._count_max = cached_keys_max
         self._ttl_s = cached_key_ttl_s
@@ -133,10 +137,9 @@ class Keyring:
         return version
 
     async def rewrap(self, home: Home) -> int:
+        self._known.pop(home.tenant_id, None)
+        versions = await self._some_versions(home)
         await self._kms.create(home.account, kms_key_of(home))
-        versions = await self._files.versions(home)
-        if not versions:
-            raise NotFound("The tenant has no key yet.")
         return sum([await self._rewrap(home, version) for version in versions])
 
     async def versions(self, home: Home) -> Sequence[WrappedKey]:
@@ -202,9 +205,25 @@ class Keyring:
 
     async def _some_versions(self, home: Home) -> Sequence[int]:
         versions = await self._versions(home)
+        if not versions and await self._there(home, _FIRST_VERSION):
+            versions = await self._versions(home)
         if not versions:
-            raise NotFound("The tenant has no key: it was never made, or it was shredded.")
+            raise NotFound(NO_KEY)
         return versions
+
+    async def _there(self, home: Home, version: int, *, is_used: bool = False) -> bool:
+        """Whether a version that was not found is in the key store by now. NotFound where a shred
+        destroyed the tenant's keys, Unavailable where it was used (`is_used`: something that it
+        sealed says so) and is lost. Asked in this order, it rests before it is noted."""
+        if await self._files.barred(home):
+            raise NotFound(DESTROYED)
+        is_used = is_used or await self._used.since(home, version)
+        versions = await self._files.versions(home)
+        if version in versions:
+            return True
+        if is_used or any(each > version for each in versions):
+            raise lost(home, version)
+        return False
 
     async def _versions(self, home: Home) -> Sequence[int]:
         """As of at most the cache's time ago: so soon every worker seals with a new version."""
@@ -223,20 +242,22 @@ class Keyring:
 
     async def _make(self, home: Home, version: int) -> None:
         """A version that opens; of two that make it at once the first wins. NotFound where the
-        tenant's keys are destroyed, also meanwhile. None in the account that does not exist: all
-        that is kept is sealed, so that nothing lies there when the placement is told its account.
+        tenant's keys are destroyed, also meanwhile; Unavailable where it was used and is lost, for
+        another would open nothing. None in the account that does not exist: all that is kept is
+        sealed, so that nothing lies there when the placement is told its account.
         """
         if home.account == NO_ACCOUNT:
             raise Unavailable(_NO_ACCOUNT)
-        if await self._files.barred(home):
-            raise NotFound(_DESTROYED)
+        if await self._there(home, version):
+            self._known.pop(home.tenant_id, None)
+            return
         await self._kms.create(home.account, kms_key_of(home))
         key = secrets.token_bytes(KEY_BYTES)
         wrapped = await self._wrapped(home, version, key)
         await self._files.create(home, version, pack(wrapped))
         if await self._files.barred(home):
             await self._files.remove(home)
-            raise NotFound(_DESTROYED)
+            raise NotFound(DESTROYED)
         self._known.pop(home.tenant_id, None)
 
     async def _wrapped(self, home: Home, version: int, key: bytes) -> WrappedKey:
@@ -277,10 +298,20 @@ class Keyring:
 
     async def _opened(self, home: Home, version: int) -> bytes:
         opened_at = self._monotonic()
-        wrapped = unpack(home, version, await self._files.read(home, version))
+        wrapped = unpack(home, version, await self._read(home, version))
         key = await self._kms.unwrap(home.account, wrapped)
         if len(key) != KEY_BYTES:
             raise Corrupt("A tenant key has the wrong length.")
+        await self._used.begin(home, version, key)
         if self._opening.get((home.tenant_id, version)) is asyncio.current_task():
             self._cache.put(home.tenant_id, version, key, opened_at=opened_at)
         return key
+
+    async def _read(self, home: Home, version: int) -> bytes:
+        try:
+            return await self._files.read(home, version)
+        except NotFound:
+            # A later version than the first is asked for by what it sealed alone.
+            if not await self._there(home, version, is_used=version > _FIRST_VERSION):
+                raise
+            return await self._files.read(home, version)

@@ -106,19 +106,19 @@ class TenantWork:
             finally:
                 writer.end()
 
-    async def fetchrow_of(self, tenant_id: TenantId, call: str) -> Any:
+    async def fetchrow_of(self, tenant_id: TenantId, call: str, *values: object) -> Any:
         """The first row of a function's call, or None: a whole unit of work in one round trip.
 
-        `call` gives the tenant ($1) to the function, which names it for the statement's own
-        transaction, so that row policies hold within as in every unit; it runs as whoever calls
-        it. Raises TenantMissing, Unavailable.
+        `call` gives the tenant ($1) to the function, or to `set_config` before it, which names it
+        for the statement's own transaction, so that row policies hold within as in every unit;
+        `values` are $2 and on. Raises TenantMissing, Unavailable.
         """
         check_tenant(tenant_id)
         with outages_are_unavailable():
             connection = await self._pool.acquire(timeout=ACQUIRE_TIMEOUT_S)
         try:
             with outages_are_unavailable():
-                row = await connection.fetchrow(call, tenant_id)
+                row = await connection.fetchrow(call, tenant_id, *values)
             connection.left_clean()
             return row
         finally:

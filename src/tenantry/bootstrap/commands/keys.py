@@ -7,6 +7,7 @@ from typing import TypeVar
 
 from tenantry.adapters.clock import SystemClock
 from tenantry.adapters.postgres.connections import Databases
+from tenantry.adapters.postgres.noted_keys import PostgresKeyNotes
 from tenantry.adapters.sealed.sealer import TenantSealer
 from tenantry.bootstrap.commands.run import run
 from tenantry.bootstrap.deployment import control_of
@@ -17,6 +18,7 @@ from tenantry.config import Settings
 from tenantry.ports.control import ControlPlane
 from tenantry.ports.keys import KeyRotation
 from tenantry.ports.labels import Labels
+from tenantry.ports.noted_keys import KeyNotes
 
 T = TypeVar("T")
 
@@ -26,10 +28,19 @@ def run_with_keys(work: Callable[[ControlPlane, KeyRotation], Awaitable[T]]) -> 
 
     async def one(config: Settings, databases: Databases) -> T:
         async with registered(databases, "command"):
-            with keyring_of(config, SystemClock()) as keyring:
+            with keyring_of(config, databases, SystemClock()) as keyring:
                 return await work(control_of(config, databases), keyring)
 
     return run(one)
+
+
+def run_with_key_notes(work: Callable[[ControlPlane, KeyNotes], Awaitable[T]]) -> T:
+    """Runs one piece of work on what is noted of tenant keys; no key is opened."""
+    return run(
+        lambda config, databases: work(
+            control_of(config, databases), PostgresKeyNotes(databases.control)
+        )
+    )
 
 
 def run_with_labels(work: Callable[[ControlPlane, Labels], Awaitable[T]]) -> T:
@@ -37,7 +48,7 @@ def run_with_labels(work: Callable[[ControlPlane, Labels], Awaitable[T]]) -> T:
 
     async def one(config: Settings, databases: Databases) -> T:
         async with registered(databases, "command"):
-            with keyring_of(config, SystemClock()) as keyring:
+            with keyring_of(config, databases, SystemClock()) as keyring:
                 names = names_of(databases, TenantSealer(keyring), keyring, SystemClock().monotonic)
                 return await work(control_of(config, databases), names.labels)
 

@@ -1,4 +1,5 @@
-"""`tenantry tenants key|rotate-key`: which KMS key wraps a tenant's key, and new versions of it."""
+"""`tenantry tenants key|rotate-key|adopt-key`: which KMS key wraps a tenant's key, new versions of
+it, and going on without one that is lost."""
 
 from __future__ import annotations
 
@@ -7,12 +8,15 @@ from typing import Any
 import click
 
 from tenantry.application.key_rotation import KeyState, rotate_keys
-from tenantry.bootstrap.commands.keys import run_with_keys
+from tenantry.bootstrap.commands.keys import run_with_key_notes, run_with_keys
 from tenantry.domain.document import home_of
+from tenantry.domain.tenant import Tenant
+from tenantry.entrypoints.cli.confirming import answer
 from tenantry.entrypoints.cli.output import as_json, print_json, print_table, say
 from tenantry.entrypoints.cli.values import NAMED
 from tenantry.ports.control import ControlPlane
 from tenantry.ports.keys import KeyRotation
+from tenantry.ports.noted_keys import KeyNotes
 
 
 @click.command()
@@ -67,6 +71,37 @@ def rotate_key(tenant: str | None, everyone: bool, rewrap: bool, json_output: bo
     failed = sum(state.problem is not None for state in states)
     if failed:
         raise click.ClickException(f"{failed} of {len(states)} tenants' keys are as they were")
+
+
+@click.command(name="adopt-key")
+@click.argument("tenant", type=NAMED)
+@click.option(
+    "--yes", "name", type=NAMED, metavar="NAME", help="The tenant's name again, in place of asking."
+)
+def adopt_key(tenant: str, name: str | None) -> None:
+    """Go on with the key that the key store has now, or a new one, where a tenant's key is lost.
+
+    What the lost key sealed stays refused. Uploads, idempotency keys and end users are not known
+    again: budgets of users begin at zero. Where the key can be brought back, do that instead.
+
+    Example: `tenantry tenants adopt-key acme --yes acme`
+    """
+
+    async def found(control: ControlPlane, _: KeyNotes) -> Tenant:
+        return await control.get_tenant(tenant)
+
+    which = run_with_key_notes(found)
+    if name is None:
+        say(
+            f"Whatever the lost key of {which.name!r} sealed stays refused, and budgets of its"
+            " users begin at zero.",
+            err=True,
+        )
+        name = answer("Type the tenant's name to go on", instead="--yes NAME")
+    if name != which.name:
+        raise click.ClickException("that is not the tenant's name; nothing was changed")
+    run_with_key_notes(lambda _, notes: notes.forget(which.id))
+    say(f"{which.id} ({which.name}): the key that the key store has, or a new one, is used next")
 
 
 def _line(state: KeyState, rewrap: bool) -> str:

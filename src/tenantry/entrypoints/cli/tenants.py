@@ -22,6 +22,7 @@ _COMMANDS = {
     "credit": "contracts",
     "erase-user": "export",
     "export": "export",
+    "adopt-key": "tenant_keys",
     "key": "tenant_keys",
     "plan": "contracts",
     "rotate-key": "tenant_keys",

@@ -55,6 +55,8 @@ WHERE tenant_id = $1 AND processes_at IS NULL;
 UPDATE tenantry.shred SET found = $2 WHERE tenant_id = $1 AND found IS NULL;
 
 -- name: erased
+-- With the notes of its keys: nothing is left that they could be wanted for.
+WITH forgotten AS (DELETE FROM tenantry.tenant_key WHERE tenant_id = $1)
 UPDATE tenantry.shred SET erased_at = clock_timestamp()
 WHERE tenant_id = $1 AND erased_at IS NULL;
 

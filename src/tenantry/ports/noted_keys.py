@@ -1,0 +1,39 @@
+"""What the database knows of tenant keys: which were ever used, by fingerprint."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Protocol
+
+from tenantry.domain.ids import TenantId
+
+
+class NotedKeys(Protocol):
+    """A key is noted before its first use and its note stands until the tenant is shredded, or an
+    operator gives the key up. Each method raises `Unavailable` without the database.
+    """
+
+    async def versions(self, tenant_id: TenantId) -> Collection[int]:
+        """Versions of the tenant key that were ever used."""
+        ...
+
+    async def note(self, tenant_id: TenantId, version: int, fingerprint: bytes) -> bytes | None:
+        """The fingerprint, 32 bytes, that stands for the version: this one where none did.
+
+        Durable on return, idempotent; of several at once the first stands. None: there is no such
+        tenant, or it is shredded.
+        """
+        ...
+
+
+class KeyNotes(Protocol):
+    """The same of every tenant, for operators. Raises `Unavailable`."""
+
+    async def of(self, tenant_ids: Sequence[TenantId]) -> Mapping[TenantId, frozenset[int]]:
+        """Versions that were ever used; no entry for a tenant of whom none was."""
+        ...
+
+    async def forget(self, tenant_id: TenantId) -> int:
+        """How many there were. What the key store has then is noted when it is next used; where it
+        has none, one is made."""
+        ...
