@@ -32,10 +32,16 @@ class AwsServer:
     def client(self, service: str, region: str = REGION) -> Any:
         return boto3.client(service, endpoint_url=self.url, region_name=region, **KEYS)
 
-    def kms_key(self) -> str:
-        """The ARN of a new KMS key."""
-        arn: str = self.client("kms").create_key()["KeyMetadata"]["Arn"]
+    def kms_key(self, *, made_for: str | None = None) -> str:
+        """The ARN of a new KMS key; `made_for`: with the tags of a tenant's own, by this id."""
+        tags = {"tenantry:managed": "true", "tenantry:kms-key": made_for} if made_for else {}
+        given = [{"TagKey": tag, "TagValue": value} for tag, value in tags.items()]
+        arn: str = self.client("kms").create_key(Tags=given)["KeyMetadata"]["Arn"]
         return arn
+
+    def state_of(self, arn: str) -> str:
+        state: str = self.client("kms").describe_key(KeyId=arn)["KeyMetadata"]["KeyState"]
+        return state
 
     def bucket(self, name: str, *, versions: bool = False) -> str:
         """The name of a new bucket."""

@@ -30,11 +30,13 @@ from tenantry.adapters.postgres.shreds import PostgresShreds
 from tenantry.adapters.postgres.vector_rooms import PostgresVectorRooms
 from tenantry.application import ingestion, retrieval
 from tenantry.application.knowledge import Knowledge
+from tenantry.application.root_keys import RootKeys
 from tenantry.application.shredding import Shredder, begin_shred
 from tenantry.domain.document import Home, home_of
 from tenantry.domain.shred import InvocationLog
 from tenantry.domain.tenant import Principal
 from tenantry.domain.upload import upload_from_text
+from tenantry.ports.keys import KmsKeys
 from tenantry.ports.objects import ObjectKind
 
 BY = "a test"
@@ -92,31 +94,34 @@ class Ground:
         upload = upload_from_text({"title": f"About {text}", "text": text})
         return (await ingestion.ingest(deps or self.knowledge, who, upload)).document.id
 
-    def keys(self, accounts: Path | None = None) -> LocalKeyring:
+    def keys(self, accounts: Path | None = None, kms: KmsKeys | None = None) -> LocalKeyring:
         """As of a process that has just begun; `accounts`: another key store than theirs."""
         here, files = self.root / "accounts", DurableFiles()
         noted = PostgresNotedKeys(self.world.work)
-        kms = LocalKms(here, files)
+        kms = kms or LocalKms(here, files)
         return LocalKeyring(accounts or here, files, kms, SystemClock().monotonic, noted)
 
-    def shredder(self, wrap: Callable[[Any], Any] = lambda part: part) -> Shredder:
+    def shredder(
+        self, wrap: Callable[[Any], Any] = lambda part: part, kms: KmsKeys | None = None
+    ) -> Shredder:
         """What a command line or worker has; `wrap` goes around each port."""
         accounts, files = self.root / "accounts", DurableFiles()
-        kms = LocalKms(accounts, files)
+        keys = wrap(self.keys(kms=kms))
         databases = self.world.databases
         return Shredder(
             control=self.world.control,
             book=wrap(PostgresShreds(databases.control)),
             holders=wrap(self.holders("here")),
             content=wrap(PostgresContent(self.world.work)),
-            keys=wrap(self.keys()),
-            kms=wrap(kms),
+            keys=keys,
+            roots=RootKeys(
+                self.world.control, keys, wrap(kms or LocalKms(accounts, files)), own_id
+            ),
             objects=wrap(DiskObjects(accounts, files)),
             vectors=wrap(self.knowledge.vectors),
             rooms=PostgresVectorRooms(self.world.work),
             buckets=wrap(UriBuckets({}, self.root / "s3")),
             signer=ControlPlaneKey(b"k" * 32).archive_signer,
-            own_root_key=lambda home: kms_key_of(dataclasses.replace(home, own_kms_key=True)),
             log_of=lambda account, told: InvocationLog(account, told or "s3://logs/bedrock"),
         )
 
@@ -144,6 +149,10 @@ async def ground(
             yield made
         finally:
             deps.vectors.close()  # type: ignore[attr-defined]
+
+
+def own_id(home: Home) -> str:
+    return kms_key_of(dataclasses.replace(home, own_kms_key=True))
 
 
 def on_ground(database: Database, root: Path, body: Body) -> None:
@@ -185,7 +194,15 @@ async def is_untouched(at: Ground) -> None:
 def part_names() -> frozenset[str]:
     """Every call by which a shred changes the world."""
     return frozenset(
-        {"begin", "destroy", "retire", "kms_retired", "keys_destroyed", "processes_ended"}
+        {
+            "begin",
+            "destroy",
+            "retire",
+            "kms_retired",
+            "kms_left",
+            "keys_destroyed",
+            "processes_ended",
+        }
         | {"found", "delete", "drop", "erase", "erased", "certified"}
     )
 

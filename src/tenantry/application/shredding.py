@@ -24,10 +24,18 @@ from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from typing import Final
 
+from tenantry.application.root_keys import RootKeys
 from tenantry.application.round import Round
 from tenantry.domain.batch import records_uri
 from tenantry.domain.document import Home, home_of
-from tenantry.domain.errors import BadRequest, Conflict, Corrupt, NotFound, Unavailable
+from tenantry.domain.errors import (
+    BadRequest,
+    Conflict,
+    Corrupt,
+    NotFound,
+    TenantryError,
+    Unavailable,
+)
 from tenantry.domain.ids import TenantId
 from tenantry.domain.placement import NO_ACCOUNT
 from tenantry.domain.shred import Holder, InvocationLog, Shred, certificate_content
@@ -35,7 +43,7 @@ from tenantry.domain.tenant import Tenant
 from tenantry.ports.archive import Signer
 from tenantry.ports.batch import BatchJob, Buckets
 from tenantry.ports.control import ControlPlane
-from tenantry.ports.keys import KmsKeys, Purpose, WrappedKey
+from tenantry.ports.keys import Purpose
 from tenantry.ports.objects import ObjectKind, Objects
 from tenantry.ports.shred import KeyHolders, ShredBook, TenantContent, TenantKeys
 from tenantry.ports.vector_rooms import VectorRooms
@@ -46,24 +54,24 @@ SHREDS_MAX: Final = 100  # of one round
 DELETIONS_MAX: Final = 16  # objects at once
 LATE_AFTER: Final = timedelta(days=1)  # then operators are told of a shred that is not finished
 NAMED_MAX: Final = 5  # jobs and processes in one line
+FAULT: Final = "a fault of Tenantry's own, which its log shows"
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Shredder:
-    """What a shred works with. `own_root_key`: the id that a home's own root key would have."""
+    """What a shred works with."""
 
     control: ControlPlane
     book: ShredBook
     holders: KeyHolders
     content: TenantContent
     keys: TenantKeys
-    kms: KmsKeys
+    roots: RootKeys
     objects: Objects
     vectors: Vectors
     buckets: Buckets
     signer: Signer
-    own_root_key: Callable[[Home], str]
     log_of: Callable[[str, str | None], InvocationLog]  # of an account: as its placement says
     rooms: VectorRooms
 
@@ -93,19 +101,23 @@ class Shreds:
     book: ShredBook
     signer: Signer
     vectors: Vectors
+    roots: RootKeys
 
 
 async def begin_shred(shreds: Shreds | Shredder, name: str, confirmed: str, by: str) -> Shred:
     """Step 1. From its commit on the tenant is refused, and there is no way back.
 
     BadRequest where `confirmed` is not the tenant's name, letter by letter. Conflict where vectors
-    of it rest in an engine that is not configured here, and could not be deleted there.
+    of it rest in an engine that is not configured here, and could not be deleted there, and where
+    others need the KMS key that would be retired.
     """
     tenant = await shreds.control.get_tenant(name)
     if await shreds.book.get(tenant.id) is None:
         if confirmed != tenant.name:
             raise BadRequest("The tenant's name must be repeated as it is; nothing was shredded.")
         await shreds.vectors.check_reach(tenant.id)
+        with contextlib.suppress(Unavailable):  # looked at again before any is retired
+            await shreds.roots.check_alone(home_of(tenant))
     return await shreds.book.begin(tenant.id, by)
 
 
@@ -144,28 +156,40 @@ def shred_round(shredder: Shredder) -> Round:
     what it waits for changes, and once a day."""
     told: dict[TenantId, tuple[str, date]] = {}
 
-    async def tell(progress: Progress) -> None:
-        now, shred = await shredder.book.now(), progress.shred
+    async def tell(shred: Shred, what: str) -> None:
+        now = await shredder.book.now()
         if now - shred.asked_at <= LATE_AFTER:
             return
-        line = (progress.waits(), now.date())
+        line = (what, now.date())
         if told.get(shred.tenant_id) != line:
             told[shred.tenant_id] = line
             asked = f"the shred of {shred.tenant_id}, asked for on {shred.asked_at:%Y-%m-%d}"
-            _log.warning("alert: %s, is not finished: it %s", asked, line[0])
+            _log.warning("alert: %s, is not finished: it %s", asked, what)
+
+    async def stuck(tenant_id: TenantId, problem: Exception) -> None:
+        """Kept for whoever asks, and told when it changes."""
+        is_ours = not isinstance(problem, TenantryError)
+        why = FAULT if is_ours else str(problem)
+        if await shredder.book.troubled(tenant_id, why):
+            trace = problem if is_ours else None
+            _log.warning("the shred of %s cannot go on: %s", tenant_id, why, exc_info=trace)
+        shred = await shredder.book.get(tenant_id)
+        if shred is not None:
+            await tell(shred, f"cannot go on: {why}")
 
     async def work() -> object:
         for tenant_id in await shredder.book.unfinished(SHREDS_MAX):
             try:
                 progress = await advance_shred(shredder, tenant_id)
-            except Exception:  # of one tenant, which must not hold back the others
-                _log.exception("the shred of %s cannot go on", tenant_id)
+            except Exception as problem:  # of one tenant, which must not hold back the others
+                await stuck(tenant_id, problem)
                 continue
             if progress.shred.step == "certified":
                 told.pop(tenant_id, None)
                 _log.info("%s is shredded and certified", tenant_id)
             else:
-                await tell(progress)
+                await shredder.book.troubled(tenant_id, None)
+                await tell(progress.shred, progress.waits())
         return None
 
     return Round("shred", SHRED_EVERY_S, work)
@@ -204,21 +228,15 @@ async def _destroy_keys(shredder: Shredder, tenant_id: TenantId, homes: Sequence
 
 
 async def _retire(shredder: Shredder, home: Home) -> None:
-    """Its own root key, where there is or was one: its plan may be another by now, and a backup of
-    the wrapped key would open by a root key that is left."""
-    key_id, wrapped = shredder.own_root_key(home), list[WrappedKey]()
-    with contextlib.suppress(Corrupt, NotFound):  # destroyed meanwhile: nothing names a key
-        wrapped += await shredder.keys.versions(home)
-    own = [each for each in wrapped if each.name.kms_key == key_id]
-    arns = {each.arn for each in own if each.arn is not None}
-    arns |= {arn for each in wrapped for arn in each.former}
-    sure = home.own_kms_key or bool(own)
-    retired = await shredder.kms.retire(home.account, key_id, sorted(arns), sure=sure)
+    """Its own root key, where there is or was one; whose anybody else made is noted and left."""
+    retired = await shredder.roots.retire(home)
     if retired is None:
         return
-    if not retired.disabled:
-        raise Unavailable("The tenant's own KMS key could not be disabled.")
-    await shredder.book.kms_retired(home.tenant_id, key_id, retired.deletion_at)
+    if retired.left:
+        await shredder.book.kms_left(home.tenant_id, retired.left)
+    if retired.disabled:
+        key_id = shredder.roots.own_id(home)
+        await shredder.book.kms_retired(home.tenant_id, key_id, retired.deletion_at)
 
 
 async def _destroy_again(shredder: Shredder, home: Home) -> None:

@@ -31,7 +31,6 @@ from tenantry.adapters.postgres.ledger import PostgresTenantLedger
 from tenantry.adapters.postgres.manifest import PostgresManifest, PostgresUnfinished
 from tenantry.adapters.postgres.margin import PostgresMarginBooks
 from tenantry.adapters.postgres.operator_keys import PostgresOperatorKeys
-from tenantry.adapters.postgres.shreds import PostgresShreds
 from tenantry.adapters.postgres.tenant_admin import PostgresTenantAdmin
 from tenantry.adapters.postgres.unit_of_work import TenantWork
 from tenantry.adapters.postgres.usage_hours import PostgresUsageHours
@@ -76,6 +75,7 @@ from tenantry.bootstrap.holders import registered
 from tenantry.bootstrap.keys import keyring_of
 from tenantry.bootstrap.papers import Papers
 from tenantry.bootstrap.shared_costs import shared_costs_of
+from tenantry.bootstrap.shredding import shreds_of
 from tenantry.bootstrap.upstream import buckets_of, model_of, rules_of
 from tenantry.bootstrap.vectors import VectorParts, vectors_of
 from tenantry.config import Settings
@@ -211,7 +211,7 @@ async def gateway(
             shared_costs=shared_costs_of(config),
             keeper=PostgresLedgerKeeper(databases.control, databases.operator),
             control=control,
-            shreds=_shreds(control, databases, key, knowledge),
+            shreds=shreds_of(config, databases, control, key, knowledge, keyring, stack),
             alerts=alerts,
             audits=PostgresAudits(databases.control, clock),
             hours=PostgresUsageHours(databases.control),
@@ -344,13 +344,6 @@ def _cached(
     index = PostgresAnswerIndex(TenantWork(databases.app))
     store = AnswerStore(index, objects, sealer, labels, clock)
     return CachedAnswers(gate, planning, model, calls, store)
-
-
-def _shreds(
-    control: ControlPlane, databases: Databases, key: ControlPlaneKey, knowledge: Knowledge
-) -> Shreds:
-    book = PostgresShreds(databases.control)
-    return Shreds(control, book, key.archive_signer, knowledge.vectors)
 
 
 def _batches(

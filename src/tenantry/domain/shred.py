@@ -52,6 +52,8 @@ class Shred:
     keys_destroyed_at: datetime | None = None
     kms_key: str | None = None  # its own root key's id; None: it had none
     kms_deletion_at: datetime | None = None
+    kms_left: Sequence[str] = ()  # ARNs of KMS keys that somebody else made, left as they are
+    trouble: str | None = None  # why it could not go on, when that was last tried
     processes_at: datetime | None = None
     found: Mapping[str, int] | None = None  # what there was to erase
     erased_at: datetime | None = None
@@ -104,7 +106,7 @@ def certificate_content(
         "not_reachable": [_process(each) for each in lost],
         "erased_at": _instant(shred.erased_at),
         "erased": dict(shred.found or {}),
-        "remains": [*_remains(logs), *map(_in_clear, rooms)],
+        "remains": [*_remains(logs), *map(_left, shred.kms_left), *map(_in_clear, rooms)],
         "certified_at": _instant(at),
     }
     return json.dumps(told, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
@@ -224,6 +226,14 @@ def _remains(logs: Sequence[InvocationLog]) -> list[str]:
         f" ({log.location}); it holds content where the account's settings deliver it"
         for log in logs
     ]
+
+
+def _left(arn: str) -> str:
+    return (
+        f"outside of Tenantry: the KMS key {arn}, which Tenantry did not make for this tenant and"
+        " has left as it is; a wrapped key in a backup of before opens by it until whoever holds"
+        " it disables or deletes it"
+    )
 
 
 def _in_clear(room: VectorRoom) -> str:

@@ -118,13 +118,16 @@ class KeyRotation(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Retirement:
-    """What became of a root key that is never to be used again.
+    """What became of the root keys that are never to be used again for a tenant.
 
-    `deletion_at` is when its store will have deleted it; None where nothing is left to delete.
+    `disabled`: one that was made for it is. `deletion_at` is when its store will have deleted it;
+    None where nothing is left to delete. `left`: ARNs of those that somebody else made, and holds:
+    they are as they were.
     """
 
     disabled: bool
     deletion_at: datetime | None
+    left: Sequence[str] = ()
 
 
 class KmsKeys(Protocol):
@@ -142,11 +145,18 @@ class KmsKeys(Protocol):
         """Corrupt where key or name differ; Unavailable where the root key is disabled."""
         ...
 
+    async def retirable(
+        self, account: str, key_id: str, arns: Collection[str] = (), *, sure: bool = True
+    ) -> Collection[str]:
+        """ARNs of the keys in AWS KMS that `retire` would disable, which others must not need."""
+        ...
+
     async def retire(
         self, account: str, key_id: str, arns: Collection[str] = (), *, sure: bool = True
     ) -> Retirement | None:
         """Disable a tenant's own root key for good, then delete it as soon as its store allows; so
-        too each of `arns`, which it is or was in AWS KMS. None: there never was one.
+        too each of `arns`, which it is or was in AWS KMS. None: there never was one. What was not
+        made for this `key_id` is left as it is: who made it may use it for more.
 
         Not `sure`: nothing says that there ever was one, so an account that does not let us look is
         taken to have none. Idempotent. Conflict for the shared key, which other tenants need.

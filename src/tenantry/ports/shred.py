@@ -6,7 +6,7 @@ tenant's own unit of work.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
@@ -35,6 +35,14 @@ class ShredBook(Protocol):
         self, tenant_id: TenantId, kms_key: str, deletion_at: datetime | None
     ) -> None:
         """It had a root key of its own, which is retired. Idempotent; the last deletion stays."""
+        ...
+
+    async def kms_left(self, tenant_id: TenantId, arns: Collection[str]) -> None:
+        """KMS keys that wrapped its keys and are left as they are. Idempotent; all stay noted."""
+        ...
+
+    async def troubled(self, tenant_id: TenantId, why: str | None) -> bool:
+        """Why it could not go on, None where it did. Whether that is another reason than before."""
         ...
 
     async def keys_destroyed(self, tenant_id: TenantId) -> Shred: ...

@@ -20,7 +20,7 @@ from tenantry.adapters.keys.aws_kms import AwsKms
 from tenantry.domain.errors import Corrupt, Unavailable
 from tenantry.domain.ids import TenantId
 from tenantry.domain.kms_arn import kms_arn
-from tenantry.ports.keys import SHARED_KMS_KEY, KeyName, Retirement
+from tenantry.ports.keys import SHARED_KMS_KEY, KeyName, Retirement, WrappedKey
 
 KEY = bytes(range(32))
 NAME = KeyName(TenantId("tnt_a"), 3, SHARED_KMS_KEY)
@@ -121,7 +121,7 @@ def test_accounts_without_credentials_are_refused(aws: AwsServer) -> None:
 def test_keys_of_before_are_retired_by_their_arns_alone(aws: AwsServer) -> None:
     """After `TENANTRY_KMS=local` nothing says in which region an alias would be."""
     kms, client = kms_at(aws.url, None), aws.client("kms")
-    mine, other = aws.kms_key(), aws.kms_key()
+    mine, other = aws.kms_key(made_for="own-tnt_moved"), aws.kms_key(made_for="own-tnt_moved")
     client.create_alias(AliasName="alias/tenantry/own-tnt_moved", TargetKeyId=other)
 
     async def run() -> None:
@@ -291,3 +291,37 @@ def test_what_is_no_arn_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="not the ARN"):
         kms_arn(text)
     assert str(kms_arn(ARN)) == ARN
+
+
+def test_a_key_is_tried_out_and_not_opened(aws: AwsServer) -> None:
+    """Its state and its context count; what the stand-in cannot do is a dry run."""
+    arn, client = aws.kms_key(), aws.client("kms")
+    kms = kms_at(aws.url, arn)
+
+    async def run() -> None:
+        wrapped = await kms.wrap(ACCOUNT, NAME, KEY)
+        await kms.try_out(wrapped)
+        with pytest.raises(Corrupt):
+            await kms.try_out(replace(wrapped, name=replace(NAME, version=4)))
+        client.disable_key(KeyId=arn)
+        with pytest.raises(Unavailable, match="disabled"):
+            await kms.try_out(wrapped)
+
+    asyncio.run(run())
+    kms.close()
+
+
+@pytest.mark.parametrize("code", ["DryRunOperationException", "AccessDeniedException"])
+def test_what_a_dry_run_says_is_whether_it_would_open(
+    refusing: tuple[str, type[_Refusing]], code: str
+) -> None:
+    url, handler = refusing
+    handler.codes = [code]
+    kms = kms_at(url, ARN)
+    tried = kms.try_out(WrappedKey(NAME, ARN, b"w"))
+    if code == "AccessDeniedException":
+        with pytest.raises(Unavailable, match="does not let us"):
+            asyncio.run(tried)
+    else:
+        asyncio.run(tried)
+    kms.close()

@@ -14,11 +14,13 @@ wraps is bound by the encryption context to tenant, key and version; CloudTrail 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import logging
 import threading
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from datetime import UTC
 from typing import Any, Final, TypeVar
 
@@ -50,9 +52,24 @@ _TOLD: Final[Mapping[str, str]] = {
     "ThrottlingException": "AWS KMS is throttled; try again shortly.",
     "LimitExceededException": "A quota of AWS KMS is used up.",
 }
+_SHARED: Final = "The shared KMS key cannot be retired: other tenants need it."
 _log = logging.getLogger(__name__)
 
 T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class _Root:
+    """A tenant's own root key. `key`: what KMS says of it; None: it is gone. `is_ours`: made by us
+    for this tenant alone, as far as anybody can tell by its tags."""
+
+    arn: str
+    key: Mapping[str, Any] | None
+    is_ours: bool
+
+    @property
+    def is_retired(self) -> bool:
+        return self.key is None or self.key["KeyState"] in _PENDING
 
 
 class AwsKms:
@@ -108,17 +125,57 @@ class AwsKms:
 
         return await self._call(call)
 
+    async def try_out(self, wrapped: WrappedKey) -> None:
+        """Raises what `unwrap` would, and opens nothing: AWS decides, and does not decrypt."""
+
+        def call() -> None:
+            arn = _arn_of(wrapped.arn or "")
+            client = self._client(arn)
+            with contextlib.suppress(client.exceptions.DryRunOperationException):  # it would
+                client.decrypt(
+                    KeyId=str(arn),
+                    CiphertextBlob=wrapped.wrapped,
+                    EncryptionContext=_context(wrapped.name),
+                    DryRun=True,
+                )
+
+        await self._call(call)
+
+    async def retirable(
+        self, account: str, key_id: str, arns: Collection[str] = (), *, sure: bool = True
+    ) -> Collection[str]:
+        """Those whose tags say that we made them for this key id and that are not retired yet."""
+        roots = await self._roots(account, key_id, arns, sure)
+        return [each.arn for each in roots if each.is_ours and not each.is_retired]
+
     async def retire(
         self, account: str, key_id: str, arns: Collection[str] = (), *, sure: bool = True
     ) -> Retirement | None:
         """Without `shared` nothing says in which region an alias would be: `arns` alone."""
+        roots = await self._roots(account, key_id, arns, sure)
+        calls = [functools.partial(self._retire, each) for each in roots]
+        return together([await self._call(each) for each in calls])
+
+    async def _roots(
+        self, account: str, key_id: str, arns: Collection[str], sure: bool
+    ) -> Sequence[_Root]:
+        """The tenant's own root keys, each once. Conflict where one is the shared key as well."""
         if key_id == SHARED_KMS_KEY:
-            raise Conflict("The shared KMS key cannot be retired: other tenants need it.")
-        found = [await self._call(functools.partial(self._retire_known, arn)) for arn in arns]
+            raise Conflict(_SHARED)
+        found = {}
+        for arn in arns:
+            root = await self._call(functools.partial(self._root, key_id, arn))
+            found[root.arn] = root
         if self._shared is not None:
-            alias = functools.partial(self._retire_alias, account, key_id, sure=sure)
-            found.append(await self._call(alias))
-        return together(found)
+            alias = functools.partial(self._behind_alias, account, key_id, sure=sure)
+            behind = await self._call(alias)
+            if behind is not None:
+                found[behind.arn] = behind
+            if any(root.is_ours for root in found.values()):
+                shared = await self._call(functools.partial(self._resolved, self._shared))
+                if shared in found and found[shared].is_ours:
+                    raise Conflict(_SHARED)
+        return list(found.values())
 
     def close(self) -> None:
         if self._threads is not None:
@@ -133,10 +190,7 @@ class AwsKms:
             return
         made = client.create_key(
             Description="Wraps the key of one Tenantry tenant",
-            Tags=[
-                {"TagKey": "tenantry:managed", "TagValue": "true"},
-                {"TagKey": "tenantry:kms-key", "TagValue": key_id},
-            ],
+            Tags=[{"TagKey": tag, "TagValue": told} for tag, told in _tags(key_id).items()],
         )["KeyMetadata"]
         try:
             client.create_alias(AliasName=alias.resource, TargetKeyId=made["KeyId"])
@@ -148,15 +202,14 @@ class AwsKms:
         else:
             self._own[alias] = made["Arn"]
 
-    def _retire_known(self, text: str) -> Retirement | None:
+    def _root(self, key_id: str, text: str) -> _Root:
         """One that is gone by now was there."""
         arn = _arn_of(text)
         client = self._client(arn)
         key = _described(client, arn)
-        gone = Retirement(disabled=True, deletion_at=None)
-        return gone if key is None else self._retire(client, key)
+        return _Root(str(arn), None, True) if key is None else _told_of(client, key_id, key)
 
-    def _retire_alias(self, account: str, key_id: str, *, sure: bool) -> Retirement | None:
+    def _behind_alias(self, account: str, key_id: str, *, sure: bool) -> _Root | None:
         try:
             alias = self._arn(account, key_id)
             client = self._client(alias)
@@ -167,17 +220,36 @@ class AwsKms:
         try:
             key = _described(client, alias)
         except client.exceptions.ClientError as error:
-            if sure or error.response["Error"]["Code"] != "AccessDeniedException":
+            if sure or not _refused(error):
                 raise
             return None
-        return None if key is None else self._retire(client, key)
+        return None if key is None else _told_of(client, key_id, key)
 
-    def _retire(self, client: Any, key: Mapping[str, Any]) -> Retirement:
-        if key["KeyState"] in _PENDING:
-            return Retirement(disabled=True, deletion_at=key["DeletionDate"].astimezone(UTC))
-        client.disable_key(KeyId=key["Arn"])
+    def _resolved(self, arn: KmsArn) -> str:
+        """The ARN of the key itself, where it is an alias's and AWS lets us look."""
+        if not arn.resource.startswith("alias/"):
+            return str(arn)
+        client = self._client(arn)
+        try:
+            key = _described(client, arn)
+        except client.exceptions.ClientError as error:
+            if _refused(error):
+                return str(arn)
+            raise
+        return str(arn) if key is None else str(key["Arn"])
+
+    def _retire(self, root: _Root) -> Retirement:
+        if not root.is_ours:
+            return Retirement(disabled=False, deletion_at=None, left=(root.arn,))
+        if root.key is None:
+            return Retirement(disabled=True, deletion_at=None)
+        if root.is_retired:
+            at = root.key["DeletionDate"].astimezone(UTC)
+            return Retirement(disabled=True, deletion_at=at)
+        client = self._client(_arn_of(root.arn))
+        client.disable_key(KeyId=root.arn)
         answer = client.schedule_key_deletion(
-            KeyId=key["Arn"], PendingWindowInDays=self._deletion_days
+            KeyId=root.arn, PendingWindowInDays=self._deletion_days
         )
         return Retirement(disabled=True, deletion_at=answer["DeletionDate"].astimezone(UTC))
 
@@ -271,6 +343,30 @@ def _described(client: Any, alias: KmsArn) -> Mapping[str, Any] | None:
     except client.exceptions.NotFoundException:
         return None
     return found
+
+
+def _told_of(client: Any, key_id: str, key: Mapping[str, Any]) -> _Root:
+    arn = str(key["Arn"])
+    try:
+        answer = client.list_resource_tags(KeyId=arn)
+    except client.exceptions.ClientError as error:
+        if not _refused(error):
+            raise
+        raise Unavailable(
+            f"AWS KMS does not let us read the tags of {arn} (kms:ListResourceTags), which say"
+            " whether it was made for this tenant alone."
+        ) from None
+    tags = {each["TagKey"]: each["TagValue"] for each in answer.get("Tags", ())}
+    return _Root(arn, key, _tags(key_id).items() <= tags.items())
+
+
+def _refused(error: Any) -> bool:
+    return bool(error.response["Error"]["Code"] == "AccessDeniedException")
+
+
+def _tags(key_id: str) -> dict[str, str]:
+    """What a key that we made for a tenant says of itself."""
+    return {"tenantry:managed": "true", "tenantry:kms-key": key_id}
 
 
 def _context(name: KeyName) -> dict[str, str]:

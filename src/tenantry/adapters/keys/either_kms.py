@@ -33,12 +33,21 @@ class EitherKms:
         kms: KmsKeys = self._local if wrapped.arn is None else self._aws
         return await kms.unwrap(account, wrapped)
 
+    async def retirable(
+        self, account: str, key_id: str, arns: Collection[str] = (), *, sure: bool = True
+    ) -> Collection[str]:
+        return await self._aws.retirable(account, key_id, arns, sure=sure)
+
     async def retire(
         self, account: str, key_id: str, arns: Collection[str] = (), *, sure: bool = True
     ) -> Retirement | None:
         """In both, whichever is current: the tenant may have had one in each."""
         found = [await kms.retire(account, key_id, arns, sure=sure) for kms in self._both]
         return together(found)
+
+    async def try_out(self, wrapped: WrappedKey) -> None:
+        """Of a key in AWS KMS: see there."""
+        await self._aws.try_out(wrapped)
 
     def close(self) -> None:
         self._aws.close()

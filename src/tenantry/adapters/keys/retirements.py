@@ -13,4 +13,5 @@ def together(found: Iterable[Retirement | None]) -> Retirement | None:
     if not there:
         return None
     deletions = [each.deletion_at for each in there if each.deletion_at is not None]
-    return Retirement(all(each.disabled for each in there), max(deletions, default=None))
+    left = tuple(sorted({arn for each in there for arn in each.left}))
+    return Retirement(any(each.disabled for each in there), max(deletions, default=None), left)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -47,6 +47,12 @@ class PostgresShreds(Pooled):
     ) -> None:
         await self._step("kms_retired", tenant_id, kms_key, deletion_at)
 
+    async def kms_left(self, tenant_id: TenantId, arns: Collection[str]) -> None:
+        await self._step("kms_left", tenant_id, list(arns))
+
+    async def troubled(self, tenant_id: TenantId, why: str | None) -> bool:
+        return await self._execute("troubled", tenant_id, why) > 0
+
     async def keys_destroyed(self, tenant_id: TenantId) -> Shred:
         return await self._step("keys_destroyed", tenant_id)
 
@@ -89,6 +95,8 @@ def _to_shred(row: Any) -> Shred:
         keys_destroyed_at=row["keys_destroyed_at"],
         kms_key=row["kms_key"],
         kms_deletion_at=row["kms_deletion_at"],
+        kms_left=tuple(row["kms_left"]),
+        trouble=row["trouble"],
         processes_at=row["processes_at"],
         found=None if row["found"] is None else orjson.loads(row["found"]),
         erased_at=row["erased_at"],

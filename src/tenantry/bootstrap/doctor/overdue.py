@@ -26,7 +26,7 @@ async def overdue_problems(
     return [
         *await _archive(config, databases, dsn_for),
         *await _invoices(config, databases),
-        *await _shreds(databases),
+        *await shred_problems(databases),
         *await _stripe(config, databases),
         *await _rollups(databases),
     ]
@@ -53,17 +53,26 @@ async def _invoices(config: Settings, databases: Databases) -> list[str]:
     return [*problems, f"{told}: tenantry invoices runs --outcome trouble"]
 
 
-async def _shreds(databases: Databases) -> list[str]:
+async def shred_problems(databases: Databases) -> list[str]:
+    """Shreds that cannot go on, each with why, and those that wait for long."""
     book = PostgresShreds(databases.control)
-    now, late = await book.now(), []
+    now, late, stuck = await book.now(), list[str](), list[str]()
     for tenant_id in await book.unfinished(_SHREDS_MAX):
         shred = await book.get(tenant_id)
-        if shred is not None and shred.step != "certified" and now - shred.asked_at > LATE_AFTER:
+        if shred is None or shred.step == "certified":
+            continue
+        if shred.trouble is not None:
+            stuck.append(f"the shred of {tenant_id} cannot go on: {shred.trouble}")
+        elif now - shred.asked_at > LATE_AFTER:
             late.append(f"{tenant_id} since {shred.asked_at:%Y-%m-%d}")
+    stuck = stuck[:_NAMED_MAX]
     if not late:
-        return []
+        return stuck
     told = ", ".join(late[:_NAMED_MAX]) + (", …" if len(late) > _NAMED_MAX else "")
-    return [f"shreds are not finished ({told}): tenantry tenants shred TENANT says what they await"]
+    return [
+        *stuck,
+        f"shreds are not finished ({told}): tenantry tenants shred TENANT says what they await",
+    ]
 
 
 async def _stripe(config: Settings, databases: Databases) -> list[str]:

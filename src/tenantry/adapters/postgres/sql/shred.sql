@@ -43,6 +43,15 @@ SELECT tenant_id FROM tenantry.shred WHERE certificate IS NULL ORDER BY asked_at
 UPDATE tenantry.shred SET kms_key = $2, kms_deletion_at = greatest(kms_deletion_at, $3)
 WHERE tenant_id = $1 AND certificate IS NULL;
 
+-- name: kms_left
+UPDATE tenantry.shred s
+SET kms_left = ARRAY(SELECT DISTINCT arn FROM unnest(s.kms_left || $2::text[]) AS arn ORDER BY arn)
+WHERE s.tenant_id = $1 AND s.certificate IS NULL;
+
+-- name: troubled
+UPDATE tenantry.shred SET trouble = $2
+WHERE tenant_id = $1 AND certificate IS NULL AND trouble IS DISTINCT FROM $2;
+
 -- name: keys_destroyed
 UPDATE tenantry.shred SET keys_destroyed_at = clock_timestamp()
 WHERE tenant_id = $1 AND keys_destroyed_at IS NULL;
@@ -61,7 +70,7 @@ UPDATE tenantry.shred SET erased_at = clock_timestamp()
 WHERE tenant_id = $1 AND erased_at IS NULL;
 
 -- name: certified
-UPDATE tenantry.shred SET certificate = $2, signature = $3
+UPDATE tenantry.shred SET certificate = $2, signature = $3, trouble = NULL
 WHERE tenant_id = $1 AND certificate IS NULL;
 
 -- name: keys_revoked

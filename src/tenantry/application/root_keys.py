@@ -1,0 +1,87 @@
+"""A tenant's own root keys: which they are, and that no other tenant needs them before they go.
+
+Owns: who else uses a KMS key. Does not own: which of them may be retired at all, and how
+(`adapters/keys`). Invariant: no root key is retired that wraps a key of a living tenant else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from tenantry.application.pages import living_tenants
+from tenantry.domain.document import Home, home_of
+from tenantry.domain.errors import Conflict, Corrupt, NotFound
+from tenantry.domain.tenant import Tenant
+from tenantry.ports.control import ControlPlane
+from tenantry.ports.keys import KmsKeys, Retirement, WrappedKey
+from tenantry.ports.shred import TenantKeys
+
+READ_AT_ONCE: Final = 16  # tenants whose wrapped keys are read
+NAMED_MAX: Final = 5
+
+
+@dataclass(frozen=True, slots=True)
+class RootKeys:
+    """What retiring works with. `own_id`: the id that a home's own root key would have."""
+
+    control: ControlPlane
+    keys: TenantKeys
+    kms: KmsKeys
+    own_id: Callable[[Home], str]
+
+    async def check_alone(self, home: Home) -> None:
+        """Conflict, which names them, where others need a root key that `retire` would disable."""
+        own = await self._own(home)
+        arns = await self.kms.retirable(home.account, own.key_id, own.arns, sure=own.is_sure)
+        if not arns:
+            return
+        users = await self._users(arns, home)
+        if users:
+            more = f" and {len(users) - NAMED_MAX:,} more" if len(users) > NAMED_MAX else ""
+            raise Conflict(
+                f"The KMS key of this tenant ({', '.join(sorted(arns))}) also wraps the keys of"
+                f" {', '.join(users[:NAMED_MAX])}{more}: they have to move to another one first."
+            )
+
+    async def retire(self, home: Home) -> Retirement | None:
+        """See `ports.keys.KmsKeys.retire`. Conflict as `check_alone`."""
+        await self.check_alone(home)
+        own = await self._own(home)
+        return await self.kms.retire(home.account, own.key_id, own.arns, sure=own.is_sure)
+
+    async def _own(self, home: Home) -> _Own:
+        """Where there is or was one: the plan may be another by now, and a backup of the wrapped
+        key would open by a root key that is left."""
+        key_id, wrapped = self.own_id(home), list[WrappedKey]()
+        with contextlib.suppress(Corrupt, NotFound):  # destroyed meanwhile: nothing names a key
+            wrapped += await self.keys.versions(home)
+        own = [each for each in wrapped if each.name.kms_key == key_id]
+        arns = {each.arn for each in own if each.arn is not None}
+        arns |= {arn for each in wrapped for arn in each.former}
+        return _Own(key_id, sorted(arns), home.own_kms_key or bool(own))
+
+    async def _users(self, arns: Collection[str], home: Home) -> list[str]:
+        """Names of living tenants else whose keys one of them wraps."""
+        gate = asyncio.Semaphore(READ_AT_ONCE)
+
+        async def uses(tenant: Tenant) -> bool:
+            async with gate:
+                with contextlib.suppress(Corrupt, NotFound):  # it opens for nobody as it is
+                    wrapped = await self.keys.versions(home_of(tenant))
+                    return any(each.arn in arns for each in wrapped)
+            return False
+
+        others = [each async for each in living_tenants(self.control) if each.id != home.tenant_id]
+        found = await asyncio.gather(*(uses(each) for each in others))
+        return [each.name for each, used in zip(others, found, strict=True) if used]
+
+
+@dataclass(frozen=True, slots=True)
+class _Own:
+    key_id: str
+    arns: Sequence[str]
+    is_sure: bool  # that there is or was one
