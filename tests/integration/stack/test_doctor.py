@@ -60,6 +60,24 @@ def test_a_tenant_whose_keys_are_destroyed_and_that_is_not_shredded_is_told(stac
     assert bert.name not in told
 
 
+def test_a_tenant_whose_key_is_not_in_the_key_store_is_told(stack: Stack, tmp_path: Path) -> None:
+    anna, bert = stack.tenants()
+    for tenant in (anna, bert):
+        document = {"title": "T", "text": "text"}
+        assert stack.http("POST", "/v1/documents", document, tenant=tenant)[0] == 201
+    keys = stack.home / "accounts" / anna.account / "keys" / anna.id
+    keys.rename(tmp_path / "kept")
+    try:
+        status, found, _ = problems(stack)
+    finally:
+        (tmp_path / "kept").rename(keys)
+    assert status == 1
+    (told,) = [line for line in found if "does not have keys" in line]
+    assert f"keys that {anna.name} had" in told and "no other key is made" in told
+    assert bert.name not in told
+    assert not [line for line in problems(stack)[1] if anna.name in line]
+
+
 def test_whose_name_an_invoice_cannot_write_is_told(stack: Stack, tmp_path: Path) -> None:
     anna, bert = stack.tenants()
 

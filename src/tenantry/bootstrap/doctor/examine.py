@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 from tenantry.adapters.clock import SystemClock
-from tenantry.adapters.keys.key_folder import destroyed_in
 from tenantry.adapters.paper.font_folder import FontFolderError
 from tenantry.adapters.paper.typesetter import Typesetter
 from tenantry.adapters.postgres.connections import Databases, LoginDsnFor
@@ -27,7 +26,6 @@ from tenantry.bootstrap.checks.vectors import rooms_fact, rooms_problems
 from tenantry.bootstrap.control_key import control_key_of
 from tenantry.bootstrap.database import attach
 from tenantry.bootstrap.deployment import (
-    accounts_of,
     control_of,
     credentials_of,
     no_deployment,
@@ -37,6 +35,7 @@ from tenantry.bootstrap.doctor.endpoints import reached
 from tenantry.bootstrap.doctor.listening import unheard
 from tenantry.bootstrap.doctor.objects import object_facts
 from tenantry.bootstrap.doctor.overdue import overdue_problems
+from tenantry.bootstrap.doctor.tenant_keys import tenant_key_problems
 from tenantry.bootstrap.doctor.versions import version_problems
 from tenantry.bootstrap.papers import spelt_out, texts_of
 from tenantry.bootstrap.vectors import engine_problems
@@ -88,10 +87,10 @@ async def _examine(
         letters, unwritten = await _letters(config, PostgresContracts(databases.control), tenants)
         overdue = await overdue_problems(config, databases, dsn_for)
         objects, astray = await object_facts(config, databases, tenants)
+        keyless = await tenant_key_problems(config, databases, tenants)
     finally:
         await databases.close()
-    problems = older + narrow + skewed + _unanswered(config, placements, tenants)
-    problems += _destroyed(config, tenants)
+    problems = older + narrow + skewed + _unanswered(config, placements, tenants) + keyless
     problems += await engine_problems(config, dsn_for)
     problems += rooms_problems(config, engines) + unwritten
     logs, unread = log_facts(waiting, datetime.now(UTC))
@@ -191,15 +190,3 @@ def _unanswered(
                 f" no access key of account {each.account}"
             )
     return problems
-
-
-def _destroyed(config: Settings, tenants: Sequence[Tenant]) -> list[str]:
-    """Tenants whose keys a shred destroyed and who are not shredded: as of an older database."""
-    gone = set() if config.key_store_url is not None else destroyed_in(accounts_of(config)[0])
-    names = [tenant.name for tenant in tenants if tenant.id in gone]
-    if not names:
-        return []
-    return [
-        f"the keys of {_some(names)} are destroyed and the database knows of no shred, as one of"
-        " before it does: repeat every shred, revocation and suspension since that backup"
-    ]

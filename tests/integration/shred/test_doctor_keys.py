@@ -1,0 +1,69 @@
+"""`doctor` tells of tenants' keys that are not there, and of KMS keys that open nothing."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from tests.support.aws_server import KEYS, AwsServer
+from tests.support.keys_in_aws import POOL, InAws
+from tests.support.postgres import Database
+from tests.support.shredding import Ground, on_ground
+
+from tenantry.bootstrap.doctor.tenant_keys import tenant_key_problems
+from tenantry.config import Settings
+
+
+async def told(at: Ground, config: Settings) -> Sequence[str]:
+    tenants = [at.anna.tenant, at.bert.tenant]
+    return await tenant_key_problems(config, at.world.databases, tenants)
+
+
+def settings(at: Ground, deployment: InAws, **others: str) -> Settings:
+    control = at.root / "control"
+    control.mkdir(exist_ok=True)
+    entry = {
+        "access_key_id": KEYS["aws_access_key_id"],
+        "secret_access_key": KEYS["aws_secret_access_key"],
+    }
+    (control / "credentials.json").write_text(json.dumps({POOL: entry}))
+    url = deployment.aws.url
+    return Settings(home=at.root, kms=deployment.shared, kms_endpoint_url=url, **others)
+
+
+def test_a_tenants_own_kms_key_that_is_disabled_is_told_with_whose_it_is(
+    database: Database, tmp_path: Path, aws: AwsServer
+) -> None:
+    async def body(at: Ground) -> None:
+        deployment = InAws(at, aws)
+        arns = [await deployment.moved(who) for who in (at.anna, at.bert)]
+        config = settings(at, deployment)
+        assert await told(at, config) == []
+        aws.client("kms").disable_key(KeyId=arns[0])
+        assert await told(at, config) == [
+            f"KMS: {arns[0]}, of the keys of {at.anna.tenant.name}: The KMS key is disabled."
+        ]
+        deployment.kms.close()
+
+    on_ground(database, tmp_path, body)
+
+
+def test_a_bucket_that_has_none_of_the_keys_is_told(
+    database: Database, tmp_path: Path, aws: AwsServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in aws.environment().items():
+        monkeypatch.setenv(name, value)
+    url = f"s3://{aws.bucket(f'wrong-{secrets.token_hex(6)}')}/tenantry"
+
+    async def body(at: Ground) -> None:
+        deployment = InAws(at, aws)
+        [line] = await told(at, settings(at, deployment, key_store_url=url))
+        assert line.startswith(f"the key store ({url}) does not have keys that ")
+        assert at.anna.tenant.name in line and at.bert.tenant.name in line
+        assert "TENANTRY_KEY_STORE_URL" in line
+        deployment.kms.close()
+
+    on_ground(database, tmp_path, body)
