@@ -4,6 +4,7 @@ import contextlib
 from collections.abc import Iterator
 
 import asyncpg
+from asyncpg.exceptions import TargetServerAttributeNotMatched
 
 from tenantry.adapters.postgres.errors import ClusterNotRunning
 from tenantry.domain.errors import TenantryError, TenantSuspended, Unavailable
@@ -26,7 +27,6 @@ _SHREDDED = "the tenant is shredded"  # as its triggers say
 # asyncpg has no class of its own for a connection that was lost, in use or back in its pool.
 _LOST = ("connection is closed", "released back to the pool")
 
-
 # What asyncpg says of a connection that was cut at work is of its own states.
 CUT = "the connection was cut"
 
@@ -34,7 +34,7 @@ CUT = "the connection was cut"
 def is_cut(failure: BaseException) -> bool:
     """Whether a connection was lost, in use or in its pool, and nobody said why."""
     if isinstance(failure, asyncpg.InternalClientError):
-        return True
+        return not isinstance(failure, TargetServerAttributeNotMatched)
     return isinstance(failure, asyncpg.InterfaceError) and any(
         word in str(failure) for word in _LOST
     )
