@@ -7,6 +7,7 @@ from tests.support.house.purity import (
     environment_reads,
     foreign_imports,
     import_effects,
+    unsafe_paths,
     worldly_imports,
 )
 
@@ -21,6 +22,9 @@ ENVIRONMENT = {
     "src/tenantry/adapters/postgres/embedded/cluster.py": "hands its own to its child, unread",
     "src/tenantry/entrypoints/demo/stage.py": "hands its own to its child, unread",
 }
+
+# Who else may start a Python that imports from where it is started, and why.
+UNSAFE = {"src/tenantry/entrypoints/cli/utf8.py": "begins again with the flags that it has"}
 
 
 def money_files():
@@ -51,6 +55,12 @@ def test_the_environment_is_read_in_one_place():
     assert [name for name in ENVIRONMENT if not environment_reads(text_of(name))] == []
 
 
+def test_what_is_started_imports_nothing_from_the_folder_it_is_started_in():
+    names = [name for name in code(".py", under=("src/",)) if name not in UNSAFE]
+    assert violations(names, unsafe_paths) == []
+    assert [name for name in UNSAFE if not unsafe_paths(text_of(name))] == []
+
+
 def test_importing_does_nothing():
     assert violations(code(".py", under=("src/", "tools/")), import_effects) == []
 
@@ -75,6 +85,13 @@ def test_the_domain_has_no_clock_no_chance_and_no_world():
         (environment_reads, "import os\nx = os.environ['A']", "x = {}['A']"),
         (environment_reads, "import os\ndef f(): return os.getenv('A')", "import os"),
         (environment_reads, "from os import environ", "from os import path"),
+        (
+            unsafe_paths,
+            "run([sys.executable, '-m', 'a'])",
+            "run([sys.executable, '-P', '-m', 'a'])",
+        ),
+        (unsafe_paths, "spawn(sys.executable, 'a.py')", "spawn(sys.executable, '-I', 'a.py')"),
+        (unsafe_paths, "a = [sys.executable, *b]", "os.execv(sys.executable, a)"),
         (import_effects, "f = open('a')", "def g(): return open('a')"),
         (import_effects, "class A:\n    now = datetime.now()", "class A:\n    now: int"),
         (import_effects, "def f(a=time.time()): ...", "def f(a=1): time.time()"),

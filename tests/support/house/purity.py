@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import itertools
 import re
 import sys
 from collections.abc import Iterator
@@ -61,6 +62,25 @@ def environment_reads(text: str) -> list[str]:
 
 def _is_os(node: ast.expr) -> bool:
     return isinstance(node, ast.Name) and node.id in ("os", "_os")
+
+
+def unsafe_paths(text: str) -> list[str]:
+    """A Python that is started without `-P` or `-I`: it would import what lies in the folder that
+    it happens to be started in.
+    """
+    found = []
+    for node in ast.walk(ast.parse(text)):
+        parts: list[ast.expr] = []
+        if isinstance(node, ast.List | ast.Tuple):
+            parts = node.elts
+        elif isinstance(node, ast.Call) and not ast.unparse(node.func).startswith("os.exec"):
+            parts = node.args  # of `os.exec*` the first one is the file, and no argument
+        for part, following in itertools.zip_longest(parts, parts[1:]):
+            if ast.unparse(part) == "sys.executable" and not (
+                isinstance(following, ast.Constant) and following.value in ("-P", "-I")
+            ):
+                found.append(f"line {part.lineno}: Python without -P")
+    return found
 
 
 def import_effects(text: str) -> list[str]:

@@ -70,7 +70,7 @@ class BackgroundProcess:
                 return None
             # In a session of its own: what a terminal tells the whole group, we tell it in turn.
             self._process = subprocess.Popen(  # noqa: S603 - our own
-                [sys.executable, *_COMMAND], start_new_session=True
+                [sys.executable, "-P", *_COMMAND], start_new_session=True
             )
             return self._process
 

@@ -18,5 +18,5 @@ def emulator(arguments: tuple[str, ...]) -> None:
     Example: `tenantry emulator --http-port 4566`
     """
     # In our place: whoever ends us, or waits for us, means the emulator.
-    command = [sys.executable, "-m", "bedrock_emulator", *arguments]
+    command = [sys.executable, "-P", "-m", "bedrock_emulator", *arguments]
     os.execv(sys.executable, command)  # noqa: S606 - our own package, no shell

@@ -80,6 +80,7 @@ def serve(exit_with_parent: bool, ready_json: bool, **given: int | None) -> None
         _announce(addresses, ready_json)
 
     make_operator_token(config)
+    os.putenv("PYTHONSAFEPATH", "1")  # workers import nothing from the folder we are started in
     with (
         database(config) as running,
         HostWatch(running.dsn_for) as host,

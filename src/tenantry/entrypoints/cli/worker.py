@@ -42,7 +42,8 @@ def _make_place(parent: int | None) -> NoReturn:
     takes away every page of memory that this process ever had (execve(2)).
     """
     watched = [] if parent is None else ["--exit-with-parent", "--parent", str(parent)]
-    command = [sys.executable, "-m", "tenantry.entrypoints.cli.main", "worker", *watched]
+    module = "tenantry.entrypoints.cli.main"
+    command = [sys.executable, "-P", "-m", module, "worker", *watched]
     os.execv(sys.executable, command)  # noqa: S606 - our own
 
 

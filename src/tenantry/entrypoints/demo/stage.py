@@ -104,7 +104,7 @@ def _process(
     """`more` goes into the process's environment."""
     with log.open("ab") as errors:
         process = subprocess.Popen(  # noqa: S603 - our own modules, no shell
-            [sys.executable, *arguments],
+            [sys.executable, "-P", *arguments],
             stdout=subprocess.PIPE,
             stderr=errors,
             text=True,
