@@ -7,6 +7,7 @@ import signal
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -51,3 +52,29 @@ def test_a_worker_that_does_not_end_is_killed_and_that_is_told(
             time.sleep(0.01)
     assert worker.returncode == -signal.SIGKILL
     assert caplog.messages == ["the background worker did not end within 0 s and was killed"]
+
+
+def test_one_that_keeps_ending_is_replaced_ever_later(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lived_s = [0.0] * 8 + [60.0, 0.0]
+
+    class Ended:
+        def wait(self) -> int:
+            now_s.append(now_s[-1] + lived_s.pop(0))
+            return 3
+
+    class Stop:
+        def wait(self, pause_s: float) -> bool:
+            pauses_s.append(pause_s)
+            return not lived_s
+
+    now_s, pauses_s = [0.0], list[float]()
+    clock = SimpleNamespace(monotonic=lambda: now_s[-1])
+    monkeypatch.setattr(background_process, "time", clock)
+    process = BackgroundProcess(lambda: [])
+    process._process, process._stop = Ended(), Stop()  # type: ignore[assignment]
+    monkeypatch.setattr(process, "_start", Ended)
+    process._watch()
+    assert pauses_s == [1, 2, 4, 8, 16, 32, 60, 60, 1, 2]
+    assert "the background worker ended with status 3; it is replaced" in caplog.messages
