@@ -25,7 +25,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from tenantry.application.round import Round
-from tenantry.domain.backoff import ATTEMPTS_MAX, LONGEST_S, next_attempt, pause
+from tenantry.domain.backoff import ATTEMPTS_MAX, LONGEST_S, REST, next_attempt, pause
 from tenantry.domain.errors import Unavailable
 from tenantry.ports.clock import Clock
 from tenantry.ports.delivery import (
@@ -48,7 +48,6 @@ ROUTE_ROUNDS = 10  # then the rest waits for the next round: 5,000 a second are 
 BATCH_MAX = 8  # notices under way to one sink, in one worker
 LANES_MAX = 32  # of tenants' endpoints, in one worker; the operator's few sinks have their own
 DUE_MAX = 10_000  # names of sinks
-REST: Final = timedelta(seconds=30)  # of a tenant's endpoint that took nothing: others' turn
 LEASE: Final = timedelta(seconds=120)
 ATTEMPT_MAX_S: Final = 90.0  # shorter than the lease, so that a live worker marks in time
 CLOSE_GRACE_S = 5.0

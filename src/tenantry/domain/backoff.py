@@ -15,6 +15,7 @@ FIRST_S: Final = 5.0
 LONGEST_S: Final = 4 * 3_600.0
 JITTER: Final = 0.2
 GIVE_UP_AFTER: Final = timedelta(days=3)
+REST: Final = timedelta(seconds=30)  # of a tenant's endpoint that took nothing: others' turn
 ATTEMPTS_MAX: Final = 40  # the pauses above fill three days with about 33
 
 

@@ -1,6 +1,5 @@
 """Signed webhooks over a real wire: signatures by the library, limits, addresses, TLS."""
 
-import asyncio
 import json
 import ssl
 from collections.abc import Sequence
@@ -26,7 +25,8 @@ from tests.support.wire_server import Exchange
 
 from tenantry.adapters.postgres.endpoints import PostgresEndpoints
 from tenantry.adapters.webhook import sending
-from tenantry.adapters.webhook.sinks import OperatorWebhook, TenantEndpoints, addresses
+from tenantry.adapters.webhook.lookups import Resolve, system_addresses
+from tenantry.adapters.webhook.sinks import OperatorWebhook, TenantEndpoints
 from tenantry.application.delivery import EVERYTHING
 from tenantry.domain.errors import BadRequest, NotFound
 from tenantry.ports.delivery import Route
@@ -261,8 +261,9 @@ def test_endpoints_are_each_tenants_own_and_few(database: Database) -> None:
 
 
 def test_the_system_resolves_a_name() -> None:
-    assert "127.0.0.1" in asyncio.run(addresses("localhost", 443))
-    assert list(asyncio.run(addresses("no-such-name.invalid", 443))) == []
+    assert "127.0.0.1" in system_addresses("localhost", 443)
+    with pytest.raises(OSError):
+        system_addresses("no-such-name.invalid", 443)
 
 
 def test_figures_pass_as_they_are(database: Database) -> None:
@@ -310,8 +311,8 @@ class Chance:
         return self._count.to_bytes(count, "big")
 
 
-def to(*found: str) -> Any:
-    async def resolve(host: str, _: int) -> Sequence[str]:
+def to(*found: str) -> Resolve:
+    def resolve(host: str, _: int) -> Sequence[str]:
         assert host == NAME
         return found
 

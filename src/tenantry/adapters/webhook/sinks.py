@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
-import socket
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Final
+from collections.abc import Callable, Sequence
 
 from pyreqwest.client import Client
 
+from tenantry.adapters.webhook.lookups import Lookups, Resolve, system_addresses
 from tenantry.adapters.webhook.sending import Gone, build_client, post
 from tenantry.adapters.webhook.signing import message, signed
+from tenantry.domain.ids import TenantId
 from tenantry.domain.webhook import BadEndpoint, is_public, tenant_url
 from tenantry.ports.clock import Clock
 from tenantry.ports.delivery import Delivery, DeliveryFailed
 from tenantry.ports.endpoints import Endpoints
-
-RESOLVE_TIMEOUT_S: Final = 10
-Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
 
 
 class OperatorWebhook:
@@ -55,13 +51,13 @@ class TenantEndpoints:
         clock: Clock,
         *,
         ca_pem: bytes | None = None,
-        resolve: Resolve | None = None,
+        resolve: Resolve = system_addresses,
         allowed: Callable[[str], bool] = is_public,
     ) -> None:
         self._endpoints = endpoints
         self._clock = clock
         self._ca_pem = ca_pem
-        self._resolve = resolve or addresses
+        self._lookups = Lookups(clock, resolve)
         self._allowed = allowed
 
     async def deliver(self, delivery: Delivery) -> None:
@@ -71,7 +67,7 @@ class TenantEndpoints:
             raise DeliveryFailed("the endpoint is removed or disabled", final=True)
         body = message(delivery)
         headers = signed(delivery, body, endpoint.secrets, self._clock.now())
-        client = build_client(self._ca_pem, await self._checked(endpoint.url))
+        client = build_client(self._ca_pem, await self._checked(delivery.tenant_id, endpoint.url))
         try:
             await post(client, endpoint.url, headers, body)
         except Gone as gone:
@@ -80,7 +76,10 @@ class TenantEndpoints:
         finally:
             await client.close()
 
-    async def _checked(self, url: str) -> tuple[str, str, int]:
+    def close(self) -> None:
+        self._lookups.close()
+
+    async def _checked(self, tenant_id: TenantId, url: str) -> tuple[str, str, int]:
         """Name, address and port. One address that is not allowed condemns them all: whoever owns
         the name could have it asked again until the other one comes.
         """
@@ -88,20 +87,7 @@ class TenantEndpoints:
             host, port = tenant_url(url)
         except BadEndpoint as wrong:
             raise DeliveryFailed(str(wrong), final=True) from None
-        found = await self._resolve(host, port)
-        if not found:
-            raise DeliveryFailed("the host's name is not known")
+        found = await self._lookups.addresses(tenant_id, host, port)
         if not all(self._allowed(address) for address in found):
             raise DeliveryFailed("the host's address is not a public one")
         return host, found[0], port
-
-
-async def addresses(host: str, port: int) -> Sequence[str]:
-    """The addresses of a name, as the system resolves it; none where it is unknown."""
-    loop = asyncio.get_running_loop()
-    try:
-        async with asyncio.timeout(RESOLVE_TIMEOUT_S):
-            found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError, TimeoutError):
-        return ()
-    return list(dict.fromkeys(str(entry[4][0]) for entry in found))
