@@ -8,9 +8,9 @@
 
 Owns: when, how many at once, and when it is given up. Does not own: how a sink is spoken to.
 Invariants: a sink that is slow holds its own lane alone, and no number of tenants' endpoints holds
-up the operator's sinks; a worker that dies leaves leases that
-pass, so a notice may arrive twice, never not at all; what moves money is given up by an operator
-alone; nothing is held in memory but the batches of the lanes that run.
+up the operator's sinks; a worker that dies leaves leases that pass, so a notice may arrive twice,
+never not at all; what moves money is given up by an operator alone; nothing is held in memory but
+the batches of the lanes that run, and how endpoints did of late.
 """
 
 from __future__ import annotations
@@ -21,11 +21,12 @@ import functools
 import logging
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, timedelta
 from typing import Final
 
+from tenantry.application.endpoint_turns import EndpointTurns
 from tenantry.application.round import Round
-from tenantry.domain.backoff import ATTEMPTS_MAX, LONGEST_S, REST, next_attempt, pause
+from tenantry.domain.backoff import ATTEMPTS_MAX, LONGEST_S, next_attempt, pause
 from tenantry.domain.errors import Unavailable
 from tenantry.ports.clock import Clock
 from tenantry.ports.delivery import (
@@ -46,7 +47,6 @@ LATE_NOTICE = "platform.undelivered"
 ROUTE_MAX = 500  # notices in one commit
 ROUTE_ROUNDS = 10  # then the rest waits for the next round: 5,000 a second are kept up with
 BATCH_MAX = 8  # notices under way to one sink, in one worker
-LANES_MAX = 32  # of tenants' endpoints, in one worker; the operator's few sinks have their own
 DUE_MAX = 10_000  # names of sinks
 LEASE: Final = timedelta(seconds=120)
 ATTEMPT_MAX_S: Final = 90.0  # shorter than the lease, so that a live worker marks in time
@@ -84,7 +84,7 @@ class Deliverer:
         self._outside = outside
         self._clock = clock
         self._lanes: dict[str, asyncio.Task[None]] = {}
-        self._resting: dict[str, datetime] = {}
+        self._turns = EndpointTurns()
         self._closing = False
 
     async def route(self) -> int:
@@ -102,13 +102,14 @@ class Deliverer:
         """Starts the lanes that have something to do; waits for none of them."""
         await self.route()
         now = self._clock.now()
-        self._resting = {sink: end for sink, end in self._resting.items() if end > now}
-        for sink in await self._deliveries.due(now, DUE_MAX):
-            if sink in self._lanes or sink in self._resting:
+        self._turns.forget(now)
+        for due in await self._deliveries.due(now, DUE_MAX):
+            sink = due.sink
+            if sink in self._lanes:
                 continue
             if self._outside.sink(sink) is None:
                 continue  # was set up once; its deliveries wait until it is again
-            if _is_tenants(sink) and sum(map(_is_tenants, self._lanes)) >= LANES_MAX:
+            if _is_tenants(sink) and not self._turns.take(sink, due.tenant_id, now):
                 continue
             lane = asyncio.create_task(self._lane(sink), name=f"deliver to {sink}")
             self._lanes[sink] = lane
@@ -172,21 +173,25 @@ class Deliverer:
 
     def _ended(self, sink: str, _: asyncio.Task[None]) -> None:
         del self._lanes[sink]
+        self._turns.give_back(sink)
 
     async def _lane(self, sink: str) -> None:
         try:
             while not self._closing:
-                now = self._clock.now()
+                now, began_s = self._clock.now(), self._clock.monotonic()
                 batch = await self._deliveries.claim(sink, now, now + LEASE, BATCH_MAX)
+                if not batch:
+                    return
                 attempts = (self._attempt(delivery) for delivery in batch)
                 # All of them end before the first fault is told: none runs on unwatched.
                 ended = await asyncio.gather(*attempts, return_exceptions=True)
                 for fault in ended:
                     if isinstance(fault, BaseException):
                         raise fault
-                if _is_tenants(sink) and not any(ended):
-                    self._resting[sink] = self._clock.now() + REST
-                    return
+                if _is_tenants(sink):
+                    now, lasted_s = self._clock.now(), self._clock.monotonic() - began_s
+                    if not self._turns.go_on(sink, now, took=any(ended), lasted_s=lasted_s):
+                        return
                 if len(batch) < BATCH_MAX:
                     return
         except Unavailable as outage:
@@ -230,7 +235,10 @@ class Deliverer:
         """`anew`: the sink was away, so how long it was asked counts from now on."""
         now = self._clock.now()
         chance = int.from_bytes(self._clock.random(4), "big") / 2**32
-        again = None if final else next_attempt(delivery.attempts, delivery.since, now, chance)
+        rest = self._turns.rest(delivery.sink) if _is_tenants(delivery.sink) else timedelta()
+        again = None
+        if not final:
+            again = next_attempt(delivery.attempts, delivery.since, now, chance, rest)
         if again is None and not final and delivery.sink in OWED_FOR_EVER:
             again = now + pause(delivery.attempts, chance)
         if again is None:

@@ -19,16 +19,23 @@ REST: Final = timedelta(seconds=30)  # of a tenant's endpoint that took nothing:
 ATTEMPTS_MAX: Final = 40  # the pauses above fill three days with about 33
 
 
-def next_attempt(attempts: int, since: datetime, now: datetime, chance: float) -> datetime | None:
+def next_attempt(
+    attempts: int,
+    since: datetime,
+    now: datetime,
+    chance: float,
+    rest: timedelta = timedelta(),
+) -> datetime | None:
     """When to try again after `attempts` (1 or more) that failed; None: no more.
 
-    `chance` is in [0, 1). The last attempt falls at the end of `GIVE_UP_AFTER` at the latest.
+    `chance` is in [0, 1); `rest`: after so long at the earliest. The last attempt falls at the end
+    of `GIVE_UP_AFTER` at the latest.
     """
     assert attempts >= 1 and 0 <= chance < 1
     end = since + GIVE_UP_AFTER
     if attempts >= ATTEMPTS_MAX or now >= end:
         return None
-    return min(now + pause(attempts, chance), end)
+    return min(now + max(pause(attempts, chance), rest), end)
 
 
 def pause(attempts: int, chance: float) -> timedelta:

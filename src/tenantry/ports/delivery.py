@@ -33,6 +33,16 @@ class Route:
 
 
 @dataclass(frozen=True, slots=True)
+class Due:
+    """A sink with something to deliver, and whose it is: of a tenant's own sink that tenant, of the
+    operator's one of those that the notices are about.
+    """
+
+    sink: str
+    tenant_id: TenantId
+
+
+@dataclass(frozen=True, slots=True)
 class OwnInvoice:
     """The document that a notice of an invoice is about, as the books have it."""
 
@@ -148,8 +158,8 @@ class Deliveries(Protocol):
         """
         ...
 
-    async def due(self, now: datetime, limit: int) -> list[str]:
-        """Sinks with something to deliver."""
+    async def due(self, now: datetime, limit: int) -> list[Due]:
+        """Sinks with something to deliver, the longest waiting first."""
         ...
 
     async def claim(

@@ -17,6 +17,7 @@ from tenantry.domain.errors import BadRequest
 from tenantry.domain.ids import TenantId
 from tenantry.ports.delivery import (
     Delivery,
+    Due,
     Listed,
     Overdue,
     Owed,
@@ -46,8 +47,8 @@ class PostgresDeliveries(Pooled):
         count: int = rows[0][0]
         return count
 
-    async def due(self, now: datetime, limit: int) -> list[str]:
-        return [row["sink"] for row in await self._fetch("due", now, limit)]
+    async def due(self, now: datetime, limit: int) -> list[Due]:
+        return [Due(**row) for row in await self._fetch("due", now, limit)]
 
     async def claim(self, sink: str, now: datetime, until: datetime, limit: int) -> list[Delivery]:
         return [_to_delivery(row) for row in await self._fetch("claim", sink, now, until, limit)]

@@ -39,15 +39,15 @@ SELECT count(*)::int FROM fresh;
 
 -- name: due
 -- Sinks with something to deliver, the longest waiting first; one index probe for each sink.
-WITH RECURSIVE waiting (sink, next_at) AS (
-  (SELECT sink, next_at FROM tenantry.delivery WHERE state = 'pending'
+WITH RECURSIVE waiting (sink, next_at, tenant_id) AS (
+  (SELECT sink, next_at, tenant_id FROM tenantry.delivery WHERE state = 'pending'
    ORDER BY sink, next_at LIMIT 1)
   UNION ALL
-  SELECT d.sink, d.next_at FROM waiting w CROSS JOIN LATERAL (
-    SELECT sink, next_at FROM tenantry.delivery
+  SELECT d.sink, d.next_at, d.tenant_id FROM waiting w CROSS JOIN LATERAL (
+    SELECT sink, next_at, tenant_id FROM tenantry.delivery
     WHERE state = 'pending' AND sink > w.sink ORDER BY sink, next_at LIMIT 1) d
 )
-SELECT sink FROM waiting WHERE next_at <= $1 ORDER BY next_at LIMIT $2;
+SELECT sink, tenant_id FROM waiting WHERE next_at <= $1 ORDER BY next_at LIMIT $2;
 
 -- name: claim
 -- Leases what is due at a sink ($1) until $3. The attempt counts from here, so that a notice whose
