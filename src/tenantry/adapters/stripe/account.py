@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from typing import Any, Final
 
@@ -16,13 +16,14 @@ CONNECT_TIMEOUT_S: Final = 5
 READ_TIMEOUT_S: Final = 15
 WORK_MAX_S: Final = 60.0  # of one attempt; what is not done then goes on with the next
 INVOICES_MAX: Final = 2_000  # of one customer that are looked through
+DRAFTS_MAX: Final = 5  # of one invoice of ours, within the day that Stripe keeps a key
 NUMBER: Final = "tenantry_invoice"  # names of our metadata
 KEY: Final = "tenantry_item"
 LEFT_OVER: Final = "tenantry_left_over_units"
 _QUOTED: Final = str.maketrans({"\\": "\\\\", '"': '\\"'})
 
 
-class _Missing(DeliveryFailed):
+class Missing(DeliveryFailed):
     """Stripe has no such thing."""
 
 
@@ -81,7 +82,7 @@ class Session:
             params["created"] = {"gte": int(since.timestamp())}
         try:
             there = list(self._all(lambda: self._v1.invoices.list(params), INVOICES_MAX))
-        except _Missing:
+        except Missing:
             return []
         return self._as_now(each.id for each in there if metadata(each).get(NUMBER) == number)
 
@@ -92,7 +93,7 @@ class Session:
         """As it is now; None where it is deleted, which the search may not know yet."""
         try:
             invoice = self._call(lambda: self._v1.invoices.retrieve(invoice_id))
-        except _Missing:
+        except Missing:
             return None
         return None if getattr(invoice, "deleted", False) else invoice
 
@@ -103,8 +104,11 @@ class Session:
         marks: Mapping[str, str],
         terms: Mapping[str, Any],
     ) -> Any:
-        """A draft that Stripe does nothing with by itself. `marks`: which invoice of ours it is;
-        `terms`: how and until when it is to be paid.
+        """A draft that Stripe does nothing with by itself, as it is now. `marks`: which invoice of
+        ours it is; `terms`: how and until when it is to be paid.
+
+        A key may give the answer that an earlier attempt got, about a draft that somebody has
+        deleted since: then another one is made, under a key of its own.
         """
         noted = {NUMBER: invoice.number, **marks}
         if invoice.left_over:
@@ -119,7 +123,12 @@ class Session:
             "metadata": noted,
             **terms,
         }
-        return self._make(self._v1.invoices.create, params, f"{invoice.number}/invoice")
+        for key in ("invoice", *(f"invoice/{count}" for count in range(2, DRAFTS_MAX + 1))):
+            made = self._make(self._v1.invoices.create, params, f"{invoice.number}/{key}")
+            draft = self._retrieved(made.id)
+            if draft is not None:
+                return draft
+        raise DeliveryFailed(f"{DRAFTS_MAX} drafts were deleted at Stripe within a day")
 
     def change_draft(self, invoice_id: str, changes: Mapping[str, Any]) -> None:
         """Says what holds, so that it needs no idempotency key."""
@@ -141,14 +150,14 @@ class Session:
             "discountable": False,
             "metadata": {NUMBER: invoice.number, KEY: item.key},
         }
-        self._make(self._v1.invoice_items.create, params, f"{invoice.number}/{item.key}")
+        self._make(self._v1.invoice_items.create, params, f"{invoice_id}/{item.key}")
 
-    def finalise(self, invoice_id: str, number: str) -> None:
+    def finalise(self, invoice_id: str) -> None:
         """From here on Stripe collects it."""
         self._make(
             lambda params, options: self._v1.invoices.finalize_invoice(invoice_id, params, options),
             {"auto_advance": True},
-            f"{number}/finalise",
+            f"{invoice_id}/finalise",
         )
 
     def total(self, invoice_id: str) -> int:
@@ -156,13 +165,14 @@ class Session:
         return total
 
     def delete_draft(self, invoice_id: str) -> None:
-        self._call(lambda: self._v1.invoices.delete(invoice_id))
+        with suppress(Missing):  # somebody else was quicker
+            self._call(lambda: self._v1.invoices.delete(invoice_id))
 
-    def void(self, invoice_id: str, number: str) -> None:
+    def void(self, invoice_id: str) -> None:
         self._make(
             lambda params, options: self._v1.invoices.void_invoice(invoice_id, params, options),
             {},
-            f"{number}/void",
+            f"{invoice_id}/void",
         )
 
     def _make(self, call: Callable[[Any, Any], Any], params: object, key: str) -> Any:
@@ -201,7 +211,7 @@ def _told(sdk: Any) -> Iterator[None]:
         raise DeliveryFailed(f"Stripe: {_words(error)}") from None
     except sdk.InvalidRequestError as error:
         if error.http_status == 404 or error.code == "resource_missing":
-            raise _Missing(f"Stripe refused: {_words(error)}", final=True) from None
+            raise Missing(f"Stripe refused: {_words(error)}", final=True) from None
         again = error.http_status == 409 or error.code == "lock_timeout"
         if error.http_status == 400 and not again:
             raise _Refused(f"Stripe refused: {_words(error)}", final=True) from None

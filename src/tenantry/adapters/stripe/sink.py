@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any, Final
 
-from tenantry.adapters.stripe.account import Session, StripeAccount
+from tenantry.adapters.stripe.account import Missing, Session, StripeAccount
 from tenantry.adapters.stripe.items import (
     ITEMS_MAX,
     BadInvoice,
@@ -84,16 +84,13 @@ def push(session: Session, delivery: Delivery, terms: Terms) -> None:
     if remote.status != "draft":
         return
     changes = {} if is_new else terms.of_draft(delivery.body, remote.due_date, delivery.leased_at)
-    if changes:
-        session.change_draft(remote.id, changes)
-    _fill(session, remote.id, customer, invoice)
-    total = session.total(remote.id)
-    if total != invoice.total:
-        raise DeliveryFailed(
-            f"Stripe's draft {remote.id} says {total}, not {invoice.total}: look at it there",
-            final=True,
-        )
-    session.finalise(remote.id, invoice.number)
+    try:
+        if changes:
+            session.change_draft(remote.id, changes)
+        _finish(session, remote.id, customer, invoice)
+    except Missing:
+        told = f"the draft {remote.id} was deleted at Stripe meanwhile: the next attempt makes one"
+        raise DeliveryFailed(told) from None
 
 
 def take_back(session: Session, delivery: Delivery) -> None:
@@ -111,7 +108,7 @@ def take_back(session: Session, delivery: Delivery) -> None:
         case "draft":
             session.delete_draft(remote.id)
         case "open" | "uncollectible":
-            session.void(remote.id, number)
+            session.void(remote.id)
         case _ if not remote.total:
             return  # nothing was collected
         case _:
@@ -195,8 +192,16 @@ def _check_same(remote: Any, invoice: StripeInvoice, customer: str) -> None:
         )
 
 
-def _fill(session: Session, invoice_id: str, customer: str, invoice: StripeInvoice) -> None:
+def _finish(session: Session, invoice_id: str, customer: str, invoice: StripeInvoice) -> None:
+    """Fills a draft and finalises it. Raises `Missing` where it is deleted meanwhile."""
     there = session.items(invoice_id, ITEMS_MAX)
     for item in invoice.items:
         if item.key not in there:
             session.add(invoice_id, customer, invoice, item)
+    total = session.total(invoice_id)
+    if total != invoice.total:
+        raise DeliveryFailed(
+            f"Stripe's draft {invoice_id} says {total}, not {invoice.total}: look at it there",
+            final=True,
+        )
+    session.finalise(invoice_id)
