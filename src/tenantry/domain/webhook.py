@@ -51,7 +51,7 @@ def tenant_url(url: str) -> tuple[str, int]:
     """
     try:
         parts = urlsplit(url)
-        port = parts.port or 443
+        port = parts.port
     except ValueError:
         raise BadEndpoint("The URL is malformed.") from None
     if len(url) > URL_CHARACTERS_MAX or re.search(r"[^!-~]|[\\^`{|}<>\"]", url):
@@ -61,7 +61,9 @@ def tenant_url(url: str) -> tuple[str, int]:
         raise BadEndpoint("An endpoint is https:// and a host's full name.")
     if parts.username is not None or parts.password is not None or parts.fragment:
         raise BadEndpoint("An endpoint's URL has no user and no fragment.")
-    return host, port
+    if port == 0:
+        raise BadEndpoint("No endpoint is at port 0.")
+    return host, 443 if port is None else port
 
 
 def is_public(address: str) -> bool:

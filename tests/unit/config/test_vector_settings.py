@@ -44,6 +44,7 @@ def test_every_engine_has_its_needs_and_says_what_lies_in_clear(engine: str) -> 
         "https://[hidden",
         "https://user:hidden@host:port",
         "http://user:hidden@search.example.com",
+        "https://user:hidden@search.example.com:0",
     ],
 )
 def test_a_wrong_address_is_told_without_its_secret(url: str) -> None:

@@ -110,6 +110,7 @@ def test_what_is_public(address: str) -> None:
         "https://ⓐ.example.com/",
         "https://a.example.com/ x",
         "https://a.example.com:99999/",
+        "https://a.example.com:0/",
         "https://a.example.com/#x",
         "https://a.example.com/" + "x" * 2_048,
         "https://-a.example.com",

@@ -40,6 +40,8 @@ class MailServer:
             raise BadServer("is malformed") from None
         if parts.scheme not in _PORTS or not parts.hostname or parts.path not in ("", "/"):
             raise BadServer(f"must be {', '.join(_PORTS)} and ://user:password@host:port")
+        if port == 0:
+            raise BadServer("names port 0, where no server is")
         user = None if parts.username is None else unquote(parts.username)
         password = None if parts.password is None else unquote(parts.password)
         if (user is None) != (password is None):

@@ -82,11 +82,11 @@ def _wrong_url(url: str | None) -> str | None:
         return None
     try:
         parts = urlsplit(url)
-        host, _ = parts.hostname, parts.port
+        host = parts.hostname if parts.port != 0 else None
     except ValueError:
         host = None
     if not host or parts.scheme not in ("https", "http"):
-        return "must be https:// or http:// and a host"
+        return "must be https:// or http:// and a host, with a port that is not 0"
     if parts.scheme == "http" and host not in _LOOPBACK:
         return "must be https://: texts are sealed, vectors and passwords are not"
     return None
