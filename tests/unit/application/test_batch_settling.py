@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import uuid
 from collections.abc import Sequence
 from dataclasses import replace
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from tests.support.batch_world import (
@@ -204,19 +206,19 @@ def test_a_fault_of_one_job_is_its_own() -> None:
     assert odd.round() == 0 and odd.job.state == "running"
 
 
-GIVEN_UP = {
-    "output that hides records": given_up(status=completed(4), objects={OUTPUT: b""}),
-    "no output": given_up(status=completed(4)),
-    "output that cannot be read": given_up(status=completed(4), away={"get"}),
-    "a job that cannot be asked for": given_up(status=Failure(FailureKind.REFUSED, False, "no")),
-    "a job that has no end": given_up(status={"status": "InProgress"}),
-    "input that stays": given_up(status={"status": "Stopped"}, away={"delete"}),
+GIVEN_UP: dict[str, dict[str, Any]] = {
+    "output that hides records": {"status": completed(4), "objects": {OUTPUT: b""}},
+    "no output": {"status": completed(4)},
+    "output that cannot be read": {"status": completed(4), "away": {"get"}},
+    "a job that cannot be asked for": {"status": Failure(FailureKind.REFUSED, False, "no")},
+    "a job that has no end": {"status": {"status": "InProgress"}},
+    "input that stays": {"status": {"status": "Stopped"}, "away": {"delete"}},
 }
 
 
 @pytest.mark.parametrize("name", GIVEN_UP)
 def test_a_job_for_which_nothing_is_held_any_more_ends(name: str) -> None:
-    world = GIVEN_UP[name]
+    world = given_up(**copy.deepcopy(GIVEN_UP[name]))
     world.objects[JOB.input_uri] = b"..."
     for waiting in (
         replace(world, written_off={0, 1, 2}, objects=dict(world.objects)),
