@@ -35,7 +35,7 @@ UPDATE tenantry.tenant SET status = 'shredded' WHERE tenant_id = '{SHREDDED}';
 
 
 def test_whoever_has_anything_under_a_key_has_a_key(database: Database, tmp_path: Path) -> None:
-    before = migrations_before("0071", tmp_path)
+    before = migrations_before("0070", tmp_path)
 
     async def upgraded() -> list[tuple[object, ...]]:
         superuser = await asyncpg.connect(database.dsn("superuser"))

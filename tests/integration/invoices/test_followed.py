@@ -221,7 +221,7 @@ def test_number_and_date_of_new_year_are_of_one_year(database: Database) -> None
             for at in (BEFORE, LAST):
                 await house.used(people[-1], USED, at)
         [row] = await world.fetch(
-            "SELECT pg_get_functiondef('tenantry.billing_instant'::regproc) AS definition"
+            "SELECT pg_get_functiondef('tenantry.next_number'::regproc) AS definition"
         )
         eve = f"timestamptz '{year}-12-31 18:00Z'"
         await world.as_superuser(row["definition"].replace("clock_timestamp()", eve))

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from tests.integration.invoices import test_clock_set_back as instants
 from tests.integration.ledger import test_archive as archive
 from tests.integration.ledger import test_crossing as crossing
 from tests.integration.ledger import test_crossing_keys as keys
@@ -171,16 +170,6 @@ MUTANTS = (
        "a.tenant_id = p_tenant_id", "true", crossing.test_a_billing_lock_is_one_tenants),
     _M("next_number", "the series that is asked for", "s.series = next_number.series", "true",
        crossing.test_a_number_is_the_next_of_its_own_series),
-    _M("next_number", "the tenant whose documents come before", "i.tenant_id = p_tenant_id",
-       "true",
-       instants.test_a_void_is_refused_under_an_invoice_that_was_made_later_by_an_earlier_clock,
-       "billing_instant"),
-    _M("next_number", "the tenant whose empty periods come before", "r.tenant_id = p_tenant_id",
-       "true", instants.test_a_period_of_nothing_is_closed_in_its_place, "billing_instant"),
-    _M("next_number", "the tenant whose postings come before", "e.tenant_id = p_tenant_id",
-       "true", instants.test_credit_is_what_it_was_when_it_paid, "billing_instant"),
-    _M("next_number", "the tenant whose contract comes before", "c.tenant_id = p_tenant_id",
-       "true", instants.test_a_contract_is_what_it_was_when_it_was_invoiced, "billing_instant"),
     _M("continue_after", "the series that is gone on with",
        "SET last = p_last WHERE s.series = p_series", "SET last = p_last WHERE true",
        numbers.test_a_gap_is_told_of_its_own_series),

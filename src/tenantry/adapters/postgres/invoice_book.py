@@ -90,21 +90,21 @@ class PostgresInvoiceBook(Pooled):
             mended = await waiting_hours(connection, tenant_id, period.end)
             reader = BillingReader(connection.fetch)
             reading = await reader.read(tenant_id, period, watermark, None)
-            series, issue = await self._next(connection, "INV", tenant_id, reading.zone)
+            series, issue = await self._next(connection, "INV", reading.zone)
             made = compose(reading, issue)
-            at = issue.issued_at
             if made is not None or not reading.earlier:  # else what is late is on no document yet
+                at = issue.issued_at
                 await have_been_seen(connection, tenant_id, mended, watermark, at)
             if made is None:
                 await self._run(connection, "close_period", tenant_id, period.start, period.end)
-                await self._close(connection, tenant_id, period, "nothing", "", watermark, at)
+                await self._close(connection, tenant_id, period, "nothing", "", watermark)
                 return Finalised(None, {}, "")
             usage = [(period.start, reading.usage)]
             usage += [(each.period.start, each.late) for each in reading.earlier]
-            row = _row("invoice", tenant_id, make_id(at), series, issue, period, made)
+            row = _row("invoice", tenant_id, make_id(issue.issued_at), series, issue, period, made)
             row["watermark"] = watermark.isoformat()
             done = await self._write(connection, row, made, usage)
-            await self._close(connection, tenant_id, period, "final", issue.number, watermark, at)
+            await self._close(connection, tenant_id, period, "final", issue.number, watermark)
         await self._numbers.given(issue.number, done.sha256)
         return done
 
@@ -120,7 +120,7 @@ class PostgresInvoiceBook(Pooled):
             await self._run(connection, "lock_billing", tenant_id)
             credited = await self._credited(connection, tenant_id, of.number)
             zone: str = json.loads(of.document)["zone"]
-            series, issue = await self._next(connection, "CN", tenant_id, zone)
+            series, issue = await self._next(connection, "CN", zone)
             made = compose(credited, issue)
             note = _row(
                 "credit_note", tenant_id, make_id(issue.issued_at), series, issue, of.period, made
@@ -198,7 +198,7 @@ class PostgresInvoiceBook(Pooled):
     async def record_run(self, due: DuePeriod, outcome: Outcome, detail: str) -> None:
         period = due.period
         await self._fetch(
-            "record_run", due.tenant_id, period.start, period.end, outcome, detail, None, None
+            "record_run", due.tenant_id, period.start, period.end, outcome, detail, None
         )
 
     async def tell_freed(self, told_before: datetime) -> int:
@@ -252,10 +252,8 @@ class PostgresInvoiceBook(Pooled):
             at = instant(change["effective_at"])
             raise Conflict(f"The change to plan {change['plan']} at {at} is not applied yet.")
 
-    async def _next(
-        self, connection: Any, prefix: str, tenant_id: TenantId, zone: str
-    ) -> tuple[tuple[str, int], Issue]:
-        [row] = await self._run(connection, "next_number", prefix, zone, tenant_id)
+    async def _next(self, connection: Any, prefix: str, zone: str) -> tuple[tuple[str, int], Issue]:
+        [row] = await self._run(connection, "next_number", prefix, zone)
         series = (row["series"], row["count"])
         return series, Issue(number_of(*series), row["at"])
 
@@ -285,9 +283,8 @@ class PostgresInvoiceBook(Pooled):
         outcome: Literal["final", "nothing"],
         detail: str,
         watermark: datetime,
-        at: datetime,
     ) -> None:
-        values = (tenant_id, period.start, period.end, outcome, detail, watermark, at)
+        values = (tenant_id, period.start, period.end, outcome, detail, watermark)
         await self._run(connection, "record_run", *values)
         await self._run(connection, "drop_draft", tenant_id, period.start)
 

@@ -245,8 +245,8 @@ SELECT plan, effective_at FROM tenantry.plan_change
 WHERE tenant_id = $1 AND applied_at IS NULL AND effective_at < $2;
 
 -- name: next_number
--- Of the series of the calendar year in the zone $2, for the tenant $3.
-SELECT * FROM tenantry.next_number($1, $2, $3);
+-- Of the series of the calendar year in the zone $2.
+SELECT * FROM tenantry.next_number($1, $2);
 
 -- name: finalise
 SELECT tenantry.finalise($1, $2, $3, $4);
@@ -276,13 +276,13 @@ WHERE tenant_id = $1 AND period_start = $2;
 DELETE FROM tenantry.invoice_draft WHERE tenant_id = $1 AND period_start = $2;
 
 -- name: record_run
--- What is closed stays so, whatever a slower worker met. $7: when, or NULL: now.
+-- What is closed stays so, whatever a slower worker met.
 INSERT INTO tenantry.invoice_run AS r
-  (tenant_id, period_start, period_end, outcome, detail, watermark, tried_at)
-VALUES ($1, $2, $3, $4, $5, $6, coalesce($7, clock_timestamp()))
+  (tenant_id, period_start, period_end, outcome, detail, watermark)
+VALUES ($1, $2, $3, $4, $5, $6)
 ON CONFLICT (tenant_id, period_start)
   DO UPDATE SET outcome = excluded.outcome, detail = excluded.detail,
-                watermark = excluded.watermark, tried_at = excluded.tried_at
+                watermark = excluded.watermark, tried_at = clock_timestamp()
   WHERE r.outcome NOT IN ('final', 'nothing') OR excluded.outcome IN ('final', 'nothing');
 
 -- name: tell_freed

@@ -3,8 +3,8 @@
 
 -- name: insert_contract
 INSERT INTO tenantry.contract (tenant_id, version, legal_name, address, tax_id, email, currency,
-  tax_rate, tax_label, payment_days, ends_on, tax_starts_on, entered_at)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, tenantry.billing_instant($1));
+  tax_rate, tax_label, payment_days, ends_on, tax_starts_on)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12);
 
 -- name: contracts
 SELECT version, legal_name, address, tax_id, email, currency, tax_rate, tax_label, payment_days,

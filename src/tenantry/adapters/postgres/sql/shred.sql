@@ -19,11 +19,11 @@ INSERT INTO tenantry.shred (tenant_id, asked_by) VALUES ($1, $2) ON CONFLICT DO 
 -- With the civil day of the shred, unless it had ended: no fee and no minimum is owed for what comes
 -- after. What was used until then is still billed.
 INSERT INTO tenantry.contract (tenant_id, version, legal_name, address, tax_id, email, currency,
-  tax_rate, tax_label, payment_days, ends_on, tax_starts_on, entered_at)
+  tax_rate, tax_label, payment_days, ends_on, tax_starts_on)
 SELECT t.tenant_id, coalesce(c.version, 0) + 1, coalesce(c.legal_name, t.name),
        coalesce(c.address, '{}'), c.tax_id, c.email, coalesce(c.currency, 'USD'),
        coalesce(c.tax_rate, 0), coalesce(c.tax_label, 'Tax'), coalesce(c.payment_days, 30), d.day,
-       c.tax_starts_on, tenantry.billing_instant(t.tenant_id)
+       c.tax_starts_on
 FROM tenantry.shred s
 JOIN tenantry.tenant t ON t.tenant_id = s.tenant_id
 CROSS JOIN LATERAL (SELECT (s.asked_at AT TIME ZONE t.zone)::date + 1 AS day) d
