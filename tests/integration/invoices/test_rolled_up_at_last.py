@@ -6,7 +6,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from decimal import Decimal
 
-import pytest
 from tests.support.invoiced_past import LATE, Past, adjusted, in_past, while_one_is_made
 from tests.support.ledger import synthetic_prices
 from tests.support.postgres import Database
@@ -15,16 +14,6 @@ from tenantry.adapters.postgres.corrections import PostgresCorrections
 from tenantry.application.corrections import correct_prices
 from tenantry.application.rolling_up import roll_up
 from tenantry.ports.billing import Finalised
-
-marks = pytest.mark.parametrize("marked", [True, False])
-
-
-async def comes_late(past: Past, marked: bool) -> None:
-    """To Anna's period, posted before the watermark of its invoice."""
-    if marked:
-        await past.late(past.world.anna)
-    else:
-        await past.missed(past.world.anna)
 
 
 async def is_on_the_second(past: Past, first: Sequence[Finalised]) -> None:
@@ -39,29 +28,27 @@ async def is_on_the_second(past: Past, first: Sequence[Finalised]) -> None:
     assert await past.world.violations() == []
 
 
-@marks
 def test_what_comes_to_an_hour_between_its_invoice_and_its_first_roll_up_is_on_the_next_one(
-    database: Database, marked: bool
+    database: Database,
 ) -> None:
     async def body(past: Past) -> None:
         await past.not_rolled_up()
         first = [await past.finalise(who, past.before) for who in past.people]
-        await comes_late(past, marked)
+        await past.late(past.world.anna)
         await roll_up(past.rollups)
         await is_on_the_second(past, first)
 
     in_past(database, body)
 
 
-@marks
 def test_what_is_rolled_up_at_first_while_its_invoice_is_made_is_on_the_next_one(
-    database: Database, marked: bool
+    database: Database,
 ) -> None:
     async def body(past: Past) -> None:
         await past.not_rolled_up()
 
         async def meanwhile() -> None:
-            await comes_late(past, marked)
+            await past.late(past.world.anna)
             await roll_up(past.rollups)
 
         while_one_is_made(past, meanwhile)

@@ -4,58 +4,32 @@ sums are what they were."""
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
 import pytest
-from tests.support.billing import ISSUER, House, months_ago, period_of
+from tests.support.billing import ISSUER, House, period_of
 from tests.support.ledger import World, in_world
 from tests.support.postgres import Database
+from tests.support.voids import (
+    FIRST,
+    GRADUATED,
+    IN_ANY_ORDER,
+    IN_ORDER,
+    SECOND,
+    THIRD,
+    begun,
+    charged,
+    late,
+    void,
+)
 
-from tenantry.application.invoicing import composer, void_invoice
+from tenantry.application.invoicing import composer
 from tenantry.domain.errors import Conflict
 from tenantry.domain.tenant import Principal
 from tenantry.domain.usage import Usage
 from tenantry.ports.billing import Finalised
-
-FIRST, SECOND, THIRD = months_ago(3), months_ago(2), months_ago(1)
-GRADUATED = {
-    "mode": "graduated",
-    "included": 5_000_000,
-    "steps": [{"up_to": 1_000_000, "per_million": "10"}, {"per_million": "8"}],
-}
-VOLUME = {
-    "mode": "volume",
-    "steps": [{"up_to": 5_000_000, "per_million": "10"}, {"per_million": "5"}],
-}
-ONE_PRICE = {
-    "mode": "graduated",
-    "steps": [{"up_to": 9, "per_million": "10"}, {"per_million": "10"}],
-}
-IN_ORDER: Sequence[Mapping[str, Any]] = (
-    {"monthly_fee": "10", "overage": GRADUATED},
-    {"monthly_fee": "10", "overage": VOLUME},
-    {"monthly_fee": "10", "minimum": "200"},
-)
-IN_ANY_ORDER: Sequence[Mapping[str, Any]] = ({"monthly_fee": "10"}, {"overage": ONE_PRICE})
-
-
-async def begun(world: World, plan: Mapping[str, Any]) -> House:
-    """Both tenants are under contract since the first month."""
-    await world.plan(**plan)
-    house = House.of(world)
-    await house.plans_long_ago()
-    for who in (world.anna, world.bert):
-        await house.contract(who)
-        await house.since(who, FIRST.replace(day=1))
-    return house
-
-
-async def late(house: House, who: Principal, tokens: int) -> None:
-    """Of the first month, and settled now."""
-    await house.used(who, Usage(out=tokens), FIRST, posted_at=datetime.now(UTC))
 
 
 async def three(house: House, who: Principal) -> list[Finalised]:
@@ -66,15 +40,6 @@ async def three(house: House, who: Principal) -> list[Finalised]:
         await late(house, who, tokens)
         made.append(await house.finalise(who, period_of(who, month)))
     return made
-
-
-async def void(house: House, who: Principal, done: Finalised) -> None:
-    assert await void_invoice(house.billing.book, who.tenant_id, str(done.number), "wrong address")
-
-
-async def charged(house: House, who: Principal) -> Decimal:
-    rows = await house.billing.book.documents(who.tenant_id)
-    return sum((row["total"] for row in rows if row["status"] == "final"), Decimal(0))
 
 
 @pytest.mark.parametrize("plan", IN_ORDER)

@@ -48,8 +48,8 @@ class PostgresRollups(Pooled):
                     return True
                 if since >= until:
                     return False
-                posted = await self._run(connection, "posted_hours", since, until)
-                await self._mend(connection, posted)
+                marked = await self._run(connection, "marked_hours", since, until)
+                await self._mend(connection, marked)
                 await self._fill(connection, since, until, None)
                 await self._run(connection, "reach", until)
                 return True
@@ -103,8 +103,8 @@ class PostgresRollups(Pooled):
             await self._fill(connection, hour, until, tenants)
 
     async def _mend(self, connection: Any, rows: Sequence[Any]) -> None:
-        """Keeps what invoices may lack of hours that are to be filled, or filled anew: they read in
-        the ledger what is not rolled up, and may have missed what came to it."""
+        """Keeps what invoices may lack of hours that are filled anew, or at first though they have
+        a mark: an invoice read in the ledger what was there by then."""
         for row in rows:
             await self._run(connection, "mend", row["hour"], row["tenants"])
 

@@ -22,12 +22,10 @@ LEFT JOIN LATERAL (
 ) b ON b.back < r.through
 FOR NO KEY UPDATE OF r;
 
--- name: posted_hours
--- Hours of [$1, $2) that have something, with the tenants concerned.
-SELECT date_trunc('hour', e.admitted_at, 'UTC') AS hour, array_agg(DISTINCT e.tenant_id) AS tenants
-FROM tenantry.charge_entry e
-WHERE e.admitted_at >= $1 AND e.admitted_at < $2 AND e.token_classes <> '{}'
-GROUP BY 1 ORDER BY 1;
+-- name: marked_hours
+-- Hours of [$1, $2) to which something was posted late or corrected, with the tenants concerned.
+SELECT l.hour, array_agg(DISTINCT l.tenant_id) AS tenants FROM tenantry.late_hour l
+WHERE l.hour >= $1 AND l.hour < $2 GROUP BY l.hour ORDER BY l.hour;
 
 -- name: charges
 INSERT INTO tenantry.charge_hour (tenant_id, hour, line, day, currency, model, price_version,
