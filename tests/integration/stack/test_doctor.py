@@ -73,7 +73,7 @@ def test_a_tenant_whose_key_is_not_in_the_key_store_is_told(stack: Stack, tmp_pa
         (tmp_path / "kept").rename(keys)
     assert status == 1
     (told,) = [line for line in found if "does not have keys" in line]
-    assert f"keys that {anna.name} had" in told and "no other key is made" in told
+    assert anna.name in told and "no other key is made" in told
     assert bert.name not in told
     assert not [line for line in problems(stack)[1] if anna.name in line]
 
