@@ -231,24 +231,37 @@ def test_a_crash_of_the_server_is_noticed() -> None:
 async def _crash(cluster: Any) -> None:
     await migrate(cluster.dsn("migrator"))
     given, implied = claim_of("given"), claim_of("implied")
+    before = await _checkpointer(cluster)
     async with asyncpg.create_pool(cluster.dsn("app"), min_size=1, max_size=1) as pool:
         store = PostgresIdempotency(pool)
         await store.claim(given)
         await store.claim(implied)
         os.kill(await pool.fetchval("SELECT pg_backend_pid()"), signal.SIGKILL)
-    again = await _open_again(cluster)
-    try:
-        store = PostgresIdempotency(again)
+    await _recovered(cluster, before)
+    async with asyncpg.create_pool(cluster.dsn("app"), min_size=1, max_size=1) as pool:
+        store = PostgresIdempotency(pool)
         assert await store.claim(claim_of("given")) == Running(given.body_hmac)
         assert await store.claim(claim_of("implied", resent=True)) == Lost(None)
-    finally:
-        await again.close()
 
 
-async def _open_again(cluster: Any) -> Any:
+async def _recovered(cluster: Any, before: int) -> None:
+    """Until the server has noticed the killed backend, it takes connections as ever."""
     async with asyncio.timeout(60):
         while True:
             try:
-                return await asyncpg.create_pool(cluster.dsn("app"), min_size=1, max_size=1)
-            except (OSError, asyncpg.PostgresError):
-                await asyncio.sleep(0.05)
+                if await _checkpointer(cluster) != before:
+                    return
+            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+                pass
+            await asyncio.sleep(0.05)
+
+
+async def _checkpointer(cluster: Any) -> int:
+    """The process that a server starts anew when it recovers."""
+    connection = await asyncpg.connect(cluster.dsn("superuser"))
+    try:
+        return await connection.fetchval(
+            "SELECT pid FROM pg_stat_activity WHERE backend_type = 'checkpointer'"
+        )
+    finally:
+        await connection.close()
