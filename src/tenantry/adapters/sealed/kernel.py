@@ -127,7 +127,9 @@ def dots(query: I8, parts: Sequence[U8], row_offsets: I32) -> F64:
 
 def _kernel_dots(query: U8, rows: U8, out: F64) -> None:
     assert _cdist is not None, "there is no kernel on this machine"
-    _cdist(query, rows, "dot", out=out.reshape(1, -1))
+    # Not into its `out`: that way simsimd 6.5.16 gives back one reference to None too many at each
+    # call, and Python 3.11 ends the process when none is left.
+    out[:] = np.asarray(_cdist(query, rows, "dot")).reshape(-1)
 
 
 def _numpy_dots(query: U8, rows: U8, out: F64) -> None:
