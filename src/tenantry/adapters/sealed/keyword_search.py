@@ -38,6 +38,8 @@ class Heard:
 
     def postings(self, group: Opened) -> int:
         """How much there is to hear of some segments: each posting takes about 25 ns."""
+        if not self.words:
+            return 0
         held = [segment.keywords for _, segment in group]
         return sum(one.holding(self._prints) for one in held if one is not None)
 
