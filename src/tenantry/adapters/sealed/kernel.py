@@ -3,7 +3,7 @@
 A row of length 1 is stored as `scale * (256 * high + low)`: whole numbers of 16 bits over the row's
 own scale. Of unit rows of 1,024 numbers that loses at most what binary16 loses, usually a quarter.
 
-`simsimd` must be the only such library in the process: faiss or usearch beside it break each other.
+`numkong` must be the only such library in the process: faiss or usearch beside it break each other.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _TINY, _HUGE = 1e-30, 1e30  # beyond these float32 loses digits or overflows on 
 
 def _kernel() -> Callable[..., Any] | None:
     try:
-        from simsimd import cdist
+        from numkong import cdist
     except ImportError:  # no wheel for this machine
         return None
     return cdist
@@ -127,9 +127,7 @@ def dots(query: I8, parts: Sequence[U8], row_offsets: I32) -> F64:
 
 def _kernel_dots(query: U8, rows: U8, out: F64) -> None:
     assert _cdist is not None, "there is no kernel on this machine"
-    # Not into its `out`: that way simsimd 6.5.16 gives back one reference to None too many at each
-    # call, and Python 3.11 ends the process when none is left.
-    out[:] = np.asarray(_cdist(query, rows, "dot")).reshape(-1)
+    _cdist(query, rows, "dot", out=out.reshape(1, -1))
 
 
 def _numpy_dots(query: U8, rows: U8, out: F64) -> None:
