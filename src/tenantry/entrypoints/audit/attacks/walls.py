@@ -87,18 +87,19 @@ def locally(run: LocalRun) -> Run:
 
 
 def _strong_roles(_: Ground, local: LocalStores) -> Verdict:
-    """A superuser passes whatever there is. On a server of ours there is one, which nothing that
-    serves logs in as; on a server of the operator's own they are its administrators'."""
+    """A superuser passes whatever there is, and so does who copies the server or reads its files.
+    On a server of ours there is one, which nothing that serves logs in as; on a server of the
+    operator's own they are its administrators'."""
     strong = [row[0] for row in local.catalogue("strong_roles")]
     others = []
     for row in local.catalogue("superusers"):
         if not row["embedded"]:
             others.append(row["name"])
         elif not row["first"]:
-            strong.append(f"{row['name']} is a superuser")
+            strong.append(f"{row['name']} {row['why']}")
     if strong:
-        return found(_told(strong))
-    words = f"passed, as everything, by the server's superusers: {', '.join(others)}"
+        return found(_told(list(dict.fromkeys(strong))))
+    words = f"passed, as everything, by the server's administrators: {', '.join(others)}"
     return Verdict(Outcome.HELD, words) if others else HELD
 
 
@@ -110,7 +111,7 @@ def _beyond(local: LocalStores, kind: Kind) -> Verdict:
 
 
 def _functions(_: Ground, local: LocalStores) -> Verdict:
-    elsewhere = [row[0] for row in local.catalogue("definers_elsewhere")]
+    elsewhere = [row[0] for row in local.catalogue("functions_elsewhere")]
     return found(_told(elsewhere)) if elsewhere else _beyond(local, "function")
 
 
