@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import smtplib
 import socket
 import threading
 from collections.abc import Iterator
@@ -18,10 +19,19 @@ DRIP_S, DRIPS_MAX = 0.01, 300
 
 
 class Odd:
-    """Takes one connection and any mail. Its greeting drips, or its farewell is the test's."""
+    """Takes one connection and any mail. Its greeting drips or is the test's, as its farewell is;
+    it may look for long at what it takes."""
 
-    def __init__(self, *, drips: bool = False, farewell: bytes = b"221 bye\r\n") -> None:
-        self._drips, self._farewell = drips, farewell
+    def __init__(
+        self,
+        *,
+        drips: bool = False,
+        greeting: bytes = b"220 odd\r\n",
+        takes_after_s: float = 0.0,
+        farewell: bytes = b"221 bye\r\n",
+    ) -> None:
+        self._drips, self._greeting, self._farewell = drips, greeting, farewell
+        self._takes_after_s, self._never = takes_after_s, threading.Event()
         self.mails: list[bytes] = []
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._thread = threading.Thread(target=self._serve)
@@ -40,7 +50,7 @@ class Odd:
         with connection, contextlib.suppress(ConnectionError):
             if self._drips:
                 self._drip(connection)
-            connection.sendall(b"220 odd\r\n")
+            connection.sendall(self._greeting)
             with connection.makefile("rb") as lines:
                 for line in lines:
                     word = line[:4].upper()
@@ -50,6 +60,7 @@ class Odd:
                     connection.sendall(b"354 go on\r\n" if word == b"DATA" else b"250 fine\r\n")
                     if word == b"DATA":
                         self.mails.append(b"".join(iter(lines.readline, b".\r\n")))
+                        self._never.wait(self._takes_after_s)
                         connection.sendall(b"250 taken\r\n")
 
     def _drip(self, connection: socket.socket) -> None:
@@ -88,3 +99,20 @@ def test_a_mail_that_was_accepted_is_sent_whatever_the_farewell(farewell: bytes)
         assert server.send(mail(), TO) == {}
     [taken] = odd.mails
     assert b"body" in taken
+
+
+def test_a_server_that_says_ever_more_is_left() -> None:
+    odd = Odd(greeting=(b"220-" + b"x" * 60 + b"\r\n") * 2**16)
+    with odd.serving() as server, pytest.raises(smtplib.SMTPServerDisconnected, match="too much"):
+        server.send(mail(), TO)
+    assert odd.mails == []
+
+
+def test_a_server_that_looks_for_long_at_a_mail_is_not_sent_it_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(talk, "STEP_MAX_S", 20 * DRIP_S)
+    odd = Odd(takes_after_s=40 * DRIP_S)
+    with odd.serving() as server:
+        assert server.send(mail(), TO) == {}
+    assert len(odd.mails) == 1

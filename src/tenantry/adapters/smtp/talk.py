@@ -1,7 +1,7 @@
-"""A talk with a mail server that ends in time.
+"""A talk with a mail server that ends in time, and that no server makes long.
 
 `smtplib` bounds each read by itself: a server that sends a byte now and then would be listened to
-for ever. Here each step has what is left of the whole.
+for ever. Here each step has what is left of the whole. It keeps every line of a reply, too.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ import smtplib
 import socket
 import ssl
 import time
-from collections.abc import Callable
 from typing import Any, Final
 
 STEP_MAX_S: Final = 15.0
 TALK_MAX_S: Final = 60.0  # shorter than the worker waits for a delivery
+REPLIES_MAX_BYTES: Final = 256 * 1024  # of a whole talk
 _PIECE_BYTES: Final = 16 * 1024  # that of TLS: each has its own time
 
 
@@ -24,6 +24,8 @@ class Talk(smtplib.SMTP):
 
     def __init__(self, host: str, port: int, **options: Any) -> None:
         self._until = time.monotonic() + TALK_MAX_S
+        self._step_max_s = STEP_MAX_S
+        self._replied = 0  # bytes
         super().__init__(host, port, timeout=STEP_MAX_S, **options)
 
     def step_s(self) -> float:
@@ -31,7 +33,20 @@ class Talk(smtplib.SMTP):
         left = self._until - time.monotonic()
         if left <= 0:
             raise TimeoutError("the talk took too long")
-        return min(left, STEP_MAX_S)
+        return min(left, self._step_max_s)
+
+    def count(self, received: int) -> int:
+        """Raises ConnectionError where a server says so much that it never ends."""
+        self._replied += received
+        if self._replied > REPLIES_MAX_BYTES:
+            raise ConnectionError("the server says too much")
+        return received
+
+    def data(self, msg: Any) -> tuple[int, bytes]:
+        """From here on a server has all of the time that is left to say that it took the mail,
+        because one of which that is not known is sent again: many look through it first."""
+        self._step_max_s = TALK_MAX_S
+        return super().data(msg)
 
     def send(self, s: Any) -> None:
         for at in range(0, len(s), _PIECE_BYTES):
@@ -42,7 +57,7 @@ class Talk(smtplib.SMTP):
     def getreply(self) -> tuple[int, bytes]:
         if self.file is None:
             assert self.sock is not None
-            self.file = io.BufferedReader(_Replies(self.sock, self.step_s))
+            self.file = io.BufferedReader(_Replies(self.sock, self))
         try:
             return super().getreply()
         except smtplib.SMTPServerDisconnected:
@@ -60,13 +75,13 @@ class TalkOverTls(Talk, smtplib.SMTP_SSL):
 class _Replies(io.RawIOBase):
     """What the server sends, for as long as there is time."""
 
-    def __init__(self, connection: socket.socket, step_s: Callable[[], float]) -> None:
+    def __init__(self, connection: socket.socket, talk: Talk) -> None:
         self._socket = connection
-        self._step_s = step_s
+        self._talk = talk
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any) -> int:
-        self._socket.settimeout(self._step_s())
-        return self._socket.recv_into(buffer)
+        self._socket.settimeout(self._talk.step_s())
+        return self._talk.count(self._socket.recv_into(buffer))
