@@ -58,7 +58,11 @@ async def notices(world: World) -> list[Any]:
 
 
 async def day_is_over(world: World) -> None:
-    """What is counted of today is yesterday's; the ledger stays as it is."""
+    """What is counted of today is yesterday's, as its contracts are; the ledger stays as it is."""
+    await world.as_superuser(
+        "SET session_replication_role = replica;"  # they are never edited
+        " UPDATE tenantry.contract SET entered_at = entered_at - interval '1 day'"
+    )
     await world.as_superuser(
         "UPDATE tenantry.budget_use SET period_start = period_start - interval '1 day',"
         " period_end = period_end - interval '1 day' WHERE period = 'day'"

@@ -8,6 +8,7 @@ from decimal import Decimal
 import pytest
 from tests.support.billing import House
 from tests.support.budget_alerts import (
+    CHARGE,
     alerts_in,
     budget,
     day_is_over,
@@ -231,6 +232,31 @@ def test_shares_of_another_currency_are_told_anew(database: Database) -> None:
         assert await told(world, world.bert) == [("tenant", 50)]
 
     in_world(database, body)
+
+
+def test_a_period_that_has_ended_is_told_in_the_currency_that_it_ended_with(
+    database: Database,
+) -> None:
+    async def body() -> None:
+        async with open_world(database) as world:  # whose ledger is not moved, so it has no replay
+            house = House.of(world)
+            for quote, rate in (("JPY", "150"), ("EUR", "0.92")):
+                at = ExchangeRate(date(2020, 1, 1), "USD", quote, Decimal(rate), "cb")
+                await house.billing.contracts.add_rate(at)
+            await house.contract(world.anna, currency="JPY")
+            for who in (world.anna, world.bert):
+                await budget(world, "9" if who is world.anna else "0.06", who, period="day")
+                await spend(world, who=who)
+            await day_is_over(world)
+            await house.contract(world.anna, currency="EUR")
+            assert [await round_of(world, all_of_them=True) for _ in range(2)] == [2, 0]
+            rows = {row.tenant_id: row for row in await alerts_in(world).alerts()}
+            told = [rows[who.tenant_id] for who in (world.anna, world.bert)]
+            assert [(row.observed, row.unit, row.currency) for row in told] == [
+                (Decimal("4.725"), "JPY", "JPY"), (CHARGE, "USD", "USD"),
+            ]  # fmt: skip
+
+    asyncio.run(body())
 
 
 def test_no_limit_and_a_limit_of_nothing_have_no_shares(database: Database) -> None:

@@ -12,14 +12,16 @@ ORDER BY tenant_id LIMIT $3;
 -- What the tenants of $1 have settled of budgets and what was not told yet: a row an alert. What was
 -- told of a limit as high or higher in the same currency is told: a key begins with the budget, its
 -- period and the share, and a blank and the limit follow ('!' is what comes after a blank). A period
--- that ended lately is looked at too, because settlements come late. $2: how lately, $3: a page,
--- $4: the shares in per cent.
+-- that ended lately is looked at too, because settlements come late, in the currency that it ended
+-- with: no later contract converts it. $2: how lately, $3: a page, $4: the shares in per cent.
 SELECT u.tenant_id, u.subject, u.period, u.basis, u.starts_at, u.ends_at, u.amount, u.hard,
        u.settled, u.reserved, u.rate, u.currency, x.percent, x.soft_alert_at
 FROM (
   SELECT u.tenant_id, u.subject, u.period, u.basis, u.rate, u.settled * u.rate AS settled,
          u.reserved * u.rate AS reserved,
-         tenantry.contract_currency(u.tenant_id) AS currency,
+         coalesce((SELECT c.currency FROM tenantry.contract c
+                   WHERE c.tenant_id = u.tenant_id AND c.entered_at < u.period_end
+                   ORDER BY c.version DESC LIMIT 1), 'USD') AS currency,
          CASE WHEN isfinite(u.period_start) THEN u.period_start END AS starts_at,
          CASE WHEN isfinite(u.period_end) THEN u.period_end END AS ends_at,
          -- A soft alert's amount, which admission takes for a soft budget, has no shares.
