@@ -37,6 +37,8 @@ def test_good_settings_have_no_problem() -> None:
         ("smtp_url", "smtp://user:hidden@mail.example.com"),
         ("smtp_url", "smtps://hidden@mail.example.com"),
         ("smtp_url", "smtps://user:hidden@mail.example.com:0"),
+        ("smtp_url", "smtps://user:hidden%C3%A9@mail.example.com"),
+        ("smtp_url", "smtps://usér:hidden@mail.example.com"),
         ("alert_email_from", None),
         ("alert_email_from", "not an address"),
         ("alert_email_from", "a@example.com\r\nBcc: b@example.com"),

@@ -46,6 +46,8 @@ class MailServer:
         password = None if parts.password is None else unquote(parts.password)
         if (user is None) != (password is None):
             raise BadServer("has a user or a password, but not both")
+        if not f"{user}{password}".isascii():
+            raise BadServer("has a user or a password beyond ASCII, which cannot be sent")
         if user is not None and parts.scheme == "smtp":
             raise BadServer("would send a password in clear; take smtps or smtp+starttls")
         host = parts.hostname
