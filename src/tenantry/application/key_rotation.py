@@ -43,7 +43,7 @@ async def rotate_keys(
     async for tenant in _tenants(control, name):
         home = home_of(tenant)
         try:
-            if name is None and not await keys.versions(home):
+            if name is None and not (await keys.versions(home) or await keys.missing(home)):
                 continue
             moved = await keys.rewrap(home) if rewrap else 0
             if not rewrap:

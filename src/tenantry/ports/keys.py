@@ -107,12 +107,17 @@ class KeyRotation(Protocol):
         """Wrap every version by the KMS key that is now the tenant's. Returns how many were moved.
 
         Idempotent, and whole between any two steps: each version opens under the KMS key that its
-        wrapped form names.
+        wrapped form names. Unavailable where a version that was used is lost; the others are moved.
         """
         ...
 
     async def versions(self, home: Home) -> Sequence[WrappedKey]:
-        """Every version, oldest first."""
+        """Every version in the key store, oldest first."""
+        ...
+
+    async def missing(self, home: Home) -> Sequence[int]:
+        """Versions that were ever used and are not in the key store: lost, or it is another store.
+        None of a tenant whose keys this store has destroyed."""
         ...
 
 

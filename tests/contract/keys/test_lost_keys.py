@@ -170,7 +170,8 @@ def test_a_version_that_a_rotation_made_is_missed_too(place: Place) -> None:
         sealed = await TenantSealer(one).seal(A, "k", "o", b"text")
         assert set(place.noted.noted) == {(A.tenant_id, 1), (A.tenant_id, 2)}
         two = place.worker(await lacks(files, A, 2))
-        for refused in (two.rotate(A), TenantSealer(two).open(A, "k", "o", sealed)):
+        assert await two.missing(A) == [2]
+        for refused in (two.rotate(A), two.rewrap(A), TenantSealer(two).open(A, "k", "o", sealed)):
             with pytest.raises(Unavailable) as told:
                 await refused
             assert told.value.message == LOST

@@ -7,6 +7,8 @@ import json
 from tests.support.stack import Stack, Tenant
 from tests.support.stack_command import tenantry
 
+from tenantry.adapters.keys.used_keys import LOST
+
 
 def test_a_key_is_rotated_and_moved_while_the_product_serves(stack: Stack) -> None:
     anna, bert = stack.tenants()
@@ -51,6 +53,24 @@ def test_one_tenant_s_trouble_does_not_stop_the_others(stack: Stack) -> None:
     assert (done.returncode, states[bert.id]["problem"]) == (1, None)
     assert "damaged" in states[anna.id]["problem"]
     assert done.stderr.count("as they were") == 1
+
+
+def test_a_lost_key_is_told_where_all_are_moved(stack: Stack) -> None:
+    """Else the KMS key from which they moved is thought to be needed no more."""
+    anna, bert = stack.tenants()
+    for tenant in (anna, bert):
+        document = {"title": "T", "text": "text"}
+        assert stack.http("POST", "/v1/documents", document, tenant=tenant)[0] == 201
+    file = stack.home / "accounts" / anna.account / "keys" / anna.id / "1.json"
+    kept = file.read_bytes()
+    file.unlink()
+    try:
+        done = tenantry(stack.home, "tenants", "rotate-key", "--all", "--rewrap", "--json")
+    finally:
+        file.write_bytes(kept)
+    states = {state["tenant"]: state for state in json.loads(done.stdout)}
+    assert (done.returncode, states[bert.id]["problem"]) == (1, None)
+    assert states[anna.id]["problem"] == LOST
 
 
 def test_a_lost_key_is_given_up_by_name_alone(stack: Stack) -> None:

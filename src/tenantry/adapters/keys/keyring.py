@@ -140,11 +140,21 @@ class Keyring:
         self._known.pop(home.tenant_id, None)
         versions = await self._some_versions(home)
         await self._kms.create(home.account, kms_key_of(home))
-        return sum([await self._rewrap(home, version) for version in versions])
+        moved = sum([await self._rewrap(home, version) for version in versions])
+        missing = await self.missing(home)
+        if missing:
+            raise lost(home, missing[0])
+        return moved
 
     async def versions(self, home: Home) -> Sequence[WrappedKey]:
         versions = await self._files.versions(home)
         return [unpack(home, each, await self._files.read(home, each)) for each in versions]
+
+    async def missing(self, home: Home) -> Sequence[int]:
+        # In this order: what rests is noted later, and what is destroyed is barred before.
+        noted = await self._used.versions(home)
+        gone = sorted(noted.difference(await self._files.versions(home)))
+        return () if not gone or await self._files.barred(home) else gone
 
     async def keep(self) -> None:
         """Runs until it is cancelled: see `renew`."""

@@ -61,9 +61,13 @@ class UsedKeys:
         while len(self._known) > KNOWN_MAX:
             self._known.popitem(last=False)
 
+    async def versions(self, home: Home) -> frozenset[int]:
+        """Versions of the tenant's key that were ever used."""
+        return frozenset(await self._noted.versions(home.tenant_id))
+
     async def since(self, home: Home, version: int) -> bool:
         """Whether this version of the tenant's key, or a later one, was ever used."""
-        return any(used >= version for used in await self._noted.versions(home.tenant_id))
+        return any(used >= version for used in await self.versions(home))
 
 
 def lost(home: Home, version: int) -> Unavailable:
