@@ -34,17 +34,25 @@ class RootKeys:
     own_id: Callable[[Home], str]
 
     async def check_alone(self, home: Home) -> None:
-        """Conflict, which names them, where others need a root key that `retire` would disable."""
+        """Conflict, which names them, where others need a root key that `retire` would disable, or
+        may need it."""
         own = await self._own(home)
         arns = await self.kms.retirable(home.account, own.key_id, own.arns, sure=own.is_sure)
         if not arns:
             return
-        users = await self._users(arns, home)
+        found = await self._others(arns, home)
+        users = [name for name, uses in found if uses]
+        unclear = [name for name, uses in found if uses is None]
+        which = f"The KMS key of this tenant ({', '.join(sorted(arns))})"
         if users:
-            more = f" and {len(users) - NAMED_MAX:,} more" if len(users) > NAMED_MAX else ""
             raise Conflict(
-                f"The KMS key of this tenant ({', '.join(sorted(arns))}) also wraps the keys of"
-                f" {', '.join(users[:NAMED_MAX])}{more}: they have to move to another one first."
+                f"{which} also wraps the keys of {_some(users)}: they have to move to another one"
+                " first."
+            )
+        if unclear:
+            raise Conflict(
+                f"{which} may also wrap keys of {_some(unclear)}: of theirs one is damaged or not"
+                " in the key store, and has to be brought back or given up first."
             )
 
     async def retire(self, home: Home) -> Retirement | None:
@@ -64,20 +72,31 @@ class RootKeys:
         arns |= {arn for each in wrapped for arn in each.former}
         return _Own(key_id, sorted(arns), home.own_kms_key or bool(own))
 
-    async def _users(self, arns: Collection[str], home: Home) -> list[str]:
-        """Names of living tenants else whose keys one of them wraps."""
+    async def _others(self, arns: Collection[str], home: Home) -> Sequence[tuple[str, bool | None]]:
+        """Living tenants else by name: whether one of the root keys wraps a key of theirs. None:
+        nobody can tell, for a wrapped key is damaged or lost, and may come back from a backup."""
         gate = asyncio.Semaphore(READ_AT_ONCE)
 
-        async def uses(tenant: Tenant) -> bool:
+        async def uses(tenant: Tenant) -> bool | None:
             async with gate:
-                with contextlib.suppress(Corrupt, NotFound):  # it opens for nobody as it is
-                    wrapped = await self.keys.versions(home_of(tenant))
-                    return any(each.arn in arns for each in wrapped)
-            return False
+                whose, wrapped = home_of(tenant), list[WrappedKey]()
+                try:
+                    with contextlib.suppress(NotFound):  # destroyed meanwhile
+                        wrapped += await self.keys.versions(whose)
+                except Corrupt:
+                    return None
+                if any(each.arn in arns for each in wrapped):
+                    return True
+                return None if await self.keys.missing(whose) else False
 
         others = [each async for each in living_tenants(self.control) if each.id != home.tenant_id]
         found = await asyncio.gather(*(uses(each) for each in others))
-        return [each.name for each, used in zip(others, found, strict=True) if used]
+        return [(each.name, used) for each, used in zip(others, found, strict=True)]
+
+
+def _some(names: Sequence[str]) -> str:
+    more = f" and {len(names) - NAMED_MAX:,} more" if len(names) > NAMED_MAX else ""
+    return f"{', '.join(names[:NAMED_MAX])}{more}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,6 +54,11 @@ SHREDS_MAX: Final = 100  # of one round
 DELETIONS_MAX: Final = 16  # objects at once
 LATE_AFTER: Final = timedelta(days=1)  # then operators are told of a shred that is not finished
 NAMED_MAX: Final = 5  # jobs and processes in one line
+NOT_THERE: Final = (
+    "The key store does not have the key that this tenant had, so it cannot be destroyed. The shred"
+    " goes on once the key is there, as where another key store was meant, or once it is given up"
+    " for lost: tenantry tenants adopt-key."
+)
 FAULT: Final = "a fault of Tenantry's own, which its log shows"
 _log = logging.getLogger(__name__)
 
@@ -221,6 +226,11 @@ async def _key_homes(shredder: Shredder, home: Home) -> list[Home]:
 
 
 async def _destroy_keys(shredder: Shredder, tenant_id: TenantId, homes: Sequence[Home]) -> Shred:
+    """Conflict where a key that the tenant used is nowhere here: it may lie in another store, and
+    would open from there what is certified to be unreadable."""
+    missing = [set(await shredder.keys.missing(home)) for home in homes]
+    if set.intersection(*missing):
+        raise Conflict(NOT_THERE)
     for home in homes:
         await _retire(shredder, home)  # first: the wrapped keys tell where its own root key was
         await shredder.keys.destroy(home)
