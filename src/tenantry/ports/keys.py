@@ -120,6 +120,16 @@ class KeyRotation(Protocol):
         None of a tenant whose keys this store has destroyed."""
         ...
 
+    async def is_whole(self, home: Home) -> bool:
+        """Whether no version is missing, nor the first where there are others, and each that was
+        used is the one that it was. Raises as `subkey` where one does not open."""
+        ...
+
+    async def begin_anew(self, home: Home) -> None:
+        """Make a first version where later ones are left without it, as digests are of it alone: it
+        is refused as another one until what is noted of the lost one is given up. Idempotent."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Retirement:

@@ -33,7 +33,10 @@ class KeyNotes(Protocol):
         """Versions that were ever used; no entry for a tenant of whom none was."""
         ...
 
-    async def forget(self, tenant_id: TenantId) -> int:
-        """How many there were. What the key store has then is noted when it is next used; where it
-        has none, one is made."""
+    async def give_up(self, tenant_id: TenantId) -> int:
+        """Nothing is noted of the tenant's keys any more, and every process that may hold one makes
+        place for another. Returns how many budgets of users there are, who are others from now on.
+
+        What the key store has then is noted when it is next used; where it has none, one is made.
+        """
         ...

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from tests.support.stack import Stack, Tenant
+from tests.support.stack import Stack
 from tests.support.stack_command import tenantry
 
 from tenantry.adapters.keys.used_keys import LOST
@@ -71,31 +71,3 @@ def test_a_lost_key_is_told_where_all_are_moved(stack: Stack) -> None:
     states = {state["tenant"]: state for state in json.loads(done.stdout)}
     assert (done.returncode, states[bert.id]["problem"]) == (1, None)
     assert states[anna.id]["problem"] == LOST
-
-
-def test_a_lost_key_is_given_up_by_name_alone(stack: Stack) -> None:
-    anna, bert = stack.tenants()
-    keys = {
-        each: stack.home / "accounts" / each.account / "keys" / each.id for each in (anna, bert)
-    }
-    for tenant in (anna, bert):
-        document = {"title": "T", "text": "text"}
-        assert stack.http("POST", "/v1/documents", document, tenant=tenant)[0] == 201
-        (keys[tenant] / "1.json").unlink()
-
-    def rotated(tenant: Tenant) -> tuple[int, str]:
-        done = tenantry(stack.home, "tenants", "rotate-key", tenant.name)
-        return done.returncode, done.stdout + done.stderr
-
-    for tenant in (anna, bert):
-        status, said = rotated(tenant)
-        assert (status, "does not have the key" in said) == (1, True), said
-    refused = tenantry(stack.home, "tenants", "adopt-key", anna.name, "--yes", bert.name)
-    assert (refused.returncode, "nothing was changed" in refused.stderr) == (1, True)
-    assert rotated(anna)[0] == 1
-    done = tenantry(stack.home, "tenants", "adopt-key", anna.id, "--yes", anna.name)
-    assert (done.returncode, anna.name in done.stdout) == (0, True), done.stderr
-    assert rotated(anna) == (0, f"{anna.id} ({anna.name}): version 1 seals what is new\n")
-    assert rotated(bert)[0] == 1, "the other one's is lost still"
-    assert not list(keys[bert].iterdir())
-    assert tenantry(stack.home, "tenants", "adopt-key", bert.id, "--yes", bert.name).returncode == 0

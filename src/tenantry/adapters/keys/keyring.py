@@ -156,6 +156,20 @@ class Keyring:
         gone = sorted(noted.difference(await self._files.versions(home)))
         return () if not gone or await self._files.barred(home) else gone
 
+    async def is_whole(self, home: Home) -> bool:
+        versions = await self._files.versions(home)
+        right = [
+            await self._used.is_right(home, version, await self._unwrapped(home, version))
+            for version in versions
+        ]
+        begins = not versions or _FIRST_VERSION in versions
+        return begins and all(right) and not await self.missing(home)
+
+    async def begin_anew(self, home: Home) -> None:
+        versions = await self._files.versions(home)
+        if versions and _FIRST_VERSION not in versions:
+            await self._place(home, _FIRST_VERSION)
+
     async def keep(self) -> None:
         """Runs until it is cancelled: see `renew`."""
         while True:
@@ -261,6 +275,9 @@ class Keyring:
         if await self._there(home, version):
             self._known.pop(home.tenant_id, None)
             return
+        await self._place(home, version)
+
+    async def _place(self, home: Home, version: int) -> None:
         await self._kms.create(home.account, kms_key_of(home))
         key = secrets.token_bytes(KEY_BYTES)
         wrapped = await self._wrapped(home, version, key)
@@ -308,13 +325,17 @@ class Keyring:
 
     async def _opened(self, home: Home, version: int) -> bytes:
         opened_at = self._monotonic()
+        key = await self._unwrapped(home, version)
+        await self._used.begin(home, version, key)
+        if self._opening.get((home.tenant_id, version)) is asyncio.current_task():
+            self._cache.put(home.tenant_id, version, key, opened_at=opened_at)
+        return key
+
+    async def _unwrapped(self, home: Home, version: int) -> bytes:
         wrapped = unpack(home, version, await self._read(home, version))
         key = await self._kms.unwrap(home.account, wrapped)
         if len(key) != KEY_BYTES:
             raise Corrupt("A tenant key has the wrong length.")
-        await self._used.begin(home, version, key)
-        if self._opening.get((home.tenant_id, version)) is asyncio.current_task():
-            self._cache.put(home.tenant_id, version, key, opened_at=opened_at)
         return key
 
     async def _read(self, home: Home, version: int) -> bytes:

@@ -37,7 +37,8 @@ _log = logging.getLogger(__name__)
 
 
 class UsedKeys:
-    """Asks the database once in a process for each key that is right: a note never changes."""
+    """Asks the database once in a process for each key that is right. A note never changes, but
+    where the key is given up: then every process makes place for another."""
 
     def __init__(self, noted: NotedKeys) -> None:
         self._noted = noted
@@ -46,20 +47,27 @@ class UsedKeys:
     async def begin(self, home: Home, version: int, key: bytes) -> None:
         """To be called before a key is used for anything. Unavailable where the tenant had another
         one, NotFound where it is shredded."""
+        if not await self.is_right(home, version, key):
+            _log.warning("tenant %s: version %d of its key is another one", home.tenant_id, version)
+            raise Unavailable(ANOTHER)
+
+    async def is_right(self, home: Home, version: int, key: bytes) -> bool:
+        """Whether it is the one that is noted, as it is from now on where none was. NotFound where
+        the tenant is shredded."""
         name, found = (home.tenant_id, version), fingerprint(key)
         known = self._known.get(name)
         if known is not None and hmac.compare_digest(known, found):
             self._known.move_to_end(name)
-            return
+            return True
         noted = await self._noted.note(home.tenant_id, version, found)
         if noted is None:
             raise NotFound(DESTROYED)
         if not hmac.compare_digest(noted, found):
-            _log.warning("tenant %s: version %d of its key is another one", home.tenant_id, version)
-            raise Unavailable(ANOTHER)
+            return False
         self._known[name] = found
         while len(self._known) > KNOWN_MAX:
             self._known.popitem(last=False)
+        return True
 
     async def versions(self, home: Home) -> frozenset[int]:
         """Versions of the tenant's key that were ever used."""

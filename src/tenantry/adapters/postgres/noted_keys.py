@@ -39,5 +39,6 @@ class PostgresKeyNotes(Pooled):
         rows = await self._fetch("of_tenants", list(tenant_ids))
         return {TenantId(row["tenant_id"]): frozenset(row["versions"]) for row in rows}
 
-    async def forget(self, tenant_id: TenantId) -> int:
-        return await self._execute("forget", tenant_id)
+    async def give_up(self, tenant_id: TenantId) -> int:
+        [row] = await self._fetch("give_up", tenant_id)
+        return int(row["budgets"])

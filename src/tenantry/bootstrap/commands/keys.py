@@ -34,13 +34,16 @@ def run_with_keys(work: Callable[[ControlPlane, KeyRotation], Awaitable[T]]) -> 
     return run(one)
 
 
-def run_with_key_notes(work: Callable[[ControlPlane, KeyNotes], Awaitable[T]]) -> T:
-    """Runs one piece of work on what is noted of tenant keys; no key is opened."""
-    return run(
-        lambda config, databases: work(
-            control_of(config, databases), PostgresKeyNotes(databases.control)
-        )
-    )
+def run_with_key_notes(work: Callable[[ControlPlane, KeyRotation, KeyNotes], Awaitable[T]]) -> T:
+    """Runs one piece of work on tenant keys and on what is noted of them."""
+
+    async def one(config: Settings, databases: Databases) -> T:
+        async with registered(databases, "command"):
+            with keyring_of(config, databases, SystemClock()) as keyring:
+                notes = PostgresKeyNotes(databases.control)
+                return await work(control_of(config, databases), keyring, notes)
+
+    return run(one)
 
 
 def run_with_labels(work: Callable[[ControlPlane, Labels], Awaitable[T]]) -> T:

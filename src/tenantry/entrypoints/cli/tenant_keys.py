@@ -7,16 +7,16 @@ from typing import Any
 
 import click
 
+from tenantry.application.giving_up_keys import give_up_key
 from tenantry.application.key_rotation import KeyState, rotate_keys
 from tenantry.bootstrap.commands.keys import run_with_key_notes, run_with_keys
 from tenantry.domain.document import home_of
-from tenantry.domain.tenant import Tenant
+from tenantry.domain.tenant import TenantStatus
 from tenantry.entrypoints.cli.confirming import answer
 from tenantry.entrypoints.cli.output import as_json, print_json, print_table, say
 from tenantry.entrypoints.cli.values import NAMED
 from tenantry.ports.control import ControlPlane
 from tenantry.ports.keys import KeyRotation
-from tenantry.ports.noted_keys import KeyNotes
 
 
 @click.command()
@@ -82,26 +82,32 @@ def adopt_key(tenant: str, name: str | None) -> None:
     """Go on with the key that the key store has now, or a new one, where a tenant's key is lost.
 
     What the lost key sealed stays refused. Uploads, idempotency keys and end users are not known
-    again: budgets of users begin at zero. Where the key can be brought back, do that instead.
+    again: budgets of users hold for nobody any more, hard ones too, and have to be set again.
+    Every worker makes place for another, as after a shred. Where the key can be brought back, do
+    that instead.
 
     Example: `tenantry tenants adopt-key acme --yes acme`
     """
-
-    async def found(control: ControlPlane, _: KeyNotes) -> Tenant:
-        return await control.get_tenant(tenant)
-
-    which = run_with_key_notes(found)
     if name is None:
+        which = run_with_keys(lambda control, _: control.get_tenant(tenant))
         say(
             f"Whatever the lost key of {which.name!r} sealed stays refused, and budgets of its"
-            " users begin at zero.",
+            " users hold for nobody any more: set them again.",
             err=True,
         )
         name = answer("Type the tenant's name to go on", instead="--yes NAME")
-    if name != which.name:
-        raise click.ClickException("that is not the tenant's name; nothing was changed")
-    run_with_key_notes(lambda _, notes: notes.forget(which.id))
-    say(f"{which.id} ({which.name}): the key that the key store has, or a new one, is used next")
+    confirmed = name
+    done = run_with_key_notes(
+        lambda control, keys, notes: give_up_key(control, keys, notes, tenant, confirmed)
+    )
+    who = f"{done.tenant.id} ({done.tenant.name})"
+    if done.tenant.status is TenantStatus.SHREDDED:
+        say(f"{who}: its lost key is missed no more, and its shred goes on")
+        return
+    say(f"{who}: the key that the key store has, or a new one, is used next")
+    if done.budgets:
+        count = f"{done.budgets:,}"
+        say(f"budgets of its end users that hold for nobody any more: {count}; set them again")
 
 
 def _line(state: KeyState, rewrap: bool) -> str:

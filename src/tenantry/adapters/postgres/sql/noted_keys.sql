@@ -12,5 +12,9 @@ FROM pg_catalog.set_config('tenantry.tenant', $1, true);
 SELECT tenant_id, array_agg(version) AS versions FROM tenantry.tenant_key
 WHERE tenant_id = ANY ($1::text[]) GROUP BY tenant_id;
 
--- name: forget
-DELETE FROM tenantry.tenant_key WHERE tenant_id = $1;
+-- name: give_up
+-- Who may have the key, or know users by it, makes place for another process. What budgets of users
+-- there are holds for nobody then.
+WITH forgotten AS (DELETE FROM tenantry.tenant_key WHERE tenant_id = $1),
+told AS (UPDATE tenantry.key_holder SET makes_place = true WHERE ended_at IS NULL)
+SELECT count(*) AS budgets FROM tenantry.budget WHERE tenant_id = $1 AND subject LIKE 'user:%';

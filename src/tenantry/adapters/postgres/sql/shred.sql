@@ -103,8 +103,10 @@ UPDATE tenantry.key_holder SET ended_at = clock_timestamp(), ending = 'ended'
 WHERE holder_id = $1 AND ended_at IS NULL;
 
 -- name: open_of_host
--- `rolls`: it began before the last destruction of a key, and has to make place for another.
-SELECT h.holder_id, h.pid, h.born, h.began_at <= coalesce(s.at, '-infinity') AS rolls
+-- `rolls`: it began before the last destruction of a key, or one was given up meanwhile, and has to
+-- make place for another.
+SELECT h.holder_id, h.pid, h.born,
+       h.makes_place OR h.began_at <= coalesce(s.at, '-infinity') AS rolls
 FROM tenantry.key_holder h, (SELECT max(keys_destroyed_at) AS at FROM tenantry.shred) s
 WHERE h.host = $1 AND h.ended_at IS NULL;
 
