@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from tests.integration.shred.test_noted_keys import folder
 from tests.support.aws_server import KEYS, AwsServer
 from tests.support.keys_in_aws import POOL, InAws
 from tests.support.postgres import Database
@@ -47,6 +48,48 @@ def test_a_tenants_own_kms_key_that_is_disabled_is_told_with_whose_it_is(
             f"KMS: {arns[0]}, of the keys of {at.anna.tenant.name}: The KMS key is disabled."
         ]
         deployment.kms.close()
+
+    on_ground(database, tmp_path, body)
+
+
+@pytest.mark.parametrize("wrong", ["damaged", "unreadable"])
+def test_a_key_that_cannot_be_read_is_told_and_hides_no_other(
+    database: Database, tmp_path: Path, wrong: str
+) -> None:
+    async def body(at: Ground) -> None:
+        anna, bert = (folder(at, who) for who in (at.anna, at.bert))
+        kept = (bert / "1.json").read_bytes()
+        if wrong == "damaged":
+            (bert / "1.json").write_bytes(kept[:40])
+        else:
+            (bert / "1.json").unlink()
+            bert.rmdir()
+            bert.write_text("no folder")
+        [line] = await told(at, Settings(home=at.root))
+        assert line.startswith(f"the keys of {at.bert.tenant.name}: ")
+        assert ("damaged" in line, "cannot be read" in line) == (
+            wrong == "damaged",
+            wrong == "unreadable",
+        )
+        (anna / "1.json").unlink()
+        lost, unread = await told(at, Settings(home=at.root))
+        assert f"does not have keys that {at.anna.tenant.name} had" in lost
+        assert unread == line
+
+    on_ground(database, tmp_path, body)
+
+
+def test_a_bucket_that_is_out_of_reach_is_not_taken_for_one_without_trouble(
+    database: Database, tmp_path: Path, aws: AwsServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in aws.environment().items():
+        monkeypatch.setenv(name, value)
+
+    async def body(at: Ground) -> None:
+        config = Settings(home=at.root, key_store_url="s3://no-such-bucket/tenantry")
+        assert await told(at, config) == [
+            "not all tenants' keys could be looked at: The key store's bucket does not exist."
+        ]
 
     on_ground(database, tmp_path, body)
 

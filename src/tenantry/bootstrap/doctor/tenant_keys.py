@@ -6,11 +6,12 @@ No tenant key is opened: who holds one must be known to a shred.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from tenantry.adapters.keys.key_folder import destroyed_in
+from tenantry.adapters.keys.key_folder import KeyFolder, destroyed_in
 from tenantry.adapters.keys.wrapped_key import unpack
 from tenantry.adapters.postgres.connections import Databases
 from tenantry.adapters.postgres.noted_keys import PostgresKeyNotes
@@ -32,10 +33,12 @@ _NAMED_MAX: Final = 5
 
 @dataclass(slots=True)
 class _Found:
-    """Names of tenants; `wrapped`: by ARN, one key that it wraps and whose keys it wraps."""
+    """Names of tenants. `unread`: by what is wrong with a wrapped key; `wrapped`: by ARN, one key
+    that it wraps and whose keys it wraps."""
 
     lost: list[str] = field(default_factory=list)
     destroyed: list[str] = field(default_factory=list)
+    unread: dict[str, list[str]] = field(default_factory=dict)
     wrapped: dict[str, tuple[WrappedKey, list[str]]] = field(default_factory=dict)
 
 
@@ -49,11 +52,11 @@ async def tenant_key_problems(
     if config.key_store_url is None:
         gone = destroyed_in(accounts_of(config)[0])
         found.destroyed += [tenant.name for tenant in tenants if tenant.id in gone]
+    problems = []
     try:
         await _look(key_files_of(config), looked, notes, found)
-    except Unavailable:
-        return []  # told of by who tries the key store
-    problems = []
+    except Unavailable as outage:
+        problems.append(f"not all tenants' keys could be looked at: {outage.message}")
     if found.destroyed:
         problems.append(
             f"the keys of {_some(found.destroyed)} are destroyed and the database knows of no"
@@ -66,6 +69,11 @@ async def tenant_key_problems(
             f"the key store ({where}) does not have keys that {_some(found.lost)} had, so what they"
             " sealed is refused with 503 and no other key is made: bring them back from the backup"
             f" of keys, or look whether {variable_of('key_store_url')} names the right place"
+        )
+    for what, names in sorted(found.unread.items()):
+        problems.append(
+            f"the keys of {_some(names)}: {what} What they sealed is refused with 503: bring their"
+            " files back from the backup of keys"
         )
     return problems + await _refusals(config, found)
 
@@ -80,7 +88,13 @@ async def _look(
 
     async def one(tenant: Tenant) -> None:
         async with gate:
-            await _look_at(files, tenant, notes.get(tenant.id, frozenset()), found)
+            try:
+                await _look_at(files, tenant, notes.get(tenant.id, frozenset()), found)
+            except Unavailable as problem:
+                # A folder is of one tenant. A bucket that is out of reach is so for all of them.
+                if not isinstance(problem, Corrupt) and not isinstance(files, KeyFolder):
+                    raise
+                found.unread.setdefault(problem.message, []).append(tenant.name)
 
     try:
         async with asyncio.TaskGroup() as looking:
@@ -99,12 +113,10 @@ async def _look_at(files: KeyFiles, tenant: Tenant, used: Collection[int], found
         elif tenant.name not in found.destroyed:
             found.destroyed.append(tenant.name)
     for version in versions:
-        try:
+        with contextlib.suppress(NotFound):  # destroyed meanwhile
             wrapped = unpack(home, version, await files.read(home, version))
-        except (Corrupt, NotFound):
-            continue
-        if wrapped.arn is not None:
-            found.wrapped.setdefault(wrapped.arn, (wrapped, []))[1].append(tenant.name)
+            if wrapped.arn is not None:
+                found.wrapped.setdefault(wrapped.arn, (wrapped, []))[1].append(tenant.name)
 
 
 async def _refusals(config: Settings, found: _Found) -> list[str]:
