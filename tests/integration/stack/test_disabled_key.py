@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +17,7 @@ from tests.support.stack_clients import Reply, converse_body, converse_path
 
 from tenantry.adapters.keys.local_kms import LocalKms
 from tenantry.adapters.objects.durable_file import DurableFiles
+from tenantry.adapters.postgres.connections import Databases
 
 TEXT = "Apples are red and ripe in autumn."
 TTL_S = load_settings({}).key_cache_ttl_s
@@ -96,6 +97,20 @@ def place(
         url = f"s3://{aws.bucket('wrapped-keys')}/tenants"
         settings = {"kms": aws.kms_key(), "kms_endpoint_url": aws.url, "key_store_url": url}
         yield Place(settings, switch_aws)
+        # Their keys go with the bucket, and are not to be missed by whoever looks at the stack.
+        made = [name.split("/")[3] for name in objects_of(aws.client("s3"), "wrapped-keys")]
+        stack.in_databases(lambda databases: forget(databases, made))
+
+
+def objects_of(s3: Any, bucket: str) -> Sequence[str]:
+    """As `tenants/<account>/keys/<tenant>/1.json`."""
+    return [each["Key"] for each in s3.list_objects_v2(Bucket=bucket).get("Contents", ())]
+
+
+async def forget(databases: Databases, tenant_ids: Sequence[str]) -> None:
+    await databases.control.execute(
+        "DELETE FROM tenantry.tenant_key WHERE tenant_id = ANY ($1::text[])", tenant_ids
+    )
 
 
 def statuses(replies: dict[str, Reply]) -> set[int]:
@@ -111,8 +126,11 @@ def test_what_is_open_is_zeroed_though_nobody_asks(stack: Stack) -> None:
         partitions = knowledge.vectors._present
         both = partitions.open_bytes
         asyncio.run(kms.set_enabled(anna.tenant.account, f"own-{anna.tenant.id}", False))
-        clock.step(TTL_S)
-        gateway.call(knowledge.keys.renew())  # as the task does that the worker runs
+        try:
+            clock.step(TTL_S)
+            gateway.call(knowledge.keys.renew())  # as the task does that the worker runs
+        finally:
+            asyncio.run(kms.set_enabled(anna.tenant.account, f"own-{anna.tenant.id}", True))
         assert 0 < partitions.open_bytes < both
         assert "keys" in gateway.call(names_of_tasks())
 
