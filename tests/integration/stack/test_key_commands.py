@@ -66,8 +66,11 @@ def test_a_lost_key_is_told_where_all_are_moved(stack: Stack) -> None:
     file.unlink()
     try:
         done = tenantry(stack.home, "tenants", "rotate-key", "--all", "--rewrap", "--json")
+        shown = tenantry(stack.home, "tenants", "key", anna.name)
     finally:
         file.write_bytes(kept)
     states = {state["tenant"]: state for state in json.loads(done.stdout)}
     assert (done.returncode, states[bert.id]["problem"]) == (1, None)
     assert states[anna.id]["problem"] == LOST
+    assert (shown.returncode, "and used: version 1" in shown.stderr) == (1, True)
+    assert tenantry(stack.home, "tenants", "key", bert.name).returncode == 0

@@ -30,7 +30,9 @@ def key(tenant: str, json_output: bool) -> None:
 
     async def work(control: ControlPlane, keys: KeyRotation) -> KeyState:
         found = await control.get_tenant(tenant)
-        return KeyState(found, await keys.versions(home_of(found)))
+        versions, missing = await keys.versions(home_of(found)), await keys.missing(home_of(found))
+        lost = f"not in the key store, and used: version {', '.join(map(str, missing))}"
+        return KeyState(found, versions, problem=lost if missing else None)
 
     state = run_with_keys(work)
     if json_output:
@@ -38,6 +40,8 @@ def key(tenant: str, json_output: bool) -> None:
     else:
         rows = [tuple(row.values()) for row in _versions(state)]
         print_table(("version", "KMS key", "ARN"), rows)
+    if state.problem is not None:
+        raise click.ClickException(state.problem)
 
 
 @click.command(name="rotate-key")
