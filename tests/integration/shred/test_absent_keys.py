@@ -9,17 +9,13 @@ from pathlib import Path
 import pytest
 from tests.support.aws_server import AwsServer
 from tests.support.keys_in_aws import InAws
+from tests.support.lost_keys import folder
 from tests.support.postgres import Database
 from tests.support.shredding import BY, Ground, begun, on_ground
 
 from tenantry.adapters.postgres.noted_keys import PostgresKeyNotes
 from tenantry.application.shredding import Shredder, advance_shred, begin_shred
 from tenantry.domain.errors import Conflict
-from tenantry.domain.tenant import Principal
-
-
-def folder(at: Ground, who: Principal) -> Path:
-    return at.root / "accounts" / who.tenant.placement.account / "keys" / who.tenant_id
 
 
 def in_wrong_store(at: Ground, shredder: Shredder) -> Shredder:

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from tests.integration.shred.test_noted_keys import folder
 from tests.support.aws_server import KEYS, AwsServer
 from tests.support.keys_in_aws import POOL, InAws
+from tests.support.lost_keys import folder
 from tests.support.postgres import Database
 from tests.support.shredding import Ground, on_ground
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.integration.shred.test_noted_keys import folder, refused
+from tests.support.lost_keys import folder, refused
 from tests.support.postgres import Database
 from tests.support.shredding import Ground, begun, is_untouched, on_ground
 

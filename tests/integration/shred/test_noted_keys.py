@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from tests.support.knowledge_process import Doom, knowledge
+from tests.support.lost_keys import folder, refused
 from tests.support.postgres import Database
 from tests.support.shredding import Ground, begun, is_untouched, on_ground
 
@@ -17,24 +18,8 @@ from tenantry.adapters.sealed.sealer import TenantSealer
 from tenantry.application import retrieval
 from tenantry.application.knowledge import Knowledge
 from tenantry.application.shredding import advance_shred
-from tenantry.domain.errors import NotFound, TenantryError, Unavailable
-from tenantry.domain.tenant import Principal
+from tenantry.domain.errors import NotFound, Unavailable
 from tenantry.ports.keys import Purpose
-
-
-async def refused(at: Ground, who: Principal, accounts: Path | None = None) -> str:
-    """What a process that has just begun says of the tenant's key; '' where it is used."""
-    try:
-        keys = at.keys(accounts)
-        await keys.create(at.home(who))
-        await TenantSealer(keys).digest(at.home(who), Purpose.USER_HMAC, b"anna")
-    except TenantryError as refusal:
-        return refusal.message
-    return ""
-
-
-def folder(at: Ground, who: Principal) -> Path:
-    return at.root / "accounts" / who.tenant.placement.account / "keys" / who.tenant_id
 
 
 async def restarted(at: Ground) -> Knowledge:
