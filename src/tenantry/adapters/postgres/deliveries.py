@@ -54,7 +54,7 @@ class PostgresDeliveries(Pooled):
         return [_to_delivery(row) for row in await self._fetch("claim", sink, now, until, limit)]
 
     async def delivered(self, delivery: Delivery, now: datetime) -> bool:
-        return await self._change("end_delivery", *_key(delivery), "delivered", now, None)
+        return await self._end(delivery, "delivered", now, None)
 
     async def postpone(
         self, delivery: Delivery, next_at: datetime, error: str, since: datetime | None = None
@@ -62,7 +62,7 @@ class PostgresDeliveries(Pooled):
         return await self._change("postpone", *_key(delivery), next_at, error, since)
 
     async def bury(self, delivery: Delivery, now: datetime, error: str) -> bool:
-        return await self._change("end_delivery", *_key(delivery), "dead", now, error)
+        return await self._end(delivery, "dead", now, error)
 
     async def purge(self, before: datetime, limit: int, keep_dead: Sequence[str] = ()) -> int:
         return await self._execute("purge", before, limit, list(keep_dead))
@@ -110,6 +110,10 @@ class PostgresDeliveries(Pooled):
     async def stripe_links(self) -> list[StripeLink]:
         rows = await self._fetch("stripe_links")
         return [StripeLink(*row.values()) for row in rows]
+
+    async def _end(self, delivery: Delivery, state: str, now: datetime, error: str | None) -> bool:
+        ended = (*_key(delivery), state, now, error, delivery.superseded)
+        return await self._change("end_delivery", *ended)
 
     async def _change(self, name: str, *values: object) -> bool:
         return await self._execute(name, *values) > 0

@@ -16,6 +16,7 @@ CONNECT_TIMEOUT_S: Final = 5
 READ_TIMEOUT_S: Final = 15
 WORK_MAX_S: Final = 60.0  # of one attempt; what is not done then goes on with the next
 INVOICES_MAX: Final = 2_000  # of one customer that are looked through
+NEWEST: Final = 300  # that are looked at whenever they were made
 DRAFTS_MAX: Final = 5  # of one invoice of ours, within the day that Stripe keeps a key
 NUMBER: Final = "tenantry_invoice"  # names of our metadata
 KEY: Final = "tenantry_item"
@@ -74,17 +75,24 @@ class Session:
         return self._as_now(each.id for each in found)
 
     def listed(self, number: str, customer: str, since: datetime | None) -> list[Any]:
-        """The invoices of that number of a customer, made since then; this does not lag. Empty
-        where Stripe has no such customer, too.
+        """The invoices of that number of a customer, made since then or among its newest; this does
+        not lag. Empty where Stripe has no such customer, too.
+
+        `since` is of our clock, which may have been days ahead of Stripe's.
         """
-        params: dict[str, Any] = {"customer": customer, "limit": 100}
-        if since is not None:
-            params["created"] = {"gte": int(since.timestamp())}
+        params = {"customer": customer, "limit": 100}
+        until_s = 0.0 if since is None else since.timestamp()
+        found = []
         try:
-            there = list(self._all(lambda: self._v1.invoices.list(params), INVOICES_MAX))
+            there = self._all(lambda: self._v1.invoices.list(params), INVOICES_MAX)
+            for count, each in enumerate(there):  # the newest first
+                if count >= NEWEST and each.created < until_s:
+                    break
+                if metadata(each).get(NUMBER) == number:
+                    found.append(each.id)
         except Missing:
             return []
-        return self._as_now(each.id for each in there if metadata(each).get(NUMBER) == number)
+        return self._as_now(found)
 
     def _as_now(self, ids: Iterable[str]) -> list[Any]:
         return [each for key in ids if (each := self._retrieved(key)) is not None]

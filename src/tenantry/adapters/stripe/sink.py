@@ -21,7 +21,8 @@ from tenantry.adapters.stripe.whose import Wanted
 from tenantry.ports.delivery import Delivery, DeliveryFailed
 
 THREADS: Final = 8
-# An invoice is at Stripe after its notice was written, give or take what two clocks differ.
+# An invoice is at Stripe after its notice was written, give or take what two clocks differ; where
+# they differ by more, it is among the newest of its customer.
 CLOCKS_DIFFER: Final = timedelta(days=1)
 # Of what went to another customer Stripe's search alone tells, and lags: longest after an outage.
 # So long it is looked for from the last outage on, where nothing says for certain that it is there.

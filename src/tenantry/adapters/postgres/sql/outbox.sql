@@ -53,7 +53,7 @@ SELECT sink, tenant_id FROM waiting WHERE next_at <= $1 ORDER BY next_at LIMIT $
 -- Leases what is due at a sink ($1) until $3. The attempt counts from here, so that a notice whose
 -- delivery kills the worker runs out of attempts too. What Stripe is about to hear of, and for whom, is
 -- noted with it. `waits`: an invoice that is voided is still on its way to this sink, be it by an attempt
--- that was dismissed and may run still; `heard_of`: Stripe may have it; `pushed`: it has it, for all of it was delivered before the void was; `superseded`: this
+-- that was dismissed and may run still; `heard_of`: Stripe may have it; `pushed`: it has it, for all of it was delivered; `superseded`: this
 -- invoice has been voided since.
 WITH due AS (
   SELECT tenant_id, notice_id, sink FROM tenantry.delivery
@@ -84,7 +84,7 @@ SELECT l.tenant_id, l.notice_id, l.sink, l.attempts, l.since, l.lease, $2 AS lea
            AND od.sink = l.sink
            AND (od.state = 'pending' OR od.leased_until > $2)) AS waits,
        n.kind = 'invoice.voided' AND s.number IS NOT NULL AS heard_of,
-       n.kind = 'invoice.voided' AND coalesce(s.pushed_at < n.created_at, false) AS pushed,
+       n.kind = 'invoice.voided' AND s.pushed_at IS NOT NULL AS pushed,
        n.kind = 'invoice.finalised' AND (v.status IS NOT DISTINCT FROM 'void' OR EXISTS (
          SELECT FROM tenantry.notice o
          WHERE o.tenant_id = n.tenant_id AND o.kind = 'invoice.voided'
@@ -99,7 +99,8 @@ LEFT JOIN tenantry.invoice v ON l.sink = 'stripe' AND v.tenant_id = n.tenant_id
   AND n.kind IN ('invoice.finalised', 'invoice.voided') AND v.number = n.body ->> 'number';
 
 -- name: end_delivery
--- An invoice that Stripe took stays known as pushed; one without lines is not made there.
+-- An invoice that Stripe took stays known as pushed; one without lines is not made there, nor is one
+-- that was void already ($8).
 WITH ended AS (
   UPDATE tenantry.delivery
   SET state = $5, ended_at = $6, last_error = left($7, 500), leased_until = NULL
@@ -109,7 +110,7 @@ WITH ended AS (
   UPDATE tenantry.stripe_invoice s SET pushed_at = e.ended_at
   FROM ended e JOIN tenantry.notice n USING (tenant_id, notice_id)
   WHERE e.sink = 'stripe' AND e.state = 'delivered' AND n.kind = 'invoice.finalised'
-    AND n.body -> 'lines' <> '[]' AND s.tenant_id = n.tenant_id
+    AND n.body -> 'lines' <> '[]' AND NOT $8 AND s.tenant_id = n.tenant_id
     AND s.number = n.body ->> 'number' AND s.pushed_at IS NULL
 )
 SELECT FROM ended;
