@@ -110,3 +110,18 @@ def test_a_void_whose_draft_is_deleted_meanwhile_has_nothing_left_to_do(
         assert shop.stand_in.invoices == {}
 
     in_shop(database, body)
+
+
+def test_a_customer_that_was_deleted_is_not_told_as_a_draft(database: Database) -> None:
+    async def body(shop: Shop) -> None:
+        worker = shop.worker()
+        shop.stand_in.break_post(0, "cut")
+        await shop.finalise(invoice())
+        await run_rounds(worker)
+        shop.stand_in.customers.remove("cus_anna")
+        shop.pass_by(minutes=5)
+        await run_rounds(worker)
+        told = "Stripe refused: 400 resource_missing No such customer: 'cus_anna'"
+        assert await shop.state() == ("dead", told)
+
+    in_shop(database, body)

@@ -95,10 +95,10 @@ class Session:
         return self._as_now(found)
 
     def _as_now(self, ids: Iterable[str]) -> list[Any]:
-        return [each for key in ids if (each := self._retrieved(key)) is not None]
+        return [each for key in ids if (each := self.now_of(key)) is not None]
 
-    def _retrieved(self, invoice_id: str) -> Any | None:
-        """As it is now; None where it is deleted, which the search may not know yet."""
+    def now_of(self, invoice_id: str) -> Any | None:
+        """An invoice as it is now; None where it is deleted, which the search may not know yet."""
         try:
             invoice = self._call(lambda: self._v1.invoices.retrieve(invoice_id))
         except Missing:
@@ -133,7 +133,7 @@ class Session:
         }
         for key in ("invoice", *(f"invoice/{count}" for count in range(2, DRAFTS_MAX + 1))):
             made = self._make(self._v1.invoices.create, params, f"{invoice.number}/{key}")
-            draft = self._retrieved(made.id)
+            draft = self.now_of(made.id)
             if draft is not None:
                 return draft
         raise DeliveryFailed(f"{DRAFTS_MAX} drafts were deleted at Stripe within a day")

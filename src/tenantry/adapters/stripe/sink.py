@@ -90,6 +90,8 @@ def push(session: Session, delivery: Delivery, terms: Terms) -> None:
             session.change_draft(remote.id, changes)
         _finish(session, remote.id, customer, invoice)
     except Missing:
+        if session.now_of(remote.id) is not None:
+            raise  # something else is, such as the customer
         told = f"the draft {remote.id} was deleted at Stripe meanwhile: the next attempt makes one"
         raise DeliveryFailed(told) from None
 
