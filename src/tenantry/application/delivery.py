@@ -101,15 +101,15 @@ class Deliverer:
     async def deliver(self) -> None:
         """Starts the lanes that have something to do; waits for none of them."""
         await self.route()
-        now = self._clock.now()
-        self._turns.forget(now)
-        for due in await self._deliveries.due(now, DUE_MAX):
+        found = await self._deliveries.due(self._clock.now(), DUE_MAX)
+        now_s = self._clock.monotonic()
+        for due in self._turns.in_order(found, now_s):
             sink = due.sink
             if sink in self._lanes:
                 continue
             if self._outside.sink(sink) is None:
                 continue  # was set up once; its deliveries wait until it is again
-            if _is_tenants(sink) and not self._turns.take(sink, due.tenant_id, now):
+            if _is_tenants(sink) and not self._turns.take(sink, due.tenant_id, now_s):
                 continue
             lane = asyncio.create_task(self._lane(sink), name=f"deliver to {sink}")
             self._lanes[sink] = lane
@@ -173,7 +173,7 @@ class Deliverer:
 
     def _ended(self, sink: str, _: asyncio.Task[None]) -> None:
         del self._lanes[sink]
-        self._turns.give_back(sink)
+        self._turns.give_back(sink, self._clock.monotonic())
 
     async def _lane(self, sink: str) -> None:
         try:
@@ -189,8 +189,8 @@ class Deliverer:
                     if isinstance(fault, BaseException):
                         raise fault
                 if _is_tenants(sink):
-                    now, lasted_s = self._clock.now(), self._clock.monotonic() - began_s
-                    if not self._turns.go_on(sink, now, took=any(ended), lasted_s=lasted_s):
+                    now_s, took = self._clock.monotonic(), any(ended)
+                    if not self._turns.go_on(sink, now_s, took=took, lasted_s=now_s - began_s):
                         return
                 if len(batch) < BATCH_MAX:
                     return
