@@ -29,11 +29,9 @@ async def outside_of(
     endpoints = PostgresEndpoints(
         databases.control, seal=key.seal, open_sealed=key.open, clock=clock
     )
-    tenants = TenantEndpoints(endpoints, clock, ca_pem=ca_pem)
-    sinks: dict[str, Sink] = {"endpoint": tenants}
+    sinks: dict[str, Sink] = {"endpoint": TenantEndpoints(endpoints, clock, ca_pem=ca_pem)}
     routes = []
     async with contextlib.AsyncExitStack() as held:
-        held.callback(tenants.close)
         if config.webhook_url is not None:
             pair = (config.webhook_secret, config.webhook_secret_previous)
             secrets = [each for each in pair if each is not None]

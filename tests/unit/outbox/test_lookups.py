@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from datetime import datetime
@@ -91,7 +93,6 @@ def test_one_tenants_slow_name_servers_hold_up_nobody_else(servers: NameServers)
         }
         assert len(servers.asked) == 1 + lookups.TENANT_LOOKUPS_MAX
         assert await failure(sink, ANNA, "h9.quick.test") == told
-        sink.close()
 
     asyncio.run(body())
 
@@ -113,7 +114,6 @@ def test_a_name_that_was_not_answered_rests_and_that_is_told(
         assert await failure(sink, ANNA, "a.slow.test") == "the host's address is not a public one"
         told = await failure(sink, ANNA, "a.mute.test")
         assert told == "the host's name servers gave no answer"
-        sink.close()
 
     asyncio.run(body())
 
@@ -126,6 +126,27 @@ def test_notices_to_one_host_ask_for_it_once(servers: NameServers) -> None:
         servers.freed.set()
         assert {await one for one in each} == {"the host's address is not a public one"}
         assert servers.asked == ["a.slow.test"]
-        sink.close()
 
     asyncio.run(body())
+
+
+ENDS = """
+import asyncio, threading
+from tenantry.adapters.clock import SystemClock
+from tenantry.adapters.webhook.lookups import Lookups
+
+async def body():
+    asked, never = threading.Event(), threading.Event()
+    lookups = Lookups(SystemClock(), lambda *_: asked.set() or never.wait())
+    asyncio.create_task(lookups.addresses("tnt_anna", "a.slow.test", 443))
+    await asyncio.to_thread(asked.wait)
+
+asyncio.run(body())
+print("ended")
+"""
+
+
+def test_a_process_waits_at_its_end_for_no_name_servers() -> None:
+    command = [sys.executable, "-P", "-c", ENDS]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert (done.stdout, done.stderr, done.returncode) == ("ended\n", "", 0)

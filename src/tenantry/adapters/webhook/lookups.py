@@ -1,15 +1,17 @@
 """Addresses of names that tenants choose, whose name servers may never answer.
 
 The system's resolver cannot be broken off: a lookup that is given up keeps its thread until that
-ends by itself. So lookups have threads of their own, and each tenant few of them.
+ends by itself. So lookups have threads of their own, and each tenant few of them. A process that
+ends waits for none.
 """
 
 from __future__ import annotations
 
 import asyncio
 import socket
+import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future
 from typing import Final
 
 from tenantry.domain.backoff import REST
@@ -31,7 +33,6 @@ class Lookups:
     def __init__(self, clock: Clock, resolve: Resolve) -> None:
         self._clock = clock
         self._resolve = resolve
-        self._threads = ThreadPoolExecutor(LOOKUPS_MAX, thread_name_prefix="lookups")
         self._under_way: dict[_Name, asyncio.Future[Sequence[str]]] = {}
         self._silent: dict[_Name, float] = {}  # until when they are not asked for again
 
@@ -50,9 +51,6 @@ class Lookups:
             self._silent[name] = self._clock.monotonic() + REST.total_seconds()
         raise DeliveryFailed(f"the host's name servers did not answer within {LOOKUP_MAX_S:.0f} s")
 
-    def close(self) -> None:
-        self._threads.shutdown(wait=False, cancel_futures=True)
-
     def _begun(self, name: _Name) -> asyncio.Future[Sequence[str]]:
         tenant_id, host, port = name
         own = sum(each[0] == tenant_id for each in self._under_way)
@@ -61,9 +59,17 @@ class Lookups:
             raise DeliveryFailed(
                 f"the host's name was not looked up: earlier lookups {whose}have not ended"
             )
-        loop = asyncio.get_running_loop()
-        lookup = loop.run_in_executor(self._threads, self._resolve, host, port)
-        self._under_way[name] = lookup
+        answer = Future[Sequence[str]]()
+        answer.set_running_or_notify_cancel()  # from now on nobody cancels it
+
+        def look_up() -> None:
+            try:
+                answer.set_result(self._resolve(host, port))
+            except BaseException as failure:
+                answer.set_exception(failure)
+
+        threading.Thread(target=look_up, name="lookup", daemon=True).start()
+        lookup = self._under_way[name] = asyncio.wrap_future(answer)
 
         def ended(_: object) -> None:
             del self._under_way[name]

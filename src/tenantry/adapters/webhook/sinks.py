@@ -76,9 +76,6 @@ class TenantEndpoints:
         finally:
             await client.close()
 
-    def close(self) -> None:
-        self._lookups.close()
-
     async def _checked(self, tenant_id: TenantId, url: str) -> tuple[str, str, int]:
         """Name, address and port. One address that is not allowed condemns them all: whoever owns
         the name could have it asked again until the other one comes.
