@@ -42,3 +42,10 @@ async def make_held(counters: Counters) -> Services:
 
     fixed.opening = asyncio.create_task(open_when_told())  # type: ignore[attr-defined]
     return fixed.services(counters)
+
+
+async def make_unless(counters: Counters) -> Services:
+    """Never ends where there is the file that the environment names."""
+    if Path(os.environ["HANGS"]).exists():  # noqa: ASYNC240
+        await asyncio.Event().wait()
+    return FixedServices().services(counters)

@@ -110,6 +110,16 @@ class _Fleet:
         theirs.close()
         self.workers[number] = _Worker(process, ours, time.monotonic() + START_S)
 
+    def try_spawn(self, number: int) -> bool:
+        """False where no process can be started now: the others serve on."""
+        try:
+            self.spawn(number)
+        except OSError as error:
+            told = "tenantry-worker-%d could not be started, and will be again: %s"
+            _log.error(told, number, error)
+            return False
+        return True
+
     def look_at_tls(self) -> None:
         if self.tls.look():
             for worker in self.workers.values():
@@ -230,8 +240,21 @@ def _watch(
             announced = True
             if on_ready is not None:
                 on_ready(_addresses(fleet))
-        if announced:
+        if announced and not signals.asked:
+            _replace(fleet)
             _advance_roll(fleet, rolls())
+
+
+def _replace(fleet: _Fleet) -> None:
+    """Starts anew who died, and ends who does not come to serve."""
+    now = time.monotonic()
+    for number, worker in list(fleet.workers.items()):
+        if worker.pipe.closed:
+            time.sleep(RESTART_PAUSE_S)
+            fleet.try_spawn(number)
+        elif not worker.ready and now > worker.started_by and worker.process.exitcode is None:
+            _log.error("%s did not start in time and was killed", worker.process.name)
+            worker.process.kill()
 
 
 def _advance_roll(fleet: _Fleet, pids: Collection[int]) -> None:
@@ -241,15 +264,11 @@ def _advance_roll(fleet: _Fleet, pids: Collection[int]) -> None:
         for number, worker in fleet.workers.items():
             if worker.ready and worker.process.pid in pids:
                 spare = next(n for n in range(len(fleet.workers) + 1) if n not in fleet.workers)
-                fleet.roll = _Roll(number, spare)
-                fleet.spawn(spare)
+                if fleet.try_spawn(spare):
+                    fleet.roll = _Roll(number, spare)
                 return
     elif roll.leaving is None:
-        successor = fleet.workers[roll.successor]
-        if not successor.ready and time.monotonic() > successor.started_by:
-            _log.error("%s did not start in time and was killed", successor.process.name)
-            successor.process.kill()  # and is replaced
-        elif successor.ready:
+        if fleet.workers[roll.successor].ready:
             roll.leaving = fleet.workers.pop(roll.old)
             settings = fleet.settings
             grace_s = 2 * (settings.roll_drain_s + settings.drain_s) + END_SLACK_S
@@ -278,6 +297,7 @@ def _heard(fleet: _Fleet, number: int, announced: bool) -> None:
         worker.ready = True
         return
     worker.pipe.close()
+    worker.ready = False
     worker.process.join(END_SLACK_S)
     message = message or ended(worker.process)
     if not announced:
@@ -289,8 +309,6 @@ def _heard(fleet: _Fleet, number: int, announced: bool) -> None:
         fleet.roll = None
         return
     _log.error("%s; it is replaced", message)
-    time.sleep(RESTART_PAUSE_S)
-    fleet.spawn(number)
 
 
 def ended(process: BaseProcess) -> str:

@@ -1,0 +1,56 @@
+"""Workers that cannot be replaced at once, or whose successors never come to serve."""
+
+import os
+import resource
+import signal
+import urllib.request
+from pathlib import Path
+
+import pytest
+from tests.support.http_make import make_unless
+from tests.support.http_running import children, get, running, settings_in
+from tests.support.http_supervisors import supervised
+from tests.support.waiting import eventually
+
+from tenantry.entrypoints.http import supervisor as supervising
+
+NO_MORE = 3  # files: those that a process begins with
+
+
+def test_a_service_outlives_a_moment_in_which_no_process_can_be_started(tmp_path: Path) -> None:
+    with supervised(tmp_path) as supervisor:
+        assert supervisor.stdout is not None and supervisor.stderr is not None
+        admin_url = supervisor.stdout.readline().split()[0]
+        before = resource.prlimit(supervisor.pid, resource.RLIMIT_NOFILE)
+        resource.prlimit(supervisor.pid, resource.RLIMIT_NOFILE, (NO_MORE, before[1]))
+        (worker,) = children(supervisor.pid)
+        os.kill(worker, signal.SIGKILL)
+        assert "it is replaced" in supervisor.stderr.readline()
+        told = supervisor.stderr.readline()
+        while "the TLS certificate was not looked after" in told:
+            told = supervisor.stderr.readline()
+        assert "tenantry-worker-0 could not be started, and will be again: [Errno 24]" in told
+        resource.prlimit(supervisor.pid, resource.RLIMIT_NOFILE, before)
+        with urllib.request.urlopen(f"{admin_url}/healthz", timeout=60) as answer:
+            assert answer.status == 200
+        supervisor.terminate()
+        supervisor.communicate(timeout=60)
+        assert supervisor.returncode == 0
+
+
+def test_a_successor_that_never_serves_is_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    hangs = tmp_path / "hangs"
+    monkeypatch.setenv("HANGS", str(hangs))
+    before = children()
+    with running(settings_in(tmp_path), make_unless) as addresses:
+        (worker,) = children() - before
+        hangs.touch()
+        monkeypatch.setattr(supervising, "START_S", 0.1)
+        os.kill(worker, signal.SIGKILL)
+        told = "tenantry-worker-0 did not start in time and was killed"
+        eventually(lambda: told in caplog.messages)
+        hangs.unlink()
+        monkeypatch.setattr(supervising, "START_S", 60.0)
+        assert "ok" in get(f"{addresses.admin_url}/healthz")
