@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import signal
+import subprocess
+import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -78,3 +80,31 @@ def test_one_that_keeps_ending_is_replaced_ever_later(
     process._watch()
     assert pauses_s == [1, 2, 4, 8, 16, 32, 60, 60, 1, 2]
     assert "the background worker ended with status 3; it is replaced" in caplog.messages
+
+
+def test_one_that_cannot_be_started_now_is_started_later(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failures = [OSError(12, "Cannot allocate memory"), OSError(24, "Too many open files")]
+    again = threading.Event()
+
+    class Ended:
+        def wait(self) -> int:
+            return -signal.SIGKILL
+
+    def start(*_: object, **__: object) -> Ended:
+        if failures:
+            raise failures.pop(0)
+        again.set()
+        process._stop.set()
+        return Ended()
+
+    process = BackgroundProcess(lambda: [])
+    process._process = Ended()  # type: ignore[assignment]
+    monkeypatch.setattr(background_process, "RESTART_PAUSE_S", 0.001)
+    monkeypatch.setattr(subprocess, "Popen", start)
+    process._watch()
+    assert again.is_set()
+    assert "the background worker could not be started: [Errno 24] Too many open files" in (
+        caplog.messages
+    )

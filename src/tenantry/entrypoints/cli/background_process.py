@@ -99,4 +99,7 @@ class BackgroundProcess:
                 return
             _log.error("the background worker ended with status %d; it is replaced", status)
             pause_s = min(2 * pause_s, RESTART_PAUSE_MAX_S)
-            process = self._start()
+            try:
+                process = self._start()
+            except OSError as error:  # no memory, no file: it is tried again
+                _log.error("the background worker could not be started: %s", error)
