@@ -24,6 +24,7 @@ from tenantry.adapters.bedrock.troubles import (
     trouble_of_clock,
     trouble_of_stream,
 )
+from tenantry.domain.denial import Denial, denial_of
 from tenantry.domain.model_ids import upstream_path
 from tenantry.ports.clock import Clock
 from tenantry.ports.model import (
@@ -39,7 +40,6 @@ from tenantry.ports.model import (
 REPLY_BYTES_MAX: Final = 32 * 1024 * 1024  # the service's own bound on bodies is 25,000,000
 STREAM_BYTES_MAX: Final = 256 * 1024 * 1024
 ERROR_BYTES_MAX: Final = 64 * 1024
-_DENIED: Final = 403
 _log = logging.getLogger(__name__)
 
 
@@ -84,9 +84,9 @@ class BedrockModel:
         """A plain attempt that is neither counted nor told of."""
         try:
             exchange = await self._open(attempt)
+            if isinstance(exchange, Failure):
+                return exchange
             try:
-                if not 200 <= exchange.status < 300:
-                    return await _failure(exchange)
                 body = await exchange.read_all(REPLY_BYTES_MAX)
             finally:
                 exchange.close()
@@ -111,10 +111,10 @@ class BedrockModel:
             exchange = await self._open(attempt)
         except ExchangeFailed as error:
             return self._failed(attempt, _failed_exchange(error))
+        if isinstance(exchange, Failure):
+            return self._failed(attempt, exchange)
         ours = False
         try:
-            if not 200 <= exchange.status < 300:
-                return self._failed(attempt, await _failure(exchange))
             if not is_event_stream(exchange.headers):
                 message = "the answer is not an event stream"
                 failure = Failure(FailureKind.RUBBISH, True, message, exchange.status)
@@ -129,21 +129,22 @@ class BedrockModel:
         """End all connections."""
         self._connections.close()
 
-    async def _open(self, attempt: Attempt) -> Exchange:
-        exchange, host, signed_at = await self._send(attempt)
-        if exchange.status != _DENIED:
-            return exchange
-        ahead = self._time.learn(host, signed_at, exchange.headers)
+    async def _open(self, attempt: Attempt) -> Exchange | Failure:
+        """An answer of 2xx whose headers are there, or what another one tells. Raises
+        ExchangeFailed."""
+        answer, host, signed_at = await self._send(attempt)
+        if isinstance(answer, Exchange) or not _is_of_clocks(answer):
+            return answer
+        ahead = self._time.learn(host, signed_at, answer.headers)
         if ahead is None:
-            return exchange
-        exchange.close()
+            return answer
         self._warn(attempt, trouble_of_clock(ahead))
         self._skewed()
-        exchange, _, _ = await self._send(attempt)
-        return exchange
+        answer, _, _ = await self._send(attempt)
+        return answer
 
-    async def _send(self, attempt: Attempt) -> tuple[Exchange, str, datetime]:
-        """The exchange, its host, and the time that was signed."""
+    async def _send(self, attempt: Attempt) -> tuple[Exchange | Failure, str, datetime]:
+        """As `_open`; its host, and the time that was signed."""
         upstream = attempt.upstream
         try:
             credentials = await self._credentials.credentials(upstream.credentials_ref)
@@ -165,7 +166,8 @@ class BedrockModel:
             raise ExchangeFailed(FailureKind.MISPLACED, False, str(error)) from error
         except ValueError as error:
             raise ExchangeFailed(FailureKind.UNSENDABLE, False, str(error)) from error
-        return await open_exchange(endpoint, path, headers, attempt), endpoint.host, signed_at
+        exchange = await open_exchange(endpoint, path, headers, attempt)
+        return await _answer(exchange), endpoint.host, signed_at
 
     def _failed(self, attempt: Attempt, failure: Failure) -> Failure:
         self._count(outcome_of(failure))
@@ -188,10 +190,18 @@ def _failed_exchange(error: ExchangeFailed) -> Failure:
     return Failure(error.kind, error.maybe_billed, error.message)
 
 
-async def _failure(exchange: Exchange) -> Failure:
+def _is_of_clocks(failure: Failure) -> bool:
+    return denial_of(failure.status, failure.error_type, failure.message) is Denial.CLOCK
+
+
+async def _answer(exchange: Exchange) -> Exchange | Failure:
     """The failure that an answer other than 2xx tells; its status counts even without a body."""
+    if 200 <= exchange.status < 300:
+        return exchange
     try:
         body = await exchange.read_all(ERROR_BYTES_MAX)
     except ExchangeFailed:
         body = b""
+    finally:
+        exchange.close()
     return to_failure(exchange.status, exchange.headers, body)

@@ -30,23 +30,25 @@ class SigningTime:
         return self._clock.now() + self._corrections.get(host, _NONE)
 
     def learn(self, host: str, signed_at: datetime, headers: Mapping[str, str]) -> timedelta | None:
-        """From a refusal: how far the host's clock is ahead of ours, where what was signed is so
-        far from it that signing again by it is worth it; else None. `headers`: lower case."""
+        """From a refusal of the time that was signed: how far the host's clock is ahead of ours,
+        where what was signed is so far from it that signing again by it is worth it; else None.
+        A correction with which the host refuses too is given up: its `Date` is not its clock, as
+        behind a proxy. `headers`: lower case."""
+        self._corrections.pop(host, None)
         there = _date(headers)
         if there is None or abs(there - signed_at) < OFF_MIN:
             return None
         ahead = there - self._clock.now()
         if abs(ahead) > CORRECTION_MAX:
             return None
-        if abs(ahead) < OFF_MIN:
-            self._corrections.pop(host, None)
-        else:
+        if abs(ahead) >= OFF_MIN:
             self._corrections[host] = ahead
         return ahead
 
 
 def _date(headers: Mapping[str, str]) -> datetime | None:
     try:
-        return parsedate_to_datetime(headers.get("date", "")).astimezone(UTC)
+        date = parsedate_to_datetime(headers.get("date", ""))
+        return (date if date.tzinfo else date.replace(tzinfo=UTC)).astimezone(UTC)
     except (ValueError, OverflowError):
         return None
