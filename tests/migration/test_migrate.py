@@ -8,7 +8,13 @@ import asyncpg
 import pytest
 from tests.support.postgres import Database
 
-from tenantry.adapters.postgres.errors import MigrationBroken, MigrationEdited, SchemaNewer
+from tenantry.adapters.postgres import migrate as migrate_module
+from tenantry.adapters.postgres.errors import (
+    MigrationBroken,
+    MigrationEdited,
+    MigrationFailed,
+    SchemaNewer,
+)
 from tenantry.adapters.postgres.migrate import MIGRATIONS_DIR, load_migrations, migrate
 
 
@@ -54,10 +60,31 @@ def test_several_starts_race_and_one_applies(database: Database, tmp_path: Path)
 def test_a_failing_migration_leaves_nothing_behind(database: Database, tmp_path: Path) -> None:
     folder = _copy_of_migrations(tmp_path)
     _add(folder, "half", "CREATE TABLE tenantry.half (x integer); SELECT 1 / 0")
-    with pytest.raises(asyncpg.DivisionByZeroError):
+    with pytest.raises(MigrationFailed, match=r"\d{4}_half was refused .*: division by zero$"):
         asyncio.run(migrate(database.dsn("migrator"), folder=folder))
     dsn = database.dsn("superuser")
     assert asyncio.run(_value(dsn, "SELECT to_regclass('tenantry.half')")) is None
+    assert asyncio.run(migrate(database.dsn("migrator"))) == []
+
+
+def test_a_migration_that_waits_for_a_table_in_vain_says_so(
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(migrate_module, "LOCK_TIMEOUT_MS", 1)
+    folder = _copy_of_migrations(tmp_path)
+    _add(folder, "held", "ALTER TABLE tenantry.plan ADD COLUMN held integer")
+
+    async def under_a_reader() -> None:
+        reader = await asyncpg.connect(database.dsn("superuser"))
+        try:
+            async with reader.transaction():
+                await reader.fetch("SELECT FROM tenantry.plan")
+                await migrate(database.dsn("migrator"), folder=folder)
+        finally:
+            await reader.close()
+
+    with pytest.raises(MigrationFailed, match=r"\d{4}_held .* another session"):
+        asyncio.run(under_a_reader())
     assert asyncio.run(migrate(database.dsn("migrator"))) == []
 
 

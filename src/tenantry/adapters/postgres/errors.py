@@ -6,7 +6,7 @@ DatabaseError
 │   ├── ClusterNotRunning   ├── ClusterFailed     └── ClusterDiskFull
 ├── MigrationError
 │   ├── MigrationEdited     ├── SchemaNewer       ├── MigrationBroken
-│   └── MigrationsMissing   └── StillServing
+│   ├── MigrationsMissing   ├── StillServing      └── MigrationFailed
 ├── NotDurable             ├── RolesTaken             ├── LoginRefused
 ├── ServerTooOld           ├── EncodingUnfit          ├── PoolerBetween
 ├── PgvectorMissing        ├── RoleTooStrong          ├── WrongServer
@@ -63,6 +63,10 @@ class MigrationsMissing(MigrationError):
 
 class StillServing(MigrationError):
     """Processes of an older version still serve over the schema that is to be migrated."""
+
+
+class MigrationFailed(MigrationError):
+    """The server refused a migration."""
 
 
 class SchemaNewer(MigrationError):

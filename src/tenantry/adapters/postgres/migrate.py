@@ -18,6 +18,7 @@ from tenantry.adapters.postgres.dial import connect, prove
 from tenantry.adapters.postgres.errors import (
     MigrationBroken,
     MigrationEdited,
+    MigrationFailed,
     MigrationsMissing,
     SchemaNewer,
 )
@@ -34,6 +35,10 @@ SELECT EXISTS (SELECT FROM pg_catalog.pg_namespace WHERE nspname = 'tenantry')
    AND 2 = (SELECT count(*) FROM pg_catalog.pg_roles
             WHERE rolname IN ('tenantry_owner', 'tenantry_control'))"""
 _HAS_LEDGER = "SELECT to_regclass('tenantry.charge_entry') IS NOT NULL"
+_HELD = (
+    ". A transaction of another session, as of pg_dump or psql, holds what it changes: end that one"
+    " and migrate again"
+)
 _FILE_NAME = re.compile(r"(\d{4})_([a-z0-9_]+)\.sql")
 
 
@@ -70,8 +75,8 @@ async def migrate(dsn: str, *, folder: Path = MIGRATIONS_DIR) -> list[int]:
 
     The ledger's next months get their partitions with it.
 
-    Raises MigrationEdited or SchemaNewer before anything is applied. Where a migration fails,
-    those before it stay applied and it leaves nothing behind.
+    Raises MigrationEdited or SchemaNewer before anything is applied; MigrationFailed where a
+    migration fails: those before it stay applied and it leaves nothing behind.
     """
     migrations = load_migrations(folder)
     connection = await connect(
@@ -89,7 +94,7 @@ async def migrate(dsn: str, *, folder: Path = MIGRATIONS_DIR) -> list[int]:
         applied = await check_schema(connection, migrations)
         missing = migrations[applied:]
         for migration in missing:
-            await _apply(connection, migration)
+            await _applied_whole(connection, migration)
         if await connection.fetchval(_HAS_LEDGER):
             await ensure_partitions(connection)
         return [migration.number for migration in missing]
@@ -159,6 +164,22 @@ async def check_schema(connection: Any, migrations: Sequence[Migration]) -> int:
                 "that made it, or start over (docs/how-to/run-in-production.md)."
             )
     return len(rows)
+
+
+async def _applied_whole(connection: Any, migration: Migration) -> None:
+    """A connection that is lost is an outage as anywhere; any other refusal names the file."""
+    try:
+        await _apply(connection, migration)
+    except asyncpg.PostgresError as refused:
+        if connection.is_closed():
+            raise
+        why = str(refused).partition("\n")[0]
+        if isinstance(refused, asyncpg.LockNotAvailableError):
+            why += _HELD
+        raise MigrationFailed(
+            f"Migration {migration.number:04d}_{migration.name} was refused and has left nothing;"
+            f" those before it are applied: {why}"
+        ) from refused
 
 
 async def _apply(connection: Any, migration: Migration) -> None:
