@@ -1,6 +1,8 @@
 """What the log holds of a refused request: what the system said, kinds and places, no word that
 could be a tenant's."""
 
+import asyncio
+
 import asyncpg
 import pytest
 
@@ -24,14 +26,18 @@ def test_an_outage_names_its_cause_and_no_place() -> None:
     """Beside its words, by which lines fold: one outage has many reasons, met at many places."""
     outage = Unavailable("The disk is away.")
     assert reason_of(outage) == ""
-    assert reason_of(_caused(TimeoutError("said of a tenant"), outage)) == "TimeoutError"
+    late = TimeoutError("said of a tenant")
+    assert reason_of(_caused(late, outage)) == "no answer in time"
+    late.__cause__ = asyncio.CancelledError("as asyncio makes it")
+    assert reason_of(_caused(late, outage)) == "no answer in time"
+    assert reason_of(_caused(Unavailable("It takes no writes."), outage)) == "It takes no writes"
     cut = asyncpg.InternalClientError("cannot switch to state 12")
     assert reason_of(_caused(cut, outage)) == "the connection was cut"
 
 
 def test_a_fault_names_its_cause_and_its_place() -> None:
     said = where_of(_refusal(TimeoutError("said of a tenant"), KeyError("said of")))
-    assert said.startswith("KeyError by TimeoutError at ")
+    assert said.startswith("no answer in time; KeyError by TimeoutError at ")
     assert __file__ in said
     assert "said of" not in said
 

@@ -29,6 +29,7 @@ _LOST = ("connection is closed", "released back to the pool")
 
 # What asyncpg says of a connection that was cut at work is of its own states.
 CUT = "the connection was cut"
+LATE = "no answer in time"
 
 
 def is_cut(failure: BaseException) -> bool:
@@ -73,4 +74,4 @@ def why(failure: BaseException) -> str:
         return CUT
     if said := "; ".join(line.strip() for line in str(failure).splitlines() if line.strip()):
         return said
-    return "no answer in time" if isinstance(failure, TimeoutError) else type(failure).__name__
+    return LATE if isinstance(failure, TimeoutError) else type(failure).__name__

@@ -11,7 +11,7 @@ from typing import Final
 from uuid import UUID
 
 from tenantry.adapters.postgres.errors import DatabaseError
-from tenantry.adapters.postgres.outages import CUT, is_cut
+from tenantry.adapters.postgres.outages import CUT, LATE, is_cut
 from tenantry.domain.errors import Unavailable
 from tenantry.domain.tenant import Principal
 
@@ -50,13 +50,15 @@ def reason_of(error: Unavailable) -> str:
         return ""
     if is_cut(found):
         return CUT
+    if isinstance(found, Unavailable):  # its words are ours
+        return found.message.rstrip(".")
     return _of_the_system(found) or type(found).__name__
 
 
 def _under(error: BaseException) -> BaseException:
-    """What all was made of."""
+    """What all was made of; of a time-out itself, which is made of a cancellation of ours."""
     for _ in range(_CAUSES_MAX):
-        if error.__cause__ is None:
+        if error.__cause__ is None or isinstance(error, TimeoutError):
             break
         error = error.__cause__
     return error
@@ -64,6 +66,8 @@ def _under(error: BaseException) -> BaseException:
 
 def _of_the_system(error: BaseException) -> str:
     """What the system or the database's server said of itself."""
+    if isinstance(error, TimeoutError) and not error.strerror:
+        return LATE
     if isinstance(error, OSError):
         return error.strerror or ""
     if isinstance(error, DatabaseError):  # refused by us, or at the login
