@@ -36,8 +36,7 @@ def told(failure: BaseException) -> str | None:
     """One line that says what went wrong; None where it is a fault of ours."""
     match failure:
         case Unavailable() if failure.__cause__ is not None:
-            line = f"{_line(failure.message).rstrip('.')}: {why(failure)}"
-            return f"{line} ({_PASSWORDS})" if _OURS in line else line
+            return f"{_line(failure.message).rstrip('.')}: {reason(failure)}"
         case TenantryError():
             return _line(failure.message)
         case PyreqwestError():
@@ -52,6 +51,14 @@ def told(failure: BaseException) -> str | None:
             return _line(str(failure)) or type(failure).__name__
         case _:
             return None
+
+
+def reason(outage: Unavailable) -> str:
+    """What lies under it, and what an operator can do; "" where it has no cause."""
+    if outage.__cause__ is None:
+        return ""
+    line = why(outage)
+    return f"{line} ({_PASSWORDS})" if _OURS in line else line
 
 
 def fault(failure: BaseException) -> str:

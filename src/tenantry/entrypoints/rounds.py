@@ -12,7 +12,7 @@ import logging
 from collections.abc import Sequence
 
 from tenantry.application.round import Round
-from tenantry.bootstrap.failures import told
+from tenantry.bootstrap.failures import reason
 from tenantry.domain.errors import Unavailable
 
 RETRY_S = 30.0  # the pause after an outage, where a round's own is longer
@@ -33,7 +33,7 @@ async def _repeat(each: Round, stop: asyncio.Event) -> None:
             await each.work()
         except Unavailable as outage:
             pause_s = min(pause_s, RETRY_S)
-            _log.warning("the round %s has to wait: %s", each.name, told(outage))
+            _tell(each.name, outage)
         except Exception:
             # A fault of ours in one round must end neither the later ones nor the other rounds.
             _log.exception("a round of background work failed: %s", each.name)
@@ -42,3 +42,10 @@ async def _repeat(each: Round, stop: asyncio.Event) -> None:
                 await stop.wait()
         except TimeoutError:
             continue
+
+
+def _tell(name: str, outage: Unavailable) -> None:
+    """One outage is one line, whichever rounds meet it and whatever the system says of it then."""
+    about = "; ".join(filter(None, (reason(outage), f"round {name}")))
+    said = outage.message.rstrip(".")
+    _log.warning("background work has to wait: %s", said, extra={"about": about})

@@ -32,3 +32,34 @@ def test_a_round_that_met_an_outage_comes_again_before_its_pause_is_over(
 
     asyncio.run(run())
     assert came == 2
+
+
+def test_an_outage_is_one_line_of_whatever_rounds_meet_it(caplog: pytest.LogCaptureFixture) -> None:
+    """Lines fold by their words: which round it was and what the system said is beside them."""
+
+    async def run() -> None:
+        stop = asyncio.Event()
+        met: list[str] = []
+
+        async def work(name: str, reason: OSError) -> None:
+            met.append(name)
+            if len(met) == 2:
+                stop.set()
+            raise Unavailable("The database is out of reach.") from reason
+
+        refused, cut = OSError(111, "Connection refused"), OSError(104, "Connection reset by peer")
+        async with asyncio.timeout(30):
+            await rounds.run_rounds(
+                [
+                    Round("sweep", 1.0, lambda: work("sweep", refused)),
+                    Round("deliver", 1.0, lambda: work("deliver", cut)),
+                ],
+                stop,
+            )
+
+    asyncio.run(run())
+    assert set(caplog.messages) == {"background work has to wait: The database is out of reach"}
+    assert {record.about for record in caplog.records} == {
+        "[Errno 111] Connection refused; round sweep",
+        "[Errno 104] Connection reset by peer; round deliver",
+    }
