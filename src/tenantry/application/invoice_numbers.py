@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from tenantry.application.round import Round
-from tenantry.domain.errors import BadRequest, Conflict, Corrupt, TenantryError, Unavailable
+from tenantry.domain.errors import BadRequest, Conflict, Corrupt, Unavailable
 from tenantry.domain.invoice import number_of
 from tenantry.domain.invoice_numbers import (
     Given,
@@ -95,11 +95,12 @@ class InvoiceNumbers:
         return refusal(unknown, again) if unknown or again else None
 
     async def bring_up(self) -> None:
-        """One round: the file knows what the database knows, or the log says why it does not."""
+        """One round: the file knows what the database knows, or the log says why it does not.
+        Raises `Unavailable`."""
         self._same = {}  # the database may have been restored meanwhile
         try:
             await self.check()
-        except TenantryError as refused:
+        except (Conflict, Corrupt) as refused:
             if self._told != refused.message:
                 _log.warning("alert: %s", refused.message)
             self._told = refused.message
