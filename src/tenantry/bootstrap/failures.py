@@ -15,8 +15,8 @@ from typing import Final
 import asyncpg
 from pyreqwest.exceptions import ConnectError, DetailedPyreqwestError, PyreqwestError
 
-from tenantry.adapters.postgres.errors import DatabaseError
-from tenantry.adapters.postgres.outages import why
+from tenantry.adapters.postgres.errors import DatabaseError, LoginRefused
+from tenantry.adapters.postgres.outages import cause_of, why
 from tenantry.domain.errors import TenantryError, Unavailable
 from tenantry.domain.price import Unpriced
 
@@ -58,7 +58,8 @@ def reason(outage: Unavailable) -> str:
     if outage.__cause__ is None:
         return ""
     line = why(outage)
-    return f"{line} ({_PASSWORDS})" if _OURS in line else line
+    is_of_passwords = isinstance(cause_of(outage), LoginRefused) and _OURS in line
+    return f"{line} ({_PASSWORDS})" if is_of_passwords else line
 
 
 def fault(failure: BaseException) -> str:

@@ -4,7 +4,7 @@ never told of without a reason."""
 import asyncpg
 import pytest
 
-from tenantry.adapters.postgres.errors import ClusterNotRunning, NotDurable
+from tenantry.adapters.postgres.errors import ClusterNotRunning, LoginRefused, NotDurable
 from tenantry.adapters.postgres.outages import outages_are_unavailable, why
 from tenantry.bootstrap.failures import told
 from tenantry.domain.errors import Unavailable
@@ -53,6 +53,15 @@ def test_a_full_disk_is_named() -> None:
 )
 def test_a_reason_without_words_is_given_some(reason: Exception, words: str) -> None:
     assert told(_outage(reason)) == f"The database is out of reach: {words}"
+
+
+def test_passwords_are_spoken_of_where_a_login_was_refused_alone() -> None:
+    words = 'too many connections for role "tenantry_app"'
+    many = _outage(asyncpg.TooManyConnectionsError(words))
+    assert told(many) == f"The database has no connection left for us: {words}"
+    refused = Unavailable("The database refuses our login.")
+    refused.__cause__ = LoginRefused('password authentication failed for user "tenantry_app"')
+    assert "control/database-secret" in str(told(refused))
 
 
 def test_the_reason_is_what_lies_under_every_refusal() -> None:

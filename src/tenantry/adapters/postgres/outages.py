@@ -66,10 +66,16 @@ def outages_are_unavailable() -> Iterator[None]:
         raise
 
 
-def why(failure: BaseException) -> str:
-    """What lies under a refusal, in words: what the driver or the system said, never nothing."""
+def cause_of(failure: BaseException) -> BaseException:
+    """What lies under a refusal; itself where there is nothing."""
     while isinstance(failure, TenantryError) and failure.__cause__ is not None:
         failure = failure.__cause__
+    return failure
+
+
+def why(failure: BaseException) -> str:
+    """What lies under a refusal, in words: what the driver or the system said, never nothing."""
+    failure = cause_of(failure)
     if is_cut(failure):
         return CUT
     if said := "; ".join(line.strip() for line in str(failure).splitlines() if line.strip()):
