@@ -86,6 +86,8 @@ def test_a_cache_mark_caches_and_is_charged_as_bedrock_bills_it(metered: Metered
         read = [sdk.chat.completions.create(**ask).usage for _ in range(2)]
     cached = [usage.prompt_tokens_details.cached_tokens for usage in read]
     assert cached[0] == 0 and cached[1] >= 6_000
+    written = [usage.prompt_tokens_details.cache_write_tokens for usage in read]
+    assert written == [cached[1], 0]
     metered.agree(anna, bert)
 
 

@@ -28,13 +28,18 @@ def finish_reason(stop_reason: object) -> str:
 
 
 def to_usage(usage: Usage) -> dict[str, Any]:
-    """OpenAI counts cached tokens inside `prompt_tokens`. A search before the chat is no prompt."""
+    """OpenAI counts tokens that a cache gave, or was given, inside `prompt_tokens`. A search before
+    the chat is no prompt."""
     prompt = usage.prompt_tokens - usage.embedding
+    written = usage.cache_write_5m + usage.cache_write_1h
     return {
         "prompt_tokens": prompt,
         "completion_tokens": usage.out,
         "total_tokens": prompt + usage.out,
-        "prompt_tokens_details": {"cached_tokens": usage.cache_read},
+        "prompt_tokens_details": {
+            "cached_tokens": usage.cache_read,
+            "cache_write_tokens": written,
+        },
     }
 
 
