@@ -121,8 +121,7 @@ def test_a_mark_that_bedrock_has_not_is_refused(control: Any, param: str) -> Non
     [
         (text("x", prompt_cache_breakpoint={"mode": "explicit"}), "prompt_cache_breakpoint"),
         ({**image(), "foo": 1}, "foo"),
-        ({"type": "image_url", "image_url": {**image()["image_url"], "format": "png"}},
-         "image_url.format"),
+        ({"type": "image_url", "image_url": {**image()["image_url"], "foo": 1}}, "image_url.foo"),
         (file(file_id="file-1"), "file.file_id"),
     ],
 )  # fmt: skip
@@ -134,11 +133,30 @@ def test_what_nobody_reads_is_refused_by_name(part: dict[str, Any], param: str) 
 
 
 def test_what_sdks_send_is_taken() -> None:
-    detailed = {"type": "image_url", "image_url": {**image()["image_url"], "detail": "low"}}
+    beside = {"detail": "low", "format": "image/png"}  # Strands says the URL's media type again
+    detailed = {"type": "image_url", "image_url": {**image()["image_url"], **beside}}
     said = {"role": "assistant", "content": [text("y", annotations=[]), {
         "type": "refusal", "refusal": "No."}]}  # fmt: skip
     turns = converse(user(text("x", foo=None), detailed, file(file_id=None)), said)["messages"]
     assert turns[1]["content"] == [{"text": "y"}, {"text": "No."}]
+
+
+@pytest.mark.parametrize("blank", ["", " \n"])
+def test_a_blank_part_beside_others_is_left_out(blank: str) -> None:
+    """As chat programs send of a picture without a word; Bedrock takes no blank text."""
+    said = user(text(blank), image(), text(blank), text("x"))
+    content = converse(said)["messages"][0]["content"]
+    assert [list(block) for block in content] == [["image"], ["text"]]
+    alone = refusal(user(text(blank)))
+    assert (alone.message, alone.details["param"]) == ("`messages[0]` is empty.", "messages[0]")
+
+
+@pytest.mark.parametrize("form", ["image/jpeg", "jpeg", 1])
+def test_an_image_of_two_formats_is_refused(form: Any) -> None:
+    twice = {"type": "image_url", "image_url": {**image()["image_url"], "format": form}}
+    told = refusal(user(text("x"), twice))
+    assert told.details["param"] == "messages[0].content[1].image_url.format"
+    assert told.message.endswith("must be image/png, as its URL says.")
 
 
 @pytest.mark.parametrize(

@@ -41,7 +41,7 @@ _MEMBERS: Final[Mapping[str, frozenset[str]]] = {
     "file": frozenset({"file"}),
 }
 _OF_ALL: Final = frozenset({"type", "cache_control"})
-_OF_IMAGES: Final = frozenset({"url", "detail"})
+_OF_IMAGES: Final = frozenset({"url", "detail", "format"})
 _OF_FILES: Final = frozenset({"file_data", "filename"})
 # Bedrock takes letters, digits, single spaces, hyphens, parentheses and brackets.
 _NOT_IN_NAMES: Final = re.compile(r"[^A-Za-z0-9()\[\]-]+", re.ASCII)
@@ -122,6 +122,8 @@ def _to_block(part: dict[str, Any], where: str) -> Block:
             media, data = _data_url(image.get("url"), f"{where}.image_url.url")
             if media not in _IMAGES:
                 raise refused(where, "takes png, jpeg, gif and webp images.")
+            if image.get("format") not in (None, media):
+                raise refused(f"{where}.image_url.format", f"must be {media}, as its URL says.")
             return {"image": {"format": _IMAGES[media], "source": {"bytes": data}}}
         case "file":
             file = _object(part.get("file"), _OF_FILES, f"{where}.file")

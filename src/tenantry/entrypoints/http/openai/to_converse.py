@@ -167,8 +167,7 @@ def _blocks(message: Message, where: str) -> list[dict[str, Any]]:
     blocks = to_blocks(message.content, where)
     if message.refusal:  # an answer in words, as a part of that name is
         blocks.append({"text": message.refusal})
-    if message.role == "assistant":  # an answer may hold blank texts, which no request may
-        blocks = without_blanks(blocks)
+    blocks = without_blanks(blocks)  # which Bedrock takes from nobody
     if message.tool_calls:
         if message.role != "assistant":
             raise refused(f"{where}.tool_calls", "belongs to the assistant.")
