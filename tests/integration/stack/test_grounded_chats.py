@@ -331,3 +331,31 @@ def test_the_plans_guardrail_looks_at_passages_too(reading: Stack) -> None:
     assert stop["stopReason"] == "guardrail_intervened" and grounds_of(stop)["citations"] == []
     reading.wait_settled(anna)
     assert reading.violations() == []
+
+
+@pytest.mark.parametrize(
+    ("parallel", "calls"), [(False, ["weather"]), (True, ["weather", "tides"])]
+)
+def test_one_call_alone_is_told_where_calls_are_not_to_be_parallel(
+    reading: Stack, world: tuple[Tenant, Tenant], parallel: bool, calls: list[str]
+) -> None:
+    schema = {"type": "object", "properties": {}}
+    order = {"role": "user", "content": "Call the tool weather. Call the tool tides."}
+    asked: Any = {
+        "model": OBEDIENT,
+        "messages": [order],
+        "tools": [
+            {"type": "function", "function": {"name": name, "parameters": schema}}
+            for name in ("weather", "tides")
+        ],
+        "parallel_tool_calls": parallel,
+        "extra_headers": {"x-tenantry-knowledge": "2"},
+    }
+    with reading.openai(world[0]) as sdk:
+        whole = sdk.chat.completions.create(**asked).choices[0]
+        assert [call.function.name for call in whole.message.tool_calls or ()] == calls
+        chunks = list(sdk.chat.completions.create(**asked, stream=True))
+    deltas = [choice.delta for chunk in chunks for choice in chunk.choices]
+    begun = [call.function for delta in deltas for call in delta.tool_calls or () if call.id]
+    assert [function.name for function in begun if function is not None] == calls
+    assert {whole.finish_reason, chunks[-1].choices[0].finish_reason} == {"tool_calls"}

@@ -50,7 +50,6 @@ CHATS: list[tuple[dict[str, Any], str, int]] = [
     ({"max_tokens": 65}, "max_tokens", 400),
     ({"max_completion_tokens": 65}, "max_completion_tokens", 400),
     ({"tools": [{**TOOL, "type": "web_search"}]}, "tools[0].type", 400),
-    ({"tools": [TOOL], "parallel_tool_calls": False}, "parallel_tool_calls", 400),
     ({"response_format": {"type": "json_object"}}, "response_format", 400),
     ({"response_format": {"type": "xml"}}, "response_format.type", 400),
     ({"messages": []}, "messages", 400),

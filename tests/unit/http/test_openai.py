@@ -34,7 +34,6 @@ def converse(**members: Any) -> dict[str, Any]:
         ({"n": 2}, "`n` is not supported here: leave it out."),
         ({"logprobs": True}, "`logprobs` is not supported here: leave it out."),
         ({"store": True}, "`store` is not supported here: leave it out."),
-        ({"parallel_tool_calls": False}, "`parallel_tool_calls` is not supported here"),
         (
             {"response_format": {"type": "json_object"}},
             "`response_format` json_object is not supported here; json_schema is.",
@@ -358,11 +357,17 @@ def events_of(content: list[dict[str, Any]], stop: str) -> list[Frame]:
     return frames
 
 
-@given(blocks, st.sampled_from(["end_turn", "max_tokens", "tool_use", "something_new"]))
-def test_a_stream_says_what_the_whole_answer_says(content: list[Any], stop: str) -> None:
+stops = st.sampled_from(["end_turn", "max_tokens", "tool_use", "something_new"])
+
+
+@given(blocks, stops, st.booleans())
+def test_a_stream_says_what_the_whole_answer_says(
+    content: list[Any], stop: str, one_call: bool
+) -> None:
     body = {"output": {"message": {"role": "assistant", "content": content}}, "stopReason": stop}
-    whole = from_converse(orjson.dumps(body), USAGE, completion_id="c", created=0, model="m")
-    maker = ChunkMaker(completion_id="c", created=0, model="m", include_usage=True)
+    told: Any = {"completion_id": "c", "created": 0, "model": "m", "one_call": one_call}
+    whole = from_converse(orjson.dumps(body), USAGE, **told)
+    maker = ChunkMaker(**told, include_usage=True)
     chunks = [c for f in events_of(content, stop) for c in maker.feed(f, USAGE, "1 USD")]
     assert maker.finished
     deltas = [choice["delta"] for chunk in chunks for choice in chunk["choices"]]
@@ -370,7 +375,10 @@ def test_a_stream_says_what_the_whole_answer_says(content: list[Any], stop: str)
     assert "".join(d.get("content", "") for d in deltas) == (message["content"] or "")
     thought = "".join(d.get("reasoning_content", "") for d in deltas)
     assert thought == message.get("reasoning_content", "")
-    assert collected(deltas) == message.get("tool_calls", [])
+    calls = message.get("tool_calls", [])
+    assert collected(deltas) == calls
+    called = [block["toolUse"]["toolUseId"] for block in content if "toolUse" in block]
+    assert [call["id"] for call in calls] == (called[:1] if one_call else called)
     assert chunks[-2]["choices"][0]["finish_reason"] == whole["choices"][0]["finish_reason"]
     assert chunks[-1]["usage"] == whole["usage"]
     assert chunks[-1]["tenantry"] == {"charge": "1 USD"}

@@ -21,8 +21,15 @@ class ChunkMaker:
     """Feed it frames; it gives chunks. `finished` once the frame with usage has come."""
 
     def __init__(
-        self, *, completion_id: str, created: int, model: str, include_usage: bool
+        self,
+        *,
+        completion_id: str,
+        created: int,
+        model: str,
+        include_usage: bool,
+        one_call: bool = False,
     ) -> None:
+        """`one_call`: of several tool calls the first alone is told."""
         self._base = {
             "id": completion_id,
             "object": "chat.completion.chunk",
@@ -30,9 +37,11 @@ class ChunkMaker:
             "model": model,
         }
         self._include_usage = include_usage
+        self._one_call = one_call
         self._finish = "stop"
         self._tools = -1  # index of the last tool call
         self._unsaid = False  # it is under way, without any of its arguments
+        self._left_out = False  # another one is under way, and nothing is told of it
         self.finished = False
 
     def feed(
@@ -64,6 +73,9 @@ class ChunkMaker:
         use = start.get("toolUse")
         if use is None:
             return []
+        self._left_out = self._one_call and self._tools >= 0
+        if self._left_out:
+            return []
         self._tools += 1
         self._unsaid = True
         call = {
@@ -78,7 +90,8 @@ class ChunkMaker:
         if "text" in delta:
             return [self._chunk({"content": delta["text"]})]
         if "toolUse" in delta:
-            return self._arguments(delta["toolUse"].get("input", ""))
+            said = delta["toolUse"].get("input", "")
+            return [] if self._left_out else self._arguments(said)
         thought = delta.get("reasoningContent", {}).get("text")
         return [self._chunk({"reasoning_content": thought})] if thought else []
 

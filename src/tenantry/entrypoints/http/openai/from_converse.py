@@ -44,13 +44,20 @@ def to_usage(usage: Usage) -> dict[str, Any]:
 
 
 def from_converse(
-    body: bytes, usage: Usage, *, completion_id: str, created: int, model: str
+    body: bytes,
+    usage: Usage,
+    *,
+    completion_id: str,
+    created: int,
+    model: str,
+    one_call: bool = False,
 ) -> dict[str, Any]:
-    """A whole `chat.completion`. Raises `UpstreamRubbish`."""
+    """A whole `chat.completion`. `one_call`: of several tool calls the first alone is told. Raises
+    `UpstreamRubbish`."""
     try:
         answer = exact_json.read(body)
         content = answer["output"]["message"]["content"]
-        message = _message(content)
+        message = _message(content, 1 if one_call else None)
         reason = finish_reason(answer.get("stopReason"))
     except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError, RecursionError):
         raise UpstreamRubbish from None
@@ -73,7 +80,7 @@ def tier_name(tier: object) -> str | None:
     return found if isinstance(found, str) else None
 
 
-def _message(content: list[dict[str, Any]]) -> dict[str, Any]:
+def _message(content: list[dict[str, Any]], calls_max: int | None) -> dict[str, Any]:
     texts = [block["text"] for block in content if "text" in block]
     message: dict[str, Any] = {
         "role": "assistant",
@@ -89,7 +96,7 @@ def _message(content: list[dict[str, Any]]) -> dict[str, Any]:
         message["reasoning_content"] = "".join(thoughts)
     calls = [_tool_call(block["toolUse"]) for block in content if "toolUse" in block]
     if calls:
-        message["tool_calls"] = calls
+        message["tool_calls"] = calls[:calls_max]
     return message
 
 

@@ -27,7 +27,12 @@ from tenantry.entrypoints.http.openai.metadata import to_request_metadata
 from tenantry.entrypoints.http.openai.models import Choice
 from tenantry.entrypoints.http.openai.refusing import naming, read
 from tenantry.entrypoints.http.openai.schema import ChatRequest, EmbeddingsRequest, given
-from tenantry.entrypoints.http.openai.to_converse import limit_name, service_tier, to_converse
+from tenantry.entrypoints.http.openai.to_converse import (
+    has_one_call,
+    limit_name,
+    service_tier,
+    to_converse,
+)
 from tenantry.entrypoints.http.response import Response, StreamingResponse, json_response
 from tenantry.entrypoints.http.routes import LARGE_BODY_BYTES_MAX, Access, Route
 from tenantry.entrypoints.http.stream_errors import error_of
@@ -71,6 +76,7 @@ async def chat_completions(call: Call) -> Response | StreamingResponse:
             created=created,
             model=chat.model,
             include_usage=bool(options and options.include_usage),
+            one_call=has_one_call(chat),
         )
         with naming(names):
             stream, grounds = await streamed(call, ctx, converse)
@@ -79,7 +85,12 @@ async def chat_completions(call: Call) -> Response | StreamingResponse:
     with naming(names):
         done, told = await completed(call, ctx, converse)
     completion = from_converse(
-        done.body, done.usage, completion_id=completion_id, created=created, model=chat.model
+        done.body,
+        done.usage,
+        completion_id=completion_id,
+        created=created,
+        model=chat.model,
+        one_call=has_one_call(chat),
     )
     response = json_response(completion if told is None else {**completion, "tenantry": told})
     response.headers |= max_tokens_headers(done.max_tokens)

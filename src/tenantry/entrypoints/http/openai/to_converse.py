@@ -59,6 +59,11 @@ def limit_name(chat: ChatRequest) -> str:
     return "max_tokens" if chat.max_completion_tokens is None else "max_completion_tokens"
 
 
+def has_one_call(chat: ChatRequest) -> bool:
+    """Whether an answer may hold one tool call at most, which no model can be told by Converse."""
+    return chat.parallel_tool_calls is False
+
+
 def _refuse_unsupported(chat: ChatRequest) -> None:
     asked_for = {
         "n": chat.n not in (None, 1),
@@ -69,7 +74,6 @@ def _refuse_unsupported(chat: ChatRequest) -> None:
         "frequency_penalty": bool(chat.frequency_penalty),
         "store": bool(chat.store),
         "modalities": chat.modalities not in (None, ["text"]),
-        "parallel_tool_calls": chat.parallel_tool_calls is False,
     }
     for name, asked in asked_for.items():
         if asked:
