@@ -185,8 +185,9 @@ def converse_events() -> list[tuple[str, dict[str, Any]]]:
 
 
 def frame(event_type: str, payload: Mapping[str, Any]) -> Frame:
-    raw = eventstream.encode_event(event_type, orjson.dumps(payload))
-    return eventstream.Decoder().feed(raw)[0]
+    fails = event_type.endswith("Exception")
+    encode = eventstream.encode_exception if fails else eventstream.encode_event
+    return eventstream.Decoder().feed(encode(event_type, orjson.dumps(payload)))[0]
 
 
 def chunk(native: Mapping[str, Any]) -> Frame:

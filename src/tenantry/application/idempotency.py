@@ -378,6 +378,8 @@ def _give(answer: asyncio.Future[Answered], value: Answered) -> None:
 
 def _fail(answer: asyncio.Future[Answered], failure: BaseException) -> None:
     if not answer.done():
+        if isinstance(failure, TenantryError):
+            failure.__traceback__ = None  # which would hold our frames, and they the request
         answer.set_exception(failure)
         answer.exception()  # retrieved: a caller that left must not be warned about
 

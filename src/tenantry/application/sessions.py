@@ -184,6 +184,7 @@ class SessionTurn:
     def _end(self) -> None:
         if self._beats is not None:
             self._beats.cancel()
+            self._beats = None  # which holds us by what ended it
 
     async def keep(self, question: str, answer: str) -> None:
         """The session goes on from here. What cannot be kept is logged: its answer is paid for

@@ -129,6 +129,7 @@ class StreamedAnswer:
 
     def _break_off(self, failure: TenantryError) -> None:
         if not self.started.done():
+            failure.__traceback__ = None  # which would hold frames, and they us and the request
             self.started.set_exception(failure)
             self.started.exception()  # retrieved: a caller that left must not be warned about
             return

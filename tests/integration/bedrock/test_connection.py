@@ -3,11 +3,12 @@
 import asyncio
 
 import pytest
+from tests.support.held import held_of
 from tests.support.wire_server import wire_server
 
 from tenantry.adapters.bedrock import pool
 from tenantry.adapters.bedrock.connection import BUFFERED_BYTES_MAX, HEAD_BYTES_MAX
-from tenantry.ports.model import Failure, FailureKind, Operation, Reply
+from tenantry.ports.model import Attempt, Failure, FailureKind, Operation, Reply
 
 pytestmark = pytest.mark.usefixtures("loop")
 
@@ -146,3 +147,10 @@ def test_idle_connections_are_given_up_before_the_other_side_does_it(model, atte
             return server.connections
 
     assert asyncio.run(run()) == 3
+
+
+def test_a_broken_exchange_holds_nothing_of_what_was_sent(model, attempt):
+    with held_of(Attempt) as held:
+        ((failure,), _) = outcomes(model, attempt, whole(LENGTH)[:-3], cut=True)
+        assert isinstance(failure, Failure)
+        assert not held()

@@ -112,6 +112,7 @@ class Connection(asyncio.Protocol):
         self._stop_timer()
         self._pieces = []
         whole = self._complete and self._failure is None and self._keep_alive and not self._paused
+        self._failure = None  # its traceback holds what was sent
         if whole and self.usable:
             self.idle_since = self._loop.time()
             return True

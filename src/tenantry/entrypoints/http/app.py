@@ -30,6 +30,7 @@ from tenantry.entrypoints.http.attribution import KNOWLEDGE_HEADER
 from tenantry.entrypoints.http.call import Call
 from tenantry.entrypoints.http.credentials import credentials_of
 from tenantry.entrypoints.http.errors import Family, status_response, to_response
+from tenantry.entrypoints.http.let_go import let_go
 from tenantry.entrypoints.http.log_words import about_of, reason_of, where_of
 from tenantry.entrypoints.http.once import answer_once, answer_operator_once, key_of
 from tenantry.entrypoints.http.ratelimit import left_header, policy_header
@@ -171,6 +172,13 @@ class App:
         route: Route,
         request_id: UUID,
         principal: Principal | None = None,
+    ) -> Response:
+        answer = self._told(error, route, request_id, principal)
+        let_go(error)
+        return answer
+
+    def _told(
+        self, error: Exception, route: Route, request_id: UUID, principal: Principal | None
     ) -> Response:
         about = about_of(request_id, principal)
         if isinstance(error, TenantryError):

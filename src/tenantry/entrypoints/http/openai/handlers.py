@@ -116,8 +116,9 @@ async def _events(
     """Chunks, then `[DONE]`; a failure in the middle is an error object and no `[DONE]`."""
     try:
         async for frame in streamed.frames:
-            if (error := error_of(frame)) is not None:
-                raise error
+            if (told := error_of(frame)) is not None:  # raised, it would hold this frame
+                yield sse.raw_event(to_sse_error(told, "openai", streamed.request_id))
+                return
             charge = streamed.charge
             text = None if charge is None else charge_text(charge, streamed.currency)
             for chunk in maker.feed(frame, streamed.usage, text, grounds):
