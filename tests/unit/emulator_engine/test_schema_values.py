@@ -29,9 +29,9 @@ def nested(levels: int) -> dict[str, Any]:
     ids=["references", "items", "texts", "constants"],
 )
 def test_a_small_schema_does_not_make_a_large_value(schema) -> None:
-    began = time.perf_counter()
+    began = time.thread_time()
     value = build(schema, "hint")
-    assert time.perf_counter() - began < 2
+    assert time.thread_time() - began < 2
     assert len(json.dumps(value)) < 3_000_000
 
 
