@@ -13,6 +13,7 @@ from botocore.exceptions import ClientError
 from tests.support.metered import CLAUDE, MeteredStack
 from tests.support.skewed import SkewedGateway
 from tests.support.stack_clients import converse_body
+from tests.support.watched import this_hour
 
 from tenantry.ports.clock import Moment
 
@@ -62,8 +63,9 @@ def test_a_wrong_clock_of_the_database_fails_no_call(metered: MeteredStack) -> N
 
 
 def _zone(ahead: timedelta) -> str:
-    """Where it is the first hour of a day, or for a clock that is ahead the last one."""
-    offset = ((23 if ahead > timedelta() else 0) - datetime.now(UTC).hour) % 24
+    """Where it is the first hour of a day, or for a clock that is ahead the last one, which does
+    not end meanwhile."""
+    offset = ((23 if ahead > timedelta() else 0) - this_hour().hour) % 24
     offset -= 24 if offset > 12 else 0
     return f"Etc/GMT{-offset:+d}" if offset else "UTC"
 
