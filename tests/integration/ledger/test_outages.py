@@ -261,10 +261,13 @@ def test_one_request_is_two_commits(database: Database) -> None:
         async def next_xid() -> int:
             return int(await connection.fetchval("SELECT pg_snapshot_xmax(pg_current_snapshot())"))
 
-        before = await next_xid()
-        for _ in range(10):
-            await world.settle(await world.admitted(), world.outcome(USED))
-        assert await next_xid() - before == 20
+        taken = []
+        for _ in range(3):
+            before = await next_xid()
+            for _ in range(10):
+                await world.settle(await world.admitted(), world.outcome(USED))
+            taken.append(await next_xid() - before)
+        assert min(taken) == 20, "autovacuum takes some too, now and then"
         await connection.close()
 
     in_world(database, body)
