@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import boto3
+from tests.support.ports import free_port
 
 ACCOUNT = "123456789012"
 REGION = "eu-central-1"
@@ -65,7 +66,7 @@ class AwsServer:
 
 @contextlib.contextmanager
 def aws_server(account: str = ACCOUNT) -> Iterator[AwsServer]:
-    port = _free_port()
+    port = free_port()
     binary = Path(sysconfig.get_path("scripts"), "roto-server")
     command = [str(binary), "--ephemeral", "--port", str(port), "--account-id", account]
     with subprocess.Popen(
@@ -76,13 +77,6 @@ def aws_server(account: str = ACCOUNT) -> Iterator[AwsServer]:
             yield AwsServer(f"http://127.0.0.1:{port}")
         finally:
             process.terminate()
-
-
-def _free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port: int = found.getsockname()[1]
-        return port
 
 
 def _await(port: int, process: subprocess.Popen[bytes]) -> None:

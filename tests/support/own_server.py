@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import asyncpg
+from tests.support.ports import free_port
 
 from tenantry.adapters.postgres.embedded.account import database_account, run_as
 from tenantry.adapters.postgres.embedded.binaries import find_binaries
@@ -30,9 +30,7 @@ class OwnServer:
         self._binaries = find_binaries(self._account)
         self.folder = folder  # short: its socket lies in it
         os.chown(folder, self._account.uid, self._account.gid)
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port: int = probe.getsockname()[1]
+        self.port = free_port()
         self.url = f"postgresql://master:secret@127.0.0.1:{self.port}/product"
 
     def make(self) -> None:

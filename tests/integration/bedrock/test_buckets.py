@@ -10,6 +10,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from tests.support.ports import free_port
 from tests.support.s3_server import S3Server, s3_server
 
 from tenantry.adapters.batch_buckets import buckets as module
@@ -72,8 +73,7 @@ def test_a_failure_is_told_in_a_line_without_what_was_asked_for(
 ) -> None:
     monkeypatch.setitem(module.RETRY, "max_retries", 0)
     server.fails = denied
-    with socket.create_server(("127.0.0.1", 0)) as closed:
-        url = server.url if denied else f"http://127.0.0.1:{closed.getsockname()[1]}"
+    url = server.url if denied else f"http://127.0.0.1:{free_port()}"
     put = at(url).put(UPSTREAM, "s3://bbb/jobs/named/records.jsonl", b"x")
     with pytest.raises(Unavailable) as refused:
         asyncio.run(put)

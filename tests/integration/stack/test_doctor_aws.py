@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from tests.support.ports import free_port
 from tests.support.stack import ACCOUNTS, Stack
 from tests.support.stack_command import tenantry
 
@@ -61,9 +62,7 @@ def test_an_endpoint_that_answers_and_takes_the_credentials(stack: Stack) -> Non
 
 
 def test_an_endpoint_that_is_out_of_reach(stack: Stack) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as held:
-        port = held.getsockname()[1]
-    url = f"http://127.0.0.1:{port}"
+    url = f"http://127.0.0.1:{free_port()}"
     with endpoint(stack, "silo", url):
         status, problems, facts = doctor(stack, "--aws")
     assert status == 1
@@ -107,10 +106,10 @@ def test_an_endpoint_of_this_machine_at_which_nothing_listens_is_told_without_it
     """As after the demo: each question is a 503, and `nothing is wrong` was told."""
     stack.tenant(placement="silo")
     assert doctor(stack)[1] == []
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        url = f"http://127.0.0.1:{free.getsockname()[1]}"
-        with endpoint(stack, "silo", url):
-            assert doctor(stack)[1] == [], "somebody does"
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    with socket.create_server(("127.0.0.1", port)), endpoint(stack, "silo", url):
+        assert doctor(stack)[1] == [], "somebody does"
     mark = stack.home / "demo.json"
     with endpoint(stack, "silo", url):
         status, problems, _ = doctor(stack)

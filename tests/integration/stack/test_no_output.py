@@ -5,12 +5,12 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import urllib.request
 
 import pytest
+from tests.support.ports import free_port
 from tests.support.postgres import scratch_folder
 from tests.support.stack import wait_until
 from tests.support.stack_processes import START_S
@@ -20,11 +20,7 @@ from tenantry.adapters.postgres.embedded.place import known_place
 
 @pytest.mark.slow
 def test_serve_starts_answers_and_ends_without_a_standard_output() -> None:
-    with contextlib.ExitStack() as taken:
-        sockets = [taken.enter_context(socket.socket()) for _ in range(3)]
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        ports = [str(one.getsockname()[1]) for one in sockets]
+    ports = [str(free_port()) for _ in range(3)]
     command = [sys.executable, "-m", "tenantry.entrypoints.cli.main", "serve", "--workers", "1"]
     for name, port in zip(("http", "https", "admin"), ports, strict=True):
         command += [f"--{name}-port", port]

@@ -13,6 +13,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from tests.support.ports import free_port
 from tests.support.settings import load_settings
 
 from bedrock_emulator.config import load
@@ -97,9 +98,7 @@ def test_the_emulator_listens_where_it_is_told(tmp_path: Path) -> None:
 
 @pytest.fixture
 def port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        found: int = free.getsockname()[1]
-    return found
+    return free_port()
 
 
 def test_the_emulator_is_where_it_was_so_that_its_batch_jobs_are_found_again(

@@ -5,13 +5,13 @@ from __future__ import annotations
 import contextlib
 import importlib
 import json
-import socket
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from tests.support.command_line import StatusOf
+from tests.support.ports import free_port
 
 from tenantry.bootstrap.database import RunningDatabase
 from tenantry.bootstrap.failures import told
@@ -33,13 +33,6 @@ def home(home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in ("TENANTRY_HTTP_PORT", "TENANTRY_HTTPS_PORT", "TENANTRY_ADMIN_PORT"):
         monkeypatch.setenv(name, "0")
     return home
-
-
-def closed_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port: int = free.getsockname()[1]
-        return port
 
 
 @pytest.mark.parametrize("arguments", [["--version"], ["--help"], ["tenants", "create", "--help"]])
@@ -163,7 +156,7 @@ def test_only_a_document_is_removed(
     status_of: StatusOf, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("TENANTRY_API_KEY", "tk_x")
-    monkeypatch.setenv("TENANTRY_URL", f"http://127.0.0.1:{closed_port()}")
+    monkeypatch.setenv("TENANTRY_URL", f"http://127.0.0.1:{free_port()}")
     assert status_of("documents", "remove", "reindex") == 1
     assert capsys.readouterr().err == "tenantry: there is no document reindex\n"
 
@@ -172,7 +165,7 @@ def test_a_gateway_that_is_away_is_one_line_and_1(
     status_of: StatusOf, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("TENANTRY_API_KEY", "tk_x")
-    url = f"http://127.0.0.1:{closed_port()}"
+    url = f"http://127.0.0.1:{free_port()}"
     monkeypatch.setenv("TENANTRY_URL", url)
     assert status_of("search", "anything") == 1
     said = capsys.readouterr().err
@@ -192,7 +185,7 @@ def test_an_export_that_is_not_there_is_one_line_and_1(
 def test_a_database_that_is_away_is_one_line_and_1(
     status_of: StatusOf, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    url = f"postgresql://nobody:secret@127.0.0.1:{closed_port()}/none"
+    url = f"postgresql://nobody:secret@127.0.0.1:{free_port()}/none"
     monkeypatch.setenv("TENANTRY_DATABASE_URL", url)
     for command in (["migrate"], ["serve"], ["tenants", "list"], ["doctor"]):
         assert status_of(*command) == 1
@@ -262,7 +255,7 @@ def test_a_secret_that_others_may_read_is_told(
     told = f"{path} is open to others: its mode is 0644 and must be 0600"
     assert status_of("doctor") == 1
     assert capsys.readouterr().err == f"tenantry: {told}\n"
-    url = f"postgresql://nobody:secret@127.0.0.1:{closed_port()}/none"
+    url = f"postgresql://nobody:secret@127.0.0.1:{free_port()}/none"
     monkeypatch.setenv("TENANTRY_DATABASE_URL", url)
     assert status_of("serve") == 1
     assert caplog.messages == [told]
@@ -351,7 +344,7 @@ def test_doctor_writes_nothing(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     assert status_of("doctor") == 0
-    url = f"postgresql://nobody:secret@127.0.0.1:{closed_port()}/none"
+    url = f"postgresql://nobody:secret@127.0.0.1:{free_port()}/none"
     monkeypatch.setenv("TENANTRY_DATABASE_URL", url)
     assert status_of("doctor") == 1
     assert list(home.iterdir()) == []
