@@ -40,7 +40,8 @@ from tenantry.entrypoints.signals import endings
 _log = logging.getLogger(__name__)
 
 WORKERS_MAX: Final = 256
-START_S: Final = 60.0  # for a worker to say that it serves
+START_S: Final = 60.0  # for a worker to say that it serves; twice as long after each that was late
+START_MAX_S: Final = 600.0
 RESTART_PAUSE_S: Final = 1.0  # before a worker that died is replaced
 # A terminal tells its whole group; the supervisor alone decides when workers end.
 _OF_THE_GROUP: Final = (signal.SIGINT, signal.SIGHUP)
@@ -64,8 +65,10 @@ class StartFailed(Exception):
 class _Worker:
     process: BaseProcess
     pipe: Connection
+    start_s: float
     started_by: float
     ready: bool = False
+    is_late: bool = False  # and was killed for it
     ends_by: float = 0.0  # of one that rolls
 
 
@@ -108,7 +111,10 @@ class _Fleet:
         with _out_of_hearing():
             process.start()
         theirs.close()
-        self.workers[number] = _Worker(process, ours, time.monotonic() + START_S)
+        start_s, before = START_S, self.workers.get(number)
+        if before is not None and before.is_late:
+            start_s = min(2 * before.start_s, START_MAX_S)
+        self.workers[number] = _Worker(process, ours, start_s, time.monotonic() + start_s)
 
     def try_spawn(self, number: int) -> bool:
         """False where no process can be started now: the others serve on."""
@@ -252,8 +258,8 @@ def _replace(fleet: _Fleet) -> None:
         if worker.pipe.closed:
             time.sleep(RESTART_PAUSE_S)
             fleet.try_spawn(number)
-        elif not worker.ready and now > worker.started_by and worker.process.exitcode is None:
-            _log.error("%s did not start in time and was killed", worker.process.name)
+        elif not (worker.ready or worker.is_late) and now > worker.started_by:
+            worker.is_late = True
             worker.process.kill()
 
 
@@ -299,6 +305,8 @@ def _heard(fleet: _Fleet, number: int, announced: bool) -> None:
     worker.pipe.close()
     worker.ready = False
     worker.process.join(END_SLACK_S)
+    if worker.is_late:
+        message = f"{worker.process.name} was killed: it did not start in {worker.start_s:.0f} s"
     message = message or ended(worker.process)
     if not announced:
         raise StartFailed(str(message))
