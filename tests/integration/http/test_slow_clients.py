@@ -14,7 +14,7 @@ from tests.support.wire import Served
 from tenantry.entrypoints.http.wire.limits import WireLimits
 from tenantry.entrypoints.http.wire.server import Server
 
-LIMITS = WireLimits(body_s=0.6, body_most_s=30, stall_s=1.0, close_s=0.5)
+LIMITS = WireLimits(head_s=1.0, body_s=0.6, body_most_s=30, stall_s=1.0, close_s=0.5, idle_s=0.5)
 
 
 @pytest.fixture(scope="module")
@@ -31,8 +31,17 @@ def connect(edge: Edge, secure: bool = False) -> socket.socket:
     client.connect(("127.0.0.1", port))
     if secure:
         trusted = ssl.create_default_context(cafile=str(edge.ca_bundle))
-        return trusted.wrap_socket(client, server_hostname="localhost")
+        return trusted.wrap_socket(client, server_hostname="localhost", suppress_ragged_eofs=False)
     return client
+
+
+@pytest.mark.parametrize("asked", [converse(), b"", b"GET /v1/models HTTP/1.1\r\n"])
+def test_who_says_nothing_for_long_is_told_the_end_as_tls_does(edge: Edge, asked: bytes) -> None:
+    """Else it is an error to a client that kept the connection for its next request."""
+    with connect(edge, secure=True) as client:
+        client.sendall(asked)
+        told = read_all(client)
+    assert told.count(b"HTTP/1.1 ") == (asked == converse())
 
 
 def test_who_half_closes_after_the_request_gets_the_answer(edge: Edge) -> None:

@@ -314,6 +314,8 @@ class Connection(Reading):
             self._unsent_bytes - self._transport.get_write_buffer_size() >= self._limits.stall_bytes
         ):
             self._set_deadline(self._limits.stall_s)
+        elif not (self._closing or self._full or self._exchange or self._large):
+            self.close()  # between requests, so that a client over TLS is told
         else:
             self.cut()
 
