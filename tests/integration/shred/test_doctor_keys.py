@@ -52,6 +52,28 @@ def test_a_tenants_own_kms_key_that_is_disabled_is_told_with_whose_it_is(
     on_ground(database, tmp_path, body)
 
 
+def test_a_version_that_is_damaged_hides_no_kms_key_of_another_version(
+    database: Database, tmp_path: Path, aws: AwsServer
+) -> None:
+    async def body(at: Ground) -> None:
+        deployment = InAws(at, aws)
+        arn = await deployment.moved(at.anna)
+        await deployment.moved(at.bert, own=False)
+        for _ in range(2):
+            await deployment.keys().rotate(deployment.own(at.anna))
+        aws.client("kms").disable_key(KeyId=arn)
+        for version in (1, 2):
+            file = folder(at, at.anna) / f"{version}.json"
+            file.write_bytes(file.read_bytes()[:40])
+        name = at.anna.tenant.name
+        damaged, refusal = await told(at, settings(at, deployment))
+        assert damaged.startswith(f"the keys of {name}: A wrapped tenant key is damaged.")
+        assert refusal == f"KMS: {arn}, of the keys of {name}: The KMS key is disabled."
+        deployment.kms.close()
+
+    on_ground(database, tmp_path, body)
+
+
 @pytest.mark.parametrize("wrong", ["damaged", "unreadable"])
 def test_a_key_that_cannot_be_read_is_told_and_hides_no_other(
     database: Database, tmp_path: Path, wrong: str

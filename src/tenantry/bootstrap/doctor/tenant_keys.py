@@ -6,7 +6,6 @@ No tenant key is opened: who holds one must be known to a shred.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -38,7 +37,7 @@ class _Found:
 
     lost: list[str] = field(default_factory=list)
     destroyed: list[str] = field(default_factory=list)
-    unread: dict[str, list[str]] = field(default_factory=dict)
+    unread: dict[str, set[str]] = field(default_factory=dict)
     wrapped: dict[str, tuple[WrappedKey, list[str]]] = field(default_factory=dict)
 
 
@@ -92,9 +91,9 @@ async def _look(
                 await _look_at(files, tenant, notes.get(tenant.id, frozenset()), found)
             except Unavailable as problem:
                 # A folder is of one tenant. A bucket that is out of reach is so for all of them.
-                if not isinstance(problem, Corrupt) and not isinstance(files, KeyFolder):
+                if not isinstance(files, KeyFolder):
                     raise
-                found.unread.setdefault(problem.message, []).append(tenant.name)
+                found.unread.setdefault(problem.message, set()).add(tenant.name)
 
     try:
         async with asyncio.TaskGroup() as looking:
@@ -113,10 +112,15 @@ async def _look_at(files: KeyFiles, tenant: Tenant, used: Collection[int], found
         elif tenant.name not in found.destroyed:
             found.destroyed.append(tenant.name)
     for version in versions:
-        with contextlib.suppress(NotFound):  # destroyed meanwhile
+        try:
             wrapped = unpack(home, version, await files.read(home, version))
-            if wrapped.arn is not None:
-                found.wrapped.setdefault(wrapped.arn, (wrapped, []))[1].append(tenant.name)
+        except NotFound:  # destroyed meanwhile
+            continue
+        except Corrupt as problem:
+            found.unread.setdefault(problem.message, set()).add(tenant.name)
+            continue
+        if wrapped.arn is not None:
+            found.wrapped.setdefault(wrapped.arn, (wrapped, []))[1].append(tenant.name)
 
 
 async def _refusals(config: Settings, found: _Found) -> list[str]:
@@ -136,5 +140,5 @@ async def _refusals(config: Settings, found: _Found) -> list[str]:
     return problems
 
 
-def _some(names: Sequence[str]) -> str:
+def _some(names: Collection[str]) -> str:
     return ", ".join(sorted(names)[:_NAMED_MAX]) + (", …" if len(names) > _NAMED_MAX else "")
