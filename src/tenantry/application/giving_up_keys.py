@@ -31,14 +31,16 @@ async def give_up_key(
     """What the key store has is used next, or a new key. What the lost one sealed stays refused.
 
     BadRequest where `confirmed` is not the tenant's name. Conflict where no key is lost, and where
-    the key store has one that does not open. Of a tenant that is being shredded nothing is made.
+    the key store has one that does not open; Unavailable where the key store cannot be asked. Of a
+    tenant that is being shredded nothing is made.
     """
     tenant = await control.get_tenant(name)
     if confirmed != tenant.name:
         raise BadRequest("That is not the tenant's name; nothing was changed.")
     home, is_shredded = home_of(tenant), tenant.status is TenantStatus.SHREDDED
+    missing = await keys.missing(home)  # an outage of the key store says nothing of any key
     try:
-        if not await keys.missing(home) and (is_shredded or await keys.is_whole(home)):
+        if not missing and (is_shredded or await keys.is_whole(home)):
             raise Conflict("The key store has every key that the tenant used; nothing was changed.")
     except Unavailable as problem:
         raise Conflict(

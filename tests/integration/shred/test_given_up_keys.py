@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,8 @@ from tenantry.adapters.postgres.noted_keys import PostgresKeyNotes
 from tenantry.adapters.sealed.sealer import TenantSealer
 from tenantry.application.giving_up_keys import GivenUp, give_up_key
 from tenantry.application.shredding import advance_shred
-from tenantry.domain.errors import BadRequest, Conflict
+from tenantry.domain.document import Home
+from tenantry.domain.errors import BadRequest, Conflict, Unavailable
 from tenantry.domain.tenant import Principal
 from tenantry.ports.keys import Purpose
 
@@ -166,6 +168,25 @@ def test_what_does_not_open_is_moved_away_first(database: Database, tmp_path: Pa
         file.unlink()
         await given_up(at, at.anna)
         assert await refused(at, at.anna) == ""
+
+    on_ground(database, tmp_path, body)
+
+
+def test_a_key_store_that_is_out_of_reach_is_told_as_that(
+    database: Database, tmp_path: Path
+) -> None:
+    """Nobody is to move files out of it meanwhile."""
+
+    async def body(at: Ground) -> None:
+        keys: Any = at.keys()
+
+        async def away(_: Home) -> Sequence[int]:
+            raise Unavailable("The key store's bucket is out of reach.")
+
+        keys.missing = away
+        notes, anna = PostgresKeyNotes(at.world.databases.control), at.anna.tenant
+        with pytest.raises(Unavailable, match=r"out of reach\.$"):
+            await give_up_key(at.world.control, keys, notes, anna.id, anna.name)
 
     on_ground(database, tmp_path, body)
 
