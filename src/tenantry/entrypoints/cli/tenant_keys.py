@@ -86,9 +86,9 @@ def adopt_key(tenant: str, name: str | None) -> None:
     """Go on with the key that the key store has now, or a new one, where a tenant's key is lost.
 
     What the lost key sealed stays refused. Uploads, idempotency keys and end users are not known
-    again: budgets of users hold for nobody any more, hard ones too, and have to be set again.
-    Every worker makes place for another, as after a shred. Where the key can be brought back, do
-    that instead.
+    again: budgets of users hold for nobody any more, hard ones too, and have to be set again by
+    `tenantry budgets set`. Every worker makes place for another, as after a shred; until then it
+    knows users by the lost key. Where the key can be brought back, do that instead.
 
     Example: `tenantry tenants adopt-key acme --yes acme`
     """
@@ -96,7 +96,7 @@ def adopt_key(tenant: str, name: str | None) -> None:
         which = run_with_keys(lambda control, _: control.get_tenant(tenant))
         say(
             f"Whatever the lost key of {which.name!r} sealed stays refused, and budgets of its"
-            " users hold for nobody any more: set them again.",
+            " users hold for nobody any more: set them again, by `tenantry budgets set`.",
             err=True,
         )
         name = answer("Type the tenant's name to go on", instead="--yes NAME")
@@ -111,7 +111,10 @@ def adopt_key(tenant: str, name: str | None) -> None:
     say(f"{who}: the key that the key store has, or a new one, is used next")
     if done.budgets:
         count = f"{done.budgets:,}"
-        say(f"budgets of its end users that hold for nobody any more: {count}; set them again")
+        say(
+            f"budgets of its end users that hold for nobody any more: {count}; set them again, by"
+            " `tenantry budgets set`"
+        )
 
 
 def _line(state: KeyState, rewrap: bool) -> str:
