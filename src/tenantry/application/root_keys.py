@@ -14,7 +14,7 @@ from typing import Final
 
 from tenantry.application.pages import living_tenants
 from tenantry.domain.document import Home, home_of
-from tenantry.domain.errors import Conflict, Corrupt, NotFound
+from tenantry.domain.errors import Conflict, Corrupt, NotFound, Unavailable
 from tenantry.domain.tenant import Tenant
 from tenantry.ports.control import ControlPlane
 from tenantry.ports.keys import KmsKeys, Retirement, WrappedKey
@@ -74,7 +74,8 @@ class RootKeys:
 
     async def _others(self, arns: Collection[str], home: Home) -> Sequence[tuple[str, bool | None]]:
         """Living tenants else by name: whether one of the root keys wraps a key of theirs. None:
-        nobody can tell, for a wrapped key is damaged or lost, and may come back from a backup."""
+        nobody can tell, for a wrapped key is damaged or lost, and may come back from a backup.
+        Where one cannot be asked about, none is any more."""
         gate = asyncio.Semaphore(READ_AT_ONCE)
 
         async def uses(tenant: Tenant) -> bool | None:
@@ -90,8 +91,15 @@ class RootKeys:
                 return None if await self.keys.missing(whose) else False
 
         others = [each async for each in living_tenants(self.control) if each.id != home.tenant_id]
-        found = await asyncio.gather(*(uses(each) for each in others))
-        return [(each.name, used) for each, used in zip(others, found, strict=True)]
+        outage: list[Unavailable] = []
+        try:
+            async with asyncio.TaskGroup() as asking:
+                found = [asking.create_task(uses(each)) for each in others]
+        except* Unavailable as outages:  # some Pythons give what is raised in here a group
+            outage = [each for each in outages.exceptions if isinstance(each, Unavailable)]
+        if outage:
+            raise outage[0]
+        return [(each.name, used.result()) for each, used in zip(others, found, strict=True)]
 
 
 def _some(names: Sequence[str]) -> str:

@@ -1,0 +1,56 @@
+"""A look at whoever else may need a KMS key ends as a whole where it fails."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.support.aws_server import AwsServer
+from tests.support.keys_in_aws import InAws
+from tests.support.postgres import Database
+from tests.support.shredding import Ground, on_ground
+
+from tenantry.domain.document import Home
+from tenantry.domain.errors import Unavailable
+from tenantry.ports.keys import WrappedKey
+
+
+def test_nothing_looks_on_where_one_tenants_keys_cannot_be_read(
+    database: Database, tmp_path: Path, aws: AwsServer
+) -> None:
+    """The next look comes two seconds later: those that went on would be ever more."""
+
+    async def body(ground: Ground) -> None:
+        at = InAws(ground, aws)
+        await at.moved(ground.anna)
+        others = {(await ground.another()).tenant_id for _ in range(3)}
+        keys: Any = ground.keys(kms=at.kms)
+        versions, looking, all_look = keys.versions, set[str](), asyncio.Event()
+
+        async def slow(home: Home) -> Sequence[WrappedKey]:
+            if home.tenant_id in others:
+                looking.add(home.tenant_id)
+                if looking == others:
+                    all_look.set()
+                try:
+                    await asyncio.Event().wait()
+                finally:
+                    looking.discard(home.tenant_id)
+            if home.tenant_id == ground.bert.tenant_id:
+                await all_look.wait()
+                raise Unavailable("The key store cannot be read.")
+            found: Sequence[WrappedKey] = await versions(home)
+            return found
+
+        keys.versions = slow
+        roots = dataclasses.replace(at.shredder().roots, keys=keys)
+        with pytest.raises(Unavailable, match="cannot be read"):
+            await roots.check_alone(at.own(ground.anna))
+        assert looking == set()
+        at.kms.close()
+
+    on_ground(database, tmp_path, body)
