@@ -116,3 +116,13 @@ def test_a_server_that_looks_for_long_at_a_mail_is_not_sent_it_again(
     with odd.serving() as server:
         assert server.send(mail(), TO) == {}
     assert len(odd.mails) == 1
+
+
+def test_a_farewell_that_never_comes_is_waited_for_like_any_other_step(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    waits_s: list[float] = []
+    monkeypatch.setattr(talk.Talk, "quit", lambda each: waits_s.append(each.step_s()))
+    with Odd().serving() as server:
+        assert server.send(mail(), TO) == {}
+    assert waits_s[0] <= talk.STEP_MAX_S

@@ -43,10 +43,13 @@ class Talk(smtplib.SMTP):
         return received
 
     def data(self, msg: Any) -> tuple[int, bytes]:
-        """From here on a server has all of the time that is left to say that it took the mail,
+        """Until it is over a server has all of the time that is left to say that it took the mail,
         because one of which that is not known is sent again: many look through it first."""
         self._step_max_s = TALK_MAX_S
-        return super().data(msg)
+        try:
+            return super().data(msg)
+        finally:
+            self._step_max_s = STEP_MAX_S
 
     def send(self, s: Any) -> None:
         for at in range(0, len(s), _PIECE_BYTES):
