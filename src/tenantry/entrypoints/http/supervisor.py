@@ -42,7 +42,7 @@ _log = logging.getLogger(__name__)
 WORKERS_MAX: Final = 256
 START_S: Final = 60.0  # for a worker to say that it serves; twice as long after each that was late
 START_MAX_S: Final = 600.0
-RESTART_PAUSE_S: Final = 1.0  # before a worker that died is replaced
+RESTART_PAUSE_S: Final = 1.0  # before a worker that died, or could not be started, is started
 # A terminal tells its whole group; the supervisor alone decides when workers end.
 _OF_THE_GROUP: Final = (signal.SIGINT, signal.SIGHUP)
 
@@ -247,23 +247,25 @@ def _watch(
             if on_ready is not None:
                 on_ready(_addresses(fleet))
         if announced and not signals.asked:
-            _replace(fleet)
-            _advance_roll(fleet, rolls())
+            _replace(fleet, signals)
+            _advance_roll(fleet, signals, rolls())
 
 
-def _replace(fleet: _Fleet) -> None:
+def _replace(fleet: _Fleet, signals: _Signals) -> None:
     """Starts anew who died, and ends who does not come to serve."""
     now = time.monotonic()
     for number, worker in list(fleet.workers.items()):
         if worker.pipe.closed:
-            time.sleep(RESTART_PAUSE_S)
+            signals.pause()
+            if signals.asked:
+                return
             fleet.try_spawn(number)
         elif not (worker.ready or worker.is_late) and now > worker.started_by:
             worker.is_late = True
             worker.process.kill()
 
 
-def _advance_roll(fleet: _Fleet, pids: Collection[int]) -> None:
+def _advance_roll(fleet: _Fleet, signals: _Signals, pids: Collection[int]) -> None:
     """One step of a roll, if there is one to take."""
     roll = fleet.roll
     if roll is None:
@@ -272,6 +274,8 @@ def _advance_roll(fleet: _Fleet, pids: Collection[int]) -> None:
                 spare = next(n for n in range(len(fleet.workers) + 1) if n not in fleet.workers)
                 if fleet.try_spawn(spare):
                     fleet.roll = _Roll(number, spare)
+                else:
+                    signals.pause()
                 return
     elif roll.leaving is None:
         if fleet.workers[roll.successor].ready:
@@ -366,6 +370,10 @@ class _Signals:
             signal.signal(number, handler)
         self.receiver.close()
         self._sender.close()
+
+    def pause(self) -> None:
+        """Before a process is started again; over as soon as the end is asked for."""
+        wait([self.receiver], timeout=RESTART_PAUSE_S)
 
     def _ask(self, *_: object) -> None:
         self.asked = True
