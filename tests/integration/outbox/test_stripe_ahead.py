@@ -113,3 +113,19 @@ def test_a_customer_of_many_invoices_is_looked_through_as_far_as_it_matters(
         assert shop.stand_in.collected == [DUE]
 
     in_shop(database, body)
+
+
+def test_the_lists_of_a_customer_are_asked_for_no_page_more_than_matters(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def body(shop: Shop) -> None:
+        monkeypatch.setattr(account, "NEWEST", 100)
+        for _ in range(150):
+            at_stripe(shop)["metadata"] = {}
+        shop.pass_by(days=3)
+        await shop.finalise(invoice())
+        await run_rounds(shop.worker())
+        assert await shop.state() == ("delivered", None)
+        assert shop.stand_in.requests.count(("GET", "/v1/invoices")) == 1
+
+    in_shop(database, body)

@@ -85,11 +85,11 @@ class Session:
         found = []
         try:
             there = self._all(lambda: self._v1.invoices.list(params), INVOICES_MAX)
-            for count, each in enumerate(there):  # the newest first
-                if count >= NEWEST and each.created < until_s:
-                    break
+            for count, each in enumerate(there, 1):  # the newest first
                 if metadata(each).get(NUMBER) == number:
                     found.append(each.id)
+                if count >= NEWEST and each.created < until_s:
+                    break  # without another page, which would be older still
         except Missing:
             return []
         return self._as_now(found)
