@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tenantry.entrypoints.http import supervisor as supervising
+from tenantry.entrypoints.http.end_signals import EndSignals
 
 
 class Fleet(supervising._Fleet):
@@ -29,20 +30,20 @@ class Fleet(supervising._Fleet):
 
 
 @pytest.fixture
-def signals() -> Iterator[supervising._Signals]:
-    with supervising._Signals() as made:
+def signals() -> Iterator[EndSignals]:
+    with EndSignals() as made:
         yield made
 
 
 @pytest.fixture
 def pauses_s(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     found: list[float] = []
-    monkeypatch.setattr(supervising, "wait", lambda _, timeout: found.append(timeout))
+    monkeypatch.setattr(EndSignals, "pause", lambda _, seconds: found.append(seconds))
     return found
 
 
 def test_who_is_told_to_end_while_workers_are_down_starts_none_of_them(
-    signals: supervising._Signals,
+    signals: EndSignals,
 ) -> None:
     signals._ask()
     fleet = Fleet(3, dead=True)
@@ -51,7 +52,7 @@ def test_who_is_told_to_end_while_workers_are_down_starts_none_of_them(
 
 
 def test_each_that_died_is_started_after_a_pause(
-    signals: supervising._Signals, pauses_s: list[float]
+    signals: EndSignals, pauses_s: list[float]
 ) -> None:
     fleet = Fleet(3, dead=True)
     supervising._replace(fleet, signals)
@@ -59,7 +60,7 @@ def test_each_that_died_is_started_after_a_pause(
 
 
 def test_a_successor_that_cannot_be_started_is_not_tried_over_and_over(
-    signals: supervising._Signals, pauses_s: list[float]
+    signals: EndSignals, pauses_s: list[float]
 ) -> None:
     fleet = Fleet(2, dead=False)
     supervising._advance_roll(fleet, signals, [1])

@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from tenantry.config import variable_of
+from tenantry.entrypoints.http.end_signals import EndSignals
 from tenantry.entrypoints.http.metrics import cells_for, forget_living
 from tenantry.entrypoints.http.serving import (
     END_SLACK_S,
@@ -35,7 +36,6 @@ from tenantry.entrypoints.http.serving import (
 from tenantry.entrypoints.http.tls_watch import TlsWatch
 from tenantry.entrypoints.http.wire.listeners import Listeners, bind
 from tenantry.entrypoints.loading import loading
-from tenantry.entrypoints.signals import endings
 
 _log = logging.getLogger(__name__)
 
@@ -207,7 +207,7 @@ def run(
         cells = cells_for(settings.workers + 1)  # one more while one rolls
         board = multiprocessing.get_context("spawn").RawArray("Q", cells)
         fleet = _Fleet(settings, make_services, listeners, tls, board)
-        with _Signals() as signals:
+        with EndSignals() as signals:
             try:
                 for number in range(settings.workers):
                     fleet.spawn(number)
@@ -226,7 +226,7 @@ def _tls_names(settings: ServeSettings) -> tuple[str, ...]:
 
 def _watch(
     fleet: _Fleet,
-    signals: _Signals,
+    signals: EndSignals,
     stop: Callable[[], bool],
     on_ready: Callable[[Addresses], None] | None,
     rolls: Callable[[], Collection[int]],
@@ -251,12 +251,12 @@ def _watch(
             _advance_roll(fleet, signals, rolls())
 
 
-def _replace(fleet: _Fleet, signals: _Signals) -> None:
+def _replace(fleet: _Fleet, signals: EndSignals) -> None:
     """Starts anew who died, and ends who does not come to serve."""
     now = time.monotonic()
     for number, worker in list(fleet.workers.items()):
         if worker.pipe.closed:
-            signals.pause()
+            signals.pause(RESTART_PAUSE_S)
             if signals.asked:
                 return
             fleet.try_spawn(number)
@@ -265,7 +265,7 @@ def _replace(fleet: _Fleet, signals: _Signals) -> None:
             worker.process.kill()
 
 
-def _advance_roll(fleet: _Fleet, signals: _Signals, pids: Collection[int]) -> None:
+def _advance_roll(fleet: _Fleet, signals: EndSignals, pids: Collection[int]) -> None:
     """One step of a roll, if there is one to take."""
     roll = fleet.roll
     if roll is None:
@@ -275,7 +275,7 @@ def _advance_roll(fleet: _Fleet, signals: _Signals, pids: Collection[int]) -> No
                 if fleet.try_spawn(spare):
                     fleet.roll = _Roll(number, spare)
                 else:
-                    signals.pause()
+                    signals.pause(RESTART_PAUSE_S)
                 return
     elif roll.leaving is None:
         if fleet.workers[roll.successor].ready:
@@ -347,37 +347,6 @@ def _addresses(fleet: _Fleet) -> Addresses:
         url("http", sockets.admin),
         fleet.tls.files.ca_bundle,
     )
-
-
-class _Signals:
-    """What asks for the end as something that `wait` can wait for."""
-
-    def __init__(self) -> None:
-        self.asked = False
-        self.receiver, self._sender = socket.socketpair()
-        self._before: dict[int, Any] = {}
-
-    def __enter__(self) -> _Signals:
-        for number in (*endings(), signal.SIGINT):
-            try:
-                self._before[number] = signal.signal(number, self._ask)
-            except ValueError:  # not the main thread: whoever called `run` has its own way to stop
-                break
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
-        self.receiver.close()
-        self._sender.close()
-
-    def pause(self) -> None:
-        """Before a process is started again; over as soon as the end is asked for."""
-        wait([self.receiver], timeout=RESTART_PAUSE_S)
-
-    def _ask(self, *_: object) -> None:
-        self.asked = True
-        self._sender.send(b"x")
 
 
 @contextlib.contextmanager
