@@ -91,6 +91,13 @@ def test_a_mark_on_nothing_is_nothing() -> None:
     assert body["messages"] == [{"role": "user", "content": [{"text": "x"}, {"text": "y"}, POINT]}]
 
 
+@pytest.mark.parametrize("first", [text("x"), text("x", cache_control=MARK)])
+def test_a_mark_on_a_blank_part_is_of_what_stands_before_it(first: dict[str, Any]) -> None:
+    """As of clients that mark the last part, whatever it says: the long prompt is before it."""
+    turns = converse(user(first, text(" ", cache_control=MARK)), user(text("y")))["messages"]
+    assert turns[0]["content"] == [{"text": "x"}, POINT, {"text": "y"}]
+
+
 def test_marks_are_as_many_as_bedrock_takes() -> None:
     four = [text("x", cache_control=MARK)] * 4
     assert converse(user(*four))["messages"][0]["content"].count(POINT) == 4

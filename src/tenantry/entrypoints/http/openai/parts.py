@@ -96,14 +96,13 @@ def marked(blocks: Sequence[Block], point: Sequence[Block]) -> list[Block]:
 
 
 def without_blanks(blocks: Sequence[Block]) -> list[Block]:
-    """Without texts that say nothing, and the cache points behind them."""
+    """Without texts that say nothing. A cache point behind one is behind what stands before it."""
     kept: list[Block] = []
-    dropped = False
     for block in blocks:
         blank = "text" in block and not block["text"].strip()
-        if not blank and not (dropped and "cachePoint" in block):
+        idle = "cachePoint" in block and (not kept or "cachePoint" in kept[-1])
+        if not (blank or idle):
             kept.append(block)
-        dropped = blank
     return kept
 
 
