@@ -83,7 +83,7 @@ def test_rubbish_is_refused_without_looking_twice(rubbish: bytes) -> None:
     [(b'{"query":["', b'","', b'"]}'), (b'{"a":0.', b"1", b"}"), (b'{"a":"', b'\\",', b'"}')],
 )
 def test_no_body_keeps_the_loop_for_long(open_: bytes, unit: bytes, close: bytes) -> None:
-    """Seconds, where each string or digit was looked at by itself: twice what Python takes to look
+    """Seconds, where each string or digit was looked at by itself: more than Python takes to look
     at each byte, on whichever machine."""
     body = open_ + unit * (25_000_000 // len(unit)) + close
     part = body[: len(body) // 25]
