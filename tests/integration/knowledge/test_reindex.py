@@ -293,31 +293,38 @@ def test_the_switch_waits_for_uploads_and_takes_over_those_it_does_not_wait_for(
     played(scene)
 
 
-def test_a_merge_that_began_before_the_switch_takes_nothing_from_the_new_index(played) -> None:
+def test_a_merge_that_began_before_the_switch_takes_nothing_from_the_new_index(
+    played, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async def scene(one: Process) -> None:
         for number in range(6):
             await one.upload(ALICE, f"T{number}", f"apples word{number}")
-        manifest = one.deps.manifest
-        merge, switched = manifest.merge, []
+        manifest, reindexes = one.deps.manifest, one.reindexing._reindexes
+        merge, switch, switched = manifest.merge, reindexes.switch, asyncio.Event()
+
+        async def only_later(*given: Any, **how: Any) -> Any:
+            async with asyncio.timeout(60):
+                await switched.wait()
+            return await switch(*given, **how)
 
         async def late(tenant: Any, sources: Any, segment: Any, edition: Any) -> bool:
-            if edition == "next" and not switched:
-                switched.append(sources)
+            if edition == "next" and not switched.is_set():
                 # What is still missing is published by hand, so that the switch can come first.
-                for row in await one.reindexing._reindexes.pending(tenant, None, 9):
+                for row in await reindexes.pending(tenant, None, 9):
                     card, chunks, _ = await one.deps.read(home_of(A), row, ChunkLimit())
                     vectors = [support.vector_of(c.text, 128, NEW.model) for c in chunks]
                     await publish_next(one, row, card, chunks, vectors)
                 open_one = await one.state(ALICE)
-                done = await one.reindexing._reindexes.switch(tenant, open_one.id, patient=False)
-                assert done == "done"
+                assert await switch(tenant, open_one.id, patient=False) == "done"
+                switched.set()
             return await merge(tenant, sources, segment, edition)
 
+        monkeypatch.setattr(reindexes, "switch", only_later)
         one.deps.vectors._manifest = LateMerges(manifest, late)  # type: ignore[attr-defined]
         await one.start(ALICE)
         await one.deps.tasks.settle()
         await support.settled(one.deps.vectors)
-        assert switched, "the next edition is merged too"
+        assert switched.is_set(), "the next edition is merged too"
         for number in range(6):
             assert (await one.found(ALICE, f"word{number}"))[0] == f"apples word{number}"
         await is_tidy(one, ALICE)
