@@ -7,6 +7,7 @@ from tests.support.house.hygiene import (
     machine_paths,
     notes,
     possessive_groups,
+    raised_in_groups,
     switched_off,
     unfinished,
 )
@@ -53,6 +54,10 @@ def test_patterns_mean_the_same_to_every_python():
     assert violations(code(".py", under=CODE), possessive_groups) == []
 
 
+def test_exceptions_out_of_groups_are_the_same_to_every_python():
+    assert violations(code(".py", under=CODE), raised_in_groups) == []
+
+
 def test_no_test_is_switched_off():
     names = [name for name in code(".py", under=("tests/",)) if name not in SKIPPING]
     assert violations(names, switched_off) == []
@@ -83,6 +88,7 @@ HASH = "    --hash=sha256:" + "0" * 64
         (notes, "# TO" + "DO: later", "# methodology"),
         (notes, "-- FIX" + "ME", "-- fixed"),
         (possessive_groups, "(?:ab?)" + "*+", "a*+(?:ab?)*"),
+        (raised_in_groups, "try: a()\nexcept* E as e: raise e", "try: a()\nexcept E: raise"),
         (possessive_groups, "(?:ab?){{0,31}}" + "+", "[ab]{0,31}+"),
         (unfinished, "raise NotImplementedError", "except_ = NotImplementedError"),
         (unfinished, "raise NotImplementedError('x')", "raise ValueError('x')"),

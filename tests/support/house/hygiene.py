@@ -47,6 +47,18 @@ def possessive_groups(text: str) -> list[str]:
     return _lines_with(_POSSESSIVE, text)
 
 
+def raised_in_groups(text: str) -> list[str]:
+    """What is raised within `except*`: Python before 3.11.4 gives it a group of its own."""
+    found: list[str] = []
+    if "except*" not in text:
+        return found
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.TryStar):
+            inner = (each for handler in node.handlers for each in ast.walk(handler))
+            found += [f"line {each.lineno}" for each in inner if isinstance(each, ast.Raise)]
+    return found
+
+
 def unfinished(text: str) -> list[str]:
     """`raise NotImplementedError`, and handlers that swallow everything."""
     found: list[str] = []

@@ -95,12 +95,15 @@ async def _look(
                     raise
                 found.unread.setdefault(problem.message, set()).add(tenant.name)
 
+    outage: list[Unavailable] = []
     try:
         async with asyncio.TaskGroup() as looking:
             for tenant in tenants:
                 looking.create_task(one(tenant))
-    except* Unavailable as outages:
-        raise outages.exceptions[0] from None
+    except* Unavailable as outages:  # some Pythons give what is raised in here a group
+        outage = [each for each in outages.exceptions if isinstance(each, Unavailable)]
+    if outage:
+        raise outage[0]
 
 
 async def _look_at(files: KeyFiles, tenant: Tenant, used: Collection[int], found: _Found) -> None:
