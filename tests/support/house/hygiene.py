@@ -48,7 +48,7 @@ def possessive_groups(text: str) -> list[str]:
 
 
 def raised_in_groups(text: str) -> list[str]:
-    """What is raised within `except*`: Python before 3.11.4 gives it a group of its own."""
+    """What is raised within `except*`, to which some Pythons (3.11.2) give a group of its own."""
     found: list[str] = []
     if "except*" not in text:
         return found
