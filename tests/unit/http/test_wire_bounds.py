@@ -58,6 +58,9 @@ def test_json_that_is_sent_as_it_is_encoded() -> None:
     "sent",
     [
         [HEAD, b"1;a="] + [b"a" * 100_000] * 10,
+        [HEAD, b"1;a="] + [b"a" * 30_000] * 20,
+        [HEAD, b"0\r\nx: "] + [b"a" * 30_000] * 20,  # a field that the parser keeps until its end
+        [HEAD, b"2\r\n[]\r\n0\r\nx"] + [b"a" * 30_000] * 20,
         [b"\r\n" * 5_000] * 100,
         [GET[:-2], *[b" " * 9_000] * 99],
     ],

@@ -72,8 +72,8 @@ class Connection(Reading):
             self._feed(data)
             self._keep_head()
             self._ask_of_a_large_body()
+            self._count(data)
             if len(data) >= _TURN_BYTES:
-                self._count(data)
                 self._let_others()
         except httptools.HttpParserCallbackError as error:
             cause = error.__context__

@@ -17,7 +17,7 @@ class WireLimits:
     # each token, comma and bracket, of 4 bytes or so. The free ones cost 33 ms, of several turns.
     chunks: int = 65_536
     chunk_bytes: int = 4  # on average, of the chunks beyond
-    framing_bytes: int = 262_144  # heads, chunk sizes and their extensions, beside a body's bytes
+    framing_bytes: int = 262_144  # of heads, chunks and trailers, beside a body's bytes
     target_bytes: int = 16_384  # path and query; an encoded ARN may take 6 KB
     header_bytes: int = 65_536
     header_count: int = 128

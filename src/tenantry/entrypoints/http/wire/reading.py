@@ -36,9 +36,9 @@ class Reading(asyncio.Protocol, ABC):
     may take."""
 
     __slots__ = (
-        "_asking", "_begun_here", "_body", "_body_bytes", "_chunks", "_expects", "_granted_at",
-        "_granted_s", "_head", "_header_bytes", "_headers", "_held", "_host", "_in_body",
-        "_in_head", "_items", "_large_bytes", "_last_body", "_limits", "_owner", "_parser",
+        "_asking", "_begun_here", "_body", "_body_bytes", "_chunks", "_come_bytes", "_expects",
+        "_granted_at", "_granted_s", "_head", "_header_bytes", "_headers", "_held", "_host",
+        "_in_body", "_in_head", "_items", "_last_body", "_limits", "_owner", "_parser",
         "_piece", "_piece_bodies", "_refusal", "_target", "_waiting",
     )  # fmt: skip
 
@@ -65,7 +65,7 @@ class Reading(asyncio.Protocol, ABC):
         self._body: bytes | bytearray = b""
         self._body_bytes = 0
         self._chunks = 0
-        self._large_bytes = 0  # of large pieces that came since, whatever they hold
+        self._come_bytes = 0  # in the pieces after the one in which it begins
         self._head = b""  # of a head that is not whole yet, the pieces before this one
         self._in_head = True
         self._in_body = False
@@ -149,14 +149,14 @@ class Reading(asyncio.Protocol, ABC):
         return max(bodies, after_body, line_at + len(_EMPTY_LINE) if line_at >= 0 else 0)
 
     def _count(self, piece: bytes) -> None:
-        """Of pieces that are large: as small ones, framing without end costs no more than
-        requests do, and ends with the time for a body. Where a request begins, most may be of the
-        one before it."""
+        """Of what comes behind a head the parser tells neither a chunk's extensions nor a field
+        behind a body before its end, and all of that field it keeps. Where a request begins, most
+        may be of the one before it."""
         if self._begun_here:
             return
-        self._large_bytes += len(piece)
+        self._come_bytes += len(piece)
         due = 2 * self._body_bytes + _CHUNK_FRAMING_BYTES * self._chunks
-        if self._large_bytes > self._limits.framing_bytes + due:
+        if self._come_bytes > self._limits.framing_bytes + due:
             raise Broken(400, _FRAMING)
 
     # httptools callbacks
