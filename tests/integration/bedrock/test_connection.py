@@ -15,6 +15,7 @@ pytestmark = pytest.mark.usefixtures("loop")
 BODY = b'{"usage":{"inputTokens":1}}'
 JSON = b"Content-Type: application/json\r\n"
 LENGTH = b"Content-Length: %d\r\n" % len(BODY)
+CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 
 
 def outcomes(model, attempt, *answers, cut=False):
@@ -92,11 +93,21 @@ def test_equal_headers_are_joined(model, attempt):
     [
         (whole(LENGTH, b"x: " + b"x" * HEAD_BYTES_MAX + b"\r\n"), None),  # at once: it is there
         (b"HTTP/1.1 200 OK\r\nx: " + b"x" * HEAD_BYTES_MAX * 2, FailureKind.RUBBISH),
+        (CHUNKED + b"0\r\nx: " + b"x" * HEAD_BYTES_MAX * 10, FailureKind.RUBBISH),
+        (CHUNKED + b"2;x=" + b"x" * HEAD_BYTES_MAX * 10, FailureKind.RUBBISH),
         (b"HTTP/1.1 101 Switching Protocols\r\nupgrade: h2c\r\n\r\n", FailureKind.BROKEN),
         (whole(LENGTH, b"Content-Length: 3\r\n"), FailureKind.BROKEN),
-        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", FailureKind.BROKEN),
+        (CHUNKED + b"zz\r\n", FailureKind.BROKEN),
     ],
-    ids=["large-head", "endless-head", "upgrade", "two-lengths", "no-chunk"],
+    ids=[
+        "large-head",
+        "endless-head",
+        "endless-trailer",
+        "endless-extension",
+        "upgrade",
+        "two-lengths",
+        "no-chunk",
+    ],
 )
 def test_an_answer_that_breaks_the_rules(model, attempt, answer, kind):
     ((outcome,), _) = outcomes(model, attempt, answer, cut=True)

@@ -15,7 +15,7 @@ import httptools
 from tenantry.domain.record import record
 from tenantry.ports.model import FailureKind
 
-HEAD_BYTES_MAX: Final = 65_536
+HEAD_BYTES_MAX: Final = 65_536  # or of framing at once, between and behind the pieces of a body
 BUFFERED_BYTES_MAX: Final = 262_144  # past it nothing is read until the reader has caught up
 _NEVER: Final = float("inf")
 
@@ -56,7 +56,7 @@ class Connection(asyncio.Protocol):
     def _begin_anew(self) -> None:
         self.status = 0
         self.headers: dict[str, str] = {}  # names in lower case
-        self._head_bytes = 0
+        self._framing_bytes = 0  # that came since the parser told of a head or of a body
         self._head_done = False
         self._complete = False
         self._framed = False  # the answer says where it ends
@@ -176,15 +176,20 @@ class Connection(asyncio.Protocol):
         if not self._busy:
             self.abort()  # an answer that nobody asked for
             return
+        told = self._head_done, self._buffered_bytes
         try:
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade):
             self._fail(ExchangeFailed(FailureKind.BROKEN, True, "the answer is no HTTP"))
             return
-        if not self._head_done:
-            self._head_bytes += len(data)
-            if self._head_bytes > HEAD_BYTES_MAX:
+        if told == (self._head_done, self._buffered_bytes) and not self._complete:
+            self._framing_bytes += len(data)
+            if self._framing_bytes > HEAD_BYTES_MAX:
                 self._fail(ExchangeFailed(FailureKind.RUBBISH, True, "the headers are too large"))
+                return
+        else:
+            self._framing_bytes = 0
+        if not self._head_done:
             return
         if self._buffered_bytes > BUFFERED_BYTES_MAX and not self._paused:
             assert self._transport is not None
