@@ -78,7 +78,7 @@ class Authorization:
 
 @dataclass(frozen=True, slots=True)
 class SignedRequest:
-    """The request as it came over the wire."""
+    """The request as it came over the wire, the values of its headers as text."""
 
     method: str
     raw_path: str

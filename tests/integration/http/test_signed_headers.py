@@ -90,3 +90,16 @@ def test_which_event_of_boto3_adds_a_header_that_is_signed(edge: Edge) -> None:
     with pytest.raises(ClientError) as refused:
         with_user("before-send", "x").converse(modelId=MODEL, messages=MESSAGES)
     assert refused.value.response["Error"]["Code"] == "InvalidSignatureException"
+
+
+@pytest.mark.parametrize("user", ["Jürgen", "voilà", "Łukasz", "王芳"])
+def test_a_signed_header_is_text_as_people_write_it(edge: Edge, user: str) -> None:
+    """boto3 sends and signs UTF-8, among whose bytes are some that are blanks to Latin-1."""
+    client = edge.boto3()
+
+    def add(request: Any, **_: Any) -> None:
+        request.headers["x-tenantry-user"] = user
+
+    client.meta.events.register("before-sign.bedrock-runtime.*", add)
+    client.converse(modelId=MODEL, messages=MESSAGES)
+    assert [context.user for context, _ in edge.services.inference.asked] == [user]

@@ -19,7 +19,7 @@ from tenantry.domain.errors import BadRequest
 from tenantry.domain.sigv4 import DECIDING_PREFIXES
 from tenantry.entrypoints.http.errors import Family
 from tenantry.entrypoints.http.knowledge.multipart_body import PARTS_MAX
-from tenantry.entrypoints.http.wire.request import Request
+from tenantry.entrypoints.http.wire.request import Request, text_of
 
 KNOWLEDGE_HEADER: Final = "x-tenantry-knowledge"
 TAGS_MAX: Final = 8
@@ -134,11 +134,8 @@ def _digest(request: Request, *, form: bool) -> bytes:
 
 
 def _text(headers: Mapping[str, str], name: str) -> str | None:
-    """A header as UTF-8, which is how people write names into it."""
     value = headers.get(name)
-    if value is None or value.isascii():
-        return value
     try:
-        return value.encode("latin-1").decode()
-    except UnicodeDecodeError:
+        return None if value is None else text_of(value)
+    except ValueError:
         raise BadRequest(f"`{name}` is not valid UTF-8.") from None

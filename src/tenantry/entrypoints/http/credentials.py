@@ -7,7 +7,7 @@ import hashlib
 from tenantry.application.authenticate import BearerKey, Credentials, Signed
 from tenantry.domain.errors import KeyWrong
 from tenantry.domain.sigv4 import ALGORITHM, SignedRequest
-from tenantry.entrypoints.http.wire.request import Request
+from tenantry.entrypoints.http.wire.request import Request, text_of
 
 
 def credentials_of(request: Request) -> Credentials | None:
@@ -29,6 +29,14 @@ def signed_request(request: Request) -> SignedRequest:
         request.method,
         request.raw_path,
         request.raw_query,
-        request.header_items,
+        [(name, _as_signed(value)) for name, value in request.header_items],
         hashlib.sha256(request.body).hexdigest(),
     )
+
+
+def _as_signed(value: str) -> str:
+    """SDKs sign text in UTF-8, and send that; some HTTP clients below them send Latin-1."""
+    try:
+        return text_of(value)
+    except ValueError:
+        return value

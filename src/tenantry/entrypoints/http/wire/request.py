@@ -35,6 +35,11 @@ class Request:
     body: bytes
 
 
+def text_of(value: str) -> str:
+    """A header's value as UTF-8, which is how people write names into it. Raises `ValueError`."""
+    return value if value.isascii() else value.encode("latin-1").decode()
+
+
 def origin_form(target: bytes) -> bytes:
     """Path and query of a request target, also where it is absolute as a proxy's client sends it
     (RFC 9112 §3.2.2). Its authority names nothing here: credentials alone name a tenant.
