@@ -9,7 +9,6 @@ call without a guardrail is untouched.
 from __future__ import annotations
 
 import base64
-import binascii
 import dataclasses
 from collections.abc import Mapping
 from typing import Any, Final
@@ -219,7 +218,7 @@ def frame_without_trace(frame: Frame) -> Frame:
             hidden = _native_untraced(native)
             encoded = base64.b64encode(orjson.dumps(hidden)).decode()
             shown = payload if hidden is native else {**payload, "bytes": encoded}
-    except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError, binascii.Error):
+    except (ValueError, KeyError, TypeError, AttributeError):
         return frame  # rubbish is passed on as it came
     if shown is payload:
         return frame

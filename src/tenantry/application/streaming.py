@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import binascii
 import contextlib
 from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass
@@ -283,7 +282,7 @@ class _StreamUsage:
     def _feed_chunk(self, payload: bytes) -> None:
         try:
             document = orjson.loads(native := base64.b64decode(orjson.loads(payload)["bytes"]))
-        except (orjson.JSONDecodeError, KeyError, TypeError, binascii.Error):
+        except (ValueError, KeyError, TypeError):  # no JSON, or no base64
             self.readable = False
             return
         traced = self._guarded and _TRACE in native

@@ -177,6 +177,7 @@ def test_native_chunks_are_whole_with_their_metrics(model, attempt):
     [
         chunk({"type": "message_stop"}),
         eventstream.encode_event("chunk", b'{"bytes":"!"}'),
+        eventstream.encode_event("chunk", '{"bytes":"é"}'.encode()),
         eventstream.encode_event("chunk", b"[]"),
         eventstream.encode_event("metadata", b"{}"),
     ],

@@ -159,6 +159,7 @@ def test_a_trace_is_taken_out_of_the_frames_of_a_stream() -> None:
     for untouched in (
         frame("contentBlockDelta", {"delta": {"text": "a trace of it"}}),
         frame("chunk", {"bytes": "not base64"}),
+        frame("chunk", {"bytes": "é"}),
         frame("chunk", {"bytes": base64.b64encode(b"[1]").decode()}),
         frame("metadata", ["trace"]),
     ):

@@ -203,7 +203,9 @@ def test_an_answer_with_rubbish_in_it_is_our_waste_though_its_usage_is_told(payl
     assert outcome.rated.cost > 0
 
 
-@pytest.mark.parametrize("payload", [[], {}, {"bytes": 5}, {"bytes": "!!!"}, {"bytes": "PGh0bWw+"}])
+@pytest.mark.parametrize(
+    "payload", [[], {}, *({"bytes": each} for each in (5, "!!!", "PGh0bWw+", "é"))]
+)
 def test_a_native_answer_with_rubbish_in_it_is_our_waste_too(payload: Any) -> None:
     usage_of = {"inputTokenCount": 1_000, "outputTokenCount": 500}
     last = chunk({"type": "message_stop", "amazon-bedrock-invocationMetrics": usage_of})

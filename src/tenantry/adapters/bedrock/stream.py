@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Final
@@ -139,7 +138,7 @@ def native_chunk(frame: Frame) -> Mapping[str, object]:
         return {}
     try:
         return _decoded(base64.b64decode(encoded, validate=True))
-    except binascii.Error:
+    except ValueError:  # which of letters beyond ASCII is no `binascii.Error`
         return {}
 
 
