@@ -1,6 +1,7 @@
 """HTTP/1.1 as it may come: framing, limits, and what is done with a connection afterwards."""
 
 import asyncio
+from contextlib import suppress
 
 import pytest
 from tests.support.held import held_of
@@ -69,8 +70,9 @@ def test_a_whole_answer_keeps_its_connection(model, attempt, answer):
         whole(LENGTH, b"Connection: close\r\n"),
         whole(LENGTH).replace(b"HTTP/1.1", b"HTTP/1.0"),
         whole(LENGTH) + b"HTTP/1.1 200 OK\r\n\r\n",  # nobody asked for a second one
+        whole(LENGTH) + whole(LENGTH),
     ],
-    ids=["close", "http10", "second-answer"],
+    ids=["close", "http10", "second-answer", "second-answer-with-a-body"],
 )
 def test_an_answer_that_ends_its_connection(model, attempt, answer):
     found, connections = outcomes(model, attempt, answer, answer)
@@ -165,3 +167,30 @@ def test_a_broken_exchange_holds_nothing_of_what_was_sent(model, attempt):
         ((failure,), _) = outcomes(model, attempt, whole(LENGTH)[:-3], cut=True)
         assert isinstance(failure, Failure)
         assert not held()
+
+
+def test_what_was_answered_before_it_was_sent_is_the_last_on_its_connection(model, attempt):
+    """Who answers early may take the rest of a body for requests, and their answers are nobody's
+    who asks next."""
+    connections = 0
+
+    async def answers_early(reader, writer):
+        nonlocal connections
+        connections += 1
+        with suppress(ConnectionError, asyncio.IncompleteReadError):
+            while True:
+                await reader.readuntil(b"\r\n\r\n")
+                writer.write(whole(LENGTH))
+                await asyncio.sleep(0)
+        writer.close()
+
+    async def run():
+        server = await asyncio.start_server(answers_early, "127.0.0.1", 0)
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        async with server, model() as bedrock:
+            large = attempt(url, body=b"GET / HTTP/1.1\r\n\r\n" * 1_000_000)
+            for _ in range(2):
+                assert isinstance(await bedrock.invoke(large), Reply)
+        return connections
+
+    assert asyncio.run(asyncio.wait_for(run(), 20)) == 2

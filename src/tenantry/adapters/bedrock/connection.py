@@ -50,6 +50,7 @@ class Connection(asyncio.Protocol):
         self._timer_at = _NEVER
         self._waiter: asyncio.Future[None] | None = None
         self._busy = False
+        self._unsent = False  # some of the request waits still
         self.idle_since = 0.0
         self._begin_anew()
 
@@ -171,6 +172,7 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)  # uvloop's is of no class of asyncio
+        self._transport.set_write_buffer_limits(high=0)  # told of all that waits
 
     def data_received(self, data: bytes) -> None:
         if not self._busy:
@@ -196,6 +198,12 @@ class Connection(asyncio.Protocol):
             self._paused = True
             self._transport.pause_reading()
         self._wake()
+
+    def pause_writing(self) -> None:
+        self._unsent = True
+
+    def resume_writing(self) -> None:
+        self._unsent = False
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._transport = None
@@ -233,6 +241,8 @@ class Connection(asyncio.Protocol):
             self._framed = False
 
     def on_body(self, body: bytes) -> None:
+        if self._complete:
+            return  # of a second answer
         self._pieces.append(body)
         self._buffered_bytes += len(body)
 
@@ -240,7 +250,8 @@ class Connection(asyncio.Protocol):
         if not self._head_done or self._complete:
             return
         self._complete = True
-        self._keep_alive = self._parser.should_keep_alive()
+        # Of a request that was answered early, the rest might be taken for requests.
+        self._keep_alive = self._parser.should_keep_alive() and not self._unsent
 
 
 _NO_HEAD: Final = "no answer began in time"
