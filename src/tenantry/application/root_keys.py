@@ -14,7 +14,7 @@ from typing import Final
 
 from tenantry.application.pages import living_tenants
 from tenantry.domain.document import Home, home_of
-from tenantry.domain.errors import Conflict, Corrupt, NotFound, Unavailable
+from tenantry.domain.errors import Conflict, NotFound, Unavailable
 from tenantry.domain.tenant import Tenant
 from tenantry.ports.control import ControlPlane
 from tenantry.ports.keys import KmsKeys, Retirement, WrappedKey
@@ -65,8 +65,8 @@ class RootKeys:
         """Where there is or was one: the plan may be another by now, and a backup of the wrapped
         key would open by a root key that is left."""
         key_id, wrapped = self.own_id(home), list[WrappedKey]()
-        with contextlib.suppress(Corrupt, NotFound):  # destroyed meanwhile: nothing names a key
-            wrapped += await self.keys.versions(home)
+        with contextlib.suppress(NotFound):
+            wrapped += (await self.keys.resting(home)).whole
         own = [each for each in wrapped if each.name.kms_key == key_id]
         arns = {each.arn for each in own if each.arn is not None}
         arns |= {arn for each in wrapped for arn in each.former}
@@ -80,15 +80,13 @@ class RootKeys:
 
         async def uses(tenant: Tenant) -> bool | None:
             async with gate:
-                whose, wrapped = home_of(tenant), list[WrappedKey]()
                 try:
-                    with contextlib.suppress(NotFound):  # destroyed meanwhile
-                        wrapped += await self.keys.versions(whose)
-                except Corrupt:
-                    return None
-                if any(each.arn in arns for each in wrapped):
+                    resting = await self.keys.resting(home_of(tenant))
+                except NotFound:  # no name under which any could rest
+                    return False
+                if any(each.arn in arns for each in resting.whole):
                     return True
-                return None if await self.keys.missing(whose) else False
+                return None if resting.absent else False
 
         others = [each async for each in living_tenants(self.control) if each.id != home.tenant_id]
         outage: list[Unavailable] = []

@@ -59,6 +59,10 @@ NOT_THERE: Final = (
     " goes on once the key is there, as where another key store was meant, or once it is given up"
     " for lost: tenantry tenants adopt-key."
 )
+MISPLACED: Final = (
+    "The key store has the key of another tenant, or of another version, in the place of one of"
+    " this tenant's. The shred goes on once each is back in its own place."
+)
 FAULT: Final = "a fault of Tenantry's own, which its log shows"
 _log = logging.getLogger(__name__)
 
@@ -227,10 +231,14 @@ async def _key_homes(shredder: Shredder, home: Home) -> list[Home]:
 
 async def _destroy_keys(shredder: Shredder, tenant_id: TenantId, homes: Sequence[Home]) -> Shred:
     """Conflict where a key that the tenant used is nowhere here: it may lie in another store, and
-    would open from there what is certified to be unreadable."""
+    would open from there what is certified to be unreadable. So may one in whose place another
+    lies, which may be all that its own tenant has."""
     missing = [set(await shredder.keys.missing(home)) for home in homes]
     if set.intersection(*missing):
         raise Conflict(NOT_THERE)
+    for home in homes:
+        if (await shredder.keys.resting(home)).misplaced:
+            raise Conflict(MISPLACED)
     for home in homes:
         await _retire(shredder, home)  # first: the wrapped keys tell where its own root key was
         await shredder.keys.destroy(home)

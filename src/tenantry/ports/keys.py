@@ -92,6 +92,19 @@ class WrappedKey:
     former: Sequence[str] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class RestingKeys:
+    """A tenant's wrapped keys as they rest; none was opened.
+
+    `whole`: oldest first. `absent`: versions that are damaged, or that were used and are not there.
+    `misplaced`: those of them in whose place the key of another tenant or version lies.
+    """
+
+    whole: Sequence[WrappedKey]
+    absent: Sequence[int]
+    misplaced: Sequence[int]
+
+
 class KeyRotation(Protocol):
     """What an operator does with tenant keys. No content is read or written."""
 
@@ -113,6 +126,11 @@ class KeyRotation(Protocol):
 
     async def versions(self, home: Home) -> Sequence[WrappedKey]:
         """Every version in the key store, oldest first."""
+        ...
+
+    async def resting(self, home: Home) -> RestingKeys:
+        """Each version by itself: one that is damaged hides no other. `absent` is none of a tenant
+        whose keys this store has destroyed."""
         ...
 
     async def missing(self, home: Home) -> Sequence[int]:

@@ -16,7 +16,7 @@ from tests.support.shredding import BY, Fate, Ground, Killed, begun, is_untouche
 from tenantry.application.shredding import Shredder, advance_shred, begin_shred
 from tenantry.domain.document import Home
 from tenantry.domain.tenant import Principal
-from tenantry.ports.keys import SHARED_KMS_KEY, KeyName, Retirement, WrappedKey
+from tenantry.ports.keys import SHARED_KMS_KEY, KeyName, RestingKeys, Retirement, WrappedKey
 
 ARN = "arn:aws:kms:eu-central-1:123456789012:key/1dccb5fd-d2ed-4682-8ff5-f92ff116a384"
 
@@ -135,9 +135,10 @@ class Aws:
     asked: list[tuple[str, list[str], bool]] = dataclasses.field(default_factory=list)
     at: datetime = datetime(2027, 1, 1, tzinfo=UTC)
 
-    async def versions(self, home: Home) -> list[WrappedKey]:
-        there = await self.keys.versions(home)
-        return [self.wrapped[home.tenant_id]] if there else []
+    async def resting(self, home: Home) -> RestingKeys:
+        there: RestingKeys = await self.keys.resting(home)
+        whole = [self.wrapped[home.tenant_id]] if there.whole else []
+        return dataclasses.replace(there, whole=whole)
 
     async def retirable(self, *_: Any, **__: Any) -> list[str]:
         return []  # what others need is tried in `test_kms_keys_of_others.py`

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,7 @@ from tests.support.shredding import Ground, on_ground
 
 from tenantry.domain.document import Home
 from tenantry.domain.errors import Unavailable
-from tenantry.ports.keys import WrappedKey
+from tenantry.ports.keys import RestingKeys
 
 
 def test_nothing_looks_on_where_one_tenants_keys_cannot_be_read(
@@ -29,9 +28,9 @@ def test_nothing_looks_on_where_one_tenants_keys_cannot_be_read(
         await at.moved(ground.anna)
         others = {(await ground.another()).tenant_id for _ in range(3)}
         keys: Any = ground.keys(kms=at.kms)
-        versions, looking, all_look = keys.versions, set[str](), asyncio.Event()
+        resting, looking, all_look = keys.resting, set[str](), asyncio.Event()
 
-        async def slow(home: Home) -> Sequence[WrappedKey]:
+        async def slow(home: Home) -> RestingKeys:
             if home.tenant_id in others:
                 looking.add(home.tenant_id)
                 if looking == others:
@@ -43,10 +42,10 @@ def test_nothing_looks_on_where_one_tenants_keys_cannot_be_read(
             if home.tenant_id == ground.bert.tenant_id:
                 await all_look.wait()
                 raise Unavailable("The key store cannot be read.")
-            found: Sequence[WrappedKey] = await versions(home)
+            found: RestingKeys = await resting(home)
             return found
 
-        keys.versions = slow
+        keys.resting = slow
         roots = dataclasses.replace(at.shredder().roots, keys=keys)
         with pytest.raises(Unavailable, match="cannot be read"):
             await roots.check_alone(at.own(ground.anna))

@@ -90,8 +90,9 @@ def test_a_wrapped_key_opens_for_its_own_tenant_only(tmp_path: Path) -> None:
         shutil.copyfile(folder / "tnt_b" / "1.json", folder / "tnt_a" / "1.json")
         with pytest.raises(Corrupt):
             await key(support.parts(tmp_path), A)
-        stored = json.loads((folder / "tnt_b" / "1.json").read_text())
-        for change in ({"kms_key": "other"}, {"format": 2}, {"wrapped": "AAAA"}, {"wrapped": 1}):
+        stored = json.loads((folder / "tnt_b" / "1.json").read_text()) | {"tenant": "tnt_a"}
+        changes = [{"kms_key": "other"}, {"format": 2}, {"wrapped": "AAAA"}, {"wrapped": 1}]
+        for change in ({}, *changes):
             (folder / "tnt_a" / "1.json").write_text(json.dumps(stored | change))
             with pytest.raises((Corrupt, Unavailable)):
                 await key(support.parts(tmp_path), A)

@@ -26,6 +26,7 @@ from tenantry.adapters.keys.key_cache import (
     KeyCache,
 )
 from tenantry.adapters.keys.key_folder import NO_KEY
+from tenantry.adapters.keys.resting import resting_keys
 from tenantry.adapters.keys.used_keys import DESTROYED, UsedKeys, lost
 from tenantry.adapters.keys.wrapped_key import after, kms_key_of, pack, unpack
 from tenantry.domain.document import Home
@@ -34,7 +35,7 @@ from tenantry.domain.errors import Conflict, Corrupt, NotFound, TenantryError, U
 from tenantry.domain.ids import TenantId
 from tenantry.domain.placement import NO_ACCOUNT
 from tenantry.ports.key_files import KeyFiles
-from tenantry.ports.keys import KeyName, KmsKeys, Purpose, WrappedKey
+from tenantry.ports.keys import KeyName, KmsKeys, Purpose, RestingKeys, WrappedKey
 from tenantry.ports.noted_keys import NotedKeys
 
 KEY_BYTES = 32
@@ -149,6 +150,9 @@ class Keyring:
     async def versions(self, home: Home) -> Sequence[WrappedKey]:
         versions = await self._files.versions(home)
         return [unpack(home, each, await self._files.read(home, each)) for each in versions]
+
+    async def resting(self, home: Home) -> RestingKeys:
+        return await resting_keys(self._files, await self._used.versions(home), home)
 
     async def missing(self, home: Home) -> Sequence[int]:
         # In this order: what rests is noted later, and what is destroyed is barred before.

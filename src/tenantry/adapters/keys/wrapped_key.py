@@ -1,8 +1,9 @@
 """How a wrapped tenant key is written down, and what it is bound to.
 
-Format 1 is of a key of this machine, format 2 names the AWS KMS key that opens it. Tenant and
-version stand in the file for a person's eyes; what counts is where the file lies. AWS KMS keys of
-the tenant's own that wrapped it before stay in it, because a shred must find them.
+Format 1 is of a key of this machine, format 2 names the AWS KMS key that opens it. What counts is
+where the file lies, to which its bytes are bound; tenant and version stand in it as well, so that
+one that was put in another's place is told as that. AWS KMS keys of the tenant's own that wrapped
+it before stay in it, because a shred must find them.
 """
 
 from __future__ import annotations
@@ -10,11 +11,16 @@ from __future__ import annotations
 import base64
 import json
 from dataclasses import replace
+from typing import Final
 
 from tenantry.domain.document import Home
 from tenantry.domain.errors import Corrupt
 from tenantry.ports.keys import SHARED_KMS_KEY, KeyName, WrappedKey
 
+MISPLACED: Final = (
+    "The key store has the wrapped key of another tenant, or of another version, in the place of"
+    " this one's."
+)
 _LOCAL, _AWS = 1, 2
 
 
@@ -44,8 +50,20 @@ def pack(key: WrappedKey) -> bytes:
     return json.dumps(body).encode()
 
 
+def is_anothers(home: Home, version: int, data: bytes) -> bool:
+    """Whether the file says that it is of another tenant or version than its place."""
+    try:
+        body = json.loads(data)
+        told = (body.get("tenant", home.tenant_id), body.get("version", version))
+    except (ValueError, AttributeError):
+        return False
+    return told != (home.tenant_id, version)
+
+
 def unpack(home: Home, version: int, data: bytes) -> WrappedKey:
-    """The key of exactly this tenant and version, whatever the file says. Else Corrupt."""
+    """The key of exactly this tenant and version. Else Corrupt."""
+    if is_anothers(home, version, data):
+        raise Corrupt(MISPLACED)
     try:
         body = json.loads(data)
         kms_key, arn = body["kms_key"], body.get("kms_arn")
