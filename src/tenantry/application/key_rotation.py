@@ -23,6 +23,7 @@ class KeyState:
     tenant: Tenant
     versions: Sequence[WrappedKey]
     moved: int = 0  # versions that another KMS key wraps now
+    missing: Sequence[int] = ()  # that were used and are not in the key store
     problem: str | None = None
 
 
@@ -34,7 +35,8 @@ async def rotate_keys(
     rewrap: bool,
     told: Callable[[KeyState], None],
 ) -> list[KeyState]:
-    """Of the tenant named, or of every tenant that has a key. Idempotent with `rewrap`.
+    """Of the tenant named, or of every tenant that has a key. Idempotent with `rewrap`. Beside one
+    that is damaged no version is made.
 
     `told` hears of each as it is done. One named tenant's failure is raised; of many, it is told
     and the others are done.
@@ -47,8 +49,10 @@ async def rotate_keys(
                 continue
             moved = await keys.rewrap(home) if rewrap else 0
             if not rewrap:
+                await keys.versions(home)
                 await keys.rotate(home)
-            state = KeyState(tenant, await keys.versions(home), moved)
+            missing = await keys.missing(home)
+            state = KeyState(tenant, await keys.versions(home), moved, missing)
         except TenantryError as error:
             if name is not None:
                 raise

@@ -74,3 +74,48 @@ def test_a_lost_key_is_told_where_all_are_moved(stack: Stack) -> None:
     assert states[anna.id]["problem"] == LOST
     assert (shown.returncode, "and used: version 1" in shown.stderr) == (1, True)
     assert tenantry(stack.home, "tenants", "key", bert.name).returncode == 0
+
+
+def test_a_rotation_tells_of_a_first_version_that_is_lost(stack: Stack) -> None:
+    """Without it nothing of the tenant's is known again, whatever seals what is new."""
+    anna, bert = stack.tenants()
+    for tenant in (anna, bert):
+        document = {"title": "T", "text": "text"}
+        assert stack.http("POST", "/v1/documents", document, tenant=tenant)[0] == 201
+        assert tenantry(stack.home, "tenants", "rotate-key", tenant.name).returncode == 0
+    file = stack.home / "accounts" / anna.account / "keys" / anna.id / "1.json"
+    kept = file.read_bytes()
+    file.unlink()
+    try:
+        done = tenantry(stack.home, "tenants", "rotate-key", anna.name)
+        every = tenantry(stack.home, "tenants", "rotate-key", "--all", "--json")
+    finally:
+        file.write_bytes(kept)
+    assert (done.returncode, "version 3 seals what is new" in done.stdout) == (0, True)
+    assert "does not have version 1" in done.stderr
+    assert "backup of keys" in done.stderr and "adopt-key" in done.stderr
+    states = {state["tenant"]: state for state in json.loads(every.stdout)}
+    assert (every.returncode, states[anna.id]["missing"], states[bert.id]["missing"]) == (
+        0,
+        [1],
+        [],
+    )
+    assert every.stderr.count("does not have version") == 1
+
+
+def test_a_rotation_makes_no_version_beside_a_damaged_one(stack: Stack) -> None:
+    """It said that all was as before, and had made another one each time."""
+    anna, _ = stack.tenants()
+    document = {"title": "T", "text": "text"}
+    assert stack.http("POST", "/v1/documents", document, tenant=anna)[0] == 201
+    folder = stack.home / "accounts" / anna.account / "keys" / anna.id
+    kept = (folder / "1.json").read_bytes()
+    (folder / "1.json").write_bytes(kept[:40])
+    try:
+        for which in (anna.name, "--all"):
+            done = tenantry(stack.home, "tenants", "rotate-key", which)
+            assert (done.returncode, "damaged" in done.stdout + done.stderr) == (1, True)
+        assert [path.name for path in folder.iterdir()] == ["1.json"]
+    finally:
+        (folder / "1.json").write_bytes(kept)
+    assert tenantry(stack.home, "tenants", "rotate-key", anna.name).returncode == 0

@@ -10,6 +10,7 @@ import click
 from tenantry.application.giving_up_keys import give_up_key
 from tenantry.application.key_rotation import KeyState, rotate_keys
 from tenantry.bootstrap.commands.keys import run_with_key_notes, run_with_keys
+from tenantry.config import variable_of
 from tenantry.domain.document import home_of
 from tenantry.domain.tenant import TenantStatus
 from tenantry.entrypoints.cli.confirming import answer
@@ -32,7 +33,7 @@ def key(tenant: str, json_output: bool) -> None:
         found = await control.get_tenant(tenant)
         versions, missing = await keys.versions(home_of(found)), await keys.missing(home_of(found))
         lost = f"not in the key store, and used: version {', '.join(map(str, missing))}"
-        return KeyState(found, versions, problem=lost if missing else None)
+        return KeyState(found, versions, 0, missing, lost if missing else None)
 
     state = run_with_keys(work)
     if json_output:
@@ -66,6 +67,8 @@ def rotate_key(tenant: str | None, everyone: bool, rewrap: bool, json_output: bo
     def told(state: KeyState) -> None:
         if not json_output:
             say(_line(state, rewrap))
+        if state.missing:
+            say(_lost(state), err=True)
 
     states = run_with_keys(
         lambda control, keys: rotate_keys(control, keys, tenant, rewrap=rewrap, told=told)
@@ -126,12 +129,24 @@ def _line(state: KeyState, rewrap: bool) -> str:
     return f"{who}: version {state.versions[-1].name.version} seals what is new"
 
 
+def _lost(state: KeyState) -> str:
+    which = ", ".join(map(str, state.missing))
+    return (
+        f"{state.tenant.id} ({state.tenant.name}): the key store does not have version {which} of"
+        " its key, which was used: what that sealed is refused with 503, and without version 1 all"
+        " that needs its digests. Bring it back from the backup of keys, or look whether"
+        f" {variable_of('key_store_url')} names the right place; where it is lost for good:"
+        f" tenantry tenants adopt-key {state.tenant.name}"
+    )
+
+
 def _json(state: KeyState) -> dict[str, Any]:
     return {
         "tenant": state.tenant.id,
         "name": state.tenant.name,
         "versions": _versions(state),
         "moved": state.moved,
+        "missing": list(state.missing),
         "problem": state.problem,
     }
 
