@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
+from enum import Enum, auto
 from typing import Final
 
 from tenantry.application.pages import living_tenants
@@ -35,14 +36,16 @@ class RootKeys:
 
     async def check_alone(self, home: Home) -> None:
         """Conflict, which names them, where others need a root key that `retire` would disable, or
-        may need it."""
+        may need it: one that is damaged or lost may come back from a backup."""
         own = await self._own(home)
         arns = await self.kms.retirable(home.account, own.key_id, own.arns, sure=own.is_sure)
         if not arns:
             return
         found = await self._others(arns, home)
-        users = [name for name, uses in found if uses]
-        unclear = [name for name, uses in found if uses is None]
+        users = [tenant.name for tenant, need in found if need is _Need.CERTAIN]
+        unclear = [tenant for tenant, need in found if need is _Need.POSSIBLE]
+        unlikely = [tenant for tenant, need in found if need is _Need.UNLIKELY]
+        unclear += await self._named(arns, unlikely)
         which = f"The KMS key of this tenant ({', '.join(sorted(arns))})"
         if users:
             raise Conflict(
@@ -50,9 +53,10 @@ class RootKeys:
                 " first."
             )
         if unclear:
+            names = _some([each.name for each in unclear])
             raise Conflict(
-                f"{which} may also wrap keys of {_some(unclear)}: of theirs one is damaged or not"
-                " in the key store, and has to be brought back or given up first."
+                f"{which} may also wrap keys of {names}: of theirs one is damaged or not in the key"
+                " store, and has to be brought back or given up first."
             )
 
     async def retire(self, home: Home) -> Retirement | None:
@@ -72,37 +76,57 @@ class RootKeys:
         arns |= {arn for each in wrapped for arn in each.former}
         return _Own(key_id, sorted(arns), home.own_kms_key or bool(own))
 
-    async def _others(self, arns: Collection[str], home: Home) -> Sequence[tuple[str, bool | None]]:
-        """Living tenants else by name: whether one of the root keys wraps a key of theirs. None:
-        nobody can tell, for a wrapped key is damaged or lost, and may come back from a backup.
-        Where one cannot be asked about, none is any more."""
+    async def _others(self, arns: Collection[str], home: Home) -> Sequence[tuple[Tenant, _Need]]:
+        """Living tenants else. Where one cannot be asked about, none is any more."""
         gate = asyncio.Semaphore(READ_AT_ONCE)
 
-        async def uses(tenant: Tenant) -> bool | None:
+        async def need(tenant: Tenant) -> _Need:
             async with gate:
                 try:
                     resting = await self.keys.resting(home_of(tenant))
                 except NotFound:  # no name under which any could rest
-                    return False
-                if any(each.arn in arns for each in resting.whole):
-                    return True
-                return None if resting.absent else False
+                    return _Need.NONE
+            if any(each.arn in arns for each in resting.whole):
+                return _Need.CERTAIN
+            if not resting.absent:
+                return _Need.NONE
+            known = resting.absent_arns
+            return _Need.UNLIKELY if known is not None and not known & set(arns) else _Need.POSSIBLE
 
         others = [each async for each in living_tenants(self.control) if each.id != home.tenant_id]
         outage: list[Unavailable] = []
         try:
             async with asyncio.TaskGroup() as asking:
-                found = [asking.create_task(uses(each)) for each in others]
+                found = [asking.create_task(need(each)) for each in others]
         except* Unavailable as outages:  # some Pythons give what is raised in here a group
             outage = [each for each in outages.exceptions if isinstance(each, Unavailable)]
         if outage:
             raise outage[0]
-        return [(each.name, used.result()) for each, used in zip(others, found, strict=True)]
+        return [(each, told.result()) for each, told in zip(others, found, strict=True)]
+
+    async def _named(self, arns: Collection[str], unlikely: Sequence[Tenant]) -> Sequence[Tenant]:
+        """Those whose own root key one of these is called now, of whom the notes may be older than
+        the keys, as in a database that was brought back. All where AWS does not tell."""
+        try:
+            named = await self.kms.named_by(arns) if unlikely else ()
+        except Unavailable:
+            return unlikely
+        return [each for each in unlikely if self.own_id(home_of(each)) in named]
 
 
 def _some(names: Sequence[str]) -> str:
     more = f" and {len(names) - NAMED_MAX:,} more" if len(names) > NAMED_MAX else ""
     return f"{', '.join(names[:NAMED_MAX])}{more}"
+
+
+class _Need(Enum):
+    """Whether another tenant needs one of some root keys. `UNLIKELY`: its key is damaged or lost,
+    and by the notes none of them may wrap it."""
+
+    NONE = auto()
+    UNLIKELY = auto()
+    POSSIBLE = auto()
+    CERTAIN = auto()
 
 
 @dataclass(frozen=True, slots=True)

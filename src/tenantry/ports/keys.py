@@ -91,6 +91,11 @@ class WrappedKey:
     wrapped: bytes = field(repr=False)
     former: Sequence[str] = ()
 
+    @property
+    def arns(self) -> frozenset[str]:
+        """Of every key in AWS KMS that it names."""
+        return frozenset(self.former) | ({self.arn} if self.arn is not None else frozenset())
+
 
 @dataclass(frozen=True, slots=True)
 class RestingKeys:
@@ -98,11 +103,13 @@ class RestingKeys:
 
     `whole`: oldest first. `absent`: versions that are damaged, or that were used and are not there.
     `misplaced`: those of them in whose place the key of another tenant or version lies.
+    `absent_arns`: of every key in AWS KMS that may wrap one that is absent; None: nobody can tell.
     """
 
     whole: Sequence[WrappedKey]
     absent: Sequence[int]
     misplaced: Sequence[int]
+    absent_arns: frozenset[str] | None
 
 
 class KeyRotation(Protocol):
@@ -182,6 +189,11 @@ class KmsKeys(Protocol):
         self, account: str, key_id: str, arns: Collection[str] = (), *, sure: bool = True
     ) -> Collection[str]:
         """ARNs of the keys in AWS KMS that `retire` would disable, which others must not need."""
+        ...
+
+    async def named_by(self, arns: Collection[str]) -> Collection[str]:
+        """Key ids by which one of these keys in AWS KMS is named now, so that a tenant of that id
+        would wrap by it. Unavailable where AWS does not let us look."""
         ...
 
     async def retire(

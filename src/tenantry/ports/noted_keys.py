@@ -1,4 +1,5 @@
-"""What the database knows of tenant keys: which were ever used, by fingerprint."""
+"""What the database knows of tenant keys: which were ever used, by fingerprint, and which KMS keys
+may wrap them."""
 
 from __future__ import annotations
 
@@ -17,8 +18,16 @@ class NotedKeys(Protocol):
         """Versions of the tenant key that were ever used."""
         ...
 
-    async def note(self, tenant_id: TenantId, version: int, fingerprint: bytes) -> bytes | None:
-        """The fingerprint, 32 bytes, that stands for the version: this one where none did.
+    async def wrapped_by(self, tenant_id: TenantId) -> Mapping[int, frozenset[str] | None]:
+        """By version that was ever used: ARNs of every key in AWS KMS that wraps it or did since it
+        is noted. None: nobody can tell, as of before that was noted."""
+        ...
+
+    async def note(
+        self, tenant_id: TenantId, version: int, fingerprint: bytes, kms_arns: Collection[str]
+    ) -> bytes | None:
+        """The fingerprint, 32 bytes, that stands for the version: this one where none did. Where it
+        is this one, `kms_arns` are added to those that are noted.
 
         Durable on return, idempotent; of several at once the first stands. None: there is no such
         tenant, or it is shredded.

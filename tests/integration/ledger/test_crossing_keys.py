@@ -51,3 +51,37 @@ def test_a_key_is_noted_for_its_own_tenant_and_once(database: Database) -> None:
         assert len(await noted(world)) == 2
 
     in_world(database, body)
+
+
+async def wrapped_by(world: World) -> dict[str, list[str] | None]:
+    connection = await asyncpg.connect(world.database.dsn("superuser"))
+    try:
+        rows = await connection.fetch("SELECT tenant_id, kms_arns FROM tenantry.tenant_key")
+        return {row["tenant_id"]: row["kms_arns"] for row in rows}
+    finally:
+        await connection.close()
+
+
+def test_what_wraps_a_key_is_added_for_its_own_tenant_and_never_taken_away(
+    database: Database,
+) -> None:
+    async def body(world: World) -> None:
+        anna, bert = world.anna.tenant_id, world.bert.tenant_id
+        same, another = bytes([1]) * 32, bytes([2]) * 32
+        note = "note_own_key(1, $1, $2)"
+        for who in (world.anna, world.bert):
+            assert await own(world, who, "note_own_key(1, $1)", same) == same, "as it was before"
+        assert await wrapped_by(world) == {anna: None, bert: None}
+        assert await own(world, world.anna, note, same, ["b"]) == same
+        assert await wrapped_by(world) == {anna: ["b"], bert: None}
+        for more in (["a"], ["b"], [], None):
+            assert await own(world, world.anna, note, same, more) == same
+        assert await own(world, world.anna, note, another, ["c"]) == same
+        assert await wrapped_by(world) == {anna: ["a", "b"], bert: None}
+        assert await own(world, world.bert, note, same, []) == same
+        assert await wrapped_by(world) == {anna: ["a", "b"], bert: []}
+        await world.as_superuser("UPDATE tenantry.tenant SET status = 'shredded'")
+        assert await own(world, world.bert, note, same, ["d"]) == same
+        assert await wrapped_by(world) == {anna: ["a", "b"], bert: ["d"]}
+
+    in_world(database, body)

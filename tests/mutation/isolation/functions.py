@@ -140,6 +140,8 @@ MUTANTS = (
        keys.test_a_key_is_noted_for_its_own_tenant_and_once),
     _M("note_own_key", "the tenant whose note is read again", "k.tenant_id = own AND ", "",
        keys.test_a_key_is_noted_for_its_own_tenant_and_once, nth=2),
+    _M("note_own_key", "the tenant whose KMS keys are added to", "k.tenant_id = own AND ", "",
+       keys.test_what_wraps_a_key_is_added_for_its_own_tenant_and_never_taken_away, nth=3),
     _M("create_own_key", "the tenant of the admin that asks", "k.tenant_id = p_tenant_id AND ",
        "", crossing.test_an_admin_makes_keys_for_its_own_tenant, "admin_key"),
     _M("create_own_key", "the tenant whose budget caps the maker", "b.tenant_id = own AND ", "",

@@ -148,6 +148,11 @@ class AwsKms:
         roots = await self._roots(account, key_id, arns, sure)
         return [each.arn for each in roots if each.is_ours and not each.is_retired]
 
+    async def named_by(self, arns: Collection[str]) -> Collection[str]:
+        """By its aliases, which are of its own account and region."""
+        calls = [functools.partial(self._key_ids, each) for each in arns]
+        return {key_id for each in calls for key_id in await self._call(each)}
+
     async def retire(
         self, account: str, key_id: str, arns: Collection[str] = (), *, sure: bool = True
     ) -> Retirement | None:
@@ -208,6 +213,11 @@ class AwsKms:
         client = self._client(arn)
         key = _described(client, arn)
         return _Root(str(arn), None, True) if key is None else _told_of(client, key_id, key)
+
+    def _key_ids(self, text: str) -> Collection[str]:
+        pages = self._client(_arn_of(text)).get_paginator("list_aliases").paginate(KeyId=text)
+        names = [str(alias["AliasName"]) for page in pages for alias in page["Aliases"]]
+        return [n.removeprefix(ALIAS_PREFIX) for n in names if n.startswith(ALIAS_PREFIX)]
 
     def _behind_alias(self, account: str, key_id: str, *, sure: bool) -> _Root | None:
         try:

@@ -38,6 +38,9 @@ class EitherKms:
     ) -> Collection[str]:
         return await self._aws.retirable(account, key_id, arns, sure=sure)
 
+    async def named_by(self, arns: Collection[str]) -> Collection[str]:
+        return await self._aws.named_by(arns)
+
     async def retire(
         self, account: str, key_id: str, arns: Collection[str] = (), *, sure: bool = True
     ) -> Retirement | None:

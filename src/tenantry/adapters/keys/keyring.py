@@ -152,7 +152,7 @@ class Keyring:
         return [unpack(home, each, await self._files.read(home, each)) for each in versions]
 
     async def resting(self, home: Home) -> RestingKeys:
-        return await resting_keys(self._files, await self._used.versions(home), home)
+        return await resting_keys(self._files, await self._used.wrapped_by(home), home)
 
     async def missing(self, home: Home) -> Sequence[int]:
         # In this order: what rests is noted later, and what is destroyed is barred before.
@@ -163,7 +163,7 @@ class Keyring:
     async def is_whole(self, home: Home) -> bool:
         versions = await self._files.versions(home)
         right = [
-            await self._used.is_right(home, version, await self._unwrapped(home, version))
+            await self._used.is_right(home, version, *await self._unwrapped(home, version))
             for version in versions
         ]
         begins = not versions or _FIRST_VERSION in versions
@@ -307,7 +307,10 @@ class Keyring:
             moved = await self._wrapped(home, version, key)
             if (moved.name, moved.arn) == (held.name, held.arn):
                 return False
-            if await self._files.replace(home, version, old, pack(after(held, moved))):
+            moved = after(held, moved)
+            # First: what wraps it is noted before it rests so, whatever ends this process.
+            await self._used.begin(home, version, key, held.arns | moved.arns)
+            if await self._files.replace(home, version, old, pack(moved)):
                 return True
         raise Unavailable("The tenant's key changes while it is wrapped anew; run it again.")
 
@@ -329,18 +332,19 @@ class Keyring:
 
     async def _opened(self, home: Home, version: int) -> bytes:
         opened_at = self._monotonic()
-        key = await self._unwrapped(home, version)
-        await self._used.begin(home, version, key)
+        key, arns = await self._unwrapped(home, version)
+        await self._used.begin(home, version, key, arns)
         if self._opening.get((home.tenant_id, version)) is asyncio.current_task():
             self._cache.put(home.tenant_id, version, key, opened_at=opened_at)
         return key
 
-    async def _unwrapped(self, home: Home, version: int) -> bytes:
+    async def _unwrapped(self, home: Home, version: int) -> tuple[bytes, frozenset[str]]:
+        """The key, and ARNs of what wraps it."""
         wrapped = unpack(home, version, await self._read(home, version))
         key = await self._kms.unwrap(home.account, wrapped)
         if len(key) != KEY_BYTES:
             raise Corrupt("A tenant key has the wrong length.")
-        return key
+        return key, wrapped.arns
 
     async def _read(self, home: Home, version: int) -> bytes:
         try:

@@ -61,6 +61,9 @@ class LocalKms:
     ) -> Collection[str]:
         return ()  # a key of this machine has the name of its one tenant
 
+    async def named_by(self, arns: Collection[str]) -> Collection[str]:
+        return ()
+
     async def retire(
         self, account: str, key_id: str, arns: Collection[str] = (), *, sure: bool = True
     ) -> Retirement | None:

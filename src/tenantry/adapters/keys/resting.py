@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Iterable, Mapping
 
 from tenantry.adapters.keys.wrapped_key import is_anothers, unpack
 from tenantry.domain.document import Home
@@ -11,10 +11,12 @@ from tenantry.ports.key_files import KeyFiles
 from tenantry.ports.keys import RestingKeys, WrappedKey
 
 
-async def resting_keys(files: KeyFiles, used: Collection[int], home: Home) -> RestingKeys:
-    """`used`: versions that were, as of before: what rests is noted later. Unavailable where the
-    store cannot be asked."""
-    whole, misplaced, absent = list[WrappedKey](), list[int](), set(used)
+async def resting_keys(
+    files: KeyFiles, noted: Mapping[int, frozenset[str] | None], home: Home
+) -> RestingKeys:
+    """`noted`: versions that were used, with what may wrap them, as of before: what rests is noted
+    later. Unavailable where the store cannot be asked."""
+    whole, misplaced, absent = list[WrappedKey](), list[int](), set(noted)
     for version in await files.versions(home):
         absent.add(version)
         try:
@@ -27,4 +29,12 @@ async def resting_keys(files: KeyFiles, used: Collection[int], home: Home) -> Re
         absent.discard(version)
     if absent and await files.barred(home):
         absent.clear()
-    return RestingKeys(whole, sorted(absent), misplaced)
+    return RestingKeys(
+        whole, sorted(absent), misplaced, _united(noted.get(each) for each in absent)
+    )
+
+
+def _united(each: Iterable[frozenset[str] | None]) -> frozenset[str] | None:
+    """None where one is."""
+    known = list(each)
+    return None if None in known else frozenset().union(*(arns for arns in known if arns))

@@ -19,6 +19,7 @@ from __future__ import annotations
 import hmac
 import logging
 from collections import OrderedDict
+from collections.abc import Mapping
 
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
@@ -30,6 +31,7 @@ from tenantry.ports.noted_keys import NotedKeys
 
 FINGERPRINT_BYTES = 32
 KNOWN_MAX = 65_536  # fingerprints in memory, about 16 MB
+_HASH_BYTES = 8  # of what wraps it
 LOST = "The key store does not have the key that this tenant had."
 ANOTHER = "The key store has another key for this tenant than the one that it had."
 DESTROYED = "The tenant's key was shredded; it gets no other."
@@ -37,34 +39,37 @@ _log = logging.getLogger(__name__)
 
 
 class UsedKeys:
-    """Asks the database once in a process for each key that is right. A note never changes, but
-    where the key is given up: then every process makes place for another."""
+    """Asks the database once in a process for each key that is right, and again where another KMS
+    key wraps it. A note never changes, but where the key is given up: then every process makes
+    place for another."""
 
     def __init__(self, noted: NotedKeys) -> None:
         self._noted = noted
         self._known: OrderedDict[tuple[TenantId, int], bytes] = OrderedDict()
 
-    async def begin(self, home: Home, version: int, key: bytes) -> None:
-        """To be called before a key is used for anything. Unavailable where the tenant had another
-        one, NotFound where it is shredded."""
-        if not await self.is_right(home, version, key):
+    async def begin(self, home: Home, version: int, key: bytes, arns: frozenset[str]) -> None:
+        """To be called before a key is used for anything, and before another KMS key than those of
+        `arns` wraps it. Unavailable where the tenant had another one, NotFound where it is
+        shredded."""
+        if not await self.is_right(home, version, key, arns):
             _log.warning("tenant %s: version %d of its key is another one", home.tenant_id, version)
             raise Unavailable(ANOTHER)
 
-    async def is_right(self, home: Home, version: int, key: bytes) -> bool:
+    async def is_right(self, home: Home, version: int, key: bytes, arns: frozenset[str]) -> bool:
         """Whether it is the one that is noted, as it is from now on where none was. NotFound where
-        the tenant is shredded."""
+        the tenant is shredded. `arns`: of the keys in AWS KMS that may wrap it."""
         name, found = (home.tenant_id, version), fingerprint(key)
+        told = found + hash(arns).to_bytes(_HASH_BYTES, "big", signed=True)
         known = self._known.get(name)
-        if known is not None and hmac.compare_digest(known, found):
+        if known is not None and hmac.compare_digest(known, told):
             self._known.move_to_end(name)
             return True
-        noted = await self._noted.note(home.tenant_id, version, found)
+        noted = await self._noted.note(home.tenant_id, version, found, arns)
         if noted is None:
             raise NotFound(DESTROYED)
         if not hmac.compare_digest(noted, found):
             return False
-        self._known[name] = found
+        self._known[name] = told
         while len(self._known) > KNOWN_MAX:
             self._known.popitem(last=False)
         return True
@@ -72,6 +77,10 @@ class UsedKeys:
     async def versions(self, home: Home) -> frozenset[int]:
         """Versions of the tenant's key that were ever used."""
         return frozenset(await self._noted.versions(home.tenant_id))
+
+    async def wrapped_by(self, home: Home) -> Mapping[int, frozenset[str] | None]:
+        """See `ports.noted_keys.NotedKeys.wrapped_by`."""
+        return await self._noted.wrapped_by(home.tenant_id)
 
     async def since(self, home: Home, version: int) -> bool:
         """Whether this version of the tenant's key, or a later one, was ever used."""

@@ -23,8 +23,20 @@ class PostgresNotedKeys:
             rows = await unit.fetch(self._sql["versions"], tenant_id)
         return {row["version"] for row in rows}
 
-    async def note(self, tenant_id: TenantId, version: int, fingerprint: bytes) -> bytes | None:
-        row = await self._work.fetchrow_of(tenant_id, self._sql["note"], version, fingerprint)
+    async def wrapped_by(self, tenant_id: TenantId) -> Mapping[int, frozenset[str] | None]:
+        async with self._work.reading(tenant_id) as unit:
+            rows = await unit.fetch(self._sql["wrapped_by"], tenant_id)
+        return {
+            row["version"]: None if row["kms_arns"] is None else frozenset(row["kms_arns"])
+            for row in rows
+        }
+
+    async def note(
+        self, tenant_id: TenantId, version: int, fingerprint: bytes, kms_arns: Collection[str]
+    ) -> bytes | None:
+        row = await self._work.fetchrow_of(
+            tenant_id, self._sql["note"], version, fingerprint, sorted(kms_arns)
+        )
         noted: bytes | None = row["fingerprint"]
         return noted
 

@@ -4,8 +4,11 @@
 -- name: versions
 SELECT version FROM tenantry.tenant_key WHERE tenant_id = $1;
 
+-- name: wrapped_by
+SELECT version, kms_arns FROM tenantry.tenant_key WHERE tenant_id = $1;
+
 -- name: note
-SELECT tenantry.note_own_key($2, $3) AS fingerprint
+SELECT tenantry.note_own_key($2, $3, $4) AS fingerprint
 FROM pg_catalog.set_config('tenantry.tenant', $1, true);
 
 -- name: of_tenants
