@@ -35,14 +35,15 @@ class RootKeys:
     own_id: Callable[[Home], str]
 
     async def check_alone(self, home: Home) -> None:
-        """Conflict, which names them, where others need a root key that `retire` would disable, or
-        may need it: one that is damaged or lost may come back from a backup."""
+        """Conflict, which names them (`awaits`: their homes), where others need a root key that
+        `retire` would disable, or may need it: one that is damaged or lost may come back from a
+        backup."""
         own = await self._own(home)
         arns = await self.kms.retirable(home.account, own.key_id, own.arns, sure=own.is_sure)
         if not arns:
             return
         found = await self._others(arns, home)
-        users = [tenant.name for tenant, need in found if need is _Need.CERTAIN]
+        users = [tenant for tenant, need in found if need is _Need.CERTAIN]
         unclear = [tenant for tenant, need in found if need is _Need.POSSIBLE]
         unlikely = [tenant for tenant, need in found if need is _Need.UNLIKELY]
         unclear += await self._named(arns, unlikely)
@@ -50,13 +51,14 @@ class RootKeys:
         if users:
             raise Conflict(
                 f"{which} also wraps the keys of {_some(users)}: they have to move to another one"
-                " first."
+                " first.",
+                awaits=[home_of(each) for each in users],
             )
         if unclear:
-            names = _some([each.name for each in unclear])
             raise Conflict(
-                f"{which} may also wrap keys of {names}: of theirs one is damaged or not in the key"
-                " store, and has to be brought back or given up first."
+                f"{which} may also wrap keys of {_some(unclear)}: of theirs one is damaged or not"
+                " in the key store, and has to be brought back or given up first.",
+                awaits=[home_of(each) for each in unclear],
             )
 
     async def retire(self, home: Home) -> Retirement | None:
@@ -114,9 +116,9 @@ class RootKeys:
         return [each for each in unlikely if self.own_id(home_of(each)) in named]
 
 
-def _some(names: Sequence[str]) -> str:
-    more = f" and {len(names) - NAMED_MAX:,} more" if len(names) > NAMED_MAX else ""
-    return f"{', '.join(names[:NAMED_MAX])}{more}"
+def _some(tenants: Sequence[Tenant]) -> str:
+    more = f" and {len(tenants) - NAMED_MAX:,} more" if len(tenants) > NAMED_MAX else ""
+    return f"{', '.join(each.name for each in tenants[:NAMED_MAX])}{more}"
 
 
 class _Need(Enum):

@@ -26,6 +26,7 @@ from typing import Final
 
 from tenantry.application.root_keys import RootKeys
 from tenantry.application.round import Round
+from tenantry.application.shred_turns import ShredTurns
 from tenantry.domain.batch import records_uri
 from tenantry.domain.document import Home, home_of
 from tenantry.domain.errors import (
@@ -160,9 +161,10 @@ async def advance_shred(shredder: Shredder, tenant_id: TenantId) -> Progress:
     return Progress(await _certify(shredder, shred, tenant))
 
 
-def shred_round(shredder: Shredder) -> Round:
+def shred_round(shredder: Shredder, monotonic: Callable[[], float]) -> Round:
     """What goes on with shreds that nobody waits for any more. One that is late is told of when
-    what it waits for changes, and once a day."""
+    what it waits for changes, and once a day; one that could not go on has its turn later."""
+    turns = ShredTurns(shredder.book, shredder.keys, monotonic)
     told: dict[TenantId, tuple[str, date]] = {}
 
     async def tell(shred: Shred, what: str) -> None:
@@ -177,6 +179,7 @@ def shred_round(shredder: Shredder) -> Round:
 
     async def stuck(tenant_id: TenantId, problem: Exception) -> None:
         """Kept for whoever asks, and told when it changes."""
+        await turns.failed(tenant_id, problem)
         is_ours = not isinstance(problem, TenantryError)
         why = FAULT if is_ours else str(problem)
         if await shredder.book.troubled(tenant_id, why):
@@ -187,12 +190,17 @@ def shred_round(shredder: Shredder) -> Round:
             await tell(shred, f"cannot go on: {why}")
 
     async def work() -> object:
-        for tenant_id in await shredder.book.unfinished(SHREDS_MAX):
+        unfinished = await shredder.book.unfinished(SHREDS_MAX)
+        turns.keep(unfinished)
+        for tenant_id in unfinished:
+            if not await turns.is_due(tenant_id):
+                continue
             try:
                 progress = await advance_shred(shredder, tenant_id)
             except Exception as problem:  # of one tenant, which must not hold back the others
                 await stuck(tenant_id, problem)
                 continue
+            turns.went_on(tenant_id)
             if progress.shred.step == "certified":
                 told.pop(tenant_id, None)
                 _log.info("%s is shredded and certified", tenant_id)
@@ -235,10 +243,10 @@ async def _destroy_keys(shredder: Shredder, tenant_id: TenantId, homes: Sequence
     lies, which may be all that its own tenant has."""
     missing = [set(await shredder.keys.missing(home)) for home in homes]
     if set.intersection(*missing):
-        raise Conflict(NOT_THERE)
+        raise Conflict(NOT_THERE, awaits=homes)
     for home in homes:
         if (await shredder.keys.resting(home)).misplaced:
-            raise Conflict(MISPLACED)
+            raise Conflict(MISPLACED, awaits=homes)
     for home in homes:
         await _retire(shredder, home)  # first: the wrapped keys tell where its own root key was
         await shredder.keys.destroy(home)

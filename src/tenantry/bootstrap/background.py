@@ -156,7 +156,7 @@ async def background(
             ),
             Round("clock", CHECK_EVERY_S, watch.check),
             holders_round(holders, on_roll),
-            shred_round(shredder),
+            shred_round(shredder, clock.monotonic),
             *alert_rounds(alerts, alerts, PostgresUsageHours(databases.control), _floor(config)),
             *_sweeps(config, databases),
             batch_round(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -88,7 +89,7 @@ def test_a_shred_that_had_begun_waits_says_why_and_goes_on(
         await begun(ground)
         at.alias(bert, arn)
         await at.moved(bert)
-        work = shred_round(at.shredder()).work
+        work = shred_round(at.shredder(), time.monotonic).work
         for _ in range(3):
             await work()
         assert caplog.text.count("cannot go on") == 1

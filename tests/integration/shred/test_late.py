@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,7 @@ def test_a_shred_that_waits_for_a_lost_process_is_told_once_a_day(
     async def body(at: Ground) -> None:
         at.born[11] = 11
         await at.process("here", 11)
-        work = shred_round(await begun(at)).work
+        work = shred_round(await begun(at), time.monotonic).work
 
         def said() -> list[str]:
             lines = [each.getMessage() for each in caplog.records]

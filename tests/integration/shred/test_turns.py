@@ -1,0 +1,168 @@
+"""A shred that cannot go on is tried ever later, and at once where the keys it waits for change."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.support.lost_keys import folder
+from tests.support.postgres import Database
+from tests.support.shredding import Ground, begun, on_ground
+
+from tenantry.adapters.postgres.noted_keys import PostgresKeyNotes
+from tenantry.application.shred_turns import WAIT_MAX_S
+from tenantry.application.shredding import Shredder, shred_round
+from tenantry.domain.document import Home
+from tenantry.domain.errors import Conflict, Unavailable
+from tenantry.ports.keys import RestingKeys
+
+ROUND_S = 2.0
+
+
+class Turns:
+    """The worker's round by a clock that stands still between rounds, and how often it tried."""
+
+    def __init__(self, at: Ground, shredder: Shredder, fail: Exception | None = None) -> None:
+        self.at, self.now, self.tries, self.fail = at, 0.0, 0, fail
+        control: Any = _Counting(shredder.control, self)
+        self.round = shred_round(dataclasses.replace(shredder, control=control), lambda: self.now)
+
+    async def rounds(self, count: int) -> int:
+        """Tries in so many rounds."""
+        before = self.tries
+        for _ in range(count):
+            await self.round.work()
+            self.now += ROUND_S
+        return self.tries - before
+
+    async def long(self) -> None:
+        """Until it waits as long as it ever does."""
+        for _ in range(10):
+            await self.round.work()
+            self.now += WAIT_MAX_S
+        await self.round.work()
+        self.now += ROUND_S
+
+    async def step(self) -> str:
+        shred = await self.at.shredder().book.get(self.at.anna.tenant_id)
+        return "none" if shred is None else shred.step
+
+
+class _Counting:
+    """Each try asks for the tenant once."""
+
+    def __init__(self, control: Any, turns: Turns) -> None:
+        self._control, self._turns = control, turns
+
+    async def get_tenant(self, name: str) -> Any:
+        self._turns.tries += 1
+        if self._turns.fail is not None:
+            raise self._turns.fail
+        return await self._control.get_tenant(name)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._control, name)
+
+
+def test_it_is_tried_ever_later_and_never_later_than_its_bound(
+    database: Database, tmp_path: Path
+) -> None:
+    async def body(at: Ground) -> None:
+        turns = Turns(at, await begun(at), Unavailable("AWS KMS is out of reach."))
+        assert await turns.rounds(31) == 5, "after 2, 4, 8, 16 and 32 seconds"
+        await turns.long()
+        assert await turns.rounds(9) == 0
+        turns.now += WAIT_MAX_S - 10 * ROUND_S
+        assert await turns.rounds(2) == 1
+        turns.now += WAIT_MAX_S
+        turns.fail = None
+        await turns.rounds(1)
+        assert await turns.step() == "certified"
+
+    on_ground(database, tmp_path, body)
+
+
+@pytest.mark.parametrize("change", ["brought back", "given up"])
+def test_a_key_that_is_back_is_seen_in_the_next_round(
+    database: Database, tmp_path: Path, change: str
+) -> None:
+    async def body(at: Ground) -> None:
+        file = folder(at, at.anna) / "1.json"
+        kept = file.read_bytes()
+        file.unlink()
+        turns = Turns(at, await begun(at))
+        await turns.long()
+        assert await turns.rounds(9) == 0
+        assert await turns.step() == "asked"
+        if change == "brought back":
+            file.write_bytes(kept)
+        else:
+            await PostgresKeyNotes(at.world.databases.control).give_up(at.anna.tenant_id)
+        assert await turns.rounds(1) == 1
+        assert await turns.step() == "certified"
+
+    on_ground(database, tmp_path, body)
+
+
+def test_the_key_of_another_tenant_that_it_waits_for_is_seen_too(
+    database: Database, tmp_path: Path
+) -> None:
+    """It waits long again only where it fails as before."""
+
+    async def body(at: Ground) -> None:
+        shredder = await begun(at)
+        awaited = [at.home(at.bert)]
+        turns = Turns(at, shredder, Conflict("bert's may need it", awaits=awaited))
+        await turns.long()
+        assert await turns.rounds(9) == 0
+        await at.keys().rotate(at.home(at.bert))
+        assert await turns.rounds(4) == 3, "at once, and as after a first failure"
+        turns.fail = None
+        await turns.rounds(4)
+        assert await turns.step() == "certified"
+
+    on_ground(database, tmp_path, body)
+
+
+def test_a_key_store_that_is_throttled_has_not_changed(database: Database, tmp_path: Path) -> None:
+    """Else the look at all tenants, which throttles it, came every two seconds again."""
+
+    async def body(at: Ground) -> None:
+        shredder = await begun(at)
+        keys: Any = at.keys()
+        resting, asked = keys.resting, 0
+
+        async def throttled(home: Home) -> RestingKeys:
+            nonlocal asked
+            asked += 1
+            if asked % 2:
+                raise Unavailable("The key store's bucket is out of reach.")
+            found: RestingKeys = await resting(home)
+            return found
+
+        keys.resting = throttled
+        refusal = Conflict("bert's may need it", awaits=[at.home(at.bert)])
+        turns = Turns(at, dataclasses.replace(shredder, keys=keys), refusal)
+        await turns.long()
+        assert await turns.rounds(9) == 0
+        await at.keys().rotate(at.home(at.bert))
+        assert await turns.rounds(2) == 1
+
+    on_ground(database, tmp_path, body)
+
+
+def test_a_command_that_moves_it_is_followed_at_once(database: Database, tmp_path: Path) -> None:
+    async def body(at: Ground) -> None:
+        shredder = await begun(at)
+        turns = Turns(at, shredder, Unavailable("AWS KMS is out of reach."))
+        await turns.long()
+        turns.fail = None
+        assert await turns.rounds(9) == 0
+        await shredder.keys.destroy(at.home(at.anna))
+        await shredder.book.keys_destroyed(at.anna.tenant_id)
+        assert await turns.rounds(1) == 1
+        assert await turns.step() == "certified"
+
+    on_ground(database, tmp_path, body)
