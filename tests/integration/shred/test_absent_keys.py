@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.support.aws_server import AwsServer
-from tests.support.keys_in_aws import InAws
+from tests.support.keys_in_aws import InAws, in_aws
 from tests.support.lost_keys import folder
 from tests.support.postgres import Database
 from tests.support.shredding import BY, Ground, Killed, begun, on_ground
@@ -27,6 +26,16 @@ def in_wrong_store(at: Ground, shredder: Shredder) -> Shredder:
     return dataclasses.replace(
         shredder, keys=keys, roots=dataclasses.replace(shredder.roots, keys=keys)
     )
+
+
+def make_absent(at: Ground, who: Principal, absent: str) -> bytes:
+    """The wrapped key as it was."""
+    file = folder(at, who) / "1.json"
+    kept = file.read_bytes()
+    file.unlink()
+    if absent == "damaged":
+        file.write_bytes(kept[:40])
+    return kept
 
 
 def test_a_key_that_another_store_has_is_not_certified_as_destroyed(
@@ -67,48 +76,20 @@ def test_a_kms_key_stays_that_an_absent_key_may_need(
 ) -> None:
     """The other tenant's wrapped keys come back from the backup, and open."""
 
-    async def body(ground: Ground) -> None:
-        at = InAws(ground, aws)
-        anna, bert = ground.anna, ground.bert
-        arn = await at.moved(anna)
-        at.alias(bert, arn)
-        assert await at.moved(bert) == arn
-        file = folder(ground, bert) / "1.json"
-        kept = file.read_bytes()
-        file.unlink()
-        if absent == "damaged":
-            file.write_bytes(kept[:40])
+    async def body(at: InAws) -> None:
+        anna, bert = at.anna, at.bert
+        arn = await at.both_by_one()
+        kept = make_absent(at.ground, bert, absent)
         with pytest.raises(Conflict, match=f"may also wrap keys of {bert.tenant.name}:"):
             await begin_shred(at.shredder(), anna.tenant_id, anna.tenant.name, BY)
         assert aws.state_of(arn) == "Enabled"
-        file.write_bytes(kept)
+        (folder(at.ground, bert) / "1.json").write_bytes(kept)
         assert await at.opens(bert)
         await at.moved(bert, own=False)
-        await begin_shred(at.shredder(), anna.tenant_id, anna.tenant.name, BY)
-        progress = await advance_shred(at.shredder(), anna.tenant_id)
-        assert json.loads(progress.shred.certificate or "")["mode"].startswith("own KMS key")
+        assert (await at.certified(anna))["mode"].startswith("own KMS key disabled")
         assert await at.opens(bert)
-        at.kms.close()
 
-    on_ground(database, tmp_path, body)
-
-
-async def told(at: InAws, who: Principal) -> str:
-    """The mode of the certificate that a shred ends with."""
-    await begin_shred(at.shredder(), who.tenant_id, who.tenant.name, BY)
-    shred = (await advance_shred(at.shredder(), who.tenant_id)).shred
-    mode: str = json.loads(shred.certificate or "")["mode"]
-    return mode
-
-
-def make_absent(at: Ground, who: Principal, absent: str) -> bytes:
-    """The wrapped key as it was."""
-    file = folder(at, who) / "1.json"
-    kept = file.read_bytes()
-    file.unlink()
-    if absent == "damaged":
-        file.write_bytes(kept[:40])
-    return kept
+    in_aws(database, tmp_path, aws, body)
 
 
 @pytest.mark.parametrize("absent", ["damaged", "lost"])
@@ -118,42 +99,38 @@ def test_an_absent_key_that_cannot_need_a_kms_key_holds_up_no_other_tenants_shre
 ) -> None:
     """Whether it rested under the shared key or under another own one: that is noted."""
 
-    async def body(ground: Ground) -> None:
-        at = InAws(ground, aws)
-        anna, bert = ground.anna, ground.bert
+    async def body(at: InAws) -> None:
+        anna, bert = at.anna, at.bert
         arn = await at.moved(anna)
         other = await at.moved(bert, own=own)
-        kept = make_absent(ground, bert, absent)
-        assert (await told(at, anna)).startswith("own KMS key disabled")
+        kept = make_absent(at.ground, bert, absent)
+        assert (await at.certified(anna))["mode"].startswith("own KMS key disabled")
         assert (aws.state_of(arn), aws.state_of(other)) == ("PendingDeletion", "Enabled")
-        (folder(ground, bert) / "1.json").write_bytes(kept)
+        (folder(at.ground, bert) / "1.json").write_bytes(kept)
         assert await at.opens(bert)
-        at.kms.close()
 
-    on_ground(database, tmp_path, body)
+    in_aws(database, tmp_path, aws, body)
 
 
 @pytest.mark.parametrize("why", ["not noted", "alias", "no look at aliases", "once", "unused"])
 def test_it_holds_one_up_where_nobody_can_tell(
     database: Database, tmp_path: Path, aws: AwsServer, why: str
 ) -> None:
-    async def body(ground: Ground) -> None:
-        at = InAws(ground, aws)
-        anna, bert = ground.anna, ground.bert
-        arn = await at.moved(anna)
+    async def body(at: InAws) -> None:
+        anna, bert = at.anna, at.bert
         if why == "once":  # and a backup of that time is all there is
-            at.alias(bert, arn)
-            await at.moved(bert)
-        await at.moved(bert, own=False)
-        if why == "once":
+            arn = await at.both_by_one()
             aws.client("kms").delete_alias(AliasName=f"alias/tenantry/own-{bert.tenant_id}")
+        else:
+            arn = await at.moved(anna)
+        await at.moved(bert, own=False)
         if why == "not noted":  # as of before these notes
-            await ground.world.as_superuser("UPDATE tenantry.tenant_key SET kms_arns = NULL")
+            await at.ground.world.as_superuser("UPDATE tenantry.tenant_key SET kms_arns = NULL")
         if why == "alias":  # the database is older than what the alias has wrapped since
             at.alias(bert, arn)
         if why == "unused":  # a later version than those that this database knows
-            (folder(ground, bert) / "2.json").write_bytes(b"{}")
-        make_absent(ground, bert, "lost")
+            (folder(at.ground, bert) / "2.json").write_bytes(b"{}")
+        make_absent(at.ground, bert, "lost")
         shredder = at.shredder()
         if why == "no look at aliases":
             kms: Any = Blind(at.kms)
@@ -163,9 +140,8 @@ def test_it_holds_one_up_where_nobody_can_tell(
         with pytest.raises(Conflict, match=f"may also wrap keys of {bert.tenant.name}:"):
             await begin_shred(shredder, anna.tenant_id, anna.tenant.name, BY)
         assert aws.state_of(arn) == "Enabled"
-        at.kms.close()
 
-    on_ground(database, tmp_path, body)
+    in_aws(database, tmp_path, aws, body)
 
 
 class Blind:
@@ -186,9 +162,8 @@ def test_what_wraps_a_key_is_noted_before_it_does(
 ) -> None:
     """A rewrap that dies may leave either file."""
 
-    async def body(ground: Ground) -> None:
-        at = InAws(ground, aws)
-        anna, bert = ground.anna, ground.bert
+    async def body(at: InAws) -> None:
+        anna, bert = at.anna, at.bert
         first, arn = await at.moved(bert, own=False), await at.moved(anna)
         at.alias(bert, arn)
         keys: Any = at.keys()
@@ -199,9 +174,8 @@ def test_what_wraps_a_key_is_noted_before_it_does(
         keys._files.replace = killed
         with pytest.raises(Killed):
             await keys.rewrap(at.own(bert))
-        noted = await PostgresNotedKeys(ground.world.work).wrapped_by(bert.tenant_id)
-        assert noted == {1: {first, arn}}
-        assert (await PostgresNotedKeys(ground.world.work).wrapped_by(anna.tenant_id)) == {1: {arn}}
-        at.kms.close()
+        notes = PostgresNotedKeys(at.ground.world.work)
+        assert await notes.wrapped_by(bert.tenant_id) == {1: {first, arn}}
+        assert await notes.wrapped_by(anna.tenant_id) == {1: {arn}}
 
-    on_ground(database, tmp_path, body)
+    in_aws(database, tmp_path, aws, body)

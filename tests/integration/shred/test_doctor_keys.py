@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from tests.support.aws_server import KEYS, AwsServer
-from tests.support.keys_in_aws import POOL, InAws
+from tests.support.keys_in_aws import POOL, InAws, in_aws
 from tests.support.lost_keys import folder
 from tests.support.postgres import Database
 from tests.support.shredding import Ground, on_ground
@@ -23,55 +23,51 @@ async def told(at: Ground, config: Settings) -> Sequence[str]:
     return await tenant_key_problems(config, at.world.databases, tenants)
 
 
-def settings(at: Ground, deployment: InAws, **others: str) -> Settings:
-    control = at.root / "control"
+def settings(at: InAws, **others: str) -> Settings:
+    root = at.ground.root
+    control = root / "control"
     control.mkdir(exist_ok=True)
     entry = {
         "access_key_id": KEYS["aws_access_key_id"],
         "secret_access_key": KEYS["aws_secret_access_key"],
     }
     (control / "credentials.json").write_text(json.dumps({POOL: entry}))
-    url = deployment.aws.url
-    return Settings(home=at.root, kms=deployment.shared, kms_endpoint_url=url, **others)
+    return Settings(home=root, kms=at.shared, kms_endpoint_url=at.aws.url, **others)
 
 
 def test_a_tenants_own_kms_key_that_is_disabled_is_told_with_whose_it_is(
     database: Database, tmp_path: Path, aws: AwsServer
 ) -> None:
-    async def body(at: Ground) -> None:
-        deployment = InAws(at, aws)
-        arns = [await deployment.moved(who) for who in (at.anna, at.bert)]
-        config = settings(at, deployment)
-        assert await told(at, config) == []
+    async def body(at: InAws) -> None:
+        arns = [await at.moved(who) for who in (at.anna, at.bert)]
+        config = settings(at)
+        assert await told(at.ground, config) == []
         aws.client("kms").disable_key(KeyId=arns[0])
-        assert await told(at, config) == [
+        assert await told(at.ground, config) == [
             f"KMS: {arns[0]}, of the keys of {at.anna.tenant.name}: The KMS key is disabled."
         ]
-        deployment.kms.close()
 
-    on_ground(database, tmp_path, body)
+    in_aws(database, tmp_path, aws, body)
 
 
 def test_a_version_that_is_damaged_hides_no_kms_key_of_another_version(
     database: Database, tmp_path: Path, aws: AwsServer
 ) -> None:
-    async def body(at: Ground) -> None:
-        deployment = InAws(at, aws)
-        arn = await deployment.moved(at.anna)
-        await deployment.moved(at.bert, own=False)
+    async def body(at: InAws) -> None:
+        arn = await at.moved(at.anna)
+        await at.moved(at.bert, own=False)
         for _ in range(2):
-            await deployment.keys().rotate(deployment.own(at.anna))
+            await at.keys().rotate(at.own(at.anna))
         aws.client("kms").disable_key(KeyId=arn)
         for version in (1, 2):
-            file = folder(at, at.anna) / f"{version}.json"
+            file = folder(at.ground, at.anna) / f"{version}.json"
             file.write_bytes(file.read_bytes()[:40])
         name = at.anna.tenant.name
-        damaged, refusal = await told(at, settings(at, deployment))
+        damaged, refusal = await told(at.ground, settings(at))
         assert damaged.startswith(f"the keys of {name}: A wrapped tenant key is damaged.")
         assert refusal == f"KMS: {arn}, of the keys of {name}: The KMS key is disabled."
-        deployment.kms.close()
 
-    on_ground(database, tmp_path, body)
+    in_aws(database, tmp_path, aws, body)
 
 
 @pytest.mark.parametrize("wrong", ["damaged", "unreadable"])
@@ -123,12 +119,10 @@ def test_a_bucket_that_has_none_of_the_keys_is_told(
         monkeypatch.setenv(name, value)
     url = f"s3://{aws.bucket(f'wrong-{secrets.token_hex(6)}')}/tenantry"
 
-    async def body(at: Ground) -> None:
-        deployment = InAws(at, aws)
-        [line] = await told(at, settings(at, deployment, key_store_url=url))
+    async def body(at: InAws) -> None:
+        [line] = await told(at.ground, settings(at, key_store_url=url))
         assert line.startswith(f"the key store ({url}) does not have keys that ")
         assert at.anna.tenant.name in line and at.bert.tenant.name in line
         assert "TENANTRY_KEY_STORE_URL" in line
-        deployment.kms.close()
 
-    on_ground(database, tmp_path, body)
+    in_aws(database, tmp_path, aws, body)

@@ -9,9 +9,8 @@ from typing import Any
 
 import pytest
 from tests.support.aws_server import AwsServer
-from tests.support.keys_in_aws import InAws
+from tests.support.keys_in_aws import InAws, in_aws
 from tests.support.postgres import Database
-from tests.support.shredding import Ground, on_ground
 
 from tenantry.domain.document import Home
 from tenantry.domain.errors import Unavailable
@@ -21,13 +20,12 @@ from tenantry.ports.keys import RestingKeys
 def test_nothing_looks_on_where_one_tenants_keys_cannot_be_read(
     database: Database, tmp_path: Path, aws: AwsServer
 ) -> None:
-    """The next look comes two seconds later: those that went on would be ever more."""
+    """The next look comes some seconds later: those that went on would be ever more."""
 
-    async def body(ground: Ground) -> None:
-        at = InAws(ground, aws)
-        await at.moved(ground.anna)
-        others = {(await ground.another()).tenant_id for _ in range(3)}
-        keys: Any = ground.keys(kms=at.kms)
+    async def body(at: InAws) -> None:
+        await at.moved(at.anna)
+        others = {(await at.ground.another()).tenant_id for _ in range(3)}
+        keys: Any = at.ground.keys(kms=at.kms)
         resting, looking, all_look = keys.resting, set[str](), asyncio.Event()
 
         async def slow(home: Home) -> RestingKeys:
@@ -39,7 +37,7 @@ def test_nothing_looks_on_where_one_tenants_keys_cannot_be_read(
                     await asyncio.Event().wait()
                 finally:
                     looking.discard(home.tenant_id)
-            if home.tenant_id == ground.bert.tenant_id:
+            if home.tenant_id == at.bert.tenant_id:
                 await all_look.wait()
                 raise Unavailable("The key store cannot be read.")
             found: RestingKeys = await resting(home)
@@ -48,8 +46,7 @@ def test_nothing_looks_on_where_one_tenants_keys_cannot_be_read(
         keys.resting = slow
         roots = dataclasses.replace(at.shredder().roots, keys=keys)
         with pytest.raises(Unavailable, match="cannot be read"):
-            await roots.check_alone(at.own(ground.anna))
+            await roots.check_alone(at.own(at.anna))
         assert looking == set()
-        at.kms.close()
 
-    on_ground(database, tmp_path, body)
+    in_aws(database, tmp_path, aws, body)
