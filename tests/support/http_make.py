@@ -49,3 +49,10 @@ async def make_unless(counters: Counters) -> Services:
     if Path(os.environ["HANGS"]).exists():  # noqa: ASYNC240
         await asyncio.Event().wait()
     return FixedServices().services(counters)
+
+
+async def make_or_die(counters: Counters) -> Services:
+    """Dies where there is the file that the environment names."""
+    if Path(os.environ["DIES"]).exists():  # noqa: ASYNC240
+        os._exit(3)
+    return FixedServices().services(counters)

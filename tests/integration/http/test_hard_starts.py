@@ -7,7 +7,7 @@ import urllib.request
 from pathlib import Path
 
 import pytest
-from tests.support.http_make import make_unless
+from tests.support.http_make import make_or_die, make_unless
 from tests.support.http_running import children, get, running, settings_in
 from tests.support.http_supervisors import supervised
 from tests.support.waiting import eventually
@@ -25,11 +25,12 @@ def test_a_service_outlives_a_moment_in_which_no_process_can_be_started(tmp_path
         resource.prlimit(supervisor.pid, resource.RLIMIT_NOFILE, (NO_MORE, before[1]))
         (worker,) = children(supervisor.pid)
         os.kill(worker, signal.SIGKILL)
-        assert "it is replaced" in supervisor.stderr.readline()
+        assert "it is replaced in 1 s" in supervisor.stderr.readline()
         told = supervisor.stderr.readline()
         while "the TLS certificate was not looked after" in told:
             told = supervisor.stderr.readline()
-        assert "tenantry-worker-0 could not be started, and will be again: [Errno 24]" in told
+        assert "tenantry-worker-0 could not be started, and will be in " in told
+        assert "s: [Errno 24]" in told
         resource.prlimit(supervisor.pid, resource.RLIMIT_NOFILE, before)
         with urllib.request.urlopen(f"{admin_url}/healthz", timeout=60) as answer:
             assert answer.status == 200
@@ -49,9 +50,31 @@ def test_a_successor_that_never_serves_is_replaced(
         hangs.touch()
         monkeypatch.setattr(supervising, "START_S", 0.1)
         os.kill(worker, signal.SIGKILL)
-        told = "tenantry-worker-0 was killed: it did not start in 0 s; it is replaced"
-        eventually(lambda: told in caplog.messages)
+        told = "tenantry-worker-0 was killed: it did not start in 0 s; it is replaced in"
+        eventually(lambda: told in caplog.text)
         hangs.unlink()
         # One that only needs longer has longer each time.
         assert "ok" in get(f"{addresses.admin_url}/healthz")
         assert "memory" not in "".join(caplog.messages[1:])
+
+
+def test_a_worker_that_dies_at_each_start_is_replaced_ever_later_and_the_others_serve(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    dies = tmp_path / "dies"
+    monkeypatch.setenv("DIES", str(dies))
+    before = children()
+    with running(settings_in(tmp_path, workers=2), make_or_die) as addresses:
+        worker = min(children() - before)
+        dies.touch()
+        os.kill(worker, signal.SIGKILL)
+        eventually(lambda: "it is replaced in 4 s" in caplog.text)
+        metrics = get(f"{addresses.admin_url}/metrics")
+        assert "\ntenantry_workers_down 1\n" in metrics
+        dies.unlink()
+        eventually(
+            lambda: "\ntenantry_workers_down 0\n" in get(f"{addresses.admin_url}/metrics"),
+        )
+        assert len(children() - before) == 2
+    pauses = [told.rpartition("it is replaced in ")[2] for told in caplog.messages]
+    assert pauses[:3] == ["1 s", "2 s", "4 s"]

@@ -13,6 +13,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from tenantry.entrypoints import restart_pause
 from tenantry.entrypoints.cli import background_process
 from tenantry.entrypoints.cli.background_process import BackgroundProcess
 from tenantry.ports.round_marks import LastRound
@@ -101,7 +102,7 @@ def test_one_that_cannot_be_started_now_is_started_later(
 
     process = BackgroundProcess(lambda: [])
     process._process = Ended()  # type: ignore[assignment]
-    monkeypatch.setattr(background_process, "RESTART_PAUSE_S", 0.001)
+    monkeypatch.setattr(restart_pause, "FIRST_S", 0.001)
     monkeypatch.setattr(subprocess, "Popen", start)
     process._watch()
     assert again.is_set()

@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from tenantry.entrypoints.http.supervisor import ended
+from tenantry.entrypoints.http.worker_ends import ended
 
 
 @pytest.mark.parametrize(

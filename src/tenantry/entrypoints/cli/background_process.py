@@ -12,10 +12,11 @@ from types import TracebackType
 from typing import Final, Self
 
 from tenantry.application.round_facts import STANDS_STILL_S, stands_still
+from tenantry.entrypoints.restart_pause import RestartPause
 from tenantry.ports.round_marks import LastRound
 
-RESTART_PAUSE_S: Final = 1.0  # before one that ended is replaced; twice as long each time
-RESTART_PAUSE_MAX_S: Final = 60.0  # and from the first again after one that lived so long
+RESTART_PAUSE_MAX_S: Final = 60.0  # before one that ended is replaced
+LIVED_WELL_S: Final = 60.0  # after which its end is no sign that its successor ends too
 STOP_S: Final = 30.0  # then it is killed
 LOOK_EVERY_S: Final = 10.0  # whether its rounds still end
 _COMMAND: Final = ("-m", "tenantry.entrypoints.cli.main", "worker", "--exit-with-parent")
@@ -89,16 +90,13 @@ class BackgroundProcess:
 
     def _watch(self) -> None:
         process = self._process
-        pause_s = RESTART_PAUSE_S
+        pause = RestartPause(RESTART_PAUSE_MAX_S, LIVED_WELL_S)
         while process is not None:
             began_s = time.monotonic()
             status = process.wait()
-            if time.monotonic() - began_s >= RESTART_PAUSE_MAX_S:
-                pause_s = RESTART_PAUSE_S
-            if self._stop.wait(pause_s):
+            if self._stop.wait(pause.after(time.monotonic() - began_s)):
                 return
             _log.error("the background worker ended with status %d; it is replaced", status)
-            pause_s = min(2 * pause_s, RESTART_PAUSE_MAX_S)
             try:
                 process = self._start()
             except OSError as error:  # no memory, no file: it is tried again

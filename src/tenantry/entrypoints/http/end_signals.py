@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import signal
 import socket
-from multiprocessing.connection import wait
 from typing import Any
 
 from tenantry.entrypoints.signals import endings
@@ -31,10 +30,6 @@ class EndSignals:
             signal.signal(number, handler)
         self.receiver.close()
         self._sender.close()
-
-    def pause(self, seconds: float) -> None:
-        """Over as soon as the end is asked for."""
-        wait([self.receiver], timeout=seconds)
 
     def _ask(self, *_: object) -> None:
         self.asked = True

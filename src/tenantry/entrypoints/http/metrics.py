@@ -1,7 +1,8 @@
 """Counts of requests, shared by the workers of one machine.
 
-One row of unsigned 64-bit cells for each worker, written by it alone; `/metrics` adds the rows up,
-whichever worker is asked. Labels are route templates, never a tenant's words.
+One row of unsigned 64-bit cells for each worker, written by it alone, but for what only its
+supervisor sees; `/metrics` adds the rows up, whichever worker is asked. Labels are route templates,
+never a tenant's words.
 """
 
 from __future__ import annotations
@@ -19,8 +20,11 @@ ATTEMPT_STATES: Final = ("open", "unknown", "batch")
 LABELS_MAX: Final = 256  # so that who makes the board need not load the routes
 _PER_ROUTE: Final = len(STATUS_CLASSES) + 1  # and the microseconds that its answers took
 _ATTEMPTS: Final = LABELS_MAX * _PER_ROUTE  # the first of those of attempts by outcome
+# The next two are written by who watches the worker.
+_DEATHS: Final = _ATTEMPTS + len(OUTCOMES)
+_DOWN: Final = _DEATHS + 1  # 1 from its death until its successor serves
 # The last cells of a row are of a worker that lives.
-_IN_FLIGHT: Final = _ATTEMPTS + len(OUTCOMES)  # requests begun and not ended
+_IN_FLIGHT: Final = _DOWN + 1  # requests begun and not ended
 _TLS_ENDS: Final = _IN_FLIGHT + 1  # Unix seconds; 0: it serves no TLS
 _ROW_CELLS: Final = _TLS_ENDS + 1
 
@@ -34,6 +38,17 @@ def forget_living(board: MutableSequence[int], worker: int) -> None:
     """What a worker had in flight, and its certificate, ended with it."""
     for cell in (_IN_FLIGHT, _TLS_ENDS):
         board[worker * _ROW_CELLS + cell] = 0
+
+
+def note_death(board: MutableSequence[int], worker: int, *, is_missed: bool) -> None:
+    """It ended though nobody told it to. `is_missed`: nobody serves in its place."""
+    forget_living(board, worker)
+    board[worker * _ROW_CELLS + _DEATHS] += 1
+    board[worker * _ROW_CELLS + _DOWN] = int(is_missed)
+
+
+def note_serving(board: MutableSequence[int], worker: int) -> None:
+    board[worker * _ROW_CELLS + _DOWN] = 0
 
 
 class Counters:
@@ -89,7 +104,16 @@ class Counters:
         count = sum(self._board[_IN_FLIGHT::_ROW_CELLS])
         flying.append(f"tenantry_http_requests_in_flight {count}")
         of_http = (*counts, *times, *flying)
-        return "\n".join((*self._attempts_exposition(), *of_http, *self._tls_exposition())) + "\n"
+        of_workers = (*self._attempts_exposition(), *self._workers_exposition())
+        return "\n".join((*of_workers, *of_http, *self._tls_exposition())) + "\n"
+
+    def _workers_exposition(self) -> list[str]:
+        down, deaths = (sum(self._board[cell::_ROW_CELLS]) for cell in (_DOWN, _DEATHS))
+        about = "Gateway workers of this machine that died and have no successor that serves."
+        name, count = "tenantry_workers_down", "tenantry_worker_deaths_total"
+        lines = [*_head(name, "gauge", about), f"{name} {down}"]
+        about = "Gateway workers of this machine that ended though nobody told them to."
+        return [*lines, *_head(count, "counter", about), f"{count} {deaths}"]
 
     def _attempts_exposition(self) -> list[str]:
         """With those that never came: a series that begins at 1 has no increase."""

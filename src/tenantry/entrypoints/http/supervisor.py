@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import math
 import multiprocessing
 import signal
 import socket
@@ -25,7 +26,7 @@ from typing import Any, Final
 
 from tenantry.config import variable_of
 from tenantry.entrypoints.http.end_signals import EndSignals
-from tenantry.entrypoints.http.metrics import cells_for, forget_living
+from tenantry.entrypoints.http.metrics import cells_for, forget_living, note_death, note_serving
 from tenantry.entrypoints.http.serving import (
     END_SLACK_S,
     RENEWED,
@@ -35,14 +36,17 @@ from tenantry.entrypoints.http.serving import (
 )
 from tenantry.entrypoints.http.tls_watch import TlsWatch
 from tenantry.entrypoints.http.wire.listeners import Listeners, bind
+from tenantry.entrypoints.http.worker_ends import ended
 from tenantry.entrypoints.loading import loading
+from tenantry.entrypoints.restart_pause import RestartPause
 
 _log = logging.getLogger(__name__)
 
 WORKERS_MAX: Final = 256
 START_S: Final = 60.0  # for a worker to say that it serves; twice as long after each that was late
 START_MAX_S: Final = 600.0
-RESTART_PAUSE_S: Final = 1.0  # before a worker that died, or could not be started, is started
+RESTART_PAUSE_MAX_S: Final = 15.0  # before one that died, or could not be started, is started
+SERVED_WELL_S: Final = 10.0  # after which a worker's death is no sign that its successor dies too
 # A terminal tells its whole group; the supervisor alone decides when workers end.
 _OF_THE_GROUP: Final = (signal.SIGINT, signal.SIGHUP)
 
@@ -61,13 +65,20 @@ class StartFailed(Exception):
     """A worker could not start; the message is one line."""
 
 
+def _pause() -> RestartPause:
+    return RestartPause(RESTART_PAUSE_MAX_S, SERVED_WELL_S)
+
+
 @dataclass(slots=True)
 class _Worker:
     process: BaseProcess
     pipe: Connection
     start_s: float
     started_by: float
+    pause: RestartPause  # its successors' too
     ready: bool = False
+    ready_at: float = math.inf
+    again_at: float = 0.0  # once it died
     is_late: bool = False  # and was killed for it
     ends_by: float = 0.0  # of one that rolls
 
@@ -90,8 +101,20 @@ class _Fleet:
     board: Any  # shared memory of `Counters`
     workers: dict[int, _Worker] = field(default_factory=dict)
     roll: _Roll | None = None
+    roll_pause: RestartPause = field(default_factory=_pause)
+    roll_at: float = 0.0  # the next roll at the earliest
 
     def spawn(self, number: int) -> None:
+        process, pipe = self.begin(number)
+        before = self.workers.get(number)
+        start_s = START_S
+        if before is not None and before.is_late:
+            start_s = min(2 * before.start_s, START_MAX_S)
+        pause = _pause() if before is None else before.pause
+        by = time.monotonic() + start_s
+        self.workers[number] = _Worker(process, pipe, start_s, by, pause)
+
+    def begin(self, number: int) -> tuple[BaseProcess, Connection]:
         self.look_at_tls()  # so that it serves no other certificate than they do
         context = multiprocessing.get_context("spawn")
         ours, theirs = context.Pipe()
@@ -111,20 +134,18 @@ class _Fleet:
         with _out_of_hearing():
             process.start()
         theirs.close()
-        start_s, before = START_S, self.workers.get(number)
-        if before is not None and before.is_late:
-            start_s = min(2 * before.start_s, START_MAX_S)
-        self.workers[number] = _Worker(process, ours, start_s, time.monotonic() + start_s)
+        return process, ours
 
-    def try_spawn(self, number: int) -> bool:
-        """False where no process can be started now: the others serve on."""
+    def try_spawn(self, number: int, pause: RestartPause) -> float:
+        """When to try again, where no process can be started now: the others serve on; else 0."""
         try:
             self.spawn(number)
         except OSError as error:
-            told = "tenantry-worker-%d could not be started, and will be again: %s"
-            _log.error(told, number, error)
-            return False
-        return True
+            pause_s = pause.after(0.0)
+            told = "tenantry-worker-%d could not be started, and will be in %.0f s: %s"
+            _log.error(told, number, pause_s, error)
+            return time.monotonic() + pause_s
+        return 0.0
 
     def look_at_tls(self) -> None:
         if self.tls.look():
@@ -248,34 +269,35 @@ def _watch(
                 on_ready(_addresses(fleet))
         if announced and not signals.asked:
             _replace(fleet, signals)
-            _advance_roll(fleet, signals, rolls())
+            _advance_roll(fleet, rolls())
 
 
 def _replace(fleet: _Fleet, signals: EndSignals) -> None:
     """Starts anew who died, and ends who does not come to serve."""
     now = time.monotonic()
     for number, worker in list(fleet.workers.items()):
+        if signals.asked:
+            return
         if worker.pipe.closed:
-            signals.pause(RESTART_PAUSE_S)
-            if signals.asked:
-                return
-            fleet.try_spawn(number)
+            if now >= worker.again_at:
+                worker.again_at = fleet.try_spawn(number, worker.pause)
         elif not (worker.ready or worker.is_late) and now > worker.started_by:
             worker.is_late = True
             worker.process.kill()
 
 
-def _advance_roll(fleet: _Fleet, signals: EndSignals, pids: Collection[int]) -> None:
+def _advance_roll(fleet: _Fleet, pids: Collection[int]) -> None:
     """One step of a roll, if there is one to take."""
     roll = fleet.roll
     if roll is None:
+        if time.monotonic() < fleet.roll_at:
+            return
         for number, worker in fleet.workers.items():
             if worker.ready and worker.process.pid in pids:
                 spare = next(n for n in range(len(fleet.workers) + 1) if n not in fleet.workers)
-                if fleet.try_spawn(spare):
-                    fleet.roll = _Roll(number, spare)
-                else:
-                    signals.pause(RESTART_PAUSE_S)
+                fleet.roll_at = fleet.try_spawn(spare, fleet.roll_pause)
+                if not fleet.roll_at:
+                    fleet.roll, fleet.roll_pause = _Roll(number, spare), _pause()
                 return
     elif roll.leaving is None:
         if fleet.workers[roll.successor].ready:
@@ -304,7 +326,8 @@ def _heard(fleet: _Fleet, number: int, announced: bool) -> None:
     except (EOFError, OSError):
         message = None
     if message == "ready":
-        worker.ready = True
+        worker.ready, worker.ready_at = True, time.monotonic()
+        note_serving(fleet.board, number)
         return
     worker.pipe.close()
     worker.ready = False
@@ -314,24 +337,18 @@ def _heard(fleet: _Fleet, number: int, announced: bool) -> None:
     message = message or ended(worker.process)
     if not announced:
         raise StartFailed(str(message))
-    if fleet.roll is not None and fleet.roll.old == number:
+    has_successor = fleet.roll is not None and fleet.roll.old == number
+    note_death(fleet.board, number, is_missed=not has_successor)
+    if has_successor:
         _log.error("%s; its successor has been started", message)
         del fleet.workers[number]
-        forget_living(fleet.board, number)
         fleet.roll = None
         return
-    _log.error("%s; it is replaced", message)
-
-
-def ended(process: BaseProcess) -> str:
-    """How a worker came to its end, in the words that its system has for it."""
-    name, code = f"{process.name} (pid {process.pid})", process.exitcode
-    if code is None:
-        return f"{name} says nothing any more"
-    if code >= 0:
-        return f"{name} ended by itself with status {code}"
-    out_of_memory = ", as where memory runs out" if code == -signal.SIGKILL else ""
-    return f"{name} was ended by {signal.Signals(-code).name}{out_of_memory}"
+    now = time.monotonic()
+    # One that was late has kept nobody busy: what it lacked was time, of which the next has more.
+    pause_s = worker.pause.after(math.inf if worker.is_late else max(0.0, now - worker.ready_at))
+    worker.again_at = now + pause_s
+    _log.error("%s; it is replaced in %.0f s", message, pause_s)
 
 
 def _addresses(fleet: _Fleet) -> Addresses:
