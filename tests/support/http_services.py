@@ -326,6 +326,9 @@ class FixedServices:
         async def no_attempts() -> dict[str, tuple[int, float]]:
             return {}
 
+        async def no_disks() -> dict[str, int]:
+            return {}
+
         async def no_rounds() -> list[LastRound]:
             return []
 
@@ -364,6 +367,7 @@ class FixedServices:
             clock=SystemClock(),
             operator_token_sha256=hashlib.sha256(OPERATOR_TOKEN.encode()).digest(),
             ready=ready,
+            disk_free=no_disks,
             alert_counts=lambda: self.alerts.counts(),
             clock_ahead=timedelta,
             attempt_counts=no_attempts,

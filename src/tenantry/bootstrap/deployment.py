@@ -9,12 +9,14 @@ from pathlib import Path
 
 from tenantry.adapters.bedrock.credentials import Credentials
 from tenantry.adapters.clock import SystemClock
+from tenantry.adapters.disks import DATABASE, HOME, Disks
 from tenantry.adapters.keys import control_plane
 from tenantry.adapters.objects.disk import DiskObjects
 from tenantry.adapters.objects.durable_file import ROOT_MARK, DurableFiles
 from tenantry.adapters.postgres.clock import PostgresTime
 from tenantry.adapters.postgres.connections import Databases
 from tenantry.adapters.postgres.control import PostgresControl
+from tenantry.adapters.postgres.embedded.place import known_place
 from tenantry.adapters.round_marks import RoundMarks
 from tenantry.application.clock_watch import CheckedClock, ClockWatch
 from tenantry.bootstrap.checks.home_owner import owner_problems, shut_out
@@ -82,6 +84,12 @@ def env_told(config: Settings) -> str:
 def round_marks(config: Settings) -> RoundMarks:
     """When the rounds of this data folder's background worker last ended."""
     return RoundMarks(config.home / "background")
+
+
+def disks_of(config: Settings) -> Disks:
+    """Those that this deployment fills on this machine."""
+    place = known_place(config.home) if config.database_url is None else None
+    return Disks({HOME: config.home, **({DATABASE: place.data} if place is not None else {})})
 
 
 def make_secret(config: Settings, name: str) -> bytes:

@@ -7,7 +7,7 @@ import contextlib
 from importlib.metadata import version
 
 from tenantry.adapters.postgres.open_attempts import PostgresOpenAttempts
-from tenantry.bootstrap.deployment import round_marks
+from tenantry.bootstrap.deployment import disks_of, round_marks
 from tenantry.bootstrap.gateway import gateway
 from tenantry.config import Settings
 from tenantry.entrypoints.http.metrics import Counters
@@ -28,13 +28,20 @@ async def make_services(
     async def drain(seconds: float) -> None:
         await opened.drain(int(seconds * 1_000))
 
-    ready = SharedQuestion(opened.ready, opened.clock.monotonic)
+    disks = disks_of(config)
+
+    async def is_ready() -> None:
+        await opened.ready()
+        await disks.check_room()
+
+    ready = SharedQuestion(is_ready, opened.clock.monotonic)
+    disk_free = SharedQuestion(disks.free_bytes, opened.clock.monotonic)
     alert_counts = SharedQuestion(opened.alerts.counts, opened.clock.monotonic)
     attempts = PostgresOpenAttempts(opened.databases.control)
     attempt_counts = SharedQuestion(attempts.counts, opened.clock.monotonic)
     marks = round_marks(config)
     last_rounds = SharedQuestion(lambda: asyncio.to_thread(marks.read), opened.clock.monotonic)
-    for question in (ready, alert_counts, attempt_counts, last_rounds):
+    for question in (ready, disk_free, alert_counts, attempt_counts, last_rounds):
         stack.push_async_callback(question.close)
 
     return Services(
@@ -68,6 +75,7 @@ async def make_services(
         clock_ahead=opened.clock.ahead,
         operator_token_sha256=opened.operator_token_sha256,
         ready=ready,
+        disk_free=disk_free,
         alert_counts=alert_counts,
         attempt_counts=attempt_counts,
         last_rounds=last_rounds,

@@ -194,6 +194,14 @@ def ledger_exposition(reachable: bool) -> str:
     return "\n".join((*lines, f"tenantry_ledger_up {int(reachable)}")) + "\n"
 
 
+def disks_exposition(free: Mapping[str, int]) -> str:
+    """How much may be written to the disks that this deployment fills, by what lies there."""
+    name = "tenantry_disk_free_bytes"
+    about = "Bytes that may still be written to the disk of the data folder, or of the database."
+    lines = [f'{name}{{of="{of}"}} {count}' for of, count in sorted(free.items())]
+    return "\n".join((*_head(name, "gauge", about), *lines)) + "\n"
+
+
 def clock_exposition(ahead: timedelta) -> str:
     """How far the machine's clock is ahead of the database's."""
     name = "tenantry_clock_ahead_seconds"

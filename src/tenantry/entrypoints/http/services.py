@@ -192,6 +192,7 @@ class Services:
     clock_ahead: Callable[[], timedelta]  # how far the machine's own is ahead of it
     operator_token_sha256: bytes
     ready: Callable[[], Awaitable[None]]
+    disk_free: Callable[[], Awaitable[Mapping[str, int]]]  # bytes, by what lies there
     alert_counts: Callable[[], Awaitable[Mapping[tuple[str, str], int]]]  # kind and severity
     # By state: how many have not ended, and the age of the oldest in seconds.
     attempt_counts: Callable[[], Awaitable[Mapping[str, tuple[int, float]]]]

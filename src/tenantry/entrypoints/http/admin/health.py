@@ -13,6 +13,7 @@ from tenantry.entrypoints.http.metrics import (
     alerts_exposition,
     attempts_exposition,
     clock_exposition,
+    disks_exposition,
     info_exposition,
     ledger_exposition,
     rounds_exposition,
@@ -39,13 +40,14 @@ async def metrics(call: Call) -> Response:
     services = call.services
     text = info_exposition(services.env, services.version) + services.counters.exposition()
     text += clock_exposition(services.clock_ahead())
-    is_ready, alerts, attempts, rounds = await asyncio.gather(
+    is_ready, *told = await asyncio.gather(
         _is_ready(services),
         _told(services.alert_counts, alerts_exposition),
         _told(services.attempt_counts, attempts_exposition),
         _told(services.last_rounds, rounds_exposition),
+        _told(services.disk_free, disks_exposition),
     )
-    text += "".join(told or "" for told in (alerts, attempts, rounds))
+    text += "".join(told)
     text += ledger_exposition(is_ready)
     return Response(200, text.encode(), {"content-type": "text/plain; version=0.0.4"})
 
@@ -58,11 +60,11 @@ async def _is_ready(services: Services) -> bool:
     return True
 
 
-async def _told(ask: Callable[[], Awaitable[T]], told: Callable[[T], str]) -> str | None:
+async def _told(ask: Callable[[], Awaitable[T]], told: Callable[[T], str]) -> str:
     try:
         return told(await ask())
     except TenantryError:
-        return None
+        return ""
 
 
 ROUTES = (
